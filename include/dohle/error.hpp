@@ -1,0 +1,145 @@
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <string_view>
+
+#include "dohle/export.hpp"
+
+namespace dohle {
+inline namespace v0 {
+
+/// Who found the fault.
+enum class ErrorCategory : std::uint8_t {
+  broker,         ///< a Kafka server answered with an error code; `code()` is its wire number
+  client,         ///< this library, on its own account: timeouts, lost connections, wrong calls
+  storage,        ///< files: full disk, damage, I/O errors
+  auth,           ///< authentication or authorization
+  configuration,  ///< an option, flag or address that makes no sense
+};
+
+/// What went wrong, where no Kafka server said so with a code of its own.
+enum class Errc : std::int16_t {
+  timed_out = 1,           ///< a deadline passed; the message names it
+  connection_failed,       ///< refused, unreachable, or not set up in time
+  connection_lost,         ///< closed by the other side or by the network
+  name_not_resolved,       ///< a host name has no address
+  malformed,               ///< bytes that are not what the protocol says
+  unsupported_version,     ///< both sides share no version of a request
+  would_block,             ///< waiting is needed and the caller may not wait
+  would_deadlock,          ///< a blocking call on the thread that would have to serve it
+  closed,                  ///< the object was closed
+  cancelled,               ///< given up on request (wakeup, unsubscribe, purge)
+  invalid_argument,        ///< a call's argument makes no sense
+  buffer_full,             ///< a bounded buffer stayed full for as long as the caller would wait
+  too_large,               ///< a record, batch or frame above its limit
+  not_connected,           ///< used before connect()
+  not_owner,               ///< the partition is no longer this member's (messaging ack, commit)
+  no_offset,               ///< no committed offset and no reset policy, or out of range
+  no_such_topic,           ///< unknown topic, and it may not be created
+  no_such_partition,       ///< the topic has fewer partitions
+  fenced,                  ///< a newer instance took this one's place
+  unresolved,              ///< the outcome of an earlier send is unknown
+  handler_failed,          ///< the user's handler returned an error or threw
+  codec_failed,            ///< a body could not be encoded or decoded
+  limit_reached,           ///< a documented limit; the message names it
+  forked,                  ///< used in a child process after fork()
+  disk_full,               ///< no space; what is stored stays readable
+  io_error,                ///< the operating system refused a file operation
+  damaged,                 ///< stored bytes fail their checks
+  locked,                  ///< another process holds the data directory
+  not_found,               ///< a file or directory that has to be there is not
+  already_exists,          ///< something of that name is there
+};
+
+/// Whether a record that could not be acknowledged may nevertheless be in the log.
+enum class Stored : std::uint8_t { no, yes, possibly };
+
+/// A failure as a value of two words. It says what failed, where, with which server code and
+/// message, and whether to retry. Copying is cheap (a reference count).
+///
+/// Thread safety: a const Error may be read from any thread; copies are independent.
+class DOHLE_API Error {
+ public:
+  /// An error code that a Kafka server sent, with the server's own words if it sent any.
+  /// `where` says what was being done, as "produce to orders-3"; it becomes part of message().
+  static Error broker(std::int16_t code, std::string_view where = {},
+                      std::string_view server_message = {});
+  static Error client(Errc code, std::string_view message);
+  static Error storage(Errc code, std::string_view message);
+  static Error auth(Errc code, std::string_view message);
+  static Error configuration(std::string_view message);
+
+  Error(const Error& other) noexcept;
+  Error(Error&& other) noexcept;
+  Error& operator=(const Error& other) noexcept;
+  Error& operator=(Error&& other) noexcept;
+  ~Error();
+
+  [[nodiscard]] ErrorCategory category() const noexcept { return category_; }
+  /// broker: the wire number (3 is UNKNOWN_TOPIC_OR_PARTITION); otherwise an Errc.
+  [[nodiscard]] std::int16_t code() const noexcept { return code_; }
+  /// True for an error of this library with that code; a broker's error is never an Errc.
+  [[nodiscard]] bool is(Errc code) const noexcept {
+    return category_ != ErrorCategory::broker && code_ == static_cast<std::int16_t>(code);
+  }
+  /// True for a broker's error with that wire number.
+  [[nodiscard]] bool is_broker(std::int16_t code) const noexcept {
+    return category_ == ErrorCategory::broker && code_ == code;
+  }
+  /// The code's name: "UNKNOWN_TOPIC_OR_PARTITION", "timed_out".
+  [[nodiscard]] std::string_view name() const noexcept;
+  /// A sentence without a full stop: what failed, where, why. Valid while the Error lives.
+  [[nodiscard]] std::string_view message() const noexcept;
+  /// The server's own message, empty if it sent none. Valid while the Error lives.
+  [[nodiscard]] std::string_view server_message() const noexcept;
+
+  /// The same call may succeed later without a change.
+  [[nodiscard]] bool is_retriable() const noexcept { return (flags_ & retriable_flag) != 0; }
+  /// The object that returned it is of no further use.
+  [[nodiscard]] bool is_fatal() const noexcept { return (flags_ & fatal_flag) != 0; }
+  /// The transaction must be aborted, then work may go on.
+  [[nodiscard]] bool is_abortable() const noexcept { return (flags_ & abortable_flag) != 0; }
+  /// The server's cure is to make the object anew (PRODUCER_FENCED and its kin).
+  [[nodiscard]] bool needs_restart() const noexcept { return (flags_ & restart_flag) != 0; }
+  /// For a send: whether the record may be in the log all the same.
+  [[nodiscard]] Stored stored() const noexcept { return stored_; }
+
+  /// The same error with another property; used where the layer that knows it is not the one
+  /// that made the error.
+  [[nodiscard]] Error with_stored(Stored stored) const;
+  [[nodiscard]] Error with_retriable(bool retriable) const;
+  [[nodiscard]] Error with_fatal() const;
+  /// Puts "`where`: " before the message.
+  [[nodiscard]] Error within(std::string_view where) const;
+
+  /// "NOT_LEADER_OR_FOLLOWER (6): produce to orders-3: …", for logs.
+  [[nodiscard]] std::string to_string() const;
+
+ private:
+  struct Detail;
+  static constexpr std::uint8_t retriable_flag = 1, fatal_flag = 2, abortable_flag = 4,
+                                restart_flag = 8;
+  Error(ErrorCategory category, std::int16_t code, std::uint8_t flags, std::string message,
+        std::string server_message);
+
+  Detail* detail_;
+  std::int16_t code_;
+  ErrorCategory category_;
+  std::uint8_t flags_;
+  Stored stored_ = Stored::no;
+};
+static_assert(sizeof(Error) == 2 * sizeof(void*));
+
+/// What a call returns that can fail.
+template <class T>
+using Result = std::expected<T, Error>;
+
+/// `return fail(error)` where a Result is expected.
+[[nodiscard]] inline std::unexpected<Error> fail(Error error) {
+  return std::unexpected<Error>(std::move(error));
+}
+
+}  // namespace v0
+}  // namespace dohle

@@ -1,0 +1,114 @@
+#include "base/budget.hpp"
+
+#include <mutex>
+#include <new>
+#include <utility>
+
+namespace dohle {
+
+namespace {
+
+class SpinLock {
+ public:
+  void lock() {
+    while (flag_.test_and_set(std::memory_order_acquire)) {
+#if defined(__x86_64__)
+      __builtin_ia32_pause();
+#endif
+    }
+  }
+  void unlock() { flag_.clear(std::memory_order_release); }
+
+ private:
+  std::atomic_flag flag_;
+};
+
+}  // namespace
+
+/// Lives as long as the Budget or any of its slabs.
+struct Budget::Pool {
+  struct Slab {
+    Buffer buffer;
+    std::shared_ptr<Pool> pool;  // set while the slab is out
+    Slab* next = nullptr;
+    explicit Slab(std::byte* bytes) : buffer(bytes, slab_bytes, &Pool::give_back, this) {}
+  };
+
+  explicit Pool(std::size_t limit_bytes) : limit(limit_bytes) {}
+  ~Pool() {
+    while (free_slabs != nullptr) destroy(std::exchange(free_slabs, free_slabs->next));
+  }
+
+  static Slab* create() {
+    void* block = ::operator new(sizeof(Slab) + slab_bytes);
+    return new (block) Slab(static_cast<std::byte*>(block) + sizeof(Slab));
+  }
+  static void destroy(Slab* slab) {
+    slab->~Slab();
+    ::operator delete(slab);
+  }
+
+  bool charge(std::size_t bytes) {
+    std::size_t was = used.load(std::memory_order_relaxed);
+    do {
+      if (bytes > limit || was > limit - bytes) {
+        refused.store(true, std::memory_order_seq_cst);
+        // Room may have come between the look and the mark: look once more.
+        was = used.load(std::memory_order_seq_cst);
+        if (bytes > limit || was > limit - bytes) return false;
+      }
+    } while (!used.compare_exchange_weak(was, was + bytes, std::memory_order_seq_cst));
+    return true;
+  }
+  void uncharge(std::size_t bytes) {
+    used.fetch_sub(bytes, std::memory_order_seq_cst);
+    if (refused.load(std::memory_order_seq_cst) && refused.exchange(false) && room) room();
+  }
+
+  static void give_back(Buffer* buffer) noexcept {
+    auto* slab = static_cast<Slab*>(buffer->owner());
+    const std::shared_ptr<Pool> pool = std::move(slab->pool);
+    {
+      const std::lock_guard guard(pool->lock);
+      slab->next = pool->free_slabs;
+      pool->free_slabs = slab;
+    }
+    pool->uncharge(slab_bytes);
+  }
+
+  const std::size_t limit;
+  std::atomic<std::size_t> used{0};
+  std::atomic<bool> refused{false};
+  SpinLock lock;
+  Slab* free_slabs = nullptr;
+  std::function<void()> room;
+};
+
+Budget::Budget(std::size_t limit_bytes) : pool_(std::make_shared<Pool>(limit_bytes)) {}
+Budget::~Budget() = default;
+
+Buffer* Budget::take() {
+  if (!pool_->charge(slab_bytes)) return nullptr;
+  Pool::Slab* slab = nullptr;
+  {
+    const std::lock_guard guard(pool_->lock);
+    if (pool_->free_slabs != nullptr) {
+      slab = std::exchange(pool_->free_slabs, pool_->free_slabs->next);
+    }
+  }
+  if (slab == nullptr) {
+    slab = Pool::create();
+  } else {
+    std::construct_at(&slab->buffer, slab->buffer.data(), slab_bytes, &Pool::give_back, slab);
+  }
+  slab->pool = pool_;
+  return &slab->buffer;
+}
+
+bool Budget::reserve(std::size_t bytes) { return pool_->charge(bytes); }
+void Budget::unreserve(std::size_t bytes) { pool_->uncharge(bytes); }
+std::size_t Budget::limit() const { return pool_->limit; }
+std::size_t Budget::used() const { return pool_->used.load(std::memory_order_relaxed); }
+void Budget::on_room(std::function<void()> callback) { pool_->room = std::move(callback); }
+
+}  // namespace dohle

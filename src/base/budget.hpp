@@ -1,0 +1,45 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+#include "base/slice.hpp"
+
+namespace dohle {
+
+inline constexpr std::size_t slab_bytes = 16 * 1024;
+
+/// A limit on memory together with the pool of 16 KiB slabs that it pays for. A slab returns to
+/// the pool when its last reference goes, from whatever thread; the pool keeps what the limit
+/// allows and frees it with the Budget. Slabs may outlive the Budget object.
+///
+/// Thread safety: any thread. `take` is a pop from a list under a spin lock of a few instructions;
+/// it is called once per 16 KiB, not per record.
+class Budget {
+ public:
+  explicit Budget(std::size_t limit_bytes);
+  ~Budget();
+  Budget(const Budget&) = delete;
+  Budget& operator=(const Budget&) = delete;
+
+  /// A slab of `slab_bytes`, or null when the limit is reached. The caller owns one reference.
+  [[nodiscard]] Buffer* take();
+  /// Charges bytes that live elsewhere (a large record of its own). False: over the limit.
+  [[nodiscard]] bool reserve(std::size_t bytes);
+  void unreserve(std::size_t bytes);
+
+  [[nodiscard]] std::size_t limit() const;
+  [[nodiscard]] std::size_t used() const;
+
+  /// Called, from whatever thread, when room appears after a refused take or reserve. Set it
+  /// before first use. It must not call back into the Budget while it runs.
+  void on_room(std::function<void()> callback);
+
+ private:
+  struct Pool;
+  std::shared_ptr<Pool> pool_;
+};
+
+}  // namespace dohle

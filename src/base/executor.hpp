@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "base/time.hpp"
+
+namespace dohle {
+
+/// Work for a loop. Free of allocation up to three words of captures.
+using Task = std::move_only_function<void()>;
+
+/// Names one armed timer; 0 is none.
+using TimerId = std::uint64_t;
+
+/// One loop: one thread (in simulation: the one thread) on which everything posted runs, in
+/// order. Decisions do not see it; the engines of client and node do.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+
+  /// Runs `task` on the loop, after what was posted before. Any thread. Tasks still queued when
+  /// the loop ends are destroyed, not run.
+  virtual void post(Task task) = 0;
+  /// True on the loop's own thread.
+  [[nodiscard]] virtual bool is_loop_thread() const = 0;
+
+  // Loop thread only from here.
+
+  /// Runs `task` at `at` or as soon after as the timer wheel's tick (1 ms) allows.
+  virtual TimerId arm(TimePoint at, Task task) = 0;
+  /// After it returns the task does not run. Unknown and fired ids are ignored.
+  virtual void cancel(TimerId id) = 0;
+  /// Time as it was when the loop began its present turn; no system call.
+  [[nodiscard]] virtual Now tick() const = 0;
+};
+
+/// Threads beside the loop for what takes long (compression, name resolution). In simulation the
+/// job runs on the one thread, after a delay that the seed chooses.
+class Workers {
+ public:
+  virtual ~Workers() = default;
+  /// Runs `job` on some worker, then `done` on `back`. Any thread. Jobs queue without limit: callers
+  /// bound what they hand over.
+  virtual void run(Task job, Executor& back, Task done) = 0;
+};
+
+}  // namespace dohle

@@ -1,0 +1,79 @@
+#include "dohle/logger.hpp"
+
+#include <unistd.h>
+
+#include <ctime>
+
+#include <fmt/format.h>
+
+namespace dohle {
+inline namespace v0 {
+
+namespace {
+
+std::string_view name_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug: return "debug";
+    case LogLevel::info: return "info";
+    case LogLevel::warning: return "warning";
+    case LogLevel::error: return "error";
+  }
+  return "?";
+}
+
+class StderrLogger final : public Logger {
+ public:
+  explicit StderrLogger(LogLevel level) : level_(level) {}
+  LogLevel level() const noexcept override { return level_; }
+  void log(LogLevel level, std::string_view subject, std::string_view line) noexcept override {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    tm parts{};
+    ::gmtime_r(&now.tv_sec, &parts);
+    fmt::memory_buffer text;
+    fmt::format_to(std::back_inserter(text), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z {:<7} {}: {}\n",
+                   parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
+                   parts.tm_min, parts.tm_sec, now.tv_nsec / 1'000'000, name_of(level), subject,
+                   line);
+    // One write per line keeps lines of several threads apart. There is nobody to tell if it fails.
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+  }
+
+ private:
+  LogLevel level_;
+};
+
+class FunctionLogger final : public Logger {
+ public:
+  FunctionLogger(LogLevel level,
+                 std::function<void(LogLevel, std::string_view, std::string_view)> function)
+      : level_(level), function_(std::move(function)) {}
+  LogLevel level() const noexcept override { return level_; }
+  void log(LogLevel level, std::string_view subject, std::string_view line) noexcept override {
+    if (level >= level_) function_(level, subject, line);
+  }
+
+ private:
+  LogLevel level_;
+  std::function<void(LogLevel, std::string_view, std::string_view)> function_;
+};
+
+class SilentLogger final : public Logger {
+ public:
+  LogLevel level() const noexcept override { return LogLevel::error; }
+  void log(LogLevel, std::string_view, std::string_view) noexcept override {}
+};
+
+}  // namespace
+
+std::shared_ptr<Logger> stderr_logger(LogLevel level) {
+  return std::make_shared<StderrLogger>(level);
+}
+std::shared_ptr<Logger> function_logger(
+    LogLevel level, std::function<void(LogLevel, std::string_view, std::string_view)> function) {
+  return std::make_shared<FunctionLogger>(level, std::move(function));
+}
+std::shared_ptr<Logger> silent_logger() { return std::make_shared<SilentLogger>(); }
+
+}  // namespace v0
+}  // namespace dohle

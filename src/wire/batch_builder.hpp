@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/budget.hpp"
+#include "base/chain.hpp"
+#include "wire/batch.hpp"
+
+namespace dohle::wire {
+
+/// An open record batch: records are encoded straight into slabs of a Budget, uncompressed, with
+/// room for the header in the first slab. One copy per record and no allocation but a slab per
+/// 16 KiB. Record lengths are computed before anything is written, so a refused append leaves no
+/// trace.
+///
+/// Not thread safe: the PartitionQueue's lock guards it.
+class BatchBuilder {
+ public:
+  enum class Appended : std::uint8_t {
+    ok,
+    full,       ///< would exceed `batch_bytes_max` (never for the first record)
+    no_memory,  ///< the Budget is spent
+  };
+
+  explicit BatchBuilder(Budget& budget, std::size_t batch_bytes_max);
+  BatchBuilder(BatchBuilder&&) noexcept;
+  BatchBuilder& operator=(BatchBuilder&&) noexcept;
+  ~BatchBuilder();
+
+  /// Bytes that the record would add, framing included, at the next offset delta.
+  [[nodiscard]] static std::size_t record_bytes_max(const Record& record);
+
+  /// Encodes the record at the end. `timestamp` is the record's resolved time; it may lie before
+  /// the first record's.
+  Appended append(const Record& record, Timestamp timestamp);
+
+  [[nodiscard]] std::int32_t count() const { return count_; }
+  [[nodiscard]] bool empty() const { return count_ == 0; }
+  /// Encoded size so far, header included.
+  [[nodiscard]] std::size_t size() const { return bytes_; }
+  [[nodiscard]] Timestamp base_timestamp() const { return base_timestamp_; }
+  [[nodiscard]] Timestamp max_timestamp() const { return max_timestamp_; }
+
+  /// The records without the header, as slices of the slabs: input for compression.
+  [[nodiscard]] Chain records() const;
+
+  struct Seal {
+    ProducerId producer_id;
+    ProducerEpoch producer_epoch;
+    std::int32_t base_sequence = -1;
+    bool is_transactional = false;
+    Compression compression = Compression::none;
+    /// The compressed records; used when `compression` is not none.
+    Chain compressed;
+  };
+  /// Writes the header, computes the CRC over header and records and returns the whole batch. The
+  /// slabs stay shared with the returned Chain; the builder is empty afterwards.
+  [[nodiscard]] Chain seal(Seal seal);
+
+ private:
+  void write(const void* bytes, std::size_t size);
+
+  Budget* budget_;
+  std::size_t batch_bytes_max_;
+  std::vector<Buffer*> slabs_;
+  std::byte* at_ = nullptr;
+  std::byte* slab_end_ = nullptr;
+  std::size_t bytes_ = batch_header_bytes;
+  std::int32_t count_ = 0;
+  Timestamp base_timestamp_;
+  Timestamp max_timestamp_;
+};
+
+}  // namespace dohle::wire
