@@ -1,0 +1,101 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dohle/error.hpp"
+#include "dohle/export.hpp"
+#include "dohle/logger.hpp"
+#include "dohle/transport.hpp"
+
+namespace dohle {
+inline namespace v0 {
+
+class Producer;
+class Consumer;
+class Admin;
+struct ProducerOptions;
+struct ConsumerOptions;
+
+/// Where and how a Client connects. The defaults are those of the Java client 4.x.
+struct ClientOptions {
+  /// Servers to ask first, as "HOST:PORT" or "[IPv6]:PORT"; at least one, at most 1,000. They are
+  /// tried in random order; afterwards the addresses that the cluster itself names are used.
+  std::vector<std::string> bootstrap_servers = {"127.0.0.1:9092"};
+  /// Named to the servers with each request; at most 249 bytes.
+  std::string client_id = "dohle";
+  /// Time to set up one connection, name resolution included. 1 ms to 10 min.
+  std::chrono::milliseconds connect_timeout{10'000};
+  /// Time for one request's answer before the connection counts as dead. 1 ms to 10 min.
+  std::chrono::milliseconds request_timeout{30'000};
+  /// Time for a whole call of Admin, Consumer and `connect`, retries included.
+  std::chrono::milliseconds default_api_timeout{60'000};
+  /// Metadata older than this is asked for again. 10 ms to 1 day.
+  std::chrono::milliseconds metadata_max_age{300'000};
+  /// Wait before a request is tried again; doubles up to the maximum, with 20 % jitter.
+  std::chrono::milliseconds retry_backoff{100};
+  std::chrono::milliseconds retry_backoff_max{1'000};
+  /// Wait before connecting again to a server that refused; doubles likewise.
+  std::chrono::milliseconds reconnect_backoff{50};
+  std::chrono::milliseconds reconnect_backoff_max{1'000};
+  /// Connections unused for that long are closed; 0 keeps them.
+  std::chrono::milliseconds idle_timeout{540'000};
+  /// Without usable metadata for that long the bootstrap servers are asked again (KIP-1102); they
+  /// are also asked as soon as no known server answers (KIP-899).
+  std::chrono::milliseconds rebootstrap_after{300'000};
+  /// The largest answer that is accepted, in bytes. 1 KiB to 2 GiB - 1.
+  std::size_t response_bytes_max = std::size_t{100} << 20;
+  /// Socket buffers in bytes; 0 leaves them to the system.
+  int socket_send_buffer_bytes = 0;
+  int socket_receive_buffer_bytes = 0;
+  /// Null: warnings and errors go to standard error.
+  std::shared_ptr<Logger> logger = nullptr;
+  /// Null: TCP. Otherwise the bootstrap servers are names that the transport understands.
+  std::shared_ptr<Transport> transport = nullptr;
+};
+
+/// A connection to one Kafka cluster: one thread, its sockets, and what it knows of the cluster.
+/// Producers, consumers and admins are handles on it and may share it.
+///
+/// Lifetime: handles keep the Client's insides alive; destroying the last of them closes it.
+/// Thread safety: every member may be called from any thread, but not while it is being moved.
+/// A Client does not survive fork() without exec: its calls then fail with Errc::forked.
+class DOHLE_API Client {
+ public:
+  /// Checks the options and starts the thread; connects in the background.
+  /// Errors: configuration (names the option, its value and what is allowed); invalid addresses.
+  static Result<Client> create(ClientOptions options = {});
+
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+  /// As close() with a deadline of 5 s.
+  ~Client();
+
+  /// Waits until a server has answered with the cluster's metadata.
+  /// Errors: timed_out or connection_failed with the last reason for each address.
+  Result<void> connect(std::chrono::milliseconds timeout);
+
+  /// Errors: configuration.
+  Result<Producer> producer(ProducerOptions options);
+  Result<Producer> producer();
+  Result<Consumer> consumer(ConsumerOptions options);
+  Admin admin();
+
+  /// Closes every producer and consumer made from it, then connections and thread, within
+  /// `timeout`. Reports the first thing that did not end well. Idempotent.
+  Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(5));
+
+  class Core;
+  /// For the library's own use.
+  explicit Client(std::shared_ptr<Core> core);
+
+ private:
+  std::shared_ptr<Core> core_;
+};
+
+}  // namespace v0
+}  // namespace dohle

@@ -1,0 +1,217 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dohle/error.hpp"
+#include "dohle/export.hpp"
+#include "dohle/ids.hpp"
+#include "dohle/record.hpp"
+
+namespace dohle {
+inline namespace v0 {
+
+/// Where a partition is read from when there is no committed offset, or it is out of range.
+enum class OffsetReset : std::uint8_t {
+  latest,
+  earliest,
+  fail,  ///< poll returns Errc::no_offset
+};
+
+/// How a Consumer fetches and takes part in a group.
+struct ConsumerOptions {
+  /// Empty: no group; partitions are assigned by hand and nothing can be committed.
+  std::string group_id = {};
+  /// Static membership (KIP-345); empty: dynamic.
+  std::string group_instance_id = {};
+  OffsetReset offset_reset = OffsetReset::latest;
+  /// Commit the positions of what poll has returned every `auto_commit_interval`, before partitions
+  /// are given up, and on close.
+  bool auto_commit = true;
+  std::chrono::milliseconds auto_commit_interval{5'000};
+  std::chrono::milliseconds session_timeout{45'000};
+  std::chrono::milliseconds heartbeat_interval{3'000};
+  /// A member that does not poll for that long leaves the group until it polls again.
+  std::chrono::milliseconds max_poll_interval{300'000};
+  /// A fetch waits at the server for this many bytes, at most fetch_wait_max. At least 1.
+  std::size_t fetch_bytes_min = 1;
+  /// Per answer, and per partition in an answer. At least 1 KiB.
+  std::size_t fetch_bytes_max = std::size_t{50} << 20;
+  std::size_t partition_fetch_bytes_max = std::size_t{1} << 20;
+  std::chrono::milliseconds fetch_wait_max{500};
+  /// All fetched bytes that are queued or still held by the user, decompressed ones included. A
+  /// single first batch larger than what is left may exceed it by its own size.
+  std::size_t buffer_bytes = std::size_t{64} << 20;
+  /// Records that one poll returns at most. 1 to 1,000,000.
+  std::size_t max_poll_records = 500;
+  /// Check each batch's CRC-32C before its first record is handed out.
+  bool check_crcs = true;
+  bool allow_auto_create_topics = true;
+  std::chrono::milliseconds request_timeout{30'000};
+  /// For calls without a timeout of their own.
+  std::chrono::milliseconds default_api_timeout{60'000};
+};
+
+/// A record together with where it came from. Views; see Records.
+struct ConsumerRecord : RecordView {
+  std::string_view topic;
+  PartitionId partition;
+  LeaderEpoch leader_epoch;
+};
+
+namespace detail {
+class ConsumerCore;
+class RecordsCore;
+}  // namespace detail
+
+/// What one poll returned: the records of some partitions, in order within each. CRC check,
+/// decompression and decoding happen while it is walked, in the walking thread.
+///
+/// Lifetime: views taken from it live as long as it does; it counts against buffer_bytes until it
+/// is destroyed. It may outlive the consumer. Not thread safe; may be moved to another thread.
+class DOHLE_API Records {
+ public:
+  class DOHLE_API iterator {
+   public:
+    using value_type = ConsumerRecord;
+    using difference_type = std::ptrdiff_t;
+    iterator() = default;
+    explicit iterator(detail::RecordsCore* core) : core_(core) { ++*this; }
+    const ConsumerRecord& operator*() const { return *current_; }
+    const ConsumerRecord* operator->() const { return current_; }
+    iterator& operator++() {
+      current_ = next(core_);
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    friend bool operator==(const iterator& a, const iterator& b) {
+      return a.current_ == b.current_;
+    }
+
+   private:
+    static const ConsumerRecord* next(detail::RecordsCore* core);
+    detail::RecordsCore* core_ = nullptr;
+    const ConsumerRecord* current_ = nullptr;
+  };
+
+  Records();
+  Records(Records&&) noexcept;
+  Records& operator=(Records&&) noexcept;
+  ~Records();
+
+  /// A single pass: a second begin() goes on where the first stopped.
+  [[nodiscard]] iterator begin();
+  [[nodiscard]] iterator end() const { return {}; }
+  /// No record at all: the poll's time passed.
+  [[nodiscard]] bool empty() const;
+  /// Records in it, as the batches' headers say (aborted and control records not counted out).
+  [[nodiscard]] std::size_t count() const;
+  /// Why the walk of some partition ended early (damaged batch, wrong CRC); asked after the walk.
+  /// That partition's position stays before the damage, and the next poll returns the same error.
+  [[nodiscard]] const Error* error() const;
+
+  explicit Records(std::unique_ptr<detail::RecordsCore> core);
+
+ private:
+  std::unique_ptr<detail::RecordsCore> core_;
+};
+
+/// An offset to commit, or a committed one.
+struct OffsetAndMetadata {
+  /// The next record to read.
+  Offset offset;
+  LeaderEpoch leader_epoch = {};
+  std::string metadata = {};
+};
+struct PartitionOffset {
+  TopicPartition partition;
+  OffsetAndMetadata committed;
+};
+
+/// Told of changes of the assignment, inside `poll`, `unsubscribe` and `close`, on the calling
+/// thread. They may commit and seek, but not poll.
+struct RebalanceListener {
+  /// Partitions newly this member's; their positions are not yet fetched.
+  std::move_only_function<void(std::span<const TopicPartition>)> on_assigned = nullptr;
+  /// Partitions about to be given up; they can still be committed.
+  std::move_only_function<void(std::span<const TopicPartition>)> on_revoked = nullptr;
+  /// Partitions that others may already own; a commit would be refused.
+  std::move_only_function<void(std::span<const TopicPartition>)> on_lost = nullptr;
+};
+
+/// Reads records, alone or as a member of a group. A handle on its Client.
+///
+/// Thread safety: one thread at a time, but `wakeup` and the const members, which any thread may
+/// call. Heartbeats and fetches go on in the background.
+class DOHLE_API Consumer {
+ public:
+  using CommitCallback = std::move_only_function<void(Result<void>)>;
+
+  Consumer(Consumer&&) noexcept;
+  Consumer& operator=(Consumer&&) noexcept;
+  /// As close() with 5 s.
+  ~Consumer();
+
+  /// Joins the group for these topics; replaces an earlier subscription. Needs a group id.
+  Result<void> subscribe(std::vector<std::string> topics, RebalanceListener listener = {});
+  /// Leaves the group, or drops the assignment.
+  Result<void> unsubscribe();
+  /// Reads these partitions, outside of any group management. Excludes subscribe.
+  Result<void> assign(std::vector<TopicPartition> partitions);
+
+  /// Waits until there are records, a rebalance is done, or the time is up (an empty result).
+  /// Errors: cancelled after wakeup(); no_offset; limit_reached when Records that the user still
+  /// holds fill buffer_bytes; fenced; auth; whatever is not retriable.
+  Result<Records> poll(std::chrono::milliseconds timeout);
+  /// Makes the present or the next poll return Errc::cancelled. Any thread.
+  void wakeup();
+
+  /// Commits the positions of everything poll has returned.
+  Result<void> commit_sync();
+  /// Commits these. Errors name the first partition that was refused.
+  Result<void> commit_sync(std::vector<PartitionOffset> offsets);
+  /// `callback` runs on the client's thread, exactly once; commits are answered in order.
+  void commit_async(CommitCallback callback = {});
+  void commit_async(std::vector<PartitionOffset> offsets, CommitCallback callback = {});
+  /// The group's committed offsets; partitions without one are left out.
+  Result<std::vector<PartitionOffset>> committed(std::vector<TopicPartition> partitions);
+
+  /// The next poll goes on from there; records already queued are dropped.
+  Result<void> seek(const TopicPartition& partition, Offset offset);
+  Result<void> seek_to_beginning(const TopicPartition& partition);
+  Result<void> seek_to_end(const TopicPartition& partition);
+  /// To the first record with that timestamp or a later one; to the end if there is none.
+  Result<void> seek_to_time(const TopicPartition& partition, Timestamp time);
+  /// Offset of the next record that poll will return.
+  Result<Offset> position(const TopicPartition& partition);
+
+  /// Paused partitions stay assigned and are not fetched; records already queued wait.
+  Result<void> pause(std::span<const TopicPartition> partitions);
+  Result<void> resume(std::span<const TopicPartition> partitions);
+
+  [[nodiscard]] std::vector<TopicPartition> assignment() const;
+  [[nodiscard]] std::vector<TopicPartition> paused() const;
+  [[nodiscard]] std::string member_id() const;
+  [[nodiscard]] Generation generation() const;
+  /// Records between position and high watermark, as of the last fetch; nothing before it.
+  [[nodiscard]] std::optional<std::int64_t> lag(const TopicPartition& partition) const;
+
+  /// Commits if auto_commit, leaves the group, stops fetching, within `timeout`.
+  Result<void> close(std::chrono::milliseconds timeout);
+
+  explicit Consumer(std::shared_ptr<detail::ConsumerCore> core);
+
+ private:
+  std::shared_ptr<detail::ConsumerCore> core_;
+};
+
+}  // namespace v0
+}  // namespace dohle

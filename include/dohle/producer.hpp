@@ -1,0 +1,162 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "dohle/error.hpp"
+#include "dohle/export.hpp"
+#include "dohle/ids.hpp"
+#include "dohle/record.hpp"
+
+namespace dohle {
+inline namespace v0 {
+
+/// How many replicas have to have a record before the server answers.
+enum class Acks : std::int8_t { none = 0, leader = 1, all = -1 };
+
+enum class CompressionCodec : std::uint8_t { none, gzip, snappy, lz4, zstd };
+
+/// How a Producer batches, sends and retries.
+struct ProducerOptions {
+  /// With anything but `all`, idempotence has to be off.
+  Acks acks = Acks::all;
+  /// Each record is stored once and in order, whatever is retried (KIP-98, KIP-360).
+  bool idempotence = true;
+  /// How long a batch waits for more records since its first. 0 to 1 min. Under load batches grow
+  /// by themselves while earlier requests are under way; at low load, with nothing in flight,
+  /// linger is the price of sharing a request, and 0 sends at once.
+  std::chrono::microseconds linger{5'000};
+  /// A batch of that many bytes is due at once and takes no more. 512 B to 1 GiB.
+  std::size_t batch_bytes = std::size_t{256} << 10;
+  /// A batch of that many records is due at once; it may grow on, up to batch_bytes, while it waits
+  /// for its turn on the wire. 0: no such limit.
+  std::size_t batch_records = 0;
+  /// Memory of records that are not acknowledged yet, in bytes. At least two slabs of 16 KiB.
+  std::size_t buffer_bytes = std::size_t{32} << 20;
+  /// How long `send` may wait for memory and for a topic's metadata. 0 to 1 day.
+  std::chrono::milliseconds max_block{60'000};
+  /// From `send` to the outcome, retries included; at least linger + request_timeout.
+  std::chrono::milliseconds delivery_timeout{120'000};
+  /// Time for one request's answer.
+  std::chrono::milliseconds request_timeout{30'000};
+  /// Requests under way per server. 1 to 5 with idempotence, else to 100.
+  int in_flight_max = 5;
+  /// The largest request, in bytes; a record must fit into it with its framing.
+  std::size_t request_bytes_max = std::size_t{1} << 20;
+  CompressionCodec compression = CompressionCodec::none;
+  /// The codec's own scale; nothing: its default. gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22.
+  std::optional<int> compression_level = std::nullopt;
+  /// Ask the servers to create topics that do not exist.
+  bool allow_auto_create_topics = true;
+};
+
+namespace detail {
+class ProducerCore;
+class TopicCore;
+struct Outcome;
+}  // namespace detail
+
+/// What became, or will become, of one sent record: two words that point at its batch's outcome.
+/// Nobody has to look at it: a failure that no Delivery, callback or flush took is logged and counted.
+///
+/// Lifetime: independent of the producer. Thread safety: distinct Deliveries from any threads.
+class DOHLE_API Delivery {
+ public:
+  Delivery() noexcept = default;
+  Delivery(Delivery&& other) noexcept;
+  Delivery& operator=(Delivery&& other) noexcept;
+  ~Delivery();
+
+  /// Waits for the outcome; makes its batch due at once instead of at the end of linger.
+  /// Errors: timed_out when `timeout` passes first (the record is still under way, and the Delivery
+  /// may be asked again); would_deadlock on the client's own thread; otherwise the record's own
+  /// failure, with `stored()` telling whether it may be in the log.
+  Result<Receipt> wait(std::chrono::milliseconds timeout) const;
+  /// Waits for as long as the delivery timeout allows.
+  Result<Receipt> get() const;
+  [[nodiscard]] bool is_done() const;
+
+  /// For the library's own use: takes over one reference.
+  Delivery(detail::Outcome* adopted, std::uint32_t index) noexcept
+      : outcome_(adopted), index_(index) {}
+
+ private:
+  detail::Outcome* outcome_ = nullptr;
+  std::uint32_t index_ = 0;
+};
+
+/// Called with a record's outcome, on the client's thread: it must not block. Free of allocation when
+/// its captures fit three words.
+using DeliveryCallback = std::move_only_function<void(Result<Receipt>)>;
+
+/// A topic that a producer has resolved; sending to it looks nothing up.
+/// Thread safety: copies may be used from any thread.
+class DOHLE_API ProducerTopic {
+ public:
+  [[nodiscard]] std::string_view name() const;
+  /// As last heard from the cluster.
+  [[nodiscard]] std::int32_t partition_count() const;
+
+  explicit ProducerTopic(std::shared_ptr<detail::TopicCore> core);
+  [[nodiscard]] detail::TopicCore& core() const { return *core_; }
+
+ private:
+  std::shared_ptr<detail::TopicCore> core_;
+};
+
+/// What a flush or close found.
+struct FlushReport {
+  /// Records that failed since the last flush, whoever was told.
+  std::uint64_t failed = 0;
+  /// The first of those failures.
+  std::optional<Error> first_error;
+};
+
+/// Sends records. A handle on its Client.
+/// Thread safety: every member may be called from any thread.
+class DOHLE_API Producer {
+ public:
+  Producer(Producer&&) noexcept;
+  Producer& operator=(Producer&&) noexcept;
+  /// As close() with the delivery timeout, at most 5 s.
+  ~Producer();
+
+  /// Resolves a topic; waits at most max_block for its metadata.
+  /// Errors: no_such_topic, timed_out, would_deadlock on the client's own thread, the broker's own.
+  Result<ProducerTopic> topic(std::string_view name);
+
+  /// Copies the record into its partition's open batch. Keyless records go to one partition until
+  /// its batch is taken (sticky, per thread); keyed ones to murmur2(key) mod partitions, as in Java.
+  /// Waits at most max_block when the buffer is full; on the client's own thread it never waits.
+  /// Errors: buffer_full, too_large, no_such_partition, invalid_argument, closed, would_block.
+  Result<Delivery> send(const ProducerTopic& topic, const Record& record);
+  /// As send, but never waits: would_block instead.
+  Result<Delivery> try_send(const ProducerTopic& topic, const Record& record);
+  /// As send, with the outcome told to `callback`, which is called exactly once if this succeeds
+  /// and never if it fails.
+  Result<void> send(const ProducerTopic& topic, const Record& record, DeliveryCallback callback);
+  /// By name, through a cache of the calling thread.
+  Result<Delivery> send(std::string_view topic, const Record& record);
+
+  /// Makes everything due and waits until each record accepted before the call has an outcome.
+  /// Errors: timed_out, would_deadlock.
+  Result<FlushReport> flush(std::chrono::milliseconds timeout);
+
+  /// Refuses further records, delivers or fails everything it accepted within `timeout`.
+  /// What is not acknowledged by then fails, with `stored()` possibly for what was on the wire.
+  Result<FlushReport> close(std::chrono::milliseconds timeout);
+
+  explicit Producer(std::shared_ptr<detail::ProducerCore> core);
+
+ private:
+  std::shared_ptr<detail::ProducerCore> core_;
+};
+
+}  // namespace v0
+}  // namespace dohle
