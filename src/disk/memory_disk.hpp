@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/disk.hpp"
+
+namespace dohle::disk {
+
+struct MemoryDiskOptions {
+  /// Bytes of file contents, in units of what is allocated for them (4 to 256 KiB). A write or
+  /// reservation above it fails with Errc::disk_full and "the memory disk's limit of N bytes".
+  std::size_t bytes_max = std::size_t{1} << 30;
+};
+
+/// Disk in memory: nothing of it outlives the process. `view` gives Slices of the files' own
+/// memory; the bytes that a Slice shows never change, also when the file is cut, overwritten or
+/// removed, and count against the limit while the Slice lives. Everything is "durable" at once:
+/// `sync` answers in the loop's next turn. `run` runs the job in a turn of the loop: there is no
+/// thread. The root directory exists; others are made.
+///
+/// Thread safety: File::read and File::view from any thread, the rest from the loop's.
+class MemoryDisk final : public Disk {
+ public:
+  /// `loop` outlives the disk. Allocates next to nothing.
+  explicit MemoryDisk(Executor& loop, MemoryDiskOptions options = {});
+  ~MemoryDisk() override;
+
+  Result<std::shared_ptr<File>> open(const std::string& path, OpenMode mode) override;
+  [[nodiscard]] bool exists(const std::string& path) const override;
+  Result<void> make_directories(const std::string& path) override;
+  [[nodiscard]] Result<std::vector<DirectoryEntry>> list(const std::string& path) const override;
+  Result<void> rename(const std::string& from, const std::string& to) override;
+  Result<void> remove(const std::string& path) override;
+  Result<void> remove_all(const std::string& path) override;
+  Result<void> sync_directory(const std::string& path) override;
+  Result<void> sync_now(File& file) override;
+  void sync(std::vector<std::shared_ptr<File>> files, Synced done) override;
+  void run(Task job, Task done) override;
+  Result<DirectoryLock> lock(const std::string& directory) override;
+
+  /// What counts against the limit now.
+  [[nodiscard]] std::size_t bytes_used() const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace dohle::disk
