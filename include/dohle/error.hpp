@@ -21,36 +21,36 @@ enum class ErrorCategory : std::uint8_t {
 
 /// What went wrong, where no Kafka server said so with a code of its own.
 enum class Errc : std::int16_t {
-  timed_out = 1,           ///< a deadline passed; the message names it
-  connection_failed,       ///< refused, unreachable, or not set up in time
-  connection_lost,         ///< closed by the other side or by the network
-  name_not_resolved,       ///< a host name has no address
-  malformed,               ///< bytes that are not what the protocol says
-  unsupported_version,     ///< both sides share no version of a request
-  would_block,             ///< waiting is needed and the caller may not wait
-  would_deadlock,          ///< a blocking call on the thread that would have to serve it
-  closed,                  ///< the object was closed
-  cancelled,               ///< given up on request (wakeup, unsubscribe, purge)
-  invalid_argument,        ///< a call's argument makes no sense
-  buffer_full,             ///< a bounded buffer stayed full for as long as the caller would wait
-  too_large,               ///< a record, batch or frame above its limit
-  not_connected,           ///< used before connect()
-  not_owner,               ///< the partition is no longer this member's (messaging ack, commit)
-  no_offset,               ///< no committed offset and no reset policy, or out of range
-  no_such_topic,           ///< unknown topic, and it may not be created
-  no_such_partition,       ///< the topic has fewer partitions
-  fenced,                  ///< a newer instance took this one's place
-  unresolved,              ///< the outcome of an earlier send is unknown
-  handler_failed,          ///< the user's handler returned an error or threw
-  codec_failed,            ///< a body could not be encoded or decoded
-  limit_reached,           ///< a documented limit; the message names it
-  forked,                  ///< used in a child process after fork()
-  disk_full,               ///< no space; what is stored stays readable
-  io_error,                ///< the operating system refused a file operation
-  damaged,                 ///< stored bytes fail their checks
-  locked,                  ///< another process holds the data directory
-  not_found,               ///< a file or directory that has to be there is not
-  already_exists,          ///< something of that name is there
+  timed_out = 1,        ///< a deadline passed; the message names it
+  connection_failed,    ///< refused, unreachable, or not set up in time
+  connection_lost,      ///< closed by the other side or by the network
+  name_not_resolved,    ///< a host name has no address
+  malformed,            ///< bytes that are not what the protocol says
+  unsupported_version,  ///< both sides share no version of a request
+  would_block,          ///< waiting is needed and the caller may not wait
+  would_deadlock,       ///< a blocking call on the thread that would have to serve it
+  closed,               ///< the object was closed
+  cancelled,            ///< given up on request (wakeup, unsubscribe, purge)
+  invalid_argument,     ///< a call's argument makes no sense
+  buffer_full,          ///< a bounded buffer stayed full for as long as the caller would wait
+  too_large,            ///< a record, batch or frame above its limit
+  not_connected,        ///< used before connect()
+  not_owner,            ///< the partition is no longer this member's (messaging ack, commit)
+  no_offset,            ///< no committed offset and no reset policy, or out of range
+  no_such_topic,        ///< unknown topic, and it may not be created
+  no_such_partition,    ///< the topic has fewer partitions
+  fenced,               ///< a newer instance took this one's place
+  unresolved,           ///< the outcome of an earlier send is unknown
+  handler_failed,       ///< the user's handler returned an error or threw
+  codec_failed,         ///< a body could not be encoded or decoded
+  limit_reached,        ///< a documented limit; the message names it
+  forked,               ///< used in a child process after fork()
+  disk_full,            ///< no space; what is stored stays readable
+  io_error,             ///< the operating system refused a file operation
+  damaged,              ///< stored bytes fail their checks
+  locked,               ///< another process holds the data directory
+  not_found,            ///< a file or directory that has to be there is not
+  already_exists,       ///< something of that name is there
 };
 
 /// Whether a record that could not be acknowledged may nevertheless be in the log.

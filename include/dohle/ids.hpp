@@ -45,8 +45,12 @@ using ProducerEpoch = Id<struct ProducerEpochTag, std::int16_t, -1>;
 /// Counts the completed rebalances of a classic group. -1: not a member.
 using Generation = Id<struct GenerationTag, std::int32_t, -1>;
 
-constexpr Offset operator+(Offset o, std::int64_t n) { return Offset{o.value + n}; }
-constexpr std::int64_t operator-(Offset a, Offset b) { return a.value - b.value; }
+constexpr Offset operator+(Offset o, std::int64_t n) {
+  return Offset{o.value + n};
+}
+constexpr std::int64_t operator-(Offset a, Offset b) {
+  return a.value - b.value;
+}
 
 /// A topic's immutable id (KIP-516): 16 bytes, printed as URL-safe base64 without padding,
 /// as Apache Kafka prints it. All zero: none.
@@ -66,8 +70,7 @@ using Timestamp = Id<struct TimestampTag, std::int64_t, -1>;
 
 /// Converts from and to the system clock's time points (rounded down to milliseconds).
 [[nodiscard]] constexpr Timestamp to_timestamp(std::chrono::system_clock::time_point t) {
-  return Timestamp{
-      std::chrono::floor<std::chrono::milliseconds>(t.time_since_epoch()).count()};
+  return Timestamp{std::chrono::floor<std::chrono::milliseconds>(t.time_since_epoch()).count()};
 }
 [[nodiscard]] constexpr std::chrono::system_clock::time_point to_time_point(Timestamp t) {
   return std::chrono::system_clock::time_point{std::chrono::milliseconds{t.value}};
@@ -93,14 +96,15 @@ struct std::hash<dohle::Id<Tag, Rep, None>> {
 template <>
 struct std::hash<dohle::TopicId> {
   std::size_t operator()(const dohle::TopicId& id) const noexcept {
-    return std::hash<std::string_view>{}(std::string_view(
-        reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()));
+    return std::hash<std::string_view>{}(
+        std::string_view(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()));
   }
 };
 
 template <>
 struct std::hash<dohle::TopicPartition> {
   std::size_t operator()(const dohle::TopicPartition& tp) const noexcept {
-    return std::hash<std::string_view>{}(tp.topic) * 31 + std::hash<std::int32_t>{}(tp.partition.value);
+    return std::hash<std::string_view>{}(tp.topic) * 31 +
+           std::hash<std::int32_t>{}(tp.partition.value);
   }
 };

@@ -63,7 +63,8 @@ struct Outcome;
 }  // namespace detail
 
 /// What became, or will become, of one sent record: two words that point at its batch's outcome.
-/// Nobody has to look at it: a failure that no Delivery, callback or flush took is logged and counted.
+/// Nobody has to look at it: a failure that no Delivery, callback or flush took is logged and
+/// counted.
 ///
 /// Lifetime: independent of the producer. Thread safety: distinct Deliveries from any threads.
 class DOHLE_API Delivery {
@@ -91,8 +92,8 @@ class DOHLE_API Delivery {
   std::uint32_t index_ = 0;
 };
 
-/// Called with a record's outcome, on the client's thread: it must not block. Free of allocation when
-/// its captures fit three words.
+/// Called with a record's outcome, on the client's thread: it must not block. Free of allocation
+/// when its captures fit three words.
 using DeliveryCallback = std::move_only_function<void(Result<Receipt>)>;
 
 /// A topic that a producer has resolved; sending to it looks nothing up.
@@ -132,9 +133,10 @@ class DOHLE_API Producer {
   Result<ProducerTopic> topic(std::string_view name);
 
   /// Copies the record into its partition's open batch. Keyless records go to one partition until
-  /// its batch is taken (sticky, per thread); keyed ones to murmur2(key) mod partitions, as in Java.
-  /// Waits at most max_block when the buffer is full; on the client's own thread it never waits.
-  /// Errors: buffer_full, too_large, no_such_partition, invalid_argument, closed, would_block.
+  /// its batch is taken (sticky, per thread); keyed ones to murmur2(key) mod partitions, as in
+  /// Java. Waits at most max_block when the buffer is full; on the client's own thread it never
+  /// waits. Errors: buffer_full, too_large, no_such_partition, invalid_argument, closed,
+  /// would_block.
   Result<Delivery> send(const ProducerTopic& topic, const Record& record);
   /// As send, but never waits: would_block instead.
   Result<Delivery> try_send(const ProducerTopic& topic, const Record& record);

@@ -105,10 +105,20 @@ Buffer* Budget::take() {
   return &slab->buffer;
 }
 
-bool Budget::reserve(std::size_t bytes) { return pool_->charge(bytes); }
-void Budget::unreserve(std::size_t bytes) { pool_->uncharge(bytes); }
-std::size_t Budget::limit() const { return pool_->limit; }
-std::size_t Budget::used() const { return pool_->used.load(std::memory_order_relaxed); }
-void Budget::on_room(std::function<void()> callback) { pool_->room = std::move(callback); }
+bool Budget::reserve(std::size_t bytes) {
+  return pool_->charge(bytes);
+}
+void Budget::unreserve(std::size_t bytes) {
+  pool_->uncharge(bytes);
+}
+std::size_t Budget::limit() const {
+  return pool_->limit;
+}
+std::size_t Budget::used() const {
+  return pool_->used.load(std::memory_order_relaxed);
+}
+void Budget::on_room(std::function<void()> callback) {
+  pool_->room = std::move(callback);
+}
 
 }  // namespace dohle

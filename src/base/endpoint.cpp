@@ -29,7 +29,8 @@ Result<Endpoint> Endpoint::parse(std::string_view text, std::uint16_t default_po
     host = text.substr(0, colon);
     port = text.substr(colon + 1);
     has_port = true;
-    if (host.find(':') != std::string_view::npos) return refuse("is an IPv6 address without brackets");
+    if (host.find(':') != std::string_view::npos)
+      return refuse("is an IPv6 address without brackets");
   }
   if (host.empty()) return refuse("has no host");
   if (host.find_first_of(" \t\r\n/@") != std::string_view::npos) {

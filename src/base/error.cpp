@@ -20,36 +20,66 @@ namespace {
 
 std::string_view errc_name(Errc code) {
   switch (code) {
-    case Errc::timed_out: return "timed_out";
-    case Errc::connection_failed: return "connection_failed";
-    case Errc::connection_lost: return "connection_lost";
-    case Errc::name_not_resolved: return "name_not_resolved";
-    case Errc::malformed: return "malformed";
-    case Errc::unsupported_version: return "unsupported_version";
-    case Errc::would_block: return "would_block";
-    case Errc::would_deadlock: return "would_deadlock";
-    case Errc::closed: return "closed";
-    case Errc::cancelled: return "cancelled";
-    case Errc::invalid_argument: return "invalid_argument";
-    case Errc::buffer_full: return "buffer_full";
-    case Errc::too_large: return "too_large";
-    case Errc::not_connected: return "not_connected";
-    case Errc::not_owner: return "not_owner";
-    case Errc::no_offset: return "no_offset";
-    case Errc::no_such_topic: return "no_such_topic";
-    case Errc::no_such_partition: return "no_such_partition";
-    case Errc::fenced: return "fenced";
-    case Errc::unresolved: return "unresolved";
-    case Errc::handler_failed: return "handler_failed";
-    case Errc::codec_failed: return "codec_failed";
-    case Errc::limit_reached: return "limit_reached";
-    case Errc::forked: return "forked";
-    case Errc::disk_full: return "disk_full";
-    case Errc::io_error: return "io_error";
-    case Errc::damaged: return "damaged";
-    case Errc::locked: return "locked";
-    case Errc::not_found: return "not_found";
-    case Errc::already_exists: return "already_exists";
+    case Errc::timed_out:
+      return "timed_out";
+    case Errc::connection_failed:
+      return "connection_failed";
+    case Errc::connection_lost:
+      return "connection_lost";
+    case Errc::name_not_resolved:
+      return "name_not_resolved";
+    case Errc::malformed:
+      return "malformed";
+    case Errc::unsupported_version:
+      return "unsupported_version";
+    case Errc::would_block:
+      return "would_block";
+    case Errc::would_deadlock:
+      return "would_deadlock";
+    case Errc::closed:
+      return "closed";
+    case Errc::cancelled:
+      return "cancelled";
+    case Errc::invalid_argument:
+      return "invalid_argument";
+    case Errc::buffer_full:
+      return "buffer_full";
+    case Errc::too_large:
+      return "too_large";
+    case Errc::not_connected:
+      return "not_connected";
+    case Errc::not_owner:
+      return "not_owner";
+    case Errc::no_offset:
+      return "no_offset";
+    case Errc::no_such_topic:
+      return "no_such_topic";
+    case Errc::no_such_partition:
+      return "no_such_partition";
+    case Errc::fenced:
+      return "fenced";
+    case Errc::unresolved:
+      return "unresolved";
+    case Errc::handler_failed:
+      return "handler_failed";
+    case Errc::codec_failed:
+      return "codec_failed";
+    case Errc::limit_reached:
+      return "limit_reached";
+    case Errc::forked:
+      return "forked";
+    case Errc::disk_full:
+      return "disk_full";
+    case Errc::io_error:
+      return "io_error";
+    case Errc::damaged:
+      return "damaged";
+    case Errc::locked:
+      return "locked";
+    case Errc::not_found:
+      return "not_found";
+    case Errc::already_exists:
+      return "already_exists";
   }
   return "unknown";
 }
@@ -62,8 +92,10 @@ bool is_retriable_errc(Errc code) {
     case Errc::name_not_resolved:
     case Errc::would_block:
     case Errc::buffer_full:
-    case Errc::disk_full: return true;
-    default: return false;
+    case Errc::disk_full:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -95,7 +127,9 @@ Error::Error(Error&& other) noexcept
       category_(other.category_),
       flags_(other.flags_),
       stored_(other.stored_) {}
-Error& Error::operator=(const Error& other) noexcept { return *this = Error(other); }
+Error& Error::operator=(const Error& other) noexcept {
+  return *this = Error(other);
+}
 Error& Error::operator=(Error&& other) noexcept {
   std::swap(detail_, other.detail_);
   code_ = other.code_;
@@ -112,7 +146,8 @@ Error::~Error() {
 
 Error Error::broker(std::int16_t code, std::string_view where, std::string_view server_message) {
   const BrokerErrorInfo* info = find_broker_error(code);
-  const auto sentence = info != nullptr ? info->sentence : "an error code that this version does not know";
+  const auto sentence =
+      info != nullptr ? info->sentence : "an error code that this version does not know";
   std::string message;
   if (!where.empty()) message = fmt::format("{}: ", where);
   message += sentence;
@@ -135,7 +170,9 @@ Error Error::auth(Errc code, std::string_view message) {
   return {ErrorCategory::auth, static_cast<std::int16_t>(code), 0, std::string(message), {}};
 }
 Error Error::configuration(std::string_view message) {
-  return {ErrorCategory::configuration, static_cast<std::int16_t>(Errc::invalid_argument), 0,
+  return {ErrorCategory::configuration,
+          static_cast<std::int16_t>(Errc::invalid_argument),
+          0,
           std::string(message),
           {}};
 }
@@ -159,8 +196,8 @@ Error Error::with_stored(Stored stored) const {
 }
 Error Error::with_retriable(bool retriable) const {
   Error copy = *this;
-  copy.flags_ = static_cast<std::uint8_t>(retriable ? flags_ | retriable_flag
-                                                    : flags_ & ~retriable_flag);
+  copy.flags_ =
+      static_cast<std::uint8_t>(retriable ? flags_ | retriable_flag : flags_ & ~retriable_flag);
   return copy;
 }
 Error Error::with_fatal() const {
@@ -175,7 +212,8 @@ Error Error::within(std::string_view where) const {
   return wrapped;
 }
 std::string Error::to_string() const {
-  if (category_ == ErrorCategory::broker) return fmt::format("{} ({}): {}", name(), code_, message());
+  if (category_ == ErrorCategory::broker)
+    return fmt::format("{} ({}): {}", name(), code_, message());
   return fmt::format("{}: {}", name(), message());
 }
 

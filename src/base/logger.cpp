@@ -13,10 +13,14 @@ namespace {
 
 std::string_view name_of(LogLevel level) {
   switch (level) {
-    case LogLevel::debug: return "debug";
-    case LogLevel::info: return "info";
-    case LogLevel::warning: return "warning";
-    case LogLevel::error: return "error";
+    case LogLevel::debug:
+      return "debug";
+    case LogLevel::info:
+      return "info";
+    case LogLevel::warning:
+      return "warning";
+    case LogLevel::error:
+      return "error";
   }
   return "?";
 }
@@ -31,10 +35,10 @@ class StderrLogger final : public Logger {
     tm parts{};
     ::gmtime_r(&now.tv_sec, &parts);
     fmt::memory_buffer text;
-    fmt::format_to(std::back_inserter(text), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z {:<7} {}: {}\n",
-                   parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
-                   parts.tm_min, parts.tm_sec, now.tv_nsec / 1'000'000, name_of(level), subject,
-                   line);
+    fmt::format_to(
+        std::back_inserter(text), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z {:<7} {}: {}\n",
+        parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min,
+        parts.tm_sec, now.tv_nsec / 1'000'000, name_of(level), subject, line);
     // One write per line keeps lines of several threads apart. There is nobody to tell if it fails.
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
   }
@@ -73,7 +77,9 @@ std::shared_ptr<Logger> function_logger(
     LogLevel level, std::function<void(LogLevel, std::string_view, std::string_view)> function) {
   return std::make_shared<FunctionLogger>(level, std::move(function));
 }
-std::shared_ptr<Logger> silent_logger() { return std::make_shared<SilentLogger>(); }
+std::shared_ptr<Logger> silent_logger() {
+  return std::make_shared<SilentLogger>();
+}
 
 }  // namespace v0
 }  // namespace dohle

@@ -1,0 +1,107 @@
+#include "base/budget.hpp"
+
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace dohle {
+namespace {
+
+TEST(Budget, refuses_the_slab_that_would_exceed_the_limit) {
+  Budget budget(2 * slab_bytes);
+  Buffer* first = budget.take();
+  Buffer* second = budget.take();
+  ASSERT_NE(first, nullptr);
+  ASSERT_NE(second, nullptr);
+  EXPECT_EQ(budget.take(), nullptr);
+  EXPECT_EQ(budget.used(), 2 * slab_bytes);
+  first->release();
+  Buffer* again = budget.take();
+  EXPECT_NE(again, nullptr);
+  again->release();
+  second->release();
+  EXPECT_EQ(budget.used(), 0u);
+}
+
+TEST(Budget, a_slab_outlives_its_budget) {
+  Buffer* slab = nullptr;
+  {
+    Budget budget(slab_bytes);
+    slab = budget.take();
+    ASSERT_NE(slab, nullptr);
+  }
+  slab->data()[slab_bytes - 1] = std::byte{7};
+  EXPECT_EQ(slab->data()[slab_bytes - 1], std::byte{7});
+  slab->release();
+}
+
+TEST(Budget, a_shared_slab_is_charged_until_the_last_reference_goes) {
+  Budget budget(slab_bytes);
+  Buffer* slab = budget.take();
+  ASSERT_NE(slab, nullptr);
+  slab->retain();
+  slab->release();
+  EXPECT_EQ(budget.take(), nullptr);
+  slab->release();
+  Buffer* again = budget.take();
+  ASSERT_NE(again, nullptr);
+  again->release();
+}
+
+TEST(Budget, reserved_bytes_and_slabs_share_one_limit) {
+  Budget budget(slab_bytes + 100);
+  EXPECT_TRUE(budget.reserve(100));
+  EXPECT_FALSE(budget.reserve(slab_bytes + 1));
+  Buffer* slab = budget.take();
+  ASSERT_NE(slab, nullptr);
+  EXPECT_FALSE(budget.reserve(1));
+  slab->release();
+  budget.unreserve(100);
+  EXPECT_EQ(budget.used(), 0u);
+}
+
+TEST(Budget, tells_of_room_only_after_a_refusal) {
+  Budget budget(slab_bytes);
+  int told = 0;
+  budget.on_room([&] { ++told; });
+  Buffer* slab = budget.take();
+  ASSERT_NE(slab, nullptr);
+  slab->release();
+  EXPECT_EQ(told, 0);
+  slab = budget.take();
+  ASSERT_NE(slab, nullptr);
+  EXPECT_EQ(budget.take(), nullptr);
+  slab->release();
+  EXPECT_EQ(told, 1);
+}
+
+TEST(Budget, threads_taking_and_releasing_never_exceed_the_limit) {
+  constexpr int threads = 4;
+  constexpr int rounds = 20'000;
+  Budget budget(3 * slab_bytes);
+  std::atomic<int> held{0};
+  std::atomic<int> held_max{0};
+  std::vector<std::jthread> workers;
+  for (int i = 0; i < threads; ++i) {
+    workers.emplace_back([&] {
+      for (int round = 0; round < rounds; ++round) {
+        Buffer* slab = budget.take();
+        if (slab == nullptr) continue;
+        const int now = held.fetch_add(1) + 1;
+        int was = held_max.load();
+        while (was < now && !held_max.compare_exchange_weak(was, now)) {
+        }
+        held.fetch_sub(1);
+        slab->release();
+      }
+    });
+  }
+  workers.clear();
+  EXPECT_LE(held_max.load(), 3);
+  EXPECT_GE(held_max.load(), 1);
+  EXPECT_EQ(budget.used(), 0u);
+}
+
+}  // namespace
+}  // namespace dohle

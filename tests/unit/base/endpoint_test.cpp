@@ -1,0 +1,33 @@
+#include <gtest/gtest.h>
+
+#include "base/connection.hpp"
+
+namespace dohle {
+namespace {
+
+TEST(Endpoint, reads_what_it_writes) {
+  for (const char* text : {"127.0.0.1:9092", "localhost:0", "[::1]:65535", "a.b-c:1"}) {
+    const auto endpoint = Endpoint::parse(text);
+    ASSERT_TRUE(endpoint.has_value()) << text;
+    EXPECT_EQ(endpoint->to_string(), text);
+  }
+}
+
+TEST(Endpoint, takes_the_default_port_only_when_there_is_one) {
+  EXPECT_EQ(Endpoint::parse("host", 9092)->port, 9092);
+  EXPECT_EQ(Endpoint::parse("[::1]", 9092)->port, 9092);
+  EXPECT_FALSE(Endpoint::parse("host").has_value());
+}
+
+TEST(Endpoint, refuses_nonsense_and_names_it) {
+  for (const char* text : {"", ":9092", "host:", "host:x", "host:65536", "host:-1", "::1:9092",
+                           "[::1:9092", "[::1]9092", "a b:1", "http://host:1", "host:1 "}) {
+    const auto endpoint = Endpoint::parse(text);
+    ASSERT_FALSE(endpoint.has_value()) << text;
+    EXPECT_EQ(endpoint.error().category(), ErrorCategory::configuration);
+    EXPECT_NE(endpoint.error().message().find(std::string("\"") + text + "\""), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace dohle

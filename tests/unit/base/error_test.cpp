@@ -1,0 +1,52 @@
+#include "dohle/error.hpp"
+
+#include <gtest/gtest.h>
+
+namespace dohle {
+namespace {
+
+TEST(Error, of_a_broker_keeps_its_wire_number_and_the_servers_words) {
+  const Error error = Error::broker(6, "produce to orders-3", "go elsewhere");
+  EXPECT_EQ(error.category(), ErrorCategory::broker);
+  EXPECT_EQ(error.code(), 6);
+  EXPECT_TRUE(error.is_broker(6));
+  EXPECT_EQ(error.server_message(), "go elsewhere");
+  EXPECT_TRUE(error.message().starts_with("produce to orders-3: "));
+}
+
+TEST(Error, a_brokers_code_is_never_an_errc_of_the_same_number) {
+  EXPECT_FALSE(Error::broker(1).is(Errc::timed_out));
+  EXPECT_TRUE(Error::client(Errc::timed_out, "x").is(Errc::timed_out));
+  EXPECT_FALSE(Error::client(Errc::timed_out, "x").is_broker(1));
+}
+
+TEST(Error, within_puts_the_place_first_and_keeps_the_rest) {
+  const Error inner = Error::storage(Errc::disk_full, "no space").with_stored(Stored::possibly);
+  const Error outer = inner.within("orders-3");
+  EXPECT_EQ(outer.message(), "orders-3: no space");
+  EXPECT_TRUE(outer.is(Errc::disk_full));
+  EXPECT_TRUE(outer.is_retriable());
+  EXPECT_EQ(outer.stored(), Stored::possibly);
+  EXPECT_EQ(inner.message(), "no space");
+}
+
+TEST(Error, properties_are_set_on_a_copy) {
+  const Error error = Error::client(Errc::closed, "closed");
+  EXPECT_FALSE(error.is_retriable());
+  EXPECT_TRUE(error.with_retriable(true).is_retriable());
+  EXPECT_TRUE(error.with_fatal().is_fatal());
+  EXPECT_FALSE(error.is_fatal());
+}
+
+TEST(Error, assignment_and_moves_keep_the_message) {
+  Error a = Error::client(Errc::closed, "a");
+  Error b = Error::client(Errc::closed, "b");
+  b = a;
+  EXPECT_EQ(b.message(), "a");
+  const Error c = std::move(a);
+  EXPECT_EQ(c.message(), "a");
+  EXPECT_EQ(b.message(), "a");
+}
+
+}  // namespace
+}  // namespace dohle
