@@ -1,0 +1,64 @@
+#include "disk/directory_lock.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+
+#include "disk/open_file.hpp"
+#include "disk/system_error.hpp"
+
+namespace dohle::disk {
+
+namespace {
+
+/// The process id in the lock file, 0 if there is none (its holder is just writing it).
+long holder(int descriptor) {
+  std::array<char, 24> text{};
+  const ssize_t got = ::pread(descriptor, text.data(), text.size() - 1, 0);
+  return got > 0 ? std::strtol(text.data(), nullptr, 10) : 0;
+}
+
+Error locked(const std::string& directory, long process) {
+  std::string text = "lock " + directory + ": held by ";
+  if (process == ::getpid()) {
+    text += "this process";
+  } else if (process > 0) {
+    text += "process " + std::to_string(process);
+  } else {
+    text += "another process";
+  }
+  return Error::storage(Errc::locked, text);
+}
+
+Result<void> write_holder(int descriptor, const std::string& path) {
+  const std::string text = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(descriptor, 0) == 0 &&
+      ::pwrite(descriptor, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size())) {
+    return {};
+  }
+  return fail(system_error(errno, "write", path));
+}
+
+}  // namespace
+
+Result<Disk::DirectoryLock> lock_directory(const std::string& directory) {
+  const std::string path = directory + "/.lock";
+  auto descriptor = std::make_shared<Descriptor>(
+      uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644); }));
+  if (!descriptor->is_open()) return fail(system_error(errno, "open", path));
+  struct flock whole{};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (::fcntl(descriptor->get(), F_OFD_SETLK, &whole) == -1) {
+    if (errno == EAGAIN || errno == EACCES) {
+      return fail(locked(directory, holder(descriptor->get())));
+    }
+    return fail(system_error(errno, "lock", path));
+  }
+  if (auto written = write_holder(descriptor->get(), path); !written) return fail(written.error());
+  return Disk::DirectoryLock(std::move(descriptor));
+}
+
+}  // namespace dohle::disk

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/executor.hpp"
+
+namespace dohle::disk {
+
+/// Threads that wait for the device. One is started when a task finds none idle, up to a limit.
+/// Thread safety: any thread.
+class DiskThreads {
+ public:
+  explicit DiskThreads(std::size_t threads_max) : threads_max_(threads_max) {}
+  DiskThreads(const DiskThreads&) = delete;
+  DiskThreads& operator=(const DiskThreads&) = delete;
+  /// Stops, if `stop` has not been called.
+  ~DiskThreads() { stop(); }
+
+  /// Queues without limit; dropped after `stop`.
+  void run(Task task);
+  /// Waits for the tasks that run and destroys those that wait.
+  void stop();
+
+ private:
+  void work();
+
+  const std::size_t threads_max_;
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<Task> waiting_;
+  std::size_t idle_ = 0;
+  bool stopped_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace dohle::disk

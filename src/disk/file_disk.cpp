@@ -1,0 +1,154 @@
+#include "disk/file_disk.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "disk/directory_lock.hpp"
+#include "disk/disk_threads.hpp"
+#include "disk/open_file.hpp"
+#include "disk/sync_groups.hpp"
+#include "disk/system_error.hpp"
+
+namespace dohle::disk {
+
+namespace {
+
+FileDiskOptions checked(FileDiskOptions options) {
+  options.sync_threads_max = std::max<std::size_t>(options.sync_threads_max, 1);
+  options.job_threads_max = std::max<std::size_t>(options.job_threads_max, 1);
+  return options;
+}
+
+Result<void> make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0755) == 0) return {};
+  const int number = errno;
+  struct stat status{};
+  if (number == EEXIST && ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return {};
+  return fail(system_error(number, "make directory", path));
+}
+
+struct CloseDirectory {
+  void operator()(DIR* directory) const { ::closedir(directory); }
+};
+
+/// Nothing when the entry went away meanwhile.
+void append_entry(DIR* directory, const dirent& entry, std::vector<DirectoryEntry>& out) {
+  const std::string_view name = entry.d_name;
+  if (name == "." || name == "..") return;
+  struct stat status{};
+  if (::fstatat(::dirfd(directory), entry.d_name, &status, 0) == -1) return;
+  out.push_back({std::string(name), S_ISDIR(status.st_mode),
+                 S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0});
+}
+
+}  // namespace
+
+struct FileDisk::Parts {
+  Parts(Executor& executor, const FileDiskOptions& given)
+      : loop(executor), options(given), syncs(executor, given), jobs(given.job_threads_max) {}
+
+  Executor& loop;
+  FileDiskOptions options;
+  SyncGroups syncs;
+  DiskThreads jobs;
+};
+
+FileDisk::FileDisk(Executor& loop, FileDiskOptions options)
+    : parts_(std::make_unique<Parts>(loop, checked(options))) {}
+
+FileDisk::~FileDisk() = default;
+
+Result<std::shared_ptr<File>> FileDisk::open(const std::string& path, OpenMode mode) {
+  auto file = OpenFile::open(path, mode, *parts_->options.calls);
+  if (!file) return fail(file.error());
+  if (mode != OpenMode::read) parts_->syncs.watch(**file);
+  return std::shared_ptr<File>(std::move(*file));
+}
+
+bool FileDisk::exists(const std::string& path) const {
+  return ::access(path.c_str(), F_OK) == 0;
+}
+
+Result<void> FileDisk::make_directories(const std::string& path) {
+  for (std::size_t end = path.find('/', 1); end != std::string::npos;
+       end = path.find('/', end + 1)) {
+    if (auto made = make_directory(path.substr(0, end)); !made) return made;
+  }
+  return make_directory(path);
+}
+
+Result<std::vector<DirectoryEntry>> FileDisk::list(const std::string& path) const {
+  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
+  if (directory == nullptr) return fail(system_error(errno, "list", path));
+  std::vector<DirectoryEntry> entries;
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(directory.get());
+    if (entry == nullptr) break;
+    append_entry(directory.get(), *entry, entries);
+  }
+  if (errno != 0) return fail(system_error(errno, "list", path));
+  std::ranges::sort(entries, {}, &DirectoryEntry::name);
+  return entries;
+}
+
+Result<void> FileDisk::rename(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) == 0) return {};
+  return fail(system_error(errno, "rename", from + " to " + to));
+}
+
+Result<void> FileDisk::remove(const std::string& path) {
+  if (::remove(path.c_str()) == 0) return {};
+  return fail(system_error(errno, "remove", path));
+}
+
+Result<void> FileDisk::remove_all(const std::string& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) return fail(system_error(error.value(), "remove", path));
+  return {};
+}
+
+Result<void> FileDisk::sync_directory(const std::string& path) {
+  const Descriptor directory(
+      uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!directory.is_open()) return fail(system_error(errno, "open directory", path));
+  const int outcome =
+      uninterrupted([&] { return parts_->options.calls->sync_directory(directory.get()); });
+  if (outcome == -1) return fail(system_error(errno, "sync directory", path));
+  return {};
+}
+
+Result<void> FileDisk::sync_now(File& file) {
+  return static_cast<OpenFile&>(file).sync();
+}
+
+void FileDisk::sync(std::vector<std::shared_ptr<File>> files, Synced done) {
+  SyncGroups::Files open_files;
+  open_files.reserve(files.size());
+  for (auto& file : files) {
+    open_files.push_back(std::static_pointer_cast<OpenFile>(std::move(file)));
+  }
+  parts_->syncs.sync(std::move(open_files), std::move(done));
+}
+
+void FileDisk::run(Task job, Task done) {
+  parts_->jobs.run([&loop = parts_->loop, job = std::move(job), done = std::move(done)]() mutable {
+    job();
+    job = nullptr;
+    if (done) loop.post(std::move(done));
+  });
+}
+
+Result<Disk::DirectoryLock> FileDisk::lock(const std::string& directory) {
+  return lock_directory(directory);
+}
+
+}  // namespace dohle::disk

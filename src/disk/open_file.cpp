@@ -1,0 +1,172 @@
+#include "disk/open_file.hpp"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/file_tree.hpp"
+#include "disk/system_error.hpp"
+
+namespace dohle::disk {
+
+namespace {
+
+int flags_of(OpenMode mode) {
+  switch (mode) {
+    case OpenMode::read:
+      return O_RDONLY | O_CLOEXEC;
+    case OpenMode::read_write:
+      return O_RDWR | O_CLOEXEC;
+    case OpenMode::create:
+      return O_RDWR | O_CREAT | O_CLOEXEC;
+    case OpenMode::truncate:
+      return O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC;
+  }
+  return O_RDONLY | O_CLOEXEC;
+}
+
+/// What is left of `pieces` after their first `done` bytes; the front piece is narrowed in place.
+std::span<iovec> after(std::span<iovec> pieces, std::size_t done) {
+  while (!pieces.empty() && done >= pieces.front().iov_len) {
+    done -= pieces.front().iov_len;
+    pieces = pieces.subspan(1);
+  }
+  if (done > 0) {
+    pieces.front().iov_base = static_cast<std::byte*>(pieces.front().iov_base) + done;
+    pieces.front().iov_len -= done;
+  }
+  return pieces;
+}
+
+/// Pieces in one system call; fewer than IOV_MAX so that they fit on the stack.
+constexpr std::size_t pieces_per_call = 64;
+
+/// The next pieces as the system wants them; empty ones are left out. Advances `pieces`.
+std::span<iovec> gather(std::span<const Bytes>& pieces, std::array<iovec, pieces_per_call>& into) {
+  std::size_t count = 0;
+  for (; count < into.size() && !pieces.empty(); pieces = pieces.subspan(1)) {
+    const Bytes piece = pieces.front();
+    if (piece.empty()) continue;
+    into[count++] = {const_cast<std::byte*>(piece.data()), piece.size()};
+  }
+  return std::span(into).first(count);
+}
+
+}  // namespace
+
+Descriptor::~Descriptor() {
+  if (value_ != -1) ::close(value_);
+}
+
+Result<std::shared_ptr<OpenFile>> OpenFile::open(const std::string& path, OpenMode mode,
+                                                 SystemCalls& calls) {
+  Descriptor descriptor(uninterrupted([&] { return ::open(path.c_str(), flags_of(mode), 0644); }));
+  if (!descriptor.is_open()) return fail(system_error(errno, "open", path));
+  struct stat status{};
+  if (::fstat(descriptor.get(), &status) == -1) return fail(system_error(errno, "stat", path));
+  if (!S_ISREG(status.st_mode)) {
+    return fail(file_error(Errc::io_error, "open", path, "Not a regular file"));
+  }
+  return std::make_shared<OpenFile>(path, std::move(descriptor),
+                                    static_cast<std::uint64_t>(status.st_size), status.st_dev,
+                                    calls);
+}
+
+Result<std::size_t> OpenFile::read(std::uint64_t offset, std::span<std::byte> into) const {
+  std::size_t done = 0;
+  while (done < into.size()) {
+    const ssize_t got = uninterrupted([&] {
+      return calls_.read(descriptor_.get(), into.data() + done, into.size() - done,
+                         static_cast<off_t>(offset + done));
+    });
+    if (got == -1) return fail(system_error(errno, "read", path_));
+    if (got == 0) break;
+    done += static_cast<std::size_t>(got);
+  }
+  return done;
+}
+
+Result<std::size_t> OpenFile::write_some(std::uint64_t offset, std::span<const iovec> pieces) {
+  const ssize_t wrote = uninterrupted([&] {
+    return calls_.write(descriptor_.get(), pieces.data(), static_cast<int>(pieces.size()),
+                        static_cast<off_t>(offset));
+  });
+  if (wrote == -1) return fail(system_error(errno, "write", path_));
+  if (wrote == 0) return fail(file_error(Errc::io_error, "write", path_, "Nothing was written"));
+  const auto bytes = static_cast<std::size_t>(wrote);
+  size_.store(std::max(size(), offset + bytes), std::memory_order_relaxed);
+  return bytes;
+}
+
+Result<void> OpenFile::write(std::uint64_t offset, std::span<const Bytes> pieces) {
+  std::array<iovec, pieces_per_call> storage;
+  while (!pieces.empty()) {
+    std::span<iovec> left = gather(pieces, storage);
+    while (!left.empty()) {
+      const auto wrote = write_some(offset, left);
+      if (!wrote) return fail(wrote.error());
+      offset += *wrote;
+      left = after(left, *wrote);
+    }
+  }
+  return {};
+}
+
+Result<void> OpenFile::reserve(std::uint64_t end) {
+  const std::uint64_t from = std::max(reserved_, size());
+  if (end <= from) return {};
+  if (can_reserve_) {
+    const int outcome = uninterrupted([&] {
+      return calls_.allocate(descriptor_.get(), static_cast<off_t>(from),
+                             static_cast<off_t>(end - from));
+    });
+    if (outcome == 0) {
+      reserved_ = end;
+      return {};
+    }
+    if (errno != EOPNOTSUPP && errno != ENOSYS) return fail(system_error(errno, "reserve", path_));
+    can_reserve_ = false;
+  }
+  return check_free_space(end - from);
+}
+
+Result<void> OpenFile::check_free_space(std::uint64_t bytes) const {
+  struct statvfs status{};
+  if (::fstatvfs(descriptor_.get(), &status) == -1) {
+    return fail(system_error(errno, "stat file system of", path_));
+  }
+  if (status.f_bavail * status.f_frsize < bytes)
+    return fail(system_error(ENOSPC, "reserve", path_));
+  return {};
+}
+
+Result<void> OpenFile::truncate(std::uint64_t size) {
+  const int outcome =
+      uninterrupted([&] { return calls_.truncate(descriptor_.get(), static_cast<off_t>(size)); });
+  if (outcome == -1) return fail(system_error(errno, "truncate", path_));
+  size_.store(size, std::memory_order_relaxed);
+  reserved_ = 0;
+  return {};
+}
+
+Result<void> OpenFile::health() const {
+  const std::scoped_lock lock(health_mutex_);
+  if (sync_error_) return fail(*sync_error_);
+  return {};
+}
+
+Result<void> OpenFile::sync() {
+  if (auto known = health(); !known) return known;
+  if (uninterrupted([&] { return calls_.sync_file(descriptor_.get()); }) == 0) return {};
+  const Error error = system_error(errno, "sync", path_);
+  const std::scoped_lock lock(health_mutex_);
+  sync_error_ = error;
+  return fail(error);
+}
+
+}  // namespace dohle::disk

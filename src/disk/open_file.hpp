@@ -1,0 +1,78 @@
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/disk.hpp"
+#include "disk/system_calls.hpp"
+
+namespace dohle::disk {
+
+/// Owns a descriptor.
+class Descriptor {
+ public:
+  explicit Descriptor(int value = -1) : value_(value) {}
+  Descriptor(Descriptor&& other) noexcept : value_(other.value_) { other.value_ = -1; }
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(value_, other.value_);
+    return *this;
+  }
+  ~Descriptor();
+  [[nodiscard]] int get() const { return value_; }
+  [[nodiscard]] bool is_open() const { return value_ != -1; }
+
+ private:
+  int value_;
+};
+
+/// A file of the file system. `path()` stays the one it was opened with, also after a rename.
+/// Thread safety: as File; `sync` from any thread, one at a time, beside everything else.
+class OpenFile final : public File {
+ public:
+  static Result<std::shared_ptr<OpenFile>> open(const std::string& path, OpenMode mode,
+                                                SystemCalls& calls);
+
+  OpenFile(std::string path, Descriptor descriptor, std::uint64_t size, std::uint64_t device,
+           SystemCalls& calls)
+      : path_(std::move(path)),
+        descriptor_(std::move(descriptor)),
+        device_(device),
+        calls_(calls),
+        size_(size) {}
+
+  [[nodiscard]] const std::string& path() const override { return path_; }
+  [[nodiscard]] std::uint64_t size() const override {
+    return size_.load(std::memory_order_relaxed);
+  }
+  Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) const override;
+  Result<void> write(std::uint64_t offset, std::span<const Bytes> pieces) override;
+  Result<void> reserve(std::uint64_t end) override;
+  Result<void> truncate(std::uint64_t size) override;
+  [[nodiscard]] int descriptor() const override { return descriptor_.get(); }
+
+  /// The number of the device that holds the file.
+  [[nodiscard]] std::uint64_t device() const { return device_; }
+  /// Makes what is written durable. The first failure is kept and returned ever after: the system
+  /// reports lost pages once and counts them as clean from then on.
+  Result<void> sync();
+  /// The failure that `sync` keeps.
+  [[nodiscard]] Result<void> health() const;
+
+ private:
+  Result<std::size_t> write_some(std::uint64_t offset, std::span<const iovec> pieces);
+  Result<void> check_free_space(std::uint64_t bytes) const;
+
+  std::string path_;
+  Descriptor descriptor_;
+  std::uint64_t device_;
+  SystemCalls& calls_;
+  std::atomic<std::uint64_t> size_;
+  std::uint64_t reserved_ = 0;
+  bool can_reserve_ = true;
+  mutable std::mutex health_mutex_;
+  std::optional<Error> sync_error_;
+};
+
+}  // namespace dohle::disk

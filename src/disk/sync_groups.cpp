@@ -1,0 +1,162 @@
+#include "disk/sync_groups.hpp"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "disk/system_error.hpp"
+
+namespace dohle::disk {
+
+namespace {
+
+constexpr decltype(std::declval<struct statfs>().f_type) xfs_magic = 0x58465342;
+
+/// syncfs reports write-back errors from Linux 5.8 on.
+bool kernel_reports() {
+  utsname name{};
+  int major = 0, minor = 0;
+  if (::uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &major, &minor) != 2) return false;
+  return major > 5 || (major == 5 && minor >= 8);
+}
+
+bool file_system_reports(int descriptor) {
+  struct statfs status{};
+  if (::fstatfs(descriptor, &status) == -1) return false;
+  return status.f_type == EXT4_SUPER_MAGIC || status.f_type == xfs_magic ||
+         status.f_type == BTRFS_SUPER_MAGIC;
+}
+
+std::string directory_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+void SyncGroups::watch(const OpenFile& file) {
+  const std::scoped_lock lock(mutex_);
+  if (options_.whole_file_system_files_min == 0 || file_systems_.contains(file.device())) return;
+  Descriptor descriptor;
+  if (kernel_reports() && file_system_reports(file.descriptor())) {
+    descriptor = Descriptor(::open(directory_of(file.path()).c_str(), O_RDONLY | O_CLOEXEC));
+  }
+  file_systems_.emplace(file.device(), std::move(descriptor));
+}
+
+void SyncGroups::sync(Files files, Disk::Synced done) {
+  {
+    const std::scoped_lock lock(mutex_);
+    forming_.push_back({std::move(files), std::move(done)});
+    if (running_) return;
+    running_ = true;
+  }
+  threads_.run([this] { drive(next_group()); });
+}
+
+/// Takes what has gathered; null, and not running any more, when that is nothing.
+std::shared_ptr<SyncGroups::Group> SyncGroups::next_group() {
+  auto group = std::make_shared<Group>();
+  {
+    const std::scoped_lock lock(mutex_);
+    if (forming_.empty()) {
+      running_ = false;
+      return nullptr;
+    }
+    group->calls.swap(forming_);
+  }
+  for (const Call& call : group->calls) {
+    for (const auto& file : call.files) group->files.push_back(file.get());
+  }
+  std::ranges::sort(group->files);
+  const auto rest = std::ranges::unique(group->files);
+  group->files.erase(rest.begin(), rest.end());
+  group->left = group->files.size();
+  return group;
+}
+
+void SyncGroups::drive(std::shared_ptr<Group> group) {
+  while (group != nullptr) {
+    if (!group->files.empty() && !sync_whole(*group)) {
+      call_threads(group, std::min(group->files.size(), options_.sync_threads_max) - 1);
+      if (!sync_files(*group)) return;
+    }
+    answer(*group);
+    group = next_group();
+  }
+}
+
+void SyncGroups::call_threads(const std::shared_ptr<Group>& group, std::size_t threads) {
+  for (std::size_t i = 0; i < threads; ++i) {
+    threads_.run([this, group] {
+      if (!sync_files(*group)) return;
+      answer(*group);
+      drive(next_group());
+    });
+  }
+}
+
+/// Syncs files of the group until none is left to take; true on the thread that ended the last.
+bool SyncGroups::sync_files(Group& group) {
+  bool ended = false;
+  for (;;) {
+    const std::size_t taken = group.next.fetch_add(1, std::memory_order_relaxed);
+    if (taken >= group.files.size()) return ended;
+    // The error stays with the file, where `answer` finds it.
+    (void)group.files[taken]->sync();
+    ended = group.left.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  }
+}
+
+/// The descriptor to syncfs for this group, or -1.
+int SyncGroups::whole_file_system(const Group& group) {
+  if (options_.whole_file_system_files_min == 0 || !whole_works_ ||
+      group.files.size() < options_.whole_file_system_files_min) {
+    return -1;
+  }
+  const std::uint64_t device = group.files.front()->device();
+  const bool one_device = std::ranges::all_of(
+      group.files, [device](const OpenFile* file) { return file->device() == device; });
+  if (!one_device || std::chrono::steady_clock::now() < whole_again_) return -1;
+  const std::scoped_lock lock(mutex_);
+  const auto at = file_systems_.find(device);
+  return at == file_systems_.end() ? -1 : at->second.get();
+}
+
+bool SyncGroups::sync_whole(const Group& group) {
+  const int descriptor = whole_file_system(group);
+  if (descriptor == -1) return false;
+  const auto start = std::chrono::steady_clock::now();
+  if (uninterrupted([&] { return options_.calls->sync_file_system(descriptor); }) == -1) {
+    whole_works_ = false;
+    return false;
+  }
+  const auto end = std::chrono::steady_clock::now();
+  if (end - start > options_.whole_file_system_slow) {
+    whole_again_ = end + options_.whole_file_system_pause;
+  }
+  return true;
+}
+
+void SyncGroups::answer(Group& group) {
+  std::vector<std::pair<Disk::Synced, Result<void>>> answers;
+  answers.reserve(group.calls.size());
+  for (Call& call : group.calls) {
+    Result<void> outcome;
+    for (const auto& file : call.files) {
+      if (outcome) outcome = file->health();
+    }
+    answers.emplace_back(std::move(call.done), std::move(outcome));
+  }
+  loop_.post([answers = std::move(answers)]() mutable {
+    for (auto& [done, outcome] : answers) done(std::move(outcome));
+  });
+}
+
+}  // namespace dohle::disk

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/disk.hpp"
+#include "disk/disk_threads.hpp"
+#include "disk/file_disk.hpp"
+#include "disk/open_file.hpp"
+
+namespace dohle::disk {
+
+/// Group sync. Calls form a group while the group before them is made durable; the thread that
+/// ends a group posts all its answers at once and starts the next one itself, so that one record
+/// outstanding costs one wake of a disk thread and one of the loop.
+///
+/// A group is synced file by file, side by side on the threads, or, from
+/// FileDiskOptions::whole_file_system_files_min files on one device, with one syncfs. Once syncfs
+/// has reported an error it is not used again: it says neither which file lost bytes nor the same
+/// twice, and the lost file may belong to a later group. fdatasync of that file still knows.
+/// Thread safety: any thread.
+class SyncGroups {
+ public:
+  using Files = std::vector<std::shared_ptr<OpenFile>>;
+
+  SyncGroups(Executor& loop, const FileDiskOptions& options)
+      : loop_(loop), options_(options), threads_(options.sync_threads_max) {}
+  ~SyncGroups() { threads_.stop(); }
+
+  /// Remembers the file system of `file` for syncfs, which reports the errors that happen from
+  /// here on: call it before the first write.
+  void watch(const OpenFile& file);
+  void sync(Files files, Disk::Synced done);
+
+ private:
+  struct Call {
+    Files files;
+    Disk::Synced done;
+  };
+  struct Group {
+    std::vector<Call> calls;
+    std::vector<OpenFile*> files;  ///< distinct; kept alive by `calls`
+    std::atomic<std::size_t> next{0};
+    std::atomic<std::size_t> left{0};
+  };
+
+  [[nodiscard]] std::shared_ptr<Group> next_group();
+  void drive(std::shared_ptr<Group> group);
+  void call_threads(const std::shared_ptr<Group>& group, std::size_t threads);
+  [[nodiscard]] int whole_file_system(const Group& group);
+  [[nodiscard]] bool sync_whole(const Group& group);
+  static bool sync_files(Group& group);
+  void answer(Group& group);
+
+  Executor& loop_;
+  const FileDiskOptions options_;
+  std::mutex mutex_;
+  std::vector<Call> forming_;
+  bool running_ = false;
+  std::map<std::uint64_t, Descriptor> file_systems_;  ///< by device; closed: syncfs says nothing
+  std::atomic<bool> whole_works_{true};
+  std::chrono::steady_clock::time_point whole_again_{};  ///< only the thread that drives
+  DiskThreads threads_;
+};
+
+}  // namespace dohle::disk
