@@ -1,0 +1,56 @@
+#pragma once
+
+#include <concepts>
+#include <string>
+#include <string_view>
+
+#include "dohle/error.hpp"
+#include "dohle/message.hpp"
+#include "dohle/record.hpp"
+
+namespace dohle {
+inline namespace v0 {
+
+/// What a codec may look at besides the bytes.
+struct CodecContext {
+  std::string_view topic;
+  /// A key is being coded, not a body.
+  bool is_key = false;
+};
+
+/// How values of type T become bytes and come back. Specialise it, or include a header that does:
+/// "dohle/codec/json.hpp" for every type that nlohmann-json knows. A specialisation has
+///
+///   static constexpr std::string_view name;                 // "json"
+///   static Result<void> encode(const T& value, const CodecContext&, std::string& into);
+///   static Result<T> decode(Bytes bytes, const CodecContext&);
+///
+/// encode appends. Both report Errc::codec_failed with what was wrong and where; an exception that
+/// leaves them becomes such an error. Thread safety: called from several threads at once.
+template <class T>
+struct Codec;
+
+/// Text and other bytes, as they are.
+template <>
+struct Codec<std::string> {
+  static constexpr std::string_view name = "raw";
+  static Result<void> encode(const std::string& value, const CodecContext&, std::string& into) {
+    into += value;
+    return {};
+  }
+  static Result<std::string> decode(Bytes bytes, const CodecContext&) {
+    return std::string(as_text(bytes));
+  }
+};
+
+template <class T>
+concept Encodable = requires(const T& value, const CodecContext& context, std::string& into) {
+  { Codec<T>::encode(value, context, into) } -> std::same_as<Result<void>>;
+};
+template <class T>
+concept Decodable = requires(Bytes bytes, const CodecContext& context) {
+  { Codec<T>::decode(bytes, context) } -> std::same_as<Result<T>>;
+};
+
+}  // namespace v0
+}  // namespace dohle

@@ -1,0 +1,56 @@
+#include "dohle/codec.hpp"
+
+#include <gtest/gtest.h>
+
+#include "dohle/codec/json.hpp"
+
+namespace dohle {
+namespace {
+
+struct Strike {
+  std::string airport;
+  int cost = 0;
+  friend bool operator==(const Strike&, const Strike&) = default;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Strike, airport, cost)
+};
+
+static_assert(Encodable<Strike> && Decodable<Strike>);
+static_assert(Codec<Strike>::name == "json");
+static_assert(Codec<std::string>::name == "raw");
+
+constexpr CodecContext context{.topic = "strikes"};
+
+TEST(JsonCodec, brings_a_value_back) {
+  const Strike strike{"ATLANTA INTL", 75};
+  std::string text;
+  ASSERT_TRUE(Codec<Strike>::encode(strike, context, text).has_value());
+  EXPECT_EQ(text, R"({"airport":"ATLANTA INTL","cost":75})");
+  EXPECT_EQ(Codec<Strike>::decode(as_bytes(text), context), strike);
+}
+
+TEST(JsonCodec, says_what_it_cannot_decode_and_of_which_topic) {
+  for (const char* text : {"", "{", R"({"airport":"X"})", R"({"airport":1,"cost":2})", "[]"}) {
+    const auto decoded = Codec<Strike>::decode(as_bytes(std::string_view(text)), context);
+    ASSERT_FALSE(decoded.has_value()) << text;
+    EXPECT_TRUE(decoded.error().is(Errc::codec_failed));
+    EXPECT_NE(decoded.error().message().find("topic strikes"), std::string_view::npos);
+  }
+}
+
+TEST(JsonCodec, refuses_text_that_is_not_utf8) {
+  std::string text;
+  const auto encoded = Codec<Strike>::encode({"\xff\xfe", 1}, context, text);
+  ASSERT_FALSE(encoded.has_value());
+  EXPECT_TRUE(encoded.error().is(Errc::codec_failed));
+  EXPECT_TRUE(text.empty());
+}
+
+TEST(RawCodec, keeps_every_byte) {
+  const std::string body("a\0b", 3);
+  std::string bytes;
+  ASSERT_TRUE(Codec<std::string>::encode(body, context, bytes).has_value());
+  EXPECT_EQ(Codec<std::string>::decode(as_bytes(bytes), context), body);
+}
+
+}  // namespace
+}  // namespace dohle

@@ -1,0 +1,46 @@
+#include "dohle/message.hpp"
+
+#include <gtest/gtest.h>
+
+namespace dohle {
+namespace {
+
+TEST(Message, is_built_in_a_chain) {
+  const Message message = Message("body")
+                              .with_key("")
+                              .with_header("h", "1")
+                              .with_header("h", std::nullopt)
+                              .with_partition(PartitionId{3})
+                              .with_timestamp(Timestamp{9})
+                              .with_metadata("local", "yes")
+                              .with_id("id");
+  EXPECT_EQ(message.body(), "body");
+  EXPECT_EQ(message.key(), "");
+  EXPECT_EQ(message.headers(), (std::vector<Header>{{"h", "1"}, {"h", std::nullopt}}));
+  EXPECT_EQ(message.partition(), PartitionId{3});
+  EXPECT_EQ(message.timestamp(), Timestamp{9});
+  EXPECT_EQ(message.metadata().at("local"), "yes");
+  EXPECT_EQ(message.id(), "id");
+}
+
+TEST(Message, without_key_and_body_has_neither) {
+  EXPECT_FALSE(Message().key().has_value());
+  EXPECT_FALSE(Message().body().has_value());
+  EXPECT_FALSE(Message("x").with_tombstone().body().has_value());
+}
+
+TEST(Message, finds_the_first_header_of_a_name) {
+  const Message message = Message().with_header("a", "1").with_header("a", "2");
+  ASSERT_NE(message.find_header("a"), nullptr);
+  EXPECT_EQ(message.find_header("a")->value, "1");
+  EXPECT_EQ(message.find_header("b"), nullptr);
+}
+
+TEST(Message, merging_headers_keeps_its_own_and_repeated_foreign_ones) {
+  Message message = Message().with_header("own", "1");
+  message.merge_headers({{"own", "2"}, {"new", "3"}, {"new", "4"}});
+  EXPECT_EQ(message.headers(), (std::vector<Header>{{"own", "1"}, {"new", "3"}, {"new", "4"}}));
+}
+
+}  // namespace
+}  // namespace dohle
