@@ -1,0 +1,309 @@
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <string>
+
+#include "wire/big_endian.hpp"
+#include "wire/codec.hpp"
+#include "wire/field_types.hpp"
+
+// Definitions of decode. Included by messages/*.cpp only.
+
+namespace dohle::wire::field {
+
+/// Walks a frame. After the first fault every read gives nothing, and loops end; the fault keeps
+/// its place while the fields around it are left.
+class Reader {
+ public:
+  Reader(const Slice& frame, std::int16_t version, bool flexible)
+      : frame_(frame),
+        at_(frame.data()),
+        end_(frame.data() + frame.size()),
+        version_(version),
+        flexible_(flexible) {}
+
+  [[nodiscard]] bool failed() const { return failed_; }
+  [[nodiscard]] std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
+  [[nodiscard]] std::size_t position() const {
+    return static_cast<std::size_t>(at_ - frame_.data());
+  }
+  [[nodiscard]] std::int16_t version() const { return version_; }
+  [[nodiscard]] std::string_view what() const { return what_; }
+  [[nodiscard]] std::string_view path() const { return path_; }
+
+  void refuse(std::string what);
+  /// The field around a fault, called from the inside out.
+  void leave(const char* name);
+
+  template <class T>
+  T integer() {
+    if (left() < sizeof(T)) {
+      refuse_short(sizeof(T));
+      return {};
+    }
+    const T value = load_big_endian<T>(at_);
+    at_ += sizeof(T);
+    return value;
+  }
+  std::uint32_t varint();
+
+  template <class T>
+  void value(T& into, const FieldSpec& spec) {
+    if constexpr (is_optional<T>) {
+      optional(into, spec);
+    } else if constexpr (is_fixed<T>) {
+      fixed(into);
+    } else if constexpr (is_vector<T>) {
+      if (const auto count = array_count(); count >= 0) {
+        elements(into, static_cast<std::size_t>(count), spec);
+      } else {
+        refuse_null();
+      }
+    } else if constexpr (is_string<T> || is_bytes<T> || is_records<T>) {
+      if (const auto length = sized<T>(spec); length >= 0) {
+        take(into, static_cast<std::size_t>(length));
+      } else {
+        refuse_null();
+      }
+    } else {
+      structure(into);
+    }
+  }
+
+  template <class S>
+  void structure(S& s);
+  template <class S>
+  void tags(S& s);
+  /// Reads one tagged field of `size` bytes, exactly.
+  template <class T>
+  void tagged_value(T& into, const FieldSpec& spec, std::size_t size) {
+    const std::byte* outer_end = end_;
+    end_ = at_ + size;
+    value(into, spec);
+    if (!failed_ && at_ != end_) refuse("the tagged field is shorter than its length says");
+    if (!failed_) end_ = outer_end;
+  }
+  void skip(std::size_t size) { at_ += size; }
+
+ private:
+  void refuse_short(std::size_t wanted);
+  void refuse_null();
+  [[nodiscard]] bool is_compact(const FieldSpec& spec) const {
+    return flexible_ && !spec.is_never_compact;
+  }
+
+  /// -1 for null. Refuses what exceeds the bytes left.
+  std::int64_t checked_length(std::int64_t length);
+  std::int64_t array_count();
+  template <class T>
+  std::int64_t sized(const FieldSpec& spec) {
+    if (is_compact(spec)) {
+      const std::int64_t length = std::int64_t{varint()} - 1;
+      if (is_string<T> && length > static_cast<std::int64_t>(string_bytes_max)) {
+        refuse("string of " + std::to_string(length) + " bytes, at most 32767 are allowed");
+      }
+      return checked_length(length);
+    }
+    if constexpr (is_string<T>) {
+      return checked_length(integer<std::int16_t>());
+    } else {
+      return checked_length(integer<std::int32_t>());
+    }
+  }
+
+  void take(std::string& into, std::size_t size) {
+    if (failed_) return;
+    into.assign(reinterpret_cast<const char*>(at_), size);
+    at_ += size;
+  }
+  void take(Slice& into, std::size_t size) {
+    if (failed_) return;
+    into = frame_.sub(position(), size);
+    at_ += size;
+  }
+  void take(Chain& into, std::size_t size) {
+    if (failed_) return;
+    into = Chain(frame_.sub(position(), size));
+    at_ += size;
+  }
+
+  template <class T>
+  void fixed(T& into) {
+    if constexpr (is_id<T>) {
+      into = T{integer<typename T::Rep>()};
+    } else if constexpr (std::is_same_v<T, bool>) {
+      into = integer<std::int8_t>() != 0;
+    } else if constexpr (std::is_same_v<T, double>) {
+      into = std::bit_cast<double>(integer<std::uint64_t>());
+    } else if constexpr (std::is_same_v<T, TopicId>) {
+      sixteen(into.bytes);
+    } else if constexpr (std::is_same_v<T, Uuid>) {
+      sixteen(into);
+    } else {
+      into = integer<T>();
+    }
+  }
+  void sixteen(Uuid& into);
+
+  template <class T>
+  void optional(std::optional<T>& into, const FieldSpec& spec) {
+    bool is_null = false;
+    if constexpr (is_struct<T>) {
+      const auto presence = integer<std::int8_t>();
+      is_null = presence < 0;
+      if (!is_null && !failed_) structure(into.emplace());
+    } else if constexpr (is_vector<T>) {
+      const auto count = array_count();
+      is_null = count < 0;
+      if (!is_null && !failed_) elements(into.emplace(), static_cast<std::size_t>(count), spec);
+    } else {
+      const auto length = sized<T>(spec);
+      is_null = length < 0;
+      if (!is_null && !failed_) take(into.emplace(), static_cast<std::size_t>(length));
+    }
+    if (!is_null) return;
+    if (!spec.is_nullable_in(version_)) return refuse_null();
+    into.reset();
+  }
+
+  template <class T>
+  void elements(std::vector<T>& into, std::size_t count, const FieldSpec& spec) {
+    into.clear();
+    if (failed_) return;
+    if constexpr (is_fixed<T>) {
+      if (count * fixed_bytes<T>() > left()) return refuse_short(count * fixed_bytes<T>());
+    }
+    into.reserve(std::min(count, first_reservation_elements_max));
+    for (std::size_t i = 0; i < count && !failed_; ++i) {
+      if constexpr (std::is_same_v<T, bool>) {
+        into.push_back(integer<std::int8_t>() != 0);
+      } else {
+        value(into.emplace_back(), spec);
+      }
+    }
+  }
+
+  const Slice& frame_;
+  const std::byte* at_;
+  const std::byte* end_;
+  std::int16_t version_;
+  bool flexible_;
+  bool failed_ = false;
+  std::string what_;
+  std::string path_;
+};
+
+class FieldReader {
+ public:
+  explicit FieldReader(Reader& reader) : reader_(reader) {}
+
+  template <class T>
+  void operator()(T& value, const char* name, auto... options) {
+    const FieldSpec spec = make_spec(options...);
+    const std::int16_t version = reader_.version();
+    if (!spec.exists_in(version) || spec.is_tagged_in(version) || reader_.failed()) return;
+    reader_.value(value, spec);
+    if (reader_.failed()) reader_.leave(name);
+  }
+
+ private:
+  Reader& reader_;
+};
+
+/// Finds the field of one tag.
+class TagReader {
+ public:
+  TagReader(Reader& reader, std::uint32_t tag, std::size_t size)
+      : reader_(reader), tag_(tag), size_(size) {}
+
+  template <class T>
+  void operator()(T& value, const char* name, auto... options) {
+    const FieldSpec spec = make_spec(options...);
+    if (found_ || spec.tag != tag_ || !spec.is_tagged_in(reader_.version())) return;
+    found_ = true;
+    reader_.tagged_value(value, spec, size_);
+    if (reader_.failed()) reader_.leave(name);
+  }
+  [[nodiscard]] bool found() const { return found_; }
+
+ private:
+  Reader& reader_;
+  std::uint32_t tag_;
+  std::size_t size_;
+  bool found_ = false;
+};
+
+/// Reads the tag and size of each tagged field; `visit` reads or skips that many bytes.
+template <class Visit>
+void read_tags(Reader& reader, Visit&& visit) {
+  const std::uint32_t count = reader.varint();
+  if (reader.failed() || count == 0) return;
+  if (count > tagged_fields_max || count > reader.left()) {
+    return reader.refuse(std::to_string(count) + " tagged fields");
+  }
+  std::int64_t previous = -1;
+  for (std::uint32_t i = 0; i < count && !reader.failed(); ++i) {
+    const std::uint32_t tag = reader.varint();
+    const std::uint32_t size = reader.varint();
+    if (reader.failed()) return;
+    if (tag <= previous) return reader.refuse("tag " + std::to_string(tag) + " out of order");
+    if (size > reader.left()) {
+      return reader.refuse("tagged field of " + std::to_string(size) + " bytes, " +
+                           std::to_string(reader.left()) + " are left");
+    }
+    previous = tag;
+    visit(tag, size);
+  }
+}
+
+template <class S>
+void Reader::tags(S& s) {
+  read_tags(*this, [&](std::uint32_t tag, std::size_t size) {
+    TagReader known(*this, tag, size);
+    S::fields(s, known);
+    if (!known.found()) skip(size);
+  });
+}
+
+template <class S>
+void Reader::structure(S& s) {
+  FieldReader fields(*this);
+  S::fields(s, fields);
+  if (flexible_ && !failed_) tags(s);
+}
+
+[[nodiscard]] Error unknown_version(std::string_view message, std::int16_t version,
+                                    VersionRange known);
+[[nodiscard]] Error malformed(std::string_view message, std::int16_t version, const Reader& reader);
+
+template <class M>
+Result<M> decoded(const Slice& body, std::int16_t version, bool may_have_more) {
+  if (!M::api.versions.contains(version)) {
+    return fail(unknown_version(message_name<M>, version, M::api.versions));
+  }
+  Result<M> message;
+  Reader reader(body, version, M::api.is_flexible(version));
+  reader.structure(*message);
+  if (!reader.failed() && !may_have_more && reader.left() != 0) {
+    reader.refuse(std::to_string(reader.left()) + " bytes too many");
+  }
+  if (reader.failed()) return fail(malformed(message_name<M>, version, reader));
+  return message;
+}
+
+}  // namespace dohle::wire::field
+
+namespace dohle::wire {
+
+template <class M>
+Result<M> decode(const Slice& body, std::int16_t version) {
+  return field::decoded<M>(body, version, false);
+}
+
+template <class M>
+Result<M> decode_prefix(const Slice& body, std::int16_t version) {
+  return field::decoded<M>(body, version, true);
+}
+
+}  // namespace dohle::wire

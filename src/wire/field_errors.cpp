@@ -1,0 +1,96 @@
+#include "wire/decoding.hpp"
+#include "wire/encoding.hpp"
+
+// The cold side of encoding and decoding: faults become sentences.
+
+namespace dohle::wire::field {
+
+namespace {
+
+std::string named(std::string_view message, std::int16_t version) {
+  return std::string(message) + " version " + std::to_string(version);
+}
+
+}  // namespace
+
+Error unknown_version(std::string_view message, std::int16_t version, VersionRange known) {
+  return Error::client(Errc::unsupported_version, named(message, version) + " is not known, only " +
+                                                      std::to_string(known.min) + " to " +
+                                                      std::to_string(known.max));
+}
+
+Error encode_error(std::string_view message, std::int16_t version, const EncodeFault& fault) {
+  return Error::client(fault.code,
+                       named(message, version) + ", field " + fault.field + ": " + fault.what);
+}
+
+Error too_large(std::string_view message, std::size_t bytes) {
+  return Error::client(Errc::too_large, std::string(message) + " of " + std::to_string(bytes) +
+                                            " bytes, a frame holds at most 2147483647");
+}
+
+Error malformed(std::string_view message, std::int16_t version, const Reader& reader) {
+  std::string text =
+      "malformed " + named(message, version) + " at byte " + std::to_string(reader.position());
+  if (!reader.path().empty()) text.append(", field ").append(reader.path());
+  return Error::client(Errc::malformed, text.append(": ").append(reader.what()));
+}
+
+void Reader::refuse(std::string what) {
+  if (failed_) return;
+  failed_ = true;
+  what_ = std::move(what);
+}
+
+void Reader::leave(const char* name) {
+  path_ = path_.empty() ? std::string(name) : std::string(name) + "." + path_;
+}
+
+void Reader::refuse_short(std::size_t wanted) {
+  refuse(std::to_string(wanted) + " bytes wanted, " + std::to_string(left()) + " are left");
+}
+
+void Reader::refuse_null() {
+  refuse("null where null is not allowed");
+}
+
+std::uint32_t Reader::varint() {
+  std::uint32_t value = 0;
+  for (int shift = 0; shift < 35; shift += 7) {
+    if (at_ == end_) {
+      refuse_short(1);
+      return 0;
+    }
+    const auto byte = static_cast<std::uint32_t>(*at_++);
+    if (shift == 28 && byte > 0x0f) break;
+    value |= (byte & 0x7f) << shift;
+    if ((byte & 0x80) == 0) return value;
+  }
+  refuse("variable-length number above 32 bits");
+  return 0;
+}
+
+void Reader::sixteen(Uuid& into) {
+  if (left() < into.size()) return refuse_short(into.size());
+  std::copy_n(reinterpret_cast<const std::uint8_t*>(at_), into.size(), into.begin());
+  at_ += into.size();
+}
+
+std::int64_t Reader::checked_length(std::int64_t length) {
+  if (length < -1) refuse("negative length " + std::to_string(length));
+  if (length > static_cast<std::int64_t>(left())) {
+    refuse("length " + std::to_string(length) + ", " + std::to_string(left()) + " bytes are left");
+  }
+  return failed_ ? 0 : length;
+}
+
+std::int64_t Reader::array_count() {
+  const std::int64_t count =
+      flexible_ ? std::int64_t{varint()} - 1 : std::int64_t{integer<std::int32_t>()};
+  if (count > static_cast<std::int64_t>(array_elements_max)) {
+    refuse(std::to_string(count) + " elements, at most 1000000 are allowed");
+  }
+  return checked_length(count);
+}
+
+}  // namespace dohle::wire::field

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+
+// What a message's `fields` function says about a field beside its name. Every visitor gets
+// `f(self.member, "jsonName", options...)` for every field in the order of the wire.
+
+namespace dohle::wire {
+
+/// 16 bytes that are not a topic's id (a directory's).
+using Uuid = std::array<std::uint8_t, 16>;
+
+/// Where a field exists and how. A field of type std::optional may be null wherever it exists,
+/// unless `nullable_since` says otherwise.
+struct FieldSpec {
+  static constexpr std::int16_t no_version = std::numeric_limits<std::int16_t>::max();
+
+  std::int16_t first = 0;
+  std::int16_t last = no_version;
+  std::int16_t nullable_first = 0;
+  std::int16_t tagged_first = no_version;
+  std::uint32_t tag = 0;
+  bool is_ignorable = false;
+  bool is_never_compact = false;
+
+  [[nodiscard]] constexpr bool exists_in(std::int16_t version) const {
+    return version >= first && version <= last;
+  }
+  [[nodiscard]] constexpr bool is_tagged_in(std::int16_t version) const {
+    return version >= tagged_first && exists_in(version);
+  }
+  [[nodiscard]] constexpr bool is_nullable_in(std::int16_t version) const {
+    return version >= nullable_first;
+  }
+};
+
+namespace field_option {
+struct Since {
+  std::int16_t version;
+  constexpr void apply(FieldSpec& spec) const { spec.first = version; }
+};
+struct Until {
+  std::int16_t version;
+  constexpr void apply(FieldSpec& spec) const { spec.last = version; }
+};
+struct NullableSince {
+  std::int16_t version;
+  constexpr void apply(FieldSpec& spec) const { spec.nullable_first = version; }
+};
+struct Tagged {
+  std::uint32_t tag;
+  std::int16_t since;
+  constexpr void apply(FieldSpec& spec) const {
+    spec.tag = tag;
+    spec.tagged_first = since;
+    if (spec.first < since) spec.first = since;
+  }
+};
+struct Ignorable {
+  constexpr void apply(FieldSpec& spec) const { spec.is_ignorable = true; }
+};
+struct NeverCompact {
+  constexpr void apply(FieldSpec& spec) const { spec.is_never_compact = true; }
+};
+}  // namespace field_option
+
+/// The first version that has the field.
+[[nodiscard]] constexpr field_option::Since since(std::int16_t version) {
+  return {version};
+}
+/// The last version that has the field.
+[[nodiscard]] constexpr field_option::Until until(std::int16_t version) {
+  return {version};
+}
+/// The first version in which the field may be null.
+[[nodiscard]] constexpr field_option::NullableSince nullable_since(std::int16_t version) {
+  return {version};
+}
+/// A tagged field, written only when it differs from its default. A struct names its tagged fields
+/// in the order of their tags.
+[[nodiscard]] constexpr field_option::Tagged tagged(std::uint32_t tag, std::int16_t since) {
+  return {tag, since};
+}
+/// In a version without the field its value is dropped; without this it is an error to encode
+/// anything but the default there.
+inline constexpr field_option::Ignorable ignorable{};
+/// A string with a two-byte length even in flexible versions (only the request header's client id).
+inline constexpr field_option::NeverCompact never_compact{};
+
+template <class... Options>
+[[nodiscard]] constexpr FieldSpec make_spec(Options... options) {
+  FieldSpec spec;
+  (options.apply(spec), ...);
+  return spec;
+}
+
+}  // namespace dohle::wire

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "wire/decoding.hpp"
+#include "wire/encoding.hpp"
+
+/// Compiles encode, decode and their kin for one message; at namespace scope of dohle::wire, in the
+/// message's .cpp.
+#define DOHLE_WIRE_INSTANTIATE(M)                                                   \
+  template <>                                                                       \
+  const std::string_view field::message_name<M> = #M;                               \
+  template Result<std::size_t> encoded_size(const M&, std::int16_t);                \
+  template Result<Chain> encode(const M&, std::int16_t);                            \
+  template Result<Chain> encode_behind(const FramePrefix&, const M&, std::int16_t); \
+  template Result<M> decode(const Slice&, std::int16_t);                            \
+  template Result<M> decode_prefix(const Slice&, std::int16_t)

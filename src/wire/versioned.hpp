@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+
+#include "wire/big_endian.hpp"
+#include "wire/codec.hpp"
+
+// Schemas that carry their version in their first two bytes: keys and values of __consumer_offsets,
+// and what consumers hand to each other in JoinGroup and SyncGroup.
+
+namespace dohle::wire {
+
+/// Version and message. Errors as encode.
+template <class M>
+[[nodiscard]] Result<Chain> encode_versioned(const M& message, std::int16_t version) {
+  const FramePrefix prefix{sizeof version,
+                           [](const void* from, std::byte* to, std::size_t) {
+                             store_big_endian(to, *static_cast<const std::int16_t*>(from));
+                           },
+                           &version};
+  return encode_behind(prefix, message, version);
+}
+
+/// The version that the bytes begin with. Errors: Errc::malformed when there are fewer than two.
+[[nodiscard]] inline Result<std::int16_t> peek_version(const Slice& bytes) {
+  if (bytes.size() < sizeof(std::int16_t)) {
+    return fail(Error::client(Errc::malformed, "fewer than the two bytes of a version"));
+  }
+  return load_big_endian<std::int16_t>(bytes.data());
+}
+
+/// Reads what encode_key writes; `peek_version` tells the kind. Errors as decode; another kind of
+/// key is Errc::malformed.
+template <class Key>
+[[nodiscard]] Result<Key> decode_key(const Slice& bytes) {
+  auto kind = peek_version(bytes);
+  if (!kind) return fail(std::move(kind.error()));
+  if (*kind != Key::record_type) {
+    return fail(Error::client(Errc::malformed, "record key of another kind"));
+  }
+  return decode<Key>(bytes.sub(sizeof(std::int16_t)), 0);
+}
+
+/// Reads what encode_versioned writes. Errors as decode; a version above the known ones is
+/// Errc::unsupported_version.
+template <class M>
+[[nodiscard]] Result<M> decode_versioned(const Slice& bytes) {
+  auto version = peek_version(bytes);
+  if (!version) return fail(std::move(version.error()));
+  return decode<M>(bytes.sub(sizeof(std::int16_t)), *version);
+}
+
+/// Reads what another consumer wrote: versions above the known ones are read as the highest known,
+/// and what they append is passed over, as Apache Kafka's consumers do.
+template <class M>
+[[nodiscard]] Result<M> decode_consumer_protocol(const Slice& bytes) {
+  auto version = peek_version(bytes);
+  if (!version) return fail(std::move(version.error()));
+  const std::int16_t known = *version > M::api.versions.max ? M::api.versions.max : *version;
+  return decode_prefix<M>(bytes.sub(sizeof(std::int16_t)), known);
+}
+
+}  // namespace dohle::wire
