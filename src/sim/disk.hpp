@@ -1,0 +1,96 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/disk.hpp"
+#include "base/random.hpp"
+#include "sim/fault.hpp"
+
+namespace dohle::sim {
+
+class Machine;
+class ProcessLoop;
+class SimFile;
+class SimTree;
+
+struct DiskOptions {
+  /// Contents, in units of 4 KiB; above it writes and reservations fail with disk_full.
+  std::uint64_t bytes_max = std::uint64_t{1} << 40;
+  /// A sync takes between the two, one in `slow_one_in` up to twenty times as long.
+  Duration sync_min = std::chrono::microseconds(80);
+  Duration sync_max = std::chrono::microseconds(300);
+  std::uint64_t slow_one_in = 100;
+  /// After a crash, creations, renames and removals are lost from some point on, as on ext4 and
+  /// XFS. False: any subset of them is lost, which POSIX allows; each is still whole or not there.
+  bool entries_in_order = true;
+  /// What a failed sync leaves: false: the bytes stay readable until a crash and are never written
+  /// by a later sync, not even of a file opened anew, as on Linux; true: a later sync writes them.
+  bool failed_sync_is_repeatable = false;
+};
+
+/// The disk of one simulated machine, with a page cache that a crash takes away.
+///
+/// A crash (Machine::lose_power) decides, per file and 4 KiB page, how many of the writes since
+/// the last sync had reached the medium; some pages are torn at a 512-byte sector. The size is what
+/// it was after some of the writes; pages below it that did not arrive read as zeros, never as
+/// other bytes. Truncation follows the size. What `sync`, `sync_now` and `sync_directory` have
+/// answered for is kept. Some crashes (a quarter each) lose or keep everything.
+/// A killed process loses nothing.
+class SimDisk {
+ public:
+  SimDisk(Machine& machine, const DiskOptions& options, SeededRandom random);
+  ~SimDisk();
+  SimDisk(const SimDisk&) = delete;
+  SimDisk& operator=(const SimDisk&) = delete;
+
+  /// The machine's files as a process sees them: answers arrive on `loop`, and none once the
+  /// process is dead. Which lock it holds ends with it.
+  [[nodiscard]] std::unique_ptr<Disk> for_process(ProcessLoop& loop);
+
+  /// While full, nothing that needs new space succeeds; reserved space may be used.
+  void set_full(bool full) { is_full_ = full; }
+  /// The next `count` syncs of files whose path contains `part` fail.
+  void fail_syncs(std::string part, unsigned count);
+  /// Syncs take `factor` times as long; 1 is normal.
+  void set_slow(std::uint64_t factor) { slow_factor_ = factor; }
+  /// Turns one bit of a file over, on the medium and in the cache. False: no such byte.
+  bool flip_bit(const std::string& path, std::uint64_t offset, unsigned bit);
+
+  /// A file as processes see it; nothing where there is none.
+  [[nodiscard]] std::optional<std::string> contents(const std::string& path) const;
+  [[nodiscard]] std::uint64_t bytes_used() const { return used_; }
+
+  /// What a power loss does; called by Machine.
+  void crash();
+
+ private:
+  friend class ProcessDisk;
+  friend class SimContents;
+  friend class SimFile;
+  friend class SimTree;
+
+  [[nodiscard]] bool has_room(std::uint64_t more) const;
+  [[nodiscard]] bool sync_fails(const std::string& path);
+  [[nodiscard]] Duration sync_time();
+  void bitten(Fault fault, std::string_view how);
+  void mark(std::uint64_t what, std::uint64_t value);
+
+  Machine& machine_;
+  const DiskOptions options_;
+  SeededRandom random_;
+  bool is_full_ = false;
+  std::uint64_t slow_factor_ = 1;
+  std::string failing_part_;
+  unsigned failing_count_ = 0;
+  std::uint64_t used_ = 0;
+  std::unique_ptr<SimTree> tree_;
+};
+
+}  // namespace dohle::sim

@@ -1,0 +1,137 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/connection.hpp"
+#include "base/random.hpp"
+#include "sim/fault.hpp"
+
+namespace dohle::sim {
+
+class Machine;
+class ListenerPort;
+class ProcessLoop;
+class Stream;
+class World;
+
+/// One direction between two machines.
+struct LinkOptions {
+  Duration latency = std::chrono::microseconds(200);
+  /// Added uniformly from 0 to it.
+  Duration jitter = std::chrono::microseconds(100);
+  /// One in so many transfers takes up to `spike` longer; 0: none.
+  std::uint64_t spike_one_in = 200;
+  Duration spike = std::chrono::milliseconds(20);
+  /// 0: unlimited.
+  std::uint64_t bytes_per_second = 0;
+};
+
+struct NetworkOptions {
+  LinkOptions link;
+  /// Within one machine.
+  LinkOptions loopback{.latency = std::chrono::microseconds(15),
+                       .jitter = std::chrono::microseconds(10),
+                       .spike_one_in = 0,
+                       .spike = {},
+                       .bytes_per_second = 0};
+  /// Bytes under way or unread at the other side before a sender has to wait.
+  std::size_t window_bytes = 256 * 1024;
+  /// Connections that wait for a listener before further ones get no answer.
+  std::size_t backlog = 128;
+  /// Bytes that could not be delivered for that long end the connection at the sender.
+  Duration retransmit_timeout = std::chrono::seconds(30);
+};
+
+/// The simulated network: TCP as processes see it. Bytes of one connection arrive in order and
+/// once, in pieces that the seed chooses; a cut only delays them, unless it lasts longer than the
+/// retransmit timeout. Host names are the machines' names; "localhost" and 127.0.0.1 are the own
+/// machine; every other name does not resolve. A machine without power answers nothing; one that
+/// came back answers old connections with a reset.
+///
+/// Known simplification: acknowledgements are not simulated, so a sender whose bytes arrive does
+/// not notice that the way back is cut.
+class Network {
+ public:
+  Network(World& world, const NetworkOptions& options, SeededRandom random);
+  ~Network();
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
+
+  /// Both directions between two machines, from now on.
+  void set_link(std::string_view a, std::string_view b, const LinkOptions& options);
+
+  /// Nothing gets through either way until `heal`.
+  void cut(std::string_view a, std::string_view b);
+  /// Nothing gets from `from` to `to` until `heal`: half-open.
+  void cut_one_way(std::string_view from, std::string_view to);
+  /// Everything takes `factor` times as long, at `bytes_per_second`, until `heal`.
+  void slow(std::string_view a, std::string_view b, std::uint64_t factor,
+            std::uint64_t bytes_per_second);
+  /// Ends cuts and slowness between the two.
+  void heal(std::string_view a, std::string_view b);
+  /// New connections to the machine are refused (or accepted again).
+  void refuse(std::string_view machine, bool refuses = true);
+  /// Ends all cuts, slowness and refusals.
+  void heal_all();
+  /// Resets every connection between the two machines. Of the bytes under way a prefix arrives
+  /// that the seed chooses, so that frames are cut short. Returns how many connections.
+  std::size_t reset(std::string_view a, std::string_view b);
+
+  /// Connections that at least one side holds open.
+  [[nodiscard]] std::size_t open_connections() const;
+
+  // For the parts of the world.
+
+  std::unique_ptr<Connection> dial(ProcessLoop& from, const Endpoint& to,
+                                   const DialOptions& options, ConnectionEvents& events);
+  Result<std::unique_ptr<Listener>> listen(ProcessLoop& at, const Endpoint& where,
+                                           const ConnectionLimits& limits, Acceptor& acceptor);
+  /// The process ended: by its kernel's hand (others are told) or with its machine (they are not).
+  void process_ended(const ProcessLoop& loop, bool others_are_told);
+
+ private:
+  friend class ListenerPort;
+  friend class Stream;
+
+  struct Link {
+    LinkOptions options;
+    bool is_cut = false;
+    bool is_cut_both_ways = false;
+    bool is_slow = false;
+    bool has_bitten = false;  ///< the present cut or slowness has been counted
+    std::uint64_t slow_factor = 1;
+    std::uint64_t slow_bytes_per_second = 0;
+    TimePoint line_free{};
+  };
+  using Port = std::pair<std::size_t, std::uint16_t>;
+
+  [[nodiscard]] Link& link(std::size_t from, std::size_t to);
+  [[nodiscard]] std::size_t index_of(std::string_view machine);
+  [[nodiscard]] Machine* resolve(std::string_view host, ProcessLoop& from);
+  /// How long `bytes` take from machine to machine if they leave now.
+  [[nodiscard]] Duration transfer_time(std::size_t from, std::size_t to, std::size_t bytes);
+  /// True, and the fault counted, when nothing gets through.
+  [[nodiscard]] bool is_stopped(std::size_t from, std::size_t to);
+  [[nodiscard]] std::shared_ptr<ListenerPort> listener_at(Port port) const;
+  void forget_closed();
+
+  World& world_;
+  const NetworkOptions options_;
+  SeededRandom random_;
+  std::map<std::pair<std::size_t, std::size_t>, Link> links_;
+  std::map<std::size_t, bool> refusing_;
+  std::map<Port, std::shared_ptr<ListenerPort>> listeners_;
+  std::vector<std::shared_ptr<Stream>> streams_;
+  std::uint64_t next_stream_ = 1;
+  std::size_t forget_at_ = 64;
+  std::uint16_t next_port_ = 40'000;
+};
+
+}  // namespace dohle::sim

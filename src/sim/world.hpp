@@ -1,0 +1,129 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/random.hpp"
+#include "sim/disk.hpp"
+#include "sim/event_queue.hpp"
+#include "sim/fault.hpp"
+#include "sim/network.hpp"
+
+namespace dohle::sim {
+
+class Machine;
+class ProcessLoop;
+
+struct WorldOptions {
+  /// Gets each line of the trace: "[   1.204518] node: …". Empty: no line is even worded.
+  std::function<void(std::string_view)> trace;
+  /// What wall clocks show at the beginning: 2025-01-01 00:00 UTC.
+  Timestamp wall_start{1'735'689'600'000};
+  NetworkOptions network;
+  DiskOptions disk;
+};
+
+/// A simulated world: machines with processes, a network and disks, under virtual time, in one
+/// thread. Everything that happens is decided by the seed: the same seed and the same program give
+/// the same run, which `trace_hash` proves. Nothing here sleeps, starts a thread or reads a clock.
+///
+///     sim::World world(seed);
+///     world.machine("node").start("node", [&](sim::Process& self) {
+///       return std::make_shared<MyNode>(self.executor(), self.clock(), self.disk(),
+///                                       self.listening());
+///     });
+///     world.machine("client").start("client", [&](sim::Process& self) { … });
+///     world.after(5s, [&] { world.machine("node").lose_power(); });
+///     world.after(7s, [&] { world.machine("node").power_on(); });
+///     world.run_for(60s);
+///     EXPECT_TRUE(checker.holds()) << "seed " << world.seed();
+///
+/// Virtual time moves only from event to event; while code runs it stands still. A process works
+/// in turns: what arrives while it is "busy" (a few microseconds after each turn, by the seed)
+/// waits for the next turn. Monotonic time is the same on all machines; wall clocks are each
+/// machine's own and may jump both ways (`Machine::jump_wall_clock`), monotonic time never does.
+///
+/// `schedule_faults` in sim/fault_plan.hpp lets the seed choose faults.
+/// Thread safety: one thread. Machines, processes and network live as long as the world.
+class World {
+ public:
+  explicit World(std::uint64_t seed, WorldOptions options = {});
+  /// Processes are killed, in the order of their start.
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  [[nodiscard]] std::uint64_t seed() const { return seed_; }
+  /// Virtual time; a world begins at 1 s, so that no time is mistaken for "none".
+  [[nodiscard]] TimePoint now() const { return now_; }
+  /// The test's own random numbers; nothing in the world draws from them.
+  [[nodiscard]] Random& random() { return random_; }
+  /// A random sequence that depends on the seed and the name alone.
+  [[nodiscard]] SeededRandom stream(std::string_view name) const;
+
+  /// The machine of that name, made at its first mention. Its name is its host name.
+  Machine& machine(std::string_view name);
+  [[nodiscard]] Network& network() { return network_; }
+  [[nodiscard]] const std::map<std::string, std::unique_ptr<Machine>, std::less<>>& machines()
+      const {
+    return machines_;
+  }
+
+  /// Runs `task` at `at`, or next if that is past; outside of any process.
+  void schedule(TimePoint at, Task task);
+  void after(Duration delay, Task task) { schedule(now_ + delay, std::move(task)); }
+
+  /// Lets everything happen that is due within `span`; then it is `span` later.
+  void run_for(Duration span);
+  /// Runs until `done` (asked after each event) or until `at_most` has passed; true if done.
+  bool run_until(const std::function<bool()>& done, Duration at_most);
+  /// Runs the next event; false when nothing will ever happen again.
+  bool step();
+  /// Events so far; some 100,000 take 0.05 s of CPU with little behind them.
+  [[nodiscard]] std::uint64_t events() const { return events_; }
+
+  [[nodiscard]] FaultCounts& faults() { return faults_; }
+
+  /// Depends on everything that happened, in order: events, bytes, faults, notes.
+  [[nodiscard]] std::uint64_t trace_hash() const { return hash_; }
+  [[nodiscard]] bool is_traced() const { return options_.trace != nullptr; }
+  /// A line of the test's own (of a process, `who`); part of the hash.
+  void note(std::string_view who, std::string_view line);
+
+  // For the parts of the world.
+
+  [[nodiscard]] EventQueue& queue() { return queue_; }
+  [[nodiscard]] const WorldOptions& options() const { return options_; }
+  /// Mixes what happened into the hash.
+  void mark(std::uint64_t what, std::uint64_t value) {
+    hash_ = (hash_ ^ what ^ (value << 20)) * 0x9e3779b97f4a7c15u;
+    hash_ ^= hash_ >> 29;
+  }
+  void mark(std::uint64_t what, Bytes bytes);
+  /// Counts, marks and traces a fault.
+  void bitten(Fault fault, std::string_view who, std::string_view how);
+  /// A line for the trace that is not part of the hash; ask is_traced first.
+  void trace(std::string_view who, std::string_view line) const;
+  /// The process whose turn it is; null between turns.
+  [[nodiscard]] ProcessLoop* running() const { return running_; }
+  void set_running(ProcessLoop* loop) { running_ = loop; }
+
+ private:
+  const std::uint64_t seed_;
+  const WorldOptions options_;
+  TimePoint now_{std::chrono::seconds(1)};
+  SeededRandom random_;
+  std::uint64_t hash_;
+  std::uint64_t events_ = 0;
+  FaultCounts faults_;
+  ProcessLoop* running_ = nullptr;
+  EventQueue queue_;
+  Network network_;
+  std::map<std::string, std::unique_ptr<Machine>, std::less<>> machines_;
+};
+
+}  // namespace dohle::sim
