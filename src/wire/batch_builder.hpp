@@ -46,24 +46,30 @@ class BatchBuilder {
   [[nodiscard]] Chain records() const;
 
   struct Seal {
-    ProducerId producer_id;
-    ProducerEpoch producer_epoch;
+    ProducerId producer_id = {};
+    ProducerEpoch producer_epoch = {};
     std::int32_t base_sequence = -1;
     bool is_transactional = false;
     Compression compression = Compression::none;
     /// The compressed records; used when `compression` is not none.
-    Chain compressed;
+    Chain compressed = {};
   };
   /// Writes the header, computes the CRC over header and records and returns the whole batch. The
-  /// slabs stay shared with the returned Chain; the builder is empty afterwards.
+  /// slabs stay shared with the returned Chain; the builder is empty afterwards, and
+  /// may be used again. Sealing an empty builder is a bug.
   [[nodiscard]] Chain seal(Seal seal);
 
  private:
+  std::size_t take_slabs_for(std::size_t size);
+  void append_over_slabs(const Record& record, std::size_t body_bytes,
+                         std::int64_t timestamp_delta);
   void write(const void* bytes, std::size_t size);
+  [[nodiscard]] Chain slices(std::size_t from) const;
 
   Budget* budget_;
   std::size_t batch_bytes_max_;
   std::vector<Buffer*> slabs_;
+  std::size_t current_ = 0;  // index of the slab that at_ points into
   std::byte* at_ = nullptr;
   std::byte* slab_end_ = nullptr;
   std::size_t bytes_ = batch_header_bytes;

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <optional>
+
+#include "base/chain.hpp"
+#include "dohle/error.hpp"
+#include "wire/batch.hpp"
+
+namespace dohle::wire {
+
+/// Compresses the concatenation of `input`'s slices as Kafka's clients do: gzip (RFC 1952), LZ4
+/// frames with independent 64 KiB blocks, zstd frames, snappy in xerial's framing with 32 KiB
+/// blocks. `level`: the codec's own scale, nothing for its default (gzip 6 of 1 to 9, lz4 1 of 1 to
+/// 17 [fast up to 2], zstd 3 of -131072 to 22); snappy has none. File ranges are not allowed in
+/// `input`. Errors: configuration for a level out of range; limit_reached when the codec has no
+/// memory.
+[[nodiscard]] Result<Chain> compress(Compression codec, std::optional<int> level,
+                                     const Chain& input);
+
+/// Undoes `compress`, and plain snappy too, as one stream under `limits`: output grows
+/// geometrically from what the input justifies and never beyond the limits. Errors: malformed
+/// (damaged or truncated input), too_large (the limit is named).
+[[nodiscard]] Result<Slice> decompress(Compression codec, Bytes input,
+                                       const DecompressionLimits& limits);
+
+/// "gzip", as Kafka's configuration names it.
+[[nodiscard]] std::string_view name_of(Compression codec);
+
+}  // namespace dohle::wire
