@@ -40,8 +40,8 @@ class Executor {
 class Workers {
  public:
   virtual ~Workers() = default;
-  /// Runs `job` on some worker, then `done` on `back`. Any thread. Jobs queue without limit: callers
-  /// bound what they hand over.
+  /// Runs `job` on some worker, then `done` on `back`. Any thread. Jobs queue without limit:
+  /// callers bound what they hand over.
   virtual void run(Task job, Executor& back, Task done) = 0;
 };
 
