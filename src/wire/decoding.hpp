@@ -280,7 +280,7 @@ void Reader::structure(S& s) {
 template <class M>
 Result<M> decoded(const Slice& body, std::int16_t version, bool may_have_more) {
   if (!M::api.versions.contains(version)) {
-    return fail(unknown_version(message_name<M>, version, M::api.versions));
+    return fail(unknown_version(message_name<M>(), version, M::api.versions));
   }
   Result<M> message;
   Reader reader(body, version, M::api.is_flexible(version));
@@ -288,7 +288,7 @@ Result<M> decoded(const Slice& body, std::int16_t version, bool may_have_more) {
   if (!reader.failed() && !may_have_more && reader.left() != 0) {
     reader.refuse(std::to_string(reader.left()) + " bytes too many");
   }
-  if (reader.failed()) return fail(malformed(message_name<M>, version, reader));
+  if (reader.failed()) return fail(malformed(message_name<M>(), version, reader));
   return message;
 }
 

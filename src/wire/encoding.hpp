@@ -332,15 +332,15 @@ void Writer::structure(const S& s) {
 template <class M>
 Result<Measure> measured(const M& message, std::int16_t version, std::size_t prefix_bytes) {
   if (!M::api.versions.contains(version)) {
-    return fail(unknown_version(message_name<M>, version, M::api.versions));
+    return fail(unknown_version(message_name<M>(), version, M::api.versions));
   }
   Measure measure(version, M::api.is_flexible(version));
   measure.structure(message);
   if (measure.fault().what != nullptr) {
-    return fail(encode_error(message_name<M>, version, measure.fault()));
+    return fail(encode_error(message_name<M>(), version, measure.fault()));
   }
   const std::size_t total = prefix_bytes + measure.bytes() + measure.spliced_bytes();
-  if (total > std::size_t{0x7fffffff}) return fail(too_large(message_name<M>, total));
+  if (total > std::size_t{0x7fffffff}) return fail(too_large(message_name<M>(), total));
   return measure;
 }
 

@@ -50,7 +50,7 @@ constexpr std::size_t fixed_bytes() {
 
 /// A message's name, for errors; defined where the message is compiled.
 template <class M>
-extern const std::string_view message_name;
+[[nodiscard]] std::string_view message_name();
 
 /// A struct with a `fields` function.
 template <class T>

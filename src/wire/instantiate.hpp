@@ -7,7 +7,9 @@
 /// message's .cpp.
 #define DOHLE_WIRE_INSTANTIATE(M)                                                   \
   template <>                                                                       \
-  const std::string_view field::message_name<M> = #M;                               \
+  std::string_view field::message_name<M>() {                                       \
+    return #M;                                                                      \
+  }                                                                                 \
   template Result<std::size_t> encoded_size(const M&, std::int16_t);                \
   template Result<Chain> encode(const M&, std::int16_t);                            \
   template Result<Chain> encode_behind(const FramePrefix&, const M&, std::int16_t); \

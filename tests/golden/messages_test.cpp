@@ -1,0 +1,212 @@
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+
+#include "all_messages.hpp"
+#include "field_coverage.hpp"
+#include "golden_lines.hpp"
+#include "message_json.hpp"
+#include "wire/codec.hpp"
+#include "wire/header.hpp"
+
+// Bytes and JSON of Apache Kafka 4.3.1 (messages.jsonl.gz, made by Golden.java) against our codecs,
+// in both directions, without exceptions.
+
+namespace dohle::golden {
+namespace {
+
+using namespace wire;
+
+const std::vector<Line>& lines() {
+  static const std::vector<Line> all = read_lines(DOHLE_GOLDEN_MESSAGES);
+  return all;
+}
+
+std::string title(const Line& line) {
+  return line.at("message").get<std::string>() + " version " +
+         std::to_string(line.at("version").get<int>()) + " " +
+         line.at("variant").get<std::string>();
+}
+
+std::string hex(Bytes bytes) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text;
+  for (const std::byte b : bytes) {
+    text += digits[static_cast<std::size_t>(b) >> 4];
+    text += digits[static_cast<std::size_t>(b) & 15];
+  }
+  return text;
+}
+
+std::vector<std::optional<Slice>> expected_records(const Line& line) {
+  std::vector<std::optional<Slice>> records;
+  for (const auto& each : line.at("records")) {
+    records.push_back(each.is_null() ? std::nullopt
+                                     : std::optional(from_base64(each.get<std::string>())));
+  }
+  return records;
+}
+
+void compare_records(const std::vector<std::optional<Slice>>& got, const Line& line) {
+  const auto expected = expected_records(line);
+  ASSERT_EQ(got.size(), expected.size()) << title(line);
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    ASSERT_EQ(got[i].has_value(), expected[i].has_value()) << title(line);
+    if (!got[i]) continue;
+    EXPECT_EQ(hex(got[i]->bytes()), hex(expected[i]->bytes())) << title(line);
+  }
+}
+
+template <class M>
+void check_message(const Line& line) {
+  const auto version = line.at("version").get<std::int16_t>();
+  const Slice bytes = from_base64(line.at("bytes").get<std::string>());
+  const auto message = decode<M>(bytes, version);
+  ASSERT_TRUE(message) << title(line) << ": " << message.error().to_string();
+
+  JsonWriter json(version);
+  EXPECT_EQ(json.structure(*message), line.at("json")) << title(line);
+  compare_records(json.records, line);
+
+  const auto size = encoded_size(*message, version);
+  ASSERT_TRUE(size) << title(line) << ": " << size.error().to_string();
+  EXPECT_EQ(*size, bytes.size()) << title(line);
+  const auto encoded = encode(*message, version);
+  ASSERT_TRUE(encoded) << title(line) << ": " << encoded.error().to_string();
+  EXPECT_EQ(hex(encoded->flatten().value().bytes()), hex(bytes.bytes())) << title(line);
+}
+
+TEST(Messages, BytesAndValuesAreApacheKafkas) {
+  std::map<std::string, std::function<void(const Line&)>, std::less<>> checks;
+  for_all_messages(
+      [&]<class M>() { checks[std::string(field::message_name<M>())] = check_message<M>; });
+  int checked = 0;
+  for (const Line& line : lines()) {
+    if (!line.contains("message")) continue;
+    const auto check = checks.find(line.at("message").get<std::string>());
+    ASSERT_NE(check, checks.end()) << "no type for " << title(line);
+    check->second(line);
+    ++checked;
+  }
+  EXPECT_GT(checked, 1500);
+}
+
+TEST(Messages, EveryVersionIsThereAsFilledInEveryWay) {
+  std::set<std::string> titles;
+  for (const Line& line : lines()) {
+    if (line.contains("message")) titles.insert(title(line));
+  }
+  std::size_t expected = 0;
+  for_all_messages([&]<class M>() {
+    for (int version = M::api.versions.min; version <= M::api.versions.max; ++version) {
+      for (const char* variant : {"full", "extreme", "empty", "bare", "mixed"}) {
+        const std::string wanted = std::string(field::message_name<M>()) + " version " +
+                                   std::to_string(version) + " " + variant;
+        EXPECT_TRUE(titles.contains(wanted)) << wanted;
+        ++expected;
+      }
+    }
+  });
+  EXPECT_EQ(titles.size(), expected) << "versions that we do not declare";
+}
+
+TEST(Messages, EveryApiIsTested) {
+  std::set<ApiKey> tested;
+  for_each_message<AllRequests>([&]<class M>() {
+    tested.insert(M::api.key);
+    EXPECT_EQ(M::api.versions, M::Response::api.versions);
+    EXPECT_EQ(M::api.flexible.version, M::Response::api.flexible.version);
+  });
+  for (const Api& api : all_apis()) EXPECT_TRUE(tested.contains(api.key)) << api_name(api.key);
+  EXPECT_EQ(tested.size(), all_apis().size());
+}
+
+template <class M>
+void expect_every_field_seen() {
+  const std::string name(field::message_name<M>());
+  SeenFields declared;
+  SeenFields seen;
+  collect_declared<M>(name, declared);
+  for (const Line& line : lines()) {
+    if (line.value("message", "") != name) continue;
+    const auto version = line.at("version").get<std::int16_t>();
+    const auto message = decode<M>(from_base64(line.at("bytes").get<std::string>()), version);
+    ASSERT_TRUE(message) << title(line);
+    collect_seen(*message, version, name, seen);
+  }
+  for (const auto& path : declared.set) EXPECT_TRUE(seen.set.contains(path)) << path;
+  for (const auto& path : declared.null) EXPECT_TRUE(seen.null.contains(path)) << path << " null";
+}
+
+TEST(Messages, EveryFieldIsSetAndEveryNullableOneIsNullSomewhere) {
+  for_all_messages([]<class M>() { expect_every_field_seen<M>(); });
+}
+
+Slice without_length(const Chain& frame) {
+  return frame.flatten().value().sub(4);
+}
+
+/// Header and body of a request whose body is what the version makes of defaults.
+template <class M>
+void check_request_header(const Line& line) {
+  const auto version = line.at("version").get<std::int16_t>();
+  const Slice bytes = from_base64(line.at("bytes").get<std::string>());
+  const auto decoded = decode_request_header(bytes);
+  ASSERT_TRUE(decoded) << line << decoded.error().to_string();
+  EXPECT_EQ(decoded->header.api_key, M::api.key) << line;
+  EXPECT_EQ(decoded->header.api_version, version) << line;
+  EXPECT_EQ(decoded->header.correlation_id, line.at("correlationId").get<std::int32_t>()) << line;
+  EXPECT_EQ(decoded->header.client_id.has_value(), !line.at("clientId").is_null()) << line;
+  EXPECT_TRUE(decoded->body.empty()) << line;
+  if (!decoded->header.client_id || !M::api.versions.contains(version)) return;
+  EXPECT_EQ(*decoded->header.client_id, line.at("clientId").get<std::string>()) << line;
+  const auto frame =
+      encode_request(decoded->header.correlation_id, *decoded->header.client_id, M{}, version);
+  ASSERT_TRUE(frame) << line << frame.error().to_string();
+  const Slice made = without_length(*frame);
+  EXPECT_EQ(hex(made.sub(0, bytes.size()).bytes()), hex(bytes.bytes())) << line;
+  EXPECT_EQ(made.size(), bytes.size() + encoded_size(M{}, version).value()) << line;
+}
+
+template <class M>
+void check_response_header(const Line& line) {
+  const auto version = line.at("version").get<std::int16_t>();
+  const Slice bytes = from_base64(line.at("bytes").get<std::string>());
+  const auto decoded = decode_response_header(bytes, M::api, version);
+  ASSERT_TRUE(decoded) << line << decoded.error().to_string();
+  EXPECT_EQ(decoded->correlation_id, line.at("correlationId").get<std::int32_t>()) << line;
+  EXPECT_TRUE(decoded->body.empty()) << line;
+  if (!M::api.versions.contains(version)) return;
+  const auto frame = encode_response(decoded->correlation_id, typename M::Response{}, version);
+  ASSERT_TRUE(frame) << line << frame.error().to_string();
+  const Slice made = without_length(*frame);
+  EXPECT_EQ(hex(made.sub(0, bytes.size()).bytes()), hex(bytes.bytes())) << line;
+}
+
+TEST(Headers, BytesAreApacheKafkas) {
+  int checked = 0;
+  for_each_message<AllRequests>([&]<class M>() {
+    for (const Line& line : lines()) {
+      if (!line.contains("header")) continue;
+      if (line.at("apiKey").get<int>() != static_cast<int>(M::api.key)) continue;
+      if (line.at("header") == "request") {
+        check_request_header<M>(line);
+      } else {
+        check_response_header<M>(line);
+      }
+      ++checked;
+    }
+  });
+  EXPECT_GT(checked, 500);
+}
+
+TEST(Headers, OfApiVersionsResponsesNeverHaveTags) {
+  for (std::int16_t version = 0; version <= 99; ++version) {
+    EXPECT_EQ(response_header_version(ApiVersionsRequest::api, version), 0);
+  }
+  EXPECT_EQ(request_header_version(ApiVersionsRequest::api, 99), 2);
+}
+
+}  // namespace
+}  // namespace dohle::golden
