@@ -1,0 +1,71 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/executor.hpp"
+#include "base/time.hpp"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace dohle::net {
+
+/// The event loop: one thread, its timers, and what other threads post to it.
+///
+/// A turn begins when something is ready, runs everything that is ready, and ends by running what
+/// was put off to its end (connections write what they were given). `tick` is the turn's time.
+class Loop final : public Executor {
+ public:
+  Loop();
+  ~Loop() override;
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  /// Runs the loop in the calling thread until stop().
+  void run();
+  /// Runs it in a thread of its own; `name` (at most 15 bytes) is shown by the system's tools.
+  void start(std::string name);
+  /// Ends run() after the present turn. Any thread; idempotent.
+  void stop();
+  /// Waits for the thread of start(). Not on the loop's own thread.
+  void join();
+
+  void post(Task task) override;
+  [[nodiscard]] bool is_loop_thread() const override;
+  TimerId arm(TimePoint at, Task task) override;
+  void cancel(TimerId id) override;
+  [[nodiscard]] Now tick() const override;
+
+  /// The wall clock as of the last turn, or as of at most 5 ms ago while `keep_ticking` is on. Any
+  /// thread: what producers stamp records with instead of reading a clock.
+  [[nodiscard]] Timestamp published_wall() const {
+    return Timestamp{published_wall_.load(std::memory_order_relaxed)};
+  }
+  /// Turns the loop at least every 5 ms. Loop thread.
+  void keep_ticking(bool on);
+
+  /// Runs `task` when the present turn ends. Loop thread.
+  void at_turn_end(Task task);
+
+  // For net's own files.
+  [[nodiscard]] boost::asio::io_context& context();
+  /// Each handler of the loop calls it first: takes the time if the turn has just begun.
+  void begin_turn();
+
+ private:
+  struct State;
+  void drain_posted();
+  void run_timers();
+  void rearm();
+  void end_turn();
+  void tick_again();
+
+  std::unique_ptr<State> state_;
+  std::atomic<std::int64_t> published_wall_;
+};
+
+}  // namespace dohle::net

@@ -1,0 +1,68 @@
+#include "net/workers.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace dohle::net {
+
+struct WorkerThreads::Pool {
+  struct Job {
+    Task work;
+    Executor* back;
+    Task done;
+  };
+
+  explicit Pool(std::size_t threads) : threads_max(std::clamp<std::size_t>(threads, 1, 64)) {}
+
+  void work() {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      ++idle;
+      wake.wait(lock, [&] { return stopping || !jobs.empty(); });
+      --idle;
+      if (stopping) return;
+      Job job = std::move(jobs.front());
+      jobs.pop_front();
+      lock.unlock();
+      job.work();
+      job.back->post(std::move(job.done));
+      lock.lock();
+    }
+  }
+
+  const std::size_t threads_max;
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::deque<Job> jobs;
+  std::vector<std::thread> threads;
+  std::size_t idle = 0;
+  bool stopping = false;
+};
+
+WorkerThreads::WorkerThreads(std::size_t threads) : pool_(std::make_unique<Pool>(threads)) {}
+
+WorkerThreads::~WorkerThreads() {
+  std::deque<Pool::Job> dropped;
+  {
+    const std::lock_guard guard(pool_->mutex);
+    pool_->stopping = true;
+    dropped.swap(pool_->jobs);
+  }
+  pool_->wake.notify_all();
+  for (std::thread& thread : pool_->threads) thread.join();
+}
+
+void WorkerThreads::run(Task job, Executor& back, Task done) {
+  const std::lock_guard guard(pool_->mutex);
+  pool_->jobs.push_back({std::move(job), &back, std::move(done)});
+  if (pool_->idle < pool_->jobs.size() && pool_->threads.size() < pool_->threads_max) {
+    pool_->threads.emplace_back([pool = pool_.get()] { pool->work(); });
+  }
+  pool_->wake.notify_one();
+}
+
+}  // namespace dohle::net

@@ -1,0 +1,99 @@
+#include "net/write_queue.hpp"
+
+#include <algorithm>
+
+#include "base/disk.hpp"
+
+namespace dohle::net {
+
+namespace {
+
+constexpr std::size_t materialized_bytes_max = 256 * 1024;
+
+std::size_t size_of(const Chain::Piece& piece) {
+  return std::visit(
+      [](const auto& part) {
+        if constexpr (requires { part.size(); }) {
+          return part.size();
+        } else {
+          return part.size;
+        }
+      },
+      piece);
+}
+
+}  // namespace
+
+void WriteQueue::append(Chain bytes) {
+  size_ += bytes.size();
+  for (Chain::Piece& piece : bytes.pieces()) pieces_.push_back(std::move(piece));
+}
+
+const FileRange* WriteQueue::front_range() const {
+  if (pieces_.empty()) return nullptr;
+  const auto* range = std::get_if<FileRange>(&pieces_.front());
+  return range != nullptr && range->file->descriptor() >= 0 ? range : nullptr;
+}
+
+std::size_t WriteQueue::gather(std::span<iovec> into) const {
+  std::size_t count = 0;
+  for (const Chain::Piece& piece : pieces_) {
+    const auto* slice = std::get_if<Slice>(&piece);
+    if (slice == nullptr || count == into.size()) break;
+    into[count++] = {const_cast<std::byte*>(slice->data()), slice->size()};
+  }
+  return count;
+}
+
+void WriteQueue::consume(std::size_t bytes) {
+  size_ -= bytes;
+  while (bytes > 0) {
+    Chain::Piece& front = pieces_.front();
+    const std::size_t size = size_of(front);
+    if (bytes >= size) {
+      bytes -= size;
+      pieces_.pop_front();
+      continue;
+    }
+    if (auto* slice = std::get_if<Slice>(&front)) {
+      *slice = slice->sub(bytes);
+    } else {
+      auto& range = std::get<FileRange>(front);
+      range.offset += bytes;
+      range.size -= bytes;
+    }
+    return;
+  }
+}
+
+Result<void> WriteQueue::materialize_front() {
+  if (pieces_.empty()) return {};
+  auto* range = std::get_if<FileRange>(&pieces_.front());
+  if (range == nullptr || range->file->descriptor() >= 0) return {};
+  const FileRange part{range->file, range->offset, std::min(range->size, materialized_bytes_max)};
+  Chain bytes;
+  if (!part.file->view(part.offset, part.size, bytes)) {
+    Chain unread;
+    unread.append(part);
+    auto read = unread.flatten();
+    if (!read) return fail(read.error());
+    bytes = Chain(*std::move(read));
+  }
+  if (part.size == range->size) {
+    pieces_.pop_front();
+  } else {
+    range->offset += part.size;
+    range->size -= part.size;
+  }
+  auto& slices = bytes.pieces();
+  pieces_.insert(pieces_.begin(), std::make_move_iterator(slices.begin()),
+                 std::make_move_iterator(slices.end()));
+  return {};
+}
+
+void WriteQueue::clear() {
+  pieces_.clear();
+  size_ = 0;
+}
+
+}  // namespace dohle::net
