@@ -7,15 +7,12 @@
 #include "wire/big_endian.hpp"
 #include "wire/codec.hpp"
 #include "wire/defaults.hpp"
+#include "wire/varint.hpp"
 
 // Definitions of encode and encoded_size: one pass over the fields measures and checks, a second
 // one writes into a buffer of exactly that size. Included by messages/*.cpp only.
 
 namespace dohle::wire::field {
-
-[[nodiscard]] inline std::size_t unsigned_varint_bytes(std::size_t value) {
-  return static_cast<std::size_t>(std::bit_width(value | 1) + 6) / 7;
-}
 
 /// Why a value cannot be written. Texts are literals.
 struct EncodeFault {
@@ -39,9 +36,9 @@ class Measure {
     if (fault_.what == nullptr) fault_ = {code, what, field};
   }
   void add_tag(std::uint32_t tag, std::size_t payload) {
-    bytes_ += unsigned_varint_bytes(tag) + unsigned_varint_bytes(payload) + payload;
+    bytes_ += unsigned_varint_size(tag) + unsigned_varint_size(payload) + payload;
   }
-  void add_varint(std::size_t value) { bytes_ += unsigned_varint_bytes(value); }
+  void add_varint(std::size_t value) { bytes_ += unsigned_varint_size(value); }
 
   template <class T>
   void value(const T& v, const FieldSpec& spec, const char* name) {
@@ -73,7 +70,7 @@ class Measure {
 
  private:
   void add_length(std::size_t length, const FieldSpec& spec, std::size_t fixed) {
-    bytes_ += flexible_ && !spec.is_never_compact ? unsigned_varint_bytes(length + 1) : fixed;
+    bytes_ += flexible_ && !spec.is_never_compact ? unsigned_varint_size(length + 1) : fixed;
   }
 
   template <class T>
@@ -165,13 +162,7 @@ class Writer {
     return std::move(out_);
   }
 
-  void varint(std::size_t value) {
-    while (value >= 0x80) {
-      *at_++ = static_cast<std::byte>(value | 0x80);
-      value >>= 7;
-    }
-    *at_++ = static_cast<std::byte>(value);
-  }
+  void varint(std::size_t value) { at_ = write_unsigned_varint(at_, value); }
 
   template <class T>
   void value(const T& v, const FieldSpec& spec) {

@@ -1,5 +1,6 @@
 #include "wire/decoding.hpp"
 #include "wire/encoding.hpp"
+#include "wire/varint.hpp"
 
 // The cold side of encoding and decoding: faults become sentences.
 
@@ -55,19 +56,18 @@ void Reader::refuse_null() {
 }
 
 std::uint32_t Reader::varint() {
-  std::uint32_t value = 0;
-  for (int shift = 0; shift < 35; shift += 7) {
-    if (at_ == end_) {
-      refuse_short(1);
-      return 0;
-    }
-    const auto byte = static_cast<std::uint32_t>(*at_++);
-    if (shift == 28 && byte > 0x0f) break;
-    value |= (byte & 0x7f) << shift;
-    if ((byte & 0x80) == 0) return value;
+  if (at_ == end_) {
+    refuse_short(1);
+    return 0;
   }
-  refuse("variable-length number above 32 bits");
-  return 0;
+  std::uint32_t value = 0;
+  const std::byte* after = read_unsigned_varint(at_, end_, value);
+  if (after == nullptr) {
+    refuse("variable-length number that is cut off or above 32 bits");
+    return 0;
+  }
+  at_ = after;
+  return value;
 }
 
 void Reader::sixteen(Uuid& into) {
@@ -78,9 +78,11 @@ void Reader::sixteen(Uuid& into) {
 
 std::int64_t Reader::checked_length(std::int64_t length) {
   if (length < -1) refuse("negative length " + std::to_string(length));
+#ifndef DOHLE_PLANTED_TRUST_LENGTHS  // set only for the fuzz target that has to fail
   if (length > static_cast<std::int64_t>(left())) {
     refuse("length " + std::to_string(length) + ", " + std::to_string(left()) + " bytes are left");
   }
+#endif
   return failed_ ? 0 : length;
 }
 
