@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,8 +17,8 @@
 namespace dohle::sim {
 
 class Machine;
+class ProcessDisk;
 class ProcessLoop;
-class SimFile;
 class SimTree;
 
 struct DiskOptions {
@@ -52,44 +53,52 @@ class SimDisk {
 
   /// The machine's files as a process sees them: answers arrive on `loop`, and none once the
   /// process is dead. Which lock it holds ends with it.
-  [[nodiscard]] std::unique_ptr<Disk> for_process(ProcessLoop& loop);
+  [[nodiscard]] std::unique_ptr<ProcessDisk> for_process(ProcessLoop& loop);
 
   /// While full, nothing that needs new space succeeds; reserved space may be used.
   void set_full(bool full) { is_full_ = full; }
   /// The next `count` syncs of files whose path contains `part` fail.
   void fail_syncs(std::string part, unsigned count);
   /// Syncs take `factor` times as long; 1 is normal.
-  void set_slow(std::uint64_t factor) { slow_factor_ = factor; }
+  void set_slow(std::uint64_t factor);
   /// Turns one bit of a file over, on the medium and in the cache. False: no such byte.
   bool flip_bit(const std::string& path, std::uint64_t offset, unsigned bit);
 
   /// A file as processes see it; nothing where there is none.
   [[nodiscard]] std::optional<std::string> contents(const std::string& path) const;
-  [[nodiscard]] std::uint64_t bytes_used() const { return used_; }
+  [[nodiscard]] std::uint64_t bytes_used() const { return *used_; }
 
   /// What a power loss does; called by Machine.
   void crash();
 
  private:
   friend class ProcessDisk;
-  friend class SimContents;
   friend class SimFile;
   friend class SimTree;
 
-  [[nodiscard]] bool has_room(std::uint64_t more) const;
+  /// What locks a directory: the process, and the object that it holds.
+  struct Lock {
+    const ProcessLoop* holder;
+    std::weak_ptr<void> object;
+  };
+
+  /// Whether `more` bytes fit; counts the fault where they do not.
+  [[nodiscard]] bool has_room(std::uint64_t more);
+  /// Counts the fault when the sync of `path` is to fail.
   [[nodiscard]] bool sync_fails(const std::string& path);
   [[nodiscard]] Duration sync_time();
   void bitten(Fault fault, std::string_view how);
-  void mark(std::uint64_t what, std::uint64_t value);
 
   Machine& machine_;
   const DiskOptions options_;
   SeededRandom random_;
   bool is_full_ = false;
+  bool slow_has_bitten_ = false;
   std::uint64_t slow_factor_ = 1;
   std::string failing_part_;
   unsigned failing_count_ = 0;
-  std::uint64_t used_ = 0;
+  std::shared_ptr<std::uint64_t> used_;  ///< files may outlive the disk
+  std::map<std::string, Lock> locks_;
   std::unique_ptr<SimTree> tree_;
 };
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -114,24 +115,30 @@ class Network {
 
   [[nodiscard]] Link& link(std::size_t from, std::size_t to);
   [[nodiscard]] std::size_t index_of(std::string_view machine);
+  void cut_link(std::size_t from, std::size_t to, bool both_ways);
   [[nodiscard]] Machine* resolve(std::string_view host, ProcessLoop& from);
   /// How long `bytes` take from machine to machine if they leave now.
   [[nodiscard]] Duration transfer_time(std::size_t from, std::size_t to, std::size_t bytes);
   /// True, and the fault counted, when nothing gets through.
   [[nodiscard]] bool is_stopped(std::size_t from, std::size_t to);
-  [[nodiscard]] std::shared_ptr<ListenerPort> listener_at(Port port) const;
+  /// Who listens; null, and the fault counted, when the machine refuses.
+  [[nodiscard]] std::shared_ptr<ListenerPort> port_for(Machine& machine, std::uint16_t port);
+  /// A port for a connection or a listener that did not ask for one.
+  [[nodiscard]] std::uint16_t next_port();
+  friend class ListenerHandle;
+  void close_port(ListenerPort& port);
   void forget_closed();
 
   World& world_;
   const NetworkOptions options_;
   SeededRandom random_;
   std::map<std::pair<std::size_t, std::size_t>, Link> links_;
-  std::map<std::size_t, bool> refusing_;
+  std::set<std::size_t> refusing_;
   std::map<Port, std::shared_ptr<ListenerPort>> listeners_;
   std::vector<std::shared_ptr<Stream>> streams_;
   std::uint64_t next_stream_ = 1;
   std::size_t forget_at_ = 64;
-  std::uint16_t next_port_ = 40'000;
+  std::uint16_t last_port_ = 40'000;
 };
 
 }  // namespace dohle::sim

@@ -66,6 +66,7 @@ class Process {
 
  private:
   friend class Machine;
+  friend class World;
   enum class End : bool { killed, power_lost };
   void end(End how);
   [[nodiscard]] ProcessLife& present() { return *lives_.back(); }

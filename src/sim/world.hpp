@@ -52,7 +52,7 @@ struct WorldOptions {
 class World {
  public:
   explicit World(std::uint64_t seed, WorldOptions options = {});
-  /// Processes are killed, in the order of their start.
+  /// Ends all processes, machine by machine; nothing of theirs runs any more.
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;

@@ -1,0 +1,82 @@
+#include "sim/disk.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "sim/machine.hpp"
+#include "sim/process_disk.hpp"
+#include "sim/tree.hpp"
+#include "sim/world.hpp"
+
+namespace dohle::sim {
+
+SimDisk::SimDisk(Machine& machine, const DiskOptions& options, SeededRandom random)
+    : machine_(machine),
+      options_(options),
+      random_(random),
+      used_(std::make_shared<std::uint64_t>(0)),
+      tree_(std::make_unique<SimTree>(*this)) {}
+
+SimDisk::~SimDisk() = default;
+
+std::unique_ptr<ProcessDisk> SimDisk::for_process(ProcessLoop& loop) {
+  return std::make_unique<ProcessDisk>(
+      *this, loop, machine_.world().stream(machine_.name() + "/" + loop.name() + "/jobs"));
+}
+
+void SimDisk::fail_syncs(std::string part, unsigned count) {
+  failing_part_ = std::move(part);
+  failing_count_ = count;
+}
+
+void SimDisk::set_slow(std::uint64_t factor) {
+  slow_factor_ = std::max<std::uint64_t>(factor, 1);
+  slow_has_bitten_ = false;
+}
+
+bool SimDisk::flip_bit(const std::string& path, std::uint64_t offset, unsigned bit) {
+  const auto node = tree_->find(path);
+  return node != nullptr && static_cast<SimContents&>(*node).flip_bit(offset, bit);
+}
+
+std::optional<std::string> SimDisk::contents(const std::string& path) const {
+  const auto node = tree_->find(path);
+  if (node == nullptr || node->is_directory) return std::nullopt;
+  return std::string(as_text(static_cast<SimContents&>(*node).cached()));
+}
+
+void SimDisk::crash() {
+  tree_->crash(random_, options_.entries_in_order);
+}
+
+void SimDisk::bitten(Fault fault, std::string_view how) {
+  machine_.world().bitten(fault, machine_.name(), how);
+}
+
+bool SimDisk::has_room(std::uint64_t more) {
+  if (!is_full_ && *used_ + more <= options_.bytes_max) return true;
+  bitten(Fault::disk_full, "no space left");
+  return false;
+}
+
+bool SimDisk::sync_fails(const std::string& path) {
+  if (failing_count_ == 0 || path.find(failing_part_) == std::string::npos) return false;
+  --failing_count_;
+  bitten(Fault::sync_error, path);
+  return true;
+}
+
+Duration SimDisk::sync_time() {
+  const auto spread = static_cast<std::uint64_t>((options_.sync_max - options_.sync_min).count());
+  Duration time = options_.sync_min + Duration(random_.below(spread + 1));
+  if (options_.slow_one_in != 0 && random_.below(options_.slow_one_in) == 0) {
+    time *= static_cast<Duration::rep>(1 + random_.below(20));
+  }
+  if (slow_factor_ > 1) {
+    time *= static_cast<Duration::rep>(slow_factor_);
+    if (!std::exchange(slow_has_bitten_, true)) bitten(Fault::slow_disk, "syncs are slow");
+  }
+  return time;
+}
+
+}  // namespace dohle::sim

@@ -1,0 +1,168 @@
+#include "sim/fault_plan.hpp"
+
+#include <cassert>
+#include <cmath>
+#include <memory>
+#include <utility>
+
+#include "sim/machine.hpp"
+#include "sim/world.hpp"
+
+namespace dohle::sim {
+
+namespace {
+
+constexpr std::uint64_t slow_link_factor = 20;
+constexpr std::uint64_t slow_link_bytes_per_second = 200'000;
+constexpr std::uint64_t slow_disk_factor = 100;
+constexpr unsigned failing_syncs_max = 3;
+constexpr std::uint64_t clock_jump_max_ms = 3'600'000;
+
+/// Draws and begins one fault after the other, each with its end already scheduled.
+class Faulter final : public std::enable_shared_from_this<Faulter> {
+ public:
+  Faulter(World& world, FaultPlan plan)
+      : world_(world),
+        plan_(std::move(plan)),
+        until_(world.now() + plan_.until),
+        random_(world.stream("faults")) {
+    for (const auto& [name, machine] : world.machines()) names_.push_back(name);
+  }
+
+  void start() {
+    world_.after(plan_.from, [self = shared_from_this()] { self->next(); });
+    world_.schedule(until_, [self = shared_from_this()] { self->heal(); });
+  }
+
+ private:
+  void next() {
+    if (world_.now() >= until_ || plan_.kinds.empty()) return;
+    begin(plan_.kinds[random_.below(plan_.kinds.size())]);
+    const double gap = -std::log(1.0 - random_.unit());
+    world_.after(
+        Duration(static_cast<Duration::rep>(gap * static_cast<double>(plan_.mean_gap.count()))),
+        [self = shared_from_this()] { self->next(); });
+  }
+
+  /// From 1 ms to the longest, every order of magnitude as likely as the others.
+  Duration lasting() {
+    const double shortest = 1e6;
+    const double longest = std::max(shortest, static_cast<double>(plan_.lasting_max.count()));
+    const double span = shortest * std::pow(longest / shortest, random_.unit());
+    return std::min(Duration(static_cast<Duration::rep>(span)), until_ - world_.now());
+  }
+
+  Machine& victim() { return world_.machine(plan_.machines[random_.below(plan_.machines.size())]); }
+
+  Process* victim_process(Machine& machine) {
+    const auto& processes = machine.processes();
+    if (processes.empty()) return nullptr;
+    Process* const process = processes[random_.below(processes.size())].get();
+    return process->is_running() ? process : nullptr;
+  }
+
+  void begin(Fault fault) {
+    switch (fault) {
+      case Fault::cut:
+      case Fault::cut_one_way:
+      case Fault::reset:
+      case Fault::slow_link:
+        return begin_on_link(fault);
+      case Fault::kill:
+      case Fault::power_loss:
+      case Fault::pause:
+        return begin_on_process(fault);
+      default:
+        return begin_on_machine(fault);
+    }
+  }
+
+  void begin_on_link(Fault fault) {
+    const std::string a = names_[random_.below(names_.size())];
+    const std::string b = names_[random_.below(names_.size())];
+    Network& network = world_.network();
+    if (fault == Fault::reset) {
+      network.reset(a, b);
+      return;
+    }
+    if (fault == Fault::cut) network.cut(a, b);
+    if (fault == Fault::cut_one_way) network.cut_one_way(a, b);
+    if (fault == Fault::slow_link) network.slow(a, b, slow_link_factor, slow_link_bytes_per_second);
+    world_.after(lasting(), [&network, a, b] { network.heal(a, b); });
+  }
+
+  void begin_on_process(Fault fault) {
+    Machine& machine = victim();
+    if (fault == Fault::power_loss) {
+      machine.lose_power();
+      world_.after(lasting(), [&machine] { machine.power_on(); });
+      return;
+    }
+    Process* const process = victim_process(machine);
+    if (process == nullptr) return;
+    if (fault == Fault::pause) return process->pause(lasting());
+    process->kill();
+    world_.after(lasting(), [process] { start_again(*process); });
+  }
+
+  void begin_on_machine(Fault fault) {
+    Machine& machine = victim();
+    SimDisk& disk = machine.disk();
+    switch (fault) {
+      case Fault::clock_jump:
+        return machine.jump_wall_clock(std::chrono::milliseconds(
+            static_cast<std::int64_t>(random_.below(2 * clock_jump_max_ms)) -
+            static_cast<std::int64_t>(clock_jump_max_ms)));
+      case Fault::refuse:
+        world_.network().refuse(machine.name());
+        world_.after(lasting(), [this, self = shared_from_this(), &machine] {
+          world_.network().refuse(machine.name(), false);
+        });
+        return;
+      case Fault::disk_full:
+        disk.set_full(true);
+        world_.after(lasting(), [&disk] { disk.set_full(false); });
+        return;
+      case Fault::sync_error:
+        return disk.fail_syncs("", 1 + static_cast<unsigned>(random_.below(failing_syncs_max)));
+      case Fault::slow_disk:
+        disk.set_slow(slow_disk_factor);
+        world_.after(lasting(), [&disk] { disk.set_slow(1); });
+        return;
+      default:
+        assert(false && "a kind that follows from others");
+    }
+  }
+
+  static void start_again(Process& process) {
+    if (!process.is_running() && process.machine().is_up()) process.restart();
+  }
+
+  void heal() {
+    world_.network().heal_all();
+    for (const auto& [name, machine] : world_.machines()) {
+      machine->disk().set_full(false);
+      machine->disk().set_slow(1);
+      machine->disk().fail_syncs("", 0);
+    }
+    for (const std::string& name : plan_.machines) {
+      Machine& machine = world_.machine(name);
+      machine.power_on();
+      for (const auto& process : machine.processes()) start_again(*process);
+    }
+  }
+
+  World& world_;
+  const FaultPlan plan_;
+  const TimePoint until_;
+  SeededRandom random_;
+  std::vector<std::string> names_;
+};
+
+}  // namespace
+
+void schedule_faults(World& world, const FaultPlan& plan) {
+  std::make_shared<Faulter>(world, plan)->start();
+}
+
+}  // namespace dohle::sim

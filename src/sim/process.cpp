@@ -1,0 +1,123 @@
+#include "sim/process.hpp"
+
+#include <cassert>
+#include <utility>
+
+#include "sim/machine.hpp"
+#include "sim/process_disk.hpp"
+#include "sim/process_loop.hpp"
+#include "sim/workers.hpp"
+#include "sim/world.hpp"
+
+namespace dohle::sim {
+
+namespace {
+
+std::string life_name(const std::string& name, std::size_t life) {
+  return life == 1 ? name : name + "#" + std::to_string(life);
+}
+
+}  // namespace
+
+/// One life: what a process is given, and what its program made.
+class ProcessLife final : public Dialer, public Listening {
+ public:
+  ProcessLife(Machine& machine, const std::string& name)
+      : loop(machine, name, machine.world().stream(machine.name() + "/" + name + "/loop")),
+        random(machine.world().stream(machine.name() + "/" + name + "/random")),
+        disk(machine.disk().for_process(loop)),
+        workers(loop, machine.world().stream(machine.name() + "/" + name + "/workers")) {}
+
+  std::unique_ptr<Connection> dial(const Endpoint& to, const DialOptions& options,
+                                   ConnectionEvents& events) override {
+    return loop.world().network().dial(loop, to, options, events);
+  }
+  Result<std::unique_ptr<Listener>> listen(const Endpoint& at, const ConnectionLimits& limits,
+                                           Acceptor& acceptor) override {
+    return loop.world().network().listen(loop, at, limits, acceptor);
+  }
+
+  /// Tasks go first: what they captured may refer to the program's objects.
+  void release() {
+    loop.clear();
+    workers.clear();
+    disk->clear();
+    state.reset();
+  }
+
+  ProcessLoop loop;
+  SeededRandom random;
+  std::unique_ptr<ProcessDisk> disk;
+  SimWorkers workers;
+  std::shared_ptr<void> state;
+};
+
+Process::Process(Machine& machine, std::string name, Program program)
+    : machine_(machine), name_(std::move(name)), program_(std::move(program)) {}
+
+Process::~Process() = default;
+
+bool Process::is_running() const {
+  return !lives_.empty() && lives_.back()->loop.is_alive();
+}
+
+Executor& Process::executor() {
+  return present().loop;
+}
+Clock& Process::clock() {
+  return present().loop;
+}
+Random& Process::random() {
+  return present().random;
+}
+Dialer& Process::dialer() {
+  return present();
+}
+Listening& Process::listening() {
+  return present();
+}
+Disk& Process::disk() {
+  return *present().disk;
+}
+Workers& Process::workers() {
+  return present().workers;
+}
+void* Process::program_state() {
+  return present().state.get();
+}
+
+void Process::kill() {
+  if (!is_running()) return;
+  machine_.world().bitten(Fault::kill, name_, "killed");
+  end(End::killed);
+}
+
+void Process::end(End how) {
+  ProcessLife& life = present();
+  World& world = machine_.world();
+  life.loop.die();
+  world.network().process_ended(life.loop, how == End::killed);
+  if (world.running() == &life.loop) {
+    world.after({}, [&life] { life.release(); });
+  } else {
+    life.release();
+  }
+}
+
+void Process::restart() {
+  assert(machine_.is_up());
+  if (is_running()) kill();
+  const std::string name = life_name(name_, lives_.size() + 1);
+  lives_.push_back(std::make_unique<ProcessLife>(machine_, name));
+  if (machine_.world().is_traced()) machine_.world().trace(name, "starts");
+  ProcessLife& life = present();
+  life.loop.post([this, &life] { life.state = program_(*this); });
+}
+
+void Process::pause(Duration span) {
+  if (!is_running()) return;
+  machine_.world().bitten(Fault::pause, name_, "stands still");
+  present().loop.pause(span);
+}
+
+}  // namespace dohle::sim

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/executor.hpp"
+#include "base/random.hpp"
+#include "sim/event_queue.hpp"
+
+namespace dohle::sim {
+
+class Machine;
+class World;
+
+/// The loop and the clock of one life of a process. After `die` every call does nothing.
+class ProcessLoop final : public Executor, public Clock {
+ public:
+  ProcessLoop(Machine& machine, std::string name, SeededRandom random);
+
+  void post(Task task) override;
+  [[nodiscard]] bool is_loop_thread() const override;
+  TimerId arm(TimePoint at, Task task) override;
+  void cancel(TimerId id) override;
+  [[nodiscard]] Now tick() const override { return now(); }
+  [[nodiscard]] TimePoint mono() const override;
+  [[nodiscard]] Timestamp wall() const override;
+
+  /// Runs `task` at the end of the present turn, or of the next one.
+  void at_turn_end(Task task);
+  /// Runs `job` as if on another thread of the process.
+  void run_beside(Task& job);
+  void pause(Duration span);
+  /// No further task starts.
+  void die() { is_alive_ = false; }
+  /// Destroys what was queued and armed; after `die`.
+  void clear();
+
+  [[nodiscard]] bool is_alive() const { return is_alive_; }
+  [[nodiscard]] Machine& machine() const { return machine_; }
+  [[nodiscard]] World& world() const { return world_; }
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+ private:
+  struct Timer {
+    Task task;
+    EventQueue::Id event;
+  };
+
+  void wake();
+  void turn();
+  void run_timer(TimerId id);
+  void run_all(std::vector<Task>& tasks);
+
+  Machine& machine_;
+  World& world_;
+  const std::string name_;
+  const std::uint64_t mark_;
+  SeededRandom random_;
+  bool is_alive_ = true;
+  bool runs_beside_ = false;
+  bool turn_is_due_ = false;
+  TimePoint busy_until_{};
+  std::vector<Task> inbox_;
+  std::vector<Task> batch_;
+  std::vector<Task> at_end_;
+  std::unordered_map<TimerId, Timer> timers_;
+  TimerId last_timer_ = 0;
+};
+
+}  // namespace dohle::sim
