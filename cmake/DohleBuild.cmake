@@ -38,8 +38,11 @@ function(dohle_room name)
   target_link_libraries(dohle_${name} PUBLIC ${ARG_LINK} PRIVATE dohle_warnings ${ARG_PRIVATE_LINK})
 endfunction()
 
+set(DOHLE_THREADED_ROOMS net disk client messaging)
+
 # dohle_test(NAME KIND kind SOURCES a.cpp … [LINK …] [LABELS …] [TIMEOUT seconds])
-# One GoogleTest program, one ctest entry, labelled with its kind.
+# One GoogleTest program, one ctest entry, labelled with its kind. The unit tests of the rooms that
+# know threads are labelled `threaded` too: they run under TSan.
 function(dohle_test name)
   cmake_parse_arguments(ARG "" "KIND;TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
@@ -48,6 +51,16 @@ function(dohle_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
+  cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME room)
+  if(ARG_KIND STREQUAL "unit" AND room IN_LIST DOHLE_THREADED_ROOMS)
+    list(APPEND ARG_LABELS threaded)
+  endif()
   set_tests_properties(${ARG_KIND}.${name} PROPERTIES LABELS "${ARG_KIND};${ARG_LABELS}" TIMEOUT
                                                                                   ${ARG_TIMEOUT})
+  foreach(label IN LISTS ARG_KIND ARG_LABELS)
+    if(NOT TARGET ${label}_tests)
+      add_custom_target(${label}_tests)
+    endif()
+    add_dependencies(${label}_tests ${name})
+  endforeach()
 endfunction()

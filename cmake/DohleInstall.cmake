@@ -1,0 +1,47 @@
+# The library that users link: the objects of all rooms in one archive, its headers, a CMake package
+# and a pkg-config file.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(DOHLE_ROOMS_SHIPPED base wire auth net disk log client node messaging)
+
+add_library(dohle_library STATIC)
+add_library(dohle::dohle ALIAS dohle_library)
+set_target_properties(dohle_library PROPERTIES OUTPUT_NAME dohle EXPORT_NAME dohle)
+target_compile_features(dohle_library PUBLIC cxx_std_23)
+target_include_directories(dohle_library PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                                $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+foreach(room IN LISTS DOHLE_ROOMS_SHIPPED)
+  if(TARGET dohle_${room})
+    target_sources(dohle_library PRIVATE $<TARGET_OBJECTS:dohle_${room}>)
+  endif()
+endforeach()
+
+# What the objects need at link time; Boost is headers alone. A user who includes dohle/codec/json.hpp
+# brings nlohmann-json.
+set(DOHLE_PKG_CONFIG_REQUIRES "fmt zlib liblz4 libzstd snappy")
+target_link_libraries(dohle_library PUBLIC
+  Threads::Threads fmt::fmt $<BUILD_INTERFACE:z> $<BUILD_INTERFACE:lz4>
+  $<BUILD_INTERFACE:zstd> $<BUILD_INTERFACE:snappy> $<INSTALL_INTERFACE:PkgConfig::dohle_codecs>)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/dohle)
+install(TARGETS dohle_library EXPORT dohle ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/dohle DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+        FILES_MATCHING PATTERN "*.hpp")
+install(EXPORT dohle NAMESPACE dohle:: FILE dohleTargets.cmake DESTINATION ${package_dir})
+foreach(command dohle dohle_command)
+  if(TARGET ${command})
+    install(TARGETS ${command} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
+endforeach()
+
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/dohleConfig.cmake.in
+  ${PROJECT_BINARY_DIR}/dohleConfig.cmake INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/dohleConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
+# Relative to the file itself, so that the installed tree may be moved.
+file(RELATIVE_PATH DOHLE_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+configure_file(${PROJECT_SOURCE_DIR}/cmake/dohle.pc.in ${PROJECT_BINARY_DIR}/dohle.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/dohleConfig.cmake ${PROJECT_BINARY_DIR}/dohleConfigVersion.cmake
+        DESTINATION ${package_dir})
+install(FILES ${PROJECT_BINARY_DIR}/dohle.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Holds the sources against the rules of docs/architecture.md; prints each breach as PATH:LINE: RULE: WHY.
+
+rules.py [ROOT]. What may break a rule stands in exceptions.txt beside this file, with its reason.
+"""
+import re
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+Breach = namedtuple("Breach", "path line rule why")
+
+# Which rooms a room may include besides itself; include/dohle is open to all.
+ARROWS = {
+    "base": set(),
+    "wire": {"base"},
+    "auth": {"base"},
+    "net": {"base"},
+    "disk": {"base"},
+    "sim": {"base"},
+    "log": {"base", "wire"},
+    "client": {"base", "wire", "auth"},
+    "node": {"base", "wire", "auth", "log"},
+    "messaging": {"base", "wire", "auth", "client"},
+    "tools": set(),
+}
+DECIDING = {"wire", "auth", "client", "log", "node", "messaging"}
+ASIO_UNITS_MAX = 5
+CODE = {".hpp", ".cpp"}
+TEXT = CODE | {".py", ".java", ".sh", ".cmake", ".txt", ".md", ""}
+TREES = ["src", "include", "tests", "bench", "examples", "scripts", "cmake", "docs"]
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+IMPURE = re.compile(
+    r"\b(?:steady|system|high_resolution)_clock::now\b|\b(?:clock_gettime|gettimeofday)\b"
+    r"|\bstd::(?:j?thread|(?:shared_|recursive_|timed_)?mutex|condition_variable(?:_any)?|random_device"
+    r"|this_thread|lock_guard|unique_lock|scoped_lock|shared_lock)\b|\bpthread_\w+"
+)
+SLEEP = re.compile(r"\b(?:sleep_for|sleep_until|usleep|nanosleep)\b|\b(?<!await_)sleep\s*\(\s*\d")
+UNFINISHED = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"]) + r")\b")
+SKIPPED = re.compile(r"\b(?:DISABLED_\w+|GTEST" + r"_SKIP)\b")
+EMPTY_NAME = re.compile(r"\b(?:class|struct)\s+(?:DOHLE_API\s+)?(\w*(?:Manager|Helper|Utils?|Impl))\b")
+FILE_NAME = re.compile(r"^[a-z0-9_]+\.(?:hpp|cpp)$")
+EMPTY_FILE_WORDS = {"util", "utils", "helper", "helpers", "manager", "common", "impl", "misc"}
+
+
+def without_comments(text):
+    """The code with comments and string contents blanked, line numbers kept; #include lines stay."""
+
+    def blank(match):
+        found = match.group(0)
+        if found.startswith("/"):
+            return re.sub(r"[^\n]", " ", found)
+        return found[0] + re.sub(r"[^\n]", " ", found[1:-1]) + found[-1]
+
+    lines = []
+    pattern = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])\'', re.S)
+    for line_with, line_without in zip(text.split("\n"), pattern.sub(blank, text).split("\n")):
+        lines.append(line_with if INCLUDE.match(line_with) and "#" in line_without else line_without)
+    return lines
+
+
+class Tree:
+    def __init__(self, root):
+        self.root = Path(root)
+        self.files = {}
+        for tree in TREES:
+            for path in sorted((self.root / tree).rglob("*")):
+                if path.is_file() and path.suffix in TEXT and "data" not in path.parts:
+                    self.files[path.relative_to(self.root).as_posix()] = path.read_text("utf-8", "replace")
+        self.code = {p: without_comments(t) for p, t in self.files.items() if Path(p).suffix in CODE}
+
+    def includes(self, path):
+        for number, line in enumerate(self.code.get(path, []), 1):
+            found = INCLUDE.match(line)
+            if found:
+                yield number, found.group(1), found.group(2)
+
+    def resolve(self, path, name):
+        """The file of the tree that an include names, if it is one."""
+        for candidate in (f"src/{name}", f"include/{name}", f"{Path(path).parent.as_posix()}/{name}"):
+            if candidate in self.code:
+                return candidate
+        return None
+
+
+def room_of(path):
+    parts = path.split("/")
+    return parts[1] if parts[0] == "src" and len(parts) > 2 else None
+
+
+def check_arrows(tree):
+    for path in tree.code:
+        room = room_of(path)
+        if room is None:
+            continue
+        if room not in ARROWS:
+            yield Breach(path, 1, "room", f"src/{room} is no room of the design")
+            continue
+        for number, _, name in tree.includes(path):
+            target = name.split("/")[0]
+            if target in ARROWS and target != room and target not in ARROWS[room]:
+                yield Breach(path, number, f"arrow:{target}", f"{room} may not include {target}")
+
+
+def check_public(tree):
+    for path in tree.code:
+        if not path.startswith("include/"):
+            continue
+        free = path == "include/dohle/asio.hpp" or path.startswith("include/dohle/codec/")
+        for number, _, name in tree.includes(path):
+            if name.startswith("dohle/") or re.fullmatch(r"[a-z_0-9]+", name) or free:
+                continue
+            yield Breach(path, number, "public", f"a public header includes {name}")
+
+
+def check_asio(tree):
+    direct = {p for p in tree.code for _, _, n in tree.includes(p) if re.match(r"boost/(asio|beast)\b", n)}
+    reach = set(direct)
+    while True:
+        more = {
+            p for p in tree.code if p not in reach and any(tree.resolve(p, n) in reach for _, _, n in tree.includes(p))
+        }
+        if not more:
+            break
+        reach |= more
+    for path in sorted(direct):
+        if path.startswith("src/") and room_of(path) != "net":
+            yield Breach(path, 1, "asio", "Asio is net's alone")
+    units = sorted(p for p in reach if p.startswith("src/") and p.endswith(".cpp"))
+    if len(units) > ASIO_UNITS_MAX:
+        yield Breach(units[0], 1, "asio", f"{len(units)} .cpp files see Asio, {ASIO_UNITS_MAX} may: {' '.join(units)}")
+
+
+def check_lines(tree, paths, pattern, rule, why):
+    for path in paths:
+        lines = tree.code[path] if path in tree.code else tree.files[path].split("\n")
+        for number, line in enumerate(lines, 1):
+            found = pattern.search(line)
+            if found:
+                yield Breach(path, number, rule, f"{found.group(0).strip()}: {why}")
+
+
+def check_purity(tree):
+    deciding = [p for p in tree.code if room_of(p) in DECIDING]
+    return check_lines(tree, deciding, IMPURE, "pure", "decisions take `now` and events, and share nothing")
+
+
+def check_tests(tree):
+    tests = [p for p in tree.code if p.startswith("tests/")]
+    yield from check_lines(tree, tests, SLEEP, "sleep", "tests wait for events, not for time")
+    yield from check_lines(tree, tests, SKIPPED, "skipped", "a test runs or is not there")
+
+
+def check_names(tree):
+    for path, text in tree.files.items():
+        name = Path(path).name
+        if path in tree.code and not FILE_NAME.match(name):
+            yield Breach(path, 1, "name", "files are snake_case.hpp and snake_case.cpp")
+        if EMPTY_FILE_WORDS & set(re.split(r"[_.]", name)):
+            yield Breach(path, 1, "name", "the file's name says nothing of its subject")
+        for number, line in enumerate(text.split("\n"), 1):
+            if UNFINISHED.search(line):
+                yield Breach(path, number, "unfinished", line.strip()[:60])
+    yield from check_lines(tree, tree.code, EMPTY_NAME, "name", "the type's name says nothing of its subject")
+
+
+CHECKS = [check_arrows, check_public, check_asio, check_purity, check_tests, check_names]
+
+
+def read_exceptions(file):
+    """Lines of `PATH RULE REASON`."""
+    allowed = {}
+    for line in file.read_text("utf-8").splitlines() if file.exists() else []:
+        if line.strip() and not line.startswith("#"):
+            path, rule, reason = line.split(None, 2)
+            allowed[path, rule] = reason
+    return allowed
+
+
+def breaches(root, exceptions):
+    tree = Tree(root)
+    used = set()
+    for check in CHECKS:
+        for breach in check(tree):
+            key = (breach.path, breach.rule)
+            if key in exceptions:
+                used.add(key)
+            else:
+                yield breach
+    for path, rule in sorted(set(exceptions) - used):
+        yield Breach(path, 1, rule, "stands in exceptions.txt, but breaks nothing")
+
+
+def main():
+    here = Path(__file__).resolve().parent
+    root = Path(sys.argv[1]) if len(sys.argv) > 1 else here.parent.parent
+    found = list(breaches(root, read_exceptions(here / "exceptions.txt")))
+    for breach in found:
+        print(f"{breach.path}:{breach.line}: {breach.rule}: {breach.why}")
+    print(f"{len(found)} breaches of the rules")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""A breach of each rule, planted in a small tree, is found; the same tree without it is clean."""
+import tempfile
+import unittest
+from pathlib import Path
+
+import rules
+
+CLEAN = {
+    "include/dohle/error.hpp": "#include <string>\n",
+    "src/base/slice.hpp": '#include "dohle/error.hpp"\n',
+    "src/wire/batch.cpp": '#include "base/slice.hpp"\n// std::mutex in a comment, "steady_clock::now" in text\n',
+    "src/client/producer.cpp": '#include "wire/batch.hpp"\nconst char* text = "std::thread";\n',
+    "src/net/loop.cpp": "#include <boost/asio.hpp>\n#include <mutex>\nstd::mutex lock;\n",
+    "tests/unit/base/slice_test.cpp": '#include "base/slice.hpp"\n',
+}
+PLANTED = [
+    ("arrow:client", "src/node/node.cpp", '#include "client/producer.hpp"\n'),
+    ("arrow:node", "src/client/client.cpp", '#include "node/node.hpp"\n'),
+    ("arrow:wire", "src/base/slice.cpp", '#include "wire/batch.hpp"\n'),
+    ("arrow:net", "src/log/log.cpp", '#include "net/loop.hpp"\n'),
+    ("arrow:client", "src/tools/bench.cpp", '#include "client/producer.hpp"\n'),
+    ("room", "src/shared/thing.cpp", "\n"),
+    ("public", "include/dohle/client.hpp", "#include <fmt/format.h>\n"),
+    ("public", "include/dohle/client.hpp", '#include "base/slice.hpp"\n'),
+    ("asio", "src/client/socket.cpp", "#include <boost/asio/ip/tcp.hpp>\n"),
+    ("pure", "src/log/log.cpp", "auto now = std::chrono::steady_clock::now();\n"),
+    ("pure", "src/node/node.cpp", "std::mutex lock;\n"),
+    ("pure", "src/client/jitter.cpp", "std::random_device device;\n"),
+    ("sleep", "tests/unit/base/wait_test.cpp", "std::this_thread::sleep_for(1s);\n"),
+    ("skipped", "tests/unit/base/off_test.cpp", "TEST(Slice, DISABLED_" + "copies) {}\n"),
+    ("unfinished", "src/base/slice.cpp", "// TO" + "DO later\n"),
+    ("name", "src/base/string_util.hpp", "\n"),
+    ("name", "src/base/SliceList.hpp", "\n"),
+    ("name", "src/client/connections.hpp", "class ConnectionManager {};\n"),
+]
+
+
+def breaches(files, exceptions=None):
+    with tempfile.TemporaryDirectory() as root:
+        for path, text in files.items():
+            file = Path(root) / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        return list(rules.breaches(root, exceptions or {}))
+
+
+class Rules(unittest.TestCase):
+    def test_a_clean_tree_has_no_breach(self):
+        self.assertEqual(breaches(CLEAN), [])
+
+    def test_each_planted_breach_is_found(self):
+        for rule, path, text in PLANTED:
+            with self.subTest(rule=rule, path=path):
+                found = breaches({**CLEAN, path: text})
+                self.assertEqual([(b.rule, b.path) for b in found], [(rule, path)])
+
+    def test_units_that_reach_asio_through_a_header_count(self):
+        files = dict(CLEAN)
+        files["src/net/stream.hpp"] = "#include <boost/asio/ip/tcp.hpp>\n"
+        for number in range(5):
+            files[f"src/net/part_{number}.cpp"] = '#include "net/stream.hpp"\n'
+        self.assertEqual([b.rule for b in breaches(files)], ["asio"])
+
+    def test_an_exception_allows_its_own_rule_alone(self):
+        files = {**CLEAN, "src/node/node.cpp": "std::mutex lock;\n"}
+        self.assertEqual(breaches(files, {("src/node/node.cpp", "pure"): "a reason"}), [])
+        self.assertEqual(len(breaches(files, {("src/node/node.cpp", "asio"): "a reason"})), 2)
+
+    def test_an_exception_that_is_no_longer_needed_is_a_breach(self):
+        self.assertEqual(len(breaches(CLEAN, {("src/gone.cpp", "pure"): "a reason"})), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
