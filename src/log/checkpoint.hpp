@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/disk.hpp"
+
+namespace dohle::log {
+
+/// Replaces a small text file so that after any crash it holds either the old or the new text:
+/// writes PATH.tmp, syncs it, renames it over PATH, syncs the directory.
+[[nodiscard]] Result<void> write_checkpoint(Disk& disk, const std::string& directory,
+                                            std::string_view name, std::string_view text);
+/// The whole of a small file (at most 1 MiB). Errors: not_found, damaged when it is larger.
+[[nodiscard]] Result<std::string> read_checkpoint(Disk& disk, const std::string& directory,
+                                                  std::string_view name);
+
+}  // namespace dohle::log

@@ -1,0 +1,80 @@
+#include "log/producer_state.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/broker_errors.hpp"
+
+namespace dohle::log {
+namespace {
+
+wire::BatchHeader batch(std::int16_t epoch, std::int32_t sequence, std::int32_t count,
+                        std::int64_t offset = 0) {
+  wire::BatchHeader header;
+  header.producer_id = ProducerId{7};
+  header.producer_epoch = ProducerEpoch{epoch};
+  header.base_sequence = sequence;
+  header.count = count;
+  header.last_offset_delta = count - 1;
+  header.base_offset = Offset{offset};
+  header.max_timestamp = Timestamp{offset};
+  return header;
+}
+
+bool is_accepted(const ProducerState& state, const wire::BatchHeader& header) {
+  return std::holds_alternative<ProducerState::Accept>(state.judge(header));
+}
+std::int16_t refusal(const ProducerState& state, const wire::BatchHeader& header) {
+  const auto verdict = state.judge(header);
+  const auto* refused = std::get_if<ProducerState::Refuse>(&verdict);
+  return refused != nullptr ? refused->code : broker_error::none;
+}
+
+TEST(ProducerState, a_producer_goes_on_without_a_gap) {
+  ProducerState state;
+  EXPECT_TRUE(is_accepted(state, batch(0, 5, 1)));
+  state.stored(batch(0, 0, 3));
+  EXPECT_TRUE(is_accepted(state, batch(0, 3, 2)));
+  EXPECT_EQ(refusal(state, batch(0, 4, 1)), broker_error::out_of_order_sequence_number);
+  EXPECT_EQ(refusal(state, batch(0, 2, 1)), broker_error::out_of_order_sequence_number);
+}
+
+TEST(ProducerState, the_last_five_batches_are_known_again) {
+  ProducerState state;
+  for (std::int32_t i = 0; i < 6; ++i) state.stored(batch(0, 2 * i, 2, 100 + 2 * i));
+  for (std::int32_t i = 1; i < 6; ++i) {
+    const auto verdict = state.judge(batch(0, 2 * i, 2));
+    const auto* duplicate = std::get_if<ProducerState::Duplicate>(&verdict);
+    ASSERT_NE(duplicate, nullptr) << i;
+    EXPECT_EQ(duplicate->base_offset, Offset{100 + 2 * i});
+  }
+  EXPECT_EQ(refusal(state, batch(0, 0, 2)), broker_error::out_of_order_sequence_number);
+}
+
+TEST(ProducerState, an_older_epoch_is_fenced_and_a_newer_one_begins_at_0) {
+  ProducerState state;
+  state.stored(batch(3, 0, 1));
+  EXPECT_EQ(refusal(state, batch(2, 1, 1)), broker_error::invalid_producer_epoch);
+  EXPECT_EQ(refusal(state, batch(4, 1, 1)), broker_error::out_of_order_sequence_number);
+  EXPECT_TRUE(is_accepted(state, batch(4, 0, 1)));
+  state.stored(batch(4, 0, 1));
+  EXPECT_EQ(refusal(state, batch(3, 1, 1)), broker_error::invalid_producer_epoch);
+}
+
+TEST(ProducerState, sequences_wrap) {
+  ProducerState state;
+  state.stored(batch(0, INT32_MAX - 1, 3));
+  EXPECT_TRUE(is_accepted(state, batch(0, 1, 1)));
+  EXPECT_EQ(refusal(state, batch(0, 0, 1)), broker_error::out_of_order_sequence_number);
+}
+
+TEST(ProducerState, forgets_producers_that_are_gone) {
+  ProducerState state;
+  state.stored(batch(0, 0, 1, 50));
+  state.expire(Timestamp{50});
+  EXPECT_EQ(state.size(), 1u);
+  state.expire(Timestamp{51});
+  EXPECT_EQ(state.size(), 0u);
+}
+
+}  // namespace
+}  // namespace dohle::log
