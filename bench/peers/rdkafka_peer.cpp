@@ -216,7 +216,7 @@ void consume_until(const RdKafka& api, rd_kafka_t* kafka, const std::string& top
       rd_kafka_message_t* message = batch[static_cast<std::size_t>(i)];
       if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         last_ns = steady_ns();
-        more = take(*message) && more;
+        more = more && take(*message);
       } else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         fmt::print(stderr, "rdkafka_peer: {}\n", api.err2str_(message->err));
       }
