@@ -1,0 +1,132 @@
+#include "client/connection_core.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/broker_errors.hpp"
+
+namespace dohle::client {
+
+namespace {
+
+Error malformed(std::string_view what) {
+  return Error::client(Errc::malformed, what);
+}
+
+/// What to ask with after error 35: the server's highest if it named one, else version 0, which
+/// every server has.
+std::int16_t fallback_version(const wire::ApiVersionsResponse& answer) {
+  const wire::Api api = wire::ApiVersionsRequest::api;
+  for (const auto& spoken : answer.api_keys) {
+    if (spoken.api_key != static_cast<std::int16_t>(api.key)) continue;
+    return std::clamp(spoken.max_version, api.versions.min, api.versions.max);
+  }
+  return api.versions.min;
+}
+
+}  // namespace
+
+ConnectionCore::ConnectionCore(Options options, TimePoint now)
+    : options_(std::move(options)), connect_deadline_(now + options_.connect_timeout) {}
+
+void ConnectionCore::on_open(TimePoint now, ConnectionActions& out) {
+  if (state_ != State::connecting) return;
+  state_ = State::negotiating;
+  negotiate(wire::ApiVersionsRequest::api.versions.max, now, out);
+}
+
+void ConnectionCore::negotiate(std::int16_t version, TimePoint now, ConnectionActions& out) {
+  wire::ApiVersionsRequest message;
+  message.client_software_name = "dohle";
+  message.client_software_version = "0";
+  const std::int32_t correlation_id = next_correlation_id_;
+  const auto sent = put(message, version, out);
+  if (!sent) return end(sent.error(), out);
+  in_flight_.push_back(
+      {correlation_id, 0, wire::ApiVersionsRequest::api, version, now + options_.request_timeout});
+}
+
+void ConnectionCore::on_frame(const Slice& frame, TimePoint now, ConnectionActions& out) {
+  if (state_ == State::closed) return;
+  if (in_flight_.empty()) return end(malformed("an answer that nothing was asked for"), out);
+  const InFlight& asked = in_flight_.front();
+  auto answer = wire::decode_response_header(frame, asked.api, asked.version);
+  if (!answer) return end(answer.error(), out);
+  if (answer->correlation_id != asked.correlation_id) {
+    return end(malformed(fmt::format("answer {} where {} was due", answer->correlation_id,
+                                     asked.correlation_id)),
+               out);
+  }
+  const InFlight done = asked;
+  in_flight_.pop_front();
+  if (state_ == State::negotiating) return on_versions(answer->body, done.version, now, out);
+  out.push_back(
+      connection_action::Answer{done.tag, done.api, done.version, std::move(answer->body)});
+}
+
+void ConnectionCore::on_versions(const Slice& body, std::int16_t asked, TimePoint now,
+                                 ConnectionActions& out) {
+  const auto answer = wire::decode_api_versions_response(body, asked);
+  if (!answer) return end(answer.error(), out);
+  if (answer->error_code == broker_error::unsupported_version && !fell_back_) {
+    fell_back_ = true;
+    return negotiate(std::min(fallback_version(*answer), asked), now, out);
+  }
+  if (answer->error_code != 0) {
+    return end(Error::broker(answer->error_code, "agree on versions"), out);
+  }
+  versions_.assign(answer->api_keys);
+  state_ = State::ready;
+  out.push_back(connection_action::Ready{});
+}
+
+void ConnectionCore::on_closed(const Error& why, ConnectionActions& out) {
+  end(why, out);
+}
+
+void ConnectionCore::on_time(TimePoint now, ConnectionActions& out) {
+  if (state_ == State::closed || now < deadline()) return;
+  if (state_ == State::connecting) {
+    return end(Error::client(Errc::connection_failed, "connect_timeout passed"), out);
+  }
+  end(Error::client(Errc::timed_out, fmt::format("request_timeout passed without an answer to {}",
+                                                 wire::api_name(in_flight_.front().api.key))),
+      out);
+}
+
+TimePoint ConnectionCore::deadline() const {
+  if (state_ == State::connecting) return connect_deadline_;
+  // All requests have the same timeout, so the oldest is the first to pass it.
+  return in_flight_.empty() ? never : in_flight_.front().deadline;
+}
+
+Result<std::int16_t> ConnectionCore::version_of(const wire::Api& api) const {
+  if (state_ != State::ready) {
+    return fail(Error::client(Errc::not_connected, "the connection is not ready for requests"));
+  }
+  return versions_.pick(api);
+}
+
+Result<std::int16_t> ConnectionCore::admit(const wire::Api& api) const {
+  if (state_ == State::ready && in_flight_.size() >= options_.in_flight_max) {
+    return fail(Error::client(
+        Errc::limit_reached,
+        fmt::format("in_flight_max: {} requests wait for their answers", in_flight_.size())));
+  }
+  return version_of(api);
+}
+
+void ConnectionCore::end(const Error& why, ConnectionActions& out) {
+  if (state_ == State::closed) return;
+  const bool agreed = state_ == State::ready;
+  state_ = State::closed;
+  auto lost = std::exchange(in_flight_, {});
+  if (agreed) {
+    for (const auto& request : lost) out.push_back(connection_action::Lost{request.tag, why});
+  }
+  out.push_back(connection_action::Close{why});
+}
+
+}  // namespace dohle::client

@@ -1,0 +1,148 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/chain.hpp"
+#include "base/slice.hpp"
+#include "base/time.hpp"
+#include "client/version_table.hpp"
+#include "dohle/error.hpp"
+#include "wire/header.hpp"
+
+namespace dohle::client {
+
+/// Chosen by whoever asks; comes back with the answer.
+using RequestTag = std::uint64_t;
+
+/// What a ConnectionCore wants done, in this order.
+namespace connection_action {
+struct Send {
+  Chain bytes;
+};
+/// Versions are agreed on; requests are welcome.
+struct Ready {};
+struct Answer {
+  RequestTag tag;
+  wire::Api api;
+  std::int16_t version;
+  Slice body;
+};
+/// No answer will come. Whether the server acted on the request is unknown.
+struct Lost {
+  RequestTag tag;
+  Error why;
+};
+/// The connection is of no further use: drop it. The last action.
+struct Close {
+  Error why;
+};
+}  // namespace connection_action
+
+using ConnectionAction =
+    std::variant<connection_action::Send, connection_action::Ready, connection_action::Answer,
+                 connection_action::Lost, connection_action::Close>;
+using ConnectionActions = std::vector<ConnectionAction>;
+
+/// Decides what goes over one connection to a server: which versions, which answer belongs to
+/// which request, and when the server counts as dead. Servers answer in the order of requests, so
+/// a request that the server holds back (a long poll, joining a group) needs a connection of its
+/// own. Owns no socket, reads no clock. Not thread safe.
+class ConnectionCore {
+ public:
+  enum class State : std::uint8_t { connecting, negotiating, ready, closed };
+
+  struct Options {
+    std::string client_id;
+    Duration connect_timeout = std::chrono::seconds(10);
+    Duration request_timeout = std::chrono::seconds(30);
+    /// Requests that wait for their answer at once; at least 1.
+    std::size_t in_flight_max = 100;
+  };
+
+  ConnectionCore(Options options, TimePoint now);
+
+  void on_open(TimePoint now, ConnectionActions& out);
+  void on_frame(const Slice& frame, TimePoint now, ConnectionActions& out);
+  void on_closed(const Error& why, ConnectionActions& out);
+  /// Call at `deadline()` or later.
+  void on_time(TimePoint now, ConnectionActions& out);
+
+  /// When something times out next; `never` if nothing can.
+  [[nodiscard]] TimePoint deadline() const;
+  [[nodiscard]] State state() const { return state_; }
+  [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
+  [[nodiscard]] bool takes_requests() const {
+    return state_ == State::ready && in_flight_.size() < options_.in_flight_max;
+  }
+  /// Errors: unsupported_version; not_connected before Ready.
+  [[nodiscard]] Result<std::int16_t> version_of(const wire::Api& api) const;
+
+  /// Sends a request in the highest version that both sides speak; Answer or Lost follows.
+  /// Errors: not_connected, limit_reached, unsupported_version, those of encoding; nothing was
+  /// sent then.
+  template <class M>
+  Result<void> request(const M& message, RequestTag tag, TimePoint now, ConnectionActions& out);
+  /// For Produce with acks 0, which servers do not answer.
+  template <class M>
+  Result<void> tell(const M& message, ConnectionActions& out);
+
+ private:
+  struct InFlight {
+    std::int32_t correlation_id;
+    RequestTag tag;
+    wire::Api api;
+    std::int16_t version;
+    TimePoint deadline;
+  };
+
+  [[nodiscard]] Result<std::int16_t> admit(const wire::Api& api) const;
+  template <class M>
+  Result<void> put(const M& message, std::int16_t version, ConnectionActions& out);
+  void negotiate(std::int16_t version, TimePoint now, ConnectionActions& out);
+  void on_versions(const Slice& body, std::int16_t asked, TimePoint now, ConnectionActions& out);
+  void end(const Error& why, ConnectionActions& out);
+
+  Options options_;
+  State state_ = State::connecting;
+  TimePoint connect_deadline_;
+  std::int32_t next_correlation_id_ = 0;
+  bool fell_back_ = false;
+  VersionTable versions_;
+  std::deque<InFlight> in_flight_;
+};
+
+template <class M>
+Result<void> ConnectionCore::put(const M& message, std::int16_t version, ConnectionActions& out) {
+  auto bytes = wire::encode_request(next_correlation_id_, options_.client_id, message, version);
+  if (!bytes) return fail(std::move(bytes.error()));
+  // Servers only echo it; it stays positive so that logs of both sides agree.
+  next_correlation_id_ = (next_correlation_id_ + 1) & 0x7fffffff;
+  out.push_back(connection_action::Send{std::move(*bytes)});
+  return {};
+}
+
+template <class M>
+Result<void> ConnectionCore::request(const M& message, RequestTag tag, TimePoint now,
+                                     ConnectionActions& out) {
+  const auto version = admit(M::api);
+  if (!version) return fail(version.error());
+  const std::int32_t correlation_id = next_correlation_id_;
+  auto sent = put(message, *version, out);
+  if (!sent) return sent;
+  in_flight_.push_back({correlation_id, tag, M::api, *version, now + options_.request_timeout});
+  return {};
+}
+
+template <class M>
+Result<void> ConnectionCore::tell(const M& message, ConnectionActions& out) {
+  const auto version = admit(M::api);
+  if (!version) return fail(version.error());
+  return put(message, *version, out);
+}
+
+}  // namespace dohle::client
