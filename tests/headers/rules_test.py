@@ -16,6 +16,7 @@ CLEAN = {
 }
 PLANTED = [
     ("arrow:client", "src/node/node.cpp", '#include "client/producer.hpp"\n'),
+    ("arrow:net", "src/node/node.hpp", '#include "net/loop.hpp"\n'),
     ("arrow:node", "src/client/client.cpp", '#include "node/node.hpp"\n'),
     ("arrow:wire", "src/base/slice.cpp", '#include "wire/batch.hpp"\n'),
     ("arrow:net", "src/log/log.cpp", '#include "net/loop.hpp"\n'),
@@ -54,6 +55,12 @@ class Rules(unittest.TestCase):
             with self.subTest(rule=rule, path=path):
                 found = breaches({**CLEAN, path: text})
                 self.assertEqual([(b.rule, b.path) for b in found], [(rule, path)])
+
+    def test_one_file_of_a_room_constructs(self):
+        files = {**CLEAN, "src/node/node.cpp": '#include "net/loop.hpp"\n'}
+        self.assertEqual(breaches(files), [])
+        files["src/node/other.cpp"] = '#include "net/loop.hpp"\n'
+        self.assertEqual([b.rule for b in breaches(files)], ["arrow:net"])
 
     def test_units_that_reach_asio_through_a_header_count(self):
         files = dict(CLEAN)
