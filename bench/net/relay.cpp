@@ -1,0 +1,284 @@
+// The bare relay: a frame goes from the caller's thread through a loop, TCP, a server's loop that
+// sends it back, TCP and the loop to a consumer's thread. What Dohle adds to these hops is what
+// the end-to-end benchmark shows beside it.
+//
+//   net_relay latency [FRAMES] [PER_SECOND]   one 100-byte frame at a time: p50 and p99
+//   net_relay throughput [FRAMES] [BYTES]     as many frames as the queue takes: MB/s
+//
+// System calls: strace -fc net_relay throughput
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "net/loop.hpp"
+#include "net/tcp.hpp"
+
+namespace {
+
+using namespace dohle;
+using SteadyClock = std::chrono::steady_clock;
+
+Slice framed(std::size_t body_bytes) {
+  return Slice::made(body_bytes + 4, [&](std::span<std::byte> to) {
+    std::memset(to.data(), 'x', to.size());
+    for (std::size_t i = 0; i < 4; ++i) {
+      to[i] = static_cast<std::byte>(body_bytes >> (24 - 8 * i));
+    }
+  });
+}
+
+// Sends back what it gets.
+class Relay : public Acceptor, ConnectionEvents {
+ public:
+  ConnectionEvents* on_accept(std::unique_ptr<Connection> connection) override {
+    connection_ = std::move(connection);
+    return this;
+  }
+  void on_open() override {}
+  Admission on_frame_length(std::size_t /*bytes*/) override { return Admission::accept; }
+  void on_frame(Slice frame) override {
+    Chain bytes(prefix_of(frame.size()));
+    bytes.append(std::move(frame));
+    if (!connection_->send(std::move(bytes))) connection_->pause_reading();
+  }
+  void on_drained() override { connection_->resume_reading(); }
+  void on_closed(Error /*why*/) override { connection_.reset(); }
+  void close() { connection_.reset(); }
+
+ private:
+  Slice prefix_of(std::size_t bytes) {
+    if (prefix_.size() == 0 || bytes != prefixed_) {
+      prefix_ = framed(bytes).sub(0, 4);
+      prefixed_ = bytes;
+    }
+    return prefix_;
+  }
+
+  std::unique_ptr<Connection> connection_;
+  Slice prefix_;
+  std::size_t prefixed_ = 0;
+};
+
+// Hands frames from the loop to the consumer's thread.
+class Caller : public ConnectionEvents {
+ public:
+  void on_open() override { signal(is_open_); }
+  Admission on_frame_length(std::size_t /*bytes*/) override { return Admission::accept; }
+  void on_frame(Slice frame) override {
+    const std::lock_guard guard(mutex_);
+    frames_.push_back(std::move(frame));
+    if (frames_.size() == 1) wake_.notify_all();
+  }
+  void on_drained() override { signal(is_drained_); }
+  void on_closed(Error why) override {
+    fmt::print(stderr, "{}\n", why.to_string());
+    std::exit(1);
+  }
+
+  void wait_open() { wait(is_open_); }
+  void wait_drained() { wait(is_drained_); }
+  void set_full() {
+    const std::lock_guard guard(mutex_);
+    is_drained_ = false;
+  }
+  void take(std::deque<Slice>& into) {
+    into.clear();
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [&] { return !frames_.empty(); });
+    into.swap(frames_);
+  }
+
+ private:
+  void signal(bool& flag) {
+    const std::lock_guard guard(mutex_);
+    flag = true;
+    wake_.notify_all();
+  }
+  void wait(const bool& flag) {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [&] { return flag; });
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Slice> frames_;
+  bool is_open_ = false;
+  bool is_drained_ = true;
+};
+
+class Hops {
+ public:
+  Hops() {
+    server_loop_.start("relay");
+    client_loop_.start("client");
+    on(server_loop_, [&] {
+      auto made = listening_.listen({"127.0.0.1", 0}, {}, relay_);
+      if (!made) {
+        fmt::print(stderr, "{}\n", made.error().to_string());
+        std::exit(1);
+      }
+      listener_ = *std::move(made);
+    });
+    on(client_loop_,
+       [&] { connection = dialer_.dial(listener_->local(), {.limits = limits_}, caller); });
+    caller.wait_open();
+  }
+  ~Hops() {
+    on(client_loop_, [&] { connection.reset(); });
+    on(server_loop_, [&] {
+      listener_.reset();
+      relay_.close();
+    });
+    for (net::Loop* loop : {&client_loop_, &server_loop_}) {
+      loop->stop();
+      loop->join();
+    }
+  }
+  Hops(const Hops&) = delete;
+  Hops& operator=(const Hops&) = delete;
+
+  net::Loop& loop() { return client_loop_; }
+
+  Caller caller;
+  std::unique_ptr<Connection> connection;
+
+ private:
+  template <class Work>
+  void on(net::Loop& loop, Work work) {
+    std::mutex mutex;
+    std::condition_variable wake;
+    bool is_done = false;
+    loop.post([&] {
+      work();
+      const std::lock_guard guard(mutex);
+      is_done = true;
+      wake.notify_all();
+    });
+    std::unique_lock lock(mutex);
+    wake.wait(lock, [&] { return is_done; });
+  }
+
+  ConnectionLimits limits_{.write_queue_bytes_max = std::size_t{4} << 20};
+  net::Loop server_loop_;
+  net::Loop client_loop_;
+  net::TcpListening listening_{server_loop_};
+  net::TcpDialer dialer_{client_loop_};
+  Relay relay_;
+  std::unique_ptr<Listener> listener_;
+};
+
+double cpu_seconds() {
+  rusage used{};
+  ::getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+void latency(std::size_t frames, std::size_t per_second) {
+  Hops hops;
+  const Slice frame = framed(100);
+  std::vector<SteadyClock::time_point> sent(frames);
+  std::vector<double> milliseconds(frames);
+  std::thread consumer([&] {
+    std::deque<Slice> arrived;
+    for (std::size_t i = 0; i < frames;) {
+      hops.caller.take(arrived);
+      const auto now = SteadyClock::now();
+      for (std::size_t n = arrived.size(); n > 0; --n, ++i) {
+        milliseconds[i] = std::chrono::duration<double, std::milli>(now - sent[i]).count();
+      }
+    }
+  });
+  const auto interval = std::chrono::nanoseconds(1'000'000'000 / per_second);
+  auto next = SteadyClock::now();
+  for (std::size_t i = 0; i < frames; ++i) {
+    std::this_thread::sleep_until(next += interval);
+    sent[i] = SteadyClock::now();
+    hops.loop().post([&] { hops.connection->send(Chain(frame)); });
+  }
+  consumer.join();
+  std::ranges::sort(milliseconds);
+  fmt::print("relay: {} frames of 100 B at {}/s: p50 {:.3f} ms, p99 {:.3f} ms, max {:.3f} ms\n",
+             frames, per_second, milliseconds[frames / 2], milliseconds[frames * 99 / 100],
+             milliseconds.back());
+}
+
+// Sends on the loop until the queue is full, and again when it has drained.
+class Sender {
+ public:
+  Sender(Hops& hops, std::size_t frames, std::size_t bytes)
+      : hops_(hops), left_(frames), frame_(framed(bytes)) {}
+
+  void run() {
+    while (left_ > 0) {
+      hops_.caller.set_full();
+      hops_.loop().post([this] { fill(); });
+      hops_.caller.wait_drained();
+    }
+  }
+
+ private:
+  void fill() {
+    while (left_ > 0) {
+      --left_;
+      if (!hops_.connection->send(Chain(frame_))) return;
+    }
+    hops_.caller.on_drained();
+  }
+
+  Hops& hops_;
+  std::atomic<std::size_t> left_;
+  Slice frame_;
+};
+
+void throughput(std::size_t frames, std::size_t bytes) {
+  Hops hops;
+  Sender sender(hops, frames, bytes);
+  const double cpu_before = cpu_seconds();
+  const auto begin = SteadyClock::now();
+  std::thread consumer([&] {
+    std::deque<Slice> arrived;
+    for (std::size_t i = 0; i < frames; i += arrived.size()) hops.caller.take(arrived);
+  });
+  sender.run();
+  consumer.join();
+  const double seconds = std::chrono::duration<double>(SteadyClock::now() - begin).count();
+  const double megabytes = static_cast<double>(frames) * static_cast<double>(bytes) / 1e6;
+  fmt::print(
+      "relay: {} frames of {} B there and back: {:.0f} MB/s each way, {:.0f} frames/s, "
+      "{:.2f} us CPU per frame\n",
+      frames, bytes, megabytes / seconds, static_cast<double>(frames) / seconds,
+      (cpu_seconds() - cpu_before) * 1e6 / static_cast<double>(frames));
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const std::string_view mode = count > 1 ? arguments[1] : "latency";
+  const auto number = [&](int at, std::size_t otherwise) {
+    return count > at ? static_cast<std::size_t>(std::strtoull(arguments[at], nullptr, 10))
+                      : otherwise;
+  };
+  if (mode == "latency") {
+    latency(std::max<std::size_t>(number(2, 3000), 1), std::max<std::size_t>(number(3, 1000), 1));
+  } else if (mode == "throughput") {
+    throughput(number(2, 4000), number(3, std::size_t{256} * 1024));
+  } else {
+    fmt::print(stderr, "usage: net_relay latency|throughput [FRAMES] [PER_SECOND|BYTES]\n");
+    return 2;
+  }
+}
