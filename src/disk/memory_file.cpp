@@ -102,10 +102,15 @@ void MemoryContents::view(std::uint64_t offset, std::size_t size, Chain& out) co
   }
 }
 
+/// All of it or, where the limit is reached, nothing.
 bool MemoryContents::grow(std::uint64_t end) {
+  const std::uint64_t before = capacity_;
   while (capacity_ < end) {
     Slice chunk = Chunk::make(account_, chunk_size(chunks_.size()));
-    if (chunk.empty()) return false;
+    if (chunk.empty()) {
+      drop_above(before);
+      return false;
+    }
     capacity_ += chunk.size();
     chunks_.push_back(std::move(chunk));
   }
@@ -166,12 +171,20 @@ bool MemoryContents::write(std::uint64_t offset, std::span<const Bytes> pieces) 
   const std::scoped_lock lock(mutex_);
   std::uint64_t end = offset;
   for (const Bytes piece : pieces) end += piece.size();
+  if (end == offset) return true;
   if (!prepare(offset, end)) return false;
   for (const Bytes piece : pieces) {
     put(offset, piece);
     offset += piece.size();
   }
   return true;
+}
+
+void MemoryContents::drop_above(std::uint64_t end) {
+  while (!chunks_.empty() && capacity_ - chunks_.back().size() >= end) {
+    capacity_ -= chunks_.back().size();
+    chunks_.pop_back();
+  }
 }
 
 bool MemoryContents::reserve(std::uint64_t end) {
@@ -183,10 +196,7 @@ bool MemoryContents::truncate(std::uint64_t size) {
   const std::scoped_lock lock(mutex_);
   if (size > size_) return prepare(size, size);
   size_ = size;
-  while (!chunks_.empty() && capacity_ - chunks_.back().size() >= size) {
-    capacity_ -= chunks_.back().size();
-    chunks_.pop_back();
-  }
+  drop_above(size);
   shown_ = std::min(shown_, capacity_);
   return true;
 }

@@ -46,6 +46,7 @@ class MemoryContents final : public FileNode {
 
  private:
   [[nodiscard]] bool grow(std::uint64_t end);
+  void drop_above(std::uint64_t end);
   [[nodiscard]] bool prepare(std::uint64_t from, std::uint64_t end);
   [[nodiscard]] bool make_writable(std::uint64_t from, std::uint64_t end);
   void put(std::uint64_t offset, Bytes bytes);
