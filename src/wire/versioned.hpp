@@ -10,15 +10,25 @@
 
 namespace dohle::wire {
 
+/// A prefix of two bytes. `number` outlives the prefix.
+[[nodiscard]] inline FramePrefix number_prefix(const std::int16_t& number) {
+  return {sizeof number,
+          [](const void* from, std::byte* to, std::size_t) {
+            store_big_endian(to, *static_cast<const std::int16_t*>(from));
+          },
+          &number};
+}
+
 /// Version and message. Errors as encode.
 template <class M>
 [[nodiscard]] Result<Chain> encode_versioned(const M& message, std::int16_t version) {
-  const FramePrefix prefix{sizeof version,
-                           [](const void* from, std::byte* to, std::size_t) {
-                             store_big_endian(to, *static_cast<const std::int16_t*>(from));
-                           },
-                           &version};
-  return encode_behind(prefix, message, version);
+  return encode_behind(number_prefix(version), message, version);
+}
+
+/// A key of __consumer_offsets: its kind, and the message in its only version.
+template <class Key>
+[[nodiscard]] Result<Chain> encode_key(const Key& key) {
+  return encode_behind(number_prefix(Key::record_type), key, 0);
 }
 
 /// The version that the bytes begin with. Errors: Errc::malformed when there are fewer than two.

@@ -71,6 +71,7 @@ int main(int argc, char** argv) {
       write(root / "headers", number, std::string(bytes.text()));
       continue;
     }
+    if (!line.contains("message")) continue;
     const Place& place = known.at(line.at("message").get<std::string>());
     write(root / place.directory, number, seed(line, place));
   }

@@ -19,9 +19,11 @@ import java.util.Random;
 import java.util.zip.GZIPOutputStream;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.compress.Compression;
+import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.protocol.ApiKeys;
+import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.MessageUtil;
 import org.apache.kafka.common.record.internal.MemoryRecords;
@@ -37,7 +39,7 @@ import org.apache.kafka.common.requests.ResponseHeader;
  * {"message": schema, "version": n, "variant": how it was filled, "bytes": base64, "json": what
  * Kafka's JsonConverter says, "records": [base64 or null for each `records` field in order]}.
  * A header: {"header": "request" or "response", "apiKey", "version", "correlationId", "clientId",
- * "bytes"}.
+ * "bytes"}. An error code: {"error": n, "name", "retriable"}.
  */
 public class Golden {
     static final long SEED = 20251124;
@@ -359,6 +361,15 @@ public class Golden {
         header("response", key, version, id, null, response.data(), response.headerVersion());
     }
 
+    static void errors() throws Exception {
+        for (Errors error : Errors.values()) {
+            ObjectNode node = MAPPER.createObjectNode();
+            node.put("error", error.code()).put("name", error.name());
+            node.put("retriable", error.exception() instanceof RetriableException);
+            line(node);
+        }
+    }
+
     public static void main(String[] arguments) throws Exception {
         GZIPOutputStream zip = new GZIPOutputStream(new FileOutputStream(arguments[0])) {
             {
@@ -376,6 +387,7 @@ public class Golden {
         }
         headers(ApiKeys.API_VERSIONS.id, 99, random);
         for (Data data : DATA) message(data.name, data.type + data.name, data.first, data.last);
+        errors();
         out.close();
         System.out.println(lines + " lines");
     }

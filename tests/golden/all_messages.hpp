@@ -29,7 +29,7 @@
 namespace dohle::wire {
 
 /// What tests over every message run through. A message that is missing here is found by
-/// `EveryApiIsTested`.
+/// `every_api_is_tested`.
 using AllRequests =
     std::tuple<ProduceRequest, FetchRequest, ListOffsetsRequest, MetadataRequest,
                OffsetCommitRequest, OffsetFetchRequest, FindCoordinatorRequest, JoinGroupRequest,

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "all_messages.hpp"
+#include "base/broker_errors.hpp"
 #include "field_coverage.hpp"
 #include "golden_lines.hpp"
 #include "message_json.hpp"
@@ -77,7 +78,7 @@ void check_message(const Line& line) {
   EXPECT_EQ(hex(encoded->flatten().value().bytes()), hex(bytes.bytes())) << title(line);
 }
 
-TEST(Messages, BytesAndValuesAreApacheKafkas) {
+TEST(Messages, bytes_and_values_are_apache_kafkas) {
   std::map<std::string, std::function<void(const Line&)>, std::less<>> checks;
   for_all_messages(
       [&]<class M>() { checks[std::string(field::message_name<M>())] = check_message<M>; });
@@ -92,7 +93,7 @@ TEST(Messages, BytesAndValuesAreApacheKafkas) {
   EXPECT_GT(checked, 1500);
 }
 
-TEST(Messages, EveryVersionIsThereAsFilledInEveryWay) {
+TEST(Messages, every_version_is_there_filled_in_every_way) {
   std::set<std::string> titles;
   for (const Line& line : lines()) {
     if (line.contains("message")) titles.insert(title(line));
@@ -111,7 +112,7 @@ TEST(Messages, EveryVersionIsThereAsFilledInEveryWay) {
   EXPECT_EQ(titles.size(), expected) << "versions that we do not declare";
 }
 
-TEST(Messages, EveryApiIsTested) {
+TEST(Messages, every_api_is_tested) {
   std::set<ApiKey> tested;
   for_each_message<AllRequests>([&]<class M>() {
     tested.insert(M::api.key);
@@ -139,8 +140,28 @@ void expect_every_field_seen() {
   for (const auto& path : declared.null) EXPECT_TRUE(seen.null.contains(path)) << path << " null";
 }
 
-TEST(Messages, EveryFieldIsSetAndEveryNullableOneIsNullSomewhere) {
+TEST(Messages, every_field_is_set_and_every_nullable_one_null_somewhere) {
   for_all_messages([]<class M>() { expect_every_field_seen<M>(); });
+}
+
+template <class M>
+void expect_no_prefix_decodes(const Line& line) {
+  const auto version = line.at("version").get<std::int16_t>();
+  const Slice bytes = from_base64(line.at("bytes").get<std::string>());
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    const auto message = decode<M>(Slice::copy_of(bytes.bytes().first(size)), version);
+    ASSERT_FALSE(message) << title(line) << " cut to " << size << " bytes";
+    ASSERT_TRUE(message.error().is(Errc::malformed)) << title(line);
+  }
+}
+
+TEST(Messages, cut_at_any_byte_are_refused) {
+  for_all_messages([]<class M>() {
+    for (const Line& line : lines()) {
+      if (line.value("message", "") != field::message_name<M>()) continue;
+      if (line.at("variant") == "full") expect_no_prefix_decodes<M>(line);
+    }
+  });
 }
 
 Slice without_length(const Chain& frame) {
@@ -184,7 +205,7 @@ void check_response_header(const Line& line) {
   EXPECT_EQ(hex(made.sub(0, bytes.size()).bytes()), hex(bytes.bytes())) << line;
 }
 
-TEST(Headers, BytesAreApacheKafkas) {
+TEST(Headers, bytes_are_apache_kafkas) {
   int checked = 0;
   for_each_message<AllRequests>([&]<class M>() {
     for (const Line& line : lines()) {
@@ -201,7 +222,26 @@ TEST(Headers, BytesAreApacheKafkas) {
   EXPECT_GT(checked, 500);
 }
 
-TEST(Headers, OfApiVersionsResponsesNeverHaveTags) {
+TEST(Errors, codes_names_and_what_to_retry_are_apache_kafkas) {
+  std::set<std::string> sentences;
+  int last = -2;
+  for (const Line& line : lines()) {
+    if (!line.contains("error")) continue;
+    const BrokerErrorInfo* info = find_broker_error(line.at("error").get<std::int16_t>());
+    ASSERT_NE(info, nullptr) << line;
+    EXPECT_EQ(info->name, line.at("name").get<std::string>());
+    EXPECT_EQ(info->retriable, line.at("retriable").get<bool>()) << line;
+    EXPECT_TRUE(sentences.insert(std::string(info->sentence)).second) << line;
+    EXPECT_FALSE(info->sentence.ends_with('.')) << line;
+    last = info->code;
+  }
+  EXPECT_EQ(last, 133);
+  EXPECT_EQ(find_broker_error(134), nullptr);
+  EXPECT_EQ(find_broker_error(-2), nullptr);
+  EXPECT_EQ(find_broker_error(32767), nullptr);
+}
+
+TEST(Headers, of_api_versions_responses_never_have_tags) {
   for (std::int16_t version = 0; version <= 99; ++version) {
     EXPECT_EQ(response_header_version(ApiVersionsRequest::api, version), 0);
   }

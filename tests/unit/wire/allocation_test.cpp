@@ -1,0 +1,91 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "bytes_of.hpp"
+#include "wire/header.hpp"
+#include "wire/messages/fetch.hpp"
+#include "wire/messages/produce.hpp"
+
+// A program of its own, because it counts every allocation of the process.
+
+namespace {
+
+std::atomic<std::size_t> allocations = 0;
+std::atomic<std::size_t> largest = 0;
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  allocations.fetch_add(1);
+  largest.store(std::max(largest.load(), size));
+  if (void* block = std::malloc(size)) return block;
+  throw std::bad_alloc();
+}
+void operator delete(void* block) noexcept {
+  std::free(block);
+}
+void operator delete(void* block, std::size_t) noexcept {
+  std::free(block);
+}
+
+namespace dohle::wire {
+namespace {
+
+template <class F>
+std::size_t allocations_of(F&& f) {
+  const std::size_t before = allocations.load();
+  largest.store(0);
+  f();
+  return allocations.load() - before;
+}
+
+FetchResponse fetch_response(int partitions) {
+  FetchResponse response;
+  auto& topic = response.responses.emplace_back();
+  for (int i = 0; i < partitions; ++i) {
+    auto& partition = topic.partitions.emplace_back();
+    partition.partition_index = PartitionId{i};
+    partition.records = Chain(Slice::copy_of("records"));
+  }
+  return response;
+}
+
+TEST(Allocation, encoding_takes_one_buffer_and_one_list_of_pieces) {
+  const FetchResponse response = fetch_response(100);
+  (void)encode_response(1, response, 16);  // what is made once per process
+  const std::size_t made = allocations_of([&] { (void)encode_response(1, response, 16); });
+  EXPECT_LE(made, 2u);
+}
+
+TEST(Allocation, decoding_takes_one_list_per_partition) {
+  const Slice body = encode(fetch_response(100), 16).value().flatten().value();
+  const std::size_t made = allocations_of([&] { (void)decode<FetchResponse>(body, 16); });
+  EXPECT_LE(made, 100u + 5u);
+}
+
+TEST(Allocation, a_claim_of_many_elements_reserves_no_more_than_a_thousand) {
+  // 999,999 topics are claimed and as many bytes follow, but the first topic is malformed.
+  std::string bytes("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0f\x42\x3f", 14);
+  bytes.append(1'000'000, '\xff');
+  const Slice body = Slice::copy_of(bytes);
+  bool refused = false;
+  allocations_of([&] { refused = !decode<FetchResponse>(body, 7); });
+  EXPECT_TRUE(refused);
+  EXPECT_LE(largest.load(),
+            first_reservation_elements_max * sizeof(FetchResponse::FetchableTopicResponse));
+}
+
+TEST(Allocation, a_claim_without_bytes_reserves_nothing) {
+  const Slice body = bytes_of("ffff 0001 00000000 000f4240 0000");
+  bool refused = false;
+  allocations_of([&] { refused = !decode<ProduceRequest>(body, 3); });
+  EXPECT_TRUE(refused);
+  EXPECT_LE(largest.load(), 512u) << "the error's text";
+}
+
+}  // namespace
+}  // namespace dohle::wire
