@@ -1,0 +1,155 @@
+#include "client/connection_core.hpp"
+
+#include <gtest/gtest.h>
+
+#include "wire/messages/heartbeat.hpp"
+#include "wire/messages/metadata.hpp"
+#include "wire/messages/produce.hpp"
+
+namespace dohle::client {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace connection_action;
+using wire::ApiVersionsResponse;
+using wire::HeartbeatRequest;
+using wire::HeartbeatResponse;
+
+constexpr TimePoint start{1h};
+
+/// A server that answers what the test tells it to, as bytes.
+class ScriptedConnection : public testing::Test {
+ protected:
+  static ConnectionCore::Options options() { return {"test", Duration(10s), Duration(30s), 2}; }
+
+  /// The next request that was sent. Fails the test when there is none.
+  wire::RequestFrame sent() {
+    auto bytes = std::move(std::get<Send>(take())).bytes.flatten().value();
+    return wire::decode_request_header(bytes.sub(4)).value();
+  }
+  ConnectionAction take() {
+    ConnectionAction action = std::move(actions_.at(0));
+    actions_.erase(actions_.begin());
+    return action;
+  }
+  template <class M>
+  void answer(std::int32_t correlation_id, const M& message, std::int16_t version) {
+    auto bytes = wire::encode_response(correlation_id, message, version).value().flatten().value();
+    core_.on_frame(bytes.sub(4), start, actions_);
+  }
+  static ApiVersionsResponse speaks(std::vector<ApiVersionsResponse::ApiVersion> apis) {
+    ApiVersionsResponse response;
+    response.api_keys = std::move(apis);
+    return response;
+  }
+  void become_ready() {
+    core_.on_open(start, actions_);
+    const auto asked = sent().header;
+    answer(asked.correlation_id, speaks({{0, 0, 13}, {12, 0, 3}, {18, 0, 4}}), 4);
+    ASSERT_TRUE(std::holds_alternative<Ready>(take()));
+  }
+
+  ConnectionActions actions_;
+  ConnectionCore core_{options(), start};
+};
+
+TEST_F(ScriptedConnection, AsksForVersionsAndPicksTheHighestShared) {
+  become_ready();
+  EXPECT_EQ(core_.version_of(HeartbeatRequest::api).value(), 3);
+  EXPECT_TRUE(core_.version_of(wire::MetadataRequest::api).error().is(Errc::unsupported_version));
+}
+
+TEST_F(ScriptedConnection, NamesTopicsByNameInProduce) {
+  become_ready();
+  EXPECT_EQ(core_.version_of(wire::ProduceRequest::api).value(), 12);
+}
+
+TEST_F(ScriptedConnection, FallsBackToTheVersionThatAnOldServerNames) {
+  core_.on_open(start, actions_);
+  ApiVersionsResponse refusal = speaks({{18, 0, 2}});
+  refusal.error_code = 35;
+  answer(sent().header.correlation_id, refusal, 0);
+  const auto again = sent().header;
+  EXPECT_EQ(again.api_version, 2);
+  answer(again.correlation_id, speaks({{18, 0, 2}}), 2);
+  EXPECT_TRUE(std::holds_alternative<Ready>(take()));
+}
+
+TEST_F(ScriptedConnection, FallsBackToVersionZeroOnceAndThenGivesUp) {
+  core_.on_open(start, actions_);
+  ApiVersionsResponse refusal;
+  refusal.error_code = 35;
+  answer(sent().header.correlation_id, refusal, 0);
+  const auto again = sent().header;
+  EXPECT_EQ(again.api_version, 0);
+  answer(again.correlation_id, refusal, 0);
+  EXPECT_TRUE(std::get<Close>(take()).why.is_broker(35));
+  EXPECT_EQ(core_.state(), ConnectionCore::State::closed);
+}
+
+TEST_F(ScriptedConnection, MatchesAnswersToRequestsInOrder) {
+  become_ready();
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 70, start, actions_));
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 71, start, actions_));
+  const auto first = sent().header.correlation_id;
+  const auto second = sent().header.correlation_id;
+  answer(first, HeartbeatResponse{}, 3);
+  answer(second, HeartbeatResponse{}, 3);
+  EXPECT_EQ(std::get<Answer>(take()).tag, 70u);
+  EXPECT_EQ(std::get<Answer>(take()).tag, 71u);
+}
+
+TEST_F(ScriptedConnection, ClosesOnAnAnswerOutOfOrder) {
+  become_ready();
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 70, start, actions_));
+  const auto asked = sent().header.correlation_id;
+  answer(asked + 1, HeartbeatResponse{}, 3);
+  EXPECT_EQ(std::get<Lost>(take()).tag, 70u);
+  EXPECT_TRUE(std::get<Close>(take()).why.is(Errc::malformed));
+}
+
+TEST_F(ScriptedConnection, RefusesMoreThanMayBeInFlight) {
+  become_ready();
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 1, start, actions_));
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 2, start, actions_));
+  EXPECT_FALSE(core_.takes_requests());
+  EXPECT_TRUE(
+      core_.request(HeartbeatRequest{}, 3, start, actions_).error().is(Errc::limit_reached));
+  EXPECT_EQ(actions_.size(), 2u);
+}
+
+TEST_F(ScriptedConnection, DiesWhenTheOldestRequestTimesOut) {
+  become_ready();
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 1, start, actions_));
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 2, start + 5s, actions_));
+  actions_.clear();
+  EXPECT_EQ(core_.deadline(), start + 30s);
+  core_.on_time(start + 30s - 1ns, actions_);
+  EXPECT_TRUE(actions_.empty());
+  core_.on_time(start + 30s, actions_);
+  EXPECT_TRUE(std::get<Lost>(take()).why.is(Errc::timed_out));
+  EXPECT_EQ(std::get<Lost>(take()).tag, 2u);
+  EXPECT_TRUE(std::get<Close>(take()).why.is(Errc::timed_out));
+  EXPECT_EQ(core_.deadline(), never);
+}
+
+TEST_F(ScriptedConnection, GivesUpConnectingAfterItsTimeout) {
+  core_.on_time(start + 10s, actions_);
+  EXPECT_TRUE(std::get<Close>(take()).why.is(Errc::connection_failed));
+}
+
+TEST_F(ScriptedConnection, RefusesRequestsBeforeItIsReady) {
+  EXPECT_TRUE(
+      core_.request(HeartbeatRequest{}, 1, start, actions_).error().is(Errc::not_connected));
+}
+
+TEST_F(ScriptedConnection, TellsWithoutWaitingForAnAnswer) {
+  become_ready();
+  ASSERT_TRUE(core_.tell(wire::ProduceRequest{}, actions_));
+  EXPECT_EQ(sent().header.api_key, wire::ApiKey::produce);
+  EXPECT_EQ(core_.in_flight(), 0u);
+  EXPECT_EQ(core_.deadline(), never);
+}
+
+}  // namespace
+}  // namespace dohle::client
