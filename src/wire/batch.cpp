@@ -6,14 +6,13 @@
 #include "wire/big_endian.hpp"
 #include "wire/compression.hpp"
 #include "wire/crc32c.hpp"
-#include "wire/varint.hpp"
+#include "wire/record_walk.hpp"
 
 namespace dohle::wire {
 
 namespace {
 
 constexpr std::int16_t log_append_time_bit = 8;
-constexpr std::size_t record_bytes_min = 7;  // length, attributes, two deltas, key, value, headers
 
 Error malformed(std::string_view what) {
   return Error::client(Errc::malformed, "record batch: " + std::string(what));
@@ -47,84 +46,12 @@ Result<void> check(const BatchHeader& header) {
   return {};
 }
 
-// Reads one record at a time. Every length is checked against what is left of the record, and the
-// record's own length against what is left of the batch.
-class RecordWalk {
- public:
-  RecordWalk(const std::byte* at, const std::byte* end) : at_(at), end_(end) {}
-
-  /// Null when all is well, else what is wrong.
-  const char* next() {
-    std::int32_t length = 0;
-    at_ = read_varint(at_, end_, length);
-    if (at_ == nullptr) return "its length is cut off";
-    if (length < 0 || length > end_ - at_) return "its length exceeds the batch";
-    const std::byte* const record_end = at_ + length;
-    if (at_ == record_end) return "it has no attributes";
-    ++at_;  // attributes: none is defined
-    at_ = read_varlong(at_, record_end, timestamp_delta);
-    if (at_ == nullptr) return "its timestamp delta is damaged";
-    at_ = read_varint(at_, record_end, offset_delta);
-    if (at_ == nullptr) return "its offset delta is damaged";
-    if (!read_bytes(record_end, key)) return "its key does not fit";
-    if (!read_bytes(record_end, value)) return "its value does not fit";
-    if (const char* fault = skip_headers(record_end)) return fault;
-    if (at_ != record_end) return "it is longer than its parts";
-    return nullptr;
-  }
-
-  [[nodiscard]] const std::byte* at() const { return at_; }
-
-  std::int64_t timestamp_delta = 0;
-  std::int32_t offset_delta = 0;
-  std::optional<Bytes> key;
-  std::optional<Bytes> value;
-  const std::byte* headers = nullptr;
-  std::uint32_t header_count = 0;
-
- private:
-  bool read_bytes(const std::byte* end, std::optional<Bytes>& into) {
-    std::int32_t size = 0;
-    at_ = read_varint(at_, end, size);
-    if (at_ == nullptr || size > end - at_ || size < -1) return false;
-    if (size < 0) {
-      into.reset();
-      return true;
-    }
-    into.emplace(at_, static_cast<std::size_t>(size));
-    at_ += size;
-    return true;
-  }
-
-  const char* skip_headers(const std::byte* end) {
-    std::int32_t count = 0;
-    at_ = read_varint(at_, end, count);
-    // A header takes two bytes at least.
-    if (at_ == nullptr || count < 0 || count > (end - at_) / 2) return "its header count is wrong";
-    headers = at_;
-    header_count = static_cast<std::uint32_t>(count);
-    for (std::int32_t i = 0; i < count; ++i) {
-      std::int32_t size = 0;
-      at_ = read_varint(at_, end, size);
-      if (at_ == nullptr || size < 0 || size > end - at_) return "a header's name does not fit";
-      at_ += size;
-      at_ = read_varint(at_, end, size);
-      if (at_ == nullptr || size < -1 || size > end - at_) return "a header's value does not fit";
-      if (size > 0) at_ += size;
-    }
-    return nullptr;
-  }
-
-  const std::byte* at_;
-  const std::byte* end_;
-};
-
 Result<Slice> records_of(const Slice& batch, const BatchHeader& header,
                          const DecompressionLimits& limits) {
-  const Slice stored = batch.sub(batch_at::records);
-  Result<Slice> records = header.compression() == Compression::none
-                              ? Result<Slice>(stored)
-                              : decompress(header.compression(), stored.bytes(), limits);
+  Result<Slice> records =
+      header.compression() == Compression::none
+          ? Result<Slice>(batch.sub(batch_at::records))
+          : decompress(header.compression(), batch.bytes().subspan(batch_at::records), limits);
   if (!records) return fail(records.error().within("record batch"));
   if (static_cast<std::size_t>(header.count) > records->size() / record_bytes_min) {
     return fail(malformed("record count " + std::to_string(header.count) + " exceeds its " +
@@ -152,7 +79,53 @@ Error bad_record(std::int32_t index, std::string_view what) {
   return malformed("record " + std::to_string(index) + ": " + std::string(what));
 }
 
+// Every record, and nothing but `count` records whose offsets count up by one.
+Result<void> walk(Bytes records, std::int32_t count) {
+  const std::byte* at = records.data();
+  const std::byte* const end = at + records.size();
+  RecordParts parts;
+  for (std::int32_t index = 0; index < count; ++index) {
+    if (const char* fault = read_record(at, end, parts)) [[unlikely]] {
+      return fail(bad_record(index, fault));
+    }
+    if (parts.offset_delta != index) [[unlikely]] {
+      return fail(bad_record(index, "its offset delta is " + std::to_string(parts.offset_delta)));
+    }
+  }
+  if (at != end) return fail(bad_record(count, "bytes follow the last record"));
+  return {};
+}
+
+std::optional<Bytes> nullable(const std::byte* bytes, std::int32_t size) {
+  if (size < 0) return std::nullopt;
+  return Bytes(bytes, static_cast<std::size_t>(size));
+}
+
+// Whatever the two numbers are, their sum is not undefined.
+Timestamp sum(Timestamp base, std::int64_t delta) {
+  return Timestamp{static_cast<std::int64_t>(static_cast<std::uint64_t>(base.value) +
+                                             static_cast<std::uint64_t>(delta))};
+}
+
 }  // namespace
+
+const char* read_last_parts(const std::byte* at, const std::byte* record_end, const std::byte* end,
+                            RecordParts& parts) {
+  return detail::read_parts<Room::unknown>(at, record_end, end, parts);
+}
+
+const std::byte* skip_headers(const std::byte* at, const std::byte* record_end,
+                              const std::byte* end, std::int32_t count) {
+  for (; count > 0; --count) {
+    std::int32_t size = 0;
+    at = read_varint(at, end, size);
+    if (at == nullptr || size < 0 || size > record_end - at) return nullptr;
+    at = read_varint(at + size, end, size);
+    if (at == nullptr || size < -1 || size > record_end - at) return nullptr;
+    if (size > 0) at += size;
+  }
+  return at;
+}
 
 Result<BatchHeader> read_batch_header(Bytes bytes) {
   if (bytes.size() < batch_header_bytes) {
@@ -219,27 +192,26 @@ Result<BatchReader> BatchReader::open(const Slice& batch, bool check_crc,
 }
 
 bool BatchReader::next(RecordView& into) {
-  if (read_ == header_.count) {
-    if (at_ != end_ && !has_fault_) return fail_at("bytes follow its last record");
+  if (read_ == header_.count || has_fault_) [[unlikely]] {
+    if (at_ != end_ && !has_fault_) return fail_at("bytes follow the last record");
     return false;
   }
-  if (has_fault_) return false;
-  RecordWalk walk(at_, end_);
-  if (const char* fault = walk.next()) return fail_at(fault);
-  if (walk.offset_delta < 0 || walk.offset_delta > header_.last_offset_delta) {
+  RecordParts parts;
+  const std::byte* at = at_;
+  if (const char* fault = read_record(at, end_, parts)) [[unlikely]]
+    return fail_at(fault);
+  if (parts.offset_delta < 0 || parts.offset_delta > header_.last_offset_delta) [[unlikely]] {
     return fail_at("its offset delta lies outside of the batch");
   }
-  at_ = walk.at();
+  at_ = at;
   ++read_;
-  into.offset = header_.base_offset + walk.offset_delta;
+  into.offset = header_.base_offset + parts.offset_delta;
   into.timestamp = header_.is_log_append_time()
                        ? header_.max_timestamp
-                       : Timestamp{static_cast<std::int64_t>(
-                             static_cast<std::uint64_t>(header_.base_timestamp.value) +
-                             static_cast<std::uint64_t>(walk.timestamp_delta))};
-  into.key = walk.key;
-  into.value = walk.value;
-  into.headers = HeaderRange(walk.headers, walk.header_count);
+                       : sum(header_.base_timestamp, parts.timestamp_delta);
+  into.key = nullable(parts.key, parts.key_size);
+  into.value = nullable(parts.value, parts.value_size);
+  into.headers = HeaderRange(parts.headers, static_cast<std::uint32_t>(parts.header_count));
   return true;
 }
 
@@ -262,15 +234,7 @@ Result<BatchHeader> validate_produced_batch(const Slice& batch, const Decompress
   if (!batch_crc_matches(batch.bytes())) return fail(wrong_crc(*header));
   const auto records = records_of(batch, *header, limits);
   if (!records) return fail(records.error());
-  const std::byte* const end = records->data() + records->size();
-  RecordWalk walk(records->data(), end);
-  for (std::int32_t index = 0; index < header->count; ++index) {
-    if (const char* fault = walk.next()) return fail(bad_record(index, fault));
-    if (walk.offset_delta != index) {
-      return fail(bad_record(index, "its offset delta is " + std::to_string(walk.offset_delta)));
-    }
-  }
-  if (walk.at() != end) return fail(bad_record(header->count, "bytes follow the last record"));
+  if (auto walked = walk(records->bytes(), header->count); !walked) return fail(walked.error());
   return header;
 }
 

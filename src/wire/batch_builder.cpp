@@ -1,6 +1,7 @@
 #include "wire/batch_builder.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <utility>
 
@@ -18,16 +19,20 @@ namespace {
 constexpr std::size_t framing_bytes_max =
     varint_bytes_max + 1 + varlong_bytes_max + 4 * varint_bytes_max;
 
-std::size_t optional_bytes(const std::optional<Bytes>& bytes) {
-  if (!bytes) return varint_size(-1);
-  return varint_size(static_cast<std::int32_t>(bytes->size())) + bytes->size();
+// Length of a key or value as it stands in front of it; null has the length -1.
+std::int64_t length_of(const std::optional<Bytes>& bytes) {
+  return bytes ? static_cast<std::int64_t>(bytes->size()) : -1;
 }
 
-std::size_t headers_bytes(std::span<const HeaderView> headers) {
-  std::size_t size = varint_size(static_cast<std::int32_t>(headers.size()));
+std::size_t encoded_bytes(const std::optional<Bytes>& bytes) {
+  return varlong_size(length_of(bytes)) + (bytes ? bytes->size() : 0);
+}
+
+std::size_t encoded_bytes(std::span<const HeaderView> headers) {
+  std::size_t size = varlong_size(static_cast<std::int64_t>(headers.size()));
   for (const HeaderView& header : headers) {
-    size += varint_size(static_cast<std::int32_t>(header.name.size())) + header.name.size() +
-            optional_bytes(header.value);
+    size += varlong_size(static_cast<std::int64_t>(header.name.size())) + header.name.size() +
+            encoded_bytes(header.value);
   }
   return size;
 }
@@ -37,33 +42,49 @@ std::byte* copy(std::byte* to, const void* from, std::size_t size) {
   return to + size;
 }
 
-std::byte* write_optional(std::byte* to, const std::optional<Bytes>& bytes) {
-  if (!bytes) return write_varint(to, -1);
-  to = write_varint(to, static_cast<std::int32_t>(bytes->size()));
-  return copy(to, bytes->data(), bytes->size());
-}
+// Where the encoder puts bytes that are known to fit behind `at`.
+struct Straight {
+  std::byte* at;
 
-struct RecordShape {
+  void number(std::int64_t n) { at = write_varlong(at, n); }
+  void byte(std::byte b) { *at++ = b; }
+  void bytes(const void* from, std::size_t size) { at = copy(at, from, size); }
+};
+
+}  // namespace
+
+struct BatchBuilder::Shape {
   std::size_t body_bytes;
   std::int64_t timestamp_delta;
   std::int32_t offset_delta;
 };
 
-// The record in one piece; the caller has made sure that it fits.
-std::byte* encode(std::byte* to, const Record& record, const RecordShape& shape) {
-  to = write_varint(to, static_cast<std::int32_t>(shape.body_bytes));
-  *to++ = std::byte{0};
-  to = write_varlong(to, shape.timestamp_delta);
-  to = write_varint(to, shape.offset_delta);
-  to = write_optional(to, record.key);
-  to = write_optional(to, record.value);
-  to = write_varint(to, static_cast<std::int32_t>(record.headers.size()));
+namespace {
+
+[[gnu::always_inline]] inline void encode(auto& to, const std::optional<Bytes>& bytes) {
+  to.number(length_of(bytes));
+  if (bytes) to.bytes(bytes->data(), bytes->size());
+}
+
+[[gnu::always_inline]] inline void encode(auto& to, const Record& record, const auto& shape) {
+  to.number(static_cast<std::int64_t>(shape.body_bytes));
+  to.byte(std::byte{0});  // attributes: none is defined
+  to.number(shape.timestamp_delta);
+  to.number(shape.offset_delta);
+  encode(to, record.key);
+  encode(to, record.value);
+  to.number(static_cast<std::int64_t>(record.headers.size()));
   for (const HeaderView& header : record.headers) {
-    to = write_varint(to, static_cast<std::int32_t>(header.name.size()));
-    to = copy(to, header.name.data(), header.name.size());
-    to = write_optional(to, header.value);
+    to.number(static_cast<std::int64_t>(header.name.size()));
+    to.bytes(header.name.data(), header.name.size());
+    encode(to, header.value);
   }
-  return to;
+}
+
+std::int64_t difference(Timestamp a, Timestamp b) {
+  // Whatever the two numbers are, their difference is not undefined.
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a.value) -
+                                   static_cast<std::uint64_t>(b.value));
 }
 
 }  // namespace
@@ -115,22 +136,21 @@ std::size_t BatchBuilder::record_bytes_max(const Record& record) {
 }
 
 BatchBuilder::Appended BatchBuilder::append(const Record& record, Timestamp timestamp) {
-  const RecordShape shape = [&] {
-    const std::int64_t delta = count_ == 0 ? 0 : timestamp.value - base_timestamp_.value;
-    return RecordShape{1 + varlong_size(delta) + varint_size(count_) + optional_bytes(record.key) +
-                           optional_bytes(record.value) + headers_bytes(record.headers),
-                       delta, count_};
-  }();
+  const std::int64_t delta = count_ == 0 ? 0 : difference(timestamp, base_timestamp_);
+  const Shape shape{1 + varlong_size(delta) + varint_size(count_) + encoded_bytes(record.key) +
+                        encoded_bytes(record.value) + encoded_bytes(record.headers),
+                    delta, count_};
   const std::size_t size =
-      varint_size(static_cast<std::int32_t>(shape.body_bytes)) + shape.body_bytes;
+      varlong_size(static_cast<std::int64_t>(shape.body_bytes)) + shape.body_bytes;
   if (bytes_ + size > batch_bytes_max_ && count_ != 0) return Appended::full;
+  if (bytes_ + size > INT32_MAX) return Appended::full;
 
-  if (static_cast<std::size_t>(slab_end_ - at_) >= size) {
-    at_ = encode(at_, record, shape);
-  } else if (const std::size_t room = take_slabs_for(size); room == 0) {
+  if (static_cast<std::size_t>(slab_end_ - at_) >= size) [[likely]] {
+    Straight to{at_};
+    encode(to, record, shape);
+    at_ = to.at;
+  } else if (!append_over_slabs(record, shape, size)) {
     return Appended::no_memory;
-  } else {
-    append_over_slabs(record, shape.body_bytes, shape.timestamp_delta);
   }
   bytes_ += size;
   if (count_++ == 0) {
@@ -142,20 +162,16 @@ BatchBuilder::Appended BatchBuilder::append(const Record& record, Timestamp time
   return Appended::ok;
 }
 
-// Takes the slabs that `size` more bytes need, all or none. Returns the room there then is, 0 if
-// the Budget does not cover it.
-std::size_t BatchBuilder::take_slabs_for(std::size_t size) {
+// Takes the slabs that `size` more bytes need, all or none.
+bool BatchBuilder::take_slabs_for(std::size_t size) {
   const std::size_t slabs_before = slabs_.size();
   const std::size_t header = slabs_before == 0 ? batch_header_bytes : 0;
   auto room = static_cast<std::size_t>(slab_end_ - at_);
   while (room < size + header) {
     Buffer* slab = budget_->take();
     if (slab == nullptr) {
-      while (slabs_.size() > slabs_before) {
-        slabs_.back()->release();
-        slabs_.pop_back();
-      }
-      return 0;
+      for (; slabs_.size() > slabs_before; slabs_.pop_back()) slabs_.back()->release();
+      return false;
     }
     slabs_.push_back(slab);
     room += slab->size();
@@ -165,31 +181,22 @@ std::size_t BatchBuilder::take_slabs_for(std::size_t size) {
     at_ = slabs_.front()->data() + batch_header_bytes;
     slab_end_ = slabs_.front()->data() + slabs_.front()->size();
   }
-  return room;
+  return true;
 }
 
-void BatchBuilder::append_over_slabs(const Record& record, std::size_t body_bytes,
-                                     std::int64_t timestamp_delta) {
-  std::byte number[varlong_bytes_max];
-  const auto put_varint = [&](std::int32_t n) {
-    write(number, static_cast<std::size_t>(write_varint(number, n) - number));
-  };
-  const auto put_optional = [&](const std::optional<Bytes>& bytes) {
-    put_varint(bytes ? static_cast<std::int32_t>(bytes->size()) : -1);
-    if (bytes) write(bytes->data(), bytes->size());
-  };
-  put_varint(static_cast<std::int32_t>(body_bytes));
-  put_varint(0);  // attributes: one zero byte
-  write(number, static_cast<std::size_t>(write_varlong(number, timestamp_delta) - number));
-  put_varint(count_);
-  put_optional(record.key);
-  put_optional(record.value);
-  put_varint(static_cast<std::int32_t>(record.headers.size()));
-  for (const HeaderView& header : record.headers) {
-    put_varint(static_cast<std::int32_t>(header.name.size()));
-    write(header.name.data(), header.name.size());
-    put_optional(header.value);
-  }
+bool BatchBuilder::append_over_slabs(const Record& record, const Shape& shape, std::size_t size) {
+  if (!take_slabs_for(size)) return false;
+  struct OverSlabs {
+    BatchBuilder& builder;
+    void number(std::int64_t n) {
+      std::byte digits[varlong_bytes_max];
+      bytes(digits, static_cast<std::size_t>(write_varlong(digits, n) - digits));
+    }
+    void byte(std::byte b) { bytes(&b, 1); }
+    void bytes(const void* from, std::size_t count) { builder.write(from, count); }
+  } to{*this};
+  encode(to, record, shape);
+  return true;
 }
 
 void BatchBuilder::write(const void* bytes, std::size_t size) {
@@ -226,15 +233,37 @@ Chain BatchBuilder::records() const {
 }
 
 Chain BatchBuilder::seal(Seal seal) {
-  std::byte* const header = slabs_.front()->data();
-  Chain records = seal.compression == Compression::none ? slices(batch_header_bytes)
-                                                        : std::move(seal.compressed);
+  assert(count_ > 0);
+  Chain batch;
+  std::byte* header = nullptr;
+  if (seal.compression == Compression::none) {
+    header = slabs_.front()->data();
+    batch = slices(0);
+  } else {
+    // The slabs go back at once: a header of its own is all that is kept beside the compressed
+    // records.
+    Buffer* buffer = Buffer::allocate(batch_header_bytes);
+    header = buffer->data();
+    batch.append(Slice(buffer, header, batch_header_bytes));
+    batch.append(std::move(seal.compressed));
+  }
+  write_header(header, batch.size(), seal);
+  std::uint32_t crc = 0;
+  std::size_t skipped = batch_at::crc_begin;
+  for (const auto& piece : batch.pieces()) {
+    crc = crc32c(crc, std::get<Slice>(piece).bytes().subspan(std::exchange(skipped, 0)));
+  }
+  store_big_endian(header + batch_at::crc, crc);
+  clear();
+  return batch;
+}
+
+void BatchBuilder::write_header(std::byte* header, std::size_t size, const Seal& seal) const {
   const auto attributes = static_cast<std::int16_t>(static_cast<int>(seal.compression) |
                                                     (seal.is_transactional ? 16 : 0));
   store_big_endian(header + batch_at::base_offset, std::int64_t{0});
-  store_big_endian(
-      header + batch_at::batch_length,
-      static_cast<std::int32_t>(batch_header_bytes - batch_log_overhead + records.size()));
+  store_big_endian(header + batch_at::batch_length,
+                   static_cast<std::int32_t>(size - batch_log_overhead));
   store_big_endian(header + batch_at::leader_epoch, LeaderEpoch::none);
   store_big_endian(header + batch_at::magic, std::int8_t{2});
   store_big_endian(header + batch_at::attributes, attributes);
@@ -245,20 +274,14 @@ Chain BatchBuilder::seal(Seal seal) {
   store_big_endian(header + batch_at::producer_epoch, seal.producer_epoch.value);
   store_big_endian(header + batch_at::base_sequence, seal.base_sequence);
   store_big_endian(header + batch_at::count, count_);
-  std::uint32_t crc =
-      crc32c(0, Bytes(header + batch_at::crc_begin, batch_header_bytes - batch_at::crc_begin));
-  for (const auto& piece : records.pieces()) crc = crc32c(crc, std::get<Slice>(piece).bytes());
-  store_big_endian(header + batch_at::crc, crc);
+}
 
-  slabs_.front()->retain();
-  Chain batch(Slice(slabs_.front(), header, batch_header_bytes));
-  batch.append(std::move(records));
+void BatchBuilder::clear() {
   for (Buffer* slab : slabs_) slab->release();
   slabs_.clear();
   at_ = slab_end_ = nullptr;
   bytes_ = batch_header_bytes;
   count_ = 0;
-  return batch;
 }
 
 }  // namespace dohle::wire

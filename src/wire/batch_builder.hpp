@@ -19,7 +19,7 @@ class BatchBuilder {
  public:
   enum class Appended : std::uint8_t {
     ok,
-    full,       ///< would exceed `batch_bytes_max` (never for the first record)
+    full,       ///< would exceed `batch_bytes_max` (never for the first record), or 2 GiB - 1
     no_memory,  ///< the Budget is spent
   };
 
@@ -60,9 +60,12 @@ class BatchBuilder {
   [[nodiscard]] Chain seal(Seal seal);
 
  private:
-  std::size_t take_slabs_for(std::size_t size);
-  void append_over_slabs(const Record& record, std::size_t body_bytes,
-                         std::int64_t timestamp_delta);
+  struct Shape;
+
+  bool take_slabs_for(std::size_t size);
+  bool append_over_slabs(const Record& record, const Shape& shape, std::size_t size);
+  void write_header(std::byte* header, std::size_t size, const Seal& seal) const;
+  void clear();
   void write(const void* bytes, std::size_t size);
   [[nodiscard]] Chain slices(std::size_t from) const;
 

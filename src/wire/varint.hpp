@@ -27,6 +27,8 @@ inline constexpr std::size_t varlong_bytes_max = 10;
 
 /// Bytes that an unsigned varint takes.
 [[nodiscard]] constexpr std::size_t unsigned_varint_size(std::uint64_t n) {
+  if (n < 0x80) return 1;
+  if (n < 0x4000) return 2;
   // A byte per seven bits begun; 9/64 is close enough to 1/7 for all widths up to 64.
   return (static_cast<std::size_t>(std::bit_width(n | 1)) * 9 + 64) / 64;
 }
@@ -39,10 +41,14 @@ inline constexpr std::size_t varlong_bytes_max = 10;
 
 /// Writes at `to`, which has room for varlong_bytes_max; returns the byte after.
 inline std::byte* write_unsigned_varint(std::byte* to, std::uint64_t n) {
-  while (n >= 0x80) {
+  if (n < 0x80) [[likely]] {
+    *to = static_cast<std::byte>(n);
+    return to + 1;
+  }
+  do {
     *to++ = static_cast<std::byte>(n | 0x80);
     n >>= 7;
-  }
+  } while (n >= 0x80);
   *to++ = static_cast<std::byte>(n);
   return to;
 }
@@ -53,47 +59,81 @@ inline std::byte* write_varlong(std::byte* to, std::int64_t n) {
   return write_unsigned_varint(to, zigzag(n));
 }
 
-/// Reads into `n` and returns the byte after; null when `end` comes first, when there are more
-/// bytes than the type can need, or when bits are set that it does not have.
+namespace detail {
+
 template <class Unsigned>
-[[nodiscard]] inline const std::byte* read_unsigned(const std::byte* at, const std::byte* end,
-                                                    Unsigned& n) {
+struct ReadNumber {
+  const std::byte* at;  // null: not a number
+  Unsigned n;
+};
+
+// Numbers of three bytes and more, and the last bytes before `end`. It returns in two registers, so
+// that the fast paths keep their numbers out of memory.
+template <class Unsigned>
+[[gnu::noinline]] ReadNumber<Unsigned> read_long_unsigned(const std::byte* at,
+                                                          const std::byte* end) {
   constexpr int width = static_cast<int>(sizeof(Unsigned)) * 8;
-  if (at == end) return nullptr;
-  auto byte = std::to_integer<Unsigned>(*at++);
-  if (byte < 0x80) {
-    n = byte;
-    return at;
+  Unsigned n = 0;
+  for (int shift = 0; shift < width; shift += 7) {
+    if (at == end) return {nullptr, 0};
+    const auto byte = std::to_integer<Unsigned>(*at++);
+    if (shift + 7 > width && (byte & 0x7f) >> (width - shift) != 0) return {nullptr, 0};
+    n |= static_cast<Unsigned>((byte & 0x7f) << shift);
+    if (byte < 0x80) return {at, n};
   }
-  Unsigned result = byte & 0x7f;
-  for (int shift = 7; shift < width; shift += 7) {
-    if (at == end) return nullptr;
-    byte = std::to_integer<Unsigned>(*at++);
-    if (shift + 7 > width && (byte & 0x7f) >> (width - shift) != 0) return nullptr;
-    result |= static_cast<Unsigned>((byte & 0x7f) << shift);
-    if (byte < 0x80) {
-      n = result;
-      return at;
+  return {nullptr, 0};
+}
+
+}  // namespace detail
+
+/// Whether a number that begins at `at` may reach `end`.
+enum class Room : bool {
+  unknown,
+  ample,  ///< the caller knows that there are varint_bytes_max or varlong_bytes_max bytes
+};
+
+/// Reads into `n` and returns the byte after; null when `end` comes first, when there are more
+/// bytes than the type can need, or when bits are set that it does not have. `at` is at most `end`.
+template <Room room = Room::unknown, class Unsigned>
+[[nodiscard, gnu::always_inline]] inline const std::byte* read_unsigned(const std::byte* at,
+                                                                        const std::byte* end,
+                                                                        Unsigned& n) {
+  if (room == Room::ample || end - at >= 2) [[likely]] {
+    const auto first = std::to_integer<Unsigned>(at[0]);
+    if (first < 0x80) [[likely]] {
+      n = first;
+      return at + 1;
+    }
+    const auto second = std::to_integer<Unsigned>(at[1]);
+    if (second < 0x80) [[likely]] {
+      n = static_cast<Unsigned>((first & 0x7f) | (second << 7));
+      return at + 2;
     }
   }
-  return nullptr;
+  const auto read = detail::read_long_unsigned<Unsigned>(at, end);
+  n = read.n;
+  return read.at;
 }
 
 [[nodiscard]] inline const std::byte* read_unsigned_varint(const std::byte* at,
                                                            const std::byte* end, std::uint32_t& n) {
   return read_unsigned(at, end, n);
 }
-[[nodiscard]] inline const std::byte* read_varint(const std::byte* at, const std::byte* end,
-                                                  std::int32_t& n) {
+template <Room room = Room::unknown>
+[[nodiscard, gnu::always_inline]] inline const std::byte* read_varint(const std::byte* at,
+                                                                      const std::byte* end,
+                                                                      std::int32_t& n) {
   std::uint32_t raw = 0;
-  at = read_unsigned(at, end, raw);
+  at = read_unsigned<room>(at, end, raw);
   n = unzigzag(raw);
   return at;
 }
-[[nodiscard]] inline const std::byte* read_varlong(const std::byte* at, const std::byte* end,
-                                                   std::int64_t& n) {
+template <Room room = Room::unknown>
+[[nodiscard, gnu::always_inline]] inline const std::byte* read_varlong(const std::byte* at,
+                                                                       const std::byte* end,
+                                                                       std::int64_t& n) {
   std::uint64_t raw = 0;
-  at = read_unsigned(at, end, raw);
+  at = read_unsigned<room>(at, end, raw);
   n = unzigzag(raw);
   return at;
 }
