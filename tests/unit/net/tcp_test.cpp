@@ -134,7 +134,7 @@ class TcpTest : public testing::Test, public Acceptor {
 TEST_F(TcpTest, frames_arrive_whole_and_in_order) {
   connect();
   std::vector<std::string> bodies;
-  for (std::size_t size : {0, 1, 100, 40'000, 3'000'000, 5}) bodies.emplace_back(size, 'x');
+  for (const std::size_t size : {0u, 1u, 100u, 40'000u, 3'000'000u, 5u}) bodies.emplace_back(size, 'x');
   on_loop([&] {
     for (const auto& body : bodies) client.connection->send(Chain(framed(body)));
   });
