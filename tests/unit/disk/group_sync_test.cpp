@@ -140,9 +140,10 @@ TEST_F(WholeFileSystem, syncs_large_groups_at_once_and_small_ones_by_file) {
   EXPECT_EQ(calls.file_system_syncs, 0);
   sync(files);
   wait_for_answers(2);
-  if (calls.file_system_syncs == 0) GTEST_SKIP() << "TMPDIR's file system reports no errors";
-  EXPECT_EQ(calls.file_system_syncs, 1);
-  EXPECT_EQ(calls.syncs(), 3);
+  // Where syncfs would not report errors (TMPDIR's file system decides), every file is asked.
+  const bool at_once = calls.file_system_syncs != 0;
+  EXPECT_EQ(calls.file_system_syncs, at_once ? 1 : 0);
+  EXPECT_EQ(calls.syncs(), at_once ? 3 : 3 + static_cast<int>(files.size()));
 }
 
 TEST_F(WholeFileSystem, after_its_error_every_file_is_asked_from_then_on) {
