@@ -1,0 +1,86 @@
+#include <signal.h>
+
+#include <cstdio>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "dohle/node.hpp"
+#include "tools/commands.hpp"
+
+namespace dohle::tools {
+
+namespace {
+
+struct NodeArguments {
+  NodeOptions options;
+  std::string durability = "fsync";
+  bool no_auto_create = false;
+};
+
+// Blocked before the node's threads start, so that they inherit it and the signal waits for us.
+sigset_t block_stop_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGINT);
+  ::sigaddset(&signals, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+int failed(const Error& error, int status) {
+  std::fprintf(stderr, "dohle node: %s\n", std::string(error.message()).c_str());
+  return status;
+}
+
+int run_node(NodeArguments arguments) {
+  auto durability = parse_durability(arguments.durability);
+  if (!durability) return failed(durability.error(), exit_usage);
+  arguments.options.durability = *durability;
+  arguments.options.auto_create_topics = !arguments.no_auto_create;
+  arguments.options.logger = stderr_logger(LogLevel::info);
+  const sigset_t signals = block_stop_signals();
+  auto node = Node::start(std::move(arguments.options));
+  if (!node) {
+    const bool is_usage = node.error().category() == ErrorCategory::configuration;
+    return failed(node.error(), is_usage ? exit_usage : exit_failed);
+  }
+  std::printf("ready %s\n", node->address().c_str());
+  std::fflush(stdout);
+  int signal = 0;
+  ::sigwait(&signals, &signal);
+  if (auto closed = node->close(); !closed) return failed(closed.error(), exit_failed);
+  return exit_ok;
+}
+
+}  // namespace
+
+void add_node_command(CLI::App& app, std::function<int()>& run) {
+  auto arguments = std::make_shared<NodeArguments>();
+  CLI::App* command = app.add_subcommand("node", "Run a single-node Kafka-compatible server");
+  command->footer(
+      "Examples:\n"
+      "  dohle node --data ./data\n"
+      "  dohle node --data :memory: --listen 127.0.0.1:0\n\n"
+      "Prints \"ready HOST:PORT\" once it accepts connections; logs go to standard error. There "
+      "is\n"
+      "no authentication: listen on another interface only where everybody may do everything.\n"
+      "SIGINT and SIGTERM stop it cleanly.");
+  command->add_option("--data", arguments->options.data_dir, "Directory, or :memory:")->required();
+  command->add_option("--listen", arguments->options.listen, "HOST:PORT; port 0 picks one")
+      ->capture_default_str();
+  command->add_option("--advertise", arguments->options.advertise,
+                      "HOST:PORT that clients are told; default: the listening address");
+  command
+      ->add_option(
+          "--durability", arguments->durability,
+          "fsync: acknowledged records survive a power failure; os: the end of the process")
+      ->capture_default_str();
+  command->add_flag("--no-auto-create", arguments->no_auto_create,
+                    "Refuse unknown topics instead of making them with one partition");
+  command->add_option("--max-connections", arguments->options.connections_max, "1 to 100000")
+      ->capture_default_str();
+  command->callback([arguments, &run] { run = [arguments] { return run_node(*arguments); }; });
+}
+
+}  // namespace dohle::tools
