@@ -12,7 +12,6 @@
 #include "base/chain.hpp"
 #include "base/disk.hpp"
 #include "base/time.hpp"
-#include "log/file_cache.hpp"
 #include "log/producer_state.hpp"
 #include "log/segment.hpp"
 #include "wire/batch.hpp"
@@ -23,9 +22,7 @@ enum class TimestampType : std::uint8_t { create_time, log_append_time };
 
 /// A topic's settings as far as its logs obey them; the defaults are Apache Kafka's.
 struct LogConfig {
-  /// A segment never grows above it. Up to 2^31-1.
   std::int64_t segment_bytes = std::int64_t{1} << 30;
-  /// Since the segment's first append, by the wall clock.
   std::chrono::milliseconds segment_age_max = std::chrono::hours(24 * 7);
   /// -1: for ever.
   std::int64_t retention_ms = std::int64_t{7} * 24 * 3600 * 1000;
@@ -33,23 +30,16 @@ struct LogConfig {
   std::int64_t retention_bytes = -1;
   std::size_t message_bytes_max = 1'048'588;
   TimestampType timestamp_type = TimestampType::create_time;
-  std::uint32_t index_interval_bytes = 4096;
-  /// A producer that has not appended for so long is forgotten.
-  std::chrono::milliseconds producer_id_expiration = std::chrono::hours(24);
 };
 
 /// What opening a log after a crash did to it.
 struct RecoveryReport {
-  /// Offsets that were cut off: [from, to). Equal when nothing was.
+  /// Offsets that were cut off, none acknowledged: [from, to). Equal when nothing was.
   Offset cut_from;
   Offset cut_to;
   std::uint64_t cut_bytes = 0;
-  /// The file where the cut bytes are kept; segments behind it are kept beside it as *.cut.
+  /// Where the cut bytes are kept.
   std::string kept_in;
-  /// What was wrong with the first byte that was cut.
-  std::string why;
-  /// Bytes whose CRC was checked.
-  std::uint64_t walked_bytes = 0;
 };
 
 struct Appended {
@@ -57,89 +47,29 @@ struct Appended {
   Offset last_offset;
   /// none under create_time.
   Timestamp append_time;
-  /// The batch was in the log already; nothing was written.
   bool is_duplicate = false;
-  Offset log_start = {};
 };
 
-/// What a fetch found.
-struct Fetched {
-  /// Whole batches, as file ranges.
-  Chain bytes;
-  /// The offset behind the last of them; the fetch's own offset when there are none.
-  Offset next;
-  /// There is something to read, but its segment has not been checked since the start. A check is
-  /// under way: LogEvents::on_checked follows, then fetch again.
-  bool is_being_checked = false;
-};
-
-class PartitionLog;
-
-/// What a log tells its node, on the loop, never from within a call to the log.
-class LogEvents {
- public:
-  virtual ~LogEvents() = default;
-  /// A segment that a fetch waited for has been checked, or the log went offline meanwhile.
-  virtual void on_checked(PartitionLog& log) = 0;
-  /// The log is offline: it answers everything with `why` until it is opened anew.
-  virtual void on_offline(PartitionLog& log, const Error& why) = 0;
-};
-
-/// What consumers may see.
-enum class Visible : std::uint8_t {
-  synced,   ///< what a crash cannot take back
-  written,  ///< whatever was appended
-};
-
-struct OpenOptions {
-  /// The last stop was marked as clean: everything was synced, and each log's state said so.
-  bool was_clean = false;
-  /// Written into partition.metadata; none: no such file.
-  TopicId topic_id = {};
-  Visible visible = Visible::synced;
-  /// Shared by all logs of a node; null: one of its own.
-  std::shared_ptr<FileCache> files = nullptr;
-  /// Outlives the log; null: nobody listens.
-  LogEvents* events = nullptr;
-};
-
-/// The log of one partition: segments, indexes, producers, leader epochs, in Apache Kafka's own
-/// format on disk, so that its DumpLogSegments reads it.
+/// The log of one partition: segments, indexes, producers. Apache Kafka's own format on disk.
 ///
 /// Offsets: log_start <= recovery_point <= synced_end <= end. What lies below the recovery point is
 /// known to be on disk whatever happens: damage there makes `open` refuse. Above it a torn tail is
 /// cut, and kept beside the log.
 ///
-/// Each segment that was there at the start is walked once by CRC on a disk thread before the first
-/// range of it is given out; BackgroundChecks walks those that nobody asks for.
-///
-/// Decides and writes; owner's thread only (`open` may run on a disk thread, when the log's file
-/// cache is its own). Reads no clock. Once a sync has failed, or a write in a way that leaves the
-/// files unknown, or a check has found damage, the log is offline: every call fails until it is
-/// opened anew.
+/// Decides and writes; owner's thread only. Reads no clock. Once a write or sync has failed in a
+/// way that leaves the files unknown, the log is offline: every call fails until it is opened anew.
 class PartitionLog {
  public:
   struct Opened;
 
-  /// Opens or makes the log in `directory`. After a clean stop nothing is read but a small file and
-  /// the directory; otherwise what lies above the recovery point is walked by CRC, and what was
-  /// left unsynced is synced. Errors: damaged (says where, and what to do), storage.
-  static Result<Opened> open(Disk& disk, std::string directory, LogConfig config,
-                             OpenOptions options);
+  /// Opens or makes the log in `directory`. `was_clean`: the last stop synced everything, so
+  /// nothing above the recovery point needs a walk. Errors: damaged (says where, and what to do).
   static Result<Opened> open(Disk& disk, std::string directory, LogConfig config, bool was_clean);
-  ~PartitionLog();
-  PartitionLog(const PartitionLog&) = delete;
-  PartitionLog& operator=(const PartitionLog&) = delete;
 
-  [[nodiscard]] const std::string& directory() const { return directory_; }
   [[nodiscard]] Offset log_start() const { return log_start_; }
   [[nodiscard]] Offset end() const { return end_; }
   [[nodiscard]] Offset synced_end() const { return synced_end_; }
   [[nodiscard]] Offset recovery_point() const { return recovery_point_; }
-  /// Consumers may read up to here: synced_end or end, as OpenOptions::visible says.
-  [[nodiscard]] Offset high_watermark() const;
-  /// Consumers with isolation read_committed may read up to here.
-  [[nodiscard]] Offset last_stable() const { return high_watermark(); }
   [[nodiscard]] std::uint64_t size_bytes() const;
   [[nodiscard]] std::size_t segment_count() const { return segments_.size(); }
   [[nodiscard]] const LogConfig& config() const { return config_; }
@@ -149,72 +79,39 @@ class PartitionLog {
 
   /// Appends one batch of a client, which `wire::validate_produced_batch` has accepted: judges its
   /// sequence, stamps offset, leader epoch and append time into a copy of its header, writes.
-  /// Errors: broker errors for the client (10, 18, 45, 47), storage errors (disk_full: nothing was
-  /// written, and reading goes on).
+  /// Errors: broker errors for the client (45, 47, 10), storage errors.
   Result<Appended> append(const Slice& batch, const wire::BatchHeader& header,
                           LeaderEpoch leader_epoch, Now now);
 
   /// Whole batches from the one that holds `offset` on, below `limit`, at most `bytes_max`; with
-  /// `at_least_one` the first batch may be larger. As file ranges: nothing is read but headers, and
-  /// nothing at all when a fetch goes on where one ended before and reaches the end of the log. May
-  /// end at the end of a segment. Errors: broker error 1 when `offset` lies outside of
-  /// [log_start, end].
-  [[nodiscard]] Result<Fetched> fetch(Offset offset, Offset limit, std::size_t bytes_max,
-                                      bool at_least_one) const;
-  /// The same over several segments, checking in place what has not been checked. Blocks.
+  /// `at_least_one` the first batch may be larger. As file ranges: nothing is read but headers.
+  /// Errors: broker error 1 when `offset` lies outside of [log_start, end].
   [[nodiscard]] Result<Chain> read(Offset offset, Offset limit, std::size_t bytes_max,
                                    bool at_least_one) const;
 
   struct OffsetAndTime {
     Offset offset;
     Timestamp timestamp;
-    LeaderEpoch leader_epoch = {};
   };
-  /// The first record at or after `time`, from the log's start on; nothing if there is none.
+  /// The first record at or after `time`; nothing if there is none.
   [[nodiscard]] Result<std::optional<OffsetAndTime>> offset_for(Timestamp time) const;
-  /// The first record with the largest timestamp; nothing in an empty log.
+  /// The record with the largest timestamp; nothing in an empty log.
   [[nodiscard]] Result<std::optional<OffsetAndTime>> max_timestamp() const;
-
-  struct EpochEnd {
-    LeaderEpoch epoch;
-    Offset end;
-  };
-  /// Where the largest epoch up to `wanted` ended, as OffsetForLeaderEpoch answers (KIP-101, 320);
-  /// none and none when `wanted` is later than all.
-  [[nodiscard]] Result<EpochEnd> epoch_end(LeaderEpoch wanted) const;
-  /// The epoch of the last batch; none in a log without one.
-  [[nodiscard]] Result<LeaderEpoch> latest_epoch() const;
 
   /// Files with bytes that no sync covers yet, for Disk::sync; `end()` at this time is what the
   /// sync will have covered.
   [[nodiscard]] std::vector<std::shared_ptr<File>> dirty_files() const;
-  /// All syncs that began when the end was `covered` or less have succeeded.
+  /// A sync that began when the end was `covered` succeeded.
   void synced(Offset covered);
   /// A sync failed: the log goes offline.
-  void sync_failed(Error why);
-  /// Makes synced_end the recovery point once that is durable; returns at once. Nothing happens
-  /// while one is under way. Cheap enough for each few megabytes or seconds.
-  void checkpoint();
-  /// The same, blocking for a small file's sync.
+  void sync_failed(Error why) { offline_ = std::move(why); }
+  /// Makes synced_end the recovery point, durably. Blocks for a small file's sync.
   Result<void> write_recovery_point();
-  /// Before the last sync of a clean stop: writes out indexes and producers, so that the next start
-  /// has to walk nothing. The stop: flush, sync dirty_files(), synced(end()),
-  /// write_recovery_point().
-  Result<void> flush();
 
-  /// Takes away whole segments that retention no longer covers (never what is not synced), rolling
-  /// the last one if all of it has expired; forgets producers. Returns how many segments went;
-  /// their files go in the background, once the new start is durable.
+  /// Rolls what is old, deletes whole segments that retention no longer covers. Returns how many.
   Result<std::size_t> retain(Now now);
-  /// Starts the log at `offset`, and takes away the segments wholly below. Durable once
-  /// recovery_point's state is: checkpoint or write_recovery_point.
+  /// Deletes what lies wholly below `offset`, and starts the log there.
   Result<void> set_log_start(Offset offset);
-
-  /// How many bytes no check has walked since the start.
-  [[nodiscard]] std::uint64_t unchecked_bytes() const;
-  /// Checks the next `bytes_max` or so on a disk thread, then calls `done`, unless the log is gone.
-  /// False: there is nothing to check, or a check is under way.
-  bool check_next(std::size_t bytes_max, Task done);
 
  private:
   PartitionLog(Disk& disk, std::string directory, LogConfig config)
