@@ -47,12 +47,6 @@ Error below_recovery_point(const Error& why, Offset recovery_point) {
 
 }  // namespace
 
-PartitionLog::~PartitionLog() = default;
-
-void PartitionLog::sync_failed(Error why) {
-  offline_ = std::move(why);
-}
-
 Result<PartitionLog::Opened> PartitionLog::open(Disk& disk, std::string directory, LogConfig config,
                                                 bool was_clean) {
   if (auto made = disk.make_directories(directory); !made) return fail(made.error());
