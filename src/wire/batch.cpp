@@ -79,6 +79,22 @@ Error bad_record(std::int32_t index, std::string_view what) {
   return malformed("record " + std::to_string(index) + ": " + std::string(what));
 }
 
+// What a header may say anywhere but in a produce request.
+Result<void> check_produced(const BatchHeader& header) {
+  if (header.is_control()) return fail(malformed("a client may not send control batches"));
+  if (header.count == 0) return fail(malformed("it has no records"));
+  if (header.count - 1 != header.last_offset_delta) {
+    return fail(malformed("record count " + std::to_string(header.count) +
+                          " contradicts last offset delta " +
+                          std::to_string(header.last_offset_delta)));
+  }
+  if (!header.producer_id.is_none() && header.base_sequence < 0) {
+    return fail(malformed("it has a producer id and base sequence " +
+                          std::to_string(header.base_sequence)));
+  }
+  return {};
+}
+
 // Every record, and nothing but `count` records whose offsets count up by one.
 Result<void> walk(Bytes records, std::int32_t count) {
   const std::byte* at = records.data();
@@ -224,13 +240,7 @@ bool BatchReader::fail_at(std::string_view what) {
 Result<BatchHeader> validate_produced_batch(const Slice& batch, const DecompressionLimits& limits) {
   auto header = whole_batch_header(batch);
   if (!header) return header;
-  if (header->is_control()) return fail(malformed("a client may not send control batches"));
-  if (header->count == 0) return fail(malformed("it has no records"));
-  if (header->count - 1 != header->last_offset_delta) {
-    return fail(malformed("record count " + std::to_string(header->count) +
-                          " contradicts last offset delta " +
-                          std::to_string(header->last_offset_delta)));
-  }
+  if (auto checked = check_produced(*header); !checked) return fail(checked.error());
   if (!batch_crc_matches(batch.bytes())) return fail(wrong_crc(*header));
   const auto records = records_of(batch, *header, limits);
   if (!records) return fail(records.error());

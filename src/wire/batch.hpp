@@ -100,7 +100,8 @@ class BatchReader {
 };
 
 /// What the node asks of a produced batch: every record is walked (lengths, offset deltas that
-/// count up by one, count), no control bit, a codec that decompresses under limits, the CRC.
+/// count up by one, count), no control bit, a sequence if there is a producer id, a codec that
+/// decompresses under limits, the CRC.
 /// Returns the header. Errors carry what and where; the caller maps them to a wire code.
 [[nodiscard]] Result<BatchHeader> validate_produced_batch(const Slice& batch,
                                                           const DecompressionLimits& limits = {});

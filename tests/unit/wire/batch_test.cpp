@@ -1,5 +1,6 @@
 #include "wire/batch.hpp"
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -147,6 +148,59 @@ TEST_F(BatchTest, an_append_without_memory_leaves_no_trace) {
   EXPECT_EQ(read_all(*builder.seal({}).flatten()).size(), 2u);
 }
 
+TEST_F(BatchTest, a_first_record_without_memory_leaves_no_trace) {
+  Budget small(2 * slab_bytes);
+  BatchBuilder builder(small, 64_MiB);
+  append(builder, {std::nullopt, std::string(2 * slab_bytes, 'b'), {}, 1},
+         BatchBuilder::Appended::no_memory);
+  EXPECT_EQ(small.used(), 0u);
+  EXPECT_TRUE(builder.empty());
+  EXPECT_EQ(builder.size(), batch_header_bytes);
+  append(builder, {std::nullopt, "fits", {}, 1});
+  EXPECT_EQ(read_all(*builder.seal({}).flatten()).size(), 1u);
+}
+
+TEST_F(BatchTest, a_sealed_builder_begins_anew) {
+  BatchBuilder builder(budget, 64_MiB);
+  for (const std::int64_t time : {5, 3}) {
+    const Owned record{"k", "v", {}, time};
+    append(builder, record);
+    append(builder, record);
+    EXPECT_EQ(read_all(*builder.seal({}).flatten()), (std::vector<Owned>{record, record}));
+    EXPECT_TRUE(builder.empty());
+  }
+  EXPECT_EQ(budget.used(), 0u);
+}
+
+TEST_F(BatchTest, sealed_slabs_stay_charged_until_the_last_chain_goes) {
+  BatchBuilder builder(budget, 64_MiB);
+  append(builder, {std::nullopt, std::string(2 * slab_bytes, 'b'), {}, 1});
+  {
+    const Chain batch = builder.seal({});
+    EXPECT_EQ(batch.pieces().size(), 3u);
+    EXPECT_EQ(budget.used(), 3 * slab_bytes);
+  }
+  EXPECT_EQ(budget.used(), 0u);
+}
+
+TEST_F(BatchTest, compressed_batches_give_their_slabs_back_at_once) {
+  BatchBuilder builder(budget, 64_MiB);
+  append(builder, {std::nullopt, std::string(2 * slab_bytes, 'b'), {}, 1});
+  Chain compressed = *compress(Compression::lz4, std::nullopt, builder.records());
+  const Chain batch =
+      builder.seal({.compression = Compression::lz4, .compressed = std::move(compressed)});
+  EXPECT_EQ(budget.used(), 0u);
+  EXPECT_EQ(read_all(*batch.flatten()).size(), 1u);
+}
+
+TEST_F(BatchTest, times_at_the_ends_of_their_range_come_back) {
+  constexpr auto max = std::numeric_limits<std::int64_t>::max();
+  constexpr auto min = std::numeric_limits<std::int64_t>::min();
+  const std::vector<Owned> records{
+      {"k", "v", {}, max}, {"k", "v", {}, min}, {"k", "v", {}, -1}, {"k", "v", {}, max}};
+  EXPECT_EQ(read_all(sealed(budget, records)), records);
+}
+
 TEST_F(BatchTest, a_moved_builder_goes_on_where_it_was) {
   BatchBuilder first(budget, 64_MiB);
   append(first, {std::nullopt, std::string(slab_bytes + 100, 'a'), {}, 1});
@@ -201,12 +255,82 @@ TEST_F(BatchTest, lies_in_any_byte_never_lead_out_of_the_batch) {
   EXPECT_GT(refused, 100u);
 }
 
+// Refused as malformed by validation and by the reader, both naming record 1 and `what`.
+void expect_fault(const Slice& lie, std::string_view what) {
+  const auto validated = validate_produced_batch(lie);
+  ASSERT_FALSE(validated.has_value());
+  auto reader = BatchReader::open(lie);
+  ASSERT_TRUE(reader.has_value());
+  RecordView view;
+  while (reader->next(view)) {
+  }
+  ASSERT_NE(reader->fault(), nullptr);
+  for (const Error& error : {validated.error(), *reader->fault()}) {
+    EXPECT_TRUE(error.is(Errc::malformed));
+    EXPECT_NE(error.message().find("record 1: "), std::string_view::npos) << error.to_string();
+    EXPECT_NE(error.message().find(what), std::string_view::npos) << error.to_string();
+  }
+  EXPECT_FALSE(reader->next(view));
+}
+
+TEST_F(BatchTest, faults_say_which_record_and_what) {
+  struct Lie {
+    std::size_t at;  // in the second record
+    int value;
+    std::string_view what;
+  };
+  const std::vector<Lie> lies{
+      {0, 0x01, "its length is less"},        {0, 0x12, "do not add up"},
+      {4, 0x40, "its key does not fit"},      {4, 0x03, "its key does not fit"},
+      {6, 0x40, "its value does not fit"},    {8, 0x02, "its header count does not fit"},
+      {8, 0x01, "its header count does not"}, {3, 0x08, "its offset delta"}};
+  // The last records of a batch are read by other code than those before them.
+  for (const std::size_t tail : {0, 100}) {
+    const Slice batch = sealed(budget, {{"a", "b", {}, 1},
+                                        {"c", "d", {}, 1},
+                                        {"e", "f", {}, 1},
+                                        {std::nullopt, std::string(tail, 'x'), {}, 1}});
+    const std::size_t second = batch_header_bytes + 9;
+    for (const Lie& lie : lies) {
+      SCOPED_TRACE(lie.what);
+      expect_fault(with_valid_crc(batch, second + lie.at, static_cast<std::byte>(lie.value)),
+                   lie.what);
+    }
+  }
+}
+
+TEST_F(BatchTest, a_record_longer_than_the_batch_is_named) {
+  const Slice batch = sealed(budget, {{"a", "b", {}, 1}, {"c", "d", {}, 1}});
+  expect_fault(with_valid_crc(batch, batch_header_bytes + 9, std::byte{0x7e}),
+               "its length exceeds the batch");
+}
+
+TEST_F(BatchTest, counts_that_contradict_the_records_are_refused) {
+  const Slice batch = sealed(budget, some_records());
+  const auto last_of = [](std::size_t field) { return field + 3; };
+  for (const int count : {0, 1, 3, 5, 127}) {
+    const auto number = static_cast<std::byte>(count);
+    const Slice count_alone = with_valid_crc(batch, last_of(batch_at::count), number);
+    EXPECT_FALSE(validate_produced_batch(count_alone).has_value()) << count;
+    const auto delta = static_cast<std::byte>(count - 1);
+    const Slice both = with_valid_crc(count_alone, last_of(batch_at::last_offset_delta), delta);
+    EXPECT_FALSE(validate_produced_batch(both).has_value()) << count;
+  }
+}
+
 TEST_F(BatchTest, a_produced_batch_may_not_be_a_control_batch) {
   const Slice batch = sealed(budget, some_records());
   const auto validated =
       validate_produced_batch(with_valid_crc(batch, batch_at::attributes + 1, std::byte{32}));
   ASSERT_FALSE(validated.has_value());
   EXPECT_NE(validated.error().message().find("control"), std::string_view::npos);
+}
+
+TEST_F(BatchTest, a_produced_batch_with_a_producer_id_needs_a_sequence) {
+  const Slice without = sealed(budget, some_records(), {.producer_id = ProducerId{7}});
+  const auto validated = validate_produced_batch(without);
+  ASSERT_FALSE(validated.has_value());
+  EXPECT_NE(validated.error().message().find("base sequence -1"), std::string_view::npos);
 }
 
 TEST_F(BatchTest, old_formats_are_named) {

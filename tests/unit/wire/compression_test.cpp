@@ -70,6 +70,26 @@ TEST_P(CompressionTest, a_bomb_stops_at_the_limit_and_names_it) {
   EXPECT_TRUE(ratio.error().is(Errc::too_large));
 }
 
+TEST_P(CompressionTest, limits_of_nothing_refuse_everything) {
+  const Slice whole = *compress(GetParam(), std::nullopt, chain_of("some text", 9))->flatten();
+  EXPECT_FALSE(decompress(GetParam(), whole.bytes(), {.bytes_max = 0}).has_value());
+  // The ratio does not bind below 1 MiB.
+  EXPECT_TRUE(decompress(GetParam(), whole.bytes(), {.ratio_max = 0}).has_value());
+}
+
+TEST_P(CompressionTest, keeps_no_more_memory_than_twice_what_it_holds) {
+  for (const std::string& text : {compressible(5'000), noise(5'000), compressible(300'000)}) {
+    const Chain compressed = *compress(GetParam(), std::nullopt, chain_of(text, 16 * 1024));
+    for (const auto& piece : compressed.pieces()) {
+      const Slice& slice = std::get<Slice>(piece);
+      if (slice.buffer() == nullptr) continue;  // snappy's constant header
+      EXPECT_LE(slice.buffer()->size(), 2 * slice.size() + 64);
+    }
+    const Slice back = *decompress(GetParam(), compressed.flatten()->bytes(), {});
+    EXPECT_LE(back.buffer()->size(), 2 * back.size() + 64);
+  }
+}
+
 TEST_P(CompressionTest, flipped_bits_never_crash) {
   const Slice whole =
       *compress(GetParam(), std::nullopt, chain_of(compressible(3'000), 500))->flatten();

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "wire/compression.hpp"
+
+// One file per codec behind compress() and decompress(), which say what they promise.
+
+namespace dohle::wire::codecs {
+
+[[nodiscard]] Result<Chain> compress_gzip(std::optional<int> level, const Chain& input);
+[[nodiscard]] Result<Slice> decompress_gzip(Bytes input, const DecompressionLimits& limits);
+[[nodiscard]] Result<Chain> compress_snappy(const Chain& input);
+[[nodiscard]] Result<Slice> decompress_snappy(Bytes input, const DecompressionLimits& limits);
+[[nodiscard]] Result<Chain> compress_lz4(std::optional<int> level, const Chain& input);
+[[nodiscard]] Result<Slice> decompress_lz4(Bytes input, const DecompressionLimits& limits);
+[[nodiscard]] Result<Chain> compress_zstd(std::optional<int> level, const Chain& input);
+[[nodiscard]] Result<Slice> decompress_zstd(Bytes input, const DecompressionLimits& limits);
+
+/// What all of them share.
+[[nodiscard]] Error damaged(Compression codec, std::string_view what);
+[[nodiscard]] Error out_of_memory(Compression codec);
+[[nodiscard]] Error refused(Compression codec, std::string_view what);
+
+struct Levels {
+  int fallback;
+  int lowest;
+  int highest;
+};
+[[nodiscard]] Result<int> checked_level(Compression codec, std::optional<int> level,
+                                        const Levels& levels);
+
+}  // namespace dohle::wire::codecs
