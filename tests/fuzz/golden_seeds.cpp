@@ -54,6 +54,22 @@ std::string seed(const golden::Line& line, const Place& place) {
   return bytes;
 }
 
+/// Small batches as they are, and what is compressed in them with its codec in front. Large ones
+/// would only make the runs slow.
+std::size_t write_batches(const std::filesystem::path& root) {
+  std::size_t number = 0;
+  for (const auto& line : golden::read_lines(DOHLE_GOLDEN_BATCHES)) {
+    const Slice batch = golden::from_base64(line.at("bytes").get<std::string>());
+    if (batch.size() > 4096) continue;
+    write(root / "batches", ++number, std::string(batch.text()));
+    const int codec = std::to_integer<int>(batch.data()[22]) & 7;
+    if (codec == 0) continue;
+    const std::string compressed(batch.sub(61).text());
+    write(root / "decompression", number, static_cast<char>(codec - 1) + compressed);
+  }
+  return number;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -75,5 +91,6 @@ int main(int argc, char** argv) {
     const Place& place = known.at(line.at("message").get<std::string>());
     write(root / place.directory, number, seed(line, place));
   }
+  number += write_batches(root);
   std::cout << number << " seeds\n";
 }
