@@ -8,97 +8,96 @@ namespace dohle::net {
 
 namespace {
 
-constexpr std::size_t buffer_bytes = 64 * 1024;
 constexpr std::size_t read_bytes_max = 256 * 1024;
-constexpr std::size_t prefix_bytes = 4;
-
-std::uint32_t load_length(const std::byte* at) {
-  std::uint32_t length = 0;
-  for (std::size_t i = 0; i < prefix_bytes; ++i) {
-    length = (length << 8) | std::to_integer<std::uint32_t>(at[i]);
-  }
-  return length;
-}
+constexpr std::size_t large_frame_bytes = ReadBuffers::buffer_bytes / 2;
+// What may be read beyond a large frame, or before the length of the next one is known: little
+// enough to be copied into the next large frame, enough for most small ones.
+constexpr std::size_t after_large_bytes = 4 * 1024;
 
 }  // namespace
 
 FrameReader::~FrameReader() {
-  if (buffer_ != nullptr) buffer_->release();
+  if (buffer_ != nullptr) buffers_->give_back(buffer_);
   if (large_ != nullptr) large_->release();
 }
 
-FrameReader::State FrameReader::state() {
-  if (error_) return State::broken;
+FrameState FrameReader::state() {
+  if (error_) return FrameState::broken;
   if (!has_length_) {
-    if (available() < prefix_bytes) return State::need_bytes;
-    const std::uint32_t length = load_length(buffer_->data() + begin_);
-    if (length > INT32_MAX) {
-      error_ = Error::client(Errc::malformed, "a frame with a negative length");
-      return State::broken;
+    if (available() < frame_prefix_bytes) return FrameState::need_bytes;
+    const auto length =
+        check_frame_length(load_frame_length(buffer_->data() + begin_), frame_bytes_max_);
+    if (!length) {
+      error_ = length.error();
+      return FrameState::broken;
     }
-    if (length > frame_bytes_max_) {
-      error_ = Error::client(Errc::too_large, "a frame of " + std::to_string(length) +
-                                                  " bytes; the limit is " +
-                                                  std::to_string(frame_bytes_max_));
-      return State::broken;
-    }
-    begin_ += prefix_bytes;
-    length_ = length;
+    begin_ += frame_prefix_bytes;
+    length_ = *length;
     has_length_ = true;
     is_admitted_ = false;
   }
-  if (!is_admitted_) return State::length;
-  if (large_ != nullptr) return large_have_ == length_ ? State::frame : State::need_bytes;
-  if (available() >= length_) return State::frame;
-  if (length_ > buffer_bytes / 2) begin_large_frame();
-  return State::need_bytes;
+  if (!is_admitted_) return FrameState::length;
+  if (large_ != nullptr) {
+    return large_have_ == length_ ? FrameState::frame : FrameState::need_bytes;
+  }
+  if (available() >= length_) return FrameState::frame;
+  if (length_ > large_frame_bytes) begin_large_frame();
+  return FrameState::need_bytes;
 }
 
 void FrameReader::begin_large_frame() {
   large_ = Buffer::allocate(length_);
   large_have_ = available();
   if (large_have_ != 0) std::memcpy(large_->data(), buffer_->data() + begin_, large_have_);
-  begin_ = end_ = 0;
-  release_idle_buffer();
+  begin_ = end_;
+  was_large_ = true;
 }
 
 Slice FrameReader::take_frame() {
   has_length_ = false;
-  if (length_ == 0) return {};
   if (large_ != nullptr) {
     Buffer* buffer = std::exchange(large_, nullptr);
     return {buffer, buffer->data(), length_};
   }
+  was_large_ = length_ > large_frame_bytes;
+  if (length_ == 0) return {};
   buffer_->retain();
   Slice frame(buffer_, buffer_->data() + begin_, length_);
   begin_ += length_;
   return frame;
 }
 
-std::span<std::byte> FrameReader::room() {
+FrameReader::Room FrameReader::room() {
+  Room room;
   if (large_ != nullptr) {
-    const std::size_t size = std::min(length_ - large_have_, read_bytes_max);
-    return {large_->data() + large_have_, size};
+    const std::size_t missing = length_ - large_have_;
+    room.add(large_->data() + large_have_, std::min(missing, read_bytes_max));
+    if (missing > read_bytes_max) return room;
+    make_room(frame_prefix_bytes);
+    room.add(buffer_->data() + end_, std::min(buffer_->size() - end_, after_large_bytes));
+    return room;
   }
-  make_room();
-  return {buffer_->data() + end_, buffer_->size() - end_};
+  make_room(has_length_ ? length_ : frame_prefix_bytes);
+  const std::size_t size = buffer_->size() - end_;
+  const bool expects_large = was_large_ && !has_length_;
+  room.add(buffer_->data() + end_, expects_large ? std::min(size, after_large_bytes) : size);
+  return room;
 }
 
 // Frames that users still hold share the buffer: what they may read is never moved or overwritten.
-void FrameReader::make_room() {
+void FrameReader::make_room(std::size_t wanted) {
   if (buffer_ == nullptr) {
-    buffer_ = Buffer::allocate(buffer_bytes);
+    buffer_ = buffers_->take();
     begin_ = end_ = 0;
     return;
   }
-  const std::size_t wanted = has_length_ ? length_ : prefix_bytes;
   const bool is_shared = buffer_->is_shared();
-  if (begin_ == end_ && !is_shared) {
-    begin_ = end_ = 0;
-  }
-  if (buffer_->size() - begin_ >= wanted && end_ < buffer_->size()) return;
+  if (begin_ == end_ && !is_shared) begin_ = end_ = 0;
+  // A few bytes at its end are not worth a call of their own.
+  const std::size_t least = std::max(wanted, after_large_bytes);
+  if (buffer_->size() - begin_ >= least && end_ < buffer_->size()) return;
   if (is_shared) {
-    Buffer* fresh = Buffer::allocate(buffer_bytes);
+    Buffer* fresh = buffers_->take();
     std::memcpy(fresh->data(), buffer_->data() + begin_, available());
     buffer_->release();
     buffer_ = fresh;
@@ -110,15 +109,16 @@ void FrameReader::make_room() {
 
 void FrameReader::wrote(std::size_t bytes) {
   if (large_ != nullptr) {
-    large_have_ += bytes;
-  } else {
-    end_ += bytes;
+    const std::size_t in_large = std::min(bytes, length_ - large_have_);
+    large_have_ += in_large;
+    bytes -= in_large;
   }
+  end_ += bytes;
 }
 
 void FrameReader::release_idle_buffer() {
   if (buffer_ == nullptr || begin_ != end_) return;
-  std::exchange(buffer_, nullptr)->release();
+  buffers_->give_back(std::exchange(buffer_, nullptr));
   begin_ = end_ = 0;
 }
 

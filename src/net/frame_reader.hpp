@@ -1,42 +1,52 @@
 #pragma once
 
+#include <sys/uio.h>
+
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
 
 #include "base/connection.hpp"
 #include "base/slice.hpp"
+#include "net/frame_prefix.hpp"
+#include "net/read_buffers.hpp"
 
 namespace dohle::net {
 
 /// Cuts a byte stream into frames. Owns no socket: the connection asks it where to read to, tells
 /// it how much it got, and takes frames out.
 ///
-/// Small frames share a buffer of 64 KiB; a frame that is larger than what is left of it gets one
-/// buffer of its own size, so that its bytes are received in place.
+/// Frames of up to 32 KiB share buffers of 64 KiB. A larger one gets one buffer of its own size and
+/// is received in place; only what came in one call with its length (after a large frame at most
+/// 4 KiB) is copied.
 class FrameReader {
  public:
-  enum class State : std::uint8_t {
-    need_bytes,  ///< read more into room()
-    length,      ///< a length arrived: `length()` says how many; admit() or leave it
-    frame,       ///< take_frame() has one
-    broken,      ///< `error()` says why; nothing more will come
-  };
-
-  explicit FrameReader(std::size_t frame_bytes_max) : frame_bytes_max_(frame_bytes_max) {}
+  FrameReader(std::size_t frame_bytes_max, ReadBuffers& buffers)
+      : frame_bytes_max_(frame_bytes_max), buffers_(&buffers) {}
   FrameReader(const FrameReader&) = delete;
   FrameReader& operator=(const FrameReader&) = delete;
   ~FrameReader();
 
-  [[nodiscard]] State state();
+  [[nodiscard]] FrameState state();
   [[nodiscard]] std::size_t length() const { return length_; }
   /// The length that state() reported is welcome.
   void admit() { is_admitted_ = true; }
   [[nodiscard]] Slice take_frame();
   [[nodiscard]] const Error& error() const { return *error_; }
 
-  /// Where the next bytes go: never empty, at most 256 KiB.
-  [[nodiscard]] std::span<std::byte> room();
+  /// Where the next bytes go, in one or two pieces of together at most 260 KiB. Never empty.
+  struct Room {
+    std::array<iovec, 2> pieces;
+    std::size_t count = 0;
+    std::size_t bytes = 0;
+
+    void add(std::byte* data, std::size_t size) {
+      pieces[count++] = {data, size};
+      bytes += size;
+    }
+  };
+  [[nodiscard]] Room room();
   void wrote(std::size_t bytes);
   /// Gives back the buffer while nothing is in it: idle connections hold no memory.
   void release_idle_buffer();
@@ -44,14 +54,16 @@ class FrameReader {
  private:
   [[nodiscard]] std::size_t available() const { return end_ - begin_; }
   void begin_large_frame();
-  void make_room();
+  void make_room(std::size_t wanted);
 
   std::size_t frame_bytes_max_;
+  ReadBuffers* buffers_;
   Buffer* buffer_ = nullptr;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   Buffer* large_ = nullptr;
   std::size_t large_have_ = 0;
+  bool was_large_ = false;
   bool has_length_ = false;
   bool is_admitted_ = false;
   std::size_t length_ = 0;

@@ -4,75 +4,67 @@
 
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
-
+#include "net/poller.hpp"
+#include "net/read_buffers.hpp"
 #include "net/system.hpp"
-#include "net/timer_queue.hpp"
+#include "net/timer_wheel.hpp"
 
 namespace dohle::net {
-
-namespace asio = boost::asio;
 
 namespace {
 
 constexpr auto tick_interval = std::chrono::milliseconds(5);
+constexpr Duration until_woken{-1};
 
 }  // namespace
 
 struct Loop::State {
-  asio::io_context context{1};
-  asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
-  asio::steady_timer timer{context};
-  TimePoint timer_at = never;
   SystemClock clock;
-  Now now;
-  bool in_turn = false;
-  TimerQueue timers;
+  Now now = clock.now();
+  Poller poller;
+  ReadBuffers read_buffers;
+  TimerWheel timers{now.mono};
   std::vector<Task> turn_end;
+  std::vector<Task> ending;  // keeps its capacity, as `running` does
   TimerId ticking = 0;
 
   std::mutex mutex;
   std::vector<Task> posted;  // guarded by mutex
+  // Set under the mutex when nothing was posted, just before the loop waits; whoever clears it
+  // after posting wakes the loop.
+  std::atomic<bool> is_asleep{false};
 
-  std::vector<Task> draining;  // loop thread; keeps its capacity
-  std::atomic<bool> stopping{false};
+  std::vector<Task> running;  // loop thread
+  std::atomic<bool> is_stopping{false};
   std::atomic<std::thread::id> thread_id;
   std::thread thread;
 };
 
-Loop::Loop() : state_(std::make_unique<State>()) {
-  state_->now = state_->clock.now();
-  published_wall_ = state_->now.wall.value;
-}
+Loop::Loop() : state_(std::make_unique<State>()), published_wall_(state_->now.wall.value) {}
 
 Loop::~Loop() {
   stop();
   join();
-  // What was posted and never run may own connections: it goes while the context still stands.
-  std::vector<Task> left;
-  {
-    const std::lock_guard guard(state_->mutex);
-    left.swap(state_->posted);
+  // Tasks may own connections and post or arm as they go: the loop still stands, and takes it.
+  for (bool is_clean = false; !is_clean;) {
+    std::vector<Task> posted;
+    {
+      const std::lock_guard guard(state_->mutex);
+      posted.swap(state_->posted);
+    }
+    const std::vector<Task> turn_end = std::exchange(state_->turn_end, {});
+    const std::vector<Task> timers = state_->timers.take_all();
+    is_clean = posted.empty() && turn_end.empty() && timers.empty();
   }
-  left.clear();
-  state_->turn_end.clear();
 }
 
 void Loop::run() {
-  State& state = *state_;
-  state.thread_id = std::this_thread::get_id();
-  while (!state.stopping) {
-    state.context.run_one();
-    if (state.context.stopped()) break;
-    begin_turn();
-    state.context.poll();
-    end_turn();
-  }
-  state.thread_id = std::thread::id();
+  state_->thread_id = std::this_thread::get_id();
+  while (!state_->is_stopping) turn();
+  state_->thread_id = std::thread::id();
 }
 
 void Loop::start(std::string name) {
@@ -83,42 +75,71 @@ void Loop::start(std::string name) {
 }
 
 void Loop::stop() {
-  state_->stopping = true;
-  state_->context.stop();
+  state_->is_stopping = true;
+  state_->poller.wake();
 }
 
 void Loop::join() {
   if (state_->thread.joinable()) state_->thread.join();
 }
 
-void Loop::post(Task task) {
-  bool was_empty = false;
-  {
-    const std::lock_guard guard(state_->mutex);
-    was_empty = state_->posted.empty();
-    state_->posted.push_back(std::move(task));
-  }
-  if (was_empty) asio::post(state_->context, [this] { drain_posted(); });
+void Loop::turn() {
+  state_->poller.wait(time_to_sleep());
+  state_->is_asleep = false;
+  take_time();
+  state_->poller.tell();
+  run_posted();
+  run_timers();
+  end_turn();
 }
 
-void Loop::drain_posted() {
-  begin_turn();
+Duration Loop::time_to_sleep() {
+  State& state = *state_;
+  if (!state.turn_end.empty()) return Duration::zero();  // from before run()
+  const TimePoint next = state.timers.next();
+  Duration patience = until_woken;
+  if (next != never) {
+    patience = next - state.clock.mono();
+    if (patience <= Duration::zero()) return Duration::zero();
+  }
+  const std::lock_guard guard(state.mutex);
+  if (!state.posted.empty()) return Duration::zero();
+  state.is_asleep = true;
+  return patience;
+}
+
+void Loop::take_time() {
+  state_->now = state_->clock.now();
+  published_wall_.store(state_->now.wall.value, std::memory_order_relaxed);
+}
+
+void Loop::post(Task task) {
   {
     const std::lock_guard guard(state_->mutex);
-    state_->draining.swap(state_->posted);
+    state_->posted.push_back(std::move(task));
   }
-  for (Task& task : state_->draining) task();
-  state_->draining.clear();
+  if (state_->is_asleep.load() && state_->is_asleep.exchange(false)) state_->poller.wake();
+}
+
+void Loop::run_posted() {
+  {
+    const std::lock_guard guard(state_->mutex);
+    state_->running.swap(state_->posted);
+  }
+  for (Task& task : state_->running) {
+    // It goes as soon as it ran, so that what it owns does not outlive its successors' work.
+    Task once = std::move(task);
+    once();
+  }
+  state_->running.clear();
 }
 
 bool Loop::is_loop_thread() const {
-  return state_->thread_id.load() == std::this_thread::get_id();
+  return state_->thread_id.load(std::memory_order_relaxed) == std::this_thread::get_id();
 }
 
 TimerId Loop::arm(TimePoint at, Task task) {
-  const TimerId id = state_->timers.arm(at, std::move(task));
-  rearm();
-  return id;
+  return state_->timers.arm(at, std::move(task));
 }
 
 void Loop::cancel(TimerId id) {
@@ -127,6 +148,10 @@ void Loop::cancel(TimerId id) {
 
 Now Loop::tick() const {
   return state_->now;
+}
+
+const Clock& Loop::clock() const {
+  return state_->clock;
 }
 
 void Loop::keep_ticking(bool on) {
@@ -144,52 +169,27 @@ void Loop::tick_again() {
 
 void Loop::at_turn_end(Task task) {
   state_->turn_end.push_back(std::move(task));
-  // Outside of a turn (before run, or in a foreign handler) somebody has to end one.
-  if (!state_->in_turn) asio::post(state_->context, [] {});
 }
 
-asio::io_context& Loop::context() {
-  return state_->context;
+Poller& Loop::poller() {
+  return state_->poller;
 }
 
-void Loop::begin_turn() {
-  if (state_->in_turn) return;
-  state_->in_turn = true;
-  state_->now = state_->clock.now();
-  published_wall_.store(state_->now.wall.value, std::memory_order_relaxed);
+ReadBuffers& Loop::read_buffers() {
+  return state_->read_buffers;
+}
+
+void Loop::run_timers() {
+  state_->timers.expire(state_->now.mono);
+  while (Task task = state_->timers.take_due()) task();
 }
 
 void Loop::end_turn() {
   while (!state_->turn_end.empty()) {
-    std::vector<Task> tasks;
-    tasks.swap(state_->turn_end);
-    for (Task& task : tasks) task();
+    state_->ending.swap(state_->turn_end);
+    for (Task& task : state_->ending) task();
+    state_->ending.clear();
   }
-  state_->in_turn = false;
-}
-
-// The system's timer moves only when the next time moved earlier: one that fires too early finds
-// nothing due and is armed anew.
-void Loop::rearm() {
-  State& state = *state_;
-  const TimePoint next = state.timers.next();
-  if (next >= state.timer_at) return;
-  state.timer_at = next;
-  state.timer.expires_at(asio::steady_timer::time_point(
-      std::chrono::duration_cast<asio::steady_timer::duration>(next.time_since_epoch())));
-  state.timer.async_wait([this](const boost::system::error_code& code) {
-    if (code != boost::system::error_code()) return;
-    state_->timer_at = never;
-    run_timers();
-  });
-}
-
-void Loop::run_timers() {
-  begin_turn();
-  // The turn may have begun before this timer was due.
-  const TimePoint now = state_->clock.mono();
-  while (Task task = state_->timers.take_due(now)) task();
-  rearm();
 }
 
 }  // namespace dohle::net

@@ -1,26 +1,30 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
+#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "base/executor.hpp"
 #include "base/time.hpp"
 
-namespace boost::asio {
-class io_context;
-}
-
 namespace dohle::net {
 
-/// The event loop: one thread, its timers, and what other threads post to it.
+class Poller;
+class ReadBuffers;
+
+/// The event loop: one thread, its descriptors, its timers, and what other threads post to it.
 ///
-/// A turn begins when something is ready, runs everything that is ready, and ends by running what
-/// was put off to its end (connections write what they were given). `tick` is the turn's time.
+/// A turn begins when something is ready. It takes the time once, tells connections what arrived,
+/// runs what was posted before, then the timers that are due, and ends by running what was put off
+/// to its end (connections write what they were given). Other threads pay a system call for `post`
+/// only when the loop sleeps.
+///
+/// Throws std::system_error when the system has no descriptors left for it.
 class Loop final : public Executor {
  public:
   Loop();
+  /// Stops and joins. Tasks that did not run are destroyed, in the calling thread.
   ~Loop() override;
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -40,6 +44,8 @@ class Loop final : public Executor {
   void cancel(TimerId id) override;
   [[nodiscard]] Now tick() const override;
 
+  /// The clock that ticks are read from. Any thread.
+  [[nodiscard]] const Clock& clock() const;
   /// The wall clock as of the last turn, or as of at most 5 ms ago while `keep_ticking` is on. Any
   /// thread: what producers stamp records with instead of reading a clock.
   [[nodiscard]] Timestamp published_wall() const {
@@ -52,15 +58,16 @@ class Loop final : public Executor {
   void at_turn_end(Task task);
 
   // For net's own files.
-  [[nodiscard]] boost::asio::io_context& context();
-  /// Each handler of the loop calls it first: takes the time if the turn has just begun.
-  void begin_turn();
+  [[nodiscard]] Poller& poller();
+  [[nodiscard]] ReadBuffers& read_buffers();
 
  private:
   struct State;
-  void drain_posted();
+  void turn();
+  [[nodiscard]] Duration time_to_sleep();
+  void take_time();
+  void run_posted();
   void run_timers();
-  void rearm();
   void end_turn();
   void tick_again();
 

@@ -3,27 +3,37 @@
 #include <memory>
 
 #include "base/connection.hpp"
-#include "base/transport.hpp"
 #include "dohle/logger.hpp"
 #include "net/loop.hpp"
 
 namespace dohle::net {
 
-/// Connects over TCP (without delay, as RFC 896 would have it). Names are resolved on a thread of
-/// Asio's. The loop has to outlive it and its connections. Loop thread only.
+class Resolver;
+
+/// Connects over TCP, without Nagle's delay. Names are resolved on threads of their own; numeric
+/// addresses are not looked up. The loop has to outlive it and its connections. Loop thread only,
+/// or before the loop runs.
 class TcpDialer final : public Dialer {
  public:
-  explicit TcpDialer(Loop& loop) : loop_(&loop) {}
+  explicit TcpDialer(Loop& loop);
+  ~TcpDialer() override;
+  TcpDialer(const TcpDialer&) = delete;
+  TcpDialer& operator=(const TcpDialer&) = delete;
+
+  /// Fails with Errc::name_not_resolved or Errc::connection_failed; both name the endpoint.
   std::unique_ptr<Connection> dial(const Endpoint& to, const DialOptions& options,
                                    ConnectionEvents& events) override;
 
  private:
   Loop* loop_;
+  std::unique_ptr<Resolver> resolver_;
 };
 
-/// Listens on TCP addresses. `listen` takes numeric addresses and "localhost". While the process
-/// has no descriptor left, a spare one is used to accept and close, so that clients are told. The
-/// loop has to outlive it and its listeners. Loop thread only.
+/// Listens on TCP addresses. `listen` takes numeric addresses and "localhost" (127.0.0.1); port 0
+/// lets the system pick; up to 1,024 connections wait to be accepted. While the process has no
+/// descriptor left, a spare one is used to accept and close, so that clients are told; that is
+/// logged once until it is over. The loop has to outlive it and its listeners. Loop thread only,
+/// or before the loop runs.
 class TcpListening final : public Listening {
  public:
   explicit TcpListening(Loop& loop, std::shared_ptr<Logger> logger = silent_logger())

@@ -1,113 +1,135 @@
-#include <optional>
+#include <cerrno>
+#include <cstring>
 #include <string>
 #include <vector>
 
-#include <boost/asio/ip/tcp.hpp>
-
+#include "net/poller.hpp"
+#include "net/resolver.hpp"
+#include "net/socket.hpp"
 #include "net/tcp.hpp"
-#include "net/tcp_connection.hpp"
+#include "net/tcp_stream.hpp"
 
 namespace dohle::net {
 
-using boost::asio::ip::tcp;
-
 namespace {
 
-// Resolves a name and tries its addresses one after the other, all within one timeout.
-class Dial : public std::enable_shared_from_this<Dial> {
- public:
-  Dial(Loop& loop, Endpoint to, std::chrono::milliseconds timeout,
-       std::shared_ptr<TcpStream> stream)
-      : loop_(loop),
-        to_(std::move(to)),
-        timeout_(timeout),
-        stream_(std::move(stream)),
-        resolver_(loop.context()) {}
+// Dialing a port of this machine where nobody listens may, by chance, connect a socket to itself.
+bool is_connected_to_itself(int socket) {
+  SocketAddress here;
+  SocketAddress there;
+  ::getsockname(socket, here.get(), &here.size);
+  ::getpeername(socket, there.get(), &there.size);
+  return here.size == there.size && std::memcmp(here.get(), there.get(), here.size) == 0;
+}
 
-  void begin() {
-    timer_ = loop_.arm(loop_.tick().mono + timeout_, [self = shared_from_this()] {
-      self->fail("no answer within " + std::to_string(self->timeout_.count()) + " ms");
+// Resolves a name and tries its addresses one after the other, all within one timeout. Owned by
+// the stream that it opens.
+class Dial final : public std::enable_shared_from_this<Dial>, public Watcher {
+ public:
+  Dial(Loop& loop, Endpoint to, const DialOptions& options, TcpStream& stream)
+      : loop_(loop), to_(std::move(to)), options_(options), stream_(stream) {}
+  ~Dial() {
+    end_attempt();
+    loop_.cancel(timer_);
+    if (query_ != nullptr) query_->give_up();
+  }
+  Dial(const Dial&) = delete;
+  Dial& operator=(const Dial&) = delete;
+
+  void begin(Resolver& resolver) {
+    timer_ = loop_.arm(loop_.tick().mono + options_.connect_timeout, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->time_out();
     });
-    boost::system::error_code not_numeric;
-    const auto address = boost::asio::ip::make_address(to_.host, not_numeric);
-    if (!not_numeric) {
-      addresses_ = {tcp::endpoint(address, to_.port)};
-      loop_.post([self = shared_from_this()] { self->connect_next(); });
+    if (auto numeric = addresses_of(to_, Lookup::numeric)) {
+      addresses_ = *std::move(numeric);
+      loop_.post([weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->connect_next();
+      });
       return;
     }
-    resolver_.async_resolve(to_.host, std::to_string(to_.port), tcp::resolver::numeric_service,
-                            [self = shared_from_this()](const boost::system::error_code& code,
-                                                        const tcp::resolver::results_type& found) {
-                              self->loop_.begin_turn();
-                              self->resolved(code, found);
-                            });
+    query_ = resolver.resolve(to_, loop_, [this](NameQuery::Answer answer) {
+      const auto self = shared_from_this();
+      if (!answer) return fail(answer.error());
+      addresses_ = *std::move(answer);
+      connect_next();
+    });
   }
 
  private:
-  void resolved(const boost::system::error_code& code, const tcp::resolver::results_type& found) {
-    if (is_done_ || stream_->is_closed()) return end();
-    if (code != boost::system::error_code()) {
-      return fail("the name cannot be resolved: " + code.message(), Errc::name_not_resolved);
+  void connect_next() {
+    while (next_ < addresses_.size()) {
+      if (connect(addresses_[next_++])) return;
+      last_errno_ = errno;
     }
-    for (const auto& entry : found) addresses_.push_back(entry.endpoint());
+    fail(Error::client(Errc::connection_failed, text_of_errno(last_errno_)));
+  }
+
+  // The outcome comes as an event; false, with errno set, when there will be none.
+  bool connect(const SocketAddress& address) {
+    socket_ = tcp_socket(address.family(), options_.limits);
+    if (!socket_.is_open()) return false;
+    if (::connect(socket_.number(), address.get(), address.size) != 0 && errno != EINPROGRESS) {
+      return false;
+    }
+    watch_ = loop_.poller().watch(socket_.number(), *this);
+    return watch_ != 0;
+  }
+
+  void on_ready(std::uint32_t /*events*/) override {
+    const auto self = shared_from_this();
+    int code = 0;
+    socklen_t size = sizeof code;
+    ::getsockopt(socket_.number(), SOL_SOCKET, SO_ERROR, &code, &size);
+    if (code == 0 && is_connected_to_itself(socket_.number())) code = ECONNREFUSED;
+    if (code == 0) return stream_.opened(std::move(socket_), std::exchange(watch_, 0));
+    last_errno_ = code;
+    end_attempt();
     connect_next();
   }
 
-  void connect_next() {
-    if (is_done_ || stream_->is_closed()) return end();
-    if (next_ == addresses_.size()) return fail(last_reason_);
-    boost::system::error_code ignored;
-    stream_->socket().close(ignored);
-    stream_->socket().async_connect(
-        addresses_[next_++], [self = shared_from_this()](const boost::system::error_code& code) {
-          self->loop_.begin_turn();
-          self->connected(code);
-        });
+  void time_out() {
+    timer_ = 0;
+    const std::string limit = std::to_string(options_.connect_timeout.count());
+    fail(Error::client(Errc::connection_failed, "no answer within " + limit + " ms"));
   }
 
-  void connected(const boost::system::error_code& code) {
-    if (is_done_ || stream_->is_closed()) return end();
-    if (code != boost::system::error_code()) {
-      last_reason_ = code.message();
-      return connect_next();
-    }
-    end();
-    stream_->opened();
+  void fail(const Error& why) {
+    const auto self = shared_from_this();
+    stream_.dial_failed(why);
   }
 
-  void fail(const std::string& why, Errc code = Errc::connection_failed) {
-    if (is_done_) return;
-    end();
-    stream_->failed(Error::client(code, "connecting to " + to_.to_string() + ": " + why));
-  }
-
-  void end() {
-    is_done_ = true;
-    loop_.cancel(std::exchange(timer_, 0));
-    resolver_.cancel();
+  void end_attempt() {
+    loop_.poller().remove(std::exchange(watch_, 0));
+    socket_.close();
   }
 
   Loop& loop_;
-  Endpoint to_;
-  std::chrono::milliseconds timeout_;
-  std::shared_ptr<TcpStream> stream_;
-  tcp::resolver resolver_;
-  std::vector<tcp::endpoint> addresses_;
+  const Endpoint to_;
+  const DialOptions options_;
+  TcpStream& stream_;
+  std::shared_ptr<NameQuery> query_;
+  std::vector<SocketAddress> addresses_;
   std::size_t next_ = 0;
-  std::string last_reason_ = "the name has no address";
+  Descriptor socket_;
+  WatchId watch_ = 0;
+  int last_errno_ = 0;
   TimerId timer_ = 0;
-  bool is_done_ = false;
 };
 
 }  // namespace
+
+TcpDialer::TcpDialer(Loop& loop) : loop_(&loop), resolver_(std::make_unique<Resolver>()) {}
+
+TcpDialer::~TcpDialer() = default;
 
 std::unique_ptr<Connection> TcpDialer::dial(const Endpoint& to, const DialOptions& options,
                                             ConnectionEvents& events) {
   auto stream = std::make_shared<TcpStream>(*loop_, options.limits, to.to_string());
   stream->set_events(&events);
-  auto connection = std::make_unique<TcpConnection>(stream);
-  std::make_shared<Dial>(*loop_, to, options.connect_timeout, std::move(stream))->begin();
-  return connection;
+  const auto dial = std::make_shared<Dial>(*loop_, to, options, *stream);
+  stream->set_dial(dial);
+  dial->begin(*resolver_);
+  return std::make_unique<TcpConnection>(std::move(stream));
 }
 
 }  // namespace dohle::net

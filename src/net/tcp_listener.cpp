@@ -1,136 +1,152 @@
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 
-#include <boost/asio/ip/tcp.hpp>
-
+#include "net/poller.hpp"
+#include "net/socket.hpp"
 #include "net/tcp.hpp"
-#include "net/tcp_connection.hpp"
+#include "net/tcp_stream.hpp"
 
 namespace dohle::net {
-
-using boost::asio::ip::tcp;
 
 namespace {
 
 constexpr int accepts_per_turn = 64;
 constexpr int backlog = 1024;
+constexpr auto retry_after = std::chrono::milliseconds(100);
 
-Endpoint endpoint_of(const tcp::endpoint& at) {
-  return {at.address().to_string(), at.port()};
+Descriptor spare_descriptor() {
+  return Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC));
 }
 
-int spare_descriptor() {
-  return ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+bool is_without_descriptors(int code) {
+  return code == EMFILE || code == ENFILE;
 }
 
 // Lives on while an accept is being handled, so that a listener may be destroyed by its acceptor.
-class Accepting : public std::enable_shared_from_this<Accepting> {
+class Accepting final : public std::enable_shared_from_this<Accepting>, public Watcher {
  public:
-  Accepting(Loop& loop, ConnectionLimits limits, Acceptor& acceptor, std::shared_ptr<Logger> logger)
+  Accepting(Loop& loop, const ConnectionLimits& limits, Acceptor& acceptor,
+            std::shared_ptr<Logger> logger)
       : loop_(loop),
         limits_(limits),
-        acceptor_(&acceptor),
+        acceptor_(acceptor),
         logger_(std::move(logger)),
-        socket_(loop.context()),
         spare_(spare_descriptor()) {}
+  ~Accepting() { close(); }
   Accepting(const Accepting&) = delete;
   Accepting& operator=(const Accepting&) = delete;
-  ~Accepting() {
-    if (spare_ >= 0) ::close(spare_);
+
+  // False, with errno set, when the system refuses.
+  bool open(const SocketAddress& at) {
+    socket_ = tcp_socket(at.family(), limits_);
+    const int on = 1;
+    if (!socket_.is_open() ||
+        ::setsockopt(socket_.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        ::bind(socket_.number(), at.get(), at.size) != 0 ||
+        ::listen(socket_.number(), backlog) != 0) {
+      return false;
+    }
+    watch_ = loop_.poller().watch(socket_.number(), *this);
+    return watch_ != 0;
+  }
+  [[nodiscard]] Endpoint local() const {
+    SocketAddress address;
+    ::getsockname(socket_.number(), address.get(), &address.size);
+    return address.endpoint();
   }
 
-  boost::system::error_code open(const tcp::endpoint& at) {
-    boost::system::error_code code;
-    if (socket_.open(at.protocol(), code)) return code;
-    if (socket_.set_option(tcp::acceptor::reuse_address(true), code)) return code;
-    if (socket_.bind(at, code)) return code;
-    if (socket_.listen(backlog, code)) return code;
-    return socket_.non_blocking(true, code);
-  }
-  [[nodiscard]] tcp::endpoint local() const {
-    boost::system::error_code ignored;
-    return socket_.local_endpoint(ignored);
-  }
-
-  void wait() {
-    if (is_waiting_ || is_paused_ || !socket_.is_open()) return;
-    is_waiting_ = true;
-    socket_.async_wait(tcp::acceptor::wait_read,
-                       [self = shared_from_this()](const boost::system::error_code& code) {
-                         self->loop_.begin_turn();
-                         self->is_waiting_ = false;
-                         if (code == boost::system::error_code()) self->accept_some();
-                       });
-  }
   void pause() { is_paused_ = true; }
   void resume() {
     is_paused_ = false;
-    wait();
+    accept_later();
   }
   void close() {
-    boost::system::error_code ignored;
-    socket_.close(ignored);
+    loop_.poller().remove(std::exchange(watch_, 0));
+    loop_.cancel(std::exchange(retry_, 0));
+    socket_.close();
   }
 
  private:
+  void on_ready(std::uint32_t /*events*/) override { accept_some(); }
+
+  void accept_later() {
+    loop_.post([self = shared_from_this()] { self->accept_some(); });
+  }
+
+  // The watch is edge-triggered: it is silent about connections that an earlier event told of.
   void accept_some() {
-    for (int i = 0; i < accepts_per_turn && socket_.is_open() && !is_paused_; ++i) {
-      tcp::endpoint peer;
-      boost::system::error_code code;
-      tcp::socket accepted = socket_.accept(peer, code);
-      if (code == boost::asio::error::would_block) break;
-      if (code.value() == EMFILE || code.value() == ENFILE) {
-        if (!turn_one_away()) break;
-        continue;
+    const auto self = shared_from_this();
+    for (int i = 0; i < accepts_per_turn; ++i) {
+      if (is_paused_ || !socket_.is_open()) return;
+      SocketAddress peer;
+      Descriptor socket(
+          ::accept4(socket_.number(), peer.get(), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      if (socket.is_open()) {
+        was_without_descriptors_ = false;
+        take(std::move(socket), peer);
+      } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        return;
+      } else if (is_without_descriptors(errno)) {
+        if (!turn_one_away()) return retry_later();
+      } else if (errno == ENOBUFS || errno == ENOMEM) {
+        return retry_later();
       }
-      if (code == boost::system::error_code()) take(std::move(accepted), peer);
+      // Anything else is the end of a connection that was still waiting.
     }
-    wait();
+    accept_later();
+  }
+
+  void retry_later() {
+    if (retry_ != 0) return;
+    retry_ = loop_.arm(loop_.tick().mono + retry_after, [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      self->retry_ = 0;
+      self->accept_some();
+    });
   }
 
   // Without a descriptor the connection would wait in the backlog for ever; the spare one lets the
   // client hear that it is not welcome.
   bool turn_one_away() {
-    if (!was_full_) {
+    if (!std::exchange(was_without_descriptors_, true)) {
       logger_->log(LogLevel::error, "listener",
                    "the process has no file descriptor left: connections are turned away");
-      was_full_ = true;
     }
-    if (spare_ >= 0) ::close(std::exchange(spare_, -1));
-    const int one = ::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC);
-    if (one >= 0) ::close(one);
+    spare_.close();
+    const bool is_away =
+        Descriptor(::accept4(socket_.number(), nullptr, nullptr, SOCK_CLOEXEC)).is_open();
     spare_ = spare_descriptor();
-    return one >= 0;
+    return is_away;
   }
 
-  void take(tcp::socket socket, const tcp::endpoint& peer) {
-    was_full_ = false;
-    auto stream = std::make_shared<TcpStream>(loop_, limits_, endpoint_of(peer).to_string());
-    stream->socket() = std::move(socket);
-    ConnectionEvents* events = acceptor_->on_accept(std::make_unique<TcpConnection>(stream));
+  void take(Descriptor socket, const SocketAddress& peer) {
+    auto stream = std::make_shared<TcpStream>(loop_, limits_, peer.endpoint().to_string());
+    ConnectionEvents* events = acceptor_.on_accept(std::make_unique<TcpConnection>(stream));
     if (events == nullptr || stream->is_closed()) return stream->close();
     stream->set_events(events);
-    stream->opened();
+    stream->opened(std::move(socket), 0);
   }
 
   Loop& loop_;
-  ConnectionLimits limits_;
-  Acceptor* acceptor_;
+  const ConnectionLimits limits_;
+  Acceptor& acceptor_;
   std::shared_ptr<Logger> logger_;
-  tcp::acceptor socket_;
-  int spare_;
+  Descriptor socket_;
+  Descriptor spare_;
+  WatchId watch_ = 0;
+  TimerId retry_ = 0;
   bool is_paused_ = false;
-  bool is_waiting_ = false;
-  bool was_full_ = false;
+  bool was_without_descriptors_ = false;
 };
 
 class TcpListener final : public Listener {
  public:
-  TcpListener(std::shared_ptr<Accepting> accepting, Endpoint local)
-      : accepting_(std::move(accepting)), local_(std::move(local)) {}
+  explicit TcpListener(std::shared_ptr<Accepting> accepting)
+      : accepting_(std::move(accepting)), local_(accepting_->local()) {}
   TcpListener(const TcpListener&) = delete;
   TcpListener& operator=(const TcpListener&) = delete;
   ~TcpListener() override { accepting_->close(); }
@@ -148,22 +164,19 @@ class TcpListener final : public Listener {
 Result<std::unique_ptr<Listener>> TcpListening::listen(const Endpoint& at,
                                                        const ConnectionLimits& limits,
                                                        Acceptor& acceptor) {
-  boost::system::error_code code;
-  const auto address =
-      boost::asio::ip::make_address(at.host == "localhost" ? "127.0.0.1" : at.host, code);
-  if (code) {
+  const Endpoint numeric{at.host == "localhost" ? "127.0.0.1" : at.host, at.port};
+  const auto addresses = addresses_of(numeric, Lookup::numeric);
+  if (!addresses) {
     return fail(Error::configuration("cannot listen on " + at.to_string() +
                                      ": the host has to be a numeric address or localhost"));
   }
   auto accepting = std::make_shared<Accepting>(*loop_, limits, acceptor, logger_);
-  code = accepting->open(tcp::endpoint(address, at.port));
-  if (code) {
-    return fail(Error::client(Errc::connection_failed,
-                              "cannot listen on " + at.to_string() + ": " + code.message()));
+  if (!accepting->open(addresses->front())) {
+    const std::string why = text_of_errno(errno);
+    return fail(
+        Error::client(Errc::connection_failed, "cannot listen on " + at.to_string() + ": " + why));
   }
-  accepting->wait();
-  const Endpoint local = endpoint_of(accepting->local());
-  return std::make_unique<TcpListener>(std::move(accepting), local);
+  return std::make_unique<TcpListener>(std::move(accepting));
 }
 
 }  // namespace dohle::net

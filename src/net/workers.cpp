@@ -52,6 +52,7 @@ WorkerThreads::~WorkerThreads() {
     pool_->stopping = true;
     dropped.swap(pool_->jobs);
   }
+  dropped.clear();
   pool_->wake.notify_all();
   for (std::thread& thread : pool_->threads) thread.join();
 }

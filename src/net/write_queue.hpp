@@ -22,8 +22,6 @@ class WriteQueue {
   [[nodiscard]] const FileRange* front_range() const;
   /// Fills `into` with the slices up to the next such range; returns how many.
   [[nodiscard]] std::size_t gather(std::span<iovec> into) const;
-  /// Whether more bytes follow the first `pieces` pieces.
-  [[nodiscard]] bool has_more_than(std::size_t pieces) const { return pieces_.size() > pieces; }
   /// The first `bytes` are written.
   void consume(std::size_t bytes);
   /// Turns ranges without a descriptor at the front into slices, 256 KiB at a time.

@@ -1,42 +1,47 @@
 #include "net/frame_reader.hpp"
 
 #include <algorithm>
-#include <cstring>
-#include <string>
-#include <vector>
 
-#include <gtest/gtest.h>
+#include "sides.hpp"
 
 namespace dohle::net {
 namespace {
 
-std::string framed(std::string_view body) {
-  const auto size = static_cast<std::uint32_t>(body.size());
-  std::string text;
-  for (int shift = 24; shift >= 0; shift -= 8) text += static_cast<char>(size >> shift);
-  return text + std::string(body);
+std::string framed_text(std::string_view body) {
+  return std::string(framed(body).text());
+}
+
+// Writes as much of `bytes` as there is room for, as a socket would; returns how much.
+std::size_t receive(FrameReader& reader, std::string_view bytes) {
+  const auto room = reader.room();
+  EXPECT_GT(room.bytes, 0u);
+  std::size_t written = 0;
+  for (std::size_t i = 0; i < room.count; ++i) {
+    const std::size_t size = std::min(room.pieces[i].iov_len, bytes.size() - written);
+    std::memcpy(room.pieces[i].iov_base, bytes.data() + written, size);
+    written += size;
+  }
+  reader.wrote(written);
+  return written;
 }
 
 // Feeds a stream in pieces of `piece` bytes and returns the frames that come out.
 std::vector<Slice> feed(FrameReader& reader, std::string_view stream, std::size_t piece) {
   std::vector<Slice> frames;
   while (!stream.empty()) {
-    const auto room = reader.room();
-    const std::size_t size = std::min({piece, stream.size(), room.size()});
-    std::memcpy(room.data(), stream.data(), size);
+    const std::size_t size = receive(reader, stream.substr(0, piece));
     stream.remove_prefix(size);
-    reader.wrote(size);
-    for (auto state = reader.state(); state != FrameReader::State::need_bytes;
-         state = reader.state()) {
-      if (state == FrameReader::State::broken) return frames;
-      if (state == FrameReader::State::length) reader.admit();
-      if (state == FrameReader::State::frame) frames.push_back(reader.take_frame());
+    for (auto state = reader.state(); state != FrameState::need_bytes; state = reader.state()) {
+      if (state == FrameState::broken) return frames;
+      if (state == FrameState::length) reader.admit();
+      if (state == FrameState::frame) frames.push_back(reader.take_frame());
     }
   }
   return frames;
 }
 
 TEST(FrameReader, cuts_the_same_frames_whatever_the_pieces) {
+  ReadBuffers buffers;
   std::vector<std::string> bodies{"",
                                   "a",
                                   std::string(1000, 'b'),
@@ -45,10 +50,10 @@ TEST(FrameReader, cuts_the_same_frames_whatever_the_pieces) {
                                   std::string(300'000, 'e'),
                                   "f"};
   std::string stream;
-  for (const std::string& body : bodies) stream += framed(body);
+  for (const std::string& body : bodies) stream += framed_text(body);
   for (const std::size_t piece :
        {std::size_t{1}, std::size_t{3}, std::size_t{4096}, std::size_t{65'536}, stream.size()}) {
-    FrameReader reader(1 << 20);
+    FrameReader reader(1 << 20, buffers);
     const auto frames = feed(reader, stream, piece);
     ASSERT_EQ(frames.size(), bodies.size()) << piece;
     for (std::size_t i = 0; i < frames.size(); ++i) EXPECT_EQ(frames[i].text(), bodies[i]);
@@ -56,10 +61,11 @@ TEST(FrameReader, cuts_the_same_frames_whatever_the_pieces) {
 }
 
 TEST(FrameReader, frames_that_are_held_are_not_overwritten) {
-  FrameReader reader(1 << 20);
+  ReadBuffers buffers;
+  FrameReader reader(1 << 20, buffers);
   std::string stream;
   for (int i = 0; i < 1000; ++i)
-    stream += framed("frame " + std::to_string(i) + std::string(300, 'x'));
+    stream += framed_text("frame " + std::to_string(i) + std::string(300, 'x'));
   const auto frames = feed(reader, stream, 1500);
   ASSERT_EQ(frames.size(), 1000u);
   for (int i = 0; i < 1000; ++i) {
@@ -69,27 +75,67 @@ TEST(FrameReader, frames_that_are_held_are_not_overwritten) {
 }
 
 TEST(FrameReader, lengths_that_make_no_sense_break_it) {
-  FrameReader negative(1 << 20);
+  ReadBuffers buffers;
+  FrameReader negative(1 << 20, buffers);
   EXPECT_TRUE(feed(negative, std::string("\xff\xff\xff\xff", 4), 4).empty());
   EXPECT_TRUE(negative.error().is(Errc::malformed));
-  FrameReader large(100);
-  EXPECT_TRUE(feed(large, framed(std::string(101, 'x')), 4).empty());
+  FrameReader large(100, buffers);
+  EXPECT_TRUE(feed(large, framed_text(std::string(101, 'x')), 4).empty());
   EXPECT_TRUE(large.error().is(Errc::too_large));
   EXPECT_NE(large.error().message().find("100"), std::string_view::npos);
 }
 
 TEST(FrameReader, a_frame_waits_until_its_length_is_admitted) {
-  FrameReader reader(1 << 20);
-  const std::string stream = framed("body");
-  const auto room = reader.room();
-  std::memcpy(room.data(), stream.data(), stream.size());
-  reader.wrote(stream.size());
-  EXPECT_EQ(reader.state(), FrameReader::State::length);
+  ReadBuffers buffers;
+  FrameReader reader(1 << 20, buffers);
+  const std::string stream = framed_text("body");
+  receive(reader, stream);
+  EXPECT_EQ(reader.state(), FrameState::length);
   EXPECT_EQ(reader.length(), 4u);
-  EXPECT_EQ(reader.state(), FrameReader::State::length);
+  EXPECT_EQ(reader.state(), FrameState::length);
   reader.admit();
-  ASSERT_EQ(reader.state(), FrameReader::State::frame);
+  ASSERT_EQ(reader.state(), FrameState::frame);
   EXPECT_EQ(reader.take_frame().text(), "body");
+}
+
+TEST(FrameReader, cuts_the_same_frames_wherever_the_stream_is_split) {
+  ReadBuffers buffers;
+  const std::string stream = framed_text("first") + framed_text("") + framed_text("third");
+  for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
+    FrameReader reader(1000, buffers);
+    auto frames = feed(reader, stream.substr(0, cut), 1000);
+    for (Slice& frame : feed(reader, stream.substr(cut), 1000)) frames.push_back(std::move(frame));
+    ASSERT_EQ(frames.size(), 3u) << cut;
+    EXPECT_EQ(frames[0].text(), "first");
+    EXPECT_EQ(frames[1].text(), "");
+    EXPECT_EQ(frames[2].text(), "third");
+  }
+}
+
+TEST(FrameReader, a_large_frame_after_a_large_one_is_received_in_place) {
+  ReadBuffers buffers;
+  FrameReader reader(1 << 20, buffers);
+  const std::string stream = framed_text(std::string(300'000, 'a'));
+  ASSERT_EQ(feed(reader, stream, stream.size()).size(), 1u);
+  // All but what fits beside the length is written straight into the frame's own buffer.
+  EXPECT_LE(reader.room().bytes, 4096u);
+  receive(reader, stream);
+  ASSERT_EQ(reader.state(), FrameState::length);
+  reader.admit();
+  ASSERT_EQ(reader.state(), FrameState::need_bytes);
+  EXPECT_GE(reader.room().pieces[0].iov_len, 256u * 1024);
+}
+
+TEST(FrameReader, an_idle_connection_gives_its_buffer_back) {
+  ReadBuffers buffers;
+  FrameReader reader(1000, buffers);
+  Buffer* const spare = buffers.take();
+  buffers.give_back(spare);
+  ASSERT_EQ(feed(reader, framed_text("frame"), 100).size(), 1u);
+  reader.release_idle_buffer();
+  Buffer* const again = buffers.take();
+  EXPECT_EQ(again, spare);
+  buffers.give_back(again);
 }
 
 }  // namespace

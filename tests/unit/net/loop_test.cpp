@@ -3,37 +3,20 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <latch>
 #include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "net/system.hpp"
-#include "net/timer_queue.hpp"
 #include "net/workers.hpp"
 
 namespace dohle::net {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto patience = 10s;
-
-TEST(TimerQueue, fires_by_time_then_by_order_of_arming) {
-  TimerQueue timers;
-  std::string fired;
-  const TimePoint start{};
-  timers.arm(start + 2ms, [&] { fired += 'c'; });
-  timers.arm(start + 1ms, [&] { fired += 'a'; });
-  timers.arm(start + 1ms, [&] { fired += 'b'; });
-  const TimerId cancelled = timers.arm(start + 1ms, [&] { fired += 'x'; });
-  timers.cancel(cancelled);
-  timers.cancel(cancelled);
-  EXPECT_EQ(timers.next(), start + 1ms);
-  EXPECT_FALSE(timers.take_due(start));
-  while (Task task = timers.take_due(start + 2ms)) task();
-  EXPECT_EQ(fired, "abc");
-  EXPECT_EQ(timers.next(), never);
-}
+constexpr auto patience = 30s;
 
 TEST(Loop, keeps_the_order_of_each_posting_thread) {
   constexpr int threads = 8;
@@ -120,6 +103,106 @@ TEST(Loop, keeps_publishing_the_time_while_asked_to) {
   loop.join();
 }
 
+TEST(Loop, timers_fire_by_time_then_by_order_of_arming) {
+  Loop loop;
+  std::string fired;
+  const TimePoint start = loop.tick().mono;
+  loop.arm(start + 3ms, [&] { fired += 'd'; });
+  loop.arm(start + 1ms, [&] { fired += 'a'; });
+  loop.arm(start + 2ms, [&] { fired += 'b'; });
+  loop.arm(start + 2ms, [&] { fired += 'c'; });
+  loop.arm(start + 4ms, [&] { loop.stop(); });
+  loop.run();
+  EXPECT_EQ(fired, "abcd");
+}
+
+TEST(Loop, a_timer_may_arm_and_cancel_others) {
+  Loop loop;
+  std::string fired;
+  const TimePoint start = loop.tick().mono;
+  TimerId later = 0;
+  loop.arm(start + 1ms, [&] {
+    loop.cancel(later);
+    loop.arm(start, [&] {
+      fired += "overdue";
+      loop.stop();
+    });
+    fired += "first ";
+  });
+  later = loop.arm(start + 1ms, [&] { fired += "never "; });
+  loop.run();
+  EXPECT_EQ(fired, "first overdue");
+}
+
+TEST(Loop, tasks_posted_by_tasks_run_after_them) {
+  Loop loop;
+  std::string order;
+  loop.post([&] {
+    loop.post([&] {
+      order += "third";
+      loop.stop();
+    });
+    order += "first ";
+  });
+  loop.post([&] { order += "second "; });
+  loop.run();
+  EXPECT_EQ(order, "first second third");
+}
+
+TEST(Loop, what_did_not_run_is_destroyed_with_it) {
+  auto owned = std::make_shared<int>(1);
+  const std::weak_ptr<int> watched = owned;
+  {
+    Loop loop;
+    loop.post([owned] { FAIL() << "nobody runs the loop"; });
+    loop.arm(loop.tick().mono + 1h, [owned] { FAIL() << "nobody runs the loop"; });
+    loop.at_turn_end([owned] { FAIL() << "nobody runs the loop"; });
+    owned.reset();
+    EXPECT_FALSE(watched.expired());
+  }
+  EXPECT_TRUE(watched.expired());
+}
+
+TEST(Loop, what_is_destroyed_with_it_may_still_use_it) {
+  struct Clingy {
+    Loop* loop;
+    TimerId timer;
+    ~Clingy() {
+      loop->cancel(timer);
+      loop->post([] { FAIL() << "nobody runs the loop"; });
+    }
+  };
+  Loop loop;
+  const TimerId other = loop.arm(loop.tick().mono + 1h, [] { FAIL() << "nobody runs the loop"; });
+  auto clingy = std::make_shared<Clingy>(&loop, other);
+  loop.arm(loop.tick().mono + 1h, [clingy] { FAIL() << "nobody runs the loop"; });
+  loop.post([clingy = std::move(clingy)] { FAIL() << "nobody runs the loop"; });
+}
+
+TEST(Loop, the_tick_stands_still_within_a_turn) {
+  Loop loop;
+  loop.post([&] {
+    const Now now = loop.tick();
+    while (loop.clock().mono() == now.mono) {
+    }
+    EXPECT_EQ(loop.tick().mono, now.mono);
+    EXPECT_EQ(loop.published_wall(), now.wall);
+    loop.stop();
+  });
+  loop.run();
+}
+
+TEST(Loop, stopping_ends_a_sleeping_loop) {
+  Loop loop;
+  loop.start("a name longer than fifteen bytes");
+  std::promise<void> ran;
+  loop.post([&] { ran.set_value(); });
+  ASSERT_EQ(ran.get_future().wait_for(patience), std::future_status::ready);
+  loop.stop();
+  loop.stop();
+  loop.join();
+}
+
 TEST(WorkerThreads, answers_on_the_loop) {
   Loop loop;
   loop.start("test");
@@ -134,6 +217,47 @@ TEST(WorkerThreads, answers_on_the_loop) {
   EXPECT_NE(worker, std::this_thread::get_id());
   loop.stop();
   loop.join();
+}
+
+TEST(WorkerThreads, run_jobs_side_by_side_up_to_their_number) {
+  Loop loop;
+  loop.start("test");
+  WorkerThreads workers(3);
+  std::latch all_three(3);
+  std::latch done(3);
+  for (int i = 0; i < 3; ++i) {
+    workers.run([&] { all_three.arrive_and_wait(); }, loop, [&] { done.count_down(); });
+  }
+  done.wait();
+  loop.stop();
+  loop.join();
+}
+
+TEST(WorkerThreads, drop_what_queues_when_they_end) {
+  Loop loop;
+  std::latch begun(1);
+  std::latch go_on(1);
+  auto queued = std::make_shared<int>(1);
+  const std::weak_ptr<int> watched = queued;
+  std::thread releaser;
+  {
+    WorkerThreads workers(1);
+    workers.run(
+        [&] {
+          begun.count_down();
+          go_on.wait();
+        },
+        loop, [] {});
+    begun.wait();
+    workers.run([queued] { FAIL() << "the only thread is busy until the end"; }, loop, [] {});
+    queued.reset();
+    releaser = std::thread([&] {
+      while (!watched.expired()) std::this_thread::yield();
+      go_on.count_down();
+    });
+  }
+  releaser.join();
+  EXPECT_TRUE(watched.expired());
 }
 
 }  // namespace

@@ -1,267 +1,260 @@
+// What only TCP has: name resolution, the socket's own failures, descriptors that run out.
+
 #include "net/tcp.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include <condition_variable>
-#include <filesystem>
-#include <functional>
-#include <mutex>
-#include <thread>
-#include <string>
-#include <vector>
+#include <array>
 
-#include <gtest/gtest.h>
-
-#include "base/disk.hpp"
-#include "disk/file_disk.hpp"
-#include "disk/memory_disk.hpp"
+#include "net/socket.hpp"
+#include "sides.hpp"
 
 namespace dohle::net {
 namespace {
 
 using namespace std::chrono_literals;
 
-Slice framed(std::string_view body) {
-  const auto size = static_cast<std::uint32_t>(body.size());
-  return Slice::made(body.size() + 4, [&](std::span<std::byte> to) {
-    for (std::size_t i = 0; i < 4; ++i) to[i] = static_cast<std::byte>(size >> (24 - 8 * i));
-    if (!body.empty()) std::memcpy(to.data() + 4, body.data(), body.size());
-  });
+sockaddr_in loopback(std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
 }
 
-/// What one side of a connection saw. All of it happens on the loop's thread.
-struct Side : ConnectionEvents {
-  void on_open() override {
-    ++opened;
-    changed();
+// A blocking socket of the test's own.
+class RawPeer {
+ public:
+  RawPeer() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const timeval limit{.tv_sec = patience.count(), .tv_usec = 0};
+    ::setsockopt(number(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   }
-  Admission on_frame_length(std::size_t bytes) override {
-    lengths.push_back(bytes);
-    changed();
-    return admission;
+  [[nodiscard]] int number() const { return socket_.number(); }
+  void connect(const Endpoint& to) {
+    const sockaddr_in address = loopback(to.port);
+    ASSERT_EQ(::connect(number(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   }
-  void on_frame(Slice frame) override {
-    frames.emplace_back(frame.text());
-    if (on_frame_do) on_frame_do();
-    changed();
+  void send(std::string_view bytes) {
+    ASSERT_EQ(::send(number(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
   }
-  void on_drained() override {
-    ++drained;
-    changed();
-  }
-  void on_closed(Error why) override {
-    closed.push_back(why);
-    changed();
-  }
-
-  std::function<void()> changed = [] {};
-  std::function<void()> on_frame_do;
-  Admission admission = Admission::accept;
-  int opened = 0;
-  int drained = 0;
-  std::vector<std::size_t> lengths;
-  std::vector<std::string> frames;
-  std::vector<Error> closed;
-  std::unique_ptr<Connection> connection;
-};
-
-class TcpTest : public testing::Test, public Acceptor {
- protected:
-  TcpTest() {
-    client.changed = server.changed = [this] { wake.notify_all(); };
-    loop.start("test");
-  }
-  ~TcpTest() override {
-    on_loop([&] {
-      client.connection.reset();
-      server.connection.reset();
-      listener.reset();
-    });
-    loop.stop();
-    loop.join();
-  }
-
-  ConnectionEvents* on_accept(std::unique_ptr<Connection> connection) override {
-    server.connection = std::move(connection);
-    return &server;
-  }
-
-  void on_loop(std::function<void()> work) {
-    bool done = false;
-    loop.post([&] {
-      const std::lock_guard guard(mutex);
-      work();
-      done = true;
-      wake.notify_all();
-    });
-    std::unique_lock lock(mutex);
-    ASSERT_TRUE(wake.wait_for(lock, 10s, [&] { return done; }));
-  }
-
-  /// Runs `holds` on the loop until it is true.
-  [[nodiscard]] bool eventually(std::function<bool()> holds) {
-    const auto deadline = std::chrono::steady_clock::now() + 10s;
-    for (bool is_true = false; std::chrono::steady_clock::now() < deadline;) {
-      on_loop([&] { is_true = holds(); });
-      if (is_true) return true;
-      std::this_thread::yield();
+  /// Everything up to the other side's end of the stream.
+  std::string read_all() {
+    std::string text;
+    std::array<char, 4096> some;
+    for (ssize_t got = 0; (got = ::recv(number(), some.data(), some.size(), 0)) > 0;) {
+      text.append(some.data(), static_cast<std::size_t>(got));
     }
-    return false;
+    return text;
+  }
+  void reset() {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(number(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    socket_.close();
   }
 
-  void connect(DialOptions options = {}) {
-    on_loop([&] {
-      auto made = listening.listen({"127.0.0.1", 0}, server_limits, *this);
-      ASSERT_TRUE(made.has_value()) << made.error().to_string();
-      listener = *std::move(made);
-      EXPECT_NE(listener->local().port, 0);
-      client.connection = dialer.dial(listener->local(), options, client);
-    });
-    ASSERT_TRUE(eventually([&] { return client.opened == 1 && server.opened == 1; }));
-  }
-
-  std::mutex mutex;
-  std::condition_variable wake;
-  Loop loop;
-  TcpDialer dialer{loop};
-  TcpListening listening{loop};
-  ConnectionLimits server_limits;
-  std::unique_ptr<Listener> listener;
-  Side client;
-  Side server;
+ private:
+  Descriptor socket_;
 };
 
-TEST_F(TcpTest, frames_arrive_whole_and_in_order) {
-  connect();
-  std::vector<std::string> bodies;
-  for (const std::size_t size : {0u, 1u, 100u, 40'000u, 3'000'000u, 5u}) bodies.emplace_back(size, 'x');
-  on_loop([&] {
-    for (const auto& body : bodies) client.connection->send(Chain(framed(body)));
-  });
-  ASSERT_TRUE(eventually([&] { return server.frames.size() == bodies.size(); }));
-  EXPECT_EQ(server.frames, bodies);
-  on_loop([&] { server.connection->send(Chain(framed("answer"))); });
-  ASSERT_TRUE(eventually([&] { return client.frames.size() == 1; }));
-  EXPECT_EQ(client.frames.front(), "answer");
-}
-
-TEST_F(TcpTest, file_ranges_are_sent_from_file_and_from_memory) {
-  connect();
-  const std::string content(1'000'000, 'f');
-  const auto directory =
-      std::filesystem::temp_directory_path() / ("dohle-net-test-" + std::to_string(::getpid()));
-  disk::FileDisk files(loop);
-  disk::MemoryDisk memory(loop);
-  for (Disk* disk : std::initializer_list<Disk*>{&files, &memory}) {
-    on_loop([&] {
-      ASSERT_TRUE(disk->make_directories(directory).has_value());
-      auto file = disk->open(directory / "range", OpenMode::truncate);
-      ASSERT_TRUE(file.has_value()) << file.error().to_string();
-      const Bytes bytes = as_bytes(content);
-      ASSERT_TRUE((*file)->write(0, {&bytes, 1}).has_value());
-      Chain chain(Slice::copy_of(framed(std::string(500'006, ' ')).text().substr(0, 4)));
-      chain.append(Slice::copy_of("begin"));
-      chain.append(FileRange{*file, 1000, 500'000});
-      chain.append(Slice::copy_of("."));
-      client.connection->send(std::move(chain));
-    });
-    ASSERT_TRUE(eventually([&] { return !server.frames.empty(); }));
-    EXPECT_EQ(server.frames.front(), "begin" + content.substr(0, 500'000) + ".");
-    on_loop([&] {
-      server.frames.clear();
-      EXPECT_TRUE(disk->remove_all(directory).has_value());
-    });
+class TcpTest : public testing::Test {
+ protected:
+  void connect_raw() {
+    sides.listen();
+    raw.connect(sides.at);
+    ASSERT_TRUE(sides.eventually([&] { return server.opened == 1; }));
   }
+  RawPeer raw;
+  Sides sides{Kind::tcp};
+  Side& client = sides.client;
+  Side& server = sides.server;
+};
+
+class CountingLogger final : public Logger {
+ public:
+  explicit CountingLogger(Watched& watched) : watched_(watched) {}
+  LogLevel level() const noexcept override { return LogLevel::debug; }
+  void log(LogLevel, std::string_view, std::string_view line) noexcept override {
+    watched_.change([&] { lines.emplace_back(line); });
+  }
+  std::vector<std::string> lines;
+
+ private:
+  Watched& watched_;
+};
+
+TEST_F(TcpTest, bytes_that_come_one_by_one_make_frames) {
+  connect_raw();
+  for (const char byte : std::string(framed("slow").text())) raw.send({&byte, 1});
+  ASSERT_TRUE(sides.eventually([&] { return server.frames.size() == 1; }));
+  EXPECT_EQ(server.frames.front(), "slow");
 }
 
-TEST_F(TcpTest, a_held_frame_comes_after_reading_resumes) {
+TEST_F(TcpTest, frames_that_came_before_the_end_of_the_stream_are_handed_out) {
+  connect_raw();
+  raw.send(framed("one").text());
+  raw.send(framed(std::string(200'000, 'x')).text());
+  ::shutdown(raw.number(), SHUT_WR);
+  ASSERT_TRUE(sides.eventually([&] { return server.closed.size() == 1; }));
+  ASSERT_EQ(server.frames.size(), 2u);
+  EXPECT_TRUE(server.closed.front().is(Errc::connection_lost));
+}
+
+TEST_F(TcpTest, a_stream_that_ends_while_paused_ends_when_reading_resumes) {
   server.admission = Admission::hold;
-  connect();
-  on_loop([&] { client.connection->send(Chain(framed("held"))); });
-  ASSERT_TRUE(eventually([&] { return server.lengths.size() == 1; }));
+  connect_raw();
+  raw.send(framed("held").text());
+  ::shutdown(raw.number(), SHUT_WR);
+  ASSERT_TRUE(sides.eventually([&] { return server.lengths.size() == 1; }));
+  sides.on(sides.server_loop, [&] {
+    EXPECT_TRUE(server.closed.empty());
+    server.admission = Admission::accept;
+    server.connection->resume_reading();
+  });
+  ASSERT_TRUE(sides.eventually([&] { return server.closed.size() == 1; }));
+  EXPECT_EQ(server.frames, std::vector<std::string>{"held"});
+}
+
+TEST_F(TcpTest, a_reset_is_told_even_while_paused) {
+  server.admission = Admission::hold;
+  connect_raw();
+  raw.send(framed("held").text());
+  ASSERT_TRUE(sides.eventually([&] { return server.lengths.size() == 1; }));
+  raw.reset();
+  ASSERT_TRUE(sides.eventually([&] { return server.closed.size() == 1; }));
+  EXPECT_TRUE(server.closed.front().is(Errc::connection_lost));
   EXPECT_TRUE(server.frames.empty());
-  on_loop([&] {
-    server.admission = Admission::accept;
-    server.connection->resume_reading();
-  });
-  ASSERT_TRUE(eventually([&] { return server.frames.size() == 1; }));
-  EXPECT_EQ(server.lengths, (std::vector<std::size_t>{4, 4}));
 }
 
-TEST_F(TcpTest, a_refused_or_nonsensical_frame_closes_the_connection) {
-  server.admission = Admission::refuse;
-  connect();
-  on_loop([&] { client.connection->send(Chain(framed("refused"))); });
-  ASSERT_TRUE(eventually([&] { return server.closed.size() == 1 && client.closed.size() == 1; }));
-  EXPECT_TRUE(server.closed.front().is(Errc::too_large));
-  EXPECT_TRUE(client.closed.front().is(Errc::connection_lost));
+TEST_F(TcpTest, last_words_survive_bytes_that_nobody_read) {
+  connect_raw();
+  sides.on(sides.server_loop, [&] { server.connection->pause_reading(); });
+  raw.send(framed("never read").text());
+  sides.on(sides.server_loop, [&] {
+    server.connection->send(Chain(framed("bye")));
+    server.connection->close_after_writes();
+  });
+  EXPECT_EQ(raw.read_all(), framed("bye").text());
 }
 
-TEST_F(TcpTest, a_full_write_queue_is_reported_and_so_is_its_draining) {
-  server.admission = Admission::hold;
-  connect({.limits = {.write_queue_bytes_max = 1 << 20}});
-  const Slice frame = framed(std::string(std::size_t{16} << 20, 'x'));
-  on_loop([&] { EXPECT_FALSE(client.connection->send(Chain(frame))); });
-  ASSERT_TRUE(eventually([&] { return server.lengths.size() == 1; }));
-  on_loop([&] {
-    EXPECT_EQ(client.drained, 0);
-    EXPECT_GT(client.connection->queued_bytes(), 0u);
-    server.admission = Admission::accept;
-    server.connection->resume_reading();
+TEST_F(TcpTest, a_socket_that_takes_little_at_a_time_takes_all) {
+  sides.connect({.limits = {.send_buffer_bytes = 4096}}, {.receive_buffer_bytes = 4096});
+  std::string body(3'000'000, ' ');
+  for (std::size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>('a' + i % 23);
+  sides.client_sends([&](Connection& connection) {
+    Chain chain(framed(body).sub(0, 4));
+    for (std::size_t at = 0; at < body.size(); at += 1000) {
+      chain.append(Slice::copy_of(body.substr(at, 1000)));
+    }
+    connection.send(std::move(chain));
   });
-  ASSERT_TRUE(eventually([&] { return server.frames.size() == 1 && client.drained == 1; }));
-  EXPECT_EQ(client.connection->queued_bytes(), 0u);
+  ASSERT_TRUE(sides.eventually([&] { return server.frames.size() == 1; }));
+  EXPECT_TRUE(server.frames.front() == body);
 }
 
-TEST_F(TcpTest, what_is_queued_is_written_before_a_gentle_close) {
-  connect();
-  on_loop([&] {
-    client.connection->send(Chain(framed(std::string(5'000'000, 'x'))));
-    client.connection->close_after_writes();
+TEST_F(TcpTest, a_name_is_resolved) {
+  sides.listen();
+  sides.at.host = "localhost";
+  sides.dial();
+  ASSERT_TRUE(sides.eventually([&] { return client.opened == 1 || !client.closed.empty(); }));
+  EXPECT_EQ(client.opened, 1);
+}
+
+TEST_F(TcpTest, a_name_without_an_address_is_named) {
+  sides.at = {"no.such.host.invalid", 9092};
+  sides.dial();
+  ASSERT_TRUE(sides.eventually([&] { return client.closed.size() == 1; }));
+  EXPECT_TRUE(client.closed.front().is(Errc::name_not_resolved));
+  EXPECT_NE(client.closed.front().message().find("no.such.host.invalid:9092"),
+            std::string_view::npos);
+}
+
+TEST_F(TcpTest, a_dial_to_a_name_may_be_given_up) {
+  sides.at = {"no.such.host.invalid", 9092};
+  sides.on(sides.client_loop, [&] {
+    for (int i = 0; i < 10; ++i) client.connection = sides.dialer->dial(sides.at, {}, client);
+    client.connection.reset();
   });
-  ASSERT_TRUE(eventually([&] { return server.closed.size() == 1; }));
-  ASSERT_EQ(server.frames.size(), 1u);
+  sides.client_loop.stop();
+  sides.client_loop.join();
   EXPECT_TRUE(client.closed.empty());
 }
 
-TEST_F(TcpTest, a_connection_may_be_destroyed_in_its_own_callback) {
-  server.on_frame_do = [&] { server.connection.reset(); };
-  connect();
-  on_loop([&] {
-    client.connection->send(Chain(framed("one")));
-    client.connection->send(Chain(framed("two")));
-  });
-  ASSERT_TRUE(eventually([&] { return client.closed.size() == 1; }));
-  EXPECT_EQ(server.frames.size(), 1u);
-  EXPECT_TRUE(server.closed.empty());
-}
-
-TEST_F(TcpTest, an_idle_connection_is_closed) {
-  server_limits.idle_timeout = 20ms;
-  connect();
-  ASSERT_TRUE(eventually([&] { return server.closed.size() == 1; }));
-  EXPECT_NE(server.closed.front().message().find("idle"), std::string_view::npos);
-}
-
-TEST_F(TcpTest, a_refused_dial_names_the_address) {
-  Endpoint nobody;
-  on_loop([&] {
-    auto made = listening.listen({"127.0.0.1", 0}, {}, *this);
-    nobody = (*made)->local();
-  });
-  on_loop([&] { client.connection = dialer.dial(nobody, {}, client); });
-  ASSERT_TRUE(eventually([&] { return client.closed.size() == 1; }));
+TEST_F(TcpTest, a_dial_that_nobody_answers_times_out) {
+  // A listener whose queue is full does not answer.
+  Descriptor deaf(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = loopback(0);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(deaf.number(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(deaf.number(), 0), 0);
+  ASSERT_EQ(::getsockname(deaf.number(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  sides.at = {"127.0.0.1", ntohs(address.sin_port)};
+  raw.connect(sides.at);
+  sides.dial({.limits = {}, .connect_timeout = 50ms});
+  ASSERT_TRUE(sides.eventually([&] { return client.closed.size() == 1; }));
   EXPECT_TRUE(client.closed.front().is(Errc::connection_failed));
-  EXPECT_NE(client.closed.front().message().find(nobody.to_string()), std::string_view::npos);
+  EXPECT_NE(client.closed.front().message().find("50 ms"), std::string_view::npos);
 }
 
-TEST_F(TcpTest, listening_twice_on_one_port_is_an_error) {
-  connect();
-  on_loop([&] {
-    const auto second = listening.listen(listener->local(), {}, *this);
-    ASSERT_FALSE(second.has_value());
-    EXPECT_NE(second.error().message().find(listener->local().to_string()), std::string_view::npos);
+TEST_F(TcpTest, listening_on_a_name_is_refused) {
+  sides.on(sides.server_loop, [&] {
+    const auto made = sides.listening->listen({"example.org", 0}, {}, sides);
+    ASSERT_FALSE(made.has_value());
+    EXPECT_EQ(made.error().category(), ErrorCategory::configuration);
+    EXPECT_NE(made.error().message().find("example.org"), std::string_view::npos);
   });
+}
+
+TEST_F(TcpTest, ipv6_addresses_are_written_in_brackets) {
+  sides.on(sides.server_loop, [&] {
+    const auto made = sides.listening->listen({"::1", 0}, {}, sides);
+    // A machine without IPv6 says so; one that has it listens.
+    if (made.has_value()) {
+      EXPECT_TRUE((*made)->local().to_string().starts_with("[::1]:"));
+    } else {
+      EXPECT_NE(made.error().message().find("[::1]:0"), std::string_view::npos);
+    }
+  });
+}
+
+// Leaves the process without free descriptors while it lives.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const Descriptor next(::dup(0));
+    rlimit none = before_;
+    none.rlim_cur = static_cast<rlim_t>(next.number());
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(TcpTest, clients_are_turned_away_while_there_is_no_descriptor) {
+  const auto logger = std::make_shared<CountingLogger>(sides.watched);
+  sides.listening = std::make_unique<TcpListening>(sides.server_loop, logger);
+  sides.listen();
+  RawPeer second;
+  {
+    const NoDescriptors none;
+    raw.connect(sides.at);
+    EXPECT_EQ(raw.read_all(), "");
+    second.connect(sides.at);
+    EXPECT_EQ(second.read_all(), "");
+  }
+  EXPECT_EQ(server.opened, 0);
+  sides.dial();
+  ASSERT_TRUE(sides.eventually([&] { return client.opened == 1 && server.opened == 1; }));
+  EXPECT_EQ(logger->lines.size(), 1u);
 }
 
 }  // namespace

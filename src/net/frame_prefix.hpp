@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "dohle/error.hpp"
+
+namespace dohle::net {
+
+inline constexpr std::size_t frame_prefix_bytes = 4;
+
+/// How far a stream has been cut into frames.
+enum class FrameState : std::uint8_t {
+  need_bytes,  ///< the rest has not arrived
+  length,      ///< a length arrived and waits to be admitted
+  frame,       ///< a frame can be taken
+  broken,      ///< no frame can follow
+};
+
+[[nodiscard]] inline std::uint32_t load_frame_length(const std::byte* at) {
+  std::uint32_t length = 0;
+  for (std::size_t i = 0; i < frame_prefix_bytes; ++i) {
+    length = (length << 8) | std::to_integer<std::uint32_t>(at[i]);
+  }
+  return length;
+}
+
+/// Errc::malformed for a negative length, Errc::too_large for one above `bytes_max`.
+[[nodiscard]] Result<std::size_t> check_frame_length(std::uint32_t length, std::size_t bytes_max);
+
+}  // namespace dohle::net

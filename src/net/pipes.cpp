@@ -1,0 +1,182 @@
+#include "net/pipes.hpp"
+
+#include <deque>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "net/pipe_end.hpp"
+
+namespace dohle::net {
+
+namespace {
+
+constexpr std::size_t waiting_max = 1024;
+constexpr std::uint16_t first_free_port = 32'768;
+
+// A listener's part that the connections on their way to it keep alive. On its loop only.
+class PipeAccepting {
+ public:
+  PipeAccepting(Executor& loop, const ConnectionLimits& limits, Acceptor& acceptor)
+      : loop_(loop), limits_(limits), acceptor_(acceptor) {}
+
+  [[nodiscard]] Executor& loop() const { return loop_; }
+
+  void arrived(std::shared_ptr<Pipe> pipe) {
+    if (is_closed_ || waiting_.size() >= waiting_max) return pipe->refuse();
+    waiting_.push_back(std::move(pipe));
+    take_waiting();
+  }
+  void pause() { is_paused_ = true; }
+  void resume() { is_paused_ = false; }
+  void take_waiting() {
+    while (!is_paused_ && !is_closed_ && !waiting_.empty()) {
+      const auto pipe = std::move(waiting_.front());
+      waiting_.pop_front();
+      if (pipe->is_attached(Pipe::Side::dialing)) take(pipe);
+    }
+  }
+  void close() {
+    is_closed_ = true;
+    for (const auto& pipe : std::exchange(waiting_, {})) pipe->refuse();
+  }
+
+ private:
+  void take(const std::shared_ptr<Pipe>& pipe) {
+    const auto end = std::make_shared<PipeEnd>(loop_, limits_, pipe, Pipe::Side::accepting);
+    pipe->attach(Pipe::Side::accepting, loop_, end);
+    ConnectionEvents* events = acceptor_.on_accept(std::make_unique<PipeConnection>(end));
+    if (events == nullptr || end->is_closed()) return end->close();
+    end->set_events(events);
+    pipe->tell_opened();
+    end->opened();
+  }
+
+  Executor& loop_;
+  const ConnectionLimits limits_;
+  Acceptor& acceptor_;
+  std::deque<std::shared_ptr<Pipe>> waiting_;
+  bool is_paused_ = false;
+  bool is_closed_ = false;
+};
+
+}  // namespace
+
+class PipeNetwork::Registry {
+ public:
+  // False: somebody listens there. Port 0 is filled in.
+  bool add(Endpoint& at, std::shared_ptr<PipeAccepting> accepting) {
+    const std::lock_guard guard(mutex_);
+    if (at.port == 0) {
+      for (at.port = first_free_port; at.port != 0 && listeners_.contains(at);) ++at.port;
+      if (at.port == 0) return false;
+    }
+    return listeners_.emplace(at, std::move(accepting)).second;
+  }
+  void remove(const Endpoint& at) {
+    const std::lock_guard guard(mutex_);
+    listeners_.erase(at);
+  }
+  // False: nobody listens there. The lock keeps the listener, and so its loop, while we post.
+  bool dial(const Endpoint& to, std::shared_ptr<Pipe> pipe) {
+    const std::lock_guard guard(mutex_);
+    const auto found = listeners_.find(to);
+    if (found == listeners_.end()) return false;
+    found->second->loop().post([accepting = found->second, pipe = std::move(pipe)]() mutable {
+      accepting->arrived(std::move(pipe));
+    });
+    return true;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<Endpoint, std::shared_ptr<PipeAccepting>> listeners_;
+};
+
+namespace {
+
+class PipeListener final : public Listener {
+ public:
+  PipeListener(std::shared_ptr<PipeNetwork::Registry> registry,
+               std::shared_ptr<PipeAccepting> accepting, Endpoint local)
+      : registry_(std::move(registry)),
+        accepting_(std::move(accepting)),
+        local_(std::move(local)) {}
+  PipeListener(const PipeListener&) = delete;
+  PipeListener& operator=(const PipeListener&) = delete;
+  ~PipeListener() override {
+    registry_->remove(local_);
+    accepting_->close();
+  }
+  const Endpoint& local() const override { return local_; }
+  void pause() override { accepting_->pause(); }
+  void resume() override {
+    accepting_->resume();
+    accepting_->loop().post([accepting = accepting_] { accepting->take_waiting(); });
+  }
+
+ private:
+  std::shared_ptr<PipeNetwork::Registry> registry_;
+  std::shared_ptr<PipeAccepting> accepting_;
+  Endpoint local_;
+};
+
+class PipeListening final : public Listening {
+ public:
+  PipeListening(std::shared_ptr<PipeNetwork::Registry> registry, Executor& loop)
+      : registry_(std::move(registry)), loop_(loop) {}
+
+  Result<std::unique_ptr<Listener>> listen(const Endpoint& at, const ConnectionLimits& limits,
+                                           Acceptor& acceptor) override {
+    auto accepting = std::make_shared<PipeAccepting>(loop_, limits, acceptor);
+    Endpoint local = at;
+    if (!registry_->add(local, accepting)) {
+      return fail(Error::client(Errc::already_exists,
+                                "cannot listen on " + at.to_string() + ": the address is taken"));
+    }
+    return std::make_unique<PipeListener>(registry_, std::move(accepting), std::move(local));
+  }
+
+ private:
+  std::shared_ptr<PipeNetwork::Registry> registry_;
+  Executor& loop_;
+};
+
+class PipeDialer final : public Dialer {
+ public:
+  PipeDialer(std::shared_ptr<PipeNetwork::Registry> registry, Executor& loop)
+      : registry_(std::move(registry)), loop_(loop) {}
+
+  std::unique_ptr<Connection> dial(const Endpoint& to, const DialOptions& options,
+                                   ConnectionEvents& events) override {
+    const auto pipe = std::make_shared<Pipe>();
+    auto end = std::make_shared<PipeEnd>(loop_, options.limits, pipe, Pipe::Side::dialing);
+    end->set_events(&events);
+    pipe->attach(Pipe::Side::dialing, loop_, end);
+    end->begin_dial(to, options.connect_timeout);
+    if (!registry_->dial(to, pipe)) {
+      loop_.post([end] { end->dial_failed("nobody listens there"); });
+    }
+    return std::make_unique<PipeConnection>(std::move(end));
+  }
+
+ private:
+  std::shared_ptr<PipeNetwork::Registry> registry_;
+  Executor& loop_;
+};
+
+}  // namespace
+
+PipeNetwork::PipeNetwork() : registry_(std::make_shared<Registry>()) {}
+
+PipeNetwork::~PipeNetwork() = default;
+
+std::unique_ptr<Listening> PipeNetwork::listening(Executor& loop) {
+  return std::make_unique<PipeListening>(registry_, loop);
+}
+
+std::unique_ptr<Dialer> PipeNetwork::dialer(Executor& loop) {
+  return std::make_unique<PipeDialer>(registry_, loop);
+}
+
+}  // namespace dohle::net

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "base/slice.hpp"
+
+namespace dohle::net {
+
+/// Buffers of 64 KiB that the connections of one loop read small frames into. A connection has one
+/// only while bytes are in it, so idle connections hold none; a few spare ones are kept here.
+/// Loop thread only; frames cut from a buffer may live anywhere and longer.
+class ReadBuffers {
+ public:
+  static constexpr std::size_t buffer_bytes = 64 * 1024;
+
+  ReadBuffers() = default;
+  ReadBuffers(const ReadBuffers&) = delete;
+  ReadBuffers& operator=(const ReadBuffers&) = delete;
+  ~ReadBuffers() {
+    while (count_ > 0) spare_[--count_]->release();
+  }
+
+  /// The caller owns one reference.
+  [[nodiscard]] Buffer* take() {
+    return count_ > 0 ? spare_[--count_] : Buffer::allocate(buffer_bytes);
+  }
+  void give_back(Buffer* buffer) {
+    if (count_ < spare_.size() && !buffer->is_shared()) {
+      spare_[count_++] = buffer;
+    } else {
+      buffer->release();
+    }
+  }
+
+ private:
+  std::array<Buffer*, 4> spare_{};
+  std::size_t count_ = 0;
+};
+
+}  // namespace dohle::net

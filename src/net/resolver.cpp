@@ -1,0 +1,71 @@
+#include "net/resolver.hpp"
+
+#include <deque>
+#include <thread>
+
+namespace dohle::net {
+
+namespace {
+
+constexpr std::size_t threads_max = 4;
+
+}  // namespace
+
+struct Resolver::Queue {
+  std::mutex mutex;
+  std::deque<std::shared_ptr<NameQuery>> queries;
+  std::size_t threads = 0;
+};
+
+void NameQuery::give_up() {
+  const std::lock_guard guard(mutex_);
+  loop_ = nullptr;
+}
+
+bool NameQuery::is_given_up() {
+  const std::lock_guard guard(mutex_);
+  return loop_ == nullptr;
+}
+
+void NameQuery::look_up(const std::shared_ptr<NameQuery>& self) {
+  if (is_given_up()) return;
+  Answer answer = addresses_of(name_, Lookup::names);
+  // Posting under the lock keeps the loop alive meanwhile: giving up waits for it.
+  const std::lock_guard guard(mutex_);
+  if (loop_ == nullptr) return;
+  loop_->post([self, answer = std::move(answer)]() mutable {
+    if (!self->is_given_up()) self->found_(std::move(answer));
+  });
+}
+
+Resolver::Resolver() : queue_(std::make_shared<Queue>()) {}
+
+std::shared_ptr<NameQuery> Resolver::resolve(const Endpoint& name, Executor& loop,
+                                             NameQuery::Found found) {
+  auto query = std::make_shared<NameQuery>(name, loop, std::move(found));
+  const std::lock_guard guard(queue_->mutex);
+  queue_->queries.push_back(query);
+  if (queue_->threads < threads_max) {
+    ++queue_->threads;
+    std::thread([queue = queue_] { work(queue); }).detach();
+  }
+  return query;
+}
+
+void Resolver::work(const std::shared_ptr<Queue>& queue) {
+  for (;;) {
+    std::shared_ptr<NameQuery> query;
+    {
+      const std::lock_guard guard(queue->mutex);
+      if (queue->queries.empty()) {
+        --queue->threads;
+        return;
+      }
+      query = std::move(queue->queries.front());
+      queue->queries.pop_front();
+    }
+    query->look_up(query);
+  }
+}
+
+}  // namespace dohle::net

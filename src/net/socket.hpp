@@ -1,0 +1,60 @@
+#pragma once
+
+#include <sys/socket.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/connection.hpp"
+
+namespace dohle::net {
+
+/// The text of an errno value, without the number.
+[[nodiscard]] std::string text_of_errno(int code);
+
+/// A descriptor that is closed with its owner.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~Descriptor() { close(); }
+
+  [[nodiscard]] int number() const { return number_; }
+  [[nodiscard]] bool is_open() const { return number_ >= 0; }
+  void close();
+
+ private:
+  int number_ = -1;
+};
+
+/// An IPv4 or IPv6 address and port.
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof(sockaddr_storage);
+
+  [[nodiscard]] sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+  [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+  [[nodiscard]] int family() const { return storage.ss_family; }
+  [[nodiscard]] Endpoint endpoint() const;
+};
+
+enum class Lookup : std::uint8_t {
+  numeric,  ///< addresses only, no waiting
+  names,    ///< asks the system's name service, which may take long
+};
+
+/// The addresses of an endpoint, at least one; Errc::name_not_resolved names it.
+[[nodiscard]] Result<std::vector<SocketAddress>> addresses_of(const Endpoint& endpoint,
+                                                              Lookup lookup);
+
+/// A non-blocking TCP socket with the buffer sizes of `limits`, or one that is not open, with
+/// errno set. The sizes count from the handshake on, so they are set before it.
+[[nodiscard]] Descriptor tcp_socket(int family, const ConnectionLimits& limits);
+
+}  // namespace dohle::net
