@@ -24,6 +24,7 @@ class Reader {
         flexible_(flexible) {}
 
   [[nodiscard]] bool failed() const { return failed_; }
+  /// Bytes up to the end of the message or of the tagged field that is being read.
   [[nodiscard]] std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
   [[nodiscard]] std::size_t position() const {
     return static_cast<std::size_t>(at_ - frame_.data());
@@ -33,6 +34,8 @@ class Reader {
   [[nodiscard]] std::string_view path() const { return path_; }
 
   void refuse(std::string what);
+  /// Refuses bytes after the end of what was read.
+  void refuse_rest();
   /// The field around a fault, called from the inside out.
   void leave(const char* name);
 
@@ -81,8 +84,7 @@ class Reader {
     const std::byte* outer_end = end_;
     end_ = at_ + size;
     value(into, spec);
-    if (!failed_ && at_ != end_) refuse("the tagged field is shorter than its length says");
-    if (!failed_) end_ = outer_end;
+    leave_tagged(outer_end);
   }
   void skip(std::size_t size) { at_ += size; }
 
@@ -93,22 +95,19 @@ class Reader {
     return flexible_ && !spec.is_never_compact;
   }
 
+  void leave_tagged(const std::byte* outer_end);
+
   /// -1 for null. Refuses what exceeds the bytes left.
   std::int64_t checked_length(std::int64_t length);
   std::int64_t array_count();
+  std::int64_t string_length(bool is_compact);
+  std::int64_t bytes_length(bool is_compact);
   template <class T>
   std::int64_t sized(const FieldSpec& spec) {
-    if (is_compact(spec)) {
-      const std::int64_t length = std::int64_t{varint()} - 1;
-      if (is_string<T> && length > static_cast<std::int64_t>(string_bytes_max)) {
-        refuse("string of " + std::to_string(length) + " bytes, at most 32767 are allowed");
-      }
-      return checked_length(length);
-    }
     if constexpr (is_string<T>) {
-      return checked_length(integer<std::int16_t>());
+      return string_length(is_compact(spec));
     } else {
-      return checked_length(integer<std::int32_t>());
+      return bytes_length(is_compact(spec));
     }
   }
 
@@ -152,7 +151,10 @@ class Reader {
     if constexpr (is_struct<T>) {
       const auto presence = integer<std::int8_t>();
       is_null = presence < 0;
-      if (!is_null && !failed_) structure(into.emplace());
+      if (!is_null && !failed_) {
+        into = T{};  // not emplace(): clang takes a nested struct for not default constructible
+        structure(*into);
+      }
     } else if constexpr (is_vector<T>) {
       const auto count = array_count();
       is_null = count < 0;
@@ -211,19 +213,38 @@ class FieldReader {
   Reader& reader_;
 };
 
+/// Walks tagged fields: after each `next` its owner reads or skips `size` bytes.
+class TagCursor {
+ public:
+  explicit TagCursor(Reader& reader);
+  /// False at the end and after a fault.
+  bool next();
+  [[nodiscard]] std::uint32_t tag() const { return tag_; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+
+ private:
+  Reader& reader_;
+  std::uint32_t left_ = 0;
+  std::uint32_t tag_ = 0;
+  std::uint32_t size_ = 0;
+  std::int64_t previous_ = -1;
+};
+
 /// Finds the field of one tag.
 class TagReader {
  public:
   TagReader(Reader& reader, std::uint32_t tag, std::size_t size)
       : reader_(reader), tag_(tag), size_(size) {}
 
-  template <class T>
-  void operator()(T& value, const char* name, auto... options) {
-    const FieldSpec spec = make_spec(options...);
-    if (found_ || spec.tag != tag_ || !spec.is_tagged_in(reader_.version())) return;
-    found_ = true;
-    reader_.tagged_value(value, spec, size_);
-    if (reader_.failed()) reader_.leave(name);
+  template <class T, class... Options>
+  void operator()(T& value, const char* name, Options... options) {
+    if constexpr (may_be_tagged<Options...>) {
+      const FieldSpec spec = make_spec(options...);
+      if (found_ || spec.tag != tag_ || !spec.is_tagged_in(reader_.version())) return;
+      found_ = true;
+      reader_.tagged_value(value, spec, size_);
+      if (reader_.failed()) reader_.leave(name);
+    }
   }
   [[nodiscard]] bool found() const { return found_; }
 
@@ -234,36 +255,13 @@ class TagReader {
   bool found_ = false;
 };
 
-/// Reads the tag and size of each tagged field; `visit` reads or skips that many bytes.
-template <class Visit>
-void read_tags(Reader& reader, Visit&& visit) {
-  const std::uint32_t count = reader.varint();
-  if (reader.failed() || count == 0) return;
-  if (count > tagged_fields_max || count > reader.left()) {
-    return reader.refuse(std::to_string(count) + " tagged fields");
-  }
-  std::int64_t previous = -1;
-  for (std::uint32_t i = 0; i < count && !reader.failed(); ++i) {
-    const std::uint32_t tag = reader.varint();
-    const std::uint32_t size = reader.varint();
-    if (reader.failed()) return;
-    if (tag <= previous) return reader.refuse("tag " + std::to_string(tag) + " out of order");
-    if (size > reader.left()) {
-      return reader.refuse("tagged field of " + std::to_string(size) + " bytes, " +
-                           std::to_string(reader.left()) + " are left");
-    }
-    previous = tag;
-    visit(tag, size);
-  }
-}
-
 template <class S>
 void Reader::tags(S& s) {
-  read_tags(*this, [&](std::uint32_t tag, std::size_t size) {
-    TagReader known(*this, tag, size);
+  for (TagCursor cursor(*this); cursor.next();) {
+    TagReader known(*this, cursor.tag(), cursor.size());
     S::fields(s, known);
-    if (!known.found()) skip(size);
-  });
+    if (!known.found()) skip(cursor.size());
+  }
 }
 
 template <class S>
@@ -285,9 +283,7 @@ Result<M> decoded(const Slice& body, std::int16_t version, bool may_have_more) {
   Result<M> message;
   Reader reader(body, version, M::api.is_flexible(version));
   reader.structure(*message);
-  if (!reader.failed() && !may_have_more && reader.left() != 0) {
-    reader.refuse(std::to_string(reader.left()) + " bytes too many");
-  }
+  if (!may_have_more) reader.refuse_rest();
   if (reader.failed()) return fail(malformed(message_name<M>(), version, reader));
   return message;
 }

@@ -14,8 +14,7 @@ class Defaults {
  public:
   template <class T>
   static const T& at(std::size_t place) {
-    static const Defaults defaults;
-    return *static_cast<const T*>(defaults.addresses_[place]);
+    return *static_cast<const T*>(instance().addresses_[place]);
   }
 
  private:
@@ -26,6 +25,11 @@ class Defaults {
     std::size_t place = 0;
     void operator()(const auto& value, const char*, auto...) { addresses.at(place++) = &value; }
   };
+
+  static const Defaults& instance() {
+    static const Defaults defaults;
+    return defaults;
+  }
 
   Defaults() {
     Collector collector{addresses_};

@@ -109,29 +109,41 @@ class StructMeasure {
  public:
   explicit StructMeasure(Measure& measure) : measure_(measure) {}
 
-  template <class T>
-  void operator()(const T& value, const char* name, auto... options) {
+  template <class T, class... Options>
+  void operator()(const T& value, const char* name, Options... options) {
     const FieldSpec spec = make_spec(options...);
     const std::size_t place = place_++;
-    const std::int16_t version = measure_.version();
-    if (!spec.exists_in(version)) {
-      if (spec.is_ignorable || is_default(value, Defaults<S>::template at<T>(place))) return;
-      measure_.refuse(Errc::unsupported_version, "does not exist in this version", name);
-    } else if (!spec.is_tagged_in(version)) {
-      measure_.value(value, spec, name);
-    } else if (!is_default(value, Defaults<S>::template at<T>(place))) {
-      Measure payload(version, true);
-      payload.value(value, spec, name);
-      if (payload.fault().what != nullptr) {
-        measure_.refuse(payload.fault().code, payload.fault().what, payload.fault().field);
+    if constexpr (may_be_absent<Options...>) {
+      if (!spec.exists_in(measure_.version())) {
+        if (!spec.is_ignorable) absent(value, name, place);
+        return;
       }
-      measure_.add_tag(spec.tag, payload.bytes());
-      ++tags_;
     }
+    if constexpr (may_be_tagged<Options...>) {
+      if (spec.is_tagged_in(measure_.version())) return tagged(value, spec, name, place);
+    }
+    measure_.value(value, spec, name);
   }
   [[nodiscard]] std::size_t tags() const { return tags_; }
 
  private:
+  template <class T>
+  void absent(const T& value, const char* name, std::size_t place) {
+    if (is_default(value, Defaults<S>::template at<T>(place))) return;
+    measure_.refuse(Errc::unsupported_version, "does not exist in this version", name);
+  }
+  template <class T>
+  void tagged(const T& value, const FieldSpec& spec, const char* name, std::size_t place) {
+    if (is_default(value, Defaults<S>::template at<T>(place))) return;
+    Measure payload(measure_.version(), true);
+    payload.value(value, spec, name);
+    if (payload.fault().what != nullptr) {
+      measure_.refuse(payload.fault().code, payload.fault().what, payload.fault().field);
+    }
+    measure_.add_tag(spec.tag, payload.bytes());
+    ++tags_;
+  }
+
   Measure& measure_;
   std::size_t place_ = 0;
   std::size_t tags_ = 0;
@@ -263,23 +275,29 @@ class TagWriter {
  public:
   TagWriter(Writer& writer, bool writes) : writer_(writer), writes_(writes) {}
 
-  template <class T>
-  void operator()(const T& value, const char* name, auto... options) {
-    const FieldSpec spec = make_spec(options...);
+  template <class T, class... Options>
+  void operator()(const T& value, const char* name, Options... options) {
     const std::size_t place = place_++;
-    if (!spec.is_tagged_in(writer_.version())) return;
-    if (is_default(value, Defaults<S>::template at<T>(place))) return;
-    ++count_;
-    if (!writes_) return;
+    if constexpr (may_be_tagged<Options...>) {
+      const FieldSpec spec = make_spec(options...);
+      if (!spec.is_tagged_in(writer_.version())) return;
+      if (is_default(value, Defaults<S>::template at<T>(place))) return;
+      ++count_;
+      if (writes_) write(value, spec, name);
+    }
+  }
+  [[nodiscard]] std::size_t count() const { return count_; }
+
+ private:
+  template <class T>
+  void write(const T& value, const FieldSpec& spec, const char* name) {
     Measure payload(writer_.version(), true);
     payload.value(value, spec, name);
     writer_.varint(spec.tag);
     writer_.varint(payload.bytes());
     writer_.value(value, spec);
   }
-  [[nodiscard]] std::size_t count() const { return count_; }
 
- private:
   Writer& writer_;
   bool writes_;
   std::size_t place_ = 0;

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 // What a message's `fields` function says about a field beside its name. Every visitor gets
 // `f(self.member, "jsonName", options...)` for every field in the order of the wire.
@@ -88,6 +89,14 @@ struct NeverCompact {
 inline constexpr field_option::Ignorable ignorable{};
 /// A string with a two-byte length even in flexible versions (only the request header's client id).
 inline constexpr field_option::NeverCompact never_compact{};
+
+/// Known from the options' types alone, so that fields without such options cost no code.
+template <class... Options>
+inline constexpr bool may_be_tagged = (std::is_same_v<Options, field_option::Tagged> || ...);
+template <class... Options>
+inline constexpr bool may_be_absent =
+    may_be_tagged<Options...> || (std::is_same_v<Options, field_option::Since> || ...) ||
+    (std::is_same_v<Options, field_option::Until> || ...);
 
 template <class... Options>
 [[nodiscard]] constexpr FieldSpec make_spec(Options... options) {

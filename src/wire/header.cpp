@@ -13,7 +13,7 @@ constexpr std::size_t frame_length_bytes = 4;
 
 /// Passes over the tagged fields of a header; none are defined.
 void skip_tags(field::Reader& reader) {
-  field::read_tags(reader, [&](std::uint32_t, std::size_t size) { reader.skip(size); });
+  for (field::TagCursor cursor(reader); cursor.next();) reader.skip(cursor.size());
 }
 
 Error malformed_header(std::string_view which, const field::Reader& reader) {

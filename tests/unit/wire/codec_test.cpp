@@ -120,7 +120,7 @@ TEST(Codec, numbers_are_big_endian) {
 TEST(Codec, nullable_structs_are_led_by_a_byte) {
   Everything e;
   const std::size_t without = bytes_in(e, 0).size();
-  e.nullable_inner.emplace();
+  e.nullable_inner = Everything::Inner{};
   EXPECT_EQ(bytes_in(e, 0).size(), without + 4 + 2);
 }
 

@@ -2,7 +2,7 @@
 #include "wire/encoding.hpp"
 #include "wire/varint.hpp"
 
-// The cold side of encoding and decoding: faults become sentences.
+// What of encoding and decoding depends on no message: lengths, tags, and faults as sentences.
 
 namespace dohle::wire::field {
 
@@ -93,6 +93,50 @@ std::int64_t Reader::array_count() {
     refuse(std::to_string(count) + " elements, at most 1000000 are allowed");
   }
   return checked_length(count);
+}
+
+std::int64_t Reader::string_length(bool is_compact) {
+  if (!is_compact) return checked_length(integer<std::int16_t>());
+  const std::int64_t length = std::int64_t{varint()} - 1;
+  if (length > static_cast<std::int64_t>(string_bytes_max)) {
+    refuse("string of " + std::to_string(length) + " bytes, at most 32767 are allowed");
+  }
+  return checked_length(length);
+}
+
+std::int64_t Reader::bytes_length(bool is_compact) {
+  return checked_length(is_compact ? std::int64_t{varint()} - 1
+                                   : std::int64_t{integer<std::int32_t>()});
+}
+
+void Reader::leave_tagged(const std::byte* outer_end) {
+  if (failed_) return;
+  if (at_ != end_) return refuse("the tagged field is shorter than its length says");
+  end_ = outer_end;
+}
+
+void Reader::refuse_rest() {
+  if (!failed_ && left() != 0) refuse(std::to_string(left()) + " bytes too many");
+}
+
+TagCursor::TagCursor(Reader& reader) : reader_(reader), left_(reader.varint()) {
+  if (left_ > tagged_fields_max || left_ > reader.left()) {
+    reader.refuse(std::to_string(left_) + " tagged fields");
+  }
+}
+
+bool TagCursor::next() {
+  if (left_ == 0 || reader_.failed()) return false;
+  --left_;
+  tag_ = reader_.varint();
+  size_ = reader_.varint();
+  if (tag_ <= previous_) reader_.refuse("tag " + std::to_string(tag_) + " out of order");
+  if (size_ > reader_.left()) {
+    reader_.refuse("tagged field of " + std::to_string(size_) + " bytes, " +
+                   std::to_string(reader_.left()) + " are left");
+  }
+  previous_ = tag_;
+  return !reader_.failed();
 }
 
 }  // namespace dohle::wire::field
