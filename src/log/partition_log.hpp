@@ -1,19 +1,22 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
-#include <variant>
+#include <utility>
 #include <vector>
 
 #include "base/chain.hpp"
 #include "base/disk.hpp"
 #include "base/time.hpp"
+#include "log/file_cache.hpp"
+#include "log/leader_epochs.hpp"
 #include "log/producer_state.hpp"
 #include "log/segment.hpp"
+#include "log/state_file.hpp"
 #include "wire/batch.hpp"
 
 namespace dohle::log {
@@ -22,7 +25,9 @@ enum class TimestampType : std::uint8_t { create_time, log_append_time };
 
 /// A topic's settings as far as its logs obey them; the defaults are Apache Kafka's.
 struct LogConfig {
+  /// A segment never grows above it. Up to 2^31-1.
   std::int64_t segment_bytes = std::int64_t{1} << 30;
+  /// Since the segment's first append, by the wall clock.
   std::chrono::milliseconds segment_age_max = std::chrono::hours(24 * 7);
   /// -1: for ever.
   std::int64_t retention_ms = std::int64_t{7} * 24 * 3600 * 1000;
@@ -30,16 +35,23 @@ struct LogConfig {
   std::int64_t retention_bytes = -1;
   std::size_t message_bytes_max = 1'048'588;
   TimestampType timestamp_type = TimestampType::create_time;
+  std::uint32_t index_interval_bytes = 4096;
+  /// A producer that has not appended for so long is forgotten.
+  std::chrono::milliseconds producer_id_expiration = std::chrono::hours(24);
 };
 
 /// What opening a log after a crash did to it.
 struct RecoveryReport {
-  /// Offsets that were cut off, none acknowledged: [from, to). Equal when nothing was.
+  /// Offsets that were cut off: [from, to). Equal when nothing was.
   Offset cut_from;
   Offset cut_to;
   std::uint64_t cut_bytes = 0;
-  /// Where the cut bytes are kept.
+  /// The file where the cut bytes are kept; segments behind it are kept beside it as *.cut.
   std::string kept_in;
+  /// What was wrong with the first byte that was cut.
+  std::string why;
+  /// Bytes whose CRC was checked.
+  std::uint64_t walked_bytes = 0;
 };
 
 struct Appended {
@@ -47,29 +59,89 @@ struct Appended {
   Offset last_offset;
   /// none under create_time.
   Timestamp append_time;
+  /// The batch was in the log already; nothing was written.
   bool is_duplicate = false;
+  Offset log_start = {};
 };
 
-/// The log of one partition: segments, indexes, producers. Apache Kafka's own format on disk.
+/// What a fetch found.
+struct Fetched {
+  /// Whole batches, as file ranges.
+  Chain bytes;
+  /// The offset behind the last of them; the fetch's own offset when there are none.
+  Offset next;
+  /// There is something to read, but its segment has not been checked since the start. A check is
+  /// under way: LogEvents::on_checked follows, then fetch again.
+  bool is_being_checked = false;
+};
+
+class PartitionLog;
+
+/// What a log tells its node, on the loop, never from within a call to the log.
+class LogEvents {
+ public:
+  virtual ~LogEvents() = default;
+  /// A segment that a fetch waited for has been checked, or the log went offline meanwhile.
+  virtual void on_checked(PartitionLog& log) = 0;
+  /// The log is offline: it answers everything with `why` until it is opened anew.
+  virtual void on_offline(PartitionLog& log, const Error& why) = 0;
+};
+
+/// What consumers may see.
+enum class Visible : std::uint8_t {
+  synced,   ///< what a crash cannot take back
+  written,  ///< whatever was appended
+};
+
+struct OpenOptions {
+  /// The last stop was marked as clean: everything was synced, and each log's state said so.
+  bool was_clean = false;
+  /// Written into partition.metadata; none: no such file.
+  TopicId topic_id = {};
+  Visible visible = Visible::synced;
+  /// Shared by all logs of a node; null: one of its own.
+  std::shared_ptr<FileCache> files = nullptr;
+  /// Outlives the log; null: nobody listens.
+  LogEvents* events = nullptr;
+};
+
+/// The log of one partition: segments, indexes, producers, leader epochs, in Apache Kafka's own
+/// format on disk, so that its DumpLogSegments reads it.
 ///
 /// Offsets: log_start <= recovery_point <= synced_end <= end. What lies below the recovery point is
 /// known to be on disk whatever happens: damage there makes `open` refuse. Above it a torn tail is
 /// cut, and kept beside the log.
 ///
-/// Decides and writes; owner's thread only. Reads no clock. Once a write or sync has failed in a
-/// way that leaves the files unknown, the log is offline: every call fails until it is opened anew.
+/// Each segment that was there at the start is walked once by CRC on a disk thread before the first
+/// range of it is given out; BackgroundChecks walks those that nobody asks for.
+///
+/// Decides and writes; owner's thread only (`open` may run on a disk thread, when the log's file
+/// cache is its own). Reads no clock. Once a sync has failed, or a write in a way that leaves the
+/// files unknown, or a check has found damage, the log is offline: every call fails until it is
+/// opened anew.
 class PartitionLog {
  public:
   struct Opened;
 
-  /// Opens or makes the log in `directory`. `was_clean`: the last stop synced everything, so
-  /// nothing above the recovery point needs a walk. Errors: damaged (says where, and what to do).
+  /// Opens or makes the log in `directory`. After a clean stop nothing is read but a small file and
+  /// the directory; otherwise what lies above the recovery point is walked by CRC, and what was
+  /// left unsynced is synced. Errors: damaged (says where, and what to do), storage.
+  static Result<Opened> open(Disk& disk, std::string directory, LogConfig config,
+                             OpenOptions options);
   static Result<Opened> open(Disk& disk, std::string directory, LogConfig config, bool was_clean);
+  ~PartitionLog();
+  PartitionLog(const PartitionLog&) = delete;
+  PartitionLog& operator=(const PartitionLog&) = delete;
 
+  [[nodiscard]] const std::string& directory() const { return directory_; }
   [[nodiscard]] Offset log_start() const { return log_start_; }
   [[nodiscard]] Offset end() const { return end_; }
   [[nodiscard]] Offset synced_end() const { return synced_end_; }
   [[nodiscard]] Offset recovery_point() const { return recovery_point_; }
+  /// Consumers may read up to here: synced_end or end, as OpenOptions::visible says.
+  [[nodiscard]] Offset high_watermark() const;
+  /// Consumers with isolation read_committed may read up to here.
+  [[nodiscard]] Offset last_stable() const { return high_watermark(); }
   [[nodiscard]] std::uint64_t size_bytes() const;
   [[nodiscard]] std::size_t segment_count() const { return segments_.size(); }
   [[nodiscard]] const LogConfig& config() const { return config_; }
@@ -79,64 +151,177 @@ class PartitionLog {
 
   /// Appends one batch of a client, which `wire::validate_produced_batch` has accepted: judges its
   /// sequence, stamps offset, leader epoch and append time into a copy of its header, writes.
-  /// Errors: broker errors for the client (45, 47, 10), storage errors.
+  /// Errors: broker errors for the client (10, 18, 45, 47), storage errors (disk_full: nothing was
+  /// written, and reading goes on).
   Result<Appended> append(const Slice& batch, const wire::BatchHeader& header,
                           LeaderEpoch leader_epoch, Now now);
 
   /// Whole batches from the one that holds `offset` on, below `limit`, at most `bytes_max`; with
-  /// `at_least_one` the first batch may be larger. As file ranges: nothing is read but headers.
-  /// Errors: broker error 1 when `offset` lies outside of [log_start, end].
+  /// `at_least_one` the first batch may be larger. As file ranges: nothing is read but headers, and
+  /// nothing at all when a fetch goes on where one ended before and reaches the end of the log. May
+  /// end at the end of a segment. Errors: broker error 1 when `offset` lies outside of
+  /// [log_start, end].
+  [[nodiscard]] Result<Fetched> fetch(Offset offset, Offset limit, std::size_t bytes_max,
+                                      bool at_least_one) const;
+  /// The same over several segments, checking in place what has not been checked. Blocks.
   [[nodiscard]] Result<Chain> read(Offset offset, Offset limit, std::size_t bytes_max,
                                    bool at_least_one) const;
 
   struct OffsetAndTime {
     Offset offset;
     Timestamp timestamp;
+    LeaderEpoch leader_epoch = {};
   };
-  /// The first record at or after `time`; nothing if there is none.
+  /// The first record at or after `time`, from the log's start on; nothing if there is none.
   [[nodiscard]] Result<std::optional<OffsetAndTime>> offset_for(Timestamp time) const;
-  /// The record with the largest timestamp; nothing in an empty log.
+  /// The first record with the largest timestamp; nothing in an empty log.
   [[nodiscard]] Result<std::optional<OffsetAndTime>> max_timestamp() const;
+
+  struct EpochEnd {
+    LeaderEpoch epoch;
+    Offset end;
+  };
+  /// Where the largest epoch up to `wanted` ended, as OffsetForLeaderEpoch answers (KIP-101, 320);
+  /// none and none when `wanted` is later than all.
+  [[nodiscard]] Result<EpochEnd> epoch_end(LeaderEpoch wanted) const;
+  /// The epoch of the last batch; none in a log without one.
+  [[nodiscard]] Result<LeaderEpoch> latest_epoch() const;
 
   /// Files with bytes that no sync covers yet, for Disk::sync; `end()` at this time is what the
   /// sync will have covered.
-  [[nodiscard]] std::vector<std::shared_ptr<File>> dirty_files() const;
-  /// A sync that began when the end was `covered` succeeded.
+  [[nodiscard]] std::vector<std::shared_ptr<File>> dirty_files();
+  /// All syncs that began when the end was `covered` or less have succeeded.
   void synced(Offset covered);
   /// A sync failed: the log goes offline.
-  void sync_failed(Error why) { offline_ = std::move(why); }
-  /// Makes synced_end the recovery point, durably. Blocks for a small file's sync.
+  void sync_failed(Error why);
+  /// Makes synced_end the recovery point once that is durable; returns at once. Nothing happens
+  /// while one is under way. Cheap enough for each few megabytes or seconds.
+  void checkpoint();
+  /// The same, blocking for a small file's sync.
   Result<void> write_recovery_point();
+  /// Before the last sync of a clean stop: writes out indexes and producers, so that the next start
+  /// has to walk nothing. The stop: flush, sync dirty_files(), synced(end()),
+  /// write_recovery_point().
+  Result<void> flush();
 
-  /// Rolls what is old, deletes whole segments that retention no longer covers. Returns how many.
+  /// Takes away whole segments that retention no longer covers (never what is not synced), rolling
+  /// the last one if all of it has expired; forgets producers. Returns how many segments went;
+  /// their files go in the background, once the new start is durable.
   Result<std::size_t> retain(Now now);
-  /// Deletes what lies wholly below `offset`, and starts the log there.
+  /// Starts the log at `offset`, and takes away the segments wholly below. Durable once
+  /// recovery_point's state is: checkpoint or write_recovery_point.
   Result<void> set_log_start(Offset offset);
 
+  /// How many bytes no check has walked since the start.
+  [[nodiscard]] std::uint64_t unchecked_bytes() const;
+  /// Checks the next `bytes_max` or so on a disk thread, then calls `done`, unless the log is gone.
+  /// False: there is nothing to check, or a check is under way.
+  bool check_next(std::size_t bytes_max, Task done);
+
  private:
-  PartitionLog(Disk& disk, std::string directory, LogConfig config)
-      : disk_(&disk), directory_(std::move(directory)), config_(config) {}
-  Result<RecoveryReport> recover(bool was_clean);
-  Result<std::optional<RecoveryReport>> walk(std::size_t index, bool check_crc);
-  Result<RecoveryReport> cut(std::size_t index, std::uint64_t position, const Error& why);
-  Result<void> load_offsets();
-  Result<void> write_offsets();
-  Result<void> roll_for(const wire::BatchHeader& header, std::size_t bytes, Now now);
+  /// A place in the log that is known without looking for it.
+  struct Mark {
+    Offset offset;
+    Offset base;
+    std::uint64_t position = 0;
+  };
+  /// A file that a sync has to cover beside the segments; covered once the end it was noted at is.
+  struct ToSync {
+    std::shared_ptr<File> file;
+    Offset until;
+  };
+  struct CheckPiece;
+  struct Found;
+
+  PartitionLog(Disk& disk, std::string directory, LogConfig config, OpenOptions options);
+
+  // Opening (recovery.cpp).
+  Result<RecoveryReport> recover();
+  Result<Found> survey();
+  Result<void> clean_up(const Found& found);
+  Result<void> begin_empty();
+  Result<void> take_up_clean();
+  Result<void> walk_segments(RecoveryReport& report);
+  Result<std::optional<Error>> walk_segment(std::size_t index, std::uint64_t crc_from,
+                                            RecoveryReport& report);
+  Result<void> cut(std::size_t index, std::uint64_t position, const Error& why,
+                   RecoveryReport& report);
+  Result<void> keep_cut_bytes(Segment& segment, std::uint64_t position, RecoveryReport& report);
+  Result<void> set_aside(std::size_t first);
+  Result<void> sync_recovered();
+
+  // Producers and epochs (side_files.cpp).
+  Result<void> know_producers();
+  Result<void> rebuild_producers(Offset until, ProducerState& into);
+  Result<std::pair<Offset, ProducerState>> best_snapshot(Offset until);
+  Result<void> feed(ProducerState& producers, Offset from, Offset until);
+  [[nodiscard]] Result<Offset> tail_begin() const;
+  Result<void> write_snapshot();
+  void forget_old_snapshots();
+  [[nodiscard]] Result<void> know_epochs() const;
+  Result<void> begin_epoch(LeaderEpoch epoch, Offset offset);
+  Result<void> write_epochs();
+  Result<void> write_metadata();
+
+  [[nodiscard]] Segment& active() const { return *segments_.back(); }
+  [[nodiscard]] std::unique_ptr<Segment> make_segment(Offset base) const;
   [[nodiscard]] std::size_t segment_of(Offset offset) const;
-  Result<void> drop_first_segments(std::size_t count);
+  [[nodiscard]] Offset end_of(std::size_t index) const;
+  Result<void> make_names_durable();
+  [[nodiscard]] bool should_roll(const wire::BatchHeader& header, std::size_t bytes, Now now) const;
+  Result<void> roll(Timestamp now);
+  Result<void> write(const Slice& batch, wire::BatchHeader& header, Timestamp append_time);
+  [[nodiscard]] Error refused(std::int16_t code, std::string_view why) const;
+
+  struct Range;
+  [[nodiscard]] Result<Range> range_from(Offset offset, Offset limit, std::size_t bytes_max,
+                                         bool at_least_one) const;
+  [[nodiscard]] Result<std::uint64_t> position_of(std::size_t index, Offset offset) const;
+  void remember(const Mark& mark) const;
+  [[nodiscard]] Result<std::optional<OffsetAndTime>> first_record(const Segment& segment,
+                                                                  const BatchAt& batch,
+                                                                  Timestamp at_least) const;
+
+  void go_offline(Error why);
+  [[nodiscard]] LogState state() const;
+  void checkpointed(std::uint64_t number, const LogState& state, Result<void> outcome);
+  Result<std::size_t> drop_segments(std::size_t count);
+  void remove_doomed(Offset log_start);
+  void start_check(Segment& segment, std::size_t bytes_max, Task done) const;
+  void checked(const CheckPiece& piece);
+  Result<void> check_in_place(Segment& segment) const;
 
   Disk* disk_;
   std::string directory_;
   LogConfig config_;
-  std::deque<Segment> segments_;  // by offset; the last is written to
+  OpenOptions options_;
+  StateFile state_file_;
+  std::optional<LogState> durable_state_;
+  std::vector<std::unique_ptr<Segment>> segments_;  // by offset; the last is written to
+  std::vector<std::unique_ptr<Segment>> doomed_;    // no longer part of the log; files remain
+  std::vector<Offset> snapshots_;                   // files that are there
   ProducerState producers_;
+  bool are_producers_known_ = false;
+  mutable std::optional<LeaderEpochs> epochs_;
+  std::vector<ToSync> to_sync_;
   Offset log_start_{0};
   Offset end_{0};
   Offset synced_end_{0};
   Offset recovery_point_{0};
-  std::size_t first_dirty_ = 0;  // index of the first segment with unsynced bytes
-  Timestamp active_since_;       // when the last segment got its first batch
+  Mark synced_mark_;
+  std::vector<Mark> syncing_marks_;
+  /// Where fetches ended, so that those that go on from there look for nothing.
+  mutable std::array<Mark, 4> fetch_marks_{};
+  mutable std::size_t next_fetch_mark_ = 0;
+  Timestamp active_since_;
+  bool are_names_durable_ = false;
+  bool is_checkpointing_ = false;
+  std::uint64_t checkpoint_number_ = 0;
+  mutable bool is_checking_ = false;
+  mutable bool is_check_awaited_ = false;
   std::optional<Error> offline_;
+  /// Answers of the disk find the log through it, if it is still there.
+  std::shared_ptr<PartitionLog*> self_;
 };
 
 struct PartitionLog::Opened {

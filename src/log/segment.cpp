@@ -1,34 +1,35 @@
 #include "log/segment.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 
 #include "base/units.hpp"
-#include "wire/big_endian.hpp"
 
 namespace dohle::log {
 
 namespace {
 
-constexpr std::uint64_t reserve_step_bytes = 1_MiB;
-constexpr std::size_t offset_entry_bytes = 8;
-constexpr std::size_t time_entry_bytes = 12;
+constexpr std::uint64_t reserve_min_bytes = 4_KiB;
+constexpr std::uint64_t reserve_max_bytes = 4_MiB;
 
-Error damaged(const File& file, std::uint64_t position, std::string_view what) {
-  return Error::storage(Errc::damaged, file.path() + " at byte " + std::to_string(position) + ": " +
-                                           std::string(what));
+std::string path_of(const std::string& directory, Offset base, std::string_view suffix) {
+  return directory + "/" + Segment::file_name(base, suffix);
 }
 
-Result<std::vector<std::byte>> read_all(const File& file) {
-  std::vector<std::byte> bytes(file.size());
-  auto got = file.read(0, bytes);
-  if (!got) return fail(got.error());
-  bytes.resize(*got);
-  return bytes;
+Error index_is_wrong(const std::string& path) {
+  return Error::storage(Errc::damaged, path + " does not fit its log");
 }
 
 }  // namespace
+
+Segment::Segment(Disk& disk, const std::shared_ptr<FileCache>& cache, const std::string& directory,
+                 Offset base_offset, std::uint32_t index_interval_bytes)
+    : directory_(directory),
+      base_offset_(base_offset),
+      index_interval_bytes_(index_interval_bytes),
+      log_(disk, cache, path_of(directory, base_offset, ".log")),
+      offsets_(disk, cache, path_of(directory, base_offset, ".index")),
+      times_(disk, cache, path_of(directory, base_offset, ".timeindex")) {}
 
 std::string Segment::file_name(Offset base_offset, std::string_view suffix) {
   std::array<char, 32> digits;
@@ -36,246 +37,323 @@ std::string Segment::file_name(Offset base_offset, std::string_view suffix) {
   return std::string(digits.data()) + std::string(suffix);
 }
 
-Result<Segment> Segment::create(Disk& disk, const std::string& directory, Offset base_offset) {
-  Segment segment(directory, base_offset);
-  auto opened = segment.open_files(disk, OpenMode::truncate, OpenMode::truncate);
-  if (!opened) return fail(opened.error());
-  return segment;
+Result<void> Segment::create() {
+  auto made = log_.make();
+  if (!made) return fail(made.error());
+  size_ = reserved_ = 0;
+  return begin_indexes();
 }
 
-Result<Segment> Segment::open(Disk& disk, const std::string& directory, Offset base_offset) {
-  Segment segment(directory, base_offset);
-  auto opened = segment.open_files(disk, OpenMode::read_write, OpenMode::create);
-  if (!opened) return fail(opened.error());
-  segment.size_ = segment.log_->size();
-  auto loaded = segment.load_indexes();
-  if (!loaded) return fail(loaded.error());
-  if (!*loaded) {
-    if (auto rebuilt = segment.rebuild_indexes(); !rebuilt) return fail(rebuilt.error());
+void Segment::adopt(std::uint64_t size) {
+  size_ = size;
+  is_tail_known_ = false;
+  unchecked_ = {0, size, base_offset_};
+}
+
+// What the newest index entries say of the end of the log.
+Result<void> Segment::know_tail() {
+  if (is_tail_known_) return {};
+  auto offset = offsets_.last();
+  auto time = times_.last();
+  const bool is_index_bad =
+      (!offset && offset.error().is(Errc::damaged)) || (!time && time.error().is(Errc::damaged));
+  if (is_index_bad) return rebuild_indexes();
+  if (!offset) return fail(offset.error());
+  if (!time) return fail(time.error());
+  if (!*time && size_ > 0) return rebuild_indexes();
+  auto position = verified(*offset);
+  if (!position) {
+    return position.error().is(Errc::damaged) ? rebuild_indexes() : fail(position.error());
   }
-  return segment;
-}
-
-Result<void> Segment::open_files(Disk& disk, OpenMode log_mode, OpenMode index_mode) {
-  const auto open = [&](std::string_view suffix, OpenMode mode, std::shared_ptr<File>& into) {
-    auto file = disk.open(directory_ + "/" + file_name(base_offset_, suffix), mode);
-    if (!file) return Result<void>(fail(file.error()));
-    into = *std::move(file);
-    return Result<void>();
-  };
-  if (auto opened = open(".log", log_mode, log_); !opened) return opened;
-  if (auto opened = open(".index", index_mode, offset_index_); !opened) return opened;
-  return open(".timeindex", index_mode, time_index_);
-}
-
-// False when the indexes are missing, or say what the log cannot bear out. The tail behind the last
-// entry is walked, so that the time of the newest record is known.
-Result<bool> Segment::load_indexes() {
-  auto offsets = read_all(*offset_index_);
-  if (!offsets) return fail(offsets.error());
-  auto times = read_all(*time_index_);
-  if (!times) return fail(times.error());
-  if (offsets->size() % offset_entry_bytes != 0 || times->size() % time_entry_bytes != 0) {
-    return false;
+  auto is_true = is_borne_out(*time);
+  if (!is_true) return fail(is_true.error());
+  if (!*is_true) return rebuild_indexes();
+  if (*time) {
+    max_timestamp_ = last_time_entry_ = Timestamp{(*time)->timestamp};
+    max_timestamp_offset_ = base_offset_ + (*time)->relative_offset;
   }
-  if (offsets->empty() && size_ > 2 * index_interval_bytes) return false;
-  for (std::size_t i = 0; i < offsets->size(); i += offset_entry_bytes) {
-    const OffsetEntry entry{wire::load_big_endian<std::int32_t>(offsets->data() + i),
-                            wire::load_big_endian<std::int32_t>(offsets->data() + i + 4)};
-    const bool goes_on =
-        offsets_.empty() || (entry.position > offsets_.back().position &&
-                             entry.relative_offset > offsets_.back().relative_offset);
-    if (!goes_on || entry.position < 0 || static_cast<std::uint64_t>(entry.position) >= size_) {
-      return false;
+  // Entries that were never written leave more than an interval behind the last one.
+  auto file = log_.get();
+  if (!file) return fail(file.error());
+  bytes_since_entry_ = 0;
+  is_tail_known_ = true;
+  BatchWalk walk(**file, *position, size_);
+  if (*offset) {
+    auto named = walk.next();
+    if (!named) return fail(named.error());
+    note_time((*named)->header);
+    bytes_since_entry_ = (*named)->header.size();
+  }
+  for (;;) {
+    auto batch = walk.next();
+    if (!batch) {
+      is_tail_known_ = false;
+      return fail(batch.error());
     }
-    offsets_.push_back(entry);
+    if (!*batch) return {};
+    index(**batch);
   }
-  for (std::size_t i = 0; i < times->size(); i += time_entry_bytes) {
-    times_.push_back({wire::load_big_endian<std::int64_t>(times->data() + i),
-                      wire::load_big_endian<std::int32_t>(times->data() + i + 8)});
+}
+
+// Whether the batch that a time entry names has that time.
+Result<bool> Segment::is_borne_out(const std::optional<TimeEntry>& entry) {
+  if (!entry) return true;
+  auto batch = find(base_offset_ + entry->relative_offset);
+  if (!batch) return batch.error().is(Errc::damaged) ? Result<bool>(false) : fail(batch.error());
+  return *batch && (*batch)->header.max_timestamp.value == entry->timestamp;
+}
+
+Result<Timestamp> Segment::max_timestamp() {
+  if (auto known = know_tail(); !known) return fail(known.error());
+  return max_timestamp_;
+}
+
+// Indexes.
+
+Result<void> Segment::begin_indexes() {
+  if (auto cleared = offsets_.clear(); !cleared) return cleared;
+  if (auto cleared = times_.clear(); !cleared) return cleared;
+  bytes_since_entry_ = 0;
+  max_timestamp_ = last_time_entry_ = Timestamp{};
+  is_tail_known_ = true;
+  return {};
+}
+
+void Segment::note_time(const wire::BatchHeader& header) {
+  if (header.max_timestamp <= max_timestamp_) return;
+  max_timestamp_ = header.max_timestamp;
+  max_timestamp_offset_ = header.last_offset();
+}
+
+void Segment::append_time_entry() {
+  if (max_timestamp_ <= last_time_entry_) return;
+  times_.append(
+      {max_timestamp_.value, static_cast<std::int32_t>(max_timestamp_offset_ - base_offset_)});
+  last_time_entry_ = max_timestamp_;
+}
+
+void Segment::index(const BatchAt& batch) {
+  note_time(batch.header);
+  if (bytes_since_entry_ > index_interval_bytes_) {
+    offsets_.append({static_cast<std::int32_t>(batch.header.last_offset() - base_offset_),
+                     static_cast<std::int32_t>(batch.position)});
+    append_time_entry();
+    bytes_since_entry_ = 0;
   }
-  offsets_written_ = offsets_.size();
-  times_written_ = times_.size();
-  if (!times_.empty()) {
-    max_timestamp_ = Timestamp{times_.back().timestamp};
-    max_timestamp_offset_ = base_offset_ + times_.back().relative_offset;
-  }
-  std::uint64_t position =
-      offsets_.empty() ? 0 : static_cast<std::uint64_t>(offsets_.back().position);
-  bytes_since_entry_ = size_ - position;
-  while (position < size_) {
-    auto batch = at(position);
-    if (!batch) return false;
-    if (!*batch) break;
-    if ((*batch)->header.max_timestamp > max_timestamp_) {
-      max_timestamp_ = (*batch)->header.max_timestamp;
-      max_timestamp_offset_ = (*batch)->header.last_offset();
-    }
-    position += (*batch)->header.size();
-  }
-  return true;
+  bytes_since_entry_ += batch.header.size();
+}
+
+Result<void> Segment::end_indexes() {
+  append_time_entry();
+  if (auto wrote = offsets_.write_pending(); !wrote) return wrote;
+  return times_.write_pending();
 }
 
 Result<void> Segment::rebuild_indexes() {
-  offsets_.clear();
-  times_.clear();
-  offsets_written_ = times_written_ = 0;
-  bytes_since_entry_ = 0;
-  max_timestamp_ = Timestamp{};
-  for (std::uint64_t position = 0; position < size_;) {
-    auto batch = at(position);
-    if (!batch) break;  // recovery decides what becomes of a damaged tail
-    if (!*batch) break;
-    index(position, (*batch)->header);
-    position += (*batch)->header.size();
-  }
-  if (auto cut = offset_index_->truncate(0); !cut) return cut;
-  if (auto cut = time_index_->truncate(0); !cut) return cut;
-  return write_new_entries();
-}
-
-// Notes a batch; an entry is due for it when enough bytes lie before it.
-void Segment::index(std::uint64_t position, const wire::BatchHeader& header) {
-  const bool is_due = bytes_since_entry_ > index_interval_bytes;
-  if (header.max_timestamp > max_timestamp_) {
-    max_timestamp_ = header.max_timestamp;
-    max_timestamp_offset_ = header.last_offset();
-  }
-  if (is_due) {
-    offsets_.push_back({static_cast<std::int32_t>(header.last_offset() - base_offset_),
-                        static_cast<std::int32_t>(position)});
-    if (times_.empty() || times_.back().timestamp < max_timestamp_.value) {
-      times_.push_back(
-          {max_timestamp_.value, static_cast<std::int32_t>(max_timestamp_offset_ - base_offset_)});
+  auto file = log_.get();
+  if (!file) return fail(file.error());
+  if (auto begun = begin_indexes(); !begun) return begun;
+  BatchWalk walk(**file, 0, size_);
+  for (;;) {
+    auto batch = walk.next();
+    if (!batch) {
+      is_tail_known_ = false;
+      return fail(batch.error());
     }
-    bytes_since_entry_ = 0;
+    if (!*batch) break;
+    index(**batch);
   }
-  bytes_since_entry_ += header.size();
+  return end_indexes();
 }
 
-Result<void> Segment::write_new_entries() {
-  std::vector<std::byte> bytes;
-  bytes.resize((offsets_.size() - offsets_written_) * offset_entry_bytes);
-  for (std::size_t i = offsets_written_; i < offsets_.size(); ++i) {
-    std::byte* to = bytes.data() + (i - offsets_written_) * offset_entry_bytes;
-    wire::store_big_endian(to, offsets_[i].relative_offset);
-    wire::store_big_endian(to + 4, offsets_[i].position);
-  }
-  if (!bytes.empty()) {
-    const Bytes piece(bytes);
-    auto written = offset_index_->write(offsets_written_ * offset_entry_bytes, {&piece, 1});
-    if (!written) return written;
-  }
-  offsets_written_ = offsets_.size();
-  bytes.resize((times_.size() - times_written_) * time_entry_bytes);
-  for (std::size_t i = times_written_; i < times_.size(); ++i) {
-    std::byte* to = bytes.data() + (i - times_written_) * time_entry_bytes;
-    wire::store_big_endian(to, times_[i].timestamp);
-    wire::store_big_endian(to + 8, times_[i].relative_offset);
-  }
-  if (!bytes.empty()) {
-    const Bytes piece(bytes);
-    auto written = time_index_->write(times_written_ * time_entry_bytes, {&piece, 1});
-    if (!written) return written;
-  }
-  times_written_ = times_.size();
-  return {};
+Result<std::vector<std::shared_ptr<File>>> Segment::index_files() {
+  std::vector<std::shared_ptr<File>> files;
+  auto offsets = offsets_.file();
+  if (!offsets) return fail(offsets.error());
+  auto times = times_.file();
+  if (!times) return fail(times.error());
+  if (*offsets != nullptr) files.push_back(*std::move(offsets));
+  if (*times != nullptr) files.push_back(*std::move(times));
+  return files;
 }
 
-Result<void> Segment::append(std::span<const Bytes> batches, const wire::BatchHeader& last_header) {
-  std::uint64_t bytes = 0;
-  for (const Bytes batch : batches) bytes += batch.size();
-  if (size_ + bytes > reserved_) {
+// The position that an entry names, if a batch is there that ends as the entry says.
+Result<std::uint64_t> Segment::verified(const std::optional<OffsetEntry>& entry) {
+  if (!entry) return 0;
+  const auto position = static_cast<std::uint64_t>(entry->position);
+  if (entry->position < 0 || position >= size_) return fail(index_is_wrong(offsets_.path()));
+  auto batch = at(position);
+  if (!batch) return fail(batch.error());
+  if (!*batch || (*batch)->header.last_offset() != base_offset_ + entry->relative_offset) {
+    return fail(index_is_wrong(offsets_.path()));
+  }
+  return position;
+}
+
+Result<std::uint64_t> Segment::position_before(Offset offset) {
+  for (int round = 0;; ++round) {
+    auto entry = offsets_.last_where(
+        [&](const OffsetEntry& e) { return base_offset_ + e.relative_offset <= offset; });
+    auto position = entry ? verified(*entry) : Result<std::uint64_t>(fail(entry.error()));
+    if (position || !position.error().is(Errc::damaged) || round > 0) return position;
+    if (auto rebuilt = rebuild_indexes(); !rebuilt) return fail(rebuilt.error());
+  }
+}
+
+Result<std::uint64_t> Segment::batch_before(std::uint64_t position) {
+  for (int round = 0;; ++round) {
+    auto entry = offsets_.last_where([&](const OffsetEntry& e) {
+      return e.position >= 0 && static_cast<std::uint64_t>(e.position) <= position;
+    });
+    auto found = entry ? verified(*entry) : Result<std::uint64_t>(fail(entry.error()));
+    if (found || !found.error().is(Errc::damaged) || round > 0) return found;
+    if (auto rebuilt = rebuild_indexes(); !rebuilt) return fail(rebuilt.error());
+  }
+}
+
+// Appending.
+
+Result<void> Segment::append(std::span<const Bytes> batch, const wire::BatchHeader& header) {
+  if (auto known = know_tail(); !known) return known;
+  auto file = log_.get();
+  if (!file) return fail(file.error());
+  const std::uint64_t end = size_ + header.size();
+  if (end > reserved_) {
     // Space first: then a full disk is a refused append, not half a batch.
-    const std::uint64_t wanted = std::max(size_ + bytes, size_ + reserve_step_bytes);
-    auto reserved = log_->reserve(wanted);
-    if (!reserved) reserved = log_->reserve(size_ + bytes);
+    const std::uint64_t step = std::clamp(size_, reserve_min_bytes, reserve_max_bytes);
+    std::uint64_t wanted = size_ + std::max<std::uint64_t>(step, header.size());
+    auto reserved = (*file)->reserve(wanted);
+    if (!reserved) {
+      wanted = end;
+      reserved = (*file)->reserve(wanted);
+    }
     if (!reserved) return reserved;
     reserved_ = wanted;
   }
-  if (auto written = log_->write(size_, batches); !written) {
-    const auto cut = log_->truncate(size_);
+  if (auto written = (*file)->write(size_, batch); !written) {
     reserved_ = 0;
-    // A partial write that cannot be cut stays above the end of the log, and recovery cuts it.
-    return cut ? written : fail(cut.error());
+    if (!(*file)->truncate(size_)) is_broken_ = true;
+    return written;
   }
-  const std::uint64_t position = size_;
-  size_ += bytes;
-  index(position, last_header);
-  // The log has the records; what the index lacks is rebuilt from it.
-  (void)write_new_entries();
+  index({size_, header});
+  size_ = end;
+  // A full disk may refuse them: they stay in memory, and recovery makes them from the log.
+  if (offsets_.should_write()) (void)offsets_.write_pending();
+  if (times_.should_write()) (void)times_.write_pending();
   return {};
 }
 
+Result<void> Segment::finish() {
+  if (auto known = know_tail(); !known) return known;
+  if (auto ended = end_indexes(); !ended) return ended;
+  if (reserved_ <= size_) return {};
+  auto file = log_.get();
+  if (!file) return fail(file.error());
+  reserved_ = 0;
+  return (*file)->truncate(size_);
+}
+
+Result<void> Segment::truncate(std::uint64_t position) {
+  auto file = log_.get();
+  if (!file) return fail(file.error());
+  if (auto cut = (*file)->truncate(position); !cut) return cut;
+  size_ = position;
+  reserved_ = 0;
+  is_tail_known_ = false;
+  unchecked_.to = std::min(unchecked_.to, position);
+  unchecked_.from = std::min(unchecked_.from, unchecked_.to);
+  return {};
+}
+
+// Reading.
+
 Result<std::optional<BatchAt>> Segment::at(std::uint64_t position) const {
-  if (position >= size_) return std::nullopt;
-  std::array<std::byte, wire::batch_header_bytes> bytes;
-  auto got = log_->read(position, bytes);
-  if (!got) return fail(got.error());
-  if (*got < bytes.size()) return fail(damaged(*log_, position, "a batch is cut off"));
-  auto header = wire::read_batch_header(bytes);
-  if (!header) return fail(damaged(*log_, position, header.error().message()));
-  if (header->size() > size_ - position) {
-    return fail(damaged(*log_, position, "a batch is cut off"));
-  }
-  return BatchAt{position, *header};
+  auto file = log_.get();
+  if (!file) return fail(file.error());
+  return BatchWalk(**file, position, size_).next();
 }
 
-std::uint64_t Segment::position_before(Offset offset) const {
-  const auto relative = offset - base_offset_;
-  const auto after = std::upper_bound(
-      offsets_.begin(), offsets_.end(), relative,
-      [](std::int64_t wanted, const OffsetEntry& entry) { return wanted < entry.relative_offset; });
-  // The entry names the last offset of its batch: the batch itself still holds what lies before.
-  return after == offsets_.begin() ? 0 : static_cast<std::uint64_t>(std::prev(after)->position);
-}
-
-Result<std::optional<BatchAt>> Segment::find(Offset offset) const {
-  for (std::uint64_t position = position_before(offset);;) {
-    auto batch = at(position);
-    if (!batch || !*batch || (*batch)->header.last_offset() >= offset) return batch;
-    position += (*batch)->header.size();
-  }
-}
-
-Result<std::optional<BatchAt>> Segment::find(Timestamp time) const {
-  if (max_timestamp_ < time) return std::nullopt;
-  const auto later = std::lower_bound(
-      times_.begin(), times_.end(), time.value,
-      [](const TimeEntry& entry, std::int64_t wanted) { return entry.timestamp < wanted; });
-  std::uint64_t position = later == times_.begin()
-                               ? 0
-                               : position_before(base_offset_ + std::prev(later)->relative_offset);
+Result<std::optional<BatchAt>> Segment::find(Offset offset) {
+  if (offset < base_offset_) offset = base_offset_;
+  auto position = offset == base_offset_ ? Result<std::uint64_t>(0) : position_before(offset);
+  if (!position) return fail(position.error());
+  auto file = log_.get();
+  if (!file) return fail(file.error());
+  BatchWalk walk(**file, *position, size_);
   for (;;) {
-    auto batch = at(position);
+    auto batch = walk.next();
+    if (!batch || !*batch || (*batch)->header.last_offset() >= offset) return batch;
+  }
+}
+
+Result<std::optional<BatchAt>> Segment::find(Timestamp time) {
+  if (auto known = know_tail(); !known) return fail(known.error());
+  if (max_timestamp_ < time) return std::nullopt;
+  const auto is_earlier = [&](const TimeEntry& e) { return e.timestamp < time.value; };
+  auto earlier = times_.last_where(is_earlier);
+  if (!earlier) return fail(earlier.error());
+  auto is_true = is_borne_out(*earlier);
+  if (!is_true) return fail(is_true.error());
+  if (!*is_true) {
+    if (auto rebuilt = rebuild_indexes(); !rebuilt) return fail(rebuilt.error());
+    earlier = times_.last_where(is_earlier);
+    if (!earlier) return fail(earlier.error());
+  }
+  auto position = *earlier ? position_before(base_offset_ + (*earlier)->relative_offset)
+                           : Result<std::uint64_t>(0);
+  if (!position) return fail(position.error());
+  auto file = log_.get();
+  if (!file) return fail(file.error());
+  BatchWalk walk(**file, *position, size_);
+  for (;;) {
+    auto batch = walk.next();
     if (!batch || !*batch || (*batch)->header.max_timestamp >= time) return batch;
-    position += (*batch)->header.size();
   }
 }
 
 Result<Slice> Segment::load(const BatchAt& batch) const {
+  auto file = log_.get();
+  if (!file) return fail(file.error());
   Result<std::size_t> got;
-  Slice bytes = Slice::made(batch.header.size(),
-                            [&](std::span<std::byte> to) { got = log_->read(batch.position, to); });
+  Slice bytes = Slice::made(batch.header.size(), [&](std::span<std::byte> to) {
+    got = (*file)->read(batch.position, to);
+  });
   if (!got) return fail(got.error());
-  if (*got < bytes.size()) return fail(damaged(*log_, batch.position, "a batch is cut off"));
+  if (*got < bytes.size()) {
+    return fail(Error::storage(Errc::damaged, path() + " ends within a batch"));
+  }
   return bytes;
 }
 
-Result<void> Segment::truncate(std::uint64_t position) {
-  if (auto cut = log_->truncate(position); !cut) return cut;
-  size_ = position;
-  reserved_ = 0;
-  return rebuild_indexes();
+Result<std::uint64_t> Segment::boundary(std::uint64_t from, std::uint64_t most) {
+  auto known = batch_before(most);
+  if (!known) return known;
+  std::uint64_t end = std::max(from, *known);
+  auto file = log_.get();
+  if (!file) return fail(file.error());
+  BatchWalk walk(**file, end, size_);
+  for (;;) {
+    auto batch = walk.next();
+    if (!batch) return fail(batch.error());
+    if (!*batch || walk.position() > most) return end;
+    end = walk.position();
+  }
 }
 
-Result<void> Segment::remove(Disk& disk) {
-  for (const auto& file : {log_, offset_index_, time_index_}) {
-    const std::string deleted = file->path() + ".deleted";
-    if (auto renamed = disk.rename(file->path(), deleted); !renamed) return renamed;
-    if (auto removed = disk.remove(deleted); !removed) return removed;
+std::uint64_t Segment::checked_until(std::uint64_t position) const {
+  if (position < unchecked_.from) return unchecked_.from;
+  return position < unchecked_.to ? position : size_;
+}
+
+Result<std::vector<std::string>> Segment::retire(Disk& disk) {
+  std::vector<std::string> retired;
+  for (const std::string_view suffix : {".log", ".index", ".timeindex", ".snapshot"}) {
+    const std::string path = path_of(directory_, base_offset_, suffix);
+    auto renamed = disk.rename(path, path + ".deleted");
+    if (!renamed && !renamed.error().is(Errc::not_found)) return fail(renamed.error());
+    if (renamed) retired.push_back(path + ".deleted");
   }
-  return {};
+  return retired;
 }
 
 }  // namespace dohle::log

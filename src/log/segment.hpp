@@ -1,95 +1,117 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
+#include <string_view>
 
-#include "base/chain.hpp"
 #include "base/disk.hpp"
+#include "log/batch_walk.hpp"
+#include "log/file_cache.hpp"
+#include "log/index_file.hpp"
 #include "wire/batch.hpp"
 
 namespace dohle::log {
 
-/// A batch of a segment, by its header.
-struct BatchAt {
-  std::uint64_t position = 0;
-  wire::BatchHeader header;
-};
-
 /// One file of a partition with its two indexes, in Apache Kafka's format: NNN.log, NNN.index
 /// (offset to position) and NNN.timeindex (time to offset), NNN being the first offset in twenty
-/// digits. Index entries are written every `index_interval_bytes` of log. Owner's thread only.
+/// digits. Files are opened when they are needed. An index entry is a hint: it is compared with the
+/// batch it names, and indexes that do not bear it out are rebuilt. Owner's thread only.
 class Segment {
  public:
-  static constexpr std::uint64_t index_interval_bytes = 4096;
+  Segment(Disk& disk, const std::shared_ptr<FileCache>& cache, const std::string& directory,
+          Offset base_offset, std::uint32_t index_interval_bytes);
 
-  /// Makes an empty segment; files of that name are replaced.
-  static Result<Segment> create(Disk& disk, const std::string& directory, Offset base_offset);
-  /// Opens one that exists. Its indexes are read, or rebuilt if they are missing or do not fit.
-  static Result<Segment> open(Disk& disk, const std::string& directory, Offset base_offset);
   /// "00000000000000000042.log"
   static std::string file_name(Offset base_offset, std::string_view suffix);
 
+  /// Makes the file, empty; files of that name are replaced.
+  Result<void> create();
+  /// Takes up a file that is there. Nothing is read.
+  void adopt(std::uint64_t size);
+
   [[nodiscard]] Offset base_offset() const { return base_offset_; }
   [[nodiscard]] std::uint64_t size() const { return size_; }
-  [[nodiscard]] Timestamp max_timestamp() const { return max_timestamp_; }
-  [[nodiscard]] const std::shared_ptr<File>& file() const { return log_; }
+  [[nodiscard]] const std::string& path() const { return log_.path(); }
+  [[nodiscard]] Result<std::shared_ptr<File>> file() const { return log_.get(); }
+  /// The largest timestamp; none when no record has one.
+  [[nodiscard]] Result<Timestamp> max_timestamp();
 
-  /// Writes whole batches, stamped, at the end. On failure the segment is as it was.
-  Result<void> append(std::span<const Bytes> batches, const wire::BatchHeader& last_header);
+  /// Writes one stamped batch, in pieces, at the end. On failure the segment is as it was, unless
+  /// `is_broken`.
+  Result<void> append(std::span<const Bytes> batch, const wire::BatchHeader& header);
+  /// A write failed and what it left could not be cut off.
+  [[nodiscard]] bool is_broken() const { return is_broken_; }
 
   /// The first batch that ends at or after `offset`; nothing past the end.
-  [[nodiscard]] Result<std::optional<BatchAt>> find(Offset offset) const;
+  [[nodiscard]] Result<std::optional<BatchAt>> find(Offset offset);
   /// The first batch with a record at or after `time`; nothing if there is none.
-  [[nodiscard]] Result<std::optional<BatchAt>> find(Timestamp time) const;
-  /// The batch at a position; nothing at the end. Its header alone is read.
+  [[nodiscard]] Result<std::optional<BatchAt>> find(Timestamp time);
+  /// The batch at a position; nothing at the end.
   [[nodiscard]] Result<std::optional<BatchAt>> at(std::uint64_t position) const;
   /// The whole bytes of a batch.
   [[nodiscard]] Result<Slice> load(const BatchAt& batch) const;
+  /// Where the last whole batch ends that fits between `from`, the beginning of one, and `most`.
+  [[nodiscard]] Result<std::uint64_t> boundary(std::uint64_t from, std::uint64_t most);
+  /// The beginning of some batch at or before `position`, less than an index interval away as far
+  /// as the index knows.
+  [[nodiscard]] Result<std::uint64_t> batch_before(std::uint64_t position);
 
-  /// Cuts the log at `position` and rebuilds the indexes.
+  /// Nothing more will be appended for now: the last entries go to the index files, and reserved
+  /// space is given back.
+  Result<void> finish();
+  [[nodiscard]] Result<std::vector<std::shared_ptr<File>>> index_files();
+
+  // Recovery: the indexes are made anew from a walk.
+  Result<void> begin_indexes();
+  void index(const BatchAt& batch);
+  Result<void> end_indexes();
+  /// Cuts the log. Its indexes have to be made anew.
   Result<void> truncate(std::uint64_t position);
-  /// Files that a sync has to cover: the log. Indexes are rebuilt when they are lost.
-  [[nodiscard]] const std::shared_ptr<File>& synced_file() const { return log_; }
-  /// Renames the files to *.deleted, so that a crash cannot bring them back, and removes them.
-  /// Ranges being sent keep the open file alive.
-  Result<void> remove(Disk& disk);
+
+  /// Renames the files to *.deleted, so that a crash cannot bring them back, and returns the new
+  /// names. Ranges being sent keep the open file alive.
+  Result<std::vector<std::string>> retire(Disk& disk);
+
+  // Which bytes have been checked by CRC since the start.
+
+  struct Unchecked {
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+    Offset next;  ///< the offset that the batch at `from` may not go below
+    [[nodiscard]] std::uint64_t bytes() const { return to - from; }
+  };
+  [[nodiscard]] const Unchecked& unchecked() const { return unchecked_; }
+  void set_unchecked(Unchecked unchecked) { unchecked_ = unchecked; }
+  /// How far bytes from `position` on may be given out; `position` itself if not at all.
+  [[nodiscard]] std::uint64_t checked_until(std::uint64_t position) const;
 
  private:
-  struct OffsetEntry {
-    std::int32_t relative_offset;
-    std::int32_t position;
-  };
-  struct TimeEntry {
-    std::int64_t timestamp;
-    std::int32_t relative_offset;
-  };
-
-  Segment(std::string directory, Offset base_offset)
-      : directory_(std::move(directory)), base_offset_(base_offset) {}
-  Result<void> open_files(Disk& disk, OpenMode log_mode, OpenMode index_mode);
-  Result<bool> load_indexes();
+  Result<void> know_tail();
   Result<void> rebuild_indexes();
-  void index(std::uint64_t position, const wire::BatchHeader& header);
-  Result<void> write_new_entries();
-  [[nodiscard]] std::uint64_t position_before(Offset offset) const;
+  Result<std::uint64_t> position_before(Offset offset);
+  Result<std::uint64_t> verified(const std::optional<OffsetEntry>& entry);
+  Result<bool> is_borne_out(const std::optional<TimeEntry>& entry);
+  void note_time(const wire::BatchHeader& header);
+  void append_time_entry();
 
   std::string directory_;
   Offset base_offset_;
-  std::shared_ptr<File> log_;
-  std::shared_ptr<File> offset_index_;
-  std::shared_ptr<File> time_index_;
+  std::uint32_t index_interval_bytes_;
+  mutable CachedFile log_;
+  IndexFile<OffsetEntry> offsets_;
+  IndexFile<TimeEntry> times_;
   std::uint64_t size_ = 0;
   std::uint64_t reserved_ = 0;
+  bool is_tail_known_ = false;
+  bool is_broken_ = false;
   std::uint64_t bytes_since_entry_ = 0;
   Timestamp max_timestamp_;
   Offset max_timestamp_offset_;
-  std::vector<OffsetEntry> offsets_;
-  std::vector<TimeEntry> times_;
-  std::size_t offsets_written_ = 0;
-  std::size_t times_written_ = 0;
+  Timestamp last_time_entry_;
+  Unchecked unchecked_;
 };
 
 }  // namespace dohle::log

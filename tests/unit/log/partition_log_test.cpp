@@ -1,106 +1,30 @@
-#include "log/partition_log.hpp"
-
+#include <algorithm>
 #include <string>
 
-#include <gtest/gtest.h>
-
 #include "base/broker_errors.hpp"
-#include "base/budget.hpp"
-#include "base/units.hpp"
-#include "disk/memory_disk.hpp"
-#include "wire/batch_builder.hpp"
+#include "log_fixture.hpp"
 
 namespace dohle::log {
 namespace {
 
-/// Runs nothing: the log uses only the calls of Disk that answer at once.
-class NoLoop final : public Executor {
- public:
-  void post(Task) override {}
-  bool is_loop_thread() const override { return true; }
-  TimerId arm(TimePoint, Task) override { return 1; }
-  void cancel(TimerId) override {}
-  Now tick() const override { return {}; }
-};
-
-class PartitionLogTest : public testing::Test {
- protected:
-  Slice batch(int records, std::size_t value_bytes = 100, std::int64_t timestamp = 1000,
-              wire::BatchBuilder::Seal seal = {}) {
-    wire::BatchBuilder builder(budget_, 16_MiB);
-    const std::string value(value_bytes, 'v');
-    for (int i = 0; i < records; ++i) {
-      EXPECT_EQ(builder.append({.value = as_bytes(value)}, Timestamp{timestamp + i}),
-                wire::BatchBuilder::Appended::ok);
-    }
-    return *builder.seal(std::move(seal)).flatten();
-  }
-
-  void open(bool was_clean = false) {
-    log_.reset();
-    auto opened = PartitionLog::open(disk_, "/data/t-0", config_, was_clean);
-    ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
-    log_ = std::move(opened->log);
-    report_ = opened->report;
-  }
-
-  Result<Appended> append(const Slice& bytes, std::int64_t now = 1000) {
-    const auto header = wire::validate_produced_batch(bytes);
-    EXPECT_TRUE(header.has_value());
-    return log_->append(bytes, *header, LeaderEpoch{0}, {TimePoint{}, Timestamp{now}});
-  }
-
-  /// The offsets of all records from `from` on, as a consumer would find them.
-  std::vector<std::int64_t> offsets_from(std::int64_t from) {
-    std::vector<std::int64_t> offsets;
-    const auto chain = log_->read(Offset{from}, log_->end(), 64_MiB, true);
-    EXPECT_TRUE(chain.has_value()) << chain.error().to_string();
-    Slice bytes = *chain->flatten();
-    while (!bytes.empty()) {
-      const auto header = wire::read_batch_header(bytes.bytes());
-      EXPECT_TRUE(header.has_value());
-      auto reader = wire::BatchReader::open(bytes.sub(0, header->size()));
-      EXPECT_TRUE(reader.has_value());
-      for (RecordView record; reader->next(record);) offsets.push_back(record.offset.value);
-      bytes = bytes.sub(header->size());
-    }
-    return offsets;
-  }
-
-  std::shared_ptr<File> log_file(std::int64_t base = 0) {
-    return *disk_.open("/data/t-0/" + Segment::file_name(Offset{base}, ".log"),
-                       OpenMode::read_write);
-  }
-
-  void sync() {
-    log_->synced(log_->end());
-    ASSERT_TRUE(log_->write_recovery_point().has_value());
-  }
-
-  NoLoop loop_;
-  disk::MemoryDisk disk_{loop_};
-  Budget budget_{64_MiB};
-  LogConfig config_;
-  std::unique_ptr<PartitionLog> log_;
-  RecoveryReport report_;
-};
+using PartitionLogTest = LogTest;
 
 TEST_F(PartitionLogTest, offsets_count_up_and_survive_a_restart) {
   open();
-  EXPECT_EQ(append(batch(3))->base_offset, Offset{0});
-  EXPECT_EQ(append(batch(2))->base_offset, Offset{3});
+  EXPECT_EQ(append(make_batch(3))->base_offset, Offset{0});
+  EXPECT_EQ(append(make_batch(2))->base_offset, Offset{3});
   EXPECT_EQ(log_->end(), Offset{5});
   EXPECT_EQ(offsets_from(0), (std::vector<std::int64_t>{0, 1, 2, 3, 4}));
   open();
   EXPECT_EQ(log_->end(), Offset{5});
   EXPECT_EQ(report_.cut_bytes, 0u);
   EXPECT_EQ(offsets_from(3), (std::vector<std::int64_t>{3, 4}));
-  EXPECT_EQ(append(batch(1))->base_offset, Offset{5});
+  EXPECT_EQ(append(make_batch(1))->base_offset, Offset{5});
 }
 
 TEST_F(PartitionLogTest, a_read_begins_with_the_batch_that_holds_the_offset) {
   open();
-  for (int i = 0; i < 50; ++i) ASSERT_TRUE(append(batch(10, 200)).has_value());
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(append(make_batch(10, 200)).has_value());
   for (std::int64_t from = 0; from < 500; from += 7) {
     const auto offsets = offsets_from(from);
     ASSERT_FALSE(offsets.empty());
@@ -112,8 +36,8 @@ TEST_F(PartitionLogTest, a_read_begins_with_the_batch_that_holds_the_offset) {
 
 TEST_F(PartitionLogTest, a_read_ends_at_its_limits) {
   open();
-  const std::size_t size = batch(10).size();
-  for (int i = 0; i < 5; ++i) ASSERT_TRUE(append(batch(10)).has_value());
+  const std::size_t size = make_batch(10).size();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(append(make_batch(10)).has_value());
   EXPECT_EQ(log_->read(Offset{0}, Offset{50}, 2 * size + 1, true)->size(), 2 * size);
   EXPECT_EQ(log_->read(Offset{0}, Offset{50}, 1, true)->size(), size);
   EXPECT_EQ(log_->read(Offset{0}, Offset{50}, 1, false)->size(), 0u);
@@ -129,7 +53,7 @@ TEST_F(PartitionLogTest, a_read_ends_at_its_limits) {
 TEST_F(PartitionLogTest, segments_roll_by_size_and_are_read_across) {
   config_.segment_bytes = 5'000;
   open();
-  for (int i = 0; i < 40; ++i) ASSERT_TRUE(append(batch(5)).has_value());
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(append(make_batch(5)).has_value());
   EXPECT_GT(log_->segment_count(), 4u);
   EXPECT_EQ(offsets_from(0).size(), 200u);
   open();
@@ -139,10 +63,10 @@ TEST_F(PartitionLogTest, segments_roll_by_size_and_are_read_across) {
 
 TEST_F(PartitionLogTest, segments_roll_by_age) {
   open();
-  ASSERT_TRUE(append(batch(1), 1000).has_value());
-  ASSERT_TRUE(append(batch(1), 1000 + config_.segment_age_max.count()).has_value());
+  ASSERT_TRUE(append(make_batch(1), 1000).has_value());
+  ASSERT_TRUE(append(make_batch(1), 1000 + config_.segment_age_max.count()).has_value());
   EXPECT_EQ(log_->segment_count(), 1u);
-  ASSERT_TRUE(append(batch(1), 1001 + config_.segment_age_max.count()).has_value());
+  ASSERT_TRUE(append(make_batch(1), 1001 + config_.segment_age_max.count()).has_value());
   EXPECT_EQ(log_->segment_count(), 2u);
 }
 
@@ -150,7 +74,7 @@ TEST_F(PartitionLogTest, retention_by_size_drops_the_oldest_segments) {
   config_.segment_bytes = 5'000;
   config_.retention_bytes = 10'000;
   open();
-  for (int i = 0; i < 40; ++i) ASSERT_TRUE(append(batch(5)).has_value());
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(append(make_batch(5)).has_value());
   EXPECT_EQ(*log_->retain({TimePoint{}, Timestamp{1000}}), 0u) << "nothing is synced yet";
   sync();
   EXPECT_GT(*log_->retain({TimePoint{}, Timestamp{1000}}), 0u);
@@ -167,7 +91,7 @@ TEST_F(PartitionLogTest, retention_by_size_drops_the_oldest_segments) {
 TEST_F(PartitionLogTest, retention_by_time_empties_the_log_and_keeps_its_end) {
   config_.retention_ms = 1000;
   open();
-  ASSERT_TRUE(append(batch(3, 10, 5000)).has_value());
+  ASSERT_TRUE(append(make_batch(3, 10, 5000)).has_value());
   sync();
   EXPECT_EQ(*log_->retain({TimePoint{}, Timestamp{6002}}), 0u);
   EXPECT_EQ(*log_->retain({TimePoint{}, Timestamp{6003}}), 1u);
@@ -175,15 +99,13 @@ TEST_F(PartitionLogTest, retention_by_time_empties_the_log_and_keeps_its_end) {
   EXPECT_EQ(log_->size_bytes(), 0u);
   open();
   EXPECT_EQ(log_->end(), Offset{3});
-  EXPECT_EQ(append(batch(1))->base_offset, Offset{3});
+  EXPECT_EQ(append(make_batch(1))->base_offset, Offset{3});
 }
 
 TEST_F(PartitionLogTest, a_duplicate_gets_its_first_offset_also_after_a_restart) {
   open();
-  const Slice bytes =
-      batch(3, 10, 1,
-            {.producer_id = ProducerId{9}, .producer_epoch = ProducerEpoch{0}, .base_sequence = 0});
-  ASSERT_TRUE(append(batch(4)).has_value());
+  const Slice bytes = make_batch(3, 10, 1, {9, 0, 0});
+  ASSERT_TRUE(append(make_batch(4)).has_value());
   EXPECT_EQ(append(bytes)->base_offset, Offset{4});
   for (int round = 0; round < 2; ++round) {
     const auto again = append(bytes);
@@ -192,9 +114,7 @@ TEST_F(PartitionLogTest, a_duplicate_gets_its_first_offset_also_after_a_restart)
     EXPECT_EQ(log_->end(), Offset{7});
     open();
   }
-  const auto gap = append(batch(
-      1, 10, 1,
-      {.producer_id = ProducerId{9}, .producer_epoch = ProducerEpoch{0}, .base_sequence = 4}));
+  const auto gap = append(make_batch(1, 10, 1, {9, 0, 4}));
   ASSERT_FALSE(gap.has_value());
   EXPECT_TRUE(gap.error().is_broker(broker_error::out_of_order_sequence_number));
 }
@@ -202,7 +122,7 @@ TEST_F(PartitionLogTest, a_duplicate_gets_its_first_offset_also_after_a_restart)
 TEST_F(PartitionLogTest, a_batch_above_max_message_bytes_is_refused) {
   config_.message_bytes_max = 500;
   open();
-  const auto refused = append(batch(1, 1000));
+  const auto refused = append(make_batch(1, 1000));
   ASSERT_FALSE(refused.has_value());
   EXPECT_TRUE(refused.error().is_broker(broker_error::message_too_large));
 }
@@ -210,7 +130,7 @@ TEST_F(PartitionLogTest, a_batch_above_max_message_bytes_is_refused) {
 TEST_F(PartitionLogTest, log_append_time_is_stamped_and_answered) {
   config_.timestamp_type = TimestampType::log_append_time;
   open();
-  EXPECT_EQ(append(batch(2, 10, 5), 777)->append_time, Timestamp{777});
+  EXPECT_EQ(append(make_batch(2, 10, 5), 777)->append_time, Timestamp{777});
   EXPECT_EQ(log_->offset_for(Timestamp{777})->value().offset, Offset{0});
   EXPECT_FALSE(log_->offset_for(Timestamp{778})->has_value());
 }
@@ -218,7 +138,7 @@ TEST_F(PartitionLogTest, log_append_time_is_stamped_and_answered) {
 TEST_F(PartitionLogTest, offsets_are_found_by_time) {
   config_.segment_bytes = 20'000;
   open();
-  for (int i = 0; i < 100; ++i) ASSERT_TRUE(append(batch(10, 100, 1000 + 10 * i)).has_value());
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(append(make_batch(10, 100, 1000 + 10 * i)).has_value());
   for (std::int64_t time = 990; time < 2000; time += 13) {
     const auto found = log_->offset_for(Timestamp{time});
     ASSERT_TRUE(found.has_value() && found->has_value()) << time;
@@ -228,97 +148,132 @@ TEST_F(PartitionLogTest, offsets_are_found_by_time) {
   EXPECT_EQ(log_->max_timestamp()->value().offset, Offset{999});
 }
 
-TEST_F(PartitionLogTest, a_tail_torn_at_any_byte_is_cut_and_kept) {
+TEST_F(PartitionLogTest, a_failed_sync_takes_the_log_offline) {
   open();
-  ASSERT_TRUE(append(batch(3)).has_value());
-  sync();
-  const std::uint64_t synced_bytes = log_->size_bytes();
-  ASSERT_TRUE(append(batch(2)).has_value());
-  const std::uint64_t whole_first = log_->size_bytes();
-  ASSERT_TRUE(append(batch(4)).has_value());
-  const Slice all = *log_->read(Offset{0}, Offset{9}, 1_MiB, true)->flatten();
-  for (std::uint64_t size = synced_bytes; size < all.size(); ++size) {
-    log_.reset();
-    auto file = log_file();
-    ASSERT_TRUE(file->truncate(0).has_value());
-    const Bytes left = all.bytes().first(size);
-    ASSERT_TRUE(file->write(0, {&left, 1}).has_value());
-    const auto offsets = "/data/t-0/dohle-offsets";
-    const Bytes text = as_bytes(std::string_view("3\n0\n"));
-    auto checkpoint = *disk_.open(offsets, OpenMode::truncate);
-    ASSERT_TRUE(checkpoint->write(0, {&text, 1}).has_value());
-    open();
-    EXPECT_EQ(log_->end(), Offset{size < whole_first ? 3 : 5}) << size;
-    const std::uint64_t kept_at = size < whole_first ? synced_bytes : whole_first;
-    EXPECT_EQ(report_.cut_bytes, size - kept_at);
-    if (report_.cut_bytes > 0) {
-      const auto kept = disk_.open(report_.kept_in, OpenMode::read);
-      ASSERT_TRUE(kept.has_value());
-      EXPECT_EQ((*kept)->size(), report_.cut_bytes);
-    }
-  }
-}
-
-TEST_F(PartitionLogTest, damage_below_the_recovery_point_is_refused_with_advice) {
-  open();
-  ASSERT_TRUE(append(batch(3)).has_value());
-  ASSERT_TRUE(append(batch(3)).has_value());
-  sync();
-  const auto size = log_->size_bytes();
-  log_.reset();
-  for (std::uint64_t at = wire::batch_log_overhead; at < size; at += 5) {
-    auto file = log_file();
-    std::byte byte{};
-    ASSERT_EQ(*file->read(at, {&byte, 1}), 1u);
-    const std::byte flipped = byte ^ std::byte{4};
-    // Base offset, length and leader epoch of the second batch are not under the CRC.
-    if (at >= size / 2 && at < size / 2 + 17) continue;
-    if (at < 17) continue;
-    Bytes piece(&flipped, 1);
-    ASSERT_TRUE(file->write(at, {&piece, 1}).has_value());
-    const auto opened = PartitionLog::open(disk_, "/data/t-0", config_, false);
-    ASSERT_FALSE(opened.has_value()) << at;
-    EXPECT_TRUE(opened.error().is(Errc::damaged));
-    EXPECT_NE(opened.error().message().find("recovery point"), std::string_view::npos);
-    piece = Bytes(&byte, 1);
-    ASSERT_TRUE(file->write(at, {&piece, 1}).has_value());
-  }
-  open();
-  EXPECT_EQ(log_->end(), Offset{6});
-}
-
-TEST_F(PartitionLogTest, lost_indexes_are_rebuilt) {
-  open();
-  for (int i = 0; i < 100; ++i) ASSERT_TRUE(append(batch(10, 200)).has_value());
-  sync();
-  log_.reset();
-  for (const char* suffix : {".index", ".timeindex"}) {
-    ASSERT_TRUE(disk_.remove("/data/t-0/" + Segment::file_name(Offset{0}, suffix)).has_value());
-  }
-  open(true);
-  EXPECT_EQ(offsets_from(777).front(), 770);
+  ASSERT_TRUE(append(make_batch(1)).has_value());
+  log_->sync_failed(Error::storage(Errc::io_error, "the device is gone"));
+  EXPECT_FALSE(append(make_batch(1)).has_value());
+  EXPECT_FALSE(log_->read(Offset{0}, Offset{1}, 1_MiB, true).has_value());
+  ASSERT_NE(log_->offline(), nullptr);
 }
 
 TEST_F(PartitionLogTest, dirty_files_are_those_since_the_last_sync) {
   config_.segment_bytes = 2'000;
   open();
-  ASSERT_TRUE(append(batch(10)).has_value());
-  EXPECT_EQ(log_->dirty_files().size(), 1u);
-  ASSERT_TRUE(append(batch(10)).has_value());
-  ASSERT_TRUE(append(batch(10)).has_value());
-  EXPECT_EQ(log_->dirty_files().size(), 3u);
+  ASSERT_TRUE(append(make_batch(10)).has_value());
+  const auto logs = [](const auto& files) {
+    return std::ranges::count_if(files,
+                                 [](const auto& file) { return file->path().ends_with(".log"); });
+  };
+  EXPECT_EQ(logs(log_->dirty_files()), 1);
+  ASSERT_TRUE(append(make_batch(10)).has_value());
+  ASSERT_TRUE(append(make_batch(10)).has_value());
+  EXPECT_EQ(logs(log_->dirty_files()), 3);
   log_->synced(Offset{20});
   EXPECT_EQ(log_->synced_end(), Offset{20});
-  EXPECT_EQ(log_->dirty_files().size(), 1u);
+  EXPECT_EQ(logs(log_->dirty_files()), 1);
 }
 
-TEST_F(PartitionLogTest, a_failed_sync_takes_the_log_offline) {
+TEST_F(PartitionLogTest, consumers_see_what_is_synced) {
   open();
-  ASSERT_TRUE(append(batch(1)).has_value());
-  log_->sync_failed(Error::storage(Errc::io_error, "the device is gone"));
-  EXPECT_FALSE(append(batch(1)).has_value());
-  EXPECT_FALSE(log_->read(Offset{0}, Offset{1}, 1_MiB, true).has_value());
-  ASSERT_NE(log_->offline(), nullptr);
+  ASSERT_TRUE(append(make_batch(3)).has_value());
+  EXPECT_EQ(log_->high_watermark(), Offset{0});
+  (void)log_->dirty_files();
+  ASSERT_TRUE(append(make_batch(2)).has_value());
+  log_->synced(Offset{3});
+  EXPECT_EQ(log_->high_watermark(), Offset{3});
+  const auto fetched = log_->fetch(Offset{0}, log_->high_watermark(), 1_MiB, true);
+  EXPECT_EQ(offsets_in(*fetched->bytes.flatten()), (std::vector<std::int64_t>{0, 1, 2}));
+  EXPECT_EQ(fetched->next, Offset{3});
+}
+
+TEST_F(PartitionLogTest, fetches_that_follow_each_other_lose_and_repeat_nothing) {
+  config_.segment_bytes = 20'000;
+  open();
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(append(make_batch(1 + i % 7)).has_value());
+  for (const std::size_t bytes_max : {1u, 700u, 3'000u, 50'000u}) {
+    std::vector<std::int64_t> all;
+    for (Offset at{0}; at < log_->end();) {
+      const auto fetched = log_->fetch(at, log_->end(), bytes_max, true);
+      ASSERT_TRUE(fetched.has_value());
+      const auto offsets = offsets_in(*fetched->bytes.flatten());
+      ASSERT_FALSE(offsets.empty());
+      EXPECT_EQ(fetched->next.value, offsets.back() + 1);
+      all.insert(all.end(), offsets.begin(), offsets.end());
+      at = fetched->next;
+    }
+    ASSERT_EQ(all.size(), static_cast<std::size_t>(log_->end().value));
+    for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(all[i], static_cast<std::int64_t>(i));
+  }
+}
+
+TEST_F(PartitionLogTest, a_full_disk_refuses_appends_serves_reads_and_recovers) {
+  disk::MemoryDisk small(loop_, {.bytes_max = 160_KiB});
+  config_.segment_bytes = 10'000;
+  auto opened = PartitionLog::open(small, directory, config_, OpenOptions{});
+  ASSERT_TRUE(opened.has_value());
+  PartitionLog& log = *opened->log;
+  Result<Appended> last;
+  while ((last = append_to(log, make_batch(10, 200)))) {
+  }
+  EXPECT_TRUE(last.error().is(Errc::disk_full)) << last.error().to_string();
+  EXPECT_EQ(log.offline(), nullptr);
+  const Offset end = log.end();
+  EXPECT_GT(log.segment_count(), 3u);
+  const auto all = log.read(Offset{0}, end, 1_MiB, true);
+  ASSERT_TRUE(all.has_value());
+  EXPECT_EQ(offsets_in(*all->flatten()).size(), static_cast<std::size_t>(end.value));
+  (void)log.dirty_files();
+  log.synced(end);
+  ASSERT_TRUE(log.set_log_start(Offset{end.value / 2}).has_value());
+  loop_.run();
+  files_.reset();
+  EXPECT_EQ(append_to(log, make_batch(10, 200))->base_offset, end);
+}
+
+TEST_F(PartitionLogTest, files_of_retired_segments_go_once_the_new_start_is_durable) {
+  config_.segment_bytes = 2'000;
+  open();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(append(make_batch(10)).has_value());
+  sync();
+  ASSERT_TRUE(log_->set_log_start(Offset{35}).has_value());
+  EXPECT_EQ(log_->segment_count(), 2u);
+  EXPECT_TRUE(disk_.exists(path(0, ".log")));
+  loop_.run();
+  const auto entries = *disk_.list(directory);
+  for (const auto& entry : entries) {
+    EXPECT_FALSE(entry.name.starts_with("00000000000000000000.")) << entry.name;
+    EXPECT_FALSE(entry.name.ends_with(".deleted")) << entry.name;
+  }
+  open();
+  EXPECT_EQ(log_->log_start(), Offset{35});
+  EXPECT_FALSE(log_->fetch(Offset{34}, log_->end(), 1_MiB, true).has_value());
+}
+
+TEST_F(PartitionLogTest, no_more_files_stay_open_than_the_cache_allows) {
+  files_ = std::make_shared<FileCache>(6);
+  config_.segment_bytes = 2'000;
+  open();
+  for (int i = 0; i < 30; ++i) ASSERT_TRUE(append(make_batch(10)).has_value());
+  sync();
+  EXPECT_EQ(offsets_from(0).size(), 300u);
+  EXPECT_LE(files_->open_count(), 6u);
+}
+
+TEST_F(PartitionLogTest, a_checkpoint_moves_the_recovery_point_once_it_is_durable) {
+  open();
+  ASSERT_TRUE(append(make_batch(3)).has_value());
+  (void)log_->dirty_files();
+  log_->synced(log_->end());
+  log_->checkpoint();
+  EXPECT_EQ(log_->recovery_point(), Offset{0});
+  loop_.run();
+  EXPECT_EQ(log_->recovery_point(), Offset{3});
+}
+
+TEST_F(PartitionLogTest, an_idle_log_is_small) {
+  open();
+  EXPECT_LT(sizeof(PartitionLog) + sizeof(Segment), 4'096u);
 }
 
 }  // namespace

@@ -69,11 +69,46 @@ TEST(ProducerState, sequences_wrap) {
 
 TEST(ProducerState, forgets_producers_that_are_gone) {
   ProducerState state;
-  state.stored(batch(0, 0, 1, 50));
-  state.expire(Timestamp{50});
+  state.stored(batch(0, 0, 1, 50), Timestamp{50});
+  state.expire(Timestamp{50}, Timestamp{100});
   EXPECT_EQ(state.size(), 1u);
-  state.expire(Timestamp{51});
+  state.expire(Timestamp{51}, Timestamp{100});
   EXPECT_EQ(state.size(), 0u);
+}
+
+TEST(ProducerState, producers_read_from_the_log_count_from_the_first_look_on) {
+  ProducerState state;
+  state.stored(batch(0, 0, 1, 50));
+  state.expire(Timestamp{1000}, Timestamp{2000});
+  EXPECT_EQ(state.size(), 1u);
+  state.expire(Timestamp{2001}, Timestamp{3000});
+  EXPECT_EQ(state.size(), 0u);
+}
+
+TEST(ProducerState, a_snapshot_keeps_the_last_batch_of_each) {
+  ProducerState state;
+  state.stored(batch(3, 0, 3, 10));
+  state.stored(batch(3, 3, 2, 13));
+  const auto again = ProducerState::from_snapshot(state.snapshot().bytes());
+  ASSERT_TRUE(again.has_value());
+  const auto verdict = again->judge(batch(3, 3, 2));
+  ASSERT_TRUE(std::holds_alternative<ProducerState::Duplicate>(verdict));
+  EXPECT_EQ(std::get<ProducerState::Duplicate>(verdict).base_offset, Offset{13});
+  EXPECT_TRUE(is_accepted(*again, batch(3, 5, 1)));
+  EXPECT_EQ(refusal(*again, batch(2, 5, 1)), broker_error::invalid_producer_epoch);
+  EXPECT_EQ(refusal(*again, batch(3, 6, 1)), broker_error::out_of_order_sequence_number);
+}
+
+TEST(ProducerState, a_snapshot_damaged_anywhere_is_refused) {
+  ProducerState state;
+  state.stored(batch(3, 0, 3, 10));
+  const Slice whole = state.snapshot();
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    std::vector<std::byte> bytes(whole.bytes().begin(), whole.bytes().end());
+    EXPECT_FALSE(ProducerState::from_snapshot(Bytes(bytes).first(at)).has_value()) << at;
+    bytes[at] ^= std::byte{1};
+    EXPECT_FALSE(ProducerState::from_snapshot(bytes).has_value()) << at;
+  }
 }
 
 }  // namespace

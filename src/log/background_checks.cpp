@@ -1,0 +1,27 @@
+#include "log/background_checks.hpp"
+
+namespace dohle::log {
+
+void BackgroundChecks::remove(PartitionLog& log) {
+  std::erase(logs_, &log);
+  if (busy_ == &log) busy_ = nullptr;
+}
+
+void BackgroundChecks::tick(Now now) {
+  if (busy_ != nullptr || now.mono < next_) return;
+  while (!logs_.empty()) {
+    PartitionLog* const log = logs_.back();
+    if (log->offline() == nullptr && log->unchecked_bytes() > 0) {
+      // False while a fetch has a check under way: the next call comes back to it.
+      if (!log->check_next(piece_bytes, [this] { busy_ = nullptr; })) return;
+      busy_ = log;
+      next_ = now.mono +
+              std::chrono::duration_cast<Duration>(std::chrono::duration<double>(
+                  static_cast<double>(piece_bytes) / static_cast<double>(bytes_per_second_)));
+      return;
+    }
+    logs_.pop_back();
+  }
+}
+
+}  // namespace dohle::log

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/disk.hpp"
+#include "wire/batch.hpp"
+
+namespace dohle::log {
+
+/// A batch of a segment, by its header.
+struct BatchAt {
+  std::uint64_t position = 0;
+  wire::BatchHeader header;
+};
+
+/// Reads the batches of a file one after the other: headers only, but from `crc_from` on every
+/// byte, to check the CRC. Memory: one window of at most 256 KiB, however large a batch says it is.
+/// Any thread; the file outlives it.
+class BatchWalk {
+ public:
+  static constexpr std::uint64_t no_crc = UINT64_MAX;
+
+  BatchWalk(const File& file, std::uint64_t position, std::uint64_t end,
+            std::uint64_t crc_from = no_crc)
+      : file_(&file), position_(position), end_(end), crc_from_(crc_from) {}
+
+  /// The next batch; nothing at the end. Errors: damaged (names file and byte; the walk stays where
+  /// it is), storage.
+  Result<std::optional<BatchAt>> next();
+  /// Where the next batch begins.
+  [[nodiscard]] std::uint64_t position() const { return position_; }
+
+ private:
+  Result<Bytes> bytes_at(std::uint64_t position, std::size_t least, std::size_t wanted);
+  Result<void> check_crc(const wire::BatchHeader& header);
+  [[nodiscard]] Error damaged(std::string_view what) const;
+
+  const File* file_;
+  std::uint64_t position_;
+  std::uint64_t end_;
+  std::uint64_t crc_from_;
+  std::vector<std::byte> window_;
+  std::uint64_t window_at_ = 0;
+  bool batches_are_small_ = true;
+};
+
+}  // namespace dohle::log

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "log/file_cache.hpp"
+
+namespace dohle::log {
+
+/// An entry of NNN.index: the batch at `position` ends with this offset (relative to NNN).
+struct OffsetEntry {
+  static constexpr std::size_t bytes = 8;
+  std::int32_t relative_offset;
+  std::int32_t position;
+};
+
+/// An entry of NNN.timeindex: no record up to this offset is later than `timestamp`.
+struct TimeEntry {
+  static constexpr std::size_t bytes = 12;
+  std::int64_t timestamp;
+  std::int32_t relative_offset;
+};
+
+/// A sorted file of fixed-size entries in Apache Kafka's format. Nothing of it is kept in memory
+/// but the newest entries, which are written in groups. It is a hint that readers verify: a file
+/// that is missing is empty, and one that is damaged gets rebuilt from the log. Owner's thread
+/// only.
+template <class Entry>
+class IndexFile {
+ public:
+  /// So many entries wait in memory: 512 KiB of log.
+  static constexpr std::size_t pending_max = 128;
+
+  IndexFile(Disk& disk, const std::shared_ptr<FileCache>& cache, std::string path)
+      : file_(disk, cache, std::move(path)) {}
+
+  [[nodiscard]] const std::string& path() const { return file_.path(); }
+  /// Begins anew, without an entry.
+  Result<void> clear();
+  /// Greater than all before it.
+  void append(Entry entry) { pending_.push_back(entry); }
+  [[nodiscard]] bool should_write() const { return pending_.size() >= pending_max; }
+  /// On failure the entries stay in memory.
+  Result<void> write_pending();
+  /// For a sync; null when there is no file.
+  [[nodiscard]] Result<std::shared_ptr<File>> file();
+
+  [[nodiscard]] Result<std::size_t> count();
+  [[nodiscard]] Result<std::optional<Entry>> last();
+  /// The last entry of those in front for which `holds` is true.
+  template <class Holds>
+  [[nodiscard]] Result<std::optional<Entry>> last_where(Holds holds);
+
+ private:
+  static constexpr std::size_t unknown = SIZE_MAX;
+
+  Result<Entry> read(std::size_t index);
+  Result<std::size_t> written();
+
+  CachedFile file_;
+  std::size_t written_ = unknown;
+  std::vector<Entry> pending_;
+};
+
+template <class Entry>
+template <class Holds>
+Result<std::optional<Entry>> IndexFile<Entry>::last_where(Holds holds) {
+  if (!pending_.empty() && holds(pending_.front())) {
+    std::size_t low = 0;
+    for (std::size_t high = pending_.size(); high - low > 1;) {
+      const std::size_t middle = low + (high - low) / 2;
+      (holds(pending_[middle]) ? low : high) = middle;
+    }
+    return pending_[low];
+  }
+  auto count = written();
+  if (!count) return fail(count.error());
+  std::optional<Entry> best;
+  for (std::size_t low = 0, high = *count; low < high;) {
+    const std::size_t middle = low + (high - low) / 2;
+    auto entry = read(middle);
+    if (!entry) return fail(entry.error());
+    if (holds(*entry)) {
+      best = *entry;
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return best;
+}
+
+extern template class IndexFile<OffsetEntry>;
+extern template class IndexFile<TimeEntry>;
+
+}  // namespace dohle::log

@@ -1,0 +1,307 @@
+#include <algorithm>
+
+#include "base/broker_errors.hpp"
+#include "base/units.hpp"
+#include "log/partition_log.hpp"
+
+namespace dohle::log {
+
+namespace {
+
+/// What one job checks for a fetch that waits.
+constexpr std::size_t awaited_check_bytes = 64_MiB;
+
+struct Checked {
+  Result<void> outcome;
+  std::uint64_t reached;
+  Offset next;
+};
+
+Checked check_bytes(const File& file, const Segment::Unchecked& what, std::uint64_t until) {
+  BatchWalk walk(file, what.from, what.to, 0);
+  Offset next = what.next;
+  while (walk.position() < until) {
+    auto batch = walk.next();
+    if (!batch) return {fail(batch.error()), walk.position(), next};
+    if (!*batch) break;
+    const wire::BatchHeader& header = (*batch)->header;
+    if (header.base_offset < next) {
+      return {fail(Error::storage(Errc::damaged, file.path() + " at byte " +
+                                                     std::to_string((*batch)->position) +
+                                                     ": an offset goes back")),
+              walk.position(), next};
+    }
+    next = header.next_offset();
+  }
+  return {{}, walk.position(), next};
+}
+
+Error damaged_on_disk(const Error& why) {
+  return Error::storage(
+      static_cast<Errc>(why.code()),
+      std::string(why.message()) +
+          "; it was whole once: restore the file from a copy, or delete the topic");
+}
+
+}  // namespace
+
+struct PartitionLog::Range {
+  std::size_t index = 0;
+  std::uint64_t from = 0;
+  std::uint64_t to = 0;
+  Offset next;
+  bool is_unchecked = false;
+};
+
+void PartitionLog::remember(const Mark& mark) const {
+  for (Mark& known : fetch_marks_) {
+    if (known.base == mark.base && known.position == mark.position) return;
+  }
+  fetch_marks_[next_fetch_mark_] = mark;
+  next_fetch_mark_ = (next_fetch_mark_ + 1) % fetch_marks_.size();
+}
+
+// Where the batch that holds `offset` begins; the segment's size when that lies behind it.
+Result<std::uint64_t> PartitionLog::position_of(std::size_t index, Offset offset) const {
+  Segment& segment = *segments_[index];
+  if (offset <= segment.base_offset()) return 0;
+  if (offset >= end_of(index)) return segment.size();
+  if (synced_mark_.base == segment.base_offset() && synced_mark_.offset == offset) {
+    return synced_mark_.position;
+  }
+  for (const Mark& mark : fetch_marks_) {
+    if (mark.base == segment.base_offset() && mark.offset == offset) return mark.position;
+  }
+  auto batch = segment.find(offset);
+  if (!batch) return fail(batch.error());
+  return *batch ? (*batch)->position : segment.size();
+}
+
+Result<PartitionLog::Range> PartitionLog::range_from(Offset offset, Offset limit,
+                                                     std::size_t bytes_max,
+                                                     bool at_least_one) const {
+  Range range;
+  range.index = segment_of(offset);
+  range.next = offset;
+  Segment& segment = *segments_[range.index];
+  auto from = position_of(range.index, offset);
+  if (!from) return fail(from.error());
+  range.from = range.to = *from;
+  auto most = position_of(range.index, limit);
+  if (!most) return fail(most.error());
+  if (*most <= *from) return range;
+  const std::uint64_t checked = segment.checked_until(*from);
+  range.is_unchecked = checked == *from;
+  if (range.is_unchecked) return range;
+  *most = std::min(*most, checked);
+  range.to = *most;
+  if (*most - *from > bytes_max) {
+    auto end = segment.boundary(*from, *from + bytes_max);
+    if (!end) return fail(end.error());
+    range.to = *end;
+    if (*end == *from && at_least_one) {
+      auto first = segment.at(*from);
+      if (!first) return fail(first.error());
+      range.to = *from + (*first)->header.size();
+    }
+  }
+  if (range.to == *from) return range;
+  if (range.to == segment.size()) {
+    range.next = end_of(range.index);
+  } else if (range.to == synced_mark_.position && synced_mark_.base == segment.base_offset()) {
+    range.next = synced_mark_.offset;
+  } else {
+    auto behind = segment.at(range.to);
+    if (!behind) return fail(behind.error());
+    range.next = (*behind)->header.base_offset;
+  }
+  remember({range.next, segment.base_offset(), range.to});
+  return range;
+}
+
+Result<Fetched> PartitionLog::fetch(Offset offset, Offset limit, std::size_t bytes_max,
+                                    bool at_least_one) const {
+  if (offline_) return fail(*offline_);
+  if (offset < log_start_ || offset > end_) {
+    return fail(Error::broker(broker_error::offset_out_of_range, directory_,
+                              "offset " + std::to_string(offset.value) + " lies outside of " +
+                                  std::to_string(log_start_.value) + " to " +
+                                  std::to_string(end_.value)));
+  }
+  Fetched fetched{{}, offset, false};
+  limit = std::min(limit, end_);
+  if (offset >= limit) return fetched;
+  auto range = range_from(offset, limit, bytes_max, at_least_one);
+  if (!range) return fail(range.error());
+  Segment& segment = *segments_[range->index];
+  if (range->is_unchecked) {
+    fetched.is_being_checked = is_check_awaited_ = true;
+    if (!is_checking_) start_check(segment, awaited_check_bytes, nullptr);
+    return fetched;
+  }
+  auto file = segment.file();
+  if (!file) return fail(file.error());
+  fetched.bytes.append(FileRange{*std::move(file), range->from, range->to - range->from});
+  fetched.next = range->next;
+  return fetched;
+}
+
+Result<Chain> PartitionLog::read(Offset offset, Offset limit, std::size_t bytes_max,
+                                 bool at_least_one) const {
+  Chain bytes;
+  for (;;) {
+    const std::size_t left = bytes_max - std::min(bytes_max, bytes.size());
+    auto fetched = fetch(offset, limit, left, at_least_one && bytes.empty());
+    if (!fetched) return fail(fetched.error());
+    if (fetched->is_being_checked) {
+      if (auto done = check_in_place(*segments_[segment_of(offset)]); !done) {
+        return fail(done.error());
+      }
+      continue;
+    }
+    const bool goes_on = fetched->next > offset;
+    offset = fetched->next;
+    bytes.append(std::move(fetched->bytes));
+    if (!goes_on) return bytes;
+  }
+}
+
+// Times and epochs.
+
+Result<std::optional<PartitionLog::OffsetAndTime>> PartitionLog::first_record(
+    const Segment& segment, const BatchAt& batch, Timestamp at_least) const {
+  auto bytes = segment.load(batch);
+  if (!bytes) return fail(bytes.error());
+  auto reader = wire::BatchReader::open(*bytes);
+  if (!reader) return fail(reader.error().within(segment.path()));
+  for (RecordView record; reader->next(record);) {
+    if (record.timestamp >= at_least && record.offset >= log_start_) {
+      return OffsetAndTime{record.offset, record.timestamp, batch.header.leader_epoch};
+    }
+  }
+  if (reader->fault() != nullptr) return fail(reader->fault()->within(segment.path()));
+  return std::nullopt;
+}
+
+Result<std::optional<PartitionLog::OffsetAndTime>> PartitionLog::offset_for(Timestamp time) const {
+  if (offline_) return fail(*offline_);
+  for (const auto& segment : segments_) {
+    auto batch = segment->find(time);
+    if (!batch) return fail(batch.error());
+    while (*batch) {
+      auto record = first_record(*segment, **batch, time);
+      if (!record || *record) return record;
+      // Its own records are older than its header says, or lie below the log's start.
+      batch = segment->at((*batch)->position + (*batch)->header.size());
+      if (!batch) return fail(batch.error());
+    }
+  }
+  return std::nullopt;
+}
+
+Result<std::optional<PartitionLog::OffsetAndTime>> PartitionLog::max_timestamp() const {
+  if (offline_) return fail(*offline_);
+  Segment* newest = nullptr;
+  Timestamp latest;
+  for (const auto& segment : segments_) {
+    auto largest = segment->max_timestamp();
+    if (!largest) return fail(largest.error());
+    if (*largest <= latest) continue;
+    latest = *largest;
+    newest = segment.get();
+  }
+  if (newest == nullptr) return std::nullopt;
+  auto batch = newest->find(latest);
+  if (!batch) return fail(batch.error());
+  if (!*batch) return std::nullopt;
+  return first_record(*newest, **batch, latest);
+}
+
+Result<PartitionLog::EpochEnd> PartitionLog::epoch_end(LeaderEpoch wanted) const {
+  if (offline_) return fail(*offline_);
+  if (auto known = know_epochs(); !known) return fail(known.error());
+  const auto found = epochs_->end_of(wanted, end_);
+  return EpochEnd{found.epoch, found.offset};
+}
+
+Result<LeaderEpoch> PartitionLog::latest_epoch() const {
+  if (auto known = know_epochs(); !known) return fail(known.error());
+  return epochs_->latest();
+}
+
+// Checks.
+
+struct PartitionLog::CheckPiece {
+  std::shared_ptr<File> file;
+  Offset base;
+  Segment::Unchecked what;
+  std::uint64_t until = 0;
+  Checked result{{}, 0, {}};
+};
+
+std::uint64_t PartitionLog::unchecked_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const auto& segment : segments_) bytes += segment->unchecked().bytes();
+  return bytes;
+}
+
+bool PartitionLog::check_next(std::size_t bytes_max, Task done) {
+  if (offline_ || is_checking_) return false;
+  for (const auto& segment : segments_) {
+    if (segment->unchecked().bytes() == 0) continue;
+    start_check(*segment, bytes_max, std::move(done));
+    return true;
+  }
+  return false;
+}
+
+void PartitionLog::start_check(Segment& segment, std::size_t bytes_max, Task done) const {
+  auto piece = std::make_shared<CheckPiece>();
+  piece->base = segment.base_offset();
+  piece->what = segment.unchecked();
+  piece->until = std::min<std::uint64_t>(piece->what.to, piece->what.from + bytes_max);
+  auto file = segment.file();
+  if (file) {
+    piece->file = *std::move(file);
+  } else {
+    piece->result.outcome = fail(file.error());
+  }
+  is_checking_ = true;
+  disk_->run(
+      [piece] {
+        if (piece->file) piece->result = check_bytes(*piece->file, piece->what, piece->until);
+      },
+      [self = std::weak_ptr(self_), piece, done = std::move(done)]() mutable {
+        const auto log = self.lock();
+        if (!log) return;
+        (*log)->checked(*piece);
+        if (done) done();
+      });
+}
+
+void PartitionLog::checked(const CheckPiece& piece) {
+  is_checking_ = false;
+  const auto segment = std::ranges::find_if(
+      segments_, [&](const auto& s) { return s->base_offset() == piece.base; });
+  if (segment != segments_.end()) {
+    if (piece.result.outcome) {
+      (*segment)->set_unchecked({piece.result.reached, piece.what.to, piece.result.next});
+    } else {
+      go_offline(damaged_on_disk(piece.result.outcome.error()));
+    }
+  }
+  if (std::exchange(is_check_awaited_, false) && options_.events != nullptr) {
+    options_.events->on_checked(*this);
+  }
+}
+
+Result<void> PartitionLog::check_in_place(Segment& segment) const {
+  auto file = segment.file();
+  if (!file) return fail(file.error());
+  const auto result = check_bytes(**file, segment.unchecked(), segment.unchecked().to);
+  if (!result.outcome) return fail(damaged_on_disk(result.outcome.error()));
+  segment.set_unchecked({segment.unchecked().to, segment.unchecked().to, result.next});
+  return {};
+}
+
+}  // namespace dohle::log

@@ -1,0 +1,374 @@
+#include <algorithm>
+#include <charconv>
+
+#include "base/units.hpp"
+#include "log/partition_log.hpp"
+
+namespace dohle::log {
+
+namespace {
+
+constexpr std::size_t name_digits = 20;
+constexpr std::size_t copy_bytes = 1_MiB;
+
+// "00000000000000000042.log" with ".log" gives 42.
+std::optional<Offset> offset_of(std::string_view name, std::string_view suffix) {
+  if (name.size() != name_digits + suffix.size() || !name.ends_with(suffix)) return std::nullopt;
+  Offset offset;
+  const auto [end, code] = std::from_chars(name.data(), name.data() + name_digits, offset.value);
+  if (code != std::errc{} || end != name.data() + name_digits) return std::nullopt;
+  return offset;
+}
+
+Error below_recovery_point(const Error& why, Offset recovery_point) {
+  return Error::storage(Errc::damaged,
+                        std::string(why.message()) + "; it lies below the recovery point " +
+                            std::to_string(recovery_point.value) +
+                            ", so acknowledged records are affected: restore the file from a copy, "
+                            "or delete the topic");
+}
+
+}  // namespace
+
+struct PartitionLog::Found {
+  bool is_new = false;
+  std::vector<std::pair<Offset, std::uint64_t>> segments;  // base and bytes, in order
+  std::vector<std::string> leftovers;
+};
+
+Result<PartitionLog::Opened> PartitionLog::open(Disk& disk, std::string directory, LogConfig config,
+                                                OpenOptions options) {
+  std::unique_ptr<PartitionLog> log(
+      new PartitionLog(disk, std::move(directory), config, std::move(options)));
+  auto report = log->recover();
+  if (!report) return fail(report.error().within("partition " + log->directory_));
+  return Opened{std::move(log), *std::move(report)};
+}
+
+Result<PartitionLog::Opened> PartitionLog::open(Disk& disk, std::string directory, LogConfig config,
+                                                bool was_clean) {
+  OpenOptions options;
+  options.was_clean = was_clean;
+  return open(disk, std::move(directory), config, std::move(options));
+}
+
+Result<PartitionLog::Found> PartitionLog::survey() {
+  Found found;
+  if (!disk_->exists(directory_)) {
+    if (auto made = disk_->make_directories(directory_); !made) return fail(made.error());
+    found.is_new = true;
+  }
+  auto entries = disk_->list(directory_);
+  if (!entries) return fail(entries.error());
+  for (const DirectoryEntry& entry : *entries) {
+    if (const auto base = offset_of(entry.name, ".log")) {
+      found.segments.emplace_back(*base, entry.size);
+    } else if (const auto at = offset_of(entry.name, ".snapshot")) {
+      snapshots_.push_back(*at);
+    } else if (entry.name.ends_with(".deleted") || entry.name.ends_with(".tmp")) {
+      found.leftovers.push_back(entry.name);
+    }
+  }
+  std::ranges::sort(found.segments);
+  std::ranges::sort(snapshots_);
+  auto state = state_file_.load();
+  if (!state) return fail(state.error());
+  durable_state_ = *state;
+  return found;
+}
+
+Result<RecoveryReport> PartitionLog::recover() {
+  RecoveryReport report;
+  auto found = survey();
+  if (!found) return fail(found.error());
+  if (durable_state_) {
+    log_start_ = durable_state_->log_start;
+    recovery_point_ = durable_state_->recovery_point;
+    active_since_ = durable_state_->active_since;
+    are_names_durable_ = true;
+  } else if (!found->segments.empty()) {
+    log_start_ = found->segments.front().first;
+  }
+  for (const auto& [base, size] : found->segments) {
+    segments_.push_back(make_segment(base));
+    segments_.back()->adopt(size);
+  }
+  if (auto cleaned = clean_up(*found); !cleaned) return fail(cleaned.error());
+  end_ = log_start_;
+  const bool is_as_left = options_.was_clean && durable_state_ && !segments_.empty() &&
+                          active().base_offset() == durable_state_->point_base &&
+                          active().size() == durable_state_->point_position;
+  Result<void> outcome;
+  if (segments_.empty()) {
+    outcome = begin_empty();
+  } else if (is_as_left) {
+    outcome = take_up_clean();
+  } else {
+    outcome = walk_segments(report);
+  }
+  if (!outcome) return fail(outcome.error());
+  if (!durable_state_ || active().base_offset() != durable_state_->active_base) {
+    active_since_ = Timestamp{};
+  }
+  return report;
+}
+
+// What a deletion or a replacement left behind, and segments that lie below the start.
+Result<void> PartitionLog::clean_up(const Found& found) {
+  for (const std::string& name : found.leftovers) {
+    if (auto removed = disk_->remove(directory_ + "/" + name); !removed) return removed;
+  }
+  while (segments_.size() > 1 && segments_[1]->base_offset() <= log_start_) {
+    auto retired = segments_.front()->retire(*disk_);
+    if (!retired) return fail(retired.error());
+    for (const std::string& path : *retired) {
+      if (auto removed = disk_->remove(path); !removed) return removed;
+    }
+    std::erase(snapshots_, segments_.front()->base_offset());
+    segments_.erase(segments_.begin());
+  }
+  return {};
+}
+
+Result<void> PartitionLog::begin_empty() {
+  if (recovery_point_ > log_start_) {
+    return fail(below_recovery_point(Error::storage(Errc::damaged, directory_ + " has no segment"),
+                                     recovery_point_));
+  }
+  auto segment = make_segment(log_start_);
+  if (auto created = segment->create(); !created) return created;
+  segments_.push_back(std::move(segment));
+  if (auto made = state_file_.make(); !made) return made;
+  if (auto written = write_metadata(); !written) return written;
+  are_names_durable_ = false;
+  are_producers_known_ = true;
+  epochs_.emplace();
+  end_ = synced_end_ = recovery_point_ = log_start_;
+  synced_mark_ = {end_, log_start_, 0};
+  return {};
+}
+
+Result<void> PartitionLog::take_up_clean() {
+  end_ = synced_end_ = recovery_point_;
+  synced_mark_ = {end_, active().base_offset(), active().size()};
+  if (end_ < active().base_offset()) {
+    return fail(Error::storage(Errc::damaged, active().path() + " begins behind the log's end " +
+                                                  std::to_string(end_.value)));
+  }
+  return {};
+}
+
+Result<void> PartitionLog::walk_segments(RecoveryReport& report) {
+  if (segments_.front()->base_offset() <= log_start_) end_ = segments_.front()->base_offset();
+  bool is_walking = false;
+  for (std::size_t i = 0; i < segments_.size(); ++i) {
+    Segment& segment = *segments_[i];
+    if (segment.base_offset() < end_) {
+      return fail(Error::storage(Errc::damaged, segment.path() + " begins at offset " +
+                                                    std::to_string(segment.base_offset().value) +
+                                                    ", before the end of the segment before it"));
+    }
+    if (segment.base_offset() > end_) {
+      const Error gap = Error::storage(
+          Errc::damaged, "offsets " + std::to_string(end_.value) + " to " +
+                             std::to_string(segment.base_offset().value - 1) + " are missing");
+      if (end_ < recovery_point_) return fail(below_recovery_point(gap, recovery_point_));
+      if (i == 0) {
+        // Nothing of it was ever known to be on disk: the log begins anew where it was to begin.
+        auto first = make_segment(end_);
+        if (auto created = first->create(); !created) return created;
+        segments_.insert(segments_.begin(), std::move(first));
+      }
+      if (auto done = cut(i == 0 ? 0 : i - 1, segments_[i == 0 ? 0 : i - 1]->size(), gap, report);
+          !done) {
+        return done;
+      }
+      break;
+    }
+    const bool lies_below =
+        i + 1 < segments_.size() && segments_[i + 1]->base_offset() <= recovery_point_;
+    if (lies_below) {
+      end_ = segments_[i + 1]->base_offset();
+      continue;
+    }
+    if (!is_walking) {
+      is_walking = true;
+      if (auto epochs = know_epochs(); !epochs) return epochs;
+      epochs_->cut(segment.base_offset());
+      if (auto rebuilt = rebuild_producers(segment.base_offset(), producers_); !rebuilt) {
+        return rebuilt;
+      }
+      are_producers_known_ = true;
+    }
+    const std::uint64_t known_to_be_on_disk =
+        durable_state_ && durable_state_->point_base == segment.base_offset()
+            ? durable_state_->point_position
+            : 0;
+    if (segment.size() < known_to_be_on_disk) {
+      return fail(below_recovery_point(
+          Error::storage(Errc::damaged, segment.path() + " has " + std::to_string(segment.size()) +
+                                            " bytes, and had " +
+                                            std::to_string(known_to_be_on_disk)),
+          recovery_point_));
+    }
+    auto fault = walk_segment(i, known_to_be_on_disk, report);
+    if (!fault) return fail(fault.error());
+    if (!*fault) continue;
+    break;
+  }
+  if (end_ < recovery_point_) {
+    return fail(below_recovery_point(
+        Error::storage(Errc::damaged, "the log ends at offset " + std::to_string(end_.value)),
+        recovery_point_));
+  }
+  return sync_recovered();
+}
+
+// Follows the batches of a segment, feeds producers and epochs, and makes its indexes anew. Returns
+// the fault at which it had to cut.
+Result<std::optional<Error>> PartitionLog::walk_segment(std::size_t index, std::uint64_t crc_from,
+                                                        RecoveryReport& report) {
+  Segment& segment = *segments_[index];
+  auto file = segment.file();
+  if (!file) return fail(file.error());
+  if (auto begun = segment.begin_indexes(); !begun) return fail(begun.error());
+  BatchWalk walk(**file, 0, segment.size(), crc_from);
+  std::optional<Error> fault;
+  std::uint64_t position = 0;
+  for (;;) {
+    auto batch = walk.next();
+    if (!batch && !batch.error().is(Errc::damaged)) return fail(batch.error());
+    if (!batch) {
+      fault = batch.error();
+      break;
+    }
+    if (!*batch) break;
+    const wire::BatchHeader& header = (*batch)->header;
+    if (header.base_offset != end_) {
+      fault =
+          Error::storage(Errc::damaged, segment.path() + " at byte " + std::to_string(position) +
+                                            ": a batch begins at offset " +
+                                            std::to_string(header.base_offset.value) +
+                                            " and not at " + std::to_string(end_.value));
+      break;
+    }
+    segment.index(**batch);
+    producers_.stored(header);
+    (void)epochs_->assign(header.leader_epoch, header.base_offset);
+    end_ = header.next_offset();
+    position = walk.position();
+  }
+  if (position > crc_from) report.walked_bytes += position - crc_from;
+  segment.set_unchecked({0, std::min(crc_from, position), segment.base_offset()});
+  if (fault && (end_ < recovery_point_ || position < crc_from)) {
+    return fail(below_recovery_point(*fault, recovery_point_));
+  }
+  if (fault) {
+    if (auto done = cut(index, position, *fault, report); !done) return fail(done.error());
+  }
+  if (auto ended = segment.end_indexes(); !ended) return fail(ended.error());
+  return fault;
+}
+
+// Ends the log at `position` of a segment. Nothing that follows was acknowledged; it is kept.
+Result<void> PartitionLog::cut(std::size_t index, std::uint64_t position, const Error& why,
+                               RecoveryReport& report) {
+  Segment& segment = *segments_[index];
+  report.cut_from = report.cut_to = end_;
+  report.why = why.message();
+  if (position < segment.size()) {
+    if (auto kept = keep_cut_bytes(segment, position, report); !kept) return kept;
+    auto file = segment.file();
+    if (!file) return fail(file.error());
+    // The indexes are under way: only the log is cut here.
+    if (auto shorter = (*file)->truncate(position); !shorter) return shorter;
+    const auto unchecked = segment.unchecked();
+    segment.adopt(position);
+    segment.set_unchecked(unchecked);
+  }
+  for (std::size_t i = index + 1; i < segments_.size(); ++i) {
+    report.cut_bytes += segments_[i]->size();
+    auto file = segments_[i]->file();
+    if (!file) return fail(file.error());
+    BatchWalk walk(**file, 0, segments_[i]->size());
+    for (auto batch = walk.next(); batch && *batch; batch = walk.next()) {
+      report.cut_to = std::max(report.cut_to, (*batch)->header.next_offset());
+    }
+    if (report.kept_in.empty()) report.kept_in = segments_[i]->path() + ".cut";
+  }
+  if (auto aside = set_aside(index + 1); !aside) return aside;
+  while (!snapshots_.empty() && snapshots_.back() > end_) {
+    const auto removed =
+        disk_->remove(directory_ + "/" + Segment::file_name(snapshots_.back(), ".snapshot"));
+    if (!removed && !removed.error().is(Errc::not_found)) return removed;
+    snapshots_.pop_back();
+  }
+  return {};
+}
+
+Result<void> PartitionLog::keep_cut_bytes(Segment& segment, std::uint64_t position,
+                                          RecoveryReport& report) {
+  auto file = segment.file();
+  if (!file) return fail(file.error());
+  BatchWalk walk(**file, position, segment.size());
+  for (auto batch = walk.next(); batch && *batch; batch = walk.next()) {
+    if ((*batch)->header.base_offset < end_) break;
+    report.cut_to = std::max(report.cut_to, (*batch)->header.next_offset());
+  }
+  report.cut_bytes = segment.size() - position;
+  report.kept_in = directory_ + "/" +
+                   Segment::file_name(segment.base_offset(), ".cut-" + std::to_string(end_.value));
+  auto kept = disk_->open(report.kept_in, OpenMode::truncate);
+  if (!kept) return fail(kept.error());
+  std::vector<std::byte> bytes(std::min<std::uint64_t>(copy_bytes, report.cut_bytes));
+  for (std::uint64_t done = 0; done < report.cut_bytes;) {
+    auto got = (*file)->read(position + done, bytes);
+    if (!got) return fail(got.error());
+    if (*got == 0) break;
+    const Bytes piece(bytes.data(), *got);
+    if (auto written = (*kept)->write(done, {&piece, 1}); !written) return written;
+    done += *got;
+  }
+  if (auto synced = disk_->sync_now(**kept); !synced) return synced;
+  return disk_->sync_directory(directory_);
+}
+
+Result<void> PartitionLog::set_aside(std::size_t first) {
+  while (segments_.size() > first) {
+    const std::string path = segments_.back()->path();
+    if (auto renamed = disk_->rename(path, path + ".cut"); !renamed) return renamed;
+    for (const std::string_view suffix : {".index", ".timeindex"}) {
+      const auto removed = disk_->remove(
+          directory_ + "/" + Segment::file_name(segments_.back()->base_offset(), suffix));
+      if (!removed && !removed.error().is(Errc::not_found)) return removed;
+    }
+    segments_.pop_back();
+  }
+  return {};
+}
+
+// What recovery read may have come from the page cache of a process that died.
+Result<void> PartitionLog::sync_recovered() {
+  log_start_ = std::max(log_start_, segments_.front()->base_offset());
+  if (auto written = write_epochs(); !written) return written;
+  for (std::size_t i = segment_of(recovery_point_); i < segments_.size(); ++i) {
+    auto file = segments_[i]->file();
+    if (!file) return fail(file.error());
+    if (auto synced = disk_->sync_now(**file); !synced) return synced;
+    auto indexes = segments_[i]->index_files();
+    if (!indexes) return fail(indexes.error());
+    for (const auto& index : *indexes) {
+      if (auto synced = disk_->sync_now(*index); !synced) return synced;
+    }
+  }
+  for (const ToSync& extra : std::exchange(to_sync_, {})) {
+    if (auto synced = disk_->sync_now(*extra.file); !synced) return synced;
+  }
+  if (auto made = state_file_.make(); !made) return made;
+  if (auto synced = disk_->sync_directory(directory_); !synced) return synced;
+  synced_end_ = end_;
+  synced_mark_ = {end_, active().base_offset(), active().size()};
+  return write_recovery_point();
+}
+
+}  // namespace dohle::log

@@ -1,0 +1,98 @@
+#include "log/state_file.hpp"
+
+#include <array>
+#include <cstdio>
+#include <span>
+
+#include "wire/crc32c.hpp"
+
+namespace dohle::log {
+
+namespace {
+
+constexpr std::uint64_t place_bytes = 4096;
+constexpr std::size_t line_bytes_max = 256;
+
+struct Line {
+  std::uint64_t number = 0;
+  LogState state;
+};
+
+std::string body_of(const Line& line) {
+  const LogState& s = line.state;
+  std::string text = "dohle-log 1 " + std::to_string(line.number);
+  for (const std::int64_t value :
+       {s.log_start.value, s.recovery_point.value, s.point_base.value,
+        static_cast<std::int64_t>(s.point_position), s.active_base.value, s.active_since.value}) {
+    text += " " + std::to_string(value);
+  }
+  return text;
+}
+
+std::optional<Line> parse(std::string_view text) {
+  text = text.substr(0, text.find('\n'));
+  const auto last_space = text.rfind(' ');
+  if (last_space == std::string_view::npos) return std::nullopt;
+  const std::string copy(text);
+  unsigned long long number = 0;
+  std::array<long long, 6> values{};
+  unsigned crc = 0;
+  const int got =
+      std::sscanf(copy.c_str(), "dohle-log 1 %llu %lld %lld %lld %lld %lld %lld %8x", &number,
+                  &values[0], &values[1], &values[2], &values[3], &values[4], &values[5], &crc);
+  if (got != 8 || wire::crc32c(0, as_bytes(text.substr(0, last_space))) != crc) return std::nullopt;
+  return Line{number,
+              {Offset{values[0]}, Offset{values[1]}, Offset{values[2]},
+               static_cast<std::uint64_t>(values[3]), Offset{values[4]}, Timestamp{values[5]}}};
+}
+
+}  // namespace
+
+Result<std::optional<LogState>> StateFile::load() {
+  auto file = file_.get();
+  if (!file) {
+    if (file.error().is(Errc::not_found)) return std::nullopt;
+    return fail(file.error());
+  }
+  std::optional<Line> newest;
+  for (unsigned place = 0; place < 2; ++place) {
+    std::string text(line_bytes_max, '\0');
+    auto got = (*file)->read(place * place_bytes, std::as_writable_bytes(std::span(text)));
+    if (!got) return fail(got.error());
+    const auto line = parse(std::string_view(text).substr(0, *got));
+    if (!line || (newest && newest->number > line->number)) continue;
+    newest = line;
+    place_ = 1 - place;
+  }
+  if (!newest) return std::nullopt;
+  number_ = newest->number;
+  return newest->state;
+}
+
+Result<void> StateFile::make() {
+  auto file = file_.get(OpenMode::create);
+  if (!file) return fail(file.error());
+  // A full disk must not keep retention from making room.
+  return (*file)->reserve(place_bytes + line_bytes_max);
+}
+
+Result<std::shared_ptr<File>> StateFile::write(const LogState& state) {
+  auto file = file_.get(OpenMode::create);
+  if (!file) return file;
+  const std::string body = body_of({number_ + 1, state});
+  std::array<char, 16> crc;
+  std::snprintf(crc.data(), crc.size(), " %08x\n", wire::crc32c(0, as_bytes(body)));
+  const std::string line = body + crc.data();
+  const Bytes piece = as_bytes(line);
+  if (auto wrote = (*file)->write(place_ * place_bytes, {&piece, 1}); !wrote) {
+    return fail(wrote.error());
+  }
+  ++number_;
+  return file;
+}
+
+void StateFile::settle() {
+  place_ = 1 - place_;
+}
+
+}  // namespace dohle::log

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "log/file_cache.hpp"
+
+namespace dohle::log {
+
+/// What a log knows of itself that its batches do not say.
+struct LogState {
+  Offset log_start{0};
+  /// Everything below is on disk...
+  Offset recovery_point{0};
+  /// ...which is up to this byte of this segment.
+  Offset point_base{0};
+  std::uint64_t point_position = 0;
+  /// When the last segment got its first batch, by the wall clock.
+  Offset active_base{0};
+  Timestamp active_since;
+  friend bool operator==(const LogState&, const LogState&) = default;
+};
+
+/// The file `dohle-log` of a partition: two lines of text, 4096 bytes apart, each with a number and
+/// a CRC. The newer whole one counts. A write goes to the place of the other, and to the same place
+/// again until a sync has succeeded, so that a crash always leaves one that was synced: a
+/// checkpoint costs one sync, and no rename. Owner's thread only.
+class StateFile {
+ public:
+  static constexpr std::string_view name = "dohle-log";
+
+  StateFile(Disk& disk, const std::shared_ptr<FileCache>& cache, const std::string& directory)
+      : file_(disk, cache, directory + "/" + std::string(name)) {}
+
+  /// Nothing where there is no file or no whole line.
+  Result<std::optional<LogState>> load();
+  /// Makes the file if it is not there.
+  Result<void> make();
+  /// Returns the file, which a sync has to cover; then `settle`.
+  Result<std::shared_ptr<File>> write(const LogState& state);
+  /// A sync that began after the last write has succeeded.
+  void settle();
+
+ private:
+  CachedFile file_;
+  std::uint64_t number_ = 0;
+  unsigned place_ = 0;  // where the next write goes
+};
+
+}  // namespace dohle::log

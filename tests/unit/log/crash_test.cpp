@@ -1,0 +1,285 @@
+#include <map>
+#include <string>
+
+#include "log_fixture.hpp"
+#include "sim/machine.hpp"
+#include "sim/world.hpp"
+
+namespace dohle::log {
+namespace {
+
+using std::chrono_literals::operator""s;
+
+/// Cuts the power at the operation of a given number, counted over everything that changes the
+/// disk.
+class Fuse {
+ public:
+  explicit Fuse(std::uint64_t at) : left_(at) {}
+  /// False: the operation does not happen any more, nor does any after it.
+  [[nodiscard]] bool holds() {
+    ++used_;
+    if (left_ == 0) return false;
+    --left_;
+    return true;
+  }
+  [[nodiscard]] std::uint64_t used() const { return used_; }
+  [[nodiscard]] static Error blown() { return Error::storage(Errc::io_error, "the power is off"); }
+
+ private:
+  std::uint64_t left_;
+  std::uint64_t used_ = 0;
+};
+
+class FusedFile final : public File {
+ public:
+  FusedFile(std::shared_ptr<File> file, Fuse& fuse) : file_(std::move(file)), fuse_(fuse) {}
+  [[nodiscard]] const std::string& path() const override { return file_->path(); }
+  [[nodiscard]] std::uint64_t size() const override { return file_->size(); }
+  Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) const override {
+    return file_->read(offset, into);
+  }
+  Result<void> write(std::uint64_t offset, std::span<const Bytes> pieces) override {
+    if (!fuse_.holds()) return fail(Fuse::blown());
+    return file_->write(offset, pieces);
+  }
+  Result<void> reserve(std::uint64_t end) override {
+    if (!fuse_.holds()) return fail(Fuse::blown());
+    return file_->reserve(end);
+  }
+  Result<void> truncate(std::uint64_t size) override {
+    if (!fuse_.holds()) return fail(Fuse::blown());
+    return file_->truncate(size);
+  }
+  [[nodiscard]] File& inner() const { return *file_; }
+
+ private:
+  std::shared_ptr<File> file_;
+  Fuse& fuse_;
+};
+
+/// Syncs in the calling turn, so that the operations of a run are the same up to the fuse.
+class FusedDisk final : public Disk {
+ public:
+  FusedDisk(Disk& disk, Fuse& fuse) : disk_(disk), fuse_(fuse) {}
+
+  Result<std::shared_ptr<File>> open(const std::string& path, OpenMode mode) override {
+    const bool changes = mode == OpenMode::truncate || mode == OpenMode::create;
+    if (changes && !fuse_.holds()) return fail(Fuse::blown());
+    auto file = disk_.open(path, mode);
+    if (!file) return file;
+    return std::shared_ptr<File>(std::make_shared<FusedFile>(*std::move(file), fuse_));
+  }
+  [[nodiscard]] bool exists(const std::string& path) const override { return disk_.exists(path); }
+  Result<void> make_directories(const std::string& path) override {
+    if (!fuse_.holds()) return fail(Fuse::blown());
+    return disk_.make_directories(path);
+  }
+  [[nodiscard]] Result<std::vector<DirectoryEntry>> list(const std::string& path) const override {
+    return disk_.list(path);
+  }
+  Result<void> rename(const std::string& from, const std::string& to) override {
+    if (!fuse_.holds()) return fail(Fuse::blown());
+    return disk_.rename(from, to);
+  }
+  Result<void> remove(const std::string& path) override {
+    if (!fuse_.holds()) return fail(Fuse::blown());
+    return disk_.remove(path);
+  }
+  Result<void> remove_all(const std::string& path) override {
+    if (!fuse_.holds()) return fail(Fuse::blown());
+    return disk_.remove_all(path);
+  }
+  Result<void> sync_directory(const std::string& path) override {
+    if (!fuse_.holds()) return fail(Fuse::blown());
+    return disk_.sync_directory(path);
+  }
+  Result<void> sync_now(File& file) override {
+    if (!fuse_.holds()) return fail(Fuse::blown());
+    return disk_.sync_now(static_cast<FusedFile&>(file).inner());
+  }
+  void sync(std::vector<std::shared_ptr<File>> files, Synced done) override {
+    Result<void> outcome;
+    for (const auto& file : files) {
+      if (outcome) outcome = sync_now(*file);
+    }
+    done(std::move(outcome));
+  }
+  void run(Task job, Task done) override {
+    job();
+    done();
+  }
+  Result<DirectoryLock> lock(const std::string& directory) override {
+    return disk_.lock(directory);
+  }
+
+ private:
+  Disk& disk_;
+  Fuse& fuse_;
+};
+
+/// What a client was promised, and what it sent.
+struct Promise {
+  std::int64_t acknowledged = 0;  // offsets below it were synced
+  std::int64_t sent = 0;
+  std::int64_t start = 0;
+};
+
+constexpr const char* directory = "/data/t-0";
+
+LogConfig small_segments() {
+  LogConfig config;
+  config.segment_bytes = 1'500;
+  config.retention_bytes = 4'000;
+  return config;
+}
+
+// Appends, syncs every second batch, checkpoints, retires old segments, until something fails.
+void work(Disk& disk, Promise& promise) {
+  auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
+  if (!opened) return;
+  PartitionLog& log = *opened->log;
+  std::int32_t sequence = 0;
+  for (int i = 0; i < 24; ++i) {
+    const int count = 1 + i % 4;
+    promise.sent = log.end().value + count;
+    if (!append_to(log, make_batch(count, 60, 1000, {5, 0, sequence}), 1000, i / 10)) return;
+    sequence += count;
+    if (i % 2 == 0) continue;
+    const Offset covered = log.end();
+    Result<void> outcome;
+    disk.sync(log.dirty_files(), [&](Result<void> result) { outcome = std::move(result); });
+    if (!outcome) return;
+    log.synced(covered);
+    promise.acknowledged = covered.value;
+    if (i % 6 == 5) log.checkpoint();
+    if (i % 8 == 7) {
+      promise.start = std::max(promise.start, log.log_start().value);
+      if (!log.retain({TimePoint{}, Timestamp{1000}})) return;
+    }
+    if (log.offline() != nullptr) return;
+  }
+}
+
+// What a restart finds is a whole, ordered prefix of what was sent, with everything acknowledged.
+void verify(Disk& disk, const Promise& promise, std::uint64_t at) {
+  auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
+  ASSERT_TRUE(opened.has_value()) << "power cut at " << at << ": " << opened.error().to_string();
+  PartitionLog& log = *opened->log;
+  EXPECT_GE(log.end().value, promise.acknowledged) << "power cut at " << at;
+  EXPECT_LE(log.end().value, promise.sent) << "power cut at " << at;
+  EXPECT_EQ(log.synced_end(), log.end());
+  const auto all = log.read(log.log_start(), log.end(), 64_MiB, true);
+  ASSERT_TRUE(all.has_value()) << "power cut at " << at << ": " << all.error().to_string();
+  const auto bytes = all->flatten();
+  ASSERT_TRUE(bytes.has_value());
+  std::int64_t next = -1;
+  for (const std::int64_t offset : offsets_in(*bytes)) {
+    if (next >= 0) {
+      ASSERT_EQ(offset, next) << "power cut at " << at;
+    }
+    next = offset + 1;
+  }
+  if (next >= 0) {
+    EXPECT_EQ(next, log.end().value) << "power cut at " << at;
+  }
+  const Offset end = log.end();
+  EXPECT_EQ(append_to(log, make_batch(1, 10))->base_offset, end);
+}
+
+struct CrashOptions {
+  std::uint64_t seed;
+  bool entries_in_order;
+};
+
+std::uint64_t crash_at(std::uint64_t at, CrashOptions options) {
+  sim::WorldOptions world_options;
+  world_options.disk.entries_in_order = options.entries_in_order;
+  sim::World world(options.seed * 1'000 + at, world_options);
+  sim::Machine& machine = world.machine("node");
+  sim::Process& process = machine.start("log", [](sim::Process&) { return nullptr; });
+  world.run_for(1s);
+  // The data directory is the node's affair.
+  EXPECT_TRUE(process.disk().make_directories("/data").has_value());
+  EXPECT_TRUE(process.disk().sync_directory("/").has_value());
+  Fuse fuse(at);
+  Promise promise;
+  {
+    FusedDisk disk(process.disk(), fuse);
+    work(disk, promise);
+  }
+  machine.lose_power();
+  machine.power_on();
+  world.run_for(1s);
+  // A second crash in the middle of recovery must not make things worse.
+  Fuse second(at % 23);
+  {
+    FusedDisk disk(process.disk(), second);
+    (void)PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
+  }
+  machine.lose_power();
+  machine.power_on();
+  world.run_for(1s);
+  Fuse lasting(UINT64_MAX);
+  FusedDisk disk(process.disk(), lasting);
+  verify(disk, promise, at);
+  return fuse.used();
+}
+
+// A killed process leaves its page cache. What the next one read from there and calls synced has to
+// outlive the power all the same.
+void kill_then_cut(std::uint64_t at, CrashOptions options) {
+  sim::WorldOptions world_options;
+  world_options.disk.entries_in_order = options.entries_in_order;
+  sim::World world(options.seed * 1'000 + at, world_options);
+  sim::Machine& machine = world.machine("node");
+  sim::Process& process = machine.start("log", [](sim::Process&) { return nullptr; });
+  world.run_for(1s);
+  EXPECT_TRUE(process.disk().make_directories("/data").has_value());
+  EXPECT_TRUE(process.disk().sync_directory("/").has_value());
+  Promise promise;
+  Fuse fuse(at);
+  {
+    FusedDisk disk(process.disk(), fuse);
+    work(disk, promise);
+  }
+  Fuse lasting(UINT64_MAX);
+  {
+    FusedDisk disk(process.disk(), lasting);
+    auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
+    ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
+    EXPECT_GE(opened->log->synced_end().value, promise.acknowledged);
+    promise.acknowledged = opened->log->synced_end().value;
+  }
+  machine.lose_power();
+  machine.power_on();
+  world.run_for(1s);
+  FusedDisk disk(process.disk(), lasting);
+  verify(disk, promise, at);
+}
+
+class CrashTest : public testing::TestWithParam<bool> {};
+
+TEST_P(CrashTest, power_lost_at_any_operation_loses_nothing_acknowledged) {
+  const std::uint64_t operations = crash_at(UINT64_MAX >> 1, {1, GetParam()});
+  ASSERT_GT(operations, 100u);
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    for (std::uint64_t at = 0; at < operations; ++at) {
+      crash_at(at, {seed, GetParam()});
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST_P(CrashTest, what_a_killed_process_left_unsynced_is_synced_before_it_counts) {
+  for (std::uint64_t at = 0; at < 130; ++at) {
+    kill_then_cut(at, {7, GetParam()});
+    if (HasFatalFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Entries, CrashTest, testing::Bool(), [](const auto& test) {
+  return std::string(test.param ? "in_order" : "in_any_order");
+});
+
+}  // namespace
+}  // namespace dohle::log

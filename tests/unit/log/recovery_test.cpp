@@ -1,0 +1,246 @@
+#include <string>
+
+#include "base/broker_errors.hpp"
+#include "log_fixture.hpp"
+
+namespace dohle::log {
+namespace {
+
+using RecoveryTest = LogTest;
+
+TEST_F(RecoveryTest, a_tail_torn_at_any_byte_is_cut_and_kept) {
+  open();
+  ASSERT_TRUE(append(make_batch(3)).has_value());
+  sync();
+  const std::uint64_t synced_bytes = log_->size_bytes();
+  ASSERT_TRUE(append(make_batch(2)).has_value());
+  const std::uint64_t whole_first = log_->size_bytes();
+  ASSERT_TRUE(append(make_batch(4)).has_value());
+  const Slice all = *log_->read(Offset{0}, Offset{9}, 1_MiB, true)->flatten();
+  const auto state = file(0, ".log");
+  std::string state_bytes(8192, '\0');
+  const auto state_file = *disk_.open(std::string(directory) + "/dohle-log", OpenMode::read_write);
+  state_bytes.resize(*state_file->read(0, std::as_writable_bytes(std::span(state_bytes))));
+  for (std::uint64_t size = synced_bytes; size < all.size(); ++size) {
+    log_.reset();
+    auto log = file();
+    ASSERT_TRUE(log->truncate(0).has_value());
+    const Bytes left = all.bytes().first(size);
+    ASSERT_TRUE(log->write(0, {&left, 1}).has_value());
+    const Bytes old_state = as_bytes(state_bytes);
+    ASSERT_TRUE(state_file->write(0, {&old_state, 1}).has_value());
+    open();
+    EXPECT_EQ(log_->end(), Offset{size < whole_first ? 3 : 5}) << size;
+    EXPECT_EQ(log_->synced_end(), log_->end());
+    const std::uint64_t kept_at = size < whole_first ? synced_bytes : whole_first;
+    EXPECT_EQ(report_.cut_bytes, size - kept_at);
+    if (report_.cut_bytes == 0) continue;
+    EXPECT_EQ(report_.kept_in, path(0, size < whole_first ? ".cut-3" : ".cut-5"));
+    EXPECT_EQ((*disk_.open(report_.kept_in, OpenMode::read))->size(), report_.cut_bytes);
+    EXPECT_FALSE(report_.why.empty());
+  }
+}
+
+TEST_F(RecoveryTest, damage_below_the_recovery_point_is_refused_with_advice) {
+  open();
+  ASSERT_TRUE(append(make_batch(3)).has_value());
+  sync();
+  ASSERT_TRUE(append(make_batch(3)).has_value());
+  const auto size = file()->size();
+  log_.reset();
+  // What lies before the recovery point in its segment is read by its headers at the start, and by
+  // CRC before it is served: this is a header that no longer leads to the next one.
+  flip(8);
+  const auto opened = try_open();
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_TRUE(opened.error().is(Errc::damaged));
+  EXPECT_NE(opened.error().message().find("recovery point"), std::string_view::npos);
+  EXPECT_NE(opened.error().message().find("restore"), std::string_view::npos);
+  flip(8);
+  ASSERT_TRUE(file()->truncate(size / 2 - 1).has_value());
+  EXPECT_FALSE(try_open().has_value()) << "acknowledged bytes are missing";
+}
+
+TEST_F(RecoveryTest, a_bit_flipped_below_the_recovery_point_is_found_before_it_is_served) {
+  open();
+  ASSERT_TRUE(append(make_batch(3)).has_value());
+  ASSERT_TRUE(append(make_batch(3)).has_value());
+  stop();
+  const auto size = file()->size();
+  for (std::uint64_t at = 17; at < size; at += 5) {
+    if (at >= size / 2 && at < size / 2 + 17) continue;  // offset, length, epoch: not under the CRC
+    flip(at);
+    went_offline_.reset();
+    auto opened = try_open(true);
+    if (opened) {
+      log_ = std::move(opened->log);
+      const auto first = log_->fetch(Offset{0}, log_->end(), 1_MiB, true);
+      ASSERT_TRUE(first.has_value());
+      EXPECT_TRUE(first->is_being_checked);
+      EXPECT_TRUE(first->bytes.empty());
+      loop_.run();
+      EXPECT_FALSE(log_->fetch(Offset{0}, log_->end(), 1_MiB, true).has_value()) << at;
+      ASSERT_TRUE(went_offline_.has_value()) << at;
+      EXPECT_NE(went_offline_->message().find("restore"), std::string_view::npos);
+    }
+    log_.reset();
+    flip(at);
+  }
+  open(true);
+  EXPECT_EQ(offsets_from(0).size(), 6u);
+}
+
+TEST_F(RecoveryTest, after_a_clean_stop_nothing_is_walked) {
+  config_.segment_bytes = 5'000;
+  open();
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_TRUE(append(make_batch(5, 100, 1000 + i, {9, 0, 5 * i})).has_value());
+  }
+  stop();
+  open(true);
+  EXPECT_EQ(log_->end(), Offset{200});
+  EXPECT_EQ(log_->synced_end(), Offset{200});
+  EXPECT_EQ(log_->recovery_point(), Offset{200});
+  EXPECT_EQ(report_.walked_bytes, 0u);
+  EXPECT_EQ(log_->unchecked_bytes(), log_->size_bytes());
+  EXPECT_EQ(offsets_from(0).size(), 200u);
+  EXPECT_EQ(log_->unchecked_bytes(), 0u);
+  // All five batches that may be in flight are still known, not just the one of the snapshot.
+  for (int i = 35; i < 40; ++i) {
+    const auto again = append(make_batch(5, 100, 1000 + i, {9, 0, 5 * i}));
+    ASSERT_TRUE(again.has_value()) << i;
+    EXPECT_TRUE(again->is_duplicate);
+    EXPECT_EQ(again->base_offset, Offset{5 * i});
+  }
+  EXPECT_EQ(append(make_batch(1, 10, 5, {9, 0, 200}))->base_offset, Offset{200});
+}
+
+TEST_F(RecoveryTest, a_stop_called_clean_whose_file_has_changed_since_is_walked) {
+  open();
+  ASSERT_TRUE(append(make_batch(3)).has_value());
+  stop();
+  ASSERT_TRUE(append(make_batch(2)).has_value());
+  open(true);
+  EXPECT_EQ(log_->end(), Offset{5});
+  EXPECT_GT(report_.walked_bytes, 0u);
+}
+
+TEST_F(RecoveryTest, a_gap_between_segments_above_the_recovery_point_ends_the_log) {
+  config_.segment_bytes = 2'000;
+  open();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(append(make_batch(10)).has_value());
+  ASSERT_EQ(log_->segment_count(), 3u);
+  log_.reset();
+  ASSERT_TRUE(disk_.remove(path(10, ".log")).has_value());
+  open();
+  EXPECT_EQ(log_->end(), Offset{10});
+  EXPECT_EQ(report_.cut_from, Offset{10});
+  EXPECT_EQ(report_.cut_to, Offset{30});
+  EXPECT_TRUE(disk_.exists(path(20, ".log.cut")));
+  EXPECT_EQ(append(make_batch(1))->base_offset, Offset{10});
+}
+
+TEST_F(RecoveryTest, a_gap_below_the_recovery_point_is_refused) {
+  config_.segment_bytes = 2'000;
+  open();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(append(make_batch(10)).has_value());
+  sync();
+  log_.reset();
+  ASSERT_TRUE(disk_.remove(path(20, ".log")).has_value());
+  EXPECT_FALSE(try_open().has_value());
+}
+
+TEST_F(RecoveryTest, a_torn_segment_takes_those_behind_it_along) {
+  config_.segment_bytes = 2'000;
+  open();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(append(make_batch(10)).has_value());
+  log_.reset();
+  flip(500, 10);
+  open();
+  EXPECT_EQ(log_->end(), Offset{10});
+  EXPECT_EQ(report_.cut_to, Offset{30});
+  EXPECT_EQ(offsets_from(0).size(), 10u);
+  open();
+  EXPECT_EQ(log_->end(), Offset{10});
+  EXPECT_EQ(report_.cut_bytes, 0u);
+}
+
+TEST_F(RecoveryTest, indexes_that_are_lost_or_wrong_are_made_anew) {
+  for (const std::string_view suffix : {".index", ".timeindex"}) {
+    for (const bool is_lost : {true, false}) {
+      log_.reset();
+      ASSERT_TRUE(disk_.exists("/data") ? disk_.remove_all("/data").has_value() : true);
+      open();
+      for (int i = 0; i < 100; ++i) {
+        ASSERT_TRUE(append(make_batch(10, 200, 1000 + 10 * i)).has_value());
+      }
+      stop();
+      log_.reset();
+      if (is_lost) {
+        ASSERT_TRUE(disk_.remove(path(0, suffix)).has_value());
+      } else {
+        const std::string zeros(file(0, suffix)->size(), '\0');
+        const Bytes piece = as_bytes(zeros);
+        ASSERT_TRUE(file(0, suffix)->write(0, {&piece, 1}).has_value());
+      }
+      open(true);
+      EXPECT_EQ(offsets_from(777).front(), 770);
+      const auto found = log_->offset_for(Timestamp{1777});
+      ASSERT_TRUE(found.has_value() && found->has_value()) << suffix << is_lost;
+      EXPECT_EQ((*found)->offset, Offset{777}) << suffix << is_lost;
+    }
+  }
+}
+
+TEST_F(RecoveryTest, index_entries_that_were_never_written_are_found_again) {
+  open();
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(append(make_batch(10, 200, 1000 + 10 * i)).has_value());
+  }
+  sync();  // without flush: what waits in memory goes with the log
+  open(true);
+  EXPECT_EQ(log_->max_timestamp()->value().offset, Offset{199});
+  EXPECT_EQ(log_->offset_for(Timestamp{1195})->value().offset, Offset{195});
+}
+
+TEST_F(RecoveryTest, a_snapshot_that_is_lost_is_made_from_the_log) {
+  config_.segment_bytes = 2'000;
+  open();
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(append(make_batch(5, 100, 1, {i % 2, 0, 5 * (i / 2)})).has_value());
+  }
+  stop();
+  log_.reset();
+  const auto entries = *disk_.list(directory);
+  for (const auto& entry : entries) {
+    if (entry.name.ends_with(".snapshot")) {
+      ASSERT_TRUE(disk_.remove(std::string(directory) + "/" + entry.name).has_value());
+    }
+  }
+  open(true);
+  const auto gap = append(make_batch(1, 10, 1, {0, 0, 26}));
+  ASSERT_FALSE(gap.has_value());
+  EXPECT_TRUE(gap.error().is_broker(broker_error::out_of_order_sequence_number));
+  EXPECT_TRUE(append(make_batch(1, 10, 1, {0, 0, 25})).has_value());
+}
+
+TEST_F(RecoveryTest, leader_epochs_survive_and_are_cut_with_the_log) {
+  open();
+  ASSERT_TRUE(append(make_batch(3), 1000, 1).has_value());
+  ASSERT_TRUE(append(make_batch(3), 1000, 4).has_value());
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(log_->latest_epoch(), LeaderEpoch{4});
+    EXPECT_EQ(log_->epoch_end(LeaderEpoch{1})->end, Offset{3});
+    EXPECT_EQ(log_->epoch_end(LeaderEpoch{2})->epoch, LeaderEpoch{1});
+    EXPECT_EQ(log_->epoch_end(LeaderEpoch{4})->end, Offset{6});
+    EXPECT_EQ(log_->epoch_end(LeaderEpoch{0})->end, Offset{0});
+    EXPECT_TRUE(log_->epoch_end(LeaderEpoch{5})->epoch.is_none());
+    if (round == 1) {
+      ASSERT_TRUE(disk_.remove(std::string(directory) + "/leader-epoch-checkpoint").has_value());
+    }
+    open();
+  }
+}
+
+}  // namespace
+}  // namespace dohle::log
