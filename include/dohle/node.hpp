@@ -6,34 +6,46 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "dohle/error.hpp"
 #include "dohle/export.hpp"
 #include "dohle/logger.hpp"
+#include "dohle/transport.hpp"
 
 namespace dohle {
 inline namespace v0 {
 
-/// When a node answers a produce with acks=all.
+/// When a node answers a produce with acks=all, and what then survives. What is not covered by the
+/// promise is whole or absent after a crash, never torn, and always the newest records.
 enum class Durability : std::uint8_t {
-  /// Once the records are on disk: they survive a power failure. What consumers see survives too.
+  /// Once the records are on disk: they survive a power failure. Consumers see nothing that is not
+  /// on disk, so what they have read is never taken back.
   fsync,
-  /// Once the operating system has them: they survive the end of the process, not that of the
-  /// machine.
+  /// Once the operating system has them; everything is made durable at least every 50 ms. A power
+  /// failure takes at most that much; the end of the process takes nothing.
+  interval,
+  /// Once the operating system has them, which writes when it likes. They survive the end of the
+  /// process, not that of the machine.
   os,
 };
 
-/// Reads "fsync" and "os". Errors: configuration, naming what is allowed.
+/// Reads "fsync", "interval" and "os". Errors: configuration, naming what is allowed.
 [[nodiscard]] DOHLE_API Result<Durability> parse_durability(std::string_view text);
 
 /// Where and how a node keeps its data and listens.
 struct NodeOptions {
   /// A directory, made if absent; ":memory:" keeps everything in memory and loses it at the end.
   std::string data_dir = ":memory:";
-  /// "HOST:PORT"; port 0 lets the system pick one. There is no authentication: everybody who
-  /// reaches the address may do everything, so it is the loopback interface unless said otherwise.
+  /// For ":memory:": all files together, in bytes. Above it producers are refused with
+  /// KAFKA_STORAGE_ERROR, and reading goes on. At least 1 MiB.
+  std::size_t memory_bytes_max = std::size_t{1} << 30;
+  /// "HOST:PORT" or "[IPv6]:PORT"; port 0 lets the system pick one; empty: no sockets, only
+  /// `Node::transport` reaches the node. There is no authentication: everybody who reaches the
+  /// address may do everything, so it is the loopback interface unless said otherwise.
   std::string listen = "127.0.0.1:9092";
-  /// What clients are told to connect to, as "HOST:PORT"; empty: the listening address.
+  /// What clients are told to connect to, as "HOST:PORT"; empty: the listening address. Needed when
+  /// that is a wildcard such as 0.0.0.0. Port 0: the listening port.
   std::string advertise = {};
   Durability durability = Durability::fsync;
   /// Topics are made on first use, with one partition.
@@ -43,30 +55,52 @@ struct NodeOptions {
   /// The largest request, in bytes. 1 KiB to 2 GiB - 1.
   std::size_t request_bytes_max = std::size_t{100} << 20;
   /// Requests whose bodies are held in memory at one time, all connections together, in bytes.
+  /// A request is not read before there is room for it. At least 1 KiB.
   std::size_t requests_bytes_max = std::size_t{512} << 20;
   /// Null: warnings and errors go to standard error.
   std::shared_ptr<Logger> logger = nullptr;
 };
 
+/// One way into a node.
+struct NodeListener {
+  /// "tcp" or "embedded".
+  std::string name;
+  /// "HOST:PORT" that it listens on, with the port that was picked for port 0. For "embedded" an
+  /// address that only `Node::transport` understands.
+  std::string address;
+};
+
 /// An embedded single-node Kafka-compatible server with a thread of its own. It never clusters.
+///
+///     auto node = dohle::Node::start({.data_dir = "./data", .listen = "127.0.0.1:9092"});
+///     if (!node) return fail(node.error());
+///
 /// Move-only. Thread safety: any thread, but not while it is being moved.
 class DOHLE_API Node {
  public:
   /// Opens the data, recovers it if the last stop was not clean, and listens; accepts connections
   /// when it returns. Errors: configuration; locked (another process has the directory); damaged
-  /// (says where and what to do); connection_failed (the address is taken).
+  /// (says where and what to do); connection_failed (the address is taken); other storage errors.
   static Result<Node> start(NodeOptions options = {});
 
   Node(Node&&) noexcept;
   Node& operator=(Node&&) noexcept;
-  /// As close().
+  /// As close() with its default; what fails is logged.
   ~Node();
 
-  /// "HOST:PORT" that it listens on, with the port that was picked for port 0.
+  /// Where clients connect by TCP, as "HOST:PORT" with the port that was picked for port 0; without
+  /// sockets, the address for clients that use `transport`. Valid while the Node lives.
   [[nodiscard]] const std::string& address() const;
-  /// Closes listener and connections, makes all data durable and marks the stop as clean.
-  /// Idempotent. Errors: storage.
-  Result<void> close();
+  [[nodiscard]] const std::vector<NodeListener>& listeners() const;
+  /// Reaches the node from inside the process, without sockets. A Client takes it as
+  /// ClientOptions::transport together with the address of the listener "embedded". It may outlive
+  /// the Node: connections then fail as if refused.
+  [[nodiscard]] std::shared_ptr<Transport> transport() const;
+
+  /// Stops accepting, answers what is under way, closes connections, makes all data durable and
+  /// marks the stop as clean. Requests that are not answered within `timeout` are dropped; making
+  /// data durable takes as long as the disk does. Idempotent. Errors: storage.
+  Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(5));
 
  private:
   struct Parts;

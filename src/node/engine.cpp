@@ -2,48 +2,56 @@
 
 #include <algorithm>
 
-#include "log/checkpoint.hpp"
 #include "node/handlers/handlers.hpp"
+#include "node/limits.hpp"
 
 namespace dohle::node {
 
 namespace {
 
-constexpr auto maintenance_interval = std::chrono::seconds(10);
-constexpr std::string_view cluster_file = "dohle-cluster";
+using std::chrono::milliseconds;
 
-// The cluster's id, made on the first start.
-Result<std::string> cluster_id_in(Disk& disk, const std::string& directory, Random& random) {
-  auto text = log::read_checkpoint(disk, directory, cluster_file);
-  if (text || !text.error().is(Errc::not_found)) return text;
-  TopicId id;
-  for (auto& byte : id.bytes) byte = static_cast<std::uint8_t>(random.next());
-  auto written = log::write_checkpoint(disk, directory, cluster_file, id.to_string());
-  if (!written) return fail(written.error());
-  return id.to_string();
+constexpr auto maintenance_interval = std::chrono::seconds(2);
+constexpr std::uint64_t rounds_per_retention = 5;
+constexpr std::uint64_t rounds_per_expiry = 30;
+constexpr auto drain_interval = milliseconds(2);
+
+FetchSessions::Options fetch_session_options() {
+  return {limits::fetch_sessions_max, limits::fetch_session_partitions_max,
+          limits::fetch_session_eviction_age};
 }
 
 }  // namespace
 
-void Responder::no_answer() const {
-  if (Session* to = engine->session(session)) to->answer(number, Chain());
+void Responder::send(Chain bytes) const {
+  if (Session* to = engine_->session(session_)) to->answer(number_, std::move(bytes));
 }
 
 void Responder::close(const Error& why) const {
-  Session* to = engine->session(session);
+  Session* to = engine_->session(session_);
   if (to == nullptr) return;
-  engine->warn("closing " + to->peer() + ": " + why.to_string());
+  engine_->complain("closing the connection of " + to->peer() + ": " + std::string(why.message()));
   to->close();
 }
 
-Engine::Engine(Environment environment, Settings settings)
+Engine::Engine(Environment environment, NodeSettings settings)
     : environment_(environment),
       settings_(std::move(settings)),
-      topics_(environment.disk, settings_.data_directory, environment.random) {}
+      topics_(environment.disk, settings_.data_directory, environment.random),
+      syncing_(environment.loop, environment.disk, settings_.durability,
+               [this](const PartitionRef& partition, std::uint64_t bytes) {
+                 on_partition_synced(partition, bytes);
+               }),
+      fetch_waits_(environment.loop, limits::waiting_fetches_max),
+      fetch_sessions_(fetch_session_options(), environment.random),
+      groups_(*this, environment.loop, environment.random, settings_.groups) {}
 
 Engine::~Engine() {
+  *is_alive_ = false;
   environment_.loop.cancel(maintenance_);
 }
+
+// --- start and stop
 
 Result<void> Engine::start() {
   Disk& disk = environment_.disk;
@@ -51,51 +59,104 @@ Result<void> Engine::start() {
   auto lock = disk.lock(settings_.data_directory);
   if (!lock) return fail(lock.error());
   lock_ = *std::move(lock);
-  auto recovered = topics_.open();
-  if (!recovered) return fail(recovered.error());
-  for (const auto& [directory, report] : *recovered) {
-    warn("partition " + directory + ": cut " + std::to_string(report.cut_bytes) +
-         " bytes of unacknowledged records, offsets " + std::to_string(report.cut_from.value) +
-         " to " + std::to_string(report.cut_to.value) + "; they are kept in " + report.kept_in);
+  auto findings = topics_.open();
+  if (!findings) return fail(findings.error());
+  for (const Topics::Finding& finding : *findings) {
+    const LogLevel level = finding.is_error ? LogLevel::error : LogLevel::warning;
+    environment_.logger.log(level, "node", finding.line);
   }
-  auto cluster_id = cluster_id_in(disk, settings_.data_directory, environment_.random);
-  if (!cluster_id) return fail(cluster_id.error());
-  cluster_id_ = *std::move(cluster_id);
-  ConnectionLimits limits;
-  limits.frame_bytes_max = settings_.request_bytes_max;
-  auto listener = environment_.listening.listen(settings_.listen, limits, *this);
-  if (!listener) return fail(listener.error());
-  listener_ = *std::move(listener);
+  if (auto restored = groups_.restore(now()); !restored) {
+    environment_.logger.log(LogLevel::error, "node",
+                            "groups are unavailable: " + std::string(restored.error().message()));
+  }
   arm_maintenance();
   return {};
 }
 
-Result<void> Engine::stop() {
-  listener_.reset();
+Result<Endpoint> Engine::listen(Listening& listening, ListenAt where) {
+  ConnectionLimits limits;
+  limits.frame_bytes_max = settings_.request_bytes_max;
+  limits.write_queue_bytes_max = limits::unread_answer_bytes_max;
+  auto entrance = std::make_unique<Entrance>(*this, Way{std::move(where.name), where.advertise});
+  auto listener = listening.listen(where.at, limits, *entrance);
+  if (!listener) return fail(listener.error());
+  entrance->listener = *std::move(listener);
+  const Endpoint local = entrance->listener->local();
+  Endpoint& advertised = entrance->way.advertised;
+  if (advertised.host.empty()) advertised = local;
+  if (advertised.port == 0) advertised.port = local.port;
+  entrances_.push_back(std::move(entrance));
+  return local;
+}
+
+void Engine::stop(TimePoint deadline, std::move_only_function<void(Result<void>)> done) {
+  stopping_ = Stopping{deadline, std::move(done)};
+  // Ways stay: sessions refer to them.
+  for (const auto& entrance : entrances_) entrance->listener.reset();
+  for (const auto& [id, session] : sessions_) session->drain();
+  fetch_waits_.answer_all();
+  syncing_.when_synced([this] { drain_sessions(); });
+}
+
+// Waits for the last answers to be written.
+void Engine::drain_sessions() {
+  const bool is_over =
+      now().mono >= stopping_->deadline ||
+      std::ranges::all_of(sessions_, [](const auto& entry) { return entry.second->is_idle(); });
+  if (is_over) return finish_stop();
+  environment_.loop.arm(now().mono + drain_interval, [this, alive = is_alive_] {
+    if (*alive) drain_sessions();
+  });
+}
+
+void Engine::finish_stop() {
   sessions_.clear();
-  sync_waits_.clear();
-  records_waits_.clear();
-  dirty_.clear();
   environment_.loop.cancel(std::exchange(maintenance_, 0));
-  return topics_.close();
+  auto outcome = topics_.close();
+  lock_.reset();
+  auto done = std::move(stopping_->done);
+  stopping_.reset();
+  done(std::move(outcome));
 }
 
-const Endpoint& Engine::advertised() const {
-  return settings_.advertise.host.empty() ? listener_->local() : settings_.advertise;
+// --- connections
+
+ConnectionEvents* Engine::Entrance::on_accept(std::unique_ptr<Connection> connection) {
+  return engine.accept(std::move(connection), way);
 }
 
-ConnectionEvents* Engine::on_accept(std::unique_ptr<Connection> connection) {
+ConnectionEvents* Engine::accept(std::unique_ptr<Connection> connection, const Way& way) {
   if (sessions_.size() >= settings_.connections_max) {
-    warn("connection from " + connection->peer() + " turned away: there are " +
-         std::to_string(settings_.connections_max) + " already (connections_max)");
+    complain("a connection of " + connection->peer() + " is turned away: there are " +
+             std::to_string(settings_.connections_max) + " already (connections_max)");
     return nullptr;
   }
   const std::uint64_t id = ++last_session_;
-  return sessions_.emplace(id, std::make_unique<Session>(*this, id, std::move(connection)))
-      .first->second.get();
+  auto session = std::make_unique<Session>(*this, id, way, std::move(connection));
+  return sessions_.emplace(id, std::move(session)).first->second.get();
 }
 
-bool Engine::reserve_request(std::size_t bytes, Session& session) {
+Session* Engine::session(std::uint64_t id) {
+  const auto found = sessions_.find(id);
+  return found == sessions_.end() ? nullptr : found->second.get();
+}
+
+void Engine::on_session_closed(const Session& session, const Error& why) {
+  const bool is_usual = why.is(Errc::connection_lost) || why.is(Errc::timed_out);
+  if (!is_usual) complain(why.message());
+  forget_later(session);
+}
+
+void Engine::forget_later(const Session& session) {
+  fetch_waits_.forget(session.id());
+  environment_.loop.post([this, id = session.id(), alive = is_alive_] {
+    if (*alive) sessions_.erase(id);
+  });
+}
+
+// --- requests
+
+bool Engine::reserve_request(std::size_t bytes, const Session& session) {
   // One request always fits, whatever its size: the frame limit bounds it.
   if (requests_bytes_ != 0 && requests_bytes_ + bytes > settings_.requests_bytes_max) {
     held_sessions_.push_back(session.id());
@@ -113,161 +174,79 @@ void Engine::release_request(std::size_t bytes) {
   }
 }
 
-Session* Engine::session(std::uint64_t id) {
-  const auto found = sessions_.find(id);
-  return found == sessions_.end() ? nullptr : found->second.get();
-}
-
-void Engine::on_session_closed(Session& session, const Error& why) {
-  if (!why.is(Errc::connection_lost)) warn(why.to_string());
-  forget_later(session);
-}
-
-// A session is never destroyed inside one of its own callbacks.
-void Engine::forget_later(Session& session) {
-  environment_.loop.post([this, id = session.id()] { sessions_.erase(id); });
-}
-
 void Engine::on_request(Session& session, Slice frame) {
   auto request = wire::decode_request_header(frame);
-  if (!request) {
-    warn("closing " + session.peer() + ": " + request.error().to_string());
-    return session.close();
-  }
-  dispatch(session, *request);
+  if (request) return dispatch(session, *std::move(request));
+  complain("closing the connection of " + session.peer() + ": " +
+           std::string(request.error().message()));
+  session.close();
 }
 
-void Engine::dispatch(Session& session, const wire::RequestFrame& frame) {
-  const Responder responder{this, session.id(), session.reserve_answer(),
-                            frame.header.correlation_id, frame.header.api_version};
-  for (const Handler& handler : handlers()) {
-    if (handler.api.key != frame.header.api_key) continue;
-    if (!handler.api.versions.contains(frame.header.api_version)) {
-      if (handler.api.key == wire::ApiKey::api_versions) return answer_unknown_version(responder);
-      return responder.close(Error::client(
-          Errc::unsupported_version, std::string(wire::api_name(handler.api.key)) + " version " +
-                                         std::to_string(frame.header.api_version)));
-    }
-    return handler.handle(*this, responder, frame.body);
+void Engine::dispatch(Session& session, wire::RequestFrame frame) {
+  const std::int16_t version = frame.header.api_version;
+  Call call{*this,
+            session.principal(),
+            session.way(),
+            session.peer(),
+            std::move(frame.header.client_id).value_or(""),
+            Responder(*this, session.id(), session.reserve_answer(), frame.header.correlation_id,
+                      version),
+            version,
+            now()};
+  const Handler* handler = find_handler(frame.header.api_key);
+  if (handler == nullptr) {
+    return call.responder.close(Error::client(
+        Errc::unsupported_version,
+        "request " + std::to_string(static_cast<int>(frame.header.api_key)) + " is not served"));
   }
-  responder.close(Error::client(
+  if (handler->api.versions.contains(version)) return handler->handle(call, frame.body);
+  if (handler->api.key == wire::ApiKey::api_versions) return answer_unknown_version(call);
+  call.responder.close(Error::client(
       Errc::unsupported_version,
-      "request " + std::to_string(static_cast<int>(frame.header.api_key)) + " is not served"));
+      std::string(wire::api_name(handler->api.key)) + " version " + std::to_string(version)));
 }
 
-Offset Engine::high_watermark(const log::PartitionLog& partition) const {
-  return settings_.durability == Durability::fsync ? partition.synced_end() : partition.end();
+// --- records
+
+Result<log::Appended> Engine::append(const PartitionRef& partition, const Slice& batch,
+                                     const wire::BatchHeader& header) {
+  if (const Error* fault = partition->fault()) return fail(*fault);
+  auto appended = partition->log()->append(batch, header, leader_epoch, now());
+  if (!appended || appended->is_duplicate) return appended;
+  partition->appended_bytes += batch.size();
+  syncing_.appended(partition);
+  if (syncing_.shows_unsynced()) show(partition, partition->appended_bytes);
+  return appended;
 }
 
-void Engine::make_durable(const std::vector<log::PartitionLog*>& partitions, Task done) {
-  if (settings_.durability == Durability::os) {
-    done();
-    return wake_readers();
-  }
-  SyncWait wait;
-  for (log::PartitionLog* partition : partitions) {
-    dirty_.insert(partition);
-    wait.wanted.emplace_back(partition, partition->end());
-  }
-  wait.done = std::move(done);
-  sync_waits_.push_back(std::move(wait));
-  // Posted, so that all requests of this turn share one sync.
-  if (is_syncing_ || is_sync_posted_) return;
-  is_sync_posted_ = true;
-  environment_.loop.post([this] {
-    is_sync_posted_ = false;
-    start_sync();
-  });
+void Engine::show(const PartitionRef& partition, std::uint64_t visible_bytes) {
+  const std::uint64_t more = visible_bytes - partition->visible_bytes;
+  partition->visible_bytes = visible_bytes;
+  fetch_waits_.advanced(*partition, static_cast<std::size_t>(more));
 }
 
-void Engine::start_sync() {
-  if (is_syncing_ || dirty_.empty()) return;
-  is_syncing_ = true;
-  std::vector<std::shared_ptr<File>> files;
-  std::vector<std::pair<log::PartitionLog*, Offset>> covered;
-  for (log::PartitionLog* partition : std::exchange(dirty_, {})) {
-    covered.emplace_back(partition, partition->end());
-    for (auto& file : partition->dirty_files()) files.push_back(std::move(file));
-  }
-  environment_.disk.sync(std::move(files),
-                         [this, covered = std::move(covered)](Result<void> outcome) mutable {
-                           on_synced(std::move(covered), std::move(outcome));
-                         });
-}
-
-void Engine::on_synced(std::vector<std::pair<log::PartitionLog*, Offset>> covered,
-                       Result<void> outcome) {
-  is_syncing_ = false;
-  std::unordered_set<log::PartitionLog*> alive;
-  for (const auto& [name, topic] : topics_.all()) {
-    for (const auto& partition : topic.partitions) alive.insert(partition.get());
-  }
-  for (const auto& [partition, end] : covered) {
-    if (!alive.contains(partition)) continue;
-    if (outcome) {
-      partition->synced(end);
-    } else {
-      partition->sync_failed(outcome.error());
+void Engine::on_partition_synced(const PartitionRef& partition, std::uint64_t bytes) {
+  if (const Error* fault = partition->fault()) {
+    if (!partition->is_closed()) {
+      environment_.logger.log(LogLevel::error, "node",
+                              "partition " + partition->name() +
+                                  " is offline until a restart: " + std::string(fault->message()));
     }
+    return fetch_waits_.changed(*partition);
   }
-  if (!outcome) warn("partitions go offline: " + outcome.error().to_string());
-  finish_sync_waits();
-  wake_readers();
-  start_sync();
+  if (!syncing_.shows_unsynced()) show(partition, bytes);
 }
 
-void Engine::finish_sync_waits() {
-  std::vector<Task> done;
-  for (auto wait = sync_waits_.begin(); wait != sync_waits_.end();) {
-    const bool is_over = std::ranges::all_of(wait->wanted, [](const auto& wanted) {
-      return wanted.first->offline() != nullptr || wanted.first->synced_end() >= wanted.second;
-    });
-    if (!is_over) {
-      ++wait;
-      continue;
-    }
-    done.push_back(std::move(wait->done));
-    wait = sync_waits_.erase(wait);
-  }
-  for (Task& task : done) task();
+Result<void> Engine::delete_topic(const std::string& name) {
+  const Topic* topic = topics_.find(name);
+  const std::vector<PartitionRef> partitions = topic->partitions;
+  if (auto removed = topics_.remove(name); !removed) return removed;
+  for (const PartitionRef& partition : partitions) fetch_waits_.changed(*partition);
+  groups_.forget_topic(name, now());
+  return {};
 }
 
-void Engine::forget_partitions(const Topic& topic) {
-  for (const auto& partition : topic.partitions) {
-    dirty_.erase(partition.get());
-    for (SyncWait& wait : sync_waits_) {
-      std::erase_if(wait.wanted,
-                    [&](const auto& wanted) { return wanted.first == partition.get(); });
-    }
-  }
-}
-
-void Engine::wait_for_records(TimePoint deadline,
-                              std::move_only_function<bool(bool is_last)> attempt) {
-  if (deadline <= now().mono) {
-    attempt(true);
-    return;
-  }
-  if (attempt(false)) return;
-  records_waits_.push_back({std::move(attempt)});
-  const auto wait = std::prev(records_waits_.end());
-  wait->timer = environment_.loop.arm(deadline, [this, wait] {
-    auto last = std::move(wait->attempt);
-    records_waits_.erase(wait);
-    last(true);
-  });
-}
-
-void Engine::wake_readers() {
-  for (auto wait = records_waits_.begin(); wait != records_waits_.end();) {
-    if (!wait->attempt(false)) {
-      ++wait;
-      continue;
-    }
-    environment_.loop.cancel(wait->timer);
-    wait = records_waits_.erase(wait);
-  }
-}
+// --- now and then
 
 void Engine::arm_maintenance() {
   maintenance_ = environment_.loop.arm(now().mono + maintenance_interval, [this] {
@@ -277,20 +256,36 @@ void Engine::arm_maintenance() {
 }
 
 void Engine::maintain() {
+  ++maintenance_round_;
+  const bool retains = maintenance_round_ % rounds_per_retention == 0;
   for (const auto& [name, topic] : topics_.all()) {
-    for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
-      log::PartitionLog& partition = *topic.partitions[i];
-      if (partition.offline() != nullptr) continue;
-      auto outcome = partition.retain(now());
-      if (outcome && partition.recovery_point() < partition.synced_end()) {
-        if (auto written = partition.write_recovery_point(); !written) {
-          outcome = fail(written.error());
-        }
+    for (const PartitionRef& partition : topic.partitions) {
+      if (partition->fault() != nullptr) continue;
+      log::PartitionLog& log = *partition->log();
+      Result<void> outcome;
+      if (retains) {
+        if (auto retained = log.retain(now()); !retained) outcome = fail(retained.error());
       }
+      if (outcome && log.recovery_point() < log.synced_end()) outcome = log.write_recovery_point();
       if (!outcome)
-        warn("partition " + name + "-" + std::to_string(i) + ": " + outcome.error().to_string());
+        warn("partition " + partition->name() + ": " + std::string(outcome.error().message()));
     }
   }
+  if (maintenance_round_ % rounds_per_expiry == 0) groups_.expire(now());
+}
+
+// --- lines
+
+void Engine::warn(std::string_view line) {
+  environment_.logger.log(LogLevel::warning, "node", line);
+}
+
+void Engine::complain(std::string_view line) {
+  const auto left_out = complaints_.pass(now().mono);
+  if (!left_out) return;
+  warn(*left_out == 0
+           ? std::string(line)
+           : std::string(line) + " (" + std::to_string(*left_out) + " similar lines left out)");
 }
 
 }  // namespace dohle::node

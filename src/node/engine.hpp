@@ -1,12 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "base/connection.hpp"
@@ -15,9 +16,14 @@
 #include "base/random.hpp"
 #include "dohle/logger.hpp"
 #include "dohle/node.hpp"
+#include "node/call.hpp"
+#include "node/fetch_sessions.hpp"
+#include "node/fetch_waits.hpp"
+#include "node/group_service.hpp"
+#include "node/line_limit.hpp"
 #include "node/session.hpp"
+#include "node/syncing.hpp"
 #include "node/topics.hpp"
-#include "wire/header.hpp"
 
 namespace dohle::node {
 
@@ -25,127 +31,128 @@ namespace dohle::node {
 struct Environment {
   Executor& loop;
   Disk& disk;
-  Listening& listening;
   Random& random;
   Logger& logger;
 };
 
-struct Settings {
+struct NodeSettings {
   std::string data_directory;
-  Endpoint listen;
-  /// Empty host: the listening address.
-  Endpoint advertise;
   Durability durability = Durability::fsync;
   bool auto_create_topics = true;
   std::size_t connections_max = 10'000;
   std::size_t request_bytes_max = std::size_t{100} << 20;
   std::size_t requests_bytes_max = std::size_t{512} << 20;
+  GroupCoordinator::Options groups = {};
 };
 
-/// The place of one request: whom to answer, in which version. Copyable; answering after the
-/// session is gone does nothing.
-struct Responder {
-  class Engine* engine;
-  std::uint64_t session;
-  std::uint64_t number;
-  std::int32_t correlation_id;
-  std::int16_t version;
-
-  template <class Response>
-  void answer(const Response& response) const;
-  /// For acks=0: the request is done and gets no answer.
-  void no_answer() const;
-  /// A fault that the protocol has no answer for.
-  void close(const Error& why) const;
-};
-
-/// The server: sessions, topics, and what waits for a sync or for records. One thread; sim drives
-/// the same code. Handlers (handlers/*.cpp) are its functions for single requests.
-class Engine final : public Acceptor {
+/// The server: ways in, sessions, topics, groups, and what waits for a sync, for records or for
+/// other members. One thread; sim drives the same code:
+///
+///     node::Engine engine({loop, disk, random, logger}, settings);
+///     if (auto started = engine.start(); !started) …
+///     if (auto at = engine.listen(listening, {"tcp", Endpoint{"127.0.0.1", 9092}}); !at) …
+///     …
+///     engine.stop(deadline, [](Result<void> outcome) { … });
+///
+/// Destroying it without `stop` is what a killed process does. Handlers (handlers/*.cpp) are its
+/// functions for single requests.
+class Engine {
  public:
-  Engine(Environment environment, Settings settings);
-  ~Engine() override;
+  struct ListenAt {
+    std::string name;
+    Endpoint at;
+    /// What clients that come this way are told; an empty host: the listening address; port 0: the
+    /// listening port.
+    Endpoint advertise = {};
+  };
 
-  /// Opens the data and listens.
+  Engine(Environment environment, NodeSettings settings);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// Takes the directory's lock, opens and recovers the data. Blocks. Errors: locked, damaged,
+  /// storage.
   Result<void> start();
-  [[nodiscard]] const Endpoint& local() const { return listener_->local(); }
-  /// Stops listening, closes sessions, makes the data durable.
-  Result<void> stop();
-
-  ConnectionEvents* on_accept(std::unique_ptr<Connection> connection) override;
+  /// Takes connections there, as many ways as there are calls. Returns where it listens.
+  Result<Endpoint> listen(Listening& listening, ListenAt where);
+  /// Stops listening, answers what is under way until `deadline`, closes connections, makes the
+  /// data durable and marks the stop as clean; then calls `done`.
+  void stop(TimePoint deadline, std::move_only_function<void(Result<void>)> done);
 
   // For sessions.
-  bool reserve_request(std::size_t bytes, Session& session);
+  bool reserve_request(std::size_t bytes, const Session& session);
   void release_request(std::size_t bytes);
   void on_request(Session& session, Slice frame);
-  void on_session_closed(Session& session, const Error& why);
-  void forget_later(Session& session);
+  void on_session_closed(const Session& session, const Error& why);
+  /// A session is never destroyed inside one of its own callbacks.
+  void forget_later(const Session& session);
 
-  // For handlers and responders.
+  // For handlers and what they use.
   [[nodiscard]] Session* session(std::uint64_t id);
   [[nodiscard]] Topics& topics() { return topics_; }
-  [[nodiscard]] const Settings& settings() const { return settings_; }
-  [[nodiscard]] const Endpoint& advertised() const;
-  [[nodiscard]] const std::string& cluster_id() const { return cluster_id_; }
+  [[nodiscard]] GroupService& groups() { return groups_; }
+  [[nodiscard]] Syncing& syncing() { return syncing_; }
+  [[nodiscard]] FetchWaits& fetch_waits() { return fetch_waits_; }
+  [[nodiscard]] FetchSessions& fetch_sessions() { return fetch_sessions_; }
+  [[nodiscard]] const NodeSettings& settings() const { return settings_; }
   [[nodiscard]] Now now() const { return environment_.loop.tick(); }
-  void warn(std::string_view line) const {
-    environment_.logger.log(LogLevel::warning, "node", line);
-  }
+  void warn(std::string_view line);
+  /// The client's fault: one of many such lines.
+  void complain(std::string_view line);
 
+  /// Appends a batch that was checked, and sees to it that it becomes durable and visible.
+  Result<log::Appended> append(const PartitionRef& partition, const Slice& batch,
+                               const wire::BatchHeader& header);
   /// Up to where consumers may read: what a crash cannot take back.
-  [[nodiscard]] Offset high_watermark(const log::PartitionLog& partition) const;
-  /// Records were appended to these: syncs them as the durability asks, then calls `done`.
-  void make_durable(const std::vector<log::PartitionLog*>& partitions, Task done);
-  /// Tries `attempt` now, whenever a high watermark moves, and a last time at `deadline`, until it
-  /// returns true. `is_last` tells it which of them it is.
-  void wait_for_records(TimePoint deadline, std::move_only_function<bool(bool is_last)> attempt);
-  /// A partition's log went away: nobody may wait for it any longer.
-  void forget_partitions(const Topic& topic);
+  [[nodiscard]] Offset high_watermark(const log::PartitionLog& log) const {
+    return syncing_.shows_unsynced() ? log.end() : log.synced_end();
+  }
+  /// Deletes a topic, and what groups committed for it.
+  Result<void> delete_topic(const std::string& name);
 
  private:
-  struct SyncWait {
-    std::vector<std::pair<log::PartitionLog*, Offset>> wanted;
-    Task done;
-  };
-  struct RecordsWait {
-    std::move_only_function<bool(bool)> attempt;
-    TimerId timer = 0;
+  /// One listener with its way; also where its connections come in.
+  struct Entrance final : Acceptor {
+    Entrance(Engine& owner, Way as) : engine(owner), way(std::move(as)) {}
+    ConnectionEvents* on_accept(std::unique_ptr<Connection> connection) override;
+    Engine& engine;
+    Way way;
+    std::unique_ptr<Listener> listener;
   };
 
-  void dispatch(Session& session, const wire::RequestFrame& frame);
-  void start_sync();
-  void on_synced(std::vector<std::pair<log::PartitionLog*, Offset>> covered, Result<void> outcome);
-  void finish_sync_waits();
-  void wake_readers();
+  ConnectionEvents* accept(std::unique_ptr<Connection> connection, const Way& way);
+  void dispatch(Session& session, wire::RequestFrame frame);
+  void on_partition_synced(const PartitionRef& partition, std::uint64_t bytes);
+  void show(const PartitionRef& partition, std::uint64_t visible_bytes);
   void arm_maintenance();
   void maintain();
+  void drain_sessions();
+  void finish_stop();
+
+  struct Stopping {
+    TimePoint deadline;
+    std::move_only_function<void(Result<void>)> done;
+  };
 
   Environment environment_;
-  Settings settings_;
-  Topics topics_;
-  std::string cluster_id_;
+  NodeSettings settings_;
   Disk::DirectoryLock lock_;
-  std::unique_ptr<Listener> listener_;
+  Topics topics_;
+  Syncing syncing_;
+  FetchWaits fetch_waits_;
+  FetchSessions fetch_sessions_;
+  GroupService groups_;
+  std::list<std::unique_ptr<Entrance>> entrances_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
   std::uint64_t last_session_ = 0;
   std::size_t requests_bytes_ = 0;
-  std::vector<std::uint64_t> held_sessions_;
-
-  std::unordered_set<log::PartitionLog*> dirty_;
-  std::list<SyncWait> sync_waits_;
-  bool is_syncing_ = false;
-  bool is_sync_posted_ = false;
-  std::list<RecordsWait> records_waits_;
+  std::deque<std::uint64_t> held_sessions_;
+  LineLimit complaints_;
   TimerId maintenance_ = 0;
+  std::uint64_t maintenance_round_ = 0;
+  std::optional<Stopping> stopping_;
+  std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
 };
-
-template <class Response>
-void Responder::answer(const Response& response) const {
-  Session* to = engine->session(session);
-  if (to == nullptr) return;
-  auto bytes = wire::encode_response(correlation_id, response, version);
-  if (!bytes) return close(bytes.error());
-  to->answer(number, *std::move(bytes));
-}
 
 }  // namespace dohle::node

@@ -6,6 +6,7 @@
 #include "disk/file_disk.hpp"
 #include "disk/memory_disk.hpp"
 #include "net/loop.hpp"
+#include "net/pipes.hpp"
 #include "net/system.hpp"
 #include "net/tcp.hpp"
 #include "node/engine.hpp"
@@ -16,6 +17,8 @@ inline namespace v0 {
 namespace {
 
 constexpr std::string_view in_memory = ":memory:";
+constexpr std::string_view tcp_name = "tcp";
+constexpr std::string_view embedded_name = "embedded";
 
 Result<void> check_range(std::string_view name, std::size_t value, std::size_t lowest,
                          std::size_t highest) {
@@ -25,28 +28,57 @@ Result<void> check_range(std::string_view name, std::size_t value, std::size_t l
                                    std::to_string(highest)));
 }
 
-Result<node::Settings> settings_of(const NodeOptions& options) {
+Result<void> check_sizes(const NodeOptions& options) {
+  struct Size {
+    std::string_view name;
+    std::size_t value, lowest, highest;
+  };
+  const Size sizes[] = {
+      {"connections_max", options.connections_max, 1, 100'000},
+      {"request_bytes_max", options.request_bytes_max, 1'024, INT32_MAX},
+      {"requests_bytes_max", options.requests_bytes_max, 1'024, SIZE_MAX},
+      {"memory_bytes_max", options.memory_bytes_max, std::size_t{1} << 20, SIZE_MAX},
+  };
+  for (const Size& size : sizes) {
+    auto checked = check_range(size.name, size.value, size.lowest, size.highest);
+    if (!checked) return checked;
+  }
+  return {};
+}
+
+bool is_wildcard(const std::string& host) {
+  return host == "0.0.0.0" || host == "::" || host == "*";
+}
+
+/// Where to listen by TCP; nothing: nowhere.
+Result<std::optional<node::Engine::ListenAt>> tcp_of(const NodeOptions& options) {
+  if (options.listen.empty()) {
+    if (options.advertise.empty()) return std::nullopt;
+    return fail(Error::configuration("advertise is " + options.advertise +
+                                     ", but the node does not listen anywhere (listen is empty)"));
+  }
+  auto at = Endpoint::parse(options.listen);
+  if (!at) return fail(at.error().within("listen"));
+  node::Engine::ListenAt where{std::string(tcp_name), *at, {}};
+  if (!options.advertise.empty()) {
+    auto advertise = Endpoint::parse(options.advertise);
+    if (!advertise) return fail(advertise.error().within("advertise"));
+    where.advertise = *advertise;
+  } else if (is_wildcard(at->host)) {
+    return fail(Error::configuration("listen is " + options.listen +
+                                     ", an address that nobody can connect to: advertise has to "
+                                     "say what clients are told"));
+  }
+  return where;
+}
+
+Result<node::NodeSettings> settings_of(const NodeOptions& options) {
   if (options.data_dir.empty()) {
     return fail(Error::configuration("data_dir is empty; a directory or :memory: is needed"));
   }
-  node::Settings settings;
+  if (auto checked = check_sizes(options); !checked) return fail(checked.error());
+  node::NodeSettings settings;
   settings.data_directory = options.data_dir == in_memory ? "/node" : options.data_dir;
-  auto listen = Endpoint::parse(options.listen);
-  if (!listen) return fail(listen.error());
-  settings.listen = *listen;
-  if (!options.advertise.empty()) {
-    auto advertise = Endpoint::parse(options.advertise);
-    if (!advertise) return fail(advertise.error());
-    settings.advertise = *advertise;
-  }
-  auto checked = check_range("connections_max", options.connections_max, 1, 100'000);
-  if (checked) {
-    checked = check_range("request_bytes_max", options.request_bytes_max, 1024, INT32_MAX);
-  }
-  if (checked) {
-    checked = check_range("requests_bytes_max", options.requests_bytes_max, 1024, SIZE_MAX);
-  }
-  if (!checked) return fail(checked.error());
   settings.durability = options.durability;
   settings.auto_create_topics = options.auto_create_topics;
   settings.connections_max = options.connections_max;
@@ -59,38 +91,64 @@ Result<node::Settings> settings_of(const NodeOptions& options) {
 
 Result<Durability> parse_durability(std::string_view text) {
   if (text == "fsync") return Durability::fsync;
+  if (text == "interval") return Durability::interval;
   if (text == "os") return Durability::os;
-  return fail(Error::configuration("durability \"" + std::string(text) +
-                                   "\" is unknown; fsync and os are allowed"));
+  return fail(Error::configuration("durability is \"" + std::string(text) +
+                                   "\"; allowed are fsync, interval and os"));
 }
 
 // Members are destroyed from the last to the first: the engine before what it stands on.
 struct Node::Parts {
   explicit Parts(const NodeOptions& options)
-      : logger(options.logger ? options.logger : stderr_logger()), listening(loop, logger) {
+      : logger(options.logger ? options.logger : stderr_logger()),
+        pipes(std::make_shared<net::PipeNetwork>()),
+        tcp(loop, logger),
+        embedded(pipes->listening(loop)) {
     if (options.data_dir == in_memory) {
-      disk = std::make_unique<disk::MemoryDisk>(loop);
+      disk = std::make_unique<disk::MemoryDisk>(
+          loop, disk::MemoryDiskOptions{.bytes_max = options.memory_bytes_max});
     } else {
       disk = std::make_unique<disk::FileDisk>(loop);
     }
   }
 
-  /// Runs `work` on the loop and waits for what it returns.
-  template <class Work>
-  Result<void> on_loop(Work work) {
+  /// Runs `work` on the loop; it calls what it is given once it is done.
+  Result<void> on_loop(
+      std::move_only_function<void(std::move_only_function<void(Result<void>)>)> work) {
     std::promise<Result<void>> promise;
     auto outcome = promise.get_future();
-    loop.post([&] { promise.set_value(work()); });
+    loop.post(
+        [&] { work([&promise](Result<void> result) { promise.set_value(std::move(result)); }); });
     return outcome.get();
+  }
+
+  Result<void> open(const node::NodeSettings& settings,
+                    const std::optional<node::Engine::ListenAt>& tcp_at) {
+    engine =
+        std::make_unique<node::Engine>(node::Environment{loop, *disk, random, *logger}, settings);
+    if (auto started = engine->start(); !started) return started;
+    if (tcp_at) {
+      if (auto listening = listen(tcp, *tcp_at); !listening) return listening;
+    }
+    return listen(*embedded, {std::string(embedded_name), {std::string(embedded_name), 0}, {}});
+  }
+
+  Result<void> listen(Listening& listening, const node::Engine::ListenAt& where) {
+    auto at = engine->listen(listening, where);
+    if (!at) return fail(at.error());
+    listeners.push_back({where.name, at->to_string()});
+    return {};
   }
 
   std::shared_ptr<Logger> logger;
   net::Loop loop;
   net::SystemRandom random;
   std::unique_ptr<Disk> disk;
-  net::TcpListening listening;
+  std::shared_ptr<net::PipeNetwork> pipes;
+  net::TcpListening tcp;
+  std::unique_ptr<Listening> embedded;
   std::unique_ptr<node::Engine> engine;
-  std::string address;
+  std::vector<NodeListener> listeners;
   bool is_closed = false;
 };
 
@@ -105,26 +163,23 @@ Node& Node::operator=(Node&& other) noexcept {
 Node::~Node() {
   if (parts_ == nullptr) return;
   if (auto closed = close(); !closed) {
-    parts_->logger->log(LogLevel::error, "node", closed.error().to_string());
+    parts_->logger->log(LogLevel::error, "node", closed.error().message());
   }
 }
 
 Result<Node> Node::start(NodeOptions options) {
   auto settings = settings_of(options);
   if (!settings) return fail(settings.error());
+  auto tcp_at = tcp_of(options);
+  if (!tcp_at) return fail(tcp_at.error());
   auto parts = std::make_unique<Parts>(options);
   parts->loop.start("dohle-node");
-  auto started = parts->on_loop([&]() -> Result<void> {
-    parts->engine = std::make_unique<node::Engine>(
-        node::Environment{parts->loop, *parts->disk, parts->listening, parts->random,
-                          *parts->logger},
-        *settings);
-    auto outcome = parts->engine->start();
-    if (outcome) parts->address = parts->engine->local().to_string();
-    return outcome;
+  auto started = parts->on_loop([&](auto done) {
+    auto outcome = parts->open(*settings, *tcp_at);
+    if (!outcome) parts->engine.reset();
+    done(std::move(outcome));
   });
   if (!started) {
-    (void)parts->on_loop([&]() -> Result<void> { return parts->engine.reset(), Result<void>(); });
     parts->loop.stop();
     parts->loop.join();
     return fail(started.error());
@@ -133,16 +188,26 @@ Result<Node> Node::start(NodeOptions options) {
 }
 
 const std::string& Node::address() const {
-  return parts_->address;
+  return parts_->listeners.front().address;
 }
 
-Result<void> Node::close() {
+const std::vector<NodeListener>& Node::listeners() const {
+  return parts_->listeners;
+}
+
+std::shared_ptr<Transport> Node::transport() const {
+  return parts_->pipes;
+}
+
+Result<void> Node::close(std::chrono::milliseconds timeout) {
   if (parts_->is_closed) return {};
   parts_->is_closed = true;
-  auto stopped = parts_->on_loop([&] {
-    auto outcome = parts_->engine->stop();
+  auto stopped = parts_->on_loop([&](auto done) {
+    parts_->engine->stop(parts_->loop.tick().mono + timeout, std::move(done));
+  });
+  (void)parts_->on_loop([&](auto done) {
     parts_->engine.reset();
-    return outcome;
+    done({});
   });
   parts_->loop.stop();
   parts_->loop.join();

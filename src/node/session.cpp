@@ -1,35 +1,44 @@
 #include "node/session.hpp"
 
 #include "node/engine.hpp"
+#include "node/limits.hpp"
 
 namespace dohle::node {
 
-Session::Session(Engine& engine, std::uint64_t id, std::unique_ptr<Connection> connection)
-    : engine_(engine), id_(id), connection_(std::move(connection)) {}
+Session::Session(Engine& engine, std::uint64_t id, const Way& way,
+                 std::unique_ptr<Connection> connection)
+    : engine_(engine), id_(id), way_(way), connection_(std::move(connection)) {}
+
+Session::~Session() {
+  engine_.release_request(reserved_bytes_);
+}
 
 void Session::on_open() {
   state_ = State::serving;
 }
 
 Admission Session::on_frame_length(std::size_t bytes) {
-  if (state_ == State::closing) return Admission::hold;
+  if (state_ == State::closing || is_draining_) return Admission::hold;
+  if (answers_.size() >= limits::requests_per_connection_max) {
+    is_held_for_answers_ = true;
+    return Admission::hold;
+  }
   if (!engine_.reserve_request(bytes, *this)) return Admission::hold;
   reserved_bytes_ = bytes;
   return Admission::accept;
 }
 
 void Session::on_frame(Slice frame) {
-  const std::size_t bytes = std::exchange(reserved_bytes_, 0);
-  engine_.on_request(*this, std::move(frame));
-  engine_.release_request(bytes);
+  if (state_ == State::serving) engine_.on_request(*this, std::move(frame));
+  engine_.release_request(std::exchange(reserved_bytes_, 0));
 }
 
 void Session::on_drained() {
-  connection_->resume_reading();
+  resume();
 }
 
 void Session::on_closed(Error why) {
-  engine_.release_request(std::exchange(reserved_bytes_, 0));
+  state_ = State::closing;
   engine_.on_session_closed(*this, why);
 }
 
@@ -39,21 +48,34 @@ std::uint64_t Session::reserve_answer() {
 }
 
 void Session::answer(std::uint64_t number, Chain bytes) {
+  if (state_ == State::closing) return;
   answers_[static_cast<std::size_t>(number - first_answer_)] = std::move(bytes);
   while (!answers_.empty() && answers_.front()) {
     Chain ready = *std::move(answers_.front());
     answers_.pop_front();
     ++first_answer_;
-    // A client that does not read its answers is not read from either.
     if (!ready.empty() && !connection_->send(std::move(ready))) connection_->pause_reading();
   }
+  const bool has_room = answers_.size() <= limits::requests_per_connection_max / 2;
+  if (has_room && std::exchange(is_held_for_answers_, false)) resume();
 }
 
 void Session::close() {
   if (state_ == State::closing) return;
   state_ = State::closing;
+  answers_.clear();
   connection_->close_after_writes();
   engine_.forget_later(*this);
+}
+
+void Session::drain() {
+  is_draining_ = true;
+  connection_->pause_reading();
+}
+
+void Session::resume() {
+  const bool is_full = connection_->queued_bytes() > limits::unread_answer_bytes_max;
+  if (!is_draining_ && !is_held_for_answers_ && !is_full) connection_->resume_reading();
 }
 
 }  // namespace dohle::node

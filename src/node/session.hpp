@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -12,7 +13,16 @@ namespace dohle::node {
 
 class Engine;
 
+/// One way into the node.
+struct Way {
+  std::string name;
+  /// What clients that came this way are told to connect to.
+  Endpoint advertised;
+};
+
 /// One client's connection: whole frames go to the engine, answers leave in the order of requests.
+/// It is not read from while it has too many requests under way, while there is no room for its
+/// next one, or while it does not read its answers.
 class Session final : public ConnectionEvents {
  public:
   enum class State : std::uint8_t {
@@ -21,7 +31,8 @@ class Session final : public ConnectionEvents {
     closing,
   };
 
-  Session(Engine& engine, std::uint64_t id, std::unique_ptr<Connection> connection);
+  Session(Engine& engine, std::uint64_t id, const Way& way, std::unique_ptr<Connection> connection);
+  ~Session() override;
 
   void on_open() override;
   Admission on_frame_length(std::size_t bytes) override;
@@ -30,6 +41,8 @@ class Session final : public ConnectionEvents {
   void on_closed(Error why) override;
 
   [[nodiscard]] std::uint64_t id() const { return id_; }
+  [[nodiscard]] State state() const { return state_; }
+  [[nodiscard]] const Way& way() const { return way_; }
   [[nodiscard]] const std::string& peer() const { return connection_->peer(); }
   [[nodiscard]] const Principal& principal() const { return principal_; }
 
@@ -39,18 +52,27 @@ class Session final : public ConnectionEvents {
   void answer(std::uint64_t number, Chain bytes);
   /// Closes for a fault of the client's, after the answers before it.
   void close();
-  /// Reads on after a held frame.
-  void resume() { connection_->resume_reading(); }
+  /// Reads no further requests; those under way are answered.
+  void drain();
+  /// Everything that was asked is answered, and the answers are written.
+  [[nodiscard]] bool is_idle() const {
+    return answers_.empty() && connection_->queued_bytes() == 0;
+  }
+  /// There may be room for the request that is held.
+  void resume();
 
  private:
   Engine& engine_;
-  std::uint64_t id_;
+  const std::uint64_t id_;
+  const Way& way_;
   std::unique_ptr<Connection> connection_;
   Principal principal_ = Principal::anonymous();
   State state_ = State::authenticating;
   std::deque<std::optional<Chain>> answers_;
   std::uint64_t first_answer_ = 0;
   std::size_t reserved_bytes_ = 0;
+  bool is_held_for_answers_ = false;
+  bool is_draining_ = false;
 };
 
 }  // namespace dohle::node

@@ -1,199 +1,130 @@
 #include "node/topics.hpp"
 
-#include <charconv>
 #include <cstring>
-#include <optional>
 
 #include "base/broker_errors.hpp"
 #include "log/checkpoint.hpp"
+#include "node/limits.hpp"
 
 namespace dohle::node {
 
 namespace {
 
-// One line "producer-ids N", then a line "topic NAME ID PARTITIONS KEY=VALUE…" for each topic.
-constexpr std::string_view list_file = "dohle-topics";
 constexpr std::string_view clean_mark = "dohle-clean-stop";
-constexpr std::int64_t producer_id_block = 1000;
-constexpr std::size_t topic_name_bytes_max = 249;
-
-std::optional<std::int64_t> number(std::string_view text) {
-  std::int64_t value = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (code != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  while (!text.empty()) {
-    const auto end = std::min(text.find(separator), text.size());
-    if (end > 0) parts.push_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return parts;
-}
-
-Error invalid_config(std::string_view name, std::string_view value, std::string_view allowed) {
-  return Error::broker(broker_error::invalid_config, std::string(name) + "=" + std::string(value),
-                       std::string(allowed));
-}
+/// What a deleted partition's directory is called until its files are gone.
+constexpr std::string_view deleted_suffix = "-delete";
+// Ids are reserved in blocks, so that most requests write nothing; a crash skips the rest of one.
+constexpr std::int64_t producer_id_block = 1'000;
 
 bool is_valid_name(std::string_view name) {
-  return !name.empty() && name.size() <= topic_name_bytes_max && name != "." && name != ".." &&
+  return !name.empty() && name.size() <= limits::topic_name_bytes_max && name != "." &&
+         name != ".." &&
          name.find_first_not_of(
              "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
              std::string_view::npos;
 }
 
-Topics::Config config_of(const log::LogConfig& config) {
-  const log::LogConfig defaults;
-  Topics::Config text;
-  const auto put = [&](const char* name, auto value, auto fallback) {
-    if (value != fallback) text[name] = std::to_string(value);
-  };
-  put("retention.ms", config.retention_ms, defaults.retention_ms);
-  put("retention.bytes", config.retention_bytes, defaults.retention_bytes);
-  put("segment.bytes", config.segment_bytes, defaults.segment_bytes);
-  put("max.message.bytes", config.message_bytes_max, defaults.message_bytes_max);
-  if (config.timestamp_type == log::TimestampType::log_append_time) {
-    text["message.timestamp.type"] = "LogAppendTime";
-  }
-  return text;
+// Small segments, so that little is read at a start; nothing expires, it is rewritten.
+log::LogConfig offsets_log_config() {
+  log::LogConfig config;
+  config.segment_bytes = std::int64_t{8} << 20;
+  config.retention_ms = -1;
+  config.retention_bytes = -1;
+  config.message_bytes_max = std::size_t{64} << 20;
+  return config;
+}
+
+Result<log::LogConfig> log_config_of(const std::string& name, const TopicConfig& config) {
+  if (name == offsets_topic) return offsets_log_config();
+  return parse_topic_config(config);
 }
 
 }  // namespace
 
-Result<log::LogConfig> parse_config(const Topics::Config& config) {
-  log::LogConfig parsed;
-  for (const auto& [name, value] : config) {
-    const auto in_range = [&, &name = name, &value = value](std::int64_t lowest,
-                                                            std::int64_t highest,
-                                                            auto& into) -> Result<void> {
-      const auto wanted = number(value);
-      if (!wanted || *wanted < lowest || *wanted > highest) {
-        return fail(invalid_config(name, value,
-                                   "a number from " + std::to_string(lowest) + " to " +
-                                       std::to_string(highest) + " is allowed"));
-      }
-      into = static_cast<std::remove_reference_t<decltype(into)>>(*wanted);
-      return {};
-    };
-    Result<void> outcome;
-    if (name == "retention.ms") {
-      outcome = in_range(-1, INT64_MAX, parsed.retention_ms);
-    } else if (name == "retention.bytes") {
-      outcome = in_range(-1, INT64_MAX, parsed.retention_bytes);
-    } else if (name == "segment.bytes") {
-      outcome = in_range(1024, INT32_MAX, parsed.segment_bytes);
-    } else if (name == "max.message.bytes") {
-      outcome = in_range(0, INT32_MAX, parsed.message_bytes_max);
-    } else if (name == "message.timestamp.type") {
-      if (value != "CreateTime" && value != "LogAppendTime") {
-        outcome = fail(invalid_config(name, value, "CreateTime and LogAppendTime are allowed"));
-      }
-      if (value == "LogAppendTime") parsed.timestamp_type = log::TimestampType::log_append_time;
-    } else {
-      outcome = fail(invalid_config(name, value, "this node has no such setting"));
-    }
-    if (!outcome) return fail(outcome.error());
-  }
-  return parsed;
-}
+Topics::Topics(Disk& disk, std::string directory, Random& random)
+    : disk_(&disk), directory_(std::move(directory)), random_(&random) {}
 
-Result<std::vector<Topics::Recovered>> Topics::open() {
-  if (auto made = disk_->make_directories(directory_); !made) return fail(made.error());
-  auto text = log::read_checkpoint(*disk_, directory_, list_file);
-  if (text) {
-    if (auto loaded = load(*text); !loaded) return fail(loaded.error());
-  } else if (!text.error().is(Errc::not_found)) {
-    return fail(text.error());
-  }
+Result<std::vector<Topics::Finding>> Topics::open() {
+  auto catalog = Catalog::open(*disk_, directory_);
+  if (!catalog) return fail(catalog.error());
+  catalog_ = *std::move(catalog);
+  if (auto made = make_cluster_id(); !made) return fail(made.error());
+  next_producer_id_ = catalog_->free_producer_id();
+
   const std::string mark = directory_ + "/" + std::string(clean_mark);
   const bool was_clean = disk_->exists(mark);
+  std::vector<Finding> findings;
+  for (const auto& [name, listed] : catalog_->topics()) {
+    const auto config = log_config_of(name, listed.config);
+    if (!config) {
+      return fail(Error::storage(Errc::damaged, "the catalog's settings of topic " + name + ": " +
+                                                    std::string(config.error().message())));
+    }
+    Topic topic{name, listed.id, listed.config, {}, name == offsets_topic};
+    for (std::int32_t i = 0; i < listed.partitions; ++i) {
+      open_partition(topic, i, *config, was_clean, findings);
+    }
+    place(std::move(topic));
+  }
+  if (auto removed = remove_leftovers(); !removed) return fail(removed.error());
   if (was_clean) {
-    // Gone before anything is written: a crash from here on is not a clean stop.
+    // Before the first write: a crash from here on is not a clean stop.
     if (auto removed = disk_->remove(mark); !removed) return fail(removed.error());
     if (auto synced = disk_->sync_directory(directory_); !synced) return fail(synced.error());
   }
-  std::vector<Recovered> recovered;
-  for (const auto& [name, count] : to_open_) {
-    auto opened = open_partitions(topics_.at(name), count, was_clean, recovered);
-    if (!opened) return fail(opened.error());
-  }
-  to_open_.clear();
-  return recovered;
+  return findings;
 }
 
-Result<void> Topics::open_partitions(Topic& topic, std::int32_t count, bool was_clean,
-                                     std::vector<Recovered>& recovered) {
-  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-    const std::string directory = partition_directory(topic.name, i);
-    auto opened = log::PartitionLog::open(*disk_, directory, topic.config, was_clean);
-    if (!opened) return fail(opened.error());
-    if (opened->report.cut_bytes > 0) recovered.push_back({directory, opened->report});
-    topic.partitions.push_back(std::move(opened->log));
+void Topics::open_partition(Topic& topic, std::int32_t index, const log::LogConfig& config,
+                            bool was_clean, std::vector<Finding>& findings) {
+  const std::string directory = directory_of(topic.name, index);
+  const PartitionId id{index};
+  auto opened = log::PartitionLog::open(*disk_, directory, config, was_clean);
+  if (!opened) {
+    findings.push_back({true, std::string(opened.error().message())});
+    topic.partitions.push_back(std::make_shared<Partition>(topic.name, id, opened.error()));
+    return;
+  }
+  const log::RecoveryReport& report = opened->report;
+  if (report.cut_bytes > 0) {
+    findings.push_back(
+        {false, "partition " + directory + ": cut " + std::to_string(report.cut_bytes) +
+                    " bytes of unacknowledged records, offsets " +
+                    std::to_string(report.cut_from.value) + " to " +
+                    std::to_string(report.cut_to.value) + "; they are kept in " + report.kept_in});
+  }
+  topic.partitions.push_back(std::make_shared<Partition>(topic.name, id, std::move(opened->log)));
+}
+
+Result<void> Topics::make_cluster_id() {
+  if (!catalog_->cluster_id().empty()) return {};
+  return catalog_->set_cluster_id(random_id().to_string());
+}
+
+// Directories that a delete had renamed when the node stopped.
+Result<void> Topics::remove_leftovers() {
+  auto entries = disk_->list(directory_);
+  if (!entries) return fail(entries.error());
+  for (const DirectoryEntry& entry : *entries) {
+    if (!entry.is_directory || !entry.name.ends_with(deleted_suffix)) continue;
+    if (auto removed = disk_->remove_all(directory_ + "/" + entry.name); !removed) return removed;
   }
   return {};
 }
 
 Result<void> Topics::close() {
   for (auto& [name, topic] : topics_) {
-    for (auto& partition : topic.partitions) {
-      if (partition->offline() != nullptr) continue;
-      for (const auto& file : partition->dirty_files()) {
+    for (const PartitionRef& partition : topic.partitions) {
+      if (partition->fault() != nullptr) continue;
+      log::PartitionLog& log = *partition->log();
+      for (const auto& file : log.dirty_files()) {
         if (auto synced = disk_->sync_now(*file); !synced) return synced;
       }
-      partition->synced(partition->end());
-      if (auto written = partition->write_recovery_point(); !written) return written;
+      log.synced(log.end());
+      if (auto written = log.write_recovery_point(); !written) return written;
     }
   }
   return log::write_checkpoint(*disk_, directory_, clean_mark, "1\n");
-}
-
-Result<void> Topics::load(std::string_view text) {
-  const auto refuse = [&](std::string_view line) {
-    return fail(Error::storage(Errc::damaged, directory_ + "/" + std::string(list_file) +
-                                                  ": a line makes no sense: " + std::string(line)));
-  };
-  for (const std::string_view line : split(text, '\n')) {
-    const auto words = split(line, ' ');
-    if (words.size() == 2 && words[0] == "producer-ids") {
-      const auto reserved = number(words[1]);
-      if (!reserved) return refuse(line);
-      next_producer_id_ = producer_ids_reserved_ = *reserved;
-      continue;
-    }
-    if (words.size() < 4 || words[0] != "topic") return refuse(line);
-    const auto id = TopicId::parse(words[2]);
-    const auto partitions = number(words[3]);
-    Config config;
-    for (std::size_t i = 4; i < words.size(); ++i) {
-      const auto equals = words[i].find('=');
-      if (equals == std::string_view::npos) return refuse(line);
-      config.emplace(words[i].substr(0, equals), words[i].substr(equals + 1));
-    }
-    auto parsed = parse_config(config);
-    if (!id || !partitions || *partitions < 1 || !parsed) return refuse(line);
-    Topic& topic = topics_[std::string(words[1])];
-    topic.name = words[1];
-    topic.id = *id;
-    topic.config = *parsed;
-    by_id_[*id] = &topic;
-    to_open_[topic.name] = static_cast<std::int32_t>(*partitions);
-  }
-  return {};
-}
-
-Result<void> Topics::save() {
-  std::string text = "producer-ids " + std::to_string(producer_ids_reserved_) + "\n";
-  for (const auto& [name, topic] : topics_) {
-    text += "topic " + name + " " + topic.id.to_string() + " " +
-            std::to_string(topic.partitions.size());
-    for (const auto& [key, value] : config_of(topic.config)) text += " " + key + "=" + value;
-    text += "\n";
-  }
-  return log::write_checkpoint(*disk_, directory_, list_file, text);
 }
 
 Topic* Topics::find(std::string_view name) {
@@ -207,75 +138,114 @@ Topic* Topics::find(const TopicId& id) {
 }
 
 Result<Topic*> Topics::create(const std::string& name, std::int32_t partitions,
-                              const Config& config, bool validate_only) {
+                              const TopicConfig& config, bool validate_only) {
   if (!is_valid_name(name)) {
     return fail(Error::broker(broker_error::invalid_topic_exception, "topic \"" + name + "\"",
                               "a name has 1 to 249 letters, digits, '.', '_' and '-'"));
   }
+  if (name == offsets_topic) {
+    return fail(Error::broker(broker_error::invalid_topic_exception, "topic " + name,
+                              "the node makes this topic itself"));
+  }
   if (find(name) != nullptr) {
     return fail(Error::broker(broker_error::topic_already_exists, "topic " + name));
   }
-  std::size_t existing = 0;
-  for (const auto& entry : topics_) existing += entry.second.partitions.size();
-  if (partitions < 1 || existing + static_cast<std::size_t>(partitions) > partitions_max) {
+  if (partitions < 1 ||
+      partition_count_ + static_cast<std::size_t>(partitions) > limits::partitions_max) {
     return fail(Error::broker(
         broker_error::invalid_partitions, "topic " + name,
-        "at least 1, and all topics together at most " + std::to_string(partitions_max)));
+        "at least 1, and all topics together at most " + std::to_string(limits::partitions_max)));
   }
-  auto parsed = parse_config(config);
+  auto parsed = parse_topic_config(config);
   if (!parsed) return fail(parsed.error());
   if (validate_only) return nullptr;
-
-  Topic topic{name, {}, *parsed, {}};
-  for (std::size_t half = 0; half < 2; ++half) {
-    const std::uint64_t bits = random_->next();
-    std::memcpy(topic.id.bytes.data() + 8 * half, &bits, sizeof bits);
-  }
-  std::vector<Recovered> none;
-  if (auto opened = open_partitions(topic, partitions, true, none); !opened) {
-    return fail(opened.error());
-  }
-  Topic& placed = topics_.emplace(name, std::move(topic)).first->second;
-  by_id_[placed.id] = &placed;
-  if (auto saved = save(); !saved) {
-    by_id_.erase(placed.id);
-    topics_.erase(name);
-    return fail(saved.error());
-  }
-  return &placed;
+  return make(name, partitions, config, *parsed);
 }
 
-Result<void> Topics::remove(std::string_view name) {
+Result<Topic*> Topics::offsets() {
+  if (Topic* topic = find(offsets_topic)) return topic;
+  return make(std::string(offsets_topic), 1, {}, offsets_log_config());
+}
+
+Result<Topic*> Topics::make(const std::string& name, std::int32_t partitions,
+                            const TopicConfig& config, const log::LogConfig& log_config) {
+  Topic topic{name, random_id(), config, {}, name == offsets_topic};
+  Result<void> outcome;
+  for (std::int32_t i = 0; outcome && i < partitions; ++i) {
+    outcome = make_partition(topic, i, log_config);
+  }
+  // The directories first: records that are acknowledged later must not lose theirs.
+  if (outcome) outcome = disk_->sync_directory(directory_);
+  if (outcome) outcome = catalog_->add(name, {topic.id, partitions, config});
+  if (outcome) return &place(std::move(topic));
+  topic.partitions.clear();
+  for (std::int32_t i = 0; i < partitions; ++i) {
+    // What cannot be removed now is replaced when the name is used again.
+    (void)disk_->remove_all(directory_of(name, i));
+  }
+  return fail(outcome.error());
+}
+
+Result<void> Topics::make_partition(Topic& topic, std::int32_t index,
+                                    const log::LogConfig& config) {
+  const std::string directory = directory_of(topic.name, index);
+  if (disk_->exists(directory)) {
+    if (auto removed = disk_->remove_all(directory); !removed) return removed;
+  }
+  auto opened = log::PartitionLog::open(*disk_, directory, config, true);
+  if (!opened) return fail(opened.error());
+  topic.partitions.push_back(
+      std::make_shared<Partition>(topic.name, PartitionId{index}, std::move(opened->log)));
+  return {};
+}
+
+Topic& Topics::place(Topic topic) {
+  partition_count_ += topic.partitions.size();
+  const std::string name = topic.name;
+  Topic& placed = topics_.emplace(name, std::move(topic)).first->second;
+  by_id_[placed.id] = &placed;
+  return placed;
+}
+
+Result<void> Topics::remove(const std::string& name) {
   const auto found = topics_.find(name);
   if (found == topics_.end()) {
-    return fail(
-        Error::broker(broker_error::unknown_topic_or_partition, "topic " + std::string(name)));
+    return fail(Error::broker(broker_error::unknown_topic_or_partition, "topic " + name));
   }
+  if (auto stored = catalog_->remove(name); !stored) return stored;
   auto node = topics_.extract(found);
   by_id_.erase(node.mapped().id);
-  if (auto saved = save(); !saved) {
-    by_id_[node.mapped().id] = &topics_.insert(std::move(node)).position->second;
-    return saved;
-  }
-  for (std::size_t i = 0; i < node.mapped().partitions.size(); ++i) {
-    if (auto removed = disk_->remove_all(partition_directory(name, i)); !removed) return removed;
+  partition_count_ -= node.mapped().partitions.size();
+  const std::string mark = "." + node.mapped().id.to_string() + std::string(deleted_suffix);
+  for (const PartitionRef& partition : node.mapped().partitions) {
+    partition->close();
+    const std::string directory = directory_of(name, partition->index().value);
+    const std::string doomed = directory + mark;
+    // Renamed first, so that a topic of the same name may be made at once.
+    if (!disk_->rename(directory, doomed)) continue;
+    disk_->run([disk = disk_, doomed] { (void)disk->remove_all(doomed); }, [] {});
   }
   return {};
 }
 
-// Ids are reserved in blocks, so that most requests cost no write; a crash skips the rest of one.
 Result<ProducerId> Topics::next_producer_id() {
-  if (next_producer_id_ == producer_ids_reserved_) {
-    producer_ids_reserved_ += producer_id_block;
-    if (auto saved = save(); !saved) {
-      producer_ids_reserved_ -= producer_id_block;
-      return fail(saved.error());
-    }
+  if (next_producer_id_ == catalog_->free_producer_id()) {
+    auto reserved = catalog_->set_free_producer_id(next_producer_id_ + producer_id_block);
+    if (!reserved) return fail(reserved.error());
   }
   return ProducerId{next_producer_id_++};
 }
 
-std::string Topics::partition_directory(std::string_view topic, std::size_t index) const {
+TopicId Topics::random_id() {
+  TopicId id;
+  for (std::size_t half = 0; half < 2; ++half) {
+    const std::uint64_t bits = random_->next();
+    std::memcpy(id.bytes.data() + 8 * half, &bits, sizeof bits);
+  }
+  return id;
+}
+
+std::string Topics::directory_of(std::string_view topic, std::int32_t index) const {
   return directory_ + "/" + std::string(topic) + "-" + std::to_string(index);
 }
 

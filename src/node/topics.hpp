@@ -12,68 +12,88 @@
 #include "base/random.hpp"
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
-#include "log/partition_log.hpp"
+#include "node/catalog.hpp"
+#include "node/partition.hpp"
+#include "node/topic_settings.hpp"
 
 namespace dohle::node {
+
+/// Where groups and committed offsets are kept.
+inline constexpr std::string_view offsets_topic = "__consumer_offsets";
 
 struct Topic {
   std::string name;
   TopicId id;
-  log::LogConfig config;
-  std::vector<std::unique_ptr<log::PartitionLog>> partitions;
+  TopicConfig config;
+  std::vector<PartitionRef> partitions;
+  /// Written by the node alone.
+  bool is_internal = false;
+
+  /// Null when there is no such partition.
+  [[nodiscard]] const PartitionRef* partition(PartitionId index) const {
+    const bool exists =
+        index.value >= 0 && static_cast<std::size_t>(index.value) < partitions.size();
+    return exists ? &partitions[static_cast<std::size_t>(index.value)] : nullptr;
+  }
 };
 
-/// The node's topics and their logs, and the file that lists them. The list is replaced as a whole,
-/// durably, before a change is answered. One directory per partition, `topic-N`.
+/// The node's topics with their logs, one directory per partition, `topic-N`. What exists is what
+/// the catalog says: a topic is visible once its line is durable. Owner's thread only; creating and
+/// deleting block for the syncs of a few small files.
 class Topics {
  public:
-  static constexpr std::size_t partitions_max = 100'000;
-
-  /// What has been set aside at start, for the log.
-  struct Recovered {
-    std::string directory;
-    log::RecoveryReport report;
+  /// What opening found that somebody should know.
+  struct Finding {
+    bool is_error = false;
+    std::string line;
   };
 
-  Topics(Disk& disk, std::string directory, Random& random)
-      : disk_(&disk), directory_(std::move(directory)), random_(&random) {}
+  Topics(Disk& disk, std::string directory, Random& random);
 
-  /// Opens every log. Errors: damaged, storage.
-  Result<std::vector<Recovered>> open();
+  /// Opens the catalog and every log. A log that refuses makes its partition unusable, not the
+  /// node. Errors: damaged (the catalog), storage.
+  Result<std::vector<Finding>> open();
   /// Makes everything durable and marks the stop as clean.
   Result<void> close();
 
+  [[nodiscard]] const std::string& cluster_id() const { return catalog_->cluster_id(); }
   [[nodiscard]] Topic* find(std::string_view name);
   [[nodiscard]] Topic* find(const TopicId& id);
   [[nodiscard]] const std::map<std::string, Topic, std::less<>>& all() const { return topics_; }
+  [[nodiscard]] std::size_t partition_count() const { return partition_count_; }
 
-  using Config = std::map<std::string, std::string>;
-  /// Errors: broker errors as Apache Kafka answers them (17, 36, 37, 40), storage.
-  Result<Topic*> create(const std::string& name, std::int32_t partitions, const Config& config,
+  /// Errors: broker errors as Apache Kafka answers them (17, 36, 37, 40), storage. With
+  /// `validate_only` nothing is made, and null is returned.
+  Result<Topic*> create(const std::string& name, std::int32_t partitions, const TopicConfig& config,
                         bool validate_only = false);
-  Result<void> remove(std::string_view name);
+  /// The topic of groups and offsets, made when it is first needed.
+  Result<Topic*> offsets();
+  /// The topic's partitions are closed when this returns; their files go in the background.
+  Result<void> remove(const std::string& name);
 
-  /// The first id that was never given out; durable before it returns.
+  /// A producer id that was never given out; durable before it returns.
   Result<ProducerId> next_producer_id();
 
  private:
-  Result<void> load(std::string_view text);
-  Result<void> save();
-  Result<void> open_partitions(Topic& topic, std::int32_t count, bool was_clean,
-                               std::vector<Recovered>& recovered);
-  [[nodiscard]] std::string partition_directory(std::string_view topic, std::size_t index) const;
+  Result<Topic*> make(const std::string& name, std::int32_t partitions, const TopicConfig& config,
+                      const log::LogConfig& log_config);
+  Result<void> make_partition(Topic& topic, std::int32_t index, const log::LogConfig& config);
+  void open_partition(Topic& topic, std::int32_t index, const log::LogConfig& config,
+                      bool was_clean, std::vector<Finding>& findings);
+  Result<void> make_cluster_id();
+  Result<void> remove_leftovers();
+  Topic& place(Topic topic);
+  [[nodiscard]] TopicId random_id();
+  [[nodiscard]] std::string directory_of(std::string_view topic, std::int32_t index) const;
 
   Disk* disk_;
   std::string directory_;
   Random* random_;
+  std::unique_ptr<Catalog> catalog_;
   std::map<std::string, Topic, std::less<>> topics_;
   std::unordered_map<TopicId, Topic*> by_id_;
-  std::map<std::string, std::int32_t> to_open_;
+  std::size_t partition_count_ = 0;
   std::int64_t next_producer_id_ = 0;
-  std::int64_t producer_ids_reserved_ = 0;
 };
-
-/// Reads the settings that a topic obeys. Errors: broker error 40, naming the setting.
-[[nodiscard]] Result<log::LogConfig> parse_config(const Topics::Config& config);
 
 }  // namespace dohle::node

@@ -1,15 +1,8 @@
 #include "wire/messages/api_versions.hpp"
 
-#include <array>
+#include <algorithm>
 
 #include "node/handlers/handlers.hpp"
-#include "wire/messages/create_topics.hpp"
-#include "wire/messages/delete_topics.hpp"
-#include "wire/messages/fetch.hpp"
-#include "wire/messages/init_producer_id.hpp"
-#include "wire/messages/list_offsets.hpp"
-#include "wire/messages/metadata.hpp"
-#include "wire/messages/produce.hpp"
 
 namespace dohle::node {
 
@@ -29,37 +22,31 @@ wire::ApiVersionsResponse served() {
   return response;
 }
 
-void answer(Engine&, const Responder& responder, wire::ApiVersionsRequest) {
-  responder.answer(served());
+// Letters and digits, with '-' and '.' between them (KIP-511).
+bool is_software_name(std::string_view name) {
+  const auto is_plain = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  };
+  return !name.empty() && is_plain(name.front()) && is_plain(name.back()) &&
+         std::ranges::all_of(name, [&](char c) { return is_plain(c) || c == '-' || c == '.'; });
 }
 
 }  // namespace
 
-std::span<const Handler> handlers() {
-  static constexpr std::array table{
-      Handler{wire::ProduceRequest::api, handle_produce},
-      Handler{wire::FetchRequest::api, handle_fetch},
-      Handler{wire::ListOffsetsRequest::api, handle_list_offsets},
-      Handler{wire::MetadataRequest::api, handle_metadata},
-      Handler{wire::ApiVersionsRequest::api, handle_api_versions},
-      Handler{wire::CreateTopicsRequest::api, handle_create_topics},
-      Handler{wire::DeleteTopicsRequest::api, handle_delete_topics},
-      Handler{wire::InitProducerIdRequest::api, handle_init_producer_id},
-  };
-  return table;
+void handle(Call& call, wire::ApiVersionsRequest request) {
+  const bool is_named = call.version < 3 || (is_software_name(request.client_software_name) &&
+                                             is_software_name(request.client_software_version));
+  if (is_named) return call.responder.answer(served());
+  wire::ApiVersionsResponse response;
+  response.error_code = broker_error::invalid_request;
+  call.responder.answer(response);
 }
 
-void handle_api_versions(Engine& engine, const Responder& responder, const Slice& body) {
-  decoded<wire::ApiVersionsRequest, answer>(engine, responder, body);
-}
-
-// KIP-511: a client that is too new learns in version 0 what there is.
-void answer_unknown_version(const Responder& responder) {
+// Told in the oldest form, which every client reads.
+void answer_unknown_version(Call& call) {
   wire::ApiVersionsResponse response = served();
   response.error_code = broker_error::unsupported_version;
-  Responder oldest = responder;
-  oldest.version = 0;
-  oldest.answer(response);
+  call.responder.answer(response, 0);
 }
 
 }  // namespace dohle::node

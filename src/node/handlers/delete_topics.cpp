@@ -20,29 +20,29 @@ Deleted remove(Engine& engine, const std::optional<std::string>& name, const Top
   }
   deleted.name = topic->name;
   deleted.topic_id = topic->id;
-  engine.forget_partitions(*topic);
-  if (auto removed = engine.topics().remove(*deleted.name); !removed) {
+  const auto removed =
+      topic->is_internal
+          ? Result<void>(fail(Error::broker(broker_error::invalid_request, "topic " + topic->name,
+                                            "the node needs this topic itself")))
+          : engine.delete_topic(topic->name);
+  if (!removed) {
     deleted.error_code = wire_code(removed.error());
-    deleted.error_message = std::string(removed.error().message());
+    deleted.error_message = text_of(removed.error());
   }
   return deleted;
 }
 
-void answer(Engine& engine, const Responder& responder, wire::DeleteTopicsRequest request) {
-  wire::DeleteTopicsResponse response;
-  for (const std::string& name : request.topic_names) {
-    response.responses.push_back(remove(engine, name, {}));
-  }
-  for (const auto& topic : request.topics) {
-    response.responses.push_back(remove(engine, topic.name, topic.topic_id));
-  }
-  responder.answer(response);
-}
-
 }  // namespace
 
-void handle_delete_topics(Engine& engine, const Responder& responder, const Slice& body) {
-  decoded<wire::DeleteTopicsRequest, answer>(engine, responder, body);
+void handle(Call& call, wire::DeleteTopicsRequest request) {
+  wire::DeleteTopicsResponse response;
+  for (const std::string& name : request.topic_names) {
+    response.responses.push_back(remove(call.engine, name, {}));
+  }
+  for (const auto& topic : request.topics) {
+    response.responses.push_back(remove(call.engine, topic.name, topic.topic_id));
+  }
+  call.responder.answer(response);
 }
 
 }  // namespace dohle::node

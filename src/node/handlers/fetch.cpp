@@ -10,67 +10,105 @@ namespace {
 
 using PartitionData = wire::FetchResponse::PartitionData;
 
-// No fetch sessions are kept: session id 0 in the answer tells the client to name all partitions
-// each time (KIP-227).
+constexpr std::int16_t first_version_with_ids = 13;
+constexpr std::int8_t read_committed = 1;
+// A client that asks for longer asks again.
+constexpr auto wait_max = std::chrono::minutes(5);
+
+/// One fetch request until it is answered: it may look several times.
 class Fetching {
  public:
-  Fetching(Engine& engine, wire::FetchRequest request, bool by_id)
-      : engine_(engine), request_(std::move(request)), by_id_(by_id) {}
+  Fetching(Engine& engine, FetchSessions::Begun begun, const wire::FetchRequest& request)
+      : engine_(engine),
+        begun_(std::move(begun)),
+        bytes_min_(static_cast<std::size_t>(std::max(0, request.min_bytes))),
+        bytes_max_(static_cast<std::size_t>(std::max(0, request.max_bytes))),
+        is_committed_(request.isolation_level == read_committed) {}
 
-  [[nodiscard]] std::int32_t min_bytes() const { return request_.min_bytes; }
-
-  /// One look at all partitions. `bytes` is what was found, `has_errors` sends it off at once.
-  wire::FetchResponse look() {
-    wire::FetchResponse response;
+  /// Looks at all partitions. Returns the bytes that are still missing; 0: `answer` is due.
+  std::size_t look() {
+    found_.clear();
     bytes_ = 0;
     has_errors_ = false;
-    for (const auto& wanted : request_.topics) {
-      auto& topic = response.responses.emplace_back();
-      topic.topic = wanted.topic;
-      topic.topic_id = wanted.topic_id;
-      const Topic* found =
-          by_id_ ? engine_.topics().find(wanted.topic_id) : engine_.topics().find(wanted.topic);
-      for (const auto& partition : wanted.partitions) {
-        topic.partitions.push_back(read(found, partition));
-      }
+    auto& entries = begun_.session->entries();
+    for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
+      found_.push_back({entry, read(*entry)});
+    }
+    const bool is_enough = has_errors_ || found_.empty() || bytes_ >= bytes_min_;
+    return is_enough ? 0 : bytes_min_ - bytes_;
+  }
+
+  wire::FetchResponse answer() {
+    wire::FetchResponse response;
+    response.session_id = begun_.session_id;
+    for (Found& found : found_) {
+      if (begun_.is_incremental && !is_news(found)) continue;
+      note_told(found);
+      add(*found.entry, std::move(found.data), response);
+    }
+    for (const Found& found : found_) {
+      if (found.has_records) begun_.session->move_to_end(found.entry);
     }
     return response;
   }
-  [[nodiscard]] std::size_t bytes() const { return bytes_; }
-  [[nodiscard]] bool has_errors() const { return has_errors_; }
+
+  [[nodiscard]] std::vector<PartitionRef> partitions() const {
+    std::vector<PartitionRef> refs;
+    for (const Found& found : found_) {
+      if (found.entry->found != nullptr) refs.push_back(found.entry->found);
+    }
+    return refs;
+  }
 
  private:
-  PartitionData read(const Topic* topic, const wire::FetchRequest::FetchPartition& wanted) {
+  struct Found {
+    FetchSession::Entries::iterator entry;
     PartitionData data;
-    data.partition_index = wanted.partition;
+    bool has_records = false;
+  };
+
+  PartitionData read(FetchEntry& entry) {
+    PartitionData data;
+    data.partition_index = entry.partition;
     data.records = Chain();
-    const bool exists = topic != nullptr && wanted.partition.value >= 0 &&
-                        static_cast<std::size_t>(wanted.partition.value) < topic->partitions.size();
-    if (!exists) {
-      return failed(data, topic == nullptr && by_id_ ? broker_error::unknown_topic_id
-                                                     : broker_error::unknown_topic_or_partition);
+    if (!is_committed_) data.aborted_transactions.reset();
+    if (entry.found == nullptr || entry.found->is_closed()) {
+      const std::int16_t error = resolve(entry);
+      if (error != broker_error::none) return failed(std::move(data), error);
     }
-    if (wanted.current_leader_epoch > leader_epoch) {
-      return failed(data, broker_error::unknown_leader_epoch);
+    const Partition& partition = *entry.found;
+    if (const Error* fault = partition.fault()) return failed(std::move(data), wire_code(*fault));
+    if (entry.current_leader_epoch > leader_epoch) {
+      return failed(std::move(data), broker_error::unknown_leader_epoch);
     }
-    const log::PartitionLog& log =
-        *topic->partitions[static_cast<std::size_t>(wanted.partition.value)];
-    const Offset high_watermark = engine_.high_watermark(log);
-    data.high_watermark = high_watermark;
-    data.last_stable_offset = high_watermark;
-    data.log_start_offset = log.log_start();
+    const log::PartitionLog& log = *partition.log();
+    const Offset visible = engine_.high_watermark(log);
     // The request's limit yields to the first batch of the first partition that has one: otherwise
     // a large batch could never be read.
-    const std::size_t left = static_cast<std::size_t>(std::max<std::int32_t>(
-        0,
-        request_.max_bytes - static_cast<std::int32_t>(std::min<std::size_t>(bytes_, INT32_MAX))));
-    const std::size_t limit = std::min(
-        left, static_cast<std::size_t>(std::max<std::int32_t>(0, wanted.partition_max_bytes)));
-    auto records = log.read(wanted.fetch_offset, high_watermark, limit, bytes_ == 0);
-    if (!records) return failed(data, wire_code(records.error()));
+    const std::size_t left = bytes_max_ - std::min(bytes_max_, bytes_);
+    auto records =
+        log.read(entry.fetch_offset, visible, std::min(left, entry.bytes_max), bytes_ == 0);
+    if (!records) return failed(std::move(data), wire_code(records.error()));
+    data.high_watermark = visible;
+    data.last_stable_offset = visible;
+    data.log_start_offset = log.log_start();
     bytes_ += records->size();
     data.records = *std::move(records);
     return data;
+  }
+
+  std::int16_t resolve(FetchEntry& entry) const {
+    entry.found.reset();
+    const bool by_id = begun_.session->by_id();
+    const Topic* topic =
+        by_id ? engine_.topics().find(entry.topic_id) : engine_.topics().find(entry.topic);
+    if (topic == nullptr) {
+      return by_id ? broker_error::unknown_topic_id : broker_error::unknown_topic_or_partition;
+    }
+    const PartitionRef* partition = topic->partition(entry.partition);
+    if (partition == nullptr) return broker_error::unknown_topic_or_partition;
+    entry.found = *partition;
+    return broker_error::none;
   }
 
   PartitionData failed(PartitionData data, std::int16_t code) {
@@ -79,39 +117,66 @@ class Fetching {
     return data;
   }
 
+  [[nodiscard]] static bool is_news(const Found& found) {
+    return !found.data.records->empty() || found.data.error_code != broker_error::none ||
+           found.data.high_watermark != found.entry->told_high_watermark ||
+           found.data.log_start_offset != found.entry->told_log_start;
+  }
+
+  static void note_told(Found& found) {
+    found.has_records = !found.data.records->empty();
+    found.entry->told_high_watermark = found.data.high_watermark;
+    found.entry->told_log_start = found.data.log_start_offset;
+  }
+
+  static void add(const FetchEntry& entry, PartitionData data, wire::FetchResponse& response) {
+    const bool is_same = !response.responses.empty() &&
+                         response.responses.back().topic == entry.topic &&
+                         response.responses.back().topic_id == entry.topic_id;
+    if (!is_same) {
+      auto& topic = response.responses.emplace_back();
+      topic.topic = entry.topic;
+      topic.topic_id = entry.topic_id;
+    }
+    response.responses.back().partitions.push_back(std::move(data));
+  }
+
   Engine& engine_;
-  wire::FetchRequest request_;
-  bool by_id_;
+  FetchSessions::Begun begun_;
+  std::size_t bytes_min_;
+  std::size_t bytes_max_;
+  bool is_committed_;
+  std::vector<Found> found_;
   std::size_t bytes_ = 0;
   bool has_errors_ = false;
 };
 
-void answer(Engine& engine, const Responder& responder, wire::FetchRequest request) {
-  if (request.session_id != 0) {
-    wire::FetchResponse response;
-    response.error_code = broker_error::fetch_session_id_not_found;
-    return responder.answer(response);
-  }
-  const TimePoint deadline =
-      engine.now().mono + std::chrono::milliseconds(std::max(0, request.max_wait_ms));
-  Fetching fetching(engine, std::move(request), responder.version >= 13);
-  engine.wait_for_records(
-      deadline, [&engine, responder, fetching = std::move(fetching)](bool is_last) mutable {
-        if (engine.session(responder.session) == nullptr) return true;
-        const wire::FetchResponse response = fetching.look();
-        const bool is_enough =
-            fetching.has_errors() ||
-            fetching.bytes() >= static_cast<std::size_t>(std::max(0, fetching.min_bytes()));
-        if (!is_enough && !is_last) return false;
-        responder.answer(response);
-        return true;
-      });
-}
-
 }  // namespace
 
-void handle_fetch(Engine& engine, const Responder& responder, const Slice& body) {
-  decoded<wire::FetchRequest, answer>(engine, responder, body);
+void handle(Call& call, wire::FetchRequest request) {
+  Engine& engine = call.engine;
+  const bool by_id = call.version >= first_version_with_ids;
+  auto begun = engine.fetch_sessions().begin(request, by_id, call.now.mono);
+  if (begun.error != broker_error::none) {
+    wire::FetchResponse response;
+    response.error_code = begun.error;
+    return call.responder.answer(response);
+  }
+  auto fetching = std::make_unique<Fetching>(engine, std::move(begun), request);
+  const std::size_t missing = fetching->look();
+  if (missing == 0 || request.max_wait_ms <= 0 || engine.fetch_waits().is_full()) {
+    return call.responder.answer(fetching->answer());
+  }
+  const auto wait = std::min<Duration>(std::chrono::milliseconds(request.max_wait_ms), wait_max);
+  auto partitions = fetching->partitions();
+  engine.fetch_waits().add(
+      call.responder.session(), std::move(partitions), missing, call.now.mono + wait,
+      [responder = call.responder, fetching = std::move(fetching)](bool is_last) -> std::size_t {
+        const std::size_t still_missing = fetching->look();
+        if (still_missing > 0 && !is_last) return still_missing;
+        responder.answer(fetching->answer());
+        return 0;
+      });
 }
 
 }  // namespace dohle::node

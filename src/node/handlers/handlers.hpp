@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 
 #include "base/broker_errors.hpp"
 #include "node/engine.hpp"
@@ -9,22 +10,28 @@
 namespace dohle::node {
 
 /// What the node serves: an API in a range of versions, and the function for one request. What is
-/// advertised is this table, so the two cannot disagree.
+/// advertised is the table of these, so the two cannot disagree.
 struct Handler {
   wire::Api api;
-  void (*handle)(Engine& engine, const Responder& responder, const Slice& body);
+  void (*handle)(Call& call, const Slice& body);
 };
 
-[[nodiscard]] std::span<const Handler> handlers();
+/// Decodes the body and calls the `handle` for that request, wherever it is declared; a body that
+/// is not what the version says closes the connection.
+template <class Request>
+inline constexpr Handler handler_of{Request::api, [](Call& call, const Slice& body) {
+                                      auto request = wire::decode<Request>(body, call.version);
+                                      if (!request) return call.responder.close(request.error());
+                                      handle(call, *std::move(request));
+                                    }};
 
-/// Decodes the body and calls `function`; a body that is not what the version says closes the
-/// connection.
-template <class Request, void (*function)(Engine&, const Responder&, Request)>
-void decoded(Engine& engine, const Responder& responder, const Slice& body) {
-  auto request = wire::decode<Request>(body, responder.version);
-  if (!request) return responder.close(request.error());
-  function(engine, responder, *std::move(request));
-}
+/// All handlers, by key (handlers.cpp).
+[[nodiscard]] std::span<const Handler> handlers();
+/// Null: not served.
+[[nodiscard]] const Handler* find_handler(wire::ApiKey key);
+
+/// The answer to an ApiVersions request of a version that is too new (KIP-511).
+void answer_unknown_version(Call& call);
 
 /// The wire code of an error: a broker's own, or what storage errors are told as.
 [[nodiscard]] inline std::int16_t wire_code(const Error& error) {
@@ -32,20 +39,22 @@ void decoded(Engine& engine, const Responder& responder, const Slice& body) {
   if (error.category() == ErrorCategory::storage) return broker_error::kafka_storage_error;
   return broker_error::unknown_server_error;
 }
+[[nodiscard]] inline std::string text_of(const Error& error) {
+  return std::string(error.message());
+}
 
-/// The node is its own cluster: one broker, leader of everything, in its first epoch.
-inline constexpr NodeId node_id{1};
-inline constexpr LeaderEpoch leader_epoch{0};
-
-void answer_unknown_version(const Responder& responder);
-
-void handle_api_versions(Engine& engine, const Responder& responder, const Slice& body);
-void handle_create_topics(Engine& engine, const Responder& responder, const Slice& body);
-void handle_delete_topics(Engine& engine, const Responder& responder, const Slice& body);
-void handle_fetch(Engine& engine, const Responder& responder, const Slice& body);
-void handle_init_producer_id(Engine& engine, const Responder& responder, const Slice& body);
-void handle_list_offsets(Engine& engine, const Responder& responder, const Slice& body);
-void handle_metadata(Engine& engine, const Responder& responder, const Slice& body);
-void handle_produce(Engine& engine, const Responder& responder, const Slice& body);
+/// Which operations somebody may do, as a set of AclOperation's numbers (KIP-430); everything,
+/// while nobody is asked for a name.
+namespace may {
+inline constexpr std::int32_t read = 1 << 3, write = 1 << 4, create = 1 << 5, remove = 1 << 6,
+                              alter = 1 << 7, describe = 1 << 8, act_as_cluster = 1 << 9,
+                              describe_configs = 1 << 10, alter_configs = 1 << 11,
+                              write_idempotently = 1 << 12;
+inline constexpr std::int32_t with_topic =
+    read | write | create | remove | alter | describe | describe_configs | alter_configs;
+inline constexpr std::int32_t with_group = read | remove | describe;
+inline constexpr std::int32_t with_cluster = create | alter | describe | act_as_cluster |
+                                             describe_configs | alter_configs | write_idempotently;
+}  // namespace may
 
 }  // namespace dohle::node

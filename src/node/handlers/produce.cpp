@@ -1,160 +1,169 @@
 #include "wire/messages/produce.hpp"
 
 #include "node/handlers/handlers.hpp"
+#include "wire/batch.hpp"
 
 namespace dohle::node {
 
 namespace {
 
 using PartitionAnswer = wire::ProduceResponse::PartitionProduceResponse;
+using TopicData = wire::ProduceRequest::TopicProduceData;
 
-Error no_such(const wire::ProduceRequest::TopicProduceData& topic, bool by_id) {
-  return by_id ? Error::broker(broker_error::unknown_topic_id, topic.topic_id.to_string())
-               : Error::broker(broker_error::unknown_topic_or_partition, topic.name);
+constexpr std::int16_t acks_none = 0;
+constexpr std::int16_t acks_all = -1;
+constexpr std::int16_t first_version_with_zstd = 7;
+constexpr std::int16_t first_version_with_ids = 13;
+
+Error refused(std::int16_t code, std::string_view why) {
+  return Error::broker(code, "produce", why);
 }
 
 // The client's fault in a batch, as the protocol tells it.
 Error as_broker_error(const Error& fault) {
-  const std::int16_t code = fault.is(Errc::damaged) ? broker_error::corrupt_message
-                            : fault.is(Errc::unsupported_version)
-                                ? broker_error::unsupported_for_message_format
-                                : broker_error::invalid_record;
-  return Error::broker(code, "produce", fault.message());
+  return refused(
+      fault.is(Errc::damaged) ? broker_error::corrupt_message : broker_error::invalid_record,
+      fault.message());
 }
 
 // A client sends one batch per partition; magic 2 allows no more (KIP-98).
-Result<log::Appended> append(Engine& engine, log::PartitionLog& partition,
+Result<log::Appended> append(Call& call, const PartitionRef& partition,
                              const std::optional<Chain>& records) {
   if (!records || records->empty()) {
-    return fail(Error::broker(broker_error::invalid_record, "produce", "there is no batch"));
+    return fail(refused(broker_error::invalid_record, "there is no batch"));
   }
   auto batch = records->flatten();
   if (!batch) return fail(batch.error());
   auto header = wire::validate_produced_batch(*batch);
   if (!header) return fail(as_broker_error(header.error()));
   if (header->is_transactional()) {
-    return fail(
-        Error::broker(broker_error::invalid_txn_state, "produce", "this node has no transactions"));
+    return fail(refused(broker_error::invalid_txn_state, "this node has no transactions"));
   }
-  return partition.append(*batch, *header, leader_epoch, engine.now());
+  if (header->compression() == wire::Compression::zstd && call.version < first_version_with_zstd) {
+    return fail(
+        refused(broker_error::unsupported_compression_type, "zstd needs version 7 of the request"));
+  }
+  return call.engine.append(partition, *batch, *header);
 }
 
 class Producing {
  public:
-  Producing(Engine& engine, wire::ProduceRequest request, bool by_id)
-      : engine_(engine), request_(std::move(request)), by_id_(by_id) {}
+  explicit Producing(Call& call) : call_(call), by_id_(call.version >= first_version_with_ids) {}
 
-  void run() {
-    for (const auto& data : request_.topic_data) {
-      auto& topic = response_.responses.emplace_back();
+  wire::ProduceResponse run(const wire::ProduceRequest& request) {
+    wire::ProduceResponse response;
+    response.responses.reserve(request.topic_data.size());
+    for (const TopicData& data : request.topic_data) {
+      auto& topic = response.responses.emplace_back();
       topic.name = data.name;
       topic.topic_id = data.topic_id;
-      Topic* found =
-          by_id_ ? engine_.topics().find(data.topic_id) : engine_.topics().find(data.name);
+      topic.partition_responses.reserve(data.partition_data.size());
+      Topics& topics = call_.engine.topics();
+      const Topic* found = by_id_ ? topics.find(data.topic_id) : topics.find(data.name);
       for (const auto& partition : data.partition_data) {
         topic.partition_responses.push_back(
             produce(found, data, partition.index, partition.records));
       }
     }
+    return response;
   }
 
-  [[nodiscard]] const std::vector<log::PartitionLog*>& appended() const { return appended_; }
-  [[nodiscard]] bool has_failed() const { return has_failed_; }
-  [[nodiscard]] wire::ProduceResponse& response() { return response_; }
+  [[nodiscard]] const std::optional<Error>& first_error() const { return first_error_; }
+  /// In the order of the answers; null for those that failed.
+  [[nodiscard]] std::vector<PartitionRef> take_partitions() { return std::move(partitions_); }
+  [[nodiscard]] bool has_appended() const { return has_appended_; }
 
  private:
-  PartitionAnswer produce(Topic* topic, const wire::ProduceRequest::TopicProduceData& data,
-                          PartitionId index, const std::optional<Chain>& records) {
+  PartitionAnswer produce(const Topic* topic, const TopicData& data, PartitionId index,
+                          const std::optional<Chain>& records) {
     PartitionAnswer answer;
     answer.index = index;
-    const bool exists = topic != nullptr && index.value >= 0 &&
-                        static_cast<std::size_t>(index.value) < topic->partitions.size();
-    if (!exists) return failed(answer, no_such(data, by_id_));
-    log::PartitionLog& partition = *topic->partitions[static_cast<std::size_t>(index.value)];
-    const auto appended = append(engine_, partition, records);
+    const PartitionRef* partition = topic == nullptr ? nullptr : topic->partition(index);
+    if (partition == nullptr) return failed(answer, no_such(topic, data));
+    if (topic->is_internal) {
+      return failed(answer, refused(broker_error::invalid_topic_exception,
+                                    "only the node writes to " + topic->name));
+    }
+    const auto appended = append(call_, *partition, records);
     if (!appended) return failed(answer, appended.error());
-    appended_.push_back(&partition);
+    partitions_.push_back(*partition);
+    has_appended_ = true;
     answer.base_offset = appended->base_offset;
     answer.log_append_time_ms = appended->append_time;
-    answer.log_start_offset = partition.log_start();
+    answer.log_start_offset = (*partition)->log()->log_start();
     return answer;
+  }
+
+  [[nodiscard]] Error no_such(const Topic* topic, const TopicData& data) const {
+    return by_id_ && topic == nullptr
+               ? refused(broker_error::unknown_topic_id, data.topic_id.to_string())
+               : refused(broker_error::unknown_topic_or_partition, data.name);
   }
 
   PartitionAnswer failed(PartitionAnswer answer, const Error& why) {
-    has_failed_ = true;
+    partitions_.emplace_back();
     answer.error_code = wire_code(why);
-    answer.error_message = std::string(why.message());
+    answer.error_message = text_of(why);
+    if (!first_error_) first_error_ = why;
     return answer;
   }
 
-  Engine& engine_;
-  wire::ProduceRequest request_;
+  Call& call_;
   bool by_id_;
-  wire::ProduceResponse response_;
-  std::vector<log::PartitionLog*> appended_;
-  bool has_failed_ = false;
+  std::vector<PartitionRef> partitions_;
+  bool has_appended_ = false;
+  std::optional<Error> first_error_;
 };
 
-// A partition whose sync failed has acknowledged nothing.
-void note_failed_syncs(wire::ProduceResponse& response, Engine& engine, bool by_id) {
+// What could not be made durable is not acknowledged.
+void note_faults(wire::ProduceResponse& response, const std::vector<PartitionRef>& partitions) {
+  auto partition = partitions.begin();
   for (auto& topic : response.responses) {
-    const Topic* found =
-        by_id ? engine.topics().find(topic.topic_id) : engine.topics().find(topic.name);
-    for (auto& partition : topic.partition_responses) {
-      if (partition.error_code != broker_error::none) continue;
-      const bool is_gone = found == nullptr;
-      if (is_gone ||
-          found->partitions[static_cast<std::size_t>(partition.index.value)]->offline() !=
-              nullptr) {
-        partition.error_code =
-            is_gone ? broker_error::unknown_topic_or_partition : broker_error::kafka_storage_error;
-        partition.base_offset = Offset{};
-      }
+    for (PartitionAnswer& answer : topic.partition_responses) {
+      const PartitionRef& appended = *partition++;
+      const Error* fault = appended == nullptr ? nullptr : appended->fault();
+      if (fault == nullptr) continue;
+      answer.error_code = wire_code(*fault);
+      answer.error_message = text_of(*fault);
+      answer.base_offset = Offset{};
     }
   }
 }
 
-void answer(Engine& engine, const Responder& responder, wire::ProduceRequest request) {
-  const std::int16_t acks = request.acks;
-  const bool by_id = responder.version >= 13;
-  if (acks < -1 || acks > 1) {
-    wire::ProduceResponse response;
-    for (const auto& data : request.topic_data) {
-      auto& topic = response.responses.emplace_back();
-      topic.name = data.name;
-      topic.topic_id = data.topic_id;
-      for (const auto& partition : data.partition_data) {
-        auto& refused = topic.partition_responses.emplace_back();
-        refused.index = partition.index;
-        refused.error_code = broker_error::invalid_required_acks;
-      }
+void refuse_acks(Call& call, const wire::ProduceRequest& request) {
+  wire::ProduceResponse response;
+  for (const TopicData& data : request.topic_data) {
+    auto& topic = response.responses.emplace_back();
+    topic.name = data.name;
+    topic.topic_id = data.topic_id;
+    for (const auto& partition : data.partition_data) {
+      auto& answer = topic.partition_responses.emplace_back();
+      answer.index = partition.index;
+      answer.error_code = broker_error::invalid_required_acks;
     }
-    return responder.answer(response);
   }
-  Producing producing(engine, std::move(request), by_id);
-  producing.run();
-  if (acks == 0 && producing.has_failed()) {
-    return responder.close(
-        Error::client(Errc::invalid_argument, "a produce with acks=0 failed: closing tells it"));
-  }
-  if (acks == -1) {
-    const std::vector<log::PartitionLog*> appended = producing.appended();
-    if (appended.empty()) return responder.answer(producing.response());
-    return engine.make_durable(appended, [&engine, responder, by_id,
-                                          response = std::move(producing.response())]() mutable {
-      note_failed_syncs(response, engine, by_id);
-      responder.answer(response);
-    });
-  }
-  if (!producing.appended().empty()) engine.make_durable(producing.appended(), [] {});
-  if (acks == 0) return responder.no_answer();
-  responder.answer(producing.response());
+  call.responder.answer(response);
 }
 
 }  // namespace
 
-void handle_produce(Engine& engine, const Responder& responder, const Slice& body) {
-  decoded<wire::ProduceRequest, answer>(engine, responder, body);
+void handle(Call& call, wire::ProduceRequest request) {
+  if (request.acks < acks_all || request.acks > 1) return refuse_acks(call, request);
+  Producing producing(call);
+  wire::ProduceResponse response = producing.run(request);
+  if (request.acks == acks_none) {
+    // Nobody reads an answer: closing is the only way to tell.
+    return producing.first_error() ? call.responder.close(*producing.first_error())
+                                   : call.responder.no_answer();
+  }
+  if (request.acks != acks_all || !producing.has_appended()) {
+    return call.responder.answer(response);
+  }
+  call.engine.syncing().when_durable([responder = call.responder, response = std::move(response),
+                                      partitions = producing.take_partitions()]() mutable {
+    note_faults(response, partitions);
+    responder.answer(response);
+  });
 }
 
 }  // namespace dohle::node

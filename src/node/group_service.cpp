@@ -1,0 +1,373 @@
+#include "node/group_service.hpp"
+
+#include <algorithm>
+
+#include "base/broker_errors.hpp"
+#include "base/budget.hpp"
+#include "base/units.hpp"
+#include "node/engine.hpp"
+#include "wire/batch_builder.hpp"
+
+namespace dohle::node {
+
+namespace {
+
+constexpr std::size_t batch_bytes_max = 1_MiB;
+// A single record may be larger, by what one group's members told.
+constexpr std::size_t record_bytes_limit = 60_MiB;
+constexpr std::size_t read_bytes = 4_MiB;
+constexpr std::size_t garbage_records_min = 10'000;
+
+Record record_of(const GroupRecord& from) {
+  Record record;
+  record.key = from.key.bytes();
+  if (from.value) record.value = from.value->bytes();
+  return record;
+}
+
+/// Batches of at most `batch_bytes_max`, or of one record.
+Result<std::size_t> fill(wire::BatchBuilder& builder, std::span<const GroupRecord> records,
+                         Timestamp now) {
+  std::size_t count = 0;
+  while (count < records.size()) {
+    const auto appended = builder.append(record_of(records[count]), now);
+    if (appended == wire::BatchBuilder::Appended::no_memory) {
+      return fail(Error::client(Errc::too_large, "a record of __consumer_offsets"));
+    }
+    if (appended != wire::BatchBuilder::Appended::ok) break;
+    ++count;
+  }
+  return count;
+}
+
+std::int16_t code_of(const Error& error) {
+  // The client's cure is to look for the coordinator and try again.
+  return error.is(Errc::too_large) ? broker_error::invalid_request
+                                   : broker_error::coordinator_not_available;
+}
+
+}  // namespace
+
+GroupService::GroupService(Engine& engine, Executor& loop, Random& random,
+                           GroupCoordinator::Options options)
+    : engine_(engine), loop_(loop), coordinator_(options, random) {}
+
+GroupService::~GroupService() {
+  loop_.cancel(timer_);
+}
+
+bool GroupService::is_offline() const {
+  return partition_ != nullptr && partition_->fault() != nullptr;
+}
+
+void GroupService::warn(std::string_view what, const Error& why) {
+  engine_.warn(std::string(what) + ": " + std::string(why.message()));
+}
+
+// --- the log
+
+Result<void> GroupService::restore(Now now) {
+  const Topic* topic = engine_.topics().find(offsets_topic);
+  if (topic == nullptr) return {};
+  partition_ = topic->partitions.front();
+  auto outcome = partition_->fault() != nullptr ? Result<void>(fail(*partition_->fault()))
+                                                : read_log(*partition_->log(), now);
+  if (!outcome) fault_ = outcome.error();
+  arm();
+  return outcome;
+}
+
+Result<void> GroupService::read_log(log::PartitionLog& log, Now now) {
+  for (Offset next = log.log_start(); next < log.end();) {
+    auto chain = log.read(next, log.end(), read_bytes, true);
+    if (!chain) return fail(chain.error());
+    auto bytes = chain->flatten();
+    if (!bytes) return fail(bytes.error());
+    if (bytes->empty()) break;
+    for (std::size_t at = 0; at < bytes->size();) {
+      auto header = wire::read_batch_header(bytes->bytes().subspan(at));
+      if (!header) return fail(header.error());
+      auto reader = wire::BatchReader::open(bytes->sub(at, header->size()));
+      if (!reader) return fail(reader.error());
+      for (RecordView record; reader->next(record);) {
+        ++stored_records_;
+        if (!record.key) continue;
+        auto value = record.value ? std::optional(Slice::borrowed(*record.value)) : std::nullopt;
+        auto stored = read_group_record(Slice::borrowed(*record.key), value);
+        if (!stored) return fail(stored.error());
+        coordinator_.restore(*std::move(stored), now);
+      }
+      if (const Error* fault = reader->fault()) return fail(*fault);
+      next = header->next_offset();
+      at += header->size();
+    }
+  }
+  return {};
+}
+
+Result<void> GroupService::store(const std::vector<GroupRecord>& records, Now now) {
+  if (records.empty()) return {};
+  if (fault_) return fail(*fault_);
+  if (partition_ == nullptr) {
+    auto topic = engine_.topics().offsets();
+    if (!topic) return fail(topic.error());
+    partition_ = (*topic)->partitions.front();
+  }
+  auto outcome = append(records);
+  if (outcome) rewrite_if_due(now);
+  return outcome;
+}
+
+Result<void> GroupService::append(std::span<const GroupRecord> records) {
+  if (is_offline()) return fail(*partition_->fault());
+  const Now now = loop_.tick();
+  while (!records.empty()) {
+    Budget budget(record_bytes_limit);
+    wire::BatchBuilder builder(budget, batch_bytes_max);
+    auto count = fill(builder, records, now.wall);
+    if (!count) return fail(count.error());
+    auto batch = builder.seal({}).flatten();
+    if (!batch) return fail(batch.error());
+    auto header = wire::read_batch_header(batch->bytes());
+    if (!header) return fail(header.error());
+    auto appended = engine_.append(partition_, *batch, *header);
+    if (!appended) return fail(appended.error());
+    stored_records_ += *count;
+    records = records.subspan(*count);
+  }
+  return {};
+}
+
+// What is live is written once more at the end, and the log then begins there. A crash in between
+// leaves both, which read back to the same.
+void GroupService::rewrite_if_due(Now) {
+  const std::size_t live = coordinator_.live_records();
+  if (is_rewriting_ || stored_records_ < garbage_records_min + 2 * live) return;
+  auto records = coordinator_.snapshot();
+  if (!records) return warn("__consumer_offsets cannot be rewritten", records.error());
+  const Offset begin = partition_->log()->end();
+  stored_records_ = 0;
+  if (auto appended = append(*records); !appended) {
+    stored_records_ += live;
+    return warn("__consumer_offsets cannot be rewritten", appended.error());
+  }
+  is_rewriting_ = true;
+  engine_.syncing().when_synced([this, begin] {
+    is_rewriting_ = false;
+    if (is_offline()) return;
+    auto cut = partition_->log()->set_log_start(begin);
+    if (!cut) warn("__consumer_offsets keeps its old records", cut.error());
+  });
+}
+
+// --- requests
+
+ReplyTo GroupService::keep(Waiting waiting) {
+  waiting_.emplace(++last_reply_, std::move(waiting));
+  return last_reply_;
+}
+
+void GroupService::join(JoinRequest request, JoinDone done, Now now) {
+  GroupActions actions;
+  const ReplyTo to = keep(std::move(done));
+  if (is_available()) {
+    coordinator_.join(std::move(request), to, now, actions);
+  } else {
+    AnswerJoin refused;
+    refused.to = to;
+    refused.error = broker_error::coordinator_not_available;
+    refused.protocol = std::string();
+    actions.push_back(std::move(refused));
+  }
+  perform(std::move(actions), now);
+}
+
+void GroupService::sync(SyncRequest request, SyncDone done, Now now) {
+  GroupActions actions;
+  const ReplyTo to = keep(std::move(done));
+  if (is_available()) {
+    coordinator_.sync(std::move(request), to, now, actions);
+  } else {
+    AnswerSync refused;
+    refused.to = to;
+    refused.error = broker_error::coordinator_not_available;
+    actions.push_back(std::move(refused));
+  }
+  perform(std::move(actions), now);
+}
+
+std::int16_t GroupService::heartbeat(const std::string& group, std::string_view member_id,
+                                     const std::optional<std::string>& instance_id,
+                                     Generation generation, Now now) {
+  if (!is_available()) return broker_error::coordinator_not_available;
+  return coordinator_.heartbeat(group, member_id, instance_id, generation, now);
+}
+
+void GroupService::leave(const std::string& group,
+                         const std::vector<GroupCoordinator::Leaver>& leavers, LeaveDone done,
+                         Now now) {
+  if (!is_available()) {
+    return done(std::vector<std::int16_t>(leavers.size(), broker_error::none),
+                broker_error::coordinator_not_available);
+  }
+  GroupActions actions;
+  std::int16_t error = broker_error::none;
+  auto errors = coordinator_.leave(group, leavers, now, error, actions);
+  perform(std::move(actions), now);
+  engine_.syncing().when_durable([done = std::move(done), errors = std::move(errors),
+                                  error]() mutable { done(errors, error); });
+}
+
+std::int16_t GroupService::check_commit(const std::string& group, std::string_view member_id,
+                                        const std::optional<std::string>& instance_id,
+                                        Generation generation, Now now) {
+  if (!is_available()) return broker_error::coordinator_not_available;
+  return coordinator_.check_commit(group, member_id, instance_id, generation, now);
+}
+
+void GroupService::commit(const std::string& group, std::vector<Commit> commits, Done done,
+                          Now now) {
+  std::vector<GroupRecord> records;
+  for (const Commit& commit : commits) {
+    auto record = offset_record(group, commit.topic, commit.partition, commit.committed);
+    if (!record) return done(broker_error::invalid_request);
+    records.push_back(*std::move(record));
+  }
+  for (const Commit& commit : commits) {
+    coordinator_.stage(group, commit.topic, commit.partition, commit.committed);
+  }
+  auto stored = store(records, now);
+  const auto unstage = [](GroupCoordinator& coordinator, const std::string& of,
+                          const std::vector<Commit>& staged) {
+    for (const Commit& commit : staged) coordinator.unstage(of, commit.topic, commit.partition);
+  };
+  if (!stored) {
+    unstage(coordinator_, group, commits);
+    warn("offsets of group " + group + " are refused", stored.error());
+    return done(code_of(stored.error()));
+  }
+  // Nobody sees an offset that a crash could take back.
+  engine_.syncing().when_durable(
+      [this, group, commits = std::move(commits), unstage, done = std::move(done)]() mutable {
+        unstage(coordinator_, group, commits);
+        if (!is_available()) return done(broker_error::coordinator_not_available);
+        for (Commit& commit : commits) {
+          coordinator_.commit(group, commit.topic, commit.partition, std::move(commit.committed));
+        }
+        done(broker_error::none);
+      });
+}
+
+void GroupService::remove(const std::vector<std::string>& groups, LeaveDone done, Now now) {
+  std::vector<std::int16_t> errors;
+  std::vector<GroupRecord> records;
+  for (const std::string& group : groups) {
+    errors.push_back(is_available() ? coordinator_.remove(group, records)
+                                    : broker_error::coordinator_not_available);
+  }
+  if (auto stored = store(records, now); !stored) {
+    for (std::int16_t& error : errors) {
+      if (error == broker_error::none) error = code_of(stored.error());
+    }
+  }
+  engine_.syncing().when_durable([done = std::move(done), errors = std::move(errors)]() mutable {
+    done(errors, broker_error::none);
+  });
+}
+
+void GroupService::forget_topic(std::string_view topic, Now now) {
+  std::vector<GroupRecord> records;
+  coordinator_.forget_topic(topic, records);
+  if (auto stored = store(records, now); !stored) {
+    warn("offsets of the deleted topic " + std::string(topic) + " stay", stored.error());
+  }
+}
+
+void GroupService::expire(Now now) {
+  if (!is_available()) return;
+  std::vector<GroupRecord> records;
+  coordinator_.expire(now.wall, records);
+  if (auto stored = store(records, now); !stored) {
+    warn("expired offsets stay", stored.error());
+  }
+}
+
+// --- actions
+
+void GroupService::perform(GroupActions actions, Now now) {
+  GroupActions stored_answers;
+  bool has_stored = false;
+  std::int16_t error = broker_error::none;
+  GroupActions after_failure;
+  for (GroupAction& action : actions) {
+    if (const auto* to_store = std::get_if<StoreGroup>(&action)) {
+      has_stored = true;
+      if (store_group(to_store->group_id)) continue;
+      error = broker_error::coordinator_not_available;
+      coordinator_.store_failed(to_store->group_id, now, after_failure);
+    } else if (has_stored && error == broker_error::none) {
+      stored_answers.push_back(std::move(action));
+    } else {
+      answer(action, error);
+    }
+  }
+  if (!stored_answers.empty()) answer_when_stored(std::move(stored_answers));
+  if (!after_failure.empty()) perform(std::move(after_failure), now);
+  arm();
+}
+
+bool GroupService::store_group(const std::string& group) {
+  const ClassicGroup* found = coordinator_.find(group);
+  if (found == nullptr) return true;  // deleted by the same actions
+  auto record = group_record(*found);
+  auto stored = record ? store({*record}, loop_.tick()) : Result<void>(fail(record.error()));
+  if (!stored) warn("group " + group + " cannot be stored", stored.error());
+  return stored.has_value();
+}
+
+void GroupService::answer_when_stored(GroupActions answers) {
+  engine_.syncing().when_durable([this, answers = std::move(answers)] {
+    const std::int16_t error =
+        is_available() ? broker_error::none : broker_error::coordinator_not_available;
+    for (const GroupAction& action : answers) answer(action, error);
+  });
+}
+
+void GroupService::answer(const GroupAction& action, std::int16_t error) {
+  const auto take = [&](ReplyTo to) {
+    auto node = waiting_.extract(to);
+    return node ? std::move(node.mapped()) : Waiting();
+  };
+  if (const auto* join = std::get_if<AnswerJoin>(&action)) {
+    Waiting waiting = take(join->to);
+    if (error == broker_error::none) return std::get<JoinDone>(waiting)(*join);
+    AnswerJoin failed;
+    failed.error = error;
+    failed.protocol = std::string();
+    failed.member_id = join->member_id;
+    std::get<JoinDone>(waiting)(failed);
+  } else if (const auto* sync = std::get_if<AnswerSync>(&action)) {
+    Waiting waiting = take(sync->to);
+    if (error == broker_error::none) return std::get<SyncDone>(waiting)(*sync);
+    AnswerSync failed;
+    failed.error = error;
+    std::get<SyncDone>(waiting)(failed);
+  }
+}
+
+void GroupService::arm() {
+  const TimePoint next = coordinator_.next_deadline();
+  if (next >= timer_at_) return;  // one that fires too early finds nothing due
+  loop_.cancel(timer_);
+  timer_at_ = next;
+  timer_ = loop_.arm(next, [this] {
+    timer_ = 0;
+    timer_at_ = never;
+    GroupActions actions;
+    const Now now = loop_.tick();
+    coordinator_.on_time(now, actions);
+    perform(std::move(actions), now);
+  });
+}
+
+}  // namespace dohle::node

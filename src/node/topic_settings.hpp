@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dohle/error.hpp"
+#include "log/partition_log.hpp"
+
+namespace dohle::node {
+
+/// Settings as they were given, by name.
+using TopicConfig = std::map<std::string, std::string>;
+
+/// Kafka's numbers for the types of settings (DescribeConfigs version 3).
+enum class SettingType : std::int8_t {
+  boolean = 1,
+  string = 2,
+  number32 = 3,
+  number64 = 5,
+  list = 7
+};
+
+/// One setting of a topic with the value that is in force.
+struct TopicSetting {
+  std::string_view name;
+  SettingType type;
+  std::string value;
+  std::string default_value;
+  bool is_set = false;
+  /// This node knows only the one value.
+  bool is_fixed = false;
+  std::string_view documentation;
+};
+
+/// What the logs of the topic obey. Errors: broker error 40, naming the setting and what is
+/// allowed; a setting that this node does not obey is refused by name.
+[[nodiscard]] Result<log::LogConfig> parse_topic_config(const TopicConfig& config);
+/// All settings of a topic, in the order of their names.
+[[nodiscard]] std::vector<TopicSetting> describe_topic_config(const TopicConfig& config);
+
+}  // namespace dohle::node
