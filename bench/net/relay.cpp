@@ -77,9 +77,13 @@ class Caller : public ConnectionEvents {
   void on_open() override { signal(is_open_); }
   Admission on_frame_length(std::size_t /*bytes*/) override { return Admission::accept; }
   void on_frame(Slice frame) override {
-    const std::lock_guard guard(mutex_);
-    frames_.push_back(std::move(frame));
-    if (frames_.size() == 1) wake_.notify_all();
+    bool is_first = false;
+    {
+      const std::lock_guard guard(mutex_);
+      frames_.push_back(std::move(frame));
+      is_first = frames_.size() == 1;
+    }
+    if (is_first) arrived_.notify_one();
   }
   void on_drained() override { signal(is_drained_); }
   void on_closed(Error why) override {
@@ -96,7 +100,7 @@ class Caller : public ConnectionEvents {
   void take(std::deque<Slice>& into) {
     into.clear();
     std::unique_lock lock(mutex_);
-    wake_.wait(lock, [&] { return !frames_.empty(); });
+    arrived_.wait(lock, [&] { return !frames_.empty(); });
     into.swap(frames_);
   }
 
@@ -113,6 +117,7 @@ class Caller : public ConnectionEvents {
 
   std::mutex mutex_;
   std::condition_variable wake_;
+  std::condition_variable arrived_;
   std::deque<Slice> frames_;
   bool is_open_ = false;
   bool is_drained_ = true;

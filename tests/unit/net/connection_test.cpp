@@ -30,7 +30,7 @@ INSTANTIATE_TEST_SUITE_P(Over, ConnectionTest, testing::Values(Kind::tcp, Kind::
 TEST_P(ConnectionTest, frames_arrive_whole_and_in_order_both_ways) {
   sides.connect();
   std::vector<std::string> bodies;
-  for (std::size_t size : {0, 1, 100, 32'768, 32'769, 40'000, 3'000'000, 5, 0, 700'000}) {
+  for (std::size_t size : {0u, 1u, 100u, 32'768u, 32'769u, 40'000u, 3'000'000u, 5u, 0u, 700'000u}) {
     bodies.emplace_back(size, static_cast<char>('a' + bodies.size()));
   }
   const auto send_all = [&](Connection& connection) {
@@ -139,7 +139,7 @@ TEST_P(ConnectionTest, a_range_beyond_the_end_of_its_file_closes_the_connection)
 TEST_P(ConnectionTest, a_held_frame_comes_after_reading_resumes) {
   server.admission = Admission::hold;
   sides.connect();
-  for (const std::size_t size : {4, 100'000}) {
+  for (const std::size_t size : {4u, 100'000u}) {
     sides.client_sends([&](Connection& connection) {
       connection.send(Chain(framed(std::string(size, 'h'))));
       connection.send(Chain(framed("next")));

@@ -102,7 +102,7 @@ enum class Kind : std::uint8_t { tcp, pipes };
 /// Two sides on a loop each, over TCP or through pipes.
 class Sides : public Acceptor {
  public:
-  explicit Sides(Kind kind) : kind_(kind) {
+  explicit Sides(Kind kind) {
     if (kind == Kind::tcp) {
       listening = std::make_unique<TcpListening>(server_loop);
       dialer = std::make_unique<TcpDialer>(client_loop);
@@ -163,7 +163,6 @@ class Sides : public Acceptor {
   }
 
  private:
-  const Kind kind_;
   PipeNetwork pipes_;
 
  public:
