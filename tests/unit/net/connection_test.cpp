@@ -210,7 +210,10 @@ TEST_P(ConnectionTest, a_negative_length_closes_the_connection) {
 
 TEST_P(ConnectionTest, a_full_write_queue_is_reported_and_so_is_its_draining) {
   server.admission = Admission::hold;
-  sides.connect({.limits = {.write_queue_bytes_max = 1 << 20}});
+  // Sizes of our own: left to itself the system grows both buffers until the frame fits into them,
+  // and the queue drains with nobody reading.
+  sides.connect({.limits = {.write_queue_bytes_max = 1 << 20, .send_buffer_bytes = 128 * 1024}},
+                {.receive_buffer_bytes = 128 * 1024});
   const Slice frame = framed(std::string(std::size_t{8} << 20, 'x'));
   for (int round = 1; round <= 3; ++round) {
     sides.client_sends(
