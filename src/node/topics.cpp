@@ -117,6 +117,7 @@ Result<void> Topics::close() {
     for (const PartitionRef& partition : topic.partitions) {
       if (partition->fault() != nullptr) continue;
       log::PartitionLog& log = *partition->log();
+      if (auto flushed = log.flush(); !flushed) return flushed;
       for (const auto& file : log.dirty_files()) {
         if (auto synced = disk_->sync_now(*file); !synced) return synced;
       }
