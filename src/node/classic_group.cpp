@@ -162,7 +162,8 @@ void ClassicGroup::join_known(JoinRequest& request, ReplyTo to, Now now, GroupAc
   if (may_keep) {
     // Its earlier answer was lost: the same generation once more.
     restart_session(member, now.mono);
-    return answer_joined(member, to, out);
+    out.push_back(joined(member, to));
+    return;
   }
   rejoin(member, request, to, now, out);
 }
@@ -197,21 +198,13 @@ void ClassicGroup::replace_static(const std::string& old_id, std::string new_id,
   }
   // Nothing changes for the others, so nobody has to rejoin.
   out.push_back(StoreGroup{id_});
-  AnswerJoin answer;
-  answer.to = to;
-  answer.member_id = member.id;
-  answer.generation = generation_;
-  answer.protocol_type = protocol_type_;
-  answer.protocol = protocol_;
-  answer.leader = leader_;
+  AnswerJoin answer = joined(member, to);
   if (was_leader && request.can_skip_assignment) {
     answer.skip_assignment = true;
-    for (const auto& [id, other] : members_) {
-      answer.members.push_back({id, other.instance_id, metadata_of(other)});
-    }
   } else if (was_leader) {
     // Older clients would assign anew when told that they lead.
     answer.leader = old_id;
+    answer.members.clear();
   }
   out.push_back(std::move(answer));
 }
@@ -254,7 +247,7 @@ void ClassicGroup::update(Member& member, JoinRequest& request, ReplyTo to, Grou
   member.awaiting_join = to;
 }
 
-void ClassicGroup::answer_joined(Member& member, ReplyTo to, GroupActions& out) const {
+AnswerJoin ClassicGroup::joined(const Member& member, ReplyTo to) const {
   AnswerJoin answer;
   answer.to = to;
   answer.member_id = member.id;
@@ -267,7 +260,7 @@ void ClassicGroup::answer_joined(Member& member, ReplyTo to, GroupActions& out) 
       answer.members.push_back({id, other.instance_id, metadata_of(other)});
     }
   }
-  out.push_back(std::move(answer));
+  return answer;
 }
 
 // --- rebalancing
@@ -342,7 +335,7 @@ void ClassicGroup::begin_generation(Now now, GroupActions& out) {
     if (member.awaiting_join == 0) continue;
     unsynced_.insert(id);
     member.is_new = false;
-    answer_joined(member, std::exchange(member.awaiting_join, 0), out);
+    out.push_back(joined(member, std::exchange(member.awaiting_join, 0)));
     restart_session(member, now.mono);
   }
 }

@@ -177,7 +177,7 @@ class ClassicGroup {
                   GroupActions& out);
   void rejoin(Member& member, JoinRequest& request, ReplyTo to, Now now, GroupActions& out);
   void update(Member& member, JoinRequest& request, ReplyTo to, GroupActions& out);
-  void answer_joined(Member& member, ReplyTo to, GroupActions& out) const;
+  [[nodiscard]] AnswerJoin joined(const Member& member, ReplyTo to) const;
 
   void prepare_rebalance(Now now, GroupActions& out);
   void rebalance_or_go_on(Now now, GroupActions& out);
