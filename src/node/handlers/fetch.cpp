@@ -76,12 +76,9 @@ class Fetching {
       const std::int16_t error = resolve(entry);
       if (error != broker_error::none) return failed(std::move(data), error);
     }
-    const Partition& partition = *entry.found;
-    if (const Error* fault = partition.fault()) return failed(std::move(data), wire_code(*fault));
-    if (entry.current_leader_epoch > leader_epoch) {
-      return failed(std::move(data), broker_error::unknown_leader_epoch);
-    }
-    const log::PartitionLog& log = *partition.log();
+    const std::int16_t fault = fault_of(&entry.found, entry.current_leader_epoch);
+    if (fault != broker_error::none) return failed(std::move(data), fault);
+    const log::PartitionLog& log = *entry.found->log();
     const Offset visible = engine_.high_watermark(log);
     // The request's limit yields to the first batch of the first partition that has one: otherwise
     // a large batch could never be read.

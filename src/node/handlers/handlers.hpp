@@ -43,6 +43,15 @@ void answer_unknown_version(Call& call);
   return std::string(error.message());
 }
 
+/// Why a request cannot be served by the partition it names: unknown, unusable, or known to the
+/// client in an epoch that has not begun. none: it can. `partition` is null for one that does not
+/// exist.
+[[nodiscard]] inline std::int16_t fault_of(const PartitionRef* partition, LeaderEpoch known_epoch) {
+  if (partition == nullptr) return broker_error::unknown_topic_or_partition;
+  if (const Error* fault = (*partition)->fault()) return wire_code(*fault);
+  return known_epoch > leader_epoch ? broker_error::unknown_leader_epoch : broker_error::none;
+}
+
 /// Which operations somebody may do, as a set of AclOperation's numbers (KIP-430); everything,
 /// while nobody is asked for a name.
 namespace may {

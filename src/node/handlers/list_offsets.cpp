@@ -45,11 +45,8 @@ Found answer_for(Call& call, const Topic* topic, const Wanted& wanted) {
   };
   const PartitionRef* partition =
       topic == nullptr ? nullptr : topic->partition(wanted.partition_index);
-  if (partition == nullptr) return failed(broker_error::unknown_topic_or_partition);
-  if (const Error* fault = (*partition)->fault()) return failed(wire_code(*fault));
-  if (wanted.current_leader_epoch > leader_epoch) {
-    return failed(broker_error::unknown_leader_epoch);
-  }
+  const std::int16_t fault = fault_of(partition, wanted.current_leader_epoch);
+  if (fault != broker_error::none) return failed(fault);
   if (!is_known(wanted.timestamp, call.version)) return failed(broker_error::unsupported_version);
   const auto position = look_up(call, *(*partition)->log(), wanted.timestamp);
   if (!position) return failed(wire_code(position.error()));

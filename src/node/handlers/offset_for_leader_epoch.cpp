@@ -13,13 +13,8 @@ Found answer_for(Call& call, const Topic* topic, const Wanted& wanted) {
   Found found;
   found.partition = wanted.partition;
   const PartitionRef* partition = topic == nullptr ? nullptr : topic->partition(wanted.partition);
-  if (partition == nullptr) {
-    found.error_code = broker_error::unknown_topic_or_partition;
-  } else if (const Error* fault = (*partition)->fault()) {
-    found.error_code = wire_code(*fault);
-  } else if (wanted.current_leader_epoch > leader_epoch) {
-    found.error_code = broker_error::unknown_leader_epoch;
-  } else if (wanted.leader_epoch == leader_epoch) {
+  found.error_code = fault_of(partition, wanted.current_leader_epoch);
+  if (found.error_code == broker_error::none && wanted.leader_epoch == leader_epoch) {
     // The present epoch ends where consumers may read to.
     found.leader_epoch = leader_epoch;
     found.end_offset = call.engine.high_watermark(*(*partition)->log());
