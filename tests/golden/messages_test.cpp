@@ -5,6 +5,7 @@
 
 #include "all_messages.hpp"
 #include "base/broker_errors.hpp"
+#include "bytes_of.hpp"
 #include "field_coverage.hpp"
 #include "golden_lines.hpp"
 #include "message_json.hpp"
@@ -30,16 +31,6 @@ std::string title(const Line& line) {
          line.at("variant").get<std::string>();
 }
 
-std::string hex(Bytes bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string text;
-  for (const std::byte b : bytes) {
-    text += digits[static_cast<std::size_t>(b) >> 4];
-    text += digits[static_cast<std::size_t>(b) & 15];
-  }
-  return text;
-}
-
 std::vector<std::optional<Slice>> expected_records(const Line& line) {
   std::vector<std::optional<Slice>> records;
   for (const auto& each : line.at("records")) {
@@ -55,7 +46,7 @@ void compare_records(const std::vector<std::optional<Slice>>& got, const Line& l
   for (std::size_t i = 0; i < got.size(); ++i) {
     ASSERT_EQ(got[i].has_value(), expected[i].has_value()) << title(line);
     if (!got[i]) continue;
-    EXPECT_EQ(hex(got[i]->bytes()), hex(expected[i]->bytes())) << title(line);
+    EXPECT_EQ(hex_of(got[i]->bytes()), hex_of(expected[i]->bytes())) << title(line);
   }
 }
 
@@ -75,7 +66,7 @@ void check_message(const Line& line) {
   EXPECT_EQ(*size, bytes.size()) << title(line);
   const auto encoded = encode(*message, version);
   ASSERT_TRUE(encoded) << title(line) << ": " << encoded.error().to_string();
-  EXPECT_EQ(hex(encoded->flatten().value().bytes()), hex(bytes.bytes())) << title(line);
+  EXPECT_EQ(hex_of(encoded->flatten().value().bytes()), hex_of(bytes.bytes())) << title(line);
 }
 
 TEST(Messages, bytes_and_values_are_apache_kafkas) {
@@ -186,7 +177,7 @@ void check_request_header(const Line& line) {
       encode_request(decoded->header.correlation_id, *decoded->header.client_id, M{}, version);
   ASSERT_TRUE(frame) << line << frame.error().to_string();
   const Slice made = without_length(*frame);
-  EXPECT_EQ(hex(made.sub(0, bytes.size()).bytes()), hex(bytes.bytes())) << line;
+  EXPECT_EQ(hex_of(made.sub(0, bytes.size()).bytes()), hex_of(bytes.bytes())) << line;
   EXPECT_EQ(made.size(), bytes.size() + encoded_size(M{}, version).value()) << line;
 }
 
@@ -202,7 +193,7 @@ void check_response_header(const Line& line) {
   const auto frame = encode_response(decoded->correlation_id, typename M::Response{}, version);
   ASSERT_TRUE(frame) << line << frame.error().to_string();
   const Slice made = without_length(*frame);
-  EXPECT_EQ(hex(made.sub(0, bytes.size()).bytes()), hex(bytes.bytes())) << line;
+  EXPECT_EQ(hex_of(made.sub(0, bytes.size()).bytes()), hex_of(bytes.bytes())) << line;
 }
 
 TEST(Headers, bytes_are_apache_kafkas) {
