@@ -1,0 +1,210 @@
+#include "dohle/node.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <optional>
+
+#include "base/transport.hpp"
+#include "net/loop.hpp"
+#include "net/tcp.hpp"
+#include "wire/header.hpp"
+#include "wire/messages/api_versions.hpp"
+#include "wire/messages/metadata.hpp"
+
+// The public Node: real loops, pipes and sockets of the loopback interface.
+
+namespace dohle {
+namespace {
+
+using testing::HasSubstr;
+
+NodeOptions in_memory() {
+  NodeOptions options;
+  options.listen.clear();
+  options.logger = silent_logger();
+  return options;
+}
+
+/// Dials, sends one request, keeps the first frame that comes back; nothing when it was closed.
+class OneRequest final : public ConnectionEvents {
+ public:
+  explicit OneRequest(Chain request) : request_(std::move(request)) {}
+
+  void on_open() override { connection->send(std::move(request_)); }
+  Admission on_frame_length(std::size_t) override { return Admission::accept; }
+  void on_frame(Slice frame) override { end(std::move(frame)); }
+  void on_closed(Error why) override { end(fail(std::move(why))); }
+
+  std::unique_ptr<Connection> connection;
+  std::promise<Result<Slice>> answer;
+
+ private:
+  void end(Result<Slice> with) {
+    if (!std::exchange(is_over_, true)) answer.set_value(std::move(with));
+  }
+
+  Chain request_;
+  bool is_over_ = false;
+};
+
+/// The answer to `message`, asked over a connection of its own that `dialer_of` makes.
+template <class Request, class DialerOf>
+Result<typename Request::Response> ask(DialerOf dialer_of, const std::string& address,
+                                       const Request& message, std::int16_t version) {
+  OneRequest request(*wire::encode_request(7, "test", message, version));
+  auto answer = request.answer.get_future();
+  net::Loop loop;
+  const auto dialer = dialer_of(loop);
+  loop.start("test");
+  loop.post([&] { request.connection = dialer->dial(*Endpoint::parse(address), {}, request); });
+  auto frame = answer.get();
+  loop.stop();
+  loop.join();
+  request.connection.reset();
+  if (!frame) return fail(frame.error());
+  auto split = wire::decode_response_header(*frame, Request::api, version);
+  if (!split) return fail(split.error());
+  EXPECT_EQ(split->correlation_id, 7);
+  return wire::decode<typename Request::Response>(split->body, version);
+}
+
+template <class Request>
+Result<typename Request::Response> ask_inside(const Node& node, const Request& message,
+                                              std::int16_t version) {
+  const auto transport = node.transport();
+  return ask([&](Executor& loop) { return transport->dialer(loop); },
+             node.listeners().back().address, message, version);
+}
+
+TEST(NodeTest, IsReachedFromInsideWithoutSockets) {
+  auto node = Node::start(in_memory());
+  ASSERT_TRUE(node) << node.error().to_string();
+  ASSERT_EQ(node->listeners().size(), 1u);
+  EXPECT_EQ(node->listeners()[0].name, "embedded");
+  EXPECT_EQ(node->address(), node->listeners()[0].address);
+
+  wire::ApiVersionsRequest request;
+  request.client_software_name = "test";
+  request.client_software_version = "1";
+  const auto versions = ask_inside(*node, request, 4);
+  ASSERT_TRUE(versions) << versions.error().to_string();
+  EXPECT_EQ(versions->error_code, 0);
+  EXPECT_EQ(versions->api_keys.size(), 21u);
+}
+
+TEST(NodeTest, TellsEachClientTheWayItCame) {
+  auto options = in_memory();
+  options.listen = "127.0.0.1:0";
+  auto node = Node::start(std::move(options));
+  ASSERT_TRUE(node) << node.error().to_string();
+  ASSERT_EQ(node->listeners().size(), 2u);
+  EXPECT_EQ(node->listeners()[0].name, "tcp");
+  EXPECT_EQ(node->address(), node->listeners()[0].address);
+
+  const auto inside = ask_inside(*node, wire::MetadataRequest{}, 12);
+  ASSERT_TRUE(inside) << inside.error().to_string();
+  ASSERT_EQ(inside->brokers.size(), 1u);
+  const auto& pipe = inside->brokers[0];
+  EXPECT_EQ((Endpoint{pipe.host, static_cast<std::uint16_t>(pipe.port)}).to_string(),
+            node->listeners()[1].address);
+
+  const auto outside = ask([](net::Loop& loop) { return std::make_unique<net::TcpDialer>(loop); },
+                           node->address(), wire::MetadataRequest{}, 12);
+  ASSERT_TRUE(outside) << outside.error().to_string();
+  const auto& tcp = outside->brokers.at(0);
+  EXPECT_EQ((Endpoint{tcp.host, static_cast<std::uint16_t>(tcp.port)}).to_string(),
+            node->address());
+  EXPECT_EQ(outside->cluster_id, inside->cluster_id);
+}
+
+TEST(NodeTest, RefusesItsTransportOnceItIsClosed) {
+  auto node = Node::start(in_memory());
+  ASSERT_TRUE(node);
+  const auto transport = node->transport();
+  const std::string address = node->address();
+  ASSERT_TRUE(node->close());
+  ASSERT_TRUE(node->close());
+  node = fail(Error::client(Errc::closed, "gone"));
+
+  const auto answer = ask([&](Executor& loop) { return transport->dialer(loop); }, address,
+                          wire::MetadataRequest{}, 12);
+  ASSERT_FALSE(answer);
+  EXPECT_TRUE(answer.error().is(Errc::connection_failed)) << answer.error().to_string();
+}
+
+TEST(NodeTest, IsReadyWithinMillisecondsInMemory) {
+  using Clock = std::chrono::steady_clock;
+  auto best = Clock::duration::max();
+  for (int round = 0; round < 10; ++round) {
+    const auto before = Clock::now();
+    auto node = Node::start(in_memory());
+    best = std::min(best, Clock::now() - before);
+    ASSERT_TRUE(node);
+  }
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(best).count();
+  RecordProperty("ready_us", static_cast<int>(us));
+  EXPECT_LT(us, 20'000) << "ten times what is asked of a release build";
+}
+
+TEST(NodeTest, KeepsItsDataBetweenTwoLives) {
+  std::string directory = (std::filesystem::temp_directory_path() / "dohle-node-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  auto options = in_memory();
+  options.data_dir = directory + "/data";
+  std::optional<TopicId> id;
+  for (int life = 0; life < 2; ++life) {
+    auto node = Node::start(options);
+    ASSERT_TRUE(node) << node.error().to_string();
+    const auto second = Node::start(options);
+    ASSERT_FALSE(second);
+    EXPECT_TRUE(second.error().is(Errc::locked)) << second.error().to_string();
+    wire::MetadataRequest request;
+    request.topics.emplace().push_back({{}, "kept"});
+    request.allow_auto_topic_creation = life == 0;
+    const auto metadata = ask_inside(*node, request, 12);
+    ASSERT_TRUE(metadata) << metadata.error().to_string();
+    ASSERT_EQ(metadata->topics.at(0).error_code, 0);
+    EXPECT_EQ(metadata->topics[0].topic_id, id.value_or(metadata->topics[0].topic_id));
+    id = metadata->topics[0].topic_id;
+  }
+  std::filesystem::remove_all(directory);
+}
+
+struct BadOption {
+  std::string_view what;
+  void (*set)(NodeOptions& options);
+  std::string_view said;
+};
+
+class NodeOptionsTest : public testing::TestWithParam<BadOption> {};
+
+TEST_P(NodeOptionsTest, AreRefusedByName) {
+  auto options = in_memory();
+  GetParam().set(options);
+  const auto node = Node::start(std::move(options));
+  ASSERT_FALSE(node);
+  EXPECT_EQ(node.error().category(), ErrorCategory::configuration);
+  EXPECT_THAT(std::string(node.error().message()), HasSubstr(GetParam().said));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, NodeOptionsTest,
+    testing::Values(
+        BadOption{"data_dir", [](NodeOptions& o) { o.data_dir.clear(); }, "data_dir is empty"},
+        BadOption{"listen", [](NodeOptions& o) { o.listen = "127.0.0.1"; }, "listen"},
+        BadOption{"wildcard", [](NodeOptions& o) { o.listen = "0.0.0.0:0"; }, "advertise has to"},
+        BadOption{"advertise", [](NodeOptions& o) { o.advertise = "host:1"; }, "listen is empty"},
+        BadOption{"connections", [](NodeOptions& o) { o.connections_max = 0; },
+                  "connections_max is 0; allowed are 1 to 100000"},
+        BadOption{"request", [](NodeOptions& o) { o.request_bytes_max = 1; },
+                  "request_bytes_max is 1; allowed are 1024 to"},
+        BadOption{"memory", [](NodeOptions& o) { o.memory_bytes_max = 1; }, "memory_bytes_max"}),
+    [](const auto& info) { return std::string(info.param.what); });
+
+}  // namespace
+}  // namespace dohle
