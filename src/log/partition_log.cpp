@@ -267,6 +267,7 @@ void PartitionLog::checkpointed(std::uint64_t number, const LogState& state, Res
 Result<void> PartitionLog::write_recovery_point() {
   if (offline_) return fail(*offline_);
   const LogState wanted = state();
+  if (durable_state_ == wanted) return {};
   auto file = state_file_.write(wanted);
   if (!file) return fail(file.error());
   ++checkpoint_number_;

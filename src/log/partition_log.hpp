@@ -197,7 +197,7 @@ class PartitionLog {
   /// Makes synced_end the recovery point once that is durable; returns at once. Nothing happens
   /// while one is under way. Cheap enough for each few megabytes or seconds.
   void checkpoint();
-  /// The same, blocking for a small file's sync.
+  /// The same, blocking for a small file's sync; nothing happens when it is durable already.
   Result<void> write_recovery_point();
   /// Before the last sync of a clean stop: writes out indexes and producers, so that the next start
   /// has to walk nothing. The stop: flush, sync dirty_files(), synced(end()),

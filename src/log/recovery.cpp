@@ -118,7 +118,17 @@ Result<void> PartitionLog::clean_up(const Found& found) {
   for (const std::string& name : found.leftovers) {
     if (auto removed = disk_->remove(directory_ + "/" + name); !removed) return removed;
   }
-  while (segments_.size() > 1 && segments_[1]->base_offset() <= log_start_) {
+  const auto has_below = [&] {
+    return segments_.size() > 1 && segments_[1]->base_offset() <= log_start_;
+  };
+  if (has_below() && durable_state_) {
+    // The start may have been read from the page cache of a process that died.
+    auto file = state_file_.write(*durable_state_);
+    if (!file) return fail(file.error());
+    if (auto synced = disk_->sync_now(**file); !synced) return synced;
+    state_file_.settle();
+  }
+  while (has_below()) {
     auto retired = segments_.front()->retire(*disk_);
     if (!retired) return fail(retired.error());
     for (const std::string& path : *retired) {
@@ -368,6 +378,7 @@ Result<void> PartitionLog::sync_recovered() {
   if (auto synced = disk_->sync_directory(directory_); !synced) return synced;
   synced_end_ = end_;
   synced_mark_ = {end_, active().base_offset(), active().size()};
+  durable_state_.reset();  // what was read may never have been synced
   return write_recovery_point();
 }
 

@@ -15,10 +15,17 @@ constexpr auto maintenance_interval = std::chrono::seconds(2);
 constexpr std::uint64_t rounds_per_retention = 5;
 constexpr std::uint64_t rounds_per_expiry = 30;
 constexpr auto drain_interval = milliseconds(2);
+// How often the checks behind the scenes are asked whether their next piece is due.
+constexpr auto background_check_interval = milliseconds(20);
 
 FetchSessions::Options fetch_session_options() {
   return {limits::fetch_sessions_max, limits::fetch_session_partitions_max,
           limits::fetch_session_eviction_age};
+}
+
+// What a consumer has read is never taken back under `fsync`.
+log::Visible visible_under(Durability durability) {
+  return durability == Durability::fsync ? log::Visible::synced : log::Visible::written;
 }
 
 }  // namespace
@@ -37,7 +44,9 @@ void Responder::close(const Error& why) const {
 Engine::Engine(Environment environment, NodeSettings settings)
     : environment_(environment),
       settings_(std::move(settings)),
-      topics_(environment.disk, settings_.data_directory, environment.random),
+      visible_(visible_under(settings_.durability)),
+      topics_(environment.disk, settings_.data_directory, environment.random,
+              {visible_, this, [this](std::string_view line) { warn(line); }}),
       syncing_(environment.loop, environment.disk, settings_.durability,
                [this](const PartitionRef& partition, std::uint64_t bytes) {
                  on_partition_synced(partition, bytes);
@@ -48,7 +57,9 @@ Engine::Engine(Environment environment, NodeSettings settings)
 
 Engine::~Engine() {
   *is_alive_ = false;
+  close_sessions();
   environment_.loop.cancel(maintenance_);
+  environment_.loop.cancel(background_check_);
 }
 
 // --- start and stop
@@ -70,6 +81,7 @@ Result<void> Engine::start() {
                             "groups are unavailable: " + std::string(restored.error().message()));
   }
   arm_maintenance();
+  check_in_background();
   return {};
 }
 
@@ -95,6 +107,7 @@ void Engine::stop(TimePoint deadline, std::move_only_function<void(Result<void>)
   for (const auto& entrance : entrances_) entrance->listener.reset();
   for (const auto& [id, session] : sessions_) session->drain();
   fetch_waits_.answer_all();
+  groups_.answer_all();
   syncing_.when_synced([this] { drain_sessions(); });
 }
 
@@ -110,13 +123,21 @@ void Engine::drain_sessions() {
 }
 
 void Engine::finish_stop() {
-  sessions_.clear();
+  close_sessions();
   environment_.loop.cancel(std::exchange(maintenance_, 0));
-  auto outcome = topics_.close();
-  lock_.reset();
-  auto done = std::move(stopping_->done);
-  stopping_.reset();
-  done(std::move(outcome));
+  environment_.loop.cancel(std::exchange(background_check_, 0));
+  topics_.close([this](Result<void> outcome) {
+    lock_.reset();
+    auto done = std::move(stopping_->done);
+    stopping_.reset();
+    done(std::move(outcome));
+  });
+}
+
+// A session that goes gives back its reservation, which must not wake one that is about to go.
+void Engine::close_sessions() {
+  held_sessions_.clear();
+  auto sessions = std::exchange(sessions_, {});
 }
 
 // --- connections
@@ -215,7 +236,7 @@ Result<log::Appended> Engine::append(const PartitionRef& partition, const Slice&
   if (!appended || appended->is_duplicate) return appended;
   partition->appended_bytes += batch.size();
   syncing_.appended(partition);
-  if (syncing_.shows_unsynced()) show(partition, partition->appended_bytes);
+  if (visible_ == log::Visible::written) show(partition, partition->appended_bytes);
   return appended;
 }
 
@@ -226,15 +247,21 @@ void Engine::show(const PartitionRef& partition, std::uint64_t visible_bytes) {
 }
 
 void Engine::on_partition_synced(const PartitionRef& partition, std::uint64_t bytes) {
-  if (const Error* fault = partition->fault()) {
-    if (!partition->is_closed()) {
-      environment_.logger.log(LogLevel::error, "node",
-                              "partition " + partition->name() +
-                                  " is offline until a restart: " + std::string(fault->message()));
-    }
-    return fetch_waits_.changed(*partition);
-  }
-  if (!syncing_.shows_unsynced()) show(partition, bytes);
+  if (partition->fault() != nullptr) return;  // on_offline tells
+  if (visible_ == log::Visible::synced) show(partition, bytes);
+}
+
+void Engine::on_checked(log::PartitionLog& log) {
+  if (const PartitionRef partition = topics_.owner_of(log)) fetch_waits_.changed(*partition);
+}
+
+void Engine::on_offline(log::PartitionLog& log, const Error& why) {
+  const PartitionRef partition = topics_.owner_of(log);
+  if (partition == nullptr) return;
+  environment_.logger.log(LogLevel::error, "node",
+                          "partition " + partition->name() +
+                              " is offline until a restart: " + std::string(why.message()));
+  fetch_waits_.changed(*partition);
 }
 
 Result<void> Engine::delete_topic(const std::string& name) {
@@ -260,18 +287,28 @@ void Engine::maintain() {
   const bool retains = maintenance_round_ % rounds_per_retention == 0;
   for (const auto& [name, topic] : topics_.all()) {
     for (const PartitionRef& partition : topic.partitions) {
-      if (partition->fault() != nullptr) continue;
-      log::PartitionLog& log = *partition->log();
-      Result<void> outcome;
-      if (retains) {
-        if (auto retained = log.retain(now()); !retained) outcome = fail(retained.error());
-      }
-      if (outcome && log.recovery_point() < log.synced_end()) outcome = log.write_recovery_point();
-      if (!outcome)
-        warn("partition " + partition->name() + ": " + std::string(outcome.error().message()));
+      if (partition->fault() == nullptr) maintain(*partition, retains);
     }
   }
   if (maintenance_round_ % rounds_per_expiry == 0) groups_.expire(now());
+}
+
+void Engine::maintain(Partition& partition, bool retains) {
+  log::PartitionLog& log = *partition.log();
+  if (retains) {
+    if (auto retained = log.retain(now()); !retained) {
+      warn_now_and_then("partition " + partition.name() +
+                        " keeps its old records: " + std::string(retained.error().message()));
+    }
+  }
+  log.checkpoint();
+}
+
+void Engine::check_in_background() {
+  background_check_ = 0;
+  if (!topics_.check_more(now())) return;
+  background_check_ = environment_.loop.arm(now().mono + background_check_interval,
+                                            [this] { check_in_background(); });
 }
 
 // --- lines
@@ -280,12 +317,12 @@ void Engine::warn(std::string_view line) {
   environment_.logger.log(LogLevel::warning, "node", line);
 }
 
+void Engine::warn_now_and_then(std::string_view line) {
+  if (const auto text = troubles_.pass(line, now().mono)) warn(*text);
+}
+
 void Engine::complain(std::string_view line) {
-  const auto left_out = complaints_.pass(now().mono);
-  if (!left_out) return;
-  warn(*left_out == 0
-           ? std::string(line)
-           : std::string(line) + " (" + std::to_string(*left_out) + " similar lines left out)");
+  if (const auto text = complaints_.pass(line, now().mono)) warn(*text);
 }
 
 }  // namespace dohle::node

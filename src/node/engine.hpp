@@ -56,7 +56,7 @@ struct NodeSettings {
 ///
 /// Destroying it without `stop` is what a killed process does. Handlers (handlers/*.cpp) are its
 /// functions for single requests.
-class Engine {
+class Engine final : private log::LogEvents {
  public:
   struct ListenAt {
     std::string name;
@@ -67,7 +67,7 @@ class Engine {
   };
 
   Engine(Environment environment, NodeSettings settings);
-  ~Engine();
+  ~Engine() override;
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
@@ -98,16 +98,14 @@ class Engine {
   [[nodiscard]] const NodeSettings& settings() const { return settings_; }
   [[nodiscard]] Now now() const { return environment_.loop.tick(); }
   void warn(std::string_view line);
+  /// The same for what comes again until it is cured.
+  void warn_now_and_then(std::string_view line);
   /// The client's fault: one of many such lines.
   void complain(std::string_view line);
 
   /// Appends a batch that was checked, and sees to it that it becomes durable and visible.
   Result<log::Appended> append(const PartitionRef& partition, const Slice& batch,
                                const wire::BatchHeader& header);
-  /// Up to where consumers may read: what a crash cannot take back.
-  [[nodiscard]] Offset high_watermark(const log::PartitionLog& log) const {
-    return syncing_.shows_unsynced() ? log.end() : log.synced_end();
-  }
   /// Deletes a topic, and what groups committed for it.
   Result<void> delete_topic(const std::string& name);
 
@@ -125,9 +123,14 @@ class Engine {
   void dispatch(Session& session, wire::RequestFrame frame);
   void on_partition_synced(const PartitionRef& partition, std::uint64_t bytes);
   void show(const PartitionRef& partition, std::uint64_t visible_bytes);
+  void on_checked(log::PartitionLog& log) override;
+  void on_offline(log::PartitionLog& log, const Error& why) override;
   void arm_maintenance();
   void maintain();
+  void maintain(Partition& partition, bool retains);
+  void check_in_background();
   void drain_sessions();
+  void close_sessions();
   void finish_stop();
 
   struct Stopping {
@@ -137,6 +140,7 @@ class Engine {
 
   Environment environment_;
   NodeSettings settings_;
+  const log::Visible visible_;
   Disk::DirectoryLock lock_;
   Topics topics_;
   Syncing syncing_;
@@ -149,7 +153,9 @@ class Engine {
   std::size_t requests_bytes_ = 0;
   std::deque<std::uint64_t> held_sessions_;
   LineLimit complaints_;
+  LineLimit troubles_;
   TimerId maintenance_ = 0;
+  TimerId background_check_ = 0;
   std::uint64_t maintenance_round_ = 0;
   std::optional<Stopping> stopping_;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);

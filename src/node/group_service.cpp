@@ -40,6 +40,22 @@ Result<std::size_t> fill(wire::BatchBuilder& builder, std::span<const GroupRecor
   return count;
 }
 
+AnswerJoin refused_join(std::int16_t error, std::string member_id = {}, ReplyTo to = 0) {
+  AnswerJoin answer;
+  answer.to = to;
+  answer.error = error;
+  answer.member_id = std::move(member_id);
+  answer.protocol = std::string();
+  return answer;
+}
+
+AnswerSync refused_sync(std::int16_t error, ReplyTo to = 0) {
+  AnswerSync answer;
+  answer.to = to;
+  answer.error = error;
+  return answer;
+}
+
 std::int16_t code_of(const Error& error) {
   // The client's cure is to look for the coordinator and try again.
   return error.is(Errc::too_large) ? broker_error::invalid_request
@@ -173,11 +189,7 @@ void GroupService::join(JoinRequest request, JoinDone done, Now now) {
   if (is_available()) {
     coordinator_.join(std::move(request), to, now, actions);
   } else {
-    AnswerJoin refused;
-    refused.to = to;
-    refused.error = broker_error::coordinator_not_available;
-    refused.protocol = std::string();
-    actions.push_back(std::move(refused));
+    actions.push_back(refused_join(broker_error::coordinator_not_available, {}, to));
   }
   perform(std::move(actions), now);
 }
@@ -188,10 +200,7 @@ void GroupService::sync(SyncRequest request, SyncDone done, Now now) {
   if (is_available()) {
     coordinator_.sync(std::move(request), to, now, actions);
   } else {
-    AnswerSync refused;
-    refused.to = to;
-    refused.error = broker_error::coordinator_not_available;
-    actions.push_back(std::move(refused));
+    actions.push_back(refused_sync(broker_error::coordinator_not_available, to));
   }
   perform(std::move(actions), now);
 }
@@ -292,6 +301,16 @@ void GroupService::expire(Now now) {
   }
 }
 
+void GroupService::answer_all() {
+  for (auto& [to, waiting] : std::exchange(waiting_, {})) {
+    if (auto* join = std::get_if<JoinDone>(&waiting)) {
+      (*join)(refused_join(broker_error::coordinator_not_available));
+    } else {
+      std::get<SyncDone>(waiting)(refused_sync(broker_error::coordinator_not_available));
+    }
+  }
+}
+
 // --- actions
 
 void GroupService::perform(GroupActions actions, Now now) {
@@ -334,24 +353,18 @@ void GroupService::answer_when_stored(GroupActions answers) {
 }
 
 void GroupService::answer(const GroupAction& action, std::int16_t error) {
-  const auto take = [&](ReplyTo to) {
-    auto node = waiting_.extract(to);
-    return node ? std::move(node.mapped()) : Waiting();
-  };
+  // Nobody waits any more once the node has begun to stop.
+  const auto take = [&](ReplyTo to) { return waiting_.extract(to); };
   if (const auto* join = std::get_if<AnswerJoin>(&action)) {
-    Waiting waiting = take(join->to);
-    if (error == broker_error::none) return std::get<JoinDone>(waiting)(*join);
-    AnswerJoin failed;
-    failed.error = error;
-    failed.protocol = std::string();
-    failed.member_id = join->member_id;
-    std::get<JoinDone>(waiting)(failed);
+    auto waiting = take(join->to);
+    if (!waiting) return;
+    auto& done = std::get<JoinDone>(waiting.mapped());
+    done(error == broker_error::none ? *join : refused_join(error, join->member_id));
   } else if (const auto* sync = std::get_if<AnswerSync>(&action)) {
-    Waiting waiting = take(sync->to);
-    if (error == broker_error::none) return std::get<SyncDone>(waiting)(*sync);
-    AnswerSync failed;
-    failed.error = error;
-    std::get<SyncDone>(waiting)(failed);
+    auto waiting = take(sync->to);
+    if (!waiting) return;
+    auto& done = std::get<SyncDone>(waiting.mapped());
+    done(error == broker_error::none ? *sync : refused_sync(error));
   }
 }
 

@@ -56,6 +56,8 @@ class GroupService {
   void remove(const std::vector<std::string>& groups, LeaveDone done, Now now);
   void forget_topic(std::string_view topic, Now now);
   void expire(Now now);
+  /// Everybody who waits for others is sent to look for the coordinator again: the node stops.
+  void answer_all();
 
   [[nodiscard]] bool is_available() const { return !fault_ && !is_offline(); }
   [[nodiscard]] const GroupCoordinator& coordinator() const { return coordinator_; }

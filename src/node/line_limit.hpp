@@ -1,6 +1,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/time.hpp"
@@ -12,8 +14,8 @@ namespace dohle::node {
 /// log.
 class LineLimit {
  public:
-  /// How many lines were left out since the last one that passed; nothing: leave this one out too.
-  [[nodiscard]] std::optional<unsigned> pass(TimePoint now) {
+  /// The line as it may be written, with how many were left out before it; nothing: leave it out.
+  [[nodiscard]] std::optional<std::string> pass(std::string_view line, TimePoint now) {
     if (now >= period_end_) {
       period_end_ = now + limits::log_lines_period;
       passed_ = 0;
@@ -23,7 +25,11 @@ class LineLimit {
       return std::nullopt;
     }
     ++passed_;
-    return std::exchange(left_out_, 0);
+    std::string text(line);
+    if (const unsigned left_out = std::exchange(left_out_, 0)) {
+      text += " (" + std::to_string(left_out) + " similar lines left out)";
+    }
+    return text;
   }
 
  private:

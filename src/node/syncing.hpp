@@ -26,8 +26,6 @@ class Syncing {
   Syncing(const Syncing&) = delete;
   Syncing& operator=(const Syncing&) = delete;
 
-  /// Consumers see what is written, not what is synced.
-  [[nodiscard]] bool shows_unsynced() const { return durability_ != Durability::fsync; }
   /// The partition has bytes that no sync covers.
   void appended(const PartitionRef& partition);
   /// Calls `done` once everything appended so far is as durable as the node promises, or its

@@ -1,9 +1,11 @@
 #include "node/topics.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/broker_errors.hpp"
 #include "log/checkpoint.hpp"
+#include "log/state_file.hpp"
 #include "node/limits.hpp"
 
 namespace dohle::node {
@@ -41,13 +43,31 @@ Result<log::LogConfig> log_config_of(const std::string& name, const TopicConfig&
 
 }  // namespace
 
-Topics::Topics(Disk& disk, std::string directory, Random& random)
-    : disk_(&disk), directory_(std::move(directory)), random_(&random) {}
+Topics::Topics(Disk& disk, std::string directory, Random& random, Options options)
+    : disk_(&disk),
+      directory_(std::move(directory)),
+      random_(&random),
+      options_(std::move(options)) {}
+
+Topics::~Topics() {
+  *is_alive_ = false;
+}
+
+log::OpenOptions Topics::open_options(const TopicId& id, bool was_clean) const {
+  log::OpenOptions options;
+  options.was_clean = was_clean;
+  options.topic_id = id;
+  options.visible = options_.visible;
+  options.files = files_;
+  options.events = options_.events;
+  return options;
+}
 
 Result<std::vector<Topics::Finding>> Topics::open() {
   auto catalog = Catalog::open(*disk_, directory_);
   if (!catalog) return fail(catalog.error());
   catalog_ = *std::move(catalog);
+  const bool is_new = catalog_->cluster_id().empty();
   if (auto made = make_cluster_id(); !made) return fail(made.error());
   next_producer_id_ = catalog_->free_producer_id();
 
@@ -66,7 +86,7 @@ Result<std::vector<Topics::Finding>> Topics::open() {
     }
     place(std::move(topic));
   }
-  if (auto removed = remove_leftovers(); !removed) return fail(removed.error());
+  if (auto looked = look_at_directories(is_new, findings); !looked) return fail(looked.error());
   if (was_clean) {
     // Before the first write: a crash from here on is not a clean stop.
     if (auto removed = disk_->remove(mark); !removed) return fail(removed.error());
@@ -79,7 +99,8 @@ void Topics::open_partition(Topic& topic, std::int32_t index, const log::LogConf
                             bool was_clean, std::vector<Finding>& findings) {
   const std::string directory = directory_of(topic.name, index);
   const PartitionId id{index};
-  auto opened = log::PartitionLog::open(*disk_, directory, config, was_clean);
+  auto opened =
+      log::PartitionLog::open(*disk_, directory, config, open_options(topic.id, was_clean));
   if (!opened) {
     findings.push_back({true, std::string(opened.error().message())});
     topic.partitions.push_back(std::make_shared<Partition>(topic.name, id, opened.error()));
@@ -87,11 +108,12 @@ void Topics::open_partition(Topic& topic, std::int32_t index, const log::LogConf
   }
   const log::RecoveryReport& report = opened->report;
   if (report.cut_bytes > 0) {
-    findings.push_back(
-        {false, "partition " + directory + ": cut " + std::to_string(report.cut_bytes) +
-                    " bytes of unacknowledged records, offsets " +
-                    std::to_string(report.cut_from.value) + " to " +
-                    std::to_string(report.cut_to.value) + "; they are kept in " + report.kept_in});
+    findings.push_back({false, "partition " + directory + ": cut " +
+                                   std::to_string(report.cut_bytes) +
+                                   " bytes of unacknowledged records, offsets " +
+                                   std::to_string(report.cut_from.value) + " to " +
+                                   std::to_string(report.cut_to.value) + "; they are kept in " +
+                                   report.kept_in + " (" + report.why + ")"});
   }
   topic.partitions.push_back(std::make_shared<Partition>(topic.name, id, std::move(opened->log)));
 }
@@ -101,31 +123,81 @@ Result<void> Topics::make_cluster_id() {
   return catalog_->set_cluster_id(random_id().to_string());
 }
 
-// Directories that a delete had renamed when the node stopped.
-Result<void> Topics::remove_leftovers() {
+// Removes what a delete had renamed when the node stopped, and finds what belongs to nobody.
+Result<void> Topics::look_at_directories(bool is_new, std::vector<Finding>& findings) {
   auto entries = disk_->list(directory_);
   if (!entries) return fail(entries.error());
   for (const DirectoryEntry& entry : *entries) {
-    if (!entry.is_directory || !entry.name.ends_with(deleted_suffix)) continue;
-    if (auto removed = disk_->remove_all(directory_ + "/" + entry.name); !removed) return removed;
+    if (!entry.is_directory) continue;
+    const std::string path = directory_ + "/" + entry.name;
+    if (entry.name.ends_with(deleted_suffix)) {
+      if (auto removed = disk_->remove_all(path); !removed) return removed;
+      continue;
+    }
+    if (is_known_partition(entry.name)) continue;
+    if (!disk_->exists(path + "/" + std::string(log::StateFile::name))) continue;
+    if (is_new) {
+      return fail(Error::storage(
+          Errc::damaged, path + " is a partition, but there was no catalog in " + directory_ +
+                             " to say of which topic: restore the catalog from a copy, or "
+                             "move the partition away"));
+    }
+    findings.push_back({false, path +
+                                   " belongs to no topic: the node was stopped while its topic was "
+                                   "made or deleted; it may be removed"});
   }
   return {};
 }
 
-Result<void> Topics::close() {
+bool Topics::is_known_partition(std::string_view directory) const {
+  const auto dash = directory.rfind('-');
+  if (dash == directory.npos) return false;
+  const auto topic = topics_.find(directory.substr(0, dash));
+  return topic != topics_.end() &&
+         std::ranges::any_of(topic->second.partitions, [&](const PartitionRef& partition) {
+           return std::to_string(partition->index().value) == directory.substr(dash + 1);
+         });
+}
+
+void Topics::close(Disk::Synced done) {
+  std::vector<std::pair<PartitionRef, Offset>> covered;
+  std::vector<std::shared_ptr<File>> files;
+  Result<void> outcome;
   for (auto& [name, topic] : topics_) {
     for (const PartitionRef& partition : topic.partitions) {
       if (partition->fault() != nullptr) continue;
       log::PartitionLog& log = *partition->log();
-      if (auto flushed = log.flush(); !flushed) return flushed;
-      for (const auto& file : log.dirty_files()) {
-        if (auto synced = disk_->sync_now(*file); !synced) return synced;
+      if (auto flushed = log.flush(); !flushed) {
+        if (outcome) outcome = flushed;
+        continue;
       }
-      log.synced(log.end());
-      if (auto written = log.write_recovery_point(); !written) return written;
+      for (auto& file : log.dirty_files()) files.push_back(std::move(file));
+      covered.emplace_back(partition, log.end());
     }
   }
-  return log::write_checkpoint(*disk_, directory_, clean_mark, "1\n");
+  disk_->sync(std::move(files),
+              [this, alive = is_alive_, outcome = std::move(outcome), covered = std::move(covered),
+               done = std::move(done)](Result<void> synced) mutable {
+                if (!*alive) return;
+                if (synced) {
+                  synced = write_recovery_points(covered);
+                }
+                if (outcome) outcome = std::move(synced);
+                if (outcome) outcome = log::write_checkpoint(*disk_, directory_, clean_mark, "1\n");
+                done(std::move(outcome));
+              });
+}
+
+Result<void> Topics::write_recovery_points(
+    const std::vector<std::pair<PartitionRef, Offset>>& covered) {
+  Result<void> outcome;
+  for (const auto& [partition, end] : covered) {
+    if (partition->fault() != nullptr) continue;
+    partition->log()->synced(end);
+    auto written = partition->log()->write_recovery_point();
+    if (!written && outcome) outcome = std::move(written);
+  }
+  return outcome;
 }
 
 Topic* Topics::find(std::string_view name) {
@@ -193,7 +265,7 @@ Result<void> Topics::make_partition(Topic& topic, std::int32_t index,
   if (disk_->exists(directory)) {
     if (auto removed = disk_->remove_all(directory); !removed) return removed;
   }
-  auto opened = log::PartitionLog::open(*disk_, directory, config, true);
+  auto opened = log::PartitionLog::open(*disk_, directory, config, open_options(topic.id, true));
   if (!opened) return fail(opened.error());
   topic.partitions.push_back(
       std::make_shared<Partition>(topic.name, PartitionId{index}, std::move(opened->log)));
@@ -205,6 +277,12 @@ Topic& Topics::place(Topic topic) {
   const std::string name = topic.name;
   Topic& placed = topics_.emplace(name, std::move(topic)).first->second;
   by_id_[placed.id] = &placed;
+  for (const PartitionRef& partition : placed.partitions) {
+    log::PartitionLog* const log = partition->log();
+    if (log == nullptr) continue;
+    owners_[log] = partition;
+    if (log->unchecked_bytes() > 0) checks_.add(*log);
+  }
   return placed;
 }
 
@@ -217,16 +295,47 @@ Result<void> Topics::remove(const std::string& name) {
   auto node = topics_.extract(found);
   by_id_.erase(node.mapped().id);
   partition_count_ -= node.mapped().partitions.size();
-  const std::string mark = "." + node.mapped().id.to_string() + std::string(deleted_suffix);
   for (const PartitionRef& partition : node.mapped().partitions) {
-    partition->close();
-    const std::string directory = directory_of(name, partition->index().value);
-    const std::string doomed = directory + mark;
-    // Renamed first, so that a topic of the same name may be made at once.
-    if (!disk_->rename(directory, doomed)) continue;
-    disk_->run([disk = disk_, doomed] { (void)disk->remove_all(doomed); }, [] {});
+    remove_files(partition, node.mapped().id);
   }
   return {};
+}
+
+// Renamed first, so that a topic of the same name may be made at once.
+void Topics::remove_files(const PartitionRef& partition, const TopicId& id) {
+  if (log::PartitionLog* const log = partition->log()) {
+    checks_.remove(*log);
+    owners_.erase(log);
+  }
+  partition->close();
+  const std::string directory = directory_of(partition->topic(), partition->index().value);
+  const std::string doomed = directory + "." + id.to_string() + std::string(deleted_suffix);
+  if (auto renamed = disk_->rename(directory, doomed); !renamed) {
+    options_.warn("the files of a deleted topic stay in " + directory +
+                  " and may be removed: " + std::string(renamed.error().message()));
+    return;
+  }
+  remove_renamed(doomed);
+}
+
+void Topics::remove_renamed(const std::string& directory) {
+  auto outcome = std::make_shared<Result<void>>();
+  disk_->run([disk = disk_, directory, outcome] { *outcome = disk->remove_all(directory); },
+             [this, directory, outcome, alive = is_alive_] {
+               if (!*alive || *outcome) return;
+               options_.warn("the files of a deleted topic stay in " + directory +
+                             " until the next start: " + std::string(outcome->error().message()));
+             });
+}
+
+PartitionRef Topics::owner_of(const log::PartitionLog& log) const {
+  const auto found = owners_.find(&log);
+  return found == owners_.end() ? nullptr : found->second;
+}
+
+bool Topics::check_more(Now now) {
+  checks_.tick(now);
+  return !checks_.is_done();
 }
 
 Result<ProducerId> Topics::next_producer_id() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 #include "base/random.hpp"
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
+#include "log/background_checks.hpp"
 #include "node/catalog.hpp"
 #include "node/partition.hpp"
 #include "node/topic_settings.hpp"
@@ -48,13 +50,26 @@ class Topics {
     std::string line;
   };
 
-  Topics(Disk& disk, std::string directory, Random& random);
+  struct Options {
+    log::Visible visible = log::Visible::synced;
+    /// Outlives the topics; null: nobody listens.
+    log::LogEvents* events = nullptr;
+    /// Gets a line when something goes wrong that no request waits for.
+    std::function<void(std::string_view line)> warn = [](std::string_view) {};
+  };
+
+  Topics(Disk& disk, std::string directory, Random& random, Options options);
+  ~Topics();
+  Topics(const Topics&) = delete;
+  Topics& operator=(const Topics&) = delete;
 
   /// Opens the catalog and every log. A log that refuses makes its partition unusable, not the
   /// node. Errors: damaged (the catalog), storage.
   Result<std::vector<Finding>> open();
-  /// Makes everything durable and marks the stop as clean.
-  Result<void> close();
+  /// Makes everything durable and marks the stop as clean; then calls `done`, unless the topics are
+  /// gone. A log that cannot be made durable does not keep the others from it; the first fault is
+  /// told, and the stop is not clean.
+  void close(Disk::Synced done);
 
   [[nodiscard]] const std::string& cluster_id() const { return catalog_->cluster_id(); }
   [[nodiscard]] Topic* find(std::string_view name);
@@ -68,8 +83,15 @@ class Topics {
                         bool validate_only = false);
   /// The topic of groups and offsets, made when it is first needed.
   Result<Topic*> offsets();
-  /// The topic's partitions are closed when this returns; their files go in the background.
+  /// The topic's partitions are closed when this returns; their files go in the background, and
+  /// `warn` is told when they do not.
   Result<void> remove(const std::string& name);
+
+  /// Whose log it is; null: it was deleted meanwhile.
+  [[nodiscard]] PartitionRef owner_of(const log::PartitionLog& log) const;
+  /// Walks in the background, a piece at a time, what nobody has read since the start. Returns
+  /// whether there is more.
+  bool check_more(Now now);
 
   /// A producer id that was never given out; durable before it returns.
   Result<ProducerId> next_producer_id();
@@ -81,8 +103,14 @@ class Topics {
   void open_partition(Topic& topic, std::int32_t index, const log::LogConfig& config,
                       bool was_clean, std::vector<Finding>& findings);
   Result<void> make_cluster_id();
-  Result<void> remove_leftovers();
+  Result<void> look_at_directories(bool is_new, std::vector<Finding>& findings);
+  [[nodiscard]] bool is_known_partition(std::string_view directory) const;
   Topic& place(Topic topic);
+  void remove_files(const PartitionRef& partition, const TopicId& id);
+  void remove_renamed(const std::string& directory);
+  static Result<void> write_recovery_points(
+      const std::vector<std::pair<PartitionRef, Offset>>& covered);
+  [[nodiscard]] log::OpenOptions open_options(const TopicId& id, bool was_clean) const;
   [[nodiscard]] TopicId random_id();
   [[nodiscard]] std::string directory_of(std::string_view topic, std::int32_t index) const;
 
@@ -92,8 +120,13 @@ class Topics {
   std::unique_ptr<Catalog> catalog_;
   std::map<std::string, Topic, std::less<>> topics_;
   std::unordered_map<TopicId, Topic*> by_id_;
+  Options options_;
+  std::shared_ptr<log::FileCache> files_ = std::make_shared<log::FileCache>();
+  std::unordered_map<const log::PartitionLog*, PartitionRef> owners_;
+  log::BackgroundChecks checks_;
   std::size_t partition_count_ = 0;
   std::int64_t next_producer_id_ = 0;
+  std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace dohle::node

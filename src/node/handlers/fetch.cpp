@@ -29,12 +29,12 @@ class Fetching {
   std::size_t look() {
     found_.clear();
     bytes_ = 0;
-    has_errors_ = false;
+    is_due_ = false;
     auto& entries = begun_.session->entries();
     for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
       found_.push_back({entry, read(*entry)});
     }
-    const bool is_enough = has_errors_ || found_.empty() || bytes_ >= bytes_min_;
+    const bool is_enough = is_due_ || found_.empty() || bytes_ >= bytes_min_;
     return is_enough ? 0 : bytes_min_ - bytes_;
   }
 
@@ -79,18 +79,25 @@ class Fetching {
     const std::int16_t fault = fault_of(&entry.found, entry.current_leader_epoch);
     if (fault != broker_error::none) return failed(std::move(data), fault);
     const log::PartitionLog& log = *entry.found->log();
-    const Offset visible = engine_.high_watermark(log);
+    data.high_watermark = log.high_watermark();
+    data.last_stable_offset = log.last_stable();
+    data.log_start_offset = log.log_start();
     // The request's limit yields to the first batch of the first partition that has one: otherwise
     // a large batch could never be read.
     const std::size_t left = bytes_max_ - std::min(bytes_max_, bytes_);
-    auto records =
-        log.read(entry.fetch_offset, visible, std::min(left, entry.bytes_max), bytes_ == 0);
-    if (!records) return failed(std::move(data), wire_code(records.error()));
-    data.high_watermark = visible;
-    data.last_stable_offset = visible;
-    data.log_start_offset = log.log_start();
-    bytes_ += records->size();
-    data.records = *std::move(records);
+    if (left == 0 && bytes_ > 0) {
+      is_due_ = true;
+      return data;
+    }
+    const Offset visible = is_committed_ ? data.last_stable_offset : data.high_watermark;
+    auto fetched =
+        log.fetch(entry.fetch_offset, visible, std::min(left, entry.bytes_max), bytes_ == 0);
+    if (!fetched) return failed(std::move(data), wire_code(fetched.error()));
+    bytes_ += fetched->bytes.size();
+    // A range ends at the end of its segment: more is there already, and nothing to wait for.
+    // While a segment is checked there is nothing yet, and the end of the check is waited for.
+    if (!fetched->bytes.empty() && fetched->next < visible) is_due_ = true;
+    data.records = std::move(fetched->bytes);
     return data;
   }
 
@@ -109,7 +116,8 @@ class Fetching {
   }
 
   PartitionData failed(PartitionData data, std::int16_t code) {
-    has_errors_ = true;
+    is_due_ = true;
+    data.high_watermark = data.last_stable_offset = data.log_start_offset = Offset{};
     data.error_code = code;
     return data;
   }
@@ -145,7 +153,8 @@ class Fetching {
   bool is_committed_;
   std::vector<Found> found_;
   std::size_t bytes_ = 0;
-  bool has_errors_ = false;
+  /// Waiting would not help: there is an error to tell, or more to read than one answer takes.
+  bool is_due_ = false;
 };
 
 }  // namespace

@@ -16,6 +16,7 @@ using Position = log::PartitionLog::OffsetAndTime;
 // version that brought each.
 constexpr Timestamp latest{-1}, earliest{-2}, of_max_timestamp{-3}, earliest_local{-4},
     latest_tiered{-5}, earliest_pending_upload{-6};
+constexpr std::int16_t first_version_with_epoch = 4;
 constexpr std::array<std::int16_t, 7> since_version{0, 0, 0, 7, 8, 9, 11};
 
 bool is_known(Timestamp at, std::int16_t version) {
@@ -24,10 +25,12 @@ bool is_known(Timestamp at, std::int16_t version) {
          version >= since_version[static_cast<std::size_t>(-at.value)];
 }
 
-Result<std::optional<Position>> look_up(Call& call, const log::PartitionLog& log, Timestamp at) {
-  const Offset visible = call.engine.high_watermark(log);
-  if (at == latest) return Position{visible, Timestamp{}};
-  if (at == earliest || at == earliest_local) return Position{log.log_start(), Timestamp{}};
+Result<std::optional<Position>> look_up(const log::PartitionLog& log, Timestamp at) {
+  const Offset visible = log.high_watermark();
+  if (at == latest) return Position{visible, Timestamp{}, leader_epoch};
+  if (at == earliest || at == earliest_local) {
+    return Position{log.log_start(), Timestamp{}, leader_epoch};
+  }
   // Nothing is tiered here.
   if (at == latest_tiered || at == earliest_pending_upload) return std::nullopt;
   auto position = at == of_max_timestamp ? log.max_timestamp() : log.offset_for(at);
@@ -48,12 +51,14 @@ Found answer_for(Call& call, const Topic* topic, const Wanted& wanted) {
   const std::int16_t fault = fault_of(partition, wanted.current_leader_epoch);
   if (fault != broker_error::none) return failed(fault);
   if (!is_known(wanted.timestamp, call.version)) return failed(broker_error::unsupported_version);
-  const auto position = look_up(call, *(*partition)->log(), wanted.timestamp);
+  const auto position = look_up(*(*partition)->log(), wanted.timestamp);
   if (!position) return failed(wire_code(position.error()));
   if (*position) {
     found.offset = (*position)->offset;
     found.timestamp = (*position)->timestamp;
-    if (call.version >= 4) found.leader_epoch = leader_epoch;
+    if (call.version >= first_version_with_epoch) {
+      found.leader_epoch = (*position)->leader_epoch;
+    }
   }
   return found;
 }

@@ -1,0 +1,252 @@
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/broker_errors.hpp"
+#include "base/budget.hpp"
+#include "base/units.hpp"
+#include "node/engine.hpp"
+#include "sim/machine.hpp"
+#include "sim/world.hpp"
+#include "wire/batch_builder.hpp"
+#include "wire/messages/create_topics.hpp"
+#include "wire/messages/fetch.hpp"
+#include "wire/messages/metadata.hpp"
+#include "wire/messages/produce.hpp"
+#include "wire_client.hpp"
+
+namespace dohle::node {
+
+using namespace std::chrono_literals;
+
+/// Keeps every line that the node writes, as "warning node: …".
+class KeptLines final : public Logger {
+ public:
+  [[nodiscard]] LogLevel level() const noexcept override { return LogLevel::debug; }
+  void log(LogLevel level, std::string_view subject, std::string_view line) noexcept override {
+    const std::string word = level == LogLevel::error ? "error " : "warning ";
+    lines.push_back(word + std::string(subject) + ": " + std::string(line));
+  }
+  [[nodiscard]] std::size_t count(std::string_view part) const {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        lines, [&](const std::string& line) { return line.find(part) != line.npos; }));
+  }
+  std::vector<std::string> lines;
+};
+
+struct BatchOf {
+  std::int64_t producer_id = -1;
+  std::int16_t epoch = -1;
+  std::int32_t sequence = -1;
+};
+
+inline Chain batch_of(const std::vector<std::string>& values, BatchOf by = {},
+                      std::int64_t timestamp = 1'000) {
+  static Budget budget{64_MiB};
+  wire::BatchBuilder builder(budget, 32_MiB);
+  for (const std::string& value : values) {
+    EXPECT_EQ(builder.append({.value = as_bytes(value)}, Timestamp{timestamp++}),
+              wire::BatchBuilder::Appended::ok);
+  }
+  wire::BatchBuilder::Seal seal;
+  seal.producer_id = ProducerId{by.producer_id};
+  seal.producer_epoch = ProducerEpoch{by.epoch};
+  seal.base_sequence = by.sequence;
+  return builder.seal(std::move(seal));
+}
+
+/// The values of all records in a fetched answer.
+inline std::vector<std::string> values_in(const std::optional<Chain>& records) {
+  std::vector<std::string> values;
+  if (!records) return values;
+  Slice bytes = *records->flatten();
+  while (!bytes.empty()) {
+    const auto header = wire::read_batch_header(bytes.bytes());
+    EXPECT_TRUE(header.has_value());
+    if (!header) break;
+    auto reader = wire::BatchReader::open(bytes.sub(0, header->size()));
+    EXPECT_TRUE(reader.has_value());
+    for (RecordView record; reader->next(record);) {
+      values.emplace_back(record.value ? as_text(*record.value) : "(none)");
+    }
+    bytes = bytes.sub(header->size());
+  }
+  return values;
+}
+
+struct FetchFrom {
+  std::int64_t offset = 0;
+  std::int32_t partition = 0;
+  std::int32_t min_bytes = 1;
+  std::int32_t max_wait_ms = 500;
+  std::int32_t max_bytes = 1 << 20;
+};
+
+/// The node's real code on a simulated machine, and clients that speak the protocol by hand.
+class NodeWorld : public testing::Test {
+ protected:
+  using Partition = wire::FetchResponse::PartitionData;
+
+  struct Running {
+    Running(sim::Process& self, const NodeSettings& settings, Logger& logger)
+        : engine({self.executor(), self.disk(), self.random(), logger}, settings) {
+      started = engine.start();
+      if (!started) return;
+      auto at = engine.listen(self.listening(), {"tcp", {"0.0.0.0", 9092}, {"node", 0}});
+      if (!at) started = fail(at.error());
+    }
+    Result<void> started;
+    Engine engine;
+  };
+
+  sim::Process& node() {
+    if (node_ == nullptr) {
+      node_ = &world.machine("node").start("node", [this](sim::Process& self) {
+        return std::make_shared<Running>(self, settings, logger);
+      });
+      world.run_for(100ms);
+      const auto& started = running().started;
+      EXPECT_TRUE(started.has_value()) << started.error().to_string();
+    }
+    return *node_;
+  }
+  Running& running() { return *node_->running_as<Running>(); }
+
+  void restart_after_kill() {
+    node().restart();
+    restarted();
+  }
+  void restart_after_power_loss() {
+    (void)node();
+    world.machine("node").lose_power();
+    world.run_for(10ms);
+    world.machine("node").power_on();
+    restarted();
+  }
+  /// Returns how the stop went.
+  Result<void> stop_cleanly() {
+    std::optional<Result<void>> outcome;
+    running().engine.stop(world.now() + 5s, [&](Result<void> how) { outcome = std::move(how); });
+    EXPECT_TRUE(world.run_until([&] { return outcome.has_value(); }, 10s));
+    return outcome.value_or(fail(Error::client(Errc::timed_out, "the stop")));
+  }
+
+  WireClient& client(std::string_view name = "one") {
+    (void)node();
+    auto& known = clients_[std::string(name)];
+    if (known != nullptr && !known->is_closed) return *known;
+    if (process_ == nullptr) {
+      process_ = &world.machine("client").start(
+          "client", [](sim::Process&) { return std::make_shared<int>(); });
+      world.run_for(1ms);
+    }
+    known = std::make_unique<WireClient>();
+    known->dial(*process_, {"node", 9092});
+    EXPECT_TRUE(world.run_until([&] { return known->is_open; }, 5s));
+    return *known;
+  }
+
+  template <class Request>
+  Awaited<Request> send(const Request& request, std::int16_t version = Request::api.versions.max,
+                        std::string_view from = "one") {
+    return client(from).send(request, version);
+  }
+  template <class Request>
+  typename Request::Response wait(const Awaited<Request>& answer, Duration at_most = 30s) {
+    EXPECT_TRUE(world.run_until([&] { return answer->has_value(); }, at_most)) << "no answer";
+    return answer->value_or(typename Request::Response());
+  }
+  template <class Request>
+  typename Request::Response ask(const Request& request,
+                                 std::int16_t version = Request::api.versions.max,
+                                 std::string_view from = "one") {
+    return wait<Request>(send(request, version, from));
+  }
+
+  using Configs = std::map<std::string, std::string>;
+  wire::CreateTopicsResponse::CreatableTopicResult try_create(const std::string& name,
+                                                              std::int32_t partitions = 1,
+                                                              const Configs& configs = {}) {
+    wire::CreateTopicsRequest request;
+    auto& topic = request.topics.emplace_back();
+    topic.name = name;
+    topic.num_partitions = partitions;
+    topic.replication_factor = 1;
+    for (const auto& [key, value] : configs) topic.configs.push_back({key, value});
+    return ask(request).topics.at(0);
+  }
+  TopicId create(const std::string& name, std::int32_t partitions = 1,
+                 const Configs& configs = {}) {
+    const auto created = try_create(name, partitions, configs);
+    EXPECT_EQ(created.error_code, 0) << created.error_message.value_or("");
+    return created.topic_id;
+  }
+
+  static wire::ProduceRequest produce_request(const std::string& topic, Chain batch,
+                                              std::int16_t acks = -1, std::int32_t partition = 0) {
+    wire::ProduceRequest request;
+    request.acks = acks;
+    request.timeout_ms = 1'000;
+    auto& data = request.topic_data.emplace_back();
+    data.name = topic;
+    data.partition_data.push_back({PartitionId{partition}, std::move(batch)});
+    return request;
+  }
+  /// The answer for the one partition; version 12 is the last that names topics.
+  wire::ProduceResponse::PartitionProduceResponse produce(const std::string& topic, Chain batch,
+                                                          std::int16_t acks = -1,
+                                                          std::int32_t partition = 0) {
+    const auto answer = ask(produce_request(topic, std::move(batch), acks, partition), 12);
+    return answer.responses.at(0).partition_responses.at(0);
+  }
+
+  static wire::FetchRequest fetch_request(const std::string& topic, FetchFrom from = {}) {
+    wire::FetchRequest request;
+    request.min_bytes = from.min_bytes;
+    request.max_wait_ms = from.max_wait_ms;
+    request.max_bytes = from.max_bytes;
+    auto& wanted = request.topics.emplace_back();
+    wanted.topic = topic;
+    auto& partition = wanted.partitions.emplace_back();
+    partition.partition = PartitionId{from.partition};
+    partition.fetch_offset = Offset{from.offset};
+    partition.partition_max_bytes = from.max_bytes;
+    return request;
+  }
+  Partition fetch(const std::string& topic, FetchFrom from = {}) {
+    return ask(fetch_request(topic, from), 12).responses.at(0).partitions.at(0);
+  }
+  std::vector<std::string> values(const std::string& topic, FetchFrom from = {}) {
+    return values_in(fetch(topic, from).records);
+  }
+
+  sim::World world{1};
+  NodeSettings settings = [] {
+    NodeSettings chosen;
+    chosen.data_directory = "/data";
+    return chosen;
+  }();
+  KeptLines logger;
+
+ private:
+  void restarted() {
+    for (auto& [name, client] : clients_) client->close();
+    clients_.clear();
+    world.run_for(200ms);
+    const auto& started = running().started;
+    EXPECT_TRUE(started.has_value()) << started.error().to_string();
+  }
+
+  sim::Process* node_ = nullptr;
+  sim::Process* process_ = nullptr;
+  std::map<std::string, std::unique_ptr<WireClient>> clients_;
+};
+
+}  // namespace dohle::node

@@ -1,0 +1,260 @@
+#include "node_world.hpp"
+#include "wire/messages/init_producer_id.hpp"
+#include "wire/messages/list_offsets.hpp"
+
+namespace dohle::node {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+using ProduceTest = NodeWorld;
+
+TEST_F(ProduceTest, AnswersWithTheOffsetAndServesTheRecords) {
+  create("t", 2);
+  EXPECT_EQ(produce("t", batch_of({"a", "b"})).base_offset, Offset{0});
+  const auto answer = produce("t", batch_of({"c"}));
+  EXPECT_EQ(answer.error_code, 0);
+  EXPECT_EQ(answer.base_offset, Offset{2});
+  EXPECT_EQ(answer.log_start_offset, Offset{0});
+  EXPECT_TRUE(answer.log_append_time_ms.is_none());
+  EXPECT_THAT(values("t"), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(values("t", {.offset = 2}), ElementsAre("c"));
+  EXPECT_THAT(values("t", {.partition = 1, .max_wait_ms = 0}), ElementsAre());
+}
+
+TEST_F(ProduceTest, WhatAcksAllAcknowledgedSurvivesAPowerLoss) {
+  create("t");
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_EQ(produce("t", batch_of({std::to_string(i)})).error_code, 0);
+  }
+  restart_after_power_loss();
+  const auto found = values("t");
+  ASSERT_GE(found.size(), 20u);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(found[static_cast<std::size_t>(i)], std::to_string(i));
+}
+
+TEST_F(ProduceTest, AcksOneIsAnsweredBeforeTheSyncAndSeenAfterIt) {
+  create("t");
+  world.machine("node").disk().set_slow(1'000);
+  const auto answer = produce("t", batch_of({"a"}), 1);
+  EXPECT_EQ(answer.error_code, 0);
+  EXPECT_EQ(answer.base_offset, Offset{0});
+  const auto before = fetch("t", {.max_wait_ms = 0});
+  EXPECT_EQ(before.high_watermark, Offset{0});
+  EXPECT_THAT(values_in(before.records), ElementsAre());
+  world.machine("node").disk().set_slow(1);
+  EXPECT_THAT(values("t", {.max_wait_ms = 10'000}), ElementsAre("a"));
+}
+
+TEST_F(ProduceTest, AcksNoneGetsNoAnswerAndAnErrorClosesTheConnection) {
+  create("t");
+  client().send_unanswered(produce_request("t", batch_of({"a"}), 0), 12);
+  EXPECT_THAT(values("t"), ElementsAre("a"));
+  EXPECT_FALSE(client().is_closed);
+
+  WireClient& one = client();
+  one.send_unanswered(produce_request("unknown", batch_of({"a"}), 0), 12);
+  EXPECT_TRUE(world.run_until([&] { return one.is_closed; }, 1s));
+}
+
+TEST_F(ProduceTest, RefusesAcksThatMakeNoSense) {
+  create("t");
+  EXPECT_EQ(produce("t", batch_of({"a"}), 2).error_code, broker_error::invalid_required_acks);
+  EXPECT_THAT(values("t", {.max_wait_ms = 0}), ElementsAre());
+}
+
+TEST_F(ProduceTest, FindsTopicsByIdFromVersion13) {
+  const TopicId id = create("t");
+  auto request = produce_request("", batch_of({"a"}));
+  request.topic_data[0].topic_id = id;
+  const auto answer = ask(request, 13);
+  EXPECT_EQ(answer.responses[0].topic_id, id);
+  EXPECT_EQ(answer.responses[0].partition_responses[0].error_code, 0);
+  request.topic_data[0].topic_id.bytes[0] ^= 1;
+  EXPECT_EQ(ask(request, 13).responses[0].partition_responses[0].error_code,
+            broker_error::unknown_topic_id);
+}
+
+TEST_F(ProduceTest, TellsEachPartitionItsOwnOutcome) {
+  create("t", 1, {{"max.message.bytes", "200"}});
+  auto request = produce_request("t", batch_of({"a"}));
+  request.topic_data[0].partition_data.push_back({PartitionId{7}, batch_of({"a"})});
+  auto& other = request.topic_data.emplace_back();
+  other.name = "unknown";
+  other.partition_data.push_back({PartitionId{0}, batch_of({"a"})});
+  const auto answer = ask(request, 12);
+  EXPECT_EQ(answer.responses[0].partition_responses[0].error_code, 0);
+  EXPECT_EQ(answer.responses[0].partition_responses[1].error_code,
+            broker_error::unknown_topic_or_partition);
+  EXPECT_EQ(answer.responses[1].partition_responses[0].error_code,
+            broker_error::unknown_topic_or_partition);
+  const auto large = produce("t", batch_of({std::string(300, 'x')}));
+  EXPECT_EQ(large.error_code, broker_error::message_too_large);
+  EXPECT_THAT(large.error_message.value_or(""), HasSubstr("max.message.bytes 200"));
+}
+
+TEST_F(ProduceTest, RefusesWhatIsNoWholeBatch) {
+  create("t");
+  Slice batch = *batch_of({"abc"}).flatten();
+  const auto broken = Slice::made(batch.size(), [&](std::span<std::byte> to) {
+    std::ranges::copy(batch.bytes(), to.begin());
+    to.back() ^= std::byte{1};
+  });
+  EXPECT_EQ(produce("t", Chain(broken)).error_code, broker_error::corrupt_message);
+  EXPECT_EQ(produce("t", Chain(batch.sub(0, batch.size() - 1))).error_code,
+            broker_error::invalid_record);
+  EXPECT_EQ(produce("t", Chain()).error_code, broker_error::invalid_record);
+  EXPECT_THAT(values("t", {.max_wait_ms = 0}), ElementsAre());
+}
+
+TEST_F(ProduceTest, StampsTheNodesTimeWhenTheTopicSaysSo) {
+  create("t", 1, {{"message.timestamp.type", "LogAppendTime"}});
+  const auto answer = produce("t", batch_of({"a"}));
+  EXPECT_GE(answer.log_append_time_ms, world.options().wall_start);
+  const auto found = fetch("t");
+  const auto reader = wire::BatchReader::open(*found.records->flatten());
+  ASSERT_TRUE(reader.has_value());
+  RecordView record;
+  auto records = *reader;
+  ASSERT_TRUE(records.next(record));
+  EXPECT_EQ(record.timestamp, answer.log_append_time_ms);
+}
+
+TEST_F(ProduceTest, NobodyWritesToTheNodesOwnTopic) {
+  (void)produce("__consumer_offsets", batch_of({"a"}));
+  EXPECT_EQ(try_create("__consumer_offsets").error_code, broker_error::invalid_topic_exception);
+}
+
+class IdempotenceTest : public NodeWorld {
+ protected:
+  std::int64_t new_producer() {
+    wire::InitProducerIdRequest request;
+    request.transactional_id.reset();
+    const auto answer = ask(request);
+    EXPECT_EQ(answer.error_code, 0);
+    EXPECT_EQ(answer.producer_epoch, ProducerEpoch{0});
+    return answer.producer_id.value;
+  }
+  auto numbered(std::int64_t id, std::int32_t sequence, std::int16_t epoch = 0) {
+    return produce("t", batch_of({std::to_string(sequence)}, {id, epoch, sequence}));
+  }
+};
+
+TEST_F(IdempotenceTest, NeverGivesOutAProducerIdTwice) {
+  std::vector<std::int64_t> ids;
+  for (int i = 0; i < 5; ++i) ids.push_back(new_producer());
+  restart_after_power_loss();
+  for (int i = 0; i < 5; ++i) ids.push_back(new_producer());
+  std::ranges::sort(ids);
+  EXPECT_EQ(std::ranges::adjacent_find(ids), ids.end());
+}
+
+TEST_F(IdempotenceTest, RefusesTransactions) {
+  wire::InitProducerIdRequest request;
+  request.transactional_id = "tx";
+  EXPECT_EQ(ask(request).error_code, broker_error::invalid_request);
+}
+
+TEST_F(IdempotenceTest, AnswersTheLastFiveAgainWithTheirFirstOffset) {
+  create("t");
+  const auto id = new_producer();
+  for (int i = 0; i < 6; ++i) ASSERT_EQ(numbered(id, i).base_offset, Offset{i});
+  for (int i = 1; i < 6; ++i) {
+    const auto again = numbered(id, i);
+    EXPECT_EQ(again.error_code, 0);
+    EXPECT_EQ(again.base_offset, Offset{i});
+  }
+  EXPECT_EQ(numbered(id, 0).error_code, broker_error::out_of_order_sequence_number);
+  EXPECT_THAT(values("t"), ElementsAre("0", "1", "2", "3", "4", "5"));
+}
+
+TEST_F(IdempotenceTest, KnowsItsProducersAfterACrash) {
+  create("t");
+  const auto id = new_producer();
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(numbered(id, i).error_code, 0);
+  restart_after_power_loss();
+  EXPECT_EQ(numbered(id, 2).base_offset, Offset{2});
+  EXPECT_EQ(numbered(id, 4).error_code, broker_error::out_of_order_sequence_number);
+  EXPECT_EQ(numbered(id, 3).base_offset, Offset{3});
+}
+
+TEST_F(IdempotenceTest, RefusesAGapAndAnOldEpoch) {
+  create("t");
+  const auto id = new_producer();
+  ASSERT_EQ(numbered(id, 0).error_code, 0);
+  EXPECT_EQ(numbered(id, 2).error_code, broker_error::out_of_order_sequence_number);
+  EXPECT_EQ(numbered(id, 1, 1).error_code, broker_error::out_of_order_sequence_number);
+  EXPECT_EQ(numbered(id, 0, 1).base_offset, Offset{1});
+  EXPECT_EQ(numbered(id, 1, 0).error_code, broker_error::invalid_producer_epoch);
+}
+
+TEST_F(IdempotenceTest, ADuplicateIsAcknowledgedOnlyOnceTheFirstIsDurable) {
+  create("t");
+  const auto id = new_producer();
+  world.machine("node").disk().set_slow(10'000);
+  const auto request = produce_request("t", batch_of({"a"}, {id, 0, 0}));
+  const auto first = send(request, 12);
+  const auto again = send(request, 12);
+  world.run_for(5ms);
+  EXPECT_FALSE(first->has_value());
+  EXPECT_FALSE(again->has_value());
+  world.machine("node").disk().set_slow(1);
+  const auto answer = wait<wire::ProduceRequest>(again, 60s);
+  EXPECT_EQ(answer.responses[0].partition_responses[0].base_offset, Offset{0});
+}
+
+using TroubleTest = NodeWorld;
+
+TEST_F(TroubleTest, AFullDiskRefusesProducersServesReadersAndRecovers) {
+  create("t");
+  ASSERT_EQ(produce("t", batch_of({"before"})).error_code, 0);
+  world.machine("node").disk().set_full(true);
+  std::int16_t error = 0;
+  std::size_t stored = 0;
+  // What was reserved ahead may still be used.
+  for (int i = 0; i < 200 && error == 0; ++i) {
+    error = produce("t", batch_of({std::string(100'000, 'x')})).error_code;
+    if (error == 0) ++stored;
+  }
+  EXPECT_EQ(error, broker_error::kafka_storage_error);
+  EXPECT_THAT(values("t", {.max_bytes = 1'000}), ElementsAre("before"));
+  world.machine("node").disk().set_full(false);
+  EXPECT_EQ(produce("t", batch_of({"after"})).base_offset,
+            Offset{static_cast<std::int64_t>(1 + stored)});
+}
+
+TEST_F(TroubleTest, AFailedSyncTakesOnlyItsPartitionOfflineAndSaysSo) {
+  create("good");
+  create("bad");
+  ASSERT_EQ(produce("bad", batch_of({"first"})).error_code, 0);
+  const auto waiting = send(fetch_request("bad", {.offset = 1, .max_wait_ms = 20'000}), 12, "two");
+  world.run_for(10ms);
+  world.machine("node").disk().fail_syncs("/data/bad-0/", 1'000);
+  auto request = produce_request("bad", batch_of({"a"}));
+  auto& other = request.topic_data.emplace_back();
+  other.name = "good";
+  other.partition_data.push_back({PartitionId{0}, batch_of({"b"})});
+  const auto answer = ask(request, 12);
+  EXPECT_EQ(answer.responses[0].partition_responses[0].error_code,
+            broker_error::kafka_storage_error);
+  EXPECT_TRUE(answer.responses[0].partition_responses[0].base_offset.is_none());
+  EXPECT_EQ(answer.responses[1].partition_responses[0].error_code, 0);
+  EXPECT_EQ(logger.count("error node: partition bad-0 is offline until a restart"), 1u);
+  const auto fetched = wait<wire::FetchRequest>(waiting, 1s);
+  EXPECT_EQ(fetched.responses[0].partitions[0].error_code, broker_error::kafka_storage_error);
+  EXPECT_EQ(produce("bad", batch_of({"c"})).error_code, broker_error::kafka_storage_error);
+  EXPECT_EQ(produce("good", batch_of({"c"})).base_offset, Offset{1});
+}
+
+TEST_F(TroubleTest, AFailedCheckpointTakesThePartitionOfflineToo) {
+  create("t");
+  ASSERT_EQ(produce("t", batch_of({"a"})).error_code, 0);
+  world.machine("node").disk().fail_syncs("/data/t-0/dohle-log", 1'000);
+  world.run_for(5s);
+  EXPECT_EQ(logger.count("partition t-0 is offline until a restart"), 1u);
+  EXPECT_EQ(produce("t", batch_of({"b"})).error_code, broker_error::kafka_storage_error);
+}
+
+}  // namespace
+}  // namespace dohle::node

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "base/connection.hpp"
+#include "sim/process.hpp"
+#include "wire/header.hpp"
+
+namespace dohle::node {
+
+/// What an answer looks like while it has not come: empty.
+template <class Request>
+using Awaited = std::shared_ptr<std::optional<typename Request::Response>>;
+
+/// One connection to the node that speaks the protocol by hand: requests leave as they are asked
+/// for, and answers are taken in the order in which they have to come.
+class WireClient final : public ConnectionEvents {
+ public:
+  void dial(sim::Process& process, const Endpoint& to) {
+    is_closed = false;
+    expected_.clear();
+    connection_ = process.dialer().dial(to, {}, *this);
+  }
+  void close() { connection_.reset(); }
+  void stop_reading() { connection_->pause_reading(); }
+  void go_on_reading() { connection_->resume_reading(); }
+
+  template <class Request>
+  Awaited<Request> send(const Request& message, std::int16_t version) {
+    auto answer = std::make_shared<std::optional<typename Request::Response>>();
+    const std::int32_t correlation_id = ++last_correlation_id_;
+    expected_.push_back([=](const Slice& frame) {
+      const auto split = wire::decode_response_header(frame, Request::api, version);
+      ASSERT_TRUE(split.has_value());
+      EXPECT_EQ(split->correlation_id, correlation_id);
+      auto decoded = wire::decode<typename Request::Response>(split->body, version);
+      ASSERT_TRUE(decoded.has_value()) << decoded.error().to_string();
+      *answer = *std::move(decoded);
+    });
+    auto bytes = wire::encode_request(correlation_id, "tester", message, version);
+    EXPECT_TRUE(bytes.has_value()) << bytes.error().to_string();
+    connection_->send(*std::move(bytes));
+    return answer;
+  }
+  /// A request that is not answered, or bytes that are none.
+  void send_bytes(Chain bytes) { connection_->send(std::move(bytes)); }
+  template <class Request>
+  void send_unanswered(const Request& message, std::int16_t version) {
+    send_bytes(*wire::encode_request(++last_correlation_id_, "tester", message, version));
+  }
+
+  void on_open() override { is_open = true; }
+  Admission on_frame_length(std::size_t) override { return Admission::accept; }
+  void on_frame(Slice frame) override {
+    ASSERT_FALSE(expected_.empty()) << "an answer that nobody asked for";
+    auto take = std::move(expected_.front());
+    expected_.pop_front();
+    take(frame);
+  }
+  void on_closed(Error) override { is_closed = true; }
+
+  bool is_open = false;
+  bool is_closed = false;
+
+ private:
+  std::unique_ptr<Connection> connection_;
+  std::deque<std::move_only_function<void(const Slice&)>> expected_;
+  std::int32_t last_correlation_id_ = 0;
+};
+
+}  // namespace dohle::node
