@@ -83,9 +83,11 @@ std::shared_ptr<SyncGroups::Group> SyncGroups::next_group() {
 
 void SyncGroups::drive(std::shared_ptr<Group> group) {
   while (group != nullptr) {
+    group->started = std::chrono::steady_clock::now();
     if (!group->files.empty() && !sync_whole(*group)) {
       call_threads(group, std::min(group->files.size(), options_.sync_threads_max) - 1);
       if (!sync_files(*group)) return;
+      learn_file_time(*group);
     }
     answer(*group);
     group = next_group();
@@ -96,6 +98,7 @@ void SyncGroups::call_threads(const std::shared_ptr<Group>& group, std::size_t t
   for (std::size_t i = 0; i < threads; ++i) {
     threads_.run([this, group] {
       if (!sync_files(*group)) return;
+      learn_file_time(*group);
       answer(*group);
       drive(next_group());
     });
@@ -132,16 +135,22 @@ int SyncGroups::whole_file_system(const Group& group) {
 bool SyncGroups::sync_whole(const Group& group) {
   const int descriptor = whole_file_system(group);
   if (descriptor == -1) return false;
-  const auto start = std::chrono::steady_clock::now();
   if (uninterrupted([&] { return options_.calls->sync_file_system(descriptor); }) == -1) {
     whole_works_ = false;
     return false;
   }
   const auto end = std::chrono::steady_clock::now();
-  if (end - start > options_.whole_file_system_slow) {
+  const auto files = static_cast<std::chrono::nanoseconds::rep>(group.files.size());
+  if (end - group.started > file_time_ * files) {
     whole_again_ = end + options_.whole_file_system_pause;
   }
   return true;
+}
+
+void SyncGroups::learn_file_time(const Group& group) {
+  if (group.files.size() < options_.whole_file_system_files_min) return;
+  const auto files = static_cast<std::chrono::nanoseconds::rep>(group.files.size());
+  file_time_ = (std::chrono::steady_clock::now() - group.started) / files;
 }
 
 void SyncGroups::answer(Group& group) {

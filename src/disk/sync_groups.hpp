@@ -46,6 +46,7 @@ class SyncGroups {
     std::vector<OpenFile*> files;  ///< distinct; kept alive by `calls`
     std::atomic<std::size_t> next{0};
     std::atomic<std::size_t> left{0};
+    std::chrono::steady_clock::time_point started;
   };
 
   [[nodiscard]] std::shared_ptr<Group> next_group();
@@ -54,6 +55,7 @@ class SyncGroups {
   [[nodiscard]] int whole_file_system(const Group& group);
   [[nodiscard]] bool sync_whole(const Group& group);
   static bool sync_files(Group& group);
+  void learn_file_time(const Group& group);
   void answer(Group& group);
 
   Executor& loop_;
@@ -63,7 +65,9 @@ class SyncGroups {
   bool running_ = false;
   std::map<std::uint64_t, Descriptor> file_systems_;  ///< by device; closed: syncfs says nothing
   std::atomic<bool> whole_works_{true};
-  std::chrono::steady_clock::time_point whole_again_{};  ///< only the thread that drives
+  // Only the thread that drives or ends a group, one at a time.
+  std::chrono::steady_clock::time_point whole_again_{};
+  std::chrono::nanoseconds file_time_ = std::chrono::microseconds(50);
   DiskThreads threads_;
 };
 

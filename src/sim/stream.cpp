@@ -18,6 +18,8 @@ constexpr Duration retry_first = std::chrono::milliseconds(200);
 constexpr Duration retry_longest = std::chrono::seconds(5);
 constexpr Duration syn_retry = std::chrono::seconds(1);
 
+constexpr const char* other_reset = "reset by the other side";
+
 std::string milliseconds_text(Duration span) {
   const auto count = std::chrono::duration_cast<std::chrono::milliseconds>(span).count();
   return std::to_string(count) + " ms";
@@ -94,7 +96,7 @@ void Stream::connect() {
 void Stream::connect_timed_out() {
   if (at(Side::dialer).state != State::connecting) return;
   lost(Side::dialer, Errc::connection_failed,
-       "not set up in " + milliseconds_text(connect_timeout_));
+       "no answer within " + milliseconds_text(connect_timeout_));
 }
 
 void Stream::send_syn() {
@@ -170,7 +172,7 @@ void Stream::accept(Acceptor& acceptor) {
   end.last_byte = world().now();
   end.events =
       acceptor.on_accept(std::make_unique<StreamConnection>(shared_from_this(), Side::acceptor));
-  if (end.events == nullptr) return drop(Side::acceptor);
+  if (end.events == nullptr) return release(Side::acceptor, false);
   if (end.state != State::open || end.is_released) return;
   end.events->on_open();
   if (end.state != State::open) return;
@@ -228,16 +230,15 @@ bool Stream::send(Side side, Chain bytes) {
       self->flush(side);
     });
   }
-  const bool is_full = end.queued_bytes > end.limits.write_queue_bytes_max;
-  end.reported_full |= is_full;
-  return !is_full;
+  end.reported_full |= end.queued_bytes > end.limits.write_queue_bytes_max;
+  return !end.reported_full;
 }
 
 void Stream::flush(Side side) {
   End& end = at(side);
   end.unflushed_bytes = 0;
   if (end.state != State::open && end.state != State::draining) return;
-  if (end.was_reset) return lost(side, Errc::connection_lost, "reset by the other side");
+  if (end.was_reset) return lost(side, Errc::connection_lost, other_reset);
   fill_segments(side);
 }
 
@@ -393,7 +394,7 @@ void Stream::read(Side side) {
   if (end.other_ended) {
     lost(side, Errc::connection_lost, "closed by the other side");
   } else if (end.was_reset) {
-    lost(side, Errc::connection_lost, "reset by the other side");
+    lost(side, Errc::connection_lost, other_reset);
   }
 }
 
@@ -433,7 +434,7 @@ bool Stream::ask_admission(Side side, std::int32_t length) {
     lost(side, code, why);
     return false;
   };
-  if (length < 0) return refuse(Errc::malformed, text);
+  if (length < 0) return refuse(Errc::malformed, "a frame with a negative length");
   const auto bytes = static_cast<std::size_t>(length);
   if (bytes > end.limits.frame_bytes_max) {
     return refuse(Errc::too_large,
@@ -450,20 +451,18 @@ bool Stream::ask_admission(Side side, std::int32_t length) {
 
 void Stream::release(Side side, bool after_writes) {
   End& end = at(side);
-  const bool was_released = std::exchange(end.is_released, true);
-  if (end.state == State::draining && !after_writes) {
-    send_reset(side);
-    return close_end(side);
-  }
-  if (was_released || !is_live(end)) return;
-  if (end.state == State::open && after_writes && !end.queue.empty() && !end.was_reset) {
+  end.is_released = true;
+  if (!is_live(end)) return;
+  if (after_writes && end.state == State::open && !end.was_reset) {
+    // What the window takes is the kernel's from here on; the rest goes while the Connection lives.
     end.state = State::draining;
-    return;
+    return fill_segments(side);
   }
+  if (after_writes && end.state == State::draining) return;
   note("closed by " + end.loop->name());
   if (end.arrived_bytes > 0) {
     send_reset(side);
-  } else if (end.state == State::open) {
+  } else if (end.state != State::connecting) {
     send_end(side);
   }
   close_end(side);
@@ -489,6 +488,7 @@ void Stream::reset_arrives(Side side) {
   if (end.state == State::connecting) return lost(side, Errc::connection_failed, "reset");
   if (end.state != State::open) return;
   end.was_reset = true;
+  if (end.is_paused || end.is_held) return lost(side, Errc::connection_lost, other_reset);
   schedule_read(side);
 }
 
@@ -509,7 +509,8 @@ void Stream::lost(Side side, Errc code, std::string why) {
   const bool is_told = !end.is_released && end.events != nullptr;
   close_end(side);
   if (!is_told) return;
-  const char* const what = code == Errc::connection_lost ? "connection to " : "connect to ";
+  const bool was_dialing = code == Errc::connection_failed || code == Errc::name_not_resolved;
+  const char* const what = was_dialing ? "connecting to " : "connection to ";
   Error error = Error::client(code, what + end.peer + ": " + why);
   end.loop->post([self = shared_from_this(), side, error = std::move(error)] {
     End& mine = self->at(side);

@@ -42,10 +42,6 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   void resume(Side side);
   /// The process is done with its end; `after_writes`: once what is queued is on its way.
   void release(Side side, bool after_writes);
-  /// The process forgets its Connection.
-  void drop(Side side) {
-    if (!at(side).is_released) release(side, false);
-  }
   [[nodiscard]] std::size_t queued_bytes(Side side) { return at(side).queued_bytes; }
   [[nodiscard]] const std::string& peer(Side side) { return at(side).peer; }
 
@@ -213,8 +209,7 @@ class StreamConnection final : public Connection {
  public:
   StreamConnection(std::shared_ptr<Stream> stream, Side side)
       : stream_(std::move(stream)), side_(side) {}
-  /// What `close_after_writes` began goes on without it.
-  ~StreamConnection() override { stream_->drop(side_); }
+  ~StreamConnection() override { stream_->release(side_, false); }
 
   bool send(Chain bytes) override { return stream_->send(side_, std::move(bytes)); }
   [[nodiscard]] std::size_t queued_bytes() const override { return stream_->queued_bytes(side_); }

@@ -64,7 +64,7 @@ TEST(Network, a_port_without_listener_refuses) {
   pair.dial({}, {"node", 1});
   pair.world.run_for(50ms);
   EXPECT_THAT(pair.peer().events, ElementsAre("closed"));
-  EXPECT_EQ(pair.peer().error, "connect to node:1: refused");
+  EXPECT_EQ(pair.peer().error, "connecting to node:1: refused");
 }
 
 TEST(Network, an_unknown_name_does_not_resolve) {
@@ -95,7 +95,7 @@ TEST(Network, a_dial_through_a_cut_ends_with_its_timeout) {
   EXPECT_THAT(pair.peer().events, IsEmpty());
   pair.world.run_for(200ms);
   EXPECT_THAT(pair.peer().events, ElementsAre("closed"));
-  EXPECT_EQ(pair.peer().error, "connect to node:9092: not set up in 3000 ms");
+  EXPECT_EQ(pair.peer().error, "connecting to node:9092: no answer within 3000 ms");
   EXPECT_EQ(pair.world.faults().of(Fault::cut), 1u);
 }
 
@@ -213,6 +213,26 @@ TEST(Network, closing_tells_the_other_side_after_what_was_sent) {
   pair.world.run_for(50ms);
   EXPECT_THAT(pair.server_peer().events, ElementsAre("open", "last", "closed"));
   EXPECT_THAT(pair.peer().events, ElementsAre("open"));
+}
+
+TEST(Network, a_connection_that_goes_while_it_drains_drops_the_rest) {
+  Pair pair;
+  pair.connect();
+  for (int i = 0; i < 10; ++i) pair.peer().connection->send(framed(std::string(100'000, 'x')));
+  pair.peer().connection->close_after_writes();
+  pair.peer().connection.reset();
+  pair.world.run_for(1s);
+  EXPECT_LT(pair.server_peer().events.size(), 11u);
+  EXPECT_EQ(pair.server_peer().events.back(), "closed");
+}
+
+TEST(Network, a_paused_reader_learns_of_a_reset) {
+  Pair pair;
+  pair.connect();
+  pair.server_peer().connection->pause_reading();
+  pair.world.network().reset("node", "client");
+  pair.world.run_for(50ms);
+  EXPECT_THAT(pair.server_peer().events, ElementsAre("open", "closed"));
 }
 
 TEST(Network, close_drops_what_is_queued_and_reports_nothing) {
