@@ -21,8 +21,12 @@ bool is_port(std::int32_t port) {
 
 }  // namespace
 
-void ClusterView::need(std::string_view topic) {
-  if (needed_.emplace(topic).second) doubted_ = true;
+void ClusterView::need(std::string_view topic, bool may_create) {
+  const auto [found, is_new] = needed_.emplace(topic, may_create);
+  if (!is_new && (found->second || !may_create)) return;
+  found->second = may_create;
+  doubted_ = true;
+  not_before_ = TimePoint{};
 }
 
 void ClusterView::forget(std::string_view topic) {
@@ -49,15 +53,40 @@ wire::MetadataRequest ClusterView::ask(TimePoint now) {
   doubted_ = false;
   if (unanswered_since_ == never) unanswered_since_ = now;
   wire::MetadataRequest request;
-  request.allow_auto_topic_creation = options_.allow_auto_create_topics;
-  for (const std::string& name : needed_) request.topics->push_back({TopicId{}, name});
+  bool creates = false, must_not_create = false;
+  for (const auto& [name, may_create] : needed_) {
+    if (must_create(name, may_create)) {
+      creates = true;
+    } else if (!may_create) {
+      must_not_create = true;
+    }
+  }
+  // The permission is the whole request's: when there are topics that must not be made, those to
+  // be made are asked for first, and all of them, without permission, right after.
+  rest_is_due_ = creates && must_not_create && !rest_is_due_;
+  request.allow_auto_topic_creation = creates && (rest_is_due_ || !must_not_create);
+  for (const auto& [name, may_create] : needed_) {
+    if (rest_is_due_ && !may_create) continue;
+    request.topics->push_back({TopicId{}, name});
+  }
   return request;
+}
+
+bool ClusterView::must_create(std::string_view name, bool may_create) const {
+  return may_create && !topics_.contains(name);
+}
+
+void ClusterView::put_off(TimePoint now) {
+  Duration wait = options_.retry_backoff;
+  for (std::uint32_t i = 0; i < doubts_ && wait < options_.retry_backoff_max; ++i) wait *= 2;
+  if (doubts_ < 32) ++doubts_;
+  not_before_ = now + std::min(wait, options_.retry_backoff_max);
 }
 
 void ClusterView::on_failed(TimePoint now) {
   asking_ = false;
   doubted_ = true;
-  not_before_ = now + options_.retry_backoff;
+  put_off(now);
 }
 
 Result<void> ClusterView::on_answer(const wire::MetadataResponse& answer, TimePoint now) {
@@ -67,7 +96,6 @@ Result<void> ClusterView::on_answer(const wire::MetadataResponse& answer, TimePo
     return fail(Error::broker(answer.error_code, "ask for metadata"));
   }
   asking_ = false;
-  not_before_ = now + options_.retry_backoff;
   fresh_until_ = now + options_.metadata_max_age;
   unanswered_since_ = never;
   controller_ = answer.controller_id;
@@ -77,6 +105,15 @@ Result<void> ClusterView::on_answer(const wire::MetadataResponse& answer, TimePo
     brokers_[broker.node_id] = {broker.host, static_cast<std::uint16_t>(broker.port)};
   }
   for (const auto& topic : answer.topics) take_topic(topic);
+  if (rest_is_due_) {
+    doubted_ = true;
+    not_before_ = now;
+  } else if (doubted_) {
+    put_off(now);
+  } else {
+    doubts_ = 0;
+    not_before_ = now + options_.retry_backoff;
+  }
   return {};
 }
 

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,17 +31,18 @@ class ClusterView {
  public:
   struct Options {
     Duration metadata_max_age = std::chrono::minutes(5);
-    /// Between two questions, unless the first answer was good.
+    /// Between two questions about the same doubt; doubles up to the maximum while it lasts.
     Duration retry_backoff = std::chrono::milliseconds(100);
+    Duration retry_backoff_max = std::chrono::seconds(1);
     /// Without a good answer for that long the bootstrap servers are asked (KIP-1102).
     Duration rebootstrap_after = std::chrono::minutes(5);
-    bool allow_auto_create_topics = true;
   };
 
   explicit ClusterView(Options options) : options_(options) {}
 
-  /// Keeps the topic in view from now on; asks at once if it is new.
-  void need(std::string_view topic);
+  /// Keeps the topic in view from now on; asks at once if it is new. `may_create`: the server is
+  /// to make it if it does not exist; once allowed it stays so.
+  void need(std::string_view topic, bool may_create = true);
   void forget(std::string_view topic);
   /// Something that a server said contradicts the view: ask as soon as the backoff allows.
   void doubt() { doubted_ = true; }
@@ -73,19 +73,26 @@ class ClusterView {
   [[nodiscard]] NodeId controller() const { return controller_; }
 
  private:
+  [[nodiscard]] bool must_create(std::string_view name, bool may_create) const;
+  void put_off(TimePoint now);
   void take_topic(const wire::MetadataResponse::MetadataResponseTopic& heard);
   void drop_topic(std::string_view name);
 
   Options options_;
   std::map<NodeId, Endpoint> brokers_;
   NodeId controller_;
-  std::set<std::string, std::less<>> needed_;
+  /// The topics in view, and whether the server may make them.
+  std::map<std::string, bool, std::less<>> needed_;
   std::map<std::string, TopicView, std::less<>> topics_;
   std::map<std::string, std::int16_t, std::less<>> errors_;
   std::map<TopicId, std::string> names_;
   bool asking_ = false;
   bool doubted_ = true;
   bool told_to_rebootstrap_ = false;
+  /// The question under way, or the last one, was about a part of the topics.
+  bool rest_is_due_ = false;
+  /// Questions in a row that left a doubt.
+  std::uint32_t doubts_ = 0;
   TimePoint not_before_{};
   TimePoint fresh_until_{};
   /// When the first question since the last good answer went out.

@@ -11,6 +11,9 @@ namespace dohle::client {
 
 namespace {
 
+/// What servers show in their metrics (KIP-511).
+constexpr std::string_view software_version = "0.1.0";
+
 Error malformed(std::string_view what) {
   return Error::client(Errc::malformed, what);
 }
@@ -24,6 +27,11 @@ std::int16_t fallback_version(const wire::ApiVersionsResponse& answer) {
     return std::clamp(spoken.max_version, api.versions.min, api.versions.max);
   }
   return api.versions.min;
+}
+
+/// The one whose time is up first: requests may have timeouts of their own.
+auto earliest(const auto& in_flight) {
+  return std::ranges::min_element(in_flight, {}, [](const auto& each) { return each.deadline; });
 }
 
 }  // namespace
@@ -40,7 +48,7 @@ void ConnectionCore::on_open(TimePoint now, ConnectionActions& out) {
 void ConnectionCore::negotiate(std::int16_t version, TimePoint now, ConnectionActions& out) {
   wire::ApiVersionsRequest message;
   message.client_software_name = "dohle";
-  message.client_software_version = "0";
+  message.client_software_version = std::string(software_version);
   const std::int32_t correlation_id = next_correlation_id_;
   const auto sent = put(message, version, out);
   if (!sent) return end(sent.error(), out);
@@ -91,15 +99,15 @@ void ConnectionCore::on_time(TimePoint now, ConnectionActions& out) {
   if (state_ == State::connecting) {
     return end(Error::client(Errc::connection_failed, "connect_timeout passed"), out);
   }
+  const InFlight& late = *earliest(in_flight_);
   end(Error::client(Errc::timed_out, fmt::format("request_timeout passed without an answer to {}",
-                                                 wire::api_name(in_flight_.front().api.key))),
+                                                 wire::api_name(late.api.key))),
       out);
 }
 
 TimePoint ConnectionCore::deadline() const {
   if (state_ == State::connecting) return connect_deadline_;
-  // All requests have the same timeout, so the oldest is the first to pass it.
-  return in_flight_.empty() ? never : in_flight_.front().deadline;
+  return in_flight_.empty() ? never : earliest(in_flight_)->deadline;
 }
 
 Result<std::int16_t> ConnectionCore::version_of(const wire::Api& api) const {

@@ -82,11 +82,13 @@ class ConnectionCore {
   /// Errors: unsupported_version; not_connected before Ready.
   [[nodiscard]] Result<std::int16_t> version_of(const wire::Api& api) const;
 
-  /// Sends a request in the highest version that both sides speak; Answer or Lost follows.
+  /// Sends a request in the highest version that both sides speak; Answer or Lost follows, in the
+  /// order of requests. `timeout`: time for the answer; zero is the connection's own.
   /// Errors: not_connected, limit_reached, unsupported_version, those of encoding; nothing was
   /// sent then.
   template <class M>
-  Result<void> request(const M& message, RequestTag tag, TimePoint now, ConnectionActions& out);
+  Result<void> request(const M& message, RequestTag tag, TimePoint now, ConnectionActions& out,
+                       Duration timeout = {});
   /// For Produce with acks 0, which servers do not answer.
   template <class M>
   Result<void> tell(const M& message, ConnectionActions& out);
@@ -128,13 +130,14 @@ Result<void> ConnectionCore::put(const M& message, std::int16_t version, Connect
 
 template <class M>
 Result<void> ConnectionCore::request(const M& message, RequestTag tag, TimePoint now,
-                                     ConnectionActions& out) {
+                                     ConnectionActions& out, Duration timeout) {
   const auto version = admit(M::api);
   if (!version) return fail(version.error());
   const std::int32_t correlation_id = next_correlation_id_;
   auto sent = put(message, *version, out);
   if (!sent) return sent;
-  in_flight_.push_back({correlation_id, tag, M::api, *version, now + options_.request_timeout});
+  if (timeout <= Duration::zero()) timeout = options_.request_timeout;
+  in_flight_.push_back({correlation_id, tag, M::api, *version, now + timeout});
   return {};
 }
 

@@ -1,0 +1,320 @@
+#include "client/engine.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/broker_errors.hpp"
+
+namespace dohle::client {
+
+namespace {
+
+/// Bootstrap addresses have no ids of their own until a server answered; -1 is "none".
+constexpr std::int32_t first_bootstrap_id = -2;
+
+/// Answers that do not know a topic before it counts as missing: a topic that was just made takes
+/// a moment to be known everywhere.
+constexpr int unknown_answers_max = 5;
+
+bool is_unknown(std::int16_t code) {
+  return code == broker_error::unknown_topic_or_partition;
+}
+
+}  // namespace
+
+Engine::Engine(Environment environment, Options options)
+    : environment_(environment), options_(std::move(options)), view_(options_.view) {}
+
+Engine::~Engine() {
+  environment_.loop.cancel(timer_);
+  environment_.loop.cancel(waiters_timer_);
+}
+
+void Engine::close(const Error& why) {
+  if (closed_) return;
+  closed_ = why;
+  environment_.loop.cancel(std::exchange(timer_, 0));
+  environment_.loop.cancel(std::exchange(waiters_timer_, 0));
+  auto links = std::exchange(links_, {});
+  for (auto& [key, link] : links) link->close(why);
+  auto waiters = std::exchange(waiters_, {});
+  for (Waiter& waiter : waiters) waiter.then(fail(why));
+}
+
+const Endpoint* Engine::endpoint_of(NodeId node) const {
+  if (node.value <= first_bootstrap_id) {
+    const auto index = static_cast<std::size_t>(first_bootstrap_id - node.value);
+    return index < options_.bootstrap.size() ? &options_.bootstrap[index] : nullptr;
+  }
+  const auto found = view_.brokers().find(node);
+  return found == view_.brokers().end() ? nullptr : &found->second;
+}
+
+Engine::Reach& Engine::reach(NodeId node) {
+  const auto found = reach_.find(node);
+  if (found != reach_.end()) return found->second;
+  const Backoff backoff{options_.reconnect_backoff, options_.reconnect_backoff_max};
+  return reach_.emplace(node, Reach{backoff}).first->second;
+}
+
+Result<std::shared_ptr<Link>> Engine::link_to(NodeId node, Lane lane) {
+  if (closed_) return fail(*closed_);
+  const Key key{node, lane};
+  if (const auto found = links_.find(key); found != links_.end()) return found->second;
+  const Endpoint* endpoint = endpoint_of(node);
+  if (endpoint == nullptr) {
+    doubt();
+    return fail(Error::client(Errc::not_connected,
+                              fmt::format("node {} is not in the cluster's metadata", node.value))
+                    .with_retriable(true));
+  }
+  auto link = std::make_shared<Link>(environment_, options_.link, *this, *endpoint);
+  links_.emplace(key, link);
+  link->dial_at(reach(node).not_before);
+  return link;
+}
+
+std::vector<NodeId> Engine::known_nodes() const {
+  std::vector<NodeId> nodes;
+  for (const auto& [node, endpoint] : view_.brokers()) nodes.push_back(node);
+  return nodes;
+}
+
+std::vector<NodeId> Engine::bootstrap_nodes() const {
+  std::vector<NodeId> nodes;
+  for (std::size_t i = 0; i < options_.bootstrap.size(); ++i) {
+    nodes.push_back(NodeId{first_bootstrap_id - static_cast<std::int32_t>(i)});
+  }
+  return nodes;
+}
+
+NodeId Engine::any_node() {
+  const auto known = known_nodes();
+  const bool none_answers = std::ranges::all_of(known, [this](NodeId node) {
+    const auto found = reach_.find(node);
+    return found != reach_.end() && found->second.backoff.failures() > 0;
+  });
+  if (!known.empty() && none_answers) view_.rebootstrap(now());
+  return best_of(view_.should_rebootstrap(now()) || none_answers ? bootstrap_nodes() : known);
+}
+
+NodeId Engine::best_of(const std::vector<NodeId>& nodes) {
+  NodeId best;
+  // Ready ones by load, then those that can be dialled soonest, ties by chance.
+  std::tuple<bool, std::size_t, TimePoint, std::uint64_t> best_rank;
+  for (const NodeId node : nodes) {
+    const auto found = links_.find({node, Lane::general});
+    const bool ready = found != links_.end() && found->second->is_ready();
+    const auto rank =
+        std::tuple(!ready, ready ? found->second->load() : 0,
+                   std::max(reach(node).not_before, now()), environment_.random.next());
+    if (best.is_none() || rank < best_rank) best = node, best_rank = rank;
+  }
+  return best;
+}
+
+Lane Engine::new_lane() {
+  return static_cast<Lane>(next_lane_++);
+}
+
+void Engine::close_lane(Lane lane, const Error& why) {
+  std::vector<std::shared_ptr<Link>> closed;
+  std::erase_if(links_, [&](auto& entry) {
+    if (entry.first.lane != lane) return false;
+    closed.push_back(entry.second);
+    return true;
+  });
+  for (const auto& link : closed) link->close(why);
+}
+
+bool Engine::prepare(NodeId node, Lane lane) {
+  const auto link = link_to(node, lane);
+  return link && (*link)->is_ready();
+}
+
+bool Engine::is_ready(NodeId node, Lane lane) const {
+  const auto found = links_.find({node, lane});
+  return found != links_.end() && found->second->is_ready();
+}
+
+void Engine::on_link_ready(Link& link) {
+  for (const auto& [key, each] : links_) {
+    if (each.get() != &link) continue;
+    Reach& heard = reach(key.node);
+    heard.backoff.reset();
+    heard.last_failure.clear();
+    break;
+  }
+  notify();
+}
+
+void Engine::on_link_closed(Link& link, const Error& why) {
+  const auto found =
+      std::ranges::find_if(links_, [&](const auto& entry) { return entry.second.get() == &link; });
+  if (found == links_.end()) return;
+  const NodeId node = found->first.node;
+  const auto alive = std::move(found->second);
+  links_.erase(found);
+  Reach& lost = reach(node);
+  lost.not_before = now() + lost.backoff.next(environment_.random);
+  lost.last_failure = why.message();
+  if (environment_.logger.level() <= LogLevel::info) {
+    environment_.logger.log(LogLevel::info, "connection", why.message());
+  }
+  // A server that went away may have given up its partitions.
+  if (link.was_ready() && node.value >= 0) doubt();
+  notify();
+}
+
+void Engine::need(std::string_view topic, bool may_create) {
+  view_.need(topic, may_create);
+  plan_metadata();
+}
+
+void Engine::doubt() {
+  view_.doubt();
+  plan_metadata();
+}
+
+bool Engine::on_leader(std::string_view topic, PartitionId partition, PartitionLeader leader) {
+  return view_.on_leader(topic, partition, leader);
+}
+
+void Engine::plan_metadata() {
+  if (closed_) return;
+  const TimePoint at = view_.ask_at();
+  if (at == timer_at_) return;
+  environment_.loop.cancel(std::exchange(timer_, 0));
+  timer_at_ = at;
+  if (at == never) return;
+  timer_ = environment_.loop.arm(at, [this] {
+    timer_ = 0;
+    timer_at_ = never;
+    ask_metadata();
+  });
+}
+
+void Engine::ask_metadata() {
+  if (now() < view_.ask_at()) return plan_metadata();
+  // Choosing the server may start over from the bootstrap addresses.
+  const NodeId node = any_node();
+  ask(node, Lane::general, view_.ask(now()),
+      Then<wire::MetadataRequest>(
+          [this](Result<wire::MetadataResponse> answer) { on_metadata(std::move(answer)); }));
+}
+
+void Engine::on_metadata(Result<wire::MetadataResponse> answer) {
+  if (closed_) return;
+  bool answered = false;
+  if (!answer) {
+    view_.on_failed(now());
+  } else if (auto taken = view_.on_answer(*answer, now()); taken) {
+    answered = true;
+    has_metadata_ = true;
+    drop_moved_nodes();
+  }
+  plan_metadata();
+  settle_waiters(answered);
+  notify();
+}
+
+void Engine::drop_moved_nodes() {
+  std::vector<std::shared_ptr<Link>> moved;
+  std::erase_if(links_, [&](auto& entry) {
+    const Endpoint* endpoint = endpoint_of(entry.first.node);
+    if (endpoint != nullptr && *endpoint == entry.second->endpoint()) return false;
+    moved.push_back(entry.second);
+    return true;
+  });
+  for (const auto& link : moved) {
+    link->close(Error::client(Errc::connection_lost, "the node moved to another address"));
+  }
+}
+
+Engine::ObserverId Engine::observe(std::move_only_function<void()> on_change) {
+  observers_.push_back({next_observer_, std::move(on_change)});
+  return next_observer_++;
+}
+
+void Engine::forget(ObserverId id) {
+  std::erase_if(observers_, [&](const Observer& each) { return each.id == id; });
+}
+
+void Engine::notify() {
+  for (auto each = observers_.begin(); each != observers_.end();) {
+    const auto present = each++;
+    present->on_change();
+  }
+}
+
+void Engine::when_topic(std::string_view topic, bool may_create, TimePoint deadline,
+                        std::move_only_function<void(Result<void>)> then) {
+  if (closed_) return then(fail(*closed_));
+  waiters_.push_back({std::string(topic), deadline, std::move(then)});
+  need(topic, may_create);
+  settle_waiters(false);
+}
+
+void Engine::when_connected(TimePoint deadline, std::move_only_function<void(Result<void>)> then) {
+  if (closed_) return then(fail(*closed_));
+  waiters_.push_back({std::string(), deadline, std::move(then)});
+  plan_metadata();
+  settle_waiters(false);
+}
+
+std::optional<Result<void>> Engine::outcome_for(Waiter& waiter, bool answered) {
+  if (waiter.topic.empty()) {
+    if (has_metadata_) return Result<void>{};
+  } else {
+    const TopicView* topic = view_.topic(waiter.topic);
+    if (topic != nullptr && !topic->partitions.empty()) return Result<void>{};
+    const std::int16_t code = view_.topic_error(waiter.topic);
+    if (answered && is_unknown(code) && ++waiter.unknown_answers >= unknown_answers_max) {
+      return fail(
+          Error::client(Errc::no_such_topic, fmt::format("topic {} does not exist", waiter.topic)));
+    }
+    if (code != broker_error::none && !Error::broker(code).is_retriable()) {
+      return fail(Error::broker(code, fmt::format("look for topic {}", waiter.topic)));
+    }
+  }
+  if (now() < waiter.deadline) return std::nullopt;
+  const std::string what = waiter.topic.empty()
+                               ? std::string("no server answered in time")
+                               : fmt::format("no metadata of topic {} in time", waiter.topic);
+  return fail(Error::client(Errc::timed_out, what + failures()));
+}
+
+std::string Engine::failures() const {
+  std::string text;
+  for (const auto& [node, each] : reach_) {
+    if (each.last_failure.empty()) continue;
+    text += (text.empty() ? ": " : "; ") + each.last_failure;
+  }
+  return text;
+}
+
+void Engine::settle_waiters(bool answered) {
+  // Callbacks may add waiters and close the engine, so they run after the list is settled.
+  std::vector<std::pair<std::move_only_function<void(Result<void>)>, Result<void>>> settled;
+  TimePoint next = never;
+  for (auto each = waiters_.begin(); each != waiters_.end();) {
+    if (auto outcome = outcome_for(*each, answered)) {
+      settled.emplace_back(std::move(each->then), std::move(*outcome));
+      each = waiters_.erase(each);
+    } else {
+      next = std::min(next, each->deadline);
+      ++each;
+    }
+  }
+  environment_.loop.cancel(std::exchange(waiters_timer_, 0));
+  if (next != never) {
+    waiters_timer_ = environment_.loop.arm(next, [this] {
+      waiters_timer_ = 0;
+      settle_waiters(false);
+    });
+  }
+  for (auto& [then, outcome] : settled) then(std::move(outcome));
+}
+
+}  // namespace dohle::client

@@ -1,0 +1,140 @@
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+
+#include "base/connection.hpp"
+#include "client/connection_core.hpp"
+#include "client/environment.hpp"
+
+namespace dohle::client {
+
+/// An answer before it is decoded.
+struct ReceivedAnswer {
+  std::int16_t version = 0;
+  Slice body;
+};
+
+class Link;
+
+/// Told of what becomes of links. Loop thread.
+class LinkOwner {
+ public:
+  virtual ~LinkOwner() = default;
+  virtual void on_link_ready(Link& link) = 0;
+  /// The link is of no further use. Comes before its requests fail.
+  virtual void on_link_closed(Link& link, const Error& why) = 0;
+};
+
+/// A connection to a server with its ConnectionCore, and the requests that wait for it to be ready.
+/// Puts the core's decisions into effect. Loop thread only.
+class Link final : public ConnectionEvents, public std::enable_shared_from_this<Link> {
+ public:
+  using Answered = std::move_only_function<void(Result<ReceivedAnswer>)>;
+  /// Requests that wait until the connection is ready, at most.
+  static constexpr std::size_t waiting_max = 1'000;
+
+  struct Options {
+    ConnectionCore::Options core;
+    ConnectionLimits limits;
+  };
+
+  Link(const Environment& environment, const Options& options, LinkOwner& owner, Endpoint to);
+  ~Link() override;
+
+  /// Connects at `at`; requests may be made before.
+  void dial_at(TimePoint at);
+  /// Sends the request, at once or when the connection is ready. `then` is called exactly once, on
+  /// the loop, never from within this call unless it fails at once: with the answer, or with why
+  /// there is none (then the server may have acted on it). `timeout`: from sending to the answer;
+  /// zero is the connection's own.
+  template <class M>
+  void ask(M message, Duration timeout, Answered then);
+  /// For requests that servers do not answer. Errors: as ConnectionCore::tell.
+  template <class M>
+  Result<void> tell(const M& message);
+
+  [[nodiscard]] bool is_ready() const { return core_ && core_->state() == State::ready; }
+  [[nodiscard]] bool was_ready() const { return was_ready_; }
+  [[nodiscard]] bool is_closed() const { return is_closed_; }
+  [[nodiscard]] const Endpoint& endpoint() const { return to_; }
+  /// Requests without an answer, waiting ones included.
+  [[nodiscard]] std::size_t load() const { return asked_.size() + waiting_.size(); }
+  /// Fails all requests and closes; the owner is not told.
+  void close(const Error& why);
+
+  void on_open() override;
+  Admission on_frame_length(std::size_t bytes) override;
+  void on_frame(Slice frame) override;
+  void on_closed(Error why) override;
+
+ private:
+  using State = ConnectionCore::State;
+  using Waiting = std::move_only_function<void(Link&, Result<void>)>;
+
+  void dial();
+  void apply(ConnectionActions& actions);
+  void become_ready();
+  void send_waiting();
+  void end(const Error& why);
+  void fail_all(const Error& why);
+  void watch_deadline();
+  void on_time();
+  [[nodiscard]] TimePoint now() const { return environment_.loop.tick().mono; }
+  template <class M>
+  void put(const M& message, Duration timeout, Answered then);
+
+  const Environment& environment_;
+  const Options& options_;
+  LinkOwner& owner_;
+  Endpoint to_;
+  std::unique_ptr<ConnectionCore> core_;
+  std::unique_ptr<Connection> connection_;
+  /// In the order in which servers answer.
+  std::deque<Answered> asked_;
+  std::deque<Waiting> waiting_;
+  bool was_ready_ = false;
+  bool is_closed_ = false;
+  TimerId timer_ = 0;
+  TimePoint timer_at_ = never;
+};
+
+template <class M>
+void Link::ask(M message, Duration timeout, Answered then) {
+  if (is_closed_)
+    return then(fail(Error::client(Errc::connection_lost, "the connection is closed")));
+  if (core_ && core_->takes_requests() && waiting_.empty()) {
+    return put(message, timeout, std::move(then));
+  }
+  if (waiting_.size() >= waiting_max) {
+    return then(fail(Error::client(Errc::limit_reached,
+                                   "1000 requests wait for the connection to " + to_.to_string())));
+  }
+  waiting_.push_back([message = std::move(message), timeout, then = std::move(then)](
+                         Link& link, Result<void> outcome) mutable {
+    if (!outcome) return then(fail(outcome.error()));
+    link.put(message, timeout, std::move(then));
+  });
+}
+
+template <class M>
+void Link::put(const M& message, Duration timeout, Answered then) {
+  ConnectionActions actions;
+  auto sent = core_->request(message, 0, now(), actions, timeout);
+  if (!sent) return then(fail(sent.error()));
+  asked_.push_back(std::move(then));
+  apply(actions);
+}
+
+template <class M>
+Result<void> Link::tell(const M& message) {
+  if (!is_ready()) return fail(Error::client(Errc::not_connected, "the connection is not ready"));
+  ConnectionActions actions;
+  auto sent = core_->tell(message, actions);
+  apply(actions);
+  return sent;
+}
+
+}  // namespace dohle::client

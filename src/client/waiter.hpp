@@ -1,0 +1,69 @@
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "base/executor.hpp"
+#include "dohle/error.hpp"
+
+namespace dohle::client {
+
+/// Where a blocking call waits for the asynchronous one. One thread waits, one delivers, once.
+template <class T>
+class Waiter {
+ public:
+  void deliver(Result<T> outcome) {
+    const std::lock_guard lock(mutex_);
+    outcome_.emplace(std::move(outcome));
+    delivered_.notify_one();
+  }
+  Result<T> wait() {
+    std::unique_lock lock(mutex_);
+    delivered_.wait(lock, [this] { return outcome_.has_value(); });
+    return std::move(*outcome_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable delivered_;
+  std::optional<Result<T>> outcome_;
+};
+
+/// Calls its target exactly once: with an outcome, or with `closed` when it is dropped instead
+/// (the loop ended before the task ran), so that nobody waits for ever.
+template <class T>
+class Promise {
+ public:
+  explicit Promise(std::shared_ptr<Waiter<T>> waiter) : waiter_(std::move(waiter)) {}
+  Promise(Promise&&) noexcept = default;
+  Promise& operator=(Promise&&) noexcept = default;
+  ~Promise() {
+    if (waiter_) waiter_->deliver(fail(Error::client(Errc::closed, "the client is closed")));
+  }
+  void operator()(Result<T> outcome) {
+    std::exchange(waiter_, nullptr)->deliver(std::move(outcome));
+  }
+
+ private:
+  std::shared_ptr<Waiter<T>> waiter_;
+};
+
+/// Runs `start` on the loop and waits until it has called its argument. `start` sees to a deadline.
+/// Errors: would_deadlock on the loop's own thread; closed when the loop ends first.
+template <class T>
+Result<T> wait_for(Executor& loop, std::move_only_function<void(Promise<T>)> start) {
+  if (loop.is_loop_thread()) {
+    return fail(Error::client(Errc::would_deadlock,
+                              "a blocking call on the client's own thread would wait for itself"));
+  }
+  auto waiter = std::make_shared<Waiter<T>>();
+  loop.post([start = std::move(start), promise = Promise<T>(waiter)]() mutable {
+    start(std::move(promise));
+  });
+  return waiter->wait();
+}
+
+}  // namespace dohle::client
