@@ -41,6 +41,9 @@ class KeptLines final : public Logger {
   std::vector<std::string> lines;
 };
 
+/// What the world's wall clocks show at the beginning.
+inline constexpr std::int64_t wall_start_ms = 1'735'689'600'000;
+
 struct BatchOf {
   std::int64_t producer_id = -1;
   std::int16_t epoch = -1;
@@ -48,7 +51,7 @@ struct BatchOf {
 };
 
 inline Chain batch_of(const std::vector<std::string>& values, BatchOf by = {},
-                      std::int64_t timestamp = 1'000) {
+                      std::int64_t timestamp = wall_start_ms) {
   static Budget budget{64_MiB};
   wire::BatchBuilder builder(budget, 32_MiB);
   for (const std::string& value : values) {

@@ -1,0 +1,188 @@
+#include "node_world.hpp"
+#include "wire/messages/delete_topics.hpp"
+#include "wire/messages/describe_cluster.hpp"
+#include "wire/messages/describe_configs.hpp"
+
+namespace dohle::node {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+class TopicsTest : public NodeWorld {
+ protected:
+  wire::MetadataResponse metadata(std::optional<std::vector<std::string>> names, bool creates = false,
+                                  std::int16_t version = 13) {
+    wire::MetadataRequest request;
+    request.topics.reset();
+    request.allow_auto_topic_creation = creates;
+    if (names) {
+      request.topics.emplace();
+      for (const auto& name : *names) request.topics->push_back({{}, name});
+    }
+    return ask(request, version);
+  }
+  std::int16_t remove(const std::string& name) {
+    wire::DeleteTopicsRequest request;
+    request.topics.push_back({name, {}});
+    return ask(request).responses.at(0).error_code;
+  }
+  std::map<std::string, std::string> configs_of(const std::string& topic) {
+    wire::DescribeConfigsRequest request;
+    request.resources.push_back({2, topic, std::nullopt});
+    std::map<std::string, std::string> values;
+    const auto answer = ask(request);
+    for (const auto& entry : answer.results.at(0).configs) {
+      values[entry.name] = entry.value.value_or("(none)");
+    }
+    return values;
+  }
+};
+
+TEST_F(TopicsTest, MetadataNamesTheNodeAndItsTopics) {
+  const TopicId id = create("t", 3);
+  const auto all = metadata(std::nullopt);
+  ASSERT_EQ(all.brokers.size(), 1u);
+  EXPECT_EQ(all.brokers[0].host, "node");
+  EXPECT_EQ(all.brokers[0].port, 9092);
+  EXPECT_EQ(all.controller_id, all.brokers[0].node_id);
+  ASSERT_EQ(all.topics.size(), 1u);
+  EXPECT_EQ(all.topics[0].topic_id, id);
+  ASSERT_EQ(all.topics[0].partitions.size(), 3u);
+  EXPECT_EQ(all.topics[0].partitions[2].leader_id, all.brokers[0].node_id);
+  EXPECT_EQ(all.topics[0].partitions[2].leader_epoch, LeaderEpoch{0});
+
+  wire::MetadataRequest by_id;
+  by_id.topics->push_back({id, std::nullopt});
+  by_id.topics->push_back({TopicId{{1}}, std::nullopt});
+  const auto found = ask(by_id);
+  EXPECT_EQ(found.topics[0].name, "t");
+  EXPECT_EQ(found.topics[1].error_code, broker_error::unknown_topic_id);
+  EXPECT_EQ(ask(wire::DescribeClusterRequest{}).cluster_id, all.cluster_id);
+}
+
+TEST_F(TopicsTest, AreMadeOnFirstUseUnlessThatIsOff) {
+  EXPECT_EQ(metadata({{"t"}}).topics[0].error_code, broker_error::unknown_topic_or_partition);
+  const auto made = metadata({{"t", "not/a/name"}}, true);
+  EXPECT_EQ(made.topics[0].error_code, 0);
+  EXPECT_EQ(made.topics[0].partitions.size(), 1u);
+  EXPECT_EQ(made.topics[1].error_code, broker_error::invalid_topic_exception);
+  ASSERT_TRUE(stop_cleanly());
+  settings.auto_create_topics = false;
+  restart_after_kill();
+  EXPECT_EQ(metadata({{"u"}}, true).topics[0].error_code, broker_error::unknown_topic_or_partition);
+}
+
+TEST_F(TopicsTest, CreatingIsRefusedWithAReason) {
+  create("t");
+  EXPECT_EQ(try_create("t").error_code, broker_error::topic_already_exists);
+  EXPECT_EQ(try_create("").error_code, broker_error::invalid_topic_exception);
+  EXPECT_EQ(try_create("..").error_code, broker_error::invalid_topic_exception);
+  EXPECT_EQ(try_create(std::string(250, 'x')).error_code, broker_error::invalid_topic_exception);
+  EXPECT_EQ(try_create("u", 0).error_code, broker_error::invalid_partitions);
+  EXPECT_EQ(try_create("u", 200'000).error_code, broker_error::invalid_partitions);
+  const auto unknown = try_create("u", 1, {{"flush.ms", "1"}});
+  EXPECT_EQ(unknown.error_code, broker_error::invalid_config);
+  EXPECT_THAT(unknown.error_message.value_or(""), HasSubstr("flush.ms"));
+  EXPECT_EQ(try_create("u", 1, {{"cleanup.policy", "compact"}}).error_code,
+            broker_error::invalid_config);
+  const auto number = try_create("u", 1, {{"retention.ms", "soon"}});
+  EXPECT_THAT(number.error_message.value_or(""), HasSubstr("retention.ms: a number from -1"));
+
+  wire::CreateTopicsRequest request;
+  for (int i = 0; i < 2; ++i) request.topics.push_back({"twice", 1, 1, {}, {}});
+  request.topics.push_back({"factor", 1, 3, {}, {}});
+  const auto answer = ask(request);
+  EXPECT_EQ(answer.topics[0].error_code, broker_error::invalid_request);
+  EXPECT_EQ(answer.topics[1].error_code, broker_error::invalid_request);
+  EXPECT_EQ(answer.topics[2].error_code, broker_error::invalid_replication_factor);
+  EXPECT_EQ(metadata(std::nullopt).topics.size(), 1u);
+}
+
+TEST_F(TopicsTest, ValidatingMakesNothing) {
+  wire::CreateTopicsRequest request;
+  request.topics.push_back({"t", -1, -1, {}, {}});
+  request.validate_only = true;
+  const auto answer = ask(request);
+  EXPECT_EQ(answer.topics[0].error_code, 0);
+  EXPECT_EQ(answer.topics[0].num_partitions, 1);
+  EXPECT_THAT(metadata(std::nullopt).topics, IsEmpty());
+}
+
+TEST_F(TopicsTest, TheirSettingsSurviveAnyCrash) {
+  const TopicId id = create("t", 2, {{"retention.ms", "1000"}, {"segment.bytes", "2048"}});
+  restart_after_power_loss();
+  const auto found = metadata({{"t"}});
+  EXPECT_EQ(found.topics[0].topic_id, id);
+  EXPECT_EQ(found.topics[0].partitions.size(), 2u);
+  const auto configs = configs_of("t");
+  EXPECT_EQ(configs.at("retention.ms"), "1000");
+  EXPECT_EQ(configs.at("segment.bytes"), "2048");
+  EXPECT_EQ(configs.at("max.message.bytes"), "1048588");
+  EXPECT_EQ(configs.at("cleanup.policy"), "delete");
+}
+
+TEST_F(TopicsTest, RetentionDeletesOldSegmentsAndMovesTheStart) {
+  create("t", 1, {{"retention.ms", "1000"}, {"segment.bytes", "1024"}});
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_EQ(produce("t", batch_of({std::string(800, 'x')})).error_code, 0);
+  }
+  world.run_for(30s);
+  const auto found = fetch("t", {.offset = 5, .max_wait_ms = 0});
+  EXPECT_EQ(found.log_start_offset, Offset{5});
+  EXPECT_EQ(fetch("t", {.offset = 0}).error_code, broker_error::offset_out_of_range);
+  EXPECT_EQ(produce("t", batch_of({"a"})).base_offset, Offset{5});
+}
+
+TEST_F(TopicsTest, DeletedOnesAreGoneForGood) {
+  const TopicId old = create("t");
+  ASSERT_EQ(produce("t", batch_of({"old"})).error_code, 0);
+  EXPECT_EQ(remove("t"), 0);
+  EXPECT_EQ(remove("t"), broker_error::unknown_topic_or_partition);
+  EXPECT_EQ(fetch("t").error_code, broker_error::unknown_topic_or_partition);
+  const TopicId fresh = create("t");
+  EXPECT_NE(fresh, old);
+  EXPECT_THAT(values("t", {.max_wait_ms = 0}), IsEmpty());
+  world.run_for(1s);
+  restart_after_power_loss();
+  EXPECT_EQ(metadata({{"t"}}).topics[0].topic_id, fresh);
+  EXPECT_THAT(values("t", {.max_wait_ms = 0}), IsEmpty());
+}
+
+TEST_F(TopicsTest, APartitionOfNobodyIsPointedOut) {
+  create("t");
+  ASSERT_TRUE(stop_cleanly());
+  node().kill();
+  ASSERT_EQ(logger.lines.size(), 0u);
+  auto& other = world.machine("node").start("other", [](sim::Process& self) {
+    EXPECT_TRUE(self.disk().rename("/data/t-0", "/data/lost-0"));
+    return std::make_shared<int>();
+  });
+  world.run_for(1s);
+  other.kill();
+  restart_after_kill();
+  EXPECT_EQ(logger.count("/data/lost-0 belongs to no topic"), 1u);
+}
+
+TEST_F(TopicsTest, PartitionsWithoutACatalogAreNotTakenForNothing) {
+  create("t");
+  ASSERT_TRUE(stop_cleanly());
+  node().kill();
+  auto& other = world.machine("node").start("other", [](sim::Process& self) {
+    EXPECT_TRUE(self.disk().remove("/data/" + std::string(Catalog::file_name)));
+    return std::make_shared<int>();
+  });
+  world.run_for(1s);
+  other.kill();
+  node().restart();
+  world.run_for(1s);
+  const auto& started = running().started;
+  ASSERT_FALSE(started.has_value());
+  EXPECT_TRUE(started.error().is(Errc::damaged));
+  EXPECT_THAT(std::string(started.error().message()), HasSubstr("restore the catalog"));
+}
+
+}  // namespace
+}  // namespace dohle::node
