@@ -53,7 +53,8 @@ TEST_F(FetchTest, AnswersWithNothingWhenItsTimeIsUp) {
 
 TEST_F(FetchTest, DoesNotWaitForMoreThanOneAnswerTakes) {
   create("t");
-  for (int i = 0; i < 5; ++i) ASSERT_EQ(produce("t", batch_of({std::string(90, 'x')})).error_code, 0);
+  for (int i = 0; i < 5; ++i)
+    ASSERT_EQ(produce("t", batch_of({std::string(90, 'x')})).error_code, 0);
   const TimePoint before = world.now();
   const auto answer = start_fetch({.min_bytes = 100'000, .max_wait_ms = 20'000, .max_bytes = 350});
   EXPECT_EQ(values_of(answer).size(), 2u);

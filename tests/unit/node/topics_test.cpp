@@ -13,8 +13,8 @@ using testing::Not;
 
 class TopicsTest : public NodeWorld {
  protected:
-  wire::MetadataResponse metadata(std::optional<std::vector<std::string>> names, bool creates = false,
-                                  std::int16_t version = 13) {
+  wire::MetadataResponse metadata(std::optional<std::vector<std::string>> names,
+                                  bool creates = false, std::int16_t version = 13) {
     wire::MetadataRequest request;
     request.topics.reset();
     request.allow_auto_topic_creation = creates;
