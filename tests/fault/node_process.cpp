@@ -1,0 +1,107 @@
+#include "fault/node_process.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+namespace dohle::fault {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr auto ready_wait_max = std::chrono::seconds(30);
+
+}  // namespace
+
+ScratchDirectory::ScratchDirectory() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "dohle-fault-XXXXXX").string();
+  path_ = ::mkdtemp(pattern.data());
+}
+
+ScratchDirectory::~ScratchDirectory() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+NodeProcess::NodeProcess(const std::filesystem::path& data, std::vector<std::string> more)
+    : errors_(data.string() + ".stderr") {
+  std::vector<std::string> words{DOHLE_COMMAND_FILE, "node",     "--data",
+                                 data.string(),      "--listen", "127.0.0.1:0"};
+  words.insert(words.end(), more.begin(), more.end());
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  int out[2];
+  if (::pipe2(out, O_CLOEXEC) != 0) std::abort();
+  const int errors = ::open(errors_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  const auto before = Clock::now();
+  pid_ = ::fork();
+  if (pid_ == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::dup2(out[1], STDOUT_FILENO);
+    ::dup2(errors, STDERR_FILENO);
+    ::execv(arguments[0], arguments.data());
+    ::_exit(127);
+  }
+  ::close(errors);
+  ::close(out[1]);
+  wait_until_ready(out[0]);
+  ready_after_ = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - before);
+  ::close(out[0]);
+}
+
+NodeProcess::~NodeProcess() {
+  kill();
+}
+
+// "ready 127.0.0.1:PORT"
+void NodeProcess::wait_until_ready(int standard_output) {
+  const auto deadline = Clock::now() + ready_wait_max;
+  std::string text;
+  while (text.find('\n') == text.npos) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    pollfd waiting{standard_output, POLLIN, 0};
+    if (left.count() <= 0 || ::poll(&waiting, 1, static_cast<int>(left.count())) <= 0) return;
+    char bytes[256];
+    const auto got = ::read(standard_output, bytes, sizeof bytes);
+    if (got <= 0) return;
+    text.append(bytes, static_cast<std::size_t>(got));
+  }
+  const auto colon = text.rfind(':');
+  if (text.starts_with("ready ") && colon != text.npos) {
+    port_ = static_cast<std::uint16_t>(std::stoul(text.substr(colon + 1)));
+  }
+}
+
+std::size_t NodeProcess::resident_bytes() const {
+  std::ifstream file("/proc/" + std::to_string(pid_) + "/statm");
+  std::size_t all = 0, resident = 0;
+  file >> all >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::string NodeProcess::lines() const {
+  std::ifstream file(errors_, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+int NodeProcess::end(int signal) {
+  if (pid_ == 0) return -1;
+  ::kill(pid_, signal);
+  int status = 0;
+  ::waitpid(pid_, &status, 0);
+  pid_ = 0;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+}  // namespace dohle::fault

@@ -1,0 +1,187 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <optional>
+
+#include "fault/node_process.hpp"
+#include "fault/wire_connection.hpp"
+#include "wire/batch.hpp"
+
+// Files that a crash or a bad disk left behind.
+
+namespace dohle::fault {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+constexpr int batches = 6;
+/// So many of them are cut into.
+constexpr int batches_cut = 3;
+
+fs::path log_file(const fs::path& data, const std::string& partition = "t-0") {
+  return data / partition / "00000000000000000000.log";
+}
+
+std::string bytes_of(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void flip_bit(const fs::path& path, std::size_t at) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekg(static_cast<std::streamoff>(at));
+  const char byte = static_cast<char>(file.get() ^ 4);
+  file.seekp(static_cast<std::streamoff>(at));
+  file.put(byte);
+}
+
+/// Where each batch of a log file ends.
+std::vector<std::size_t> ends_of_batches(const fs::path& path) {
+  const std::string bytes = bytes_of(path);
+  std::vector<std::size_t> ends;
+  for (std::size_t at = 0; at < bytes.size();) {
+    const auto header = wire::read_batch_header(as_bytes(std::string_view(bytes).substr(at)));
+    if (!header) break;
+    ends.push_back(at += header->size());
+  }
+  return ends;
+}
+
+/// The newest recovery point that a partition has written down (docs/formats.md: dohle-log).
+long long recovery_point(const fs::path& partition) {
+  const std::string text = bytes_of(partition / "dohle-log");
+  long long newest = -1, point = 0;
+  for (const std::size_t at : {std::size_t{0}, std::size_t{4096}}) {
+    long long number = 0, start = 0, found = 0;
+    if (at >= text.size()) break;
+    if (std::sscanf(text.c_str() + at, "dohle-log 1 %lld %lld %lld", &number, &start, &found) ==
+            3 &&
+        number > newest) {
+      newest = number;
+      point = found;
+    }
+  }
+  return point;
+}
+
+class RecoveryTest : public testing::Test {
+ protected:
+  /// Produces `batches` records to topic t and ends the node by `stop`.
+  void fill(const fs::path& data, const std::function<void(NodeProcess&)>& stop) {
+    NodeProcess node(data);
+    ASSERT_NE(node.port(), 0) << node.lines();
+    WireConnection connection(node.port());
+    ASSERT_TRUE(create_topic(connection, "t", 2));
+    for (int i = 0; i < batches; ++i) {
+      const auto offset = produce(connection, "t", 0, "value " + std::to_string(i));
+      ASSERT_TRUE(offset) << offset.error().to_string();
+    }
+    stop(node);
+  }
+  /// The node died before anything of it was below the recovery point.
+  bool fill_and_kill(const fs::path& data) {
+    for (int attempt = 0; attempt < 5; ++attempt) {
+      fs::remove_all(data);
+      fill(data, [](NodeProcess& node) { node.kill(); });
+      if (recovery_point(data / "t-0") == 0) return true;
+    }
+    return false;
+  }
+
+  ScratchDirectory scratch_;
+};
+
+TEST_F(RecoveryTest, ALogCutAnywhereComesBackWithItsWholeBatches) {
+  const fs::path original = scratch_ / "original";
+  ASSERT_TRUE(fill_and_kill(original));
+  const auto ends = ends_of_batches(log_file(original));
+  ASSERT_EQ(ends.size(), static_cast<std::size_t>(batches));
+  const fs::path data = scratch_ / "cut";
+  for (std::size_t at = ends[batches - batches_cut - 1]; at <= ends.back(); ++at) {
+    fs::remove_all(data);
+    fs::copy(original, data, fs::copy_options::recursive);
+    fs::resize_file(log_file(data), at);
+    const auto whole =
+        static_cast<std::size_t>(std::ranges::count_if(ends, [&](auto end) { return end <= at; }));
+
+    NodeProcess node(data);
+    ASSERT_NE(node.port(), 0) << "cut at " << at << ": " << node.lines();
+    WireConnection connection(node.port());
+    const auto found = values(connection, "t", 0);
+    ASSERT_TRUE(found) << "cut at " << at << ": " << found.error().to_string();
+    ASSERT_EQ(found->size(), whole) << "cut at " << at;
+    for (std::size_t i = 0; i < whole; ++i) EXPECT_EQ((*found)[i], "value " + std::to_string(i));
+    const auto next = produce(connection, "t", 0, "next");
+    ASSERT_TRUE(next) << next.error().to_string();
+    EXPECT_EQ(*next, Offset{static_cast<std::int64_t>(whole)});
+
+    const std::size_t torn = at - (whole == 0 ? 0 : ends[whole - 1]);
+    if (torn == 0) continue;
+    EXPECT_THAT(node.lines(), HasSubstr("cut " + std::to_string(torn) + " bytes"));
+    const std::string kept = "00000000000000000000.cut-" + std::to_string(whole);
+    EXPECT_EQ(bytes_of(data / "t-0" / kept).size(), torn);
+  }
+}
+
+TEST_F(RecoveryTest, ABitFlippedAboveTheRecoveryPointCutsThere) {
+  const fs::path data = scratch_ / "data";
+  ASSERT_TRUE(fill_and_kill(data));
+  const auto ends = ends_of_batches(log_file(data));
+  flip_bit(log_file(data), ends[3] + 70);
+  NodeProcess node(data);
+  ASSERT_NE(node.port(), 0) << node.lines();
+  WireConnection connection(node.port());
+  const auto found = values(connection, "t", 0);
+  ASSERT_TRUE(found) << found.error().to_string();
+  EXPECT_EQ(found->size(), 4u);
+  EXPECT_THAT(node.lines(), HasSubstr("offsets 4 to 6"));
+}
+
+TEST_F(RecoveryTest, ABitFlippedBelowTheRecoveryPointMakesThePartitionRefuse) {
+  for (const bool was_clean : {true, false}) {
+    const fs::path data = scratch_ / (was_clean ? "clean" : "killed");
+    fill(data, [](NodeProcess& node) { EXPECT_EQ(node.stop(), 0) << node.lines(); });
+    if (!was_clean) NodeProcess(data).kill();
+    flip_bit(log_file(data), ends_of_batches(log_file(data))[1] + 70);
+    NodeProcess node(data);
+    ASSERT_NE(node.port(), 0) << node.lines();
+    WireConnection connection(node.port());
+    const auto found = values(connection, "t", 0);
+    ASSERT_FALSE(found);
+    EXPECT_TRUE(found.error().is_broker(56)) << found.error().to_string();
+    EXPECT_THAT(node.lines(), HasSubstr("partition t-0 is offline until a restart"));
+    EXPECT_THAT(node.lines(), HasSubstr("restore the file from a copy, or delete the topic"));
+    const auto other = produce(connection, "t", 1, "still here");
+    EXPECT_TRUE(other) << other.error().to_string();
+  }
+}
+
+TEST_F(RecoveryTest, ALogThatEndsBelowTheRecoveryPointMakesThePartitionRefuse) {
+  const fs::path data = scratch_ / "data";
+  fill(data, [](NodeProcess& node) { EXPECT_EQ(node.stop(), 0) << node.lines(); });
+  fs::resize_file(log_file(data), ends_of_batches(log_file(data))[2]);
+  NodeProcess node(data);
+  ASSERT_NE(node.port(), 0) << node.lines();
+  WireConnection connection(node.port());
+  const auto found = values(connection, "t", 0);
+  ASSERT_FALSE(found);
+  EXPECT_TRUE(found.error().is_broker(56)) << found.error().to_string();
+  EXPECT_THAT(node.lines(), HasSubstr("below the recovery point"));
+  EXPECT_THAT(node.lines(), HasSubstr("restore the file from a copy, or delete the topic"));
+  EXPECT_TRUE(produce(connection, "t", 1, "still here"));
+}
+
+TEST_F(RecoveryTest, TwoNodesDoNotShareADirectory) {
+  const fs::path data = scratch_ / "data";
+  NodeProcess first(data);
+  ASSERT_NE(first.port(), 0) << first.lines();
+  NodeProcess second(data);
+  EXPECT_EQ(second.port(), 0);
+  EXPECT_EQ(second.stop(), 1);
+  EXPECT_THAT(second.lines(), HasSubstr(data.string()));
+}
+
+}  // namespace
+}  // namespace dohle::fault
