@@ -1,0 +1,19 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace dohle::tools {
+
+/// Standard base64 with padding (RFC 4648, section 4).
+std::string to_base64(std::string_view bytes);
+
+/// Reads what to_base64 writes; nothing if `text` is anything else, bits set in the padding
+/// included.
+std::optional<std::string> from_base64(std::string_view text);
+
+/// True for valid UTF-8 (RFC 3629: shortest forms only, no surrogates).
+bool is_utf8(std::string_view bytes);
+
+}  // namespace dohle::tools
