@@ -89,6 +89,7 @@ Result<Endpoint> Engine::listen(Listening& listening, ListenAt where) {
   ConnectionLimits limits;
   limits.frame_bytes_max = settings_.request_bytes_max;
   limits.write_queue_bytes_max = limits::unread_answer_bytes_max;
+  limits.idle_timeout = limits::connection_idle_timeout;
   auto entrance = std::make_unique<Entrance>(*this, Way{std::move(where.name), where.advertise});
   auto listener = listening.listen(where.at, limits, *entrance);
   if (!listener) return fail(listener.error());
@@ -269,7 +270,7 @@ Result<void> Engine::delete_topic(const std::string& name) {
   const std::vector<PartitionRef> partitions = topic->partitions;
   if (auto removed = topics_.remove(name); !removed) return removed;
   for (const PartitionRef& partition : partitions) fetch_waits_.changed(*partition);
-  groups_.forget_topic(name, now());
+  groups_.forget_topic(name);
   return {};
 }
 

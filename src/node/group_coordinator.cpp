@@ -67,8 +67,8 @@ void GroupCoordinator::erase_if_blank(const std::string& group) {
 void GroupCoordinator::restore(StoredRecord record, Now now) {
   if (const auto* offset = std::get_if<StoredOffset>(&record)) {
     if (offset->committed) {
-      make(offset->group, now.wall);
-      return commit(offset->group, offset->topic, offset->partition, *offset->committed);
+      return commit(make(offset->group, now.wall), offset->topic, offset->partition,
+                    *offset->committed);
     }
     const auto found = groups_.find(offset->group);
     if (found == groups_.end()) return;
@@ -156,38 +156,36 @@ std::int16_t GroupCoordinator::check_commit(const std::string& group, std::strin
                                             const std::optional<std::string>& instance_id,
                                             Generation generation, Now now) {
   if (group.empty()) return broker_error::invalid_group_id;
-  if (!groups_.contains(group)) {
-    if (generation.value >= 0) return broker_error::illegal_generation;
-    if (groups_.size() >= options_.groups_max) return broker_error::policy_violation;
+  const auto found = groups_.find(group);
+  if (found != groups_.end()) {
+    return found->second.group.check_commit(member_id, instance_id, generation, now.mono);
   }
-  return make(group, now.wall).group.check_commit(member_id, instance_id, generation, now.mono);
+  if (generation.value >= 0) return broker_error::illegal_generation;
+  return groups_.size() < options_.groups_max ? broker_error::none : broker_error::policy_violation;
 }
 
 void GroupCoordinator::stage(const std::string& group, const std::string& topic,
                              PartitionId partition, CommittedOffset committed) {
-  const auto found = groups_.find(group);
-  if (found == groups_.end()) return;
-  Staged& staged = found->second.staged[{topic, partition}];
+  Staged& staged = make(group, committed.committed_at).staged[{topic, partition}];
   staged.newest = std::move(committed);
   ++staged.count;
 }
 
-void GroupCoordinator::unstage(const std::string& group, const std::string& topic,
-                               PartitionId partition) {
+void GroupCoordinator::settle(const std::string& group, const std::string& topic,
+                              PartitionId partition, CommittedOffset committed, bool is_durable) {
   const auto found = groups_.find(group);
   if (found == groups_.end()) return;
-  const auto staged = found->second.staged.find({topic, partition});
-  if (staged != found->second.staged.end() && --staged->second.count == 0) {
-    found->second.staged.erase(staged);
-  }
+  Entry& entry = found->second;
+  const auto staged = entry.staged.find({topic, partition});
+  if (staged == entry.staged.end()) return;
+  if (--staged->second.count == 0) entry.staged.erase(staged);
+  if (is_durable) commit(entry, topic, partition, std::move(committed));
+  erase_if_blank(group);
 }
 
-void GroupCoordinator::commit(const std::string& group, const std::string& topic,
-                              PartitionId partition, CommittedOffset committed) {
-  const auto found = groups_.find(group);
-  if (found == groups_.end()) return;  // deleted while the offset was on its way to the disk
-  const auto placed =
-      found->second.offsets.insert_or_assign({topic, partition}, std::move(committed));
+void GroupCoordinator::commit(Entry& entry, const std::string& topic, PartitionId partition,
+                              CommittedOffset committed) {
+  const auto placed = entry.offsets.insert_or_assign({topic, partition}, std::move(committed));
   if (placed.second) ++offset_count_;
 }
 
@@ -232,7 +230,12 @@ std::int16_t GroupCoordinator::remove(const std::string& group, std::vector<Grou
 
 void GroupCoordinator::forget_topic(std::string_view topic, std::vector<GroupRecord>& records) {
   for (auto& [id, entry] : groups_) {
-    std::erase_if(entry.staged, [&](const auto& staged) { return staged.first.first == topic; });
+    std::erase_if(entry.staged, [&](const auto& staged) {
+      if (staged.first.first != topic) return false;
+      // Its record lies in the log already.
+      add(offset_tombstone(id, staged.first.first, staged.first.second), records);
+      return true;
+    });
     for (auto at = entry.offsets.begin(); at != entry.offsets.end();) {
       if (at->first.first != topic) {
         ++at;

@@ -52,18 +52,19 @@ class GroupCoordinator {
                                                 const std::vector<Leaver>& leavers, Now now,
                                                 std::int16_t& group_error, GroupActions& out);
 
-  /// Whether the group takes offsets from there; makes the group if it does not exist and the
-  /// commit is not a member's. Returns an error code.
+  /// Whether the group takes offsets from there, though it need not exist when the commit is not a
+  /// member's. Returns an error code.
   [[nodiscard]] std::int16_t check_commit(const std::string& group, std::string_view member_id,
                                           const std::optional<std::string>& instance_id,
                                           Generation generation, Now now);
-  /// An offset is written, but not yet durable: only a rewritten log has it. `unstage` follows.
+  /// An offset is about to be written: until it is durable only a rewritten log has it. Makes the
+  /// group if it does not exist. `settle` follows.
   void stage(const std::string& group, const std::string& topic, PartitionId partition,
              CommittedOffset committed);
-  void unstage(const std::string& group, const std::string& topic, PartitionId partition);
-  /// An offset is durable: from now on it is the committed one.
-  void commit(const std::string& group, const std::string& topic, PartitionId partition,
-              CommittedOffset committed);
+  /// It is durable, and from now on the committed one; or it never will be. Nothing happens when
+  /// its group or topic was deleted meanwhile.
+  void settle(const std::string& group, const std::string& topic, PartitionId partition,
+              CommittedOffset committed, bool is_durable);
   /// Null when there are none.
   [[nodiscard]] const Offsets* offsets(const std::string& group) const;
 
@@ -107,6 +108,8 @@ class GroupCoordinator {
   void reschedule(Entry& entry);
   void erase(Entries::iterator entry);
   void erase_if_blank(const std::string& group);
+  void commit(Entry& entry, const std::string& topic, PartitionId partition,
+              CommittedOffset committed);
   [[nodiscard]] bool is_expired(const Entry& entry, const CommittedOffset& committed,
                                 Timestamp now) const;
 

@@ -77,7 +77,7 @@ bool GroupService::is_offline() const {
 }
 
 void GroupService::warn(std::string_view what, const Error& why) {
-  engine_.warn(std::string(what) + ": " + std::string(why.message()));
+  engine_.warn_now_and_then(std::string(what) + ": " + std::string(why.message()));
 }
 
 // --- the log
@@ -121,7 +121,7 @@ Result<void> GroupService::read_log(log::PartitionLog& log, Now now) {
   return {};
 }
 
-Result<void> GroupService::store(const std::vector<GroupRecord>& records, Now now) {
+Result<void> GroupService::store(const std::vector<GroupRecord>& records) {
   if (records.empty()) return {};
   if (fault_) return fail(*fault_);
   if (partition_ == nullptr) {
@@ -130,7 +130,7 @@ Result<void> GroupService::store(const std::vector<GroupRecord>& records, Now no
     partition_ = (*topic)->partitions.front();
   }
   auto outcome = append(records);
-  if (outcome) rewrite_if_due(now);
+  if (outcome) rewrite_if_due();
   return outcome;
 }
 
@@ -156,7 +156,7 @@ Result<void> GroupService::append(std::span<const GroupRecord> records) {
 
 // What is live is written once more at the end, and the log then begins there. A crash in between
 // leaves both, which read back to the same.
-void GroupService::rewrite_if_due(Now) {
+void GroupService::rewrite_if_due() {
   const std::size_t live = coordinator_.live_records();
   if (is_rewriting_ || stored_records_ < garbage_records_min + 2 * live) return;
   auto records = coordinator_.snapshot();
@@ -234,8 +234,7 @@ std::int16_t GroupService::check_commit(const std::string& group, std::string_vi
   return coordinator_.check_commit(group, member_id, instance_id, generation, now);
 }
 
-void GroupService::commit(const std::string& group, std::vector<Commit> commits, Done done,
-                          Now now) {
+void GroupService::commit(const std::string& group, std::vector<Commit> commits, Done done) {
   std::vector<GroupRecord> records;
   for (const Commit& commit : commits) {
     auto record = offset_record(group, commit.topic, commit.partition, commit.committed);
@@ -245,36 +244,35 @@ void GroupService::commit(const std::string& group, std::vector<Commit> commits,
   for (const Commit& commit : commits) {
     coordinator_.stage(group, commit.topic, commit.partition, commit.committed);
   }
-  auto stored = store(records, now);
-  const auto unstage = [](GroupCoordinator& coordinator, const std::string& of,
-                          const std::vector<Commit>& staged) {
-    for (const Commit& commit : staged) coordinator.unstage(of, commit.topic, commit.partition);
-  };
-  if (!stored) {
-    unstage(coordinator_, group, commits);
+  if (auto stored = store(records); !stored) {
     warn("offsets of group " + group + " are refused", stored.error());
+    settle(group, commits, false);
     return done(code_of(stored.error()));
   }
   // Nobody sees an offset that a crash could take back.
   engine_.syncing().when_durable(
-      [this, group, commits = std::move(commits), unstage, done = std::move(done)]() mutable {
-        unstage(coordinator_, group, commits);
-        if (!is_available()) return done(broker_error::coordinator_not_available);
-        for (Commit& commit : commits) {
-          coordinator_.commit(group, commit.topic, commit.partition, std::move(commit.committed));
-        }
-        done(broker_error::none);
+      [this, group, commits = std::move(commits), done = std::move(done)]() mutable {
+        const bool is_durable = is_available();
+        settle(group, commits, is_durable);
+        done(is_durable ? broker_error::none : broker_error::coordinator_not_available);
       });
 }
 
-void GroupService::remove(const std::vector<std::string>& groups, LeaveDone done, Now now) {
+void GroupService::settle(const std::string& group, std::vector<Commit>& commits, bool is_durable) {
+  for (Commit& commit : commits) {
+    coordinator_.settle(group, commit.topic, commit.partition, std::move(commit.committed),
+                        is_durable);
+  }
+}
+
+void GroupService::remove(const std::vector<std::string>& groups, LeaveDone done) {
   std::vector<std::int16_t> errors;
   std::vector<GroupRecord> records;
   for (const std::string& group : groups) {
     errors.push_back(is_available() ? coordinator_.remove(group, records)
                                     : broker_error::coordinator_not_available);
   }
-  if (auto stored = store(records, now); !stored) {
+  if (auto stored = store(records); !stored) {
     for (std::int16_t& error : errors) {
       if (error == broker_error::none) error = code_of(stored.error());
     }
@@ -284,10 +282,10 @@ void GroupService::remove(const std::vector<std::string>& groups, LeaveDone done
   });
 }
 
-void GroupService::forget_topic(std::string_view topic, Now now) {
+void GroupService::forget_topic(std::string_view topic) {
   std::vector<GroupRecord> records;
   coordinator_.forget_topic(topic, records);
-  if (auto stored = store(records, now); !stored) {
+  if (auto stored = store(records); !stored) {
     warn("offsets of the deleted topic " + std::string(topic) + " stay", stored.error());
   }
 }
@@ -296,7 +294,7 @@ void GroupService::expire(Now now) {
   if (!is_available()) return;
   std::vector<GroupRecord> records;
   coordinator_.expire(now.wall, records);
-  if (auto stored = store(records, now); !stored) {
+  if (auto stored = store(records); !stored) {
     warn("expired offsets stay", stored.error());
   }
 }
@@ -339,7 +337,7 @@ bool GroupService::store_group(const std::string& group) {
   const ClassicGroup* found = coordinator_.find(group);
   if (found == nullptr) return true;  // deleted by the same actions
   auto record = group_record(*found);
-  auto stored = record ? store({*record}, loop_.tick()) : Result<void>(fail(record.error()));
+  auto stored = record ? store({*record}) : Result<void>(fail(record.error()));
   if (!stored) warn("group " + group + " cannot be stored", stored.error());
   return stored.has_value();
 }

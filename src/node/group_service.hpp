@@ -51,10 +51,10 @@ class GroupService {
   [[nodiscard]] std::int16_t check_commit(const std::string& group, std::string_view member_id,
                                           const std::optional<std::string>& instance_id,
                                           Generation generation, Now now);
-  void commit(const std::string& group, std::vector<Commit> commits, Done done, Now now);
+  void commit(const std::string& group, std::vector<Commit> commits, Done done);
   /// Deletes groups; one error code for each.
-  void remove(const std::vector<std::string>& groups, LeaveDone done, Now now);
-  void forget_topic(std::string_view topic, Now now);
+  void remove(const std::vector<std::string>& groups, LeaveDone done);
+  void forget_topic(std::string_view topic);
   void expire(Now now);
   /// Everybody who waits for others is sent to look for the coordinator again: the node stops.
   void answer_all();
@@ -71,9 +71,10 @@ class GroupService {
   void answer(const GroupAction& action, std::int16_t error);
   void answer_when_stored(GroupActions answers);
   [[nodiscard]] bool store_group(const std::string& group);
-  Result<void> store(const std::vector<GroupRecord>& records, Now now);
+  Result<void> store(const std::vector<GroupRecord>& records);
   Result<void> append(std::span<const GroupRecord> records);
-  void rewrite_if_due(Now now);
+  void settle(const std::string& group, std::vector<Commit>& commits, bool is_durable);
+  void rewrite_if_due();
   Result<void> read_log(log::PartitionLog& log, Now now);
   void arm();
   void warn(std::string_view what, const Error& why);

@@ -11,6 +11,9 @@ namespace dohle::node::limits {
 inline constexpr std::size_t requests_per_connection_max = 128;
 /// Bytes of answers that a connection may leave unread before it is not read from.
 inline constexpr std::size_t unread_answer_bytes_max = std::size_t{64} << 20;
+/// A connection on which no byte moves for that long is closed (connections.max.idle.ms): its
+/// client may be gone without a word.
+inline constexpr auto connection_idle_timeout = std::chrono::minutes(10);
 /// Fetches that wait for records, all connections together; further ones are answered at once.
 inline constexpr std::size_t waiting_fetches_max = 20'000;
 

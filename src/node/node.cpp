@@ -122,11 +122,28 @@ struct Node::Parts {
     return outcome.get();
   }
 
-  Result<void> open(const node::NodeSettings& settings,
-                    const std::optional<node::Engine::ListenAt>& tcp_at) {
+  /// Calls `done` once the node listens, or has given up and let go of its data.
+  void open(const node::NodeSettings& settings, const std::optional<node::Engine::ListenAt>& tcp_at,
+            Disk::Synced done) {
     engine =
         std::make_unique<node::Engine>(node::Environment{loop, *disk, random, *logger}, settings);
-    if (auto started = engine->start(); !started) return started;
+    if (auto started = engine->start(); !started) {
+      engine.reset();
+      return done(std::move(started));
+    }
+    auto listening = listen_everywhere(tcp_at);
+    if (listening) return done(std::move(listening));
+    // Stopped cleanly, so that an address that is taken does not cost the next start a recovery.
+    engine->stop(loop.tick().mono, [this, listening = std::move(listening),
+                                    done = std::move(done)](Result<void>) mutable {
+      loop.post([this, listening = std::move(listening), done = std::move(done)]() mutable {
+        engine.reset();
+        done(std::move(listening));
+      });
+    });
+  }
+
+  Result<void> listen_everywhere(const std::optional<node::Engine::ListenAt>& tcp_at) {
     if (tcp_at) {
       if (auto listening = listen(tcp, *tcp_at); !listening) return listening;
     }
@@ -174,11 +191,8 @@ Result<Node> Node::start(NodeOptions options) {
   if (!tcp_at) return fail(tcp_at.error());
   auto parts = std::make_unique<Parts>(options);
   parts->loop.start("dohle-node");
-  auto started = parts->on_loop([&](auto done) {
-    auto outcome = parts->open(*settings, *tcp_at);
-    if (!outcome) parts->engine.reset();
-    done(std::move(outcome));
-  });
+  auto started =
+      parts->on_loop([&](auto done) { parts->open(*settings, *tcp_at, std::move(done)); });
   if (!started) {
     parts->loop.stop();
     parts->loop.join();

@@ -66,8 +66,7 @@ void handle(Call& call, wire::OffsetCommitRequest request) {
       [responder = call.responder, response = std::move(response)](std::int16_t outcome) mutable {
         set_errors(response, outcome);
         responder.answer(response);
-      },
-      call.now);
+      });
 }
 
 }  // namespace dohle::node

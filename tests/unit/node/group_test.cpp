@@ -339,6 +339,34 @@ TEST_F(OffsetsTest, AreRefusedForWhatIsNotThere) {
   EXPECT_EQ(committed("g", "u"), -1);
 }
 
+TEST_F(OffsetsTest, RefusedOnesMakeNoGroup) {
+  create("t");
+  EXPECT_EQ(commit(nobody_, 1, "u"), broker_error::unknown_topic_or_partition);
+  EXPECT_THAT(ask(wire::ListGroupsRequest{}).groups, IsEmpty());
+}
+
+TEST_F(OffsetsTest, OnTheirWayToTheDiskGoWithTheirTopic) {
+  create("t");
+  ASSERT_EQ(commit(nobody_, 1), 0);
+  wire::OffsetCommitRequest request;
+  request.group_id = "g";
+  auto& topic = request.topics.emplace_back();
+  topic.name = "t";
+  topic.partitions.push_back({PartitionId{0}, Offset{2}, {}, ""});
+  world.machine("node").disk().set_slow(1'000);
+  const auto answer = send(request, 9);
+  wire::DeleteTopicsRequest removal;
+  removal.topics.push_back({"t", {}});
+  const auto removed = send(removal);
+  (void)wait<wire::DeleteTopicsRequest>(removed, 60s);
+  (void)wait<wire::OffsetCommitRequest>(answer, 60s);
+  world.machine("node").disk().set_slow(1);
+  create("t");
+  EXPECT_EQ(committed(), -1);
+  restart_after_kill();
+  EXPECT_EQ(committed(), -1);
+}
+
 TEST_F(OffsetsTest, OfAGroupWithMembersAreTheirsAlone) {
   make_pair();
   EXPECT_EQ(commit(nobody_, 1), broker_error::unknown_member_id);

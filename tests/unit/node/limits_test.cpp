@@ -124,6 +124,15 @@ TEST_F(LimitsTest, ConnectionsAboveTheLimitAreTurnedAway) {
   EXPECT_TRUE(world.run_until([&] { return third.is_open; }, 2s));
 }
 
+TEST_F(LimitsTest, ConnectionsWithoutAWordAreClosedInTheEnd) {
+  WireClient& silent = client();
+  world.run_for(limits::connection_idle_timeout - 1min);
+  EXPECT_FALSE(silent.is_closed);
+  world.run_for(2min);
+  EXPECT_TRUE(silent.is_closed);
+  EXPECT_THAT(logger.lines, SizeIs(0));
+}
+
 TEST_F(LimitsTest, RequestsWaitForRoomInMemoryAndAreServedInTurn) {
   settings.requests_bytes_max = 200'000;
   create("t");

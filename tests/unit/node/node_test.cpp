@@ -175,6 +175,23 @@ TEST(NodeTest, KeepsItsDataBetweenTwoLives) {
   std::filesystem::remove_all(directory);
 }
 
+TEST(NodeTest, ATakenAddressIsToldAndLeavesTheDataAsItWas) {
+  auto options = in_memory();
+  options.listen = "127.0.0.1:0";
+  auto first = Node::start(options);
+  ASSERT_TRUE(first);
+  std::string directory = (std::filesystem::temp_directory_path() / "dohle-node-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  options.listen = first->address();
+  options.data_dir = directory + "/data";
+  const auto second = Node::start(options);
+  ASSERT_FALSE(second);
+  EXPECT_TRUE(second.error().is(Errc::connection_failed)) << second.error().to_string();
+  EXPECT_THAT(std::string(second.error().message()), HasSubstr(first->address()));
+  EXPECT_TRUE(std::filesystem::exists(directory + "/data/dohle-clean-stop"));
+  std::filesystem::remove_all(directory);
+}
+
 struct BadOption {
   std::string_view what;
   void (*set)(NodeOptions& options);
