@@ -1,0 +1,313 @@
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "dohle/admin.hpp"
+#include "dohle/codec.hpp"
+#include "dohle/detail/typed_handler.hpp"
+#include "dohle/error.hpp"
+#include "dohle/event.hpp"
+#include "dohle/export.hpp"
+#include "dohle/ids.hpp"
+#include "dohle/message.hpp"
+#include "dohle/producer.hpp"
+
+namespace dohle {
+inline namespace v0 {
+
+namespace kafka {
+struct BrokerOptions;
+}
+
+/// Sets fields of the broker's options; made by the `with_*` functions.
+using BrokerOption = std::function<void(kafka::BrokerOptions&)>;
+
+/// What went wrong where no call could return it.
+struct Failure {
+  enum class Kind : std::uint8_t {
+    decode,        ///< a body could not be decoded
+    handler,       ///< a handler failed, retries in place included, or left an event unacknowledged
+    delivery,      ///< a published message was not stored, and no handle or callback took the error
+    subscription,  ///< reading or committing; the subscription goes on by itself
+  };
+  Kind kind;
+  Error error;
+  /// Empty and none where the failure has no single message.
+  std::string_view topic = {};
+  PartitionId partition = {};
+  Offset offset = {};
+  /// For `decode` and `handler`: the event, still pending. `event->ack()` skips it for good;
+  /// without that nothing behind it in its partition is committed, and it comes again after a
+  /// restart or when the partition changes hands. Null otherwise, and once somebody else has it.
+  RawEvent* event = nullptr;
+};
+
+/// Told of every failure that no call could return. Without one, each is a rate-limited line of the
+/// error logger. Runs on the subscription's threads or, for deliveries, on the client's thread,
+/// where it must not block; several at a time.
+using ErrorHandler = std::function<void(const Failure&)>;
+
+/// Sends one message on; the innermost one gives it to the producer.
+using PublishHandler = std::function<Result<Delivery>(std::string_view topic, Message& message)>;
+/// Wraps a publish: it may change the message, refuse it with an error, or look at the result.
+/// Runs on the publishing threads, several at a time.
+using PublishMiddleware = std::function<PublishHandler(PublishHandler next)>;
+
+/// Of one call of publish. What a Message says itself wins over `key`, `partition`, `timestamp`.
+struct PublishOptions {
+  /// The message's key; nothing: none.
+  std::optional<std::string> key = {};
+  /// Appended to the message's own headers.
+  std::vector<Header> headers = {};
+  /// none: chosen by the key, or one partition after the other for messages without.
+  PartitionId partition = {};
+  /// none: now.
+  Timestamp timestamp = {};
+  /// Nothing: the broker's `async`.
+  std::optional<bool> async = {};
+  /// How long a synchronous publish waits for the acknowledgement; 0: as long as the delivery
+  /// timeout allows. When it passes the error says that the message is possibly stored. Refused
+  /// with an asynchronous publish.
+  std::chrono::milliseconds timeout{0};
+  /// Another value than `all` uses a pipeline of its own, without idempotence; there is no order
+  /// between pipelines. Nothing: all.
+  std::optional<Acks> required_acks = {};
+  /// Told of the outcome on the client's thread, exactly once if publish succeeds; it must not
+  /// block. The Delivery that publish returns is then empty. Needs an asynchronous publish.
+  std::function<void(const Result<Receipt>&)> callback = nullptr;
+  /// Inside the broker's own; the first is the outermost.
+  std::vector<PublishMiddleware> middlewares = {};
+};
+
+/// Sets fields of PublishOptions; made by the `with_*` functions.
+using PublishOption = std::function<void(PublishOptions&)>;
+
+/// Where a subscription starts reading: the first record, the last (the end), an offset (with
+/// `partition` only), or the first record with that timestamp or a later one.
+using StartOffset = std::variant<EarliestOffset, LatestOffset, Offset, Timestamp>;
+
+/// A topic that subscribe makes if it does not exist.
+struct AutoCreateTopic {
+  std::string topic;
+  std::int32_t partitions = 1;
+  std::int16_t replication_factor = 1;
+};
+
+/// Of one call of subscribe. A field that is optional and absent is the broker's.
+struct SubscribeOptions {
+  /// The group that shares the topic's partitions and remembers what is done. Empty and no
+  /// broker-wide one either: no group; every partition is read, nothing is committed.
+  std::optional<std::string> group_id = {};
+  /// Static membership: a restart within the session timeout moves no partition.
+  std::string group_instance_id = {};
+  /// Acknowledge when the handler succeeds; false: the handler, or whoever gets the event, does.
+  bool auto_ack = true;
+  /// Handlers that run at a time. Messages of one key, and messages without a key of one
+  /// partition, are handled one after the other in any case. 1 to 1,000.
+  std::size_t concurrency = 1;
+  /// Messages without a key need no order.
+  bool unordered = false;
+  /// How often a failed handler is called again for the same message, before the failure goes to
+  /// the error handler. Later messages of the same key wait. 0 to 1,000,000.
+  int retries_max = 3;
+  /// Wait before each of these. 0 to 1 h.
+  std::chrono::milliseconds retry_delay{100};
+  /// With auto_ack off: an event that nobody acknowledged for that long after its handler returned
+  /// is reported to the error handler, once. 0: never.
+  std::chrono::milliseconds ack_timeout{60'000};
+  /// Messages and bytes of one partition that were handed out and not acknowledged; above either
+  /// the partition pauses until there is room. At least 1.
+  std::size_t max_unacknowledged = 10'000;
+  std::size_t max_unacknowledged_bytes = std::size_t{64} << 20;
+  /// Inside the broker's own; the first is the outermost.
+  std::vector<SubscribeMiddleware> middlewares = {};
+  /// Made before the subscription starts; that it exists is fine.
+  std::optional<AutoCreateTopic> auto_create_topic = {};
+  /// Read this one partition, without a group. none: all, or the group's share.
+  PartitionId partition = {};
+  std::optional<StartOffset> start_offset = {};
+  std::optional<std::size_t> queue_capacity = {};
+  std::optional<std::size_t> min_bytes = {};
+  std::optional<std::size_t> max_bytes = {};
+  std::optional<std::chrono::milliseconds> max_wait = {};
+  std::optional<std::chrono::milliseconds> heartbeat_interval = {};
+  std::optional<std::chrono::milliseconds> session_timeout = {};
+  std::optional<std::chrono::milliseconds> rebalance_timeout = {};
+  std::optional<std::chrono::milliseconds> max_poll_interval = {};
+  std::optional<std::chrono::milliseconds> commit_interval = {};
+  std::optional<std::chrono::milliseconds> read_backoff_min = {};
+  std::optional<std::chrono::milliseconds> read_backoff_max = {};
+};
+
+/// Sets fields of SubscribeOptions; made by the `with_*` functions.
+using SubscribeOption = std::function<void(SubscribeOptions&)>;
+
+namespace detail {
+class BrokerCore;
+class Subscription;
+
+template <class Options, class... Setters>
+Options options_of(Setters&&... setters) {
+  Options options;
+  (std::function<void(Options&)>(std::forward<Setters>(setters))(options), ...);
+  return options;
+}
+}  // namespace detail
+
+/// A running subscription: reads, and calls its handler on threads of its own.
+///
+/// Lifetime: move-only; it ends with this object, with unsubscribe(), or with its broker's
+/// disconnect(), whichever is first. Thread safety: any thread, but not while it is being moved.
+class DOHLE_API Subscriber {
+ public:
+  Subscriber(Subscriber&&) noexcept;
+  Subscriber& operator=(Subscriber&&) noexcept;
+  /// As unsubscribe() with 5 s.
+  ~Subscriber();
+
+  [[nodiscard]] const std::string& topic() const;
+  [[nodiscard]] const SubscribeOptions& options() const;
+
+  /// Waits until partitions are assigned and it is known where reading starts.
+  /// Errors: timed_out, with the last thing that went wrong; closed.
+  Result<void> wait_ready(std::chrono::milliseconds timeout);
+
+  /// Stops reading, waits for running handlers, commits what was acknowledged, leaves the group.
+  /// Inside a handler of this subscription it marks and returns: the rest happens when the handler
+  /// has returned. Idempotent. Errors: timed_out (a handler or a server hangs; nobody waits for it
+  /// any more); what the commit failed with.
+  Result<void> unsubscribe(std::chrono::milliseconds timeout = std::chrono::seconds(30));
+
+  explicit Subscriber(std::shared_ptr<detail::Subscription> subscription);
+
+ private:
+  std::shared_ptr<detail::Subscription> subscription_;
+};
+
+/// Publishes and subscribes. Made by `kafka::new_broker`; connects by connect().
+///
+/// Lifetime: move-only; subscriptions end with it at the latest.
+/// Thread safety: any thread, but not while it is being moved.
+class DOHLE_API Broker {
+ public:
+  Broker(Broker&&) noexcept;
+  Broker& operator=(Broker&&) noexcept;
+  /// As disconnect() with 5 s; what fails is logged.
+  ~Broker();
+
+  /// "kafka".
+  [[nodiscard]] std::string_view name() const;
+  [[nodiscard]] const kafka::BrokerOptions& options() const;
+  /// The addresses, separated by commas.
+  [[nodiscard]] std::string address() const;
+
+  /// Changes options before connect(). Errors: configuration, also for any change after connect().
+  template <class... Options>
+    requires(std::convertible_to<Options, BrokerOption> && ...)
+  Result<void> init(Options&&... options) {
+    return apply({BrokerOption(std::forward<Options>(options))...});
+  }
+
+  /// Connects, and waits until a server has answered with the cluster's metadata. An `embedded:`
+  /// address starts the node, or joins the one that runs in this process under that address.
+  /// Again after success it does nothing. Errors: timed_out or connection_failed with the reason
+  /// for each address; what the embedded node fails with.
+  Result<void> connect(std::chrono::milliseconds timeout = std::chrono::seconds(30));
+
+  /// Publishes a message as it is. Asynchronous (the default): returns once the message is in its
+  /// batch, and waits only while memory is full, at most 60 s. Otherwise returns when it is
+  /// acknowledged. Nobody has to look at the Delivery: a failure that nobody took is reported.
+  /// Errors: not_connected; no_such_topic; invalid_argument; buffer_full; too_large; would_block
+  /// and would_deadlock on the client's thread; what a middleware returned.
+  Result<Delivery> publish(std::string_view topic, Message message, PublishOptions options = {});
+  /// Publishes text or bytes as they are.
+  Result<Delivery> publish(std::string_view topic, std::string_view body,
+                           PublishOptions options = {});
+  /// Publishes a value through its Codec. Errors: also codec_failed.
+  template <Encodable T>
+    requires(!std::convertible_to<const T&, std::string_view> && !std::same_as<T, Message>)
+  Result<Delivery> publish(std::string_view topic, const T& value, PublishOptions options = {}) {
+    return publish_encoded(topic, &detail::encode_into<T>, &value, std::move(options));
+  }
+  /// The same with options in the other style: `publish("t", value, with_message_key("k"))`.
+  template <class T, class... Options>
+    requires(sizeof...(Options) > 0 && (std::convertible_to<Options, PublishOption> && ...))
+  Result<Delivery> publish(std::string_view topic, T&& value, Options&&... options) {
+    return publish(topic, std::forward<T>(value),
+                   detail::options_of<PublishOptions>(std::forward<Options>(options)...));
+  }
+
+  /// Calls `handler` with every message of the topic, decoded to a T. The handler takes an
+  /// `Event<T>`, a `T` (or `const T&`), or a `T` and a `RawEvent`; it returns void or
+  /// `Result<void>`. With concurrency above 1 it runs on several threads at a time. A tombstone
+  /// comes as an Event<T> without value; a handler that takes a T alone cannot see it, which is a
+  /// failed decode.
+  /// Errors: not_connected; configuration; the topic cannot be made. Connection failures are none:
+  /// the subscription goes on trying, and says so.
+  template <Decodable T, class Handler>
+    requires detail::TypedHandler<Handler, T>
+  [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,
+                                             SubscribeOptions options = {}) {
+    return subscribe_raw(std::move(topic), detail::typed<T>(std::move(handler)),
+                         std::move(options));
+  }
+  template <Decodable T, class Handler, class... Options>
+    requires(detail::TypedHandler<Handler, T> && sizeof...(Options) > 0 &&
+             (std::convertible_to<Options, SubscribeOption> && ...))
+  [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,
+                                             Options&&... options) {
+    return subscribe<T>(std::move(topic), std::move(handler),
+                        detail::options_of<SubscribeOptions>(std::forward<Options>(options)...));
+  }
+  /// The same without decoding: the handler takes a RawEvent.
+  template <detail::RawHandler Handler>
+  [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,
+                                             SubscribeOptions options = {}) {
+    return subscribe_raw(std::move(topic), detail::raw(std::move(handler)), std::move(options));
+  }
+  template <detail::RawHandler Handler, class... Options>
+    requires(sizeof...(Options) > 0 && (std::convertible_to<Options, SubscribeOption> && ...))
+  [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,
+                                             Options&&... options) {
+    return subscribe(std::move(topic), std::move(handler),
+                     detail::options_of<SubscribeOptions>(std::forward<Options>(options)...));
+  }
+
+  /// Makes everything published due and waits until each message has an outcome.
+  /// Errors: not_connected, timed_out, would_deadlock.
+  Result<FlushReport> flush(std::chrono::milliseconds timeout = std::chrono::seconds(30));
+
+  /// Takes no more messages, ends the subscriptions (as unsubscribe does), delivers or fails what
+  /// was published, closes the connections; says how many messages failed since the last flush.
+  /// Inside a handler it marks and returns: call it again outside, or leave the rest to the
+  /// destructor. Idempotent; a Broker does not connect again.
+  /// Errors: timed_out; the first thing that did not end well.
+  Result<FlushReport> disconnect(std::chrono::milliseconds timeout = std::chrono::seconds(30));
+
+  explicit Broker(std::shared_ptr<detail::BrokerCore> core);
+  /// For the library's own use.
+  [[nodiscard]] detail::BrokerCore& core() const { return *core_; }
+
+ private:
+  Result<void> apply(std::vector<BrokerOption> options);
+  Result<Delivery> publish_encoded(std::string_view topic, detail::EncodeInto encode,
+                                   const void* value, PublishOptions options);
+  Result<Subscriber> subscribe_raw(std::string topic, SubscribeHandler handler,
+                                   SubscribeOptions options);
+
+  std::shared_ptr<detail::BrokerCore> core_;
+};
+
+}  // namespace v0
+}  // namespace dohle

@@ -1,0 +1,123 @@
+#pragma once
+
+#include <concepts>
+#include <exception>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "dohle/codec.hpp"
+#include "dohle/event.hpp"
+
+namespace dohle {
+inline namespace v0 {
+
+namespace detail {
+
+/// Makes events for handlers out of what middleware passes on.
+class DOHLE_API EventAccess{public : static RawEvent make(std::shared_ptr<EventState> state){
+    return RawEvent(std::move(state));
+}  // namespace detail
+/// Another handle on the same event.
+static RawEvent share(const RawEvent& event) {
+  return RawEvent(event.state_);
+}
+template <class T>
+static Event<T> typed(const RawEvent& event, std::optional<T> value) {
+  return Event<T>(event.state_, std::move(value));
+}
+};  // namespace v0
+
+using EncodeInto = Result<void> (*)(const void* value, const CodecContext& context,
+                                    std::string& into);
+
+inline Error codec_threw(const char* what) {
+  return Error::client(Errc::codec_failed, std::string("the codec threw: ") + what);
+}
+
+template <Encodable T>
+Result<void> encode_into(const void* value, const CodecContext& context, std::string& into) {
+  try {
+    return Codec<T>::encode(*static_cast<const T*>(value), context, into);
+  } catch (const std::exception& fault) {
+    return fail(codec_threw(fault.what()));
+  } catch (...) {
+    return fail(codec_threw("something that is no std::exception"));
+  }
+}
+
+/// Nothing for a tombstone.
+template <Decodable T>
+Result<std::optional<T>> decode(const RawEvent& event) {
+  const auto body = event.body();
+  if (!body) return std::nullopt;
+  try {
+    auto value = Codec<T>::decode(as_bytes(*body), CodecContext{.topic = event.topic()});
+    if (!value) return fail(value.error());
+    return std::optional<T>(std::move(*value));
+  } catch (const std::exception& fault) {
+    return fail(codec_threw(fault.what()));
+  } catch (...) {
+    return fail(codec_threw("something that is no std::exception"));
+  }
+}
+
+template <class R>
+concept HandlerResult = std::same_as<R, void> || std::same_as<R, Result<void>>;
+template <class Handler, class... Arguments>
+concept Handles = std::invocable<Handler&, Arguments...> &&
+                  HandlerResult<std::invoke_result_t<Handler&, Arguments...>>;
+template <class Handler, class T>
+concept TypedHandler =
+    Handles<Handler, Event<T>> || Handles<Handler, T, RawEvent> || Handles<Handler, T>;
+template <class Handler>
+concept RawHandler = Handles<Handler, RawEvent>;
+
+template <class Handler, class... Arguments>
+Result<void> call(Handler& handler, Arguments&&... arguments) {
+  if constexpr (std::is_void_v<std::invoke_result_t<Handler&, Arguments...>>) {
+    handler(std::forward<Arguments>(arguments)...);
+    return {};
+  } else {
+    return handler(std::forward<Arguments>(arguments)...);
+  }
+}
+
+inline Error tombstone_without_value(const RawEvent& event) {
+  return Error::client(Errc::codec_failed,
+                       "a message of topic " + std::string(event.topic()) +
+                           " has no body (a tombstone); a handler that takes an Event sees it");
+}
+
+/// Handlers need not be copyable: std::function shares this one.
+template <class T, class Handler>
+SubscribeHandler typed(Handler handler) {
+  return [shared = std::make_shared<Handler>(std::move(handler))](RawEvent& event) -> Result<void> {
+    auto value = decode<T>(event);
+    if (!value) return fail(value.error());
+    if constexpr (Handles<Handler, Event<T>>) {
+      return call(*shared, EventAccess::typed<T>(event, std::move(*value)));
+    } else {
+      if (!*value) return fail(tombstone_without_value(event));
+      if constexpr (Handles<Handler, T, RawEvent>) {
+        return call(*shared, std::move(**value), EventAccess::share(event));
+      } else {
+        return call(*shared, std::move(**value));
+      }
+    }
+  };
+}
+
+template <class Handler>
+SubscribeHandler raw(Handler handler) {
+  return [shared = std::make_shared<Handler>(std::move(handler))](RawEvent& event) {
+    return call(*shared, EventAccess::share(event));
+  };
+}
+
+}  // namespace dohle
+
+}  // namespace v0
+}  // namespace dohle

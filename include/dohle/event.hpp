@@ -1,0 +1,105 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "dohle/codec.hpp"
+#include "dohle/error.hpp"
+#include "dohle/export.hpp"
+#include "dohle/ids.hpp"
+#include "dohle/message.hpp"
+#include "dohle/record.hpp"
+
+namespace dohle {
+inline namespace v0 {
+
+namespace detail {
+struct EventState;
+class EventAccess;
+}  // namespace detail
+
+/// A received message before its body is decoded: what middleware sees, and handlers that want
+/// bytes.
+///
+/// Acknowledging: `ack` says that the message is done. What is committed for a partition is the
+/// contiguous run of acknowledged messages, never past one that is not; so acks may come in any
+/// order. With automatic acknowledgement (the default) the library calls it when the handler
+/// succeeds; otherwise it is the handler's, or whoever the event is moved to.
+///
+/// Lifetime: move-only; holds the fetched buffer, so that its views live as long as it does, also
+/// after its subscription ended. Destroyed without an ack it stays pending and comes again.
+/// Thread safety: one thread at a time; may be moved to another thread and acknowledged there.
+class DOHLE_API RawEvent {
+ public:
+  RawEvent(RawEvent&& other) noexcept;
+  RawEvent& operator=(RawEvent&& other) noexcept;
+  ~RawEvent();
+
+  [[nodiscard]] std::string_view topic() const;
+  [[nodiscard]] PartitionId partition() const;
+  [[nodiscard]] Offset offset() const;
+  [[nodiscard]] Timestamp timestamp() const;
+  /// Nothing: the message has no key, which is not an empty key.
+  [[nodiscard]] std::optional<std::string_view> key() const;
+  /// Nothing: a tombstone.
+  [[nodiscard]] std::optional<std::string_view> body() const;
+  [[nodiscard]] const HeaderRange& headers() const;
+  /// The value of the first header of that name; nothing if there is none or its value is null.
+  [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
+  /// 1 when handled for the first time by this subscription, one more for each retry in place.
+  [[nodiscard]] int attempt() const;
+  /// A copy of everything that was received.
+  [[nodiscard]] Message message() const;
+
+  /// The message is done. A second ack has no effect.
+  /// Errors: not_owner when the partition is no longer this member's, or was given up meanwhile
+  /// (nothing is changed: somebody gets the message again); invalid_argument after a nack.
+  Result<void> ack();
+  /// The message is not done: it is retried in place, then reported to the error handler, as if
+  /// the handler had returned `why`.
+  /// Errors: as ack; invalid_argument after an ack.
+  Result<void> nack(Error why);
+  Result<void> nack();
+
+ protected:
+  explicit RawEvent(std::shared_ptr<detail::EventState> state) noexcept;
+  std::shared_ptr<detail::EventState> state_;
+  friend class detail::EventAccess;
+};
+
+/// A received message with its body decoded to a T.
+///
+///     broker->subscribe<Order>("orders", [](dohle::Event<Order> order) {
+///       std::puts(order->customer.c_str());
+///     });
+///
+/// Lifetime and thread safety: as RawEvent.
+template <class T>
+class Event : public RawEvent {
+ public:
+  /// False for a tombstone: there is no body to decode, and value() must not be called.
+  [[nodiscard]] bool has_value() const { return value_.has_value(); }
+  [[nodiscard]] const T& value() const& { return *value_; }
+  [[nodiscard]] T&& value() && { return std::move(*value_); }
+  [[nodiscard]] const T& operator*() const { return *value_; }
+  [[nodiscard]] const T* operator->() const { return &*value_; }
+
+ private:
+  Event(std::shared_ptr<detail::EventState> state, std::optional<T> value)
+      : RawEvent(std::move(state)), value_(std::move(value)) {}
+  std::optional<T> value_;
+  friend class detail::EventAccess;
+};
+
+/// Handles one message; the innermost one decodes and calls the user's handler.
+using SubscribeHandler = std::function<Result<void>(RawEvent&)>;
+/// Wraps a handler: it may look at the event before and after `next`, answer in its place, or
+/// change what it returns. Called once per subscription; what it returns runs on the
+/// subscription's workers, several at a time. The event may be used after `next` returns.
+using SubscribeMiddleware = std::function<SubscribeHandler(SubscribeHandler next)>;
+
+}  // namespace v0
+}  // namespace dohle

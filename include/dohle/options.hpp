@@ -1,0 +1,247 @@
+#pragma once
+
+// The options in the other style: each function returns what sets the field of the same name, whose
+// documentation says what it means. A function whose field both BrokerOptions and SubscribeOptions
+// have works for both.
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dohle/broker.hpp"
+#include "dohle/kafka.hpp"
+
+namespace dohle {
+inline namespace v0 {
+
+namespace detail {
+/// What a function that works for both may set.
+template <class Options>
+concept Reads =
+    std::same_as<Options, kafka::BrokerOptions> || std::same_as<Options, SubscribeOptions>;
+template <class Options>
+concept Publishes =
+    std::same_as<Options, kafka::BrokerOptions> || std::same_as<Options, PublishOptions>;
+}  // namespace detail
+
+// Broker.
+
+/// Replaces the default address; several name servers of one cluster.
+template <std::convertible_to<std::string>... More>
+[[nodiscard]] BrokerOption with_address(std::string address, More&&... more) {
+  std::vector<std::string> addresses{std::move(address), std::string(std::forward<More>(more))...};
+  return [addresses = std::move(addresses)](kafka::BrokerOptions& o) { o.addresses = addresses; };
+}
+[[nodiscard]] inline BrokerOption with_error_handler(ErrorHandler handler) {
+  return [handler = std::move(handler)](kafka::BrokerOptions& o) { o.error_handler = handler; };
+}
+
+// Publish.
+
+[[nodiscard]] inline PublishOption with_publish_async(std::same_as<bool> auto async) {
+  return [async](PublishOptions& o) { o.async = async; };
+}
+/// Asynchronous, with the outcome told to `callback`.
+[[nodiscard]] inline PublishOption with_publish_async(
+    std::function<void(const Result<Receipt>&)> callback) {
+  return [callback = std::move(callback)](PublishOptions& o) {
+    o.async = true;
+    o.callback = callback;
+  };
+}
+[[nodiscard]] inline PublishOption with_publish_callback(
+    std::function<void(const Result<Receipt>&)> callback) {
+  return [callback = std::move(callback)](PublishOptions& o) { o.callback = callback; };
+}
+[[nodiscard]] inline PublishOption with_publish_timeout(std::chrono::milliseconds timeout) {
+  return [timeout](PublishOptions& o) { o.timeout = timeout; };
+}
+[[nodiscard]] inline PublishOption with_publish_required_acks(Acks acks) {
+  return [acks](PublishOptions& o) { o.required_acks = acks; };
+}
+/// Of one publish, or broker-wide.
+[[nodiscard]] inline auto with_publish_middlewares(std::vector<PublishMiddleware> middlewares) {
+  return [middlewares = std::move(middlewares)](detail::Publishes auto& o) {
+    if constexpr (requires { o.publish_middlewares; }) {
+      o.publish_middlewares = middlewares;
+    } else {
+      o.middlewares = middlewares;
+    }
+  };
+}
+
+// Subscribe.
+
+/// Of one subscription, or broker-wide.
+[[nodiscard]] inline auto with_group_id(std::string id) {
+  return [id = std::move(id)](detail::Reads auto& o) { o.group_id = id; };
+}
+/// The same as with_group_id, under the general API's name.
+[[nodiscard]] inline auto with_queue_name(std::string id) {
+  return with_group_id(std::move(id));
+}
+[[nodiscard]] inline SubscribeOption with_subscribe_auto_ack(bool auto_ack) {
+  return [auto_ack](SubscribeOptions& o) { o.auto_ack = auto_ack; };
+}
+[[nodiscard]] inline SubscribeOption disable_auto_ack() {
+  return with_subscribe_auto_ack(false);
+}
+[[nodiscard]] inline SubscribeOption with_concurrency(std::size_t handlers) {
+  return [handlers](SubscribeOptions& o) { o.concurrency = handlers; };
+}
+[[nodiscard]] inline SubscribeOption unordered() {
+  return [](SubscribeOptions& o) { o.unordered = true; };
+}
+[[nodiscard]] inline SubscribeOption with_subscribe_retry(int max,
+                                                          std::chrono::milliseconds delay) {
+  return [max, delay](SubscribeOptions& o) {
+    o.retries_max = max;
+    o.retry_delay = delay;
+  };
+}
+[[nodiscard]] inline SubscribeOption with_ack_timeout(std::chrono::milliseconds timeout) {
+  return [timeout](SubscribeOptions& o) { o.ack_timeout = timeout; };
+}
+[[nodiscard]] inline SubscribeOption with_max_unacknowledged(std::size_t messages,
+                                                             std::size_t bytes) {
+  return [messages, bytes](SubscribeOptions& o) {
+    o.max_unacknowledged = messages;
+    o.max_unacknowledged_bytes = bytes;
+  };
+}
+/// Of one subscription, or broker-wide.
+[[nodiscard]] inline auto with_subscribe_middlewares(std::vector<SubscribeMiddleware> middlewares) {
+  return [middlewares = std::move(middlewares)](detail::Reads auto& o) {
+    if constexpr (requires { o.subscribe_middlewares; }) {
+      o.subscribe_middlewares = middlewares;
+    } else {
+      o.middlewares = middlewares;
+    }
+  };
+}
+
+namespace kafka {
+
+// Connecting.
+
+[[nodiscard]] inline BrokerOption with_client_id(std::string id) {
+  return [id = std::move(id)](BrokerOptions& o) { o.client_id = id; };
+}
+[[nodiscard]] inline BrokerOption with_dialer_timeout(std::chrono::milliseconds timeout) {
+  return [timeout](BrokerOptions& o) { o.dialer_timeout = timeout; };
+}
+[[nodiscard]] inline BrokerOption with_read_timeout(std::chrono::milliseconds timeout) {
+  return [timeout](BrokerOptions& o) { o.read_timeout = timeout; };
+}
+[[nodiscard]] inline BrokerOption with_logger(std::shared_ptr<Logger> logger) {
+  return [logger = std::move(logger)](BrokerOptions& o) { o.logger = logger; };
+}
+[[nodiscard]] inline BrokerOption with_error_logger(std::shared_ptr<Logger> logger) {
+  return [logger = std::move(logger)](BrokerOptions& o) { o.error_logger = logger; };
+}
+[[nodiscard]] inline BrokerOption with_enable_logger(bool enable) {
+  return [enable](BrokerOptions& o) { o.enable_logger = enable; };
+}
+[[nodiscard]] inline BrokerOption with_enable_error_logger(bool enable) {
+  return [enable](BrokerOptions& o) { o.enable_error_logger = enable; };
+}
+
+// Publishing.
+
+[[nodiscard]] inline BrokerOption with_async(bool enable) {
+  return [enable](BrokerOptions& o) { o.async = enable; };
+}
+[[nodiscard]] inline BrokerOption with_batch_size(std::size_t messages) {
+  return [messages](BrokerOptions& o) { o.batch_size = messages; };
+}
+[[nodiscard]] inline BrokerOption with_batch_bytes(std::size_t bytes) {
+  return [bytes](BrokerOptions& o) { o.batch_bytes = bytes; };
+}
+[[nodiscard]] inline BrokerOption with_batch_timeout(std::chrono::milliseconds timeout) {
+  return [timeout](BrokerOptions& o) { o.batch_timeout = timeout; };
+}
+[[nodiscard]] inline BrokerOption with_allow_publish_auto_topic_creation(bool enable) {
+  return [enable](BrokerOptions& o) { o.allow_publish_auto_topic_creation = enable; };
+}
+[[nodiscard]] inline BrokerOption with_compression(CompressionCodec codec,
+                                                   std::optional<int> level = std::nullopt) {
+  return [codec, level](BrokerOptions& o) {
+    o.compression = codec;
+    o.compression_level = level;
+  };
+}
+[[nodiscard]] inline PublishOption with_message_key(std::string key) {
+  return [key = std::move(key)](PublishOptions& o) { o.key = key; };
+}
+[[nodiscard]] inline PublishOption with_headers(std::vector<Header> headers) {
+  return [headers = std::move(headers)](PublishOptions& o) { o.headers = headers; };
+}
+
+// Reading: broker-wide and of one subscription.
+
+[[nodiscard]] inline auto with_start_offset(StartOffset start) {
+  return [start](detail::Reads auto& o) { o.start_offset = start; };
+}
+[[nodiscard]] inline auto with_queue_capacity(std::size_t messages) {
+  return [messages](detail::Reads auto& o) { o.queue_capacity = messages; };
+}
+[[nodiscard]] inline auto with_min_bytes(std::size_t bytes) {
+  return [bytes](detail::Reads auto& o) { o.min_bytes = bytes; };
+}
+[[nodiscard]] inline auto with_max_bytes(std::size_t bytes) {
+  return [bytes](detail::Reads auto& o) { o.max_bytes = bytes; };
+}
+[[nodiscard]] inline auto with_max_wait(std::chrono::milliseconds wait) {
+  return [wait](detail::Reads auto& o) { o.max_wait = wait; };
+}
+[[nodiscard]] inline auto with_heartbeat_interval(std::chrono::milliseconds interval) {
+  return [interval](detail::Reads auto& o) { o.heartbeat_interval = interval; };
+}
+[[nodiscard]] inline auto with_session_timeout(std::chrono::milliseconds timeout) {
+  return [timeout](detail::Reads auto& o) { o.session_timeout = timeout; };
+}
+[[nodiscard]] inline auto with_rebalance_timeout(std::chrono::milliseconds timeout) {
+  return [timeout](detail::Reads auto& o) { o.rebalance_timeout = timeout; };
+}
+[[nodiscard]] inline auto with_max_poll_interval(std::chrono::milliseconds interval) {
+  return [interval](detail::Reads auto& o) { o.max_poll_interval = interval; };
+}
+[[nodiscard]] inline auto with_commit_interval(std::chrono::milliseconds interval) {
+  return [interval](detail::Reads auto& o) { o.commit_interval = interval; };
+}
+[[nodiscard]] inline auto with_read_backoff_min(std::chrono::milliseconds backoff) {
+  return [backoff](detail::Reads auto& o) { o.read_backoff_min = backoff; };
+}
+[[nodiscard]] inline auto with_read_backoff_max(std::chrono::milliseconds backoff) {
+  return [backoff](detail::Reads auto& o) { o.read_backoff_max = backoff; };
+}
+[[nodiscard]] inline BrokerOption with_partition_watch_interval(
+    std::chrono::milliseconds interval) {
+  return [interval](BrokerOptions& o) { o.partition_watch_interval = interval; };
+}
+
+// Of one subscription.
+
+[[nodiscard]] inline SubscribeOption with_partition(PartitionId partition) {
+  return [partition](SubscribeOptions& o) { o.partition = partition; };
+}
+[[nodiscard]] inline SubscribeOption with_group_instance_id(std::string id) {
+  return [id = std::move(id)](SubscribeOptions& o) { o.group_instance_id = id; };
+}
+[[nodiscard]] inline SubscribeOption with_subscribe_auto_create_topic(
+    std::string topic, std::int32_t partitions, std::int16_t replication_factor) {
+  AutoCreateTopic made{std::move(topic), partitions, replication_factor};
+  return [made = std::move(made)](SubscribeOptions& o) { o.auto_create_topic = made; };
+}
+
+}  // namespace kafka
+}  // namespace v0
+}  // namespace dohle

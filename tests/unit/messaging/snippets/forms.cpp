@@ -1,0 +1,102 @@
+// Every form in which options, handlers and middleware may be written; compiled, not run.
+#include <cstdio>
+
+#include "dohle/codec/json.hpp"
+#include "dohle/kafka.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using dohle::Event;
+using dohle::Message;
+using dohle::RawEvent;
+using dohle::Result;
+
+struct Order {
+  std::string customer;
+  int cents = 0;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, customer, cents)
+};
+
+Result<dohle::Broker> options_as_fields() {
+  return dohle::kafka::new_broker({.addresses = {"127.0.0.1:9092"}, .batch_timeout = 5ms});
+}
+
+Result<dohle::Broker> options_as_functions() {
+  using namespace dohle::kafka;
+  return new_broker(dohle::with_address("a:9092", "b:9092"), with_batch_timeout(5ms),
+                    dohle::with_group_id("hall"), with_min_bytes(1),
+                    dohle::with_error_handler([](const dohle::Failure& failure) {
+                      std::fputs(failure.error.to_string().c_str(), stderr);
+                      if (failure.event != nullptr) (void)failure.event->ack();
+                    }));
+}
+
+void publishing(dohle::Broker& broker) {
+  (void)broker.publish("orders", Message("text").with_key("k").with_header("a", "b"));
+  (void)broker.publish("orders", "text");
+  (void)broker.publish("orders", std::string("text"), {.key = "k"});
+  (void)broker.publish("orders", Order{"Ada", 5});
+  (void)broker.publish("orders", Order{"Ada", 5}, {.key = "Ada", .headers = {{"row", "7"}}});
+  (void)broker.publish("orders", Order{"Ada", 5}, dohle::kafka::with_message_key("Ada"),
+                       dohle::with_publish_timeout(1s), dohle::with_publish_async(false));
+  (void)broker.publish("orders", "text",
+                       dohle::with_publish_async([](const Result<dohle::Receipt>&) {}));
+}
+
+void subscribing(dohle::Broker& broker) {
+  auto by_value = broker.subscribe<Order>("orders", [](const Order&) {}, {.group_id = "a"});
+  auto by_event = broker.subscribe<Order>(
+      "orders",
+      [](Event<Order> order) -> Result<void> {
+        if (order->cents < 0) return dohle::fail(dohle::Error::client({}, "less than nothing"));
+        return order.ack();
+      },
+      dohle::with_group_id("b"), dohle::with_concurrency(4), dohle::disable_auto_ack(),
+      dohle::kafka::with_queue_capacity(10));
+  auto by_both = broker.subscribe<Order>("orders", [](Order, RawEvent event) { (void)event.ack(); },
+                                         {.group_id = "c", .auto_ack = false});
+  auto raw = broker.subscribe("orders", [](RawEvent event) { (void)event.message(); });
+  auto raw_alone = broker.subscribe(
+      "orders", [](RawEvent) { return Result<void>{}; },
+      dohle::kafka::with_partition(dohle::PartitionId{0}));
+}
+
+dohle::SubscribeMiddleware counting(int& count) {
+  return [&count](dohle::SubscribeHandler next) {
+    return [&count, next = std::move(next)](RawEvent& event) {
+      ++count;
+      return next(event);
+    };
+  };
+}
+
+dohle::PublishMiddleware stamping() {
+  return [](dohle::PublishHandler next) {
+    return [next = std::move(next)](std::string_view topic, Message& message) {
+      message.with_header("sent-by", "shop");
+      return next(topic, message);
+    };
+  };
+}
+
+void topics(dohle::Broker& broker) {
+  (void)dohle::kafka::create_topic("127.0.0.1:9092", "orders", 6, 1);
+  (void)dohle::kafka::create_topic(broker, "orders", 6, 1);
+  (void)dohle::kafka::delete_topic("127.0.0.1:9092", "orders", "payments");
+  (void)dohle::kafka::delete_topic(broker, {"orders", "payments"});
+  (void)dohle::kafka::delete_topic("127.0.0.1:9092", {"orders"});
+}
+
+}  // namespace
+
+int main() {
+  int count = 0;
+  auto broker = dohle::kafka::new_broker(
+      {.publish_middlewares = {stamping()}, .subscribe_middlewares = {counting(count)}});
+  if (!broker || !options_as_fields() || !options_as_functions()) return 1;
+  publishing(*broker);
+  subscribing(*broker);
+  topics(*broker);
+  return broker->disconnect() ? 0 : 1;
+}
