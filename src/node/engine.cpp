@@ -253,6 +253,7 @@ void Engine::on_partition_synced(const PartitionRef& partition, std::uint64_t by
 }
 
 void Engine::on_checked(log::PartitionLog& log) {
+  if (log.offline() != nullptr) return;  // on_offline follows, and says why before it answers
   if (const PartitionRef partition = topics_.owner_of(log)) fetch_waits_.changed(*partition);
 }
 

@@ -151,10 +151,11 @@ TEST_F(RecoveryTest, ABitFlippedBelowTheRecoveryPointMakesThePartitionRefuse) {
     const auto found = values(connection, "t", 0);
     ASSERT_FALSE(found);
     EXPECT_TRUE(found.error().is_broker(56)) << found.error().to_string();
-    EXPECT_THAT(node.lines(), HasSubstr("partition t-0 is offline until a restart"));
-    EXPECT_THAT(node.lines(), HasSubstr("restore the file from a copy, or delete the topic"));
     const auto other = produce(connection, "t", 1, "still here");
     EXPECT_TRUE(other) << other.error().to_string();
+    EXPECT_NE(node.stop(), -1);
+    EXPECT_THAT(node.lines(), HasSubstr("partition t-0 is offline until a restart"));
+    EXPECT_THAT(node.lines(), HasSubstr("restore the file from a copy, or delete the topic"));
   }
 }
 
