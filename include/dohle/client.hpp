@@ -61,7 +61,7 @@ struct ClientOptions {
 /// A connection to one Kafka cluster: one thread, its sockets, and what it knows of the cluster.
 /// Producers, consumers and admins are handles on it and may share it.
 ///
-/// Lifetime: handles keep the Client's insides alive; destroying the last of them closes it.
+/// Lifetime: handles keep the Client's insides alive; the last of them takes them along.
 /// Thread safety: every member may be called from any thread, but not while it is being moved.
 /// A Client does not survive fork() without exec: its calls then fail with Errc::forked.
 class DOHLE_API Client {
@@ -72,7 +72,7 @@ class DOHLE_API Client {
 
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
-  /// As close() with a deadline of 5 s.
+  /// Gives up this handle; the last of all handles ends the thread.
   ~Client();
 
   /// Waits until a server has answered with the cluster's metadata.
@@ -85,8 +85,9 @@ class DOHLE_API Client {
   Result<Consumer> consumer(ConsumerOptions options);
   Admin admin();
 
-  /// Closes every producer and consumer made from it, then connections and thread, within
-  /// `timeout`. Reports the first thing that did not end well. Idempotent.
+  /// Closes every producer and consumer made from it, then the connections, within `timeout`.
+  /// Reports the first thing that did not end well. Idempotent; later calls of any handle fail with
+  /// Errc::closed.
   Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(5));
 
   class Core;

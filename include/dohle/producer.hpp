@@ -84,12 +84,14 @@ class DOHLE_API Delivery {
   [[nodiscard]] bool is_done() const;
 
   /// For the library's own use: takes over one reference.
-  Delivery(detail::Outcome* adopted, std::uint32_t index) noexcept
-      : outcome_(adopted), index_(index) {}
+  Delivery(detail::Outcome* adopted, std::uint32_t index, std::int32_t timestamp_delta) noexcept
+      : outcome_(adopted), index_(index), timestamp_delta_(timestamp_delta) {}
 
  private:
   detail::Outcome* outcome_ = nullptr;
   std::uint32_t index_ = 0;
+  /// Milliseconds after the batch's first record.
+  std::int32_t timestamp_delta_ = 0;
 };
 
 /// Called with a record's outcome, on the client's thread: it must not block. Free of allocation

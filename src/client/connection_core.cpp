@@ -126,6 +126,14 @@ Result<std::int16_t> ConnectionCore::admit(const wire::Api& api) const {
   return version_of(api);
 }
 
+Result<void> ConnectionCore::put_bytes(Result<Chain> bytes, ConnectionActions& out) {
+  if (!bytes) return fail(std::move(bytes.error()));
+  // Servers only echo it; it stays positive so that logs of both sides agree.
+  next_correlation_id_ = (next_correlation_id_ + 1) & 0x7fffffff;
+  out.push_back(connection_action::Send{std::move(*bytes)});
+  return {};
+}
+
 void ConnectionCore::end(const Error& why, ConnectionActions& out) {
   if (state_ == State::closed) return;
   const bool agreed = state_ == State::ready;

@@ -10,6 +10,7 @@
 #include "base/chain.hpp"
 #include "base/slice.hpp"
 #include "base/time.hpp"
+#include "client/fit_version.hpp"
 #include "client/version_table.hpp"
 #include "dohle/error.hpp"
 #include "wire/header.hpp"
@@ -105,6 +106,7 @@ class ConnectionCore {
   [[nodiscard]] Result<std::int16_t> admit(const wire::Api& api) const;
   template <class M>
   Result<void> put(const M& message, std::int16_t version, ConnectionActions& out);
+  Result<void> put_bytes(Result<Chain> bytes, ConnectionActions& out);
   void negotiate(std::int16_t version, TimePoint now, ConnectionActions& out);
   void on_versions(const Slice& body, std::int16_t asked, TimePoint now, ConnectionActions& out);
   void end(const Error& why, ConnectionActions& out);
@@ -120,12 +122,15 @@ class ConnectionCore {
 
 template <class M>
 Result<void> ConnectionCore::put(const M& message, std::int16_t version, ConnectionActions& out) {
-  auto bytes = wire::encode_request(next_correlation_id_, options_.client_id, message, version);
-  if (!bytes) return fail(std::move(bytes.error()));
-  // Servers only echo it; it stays positive so that logs of both sides agree.
-  next_correlation_id_ = (next_correlation_id_ + 1) & 0x7fffffff;
-  out.push_back(connection_action::Send{std::move(*bytes)});
-  return {};
+  if constexpr (NeedsFitting<M>) {
+    M fitting = message;
+    if (auto fits = fit_version(fitting, version); !fits) return fits;
+    return put_bytes(
+        wire::encode_request(next_correlation_id_, options_.client_id, fitting, version), out);
+  } else {
+    return put_bytes(
+        wire::encode_request(next_correlation_id_, options_.client_id, message, version), out);
+  }
 }
 
 template <class M>

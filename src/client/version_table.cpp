@@ -7,11 +7,18 @@
 namespace dohle::client {
 
 std::int16_t highest_sent(const wire::Api& api) {
-  constexpr std::int16_t last_by_name = 12;
-  if (api.key == wire::ApiKey::produce || api.key == wire::ApiKey::fetch) {
-    return std::min(api.versions.max, last_by_name);
+  constexpr std::int16_t last_data_by_name = 12;
+  constexpr std::int16_t last_offsets_by_name = 9;
+  switch (api.key) {
+    case wire::ApiKey::produce:
+    case wire::ApiKey::fetch:
+      return std::min(api.versions.max, last_data_by_name);
+    case wire::ApiKey::offset_commit:
+    case wire::ApiKey::offset_fetch:
+      return std::min(api.versions.max, last_offsets_by_name);
+    default:
+      return api.versions.max;
   }
-  return api.versions.max;
 }
 
 void VersionTable::assign(const std::vector<wire::ApiVersionsResponse::ApiVersion>& spoken) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/chain.hpp"
 #include "base/slice.hpp"
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
@@ -60,6 +61,11 @@ void stamp_batch(std::span<std::byte> batch, Offset base_offset, LeaderEpoch lea
 /// What the leader writes under message.timestamp.type=LogAppendTime: sets the attribute and
 /// max_timestamp and computes the CRC anew.
 void stamp_log_append_time(std::span<std::byte> batch, Timestamp now);
+
+/// The same batch under another producer epoch and sequence: a header of its own, the records
+/// shared. For a producer that has to number anew what it sent under an earlier epoch (KIP-360).
+[[nodiscard]] Chain renumber_batch(const Chain& batch, ProducerId producer_id,
+                                   ProducerEpoch producer_epoch, std::int32_t base_sequence);
 
 /// Limits on what a compressed batch may grow to.
 struct DecompressionLimits {

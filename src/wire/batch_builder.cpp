@@ -51,6 +51,15 @@ struct Straight {
   void bytes(const void* from, std::size_t size) { at = copy(at, from, size); }
 };
 
+std::uint32_t crc_of(const Chain& batch) {
+  std::uint32_t crc = 0;
+  std::size_t skipped = batch_at::crc_begin;
+  for (const auto& piece : batch.pieces()) {
+    crc = crc32c(crc, std::get<Slice>(piece).bytes().subspan(std::exchange(skipped, 0)));
+  }
+  return crc;
+}
+
 }  // namespace
 
 struct BatchBuilder::Shape {
@@ -248,12 +257,7 @@ Chain BatchBuilder::seal(Seal seal) {
     batch.append(std::move(seal.compressed));
   }
   write_header(header, batch.size(), seal);
-  std::uint32_t crc = 0;
-  std::size_t skipped = batch_at::crc_begin;
-  for (const auto& piece : batch.pieces()) {
-    crc = crc32c(crc, std::get<Slice>(piece).bytes().subspan(std::exchange(skipped, 0)));
-  }
-  store_big_endian(header + batch_at::crc, crc);
+  store_big_endian(header + batch_at::crc, crc_of(batch));
   clear();
   return batch;
 }
@@ -274,6 +278,24 @@ void BatchBuilder::write_header(std::byte* header, std::size_t size, const Seal&
   store_big_endian(header + batch_at::producer_epoch, seal.producer_epoch.value);
   store_big_endian(header + batch_at::base_sequence, seal.base_sequence);
   store_big_endian(header + batch_at::count, count_);
+}
+
+Chain renumber_batch(const Chain& batch, ProducerId producer_id, ProducerEpoch producer_epoch,
+                     std::int32_t base_sequence) {
+  const auto& first = std::get<Slice>(batch.pieces().front());
+  Buffer* buffer = Buffer::allocate(batch_header_bytes);
+  std::byte* header = buffer->data();
+  copy(header, first.data(), batch_header_bytes);
+  store_big_endian(header + batch_at::producer_id, producer_id.value);
+  store_big_endian(header + batch_at::producer_epoch, producer_epoch.value);
+  store_big_endian(header + batch_at::base_sequence, base_sequence);
+  Chain renumbered(Slice(buffer, header, batch_header_bytes));
+  renumbered.append(first.sub(batch_header_bytes));
+  for (std::size_t i = 1; i < batch.pieces().size(); ++i) {
+    renumbered.append(std::get<Slice>(batch.pieces()[i]));
+  }
+  store_big_endian(header + batch_at::crc, crc_of(renumbered));
+  return renumbered;
 }
 
 void BatchBuilder::clear() {

@@ -1,0 +1,224 @@
+#include "dohle/client.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/transport.hpp"
+#include "client/client_core.hpp"
+#include "client/fork_watch.hpp"
+#include "client/make_producer.hpp"
+#include "client/option_checks.hpp"
+#include "client/waiter.hpp"
+#include "dohle/producer.hpp"
+#include "net/loop.hpp"
+#include "net/system.hpp"
+#include "net/tcp.hpp"
+#include "net/workers.hpp"
+
+namespace dohle {
+inline namespace v0 {
+
+namespace {
+
+constexpr std::int64_t day_ms = 86'400'000;
+
+Result<void> check(const ClientOptions& options) {
+  const auto ms = [](std::chrono::milliseconds span) { return span.count(); };
+  auto checked = client::check_options({
+      {"bootstrap_servers (their number)", client::as_value(options.bootstrap_servers.size()), 1,
+       1'000},
+      {"client_id (its length)", client::as_value(options.client_id.size()), 0, 249, "bytes"},
+      {"connect_timeout", ms(options.connect_timeout), 1, 600'000, "ms"},
+      {"request_timeout", ms(options.request_timeout), 1, 600'000, "ms"},
+      {"default_api_timeout", ms(options.default_api_timeout), 1, day_ms, "ms"},
+      {"metadata_max_age", ms(options.metadata_max_age), 10, day_ms, "ms"},
+      {"retry_backoff", ms(options.retry_backoff), 0, day_ms, "ms"},
+      {"retry_backoff_max", ms(options.retry_backoff_max), 0, day_ms, "ms"},
+      {"reconnect_backoff", ms(options.reconnect_backoff), 0, day_ms, "ms"},
+      {"reconnect_backoff_max", ms(options.reconnect_backoff_max), 0, day_ms, "ms"},
+      {"idle_timeout", ms(options.idle_timeout), 0, INT64_MAX, "ms"},
+      {"rebootstrap_after", ms(options.rebootstrap_after), 1, day_ms, "ms"},
+      {"response_bytes_max", client::as_value(options.response_bytes_max), 1'024, INT32_MAX,
+       "bytes"},
+      {"socket_send_buffer_bytes", options.socket_send_buffer_bytes, 0, INT32_MAX, "bytes"},
+      {"socket_receive_buffer_bytes", options.socket_receive_buffer_bytes, 0, INT32_MAX, "bytes"},
+  });
+  return checked;
+}
+
+Result<client::Engine::Options> engine_options(const ClientOptions& options) {
+  client::Engine::Options made;
+  for (const std::string& server : options.bootstrap_servers) {
+    auto endpoint = Endpoint::parse(server);
+    if (!endpoint) return fail(endpoint.error().within("bootstrap_servers"));
+    made.bootstrap.push_back(std::move(*endpoint));
+  }
+  made.link.core.client_id = options.client_id;
+  made.link.core.connect_timeout = options.connect_timeout;
+  made.link.core.request_timeout = options.request_timeout;
+  made.link.limits.frame_bytes_max = options.response_bytes_max;
+  made.link.limits.idle_timeout = options.idle_timeout;
+  made.link.limits.send_buffer_bytes = options.socket_send_buffer_bytes;
+  made.link.limits.receive_buffer_bytes = options.socket_receive_buffer_bytes;
+  made.view.metadata_max_age = options.metadata_max_age;
+  made.view.retry_backoff = options.retry_backoff;
+  made.view.retry_backoff_max = options.retry_backoff_max;
+  made.view.rebootstrap_after = options.rebootstrap_after;
+  made.reconnect_backoff = options.reconnect_backoff;
+  made.reconnect_backoff_max = options.reconnect_backoff_max;
+  made.retry_backoff = options.retry_backoff;
+  made.retry_backoff_max = options.retry_backoff_max;
+  made.default_api_timeout = options.default_api_timeout;
+  return made;
+}
+
+/// What records are stamped with: the loop's published time.
+class LoopTime final : public client::RecordTime {
+ public:
+  explicit LoopTime(net::Loop& loop) : loop_(&loop) {}
+  Timestamp wall() const override { return loop_->published_wall(); }
+  void keep_fresh(bool on) override {
+    // Several producers may share the loop.
+    users_ += on ? 1 : -1;
+    loop_->keep_ticking(users_ > 0);
+  }
+
+ private:
+  net::Loop* loop_;
+  int users_ = 0;
+};
+
+/// The loop's thread and everything that lives on it.
+struct Running {
+  Running(const ClientOptions& options, client::Engine::Options engine_options)
+      : logger(options.logger ? options.logger : stderr_logger()),
+        transport(options.transport),
+        dialer(transport ? transport->dialer(loop) : std::make_unique<net::TcpDialer>(loop)),
+        engine(client::Environment{loop, *dialer, loop.clock(), random, workers, time, *logger},
+               std::move(engine_options)) {
+    loop.start("dohle-client");
+  }
+  ~Running() {
+    loop.stop();
+    loop.join();
+    engine.close(Error::client(Errc::closed, "the client is closed"));
+  }
+
+  std::shared_ptr<Logger> logger;
+  std::shared_ptr<Transport> transport;
+  net::Loop loop;
+  net::SystemRandom random;
+  std::unique_ptr<Dialer> dialer;
+  LoopTime time{loop};
+  net::WorkerThreads workers{2};
+  client::Engine engine;
+};
+
+class ThreadedCore final : public Client::Core {
+ public:
+  ThreadedCore(const ClientOptions& options, client::Engine::Options engine_options)
+      : running_(std::make_unique<Running>(options, std::move(engine_options))) {}
+
+  ~ThreadedCore() override {
+    if (!running_->loop.is_loop_thread()) return;
+    // The last handle went in a callback: the loop cannot join itself.
+    std::thread([running = std::move(running_)]() mutable { running.reset(); }).detach();
+  }
+
+  client::Engine& engine() override { return running_->engine; }
+  const client::Environment& environment() const override { return running_->engine.environment(); }
+  Result<void> check_usable() const override {
+    if (forks_ != client::fork_count()) {
+      return fail(Error::client(Errc::forked, "a client cannot be used after fork()"));
+    }
+    if (is_closed_.load(std::memory_order_acquire)) {
+      return fail(Error::client(Errc::closed, "the client is closed"));
+    }
+    return {};
+  }
+  void attach(std::weak_ptr<Part> part) override {
+    loop().post([this, part = std::move(part)]() mutable {
+      std::erase_if(parts_, [](const auto& each) { return each.expired(); });
+      parts_.push_back(std::move(part));
+    });
+  }
+
+  /// Loop thread.
+  void close(TimePoint deadline, Done done) {
+    if (is_closed_.exchange(true)) return done({});
+    auto closing = std::make_shared<Closing>();
+    closing->done = std::move(done);
+    std::vector<std::shared_ptr<Part>> parts;
+    for (const auto& each : parts_) {
+      if (auto part = each.lock()) parts.push_back(std::move(part));
+    }
+    closing->left = parts.size() + 1;
+    const auto one_done = [this, closing](Result<void> outcome) {
+      if (!outcome && closing->outcome) closing->outcome = std::move(outcome);
+      if (--closing->left != 0) return;
+      engine().close(Error::client(Errc::closed, "the client is closed"));
+      closing->done(std::move(closing->outcome));
+    };
+    for (const auto& part : parts) part->close_by(deadline, one_done);
+    one_done({});
+  }
+
+ private:
+  struct Closing {
+    std::size_t left = 0;
+    Result<void> outcome;
+    Done done;
+  };
+
+  std::unique_ptr<Running> running_;
+  std::vector<std::weak_ptr<Part>> parts_;
+  std::atomic<bool> is_closed_{false};
+  const std::uint32_t forks_ = client::fork_count();
+};
+
+}  // namespace
+
+Client::Client(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+Client::~Client() = default;
+
+Result<Client> Client::create(ClientOptions options) {
+  if (auto checked = check(options); !checked) return fail(checked.error());
+  auto engine = engine_options(options);
+  if (!engine) return fail(engine.error());
+  try {
+    return Client(std::make_shared<ThreadedCore>(options, std::move(*engine)));
+  } catch (const std::system_error& error) {
+    return fail(Error::client(Errc::limit_reached,
+                              fmt::format("the system has no room for a loop: {}", error.what())));
+  }
+}
+
+Result<void> Client::connect(std::chrono::milliseconds timeout) {
+  if (auto usable = core_->check_usable(); !usable) return usable;
+  return client::wait_for<void>(core_->loop(), [core = core_, timeout](auto then) mutable {
+    core->engine().when_connected(core->engine().now() + timeout, std::move(then));
+  });
+}
+
+Result<Producer> Client::producer(ProducerOptions options) {
+  return client::make_producer(core_, std::move(options));
+}
+Result<Producer> Client::producer() {
+  return producer({});
+}
+Result<void> Client::close(std::chrono::milliseconds timeout) {
+  return client::wait_for<void>(core_->loop(), [core = core_, timeout](auto then) mutable {
+    static_cast<ThreadedCore&>(*core).close(core->engine().now() + timeout, std::move(then));
+  });
+}
+
+}  // namespace v0
+}  // namespace dohle

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#include "dohle/error.hpp"
+
+namespace dohle::client {
+
+/// One option with what is allowed. A duration is given as its count in the unit of its name.
+struct OptionRange {
+  std::string_view name;
+  std::int64_t value;
+  std::int64_t lowest;
+  std::int64_t highest;
+  std::string_view unit = "";
+};
+
+[[nodiscard]] inline Result<void> check_options(std::initializer_list<OptionRange> ranges) {
+  for (const OptionRange& each : ranges) {
+    if (each.value >= each.lowest && each.value <= each.highest) continue;
+    const std::string unit = each.unit.empty() ? std::string() : " " + std::string(each.unit);
+    return fail(Error::configuration(std::string(each.name) + " is " + std::to_string(each.value) +
+                                     unit + "; allowed are " + std::to_string(each.lowest) +
+                                     " to " + std::to_string(each.highest) + unit));
+  }
+  return {};
+}
+
+/// A size as an option's value; one too large for the protocol stays out of every range.
+[[nodiscard]] inline std::int64_t as_value(std::size_t size) {
+  return size > static_cast<std::size_t>(INT64_MAX) ? INT64_MAX : static_cast<std::int64_t>(size);
+}
+
+}  // namespace dohle::client

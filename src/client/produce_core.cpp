@@ -1,0 +1,615 @@
+#include "client/produce_core.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/broker_errors.hpp"
+#include "wire/compression.hpp"
+#include "wire/messages/init_producer_id.hpp"
+
+namespace dohle {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+/// A request of that size is worth sending while another is under way.
+constexpr std::size_t full_request_bytes = std::size_t{256} << 10;
+/// Batches of one partition that are being compressed at once.
+constexpr std::size_t staged_max = 4;
+
+std::uint64_t next_topic_serial() {
+  static std::atomic<std::uint64_t> serial{0};
+  return ++serial;
+}
+
+client::PartitionQueue::Settings settings_of(const ProducerOptions& options) {
+  return {options.batch_bytes, options.batch_records,
+          std::chrono::duration_cast<Duration>(options.linger)};
+}
+
+wire::Compression codec_of(const ProducerOptions& options) {
+  return static_cast<wire::Compression>(options.compression);
+}
+
+}  // namespace
+
+TopicCore::Partition::Partition(ProduceCore& core_, TopicCore& topic_, PartitionId id_)
+    : core(core_),
+      topic(topic_),
+      id(id_),
+      queue(core_.budget, core_.queue_settings, core_.client().environment(),
+            core_.weak_from_this(), topic_.serial, id_) {}
+
+void TopicCore::Partition::on_settled(const client::SealedBatch& batch,
+                                      const std::optional<Error>& why) {
+  core.on_settled(*this, batch, why);
+}
+
+ProduceCore::ProduceCore(std::shared_ptr<Client::Core> client, ProducerOptions options_)
+    : options(options_),
+      queue_settings(settings_of(options_)),
+      budget(options_.buffer_bytes),
+      client_(std::move(client)),
+      identity_backoff_(engine().retry_backoff()),
+      retry_backoff_(engine().retry_backoff()) {
+  budget.on_room([this] { room.on_room(); });
+}
+
+ProduceCore::~ProduceCore() = default;
+
+void ProduceCore::start() {
+  observer_ = engine().observe([this] {
+    refresh_leaders();
+    pump_all();
+  });
+  if (options.idempotence) ask_identity();
+}
+
+// Identity.
+
+void ProduceCore::ask_identity() {
+  if (identity_state_ == Identity::asking || is_stopped_) return;
+  identity_state_ = Identity::asking;
+  wire::InitProducerIdRequest request;
+  request.transactional_id.reset();
+  // No transaction, so no timeout either; servers want a number.
+  request.transaction_timeout_ms = INT32_MAX;
+  engine().ask_any(std::move(request),
+                   client::Engine::Then<wire::InitProducerIdRequest>(
+                       [self = shared_from_this()](Result<wire::InitProducerIdResponse> answer) {
+                         self->on_identity(std::move(answer));
+                       }));
+}
+
+void ProduceCore::on_identity(Result<wire::InitProducerIdResponse> answer) {
+  if (is_stopped_) return;
+  identity_state_ = Identity::none;
+  if (answer && answer->error_code != broker_error::none) {
+    answer = fail(Error::broker(answer->error_code, "ask for a producer id"));
+  }
+  if (!answer) {
+    if (!answer.error().is_retriable()) {
+      for (Partition* partition : std::vector(active_)) {
+        fail_queued(*partition, answer.error(), never);
+      }
+    }
+    const TimePoint again = now() + identity_backoff_.next(client_->environment().random);
+    client_->loop().arm(again, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->ask_identity();
+    });
+    return;
+  }
+  identity_backoff_.reset();
+  identity_state_ = Identity::known;
+  identity_ = {answer->producer_id, answer->producer_epoch};
+  for (const auto& [name, topic] : topics_) {
+    for (const auto& partition : topic->partitions_) partition->sender.offer(identity_);
+  }
+  pump_all();
+}
+
+// Topics.
+
+void ProduceCore::find_topic(std::string_view name, TimePoint deadline, TopicFound then) {
+  if (const auto found = topics_.find(name); found != topics_.end()) return then(found->second);
+  engine().when_topic(name, options.allow_auto_create_topics, deadline,
+                      [self = shared_from_this(), topic = std::string(name),
+                       then = std::move(then)](Result<void> outcome) mutable {
+                        if (!outcome) return then(fail(outcome.error()));
+                        then(self->make_topic(topic));
+                      });
+}
+
+std::shared_ptr<TopicCore> ProduceCore::make_topic(const std::string& name) {
+  std::shared_ptr<TopicCore>& topic = topics_[name];
+  if (!topic) {
+    topic = std::make_shared<TopicCore>(name, next_topic_serial());
+    refresh(*topic);
+  }
+  return topic;
+}
+
+void ProduceCore::refresh(TopicCore& topic) {
+  const client::TopicView* view = engine().cluster().topic(topic.name);
+  if (view == nullptr) return;
+  bool changed = topic.tables_.empty();
+  for (std::size_t i = topic.partitions_.size(); i < view->partitions.size(); ++i) {
+    const PartitionId id{static_cast<std::int32_t>(i)};
+    topic.partitions_.push_back(std::make_unique<Partition>(*this, topic, id));
+    if (identity_state_ == Identity::known) topic.partitions_.back()->sender.offer(identity_);
+    changed = true;
+  }
+  for (std::size_t i = 0; i < view->partitions.size(); ++i) {
+    NodeId& leader = topic.partitions_[i]->leader;
+    const NodeId heard = view->partitions[i].node;
+    if (leader == heard) continue;
+    changed = changed || leader.is_none() || heard.is_none();
+    leader = heard;
+  }
+  if (!changed) return;
+  auto table = std::make_unique<TopicCore::Table>();
+  for (const auto& partition : topic.partitions_) {
+    table->all.push_back(partition.get());
+    if (!partition->leader.is_none()) table->available.push_back(partition.get());
+  }
+  if (table->available.empty()) table->available = table->all;
+  topic.table_.store(table.get(), std::memory_order_release);
+  topic.tables_.push_back(std::move(table));
+}
+
+void ProduceCore::refresh_leaders() {
+  for (const auto& [name, topic] : topics_) refresh(*topic);
+}
+
+// From callers.
+
+void ProduceCore::wake(Partition& partition) {
+  client_->loop().post([self = shared_from_this(), &partition] {
+    self->activate(partition);
+    self->pump(partition.leader);
+  });
+}
+
+void ProduceCore::hurry_all() {
+  client_->loop().post([self = shared_from_this()] {
+    for (Partition* partition : self->active_) partition->queue.hurry();
+    self->pump_all();
+  });
+}
+
+void ProduceCore::hurry(PartitionId partition, std::uint64_t topic_serial) {
+  client_->loop().post([self = shared_from_this(), partition, topic_serial] {
+    for (const auto& [name, topic] : self->topics_) {
+      if (topic->serial != topic_serial) continue;
+      Partition& found = *topic->partitions_[static_cast<std::size_t>(partition.value)];
+      if (found.queue.hurry()) self->pump(found.leader);
+      return;
+    }
+  });
+}
+
+void ProduceCore::report_untaken(const Error& why) {
+  const auto count = untaken_.fetch_add(1, std::memory_order_relaxed) + 1;
+  // One line per second at most; the count says how many there were.
+  const std::int64_t second = client_->environment().record_time.wall().value / 1'000;
+  std::int64_t last = untaken_logged_second_.load(std::memory_order_relaxed);
+  if (last == second || !untaken_logged_second_.compare_exchange_strong(last, second)) return;
+  client_->environment().logger.log(
+      LogLevel::error, "producer",
+      fmt::format("{} batches failed and nobody asked; the last: {}", count, why.to_string()));
+}
+
+void ProduceCore::activate(Partition& partition) {
+  if (partition.is_active || is_stopped_) return;
+  partition.is_active = true;
+  active_.push_back(&partition);
+  if (!std::exchange(is_fresh_, true)) client_->environment().record_time.keep_fresh(true);
+  watch_time();
+}
+
+void ProduceCore::watch_time() {
+  if (sweep_timer_ != 0) return;
+  const Duration period = std::clamp<Duration>(
+      options.delivery_timeout / 20, std::chrono::milliseconds(1), std::chrono::milliseconds(500));
+  sweep_timer_ = client_->loop().arm(now() + period, [self = shared_from_this()] {
+    self->sweep_timer_ = 0;
+    self->sweep();
+  });
+}
+
+void ProduceCore::deactivate_idle() {
+  std::erase_if(active_, [](Partition* partition) {
+    const bool is_idle =
+        partition->sender.is_idle() && partition->staged.empty() && partition->queue.is_empty();
+    if (is_idle) partition->is_active = false;
+    return is_idle;
+  });
+  if (active_.empty() && std::exchange(is_fresh_, false)) {
+    client_->environment().record_time.keep_fresh(false);
+  }
+}
+
+// To the wire.
+
+void ProduceCore::pump_all() {
+  std::vector<NodeId> nodes;
+  for (const Partition* partition : active_) {
+    if (std::ranges::find(nodes, partition->leader) == nodes.end()) {
+      nodes.push_back(partition->leader);
+    }
+  }
+  for (const NodeId node : nodes) pump(node);
+}
+
+void ProduceCore::pump(NodeId node) {
+  if (is_stopped_ || node.is_none()) return;
+  if (options.idempotence && identity_.id.is_none()) return;
+  Lane& lane = lanes_[node];
+  while (lane.in_flight < options.in_flight_max) {
+    const Offer offer = survey(node);
+    if (offer.bytes == 0) break;
+    if (!engine().prepare(node, client::Lane::produce)) return;
+    const TimePoint overdue =
+        offer.since == never ? never : offer.since + 2 * queue_settings.linger;
+    const bool goes =
+        lane.in_flight == 0 || lane.may_go || offer.bytes >= full_request_bytes || overdue <= now();
+    if (!goes) {
+      look_at(overdue);
+      break;
+    }
+    lane.may_go = false;
+    if (!send_to(node)) break;
+  }
+}
+
+ProduceCore::Offer ProduceCore::survey(NodeId node) {
+  Offer sum;
+  for (Partition* partition : active_) {
+    if (partition->leader != node) continue;
+    const Offer offer = offer_of(*partition, node);
+    sum.bytes += offer.bytes;
+    sum.since = std::min(sum.since, offer.since);
+  }
+  return sum;
+}
+
+ProduceCore::Offer ProduceCore::offer_of(Partition& partition, NodeId node) {
+  using Next = client::ProducePartition::Next;
+  // Its compression may go on while earlier batches are awaited.
+  if (options.compression != CompressionCodec::none) stage(partition);
+  switch (partition.sender.next(node, now())) {
+    case Next::nothing:
+      if (partition.sender.not_before() > now()) look_at(partition.sender.not_before());
+      return {};
+    case Next::new_identity:
+      ask_identity();
+      return {};
+    case Next::resend:
+      return {partition.sender.resend_bytes(), TimePoint{}};
+    case Next::fresh:
+      break;
+  }
+  if (options.compression != CompressionCodec::none) {
+    if (partition.staged.empty() || !partition.staged.front().is_ready) return {};
+    const auto& front = partition.staged.front();
+    return {front.compressed.size() + wire::batch_header_bytes, front.batch.opened_at};
+  }
+  const auto due = partition.queue.due(now());
+  look_at(due.next);
+  return {due.bytes, due.since};
+}
+
+void ProduceCore::stage(Partition& partition) {
+  while (partition.staged.size() < staged_max) {
+    auto taken = partition.queue.take(now());
+    if (!taken) return look_at(partition.queue.due(now()).next);
+    partition.staged.push_back({std::move(*taken), {}, false});
+    compress(partition, partition.staged.back().batch.serial);
+  }
+}
+
+void ProduceCore::compress(Partition& partition, std::uint64_t serial) {
+  auto result = std::make_shared<Result<Chain>>();
+  client_->environment().workers.run(
+      [result, input = partition.staged.back().batch.builder.records(), codec = codec_of(options),
+       level = options.compression_level] { *result = wire::compress(codec, level, input); },
+      client_->loop(),
+      [self = shared_from_this(), &partition, serial, result] {
+        const auto found = std::ranges::find(partition.staged, serial,
+                                             [](const auto& each) { return each.batch.serial; });
+        if (found == partition.staged.end()) return;
+        if (*result) {
+          found->compressed = std::move(**result);
+          found->is_ready = true;
+        } else {
+          client::OpenBatch failed = std::move(found->batch);
+          partition.staged.erase(found);
+          self->fail_unsent(partition, std::move(failed), result->error());
+        }
+        self->pump(partition.leader);
+      });
+}
+
+const client::SealedBatch* ProduceCore::next_batch(Partition& partition, NodeId node) {
+  using Next = client::ProducePartition::Next;
+  const Next next = partition.sender.next(node, now());
+  if (next == Next::resend) return &partition.sender.resend(node);
+  if (next != Next::fresh) return nullptr;
+  if (options.compression == CompressionCodec::none) {
+    auto taken = partition.queue.take(now());
+    if (!taken) return nullptr;
+    return &partition.sender.seal(std::move(*taken), wire::Compression::none, {},
+                                  options.delivery_timeout, node);
+  }
+  if (partition.staged.empty() || !partition.staged.front().is_ready) return nullptr;
+  Partition::Staged staged = std::move(partition.staged.front());
+  partition.staged.pop_front();
+  return &partition.sender.seal(std::move(staged.batch), codec_of(options),
+                                std::move(staged.compressed), options.delivery_timeout, node);
+}
+
+bool ProduceCore::send_to(NodeId node) {
+  Request request;
+  request.transactional_id.reset();
+  request.acks = static_cast<std::int16_t>(options.acks);
+  request.timeout_ms = static_cast<std::int32_t>(options.request_timeout.count());
+  std::vector<Sent> sent;
+  std::size_t bytes = 0;
+  const std::size_t count = active_.size();
+  ++rotation_;
+  for (std::size_t i = 0; i < count; ++i) {
+    // Not always the same one first: the request may be full before the last.
+    Partition& partition = *active_[(rotation_ + i) % count];
+    if (partition.leader != node) continue;
+    if (bytes != 0 && bytes + options.batch_bytes > options.request_bytes_max) break;
+    const client::SealedBatch* batch = next_batch(partition, node);
+    if (batch == nullptr) continue;
+    bytes += batch->bytes.size();
+    put(request, partition, *batch, sent);
+  }
+  if (sent.empty()) return false;
+  deliver(node, std::move(request), std::move(sent));
+  return true;
+}
+
+void ProduceCore::put(Request& request, Partition& partition, const client::SealedBatch& batch,
+                      std::vector<Sent>& sent) {
+  const auto& name = partition.topic.name;
+  auto topic = std::ranges::find(request.topic_data, name, &Request::TopicProduceData::name);
+  if (topic == request.topic_data.end()) {
+    topic = request.topic_data.insert(topic, {name, {}, {}});
+  }
+  topic->partition_data.push_back({partition.id, batch.bytes});
+  sent.push_back({&partition, batch.order});
+}
+
+void ProduceCore::deliver(NodeId node, Request request, std::vector<Sent> sent) {
+  if (options.acks == Acks::none) {
+    const auto told = engine().tell(node, client::Lane::produce, request);
+    client::ProduceVerdict verdict;
+    if (!told) verdict.error = told.error();
+    for (const Sent& each : sent) apply(each, verdict);
+    return deactivate_idle();
+  }
+  ++lanes_[node].in_flight;
+  engine().ask(node, client::Lane::produce, std::move(request),
+               client::Engine::Then<Request>([self = shared_from_this(), node,
+                                              sent = std::move(sent)](Result<Response> answer) {
+                 self->on_answer(node, sent, answer);
+               }),
+               options.request_timeout);
+}
+
+void ProduceCore::on_answer(NodeId node, const std::vector<Sent>& sent,
+                            const Result<Response>& answer) {
+  Lane& lane = lanes_[node];
+  --lane.in_flight;
+  lane.may_go = true;
+  if (answer) {
+    for (const Sent& each : sent) apply(each, verdict_of(each, *answer));
+  } else {
+    const client::ProduceVerdict lost{.error = answer.error(), .is_unanswered = true};
+    for (const Sent& each : sent) apply(each, lost);
+  }
+  if (is_stopped_) return;
+  pump(node);
+  deactivate_idle();
+}
+
+client::ProduceVerdict ProduceCore::verdict_of(const Sent& sent, const Response& answer) {
+  const TopicCore& topic = sent.partition->topic;
+  for (const auto& heard : answer.responses) {
+    if (heard.name != topic.name) continue;
+    for (const auto& partition : heard.partition_responses) {
+      if (partition.index != sent.partition->id) continue;
+      client::ProduceVerdict verdict;
+      verdict.base_offset = partition.base_offset;
+      verdict.append_time = partition.log_append_time_ms;
+      if (partition.error_code == broker_error::none) return verdict;
+      const std::string where =
+          fmt::format("produce to {}-{}", topic.name, sent.partition->id.value);
+      verdict.error =
+          Error::broker(partition.error_code, where, partition.error_message.value_or(""));
+      for (const auto& record : partition.record_errors) {
+        verdict.record_errors.emplace_back(
+            static_cast<std::uint32_t>(record.batch_index),
+            Error::broker(partition.error_code, where,
+                          record.batch_index_error_message.value_or("")));
+      }
+      const auto& leader = partition.current_leader;
+      if (!leader.leader_id.is_none()) {
+        engine().on_leader(topic.name, partition.index, {leader.leader_id, leader.leader_epoch});
+      }
+      return verdict;
+    }
+  }
+  return {.error = Error::client(Errc::malformed, fmt::format("the answer says nothing of {}-{}",
+                                                              topic.name, sent.partition->id.value))
+                       .with_retriable(true),
+          .is_unanswered = true};
+}
+
+void ProduceCore::apply(const Sent& sent, const client::ProduceVerdict& verdict) {
+  TimePoint retry_at{};
+  if (!verdict.error) {
+    retry_backoff_.reset();
+  } else if (verdict.error->is_retriable()) {
+    // A server that is busy or no longer leads; the cluster's metadata may know better.
+    retry_at = now() + retry_backoff_.next(client_->environment().random);
+    engine().doubt();
+  }
+  sent.partition->sender.on_verdict(sent.order, verdict, retry_at);
+}
+
+// Time.
+
+void ProduceCore::look_at(TimePoint at) {
+  if (at >= timer_at_ || is_stopped_) return;
+  client_->loop().cancel(timer_);
+  timer_at_ = at;
+  timer_ = client_->loop().arm(at, [self = shared_from_this()] {
+    self->timer_ = 0;
+    self->timer_at_ = never;
+    self->pump_all();
+  });
+}
+
+void ProduceCore::sweep() {
+  for (Partition* partition : std::vector(active_)) {
+    partition->sender.expire(now());
+    fail_queued(*partition, Error::client(Errc::timed_out, "delivery_timeout passed"),
+                now() - options.delivery_timeout);
+  }
+  deactivate_idle();
+  if (!active_.empty() && !is_stopped_) watch_time();
+}
+
+// Ends.
+
+void ProduceCore::fail_unsent(Partition& partition, client::OpenBatch batch, const Error& why) {
+  client::SealedBatch failed;
+  failed.count = batch.builder.count();
+  failed.outcome = batch.outcome;
+  failed.outcome->expect(static_cast<std::uint32_t>(failed.count));
+  failed.outcome->settle({0, static_cast<std::uint32_t>(failed.count), {}, {}, why, {}});
+  if (!batch.calls.empty()) failed.outcome->take();
+  for (client::DeliveryCall& call : batch.calls) call.callback(fail(why));
+  on_settled(partition, failed, why);
+}
+
+void ProduceCore::fail_queued(Partition& partition, const Error& why, TimePoint opened_before) {
+  while (!partition.staged.empty() && partition.staged.front().batch.opened_at <= opened_before) {
+    client::OpenBatch batch = std::move(partition.staged.front().batch);
+    partition.staged.pop_front();
+    fail_unsent(partition, std::move(batch), why);
+  }
+  while (partition.queue.oldest() <= opened_before) {
+    auto taken = partition.queue.take(now(), true);
+    if (!taken) return;
+    fail_unsent(partition, std::move(*taken), why);
+  }
+}
+
+void ProduceCore::on_settled(Partition& partition, const client::SealedBatch& batch,
+                             const std::optional<Error>& why) {
+  if (why) {
+    failed_ += static_cast<std::uint64_t>(batch.count);
+    if (!first_error_) first_error_ = why;
+  }
+  if (batch.outcome->is_settled()) ++partition.finished;
+  if (!flushes_.empty()) settle_flushes();
+}
+
+FlushReport ProduceCore::take_report() {
+  return {std::exchange(failed_, 0), std::exchange(first_error_, std::nullopt)};
+}
+
+void ProduceCore::flush(TimePoint deadline, Flushed then) {
+  FlushWait wait;
+  for (const auto& [name, topic] : topics_) {
+    for (const auto& partition : topic->partitions_) {
+      const std::uint64_t opened = partition->queue.opened();
+      if (partition->finished >= opened) continue;
+      partition->queue.hurry();
+      activate(*partition);
+      wait.targets.push_back({partition.get(), opened});
+    }
+  }
+  if (wait.targets.empty()) return then(take_report());
+  wait.then = std::move(then);
+  flushes_.push_back(std::move(wait));
+  const auto place = std::prev(flushes_.end());
+  place->timer = client_->loop().arm(deadline, [self = shared_from_this(), place] {
+    Flushed late = std::move(place->then);
+    self->flushes_.erase(place);
+    late(fail(Error::client(Errc::timed_out, "records are still under way")));
+  });
+  pump_all();
+}
+
+void ProduceCore::settle_flushes() {
+  std::vector<Flushed> done;
+  for (auto each = flushes_.begin(); each != flushes_.end();) {
+    std::erase_if(each->targets, [](const FlushWait::Target& target) {
+      return target.partition->finished >= target.serial;
+    });
+    if (!each->targets.empty()) {
+      ++each;
+      continue;
+    }
+    client_->loop().cancel(each->timer);
+    done.push_back(std::move(each->then));
+    each = flushes_.erase(each);
+  }
+  for (Flushed& then : done) then(take_report());
+}
+
+void ProduceCore::close(TimePoint deadline, Flushed then) {
+  if (is_stopped_) return then(FlushReport{});
+  is_closed.store(true);
+  room.close();
+  for (const auto& [name, topic] : topics_) {
+    for (const auto& partition : topic->partitions_) partition->queue.close();
+  }
+  flush(deadline,
+        [self = shared_from_this(), then = std::move(then)](Result<FlushReport> flushed) mutable {
+          if (flushed) {
+            self->stop(Error::client(Errc::closed, "the producer is closed"));
+            return then(std::move(flushed));
+          }
+          self->stop(Error::client(Errc::closed,
+                                   "the producer was closed before the record was acknowledged"));
+          then(self->take_report());
+        });
+}
+
+void ProduceCore::close_by(TimePoint deadline, Client::Core::Done done) {
+  close(deadline, [done = std::move(done)](Result<FlushReport> report) mutable {
+    if (!report) return done(fail(report.error()));
+    if (report->first_error) return done(fail(*report->first_error));
+    done({});
+  });
+}
+
+void ProduceCore::stop(const Error& why) {
+  if (is_stopped_) return;
+  is_stopped_ = true;
+  engine().forget(observer_);
+  client_->loop().cancel(std::exchange(timer_, 0));
+  client_->loop().cancel(std::exchange(sweep_timer_, 0));
+  for (const auto& [name, topic] : topics_) {
+    for (const auto& partition : topic->partitions_) {
+      partition->sender.fail_all(why);
+      fail_queued(*partition, why, never);
+    }
+  }
+  active_.clear();
+  if (std::exchange(is_fresh_, false)) client_->environment().record_time.keep_fresh(false);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace dohle

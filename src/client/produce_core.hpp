@@ -1,0 +1,205 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/client_core.hpp"
+#include "client/partition_queue.hpp"
+#include "client/produce_partition.hpp"
+#include "client/room_queue.hpp"
+#include "dohle/producer.hpp"
+#include "wire/messages/init_producer_id.hpp"
+#include "wire/messages/produce.hpp"
+
+namespace dohle {
+inline namespace v0 {
+namespace detail {
+
+/// A topic as its producer knows it. The list of partitions only grows; callers read it without a
+/// lock.
+class TopicCore {
+ public:
+  struct Partition;
+  struct Table {
+    std::vector<Partition*> all;
+    /// Those that had a leader when last heard of; all of them if none had.
+    std::vector<Partition*> available;
+  };
+
+  TopicCore(std::string name_, std::uint64_t serial_) : name(std::move(name_)), serial(serial_) {}
+  [[nodiscard]] const Table& table() const { return *table_.load(std::memory_order_acquire); }
+
+  const std::string name;
+  /// Different for each topic of each producer of the process.
+  const std::uint64_t serial;
+
+ private:
+  friend class ProduceCore;
+  std::vector<std::unique_ptr<Partition>> partitions_;
+  /// Former tables stay: somebody may be reading them.
+  std::vector<std::unique_ptr<Table>> tables_;
+  std::atomic<const Table*> table_{nullptr};
+};
+
+/// The loop's side of a producer: takes due batches from the queues, has them compressed, sealed
+/// and sent, a request per node at a time and more under load, and follows up the answers. No lock
+/// but the queues' own.
+///
+/// Loop thread only, but for what says otherwise.
+class ProduceCore final : public OutcomeOwner,
+                          public Client::Core::Part,
+                          public std::enable_shared_from_this<ProduceCore> {
+ public:
+  using Flushed = std::move_only_function<void(Result<FlushReport>)>;
+  using TopicFound = std::move_only_function<void(Result<std::shared_ptr<TopicCore>>)>;
+
+  ProduceCore(std::shared_ptr<Client::Core> client, ProducerOptions options);
+  ~ProduceCore() override;
+
+  /// Begins to ask for a producer id and to follow the cluster.
+  void start();
+  void find_topic(std::string_view name, TimePoint deadline, TopicFound then);
+  void flush(TimePoint deadline, Flushed then);
+  /// Flushes until `deadline`, fails the rest, and stops.
+  void close(TimePoint deadline, Flushed then);
+  void close_by(TimePoint deadline, Client::Core::Done done) override;
+
+  /// Records are there, or due. Any thread.
+  void wake(TopicCore::Partition& partition);
+  /// Everything that was accepted is due: the buffer is spent. Any thread.
+  void hurry_all();
+  void hurry(PartitionId partition, std::uint64_t topic_serial) override;
+  void report_untaken(const Error& why) override;
+
+  // Read by callers of `send`.
+  const ProducerOptions options;
+  const client::PartitionQueue::Settings queue_settings;
+  Budget budget;
+  client::RoomQueue room;
+  std::atomic<bool> is_closed{false};
+  [[nodiscard]] Client::Core& client() { return *client_; }
+
+ private:
+  friend struct TopicCore::Partition;
+  using Partition = TopicCore::Partition;
+  struct Lane {
+    int in_flight = 0;
+    /// An answer came since the last request: what is due goes.
+    bool may_go = true;
+  };
+  struct Offer {
+    std::size_t bytes = 0;
+    TimePoint since = never;
+  };
+  /// What one request carries, to match it with its answer.
+  struct Sent {
+    Partition* partition;
+    std::uint64_t order;
+  };
+  struct FlushWait {
+    struct Target {
+      Partition* partition;
+      std::uint64_t serial;
+    };
+    std::vector<Target> targets;
+    TimerId timer = 0;
+    Flushed then;
+  };
+  using Request = wire::ProduceRequest;
+  using Response = wire::ProduceResponse;
+
+  [[nodiscard]] client::Engine& engine() { return client_->engine(); }
+  [[nodiscard]] TimePoint now() { return engine().now(); }
+
+  void ask_identity();
+  void on_identity(Result<wire::InitProducerIdResponse> answer);
+
+  std::shared_ptr<TopicCore> make_topic(const std::string& name);
+  void refresh(TopicCore& topic);
+  void refresh_leaders();
+
+  void activate(Partition& partition);
+  void deactivate_idle();
+  void pump_all();
+  void pump(NodeId node);
+  [[nodiscard]] Offer survey(NodeId node);
+  Offer offer_of(Partition& partition, NodeId node);
+  void stage(Partition& partition);
+  void compress(Partition& partition, std::uint64_t serial);
+  bool send_to(NodeId node);
+  void put(Request& request, Partition& partition, const client::SealedBatch& batch,
+           std::vector<Sent>& sent);
+  const client::SealedBatch* next_batch(Partition& partition, NodeId node);
+  void deliver(NodeId node, Request request, std::vector<Sent> sent);
+  void on_answer(NodeId node, const std::vector<Sent>& sent, const Result<Response>& answer);
+  client::ProduceVerdict verdict_of(const Sent& sent, const Response& answer);
+  void apply(const Sent& sent, const client::ProduceVerdict& verdict);
+  void look_at(TimePoint at);
+  void watch_time();
+  void sweep();
+  void on_settled(Partition& partition, const client::SealedBatch& batch,
+                  const std::optional<Error>& why);
+  void fail_unsent(Partition& partition, client::OpenBatch batch, const Error& why);
+  void fail_queued(Partition& partition, const Error& why, TimePoint opened_before);
+  void settle_flushes();
+  FlushReport take_report();
+  void stop(const Error& why);
+
+  std::shared_ptr<Client::Core> client_;
+  std::map<std::string, std::shared_ptr<TopicCore>, std::less<>> topics_;
+  std::vector<Partition*> active_;
+  std::size_t rotation_ = 0;
+  std::map<NodeId, Lane> lanes_;
+  client::ProducerIdentity identity_;
+  enum class Identity : std::uint8_t { none, asking, known } identity_state_ = Identity::none;
+  client::Backoff identity_backoff_;
+  client::Backoff retry_backoff_;
+  client::Engine::ObserverId observer_ = 0;
+  TimerId timer_ = 0;
+  TimePoint timer_at_ = never;
+  TimerId sweep_timer_ = 0;
+  bool is_fresh_ = false;
+  bool is_stopped_ = false;
+  std::list<FlushWait> flushes_;
+  std::uint64_t failed_ = 0;
+  std::optional<Error> first_error_;
+  std::atomic<std::uint64_t> untaken_{0};
+  std::atomic<std::int64_t> untaken_logged_second_{-1};
+};
+
+/// A partition from callers to the wire.
+struct TopicCore::Partition final : client::ProducePartition::Events {
+  struct Staged {
+    client::OpenBatch batch;
+    Chain compressed;
+    bool is_ready = false;
+  };
+
+  Partition(ProduceCore& core_, TopicCore& topic_, PartitionId id_);
+  void on_settled(const client::SealedBatch& batch, const std::optional<Error>& why) override;
+
+  ProduceCore& core;
+  TopicCore& topic;
+  const PartitionId id;
+  client::PartitionQueue queue;
+
+  // The loop's.
+  client::ProducePartition sender{*this};
+  NodeId leader;
+  /// Taken from the queue to be compressed; empty without compression.
+  std::deque<Staged> staged;
+  /// Batches that are settled; those of the queue are numbered from 1.
+  std::uint64_t finished = 0;
+  bool is_active = false;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace dohle

@@ -1,0 +1,344 @@
+#include "dohle/producer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "client/make_producer.hpp"
+#include "client/partitioner.hpp"
+#include "client/produce_core.hpp"
+#include "client/producer_options.hpp"
+#include "client/waiter.hpp"
+
+namespace dohle {
+inline namespace v0 {
+
+namespace detail {
+
+namespace {
+
+using client::PartitionQueue;
+using Partition = TopicCore::Partition;
+
+/// Where the calling thread's keyless records of a topic go, until that batch is taken.
+struct Sticky {
+  std::uint64_t topic_serial = 0;
+  std::uint64_t batch_serial = 0;
+  std::uint32_t turn = 0;
+  Partition* partition = nullptr;
+};
+
+Sticky& sticky_of(const TopicCore& topic) {
+  // Topics that share a slot take it from each other: their batches are then smaller, not wrong.
+  thread_local std::array<Sticky, 16> slots;
+  Sticky& slot = slots[topic.serial % slots.size()];
+  if (slot.topic_serial != topic.serial) {
+    static std::atomic<std::uint32_t> threads{0};
+    // Threads begin at different partitions.
+    slot = {topic.serial, 0, threads.fetch_add(1, std::memory_order_relaxed), nullptr};
+  }
+  return slot;
+}
+
+void move_on(Sticky& sticky, const TopicCore::Table& table) {
+  sticky.partition = table.available[sticky.turn++ % table.available.size()];
+  sticky.batch_serial = 0;
+}
+
+Error closed() {
+  return Error::client(Errc::closed, "the producer is closed");
+}
+
+}  // namespace
+
+/// The callers' side of a producer.
+class ProducerCore {
+ public:
+  explicit ProducerCore(std::shared_ptr<ProduceCore> produce) : produce_(std::move(produce)) {}
+  ~ProducerCore() {
+    const auto timeout = std::min<std::chrono::milliseconds>(produce_->options.delivery_timeout,
+                                                             std::chrono::seconds(5));
+    if (produce_->client().loop().is_loop_thread()) {
+      const auto deadline = produce_->client().engine().now() + timeout;
+      produce_->close(deadline, [](Result<FlushReport>) {});
+    } else {
+      // What fails now is logged as nobody asked for it.
+      (void)close(timeout);
+    }
+  }
+
+  enum class Waits : bool { no, yes };
+  using Wish = PartitionQueue::Wish;
+
+  Result<PartitionQueue::Place> append(TopicCore& topic, const Record& record, Wish wish,
+                                       Waits waits);
+  Result<std::shared_ptr<TopicCore>> topic(std::string_view name);
+  Result<FlushReport> flush(std::chrono::milliseconds timeout);
+  Result<FlushReport> close(std::chrono::milliseconds timeout);
+
+ private:
+  Result<Partition*> named_partition(const TopicCore::Table& table, const TopicCore& topic,
+                                     const Record& record) const;
+  PartitionQueue::Place append_sticky(TopicCore& topic, const Record& record, Wish& wish);
+  Result<PartitionQueue::Place> wait_for_room(TopicCore& topic, const Record& record, Wish& wish,
+                                              Waits waits);
+  Result<PartitionQueue::Place> place(TopicCore& topic, const Record& record, Wish& wish);
+
+  std::shared_ptr<ProduceCore> produce_;
+};
+
+Result<Partition*> ProducerCore::named_partition(const TopicCore::Table& table,
+                                                 const TopicCore& topic,
+                                                 const Record& record) const {
+  const auto count = static_cast<std::int32_t>(table.all.size());
+  PartitionId chosen = record.partition;
+  if (chosen.is_none()) chosen = client::partition_for_key(*record.key, count);
+  if (chosen.value < 0 || chosen.value >= count) {
+    return fail(Error::client(
+        Errc::no_such_partition,
+        fmt::format("{} has partitions 0 to {}, not {}", topic.name, count - 1, chosen.value)));
+  }
+  return table.all[static_cast<std::size_t>(chosen.value)];
+}
+
+PartitionQueue::Place ProducerCore::append_sticky(TopicCore& topic, const Record& record,
+                                                  Wish& wish) {
+  Sticky& sticky = sticky_of(topic);
+  if (sticky.partition == nullptr) move_on(sticky, topic.table());
+  for (;;) {
+    wish.only_serial = sticky.batch_serial;
+    PartitionQueue::Place place = sticky.partition->queue.append(record, wish);
+    if (place.appended == PartitionQueue::Appended::moved_on) {
+      move_on(sticky, topic.table());
+      continue;
+    }
+    if (place.appended == PartitionQueue::Appended::ok) sticky.batch_serial = place.serial;
+    if (place.wake) produce_->wake(*sticky.partition);
+    return place;
+  }
+}
+
+Result<PartitionQueue::Place> ProducerCore::place(TopicCore& topic, const Record& record,
+                                                  Wish& wish) {
+  if (record.partition.is_none() && !record.key) return append_sticky(topic, record, wish);
+  auto partition = named_partition(topic.table(), topic, record);
+  if (!partition) return fail(partition.error());
+  const PartitionQueue::Place place = (*partition)->queue.append(record, wish);
+  if (place.wake) produce_->wake(**partition);
+  return place;
+}
+
+Result<PartitionQueue::Place> ProducerCore::append(TopicCore& topic, const Record& record,
+                                                   Wish wish, Waits waits) {
+  auto placed = place(topic, record, wish);
+  if (placed && placed->appended == PartitionQueue::Appended::ok) [[likely]]
+    return placed;
+  if (!placed) return placed;
+  if (placed->appended == PartitionQueue::Appended::closed) return fail(closed());
+  return wait_for_room(topic, record, wish, waits);
+}
+
+Result<PartitionQueue::Place> ProducerCore::wait_for_room(TopicCore& topic, const Record& record,
+                                                          Wish& wish, Waits waits) {
+  const std::size_t bytes = wire::BatchBuilder::record_bytes_max(record) + wire::batch_header_bytes;
+  const std::size_t most =
+      std::min(produce_->options.buffer_bytes, produce_->options.request_bytes_max);
+  if (bytes > most) {
+    return fail(Error::client(
+        Errc::too_large, fmt::format("a record of {} bytes; request_bytes_max and buffer_bytes "
+                                     "allow {}",
+                                     bytes, most)));
+  }
+  produce_->hurry_all();
+  if (waits == Waits::no || produce_->client().loop().is_loop_thread()) {
+    return fail(Error::client(Errc::would_block, "buffer_bytes are in use"));
+  }
+  Result<PartitionQueue::Place> placed = PartitionQueue::Place{};
+  const bool done = produce_->room.wait(produce_->options.max_block, [&] {
+    placed = place(topic, record, wish);
+    return !placed || placed->appended != PartitionQueue::Appended::no_memory;
+  });
+  if (done && placed && placed->appended == PartitionQueue::Appended::closed) return fail(closed());
+  if (done) return placed;
+  if (produce_->is_closed.load()) return fail(closed());
+  return fail(Error::client(
+      Errc::buffer_full,
+      fmt::format("buffer_bytes ({}) stayed in use for max_block ({} ms)",
+                  produce_->options.buffer_bytes, produce_->options.max_block.count())));
+}
+
+Result<std::shared_ptr<TopicCore>> ProducerCore::topic(std::string_view name) {
+  if (auto usable = produce_->client().check_usable(); !usable) return fail(usable.error());
+  if (produce_->is_closed.load()) return fail(closed());
+  return client::wait_for<std::shared_ptr<TopicCore>>(
+      produce_->client().loop(), [produce = produce_, name = std::string(name)](auto then) mutable {
+        const TimePoint deadline = produce->client().engine().now() + produce->options.max_block;
+        produce->find_topic(name, deadline, std::move(then));
+      });
+}
+
+Result<FlushReport> ProducerCore::flush(std::chrono::milliseconds timeout) {
+  if (auto usable = produce_->client().check_usable(); !usable) return fail(usable.error());
+  return client::wait_for<FlushReport>(
+      produce_->client().loop(), [produce = produce_, timeout](auto then) mutable {
+        produce->flush(produce->client().engine().now() + timeout, std::move(then));
+      });
+}
+
+Result<FlushReport> ProducerCore::close(std::chrono::milliseconds timeout) {
+  return client::wait_for<FlushReport>(
+      produce_->client().loop(), [produce = produce_, timeout](auto then) mutable {
+        produce->close(produce->client().engine().now() + timeout, std::move(then));
+      });
+}
+
+}  // namespace detail
+
+using detail::ProducerCore;
+
+// Delivery.
+
+Delivery::Delivery(Delivery&& other) noexcept
+    : outcome_(std::exchange(other.outcome_, nullptr)),
+      index_(other.index_),
+      timestamp_delta_(other.timestamp_delta_) {}
+
+Delivery& Delivery::operator=(Delivery&& other) noexcept {
+  std::swap(outcome_, other.outcome_);
+  std::swap(index_, other.index_);
+  std::swap(timestamp_delta_, other.timestamp_delta_);
+  return *this;
+}
+
+Delivery::~Delivery() {
+  if (outcome_ != nullptr) outcome_->release();
+}
+
+bool Delivery::is_done() const {
+  return outcome_ != nullptr && outcome_->is_settled();
+}
+
+Result<Receipt> Delivery::wait(std::chrono::milliseconds timeout) const {
+  if (outcome_ == nullptr) {
+    return fail(Error::client(Errc::invalid_argument, "a Delivery that stands for no record"));
+  }
+  if (!outcome_->is_settled()) {
+    if (const auto owner = outcome_->owner.lock()) {
+      if (static_cast<detail::ProduceCore&>(*owner).client().loop().is_loop_thread()) {
+        return fail(Error::client(Errc::would_deadlock,
+                                  "waiting on the client's own thread would wait for itself"));
+      }
+      owner->hurry(outcome_->partition, outcome_->topic_serial);
+    }
+    if (!outcome_->wait_for(timeout)) {
+      return fail(Error::client(Errc::timed_out, "the record is still under way"));
+    }
+  }
+  outcome_->take();
+  return outcome_->of(index_, timestamp_delta_);
+}
+
+Result<Receipt> Delivery::get() const {
+  // Every record has an outcome once its delivery timeout has passed, of at most a day.
+  return wait(std::chrono::hours(25));
+}
+
+// ProducerTopic.
+
+ProducerTopic::ProducerTopic(std::shared_ptr<detail::TopicCore> core) : core_(std::move(core)) {}
+
+std::string_view ProducerTopic::name() const {
+  return core_->name;
+}
+
+std::int32_t ProducerTopic::partition_count() const {
+  return static_cast<std::int32_t>(core_->table().all.size());
+}
+
+// Producer.
+
+Producer::Producer(std::shared_ptr<ProducerCore> core) : core_(std::move(core)) {}
+Producer::Producer(Producer&&) noexcept = default;
+Producer& Producer::operator=(Producer&&) noexcept = default;
+Producer::~Producer() = default;
+
+Result<ProducerTopic> Producer::topic(std::string_view name) {
+  auto topic = core_->topic(name);
+  if (!topic) return fail(topic.error());
+  return ProducerTopic(std::move(*topic));
+}
+
+namespace {
+
+Result<Delivery> send_for_delivery(ProducerCore& core, detail::TopicCore& topic,
+                                   const Record& record, ProducerCore::Waits waits) {
+  auto placed = core.append(topic, record, {.reference = true}, waits);
+  if (!placed) [[unlikely]]
+    return fail(placed.error());
+  return Delivery(placed->outcome, placed->index, placed->timestamp_delta);
+}
+
+}  // namespace
+
+Result<Delivery> Producer::send(const ProducerTopic& topic, const Record& record) {
+  return send_for_delivery(*core_, topic.core(), record, ProducerCore::Waits::yes);
+}
+
+Result<Delivery> Producer::try_send(const ProducerTopic& topic, const Record& record) {
+  return send_for_delivery(*core_, topic.core(), record, ProducerCore::Waits::no);
+}
+
+Result<void> Producer::send(const ProducerTopic& topic, const Record& record,
+                            DeliveryCallback callback) {
+  auto placed =
+      core_->append(topic.core(), record, {.callback = &callback}, ProducerCore::Waits::yes);
+  if (!placed) return fail(placed.error());
+  return {};
+}
+
+Result<Delivery> Producer::send(std::string_view name, const Record& record) {
+  // A topic outlives its producer's use of it: it is found only under that producer's own core,
+  // and a core's address may come again, so the topic is held weakly.
+  struct Known {
+    const ProducerCore* producer = nullptr;
+    std::string name;
+    std::weak_ptr<detail::TopicCore> topic;
+  };
+  thread_local std::array<Known, 16> known;
+  Known& slot = known[std::hash<std::string_view>{}(name) % known.size()];
+  auto topic = slot.producer == core_.get() && slot.name == name ? slot.topic.lock() : nullptr;
+  if (!topic) {
+    auto found = core_->topic(name);
+    if (!found) return fail(found.error());
+    topic = std::move(*found);
+    slot = {core_.get(), std::string(name), topic};
+  }
+  return send_for_delivery(*core_, *topic, record, ProducerCore::Waits::yes);
+}
+
+Result<FlushReport> Producer::flush(std::chrono::milliseconds timeout) {
+  return core_->flush(timeout);
+}
+
+Result<FlushReport> Producer::close(std::chrono::milliseconds timeout) {
+  return core_->close(timeout);
+}
+
+}  // namespace v0
+
+namespace client {
+
+Result<Producer> make_producer(std::shared_ptr<Client::Core> client, ProducerOptions options) {
+  if (auto checked = check(options); !checked) return fail(checked.error());
+  if (auto usable = client->check_usable(); !usable) return fail(usable.error());
+  auto produce = std::make_shared<detail::ProduceCore>(client, options);
+  client->attach(produce);
+  client->loop().post([produce] { produce->start(); });
+  return Producer(std::make_shared<detail::ProducerCore>(std::move(produce)));
+}
+
+}  // namespace client
+
+}  // namespace dohle
