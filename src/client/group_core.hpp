@@ -75,7 +75,8 @@ struct MakeAssignments {
 // News for the user's thread, which takes them in this order, inside poll, unsubscribe or close.
 
 /// Partitions that came on top of those that this member had. (All of them while rebalances are
-/// eager; cooperative ones will name only the new.) Fetching may start once the user was told.
+/// eager; cooperative ones will name only the new.) None is news, too: the rebalance is done.
+/// Fetching may start once the user was told.
 struct Assigned {
   std::vector<TopicPartition> partitions;
 };
@@ -84,7 +85,8 @@ struct Assigned {
 struct Revoke {
   std::vector<TopicPartition> partitions;
 };
-/// As Revoke, but others may own them already: nothing may be committed.
+/// As Revoke, but others may own them already: nothing may be committed. Takes the place of a
+/// Revoke of the same partitions that the user has not been told of yet.
 struct Lose {
   std::vector<TopicPartition> partitions;
 };
@@ -123,6 +125,8 @@ class GroupCore {
     Duration heartbeat_interval = std::chrono::seconds(3);
     /// Also the time that the server gives members to join again.
     Duration max_poll_interval = std::chrono::minutes(5);
+    /// For an answer that the server does not hold back.
+    Duration request_timeout = std::chrono::seconds(30);
     Duration retry_backoff = std::chrono::milliseconds(100);
     Duration retry_backoff_max = std::chrono::seconds(1);
   };
@@ -208,31 +212,45 @@ class GroupCore {
   enum class After : std::uint8_t { join, leave };
 
   void advance(TimePoint now, GroupActions& out);
-  void find_coordinator(TimePoint now, GroupActions& out);
-  void lose_coordinator(TimePoint now);
-  void send_join(TimePoint now, GroupActions& out);
+  void find_coordinator(GroupActions& out);
+  void lose_coordinator();
+  void send_join(GroupActions& out);
+  [[nodiscard]] Result<wire::JoinGroupRequest> join_request() const;
   void send_sync(std::vector<wire::SyncGroupRequest::SyncGroupRequestAssignment> assignments,
-                 TimePoint now, GroupActions& out);
+                 GroupActions& out);
   void send_heartbeat(TimePoint now, GroupActions& out);
+  /// False: there is nobody to tell, or nothing to tell.
+  bool send_leave(std::string_view why, GroupActions& out);
+  void on_member(const wire::JoinGroupResponse& answer, TimePoint now, GroupActions& out);
   void lead(const wire::JoinGroupResponse& answer, TimePoint now, GroupActions& out);
-  void send_leave(std::string_view why, GroupActions& out);
-  void finish_leaving(TimePoint now, GroupActions& out);
+  void on_assigned(const Slice& assignment, TimePoint now, GroupActions& out);
   /// Gives up what it owns, then goes on with `after`. `lost`: others may own it already.
   void release(bool lost, After after, TimePoint now, GroupActions& out);
+  void go_on_released(TimePoint now, GroupActions& out);
+  void finish_leaving(TimePoint now, GroupActions& out);
   void forget_membership(bool member_id_too);
-  void retry_join(TimePoint now, GroupActions& out);
-  void retry_after(const Error& why, TimePoint now, GroupActions& out);
-  void on_group_error(std::int16_t code, const Error& error, TimePoint now, GroupActions& out);
+  void on_poll_overdue(TimePoint now, GroupActions& out);
+  /// What joining and heartbeats have in common when they fail.
+  void on_failure(const Error& why, TimePoint now, GroupActions& out);
+  /// False: the error says nothing about this member.
+  bool on_membership_error(const Error& why, TimePoint now, GroupActions& out);
+  void retry(TimePoint now);
   void give_up(const Error& why, TimePoint now, GroupActions& out);
-  void keep_session(TimePoint now);
+  void fence(const Error& why, GroupActions& out);
   [[nodiscard]] bool is_member() const { return !generation_.is_none(); }
+  [[nodiscard]] bool is_joining() const;
   [[nodiscard]] bool beats() const;
+  [[nodiscard]] bool minds_polls() const;
+  [[nodiscard]] Duration join_timeout() const;
+  [[nodiscard]] Error refused(std::string_view what, std::int16_t code) const;
 
   Options options_;
   Random& random_;
   std::optional<std::string> instance_id_;
   State state_ = State::off;
   After after_release_ = After::join;
+  /// What is being released is lost, and the user will have heard so.
+  bool releases_lost_ = false;
   std::vector<std::string> topics_;
   std::vector<TopicPartition> assignment_;
 
@@ -243,8 +261,9 @@ class GroupCore {
 
   std::string member_id_;
   Generation generation_;
-  std::string protocol_;
   bool is_leader_ = false;
+  /// The join under way is about a subscription that has changed since.
+  bool rejoin_wanted_ = false;
   std::string rejoin_reason_;
   TimePoint join_not_before_{};
   Backoff join_backoff_;
@@ -252,6 +271,7 @@ class GroupCore {
   GroupTicket last_ticket_ = 0;
   /// Of the questions under way; 0: none.
   GroupTicket find_ticket_ = 0;
+  /// Of the join, the assignments or the sync.
   GroupTicket join_ticket_ = 0;
   GroupTicket heartbeat_ticket_ = 0;
   GroupTicket leave_ticket_ = 0;
