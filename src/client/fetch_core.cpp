@@ -1,0 +1,575 @@
+#include "client/fetch_core.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/broker_errors.hpp"
+
+namespace dohle::client {
+
+namespace {
+
+/// A fetch for less than that waits for room, unless nothing else is going on.
+constexpr std::size_t fetch_worth_sending_bytes = 64 * 1024;
+
+std::string name_of(const TopicPartition& where) {
+  return fmt::format("{}-{}", where.topic, where.partition.value);
+}
+
+Error not_assigned(const TopicPartition& where) {
+  return Error::client(Errc::invalid_argument,
+                       fmt::format("{} is not assigned to this consumer", name_of(where)));
+}
+
+std::int32_t as_int32(std::size_t size) {
+  constexpr auto most = static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max());
+  return static_cast<std::int32_t>(std::min(size, most));
+}
+
+std::int32_t milliseconds_of(Duration span) {
+  return static_cast<std::int32_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(span).count());
+}
+
+/// Errors that new metadata cures.
+bool is_about_leader(std::int16_t code) {
+  using namespace broker_error;
+  return code == not_leader_or_follower || code == leader_not_available ||
+         code == replica_not_available || code == kafka_storage_error ||
+         code == fenced_leader_epoch || code == unknown_topic_or_partition ||
+         code == unknown_topic_id || code == inconsistent_topic_id || code == listener_not_found;
+}
+
+}  // namespace
+
+FetchCore::FetchCore(Options options, std::shared_ptr<BufferAccount> account, Random& random)
+    : options_(options), account_(std::move(account)), random_(random) {}
+
+FetchCore::Partition* FetchCore::find(const TopicPartition& where) {
+  const auto found = partitions_.find(where);
+  return found == partitions_.end() ? nullptr : found->second.get();
+}
+
+const FetchCore::Partition* FetchCore::find(const TopicPartition& where) const {
+  const auto found = partitions_.find(where);
+  return found == partitions_.end() ? nullptr : found->second.get();
+}
+
+// The assignment.
+
+void FetchCore::assign(const std::vector<TopicPartition>& partitions, bool held) {
+  std::vector<TopicPartition> dropped;
+  for (const auto& [where, partition] : partitions_) {
+    if (std::ranges::find(partitions, where) == partitions.end()) dropped.push_back(where);
+  }
+  remove(dropped);
+  for (const TopicPartition& where : partitions) {
+    auto& partition = partitions_[where];
+    if (partition) {
+      partition->is_stopped = false;
+      continue;
+    }
+    partition = std::make_unique<Partition>(std::make_shared<const TopicPartition>(where), options_);
+    partition->is_held = held;
+    if (options_.has_group) {
+      want(*partition, {StartingPoint::Kind::committed});
+    } else {
+      reset(*partition, "there is no group whose committed offset it could begin at");
+    }
+  }
+}
+
+void FetchCore::release() {
+  for (auto& [where, partition] : partitions_) partition->is_held = false;
+}
+
+void FetchCore::stop(const std::vector<TopicPartition>& partitions) {
+  for (const TopicPartition& where : partitions) {
+    Partition* partition = find(where);
+    if (partition == nullptr) continue;
+    drop_queue(*partition);
+    partition->next_fetch = partition->consumed;
+    partition->is_stopped = true;
+    partition->serial = ++last_serial_;
+  }
+}
+
+void FetchCore::remove(const std::vector<TopicPartition>& partitions) {
+  for (const TopicPartition& where : partitions) {
+    const auto found = partitions_.find(where);
+    if (found == partitions_.end()) continue;
+    drop_queue(*found->second);
+    partitions_.erase(found);
+  }
+}
+
+std::vector<TopicPartition> FetchCore::assignment() const {
+  std::vector<TopicPartition> all;
+  for (const auto& [where, partition] : partitions_) all.push_back(where);
+  return all;
+}
+
+std::vector<TopicPartition> FetchCore::paused() const {
+  std::vector<TopicPartition> all;
+  for (const auto& [where, partition] : partitions_) {
+    if (partition->is_paused) all.push_back(where);
+  }
+  return all;
+}
+
+// Positions.
+
+void FetchCore::want(Partition& partition, StartingPoint from) {
+  drop_queue(partition);
+  partition.serial = ++last_serial_;
+  partition.wanted = from;
+  partition.is_looked_up = false;
+  partition.not_before = TimePoint{};
+  partition.consumed = partition.next_fetch = partition.settled = Offset{};
+  partition.error.reset();
+  partition.is_at_end = false;
+}
+
+void FetchCore::start_at(Partition& partition, Offset offset, LeaderEpoch epoch) {
+  want(partition, {});
+  partition.wanted.reset();
+  partition.consumed = partition.next_fetch = partition.settled = offset;
+  partition.consumed_epoch = partition.settled_epoch = epoch;
+  partition.backoff.reset();
+}
+
+void FetchCore::reset(Partition& partition, std::string_view why) {
+  switch (options_.reset) {
+    case OffsetReset::earliest:
+      return want(partition, {StartingPoint::Kind::earliest});
+    case OffsetReset::latest:
+      return want(partition, {StartingPoint::Kind::latest});
+    case OffsetReset::fail:
+      break;
+  }
+  want(partition, {});
+  set_error(partition,
+            Error::client(Errc::no_offset, fmt::format("{} has no offset to begin at: {}, and "
+                                                       "offset_reset is fail",
+                                                       name_of(*partition.where), why)),
+            true);
+}
+
+Result<void> FetchCore::seek(const TopicPartition& where, Offset offset) {
+  Partition* partition = find(where);
+  if (partition == nullptr) return fail(not_assigned(where));
+  if (offset.value < 0) {
+    return fail(Error::client(Errc::invalid_argument,
+                              fmt::format("seek in {}: the offset is {}; allowed are 0 and above",
+                                          name_of(where), offset.value)));
+  }
+  start_at(*partition, offset, {});
+  return {};
+}
+
+Result<void> FetchCore::seek(const TopicPartition& where, StartingPoint to) {
+  Partition* partition = find(where);
+  if (partition == nullptr) return fail(not_assigned(where));
+  want(*partition, to);
+  return {};
+}
+
+Result<void> FetchCore::pause(const TopicPartition& where, bool paused) {
+  Partition* partition = find(where);
+  if (partition == nullptr) return fail(not_assigned(where));
+  partition->is_paused = paused;
+  if (!paused) make_ready(*partition);
+  if (paused && partition->is_ready) {
+    std::erase(ready_, partition);
+    partition->is_ready = false;
+  }
+  return {};
+}
+
+Result<Offset> FetchCore::position(const TopicPartition& where) const {
+  const Partition* partition = find(where);
+  if (partition == nullptr) return fail(not_assigned(where));
+  if (partition->error) return fail(*partition->error);
+  return partition->consumed;
+}
+
+std::optional<std::int64_t> FetchCore::lag(const TopicPartition& where) const {
+  const Partition* partition = find(where);
+  if (partition == nullptr || partition->consumed.is_none()) return std::nullopt;
+  if (partition->high_watermark.is_none()) return std::nullopt;
+  return std::max<std::int64_t>(0, partition->high_watermark - partition->consumed);
+}
+
+std::vector<PartitionOffset> FetchCore::taken() const {
+  std::vector<PartitionOffset> all;
+  for (const auto& [where, partition] : partitions_) {
+    if (partition->consumed.is_none()) continue;
+    all.push_back({where, {partition->consumed, partition->consumed_epoch}});
+  }
+  return all;
+}
+
+std::vector<PartitionOffset> FetchCore::settled() const {
+  std::vector<PartitionOffset> all;
+  for (const auto& [where, partition] : partitions_) {
+    if (partition->settled.is_none()) continue;
+    all.push_back({where, {partition->settled, partition->settled_epoch}});
+  }
+  return all;
+}
+
+void FetchCore::settle() {
+  for (auto& [where, partition] : partitions_) {
+    partition->settled = partition->consumed;
+    partition->settled_epoch = partition->consumed_epoch;
+  }
+}
+
+void FetchCore::lookups(TimePoint now, std::vector<Lookup>& out) {
+  next_at_ = never;
+  for (auto& [where, partition] : partitions_) {
+    const bool asks = partition->wanted && !partition->is_looked_up && !partition->error &&
+                      !partition->is_held && !partition->is_stopped;
+    if (!asks) continue;
+    if (now < partition->not_before) {
+      wake_at(partition->not_before);
+      continue;
+    }
+    partition->is_looked_up = true;
+    out.push_back({where, partition->serial, *partition->wanted});
+  }
+}
+
+void FetchCore::on_found(const Lookup& lookup, Offset offset, LeaderEpoch epoch) {
+  Partition* partition = find(lookup.where);
+  if (partition == nullptr || partition->serial != lookup.serial) return;
+  if (offset.value >= 0) return start_at(*partition, offset, epoch);
+  if (lookup.from.kind == StartingPoint::Kind::committed) {
+    return reset(*partition, "nothing is committed");
+  }
+  want(*partition, {StartingPoint::Kind::latest});
+}
+
+void FetchCore::on_not_found(const Lookup& lookup, const Error& why, TimePoint now) {
+  Partition* partition = find(lookup.where);
+  if (partition == nullptr || partition->serial != lookup.serial) return;
+  partition->is_looked_up = false;
+  put_off(*partition, now);
+  if (!why.is_retriable()) set_error(*partition, why, false);
+}
+
+// Fetching.
+
+void FetchCore::put_off(Partition& partition, TimePoint now) {
+  partition.not_before = now + partition.backoff.next(random_);
+  wake_at(partition.not_before);
+}
+
+bool FetchCore::wants_fetch(const Partition& partition) const {
+  return !partition.wanted && !partition.is_paused && !partition.is_held && !partition.is_stopped &&
+         !partition.is_asked && !partition.is_at_end && !partition.error;
+}
+
+std::map<NodeId, FetchCore::Group> FetchCore::groups(TimePoint now, const ClusterView& view) {
+  std::map<NodeId, Group> groups;
+  const std::int32_t bytes_max = as_int32(options_.partition_bytes_max);
+  for (auto& [where, partition] : partitions_) {
+    if (!wants_fetch(*partition)) continue;
+    if (now < partition->not_before) {
+      wake_at(partition->not_before);
+      continue;
+    }
+    const TopicView* topic = view.topic(where.topic);
+    const auto index = static_cast<std::size_t>(where.partition.value);
+    if (topic == nullptr || index >= topic->partitions.size()) continue;
+    const PartitionLeader leader = topic->partitions[index];
+    if (leader.node.is_none()) continue;
+    Group& group = groups[leader.node];
+    if (partition->queued_bytes >= options_.partition_bytes_max) group.is_full = true;
+    group.wishes.push_back({where, partition->next_fetch, leader.epoch, bytes_max});
+    group.sent.push_back({where, partition->serial, partition->next_fetch});
+  }
+  return groups;
+}
+
+void FetchCore::plan(TimePoint now, const ClusterView& view, std::vector<Ask>& out) {
+  for (auto& [node, group] : groups(now, view)) {
+    Server& server = servers_.try_emplace(node, options_).first->second;
+    if (server.is_asked || group.is_full) continue;
+    if (now < server.not_before) {
+      wake_at(server.not_before);
+      continue;
+    }
+    if (!ask(node, std::move(group), out)) return;
+  }
+}
+
+bool FetchCore::ask(NodeId node, Group group, std::vector<Ask>& out) {
+  // A partition's share may be exceeded by one batch; that is allowed for once per answer.
+  const std::size_t wanted =
+      std::min(options_.bytes_max, options_.partition_bytes_max * group.wishes.size());
+  account_->want_room();
+  const std::size_t room = account_->room();
+  const bool is_idle = !is_fetching() && ready_.empty();
+  if (room == 0 || (room < std::min(wanted, fetch_worth_sending_bytes) && !is_idle)) return false;
+  const std::size_t bytes = std::min(room, wanted);
+  Server& server = servers_.at(node);
+  server.is_asked = true;
+  server.reserved = BufferCharge(account_, bytes);
+  server.sent = std::move(group.sent);
+  for (const Sent& sent : server.sent) find(sent.where)->is_asked = true;
+  Ask made{node, {}};
+  made.message.max_wait_ms = milliseconds_of(options_.wait_max);
+  made.message.min_bytes = as_int32(options_.bytes_min);
+  made.message.max_bytes = as_int32(bytes);
+  server.session.plan(group.wishes, made.message);
+  out.push_back(std::move(made));
+  return true;
+}
+
+bool FetchCore::is_fetching() const {
+  return std::ranges::any_of(servers_, [](const auto& each) { return each.second.is_asked; });
+}
+
+void FetchCore::on_answer(NodeId node, Result<wire::FetchResponse> answer, TimePoint now,
+                          News& out) {
+  Server& server = servers_.at(node);
+  server.is_asked = false;
+  server.reserved = {};
+  const std::vector<Sent> asked = std::exchange(server.sent, {});
+  for (const Sent& sent : asked) {
+    if (Partition* partition = find(sent.where)) partition->is_asked = false;
+  }
+  if (!answer) server.session.on_failed();
+  const Result<void> taken =
+      answer ? server.session.on_answer(*answer) : Result<void>(fail(answer.error()));
+  if (!taken) {
+    const Error& why = taken.error();
+    const bool is_session =
+        why.category() == ErrorCategory::broker && FetchSession::is_session_error(why.code());
+    if (is_session && server.backoff.failures() == 0) {
+      // At once, but not again and again.
+      (void)server.backoff.next(random_);
+      return;
+    }
+    server.not_before = now + server.backoff.next(random_);
+    wake_at(server.not_before);
+    out.doubt = true;
+    if (!why.is_retriable()) {
+      for (const Sent& sent : asked) {
+        if (Partition* partition = find(sent.where)) set_error(*partition, why, false);
+      }
+    }
+    return;
+  }
+  server.backoff.reset();
+  std::size_t bytes = 0;
+  for (const auto& topic : answer->responses) {
+    for (const auto& data : topic.partitions) bytes += data.records ? data.records->size() : 0;
+  }
+  const auto charge =
+      bytes == 0 ? nullptr : std::make_shared<const BufferCharge>(account_, bytes);
+  std::map<TopicPartition, const Sent*> by_name;
+  for (const Sent& sent : asked) by_name.emplace(sent.where, &sent);
+  for (auto& topic : answer->responses) {
+    for (auto& data : topic.partitions) {
+      const auto sent = by_name.find({topic.topic, data.partition_index});
+      if (sent != by_name.end()) on_partition(*sent->second, data, charge, now, out);
+    }
+  }
+}
+
+void FetchCore::on_partition(const Sent& sent, PartitionData& data,
+                             const std::shared_ptr<const BufferCharge>& charge, TimePoint now,
+                             News& out) {
+  Partition* partition = find(sent.where);
+  if (partition == nullptr || partition->serial != sent.serial) return;
+  if (data.error_code != broker_error::none) {
+    return on_partition_error(*partition, data, now, out);
+  }
+  partition->backoff.reset();
+  if (!data.high_watermark.is_none()) partition->high_watermark = data.high_watermark;
+  if (!data.records || data.records->empty()) return;
+  auto batches = data.records->flatten();
+  if (!batches) return set_error(*partition, batches.error(), false);
+  enqueue(*partition, std::move(*batches), charge);
+}
+
+void FetchCore::on_partition_error(Partition& partition, const PartitionData& data, TimePoint now,
+                                   News& out) {
+  const std::int16_t code = data.error_code;
+  put_off(partition, now);
+  if (is_about_leader(code)) {
+    out.doubt = true;
+    if (!data.current_leader.leader_id.is_none()) {
+      out.leaders.push_back({*partition.where,
+                             {data.current_leader.leader_id, data.current_leader.leader_epoch}});
+      partition.not_before = now;
+    }
+  } else if (code == broker_error::offset_out_of_range) {
+    // What is queued is still good; the position is looked at once it has been taken.
+    if (partition.queue.empty()) {
+      reset(partition, fmt::format("offset {} is out of range", partition.next_fetch.value));
+    }
+  } else if (code != broker_error::unknown_leader_epoch &&
+             code != broker_error::offset_not_available) {
+    const Error why = Error::broker(code, "fetch from " + name_of(*partition.where));
+    if (!why.is_retriable()) set_error(partition, why, false);
+  }
+}
+
+void FetchCore::enqueue(Partition& partition, Slice batches,
+                        std::shared_ptr<const BufferCharge> charge) {
+  std::size_t whole = 0;
+  while (batches.size() - whole >= wire::batch_header_bytes) {
+    const auto header = wire::read_batch_header(batches.bytes().subspan(whole));
+    if (!header) {
+      // Taking it will say what is wrong with it.
+      partition.is_at_end = true;
+      whole = batches.size();
+      break;
+    }
+    // Servers may cut the last batch short.
+    if (header->size() > batches.size() - whole) break;
+    whole += header->size();
+    partition.next_fetch = std::max(partition.next_fetch, header->next_offset());
+  }
+  if (whole == 0) {
+    return set_error(
+        partition,
+        Error::client(Errc::too_large,
+                      fmt::format("the batch at offset {} of {} is larger than "
+                                  "partition_fetch_bytes_max, and the server cut it short",
+                                  partition.next_fetch.value, name_of(*partition.where))),
+        true);
+  }
+  partition.queued_bytes += whole;
+  partition.queue.push_back({batches.sub(0, whole), 0, nullptr, std::move(charge)});
+  make_ready(partition);
+}
+
+// Taking.
+
+void FetchCore::make_ready(Partition& partition) {
+  if (partition.is_ready || partition.is_paused || partition.queue.empty()) return;
+  partition.is_ready = true;
+  ready_.push_back(&partition);
+}
+
+void FetchCore::drop_queue(Partition& partition) {
+  partition.queue.clear();
+  partition.queued_bytes = 0;
+  if (partition.is_ready) std::erase(ready_, &partition);
+  partition.is_ready = false;
+}
+
+void FetchCore::set_error(Partition& partition, Error why, bool stays) {
+  partition.error = std::move(why);
+  partition.error_stays = stays;
+  may_have_error_ = true;
+}
+
+std::optional<Error> FetchCore::take_error() {
+  if (!may_have_error_) return std::nullopt;
+  may_have_error_ = false;
+  std::optional<Error> first;
+  for (auto& [where, partition] : partitions_) {
+    if (!partition->error || partition->is_paused || partition->is_stopped) continue;
+    // A queue is in front of the error.
+    may_have_error_ = true;
+    if (first) break;
+    first = partition->error;
+    if (!partition->error_stays) partition->error.reset();
+  }
+  return first;
+}
+
+void FetchCore::on_damage(const TopicPartition& where, std::uint64_t serial, Offset next,
+                          const Error& why) {
+  Partition* partition = find(where);
+  if (partition == nullptr || partition->serial != serial) return;
+  drop_queue(*partition);
+  partition->consumed = next;
+  partition->settled = std::min(partition->settled, next);
+  set_error(*partition, why, true);
+}
+
+std::size_t FetchCore::take(std::size_t records_max, std::vector<RecordsRun>& out, bool& freed) {
+  std::size_t count = 0;
+  freed = false;
+  while (count < records_max && !ready_.empty()) {
+    Partition& partition = *ready_.front();
+    const bool was_full = partition.queued_bytes >= options_.partition_bytes_max;
+    count += take_from(partition, records_max - count, out);
+    freed = freed || (was_full && partition.queued_bytes < options_.partition_bytes_max) ||
+            partition.queue.empty();
+    // Each poll begins with another partition.
+    if (!ready_.empty() && ready_.front() == &partition) ready_.pop_front();
+    partition.is_ready = false;
+    make_ready(partition);
+  }
+  return count;
+}
+
+std::size_t FetchCore::take_from(Partition& partition, std::size_t records_max,
+                                 std::vector<RecordsRun>& out) {
+  std::size_t count = 0;
+  while (count < records_max && !partition.queue.empty()) {
+    Queued& queued = partition.queue.front();
+    RecordsRun run{partition.where, partition.serial, {}, partition.consumed, {}, {}, {}, {}};
+    const std::size_t at = queued.at;
+    const std::size_t taken = take_from(partition, queued, records_max - count, run);
+    count += taken;
+    partition.queued_bytes -= queued.at - at;
+    if (taken > 0) {
+      run.to = partition.consumed;
+      run.charge = queued.charge;
+      out.push_back(std::move(run));
+    }
+    if (partition.error) {
+      drop_queue(partition);
+    } else if (queued.at == queued.batches.size()) {
+      partition.queue.pop_front();
+    }
+  }
+  return count;
+}
+
+std::size_t FetchCore::take_from(Partition& partition, Queued& queued, std::size_t records_max,
+                                 RecordsRun& run) {
+  const std::size_t begin = queued.at;
+  std::size_t count = 0;
+  run.before = queued.taken_until;
+  while (queued.at < queued.batches.size() && count < records_max) {
+    const auto header = wire::read_batch_header(queued.batches.bytes().subspan(queued.at));
+    if (!header) {
+      set_error(partition, header.error().within(name_of(*partition.where)), true);
+      break;
+    }
+    const Offset first = std::max(partition.consumed, header->base_offset);
+    const std::int64_t span =
+        header->is_control() ? 0 : std::min<std::int64_t>(header->next_offset() - first,
+                                                          header->count);
+    const auto records = static_cast<std::size_t>(std::max<std::int64_t>(span, 0));
+    if (records > records_max - count) {
+      // Offsets are at least as many as records.
+      partition.consumed = first + static_cast<std::int64_t>(records_max - count);
+      partition.consumed_epoch = header->leader_epoch;
+      run.after = queued.taken_until = std::make_shared<PartEnd>();
+      run.batches = queued.batches.sub(begin, queued.at + header->size() - begin);
+      return records_max;
+    }
+    count += records;
+    partition.consumed = std::max(partition.consumed, header->next_offset());
+    partition.consumed_epoch = header->leader_epoch;
+    queued.at += header->size();
+    queued.taken_until = nullptr;
+  }
+  run.batches = queued.batches.sub(begin, queued.at - begin);
+  return count;
+}
+
+}  // namespace dohle::client
