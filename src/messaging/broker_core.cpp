@@ -1,0 +1,356 @@
+#include "messaging/broker_core.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <ranges>
+#include <utility>
+
+#include "messaging/embedded_address.hpp"
+#include "messaging/publish_chain.hpp"
+#include "messaging/settings.hpp"
+#include "messaging/split_logger.hpp"
+
+namespace dohle {
+inline namespace v0 {
+namespace detail {
+
+using messaging::monotonic_now;
+using std::chrono::milliseconds;
+
+namespace {
+
+milliseconds left_until(TimePoint deadline) {
+  const TimePoint now = monotonic_now();
+  if (deadline <= now) return milliseconds(0);
+  return std::chrono::ceil<milliseconds>(deadline - now);
+}
+
+std::size_t index_of(Acks acks) {
+  switch (acks) {
+    case Acks::none:
+      return 0;
+    case Acks::leader:
+      return 1;
+    case Acks::all:
+      break;
+  }
+  return 2;
+}
+
+Error not_connected() {
+  return Error::client(Errc::not_connected, "the broker is not connected: connect() comes first");
+}
+
+Error disconnected() {
+  return Error::client(Errc::closed, "the broker has disconnected");
+}
+
+}  // namespace
+
+BrokerCore::BrokerCore(kafka::BrokerOptions options)
+    : options_(std::move(options)),
+      reports_(std::make_shared<messaging::Reports>(options_.error_handler,
+                                                    messaging::split_logger(options_))) {}
+
+BrokerCore::~BrokerCore() = default;
+
+Result<void> BrokerCore::apply(const std::vector<BrokerOption>& changes) {
+  const std::lock_guard lock(mutex_);
+  if (client_) {
+    return fail(Error::configuration(
+        "options cannot be changed once the broker is connected; init comes before connect"));
+  }
+  kafka::BrokerOptions changed = options_;
+  for (const BrokerOption& change : changes) change(changed);
+  if (auto checked = messaging::check(changed); !checked) return checked;
+  options_ = std::move(changed);
+  reports_ = std::make_shared<messaging::Reports>(options_.error_handler,
+                                                  messaging::split_logger(options_));
+  return {};
+}
+
+Result<ClientOptions> BrokerCore::reach() {
+  const auto logger = reports_->shared_logger();
+  ClientOptions reached = messaging::client_options(options_, logger);
+  if (!messaging::is_embedded(options_.addresses.front())) return reached;
+  auto address = messaging::parse_embedded(options_.addresses.front(),
+                                           std::filesystem::current_path().string());
+  if (!address) return fail(address.error());
+  if (!node_) {
+    auto node = messaging::EmbeddedNode::open(*address, logger);
+    if (!node) return fail(node.error().within(options_.addresses.front()));
+    node_ = std::move(*node);
+  }
+  reached.bootstrap_servers = {node_->bootstrap_server()};
+  reached.transport = node_->transport();
+  return reached;
+}
+
+Result<void> BrokerCore::start_client(milliseconds timeout) {
+  if (!client_) {
+    auto reached = reach();
+    if (!reached) return fail(reached.error());
+    auto client = Client::create(std::move(*reached));
+    if (!client) return fail(client.error());
+    const std::lock_guard lock(mutex_);
+    client_.emplace(std::move(*client));
+  }
+  return client_->connect(timeout);
+}
+
+Result<void> BrokerCore::connect(milliseconds timeout) {
+  const TimePoint deadline = monotonic_now() + Duration(timeout);
+  const std::unique_lock lifecycle(lifecycle_, timeout);
+  if (!lifecycle) return fail(Error::client(Errc::timed_out, "another connect is under way"));
+  if (is_gone_ || is_closing_) return fail(disconnected());
+  if (is_connected_) return {};
+  if (auto started = start_client(left_until(deadline)); !started) return started;
+  is_connected_ = true;
+  if (auto first = producer(Acks::all); !first) {
+    is_connected_ = false;
+    return fail(first.error());
+  }
+  return {};
+}
+
+Result<Admin> BrokerCore::admin() {
+  if (!is_connected_) return fail(not_connected());
+  const std::lock_guard lock(mutex_);
+  if (!client_) return fail(disconnected());
+  return client_->admin();
+}
+
+// Publishing.
+
+Result<Producer*> BrokerCore::producer(Acks acks) {
+  std::atomic<Producer*>& slot = producers_[index_of(acks)];
+  if (Producer* made = slot.load(std::memory_order_acquire)) return made;
+  if (!is_connected_) return fail(not_connected());
+  const std::lock_guard lock(mutex_);
+  if (Producer* made = slot.load(std::memory_order_acquire)) return made;
+  if (!client_ || is_gone_) return fail(disconnected());
+  auto made = client_->producer(messaging::producer_options(options_, acks));
+  if (!made) return fail(made.error());
+  owned_producers_.push_back(std::make_unique<Producer>(std::move(*made)));
+  slot.store(owned_producers_.back().get(), std::memory_order_release);
+  return owned_producers_.back().get();
+}
+
+bool BrokerCore::is_async(const PublishOptions& options) const {
+  return options.async.value_or(options_.async);
+}
+
+Result<Delivery> BrokerCore::publish(std::string_view topic, Message message,
+                                     const PublishOptions& options) {
+  if (auto checked = messaging::check(options, is_async(options)); !checked) {
+    return fail(checked.error());
+  }
+  if (options_.publish_middlewares.empty() && options.middlewares.empty()) {
+    return send_message(topic, message, options);
+  }
+  return through_middlewares(topic, std::move(message), options);
+}
+
+Result<Delivery> BrokerCore::publish(std::string_view topic, std::string_view body,
+                                     const PublishOptions& options) {
+  if (!options_.publish_middlewares.empty() || !options.middlewares.empty()) {
+    return publish(topic, Message(std::string(body)), options);
+  }
+  if (auto checked = messaging::check(options, is_async(options)); !checked) {
+    return fail(checked.error());
+  }
+  messaging::HeaderViews headers({}, options.headers);
+  return send(topic,
+              Record{.key = options.key ? std::optional(as_bytes(*options.key)) : std::nullopt,
+                     .value = as_bytes(body),
+                     .headers = headers.views(),
+                     .timestamp = options.timestamp,
+                     .partition = options.partition},
+              options);
+}
+
+Result<Delivery> BrokerCore::through_middlewares(std::string_view topic, Message message,
+                                                 const PublishOptions& options) {
+  messaging::merge(options, message);
+  PublishOptions rest = options;
+  rest.headers.clear();
+  PublishHandler innermost = [this, &rest](std::string_view to, Message& sent) {
+    return send_message(to, sent, rest);
+  };
+  auto chain =
+      messaging::wrapped(options_.publish_middlewares, options.middlewares, std::move(innermost));
+  try {
+    return chain(topic, message);
+  } catch (const std::exception& fault) {
+    return fail(Error::client(Errc::handler_failed,
+                              std::string("a publish middleware threw: ") + fault.what()));
+  }
+}
+
+Result<Delivery> BrokerCore::send_message(std::string_view topic, const Message& message,
+                                          const PublishOptions& options) {
+  messaging::HeaderViews headers(message.headers(), options.headers);
+  const auto& key = message.key() ? message.key() : options.key;
+  return send(
+      topic,
+      Record{.key = key ? std::optional(as_bytes(*key)) : std::nullopt,
+             .value = message.body() ? std::optional(as_bytes(*message.body())) : std::nullopt,
+             .headers = headers.views(),
+             .timestamp = message.timestamp().is_none() ? options.timestamp : message.timestamp(),
+             .partition = message.partition().is_none() ? options.partition : message.partition()},
+      options);
+}
+
+Result<Delivery> BrokerCore::send(std::string_view topic, const Record& record,
+                                  const PublishOptions& options) {
+  auto pipeline = producer(options.required_acks.value_or(Acks::all));
+  if (!pipeline) return fail(pipeline.error());
+  if (options.callback) {
+    auto resolved = (*pipeline)->topic(topic);
+    if (!resolved) return fail(resolved.error());
+    auto sent = (*pipeline)->send(
+        *resolved, record,
+        [callback = options.callback](const Result<Receipt>& receipt) { callback(receipt); });
+    if (!sent) return fail(sent.error());
+    return Delivery{};
+  }
+  auto delivery = (*pipeline)->send(topic, record);
+  if (!delivery || is_async(options)) return delivery;
+  auto receipt = options.timeout.count() == 0 ? delivery->get() : delivery->wait(options.timeout);
+  if (receipt) return delivery;
+  const bool under_way = receipt.error().is(Errc::timed_out) && !delivery->is_done();
+  return fail(under_way ? receipt.error().with_stored(Stored::possibly) : receipt.error());
+}
+
+// Subscribing.
+
+SubscribeHandler BrokerCore::wrapped(SubscribeHandler handler,
+                                     const SubscribeOptions& options) const {
+  return messaging::wrapped(options_.subscribe_middlewares, options.middlewares,
+                            std::move(handler));
+}
+
+Result<std::shared_ptr<Subscription>> BrokerCore::subscribe(std::string topic,
+                                                            SubscribeHandler handler,
+                                                            SubscribeOptions options) {
+  if (!is_connected_) return fail(not_connected());
+  auto read = messaging::read_settings(topic, options, options_);
+  if (!read) return fail(read.error());
+  auto cluster = admin();
+  if (!cluster) return fail(cluster.error());
+  if (const auto& create = options.auto_create_topic) {
+    auto made = messaging::create_topic(*cluster, create->topic, create->partitions,
+                                        create->replication_factor);
+    if (!made) return fail(made.error());
+  }
+  const std::lock_guard lock(mutex_);
+  if (is_closing_ || !client_) return fail(disconnected());
+  auto consumer = client_->consumer(read->consumer);
+  if (!consumer) return fail(consumer.error());
+  Subscription::Setup setup;
+  setup.topic = std::move(topic);
+  setup.settings = read->core;
+  setup.workers = options.concurrency;
+  setup.rebalance_timeout = read->rebalance_timeout;
+  setup.max_poll_interval = read->consumer.max_poll_interval;
+  setup.backoff_min = read->backoff_min;
+  setup.backoff_max = read->backoff_max;
+  setup.handler = wrapped(std::move(handler), options);
+  setup.source = std::make_unique<messaging::ConsumerSource>(read->plan, std::move(*consumer),
+                                                             std::move(*cluster));
+  setup.reports = reports_;
+  setup.options = std::move(options);
+  auto started = Subscription::start(std::move(setup));
+  std::erase_if(subscriptions_, [](const auto& earlier) { return earlier.expired(); });
+  subscriptions_.push_back(started);
+  return started;
+}
+
+// The end.
+
+std::vector<std::shared_ptr<Subscription>> BrokerCore::running() {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Subscription>> all;
+  for (const auto& subscription : subscriptions_) {
+    if (auto alive = subscription.lock()) all.push_back(std::move(alive));
+  }
+  return all;
+}
+
+Result<FlushReport> BrokerCore::flush(milliseconds timeout) {
+  if (!is_connected_) return fail(not_connected());
+  const TimePoint deadline = monotonic_now() + Duration(timeout);
+  FlushReport all;
+  for (const auto& slot : producers_) {
+    Producer* producer = slot.load(std::memory_order_acquire);
+    if (producer == nullptr) continue;
+    auto flushed = producer->flush(left_until(deadline));
+    if (!flushed) return flushed;
+    messaging::add(*flushed, all);
+  }
+  return all;
+}
+
+Result<void> BrokerCore::end_subscriptions(TimePoint deadline) {
+  const auto all = running();
+  for (const auto& subscription : all) subscription->request_stop(left_until(deadline));
+  Result<void> first;
+  for (const auto& subscription : all) {
+    auto ended = subscription->unsubscribe(left_until(deadline));
+    if (!ended && first) first = ended;
+  }
+  return first;
+}
+
+Result<FlushReport> BrokerCore::close_producers(TimePoint deadline) {
+  FlushReport all;
+  std::optional<Error> first;
+  for (const auto& slot : producers_) {
+    Producer* producer = slot.load(std::memory_order_acquire);
+    if (producer == nullptr) continue;
+    auto closed = producer->close(left_until(deadline));
+    if (closed) {
+      messaging::add(*closed, all);
+    } else if (!first) {
+      first = closed.error();
+    }
+  }
+  if (first) return fail(*first);
+  return all;
+}
+
+Result<FlushReport> BrokerCore::disconnect(milliseconds timeout) {
+  const TimePoint deadline = monotonic_now() + Duration(timeout);
+  const auto subscriptions = running();
+  is_closing_ = true;
+  if (std::ranges::any_of(subscriptions, [](auto& one) { return one->is_own_thread(); })) {
+    for (const auto& subscription : subscriptions) subscription->request_stop(timeout);
+    return FlushReport{};
+  }
+  const std::unique_lock lifecycle(lifecycle_, timeout);
+  if (!lifecycle) return fail(Error::client(Errc::timed_out, "another disconnect is under way"));
+  if (is_gone_) return FlushReport{};
+  // Handlers that are still running may publish, so the producers close after them.
+  auto ended = end_subscriptions(deadline);
+  auto flushed = close_producers(deadline);
+  Result<void> closed;
+  if (client_) closed = client_->close(left_until(deadline));
+  {
+    const std::lock_guard lock(mutex_);
+    is_gone_ = true;
+    client_.reset();
+  }
+  node_.reset();
+  if (!flushed) return flushed;
+  if (!ended) return fail(ended.error());
+  if (!closed) return fail(closed.error());
+  return flushed;
+}
+
+void BrokerCore::log_end(const Error& why) {
+  reports_->logger().log(LogLevel::warning, "messaging", "disconnect: " + why.to_string());
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace dohle

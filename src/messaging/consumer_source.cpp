@@ -1,0 +1,169 @@
+#include "messaging/consumer_source.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "messaging/reports.hpp"
+
+namespace dohle::messaging {
+
+ConsumerSource::ConsumerSource(Plan plan, Consumer consumer, Admin admin)
+    : plan_(std::move(plan)), consumer_(std::move(consumer)), admin_(std::move(admin)) {}
+
+Result<void> ConsumerSource::start(RebalanceListener listener) {
+  listener_ = std::move(listener);
+  return plan_.group_id.empty() ? assign_by_hand() : join();
+}
+
+Result<void> ConsumerSource::join() {
+  return consumer_.subscribe(
+      {plan_.topic},
+      {.on_assigned =
+           [this](std::span<const TopicPartition> partitions) {
+             place_unless_committed(partitions);
+             listener_.on_assigned(partitions);
+           },
+       .on_revoked =
+           [this](std::span<const TopicPartition> partitions) { listener_.on_revoked(partitions); },
+       .on_lost =
+           [this](std::span<const TopicPartition> partitions) { listener_.on_lost(partitions); }});
+}
+
+void ConsumerSource::place_unless_committed(std::span<const TopicPartition> partitions) {
+  // First and last are the consumer's own reset policy.
+  if (!plan_.start || !std::holds_alternative<Timestamp>(*plan_.start)) return;
+  auto committed = consumer_.committed({partitions.begin(), partitions.end()});
+  if (!committed) return;
+  for (const TopicPartition& partition : partitions) {
+    const bool known = std::ranges::any_of(
+        *committed, [&](const PartitionOffset& offset) { return offset.partition == partition; });
+    if (!known) (void)place(partition, *plan_.start);
+  }
+}
+
+Result<void> ConsumerSource::place(const TopicPartition& partition, const StartOffset& start) {
+  if (std::holds_alternative<EarliestOffset>(start)) return consumer_.seek_to_beginning(partition);
+  if (std::holds_alternative<LatestOffset>(start)) return consumer_.seek_to_end(partition);
+  if (const auto* offset = std::get_if<Offset>(&start)) return consumer_.seek(partition, *offset);
+  return consumer_.seek_to_time(partition, std::get<Timestamp>(start));
+}
+
+Result<std::vector<TopicPartition>> ConsumerSource::partitions_of_topic() {
+  auto described = admin_.describe_topics({plan_.topic});
+  if (!described) return fail(described.error());
+  if (described->empty()) {
+    return fail(Error::client(Errc::no_such_topic, "topic " + plan_.topic + " does not exist"));
+  }
+  auto& topic = described->front().result;
+  if (!topic) return fail(topic.error());
+  std::vector<TopicPartition> partitions;
+  for (const PartitionDescription& partition : topic->partitions) {
+    partitions.push_back({plan_.topic, partition.partition});
+  }
+  return partitions;
+}
+
+Result<void> ConsumerSource::assign_by_hand() {
+  auto partitions = partitions_of_topic();
+  if (!partitions) return fail(partitions.error());
+  if (!plan_.partition.is_none()) {
+    const TopicPartition wanted{plan_.topic, plan_.partition};
+    if (std::ranges::find(*partitions, wanted) == partitions->end()) {
+      return fail(Error::client(Errc::no_such_partition,
+                                "topic " + plan_.topic + " has no partition " +
+                                    std::to_string(plan_.partition.value) + " yet"));
+    }
+    *partitions = {wanted};
+  }
+  if (auto assigned = consumer_.assign(*partitions); !assigned) return assigned;
+  for (const TopicPartition& partition : *partitions) {
+    if (!plan_.start) continue;
+    if (auto placed = place(partition, *plan_.start); !placed) return placed;
+  }
+  by_hand_ = std::move(*partitions);
+  listener_.on_assigned(by_hand_);
+  watch_at_ = monotonic_now() + Duration(plan_.partition_watch_interval);
+  return {};
+}
+
+Result<void> ConsumerSource::follow_new_partitions() {
+  watch_at_ = monotonic_now() + Duration(plan_.partition_watch_interval);
+  auto now = partitions_of_topic();
+  if (!now) return fail(now.error());
+  std::vector<TopicPartition> fresh;
+  std::ranges::copy_if(*now, std::back_inserter(fresh), [this](const TopicPartition& partition) {
+    return std::ranges::find(by_hand_, partition) == by_hand_.end();
+  });
+  if (fresh.empty()) return {};
+  std::vector<std::pair<TopicPartition, Offset>> positions;
+  for (const TopicPartition& partition : by_hand_) {
+    auto position = consumer_.position(partition);
+    if (!position) return fail(position.error());
+    positions.emplace_back(partition, *position);
+  }
+  std::vector<TopicPartition> all = by_hand_;
+  all.insert(all.end(), fresh.begin(), fresh.end());
+  if (auto assigned = consumer_.assign(all); !assigned) return assigned;
+  for (const auto& [partition, position] : positions) {
+    if (auto placed = consumer_.seek(partition, position); !placed) return placed;
+  }
+  // What was written since the partition came is new, wherever the others started.
+  for (const TopicPartition& partition : fresh) {
+    if (auto placed = consumer_.seek_to_beginning(partition); !placed) return placed;
+  }
+  by_hand_ = std::move(all);
+  listener_.on_assigned(fresh);
+  return {};
+}
+
+Result<Fetched> ConsumerSource::poll(std::chrono::milliseconds timeout) {
+  if (plan_.group_id.empty() && plan_.partition.is_none() && monotonic_now() >= watch_at_) {
+    if (auto followed = follow_new_partitions(); !followed) return fail(followed.error());
+  }
+  auto records = consumer_.poll(timeout);
+  if (!records) return fail(records.error());
+  Fetched fetched;
+  if (records->empty()) return fetched;
+  auto held = std::make_shared<Records>(std::move(*records));
+  fetched.records.reserve(held->count());
+  for (const ConsumerRecord& record : *held) fetched.records.push_back(record);
+  if (const Error* error = held->error()) fetched.error = *error;
+  fetched.buffer = std::move(held);
+  return fetched;
+}
+
+void ConsumerSource::wakeup() {
+  consumer_.wakeup();
+}
+
+void ConsumerSource::commit_async(std::vector<PartitionOffset> offsets,
+                                  Consumer::CommitCallback callback) {
+  consumer_.commit_async(std::move(offsets), std::move(callback));
+}
+
+Result<void> ConsumerSource::commit_sync(std::vector<PartitionOffset> offsets) {
+  return consumer_.commit_sync(std::move(offsets));
+}
+
+// Partitions that were lost meanwhile are refused, which is as good as paused.
+void ConsumerSource::pause(std::span<const TopicPartition> partitions) {
+  (void)consumer_.pause(partitions);
+}
+void ConsumerSource::resume(std::span<const TopicPartition> partitions) {
+  (void)consumer_.resume(partitions);
+}
+
+Result<Offset> ConsumerSource::position(const TopicPartition& partition) {
+  return consumer_.position(partition);
+}
+
+Result<void> ConsumerSource::leave() {
+  by_hand_.clear();
+  return consumer_.unsubscribe();
+}
+
+Result<void> ConsumerSource::close(std::chrono::milliseconds timeout) {
+  return consumer_.close(timeout);
+}
+
+}  // namespace dohle::messaging

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.hpp"
+#include "dohle/admin.hpp"
+#include "dohle/broker.hpp"
+#include "dohle/client.hpp"
+#include "messaging/source.hpp"
+
+namespace dohle::messaging {
+
+/// Reads a topic through the client: as a member of a group, or all partitions by hand, new ones
+/// included, or one partition.
+class ConsumerSource final : public Source {
+ public:
+  struct Plan {
+    std::string topic;
+    /// Empty: no group.
+    std::string group_id;
+    /// none: all.
+    PartitionId partition;
+    /// Nothing: what the consumer's reset policy says.
+    std::optional<StartOffset> start;
+    std::chrono::milliseconds partition_watch_interval{5'000};
+  };
+
+  ConsumerSource(Plan plan, Consumer consumer, Admin admin);
+
+  Result<void> start(RebalanceListener listener) override;
+  Result<Fetched> poll(std::chrono::milliseconds timeout) override;
+  void wakeup() override;
+  void commit_async(std::vector<PartitionOffset> offsets,
+                    Consumer::CommitCallback callback) override;
+  Result<void> commit_sync(std::vector<PartitionOffset> offsets) override;
+  void pause(std::span<const TopicPartition> partitions) override;
+  void resume(std::span<const TopicPartition> partitions) override;
+  Result<Offset> position(const TopicPartition& partition) override;
+  Result<void> leave() override;
+  Result<void> close(std::chrono::milliseconds timeout) override;
+
+ private:
+  Result<void> join();
+  Result<void> assign_by_hand();
+  Result<void> follow_new_partitions();
+  Result<std::vector<TopicPartition>> partitions_of_topic();
+  Result<void> place(const TopicPartition& partition, const StartOffset& start);
+  void place_unless_committed(std::span<const TopicPartition> partitions);
+
+  const Plan plan_;
+  Consumer consumer_;
+  Admin admin_;
+  RebalanceListener listener_;
+  std::vector<TopicPartition> by_hand_;
+  TimePoint watch_at_ = TimePoint::min();
+};
+
+}  // namespace dohle::messaging

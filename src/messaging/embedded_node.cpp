@@ -1,0 +1,103 @@
+#include "messaging/embedded_node.hpp"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "dohle/node.hpp"
+
+namespace dohle::messaging {
+
+namespace {
+
+struct Shared {
+  Node node;
+  std::optional<std::uint16_t> listen_port;
+  std::size_t shares = 0;
+};
+
+/// The nodes of this process by key. A node starts and ends under the lock, so that a directory is
+/// free again before somebody can ask for it.
+struct Nodes {
+  std::mutex mutex;
+  std::map<std::string, Shared> by_key;
+};
+
+Nodes& nodes() {
+  static Nodes all;
+  return all;
+}
+
+Result<Node> start(const EmbeddedAddress& address, std::shared_ptr<Logger> logger) {
+  NodeOptions options;
+  options.data_dir = address.data_dir;
+  options.listen =
+      address.listen_port ? "127.0.0.1:" + std::to_string(*address.listen_port) : std::string();
+  options.logger = std::move(logger);
+  return Node::start(std::move(options));
+}
+
+std::string server_of(const Node& node) {
+  const auto& listeners = node.listeners();
+  const auto found = std::ranges::find(listeners, "embedded", &NodeListener::name);
+  return found == listeners.end() ? node.address() : found->address;
+}
+
+class PrivateNode final : public EmbeddedNode {
+ public:
+  explicit PrivateNode(Node node) : node_(std::move(node)) {}
+  std::shared_ptr<Transport> transport() const override { return node_.transport(); }
+  std::string bootstrap_server() const override { return server_of(node_); }
+
+ private:
+  Node node_;
+};
+
+class Share final : public EmbeddedNode {
+ public:
+  Share(std::string key, const Node& node)
+      : key_(std::move(key)), transport_(node.transport()), server_(server_of(node)) {}
+  Share(const Share&) = delete;
+  Share& operator=(const Share&) = delete;
+  ~Share() override {
+    const std::lock_guard lock(nodes().mutex);
+    const auto found = nodes().by_key.find(key_);
+    if (--found->second.shares == 0) nodes().by_key.erase(found);
+  }
+  std::shared_ptr<Transport> transport() const override { return transport_; }
+  std::string bootstrap_server() const override { return server_; }
+
+ private:
+  const std::string key_;
+  const std::shared_ptr<Transport> transport_;
+  const std::string server_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<EmbeddedNode>> EmbeddedNode::open(const EmbeddedAddress& address,
+                                                         std::shared_ptr<Logger> logger) {
+  if (address.is_private()) {
+    auto node = start(address, std::move(logger));
+    if (!node) return fail(node.error());
+    return std::make_unique<PrivateNode>(std::move(*node));
+  }
+  const std::lock_guard lock(nodes().mutex);
+  auto found = nodes().by_key.find(address.key);
+  if (found == nodes().by_key.end()) {
+    auto node = start(address, std::move(logger));
+    if (!node) return fail(node.error());
+    found =
+        nodes().by_key.emplace(address.key, Shared{std::move(*node), address.listen_port, 0}).first;
+  } else if (address.listen_port && address.listen_port != found->second.listen_port) {
+    return fail(Error::configuration("address embedded:" + address.key +
+                                     " runs in this process already, and does not listen on port " +
+                                     std::to_string(*address.listen_port)));
+  }
+  ++found->second.shares;
+  return std::make_unique<Share>(address.key, found->second.node);
+}
+
+}  // namespace dohle::messaging

@@ -1,0 +1,75 @@
+#include "dohle/event.hpp"
+
+#include "messaging/event_state.hpp"
+
+namespace dohle {
+inline namespace v0 {
+
+namespace {
+
+std::optional<std::string_view> text_of(const std::optional<Bytes>& bytes) {
+  return bytes ? std::optional(as_text(*bytes)) : std::nullopt;
+}
+
+std::optional<std::string> copy_of(const std::optional<Bytes>& bytes) {
+  return bytes ? std::optional(std::string(as_text(*bytes))) : std::nullopt;
+}
+
+}  // namespace
+
+RawEvent::RawEvent(std::shared_ptr<detail::EventState> state) noexcept : state_(std::move(state)) {}
+RawEvent::RawEvent(RawEvent&& other) noexcept = default;
+RawEvent& RawEvent::operator=(RawEvent&& other) noexcept = default;
+RawEvent::~RawEvent() = default;
+
+std::string_view RawEvent::topic() const {
+  return state_->topic;
+}
+PartitionId RawEvent::partition() const {
+  return state_->partition;
+}
+Offset RawEvent::offset() const {
+  return state_->offset;
+}
+Timestamp RawEvent::timestamp() const {
+  return state_->timestamp;
+}
+std::optional<std::string_view> RawEvent::key() const {
+  return text_of(state_->key);
+}
+std::optional<std::string_view> RawEvent::body() const {
+  return text_of(state_->value);
+}
+const HeaderRange& RawEvent::headers() const {
+  return state_->headers;
+}
+std::optional<std::string_view> RawEvent::header(std::string_view name) const {
+  return text_of(state_->headers.first(name));
+}
+int RawEvent::attempt() const {
+  return state_->attempt;
+}
+
+Message RawEvent::message() const {
+  Message copy;
+  if (state_->value) copy.with_body(std::string(as_text(*state_->value)));
+  if (state_->key) copy.with_key(std::string(as_text(*state_->key)));
+  for (const HeaderView& header : state_->headers) {
+    copy.with_header(std::string(header.name), copy_of(header.value));
+  }
+  copy.with_partition(state_->partition).with_offset(state_->offset);
+  return copy.with_timestamp(state_->timestamp);
+}
+
+Result<void> RawEvent::ack() {
+  return state_->sink->ack(*state_);
+}
+Result<void> RawEvent::nack(Error why) {
+  return state_->sink->nack(state_, std::move(why));
+}
+Result<void> RawEvent::nack() {
+  return nack(Error::client(Errc::handler_failed, "the handler did not take the message"));
+}
+
+}  // namespace v0
+}  // namespace dohle

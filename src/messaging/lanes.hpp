@@ -1,0 +1,105 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <deque>
+#include <list>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/time.hpp"
+
+namespace dohle::messaging {
+
+/// Hands items to any number of workers so that the items of one lane are worked on one after the
+/// other. What must keep its order shares a lane; unrelated items may share one by chance.
+template <class Item>
+class Lanes {
+ public:
+  explicit Lanes(std::size_t count) : lanes_(count) {}
+
+  [[nodiscard]] std::size_t count() const { return lanes_.size(); }
+  /// Items that wait, also those that wait for a retry.
+  [[nodiscard]] std::size_t queued() const { return queued_; }
+
+  void push(std::size_t lane, Item item) {
+    lanes_[lane].items.push_back(std::move(item));
+    ++queued_;
+    offer(lane);
+  }
+
+  /// Puts `item` in front of its lane, which then waits until `at`.
+  void push_retry(std::size_t lane, Item item, TimePoint at) {
+    lanes_[lane].items.push_front(std::move(item));
+    ++queued_;
+    lanes_[lane].blocked_until = std::max(lanes_[lane].blocked_until, at);
+    retries_.emplace(at, lane);
+  }
+
+  /// The next item of some free lane, which is busy until `finish`.
+  std::optional<Item> take() {
+    while (!ready_.empty()) {
+      const std::size_t index = ready_.front();
+      ready_.pop_front();
+      Lane& lane = lanes_[index];
+      lane.is_ready = false;
+      if (lane.is_busy || lane.items.empty() || lane.blocked_until != TimePoint::min()) continue;
+      Item item = std::move(lane.items.front());
+      lane.items.pop_front();
+      --queued_;
+      lane.is_busy = true;
+      return item;
+    }
+    return std::nullopt;
+  }
+
+  void finish(std::size_t lane) {
+    lanes_[lane].is_busy = false;
+    offer(lane);
+  }
+
+  /// Lanes whose retry is due go on.
+  void on_time(TimePoint now) {
+    while (!retries_.empty() && retries_.begin()->first <= now) {
+      const std::size_t lane = retries_.begin()->second;
+      retries_.erase(retries_.begin());
+      if (lanes_[lane].blocked_until > now) continue;
+      lanes_[lane].blocked_until = TimePoint::min();
+      offer(lane);
+    }
+  }
+  [[nodiscard]] TimePoint next_time() const {
+    return retries_.empty() ? never : retries_.begin()->first;
+  }
+
+  /// Drops the waiting items for which `predicate` is true.
+  template <class Predicate>
+  void drop_if(Predicate predicate) {
+    for (Lane& lane : lanes_) queued_ -= lane.items.remove_if(predicate);
+  }
+
+ private:
+  struct Lane {
+    std::list<Item> items;
+    TimePoint blocked_until = TimePoint::min();
+    bool is_busy = false;
+    bool is_ready = false;
+  };
+
+  void offer(std::size_t index) {
+    Lane& lane = lanes_[index];
+    if (lane.is_busy || lane.is_ready || lane.items.empty()) return;
+    if (lane.blocked_until != TimePoint::min()) return;
+    lane.is_ready = true;
+    ready_.push_back(index);
+  }
+
+  std::vector<Lane> lanes_;
+  std::deque<std::size_t> ready_;
+  std::multimap<TimePoint, std::size_t> retries_;
+  std::size_t queued_ = 0;
+};
+
+}  // namespace dohle::messaging

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <ranges>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dohle/admin.hpp"
+#include "dohle/broker.hpp"
+#include "dohle/message.hpp"
+
+namespace dohle::messaging {
+
+/// The broker's middlewares around the call's around the handler; the first is the outermost.
+template <class Middleware, class Handler>
+[[nodiscard]] Handler wrapped(const std::vector<Middleware>& broker,
+                              const std::vector<Middleware>& call, Handler handler) {
+  for (const Middleware& middleware : std::views::reverse(call)) {
+    handler = middleware(std::move(handler));
+  }
+  for (const Middleware& middleware : std::views::reverse(broker)) {
+    handler = middleware(std::move(handler));
+  }
+  return handler;
+}
+
+/// What the options of a publish say, where the message itself says nothing.
+inline void merge(const PublishOptions& options, Message& message) {
+  if (!message.key() && options.key) message.with_key(*options.key);
+  if (message.partition().is_none()) message.with_partition(options.partition);
+  if (message.timestamp().is_none()) message.with_timestamp(options.timestamp);
+  for (const Header& header : options.headers) message.with_header(header.name, header.value);
+}
+
+/// Headers as the client takes them, without a copy; most messages have few.
+class HeaderViews {
+ public:
+  HeaderViews(std::span<const Header> first, std::span<const Header> second) {
+    if (first.empty() && second.empty()) return;
+    views_.reserve(first.size() + second.size());
+    for (const auto& headers : {first, second}) {
+      for (const Header& header : headers) {
+        views_.push_back(
+            {header.name, header.value ? std::optional(as_bytes(*header.value)) : std::nullopt});
+      }
+    }
+  }
+  [[nodiscard]] std::span<const HeaderView> views() const { return views_; }
+
+ private:
+  std::vector<HeaderView> views_;
+};
+
+inline void add(const FlushReport& one, FlushReport& all) {
+  all.failed += one.failed;
+  if (!all.first_error) all.first_error = one.first_error;
+}
+
+/// That the topic exists is success.
+Result<void> create_topic(Admin& admin, const std::string& topic, std::int32_t partitions,
+                          std::int16_t replication_factor);
+
+}  // namespace dohle::messaging

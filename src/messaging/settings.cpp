@@ -1,0 +1,345 @@
+#include "messaging/settings.hpp"
+
+#include <algorithm>
+#include <initializer_list>
+#include <string_view>
+
+#include "messaging/embedded_address.hpp"
+
+namespace dohle::messaging {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::int64_t minute_ms = 60'000;
+constexpr std::int64_t day_ms = 24 * 60 * minute_ms;
+
+struct Range {
+  std::string_view name;
+  std::int64_t value, lowest, highest;
+  std::string_view unit = "";
+};
+
+std::int64_t number(std::size_t size) {
+  return static_cast<std::int64_t>(std::min(size, static_cast<std::size_t>(INT64_MAX)));
+}
+
+Error out_of(const Range& range) {
+  const std::string unit = range.unit.empty() ? "" : " " + std::string(range.unit);
+  return Error::configuration(std::string(range.name) + " is " + std::to_string(range.value) +
+                              unit + "; allowed are " + std::to_string(range.lowest) + " to " +
+                              std::to_string(range.highest) + unit);
+}
+
+Result<void> check_ranges(std::initializer_list<Range> ranges) {
+  for (const Range& range : ranges) {
+    if (range.value < range.lowest || range.value > range.highest) return fail(out_of(range));
+  }
+  return {};
+}
+
+Result<void> check_below(std::string_view lower, milliseconds value, std::string_view upper,
+                         milliseconds bound) {
+  if (value < bound) return {};
+  return fail(Error::configuration(std::string(lower) + " is " + std::to_string(value.count()) +
+                                   " ms; allowed is less than " + std::string(upper) + ", " +
+                                   std::to_string(bound.count()) + " ms"));
+}
+
+Result<void> check_address(const std::string& address, std::size_t of) {
+  if (!is_embedded(address)) {
+    const auto colon = address.rfind(':');
+    const std::string_view port =
+        colon == std::string::npos ? "" : std::string_view(address).substr(colon + 1);
+    const bool is_number = !port.empty() && port.size() <= 5 &&
+                           port.find_first_not_of("0123456789") == std::string_view::npos;
+    if (is_number && colon > 0 && std::stoi(std::string(port)) <= 65'535) return {};
+    return fail(Error::configuration("address is " + address +
+                                     "; allowed are HOST:PORT, [IPv6]:PORT and embedded: "
+                                     "addresses"));
+  }
+  if (of > 1) {
+    return fail(Error::configuration("address is " + address + ", one of " + std::to_string(of) +
+                                     "; an embedded address stands alone"));
+  }
+  auto parsed = parse_embedded(address, "/");
+  if (!parsed) return fail(parsed.error());
+  return {};
+}
+
+Result<void> check_addresses(const std::vector<std::string>& addresses) {
+  if (addresses.empty()) {
+    return fail(Error::configuration("addresses is empty; allowed are 1 to 1000 addresses"));
+  }
+  if (auto count = check_ranges({{"addresses (their number)", number(addresses.size()), 1, 1'000}});
+      !count) {
+    return count;
+  }
+  for (const std::string& address : addresses) {
+    if (auto checked = check_address(address, addresses.size()); !checked) return checked;
+  }
+  return {};
+}
+
+Result<void> check_compression(CompressionCodec codec, std::optional<int> level) {
+  if (!level) return {};
+  switch (codec) {
+    case CompressionCodec::gzip:
+      return check_ranges({{"compression_level (gzip)", *level, 1, 9}});
+    case CompressionCodec::lz4:
+      return check_ranges({{"compression_level (lz4)", *level, 1, 17}});
+    case CompressionCodec::zstd:
+      return check_ranges({{"compression_level (zstd)", *level, -131'072, 22}});
+    case CompressionCodec::none:
+    case CompressionCodec::snappy:
+      break;
+  }
+  return fail(Error::configuration("compression_level is " + std::to_string(*level) +
+                                   "; it is allowed with gzip, lz4 and zstd only"));
+}
+
+Result<void> check_middlewares(const auto& middlewares, std::string_view name) {
+  for (const auto& middleware : middlewares) {
+    if (!middleware) {
+      return fail(Error::configuration(std::string(name) + " holds an empty function"));
+    }
+  }
+  return {};
+}
+
+/// The options that a subscription may set over the broker's, whoever set them.
+struct Reading {
+  std::size_t queue_capacity, min_bytes, max_bytes;
+  milliseconds max_wait, heartbeat_interval, session_timeout, rebalance_timeout, max_poll_interval;
+  milliseconds commit_interval, backoff_min, backoff_max;
+};
+
+Reading reading_of(const SubscribeOptions& own, const kafka::BrokerOptions& broker) {
+  return {.queue_capacity = own.queue_capacity.value_or(broker.queue_capacity),
+          .min_bytes = own.min_bytes.value_or(broker.min_bytes),
+          .max_bytes = own.max_bytes.value_or(broker.max_bytes),
+          .max_wait = own.max_wait.value_or(broker.max_wait),
+          .heartbeat_interval = own.heartbeat_interval.value_or(broker.heartbeat_interval),
+          .session_timeout = own.session_timeout.value_or(broker.session_timeout),
+          .rebalance_timeout = own.rebalance_timeout.value_or(broker.rebalance_timeout),
+          .max_poll_interval = own.max_poll_interval.value_or(broker.max_poll_interval),
+          .commit_interval = own.commit_interval.value_or(broker.commit_interval),
+          .backoff_min = own.read_backoff_min.value_or(broker.read_backoff_min),
+          .backoff_max = own.read_backoff_max.value_or(broker.read_backoff_max)};
+}
+
+Result<void> check(const Reading& reading, milliseconds read_timeout) {
+  auto ranges = check_ranges({
+      {"queue_capacity", number(reading.queue_capacity), 1, 1'000'000},
+      {"min_bytes", number(reading.min_bytes), 1, INT32_MAX, "bytes"},
+      {"max_bytes", number(reading.max_bytes), 1'024, INT32_MAX, "bytes"},
+      {"max_wait", reading.max_wait.count(), 0, minute_ms, "ms"},
+      {"heartbeat_interval", reading.heartbeat_interval.count(), 1, day_ms, "ms"},
+      {"session_timeout", reading.session_timeout.count(), 1, day_ms, "ms"},
+      {"rebalance_timeout", reading.rebalance_timeout.count(), 0, 10 * minute_ms, "ms"},
+      {"max_poll_interval", reading.max_poll_interval.count(), 1'000, day_ms, "ms"},
+      {"commit_interval", reading.commit_interval.count(), 0, day_ms, "ms"},
+      {"read_backoff_min", reading.backoff_min.count(), 1, minute_ms, "ms"},
+      {"read_backoff_max", reading.backoff_max.count(), reading.backoff_min.count(), minute_ms,
+       "ms"},
+  });
+  if (!ranges) return ranges;
+  if (auto below = check_below("heartbeat_interval", reading.heartbeat_interval, "session_timeout",
+                               reading.session_timeout);
+      !below) {
+    return below;
+  }
+  if (auto below = check_below("rebalance_timeout", reading.rebalance_timeout, "max_poll_interval",
+                               reading.max_poll_interval);
+      !below) {
+    return below;
+  }
+  return check_below("max_wait", reading.max_wait, "read_timeout", read_timeout);
+}
+
+Result<void> check_start(const std::optional<StartOffset>& start, bool has_partition) {
+  if (!start) return {};
+  if (const auto* offset = std::get_if<Offset>(&*start)) {
+    if (!has_partition) {
+      return fail(Error::configuration("start_offset is offset " + std::to_string(offset->value) +
+                                       "; a number is allowed with partition only"));
+    }
+    return check_ranges({{"start_offset", offset->value, 0, INT64_MAX}});
+  }
+  if (const auto* time = std::get_if<Timestamp>(&*start)) {
+    return check_ranges({{"start_offset (timestamp)", time->value, 0, INT64_MAX, "ms"}});
+  }
+  return {};
+}
+
+Result<void> check_handling(const SubscribeOptions& own) {
+  auto ranges = check_ranges({
+      {"concurrency", number(own.concurrency), 1, 1'000},
+      {"retries_max", own.retries_max, 0, 1'000'000},
+      {"retry_delay", own.retry_delay.count(), 0, 60 * minute_ms, "ms"},
+      {"ack_timeout", own.ack_timeout.count(), 0, day_ms, "ms"},
+      {"max_unacknowledged", number(own.max_unacknowledged), 1, INT32_MAX},
+      {"max_unacknowledged_bytes", number(own.max_unacknowledged_bytes), 1, INT64_MAX, "bytes"},
+      {"partition", own.partition.value, -1, INT32_MAX},
+  });
+  if (!ranges) return ranges;
+  if (own.auto_create_topic) {
+    const AutoCreateTopic& topic = *own.auto_create_topic;
+    auto made = check_ranges({
+        {"auto_create_topic (partitions)", topic.partitions, -1, 100'000},
+        {"auto_create_topic (replication_factor)", topic.replication_factor, -1, INT16_MAX},
+    });
+    if (!made) return made;
+    if (topic.topic.empty()) {
+      return fail(Error::configuration("auto_create_topic names no topic"));
+    }
+  }
+  return check_middlewares(own.middlewares, "middlewares");
+}
+
+Result<void> check_exclusions(const std::string& group, const SubscribeOptions& own) {
+  if (!group.empty() && !own.partition.is_none()) {
+    return fail(Error::configuration("partition is " + std::to_string(own.partition.value) +
+                                     "; it is allowed without a group only, and group_id is " +
+                                     group));
+  }
+  if (group.empty() && !own.group_instance_id.empty()) {
+    return fail(Error::configuration("group_instance_id is " + own.group_instance_id +
+                                     "; it is allowed with a group_id only"));
+  }
+  return {};
+}
+
+OffsetReset reset_of(const std::string& group, const std::optional<StartOffset>& start) {
+  if (!start) return group.empty() ? OffsetReset::latest : OffsetReset::earliest;
+  return std::holds_alternative<LatestOffset>(*start) ? OffsetReset::latest : OffsetReset::earliest;
+}
+
+}  // namespace
+
+Result<void> check(const kafka::BrokerOptions& options) {
+  if (auto addresses = check_addresses(options.addresses); !addresses) return addresses;
+  auto ranges = check_ranges({
+      {"client_id (its length)", number(options.client_id.size()), 0, 249, "bytes"},
+      {"dialer_timeout", options.dialer_timeout.count(), 1, 10 * minute_ms, "ms"},
+      {"read_timeout", options.read_timeout.count(), 1, 10 * minute_ms, "ms"},
+      {"batch_size", number(options.batch_size), 1, 1'000'000},
+      {"batch_bytes", number(options.batch_bytes), 512, std::int64_t{1} << 30, "bytes"},
+      {"batch_timeout", options.batch_timeout.count(), 0, minute_ms, "ms"},
+      {"partition_watch_interval", options.partition_watch_interval.count(), 100, day_ms, "ms"},
+  });
+  if (!ranges) return ranges;
+  if (auto level = check_compression(options.compression, options.compression_level); !level) {
+    return level;
+  }
+  if (auto reading = check(reading_of({}, options), options.read_timeout); !reading) return reading;
+  if (auto start = check_start(options.start_offset, false); !start) return start;
+  if (auto all = check_middlewares(options.publish_middlewares, "publish_middlewares"); !all) {
+    return all;
+  }
+  return check_middlewares(options.subscribe_middlewares, "subscribe_middlewares");
+}
+
+ClientOptions client_options(const kafka::BrokerOptions& options, std::shared_ptr<Logger> logger) {
+  ClientOptions made;
+  made.bootstrap_servers = options.addresses;
+  made.client_id = options.client_id;
+  made.connect_timeout = options.dialer_timeout;
+  made.request_timeout = options.read_timeout;
+  // New partitions of a group's topics are found by looking at the topics again.
+  made.metadata_max_age = std::min(made.metadata_max_age, options.partition_watch_interval);
+  made.logger = std::move(logger);
+  return made;
+}
+
+ProducerOptions producer_options(const kafka::BrokerOptions& options, Acks acks) {
+  ProducerOptions made;
+  made.acks = acks;
+  made.idempotence = acks == Acks::all;
+  made.linger = options.batch_timeout;
+  made.batch_bytes = options.batch_bytes;
+  made.batch_records = options.batch_size;
+  made.request_bytes_max = std::max(made.request_bytes_max, options.batch_bytes);
+  made.buffer_bytes = std::max(made.buffer_bytes, 2 * options.batch_bytes);
+  made.request_timeout = options.read_timeout;
+  made.delivery_timeout =
+      std::max(made.delivery_timeout, options.batch_timeout + options.read_timeout);
+  made.compression = options.compression;
+  made.compression_level = options.compression_level;
+  made.allow_auto_create_topics = options.allow_publish_auto_topic_creation;
+  return made;
+}
+
+Result<void> check(const PublishOptions& options, bool async) {
+  if (options.partition.is_none() ? options.partition.value != -1 : options.partition.value < 0) {
+    return fail(out_of({"partition", options.partition.value, -1, INT32_MAX}));
+  }
+  if (options.timeout.count() != 0) {
+    if (async) {
+      return fail(Error::configuration("timeout is " + std::to_string(options.timeout.count()) +
+                                       " ms; it is allowed with async false only"));
+    }
+    if (auto range = check_ranges({{"timeout", options.timeout.count(), 1, day_ms, "ms"}});
+        !range) {
+      return range;
+    }
+  }
+  if (options.callback && !async) {
+    return fail(Error::configuration("callback is set; it is allowed with async true only"));
+  }
+  return check_middlewares(options.middlewares, "middlewares");
+}
+
+Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOptions& own,
+                                   const kafka::BrokerOptions& broker) {
+  const std::string group = own.group_id.value_or(broker.group_id);
+  const auto start = own.start_offset ? own.start_offset : broker.start_offset;
+  const Reading reading = reading_of(own, broker);
+  if (topic.empty()) return fail(Error::configuration("the topic to subscribe to has no name"));
+  if (auto checked = check_handling(own); !checked) return fail(checked.error());
+  if (auto checked = check(reading, broker.read_timeout); !checked) return fail(checked.error());
+  if (auto checked = check_start(start, !own.partition.is_none()); !checked) {
+    return fail(checked.error());
+  }
+  if (auto checked = check_exclusions(group, own); !checked) return fail(checked.error());
+
+  ReadSettings made;
+  made.consumer.group_id = group;
+  made.consumer.group_instance_id = own.group_instance_id;
+  made.consumer.offset_reset = reset_of(group, start);
+  made.consumer.auto_commit = false;
+  made.consumer.session_timeout = reading.session_timeout;
+  made.consumer.heartbeat_interval = reading.heartbeat_interval;
+  made.consumer.max_poll_interval = reading.max_poll_interval;
+  made.consumer.fetch_bytes_min = reading.min_bytes;
+  made.consumer.fetch_bytes_max = reading.max_bytes;
+  made.consumer.partition_fetch_bytes_max =
+      std::min(made.consumer.partition_fetch_bytes_max, reading.max_bytes);
+  made.consumer.buffer_bytes = std::max(made.consumer.buffer_bytes, reading.max_bytes);
+  made.consumer.fetch_wait_max = reading.max_wait;
+  made.consumer.max_poll_records = std::max<std::size_t>(1, reading.queue_capacity / 2);
+  made.consumer.allow_auto_create_topics = false;
+  made.consumer.request_timeout = broker.read_timeout;
+  made.plan = {.topic = topic,
+               .group_id = group,
+               .partition = own.partition,
+               .start = start,
+               .partition_watch_interval = broker.partition_watch_interval};
+  made.core = {.auto_ack = own.auto_ack,
+               .unordered = own.unordered,
+               .retries_max = own.retries_max,
+               .retry_delay = own.retry_delay,
+               .ack_timeout = own.ack_timeout,
+               .max_unacknowledged = own.max_unacknowledged,
+               .max_unacknowledged_bytes = own.max_unacknowledged_bytes,
+               .queue_capacity = reading.queue_capacity,
+               .commits = !group.empty(),
+               .commit_interval = reading.commit_interval};
+  made.rebalance_timeout = reading.rebalance_timeout;
+  made.backoff_min = reading.backoff_min;
+  made.backoff_max = reading.backoff_max;
+  return made;
+}
+
+}  // namespace dohle::messaging

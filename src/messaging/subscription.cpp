@@ -1,0 +1,522 @@
+#include "messaging/subscription.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "messaging/event_state.hpp"
+
+namespace dohle {
+inline namespace v0 {
+namespace detail {
+
+using messaging::EventPointer;
+using messaging::monotonic_now;
+
+namespace {
+
+/// The longest time that the polling thread does not look at anything else.
+constexpr std::chrono::milliseconds poll_max{500};
+/// How long a full queue is waited for before its partitions pause, which costs the fetches ahead.
+constexpr std::chrono::milliseconds room_wait{100};
+/// Until it is known where reading starts, it is asked that often.
+constexpr std::chrono::milliseconds unready_poll{20};
+
+thread_local const Subscription* running_here = nullptr;
+
+std::chrono::milliseconds until(TimePoint at, TimePoint now, std::chrono::milliseconds most) {
+  if (at <= now) return std::chrono::milliseconds(0);
+  return std::min(most,
+                  std::chrono::ceil<std::chrono::milliseconds>(std::min<Duration>(at - now, most)));
+}
+
+std::chrono::steady_clock::time_point clock_time(TimePoint at) {
+  return std::chrono::steady_clock::time_point(at.time_since_epoch());
+}
+
+}  // namespace
+
+std::shared_ptr<Subscription> Subscription::start(Setup setup) {
+  auto made = std::make_shared<Subscription>(std::move(setup));
+  const std::size_t workers = made->setup_.workers;
+  made->alive_ = workers + 1;
+  const std::lock_guard lock(made->mutex_);
+  made->threads_.emplace_back([made] {
+    running_here = made.get();
+    made->read();
+    made->thread_ended();
+  });
+  for (std::size_t i = 0; i < workers; ++i) {
+    made->threads_.emplace_back([made] {
+      running_here = made.get();
+      made->work();
+      made->thread_ended();
+    });
+  }
+  return made;
+}
+
+Subscription::Subscription(Setup setup)
+    : setup_(std::move(setup)), source_(*setup_.source), core_(setup_.settings) {}
+
+Subscription::~Subscription() {
+  // The last reference may be a thread's own; those that ended need no waiting for.
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.detach();
+  }
+}
+
+bool Subscription::is_own_thread() const {
+  return running_here == this;
+}
+
+void Subscription::thread_ended() {
+  const std::lock_guard lock(mutex_);
+  --alive_;
+  change_.notify_all();
+}
+
+// Callers of any thread.
+
+Result<void> Subscription::wait_ready(std::chrono::milliseconds timeout) {
+  Lock lock(mutex_);
+  const auto deadline = clock_time(monotonic_now() + timeout);
+  change_.wait_until(lock, deadline, [&] { return is_ready_ || is_stopping_; });
+  if (is_ready_) return {};
+  if (is_stopping_) return fail(Error::client(Errc::closed, "the subscription has ended"));
+  std::string text = "subscription to " + setup_.topic + " is not ready after " +
+                     std::to_string(timeout.count()) + " ms";
+  if (last_error_) text += ": " + last_error_->to_string();
+  return fail(Error::client(Errc::timed_out, text));
+}
+
+void Subscription::request_stop(std::chrono::milliseconds timeout) {
+  Lock lock(mutex_);
+  stop_by_ = std::min(stop_by_, monotonic_now() + Duration(timeout));
+  is_stopping_ = true;
+  core_.stop();
+  work_.notify_all();
+  change_.notify_all();
+  nudge(lock);
+}
+
+Result<void> Subscription::unsubscribe(std::chrono::milliseconds timeout) {
+  const TimePoint deadline = monotonic_now() + Duration(timeout);
+  request_stop(timeout);
+  if (is_own_thread()) return {};
+  std::vector<std::thread> ended;
+  {
+    Lock lock(mutex_);
+    const bool all = change_.wait_until(lock, clock_time(deadline), [&] { return alive_ == 0; });
+    ended.swap(threads_);
+    if (!all) {
+      for (std::thread& thread : ended) thread.detach();
+      return fail(Error::client(Errc::timed_out,
+                                "unsubscribe from " + setup_.topic + ": after " +
+                                    std::to_string(timeout.count()) +
+                                    " ms a handler or the server still kept it from ending"));
+    }
+  }
+  for (std::thread& thread : ended) thread.join();
+  const std::lock_guard lock(mutex_);
+  if (end_error_) return fail(*std::exchange(end_error_, std::nullopt));
+  return {};
+}
+
+Result<void> Subscription::ack(EventState& event) {
+  Lock lock(mutex_);
+  auto acked = core_.ack(event);
+  if (acked) nudge(lock);
+  return acked;
+}
+
+Result<void> Subscription::nack(const std::shared_ptr<EventState>& event, Error why) {
+  std::optional<messaging::Report> report;
+  {
+    const std::lock_guard lock(mutex_);
+    auto nacked = core_.nack(event, std::move(why), monotonic_now(), report);
+    if (!nacked) return nacked;
+    work_.notify_one();
+  }
+  if (report) tell(*report);
+  return {};
+}
+
+void Subscription::nudge(Lock& lock) {
+  const TimePoint now = monotonic_now();
+  const bool wanted = is_stopping_ || core_.is_commit_due(now) || core_.may_resume();
+  if (!wanted || !is_polling_ || is_nudged_) return;
+  is_nudged_ = true;
+  lock.unlock();
+  source_.wakeup();
+  lock.lock();
+}
+
+void Subscription::log_end(const Error& why) {
+  setup_.reports->report(
+      {.kind = Failure::Kind::subscription, .error = why, .topic = setup_.topic});
+}
+
+// The workers.
+
+void Subscription::work() {
+  Lock lock(mutex_);
+  while (!is_stopping_) {
+    const TimePoint now = monotonic_now();
+    for (const messaging::Report& report : core_.overdue_acks(now)) {
+      lock.unlock();
+      tell(report);
+      lock.lock();
+    }
+    if (EventPointer event = core_.take_work(now)) {
+      handle(lock, std::move(event));
+      continue;
+    }
+    const TimePoint next = core_.next_time();
+    if (next == never) {
+      work_.wait(lock);
+    } else {
+      work_.wait_until(lock, clock_time(next));
+    }
+  }
+}
+
+void Subscription::handle(Lock& lock, EventPointer event) {
+  lock.unlock();
+  Result<void> result = [&] {
+    RawEvent raw = EventAccess::make(event);
+    return call_handler(raw);
+  }();
+  lock.lock();
+  const auto report = core_.on_handled(event, std::move(result), monotonic_now());
+  event.reset();
+  change_.notify_all();
+  // A lane that was busy may have more for others, and a retry a time to wake up at.
+  work_.notify_one();
+  nudge(lock);
+  if (!report) return;
+  lock.unlock();
+  tell(*report);
+  lock.lock();
+}
+
+Result<void> Subscription::call_handler(RawEvent& event) {
+  try {
+    return setup_.handler(event);
+  } catch (const std::exception& fault) {
+    return fail(
+        Error::client(Errc::handler_failed, std::string("the handler threw: ") + fault.what()));
+  } catch (...) {
+    return fail(Error::client(Errc::handler_failed, "the handler threw no std::exception"));
+  }
+}
+
+void Subscription::tell(const messaging::Report& report) {
+  std::optional<RawEvent> event;
+  if (report.event) event.emplace(EventAccess::make(report.event));
+  setup_.reports->report({.kind = report.is_decode ? Failure::Kind::decode : Failure::Kind::handler,
+                          .error = report.error,
+                          .topic = report.partition.topic,
+                          .partition = report.partition.partition,
+                          .offset = report.offset,
+                          .event = event ? &*event : nullptr});
+}
+
+// The polling thread.
+
+void Subscription::read() {
+  for (;;) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (is_stopping_) break;
+    }
+    read_once();
+  }
+  finish();
+}
+
+void Subscription::read_once() {
+  if (!is_started_ && !start_source()) return;
+  leave_if_overdue();
+  if (!is_started_) return;
+  {
+    Lock lock(mutex_);
+    wait_for_room(lock);
+  }
+  apply_pauses();
+  start_commit();
+  poll();
+}
+
+bool Subscription::start_source() {
+  if (!wait_for_overdue()) return false;
+  auto started = source_.start(listener());
+  if (!started) {
+    back_off(started.error());
+    return false;
+  }
+  is_started_ = true;
+  return true;
+}
+
+RebalanceListener Subscription::listener() {
+  // The source is a part of this object, so that the listener cannot outlive it.
+  return {.on_assigned = [this](std::span<const TopicPartition> all) { on_assigned(all); },
+          .on_revoked = [this](std::span<const TopicPartition> all) { on_revoked(all); },
+          .on_lost = [this](std::span<const TopicPartition> all) { on_lost(all); }};
+}
+
+void Subscription::on_assigned(std::span<const TopicPartition> partitions) {
+  const std::lock_guard lock(mutex_);
+  core_.on_assigned(partitions);
+  was_assigned_ = true;
+  unknown_positions_.insert(unknown_positions_.end(), partitions.begin(), partitions.end());
+}
+
+void Subscription::on_revoked(std::span<const TopicPartition> partitions) {
+  std::vector<PartitionOffset> offsets;
+  {
+    Lock lock(mutex_);
+    core_.on_revoking(partitions);
+    const TimePoint deadline =
+        std::min(stop_by_, monotonic_now() + Duration(setup_.rebalance_timeout));
+    change_.wait_until(lock, clock_time(deadline),
+                       [&] { return !core_.is_running_in(partitions); });
+    offsets = core_.final_commit(partitions);
+  }
+  commit_now(std::move(offsets));
+  on_lost(partitions);
+}
+
+void Subscription::on_lost(std::span<const TopicPartition> partitions) {
+  const std::lock_guard lock(mutex_);
+  core_.on_given_up(partitions);
+  std::erase_if(unknown_positions_, [&](const TopicPartition& partition) {
+    return std::ranges::find(partitions, partition) != partitions.end();
+  });
+}
+
+void Subscription::commit_now(std::vector<PartitionOffset> offsets) {
+  if (offsets.empty()) return;
+  auto committed = source_.commit_sync(offsets);
+  if (committed) {
+    const std::lock_guard lock(mutex_);
+    core_.on_committed(offsets);
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_stopping_) end_error_ = committed.error();
+  }
+  setup_.reports->report({.kind = Failure::Kind::subscription,
+                          .error = committed.error().within("commit"),
+                          .topic = setup_.topic});
+}
+
+void Subscription::wait_for_room(Lock& lock) {
+  if (core_.has_room()) return;
+  const auto deadline = clock_time(monotonic_now() + Duration(room_wait));
+  change_.wait_until(lock, deadline, [&] { return core_.has_room() || is_stopping_; });
+}
+
+void Subscription::apply_pauses() {
+  messaging::SubscriptionCore::Pauses pauses;
+  {
+    const std::lock_guard lock(mutex_);
+    pauses = core_.update_pauses(!core_.has_room());
+  }
+  if (!pauses.pause.empty()) source_.pause(pauses.pause);
+  if (!pauses.resume.empty()) source_.resume(pauses.resume);
+}
+
+void Subscription::start_commit() {
+  std::vector<PartitionOffset> offsets;
+  {
+    const std::lock_guard lock(mutex_);
+    offsets = core_.start_commit(monotonic_now());
+  }
+  if (offsets.empty()) return;
+  source_.commit_async(offsets, [self = shared_from_this(), offsets](Result<void> committed) {
+    {
+      Lock inner(self->mutex_);
+      self->core_.on_commit_done(offsets, committed.has_value());
+      if (committed) self->nudge(inner);
+    }
+    if (committed) return;
+    self->setup_.reports->report({.kind = Failure::Kind::subscription,
+                                  .error = committed.error().within("commit"),
+                                  .topic = self->setup_.topic});
+  });
+}
+
+TimePoint Subscription::wake_at(TimePoint now) const {
+  TimePoint at = now + Duration(is_ready_ ? poll_max : unready_poll);
+  if (setup_.settings.commit_interval.count() > 0 && core_.next_commit_at() > now) {
+    at = std::min(at, core_.next_commit_at());
+  }
+  return at;
+}
+
+void Subscription::poll() {
+  std::chrono::milliseconds timeout;
+  {
+    const std::lock_guard lock(mutex_);
+    const TimePoint now = monotonic_now();
+    if (is_stopping_) return;
+    // What became due since start_commit is not waited for.
+    timeout = core_.is_commit_due(now) ? std::chrono::milliseconds(0)
+                                       : until(wake_at(now), now, poll_max);
+    is_polling_ = true;
+    is_nudged_ = false;
+  }
+  auto fetched = source_.poll(timeout);
+  {
+    const std::lock_guard lock(mutex_);
+    is_polling_ = false;
+  }
+  if (fetched) {
+    const bool is_empty = fetched->records.empty();
+    std::optional<Error> error = fetched->error;
+    take(std::move(*fetched));
+    learn_positions(is_empty);
+    if (error) return back_off(*error);
+    backoff_ = std::chrono::milliseconds(0);
+  } else if (fetched.error().is(Errc::cancelled)) {
+    learn_positions(false);
+  } else if (fetched.error().is(Errc::limit_reached)) {
+    // Events that users still hold fill the buffer: not an error, but nothing to read for now.
+    Lock lock(mutex_);
+    change_.wait_until(lock, clock_time(monotonic_now() + Duration(room_wait)),
+                       [&] { return is_stopping_; });
+  } else {
+    back_off(fetched.error());
+  }
+}
+
+void Subscription::take(messaging::Fetched fetched) {
+  if (fetched.records.empty()) return;
+  const std::shared_ptr<AckSink> self = shared_from_this();
+  const std::lock_guard lock(mutex_);
+  for (const ConsumerRecord& record : fetched.records)
+    core_.on_record(record, fetched.buffer, self);
+  if (setup_.workers > 1) {
+    work_.notify_all();
+  } else {
+    work_.notify_one();
+  }
+}
+
+void Subscription::learn_positions(bool all) {
+  std::vector<TopicPartition> asked;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!was_assigned_) return;
+    asked = all ? core_.assignment() : unknown_positions_;
+  }
+  std::vector<std::pair<TopicPartition, Offset>> known;
+  for (const TopicPartition& partition : asked) {
+    auto position = source_.position(partition);
+    if (position && !position->is_none()) known.emplace_back(partition, *position);
+  }
+  const std::lock_guard lock(mutex_);
+  for (const auto& [partition, position] : known) {
+    // Records of a pause or of an earlier poll may still be queued inside the source; its position
+    // counts those that it has returned, all of which have been taken.
+    core_.on_position(partition, position);
+    std::erase(unknown_positions_, partition);
+  }
+  if (unknown_positions_.empty() && !is_ready_) {
+    is_ready_ = true;
+    change_.notify_all();
+  }
+}
+
+void Subscription::leave_if_overdue() {
+  std::vector<TopicPartition> owned;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto since = core_.running_since();
+    if (!since || monotonic_now() - *since < Duration(setup_.max_poll_interval)) return;
+    owned = core_.assignment();
+  }
+  // Whoever gets the partitions handles again what that handler holds up: nothing to wait for.
+  on_lost(owned);
+  setup_.reports->report(
+      {.kind = Failure::Kind::subscription,
+       .error = Error::client(Errc::limit_reached,
+                              "a handler runs longer than max_poll_interval (" +
+                                  std::to_string(setup_.max_poll_interval.count()) +
+                                  " ms); the subscription leaves its partitions to others until "
+                                  "the handler ends"),
+       .topic = setup_.topic});
+  if (auto left = source_.leave(); !left) back_off(left.error());
+  is_started_ = false;
+}
+
+bool Subscription::wait_for_overdue() {
+  Lock lock(mutex_);
+  change_.wait_until(lock, clock_time(monotonic_now() + Duration(poll_max)),
+                     [&] { return core_.running() == 0 || is_stopping_; });
+  return core_.running() == 0 && !is_stopping_;
+}
+
+void Subscription::back_off(const Error& why) {
+  backoff_ =
+      backoff_.count() == 0 ? setup_.backoff_min : std::min(backoff_ * 2, setup_.backoff_max);
+  setup_.reports->report(
+      {.kind = Failure::Kind::subscription, .error = why, .topic = setup_.topic});
+  Lock lock(mutex_);
+  last_error_ = why;
+  change_.wait_until(lock, clock_time(monotonic_now() + Duration(backoff_)),
+                     [&] { return is_stopping_; });
+}
+
+void Subscription::finish() {
+  std::vector<PartitionOffset> offsets;
+  std::chrono::milliseconds left;
+  {
+    Lock lock(mutex_);
+    change_.wait_until(lock, clock_time(stop_by_), [&] { return core_.running() == 0; });
+    offsets = core_.final_commit(core_.assignment());
+    left = until(stop_by_, monotonic_now(), std::chrono::hours(1));
+  }
+  commit_now(std::move(offsets));
+  auto closed = source_.close(left);
+  const std::lock_guard lock(mutex_);
+  core_.on_given_up(core_.assignment());
+  if (!closed && !end_error_) end_error_ = closed.error();
+}
+
+}  // namespace detail
+
+Subscriber::Subscriber(std::shared_ptr<detail::Subscription> subscription)
+    : subscription_(std::move(subscription)) {}
+Subscriber::Subscriber(Subscriber&&) noexcept = default;
+
+Subscriber& Subscriber::operator=(Subscriber&& other) noexcept {
+  std::swap(subscription_, other.subscription_);
+  return *this;
+}
+
+Subscriber::~Subscriber() {
+  if (!subscription_) return;
+  if (auto ended = subscription_->unsubscribe(std::chrono::seconds(5)); !ended) {
+    subscription_->log_end(ended.error());
+  }
+}
+
+const std::string& Subscriber::topic() const {
+  return subscription_->topic();
+}
+const SubscribeOptions& Subscriber::options() const {
+  return subscription_->options();
+}
+Result<void> Subscriber::wait_ready(std::chrono::milliseconds timeout) {
+  return subscription_->wait_ready(timeout);
+}
+Result<void> Subscriber::unsubscribe(std::chrono::milliseconds timeout) {
+  return subscription_->unsubscribe(timeout);
+}
+
+}  // namespace v0
+}  // namespace dohle

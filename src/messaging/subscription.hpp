@@ -1,0 +1,119 @@
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dohle/broker.hpp"
+#include "messaging/reports.hpp"
+#include "messaging/source.hpp"
+#include "messaging/subscription_core.hpp"
+
+namespace dohle {
+inline namespace v0 {
+namespace detail {
+
+/// The engine of one subscription: a thread that polls the source, and the workers that call the
+/// handler. What to do is SubscriptionCore's to decide, behind one lock that is never held while
+/// the source, the handler or the error handler is called.
+///
+/// The threads own it, so that one that hangs in a handler can be left behind.
+class Subscription : public AckSink, public std::enable_shared_from_this<Subscription> {
+ public:
+  struct Setup {
+    std::string topic;
+    SubscribeOptions options;
+    messaging::SubscriptionSettings settings;
+    std::size_t workers = 1;
+    std::chrono::milliseconds rebalance_timeout{30'000};
+    std::chrono::milliseconds max_poll_interval{300'000};
+    std::chrono::milliseconds backoff_min{100};
+    std::chrono::milliseconds backoff_max{1'000};
+    SubscribeHandler handler;
+    std::unique_ptr<messaging::Source> source;
+    std::shared_ptr<messaging::Reports> reports;
+  };
+
+  static std::shared_ptr<Subscription> start(Setup setup);
+  explicit Subscription(Setup setup);
+  ~Subscription() override;
+
+  [[nodiscard]] const std::string& topic() const { return setup_.topic; }
+  [[nodiscard]] const SubscribeOptions& options() const { return setup_.options; }
+  Result<void> wait_ready(std::chrono::milliseconds timeout);
+  Result<void> unsubscribe(std::chrono::milliseconds timeout);
+  /// Makes it end by itself; does not wait.
+  void request_stop(std::chrono::milliseconds timeout);
+  /// Called from its handler or error handler.
+  [[nodiscard]] bool is_own_thread() const;
+
+  /// What nobody is left to be told of.
+  void log_end(const Error& why);
+
+  Result<void> ack(EventState& event) override;
+  Result<void> nack(const std::shared_ptr<EventState>& event, Error why) override;
+
+ private:
+  using Lock = std::unique_lock<std::mutex>;
+
+  // The polling thread.
+  void read();
+  void read_once();
+  bool start_source();
+  RebalanceListener listener();
+  void on_assigned(std::span<const TopicPartition> partitions);
+  void on_revoked(std::span<const TopicPartition> partitions);
+  void on_lost(std::span<const TopicPartition> partitions);
+  void wait_for_room(Lock& lock);
+  void apply_pauses();
+  void start_commit();
+  void poll();
+  void take(messaging::Fetched fetched);
+  void learn_positions(bool all);
+  void leave_if_overdue();
+  bool wait_for_overdue();
+  void back_off(const Error& why);
+  void finish();
+  void commit_now(std::vector<PartitionOffset> offsets);
+
+  // The workers.
+  void work();
+  void handle(Lock& lock, messaging::EventPointer event);
+  void tell(const messaging::Report& report);
+  Result<void> call_handler(RawEvent& event);
+
+  void thread_ended();
+  /// Wakes the polling thread if something waits for it.
+  void nudge(Lock& lock);
+  [[nodiscard]] TimePoint wake_at(TimePoint now) const;
+
+  const Setup setup_;
+  messaging::Source& source_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable work_;    ///< for workers: something to hand out, or stop
+  std::condition_variable change_;  ///< for everybody else
+  messaging::SubscriptionCore core_;
+  std::vector<std::thread> threads_;
+  std::size_t alive_ = 0;
+  bool is_polling_ = false;
+  bool is_nudged_ = false;
+  bool is_stopping_ = false;
+  bool is_ready_ = false;
+  bool is_started_ = false;
+  bool was_assigned_ = false;
+  TimePoint stop_by_ = TimePoint::max();
+  std::optional<Error> last_error_;
+  std::optional<Error> end_error_;
+  std::chrono::milliseconds backoff_{0};
+  std::vector<TopicPartition> unknown_positions_;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace dohle
