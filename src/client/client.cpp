@@ -12,6 +12,7 @@
 #include "base/transport.hpp"
 #include "client/client_core.hpp"
 #include "client/fork_watch.hpp"
+#include "client/make_admin.hpp"
 #include "client/make_producer.hpp"
 #include "client/option_checks.hpp"
 #include "client/waiter.hpp"
@@ -213,6 +214,9 @@ Result<Producer> Client::producer(ProducerOptions options) {
 }
 Result<Producer> Client::producer() {
   return producer({});
+}
+Admin Client::admin() {
+  return client::make_admin(core_);
 }
 Result<void> Client::close(std::chrono::milliseconds timeout) {
   return client::wait_for<void>(core_->loop(), [core = core_, timeout](auto then) mutable {
