@@ -149,6 +149,7 @@ Result<void> PartitionLog::write(const Slice& batch, wire::BatchHeader& header,
 // Entries of directories are what syncs of files do not cover.
 Result<void> PartitionLog::make_names_durable() {
   if (are_names_durable_) return {};
+  if (auto noted = note_metadata(); !noted) return noted;
   if (auto synced = disk_->sync_directory(directory_); !synced) {
     go_offline(synced.error());
     return synced;
@@ -239,6 +240,10 @@ LogState PartitionLog::state() const {
           synced_mark_.position,
           active().base_offset(),
           active_since_};
+}
+
+bool PartitionLog::needs_checkpoint() const {
+  return !offline_ && !is_checkpointing_ && durable_state_.value_or(LogState()) != state();
 }
 
 void PartitionLog::checkpoint() {

@@ -194,6 +194,8 @@ class PartitionLog {
   void synced(Offset covered);
   /// A sync failed: the log goes offline.
   void sync_failed(Error why);
+  /// checkpoint would change what is durable.
+  [[nodiscard]] bool needs_checkpoint() const;
   /// Makes synced_end the recovery point once that is durable; returns at once. Nothing happens
   /// while one is under way. Cheap enough for each few megabytes or seconds.
   void checkpoint();
@@ -262,6 +264,10 @@ class PartitionLog {
   Result<void> begin_epoch(LeaderEpoch epoch, Offset offset);
   Result<void> write_epochs();
   Result<void> write_metadata();
+  Result<void> note_metadata();
+  Result<void> restore_metadata();
+  [[nodiscard]] std::string metadata_path() const;
+  [[nodiscard]] std::string metadata_text() const;
 
   [[nodiscard]] Segment& active() const { return *segments_.back(); }
   [[nodiscard]] std::unique_ptr<Segment> make_segment(Offset base) const;
@@ -315,6 +321,7 @@ class PartitionLog {
   mutable std::size_t next_fetch_mark_ = 0;
   Timestamp active_since_;
   bool are_names_durable_ = false;
+  bool is_metadata_noted_ = true;  // for the next sync
   bool is_checkpointing_ = false;
   std::uint64_t checkpoint_number_ = 0;
   mutable bool is_checking_ = false;

@@ -360,6 +360,8 @@ Result<void> PartitionLog::set_aside(std::size_t first) {
 // What recovery read may have come from the page cache of a process that died.
 Result<void> PartitionLog::sync_recovered() {
   log_start_ = std::max(log_start_, segments_.front()->base_offset());
+  if (auto restored = restore_metadata(); !restored) return restored;
+  if (auto noted = note_metadata(); !noted) return noted;
   if (auto written = write_epochs(); !written) return written;
   for (std::size_t i = segment_of(recovery_point_); i < segments_.size(); ++i) {
     auto file = segments_[i]->file();

@@ -175,15 +175,45 @@ Result<void> PartitionLog::write_epochs() {
   return {};
 }
 
+// Its sync waits for the first append: until then it is no more than the directory that names it,
+// and a file held open for it would be one for each partition that nobody uses.
 Result<void> PartitionLog::write_metadata() {
   if (options_.topic_id.is_none()) return {};
-  auto file = disk_->open(directory_ + "/" + std::string(metadata_file), OpenMode::truncate);
+  auto file = disk_->open(metadata_path(), OpenMode::truncate);
   if (!file) return fail(file.error());
-  const std::string text = "version: 0\ntopic_id: " + options_.topic_id.to_string();
+  const std::string text = metadata_text();
   const Bytes piece = as_bytes(text);
   if (auto written = (*file)->write(0, {&piece, 1}); !written) return written;
-  to_sync_.push_back({*std::move(file), end_ + 1});
+  is_metadata_noted_ = false;
   return {};
+}
+
+Result<void> PartitionLog::note_metadata() {
+  if (is_metadata_noted_) return {};
+  auto file = disk_->open(metadata_path(), OpenMode::read_write);
+  if (!file) return fail(file.error());
+  to_sync_.push_back({*std::move(file), end_ + 1});
+  is_metadata_noted_ = true;
+  return {};
+}
+
+// After a crash, which may have kept the file's name and lost its bytes.
+Result<void> PartitionLog::restore_metadata() {
+  if (options_.topic_id.is_none()) return {};
+  auto file = disk_->open(metadata_path(), OpenMode::create);
+  if (!file) return fail(file.error());
+  std::string text((*file)->size(), '\0');
+  auto got = (*file)->read(0, std::as_writable_bytes(std::span(text)));
+  if (!got) return fail(got.error());
+  return text == metadata_text() ? Result<void>() : write_metadata();
+}
+
+std::string PartitionLog::metadata_path() const {
+  return directory_ + "/" + std::string(metadata_file);
+}
+
+std::string PartitionLog::metadata_text() const {
+  return "version: 0\ntopic_id: " + options_.topic_id.to_string();
 }
 
 }  // namespace dohle::log

@@ -46,8 +46,10 @@ Engine::Engine(Environment environment, NodeSettings settings)
       settings_(std::move(settings)),
       visible_(visible_under(settings_.durability)),
       topics_(environment.disk, settings_.data_directory, environment.random,
-              {visible_, this, [this](std::string_view line) { warn(line); }}),
+              {visible_, this, settings_.open_files_max,
+               [this](std::string_view line) { warn(line); }}),
       syncing_(environment.loop, environment.disk, settings_.durability,
+               std::max<std::size_t>(1, settings_.open_files_max / 2),
                [this](const PartitionRef& partition, std::uint64_t bytes) {
                  on_partition_synced(partition, bytes);
                }),
@@ -287,23 +289,37 @@ void Engine::arm_maintenance() {
 void Engine::maintain() {
   ++maintenance_round_;
   const bool retains = maintenance_round_ % rounds_per_retention == 0;
+  std::vector<log::PartitionLog*> due;
   for (const auto& [name, topic] : topics_.all()) {
     for (const PartitionRef& partition : topic.partitions) {
-      if (partition->fault() == nullptr) maintain(*partition, retains);
+      if (retains) retain(*partition);
+      if (partition->fault() != nullptr) continue;
+      if (partition->log()->needs_checkpoint()) due.push_back(partition->log());
     }
   }
+  checkpoint(std::move(due));
   if (maintenance_round_ % rounds_per_expiry == 0) groups_.expire(now());
 }
 
-void Engine::maintain(Partition& partition, bool retains) {
-  log::PartitionLog& log = *partition.log();
-  if (retains) {
-    if (auto retained = log.retain(now()); !retained) {
-      warn_now_and_then("partition " + partition.name() +
-                        " keeps its old records: " + std::string(retained.error().message()));
-    }
+void Engine::retain(Partition& partition) {
+  if (partition.fault() != nullptr) return;
+  if (auto retained = partition.log()->retain(now()); !retained) {
+    warn_now_and_then("partition " + partition.name() +
+                      " keeps its old records: " + std::string(retained.error().message()));
   }
-  log.checkpoint();
+}
+
+// Each holds a file open until it is durable: those first that have most to walk after a crash, and
+// the others in a later round.
+void Engine::checkpoint(std::vector<log::PartitionLog*> due) {
+  const auto to_walk = [](const log::PartitionLog* log) {
+    return log->synced_end() - log->recovery_point();
+  };
+  const std::size_t at_once =
+      std::min(due.size(), std::max<std::size_t>(1, settings_.open_files_max / 4));
+  std::ranges::partial_sort(due, due.begin() + static_cast<std::ptrdiff_t>(at_once),
+                            std::ranges::greater(), to_walk);
+  for (std::size_t i = 0; i < at_once; ++i) due[i]->checkpoint();
 }
 
 void Engine::check_in_background() {

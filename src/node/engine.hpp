@@ -42,6 +42,7 @@ struct NodeSettings {
   std::size_t connections_max = 10'000;
   std::size_t request_bytes_max = std::size_t{100} << 20;
   std::size_t requests_bytes_max = std::size_t{512} << 20;
+  std::size_t open_files_max = log::FileCache::open_max_default;
   GroupCoordinator::Options groups = {};
 };
 
@@ -127,7 +128,8 @@ class Engine final : private log::LogEvents {
   void on_offline(log::PartitionLog& log, const Error& why) override;
   void arm_maintenance();
   void maintain();
-  void maintain(Partition& partition, bool retains);
+  void retain(Partition& partition);
+  void checkpoint(std::vector<log::PartitionLog*> due);
   void check_in_background();
   void drain_sessions();
   void close_sessions();

@@ -1,5 +1,8 @@
 #include "dohle/node.hpp"
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <future>
 #include <optional>
 
@@ -19,6 +22,7 @@ namespace {
 constexpr std::string_view in_memory = ":memory:";
 constexpr std::string_view tcp_name = "tcp";
 constexpr std::string_view embedded_name = "embedded";
+constexpr std::size_t open_files_lowest = 16, open_files_highest = 1'000;
 
 Result<void> check_range(std::string_view name, std::size_t value, std::size_t lowest,
                          std::size_t highest) {
@@ -72,6 +76,15 @@ Result<std::optional<node::Engine::ListenAt>> tcp_of(const NodeOptions& options)
   return where;
 }
 
+/// A quarter of the descriptors that the process may have; the rest is for connections, and in a
+/// program for its own.
+std::size_t open_files_max() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return open_files_highest;
+  return std::clamp(static_cast<std::size_t>(limit.rlim_cur / 4), open_files_lowest,
+                    open_files_highest);
+}
+
 Result<node::NodeSettings> settings_of(const NodeOptions& options) {
   if (options.data_dir.empty()) {
     return fail(Error::configuration("data_dir is empty; a directory or :memory: is needed"));
@@ -84,6 +97,7 @@ Result<node::NodeSettings> settings_of(const NodeOptions& options) {
   settings.connections_max = options.connections_max;
   settings.request_bytes_max = options.request_bytes_max;
   settings.requests_bytes_max = options.requests_bytes_max;
+  settings.open_files_max = open_files_max();
   return settings;
 }
 

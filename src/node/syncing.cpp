@@ -24,8 +24,13 @@ Duration delay_of(Durability durability) {
 
 }  // namespace
 
-Syncing::Syncing(Executor& loop, Disk& disk, Durability durability, Synced synced)
-    : loop_(loop), disk_(disk), durability_(durability), synced_(std::move(synced)) {}
+Syncing::Syncing(Executor& loop, Disk& disk, Durability durability, std::size_t dirty_max,
+                 Synced synced)
+    : loop_(loop),
+      disk_(disk),
+      durability_(durability),
+      dirty_max_(dirty_max),
+      synced_(std::move(synced)) {}
 
 Syncing::~Syncing() {
   *is_alive_ = false;
@@ -37,7 +42,11 @@ void Syncing::appended(const PartitionRef& partition) {
     partition->is_dirty = true;
     dirty_.push_back(partition);
   }
-  start_within_delay();
+  if (dirty_.size() >= dirty_max_) {
+    if (!is_running_) start_at_turn_end();
+  } else {
+    start_within_delay();
+  }
 }
 
 void Syncing::when_durable(Task done) {
@@ -141,7 +150,7 @@ void Syncing::end_group() {
     done();
   }
   if (dirty_.empty()) return;
-  if (!waits_.empty()) {
+  if (!waits_.empty() || dirty_.size() >= dirty_max_) {
     start_group();
   } else {
     start_within_delay();

@@ -13,15 +13,16 @@
 namespace dohle::node {
 
 /// Makes what was appended durable, in groups: all that is dirty goes into one Disk::sync, and the
-/// next group fills meanwhile. A group starts at the end of the turn when somebody waits for it,
-/// otherwise within the durability's own delay.
+/// next group fills meanwhile. A group starts at the end of the turn when somebody waits for it or
+/// `dirty_max` partitions are dirty, each of which holds files open; otherwise within the
+/// durability's own delay.
 class Syncing {
  public:
   /// Told of each partition of which a sync has ended, well or not, and how many of its appended
   /// bytes the sync was to cover.
   using Synced = std::move_only_function<void(const PartitionRef&, std::uint64_t bytes)>;
 
-  Syncing(Executor& loop, Disk& disk, Durability durability, Synced synced);
+  Syncing(Executor& loop, Disk& disk, Durability durability, std::size_t dirty_max, Synced synced);
   ~Syncing();
   Syncing(const Syncing&) = delete;
   Syncing& operator=(const Syncing&) = delete;
@@ -57,8 +58,9 @@ class Syncing {
   Executor& loop_;
   Disk& disk_;
   const Durability durability_;
+  const std::size_t dirty_max_;
   Synced synced_;
-  std::vector<PartitionRef> dirty_;
+  std::vector<PartitionRef> dirty_;  // since the last group was started
   std::vector<Covered> group_;
   std::deque<Wait> waits_;
   std::uint64_t started_ = 0;  // number of the last group that was started

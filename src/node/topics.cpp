@@ -15,6 +15,7 @@ namespace {
 constexpr std::string_view clean_mark = "dohle-clean-stop";
 /// What a deleted partition's directory is called until its files are gone.
 constexpr std::string_view deleted_suffix = "-delete";
+constexpr std::size_t doomed_name_bytes_max = 200;
 // Ids are reserved in blocks, so that most requests write nothing; a crash skips the rest of one.
 constexpr std::int64_t producer_id_block = 1'000;
 
@@ -47,7 +48,8 @@ Topics::Topics(Disk& disk, std::string directory, Random& random, Options option
     : disk_(&disk),
       directory_(std::move(directory)),
       random_(&random),
-      options_(std::move(options)) {}
+      options_(std::move(options)),
+      files_(std::make_shared<log::FileCache>(options_.open_files_max)) {}
 
 Topics::~Topics() {
   *is_alive_ = false;
@@ -159,33 +161,53 @@ bool Topics::is_known_partition(std::string_view directory) const {
          });
 }
 
-void Topics::close(Disk::Synced done) {
-  std::vector<std::pair<PartitionRef, Offset>> covered;
-  std::vector<std::shared_ptr<File>> files;
+/// A clean stop under way: all partitions, some at a time, since each has files open until it is
+/// through.
+struct Topics::Closing {
+  std::vector<PartitionRef> partitions;
+  std::size_t next = 0;
   Result<void> outcome;
+  Disk::Synced done;
+
+  void note(Result<void> with) {
+    if (outcome && !with) outcome = std::move(with);
+  }
+};
+
+void Topics::close(Disk::Synced done) {
+  auto closing = std::make_shared<Closing>();
+  closing->done = std::move(done);
   for (auto& [name, topic] : topics_) {
     for (const PartitionRef& partition : topic.partitions) {
-      if (partition->fault() != nullptr) continue;
-      log::PartitionLog& log = *partition->log();
-      if (auto flushed = log.flush(); !flushed) {
-        if (outcome) outcome = flushed;
-        continue;
-      }
-      for (auto& file : log.dirty_files()) files.push_back(std::move(file));
-      covered.emplace_back(partition, log.end());
+      if (partition->fault() == nullptr) closing->partitions.push_back(partition);
     }
   }
-  disk_->sync(std::move(files),
-              [this, alive = is_alive_, outcome = std::move(outcome), covered = std::move(covered),
-               done = std::move(done)](Result<void> synced) mutable {
-                if (!*alive) return;
-                if (synced) {
-                  synced = write_recovery_points(covered);
-                }
-                if (outcome) outcome = std::move(synced);
-                if (outcome) outcome = log::write_checkpoint(*disk_, directory_, clean_mark, "1\n");
-                done(std::move(outcome));
-              });
+  close_some(closing);
+}
+
+void Topics::close_some(const std::shared_ptr<Closing>& closing) {
+  const std::size_t at_once = std::max<std::size_t>(1, options_.open_files_max / 4);
+  std::vector<std::pair<PartitionRef, Offset>> covered;
+  std::vector<std::shared_ptr<File>> files;
+  for (; covered.size() < at_once && closing->next < closing->partitions.size(); ++closing->next) {
+    const PartitionRef& partition = closing->partitions[closing->next];
+    if (partition->fault() != nullptr) continue;
+    log::PartitionLog& log = *partition->log();
+    closing->note(log.flush());
+    for (auto& file : log.dirty_files()) files.push_back(std::move(file));
+    covered.emplace_back(partition, log.end());
+  }
+  disk_->sync(std::move(files), [this, alive = is_alive_, closing,
+                                 covered = std::move(covered)](const Result<void>& synced) {
+    if (!*alive) return;
+    closing->note(synced);
+    if (synced) closing->note(write_recovery_points(covered));
+    if (closing->next < closing->partitions.size()) return close_some(closing);
+    if (closing->outcome) {
+      closing->note(log::write_checkpoint(*disk_, directory_, clean_mark, "1\n"));
+    }
+    closing->done(closing->outcome);
+  });
 }
 
 Result<void> Topics::write_recovery_points(
@@ -309,7 +331,10 @@ void Topics::remove_files(const PartitionRef& partition, const TopicId& id) {
   }
   partition->close();
   const std::string directory = directory_of(partition->topic(), partition->index().value);
-  const std::string doomed = directory + "." + id.to_string() + std::string(deleted_suffix);
+  // A name of its own, and no longer than file systems allow however long the topic's is.
+  const std::string doomed =
+      directory_of(partition->topic().substr(0, doomed_name_bytes_max), partition->index().value) +
+      "." + id.to_string() + std::string(deleted_suffix);
   if (auto renamed = disk_->rename(directory, doomed); !renamed) {
     options_.warn("the files of a deleted topic stay in " + directory +
                   " and may be removed: " + std::string(renamed.error().message()));

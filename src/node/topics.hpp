@@ -54,6 +54,8 @@ class Topics {
     log::Visible visible = log::Visible::synced;
     /// Outlives the topics; null: nobody listens.
     log::LogEvents* events = nullptr;
+    /// Files of segments that are kept open; more are open while they are written or sent.
+    std::size_t open_files_max = log::FileCache::open_max_default;
     /// Gets a line when something goes wrong that no request waits for.
     std::function<void(std::string_view line)> warn = [](std::string_view) {};
   };
@@ -108,6 +110,8 @@ class Topics {
   Topic& place(Topic topic);
   void remove_files(const PartitionRef& partition, const TopicId& id);
   void remove_renamed(const std::string& directory);
+  struct Closing;
+  void close_some(const std::shared_ptr<Closing>& closing);
   static Result<void> write_recovery_points(
       const std::vector<std::pair<PartitionRef, Offset>>& covered);
   [[nodiscard]] log::OpenOptions open_options(const TopicId& id, bool was_clean) const;
@@ -121,7 +125,7 @@ class Topics {
   std::map<std::string, Topic, std::less<>> topics_;
   std::unordered_map<TopicId, Topic*> by_id_;
   Options options_;
-  std::shared_ptr<log::FileCache> files_ = std::make_shared<log::FileCache>();
+  std::shared_ptr<log::FileCache> files_;
   std::unordered_map<const log::PartitionLog*, PartitionRef> owners_;
   log::BackgroundChecks checks_;
   std::size_t partition_count_ = 0;

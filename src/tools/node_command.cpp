@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <cstdio>
 #include <memory>
@@ -28,6 +29,14 @@ sigset_t block_stop_signals() {
   return signals;
 }
 
+// A connection and a file are a descriptor each. Without permission it stays as it is.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int failed(const Error& error, int status) {
   std::fprintf(stderr, "dohle node: %s\n", std::string(error.message()).c_str());
   return status;
@@ -39,6 +48,7 @@ int run_node(NodeArguments arguments) {
   arguments.options.durability = *durability;
   arguments.options.auto_create_topics = !arguments.no_auto_create;
   arguments.options.logger = stderr_logger(LogLevel::info);
+  raise_descriptor_limit();
   const sigset_t signals = block_stop_signals();
   auto node = Node::start(std::move(arguments.options));
   if (!node) {

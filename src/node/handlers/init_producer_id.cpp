@@ -16,7 +16,7 @@ void handle(Call& call, wire::InitProducerIdRequest request) {
     response.producer_id = *id;
     response.producer_epoch = ProducerEpoch{0};
   } else {
-    response.error_code = wire_code(id.error());
+    response.error_code = broker_error::coordinator_load_in_progress;  // cured by another try
   }
   call.responder.answer(response);
 }
