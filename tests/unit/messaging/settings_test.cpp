@@ -1,0 +1,130 @@
+#include "messaging/settings.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "messaging/embedded_address.hpp"
+#include "messaging/publish_chain.hpp"
+
+namespace dohle::messaging {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+std::string refusal(const kafka::BrokerOptions& options) {
+  const auto checked = check(options);
+  return checked ? std::string() : std::string(checked.error().message());
+}
+std::string refusal(const SubscribeOptions& options) {
+  const auto read = read_settings("t", options, {});
+  return read ? std::string() : std::string(read.error().message());
+}
+
+TEST(BrokerOptions, have_defaults_that_make_sense) {
+  EXPECT_EQ(refusal(kafka::BrokerOptions{}), "");
+}
+
+TEST(BrokerOptions, are_refused_with_name_value_and_what_is_allowed) {
+  EXPECT_EQ(refusal(kafka::BrokerOptions{.batch_size = 0}),
+            "batch_size is 0; allowed are 1 to 1000000");
+  EXPECT_THAT(refusal(kafka::BrokerOptions{.addresses = {}}), HasSubstr("addresses is empty"));
+  EXPECT_THAT(refusal(kafka::BrokerOptions{.addresses = {"host"}}), HasSubstr("address is host"));
+  EXPECT_THAT(refusal(kafka::BrokerOptions{.addresses = {"h:99999"}}), HasSubstr("HOST:PORT"));
+  EXPECT_THAT(refusal(kafka::BrokerOptions{.addresses = {"embedded:memory", "h:1"}}),
+              HasSubstr("stands alone"));
+  EXPECT_THAT(refusal(kafka::BrokerOptions{.batch_timeout = -1ms}),
+              HasSubstr("batch_timeout is -1"));
+  EXPECT_THAT(refusal(kafka::BrokerOptions{.compression_level = 3}),
+              HasSubstr("compression_level"));
+  EXPECT_THAT(refusal(kafka::BrokerOptions{.start_offset = Offset{7}}),
+              HasSubstr("with partition only"));
+  EXPECT_THAT(refusal(kafka::BrokerOptions{.heartbeat_interval = 50s}),
+              HasSubstr("less than session_timeout, 45000 ms"));
+}
+
+TEST(SubscribeOptions, are_refused_with_name_value_and_what_is_allowed) {
+  EXPECT_EQ(refusal(SubscribeOptions{.concurrency = 0}), "concurrency is 0; allowed are 1 to 1000");
+  EXPECT_THAT(refusal(SubscribeOptions{.retries_max = -1}), HasSubstr("retries_max is -1"));
+  EXPECT_THAT(refusal(SubscribeOptions{.group_id = "g", .partition = PartitionId{1}}),
+              HasSubstr("without a group only"));
+  EXPECT_THAT(refusal(SubscribeOptions{.group_instance_id = "i"}), HasSubstr("group_id only"));
+}
+
+TEST(SubscribeOptions, win_over_the_brokers) {
+  const auto read = read_settings("t", {.group_id = "own", .min_bytes = 7},
+                                  {.group_id = "wide", .min_bytes = 3, .max_wait = 9ms});
+  ASSERT_TRUE(read.has_value());
+  EXPECT_EQ(read->consumer.group_id, "own");
+  EXPECT_EQ(read->consumer.fetch_bytes_min, 7u);
+  EXPECT_EQ(read->consumer.fetch_wait_max, 9ms);
+  EXPECT_FALSE(read->consumer.auto_commit);
+}
+
+TEST(SubscribeOptions, start_at_the_first_record_in_a_group_and_at_the_end_without) {
+  EXPECT_EQ(read_settings("t", {.group_id = "g"}, {})->consumer.offset_reset,
+            OffsetReset::earliest);
+  EXPECT_EQ(read_settings("t", {}, {})->consumer.offset_reset, OffsetReset::latest);
+  EXPECT_FALSE(read_settings("t", {}, {})->core.commits);
+}
+
+TEST(PublishOptions, are_refused_where_they_exclude_each_other) {
+  EXPECT_FALSE(check(PublishOptions{.timeout = 1s}, true).has_value());
+  EXPECT_TRUE(check(PublishOptions{.timeout = 1s}, false).has_value());
+  EXPECT_FALSE(check(PublishOptions{.callback = [](auto&) {}}, false).has_value());
+  EXPECT_FALSE(check(PublishOptions{.partition = PartitionId{-2}}, true).has_value());
+}
+
+TEST(EmbeddedAddress, names_a_directory_or_memory) {
+  const auto directory = parse_embedded("embedded:./data/", "/home");
+  ASSERT_TRUE(directory.has_value());
+  EXPECT_EQ(directory->data_dir, "/home/data");
+  EXPECT_EQ(directory->key, parse_embedded("embedded:/home/x/../data", "/")->key);
+  const auto named = parse_embedded("embedded:memory/shop?listen=9092", "/");
+  ASSERT_TRUE(named.has_value());
+  EXPECT_EQ(named->data_dir, ":memory:");
+  EXPECT_EQ(named->key, "memory/shop");
+  EXPECT_EQ(named->listen_port, 9092);
+  EXPECT_TRUE(parse_embedded("embedded:memory", "/")->is_private());
+}
+
+TEST(EmbeddedAddress, is_refused_with_what_is_allowed) {
+  for (const char* wrong : {"embedded:", "embedded:memory/", "embedded:memory/a/b",
+                            "embedded:d?port=1", "embedded:d?listen=70000", "kafka:9092"}) {
+    const auto parsed = parse_embedded(wrong, "/");
+    ASSERT_FALSE(parsed.has_value()) << wrong;
+    EXPECT_THAT(std::string(parsed.error().message()), HasSubstr("embedded:memory/NAME"));
+  }
+}
+
+TEST(Middlewares, wrap_with_the_brokers_first_outermost) {
+  std::string order;
+  const auto named = [&order](std::string name) -> PublishMiddleware {
+    return [&order, name](PublishHandler next) -> PublishHandler {
+      return [&order, name, next](std::string_view topic, Message& message) {
+        order += name;
+        return next(topic, message);
+      };
+    };
+  };
+  const PublishHandler innermost = [&order](std::string_view, Message&) -> Result<Delivery> {
+    order += "send";
+    return Delivery{};
+  };
+  Message message;
+  const auto chain = wrapped<PublishMiddleware, PublishHandler>(
+      {named("a "), named("b ")}, {named("c "), named("d ")}, innermost);
+  EXPECT_TRUE(chain("t", message).has_value());
+  EXPECT_EQ(order, "a b c d send");
+}
+
+TEST(Merge, lets_the_message_win_and_appends_headers) {
+  Message message = Message("b").with_key("own").with_header("h", "1");
+  merge({.key = "other", .headers = {{"h", "2"}}, .partition = PartitionId{4}}, message);
+  EXPECT_EQ(message.key(), "own");
+  EXPECT_EQ(message.partition(), PartitionId{4});
+  EXPECT_EQ(message.headers().size(), 2u);
+}
+
+}  // namespace
+}  // namespace dohle::messaging
