@@ -1,0 +1,253 @@
+#include "messaging/subscription.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <deque>
+#include <future>
+#include <map>
+#include <set>
+#include <stdexcept>
+
+namespace dohle::messaging {
+namespace {
+
+using namespace std::chrono_literals;
+
+const std::vector<TopicPartition> both{{"t", PartitionId{0}}, {"t", PartitionId{1}}};
+constexpr auto patience = 20s;
+
+/// A source that returns what a test puts into it, and remembers what it was told to commit.
+class ScriptedSource final : public Source {
+ public:
+  struct Script {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<Fetched> fetches;
+    std::map<TopicPartition, std::int64_t> positions, committed;
+    std::set<TopicPartition> paused;
+    std::optional<std::vector<TopicPartition>> revoke;
+    bool is_woken = false, is_closed = false;
+
+    void put(std::int64_t first, std::int64_t count, std::int32_t partition = 0) {
+      const std::lock_guard lock(mutex);
+      Fetched fetched;
+      for (std::int64_t i = 0; i < count; ++i) {
+        ConsumerRecord record;
+        record.topic = "t";
+        record.partition = PartitionId{partition};
+        record.offset = Offset{first + i};
+        fetched.records.push_back(record);
+      }
+      positions[{"t", PartitionId{partition}}] = first + count;
+      fetches.push_back(std::move(fetched));
+      changed.notify_all();
+    }
+    bool wait_for_commit(std::int32_t partition, std::int64_t offset) {
+      std::unique_lock lock(mutex);
+      return changed.wait_for(lock, patience,
+                              [&] { return committed[{"t", PartitionId{partition}}] == offset; });
+    }
+  };
+
+  explicit ScriptedSource(Script& script) : script_(script) {}
+
+  Result<void> start(RebalanceListener listener) override {
+    listener_ = std::move(listener);
+    listener_.on_assigned(both);
+    return {};
+  }
+  Result<Fetched> poll(std::chrono::milliseconds timeout) override {
+    std::unique_lock lock(script_.mutex);
+    script_.changed.wait_for(lock, timeout, [&] {
+      return script_.is_woken || script_.revoke ||
+             (!script_.fetches.empty() && script_.paused.empty());
+    });
+    if (script_.revoke) {
+      const auto revoked = *std::exchange(script_.revoke, std::nullopt);
+      lock.unlock();
+      listener_.on_revoked(revoked);
+      return Fetched{};
+    }
+    if (std::exchange(script_.is_woken, false)) {
+      return fail(Error::client(Errc::cancelled, "woken"));
+    }
+    if (script_.fetches.empty() || !script_.paused.empty()) return Fetched{};
+    Fetched fetched = std::move(script_.fetches.front());
+    script_.fetches.pop_front();
+    return fetched;
+  }
+  void wakeup() override {
+    const std::lock_guard lock(script_.mutex);
+    script_.is_woken = true;
+    script_.changed.notify_all();
+  }
+  void commit_async(std::vector<PartitionOffset> offsets,
+                    Consumer::CommitCallback callback) override {
+    callback(commit_sync(std::move(offsets)));
+  }
+  Result<void> commit_sync(std::vector<PartitionOffset> offsets) override {
+    const std::lock_guard lock(script_.mutex);
+    for (const auto& offset : offsets) {
+      script_.committed[offset.partition] = offset.committed.offset.value;
+    }
+    script_.changed.notify_all();
+    return {};
+  }
+  void pause(std::span<const TopicPartition> partitions) override {
+    const std::lock_guard lock(script_.mutex);
+    script_.paused.insert(partitions.begin(), partitions.end());
+  }
+  void resume(std::span<const TopicPartition> partitions) override {
+    const std::lock_guard lock(script_.mutex);
+    for (const auto& partition : partitions) script_.paused.erase(partition);
+  }
+  Result<Offset> position(const TopicPartition& partition) override {
+    const std::lock_guard lock(script_.mutex);
+    return Offset{script_.positions[partition]};
+  }
+  Result<void> leave() override { return {}; }
+  Result<void> close(std::chrono::milliseconds) override {
+    const std::lock_guard lock(script_.mutex);
+    script_.is_closed = true;
+    return {};
+  }
+
+ private:
+  Script& script_;
+  RebalanceListener listener_;
+};
+
+struct SubscriptionEngine : testing::Test {
+  ScriptedSource::Script script;
+  detail::Subscription::Setup setup;
+  std::atomic<int> failures{0};
+  std::shared_ptr<detail::Subscription> subscription;
+
+  SubscriptionEngine() {
+    setup.topic = "t";
+    setup.source = std::make_unique<ScriptedSource>(script);
+    setup.reports =
+        std::make_shared<Reports>([this](const Failure&) { ++failures; }, silent_logger());
+  }
+  void start(SubscribeHandler handler) {
+    setup.handler = std::move(handler);
+    subscription = detail::Subscription::start(std::move(setup));
+  }
+  ~SubscriptionEngine() override {
+    if (!subscription) return;
+    EXPECT_TRUE(subscription->unsubscribe(patience).has_value());
+  }
+};
+
+TEST_F(SubscriptionEngine, handles_and_commits_everything) {
+  std::atomic<int> handled{0};
+  setup.workers = 4;
+  start([&](RawEvent&) { return ++handled, Result<void>{}; });
+  ASSERT_TRUE(subscription->wait_ready(patience).has_value());
+  for (int i = 0; i < 20; ++i) script.put(i * 50, 50, 0);
+  script.put(0, 50, 1);
+  EXPECT_TRUE(script.wait_for_commit(0, 1'000));
+  EXPECT_TRUE(script.wait_for_commit(1, 50));
+  EXPECT_EQ(handled, 1'050);
+}
+
+TEST_F(SubscriptionEngine, unsubscribe_waits_for_the_running_handler_and_commits_it) {
+  std::promise<void> entered, leave;
+  start([&](RawEvent&) {
+    entered.set_value();
+    leave.get_future().wait();
+    return Result<void>{};
+  });
+  script.put(0, 2);
+  entered.get_future().wait();
+  auto ended = std::async(std::launch::async, [&] { return subscription->unsubscribe(patience); });
+  EXPECT_EQ(ended.wait_for(10ms), std::future_status::timeout);
+  leave.set_value();
+  EXPECT_TRUE(ended.get().has_value());
+  EXPECT_TRUE(script.wait_for_commit(0, 1)) << "the second was not handled";
+  EXPECT_TRUE(script.is_closed);
+}
+
+TEST_F(SubscriptionEngine, unsubscribe_inside_a_handler_marks_and_returns) {
+  std::promise<bool> returned;
+  start([&](RawEvent&) {
+    returned.set_value(subscription->unsubscribe(patience).has_value());
+    return Result<void>{};
+  });
+  ASSERT_TRUE(subscription->wait_ready(patience).has_value());
+  script.put(0, 1);
+  EXPECT_TRUE(returned.get_future().get());
+  EXPECT_TRUE(script.wait_for_commit(0, 1));
+}
+
+TEST_F(SubscriptionEngine, a_hung_handler_does_not_hold_unsubscribe) {
+  auto leave = std::make_shared<std::promise<void>>();
+  std::promise<void> entered;
+  start([leave, &entered](RawEvent&) {
+    entered.set_value();
+    leave->get_future().wait();
+    return Result<void>{};
+  });
+  script.put(0, 1);
+  entered.get_future().wait();
+  const auto ended = subscription->unsubscribe(1ms);
+  ASSERT_FALSE(ended.has_value());
+  EXPECT_TRUE(ended.error().is(Errc::timed_out));
+  leave->set_value();
+  EXPECT_TRUE(subscription->unsubscribe(patience).has_value());
+}
+
+TEST_F(SubscriptionEngine, acks_from_another_thread_are_committed) {
+  std::promise<RawEvent> handed;
+  setup.settings.auto_ack = false;
+  start([&](RawEvent& event) {
+    handed.set_value(detail::EventAccess::share(event));
+    return Result<void>{};
+  });
+  script.put(0, 1);
+  RawEvent event = handed.get_future().get();
+  EXPECT_TRUE(event.ack().has_value());
+  EXPECT_TRUE(script.wait_for_commit(0, 1));
+}
+
+TEST_F(SubscriptionEngine, commits_before_a_partition_is_given_up) {
+  std::promise<RawEvent> handed;
+  setup.settings.auto_ack = false;
+  start([&](RawEvent& event) {
+    handed.set_value(detail::EventAccess::share(event));
+    return Result<void>{};
+  });
+  script.put(0, 1);
+  RawEvent event = handed.get_future().get();
+  {
+    const std::lock_guard lock(script.mutex);
+    script.revoke = both;
+    script.changed.notify_all();
+  }
+  EXPECT_TRUE(script.wait_for_commit(0, 0));
+  EXPECT_TRUE(subscription->unsubscribe(patience).has_value());
+  const auto late = event.ack();
+  ASSERT_FALSE(late.has_value());
+  EXPECT_TRUE(late.error().is(Errc::not_owner));
+}
+
+TEST_F(SubscriptionEngine, a_handler_that_throws_is_retried_and_reported) {
+  std::atomic<int> calls{0};
+  setup.settings.retries_max = 2;
+  setup.settings.retry_delay = 1ms;
+  std::promise<void> third;
+  start([&](RawEvent& event) -> Result<void> {
+    if (++calls == 3) third.set_value();
+    EXPECT_EQ(event.attempt(), calls);
+    throw std::runtime_error("broken");
+  });
+  script.put(0, 1);
+  third.get_future().wait();
+  EXPECT_TRUE(subscription->unsubscribe(patience).has_value());
+  EXPECT_EQ(failures, 1);
+  EXPECT_EQ(script.committed[both[0]], 0);
+}
+
+}  // namespace
+}  // namespace dohle::messaging
