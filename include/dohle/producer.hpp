@@ -54,6 +54,9 @@ struct ProducerOptions {
   std::optional<int> compression_level = std::nullopt;
   /// Ask the servers to create topics that do not exist.
   bool allow_auto_create_topics = true;
+  /// Told of a batch that failed and whose outcome nobody took, in place of the log line. On the
+  /// thread that dropped the last Delivery, or the client's: it must not block.
+  std::function<void(const Error&)> on_untaken_failure = nullptr;
 };
 
 namespace detail {

@@ -55,7 +55,7 @@ ProduceCore::ProduceCore(std::shared_ptr<Client::Core> client, ProducerOptions o
       client_(std::move(client)),
       identity_backoff_(engine().retry_backoff()),
       retry_backoff_(engine().retry_backoff()) {
-  budget.on_room([this] { room.on_room(); });
+  budget.on_room([room = room] { room->on_room(); });
 }
 
 ProduceCore::~ProduceCore() = default;
@@ -192,6 +192,7 @@ void ProduceCore::hurry(PartitionId partition, std::uint64_t topic_serial) {
 }
 
 void ProduceCore::report_untaken(const Error& why) {
+  if (options.on_untaken_failure) return options.on_untaken_failure(why);
   const auto count = untaken_.fetch_add(1, std::memory_order_relaxed) + 1;
   // One line per second at most; the count says how many there were.
   const std::int64_t second = client_->environment().record_time.wall().value / 1'000;
@@ -570,7 +571,7 @@ void ProduceCore::settle_flushes() {
 void ProduceCore::close(TimePoint deadline, Flushed then) {
   if (is_stopped_) return then(FlushReport{});
   is_closed.store(true);
-  room.close();
+  room->close();
   for (const auto& [name, topic] : topics_) {
     for (const auto& partition : topic->partitions_) partition->queue.close();
   }

@@ -129,7 +129,11 @@ Result<Producer*> BrokerCore::producer(Acks acks) {
   const std::lock_guard lock(mutex_);
   if (Producer* made = slot.load(std::memory_order_acquire)) return made;
   if (!client_ || is_gone_) return fail(disconnected());
-  auto made = client_->producer(messaging::producer_options(options_, acks));
+  ProducerOptions asked = messaging::producer_options(options_, acks);
+  asked.on_untaken_failure = [reports = reports_](const Error& why) {
+    reports->report({.kind = Failure::Kind::delivery, .error = why});
+  };
+  auto made = client_->producer(std::move(asked));
   if (!made) return fail(made.error());
   owned_producers_.push_back(std::make_unique<Producer>(std::move(*made)));
   slot.store(owned_producers_.back().get(), std::memory_order_release);
