@@ -28,7 +28,7 @@ std::int32_t milliseconds(Duration duration) {
 
 GroupCore::GroupCore(Options options, Random& random)
     : options_(std::move(options)),
-      random_(random),
+      random_(&random),
       find_backoff_(options_.retry_backoff, options_.retry_backoff_max),
       join_backoff_(options_.retry_backoff, options_.retry_backoff_max) {
   if (!options_.group_instance_id.empty()) instance_id_ = options_.group_instance_id;
@@ -233,7 +233,7 @@ void GroupCore::on_coordinator(GroupTicket ticket, Result<wire::FindCoordinatorR
   find_ticket_ = 0;
   auto found = answer ? coordinator_of(*answer, options_.group_id) : fail(answer.error());
   if (!found) {
-    find_not_before_ = now + find_backoff_.next(random_);
+    find_not_before_ = now + find_backoff_.next(*random_);
     if (found.error().is_retriable()) return;
     coordinator_needed_ = false;
     return give_up(found.error(), now, out);
@@ -442,7 +442,7 @@ void GroupCore::retry(TimePoint now) {
     return;
   }
   state_ = State::unjoined;
-  join_not_before_ = now + join_backoff_.next(random_);
+  join_not_before_ = now + join_backoff_.next(*random_);
 }
 
 bool GroupCore::on_membership_error(const Error& why, TimePoint now, GroupActions& out) {
@@ -485,7 +485,7 @@ void GroupCore::on_offsets_error(NodeId coordinator, Generation generation, cons
 }
 
 void GroupCore::give_up(const Error& why, TimePoint now, GroupActions& out) {
-  join_not_before_ = now + join_backoff_.next(random_);
+  join_not_before_ = now + join_backoff_.next(*random_);
   forget_membership(false);
   poll_missing_ = true;
   if (state_ != State::off && state_ != State::leaving) release(true, After::join, now, out);

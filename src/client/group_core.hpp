@@ -245,7 +245,7 @@ class GroupCore {
   [[nodiscard]] Error refused(std::string_view what, std::int16_t code) const;
 
   Options options_;
-  Random& random_;
+  Random* random_;
   std::optional<std::string> instance_id_;
   State state_ = State::off;
   After after_release_ = After::join;
