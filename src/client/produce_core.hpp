@@ -82,7 +82,8 @@ class ProduceCore final : public OutcomeOwner,
   const ProducerOptions options;
   const client::PartitionQueue::Settings queue_settings;
   Budget budget;
-  client::RoomQueue room;
+  /// Shared with the budget, whose slabs may come back from other threads after the producer.
+  const std::shared_ptr<client::RoomQueue> room = std::make_shared<client::RoomQueue>();
   std::atomic<bool> is_closed{false};
   [[nodiscard]] Client::Core& client() { return *client_; }
 

@@ -156,7 +156,7 @@ Result<PartitionQueue::Place> ProducerCore::wait_for_room(TopicCore& topic, cons
     return fail(Error::client(Errc::would_block, "buffer_bytes are in use"));
   }
   Result<PartitionQueue::Place> placed = PartitionQueue::Place{};
-  const bool done = produce_->room.wait(produce_->options.max_block, [&] {
+  const bool done = produce_->room->wait(produce_->options.max_block, [&] {
     placed = place(topic, record, wish);
     return !placed || placed->appended != PartitionQueue::Appended::no_memory;
   });
