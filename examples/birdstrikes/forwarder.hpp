@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <mutex>
+#include <string>
+
+#include "dohle/broker.hpp"
+#include "ledger.hpp"
+#include "strike.hpp"
+#include "summary.hpp"
+
+namespace birdstrikes {
+
+/// The second group: publishes noteworthy rows to another topic, each once, and is done with a row
+/// only when it is stored there. `handle` is called by one subscription, one event at a time; the
+/// other members by any thread. Lifetime: `broker` outlives it.
+class Forwarder {
+ public:
+  Forwarder(dohle::Broker& broker, std::string topic, std::size_t rows)
+      : broker_(broker), topic_(std::move(topic)), seen_(rows) {}
+
+  dohle::Result<void> handle(const dohle::Event<Strike>& event);
+
+  /// Rows looked at, noteworthy or not; and those that came again.
+  [[nodiscard]] std::size_t handled() const;
+  [[nodiscard]] std::size_t redelivered() const;
+  [[nodiscard]] const Ledger& ledger() const { return ledger_; }
+
+ private:
+  bool is_done(std::size_t row) const;
+  dohle::Result<void> forward(std::size_t row, const Strike& strike);
+
+  dohle::Broker& broker_;
+  std::string topic_;
+  Ledger ledger_;
+  mutable std::mutex mutex_;  // guards seen_
+  SeenRows seen_;
+};
+
+}  // namespace birdstrikes

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "dohle/error.hpp"
+
+namespace birdstrikes {
+
+/// One report: an aircraft hit an animal. What is published, as JSON.
+struct Strike {
+  std::string airport, aircraft, damage, date, airline, state, phase;
+  std::string size, species, time_of_day;
+  std::int64_t cost_other = 0, cost_repair = 0, cost_total = 0;  // US dollars
+  std::optional<int> speed;                                      // knots, if it was reported
+  friend bool operator==(const Strike&, const Strike&) = default;
+};
+
+// These two make a Strike a type that dohle/codec/json.hpp can publish and receive.
+void to_json(nlohmann::json& json, const Strike& strike);
+void from_json(const nlohmann::json& json, Strike& strike);
+
+/// Worth a topic of its own: the aircraft was damaged.
+[[nodiscard]] bool is_noteworthy(const Strike& strike);
+
+/// Reads one line of the file, which may end with a carriage return. Errors: malformed, naming the
+/// column.
+[[nodiscard]] dohle::Result<Strike> parse_strike(std::string_view line);
+
+/// Reads a gzip-compressed file with a line of headings. A strike's row number is its place in the
+/// vector plus one. Errors: what the file cannot be read for; malformed, naming the line.
+[[nodiscard]] dohle::Result<std::vector<Strike>> read_strikes(const std::filesystem::path& file);
+
+}  // namespace birdstrikes
