@@ -268,7 +268,7 @@ void Engine::on_offline(log::PartitionLog& log, const Error& why) {
   fetch_waits_.changed(*partition);
 }
 
-Result<void> Engine::delete_topic(const std::string& name) {
+Result<void> Engine::delete_topic(std::string name) {
   const Topic* topic = topics_.find(name);
   const std::vector<PartitionRef> partitions = topic->partitions;
   if (auto removed = topics_.remove(name); !removed) return removed;

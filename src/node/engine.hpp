@@ -107,8 +107,9 @@ class Engine final : private log::LogEvents {
   /// Appends a batch that was checked, and sees to it that it becomes durable and visible.
   Result<log::Appended> append(const PartitionRef& partition, const Slice& batch,
                                const wire::BatchHeader& header);
-  /// Deletes a topic, and what groups committed for it.
-  Result<void> delete_topic(const std::string& name);
+  /// Deletes a topic, and what groups committed for it. By value: the caller's may be the topic's
+  /// own name.
+  Result<void> delete_topic(std::string name);
 
  private:
   /// One listener with its way; also where its connections come in.
