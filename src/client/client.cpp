@@ -13,9 +13,11 @@
 #include "client/client_core.hpp"
 #include "client/fork_watch.hpp"
 #include "client/make_admin.hpp"
+#include "client/make_consumer.hpp"
 #include "client/make_producer.hpp"
 #include "client/option_checks.hpp"
 #include "client/waiter.hpp"
+#include "dohle/consumer.hpp"
 #include "dohle/producer.hpp"
 #include "net/loop.hpp"
 #include "net/system.hpp"
@@ -217,6 +219,9 @@ Result<Producer> Client::producer() {
 }
 Admin Client::admin() {
   return client::make_admin(core_);
+}
+Result<Consumer> Client::consumer(ConsumerOptions options) {
+  return client::make_consumer(core_, std::move(options));
 }
 Result<void> Client::close(std::chrono::milliseconds timeout) {
   return client::wait_for<void>(core_->loop(), [core = core_, timeout](auto then) mutable {

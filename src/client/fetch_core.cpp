@@ -72,7 +72,8 @@ void FetchCore::assign(const std::vector<TopicPartition>& partitions, bool held)
       partition->is_stopped = false;
       continue;
     }
-    partition = std::make_unique<Partition>(std::make_shared<const TopicPartition>(where), options_);
+    partition =
+        std::make_unique<Partition>(std::make_shared<const TopicPartition>(where), options_);
     partition->is_held = held;
     if (options_.has_group) {
       want(*partition, {StartingPoint::Kind::committed});
@@ -370,8 +371,7 @@ void FetchCore::on_answer(NodeId node, Result<wire::FetchResponse> answer, TimeP
   for (const auto& topic : answer->responses) {
     for (const auto& data : topic.partitions) bytes += data.records ? data.records->size() : 0;
   }
-  const auto charge =
-      bytes == 0 ? nullptr : std::make_shared<const BufferCharge>(account_, bytes);
+  const auto charge = bytes == 0 ? nullptr : std::make_shared<const BufferCharge>(account_, bytes);
   std::map<TopicPartition, const Sent*> by_name;
   for (const Sent& sent : asked) by_name.emplace(sent.where, &sent);
   for (auto& topic : answer->responses) {
@@ -405,8 +405,8 @@ void FetchCore::on_partition_error(Partition& partition, const PartitionData& da
   if (is_about_leader(code)) {
     out.doubt = true;
     if (!data.current_leader.leader_id.is_none()) {
-      out.leaders.push_back({*partition.where,
-                             {data.current_leader.leader_id, data.current_leader.leader_epoch}});
+      out.leaders.push_back(
+          {*partition.where, {data.current_leader.leader_id, data.current_leader.leader_epoch}});
       partition.not_before = now;
     }
   } else if (code == broker_error::offset_out_of_range) {
@@ -551,8 +551,8 @@ std::size_t FetchCore::take_from(Partition& partition, Queued& queued, std::size
     }
     const Offset first = std::max(partition.consumed, header->base_offset);
     const std::int64_t span =
-        header->is_control() ? 0 : std::min<std::int64_t>(header->next_offset() - first,
-                                                          header->count);
+        header->is_control() ? 0
+                             : std::min<std::int64_t>(header->next_offset() - first, header->count);
     const auto records = static_cast<std::size_t>(std::max<std::int64_t>(span, 0));
     if (records > records_max - count) {
       // Offsets are at least as many as records.

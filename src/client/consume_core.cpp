@@ -1,0 +1,718 @@
+#include "client/consume_core.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/broker_errors.hpp"
+
+namespace dohle {
+inline namespace v0 {
+namespace detail {
+
+using namespace client::group_action;
+using client::FetchCore;
+using client::GroupActions;
+using client::Lane;
+using client::PollTable;
+using client::StartingPoint;
+
+namespace {
+
+Error closed() {
+  return Error::client(Errc::closed, "the consumer is closed");
+}
+
+std::int64_t special_time(const StartingPoint& from) {
+  switch (from.kind) {
+    case StartingPoint::Kind::earliest:
+      return -2;
+    case StartingPoint::Kind::time:
+      return from.time.value;
+    default:
+      return -1;
+  }
+}
+
+wire::ListOffsetsRequest request_for(const client::ClusterView& view,
+                                     const std::vector<FetchCore::Lookup>& lookups) {
+  wire::ListOffsetsRequest request;
+  for (const auto& each : lookups) {
+    if (request.topics.empty() || request.topics.back().name != each.where.topic) {
+      request.topics.emplace_back();
+      request.topics.back().name = each.where.topic;
+    }
+    const auto index = static_cast<std::size_t>(each.where.partition.value);
+    const client::TopicView* topic = view.topic(each.where.topic);
+    request.topics.back().partitions.push_back(
+        {each.where.partition, topic->partitions[index].epoch, Timestamp{special_time(each.from)}});
+  }
+  return request;
+}
+
+}  // namespace
+
+ConsumeCore::ConsumeCore(std::shared_ptr<Client::Core> client, ConsumerOptions options_)
+    : options(std::move(options_)),
+      client_(std::move(client)),
+      self_slot_(std::make_shared<std::weak_ptr<ConsumeCore>>()),
+      account_(make_account()),
+      desk_(make_fetch_core()) {}
+
+std::shared_ptr<client::BufferAccount> ConsumeCore::make_account() {
+  // Charges outlive the consumer; until `start` nothing is charged.
+  return std::make_shared<client::BufferAccount>(options.buffer_bytes, [self_slot = self_slot_] {
+    if (const auto self = self_slot->lock()) self->kick();
+  });
+}
+
+FetchCore ConsumeCore::make_fetch_core() {
+  FetchCore::Options made;
+  made.bytes_min = options.fetch_bytes_min;
+  made.bytes_max = options.fetch_bytes_max;
+  made.partition_bytes_max = options.partition_fetch_bytes_max;
+  made.wait_max = options.fetch_wait_max;
+  made.reset = options.offset_reset;
+  made.has_group = !options.group_id.empty();
+  return {made, account_, client_->environment().random};
+}
+
+client::GroupCore::Options ConsumeCore::group_options() {
+  client::GroupCore::Options made;
+  made.group_id = options.group_id;
+  made.group_instance_id = options.group_instance_id;
+  made.session_timeout = options.session_timeout;
+  made.heartbeat_interval = options.heartbeat_interval;
+  made.max_poll_interval = options.max_poll_interval;
+  made.retry_backoff = engine().options().retry_backoff;
+  made.retry_backoff_max = engine().options().retry_backoff_max;
+  return made;
+}
+
+void ConsumeCore::start() {
+  *self_slot_ = weak_from_this();
+  fetch_lane_ = engine().new_lane();
+  join_lane_ = engine().new_lane();
+  coordinator_lane_ = engine().new_lane();
+  if (!options.group_id.empty()) group_.emplace(group_options(), engine().environment().random);
+  offsets_ = std::make_shared<client::GroupOffsets>(engine(), coordinator_lane_, *this);
+  observer_ = engine().observe([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->on_cluster();
+  });
+  arm_auto_commit();
+}
+
+// What the user asks for.
+
+void ConsumeCore::subscribe(std::vector<std::string> topics) {
+  if (is_closing_) return;
+  topics_ = std::move(topics);
+  for (const std::string& topic : topics_) engine().need(topic, options.allow_auto_create_topics);
+  GroupActions actions;
+  group_->subscribe(topics_, now(), actions);
+  apply(std::move(actions));
+}
+
+void ConsumeCore::unsubscribe() {
+  topics_.clear();
+  GroupActions actions;
+  group_->unsubscribe(now(), actions);
+  apply(std::move(actions));
+}
+
+void ConsumeCore::assign(std::vector<TopicPartition> partitions) {
+  for (const auto& each : partitions) engine().need(each.topic, options.allow_auto_create_topics);
+  desk_.with([&](PollTable& table) { table.fetch.assign(partitions, false); });
+  pump();
+}
+
+void ConsumeCore::on_told_assigned() {
+  desk_.with([](PollTable& table) { table.fetch.release(); });
+  pump();
+}
+
+void ConsumeCore::on_told_released(const std::vector<TopicPartition>& partitions) {
+  desk_.with([&](PollTable& table) { table.fetch.remove(partitions); });
+  for (const TopicPartition& each : partitions) last_committed_.erase(each);
+  GroupActions actions;
+  if (group_) group_->on_released(now(), actions);
+  apply(std::move(actions));
+}
+
+// Fetching.
+
+void ConsumeCore::kick() {
+  if (is_kicked_.exchange(true)) return;
+  client_->loop().post([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->is_kicked_.store(false);
+    self->pump();
+  });
+}
+
+void ConsumeCore::pump() {
+  pump_again_ = true;
+  // Requests that fail at once call back from within.
+  if (is_pumping_) return;
+  is_pumping_ = true;
+  while (std::exchange(pump_again_, false) && !is_closed_) pump_once();
+  is_pumping_ = false;
+}
+
+void ConsumeCore::pump_once() {
+  Lookups lookups;
+  std::vector<FetchCore::Ask> asks;
+  const TimePoint next = desk_.with([&](PollTable& table) {
+    table.fetch.lookups(now(), lookups);
+    table.fetch.plan(now(), engine().cluster(), asks);
+    return table.fetch.next_at();
+  });
+  for (auto& each : asks) send(std::move(each));
+  if (!lookups.empty()) look_up(std::move(lookups));
+  client_->loop().cancel(std::exchange(fetch_timer_, 0));
+  if (next == never) return;
+  fetch_timer_ = client_->loop().arm(next, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->fetch_timer_ = 0;
+    self->pump();
+  });
+}
+
+void ConsumeCore::send(FetchCore::Ask ask) {
+  const Duration timeout = options.request_timeout + options.fetch_wait_max;
+  engine().ask<wire::FetchRequest>(
+      ask.node, fetch_lane_, std::move(ask.message),
+      [weak = weak_from_this(), node = ask.node](Result<wire::FetchResponse> answer) {
+        if (const auto self = weak.lock()) self->on_fetched(node, std::move(answer));
+      },
+      timeout);
+}
+
+void ConsumeCore::on_fetched(NodeId node, Result<wire::FetchResponse> answer) {
+  FetchCore::News news;
+  desk_.with(
+      [&](PollTable& table) { table.fetch.on_answer(node, std::move(answer), now(), news); });
+  desk_.notify();
+  if (is_closed_) return;
+  for (const auto& [where, leader] : news.leaders) {
+    (void)engine().on_leader(where.topic, where.partition, leader);
+  }
+  if (news.doubt) engine().doubt();
+  pump();
+}
+
+void ConsumeCore::on_damage(const TopicPartition& where, std::uint64_t serial, Offset next,
+                            const Error& why) {
+  desk_.with([&](PollTable& table) { table.fetch.on_damage(where, serial, next, why); });
+}
+
+// Positions.
+
+void ConsumeCore::not_found(const FetchCore::Lookup& lookup, const Error& why) {
+  desk_.with([&](PollTable& table) { table.fetch.on_not_found(lookup, why, now()); });
+}
+
+void ConsumeCore::look_up(Lookups lookups) {
+  Lookups committed;
+  std::map<NodeId, Lookups> by_leader;
+  for (auto& each : lookups) {
+    if (each.from.kind == StartingPoint::Kind::committed) {
+      committed.push_back(std::move(each));
+      continue;
+    }
+    const client::TopicView* topic = engine().cluster().topic(each.where.topic);
+    const auto index = static_cast<std::size_t>(each.where.partition.value);
+    const bool is_known = topic != nullptr && index < topic->partitions.size() &&
+                          !topic->partitions[index].node.is_none();
+    if (is_known) {
+      by_leader[topic->partitions[index].node].push_back(std::move(each));
+      continue;
+    }
+    not_found(each, Error::client(Errc::not_connected, "the partition has no known leader")
+                        .with_retriable(true));
+    pump_again_ = true;
+  }
+  if (!committed.empty()) look_up_committed(std::move(committed));
+  for (auto& [node, each] : by_leader) list_offsets(node, std::move(each));
+}
+
+void ConsumeCore::look_up_committed(Lookups lookups) {
+  std::vector<TopicPartition> partitions;
+  for (const auto& each : lookups) partitions.push_back(each.where);
+  committed(std::move(partitions), [weak = weak_from_this(), lookups = std::move(lookups)](
+                                       Result<std::vector<PartitionOffset>> found) {
+    const auto self = weak.lock();
+    if (!self || self->is_closed_) return;
+    for (const auto& lookup : lookups) {
+      if (!found) {
+        self->not_found(lookup, found.error());
+        continue;
+      }
+      const auto at = std::ranges::find(*found, lookup.where, &PartitionOffset::partition);
+      const OffsetAndMetadata known = at == found->end() ? OffsetAndMetadata{} : at->committed;
+      self->desk_.with([&](PollTable& table) {
+        table.fetch.on_found(lookup, known.offset, known.leader_epoch);
+      });
+    }
+    self->desk_.notify();
+    self->pump();
+  });
+}
+
+void ConsumeCore::list_offsets(NodeId node, Lookups lookups) {
+  auto request = request_for(engine().cluster(), lookups);
+  engine().ask<wire::ListOffsetsRequest>(
+      node, Lane::general, std::move(request),
+      [weak = weak_from_this(),
+       lookups = std::move(lookups)](Result<wire::ListOffsetsResponse> answer) {
+        if (const auto self = weak.lock()) self->on_listed(lookups, std::move(answer));
+      },
+      options.request_timeout);
+}
+
+void ConsumeCore::on_listed(const Lookups& lookups, Result<wire::ListOffsetsResponse> answer) {
+  if (is_closed_) return;
+  std::map<TopicPartition, wire::ListOffsetsResponse::ListOffsetsPartitionResponse> found;
+  if (answer) {
+    for (auto& topic : answer->topics) {
+      for (auto& each : topic.partitions) found[{topic.name, each.partition_index}] = each;
+    }
+  }
+  for (const auto& lookup : lookups) {
+    const auto at = found.find(lookup.where);
+    if (!answer) {
+      not_found(lookup, answer.error());
+    } else if (at == found.end()) {
+      not_found(lookup, Error::client(Errc::malformed, "the answer lacks a partition asked for"));
+    } else if (at->second.error_code != broker_error::none) {
+      const auto where =
+          fmt::format("find an offset in {}-{}", lookup.where.topic, lookup.where.partition.value);
+      const Error why = Error::broker(at->second.error_code, where);
+      if (why.is_retriable()) engine().doubt();
+      not_found(lookup, why);
+    } else {
+      desk_.with([&](PollTable& table) {
+        table.fetch.on_found(lookup, at->second.offset, at->second.leader_epoch);
+      });
+    }
+  }
+  desk_.notify();
+  pump();
+}
+
+// Commits.
+
+void ConsumeCore::commit(std::vector<PartitionOffset> offsets, Done then) {
+  if (is_closed_) return then(fail(closed()));
+  std::ranges::sort(offsets, {}, &PartitionOffset::partition);
+  offsets_->commit(std::move(offsets), now() + options.default_api_timeout, std::move(then));
+}
+
+void ConsumeCore::committed(std::vector<TopicPartition> partitions,
+                            client::GroupOffsets::Fetched then) {
+  if (is_closed_) return then(fail(closed()));
+  std::ranges::sort(partitions);
+  offsets_->fetch(std::move(partitions), now() + options.default_api_timeout, std::move(then));
+}
+
+std::vector<PartitionOffset> ConsumeCore::uncommitted() {
+  auto offsets = desk_.with([](PollTable& table) { return table.fetch.settled(); });
+  std::erase_if(offsets, [&](const PartitionOffset& each) {
+    const auto last = last_committed_.find(each.partition);
+    return last != last_committed_.end() && last->second == each.committed.offset;
+  });
+  return offsets;
+}
+
+void ConsumeCore::commit_settled(TimePoint deadline, Done then) {
+  // Without members' generation a subscription has nothing that it may commit.
+  const bool may = group_ && options.auto_commit && !is_closed_ &&
+                   (topics_.empty() || !group_->generation().is_none());
+  auto offsets = may ? uncommitted() : std::vector<PartitionOffset>{};
+  if (offsets.empty()) return then({});
+  std::vector<std::pair<TopicPartition, Offset>> done;
+  for (const auto& each : offsets) done.emplace_back(each.partition, each.committed.offset);
+  offsets_->commit(std::move(offsets), deadline,
+                   [weak = weak_from_this(), done = std::move(done),
+                    then = std::move(then)](Result<void> outcome) mutable {
+                     const auto self = weak.lock();
+                     if (self && outcome) {
+                       for (auto& [where, offset] : done) self->last_committed_[where] = offset;
+                     }
+                     then(std::move(outcome));
+                   });
+}
+
+void ConsumeCore::arm_auto_commit() {
+  if (!options.auto_commit || !group_ || is_closing_) return;
+  commit_timer_ =
+      client_->loop().arm(now() + options.auto_commit_interval, [weak = weak_from_this()] {
+        const auto self = weak.lock();
+        if (!self) return;
+        self->commit_timer_ = 0;
+        self->auto_commit();
+      });
+}
+
+void ConsumeCore::auto_commit() {
+  const auto logger = [this](const Error& why) {
+    auto& log = client_->environment().logger;
+    if (log.level() <= LogLevel::warning) {
+      log.log(LogLevel::warning, "consumer", "auto-commit: " + std::string(why.message()));
+    }
+  };
+  commit_settled(now() + options.auto_commit_interval,
+                 [weak = weak_from_this(), logger](Result<void> outcome) {
+                   const auto self = weak.lock();
+                   if (!self) return;
+                   if (!outcome) logger(outcome.error());
+                   self->arm_auto_commit();
+                 });
+}
+
+// Polls.
+
+void ConsumeCore::begin_poll() {
+  last_poll_.store(client_->environment().clock.mono().time_since_epoch().count());
+  is_in_poll_.store(true);
+  if (!awaits_poll_.load()) return;
+  client_->loop().post([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self && !self->is_closed_) self->note_polls();
+  });
+}
+
+void ConsumeCore::end_poll() {
+  is_in_poll_.store(false);
+}
+
+Result<Records> ConsumeCore::take() {
+  std::vector<client::RecordsRun> runs;
+  std::size_t count = 0;
+  bool freed = false;
+  auto error = desk_.with([&](PollTable& table) -> std::optional<Error> {
+    if (table.is_closed) return closed();
+    if (std::exchange(table.is_woken, false)) {
+      return Error::client(Errc::cancelled, "poll was woken up");
+    }
+    if (auto why = table.fetch.take_error()) return why;
+    count = table.fetch.take(options.max_poll_records, runs, freed);
+    const bool is_stuck = count == 0 && !table.fetch.is_fetching() && account_->room() == 0;
+    if (is_stuck) {
+      return Error::client(Errc::limit_reached,
+                           fmt::format("Records that are still held fill buffer_bytes ({})",
+                                       options.buffer_bytes))
+          .with_retriable(true);
+    }
+    return std::nullopt;
+  });
+  if (freed) kick();
+  if (error) return fail(std::move(*error));
+  if (runs.empty()) return Records();
+  return Records(std::make_unique<RecordsCore>(
+      std::move(runs), count,
+      RecordsCore::Options{options.check_crcs, account_, weak_from_this()}));
+}
+
+// Closing.
+
+void ConsumeCore::close_by(TimePoint deadline, Done done) {
+  if (is_closed_) return done(close_outcome_);
+  closing_.push_back(std::move(done));
+  if (std::exchange(is_closing_, true)) return;
+  close_timer_ = client_->loop().arm(deadline, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->close_timer_ = 0;
+    self->close_outcome_ =
+        fail(Error::client(Errc::timed_out, "the consumer's close did not end in time"));
+    self->finish_close();
+  });
+  commit_settled(deadline, [weak = weak_from_this()](Result<void> outcome) {
+    const auto self = weak.lock();
+    if (!self || self->is_closed_) return;
+    if (!outcome) self->close_outcome_ = std::move(outcome);
+    if (self->group_ && self->group_->state() != client::GroupCore::State::off) {
+      self->unsubscribe();
+    } else {
+      self->finish_close();
+    }
+  });
+}
+
+void ConsumeCore::finish_close() {
+  if (std::exchange(is_closed_, true)) return;
+  for (TimerId* timer : {&fetch_timer_, &group_timer_, &commit_timer_, &close_timer_}) {
+    client_->loop().cancel(std::exchange(*timer, 0));
+  }
+  engine().forget(observer_);
+  offsets_->close(closed());
+  for (const Lane lane : {fetch_lane_, join_lane_, coordinator_lane_}) {
+    engine().close_lane(lane, closed());
+  }
+  desk_.with([](PollTable& table) {
+    table.is_closed = true;
+    table.fetch.assign({}, false);
+  });
+  desk_.notify();
+  for (Done& done : std::exchange(closing_, {})) done(close_outcome_);
+}
+
+// The group: what it decides.
+
+client::GroupMembership ConsumeCore::membership() {
+  GroupActions actions;
+  if (group_->coordinator().is_none()) group_->need_coordinator(now(), actions);
+  client::GroupMembership by{options.group_id, group_->coordinator(), group_->generation(),
+                             group_->member_id(), group_->group_instance_id()};
+  apply(std::move(actions));
+  return by;
+}
+
+void ConsumeCore::on_offsets_error(NodeId coordinator, Generation generation, const Error& why) {
+  GroupActions actions;
+  group_->on_offsets_error(coordinator, generation, why, now(), actions);
+  apply(std::move(actions));
+}
+
+void ConsumeCore::apply(GroupActions actions) {
+  for (auto& action : actions) {
+    if (is_closed_) return;
+    std::visit([this](auto& each) { apply_one(each); }, action);
+  }
+  if (is_closed_ || !group_) return;
+  awaits_poll_.store(group_->awaits_poll());
+  desk_.with([&](PollTable& table) {
+    table.member_id = group_->member_id();
+    table.generation = group_->generation();
+  });
+  // A poll that began before this was decided did not say so.
+  if (group_->awaits_poll() && is_in_poll_.load() &&
+      group_->state() == client::GroupCore::State::unjoined) {
+    client_->loop().post([weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (self && !self->is_closed_ && self->group_->awaits_poll()) self->note_polls();
+    });
+  }
+  watch_group();
+}
+
+void ConsumeCore::note_polls() {
+  const std::int64_t last = last_poll_.load();
+  if (!group_ || last < 0) return;
+  const TimePoint at = is_in_poll_.load() ? now() : TimePoint(Duration(last));
+  GroupActions actions;
+  group_->polled(at, now(), actions);
+  apply(std::move(actions));
+}
+
+void ConsumeCore::watch_group() {
+  client_->loop().cancel(std::exchange(group_timer_, 0));
+  const TimePoint at = group_->deadline();
+  if (at == never) return;
+  group_timer_ = client_->loop().arm(at, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self || self->is_closed_) return;
+    self->group_timer_ = 0;
+    GroupActions actions;
+    const std::int64_t last = self->last_poll_.load();
+    const bool counts = last >= 0 && !self->group_->awaits_poll();
+    if (counts) {
+      const TimePoint polled = self->is_in_poll_.load() ? self->now() : TimePoint(Duration(last));
+      self->group_->polled(polled, self->now(), actions);
+    }
+    self->group_->on_time(self->now(), actions);
+    self->apply(std::move(actions));
+  });
+}
+
+template <class M, class Ticketed, class On>
+void ConsumeCore::ask_group(Lane lane, Ticketed& action, Duration timeout, On on) {
+  engine().ask<M>(
+      action.coordinator, lane, std::move(action.message),
+      [weak = weak_from_this(), ticket = action.ticket,
+       on](Result<typename M::Response> answer) mutable {
+        // Requests may fail at once, in the midst of a list of actions.
+        const auto self = weak.lock();
+        if (!self || self->is_closed_) return;
+        self->client_->loop().post([weak, ticket, on, answer = std::move(answer)]() mutable {
+          const auto core = weak.lock();
+          if (!core || core->is_closed_) return;
+          GroupActions actions;
+          ((*core->group_).*on)(ticket, std::move(answer), core->now(), actions);
+          core->apply(std::move(actions));
+        });
+      },
+      timeout);
+}
+
+void ConsumeCore::apply_one(FindCoordinator& action) {
+  engine().ask_any<wire::FindCoordinatorRequest>(
+      std::move(action.message),
+      [weak = weak_from_this(),
+       ticket = action.ticket](Result<wire::FindCoordinatorResponse> answer) mutable {
+        const auto self = weak.lock();
+        if (!self || self->is_closed_) return;
+        self->client_->loop().post([weak, ticket, answer = std::move(answer)]() mutable {
+          const auto core = weak.lock();
+          if (!core || core->is_closed_) return;
+          GroupActions actions;
+          core->group_->on_coordinator(ticket, std::move(answer), core->now(), actions);
+          core->apply(std::move(actions));
+        });
+      },
+      options.request_timeout);
+}
+
+void ConsumeCore::apply_one(Join& action) {
+  ask_group<wire::JoinGroupRequest>(join_lane_, action, action.timeout,
+                                    &client::GroupCore::on_joined);
+}
+void ConsumeCore::apply_one(Sync& action) {
+  ask_group<wire::SyncGroupRequest>(join_lane_, action, action.timeout,
+                                    &client::GroupCore::on_synced);
+}
+void ConsumeCore::apply_one(Heartbeat& action) {
+  ask_group<wire::HeartbeatRequest>(coordinator_lane_, action, options.request_timeout,
+                                    &client::GroupCore::on_heartbeat);
+}
+void ConsumeCore::apply_one(Leave& action) {
+  ask_group<wire::LeaveGroupRequest>(coordinator_lane_, action, options.request_timeout,
+                                     &client::GroupCore::on_left);
+}
+void ConsumeCore::apply_one(MakeAssignments& action) {
+  make_assignments(action.ticket, action.members);
+}
+
+void ConsumeCore::apply_one(Assigned& action) {
+  for (const auto& each : action.partitions) {
+    engine().need(each.topic, options.allow_auto_create_topics);
+  }
+  desk_.with([&](PollTable& table) { table.fetch.assign(action.partitions, true); });
+  tell(std::move(action));
+}
+
+void ConsumeCore::apply_one(Revoke& action) {
+  desk_.with([&](PollTable& table) { table.fetch.stop(action.partitions); });
+  is_committing_revoked_ = true;
+  commit_settled(now() + options.default_api_timeout,
+                 [weak = weak_from_this(), action](Result<void> outcome) {
+                   const auto self = weak.lock();
+                   if (!self) return;
+                   self->is_committing_revoked_ = false;
+                   if (!outcome) {
+                     self->hand_out(Failed{outcome.error().within("commit before a rebalance")});
+                   }
+                   self->hand_out(action);
+                   auto delayed = std::exchange(self->delayed_news_, {});
+                   for (News& news : delayed) self->hand_out(std::move(news));
+                 });
+}
+
+void ConsumeCore::apply_one(Lose& action) {
+  desk_.with([&](PollTable& table) { table.fetch.stop(action.partitions); });
+  tell(std::move(action));
+}
+void ConsumeCore::apply_one(Failed& action) {
+  tell(std::move(action));
+}
+void ConsumeCore::apply_one(Left& action) {
+  tell(action);
+}
+
+void ConsumeCore::tell(News news) {
+  if (is_committing_revoked_) return delayed_news_.push_back(std::move(news));
+  hand_out(std::move(news));
+}
+
+void ConsumeCore::hand_out(News news) {
+  if (is_closed_) return;
+  if (!is_closing_) {
+    desk_.with([&](PollTable& table) { table.news.push_back(std::move(news)); });
+    return desk_.notify();
+  }
+  // Nobody polls any more.
+  if (std::holds_alternative<Left>(news)) return finish_close();
+  if (std::holds_alternative<Failed>(news)) {
+    if (close_outcome_) close_outcome_ = fail(std::get<Failed>(news).why);
+    return;
+  }
+  client_->loop().post([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self && !self->is_closed_) self->on_told_released({});
+  });
+}
+
+// The group: what its leader has to know.
+
+client::PartitionCounts ConsumeCore::counts_of(const std::set<std::string>& topics) {
+  client::PartitionCounts counts;
+  for (const std::string& topic : topics) {
+    const client::TopicView* view = engine().cluster().topic(topic);
+    if (view == nullptr || view->partitions.empty()) continue;
+    counts[topic] = static_cast<std::int32_t>(view->partitions.size());
+  }
+  return counts;
+}
+
+void ConsumeCore::make_assignments(client::GroupTicket ticket,
+                                   const std::vector<client::Subscriber>& members) {
+  std::set<std::string> topics;
+  for (const auto& member : members) topics.insert(member.topics.begin(), member.topics.end());
+  auto left = std::make_shared<std::size_t>(topics.size() + 1);
+  const auto one_known = [weak = weak_from_this(), ticket, members, topics, left] {
+    if (--*left != 0) return;
+    const auto self = weak.lock();
+    if (!self || self->is_closed_) return;
+    self->client_->loop().post([weak, ticket, members, topics] {
+      const auto core = weak.lock();
+      if (!core || core->is_closed_) return;
+      core->led_topics_ = topics;
+      core->led_counts_ = core->counts_of(topics);
+      GroupActions actions;
+      core->group_->on_assignments(ticket, client::assign_range(members, core->led_counts_),
+                                   core->now(), actions);
+      core->apply(std::move(actions));
+    });
+  };
+  // Topics that do not come to be known are left out, and joined for when they appear.
+  const TimePoint deadline = now() + options.session_timeout / 2;
+  for (const std::string& topic : topics) {
+    engine().when_topic(topic, options.allow_auto_create_topics, deadline,
+                        [one_known](Result<void>) { one_known(); });
+  }
+  one_known();
+}
+
+void ConsumeCore::on_cluster() {
+  if (is_closed_) return;
+  report_topic_errors();
+  const bool leads =
+      group_ && group_->is_leader() && group_->state() == client::GroupCore::State::stable;
+  if (leads && counts_of(led_topics_) != led_counts_) {
+    GroupActions actions;
+    group_->rejoin("the partitions of a subscribed topic changed", now(), actions);
+    apply(std::move(actions));
+  }
+  pump();
+}
+
+void ConsumeCore::report_topic_errors() {
+  std::set<std::string> topics(topics_.begin(), topics_.end());
+  for (const auto& each : desk_.with([](PollTable& table) { return table.fetch.assignment(); })) {
+    topics.insert(each.topic);
+  }
+  for (const std::string& topic : topics) {
+    const std::int16_t code = engine().cluster().topic_error(topic);
+    if (std::exchange(reported_errors_[topic], code) == code) continue;
+    const Error why = Error::broker(code, "look for topic " + topic);
+    if (code != broker_error::none && !why.is_retriable()) tell(Failed{why});
+  }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace dohle

@@ -1,0 +1,162 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "client/client_core.hpp"
+#include "client/group_core.hpp"
+#include "client/group_offsets.hpp"
+#include "client/poll_desk.hpp"
+#include "client/records_core.hpp"
+#include "dohle/consumer.hpp"
+#include "wire/messages/list_offsets.hpp"
+
+namespace dohle {
+inline namespace v0 {
+namespace detail {
+
+/// The loop's side of a consumer: puts into effect what FetchCore and GroupCore decide, finds
+/// positions, commits. Polls meet it at its PollDesk.
+///
+/// Loop thread only, but for what says otherwise.
+class ConsumeCore final : public Client::Core::Part,
+                          public client::DamageReports,
+                          public client::OffsetsGroup,
+                          public std::enable_shared_from_this<ConsumeCore> {
+ public:
+  using Done = Client::Core::Done;
+  using News = client::ConsumerNews;
+
+  ConsumeCore(std::shared_ptr<Client::Core> client, ConsumerOptions options);
+
+  void start();
+  void subscribe(std::vector<std::string> topics);
+  /// Revoke, and at last Left, come as news.
+  void unsubscribe();
+  void assign(std::vector<TopicPartition> partitions);
+  /// The user was told of the news at the desk.
+  void on_told_assigned();
+  void on_told_released(const std::vector<TopicPartition>& partitions);
+  /// Until the default_api_timeout.
+  void commit(std::vector<PartitionOffset> offsets, Done then);
+  void committed(std::vector<TopicPartition> partitions, client::GroupOffsets::Fetched then);
+  void close_by(TimePoint deadline, Done done) override;
+
+  client::GroupMembership membership() override;
+  void on_offsets_error(NodeId coordinator, Generation generation, const Error& why) override;
+
+  // Any thread.
+
+  /// What is there at once: records, an error, or nothing. Never waits.
+  Result<Records> take();
+  /// Something for a poll to return, or news.
+  [[nodiscard]] static bool has_something(const client::PollTable& table) {
+    return table.is_woken || table.is_closed || !table.news.empty() || table.fetch.has_error() ||
+           table.fetch.has_records();
+  }
+  /// A poll begins, or ends.
+  void begin_poll();
+  void end_poll();
+  /// Fetches and positions are looked at soon.
+  void kick();
+  void on_damage(const TopicPartition& where, std::uint64_t serial, Offset next,
+                 const Error& why) override;
+
+  const ConsumerOptions options;
+  [[nodiscard]] Client::Core& client() { return *client_; }
+  [[nodiscard]] client::PollDesk& desk() { return desk_; }
+  [[nodiscard]] const std::shared_ptr<client::BufferAccount>& account() const { return account_; }
+
+ private:
+  using Lookups = std::vector<client::FetchCore::Lookup>;
+  [[nodiscard]] client::Engine& engine() { return client_->engine(); }
+  [[nodiscard]] TimePoint now() { return engine().now(); }
+  [[nodiscard]] std::shared_ptr<client::BufferAccount> make_account();
+  [[nodiscard]] client::FetchCore make_fetch_core();
+  [[nodiscard]] client::GroupCore::Options group_options();
+
+  void pump();
+  void pump_once();
+  void send(client::FetchCore::Ask ask);
+  void on_fetched(NodeId node, Result<wire::FetchResponse> answer);
+  void look_up(Lookups lookups);
+  void look_up_committed(Lookups lookups);
+  void list_offsets(NodeId node, Lookups lookups);
+  void on_listed(const Lookups& lookups, Result<wire::ListOffsetsResponse> answer);
+  void not_found(const client::FetchCore::Lookup& lookup, const Error& why);
+
+  void on_cluster();
+  void report_topic_errors();
+  void apply(client::GroupActions actions);
+  void apply_one(client::group_action::FindCoordinator& action);
+  void apply_one(client::group_action::Join& action);
+  void apply_one(client::group_action::Sync& action);
+  void apply_one(client::group_action::Heartbeat& action);
+  void apply_one(client::group_action::Leave& action);
+  void apply_one(client::group_action::MakeAssignments& action);
+  void apply_one(client::group_action::Assigned& action);
+  void apply_one(client::group_action::Revoke& action);
+  void apply_one(client::group_action::Lose& action);
+  void apply_one(client::group_action::Failed& action);
+  void apply_one(client::group_action::Left& action);
+  template <class M, class Ticketed, class On>
+  void ask_group(client::Lane lane, Ticketed& action, Duration timeout, On on);
+  void make_assignments(client::GroupTicket ticket, const std::vector<client::Subscriber>& members);
+  [[nodiscard]] client::PartitionCounts counts_of(const std::set<std::string>& topics);
+  void tell(News news);
+  void hand_out(News news);
+  void note_polls();
+  void watch_group();
+
+  void auto_commit();
+  void arm_auto_commit();
+  [[nodiscard]] std::vector<PartitionOffset> uncommitted();
+  void commit_settled(TimePoint deadline, Done then);
+  void finish_close();
+
+  std::shared_ptr<Client::Core> client_;
+  /// Whom to tell that charges were given back, which outlive the consumer.
+  std::shared_ptr<std::weak_ptr<ConsumeCore>> self_slot_;
+  std::shared_ptr<client::BufferAccount> account_;
+  client::PollDesk desk_;
+  client::Lane fetch_lane_{};
+  client::Lane join_lane_{};
+  client::Lane coordinator_lane_{};
+  std::optional<client::GroupCore> group_;
+  std::shared_ptr<client::GroupOffsets> offsets_;
+  client::Engine::ObserverId observer_ = 0;
+  TimerId fetch_timer_ = 0;
+  TimerId group_timer_ = 0;
+  TimerId commit_timer_ = 0;
+  TimerId close_timer_ = 0;
+  bool is_pumping_ = false;
+  bool pump_again_ = false;
+  std::vector<std::string> topics_;
+  std::map<std::string, std::int16_t> reported_errors_;
+  /// What the leader's assignments were made for.
+  std::set<std::string> led_topics_;
+  client::PartitionCounts led_counts_;
+  /// A commit before partitions are given up is under way: news wait behind it.
+  bool is_committing_revoked_ = false;
+  std::deque<News> delayed_news_;
+  std::map<TopicPartition, Offset> last_committed_;
+  bool is_closing_ = false;
+  bool is_closed_ = false;
+  std::vector<Done> closing_;
+  Result<void> close_outcome_;
+
+  std::atomic<bool> is_kicked_{false};
+  std::atomic<bool> is_in_poll_{false};
+  std::atomic<bool> awaits_poll_{false};
+  std::atomic<std::int64_t> last_poll_{-1};
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace dohle

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "dohle/consumer.hpp"
+
+namespace dohle::client {
+
+/// Errors: configuration; names the option, its value and what is allowed.
+[[nodiscard]] Result<void> check(const ConsumerOptions& options);
+
+}  // namespace dohle::client

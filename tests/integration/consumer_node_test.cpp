@@ -1,0 +1,209 @@
+// The consumer against a node in memory.
+
+#include <gmock/gmock.h>
+
+#include <string>
+#include <vector>
+
+#include "dohle/client.hpp"
+#include "dohle/consumer.hpp"
+#include "dohle/node.hpp"
+#include "dohle/producer.hpp"
+
+namespace dohle {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class ConsumerOnNode : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto node = Node::start({.data_dir = ":memory:", .listen = "127.0.0.1:0"});
+    ASSERT_TRUE(node) << node.error().message();
+    node_.emplace(std::move(*node));
+    auto client = Client::create({.bootstrap_servers = {node_->address()}});
+    ASSERT_TRUE(client) << client.error().message();
+    client_.emplace(std::move(*client));
+  }
+
+  void produce(const std::string& topic, int count, int from = 0) {
+    auto producer = client_->producer();
+    ASSERT_TRUE(producer) << producer.error().message();
+    auto resolved = producer->topic(topic);
+    ASSERT_TRUE(resolved) << resolved.error().message();
+    for (int i = 0; i < count; ++i) {
+      const std::string value = std::to_string(from + i);
+      ASSERT_TRUE(producer->send(*resolved, {.value = as_bytes(value)}));
+    }
+    auto flushed = producer->flush(seconds(10));
+    ASSERT_TRUE(flushed) << flushed.error().message();
+  }
+
+  Consumer consumer(ConsumerOptions options) {
+    options.offset_reset = OffsetReset::earliest;
+    auto made = client_->consumer(std::move(options));
+    EXPECT_TRUE(made) << made.error().message();
+    return std::move(*made);
+  }
+
+  /// The values that polls return until there are that many, or nothing comes for ten seconds.
+  static std::vector<std::string> read(Consumer& consumer, std::size_t count) {
+    std::vector<std::string> values;
+    int empty_polls = 0;
+    while (values.size() < count && empty_polls < 100) {
+      auto records = consumer.poll(milliseconds(100));
+      if (!records) {
+        ADD_FAILURE() << records.error().message();
+        break;
+      }
+      empty_polls = records->empty() ? empty_polls + 1 : 0;
+      for (const ConsumerRecord& record : *records) values.emplace_back(as_text(*record.value));
+      EXPECT_EQ(records->error(), nullptr);
+    }
+    return values;
+  }
+
+  static std::vector<std::string> numbers(int from, int to) {
+    std::vector<std::string> all;
+    for (int i = from; i < to; ++i) all.push_back(std::to_string(i));
+    return all;
+  }
+
+  std::optional<Node> node_;
+  std::optional<Client> client_;
+};
+
+TEST_F(ConsumerOnNode, reads_an_assigned_partition_in_order) {
+  produce("orders", 5'000);
+  Consumer reader = consumer({});
+  const TopicPartition where{"orders", PartitionId{0}};
+  ASSERT_TRUE(reader.assign({where}));
+  EXPECT_EQ(read(reader, 5'000), numbers(0, 5'000));
+  EXPECT_EQ(reader.position(where).value(), Offset{5'000});
+  EXPECT_EQ(reader.lag(where), 0);
+}
+
+TEST_F(ConsumerOnNode, a_poll_returns_no_more_records_than_it_may) {
+  produce("orders", 1'000);
+  Consumer reader = consumer({.max_poll_records = 7});
+  ASSERT_TRUE(reader.assign({{"orders", PartitionId{0}}}));
+  std::vector<std::string> values;
+  while (values.size() < 1'000) {
+    auto records = reader.poll(seconds(10));
+    ASSERT_TRUE(records) << records.error().message();
+    ASSERT_FALSE(records->empty());
+    std::size_t count = 0;
+    for (const ConsumerRecord& record : *records) {
+      values.emplace_back(as_text(*record.value));
+      ++count;
+    }
+    EXPECT_LE(count, 7U);
+    EXPECT_EQ(count, records->count());
+  }
+  EXPECT_EQ(values, numbers(0, 1'000));
+}
+
+TEST_F(ConsumerOnNode, seeks_by_offset_and_to_both_ends) {
+  produce("orders", 100);
+  Consumer reader = consumer({});
+  const TopicPartition where{"orders", PartitionId{0}};
+  ASSERT_TRUE(reader.assign({where}));
+  EXPECT_EQ(read(reader, 100).size(), 100U);
+  ASSERT_TRUE(reader.seek(where, Offset{40}));
+  EXPECT_EQ(read(reader, 60), numbers(40, 100));
+  ASSERT_TRUE(reader.seek_to_beginning(where));
+  EXPECT_EQ(read(reader, 100), numbers(0, 100));
+  ASSERT_TRUE(reader.seek_to_end(where));
+  EXPECT_EQ(reader.position(where).value(), Offset{100});
+}
+
+TEST_F(ConsumerOnNode, a_wakeup_ends_a_poll) {
+  produce("orders", 1);
+  Consumer reader = consumer({});
+  reader.wakeup();
+  auto records = reader.poll(seconds(30));
+  ASSERT_FALSE(records);
+  EXPECT_TRUE(records.error().is(Errc::cancelled));
+}
+
+TEST_F(ConsumerOnNode, records_that_are_held_fill_the_buffer) {
+  produce("orders", 2'000);
+  Consumer reader = consumer({.fetch_bytes_max = 4'096, .buffer_bytes = 1'024});
+  ASSERT_TRUE(reader.assign({{"orders", PartitionId{0}}}));
+  std::vector<Records> held;
+  Result<Records> last = Records();
+  for (int polls = 0; polls < 200 && last; ++polls) {
+    last = reader.poll(milliseconds(100));
+    if (last) held.push_back(std::move(*last));
+  }
+  ASSERT_FALSE(last);
+  EXPECT_TRUE(last.error().is(Errc::limit_reached)) << last.error().message();
+}
+
+TEST_F(ConsumerOnNode, a_group_goes_on_where_it_committed) {
+  produce("orders", 300);
+  {
+    Consumer first = consumer({.group_id = "billing", .auto_commit = false});
+    ASSERT_TRUE(first.subscribe({"orders"}));
+    EXPECT_EQ(read(first, 300), numbers(0, 300));
+    auto committed = first.commit_sync({{{"orders", PartitionId{0}}, {Offset{120}}}});
+    ASSERT_TRUE(committed) << committed.error().message();
+    auto closed = first.close(seconds(10));
+    ASSERT_TRUE(closed) << closed.error().message();
+  }
+  Consumer second = consumer({.group_id = "billing"});
+  ASSERT_TRUE(second.subscribe({"orders"}));
+  EXPECT_EQ(read(second, 180), numbers(120, 300));
+}
+
+TEST_F(ConsumerOnNode, closing_commits_what_was_read) {
+  produce("orders", 50);
+  const TopicPartition where{"orders", PartitionId{0}};
+  {
+    Consumer first = consumer({.group_id = "billing"});
+    ASSERT_TRUE(first.subscribe({"orders"}));
+    EXPECT_EQ(read(first, 50).size(), 50U);
+    ASSERT_TRUE(first.close(seconds(10)));
+  }
+  Consumer second = consumer({.group_id = "billing"});
+  auto committed = second.committed({where});
+  ASSERT_TRUE(committed) << committed.error().message();
+  ASSERT_EQ(committed->size(), 1U);
+  EXPECT_EQ(committed->front().committed.offset, Offset{50});
+}
+
+TEST_F(ConsumerOnNode, a_listener_hears_of_assignment_and_revocation) {
+  produce("orders", 1);
+  std::vector<std::string> heard;
+  RebalanceListener listener;
+  listener.on_assigned = [&](auto partitions) {
+    heard.push_back("assigned " + std::to_string(partitions.size()));
+  };
+  listener.on_revoked = [&](auto partitions) {
+    heard.push_back("revoked " + std::to_string(partitions.size()));
+  };
+  Consumer reader = consumer({.group_id = "billing"});
+  ASSERT_TRUE(reader.subscribe({"orders"}, std::move(listener)));
+  EXPECT_EQ(read(reader, 1), numbers(0, 1));
+  EXPECT_FALSE(reader.member_id().empty());
+  ASSERT_TRUE(reader.unsubscribe());
+  EXPECT_THAT(heard, ::testing::ElementsAre("assigned 1", "revoked 1"));
+  EXPECT_TRUE(reader.assignment().empty());
+}
+
+TEST_F(ConsumerOnNode, refuses_options_that_make_no_sense) {
+  auto made = client_->consumer({.max_poll_records = 0});
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().category(), ErrorCategory::configuration);
+  EXPECT_THAT(std::string(made.error().message()), ::testing::HasSubstr("max_poll_records is 0"));
+}
+
+TEST_F(ConsumerOnNode, only_a_group_can_be_subscribed_or_committed) {
+  Consumer reader = consumer({});
+  EXPECT_TRUE(reader.subscribe({"orders"}).error().is(Errc::invalid_argument));
+  EXPECT_TRUE(reader.commit_sync().error().is(Errc::invalid_argument));
+}
+
+}  // namespace
+}  // namespace dohle
