@@ -13,13 +13,8 @@ int main() {
   auto broker = dohle::kafka::new_broker({.addresses = {"embedded:memory"}}).value();
   broker.connect().value();
   dohle::kafka::create_topic(broker, "sightings", 3, 1).value();
-  auto subscriber =
-      broker
-          .subscribe<Sighting>(
-              "sightings",
-              [](const Sighting& seen) { std::printf("%d %s\n", seen.count, seen.bird.c_str()); },
-              {.group_id = "watchers"})
-          .value();
+  auto print = [](const Sighting& s) { std::printf("%d %s\n", s.count, s.bird.c_str()); };
+  auto watch = broker.subscribe<Sighting>("sightings", print, {.group_id = "watchers"}).value();
   broker.publish("sightings", Sighting{"jackdaw", 2}, {.key = "tower"}).value();
   std::getchar();
 }
