@@ -192,6 +192,24 @@ TEST_F(ConsumerOnNode, a_listener_hears_of_assignment_and_revocation) {
   EXPECT_TRUE(reader.assignment().empty());
 }
 
+TEST_F(ConsumerOnNode, a_partition_goes_to_the_member_that_stays) {
+  produce("orders", 10);
+  const ConsumerOptions options{.group_id = "billing", .heartbeat_interval = milliseconds(20)};
+  Consumer first = consumer(options);
+  Consumer second = consumer(options);
+  ASSERT_TRUE(first.subscribe({"orders"}));
+  EXPECT_EQ(read(first, 10), numbers(0, 10));
+  ASSERT_TRUE(second.subscribe({"orders"}));
+  for (int polls = 0; polls < 500 && second.generation().is_none(); ++polls) {
+    ASSERT_TRUE(first.poll(milliseconds(10)));
+    ASSERT_TRUE(second.poll(milliseconds(10)));
+  }
+  EXPECT_FALSE(second.generation().is_none());
+  ASSERT_TRUE(first.close(seconds(10)));
+  produce("orders", 5, 10);
+  EXPECT_EQ(read(second, 5), numbers(10, 15));
+}
+
 TEST_F(ConsumerOnNode, refuses_options_that_make_no_sense) {
   auto made = client_->consumer({.max_poll_records = 0});
   ASSERT_FALSE(made);
