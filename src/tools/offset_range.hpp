@@ -25,7 +25,7 @@ using OffsetPoint = std::variant<AfterStart, BeforeEnd, Offset, Timestamp>;
 /// From where to read and where to stop: at `to`, which is not read any more; nothing: go on.
 struct OffsetRange {
   OffsetPoint from = BeforeEnd{};
-  std::optional<OffsetPoint> to;
+  std::optional<OffsetPoint> to = std::nullopt;
   friend bool operator==(const OffsetRange&, const OffsetRange&) = default;
 };
 

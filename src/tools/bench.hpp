@@ -1,0 +1,55 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "dohle/client.hpp"
+#include "dohle/producer.hpp"
+#include "tools/connection.hpp"
+#include "tools/measurement.hpp"
+
+/// What `dohle bench` measures, one function for each of its subjects.
+namespace dohle::tools {
+
+struct BenchArguments {
+  Connection connection;
+  std::string topic;
+  std::uint64_t records = 1'000'000;
+  std::uint64_t size_bytes = 100;
+  /// 0: the topic has to be there.
+  std::int32_t partitions = 0;
+  Acks acks = Acks::all;
+  std::chrono::microseconds linger = ProducerOptions{}.linger;
+  std::uint64_t buffer_bytes = ProducerOptions{}.buffer_bytes;
+  std::uint64_t threads = 1;
+  /// Records per second; 0: as fast as they go.
+  std::uint64_t rate = 0;
+  std::string group;
+  bool is_json = false;
+};
+
+Result<Measurement> bench_produce(const BenchArguments& arguments, Client& client);
+Result<Measurement> bench_consume(const BenchArguments& arguments, Client& client);
+Result<Measurement> bench_e2e(const BenchArguments& arguments, Client& client);
+
+/// Random bytes that values are cut from, so that making them costs nothing while it is measured.
+class Payloads {
+ public:
+  explicit Payloads(std::size_t size_bytes);
+  [[nodiscard]] Bytes at(std::uint64_t number) const {
+    return {bytes_.data() + number * step % pool_bytes, size_bytes_};
+  }
+
+ private:
+  static constexpr std::size_t pool_bytes = 1 << 20, step = 61;
+  std::size_t size_bytes_;
+  std::vector<std::byte> bytes_;
+};
+
+/// The group given, else one that nobody else uses.
+std::string bench_group(const BenchArguments& arguments);
+ProducerOptions bench_producer_options(const BenchArguments& arguments);
+
+}  // namespace dohle::tools

@@ -1,0 +1,157 @@
+#include <limits>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "dohle/admin.hpp"
+#include "tools/bench.hpp"
+#include "tools/commands.hpp"
+#include "tools/flags.hpp"
+#include "tools/terminal.hpp"
+
+namespace dohle::tools {
+
+namespace {
+
+constexpr std::int16_t broker_topic_already_exists = 36;
+
+using Measure = Result<Measurement> (*)(const BenchArguments&, Client&);
+
+struct Subject {
+  const char* name;
+  /// What has happened to the records that were counted.
+  const char* verb;
+  Measure measure;
+};
+
+/// With --partitions: makes the topic, or sees that it is there with as many.
+Result<void> prepare_topic(const BenchArguments& arguments, Client& client) {
+  if (arguments.partitions == 0) return {};
+  Admin admin = client.admin();
+  auto created =
+      admin.create_topics({{.name = arguments.topic, .partitions = arguments.partitions}});
+  if (!created) return fail(created.error());
+  for (const auto& [name, result] : *created) {
+    if (!result && !result.error().is_broker(broker_topic_already_exists)) {
+      return fail(result.error());
+    }
+  }
+  auto described = admin.describe_topics({arguments.topic});
+  if (!described) return fail(described.error());
+  for (const auto& [name, topic] : *described) {
+    if (!topic) return fail(topic.error());
+    if (std::cmp_not_equal(topic->partitions.size(), arguments.partitions)) {
+      return fail(
+          Error::client(Errc::invalid_argument,
+                        fmt::format("topic {} has {} partitions, not the {} of --partitions", name,
+                                    topic->partitions.size(), arguments.partitions)));
+    }
+  }
+  return {};
+}
+
+int run_bench(const BenchArguments& arguments, const Subject& subject) {
+  const std::string command = fmt::format("bench {}", subject.name);
+  return with_client(command, arguments.connection, [&](Client& client) {
+    if (auto prepared = prepare_topic(arguments, client); !prepared) {
+      return report(command, prepared.error());
+    }
+    const Interrupt interrupt;
+    const auto measured = subject.measure(arguments, client);
+    if (!measured) return report(command, measured.error());
+    write_out(arguments.is_json ? to_json(*measured) + "\n" : to_text(*measured, subject.verb));
+    if (Interrupt::is_set()) return exit_interrupted;
+    return measured->failed > 0 ? exit_failed : exit_ok;
+  });
+}
+
+CLI::App* add_subject(CLI::App& bench, const Subject& subject, const char* help,
+                      const std::shared_ptr<BenchArguments>& arguments, std::function<int()>& run) {
+  CLI::App* command = bench.add_subcommand(subject.name, help);
+  add_connection_flags(*command, arguments->connection);
+  command->add_option("--topic", arguments->topic, "Its name")->type_name("NAME")->required();
+  add_count(*command, "--records", arguments->records, 1, 1'000'000'000'000,
+            fmt::format("How many [{}]", arguments->records));
+  add_count(*command, "--partitions", arguments->partitions, 1, 100'000,
+            "Make the topic with so many if it is not there [it has to be there]");
+  command->add_flag("--json", arguments->is_json, "One JSON object on standard output");
+  command->callback([arguments, subject, &run] {
+    run = [arguments, subject] { return run_bench(*arguments, subject); };
+  });
+  return command;
+}
+
+void add_sending_flags(CLI::App& command, BenchArguments& arguments, std::uint64_t size_bytes_min) {
+  add_parsed(
+      command, "--size", arguments.size_bytes,
+      [size_bytes_min](std::string_view text) -> Result<std::uint64_t> {
+        const auto size = parse_size(text);
+        if (size && (*size < size_bytes_min || *size > std::uint64_t{100} << 20)) {
+          return fail(Error::configuration(
+              fmt::format("\"{}\" is not a size from {} bytes to 100MiB", text, size_bytes_min)));
+        }
+        return size;
+      },
+      "SIZE", "Of each value, random bytes [100]");
+  add_parsed(command, "--acks", arguments.acks, parse_acks, "ACKS",
+             "all (-1), leader (1) or none (0); idempotent with all [all]");
+  add_parsed(command, "--linger", arguments.linger, parse_duration, "DURATION",
+             fmt::format("How long a batch waits for more records, 0 to 1m [{}us]",
+                         arguments.linger.count()));
+  add_parsed(command, "--buffer", arguments.buffer_bytes, parse_size, "SIZE",
+             "Memory for records that are not acknowledged yet [32MiB]");
+}
+
+constexpr std::int64_t rate_max = 10'000'000;
+
+void add_produce(CLI::App& bench, std::function<int()>& run) {
+  auto arguments = std::make_shared<BenchArguments>();
+  CLI::App* command = add_subject(bench, {"produce", "sent", bench_produce},
+                                  "Send records and wait until all are stored", arguments, run);
+  add_sending_flags(*command, *arguments, 0);
+  add_count(*command, "--threads", arguments->threads, 1, 1024,
+            "Threads that share the producer [1]");
+  add_count(*command, "--rate", arguments->rate, 1, rate_max,
+            "Records per second, all threads together [as fast as they go]");
+  command->footer(
+      "Latency is taken of one record in 128, with --rate of each. MB are 1,000,000 bytes.\n"
+      "Example:\n  dohle bench produce --topic t --partitions 6 --records 5000000 --size 100");
+}
+
+void add_consume(CLI::App& bench, std::function<int()>& run) {
+  auto arguments = std::make_shared<BenchArguments>();
+  CLI::App* command =
+      add_subject(bench, {"consume", "read", bench_consume},
+                  "Read records from the start in a group; CRCs are checked", arguments, run);
+  command->add_option("--group", arguments->group, "Its name [one of its own]")->type_name("NAME");
+  command->footer(
+      "Measured from the first record on: joining the group is not counted.\n"
+      "Example:\n  dohle bench consume --topic t --records 5000000");
+}
+
+void add_e2e(CLI::App& bench, std::function<int()>& run) {
+  auto arguments = std::make_shared<BenchArguments>();
+  arguments->records = 10'000;
+  arguments->rate = 1000;
+  arguments->linger = std::chrono::microseconds(0);
+  CLI::App* command = add_subject(bench, {"e2e", "received", bench_e2e},
+                                  "Time from send to poll, at a steady rate", arguments, run);
+  add_sending_flags(*command, *arguments, sizeof(std::int64_t));
+  add_count(*command, "--rate", arguments->rate, 1, rate_max, "Records per second [1000]");
+  command->add_option("--group", arguments->group, "Its name [one of its own]")->type_name("NAME");
+  command->footer(
+      "The topic must have no other producer meanwhile.\n"
+      "Example:\n  dohle bench e2e --topic t --partitions 6 --rate 1000 --records 10000");
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& app, std::function<int()>& run) {
+  CLI::App* bench = app.add_subcommand("bench", "Measure producing, consuming and latency");
+  bench->require_subcommand(1);
+  add_produce(*bench, run);
+  add_consume(*bench, run);
+  add_e2e(*bench, run);
+}
+
+}  // namespace dohle::tools

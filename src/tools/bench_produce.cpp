@@ -1,0 +1,154 @@
+#include <atomic>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "tools/bench.hpp"
+#include "tools/terminal.hpp"
+
+namespace dohle::tools {
+
+namespace {
+
+// Of one in so many records the time to its acknowledgement is taken; of each when they are paced.
+constexpr std::uint64_t sampled_one_in = 128;
+constexpr std::uint64_t warming_records = 100;
+constexpr std::uint64_t looked_around_every = 4096;
+
+/// The sampled latencies; callbacks run on the client's thread alone, one at a time.
+struct Samples {
+  LatencyHistogram latency;
+};
+
+class Sending {
+ public:
+  Sending(const BenchArguments& arguments, Producer& producer, ProducerTopic topic)
+      : arguments_(arguments),
+        producer_(producer),
+        topic_(std::move(topic)),
+        payloads_(arguments.size_bytes),
+        sample_every_(arguments.rate > 0 ? 1 : sampled_one_in) {}
+
+  Result<Measurement> run() {
+    if (auto warmed = warm(); !warmed) return fail(warmed.error());
+    const std::uint64_t threads = arguments_.threads;
+    const std::uint64_t each = arguments_.records / threads;
+    const Stopwatch watch;
+    std::vector<std::thread> others;
+    for (std::uint64_t i = 1; i < threads; ++i) {
+      others.emplace_back([this, each] { send_many(each); });
+    }
+    send_many(arguments_.records - each * (threads - 1));
+    for (std::thread& other : others) other.join();
+    const auto flushed = producer_.flush(std::chrono::minutes(3));
+    Measurement measured;
+    watch.into(measured);
+    if (!flushed) return fail(flushed.error());
+    if (refused_count_ > 0 && flushed->failed == 0) return fail(*first_refusal_);
+    measured.failed = flushed->failed + refused_count_;
+    measured.records = sent_count_ - flushed->failed;
+    measured.bytes = measured.records * arguments_.size_bytes;
+    measured.latency = samples_->latency;
+    if (flushed->first_error) {
+      fmt::print(stderr, "dohle bench produce: {}\n", flushed->first_error->message());
+    }
+    return measured;
+  }
+
+ private:
+  /// Connects, gets a producer id and resolves partitions, none of which is to be measured.
+  Result<void> warm() {
+    for (std::uint64_t i = 0; i < warming_records; ++i) {
+      auto sent = producer_.send(topic_, {.value = payloads_.at(i)});
+      if (!sent) return fail(sent.error());
+    }
+    auto flushed = producer_.flush(std::chrono::seconds(60));
+    if (!flushed) return fail(flushed.error());
+    if (flushed->first_error) return fail(*flushed->first_error);
+    return {};
+  }
+
+  void send_many(std::uint64_t count) {
+    const auto interval = std::chrono::nanoseconds(
+        arguments_.rate > 0 ? 1'000'000'000 * arguments_.threads / arguments_.rate : 0);
+    auto next = std::chrono::steady_clock::now();
+    std::uint64_t i = 0;
+    for (; i < count; ++i) {
+      if (arguments_.rate > 0) std::this_thread::sleep_until(next += interval);
+      if (i % looked_around_every == 0 && Interrupt::is_set()) break;
+      const Record record{.value = payloads_.at(i)};
+      const bool is_sampled = i % sample_every_ == 0;
+      if (!(is_sampled ? send_sampled(record) : send_plain(record))) break;
+    }
+    sent_count_ += i;
+  }
+
+  bool send_plain(const Record& record) {
+    const auto sent = producer_.send(topic_, record);
+    if (!sent) refuse(sent.error());
+    return sent.has_value();
+  }
+
+  bool send_sampled(const Record& record) {
+    const auto sent = producer_.send(
+        topic_, record, [samples = samples_.get(), began = steady_ns()](Result<Receipt> receipt) {
+          if (receipt) samples->latency.add(steady_ns() - began);
+        });
+    if (!sent) refuse(sent.error());
+    return sent.has_value();
+  }
+
+  void refuse(const Error& why) {
+    const std::lock_guard guard(mutex_);
+    if (refused_count_++ == 0) first_refusal_ = why;
+  }
+
+  const BenchArguments& arguments_;
+  Producer& producer_;
+  ProducerTopic topic_;
+  Payloads payloads_;
+  std::uint64_t sample_every_;
+  std::unique_ptr<Samples> samples_ = std::make_unique<Samples>();
+  std::atomic<std::uint64_t> sent_count_ = 0;
+  std::mutex mutex_;
+  std::uint64_t refused_count_ = 0;
+  std::optional<Error> first_refusal_;
+};
+
+}  // namespace
+
+Payloads::Payloads(std::size_t size_bytes)
+    : size_bytes_(size_bytes), bytes_(pool_bytes + size_bytes) {
+  std::mt19937_64 random(1);
+  for (std::byte& byte : bytes_) byte = static_cast<std::byte>(random());
+}
+
+std::string bench_group(const BenchArguments& arguments) {
+  if (!arguments.group.empty()) return arguments.group;
+  return fmt::format("dohle-bench-{}-{}", ::getpid(), steady_ns());
+}
+
+ProducerOptions bench_producer_options(const BenchArguments& arguments) {
+  return {.acks = arguments.acks,
+          .idempotence = arguments.acks == Acks::all,
+          .linger = arguments.linger,
+          .buffer_bytes = arguments.buffer_bytes};
+}
+
+Result<Measurement> bench_produce(const BenchArguments& arguments, Client& client) {
+  auto producer = client.producer(bench_producer_options(arguments));
+  if (!producer) return fail(producer.error());
+  auto topic = producer->topic(arguments.topic);
+  if (!topic) return fail(topic.error());
+  auto measured = Sending(arguments, *producer, *std::move(topic)).run();
+  // The samples end with Sending, so no callback may come after it: nothing is under way any more.
+  const auto closed = producer->close(std::chrono::seconds(5));
+  if (measured && !closed) return fail(closed.error());
+  return measured;
+}
+
+}  // namespace dohle::tools

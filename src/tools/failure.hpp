@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string_view>
+
+#include "dohle/error.hpp"
+
+namespace dohle::tools {
+
+/// Exit statuses, the same for every command.
+inline constexpr int exit_ok = 0, exit_failed = 1, exit_usage = 2, exit_connection = 3,
+                     exit_timeout = 4, exit_interrupted = 130;
+
+/// What a command ends with after this error: exit_usage for what a flag or a configuration said,
+/// exit_connection for servers not reached and access refused, exit_timeout, else exit_failed.
+int exit_status(const Error& error);
+
+/// Writes "dohle COMMAND: message" to standard error; returns the exit status.
+int report(std::string_view command, const Error& error);
+
+}  // namespace dohle::tools

@@ -1,0 +1,18 @@
+#include "tools/flags.hpp"
+
+#include <fmt/format.h>
+
+namespace dohle::tools {
+
+Result<OutputFormat> parse_output_format(std::string_view text) {
+  if (text == "text") return OutputFormat::text;
+  if (text == "json") return OutputFormat::json;
+  return fail(Error::configuration(fmt::format("\"{}\" is not one of text, json", text)));
+}
+
+void add_output_format(CLI::App& app, OutputFormat& into) {
+  add_parsed(app, "--format", into, parse_output_format, "text|json",
+             "How standard output is written [text]");
+}
+
+}  // namespace dohle::tools
