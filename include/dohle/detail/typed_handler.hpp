@@ -17,18 +17,16 @@ inline namespace v0 {
 namespace detail {
 
 /// Makes events for handlers out of what middleware passes on.
-class DOHLE_API EventAccess{public : static RawEvent make(std::shared_ptr<EventState> state){
-    return RawEvent(std::move(state));
-}  // namespace detail
-/// Another handle on the same event.
-static RawEvent share(const RawEvent& event) {
-  return RawEvent(event.state_);
-}
-template <class T>
-static Event<T> typed(const RawEvent& event, std::optional<T> value) {
-  return Event<T>(event.state_, std::move(value));
-}
-};  // namespace v0
+class DOHLE_API EventAccess {
+ public:
+  static RawEvent make(std::shared_ptr<EventState> state) { return RawEvent(std::move(state)); }
+  /// Another handle on the same event.
+  static RawEvent share(const RawEvent& event) { return RawEvent(event.state_); }
+  template <class T>
+  static Event<T> typed(const RawEvent& event, std::optional<T> value) {
+    return Event<T>(event.state_, std::move(value));
+  }
+};
 
 using EncodeInto = Result<void> (*)(const void* value, const CodecContext& context,
                                     std::string& into);
@@ -117,7 +115,7 @@ SubscribeHandler raw(Handler handler) {
   };
 }
 
-}  // namespace dohle
+}  // namespace detail
 
 }  // namespace v0
 }  // namespace dohle
