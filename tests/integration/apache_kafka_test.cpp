@@ -1,0 +1,187 @@
+// The client against Apache Kafka 4.3.1, which scripts/apache-kafka starts and stops.
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dohle/admin.hpp"
+#include "dohle/client.hpp"
+#include "dohle/consumer.hpp"
+#include "dohle/producer.hpp"
+
+namespace dohle {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Runs a command of scripts/apache-kafka and returns what it printed.
+std::string apache_kafka(const std::string& arguments) {
+  const std::string command = std::string(DOHLE_SCRIPTS) + "/apache-kafka " + arguments;
+  std::FILE* pipe = ::popen(command.c_str(), "r");
+  std::string printed;
+  std::array<char, 256> line{};
+  while (std::fgets(line.data(), line.size(), pipe) != nullptr) printed += line.data();
+  EXPECT_EQ(::pclose(pipe), 0) << command << ": " << printed;
+  return printed;
+}
+
+class ApacheKafka : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    char pattern[] = "/tmp/dohle-apache-kafka-XXXXXX";
+    directory_ = ::mkdtemp(pattern);
+    const std::string printed = apache_kafka("start " + directory_ + "/node --lifetime 600");
+    const auto ready = printed.find("ready ");
+    ASSERT_NE(ready, std::string::npos) << printed;
+    address_ = printed.substr(ready + 6, printed.find('\n', ready) - ready - 6);
+  }
+  static void TearDownTestSuite() {
+    apache_kafka("stop " + directory_ + "/node");
+    EXPECT_EQ(::system(("rm -rf " + directory_).c_str()), 0);
+  }
+
+  ApacheKafka() : client_(*Client::create({.bootstrap_servers = {address_}})) {}
+
+  void make_topic(const std::string& name, std::int32_t partitions) {
+    auto made = client_.admin().create_topics({{.name = name, .partitions = partitions}});
+    ASSERT_TRUE(made) << made.error().to_string();
+    ASSERT_TRUE(made->at(0).result) << made->at(0).result.error().to_string();
+  }
+
+  static inline std::string directory_;
+  static inline std::string address_;
+  Client client_;
+};
+
+/// What was read of one partition, in order.
+using Values = std::map<std::int32_t, std::vector<std::string>>;
+
+std::size_t count_of(const Values& values) {
+  std::size_t count = 0;
+  for (const auto& [partition, each] : values) count += each.size();
+  return count;
+}
+
+/// Reads until there are `count` records or 30 s brought none.
+Values read(Consumer& consumer, std::size_t count) {
+  Values values;
+  for (int idle = 0; count_of(values) < count && idle < 30;) {
+    auto records = consumer.poll(1s);
+    EXPECT_TRUE(records) << records.error().to_string();
+    if (!records) break;
+    idle = records->empty() ? idle + 1 : 0;
+    for (const ConsumerRecord& record : *records) {
+      values[record.partition.value].emplace_back(as_text(*record.value));
+    }
+    EXPECT_EQ(records->error(), nullptr);
+  }
+  return values;
+}
+
+TEST_F(ApacheKafka, TakesAndGivesEveryCompression) {
+  constexpr int count = 2'000;
+  for (const auto codec : {CompressionCodec::none, CompressionCodec::gzip, CompressionCodec::snappy,
+                           CompressionCodec::lz4, CompressionCodec::zstd}) {
+    const std::string name = "codec-" + std::to_string(static_cast<int>(codec));
+    make_topic(name, 1);
+    auto producer = client_.producer({.compression = codec});
+    ASSERT_TRUE(producer);
+    for (int i = 0; i < count; ++i) {
+      const std::string value = "record " + std::to_string(i);
+      ASSERT_TRUE(producer->send(name, {.value = as_bytes(value)}));
+    }
+    const auto flushed = producer->flush(30s);
+    ASSERT_TRUE(flushed) << flushed.error().to_string();
+    ASSERT_EQ(flushed->failed, 0u) << flushed->first_error->to_string();
+    auto consumer = client_.consumer({.offset_reset = OffsetReset::earliest});
+    ASSERT_TRUE(consumer);
+    ASSERT_TRUE(consumer->assign({{name, PartitionId{0}}}));
+    const Values values = read(*consumer, count);
+    ASSERT_EQ(count_of(values), static_cast<std::size_t>(count)) << name;
+    for (int i = 0; i < count; ++i) {
+      ASSERT_EQ(values.at(0)[static_cast<std::size_t>(i)], "record " + std::to_string(i));
+    }
+  }
+}
+
+TEST_F(ApacheKafka, GivesAMembersPartitionsToTheOneThatStays) {
+  make_topic("shared", 4);
+  const ConsumerOptions options{.group_id = "readers",
+                                .offset_reset = OffsetReset::earliest,
+                                .session_timeout = 6'000ms,
+                                .heartbeat_interval = 500ms};
+  auto staying = client_.consumer(options);
+  ASSERT_TRUE(staying);
+  ASSERT_TRUE(staying->subscribe({"shared"}));
+  Client other = *Client::create({.bootstrap_servers = {address_}});
+  auto leaving = other.consumer(options);
+  ASSERT_TRUE(leaving);
+  ASSERT_TRUE(leaving->subscribe({"shared"}));
+  const auto poll_both_until = [&](auto reached) {
+    for (int i = 0; i < 300 && !reached(); ++i) {
+      ASSERT_TRUE(staying->poll(50ms));
+      ASSERT_TRUE(leaving->poll(50ms));
+    }
+    ASSERT_TRUE(reached());
+  };
+  poll_both_until(
+      [&] { return staying->assignment().size() == 2 && leaving->assignment().size() == 2; });
+  ASSERT_TRUE(leaving->close(5s));
+  for (int i = 0; i < 300 && staying->assignment().size() != 4; ++i) {
+    ASSERT_TRUE(staying->poll(100ms));
+  }
+  EXPECT_EQ(staying->assignment().size(), 4u);
+}
+
+TEST_F(ApacheKafka, LosesNothingWhenTheBrokerIsKilledUnderTheProducer) {
+  constexpr int partitions = 3, count = 30'000;
+  make_topic("killed", partitions);
+  auto producer = client_.producer({.linger = 1ms, .batch_bytes = 2'048});
+  ASSERT_TRUE(producer);
+  std::atomic<int> acknowledged{0};
+  std::atomic<int> failed{0};
+  const auto topic = producer->topic("killed");
+  ASSERT_TRUE(topic);
+  std::thread killer;
+  for (int i = 0; i < count; ++i) {
+    const std::string value = std::to_string(i);
+    ASSERT_TRUE(
+        producer->send(*topic, {.value = as_bytes(value), .partition = PartitionId{i % partitions}},
+                       [&](Result<Receipt> receipt) { ++(receipt ? acknowledged : failed); }));
+    if (i == count / 3) {
+      killer = std::thread([] {
+        apache_kafka("kill9 " + directory_ + "/node");
+        apache_kafka("restart " + directory_ + "/node");
+      });
+    }
+  }
+  killer.join();
+  const auto flushed = producer->flush(60s);
+  ASSERT_TRUE(flushed) << flushed.error().to_string();
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(acknowledged, count);
+  auto consumer = client_.consumer({.offset_reset = OffsetReset::earliest});
+  ASSERT_TRUE(consumer);
+  std::vector<TopicPartition> all;
+  for (int i = 0; i < partitions; ++i) all.push_back({"killed", PartitionId{i}});
+  ASSERT_TRUE(consumer->assign(all));
+  const Values values = read(*consumer, count);
+  for (int partition = 0; partition < partitions; ++partition) {
+    const auto& stored = values.at(partition);
+    ASSERT_EQ(stored.size(), static_cast<std::size_t>(count / partitions));
+    for (std::size_t i = 0; i < stored.size(); ++i) {
+      ASSERT_EQ(stored[i], std::to_string(static_cast<int>(i) * partitions + partition));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace dohle
