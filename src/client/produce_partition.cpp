@@ -43,11 +43,21 @@ ProducePartition::Next ProducePartition::next(NodeId leader, TimePoint now) {
   if (!in_flight_.empty() && leader != in_flight_node_) return Next::nothing;
   if (must_bump_) {
     if (!in_flight_.empty()) return Next::nothing;
+    if (has_unresolved()) return Next::resend;
     if (!bump()) return Next::new_identity;
   }
   if (is_recovering_ && !in_flight_.empty()) return Next::nothing;
   if (!resend_.empty()) return Next::resend;
   return in_flight_.size() < in_flight_max ? Next::fresh : Next::nothing;
+}
+
+bool ProducePartition::has_unresolved() const {
+  for (const SealedBatch& batch : resend_) {
+    // Half of a batch that was refused: what was numbered behind that cannot be stored.
+    if (batch.base_sequence < 0) return false;
+    if (batch.is_unresolved) return true;
+  }
+  return false;
 }
 
 bool ProducePartition::bump() {
@@ -64,6 +74,7 @@ bool ProducePartition::bump() {
     batch.base_sequence = take_sequence(batch.count);
     batch.bytes =
         wire::renumber_batch(batch.bytes, identity_.id, identity_.epoch, batch.base_sequence);
+    batch.is_unresolved = false;
   }
   return true;
 }
@@ -126,9 +137,10 @@ void ProducePartition::on_verdict(std::uint64_t order, const ProduceVerdict& ver
   const auto found = std::ranges::find(in_flight_, order, &SealedBatch::order);
   if (found == in_flight_.end()) return;
   SealedBatch batch = std::move(*found);
-  const bool is_oldest = found == in_flight_.begin() && resend_.empty();
+  const bool is_oldest =
+      found == in_flight_.begin() && (resend_.empty() || order < resend_.front().order);
   in_flight_.erase(found);
-  if (verdict.is_unanswered) batch.may_be_stored = true;
+  if (verdict.is_unanswered) batch.may_be_stored = batch.is_unresolved = true;
   const Remedy remedy = remedy_for(batch, verdict, is_oldest);
   if (remedy == Remedy::none) {
     is_recovering_ = false;
@@ -139,6 +151,11 @@ void ProducePartition::on_verdict(std::uint64_t order, const ProduceVerdict& ver
     return settle(batch, verdict);
   }
   if (remedy == Remedy::bump_and_resend || remedy == Remedy::split) must_bump_ = is_numbered();
+  if (remedy == Remedy::bump_and_resend) {
+    // Not there, so nothing that was numbered behind it is there either.
+    batch.is_unresolved = false;
+    for (SealedBatch& later : resend_) later.is_unresolved = false;
+  }
   if (remedy == Remedy::split) return split(std::move(batch));
   is_recovering_ = true;
   not_before_ = std::max(not_before_, retry_at);

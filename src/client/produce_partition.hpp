@@ -32,6 +32,8 @@ struct SealedBatch {
   std::uint64_t order_span = 1;
   /// A request with it went unanswered.
   bool may_be_stored = false;
+  /// It may be stored under its present number; only the answer to that number will tell.
+  bool is_unresolved = false;
   /// Its users have been told that its time is up; its answer decides about the sequence.
   bool is_abandoned = false;
 };
@@ -54,7 +56,8 @@ struct ProduceVerdict {
 /// - After a retriable failure only the oldest batch is sent, alone, until it succeeds.
 /// - A new leader gets nothing while batches at the old one are unresolved.
 /// - Whatever leaves a hole or a doubt in the sequence makes the partition go on under its next
-///   epoch, numbered from 0, once nothing is in flight (KIP-360).
+///   epoch, numbered from 0, once nothing is in flight (KIP-360). What went unanswered first goes
+///   again under its old number: renumbered, it would be stored twice if it is there already.
 ///
 /// Decides only: no clock, no socket. Loop thread. Settles outcomes and calls delivery callbacks.
 class ProducePartition {
@@ -107,6 +110,7 @@ class ProducePartition {
 
   [[nodiscard]] Remedy remedy_for(const SealedBatch& batch, const ProduceVerdict& verdict,
                                   bool is_oldest) const;
+  [[nodiscard]] bool has_unresolved() const;
   bool bump();
   void take_back(SealedBatch batch);
   void split(SealedBatch batch);

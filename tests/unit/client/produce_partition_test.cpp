@@ -170,6 +170,29 @@ TEST_F(Partition, NumbersAnewUnderTheNextEpoch) {
   EXPECT_EQ(header.count, 2);
 }
 
+TEST_F(Partition, AsksAboutOldNumbersBeforeItTakesNewOnes) {
+  ASSERT_EQ(sender_.next(leader, start), Next::fresh);
+  const auto first = sender_.seal(batch(4), wire::Compression::none, {}, 60s, leader).order;
+  const auto second = send(2), third = send(1);
+  for (const auto order : {first, second, third}) lose(order);
+  sender_.expire(start + 60s);
+  ASSERT_EQ(sender_.next(leader, start), Next::resend);
+  const auto again = header_of(sender_.resend(leader));
+  EXPECT_EQ(again.producer_epoch, ProducerEpoch{0}) << "it may be there under this number";
+  EXPECT_EQ(again.base_sequence, 4);
+  // The first never arrived, so neither is behind it.
+  refuse(second, broker_error::out_of_order_sequence_number);
+  for (const std::int32_t sequence : {0, 2}) {
+    ASSERT_EQ(sender_.next(leader, start), Next::resend);
+    const SealedBatch& batch = sender_.resend(leader);
+    EXPECT_EQ(header_of(batch).producer_epoch, ProducerEpoch{1});
+    EXPECT_EQ(header_of(batch).base_sequence, sequence);
+    succeed(batch.order, Offset{sequence});
+  }
+  EXPECT_TRUE(sender_.is_idle());
+  EXPECT_EQ(failures_.size(), 1u);
+}
+
 TEST_F(Partition, AsksForANewIdWhenItsEpochsAreUsedUp) {
   ProducePartition last(*this);
   last.offer({ProducerId{7}, ProducerEpoch{INT16_MAX}});
