@@ -36,6 +36,10 @@ wire::Compression codec_of(const ProducerOptions& options) {
 
 }  // namespace
 
+TopicCore::TopicCore(std::string name_, std::uint64_t serial_)
+    : name(std::move(name_)), serial(serial_) {}
+TopicCore::~TopicCore() = default;
+
 TopicCore::Partition::Partition(ProduceCore& core_, TopicCore& topic_, PartitionId id_)
     : core(core_),
       topic(topic_),

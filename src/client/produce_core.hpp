@@ -33,7 +33,8 @@ class TopicCore {
     std::vector<Partition*> available;
   };
 
-  TopicCore(std::string name_, std::uint64_t serial_) : name(std::move(name_)), serial(serial_) {}
+  TopicCore(std::string name_, std::uint64_t serial_);
+  ~TopicCore();
   [[nodiscard]] const Table& table() const { return *table_.load(std::memory_order_acquire); }
 
   const std::string name;

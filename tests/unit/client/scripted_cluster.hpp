@@ -155,8 +155,7 @@ class ScriptedBroker final : public Acceptor {
 class SimulatedClient final : public Client::Core {
  public:
   SimulatedClient(sim::Process& process, Engine::Options options)
-      : process_(process),
-        time_(process),
+      : time_(process),
         engine_(Environment{process.executor(), process.dialer(), process.clock(), process.random(),
                             process.workers(), time_, *logger_},
                 std::move(options)) {}
@@ -173,7 +172,6 @@ class SimulatedClient final : public Client::Core {
     sim::Process& process;
   };
 
-  sim::Process& process_;
   ProcessTime time_;
   std::shared_ptr<Logger> logger_ = silent_logger();
   Engine engine_;
