@@ -9,13 +9,13 @@
 #include <utility>
 #include <vector>
 
+#include "base/option_checks.hpp"
 #include "base/transport.hpp"
 #include "client/client_core.hpp"
 #include "client/fork_watch.hpp"
 #include "client/make_admin.hpp"
 #include "client/make_consumer.hpp"
 #include "client/make_producer.hpp"
-#include "client/option_checks.hpp"
 #include "client/waiter.hpp"
 #include "dohle/consumer.hpp"
 #include "dohle/producer.hpp"
@@ -33,10 +33,9 @@ constexpr std::int64_t day_ms = 86'400'000;
 
 Result<void> check(const ClientOptions& options) {
   const auto ms = [](std::chrono::milliseconds span) { return span.count(); };
-  auto checked = client::check_options({
-      {"bootstrap_servers (their number)", client::as_value(options.bootstrap_servers.size()), 1,
-       1'000},
-      {"client_id (its length)", client::as_value(options.client_id.size()), 0, 249, "bytes"},
+  auto checked = check_options({
+      {"bootstrap_servers (their number)", as_value(options.bootstrap_servers.size()), 1, 1'000},
+      {"client_id (its length)", as_value(options.client_id.size()), 0, 249, "bytes"},
       {"connect_timeout", ms(options.connect_timeout), 1, 600'000, "ms"},
       {"request_timeout", ms(options.request_timeout), 1, 600'000, "ms"},
       {"default_api_timeout", ms(options.default_api_timeout), 1, day_ms, "ms"},
@@ -47,8 +46,7 @@ Result<void> check(const ClientOptions& options) {
       {"reconnect_backoff_max", ms(options.reconnect_backoff_max), 0, day_ms, "ms"},
       {"idle_timeout", ms(options.idle_timeout), 0, INT64_MAX, "ms"},
       {"rebootstrap_after", ms(options.rebootstrap_after), 1, day_ms, "ms"},
-      {"response_bytes_max", client::as_value(options.response_bytes_max), 1'024, INT32_MAX,
-       "bytes"},
+      {"response_bytes_max", as_value(options.response_bytes_max), 1'024, INT32_MAX, "bytes"},
       {"socket_send_buffer_bytes", options.socket_send_buffer_bytes, 0, INT32_MAX, "bytes"},
       {"socket_receive_buffer_bytes", options.socket_receive_buffer_bytes, 0, INT32_MAX, "bytes"},
   });

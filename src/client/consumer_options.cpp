@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "client/option_checks.hpp"
+#include "base/option_checks.hpp"
 
 namespace dohle::client {
 

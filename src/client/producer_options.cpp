@@ -2,8 +2,8 @@
 
 #include <chrono>
 
+#include "base/option_checks.hpp"
 #include "base/slice.hpp"
-#include "client/option_checks.hpp"
 #include "wire/compression.hpp"
 
 namespace dohle::client {

@@ -1,9 +1,9 @@
 #include "messaging/settings.hpp"
 
 #include <algorithm>
-#include <initializer_list>
 #include <string_view>
 
+#include "base/option_checks.hpp"
 #include "messaging/embedded_address.hpp"
 
 namespace dohle::messaging {
@@ -14,30 +14,6 @@ using std::chrono::milliseconds;
 
 constexpr std::int64_t minute_ms = 60'000;
 constexpr std::int64_t day_ms = 24 * 60 * minute_ms;
-
-struct Range {
-  std::string_view name;
-  std::int64_t value, lowest, highest;
-  std::string_view unit = "";
-};
-
-std::int64_t number(std::size_t size) {
-  return static_cast<std::int64_t>(std::min(size, static_cast<std::size_t>(INT64_MAX)));
-}
-
-Error out_of(const Range& range) {
-  const std::string unit = range.unit.empty() ? "" : " " + std::string(range.unit);
-  return Error::configuration(std::string(range.name) + " is " + std::to_string(range.value) +
-                              unit + "; allowed are " + std::to_string(range.lowest) + " to " +
-                              std::to_string(range.highest) + unit);
-}
-
-Result<void> check_ranges(std::initializer_list<Range> ranges) {
-  for (const Range& range : ranges) {
-    if (range.value < range.lowest || range.value > range.highest) return fail(out_of(range));
-  }
-  return {};
-}
 
 Result<void> check_below(std::string_view lower, milliseconds value, std::string_view upper,
                          milliseconds bound) {
@@ -72,7 +48,8 @@ Result<void> check_addresses(const std::vector<std::string>& addresses) {
   if (addresses.empty()) {
     return fail(Error::configuration("addresses is empty; allowed are 1 to 1000 addresses"));
   }
-  if (auto count = check_ranges({{"addresses (their number)", number(addresses.size()), 1, 1'000}});
+  if (auto count =
+          check_options({{"addresses (their number)", as_value(addresses.size()), 1, 1'000}});
       !count) {
     return count;
   }
@@ -86,11 +63,11 @@ Result<void> check_compression(CompressionCodec codec, std::optional<int> level)
   if (!level) return {};
   switch (codec) {
     case CompressionCodec::gzip:
-      return check_ranges({{"compression_level (gzip)", *level, 1, 9}});
+      return check_options({{"compression_level (gzip)", *level, 1, 9}});
     case CompressionCodec::lz4:
-      return check_ranges({{"compression_level (lz4)", *level, 1, 17}});
+      return check_options({{"compression_level (lz4)", *level, 1, 17}});
     case CompressionCodec::zstd:
-      return check_ranges({{"compression_level (zstd)", *level, -131'072, 22}});
+      return check_options({{"compression_level (zstd)", *level, -131'072, 22}});
     case CompressionCodec::none:
     case CompressionCodec::snappy:
       break;
@@ -130,10 +107,10 @@ Reading reading_of(const SubscribeOptions& own, const kafka::BrokerOptions& brok
 }
 
 Result<void> check(const Reading& reading, milliseconds read_timeout) {
-  auto ranges = check_ranges({
-      {"queue_capacity", number(reading.queue_capacity), 1, 1'000'000},
-      {"min_bytes", number(reading.min_bytes), 1, INT32_MAX, "bytes"},
-      {"max_bytes", number(reading.max_bytes), 1'024, INT32_MAX, "bytes"},
+  auto ranges = check_options({
+      {"queue_capacity", as_value(reading.queue_capacity), 1, 1'000'000},
+      {"min_bytes", as_value(reading.min_bytes), 1, INT32_MAX, "bytes"},
+      {"max_bytes", as_value(reading.max_bytes), 1'024, INT32_MAX, "bytes"},
       {"max_wait", reading.max_wait.count(), 0, minute_ms, "ms"},
       {"heartbeat_interval", reading.heartbeat_interval.count(), 1, day_ms, "ms"},
       {"session_timeout", reading.session_timeout.count(), 1, day_ms, "ms"},
@@ -165,28 +142,28 @@ Result<void> check_start(const std::optional<StartOffset>& start, bool has_parti
       return fail(Error::configuration("start_offset is offset " + std::to_string(offset->value) +
                                        "; a number is allowed with partition only"));
     }
-    return check_ranges({{"start_offset", offset->value, 0, INT64_MAX}});
+    return check_options({{"start_offset", offset->value, 0, INT64_MAX}});
   }
   if (const auto* time = std::get_if<Timestamp>(&*start)) {
-    return check_ranges({{"start_offset (timestamp)", time->value, 0, INT64_MAX, "ms"}});
+    return check_options({{"start_offset (timestamp)", time->value, 0, INT64_MAX, "ms"}});
   }
   return {};
 }
 
 Result<void> check_handling(const SubscribeOptions& own) {
-  auto ranges = check_ranges({
-      {"concurrency", number(own.concurrency), 1, 1'000},
+  auto ranges = check_options({
+      {"concurrency", as_value(own.concurrency), 1, 1'000},
       {"retries_max", own.retries_max, 0, 1'000'000},
       {"retry_delay", own.retry_delay.count(), 0, 60 * minute_ms, "ms"},
       {"ack_timeout", own.ack_timeout.count(), 0, day_ms, "ms"},
-      {"max_unacknowledged", number(own.max_unacknowledged), 1, INT32_MAX},
-      {"max_unacknowledged_bytes", number(own.max_unacknowledged_bytes), 1, INT64_MAX, "bytes"},
+      {"max_unacknowledged", as_value(own.max_unacknowledged), 1, INT32_MAX},
+      {"max_unacknowledged_bytes", as_value(own.max_unacknowledged_bytes), 1, INT64_MAX, "bytes"},
       {"partition", own.partition.value, -1, INT32_MAX},
   });
   if (!ranges) return ranges;
   if (own.auto_create_topic) {
     const AutoCreateTopic& topic = *own.auto_create_topic;
-    auto made = check_ranges({
+    auto made = check_options({
         {"auto_create_topic (partitions)", topic.partitions, -1, 100'000},
         {"auto_create_topic (replication_factor)", topic.replication_factor, -1, INT16_MAX},
     });
@@ -220,12 +197,12 @@ OffsetReset reset_of(const std::string& group, const std::optional<StartOffset>&
 
 Result<void> check(const kafka::BrokerOptions& options) {
   if (auto addresses = check_addresses(options.addresses); !addresses) return addresses;
-  auto ranges = check_ranges({
-      {"client_id (its length)", number(options.client_id.size()), 0, 249, "bytes"},
+  auto ranges = check_options({
+      {"client_id (its length)", as_value(options.client_id.size()), 0, 249, "bytes"},
       {"dialer_timeout", options.dialer_timeout.count(), 1, 10 * minute_ms, "ms"},
       {"read_timeout", options.read_timeout.count(), 1, 10 * minute_ms, "ms"},
-      {"batch_size", number(options.batch_size), 1, 1'000'000},
-      {"batch_bytes", number(options.batch_bytes), 512, std::int64_t{1} << 30, "bytes"},
+      {"batch_size", as_value(options.batch_size), 1, 1'000'000},
+      {"batch_bytes", as_value(options.batch_bytes), 512, std::int64_t{1} << 30, "bytes"},
       {"batch_timeout", options.batch_timeout.count(), 0, minute_ms, "ms"},
       {"partition_watch_interval", options.partition_watch_interval.count(), 100, day_ms, "ms"},
   });
@@ -272,15 +249,16 @@ ProducerOptions producer_options(const kafka::BrokerOptions& options, Acks acks)
 }
 
 Result<void> check(const PublishOptions& options, bool async) {
-  if (options.partition.is_none() ? options.partition.value != -1 : options.partition.value < 0) {
-    return fail(out_of({"partition", options.partition.value, -1, INT32_MAX}));
+  if (auto partition = check_options({{"partition", options.partition.value, -1, INT32_MAX}});
+      !partition) {
+    return partition;
   }
   if (options.timeout.count() != 0) {
     if (async) {
       return fail(Error::configuration("timeout is " + std::to_string(options.timeout.count()) +
                                        " ms; it is allowed with async false only"));
     }
-    if (auto range = check_ranges({{"timeout", options.timeout.count(), 1, day_ms, "ms"}});
+    if (auto range = check_options({{"timeout", options.timeout.count(), 1, day_ms, "ms"}});
         !range) {
       return range;
     }

@@ -8,7 +8,7 @@
 
 #include "dohle/error.hpp"
 
-namespace dohle::client {
+namespace dohle {
 
 /// One option with what is allowed. A duration is given as its count in the unit of its name.
 struct OptionRange {
@@ -35,4 +35,4 @@ struct OptionRange {
   return size > static_cast<std::size_t>(INT64_MAX) ? INT64_MAX : static_cast<std::int64_t>(size);
 }
 
-}  // namespace dohle::client
+}  // namespace dohle
