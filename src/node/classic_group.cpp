@@ -30,6 +30,8 @@ bool same_protocols(const std::vector<GroupProtocol>& a, const std::vector<Group
   });
 }
 
+}  // namespace
+
 AnswerJoin refused_join(ReplyTo to, std::string member_id, std::int16_t error) {
   AnswerJoin answer;
   answer.to = to;
@@ -45,8 +47,6 @@ AnswerSync refused_sync(ReplyTo to, std::int16_t error) {
   answer.error = error;
   return answer;
 }
-
-}  // namespace
 
 std::string_view to_string(ClassicGroup::State state) {
   static constexpr std::array<std::string_view, 4> names{"Empty", "PreparingRebalance",

@@ -83,6 +83,10 @@ struct AnswerSync {
   std::optional<std::string> protocol;
   Slice assignment;
 };
+
+/// Answers that say no, or with `none` the beginning of one that says yes.
+[[nodiscard]] AnswerJoin refused_join(ReplyTo to, std::string member_id, std::int16_t error);
+[[nodiscard]] AnswerSync refused_sync(ReplyTo to, std::int16_t error);
 struct StoreGroup {
   std::string group_id;
 };

@@ -40,22 +40,6 @@ Result<std::size_t> fill(wire::BatchBuilder& builder, std::span<const GroupRecor
   return count;
 }
 
-AnswerJoin refused_join(std::int16_t error, std::string member_id = {}, ReplyTo to = 0) {
-  AnswerJoin answer;
-  answer.to = to;
-  answer.error = error;
-  answer.member_id = std::move(member_id);
-  answer.protocol = std::string();
-  return answer;
-}
-
-AnswerSync refused_sync(std::int16_t error, ReplyTo to = 0) {
-  AnswerSync answer;
-  answer.to = to;
-  answer.error = error;
-  return answer;
-}
-
 std::int16_t code_of(const Error& error) {
   // The client's cure is to look for the coordinator and try again.
   return error.is(Errc::too_large) ? broker_error::invalid_request
@@ -189,7 +173,7 @@ void GroupService::join(JoinRequest request, JoinDone done, Now now) {
   if (is_available()) {
     coordinator_.join(std::move(request), to, now, actions);
   } else {
-    actions.push_back(refused_join(broker_error::coordinator_not_available, {}, to));
+    actions.push_back(refused_join(to, {}, broker_error::coordinator_not_available));
   }
   perform(std::move(actions), now);
 }
@@ -200,7 +184,7 @@ void GroupService::sync(SyncRequest request, SyncDone done, Now now) {
   if (is_available()) {
     coordinator_.sync(std::move(request), to, now, actions);
   } else {
-    actions.push_back(refused_sync(broker_error::coordinator_not_available, to));
+    actions.push_back(refused_sync(to, broker_error::coordinator_not_available));
   }
   perform(std::move(actions), now);
 }
@@ -302,9 +286,9 @@ void GroupService::expire(Now now) {
 void GroupService::answer_all() {
   for (auto& [to, waiting] : std::exchange(waiting_, {})) {
     if (auto* join = std::get_if<JoinDone>(&waiting)) {
-      (*join)(refused_join(broker_error::coordinator_not_available));
+      (*join)(refused_join(0, {}, broker_error::coordinator_not_available));
     } else {
-      std::get<SyncDone>(waiting)(refused_sync(broker_error::coordinator_not_available));
+      std::get<SyncDone>(waiting)(refused_sync(0, broker_error::coordinator_not_available));
     }
   }
 }
@@ -357,12 +341,12 @@ void GroupService::answer(const GroupAction& action, std::int16_t error) {
     auto waiting = take(join->to);
     if (!waiting) return;
     auto& done = std::get<JoinDone>(waiting.mapped());
-    done(error == broker_error::none ? *join : refused_join(error, join->member_id));
+    done(error == broker_error::none ? *join : refused_join(0, join->member_id, error));
   } else if (const auto* sync = std::get_if<AnswerSync>(&action)) {
     auto waiting = take(sync->to);
     if (!waiting) return;
     auto& done = std::get<SyncDone>(waiting.mapped());
-    done(error == broker_error::none ? *sync : refused_sync(error));
+    done(error == broker_error::none ? *sync : refused_sync(0, error));
   }
 }
 
