@@ -3,12 +3,12 @@
 #include <memory>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "dohle/admin.hpp"
 #include "tools/commands.hpp"
 #include "tools/connection.hpp"
 #include "tools/flags.hpp"
+#include "tools/json_output.hpp"
 #include "tools/table.hpp"
 #include "tools/terminal.hpp"
 
@@ -16,18 +16,11 @@ namespace dohle::tools {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 struct GroupArguments {
   Connection connection;
   OutputFormat format = OutputFormat::text;
   std::vector<std::string> ids;
 };
-
-int print(const Json& json) {
-  return write_out(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n") ? exit_ok
-                                                                                     : exit_failed;
-}
 
 int list(const GroupArguments& arguments, Client& client) {
   auto groups = client.admin().list_groups();

@@ -2,20 +2,18 @@
 #include <memory>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "dohle/admin.hpp"
 #include "tools/commands.hpp"
 #include "tools/connection.hpp"
 #include "tools/flags.hpp"
+#include "tools/json_output.hpp"
 #include "tools/table.hpp"
 #include "tools/terminal.hpp"
 
 namespace dohle::tools {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct TopicArguments {
   Connection connection;
@@ -29,11 +27,6 @@ struct TopicArguments {
   bool is_sure = false;
 };
 using Shared = std::shared_ptr<TopicArguments>;
-
-int print(const Json& json) {
-  return write_out(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n") ? exit_ok
-                                                                                     : exit_failed;
-}
 
 // --- list ---
 
