@@ -100,7 +100,8 @@ PipeEnd::PipeEnd(Executor& loop, const ConnectionLimits& limits, std::shared_ptr
       limits_(limits),
       pipe_(std::move(pipe)),
       side_(side),
-      in_(limits.frame_bytes_max) {}
+      in_(limits.frame_bytes_max),
+      idle_(loop, limits.idle_timeout) {}
 
 PipeEnd::~PipeEnd() {
   close();
@@ -120,8 +121,7 @@ void PipeEnd::opened() {
   const auto self = shared_from_this();
   loop_.cancel(std::exchange(dial_timer_, 0));
   is_open_ = true;
-  last_moved_ = now();
-  arm_idle();
+  idle_.begin(weak_from_this());
   if (is_closing_) {
     flush();
     return close();
@@ -149,7 +149,7 @@ void PipeEnd::end(Error why) {
 void PipeEnd::close() {
   if (is_closed_) return;
   is_closed_ = true;
-  loop_.cancel(std::exchange(idle_timer_, 0));
+  idle_.end();
   loop_.cancel(std::exchange(dial_timer_, 0));
   out_ = {};
   in_.clear();
@@ -170,7 +170,7 @@ void PipeEnd::fetch() {
   Pipe::News news = pipe_->fetch(side_);
   if (news.is_open) opened();
   if (is_closed_) return;
-  if (!news.slices.empty()) last_moved_ = now();
+  if (!news.slices.empty()) idle_.moved();
   for (Slice& slice : news.slices) in_.add(std::move(slice));
   is_other_closed_ = is_other_closed_ || news.is_other_closed;
   if (is_other_closed_ && !is_open_) return dial_failed("refused");
@@ -242,7 +242,7 @@ void PipeEnd::flush() {
     loop_.post([self = shared_from_this(), why = appended.error()] { self->failed(why); });
     return;
   }
-  last_moved_ = now();
+  idle_.moved();
   pipe_->deliver(side_, slices_, size);
   if (was_full_ && !pipe_->wait_for_room(side_, limits_.write_queue_bytes_max / 2)) {
     loop_.post([self = shared_from_this()] { self->tell_drained(); });
@@ -257,21 +257,6 @@ void PipeEnd::tell_drained() {
   }
   was_full_ = false;
   events_->on_drained();
-}
-
-void PipeEnd::arm_idle() {
-  if (limits_.idle_timeout.count() == 0) return;
-  idle_timer_ = loop_.arm(last_moved_ + limits_.idle_timeout, [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->check_idle();
-  });
-}
-
-void PipeEnd::check_idle() {
-  if (is_closed_) return;
-  idle_timer_ = 0;
-  if (now() < last_moved_ + limits_.idle_timeout) return arm_idle();
-  failed(Error::client(Errc::connection_lost,
-                       "idle for " + std::to_string(limits_.idle_timeout.count()) + " ms"));
 }
 
 }  // namespace dohle::net

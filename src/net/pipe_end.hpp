@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "base/connection.hpp"
+#include "net/idle_watch.hpp"
 #include "net/loop.hpp"
 #include "net/pipe_frames.hpp"
+#include "net/stream_connection.hpp"
 
 namespace dohle::net {
 
@@ -39,7 +41,6 @@ class Pipe {
   struct News {
     std::vector<Slice> slices;
     bool is_open = false;
-    bool is_refused = false;
     bool is_other_closed = false;
     bool is_room = false;
   };
@@ -105,6 +106,7 @@ class PipeEnd final : public std::enable_shared_from_this<PipeEnd> {
   void close();
   void close_after_writes();
 
+  [[nodiscard]] const std::string& peer() const { return peer_; }
   [[nodiscard]] bool is_closed() const { return is_closed_; }
   [[nodiscard]] bool is_stopped() const {
     return is_closed_ || is_paused_ || in_.size() < stop_below_;
@@ -116,8 +118,6 @@ class PipeEnd final : public std::enable_shared_from_this<PipeEnd> {
   void hand_out();
   void schedule_flush();
   void tell_drained();
-  void arm_idle();
-  void check_idle();
   [[nodiscard]] TimePoint now() const { return loop_.tick().mono; }
 
   Executor& loop_;
@@ -125,6 +125,7 @@ class PipeEnd final : public std::enable_shared_from_this<PipeEnd> {
   const ConnectionLimits limits_;
   const std::shared_ptr<Pipe> pipe_;
   const Pipe::Side side_;
+  const std::string peer_ = "pipe";
   Endpoint dialed_;
   ConnectionEvents* events_ = nullptr;
   PipeFrames in_;
@@ -139,30 +140,10 @@ class PipeEnd final : public std::enable_shared_from_this<PipeEnd> {
   bool is_fetch_scheduled_ = false;
   bool is_flush_scheduled_ = false;
   bool was_full_ = false;
-  TimePoint last_moved_{};
-  TimerId idle_timer_ = 0;
+  IdleWatch idle_;
   TimerId dial_timer_ = 0;
 };
 
-class PipeConnection final : public Connection {
- public:
-  explicit PipeConnection(std::shared_ptr<PipeEnd> end) : end_(std::move(end)) {}
-  PipeConnection(const PipeConnection&) = delete;
-  PipeConnection& operator=(const PipeConnection&) = delete;
-  ~PipeConnection() override { end_->close(); }
-
-  bool send(Chain bytes) override { return end_->send(std::move(bytes)); }
-  std::size_t queued_bytes() const override { return end_->queued_bytes(); }
-  void flush() override { end_->flush(); }
-  void pause_reading() override { end_->pause_reading(); }
-  void resume_reading() override { end_->resume_reading(); }
-  void close() override { end_->close(); }
-  void close_after_writes() override { end_->close_after_writes(); }
-  const std::string& peer() const override { return peer_; }
-
- private:
-  std::shared_ptr<PipeEnd> end_;
-  const std::string peer_ = "pipe";
-};
+using PipeConnection = StreamConnection<PipeEnd>;
 
 }  // namespace dohle::net

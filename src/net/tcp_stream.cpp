@@ -27,7 +27,8 @@ TcpStream::TcpStream(Loop& loop, const ConnectionLimits& limits, std::string pee
     : loop_(loop),
       limits_(limits),
       peer_(std::move(peer)),
-      in_(limits.frame_bytes_max, loop.read_buffers()) {}
+      in_(limits.frame_bytes_max, loop.read_buffers()),
+      idle_(loop, limits.idle_timeout) {}
 
 TcpStream::~TcpStream() {
   close();
@@ -47,8 +48,7 @@ void TcpStream::opened(Descriptor socket, WatchId watch) {
   }
   set_up_socket();
   is_open_ = true;
-  last_moved_ = loop_.tick().mono;
-  arm_idle();
+  idle_.begin(weak_from_this());
   if (!is_closing_) events_->on_open();
   if (!is_closed_) schedule_flush();
   read_later();
@@ -86,7 +86,7 @@ void TcpStream::close() {
   if (is_closed_) return;
   is_closed_ = true;
   dial_.reset();
-  loop_.cancel(std::exchange(idle_timer_, 0));
+  idle_.end();
   out_.clear();
   loop_.poller().remove(std::exchange(watch_, 0));
   socket_.close();
@@ -160,7 +160,7 @@ void TcpStream::read() {
 }
 
 void TcpStream::received(std::size_t bytes, std::size_t asked) {
-  last_moved_ = loop_.tick().mono;
+  idle_.moved();
   // A short read emptied the socket, and an event will tell of more.
   if (bytes < asked && !has_ended_) is_readable_ = false;
   in_.wrote(bytes);
@@ -241,7 +241,7 @@ TcpStream::Written TcpStream::send_slices() {
 TcpStream::Written TcpStream::wrote(ssize_t sent, std::size_t asked) {
   if (sent >= 0) {
     const auto bytes = static_cast<std::size_t>(sent);
-    last_moved_ = loop_.tick().mono;
+    idle_.moved();
     out_.consume(bytes);
     is_socket_full_ = bytes < asked;
     return Written::something;
@@ -261,22 +261,6 @@ void TcpStream::after_write() {
   loop_.post([self = shared_from_this()] {
     if (!self->is_closed_ && !self->is_closing_) self->events_->on_drained();
   });
-}
-
-void TcpStream::arm_idle() {
-  if (limits_.idle_timeout.count() == 0) return;
-  idle_timer_ = loop_.arm(last_moved_ + limits_.idle_timeout, [self = weak_from_this()] {
-    if (const auto stream = self.lock()) stream->check_idle();
-  });
-}
-
-// Bytes that move only note the time; the timer follows when it fires.
-void TcpStream::check_idle() {
-  if (is_closed_) return;
-  idle_timer_ = 0;
-  if (loop_.tick().mono < last_moved_ + limits_.idle_timeout) return arm_idle();
-  failed(Error::client(Errc::connection_lost,
-                       "idle for " + std::to_string(limits_.idle_timeout.count()) + " ms"));
 }
 
 }  // namespace dohle::net

@@ -5,9 +5,11 @@
 
 #include "base/connection.hpp"
 #include "net/frame_reader.hpp"
+#include "net/idle_watch.hpp"
 #include "net/loop.hpp"
 #include "net/poller.hpp"
 #include "net/socket.hpp"
+#include "net/stream_connection.hpp"
 #include "net/write_queue.hpp"
 
 namespace dohle::net {
@@ -65,8 +67,6 @@ class TcpStream final : public std::enable_shared_from_this<TcpStream>, public W
   void after_write();
   void shut_down();
   Written fail_later(Error why);
-  void arm_idle();
-  void check_idle();
 
   Loop& loop_;
   ConnectionLimits limits_;
@@ -88,28 +88,9 @@ class TcpStream final : public std::enable_shared_from_this<TcpStream>, public W
   bool is_socket_full_ = false;
   bool is_flush_scheduled_ = false;
   bool was_full_ = false;
-  TimePoint last_moved_{};
-  TimerId idle_timer_ = 0;
+  IdleWatch idle_;
 };
 
-class TcpConnection final : public Connection {
- public:
-  explicit TcpConnection(std::shared_ptr<TcpStream> stream) : stream_(std::move(stream)) {}
-  TcpConnection(const TcpConnection&) = delete;
-  TcpConnection& operator=(const TcpConnection&) = delete;
-  ~TcpConnection() override { stream_->close(); }
-
-  bool send(Chain bytes) override { return stream_->send(std::move(bytes)); }
-  std::size_t queued_bytes() const override { return stream_->queued_bytes(); }
-  void flush() override { stream_->flush(); }
-  void pause_reading() override { stream_->pause_reading(); }
-  void resume_reading() override { stream_->resume_reading(); }
-  void close() override { stream_->close(); }
-  void close_after_writes() override { stream_->close_after_writes(); }
-  const std::string& peer() const override { return stream_->peer(); }
-
- private:
-  std::shared_ptr<TcpStream> stream_;
-};
+using TcpConnection = StreamConnection<TcpStream>;
 
 }  // namespace dohle::net
