@@ -23,7 +23,7 @@ struct RdKafka {
                           X(CreateTopics) X(event_CreateTopics_result)                             \
                               X(CreateTopics_result_topics) X(topic_result_error) X(event_error)   \
                                   X(event_destroy)
-// clang-format on
+  // clang-format on
 
 #define DOHLE_RDKAFKA_MEMBER(name) decltype(&::rd_kafka_##name) name##_ = nullptr;
   DOHLE_RDKAFKA_FUNCTIONS(DOHLE_RDKAFKA_MEMBER)
