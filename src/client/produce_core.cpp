@@ -83,8 +83,8 @@ void ProduceCore::ask_identity() {
   request.transaction_timeout_ms = INT32_MAX;
   engine().ask_any(std::move(request),
                    client::Engine::Then<wire::InitProducerIdRequest>(
-                       [self = shared_from_this()](Result<wire::InitProducerIdResponse> answer) {
-                         self->on_identity(std::move(answer));
+                       [weak = weak_from_this()](Result<wire::InitProducerIdResponse> answer) {
+                         if (const auto self = weak.lock()) self->on_identity(std::move(answer));
                        }));
 }
 
@@ -401,9 +401,9 @@ void ProduceCore::deliver(NodeId node, Request request, std::vector<Sent> sent) 
   }
   ++lanes_[node].in_flight;
   engine().ask(node, client::Lane::produce, std::move(request),
-               client::Engine::Then<Request>([self = shared_from_this(), node,
+               client::Engine::Then<Request>([weak = weak_from_this(), node,
                                               sent = std::move(sent)](Result<Response> answer) {
-                 self->on_answer(node, sent, answer);
+                 if (const auto self = weak.lock()) self->on_answer(node, sent, answer);
                }),
                options.request_timeout);
 }

@@ -285,7 +285,7 @@ TEST_F(BatchTest, faults_say_which_record_and_what) {
       {6, 0x40, "its value does not fit"},    {8, 0x02, "its header count does not fit"},
       {8, 0x01, "its header count does not"}, {3, 0x08, "its offset delta"}};
   // The last records of a batch are read by other code than those before them.
-  for (const std::size_t tail : {0, 100}) {
+  for (const std::size_t tail : {0UZ, 100UZ}) {
     const Slice batch = sealed(budget, {{"a", "b", {}, 1},
                                         {"c", "d", {}, 1},
                                         {"e", "f", {}, 1},
