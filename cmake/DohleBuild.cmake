@@ -41,8 +41,8 @@ endfunction()
 set(DOHLE_THREADED_ROOMS net disk client messaging)
 
 # dohle_test(NAME KIND kind SOURCES a.cpp … [LINK …] [LABELS …] [TIMEOUT seconds])
-# One GoogleTest program, one ctest entry, labelled with its kind. The unit tests of the rooms that
-# know threads are labelled `threaded` too: they run under TSan.
+# One GoogleTest program, one ctest entry, labelled with its kind. Integration tests, and the unit tests
+# of the rooms that know threads, are labelled `threaded` too: they run under TSan.
 function(dohle_test name)
   cmake_parse_arguments(ARG "" "KIND;TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
@@ -52,7 +52,7 @@ function(dohle_test name)
     set(ARG_TIMEOUT 120)
   endif()
   cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME room)
-  if(ARG_KIND STREQUAL "unit" AND room IN_LIST DOHLE_THREADED_ROOMS)
+  if(ARG_KIND STREQUAL "integration" OR (ARG_KIND STREQUAL "unit" AND room IN_LIST DOHLE_THREADED_ROOMS))
     list(APPEND ARG_LABELS threaded)
   endif()
   set_tests_properties(${ARG_KIND}.${name} PROPERTIES LABELS "${ARG_KIND};${ARG_LABELS}" TIMEOUT
