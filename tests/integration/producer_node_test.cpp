@@ -1,0 +1,210 @@
+// The producer against a node in memory, from several threads at once.
+
+#include <gmock/gmock.h>
+
+#include <array>
+#include <atomic>
+#include <latch>
+#include <map>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dohle/client.hpp"
+#include "dohle/consumer.hpp"
+#include "dohle/node.hpp"
+#include "dohle/producer.hpp"
+
+namespace dohle {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr int threads = 8;
+
+class ProducerOnNode : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto node = Node::start({.data_dir = ":memory:", .listen = "127.0.0.1:0"});
+    ASSERT_TRUE(node) << node.error().message();
+    node_.emplace(std::move(*node));
+    auto client = Client::create({.bootstrap_servers = {node_->address()}});
+    ASSERT_TRUE(client) << client.error().message();
+    client_.emplace(std::move(*client));
+  }
+
+  /// Runs `work(thread)` on every thread at once.
+  template <class Work>
+  static void on_threads(Work work) {
+    std::latch start(threads);
+    std::vector<std::jthread> all;
+    for (int thread = 0; thread < threads; ++thread) {
+      all.emplace_back([&, thread] {
+        start.arrive_and_wait();
+        work(thread);
+      });
+    }
+  }
+
+  /// Every value of the topic's partition 0, in the order of offsets.
+  std::vector<std::string> stored(const std::string& topic, std::size_t count) {
+    auto reader = client_->consumer({.offset_reset = OffsetReset::earliest});
+    EXPECT_TRUE(reader && reader->assign({{topic, PartitionId{0}}}));
+    std::vector<std::string> values;
+    const auto give_up = std::chrono::steady_clock::now() + seconds(30);
+    while (values.size() < count && std::chrono::steady_clock::now() < give_up) {
+      auto records = reader->poll(milliseconds(100));
+      if (!records) {
+        ADD_FAILURE() << records.error().message();
+        break;
+      }
+      for (const ConsumerRecord& record : *records) values.emplace_back(as_text(*record.value));
+    }
+    return values;
+  }
+
+  /// Each thread's records there once and in the order in which it sent them.
+  static void expect_each_threads_order(const std::vector<std::string>& values, int per_thread) {
+    std::array<int, threads> next{};
+    for (const std::string& value : values) {
+      const auto colon = value.find(':');
+      const auto thread = static_cast<std::size_t>(std::stoi(value.substr(0, colon)));
+      ASSERT_EQ(std::stoi(value.substr(colon + 1)), next.at(thread)) << "of thread " << thread;
+      ++next.at(thread);
+    }
+    EXPECT_THAT(next, ::testing::Each(per_thread));
+  }
+
+  static std::string value_of(int thread, int number) {
+    return std::to_string(thread) + ":" + std::to_string(number);
+  }
+
+  std::optional<Node> node_;
+  std::optional<Client> client_;
+};
+
+TEST_F(ProducerOnNode, threads_that_share_one_partition_keep_their_own_order) {
+  constexpr int per_thread = 5'000;
+  auto producer = client_->producer({.buffer_bytes = std::size_t{256} << 10});
+  ASSERT_TRUE(producer) << producer.error().message();
+  auto topic = producer->topic("shared");
+  ASSERT_TRUE(topic) << topic.error().message();
+  on_threads([&](int thread) {
+    for (int i = 0; i < per_thread; ++i) {
+      const std::string value = value_of(thread, i);
+      auto sent = producer->send(*topic, {.value = as_bytes(value), .partition = PartitionId{0}});
+      ASSERT_TRUE(sent) << sent.error().message();
+    }
+  });
+  auto flushed = producer->flush(seconds(30));
+  ASSERT_TRUE(flushed) << flushed.error().message();
+  EXPECT_EQ(flushed->failed, 0u);
+  const auto values = stored("shared", threads * per_thread);
+  ASSERT_EQ(values.size(), static_cast<std::size_t>(threads * per_thread));
+  expect_each_threads_order(values, per_thread);
+}
+
+TEST_F(ProducerOnNode, every_callback_is_called_once_with_its_own_offset) {
+  constexpr int per_thread = 2'000;
+  auto producer = client_->producer();
+  ASSERT_TRUE(producer);
+  auto topic = producer->topic("told");
+  ASSERT_TRUE(topic) << topic.error().message();
+  std::vector<std::atomic<int>> times_taken(threads * per_thread);
+  std::atomic<int> failures = 0;
+  on_threads([&](int thread) {
+    for (int i = 0; i < per_thread; ++i) {
+      const std::string value = value_of(thread, i);
+      auto sent =
+          producer->send(*topic, {.value = as_bytes(value), .partition = PartitionId{0}},
+                         [&](Result<Receipt> receipt) {
+                           if (!receipt) {
+                             ++failures;
+                           } else {
+                             ++times_taken.at(static_cast<std::size_t>(receipt->offset.value));
+                           }
+                         });
+      ASSERT_TRUE(sent) << sent.error().message();
+    }
+  });
+  ASSERT_TRUE(producer->close(seconds(30)));
+  EXPECT_EQ(failures, 0);
+  std::map<int, int> histogram;
+  for (const auto& times : times_taken) ++histogram[times.load()];
+  EXPECT_EQ(histogram, (std::map<int, int>{{1, threads * per_thread}}));
+}
+
+TEST_F(ProducerOnNode, threads_that_wait_for_each_record_get_its_receipt) {
+  auto producer = client_->producer();
+  ASSERT_TRUE(producer);
+  auto topic = producer->topic("awaited");
+  ASSERT_TRUE(topic) << topic.error().message();
+  std::atomic<int> received = 0;
+  on_threads([&](int thread) {
+    for (int i = 0; i < 50; ++i) {
+      const std::string value = value_of(thread, i);
+      auto sent = producer->send(*topic, {.value = as_bytes(value)});
+      ASSERT_TRUE(sent) << sent.error().message();
+      auto receipt = sent->wait(seconds(30));
+      ASSERT_TRUE(receipt) << receipt.error().message();
+      ++received;
+    }
+  });
+  EXPECT_EQ(received, threads * 50);
+}
+
+TEST_F(ProducerOnNode, closing_under_senders_tells_each_record_its_fate) {
+  auto producer = client_->producer();
+  ASSERT_TRUE(producer);
+  auto topic = producer->topic("closing");
+  ASSERT_TRUE(topic) << topic.error().message();
+  std::atomic<int> accepted = 0;
+  std::atomic<int> delivered = 0;
+  std::atomic<int> failed = 0;
+  std::latch some_sent(threads);
+  std::jthread closer([&] {
+    some_sent.wait();
+    EXPECT_TRUE(producer->close(seconds(30)));
+  });
+  on_threads([&](int thread) {
+    for (int i = 0;; ++i) {
+      const std::string value = value_of(thread, i);
+      auto sent = producer->send(*topic, {.value = as_bytes(value)}, [&](Result<Receipt> receipt) {
+        ++(receipt ? delivered : failed);
+      });
+      if (i == 100) some_sent.count_down();
+      if (!sent) {
+        EXPECT_TRUE(sent.error().is(Errc::closed)) << sent.error().message();
+        if (i < 100) some_sent.count_down();
+        return;
+      }
+      ++accepted;
+    }
+  });
+  closer.join();
+  EXPECT_GE(accepted, threads * 100);
+  EXPECT_EQ(delivered + failed, accepted);
+  EXPECT_EQ(failed, 0);
+}
+
+TEST_F(ProducerOnNode, producers_of_one_client_do_not_wait_for_each_other) {
+  on_threads([&](int thread) {
+    auto producer = client_->producer();
+    ASSERT_TRUE(producer) << producer.error().message();
+    const std::string name = "own-" + std::to_string(thread);
+    auto topic = producer->topic(name);
+    ASSERT_TRUE(topic) << topic.error().message();
+    for (int i = 0; i < 500; ++i) {
+      const std::string value = value_of(thread, i);
+      ASSERT_TRUE(producer->send(*topic, {.value = as_bytes(value)}));
+    }
+    auto closed = producer->close(seconds(30));
+    ASSERT_TRUE(closed) << closed.error().message();
+    EXPECT_EQ(closed->failed, 0u);
+  });
+}
+
+}  // namespace
+}  // namespace dohle
