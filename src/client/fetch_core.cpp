@@ -193,7 +193,7 @@ Result<void> FetchCore::pause(const TopicPartition& where, bool paused) {
 Result<Offset> FetchCore::position(const TopicPartition& where) const {
   const Partition* partition = find(where);
   if (partition == nullptr) return fail(not_assigned(where));
-  if (partition->error) return fail(*partition->error);
+  if (partition->error && partition->consumed.is_none()) return fail(*partition->error);
   return partition->consumed;
 }
 
