@@ -414,8 +414,7 @@ void FetchCore::on_partition_error(Partition& partition, const PartitionData& da
     if (partition.queue.empty()) {
       reset(partition, fmt::format("offset {} is out of range", partition.next_fetch.value));
     }
-  } else if (code != broker_error::unknown_leader_epoch &&
-             code != broker_error::offset_not_available) {
+  } else {
     const Error why = Error::broker(code, "fetch from " + name_of(*partition.where));
     if (!why.is_retriable()) set_error(partition, why, false);
   }

@@ -476,11 +476,11 @@ TEST_F(Fetching, GoesOnBehindTheHolesOfCompaction) {
   ask();
   const MadeBatch holes{
       .base_offset = 10, .records = {{0, "a"}, {3, "b"}, {7, "c"}}, .last_offset_delta = 9};
-  const MadeBatch nothing_left{.base_offset = 20, .last_offset_delta = 4};
-  give(joined({holes.bytes(), nothing_left.bytes(), plain_batch(30, 1).bytes()}));
+  const MadeBatch nothing_left{.base_offset = 40, .last_offset_delta = 4};
+  give(joined({holes.bytes(), plain_batch(30, 1).bytes(), nothing_left.bytes()}));
+  EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{45});
   EXPECT_EQ(walk(poll()), (Strings{"10:a", "13:b", "17:c", "30:30"}));
-  EXPECT_EQ(position(), Offset{31});
-  EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{31});
+  EXPECT_EQ(position(), Offset{45});
 }
 
 TEST_F(Fetching, BeginsInTheMiddleOfABatch) {
@@ -528,6 +528,8 @@ TEST_F(Fetching, NamesTopicPartitionAndOffsetOfADamagedBatch) {
   EXPECT_NE(text.find("2"), std::string::npos) << text;
   EXPECT_NE(text.find("CRC"), std::string::npos) << text;
   EXPECT_EQ(position(0), Offset{2});
+  core_->settle();
+  EXPECT_EQ(core_->settled().at(0).committed.offset, Offset{2});
   // It stays so, and the other partition goes on.
   for (int i = 0; i < 2; ++i) {
     const auto why = core_->take_error();
@@ -690,15 +692,32 @@ TEST_F(Fetching, NeitherFetchesNorHandsOutWhatIsPaused) {
   add(answer, 0, plain_batch(0, 2).bytes());
   add(answer, 1, plain_batch(0, 2).bytes());
   give(answer);
+  ask();
   ASSERT_TRUE(core_->pause(t(0), true));
   EXPECT_EQ(core_->paused(), std::vector{t(0)});
+  auto later = empty_answer();
+  add(later, 0, plain_batch(2, 1).bytes());
+  give(later);
   EXPECT_EQ(walk(poll()).size(), 2U);
   EXPECT_FALSE(core_->has_records());
   const auto request = ask();
   ASSERT_EQ(request.topics.at(0).partitions.size(), 1U);
   EXPECT_EQ(request.topics[0].partitions[0].partition, PartitionId{1});
   ASSERT_TRUE(core_->pause(t(0), false));
-  EXPECT_EQ(walk(poll()), (Strings{"0:0", "1:1"}));
+  EXPECT_EQ(walk(poll()), (Strings{"0:0", "1:1", "2:2"}));
+}
+
+TEST_F(Fetching, NeverCommitsPastDamageThatWasFoundLate) {
+  start();
+  ask();
+  std::string damaged(plain_batch(0, 4).bytes().text());
+  damaged.back() ^= 1;
+  give(Slice::copy_of(damaged));
+  auto records = poll();
+  // The next poll begins before the walk of what the first one returned.
+  core_->settle();
+  EXPECT_EQ(records.next(), nullptr);
+  EXPECT_EQ(core_->settled().at(0).committed.offset, Offset{0});
 }
 
 TEST_F(Fetching, DropsWhatComesForAnEarlierPosition) {

@@ -11,6 +11,7 @@
 #include "sim/machine.hpp"
 #include "sim/process.hpp"
 #include "sim/world.hpp"
+#include "wire/batch.hpp"
 #include "wire/header.hpp"
 #include "wire/messages/api_versions.hpp"
 #include "wire/messages/init_producer_id.hpp"
@@ -21,10 +22,38 @@ namespace dohle::client {
 
 /// What the servers of a scripted cluster say. One topic, "orders".
 struct ClusterScript {
+  /// A test's own answers: called with the server that is asked. Nothing: it is never answered, and
+  /// neither is what comes behind it on that connection.
+  template <class M>
+  using Says = std::function<std::optional<typename M::Response>(NodeId at, const M& message)>;
+  struct Handler {
+    wire::Api api;
+    std::function<std::optional<Chain>(NodeId at, const wire::RequestHeader& header,
+                                       const Slice& body)>
+        answer;
+  };
+
+  template <class M>
+  void on(Says<M> says) {
+    const auto answer = [says = std::move(says)](NodeId at, const wire::RequestHeader& header,
+                                                 const Slice& body) -> std::optional<Chain> {
+      const auto said = says(at, wire::decode<M>(body, header.api_version).value());
+      if (!said) return std::nullopt;
+      return wire::encode_response(header.correlation_id, *said, header.api_version).value();
+    };
+    handlers.insert_or_assign(M::api.key, Handler{M::api, answer});
+  }
+  std::map<wire::ApiKey, Handler> handlers;
+  /// Set by a test's own answer: it goes out that much later, as after a long poll.
+  Duration answer_after{};
+  /// Highest version of the APIs that tests answer themselves.
+  std::int16_t versions_up_to = 12;
+
   /// Leaders of the partitions; the epoch counts up with each change.
   std::vector<PartitionLeader> leaders;
   /// Ports are all 9092; hosts are "broker-ID".
   std::vector<NodeId> brokers;
+  NodeId controller;
   std::int64_t producer_ids_given = 0;
   /// Produce requests as they came, with the server that got them.
   struct Produced {
@@ -47,7 +76,7 @@ struct ClusterScript {
 class ScriptedBroker final : public Acceptor {
  public:
   ScriptedBroker(sim::Process& process, ClusterScript& script, NodeId id)
-      : script_(script), id_(id) {
+      : process_(process), script_(script), id_(id) {
     listener_ = std::move(*process.listening().listen({"0.0.0.0", 9092}, {}, *this));
   }
   ConnectionEvents* on_accept(std::unique_ptr<Connection> connection) override {
@@ -61,8 +90,20 @@ class ScriptedBroker final : public Acceptor {
         : broker(broker_), connection(std::move(connection_)) {}
     void on_open() override {}
     Admission on_frame_length(std::size_t) override { return Admission::accept; }
-    void on_frame(Slice frame) override { broker.answer(*this, frame); }
-    void on_closed(Error) override {}
+    void on_frame(Slice frame) override {
+      waiting.push_back(std::move(frame));
+      go_on();
+    }
+    void on_closed(Error) override { waiting.clear(); }
+
+    /// One request after the other, as servers do.
+    void go_on() {
+      while (!is_busy && !waiting.empty()) {
+        const Slice frame = std::move(waiting.front());
+        waiting.pop_front();
+        broker.answer(*this, frame);
+      }
+    }
 
     template <class M>
     void send(const wire::RequestHeader& to, const M& message) {
@@ -70,11 +111,16 @@ class ScriptedBroker final : public Acceptor {
     }
     ScriptedBroker& broker;
     std::unique_ptr<Connection> connection;
+    std::deque<Slice> waiting;
+    bool is_busy = false;
   };
 
   void answer(Peer& peer, const Slice& frame) {
     const auto request = wire::decode_request_header(frame);
     const auto& header = request->header;
+    if (const auto own = script_.handlers.find(header.api_key); own != script_.handlers.end()) {
+      return send_later(peer, own->second.answer(id_, header, request->body));
+    }
     switch (header.api_key) {
       case wire::ApiKey::api_versions:
         return peer.send(header, versions());
@@ -91,12 +137,31 @@ class ScriptedBroker final : public Acceptor {
                           *wire::decode<wire::ProduceRequest>(request->body, header.api_version));
     }
   }
-  static wire::ApiVersionsResponse versions() {
-    wire::ApiVersionsResponse answer;
+  void send_later(Peer& peer, std::optional<Chain> bytes) {
+    peer.is_busy = true;
+    if (!bytes) return;
+    const Duration delay = std::exchange(script_.answer_after, Duration{});
+    process_.executor().arm(process_.clock().mono() + delay,
+                            [&peer, bytes = std::move(*bytes)]() mutable {
+                              peer.is_busy = false;
+                              peer.connection->send(std::move(bytes));
+                              peer.go_on();
+                            });
+  }
+  wire::ApiVersionsResponse versions() const {
+    std::map<wire::ApiKey, wire::VersionRange> spoken;
+    for (const auto& [key, handler] : script_.handlers) {
+      spoken[key] = {handler.api.versions.min,
+                     std::min(handler.api.versions.max, script_.versions_up_to)};
+    }
     for (const wire::Api& api : {wire::ApiVersionsRequest::api, wire::MetadataRequest::api,
                                  wire::InitProducerIdRequest::api, wire::ProduceRequest::api}) {
-      answer.api_keys.push_back({static_cast<std::int16_t>(api.key), api.versions.min,
-                                 std::min<std::int16_t>(api.versions.max, 12)});
+      spoken.emplace(api.key, wire::VersionRange{api.versions.min,
+                                                 std::min<std::int16_t>(api.versions.max, 12)});
+    }
+    wire::ApiVersionsResponse answer;
+    for (const auto& [key, versions] : spoken) {
+      answer.api_keys.push_back({static_cast<std::int16_t>(key), versions.min, versions.max});
     }
     return answer;
   }
@@ -105,6 +170,7 @@ class ScriptedBroker final : public Acceptor {
     for (const NodeId broker : script_.brokers) {
       answer.brokers.push_back({broker, "broker-" + std::to_string(broker.value), 9092, {}});
     }
+    answer.controller_id = script_.controller;
     wire::MetadataResponse::MetadataResponseTopic topic;
     topic.name = "orders";
     topic.topic_id = TopicId{{1}};
@@ -145,6 +211,7 @@ class ScriptedBroker final : public Acceptor {
     if (!script_.is_silent) peer.send(header, answer);
   }
 
+  sim::Process& process_;
   ClusterScript& script_;
   NodeId id_;
   std::unique_ptr<Listener> listener_;
@@ -175,6 +242,47 @@ class SimulatedClient final : public Client::Core {
   ProcessTime time_;
   std::shared_ptr<Logger> logger_ = silent_logger();
   Engine engine_;
+};
+
+/// A simulated world with the servers of a script and a process for the client.
+class ScriptedWorld {
+ public:
+  ScriptedWorld() {
+    script.brokers = {NodeId{1}, NodeId{2}};
+    script.leaders = {{NodeId{1}, LeaderEpoch{0}}, {NodeId{2}, LeaderEpoch{0}}};
+    script.controller = NodeId{1};
+  }
+
+  /// `program` builds what is tested, in the client's process.
+  void start(
+      std::function<std::shared_ptr<void>(std::shared_ptr<SimulatedClient>, sim::Process&)> program,
+      Duration first = std::chrono::seconds(1)) {
+    for (const NodeId broker : script.brokers) {
+      const std::string name = "broker-" + std::to_string(broker.value);
+      world.machine(name).start(name, [this, broker](sim::Process& self) {
+        return std::make_shared<ScriptedBroker>(self, script, broker);
+      });
+    }
+    Engine::Options engine;
+    engine.bootstrap = {{"broker-1", 9092}};
+    engine.link.core.client_id = "test";
+    process = &world.machine("client").start("client", [=, this](sim::Process& self) {
+      client = std::make_shared<SimulatedClient>(self, engine);
+      return program(client, self);
+    });
+    world.run_for(first);
+  }
+  /// In the client's process, as all that belongs to its loop.
+  template <class F>
+  void on_loop(F f) {
+    process->executor().post(std::move(f));
+    world.run_for(std::chrono::milliseconds(1));
+  }
+
+  ClusterScript script;
+  sim::World world{7};
+  sim::Process* process = nullptr;
+  std::shared_ptr<SimulatedClient> client;
 };
 
 }  // namespace dohle::client
