@@ -248,6 +248,7 @@ class PartitionLog {
                                             RecoveryReport& report);
   Result<void> cut(std::size_t index, std::uint64_t position, const Error& why,
                    RecoveryReport& report);
+  Result<void> write_again(File& file, std::uint64_t from, std::uint64_t to);
   Result<void> keep_cut_bytes(Segment& segment, std::uint64_t position, RecoveryReport& report);
   Result<void> set_aside(std::size_t first);
   Result<void> sync_recovered();

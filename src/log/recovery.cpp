@@ -276,8 +276,26 @@ Result<std::optional<Error>> PartitionLog::walk_segment(std::size_t index, std::
   if (fault) {
     if (auto done = cut(index, position, *fault, report); !done) return fail(done.error());
   }
+  if (auto again = write_again(**file, crc_from, position); !again) return fail(again.error());
   if (auto ended = segment.end_indexes(); !ended) return fail(ended.error());
   return fault;
+}
+
+// Behind a sync that failed, the page cache may hold bytes that the disk does not, as clean ones:
+// they can be read until a crash, and no later sync writes them.
+Result<void> PartitionLog::write_again(File& file, std::uint64_t from, std::uint64_t to) {
+  if (from >= to) return {};
+  std::vector<std::byte> bytes(std::min<std::uint64_t>(copy_bytes, to - from));
+  while (from < to) {
+    const std::uint64_t most = std::min<std::uint64_t>(bytes.size(), to - from);
+    auto got = file.read(from, std::span(bytes).first(most));
+    if (!got) return fail(got.error());
+    if (*got == 0) break;
+    const Bytes piece(bytes.data(), *got);
+    if (auto written = file.write(from, {&piece, 1}); !written) return written;
+    from += *got;
+  }
+  return {};
 }
 
 // Ends the log at `position` of a segment. Nothing that follows was acknowledged; it is kept.
