@@ -424,6 +424,18 @@ void ProduceCore::on_answer(NodeId node, const std::vector<Sent>& sent,
   deactivate_idle();
 }
 
+namespace {
+
+/// The leader gave up after the append (a sync that failed, followers that did not follow in time):
+/// the batch may be stored all the same.
+bool leaves_open(std::int16_t code) {
+  using namespace broker_error;
+  return code == unknown_server_error || code == request_timed_out ||
+         code == not_enough_replicas_after_append || code == kafka_storage_error;
+}
+
+}  // namespace
+
 client::ProduceVerdict ProduceCore::verdict_of(const Sent& sent, const Response& answer) {
   const TopicCore& topic = sent.partition->topic;
   for (const auto& heard : answer.responses) {
@@ -438,6 +450,7 @@ client::ProduceVerdict ProduceCore::verdict_of(const Sent& sent, const Response&
           fmt::format("produce to {}-{}", topic.name, sent.partition->id.value);
       verdict.error =
           Error::broker(partition.error_code, where, partition.error_message.value_or(""));
+      verdict.is_unanswered = leaves_open(partition.error_code);
       for (const auto& record : partition.record_errors) {
         verdict.record_errors.emplace_back(
             static_cast<std::uint32_t>(record.batch_index),
