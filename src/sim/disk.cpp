@@ -25,8 +25,11 @@ std::unique_ptr<ProcessDisk> SimDisk::for_process(ProcessLoop& loop) {
 }
 
 void SimDisk::fail_syncs(std::string part, unsigned count) {
-  failing_part_ = std::move(part);
-  failing_count_ = count;
+  failing_syncs_ = {std::move(part), count};
+}
+
+void SimDisk::fail_writes(std::string part, unsigned count) {
+  failing_writes_ = {std::move(part), count};
 }
 
 void SimDisk::set_slow(std::uint64_t factor) {
@@ -59,10 +62,21 @@ bool SimDisk::has_room(std::uint64_t more) {
   return false;
 }
 
+bool SimDisk::Failing::strikes(const std::string& path) {
+  if (count == 0 || path.find(part) == std::string::npos) return false;
+  --count;
+  return true;
+}
+
 bool SimDisk::sync_fails(const std::string& path) {
-  if (failing_count_ == 0 || path.find(failing_part_) == std::string::npos) return false;
-  --failing_count_;
+  if (!failing_syncs_.strikes(path)) return false;
   bitten(Fault::sync_error, path);
+  return true;
+}
+
+bool SimDisk::write_fails(const std::string& path) {
+  if (!failing_writes_.strikes(path)) return false;
+  bitten(Fault::write_error, path);
   return true;
 }
 

@@ -59,6 +59,8 @@ class SimDisk {
   void set_full(bool full) { is_full_ = full; }
   /// The next `count` syncs of files whose path contains `part` fail.
   void fail_syncs(std::string part, unsigned count);
+  /// The next `count` writes to files whose path contains `part` fail; a prefix is written.
+  void fail_writes(std::string part, unsigned count);
   /// Syncs take `factor` times as long; 1 is normal.
   void set_slow(std::uint64_t factor);
   /// Turns one bit of a file over, on the medium and in the cache. False: no such byte.
@@ -86,6 +88,7 @@ class SimDisk {
   [[nodiscard]] bool has_room(std::uint64_t more);
   /// Counts the fault when the sync of `path` is to fail.
   [[nodiscard]] bool sync_fails(const std::string& path);
+  [[nodiscard]] bool write_fails(const std::string& path);
   [[nodiscard]] Duration sync_time();
   void bitten(Fault fault, std::string_view how);
 
@@ -95,8 +98,14 @@ class SimDisk {
   bool is_full_ = false;
   bool slow_has_bitten_ = false;
   std::uint64_t slow_factor_ = 1;
-  std::string failing_part_;
-  unsigned failing_count_ = 0;
+  /// What fails next, and how often.
+  struct Failing {
+    std::string part;
+    unsigned count = 0;
+    [[nodiscard]] bool strikes(const std::string& path);
+  };
+  Failing failing_syncs_;
+  Failing failing_writes_;
   std::shared_ptr<std::uint64_t> used_;  ///< files may outlive the disk
   std::map<std::string, Lock> locks_;
   std::unique_ptr<SimTree> tree_;

@@ -22,12 +22,13 @@ enum class Fault : std::uint8_t {
   slow_link,    ///< a link had many times its delay and little bandwidth
   disk_full,    ///< a write or reservation found no space
   sync_error,   ///< a sync failed
+  write_error,  ///< a write failed, some of its bytes written
   slow_disk,    ///< syncs took many times as long
   lost_write,   ///< a crash lost bytes that were written and not synced
   torn_write,   ///< a crash kept a part of one write: some sectors, or less than its length
   lost_entry,   ///< a crash lost a creation, rename or removal whose directory was not synced
 };
-inline constexpr std::size_t fault_kinds = 15;
+inline constexpr std::size_t fault_kinds = 16;
 
 /// "power_loss".
 [[nodiscard]] std::string_view name_of(Fault fault);

@@ -15,7 +15,8 @@ namespace {
 constexpr std::uint64_t slow_link_factor = 20;
 constexpr std::uint64_t slow_link_bytes_per_second = 200'000;
 constexpr std::uint64_t slow_disk_factor = 100;
-constexpr unsigned failing_syncs_max = 3;
+constexpr unsigned failing_calls_max = 3;
+constexpr double longest_gap = 3;
 constexpr std::uint64_t clock_jump_max_ms = 3'600'000;
 
 /// Draws and begins one fault after the other, each with its end already scheduled.
@@ -37,8 +38,10 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
  private:
   void next() {
     if (world_.now() >= until_ || plan_.kinds.empty()) return;
-    begin(plan_.kinds[random_.below(plan_.kinds.size())]);
-    const double gap = -std::log(1.0 - random_.unit());
+    const Fault fault = plan_.kinds[random_.below(plan_.kinds.size())];
+    world_.drawn_faults().add(fault);
+    begin(fault);
+    const double gap = std::min(longest_gap, -std::log(1.0 - random_.unit()));
     world_.after(
         Duration(static_cast<Duration::rep>(gap * static_cast<double>(plan_.mean_gap.count()))),
         [self = shared_from_this()] { self->next(); });
@@ -50,6 +53,16 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
     const double longest = std::max(shortest, static_cast<double>(plan_.lasting_max.count()));
     const double span = shortest * std::pow(longest / shortest, random_.unit());
     return std::min(Duration(static_cast<Duration::rep>(span)), until_ - world_.now());
+  }
+
+  std::pair<std::string, std::string> link() {
+    if (plan_.server.empty()) {
+      return {names_[random_.below(names_.size())], names_[random_.below(names_.size())]};
+    }
+    std::string other = plan_.server;
+    while (other == plan_.server) other = plan_.machines[random_.below(plan_.machines.size())];
+    if (random_.below(2) == 0) return {plan_.server, other};
+    return {other, plan_.server};
   }
 
   Machine& victim() { return world_.machine(plan_.machines[random_.below(plan_.machines.size())]); }
@@ -78,8 +91,7 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
   }
 
   void begin_on_link(Fault fault) {
-    const std::string a = names_[random_.below(names_.size())];
-    const std::string b = names_[random_.below(names_.size())];
+    auto [a, b] = link();
     Network& network = world_.network();
     if (fault == Fault::reset) {
       network.reset(a, b);
@@ -106,25 +118,24 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
   }
 
   void begin_on_machine(Fault fault) {
-    Machine& machine = victim();
+    if (fault == Fault::clock_jump) {
+      return victim().jump_wall_clock(std::chrono::milliseconds(
+          static_cast<std::int64_t>(random_.below(2 * clock_jump_max_ms)) -
+          static_cast<std::int64_t>(clock_jump_max_ms)));
+    }
+    Machine& machine = plan_.server.empty() ? victim() : world_.machine(plan_.server);
+    if (fault == Fault::refuse) return refuse(machine);
     SimDisk& disk = machine.disk();
     switch (fault) {
-      case Fault::clock_jump:
-        return machine.jump_wall_clock(std::chrono::milliseconds(
-            static_cast<std::int64_t>(random_.below(2 * clock_jump_max_ms)) -
-            static_cast<std::int64_t>(clock_jump_max_ms)));
-      case Fault::refuse:
-        world_.network().refuse(machine.name());
-        world_.after(lasting(), [this, self = shared_from_this(), &machine] {
-          world_.network().refuse(machine.name(), false);
-        });
-        return;
       case Fault::disk_full:
         disk.set_full(true);
-        world_.after(lasting(), [&disk] { disk.set_full(false); });
-        return;
+        return room_later(machine);
       case Fault::sync_error:
-        return disk.fail_syncs("", 1 + static_cast<unsigned>(random_.below(failing_syncs_max)));
+        disk.fail_syncs("", 1 + static_cast<unsigned>(random_.below(failing_calls_max)));
+        return restart_later(machine);
+      case Fault::write_error:
+        disk.fail_writes("", 1 + static_cast<unsigned>(random_.below(failing_calls_max)));
+        return restart_later(machine);
       case Fault::slow_disk:
         disk.set_slow(slow_disk_factor);
         world_.after(lasting(), [&disk] { disk.set_slow(1); });
@@ -132,6 +143,37 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
       default:
         assert(false && "a kind that follows from others");
     }
+  }
+
+  /// Connections that are open end too, or nobody would notice.
+  void refuse(Machine& machine) {
+    Network& network = world_.network();
+    network.refuse(machine.name());
+    for (const std::string& name : names_) network.reset(machine.name(), name);
+    world_.after(lasting(), [&network, &machine] { network.refuse(machine.name(), false); });
+  }
+
+  /// What a failed disk call takes out of service comes back with a restart alone.
+  void restart_later(Machine& machine) {
+    world_.after(lasting(), [&machine] {
+      machine.disk().fail_syncs("", 0);
+      machine.disk().fail_writes("", 0);
+      if (!machine.is_up()) return;
+      for (const auto& process : machine.processes()) process->restart();
+    });
+  }
+
+  /// A process that started without room may have left out what needed some.
+  void room_later(Machine& machine) {
+    std::vector<unsigned> lives;
+    for (const auto& process : machine.processes()) lives.push_back(process->life());
+    world_.after(lasting(), [&machine, lives = std::move(lives)] {
+      machine.disk().set_full(false);
+      for (std::size_t i = 0; i < lives.size(); ++i) {
+        Process& process = *machine.processes()[i];
+        if (process.is_running() && process.life() != lives[i]) process.restart();
+      }
+    });
   }
 
   static void start_again(Process& process) {
@@ -144,6 +186,7 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
       machine->disk().set_full(false);
       machine->disk().set_slow(1);
       machine->disk().fail_syncs("", 0);
+      machine->disk().fail_writes("", 0);
     }
     for (const std::string& name : plan_.machines) {
       Machine& machine = world_.machine(name);

@@ -116,7 +116,6 @@ void Process::restart() {
 
 void Process::pause(Duration span) {
   if (!is_running()) return;
-  machine_.world().bitten(Fault::pause, name_, "stands still");
   present().loop.pause(span);
 }
 

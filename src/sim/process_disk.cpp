@@ -48,9 +48,12 @@ Result<void> SimFile::write(std::uint64_t offset, std::span<const Bytes> pieces)
         contents_->allocated() > offset ? contents_->allocated() - offset : 0;
     bytes.resize(disk_.random_.below(std::min<std::uint64_t>(room, bytes.size()) + 1));
   }
+  const bool breaks = fits && disk_.write_fails(path_);
+  if (breaks) bytes.resize(disk_.random_.below(bytes.size() + 1));
   disk_.machine_.world().mark(offset, Bytes(bytes));
   contents_->write(offset, bytes);
   if (!fits) return fail(full("write", path_));
+  if (breaks) return fail(file_error(Errc::io_error, "write", path_, "Input/output error"));
   return {};
 }
 

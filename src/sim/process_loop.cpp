@@ -58,6 +58,9 @@ void ProcessLoop::at_turn_end(Task task) {
 void ProcessLoop::wake() {
   if (turn_is_due_ || world_.running() == this) return;
   turn_is_due_ = true;
+  if (world_.now() < paused_until_ && std::exchange(is_pause_unfelt_, false)) {
+    world_.bitten(Fault::pause, name_, "stands still");
+  }
   const TimePoint at = std::max(world_.now(), busy_until_);
   world_.queue().add(at, [this] { turn(); });
 }
@@ -129,7 +132,9 @@ void ProcessLoop::run_beside(Task& job) {
 }
 
 void ProcessLoop::pause(Duration span) {
-  busy_until_ = std::max(busy_until_, world_.now() + span);
+  paused_until_ = std::max(paused_until_, world_.now() + span);
+  busy_until_ = std::max(busy_until_, paused_until_);
+  is_pause_unfelt_ = true;
 }
 
 void ProcessLoop::clear() {

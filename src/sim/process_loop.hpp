@@ -30,6 +30,7 @@ class ProcessLoop final : public Executor, public Clock {
   void at_turn_end(Task task);
   /// Runs `job` as if on another thread of the process.
   void run_beside(Task& job);
+  /// Counts as a fault once something has to wait for its end.
   void pause(Duration span);
   /// No further task starts.
   void die() { is_alive_ = false; }
@@ -61,6 +62,9 @@ class ProcessLoop final : public Executor, public Clock {
   bool runs_beside_ = false;
   bool turn_is_due_ = false;
   TimePoint busy_until_{};
+  TimePoint paused_until_{};
+  /// Nothing had to wait for the end of the present pause so far.
+  bool is_pause_unfelt_ = false;
   std::vector<Task> inbox_;
   std::vector<Task> batch_;
   std::vector<Task> at_end_;

@@ -20,11 +20,11 @@ class ProcessLoop;
 
 struct WorldOptions {
   /// Gets each line of the trace: "[   1.204518] node: …". Empty: no line is even worded.
-  std::function<void(std::string_view)> trace;
+  std::function<void(std::string_view)> trace = {};
   /// What wall clocks show at the beginning: 2025-01-01 00:00 UTC.
   Timestamp wall_start{1'735'689'600'000};
-  NetworkOptions network;
-  DiskOptions disk;
+  NetworkOptions network = {};
+  DiskOptions disk = {};
 };
 
 /// A simulated world: machines with processes, a network and disks, under virtual time, in one
@@ -86,7 +86,10 @@ class World {
   /// Events so far; some 100,000 take 0.05 s of CPU with little behind them.
   [[nodiscard]] std::uint64_t events() const { return events_; }
 
+  /// Those that have bitten.
   [[nodiscard]] FaultCounts& faults() { return faults_; }
+  /// Those that a FaultPlan began, whether or not they found something to bite.
+  [[nodiscard]] FaultCounts& drawn_faults() { return drawn_faults_; }
 
   /// Depends on everything that happened, in order: events, bytes, faults, notes.
   [[nodiscard]] std::uint64_t trace_hash() const { return hash_; }
@@ -120,6 +123,7 @@ class World {
   std::uint64_t hash_;
   std::uint64_t events_ = 0;
   FaultCounts faults_;
+  FaultCounts drawn_faults_;
   ProcessLoop* running_ = nullptr;
   EventQueue queue_;
   Network network_;

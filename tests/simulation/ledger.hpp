@@ -3,30 +3,43 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "dohle/error.hpp"
 #include "dohle/record.hpp"
+#include "simulation/complaints.hpp"
+#include "wire/batch.hpp"
 
 namespace dohle::simulation {
 
-/// What was sent, what its sender was told, and what of it was found in the log.
+/// What was sent, what its sender was told, and what of it was found in the log at the end.
 class Ledger {
  public:
-  /// Notes a record about to be sent and returns its number. One partition's records are numbered
-  /// in the order in which their producer sends them.
-  std::size_t sent(int producer, std::int32_t partition) {
-    records_.push_back({producer, PartitionId{partition}, {}, 0});
+  explicit Ledger(Complaints& complaints) : complaints_(complaints) {}
+
+  /// Notes a record about to be sent and returns its number, which is its value. A producer's
+  /// records for one partition are numbered in the order in which it sends them.
+  std::size_t sent(int producer, PartitionId partition) {
+    records_.push_back({producer, partition, {}});
     return records_.size() - 1;
   }
   void told(std::size_t record, Result<Receipt> outcome) {
-    auto& known = records_[record].outcome;
-    if (known) accuse(record, "was told of twice");
-    known = std::move(outcome);
+    auto& entry = records_[record];
+    if (entry.outcome) accuse(record, "was told of twice");
+    if (!outcome) ++failed_[{entry.producer, entry.partition.value}];
+    entry.outcome = std::move(outcome);
   }
-  /// Records of one partition have to be reported in the order of their offsets.
+  /// The producer died: of what it had not been told it never will be.
+  void died(int producer) { dead_.insert(producer); }
+
+  /// A batch of the log. Batches and records come in the order of their offsets.
+  void found_batch(const wire::BatchHeader& header, PartitionId partition) {
+    batch_ = {header.producer_id.value, partition.value};
+    epochs_[batch_].insert(header.producer_epoch.value);
+  }
   void found(std::size_t record, PartitionId partition, Offset offset) {
     if (record >= records_.size()) return accuse(record, "was never sent");
     auto& entry = records_[record];
@@ -38,31 +51,35 @@ class Ledger {
     auto [last, is_first] = last_found_.try_emplace({entry.producer, partition.value}, record);
     if (!is_first && record < last->second) accuse(record, "is out of order");
     last->second = record;
+    producers_[batch_] = entry.producer;
   }
-  /// Once everything has been told and read.
+  /// Once everything has been told and found.
   void settle() {
     for (std::size_t i = 0; i < records_.size(); ++i) {
-      const auto& [producer, partition, outcome, found] = records_[i];
-      if (!outcome) {
-        accuse(i, "was never told of");
-      } else if (*outcome && found == 0) {
+      const Entry& entry = records_[i];
+      if (!entry.outcome) {
+        if (!dead_.contains(entry.producer)) accuse(i, "was never told of");
+      } else if (*entry.outcome && entry.found == 0) {
         accuse(i, "was acknowledged and is lost");
-      } else if (!*outcome && outcome->error().stored() == Stored::no && found > 0) {
-        accuse(i, "is there, after '" + outcome->error().to_string() + "', not stored");
+      } else if (!*entry.outcome && entry.outcome->error().stored() == Stored::no &&
+                 entry.found > 0) {
+        accuse(i, "is there, after '" + entry.outcome->error().to_string() + "', not stored");
       }
     }
+    for (const auto& [batch, epochs] : epochs_) check_epochs(batch, epochs.size());
   }
 
   [[nodiscard]] std::size_t size() const { return records_.size(); }
   [[nodiscard]] std::size_t failed() const {
     std::size_t count = 0;
-    for (const auto& each : records_) count += each.outcome && !*each.outcome ? 1u : 0u;
+    for (const auto& [where, failed] : failed_) count += failed;
     return count;
   }
-  /// What is wrong; the first few, and how many there are. Empty: nothing.
-  [[nodiscard]] std::string wrongs() const {
-    if (accusations_ == 0) return {};
-    return std::to_string(accusations_) + " wrong:\n" + first_wrongs_;
+  /// Failed records that are in the log all the same, their sender having been told "possibly".
+  [[nodiscard]] std::size_t stored_after_all() const {
+    std::size_t count = 0;
+    for (const Entry& entry : records_) count += entry.outcome && !*entry.outcome && entry.found;
+    return count;
   }
 
  private:
@@ -70,22 +87,38 @@ class Ledger {
     int producer;
     PartitionId partition;
     std::optional<Result<Receipt>> outcome;
-    int found;
+    int found = 0;
   };
+  using Where = std::pair<int, std::int32_t>;
+  using Batch = std::pair<std::int64_t, std::int32_t>;
+
+  /// Sequence numbers that are right need a new epoch only behind a record that failed.
+  void check_epochs(const Batch& batch, std::size_t epochs) {
+    const Where where{producers_[batch], batch.second};
+    const std::size_t failed = failed_[where];
+    if (epochs <= 1 + failed) return;
+    complaints_.add("producer " + std::to_string(where.first) + " went through " +
+                    std::to_string(epochs) + " epochs in partition " +
+                    std::to_string(where.second) + ", where " + std::to_string(failed) +
+                    " of its records failed");
+  }
   void accuse(std::size_t record, const std::string& of) {
-    if (++accusations_ > 10) return;
-    first_wrongs_ += "  record " + std::to_string(record);
+    std::string line = "record " + std::to_string(record);
     if (record < records_.size()) {
-      first_wrongs_ += " of producer " + std::to_string(records_[record].producer) +
-                       " for partition " + std::to_string(records_[record].partition.value);
+      line += " of producer " + std::to_string(records_[record].producer) + " for partition " +
+              std::to_string(records_[record].partition.value);
     }
-    first_wrongs_ += " " + of + "\n";
+    complaints_.add(line + " " + of);
   }
 
+  Complaints& complaints_;
   std::vector<Entry> records_;
-  std::map<std::pair<int, std::int32_t>, std::size_t> last_found_;
-  std::size_t accusations_ = 0;
-  std::string first_wrongs_;
+  std::set<int> dead_;
+  std::map<Where, std::size_t> failed_;
+  std::map<Where, std::size_t> last_found_;
+  Batch batch_{};
+  std::map<Batch, std::set<std::int16_t>> epochs_;
+  std::map<Batch, int> producers_;
 };
 
 }  // namespace dohle::simulation

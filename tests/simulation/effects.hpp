@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string_view>
+
+namespace dohle::simulation {
+
+/// What faults led to, as client and checker see it: counted, so that a run shows that its faults
+/// reached what they aim at. Names are shown as they are.
+class Effects {
+ public:
+  void add(std::string_view what, std::size_t count = 1) { counts_[what] += count; }
+  Effects& operator+=(const Effects& other) {
+    for (const auto& [what, count] : other.counts_) counts_[what] += count;
+    return *this;
+  }
+  [[nodiscard]] const std::map<std::string_view, std::size_t>& counts() const { return counts_; }
+  [[nodiscard]] std::size_t of(std::string_view what) const {
+    const auto at = counts_.find(what);
+    return at == counts_.end() ? 0 : at->second;
+  }
+
+ private:
+  std::map<std::string_view, std::size_t> counts_;
+};
+
+namespace effect {
+inline constexpr std::string_view record_failed = "record failed";
+inline constexpr std::string_view stored_after_all = "failed record that is stored";
+inline constexpr std::string_view producer_died = "producer died";
+inline constexpr std::string_view node_start_failed = "start of the node refused";
+inline constexpr std::string_view joined = "member joined";
+inline constexpr std::string_view left = "member left";
+inline constexpr std::string_view member_died = "member died";
+inline constexpr std::string_view assigned = "partitions assigned";
+inline constexpr std::string_view revoked = "partitions revoked";
+inline constexpr std::string_view lost = "partitions lost";
+inline constexpr std::string_view handled_again = "record handled again";
+inline constexpr std::string_view commit_confirmed = "commit confirmed";
+inline constexpr std::string_view commit_failed = "commit failed";
+inline constexpr std::string_view commit_overtaken = "commit overtaken by a later one";
+inline constexpr std::string_view all[] = {
+    record_failed, stored_after_all, producer_died, node_start_failed, joined,
+    left,          member_died,      assigned,      revoked,           lost,
+    handled_again, commit_confirmed, commit_failed, commit_overtaken};
+}  // namespace effect
+
+}  // namespace dohle::simulation

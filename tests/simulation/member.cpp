@@ -1,0 +1,243 @@
+#include "simulation/member.hpp"
+
+#include <charconv>
+#include <utility>
+
+namespace dohle::simulation {
+
+using namespace std::chrono_literals;
+using namespace client::group_action;
+using client::PollTable;
+
+Member::Member(sim::Process& self, std::string name, const Habits& habits,
+               client::Engine::Options engine, Readings& readings, Effects& effects,
+               const bool& may_leave)
+    : self_(self),
+      world_(self.machine().world()),
+      name_(std::move(name)),
+      habits_(habits),
+      readings_(readings),
+      effects_(effects),
+      may_leave_(may_leave),
+      random_(world_.stream(name_)),
+      client_(std::make_shared<client::SimulatedClient>(self, std::move(engine))) {
+  join();
+}
+
+Member::~Member() {
+  if (core_ != nullptr) effects_.add(effect::member_died);
+}
+
+void Member::after(Duration delay, Next next) {
+  self_.executor().arm(self_.clock().mono() + delay, [this, next] { (this->*next)(); });
+}
+
+void Member::note(const std::string& line) {
+  world_.note(name_, line);
+}
+
+Duration Member::up_to(Duration most) {
+  return Duration(
+      static_cast<Duration::rep>(random_.below(static_cast<std::uint64_t>(most.count()) + 1)));
+}
+
+// Joining, polling, handling.
+
+void Member::join() {
+  note("begins to read");
+  session_ = std::make_shared<char>();
+  core_ = std::make_shared<detail::ConsumeCore>(client_, habits_.options);
+  core_->start();
+  effects_.add(effect::joined);
+  if (habits_.takes_all) {
+    std::vector<TopicPartition> all;
+    for (std::int32_t i = 0; i < readings_.partitions(); ++i) {
+      all.push_back({"orders", PartitionId{i}});
+      hold(PartitionId{i}, Generation{});
+    }
+    core_->assign(std::move(all));
+  } else {
+    core_->subscribe({"orders"});
+  }
+  begin_poll();
+}
+
+void Member::begin_poll() {
+  core_->desk().with([](PollTable& table) { table.fetch.settle(); });
+  core_->begin_poll();
+  after(up_to(habits_.poll_max), &Member::end_poll);
+}
+
+void Member::end_poll() {
+  if (hear_news()) take();
+}
+
+bool Member::hear_news() {
+  for (;;) {
+    auto next = core_->desk().with([](PollTable& table) -> std::optional<client::ConsumerNews> {
+      if (table.news.empty()) return std::nullopt;
+      client::ConsumerNews first = std::move(table.news.front());
+      table.news.pop_front();
+      return first;
+    });
+    if (!next) return true;
+    if (!hear(std::move(*next))) return false;
+  }
+}
+
+bool Member::hear(client::ConsumerNews news) {
+  if (auto* assigned = std::get_if<Assigned>(&news)) {
+    hear_assigned(assigned->partitions);
+  } else if (auto* revoke = std::get_if<Revoke>(&news)) {
+    note("gives up its partitions");
+    effects_.add(effect::revoked);
+    if (!commits_by_hand() || revoke->partitions.empty()) {
+      give_up(revoke->partitions);
+      return true;
+    }
+    commit([this, partitions = std::move(revoke->partitions)] {
+      give_up(partitions);
+      is_leaving_ ? finish_leaving() : end_poll();
+    });
+    return false;
+  } else if (auto* lose = std::get_if<Lose>(&news)) {
+    note("lost its partitions");
+    effects_.add(effect::lost);
+    give_up(lose->partitions);
+  } else if (auto* failed = std::get_if<Failed>(&news)) {
+    note("poll fails: " + failed->why.to_string());
+    if (failed->why.is_fatal()) readings_.accuse(name_ + ": " + failed->why.to_string());
+  } else {
+    close_core();
+    return false;
+  }
+  return true;
+}
+
+void Member::hear_assigned(const std::vector<TopicPartition>& partitions) {
+  effects_.add(effect::assigned);
+  // Behind later news the desk shows a later generation.
+  const Generation generation = core_->desk().with(
+      [](PollTable& table) { return table.news.empty() ? table.generation : Generation{}; });
+  std::string line = "has in generation " + std::to_string(generation.value) + ":";
+  for (const TopicPartition& each : partitions) {
+    line += " " + std::to_string(each.partition.value);
+    hold(each.partition, generation);
+  }
+  note(line);
+  self_.executor().post([core = core_] { core->on_told_assigned(); });
+}
+
+void Member::hold(PartitionId partition, Generation generation) {
+  holds_.insert_or_assign(partition.value, readings_.held(name_, generation, partition));
+}
+
+void Member::give_up(const std::vector<TopicPartition>& partitions) {
+  for (const TopicPartition& each : partitions) holds_.erase(each.partition.value);
+  self_.executor().post([core = core_, partitions] { core->on_told_released(partitions); });
+}
+
+void Member::take() {
+  auto records = core_->take();
+  core_->end_poll();
+  if (!records) {
+    note("poll fails: " + records.error().to_string());
+    return go_on();
+  }
+  taken_ = std::move(*records);
+  if (taken_.empty()) return go_on();
+  after(up_to(habits_.handling_max), &Member::handle);
+}
+
+void Member::handle() {
+  std::size_t count = 0;
+  for (const ConsumerRecord& record : taken_) {
+    handle(record);
+    ++count;
+  }
+  if (taken_.error() != nullptr) readings_.accuse(name_ + ": " + taken_.error()->to_string());
+  taken_ = {};
+  note("handled " + std::to_string(count));
+  if (!commits_by_hand() || random_.below(3) != 0) return go_on();
+  if (habits_.committing == Committing::waiting) return commit([this] { go_on(); });
+  commit({});
+  go_on();
+}
+
+void Member::handle(const ConsumerRecord& record) {
+  const auto at = holds_.find(record.partition.value);
+  if (at == holds_.end()) {
+    return readings_.accuse(record.partition, name_ + " reads what it does not have");
+  }
+  const std::string_view text = as_text(record.value.value_or(Bytes()));
+  std::size_t number = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
+    return readings_.accuse(record.partition, "'" + std::string(text) + "' was never sent");
+  }
+  readings_.handled(name_, at->second, record.partition, record.offset, number);
+}
+
+void Member::go_on() {
+  if (is_closing_) return leave();
+  if (may_leave_ && random_.below(habits_.leaves_one_in) == 0) return leave();
+  begin_poll();
+}
+
+void Member::commit(std::move_only_function<void()> then) {
+  auto offsets = core_->desk().with([](PollTable& table) { return table.fetch.taken(); });
+  core_->commit(offsets, [this, offsets, alive = std::weak_ptr<char>(session_),
+                          then = std::move(then)](Result<void> outcome) mutable {
+    // A closed consumer fails what is under way.
+    if (alive.expired()) return;
+    effects_.add(outcome ? effect::commit_confirmed : effect::commit_failed);
+    if (!outcome) note("commit fails: " + outcome.error().to_string());
+    for (const PartitionOffset& each : offsets) {
+      if (outcome) readings_.committed(each.partition.partition, each.committed.offset);
+    }
+    // The answer may have come from within a call to the core.
+    if (then) self_.executor().post(std::move(then));
+  });
+}
+
+// Leaving.
+
+void Member::close() {
+  is_closing_ = true;
+}
+
+void Member::leave() {
+  note("leaves");
+  effects_.add(effect::left);
+  if (!commits_by_hand()) return leave_now();
+  commit([this] { leave_now(); });
+}
+
+void Member::leave_now() {
+  core_->desk().with([](PollTable& table) { table.fetch.settle(); });
+  // As a destructor does, or as close does.
+  if (habits_.takes_all || random_.below(2) == 0) return close_core();
+  is_leaving_ = true;
+  core_->unsubscribe();
+  finish_leaving();
+}
+
+void Member::finish_leaving() {
+  if (hear_news()) after(5ms, &Member::finish_leaving);
+}
+
+void Member::close_core() {
+  is_leaving_ = false;
+  holds_.clear();
+  session_.reset();
+  core_->close_by(self_.clock().mono() + 5s, [this](Result<void> outcome) {
+    note(outcome ? "closed" : "closed: " + outcome.error().to_string());
+    // From within the core, which still stands on the stack.
+    self_.executor().post([this] {
+      core_.reset();
+      if (!is_closing_) after(up_to(5s), &Member::join);
+    });
+  });
+}
+
+}  // namespace dohle::simulation

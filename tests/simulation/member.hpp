@@ -1,0 +1,98 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/random.hpp"
+#include "client/consume_core.hpp"
+#include "sim/process.hpp"
+#include "sim/world.hpp"
+#include "simulation/effects.hpp"
+#include "simulation/readings.hpp"
+#include "unit/client/scripted_cluster.hpp"
+
+namespace dohle::simulation {
+
+enum class Committing : std::uint8_t {
+  never,
+  automatic,  ///< the consumer does it itself
+  waiting,    ///< after handling, and waits for the answer
+  ahead,      ///< after handling, and goes on
+};
+
+/// How the members of a group go about it; the seed draws it.
+struct Habits {
+  ConsumerOptions options;
+  /// Partitions are assigned by hand, not by the group.
+  bool takes_all = false;
+  Committing committing = Committing::automatic;
+  Duration poll_max = std::chrono::milliseconds(200);
+  Duration handling_max = std::chrono::milliseconds(100);
+  /// One in so many polls is followed by leaving and, later, joining again.
+  std::uint64_t leaves_one_in = 200;
+};
+
+/// One life of a process that reads "orders": polls, takes its time with what came, commits, as a
+/// program's thread would with a Consumer, but on the one thread. A poll that blocks is a timer.
+class Member {
+ public:
+  Member(sim::Process& self, std::string name, const Habits& habits, client::Engine::Options engine,
+         Readings& readings, Effects& effects, const bool& may_leave);
+  ~Member();
+  Member(const Member&) = delete;
+  Member& operator=(const Member&) = delete;
+
+  /// Closes the consumer; `closed` once that is done.
+  void close();
+  [[nodiscard]] bool is_closed() const { return core_ == nullptr; }
+
+ private:
+  using Next = void (Member::*)();
+  void after(Duration delay, Next next);
+  void note(const std::string& line);
+  [[nodiscard]] Duration up_to(Duration most);
+
+  void join();
+  void begin_poll();
+  void end_poll();
+  /// False: it goes on by itself later (a commit before partitions are given up).
+  bool hear_news();
+  bool hear(client::ConsumerNews news);
+  void hear_assigned(const std::vector<TopicPartition>& partitions);
+  void give_up(const std::vector<TopicPartition>& partitions);
+  void told_released(std::vector<TopicPartition> partitions);
+  void hold(PartitionId partition, Generation generation);
+  void take();
+  void handle();
+  void handle(const ConsumerRecord& record);
+  void go_on();
+  void commit(std::move_only_function<void()> then);
+  [[nodiscard]] bool commits_by_hand() const {
+    return habits_.committing == Committing::waiting || habits_.committing == Committing::ahead;
+  }
+  void leave();
+  void leave_now();
+  void finish_leaving();
+  void close_core();
+
+  sim::Process& self_;
+  sim::World& world_;
+  const std::string name_;
+  const Habits habits_;
+  Readings& readings_;
+  Effects& effects_;
+  const bool& may_leave_;
+  SeededRandom random_;
+  std::shared_ptr<client::SimulatedClient> client_;
+  std::shared_ptr<detail::ConsumeCore> core_;
+  std::map<std::int32_t, Readings::Hold> holds_;
+  Records taken_;
+  bool is_leaving_ = false;
+  bool is_closing_ = false;
+  /// The life of `core_`: what it still answers afterwards is nobody's.
+  std::shared_ptr<char> session_;
+};
+
+}  // namespace dohle::simulation

@@ -1,0 +1,349 @@
+#include "simulation/scene.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "wire/messages/create_topics.hpp"
+#include "wire/messages/fetch.hpp"
+#include "wire/messages/offset_fetch.hpp"
+
+namespace dohle::simulation {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t partitions = 3;
+/// Faults happen and records are sent in the first; in the second all heals and catches up.
+constexpr Duration load_time = 60s;
+constexpr Duration quiet_time = 60s;
+/// Longer than session timeouts.
+constexpr Duration fault_time_max = 15s;
+
+/// The lines of node and clients, as lines of the trace.
+class TracedLog final : public Logger {
+ public:
+  explicit TracedLog(const sim::World& world) : world_(world) {}
+  [[nodiscard]] LogLevel level() const noexcept override {
+    return world_.is_traced() ? LogLevel::debug : LogLevel::error;
+  }
+  void log(LogLevel, std::string_view who, std::string_view line) noexcept override {
+    if (world_.is_traced()) world_.trace(who, line);
+  }
+
+ private:
+  const sim::World& world_;
+};
+
+Habits habits_of_reader_alone(bool commits) {
+  Habits habits;
+  habits.takes_all = true;
+  habits.options.offset_reset = OffsetReset::earliest;
+  habits.options.group_id = commits ? "alone" : "";
+  habits.options.auto_commit = false;
+  habits.options.default_api_timeout = 10s;
+  habits.options.request_timeout = 30s;
+  habits.committing = commits ? Committing::waiting : Committing::never;
+  return habits;
+}
+
+/// Requests that are given up and repeated are overtaken by themselves; with the longer timeout
+/// they are not given up within a fault.
+Readings::Setting setting_of(const Habits& habits) {
+  return {.commits = habits.committing != Committing::never,
+          .may_be_overtaken = habits.options.request_timeout < 2 * fault_time_max};
+}
+
+}  // namespace
+
+struct Scene::RunningNode {
+  RunningNode(sim::Process& self, Logger& logger)
+      : engine({self.executor(), self.disk(), self.random(), logger},
+               {.data_directory = "/data", .auto_create_topics = false}) {
+    started = engine.start();
+    if (!started) return;
+    auto at = engine.listen(self.listening(), {"tcp", {"0.0.0.0", 9092}, {"node", 9092}});
+    if (!at) started = fail(at.error());
+  }
+  Result<void> started;
+  node::Engine engine;
+};
+
+struct Scene::Producers {
+  std::vector<std::unique_ptr<Sender>> senders;
+};
+
+Scene::Scene(std::uint64_t seed, std::function<void(std::string_view)> trace)
+    : world_(seed, {.trace = std::move(trace)}),
+      random_(world_.stream("scene")),
+      group_habits_(draw_habits()),
+      alone_habits_(habits_of_reader_alone(draw(2) == 0)),
+      group_(complaints_, "group", partitions, setting_of(group_habits_)),
+      alone_(complaints_, "reader", partitions, setting_of(alone_habits_)),
+      log_(partitions) {
+  logger_ = std::make_unique<TracedLog>(world_);
+  for (Load& load : loads_) load.last_producer = &last_producer_;
+}
+
+Scene::~Scene() {
+  // Programs refer to members of the scene.
+  for (const auto& [name, machine] : world_.machines()) machine->lose_power();
+  world_.run_for(1s);
+}
+
+void Scene::play() {
+  start_node();
+  observer_ = &world_.machine("observer").start("observer", [](sim::Process&) {
+    return std::make_shared<int>();
+  });
+  world_.run_for(1s);
+  if (!create_topic()) return complaints_.add("the topic was not created");
+  start_producers();
+  for (const std::string name : {"member-1", "member-2", "member-3"}) {
+    start_reader(name, group_habits_, group_);
+  }
+  start_reader("reader", alone_habits_, alone_);
+  const sim::FaultPlan plan = draw_faults();
+  sim::schedule_faults(world_, plan);
+  const TimePoint end = world_.now() + load_time + quiet_time;
+  world_.after(load_time, [this] {
+    is_healed_ = true;
+    may_leave_ = false;
+  });
+  while (world_.now() < end) {
+    world_.run_for(500ms);
+    observe(group_);
+    observe(alone_);
+  }
+  close_all();
+  observe(group_);
+  observe(alone_);
+  if (!read_log()) return complaints_.add("the log could not be read");
+  ledger_.settle();
+  group_.settle(log_);
+  alone_.settle(log_);
+  effects_.add(effect::stored_after_all, ledger_.stored_after_all());
+  effects_.add(effect::handled_again, group_.again());
+  effects_.add(effect::commit_overtaken, group_.overtaken());
+}
+
+// Who is there.
+
+client::Engine::Options Scene::client_options() const {
+  client::Engine::Options options;
+  options.bootstrap = {{"node", 9092}};
+  options.link.core.client_id = "simulation";
+  return options;
+}
+
+void Scene::start_node() {
+  node_ = &world_.machine("node").start("node", [this](sim::Process& self) {
+    auto running = std::make_shared<RunningNode>(self, *logger_);
+    if (running->started) return running;
+    world_.note("node", "does not start: " + running->started.error().to_string());
+    effects_.add(effect::node_start_failed);
+    if (is_healed_)
+      complaints_.add("the node does not start: " + running->started.error().to_string());
+    // As who watches over it would.
+    world_.after(1s, [&self] {
+      if (self.machine().is_up()) self.restart();
+    });
+    return running;
+  });
+}
+
+bool Scene::create_topic() {
+  wire::CreateTopicsRequest request;
+  auto& topic = request.topics.emplace_back();
+  topic.name = "orders";
+  topic.num_partitions = partitions;
+  topic.replication_factor = 1;
+  const auto created = ask(request, wire::CreateTopicsRequest::api.versions.max, 5s);
+  return created && created->topics.at(0).error_code == 0;
+}
+
+void Scene::start_producers() {
+  ProducerOptions options;
+  // With the short ones, faults outlast them in some seeds, and records fail.
+  options.delivery_timeout = draw(2) == 0 ? 120s : 6s;
+  options.request_timeout = draw(2) == 0 ? 30s : 2s;
+  options.delivery_timeout = std::max(options.delivery_timeout, options.request_timeout + 1s);
+  world_.machine("client").start("client", [this, options](sim::Process& self) {
+    auto producers = std::make_shared<Producers>();
+    for (Load& load : loads_) {
+      auto client = std::make_shared<client::SimulatedClient>(self, client_options());
+      producers->senders.push_back(
+          std::make_unique<Sender>(self, std::move(client), options, load, ledger_, effects_));
+    }
+    return producers;
+  });
+}
+
+Habits Scene::draw_habits() {
+  Habits habits;
+  ConsumerOptions& options = habits.options;
+  options.group_id = "group";
+  options.offset_reset = OffsetReset::earliest;
+  options.session_timeout = draw(2) == 0 ? 6s : 10s;
+  options.heartbeat_interval = options.session_timeout / 4;
+  // The short one passes while some member stands still, or waits for a commit.
+  options.max_poll_interval = draw(2) == 0 ? 5s : 30s;
+  options.max_poll_records = draw(2) == 0 ? 7 : 500;
+  options.request_timeout = draw(2) == 0 ? 30s : 3s;
+  options.default_api_timeout = 10s;
+  constexpr Committing ways[] = {Committing::automatic, Committing::waiting, Committing::ahead};
+  habits.committing = ways[draw(std::size(ways))];
+  options.auto_commit = habits.committing == Committing::automatic;
+  options.auto_commit_interval = draw(2) == 0 ? 300ms : 3s;
+  habits.handling_max = draw(2) == 0 ? 50ms : 1s;
+  habits.leaves_one_in = draw(2) == 0 ? 100 : 10'000;
+  return habits;
+}
+
+void Scene::start_reader(const std::string& machine, const Habits& habits, Readings& readings) {
+  readers_.push_back(&world_.machine(machine).start(machine, [&, machine](sim::Process& self) {
+    return std::make_shared<Member>(self, machine + "#" + std::to_string(self.life()), habits,
+                                    client_options(), readings, effects_, may_leave_);
+  }));
+}
+
+sim::FaultPlan Scene::draw_faults() {
+  sim::FaultPlan plan;
+  plan.until = load_time;
+  plan.lasting_max = fault_time_max;
+  plan.server = "node";
+  plan.machines = {"node",     "node",     "node",     "node",  "client",
+                   "member-1", "member-2", "member-3", "reader"};
+  constexpr std::size_t kinds_min = 3;
+  while (plan.kinds.size() > kinds_min && draw(8) != 0) {
+    plan.kinds.erase(plan.kinds.begin() + static_cast<std::ptrdiff_t>(draw(plan.kinds.size())));
+  }
+  return plan;
+}
+
+// The observer.
+
+template <class Request>
+std::optional<typename Request::Response> Scene::ask(const Request& request, std::int16_t version,
+                                                     Duration patience) {
+  node::WireClient client;
+  client.dial(*observer_, {"node", 9092});
+  const bool is_open =
+      world_.run_until([&] { return client.is_open || client.is_closed; }, patience);
+  if (!is_open || client.is_closed) return std::nullopt;
+  const auto answer = client.send(request, version);
+  world_.run_until([&] { return answer->has_value() || client.is_closed; }, patience);
+  return std::move(*answer);
+}
+
+/// What the node says is committed; when it does not say, there will be another time.
+void Scene::observe(Readings& readings) {
+  if (!readings.commits()) return;
+  wire::OffsetFetchRequest request;
+  request.group_id = readings.name() == "group" ? "group" : "alone";
+  auto& topic = request.topics->emplace_back();
+  topic.name = "orders";
+  std::array<std::int64_t, partitions> least{};
+  for (std::size_t i = 0; i < partitions; ++i) {
+    const PartitionId partition{static_cast<std::int32_t>(i)};
+    topic.partition_indexes.push_back(partition);
+    least[i] = readings.least_committed(partition);
+  }
+  const auto answer = ask(request, 7, 1s);  // the last version for one group
+  if (!answer || answer->error_code != 0 || answer->topics.empty()) return;
+  std::string line = readings.name() + " has committed";
+  for (const auto& each : answer->topics.at(0).partitions) {
+    if (each.error_code != 0) continue;
+    const auto index = static_cast<std::size_t>(each.partition_index.value);
+    line += " " + std::to_string(each.committed_offset.value);
+    readings.observed(each.partition_index, each.committed_offset, least.at(index));
+  }
+  world_.note("observer", line);
+}
+
+// The end.
+
+void Scene::close_all() {
+  for (sim::Process* reader : readers_) {
+    if (auto* member = reader->running_as<Member>()) member->close();
+  }
+  auto* producers = world_.machine("client").process("client")->running_as<Producers>();
+  if (producers != nullptr) {
+    for (auto& sender : producers->senders) sender->close();
+  }
+  world_.run_for(15s);
+  for (sim::Process* reader : readers_) {
+    const auto* member = reader->running_as<Member>();
+    if (member == nullptr || !member->is_closed()) {
+      complaints_.add(reader->name() + " did not close");
+    }
+  }
+  if (producers == nullptr) return complaints_.add("the producers do not run");
+  for (const auto& sender : producers->senders) {
+    if (!sender->is_closed()) complaints_.add("a producer did not close");
+  }
+  for (const Load& load : loads_) {
+    if (load.left != 0) complaints_.add(std::to_string(load.left) + " records were not sent");
+  }
+}
+
+bool Scene::read_log() {
+  for (std::size_t i = 0; i < partitions; ++i) {
+    if (!read_partition(PartitionId{static_cast<std::int32_t>(i)})) return false;
+  }
+  return true;
+}
+
+bool Scene::read_partition(PartitionId partition) {
+  wire::FetchRequest request;
+  request.max_bytes = 1 << 20;
+  auto& wanted = request.topics.emplace_back();
+  wanted.topic = "orders";
+  auto& from = wanted.partitions.emplace_back();
+  from.partition = partition;
+  from.partition_max_bytes = 1 << 20;
+  from.fetch_offset = Offset{0};
+  for (;;) {
+    const auto answer = ask(request, 12, 30s);  // the last version that names topics
+    if (!answer) return false;
+    const auto& data = answer->responses.at(0).partitions.at(0);
+    if (data.error_code != 0) {
+      complaints_.add("partition " + std::to_string(partition.value) + " answers " +
+                      Error::broker(data.error_code).to_string());
+      return false;
+    }
+    const Offset before = from.fetch_offset;
+    if (data.records && !take(*data.records->flatten(), partition, from.fetch_offset)) return false;
+    if (from.fetch_offset == data.high_watermark) return true;
+    if (from.fetch_offset == before) return false;
+  }
+}
+
+bool Scene::take(Slice bytes, PartitionId partition, Offset& next) {
+  LogContents& log = log_.at(static_cast<std::size_t>(partition.value));
+  while (!bytes.empty()) {
+    const auto header = wire::read_batch_header(bytes.bytes());
+    if (!header) return false;
+    auto batch = wire::BatchReader::open(bytes.sub(0, header->size()));
+    if (!batch) return false;
+    ledger_.found_batch(*header, partition);
+    for (RecordView record; batch->next(record);) {
+      if (record.offset != next) complaints_.add("a gap in the log");
+      next = Offset{record.offset.value + 1};
+      const std::string_view text = as_text(record.value.value_or(Bytes()));
+      std::size_t number = 0;
+      const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+      if (parsed.ec != std::errc()) {
+        complaints_.add("'" + std::string(text) + "' is in the log and was never sent");
+        continue;
+      }
+      ledger_.found(number, partition, record.offset);
+      log.push_back(number);
+    }
+    bytes = bytes.sub(header->size());
+  }
+  return true;
+}
+
+}  // namespace dohle::simulation

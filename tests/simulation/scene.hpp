@@ -1,0 +1,82 @@
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "node/engine.hpp"
+#include "sim/fault_plan.hpp"
+#include "sim/machine.hpp"
+#include "sim/world.hpp"
+#include "simulation/complaints.hpp"
+#include "simulation/effects.hpp"
+#include "simulation/ledger.hpp"
+#include "simulation/member.hpp"
+#include "simulation/readings.hpp"
+#include "simulation/sender.hpp"
+#include "unit/node/wire_client.hpp"
+
+namespace dohle::simulation {
+
+/// One seed's world, from the creation of the topic to the last check: a node, two producers, a
+/// group of three members, a reader on its own, and an observer whom no fault reaches.
+class Scene {
+ public:
+  /// `trace` gets each line of what happens; empty: none is worded.
+  Scene(std::uint64_t seed, std::function<void(std::string_view)> trace);
+  ~Scene();
+
+  void play();
+
+  [[nodiscard]] const Complaints& complaints() const { return complaints_; }
+  [[nodiscard]] sim::World& world() { return world_; }
+  [[nodiscard]] const Ledger& ledger() const { return ledger_; }
+  [[nodiscard]] const Effects& effects() const { return effects_; }
+
+ private:
+  struct RunningNode;
+  struct Producers;
+  class Log;
+
+  [[nodiscard]] std::uint64_t draw(std::uint64_t below) { return random_.below(below); }
+  [[nodiscard]] client::Engine::Options client_options() const;
+  void start_node();
+  bool create_topic();
+  void start_producers();
+  void start_reader(const std::string& machine, const Habits& habits, Readings& readings);
+  [[nodiscard]] Habits draw_habits();
+  [[nodiscard]] sim::FaultPlan draw_faults();
+  void observe(Readings& readings);
+  void close_all();
+  bool read_log();
+  bool read_partition(PartitionId partition);
+  bool take(Slice bytes, PartitionId partition, Offset& next);
+  template <class Request>
+  std::optional<typename Request::Response> ask(const Request& request, std::int16_t version,
+                                                Duration patience);
+
+  Complaints complaints_;
+  Ledger ledger_{complaints_};
+  Effects effects_;
+  std::unique_ptr<Logger> logger_;
+  std::array<Load, 2> loads_;
+  int last_producer_ = 0;
+  bool may_leave_ = true;
+  sim::World world_;
+  SeededRandom random_;
+  Habits group_habits_;
+  Habits alone_habits_;
+  Readings group_;
+  Readings alone_;
+  std::vector<LogContents> log_;
+  sim::Process* node_ = nullptr;
+  sim::Process* observer_ = nullptr;
+  std::vector<sim::Process*> readers_;
+  bool is_healed_ = false;
+};
+
+}  // namespace dohle::simulation

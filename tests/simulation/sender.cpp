@@ -1,0 +1,79 @@
+#include "simulation/sender.hpp"
+
+#include <utility>
+
+#include "sim/machine.hpp"
+
+namespace dohle::simulation {
+
+using namespace std::chrono_literals;
+
+Sender::Sender(sim::Process& self, std::shared_ptr<client::SimulatedClient> client,
+               const ProducerOptions& options, Load& load, Ledger& ledger, Effects& effects)
+    : self_(self),
+      load_(load),
+      number_(++*load.last_producer),
+      name_("producer-" + std::to_string(number_)),
+      ledger_(ledger),
+      effects_(effects),
+      random_(self.machine().world().stream(name_)),
+      client_(std::move(client)),
+      core_(std::make_shared<detail::ProduceCore>(client_, options)) {
+  core_->start();
+  find_topic();
+}
+
+Sender::~Sender() {
+  ledger_.died(number_);
+  if (!is_closed_) effects_.add(effect::producer_died);
+}
+
+void Sender::find_topic() {
+  core_->find_topic("orders", self_.clock().mono() + 20s,
+                    [this](Result<std::shared_ptr<detail::TopicCore>> found) {
+                      if (!found) note("no topic: " + found.error().to_string());
+                      topic_ = found ? *found : nullptr;
+                      self_.executor().post([this] { topic_ ? send_some() : find_topic(); });
+                    });
+}
+
+void Sender::send_some() {
+  const auto burst = 1 + random_.below(8);
+  for (std::uint64_t i = 0; i < burst && load_.left > 0; ++i) send_one();
+  if (load_.left == 0) return;
+  // 4.5 records in 250 ms make 1,000 in 56 s.
+  const std::uint64_t gap_ms = random_.below(random_.below(4) == 0 ? 2 : 660);
+  self_.executor().arm(self_.clock().mono() + std::chrono::milliseconds(gap_ms),
+                       [this] { send_some(); });
+}
+
+void Sender::send_one() {
+  --load_.left;
+  const auto& all = topic_->table().all;
+  auto& to = *all.at(random_.below(all.size()));
+  const std::size_t record = ledger_.sent(number_, to.id);
+  note("sends " + std::to_string(record) + " to " + std::to_string(to.id.value));
+  const std::string value = std::to_string(record);
+  DeliveryCallback callback = [this, record](Result<Receipt> outcome) {
+    if (!outcome) {
+      effects_.add(effect::record_failed);
+      note(std::to_string(record) + " fails: " + outcome.error().to_string());
+    }
+    ledger_.told(record, std::move(outcome));
+  };
+  const auto place = to.queue.append({.value = as_bytes(value)}, {.callback = &callback});
+  // All of it fits the buffer many times.
+  if (place.appended != client::PartitionQueue::Appended::ok) {
+    ledger_.told(record, fail(Error::client(Errc::limit_reached, "not appended")));
+  }
+  if (place.wake) core_->wake(to);
+}
+
+void Sender::close() {
+  core_->close(self_.clock().mono() + 5s, [this](Result<FlushReport> report) {
+    note(report ? "closed" : "closed: " + report.error().to_string());
+    is_closed_ = true;
+  });
+}
+
+}  // namespace dohle::simulation

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+
+#include "base/random.hpp"
+#include "client/produce_core.hpp"
+#include "sim/process.hpp"
+#include "sim/world.hpp"
+#include "simulation/effects.hpp"
+#include "simulation/ledger.hpp"
+#include "unit/client/scripted_cluster.hpp"
+
+namespace dohle::simulation {
+
+/// What a producer sends over all lives of its process.
+struct Load {
+  int left = 1'000;
+  /// Producers are counted by their lives.
+  int* last_producer = nullptr;
+};
+
+/// One life of a producer: a few records at once, later the next ones.
+class Sender {
+ public:
+  Sender(sim::Process& self, std::shared_ptr<client::SimulatedClient> client,
+         const ProducerOptions& options, Load& load, Ledger& ledger, Effects& effects);
+  ~Sender();
+  Sender(const Sender&) = delete;
+  Sender& operator=(const Sender&) = delete;
+
+  /// Sends or fails what it has; `is_closed` once that is done.
+  void close();
+  [[nodiscard]] bool is_closed() const { return is_closed_; }
+
+ private:
+  void find_topic();
+  void send_some();
+  void send_one();
+  void note(const std::string& line) { self_.machine().world().note(name_, line); }
+
+  sim::Process& self_;
+  Load& load_;
+  const int number_;
+  const std::string name_;
+  Ledger& ledger_;
+  Effects& effects_;
+  SeededRandom random_;
+  std::shared_ptr<client::SimulatedClient> client_;
+  std::shared_ptr<detail::ProduceCore> core_;
+  std::shared_ptr<detail::TopicCore> topic_;
+  bool is_closed_ = false;
+};
+
+}  // namespace dohle::simulation
