@@ -18,6 +18,8 @@ struct Endpoint {
 
   /// "host:port"; an IPv6 address stands in brackets.
   [[nodiscard]] std::string to_string() const;
+  /// Reached from this machine alone: 127.0.0.0/8, ::1 or localhost.
+  [[nodiscard]] bool is_loopback() const;
   /// Reads what to_string writes. `default_port` 0: a port is required.
   static Result<Endpoint> parse(std::string_view text, std::uint16_t default_port = 0);
   friend auto operator<=>(const Endpoint&, const Endpoint&) = default;

@@ -9,6 +9,12 @@ std::string Endpoint::to_string() const {
   return (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
+bool Endpoint::is_loopback() const {
+  // A name such as 127.example.org is no number.
+  const bool is_number = host.find_first_not_of("0123456789.") == std::string::npos;
+  return host == "localhost" || host == "::1" || (is_number && host.starts_with("127."));
+}
+
 Result<Endpoint> Endpoint::parse(std::string_view text, std::uint16_t default_port) {
   const auto refuse = [&](std::string_view why) {
     return fail(Error::configuration("address \"" + std::string(text) + "\" " + std::string(why) +

@@ -151,7 +151,8 @@ Error Error::broker(std::int16_t code, std::string_view where, std::string_view 
   std::string message;
   if (!where.empty()) message = fmt::format("{}: ", where);
   message += sentence;
-  if (!server_message.empty()) message += fmt::format(" (the server said: {})", server_message);
+  const bool says_more = !server_message.empty() && !server_message.ends_with(sentence);
+  if (says_more) message += fmt::format(" (the server said: {})", server_message);
   std::uint8_t flags = 0;
   if (info != nullptr && info->retriable) flags |= retriable_flag;
   if (needs_restart_code(code)) flags |= restart_flag | fatal_flag;

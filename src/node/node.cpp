@@ -67,6 +67,11 @@ Result<std::optional<node::Engine::ListenAt>> tcp_of(const NodeOptions& options)
   if (!options.advertise.empty()) {
     auto advertise = Endpoint::parse(options.advertise);
     if (!advertise) return fail(advertise.error().within("advertise"));
+    if (is_wildcard(advertise->host)) {
+      return fail(Error::configuration("advertise is " + options.advertise +
+                                       ", an address that nobody can connect to; allowed is "
+                                       "HOST:PORT as clients reach it"));
+    }
     where.advertise = *advertise;
   } else if (is_wildcard(at->host)) {
     return fail(Error::configuration("listen is " + options.listen +
@@ -160,8 +165,21 @@ struct Node::Parts {
   Result<void> listen_everywhere(const std::optional<node::Engine::ListenAt>& tcp_at) {
     if (tcp_at) {
       if (auto listening = listen(tcp, *tcp_at); !listening) return listening;
+      say_who_may_come(tcp_at->at);
     }
     return listen(*embedded, {std::string(embedded_name), {std::string(embedded_name), 0}, {}});
+  }
+
+  void say_who_may_come(const Endpoint& at) {
+    const std::string where = "listening on " + listeners.back().address;
+    if (at.is_loopback()) {
+      logger->log(LogLevel::info, "node", where + ", which is reached from this machine alone");
+    } else {
+      logger->log(LogLevel::warning, "node",
+                  where +
+                      " without authentication: whoever reaches it may read, write and delete "
+                      "everything; 127.0.0.1 is reached from this machine alone");
+    }
   }
 
   Result<void> listen(Listening& listening, const node::Engine::ListenAt& where) {

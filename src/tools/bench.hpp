@@ -2,10 +2,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "dohle/client.hpp"
+#include "dohle/consumer.hpp"
 #include "dohle/producer.hpp"
 #include "tools/connection.hpp"
 #include "tools/measurement.hpp"
@@ -20,14 +22,18 @@ struct BenchArguments {
   std::uint64_t size_bytes = 100;
   /// 0: the topic has to be there.
   std::int32_t partitions = 0;
-  Acks acks = Acks::all;
-  std::chrono::microseconds linger = ProducerOptions{}.linger;
-  std::uint64_t buffer_bytes = ProducerOptions{}.buffer_bytes;
+  std::optional<Acks> acks;
+  /// Unless a flag or a property says otherwise.
+  std::chrono::microseconds usual_linger = ProducerOptions{}.linger;
+  std::optional<std::chrono::microseconds> linger;
+  std::optional<std::uint64_t> buffer_bytes;
   std::uint64_t threads = 1;
   /// Records per second; 0: as fast as they go.
   std::uint64_t rate = 0;
   std::string group;
   bool is_json = false;
+  /// All of them, known once the command line is read.
+  Properties properties = {};
 };
 
 Result<Measurement> bench_produce(const BenchArguments& arguments, Client& client);
@@ -51,5 +57,6 @@ class Payloads {
 /// The group given, else one that nobody else uses.
 std::string bench_group(const BenchArguments& arguments);
 ProducerOptions bench_producer_options(const BenchArguments& arguments);
+ConsumerOptions bench_consumer_options(const BenchArguments& arguments, OffsetReset from);
 
 }  // namespace dohle::tools

@@ -13,7 +13,7 @@ namespace dohle::tools {
 
 namespace {
 
-constexpr std::int16_t broker_topic_already_exists = 36;
+constexpr std::int16_t broker_unknown_topic = 3, broker_topic_already_exists = 36;
 
 using Measure = Result<Measurement> (*)(const BenchArguments&, Client&);
 
@@ -24,23 +24,29 @@ struct Subject {
   Measure measure;
 };
 
-/// With --partitions: makes the topic, or sees that it is there with as many.
+/// With --partitions makes the topic if it is not there; then sees that it is as it should be.
 Result<void> prepare_topic(const BenchArguments& arguments, Client& client) {
-  if (arguments.partitions == 0) return {};
   Admin admin = client.admin();
-  auto created =
-      admin.create_topics({{.name = arguments.topic, .partitions = arguments.partitions}});
-  if (!created) return fail(created.error());
-  for (const auto& [name, result] : *created) {
-    if (!result && !result.error().is_broker(broker_topic_already_exists)) {
-      return fail(result.error());
+  if (arguments.partitions > 0) {
+    auto created =
+        admin.create_topics({{.name = arguments.topic, .partitions = arguments.partitions}});
+    if (!created) return fail(created.error());
+    for (const auto& [name, result] : *created) {
+      if (!result && !result.error().is_broker(broker_topic_already_exists)) {
+        return fail(result.error());
+      }
     }
   }
   auto described = admin.describe_topics({arguments.topic});
   if (!described) return fail(described.error());
   for (const auto& [name, topic] : *described) {
+    if (!topic && topic.error().is_broker(broker_unknown_topic)) {
+      return fail(Error::client(Errc::not_found,
+                                fmt::format("there is no topic {}; --partitions makes it", name)));
+    }
     if (!topic) return fail(topic.error());
-    if (std::cmp_not_equal(topic->partitions.size(), arguments.partitions)) {
+    if (arguments.partitions > 0 &&
+        std::cmp_not_equal(topic->partitions.size(), arguments.partitions)) {
       return fail(
           Error::client(Errc::invalid_argument,
                         fmt::format("topic {} has {} partitions, not the {} of --partitions", name,
@@ -50,30 +56,33 @@ Result<void> prepare_topic(const BenchArguments& arguments, Client& client) {
   return {};
 }
 
-int run_bench(const BenchArguments& arguments, const Subject& subject) {
+int run_bench(BenchArguments arguments, const Subject& subject) {
   const std::string command = fmt::format("bench {}", subject.name);
-  return with_client(command, arguments.connection, [&](Client& client) {
-    if (auto prepared = prepare_topic(arguments, client); !prepared) {
-      return report(command, prepared.error());
-    }
-    const Interrupt interrupt;
-    const auto measured = subject.measure(arguments, client);
-    if (!measured) return report(command, measured.error());
-    write_out(arguments.is_json ? to_json(*measured) + "\n" : to_text(*measured, subject.verb));
-    if (Interrupt::is_set()) return exit_interrupted;
-    return measured->failed > 0 ? exit_failed : exit_ok;
-  });
+  return with_client(
+      command, arguments.connection, [&](Client& client, const ConnectionSettings& settings) {
+        arguments.properties = settings.properties;
+        if (auto prepared = prepare_topic(arguments, client); !prepared) {
+          return report(command, prepared.error());
+        }
+        const Interrupt interrupt;
+        const auto measured = subject.measure(arguments, client);
+        if (!measured) return report(command, measured.error());
+        write_out(arguments.is_json ? to_json(*measured) + "\n" : to_text(*measured, subject.verb));
+        if (Interrupt::is_set()) return exit_interrupted;
+        return measured->failed > 0 ? exit_failed : exit_ok;
+      });
 }
 
 CLI::App* add_subject(CLI::App& bench, const Subject& subject, const char* help,
-                      const std::shared_ptr<BenchArguments>& arguments, std::function<int()>& run) {
+                      const std::shared_ptr<BenchArguments>& arguments, Role role,
+                      std::function<int()>& run) {
   CLI::App* command = bench.add_subcommand(subject.name, help);
-  add_connection_flags(*command, arguments->connection);
+  add_connection_flags(*command, arguments->connection, role);
   command->add_option("--topic", arguments->topic, "Its name")->type_name("NAME")->required();
   add_count(*command, "--records", arguments->records, 1, 1'000'000'000'000,
-            fmt::format("How many [{}]", arguments->records));
+            fmt::format("How many, 1 to 1000000000000 [{}]", arguments->records));
   add_count(*command, "--partitions", arguments->partitions, 1, 100'000,
-            "Make the topic with so many if it is not there [it has to be there]");
+            "Make the topic with so many if it is not there, 1 to 100000 [it has to be there]");
   command->add_flag("--json", arguments->is_json, "One JSON object on standard output");
   command->callback([arguments, subject, &run] {
     run = [arguments, subject] { return run_bench(*arguments, subject); };
@@ -92,27 +101,46 @@ void add_sending_flags(CLI::App& command, BenchArguments& arguments, std::uint64
         }
         return size;
       },
-      "SIZE", "Of each value, random bytes [100]");
+      "SIZE", fmt::format("Of each value, random bytes, {} to 100MiB [100]", size_bytes_min));
   add_parsed(command, "--acks", arguments.acks, parse_acks, "ACKS",
              "all (-1), leader (1) or none (0); idempotent with all [all]");
-  add_parsed(command, "--linger", arguments.linger, parse_duration, "DURATION",
-             fmt::format("How long a batch waits for more records, 0 to 1m [{}us]",
-                         arguments.linger.count()));
-  add_parsed(command, "--buffer", arguments.buffer_bytes, parse_size, "SIZE",
-             "Memory for records that are not acknowledged yet [32MiB]");
+  add_parsed(
+      command, "--linger", arguments.linger,
+      [](std::string_view text) -> Result<std::chrono::microseconds> {
+        const auto linger = parse_duration(text);
+        if (linger && *linger > std::chrono::minutes(1)) {
+          return fail(Error::configuration(fmt::format("\"{}\" is not from 0 to 1m", text)));
+        }
+        return linger;
+      },
+      "DURATION",
+      fmt::format("How long a batch waits for more records, 0 to 1m [{}us]",
+                  arguments.usual_linger.count()));
+  add_parsed(
+      command, "--buffer", arguments.buffer_bytes,
+      [](std::string_view text) -> Result<std::uint64_t> {
+        const auto size = parse_size(text);
+        if (size && *size < std::uint64_t{32} << 10) {
+          return fail(
+              Error::configuration(fmt::format("\"{}\" is not a size from 32KiB on", text)));
+        }
+        return size;
+      },
+      "SIZE", "Memory for records that are not acknowledged yet, from 32KiB on [32MiB]");
 }
 
 constexpr std::int64_t rate_max = 10'000'000;
 
 void add_produce(CLI::App& bench, std::function<int()>& run) {
   auto arguments = std::make_shared<BenchArguments>();
-  CLI::App* command = add_subject(bench, {"produce", "sent", bench_produce},
-                                  "Send records and wait until all are stored", arguments, run);
+  CLI::App* command =
+      add_subject(bench, {"produce", "sent", bench_produce},
+                  "Send records and wait until all are stored", arguments, Role::producer, run);
   add_sending_flags(*command, *arguments, 0);
   add_count(*command, "--threads", arguments->threads, 1, 1024,
-            "Threads that share the producer [1]");
+            "Threads that share the producer, 1 to 1024 [1]");
   add_count(*command, "--rate", arguments->rate, 1, rate_max,
-            "Records per second, all threads together [as fast as they go]");
+            "Records per second, all threads together, 1 to 10000000 [as fast as they go]");
   command->footer(
       "Latency is taken of one record in 128, with --rate of each. MB are 1,000,000 bytes.\n"
       "Example:\n  dohle bench produce --topic t --partitions 6 --records 5000000 --size 100");
@@ -120,9 +148,9 @@ void add_produce(CLI::App& bench, std::function<int()>& run) {
 
 void add_consume(CLI::App& bench, std::function<int()>& run) {
   auto arguments = std::make_shared<BenchArguments>();
-  CLI::App* command =
-      add_subject(bench, {"consume", "read", bench_consume},
-                  "Read records from the start in a group; CRCs are checked", arguments, run);
+  CLI::App* command = add_subject(bench, {"consume", "read", bench_consume},
+                                  "Read records from the start in a group; CRCs are checked",
+                                  arguments, Role::consumer, run);
   command->add_option("--group", arguments->group, "Its name [one of its own]")->type_name("NAME");
   command->footer(
       "Measured from the first record on: joining the group is not counted.\n"
@@ -133,11 +161,13 @@ void add_e2e(CLI::App& bench, std::function<int()>& run) {
   auto arguments = std::make_shared<BenchArguments>();
   arguments->records = 10'000;
   arguments->rate = 1000;
-  arguments->linger = std::chrono::microseconds(0);
-  CLI::App* command = add_subject(bench, {"e2e", "received", bench_e2e},
-                                  "Time from send to poll, at a steady rate", arguments, run);
+  arguments->usual_linger = std::chrono::microseconds(0);
+  CLI::App* command =
+      add_subject(bench, {"e2e", "received", bench_e2e}, "Time from send to poll, at a steady rate",
+                  arguments, Role::both, run);
   add_sending_flags(*command, *arguments, sizeof(std::int64_t));
-  add_count(*command, "--rate", arguments->rate, 1, rate_max, "Records per second [1000]");
+  add_count(*command, "--rate", arguments->rate, 1, rate_max,
+            "Records per second, 1 to 10000000 [1000]");
   command->add_option("--group", arguments->group, "Its name [one of its own]")->type_name("NAME");
   command->footer(
       "The topic must have no other producer meanwhile.\n"
@@ -148,7 +178,11 @@ void add_e2e(CLI::App& bench, std::function<int()>& run) {
 
 void add_bench_command(CLI::App& app, std::function<int()>& run) {
   CLI::App* bench = app.add_subcommand("bench", "Measure producing, consuming and latency");
-  bench->require_subcommand(1);
+  bench->footer(
+      "Examples:\n"
+      "  dohle bench produce --topic t --partitions 6 --records 5000000\n"
+      "  dohle bench consume --topic t --records 5000000\n"
+      "  dohle bench e2e --topic t --rate 1000");
   add_produce(*bench, run);
   add_consume(*bench, run);
   add_e2e(*bench, run);

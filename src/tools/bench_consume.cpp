@@ -41,10 +41,7 @@ Result<void> read(const BenchArguments& arguments, Consumer& consumer, Measureme
 }  // namespace
 
 Result<Measurement> bench_consume(const BenchArguments& arguments, Client& client) {
-  auto consumer = client.consumer({.group_id = bench_group(arguments),
-                                   .offset_reset = OffsetReset::earliest,
-                                   .max_poll_records = 100'000,
-                                   .check_crcs = true});
+  auto consumer = client.consumer(bench_consumer_options(arguments, OffsetReset::earliest));
   if (!consumer) return fail(consumer.error());
   if (auto subscribed = consumer->subscribe({arguments.topic}); !subscribed) {
     return fail(subscribed.error());

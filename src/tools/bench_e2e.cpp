@@ -130,8 +130,7 @@ Result<Measurement> bench_e2e(const BenchArguments& arguments, Client& client) {
   if (!producer) return fail(producer.error());
   const auto topic = producer->topic(arguments.topic);
   if (!topic) return fail(topic.error());
-  auto consumer =
-      client.consumer({.group_id = bench_group(arguments), .offset_reset = OffsetReset::latest});
+  auto consumer = client.consumer(bench_consumer_options(arguments, OffsetReset::latest));
   if (!consumer) return fail(consumer.error());
   if (auto subscribed = consumer->subscribe({arguments.topic}); !subscribed) {
     return fail(subscribed.error());

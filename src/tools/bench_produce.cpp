@@ -129,14 +129,31 @@ Payloads::Payloads(std::size_t size_bytes)
 
 std::string bench_group(const BenchArguments& arguments) {
   if (!arguments.group.empty()) return arguments.group;
+  const auto& properties = arguments.properties.values();
+  if (const auto named = properties.find("group.id"); named != properties.end()) {
+    return named->second;
+  }
   return fmt::format("dohle-bench-{}-{}", ::getpid(), steady_ns());
 }
 
 ProducerOptions bench_producer_options(const BenchArguments& arguments) {
-  return {.acks = arguments.acks,
-          .idempotence = arguments.acks == Acks::all,
-          .linger = arguments.linger,
-          .buffer_bytes = arguments.buffer_bytes};
+  ProducerOptions options{.linger = arguments.usual_linger};
+  arguments.properties.apply_to(options);
+  if (arguments.acks) {
+    options.acks = *arguments.acks;
+    options.idempotence = options.acks == Acks::all;
+  }
+  if (arguments.linger) options.linger = *arguments.linger;
+  if (arguments.buffer_bytes) options.buffer_bytes = *arguments.buffer_bytes;
+  return options;
+}
+
+ConsumerOptions bench_consumer_options(const BenchArguments& arguments, OffsetReset from) {
+  ConsumerOptions options{.max_poll_records = 100'000};
+  arguments.properties.apply_to(options);
+  options.offset_reset = from;
+  options.group_id = bench_group(arguments);
+  return options;
 }
 
 Result<Measurement> bench_produce(const BenchArguments& arguments, Client& client) {

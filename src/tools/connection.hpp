@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dohle/client.hpp"
+#include "tools/properties.hpp"
 
 namespace CLI {
 class App;
@@ -15,29 +16,36 @@ class App;
 
 namespace dohle::tools {
 
-/// Where to connect to, as flags and environment say.
+/// Where to connect to, and how, as flags say.
 struct Connection {
-  /// Nothing: $DOHLE_BROKERS, else 127.0.0.1:9092.
+  /// Nothing: $DOHLE_BROKERS, else the profile's, else 127.0.0.1:9092.
   std::optional<std::vector<std::string>> brokers = std::nullopt;
-  /// For connecting, and for each request to look at or change the cluster.
-  std::chrono::microseconds timeout = std::chrono::seconds(10);
+  /// For connecting, and for each request to look at or change the cluster. Nothing: 10 s, unless
+  /// default.api.timeout.ms says otherwise.
+  std::optional<std::chrono::microseconds> timeout = std::nullopt;
+  Properties properties = {};
+  std::optional<std::string> profile = std::nullopt;
+  std::optional<std::string> config = std::nullopt;
   bool is_quiet = false;
   bool is_verbose = false;
-
-  [[nodiscard]] std::chrono::milliseconds timeout_ms() const {
-    return std::chrono::ceil<std::chrono::milliseconds>(timeout);
-  }
 };
 
-/// -b/--brokers, --timeout, -q, -v. `connection` has to live until the command line is parsed.
-void add_connection_flags(CLI::App& app, Connection& connection);
+/// -b/--brokers, -X, --profile, --config, --timeout, -q, -v. `role`: whose properties make sense.
+/// `connection` has to live until the command line is parsed.
+void add_connection_flags(CLI::App& app, Connection& connection, Role role = Role::admin);
 
-/// The addresses to ask: the flag's, else those of the environment (`environment` is the value of
-/// DOHLE_BROKERS or null), else the default. Errors: configuration, naming DOHLE_BROKERS.
-Result<std::vector<std::string>> brokers_of(const Connection& connection, const char* environment);
+/// How to connect: the profile's settings, over them the environment's, over them the flags'.
+struct ConnectionSettings {
+  Properties properties;
+  ClientOptions client;
+};
+/// Errors: configuration, naming DOHLE_BROKERS, or the configuration file and what is wrong there.
+Result<ConnectionSettings> settings_of(const Connection& connection);
 
 /// Connects, has `work` done and closes. What fails before the work is reported and becomes the
 /// exit status, exit_connection when no server answered; `command` stands in that message.
+int with_client(std::string_view command, const Connection& connection,
+                const std::function<int(Client&, const ConnectionSettings&)>& work);
 int with_client(std::string_view command, const Connection& connection,
                 const std::function<int(Client&)>& work);
 

@@ -241,24 +241,6 @@ class Consuming {
   std::chrono::steady_clock::time_point last_commit_ = std::chrono::steady_clock::now();
 };
 
-int consume(const ConsumeArguments& arguments, Client& client) {
-  Admin admin = client.admin();
-  const auto partitions = partitions_of(arguments, admin);
-  if (!partitions) return report("consume", partitions.error());
-  auto spans = spans_of(arguments, *partitions, admin);
-  if (!spans) return report("consume", spans.error());
-  const bool starts_at_end = std::holds_alternative<BeforeEnd>(arguments.range.from);
-  auto consumer =
-      client.consumer({.group_id = arguments.group,
-                       .offset_reset = starts_at_end ? OffsetReset::latest : OffsetReset::earliest,
-                       .auto_commit = false});
-  if (!consumer) return report("consume", consumer.error());
-  const Interrupt interrupt;
-  return Consuming(arguments, *consumer, *std::move(spans)).run();
-}
-
-// --- the grammar ---
-
 std::string why_not(const ConsumeArguments& arguments) {
   if (arguments.group.empty()) return {};
   if (!arguments.partitions.empty())
@@ -272,13 +254,43 @@ std::string why_not(const ConsumeArguments& arguments) {
   return {};
 }
 
-int run_consume(const ConsumeArguments& arguments) {
-  if (const std::string why = why_not(arguments); !why.empty()) {
-    fmt::print(stderr, "dohle consume: {}\n", why);
-    return exit_usage;
+int refuse(const std::string& why) {
+  fmt::print(stderr, "dohle consume: {}\n", why);
+  return exit_usage;
+}
+
+int consume(ConsumeArguments arguments, Client& client, const ConnectionSettings& settings) {
+  const auto& properties = settings.properties.values();
+  if (const auto group = properties.find("group.id");
+      arguments.group.empty() && group != properties.end()) {
+    arguments.group = group->second;
+    if (const std::string why = why_not(arguments); !why.empty()) return refuse(why);
   }
+  Admin admin = client.admin();
+  const auto partitions = partitions_of(arguments, admin);
+  if (!partitions) return report("consume", partitions.error());
+  auto spans = spans_of(arguments, *partitions, admin);
+  if (!spans) return report("consume", spans.error());
+  const bool starts_at_end = std::holds_alternative<BeforeEnd>(arguments.range.from);
+  ConsumerOptions options{.offset_reset =
+                              starts_at_end ? OffsetReset::latest : OffsetReset::earliest};
+  settings.properties.apply_to(options);
+  options.group_id = arguments.group;
+  options.auto_commit = false;
+  auto consumer = client.consumer(std::move(options));
+  if (!consumer) return report("consume", consumer.error());
+  const Interrupt interrupt;
+  return Consuming(arguments, *consumer, *std::move(spans)).run();
+}
+
+// --- the grammar ---
+
+int run_consume(const ConsumeArguments& arguments) {
+  if (const std::string why = why_not(arguments); !why.empty()) return refuse(why);
   return with_client("consume", arguments.connection,
-                     [&](Client& client) { return consume(arguments, client); });
+                     [&](Client& client, const ConnectionSettings& settings) {
+                       return consume(arguments, client, settings);
+                     });
 }
 
 Result<std::optional<RecordFormat>> parse_format(std::string_view text) {
@@ -297,8 +309,8 @@ Result<OffsetRange> parse_range(std::string_view text) {
 void add_consume_command(CLI::App& app, std::function<int()>& run) {
   auto arguments = std::make_shared<ConsumeArguments>();
   CLI::App* command = app.add_subcommand("consume", "Write records to standard output");
-  add_connection_flags(*command, arguments->connection);
-  command->add_option("TOPIC", arguments->topics, "From where")->required();
+  add_connection_flags(*command, arguments->connection, Role::consumer);
+  command->add_option("TOPIC", arguments->topics, "Names of the topics")->required();
   add_parsed(
       *command, "-o,--offset", arguments->range, parse_range, "OFFSET",
       "start, end, 42, +10 after the start, -10 before the end, @-1h, @2026-11-24T10:30Z, or "

@@ -55,8 +55,12 @@ CLI::Option* add_repeated(CLI::App& app, const std::string& name, std::vector<T>
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
-/// How lists and descriptions are written.
-enum class OutputFormat : std::uint8_t { text, json };
+/// How lists and descriptions are written; wide is text with more columns.
+enum class OutputFormat : std::uint8_t { text, wide, json, yaml };
+/// One document for other programs, rather than lines for people.
+constexpr bool is_document(OutputFormat format) {
+  return format == OutputFormat::json || format == OutputFormat::yaml;
+}
 Result<OutputFormat> parse_output_format(std::string_view text);
 void add_output_format(CLI::App& app, OutputFormat& into);
 

@@ -26,16 +26,19 @@ int list(const GroupArguments& arguments, Client& client) {
   auto groups = client.admin().list_groups();
   if (!groups) return report("group list", groups.error());
   std::ranges::sort(*groups, {}, &GroupListing::group_id);
-  Table table({"GROUP", "STATE", "PROTOCOL"});
+  const bool is_wide = arguments.format == OutputFormat::wide;
+  Table table(is_wide ? std::vector<std::string>{"GROUP", "STATE", "PROTOCOL", "TYPE"}
+                      : std::vector<std::string>{"GROUP", "STATE", "PROTOCOL"});
   Json json = Json::array();
   for (const GroupListing& group : *groups) {
-    table.add({group.group_id, group.state, group.protocol_type});
+    // A narrow table takes the first cells.
+    table.add({group.group_id, group.state, group.protocol_type, group.type});
     json.push_back({{"group", group.group_id},
                     {"state", group.state},
                     {"protocol_type", group.protocol_type},
                     {"type", group.type}});
   }
-  if (arguments.format == OutputFormat::json) return print(json);
+  if (is_document(arguments.format)) return print(json, arguments.format);
   return write_out(table.to_string()) ? exit_ok : exit_failed;
 }
 
@@ -76,15 +79,20 @@ std::string shown(Offset offset) {
   return offset.is_none() ? "-" : fmt::to_string(offset.value);
 }
 
-std::string text_of(const GroupDescription& group, const Shares& shares) {
+std::string text_of(const GroupDescription& group, const Shares& shares, bool is_wide) {
   std::int64_t total = 0;
-  Table table({"TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER", "HOST"});
+  std::vector<std::string> headings = {"TOPIC", "PARTITION", "COMMITTED", "END",
+                                       "LAG",   "MEMBER",    "HOST"};
+  if (is_wide) headings.insert(headings.end(), {"CLIENT", "INSTANCE"});
+  Table table(std::move(headings));
   for (const auto& [partition, share] : shares) {
     total += share.lag().value_or(0);
     table.add({partition.topic, fmt::to_string(partition.partition.value), shown(share.committed),
                shown(share.end), share.lag() ? fmt::to_string(*share.lag()) : "-",
                share.member != nullptr ? share.member->member_id : "-",
-               share.member != nullptr ? share.member->client_host : "-"});
+               share.member != nullptr ? share.member->client_host : "-",
+               share.member != nullptr ? share.member->client_id : "-",
+               share.member != nullptr ? share.member->group_instance_id : "-"});
   }
   std::string text =
       printable(fmt::format("{}  {}, {} members, assignor {}, coordinator {}, lag {}",
@@ -148,13 +156,13 @@ int describe(const GroupArguments& arguments, Client& client) {
       report("group describe", shares.error());
       status = exit_failed;
       json.push_back({{"group", id}, {"error", std::string(shares.error().message())}});
-    } else if (arguments.format == OutputFormat::json) {
+    } else if (is_document(arguments.format)) {
       json.push_back(json_of(*group, *shares));
     } else {
-      write_out(text_of(*group, *shares));
+      write_out(text_of(*group, *shares, arguments.format == OutputFormat::wide));
     }
   }
-  if (arguments.format == OutputFormat::json) print(json);
+  if (is_document(arguments.format)) print(json, arguments.format);
   return status;
 }
 
@@ -162,12 +170,13 @@ int describe(const GroupArguments& arguments, Client& client) {
 
 void add_group_command(CLI::App& app, std::function<int()>& run) {
   CLI::App* group = app.add_subcommand("group", "List and describe consumer groups");
-  group->require_subcommand(1);
+  group->footer("Examples:\n  dohle group list\n  dohle group describe billing");
   auto arguments = std::make_shared<GroupArguments>();
 
   CLI::App* lists = group->add_subcommand("list", "Name all groups");
   add_connection_flags(*lists, arguments->connection);
   add_output_format(*lists, arguments->format);
+  lists->footer("Example:\n  dohle group list --format json");
   lists->callback([arguments, &run] {
     run = [arguments] {
       return with_client("group list", arguments->connection,
@@ -178,7 +187,7 @@ void add_group_command(CLI::App& app, std::function<int()>& run) {
   CLI::App* describes = group->add_subcommand("describe", "Show members, offsets and lag");
   add_connection_flags(*describes, arguments->connection);
   add_output_format(*describes, arguments->format);
-  describes->add_option("GROUP", arguments->ids, "Their names")->required();
+  describes->add_option("GROUP", arguments->ids, "Names of the groups")->required();
   describes->footer("Example:\n  dohle group describe billing");
   describes->callback([arguments, &run] {
     run = [arguments] {

@@ -3,17 +3,22 @@
 #include <nlohmann/json.hpp>
 
 #include "tools/commands.hpp"
+#include "tools/flags.hpp"
 #include "tools/terminal.hpp"
+#include "tools/yaml.hpp"
 
 namespace dohle::tools {
 
 /// Keeps the order in which fields were set.
 using Json = nlohmann::ordered_json;
 
-/// Writes one line to standard output; bytes that are not UTF-8 are replaced. The exit status.
-inline int print(const Json& json) {
-  return write_out(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n") ? exit_ok
-                                                                                     : exit_failed;
+/// Writes one document to standard output, JSON on one line; bytes that are not UTF-8 are replaced.
+/// The exit status.
+inline int print(const Json& json, OutputFormat format) {
+  const std::string text = format == OutputFormat::yaml
+                               ? to_yaml(json)
+                               : json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return write_out(text) ? exit_ok : exit_failed;
 }
 
 }  // namespace dohle::tools

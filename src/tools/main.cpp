@@ -1,24 +1,77 @@
 #include <functional>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include "tools/commands.hpp"
+#include "tools/terminal.hpp"
+#include "tools/usage.hpp"
+
+namespace dohle::tools {
+
+namespace {
+
+constexpr const char* footer =
+    "Those who connect know -b, -X, --profile, --config, --timeout, -q and -v; these may also "
+    "stand before the command.\n"
+    "\n"
+    "Examples:\n"
+    "  dohle node --data ./data\n"
+    "  dohle topic create greetings -p 6\n"
+    "  echo hello | dohle produce greetings\n"
+    "  dohle consume greetings -e\n"
+    "\n"
+    "`dohle COMMAND --help` says more. Data goes to standard output, the rest to standard error.\n"
+    "Exit status: 0 done, 1 something failed, 2 usage, 3 no server reached or access refused, "
+    "4 out of time, 130 interrupted.";
+
+/// Help that was not asked for goes where errors go.
+int lacks_command(const CLI::App& app, const std::vector<std::string>& words) {
+  const CLI::App* at = &app;
+  for (const std::string& word : words) {
+    for (const CLI::App* each : at->get_subcommands([](const CLI::App*) { return true; })) {
+      if (each->get_name() == word) at = each;
+    }
+  }
+  fmt::print(stderr, "{}", help_text(*at, help_width()));
+  return exit_usage;
+}
+
+int run_command(CLI::App& app, const std::vector<std::string>& words, std::function<int()>& run) {
+  const auto arguments = in_order(app, words);
+  if (!arguments) {
+    const auto message = arguments.error().message();
+    fmt::print(stderr, "{}\n`{} --help` has the commands.\n", message,
+               message.substr(0, message.find(':')));
+    return exit_usage;
+  }
+  try {
+    // The parser takes them from the back.
+    app.parse(std::vector<std::string>(arguments->rbegin(), arguments->rend()));
+  } catch (const CLI::CallForHelp& help) {
+    const CLI::App* at = &app;
+    while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+    return write_out(help_text(*at, help_width())) ? exit_ok : exit_failed;
+  } catch (const CLI::CallForVersion& version) {
+    return write_out(fmt::format("{}\n", version.what())) ? exit_ok : exit_failed;
+  } catch (const CLI::ParseError& error) {
+    const std::string path = path_of(app);
+    fmt::print(stderr, "{}: {}\n`{} --help` has the options and examples.\n", path,
+               why_refused(app, error), path);
+    return exit_usage;
+  }
+  return run ? run() : lacks_command(app, words);
+}
+
+}  // namespace
+
+}  // namespace dohle::tools
 
 int main(int argc, char** argv) {
   using namespace dohle::tools;
   CLI::App app("Dohle: Kafka for C++", "dohle");
-  app.set_version_flag("--version", "dohle " DOHLE_VERSION);
-  app.require_subcommand(1);
-  app.footer(
-      "Examples:\n"
-      "  dohle node --data ./data\n"
-      "  dohle topic create greetings -p 6\n"
-      "  echo hello | dohle produce greetings\n"
-      "  dohle consume greetings -e\n\n"
-      "`dohle COMMAND --help` says more. Data goes to standard output, the rest to standard "
-      "error.\n"
-      "Exit status: 0 done, 1 something failed, 2 usage, 3 no server reached or access refused,\n"
-      "4 out of time, 130 interrupted.");
+  app.set_help_flag("-h,--help", "Say this and nothing else");
+  app.set_version_flag("--version", "dohle " DOHLE_VERSION, "Say the version and nothing else");
   std::function<int()> run;
   add_node_command(app, run);
   add_topic_command(app, run);
@@ -26,10 +79,7 @@ int main(int argc, char** argv) {
   add_produce_command(app, run);
   add_consume_command(app, run);
   add_bench_command(app, run);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? exit_ok : exit_usage;
-  }
-  return run();
+  // At the end: commands that come later would inherit it.
+  app.footer(footer);
+  return run_command(app, std::vector<std::string>(argv + 1, argv + argc), run);
 }

@@ -8,6 +8,7 @@
 
 #include "dohle/node.hpp"
 #include "tools/commands.hpp"
+#include "tools/flags.hpp"
 
 namespace dohle::tools {
 
@@ -76,20 +77,27 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
       "is\n"
       "no authentication: listen on another interface only where everybody may do everything.\n"
       "SIGINT and SIGTERM stop it cleanly.");
-  command->add_option("--data", arguments->options.data_dir, "Directory, or :memory:")->required();
-  command->add_option("--listen", arguments->options.listen, "HOST:PORT; port 0 picks one")
-      ->capture_default_str();
-  command->add_option("--advertise", arguments->options.advertise,
-                      "HOST:PORT that clients are told; default: the listening address");
+  command->add_option("--data", arguments->options.data_dir, "Directory, or :memory:")
+      ->type_name("DIR")
+      ->required();
   command
-      ->add_option(
-          "--durability", arguments->durability,
-          "fsync: acknowledged records survive a power failure; os: the end of the process")
-      ->capture_default_str();
+      ->add_option("--listen", arguments->options.listen,
+                   "Where to listen; port 0 picks one [127.0.0.1:9092]")
+      ->type_name("HOST:PORT");
+  command
+      ->add_option("--advertise", arguments->options.advertise,
+                   "What clients are told to connect to [the listening address]")
+      ->type_name("HOST:PORT");
+  command
+      ->add_option("--durability", arguments->durability,
+                   "fsync: acknowledged records survive a power failure; interval: it takes at "
+                   "most the last "
+                   "50 ms; os: they survive the end of the process alone [fsync]")
+      ->type_name("WHEN");
   command->add_flag("--no-auto-create", arguments->no_auto_create,
                     "Refuse unknown topics instead of making them with one partition");
-  command->add_option("--max-connections", arguments->options.connections_max, "1 to 100000")
-      ->capture_default_str();
+  add_count(*command, "--max-connections", arguments->options.connections_max, 1, 100'000,
+            "More are closed at once; 1 to 100000 [10000]");
   command->callback([arguments, &run] { run = [arguments] { return run_node(*arguments); }; });
 }
 

@@ -31,8 +31,8 @@ struct ProduceArguments {
   std::optional<std::string> key;
   std::vector<std::pair<std::string, std::string>> headers;
   std::optional<std::int32_t> partition;
-  CompressionCodec compression = CompressionCodec::none;
-  Acks acks = Acks::all;
+  std::optional<CompressionCodec> compression;
+  std::optional<Acks> acks;
   bool empty_is_null = false;
   std::optional<InputFormat> format;
   bool is_json = false;
@@ -157,11 +157,20 @@ class Producing {
   std::shared_ptr<Outcomes> outcomes_ = std::make_shared<Outcomes>();
 };
 
-int produce(const ProduceArguments& arguments, Client& client) {
-  auto producer = client.producer({.acks = arguments.acks,
-                                   .idempotence = arguments.acks == Acks::all,
-                                   .max_block = arguments.connection.timeout_ms(),
-                                   .compression = arguments.compression});
+ProducerOptions producer_options(const ProduceArguments& arguments,
+                                 const ConnectionSettings& settings) {
+  ProducerOptions options{.max_block = settings.client.default_api_timeout};
+  settings.properties.apply_to(options);
+  if (arguments.acks) {
+    options.acks = *arguments.acks;
+    options.idempotence = options.acks == Acks::all;
+  }
+  if (arguments.compression) options.compression = *arguments.compression;
+  return options;
+}
+
+int produce(const ProduceArguments& arguments, Client& client, const ConnectionSettings& settings) {
+  auto producer = client.producer(producer_options(arguments, settings));
   if (!producer) return report("produce", producer.error());
   auto topic = producer->topic(arguments.topic);
   if (!topic) return report("produce", topic.error());
@@ -170,9 +179,8 @@ int produce(const ProduceArguments& arguments, Client& client) {
 }
 
 Result<bool> parse_is_json(std::string_view text) {
-  const auto format = parse_output_format(text);
-  if (!format) return fail(format.error());
-  return *format == OutputFormat::json;
+  if (text == "text" || text == "json") return text == "json";
+  return fail(Error::configuration(fmt::format("\"{}\" is not one of text, json", text)));
 }
 
 int run_produce(ProduceArguments arguments) {
@@ -184,7 +192,9 @@ int run_produce(ProduceArguments arguments) {
   if (arguments.is_json) arguments.format = InputFormat::json();
   if (!arguments.format) arguments.format = *InputFormat::parse("%v\\n");
   return with_client("produce", arguments.connection,
-                     [&](Client& client) { return produce(arguments, client); });
+                     [&](Client& client, const ConnectionSettings& settings) {
+                       return produce(arguments, client, settings);
+                     });
 }
 
 }  // namespace
@@ -192,8 +202,8 @@ int run_produce(ProduceArguments arguments) {
 void add_produce_command(CLI::App& app, std::function<int()>& run) {
   auto arguments = std::make_shared<ProduceArguments>();
   CLI::App* command = app.add_subcommand("produce", "Store records from standard input");
-  add_connection_flags(*command, arguments->connection);
-  command->add_option("TOPIC", arguments->topic, "Where to")->required();
+  add_connection_flags(*command, arguments->connection, Role::producer);
+  command->add_option("TOPIC", arguments->topic, "The topic to store them in")->required();
   add_parsed(
       *command, "-k,--key", arguments->key,
       [](std::string_view text) -> Result<std::string> { return std::string(text); }, "TEXT",

@@ -33,20 +33,25 @@ using Shared = std::shared_ptr<TopicArguments>;
 int list(const TopicArguments& arguments, Client& client) {
   auto topics = client.admin().list_topics();
   if (!topics) return report("topic list", topics.error());
-  Table table({"NAME", "PARTITIONS", "REPLICATION"});
+  const bool is_wide = arguments.format == OutputFormat::wide;
+  Table table(is_wide
+                  ? std::vector<std::string>{"NAME", "PARTITIONS", "REPLICATION", "ID", "INTERNAL"}
+                  : std::vector<std::string>{"NAME", "PARTITIONS", "REPLICATION"});
   Json json = Json::array();
   std::ranges::sort(*topics, {}, &TopicListing::name);
   for (const TopicListing& topic : *topics) {
     if (topic.is_internal && !arguments.with_internal) continue;
-    table.add(
-        {topic.name, fmt::to_string(topic.partitions), fmt::to_string(topic.replication_factor)});
+    // A narrow table takes the first cells.
+    table.add({topic.name, fmt::to_string(topic.partitions),
+               fmt::to_string(topic.replication_factor), topic.id.to_string(),
+               topic.is_internal ? "yes" : "no"});
     json.push_back({{"name", topic.name},
                     {"id", topic.id.to_string()},
                     {"internal", topic.is_internal},
                     {"partitions", topic.partitions},
                     {"replication_factor", topic.replication_factor}});
   }
-  if (arguments.format == OutputFormat::json) return print(json);
+  if (is_document(arguments.format)) return print(json, arguments.format);
   return write_out(table.to_string()) ? exit_ok : exit_failed;
 }
 
@@ -75,13 +80,13 @@ int create(const TopicArguments& arguments, Client& client) {
                     {"id", result->id.to_string()},
                     {"partitions", result->partitions},
                     {"replication_factor", result->replication_factor}});
-    if (arguments.format == OutputFormat::text) {
+    if (!is_document(arguments.format)) {
       write_out(fmt::format("{}{} with {} partition{}\n",
                             arguments.is_dry_run ? "could create " : "created ", printable(name),
                             result->partitions, result->partitions == 1 ? "" : "s"));
     }
   }
-  if (arguments.format == OutputFormat::json) print(json);
+  if (is_document(arguments.format)) print(json, arguments.format);
   return status;
 }
 
@@ -191,13 +196,13 @@ int describe(const TopicArguments& arguments, Client& client) {
     std::ranges::sort(topic->partitions, {}, &PartitionDescription::partition);
     const Offsets starts = offsets_of(admin, *topic, EarliestOffset{});
     const Offsets ends = offsets_of(admin, *topic, LatestOffset{});
-    if (arguments.format == OutputFormat::json) {
+    if (is_document(arguments.format)) {
       json.push_back(json_of(*topic, *config, starts, ends));
     } else {
       write_out(text_of(*topic, *config, starts, ends));
     }
   }
-  if (arguments.format == OutputFormat::json) print(json);
+  if (is_document(arguments.format)) print(json, arguments.format);
   return status;
 }
 
@@ -214,12 +219,12 @@ int remove(const TopicArguments& arguments, Client& client) {
       report("topic delete", result.error());
       status = exit_failed;
       item["error"] = std::string(result.error().message());
-    } else if (arguments.format == OutputFormat::text) {
+    } else if (!is_document(arguments.format)) {
       write_out(fmt::format("deleted {}\n", printable(name)));
     }
     json.push_back(std::move(item));
   }
-  if (arguments.format == OutputFormat::json) print(json);
+  if (is_document(arguments.format)) print(json, arguments.format);
   return status;
 }
 
@@ -244,13 +249,13 @@ CLI::App* add_verb(CLI::App& topic, const char* verb, const char* help, const Sh
 void add_create(CLI::App& topic, std::function<int()>& run) {
   auto arguments = std::make_shared<TopicArguments>();
   CLI::App* command = add_verb(topic, "create", "Make topics", arguments);
-  command->add_option("TOPIC", arguments->names, "Their names")->required();
+  command->add_option("TOPIC", arguments->names, "Names of the topics")->required();
   add_count(*command, "-p,--partitions", arguments->partitions, 1, 100'000,
             "Of each, 1 to 100000 [the cluster's default]");
   add_count(*command, "-r,--replication", arguments->replication, 1, 1000,
             "Copies of each partition, 1 to 1000 [the cluster's default]");
   add_repeated(
-      *command, "-c,--config", arguments->config,
+      *command, "-c,--topic-config", arguments->config,
       [](std::string_view text) { return parse_named(text, '='); }, "NAME=VALUE",
       "A setting of each, as retention.ms=3600000; may be repeated");
   command->add_flag("--dry-run", arguments->is_dry_run, "Check everything, make nothing");
@@ -267,6 +272,7 @@ void add_list(CLI::App& topic, std::function<int()>& run) {
   auto arguments = std::make_shared<TopicArguments>();
   CLI::App* command = add_verb(topic, "list", "Name all topics", arguments);
   command->add_flag("--internal", arguments->with_internal, "Those of the servers' own too");
+  command->footer("Example:\n  dohle topic list --format wide");
   command->callback([arguments, &run] {
     run = [arguments] {
       return with_client("topic list", arguments->connection,
@@ -280,7 +286,7 @@ void add_describe(CLI::App& topic, std::function<int()>& run) {
   CLI::App* command =
       add_verb(topic, "describe", "Show partitions, offsets, and settings that are not the default",
                arguments);
-  command->add_option("TOPIC", arguments->names, "Their names")->required();
+  command->add_option("TOPIC", arguments->names, "Names of the topics")->required();
   command->footer("Example:\n  dohle topic describe orders --format json");
   command->callback([arguments, &run] {
     run = [arguments] {
@@ -293,7 +299,7 @@ void add_describe(CLI::App& topic, std::function<int()>& run) {
 void add_delete(CLI::App& topic, std::function<int()>& run) {
   auto arguments = std::make_shared<TopicArguments>();
   CLI::App* command = add_verb(topic, "delete", "Delete topics with all records", arguments);
-  command->add_option("TOPIC", arguments->names, "Their names")->required();
+  command->add_option("TOPIC", arguments->names, "Names of the topics")->required();
   command->add_flag("-y,--yes", arguments->is_sure, "Do not ask; needed without a terminal");
   command->footer("Example:\n  dohle topic delete orders --yes");
   command->callback(
@@ -304,7 +310,12 @@ void add_delete(CLI::App& topic, std::function<int()>& run) {
 
 void add_topic_command(CLI::App& app, std::function<int()>& run) {
   CLI::App* topic = app.add_subcommand("topic", "Make, list, describe and delete topics");
-  topic->require_subcommand(1);
+  topic->footer(
+      "Examples:\n"
+      "  dohle topic create orders -p 6\n"
+      "  dohle topic list\n"
+      "  dohle topic describe orders\n"
+      "  dohle topic delete orders --yes");
   add_create(*topic, run);
   add_list(*topic, run);
   add_describe(*topic, run);

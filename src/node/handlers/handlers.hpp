@@ -40,7 +40,8 @@ void answer_unknown_version(Call& call);
   return broker_error::unknown_server_error;
 }
 [[nodiscard]] inline std::string text_of(const Error& error) {
-  return std::string(error.message());
+  const bool has_detail = !error.server_message().empty();
+  return std::string(has_detail ? error.server_message() : error.message());
 }
 
 /// Why a request cannot be served by the partition it names: unknown, unusable, or known to the

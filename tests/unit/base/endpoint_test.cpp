@@ -29,5 +29,15 @@ TEST(Endpoint, refuses_nonsense_and_names_it) {
   }
 }
 
+TEST(Endpoint, knows_what_is_reached_from_this_machine_alone) {
+  for (const char* here : {"127.0.0.1", "127.8.9.10", "::1", "localhost"}) {
+    EXPECT_TRUE((Endpoint{here, 1}).is_loopback()) << here;
+  }
+  for (const char* beyond : {"0.0.0.0", "::", "10.127.0.1", "127.example.org", "1270.0.0.1", "::11",
+                             "localhost.example.org", ""}) {
+    EXPECT_FALSE((Endpoint{beyond, 1}).is_loopback()) << beyond;
+  }
+}
+
 }  // namespace
 }  // namespace dohle

@@ -14,6 +14,15 @@ TEST(Error, of_a_broker_keeps_its_wire_number_and_the_servers_words) {
   EXPECT_TRUE(error.message().starts_with("produce to orders-3: "));
 }
 
+TEST(Error, of_a_broker_does_not_repeat_what_the_server_said_in_the_same_words) {
+  const std::string plain(Error::broker(36, "create topic a").message());
+  EXPECT_EQ(plain, "create topic a: a topic of that name exists");
+  EXPECT_EQ(Error::broker(36, "create topic a", "topic a: a topic of that name exists").message(),
+            plain);
+  EXPECT_EQ(Error::broker(36, "create topic a", "since Monday").message(),
+            plain + " (the server said: since Monday)");
+}
+
 TEST(Error, a_brokers_code_is_never_an_errc_of_the_same_number) {
   EXPECT_FALSE(Error::broker(1).is(Errc::timed_out));
   EXPECT_TRUE(Error::client(Errc::timed_out, "x").is(Errc::timed_out));

@@ -1,0 +1,523 @@
+#!/usr/bin/env python3
+"""The `dohle` command as people and scripts meet it: help, refusals, output and exit status, against
+`dohle node --data :memory:` on a port that the system picks.
+
+command_test.py DOHLE [unittest's arguments]
+"""
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+DOHLE = sys.argv.pop(1)
+TIME_MAX = 60  # seconds, of any one command
+OK, FAILED, USAGE, CONNECTION, INTERRUPTED = 0, 1, 2, 3, 130
+
+CONNECTING = "-b,--brokers -X,--property --profile --config --timeout -q,--quiet -v,--verbose".split()
+BENCH = "--topic --records --partitions --json".split()
+SENDING = "--size --acks --linger --buffer --rate".split()
+OPTIONS = {
+    "": ["--version"],
+    "node": "--data --listen --advertise --durability --no-auto-create --max-connections".split(),
+    "topic": [],
+    "topic create": "-p,--partitions -r,--replication -c,--topic-config --dry-run --format".split() + CONNECTING,
+    "topic list": "--internal --format".split() + CONNECTING,
+    "topic describe": ["--format"] + CONNECTING,
+    "topic delete": "-y,--yes --format".split() + CONNECTING,
+    "group": [],
+    "group list": ["--format"] + CONNECTING,
+    "group describe": ["--format"] + CONNECTING,
+    "produce": "-k,--key -H,--header -p,--partition -z,--compression --acks -Z,--empty-is-null -f,--format "
+    "--input".split() + CONNECTING,
+    "consume": "-o,--offset -p,--partition -g,--group -n,--number -f,--format -e,--exit-at-end".split() + CONNECTING,
+    "bench": [],
+    "bench produce": BENCH + SENDING + ["--threads"] + CONNECTING,
+    "bench consume": BENCH + ["--group"] + CONNECTING,
+    "bench e2e": BENCH + SENDING + ["--group"] + CONNECTING,
+}
+
+
+def environment(**more):
+    """That of this process, without what would change the command's ways."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DOHLE_", "XDG_")) and k != "COLUMNS"}
+    return kept | {"HOME": "/nonexistent"} | more
+
+
+class Node:
+    """`dohle node` until `stop`."""
+
+    def __init__(self, *arguments):
+        self.log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            [DOHLE, "node", "--listen", "127.0.0.1:0", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            env=environment(),
+        )
+        line = self.process.stdout.readline()
+        assert line.startswith("ready 127.0.0.1:"), (line, self.said())
+        self.address = line.split()[1]
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read().decode()
+
+    def stop(self, with_signal=signal.SIGTERM):
+        self.process.send_signal(with_signal)
+        status = self.process.wait(TIME_MAX)
+        self.process.stdout.close()
+        return status
+
+
+class Command(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.node = Node("--data", ":memory:")
+
+    @classmethod
+    def tearDownClass(cls):
+        assert cls.node.stop() == OK
+        cls.node.log.close()
+
+    def run_dohle(self, *arguments, stdin=b"", **more):
+        if isinstance(stdin, str):
+            stdin = stdin.encode()
+        env = environment(**{"DOHLE_BROKERS": self.node.address} | more)
+        return subprocess.run([DOHLE, *arguments], input=stdin, capture_output=True, timeout=TIME_MAX, env=env)
+
+    def dohle(self, *arguments, status=OK, **more):
+        """Standard output; the exit status has to be `status`."""
+        done = self.run_dohle(*arguments, **more)
+        self.assertEqual(done.returncode, status, (arguments, done.stdout, done.stderr))
+        return done.stdout.decode()
+
+    def refused(self, status, *arguments, **more):
+        """What standard error says; standard output stays empty."""
+        done = self.run_dohle(*arguments, **more)
+        self.assertEqual((done.returncode, done.stdout), (status, b""), (arguments, done.stderr))
+        return done.stderr.decode()
+
+    def json(self, *arguments, status=OK, **more):
+        return json.loads(self.dohle(*arguments, "--format", "json", status=status, **more))
+
+
+class Help(Command):
+    def test_lists_every_option_and_an_example(self):
+        for words, options in OPTIONS.items():
+            with self.subTest(words):
+                text = self.dohle(*words.split(), "--help")
+                self.assertEqual(text, self.dohle("help", *words.split()))
+                found = re.findall(r"^  (-\S+)", text, re.M)
+                self.assertEqual(sorted(found), sorted(options + ["-h,--help"]))
+                self.assertRegex(text, r"Examples?:\n  .*dohle " + words)
+
+    def test_says_something_of_every_option(self):
+        for words in OPTIONS:
+            text = self.dohle(*words.split(), "--help", COLUMNS="100")
+            for line in text.split("\n"):
+                if re.match(r"  -\S+( \S+)?$", line):
+                    following = text.split(line + "\n")[1].split("\n")[0]
+                    self.assertRegex(following, r"^ {28}\S", line)
+
+    def test_fits_a_narrow_terminal(self):
+        for words in OPTIONS:
+            for line in self.dohle(*words.split(), "--help", COLUMNS="40").split("\n"):
+                is_example = line.startswith("  ") and "dohle " in line
+                self.assertTrue(len(line) <= 40 or is_example or " " not in line.strip(), line)
+
+    def test_shows_itself_where_a_command_is_missing(self):
+        for words in ("", "topic", "group", "bench"):
+            said = self.refused(USAGE, *words.split())
+            self.assertEqual(said, self.dohle(*words.split(), "--help"))
+
+    def test_version(self):
+        self.assertRegex(self.dohle("--version"), r"^dohle \d+\.\d+\.\d+\n$")
+
+
+class Refusals(Command):
+    """Each names the word that makes no sense, and what is near it or allowed."""
+
+    CASES = [
+        ("topc list", 'dohle: there is no command "topc"; did you mean topic?\n`dohle --help` has'),
+        ("topic creat", 'dohle topic: there is no command "creat"; did you mean create?\n`dohle topic --help`'),
+        ("topic grow", 'no command "grow"; allowed are create, list, describe and delete'),
+        ("topic list --formt json", "dohle topic list: there is no option --formt; did you mean --format?"),
+        ("topic create t --parttions 3", "there is no option --parttions; did you mean --partitions?"),
+        ("--brokrs a:1 topic list", "there is no option --brokrs before the command; did you mean --brokers?"),
+        ("node --data d -b a:1", "dohle node: there is no option -b"),
+        ("topic list extra", 'dohle topic list: nothing is expected where "extra" stands'),
+        ("topic list --format wdie", '--format: "wdie" is not one of text, wide, json, yaml'),
+        ("topic list -b nonsense", 'address "nonsense" has no port; expected HOST:PORT or [IPv6]:PORT'),
+        ("topic list -b a:99999", "a port that is not a number from 0 to 65535"),
+        ("topic list -b a:1,,b:1", '-b,--brokers: "a:1,,b:1" is not a list of addresses: HOST:PORT[,HOST:PORT...]'),
+        ("topic list -b a:1 -b b:1", "dohle topic list: --brokers is given more than once"),
+        ("topic list -b", "dohle topic list: --brokers needs a value"),
+        ("topic list --timeout 3", '--timeout: "3" is not a duration'),
+        ("topic list --timeout 0", '--timeout: "0" is not from 1ms to 10m'),
+        ("topic list -q -v", "--quiet excludes --verbose"),
+        ("topic list -X foo", '-X: "foo" is not of the form NAME=VALUE'),
+        ("topic list -X linger.ms=5", "-X: linger.ms is a property of producers, and this command has none"),
+        ("topic list -X request.timeout.m=5", "no property request.timeout.m; did you mean request.timeout.ms?"),
+        ("topic list --config /nonexistent/c", "/nonexistent/c: the configuration file cannot be read"),
+        ("topic list --profile x", "/nonexistent/.config/dohle/config.toml: the file with profile x"),
+        ("topic create", "dohle topic create: TOPIC is missing: Names of the topics"),
+        ("topic create t -p 0", '-p,--partitions: "0" is not a whole number from 1 to 100000'),
+        ("topic create t -r many", '-r,--replication: "many" is not a whole number from 1 to 1000'),
+        ("topic create t -c retention.ms", '-c,--topic-config: "retention.ms" is not of the form NAME=VALUE'),
+        ("topic delete t", "dohle topic delete: there is no terminal to ask on; --yes does it without asking"),
+        ("produce", "dohle produce: TOPIC is missing"),
+        ("produce a b", 'nothing is expected where "b" stands'),
+        ("produce t -z lzma", '-z,--compression: "lzma" is not one of none, gzip, snappy, lz4, zstd'),
+        ("produce t --acks 2", '--acks: "2" is not one of all (-1), leader (1), none (0)'),
+        ("produce t -H name", '-H,--header: "name" is not of the form NAME:VALUE'),
+        ("produce t -p -2", '-p,--partition: "-2" is not a whole number from -1 to 2147483647'),
+        ("produce t -f %q", "-f,--format: "),
+        ("produce t --input xml", '--input: "xml" is not one of text, json'),
+        (r"produce t --input json -f %v\n", "-f says how text is cut; it does not go with --input json"),
+        ("consume", "dohle consume: TOPIC is missing"),
+        ("consume t -o middle", '-o,--offset: "middle" is not an offset: start, end, 42, +10'),
+        ("consume t -o 5:1", '"5:1" ends before it starts'),
+        ("consume t -f %q", "-f,--format: the format knows no %q; it knows %t %p %o"),
+        ("consume t -n 0", '-n,--number: "0" is not a whole number from 1 to '),
+        ("consume t -p x", '-p,--partition: "x" is not a whole number from 0 to 2147483647'),
+        ("consume t -g g -p 1", "-p does not go with -g: the group deals out partitions"),
+        ("consume t -g g -o 5", "with -g, -o is start or end"),
+        ("group describe", "dohle group describe: GROUP is missing"),
+        ("bench produc", 'dohle bench: there is no command "produc"; did you mean produce?'),
+        ("bench produce", "dohle bench produce: --topic is missing"),
+        ("bench produce --topic t --records 0", '--records: "0" is not a whole number from 1 to 1000000000000'),
+        ("bench produce --topic t --size 1x", '--size: "1x" is not a size'),
+        ("bench produce --topic t --size 101MiB", '--size: "101MiB" is not a size from 0 bytes to 100MiB'),
+        ("bench e2e --topic t --size 7", '"7" is not a size from 8 bytes to 100MiB'),
+        ("bench produce --topic t --linger 5", '--linger: "5" is not a duration'),
+        ("bench produce --topic t --threads 0", '--threads: "0" is not a whole number from 1 to 1024'),
+        ("bench produce --topic t --rate 0", '--rate: "0" is not a whole number from 1 to 10000000'),
+        ("bench produce --topic t --buffer 1", '--buffer: "1" is not a size from 32KiB'),
+        ("bench produce --topic t --linger 2m", '--linger: "2m" is not from 0 to 1m'),
+        ("node", "dohle node: --data is missing: Directory, or :memory:"),
+        ("node --data", "dohle node: --data needs a value"),
+        ("node --data :memory: --durability fsnc", 'durability is "fsnc"; allowed are fsync, interval and os'),
+        ("node --data :memory: --listen here", 'listen: address "here" has no port; expected HOST:PORT'),
+        ("node --data :memory: --listen 0.0.0.0:0", "listen is 0.0.0.0:0, an address that nobody can connect to"),
+        ("node --data :memory: --advertise x", 'advertise: address "x" has no port'),
+        ("node --data :memory: --max-connections 0", '--max-connections: "0" is not a whole number from 1 to 100000'),
+    ]
+
+    def test_name_the_word_and_what_is_allowed(self):
+        for words, sentence in self.CASES:
+            with self.subTest(words):
+                said = self.refused(USAGE, *words.split())
+                self.assertIn(sentence, said)
+                self.assertTrue(said.startswith("dohle"), said)
+
+    def test_of_an_empty_directory_name(self):
+        self.assertIn("data_dir is empty; a directory or :memory: is needed", self.refused(USAGE, "node", "--data", ""))
+
+
+class Servers(Command):
+    def test_nobody_listens(self):
+        for command in ("topic list", "group list", "produce t", "consume t", "bench e2e --topic t"):
+            said = self.refused(CONNECTION, *command.split(), "-b", "127.0.0.1:1", "--timeout", "200ms")
+            name = command.replace(" --topic", "").removesuffix(" t")
+            self.assertTrue(said.startswith(f"dohle {name}: no server answered in time: 127.0.0.1:1: "), said)
+            self.assertIn("Connection refused", said)
+
+    def test_somebody_listens_and_never_answers(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            address = f"127.0.0.1:{silent.getsockname()[1]}"
+            said = self.refused(CONNECTION, "topic", "list", "-b", address, "--timeout", "200ms")
+            self.assertEqual(said, "dohle topic list: no server answered in time\n")
+
+    def test_addresses_come_from_flag_property_environment_and_profile_in_that_order(self):
+        dead = "127.0.0.1:1"
+        with tempfile.TemporaryDirectory() as directory:
+            config = Path(directory) / "c.toml"
+            config.write_text(f'profile = "here"\n[profiles.here]\nbootstrap.servers = "{self.node.address}"\n'
+                              f'[profiles.dead]\nbootstrap.servers = "{dead}"\n')
+            names_config = ("--config", str(config), "--timeout", "5s", "topic", "list")
+            nowhere = {"DOHLE_BROKERS": dead}
+            env = environment()
+            of_profile = subprocess.run([DOHLE, *names_config], capture_output=True, timeout=TIME_MAX, env=env)
+            self.assertEqual(of_profile.returncode, OK, of_profile.stderr)
+            self.dohle(*names_config, "--profile", "dead")  # the environment has the node's
+            self.dohle(*names_config, "-X", f"bootstrap.servers={self.node.address}", **nowhere)
+            self.dohle(*names_config, "-X", f"bootstrap.servers={dead}", "-b", self.node.address, **nowhere)
+            self.refused(CONNECTION, "--config", str(config), "topic", "list", "--timeout", "200ms", **nowhere)
+
+
+class Topics(Command):
+    def test_are_made_listed_described_and_deleted(self):
+        self.assertEqual(self.dohle("topic", "create", "orders", "-p", "3", "-c", "retention.ms=3600000"),
+                         "created orders with 3 partitions\n")
+        self.assertRegex(self.dohle("topic", "list"), r"^NAME +PARTITIONS +REPLICATION\n(.*\n)*orders +3 +1\n")
+        self.assertRegex(self.dohle("topic", "list", "--format", "wide"),
+                         r"^NAME +PARTITIONS +REPLICATION +ID +INTERNAL\n(.*\n)*orders +3 +1 +\S{22} +no\n")
+        listed = [t for t in self.json("topic", "list") if t["name"] == "orders"][0]
+        self.assertEqual(list(listed), ["name", "id", "internal", "partitions", "replication_factor"])
+        self.assertEqual((listed["internal"], listed["partitions"], listed["replication_factor"]), (False, 3, 1))
+        self.assertIn("- name: orders\n  id: ", self.dohle("topic", "list", "--format", "yaml").replace('"', ""))
+        text = self.dohle("topic", "describe", "orders")
+        self.assertRegex(text, r"^orders  id \S+, 3 partitions\n  retention.ms=3600000\nPARTITION +LEADER")
+        self.assertRegex(text, r"\n2 +1 +0 +1 +1 +0 +0\n$")
+        [described] = self.json("topic", "describe", "orders")
+        self.assertEqual(list(described), ["name", "id", "internal", "partitions", "config"])
+        self.assertEqual(described["partitions"][2], {
+            "partition": 2, "leader": 1, "leader_epoch": 0, "replicas": [1], "in_sync_replicas": [1],
+            "offline_replicas": [], "start_offset": 0, "end_offset": 0})
+        self.assertEqual(described["config"]["retention.ms"], {"value": "3600000", "default": False})
+        self.assertEqual(self.dohle("topic", "delete", "orders", "--yes"), "deleted orders\n")
+        self.assertNotIn("orders", self.dohle("topic", "list"))
+
+    def test_are_only_checked_in_a_dry_run(self):
+        self.assertEqual(self.dohle("topic", "create", "dry", "-p", "1", "--dry-run"), "could create dry with 1 partition\n")
+        self.assertNotIn("dry", self.dohle("topic", "list"))
+
+    def test_that_exist_or_make_no_sense_are_refused(self):
+        self.dohle("topic", "create", "twice")
+        self.assertEqual(self.refused(FAILED, "topic", "create", "twice"),
+                         "dohle topic create: create topic twice: a topic of that name exists\n")
+        said = self.refused(FAILED, "topic", "create", "a b")
+        self.assertIn("a name has 1 to 249 letters, digits, '.', '_' and '-'", said)
+        self.assertEqual(said.count("the server said"), 1)
+        self.assertIn("this node has no topic setting flush.ms",
+                      self.refused(FAILED, "topic", "create", "x", "-c", "flush.ms=1"))
+        self.assertIn("retention.ms: a number from -1 to",
+                      self.refused(FAILED, "topic", "create", "x", "-c", "retention.ms=soon"))
+        self.assertIn("there is one node, so the factor is 1", self.refused(FAILED, "topic", "create", "x", "-r", "3"))
+        for verb in (["describe"], ["delete", "--yes"]):
+            self.assertEqual(self.refused(FAILED, "topic", *verb, "nobody"),
+                             f"dohle topic {verb[0]}: {verb[0]} topic nobody: the server has no such topic or partition\n")
+
+    def test_one_failure_does_not_hide_the_others(self):
+        self.dohle("topic", "create", "there")
+        answers = self.json("topic", "create", "there", "fresh", "-p", "1", status=FAILED)
+        self.assertEqual([a["name"] for a in answers], ["there", "fresh"])
+        self.assertIn("exists", answers[0]["error"])
+        self.assertEqual((answers[1]["partitions"], "error" in answers[1]), (1, False))
+
+    def test_are_deleted_on_a_terminal_only_after_a_yes(self):
+        self.dohle("topic", "create", "asked")
+        for answer, status, remains in (("n", USAGE, True), ("y", OK, False)):
+            parent, child = pty.openpty()
+            process = subprocess.Popen([DOHLE, "topic", "delete", "asked"], stdin=child, stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE, env=environment(DOHLE_BROKERS=self.node.address))
+            os.close(child)
+            os.write(parent, f"{answer}\n".encode())
+            _, said = process.communicate(timeout=TIME_MAX)
+            os.close(parent)
+            self.assertEqual(said, b"Delete asked with all records? [y/N] ")
+            self.assertEqual(process.returncode, status)
+            self.assertEqual("asked" in self.dohle("topic", "list"), remains)
+
+
+class Records(Command):
+    def test_come_back_as_they_were_sent(self):
+        done = self.run_dohle("produce", "plain", stdin="one\ntwo\nthree")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (OK, b"", b"3 records stored, 0 failed\n"))
+        self.assertEqual(self.dohle("consume", "plain", "-e"), "one\ntwo\nthree\n")
+        self.assertEqual(self.dohle("consume", "plain", "-e", "-n", "2"), "one\ntwo\n")
+        self.assertEqual(self.dohle("consume", "plain", "-o", "-1:end", "-f", "%t %p %o %v;"), "plain 0 2 three;")
+        self.assertEqual(self.run_dohle("produce", "plain", "-q", stdin="four\n").stderr, b"")
+
+    def test_go_through_json_and_back_with_headers_and_bytes(self):
+        self.dohle("topic", "create", "first", "second", "-p", "1")
+        self.dohle("produce", "first", "-k", "key", "-H", "source:test", stdin="value\n")
+        self.dohle("produce", "first", "-f", "%k{base64} %v{base64}\n", stdin="/wA= gP8=\n")
+        self.dohle("produce", "first", "-Z", stdin="\n")
+        first = self.dohle("consume", "first", "-e", "-f", "json")
+        self.dohle("produce", "second", "--input", "json", "-p", "0", stdin=first)
+        second = self.dohle("consume", "second", "-e", "-f", "json")
+        records = [json.loads(text) for text in first.splitlines()]
+        self.assertEqual(list(records[0]), ["topic", "partition", "offset", "timestamp", "key", "value", "headers"])
+        self.assertEqual((records[0]["key"], records[0]["value"]), ("key", "value"))
+        self.assertEqual(records[2]["value"], None)
+        self.assertEqual(second.replace('"second"', '"first"'), first)
+
+    def test_keep_to_properties(self):
+        self.dohle("produce", "small", "-X", "compression.type=gzip", "-X", "acks=1", "-X", "linger.ms=0", stdin="x\n")
+        self.assertEqual(self.dohle("consume", "small", "-n", "1", "-X", "fetch.max.wait.ms=10"), "x\n")
+
+    def test_that_cannot_be_read_or_stored_fail(self):
+        self.assertIn("record 1 of the input: this is no JSON object on one line",
+                      self.refused(FAILED, "produce", "bad", "--input", "json", stdin="{bad\n"))
+        self.assertIn("describe topic nobody: the server has no such topic", self.refused(FAILED, "consume", "nobody"))
+        self.dohle("topic", "create", "two", "-p", "2")
+        self.assertIn("two has no partition 7, only 0 to 1", self.refused(FAILED, "consume", "two", "-p", "7"))
+        self.assertIn("0 records stored, 1 failed", self.refused(FAILED, "produce", "two", "-p", "7", stdin="x\n"))
+
+    def test_stop_with_the_reader(self):
+        self.dohle("produce", "long", stdin="line\n" * 50_000)
+        reader = subprocess.Popen([DOHLE, "consume", "long", "-e"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  env=environment(DOHLE_BROKERS=self.node.address))
+        self.assertEqual(reader.stdout.readline(), b"line\n")
+        reader.stdout.close()
+        self.assertIn(reader.wait(TIME_MAX), (FAILED, -signal.SIGPIPE))
+        self.assertNotIn(b"terminate", reader.stderr.read())
+        reader.stderr.close()
+
+    def test_stop_with_an_interrupt(self):
+        self.dohle("produce", "endless", stdin="first\n")
+        reader = subprocess.Popen([DOHLE, "consume", "endless"], stdout=subprocess.PIPE,
+                                  env=environment(DOHLE_BROKERS=self.node.address))
+        self.assertEqual(reader.stdout.readline(), b"first\n")
+        reader.send_signal(signal.SIGINT)
+        self.assertEqual(reader.wait(TIME_MAX), INTERRUPTED)
+        reader.stdout.close()
+
+    def test_stored_before_an_interrupt_are_there(self):
+        writer = subprocess.Popen([DOHLE, "produce", "typed"], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  env=environment(DOHLE_BROKERS=self.node.address))
+        writer.stdin.write(b"first\n")
+        writer.stdin.flush()
+        while "typed" not in self.dohle("topic", "list"):
+            pass
+        self.assertEqual(self.dohle("consume", "typed", "-n", "1"), "first\n")
+        writer.send_signal(signal.SIGINT)
+        self.assertEqual(writer.wait(TIME_MAX), INTERRUPTED)
+        writer.stdin.close()
+        self.assertEqual(writer.stderr.read(), b"1 records stored, 0 failed\n")
+        writer.stderr.close()
+
+    def test_show_progress_on_a_terminal_alone(self):
+        self.dohle("produce", "shown", stdin="x\n")
+        parent, child = pty.openpty()
+        reader = subprocess.Popen([DOHLE, "consume", "shown"], stdout=subprocess.PIPE, stderr=child,
+                                  env=environment(DOHLE_BROKERS=self.node.address))
+        os.close(child)
+        self.assertEqual(reader.stdout.readline(), b"x\n")
+        self.assertTrue(select.select([parent], [], [], TIME_MAX)[0])
+        self.assertIn(b"1 records", os.read(parent, 1000))
+        reader.send_signal(signal.SIGINT)
+        self.assertEqual(reader.wait(TIME_MAX), INTERRUPTED)
+        reader.stdout.close()
+        os.close(parent)
+
+
+class Groups(Command):
+    def test_are_listed_and_described_with_their_lag(self):
+        self.dohle("topic", "create", "jobs", "-p", "1")
+        self.dohle("produce", "jobs", stdin="".join(f"{i}\n" for i in range(10)))
+        self.assertEqual(self.dohle("consume", "jobs", "-g", "workers", "-n", "4"), "0\n1\n2\n3\n")
+        self.assertRegex(self.dohle("group", "list"), r"^GROUP +STATE +PROTOCOL\n(.*\n)*workers +Empty +consumer\n$")
+        self.assertRegex(self.dohle("group", "list", "--format", "wide"),
+                         r"^GROUP +STATE +PROTOCOL +TYPE\n(.*\n)*workers +Empty +consumer +classic\n$")
+        self.assertIn({"group": "workers", "state": "Empty", "protocol_type": "consumer", "type": "classic"},
+                      self.json("group", "list"))
+        text = self.dohle("group", "describe", "workers")
+        self.assertRegex(text, r"^workers  Empty, 0 members, assignor -, coordinator 1, lag 6\n")
+        self.assertRegex(text, r"\njobs +0 +4 +10 +6 +- +-\n$")
+        [described] = self.json("group", "describe", "workers")
+        self.assertEqual(described, {
+            "group": "workers", "state": "Empty", "protocol_type": "consumer", "protocol": "", "coordinator": 1,
+            "members": [], "partitions": [{"topic": "jobs", "partition": 0, "committed_offset": 4, "end_offset": 10,
+                                           "lag": 6, "member_id": None}]})
+        self.assertEqual(self.dohle("consume", "jobs", "-g", "workers", "-e"), "4\n5\n6\n7\n8\n9\n")
+        self.assertEqual(self.json("group", "describe", "workers")[0]["partitions"][0]["lag"], 0)
+
+    def test_are_described_with_their_members(self):
+        self.dohle("produce", "live", stdin="x\n")
+        member = subprocess.Popen([DOHLE, "consume", "live", "-X", "group.id=alive", "-X", "client.id=me"],
+                                  stdout=subprocess.PIPE, env=environment(DOHLE_BROKERS=self.node.address))
+        self.assertEqual(member.stdout.readline(), b"x\n")
+        [described] = self.json("group", "describe", "alive")
+        text = self.dohle("group", "describe", "alive", "--format", "wide")
+        member.send_signal(signal.SIGINT)
+        self.assertEqual(member.wait(TIME_MAX), INTERRUPTED)
+        member.stdout.close()
+        self.assertEqual((described["state"], described["protocol"]), ("Stable", "range"))
+        [only] = described["members"]
+        self.assertEqual(list(only), ["member_id", "instance_id", "client_id", "host"])
+        self.assertEqual(only["client_id"], "me")
+        self.assertEqual(described["partitions"][0]["member_id"], only["member_id"])
+        self.assertRegex(text, r"MEMBER +HOST +CLIENT +INSTANCE\nlive .* me\b")
+
+    def test_that_nobody_knows_are_refused(self):
+        said = self.refused(FAILED, "group", "describe", "nobody")
+        self.assertEqual(said.count("nobody"), 2, said)
+        self.assertIn("error", self.json("group", "describe", "nobody", status=FAILED)[0])
+
+
+class Benchmarks(Command):
+    KEYS = ["records", "seconds", "records_per_second", "mb_per_second", "cpu_us_per_record", "memory_peak_mb",
+            "latency_ms", "failed"]
+
+    def measured(self, *arguments):
+        figures = json.loads(self.dohle("bench", *arguments, "--json"))
+        self.assertEqual(list(figures), self.KEYS)
+        self.assertEqual(list(figures["latency_ms"]), ["avg", "p50", "p95", "p99", "p999", "max"])
+        for name in self.KEYS[1:6]:
+            self.assertGreater(figures[name], 0, name)
+        return figures
+
+    def end_offsets(self, topic):
+        return [p["end_offset"] for p in self.json("topic", "describe", topic)[0]["partitions"]]
+
+    def test_count_what_they_send_and_read(self):
+        sent = self.measured("produce", "--topic", "load", "--partitions", "2", "--records", "3000", "--size", "10")
+        self.assertEqual((sent["records"], sent["failed"]), (3000, 0))
+        stored = sum(self.end_offsets("load"))
+        self.assertGreaterEqual(stored, 3000)
+        self.assertLess(stored, 3200)  # the records that warm up
+        read = self.measured("consume", "--topic", "load", "--records", str(stored))
+        self.assertEqual(read["records"], stored)
+
+    def test_send_from_several_threads_at_a_rate(self):
+        sent = self.measured("produce", "--topic", "paced", "--partitions", "1", "--records", "301", "--threads", "3",
+                             "--rate", "3000", "--linger", "0", "--acks", "1", "--buffer", "1MiB")
+        self.assertEqual(sent["records"], 301)
+        self.assertLess(sent["records_per_second"], 3300)
+
+    def test_take_the_time_from_end_to_end(self):
+        received = self.measured("e2e", "--topic", "ends", "--partitions", "3", "--records", "200", "--rate", "2000")
+        self.assertEqual(received["records"], 200)
+        self.assertLessEqual(received["latency_ms"]["p50"], received["latency_ms"]["max"])
+
+    def test_print_the_line_of_apaches_own(self):
+        text = self.dohle("bench", "produce", "--topic", "line", "--partitions", "1", "--records", "500")
+        self.assertRegex(text, r"^500 records sent, [\d.]+ records/sec \([\d.]+ MB/sec\), [\d.]+ ms avg latency, "
+                               r"[\d.]+ ms max latency, [\d.]+ ms 50th, [\d.]+ ms 95th, [\d.]+ ms 99th, "
+                               r"[\d.]+ ms 99\.9th\.\n[\d.]+ us CPU per record, [\d.]+ MB peak memory\n$")
+
+    def test_of_a_topic_that_is_not_there_or_not_so_are_refused_at_once(self):
+        for subject in ("produce", "consume", "e2e"):
+            said = self.refused(FAILED, "bench", subject, "--topic", "nobody", "--records", "10")
+            self.assertEqual(said, f"dohle bench {subject}: there is no topic nobody; --partitions makes it\n")
+        self.dohle("topic", "create", "single", "-p", "1")
+        said = self.refused(FAILED, "bench", "produce", "--topic", "single", "--partitions", "2")
+        self.assertIn("topic single has 1 partitions, not the 2 of --partitions", said)
+
+
+class Nodes(unittest.TestCase):
+    def test_say_where_they_listen_and_stop_with_an_interrupt(self):
+        node = Node("--data", ":memory:")
+        self.assertEqual(node.stop(signal.SIGINT), OK)
+        self.assertIn(f"listening on {node.address}", node.said())
+        self.assertIn("reached from this machine alone", node.said())
+        node.log.close()
+
+    def test_share_no_directory_and_no_address(self):
+        with tempfile.TemporaryDirectory() as directory:
+            first = Node("--data", directory)
+            for arguments, sentence in ((["--data", directory, "--listen", "127.0.0.1:0"], directory),
+                                        (["--data", ":memory:", "--listen", first.address], first.address)):
+                second = subprocess.run([DOHLE, "node", *arguments], capture_output=True, timeout=TIME_MAX, text=True)
+                self.assertIn(second.returncode, (FAILED, USAGE))
+                self.assertEqual(second.stdout, "")
+                self.assertIn(sentence, second.stderr)
+            self.assertEqual(first.stop(), OK)
+            first.log.close()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
