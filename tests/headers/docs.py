@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Holds README and docs to the tree: prints each breach as PATH:LINE: WHY.
+
+- a block of C++ is, word for word, one of the programs in a folder `snippets` that a CMakeLists.txt compiles,
+  or a run of whole lines of one;
+- a path that is named exists;
+- the map of rooms in docs/architecture.md and the table in CONTRIBUTING.md name every room of src/ and no other,
+  and the table's "may include" is what rules.py holds the tree to.
+
+docs.py [ROOT]
+"""
+import re
+import sys
+from pathlib import Path
+
+import rules
+
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+NAMED = re.compile(r"(?<![\w/.-])(?:src|include|tests|bench|examples|docs|cmake|scripts)/[\w./-]*\w/?")
+ROW = re.compile(r"^\| `src/(\w+)/` \|[^|]*\| ([^|]*) \|$", re.M)
+# Rooms whose row says it in words.
+IN_WORDS = {"messaging": "client and what it may include", "tools": "`include/dohle`"}
+
+
+def line_of(text, at):
+    return text.count("\n", 0, at) + 1
+
+
+def compiled_snippets(root):
+    """The texts of the snippets that a CMakeLists.txt beside their folder names."""
+    for snippet in sorted(root.glob("tests/**/snippets/*.cpp")):
+        lists = snippet.parent.parent / "CMakeLists.txt"
+        if lists.exists() and f"snippets/{snippet.name}" in lists.read_text("utf-8"):
+            yield snippet.read_text("utf-8")
+
+
+def check_blocks(path, text, snippets):
+    for block in BLOCK.finditer(text):
+        if block.group(1) not in ("cpp", "c++", "cc"):
+            if "#include" in block.group(2):
+                yield path, line_of(text, block.start()), "a block of C++ has to say so: ```cpp"
+        elif not any(("\n" + block.group(2)) in ("\n" + snippet) for snippet in snippets):
+            yield path, line_of(text, block.start()), "this C++ is in no snippet that is compiled"
+
+
+def check_paths(path, text, root):
+    for named in NAMED.finditer(text):
+        if not (root / named.group(0)).exists() and not named.group(0).startswith("docs/performance"):
+            yield path, line_of(text, named.start()), f"there is no {named.group(0)}"
+
+
+def check_rooms(root, texts):
+    rooms = {each.name for each in (root / "src").iterdir() if each.is_dir()}
+    architecture = texts["docs/architecture.md"]
+    drawn = next((b.group(2) for b in BLOCK.finditer(architecture)), "")
+    for room in sorted(rooms - {"tools"}):
+        if not re.search(rf"\b{room}\b", drawn):
+            yield "docs/architecture.md", 1, f"the map does not show {room}"
+    table = {room: may for room, may in ROW.findall(texts["CONTRIBUTING.md"])}
+    for room in sorted(rooms ^ set(table)):
+        yield "CONTRIBUTING.md", 1, f"{room} is in the table or in src/, not in both"
+    for room, may in table.items():
+        order = ["base", "wire", "net", "disk", "log", "client"]
+        allowed = [each for each in order if each in rules.ARROWS.get(room, ())]
+        if may != IN_WORDS.get(room, ", ".join(allowed) or "–"):
+            yield "CONTRIBUTING.md", 1, f"{room} may include {', '.join(allowed)}, not {may}"
+
+
+def breaches(root):
+    names = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+    names += [each.relative_to(root).as_posix() for each in sorted(root.glob("docs/*.md"))]
+    texts = {name: (root / name).read_text("utf-8") for name in names}
+    snippets = list(compiled_snippets(root))
+    for path, text in texts.items():
+        yield from check_blocks(path, text, snippets)
+        yield from check_paths(path, text, root)
+    yield from check_rooms(root, texts)
+    program = next(BLOCK.finditer(texts["README.md"])).group(2)
+    if program.count("\n") > 20:
+        yield "README.md", 1, f"the first program has {program.count(chr(10))} lines, 20 are allowed"
+
+
+def main():
+    root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent.parent
+    found = list(breaches(root))
+    for path, line, why in found:
+        print(f"{path}:{line}: {why}")
+    print(f"{len(found)} breaches in the documents")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
