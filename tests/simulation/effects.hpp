@@ -29,7 +29,6 @@ namespace effect {
 inline constexpr std::string_view record_failed = "record failed";
 inline constexpr std::string_view stored_after_all = "failed record that is stored";
 inline constexpr std::string_view producer_died = "producer died";
-inline constexpr std::string_view node_start_failed = "start of the node refused";
 inline constexpr std::string_view joined = "member joined";
 inline constexpr std::string_view left = "member left";
 inline constexpr std::string_view member_died = "member died";
@@ -41,9 +40,9 @@ inline constexpr std::string_view commit_confirmed = "commit confirmed";
 inline constexpr std::string_view commit_failed = "commit failed";
 inline constexpr std::string_view commit_overtaken = "commit overtaken by a later one";
 inline constexpr std::string_view all[] = {
-    record_failed, stored_after_all, producer_died, node_start_failed, joined,
-    left,          member_died,      assigned,      revoked,           lost,
-    handled_again, commit_confirmed, commit_failed, commit_overtaken};
+    record_failed,    stored_after_all, producer_died,   joined, left,
+    member_died,      assigned,         revoked,         lost,   handled_again,
+    commit_confirmed, commit_failed,    commit_overtaken};
 }  // namespace effect
 
 }  // namespace dohle::simulation
