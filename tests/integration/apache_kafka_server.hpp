@@ -1,0 +1,55 @@
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <array>
+#include <cstdio>
+#include <string>
+
+namespace dohle {
+
+/// One Apache Kafka 4.3.1, which scripts/apache-kafka starts in a directory of its own. It ends
+/// with this object.
+class ApacheKafkaServer {
+ public:
+  /// `options` are those of `apache-kafka start`.
+  explicit ApacheKafkaServer(const std::string& options = {}) {
+    char pattern[] = "/tmp/dohle-apache-kafka-XXXXXX";
+    directory_ = ::mkdtemp(pattern);
+    const std::string printed = run("start", " --lifetime 600 " + options);
+    const auto ready = printed.find("ready ");
+    EXPECT_NE(ready, std::string::npos) << printed;
+    if (ready != std::string::npos) {
+      address_ = printed.substr(ready + 6, printed.find('\n', ready) - ready - 6);
+    }
+  }
+  ~ApacheKafkaServer() {
+    run("stop");
+    EXPECT_EQ(::system(("rm -rf " + directory_).c_str()), 0);
+  }
+  ApacheKafkaServer(const ApacheKafkaServer&) = delete;
+  ApacheKafkaServer& operator=(const ApacheKafkaServer&) = delete;
+
+  [[nodiscard]] const std::string& address() const { return address_; }
+  /// SIGKILL.
+  void kill() const { run("kill9"); }
+  void restart() const { run("restart"); }
+
+ private:
+  std::string run(const std::string& verb, const std::string& options = {}) const {
+    const std::string command =
+        std::string(DOHLE_SCRIPTS) + "/apache-kafka " + verb + " " + directory_ + "/node" + options;
+    std::FILE* pipe = ::popen(command.c_str(), "r");
+    std::string printed;
+    std::array<char, 256> line{};
+    while (std::fgets(line.data(), line.size(), pipe) != nullptr) printed += line.data();
+    EXPECT_EQ(::pclose(pipe), 0) << command << ": " << printed;
+    return printed;
+  }
+
+  std::string directory_;
+  std::string address_;
+};
+
+}  // namespace dohle
