@@ -1,15 +1,20 @@
 // The messaging API through client and node, over pipes inside the process.
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "dohle/codec/json.hpp"
 #include "dohle/kafka.hpp"
+#include "dohle/node.hpp"
 
 namespace dohle {
 namespace {
@@ -139,6 +144,117 @@ TEST(MessagingOnNode, splits_partitions_between_the_subscribers_of_a_group) {
   EXPECT_TRUE(all.wait_for(200));
   EXPECT_TRUE(broker.disconnect(patience).has_value());
   EXPECT_EQ(std::set<int>(all.rows.begin(), all.rows.end()).size(), 200u);
+}
+
+/// A new directory below the system's own for such, gone at the end.
+class Directory {
+ public:
+  Directory() {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "dohle-embedded-XXXXXX").string();
+    path_ = ::mkdtemp(pattern.data());
+  }
+  ~Directory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+  [[nodiscard]] std::string address() const { return "embedded:" + (path_ / "data").string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+void publish_rows(Broker& broker, int first, int last) {
+  for (int row = first; row < last; ++row) {
+    ASSERT_TRUE(broker.publish("t", Strike{"A", row}).has_value());
+  }
+  const auto flushed = broker.flush(patience);
+  ASSERT_TRUE(flushed.has_value()) << flushed.error().to_string();
+  ASSERT_EQ(flushed->failed, 0u);
+}
+
+TEST(EmbeddedAddress, of_a_directory_keeps_messages_and_groups_between_two_lives) {
+  Directory directory;
+  for (int life = 0; life < 2; ++life) {
+    Broker broker = connected(directory.address());
+    ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1).has_value());
+    publish_rows(broker, 10 * life, 10 * (life + 1));
+    Seen group, all;
+    auto member = broker.subscribe<Strike>(
+        "t", [&](const Strike& strike) { group.add(strike.row); }, {.group_id = "g"});
+    auto reader = broker.subscribe<Strike>("t", [&](const Strike& strike) { all.add(strike.row); },
+                                           {.start_offset = EarliestOffset{}});
+    ASSERT_TRUE(member.has_value() && reader.has_value());
+    EXPECT_TRUE(group.wait_for(10));
+    EXPECT_TRUE(all.wait_for(static_cast<std::size_t>(10 * (life + 1))));
+    const auto ended = broker.disconnect(patience);
+    ASSERT_TRUE(ended.has_value()) << ended.error().to_string();
+    EXPECT_EQ(group.rows.front(), 10 * life);
+    EXPECT_EQ(group.rows.size(), 10u) << "what the group has done is remembered";
+    EXPECT_EQ(all.rows.front(), 0);
+  }
+}
+
+TEST(EmbeddedAddress, that_is_equal_shares_the_node_in_memory_and_a_bare_one_is_private) {
+  Broker one = connected("embedded:memory/shared");
+  Broker two = connected("embedded:memory/shared");
+  Broker alone = connected("embedded:memory");
+  Broker alone_too = connected("embedded:memory");
+  ASSERT_TRUE(kafka::create_topic(one, "t", 1, 1).has_value());
+  Seen seen;
+  auto reader = two.subscribe<Strike>("t", [&](const Strike& strike) { seen.add(strike.row); },
+                                      {.start_offset = EarliestOffset{}});
+  ASSERT_TRUE(reader.has_value());
+  publish_rows(one, 0, 5);
+  EXPECT_TRUE(seen.wait_for(5));
+  for (Broker* each : {&alone, &alone_too}) {
+    const auto sent = each->publish("t", Strike{"A", 1});
+    ASSERT_FALSE(sent.has_value()) << "a private node has the topic of another";
+    EXPECT_TRUE(sent.error().is(Errc::no_such_topic)) << sent.error().to_string();
+    ASSERT_TRUE(kafka::create_topic(*each, "t", 1, 1).has_value());
+  }
+}
+
+TEST(EmbeddedAddress, that_listens_is_reached_by_tcp) {
+  // The port is the system's own choice, of a socket that is closed again.
+  std::uint16_t port = 0;
+  {
+    auto other = Node::start({.listen = "127.0.0.1:0"});
+    ASSERT_TRUE(other.has_value());
+    port = static_cast<std::uint16_t>(
+        std::stoi(other->address().substr(other->address().rfind(':') + 1)));
+  }
+  Broker inside = connected("embedded:memory/listening?listen=" + std::to_string(port));
+  ASSERT_TRUE(kafka::create_topic(inside, "t", 1, 1).has_value());
+  Broker outside = connected("127.0.0.1:" + std::to_string(port));
+  Seen seen;
+  auto reader = outside.subscribe<Strike>("t", [&](const Strike& strike) { seen.add(strike.row); },
+                                          {.group_id = "g"});
+  ASSERT_TRUE(reader.has_value());
+  publish_rows(inside, 0, 5);
+  publish_rows(outside, 5, 10);
+  EXPECT_TRUE(seen.wait_for(10));
+}
+
+TEST(MessagingOnNode, reads_without_a_group_from_the_end_and_commits_nothing) {
+  Broker broker = connected("embedded:memory");
+  ASSERT_TRUE(kafka::create_topic(broker, "t", 3, 1).has_value());
+  publish_rows(broker, 0, 30);
+  for (int round = 0; round < 2; ++round) {
+    Seen seen;
+    auto reader =
+        broker.subscribe<Strike>("t", [&](const Strike& strike) { seen.add(strike.row); });
+    ASSERT_TRUE(reader.has_value());
+    ASSERT_TRUE(reader->wait_ready(patience).has_value());
+    publish_rows(broker, 30, 40);
+    EXPECT_TRUE(seen.wait_for(10));
+    ASSERT_TRUE(reader->unsubscribe(patience).has_value());
+    std::ranges::sort(seen.rows);
+    EXPECT_EQ(seen.rows.size(), 10u) << "it starts at the end of each time";
+    EXPECT_EQ(seen.rows.front(), 30);
+  }
 }
 
 }  // namespace
