@@ -85,6 +85,7 @@ client::GroupCore::Options ConsumeCore::group_options() {
   made.session_timeout = options.session_timeout;
   made.heartbeat_interval = options.heartbeat_interval;
   made.max_poll_interval = options.max_poll_interval;
+  made.request_timeout = options.request_timeout;
   made.retry_backoff = engine().options().retry_backoff;
   made.retry_backoff_max = engine().options().retry_backoff_max;
   return made;
@@ -101,6 +102,27 @@ void ConsumeCore::start() {
     if (const auto self = weak.lock()) self->on_cluster();
   });
   arm_auto_commit();
+}
+
+template <class F>
+auto ConsumeCore::while_open(F f) {
+  return [weak = weak_from_this(), f = std::move(f)](auto&&... heard) mutable {
+    const auto self = weak.lock();
+    if (self && !self->is_closed_) f(*self, std::forward<decltype(heard)>(heard)...);
+  };
+}
+
+template <class F>
+void ConsumeCore::post(F f) {
+  client_->loop().post(while_open(std::move(f)));
+}
+
+template <class F>
+void ConsumeCore::arm(TimerId ConsumeCore::* timer, TimePoint at, F f) {
+  this->*timer = client_->loop().arm(at, while_open([timer, f = std::move(f)](ConsumeCore& self) {
+                                       self.*timer = 0;
+                                       f(self);
+                                     }));
 }
 
 // What the user asks for.
@@ -144,11 +166,9 @@ void ConsumeCore::on_told_released(const std::vector<TopicPartition>& partitions
 
 void ConsumeCore::kick() {
   if (is_kicked_.exchange(true)) return;
-  client_->loop().post([weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->is_kicked_.store(false);
-    self->pump();
+  post([](ConsumeCore& self) {
+    self.is_kicked_.store(false);
+    self.pump();
   });
 }
 
@@ -173,21 +193,16 @@ void ConsumeCore::pump_once() {
   if (!lookups.empty()) look_up(std::move(lookups));
   client_->loop().cancel(std::exchange(fetch_timer_, 0));
   if (next == never) return;
-  fetch_timer_ = client_->loop().arm(next, [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->fetch_timer_ = 0;
-    self->pump();
-  });
+  arm(&ConsumeCore::fetch_timer_, next, [](ConsumeCore& self) { self.pump(); });
 }
 
 void ConsumeCore::send(FetchCore::Ask ask) {
   const Duration timeout = options.request_timeout + options.fetch_wait_max;
   engine().ask<wire::FetchRequest>(
       ask.node, fetch_lane_, std::move(ask.message),
-      [weak = weak_from_this(), node = ask.node](Result<wire::FetchResponse> answer) {
-        if (const auto self = weak.lock()) self->on_fetched(node, std::move(answer));
-      },
+      while_open([node = ask.node](ConsumeCore& self, Result<wire::FetchResponse> answer) {
+        self.on_fetched(node, std::move(answer));
+      }),
       timeout);
 }
 
@@ -196,7 +211,6 @@ void ConsumeCore::on_fetched(NodeId node, Result<wire::FetchResponse> answer) {
   desk_.with(
       [&](PollTable& table) { table.fetch.on_answer(node, std::move(answer), now(), news); });
   desk_.notify();
-  if (is_closed_) return;
   for (const auto& [where, leader] : news.leaders) {
     (void)engine().on_leader(where.topic, where.partition, leader);
   }
@@ -242,39 +256,41 @@ void ConsumeCore::look_up(Lookups lookups) {
 void ConsumeCore::look_up_committed(Lookups lookups) {
   std::vector<TopicPartition> partitions;
   for (const auto& each : lookups) partitions.push_back(each.where);
-  committed(std::move(partitions), [weak = weak_from_this(), lookups = std::move(lookups)](
-                                       Result<std::vector<PartitionOffset>> found) {
-    const auto self = weak.lock();
-    if (!self || self->is_closed_) return;
-    for (const auto& lookup : lookups) {
-      if (!found) {
-        self->not_found(lookup, found.error());
-        continue;
-      }
-      const auto at = std::ranges::find(*found, lookup.where, &PartitionOffset::partition);
-      const OffsetAndMetadata known = at == found->end() ? OffsetAndMetadata{} : at->committed;
-      self->desk_.with([&](PollTable& table) {
-        table.fetch.on_found(lookup, known.offset, known.leader_epoch);
-      });
+  committed(std::move(partitions),
+            while_open([lookups = std::move(lookups)](
+                           ConsumeCore& self, const Result<std::vector<PartitionOffset>>& found) {
+              self.on_committed_found(lookups, found);
+            }));
+}
+
+void ConsumeCore::on_committed_found(const Lookups& lookups,
+                                     const Result<std::vector<PartitionOffset>>& found) {
+  for (const auto& lookup : lookups) {
+    if (!found) {
+      not_found(lookup, found.error());
+      continue;
     }
-    self->desk_.notify();
-    self->pump();
-  });
+    const auto at = std::ranges::find(*found, lookup.where, &PartitionOffset::partition);
+    const OffsetAndMetadata known = at == found->end() ? OffsetAndMetadata{} : at->committed;
+    desk_.with(
+        [&](PollTable& table) { table.fetch.on_found(lookup, known.offset, known.leader_epoch); });
+  }
+  desk_.notify();
+  pump();
 }
 
 void ConsumeCore::list_offsets(NodeId node, Lookups lookups) {
   auto request = request_for(engine().cluster(), lookups);
   engine().ask<wire::ListOffsetsRequest>(
       node, Lane::general, std::move(request),
-      [weak = weak_from_this(),
-       lookups = std::move(lookups)](Result<wire::ListOffsetsResponse> answer) {
-        if (const auto self = weak.lock()) self->on_listed(lookups, std::move(answer));
-      },
+      while_open([lookups = std::move(lookups)](ConsumeCore& self,
+                                                Result<wire::ListOffsetsResponse> answer) {
+        self.on_listed(lookups, std::move(answer));
+      }),
       options.request_timeout);
 }
 
 void ConsumeCore::on_listed(const Lookups& lookups, Result<wire::ListOffsetsResponse> answer) {
-  if (is_closed_) return;
   std::map<TopicPartition, wire::ListOffsetsResponse::ListOffsetsPartitionResponse> found;
   if (answer) {
     for (auto& topic : answer->topics) {
@@ -331,8 +347,8 @@ void ConsumeCore::commit_settled(TimePoint deadline, Done then) {
   // Without members' generation a subscription has nothing that it may commit.
   const bool may = group_ && options.auto_commit && !is_closed_ &&
                    (topics_.empty() || !group_->generation().is_none());
+  // With nothing to commit it still comes behind the user's own commits.
   auto offsets = may ? uncommitted() : std::vector<PartitionOffset>{};
-  if (offsets.empty()) return then({});
   std::vector<std::pair<TopicPartition, Offset>> done;
   for (const auto& each : offsets) done.emplace_back(each.partition, each.committed.offset);
   offsets_->commit(std::move(offsets), deadline,
@@ -348,29 +364,22 @@ void ConsumeCore::commit_settled(TimePoint deadline, Done then) {
 
 void ConsumeCore::arm_auto_commit() {
   if (!options.auto_commit || !group_ || is_closing_) return;
-  commit_timer_ =
-      client_->loop().arm(now() + options.auto_commit_interval, [weak = weak_from_this()] {
-        const auto self = weak.lock();
-        if (!self) return;
-        self->commit_timer_ = 0;
-        self->auto_commit();
-      });
+  arm(&ConsumeCore::commit_timer_, now() + options.auto_commit_interval,
+      [](ConsumeCore& self) { self.auto_commit(); });
 }
 
 void ConsumeCore::auto_commit() {
-  const auto logger = [this](const Error& why) {
-    auto& log = client_->environment().logger;
-    if (log.level() <= LogLevel::warning) {
-      log.log(LogLevel::warning, "consumer", "auto-commit: " + std::string(why.message()));
-    }
-  };
   commit_settled(now() + options.auto_commit_interval,
-                 [weak = weak_from_this(), logger](Result<void> outcome) {
-                   const auto self = weak.lock();
-                   if (!self) return;
-                   if (!outcome) logger(outcome.error());
-                   self->arm_auto_commit();
-                 });
+                 while_open([](ConsumeCore& self, const Result<void>& outcome) {
+                   if (!outcome) self.warn("auto-commit", outcome.error());
+                   self.arm_auto_commit();
+                 }));
+}
+
+void ConsumeCore::warn(std::string_view what, const Error& why) {
+  Logger& log = client_->environment().logger;
+  if (log.level() > LogLevel::warning) return;
+  log.log(LogLevel::warning, "consumer", fmt::format("{}: {}", what, why.message()));
 }
 
 // Polls.
@@ -379,10 +388,7 @@ void ConsumeCore::begin_poll() {
   last_poll_.store(client_->environment().clock.mono().time_since_epoch().count());
   is_in_poll_.store(true);
   if (!awaits_poll_.load()) return;
-  client_->loop().post([weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (self && !self->is_closed_) self->note_polls();
-  });
+  post([](ConsumeCore& self) { self.note_polls(); });
 }
 
 void ConsumeCore::end_poll() {
@@ -423,28 +429,26 @@ void ConsumeCore::close_by(TimePoint deadline, Done done) {
   if (is_closed_) return done(close_outcome_);
   closing_.push_back(std::move(done));
   if (std::exchange(is_closing_, true)) return;
-  close_timer_ = client_->loop().arm(deadline, [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->close_timer_ = 0;
+  // Keeps this alive until it is closed, when the last handle went on the loop's own thread.
+  close_timer_ = client_->loop().arm(deadline, [self = shared_from_this()] {
     self->close_outcome_ =
         fail(Error::client(Errc::timed_out, "the consumer's close did not end in time"));
     self->finish_close();
   });
-  commit_settled(deadline, [weak = weak_from_this()](Result<void> outcome) {
-    const auto self = weak.lock();
-    if (!self || self->is_closed_) return;
-    if (!outcome) self->close_outcome_ = std::move(outcome);
-    if (self->group_ && self->group_->state() != client::GroupCore::State::off) {
-      self->unsubscribe();
-    } else {
-      self->finish_close();
-    }
-  });
+  commit_settled(deadline, while_open([](ConsumeCore& self, const Result<void>& outcome) {
+                   if (!outcome) self.close_outcome_ = outcome;
+                   if (self.group_ && self.group_->state() != client::GroupCore::State::off) {
+                     self.unsubscribe();
+                   } else {
+                     self.finish_close();
+                   }
+                 }));
 }
 
 void ConsumeCore::finish_close() {
   if (std::exchange(is_closed_, true)) return;
+  // The timers hold what may be the last reference.
+  const auto alive = shared_from_this();
   for (TimerId* timer : {&fetch_timer_, &group_timer_, &commit_timer_, &close_timer_}) {
     client_->loop().cancel(std::exchange(*timer, 0));
   }
@@ -492,9 +496,8 @@ void ConsumeCore::apply(GroupActions actions) {
   // A poll that began before this was decided did not say so.
   if (group_->awaits_poll() && is_in_poll_.load() &&
       group_->state() == client::GroupCore::State::unjoined) {
-    client_->loop().post([weak = weak_from_this()] {
-      const auto self = weak.lock();
-      if (self && !self->is_closed_ && self->group_->awaits_poll()) self->note_polls();
+    post([](ConsumeCore& self) {
+      if (self.group_->awaits_poll()) self.note_polls();
     });
   }
   watch_group();
@@ -513,58 +516,45 @@ void ConsumeCore::watch_group() {
   client_->loop().cancel(std::exchange(group_timer_, 0));
   const TimePoint at = group_->deadline();
   if (at == never) return;
-  group_timer_ = client_->loop().arm(at, [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (!self || self->is_closed_) return;
-    self->group_timer_ = 0;
-    GroupActions actions;
-    const std::int64_t last = self->last_poll_.load();
-    const bool counts = last >= 0 && !self->group_->awaits_poll();
-    if (counts) {
-      const TimePoint polled = self->is_in_poll_.load() ? self->now() : TimePoint(Duration(last));
-      self->group_->polled(polled, self->now(), actions);
-    }
-    self->group_->on_time(self->now(), actions);
-    self->apply(std::move(actions));
+  arm(&ConsumeCore::group_timer_, at, [](ConsumeCore& self) { self.on_group_time(); });
+}
+
+void ConsumeCore::on_group_time() {
+  GroupActions actions;
+  const std::int64_t last = last_poll_.load();
+  if (last >= 0 && !group_->awaits_poll()) {
+    const TimePoint polled = is_in_poll_.load() ? now() : TimePoint(Duration(last));
+    group_->polled(polled, now(), actions);
+  }
+  group_->on_time(now(), actions);
+  apply(std::move(actions));
+}
+
+/// What takes the answer to a group's question.
+template <class M, class On>
+client::Engine::Then<M> ConsumeCore::answered(client::GroupTicket ticket, On on) {
+  using Answer = Result<typename M::Response>;
+  return while_open([ticket, on](ConsumeCore& asking, Answer answer) {
+    // Requests may fail at once, in the midst of a list of actions.
+    asking.post([ticket, on, answer = std::move(answer)](ConsumeCore& self) mutable {
+      GroupActions actions;
+      ((*self.group_).*on)(ticket, std::move(answer), self.now(), actions);
+      self.apply(std::move(actions));
+    });
   });
 }
 
 template <class M, class Ticketed, class On>
-void ConsumeCore::ask_group(Lane lane, Ticketed& action, Duration timeout, On on) {
-  engine().ask<M>(
-      action.coordinator, lane, std::move(action.message),
-      [weak = weak_from_this(), ticket = action.ticket,
-       on](Result<typename M::Response> answer) mutable {
-        // Requests may fail at once, in the midst of a list of actions.
-        const auto self = weak.lock();
-        if (!self || self->is_closed_) return;
-        self->client_->loop().post([weak, ticket, on, answer = std::move(answer)]() mutable {
-          const auto core = weak.lock();
-          if (!core || core->is_closed_) return;
-          GroupActions actions;
-          ((*core->group_).*on)(ticket, std::move(answer), core->now(), actions);
-          core->apply(std::move(actions));
-        });
-      },
-      timeout);
+void ConsumeCore::ask_group(client::Lane lane, Ticketed& action, Duration timeout, On on) {
+  engine().ask<M>(action.coordinator, lane, std::move(action.message),
+                  answered<M>(action.ticket, on), timeout);
 }
 
 void ConsumeCore::apply_one(FindCoordinator& action) {
-  engine().ask_any<wire::FindCoordinatorRequest>(
-      std::move(action.message),
-      [weak = weak_from_this(),
-       ticket = action.ticket](Result<wire::FindCoordinatorResponse> answer) mutable {
-        const auto self = weak.lock();
-        if (!self || self->is_closed_) return;
-        self->client_->loop().post([weak, ticket, answer = std::move(answer)]() mutable {
-          const auto core = weak.lock();
-          if (!core || core->is_closed_) return;
-          GroupActions actions;
-          core->group_->on_coordinator(ticket, std::move(answer), core->now(), actions);
-          core->apply(std::move(actions));
-        });
-      },
-      options.request_timeout);
+  using Message = wire::FindCoordinatorRequest;
+  engine().ask_any<Message>(std::move(action.message),
+                            answered<Message>(action.ticket, &client::GroupCore::on_coordinator),
+                            options.request_timeout);
 }
 
 void ConsumeCore::apply_one(Join& action) {
@@ -599,17 +589,15 @@ void ConsumeCore::apply_one(Revoke& action) {
   desk_.with([&](PollTable& table) { table.fetch.stop(action.partitions); });
   is_committing_revoked_ = true;
   commit_settled(now() + options.default_api_timeout,
-                 [weak = weak_from_this(), action](Result<void> outcome) {
-                   const auto self = weak.lock();
-                   if (!self) return;
-                   self->is_committing_revoked_ = false;
+                 while_open([action](ConsumeCore& self, const Result<void>& outcome) {
+                   self.is_committing_revoked_ = false;
                    if (!outcome) {
-                     self->hand_out(Failed{outcome.error().within("commit before a rebalance")});
+                     self.hand_out(Failed{outcome.error().within("commit before a rebalance")});
                    }
-                   self->hand_out(action);
-                   auto delayed = std::exchange(self->delayed_news_, {});
-                   for (News& news : delayed) self->hand_out(std::move(news));
-                 });
+                   self.hand_out(action);
+                   auto delayed = std::exchange(self.delayed_news_, {});
+                   for (News& news : delayed) self.hand_out(std::move(news));
+                 }));
 }
 
 void ConsumeCore::apply_one(Lose& action) {
@@ -640,10 +628,7 @@ void ConsumeCore::hand_out(News news) {
     if (close_outcome_) close_outcome_ = fail(std::get<Failed>(news).why);
     return;
   }
-  client_->loop().post([weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (self && !self->is_closed_) self->on_told_released({});
-  });
+  post([](ConsumeCore& self) { self.on_told_released({}); });
 }
 
 // The group: what its leader has to know.
@@ -663,26 +648,22 @@ void ConsumeCore::make_assignments(client::GroupTicket ticket,
   std::set<std::string> topics;
   for (const auto& member : members) topics.insert(member.topics.begin(), member.topics.end());
   auto left = std::make_shared<std::size_t>(topics.size() + 1);
-  const auto one_known = [weak = weak_from_this(), ticket, members, topics, left] {
+  auto one_known = while_open([ticket, members, topics, left](ConsumeCore& asking) {
     if (--*left != 0) return;
-    const auto self = weak.lock();
-    if (!self || self->is_closed_) return;
-    self->client_->loop().post([weak, ticket, members, topics] {
-      const auto core = weak.lock();
-      if (!core || core->is_closed_) return;
-      core->led_topics_ = topics;
-      core->led_counts_ = core->counts_of(topics);
+    asking.post([ticket, members, topics](ConsumeCore& self) {
+      self.led_topics_ = topics;
+      self.led_counts_ = self.counts_of(topics);
       GroupActions actions;
-      core->group_->on_assignments(ticket, client::assign_range(members, core->led_counts_),
-                                   core->now(), actions);
-      core->apply(std::move(actions));
+      self.group_->on_assignments(ticket, client::assign_range(members, self.led_counts_),
+                                  self.now(), actions);
+      self.apply(std::move(actions));
     });
-  };
+  });
   // Topics that do not come to be known are left out, and joined for when they appear.
   const TimePoint deadline = now() + options.session_timeout / 2;
   for (const std::string& topic : topics) {
     engine().when_topic(topic, options.allow_auto_create_topics, deadline,
-                        [one_known](Result<void>) { one_known(); });
+                        [one_known](Result<void>) mutable { one_known(); });
   }
   one_known();
 }

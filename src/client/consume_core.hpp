@@ -65,6 +65,8 @@ class ConsumeCore final : public Client::Core::Part,
   void end_poll();
   /// Fetches and positions are looked at soon.
   void kick();
+  /// A line in the log, for a failure that nobody else is told of.
+  void warn(std::string_view what, const Error& why);
   void on_damage(const TopicPartition& where, std::uint64_t serial, Offset next,
                  const Error& why) override;
 
@@ -81,12 +83,22 @@ class ConsumeCore final : public Client::Core::Part,
   [[nodiscard]] client::FetchCore make_fetch_core();
   [[nodiscard]] client::GroupCore::Options group_options();
 
+  /// `f(self, …)` while the consumer is there and open; nothing afterwards.
+  template <class F>
+  auto while_open(F f);
+  template <class F>
+  void post(F f);
+  template <class F>
+  void arm(TimerId ConsumeCore::* timer, TimePoint at, F f);
+
   void pump();
   void pump_once();
   void send(client::FetchCore::Ask ask);
   void on_fetched(NodeId node, Result<wire::FetchResponse> answer);
   void look_up(Lookups lookups);
   void look_up_committed(Lookups lookups);
+  void on_committed_found(const Lookups& lookups,
+                          const Result<std::vector<PartitionOffset>>& found);
   void list_offsets(NodeId node, Lookups lookups);
   void on_listed(const Lookups& lookups, Result<wire::ListOffsetsResponse> answer);
   void not_found(const client::FetchCore::Lookup& lookup, const Error& why);
@@ -105,6 +117,8 @@ class ConsumeCore final : public Client::Core::Part,
   void apply_one(client::group_action::Lose& action);
   void apply_one(client::group_action::Failed& action);
   void apply_one(client::group_action::Left& action);
+  template <class M, class On>
+  client::Engine::Then<M> answered(client::GroupTicket ticket, On on);
   template <class M, class Ticketed, class On>
   void ask_group(client::Lane lane, Ticketed& action, Duration timeout, On on);
   void make_assignments(client::GroupTicket ticket, const std::vector<client::Subscriber>& members);
@@ -113,6 +127,7 @@ class ConsumeCore final : public Client::Core::Part,
   void hand_out(News news);
   void note_polls();
   void watch_group();
+  void on_group_time();
 
   void auto_commit();
   void arm_auto_commit();

@@ -36,11 +36,17 @@ class ConsumerCore {
   explicit ConsumerCore(std::shared_ptr<ConsumeCore> consume) : consume_(std::move(consume)) {}
   ~ConsumerCore() {
     constexpr Milliseconds timeout = std::chrono::seconds(5);
+    const auto report = [weak = consume_->weak_from_this()](const Result<void>& closed) {
+      const auto consume = weak.lock();
+      if (consume && !closed) consume->warn("close by the destructor", closed.error());
+    };
     if (consume_->client().loop().is_loop_thread()) {
-      consume_->close_by(consume_->client().engine().now() + timeout, [](Result<void>) {});
+      // Behind what was asked for before.
+      post([report, timeout](ConsumeCore& consume) {
+        consume.close_by(consume.client().engine().now() + timeout, report);
+      });
     } else {
-      // A destructor has nobody to tell; what fails is the server's session timeout to notice.
-      (void)close(timeout);
+      report(close(timeout));
     }
   }
 
@@ -237,11 +243,12 @@ void ConsumerCore::commit_async(std::vector<PartitionOffset> offsets,
   const bool has_group = !consume_->options.group_id.empty();
   post([offsets = std::move(offsets), callback = std::move(callback),
         has_group](ConsumeCore& consume) mutable {
-    auto then = [callback = std::move(callback), &consume](Result<void> outcome) mutable {
+    // Commits fail at the latest when the consumer is closed; it is there then.
+    auto then = [callback = std::move(callback),
+                 weak = consume.weak_from_this()](Result<void> outcome) mutable {
       if (callback) return callback(std::move(outcome));
-      if (outcome) return;
-      auto& log = consume.client().environment().logger;
-      log.log(LogLevel::warning, "consumer", "commit: " + std::string(outcome.error().message()));
+      const auto self = weak.lock();
+      if (self && !outcome) self->warn("commit", outcome.error());
     };
     if (!has_group) return then(fail(no_group("commit")));
     consume.commit(std::move(offsets), std::move(then));

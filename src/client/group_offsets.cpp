@@ -120,7 +120,9 @@ void GroupOffsets::close(const Error& why) {
 void GroupOffsets::commit(std::vector<PartitionOffset> offsets, TimePoint deadline,
                           Committed then) {
   if (closed_) return then(fail(*closed_));
-  commits_.push_back({std::move(offsets), deadline, engine_.retry_backoff(), std::move(then)});
+  const Generation generation = offsets.empty() ? Generation{} : group_.membership().generation;
+  commits_.push_back(
+      {std::move(offsets), generation, deadline, engine_.retry_backoff(), std::move(then)});
   pump();
 }
 
@@ -137,6 +139,13 @@ void GroupOffsets::pump() {
   if (head.offsets.empty()) return end_commit({});
   is_committing_ = true;
   const GroupMembership by = group_.membership();
+  // Under a later one the server would take it, though others may have read on from what was
+  // committed before.
+  if (by.generation != head.generation) {
+    is_committing_ = false;
+    return end_commit(fail(Error::broker(broker_error::illegal_generation,
+                                         "commit: the group has rebalanced since it was asked")));
+  }
   if (by.coordinator.is_none()) return retry_commit(no_coordinator(by.group_id));
   engine_.ask<wire::OffsetCommitRequest>(
       by.coordinator, lane_, commit_request(by, head.offsets),
@@ -150,10 +159,7 @@ void GroupOffsets::on_committed(const GroupMembership& by,
   if (closed_ || commits_.empty()) return;
   const Result<void> outcome = answer ? outcome_of(*answer) : Result<void>(fail(answer.error()));
   if (!outcome) group_.on_offsets_error(by.coordinator, by.generation, outcome.error());
-  if (!outcome && is_worth_retrying(outcome.error()) &&
-      !outcome.error().is_broker(broker_error::rebalance_in_progress)) {
-    return retry_commit(outcome.error());
-  }
+  if (!outcome && is_worth_retrying(outcome.error())) return retry_commit(outcome.error());
   is_committing_ = false;
   end_commit(outcome);
 }

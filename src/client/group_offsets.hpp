@@ -31,7 +31,8 @@ class OffsetsGroup {
 };
 
 /// Commits a group's offsets, one request after the other in the order of the calls, and fetches
-/// committed ones; tries again until a deadline. Loop thread only.
+/// committed ones; tries again until a deadline, a commit only within its generation. Loop thread
+/// only.
 class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
  public:
   using Committed = std::move_only_function<void(Result<void>)>;
@@ -49,6 +50,8 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
  private:
   struct Commit {
     std::vector<PartitionOffset> offsets;
+    /// Of the call; it is committed under no other.
+    Generation generation;
     TimePoint deadline;
     Backoff backoff;
     Committed then;

@@ -7,6 +7,7 @@
 
 #include "base/broker_errors.hpp"
 #include "client/consume_core.hpp"
+#include "client/make_consumer.hpp"
 #include "made_batch.hpp"
 #include "scripted_cluster.hpp"
 #include "wire/messages/fetch.hpp"
@@ -44,7 +45,7 @@ class ConsumerOnCluster : public testing::Test, public ScriptedWorld {
       return answer;
     });
   }
-  ~ConsumerOnCluster() override {
+  void TearDown() override {
     if (consumer_) consumer_->close_by(world.now(), [](Result<void>) {});
     world.run_for(1s);
   }
@@ -81,7 +82,7 @@ class ConsumerOnCluster : public testing::Test, public ScriptedWorld {
     ScriptedWorld::start([&](const std::shared_ptr<SimulatedClient>& made, sim::Process&) {
       consumer_ = std::make_shared<detail::ConsumeCore>(made, options);
       consumer_->start();
-      return consumer_;
+      return made;
     });
   }
   void assign(std::vector<TopicPartition> partitions) {
@@ -221,6 +222,193 @@ TEST_F(ConsumerOnCluster, SaysWhatItCannotRead) {
   ASSERT_FALSE(again);
   EXPECT_EQ(std::string(again.error().message()), text);
   EXPECT_EQ(position(0), Offset{0});
+}
+
+/// A consumer that is one member of a group, alone at its coordinator, server 1.
+class GroupMemberOnCluster : public ConsumerOnCluster {
+ protected:
+  GroupMemberOnCluster() {
+    script.on<wire::FindCoordinatorRequest>([](NodeId, const wire::FindCoordinatorRequest& asked) {
+      wire::FindCoordinatorResponse answer;
+      for (const auto& key : asked.coordinator_keys) {
+        auto& found = answer.coordinators.emplace_back();
+        found.key = key;
+        found.node_id = NodeId{1};
+      }
+      return answer;
+    });
+    script.on<wire::JoinGroupRequest>(
+        [this](NodeId,
+               const wire::JoinGroupRequest& asked) -> std::optional<wire::JoinGroupResponse> {
+          ++joins_;
+          if (holds_joins_) return std::nullopt;
+          wire::JoinGroupResponse answer;
+          answer.generation_id = Generation{5};
+          answer.protocol_type = "consumer";
+          answer.protocol_name = "range";
+          answer.leader = answer.member_id = "m";
+          answer.members.push_back({"m", std::nullopt, asked.protocols.at(0).metadata});
+          return answer;
+        });
+    script.on<wire::SyncGroupRequest>([](NodeId, const wire::SyncGroupRequest& asked) {
+      wire::SyncGroupResponse answer;
+      answer.assignment = asked.assignments.at(0).assignment;
+      return answer;
+    });
+    script.on<wire::HeartbeatRequest>(
+        [](NodeId, const wire::HeartbeatRequest&) { return wire::HeartbeatResponse{}; });
+    script.on<wire::LeaveGroupRequest>([this](NodeId, const wire::LeaveGroupRequest&) {
+      ++leaves_;
+      return wire::LeaveGroupResponse{};
+    });
+    script.on<wire::OffsetFetchRequest>([](NodeId, const wire::OffsetFetchRequest& asked) {
+      wire::OffsetFetchResponse answer;
+      auto& group = answer.groups.emplace_back();
+      group.group_id = asked.groups.at(0).group_id;
+      return answer;
+    });
+    script.on<wire::OffsetCommitRequest>([this](NodeId, const wire::OffsetCommitRequest& asked) {
+      commits_.push_back(asked);
+      wire::OffsetCommitResponse answer;
+      for (const auto& topic : asked.topics) {
+        auto& told = answer.topics.emplace_back();
+        told.name = topic.name;
+        for (const auto& each : topic.partitions) {
+          told.partitions.push_back({each.partition_index, commit_error_});
+        }
+      }
+      script.answer_after = commit_takes_;
+      return answer;
+    });
+  }
+  static ConsumerOptions group_options() {
+    return {.group_id = "g", .offset_reset = OffsetReset::earliest};
+  }
+  void subscribe() {
+    on_loop([this] { consumer_->subscribe({"orders"}); });
+    consumer_->begin_poll();
+  }
+  /// Tells the user of what the group decided.
+  void hear_assigned() {
+    const auto has_news = [this] {
+      return consumer_->desk().with([](PollTable& table) { return !table.news.empty(); });
+    };
+    ASSERT_TRUE(world.run_until(has_news, 10s));
+    consumer_->desk().with([](PollTable& table) {
+      EXPECT_TRUE(std::holds_alternative<group_action::Assigned>(table.news.front()));
+      table.news.pop_front();
+    });
+    consumer_->end_poll();
+    on_loop([this] { consumer_->on_told_assigned(); });
+  }
+  void join_and_read(std::size_t count) {
+    start(group_options());
+    subscribe();
+    hear_assigned();
+    ASSERT_EQ(read(count).size(), count);
+  }
+
+  int joins_ = 0;
+  bool holds_joins_ = false;
+  int leaves_ = 0;
+  std::int16_t commit_error_ = 0;
+  Duration commit_takes_{};
+  std::vector<wire::OffsetCommitRequest> commits_;
+};
+
+TEST_F(GroupMemberOnCluster, WaitsForAJoinAsLongAsItsRequestTimeoutSays) {
+  holds_joins_ = true;
+  ConsumerOptions options = group_options();
+  options.session_timeout = 10s;
+  options.max_poll_interval = 10s;
+  options.request_timeout = 90s;
+  start(options);
+  subscribe();
+  world.run_for(80s);
+  EXPECT_EQ(joins_, 1);
+  world.run_for(30s);
+  EXPECT_GT(joins_, 1);
+}
+
+TEST_F(GroupMemberOnCluster, CommitsByItselfWhatTheUserIsDoneWith) {
+  join_and_read(6);
+  EXPECT_TRUE(commits_.empty());
+  // The next poll says that the user is done with what it had.
+  consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
+  world.run_for(6s);
+  ASSERT_EQ(commits_.size(), 1U);
+  EXPECT_EQ(commits_[0].generation_id_or_member_epoch, Generation{5});
+  EXPECT_EQ(commits_[0].topics.at(0).partitions.at(1).committed_offset, Offset{3});
+  world.run_for(10s);
+  EXPECT_EQ(commits_.size(), 1U);
+}
+
+TEST_F(GroupMemberOnCluster, LosesItsPartitionsOnceACommitSaysThatItsGenerationIsOver) {
+  join_and_read(6);
+  commit_error_ = code::illegal_generation;
+  std::optional<Result<void>> outcome;
+  on_loop([&, this] {
+    consumer_->commit({{orders(0), {Offset{3}}}},
+                      [&](Result<void> done) { outcome = std::move(done); });
+  });
+  world.run_for(1s);
+  ASSERT_TRUE(outcome);
+  EXPECT_TRUE(outcome->error().is_broker(code::illegal_generation));
+  consumer_->desk().with([](PollTable& table) {
+    ASSERT_EQ(table.news.size(), 1U);
+    EXPECT_TRUE(std::holds_alternative<group_action::Lose>(table.news.front()));
+  });
+}
+
+TEST_F(GroupMemberOnCluster, LeavesItsGroupWhenNobodyElseHoldsItAnyMore) {
+  join_and_read(6);
+  consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
+  std::optional<Result<void>> outcome;
+  on_loop([&, this] {
+    consumer_->close_by(world.now() + 5s, [&](Result<void> done) { outcome = std::move(done); });
+    consumer_.reset();
+  });
+  world.run_for(3s);
+  ASSERT_TRUE(outcome);
+  EXPECT_TRUE(*outcome) << outcome->error().to_string();
+  EXPECT_EQ(commits_.size(), 1U);
+  EXPECT_EQ(leaves_, 1);
+}
+
+TEST_F(GroupMemberOnCluster, AnswersCommitsOfAHandleThatIsGone) {
+  commit_takes_ = 500ms;
+  join_and_read(6);
+  std::optional<Result<void>> outcome;
+  {
+    Consumer handle = make_consumer(client, group_options()).value();
+    handle.commit_async({{orders(0), {Offset{1}}}},
+                        [&](Result<void> done) { outcome = std::move(done); });
+  }
+  world.run_for(2s);
+  ASSERT_TRUE(outcome);
+  EXPECT_TRUE(*outcome) << outcome->error().to_string();
+}
+
+TEST_F(GroupMemberOnCluster, LogsWhatNobodyIsToldOf) {
+  join_and_read(6);
+  commit_error_ = code::group_authorization_failed;
+  {
+    make_consumer(client, group_options()).value().commit_async({{orders(0), {Offset{1}}}});
+  }
+  world.run_for(3s);
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_NE(warnings[0].find("consumer: commit: "), std::string::npos) << warnings[0];
+  // A commit that is never answered does not let the close end in time.
+  script.on<wire::OffsetCommitRequest>(
+      [](NodeId, const wire::OffsetCommitRequest&) -> std::optional<wire::OffsetCommitResponse> {
+        return std::nullopt;
+      });
+  {
+    make_consumer(client, group_options()).value().commit_async({{orders(0), {Offset{1}}}});
+  }
+  world.run_for(10s);
+  ASSERT_EQ(warnings.size(), 3U);
+  EXPECT_NE(warnings[2].find("close by the destructor: "), std::string::npos) << warnings[2];
 }
 
 }  // namespace

@@ -214,15 +214,21 @@ TEST_F(OffsetsOnCluster, DoesNotRepeatWhatAnotherGenerationMayNotCommit) {
   }
 }
 
-TEST_F(OffsetsOnCluster, NamesTheGenerationOfEachAttempt) {
+TEST_F(OffsetsOnCluster, NeverCommitsUnderALaterGenerationThanThatOfTheCall) {
   errors_ = {code::coordinator_load_in_progress};
   commit(70);
+  commit(71);
   world.run_until([&] { return commits_.size() == 1; }, 1s);
-  // A rebalance between the attempts.
+  // A rebalance between the attempts: others may have read on from what was committed before.
   generation_ = Generation{6};
+  commit(72);
   world.run_for(5s);
+  ASSERT_EQ(outcomes_.size(), 3U);
+  EXPECT_TRUE(outcomes_[0].error().is_broker(code::illegal_generation));
+  EXPECT_TRUE(outcomes_[1].error().is_broker(code::illegal_generation));
+  EXPECT_TRUE(outcomes_[2]);
   ASSERT_EQ(commits_.size(), 2U);
-  EXPECT_EQ(commits_[0].second.generation_id_or_member_epoch, Generation{5});
+  EXPECT_EQ(commits_[1].second.topics.at(0).partitions.at(0).committed_offset, Offset{72});
   EXPECT_EQ(commits_[1].second.generation_id_or_member_epoch, Generation{6});
 }
 

@@ -221,8 +221,10 @@ class ScriptedBroker final : public Acceptor {
 /// A client in one simulated process.
 class SimulatedClient final : public Client::Core {
  public:
-  SimulatedClient(sim::Process& process, Engine::Options options)
+  SimulatedClient(sim::Process& process, Engine::Options options,
+                  std::shared_ptr<Logger> logger = silent_logger())
       : time_(process),
+        logger_(std::move(logger)),
         engine_(Environment{process.executor(), process.dialer(), process.clock(), process.random(),
                             process.workers(), time_, *logger_},
                 std::move(options)) {}
@@ -240,7 +242,7 @@ class SimulatedClient final : public Client::Core {
   };
 
   ProcessTime time_;
-  std::shared_ptr<Logger> logger_ = silent_logger();
+  std::shared_ptr<Logger> logger_;
   Engine engine_;
 };
 
@@ -267,7 +269,12 @@ class ScriptedWorld {
     engine.bootstrap = {{"broker-1", 9092}};
     engine.link.core.client_id = "test";
     process = &world.machine("client").start("client", [=, this](sim::Process& self) {
-      client = std::make_shared<SimulatedClient>(self, engine);
+      client = std::make_shared<SimulatedClient>(
+          self, engine,
+          function_logger(LogLevel::warning,
+                          [this](LogLevel, std::string_view subject, std::string_view line) {
+                            warnings.push_back(std::string(subject) + ": " + std::string(line));
+                          }));
       return program(client, self);
     });
     world.run_for(first);
@@ -280,6 +287,8 @@ class ScriptedWorld {
   }
 
   ClusterScript script;
+  /// What the client logs, from warnings up.
+  std::vector<std::string> warnings;
   sim::World world{7};
   sim::Process* process = nullptr;
   std::shared_ptr<SimulatedClient> client;
