@@ -22,6 +22,7 @@ constexpr std::chrono::milliseconds between_looks{100};
 constexpr std::chrono::milliseconds node_is_down{500};
 constexpr std::chrono::seconds connect_time_max{10};
 constexpr std::chrono::seconds ready_time_max{15};
+constexpr std::chrono::seconds disconnect_time_max{5};
 // After the last row is published.
 constexpr std::chrono::seconds catch_up_time_max{30};
 enum ExitCode { ok = 0, failed = 1, connection = 3, timeout = 4, interrupt = 130 };
@@ -77,7 +78,11 @@ dohle::Result<void> Demo::play() {
   if (auto made = make_topics(); !made) return made;
   if (auto subscribed = subscribe(); !subscribed) return subscribed;
   const Publisher publisher(*broker_, topic_, strikes_, options_.rate);
-  if (auto watched = watch(publisher); !watched) return watched;
+  if (auto watched = watch(publisher); !watched) {
+    // A publish may be waiting for room, up to a minute, and the publisher's end waits for it.
+    (void)broker_->disconnect(disconnect_time_max);
+    return watched;
+  }
   return prove(publisher);
 }
 
@@ -222,10 +227,10 @@ dohle::Result<Verdict> Demo::verdict_of(const std::string& topic, const Ledger& 
 // On somebody's cluster nothing stays behind.
 dohle::Result<void> Demo::clean_up() {
   if (has_own_node() || !has_topics_) return {};
-  auto deleted = each_of(dohle::kafka::delete_topic(*broker_, {topic_, noteworthy_topic_}));
   auto client =
       dohle::Client::create({.bootstrap_servers = {address_}, .logger = logger_into(log_)});
   if (!client) return dohle::fail(client.error());
+  auto deleted = each_of(client->admin().delete_topics({topic_, noteworthy_topic_}));
   auto groups = each_of(client->admin().delete_groups({summary_group_, forward_group_}));
   return deleted ? groups : deleted;
 }

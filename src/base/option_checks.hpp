@@ -16,7 +16,7 @@ struct OptionRange {
   std::int64_t value;
   std::int64_t lowest;
   std::int64_t highest;
-  std::string_view unit = "";
+  std::string_view unit = {};
 };
 
 [[nodiscard]] inline Result<void> check_options(std::initializer_list<OptionRange> ranges) {

@@ -96,7 +96,7 @@ Result<Slice> encode_assignment(const std::vector<TopicPartition>& partitions) {
 
 Result<std::vector<TopicPartition>> decode_assignment(const Slice& assignment) {
   std::vector<TopicPartition> partitions;
-  if (assignment.size() == 0) return partitions;
+  if (assignment.empty()) return partitions;
   auto decoded = wire::decode_consumer_protocol<wire::ConsumerProtocolAssignment>(assignment);
   if (!decoded) return fail(decoded.error());
   for (const auto& topic : decoded->assigned_partitions) {

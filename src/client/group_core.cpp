@@ -495,7 +495,7 @@ void GroupCore::give_up(const Error& why, TimePoint now, GroupActions& out) {
 void GroupCore::fence(const Error& why, GroupActions& out) {
   forget_membership(true);
   const bool leaves = state_ == State::releasing && after_release_ == After::leave;
-  if (!assignment_.empty() && !(state_ == State::releasing && releases_lost_)) {
+  if (!assignment_.empty() && (state_ != State::releasing || !releases_lost_)) {
     out.push_back(Lose{assignment_});
   }
   assignment_.clear();

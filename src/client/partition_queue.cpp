@@ -7,8 +7,8 @@ namespace dohle::client {
 namespace {
 
 std::int32_t delta_of(Timestamp timestamp, Timestamp base) {
-  const std::int64_t delta = static_cast<std::int64_t>(static_cast<std::uint64_t>(timestamp.value) -
-                                                       static_cast<std::uint64_t>(base.value));
+  const auto delta = static_cast<std::int64_t>(static_cast<std::uint64_t>(timestamp.value) -
+                                               static_cast<std::uint64_t>(base.value));
   return delta > INT32_MIN && delta <= INT32_MAX ? static_cast<std::int32_t>(delta)
                                                  : detail::far_timestamp;
 }

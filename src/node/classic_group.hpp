@@ -195,7 +195,7 @@ class ClassicGroup {
   void expire_members(Now now, GroupActions& out);
   void expire_unsynced(Now now, GroupActions& out);
 
-  void remove_member(Members::iterator member, std::int16_t error, GroupActions& out);
+  void remove_member(Members::iterator at, std::int16_t error, GroupActions& out);
   [[nodiscard]] std::int16_t check_member(std::string_view member_id,
                                           const std::optional<std::string>& instance_id) const;
   [[nodiscard]] bool accepts_protocols(const JoinRequest& request) const;

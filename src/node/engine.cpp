@@ -96,7 +96,7 @@ Result<Endpoint> Engine::listen(Listening& listening, ListenAt where) {
   auto listener = listening.listen(where.at, limits, *entrance);
   if (!listener) return fail(listener.error());
   entrance->listener = *std::move(listener);
-  const Endpoint local = entrance->listener->local();
+  Endpoint local = entrance->listener->local();
   Endpoint& advertised = entrance->way.advertised;
   if (advertised.host.empty()) advertised = local;
   if (advertised.port == 0) advertised.port = local.port;

@@ -55,7 +55,7 @@ class FetchWaits {
   void make_ready(FetchWait& wait);
   void try_ready();
   void attempt(Waits::iterator wait, bool is_last);
-  Waits::iterator remove(Waits::iterator wait);
+  Waits::iterator remove(Waits::iterator at);
 
   Executor& loop_;
   const std::size_t waits_max_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -16,7 +17,7 @@ class LatencyHistogram {
     ++counts_[bucket_of(value)];
     ++total_;
     sum_ns_ += static_cast<double>(value);
-    if (value > max_ns_) max_ns_ = value;
+    max_ns_ = std::max(max_ns_, value);
   }
 
   [[nodiscard]] std::uint64_t count() const { return total_; }

@@ -44,7 +44,7 @@ std::optional<OffsetRange> parse_pair(std::string_view text, Timestamp now) {
     const std::string_view after = text.substr(colon + 1);
     const auto from = parse_point(before.empty() ? "start" : before, now);
     const auto to = parse_point(after.empty() ? "end" : after, now);
-    if (from && to) return OffsetRange{*from, *to};
+    if (from && to) return OffsetRange{.from = *from, .to = to};
   }
   return std::nullopt;
 }
