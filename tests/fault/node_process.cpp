@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -32,8 +33,10 @@ ScratchDirectory::~ScratchDirectory() {
 
 NodeProcess::NodeProcess(const std::filesystem::path& data, std::vector<std::string> more)
     : errors_(data.string() + ".stderr") {
-  std::vector<std::string> words{DOHLE_COMMAND_FILE, "node",     "--data",
-                                 data.string(),      "--listen", "127.0.0.1:0"};
+  std::vector<std::string> words{DOHLE_COMMAND_FILE, "node", "--data", data.string()};
+  if (std::ranges::find(more, "--listen") == more.end()) {
+    words.insert(words.end(), {"--listen", "127.0.0.1:0"});
+  }
   words.insert(words.end(), more.begin(), more.end());
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());

@@ -25,7 +25,8 @@ class ScratchDirectory {
   std::filesystem::path path_;
 };
 
-/// `dohle node` as a child, on a free port of the loopback interface. Killed at the end.
+/// `dohle node` as a child, on a free port of the loopback interface unless `more` says --listen.
+/// Killed at the end.
 class NodeProcess {
  public:
   /// Returns once it is ready, or has ended, or 30 s have passed: see `port`.
