@@ -306,7 +306,10 @@ void GroupService::perform(GroupActions actions, Now now) {
       if (store_group(to_store->group_id)) continue;
       error = broker_error::coordinator_not_available;
       coordinator_.store_failed(to_store->group_id, now, after_failure);
-    } else if (has_stored && error == broker_error::none) {
+    } else if (error == broker_error::none &&
+               (has_stored || std::holds_alternative<AnswerSync>(action))) {
+      // An assignment that somebody asks for later may still be on its way to the disk: lost in a
+      // crash, its generation would be given out again.
       stored_answers.push_back(std::move(action));
     } else {
       answer(action, error);
