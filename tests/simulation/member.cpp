@@ -169,7 +169,8 @@ void Member::handle(const ConsumerRecord& record) {
   if (at == holds_.end()) {
     return readings_.accuse(record.partition, name_ + " reads what it does not have");
   }
-  const std::string_view text = as_text(record.value.value_or(Bytes()));
+  std::string_view text = as_text(record.value.value_or(Bytes()));
+  text = text.substr(0, text.find(' '));
   std::size_t number = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
   if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {

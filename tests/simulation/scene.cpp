@@ -48,13 +48,13 @@ Habits habits_of_reader_alone(bool commits) {
   return habits;
 }
 
-/// Half of the seeds have a disk whose syncs take as long as a turn of a platter: then a power loss
-/// often finds something unsynced.
+/// Half of the seeds have a disk whose syncs take as long as some turns of a platter: then a power
+/// loss often finds something unsynced.
 sim::DiskOptions disk_of(std::uint64_t seed) {
   sim::DiskOptions options;
   if (seed % 2 == 0) return options;
-  options.sync_min = 4ms;
-  options.sync_max = 15ms;
+  options.sync_min = 15ms;
+  options.sync_max = 50ms;
   return options;
 }
 
@@ -168,7 +168,7 @@ bool Scene::create_topic() {
   topic.name = "orders";
   topic.num_partitions = partitions;
   topic.replication_factor = 1;
-  topic.configs.push_back({"segment.bytes", "8192"});  // several per partition
+  topic.configs.push_back({"segment.bytes", "32768"});  // several per partition
   const auto created = ask(request, wire::CreateTopicsRequest::api.versions.max, 5s);
   return created && created->topics.at(0).error_code == 0;
 }

@@ -53,7 +53,8 @@ void Sender::send_one() {
   auto& to = *all.at(random_.below(all.size()));
   const std::size_t record = ledger_.sent(number_, to.id);
   note("sends " + std::to_string(record) + " to " + std::to_string(to.id.value));
-  const std::string value = std::to_string(record);
+  std::string value = std::to_string(record);
+  value.append(random_.below(500), ' ');  // so that batches reach over sectors and pages
   DeliveryCallback callback = [this, record](Result<Receipt> outcome) {
     if (!outcome) {
       effects_.add(effect::record_failed);
