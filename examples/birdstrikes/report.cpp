@@ -1,6 +1,7 @@
 #include "report.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <vector>
 
 #include <fmt/format.h>
@@ -50,8 +51,9 @@ std::string airports_table(const Findings& findings, std::size_t width) {
   const Layout layout(width);
   std::vector<std::pair<std::string, AirportFigures>> airports(findings.airports.begin(),
                                                                findings.airports.end());
-  std::ranges::stable_sort(airports, std::greater{},
-                           [](const auto& airport) { return airport.second.strikes; });
+  std::ranges::sort(airports, [](const auto& one, const auto& two) {
+    return std::tie(two.second.strikes, one.first) < std::tie(one.second.strikes, two.first);
+  });
   std::string text = line(layout, "airport", "strikes", "damaged", "cost in $", "most often hit");
   AirportFigures others, all;
   for (std::size_t i = 0; i < airports.size(); ++i) {

@@ -199,7 +199,7 @@ std::string path_of(const CLI::App& app) {
 
 std::string why_refused(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& at = deepest(app);
-  const std::string what = error.what();
+  std::string what = error.what();
   // What is too much explains what is missing: a mistyped option leaves its value behind.
   if (at.remaining_size() > 0) return unexpected_argument(at);
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError)) {
