@@ -24,10 +24,10 @@ network, disk and clock whose faults the seed chooses. A seed that fails is prin
   simulation_test --must-fail        succeeds as soon as a seed fails: for a build with a bug in it
 
 Exit status: 0 all seeds pass; 1 one failed, or some kind of fault never had an effect (asked of
-100 seeds and more); 2 an option makes no sense.
+500 seeds and more); 2 an option makes no sense.
 )";
 /// From so many seeds on, every kind of fault and of effect has to have happened.
-constexpr std::uint64_t seeds_for_coverage = 100;
+constexpr std::uint64_t seeds_for_coverage = 500;
 /// So many seeds are played twice, to see that they are the same.
 constexpr std::uint64_t seeds_played_twice = 5;
 constexpr std::size_t faults_per_seed_min = 3;
