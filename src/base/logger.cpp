@@ -30,6 +30,7 @@ class StderrLogger final : public Logger {
   explicit StderrLogger(LogLevel level) : level_(level) {}
   LogLevel level() const noexcept override { return level_; }
   void log(LogLevel level, std::string_view subject, std::string_view line) noexcept override {
+    if (level < level_) return;
     timespec now{};
     ::clock_gettime(CLOCK_REALTIME, &now);
     tm parts{};
