@@ -27,6 +27,10 @@ class File {
   virtual Result<void> write(std::uint64_t offset, std::span<const Bytes> pieces) = 0;
   /// Makes sure that bytes up to `end` can be written without running out of space; size() stays.
   virtual Result<void> reserve(std::uint64_t end) = 0;
+  /// As reserve; and where a sync costs less when it has no new size to make durable, the file is
+  /// made that long, with zeros. Whoever extends a file knows its end by himself, cuts it there
+  /// when he has done, and after a crash takes zeros for its end.
+  virtual Result<void> extend(std::uint64_t end) { return reserve(end); }
   /// Sets the size; also gives back reserved space above it.
   virtual Result<void> truncate(std::uint64_t size) = 0;
   /// The operating system's descriptor, for sendfile; -1 where there is none.

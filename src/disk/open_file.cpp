@@ -118,11 +118,23 @@ Result<void> OpenFile::write(std::uint64_t offset, std::span<const Bytes> pieces
 }
 
 Result<void> OpenFile::reserve(std::uint64_t end) {
+  return allocate(end, FALLOC_FL_KEEP_SIZE);
+}
+
+// New blocks are still noted at the sync after their first write; but a small append that falls
+// into a block written before then changes nothing but bytes, and its sync waits for no journal.
+Result<void> OpenFile::extend(std::uint64_t end) {
+  if (auto allocated = allocate(end, 0); !allocated) return allocated;
+  if (can_reserve_) size_.store(std::max(size(), end), std::memory_order_relaxed);
+  return {};
+}
+
+Result<void> OpenFile::allocate(std::uint64_t end, int mode) {
   const std::uint64_t from = std::max(reserved_, size());
   if (end <= from) return {};
   if (can_reserve_) {
     const int outcome = uninterrupted([&] {
-      return calls_.allocate(descriptor_.get(), static_cast<off_t>(from),
+      return calls_.allocate(descriptor_.get(), mode, static_cast<off_t>(from),
                              static_cast<off_t>(end - from));
     });
     if (outcome == 0) {

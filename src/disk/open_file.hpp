@@ -49,6 +49,7 @@ class OpenFile final : public File {
   Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) const override;
   Result<void> write(std::uint64_t offset, std::span<const Bytes> pieces) override;
   Result<void> reserve(std::uint64_t end) override;
+  Result<void> extend(std::uint64_t end) override;
   Result<void> truncate(std::uint64_t size) override;
   [[nodiscard]] int descriptor() const override { return descriptor_.get(); }
 
@@ -62,6 +63,7 @@ class OpenFile final : public File {
 
  private:
   Result<std::size_t> write_some(std::uint64_t offset, std::span<const iovec> pieces);
+  Result<void> allocate(std::uint64_t end, int mode);
   Result<void> check_free_space(std::uint64_t bytes) const;
 
   std::string path_;

@@ -13,8 +13,8 @@ ssize_t SystemCalls::read(int descriptor, void* into, std::size_t size, off_t of
   return ::pread(descriptor, into, size, offset);
 }
 
-int SystemCalls::allocate(int descriptor, off_t offset, off_t size) {
-  return ::fallocate(descriptor, FALLOC_FL_KEEP_SIZE, offset, size);
+int SystemCalls::allocate(int descriptor, int mode, off_t offset, off_t size) {
+  return ::fallocate(descriptor, mode, offset, size);
 }
 
 int SystemCalls::truncate(int descriptor, off_t size) {

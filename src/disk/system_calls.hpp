@@ -16,7 +16,7 @@ class SystemCalls {
   virtual ssize_t write(int descriptor, const iovec* pieces, int count, off_t offset);
   virtual ssize_t read(int descriptor, void* into, std::size_t size, off_t offset);
   /// Makes space sure in [offset, offset + size) without changing the file's size.
-  virtual int allocate(int descriptor, off_t offset, off_t size);
+  virtual int allocate(int descriptor, int mode, off_t offset, off_t size);
   virtual int truncate(int descriptor, off_t size);
   virtual int sync_file(int descriptor);
   /// The whole file system that holds `descriptor`.

@@ -175,14 +175,10 @@ bool PartitionLog::should_roll(const wire::BatchHeader& header, std::size_t byte
 
 // A roll that cannot be completed is a refused append: the old segment stays the last one.
 Result<void> PartitionLog::roll(Timestamp now) {
-  if (auto finished = active().finish(); !finished) return finished;
-  if (auto written = write_snapshot(); !written) return written;
-  auto indexes = active().index_files();
-  if (!indexes) return fail(indexes.error());
+  if (auto finished = finish_active(end_ + 1); !finished) return finished;
   auto next = make_segment(end_);
   if (auto created = next->create(); !created) return created;
   are_names_durable_ = false;
-  for (auto& file : *indexes) to_sync_.push_back({std::move(file), end_ + 1});
   segments_.push_back(std::move(next));
   active_since_ = now;
   return {};
@@ -190,12 +186,24 @@ Result<void> PartitionLog::roll(Timestamp now) {
 
 Result<void> PartitionLog::flush() {
   if (offline_) return fail(*offline_);
-  if (auto finished = active().finish(); !finished) return finished;
+  if (auto finished = finish_active(end_); !finished) return finished;
+  for (ToSync& extra : to_sync_) extra.until = std::min(extra.until, end_);
+  return {};
+}
+
+// What a sync has to cover is covered once all below `until` is.
+Result<void> PartitionLog::finish_active(Offset until) {
+  const auto was_cut = active().finish();
+  if (!was_cut) return fail(was_cut.error());
+  if (*was_cut) {
+    auto file = active().file();
+    if (!file) return fail(file.error());
+    to_sync_.push_back({*std::move(file), until});
+  }
   if (auto written = write_snapshot(); !written) return written;
   auto indexes = active().index_files();
   if (!indexes) return fail(indexes.error());
-  for (auto& file : *indexes) to_sync_.push_back({std::move(file), end_});
-  for (ToSync& extra : to_sync_) extra.until = std::min(extra.until, end_);
+  for (auto& file : *indexes) to_sync_.push_back({std::move(file), until});
   return {};
 }
 
@@ -215,7 +223,9 @@ std::vector<std::shared_ptr<File>> PartitionLog::dirty_files() {
     }
     syncing_marks_.push_back({end_, active().base_offset(), active().size()});
   }
-  for (const ToSync& extra : to_sync_) files.push_back(extra.file);
+  for (const ToSync& extra : to_sync_) {
+    if (std::ranges::find(files, extra.file) == files.end()) files.push_back(extra.file);
+  }
   return files;
 }
 

@@ -249,6 +249,7 @@ class PartitionLog {
   Result<void> cut(std::size_t index, std::uint64_t position, const Error& why,
                    RecoveryReport& report);
   Result<void> write_again(File& file, std::uint64_t from, std::uint64_t to);
+  static Result<void> shorten(Segment& segment, std::uint64_t position);
   Result<void> keep_cut_bytes(Segment& segment, std::uint64_t position, RecoveryReport& report);
   Result<void> set_aside(std::size_t first);
   Result<void> sync_recovered();
@@ -277,6 +278,7 @@ class PartitionLog {
   Result<void> make_names_durable();
   [[nodiscard]] bool should_roll(const wire::BatchHeader& header, std::size_t bytes, Now now) const;
   Result<void> roll(Timestamp now);
+  Result<void> finish_active(Offset until);
   Result<void> write(const Slice& batch, wire::BatchHeader& header, Timestamp append_time);
   [[nodiscard]] Error refused(std::int16_t code, std::string_view why) const;
 

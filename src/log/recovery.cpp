@@ -28,6 +28,23 @@ Error below_recovery_point(const Error& why, Offset recovery_point) {
                             "or delete the topic");
 }
 
+/// Where the bytes of [from, to) end that are not zero; `from` if there is none.
+Result<std::uint64_t> end_of_content(const File& file, std::uint64_t from, std::uint64_t to) {
+  std::vector<std::byte> window;
+  while (to > from) {
+    const std::uint64_t begin = to - std::min<std::uint64_t>(to - from, 64_KiB);
+    window.resize(to - begin);
+    auto got = file.read(begin, window);
+    if (!got) return fail(got.error());
+    window.resize(*got);
+    const auto last = std::ranges::find_if(window.rbegin(), window.rend(),
+                                           [](std::byte byte) { return byte != std::byte{0}; });
+    if (last != window.rend()) return begin + static_cast<std::uint64_t>(window.rend() - last);
+    to = begin;
+  }
+  return from;
+}
+
 }  // namespace
 
 struct PartitionLog::Found {
@@ -195,8 +212,10 @@ Result<void> PartitionLog::walk_segments(RecoveryReport& report) {
       }
       break;
     }
-    const bool lies_below =
-        i + 1 < segments_.size() && segments_[i + 1]->base_offset() <= recovery_point_;
+    // The one that the recovery point was in may have been finished since, and its cut lost.
+    const bool had_point = durable_state_ && durable_state_->point_base == segment.base_offset();
+    const bool lies_below = i + 1 < segments_.size() && !had_point &&
+                            segments_[i + 1]->base_offset() <= recovery_point_;
     if (lies_below) {
       end_ = segments_[i + 1]->base_offset();
       continue;
@@ -210,10 +229,7 @@ Result<void> PartitionLog::walk_segments(RecoveryReport& report) {
       }
       are_producers_known_ = true;
     }
-    const std::uint64_t known_to_be_on_disk =
-        durable_state_ && durable_state_->point_base == segment.base_offset()
-            ? durable_state_->point_position
-            : 0;
+    const std::uint64_t known_to_be_on_disk = had_point ? durable_state_->point_position : 0;
     if (segment.size() < known_to_be_on_disk) {
       return fail(below_recovery_point(
           Error::storage(Errc::damaged, segment.path() + " has " + std::to_string(segment.size()) +
@@ -274,7 +290,15 @@ Result<std::optional<Error>> PartitionLog::walk_segment(std::size_t index, std::
     return fail(below_recovery_point(*fault, recovery_point_));
   }
   if (fault) {
-    if (auto done = cut(index, position, *fault, report); !done) return fail(done.error());
+    auto content = end_of_content(**file, position, segment.size());
+    if (!content) return fail(content.error());
+    if (*content == position) {
+      // What the file was extended by, for appends that never came.
+      if (auto shorter = shorten(segment, position); !shorter) return fail(shorter.error());
+      fault.reset();
+    } else if (auto done = cut(index, position, *fault, report); !done) {
+      return fail(done.error());
+    }
   }
   if (auto again = write_again(**file, crc_from, position); !again) return fail(again.error());
   if (auto ended = segment.end_indexes(); !ended) return fail(ended.error());
@@ -306,13 +330,7 @@ Result<void> PartitionLog::cut(std::size_t index, std::uint64_t position, const 
   report.why = why.message();
   if (position < segment.size()) {
     if (auto kept = keep_cut_bytes(segment, position, report); !kept) return kept;
-    auto file = segment.file();
-    if (!file) return fail(file.error());
-    // The indexes are under way: only the log is cut here.
-    if (auto shorter = (*file)->truncate(position); !shorter) return shorter;
-    const auto unchecked = segment.unchecked();
-    segment.adopt(position);
-    segment.set_unchecked(unchecked);
+    if (auto shorter = shorten(segment, position); !shorter) return shorter;
   }
   for (std::size_t i = index + 1; i < segments_.size(); ++i) {
     report.cut_bytes += segments_[i]->size();
@@ -334,6 +352,17 @@ Result<void> PartitionLog::cut(std::size_t index, std::uint64_t position, const 
   return {};
 }
 
+// Cuts the log alone: its indexes are under way.
+Result<void> PartitionLog::shorten(Segment& segment, std::uint64_t position) {
+  auto file = segment.file();
+  if (!file) return fail(file.error());
+  if (auto shorter = (*file)->truncate(position); !shorter) return shorter;
+  const auto unchecked = segment.unchecked();
+  segment.adopt(position);
+  segment.set_unchecked(unchecked);
+  return {};
+}
+
 Result<void> PartitionLog::keep_cut_bytes(Segment& segment, std::uint64_t position,
                                           RecoveryReport& report) {
   auto file = segment.file();
@@ -343,7 +372,9 @@ Result<void> PartitionLog::keep_cut_bytes(Segment& segment, std::uint64_t positi
     if ((*batch)->header.base_offset < end_) break;
     report.cut_to = std::max(report.cut_to, (*batch)->header.next_offset());
   }
-  report.cut_bytes = segment.size() - position;
+  const auto content = end_of_content(**file, position, segment.size());
+  if (!content) return fail(content.error());
+  report.cut_bytes = *content - position;
   report.kept_in = directory_ + "/" +
                    Segment::file_name(segment.base_offset(), ".cut-" + std::to_string(end_.value));
   auto kept = disk_->open(report.kept_in, OpenMode::truncate);
@@ -381,7 +412,13 @@ Result<void> PartitionLog::sync_recovered() {
   if (auto restored = restore_metadata(); !restored) return restored;
   if (auto noted = note_metadata(); !noted) return noted;
   if (auto written = write_epochs(); !written) return written;
-  for (std::size_t i = segment_of(recovery_point_); i < segments_.size(); ++i) {
+  std::size_t first = segment_of(recovery_point_);
+  // The segment of the recovery point may have been finished, and its cut not synced.
+  while (first > 0 && durable_state_ &&
+         segments_[first]->base_offset() > durable_state_->point_base) {
+    --first;
+  }
+  for (std::size_t i = first; i < segments_.size(); ++i) {
     auto file = segments_[i]->file();
     if (!file) return fail(file.error());
     if (auto synced = disk_->sync_now(**file); !synced) return synced;

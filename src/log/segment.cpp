@@ -9,8 +9,8 @@ namespace dohle::log {
 
 namespace {
 
-constexpr std::uint64_t reserve_min_bytes = 4_KiB;
-constexpr std::uint64_t reserve_max_bytes = 4_MiB;
+constexpr std::uint64_t extend_min_bytes = 4_KiB;
+constexpr std::uint64_t extend_max_bytes = 4_MiB;
 
 std::string path_of(const std::string& directory, Offset base, std::string_view suffix) {
   return directory + "/" + Segment::file_name(base, suffix);
@@ -40,7 +40,7 @@ std::string Segment::file_name(Offset base_offset, std::string_view suffix) {
 Result<void> Segment::create() {
   auto made = log_.make();
   if (!made) return fail(made.error());
-  size_ = reserved_ = 0;
+  size_ = extended_ = 0;
   return begin_indexes();
 }
 
@@ -218,20 +218,20 @@ Result<void> Segment::append(std::span<const Bytes> batch, const wire::BatchHead
   auto file = log_.get();
   if (!file) return fail(file.error());
   const std::uint64_t end = size_ + header.size();
-  if (end > reserved_) {
+  if (end > extended_) {
     // Space first: then a full disk is a refused append, not half a batch.
-    const std::uint64_t step = std::clamp(size_, reserve_min_bytes, reserve_max_bytes);
+    const std::uint64_t step = std::clamp(size_, extend_min_bytes, extend_max_bytes);
     std::uint64_t wanted = size_ + std::max<std::uint64_t>(step, header.size());
-    auto reserved = (*file)->reserve(wanted);
-    if (!reserved) {
+    auto extended = (*file)->extend(wanted);
+    if (!extended) {
       wanted = end;
-      reserved = (*file)->reserve(wanted);
+      extended = (*file)->extend(wanted);
     }
-    if (!reserved) return reserved;
-    reserved_ = wanted;
+    if (!extended) return extended;
+    extended_ = wanted;
   }
   if (auto written = (*file)->write(size_, batch); !written) {
-    reserved_ = 0;
+    extended_ = 0;
     if (!(*file)->truncate(size_)) is_broken_ = true;
     return written;
   }
@@ -243,14 +243,15 @@ Result<void> Segment::append(std::span<const Bytes> batch, const wire::BatchHead
   return {};
 }
 
-Result<void> Segment::finish() {
-  if (auto known = know_tail(); !known) return known;
-  if (auto ended = end_indexes(); !ended) return ended;
-  if (reserved_ <= size_) return {};
+Result<bool> Segment::finish() {
+  if (auto known = know_tail(); !known) return fail(known.error());
+  if (auto ended = end_indexes(); !ended) return fail(ended.error());
+  if (extended_ <= size_) return false;
   auto file = log_.get();
   if (!file) return fail(file.error());
-  reserved_ = 0;
-  return (*file)->truncate(size_);
+  if (auto cut = (*file)->truncate(size_); !cut) return fail(cut.error());
+  extended_ = 0;
+  return true;
 }
 
 Result<void> Segment::truncate(std::uint64_t position) {
@@ -258,7 +259,7 @@ Result<void> Segment::truncate(std::uint64_t position) {
   if (!file) return fail(file.error());
   if (auto cut = (*file)->truncate(position); !cut) return cut;
   size_ = position;
-  reserved_ = 0;
+  extended_ = 0;
   is_tail_known_ = false;
   unchecked_.to = std::min(unchecked_.to, position);
   unchecked_.from = std::min(unchecked_.from, unchecked_.to);

@@ -59,9 +59,9 @@ class Segment {
   /// as the index knows.
   [[nodiscard]] Result<std::uint64_t> batch_before(std::uint64_t position);
 
-  /// Nothing more will be appended for now: the last entries go to the index files, and reserved
-  /// space is given back.
-  Result<void> finish();
+  /// Nothing more will be appended for now: the last entries go to the index files, and what the
+  /// log file was extended by is cut off. True: it was cut, which the next sync has to cover.
+  Result<bool> finish();
   [[nodiscard]] Result<std::vector<std::shared_ptr<File>>> index_files();
 
   // Recovery: the indexes are made anew from a walk.
@@ -104,7 +104,8 @@ class Segment {
   IndexFile<OffsetEntry> offsets_;
   IndexFile<TimeEntry> times_;
   std::uint64_t size_ = 0;
-  std::uint64_t reserved_ = 0;
+  /// How far the file is extended.
+  std::uint64_t extended_ = 0;
   bool is_tail_known_ = false;
   bool is_broken_ = false;
   std::uint64_t bytes_since_entry_ = 0;

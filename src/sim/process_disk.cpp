@@ -65,6 +65,12 @@ Result<void> SimFile::reserve(std::uint64_t end) {
   return {};
 }
 
+Result<void> SimFile::extend(std::uint64_t end) {
+  if (auto reserved = reserve(end); !reserved) return reserved;
+  if (end > contents_->bytes()) contents_->truncate(end);
+  return {};
+}
+
 Result<void> SimFile::truncate(std::uint64_t size) {
   if (auto alive = check_alive("truncate"); !alive) return alive;
   contents_->truncate(size);

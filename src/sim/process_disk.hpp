@@ -25,6 +25,7 @@ class SimFile final : public File {
   Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) const override;
   Result<void> write(std::uint64_t offset, std::span<const Bytes> pieces) override;
   Result<void> reserve(std::uint64_t end) override;
+  Result<void> extend(std::uint64_t end) override;
   Result<void> truncate(std::uint64_t size) override;
 
   [[nodiscard]] std::uint64_t change_mark() const { return contents_->change_mark(); }

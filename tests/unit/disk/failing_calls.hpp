@@ -41,9 +41,9 @@ class FailingCalls final : public SystemCalls {
   ssize_t read(int descriptor, void* into, std::size_t size, off_t offset) override {
     return SystemCalls::read(descriptor, into, std::min<std::size_t>(size, 3), offset);
   }
-  int allocate(int descriptor, off_t offset, off_t size) override {
+  int allocate(int descriptor, int mode, off_t offset, off_t size) override {
     ++allocations;
-    if (allocate_error == 0) return SystemCalls::allocate(descriptor, offset, size);
+    if (allocate_error == 0) return SystemCalls::allocate(descriptor, mode, offset, size);
     errno = allocate_error;
     return -1;
   }

@@ -124,6 +124,26 @@ TEST_F(FileDiskTest, reserving_takes_space_and_not_size_and_truncating_gives_it_
   EXPECT_EQ(directory.contents("a"), "text");
 }
 
+TEST_F(FileDiskTest, extending_takes_space_and_reads_as_zeros) {
+  auto file = open("a");
+  ASSERT_TRUE(append(*file, "text"));
+  ASSERT_TRUE(file->extend(1 << 20));
+  EXPECT_EQ(file->size(), std::uint64_t{1} << 20);
+  EXPECT_GE(blocks_of(directory / "a"), std::uint64_t{1} << 20);
+  EXPECT_EQ(directory.contents("a").substr(0, 6), std::string("text\0\0", 6));
+  ASSERT_TRUE(file->truncate(4));
+  EXPECT_LE(blocks_of(directory / "a"), 8192u);
+  EXPECT_EQ(directory.contents("a"), "text");
+}
+
+TEST_F(FileDiskTest, extending_where_space_cannot_be_promised_leaves_the_size) {
+  FileDisk faulty(loop, {.calls = &calls});
+  auto file = faulty.open(directory / "a", OpenMode::create).value();
+  calls.allocate_error = EOPNOTSUPP;
+  EXPECT_TRUE(file->extend(1 << 20));
+  EXPECT_EQ(file->size(), 0u);
+}
+
 TEST_F(FileDiskTest, reserving_on_a_file_system_without_it_compares_free_space) {
   FileDisk faulty(loop, {.calls = &calls});
   auto file = faulty.open(directory / "a", OpenMode::create).value();

@@ -46,6 +46,10 @@ class FusedFile final : public File {
     if (!fuse_.holds()) return fail(Fuse::blown());
     return file_->reserve(end);
   }
+  Result<void> extend(std::uint64_t end) override {
+    if (!fuse_.holds()) return fail(Fuse::blown());
+    return file_->extend(end);
+  }
   Result<void> truncate(std::uint64_t size) override {
     if (!fuse_.holds()) return fail(Fuse::blown());
     return file_->truncate(size);

@@ -32,13 +32,77 @@ TEST_F(RecoveryTest, a_tail_torn_at_any_byte_is_cut_and_kept) {
     open();
     EXPECT_EQ(log_->end(), Offset{size < whole_first ? 3 : 5}) << size;
     EXPECT_EQ(log_->synced_end(), log_->end());
+    // Zeros at the end are what a file is extended by: nothing to keep.
     const std::uint64_t kept_at = size < whole_first ? synced_bytes : whole_first;
-    EXPECT_EQ(report_.cut_bytes, size - kept_at);
+    std::uint64_t torn = size - kept_at;
+    while (torn > 0 && left[kept_at + torn - 1] == std::byte{0}) --torn;
+    EXPECT_EQ(report_.cut_bytes, torn) << size;
     if (report_.cut_bytes == 0) continue;
     EXPECT_EQ(report_.kept_in, path(0, size < whole_first ? ".cut-3" : ".cut-5"));
     EXPECT_EQ((*disk_.open(report_.kept_in, OpenMode::read))->size(), report_.cut_bytes);
     EXPECT_FALSE(report_.why.empty());
   }
+}
+
+TEST_F(RecoveryTest, zeros_that_the_file_was_extended_by_are_no_damage) {
+  open();
+  ASSERT_TRUE(append(make_batch(3)).has_value());
+  sync();
+  ASSERT_TRUE(append(make_batch(2)).has_value());
+  const std::uint64_t written = log_->size_bytes();
+  for (const std::uint64_t zeros : {1, 60, 61, 4'096, 200'000}) {
+    log_.reset();
+    ASSERT_TRUE(file()->truncate(written).has_value());
+    ASSERT_TRUE(file()->truncate(written + zeros).has_value());
+    open();
+    EXPECT_EQ(log_->end(), Offset{5}) << zeros;
+    EXPECT_EQ(report_.cut_bytes, 0u) << zeros;
+    EXPECT_EQ(report_.why, "") << zeros;
+    EXPECT_EQ(file()->size(), written) << zeros;
+  }
+}
+
+TEST_F(RecoveryTest, a_torn_tail_is_kept_without_the_zeros_behind_it) {
+  open();
+  ASSERT_TRUE(append(make_batch(3)).has_value());
+  sync();
+  const std::uint64_t kept_until = log_->size_bytes();
+  ASSERT_TRUE(append(make_batch(2)).has_value());
+  log_.reset();
+  ASSERT_TRUE(file()->truncate(kept_until + 20).has_value());
+  ASSERT_TRUE(file()->truncate(kept_until + 20'000).has_value());
+  open();
+  EXPECT_EQ(log_->end(), Offset{3});
+  EXPECT_GT(report_.cut_bytes, 0u);
+  EXPECT_LE(report_.cut_bytes, 20u);
+  EXPECT_EQ((*disk_.open(report_.kept_in, OpenMode::read))->size(), report_.cut_bytes);
+}
+
+TEST_F(RecoveryTest, zeros_in_the_place_of_acknowledged_bytes_are_refused) {
+  open();
+  ASSERT_TRUE(append(make_batch(3)).has_value());
+  sync();
+  const std::uint64_t size = log_->size_bytes();
+  log_.reset();
+  ASSERT_TRUE(file()->truncate(0).has_value());
+  ASSERT_TRUE(file()->truncate(size).has_value());
+  EXPECT_FALSE(try_open().has_value());
+}
+
+TEST_F(RecoveryTest, the_segment_of_the_recovery_point_may_have_zeros_though_another_follows) {
+  config_.segment_bytes = 2'000;
+  open();
+  ASSERT_TRUE(append(make_batch(10)).has_value());
+  sync();
+  const std::uint64_t first = log_->size_bytes();
+  ASSERT_TRUE(append(make_batch(10)).has_value());  // begins a segment at the recovery point
+  ASSERT_TRUE(disk_.exists(path(10, ".log")));
+  log_.reset();
+  ASSERT_TRUE(file()->truncate(first + 4'096).has_value());
+  open();
+  EXPECT_EQ(log_->end(), Offset{20});
+  EXPECT_EQ(offsets_from(0).size(), 20u);
+  EXPECT_EQ(file()->size(), first);
 }
 
 TEST_F(RecoveryTest, damage_below_the_recovery_point_is_refused_with_advice) {
