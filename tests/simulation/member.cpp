@@ -1,5 +1,6 @@
 #include "simulation/member.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -9,16 +10,24 @@ using namespace std::chrono_literals;
 using namespace client::group_action;
 using client::PollTable;
 
+namespace {
+
+/// At most, once all is healed: what has to be caught up in time is what the client held up, not
+/// what an application takes its time with.
+constexpr Duration hurried_handling = 50ms;
+
+}  // namespace
+
 Member::Member(sim::Process& self, std::string name, const Habits& habits,
                client::Engine::Options engine, Readings& readings, Effects& effects,
-               const bool& may_leave)
+               const bool& is_healed)
     : self_(self),
       world_(self.machine().world()),
       name_(std::move(name)),
       habits_(habits),
       readings_(readings),
       effects_(effects),
-      may_leave_(may_leave),
+      is_healed_(is_healed),
       random_(world_.stream(name_)),
       client_(std::make_shared<client::SimulatedClient>(self, std::move(engine))) {
   join();
@@ -39,6 +48,10 @@ void Member::note(const std::string& line) {
 Duration Member::up_to(Duration most) {
   return Duration(
       static_cast<Duration::rep>(random_.below(static_cast<std::uint64_t>(most.count()) + 1)));
+}
+
+Duration Member::handling_max() const {
+  return is_healed_ ? std::min(habits_.handling_max, hurried_handling) : habits_.handling_max;
 }
 
 // Joining, polling, handling.
@@ -146,7 +159,7 @@ void Member::take() {
   }
   taken_ = std::move(*records);
   if (taken_.empty()) return go_on();
-  after(up_to(habits_.handling_max), &Member::handle);
+  after(up_to(handling_max()), &Member::handle);
 }
 
 void Member::handle() {
@@ -181,7 +194,7 @@ void Member::handle(const ConsumerRecord& record) {
 
 void Member::go_on() {
   if (is_closing_) return leave();
-  if (may_leave_ && random_.below(habits_.leaves_one_in) == 0) return leave();
+  if (!is_healed_ && random_.below(habits_.leaves_one_in) == 0) return leave();
   begin_poll();
 }
 

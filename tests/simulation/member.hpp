@@ -39,7 +39,7 @@ struct Habits {
 class Member {
  public:
   Member(sim::Process& self, std::string name, const Habits& habits, client::Engine::Options engine,
-         Readings& readings, Effects& effects, const bool& may_leave);
+         Readings& readings, Effects& effects, const bool& is_healed);
   ~Member();
   Member(const Member&) = delete;
   Member& operator=(const Member&) = delete;
@@ -53,6 +53,7 @@ class Member {
   void after(Duration delay, Next next);
   void note(const std::string& line);
   [[nodiscard]] Duration up_to(Duration most);
+  [[nodiscard]] Duration handling_max() const;
 
   void join();
   void begin_poll();
@@ -83,7 +84,7 @@ class Member {
   const Habits habits_;
   Readings& readings_;
   Effects& effects_;
-  const bool& may_leave_;
+  const bool& is_healed_;
   SeededRandom random_;
   std::shared_ptr<client::SimulatedClient> client_;
   std::shared_ptr<detail::ConsumeCore> core_;

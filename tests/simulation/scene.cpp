@@ -117,10 +117,7 @@ void Scene::play() {
   const sim::FaultPlan plan = draw_faults();
   sim::schedule_faults(world_, plan);
   const TimePoint end = world_.now() + load_time + quiet_time;
-  world_.after(load_time, [this] {
-    is_healed_ = true;
-    may_leave_ = false;
-  });
+  world_.after(load_time, [this] { is_healed_ = true; });
   while (world_.now() < end) {
     world_.run_for(500ms);
     observe(group_);
@@ -214,7 +211,7 @@ Habits Scene::draw_habits() {
 void Scene::start_reader(const std::string& machine, const Habits& habits, Readings& readings) {
   readers_.push_back(&world_.machine(machine).start(machine, [&, machine](sim::Process& self) {
     return std::make_shared<Member>(self, machine + "#" + std::to_string(self.life()), habits,
-                                    client_options(), readings, effects_, may_leave_);
+                                    client_options(), readings, effects_, is_healed_);
   }));
 }
 

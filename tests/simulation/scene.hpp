@@ -65,7 +65,7 @@ class Scene {
   std::unique_ptr<Logger> logger_;
   std::array<Load, 2> loads_;
   int last_producer_ = 0;
-  bool may_leave_ = true;
+  bool is_healed_ = false;
   sim::World world_;
   SeededRandom random_;
   Habits group_habits_;
@@ -76,7 +76,6 @@ class Scene {
   sim::Process* node_ = nullptr;
   sim::Process* observer_ = nullptr;
   std::vector<sim::Process*> readers_;
-  bool is_healed_ = false;
 };
 
 }  // namespace dohle::simulation
