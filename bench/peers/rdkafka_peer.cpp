@@ -195,10 +195,11 @@ Measured produce(const RdKafka& api, const Options& options) {
 }
 
 /// Subscribes, and hands every record to `take` until it returns false or `idle_ms` pass without
-/// one.
+/// one. librdkafka waits until it has `at_once` records, or 100 ms: 1 is for latency, more for
+/// throughput.
 template <class Take>
-void consume_until(const RdKafka& api, rd_kafka_t* kafka, const std::string& topic, int idle_ms,
-                   Take take) {
+void consume_until(const RdKafka& api, rd_kafka_t* kafka, const std::string& topic,
+                   std::size_t at_once, int idle_ms, Take take) {
   api.poll_set_consumer_(kafka);
   rd_kafka_topic_partition_list_t* topics = api.topic_partition_list_new_(1);
   api.topic_partition_list_add_(topics, topic.c_str(), RD_KAFKA_PARTITION_UA);
@@ -207,7 +208,7 @@ void consume_until(const RdKafka& api, rd_kafka_t* kafka, const std::string& top
   }
   api.topic_partition_list_destroy_(topics);
   rd_kafka_queue_t* queue = api.queue_get_consumer_(kafka);
-  std::vector<rd_kafka_message_t*> batch(1000);
+  std::vector<rd_kafka_message_t*> batch(at_once);
   bool more = true;
   auto last_ns = steady_ns();
   while (more && steady_ns() - last_ns < idle_ms * 1'000'000LL) {
@@ -233,7 +234,7 @@ Measured consume(const RdKafka& api, const Options& options) {
   Measured measured;
   // Joining the group is not measured: the watch starts at the first record.
   Stopwatch watch;
-  consume_until(api, handle.get(), options.text("topic"), 20'000,
+  consume_until(api, handle.get(), options.text("topic"), 1'000, 20'000,
                 [&](const rd_kafka_message_t& message) {
                   if (measured.records == 0) watch = Stopwatch{};
                   measured.bytes += message.len;
@@ -288,7 +289,7 @@ Measured e2e(const RdKafka& api, const Options& options) {
   std::thread sender([&] { send_paced(api, options, producer.get(), ready); });
   Measured measured;
   Stopwatch watch;
-  consume_until(api, consumer.get(), options.text("topic"), 30'000,
+  consume_until(api, consumer.get(), options.text("topic"), 1, 30'000,
                 [&](const rd_kafka_message_t& message) {
                   std::int64_t sent = 0;
                   std::memcpy(&sent, message.payload, sizeof sent);

@@ -30,6 +30,8 @@ struct BenchArguments {
   std::uint64_t threads = 1;
   /// Records per second; 0: as fast as they go.
   std::uint64_t rate = 0;
+  /// Each thread waits for a record's outcome before it sends the next.
+  bool is_one_by_one = false;
   std::string group;
   bool is_json = false;
   /// All of them, known once the command line is read.

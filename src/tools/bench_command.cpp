@@ -141,8 +141,11 @@ void add_produce(CLI::App& bench, std::function<int()>& run) {
             "Threads that share the producer, 1 to 1024 [1]");
   add_count(*command, "--rate", arguments->rate, 1, rate_max,
             "Records per second, all threads together, 1 to 10000000 [as fast as they go]");
+  command->add_flag("--one-by-one", arguments->is_one_by_one,
+                    "Wait for each record's outcome before the next is sent");
   command->footer(
-      "Latency is taken of one record in 128, with --rate of each. MB are 1,000,000 bytes.\n"
+      "Latency is taken of one record in 128, with --rate or --one-by-one of each.\n"
+      "MB are 1,000,000 bytes.\n"
       "Example:\n  dohle bench produce --topic t --partitions 6 --records 5000000 --size 100");
 }
 

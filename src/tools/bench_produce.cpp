@@ -1,6 +1,7 @@
 #include <atomic>
 #include <mutex>
 #include <random>
+#include <semaphore>
 #include <thread>
 
 #include <unistd.h>
@@ -14,7 +15,8 @@ namespace dohle::tools {
 
 namespace {
 
-// Of one in so many records the time to its acknowledgement is taken; of each when they are paced.
+// Of one in so many records the time to its acknowledgement is taken; of each when they are paced
+// or awaited.
 constexpr std::uint64_t sampled_one_in = 128;
 constexpr std::uint64_t warming_records = 100;
 constexpr std::uint64_t looked_around_every = 4096;
@@ -31,7 +33,7 @@ class Sending {
         producer_(producer),
         topic_(std::move(topic)),
         payloads_(arguments.size_bytes),
-        sample_every_(arguments.rate > 0 ? 1 : sampled_one_in) {}
+        sample_every_(arguments.rate > 0 || arguments.is_one_by_one ? 1 : sampled_one_in) {}
 
   Result<Measurement> run() {
     if (auto warmed = warm(); !warmed) return fail(warmed.error());
@@ -82,7 +84,11 @@ class Sending {
       if (i % looked_around_every == 0 && Interrupt::is_set()) break;
       const Record record{.value = payloads_.at(i)};
       const bool is_sampled = i % sample_every_ == 0;
-      if (!(is_sampled ? send_sampled(record) : send_plain(record))) break;
+      if (!(arguments_.is_one_by_one ? send_and_wait(record)
+            : is_sampled             ? send_sampled(record)
+                                     : send_plain(record))) {
+        break;
+      }
     }
     sent_count_ += i;
   }
@@ -99,6 +105,18 @@ class Sending {
           if (receipt) samples->latency.add(steady_ns() - began);
         });
     if (!sent) refuse(sent.error());
+    return sent.has_value();
+  }
+
+  bool send_and_wait(const Record& record) {
+    std::binary_semaphore is_told(0);
+    const auto sent = producer_.send(
+        topic_, record, [this, &is_told, began = steady_ns()](Result<Receipt> receipt) {
+          if (receipt) samples_->latency.add(steady_ns() - began);
+          is_told.release();
+        });
+    if (!sent) refuse(sent.error());
+    if (sent) is_told.acquire();
     return sent.has_value();
   }
 

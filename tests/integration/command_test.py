@@ -39,7 +39,7 @@ OPTIONS = {
     "--input".split() + CONNECTING,
     "consume": "-o,--offset -p,--partition -g,--group -n,--number -f,--format -e,--exit-at-end".split() + CONNECTING,
     "bench": [],
-    "bench produce": BENCH + SENDING + ["--threads"] + CONNECTING,
+    "bench produce": BENCH + SENDING + ["--threads", "--one-by-one"] + CONNECTING,
     "bench consume": BENCH + ["--group"] + CONNECTING,
     "bench e2e": BENCH + SENDING + ["--group"] + CONNECTING,
 }
@@ -477,6 +477,13 @@ class Benchmarks(Command):
                              "--rate", "3000", "--linger", "0", "--acks", "1", "--buffer", "1MiB")
         self.assertEqual(sent["records"], 301)
         self.assertLess(sent["records_per_second"], 3300)
+
+    def test_wait_for_each_record_before_the_next(self):
+        sent = self.measured("produce", "--topic", "single-file", "--partitions", "1", "--records", "200", "--one-by-one",
+                             "--linger", "20ms")
+        self.assertEqual((sent["records"], sent["failed"]), (200, 0))
+        # Nothing shares its batch, so each waits for linger.
+        self.assertGreaterEqual(sent["seconds"], 200 * 0.015)
 
     def test_take_the_time_from_end_to_end(self):
         received = self.measured("e2e", "--topic", "ends", "--partitions", "3", "--records", "200", "--rate", "2000")
