@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "base/units.hpp"
 
@@ -232,6 +233,7 @@ Result<void> Segment::append(std::span<const Bytes> batch, const wire::BatchHead
   }
   if (auto written = (*file)->write(size_, batch); !written) {
     extended_ = 0;
+    is_cut_ = true;
     if (!(*file)->truncate(size_)) is_broken_ = true;
     return written;
   }
@@ -246,11 +248,12 @@ Result<void> Segment::append(std::span<const Bytes> batch, const wire::BatchHead
 Result<bool> Segment::finish() {
   if (auto known = know_tail(); !known) return fail(known.error());
   if (auto ended = end_indexes(); !ended) return fail(ended.error());
-  if (extended_ <= size_) return false;
+  if (extended_ <= size_) return std::exchange(is_cut_, false);
   auto file = log_.get();
   if (!file) return fail(file.error());
   if (auto cut = (*file)->truncate(size_); !cut) return fail(cut.error());
   extended_ = 0;
+  is_cut_ = false;
   return true;
 }
 

@@ -106,6 +106,8 @@ class Segment {
   std::uint64_t size_ = 0;
   /// How far the file is extended.
   std::uint64_t extended_ = 0;
+  /// A failed append cut the file; no sync is known to cover that.
+  bool is_cut_ = false;
   bool is_tail_known_ = false;
   bool is_broken_ = false;
   std::uint64_t bytes_since_entry_ = 0;

@@ -261,6 +261,53 @@ void kill_then_cut(std::uint64_t at, CrashOptions options) {
   verify(disk, promise, at);
 }
 
+// A failed append cuts what the file was extended by. The next one begins a segment, and a sync
+// makes that one the recovery point's.
+void fail_an_append_then_lose_power(std::uint64_t seed) {
+  sim::World world(seed, sim::WorldOptions{});
+  sim::Machine& machine = world.machine("node");
+  sim::Process& process = machine.start("log", [](sim::Process&) { return nullptr; });
+  world.run_for(1s);
+  ASSERT_TRUE(process.disk().make_directories("/data").has_value());
+  ASSERT_TRUE(process.disk().sync_directory("/").has_value());
+  Fuse lasting(UINT64_MAX);
+  {
+    FusedDisk disk(process.disk(), lasting);
+    auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
+    ASSERT_TRUE(opened.has_value());
+    PartitionLog& log = *opened->log;
+    const auto sync = [&] {
+      const Offset covered = log.end();
+      disk.sync(log.dirty_files(), [](const Result<void>& synced) { EXPECT_TRUE(synced); });
+      log.synced(covered);
+      log.checkpoint();
+    };
+    ASSERT_TRUE(append_to(log, make_batch(4), 1000, 0));
+    sync();
+    machine.disk().fail_writes(".log", 1);
+    EXPECT_FALSE(append_to(log, make_batch(1), 1000, 0));
+    ASSERT_TRUE(append_to(log, make_batch(12), 1000, 0));
+    ASSERT_GT(log.segment_count(), 1u);
+    sync();
+  }
+  machine.lose_power();
+  machine.power_on();
+  world.run_for(1s);
+  FusedDisk disk(process.disk(), lasting);
+  auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
+  ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
+  EXPECT_EQ(opened->log->end(), Offset{16});
+  const auto all = opened->log->read(Offset{0}, Offset{16}, 64_MiB, true);
+  ASSERT_TRUE(all.has_value()) << all.error().to_string();
+}
+
+TEST(CutSegment, is_synced_before_the_recovery_point_leaves_it) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    fail_an_append_then_lose_power(seed);
+    if (HasFatalFailure()) return;
+  }
+}
+
 class CrashTest : public testing::TestWithParam<bool> {};
 
 TEST_P(CrashTest, power_lost_at_any_operation_loses_nothing_acknowledged) {
