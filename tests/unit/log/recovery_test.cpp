@@ -50,7 +50,7 @@ TEST_F(RecoveryTest, zeros_that_the_file_was_extended_by_are_no_damage) {
   sync();
   ASSERT_TRUE(append(make_batch(2)).has_value());
   const std::uint64_t written = log_->size_bytes();
-  for (const std::uint64_t zeros : {1, 60, 61, 4'096, 200'000}) {
+  for (const std::uint64_t zeros : {1UZ, 60UZ, 61UZ, 4'096UZ, 200'000UZ}) {
     log_.reset();
     ASSERT_TRUE(file()->truncate(written).has_value());
     ASSERT_TRUE(file()->truncate(written + zeros).has_value());
