@@ -15,7 +15,8 @@ class SystemCalls {
   virtual ~SystemCalls() = default;
   virtual ssize_t write(int descriptor, const iovec* pieces, int count, off_t offset);
   virtual ssize_t read(int descriptor, void* into, std::size_t size, off_t offset);
-  /// Makes space sure in [offset, offset + size) without changing the file's size.
+  /// Makes space sure in [offset, offset + size). `mode` is fallocate's: FALLOC_FL_KEEP_SIZE, or 0,
+  /// which makes the file that long.
   virtual int allocate(int descriptor, int mode, off_t offset, off_t size);
   virtual int truncate(int descriptor, off_t size);
   virtual int sync_file(int descriptor);

@@ -3,8 +3,7 @@
 #include <optional>
 
 #include "dohle/admin.hpp"
-#include "dohle/client.hpp"
-#include "dohle/node.hpp"
+#include "integration/client_on_node.hpp"
 
 namespace dohle {
 namespace {
@@ -12,15 +11,10 @@ namespace {
 using namespace std::chrono_literals;
 
 /// Admin against an embedded node over TCP.
-class AdminOnANode : public testing::Test {
+class AdminOnANode : public ClientOnNode {
  protected:
   void SetUp() override {
-    auto node = Node::start({.data_dir = ":memory:", .listen = "127.0.0.1:0"});
-    ASSERT_TRUE(node) << node.error().to_string();
-    node_.emplace(std::move(*node));
-    auto client = Client::create({.bootstrap_servers = {node_->address()}});
-    ASSERT_TRUE(client) << client.error().to_string();
-    client_.emplace(std::move(*client));
+    ASSERT_NO_FATAL_FAILURE(ClientOnNode::SetUp());
     admin_.emplace(client_->admin());
   }
   void TearDown() override {
@@ -31,8 +25,6 @@ class AdminOnANode : public testing::Test {
     client_.reset();
   }
 
-  std::optional<Node> node_;
-  std::optional<Client> client_;
   std::optional<Admin> admin_;
 };
 

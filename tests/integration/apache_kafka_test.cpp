@@ -1,12 +1,10 @@
 // The client against Apache Kafka 4.3.1, which scripts/apache-kafka starts and stops.
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <array>
 #include <atomic>
 #include <chrono>
-#include <cstdio>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -16,39 +14,22 @@
 #include "dohle/client.hpp"
 #include "dohle/consumer.hpp"
 #include "dohle/producer.hpp"
+#include "integration/apache_kafka_server.hpp"
 
 namespace dohle {
 namespace {
 
 using namespace std::chrono_literals;
 
-/// Runs a command of scripts/apache-kafka and returns what it printed.
-std::string apache_kafka(const std::string& arguments) {
-  const std::string command = std::string(DOHLE_SCRIPTS) + "/apache-kafka " + arguments;
-  std::FILE* pipe = ::popen(command.c_str(), "r");
-  std::string printed;
-  std::array<char, 256> line{};
-  while (std::fgets(line.data(), line.size(), pipe) != nullptr) printed += line.data();
-  EXPECT_EQ(::pclose(pipe), 0) << command << ": " << printed;
-  return printed;
-}
-
 class ApacheKafka : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    char pattern[] = "/tmp/dohle-apache-kafka-XXXXXX";
-    directory_ = ::mkdtemp(pattern);
-    const std::string printed = apache_kafka("start " + directory_ + "/node --lifetime 600");
-    const auto ready = printed.find("ready ");
-    ASSERT_NE(ready, std::string::npos) << printed;
-    address_ = printed.substr(ready + 6, printed.find('\n', ready) - ready - 6);
+    server_.emplace();
+    ASSERT_FALSE(server_->address().empty());
   }
-  static void TearDownTestSuite() {
-    apache_kafka("stop " + directory_ + "/node");
-    EXPECT_EQ(::system(("rm -rf " + directory_).c_str()), 0);
-  }
+  static void TearDownTestSuite() { server_.reset(); }
 
-  ApacheKafka() : client_(*Client::create({.bootstrap_servers = {address_}})) {}
+  ApacheKafka() : client_(*Client::create({.bootstrap_servers = {server_->address()}})) {}
 
   void make_topic(const std::string& name, std::int32_t partitions) {
     auto made = client_.admin().create_topics({{.name = name, .partitions = partitions}});
@@ -56,8 +37,7 @@ class ApacheKafka : public testing::Test {
     ASSERT_TRUE(made->at(0).result) << made->at(0).result.error().to_string();
   }
 
-  static inline std::string directory_;
-  static inline std::string address_;
+  static inline std::optional<ApacheKafkaServer> server_;
   Client client_;
 };
 
@@ -121,7 +101,7 @@ TEST_F(ApacheKafka, GivesAMembersPartitionsToTheOneThatStays) {
   auto staying = client_.consumer(options);
   ASSERT_TRUE(staying);
   ASSERT_TRUE(staying->subscribe({"shared"}));
-  Client other = *Client::create({.bootstrap_servers = {address_}});
+  Client other = *Client::create({.bootstrap_servers = {server_->address()}});
   auto leaving = other.consumer(options);
   ASSERT_TRUE(leaving);
   ASSERT_TRUE(leaving->subscribe({"shared"}));
@@ -158,8 +138,8 @@ TEST_F(ApacheKafka, LosesNothingWhenTheBrokerIsKilledUnderTheProducer) {
                        [&](Result<Receipt> receipt) { ++(receipt ? acknowledged : failed); }));
     if (i == count / 3) {
       killer = std::thread([] {
-        apache_kafka("kill9 " + directory_ + "/node");
-        apache_kafka("restart " + directory_ + "/node");
+        server_->kill();
+        server_->restart();
       });
     }
   }

@@ -5,10 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "dohle/client.hpp"
 #include "dohle/consumer.hpp"
-#include "dohle/node.hpp"
 #include "dohle/producer.hpp"
+#include "integration/client_on_node.hpp"
 
 namespace dohle {
 namespace {
@@ -16,17 +15,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-class ConsumerOnNode : public ::testing::Test {
+class ConsumerOnNode : public ClientOnNode {
  protected:
-  void SetUp() override {
-    auto node = Node::start({.data_dir = ":memory:", .listen = "127.0.0.1:0"});
-    ASSERT_TRUE(node) << node.error().message();
-    node_.emplace(std::move(*node));
-    auto client = Client::create({.bootstrap_servers = {node_->address()}});
-    ASSERT_TRUE(client) << client.error().message();
-    client_.emplace(std::move(*client));
-  }
-
   void produce(const std::string& topic, int count, int from = 0) {
     auto producer = client_->producer();
     ASSERT_TRUE(producer) << producer.error().message();
@@ -69,9 +59,6 @@ class ConsumerOnNode : public ::testing::Test {
     for (int i = from; i < to; ++i) all.push_back(std::to_string(i));
     return all;
   }
-
-  std::optional<Node> node_;
-  std::optional<Client> client_;
 };
 
 TEST_F(ConsumerOnNode, reads_an_assigned_partition_in_order) {

@@ -1,11 +1,9 @@
 // The messaging API through client and node, over pipes inside the process.
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <filesystem>
 #include <map>
 #include <mutex>
 #include <set>
@@ -15,6 +13,7 @@
 #include "dohle/codec/json.hpp"
 #include "dohle/kafka.hpp"
 #include "dohle/node.hpp"
+#include "unit/disk/scratch_directory.hpp"
 
 namespace dohle {
 namespace {
@@ -146,26 +145,6 @@ TEST(MessagingOnNode, splits_partitions_between_the_subscribers_of_a_group) {
   EXPECT_EQ(std::set<int>(all.rows.begin(), all.rows.end()).size(), 200u);
 }
 
-/// A new directory below the system's own for such, gone at the end.
-class Directory {
- public:
-  Directory() {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "dohle-embedded-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~Directory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  [[nodiscard]] std::string address() const { return "embedded:" + (path_ / "data").string(); }
-
- private:
-  std::filesystem::path path_;
-};
-
 void publish_rows(Broker& broker, int first, int last) {
   for (int row = first; row < last; ++row) {
     ASSERT_TRUE(broker.publish("t", Strike{"A", row}).has_value());
@@ -176,9 +155,9 @@ void publish_rows(Broker& broker, int first, int last) {
 }
 
 TEST(EmbeddedAddress, of_a_directory_keeps_messages_and_groups_between_two_lives) {
-  Directory directory;
+  const disk::ScratchDirectory directory;
   for (int life = 0; life < 2; ++life) {
-    Broker broker = connected(directory.address());
+    Broker broker = connected("embedded:" + directory / "data");
     ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1).has_value());
     publish_rows(broker, 10 * life, 10 * (life + 1));
     Seen group, all;

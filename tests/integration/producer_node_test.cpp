@@ -11,10 +11,9 @@
 #include <thread>
 #include <vector>
 
-#include "dohle/client.hpp"
 #include "dohle/consumer.hpp"
-#include "dohle/node.hpp"
 #include "dohle/producer.hpp"
+#include "integration/client_on_node.hpp"
 
 namespace dohle {
 namespace {
@@ -24,17 +23,8 @@ using std::chrono::seconds;
 
 constexpr int threads = 8;
 
-class ProducerOnNode : public ::testing::Test {
+class ProducerOnNode : public ClientOnNode {
  protected:
-  void SetUp() override {
-    auto node = Node::start({.data_dir = ":memory:", .listen = "127.0.0.1:0"});
-    ASSERT_TRUE(node) << node.error().message();
-    node_.emplace(std::move(*node));
-    auto client = Client::create({.bootstrap_servers = {node_->address()}});
-    ASSERT_TRUE(client) << client.error().message();
-    client_.emplace(std::move(*client));
-  }
-
   /// Runs `work(thread)` on every thread at once.
   template <class Work>
   static void on_threads(Work work) {
@@ -80,9 +70,6 @@ class ProducerOnNode : public ::testing::Test {
   static std::string value_of(int thread, int number) {
     return std::to_string(thread) + ":" + std::to_string(number);
   }
-
-  std::optional<Node> node_;
-  std::optional<Client> client_;
 };
 
 TEST_F(ProducerOnNode, threads_that_share_one_partition_keep_their_own_order) {

@@ -13,39 +13,23 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class ProducerOnCluster : public testing::Test {
+class ProducerOnCluster : public testing::Test, public ScriptedWorld {
  protected:
-  ProducerOnCluster() {
-    script_.brokers = {NodeId{1}, NodeId{2}};
-    script_.leaders = {{NodeId{1}, LeaderEpoch{0}}, {NodeId{2}, LeaderEpoch{0}}};
-  }
-
   void start(ProducerOptions options = {}) {
-    for (const NodeId broker : script_.brokers) {
-      const std::string name = "broker-" + std::to_string(broker.value);
-      world_.machine(name).start(name, [this, broker](sim::Process& self) {
-        return std::make_shared<ScriptedBroker>(self, script_, broker);
-      });
-    }
-    Engine::Options engine;
-    engine.bootstrap = {{"broker-1", 9092}};
-    engine.link.core.client_id = "test";
-    client_process_ =
-        &world_.machine("client").start("client", [this, engine, options](sim::Process& self) {
-          client_ = std::make_shared<SimulatedClient>(self, engine);
-          producer_ = std::make_shared<detail::ProduceCore>(client_, options);
+    ScriptedWorld::start(
+        [this, options](std::shared_ptr<SimulatedClient> made, sim::Process& self) {
+          producer_ = std::make_shared<detail::ProduceCore>(std::move(made), options);
           producer_->start();
           producer_->find_topic(
               "orders", self.clock().mono() + 60s,
               [this](Result<std::shared_ptr<detail::TopicCore>> found) { topic_ = *found; });
           return producer_;
         });
-    world_.run_for(1s);
     ASSERT_TRUE(topic_);
   }
   ~ProducerOnCluster() override {
     if (producer_) producer_->close({}, [](Result<FlushReport>) {});
-    world_.run_for(1s);
+    world.run_for(1s);
   }
 
   /// Appends one record and tells its fate in `told_`.
@@ -63,10 +47,6 @@ class ProducerOnCluster : public testing::Test {
         std::ranges::count_if(told_, [](const Result<Receipt>& each) { return each.has_value(); }));
   }
 
-  ClusterScript script_;
-  sim::World world_{7};
-  sim::Process* client_process_ = nullptr;
-  std::shared_ptr<SimulatedClient> client_;
   std::shared_ptr<detail::ProduceCore> producer_;
   std::shared_ptr<detail::TopicCore> topic_;
   std::vector<Result<Receipt>> told_;
@@ -76,61 +56,61 @@ TEST_F(ProducerOnCluster, SendsEachPartitionToItsLeader) {
   start();
   send(0);
   send(1);
-  world_.run_for(1s);
+  world.run_for(1s);
   EXPECT_EQ(stored(), 2u);
-  ASSERT_EQ(script_.produced.size(), 2u);
-  EXPECT_NE(script_.produced[0].at, script_.produced[1].at);
+  ASSERT_EQ(script.produced.size(), 2u);
+  EXPECT_NE(script.produced[0].at, script.produced[1].at);
 }
 
 TEST_F(ProducerOnCluster, PutsManyPartitionsIntoOneRequest) {
-  script_.leaders[1].node = NodeId{1};
+  script.leaders[1].node = NodeId{1};
   start();
   send(0);
   send(1);
-  world_.run_for(1s);
+  world.run_for(1s);
   EXPECT_EQ(stored(), 2u);
-  ASSERT_EQ(script_.produced.size(), 1u);
-  EXPECT_EQ(script_.produced[0].request.topic_data.at(0).partition_data.size(), 2u);
-  EXPECT_EQ(script_.produced[0].request.acks, -1);
+  ASSERT_EQ(script.produced.size(), 1u);
+  EXPECT_EQ(script.produced[0].request.topic_data.at(0).partition_data.size(), 2u);
+  EXPECT_EQ(script.produced[0].request.acks, -1);
 }
 
 TEST_F(ProducerOnCluster, FollowsAPartitionToItsNewLeader) {
   start();
-  script_.move_leader(0, NodeId{2});
+  script.move_leader(0, NodeId{2});
   send(0);
-  world_.run_for(5s);
+  world.run_for(5s);
   EXPECT_EQ(stored(), 1u);
-  EXPECT_EQ(script_.produced.front().at, NodeId{1});
-  EXPECT_EQ(script_.produced.back().at, NodeId{2});
+  EXPECT_EQ(script.produced.front().at, NodeId{1});
+  EXPECT_EQ(script.produced.back().at, NodeId{2});
 }
 
 TEST_F(ProducerOnCluster, TriesAgainWhatTheServerCouldNotDo) {
-  script_.produce_errors = {broker_error::not_enough_replicas, broker_error::request_timed_out};
+  script.produce_errors = {broker_error::not_enough_replicas, broker_error::request_timed_out};
   start();
   send(0);
-  world_.run_for(5s);
+  world.run_for(5s);
   EXPECT_EQ(stored(), 1u);
-  EXPECT_EQ(script_.produced.size(), 3u);
+  EXPECT_EQ(script.produced.size(), 3u);
 }
 
 TEST_F(ProducerOnCluster, TellsWhatCannotBeRetried) {
-  script_.produce_errors = {broker_error::topic_authorization_failed};
+  script.produce_errors = {broker_error::topic_authorization_failed};
   start();
   send(0);
-  world_.run_for(5s);
+  world.run_for(5s);
   ASSERT_EQ(told_.size(), 1u);
   EXPECT_TRUE(told_[0].error().is_broker(broker_error::topic_authorization_failed));
   EXPECT_NE(told_[0].error().message().find("orders-0"), std::string_view::npos);
-  EXPECT_EQ(script_.produced.size(), 1u);
+  EXPECT_EQ(script.produced.size(), 1u);
 }
 
 TEST_F(ProducerOnCluster, GivesUpAtTheDeliveryTimeout) {
-  script_.is_silent = true;
+  script.is_silent = true;
   start({.delivery_timeout = 40s, .request_timeout = 15s});
   send(0);
-  world_.run_for(39s);
+  world.run_for(39s);
   EXPECT_TRUE(told_.empty());
-  world_.run_for(4s);
+  world.run_for(4s);
   ASSERT_EQ(told_.size(), 1u);
   EXPECT_TRUE(told_[0].error().is(Errc::timed_out));
   EXPECT_EQ(told_[0].error().stored(), Stored::possibly);
@@ -138,24 +118,24 @@ TEST_F(ProducerOnCluster, GivesUpAtTheDeliveryTimeout) {
 
 TEST_F(ProducerOnCluster, CarriesOnWhenTheServerComesBack) {
   start();
-  sim::Machine& broker = world_.machine("broker-1");
+  sim::Machine& broker = world.machine("broker-1");
   broker.lose_power();
   send(0);
-  world_.run_for(10s);
+  world.run_for(10s);
   EXPECT_TRUE(told_.empty());
   broker.power_on();
-  world_.run_for(10s);
+  world.run_for(10s);
   EXPECT_EQ(stored(), 1u);
 }
 
 TEST_F(ProducerOnCluster, LingersForMoreRecords) {
   start({.linger = 50ms});
   send(0);
-  world_.run_for(30ms);
-  EXPECT_TRUE(script_.produced.empty());
+  world.run_for(30ms);
+  EXPECT_TRUE(script.produced.empty());
   send(0);
-  world_.run_for(100ms);
-  ASSERT_EQ(script_.produced.size(), 1u);
+  world.run_for(100ms);
+  ASSERT_EQ(script.produced.size(), 1u);
   EXPECT_EQ(stored(), 2u);
 }
 
@@ -163,21 +143,21 @@ TEST_F(ProducerOnCluster, FlushDoesNotWaitForLinger) {
   start({.linger = 30s, .delivery_timeout = 120s});
   send(0);
   std::optional<Result<FlushReport>> flushed;
-  producer_->flush(world_.now() + 10s, [&](Result<FlushReport> report) { flushed = report; });
-  world_.run_for(1s);
+  producer_->flush(world.now() + 10s, [&](Result<FlushReport> report) { flushed = report; });
+  world.run_for(1s);
   ASSERT_TRUE(flushed && *flushed);
   EXPECT_EQ((*flushed)->failed, 0u);
   EXPECT_EQ(stored(), 1u);
 }
 
 TEST_F(ProducerOnCluster, CloseFailsWhatIsStillUnderWay) {
-  script_.is_silent = true;
+  script.is_silent = true;
   start();
   send(0);
-  world_.run_for(1s);
+  world.run_for(1s);
   std::optional<Result<FlushReport>> closed;
-  producer_->close(world_.now() + 2s, [&](Result<FlushReport> report) { closed = report; });
-  world_.run_for(3s);
+  producer_->close(world.now() + 2s, [&](Result<FlushReport> report) { closed = report; });
+  world.run_for(3s);
   ASSERT_TRUE(closed && *closed);
   EXPECT_EQ((*closed)->failed, 1u);
   ASSERT_EQ(told_.size(), 1u);
@@ -189,12 +169,12 @@ TEST_F(ProducerOnCluster, CompressesBesideTheLoopAndKeepsTheOrder) {
   start({.linger = 0us, .compression = CompressionCodec::gzip});
   for (int i = 0; i < 20; ++i) {
     send(0, "record " + std::to_string(i));
-    world_.run_for(1ms);
+    world.run_for(1ms);
   }
-  world_.run_for(2s);
+  world.run_for(2s);
   EXPECT_EQ(stored(), 20u);
   int next = 0;
-  for (const auto& produced : script_.produced) {
+  for (const auto& produced : script.produced) {
     const auto& records = produced.request.topic_data.at(0).partition_data.at(0).records;
     auto reader = wire::BatchReader::open(*records->flatten());
     ASSERT_TRUE(reader);
@@ -210,12 +190,12 @@ TEST_F(ProducerOnCluster, CompressesBesideTheLoopAndKeepsTheOrder) {
 
 TEST_F(ProducerOnCluster, FindsOutThatATopicDoesNotExist) {
   start();
-  script_.leaders.clear();
+  script.leaders.clear();
   std::optional<Error> why;
   producer_->find_topic(
-      "missing", world_.now() + 5s,
+      "missing", world.now() + 5s,
       [&](Result<std::shared_ptr<detail::TopicCore>> found) { why = found.error(); });
-  world_.run_for(6s);
+  world.run_for(6s);
   ASSERT_TRUE(why);
   EXPECT_TRUE(why->is(Errc::timed_out)) << why->to_string();
 }

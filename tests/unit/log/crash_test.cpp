@@ -195,16 +195,21 @@ struct CrashOptions {
   bool entries_in_order;
 };
 
+// A process of the machine "node". Its data directory is the node's affair, and durable.
+sim::Process& start_with_data(sim::World& world) {
+  sim::Process& process = world.machine("node").start("log", [](sim::Process&) { return nullptr; });
+  world.run_for(1s);
+  EXPECT_TRUE(process.disk().make_directories("/data").has_value());
+  EXPECT_TRUE(process.disk().sync_directory("/").has_value());
+  return process;
+}
+
 std::uint64_t crash_at(std::uint64_t at, CrashOptions options) {
   sim::WorldOptions world_options;
   world_options.disk.entries_in_order = options.entries_in_order;
   sim::World world(options.seed * 1'000 + at, world_options);
   sim::Machine& machine = world.machine("node");
-  sim::Process& process = machine.start("log", [](sim::Process&) { return nullptr; });
-  world.run_for(1s);
-  // The data directory is the node's affair.
-  EXPECT_TRUE(process.disk().make_directories("/data").has_value());
-  EXPECT_TRUE(process.disk().sync_directory("/").has_value());
+  sim::Process& process = start_with_data(world);
   Fuse fuse(at);
   Promise promise;
   {
@@ -236,10 +241,7 @@ void kill_then_cut(std::uint64_t at, CrashOptions options) {
   world_options.disk.entries_in_order = options.entries_in_order;
   sim::World world(options.seed * 1'000 + at, world_options);
   sim::Machine& machine = world.machine("node");
-  sim::Process& process = machine.start("log", [](sim::Process&) { return nullptr; });
-  world.run_for(1s);
-  EXPECT_TRUE(process.disk().make_directories("/data").has_value());
-  EXPECT_TRUE(process.disk().sync_directory("/").has_value());
+  sim::Process& process = start_with_data(world);
   Promise promise;
   Fuse fuse(at);
   {
@@ -266,10 +268,7 @@ void kill_then_cut(std::uint64_t at, CrashOptions options) {
 void fail_an_append_then_lose_power(std::uint64_t seed) {
   sim::World world(seed, sim::WorldOptions{});
   sim::Machine& machine = world.machine("node");
-  sim::Process& process = machine.start("log", [](sim::Process&) { return nullptr; });
-  world.run_for(1s);
-  ASSERT_TRUE(process.disk().make_directories("/data").has_value());
-  ASSERT_TRUE(process.disk().sync_directory("/").has_value());
+  sim::Process& process = start_with_data(world);
   Fuse lasting(UINT64_MAX);
   {
     FusedDisk disk(process.disk(), lasting);
