@@ -98,17 +98,20 @@ std::int64_t difference(Timestamp a, Timestamp b) {
 
 }  // namespace
 
-BatchBuilder::BatchBuilder(Budget& budget, std::size_t batch_bytes_max)
-    : budget_(&budget), batch_bytes_max_(batch_bytes_max) {}
+BatchBuilder::BatchBuilder(Budget& budget, std::size_t batch_bytes_max, Checksum checksum)
+    : budget_(&budget), batch_bytes_max_(batch_bytes_max), checksum_(checksum) {}
 
 BatchBuilder::BatchBuilder(BatchBuilder&& other) noexcept
     : budget_(other.budget_),
       batch_bytes_max_(other.batch_bytes_max_),
+      checksum_(other.checksum_),
       slabs_(std::move(other.slabs_)),
       current_(other.current_),
       at_(std::exchange(other.at_, nullptr)),
       slab_end_(std::exchange(other.slab_end_, nullptr)),
       bytes_(std::exchange(other.bytes_, batch_header_bytes)),
+      summed_slabs_(std::exchange(other.summed_slabs_, 0)),
+      summed_crc_(std::exchange(other.summed_crc_, 0)),
       count_(std::exchange(other.count_, 0)),
       base_timestamp_(other.base_timestamp_),
       max_timestamp_(other.max_timestamp_) {
@@ -118,11 +121,14 @@ BatchBuilder::BatchBuilder(BatchBuilder&& other) noexcept
 BatchBuilder& BatchBuilder::operator=(BatchBuilder&& other) noexcept {
   std::swap(budget_, other.budget_);
   std::swap(batch_bytes_max_, other.batch_bytes_max_);
+  std::swap(checksum_, other.checksum_);
   std::swap(slabs_, other.slabs_);
   std::swap(current_, other.current_);
   std::swap(at_, other.at_);
   std::swap(slab_end_, other.slab_end_);
   std::swap(bytes_, other.bytes_);
+  std::swap(summed_slabs_, other.summed_slabs_);
+  std::swap(summed_crc_, other.summed_crc_);
   std::swap(count_, other.count_);
   std::swap(base_timestamp_, other.base_timestamp_);
   std::swap(max_timestamp_, other.max_timestamp_);
@@ -212,6 +218,7 @@ void BatchBuilder::write(const void* bytes, std::size_t size) {
   const auto* from = static_cast<const std::byte*>(bytes);
   while (size > 0) {
     if (at_ == slab_end_) {
+      if (checksum_ == Checksum::while_appending) sum_up(current_, slabs_[current_]->size());
       Buffer* slab = slabs_[++current_];
       at_ = slab->data();
       slab_end_ = slab->data() + slab->size();
@@ -221,6 +228,21 @@ void BatchBuilder::write(const void* bytes, std::size_t size) {
     from += part;
     size -= part;
   }
+}
+
+// Slabs are summed up in their order.
+void BatchBuilder::sum_up(std::size_t slab, std::size_t used) {
+  const std::size_t header = slab == 0 ? batch_header_bytes : 0;
+  summed_crc_ = crc32c(summed_crc_, Bytes(slabs_[slab]->data(), used).subspan(header));
+  summed_slabs_ = slab + 1;
+}
+
+std::uint32_t BatchBuilder::records_crc() {
+  std::size_t begin = summed_slabs_ * slab_bytes;
+  for (std::size_t slab = summed_slabs_; begin < bytes_; begin += slab_bytes, ++slab) {
+    sum_up(slab, std::min(bytes_ - begin, slab_bytes));
+  }
+  return summed_crc_;
 }
 
 Chain BatchBuilder::slices(std::size_t from) const {
@@ -247,6 +269,11 @@ Chain BatchBuilder::seal(Seal seal) {
   std::byte* header = nullptr;
   if (seal.compression == Compression::none) {
     header = slabs_.front()->data();
+    write_header(header, bytes_, seal);
+    const Bytes summed_header = Bytes(header, batch_header_bytes).subspan(batch_at::crc_begin);
+    const std::uint32_t crc =
+        crc32c_combined(crc32c(0, summed_header), records_crc(), bytes_ - batch_header_bytes);
+    store_big_endian(header + batch_at::crc, crc);
     batch = slices(0);
   } else {
     // The slabs go back at once: a header of its own is all that is kept beside the compressed
@@ -255,9 +282,9 @@ Chain BatchBuilder::seal(Seal seal) {
     header = buffer->data();
     batch.append(Slice(buffer, header, batch_header_bytes));
     batch.append(std::move(seal.compressed));
+    write_header(header, batch.size(), seal);
+    store_big_endian(header + batch_at::crc, crc_of(batch));
   }
-  write_header(header, batch.size(), seal);
-  store_big_endian(header + batch_at::crc, crc_of(batch));
   clear();
   return batch;
 }
@@ -303,6 +330,8 @@ void BatchBuilder::clear() {
   slabs_.clear();
   at_ = slab_end_ = nullptr;
   bytes_ = batch_header_bytes;
+  summed_slabs_ = 0;
+  summed_crc_ = 0;
   count_ = 0;
 }
 

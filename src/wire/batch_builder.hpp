@@ -23,7 +23,16 @@ class BatchBuilder {
     no_memory,  ///< the Budget is spent
   };
 
-  explicit BatchBuilder(Budget& budget, std::size_t batch_bytes_max);
+  /// When records are summed for the CRC.
+  enum class Checksum : std::uint8_t {
+    at_seal,
+    /// Each slab as it fills, in the appending thread, whose cache has it: for batches that will
+    /// not be compressed.
+    while_appending,
+  };
+
+  explicit BatchBuilder(Budget& budget, std::size_t batch_bytes_max,
+                        Checksum checksum = Checksum::at_seal);
   BatchBuilder(BatchBuilder&&) noexcept;
   BatchBuilder& operator=(BatchBuilder&&) noexcept;
   ~BatchBuilder();
@@ -54,7 +63,7 @@ class BatchBuilder {
     /// The compressed records; used when `compression` is not none.
     Chain compressed = {};
   };
-  /// Writes the header, computes the CRC over header and records and returns the whole batch. The
+  /// Writes the header, completes the CRC over header and records and returns the whole batch. The
   /// slabs stay shared with the returned Chain; the builder is empty afterwards, and
   /// may be used again. Sealing an empty builder is a bug.
   [[nodiscard]] Chain seal(Seal seal);
@@ -67,15 +76,20 @@ class BatchBuilder {
   void write_header(std::byte* header, std::size_t size, const Seal& seal) const;
   void clear();
   void write(const void* bytes, std::size_t size);
+  void sum_up(std::size_t slab, std::size_t used);
+  [[nodiscard]] std::uint32_t records_crc();
   [[nodiscard]] Chain slices(std::size_t from) const;
 
   Budget* budget_;
   std::size_t batch_bytes_max_;
+  Checksum checksum_;
   std::vector<Buffer*> slabs_;
   std::size_t current_ = 0;  // index of the slab that at_ points into
   std::byte* at_ = nullptr;
   std::byte* slab_end_ = nullptr;
   std::size_t bytes_ = batch_header_bytes;
+  std::size_t summed_slabs_ = 0;
+  std::uint32_t summed_crc_ = 0;  // of the records in them
   std::int32_t count_ = 0;
   Timestamp base_timestamp_;
   Timestamp max_timestamp_;

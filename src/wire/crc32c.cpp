@@ -146,7 +146,34 @@ bool has_hardware() {
 
 #endif
 
+// A CRC is a polynomial over GF(2), its highest bit the coefficient of x^0. The product of two,
+// modulo the CRC's own.
+constexpr std::uint32_t product(std::uint32_t a, std::uint32_t b) {
+  std::uint32_t sum = 0;
+  for (std::uint32_t power = std::uint32_t{1} << 31; power != 0; power >>= 1) {
+    if ((a & power) != 0) sum ^= b;
+    b = (b >> 1) ^ ((b & 1) * polynomial_reflected);
+  }
+  return sum;
+}
+
+// x^(8 · 2^k): what 2^k zero bytes multiply a CRC by.
+constexpr std::array<std::uint32_t, 64> make_zero_bytes_by_power() {
+  std::array<std::uint32_t, 64> powers{std::uint32_t{1} << (31 - 8)};
+  for (std::size_t k = 1; k < powers.size(); ++k) powers[k] = product(powers[k - 1], powers[k - 1]);
+  return powers;
+}
+constexpr std::array<std::uint32_t, 64> zero_bytes_by_power = make_zero_bytes_by_power();
+
 }  // namespace
+
+std::uint32_t crc32c_combined(std::uint32_t crc_of_a, std::uint32_t crc_of_b,
+                              std::size_t bytes_of_b) {
+  for (std::size_t k = 0; bytes_of_b >> k != 0; ++k) {
+    if ((bytes_of_b >> k & 1) != 0) crc_of_a = product(crc_of_a, zero_bytes_by_power[k]);
+  }
+  return crc_of_a ^ crc_of_b;
+}
 
 std::uint32_t crc32c_software(std::uint32_t crc, Bytes bytes) {
   const std::byte* at = bytes.data();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "dohle/record.hpp"
@@ -11,7 +12,11 @@ namespace dohle::wire {
 /// one.
 [[nodiscard]] std::uint32_t crc32c(std::uint32_t crc, Bytes bytes);
 
-/// The same by tables alone: what crc32c falls back to, and what it is checked against.
+/// The CRC of a and b in a row from the CRCs of each, begun at 0, and the length of b.
+[[nodiscard]] std::uint32_t crc32c_combined(std::uint32_t crc_of_a, std::uint32_t crc_of_b,
+                                            std::size_t bytes_of_b);
+
+/// crc32c by tables alone: what it falls back to, and what it is checked against.
 [[nodiscard]] std::uint32_t crc32c_software(std::uint32_t crc, Bytes bytes);
 
 }  // namespace dohle::wire

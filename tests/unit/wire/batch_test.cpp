@@ -67,8 +67,11 @@ std::vector<Owned> some_records() {
           {std::nullopt, std::string(300, 'x'), {{"long", std::string(200, 'y')}}, 5000}};
 }
 
-Slice sealed(Budget& budget, const std::vector<Owned>& records, BatchBuilder::Seal seal = {}) {
-  BatchBuilder builder(budget, 64_MiB);
+using Checksum = BatchBuilder::Checksum;
+
+Slice sealed(Budget& budget, const std::vector<Owned>& records, BatchBuilder::Seal seal = {},
+             Checksum checksum = Checksum::at_seal) {
+  BatchBuilder builder(budget, 64_MiB, checksum);
   for (const Owned& record : records) append(builder, record);
   if (seal.compression != Compression::none) {
     seal.compressed = *compress(seal.compression, std::nullopt, builder.records());
@@ -122,10 +125,36 @@ TEST_F(BatchTest, records_straddle_slabs_at_every_position) {
     const std::vector<Owned> records{{std::nullopt, std::string(fill, 'a'), {}, 1},
                                      {"key", std::string(100, 'b'), {{"name", "value"}}, 2},
                                      {std::nullopt, std::string(3 * slab_bytes, 'c'), {}, 3}};
-    const Slice batch = sealed(budget, records);
-    ASSERT_EQ(read_all(batch), records) << fill;
-    ASSERT_TRUE(validate_produced_batch(batch).has_value());
+    for (const Checksum checksum : {Checksum::at_seal, Checksum::while_appending}) {
+      const Slice batch = sealed(budget, records, {}, checksum);
+      ASSERT_EQ(read_all(batch), records) << fill;
+      ASSERT_TRUE(validate_produced_batch(batch).has_value());
+    }
   }
+}
+
+TEST_F(BatchTest, the_checksum_is_the_same_whenever_it_is_taken) {
+  // Whole slabs, and one byte more and less.
+  for (const std::size_t more : {0u, 1u, 2u}) {
+    for (std::size_t slabs = 1; slabs <= 3; ++slabs) {
+      const std::size_t framing = batch_header_bytes + 11;
+      const std::vector<Owned> records{
+          {std::nullopt, std::string(slabs * slab_bytes - framing + more, 'v'), {}, 1}};
+      EXPECT_EQ(sealed(budget, records).text(),
+                sealed(budget, records, {}, Checksum::while_appending).text());
+    }
+  }
+}
+
+TEST_F(BatchTest, a_moved_builder_keeps_its_checksum) {
+  BatchBuilder first(budget, 64_MiB, Checksum::while_appending);
+  const Owned record{"k", std::string(slab_bytes, 'v'), {}, 1};
+  append(first, record);
+  BatchBuilder second = std::move(first);
+  append(second, record);
+  EXPECT_EQ(read_all(*second.seal({}).flatten()), (std::vector<Owned>{record, record}));
+  append(first, record);
+  EXPECT_EQ(read_all(*first.seal({}).flatten()), (std::vector<Owned>{record}));
 }
 
 TEST_F(BatchTest, the_first_record_is_never_full_and_the_next_one_is) {
@@ -161,9 +190,9 @@ TEST_F(BatchTest, a_first_record_without_memory_leaves_no_trace) {
 }
 
 TEST_F(BatchTest, a_sealed_builder_begins_anew) {
-  BatchBuilder builder(budget, 64_MiB);
+  BatchBuilder builder(budget, 64_MiB, Checksum::while_appending);
   for (const std::int64_t time : {5, 3}) {
-    const Owned record{"k", "v", {}, time};
+    const Owned record{"k", std::string(2 * slab_bytes, 'v'), {}, time};
     append(builder, record);
     append(builder, record);
     EXPECT_EQ(read_all(*builder.seal({}).flatten()), (std::vector<Owned>{record, record}));

@@ -36,6 +36,10 @@ TEST(Crc32c, hardware_and_software_agree_on_every_length_and_split) {
     ASSERT_EQ(crc32c(0, bytes), whole) << size;
     const std::size_t cut = bytes.empty() ? 0 : random.below(bytes.size());
     ASSERT_EQ(crc32c(crc32c(0, bytes.first(cut)), bytes.subspan(cut)), whole) << size;
+    ASSERT_EQ(crc32c_combined(crc32c(0, bytes.first(cut)), crc32c(0, bytes.subspan(cut)),
+                              bytes.size() - cut),
+              whole)
+        << size << " cut at " << cut;
   }
 }
 
