@@ -1,29 +1,11 @@
 #include "base/budget.hpp"
 
+#include <algorithm>
 #include <mutex>
 #include <new>
 #include <utility>
 
 namespace dohle {
-
-namespace {
-
-class SpinLock {
- public:
-  void lock() {
-    while (flag_.test_and_set(std::memory_order_acquire)) {
-#if defined(__x86_64__)
-      __builtin_ia32_pause();
-#endif
-    }
-  }
-  void unlock() { flag_.clear(std::memory_order_release); }
-
- private:
-  std::atomic_flag flag_;
-};
-
-}  // namespace
 
 /// Lives as long as the Budget or any of its slabs.
 struct Budget::Pool {
@@ -61,8 +43,9 @@ struct Budget::Pool {
     return true;
   }
   void uncharge(std::size_t bytes) {
-    used.fetch_sub(bytes, std::memory_order_seq_cst);
-    if (refused.load(std::memory_order_seq_cst) && refused.exchange(false) && room) room();
+    const std::size_t left = used.fetch_sub(bytes, std::memory_order_seq_cst) - bytes;
+    if (!refused.load(std::memory_order_seq_cst) || limit - left < piece_bytes) return;
+    if (refused.exchange(false) && room) room();
   }
 
   static void give_back(Buffer* buffer) noexcept {
@@ -79,9 +62,10 @@ struct Budget::Pool {
   const std::size_t limit;
   std::atomic<std::size_t> used{0};
   std::atomic<bool> refused{false};
-  SpinLock lock;
+  std::mutex lock;
   Slab* free_slabs = nullptr;
   std::function<void()> room;
+  std::size_t piece_bytes = 1;
 };
 
 Budget::Budget(std::size_t limit_bytes) : pool_(std::make_shared<Pool>(limit_bytes)) {}
@@ -117,8 +101,13 @@ std::size_t Budget::limit() const {
 std::size_t Budget::used() const {
   return pool_->used.load(std::memory_order_relaxed);
 }
-void Budget::on_room(std::function<void()> callback) {
+void Budget::on_room(std::function<void()> callback, std::size_t piece_bytes) {
   pool_->room = std::move(callback);
+  pool_->piece_bytes = std::min(piece_bytes, pool_->limit);
+}
+bool Budget::ask_for_piece() {
+  pool_->refused.store(true);
+  return limit() - pool_->used.load() >= pool_->piece_bytes && pool_->refused.exchange(false);
 }
 
 }  // namespace dohle

@@ -15,8 +15,8 @@ inline constexpr std::size_t slab_bytes = 16 * 1024;
 /// the pool when its last reference goes, from whatever thread; the pool keeps what the limit
 /// allows and frees it with the Budget. Slabs may outlive the Budget object.
 ///
-/// Thread safety: any thread. `take` is a pop from a list under a spin lock of a few instructions;
-/// it is called once per 16 KiB, not per record.
+/// Thread safety: any thread. `take` is a pop from a list under a lock, once per 16 KiB, not per
+/// record.
 class Budget {
  public:
   explicit Budget(std::size_t limit_bytes);
@@ -33,9 +33,12 @@ class Budget {
   [[nodiscard]] std::size_t limit() const;
   [[nodiscard]] std::size_t used() const;
 
-  /// Called, from whatever thread, when room appears after a refused take or reserve. Set it
-  /// before first use. It must not call back into the Budget while it runs.
-  void on_room(std::function<void()> callback);
+  /// Called, from whatever thread, once there is room for a piece of `piece_bytes` (at most the
+  /// limit) after a refused take or reserve, or after ask_for_piece. Set it before first use. It
+  /// must not call back into the Budget while it runs.
+  void on_room(std::function<void()> callback, std::size_t piece_bytes = 1);
+  /// True: there is room for a piece now. False: on_room's callback will tell.
+  [[nodiscard]] bool ask_for_piece();
 
  private:
   struct Pool;

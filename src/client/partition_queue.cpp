@@ -18,7 +18,7 @@ std::int32_t delta_of(Timestamp timestamp, Timestamp base) {
 void PartitionQueue::open(Timestamp timestamp, Now now) {
   opened_wall_ = now.wall;
   batches_.push_back(
-      {wire::BatchBuilder(budget_, settings_.batch_bytes),
+      {wire::BatchBuilder(budget_, settings_.batch_bytes, settings_.checksum),
        detail::OutcomeRef(new detail::Outcome(owner_, topic_serial_, partition_, timestamp)),
        {},
        now.mono,

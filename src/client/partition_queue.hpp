@@ -41,6 +41,7 @@ class PartitionQueue {
     /// 0: no limit.
     std::size_t batch_records = 0;
     Duration linger = std::chrono::milliseconds(5);
+    wire::BatchBuilder::Checksum checksum = wire::BatchBuilder::Checksum::while_appending;
   };
   enum class Appended : std::uint8_t {
     ok,

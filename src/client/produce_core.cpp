@@ -17,6 +17,8 @@ namespace {
 
 /// A request of that size is worth sending while another is under way.
 constexpr std::size_t full_request_bytes = std::size_t{256} << 10;
+/// Room that is worth waking somebody for who waits for it.
+constexpr std::size_t room_piece_bytes = std::size_t{2} << 20;
 /// Batches of one partition that are being compressed at once.
 constexpr std::size_t staged_max = 4;
 
@@ -26,8 +28,11 @@ std::uint64_t next_topic_serial() {
 }
 
 client::PartitionQueue::Settings settings_of(const ProducerOptions& options) {
+  using Checksum = wire::BatchBuilder::Checksum;
+  const bool compresses = options.compression != CompressionCodec::none;
   return {options.batch_bytes, options.batch_records,
-          std::chrono::duration_cast<Duration>(options.linger)};
+          std::chrono::duration_cast<Duration>(options.linger),
+          compresses ? Checksum::at_seal : Checksum::while_appending};
 }
 
 wire::Compression codec_of(const ProducerOptions& options) {
@@ -59,7 +64,8 @@ ProduceCore::ProduceCore(std::shared_ptr<Client::Core> client, ProducerOptions o
       client_(std::move(client)),
       identity_backoff_(engine().retry_backoff()),
       retry_backoff_(engine().retry_backoff()) {
-  budget.on_room([room = room] { room->on_room(); });
+  budget.on_room([room = room] { room->on_room(); },
+                 std::min(room_piece_bytes, options.buffer_bytes / 4));
 }
 
 ProduceCore::~ProduceCore() = default;
@@ -179,6 +185,10 @@ void ProduceCore::wake(Partition& partition) {
 
 void ProduceCore::hurry_all() {
   client_->loop().post([self = shared_from_this()] {
+    // Answers that are awaited make room by themselves; cutting open batches short would make more
+    // batches of the same records.
+    const auto is_busy = [](const auto& lane) { return lane.second.in_flight > 0; };
+    if (std::ranges::any_of(self->lanes_, is_busy)) return;
     for (Partition* partition : self->active_) partition->queue.hurry();
     self->pump_all();
   });

@@ -156,10 +156,16 @@ Result<PartitionQueue::Place> ProducerCore::wait_for_room(TopicCore& topic, cons
     return fail(Error::client(Errc::would_block, "buffer_bytes are in use"));
   }
   Result<PartitionQueue::Place> placed = PartitionQueue::Place{};
-  const bool done = produce_->room->wait(produce_->options.max_block, [&] {
+  const auto attempt = [&] {
     placed = place(topic, record, wish);
-    return !placed || placed->appended != PartitionQueue::Appended::no_memory;
-  });
+    const bool is_spent = placed && placed->appended == PartitionQueue::Appended::no_memory;
+    // Others may have taken all of it for batches that nobody has hurried yet.
+    if (is_spent) produce_->hurry_all();
+    return !is_spent;
+  };
+  const bool done =
+      produce_->room->wait(produce_->client().environment().clock, produce_->options.max_block,
+                           attempt, [&] { return produce_->budget.ask_for_piece(); });
   if (done && placed && placed->appended == PartitionQueue::Appended::closed) return fail(closed());
   if (done) return placed;
   if (produce_->is_closed.load()) return fail(closed());

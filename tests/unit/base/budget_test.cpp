@@ -76,6 +76,42 @@ TEST(Budget, tells_of_room_only_after_a_refusal) {
   EXPECT_EQ(told, 1);
 }
 
+TEST(Budget, tells_of_room_once_there_is_a_piece) {
+  Budget budget(3 * slab_bytes);
+  int told = 0;
+  budget.on_room([&] { ++told; }, 2 * slab_bytes);
+  Buffer* slabs[] = {budget.take(), budget.take(), budget.take()};
+  EXPECT_EQ(budget.take(), nullptr);
+  slabs[0]->release();
+  EXPECT_EQ(told, 0);
+  slabs[1]->release();
+  EXPECT_EQ(told, 1);
+  slabs[2]->release();
+  EXPECT_EQ(told, 1);
+}
+
+TEST(Budget, a_piece_is_at_most_the_limit) {
+  Budget budget(slab_bytes);
+  int told = 0;
+  budget.on_room([&] { ++told; }, 100 * slab_bytes);
+  Buffer* slab = budget.take();
+  EXPECT_EQ(budget.take(), nullptr);
+  slab->release();
+  EXPECT_EQ(told, 1);
+}
+
+TEST(Budget, who_asks_for_a_piece_is_told_without_a_refusal) {
+  Budget budget(2 * slab_bytes);
+  int told = 0;
+  budget.on_room([&] { ++told; }, 2 * slab_bytes);
+  EXPECT_TRUE(budget.ask_for_piece());
+  Buffer* slab = budget.take();
+  EXPECT_FALSE(budget.ask_for_piece());
+  EXPECT_EQ(told, 0);
+  slab->release();
+  EXPECT_EQ(told, 1);
+}
+
 TEST(Budget, threads_taking_and_releasing_never_exceed_the_limit) {
   constexpr int threads = 4;
   constexpr int rounds = 20'000;
