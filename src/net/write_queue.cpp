@@ -9,6 +9,9 @@ namespace dohle::net {
 namespace {
 
 constexpr std::size_t materialized_bytes_max = 256 * 1024;
+// A shorter range is read into memory: copying it costs less than the two calls that it would add
+// between the slices before and behind it.
+constexpr std::size_t sent_from_file_bytes_min = 16 * 1024;
 
 std::size_t size_of(const Chain::Piece& piece) {
   return std::visit(
@@ -24,9 +27,22 @@ std::size_t size_of(const Chain::Piece& piece) {
 
 }  // namespace
 
+// What cannot be read stays a range: sending it will say why.
+void WriteQueue::read_if_short(Chain::Piece& piece) {
+  const auto* range = std::get_if<FileRange>(&piece);
+  if (range == nullptr || range->size >= sent_from_file_bytes_min) return;
+  if (range->file->descriptor() < 0) return;
+  Chain unread;
+  unread.append(*range);
+  if (auto read = unread.flatten()) piece = *std::move(read);
+}
+
 void WriteQueue::append(Chain bytes) {
   size_ += bytes.size();
-  for (Chain::Piece& piece : bytes.pieces()) pieces_.push_back(std::move(piece));
+  for (Chain::Piece& piece : bytes.pieces()) {
+    read_if_short(piece);
+    pieces_.push_back(std::move(piece));
+  }
 }
 
 const FileRange* WriteQueue::front_range() const {

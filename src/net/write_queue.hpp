@@ -12,6 +12,7 @@
 namespace dohle::net {
 
 /// Bytes that wait to be written, in order, and how far the first of them are. Owns no socket.
+/// Ranges of files stay such, but for short ones, which are read when they are appended.
 class WriteQueue {
  public:
   void append(Chain bytes);
@@ -29,6 +30,8 @@ class WriteQueue {
   void clear();
 
  private:
+  static void read_if_short(Chain::Piece& piece);
+
   std::deque<Chain::Piece> pieces_;
   std::size_t size_ = 0;
 };

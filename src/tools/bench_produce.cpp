@@ -1,7 +1,7 @@
 #include <atomic>
+#include <condition_variable>
 #include <mutex>
 #include <random>
-#include <semaphore>
 #include <thread>
 
 #include <unistd.h>
@@ -24,6 +24,26 @@ constexpr std::uint64_t looked_around_every = 4096;
 /// The sampled latencies; callbacks run on the client's thread alone, one at a time.
 struct Samples {
   LatencyHistogram latency;
+};
+
+/// What one caller waits for. (A semaphore would spin before it sleeps, on the cores that the
+/// answer needs.)
+class Told {
+ public:
+  void tell() {
+    const std::lock_guard guard(mutex_);
+    is_told_ = true;
+    told_.notify_one();
+  }
+  void wait() {
+    std::unique_lock lock(mutex_);
+    told_.wait(lock, [this] { return is_told_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable told_;
+  bool is_told_ = false;
 };
 
 class Sending {
@@ -109,14 +129,14 @@ class Sending {
   }
 
   bool send_and_wait(const Record& record) {
-    std::binary_semaphore is_told(0);
-    const auto sent = producer_.send(
-        topic_, record, [this, &is_told, began = steady_ns()](Result<Receipt> receipt) {
-          if (receipt) samples_->latency.add(steady_ns() - began);
-          is_told.release();
-        });
+    Told answer;
+    const auto sent = producer_.send(topic_, record,
+                                     [this, &answer, began = steady_ns()](Result<Receipt> receipt) {
+                                       if (receipt) samples_->latency.add(steady_ns() - began);
+                                       answer.tell();
+                                     });
     if (!sent) refuse(sent.error());
-    if (sent) is_told.acquire();
+    if (sent) answer.wait();
     return sent.has_value();
   }
 

@@ -103,16 +103,19 @@ TEST_P(ConnectionTest, file_ranges_are_sent_from_file_and_from_memory) {
       ASSERT_TRUE(file.has_value()) << file.error().to_string();
       const Bytes bytes = as_bytes(content);
       ASSERT_TRUE((*file)->write(0, {&bytes, 1}).has_value());
-      Chain chain(framed(std::string(900'006, ' ')).sub(0, 4));
+      Chain chain(framed(std::string(901'206, ' ')).sub(0, 4));
       chain.append(Slice::copy_of("begin"));
       chain.append(FileRange{*file, 1000, 400'000});
       chain.append(FileRange{*file, 0, 500'000});
+      chain.append(FileRange{*file, 77, 200});
+      chain.append(FileRange{*file, 999'000, 1'000});
       chain.append(Slice::copy_of("."));
       connection.send(std::move(chain));
     });
     ASSERT_TRUE(sides.eventually([&] { return !server.frames.empty(); }));
-    EXPECT_TRUE(server.frames.front() ==
-                "begin" + content.substr(1000, 400'000) + content.substr(0, 500'000) + ".");
+    EXPECT_TRUE(server.frames.front() == "begin" + content.substr(1000, 400'000) +
+                                             content.substr(0, 500'000) + content.substr(77, 200) +
+                                             content.substr(999'000, 1'000) + ".");
     sides.on(sides.server_loop, [&] { server.frames.clear(); });
     EXPECT_TRUE(disk->remove_all(directory).has_value());
   }
