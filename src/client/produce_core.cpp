@@ -371,7 +371,11 @@ bool ProduceCore::send_to(NodeId node) {
   request.transactional_id.reset();
   request.acks = static_cast<std::int16_t>(options.acks);
   request.timeout_ms = static_cast<std::int32_t>(options.request_timeout.count());
-  std::vector<Sent> sent;
+  struct Chosen {
+    Partition* partition;
+    const client::SealedBatch* batch;
+  };
+  std::vector<Chosen> chosen;
   std::size_t bytes = 0;
   const std::size_t count = active_.size();
   ++rotation_;
@@ -383,22 +387,23 @@ bool ProduceCore::send_to(NodeId node) {
     const client::SealedBatch* batch = next_batch(partition, node);
     if (batch == nullptr) continue;
     bytes += batch->bytes.size();
-    put(request, partition, *batch, sent);
+    chosen.push_back({&partition, batch});
   }
-  if (sent.empty()) return false;
+  if (chosen.empty()) return false;
+  std::ranges::sort(chosen, {}, [](const Chosen& each) {
+    return std::pair(each.partition->topic.serial, each.partition->id);
+  });
+  std::vector<Sent> sent;
+  sent.reserve(chosen.size());
+  for (const auto& [partition, batch] : chosen) {
+    if (sent.empty() || &sent.back().partition->topic != &partition->topic) {
+      request.topic_data.push_back({partition->topic.name, {}, {}});
+    }
+    request.topic_data.back().partition_data.push_back({partition->id, batch->bytes});
+    sent.push_back({partition, batch->order});
+  }
   deliver(node, std::move(request), std::move(sent));
   return true;
-}
-
-void ProduceCore::put(Request& request, Partition& partition, const client::SealedBatch& batch,
-                      std::vector<Sent>& sent) {
-  const auto& name = partition.topic.name;
-  auto topic = std::ranges::find(request.topic_data, name, &Request::TopicProduceData::name);
-  if (topic == request.topic_data.end()) {
-    topic = request.topic_data.insert(topic, {name, {}, {}});
-  }
-  topic->partition_data.push_back({partition.id, batch.bytes});
-  sent.push_back({&partition, batch.order});
 }
 
 void ProduceCore::deliver(NodeId node, Request request, std::vector<Sent> sent) {
@@ -418,13 +423,41 @@ void ProduceCore::deliver(NodeId node, Request request, std::vector<Sent> sent) 
                options.request_timeout);
 }
 
+/// Finds what an answer says of a partition, whatever order the server chose.
+class ProduceCore::AnswerIndex {
+ public:
+  using Heard = Response::PartitionProduceResponse;
+
+  explicit AnswerIndex(const Response& answer) {
+    for (const auto& topic : answer.responses) {
+      for (const auto& heard : topic.partition_responses) {
+        places_.push_back({{topic.name, heard.index}, &heard});
+      }
+    }
+    std::ranges::sort(places_, {}, &Place::key);
+  }
+  [[nodiscard]] const Heard* find(std::string_view topic, PartitionId partition) const {
+    const auto found = std::ranges::lower_bound(places_, Key(topic, partition), {}, &Place::key);
+    return found != places_.end() && found->key == Key(topic, partition) ? found->heard : nullptr;
+  }
+
+ private:
+  using Key = std::pair<std::string_view, PartitionId>;
+  struct Place {
+    Key key;
+    const Heard* heard;
+  };
+  std::vector<Place> places_;
+};
+
 void ProduceCore::on_answer(NodeId node, const std::vector<Sent>& sent,
                             const Result<Response>& answer) {
   Lane& lane = lanes_[node];
   --lane.in_flight;
   lane.may_go = true;
   if (answer) {
-    for (const Sent& each : sent) apply(each, verdict_of(each, *answer));
+    const AnswerIndex index(*answer);
+    for (const Sent& each : sent) apply(each, verdict_of(each, index));
   } else {
     const client::ProduceVerdict lost{.error = answer.error(), .is_unanswered = true};
     for (const Sent& each : sent) apply(each, lost);
@@ -446,38 +479,33 @@ bool leaves_open(std::int16_t code) {
 
 }  // namespace
 
-client::ProduceVerdict ProduceCore::verdict_of(const Sent& sent, const Response& answer) {
+client::ProduceVerdict ProduceCore::verdict_of(const Sent& sent, const AnswerIndex& answer) {
   const TopicCore& topic = sent.partition->topic;
-  for (const auto& heard : answer.responses) {
-    if (heard.name != topic.name) continue;
-    for (const auto& partition : heard.partition_responses) {
-      if (partition.index != sent.partition->id) continue;
-      client::ProduceVerdict verdict;
-      verdict.base_offset = partition.base_offset;
-      verdict.append_time = partition.log_append_time_ms;
-      if (partition.error_code == broker_error::none) return verdict;
-      const std::string where =
-          fmt::format("produce to {}-{}", topic.name, sent.partition->id.value);
-      verdict.error =
-          Error::broker(partition.error_code, where, partition.error_message.value_or(""));
-      verdict.is_unanswered = leaves_open(partition.error_code);
-      for (const auto& record : partition.record_errors) {
-        verdict.record_errors.emplace_back(
-            static_cast<std::uint32_t>(record.batch_index),
-            Error::broker(partition.error_code, where,
-                          record.batch_index_error_message.value_or("")));
-      }
-      const auto& leader = partition.current_leader;
-      if (!leader.leader_id.is_none()) {
-        engine().on_leader(topic.name, partition.index, {leader.leader_id, leader.leader_epoch});
-      }
-      return verdict;
-    }
+  const auto* heard = answer.find(topic.name, sent.partition->id);
+  if (heard != nullptr && heard->error_code == broker_error::none) {
+    return {.base_offset = heard->base_offset, .append_time = heard->log_append_time_ms};
   }
-  return {.error = Error::client(Errc::malformed, fmt::format("the answer says nothing of {}-{}",
-                                                              topic.name, sent.partition->id.value))
-                       .with_retriable(true),
-          .is_unanswered = true};
+  const std::string where = fmt::format("produce to {}-{}", topic.name, sent.partition->id.value);
+  if (heard == nullptr) {
+    return {.error = Error::client(Errc::malformed, where + ": the answer says nothing of it")
+                         .with_retriable(true),
+            .is_unanswered = true};
+  }
+  client::ProduceVerdict verdict;
+  verdict.base_offset = heard->base_offset;
+  verdict.append_time = heard->log_append_time_ms;
+  verdict.error = Error::broker(heard->error_code, where, heard->error_message.value_or(""));
+  verdict.is_unanswered = leaves_open(heard->error_code);
+  for (const auto& record : heard->record_errors) {
+    verdict.record_errors.emplace_back(
+        static_cast<std::uint32_t>(record.batch_index),
+        Error::broker(heard->error_code, where, record.batch_index_error_message.value_or("")));
+  }
+  const auto& leader = heard->current_leader;
+  if (!leader.leader_id.is_none()) {
+    engine().on_leader(topic.name, heard->index, {leader.leader_id, leader.leader_epoch});
+  }
+  return verdict;
 }
 
 void ProduceCore::apply(const Sent& sent, const client::ProduceVerdict& verdict) {

@@ -105,6 +105,7 @@ class ProduceCore final : public OutcomeOwner,
     Partition* partition;
     std::uint64_t order;
   };
+  class AnswerIndex;
   struct FlushWait {
     struct Target {
       Partition* partition;
@@ -136,12 +137,10 @@ class ProduceCore final : public OutcomeOwner,
   void stage(Partition& partition);
   void compress(Partition& partition, std::uint64_t serial);
   bool send_to(NodeId node);
-  void put(Request& request, Partition& partition, const client::SealedBatch& batch,
-           std::vector<Sent>& sent);
   const client::SealedBatch* next_batch(Partition& partition, NodeId node);
   void deliver(NodeId node, Request request, std::vector<Sent> sent);
   void on_answer(NodeId node, const std::vector<Sent>& sent, const Result<Response>& answer);
-  client::ProduceVerdict verdict_of(const Sent& sent, const Response& answer);
+  client::ProduceVerdict verdict_of(const Sent& sent, const AnswerIndex& answer);
   void apply(const Sent& sent, const client::ProduceVerdict& verdict);
   void look_at(TimePoint at);
   void watch_time();

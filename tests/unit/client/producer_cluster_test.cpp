@@ -74,6 +74,18 @@ TEST_F(ProducerOnCluster, PutsManyPartitionsIntoOneRequest) {
   EXPECT_EQ(script.produced[0].request.acks, -1);
 }
 
+TEST_F(ProducerOnCluster, TakesAnswersInAnyOrder) {
+  script.leaders[1].node = NodeId{1};
+  script.answers_backwards = true;
+  start();
+  send(0);
+  send(1);
+  world.run_for(1s);
+  ASSERT_EQ(stored(), 2u);
+  // The script numbers the records of a request in its order.
+  for (const auto& told : told_) EXPECT_EQ(told->offset.value, told->partition.value);
+}
+
 TEST_F(ProducerOnCluster, FollowsAPartitionToItsNewLeader) {
   start();
   script.move_leader(0, NodeId{2});

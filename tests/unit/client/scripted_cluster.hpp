@@ -63,6 +63,8 @@ struct ClusterScript {
   std::vector<Produced> produced;
   /// Answers to come, one per request; afterwards everything succeeds.
   std::deque<std::int16_t> produce_errors;
+  /// Produce answers name the partitions in another order than the request.
+  bool answers_backwards = false;
   /// Requests are taken and never answered.
   bool is_silent = false;
   std::int64_t next_offset = 0;
@@ -205,6 +207,7 @@ class ScriptedBroker final : public Acceptor {
         }
         told.partition_responses.push_back(each);
       }
+      if (script_.answers_backwards) std::ranges::reverse(told.partition_responses);
       answer.responses.push_back(std::move(told));
     }
     script_.produced.push_back({id_, std::move(request)});
