@@ -49,11 +49,8 @@ void ConnectionCore::negotiate(std::int16_t version, TimePoint now, ConnectionAc
   wire::ApiVersionsRequest message;
   message.client_software_name = "dohle";
   message.client_software_version = std::string(software_version);
-  const std::int32_t correlation_id = next_correlation_id_;
-  const auto sent = put(message, version, out);
-  if (!sent) return end(sent.error(), out);
-  in_flight_.push_back(
-      {correlation_id, 0, wire::ApiVersionsRequest::api, version, now + options_.request_timeout});
+  const auto sent = ask(message, version, std::nullopt, now + options_.request_timeout, out);
+  if (!sent) end(sent.error(), out);
 }
 
 void ConnectionCore::on_frame(const Slice& frame, TimePoint now, ConnectionActions& out) {
@@ -69,9 +66,9 @@ void ConnectionCore::on_frame(const Slice& frame, TimePoint now, ConnectionActio
   }
   const InFlight done = asked;
   in_flight_.pop_front();
-  if (state_ == State::negotiating) return on_versions(answer->body, done.version, now, out);
+  if (!done.tag) return on_versions(answer->body, done.version, now, out);
   out.push_back(
-      connection_action::Answer{done.tag, done.api, done.version, std::move(answer->body)});
+      connection_action::Answer{*done.tag, done.api, done.version, std::move(answer->body)});
 }
 
 void ConnectionCore::on_versions(const Slice& body, std::int16_t asked, TimePoint now,
@@ -86,6 +83,15 @@ void ConnectionCore::on_versions(const Slice& body, std::int16_t asked, TimePoin
     return end(Error::broker(answer->error_code, "agree on versions"), out);
   }
   versions_.assign(answer->api_keys);
+  authenticate(out);
+}
+
+void ConnectionCore::authenticate(ConnectionActions& out) {
+  state_ = State::authenticating;
+  become_ready(out);
+}
+
+void ConnectionCore::become_ready(ConnectionActions& out) {
   state_ = State::ready;
   out.push_back(connection_action::Ready{});
 }
@@ -136,11 +142,9 @@ Result<void> ConnectionCore::put_bytes(Result<Chain> bytes, ConnectionActions& o
 
 void ConnectionCore::end(const Error& why, ConnectionActions& out) {
   if (state_ == State::closed) return;
-  const bool agreed = state_ == State::ready;
   state_ = State::closed;
-  auto lost = std::exchange(in_flight_, {});
-  if (agreed) {
-    for (const auto& request : lost) out.push_back(connection_action::Lost{request.tag, why});
+  for (const auto& request : std::exchange(in_flight_, {})) {
+    if (request.tag) out.push_back(connection_action::Lost{*request.tag, why});
   }
   out.push_back(connection_action::Close{why});
 }

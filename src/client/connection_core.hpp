@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -55,7 +56,13 @@ using ConnectionActions = std::vector<ConnectionAction>;
 /// own. Owns no socket, reads no clock. Not thread safe.
 class ConnectionCore {
  public:
-  enum class State : std::uint8_t { connecting, negotiating, ready, closed };
+  enum class State : std::uint8_t {
+    connecting,
+    negotiating,
+    authenticating,  ///< passed at once while there is no authentication
+    ready,
+    closed,
+  };
 
   struct Options {
     std::string client_id;
@@ -97,7 +104,8 @@ class ConnectionCore {
  private:
   struct InFlight {
     std::int32_t correlation_id;
-    RequestTag tag;
+    /// None: the connection's own question, of which nobody else hears.
+    std::optional<RequestTag> tag;
     wire::Api api;
     std::int16_t version;
     TimePoint deadline;
@@ -105,10 +113,15 @@ class ConnectionCore {
 
   [[nodiscard]] Result<std::int16_t> admit(const wire::Api& api) const;
   template <class M>
+  Result<void> ask(const M& message, std::int16_t version, std::optional<RequestTag> tag,
+                   TimePoint deadline, ConnectionActions& out);
+  template <class M>
   Result<void> put(const M& message, std::int16_t version, ConnectionActions& out);
   Result<void> put_bytes(Result<Chain> bytes, ConnectionActions& out);
   void negotiate(std::int16_t version, TimePoint now, ConnectionActions& out);
   void on_versions(const Slice& body, std::int16_t asked, TimePoint now, ConnectionActions& out);
+  void authenticate(ConnectionActions& out);
+  void become_ready(ConnectionActions& out);
   void end(const Error& why, ConnectionActions& out);
 
   Options options_;
@@ -134,16 +147,22 @@ Result<void> ConnectionCore::put(const M& message, std::int16_t version, Connect
 }
 
 template <class M>
+Result<void> ConnectionCore::ask(const M& message, std::int16_t version,
+                                 std::optional<RequestTag> tag, TimePoint deadline,
+                                 ConnectionActions& out) {
+  const std::int32_t correlation_id = next_correlation_id_;
+  auto sent = put(message, version, out);
+  if (sent) in_flight_.push_back({correlation_id, tag, M::api, version, deadline});
+  return sent;
+}
+
+template <class M>
 Result<void> ConnectionCore::request(const M& message, RequestTag tag, TimePoint now,
                                      ConnectionActions& out, Duration timeout) {
   const auto version = admit(M::api);
   if (!version) return fail(version.error());
-  const std::int32_t correlation_id = next_correlation_id_;
-  auto sent = put(message, *version, out);
-  if (!sent) return sent;
   if (timeout <= Duration::zero()) timeout = options_.request_timeout;
-  in_flight_.push_back({correlation_id, tag, M::api, *version, now + timeout});
-  return {};
+  return ask(message, *version, tag, now + timeout, out);
 }
 
 template <class M>

@@ -139,8 +139,29 @@ TEST_F(ScriptedConnection, GivesUpConnectingAfterItsTimeout) {
 }
 
 TEST_F(ScriptedConnection, RefusesRequestsBeforeItIsReady) {
-  EXPECT_TRUE(
-      core_.request(HeartbeatRequest{}, 1, start, actions_).error().is(Errc::not_connected));
+  const auto refuses = [this] {
+    return core_.request(HeartbeatRequest{}, 1, start, actions_).error().is(Errc::not_connected);
+  };
+  EXPECT_TRUE(refuses());
+  core_.on_open(start, actions_);
+  EXPECT_EQ(core_.state(), ConnectionCore::State::negotiating);
+  EXPECT_TRUE(refuses());
+  EXPECT_EQ(actions_.size(), 1u) << "its own question and no other";
+}
+
+TEST_F(ScriptedConnection, IsReadyAtOnceWhereNothingAuthenticates) {
+  become_ready();
+  EXPECT_EQ(core_.state(), ConnectionCore::State::ready);
+  EXPECT_EQ(core_.in_flight(), 0u);
+  EXPECT_TRUE(actions_.empty());
+}
+
+TEST_F(ScriptedConnection, KeepsItsOwnQuestionsToItself) {
+  core_.on_open(start, actions_);
+  actions_.clear();
+  core_.on_closed(Error::client(Errc::connection_lost, "gone"), actions_);
+  EXPECT_TRUE(std::get<Close>(take()).why.is(Errc::connection_lost));
+  EXPECT_TRUE(actions_.empty()) << "nobody asked, so nobody is told";
 }
 
 TEST_F(ScriptedConnection, TellsWithoutWaitingForAnAnswer) {
