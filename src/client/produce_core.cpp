@@ -52,6 +52,10 @@ void TopicCore::Partition::on_settled(const client::SealedBatch& batch,
   core.on_settled(*this, batch, why);
 }
 
+void TopicCore::Partition::on_too_large(std::uint64_t order, Chain batch) {
+  core.split(*this, order, std::move(batch));
+}
+
 ProduceCore::ProduceCore(std::shared_ptr<Client::Core> client, ProducerOptions options_)
     : options(options_),
       queue_settings(settings_of(options_)),
@@ -334,6 +338,19 @@ void ProduceCore::compress(Partition& partition, std::uint64_t serial) {
           partition.staged.erase(found);
           self->fail_unsent(partition, std::move(failed), result->error());
         }
+        self->pump(partition.leader);
+      });
+}
+
+void ProduceCore::split(Partition& partition, std::uint64_t order, Chain batch) {
+  auto halves = std::make_shared<Result<client::Halves>>();
+  client_->environment().workers.run(
+      [halves, batch = std::move(batch), level = options.compression_level] {
+        *halves = client::split_batch(batch, level);
+      },
+      client_->loop(),
+      [self = shared_from_this(), &partition, order, halves] {
+        partition.sender.on_halves(order, std::move(*halves));
         self->pump(partition.leader);
       });
 }

@@ -135,6 +135,7 @@ class ProduceCore final : public OutcomeOwner,
   Offer offer_of(Partition& partition, NodeId node);
   void stage(Partition& partition);
   void compress(Partition& partition, std::uint64_t serial);
+  void split(Partition& partition, std::uint64_t order, Chain batch);
   bool send_to(NodeId node);
   void put(Request& request, Partition& partition, const client::SealedBatch& batch,
            std::vector<Sent>& sent);
@@ -186,6 +187,7 @@ struct TopicCore::Partition final : client::ProducePartition::Events {
 
   Partition(ProduceCore& core_, TopicCore& topic_, PartitionId id_);
   void on_settled(const client::SealedBatch& batch, const std::optional<Error>& why) override;
+  void on_too_large(std::uint64_t order, Chain batch) override;
 
   ProduceCore& core;
   TopicCore& topic;

@@ -188,6 +188,50 @@ TEST_F(ProducerOnCluster, CompressesBesideTheLoopAndKeepsTheOrder) {
   EXPECT_EQ(next, 20);
 }
 
+TEST_F(ProducerOnCluster, CompressesTheHalvesOfWhatIsTooLarge) {
+  std::vector<wire::BatchHeader> stored;
+  std::vector<std::string> values;
+  script.on<wire::ProduceRequest>([&](NodeId, const wire::ProduceRequest& asked) {
+    const auto& sent = asked.topic_data.at(0).partition_data.at(0);
+    const auto bytes = sent.records->flatten().value();
+    const auto header = wire::read_batch_header(bytes.bytes()).value();
+    wire::ProduceResponse answer;
+    auto& told = answer.responses.emplace_back();
+    told.name = asked.topic_data.at(0).name;
+    auto& each = told.partition_responses.emplace_back();
+    each.index = sent.index;
+    if (header.count > 3) {
+      each.error_code = broker_error::message_too_large;
+      return answer;
+    }
+    each.base_offset = Offset{static_cast<std::int64_t>(values.size())};
+    stored.push_back(header);
+    auto reader = wire::BatchReader::open(bytes);
+    RecordView record;
+    while (reader->next(record)) values.emplace_back(as_text(*record.value));
+    return answer;
+  });
+  start({.linger = 50ms, .compression = CompressionCodec::gzip});
+  for (int i = 0; i < 10; ++i) send(0, "record " + std::to_string(i));
+  world.run_for(2s);
+  // What is behind it has the numbers that follow.
+  send(0, "record 10");
+  world.run_for(1s);
+  EXPECT_EQ(this->stored(), 11u);
+  ASSERT_EQ(values.size(), 11u);
+  for (int i = 0; i < 11; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    EXPECT_EQ(values[at], "record " + std::to_string(i));
+    EXPECT_EQ(told_.at(at)->offset, Offset{i});
+  }
+  ASSERT_EQ(stored.size(), 5u) << "10 is 5 and 5, each of them 2 and 3; then the last record";
+  std::int32_t next = 0;
+  for (const auto& header : stored) {
+    EXPECT_EQ(header.compression(), wire::Compression::gzip);
+    EXPECT_EQ(header.base_sequence, std::exchange(next, next + header.count));
+  }
+}
+
 TEST_F(ProducerOnCluster, FindsOutThatATopicDoesNotExist) {
   start();
   script.leaders.clear();
