@@ -83,6 +83,7 @@ void ConnectionCore::on_versions(const Slice& body, std::int16_t asked, TimePoin
     return end(Error::broker(answer->error_code, "agree on versions"), out);
   }
   versions_.assign(answer->api_keys);
+  throttle(std::chrono::milliseconds(answer->throttle_time_ms), now, out);
   authenticate(out);
 }
 
@@ -93,7 +94,16 @@ void ConnectionCore::authenticate(ConnectionActions& out) {
 
 void ConnectionCore::become_ready(ConnectionActions& out) {
   state_ = State::ready;
-  out.push_back(connection_action::Ready{});
+  if (!is_throttled()) out.push_back(connection_action::Ready{});
+}
+
+void ConnectionCore::throttle(Duration time, TimePoint now, ConnectionActions& out) {
+  if (state_ == State::closed || time <= Duration::zero()) return;
+  time = std::min(time, throttle_max);
+  const TimePoint since = is_throttled() ? std::max(now, throttled_until_) : now;
+  throttled_until_ = std::max(since, now + time);
+  for (InFlight& each : in_flight_) each.deadline += throttled_until_ - since;
+  out.push_back(connection_action::Throttled{time});
 }
 
 void ConnectionCore::on_closed(const Error& why, ConnectionActions& out) {
@@ -105,15 +115,22 @@ void ConnectionCore::on_time(TimePoint now, ConnectionActions& out) {
   if (state_ == State::connecting) {
     return end(Error::client(Errc::connection_failed, "connect_timeout passed"), out);
   }
-  const InFlight& late = *earliest(in_flight_);
-  end(Error::client(Errc::timed_out, fmt::format("request_timeout passed without an answer to {}",
-                                                 wire::api_name(late.api.key))),
-      out);
+  const auto late = earliest(in_flight_);
+  if (late != in_flight_.end() && late->deadline <= now) {
+    return end(
+        Error::client(Errc::timed_out, fmt::format("request_timeout passed without an answer to {}",
+                                                   wire::api_name(late->api.key))),
+        out);
+  }
+  throttled_until_ = never;
+  if (state_ == State::ready) out.push_back(connection_action::Ready{});
 }
 
 TimePoint ConnectionCore::deadline() const {
   if (state_ == State::connecting) return connect_deadline_;
-  return in_flight_.empty() ? never : earliest(in_flight_)->deadline;
+  if (state_ == State::closed) return never;
+  const auto late = earliest(in_flight_);
+  return late == in_flight_.end() ? throttled_until_ : std::min(late->deadline, throttled_until_);
 }
 
 Result<std::int16_t> ConnectionCore::version_of(const wire::Api& api) const {
@@ -124,6 +141,9 @@ Result<std::int16_t> ConnectionCore::version_of(const wire::Api& api) const {
 }
 
 Result<std::int16_t> ConnectionCore::admit(const wire::Api& api) const {
+  if (is_throttled()) {
+    return fail(Error::client(Errc::limit_reached, "the server throttles this connection"));
+  }
   if (state_ == State::ready && in_flight_.size() >= options_.in_flight_max) {
     return fail(Error::client(
         Errc::limit_reached,

@@ -26,13 +26,17 @@ namespace connection_action {
 struct Send {
   Chain bytes;
 };
-/// Versions are agreed on; requests are welcome.
+/// Requests are welcome: for the first time, or again after a throttle time.
 struct Ready {};
 struct Answer {
   RequestTag tag;
   wire::Api api;
   std::int16_t version;
   Slice body;
+};
+/// The server wants no requests for so long.
+struct Throttled {
+  Duration time;
 };
 /// No answer will come. Whether the server acted on the request is unknown.
 struct Lost {
@@ -46,8 +50,8 @@ struct Close {
 }  // namespace connection_action
 
 using ConnectionAction =
-    std::variant<connection_action::Send, connection_action::Ready, connection_action::Answer,
-                 connection_action::Lost, connection_action::Close>;
+    std::variant<connection_action::Send, connection_action::Ready, connection_action::Throttled,
+                 connection_action::Answer, connection_action::Lost, connection_action::Close>;
 using ConnectionActions = std::vector<ConnectionAction>;
 
 /// Decides what goes over one connection to a server: which versions, which answer belongs to
@@ -71,6 +75,9 @@ class ConnectionCore {
     /// Requests that wait for their answer at once; at least 1.
     std::size_t in_flight_max = 100;
   };
+  /// What a server may ask for; more is taken for that much. Quotas ask for a minute or two at the
+  /// most, since they are measured over the last seconds.
+  static constexpr Duration throttle_max = std::chrono::minutes(5);
 
   ConnectionCore(Options options, TimePoint now);
 
@@ -84,22 +91,27 @@ class ConnectionCore {
   [[nodiscard]] TimePoint deadline() const;
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
+  [[nodiscard]] bool is_throttled() const { return throttled_until_ != never; }
   [[nodiscard]] bool takes_requests() const {
-    return state_ == State::ready && in_flight_.size() < options_.in_flight_max;
+    return state_ == State::ready && !is_throttled() && in_flight_.size() < options_.in_flight_max;
   }
   /// Errors: unsupported_version; not_connected before Ready.
   [[nodiscard]] Result<std::int16_t> version_of(const wire::Api& api) const;
 
   /// Sends a request in the highest version that both sides speak; Answer or Lost follows, in the
   /// order of requests. `timeout`: time for the answer; zero is the connection's own.
-  /// Errors: not_connected, limit_reached, unsupported_version, those of encoding; nothing was
-  /// sent then.
+  /// Errors: not_connected, limit_reached (also while throttled), unsupported_version, those of
+  /// encoding; nothing was sent then.
   template <class M>
   Result<void> request(const M& message, RequestTag tag, TimePoint now, ConnectionActions& out,
                        Duration timeout = {});
   /// For Produce with acks 0, which servers do not answer.
   template <class M>
   Result<void> tell(const M& message, ConnectionActions& out);
+  /// An answer came with a throttle time (KIP-219): the server reads nothing more from this
+  /// connection for that long. No request goes out before, and what is in flight has that much
+  /// longer. (Servers of before 2.0 had waited before they answered; 2.1 is the oldest spoken to.)
+  void throttle(Duration time, TimePoint now, ConnectionActions& out);
 
  private:
   struct InFlight {
@@ -127,6 +139,8 @@ class ConnectionCore {
   Options options_;
   State state_ = State::connecting;
   TimePoint connect_deadline_;
+  /// `never`: it is not throttled.
+  TimePoint throttled_until_ = never;
   std::int32_t next_correlation_id_ = 0;
   bool fell_back_ = false;
   VersionTable versions_;

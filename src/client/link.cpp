@@ -65,9 +65,11 @@ void Link::apply(ConnectionActions& actions) {
     } else if (auto* answer = std::get_if<connection_action::Answer>(&action)) {
       Answered then = std::move(asked_.front());
       asked_.pop_front();
-      then(ReceivedAnswer{answer->version, std::move(answer->body)});
+      then(*this, ReceivedAnswer{answer->version, std::move(answer->body)});
     } else if (std::holds_alternative<connection_action::Ready>(action)) {
       become_ready();
+    } else if (auto* throttled = std::get_if<connection_action::Throttled>(&action)) {
+      owner_.on_link_throttled(*this, throttled->time);
     } else if (auto* close = std::get_if<connection_action::Close>(&action)) {
       return end(close->why);
     }
@@ -116,8 +118,15 @@ void Link::fail_all(const Error& why) {
   }
   auto asked = std::exchange(asked_, {});
   auto waiting = std::exchange(waiting_, {});
-  for (Answered& then : asked) then(fail(why));
+  for (Answered& then : asked) then(*this, fail(why));
   for (Waiting& next : waiting) next(*this, fail(why));
+}
+
+void Link::throttle(Duration time) {
+  if (is_closed_) return;
+  ConnectionActions actions;
+  core_->throttle(time, now(), actions);
+  apply(actions);
 }
 
 void Link::watch_deadline() {

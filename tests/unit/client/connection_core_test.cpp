@@ -164,6 +164,55 @@ TEST_F(ScriptedConnection, KeepsItsOwnQuestionsToItself) {
   EXPECT_TRUE(actions_.empty()) << "nobody asked, so nobody is told";
 }
 
+TEST_F(ScriptedConnection, HoldsRequestsBackForTheThrottleTime) {
+  become_ready();
+  core_.throttle(2s, start, actions_);
+  EXPECT_EQ(std::get<Throttled>(take()).time, 2s);
+  EXPECT_FALSE(core_.takes_requests());
+  EXPECT_TRUE(
+      core_.request(HeartbeatRequest{}, 1, start, actions_).error().is(Errc::limit_reached));
+  EXPECT_EQ(core_.deadline(), start + 2s);
+  core_.on_time(start + 2s - 1ns, actions_);
+  EXPECT_TRUE(actions_.empty());
+  core_.on_time(start + 2s, actions_);
+  EXPECT_TRUE(std::holds_alternative<Ready>(take()));
+  EXPECT_TRUE(core_.takes_requests());
+  EXPECT_EQ(core_.deadline(), never);
+}
+
+TEST_F(ScriptedConnection, GivesRequestsInFlightTheThrottleTimeOnTop) {
+  become_ready();
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 1, start, actions_));
+  core_.throttle(40s, start, actions_);
+  // Within the time that is running; the second adds nothing.
+  core_.throttle(10s, start + 5s, actions_);
+  actions_.clear();
+  core_.on_time(start + 40s, actions_);
+  EXPECT_TRUE(std::holds_alternative<Ready>(take()));
+  core_.on_time(start + 70s - 1ns, actions_);
+  EXPECT_TRUE(actions_.empty());
+  core_.on_time(start + 70s, actions_);
+  EXPECT_TRUE(std::get<Lost>(take()).why.is(Errc::timed_out));
+}
+
+TEST_F(ScriptedConnection, WaitsNoLongerThanIsSane) {
+  become_ready();
+  core_.throttle(24h, start, actions_);
+  EXPECT_EQ(std::get<Throttled>(take()).time, ConnectionCore::throttle_max);
+  EXPECT_EQ(core_.deadline(), start + ConnectionCore::throttle_max);
+}
+
+TEST_F(ScriptedConnection, IsThrottledByTheAnswerAboutVersions) {
+  core_.on_open(start, actions_);
+  ApiVersionsResponse slow = speaks({{12, 0, 3}});
+  slow.throttle_time_ms = 500;
+  answer(sent().header.correlation_id, slow, 4);
+  EXPECT_EQ(std::get<Throttled>(take()).time, 500ms);
+  EXPECT_TRUE(actions_.empty());
+  core_.on_time(start + 500ms, actions_);
+  EXPECT_TRUE(std::holds_alternative<Ready>(take()));
+}
+
 TEST_F(ScriptedConnection, TellsWithoutWaitingForAnAnswer) {
   become_ready();
   ASSERT_TRUE(core_.tell(wire::ProduceRequest{}, actions_));

@@ -42,6 +42,19 @@ class ProducerOnCluster : public testing::Test, public ScriptedWorld {
     ASSERT_EQ(place.appended, PartitionQueue::Appended::ok);
     if (place.wake) producer_->wake(to);
   }
+  /// Servers answer requests with one batch like this.
+  using Told = wire::ProduceResponse::PartitionProduceResponse;
+  void answer_by(std::function<void(const Slice& batch, Told& told, wire::ProduceResponse&)> by) {
+    script.on<wire::ProduceRequest>([by](NodeId, const wire::ProduceRequest& asked) {
+      const auto& sent = asked.topic_data.at(0).partition_data.at(0);
+      wire::ProduceResponse answer;
+      answer.responses.emplace_back().name = asked.topic_data.at(0).name;
+      Told& told = answer.responses.back().partition_responses.emplace_back();
+      told.index = sent.index;
+      by(sent.records->flatten().value(), told, answer);
+      return answer;
+    });
+  }
   std::size_t stored() const {
     return static_cast<std::size_t>(
         std::ranges::count_if(told_, [](const Result<Receipt>& each) { return each.has_value(); }));
@@ -191,25 +204,17 @@ TEST_F(ProducerOnCluster, CompressesBesideTheLoopAndKeepsTheOrder) {
 TEST_F(ProducerOnCluster, CompressesTheHalvesOfWhatIsTooLarge) {
   std::vector<wire::BatchHeader> stored;
   std::vector<std::string> values;
-  script.on<wire::ProduceRequest>([&](NodeId, const wire::ProduceRequest& asked) {
-    const auto& sent = asked.topic_data.at(0).partition_data.at(0);
-    const auto bytes = sent.records->flatten().value();
-    const auto header = wire::read_batch_header(bytes.bytes()).value();
-    wire::ProduceResponse answer;
-    auto& told = answer.responses.emplace_back();
-    told.name = asked.topic_data.at(0).name;
-    auto& each = told.partition_responses.emplace_back();
-    each.index = sent.index;
+  answer_by([&](const Slice& batch, Told& told, wire::ProduceResponse&) {
+    const auto header = wire::read_batch_header(batch.bytes()).value();
     if (header.count > 3) {
-      each.error_code = broker_error::message_too_large;
-      return answer;
+      told.error_code = broker_error::message_too_large;
+      return;
     }
-    each.base_offset = Offset{static_cast<std::int64_t>(values.size())};
+    told.base_offset = Offset{static_cast<std::int64_t>(values.size())};
     stored.push_back(header);
-    auto reader = wire::BatchReader::open(bytes);
+    auto reader = wire::BatchReader::open(batch);
     RecordView record;
     while (reader->next(record)) values.emplace_back(as_text(*record.value));
-    return answer;
   });
   start({.linger = 50ms, .compression = CompressionCodec::gzip});
   for (int i = 0; i < 10; ++i) send(0, "record " + std::to_string(i));
@@ -230,6 +235,42 @@ TEST_F(ProducerOnCluster, CompressesTheHalvesOfWhatIsTooLarge) {
     EXPECT_EQ(header.compression(), wire::Compression::gzip);
     EXPECT_EQ(header.base_sequence, std::exchange(next, next + header.count));
   }
+}
+
+TEST_F(ProducerOnCluster, SendsNothingForAsLongAsTheServerThrottles) {
+  std::vector<TimePoint> asked_at;
+  std::int32_t throttle_ms = 700;
+  answer_by([&](const Slice&, Told& told, wire::ProduceResponse& answer) {
+    asked_at.push_back(world.now());
+    answer.throttle_time_ms = throttle_ms;
+    told.base_offset = Offset{0};
+  });
+  start({.linger = 0us});
+  for (int i = 0; i < 4; ++i) {
+    send(0);
+    world.run_for(100ms);
+  }
+  EXPECT_EQ(asked_at.size(), 1u);
+  send(1);
+  world.run_for(100ms);
+  EXPECT_EQ(asked_at.size(), 2u) << "the other server did not ask for it";
+  world.run_for(3s);
+  EXPECT_EQ(stored(), 5u);
+  ASSERT_EQ(asked_at.size(), 3u) << "what had to wait goes in one batch";
+  EXPECT_GE(asked_at[2] - asked_at[0], 700ms);
+  EXPECT_LT(asked_at[2] - asked_at[0], 710ms);
+  ASSERT_EQ(warnings.size(), 2u) << "a line a minute for each";
+  EXPECT_EQ(warnings[0],
+            "connection: broker-1:9092 throttles this client: requests to it wait 700 ms (1 times "
+            "so far)");
+  world.run_for(1min);
+  throttle_ms = 0;
+  send(0);
+  world.run_for(100ms);
+  send(0);
+  world.run_for(100ms);
+  EXPECT_EQ(asked_at.size(), 5u) << "without a throttle time nothing waits";
+  EXPECT_EQ(warnings.size(), 2u);
 }
 
 TEST_F(ProducerOnCluster, FindsOutThatATopicDoesNotExist) {
