@@ -18,6 +18,11 @@ Error malformed(std::string_view what) {
   return Error::client(Errc::malformed, what);
 }
 
+/// What answers the first question with nonsense: a web server, perhaps, or Kafka behind TLS.
+Error no_kafka(const Error& why) {
+  return Error::client(Errc::malformed, fmt::format("{}; is a Kafka server there?", why.message()));
+}
+
 /// What to ask with after error 35: the server's highest if it named one, else version 0, which
 /// every server has.
 std::int16_t fallback_version(const wire::ApiVersionsResponse& answer) {
@@ -133,6 +138,10 @@ TimePoint ConnectionCore::deadline() const {
   return late == in_flight_.end() ? throttled_until_ : std::min(late->deadline, throttled_until_);
 }
 
+std::string_view ConnectionCore::awaited() const {
+  return in_flight_.empty() ? std::string_view() : wire::api_name(in_flight_.front().api.key);
+}
+
 Result<std::int16_t> ConnectionCore::version_of(const wire::Api& api) const {
   if (state_ != State::ready) {
     return fail(Error::client(Errc::not_connected, "the connection is not ready for requests"));
@@ -162,11 +171,13 @@ Result<void> ConnectionCore::put_bytes(Result<Chain> bytes, ConnectionActions& o
 
 void ConnectionCore::end(const Error& why, ConnectionActions& out) {
   if (state_ == State::closed) return;
+  const bool is_nonsense = why.is(Errc::malformed) || why.is(Errc::too_large);
+  const Error said = state_ == State::negotiating && is_nonsense ? no_kafka(why) : why;
   state_ = State::closed;
   for (const auto& request : std::exchange(in_flight_, {})) {
-    if (request.tag) out.push_back(connection_action::Lost{*request.tag, why});
+    if (request.tag) out.push_back(connection_action::Lost{*request.tag, said});
   }
-  out.push_back(connection_action::Close{why});
+  out.push_back(connection_action::Close{said});
 }
 
 }  // namespace dohle::client

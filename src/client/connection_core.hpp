@@ -5,6 +5,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -91,6 +92,8 @@ class ConnectionCore {
   [[nodiscard]] TimePoint deadline() const;
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
+  /// The name of the oldest request without an answer; empty when there is none.
+  [[nodiscard]] std::string_view awaited() const;
   [[nodiscard]] bool is_throttled() const { return throttled_until_ != never; }
   [[nodiscard]] bool takes_requests() const {
     return state_ == State::ready && !is_throttled() && in_flight_.size() < options_.in_flight_max;

@@ -301,14 +301,23 @@ std::optional<Result<void>> Engine::outcome_for(Waiter& waiter, bool answered) {
   const std::string what = waiter.topic.empty()
                                ? std::string("no server answered in time")
                                : fmt::format("no metadata of topic {} in time", waiter.topic);
-  return fail(Error::client(Errc::timed_out, what + failures()));
+  return fail(Error::client(Errc::timed_out, what + troubles()));
 }
 
-std::string Engine::failures() const {
+std::string Engine::trouble_with(NodeId node, Lane lane) const {
+  const auto reached = reach_.find(node);
+  if (reached != reach_.end() && !reached->second.last_failure.empty()) {
+    return reached->second.last_failure;
+  }
+  const auto link = links_.find({node, lane});
+  return link == links_.end() ? std::string() : link->second->trouble();
+}
+
+std::string Engine::troubles() const {
   std::string text;
   for (const auto& [node, each] : reach_) {
-    if (each.last_failure.empty()) continue;
-    text += (text.empty() ? ": " : "; ") + each.last_failure;
+    const std::string trouble = trouble_with(node, Lane::general);
+    if (!trouble.empty()) text += (text.empty() ? ": " : "; ") + trouble;
   }
   return text;
 }

@@ -89,6 +89,14 @@ class Engine final : public LinkOwner {
   bool prepare(NodeId node, Lane lane);
   [[nodiscard]] bool is_ready(NodeId node, Lane lane) const;
 
+  // For messages about time that ran out.
+
+  /// What keeps a server from answering, as far as it is known: the last failure to reach it, or
+  /// what it has not answered yet. Empty: nothing.
+  [[nodiscard]] std::string trouble_with(NodeId node, Lane lane) const;
+  /// That of each server in the general lane, with ": " in front; empty: of none.
+  [[nodiscard]] std::string troubles() const;
+
   // The cluster.
 
   [[nodiscard]] const ClusterView& cluster() const { return view_; }
@@ -106,8 +114,8 @@ class Engine final : public LinkOwner {
   /// server's own where retrying is useless, timed_out with the last reason.
   void when_topic(std::string_view topic, bool may_create, TimePoint deadline,
                   std::move_only_function<void(Result<void>)> then);
-  /// Waits for a first answer with the cluster's metadata. Errors: timed_out with the last reason
-  /// of each address tried.
+  /// Waits for a first answer with the cluster's metadata. Errors: timed_out, with what was wrong
+  /// with each address tried.
   void when_connected(TimePoint deadline, std::move_only_function<void(Result<void>)> then);
 
   void on_link_ready(Link& link) override;
@@ -160,7 +168,6 @@ class Engine final : public LinkOwner {
   void settle_waiters(bool answered);
   /// Nothing: go on waiting.
   [[nodiscard]] std::optional<Result<void>> outcome_for(Waiter& waiter, bool answered);
-  [[nodiscard]] std::string failures() const;
   void notify();
 
   Environment environment_;

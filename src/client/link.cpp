@@ -95,11 +95,26 @@ void Link::send_waiting() {
 
 void Link::end(const Error& why) {
   if (is_closed_) return;
-  const Error where = why.within(to_.to_string());
+  const Error where = here(why);
   const auto alive = shared_from_this();
   is_closed_ = true;
   owner_.on_link_closed(*this, where);
   fail_all(where);
+}
+
+Error Link::here(const Error& why) const {
+  const std::string address = to_.to_string();
+  return why.message().find(address) == std::string_view::npos ? why.within(address) : why;
+}
+
+std::string Link::trouble() const {
+  if (!core_) return {};
+  const std::string address = to_.to_string();
+  if (core_->state() == State::connecting) return "connecting to " + address + ": no answer yet";
+  if (core_->is_throttled()) return address + " throttles this client";
+  const std::string_view awaited = core_->awaited();
+  if (awaited.empty()) return {};
+  return address + " has not answered " + std::string(awaited);
 }
 
 void Link::close(const Error& why) {

@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "base/connection.hpp"
 #include "client/connection_core.hpp"
@@ -69,6 +70,8 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   [[nodiscard]] std::size_t load() const { return asked_.size() + waiting_.size(); }
   /// The answer that was received last said so.
   void throttle(Duration time);
+  /// What it waits for, as a sentence for messages; empty when for nothing.
+  [[nodiscard]] std::string trouble() const;
   /// Fails all requests and closes; the owner is not told.
   void close(const Error& why);
 
@@ -87,6 +90,8 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   void send_waiting();
   void end(const Error& why);
   void fail_all(const Error& why);
+  /// With the address in front, unless the message has it.
+  [[nodiscard]] Error here(const Error& why) const;
   void watch_deadline();
   void on_time();
   [[nodiscard]] TimePoint now() const { return environment_.loop.tick().mono; }
@@ -111,7 +116,8 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
 template <class M>
 void Link::ask(M message, Duration timeout, Answered then) {
   if (is_closed_) {
-    return then(*this, fail(Error::client(Errc::connection_lost, "the connection is closed")));
+    return then(*this,
+                fail(here(Error::client(Errc::connection_lost, "the connection is closed"))));
   }
   if (core_ && core_->takes_requests() && waiting_.empty()) {
     return put(message, timeout, std::move(then));
@@ -132,17 +138,20 @@ template <class M>
 void Link::put(const M& message, Duration timeout, Answered then) {
   ConnectionActions actions;
   auto sent = core_->request(message, 0, now(), actions, timeout);
-  if (!sent) return then(*this, fail(sent.error()));
+  if (!sent) return then(*this, fail(here(sent.error())));
   asked_.push_back(std::move(then));
   apply(actions);
 }
 
 template <class M>
 Result<void> Link::tell(const M& message) {
-  if (!is_ready()) return fail(Error::client(Errc::not_connected, "the connection is not ready"));
+  if (!is_ready()) {
+    return fail(here(Error::client(Errc::not_connected, "the connection is not ready")));
+  }
   ConnectionActions actions;
   auto sent = core_->tell(message, actions);
   apply(actions);
+  if (!sent) return fail(here(sent.error()));
   return sent;
 }
 

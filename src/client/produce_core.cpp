@@ -45,7 +45,8 @@ TopicCore::Partition::Partition(ProduceCore& core_, TopicCore& topic_, Partition
       topic(topic_),
       id(id_),
       queue(core_.budget, core_.queue_settings, core_.client().environment(),
-            core_.weak_from_this(), topic_.serial, id_) {}
+            core_.weak_from_this(), topic_.serial, id_),
+      sender(*this, fmt::format("{}-{}", topic_.name, id_.value)) {}
 
 void TopicCore::Partition::on_settled(const client::SealedBatch& batch,
                                       const std::optional<Error>& why) {
@@ -513,13 +514,24 @@ void ProduceCore::look_at(TimePoint at) {
 }
 
 void ProduceCore::sweep() {
+  const TimePoint late = now() - options.delivery_timeout;
   for (Partition* partition : std::vector(active_)) {
     partition->sender.expire(now());
-    fail_queued(*partition, Error::client(Errc::timed_out, "delivery_timeout passed"),
-                now() - options.delivery_timeout);
+    if (partition->oldest_unsent() > late) continue;
+    fail_queued(*partition, unsent_in_time(*partition), late);
   }
   deactivate_idle();
   if (!active_.empty() && !is_stopped_) watch_time();
+}
+
+Error ProduceCore::unsent_in_time(const Partition& partition) {
+  const std::string trouble = partition.leader.is_none()
+                                  ? std::string("it has no leader")
+                                  : engine().trouble_with(partition.leader, client::Lane::produce);
+  return Error::client(
+      Errc::timed_out,
+      fmt::format("produce to {}-{}: delivery_timeout passed before it was sent{}{}",
+                  partition.topic.name, partition.id.value, trouble.empty() ? "" : ": ", trouble));
 }
 
 // Ends.

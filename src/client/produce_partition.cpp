@@ -1,5 +1,7 @@
 #include "client/produce_partition.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 #include <utility>
@@ -15,11 +17,6 @@ constexpr std::uint64_t order_step = std::uint64_t{1} << 31;
 
 Error with_doubt(const Error& why, const SealedBatch& batch) {
   return batch.may_be_stored ? why.with_stored(Stored::possibly) : why;
-}
-
-Error out_of_time(const SealedBatch& batch) {
-  const Error why = Error::client(Errc::timed_out, "delivery_timeout passed");
-  return with_doubt(why, batch);
 }
 
 }  // namespace
@@ -161,6 +158,7 @@ void ProducePartition::on_verdict(std::uint64_t order, const ProduceVerdict& ver
     batch.is_unresolved = false;
     for (SealedBatch& later : resend_) later.is_unresolved = false;
   }
+  batch.last_failure = verdict.error;
   if (remedy == Remedy::split) return split(std::move(batch));
   is_recovering_ = true;
   not_before_ = std::max(not_before_, retry_at);
@@ -205,6 +203,7 @@ SealedBatch ProducePartition::part_of(SealedBatch& whole, HalfBatch half, std::i
   part.outcome = whole.outcome;
   part.first = whole.first + static_cast<std::uint32_t>(done);
   part.expires_at = whole.expires_at;
+  part.last_failure = whole.last_failure;
   part.order_span = whole.order_span / 2;
   part.order = whole.order + (done == 0 ? 0 : part.order_span);
   for (DeliveryCall& call : whole.calls) {
@@ -235,6 +234,15 @@ void ProducePartition::settle(SealedBatch& batch, const ProduceVerdict& verdict)
     call.callback(batch.outcome->of(call.index, call.timestamp_delta));
   }
   events_.on_settled(batch, why);
+}
+
+Error ProducePartition::out_of_time(const SealedBatch& batch) const {
+  const std::string reason = batch.last_failure
+                                 ? fmt::format("; last: {}", batch.last_failure->message())
+                                 : std::string(" without an answer");
+  const Error why = Error::client(
+      Errc::timed_out, fmt::format("produce to {}: delivery_timeout passed{}", name_, reason));
+  return with_doubt(why, batch);
 }
 
 void ProducePartition::expire(TimePoint now) {

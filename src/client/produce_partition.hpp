@@ -2,6 +2,9 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/chain.hpp"
@@ -31,6 +34,8 @@ struct SealedBatch {
   /// Counts the batches of the partition in the order of their records.
   std::uint64_t order = 0;
   std::uint64_t order_span = 1;
+  /// Why it has to go again.
+  std::optional<Error> last_failure = std::nullopt;
   /// A request with it went unanswered.
   bool may_be_stored = false;
   /// It may be stored under its present number; only the answer to that number will tell.
@@ -85,7 +90,8 @@ class ProducePartition {
     virtual void on_too_large(std::uint64_t order, Chain batch) = 0;
   };
 
-  explicit ProducePartition(Events& events) : events_(events) {}
+  /// `name`: of the partition, for messages.
+  ProducePartition(Events& events, std::string name) : events_(events), name_(std::move(name)) {}
 
   /// The producer's numbers; taken at once if there are none yet, otherwise when its own epochs
   /// are used up.
@@ -128,10 +134,12 @@ class ProducePartition {
   void split(SealedBatch batch);
   static SealedBatch part_of(SealedBatch& whole, HalfBatch half, std::int32_t done);
   void settle(SealedBatch& batch, const ProduceVerdict& verdict);
+  [[nodiscard]] Error out_of_time(const SealedBatch& batch) const;
   [[nodiscard]] bool is_numbered() const { return !identity_.id.is_none(); }
   [[nodiscard]] std::int32_t take_sequence(std::int32_t count);
 
   Events& events_;
+  const std::string name_;
   ProducerIdentity identity_;
   ProducerIdentity offered_;
   std::int32_t next_sequence_ = 0;

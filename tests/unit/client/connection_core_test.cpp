@@ -126,6 +126,7 @@ TEST_F(ScriptedConnection, DiesWhenTheOldestRequestTimesOut) {
   EXPECT_EQ(core_.deadline(), start + 30s);
   core_.on_time(start + 30s - 1ns, actions_);
   EXPECT_TRUE(actions_.empty());
+  EXPECT_EQ(core_.awaited(), "Heartbeat");
   core_.on_time(start + 30s, actions_);
   EXPECT_TRUE(std::get<Lost>(take()).why.is(Errc::timed_out));
   EXPECT_EQ(std::get<Lost>(take()).tag, 2u);
@@ -162,6 +163,16 @@ TEST_F(ScriptedConnection, KeepsItsOwnQuestionsToItself) {
   core_.on_closed(Error::client(Errc::connection_lost, "gone"), actions_);
   EXPECT_TRUE(std::get<Close>(take()).why.is(Errc::connection_lost));
   EXPECT_TRUE(actions_.empty()) << "nobody asked, so nobody is told";
+}
+
+TEST_F(ScriptedConnection, DoubtsThatNonsenseComesFromAKafkaServer) {
+  core_.on_open(start, actions_);
+  actions_.clear();
+  core_.on_frame(Slice::copy_of("HTTP/1.1 400"), start, actions_);
+  const Error why = std::get<Close>(take()).why;
+  EXPECT_TRUE(why.is(Errc::malformed));
+  EXPECT_NE(why.message().find("; is a Kafka server there?"), std::string_view::npos)
+      << why.message();
 }
 
 TEST_F(ScriptedConnection, HoldsRequestsBackForTheThrottleTime) {

@@ -88,7 +88,7 @@ class Partition : public testing::Test, public ProducePartition::Events {
   std::vector<Error> failures_;
   std::vector<std::pair<std::uint64_t, Chain>> splits_;
   std::vector<detail::OutcomeRef> outcomes_;
-  ProducePartition sender_{*this};
+  ProducePartition sender_{*this, "orders-3"};
 };
 
 TEST_F(Partition, NumbersRecordsWhenTheyAreSealed) {
@@ -216,7 +216,7 @@ TEST_F(Partition, AsksAboutOldNumbersBeforeItTakesNewOnes) {
 }
 
 TEST_F(Partition, AsksForANewIdWhenItsEpochsAreUsedUp) {
-  ProducePartition last(*this);
+  ProducePartition last(*this, "orders-3");
   last.offer({ProducerId{7}, ProducerEpoch{INT16_MAX}});
   ASSERT_EQ(last.next(leader, start), Next::fresh);
   const auto order = last.seal(batch(1), wire::Compression::none, {}, 120s, leader).order;
@@ -305,7 +305,7 @@ TEST_F(Partition, HoldsBackWhatIsBehindABatchThatIsSplit) {
 }
 
 TEST_F(Partition, SplitsWithoutNumbersToo) {
-  ProducePartition plain(*this);
+  ProducePartition plain(*this, "orders-3");
   const auto order = plain.seal(batch(2), wire::Compression::none, {}, 120s, leader).order;
   plain.on_verdict(order, {.error = Error::broker(broker_error::message_too_large)}, start);
   EXPECT_EQ(plain.next(leader, start), Next::nothing) << "a fresh batch would overtake it";
@@ -360,6 +360,8 @@ TEST_F(Partition, SaysPossiblyStoredWhenTimeRunsOutInFlight) {
   sender_.expire(start + 120s);
   ASSERT_EQ(failures_.size(), 1u);
   EXPECT_TRUE(failures_[0].is(Errc::timed_out));
+  EXPECT_EQ(failures_[0].message(),
+            "produce to orders-3: delivery_timeout passed without an answer");
   EXPECT_EQ(failures_[0].stored(), Stored::possibly);
   EXPECT_EQ(sender_.next(leader, start + 120s), Next::fresh);
   lose(order);
@@ -373,6 +375,9 @@ TEST_F(Partition, SaysNotStoredWhenTheServerHadRefusedIt) {
   refuse(order, broker_error::not_enough_replicas);
   sender_.expire(start + 120s);
   ASSERT_EQ(failures_.size(), 1u);
+  const Error last = Error::broker(broker_error::not_enough_replicas);
+  EXPECT_EQ(failures_[0].message(),
+            "produce to orders-3: delivery_timeout passed; last: " + std::string(last.message()));
   EXPECT_EQ(failures_[0].stored(), Stored::no);
   EXPECT_TRUE(sender_.is_idle());
 }

@@ -126,7 +126,23 @@ TEST_F(ProducerOnCluster, GivesUpAtTheDeliveryTimeout) {
   world.run_for(4s);
   ASSERT_EQ(told_.size(), 1u);
   EXPECT_TRUE(told_[0].error().is(Errc::timed_out));
+  EXPECT_EQ(told_[0].error().message(),
+            "produce to orders-0: delivery_timeout passed; last: broker-1:9092: request_timeout "
+            "passed without an answer to Produce");
   EXPECT_EQ(told_[0].error().stored(), Stored::possibly);
+}
+
+TEST_F(ProducerOnCluster, SaysWhyARecordWasNotSentInTime) {
+  start({.delivery_timeout = 40s});
+  world.machine("broker-1").process("broker-1")->kill();
+  send(0);
+  world.run_for(45s);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_TRUE(told_[0].error().message().starts_with(
+      "produce to orders-0: delivery_timeout passed before it was sent: connecting to "
+      "broker-1:9092: "))
+      << told_[0].error().message();
+  EXPECT_EQ(told_[0].error().stored(), Stored::no);
 }
 
 TEST_F(ProducerOnCluster, CarriesOnWhenTheServerComesBack) {
