@@ -203,13 +203,16 @@ void ProduceCore::hurry(PartitionId partition, std::uint64_t topic_serial) {
 void ProduceCore::report_untaken(const Error& why) {
   if (options.on_untaken_failure) return options.on_untaken_failure(why);
   const auto count = untaken_.fetch_add(1, std::memory_order_relaxed) + 1;
-  // One line per second at most; the count says how many there were.
-  const std::int64_t second = client_->environment().record_time.wall().value / 1'000;
+  // One line per second at most; the count says how many there were. Published time stands still
+  // while nothing is under way.
+  const auto since_start = client_->environment().clock.mono().time_since_epoch();
+  const std::int64_t second = std::chrono::floor<std::chrono::seconds>(since_start).count();
   std::int64_t last = untaken_logged_second_.load(std::memory_order_relaxed);
   if (last == second || !untaken_logged_second_.compare_exchange_strong(last, second)) return;
   client_->environment().logger.log(
       LogLevel::error, "producer",
-      fmt::format("{} batches failed and nobody asked; the last: {}", count, why.to_string()));
+      fmt::format("batches that failed and nobody asked about: {}; the last: {}", count,
+                  why.to_string()));
 }
 
 void ProduceCore::activate(Partition& partition) {

@@ -42,6 +42,14 @@ class ProducerOnCluster : public testing::Test, public ScriptedWorld {
     ASSERT_EQ(place.appended, PartitionQueue::Appended::ok);
     if (place.wake) producer_->wake(to);
   }
+  /// Appends a record whose fate nobody hears of by itself.
+  Delivery send_untold(std::size_t partition) {
+    auto& to = *topic_->table().all.at(partition);
+    const auto place = to.queue.append({.value = as_bytes("value")}, {.reference = true});
+    EXPECT_EQ(place.appended, PartitionQueue::Appended::ok);
+    if (place.wake) producer_->wake(to);
+    return {place.outcome, place.index, place.timestamp_delta};
+  }
   /// Servers answer requests with one batch like this.
   using Told = wire::ProduceResponse::PartitionProduceResponse;
   void answer_by(std::function<void(const Slice& batch, Told& told, wire::ProduceResponse&)> by) {
@@ -251,6 +259,80 @@ TEST_F(ProducerOnCluster, CompressesTheHalvesOfWhatIsTooLarge) {
     EXPECT_EQ(header.compression(), wire::Compression::gzip);
     EXPECT_EQ(header.base_sequence, std::exchange(next, next + header.count));
   }
+}
+
+constexpr std::int16_t refused = broker_error::topic_authorization_failed;
+
+TEST_F(ProducerOnCluster, TellsOnceOfABatchThatFailedAndNobodyTook) {
+  std::vector<Error> untaken;
+  script.produce_errors = {refused, refused};
+  start({.on_untaken_failure = [&](const Error& why) { untaken.push_back(why); }});
+  (void)send_untold(0);
+  (void)send_untold(0);
+  world.run_for(1s);
+  ASSERT_EQ(script.produced.size(), 1u);
+  ASSERT_EQ(untaken.size(), 1u);
+  EXPECT_TRUE(untaken[0].is_broker(refused));
+  {
+    const Delivery kept = send_untold(1);
+    world.run_for(1s);
+    EXPECT_TRUE(kept.is_done());
+    EXPECT_EQ(untaken.size(), 1u) << "it may still be asked";
+  }
+  EXPECT_EQ(untaken.size(), 2u);
+  EXPECT_TRUE(warnings.empty());
+}
+
+TEST_F(ProducerOnCluster, DoesNotTellAgainOfWhatSomebodyTook) {
+  int untaken = 0;
+  script.produce_errors = {refused, refused};
+  start({.on_untaken_failure = [&](const Error&) { ++untaken; }});
+  {
+    const Delivery asked = send_untold(0);
+    world.run_for(1s);
+    EXPECT_TRUE(asked.wait(0ms).error().is_broker(refused));
+  }
+  send(0);
+  world.run_for(1s);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_TRUE(told_[0].error().is_broker(refused));
+  // What is stored is no failure.
+  (void)send_untold(0);
+  world.run_for(1s);
+  EXPECT_EQ(script.produced.size(), 3u);
+  EXPECT_EQ(untaken, 0);
+  EXPECT_TRUE(warnings.empty());
+}
+
+TEST_F(ProducerOnCluster, TellsOfABatchThatWasSplitOnce) {
+  int untaken = 0;
+  answer_by([](const Slice&, Told& told, wire::ProduceResponse&) {
+    told.error_code = broker_error::message_too_large;
+  });
+  start({.linger = 50ms, .on_untaken_failure = [&](const Error&) { ++untaken; }});
+  for (int i = 0; i < 4; ++i) (void)send_untold(0);
+  world.run_for(2s);
+  EXPECT_EQ(untaken, 1);
+}
+
+TEST_F(ProducerOnCluster, LogsWhatNobodyTookOnceASecondWithItsCount) {
+  script.produce_errors = {refused, refused, refused, refused};
+  start({.linger = 0us});
+  // The client's seconds began with the world's.
+  world.run_for(1s - world.now().time_since_epoch() % 1s);
+  for (int i = 0; i < 3; ++i) {
+    (void)send_untold(0);
+    world.run_for(100ms);
+  }
+  const std::string line = "producer: batches that failed and nobody asked about: ";
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_TRUE(warnings[0].starts_with(line + "1; the last: TOPIC_AUTHORIZATION_FAILED (29): "))
+      << warnings[0];
+  world.run_for(1s);
+  (void)send_untold(0);
+  world.run_for(100ms);
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_TRUE(warnings[1].starts_with(line + "4; the last: ")) << warnings[1];
 }
 
 TEST_F(ProducerOnCluster, SendsNothingForAsLongAsTheServerThrottles) {
