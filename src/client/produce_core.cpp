@@ -190,11 +190,13 @@ void ProduceCore::wake(Partition& partition) {
 
 void ProduceCore::hurry_all() {
   client_->loop().post([self = shared_from_this()] {
-    // Answers that are awaited make room by themselves; cutting open batches short would make more
-    // batches of the same records.
-    const auto is_busy = [](const auto& lane) { return lane.second.in_flight > 0; };
-    if (std::ranges::any_of(self->lanes_, is_busy)) return;
-    for (Partition* partition : self->active_) partition->queue.hurry();
+    // Where answers are awaited, they make room by themselves; cutting open batches short there
+    // would make more batches of the same records.
+    for (Partition* partition : self->active_) {
+      const auto lane = self->lanes_.find(partition->leader);
+      const bool is_busy = lane != self->lanes_.end() && lane->second.in_flight > 0;
+      if (!is_busy) partition->queue.hurry();
+    }
     self->pump_all();
   });
 }

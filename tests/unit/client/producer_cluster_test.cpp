@@ -188,6 +188,23 @@ TEST_F(ProducerOnCluster, LingersForMoreRecords) {
   EXPECT_EQ(stored(), 2u);
 }
 
+TEST_F(ProducerOnCluster, ASpentBufferHurriesWhereNoAnswerWillMakeRoom) {
+  script.is_silent = true;
+  start({.linger = 60s});
+  const auto hurry = [this] {
+    producer_->hurry_all();
+    world.run_for(1s);
+  };
+  send(0);
+  hurry();
+  ASSERT_EQ(script.produced.size(), 1u);
+  send(0);
+  send(1);
+  hurry();
+  ASSERT_EQ(script.produced.size(), 2u);
+  EXPECT_EQ(script.produced[1].at, NodeId{2});
+}
+
 TEST_F(ProducerOnCluster, FlushDoesNotWaitForLinger) {
   start({.linger = 30s, .delivery_timeout = 120s});
   send(0);
