@@ -19,8 +19,7 @@ int main(int argc, char** argv) {
       fmt::print(stderr, "{}\n", node.error().to_string());
       return 1;
     }
-    const std::chrono::duration<double, std::milli> took =
-        std::chrono::steady_clock::now() - began;
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - began;
     milliseconds.push_back(took.count());
   }
   if (milliseconds.empty()) return 2;

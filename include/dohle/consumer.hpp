@@ -184,7 +184,10 @@ class DOHLE_API Consumer {
   /// The group's committed offsets; partitions without one are left out.
   Result<std::vector<PartitionOffset>> committed(std::vector<TopicPartition> partitions);
 
-  /// The next poll goes on from there; records already queued are dropped.
+  /// The next poll goes on from there; records already queued are dropped, and those that a fetch
+  /// under way brings of the partition. The next fetch from that server waits for the answer to
+  /// that one, up to fetch_wait_max where nothing new comes, as with Java's consumer and
+  /// librdkafka's.
   Result<void> seek(const TopicPartition& partition, Offset offset);
   Result<void> seek_to_beginning(const TopicPartition& partition);
   Result<void> seek_to_end(const TopicPartition& partition);
@@ -193,7 +196,8 @@ class DOHLE_API Consumer {
   /// Offset of the next record that poll will return.
   Result<Offset> position(const TopicPartition& partition);
 
-  /// Paused partitions stay assigned and are not fetched; records already queued wait.
+  /// Paused partitions stay assigned and are not fetched; records already queued wait, and so do
+  /// those that a fetch under way brings. After resume, new ones wait for it as after seek.
   Result<void> pause(std::span<const TopicPartition> partitions);
   Result<void> resume(std::span<const TopicPartition> partitions);
 

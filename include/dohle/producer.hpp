@@ -54,8 +54,9 @@ struct ProducerOptions {
   std::optional<int> compression_level = std::nullopt;
   /// Ask the servers to create topics that do not exist.
   bool allow_auto_create_topics = true;
-  /// Told of a batch that failed and whose outcome nobody took, in place of the log line. On the
-  /// thread that dropped the last Delivery, or the client's: it must not block.
+  /// Told of a batch that failed and whose outcome nobody took, once, in place of the log line (of
+  /// which there is one a second at most, with their number). On the thread that dropped the last
+  /// Delivery, or the client's: it must not block, nor throw.
   std::function<void(const Error&)> on_untaken_failure = nullptr;
 };
 
@@ -66,8 +67,8 @@ struct Outcome;
 }  // namespace detail
 
 /// What became, or will become, of one sent record: two words that point at its batch's outcome.
-/// Nobody has to look at it: a failure that no Delivery, callback or flush took is logged and
-/// counted.
+/// Nobody has to look at it: a batch that failed, and of whose records neither a Delivery was asked
+/// nor a callback told, is logged (see on_untaken_failure); flush counts its records in any case.
 ///
 /// Lifetime: independent of the producer. Thread safety: distinct Deliveries from any threads.
 class DOHLE_API Delivery {

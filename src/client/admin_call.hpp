@@ -90,7 +90,7 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
     return Error::client(
         Errc::timed_out,
         last ? fmt::format("{}: not done within {} ms; last: {}", what, ms, last->message())
-             : fmt::format("{}: not done within {} ms", what, ms));
+             : fmt::format("{}: not done within {} ms{}", what, ms, engine_.troubles()));
   }
 
  private:

@@ -18,6 +18,11 @@ Error malformed(std::string_view what) {
   return Error::client(Errc::malformed, what);
 }
 
+/// What answers the first question with nonsense: a web server, perhaps, or Kafka behind TLS.
+Error no_kafka(const Error& why) {
+  return Error::client(Errc::malformed, fmt::format("{}; is a Kafka server there?", why.message()));
+}
+
 /// What to ask with after error 35: the server's highest if it named one, else version 0, which
 /// every server has.
 std::int16_t fallback_version(const wire::ApiVersionsResponse& answer) {
@@ -49,11 +54,8 @@ void ConnectionCore::negotiate(std::int16_t version, TimePoint now, ConnectionAc
   wire::ApiVersionsRequest message;
   message.client_software_name = "dohle";
   message.client_software_version = std::string(software_version);
-  const std::int32_t correlation_id = next_correlation_id_;
-  const auto sent = put(message, version, out);
-  if (!sent) return end(sent.error(), out);
-  in_flight_.push_back(
-      {correlation_id, 0, wire::ApiVersionsRequest::api, version, now + options_.request_timeout});
+  const auto sent = ask(message, version, std::nullopt, now + options_.request_timeout, out);
+  if (!sent) end(sent.error(), out);
 }
 
 void ConnectionCore::on_frame(const Slice& frame, TimePoint now, ConnectionActions& out) {
@@ -69,9 +71,9 @@ void ConnectionCore::on_frame(const Slice& frame, TimePoint now, ConnectionActio
   }
   const InFlight done = asked;
   in_flight_.pop_front();
-  if (state_ == State::negotiating) return on_versions(answer->body, done.version, now, out);
+  if (!done.tag) return on_versions(answer->body, done.version, now, out);
   out.push_back(
-      connection_action::Answer{done.tag, done.api, done.version, std::move(answer->body)});
+      connection_action::Answer{*done.tag, done.api, done.version, std::move(answer->body)});
 }
 
 void ConnectionCore::on_versions(const Slice& body, std::int16_t asked, TimePoint now,
@@ -86,8 +88,27 @@ void ConnectionCore::on_versions(const Slice& body, std::int16_t asked, TimePoin
     return end(Error::broker(answer->error_code, "agree on versions"), out);
   }
   versions_.assign(answer->api_keys);
+  throttle(std::chrono::milliseconds(answer->throttle_time_ms), now, out);
+  authenticate(out);
+}
+
+void ConnectionCore::authenticate(ConnectionActions& out) {
+  state_ = State::authenticating;
+  become_ready(out);
+}
+
+void ConnectionCore::become_ready(ConnectionActions& out) {
   state_ = State::ready;
-  out.push_back(connection_action::Ready{});
+  if (!is_throttled()) out.push_back(connection_action::Ready{});
+}
+
+void ConnectionCore::throttle(Duration time, TimePoint now, ConnectionActions& out) {
+  if (state_ == State::closed || time <= Duration::zero()) return;
+  time = std::min(time, throttle_max);
+  const TimePoint since = is_throttled() ? std::max(now, throttled_until_) : now;
+  throttled_until_ = std::max(since, now + time);
+  for (InFlight& each : in_flight_) each.deadline += throttled_until_ - since;
+  out.push_back(connection_action::Throttled{time});
 }
 
 void ConnectionCore::on_closed(const Error& why, ConnectionActions& out) {
@@ -99,15 +120,26 @@ void ConnectionCore::on_time(TimePoint now, ConnectionActions& out) {
   if (state_ == State::connecting) {
     return end(Error::client(Errc::connection_failed, "connect_timeout passed"), out);
   }
-  const InFlight& late = *earliest(in_flight_);
-  end(Error::client(Errc::timed_out, fmt::format("request_timeout passed without an answer to {}",
-                                                 wire::api_name(late.api.key))),
-      out);
+  const auto late = earliest(in_flight_);
+  if (late != in_flight_.end() && late->deadline <= now) {
+    return end(
+        Error::client(Errc::timed_out, fmt::format("request_timeout passed without an answer to {}",
+                                                   wire::api_name(late->api.key))),
+        out);
+  }
+  throttled_until_ = never;
+  if (state_ == State::ready) out.push_back(connection_action::Ready{});
 }
 
 TimePoint ConnectionCore::deadline() const {
   if (state_ == State::connecting) return connect_deadline_;
-  return in_flight_.empty() ? never : earliest(in_flight_)->deadline;
+  if (state_ == State::closed) return never;
+  const auto late = earliest(in_flight_);
+  return late == in_flight_.end() ? throttled_until_ : std::min(late->deadline, throttled_until_);
+}
+
+std::string_view ConnectionCore::awaited() const {
+  return in_flight_.empty() ? std::string_view() : wire::api_name(in_flight_.front().api.key);
 }
 
 Result<std::int16_t> ConnectionCore::version_of(const wire::Api& api) const {
@@ -118,6 +150,9 @@ Result<std::int16_t> ConnectionCore::version_of(const wire::Api& api) const {
 }
 
 Result<std::int16_t> ConnectionCore::admit(const wire::Api& api) const {
+  if (is_throttled()) {
+    return fail(Error::client(Errc::limit_reached, "the server throttles this connection"));
+  }
   if (state_ == State::ready && in_flight_.size() >= options_.in_flight_max) {
     return fail(Error::client(
         Errc::limit_reached,
@@ -136,13 +171,13 @@ Result<void> ConnectionCore::put_bytes(Result<Chain> bytes, ConnectionActions& o
 
 void ConnectionCore::end(const Error& why, ConnectionActions& out) {
   if (state_ == State::closed) return;
-  const bool agreed = state_ == State::ready;
+  const bool is_nonsense = why.is(Errc::malformed) || why.is(Errc::too_large);
+  const Error said = state_ == State::negotiating && is_nonsense ? no_kafka(why) : why;
   state_ = State::closed;
-  auto lost = std::exchange(in_flight_, {});
-  if (agreed) {
-    for (const auto& request : lost) out.push_back(connection_action::Lost{request.tag, why});
+  for (const auto& request : std::exchange(in_flight_, {})) {
+    if (request.tag) out.push_back(connection_action::Lost{*request.tag, said});
   }
-  out.push_back(connection_action::Close{why});
+  out.push_back(connection_action::Close{said});
 }
 
 }  // namespace dohle::client

@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -25,13 +27,17 @@ namespace connection_action {
 struct Send {
   Chain bytes;
 };
-/// Versions are agreed on; requests are welcome.
+/// Requests are welcome: for the first time, or again after a throttle time.
 struct Ready {};
 struct Answer {
   RequestTag tag;
   wire::Api api;
   std::int16_t version;
   Slice body;
+};
+/// The server wants no requests for so long.
+struct Throttled {
+  Duration time;
 };
 /// No answer will come. Whether the server acted on the request is unknown.
 struct Lost {
@@ -45,8 +51,8 @@ struct Close {
 }  // namespace connection_action
 
 using ConnectionAction =
-    std::variant<connection_action::Send, connection_action::Ready, connection_action::Answer,
-                 connection_action::Lost, connection_action::Close>;
+    std::variant<connection_action::Send, connection_action::Ready, connection_action::Throttled,
+                 connection_action::Answer, connection_action::Lost, connection_action::Close>;
 using ConnectionActions = std::vector<ConnectionAction>;
 
 /// Decides what goes over one connection to a server: which versions, which answer belongs to
@@ -55,7 +61,13 @@ using ConnectionActions = std::vector<ConnectionAction>;
 /// own. Owns no socket, reads no clock. Not thread safe.
 class ConnectionCore {
  public:
-  enum class State : std::uint8_t { connecting, negotiating, ready, closed };
+  enum class State : std::uint8_t {
+    connecting,
+    negotiating,
+    authenticating,  ///< passed at once while there is no authentication
+    ready,
+    closed,
+  };
 
   struct Options {
     std::string client_id;
@@ -64,6 +76,9 @@ class ConnectionCore {
     /// Requests that wait for their answer at once; at least 1.
     std::size_t in_flight_max = 100;
   };
+  /// What a server may ask for; more is taken for that much. Quotas ask for a minute or two at the
+  /// most, since they are measured over the last seconds.
+  static constexpr Duration throttle_max = std::chrono::minutes(5);
 
   ConnectionCore(Options options, TimePoint now);
 
@@ -77,27 +92,35 @@ class ConnectionCore {
   [[nodiscard]] TimePoint deadline() const;
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
+  /// The name of the oldest request without an answer; empty when there is none.
+  [[nodiscard]] std::string_view awaited() const;
+  [[nodiscard]] bool is_throttled() const { return throttled_until_ != never; }
   [[nodiscard]] bool takes_requests() const {
-    return state_ == State::ready && in_flight_.size() < options_.in_flight_max;
+    return state_ == State::ready && !is_throttled() && in_flight_.size() < options_.in_flight_max;
   }
   /// Errors: unsupported_version; not_connected before Ready.
   [[nodiscard]] Result<std::int16_t> version_of(const wire::Api& api) const;
 
   /// Sends a request in the highest version that both sides speak; Answer or Lost follows, in the
   /// order of requests. `timeout`: time for the answer; zero is the connection's own.
-  /// Errors: not_connected, limit_reached, unsupported_version, those of encoding; nothing was
-  /// sent then.
+  /// Errors: not_connected, limit_reached (also while throttled), unsupported_version, those of
+  /// encoding; nothing was sent then.
   template <class M>
   Result<void> request(const M& message, RequestTag tag, TimePoint now, ConnectionActions& out,
                        Duration timeout = {});
   /// For Produce with acks 0, which servers do not answer.
   template <class M>
   Result<void> tell(const M& message, ConnectionActions& out);
+  /// An answer came with a throttle time (KIP-219): the server reads nothing more from this
+  /// connection for that long. No request goes out before, and what is in flight has that much
+  /// longer. (Servers of before 2.0 had waited before they answered; 2.1 is the oldest spoken to.)
+  void throttle(Duration time, TimePoint now, ConnectionActions& out);
 
  private:
   struct InFlight {
     std::int32_t correlation_id;
-    RequestTag tag;
+    /// None: the connection's own question, of which nobody else hears.
+    std::optional<RequestTag> tag;
     wire::Api api;
     std::int16_t version;
     TimePoint deadline;
@@ -105,15 +128,22 @@ class ConnectionCore {
 
   [[nodiscard]] Result<std::int16_t> admit(const wire::Api& api) const;
   template <class M>
+  Result<void> ask(const M& message, std::int16_t version, std::optional<RequestTag> tag,
+                   TimePoint deadline, ConnectionActions& out);
+  template <class M>
   Result<void> put(const M& message, std::int16_t version, ConnectionActions& out);
   Result<void> put_bytes(Result<Chain> bytes, ConnectionActions& out);
   void negotiate(std::int16_t version, TimePoint now, ConnectionActions& out);
   void on_versions(const Slice& body, std::int16_t asked, TimePoint now, ConnectionActions& out);
+  void authenticate(ConnectionActions& out);
+  void become_ready(ConnectionActions& out);
   void end(const Error& why, ConnectionActions& out);
 
   Options options_;
   State state_ = State::connecting;
   TimePoint connect_deadline_;
+  /// `never`: it is not throttled.
+  TimePoint throttled_until_ = never;
   std::int32_t next_correlation_id_ = 0;
   bool fell_back_ = false;
   VersionTable versions_;
@@ -134,16 +164,22 @@ Result<void> ConnectionCore::put(const M& message, std::int16_t version, Connect
 }
 
 template <class M>
+Result<void> ConnectionCore::ask(const M& message, std::int16_t version,
+                                 std::optional<RequestTag> tag, TimePoint deadline,
+                                 ConnectionActions& out) {
+  const std::int32_t correlation_id = next_correlation_id_;
+  auto sent = put(message, version, out);
+  if (sent) in_flight_.push_back({correlation_id, tag, M::api, version, deadline});
+  return sent;
+}
+
+template <class M>
 Result<void> ConnectionCore::request(const M& message, RequestTag tag, TimePoint now,
                                      ConnectionActions& out, Duration timeout) {
   const auto version = admit(M::api);
   if (!version) return fail(version.error());
-  const std::int32_t correlation_id = next_correlation_id_;
-  auto sent = put(message, *version, out);
-  if (!sent) return sent;
   if (timeout <= Duration::zero()) timeout = options_.request_timeout;
-  in_flight_.push_back({correlation_id, tag, M::api, *version, now + timeout});
-  return {};
+  return ask(message, *version, tag, now + timeout, out);
 }
 
 template <class M>

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "base/broker_errors.hpp"
@@ -14,6 +15,7 @@ namespace detail {
 using namespace client::group_action;
 using client::FetchCore;
 using client::GroupActions;
+using client::GroupCore;
 using client::Lane;
 using client::PollTable;
 using client::StartingPoint;
@@ -78,8 +80,8 @@ FetchCore ConsumeCore::make_fetch_core() {
   return {made, account_, client_->environment().random};
 }
 
-client::GroupCore::Options ConsumeCore::group_options() {
-  client::GroupCore::Options made;
+GroupCore::Options ConsumeCore::group_options() {
+  GroupCore::Options made;
   made.group_id = options.group_id;
   made.group_instance_id = options.group_instance_id;
   made.session_timeout = options.session_timeout;
@@ -91,25 +93,19 @@ client::GroupCore::Options ConsumeCore::group_options() {
   return made;
 }
 
-void ConsumeCore::start() {
-  *self_slot_ = weak_from_this();
-  fetch_lane_ = engine().new_lane();
-  join_lane_ = engine().new_lane();
-  coordinator_lane_ = engine().new_lane();
-  if (!options.group_id.empty()) group_.emplace(group_options(), engine().environment().random);
-  offsets_ = std::make_shared<client::GroupOffsets>(engine(), coordinator_lane_, *this);
-  observer_ = engine().observe([weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->on_cluster();
-  });
-  arm_auto_commit();
-}
-
 template <class F>
 auto ConsumeCore::while_open(F f) {
   return [weak = weak_from_this(), f = std::move(f)](auto&&... heard) mutable {
     const auto self = weak.lock();
     if (self && !self->is_closed_) f(*self, std::forward<decltype(heard)>(heard)...);
   };
+}
+
+template <class Event, class... What>
+void ConsumeCore::tell_group(Event event, What&&... what) {
+  GroupActions actions;
+  std::invoke(event, *group_, std::forward<What>(what)..., now(), actions);
+  apply(std::move(actions));
 }
 
 template <class F>
@@ -125,22 +121,29 @@ void ConsumeCore::arm(TimerId ConsumeCore::* timer, TimePoint at, F f) {
                                      }));
 }
 
+void ConsumeCore::start() {
+  *self_slot_ = weak_from_this();
+  fetch_lane_ = engine().new_lane();
+  join_lane_ = engine().new_lane();
+  coordinator_lane_ = engine().new_lane();
+  if (!options.group_id.empty()) group_.emplace(group_options(), engine().environment().random);
+  offsets_ = std::make_shared<client::GroupOffsets>(engine(), coordinator_lane_, *this);
+  observer_ = engine().observe(while_open([](ConsumeCore& self) { self.on_cluster(); }));
+  arm_auto_commit();
+}
+
 // What the user asks for.
 
 void ConsumeCore::subscribe(std::vector<std::string> topics) {
   if (is_closing_) return;
   topics_ = std::move(topics);
   for (const std::string& topic : topics_) engine().need(topic, options.allow_auto_create_topics);
-  GroupActions actions;
-  group_->subscribe(topics_, now(), actions);
-  apply(std::move(actions));
+  tell_group(&GroupCore::subscribe, topics_);
 }
 
 void ConsumeCore::unsubscribe() {
   topics_.clear();
-  GroupActions actions;
-  group_->unsubscribe(now(), actions);
-  apply(std::move(actions));
+  tell_group(&GroupCore::unsubscribe);
 }
 
 void ConsumeCore::assign(std::vector<TopicPartition> partitions) {
@@ -157,9 +160,7 @@ void ConsumeCore::on_told_assigned() {
 void ConsumeCore::on_told_released(const std::vector<TopicPartition>& partitions) {
   desk_.with([&](PollTable& table) { table.fetch.remove(partitions); });
   for (const TopicPartition& each : partitions) last_committed_.erase(each);
-  GroupActions actions;
-  if (group_) group_->on_released(now(), actions);
-  apply(std::move(actions));
+  if (group_) tell_group(&GroupCore::on_released);
 }
 
 // Fetching.
@@ -437,7 +438,7 @@ void ConsumeCore::close_by(TimePoint deadline, Done done) {
   });
   commit_settled(deadline, while_open([](ConsumeCore& self, const Result<void>& outcome) {
                    if (!outcome) self.close_outcome_ = outcome;
-                   if (self.group_ && self.group_->state() != client::GroupCore::State::off) {
+                   if (self.group_ && self.group_->state() != GroupCore::State::off) {
                      self.unsubscribe();
                    } else {
                      self.finish_close();
@@ -468,18 +469,14 @@ void ConsumeCore::finish_close() {
 // The group: what it decides.
 
 client::GroupMembership ConsumeCore::membership() {
-  GroupActions actions;
-  if (group_->coordinator().is_none()) group_->need_coordinator(now(), actions);
   client::GroupMembership by{options.group_id, group_->coordinator(), group_->generation(),
                              group_->member_id(), group_->group_instance_id()};
-  apply(std::move(actions));
+  if (by.coordinator.is_none()) tell_group(&GroupCore::need_coordinator);
   return by;
 }
 
 void ConsumeCore::on_offsets_error(NodeId coordinator, Generation generation, const Error& why) {
-  GroupActions actions;
-  group_->on_offsets_error(coordinator, generation, why, now(), actions);
-  apply(std::move(actions));
+  tell_group(&GroupCore::on_offsets_error, coordinator, generation, why);
 }
 
 void ConsumeCore::apply(GroupActions actions) {
@@ -495,7 +492,7 @@ void ConsumeCore::apply(GroupActions actions) {
   });
   // A poll that began before this was decided did not say so.
   if (group_->awaits_poll() && is_in_poll_.load() &&
-      group_->state() == client::GroupCore::State::unjoined) {
+      group_->state() == GroupCore::State::unjoined) {
     post([](ConsumeCore& self) {
       if (self.group_->awaits_poll()) self.note_polls();
     });
@@ -506,10 +503,7 @@ void ConsumeCore::apply(GroupActions actions) {
 void ConsumeCore::note_polls() {
   const std::int64_t last = last_poll_.load();
   if (!group_ || last < 0) return;
-  const TimePoint at = is_in_poll_.load() ? now() : TimePoint(Duration(last));
-  GroupActions actions;
-  group_->polled(at, now(), actions);
-  apply(std::move(actions));
+  tell_group(&GroupCore::polled, is_in_poll_.load() ? now() : TimePoint(Duration(last)));
 }
 
 void ConsumeCore::watch_group() {
@@ -520,14 +514,8 @@ void ConsumeCore::watch_group() {
 }
 
 void ConsumeCore::on_group_time() {
-  GroupActions actions;
-  const std::int64_t last = last_poll_.load();
-  if (last >= 0 && !group_->awaits_poll()) {
-    const TimePoint polled = is_in_poll_.load() ? now() : TimePoint(Duration(last));
-    group_->polled(polled, now(), actions);
-  }
-  group_->on_time(now(), actions);
-  apply(std::move(actions));
+  if (!group_->awaits_poll()) note_polls();
+  tell_group(&GroupCore::on_time);
 }
 
 /// What takes the answer to a group's question.
@@ -537,9 +525,7 @@ client::Engine::Then<M> ConsumeCore::answered(client::GroupTicket ticket, On on)
   return while_open([ticket, on](ConsumeCore& asking, Answer answer) {
     // Requests may fail at once, in the midst of a list of actions.
     asking.post([ticket, on, answer = std::move(answer)](ConsumeCore& self) mutable {
-      GroupActions actions;
-      ((*self.group_).*on)(ticket, std::move(answer), self.now(), actions);
-      self.apply(std::move(actions));
+      self.tell_group(on, ticket, std::move(answer));
     });
   });
 }
@@ -553,25 +539,23 @@ void ConsumeCore::ask_group(client::Lane lane, Ticketed& action, Duration timeou
 void ConsumeCore::apply_one(FindCoordinator& action) {
   using Message = wire::FindCoordinatorRequest;
   engine().ask_any<Message>(std::move(action.message),
-                            answered<Message>(action.ticket, &client::GroupCore::on_coordinator),
+                            answered<Message>(action.ticket, &GroupCore::on_coordinator),
                             options.request_timeout);
 }
 
 void ConsumeCore::apply_one(Join& action) {
-  ask_group<wire::JoinGroupRequest>(join_lane_, action, action.timeout,
-                                    &client::GroupCore::on_joined);
+  ask_group<wire::JoinGroupRequest>(join_lane_, action, action.timeout, &GroupCore::on_joined);
 }
 void ConsumeCore::apply_one(Sync& action) {
-  ask_group<wire::SyncGroupRequest>(join_lane_, action, action.timeout,
-                                    &client::GroupCore::on_synced);
+  ask_group<wire::SyncGroupRequest>(join_lane_, action, action.timeout, &GroupCore::on_synced);
 }
 void ConsumeCore::apply_one(Heartbeat& action) {
   ask_group<wire::HeartbeatRequest>(coordinator_lane_, action, options.request_timeout,
-                                    &client::GroupCore::on_heartbeat);
+                                    &GroupCore::on_heartbeat);
 }
 void ConsumeCore::apply_one(Leave& action) {
   ask_group<wire::LeaveGroupRequest>(coordinator_lane_, action, options.request_timeout,
-                                     &client::GroupCore::on_left);
+                                     &GroupCore::on_left);
 }
 void ConsumeCore::apply_one(MakeAssignments& action) {
   make_assignments(action.ticket, action.members);
@@ -653,10 +637,8 @@ void ConsumeCore::make_assignments(client::GroupTicket ticket,
     asking.post([ticket, members, topics](ConsumeCore& self) {
       self.led_topics_ = topics;
       self.led_counts_ = self.counts_of(topics);
-      GroupActions actions;
-      self.group_->on_assignments(ticket, client::assign_range(members, self.led_counts_),
-                                  self.now(), actions);
-      self.apply(std::move(actions));
+      self.tell_group(&GroupCore::on_assignments, ticket,
+                      client::assign_range(members, self.led_counts_));
     });
   });
   // Topics that do not come to be known are left out, and joined for when they appear.
@@ -669,14 +651,10 @@ void ConsumeCore::make_assignments(client::GroupTicket ticket,
 }
 
 void ConsumeCore::on_cluster() {
-  if (is_closed_) return;
   report_topic_errors();
-  const bool leads =
-      group_ && group_->is_leader() && group_->state() == client::GroupCore::State::stable;
+  const bool leads = group_ && group_->is_leader() && group_->state() == GroupCore::State::stable;
   if (leads && counts_of(led_topics_) != led_counts_) {
-    GroupActions actions;
-    group_->rejoin("the partitions of a subscribed topic changed", now(), actions);
-    apply(std::move(actions));
+    tell_group(&GroupCore::rejoin, "the partitions of a subscribed topic changed");
   }
   pump();
 }

@@ -105,6 +105,9 @@ class ConsumeCore final : public Client::Core::Part,
 
   void on_cluster();
   void report_topic_errors();
+  /// Calls GroupCore's function for the event, now, and applies what it decides.
+  template <class Event, class... What>
+  void tell_group(Event event, What&&... what);
   void apply(client::GroupActions actions);
   void apply_one(client::group_action::FindCoordinator& action);
   void apply_one(client::group_action::Join& action);

@@ -17,6 +17,9 @@ constexpr std::int32_t first_bootstrap_id = -2;
 /// a moment to be known everywhere.
 constexpr int unknown_answers_max = 5;
 
+/// Between two lines about a server that throttles.
+constexpr Duration throttle_quiet = std::chrono::minutes(1);
+
 bool is_unknown(std::int16_t code) {
   return code == broker_error::unknown_topic_or_partition;
 }
@@ -138,15 +141,31 @@ bool Engine::is_ready(NodeId node, Lane lane) const {
   return found != links_.end() && found->second->is_ready();
 }
 
+NodeId Engine::node_of(const Link& link) const {
+  const auto found =
+      std::ranges::find_if(links_, [&](const auto& entry) { return entry.second.get() == &link; });
+  return found == links_.end() ? NodeId{} : found->first.node;
+}
+
 void Engine::on_link_ready(Link& link) {
-  for (const auto& [key, each] : links_) {
-    if (each.get() != &link) continue;
-    Reach& heard = reach(key.node);
-    heard.backoff.reset();
-    heard.last_failure.clear();
-    break;
-  }
+  Reach& heard = reach(node_of(link));
+  heard.backoff.reset();
+  heard.last_failure.clear();
   notify();
+}
+
+void Engine::on_link_throttled(Link& link, Duration time) {
+  Reach& throttling = reach(node_of(link));
+  ++throttling.throttled;
+  if (now() < throttling.throttle_quiet_until) return;
+  throttling.throttle_quiet_until = now() + throttle_quiet;
+  if (environment_.logger.level() > LogLevel::warning) return;
+  environment_.logger.log(
+      LogLevel::warning, "connection",
+      fmt::format("{} throttles this client: requests to it wait {} ms ({} times so far)",
+                  link.endpoint().to_string(),
+                  std::chrono::duration_cast<std::chrono::milliseconds>(time).count(),
+                  throttling.throttled));
 }
 
 void Engine::on_link_closed(Link& link, const Error& why) {
@@ -282,14 +301,23 @@ std::optional<Result<void>> Engine::outcome_for(Waiter& waiter, bool answered) {
   const std::string what = waiter.topic.empty()
                                ? std::string("no server answered in time")
                                : fmt::format("no metadata of topic {} in time", waiter.topic);
-  return fail(Error::client(Errc::timed_out, what + failures()));
+  return fail(Error::client(Errc::timed_out, what + troubles()));
 }
 
-std::string Engine::failures() const {
+std::string Engine::trouble_with(NodeId node, Lane lane) const {
+  const auto reached = reach_.find(node);
+  if (reached != reach_.end() && !reached->second.last_failure.empty()) {
+    return reached->second.last_failure;
+  }
+  const auto link = links_.find({node, lane});
+  return link == links_.end() ? std::string() : link->second->trouble();
+}
+
+std::string Engine::troubles() const {
   std::string text;
   for (const auto& [node, each] : reach_) {
-    if (each.last_failure.empty()) continue;
-    text += (text.empty() ? ": " : "; ") + each.last_failure;
+    const std::string trouble = trouble_with(node, Lane::general);
+    if (!trouble.empty()) text += (text.empty() ? ": " : "; ") + trouble;
   }
   return text;
 }

@@ -26,7 +26,7 @@ enum class Lane : std::uint32_t { general = 0, produce = 1 };
 
 /// What a Client is made of: connections, what is known of the cluster, and requests to its
 /// servers. Producer, consumer and admin put their requests through it. Retries are theirs: a
-/// request here is sent once.
+/// request here is sent once. Requests to a server that throttles wait in front of it.
 ///
 /// Loop thread only (or before the loop runs). Callbacks run on the loop, each exactly once,
 /// possibly from within the call when it fails at once.
@@ -84,9 +84,18 @@ class Engine final : public LinkOwner {
   /// A lane that nobody else uses; close_lane drops its connections.
   [[nodiscard]] Lane new_lane();
   void close_lane(Lane lane, const Error& why);
-  /// Sets up the connection if there is none. True: requests go out at once.
+  /// Sets up the connection if there is none. True: requests go out at once. Observers hear when
+  /// that changes.
   bool prepare(NodeId node, Lane lane);
   [[nodiscard]] bool is_ready(NodeId node, Lane lane) const;
+
+  // For messages about time that ran out.
+
+  /// What keeps a server from answering, as far as it is known: the last failure to reach it, or
+  /// what it has not answered yet. Empty: nothing.
+  [[nodiscard]] std::string trouble_with(NodeId node, Lane lane) const;
+  /// That of each server in the general lane, with ": " in front; empty: of none.
+  [[nodiscard]] std::string troubles() const;
 
   // The cluster.
 
@@ -96,8 +105,8 @@ class Engine final : public LinkOwner {
   void doubt();
   /// A server named a partition's leader beside an error (KIP-951).
   bool on_leader(std::string_view topic, PartitionId partition, PartitionLeader leader);
-  /// `on_change` runs when metadata arrived or a connection became ready or was lost. It may not
-  /// remove observers other than itself.
+  /// `on_change` runs when metadata arrived or a connection became ready, also again after a
+  /// throttle time, or was lost. It may not remove observers other than itself.
   ObserverId observe(std::move_only_function<void()> on_change);
   void forget(ObserverId id);
 
@@ -105,11 +114,12 @@ class Engine final : public LinkOwner {
   /// server's own where retrying is useless, timed_out with the last reason.
   void when_topic(std::string_view topic, bool may_create, TimePoint deadline,
                   std::move_only_function<void(Result<void>)> then);
-  /// Waits for a first answer with the cluster's metadata. Errors: timed_out with the last reason
-  /// of each address tried.
+  /// Waits for a first answer with the cluster's metadata. Errors: timed_out, with what was wrong
+  /// with each address tried.
   void when_connected(TimePoint deadline, std::move_only_function<void(Result<void>)> then);
 
   void on_link_ready(Link& link) override;
+  void on_link_throttled(Link& link, Duration time) override;
   void on_link_closed(Link& link, const Error& why) override;
 
  private:
@@ -123,6 +133,9 @@ class Engine final : public LinkOwner {
     TimePoint not_before{};
     /// Why it could not be reached, for messages.
     std::string last_failure = {};
+    /// Answers that asked for a wait (KIP-219), and when they may be logged again.
+    std::uint64_t throttled = 0;
+    TimePoint throttle_quiet_until{};
   };
   struct Waiter {
     /// Empty: any metadata will do.
@@ -137,6 +150,8 @@ class Engine final : public LinkOwner {
   };
 
   [[nodiscard]] const Endpoint* endpoint_of(NodeId node) const;
+  /// Of a link in use.
+  [[nodiscard]] NodeId node_of(const Link& link) const;
   Result<std::shared_ptr<Link>> link_to(NodeId node, Lane lane);
   [[nodiscard]] NodeId any_node();
   [[nodiscard]] NodeId best_of(const std::vector<NodeId>& nodes);
@@ -153,7 +168,6 @@ class Engine final : public LinkOwner {
   void settle_waiters(bool answered);
   /// Nothing: go on waiting.
   [[nodiscard]] std::optional<Result<void>> outcome_for(Waiter& waiter, bool answered);
-  [[nodiscard]] std::string failures() const;
   void notify();
 
   Environment environment_;
@@ -174,9 +188,15 @@ class Engine final : public LinkOwner {
 
 template <class M>
 Link::Answered Engine::decoding(Then<M> then) {
-  return [then = std::move(then)](Result<ReceivedAnswer> answer) mutable {
+  return [then = std::move(then)](Link& link, Result<ReceivedAnswer> answer) mutable {
     if (!answer) return then(fail(answer.error()));
-    then(wire::decode<typename M::Response>(answer->body, answer->version));
+    auto decoded = wire::decode<typename M::Response>(answer->body, answer->version);
+    if constexpr (requires { decoded->throttle_time_ms; }) {
+      if (decoded && decoded->throttle_time_ms > 0) {
+        link.throttle(std::chrono::milliseconds(decoded->throttle_time_ms));
+      }
+    }
+    then(std::move(decoded));
   };
 }
 

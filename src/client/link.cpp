@@ -65,9 +65,11 @@ void Link::apply(ConnectionActions& actions) {
     } else if (auto* answer = std::get_if<connection_action::Answer>(&action)) {
       Answered then = std::move(asked_.front());
       asked_.pop_front();
-      then(ReceivedAnswer{answer->version, std::move(answer->body)});
+      then(*this, ReceivedAnswer{answer->version, std::move(answer->body)});
     } else if (std::holds_alternative<connection_action::Ready>(action)) {
       become_ready();
+    } else if (auto* throttled = std::get_if<connection_action::Throttled>(&action)) {
+      owner_.on_link_throttled(*this, throttled->time);
     } else if (auto* close = std::get_if<connection_action::Close>(&action)) {
       return end(close->why);
     }
@@ -93,11 +95,26 @@ void Link::send_waiting() {
 
 void Link::end(const Error& why) {
   if (is_closed_) return;
-  const Error where = why.within(to_.to_string());
+  const Error where = here(why);
   const auto alive = shared_from_this();
   is_closed_ = true;
   owner_.on_link_closed(*this, where);
   fail_all(where);
+}
+
+Error Link::here(const Error& why) const {
+  const std::string address = to_.to_string();
+  return why.message().find(address) == std::string_view::npos ? why.within(address) : why;
+}
+
+std::string Link::trouble() const {
+  if (!core_) return {};
+  const std::string address = to_.to_string();
+  if (core_->state() == State::connecting) return "connecting to " + address + ": no answer yet";
+  if (core_->is_throttled()) return address + " throttles this client";
+  const std::string_view awaited = core_->awaited();
+  if (awaited.empty()) return {};
+  return address + " has not answered " + std::string(awaited);
 }
 
 void Link::close(const Error& why) {
@@ -116,8 +133,15 @@ void Link::fail_all(const Error& why) {
   }
   auto asked = std::exchange(asked_, {});
   auto waiting = std::exchange(waiting_, {});
-  for (Answered& then : asked) then(fail(why));
+  for (Answered& then : asked) then(*this, fail(why));
   for (Waiting& next : waiting) next(*this, fail(why));
+}
+
+void Link::throttle(Duration time) {
+  if (is_closed_) return;
+  ConnectionActions actions;
+  core_->throttle(time, now(), actions);
+  apply(actions);
 }
 
 void Link::watch_deadline() {

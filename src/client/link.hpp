@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "base/connection.hpp"
 #include "client/connection_core.hpp"
@@ -24,6 +25,8 @@ class LinkOwner {
  public:
   virtual ~LinkOwner() = default;
   virtual void on_link_ready(Link& link) = 0;
+  /// The server wants no requests over this link for so long.
+  virtual void on_link_throttled(Link& link, Duration time) = 0;
   /// The link is of no further use. Comes before its requests fail.
   virtual void on_link_closed(Link& link, const Error& why) = 0;
 };
@@ -32,7 +35,7 @@ class LinkOwner {
 /// Puts the core's decisions into effect. Loop thread only.
 class Link final : public ConnectionEvents, public std::enable_shared_from_this<Link> {
  public:
-  using Answered = std::move_only_function<void(Result<ReceivedAnswer>)>;
+  using Answered = std::move_only_function<void(Link&, Result<ReceivedAnswer>)>;
   /// Requests that wait until the connection is ready, at most.
   static constexpr std::size_t waiting_max = 1'000;
 
@@ -56,12 +59,19 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   template <class M>
   Result<void> tell(const M& message);
 
-  [[nodiscard]] bool is_ready() const { return core_ && core_->state() == State::ready; }
+  /// Requests go out at once, as far as they are not too many.
+  [[nodiscard]] bool is_ready() const {
+    return core_ && core_->state() == State::ready && !core_->is_throttled();
+  }
   [[nodiscard]] bool was_ready() const { return was_ready_; }
   [[nodiscard]] bool is_closed() const { return is_closed_; }
   [[nodiscard]] const Endpoint& endpoint() const { return to_; }
   /// Requests without an answer, waiting ones included.
   [[nodiscard]] std::size_t load() const { return asked_.size() + waiting_.size(); }
+  /// The answer that was received last said so.
+  void throttle(Duration time);
+  /// What it waits for, as a sentence for messages; empty when for nothing.
+  [[nodiscard]] std::string trouble() const;
   /// Fails all requests and closes; the owner is not told.
   void close(const Error& why);
 
@@ -80,6 +90,8 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   void send_waiting();
   void end(const Error& why);
   void fail_all(const Error& why);
+  /// With the address in front, unless the message has it.
+  [[nodiscard]] Error here(const Error& why) const;
   void watch_deadline();
   void on_time();
   [[nodiscard]] TimePoint now() const { return environment_.loop.tick().mono; }
@@ -103,18 +115,21 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
 
 template <class M>
 void Link::ask(M message, Duration timeout, Answered then) {
-  if (is_closed_)
-    return then(fail(Error::client(Errc::connection_lost, "the connection is closed")));
+  if (is_closed_) {
+    return then(*this,
+                fail(here(Error::client(Errc::connection_lost, "the connection is closed"))));
+  }
   if (core_ && core_->takes_requests() && waiting_.empty()) {
     return put(message, timeout, std::move(then));
   }
   if (waiting_.size() >= waiting_max) {
-    return then(fail(Error::client(Errc::limit_reached,
+    return then(*this,
+                fail(Error::client(Errc::limit_reached,
                                    "1000 requests wait for the connection to " + to_.to_string())));
   }
   waiting_.push_back([message = std::move(message), timeout, then = std::move(then)](
                          Link& link, Result<void> outcome) mutable {
-    if (!outcome) return then(fail(outcome.error()));
+    if (!outcome) return then(link, fail(outcome.error()));
     link.put(message, timeout, std::move(then));
   });
 }
@@ -123,17 +138,20 @@ template <class M>
 void Link::put(const M& message, Duration timeout, Answered then) {
   ConnectionActions actions;
   auto sent = core_->request(message, 0, now(), actions, timeout);
-  if (!sent) return then(fail(sent.error()));
+  if (!sent) return then(*this, fail(here(sent.error())));
   asked_.push_back(std::move(then));
   apply(actions);
 }
 
 template <class M>
 Result<void> Link::tell(const M& message) {
-  if (!is_ready()) return fail(Error::client(Errc::not_connected, "the connection is not ready"));
+  if (!is_ready()) {
+    return fail(here(Error::client(Errc::not_connected, "the connection is not ready")));
+  }
   ConnectionActions actions;
   auto sent = core_->tell(message, actions);
   apply(actions);
+  if (!sent) return fail(here(sent.error()));
   return sent;
 }
 

@@ -50,11 +50,16 @@ TopicCore::Partition::Partition(ProduceCore& core_, TopicCore& topic_, Partition
       topic(topic_),
       id(id_),
       queue(core_.budget, core_.queue_settings, core_.client().environment(),
-            core_.weak_from_this(), topic_.serial, id_) {}
+            core_.weak_from_this(), topic_.serial, id_),
+      sender(*this, fmt::format("{}-{}", topic_.name, id_.value)) {}
 
 void TopicCore::Partition::on_settled(const client::SealedBatch& batch,
                                       const std::optional<Error>& why) {
   core.on_settled(*this, batch, why);
+}
+
+void TopicCore::Partition::on_too_large(std::uint64_t order, Chain batch) {
+  core.split(*this, order, std::move(batch));
 }
 
 ProduceCore::ProduceCore(std::shared_ptr<Client::Core> client, ProducerOptions options_)
@@ -185,11 +190,13 @@ void ProduceCore::wake(Partition& partition) {
 
 void ProduceCore::hurry_all() {
   client_->loop().post([self = shared_from_this()] {
-    // Answers that are awaited make room by themselves; cutting open batches short would make more
-    // batches of the same records.
-    const auto is_busy = [](const auto& lane) { return lane.second.in_flight > 0; };
-    if (std::ranges::any_of(self->lanes_, is_busy)) return;
-    for (Partition* partition : self->active_) partition->queue.hurry();
+    // Where answers are awaited, they make room by themselves; cutting open batches short there
+    // would make more batches of the same records.
+    for (Partition* partition : self->active_) {
+      const auto lane = self->lanes_.find(partition->leader);
+      const bool is_busy = lane != self->lanes_.end() && lane->second.in_flight > 0;
+      if (!is_busy) partition->queue.hurry();
+    }
     self->pump_all();
   });
 }
@@ -208,13 +215,16 @@ void ProduceCore::hurry(PartitionId partition, std::uint64_t topic_serial) {
 void ProduceCore::report_untaken(const Error& why) {
   if (options.on_untaken_failure) return options.on_untaken_failure(why);
   const auto count = untaken_.fetch_add(1, std::memory_order_relaxed) + 1;
-  // One line per second at most; the count says how many there were.
-  const std::int64_t second = client_->environment().record_time.wall().value / 1'000;
+  // One line per second at most; the count says how many there were. Published time stands still
+  // while nothing is under way.
+  const auto since_start = client_->environment().clock.mono().time_since_epoch();
+  const std::int64_t second = std::chrono::floor<std::chrono::seconds>(since_start).count();
   std::int64_t last = untaken_logged_second_.load(std::memory_order_relaxed);
   if (last == second || !untaken_logged_second_.compare_exchange_strong(last, second)) return;
   client_->environment().logger.log(
       LogLevel::error, "producer",
-      fmt::format("{} batches failed and nobody asked; the last: {}", count, why.to_string()));
+      fmt::format("batches that failed and nobody asked about: {}; the last: {}", count,
+                  why.to_string()));
 }
 
 void ProduceCore::activate(Partition& partition) {
@@ -344,6 +354,19 @@ void ProduceCore::compress(Partition& partition, std::uint64_t serial) {
           partition.staged.erase(found);
           self->fail_unsent(partition, std::move(failed), result->error());
         }
+        self->pump(partition.leader);
+      });
+}
+
+void ProduceCore::split(Partition& partition, std::uint64_t order, Chain batch) {
+  auto halves = std::make_shared<Result<client::Halves>>();
+  client_->environment().workers.run(
+      [halves, batch = std::move(batch), level = options.compression_level] {
+        *halves = client::split_batch(batch, level);
+      },
+      client_->loop(),
+      [self = shared_from_this(), &partition, order, halves] {
+        partition.sender.on_halves(order, std::move(*halves));
         self->pump(partition.leader);
       });
 }
@@ -534,13 +557,24 @@ void ProduceCore::look_at(TimePoint at) {
 }
 
 void ProduceCore::sweep() {
+  const TimePoint late = now() - options.delivery_timeout;
   for (Partition* partition : std::vector(active_)) {
     partition->sender.expire(now());
-    fail_queued(*partition, Error::client(Errc::timed_out, "delivery_timeout passed"),
-                now() - options.delivery_timeout);
+    if (partition->oldest_unsent() > late) continue;
+    fail_queued(*partition, unsent_in_time(*partition), late);
   }
   deactivate_idle();
   if (!active_.empty() && !is_stopped_) watch_time();
+}
+
+Error ProduceCore::unsent_in_time(const Partition& partition) {
+  const std::string trouble = partition.leader.is_none()
+                                  ? std::string("it has no leader")
+                                  : engine().trouble_with(partition.leader, client::Lane::produce);
+  return Error::client(
+      Errc::timed_out,
+      fmt::format("produce to {}-{}: delivery_timeout passed before it was sent{}{}",
+                  partition.topic.name, partition.id.value, trouble.empty() ? "" : ": ", trouble));
 }
 
 // Ends.

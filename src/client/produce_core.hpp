@@ -136,6 +136,7 @@ class ProduceCore final : public OutcomeOwner,
   Offer offer_of(Partition& partition, NodeId node);
   void stage(Partition& partition);
   void compress(Partition& partition, std::uint64_t serial);
+  void split(Partition& partition, std::uint64_t order, Chain batch);
   bool send_to(NodeId node);
   const client::SealedBatch* next_batch(Partition& partition, NodeId node);
   void deliver(NodeId node, Request request, std::vector<Sent> sent);
@@ -147,6 +148,7 @@ class ProduceCore final : public OutcomeOwner,
   void sweep();
   void on_settled(Partition& partition, const client::SealedBatch& batch,
                   const std::optional<Error>& why);
+  [[nodiscard]] Error unsent_in_time(const Partition& partition);
   void fail_unsent(Partition& partition, client::OpenBatch batch, const Error& why);
   void fail_queued(Partition& partition, const Error& why, TimePoint opened_before);
   void settle_flushes();
@@ -185,6 +187,11 @@ struct TopicCore::Partition final : client::ProducePartition::Events {
 
   Partition(ProduceCore& core_, TopicCore& topic_, PartitionId id_);
   void on_settled(const client::SealedBatch& batch, const std::optional<Error>& why) override;
+  void on_too_large(std::uint64_t order, Chain batch) override;
+  /// When the oldest record that was not sent was accepted.
+  [[nodiscard]] TimePoint oldest_unsent() const {
+    return staged.empty() ? queue.oldest() : staged.front().batch.opened_at;
+  }
 
   ProduceCore& core;
   TopicCore& topic;
@@ -192,7 +199,7 @@ struct TopicCore::Partition final : client::ProducePartition::Events {
   client::PartitionQueue queue;
 
   // The loop's.
-  client::ProducePartition sender{*this};
+  client::ProducePartition sender;
   NodeId leader;
   /// Taken from the queue to be compressed; empty without compression.
   std::deque<Staged> staged;

@@ -1,5 +1,7 @@
 #include "client/produce_partition.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 #include <utility>
@@ -15,11 +17,6 @@ constexpr std::uint64_t order_step = std::uint64_t{1} << 31;
 
 Error with_doubt(const Error& why, const SealedBatch& batch) {
   return batch.may_be_stored ? why.with_stored(Stored::possibly) : why;
-}
-
-Error out_of_time(const SealedBatch& batch) {
-  const Error why = Error::client(Errc::timed_out, "delivery_timeout passed");
-  return with_doubt(why, batch);
 }
 
 }  // namespace
@@ -44,20 +41,25 @@ ProducePartition::Next ProducePartition::next(NodeId leader, TimePoint now) {
   if (must_bump_) {
     if (!in_flight_.empty()) return Next::nothing;
     if (has_unresolved()) return Next::resend;
+    if (is_splitting()) return Next::nothing;
     if (!bump()) return Next::new_identity;
   }
   if (is_recovering_ && !in_flight_.empty()) return Next::nothing;
-  if (!resend_.empty()) return Next::resend;
+  if (!resend_.empty()) return resend_.front().is_splitting ? Next::nothing : Next::resend;
   return in_flight_.size() < in_flight_max ? Next::fresh : Next::nothing;
 }
 
 bool ProducePartition::has_unresolved() const {
   for (const SealedBatch& batch : resend_) {
-    // Half of a batch that was refused: what was numbered behind that cannot be stored.
+    // Refused, or half of what was refused: what was numbered behind that cannot be stored.
     if (batch.base_sequence < 0) return false;
     if (batch.is_unresolved) return true;
   }
   return false;
+}
+
+bool ProducePartition::is_splitting() const {
+  return std::ranges::any_of(resend_, &SealedBatch::is_splitting);
 }
 
 bool ProducePartition::bump() {
@@ -156,6 +158,7 @@ void ProducePartition::on_verdict(std::uint64_t order, const ProduceVerdict& ver
     batch.is_unresolved = false;
     for (SealedBatch& later : resend_) later.is_unresolved = false;
   }
+  batch.last_failure = verdict.error;
   if (remedy == Remedy::split) return split(std::move(batch));
   is_recovering_ = true;
   not_before_ = std::max(not_before_, retry_at);
@@ -168,38 +171,48 @@ void ProducePartition::take_back(SealedBatch batch) {
 }
 
 void ProducePartition::split(SealedBatch batch) {
-  auto whole = batch.bytes.flatten();
-  auto reader = whole ? wire::BatchReader::open(*whole, false) : fail(whole.error());
-  if (!reader) return settle(batch, {.error = reader.error()});
-  // Its memory was the batch's own; the halves are made beside the producer's budget.
-  Budget budget(std::max<std::size_t>(4 * reader->records().size(), 8 * slab_bytes));
-  const std::int32_t counts[] = {batch.count / 2, batch.count - batch.count / 2};
-  RecordView view;
-  std::uint32_t done = 0;
-  for (const std::int32_t count : counts) {
-    wire::BatchBuilder builder(budget, std::numeric_limits<std::int32_t>::max());
-    for (std::int32_t i = 0; i < count && reader->next(view); ++i) {
-      const std::vector<HeaderView> headers(view.headers.begin(), view.headers.end());
-      const Record record{view.key, view.value, headers, view.timestamp, {}};
-      builder.append(record, view.timestamp);
-    }
-    SealedBatch half;
-    half.count = count;
-    half.outcome = batch.outcome;
-    half.first = batch.first + done;
-    half.expires_at = batch.expires_at;
-    half.order_span = batch.order_span / 2;
-    half.order = batch.order + (done == 0 ? 0 : half.order_span);
-    half.bytes = builder.seal({.producer_id = identity_.id, .producer_epoch = identity_.epoch});
-    for (DeliveryCall& call : batch.calls) {
-      const bool is_mine =
-          call.index >= half.first && call.index - half.first < static_cast<std::uint32_t>(count);
-      if (is_mine) half.calls.push_back(std::move(call));
-    }
-    std::erase_if(batch.calls, [](const DeliveryCall& call) { return !call.callback; });
-    take_back(std::move(half));
-    done += static_cast<std::uint32_t>(count);
+  batch.is_splitting = true;
+  // It is not stored, and its halves are numbered when they are there.
+  batch.is_unresolved = false;
+  batch.base_sequence = -1;
+  const std::uint64_t order = batch.order;
+  Chain bytes = batch.bytes;
+  take_back(std::move(batch));
+  events_.on_too_large(order, std::move(bytes));
+}
+
+void ProducePartition::on_halves(std::uint64_t order, Result<Halves> halves) {
+  const auto found = std::ranges::find(resend_, order, &SealedBatch::order);
+  // Its time may be up by now.
+  if (found == resend_.end()) return;
+  SealedBatch whole = std::move(*found);
+  resend_.erase(found);
+  if (!halves) return settle(whole, {.error = halves.error()});
+  std::int32_t done = 0;
+  for (HalfBatch& half : *halves) {
+    const std::int32_t count = half.count;
+    take_back(part_of(whole, std::move(half), done));
+    done += count;
   }
+}
+
+SealedBatch ProducePartition::part_of(SealedBatch& whole, HalfBatch half, std::int32_t done) {
+  SealedBatch part;
+  part.bytes = std::move(half.bytes);
+  part.count = half.count;
+  part.outcome = whole.outcome;
+  part.first = whole.first + static_cast<std::uint32_t>(done);
+  part.expires_at = whole.expires_at;
+  part.last_failure = whole.last_failure;
+  part.order_span = whole.order_span / 2;
+  part.order = whole.order + (done == 0 ? 0 : part.order_span);
+  for (DeliveryCall& call : whole.calls) {
+    const bool is_its = call.index >= part.first &&
+                        call.index - part.first < static_cast<std::uint32_t>(part.count);
+    if (is_its) part.calls.push_back(std::move(call));
+  }
+  std::erase_if(whole.calls, [](const DeliveryCall& call) { return !call.callback; });
+  return part;
 }
 
 void ProducePartition::settle(SealedBatch& batch, const ProduceVerdict& verdict) {
@@ -221,6 +234,15 @@ void ProducePartition::settle(SealedBatch& batch, const ProduceVerdict& verdict)
     call.callback(batch.outcome->of(call.index, call.timestamp_delta));
   }
   events_.on_settled(batch, why);
+}
+
+Error ProducePartition::out_of_time(const SealedBatch& batch) const {
+  const std::string reason = batch.last_failure
+                                 ? fmt::format("; last: {}", batch.last_failure->message())
+                                 : std::string(" without an answer");
+  const Error why = Error::client(
+      Errc::timed_out, fmt::format("produce to {}: delivery_timeout passed{}", name_, reason));
+  return with_doubt(why, batch);
 }
 
 void ProducePartition::expire(TimePoint now) {

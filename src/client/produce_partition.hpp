@@ -2,11 +2,15 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/chain.hpp"
 #include "base/time.hpp"
 #include "client/partition_queue.hpp"
+#include "client/split_batch.hpp"
 #include "dohle/error.hpp"
 
 namespace dohle::client {
@@ -30,12 +34,16 @@ struct SealedBatch {
   /// Counts the batches of the partition in the order of their records.
   std::uint64_t order = 0;
   std::uint64_t order_span = 1;
+  /// Why it has to go again.
+  std::optional<Error> last_failure = std::nullopt;
   /// A request with it went unanswered.
   bool may_be_stored = false;
   /// It may be stored under its present number; only the answer to that number will tell.
   bool is_unresolved = false;
   /// Its users have been told that its time is up; its answer decides about the sequence.
   bool is_abandoned = false;
+  /// Refused as too large: its halves go in its place once they are there.
+  bool is_splitting = false;
 };
 
 /// What a server said about one batch.
@@ -55,6 +63,8 @@ struct ProduceVerdict {
 ///   same epoch.
 /// - After a retriable failure only the oldest batch is sent, alone, until it succeeds.
 /// - A new leader gets nothing while batches at the old one are unresolved.
+/// - A batch that the server finds too large goes as two halves, and those likewise, down to single
+///   records.
 /// - Whatever leaves a hole or a doubt in the sequence makes the partition go on under its next
 ///   epoch, numbered from 0, once nothing is in flight (KIP-360). What went unanswered first goes
 ///   again under its old number: renumbered, it would be stored twice if it is there already.
@@ -71,13 +81,17 @@ class ProducePartition {
   /// Per partition, as many as servers remember for telling duplicates.
   static constexpr std::size_t in_flight_max = 5;
 
-  /// `told` hears of each batch that is settled, with its records that failed.
   struct Events {
     virtual ~Events() = default;
+    /// Each batch once, and each part of one that was split.
     virtual void on_settled(const SealedBatch& batch, const std::optional<Error>& why) = 0;
+    /// The batch of that order was refused as too large: on_halves is to follow, with what
+    /// split_batch makes of it.
+    virtual void on_too_large(std::uint64_t order, Chain batch) = 0;
   };
 
-  explicit ProducePartition(Events& events) : events_(events) {}
+  /// `name`: of the partition, for messages.
+  ProducePartition(Events& events, std::string name) : events_(events), name_(std::move(name)) {}
 
   /// The producer's numbers; taken at once if there are none yet, otherwise when its own epochs
   /// are used up.
@@ -93,6 +107,9 @@ class ProducePartition {
                           Duration delivery_timeout, NodeId leader);
   /// `retry_at`: when it may be tried again, if the verdict allows that.
   void on_verdict(std::uint64_t order, const ProduceVerdict& verdict, TimePoint retry_at);
+
+  /// The halves of a batch that was too large; its records fail if there are none.
+  void on_halves(std::uint64_t order, Result<Halves> halves);
 
   /// Fails what ran out of time.
   void expire(TimePoint now);
@@ -111,14 +128,18 @@ class ProducePartition {
   [[nodiscard]] Remedy remedy_for(const SealedBatch& batch, const ProduceVerdict& verdict,
                                   bool is_oldest) const;
   [[nodiscard]] bool has_unresolved() const;
+  [[nodiscard]] bool is_splitting() const;
   bool bump();
   void take_back(SealedBatch batch);
   void split(SealedBatch batch);
+  static SealedBatch part_of(SealedBatch& whole, HalfBatch half, std::int32_t done);
   void settle(SealedBatch& batch, const ProduceVerdict& verdict);
+  [[nodiscard]] Error out_of_time(const SealedBatch& batch) const;
   [[nodiscard]] bool is_numbered() const { return !identity_.id.is_none(); }
   [[nodiscard]] std::int32_t take_sequence(std::int32_t count);
 
   Events& events_;
+  const std::string name_;
   ProducerIdentity identity_;
   ProducerIdentity offered_;
   std::int32_t next_sequence_ = 0;

@@ -139,6 +139,8 @@ void TimerWheel::expire(TimePoint now) {
     collect(static_cast<std::uint32_t>(slot), now);
     if (begin == until) break;  // what is left in it is due later in this millisecond
   }
+  // The beginning of a slot that cancelling emptied: it would be told again and again.
+  if (next_is_known_ && next_ <= now) next_is_known_ = false;
   // No slot left begins before `until`: every timer is in the wheel that it would be put in now.
   now_ = std::max(now_, until);
   std::sort(

@@ -230,14 +230,14 @@ class Servers(Command):
         for command in ("topic list", "group list", "produce t", "consume t", "bench e2e --topic t"):
             said = self.refused(CONNECTION, *command.split(), "-b", "127.0.0.1:1", "--timeout", "200ms")
             name = command.replace(" --topic", "").removesuffix(" t")
-            self.assertTrue(said.startswith(f"dohle {name}: no server answered in time: 127.0.0.1:1: "), said)
+            self.assertTrue(said.startswith(f"dohle {name}: no server answered in time: connecting to 127.0.0.1:1: "), said)
             self.assertIn("Connection refused", said)
 
     def test_somebody_listens_and_never_answers(self):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             address = f"127.0.0.1:{silent.getsockname()[1]}"
             said = self.refused(CONNECTION, "topic", "list", "-b", address, "--timeout", "200ms")
-            self.assertEqual(said, "dohle topic list: no server answered in time\n")
+            self.assertEqual(said, f"dohle topic list: no server answered in time: {address} has not answered ApiVersions\n")
 
     def test_addresses_come_from_flag_property_environment_and_profile_in_that_order(self):
         dead = "127.0.0.1:1"

@@ -114,6 +114,16 @@ TEST_F(AdminOnCluster, SaysAtItsDeadlineWhatWasInTheWay) {
   EXPECT_NE(text.find("3000 ms"), std::string::npos) << text;
 }
 
+TEST_F(AdminOnCluster, SaysAtItsDeadlineWhoDidNotAnswer) {
+  script.on<wire::CreateTopicsRequest>(
+      [](NodeId, const wire::CreateTopicsRequest&) { return std::nullopt; });
+  const auto results = create({{.name = "a"}}, 3s);
+  ASSERT_EQ(results.size(), 1U);
+  ASSERT_FALSE(results[0]);
+  EXPECT_EQ(results[0].error().message(),
+            "create topic a: not done within 3000 ms: broker-1:9092 has not answered CreateTopics");
+}
+
 TEST_F(AdminOnCluster, TellsOfEachWhatBecameOfIt) {
   script.on<wire::CreateTopicsRequest>([](NodeId, const wire::CreateTopicsRequest& request) {
     auto answer = created(request);

@@ -126,6 +126,7 @@ TEST_F(ScriptedConnection, DiesWhenTheOldestRequestTimesOut) {
   EXPECT_EQ(core_.deadline(), start + 30s);
   core_.on_time(start + 30s - 1ns, actions_);
   EXPECT_TRUE(actions_.empty());
+  EXPECT_EQ(core_.awaited(), "Heartbeat");
   core_.on_time(start + 30s, actions_);
   EXPECT_TRUE(std::get<Lost>(take()).why.is(Errc::timed_out));
   EXPECT_EQ(std::get<Lost>(take()).tag, 2u);
@@ -139,8 +140,88 @@ TEST_F(ScriptedConnection, GivesUpConnectingAfterItsTimeout) {
 }
 
 TEST_F(ScriptedConnection, RefusesRequestsBeforeItIsReady) {
+  const auto refuses = [this] {
+    return core_.request(HeartbeatRequest{}, 1, start, actions_).error().is(Errc::not_connected);
+  };
+  EXPECT_TRUE(refuses());
+  core_.on_open(start, actions_);
+  EXPECT_EQ(core_.state(), ConnectionCore::State::negotiating);
+  EXPECT_TRUE(refuses());
+  EXPECT_EQ(actions_.size(), 1u) << "its own question and no other";
+}
+
+TEST_F(ScriptedConnection, IsReadyAtOnceWhereNothingAuthenticates) {
+  become_ready();
+  EXPECT_EQ(core_.state(), ConnectionCore::State::ready);
+  EXPECT_EQ(core_.in_flight(), 0u);
+  EXPECT_TRUE(actions_.empty());
+}
+
+TEST_F(ScriptedConnection, KeepsItsOwnQuestionsToItself) {
+  core_.on_open(start, actions_);
+  actions_.clear();
+  core_.on_closed(Error::client(Errc::connection_lost, "gone"), actions_);
+  EXPECT_TRUE(std::get<Close>(take()).why.is(Errc::connection_lost));
+  EXPECT_TRUE(actions_.empty()) << "nobody asked, so nobody is told";
+}
+
+TEST_F(ScriptedConnection, DoubtsThatNonsenseComesFromAKafkaServer) {
+  core_.on_open(start, actions_);
+  actions_.clear();
+  core_.on_frame(Slice::copy_of("HTTP/1.1 400"), start, actions_);
+  const Error why = std::get<Close>(take()).why;
+  EXPECT_TRUE(why.is(Errc::malformed));
+  EXPECT_NE(why.message().find("; is a Kafka server there?"), std::string_view::npos)
+      << why.message();
+}
+
+TEST_F(ScriptedConnection, HoldsRequestsBackForTheThrottleTime) {
+  become_ready();
+  core_.throttle(2s, start, actions_);
+  EXPECT_EQ(std::get<Throttled>(take()).time, 2s);
+  EXPECT_FALSE(core_.takes_requests());
   EXPECT_TRUE(
-      core_.request(HeartbeatRequest{}, 1, start, actions_).error().is(Errc::not_connected));
+      core_.request(HeartbeatRequest{}, 1, start, actions_).error().is(Errc::limit_reached));
+  EXPECT_EQ(core_.deadline(), start + 2s);
+  core_.on_time(start + 2s - 1ns, actions_);
+  EXPECT_TRUE(actions_.empty());
+  core_.on_time(start + 2s, actions_);
+  EXPECT_TRUE(std::holds_alternative<Ready>(take()));
+  EXPECT_TRUE(core_.takes_requests());
+  EXPECT_EQ(core_.deadline(), never);
+}
+
+TEST_F(ScriptedConnection, GivesRequestsInFlightTheThrottleTimeOnTop) {
+  become_ready();
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 1, start, actions_));
+  core_.throttle(40s, start, actions_);
+  // Within the time that is running; the second adds nothing.
+  core_.throttle(10s, start + 5s, actions_);
+  actions_.clear();
+  core_.on_time(start + 40s, actions_);
+  EXPECT_TRUE(std::holds_alternative<Ready>(take()));
+  core_.on_time(start + 70s - 1ns, actions_);
+  EXPECT_TRUE(actions_.empty());
+  core_.on_time(start + 70s, actions_);
+  EXPECT_TRUE(std::get<Lost>(take()).why.is(Errc::timed_out));
+}
+
+TEST_F(ScriptedConnection, WaitsNoLongerThanIsSane) {
+  become_ready();
+  core_.throttle(24h, start, actions_);
+  EXPECT_EQ(std::get<Throttled>(take()).time, ConnectionCore::throttle_max);
+  EXPECT_EQ(core_.deadline(), start + ConnectionCore::throttle_max);
+}
+
+TEST_F(ScriptedConnection, IsThrottledByTheAnswerAboutVersions) {
+  core_.on_open(start, actions_);
+  ApiVersionsResponse slow = speaks({{12, 0, 3}});
+  slow.throttle_time_ms = 500;
+  answer(sent().header.correlation_id, slow, 4);
+  EXPECT_EQ(std::get<Throttled>(take()).time, 500ms);
+  EXPECT_TRUE(actions_.empty());
+  core_.on_time(start + 500ms, actions_);
+  EXPECT_TRUE(std::holds_alternative<Ready>(take()));
 }
 
 TEST_F(ScriptedConnection, TellsWithoutWaitingForAnAnswer) {

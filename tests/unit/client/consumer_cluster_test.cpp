@@ -180,6 +180,21 @@ TEST_F(ConsumerOnCluster, SeeksByOffsetAndByTime) {
   EXPECT_EQ(read(1).at(0), "0:0");
 }
 
+TEST_F(ConsumerOnCluster, SeeksAtOnceAndReadsAfterTheFetchUnderWay) {
+  start();
+  assign({orders(0)});
+  EXPECT_EQ(read(3).size(), 3U);
+  world.run_for(100ms);
+  const auto polls = fetches_.size();
+  change([](FetchCore& fetch) { return fetch.seek(orders(0), Offset{1}); });
+  const TimePoint sought = world.now();
+  EXPECT_EQ(position(0), Offset{1});
+  EXPECT_EQ(read(1).at(0), "0:1");
+  EXPECT_EQ(fetches_.at(polls).topics.at(0).partitions.at(0).fetch_offset, Offset{1});
+  EXPECT_GT(world.now() - sought, 300ms) << "nothing was under way";
+  EXPECT_LT(world.now() - sought, 500ms);
+}
+
 TEST_F(ConsumerOnCluster, ReadsNothingOfWhatIsPaused) {
   start();
   assign({orders(0), orders(1)});

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/broker_errors.hpp"
 
@@ -23,6 +27,14 @@ wire::BatchHeader header_of(const SealedBatch& batch) {
   return *wire::read_batch_header(whole->bytes());
 }
 
+std::vector<std::string> values_of(const Chain& batch) {
+  std::vector<std::string> values;
+  auto reader = wire::BatchReader::open(*batch.flatten());
+  RecordView view;
+  while (reader && reader->next(view)) values.emplace_back(as_text(*view.value));
+  return values;
+}
+
 class Partition : public testing::Test, public ProducePartition::Events {
  protected:
   Partition() { sender_.offer({ProducerId{7}, ProducerEpoch{0}}); }
@@ -30,6 +42,15 @@ class Partition : public testing::Test, public ProducePartition::Events {
   void on_settled(const SealedBatch& batch, const std::optional<Error>& why) override {
     settled_ += static_cast<int>(batch.count);
     if (why) failures_.push_back(*why);
+  }
+  void on_too_large(std::uint64_t order, Chain whole) override {
+    splits_.emplace_back(order, std::move(whole));
+  }
+  /// What a worker does meanwhile.
+  void split_now() {
+    for (auto& [order, whole] : std::exchange(splits_, {})) {
+      sender_.on_halves(order, split_batch(whole, {}));
+    }
   }
 
   OpenBatch batch(std::int32_t records, std::vector<DeliveryCall> calls = {}) {
@@ -65,8 +86,9 @@ class Partition : public testing::Test, public ProducePartition::Events {
   std::uint64_t serial_ = 0;
   int settled_ = 0;
   std::vector<Error> failures_;
+  std::vector<std::pair<std::uint64_t, Chain>> splits_;
   std::vector<detail::OutcomeRef> outcomes_;
-  ProducePartition sender_{*this};
+  ProducePartition sender_{*this, "orders-3"};
 };
 
 TEST_F(Partition, NumbersRecordsWhenTheyAreSealed) {
@@ -194,7 +216,7 @@ TEST_F(Partition, AsksAboutOldNumbersBeforeItTakesNewOnes) {
 }
 
 TEST_F(Partition, AsksForANewIdWhenItsEpochsAreUsedUp) {
-  ProducePartition last(*this);
+  ProducePartition last(*this, "orders-3");
   last.offer({ProducerId{7}, ProducerEpoch{INT16_MAX}});
   ASSERT_EQ(last.next(leader, start), Next::fresh);
   const auto order = last.seal(batch(1), wire::Compression::none, {}, 120s, leader).order;
@@ -215,6 +237,8 @@ TEST_F(Partition, SplitsWhatIsTooLarge) {
   const auto order =
       sender_.seal(batch(3, std::move(calls)), wire::Compression::none, {}, 120s, leader).order;
   refuse(order, broker_error::message_too_large);
+  EXPECT_EQ(sender_.next(leader, start), Next::nothing) << "its halves are being made";
+  split_now();
   ASSERT_EQ(sender_.next(leader, start), Next::resend);
   const auto& first = sender_.resend(leader);
   EXPECT_EQ(header_of(first).count, 1);
@@ -230,6 +254,88 @@ TEST_F(Partition, SplitsWhatIsTooLarge) {
   succeed(second_order, Offset{90});
   EXPECT_TRUE(outcomes_[0]->is_settled());
   EXPECT_EQ(offsets, (std::vector<std::int64_t>{10, 90, 91}));
+}
+
+TEST_F(Partition, SplitsDownToTheRecordAtFaultAndFailsItAlone) {
+  std::map<std::uint32_t, Result<Receipt>> told;
+  std::vector<DeliveryCall> calls;
+  for (std::uint32_t i = 0; i < 7; ++i) {
+    calls.push_back({i, 0, [&told, i](Result<Receipt> each) { told.emplace(i, each); }});
+  }
+  ASSERT_EQ(sender_.next(leader, start), Next::fresh);
+  refuse(sender_.seal(batch(7, std::move(calls)), wire::Compression::none, {}, 120s, leader).order,
+         broker_error::message_too_large);
+  std::vector<std::string> stored;
+  while (split_now(), sender_.next(leader, start) == Next::resend) {
+    const SealedBatch& sent = sender_.resend(leader);
+    const auto order = sent.order;
+    const auto values = values_of(sent.bytes);
+    if (std::ranges::find(values, "record 5") != values.end()) {
+      sender_.on_verdict(
+          order, {.error = Error::broker(broker_error::message_too_large, {}, "over 10")}, start);
+    } else {
+      const auto base = static_cast<std::int64_t>(stored.size());
+      stored.insert(stored.end(), values.begin(), values.end());
+      succeed(order, Offset{base});
+    }
+  }
+  EXPECT_EQ(stored, (std::vector<std::string>{"record 1", "record 2", "record 3", "record 4",
+                                              "record 6", "record 7"}));
+  ASSERT_EQ(told.size(), 7u);
+  for (const auto& [index, each] : told) EXPECT_EQ(each.has_value(), index != 4) << index;
+  EXPECT_EQ(told.at(4).error().server_message(), "over 10");
+  EXPECT_EQ(told.at(6)->offset, Offset{5});
+  EXPECT_EQ(failures_.size(), 1u);
+  EXPECT_TRUE(sender_.is_idle());
+}
+
+TEST_F(Partition, HoldsBackWhatIsBehindABatchThatIsSplit) {
+  const auto first = send(2), second = send(1);
+  refuse(first, broker_error::message_too_large);
+  refuse(second, broker_error::out_of_order_sequence_number);
+  EXPECT_EQ(sender_.next(leader, start), Next::nothing);
+  split_now();
+  for (const std::int32_t sequence : {0, 1, 2}) {
+    ASSERT_EQ(sender_.next(leader, start), Next::resend);
+    const SealedBatch& sent = sender_.resend(leader);
+    EXPECT_EQ(header_of(sent).base_sequence, sequence);
+    EXPECT_EQ(header_of(sent).producer_epoch, ProducerEpoch{1});
+    succeed(sent.order, Offset{sequence});
+  }
+}
+
+TEST_F(Partition, SplitsWithoutNumbersToo) {
+  ProducePartition plain(*this, "orders-3");
+  const auto order = plain.seal(batch(2), wire::Compression::none, {}, 120s, leader).order;
+  plain.on_verdict(order, {.error = Error::broker(broker_error::message_too_large)}, start);
+  EXPECT_EQ(plain.next(leader, start), Next::nothing) << "a fresh batch would overtake it";
+  plain.on_halves(order, split_batch(splits_.at(0).second, {}));
+  for (const auto* value : {"record 1", "record 2"}) {
+    ASSERT_EQ(plain.next(leader, start), Next::resend);
+    const SealedBatch& half = plain.resend(leader);
+    EXPECT_TRUE(header_of(half).producer_id.is_none());
+    EXPECT_EQ(values_of(half.bytes), std::vector<std::string>{value});
+  }
+}
+
+TEST_F(Partition, DropsTheHalvesOfABatchWhoseTimeIsUp) {
+  refuse(send(2), broker_error::message_too_large);
+  sender_.expire(start + 120s);
+  ASSERT_EQ(failures_.size(), 1u);
+  EXPECT_EQ(failures_[0].stored(), Stored::no);
+  split_now();
+  EXPECT_TRUE(sender_.is_idle());
+  EXPECT_EQ(settled_, 2);
+}
+
+TEST_F(Partition, FailsWhatCannotBeSplit) {
+  const auto order = send(2);
+  refuse(order, broker_error::message_too_large);
+  sender_.on_halves(order, fail(Error::client(Errc::limit_reached, "no memory")));
+  ASSERT_EQ(failures_.size(), 1u);
+  EXPECT_TRUE(failures_[0].is(Errc::limit_reached));
+  EXPECT_TRUE(sender_.is_idle());
+  EXPECT_EQ(sender_.next(leader, start), Next::fresh);
 }
 
 TEST_F(Partition, FailsASingleRecordThatIsTooLarge) {
@@ -254,6 +360,8 @@ TEST_F(Partition, SaysPossiblyStoredWhenTimeRunsOutInFlight) {
   sender_.expire(start + 120s);
   ASSERT_EQ(failures_.size(), 1u);
   EXPECT_TRUE(failures_[0].is(Errc::timed_out));
+  EXPECT_EQ(failures_[0].message(),
+            "produce to orders-3: delivery_timeout passed without an answer");
   EXPECT_EQ(failures_[0].stored(), Stored::possibly);
   EXPECT_EQ(sender_.next(leader, start + 120s), Next::fresh);
   lose(order);
@@ -267,6 +375,9 @@ TEST_F(Partition, SaysNotStoredWhenTheServerHadRefusedIt) {
   refuse(order, broker_error::not_enough_replicas);
   sender_.expire(start + 120s);
   ASSERT_EQ(failures_.size(), 1u);
+  const Error last = Error::broker(broker_error::not_enough_replicas);
+  EXPECT_EQ(failures_[0].message(),
+            "produce to orders-3: delivery_timeout passed; last: " + std::string(last.message()));
   EXPECT_EQ(failures_[0].stored(), Stored::no);
   EXPECT_TRUE(sender_.is_idle());
 }

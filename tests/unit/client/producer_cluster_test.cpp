@@ -42,6 +42,27 @@ class ProducerOnCluster : public testing::Test, public ScriptedWorld {
     ASSERT_EQ(place.appended, PartitionQueue::Appended::ok);
     if (place.wake) producer_->wake(to);
   }
+  /// Appends a record whose fate nobody hears of by itself.
+  Delivery send_untold(std::size_t partition) {
+    auto& to = *topic_->table().all.at(partition);
+    const auto place = to.queue.append({.value = as_bytes("value")}, {.reference = true});
+    EXPECT_EQ(place.appended, PartitionQueue::Appended::ok);
+    if (place.wake) producer_->wake(to);
+    return {place.outcome, place.index, place.timestamp_delta};
+  }
+  /// Servers answer requests with one batch like this.
+  using Told = wire::ProduceResponse::PartitionProduceResponse;
+  void answer_by(std::function<void(const Slice& batch, Told& told, wire::ProduceResponse&)> by) {
+    script.on<wire::ProduceRequest>([by](NodeId, const wire::ProduceRequest& asked) {
+      const auto& sent = asked.topic_data.at(0).partition_data.at(0);
+      wire::ProduceResponse answer;
+      answer.responses.emplace_back().name = asked.topic_data.at(0).name;
+      Told& told = answer.responses.back().partition_responses.emplace_back();
+      told.index = sent.index;
+      by(sent.records->flatten().value(), told, answer);
+      return answer;
+    });
+  }
   std::size_t stored() const {
     return static_cast<std::size_t>(
         std::ranges::count_if(told_, [](const Result<Receipt>& each) { return each.has_value(); }));
@@ -125,7 +146,23 @@ TEST_F(ProducerOnCluster, GivesUpAtTheDeliveryTimeout) {
   world.run_for(4s);
   ASSERT_EQ(told_.size(), 1u);
   EXPECT_TRUE(told_[0].error().is(Errc::timed_out));
+  EXPECT_EQ(told_[0].error().message(),
+            "produce to orders-0: delivery_timeout passed; last: broker-1:9092: request_timeout "
+            "passed without an answer to Produce");
   EXPECT_EQ(told_[0].error().stored(), Stored::possibly);
+}
+
+TEST_F(ProducerOnCluster, SaysWhyARecordWasNotSentInTime) {
+  start({.delivery_timeout = 40s});
+  world.machine("broker-1").process("broker-1")->kill();
+  send(0);
+  world.run_for(45s);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_TRUE(told_[0].error().message().starts_with(
+      "produce to orders-0: delivery_timeout passed before it was sent: connecting to "
+      "broker-1:9092: "))
+      << told_[0].error().message();
+  EXPECT_EQ(told_[0].error().stored(), Stored::no);
 }
 
 TEST_F(ProducerOnCluster, CarriesOnWhenTheServerComesBack) {
@@ -149,6 +186,23 @@ TEST_F(ProducerOnCluster, LingersForMoreRecords) {
   world.run_for(100ms);
   ASSERT_EQ(script.produced.size(), 1u);
   EXPECT_EQ(stored(), 2u);
+}
+
+TEST_F(ProducerOnCluster, ASpentBufferHurriesWhereNoAnswerWillMakeRoom) {
+  script.is_silent = true;
+  start({.linger = 60s});
+  const auto hurry = [this] {
+    producer_->hurry_all();
+    world.run_for(1s);
+  };
+  send(0);
+  hurry();
+  ASSERT_EQ(script.produced.size(), 1u);
+  send(0);
+  send(1);
+  hurry();
+  ASSERT_EQ(script.produced.size(), 2u);
+  EXPECT_EQ(script.produced[1].at, NodeId{2});
 }
 
 TEST_F(ProducerOnCluster, FlushDoesNotWaitForLinger) {
@@ -198,6 +252,152 @@ TEST_F(ProducerOnCluster, CompressesBesideTheLoopAndKeepsTheOrder) {
     }
   }
   EXPECT_EQ(next, 20);
+}
+
+TEST_F(ProducerOnCluster, CompressesTheHalvesOfWhatIsTooLarge) {
+  std::vector<wire::BatchHeader> stored;
+  std::vector<std::string> values;
+  answer_by([&](const Slice& batch, Told& told, wire::ProduceResponse&) {
+    const auto header = wire::read_batch_header(batch.bytes()).value();
+    if (header.count > 3) {
+      told.error_code = broker_error::message_too_large;
+      return;
+    }
+    told.base_offset = Offset{static_cast<std::int64_t>(values.size())};
+    stored.push_back(header);
+    auto reader = wire::BatchReader::open(batch);
+    RecordView record;
+    while (reader->next(record)) values.emplace_back(as_text(*record.value));
+  });
+  start({.linger = 50ms, .compression = CompressionCodec::gzip});
+  for (int i = 0; i < 10; ++i) send(0, "record " + std::to_string(i));
+  world.run_for(2s);
+  // What is behind it has the numbers that follow.
+  send(0, "record 10");
+  world.run_for(1s);
+  EXPECT_EQ(this->stored(), 11u);
+  ASSERT_EQ(values.size(), 11u);
+  for (int i = 0; i < 11; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    EXPECT_EQ(values[at], "record " + std::to_string(i));
+    EXPECT_EQ(told_.at(at)->offset, Offset{i});
+  }
+  ASSERT_EQ(stored.size(), 5u) << "10 is 5 and 5, each of them 2 and 3; then the last record";
+  std::int32_t next = 0;
+  for (const auto& header : stored) {
+    EXPECT_EQ(header.compression(), wire::Compression::gzip);
+    EXPECT_EQ(header.base_sequence, std::exchange(next, next + header.count));
+  }
+}
+
+constexpr std::int16_t refused = broker_error::topic_authorization_failed;
+
+TEST_F(ProducerOnCluster, TellsOnceOfABatchThatFailedAndNobodyTook) {
+  std::vector<Error> untaken;
+  script.produce_errors = {refused, refused};
+  start({.on_untaken_failure = [&](const Error& why) { untaken.push_back(why); }});
+  (void)send_untold(0);
+  (void)send_untold(0);
+  world.run_for(1s);
+  ASSERT_EQ(script.produced.size(), 1u);
+  ASSERT_EQ(untaken.size(), 1u);
+  EXPECT_TRUE(untaken[0].is_broker(refused));
+  {
+    const Delivery kept = send_untold(1);
+    world.run_for(1s);
+    EXPECT_TRUE(kept.is_done());
+    EXPECT_EQ(untaken.size(), 1u) << "it may still be asked";
+  }
+  EXPECT_EQ(untaken.size(), 2u);
+  EXPECT_TRUE(warnings.empty());
+}
+
+TEST_F(ProducerOnCluster, DoesNotTellAgainOfWhatSomebodyTook) {
+  int untaken = 0;
+  script.produce_errors = {refused, refused};
+  start({.on_untaken_failure = [&](const Error&) { ++untaken; }});
+  {
+    const Delivery asked = send_untold(0);
+    world.run_for(1s);
+    EXPECT_TRUE(asked.wait(0ms).error().is_broker(refused));
+  }
+  send(0);
+  world.run_for(1s);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_TRUE(told_[0].error().is_broker(refused));
+  // What is stored is no failure.
+  (void)send_untold(0);
+  world.run_for(1s);
+  EXPECT_EQ(script.produced.size(), 3u);
+  EXPECT_EQ(untaken, 0);
+  EXPECT_TRUE(warnings.empty());
+}
+
+TEST_F(ProducerOnCluster, TellsOfABatchThatWasSplitOnce) {
+  int untaken = 0;
+  answer_by([](const Slice&, Told& told, wire::ProduceResponse&) {
+    told.error_code = broker_error::message_too_large;
+  });
+  start({.linger = 50ms, .on_untaken_failure = [&](const Error&) { ++untaken; }});
+  for (int i = 0; i < 4; ++i) (void)send_untold(0);
+  world.run_for(2s);
+  EXPECT_EQ(untaken, 1);
+}
+
+TEST_F(ProducerOnCluster, LogsWhatNobodyTookOnceASecondWithItsCount) {
+  script.produce_errors = {refused, refused, refused, refused};
+  start({.linger = 0us});
+  // The client's seconds began with the world's.
+  world.run_for(1s - world.now().time_since_epoch() % 1s);
+  for (int i = 0; i < 3; ++i) {
+    (void)send_untold(0);
+    world.run_for(100ms);
+  }
+  const std::string line = "producer: batches that failed and nobody asked about: ";
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_TRUE(warnings[0].starts_with(line + "1; the last: TOPIC_AUTHORIZATION_FAILED (29): "))
+      << warnings[0];
+  world.run_for(1s);
+  (void)send_untold(0);
+  world.run_for(100ms);
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_TRUE(warnings[1].starts_with(line + "4; the last: ")) << warnings[1];
+}
+
+TEST_F(ProducerOnCluster, SendsNothingForAsLongAsTheServerThrottles) {
+  std::vector<TimePoint> asked_at;
+  std::int32_t throttle_ms = 700;
+  answer_by([&](const Slice&, Told& told, wire::ProduceResponse& answer) {
+    asked_at.push_back(world.now());
+    answer.throttle_time_ms = throttle_ms;
+    told.base_offset = Offset{0};
+  });
+  start({.linger = 0us});
+  for (int i = 0; i < 4; ++i) {
+    send(0);
+    world.run_for(100ms);
+  }
+  EXPECT_EQ(asked_at.size(), 1u);
+  send(1);
+  world.run_for(100ms);
+  EXPECT_EQ(asked_at.size(), 2u) << "the other server did not ask for it";
+  world.run_for(3s);
+  EXPECT_EQ(stored(), 5u);
+  ASSERT_EQ(asked_at.size(), 3u) << "what had to wait goes in one batch";
+  EXPECT_GE(asked_at[2] - asked_at[0], 700ms);
+  EXPECT_LT(asked_at[2] - asked_at[0], 710ms);
+  ASSERT_EQ(warnings.size(), 2u) << "a line a minute for each";
+  EXPECT_EQ(warnings[0],
+            "connection: broker-1:9092 throttles this client: requests to it wait 700 ms (1 times "
+            "so far)");
+  world.run_for(1min);
+  throttle_ms = 0;
+  send(0);
+  world.run_for(100ms);
+  send(0);
+  world.run_for(100ms);
+  EXPECT_EQ(asked_at.size(), 5u) << "without a throttle time nothing waits";
+  EXPECT_EQ(warnings.size(), 2u);
 }
 
 TEST_F(ProducerOnCluster, FindsOutThatATopicDoesNotExist) {

@@ -75,6 +75,19 @@ TEST(TimerWheel, a_timer_that_is_never_due_does_not_fire) {
   fire(timers, start + 24h * 365 * 50);
 }
 
+TEST(TimerWheel, a_cancelled_timers_slot_does_not_wake_for_ever) {
+  TimerWheel timers(start);
+  timers.arm(start, [] {});
+  const TimerId cancelled = timers.arm(start + 500ms, [] {});
+  timers.arm(start + 10s, [] {});
+  fire(timers, start);
+  const TimePoint begin = timers.next();
+  ASSERT_LT(begin, start + 500ms);
+  timers.cancel(cancelled);
+  timers.expire(begin);
+  EXPECT_GT(timers.next(), begin);
+}
+
 TEST(TimerWheel, take_all_leaves_none) {
   TimerWheel timers(start);
   const TimerId id = timers.arm(start + 1ms, [] {});
@@ -124,6 +137,7 @@ TEST(TimerWheel, behaves_like_an_ordered_map) {
           expected.erase(expected.begin());
         }
         ASSERT_EQ(fired, due) << "seed " << seed << " step " << step;
+        ASSERT_GT(timers.next(), now) << "seed " << seed << " step " << step;
       }
     }
     EXPECT_GT(wakes, 0u);
