@@ -19,6 +19,8 @@ constexpr int unknown_answers_max = 5;
 
 /// Between two lines about a server that throttles.
 constexpr Duration throttle_quiet = std::chrono::minutes(1);
+/// Between two lines about an address that does not let us connect.
+constexpr Duration unreached_quiet = std::chrono::minutes(1);
 
 bool is_unknown(std::int16_t code) {
   return code == broker_error::unknown_topic_or_partition;
@@ -151,6 +153,7 @@ void Engine::on_link_ready(Link& link) {
   Reach& heard = reach(node_of(link));
   heard.backoff.reset();
   heard.last_failure.clear();
+  unreached_.erase(link.endpoint().to_string());
   notify();
 }
 
@@ -181,9 +184,36 @@ void Engine::on_link_closed(Link& link, const Error& why) {
   if (environment_.logger.level() <= LogLevel::info) {
     environment_.logger.log(LogLevel::info, "connection", why.message());
   }
+  if (!link.was_ready()) warn_of_unreached(link, why);
   // A server that went away may have given up its partitions.
   if (link.was_ready() && node.value >= 0) doubt();
   notify();
+}
+
+// A first connection that fails is told to whoever waits for it. Later nobody may be waiting, and
+// records go nowhere or do not come.
+void Engine::warn_of_unreached(const Link& link, const Error& why) {
+  if (!has_metadata_ || environment_.logger.level() > LogLevel::warning) return;
+  Unreached& unreached = unreached_[link.endpoint().to_string()];
+  ++unreached.attempts;
+  if (now() < unreached.quiet_until) return;
+  unreached.quiet_until = now() + unreached_quiet;
+  environment_.logger.log(
+      LogLevel::warning, "connection",
+      fmt::format("{}; trying on ({} times so far)", why.message(), unreached.attempts));
+}
+
+// Whoever reads it or writes to it goes on trying: it may be made anew.
+void Engine::warn_of_lost_topics(const wire::MetadataResponse& answer) {
+  for (const auto& topic : answer.topics) {
+    if (!topic.name || !is_unknown(topic.error_code)) continue;
+    const bool was_there =
+        view_.topic(*topic.name) != nullptr && view_.topic_error(*topic.name) == broker_error::none;
+    if (!was_there) continue;
+    environment_.logger.log(
+        LogLevel::warning, "client",
+        fmt::format("the server no longer has topic {}; waiting for it", *topic.name));
+  }
 }
 
 void Engine::need(std::string_view topic, bool may_create) {
@@ -226,6 +256,7 @@ void Engine::ask_metadata() {
 void Engine::on_metadata(Result<wire::MetadataResponse> answer) {
   if (closed_) return;
   bool answered = false;
+  if (answer && environment_.logger.level() <= LogLevel::warning) warn_of_lost_topics(*answer);
   if (!answer) {
     view_.on_failed(now());
   } else if (auto taken = view_.on_answer(*answer, now()); taken) {
@@ -277,30 +308,30 @@ void Engine::when_topic(std::string_view topic, bool may_create, TimePoint deadl
 
 void Engine::when_connected(TimePoint deadline, std::move_only_function<void(Result<void>)> then) {
   if (closed_) return then(fail(*closed_));
-  waiters_.push_back({std::string(), deadline, std::move(then)});
+  waiters_.push_back({std::nullopt, deadline, std::move(then)});
   plan_metadata();
   settle_waiters(false);
 }
 
 std::optional<Result<void>> Engine::outcome_for(Waiter& waiter, bool answered) {
-  if (waiter.topic.empty()) {
+  if (!waiter.topic) {
     if (has_metadata_) return Result<void>{};
   } else {
-    const TopicView* topic = view_.topic(waiter.topic);
+    const TopicView* topic = view_.topic(*waiter.topic);
     if (topic != nullptr && !topic->partitions.empty()) return Result<void>{};
-    const std::int16_t code = view_.topic_error(waiter.topic);
+    const std::int16_t code = view_.topic_error(*waiter.topic);
     if (answered && is_unknown(code) && ++waiter.unknown_answers >= unknown_answers_max) {
-      return fail(
-          Error::client(Errc::no_such_topic, fmt::format("topic {} does not exist", waiter.topic)));
+      return fail(Error::client(Errc::no_such_topic,
+                                fmt::format("topic {} does not exist", *waiter.topic)));
     }
     if (code != broker_error::none && !Error::broker(code).is_retriable()) {
-      return fail(Error::broker(code, fmt::format("look for topic {}", waiter.topic)));
+      return fail(Error::broker(code, fmt::format("look for topic {}", *waiter.topic)));
     }
   }
   if (now() < waiter.deadline) return std::nullopt;
-  const std::string what = waiter.topic.empty()
+  const std::string what = !waiter.topic
                                ? std::string("no server answered in time")
-                               : fmt::format("no metadata of topic {} in time", waiter.topic);
+                               : fmt::format("no metadata of topic {} in time", *waiter.topic);
   return fail(Error::client(Errc::timed_out, what + troubles()));
 }
 

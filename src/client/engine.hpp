@@ -137,9 +137,14 @@ class Engine final : public LinkOwner {
     std::uint64_t throttled = 0;
     TimePoint throttle_quiet_until{};
   };
+  /// An address that does not let us connect, and when that may be logged again.
+  struct Unreached {
+    std::uint64_t attempts = 0;
+    TimePoint quiet_until{};
+  };
   struct Waiter {
-    /// Empty: any metadata will do.
-    std::string topic;
+    /// Nothing: any metadata will do.
+    std::optional<std::string> topic;
     TimePoint deadline;
     std::move_only_function<void(Result<void>)> then;
     int unknown_answers = 0;
@@ -166,6 +171,8 @@ class Engine final : public LinkOwner {
   void on_metadata(Result<wire::MetadataResponse> answer);
   void drop_moved_nodes();
   void settle_waiters(bool answered);
+  void warn_of_unreached(const Link& link, const Error& why);
+  void warn_of_lost_topics(const wire::MetadataResponse& answer);
   /// Nothing: go on waiting.
   [[nodiscard]] std::optional<Result<void>> outcome_for(Waiter& waiter, bool answered);
   void notify();
@@ -175,6 +182,7 @@ class Engine final : public LinkOwner {
   ClusterView view_;
   std::map<Key, std::shared_ptr<Link>> links_;
   std::map<NodeId, Reach> reach_;
+  std::map<std::string, Unreached> unreached_;
   std::list<Waiter> waiters_;
   std::list<Observer> observers_;
   ObserverId next_observer_ = 1;

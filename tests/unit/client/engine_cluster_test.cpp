@@ -1,9 +1,12 @@
-// What the client's connections say of servers that cannot be reached or do not answer.
-#include <gtest/gtest.h>
+// What the client's connections say of servers that cannot be reached or do not answer, and of
+// topics that are not there.
+#include <gmock/gmock.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
+#include "base/broker_errors.hpp"
 #include "client/admin_call.hpp"
 #include "scripted_cluster.hpp"
 
@@ -33,6 +36,24 @@ class EngineOnCluster : public testing::Test, public ScriptedWorld {
   void never_answer() {
     script.on<M>([](NodeId, const M&) { return std::nullopt; });
   }
+  /// The first server alone, and of every topic asked for what topic_error says.
+  void answer_metadata() {
+    script.on<wire::MetadataRequest>([this](NodeId, const wire::MetadataRequest& asked) {
+      wire::MetadataResponse answer;
+      answer.brokers.push_back({NodeId{1}, "broker-1", 9092, {}});
+      if (!asked.topics) return answer;
+      for (const auto& each : *asked.topics) {
+        auto& topic = answer.topics.emplace_back();
+        topic.name = each.name;
+        topic.error_code = topic_error;
+        if (topic_error != broker_error::none) continue;
+        topic.topic_id = TopicId{{1}};
+        topic.partitions.emplace_back().leader_id = NodeId{1};
+      }
+      return answer;
+    });
+  }
+  std::int16_t topic_error = broker_error::none;
 };
 
 TEST_F(EngineOnCluster, NamesTheServerThatAcceptsAndNeverAnswers) {
@@ -68,6 +89,62 @@ TEST_F(EngineOnCluster, NamesTheAddressWhereNobodyListensOnce) {
   EXPECT_NE(first, std::string::npos) << text;
   EXPECT_NE(text.find("connecting to broker-1:9092: "), std::string::npos) << text;
   EXPECT_EQ(text.find("broker-1:9092: connecting to broker-1:9092"), std::string::npos) << text;
+}
+
+TEST_F(EngineOnCluster, LooksForATopicWithoutANameAsForAnyOther) {
+  answer_metadata();
+  topic_error = broker_error::invalid_topic_exception;
+  start();
+  ASSERT_EQ(connect(5s), "it was reached");
+  std::optional<Result<void>> outcome;
+  on_loop([&] {
+    client->engine().when_topic("", true, world.now() + 5s,
+                                [&](Result<void> done) { outcome = std::move(done); });
+  });
+  world.run_for(1s);
+  ASSERT_TRUE(outcome && !*outcome);
+  EXPECT_TRUE(outcome->error().is_broker(topic_error)) << outcome->error().to_string();
+}
+
+TEST_F(EngineOnCluster, SaysOnceAMinuteThatAServerIsGone) {
+  start();
+  ASSERT_EQ(connect(5s), "it was reached");
+  EXPECT_TRUE(warnings.empty());
+  world.machine("broker-1").process("broker-1")->kill();
+  world.machine("broker-2").process("broker-2")->kill();
+  on_loop([&] { client->engine().need("orders"); });
+  world.run_for(50s);
+  const auto of_first = [&] {
+    return std::ranges::count_if(warnings, [](const std::string& line) {
+      return line.starts_with("connection: connecting to broker-1:9092: ");
+    });
+  };
+  EXPECT_EQ(of_first(), 1);
+  EXPECT_TRUE(warnings[0].ends_with("; trying on (1 times so far)")) << warnings[0];
+  world.run_for(1min);
+  EXPECT_EQ(of_first(), 2);
+}
+
+TEST_F(EngineOnCluster, SaysOnceThatATopicIsGone) {
+  answer_metadata();
+  start();
+  on_loop([&] { client->engine().need("orders"); });
+  world.run_for(5s);
+  EXPECT_TRUE(warnings.empty());
+  topic_error = broker_error::unknown_topic_or_partition;
+  on_loop([&] { client->engine().doubt(); });
+  world.run_for(1min);
+  EXPECT_THAT(warnings, testing::ElementsAre(
+                            "client: the server no longer has topic orders; waiting for it"));
+}
+
+TEST_F(EngineOnCluster, SaysNothingOfATopicThatWasNeverThere) {
+  answer_metadata();
+  topic_error = broker_error::unknown_topic_or_partition;
+  start();
+  on_loop([&] { client->engine().need("orders"); });
+  world.run_for(1min);
+  EXPECT_TRUE(warnings.empty());
 }
 
 }  // namespace
