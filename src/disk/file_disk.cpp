@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/file_tree.hpp"
 #include "disk/directory_lock.hpp"
 #include "disk/disk_threads.hpp"
 #include "disk/open_file.hpp"
@@ -30,7 +31,10 @@ Result<void> make_directory(const std::string& path) {
   if (::mkdir(path.c_str(), 0755) == 0) return {};
   const int number = errno;
   struct stat status{};
-  if (number == EEXIST && ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return {};
+  if (number == EEXIST && ::stat(path.c_str(), &status) == 0) {
+    if (S_ISDIR(status.st_mode)) return {};
+    return fail(file_error(Errc::already_exists, "make directory", path, "A file has that name"));
+  }
   return fail(system_error(number, "make directory", path));
 }
 

@@ -235,8 +235,9 @@ Topic* Topics::find(const TopicId& id) {
 Result<Topic*> Topics::create(const std::string& name, std::int32_t partitions,
                               const TopicConfig& config, bool validate_only) {
   if (!is_valid_name(name)) {
-    return fail(Error::broker(broker_error::invalid_topic_exception, "topic \"" + name + "\"",
-                              "a name has 1 to 249 letters, digits, '.', '_' and '-'"));
+    return fail(Error::broker(
+        broker_error::invalid_topic_exception, "topic \"" + name + "\"",
+        "a name has 1 to 249 letters, digits, '.', '_' and '-', and is neither . nor .."));
   }
   if (name == offsets_topic) {
     return fail(Error::broker(broker_error::invalid_topic_exception, "topic " + name,

@@ -85,6 +85,11 @@ TEST_F(FileDiskTest, errors_name_operation_path_and_reason) {
   EXPECT_EQ(refused.error().category(), ErrorCategory::storage);
   EXPECT_EQ(refused.error().message(),
             "open " + (directory / "no/such") + ": No such file or directory");
+  open("a");
+  const auto taken = disk.make_directories(directory / "a");
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().message(),
+            "make directory " + (directory / "a") + ": A file has that name");
 }
 
 TEST_F(FileDiskTest, short_and_interrupted_calls_go_on) {

@@ -85,6 +85,19 @@ TEST(FrameReader, lengths_that_make_no_sense_break_it) {
   EXPECT_NE(large.error().message().find("100"), std::string_view::npos);
 }
 
+TEST(FrameReader, who_speaks_another_protocol_is_told_by_its_first_bytes) {
+  ReadBuffers buffers;
+  const auto said = [&](std::string_view bytes) {
+    FrameReader reader(100, buffers);
+    EXPECT_TRUE(feed(reader, bytes, bytes.size()).empty());
+    return std::string(reader.error().message());
+  };
+  EXPECT_EQ(said("HTTP/1.1 400 Bad Request\r\n"), "the other side speaks HTTP");
+  EXPECT_EQ(said("GET / HTTP/1.1\r\n"), "the other side speaks HTTP");
+  EXPECT_EQ(said(std::string_view("\x15\x03\x01\x00\x02", 5)), "the other side speaks TLS");
+  EXPECT_EQ(said("GETS"), "a frame of 1195725907 bytes; the limit is 100");
+}
+
 TEST(FrameReader, a_frame_waits_until_its_length_is_admitted) {
   ReadBuffers buffers;
   FrameReader reader(1 << 20, buffers);
