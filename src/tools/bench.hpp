@@ -58,7 +58,8 @@ class Payloads {
 
 /// The group given, else one that nobody else uses.
 std::string bench_group(const BenchArguments& arguments);
-ProducerOptions bench_producer_options(const BenchArguments& arguments);
+/// Errors: configuration, when a value does not fit the buffer.
+Result<ProducerOptions> bench_producer_options(const BenchArguments& arguments);
 ConsumerOptions bench_consumer_options(const BenchArguments& arguments, OffsetReset from);
 
 }  // namespace dohle::tools

@@ -6,6 +6,7 @@
 #include "dohle/admin.hpp"
 #include "tools/bench.hpp"
 #include "tools/commands.hpp"
+#include "tools/counted.hpp"
 #include "tools/flags.hpp"
 #include "tools/terminal.hpp"
 
@@ -19,7 +20,8 @@ using Measure = Result<Measurement> (*)(const BenchArguments&, Client&);
 
 struct Subject {
   const char* name;
-  /// What has happened to the records that were counted.
+  /// What to do with so many records, and what has happened to those that were counted.
+  const char* task;
   const char* verb;
   Measure measure;
 };
@@ -47,10 +49,10 @@ Result<void> prepare_topic(const BenchArguments& arguments, Client& client) {
     if (!topic) return fail(topic.error());
     if (arguments.partitions > 0 &&
         std::cmp_not_equal(topic->partitions.size(), arguments.partitions)) {
-      return fail(
-          Error::client(Errc::invalid_argument,
-                        fmt::format("topic {} has {} partitions, not the {} of --partitions", name,
-                                    topic->partitions.size(), arguments.partitions)));
+      return fail(Error::client(
+          Errc::invalid_argument,
+          fmt::format("topic {} has {}, not the {} of --partitions", name,
+                      counted(topic->partitions.size(), "partition"), arguments.partitions)));
     }
   }
   return {};
@@ -66,7 +68,10 @@ int run_bench(BenchArguments arguments, const Subject& subject) {
         }
         const Interrupt interrupt;
         const auto measured = subject.measure(arguments, client);
-        if (!measured) return report(command, measured.error());
+        if (!measured) {
+          const int status = report(command, measured.error());
+          return Interrupt::is_set() ? exit_interrupted : status;
+        }
         write_out(arguments.is_json ? to_json(*measured) + "\n" : to_text(*measured, subject.verb));
         if (Interrupt::is_set()) return exit_interrupted;
         return measured->failed > 0 ? exit_failed : exit_ok;
@@ -78,9 +83,11 @@ CLI::App* add_subject(CLI::App& bench, const Subject& subject, const char* help,
                       std::function<int()>& run) {
   CLI::App* command = bench.add_subcommand(subject.name, help);
   add_connection_flags(*command, arguments->connection, role);
-  command->add_option("--topic", arguments->topic, "Its name")->type_name("NAME")->required();
+  command->add_option("--topic", arguments->topic, "The topic to measure with")
+      ->type_name("NAME")
+      ->required();
   add_count(*command, "--records", arguments->records, 1, 1'000'000'000'000,
-            fmt::format("How many, 1 to 1000000000000 [{}]", arguments->records));
+            fmt::format("How many {}, 1 to 1000000000000 [{}]", subject.task, arguments->records));
   add_count(*command, "--partitions", arguments->partitions, 1, 100'000,
             "Make the topic with so many if it is not there, 1 to 100000 [it has to be there]");
   command->add_flag("--json", arguments->is_json, "One JSON object on standard output");
@@ -101,7 +108,7 @@ void add_sending_flags(CLI::App& command, BenchArguments& arguments, std::uint64
         }
         return size;
       },
-      "SIZE", fmt::format("Of each value, random bytes, {} to 100MiB [100]", size_bytes_min));
+      "SIZE", fmt::format("Random bytes in each value, {} to 100MiB [100]", size_bytes_min));
   add_parsed(command, "--acks", arguments.acks, parse_acks, "ACKS",
              "all (-1), leader (1) or none (0); idempotent with all [all]");
   add_parsed(
@@ -114,8 +121,8 @@ void add_sending_flags(CLI::App& command, BenchArguments& arguments, std::uint64
         return linger;
       },
       "DURATION",
-      fmt::format("How long a batch waits for more records, 0 to 1m [{}us]",
-                  arguments.usual_linger.count()));
+      fmt::format("How long a batch waits for more records, 0 to 1m [{}ms]",
+                  std::chrono::ceil<std::chrono::milliseconds>(arguments.usual_linger).count()));
   add_parsed(
       command, "--buffer", arguments.buffer_bytes,
       [](std::string_view text) -> Result<std::uint64_t> {
@@ -129,12 +136,17 @@ void add_sending_flags(CLI::App& command, BenchArguments& arguments, std::uint64
       "SIZE", "Memory for records that are not acknowledged yet, from 32KiB on [32MiB]");
 }
 
+void add_group(CLI::App& command, BenchArguments& arguments) {
+  command.add_option("--group", arguments.group, "The group to read in [a new one]")
+      ->type_name("NAME");
+}
+
 constexpr std::int64_t rate_max = 10'000'000;
 
 void add_produce(CLI::App& bench, std::function<int()>& run) {
   auto arguments = std::make_shared<BenchArguments>();
   CLI::App* command =
-      add_subject(bench, {"produce", "sent", bench_produce},
+      add_subject(bench, {"produce", "to send", "sent", bench_produce},
                   "Send records and wait until all are stored", arguments, Role::producer, run);
   add_sending_flags(*command, *arguments, 0);
   add_count(*command, "--threads", arguments->threads, 1, 1024,
@@ -151,10 +163,10 @@ void add_produce(CLI::App& bench, std::function<int()>& run) {
 
 void add_consume(CLI::App& bench, std::function<int()>& run) {
   auto arguments = std::make_shared<BenchArguments>();
-  CLI::App* command = add_subject(bench, {"consume", "read", bench_consume},
+  CLI::App* command = add_subject(bench, {"consume", "to read", "read", bench_consume},
                                   "Read records from the start in a group; CRCs are checked",
                                   arguments, Role::consumer, run);
-  command->add_option("--group", arguments->group, "Its name [one of its own]")->type_name("NAME");
+  add_group(*command, *arguments);
   command->footer(
       "Measured from the first record on: joining the group is not counted.\n"
       "Example:\n  dohle bench consume --topic t --records 5000000");
@@ -166,12 +178,12 @@ void add_e2e(CLI::App& bench, std::function<int()>& run) {
   arguments->rate = 1000;
   arguments->usual_linger = std::chrono::microseconds(0);
   CLI::App* command =
-      add_subject(bench, {"e2e", "received", bench_e2e}, "Time from send to poll, at a steady rate",
-                  arguments, Role::both, run);
+      add_subject(bench, {"e2e", "to send", "received", bench_e2e},
+                  "Time from send to poll, at a steady rate", arguments, Role::both, run);
   add_sending_flags(*command, *arguments, sizeof(std::int64_t));
   add_count(*command, "--rate", arguments->rate, 1, rate_max,
             "Records per second, 1 to 10000000 [1000]");
-  command->add_option("--group", arguments->group, "Its name [one of its own]")->type_name("NAME");
+  add_group(*command, *arguments);
   command->footer(
       "The topic must have no other producer meanwhile.\n"
       "Example:\n  dohle bench e2e --topic t --partitions 6 --rate 1000 --records 10000");

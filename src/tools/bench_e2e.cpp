@@ -16,6 +16,7 @@ namespace {
 constexpr std::chrono::milliseconds poll_time{200};
 constexpr std::chrono::milliseconds mark_interval{50};
 constexpr std::chrono::seconds idle_max{30};
+constexpr std::chrono::seconds flush_time{60};
 
 /// Which partitions have brought a mark: from then on the consumer surely waits at them.
 class Marks {
@@ -66,12 +67,23 @@ class Sender {
     const auto interval = std::chrono::nanoseconds(1'000'000'000 / arguments_.rate);
     auto next = std::chrono::steady_clock::now();
     for (std::uint64_t i = 0; i < arguments_.records && !is_stopped(); ++i) {
-      std::this_thread::sleep_until(next += interval);
+      if (!Interrupt::sleep_until(next += interval)) return std::nullopt;
       if (auto sent = send(i % marks_.size(), steady_ns()); !sent) return sent.error();
     }
-    const auto flushed = producer_.flush(std::chrono::seconds(60));
-    if (!flushed) return flushed.error();
-    return flushed->first_error;
+    return flush();
+  }
+
+  /// In pieces: when nobody waits for the records any more, neither do we.
+  std::optional<Error> flush() {
+    const auto until = std::chrono::steady_clock::now() + flush_time;
+    while (!is_stopped()) {
+      const auto flushed = producer_.flush(poll_time);
+      if (flushed) return flushed->first_error;
+      if (!flushed.error().is(Errc::timed_out) || std::chrono::steady_clock::now() >= until) {
+        return flushed.error();
+      }
+    }
+    return std::nullopt;
   }
 
   Result<Delivery> send(std::size_t partition, std::int64_t stamp) {
@@ -126,7 +138,9 @@ Result<void> receive(const BenchArguments& arguments, Consumer& consumer, const 
 }  // namespace
 
 Result<Measurement> bench_e2e(const BenchArguments& arguments, Client& client) {
-  auto producer = client.producer(bench_producer_options(arguments));
+  const auto options = bench_producer_options(arguments);
+  if (!options) return fail(options.error());
+  auto producer = client.producer(*options);
   if (!producer) return fail(producer.error());
   const auto topic = producer->topic(arguments.topic);
   if (!topic) return fail(topic.error());

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "tools/bench.hpp"
+#include "tools/settling.hpp"
 #include "tools/terminal.hpp"
 
 namespace dohle::tools {
@@ -19,15 +20,17 @@ namespace {
 // or awaited.
 constexpr std::uint64_t sampled_one_in = 128;
 constexpr std::uint64_t warming_records = 100;
-constexpr std::uint64_t looked_around_every = 4096;
+constexpr std::uint64_t looked_around_every = 16;
+// Beside a value of --size, a request holds a record's and a batch's frame.
+constexpr std::uint64_t frame_bytes = 1024;
 
 /// The sampled latencies; callbacks run on the client's thread alone, one at a time.
 struct Samples {
   LatencyHistogram latency;
 };
 
-/// What one caller waits for. (A semaphore would spin before it sleeps, on the cores that the
-/// answer needs.)
+/// What one caller waits for, over and over. (A semaphore would spin before it sleeps, on the cores
+/// that the answer needs.)
 class Told {
  public:
   void tell() {
@@ -35,12 +38,17 @@ class Told {
     is_told_ = true;
     told_.notify_one();
   }
+  /// Or until the user interrupts; the answer may come later then.
   void wait() {
     std::unique_lock lock(mutex_);
-    told_.wait(lock, [this] { return is_told_; });
+    while (!told_.wait_for(lock, look_time, [this] { return is_told_; })) {
+      if (Interrupt::is_set()) return;
+    }
+    is_told_ = false;
   }
 
  private:
+  static constexpr std::chrono::milliseconds look_time{100};
   std::mutex mutex_;
   std::condition_variable told_;
   bool is_told_ = false;
@@ -59,14 +67,15 @@ class Sending {
     if (auto warmed = warm(); !warmed) return fail(warmed.error());
     const std::uint64_t threads = arguments_.threads;
     const std::uint64_t each = arguments_.records / threads;
+    for (std::uint64_t i = 0; i < threads; ++i) answers_.push_back(std::make_unique<Told>());
     const Stopwatch watch;
     std::vector<std::thread> others;
     for (std::uint64_t i = 1; i < threads; ++i) {
-      others.emplace_back([this, each] { send_many(each); });
+      others.emplace_back([this, each, i] { send_many(each, *answers_[i]); });
     }
-    send_many(arguments_.records - each * (threads - 1));
+    send_many(arguments_.records - each * (threads - 1), *answers_.front());
     for (std::thread& other : others) other.join();
-    const auto flushed = producer_.flush(std::chrono::minutes(3));
+    const auto flushed = settle(producer_, std::chrono::minutes(3));
     Measurement measured;
     watch.into(measured);
     if (!flushed) return fail(flushed.error());
@@ -88,23 +97,24 @@ class Sending {
       auto sent = producer_.send(topic_, {.value = payloads_.at(i)});
       if (!sent) return fail(sent.error());
     }
-    auto flushed = producer_.flush(std::chrono::seconds(60));
+    auto flushed = settle(producer_, std::chrono::seconds(60));
     if (!flushed) return fail(flushed.error());
     if (flushed->first_error) return fail(*flushed->first_error);
     return {};
   }
 
-  void send_many(std::uint64_t count) {
+  void send_many(std::uint64_t count, Told& answer) {
     const auto interval = std::chrono::nanoseconds(
         arguments_.rate > 0 ? 1'000'000'000 * arguments_.threads / arguments_.rate : 0);
+    const std::uint64_t look_every = arguments_.is_one_by_one ? 1 : looked_around_every;
     auto next = std::chrono::steady_clock::now();
     std::uint64_t i = 0;
     for (; i < count; ++i) {
-      if (arguments_.rate > 0) std::this_thread::sleep_until(next += interval);
-      if (i % looked_around_every == 0 && Interrupt::is_set()) break;
+      if (arguments_.rate > 0 && !Interrupt::sleep_until(next += interval)) break;
+      if (i % look_every == 0 && Interrupt::is_set()) break;
       const Record record{.value = payloads_.at(i)};
       const bool is_sampled = i % sample_every_ == 0;
-      if (!(arguments_.is_one_by_one ? send_and_wait(record)
+      if (!(arguments_.is_one_by_one ? send_and_wait(record, answer)
             : is_sampled             ? send_sampled(record)
                                      : send_plain(record))) {
         break;
@@ -128,8 +138,7 @@ class Sending {
     return sent.has_value();
   }
 
-  bool send_and_wait(const Record& record) {
-    Told answer;
+  bool send_and_wait(const Record& record, Told& answer) {
     const auto sent = producer_.send(topic_, record,
                                      [this, &answer, began = steady_ns()](Result<Receipt> receipt) {
                                        if (receipt) samples_->latency.add(steady_ns() - began);
@@ -151,6 +160,8 @@ class Sending {
   Payloads payloads_;
   std::uint64_t sample_every_;
   std::unique_ptr<Samples> samples_ = std::make_unique<Samples>();
+  /// One for each thread.
+  std::vector<std::unique_ptr<Told>> answers_;
   std::atomic<std::uint64_t> sent_count_ = 0;
   std::mutex mutex_;
   std::uint64_t refused_count_ = 0;
@@ -174,8 +185,11 @@ std::string bench_group(const BenchArguments& arguments) {
   return fmt::format("dohle-bench-{}-{}", ::getpid(), steady_ns());
 }
 
-ProducerOptions bench_producer_options(const BenchArguments& arguments) {
+Result<ProducerOptions> bench_producer_options(const BenchArguments& arguments) {
   ProducerOptions options{.linger = arguments.usual_linger};
+  // Whether a record is too large is the server's to say.
+  const std::uint64_t record_bytes = arguments.size_bytes + frame_bytes;
+  options.request_bytes_max = std::max(options.request_bytes_max, record_bytes);
   arguments.properties.apply_to(options);
   if (arguments.acks) {
     options.acks = *arguments.acks;
@@ -183,6 +197,11 @@ ProducerOptions bench_producer_options(const BenchArguments& arguments) {
   }
   if (arguments.linger) options.linger = *arguments.linger;
   if (arguments.buffer_bytes) options.buffer_bytes = *arguments.buffer_bytes;
+  if (record_bytes > options.buffer_bytes) {
+    return fail(Error::configuration(
+        fmt::format("a value of {} bytes needs a --buffer of {} bytes, and it has {}",
+                    arguments.size_bytes, record_bytes, options.buffer_bytes)));
+  }
   return options;
 }
 
@@ -195,12 +214,15 @@ ConsumerOptions bench_consumer_options(const BenchArguments& arguments, OffsetRe
 }
 
 Result<Measurement> bench_produce(const BenchArguments& arguments, Client& client) {
-  auto producer = client.producer(bench_producer_options(arguments));
+  const auto options = bench_producer_options(arguments);
+  if (!options) return fail(options.error());
+  auto producer = client.producer(*options);
   if (!producer) return fail(producer.error());
   auto topic = producer->topic(arguments.topic);
   if (!topic) return fail(topic.error());
   auto measured = Sending(arguments, *producer, *std::move(topic)).run();
-  // The samples end with Sending, so no callback may come after it: nothing is under way any more.
+  // Samples and answers end with Sending, so no callback may come after it: nothing is under way
+  // any more.
   const auto closed = producer->close(std::chrono::seconds(5));
   if (measured && !closed) return fail(closed.error());
   return measured;

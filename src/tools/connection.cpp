@@ -25,6 +25,19 @@ Result<std::chrono::microseconds> parse_timeout(std::string_view text) {
   return timeout;
 }
 
+const char* example_for(Role role) {
+  switch (role) {
+    case Role::producer:
+    case Role::both:
+      return "linger.ms=5";
+    case Role::consumer:
+      return "fetch.max.wait.ms=100";
+    case Role::admin:
+      break;
+  }
+  return "request.timeout.ms=5000";
+}
+
 void add_property_flag(CLI::App& app, Properties& properties, Role role) {
   const auto add = [&properties, role](const std::vector<std::string>& texts) {
     for (const std::string& text : texts) {
@@ -35,7 +48,8 @@ void add_property_flag(CLI::App& app, Properties& properties, Role role) {
     }
   };
   app.add_option_function<std::vector<std::string>>(
-         "-X,--property", add, "One of Kafka's own settings, as linger.ms=5; may be repeated")
+         "-X,--property", add,
+         fmt::format("One of Kafka's own settings, as {}; may be repeated", example_for(role)))
       ->type_name("NAME=VALUE")
       ->group(connection_group)
       ->expected(1)

@@ -84,6 +84,20 @@ Result<std::map<TopicPartition, Offset>> offsets_at(const std::vector<TopicParti
   return offsets;
 }
 
+/// Says where reading begins instead, of partitions that do not hold the offset that was asked for.
+void warn_of_moved(Offset wanted, const std::map<TopicPartition, Offset>& from,
+                   const std::map<TopicPartition, Offset>& ends) {
+  const auto is_moved = [&](const auto& entry) { return entry.second != wanted; };
+  const auto first = std::ranges::find_if(from, is_moved);
+  if (first == from.end()) return;
+  const auto& [partition, offset] = *first;
+  const auto others = std::ranges::count_if(from, is_moved) - 1;
+  fmt::print(stderr, "dohle consume: {}-{} {} offset {}, so reading begins at {}{}\n",
+             printable(partition.topic), partition.partition.value,
+             offset == ends.at(partition) ? "ends before" : "no longer has", wanted.value,
+             offset.value, others == 0 ? "" : fmt::format("; {} more lack it", others));
+}
+
 Result<Spans> spans_of(const ConsumeArguments& arguments,
                        const std::vector<TopicPartition>& partitions, Admin& admin) {
   auto starts = offsets_at(partitions, EarliestOffset{}, admin);
@@ -106,6 +120,8 @@ Result<Spans> spans_of(const ConsumeArguments& arguments,
   };
   auto from = resolved(arguments.range.from);
   if (!from) return fail(from.error());
+  const auto* const exact = std::get_if<Offset>(&arguments.range.from);
+  if (exact != nullptr && !arguments.connection.is_quiet) warn_of_moved(*exact, *from, *ends);
   Spans spans;
   for (const TopicPartition& partition : partitions) spans[partition].from = (*from)[partition];
   if (!arguments.range.to && !arguments.stops_at_end) return spans;
@@ -164,13 +180,11 @@ class Consuming {
       auto records = consumer_.poll(poll_time);
       if (!records) return fail(records.error());
       for (const ConsumerRecord& record : *records) {
-        if (!take(record)) return fail(Error::storage(Errc::io_error, "standard output is closed"));
+        if (!take(record)) return {};
         if (has_enough()) return {};
       }
       if (const Error* error = records->error()) return fail(*error);
-      if (!write_pending()) {
-        return fail(Error::storage(Errc::io_error, "standard output is closed"));
-      }
+      if (!write_pending()) return {};
       if (progress_.is_due()) progress_.show(fmt::format("{} records", taken_));
       if (auto committed = commit_if_due(); !committed) return committed;
     }
@@ -196,7 +210,6 @@ class Consuming {
   }
 
   bool write_pending() {
-    if (pending_.empty()) return true;
     const bool is_written = write_out(pending_);
     pending_.clear();
     return is_written;
@@ -274,6 +287,7 @@ int consume(ConsumeArguments arguments, Client& client, const ConnectionSettings
   const bool starts_at_end = std::holds_alternative<BeforeEnd>(arguments.range.from);
   ConsumerOptions options{.offset_reset =
                               starts_at_end ? OffsetReset::latest : OffsetReset::earliest};
+  options.default_api_timeout = settings.client.default_api_timeout;
   settings.properties.apply_to(options);
   options.group_id = arguments.group;
   options.auto_commit = false;
@@ -322,7 +336,7 @@ void add_consume_command(CLI::App& app, std::function<int()>& run) {
         if (!number) return fail(number.error());
         return static_cast<std::int32_t>(*number);
       },
-      "N", "Of that partition alone; may be repeated");
+      "N", "Read that partition alone; may be repeated");
   command
       ->add_option("-g,--group", arguments->group,
                    "Read as a member of this group; what was written is committed every 5 s and "

@@ -7,6 +7,7 @@
 #include "dohle/admin.hpp"
 #include "tools/commands.hpp"
 #include "tools/connection.hpp"
+#include "tools/counted.hpp"
 #include "tools/flags.hpp"
 #include "tools/json_output.hpp"
 #include "tools/table.hpp"
@@ -95,8 +96,8 @@ std::string text_of(const GroupDescription& group, const Shares& shares, bool is
                share.member != nullptr ? share.member->group_instance_id : "-"});
   }
   std::string text =
-      printable(fmt::format("{}  {}, {} members, assignor {}, coordinator {}, lag {}",
-                            group.group_id, group.state, group.members.size(),
+      printable(fmt::format("{}  {}, {}, assignor {}, coordinator {}, lag {}", group.group_id,
+                            group.state, counted(group.members.size(), "member"),
                             group.protocol.empty() ? "-" : group.protocol, group.coordinator.value,
                             total)) +
       "\n";

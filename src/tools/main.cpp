@@ -60,7 +60,9 @@ int run_command(CLI::App& app, const std::vector<std::string>& words, std::funct
                why_refused(app, error), path);
     return exit_usage;
   }
-  return run ? run() : lacks_command(app, words);
+  if (!run) return lacks_command(app, words);
+  const int status = run();
+  return status == exit_ok && !is_all_written() ? exit_failed : status;
 }
 
 }  // namespace
@@ -69,6 +71,7 @@ int run_command(CLI::App& app, const std::vector<std::string>& words, std::funct
 
 int main(int argc, char** argv) {
   using namespace dohle::tools;
+  hold_standard_descriptors();
   CLI::App app("Dohle: Kafka for C++", "dohle");
   app.set_help_flag("-h,--help", "Say this and nothing else");
   app.set_version_flag("--version", "dohle " DOHLE_VERSION, "Say the version and nothing else");

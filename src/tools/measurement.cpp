@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "tools/counted.hpp"
+
 namespace dohle::tools {
 
 namespace {
@@ -55,7 +57,7 @@ std::string to_text(const Measurement& measured, std::string_view verb) {
   }
   text += fmt::format(".\n{:.3f} us CPU per record, {:.1f} MB peak memory\n",
                       rates.cpu_us_per_record, measured.memory_peak_mb);
-  if (measured.failed > 0) text += fmt::format("{} records failed\n", measured.failed);
+  if (measured.failed > 0) text += counted(measured.failed, "record") + " failed\n";
   return text;
 }
 

@@ -74,8 +74,7 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
       "  dohle node --data ./data\n"
       "  dohle node --data :memory: --listen 127.0.0.1:0\n\n"
       "Prints \"ready HOST:PORT\" once it accepts connections; logs go to standard error. There "
-      "is\n"
-      "no authentication: listen on another interface only where everybody may do everything.\n"
+      "is no authentication: listen on another interface only where everybody may do everything.\n"
       "SIGINT and SIGTERM stop it cleanly.");
   command->add_option("--data", arguments->options.data_dir, "Directory, or :memory:")
       ->type_name("DIR")
@@ -90,9 +89,8 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
       ->type_name("HOST:PORT");
   command
       ->add_option("--durability", arguments->durability,
-                   "fsync: acknowledged records survive a power failure; interval: it takes at "
-                   "most the last "
-                   "50 ms; os: they survive the end of the process alone [fsync]")
+                   "fsync: acknowledged records survive a power failure; interval: all but those "
+                   "of the last 50 ms do; os: they survive the end of the process alone [fsync]")
       ->type_name("WHEN");
   command->add_flag("--no-auto-create", arguments->no_auto_create,
                     "Refuse unknown topics instead of making them with one partition");

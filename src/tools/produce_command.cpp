@@ -13,8 +13,10 @@
 #include "dohle/producer.hpp"
 #include "tools/commands.hpp"
 #include "tools/connection.hpp"
+#include "tools/counted.hpp"
 #include "tools/flags.hpp"
 #include "tools/record_input.hpp"
+#include "tools/settling.hpp"
 #include "tools/table.hpp"
 #include "tools/terminal.hpp"
 
@@ -98,11 +100,11 @@ class Producing {
 
   int run() {
     int status = send_all();
-    const auto flushed = producer_.flush(std::chrono::minutes(3));
+    const auto flushed = settle(producer_, std::chrono::minutes(3));
     progress_.clear();
     if (!flushed) status = report("produce", flushed.error());
     if (!arguments_.connection.is_quiet) {
-      fmt::print(stderr, "{} records stored, {} failed\n", outcomes_->stored_count(),
+      fmt::print(stderr, "{} stored, {} failed\n", counted(outcomes_->stored_count(), "record"),
                  outcomes_->failed_count());
     }
     if (Interrupt::is_set()) return exit_interrupted;

@@ -1,11 +1,16 @@
 #include "tools/terminal.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -13,7 +18,11 @@ namespace dohle::tools {
 
 namespace {
 
+// Short enough for a user to take an interrupt for immediate.
+constexpr std::chrono::milliseconds sleep_piece{100};
+
 std::atomic<bool> is_interrupted = false;
+bool has_failed_to_write = false;
 
 void note_interrupt(int /*signal*/) {
   is_interrupted.store(true, std::memory_order_relaxed);
@@ -71,9 +80,35 @@ bool Interrupt::is_set() {
   return is_interrupted.load(std::memory_order_relaxed);
 }
 
+bool Interrupt::sleep_until(std::chrono::steady_clock::time_point time) {
+  while (!is_set()) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= time) return true;
+    std::this_thread::sleep_until(std::min(time, now + sleep_piece));
+  }
+  return false;
+}
+
+void hold_standard_descriptors() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(descriptor, F_GETFD) != -1 || errno != EBADF) continue;
+    // The lowest number that is free, which is this one.
+    (void)::open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
+
 bool write_out(std::string_view text) {
-  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
-         std::fflush(stdout) == 0;
+  if (has_failed_to_write) return false;
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
+    return true;
+  }
+  fmt::print(stderr, "dohle: standard output: {}\n", std::strerror(errno));
+  has_failed_to_write = true;
+  return false;
+}
+
+bool is_all_written() {
+  return !has_failed_to_write;
 }
 
 }  // namespace dohle::tools

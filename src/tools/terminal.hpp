@@ -35,9 +35,18 @@ class Interrupt {
  public:
   Interrupt();
   [[nodiscard]] static bool is_set();
+  /// False, and early, when it is set before that time. Any thread.
+  static bool sleep_until(std::chrono::steady_clock::time_point time);
 };
 
-/// Writes all of `text` to standard output; false when that fails.
+/// Gives those of the three standard descriptors that are closed to a file that refuses all use:
+/// the first file or connection opened would get them otherwise, and our output with them.
+void hold_standard_descriptors();
+
+/// Writes all of `text` to standard output. False when that fails or has failed before; the first
+/// failure is said on standard error.
 bool write_out(std::string_view text);
+/// False once write_out has failed.
+bool is_all_written();
 
 }  // namespace dohle::tools

@@ -6,6 +6,7 @@
 #include "dohle/admin.hpp"
 #include "tools/commands.hpp"
 #include "tools/connection.hpp"
+#include "tools/counted.hpp"
 #include "tools/flags.hpp"
 #include "tools/json_output.hpp"
 #include "tools/table.hpp"
@@ -81,9 +82,9 @@ int create(const TopicArguments& arguments, Client& client) {
                     {"partitions", result->partitions},
                     {"replication_factor", result->replication_factor}});
     if (!is_document(arguments.format)) {
-      write_out(fmt::format("{}{} with {} partition{}\n",
-                            arguments.is_dry_run ? "could create " : "created ", printable(name),
-                            result->partitions, result->partitions == 1 ? "" : "s"));
+      write_out(fmt::format("{}{} with {}\n", arguments.is_dry_run ? "could create " : "created ",
+                            printable(name),
+                            counted(static_cast<std::uint64_t>(result->partitions), "partition")));
     }
   }
   if (is_document(arguments.format)) print(json, arguments.format);
@@ -127,9 +128,9 @@ std::vector<std::int32_t> numbers(const std::vector<NodeId>& nodes) {
 
 std::string text_of(const TopicDescription& topic, const std::vector<ConfigEntry>& config,
                     const Offsets& starts, const Offsets& ends) {
-  std::string text =
-      fmt::format("{}  id {}, {} partitions{}\n", printable(topic.name), topic.id.to_string(),
-                  topic.partitions.size(), topic.is_internal ? ", internal" : "");
+  std::string text = fmt::format("{}  id {}, {}{}\n", printable(topic.name), topic.id.to_string(),
+                                 counted(topic.partitions.size(), "partition"),
+                                 topic.is_internal ? ", internal" : "");
   for (const ConfigEntry& entry : config) {
     if (!entry.is_default) {
       text +=
@@ -271,7 +272,7 @@ void add_create(CLI::App& topic, std::function<int()>& run) {
 void add_list(CLI::App& topic, std::function<int()>& run) {
   auto arguments = std::make_shared<TopicArguments>();
   CLI::App* command = add_verb(topic, "list", "Name all topics", arguments);
-  command->add_flag("--internal", arguments->with_internal, "Those of the servers' own too");
+  command->add_flag("--internal", arguments->with_internal, "The servers' own topics too");
   command->footer("Example:\n  dohle topic list --format wide");
   command->callback([arguments, &run] {
     run = [arguments] {

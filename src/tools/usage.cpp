@@ -228,6 +228,7 @@ std::string help_text(const CLI::App& app, std::size_t width) {
       usage += ' ' + name + (option->get_items_expected_max() > 1 ? "..." : "");
       positionals += entry(name, option->get_description(), width);
     } else {
+      if (option->get_required()) usage += ' ' + shown_name(*option);
       std::string& into = option->get_group() == connection_group ? connecting : options;
       into += entry(shown_name(*option), option->get_description(), width);
     }

@@ -4,6 +4,7 @@
 
 command_test.py DOHLE [unittest's arguments]
 """
+import fcntl
 import json
 import os
 import pty
@@ -11,15 +12,17 @@ import re
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import unittest
 from pathlib import Path
 
 DOHLE = sys.argv.pop(1)
 TIME_MAX = 60  # seconds, of any one command
-OK, FAILED, USAGE, CONNECTION, INTERRUPTED = 0, 1, 2, 3, 130
+OK, FAILED, USAGE, CONNECTION, TIMEOUT, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 CONNECTING = "-b,--brokers -X,--property --profile --config --timeout -q,--quiet -v,--verbose".split()
 BENCH = "--topic --records --partitions --json".split()
@@ -141,6 +144,27 @@ class Help(Command):
             said = self.refused(USAGE, *words.split())
             self.assertEqual(said, self.dohle(*words.split(), "--help"))
 
+    def test_names_what_is_required_in_its_first_lines(self):
+        for words, usage in (("node", "--data DIR [OPTIONS]"), ("topic create", "TOPIC... [OPTIONS]"),
+                             ("bench e2e", "--topic NAME [OPTIONS]")):
+            self.assertIn(f"\nUsage: dohle {words} {usage}\n", self.dohle(*words.split(), "--help"))
+
+    def test_breaks_lines_where_they_are_full(self):
+        self.assertIn("\nPrints \"ready HOST:PORT\" once it accepts connections; logs\n"
+                      "go to standard error. There is no authentication: listen on\n",
+                      self.dohle("node", "--help", COLUMNS="60"))
+
+    def test_gives_a_property_that_the_command_takes(self):
+        arguments = {"topic create": ["t"], "topic describe": ["t"], "topic delete": ["t", "--yes"], "produce": ["t"],
+                     "consume": ["t"], "group describe": ["g"]}
+        for words, options in OPTIONS.items():
+            if "-X,--property" not in options:
+                continue
+            text = self.dohle(*words.split(), "--help", COLUMNS="100")
+            example = re.search(r"Kafka's own settings, as (\S+);", text).group(1)
+            rest = arguments.get(words) or (["--topic", "t"] if words.startswith("bench") else [])
+            self.refused(CONNECTION, *words.split(), *rest, "-X", example, "-b", "127.0.0.1:1", "--timeout", "1ms")
+
     def test_version(self):
         self.assertRegex(self.dohle("--version"), r"^dohle \d+\.\d+\.\d+\n$")
 
@@ -239,6 +263,18 @@ class Servers(Command):
             said = self.refused(CONNECTION, "topic", "list", "-b", address, "--timeout", "200ms")
             self.assertEqual(said, f"dohle topic list: no server answered in time: {address} has not answered ApiVersions\n")
 
+    def test_somebody_listens_and_speaks_something_else(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            asking = subprocess.Popen([DOHLE, "topic", "list", "-b", f"127.0.0.1:{server.getsockname()[1]}",
+                                       "--timeout", "1s"], stderr=subprocess.PIPE, env=environment())
+            connection, _ = server.accept()
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            said = asking.stderr.read()
+            connection.close()
+        asking.stderr.close()
+        self.assertEqual(asking.wait(TIME_MAX), CONNECTION)
+        self.assertIn(b"the other side speaks HTTP", said)
+
     def test_addresses_come_from_flag_property_environment_and_profile_in_that_order(self):
         dead = "127.0.0.1:1"
         with tempfile.TemporaryDirectory() as directory:
@@ -254,6 +290,106 @@ class Servers(Command):
             self.dohle(*names_config, "-X", f"bootstrap.servers={self.node.address}", **nowhere)
             self.dohle(*names_config, "-X", f"bootstrap.servers={dead}", "-b", self.node.address, **nowhere)
             self.refused(CONNECTION, "--config", str(config), "topic", "list", "--timeout", "200ms", **nowhere)
+
+
+class Endings(Command):
+    """What long-running commands say when something ends under them, and how they end themselves."""
+
+    def start(self, *arguments, address=None, **more):
+        return subprocess.Popen([DOHLE, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+                                env=environment(DOHLE_BROKERS=address or self.node.address), **more)
+
+    def until_said(self, process, sentence):
+        said = b""
+        while sentence not in said:
+            self.assertTrue(select.select([process.stderr], [], [], TIME_MAX)[0], said)
+            line = process.stderr.readline()
+            self.assertTrue(line, said)
+            said += line
+
+    def interrupted(self, process):
+        """Exit status, standard output and error; the time is what the user waits at most."""
+        process.send_signal(signal.SIGINT)
+        output, said = process.communicate(timeout=25)
+        return process.returncode, output.decode(), said.decode()
+
+    def gone(self, *arguments, topic, before, **more):
+        """The command, reading or writing when its server was killed; it has said so."""
+        node = Node("--data", ":memory:")
+        self.dohle("topic", "create", topic, "-p", "1", DOHLE_BROKERS=node.address)
+        process = self.start(*arguments, address=node.address, **more)
+        before(process, node.address)
+        node.stop(signal.SIGKILL)
+        node.log.close()
+        self.until_said(process, f"connecting to {node.address}: Connection refused; trying on".encode())
+        return process
+
+    def test_of_a_reader_whose_server_is_gone(self):
+        def read_one(process, address):
+            self.dohle("produce", "t", stdin="x\n", DOHLE_BROKERS=address)
+            self.assertEqual(process.stdout.readline(), b"x\n")
+
+        self.assertEqual(self.interrupted(self.gone("consume", "t", topic="t", before=read_one)), (INTERRUPTED, "", ""))
+        status, _, said = self.interrupted(
+            self.gone("consume", "t", "-g", "g", "--timeout", "500ms", topic="t", before=read_one))
+        self.assertEqual(status, TIMEOUT)
+        self.assertIn("dohle consume: no coordinator of group g was found in time", said)
+
+    def test_of_a_writer_whose_server_is_gone(self):
+        def store_one(process, address):
+            process.stdin.write(b"stored\n")
+            self.assertEqual(self.dohle("consume", "t", "-n", "1", DOHLE_BROKERS=address), "stored\n")
+
+        writer = self.gone("produce", "t", topic="t", before=store_one, stdin=subprocess.PIPE)
+        for _ in range(2):  # when it has taken the second, it has sent the first
+            writer.stdin.write(b"late\n")
+            while struct.unpack("i", fcntl.ioctl(writer.stdin, termios.FIONREAD, bytes(4)))[0] > 0:
+                pass
+        status, _, said = self.interrupted(writer)
+        self.assertEqual(status, INTERRUPTED)
+        self.assertIn("dohle: interrupted; records under way get 5 s, another interrupt ends at once\n", said)
+        self.assertRegex(said, r"\n1 record stored, [12] failed\n$")
+
+    def test_of_a_reader_whose_topic_is_deleted(self):
+        self.dohle("produce", "fleeting", stdin="x\n")
+        reader = self.start("consume", "fleeting")
+        self.assertEqual(reader.stdout.readline(), b"x\n")
+        self.dohle("topic", "delete", "fleeting", "--yes")
+        self.until_said(reader, b"the server no longer has topic fleeting; waiting for it")
+        self.assertEqual(self.interrupted(reader)[0], INTERRUPTED)
+
+    def test_of_a_benchmark_that_waits_between_records(self):
+        for name, pace in (("paced", ["--rate", "1"]), ("awaited", ["--one-by-one", "--linger", "1m"])):
+            sending = self.start("bench", "produce", "--topic", name, "--partitions", "1", *pace)
+            while name not in self.dohle("topic", "list") or self.end_offset(name) < 100:  # those that warm up
+                pass
+            status, output, said = self.interrupted(sending)
+            self.assertEqual((status, said), (INTERRUPTED, ""))
+            self.assertRegex(output, r"^\d+ records sent, ")
+
+    def end_offset(self, topic):
+        return self.json("topic", "describe", topic)[0]["partitions"][0]["end_offset"]
+
+    def test_of_output_that_nobody_can_take(self):
+        self.dohle("produce", "output", stdin="x\n")
+        for words in ("--help", "topic list", "topic describe output", "consume output -e", "group list --format yaml",
+                      "bench produce --topic output --records 10"):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([DOHLE, *words.split()], stdout=full, stderr=subprocess.PIPE, timeout=TIME_MAX,
+                                      env=environment(DOHLE_BROKERS=self.node.address))
+            self.assertEqual(done.stderr, b"dohle: standard output: No space left on device\n", words)
+            self.assertEqual(done.returncode, FAILED, words)
+
+    def test_of_descriptors_that_the_caller_closed(self):
+        def closed(redirection, *arguments):
+            return subprocess.run(["sh", "-c", f'exec "$0" "$@" {redirection}', DOHLE, *arguments], timeout=TIME_MAX,
+                                  stderr=subprocess.PIPE, env=environment(DOHLE_BROKERS=self.node.address))
+
+        done = closed("<&-", "produce", "closed")
+        self.assertEqual(done.returncode, FAILED)
+        self.assertIn(b"dohle produce: reading standard input: Bad file descriptor\n", done.stderr)
+        done = closed(">&-", "topic", "list")
+        self.assertEqual((done.returncode, done.stderr), (FAILED, b"dohle: standard output: Bad file descriptor\n"))
 
 
 class Topics(Command):
@@ -290,6 +426,7 @@ class Topics(Command):
         said = self.refused(FAILED, "topic", "create", "a b")
         self.assertIn("a name has 1 to 249 letters, digits, '.', '_' and '-'", said)
         self.assertEqual(said.count("the server said"), 1)
+        self.assertIn("and is neither . nor ..", self.refused(FAILED, "topic", "create", ".."))
         self.assertIn("this node has no topic setting flush.ms",
                       self.refused(FAILED, "topic", "create", "x", "-c", "flush.ms=1"))
         self.assertIn("retention.ms: a number from -1 to",
@@ -298,6 +435,10 @@ class Topics(Command):
         for verb in (["describe"], ["delete", "--yes"]):
             self.assertEqual(self.refused(FAILED, "topic", *verb, "nobody"),
                              f"dohle topic {verb[0]}: {verb[0]} topic nobody: the server has no such topic or partition\n")
+
+    def test_are_counted_in_words_that_fit(self):
+        self.dohle("topic", "create", "alone", "-p", "1")
+        self.assertRegex(self.dohle("topic", "describe", "alone"), r"^alone  id \S+, 1 partition\n")
 
     def test_one_failure_does_not_hide_the_others(self):
         self.dohle("topic", "create", "there")
@@ -355,6 +496,21 @@ class Records(Command):
         self.dohle("topic", "create", "two", "-p", "2")
         self.assertIn("two has no partition 7, only 0 to 1", self.refused(FAILED, "consume", "two", "-p", "7"))
         self.assertIn("0 records stored, 1 failed", self.refused(FAILED, "produce", "two", "-p", "7", stdin="x\n"))
+        self.assertIn("dohle produce: look for topic : the topic's name is not allowed",
+                      self.refused(FAILED, "produce", "", stdin="x\n"))
+
+    def test_of_offsets_that_are_not_there_are_said_to_be_read_from_elsewhere(self):
+        self.dohle("topic", "create", "short", "-p", "2")
+        self.dohle("produce", "short", "-p", "0", stdin="a\nb\n")
+        done = self.run_dohle("consume", "short", "-p", "0", "-e", "-o", "2")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (OK, b"", b""))
+        done = self.run_dohle("consume", "short", "-p", "0", "-e", "-o", "3")
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (OK, b"", b"dohle consume: short-0 ends before offset 3, so reading begins at 2\n"))
+        done = self.run_dohle("consume", "short", "-e", "-o", "3")
+        self.assertEqual(done.stderr, b"dohle consume: short-0 ends before offset 3, so reading begins at 2; 1 more lack "
+                                      b"it\n")
+        self.assertEqual(self.run_dohle("consume", "short", "-e", "-o", "3", "-q").stderr, b"")
 
     def test_stop_with_the_reader(self):
         self.dohle("produce", "long", stdin="line\n" * 50_000)
@@ -386,7 +542,7 @@ class Records(Command):
         writer.send_signal(signal.SIGINT)
         self.assertEqual(writer.wait(TIME_MAX), INTERRUPTED)
         writer.stdin.close()
-        self.assertEqual(writer.stderr.read(), b"1 records stored, 0 failed\n")
+        self.assertEqual(writer.stderr.read(), b"1 record stored, 0 failed\n")
         writer.stderr.close()
 
     def test_show_progress_on_a_terminal_alone(self):
@@ -502,7 +658,17 @@ class Benchmarks(Command):
             self.assertEqual(said, f"dohle bench {subject}: there is no topic nobody; --partitions makes it\n")
         self.dohle("topic", "create", "single", "-p", "1")
         said = self.refused(FAILED, "bench", "produce", "--topic", "single", "--partitions", "2")
-        self.assertIn("topic single has 1 partitions, not the 2 of --partitions", said)
+        self.assertIn("topic single has 1 partition, not the 2 of --partitions", said)
+
+    def test_of_large_values_go_as_far_as_buffer_and_topic_allow(self):
+        large = ["bench", "produce", "--topic", "large", "--records", "2", "--size", "2MiB"]
+        self.dohle("topic", "create", "large", "-p", "1")
+        self.assertIn("bytes exceed max.message.bytes 1048588", self.refused(FAILED, *large))
+        self.dohle("topic", "delete", "large", "--yes")
+        self.dohle("topic", "create", "large", "-p", "1", "-c", "max.message.bytes=4000000")
+        self.assertIn("2 records sent, ", self.dohle(*large))
+        self.assertIn("a value of 2097152 bytes needs a --buffer of 2098176 bytes, and it has 1048576",
+                      self.refused(USAGE, *large, "--buffer", "1MiB"))
 
 
 class Nodes(unittest.TestCase):
@@ -524,6 +690,12 @@ class Nodes(unittest.TestCase):
                 self.assertIn(sentence, second.stderr)
             self.assertEqual(first.stop(), OK)
             first.log.close()
+
+    def test_take_no_file_for_a_directory(self):
+        with tempfile.NamedTemporaryFile() as file:
+            done = subprocess.run([DOHLE, "node", "--data", file.name], capture_output=True, timeout=TIME_MAX, text=True)
+        self.assertEqual((done.returncode, done.stdout), (FAILED, ""))
+        self.assertEqual(done.stderr, f"dohle node: make directory {file.name}: A file has that name\n")
 
 
 if __name__ == "__main__":
