@@ -256,6 +256,16 @@ TEST_F(GroupTest, RefusesWhatItCannotAgreeOn) {
   EXPECT_EQ(ask(join_request(other)).error_code, broker_error::unknown_member_id);
 }
 
+TEST_F(GroupTest, AMemberKnowsOnlySoManyProtocols) {
+  auto request = join_request({"one", {}, {}});
+  while (request.protocols.size() < limits::member_protocols_max) {
+    request.protocols.push_back({"of one", {}});
+  }
+  EXPECT_EQ(ask(request).error_code, broker_error::member_id_required);
+  request.protocols.push_back({"one more", {}});
+  EXPECT_EQ(ask(request).error_code, broker_error::invalid_request);
+}
+
 TEST_F(GroupTest, AStaticMemberTakesItsPlaceAgain) {
   Member first{"one", {}, {}, "instance"};
   ASSERT_EQ(finish_join(first, start_join(first)).error_code, 0);
