@@ -283,6 +283,13 @@ TEST_F(TcpTest, clients_are_turned_away_while_there_is_no_descriptor) {
   EXPECT_EQ(server.opened, 0);
   sides.dial();
   ASSERT_TRUE(sides.eventually([&] { return client.opened == 1 && server.opened == 1; }));
+  // Clients that come and go at the limit do not fill the log.
+  RawPeer third;
+  {
+    const NoDescriptors none;
+    third.connect(sides.at);
+    EXPECT_EQ(third.read_all(), "");
+  }
   ASSERT_EQ(logger->lines.size(), 2u);
   EXPECT_NE(logger->lines.back().find("descriptor"), std::string::npos);
 }
