@@ -266,15 +266,18 @@ void ConsumeCore::look_up_committed(Lookups lookups) {
 
 void ConsumeCore::on_committed_found(const Lookups& lookups,
                                      const Result<std::vector<PartitionOffset>>& found) {
+  std::map<TopicPartition, OffsetAndMetadata> known;
+  if (found) {
+    for (const PartitionOffset& each : *found) known.emplace(each.partition, each.committed);
+  }
   for (const auto& lookup : lookups) {
     if (!found) {
       not_found(lookup, found.error());
       continue;
     }
-    const auto at = std::ranges::find(*found, lookup.where, &PartitionOffset::partition);
-    const OffsetAndMetadata known = at == found->end() ? OffsetAndMetadata{} : at->committed;
+    const OffsetAndMetadata& at = known[lookup.where];
     desk_.with(
-        [&](PollTable& table) { table.fetch.on_found(lookup, known.offset, known.leader_epoch); });
+        [&](PollTable& table) { table.fetch.on_found(lookup, at.offset, at.leader_epoch); });
   }
   desk_.notify();
   pump();

@@ -15,6 +15,7 @@ std::int16_t fault_of(const JoinRequest& request) {
       request.session_timeout > limits::session_timeout_max) {
     return broker_error::invalid_session_timeout;
   }
+  if (request.protocols.size() > limits::member_protocols_max) return broker_error::invalid_request;
   std::size_t bytes = 0;
   for (const GroupProtocol& protocol : request.protocols) {
     bytes += protocol.name.size() + protocol.metadata.size();

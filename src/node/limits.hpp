@@ -30,6 +30,8 @@ inline constexpr std::size_t groups_max = 100'000;
 inline constexpr std::size_t group_members_max = 10'000;
 /// What one member tells the others: all its protocols together.
 inline constexpr std::size_t member_metadata_bytes_max = std::size_t{1} << 20;
+/// Ways of sharing that one member knows; all members' are compared with each other.
+inline constexpr std::size_t member_protocols_max = 32;
 inline constexpr auto session_timeout_min = std::chrono::milliseconds(100);
 inline constexpr auto session_timeout_max = std::chrono::minutes(30);
 /// How long a newcomer may wait in an unfinished rebalance before it counts as gone.

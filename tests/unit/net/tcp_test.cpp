@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 
+#include "disk/file_disk.hpp"
 #include "net/socket.hpp"
 #include "sides.hpp"
 
@@ -51,6 +53,7 @@ class RawPeer {
     }
     return text;
   }
+  void close() { socket_.close(); }
   void reset() {
     const linger at_once{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(number(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -156,6 +159,29 @@ TEST_F(TcpTest, a_socket_that_takes_little_at_a_time_takes_all) {
   EXPECT_TRUE(server.frames.front() == body);
 }
 
+TEST_F(TcpTest, a_peer_that_went_amid_a_range_of_a_file_ends_the_connection_alone) {
+  connect_raw();
+  sides.on(sides.server_loop, [&] { server.connection->pause_reading(); });
+  raw.close();
+  const auto path =
+      std::filesystem::temp_directory_path() / ("dohle-net-gone-" + std::to_string(::getpid()));
+  disk::FileDisk files(sides.server_loop);
+  sides.on(sides.server_loop, [&] {
+    auto file = files.open(path, OpenMode::truncate);
+    ASSERT_TRUE(file.has_value()) << file.error().to_string();
+    const std::string content(1'000'000, 'x');
+    const Bytes bytes = as_bytes(content);
+    ASSERT_TRUE((*file)->write(0, {&bytes, 1}).has_value());
+    // The system answers the first bytes with a reset, and the range after them with SIGPIPE.
+    Chain chain(framed(content).sub(0, 4));
+    chain.append(FileRange{*file, 0, content.size()});
+    server.connection->send(std::move(chain));
+  });
+  ASSERT_TRUE(sides.eventually([&] { return server.closed.size() == 1; }));
+  EXPECT_TRUE(server.closed.front().is(Errc::connection_lost));
+  EXPECT_TRUE(files.remove(path).has_value());
+}
+
 TEST_F(TcpTest, a_name_is_resolved) {
   sides.listen();
   sides.at.host = "localhost";
@@ -257,6 +283,13 @@ TEST_F(TcpTest, clients_are_turned_away_while_there_is_no_descriptor) {
   EXPECT_EQ(server.opened, 0);
   sides.dial();
   ASSERT_TRUE(sides.eventually([&] { return client.opened == 1 && server.opened == 1; }));
+  // Clients that come and go at the limit do not fill the log.
+  RawPeer third;
+  {
+    const NoDescriptors none;
+    third.connect(sides.at);
+    EXPECT_EQ(third.read_all(), "");
+  }
   ASSERT_EQ(logger->lines.size(), 2u);
   EXPECT_NE(logger->lines.back().find("descriptor"), std::string::npos);
 }

@@ -256,6 +256,16 @@ TEST_F(GroupTest, RefusesWhatItCannotAgreeOn) {
   EXPECT_EQ(ask(join_request(other)).error_code, broker_error::unknown_member_id);
 }
 
+TEST_F(GroupTest, AMemberKnowsOnlySoManyProtocols) {
+  auto request = join_request({"one", {}, {}});
+  while (request.protocols.size() < limits::member_protocols_max) {
+    request.protocols.push_back({"of one", {}});
+  }
+  EXPECT_EQ(ask(request).error_code, broker_error::member_id_required);
+  request.protocols.push_back({"one more", {}});
+  EXPECT_EQ(ask(request).error_code, broker_error::invalid_request);
+}
+
 TEST_F(GroupTest, AStaticMemberTakesItsPlaceAgain) {
   Member first{"one", {}, {}, "instance"};
   ASSERT_EQ(finish_join(first, start_join(first)).error_code, 0);
@@ -379,7 +389,9 @@ TEST_F(OffsetsTest, AllOfAGroupAreListed) {
   ASSERT_EQ(commit(nobody_, 4, "a"), 0);
   wire::OffsetFetchRequest request;
   request.groups.push_back({"g", std::nullopt, -1, std::nullopt});
+  request.groups.push_back(request.groups[0]);
   const auto answer = ask(request, 9);
+  ASSERT_EQ(answer.groups.size(), 1u);
   ASSERT_EQ(answer.groups[0].topics.size(), 2u);
   EXPECT_EQ(answer.groups[0].topics[0].name, "a");
   EXPECT_EQ(answer.groups[0].topics[1].partitions[0].committed_offset, Offset{3});
@@ -417,6 +429,9 @@ TEST_F(OffsetsTest, OfAGroupWithMembersCannotBeDeleted) {
   EXPECT_EQ(listed.groups[0].group_state, "Stable");
   EXPECT_EQ(listed.groups[0].group_type, "classic");
   EXPECT_EQ(describe("unknown").error_code, broker_error::group_id_not_found);
+  wire::DescribeGroupsRequest repeated;
+  repeated.groups = {"g", "unknown", "g"};
+  EXPECT_EQ(ask(repeated).groups.size(), 2u);
 }
 
 TEST_F(OffsetsTest, TheirTopicIsRewrittenWhenGarbageOutweighsWhatLives) {
