@@ -189,14 +189,14 @@ Result<FlushReport> ProducerCore::flush(std::chrono::milliseconds timeout) {
   if (auto usable = produce_->client().check_usable(); !usable) return fail(usable.error());
   return client::wait_for<FlushReport>(
       produce_->client().loop(), [produce = produce_, timeout](auto then) mutable {
-        produce->flush(produce->client().engine().now() + timeout, std::move(then));
+        produce->flush(produce->client().engine().now() + call_timeout(timeout), std::move(then));
       });
 }
 
 Result<FlushReport> ProducerCore::close(std::chrono::milliseconds timeout) {
   return client::wait_for<FlushReport>(
       produce_->client().loop(), [produce = produce_, timeout](auto then) mutable {
-        produce->close(produce->client().engine().now() + timeout, std::move(then));
+        produce->close(produce->client().engine().now() + call_timeout(timeout), std::move(then));
       });
 }
 
@@ -238,7 +238,7 @@ Result<Receipt> Delivery::wait(std::chrono::milliseconds timeout) const {
       }
       owner->hurry(outcome_->partition, outcome_->topic_serial);
     }
-    if (!outcome_->wait_for(timeout)) {
+    if (!outcome_->wait_for(call_timeout(timeout))) {
       return fail(Error::client(Errc::timed_out, "the record is still under way"));
     }
   }
