@@ -245,7 +245,7 @@ class DOHLE_API Broker {
   /// batch; waits only for what is known of a topic not published to before, and while memory is
   /// full, at most 60 s each. Otherwise returns when it is acknowledged. Nobody has to look at the
   /// Delivery: a failure that nobody took is reported. On the client's thread it never waits:
-  /// would_block when memory is full, would_deadlock for a topic not published to before and for a
+  /// would_block when memory is full, would_deadlock for a topic that it knows nothing of and for a
   /// synchronous publish, of which then nothing is sent.
   /// Errors: not_connected; closed; no_such_topic; no_such_partition; timed_out; buffer_full;
   /// too_large; configuration (options that exclude each other); what a middleware returned;

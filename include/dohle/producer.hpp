@@ -141,7 +141,8 @@ class DOHLE_API Producer {
   ~Producer();
 
   /// Resolves a topic; waits at most max_block for its metadata.
-  /// Errors: no_such_topic, timed_out, would_deadlock on the client's own thread, the broker's own.
+  /// Errors: no_such_topic, timed_out, the broker's own; would_deadlock on the client's own thread,
+  /// where only topics are found that the client knows already.
   Result<ProducerTopic> topic(std::string_view name);
 
   /// Copies the record into its partition's open batch. Keyless records go to one partition until
@@ -155,7 +156,7 @@ class DOHLE_API Producer {
   /// As send, with the outcome told to `callback`, which is called exactly once if this succeeds
   /// and never if it fails.
   Result<void> send(const ProducerTopic& topic, const Record& record, DeliveryCallback callback);
-  /// By name, through a cache of the calling thread.
+  /// By name, through a cache of the calling thread. Errors: also those of `topic`.
   Result<Delivery> send(std::string_view topic, const Record& record);
 
   /// Makes everything due and waits until each record accepted before the call has an outcome.

@@ -178,6 +178,14 @@ Result<PartitionQueue::Place> ProducerCore::wait_for_room(TopicCore& topic, cons
 Result<std::shared_ptr<TopicCore>> ProducerCore::topic(std::string_view name) {
   if (auto usable = produce_->client().check_usable(); !usable) return fail(usable.error());
   if (produce_->is_closed.load()) return fail(closed());
+  if (produce_->client().loop().is_loop_thread()) {
+    if (auto known = produce_->known_topic(name)) return known;
+    return fail(
+        Error::client(Errc::would_deadlock,
+                      fmt::format("the client's own thread would wait for itself to hear of "
+                                  "topic {}",
+                                  name)));
+  }
   return client::wait_for<std::shared_ptr<TopicCore>>(
       produce_->client().loop(), [produce = produce_, name = std::string(name)](auto then) mutable {
         const TimePoint deadline = produce->client().engine().now() + produce->options.max_block;

@@ -300,6 +300,23 @@ TEST(MessagingOnNode, blocks_nothing_on_the_clients_thread) {
   EXPECT_TRUE(broker.disconnect(patience).has_value());
 }
 
+TEST(MessagingOnNode, publishes_from_a_callback) {
+  Broker broker = connected("embedded:memory");
+  ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1).has_value());
+  std::promise<Result<Receipt>> second;
+  const auto told = [&](const Result<Receipt>& receipt) { second.set_value(receipt); };
+  const auto callback = [&](const Result<Receipt>&) {
+    const auto unknown = broker.publish("other", "text");
+    EXPECT_TRUE(!unknown && unknown.error().is(Errc::would_deadlock));
+    const auto sent = broker.publish("t", "second", {.callback = told});
+    if (!sent) second.set_value(fail(sent.error()));
+  };
+  ASSERT_TRUE(broker.publish("t", "first", {.callback = callback}).has_value());
+  const auto receipt = second.get_future().get();
+  ASSERT_TRUE(receipt.has_value()) << receipt.error().to_string();
+  EXPECT_EQ(receipt->offset, Offset{1});
+}
+
 TEST(MessagingOnNode, stores_nothing_of_a_synchronous_publish_that_it_refuses) {
   Broker broker = connected("embedded:memory");
   ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1).has_value());
