@@ -139,7 +139,7 @@ void Engine::finish_stop() {
 
 // A session that goes gives back its reservation, which must not wake one that is about to go.
 void Engine::close_sessions() {
-  held_sessions_.clear();
+  held_requests_.clear();
   auto sessions = std::exchange(sessions_, {});
 }
 
@@ -173,6 +173,8 @@ void Engine::on_session_closed(const Session& session, const Error& why) {
 
 void Engine::forget_later(const Session& session) {
   fetch_waits_.forget(session.id());
+  std::erase_if(held_requests_,
+                [&](const HeldRequest& held) { return held.session == session.id(); });
   environment_.loop.post([this, id = session.id(), alive = is_alive_] {
     if (*alive) sessions_.erase(id);
   });
@@ -180,10 +182,14 @@ void Engine::forget_later(const Session& session) {
 
 // --- requests
 
+// One request always fits, whatever its size: the frame limit bounds it.
+bool Engine::has_room_for(std::size_t request_bytes) const {
+  return requests_bytes_ == 0 || requests_bytes_ + request_bytes <= settings_.requests_bytes_max;
+}
+
 bool Engine::reserve_request(std::size_t bytes, const Session& session) {
-  // One request always fits, whatever its size: the frame limit bounds it.
-  if (requests_bytes_ != 0 && requests_bytes_ + bytes > settings_.requests_bytes_max) {
-    held_sessions_.push_back(session.id());
+  if (!has_room_for(bytes)) {
+    held_requests_.push_back({session.id(), bytes});
     return false;
   }
   requests_bytes_ += bytes;
@@ -192,9 +198,13 @@ bool Engine::reserve_request(std::size_t bytes, const Session& session) {
 
 void Engine::release_request(std::size_t bytes) {
   requests_bytes_ -= bytes;
-  if (bytes == 0 || held_sessions_.empty()) return;
-  for (const std::uint64_t id : std::exchange(held_sessions_, {})) {
-    if (Session* held = session(id)) held->resume();
+  if (bytes == 0 || held_requests_.empty()) return;
+  for (const HeldRequest& held : std::exchange(held_requests_, {})) {
+    if (!has_room_for(held.bytes)) {
+      held_requests_.push_back(held);
+    } else if (Session* to = session(held.session)) {
+      to->resume();
+    }
   }
 }
 

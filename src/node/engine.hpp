@@ -122,6 +122,7 @@ class Engine final : private log::LogEvents {
   };
 
   ConnectionEvents* accept(std::unique_ptr<Connection> connection, const Way& way);
+  [[nodiscard]] bool has_room_for(std::size_t request_bytes) const;
   void dispatch(Session& session, wire::RequestFrame frame);
   void on_partition_synced(const PartitionRef& partition, std::uint64_t bytes);
   void show(const PartitionRef& partition, std::uint64_t visible_bytes);
@@ -136,6 +137,10 @@ class Engine final : private log::LogEvents {
   void close_sessions();
   void finish_stop();
 
+  struct HeldRequest {
+    std::uint64_t session;
+    std::size_t bytes;
+  };
   struct Stopping {
     TimePoint deadline;
     std::move_only_function<void(Result<void>)> done;
@@ -154,7 +159,7 @@ class Engine final : private log::LogEvents {
   std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
   std::uint64_t last_session_ = 0;
   std::size_t requests_bytes_ = 0;
-  std::deque<std::uint64_t> held_sessions_;
+  std::deque<HeldRequest> held_requests_;
   LineLimit complaints_;
   LineLimit troubles_;
   TimerId maintenance_ = 0;
