@@ -28,6 +28,10 @@ log::Visible visible_under(Durability durability) {
   return durability == Durability::fsync ? log::Visible::synced : log::Visible::written;
 }
 
+bool is_full(const Result<void>& outcome) {
+  return !outcome && outcome.error().is(Errc::disk_full);
+}
+
 }  // namespace
 
 void Responder::send(Chain bytes) const {
@@ -290,14 +294,17 @@ void Engine::maintain() {
   ++maintenance_round_;
   const bool retains = maintenance_round_ % rounds_per_retention == 0;
   std::vector<log::PartitionLog*> due;
+  bool has_space = true;
   for (const auto& [name, topic] : topics_.all()) {
     for (const PartitionRef& partition : topic.partitions) {
       if (retains) retain(*partition);
       if (partition->fault() != nullptr) continue;
+      if (has_space) has_space = !is_full(partition->log()->finish_recovery());
       if (partition->log()->needs_checkpoint()) due.push_back(partition->log());
     }
   }
   checkpoint(std::move(due));
+  (void)groups_.store_owed();
   if (maintenance_round_ % rounds_per_expiry == 0) groups_.expire(now());
 }
 
