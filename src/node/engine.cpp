@@ -66,6 +66,7 @@ Engine::~Engine() {
   close_sessions();
   environment_.loop.cancel(maintenance_);
   environment_.loop.cancel(background_check_);
+  environment_.loop.cancel(room_watch_);
 }
 
 // --- start and stop
@@ -133,6 +134,7 @@ void Engine::finish_stop() {
   close_sessions();
   environment_.loop.cancel(std::exchange(maintenance_, 0));
   environment_.loop.cancel(std::exchange(background_check_, 0));
+  environment_.loop.cancel(std::exchange(room_watch_, 0));
   topics_.close([this](Result<void> outcome) {
     lock_.reset();
     auto done = std::move(stopping_->done);
@@ -185,21 +187,53 @@ void Engine::forget_later(const Session& session) {
 // --- requests
 
 bool Engine::reserve_request(std::size_t bytes, const Session& session) {
-  // One request always fits, whatever its size: the frame limit bounds it.
-  if (requests_bytes_ != 0 && requests_bytes_ + bytes > settings_.requests_bytes_max) {
+  const bool fits = requests_bytes_ + bytes <= settings_.requests_bytes_max;
+  // All may have arrived in part and wait for each other: one always goes on, whatever its size.
+  // The frame limit bounds it.
+  if (!fits && exceeding_ == 0) exceeding_ = session.id();
+  if (!fits && exceeding_ != session.id()) {
     held_sessions_.push_back(session.id());
+    watch_for_room();
     return false;
   }
   requests_bytes_ += bytes;
   return true;
 }
 
-void Engine::release_request(std::size_t bytes) {
+void Engine::give_back_room(std::size_t bytes) {
   requests_bytes_ -= bytes;
-  if (bytes == 0 || held_sessions_.empty()) return;
+  const bool is_room = exceeding_ == 0 || requests_bytes_ < settings_.requests_bytes_max;
+  if (!is_room || held_sessions_.empty()) return;
   for (const std::uint64_t id : std::exchange(held_sessions_, {})) {
     if (Session* held = session(id)) held->resume();
   }
+}
+
+void Engine::release_request(std::size_t bytes, const Session& session) {
+  if (exceeding_ == session.id()) exceeding_ = 0;
+  if (bytes > 0) give_back_room(bytes);
+}
+
+void Engine::watch_for_room() {
+  if (room_watch_ != 0) return;
+  room_watch_ = environment_.loop.arm(now().mono + limits::stalled_request_timeout, [this] {
+    room_watch_ = 0;
+    close_what_stands_still();
+  });
+}
+
+// Who sends half a request and falls silent holds memory that others wait for.
+void Engine::close_what_stands_still() {
+  if (held_sessions_.empty()) return;
+  const TimePoint then = now().mono - limits::stalled_request_timeout;
+  for (const auto& [id, session] : sessions_) {
+    if (!session->stands_still_since(then)) continue;
+    complain("closing the connection of " + session->peer() + ": its request stands still after " +
+             std::to_string(session->reserved_bytes()) + " bytes, and others wait for room (" +
+             std::to_string(settings_.requests_bytes_max) + " bytes, requests_bytes_max)");
+    session->close();
+  }
+  watch_for_room();
 }
 
 void Engine::on_request(Session& session, Slice frame) {
