@@ -276,8 +276,7 @@ void ConsumeCore::on_committed_found(const Lookups& lookups,
       continue;
     }
     const OffsetAndMetadata& at = known[lookup.where];
-    desk_.with(
-        [&](PollTable& table) { table.fetch.on_found(lookup, at.offset, at.leader_epoch); });
+    desk_.with([&](PollTable& table) { table.fetch.on_found(lookup, at.offset, at.leader_epoch); });
   }
   desk_.notify();
   pump();

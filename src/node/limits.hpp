@@ -11,6 +11,9 @@ namespace dohle::node::limits {
 inline constexpr std::size_t requests_per_connection_max = 128;
 /// Bytes of answers that a connection may leave unread before it is not read from.
 inline constexpr std::size_t unread_answer_bytes_max = std::size_t{64} << 20;
+/// A request of which nothing comes for that long is given up, with its connection, while others
+/// wait for the memory that it holds.
+inline constexpr auto stalled_request_timeout = std::chrono::seconds(10);
 /// A connection on which no byte moves for that long is closed (connections.max.idle.ms): its
 /// client may be gone without a word.
 inline constexpr auto connection_idle_timeout = std::chrono::minutes(10);

@@ -107,6 +107,22 @@ TEST_F(TcpTest, frames_that_came_before_the_end_of_the_stream_are_handed_out) {
   EXPECT_TRUE(server.closed.front().is(Errc::connection_lost));
 }
 
+TEST_F(TcpTest, a_large_frame_takes_room_as_it_arrives) {
+  connect_raw();
+  const std::string frame(framed(std::string(1 << 20, 'x')).text());
+  raw.send(frame.substr(0, 4));
+  ASSERT_TRUE(sides.eventually([&] { return server.lengths.size() == 1; }));
+  sides.on(sides.server_loop, [&] { EXPECT_EQ(server.rooms_asked, 0); });
+  raw.send(frame.substr(4, 100'000));
+  ASSERT_TRUE(sides.eventually([&] { return server.room_bytes == 100'000; }));
+  raw.send(frame.substr(100'004));
+  ASSERT_TRUE(sides.eventually([&] { return server.frames.size() == 1; }));
+  EXPECT_EQ(server.room_bytes, std::size_t{1} << 20);
+  raw.send(framed(std::string(32 * 1024, 's')).text());
+  ASSERT_TRUE(sides.eventually([&] { return server.frames.size() == 2; }));
+  EXPECT_EQ(server.room_bytes, std::size_t{1} << 20) << "small frames ask for none";
+}
+
 TEST_F(TcpTest, a_stream_that_ends_while_paused_ends_when_reading_resumes) {
   server.admission = Admission::hold;
   connect_raw();

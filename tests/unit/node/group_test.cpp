@@ -183,6 +183,28 @@ TEST_F(GroupTest, ASecondMemberMakesANewGeneration) {
   EXPECT_EQ(committed(), 5);
 }
 
+TEST_F(GroupTest, AssignmentsAreToldOnceTheyAreOnDisk) {
+  make_pair();
+  const auto first = start_join(one_);
+  world.run_for(1ms);
+  const auto second = start_join(two_);
+  ASSERT_EQ(finish_join(one_, first).generation_id, Generation{3});
+  ASSERT_EQ(finish_join(two_, second).generation_id, Generation{3});
+  world.machine("node").disk().set_slow(10'000);
+  const auto leading = start_sync(one_, {{one_.id, "0"}, {two_.id, "1"}});
+  world.run_for(5ms);
+  // Who asks while the assignment is being synced waits for that, too.
+  const auto following = start_sync(two_);
+  world.run_for(5ms);
+  EXPECT_FALSE(leading->has_value());
+  EXPECT_FALSE(following->has_value());
+  world.machine("node").disk().set_slow(1);
+  EXPECT_EQ(wait<wire::SyncGroupRequest>(leading, 60s).assignment.text(), "0");
+  EXPECT_EQ(wait<wire::SyncGroupRequest>(following, 60s).assignment.text(), "1");
+  restart_after_power_loss();
+  EXPECT_EQ(sync(two_).assignment.text(), "1");
+}
+
 TEST_F(GroupTest, AMemberThatFallsSilentIsTakenOut) {
   make_pair();
   for (int i = 0; i < 4; ++i) {
