@@ -281,8 +281,14 @@ std::optional<Result<void>> Engine::outcome_for(Waiter& waiter, bool answered) {
   if (now() < waiter.deadline) return std::nullopt;
   const std::string what = waiter.topic.empty()
                                ? std::string("no server answered in time")
-                               : fmt::format("no metadata of topic {} in time", waiter.topic);
+                               : fmt::format("no metadata of topic {} in time", waiter.topic) +
+                                     last_answer_for(waiter.topic);
   return fail(Error::client(Errc::timed_out, what + failures()));
+}
+
+std::string Engine::last_answer_for(const std::string& topic) const {
+  const std::int16_t code = view_.topic_error(topic);
+  return code == broker_error::none ? std::string() : "; last: " + Error::broker(code).to_string();
 }
 
 std::string Engine::failures() const {

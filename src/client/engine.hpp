@@ -109,6 +109,9 @@ class Engine final : public LinkOwner {
   /// of each address tried.
   void when_connected(TimePoint deadline, std::move_only_function<void(Result<void>)> then);
 
+  /// Why servers are not reached, each with its last reason, as ": …; …"; empty when they are.
+  [[nodiscard]] std::string failures() const;
+
   void on_link_ready(Link& link) override;
   void on_link_closed(Link& link, const Error& why) override;
 
@@ -153,7 +156,7 @@ class Engine final : public LinkOwner {
   void settle_waiters(bool answered);
   /// Nothing: go on waiting.
   [[nodiscard]] std::optional<Result<void>> outcome_for(Waiter& waiter, bool answered);
-  [[nodiscard]] std::string failures() const;
+  [[nodiscard]] std::string last_answer_for(const std::string& topic) const;
   void notify();
 
   Environment environment_;

@@ -95,6 +95,7 @@ void ProduceCore::on_identity(Result<wire::InitProducerIdResponse> answer) {
     answer = fail(Error::broker(answer->error_code, "ask for a producer id"));
   }
   if (!answer) {
+    identity_failure_ = answer.error();
     if (!answer.error().is_retriable()) {
       for (Partition* partition : std::vector(active_)) {
         fail_queued(*partition, answer.error(), never);
@@ -107,6 +108,7 @@ void ProduceCore::on_identity(Result<wire::InitProducerIdResponse> answer) {
     return;
   }
   identity_backoff_.reset();
+  identity_failure_.reset();
   identity_state_ = Identity::known;
   identity_ = {answer->producer_id, answer->producer_epoch};
   for (const auto& [name, topic] : topics_) {
@@ -496,13 +498,32 @@ void ProduceCore::look_at(TimePoint at) {
 }
 
 void ProduceCore::sweep() {
+  const TimePoint opened_before = now() - options.delivery_timeout;
   for (Partition* partition : std::vector(active_)) {
-    partition->sender.expire(now());
-    fail_queued(*partition, Error::client(Errc::timed_out, "delivery_timeout passed"),
-                now() - options.delivery_timeout);
+    const auto& staged = partition->staged;
+    const bool is_overdue = partition->sender.is_overdue(now()) ||
+                            partition->queue.oldest() <= opened_before ||
+                            (!staged.empty() && staged.front().batch.opened_at <= opened_before);
+    if (!is_overdue) continue;
+    const Error why = out_of_time(*partition);
+    partition->sender.expire(now(), why);
+    fail_queued(*partition, why, opened_before);
   }
   deactivate_idle();
   if (!active_.empty() && !is_stopped_) watch_time();
+}
+
+// What stood in the way last is what the user can do something about.
+Error ProduceCore::out_of_time(const Partition& partition) {
+  const auto ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(options.delivery_timeout).count();
+  std::string text =
+      fmt::format("produce to {}-{}: not acknowledged within {} ms (delivery_timeout)",
+                  partition.topic.name, partition.id.value, ms);
+  const Error* last = partition.sender.last_failure();
+  if (last == nullptr && identity_failure_) last = &*identity_failure_;
+  text += last != nullptr ? "; last: " + last->to_string() : engine().failures();
+  return Error::client(Errc::timed_out, text);
 }
 
 // Ends.

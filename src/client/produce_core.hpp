@@ -146,6 +146,7 @@ class ProduceCore final : public OutcomeOwner,
   void look_at(TimePoint at);
   void watch_time();
   void sweep();
+  [[nodiscard]] Error out_of_time(const Partition& partition);
   void on_settled(Partition& partition, const client::SealedBatch& batch,
                   const std::optional<Error>& why);
   void fail_unsent(Partition& partition, client::OpenBatch batch, const Error& why);
@@ -161,6 +162,7 @@ class ProduceCore final : public OutcomeOwner,
   std::map<NodeId, Lane> lanes_;
   client::ProducerIdentity identity_;
   enum class Identity : std::uint8_t { none, asking, known } identity_state_ = Identity::none;
+  std::optional<Error> identity_failure_;
   client::Backoff identity_backoff_;
   client::Backoff retry_backoff_;
   client::Engine::ObserverId observer_ = 0;

@@ -17,11 +17,6 @@ Error with_doubt(const Error& why, const SealedBatch& batch) {
   return batch.may_be_stored ? why.with_stored(Stored::possibly) : why;
 }
 
-Error out_of_time(const SealedBatch& batch) {
-  const Error why = Error::client(Errc::timed_out, "delivery_timeout passed");
-  return with_doubt(why, batch);
-}
-
 }  // namespace
 
 void ProducePartition::offer(const ProducerIdentity& identity) {
@@ -142,6 +137,7 @@ void ProducePartition::on_verdict(std::uint64_t order, const ProduceVerdict& ver
   in_flight_.erase(found);
   if (verdict.is_unanswered) batch.may_be_stored = batch.is_unresolved = true;
   const Remedy remedy = remedy_for(batch, verdict, is_oldest);
+  last_failure_ = remedy == Remedy::none ? std::nullopt : verdict.error;
   if (remedy == Remedy::none) {
     is_recovering_ = false;
     return settle(batch, verdict);
@@ -223,18 +219,25 @@ void ProducePartition::settle(SealedBatch& batch, const ProduceVerdict& verdict)
   events_.on_settled(batch, why);
 }
 
-void ProducePartition::expire(TimePoint now) {
+bool ProducePartition::is_overdue(TimePoint now) const {
+  const auto is_late = [now](const SealedBatch& batch) {
+    return !batch.is_abandoned && batch.expires_at <= now;
+  };
+  return std::ranges::any_of(in_flight_, is_late) || std::ranges::any_of(resend_, is_late);
+}
+
+void ProducePartition::expire(TimePoint now, const Error& why) {
   for (SealedBatch& batch : in_flight_) {
     if (batch.is_abandoned || batch.expires_at > now) continue;
     batch.may_be_stored = true;
-    settle(batch, {.error = out_of_time(batch)});
+    settle(batch, {.error = why});
     batch.is_abandoned = true;
   }
   while (!resend_.empty() && resend_.front().expires_at <= now) {
     SealedBatch batch = std::move(resend_.front());
     resend_.pop_front();
     must_bump_ = is_numbered();
-    settle(batch, {.error = out_of_time(batch)});
+    settle(batch, {.error = why});
   }
 }
 

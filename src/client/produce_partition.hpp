@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "base/chain.hpp"
@@ -94,8 +95,10 @@ class ProducePartition {
   /// `retry_at`: when it may be tried again, if the verdict allows that.
   void on_verdict(std::uint64_t order, const ProduceVerdict& verdict, TimePoint retry_at);
 
-  /// Fails what ran out of time.
-  void expire(TimePoint now);
+  /// Some batch has run out of time, and its users have not been told.
+  [[nodiscard]] bool is_overdue(TimePoint now) const;
+  /// Fails what ran out of time, for that reason.
+  void expire(TimePoint now, const Error& why);
   /// Fails everything. Nothing is sent any more.
   void fail_all(const Error& why);
 
@@ -104,6 +107,10 @@ class ProducePartition {
   /// When next() may change by time alone.
   [[nodiscard]] TimePoint not_before() const { return not_before_; }
   [[nodiscard]] const ProducerIdentity& identity() const { return identity_; }
+  /// What the last attempt came to; null when it succeeded, or when there was none.
+  [[nodiscard]] const Error* last_failure() const {
+    return last_failure_ ? &*last_failure_ : nullptr;
+  }
 
  private:
   enum class Remedy : std::uint8_t { none, resend, bump_and_resend, split, fail };
@@ -127,6 +134,7 @@ class ProducePartition {
   std::deque<SealedBatch> resend_;
   NodeId in_flight_node_;
   TimePoint not_before_{};
+  std::optional<Error> last_failure_;
   /// Something failed that the next success makes good.
   bool is_recovering_ = false;
   bool must_bump_ = false;

@@ -55,6 +55,11 @@ class Partition : public testing::Test, public ProducePartition::Events {
   void refuse(std::uint64_t order, std::int16_t code, TimePoint retry_at = start) {
     sender_.on_verdict(order, {.error = Error::broker(code)}, retry_at);
   }
+  void expire(TimePoint now) {
+    EXPECT_TRUE(sender_.is_overdue(now));
+    sender_.expire(now, Error::client(Errc::timed_out, "too late"));
+    EXPECT_FALSE(sender_.is_overdue(now));
+  }
   void lose(std::uint64_t order) {
     const Error why = Error::client(Errc::connection_lost, "gone");
     sender_.on_verdict(order, {.error = why, .is_unanswered = true}, start);
@@ -175,7 +180,7 @@ TEST_F(Partition, AsksAboutOldNumbersBeforeItTakesNewOnes) {
   const auto first = sender_.seal(batch(4), wire::Compression::none, {}, 60s, leader).order;
   const auto second = send(2), third = send(1);
   for (const auto order : {first, second, third}) lose(order);
-  sender_.expire(start + 60s);
+  expire(start + 60s);
   ASSERT_EQ(sender_.next(leader, start), Next::resend);
   const auto again = header_of(sender_.resend(leader));
   EXPECT_EQ(again.producer_epoch, ProducerEpoch{0}) << "it may be there under this number";
@@ -251,7 +256,7 @@ TEST_F(Partition, TellsARecordItsOwnFault) {
 
 TEST_F(Partition, SaysPossiblyStoredWhenTimeRunsOutInFlight) {
   const auto order = send(1);
-  sender_.expire(start + 120s);
+  expire(start + 120s);
   ASSERT_EQ(failures_.size(), 1u);
   EXPECT_TRUE(failures_[0].is(Errc::timed_out));
   EXPECT_EQ(failures_[0].stored(), Stored::possibly);
@@ -265,10 +270,22 @@ TEST_F(Partition, SaysPossiblyStoredWhenTimeRunsOutInFlight) {
 TEST_F(Partition, SaysNotStoredWhenTheServerHadRefusedIt) {
   const auto order = send(1);
   refuse(order, broker_error::not_enough_replicas);
-  sender_.expire(start + 120s);
+  expire(start + 120s);
   ASSERT_EQ(failures_.size(), 1u);
   EXPECT_EQ(failures_[0].stored(), Stored::no);
   EXPECT_TRUE(sender_.is_idle());
+}
+
+TEST_F(Partition, KnowsWhatTheLastAttemptCameTo) {
+  EXPECT_EQ(sender_.last_failure(), nullptr);
+  const auto order = send(1);
+  EXPECT_FALSE(sender_.is_overdue(start + 119s));
+  refuse(order, broker_error::kafka_storage_error);
+  ASSERT_NE(sender_.last_failure(), nullptr);
+  EXPECT_TRUE(sender_.last_failure()->is_broker(broker_error::kafka_storage_error));
+  ASSERT_EQ(sender_.next(leader, start), Next::resend);
+  succeed(sender_.resend(leader).order, Offset{0});
+  EXPECT_EQ(sender_.last_failure(), nullptr);
 }
 
 TEST_F(Partition, FailsEverythingAtTheEnd) {

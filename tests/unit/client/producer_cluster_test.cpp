@@ -116,6 +116,32 @@ TEST_F(ProducerOnCluster, GivesUpAtTheDeliveryTimeout) {
   EXPECT_EQ(told_[0].error().stored(), Stored::possibly);
 }
 
+TEST_F(ProducerOnCluster, SaysWhatStoodInTheWayLast) {
+  script.produce_errors.assign(1'000, broker_error::kafka_storage_error);
+  start({.delivery_timeout = 40s, .request_timeout = 15s});
+  send(0);
+  world.run_for(45s);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_TRUE(told_[0].error().is(Errc::timed_out));
+  const std::string message(told_[0].error().message());
+  for (const std::string_view part :
+       {"produce to orders-0: not acknowledged within 40000 ms (delivery_timeout); last: ",
+        "KAFKA_STORAGE_ERROR (56): ", "cannot read or write its disk"}) {
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+}
+
+TEST_F(ProducerOnCluster, SaysWhyNoServerIsReached) {
+  start({.delivery_timeout = 20s, .request_timeout = 15s});
+  world.network().refuse("broker-1");
+  world.network().reset("broker-1", "client");
+  send(0);
+  world.run_for(25s);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_NE(told_[0].error().message().find("broker-1:9092"), std::string_view::npos)
+      << told_[0].error().to_string();
+}
+
 TEST_F(ProducerOnCluster, CarriesOnWhenTheServerComesBack) {
   start();
   sim::Machine& broker = world.machine("broker-1");
