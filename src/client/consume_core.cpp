@@ -382,7 +382,7 @@ void ConsumeCore::auto_commit() {
 void ConsumeCore::warn(std::string_view what, const Error& why) {
   Logger& log = client_->environment().logger;
   if (log.level() > LogLevel::warning) return;
-  log.log(LogLevel::warning, "consumer", fmt::format("{}: {}", what, why.message()));
+  log.log(LogLevel::warning, "consumer", fmt::format("{}: {}", what, why.to_string()));
 }
 
 // Polls.
@@ -595,6 +595,9 @@ void ConsumeCore::apply_one(Failed& action) {
 }
 void ConsumeCore::apply_one(Left& action) {
   tell(action);
+}
+void ConsumeCore::apply_one(Refused& action) {
+  warn("refused for now, and tried again", action.why);
 }
 
 void ConsumeCore::tell(News news) {

@@ -175,7 +175,8 @@ Result<void> PartitionLog::begin_empty() {
                                      recovery_point_));
   }
   segments_.push_back(make_segment(log_start_));
-  unwritten_.emplace().is_new = true;
+  unwritten_ = Unwritten{};
+  unwritten_->is_new = true;
   are_names_durable_ = false;
   are_producers_known_ = true;
   epochs_.emplace();
@@ -195,7 +196,7 @@ Result<void> PartitionLog::take_up_clean() {
 }
 
 Result<void> PartitionLog::walk_segments(RecoveryReport& report) {
-  unwritten_.emplace();
+  unwritten_ = Unwritten{};
   if (segments_.front()->base_offset() <= log_start_) end_ = segments_.front()->base_offset();
   bool is_walking = false;
   for (std::size_t i = 0; i < segments_.size(); ++i) {
