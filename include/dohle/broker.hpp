@@ -33,7 +33,8 @@ struct BrokerOptions;
 /// Sets fields of the broker's options; made by the `with_*` functions.
 using BrokerOption = std::function<void(kafka::BrokerOptions&)>;
 
-/// What went wrong where no call could return it.
+/// What went wrong where no call could return it. Its views, and `event`, are valid while the error
+/// handler runs; to keep the event, move it out.
 struct Failure {
   enum class Kind : std::uint8_t {
     decode,        ///< a body could not be decoded
@@ -49,19 +50,23 @@ struct Failure {
   Offset offset = {};
   /// For `decode` and `handler`: the event, still pending. `event->ack()` skips it for good;
   /// without that nothing behind it in its partition is committed, and it comes again after a
-  /// restart or when the partition changes hands. Null otherwise, and once somebody else has it.
+  /// restart or when the partition changes hands. Null otherwise, for a handler that failed after
+  /// it had acknowledged, and when an unacknowledged event was destroyed.
   RawEvent* event = nullptr;
 };
 
-/// Told of every failure that no call could return. Without one, each is a rate-limited line of the
-/// error logger. Runs on the subscription's threads or, for deliveries, on the client's thread,
-/// where it must not block; several at a time.
+/// Told of every failure that no call could return. Without one, they are lines of the error
+/// logger: one of a kind a second at most, with the number of those left out. What it throws is
+/// logged. Runs on the subscription's threads and on that of whoever called nack; for deliveries,
+/// and commits that were refused, on the client's own thread, where it must not block; for
+/// deliveries also where the last Delivery ends. Several at a time.
 using ErrorHandler = std::function<void(const Failure&)>;
 
 /// Sends one message on; the innermost one gives it to the producer.
 using PublishHandler = std::function<Result<Delivery>(std::string_view topic, Message& message)>;
 /// Wraps a publish: it may change the message, refuse it with an error, or look at the result.
-/// Runs on the publishing threads, several at a time.
+/// Called for each publish, on the publishing threads, several at a time; what it throws is
+/// Errc::handler_failed.
 using PublishMiddleware = std::function<PublishHandler(PublishHandler next)>;
 
 /// Of one call of publish. What a Message says itself wins over `key`, `partition`, `timestamp`.
@@ -76,15 +81,16 @@ struct PublishOptions {
   Timestamp timestamp = {};
   /// Nothing: the broker's `async`.
   std::optional<bool> async = {};
-  /// How long a synchronous publish waits for the acknowledgement; 0: as long as the delivery
-  /// timeout allows. When it passes the error says that the message is possibly stored. Refused
-  /// with an asynchronous publish.
+  /// How long a synchronous publish waits for the acknowledgement, to 1 day; 0: as long as the
+  /// delivery timeout (120 s) allows. When it passes the error says that the message is possibly
+  /// stored: it stays under way. Refused with an asynchronous publish.
   std::chrono::milliseconds timeout{0};
   /// Another value than `all` uses a pipeline of its own, without idempotence; there is no order
   /// between pipelines. Nothing: all.
   std::optional<Acks> required_acks = {};
   /// Told of the outcome on the client's thread, exactly once if publish succeeds; it must not
-  /// block. The Delivery that publish returns is then empty. Needs an asynchronous publish.
+  /// block, and what it throws is logged. The Delivery that publish returns is then empty. Needs an
+  /// asynchronous publish.
   std::function<void(const Result<Receipt>&)> callback = nullptr;
   /// Inside the broker's own; the first is the outermost.
   std::vector<PublishMiddleware> middlewares = {};
@@ -112,6 +118,7 @@ struct SubscribeOptions {
   /// Static membership: a restart within the session timeout moves no partition.
   std::string group_instance_id = {};
   /// Acknowledge when the handler succeeds; false: the handler, or whoever gets the event, does.
+  /// Without a group an acknowledgement only frees memory.
   bool auto_ack = true;
   /// Handlers that run at a time. Messages of one key, and messages without a key of one
   /// partition, are handled one after the other in any case. 1 to 1,000.
@@ -119,12 +126,13 @@ struct SubscribeOptions {
   /// Messages without a key need no order.
   bool unordered = false;
   /// How often a failed handler is called again for the same message, before the failure goes to
-  /// the error handler. Later messages of the same key wait. 0 to 1,000,000.
+  /// the error handler. Later messages of the same key wait, and by chance those of a few others.
+  /// What cannot be decoded is not tried again. 0 to 1,000,000.
   int retries_max = 3;
   /// Wait before each of these. 0 to 1 h.
   std::chrono::milliseconds retry_delay{100};
   /// With auto_ack off: an event that nobody acknowledged for that long after its handler returned
-  /// is reported to the error handler, once. 0: never.
+  /// is reported to the error handler, once. To 1 day; 0: never.
   std::chrono::milliseconds ack_timeout{60'000};
   /// Messages and bytes of one partition that were handed out and not acknowledged; above either
   /// the partition pauses until there is room. At least 1.
@@ -141,6 +149,7 @@ struct SubscribeOptions {
   std::optional<std::size_t> min_bytes = {};
   std::optional<std::size_t> max_bytes = {};
   std::optional<std::chrono::milliseconds> max_wait = {};
+  /// These five are refused without a group.
   std::optional<std::chrono::milliseconds> heartbeat_interval = {};
   std::optional<std::chrono::milliseconds> session_timeout = {};
   std::optional<std::chrono::milliseconds> rebalance_timeout = {};
@@ -172,21 +181,24 @@ Options options_of(Setters&&... setters) {
 class DOHLE_API Subscriber {
  public:
   Subscriber(Subscriber&&) noexcept;
+  /// What it held before ends as by the destructor.
   Subscriber& operator=(Subscriber&&) noexcept;
-  /// As unsubscribe() with 5 s.
+  /// As unsubscribe() with 5 s; what fails goes to the error handler.
   ~Subscriber();
 
   [[nodiscard]] const std::string& topic() const;
   [[nodiscard]] const SubscribeOptions& options() const;
 
-  /// Waits until partitions are assigned and it is known where reading starts.
-  /// Errors: timed_out, with the last thing that went wrong; closed.
+  /// Waits until partitions are assigned, be it none of the group's, and it is known where reading
+  /// starts. Errors: timed_out, with the last thing that went wrong; closed; would_deadlock on the
+  /// thread that would have to make it ready.
   Result<void> wait_ready(std::chrono::milliseconds timeout);
 
   /// Stops reading, waits for running handlers, commits what was acknowledged, leaves the group.
-  /// Inside a handler of this subscription it marks and returns: the rest happens when the handler
-  /// has returned. Idempotent. Errors: timed_out (a handler or a server hangs; nobody waits for it
-  /// any more); what the commit failed with.
+  /// Inside a handler of this subscription, its error handler, or a callback on the client's
+  /// thread, it marks and returns: the rest happens when that has returned. Idempotent. Errors:
+  /// timed_out (a handler or a server hangs; nobody waits for it any more, and its thread is left
+  /// behind); what the commit failed with.
   Result<void> unsubscribe(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
   explicit Subscriber(std::shared_ptr<detail::Subscription> subscription);
@@ -202,6 +214,7 @@ class DOHLE_API Subscriber {
 class DOHLE_API Broker {
  public:
   Broker(Broker&&) noexcept;
+  /// What it held before ends as by the destructor.
   Broker& operator=(Broker&&) noexcept;
   /// As disconnect() with 5 s; what fails is logged.
   ~Broker();
@@ -212,7 +225,9 @@ class DOHLE_API Broker {
   /// The addresses, separated by commas.
   [[nodiscard]] std::string address() const;
 
-  /// Changes options before connect(). Errors: configuration, also for any change after connect().
+  /// Changes options before connect(), or after one that failed; all of them or, with an error,
+  /// none. Not while another thread uses this Broker. Errors: configuration, also for any change
+  /// after connect(), with the names of the options.
   template <class... Options>
     requires(std::convertible_to<Options, BrokerOption> && ...)
   Result<void> init(Options&&... options) {
@@ -220,16 +235,21 @@ class DOHLE_API Broker {
   }
 
   /// Connects, and waits until a server has answered with the cluster's metadata. An `embedded:`
-  /// address starts the node, or joins the one that runs in this process under that address.
-  /// Again after success it does nothing. Errors: timed_out or connection_failed with the reason
-  /// for each address; what the embedded node fails with.
+  /// address starts the node, or joins the one that runs in this process under that address; the
+  /// recovery of its data is not cut short by `timeout`. After success it does nothing, after a
+  /// failure it may be called again. Errors: timed_out or connection_failed with the reason for
+  /// each address; closed after disconnect; what the embedded node fails with.
   Result<void> connect(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
   /// Publishes a message as it is. Asynchronous (the default): returns once the message is in its
-  /// batch, and waits only while memory is full, at most 60 s. Otherwise returns when it is
-  /// acknowledged. Nobody has to look at the Delivery: a failure that nobody took is reported.
-  /// Errors: not_connected; no_such_topic; invalid_argument; buffer_full; too_large; would_block
-  /// and would_deadlock on the client's thread; what a middleware returned.
+  /// batch; waits only for what is known of a topic not published to before, and while memory is
+  /// full, at most 60 s each. Otherwise returns when it is acknowledged. Nobody has to look at the
+  /// Delivery: a failure that nobody took is reported. On the client's thread it never waits:
+  /// would_block when memory is full, would_deadlock for a topic that it knows nothing of and for a
+  /// synchronous publish, of which then nothing is sent.
+  /// Errors: not_connected; closed; no_such_topic; no_such_partition; timed_out; buffer_full;
+  /// too_large; configuration (options that exclude each other); what a middleware returned;
+  /// of a synchronous publish also the message's own failure.
   Result<Delivery> publish(std::string_view topic, Message message, PublishOptions options = {});
   /// Publishes text or bytes as they are.
   Result<Delivery> publish(std::string_view topic, std::string_view body,
@@ -253,8 +273,9 @@ class DOHLE_API Broker {
   /// `Result<void>`. With concurrency above 1 it runs on several threads at a time. A tombstone
   /// comes as an Event<T> without value; a handler that takes a T alone cannot see it, which is a
   /// failed decode.
-  /// Errors: not_connected; configuration; the topic cannot be made. Connection failures are none:
-  /// the subscription goes on trying, and says so.
+  /// Errors: not_connected; closed; configuration; handler_failed (a middleware threw or returned
+  /// nothing); the topic cannot be made. Connection failures are none: the subscription goes on
+  /// trying, and says so.
   template <Decodable T, class Handler>
     requires detail::TypedHandler<Handler, T>
   [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,
@@ -284,15 +305,19 @@ class DOHLE_API Broker {
                      detail::options_of<SubscribeOptions>(std::forward<Options>(options)...));
   }
 
-  /// Makes everything published due and waits until each message has an outcome.
-  /// Errors: not_connected, timed_out, would_deadlock.
+  /// Makes everything published due and waits until each message has an outcome; says how many
+  /// failed since the last flush, whoever was told. Errors: not_connected, timed_out,
+  /// would_deadlock.
   Result<FlushReport> flush(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
-  /// Takes no more messages, ends the subscriptions (as unsubscribe does), delivers or fails what
-  /// was published, closes the connections; says how many messages failed since the last flush.
-  /// Inside a handler it marks and returns: call it again outside, or leave the rest to the
-  /// destructor. Idempotent; a Broker does not connect again.
-  /// Errors: timed_out; the first thing that did not end well.
+  /// Delivers what was published, ends the subscriptions (as unsubscribe does), delivers or fails
+  /// what their handlers published meanwhile, takes no more, closes the connections; says how many
+  /// messages failed since the last flush. A handler that hangs holds it until the deadline, and
+  /// what was published before is delivered nevertheless. An embedded node's last Broker closes
+  /// it, and making its data durable takes as long as the disk does.
+  /// Inside a handler, an error handler or a callback on the client's thread it marks and returns:
+  /// call it again outside, or leave the rest to the destructor. Idempotent; a Broker does not
+  /// connect again. Errors: timed_out; the first thing that did not end well.
   Result<FlushReport> disconnect(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
   explicit Broker(std::shared_ptr<detail::BrokerCore> core);

@@ -32,20 +32,20 @@ struct ClientOptions {
   std::chrono::milliseconds connect_timeout{10'000};
   /// Time for one request's answer before the connection counts as dead. 1 ms to 10 min.
   std::chrono::milliseconds request_timeout{30'000};
-  /// Time for a whole call of Admin, Consumer and `connect`, retries included.
+  /// Time for a whole call of Admin that names none, retries included. 1 ms to 1 day.
   std::chrono::milliseconds default_api_timeout{60'000};
   /// Metadata older than this is asked for again. 10 ms to 1 day.
   std::chrono::milliseconds metadata_max_age{300'000};
-  /// Wait before a request is tried again; doubles up to the maximum, with 20 % jitter.
+  /// Wait before a request is tried again; doubles up to the maximum, with 20 % jitter. 0 to 1 day.
   std::chrono::milliseconds retry_backoff{100};
   std::chrono::milliseconds retry_backoff_max{1'000};
-  /// Wait before connecting again to a server that refused; doubles likewise.
+  /// Wait before connecting again to a server that refused; doubles likewise. 0 to 1 day.
   std::chrono::milliseconds reconnect_backoff{50};
   std::chrono::milliseconds reconnect_backoff_max{1'000};
-  /// Connections unused for that long are closed; 0 keeps them.
+  /// Connections unused for that long are closed; 0 keeps them. To 365 days.
   std::chrono::milliseconds idle_timeout{540'000};
   /// Without usable metadata for that long the bootstrap servers are asked again (KIP-1102); they
-  /// are also asked as soon as no known server answers (KIP-899).
+  /// are also asked as soon as no known server answers (KIP-899). 1 ms to 1 day.
   std::chrono::milliseconds rebootstrap_after{300'000};
   /// The largest answer that is accepted, in bytes. 1 KiB to 2 GiB - 1.
   std::size_t response_bytes_max = std::size_t{100} << 20;
@@ -86,13 +86,14 @@ class DOHLE_API Client {
   Admin admin();
 
   /// Closes every producer and consumer made from it, then the connections, within `timeout`.
-  /// Reports the first thing that did not end well. Idempotent; later calls of any handle fail with
-  /// Errc::closed.
+  /// Reports the first thing that did not end well; would_deadlock on its own thread. Idempotent;
+  /// later calls of any handle fail with Errc::closed.
   Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(5));
 
   class Core;
   /// For the library's own use.
   explicit Client(std::shared_ptr<Core> core);
+  [[nodiscard]] const std::shared_ptr<Core>& core() const { return core_; }
 
  private:
   std::shared_ptr<Core> core_;

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "dohle/error.hpp"
 #include "dohle/message.hpp"
@@ -30,7 +33,7 @@ struct CodecContext {
 template <class T>
 struct Codec;
 
-/// Text and other bytes, as they are.
+/// Text and other bytes, as they are; so are the vectors of bytes below.
 template <>
 struct Codec<std::string> {
   static constexpr std::string_view name = "raw";
@@ -40,6 +43,41 @@ struct Codec<std::string> {
   }
   static Result<std::string> decode(Bytes bytes, const CodecContext&) {
     return std::string(as_text(bytes));
+  }
+};
+
+template <>
+struct Codec<std::vector<std::byte>> {
+  static constexpr std::string_view name = "raw";
+  static Result<void> encode(const std::vector<std::byte>& value, const CodecContext&,
+                             std::string& into) {
+    into += as_text(value);
+    return {};
+  }
+  static Result<std::vector<std::byte>> decode(Bytes bytes, const CodecContext&) {
+    return std::vector<std::byte>(bytes.begin(), bytes.end());
+  }
+};
+template <>
+struct Codec<std::vector<std::uint8_t>> {
+  static constexpr std::string_view name = "raw";
+  static Result<void> encode(const std::vector<std::uint8_t>& value, const CodecContext&,
+                             std::string& into) {
+    into.append(value.begin(), value.end());
+    return {};
+  }
+  static Result<std::vector<std::uint8_t>> decode(Bytes bytes, const CodecContext&) {
+    const std::string_view text = as_text(bytes);
+    return std::vector<std::uint8_t>(text.begin(), text.end());
+  }
+};
+/// For publishing alone.
+template <>
+struct Codec<Bytes> {
+  static constexpr std::string_view name = "raw";
+  static Result<void> encode(const Bytes& value, const CodecContext&, std::string& into) {
+    into += as_text(value);
+    return {};
   }
 };
 

@@ -34,29 +34,35 @@ struct ConsumerOptions {
   std::string group_instance_id = {};
   OffsetReset offset_reset = OffsetReset::latest;
   /// Commit the positions of what poll has returned every `auto_commit_interval`, before partitions
-  /// are given up, and on close.
+  /// are given up, and on close. 1 ms to 1 day.
   bool auto_commit = true;
   std::chrono::milliseconds auto_commit_interval{5'000};
+  /// A member that is not heard of for that long loses its partitions. 1 ms to 1 day.
   std::chrono::milliseconds session_timeout{45'000};
+  /// Below session_timeout; at most a third of it is wise. At least 1 ms.
   std::chrono::milliseconds heartbeat_interval{3'000};
-  /// A member that does not poll for that long leaves the group until it polls again.
+  /// A member that does not poll for that long leaves the group until it polls again. 1 ms to 1
+  /// day.
   std::chrono::milliseconds max_poll_interval{300'000};
   /// A fetch waits at the server for this many bytes, at most fetch_wait_max. At least 1.
   std::size_t fetch_bytes_min = 1;
   /// Per answer, and per partition in an answer. At least 1 KiB.
   std::size_t fetch_bytes_max = std::size_t{50} << 20;
   std::size_t partition_fetch_bytes_max = std::size_t{1} << 20;
+  /// 0 to 10 min.
   std::chrono::milliseconds fetch_wait_max{500};
   /// All fetched bytes that are queued or still held by the user, decompressed ones included. A
-  /// single first batch larger than what is left may exceed it by its own size.
+  /// single first batch larger than what is left may exceed it by its own size. At least 1 KiB.
   std::size_t buffer_bytes = std::size_t{64} << 20;
   /// Records that one poll returns at most. 1 to 1,000,000.
   std::size_t max_poll_records = 500;
   /// Check each batch's CRC-32C before its first record is handed out.
   bool check_crcs = true;
+  /// Ask the servers to create topics that are read and do not exist.
   bool allow_auto_create_topics = true;
+  /// Time for one request's answer. 1 ms to 10 min.
   std::chrono::milliseconds request_timeout{30'000};
-  /// For calls without a timeout of their own.
+  /// For calls without a timeout of their own. 1 ms to 1 day.
   std::chrono::milliseconds default_api_timeout{60'000};
 };
 
@@ -167,7 +173,7 @@ class DOHLE_API Consumer {
   /// Reads these partitions, outside of any group management. Excludes subscribe.
   Result<void> assign(std::vector<TopicPartition> partitions);
 
-  /// Waits until there are records, a rebalance is done, or the time is up (an empty result).
+  /// Waits until there are records, a rebalance is done, or `timeout` is up (an empty result).
   /// Errors: cancelled after wakeup(); no_offset; limit_reached when Records that the user still
   /// holds fill buffer_bytes; fenced; auth; whatever is not retriable.
   Result<Records> poll(std::chrono::milliseconds timeout);
@@ -176,7 +182,8 @@ class DOHLE_API Consumer {
 
   /// Commits the positions of everything poll has returned.
   Result<void> commit_sync();
-  /// Commits these. Errors name the first partition that was refused.
+  /// Commits these. Errors name the first partition that was refused. Waits at most
+  /// default_api_timeout, as do `committed` and `unsubscribe`.
   Result<void> commit_sync(std::vector<PartitionOffset> offsets);
   /// `callback` runs on the client's thread, exactly once; commits are answered in order.
   void commit_async(CommitCallback callback = {});
@@ -193,8 +200,11 @@ class DOHLE_API Consumer {
   Result<void> seek_to_end(const TopicPartition& partition);
   /// To the first record with that timestamp or a later one; to the end if there is none.
   Result<void> seek_to_time(const TopicPartition& partition, Timestamp time);
-  /// Offset of the next record that poll will return.
+  /// Offset of the next record that poll will return. Waits until it is known, at most `timeout`
+  /// (without one, default_api_timeout); with 0 it says what is known, and never waits.
+  /// Errors: timed_out; invalid_argument when it is not assigned; what the look-up failed with.
   Result<Offset> position(const TopicPartition& partition);
+  Result<Offset> position(const TopicPartition& partition, std::chrono::milliseconds timeout);
 
   /// Paused partitions stay assigned and are not fetched; records already queued wait, and so do
   /// those that a fetch under way brings. After resume, new ones wait for it as after seek.

@@ -30,7 +30,8 @@ class EventAccess;
 /// succeeds; otherwise it is the handler's, or whoever the event is moved to.
 ///
 /// Lifetime: move-only; holds the fetched buffer, so that its views live as long as it does, also
-/// after its subscription ended. Destroyed without an ack it stays pending and comes again.
+/// after its subscription ended. Destroyed without an ack it stays pending and comes again. Once
+/// moved from it may only be destroyed or assigned to.
 /// Thread safety: one thread at a time; may be moved to another thread and acknowledged there.
 class DOHLE_API RawEvent {
  public:
@@ -59,8 +60,9 @@ class DOHLE_API RawEvent {
   /// (nothing is changed: somebody gets the message again); invalid_argument after a nack.
   Result<void> ack();
   /// The message is not done: it is retried in place, then reported to the error handler, as if
-  /// the handler had returned `why`.
-  /// Errors: as ack; invalid_argument after an ack.
+  /// the handler had returned `why`. When the last retry was used up, the error handler runs here,
+  /// unless the event's handler still does.
+  /// Errors: not_owner as ack; invalid_argument after an ack or a nack.
   Result<void> nack(Error why);
   Result<void> nack();
 

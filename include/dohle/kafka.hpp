@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,7 +29,7 @@ struct BrokerOptions {
   /// Servers to ask first, as "HOST:PORT"; or one embedded node: "embedded:DIR" keeps its data in
   /// that directory, "embedded:memory/NAME" in memory, "embedded:memory" in memory and private to
   /// this Broker. Equal embedded addresses in one process share one node, which ends with the last
-  /// Broker on it. "?listen=PORT" behind one lets others connect to 127.0.0.1:PORT.
+  /// Broker on it. "?listen=PORT" (1 to 65535) behind one lets others connect to 127.0.0.1:PORT.
   std::vector<std::string> addresses = {"127.0.0.1:9092"};
   /// Named to the servers with each request; at most 249 bytes.
   std::string client_id = "dohle";
@@ -50,7 +51,7 @@ struct BrokerOptions {
   /// Ask the servers to create a topic that is published to and does not exist.
   bool allow_publish_auto_topic_creation = false;
   CompressionCodec compression = CompressionCodec::none;
-  /// The codec's own scale; nothing: its default.
+  /// The codec's own scale: gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22; nothing: its default.
   std::optional<int> compression_level = std::nullopt;
 
   // Defaults of every subscription; SubscribeOptions may say otherwise.
@@ -66,9 +67,12 @@ struct BrokerOptions {
   std::size_t min_bytes = 1;
   /// Per fetch. 1 KiB to 2 GiB - 1.
   std::size_t max_bytes = std::size_t{50} << 20;
+  /// 0 to 1 min, and below read_timeout.
   std::chrono::milliseconds max_wait{500};
-  /// At most a third of session_timeout is wise; it must be below it.
+  /// At most a third of session_timeout is wise; it must be below it. 1 ms to 1 day.
   std::chrono::milliseconds heartbeat_interval{3'000};
+  /// A member that is not heard of for that long loses its partitions. 1 ms to 1 day; the servers
+  /// have bounds of their own (6 s to 30 min in Apache Kafka).
   std::chrono::milliseconds session_timeout{45'000};
   /// How long handlers that run may take to end when their partition is taken away. 0 to 10 min,
   /// and below max_poll_interval.
@@ -77,11 +81,12 @@ struct BrokerOptions {
   /// others go on with its partitions. 1 s to 1 day.
   std::chrono::milliseconds max_poll_interval{300'000};
   /// 0: commit as acknowledgements come, one commit at a time; else at most that often. Whatever it
-  /// is, the last commit is made before a partition is given up and when the subscription ends.
+  /// is, the last commit is made before a partition is given up and when the subscription ends. To
+  /// 1 day. A commit that failed is made again after read_backoff_min, doubling.
   std::chrono::milliseconds commit_interval{0};
   /// How often subscriptions look for new partitions of their topic. 100 ms to 1 day.
   std::chrono::milliseconds partition_watch_interval{5'000};
-  /// Wait after a read that failed; doubles up to the maximum.
+  /// Wait after a read that failed; doubles up to the maximum. 1 ms to 1 min.
   std::chrono::milliseconds read_backoff_min{100};
   std::chrono::milliseconds read_backoff_max{1'000};
 
@@ -110,15 +115,23 @@ template <class... Options>
 }
 
 /// Makes a topic; that it exists is success. -1: the cluster's default.
-/// Each call connects on its own; with a Broker it uses the Broker's connections.
+/// Each call connects on its own, which takes at most 30 s, and disconnects; with a Broker it uses
+/// the Broker's connections. The call itself takes at most 60 s. Thread safety: any thread.
 /// Errors: configuration (also for a bare "embedded:memory", which only its Broker reaches);
-/// timed_out; what the controller answered.
+/// not_connected; timed_out; would_deadlock on the client's thread; what the controller answered.
 DOHLE_API Result<void> create_topic(std::string address, std::string topic, std::int32_t partitions,
                                     std::int16_t replication_factor);
 DOHLE_API Result<void> create_topic(std::vector<std::string> addresses, std::string topic,
                                     std::int32_t partitions, std::int16_t replication_factor);
 DOHLE_API Result<void> create_topic(Broker& broker, std::string topic, std::int32_t partitions,
                                     std::int16_t replication_factor);
+
+/// `create_topic({"one:9092", "two:9092"}, "orders", 6, 3)`
+inline Result<void> create_topic(std::initializer_list<std::string> addresses, std::string topic,
+                                 std::int32_t partitions, std::int16_t replication_factor) {
+  return create_topic(std::vector<std::string>(addresses), std::move(topic), partitions,
+                      replication_factor);
+}
 
 /// Deletes topics, each with its own result. Errors of the whole: as create_topic.
 DOHLE_API Result<std::vector<Named<void>>> delete_topic(std::string address,
@@ -127,6 +140,10 @@ DOHLE_API Result<std::vector<Named<void>>> delete_topic(std::vector<std::string>
                                                         std::vector<std::string> topics);
 DOHLE_API Result<std::vector<Named<void>>> delete_topic(Broker& broker,
                                                         std::vector<std::string> topics);
+inline Result<std::vector<Named<void>>> delete_topic(std::initializer_list<std::string> addresses,
+                                                     std::vector<std::string> topics) {
+  return delete_topic(std::vector<std::string>(addresses), std::move(topics));
+}
 /// `delete_topic("127.0.0.1:9092", "orders", "payments")`
 template <std::convertible_to<std::string>... Topics>
   requires(sizeof...(Topics) > 0)

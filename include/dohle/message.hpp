@@ -23,7 +23,9 @@ struct Header {
 };
 
 /// A message: what is published, or a copy of what was received. Bodies and keys are bytes and are
-/// sent as they are. An absent body is a tombstone, an absent key is not an empty key.
+/// sent as they are. An absent body is a tombstone, an absent key is not an empty key. A copy of
+/// what was received has its partition and time too: published again it goes to the partition of
+/// that number, unless `with_partition({})` leaves it to the balancer.
 ///
 /// The `with_*` members build one in a chain: `Message("text").with_key("k").with_header("a",
 /// "b")`. Not thread safe; copies are independent.
@@ -78,7 +80,7 @@ class DOHLE_API Message {
   [[nodiscard]] const std::vector<Header>& headers() const { return headers_; }
   /// The first header of that name; null if there is none.
   [[nodiscard]] const Header* find_header(std::string_view name) const;
-  /// Sets each of `headers` that is not there yet; those that are stay as they are.
+  /// Appends those of `headers` whose name is not there yet, repeated ones as they are.
   void merge_headers(const std::vector<Header>& headers);
   [[nodiscard]] PartitionId partition() const { return partition_; }
   [[nodiscard]] Offset offset() const { return offset_; }

@@ -54,8 +54,9 @@ struct NodeOptions {
   std::size_t connections_max = 10'000;
   /// The largest request, in bytes. 1 KiB to 2 GiB - 1.
   std::size_t request_bytes_max = std::size_t{100} << 20;
-  /// Requests whose bodies are held in memory at one time, all connections together, in bytes.
-  /// A request is not read before there is room for it. At least 1 KiB.
+  /// Bytes of unfinished requests that are held in memory, all connections together: as many as
+  /// have arrived. Above it requests of more than 32 KiB wait, but for one at a time. At least
+  /// 1 KiB.
   std::size_t requests_bytes_max = std::size_t{512} << 20;
   /// Null: warnings and errors go to standard error.
   std::shared_ptr<Logger> logger = nullptr;

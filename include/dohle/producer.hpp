@@ -41,13 +41,15 @@ struct ProducerOptions {
   std::size_t buffer_bytes = std::size_t{32} << 20;
   /// How long `send` may wait for memory and for a topic's metadata. 0 to 1 day.
   std::chrono::milliseconds max_block{60'000};
-  /// From `send` to the outcome, retries included; at least linger + request_timeout.
+  /// From `send` to the outcome, retries included; at least linger + request_timeout, at most 1
+  /// day.
   std::chrono::milliseconds delivery_timeout{120'000};
-  /// Time for one request's answer.
+  /// Time for one request's answer. 1 ms to 10 min.
   std::chrono::milliseconds request_timeout{30'000};
   /// Requests under way per server. 1 to 5 with idempotence, else to 100.
   int in_flight_max = 5;
-  /// The largest request, in bytes; a record must fit into it with its framing.
+  /// The largest request, in bytes; a record must fit into it with its framing. 1 KiB to 2 GiB - 1,
+  /// and at least batch_bytes.
   std::size_t request_bytes_max = std::size_t{1} << 20;
   CompressionCodec compression = CompressionCodec::none;
   /// The codec's own scale; nothing: its default. gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22.
@@ -80,11 +82,14 @@ class DOHLE_API Delivery {
 
   /// Waits for the outcome; makes its batch due at once instead of at the end of linger.
   /// Errors: timed_out when `timeout` passes first (the record is still under way, and the Delivery
-  /// may be asked again); would_deadlock on the client's own thread; otherwise the record's own
-  /// failure, with `stored()` telling whether it may be in the log.
+  /// may be asked again); would_deadlock on the client's own thread; invalid_argument for a
+  /// Delivery that stands for no record (made by default, moved from, or of a publish with a
+  /// callback); otherwise the record's own failure, with `stored()` telling whether it may be in
+  /// the log.
   Result<Receipt> wait(std::chrono::milliseconds timeout) const;
   /// Waits for as long as the delivery timeout allows.
   Result<Receipt> get() const;
+  /// The outcome is there; never waits, on any thread.
   [[nodiscard]] bool is_done() const;
 
   /// For the library's own use: takes over one reference.
@@ -131,11 +136,13 @@ class DOHLE_API Producer {
  public:
   Producer(Producer&&) noexcept;
   Producer& operator=(Producer&&) noexcept;
-  /// As close() with the delivery timeout, at most 5 s.
+  /// As close() with the delivery timeout, at most 5 s; on the client's own thread it does not wait
+  /// for the end.
   ~Producer();
 
   /// Resolves a topic; waits at most max_block for its metadata.
-  /// Errors: no_such_topic, timed_out, would_deadlock on the client's own thread, the broker's own.
+  /// Errors: no_such_topic, timed_out, the broker's own; would_deadlock on the client's own thread,
+  /// where only topics are found that the client knows already.
   Result<ProducerTopic> topic(std::string_view name);
 
   /// Copies the record into its partition's open batch. Keyless records go to one partition until
@@ -149,7 +156,7 @@ class DOHLE_API Producer {
   /// As send, with the outcome told to `callback`, which is called exactly once if this succeeds
   /// and never if it fails.
   Result<void> send(const ProducerTopic& topic, const Record& record, DeliveryCallback callback);
-  /// By name, through a cache of the calling thread.
+  /// By name, through a cache of the calling thread. Errors: also those of `topic`.
   Result<Delivery> send(std::string_view topic, const Record& record);
 
   /// Makes everything due and waits until each record accepted before the call has an outcome.
@@ -158,6 +165,7 @@ class DOHLE_API Producer {
 
   /// Refuses further records, delivers or fails everything it accepted within `timeout`.
   /// What is not acknowledged by then fails, with `stored()` possibly for what was on the wire.
+  /// Errors: would_deadlock on the client's own thread.
   Result<FlushReport> close(std::chrono::milliseconds timeout);
 
   explicit Producer(std::shared_ptr<detail::ProducerCore> core);

@@ -25,9 +25,9 @@ struct Endpoint {
   friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
 };
 
-/// What a connection does with a frame whose length has arrived and whose body has not.
+/// What a connection does with a frame whose length has arrived, and with more bytes of its body.
 enum class Admission : std::uint8_t {
-  accept,  ///< read it
+  accept,  ///< read on
   hold,    ///< stop reading this connection until `resume_reading`, then ask again
   refuse,  ///< close the connection (too large, or nonsense)
 };
@@ -42,6 +42,16 @@ class ConnectionEvents {
   virtual void on_open() = 0;
   /// A frame's length prefix arrived: `bytes` is the length of its body, at least 0.
   virtual Admission on_frame_length(std::size_t bytes) = 0;
+  /// Memory is about to be taken for so many bytes more of an admitted frame. Over TCP that is when
+  /// they have arrived, and for frames above 32 KiB alone (smaller ones lie in the connection's
+  /// read buffer): a frame that is announced and never sent takes none. Others ask once, for the
+  /// whole.
+  virtual Admission on_frame_room(std::size_t bytes) {
+    (void)bytes;
+    return Admission::accept;
+  }
+  /// So many of the bytes that were asked for last have not arrived, and are not held.
+  virtual void on_frame_room_unused(std::size_t bytes) { (void)bytes; }
   /// A whole frame, without its length prefix. The slice keeps its own buffer alive; small frames
   /// may share one buffer of up to 64 KiB.
   virtual void on_frame(Slice frame) = 0;

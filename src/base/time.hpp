@@ -20,6 +20,12 @@ using Duration = Monotonic::duration;
 
 inline constexpr TimePoint never = TimePoint::max();
 
+/// What a caller wants to wait: of "for ever", as much as can be added to a time point.
+[[nodiscard]] constexpr std::chrono::milliseconds call_timeout(std::chrono::milliseconds asked) {
+  constexpr std::chrono::milliseconds longest = std::chrono::hours(24 * 365);
+  return asked < longest ? asked : longest;
+}
+
 /// `now` on both clocks, read together: deadlines use `mono`, records use `wall`.
 struct Now {
   TimePoint mono;

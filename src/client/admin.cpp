@@ -31,7 +31,7 @@ class AdminCore {
         [client = client_, timeout, start = std::move(start)](client::Promise<T> promise) mutable {
           client::Engine& engine = client->engine();
           const Duration most =
-              timeout.count() > 0 ? Duration(timeout) : engine.options().default_api_timeout;
+              timeout.count() > 0 ? call_timeout(timeout) : engine.options().default_api_timeout;
           start(engine, most, std::move(promise));
         });
   }

@@ -44,7 +44,7 @@ Result<void> check(const ClientOptions& options) {
       {"retry_backoff_max", ms(options.retry_backoff_max), 0, day_ms, "ms"},
       {"reconnect_backoff", ms(options.reconnect_backoff), 0, day_ms, "ms"},
       {"reconnect_backoff_max", ms(options.reconnect_backoff_max), 0, day_ms, "ms"},
-      {"idle_timeout", ms(options.idle_timeout), 0, INT64_MAX, "ms"},
+      {"idle_timeout", ms(options.idle_timeout), 0, 365 * day_ms, "ms"},
       {"rebootstrap_after", ms(options.rebootstrap_after), 1, day_ms, "ms"},
       {"response_bytes_max", as_value(options.response_bytes_max), 1'024, INT32_MAX, "bytes"},
       {"socket_send_buffer_bytes", options.socket_send_buffer_bytes, 0, INT32_MAX, "bytes"},
@@ -205,7 +205,7 @@ Result<Client> Client::create(ClientOptions options) {
 Result<void> Client::connect(std::chrono::milliseconds timeout) {
   if (auto usable = core_->check_usable(); !usable) return usable;
   return client::wait_for<void>(core_->loop(), [core = core_, timeout](auto then) mutable {
-    core->engine().when_connected(core->engine().now() + timeout, std::move(then));
+    core->engine().when_connected(core->engine().now() + call_timeout(timeout), std::move(then));
   });
 }
 
@@ -223,7 +223,8 @@ Result<Consumer> Client::consumer(ConsumerOptions options) {
 }
 Result<void> Client::close(std::chrono::milliseconds timeout) {
   return client::wait_for<void>(core_->loop(), [core = core_, timeout](auto then) mutable {
-    static_cast<ThreadedCore&>(*core).close(core->engine().now() + timeout, std::move(then));
+    static_cast<ThreadedCore&>(*core).close(core->engine().now() + call_timeout(timeout),
+                                            std::move(then));
   });
 }
 

@@ -266,15 +266,17 @@ void ConsumeCore::look_up_committed(Lookups lookups) {
 
 void ConsumeCore::on_committed_found(const Lookups& lookups,
                                      const Result<std::vector<PartitionOffset>>& found) {
+  std::map<TopicPartition, OffsetAndMetadata> known;
+  if (found) {
+    for (const PartitionOffset& each : *found) known.emplace(each.partition, each.committed);
+  }
   for (const auto& lookup : lookups) {
     if (!found) {
       not_found(lookup, found.error());
       continue;
     }
-    const auto at = std::ranges::find(*found, lookup.where, &PartitionOffset::partition);
-    const OffsetAndMetadata known = at == found->end() ? OffsetAndMetadata{} : at->committed;
-    desk_.with(
-        [&](PollTable& table) { table.fetch.on_found(lookup, known.offset, known.leader_epoch); });
+    const OffsetAndMetadata& at = known[lookup.where];
+    desk_.with([&](PollTable& table) { table.fetch.on_found(lookup, at.offset, at.leader_epoch); });
   }
   desk_.notify();
   pump();
@@ -380,7 +382,7 @@ void ConsumeCore::auto_commit() {
 void ConsumeCore::warn(std::string_view what, const Error& why) {
   Logger& log = client_->environment().logger;
   if (log.level() > LogLevel::warning) return;
-  log.log(LogLevel::warning, "consumer", fmt::format("{}: {}", what, why.message()));
+  log.log(LogLevel::warning, "consumer", fmt::format("{}: {}", what, why.to_string()));
 }
 
 // Polls.
@@ -593,6 +595,9 @@ void ConsumeCore::apply_one(Failed& action) {
 }
 void ConsumeCore::apply_one(Left& action) {
   tell(action);
+}
+void ConsumeCore::apply_one(Refused& action) {
+  warn("refused for now, and tried again", action.why);
 }
 
 void ConsumeCore::tell(News news) {

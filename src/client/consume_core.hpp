@@ -120,6 +120,7 @@ class ConsumeCore final : public Client::Core::Part,
   void apply_one(client::group_action::Lose& action);
   void apply_one(client::group_action::Failed& action);
   void apply_one(client::group_action::Left& action);
+  void apply_one(client::group_action::Refused& action);
   template <class M, class On>
   client::Engine::Then<M> answered(client::GroupTicket ticket, On on);
   template <class M, class Ticketed, class On>

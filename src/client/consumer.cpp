@@ -57,7 +57,7 @@ class ConsumerCore {
   Result<void> commit(std::vector<PartitionOffset> offsets);
   void commit_async(std::vector<PartitionOffset> offsets, Consumer::CommitCallback callback);
   Result<std::vector<PartitionOffset>> committed(std::vector<TopicPartition> partitions);
-  Result<Offset> position(const TopicPartition& partition);
+  Result<Offset> position(const TopicPartition& partition, Milliseconds timeout);
   Result<void> close(Milliseconds timeout);
   void settle() {
     consume_->desk().with([](PollTable& table) { table.fetch.settle(); });
@@ -159,7 +159,7 @@ Result<Records> ConsumerCore::poll(Milliseconds timeout) {
   }
   settle();
   consume_->begin_poll();
-  (void)consume_->desk().wait(std::max(timeout, Milliseconds(0)),
+  (void)consume_->desk().wait(std::max(call_timeout(timeout), Milliseconds(0)),
                               [](const PollTable& t) { return ConsumeCore::has_something(t); });
   auto heard = hear_news();
   auto records = heard ? consume_->take() : Result<Records>(fail(heard.error()));
@@ -266,7 +266,7 @@ Result<std::vector<PartitionOffset>> ConsumerCore::committed(
       });
 }
 
-Result<Offset> ConsumerCore::position(const TopicPartition& partition) {
+Result<Offset> ConsumerCore::position(const TopicPartition& partition, Milliseconds timeout) {
   if (auto usable = check(); !usable) return fail(usable.error());
   Result<Offset> found = Offset{};
   const auto is_known = [&](PollTable& table) {
@@ -278,11 +278,11 @@ Result<Offset> ConsumerCore::position(const TopicPartition& partition) {
     if (consume_->desk().with(is_known)) return found;
     return fail(Error::client(Errc::would_deadlock, "the position is not known yet"));
   }
-  const auto timeout = consume_->options.default_api_timeout;
-  if (!consume_->desk().wait(timeout, is_known)) {
+  if (!consume_->desk().wait(call_timeout(timeout), is_known)) {
     return fail(Error::client(Errc::timed_out, "no position of " + partition.topic + "-" +
                                                    std::to_string(partition.partition.value) +
-                                                   " within default_api_timeout"));
+                                                   " within " + std::to_string(timeout.count()) +
+                                                   " ms"));
   }
   return found;
 }
@@ -299,7 +299,8 @@ Result<void> ConsumerCore::pause(std::span<const TopicPartition> partitions, boo
   return outcome;
 }
 
-Result<void> ConsumerCore::close(Milliseconds timeout) {
+Result<void> ConsumerCore::close(Milliseconds asked) {
+  const Milliseconds timeout = call_timeout(asked);
   if (auto usable = check(); !usable) {
     return usable.error().is(Errc::closed) ? Result<void>{} : usable;
   }
@@ -376,7 +377,11 @@ Result<void> Consumer::seek_to_time(const TopicPartition& partition, Timestamp t
   return core_->seek(partition, StartingPoint{StartingPoint::Kind::time, time});
 }
 Result<Offset> Consumer::position(const TopicPartition& partition) {
-  return core_->position(partition);
+  return core_->position(partition, core_->consume().options.default_api_timeout);
+}
+Result<Offset> Consumer::position(const TopicPartition& partition,
+                                  std::chrono::milliseconds timeout) {
+  return core_->position(partition, timeout);
 }
 Result<void> Consumer::pause(std::span<const TopicPartition> partitions) {
   return core_->pause(partitions, true);

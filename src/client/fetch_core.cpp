@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include "base/broker_errors.hpp"
@@ -61,9 +62,10 @@ const FetchCore::Partition* FetchCore::find(const TopicPartition& where) const {
 // The assignment.
 
 void FetchCore::assign(const std::vector<TopicPartition>& partitions, bool held) {
+  const std::set<TopicPartition> kept(partitions.begin(), partitions.end());
   std::vector<TopicPartition> dropped;
   for (const auto& [where, partition] : partitions_) {
-    if (std::ranges::find(partitions, where) == partitions.end()) dropped.push_back(where);
+    if (!kept.contains(where)) dropped.push_back(where);
   }
   remove(dropped);
   for (const TopicPartition& where : partitions) {

@@ -18,6 +18,9 @@ namespace {
 
 constexpr std::string_view protocol_type = "consumer";
 constexpr std::string_view range = "range";
+/// A node that restarts refuses a few times; the backoff makes these some seconds and a minute.
+constexpr unsigned refusals_until_line = 5;
+constexpr unsigned refusals_per_line = 60;
 
 std::int32_t milliseconds(Duration duration) {
   return static_cast<std::int32_t>(
@@ -234,7 +237,7 @@ void GroupCore::on_coordinator(GroupTicket ticket, Result<wire::FindCoordinatorR
   auto found = answer ? coordinator_of(*answer, options_.group_id) : fail(answer.error());
   if (!found) {
     find_not_before_ = now + find_backoff_.next(*random_);
-    if (found.error().is_retriable()) return;
+    if (found.error().is_retriable()) return note_refusal(found.error(), out);
     coordinator_needed_ = false;
     return give_up(found.error(), now, out);
   }
@@ -380,6 +383,7 @@ void GroupCore::on_synced(GroupTicket ticket, Result<wire::SyncGroupResponse> an
 
 void GroupCore::on_assigned(const Slice& assignment, TimePoint now, GroupActions& out) {
   join_backoff_.reset();
+  refusals_ = 0;
   if (rejoin_wanted_) {
     state_ = State::unjoined;
     return advance(now, out);
@@ -424,6 +428,7 @@ void GroupCore::on_heartbeat(GroupTicket ticket, Result<wire::HeartbeatResponse>
 
 void GroupCore::on_failure(const Error& why, TimePoint now, GroupActions& out) {
   if (on_membership_error(why, now, out)) return;
+  if (is_joining() && why.is_retriable()) note_refusal(why, out);
   if (is_coordinator_lost(why)) {
     lose_coordinator();
     retry(now);
@@ -443,6 +448,14 @@ void GroupCore::retry(TimePoint now) {
   }
   state_ = State::unjoined;
   join_not_before_ = now + join_backoff_.next(*random_);
+}
+
+// Of connections that fail the engine tells.
+void GroupCore::note_refusal(const Error& why, GroupActions& out) {
+  if (why.category() != ErrorCategory::broker) return;
+  ++refusals_;
+  const bool is_told = refusals_ == refusals_until_line || refusals_ % refusals_per_line == 0;
+  if (is_told) out.push_back(Refused{why});
 }
 
 bool GroupCore::on_membership_error(const Error& why, TimePoint now, GroupActions& out) {

@@ -98,13 +98,20 @@ struct Failed {
 /// Ends what unsubscribe and close began.
 struct Left {};
 
+// For the log.
+
+/// The server goes on refusing this member, which goes on trying.
+struct Refused {
+  Error why;
+};
+
 }  // namespace group_action
 
 using GroupAction =
     std::variant<group_action::FindCoordinator, group_action::Join, group_action::Sync,
                  group_action::Heartbeat, group_action::Leave, group_action::MakeAssignments,
                  group_action::Assigned, group_action::Revoke, group_action::Lose,
-                 group_action::Failed, group_action::Left>;
+                 group_action::Failed, group_action::Left, group_action::Refused>;
 using GroupActions = std::vector<GroupAction>;
 
 /// Decides how a consumer takes part in a classic group (KIP-62, KIP-394, KIP-345): finding the
@@ -235,6 +242,7 @@ class GroupCore {
   /// False: the error says nothing about this member.
   bool on_membership_error(const Error& why, TimePoint now, GroupActions& out);
   void retry(TimePoint now);
+  void note_refusal(const Error& why, GroupActions& out);
   void give_up(const Error& why, TimePoint now, GroupActions& out);
   void fence(const Error& why, GroupActions& out);
   [[nodiscard]] bool is_member() const { return !generation_.is_none(); }
@@ -267,6 +275,8 @@ class GroupCore {
   std::string rejoin_reason_;
   TimePoint join_not_before_{};
   Backoff join_backoff_;
+  /// In a row, of the server's: to joins and to questions for the coordinator.
+  unsigned refusals_ = 0;
 
   GroupTicket last_ticket_ = 0;
   /// Of the questions under way; 0: none.

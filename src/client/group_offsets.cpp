@@ -134,7 +134,14 @@ void GroupOffsets::end_commit(Result<void> outcome) {
 }
 
 void GroupOffsets::pump() {
-  if (is_committing_ || commits_.empty() || closed_) return;
+  // Commits that end at once come back here: as many as there are would not fit on the stack.
+  if (is_pumping_) return;
+  is_pumping_ = true;
+  while (!is_committing_ && !commits_.empty() && !closed_) begin_commit();
+  is_pumping_ = false;
+}
+
+void GroupOffsets::begin_commit() {
   Commit& head = commits_.front();
   if (head.offsets.empty()) return end_commit({});
   is_committing_ = true;

@@ -63,6 +63,7 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
     Fetched then;
   };
   void pump();
+  void begin_commit();
   void end_commit(Result<void> outcome);
   void retry_commit(const Error& why);
   void on_committed(const GroupMembership& by, Result<wire::OffsetCommitResponse> answer);
@@ -76,6 +77,7 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
   OffsetsGroup& group_;
   std::deque<Commit> commits_;
   bool is_committing_ = false;
+  bool is_pumping_ = false;
   std::optional<Error> closed_;
 };
 

@@ -128,6 +128,13 @@ void ProduceCore::on_identity(Result<wire::InitProducerIdResponse> answer) {
 
 // Topics.
 
+std::shared_ptr<TopicCore> ProduceCore::known_topic(std::string_view name) {
+  if (const auto found = topics_.find(name); found != topics_.end()) return found->second;
+  const client::TopicView* view = engine().cluster().topic(name);
+  if (view == nullptr || view->partitions.empty()) return nullptr;
+  return make_topic(std::string(name));
+}
+
 void ProduceCore::find_topic(std::string_view name, TimePoint deadline, TopicFound then) {
   if (const auto found = topics_.find(name); found != topics_.end()) return then(found->second);
   engine().when_topic(name, options.allow_auto_create_topics, deadline,

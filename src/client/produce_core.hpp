@@ -66,6 +66,8 @@ class ProduceCore final : public OutcomeOwner,
 
   /// Begins to ask for a producer id and to follow the cluster.
   void start();
+  /// Without waiting; null when nothing is known of it yet. Loop thread.
+  std::shared_ptr<TopicCore> known_topic(std::string_view name);
   void find_topic(std::string_view name, TimePoint deadline, TopicFound then);
   void flush(TimePoint deadline, Flushed then);
   /// Flushes until `deadline`, fails the rest, and stops.

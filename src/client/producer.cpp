@@ -178,6 +178,14 @@ Result<PartitionQueue::Place> ProducerCore::wait_for_room(TopicCore& topic, cons
 Result<std::shared_ptr<TopicCore>> ProducerCore::topic(std::string_view name) {
   if (auto usable = produce_->client().check_usable(); !usable) return fail(usable.error());
   if (produce_->is_closed.load()) return fail(closed());
+  if (produce_->client().loop().is_loop_thread()) {
+    if (auto known = produce_->known_topic(name)) return known;
+    return fail(
+        Error::client(Errc::would_deadlock,
+                      fmt::format("the client's own thread would wait for itself to hear of "
+                                  "topic {}",
+                                  name)));
+  }
   return client::wait_for<std::shared_ptr<TopicCore>>(
       produce_->client().loop(), [produce = produce_, name = std::string(name)](auto then) mutable {
         const TimePoint deadline = produce->client().engine().now() + produce->options.max_block;
@@ -189,14 +197,14 @@ Result<FlushReport> ProducerCore::flush(std::chrono::milliseconds timeout) {
   if (auto usable = produce_->client().check_usable(); !usable) return fail(usable.error());
   return client::wait_for<FlushReport>(
       produce_->client().loop(), [produce = produce_, timeout](auto then) mutable {
-        produce->flush(produce->client().engine().now() + timeout, std::move(then));
+        produce->flush(produce->client().engine().now() + call_timeout(timeout), std::move(then));
       });
 }
 
 Result<FlushReport> ProducerCore::close(std::chrono::milliseconds timeout) {
   return client::wait_for<FlushReport>(
       produce_->client().loop(), [produce = produce_, timeout](auto then) mutable {
-        produce->close(produce->client().engine().now() + timeout, std::move(then));
+        produce->close(produce->client().engine().now() + call_timeout(timeout), std::move(then));
       });
 }
 
@@ -238,7 +246,7 @@ Result<Receipt> Delivery::wait(std::chrono::milliseconds timeout) const {
       }
       owner->hurry(outcome_->partition, outcome_->topic_serial);
     }
-    if (!outcome_->wait_for(timeout)) {
+    if (!outcome_->wait_for(call_timeout(timeout))) {
       return fail(Error::client(Errc::timed_out, "the record is still under way"));
     }
   }

@@ -35,7 +35,8 @@ Result<void> IndexFile<Entry>::clear() {
   pending_.clear();
   written_ = unknown;
   auto file = file_.make();
-  if (!file) return fail(file.error());
+  is_stale_ = !file.has_value();
+  if (!file && !file.error().is(Errc::disk_full)) return fail(file.error());
   written_ = 0;
   return {};
 }
@@ -61,8 +62,9 @@ Result<void> IndexFile<Entry>::write_pending() {
   if (pending_.empty()) return {};
   auto count = written();
   if (!count) return fail(count.error());
-  auto file = file_.get(OpenMode::create);
+  auto file = is_stale_ ? file_.make() : file_.get(OpenMode::create);
   if (!file) return fail(file.error());
+  is_stale_ = false;
   std::vector<std::byte> bytes(pending_.size() * Entry::bytes);
   for (std::size_t i = 0; i < pending_.size(); ++i) {
     encode(pending_[i], bytes.data() + i * Entry::bytes);

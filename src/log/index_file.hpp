@@ -37,7 +37,8 @@ class IndexFile {
       : file_(disk, cache, std::move(path)) {}
 
   [[nodiscard]] const std::string& path() const { return file_.path(); }
-  /// Begins anew, without an entry.
+  /// Begins anew, without an entry. A full disk may refuse the file: it is then made by the first
+  /// write that finds room.
   Result<void> clear();
   /// Greater than all before it.
   void append(Entry entry) { pending_.push_back(entry); }
@@ -61,6 +62,8 @@ class IndexFile {
 
   CachedFile file_;
   std::size_t written_ = unknown;
+  /// What the file holds, if it is there, is of before `clear`.
+  bool is_stale_ = false;
   std::vector<Entry> pending_;
 };
 

@@ -111,6 +111,7 @@ Result<Appended> PartitionLog::append(const Slice& batch, const wire::BatchHeade
     stored.attributes = static_cast<std::int16_t>(stored.attributes | log_append_time_bit);
     stored.max_timestamp = now.wall;
   }
+  if (auto finished = finish_recovery(); !finished) return fail(finished.error());
   if (should_roll(stored, batch.size(), now)) {
     if (auto rolled = roll(now.wall); !rolled) return fail(rolled.error());
   }
@@ -193,6 +194,7 @@ Result<void> PartitionLog::flush() {
 
 // What a sync has to cover is covered once all below `until` is.
 Result<void> PartitionLog::finish_active(Offset until) {
+  if (auto finished = finish_recovery(); !finished) return finished;
   const auto was_cut = active().finish();
   if (!was_cut) return fail(was_cut.error());
   if (*was_cut) {
@@ -244,12 +246,26 @@ void PartitionLog::sync_failed(Error why) {
 
 // The recovery point is a place whose position is known; the newest one that was synced.
 LogState PartitionLog::state() const {
+  if (unwritten_) return state_before_recovery();
   return {log_start_,
           std::max(log_start_, synced_mark_.offset),
           synced_mark_.base,
           synced_mark_.position,
           active().base_offset(),
           active_since_};
+}
+
+// The point stays where it was, for files that belong to what lies above it may not be written;
+// only what retention takes away is noted.
+LogState PartitionLog::state_before_recovery() const {
+  LogState state = durable_state_.value_or(LogState());
+  state.log_start = log_start_;
+  if (state.recovery_point < log_start_) {
+    state.recovery_point = log_start_;
+    state.point_base = segments_.front()->base_offset();
+    state.point_position = 0;
+  }
+  return state;
 }
 
 bool PartitionLog::needs_checkpoint() const {

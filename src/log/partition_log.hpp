@@ -52,6 +52,8 @@ struct RecoveryReport {
   std::string why;
   /// Bytes whose CRC was checked.
   std::uint64_t walked_bytes = 0;
+  /// The disk is full, and something has yet to be written: see PartitionLog::finish_recovery.
+  std::optional<Error> unwritten;
 };
 
 struct Appended {
@@ -125,7 +127,8 @@ class PartitionLog {
 
   /// Opens or makes the log in `directory`. After a clean stop nothing is read but a small file and
   /// the directory; otherwise what lies above the recovery point is walked by CRC, and what was
-  /// left unsynced is synced. Errors: damaged (says where, and what to do), storage.
+  /// left unsynced is synced. A full disk does not keep a log from being read: what recovery has to
+  /// write waits. Errors: damaged (says where, and what to do), storage.
   static Result<Opened> open(Disk& disk, std::string directory, LogConfig config,
                              OpenOptions options);
   static Result<Opened> open(Disk& disk, std::string directory, LogConfig config, bool was_clean);
@@ -148,6 +151,12 @@ class PartitionLog {
   void set_config(LogConfig config) { config_ = config; }
   /// Null unless the log is offline; then why.
   [[nodiscard]] const Error* offline() const { return offline_ ? &*offline_ : nullptr; }
+
+  /// All that recovery had to write is written. Until then the log is read from and not written to:
+  /// whatever writes calls `finish_recovery` first.
+  [[nodiscard]] bool is_recovered() const { return !unwritten_; }
+  /// Writes what `open` had no space for. Errors: disk_full (the next call tries again), storage.
+  Result<void> finish_recovery();
 
   /// Appends one batch of a client, which `wire::validate_produced_batch` has accepted: judges its
   /// sequence, stamps offset, leader epoch and append time into a copy of its header, writes.
@@ -232,6 +241,17 @@ class PartitionLog {
     std::shared_ptr<File> file;
     Offset until;
   };
+  /// What recovery has found out and not yet written down.
+  struct Unwritten {
+    /// The log begins here: its first segment and its small files have to be made.
+    bool is_new = false;
+    bool lacks_segment = false;
+    /// Bytes of the last segment from its end up to here are kept in `tail_path`, and cut.
+    std::uint64_t tail_end = 0;
+    std::string tail_path;
+    /// Segments behind a cut, to be renamed.
+    std::vector<std::unique_ptr<Segment>> aside;
+  };
   struct CheckPiece;
   struct Found;
 
@@ -249,10 +269,15 @@ class PartitionLog {
   Result<void> cut(std::size_t index, std::uint64_t position, const Error& why,
                    RecoveryReport& report);
   Result<void> write_again(File& file, std::uint64_t from, std::uint64_t to);
-  static Result<void> shorten(Segment& segment, std::uint64_t position);
-  Result<void> keep_cut_bytes(Segment& segment, std::uint64_t position, RecoveryReport& report);
-  Result<void> set_aside(std::size_t first);
-  Result<void> sync_recovered();
+  Result<void> note_tail(Segment& segment, std::uint64_t position, RecoveryReport& report);
+  Result<void> take_up_recovered();
+  Result<void> sync_segments();
+  Result<void> write_new();
+  Result<void> write_recovered();
+  Result<void> keep_tail();
+  Result<void> set_aside();
+  Result<void> forget_snapshots_behind_the_end();
+  Result<void> sync_now(File& file);
 
   // Producers and epochs (side_files.cpp).
   Result<void> know_producers();
@@ -293,6 +318,7 @@ class PartitionLog {
 
   void go_offline(Error why);
   [[nodiscard]] LogState state() const;
+  [[nodiscard]] LogState state_before_recovery() const;
   void checkpointed(std::uint64_t number, const LogState& state, Result<void> outcome);
   Result<std::size_t> drop_segments(std::size_t count);
   void remove_doomed(Offset log_start);
@@ -306,6 +332,7 @@ class PartitionLog {
   OpenOptions options_;
   StateFile state_file_;
   std::optional<LogState> durable_state_;
+  std::optional<Unwritten> unwritten_;
   std::vector<std::unique_ptr<Segment>> segments_;  // by offset; the last is written to
   std::vector<std::unique_ptr<Segment>> doomed_;    // no longer part of the log; files remain
   std::vector<Offset> snapshots_;                   // files that are there

@@ -45,6 +45,13 @@ Result<std::uint64_t> end_of_content(const File& file, std::uint64_t from, std::
   return from;
 }
 
+/// Its indexes are under way, and stay.
+void end_at(Segment& segment, std::uint64_t position) {
+  const auto unchecked = segment.unchecked();
+  segment.adopt(position);
+  segment.set_unchecked(unchecked);
+}
+
 }  // namespace
 
 struct PartitionLog::Found {
@@ -127,6 +134,10 @@ Result<RecoveryReport> PartitionLog::recover() {
   if (!durable_state_ || active().base_offset() != durable_state_->active_base) {
     active_since_ = Timestamp{};
   }
+  if (auto finished = finish_recovery(); !finished) {
+    if (offline_ || !finished.error().is(Errc::disk_full)) return fail(finished.error());
+    report.unwritten = finished.error();
+  }
   return report;
 }
 
@@ -141,6 +152,7 @@ Result<void> PartitionLog::clean_up(const Found& found) {
   if (has_below() && durable_state_) {
     // The start may have been read from the page cache of a process that died.
     auto file = state_file_.write(*durable_state_);
+    if (!file && file.error().is(Errc::disk_full)) return {};  // another start removes them
     if (!file) return fail(file.error());
     if (auto synced = disk_->sync_now(**file); !synced) return synced;
     state_file_.settle();
@@ -162,11 +174,9 @@ Result<void> PartitionLog::begin_empty() {
     return fail(below_recovery_point(Error::storage(Errc::damaged, directory_ + " has no segment"),
                                      recovery_point_));
   }
-  auto segment = make_segment(log_start_);
-  if (auto created = segment->create(); !created) return created;
-  segments_.push_back(std::move(segment));
-  if (auto made = state_file_.make(); !made) return made;
-  if (auto written = write_metadata(); !written) return written;
+  segments_.push_back(make_segment(log_start_));
+  unwritten_ = Unwritten{};
+  unwritten_->is_new = true;
   are_names_durable_ = false;
   are_producers_known_ = true;
   epochs_.emplace();
@@ -186,6 +196,7 @@ Result<void> PartitionLog::take_up_clean() {
 }
 
 Result<void> PartitionLog::walk_segments(RecoveryReport& report) {
+  unwritten_ = Unwritten{};
   if (segments_.front()->base_offset() <= log_start_) end_ = segments_.front()->base_offset();
   bool is_walking = false;
   for (std::size_t i = 0; i < segments_.size(); ++i) {
@@ -202,9 +213,8 @@ Result<void> PartitionLog::walk_segments(RecoveryReport& report) {
       if (end_ < recovery_point_) return fail(below_recovery_point(gap, recovery_point_));
       if (i == 0) {
         // Nothing of it was ever known to be on disk: the log begins anew where it was to begin.
-        auto first = make_segment(end_);
-        if (auto created = first->create(); !created) return created;
-        segments_.insert(segments_.begin(), std::move(first));
+        segments_.insert(segments_.begin(), make_segment(end_));
+        unwritten_->lacks_segment = true;
       }
       if (auto done = cut(i == 0 ? 0 : i - 1, segments_[i == 0 ? 0 : i - 1]->size(), gap, report);
           !done) {
@@ -247,7 +257,7 @@ Result<void> PartitionLog::walk_segments(RecoveryReport& report) {
         Error::storage(Errc::damaged, "the log ends at offset " + std::to_string(end_.value)),
         recovery_point_));
   }
-  return sync_recovered();
+  return take_up_recovered();
 }
 
 // Follows the batches of a segment, feeds producers and epochs, and makes its indexes anew. Returns
@@ -294,7 +304,8 @@ Result<std::optional<Error>> PartitionLog::walk_segment(std::size_t index, std::
     if (!content) return fail(content.error());
     if (*content == position) {
       // What the file was extended by, for appends that never came.
-      if (auto shorter = shorten(segment, position); !shorter) return fail(shorter.error());
+      if (auto shorter = (*file)->truncate(position); !shorter) return fail(shorter.error());
+      end_at(segment, position);
       fault.reset();
     } else if (auto done = cut(index, position, *fault, report); !done) {
       return fail(done.error());
@@ -329,8 +340,8 @@ Result<void> PartitionLog::cut(std::size_t index, std::uint64_t position, const 
   report.cut_from = report.cut_to = end_;
   report.why = why.message();
   if (position < segment.size()) {
-    if (auto kept = keep_cut_bytes(segment, position, report); !kept) return kept;
-    if (auto shorter = shorten(segment, position); !shorter) return shorter;
+    if (auto noted = note_tail(segment, position, report); !noted) return noted;
+    end_at(segment, position);
   }
   for (std::size_t i = index + 1; i < segments_.size(); ++i) {
     report.cut_bytes += segments_[i]->size();
@@ -341,30 +352,14 @@ Result<void> PartitionLog::cut(std::size_t index, std::uint64_t position, const 
       report.cut_to = std::max(report.cut_to, (*batch)->header.next_offset());
     }
     if (report.kept_in.empty()) report.kept_in = segments_[i]->path() + ".cut";
+    unwritten_->aside.push_back(std::move(segments_[i]));
   }
-  if (auto aside = set_aside(index + 1); !aside) return aside;
-  while (!snapshots_.empty() && snapshots_.back() > end_) {
-    const auto removed =
-        disk_->remove(directory_ + "/" + Segment::file_name(snapshots_.back(), ".snapshot"));
-    if (!removed && !removed.error().is(Errc::not_found)) return removed;
-    snapshots_.pop_back();
-  }
+  segments_.resize(index + 1);
   return {};
 }
 
-// Cuts the log alone: its indexes are under way.
-Result<void> PartitionLog::shorten(Segment& segment, std::uint64_t position) {
-  auto file = segment.file();
-  if (!file) return fail(file.error());
-  if (auto shorter = (*file)->truncate(position); !shorter) return shorter;
-  const auto unchecked = segment.unchecked();
-  segment.adopt(position);
-  segment.set_unchecked(unchecked);
-  return {};
-}
-
-Result<void> PartitionLog::keep_cut_bytes(Segment& segment, std::uint64_t position,
-                                          RecoveryReport& report) {
+Result<void> PartitionLog::note_tail(Segment& segment, std::uint64_t position,
+                                     RecoveryReport& report) {
   auto file = segment.file();
   if (!file) return fail(file.error());
   BatchWalk walk(**file, position, segment.size());
@@ -377,41 +372,24 @@ Result<void> PartitionLog::keep_cut_bytes(Segment& segment, std::uint64_t positi
   report.cut_bytes = *content - position;
   report.kept_in = directory_ + "/" +
                    Segment::file_name(segment.base_offset(), ".cut-" + std::to_string(end_.value));
-  auto kept = disk_->open(report.kept_in, OpenMode::truncate);
-  if (!kept) return fail(kept.error());
-  std::vector<std::byte> bytes(std::min<std::uint64_t>(copy_bytes, report.cut_bytes));
-  for (std::uint64_t done = 0; done < report.cut_bytes;) {
-    auto got = (*file)->read(position + done, bytes);
-    if (!got) return fail(got.error());
-    if (*got == 0) break;
-    const Bytes piece(bytes.data(), *got);
-    if (auto written = (*kept)->write(done, {&piece, 1}); !written) return written;
-    done += *got;
-  }
-  if (auto synced = disk_->sync_now(**kept); !synced) return synced;
-  return disk_->sync_directory(directory_);
-}
-
-Result<void> PartitionLog::set_aside(std::size_t first) {
-  while (segments_.size() > first) {
-    const std::string path = segments_.back()->path();
-    if (auto renamed = disk_->rename(path, path + ".cut"); !renamed) return renamed;
-    for (const std::string_view suffix : {".index", ".timeindex"}) {
-      const auto removed = disk_->remove(
-          directory_ + "/" + Segment::file_name(segments_.back()->base_offset(), suffix));
-      if (!removed && !removed.error().is(Errc::not_found)) return removed;
-    }
-    segments_.pop_back();
-  }
+  unwritten_->tail_end = *content;
+  unwritten_->tail_path = report.kept_in;
   return {};
 }
 
-// What recovery read may have come from the page cache of a process that died.
-Result<void> PartitionLog::sync_recovered() {
+// What recovery read may have come from the page cache of a process that died: it counts once it is
+// synced, which takes no space.
+Result<void> PartitionLog::take_up_recovered() {
   log_start_ = std::max(log_start_, segments_.front()->base_offset());
-  if (auto restored = restore_metadata(); !restored) return restored;
-  if (auto noted = note_metadata(); !noted) return noted;
-  if (auto written = write_epochs(); !written) return written;
+  if (!unwritten_->lacks_segment) {
+    if (auto synced = sync_segments(); !synced) return synced;
+  }
+  synced_end_ = end_;
+  synced_mark_ = {end_, active().base_offset(), active().size()};
+  return {};
+}
+
+Result<void> PartitionLog::sync_segments() {
   std::size_t first = segment_of(recovery_point_);
   // The segment of the recovery point may have been finished, and its cut not synced.
   while (first > 0 && durable_state_ &&
@@ -428,15 +406,113 @@ Result<void> PartitionLog::sync_recovered() {
       if (auto synced = disk_->sync_now(*index); !synced) return synced;
     }
   }
+  return {};
+}
+
+// Writing. Each step may have been done before, up to one for which there was no space.
+
+Result<void> PartitionLog::finish_recovery() {
+  if (offline_) return fail(*offline_);
+  if (!unwritten_) return {};
+  const bool is_new = unwritten_->is_new;
+  if (auto written = is_new ? write_new() : write_recovered(); !written) return written;
+  unwritten_.reset();
+  if (is_new) return {};
+  auto pointed = write_recovery_point();
+  // The old one still holds, and the next checkpoint tries again.
+  if (!pointed && !offline_ && pointed.error().is(Errc::disk_full)) return {};
+  return pointed;
+}
+
+Result<void> PartitionLog::write_new() {
+  if (auto created = active().create(); !created) return created;
+  if (auto made = state_file_.make(); !made) return made;
+  return write_metadata();
+}
+
+Result<void> PartitionLog::write_recovered() {
+  if (unwritten_->lacks_segment) {
+    if (auto created = active().create(); !created) return created;
+    unwritten_->lacks_segment = false;
+  }
+  if (auto kept = keep_tail(); !kept) return kept;
+  if (auto aside = set_aside(); !aside) return aside;
+  if (auto forgotten = forget_snapshots_behind_the_end(); !forgotten) return forgotten;
+  if (auto restored = restore_metadata(); !restored) return restored;
+  if (auto noted = note_metadata(); !noted) return noted;
+  if (auto written = write_epochs(); !written) return written;
   for (const ToSync& extra : std::exchange(to_sync_, {})) {
-    if (auto synced = disk_->sync_now(*extra.file); !synced) return synced;
+    if (auto synced = sync_now(*extra.file); !synced) return synced;
   }
   if (auto made = state_file_.make(); !made) return made;
-  if (auto synced = disk_->sync_directory(directory_); !synced) return synced;
-  synced_end_ = end_;
-  synced_mark_ = {end_, active().base_offset(), active().size()};
+  if (auto synced = disk_->sync_directory(directory_); !synced) {
+    go_offline(synced.error());
+    return synced;
+  }
   durable_state_.reset();  // what was read may never have been synced
-  return write_recovery_point();
+  return {};
+}
+
+// The bytes behind the end, beside the log; then they are cut.
+Result<void> PartitionLog::keep_tail() {
+  if (unwritten_->tail_end == 0) return {};
+  auto file = active().file();
+  if (!file) return fail(file.error());
+  auto kept = disk_->open(unwritten_->tail_path, OpenMode::truncate);
+  if (!kept) return fail(kept.error());
+  const std::uint64_t begin = active().size();
+  std::vector<std::byte> bytes(std::min<std::uint64_t>(copy_bytes, unwritten_->tail_end - begin));
+  for (std::uint64_t at = begin; at < unwritten_->tail_end;) {
+    const std::uint64_t most = std::min<std::uint64_t>(bytes.size(), unwritten_->tail_end - at);
+    auto got = (*file)->read(at, std::span(bytes).first(most));
+    if (!got) return fail(got.error());
+    if (*got == 0) break;
+    const Bytes piece(bytes.data(), *got);
+    if (auto written = (*kept)->write(at - begin, {&piece, 1}); !written) {
+      // A part would only take space from whoever waits for some.
+      (void)disk_->remove(unwritten_->tail_path);
+      return written;
+    }
+    at += *got;
+  }
+  if (auto synced = sync_now(**kept); !synced) return synced;
+  if (auto synced = disk_->sync_directory(directory_); !synced) {
+    go_offline(synced.error());
+    return synced;
+  }
+  if (auto shorter = (*file)->truncate(begin); !shorter) return shorter;
+  unwritten_->tail_end = 0;
+  return sync_now(**file);
+}
+
+Result<void> PartitionLog::set_aside() {
+  for (auto& aside = unwritten_->aside; !aside.empty(); aside.pop_back()) {
+    const std::string path = aside.back()->path();
+    if (auto renamed = disk_->rename(path, path + ".cut"); !renamed) return renamed;
+    for (const std::string_view suffix : {".index", ".timeindex"}) {
+      const auto removed =
+          disk_->remove(directory_ + "/" + Segment::file_name(aside.back()->base_offset(), suffix));
+      if (!removed && !removed.error().is(Errc::not_found)) return removed;
+    }
+  }
+  return {};
+}
+
+Result<void> PartitionLog::forget_snapshots_behind_the_end() {
+  while (!snapshots_.empty() && snapshots_.back() > end_) {
+    const auto removed =
+        disk_->remove(directory_ + "/" + Segment::file_name(snapshots_.back(), ".snapshot"));
+    if (!removed && !removed.error().is(Errc::not_found)) return removed;
+    snapshots_.pop_back();
+  }
+  return {};
+}
+
+// A failed sync is never repeated: what it left is unknown.
+Result<void> PartitionLog::sync_now(File& file) {
+  auto synced = disk_->sync_now(file);
+  if (!synced) go_offline(synced.error());
+  return synced;
 }
 
 }  // namespace dohle::log

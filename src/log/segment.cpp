@@ -145,6 +145,12 @@ void Segment::index(const BatchAt& batch) {
 }
 
 Result<void> Segment::end_indexes() {
+  auto written = write_indexes();
+  if (!written && written.error().is(Errc::disk_full)) return {};
+  return written;
+}
+
+Result<void> Segment::write_indexes() {
   append_time_entry();
   if (auto wrote = offsets_.write_pending(); !wrote) return wrote;
   return times_.write_pending();
@@ -247,7 +253,7 @@ Result<void> Segment::append(std::span<const Bytes> batch, const wire::BatchHead
 
 Result<bool> Segment::finish() {
   if (auto known = know_tail(); !known) return fail(known.error());
-  if (auto ended = end_indexes(); !ended) return fail(ended.error());
+  if (auto written = write_indexes(); !written) return fail(written.error());
   if (extended_ <= size_) return std::exchange(is_cut_, false);
   auto file = log_.get();
   if (!file) return fail(file.error());

@@ -67,6 +67,7 @@ class Segment {
   // Recovery: the indexes are made anew from a walk.
   Result<void> begin_indexes();
   void index(const BatchAt& batch);
+  /// Entries for which the disk has no room serve from memory, until a later write takes them.
   Result<void> end_indexes();
   /// Cuts the log. Its indexes have to be made anew.
   Result<void> truncate(std::uint64_t position);
@@ -91,6 +92,7 @@ class Segment {
  private:
   Result<void> know_tail();
   Result<void> rebuild_indexes();
+  Result<void> write_indexes();
   Result<std::uint64_t> position_before(Offset offset);
   Result<std::uint64_t> verified(const std::optional<OffsetEntry>& entry);
   Result<bool> is_borne_out(const std::optional<TimeEntry>& entry);

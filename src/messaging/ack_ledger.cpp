@@ -21,9 +21,15 @@ std::deque<AckLedger::Entry>::const_iterator AckLedger::find(Offset offset) cons
   return at != entries_.end() && at->offset == offset ? at : entries_.end();
 }
 
-bool AckLedger::is_pending(Offset offset) const {
+bool AckLedger::is_pending(Offset offset, int attempt) const {
   const auto at = find(offset);
-  return at != entries_.end() && !at->done;
+  return at != entries_.end() && !at->done && at->attempt == attempt;
+}
+
+void AckLedger::on_attempt_over(Offset offset) {
+  const auto found = find(offset);
+  if (found == entries_.end()) return;
+  ++entries_[static_cast<std::size_t>(found - entries_.cbegin())].attempt;
 }
 
 bool AckLedger::on_done(Offset offset) {

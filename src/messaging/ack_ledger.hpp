@@ -25,7 +25,10 @@ class AckLedger {
   void on_position(Offset position);
   /// False when it was done before, or never handed out.
   bool on_done(Offset offset);
-  [[nodiscard]] bool is_pending(Offset offset) const;
+  /// Handed out for the `attempt`th time, which is not over, nor is the record done.
+  [[nodiscard]] bool is_pending(Offset offset, int attempt) const;
+  /// The record was given back; what comes next is another attempt.
+  void on_attempt_over(Offset offset);
 
   /// What to commit; nothing when that was committed already.
   [[nodiscard]] std::optional<Commit> due() const;
@@ -43,6 +46,7 @@ class AckLedger {
     LeaderEpoch epoch;
     std::size_t bytes;
     bool done = false;
+    int attempt = 1;
   };
   [[nodiscard]] std::deque<Entry>::const_iterator find(Offset offset) const;
 

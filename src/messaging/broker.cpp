@@ -12,7 +12,9 @@ Broker::Broker(std::shared_ptr<detail::BrokerCore> core) : core_(std::move(core)
 Broker::Broker(Broker&&) noexcept = default;
 
 Broker& Broker::operator=(Broker&& other) noexcept {
-  std::swap(core_, other.core_);
+  if (this == &other) return *this;
+  const Broker ended(std::move(*this));
+  core_ = std::move(other.core_);
   return *this;
 }
 

@@ -5,6 +5,8 @@
 #include <ranges>
 #include <utility>
 
+#include "client/client_core.hpp"
+#include "messaging/changed_options.hpp"
 #include "messaging/embedded_address.hpp"
 #include "messaging/publish_chain.hpp"
 #include "messaging/settings.hpp"
@@ -55,14 +57,23 @@ BrokerCore::BrokerCore(kafka::BrokerOptions options)
 BrokerCore::~BrokerCore() = default;
 
 Result<void> BrokerCore::apply(const std::vector<BrokerOption>& changes) {
-  const std::lock_guard lock(mutex_);
-  if (client_) {
-    return fail(Error::configuration(
-        "options cannot be changed once the broker is connected; init comes before connect"));
+  const std::unique_lock lifecycle(lifecycle_, std::try_to_lock);
+  if (!lifecycle) {
+    return fail(Error::configuration("init during connect or disconnect; it comes before connect"));
+  }
+  if (is_connected_ || is_closing_) {
+    const std::string names = messaging::changed_options(options_, changes);
+    if (names.empty()) return {};
+    return fail(Error::configuration(names + " cannot be changed once the broker is connected; "
+                                             "init comes before connect"));
   }
   kafka::BrokerOptions changed = options_;
   for (const BrokerOption& change : changes) change(changed);
   if (auto checked = messaging::check(changed); !checked) return checked;
+  // A connect that failed has left them, made of the options as they were.
+  const std::lock_guard lock(mutex_);
+  client_.reset();
+  node_.reset();
   options_ = std::move(changed);
   reports_ = std::make_shared<messaging::Reports>(options_.error_handler,
                                                   messaging::split_logger(options_));
@@ -99,9 +110,11 @@ Result<void> BrokerCore::start_client(milliseconds timeout) {
 }
 
 Result<void> BrokerCore::connect(milliseconds timeout) {
-  const TimePoint deadline = monotonic_now() + Duration(timeout);
-  const std::unique_lock lifecycle(lifecycle_, timeout);
-  if (!lifecycle) return fail(Error::client(Errc::timed_out, "another connect is under way"));
+  const TimePoint deadline = monotonic_now() + call_timeout(timeout);
+  const std::unique_lock lifecycle(lifecycle_, call_timeout(timeout));
+  if (!lifecycle) {
+    return fail(Error::client(Errc::timed_out, "another connect or disconnect is under way"));
+  }
   if (is_gone_ || is_closing_) return fail(disconnected());
   if (is_connected_) return {};
   if (auto started = start_client(left_until(deadline)); !started) return started;
@@ -116,8 +129,12 @@ Result<void> BrokerCore::connect(milliseconds timeout) {
 Result<Admin> BrokerCore::admin() {
   if (!is_connected_) return fail(not_connected());
   const std::lock_guard lock(mutex_);
-  if (!client_) return fail(disconnected());
+  if (is_gone_) return fail(disconnected());
   return client_->admin();
+}
+
+bool BrokerCore::is_client_thread() const {
+  return is_connected_ && client_->core()->loop().is_loop_thread();
 }
 
 // Publishing.
@@ -178,16 +195,22 @@ Result<Delivery> BrokerCore::through_middlewares(std::string_view topic, Message
   messaging::merge(options, message);
   PublishOptions rest = options;
   rest.headers.clear();
+  rest.key.reset();
+  rest.partition = {};
+  rest.timestamp = {};
   PublishHandler innermost = [this, &rest](std::string_view to, Message& sent) {
     return send_message(to, sent, rest);
   };
-  auto chain =
-      messaging::wrapped(options_.publish_middlewares, options.middlewares, std::move(innermost));
   try {
+    auto chain =
+        messaging::wrapped(options_.publish_middlewares, options.middlewares, std::move(innermost));
     return chain(topic, message);
   } catch (const std::exception& fault) {
     return fail(Error::client(Errc::handler_failed,
                               std::string("a publish middleware threw: ") + fault.what()));
+  } catch (...) {
+    return fail(
+        Error::client(Errc::handler_failed, "a publish middleware threw no std::exception"));
   }
 }
 
@@ -209,12 +232,20 @@ Result<Delivery> BrokerCore::send(std::string_view topic, const Record& record,
                                   const PublishOptions& options) {
   auto pipeline = producer(options.required_acks.value_or(Acks::all));
   if (!pipeline) return fail(pipeline.error());
+  // Asked before sending: what is refused must not be stored.
+  if (!is_async(options) && is_client_thread()) {
+    return fail(Error::client(Errc::would_deadlock,
+                              "a synchronous publish on the client's own thread would wait for "
+                              "itself"));
+  }
   if (options.callback) {
     auto resolved = (*pipeline)->topic(topic);
     if (!resolved) return fail(resolved.error());
     auto sent = (*pipeline)->send(
         *resolved, record,
-        [callback = options.callback](const Result<Receipt>& receipt) { callback(receipt); });
+        [callback = options.callback, reports = reports_](const Result<Receipt>& receipt) {
+          messaging::tell(callback, receipt, reports->logger());
+        });
     if (!sent) return fail(sent.error());
     return Delivery{};
   }
@@ -228,10 +259,20 @@ Result<Delivery> BrokerCore::send(std::string_view topic, const Record& record,
 
 // Subscribing.
 
-SubscribeHandler BrokerCore::wrapped(SubscribeHandler handler,
-                                     const SubscribeOptions& options) const {
-  return messaging::wrapped(options_.subscribe_middlewares, options.middlewares,
-                            std::move(handler));
+Result<SubscribeHandler> BrokerCore::wrapped(SubscribeHandler handler,
+                                             const SubscribeOptions& options) const {
+  try {
+    auto chain =
+        messaging::wrapped(options_.subscribe_middlewares, options.middlewares, std::move(handler));
+    if (chain) return chain;
+    return fail(Error::client(Errc::handler_failed, "a subscribe middleware returned no handler"));
+  } catch (const std::exception& fault) {
+    return fail(Error::client(Errc::handler_failed,
+                              std::string("a subscribe middleware threw: ") + fault.what()));
+  } catch (...) {
+    return fail(
+        Error::client(Errc::handler_failed, "a subscribe middleware threw no std::exception"));
+  }
 }
 
 Result<std::shared_ptr<Subscription>> BrokerCore::subscribe(std::string topic,
@@ -247,8 +288,11 @@ Result<std::shared_ptr<Subscription>> BrokerCore::subscribe(std::string topic,
                                         create->replication_factor);
     if (!made) return fail(made.error());
   }
+  // Not under the lock: a middleware may use the broker.
+  auto whole = wrapped(std::move(handler), options);
+  if (!whole) return fail(whole.error());
   const std::lock_guard lock(mutex_);
-  if (is_closing_ || !client_) return fail(disconnected());
+  if (is_closing_) return fail(disconnected());
   auto consumer = client_->consumer(read->consumer);
   if (!consumer) return fail(consumer.error());
   Subscription::Setup setup;
@@ -259,10 +303,14 @@ Result<std::shared_ptr<Subscription>> BrokerCore::subscribe(std::string topic,
   setup.max_poll_interval = read->consumer.max_poll_interval;
   setup.backoff_min = read->backoff_min;
   setup.backoff_max = read->backoff_max;
-  setup.handler = wrapped(std::move(handler), options);
+  setup.handler = std::move(*whole);
   setup.source = std::make_unique<messaging::ConsumerSource>(read->plan, std::move(*consumer),
                                                              std::move(*cluster));
   setup.reports = reports_;
+  setup.is_client_thread = [client = std::weak_ptr(client_->core())] {
+    const auto alive = client.lock();
+    return alive && alive->loop().is_loop_thread();
+  };
   setup.options = std::move(options);
   auto started = Subscription::start(std::move(setup));
   std::erase_if(subscriptions_, [](const auto& earlier) { return earlier.expired(); });
@@ -283,7 +331,10 @@ std::vector<std::shared_ptr<Subscription>> BrokerCore::running() {
 
 Result<FlushReport> BrokerCore::flush(milliseconds timeout) {
   if (!is_connected_) return fail(not_connected());
-  const TimePoint deadline = monotonic_now() + Duration(timeout);
+  return flush_until(monotonic_now() + call_timeout(timeout));
+}
+
+Result<FlushReport> BrokerCore::flush_until(TimePoint deadline) {
   FlushReport all;
   for (const auto& slot : producers_) {
     Producer* producer = slot.load(std::memory_order_acquire);
@@ -301,7 +352,12 @@ Result<void> BrokerCore::end_subscriptions(TimePoint deadline) {
   Result<void> first;
   for (const auto& subscription : all) {
     auto ended = subscription->unsubscribe(left_until(deadline));
-    if (!ended && first) first = ended;
+    if (ended) continue;
+    if (first) {
+      first = ended;
+    } else {
+      subscription->log_end(ended.error());
+    }
   }
   return first;
 }
@@ -323,31 +379,49 @@ Result<FlushReport> BrokerCore::close_producers(TimePoint deadline) {
   return all;
 }
 
-Result<FlushReport> BrokerCore::disconnect(milliseconds timeout) {
-  const TimePoint deadline = monotonic_now() + Duration(timeout);
-  const auto subscriptions = running();
-  is_closing_ = true;
-  if (std::ranges::any_of(subscriptions, [](auto& one) { return one->is_own_thread(); })) {
-    for (const auto& subscription : subscriptions) subscription->request_stop(timeout);
-    return FlushReport{};
-  }
-  const std::unique_lock lifecycle(lifecycle_, timeout);
-  if (!lifecycle) return fail(Error::client(Errc::timed_out, "another disconnect is under way"));
-  if (is_gone_) return FlushReport{};
-  // Handlers that are still running may publish, so the producers close after them.
-  auto ended = end_subscriptions(deadline);
-  auto flushed = close_producers(deadline);
+Result<void> BrokerCore::close_rest(TimePoint deadline) {
   Result<void> closed;
   if (client_) closed = client_->close(left_until(deadline));
   {
     const std::lock_guard lock(mutex_);
     is_gone_ = true;
-    client_.reset();
   }
+  if (!node_) return closed;
+  auto ended = node_->close(left_until(deadline));
   node_.reset();
+  return closed ? ended : closed;
+}
+
+Result<FlushReport> BrokerCore::disconnect(milliseconds timeout) {
+  const TimePoint start = monotonic_now();
+  const TimePoint deadline = start + call_timeout(timeout);
+  const auto subscriptions = running();
+  is_closing_ = true;
+  if (is_client_thread() ||
+      std::ranges::any_of(subscriptions, [](auto& one) { return one->may_not_wait(); })) {
+    for (const auto& subscription : subscriptions) subscription->request_stop(timeout);
+    return FlushReport{};
+  }
+  const std::unique_lock lifecycle(lifecycle_, call_timeout(timeout));
+  if (!lifecycle) {
+    return fail(Error::client(Errc::timed_out, "another connect or disconnect is under way"));
+  }
+  if (is_gone_) return FlushReport{};
+  for (const auto& subscription : subscriptions) subscription->request_stop(timeout);
+  // A handler that hangs until the deadline must not take what was published with it.
+  const auto early = flush_until(start + (deadline - start) / 2);
+  // Handlers that are still running may publish, so the producers close after them.
+  auto ended = end_subscriptions(deadline);
+  auto flushed = close_producers(deadline);
+  auto closed = close_rest(deadline);
   if (!flushed) return flushed;
   if (!ended) return fail(ended.error());
   if (!closed) return fail(closed.error());
+  if (early) {
+    FlushReport all = *early;
+    messaging::add(*flushed, all);
+    return all;
+  }
   return flushed;
 }
 

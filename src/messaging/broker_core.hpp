@@ -37,6 +37,8 @@ class BrokerCore {
   Result<FlushReport> flush(std::chrono::milliseconds timeout);
   Result<FlushReport> disconnect(std::chrono::milliseconds timeout);
   void log_end(const Error& why);
+  /// On the client's own thread, which must not wait for itself.
+  [[nodiscard]] bool is_client_thread() const;
   /// Errors: not_connected, closed.
   Result<Admin> admin();
 
@@ -52,11 +54,14 @@ class BrokerCore {
   Result<Delivery> send(std::string_view topic, const Record& record,
                         const PublishOptions& options);
   [[nodiscard]] bool is_async(const PublishOptions& options) const;
-  [[nodiscard]] SubscribeHandler wrapped(SubscribeHandler handler,
-                                         const SubscribeOptions& options) const;
+  /// Errors: handler_failed when a middleware throws or returns no handler.
+  [[nodiscard]] Result<SubscribeHandler> wrapped(SubscribeHandler handler,
+                                                 const SubscribeOptions& options) const;
   [[nodiscard]] std::vector<std::shared_ptr<Subscription>> running();
   Result<void> end_subscriptions(TimePoint deadline);
+  Result<FlushReport> flush_until(TimePoint deadline);
   Result<FlushReport> close_producers(TimePoint deadline);
+  Result<void> close_rest(TimePoint deadline);
 
   kafka::BrokerOptions options_;
   std::shared_ptr<messaging::Reports> reports_;
@@ -65,6 +70,7 @@ class BrokerCore {
   std::timed_mutex lifecycle_;
   std::mutex mutex_;
   std::unique_ptr<messaging::EmbeddedNode> node_;
+  /// Once connected, it stays until the end.
   std::optional<Client> client_;
   /// By acks: none, leader, all. Read without the lock once made; never unmade.
   std::array<std::atomic<Producer*>, 3> producers_{};
@@ -72,7 +78,7 @@ class BrokerCore {
   std::vector<std::weak_ptr<Subscription>> subscriptions_;
   std::atomic<bool> is_connected_ = false;
   std::atomic<bool> is_closing_ = false;
-  bool is_gone_ = false;
+  std::atomic<bool> is_gone_ = false;
 };
 
 }  // namespace detail

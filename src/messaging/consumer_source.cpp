@@ -17,28 +17,45 @@ Result<void> ConsumerSource::start(RebalanceListener listener) {
 
 Result<void> ConsumerSource::join() {
   return consumer_.subscribe(
-      {plan_.topic},
-      {.on_assigned =
-           [this](std::span<const TopicPartition> partitions) {
-             place_unless_committed(partitions);
-             listener_.on_assigned(partitions);
-           },
-       .on_revoked =
-           [this](std::span<const TopicPartition> partitions) { listener_.on_revoked(partitions); },
-       .on_lost =
-           [this](std::span<const TopicPartition> partitions) { listener_.on_lost(partitions); }});
+      {plan_.topic}, {.on_assigned =
+                          [this](std::span<const TopicPartition> partitions) {
+                            unplaced_.insert(unplaced_.end(), partitions.begin(), partitions.end());
+                            // What fails is tried again, and told, by the next poll.
+                            (void)place_unless_committed();
+                            listener_.on_assigned(partitions);
+                          },
+                      .on_revoked =
+                          [this](std::span<const TopicPartition> partitions) {
+                            forget_unplaced(partitions);
+                            listener_.on_revoked(partitions);
+                          },
+                      .on_lost =
+                          [this](std::span<const TopicPartition> partitions) {
+                            forget_unplaced(partitions);
+                            listener_.on_lost(partitions);
+                          }});
 }
 
-void ConsumerSource::place_unless_committed(std::span<const TopicPartition> partitions) {
+void ConsumerSource::forget_unplaced(std::span<const TopicPartition> partitions) {
+  std::erase_if(unplaced_, [&](const TopicPartition& partition) {
+    return std::ranges::find(partitions, partition) != partitions.end();
+  });
+}
+
+Result<void> ConsumerSource::place_unless_committed() {
   // First and last are the consumer's own reset policy.
-  if (!plan_.start || !std::holds_alternative<Timestamp>(*plan_.start)) return;
-  auto committed = consumer_.committed({partitions.begin(), partitions.end()});
-  if (!committed) return;
-  for (const TopicPartition& partition : partitions) {
+  if (!plan_.start || !std::holds_alternative<Timestamp>(*plan_.start)) unplaced_.clear();
+  if (unplaced_.empty()) return {};
+  auto committed = consumer_.committed(unplaced_);
+  if (!committed) return fail(committed.error().within("start_offset"));
+  for (const TopicPartition& partition : unplaced_) {
     const bool known = std::ranges::any_of(
         *committed, [&](const PartitionOffset& offset) { return offset.partition == partition; });
-    if (!known) (void)place(partition, *plan_.start);
+    if (known) continue;
+    if (auto placed = place(partition, *plan_.start); !placed) return placed;
   }
+  unplaced_.clear();
+  return {};
 }
 
 Result<void> ConsumerSource::place(const TopicPartition& partition, const StartOffset& start) {
@@ -49,7 +66,7 @@ Result<void> ConsumerSource::place(const TopicPartition& partition, const StartO
 }
 
 Result<std::vector<TopicPartition>> ConsumerSource::partitions_of_topic() {
-  auto described = admin_.describe_topics({plan_.topic});
+  auto described = admin_.describe_topics({plan_.topic}, plan_.look_timeout);
   if (!described) return fail(described.error());
   if (described->empty()) {
     return fail(Error::client(Errc::no_such_topic, "topic " + plan_.topic + " does not exist"));
@@ -95,18 +112,10 @@ Result<void> ConsumerSource::follow_new_partitions() {
     return std::ranges::find(by_hand_, partition) == by_hand_.end();
   });
   if (fresh.empty()) return {};
-  std::vector<std::pair<TopicPartition, Offset>> positions;
-  for (const TopicPartition& partition : by_hand_) {
-    auto position = consumer_.position(partition);
-    if (!position) return fail(position.error());
-    positions.emplace_back(partition, *position);
-  }
   std::vector<TopicPartition> all = by_hand_;
   all.insert(all.end(), fresh.begin(), fresh.end());
+  // Those that were there keep their positions.
   if (auto assigned = consumer_.assign(all); !assigned) return assigned;
-  for (const auto& [partition, position] : positions) {
-    if (auto placed = consumer_.seek(partition, position); !placed) return placed;
-  }
   // What was written since the partition came is new, wherever the others started.
   for (const TopicPartition& partition : fresh) {
     if (auto placed = consumer_.seek_to_beginning(partition); !placed) return placed;
@@ -120,6 +129,7 @@ Result<Fetched> ConsumerSource::poll(std::chrono::milliseconds timeout) {
   if (plan_.group_id.empty() && plan_.partition.is_none() && monotonic_now() >= watch_at_) {
     if (auto followed = follow_new_partitions(); !followed) return fail(followed.error());
   }
+  if (auto placed = place_unless_committed(); !placed) return fail(placed.error());
   auto records = consumer_.poll(timeout);
   if (!records) return fail(records.error());
   Fetched fetched;
@@ -154,11 +164,12 @@ void ConsumerSource::resume(std::span<const TopicPartition> partitions) {
 }
 
 Result<Offset> ConsumerSource::position(const TopicPartition& partition) {
-  return consumer_.position(partition);
+  return consumer_.position(partition, std::chrono::milliseconds(0));
 }
 
 Result<void> ConsumerSource::leave() {
   by_hand_.clear();
+  unplaced_.clear();
   return consumer_.unsubscribe();
 }
 

@@ -25,6 +25,8 @@ class ConsumerSource final : public Source {
     /// Nothing: what the consumer's reset policy says.
     std::optional<StartOffset> start;
     std::chrono::milliseconds partition_watch_interval{5'000};
+    /// For looking at the topic's partitions: nothing is read meanwhile.
+    std::chrono::milliseconds look_timeout{10'000};
   };
 
   ConsumerSource(Plan plan, Consumer consumer, Admin admin);
@@ -47,13 +49,16 @@ class ConsumerSource final : public Source {
   Result<void> follow_new_partitions();
   Result<std::vector<TopicPartition>> partitions_of_topic();
   Result<void> place(const TopicPartition& partition, const StartOffset& start);
-  void place_unless_committed(std::span<const TopicPartition> partitions);
+  Result<void> place_unless_committed();
+  void forget_unplaced(std::span<const TopicPartition> partitions);
 
   const Plan plan_;
   Consumer consumer_;
   Admin admin_;
   RebalanceListener listener_;
   std::vector<TopicPartition> by_hand_;
+  /// Of the group's: not known yet whether they start at plan_.start.
+  std::vector<TopicPartition> unplaced_;
   TimePoint watch_at_ = TimePoint::min();
 };
 

@@ -20,7 +20,7 @@ Error refused(std::string_view address, std::string_view why) {
 std::optional<std::uint16_t> port_of(std::string_view text) {
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if (error != std::errc() || end != text.data() + text.size() || port == 0) return std::nullopt;
   return port;
 }
 
@@ -39,7 +39,7 @@ Result<EmbeddedAddress> parse_embedded(std::string_view address,
     const std::string_view query = place.substr(question + 1);
     if (!query.starts_with(listen)) return fail(refused(address, "has an unknown option"));
     parsed.listen_port = port_of(query.substr(listen.size()));
-    if (!parsed.listen_port) return fail(refused(address, "has no port (0 to 65535) to listen on"));
+    if (!parsed.listen_port) return fail(refused(address, "has no port (1 to 65535) to listen on"));
     place = place.substr(0, question);
   }
   if (place.empty()) return fail(refused(address, "names no directory"));

@@ -50,6 +50,7 @@ class PrivateNode final : public EmbeddedNode {
   explicit PrivateNode(Node node) : node_(std::move(node)) {}
   std::shared_ptr<Transport> transport() const override { return node_.transport(); }
   std::string bootstrap_server() const override { return server_of(node_); }
+  Result<void> close(std::chrono::milliseconds timeout) override { return node_.close(timeout); }
 
  private:
   Node node_;
@@ -61,15 +62,24 @@ class Share final : public EmbeddedNode {
       : key_(std::move(key)), transport_(node.transport()), server_(server_of(node)) {}
   Share(const Share&) = delete;
   Share& operator=(const Share&) = delete;
-  ~Share() override {
-    const std::lock_guard lock(nodes().mutex);
-    const auto found = nodes().by_key.find(key_);
-    if (--found->second.shares == 0) nodes().by_key.erase(found);
-  }
+  // What fails is logged by the node.
+  ~Share() override { (void)give_up(std::chrono::milliseconds(0)); }
   std::shared_ptr<Transport> transport() const override { return transport_; }
   std::string bootstrap_server() const override { return server_; }
+  Result<void> close(std::chrono::milliseconds timeout) override { return give_up(timeout); }
 
  private:
+  Result<void> give_up(std::chrono::milliseconds timeout) {
+    const std::lock_guard lock(nodes().mutex);
+    if (std::exchange(is_given_up_, true)) return {};
+    const auto found = nodes().by_key.find(key_);
+    if (--found->second.shares > 0) return {};
+    auto closed = found->second.node.close(timeout);
+    nodes().by_key.erase(found);
+    return closed;
+  }
+
+  bool is_given_up_ = false;
   const std::string key_;
   const std::shared_ptr<Transport> transport_;
   const std::string server_;

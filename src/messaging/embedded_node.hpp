@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -18,6 +19,11 @@ class EmbeddedNode {
   /// For ClientOptions.
   [[nodiscard]] virtual std::shared_ptr<Transport> transport() const = 0;
   [[nodiscard]] virtual std::string bootstrap_server() const = 0;
+
+  /// Gives the share up; the last one closes the node, whose requests that are not answered within
+  /// `timeout` are dropped. Idempotent; the destructor does it with 0. Errors: those of
+  /// Node::close.
+  virtual Result<void> close(std::chrono::milliseconds timeout) = 0;
 
   /// Starts the node, or joins the one that runs. Errors: those of Node::start; configuration when
   /// it runs already and listens elsewhere than asked.

@@ -74,10 +74,19 @@ class Lanes {
     return retries_.empty() ? never : retries_.begin()->first;
   }
 
-  /// Drops the waiting items for which `predicate` is true.
+  /// Drops the waiting items for which `predicate` is true. What waited behind a retry that is
+  /// dropped goes on.
   template <class Predicate>
   void drop_if(Predicate predicate) {
-    for (Lane& lane : lanes_) queued_ -= lane.items.remove_if(predicate);
+    for (std::size_t index = 0; index < lanes_.size(); ++index) {
+      Lane& lane = lanes_[index];
+      if (lane.items.empty()) continue;
+      const bool is_first_dropped = predicate(lane.items.front());
+      queued_ -= lane.items.remove_if(predicate);
+      if (!is_first_dropped || lane.blocked_until == TimePoint::min()) continue;
+      lane.blocked_until = TimePoint::min();
+      offer(index);
+    }
   }
 
  private:

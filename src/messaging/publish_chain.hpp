@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <ranges>
 #include <span>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "dohle/admin.hpp"
 #include "dohle/broker.hpp"
+#include "dohle/logger.hpp"
 #include "dohle/message.hpp"
 
 namespace dohle::messaging {
@@ -56,6 +58,10 @@ inline void add(const FlushReport& one, FlushReport& all) {
   all.failed += one.failed;
   if (!all.first_error) all.first_error = one.first_error;
 }
+
+/// Nothing may leave a callback on the client's thread.
+void tell(const std::function<void(const Result<Receipt>&)>& callback,
+          const Result<Receipt>& receipt, Logger& logger);
 
 /// That the topic exists is success.
 Result<void> create_topic(Admin& admin, const std::string& topic, std::int32_t partitions,

@@ -30,7 +30,8 @@ Result<void> check_address(const std::string& address, std::size_t of) {
         colon == std::string::npos ? "" : std::string_view(address).substr(colon + 1);
     const bool is_number = !port.empty() && port.size() <= 5 &&
                            port.find_first_not_of("0123456789") == std::string_view::npos;
-    if (is_number && colon > 0 && std::stoi(std::string(port)) <= 65'535) return {};
+    const int number = is_number ? std::stoi(std::string(port)) : 0;
+    if (colon > 0 && number >= 1 && number <= 65'535) return {};
     return fail(Error::configuration("address is " + address +
                                      "; allowed are HOST:PORT, [IPv6]:PORT and embedded: "
                                      "addresses"));
@@ -181,9 +182,20 @@ Result<void> check_exclusions(const std::string& group, const SubscribeOptions& 
                                      "; it is allowed without a group only, and group_id is " +
                                      group));
   }
-  if (group.empty() && !own.group_instance_id.empty()) {
+  if (!group.empty()) return {};
+  if (!own.group_instance_id.empty()) {
     return fail(Error::configuration("group_instance_id is " + own.group_instance_id +
                                      "; it is allowed with a group_id only"));
+  }
+  const std::pair<std::string_view, std::optional<milliseconds>> of_groups[] = {
+      {"heartbeat_interval", own.heartbeat_interval}, {"session_timeout", own.session_timeout},
+      {"rebalance_timeout", own.rebalance_timeout},   {"max_poll_interval", own.max_poll_interval},
+      {"commit_interval", own.commit_interval},
+  };
+  for (const auto& [name, value] : of_groups) {
+    if (!value) continue;
+    return fail(Error::configuration(std::string(name) + " is " + std::to_string(value->count()) +
+                                     " ms; it is allowed with a group_id only"));
   }
   return {};
 }
@@ -303,7 +315,8 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
                .group_id = group,
                .partition = own.partition,
                .start = start,
-               .partition_watch_interval = broker.partition_watch_interval};
+               .partition_watch_interval = broker.partition_watch_interval,
+               .look_timeout = broker.read_timeout};
   made.core = {.auto_ack = own.auto_ack,
                .unordered = own.unordered,
                .retries_max = own.retries_max,
@@ -313,7 +326,9 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
                .max_unacknowledged_bytes = own.max_unacknowledged_bytes,
                .queue_capacity = reading.queue_capacity,
                .commits = !group.empty(),
-               .commit_interval = reading.commit_interval};
+               .commit_interval = reading.commit_interval,
+               .backoff_min = reading.backoff_min,
+               .backoff_max = reading.backoff_max};
   made.rebalance_timeout = reading.rebalance_timeout;
   made.backoff_min = reading.backoff_min;
   made.backoff_max = reading.backoff_max;

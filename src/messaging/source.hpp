@@ -36,6 +36,7 @@ class Source {
   virtual Result<void> commit_sync(std::vector<PartitionOffset> offsets) = 0;
   virtual void pause(std::span<const TopicPartition> partitions) = 0;
   virtual void resume(std::span<const TopicPartition> partitions) = 0;
+  /// What is known now; it does not wait for the rest.
   virtual Result<Offset> position(const TopicPartition& partition) = 0;
   /// Leaves the group; start joins again.
   virtual Result<void> leave() = 0;

@@ -23,6 +23,7 @@ constexpr std::chrono::milliseconds room_wait{100};
 constexpr std::chrono::milliseconds unready_poll{20};
 
 thread_local const Subscription* running_here = nullptr;
+thread_local const Subscription* polling_here = nullptr;
 
 std::chrono::milliseconds until(TimePoint at, TimePoint now, std::chrono::milliseconds most) {
   if (at <= now) return std::chrono::milliseconds(0);
@@ -42,7 +43,7 @@ std::shared_ptr<Subscription> Subscription::start(Setup setup) {
   made->alive_ = workers + 1;
   const std::lock_guard lock(made->mutex_);
   made->threads_.emplace_back([made] {
-    running_here = made.get();
+    running_here = polling_here = made.get();
     made->read();
     made->thread_ended();
   });
@@ -64,10 +65,17 @@ Subscription::~Subscription() {
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.detach();
   }
+  // Nobody asked how it ended.
+  if (end_error_) report_subscription(*end_error_);
 }
 
-bool Subscription::is_own_thread() const {
-  return running_here == this;
+bool Subscription::may_not_wait() const {
+  return running_here == this || setup_.is_client_thread();
+}
+
+void Subscription::report_subscription(const Error& why) {
+  setup_.reports->report(
+      {.kind = Failure::Kind::subscription, .error = why, .topic = setup_.topic});
 }
 
 void Subscription::thread_ended() {
@@ -79,10 +87,15 @@ void Subscription::thread_ended() {
 // Callers of any thread.
 
 Result<void> Subscription::wait_ready(std::chrono::milliseconds timeout) {
+  const bool is_needed_here = polling_here == this || setup_.is_client_thread();
   Lock lock(mutex_);
-  const auto deadline = clock_time(monotonic_now() + timeout);
+  if (is_needed_here && !is_ready_ && !is_stopping_) {
+    return fail(Error::client(Errc::would_deadlock,
+                              "wait_ready would wait for its own thread to make it ready"));
+  }
+  const auto deadline = clock_time(monotonic_now() + call_timeout(timeout));
   change_.wait_until(lock, deadline, [&] { return is_ready_ || is_stopping_; });
-  if (is_ready_) return {};
+  if (is_ready_ && !is_stopping_) return {};
   if (is_stopping_) return fail(Error::client(Errc::closed, "the subscription has ended"));
   std::string text = "subscription to " + setup_.topic + " is not ready after " +
                      std::to_string(timeout.count()) + " ms";
@@ -92,7 +105,7 @@ Result<void> Subscription::wait_ready(std::chrono::milliseconds timeout) {
 
 void Subscription::request_stop(std::chrono::milliseconds timeout) {
   Lock lock(mutex_);
-  stop_by_ = std::min(stop_by_, monotonic_now() + Duration(timeout));
+  stop_by_ = std::min(stop_by_, monotonic_now() + call_timeout(timeout));
   is_stopping_ = true;
   core_.stop();
   work_.notify_all();
@@ -101,9 +114,9 @@ void Subscription::request_stop(std::chrono::milliseconds timeout) {
 }
 
 Result<void> Subscription::unsubscribe(std::chrono::milliseconds timeout) {
-  const TimePoint deadline = monotonic_now() + Duration(timeout);
+  const TimePoint deadline = monotonic_now() + call_timeout(timeout);
   request_stop(timeout);
-  if (is_own_thread()) return {};
+  if (may_not_wait()) return {};
   std::vector<std::thread> ended;
   {
     Lock lock(mutex_);
@@ -153,8 +166,7 @@ void Subscription::nudge(Lock& lock) {
 }
 
 void Subscription::log_end(const Error& why) {
-  setup_.reports->report(
-      {.kind = Failure::Kind::subscription, .error = why, .topic = setup_.topic});
+  report_subscription(why);
 }
 
 // The workers.
@@ -304,13 +316,16 @@ void Subscription::commit_now(std::vector<PartitionOffset> offsets) {
     core_.on_committed(offsets);
     return;
   }
+  const Error why = committed.error().within("commit");
   {
     const std::lock_guard lock(mutex_);
-    if (is_stopping_) end_error_ = committed.error();
+    if (is_stopping_) {
+      // Told by unsubscribe.
+      if (!end_error_) end_error_ = why;
+      return;
+    }
   }
-  setup_.reports->report({.kind = Failure::Kind::subscription,
-                          .error = committed.error().within("commit"),
-                          .topic = setup_.topic});
+  report_subscription(why);
 }
 
 void Subscription::wait_for_room(Lock& lock) {
@@ -339,22 +354,16 @@ void Subscription::start_commit() {
   source_.commit_async(offsets, [self = shared_from_this(), offsets](Result<void> committed) {
     {
       Lock inner(self->mutex_);
-      self->core_.on_commit_done(offsets, committed.has_value());
+      self->core_.on_commit_done(offsets, committed.has_value(), monotonic_now());
       if (committed) self->nudge(inner);
     }
-    if (committed) return;
-    self->setup_.reports->report({.kind = Failure::Kind::subscription,
-                                  .error = committed.error().within("commit"),
-                                  .topic = self->setup_.topic});
+    if (!committed) self->report_subscription(committed.error().within("commit"));
   });
 }
 
 TimePoint Subscription::wake_at(TimePoint now) const {
-  TimePoint at = now + Duration(is_ready_ ? poll_max : unready_poll);
-  if (setup_.settings.commit_interval.count() > 0 && core_.next_commit_at() > now) {
-    at = std::min(at, core_.next_commit_at());
-  }
-  return at;
+  const TimePoint at = now + Duration(is_ready_ ? poll_max : unready_poll);
+  return core_.next_commit_at() > now ? std::min(at, core_.next_commit_at()) : at;
 }
 
 void Subscription::poll() {
@@ -432,6 +441,8 @@ void Subscription::learn_positions(bool all) {
 }
 
 void Subscription::leave_if_overdue() {
+  // Without a group nobody else goes on, and a new start would pass over what came meanwhile.
+  if (!setup_.settings.commits) return;
   std::vector<TopicPartition> owned;
   {
     const std::lock_guard lock(mutex_);
@@ -441,14 +452,11 @@ void Subscription::leave_if_overdue() {
   }
   // Whoever gets the partitions handles again what that handler holds up: nothing to wait for.
   on_lost(owned);
-  setup_.reports->report(
-      {.kind = Failure::Kind::subscription,
-       .error = Error::client(Errc::limit_reached,
-                              "a handler runs longer than max_poll_interval (" +
-                                  std::to_string(setup_.max_poll_interval.count()) +
-                                  " ms); the subscription leaves its partitions to others until "
-                                  "the handler ends"),
-       .topic = setup_.topic});
+  report_subscription(Error::client(
+      Errc::limit_reached, "a handler runs longer than max_poll_interval (" +
+                               std::to_string(setup_.max_poll_interval.count()) +
+                               " ms); the subscription leaves its partitions to others until "
+                               "the handler ends"));
   if (auto left = source_.leave(); !left) back_off(left.error());
   is_started_ = false;
 }
@@ -463,8 +471,7 @@ bool Subscription::wait_for_overdue() {
 void Subscription::back_off(const Error& why) {
   backoff_ =
       backoff_.count() == 0 ? setup_.backoff_min : std::min(backoff_ * 2, setup_.backoff_max);
-  setup_.reports->report(
-      {.kind = Failure::Kind::subscription, .error = why, .topic = setup_.topic});
+  report_subscription(why);
   Lock lock(mutex_);
   last_error_ = why;
   change_.wait_until(lock, clock_time(monotonic_now() + Duration(backoff_)),
@@ -494,7 +501,9 @@ Subscriber::Subscriber(std::shared_ptr<detail::Subscription> subscription)
 Subscriber::Subscriber(Subscriber&&) noexcept = default;
 
 Subscriber& Subscriber::operator=(Subscriber&& other) noexcept {
-  std::swap(subscription_, other.subscription_);
+  if (this == &other) return *this;
+  const Subscriber ended(std::move(*this));
+  subscription_ = std::move(other.subscription_);
   return *this;
 }
 

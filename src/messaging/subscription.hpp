@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -37,6 +38,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
     SubscribeHandler handler;
     std::unique_ptr<messaging::Source> source;
     std::shared_ptr<messaging::Reports> reports;
+    /// Whether the caller is the thread that serves the source: nothing may wait there.
+    std::function<bool()> is_client_thread = [] { return false; };
   };
 
   static std::shared_ptr<Subscription> start(Setup setup);
@@ -49,8 +52,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   Result<void> unsubscribe(std::chrono::milliseconds timeout);
   /// Makes it end by itself; does not wait.
   void request_stop(std::chrono::milliseconds timeout);
-  /// Called from its handler or error handler.
-  [[nodiscard]] bool is_own_thread() const;
+  /// Called from its handler or error handler, or from a callback of the client's.
+  [[nodiscard]] bool may_not_wait() const;
 
   /// What nobody is left to be told of.
   void log_end(const Error& why);
@@ -71,6 +74,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void on_lost(std::span<const TopicPartition> partitions);
   void wait_for_room(Lock& lock);
   void apply_pauses();
+  void report_subscription(const Error& why);
   void start_commit();
   void poll();
   void take(messaging::Fetched fetched);

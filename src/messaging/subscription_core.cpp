@@ -157,8 +157,7 @@ std::optional<Report> SubscriptionCore::on_handled(const EventPointer& event, Re
     } else if (settings_.auto_ack) {
       settle(*event, *partition);
     } else if (event->settled == Settled::pending && settings_.ack_timeout.count() > 0) {
-      awaited_.push_back({now + settings_.ack_timeout, partition_of(*event), event->offset,
-                          event->assignment, event});
+      await_ack(event, now);
     }
   }
   lanes_.finish(event->lane);
@@ -174,11 +173,15 @@ std::optional<Report> SubscriptionCore::on_failed(const EventPointer& event, Par
   using Settled = detail::EventState::Settled;
   // What cannot be decoded now cannot be decoded later.
   const bool retry = !why.is(Errc::codec_failed) && event->attempt <= settings_.retries_max;
-  if (!retry) {
-    event->settled = Settled::failed;
-    return report_of(event, std::move(why));
-  }
   event->settled = Settled::nacked;
+  partition.ledger.on_attempt_over(event->offset);
+  if (!retry) {
+    // The error handler's own: whoever gave the event back has no say in it any more.
+    auto last = std::make_shared<detail::EventState>(*event);
+    last->settled = Settled::failed;
+    last->nacked_with.reset();
+    return report_of(last, std::move(why));
+  }
   if (partition.is_closing || is_stopped_) return std::nullopt;
   auto again = std::make_shared<detail::EventState>(*event);
   again->settled = Settled::pending;
@@ -187,6 +190,21 @@ std::optional<Report> SubscriptionCore::on_failed(const EventPointer& event, Par
   ++again->attempt;
   lanes_.push_retry(again->lane, again, now + settings_.retry_delay);
   return std::nullopt;
+}
+
+void SubscriptionCore::await_ack(const EventPointer& event, TimePoint now) {
+  awaited_.push_back({now + settings_.ack_timeout, partition_of(*event), event->offset,
+                      event->attempt, event->assignment, event});
+  if (awaited_.size() < awaited_max_) return;
+  // As many again must come before the next look, so that it costs little for each.
+  std::erase_if(awaited_, [this](const AwaitedAck& each) { return !is_awaited(each); });
+  awaited_max_ = std::max<std::size_t>(1'024, 2 * awaited_.size());
+}
+
+bool SubscriptionCore::is_awaited(const AwaitedAck& awaited) const {
+  const auto found = partitions_.find(awaited.partition);
+  return found != partitions_.end() && found->second.assignment == awaited.assignment &&
+         found->second.ledger.is_pending(awaited.offset, awaited.attempt);
 }
 
 void SubscriptionCore::settle(detail::EventState& event, Partition& partition) {
@@ -247,17 +265,13 @@ std::vector<Report> SubscriptionCore::overdue_acks(TimePoint now) {
   while (!awaited_.empty() && awaited_.front().due <= now) {
     const AwaitedAck awaited = std::move(awaited_.front());
     awaited_.pop_front();
-    const auto found = partitions_.find(awaited.partition);
-    if (found == partitions_.end() || found->second.assignment != awaited.assignment) continue;
-    EventPointer event = awaited.event.lock();
-    if (event && event->settled != detail::EventState::Settled::pending) continue;
-    if (!found->second.ledger.is_pending(awaited.offset)) continue;
+    if (!is_awaited(awaited)) continue;
     reports.push_back(
         {.error = Error::client(Errc::timed_out, place_of(awaited.partition, awaited.offset) +
                                                      " was not acknowledged within ack_timeout (" +
                                                      std::to_string(settings_.ack_timeout.count()) +
                                                      " ms)"),
-         .event = std::move(event),
+         .event = awaited.event.lock(),
          .partition = awaited.partition,
          .offset = awaited.offset});
   }
@@ -277,7 +291,8 @@ bool SubscriptionCore::is_commit_due(TimePoint now) const {
 }
 
 TimePoint SubscriptionCore::next_commit_at() const {
-  return last_commit_ == TimePoint::min() ? last_commit_ : last_commit_ + settings_.commit_interval;
+  if (last_commit_ == TimePoint::min()) return commit_not_before_;
+  return std::max(last_commit_ + settings_.commit_interval, commit_not_before_);
 }
 
 std::vector<PartitionOffset> SubscriptionCore::start_commit(TimePoint now) {
@@ -301,9 +316,17 @@ std::vector<PartitionOffset> SubscriptionCore::final_commit(
   return offsets;
 }
 
-void SubscriptionCore::on_commit_done(const std::vector<PartitionOffset>& offsets, bool succeeded) {
+void SubscriptionCore::on_commit_done(const std::vector<PartitionOffset>& offsets, bool succeeded,
+                                      TimePoint now) {
   is_committing_ = false;
-  if (succeeded) on_committed(offsets);
+  if (succeeded) {
+    commit_backoff_ = std::chrono::milliseconds(0);
+    return on_committed(offsets);
+  }
+  commit_backoff_ = commit_backoff_.count() == 0
+                        ? settings_.backoff_min
+                        : std::min(commit_backoff_ * 2, settings_.backoff_max);
+  commit_not_before_ = now + commit_backoff_;
 }
 
 void SubscriptionCore::on_committed(const std::vector<PartitionOffset>& offsets) {

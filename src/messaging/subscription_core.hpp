@@ -32,6 +32,9 @@ struct SubscriptionSettings {
   /// Nothing is committed without a group.
   bool commits = true;
   std::chrono::milliseconds commit_interval{0};
+  /// Wait after a commit that failed; doubles up to the maximum.
+  std::chrono::milliseconds backoff_min{100};
+  std::chrono::milliseconds backoff_max{1'000};
 };
 
 using EventPointer = std::shared_ptr<detail::EventState>;
@@ -87,13 +90,16 @@ class SubscriptionCore {
   /// Since when the handler that runs longest does.
   [[nodiscard]] std::optional<TimePoint> running_since() const;
   [[nodiscard]] std::size_t running() const { return running_.size(); }
+  /// Events whose acknowledgement is waited for, some acknowledged meanwhile.
+  [[nodiscard]] std::size_t awaited() const { return awaited_.size(); }
 
   // Commits: one at a time.
 
   /// Starts a commit: what is due, unless one is under way or the interval has not passed.
   [[nodiscard]] std::vector<PartitionOffset> start_commit(TimePoint now);
-  /// As far as these say; ends the commit that start_commit started. Refused ones are due again.
-  void on_commit_done(const std::vector<PartitionOffset>& offsets, bool succeeded);
+  /// As far as these say; ends the commit that start_commit started. Refused ones are due again,
+  /// after a while.
+  void on_commit_done(const std::vector<PartitionOffset>& offsets, bool succeeded, TimePoint now);
   /// What is due of these partitions now, whatever is under way.
   [[nodiscard]] std::vector<PartitionOffset> final_commit(
       std::span<const TopicPartition> partitions) const;
@@ -126,6 +132,7 @@ class SubscriptionCore {
     TimePoint due;
     TopicPartition partition;
     Offset offset;
+    int attempt;
     std::uint64_t assignment;
     /// Not kept alive for its ack's sake: it holds a fetched buffer.
     std::weak_ptr<detail::EventState> event;
@@ -137,6 +144,8 @@ class SubscriptionCore {
   std::optional<Report> on_failed(const EventPointer& event, Partition& partition, Error why,
                                   TimePoint now);
   void settle(detail::EventState& event, Partition& partition);
+  void await_ack(const EventPointer& event, TimePoint now);
+  [[nodiscard]] bool is_awaited(const AwaitedAck& awaited) const;
   void drop_waiting(const TopicPartition& partition);
   static Report report_of(const EventPointer& event, Error why);
 
@@ -144,11 +153,15 @@ class SubscriptionCore {
   Lanes<EventPointer> lanes_;
   std::map<TopicPartition, Partition> partitions_;
   std::deque<AwaitedAck> awaited_;
+  /// Where those of `awaited_` that were acknowledged meanwhile are looked for.
+  std::size_t awaited_max_ = 1'024;
   /// As many as there are workers at most.
   std::vector<EventPointer> running_;
   std::uint64_t assignments_ = 0;
   std::size_t unordered_ = 0;
   TimePoint last_commit_ = TimePoint::min();
+  TimePoint commit_not_before_ = TimePoint::min();
+  std::chrono::milliseconds commit_backoff_{0};
   bool is_committing_ = false;
   bool is_stopped_ = false;
 };

@@ -12,6 +12,14 @@ enum class Delivery : std::uint8_t {
   stopped,     ///< paused, held or closed meanwhile
 };
 
+/// Asks the events whether a frame whose length arrived is welcome.
+template <class Reader>
+Admission admission_of(const Reader& reader, ConnectionEvents& events) {
+  const Admission length = events.on_frame_length(reader.length());
+  if (Reader::is_read_in_pieces || length != Admission::accept) return length;
+  return events.on_frame_room(reader.length());
+}
+
 /// Hands frames to a connection's events as far as `reader` has them. `Stream` says is_stopped()
 /// and offers events(), pause_reading() and failed(Error); any of the calls may close it, so the
 /// caller keeps it alive.
@@ -28,7 +36,7 @@ Delivery hand_out_frames(Reader& reader, Stream& stream) {
         stream.events().on_frame(reader.take_frame());
         break;
       case FrameState::length:
-        switch (stream.events().on_frame_length(reader.length())) {
+        switch (admission_of(reader, stream.events())) {
           case Admission::accept:
             reader.admit();
             break;

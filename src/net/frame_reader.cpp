@@ -40,9 +40,22 @@ FrameState FrameReader::state() {
   if (large_ != nullptr) {
     return large_have_ == length_ ? FrameState::frame : FrameState::need_bytes;
   }
-  if (available() >= length_) return FrameState::frame;
-  if (length_ > large_frame_bytes) begin_large_frame();
-  return FrameState::need_bytes;
+  return available() >= length_ ? FrameState::frame : FrameState::need_bytes;
+}
+
+bool FrameReader::is_in_large_frame() const {
+  return has_length_ && is_admitted_ && length_ > large_frame_bytes;
+}
+
+std::size_t FrameReader::room_wanted() const {
+  if (!is_in_large_frame()) return 0;
+  const std::size_t have = large_ != nullptr ? large_have_ : available();
+  return std::min(length_, have + read_bytes_max) - granted_;
+}
+
+std::size_t FrameReader::take_unused_room() {
+  const std::size_t before = std::exchange(granted_, std::min(granted_, large_have_));
+  return before - granted_;
 }
 
 void FrameReader::begin_large_frame() {
@@ -55,6 +68,7 @@ void FrameReader::begin_large_frame() {
 
 Slice FrameReader::take_frame() {
   has_length_ = false;
+  granted_ = 0;
   if (large_ != nullptr) {
     Buffer* buffer = std::exchange(large_, nullptr);
     return {buffer, buffer->data(), length_};
@@ -69,6 +83,7 @@ Slice FrameReader::take_frame() {
 
 FrameReader::Room FrameReader::room() {
   Room room;
+  if (is_in_large_frame() && large_ == nullptr) begin_large_frame();
   if (large_ != nullptr) {
     const std::size_t missing = length_ - large_have_;
     room.add(large_->data() + large_have_, std::min(missing, read_bytes_max));

@@ -19,9 +19,12 @@ namespace dohle::net {
 ///
 /// Frames of up to 32 KiB share buffers of 64 KiB. A larger one gets one buffer of its own size and
 /// is received in place; only what came in one call with its length (after a large frame at most
-/// 4 KiB) is copied.
+/// 4 KiB) is copied. That buffer is made when more of the frame has arrived than its length.
 class FrameReader {
  public:
+  /// The events of a connection are asked for room piece by piece, before each call to room().
+  static constexpr bool is_read_in_pieces = true;
+
   FrameReader(std::size_t frame_bytes_max, ReadBuffers& buffers)
       : frame_bytes_max_(frame_bytes_max), buffers_(&buffers) {}
   FrameReader(const FrameReader&) = delete;
@@ -48,11 +51,18 @@ class FrameReader {
   };
   [[nodiscard]] Room room();
   void wrote(std::size_t bytes);
+  /// How many bytes have to be granted before room(): those of a frame with a buffer of its own
+  /// that the next call may bring.
+  [[nodiscard]] std::size_t room_wanted() const;
+  void grant_room(std::size_t bytes) { granted_ += bytes; }
+  /// How many granted bytes did not come; they are not granted any more.
+  [[nodiscard]] std::size_t take_unused_room();
   /// Gives back the buffer while nothing is in it: idle connections hold no memory.
   void release_idle_buffer();
 
  private:
   [[nodiscard]] std::size_t available() const { return end_ - begin_; }
+  [[nodiscard]] bool is_in_large_frame() const;
   void begin_large_frame();
   void make_room(std::size_t wanted);
 
@@ -63,6 +73,7 @@ class FrameReader {
   std::size_t end_ = 0;
   Buffer* large_ = nullptr;
   std::size_t large_have_ = 0;
+  std::size_t granted_ = 0;  // bytes of the large frame
   bool was_large_ = false;
   bool has_length_ = false;
   bool is_admitted_ = false;

@@ -2,6 +2,9 @@
 
 #include <pthread.h>
 
+#include <cerrno>
+#include <csignal>
+#include <ctime>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -18,6 +21,30 @@ namespace {
 
 constexpr auto tick_interval = std::chrono::milliseconds(5);
 constexpr Duration until_woken{-1};
+
+/// Keeps SIGPIPE from the present thread. sendfile, unlike sendmsg, cannot be told to do without,
+/// and a client that goes away amid a large answer would end the process.
+class WithoutPipeSignal {
+ public:
+  WithoutPipeSignal() {
+    ::sigemptyset(&pipe_);
+    ::sigaddset(&pipe_, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~WithoutPipeSignal() {
+    if (::sigismember(&before_, SIGPIPE) == 1) return;
+    const timespec at_once{};
+    while (::sigtimedwait(&pipe_, nullptr, &at_once) == -1 && errno == EINTR) {
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  WithoutPipeSignal(const WithoutPipeSignal&) = delete;
+  WithoutPipeSignal& operator=(const WithoutPipeSignal&) = delete;
+
+ private:
+  sigset_t pipe_{};
+  sigset_t before_{};
+};
 
 }  // namespace
 
@@ -62,6 +89,7 @@ Loop::~Loop() {
 }
 
 void Loop::run() {
+  const WithoutPipeSignal without_pipe_signal;
   state_->thread_id = std::this_thread::get_id();
   while (!state_->is_stopping) turn();
   state_->thread_id = std::thread::id();

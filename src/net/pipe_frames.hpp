@@ -12,6 +12,9 @@ namespace dohle::net {
 /// shared, any other is put together in a buffer of its own once its length was admitted.
 class PipeFrames {
  public:
+  /// What arrives is in memory already: the whole frame is asked for with its length.
+  static constexpr bool is_read_in_pieces = false;
+
   explicit PipeFrames(std::size_t frame_bytes_max) : frame_bytes_max_(frame_bytes_max) {}
 
   void add(Slice slice);

@@ -16,6 +16,8 @@ namespace {
 constexpr int accepts_per_turn = 64;
 constexpr int backlog = 1024;
 constexpr auto retry_after = std::chrono::milliseconds(100);
+// Between two lines about clients that are turned away.
+constexpr auto quiet = std::chrono::seconds(10);
 
 Descriptor spare_descriptor() {
   return Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -85,7 +87,6 @@ class Accepting final : public std::enable_shared_from_this<Accepting>, public W
       Descriptor socket(
           ::accept4(socket_.number(), peer.get(), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (socket.is_open()) {
-        was_without_descriptors_ = false;
         take(std::move(socket), peer);
       } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
         return;
@@ -112,7 +113,8 @@ class Accepting final : public std::enable_shared_from_this<Accepting>, public W
   // Without a descriptor the connection would wait in the backlog for ever; the spare one lets the
   // client hear that it is not welcome.
   bool turn_one_away() {
-    if (!std::exchange(was_without_descriptors_, true)) {
+    if (loop_.tick().mono >= quiet_until_) {
+      quiet_until_ = loop_.tick().mono + quiet;
       logger_->log(LogLevel::error, "listener",
                    "the process has no file descriptor left: connections are turned away");
     }
@@ -140,7 +142,7 @@ class Accepting final : public std::enable_shared_from_this<Accepting>, public W
   WatchId watch_ = 0;
   TimerId retry_ = 0;
   bool is_paused_ = false;
-  bool was_without_descriptors_ = false;
+  TimePoint quiet_until_{};
 };
 
 class TcpListener final : public Listener {

@@ -139,6 +139,7 @@ void TcpStream::read_later() {
 void TcpStream::read() {
   if (hand_out_frames(in_, *this) == Delivery::stopped) return;
   for (std::size_t taken = 0; is_readable_ && !is_stopped() && taken < read_bytes_per_turn;) {
+    if (!has_room()) break;
     auto room = in_.room();
     msghdr message{};
     message.msg_iov = room.pieces.data();
@@ -151,6 +152,7 @@ void TcpStream::read() {
       failed(Error::client(Errc::connection_lost, "closed by the other side"));
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       is_readable_ = false;
+      give_back_room();
     } else if (errno != EINTR) {
       failed(Error::client(Errc::connection_lost, text_of_errno(errno)));
     }
@@ -159,11 +161,35 @@ void TcpStream::read() {
   read_later();
 }
 
+// Asked when bytes are there to be read, so that nobody holds room with what it does not send.
+bool TcpStream::has_room() {
+  const std::size_t wanted = in_.room_wanted();
+  if (wanted == 0) return true;
+  switch (events_->on_frame_room(wanted)) {
+    case Admission::accept:
+      in_.grant_room(wanted);
+      return true;
+    case Admission::hold:
+      pause_reading();
+      return false;
+    case Admission::refuse:
+      break;
+  }
+  failed(Error::client(Errc::too_large, "there is no room for a frame of " +
+                                            std::to_string(in_.length()) + " bytes"));
+  return false;
+}
+
+void TcpStream::give_back_room() {
+  if (const std::size_t unused = in_.take_unused_room()) events_->on_frame_room_unused(unused);
+}
+
 void TcpStream::received(std::size_t bytes, std::size_t asked) {
   idle_.moved();
   // A short read emptied the socket, and an event will tell of more.
   if (bytes < asked && !has_ended_) is_readable_ = false;
   in_.wrote(bytes);
+  give_back_room();
   hand_out_frames(in_, *this);
 }
 

@@ -58,6 +58,8 @@ class TcpStream final : public std::enable_shared_from_this<TcpStream>, public W
   void on_ready(std::uint32_t events) override;
   void read_later();
   void read();
+  [[nodiscard]] bool has_room();
+  void give_back_room();
   void received(std::size_t bytes, std::size_t asked);
   void schedule_flush();
   Written write_some();

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdio>
 
+#include "base/units.hpp"
 #include "wire/crc32c.hpp"
 
 namespace dohle::node {
@@ -13,6 +14,7 @@ namespace {
 
 constexpr std::size_t crc_digits = 8;
 constexpr std::size_t history_lines_min = 1'000;
+constexpr std::uint64_t reserved_bytes = 16_KiB;
 
 std::vector<std::string_view> words_of(std::string_view line) {
   std::vector<std::string_view> words;
@@ -126,36 +128,37 @@ bool Catalog::apply(std::string_view line) {
 }
 
 Result<void> Catalog::set_cluster_id(std::string id) {
-  auto stored = append("cluster " + id);
+  auto stored = append("cluster " + id, Reserve::is_kept);
   if (stored) cluster_id_ = std::move(id);
   return stored;
 }
 
 Result<void> Catalog::add(const std::string& name, CatalogTopic topic) {
-  auto stored = append(topic_line(name, topic));
+  auto stored = append(topic_line(name, topic), Reserve::is_kept);
   if (stored) topics_[name] = std::move(topic);
   return stored;
 }
 
 Result<void> Catalog::remove(const std::string& name) {
   const auto found = topics_.find(name);
-  auto stored = append("deleted " + name + " " + found->second.id.to_string());
+  auto stored =
+      append("deleted " + name + " " + found->second.id.to_string(), Reserve::may_be_used);
   if (stored) topics_.erase(found);
   return stored;
 }
 
 Result<void> Catalog::set_free_producer_id(std::int64_t id) {
-  auto stored = append("producer-ids " + std::to_string(id));
+  auto stored = append("producer-ids " + std::to_string(id), Reserve::may_be_used);
   if (stored) free_producer_id_ = id;
   return stored;
 }
 
-Result<void> Catalog::append(const std::string& line) {
+Result<void> Catalog::append(const std::string& line, Reserve reserve) {
   if (broken_) return fail(*broken_);
-  if (lines_ > history_lines_min + 2 * live_lines()) {
-    if (auto rewritten = rewrite(); !rewritten) return rewritten;
-  }
+  if (auto rewritten = rewrite_if_due(); !rewritten) return rewritten;
   const std::string text = sealed(line);
+  auto reserved = file_->reserve(size_ + text.size() + reserved_bytes);
+  if (!reserved && reserve == Reserve::is_kept) return reserved;
   const Bytes bytes = as_bytes(text);
   if (auto written = file_->write(size_, {&bytes, 1}); !written) {
     // What a partial write left is cut, now or at the next start.
@@ -169,6 +172,14 @@ Result<void> Catalog::append(const std::string& line) {
   size_ += text.size();
   ++lines_;
   return {};
+}
+
+Result<void> Catalog::rewrite_if_due() {
+  if (lines_ <= history_lines_min + 2 * live_lines()) return {};
+  auto rewritten = rewrite();
+  // The file as it is goes on.
+  if (!rewritten && !broken_ && rewritten.error().is(Errc::disk_full)) return {};
+  return rewritten;
 }
 
 Result<void> Catalog::rewrite() {

@@ -33,6 +33,9 @@ struct CatalogTopic {
 ///     producer-ids FIRST-THAT-IS-FREE
 /// A line is whole or was never acknowledged: a damaged last line is cut off at the start, a
 /// damaged one before others is refused. Every change is durable when its call returns.
+///
+/// Space for some hundred more lines is reserved ahead, which a new topic may not use: on a full
+/// disk topics are still deleted, and producers still get their ids.
 class Catalog {
  public:
   static constexpr std::string_view file_name = "dohle-catalog";
@@ -55,7 +58,10 @@ class Catalog {
   Result<void> load();
   Result<std::size_t> replay(std::string_view text);
   [[nodiscard]] bool apply(std::string_view line);
-  Result<void> append(const std::string& line);
+  /// Who may use the space that is reserved ahead.
+  enum class Reserve : std::uint8_t { is_kept, may_be_used };
+  Result<void> append(const std::string& line, Reserve reserve);
+  Result<void> rewrite_if_due();
   Result<void> rewrite();
   [[nodiscard]] std::size_t live_lines() const { return topics_.size() + 2; }
 

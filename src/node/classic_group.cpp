@@ -563,10 +563,15 @@ bool ClassicGroup::supported_by_all(std::string_view protocol) const {
 
 // Each member votes for the first of its protocols that all support.
 std::string ClassicGroup::choose_protocol() const {
+  if (members_.empty()) return {};
+  std::set<std::string_view> shared;
+  for (const GroupProtocol& protocol : members_.begin()->second.protocols) {
+    if (supported_by_all(protocol.name)) shared.insert(protocol.name);
+  }
   std::map<std::string_view, std::size_t> votes;
   for (const auto& [id, member] : members_) {
     const auto choice = std::ranges::find_if(member.protocols, [&](const GroupProtocol& protocol) {
-      return supported_by_all(protocol.name);
+      return shared.contains(protocol.name);
     });
     if (choice != member.protocols.end()) ++votes[choice->name];
   }

@@ -28,6 +28,10 @@ log::Visible visible_under(Durability durability) {
   return durability == Durability::fsync ? log::Visible::synced : log::Visible::written;
 }
 
+bool is_full(const Result<void>& outcome) {
+  return !outcome && outcome.error().is(Errc::disk_full);
+}
+
 }  // namespace
 
 void Responder::send(Chain bytes) const {
@@ -62,6 +66,7 @@ Engine::~Engine() {
   close_sessions();
   environment_.loop.cancel(maintenance_);
   environment_.loop.cancel(background_check_);
+  environment_.loop.cancel(room_watch_);
 }
 
 // --- start and stop
@@ -129,6 +134,7 @@ void Engine::finish_stop() {
   close_sessions();
   environment_.loop.cancel(std::exchange(maintenance_, 0));
   environment_.loop.cancel(std::exchange(background_check_, 0));
+  environment_.loop.cancel(std::exchange(room_watch_, 0));
   topics_.close([this](Result<void> outcome) {
     lock_.reset();
     auto done = std::move(stopping_->done);
@@ -139,7 +145,7 @@ void Engine::finish_stop() {
 
 // A session that goes gives back its reservation, which must not wake one that is about to go.
 void Engine::close_sessions() {
-  held_sessions_.clear();
+  held_requests_.clear();
   auto sessions = std::exchange(sessions_, {});
 }
 
@@ -173,6 +179,8 @@ void Engine::on_session_closed(const Session& session, const Error& why) {
 
 void Engine::forget_later(const Session& session) {
   fetch_waits_.forget(session.id());
+  std::erase_if(held_requests_,
+                [&](const HeldRequest& held) { return held.session == session.id(); });
   environment_.loop.post([this, id = session.id(), alive = is_alive_] {
     if (*alive) sessions_.erase(id);
   });
@@ -180,22 +188,63 @@ void Engine::forget_later(const Session& session) {
 
 // --- requests
 
+bool Engine::has_room_for(std::size_t request_bytes) const {
+  return requests_bytes_ + request_bytes <= settings_.requests_bytes_max;
+}
+
 bool Engine::reserve_request(std::size_t bytes, const Session& session) {
-  // One request always fits, whatever its size: the frame limit bounds it.
-  if (requests_bytes_ != 0 && requests_bytes_ + bytes > settings_.requests_bytes_max) {
-    held_sessions_.push_back(session.id());
+  const bool fits = has_room_for(bytes);
+  // All may have arrived in part and wait for each other: one always goes on, whatever its size.
+  // The frame limit bounds it.
+  if (!fits && exceeding_ == 0) exceeding_ = session.id();
+  if (!fits && exceeding_ != session.id()) {
+    held_requests_.push_back({session.id(), bytes});
+    watch_for_room();
     return false;
   }
   requests_bytes_ += bytes;
   return true;
 }
 
-void Engine::release_request(std::size_t bytes) {
+void Engine::give_back_room(std::size_t bytes) {
   requests_bytes_ -= bytes;
-  if (bytes == 0 || held_sessions_.empty()) return;
-  for (const std::uint64_t id : std::exchange(held_sessions_, {})) {
-    if (Session* held = session(id)) held->resume();
+  bool may_exceed = exceeding_ == 0;
+  for (const HeldRequest& held : std::exchange(held_requests_, {})) {
+    Session* to = session(held.session);
+    if (to == nullptr) continue;
+    if (has_room_for(held.bytes) || std::exchange(may_exceed, false)) {
+      to->resume();
+    } else {
+      held_requests_.push_back(held);
+    }
   }
+}
+
+void Engine::release_request(std::size_t bytes, const Session& session) {
+  if (exceeding_ == session.id()) exceeding_ = 0;
+  if (bytes > 0) give_back_room(bytes);
+}
+
+void Engine::watch_for_room() {
+  if (room_watch_ != 0) return;
+  room_watch_ = environment_.loop.arm(now().mono + limits::stalled_request_timeout, [this] {
+    room_watch_ = 0;
+    close_what_stands_still();
+  });
+}
+
+// Who sends half a request and falls silent holds memory that others wait for.
+void Engine::close_what_stands_still() {
+  if (held_requests_.empty()) return;
+  const TimePoint then = now().mono - limits::stalled_request_timeout;
+  for (const auto& [id, session] : sessions_) {
+    if (!session->stands_still_since(then)) continue;
+    complain("closing the connection of " + session->peer() + ": its request stands still after " +
+             std::to_string(session->reserved_bytes()) + " bytes, and others wait for room (" +
+             std::to_string(settings_.requests_bytes_max) + " bytes, requests_bytes_max)");
+    session->close();
+  }
+  watch_for_room();
 }
 
 void Engine::on_request(Session& session, Slice frame) {
@@ -290,14 +339,17 @@ void Engine::maintain() {
   ++maintenance_round_;
   const bool retains = maintenance_round_ % rounds_per_retention == 0;
   std::vector<log::PartitionLog*> due;
+  bool has_space = true;
   for (const auto& [name, topic] : topics_.all()) {
     for (const PartitionRef& partition : topic.partitions) {
       if (retains) retain(*partition);
       if (partition->fault() != nullptr) continue;
+      if (has_space) has_space = !is_full(partition->log()->finish_recovery());
       if (partition->log()->needs_checkpoint()) due.push_back(partition->log());
     }
   }
   checkpoint(std::move(due));
+  (void)groups_.store_owed();
   if (maintenance_round_ % rounds_per_expiry == 0) groups_.expire(now());
 }
 

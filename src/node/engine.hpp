@@ -82,8 +82,12 @@ class Engine final : private log::LogEvents {
   void stop(TimePoint deadline, std::move_only_function<void(Result<void>)> done);
 
   // For sessions.
+  /// Room for so many bytes more of a request; false: the session is resumed when there may be
+  /// some.
   bool reserve_request(std::size_t bytes, const Session& session);
-  void release_request(std::size_t bytes);
+  void give_back_room(std::size_t bytes);
+  /// Its request is whole, or given up, and held this much.
+  void release_request(std::size_t bytes, const Session& session);
   void on_request(Session& session, Slice frame);
   void on_session_closed(const Session& session, const Error& why);
   /// A session is never destroyed inside one of its own callbacks.
@@ -122,6 +126,7 @@ class Engine final : private log::LogEvents {
   };
 
   ConnectionEvents* accept(std::unique_ptr<Connection> connection, const Way& way);
+  [[nodiscard]] bool has_room_for(std::size_t request_bytes) const;
   void dispatch(Session& session, wire::RequestFrame frame);
   void on_partition_synced(const PartitionRef& partition, std::uint64_t bytes);
   void show(const PartitionRef& partition, std::uint64_t visible_bytes);
@@ -132,10 +137,16 @@ class Engine final : private log::LogEvents {
   void retain(Partition& partition);
   void checkpoint(std::vector<log::PartitionLog*> due);
   void check_in_background();
+  void watch_for_room();
+  void close_what_stands_still();
   void drain_sessions();
   void close_sessions();
   void finish_stop();
 
+  struct HeldRequest {
+    std::uint64_t session;
+    std::size_t bytes;
+  };
   struct Stopping {
     TimePoint deadline;
     std::move_only_function<void(Result<void>)> done;
@@ -154,7 +165,10 @@ class Engine final : private log::LogEvents {
   std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
   std::uint64_t last_session_ = 0;
   std::size_t requests_bytes_ = 0;
-  std::deque<std::uint64_t> held_sessions_;
+  /// The session whose request may exceed the bound, so that some request always gets through.
+  std::uint64_t exceeding_ = 0;
+  TimerId room_watch_ = 0;
+  std::deque<HeldRequest> held_requests_;
   LineLimit complaints_;
   LineLimit troubles_;
   TimerId maintenance_ = 0;

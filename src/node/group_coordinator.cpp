@@ -15,6 +15,7 @@ std::int16_t fault_of(const JoinRequest& request) {
       request.session_timeout > limits::session_timeout_max) {
     return broker_error::invalid_session_timeout;
   }
+  if (request.protocols.size() > limits::member_protocols_max) return broker_error::invalid_request;
   std::size_t bytes = 0;
   for (const GroupProtocol& protocol : request.protocols) {
     bytes += protocol.name.size() + protocol.metadata.size();
@@ -228,16 +229,17 @@ std::int16_t GroupCoordinator::remove(const std::string& group, std::vector<Grou
   return broker_error::none;
 }
 
-void GroupCoordinator::forget_topic(std::string_view topic, std::vector<GroupRecord>& records) {
+void GroupCoordinator::forget_topics(const std::function<bool(const std::string& topic)>& is_gone,
+                                     std::vector<GroupRecord>& records) {
   for (auto& [id, entry] : groups_) {
     std::erase_if(entry.staged, [&](const auto& staged) {
-      if (staged.first.first != topic) return false;
+      if (!is_gone(staged.first.first)) return false;
       // Its record lies in the log already.
       add(offset_tombstone(id, staged.first.first, staged.first.second), records);
       return true;
     });
     for (auto at = entry.offsets.begin(); at != entry.offsets.end();) {
-      if (at->first.first != topic) {
+      if (!is_gone(at->first.first)) {
         ++at;
         continue;
       }

@@ -75,8 +75,9 @@ class GroupCoordinator {
 
   /// Deletes an empty group with its offsets; `records` store that. Returns an error code.
   [[nodiscard]] std::int16_t remove(const std::string& group, std::vector<GroupRecord>& records);
-  /// The topic is gone, and so are all offsets in it.
-  void forget_topic(std::string_view topic, std::vector<GroupRecord>& records);
+  /// Topics are gone, and so are all offsets in them.
+  void forget_topics(const std::function<bool(const std::string& topic)>& is_gone,
+                     std::vector<GroupRecord>& records);
   /// Drops offsets that nobody has used for too long, and groups of which nothing is left.
   void expire(Timestamp now, std::vector<GroupRecord>& records);
 

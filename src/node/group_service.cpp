@@ -73,8 +73,18 @@ Result<void> GroupService::restore(Now now) {
   auto outcome = partition_->fault() != nullptr ? Result<void>(fail(*partition_->fault()))
                                                 : read_log(*partition_->log(), now);
   if (!outcome) fault_ = outcome.error();
+  if (outcome) forget_missing_topics();
   arm();
   return outcome;
+}
+
+// A crash may have come between the end of a topic and that of the offsets in it, which would
+// otherwise be those of the next topic of that name.
+void GroupService::forget_missing_topics() {
+  std::vector<GroupRecord> records;
+  coordinator_.forget_topics(
+      [&](const std::string& topic) { return engine_.topics().find(topic) == nullptr; }, records);
+  (void)store_deletions(std::move(records));
 }
 
 Result<void> GroupService::read_log(log::PartitionLog& log, Now now) {
@@ -113,9 +123,27 @@ Result<void> GroupService::store(const std::vector<GroupRecord>& records) {
     if (!topic) return fail(topic.error());
     partition_ = (*topic)->partitions.front();
   }
+  if (auto stored = store_owed(); !stored) return stored;
   auto outcome = append(records);
   if (outcome) rewrite_if_due();
   return outcome;
+}
+
+// What is deleted in memory must not come back with the next start.
+Result<void> GroupService::store_deletions(std::vector<GroupRecord> records) {
+  auto stored = store(records);
+  const bool may_come_back = !stored && partition_ != nullptr && is_available();
+  if (!may_come_back) return stored;
+  owed_.insert(owed_.end(), std::make_move_iterator(records.begin()),
+               std::make_move_iterator(records.end()));
+  return stored;
+}
+
+Result<void> GroupService::store_owed() {
+  if (owed_.empty()) return {};
+  auto stored = append(owed_);
+  if (stored) owed_.clear();
+  return stored;
 }
 
 Result<void> GroupService::append(std::span<const GroupRecord> records) {
@@ -256,7 +284,7 @@ void GroupService::remove(const std::vector<std::string>& groups, LeaveDone done
     errors.push_back(is_available() ? coordinator_.remove(group, records)
                                     : broker_error::coordinator_not_available);
   }
-  if (auto stored = store(records); !stored) {
+  if (auto stored = store_deletions(std::move(records)); !stored) {
     for (std::int16_t& error : errors) {
       if (error == broker_error::none) error = code_of(stored.error());
     }
@@ -268,9 +296,10 @@ void GroupService::remove(const std::vector<std::string>& groups, LeaveDone done
 
 void GroupService::forget_topic(std::string_view topic) {
   std::vector<GroupRecord> records;
-  coordinator_.forget_topic(topic, records);
-  if (auto stored = store(records); !stored) {
-    warn("offsets of the deleted topic " + std::string(topic) + " stay", stored.error());
+  coordinator_.forget_topics([&](const std::string& each) { return each == topic; }, records);
+  if (auto stored = store_deletions(std::move(records)); !stored) {
+    warn("offsets of the deleted topic " + std::string(topic) + " stay on disk for now",
+         stored.error());
   }
 }
 

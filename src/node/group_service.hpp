@@ -56,6 +56,9 @@ class GroupService {
   void remove(const std::vector<std::string>& groups, LeaveDone done);
   void forget_topic(std::string_view topic);
   void expire(Now now);
+  /// Stores the deletions for which the disk had no space. They come before anything else that is
+  /// stored. Errors: storage; the next call tries again.
+  Result<void> store_owed();
   /// Everybody who waits for others is sent to look for the coordinator again: the node stops.
   void answer_all();
 
@@ -72,10 +75,12 @@ class GroupService {
   void answer_when_stored(GroupActions answers);
   [[nodiscard]] bool store_group(const std::string& group);
   Result<void> store(const std::vector<GroupRecord>& records);
+  Result<void> store_deletions(std::vector<GroupRecord> records);
   Result<void> append(std::span<const GroupRecord> records);
   void settle(const std::string& group, std::vector<Commit>& commits, bool is_durable);
   void rewrite_if_due();
   Result<void> read_log(log::PartitionLog& log, Now now);
+  void forget_missing_topics();
   void arm();
   void warn(std::string_view what, const Error& why);
 
@@ -88,6 +93,7 @@ class GroupService {
   ReplyTo last_reply_ = 0;
   TimerId timer_ = 0;
   TimePoint timer_at_ = never;
+  std::vector<GroupRecord> owed_;
   std::size_t stored_records_ = 0;
   bool is_rewriting_ = false;
 };

@@ -11,6 +11,9 @@ namespace dohle::node::limits {
 inline constexpr std::size_t requests_per_connection_max = 128;
 /// Bytes of answers that a connection may leave unread before it is not read from.
 inline constexpr std::size_t unread_answer_bytes_max = std::size_t{64} << 20;
+/// A request of which nothing comes for that long is given up, with its connection, while others
+/// wait for the memory that it holds.
+inline constexpr auto stalled_request_timeout = std::chrono::seconds(10);
 /// A connection on which no byte moves for that long is closed (connections.max.idle.ms): its
 /// client may be gone without a word.
 inline constexpr auto connection_idle_timeout = std::chrono::minutes(10);
@@ -30,6 +33,8 @@ inline constexpr std::size_t groups_max = 100'000;
 inline constexpr std::size_t group_members_max = 10'000;
 /// What one member tells the others: all its protocols together.
 inline constexpr std::size_t member_metadata_bytes_max = std::size_t{1} << 20;
+/// Ways of sharing that one member knows; all members' are compared with each other.
+inline constexpr std::size_t member_protocols_max = 32;
 inline constexpr auto session_timeout_min = std::chrono::milliseconds(100);
 inline constexpr auto session_timeout_max = std::chrono::minutes(30);
 /// How long a newcomer may wait in an unfinished rebalance before it counts as gone.

@@ -10,27 +10,39 @@ Session::Session(Engine& engine, std::uint64_t id, const Way& way,
     : engine_(engine), id_(id), way_(way), connection_(std::move(connection)) {}
 
 Session::~Session() {
-  engine_.release_request(reserved_bytes_);
+  engine_.release_request(reserved_bytes_, *this);
 }
 
 void Session::on_open() {
   state_ = State::serving;
 }
 
-Admission Session::on_frame_length(std::size_t bytes) {
+Admission Session::on_frame_length(std::size_t /*bytes*/) {
   if (state_ == State::closing || is_draining_) return Admission::hold;
   if (answers_.size() >= limits::requests_per_connection_max) {
     is_held_for_answers_ = true;
     return Admission::hold;
   }
-  if (!engine_.reserve_request(bytes, *this)) return Admission::hold;
-  reserved_bytes_ = bytes;
   return Admission::accept;
+}
+
+Admission Session::on_frame_room(std::size_t bytes) {
+  if (state_ == State::closing || is_draining_) return Admission::hold;
+  is_held_for_room_ = !engine_.reserve_request(bytes, *this);
+  if (is_held_for_room_) return Admission::hold;
+  reserved_bytes_ += bytes;
+  last_bytes_at_ = engine_.now().mono;
+  return Admission::accept;
+}
+
+void Session::on_frame_room_unused(std::size_t bytes) {
+  reserved_bytes_ -= bytes;
+  engine_.give_back_room(bytes);
 }
 
 void Session::on_frame(Slice frame) {
   if (state_ == State::serving) engine_.on_request(*this, std::move(frame));
-  engine_.release_request(std::exchange(reserved_bytes_, 0));
+  engine_.release_request(std::exchange(reserved_bytes_, 0), *this);
 }
 
 void Session::on_drained() {

@@ -8,6 +8,7 @@
 
 #include "base/connection.hpp"
 #include "base/principal.hpp"
+#include "base/time.hpp"
 
 namespace dohle::node {
 
@@ -36,6 +37,8 @@ class Session final : public ConnectionEvents {
 
   void on_open() override;
   Admission on_frame_length(std::size_t bytes) override;
+  Admission on_frame_room(std::size_t bytes) override;
+  void on_frame_room_unused(std::size_t bytes) override;
   void on_frame(Slice frame) override;
   void on_drained() override;
   void on_closed(Error why) override;
@@ -60,6 +63,12 @@ class Session final : public ConnectionEvents {
   }
   /// There may be room for the request that is held.
   void resume();
+  /// Bytes of an unfinished request that are in memory.
+  [[nodiscard]] std::size_t reserved_bytes() const { return reserved_bytes_; }
+  /// Of its unfinished request nothing has come since then, though there was room for it.
+  [[nodiscard]] bool stands_still_since(TimePoint then) const {
+    return reserved_bytes_ > 0 && !is_held_for_room_ && last_bytes_at_ <= then;
+  }
 
  private:
   Engine& engine_;
@@ -71,6 +80,8 @@ class Session final : public ConnectionEvents {
   std::deque<std::optional<Chain>> answers_;
   std::uint64_t first_answer_ = 0;
   std::size_t reserved_bytes_ = 0;
+  TimePoint last_bytes_at_{};
+  bool is_held_for_room_ = false;
   bool is_held_for_answers_ = false;
   bool is_draining_ = false;
 };

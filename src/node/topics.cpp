@@ -110,12 +110,18 @@ void Topics::open_partition(Topic& topic, std::int32_t index, const log::LogConf
   }
   const log::RecoveryReport& report = opened->report;
   if (report.cut_bytes > 0) {
-    findings.push_back({false, "partition " + directory + ": cut " +
-                                   std::to_string(report.cut_bytes) +
-                                   " bytes of unacknowledged records, offsets " +
-                                   std::to_string(report.cut_from.value) + " to " +
-                                   std::to_string(report.cut_to.value) + "; they are kept in " +
-                                   report.kept_in + " (" + report.why + ")"});
+    findings.push_back(
+        {false, "partition " + directory + ": cut " + std::to_string(report.cut_bytes) +
+                    " bytes of unacknowledged records, offsets " +
+                    std::to_string(report.cut_from.value) + " to " +
+                    std::to_string(report.cut_to.value) + "; they are kept in " + report.kept_in +
+                    (report.unwritten ? " once there is space" : "") + " (" + report.why + ")"});
+  }
+  if (report.unwritten) {
+    findings.push_back({false, "partition " + directory +
+                                   ": the disk is full; it is read from, and written to again once "
+                                   "there is space (" +
+                                   std::string(report.unwritten->message()) + ")"});
   }
   topic.partitions.push_back(std::make_shared<Partition>(topic.name, id, std::move(opened->log)));
 }
@@ -290,6 +296,7 @@ Result<void> Topics::make_partition(Topic& topic, std::int32_t index,
   }
   auto opened = log::PartitionLog::open(*disk_, directory, config, open_options(topic.id, true));
   if (!opened) return fail(opened.error());
+  if (opened->report.unwritten) return fail(*opened->report.unwritten);
   topic.partitions.push_back(
       std::make_shared<Partition>(topic.name, PartitionId{index}, std::move(opened->log)));
   return {};

@@ -129,7 +129,8 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
     switch (fault) {
       case Fault::disk_full:
         disk.set_full(true);
-        return room_later(machine);
+        world_.after(lasting(), [&disk] { disk.set_full(false); });
+        return;
       case Fault::sync_error:
         disk.fail_syncs("", 1 + static_cast<unsigned>(random_.below(failing_calls_max)));
         return restart_later(machine);
@@ -160,19 +161,6 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
       machine.disk().fail_writes("", 0);
       if (!machine.is_up()) return;
       for (const auto& process : machine.processes()) process->restart();
-    });
-  }
-
-  /// A process that started without room may have left out what needed some.
-  void room_later(Machine& machine) {
-    std::vector<unsigned> lives;
-    for (const auto& process : machine.processes()) lives.push_back(process->life());
-    world_.after(lasting(), [&machine, lives = std::move(lives)] {
-      machine.disk().set_full(false);
-      for (std::size_t i = 0; i < lives.size(); ++i) {
-        Process& process = *machine.processes()[i];
-        if (process.is_running() && process.life() != lives[i]) process.restart();
-      }
     });
   }
 

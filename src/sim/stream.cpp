@@ -440,7 +440,8 @@ bool Stream::ask_admission(Side side, std::int32_t length) {
     return refuse(Errc::too_large,
                   text + ", the limit is " + std::to_string(end.limits.frame_bytes_max));
   }
-  const Admission verdict = end.events->on_frame_length(bytes);
+  Admission verdict = end.events->on_frame_length(bytes);
+  if (verdict == Admission::accept) verdict = end.events->on_frame_room(bytes);
   if (end.state != State::open || end.is_released) return false;
   if (verdict == Admission::refuse) return refuse(Errc::too_large, text + " was refused");
   end.is_held = verdict == Admission::hold;

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <iterator>
+
 #include "base/budget.hpp"
 #include "base/units.hpp"
 #include "wire/batch.hpp"
@@ -46,19 +48,9 @@ WireConnection::~WireConnection() {
   ::close(socket_);
 }
 
-Result<Slice> WireConnection::exchange(const Slice& request) {
-  if (auto sent = send_all(request.bytes()); !sent) return fail(sent.error());
-  std::array<std::byte, 4> prefix;
-  if (auto got = receive(prefix); !got) return fail(got.error());
-  const auto size = static_cast<std::size_t>(wire::load_big_endian<std::int32_t>(prefix.data()));
-  Result<void> got;
-  Slice frame = Slice::made(size, [&](std::span<std::byte> into) { got = receive(into); });
-  if (!got) return fail(got.error());
-  return frame;
-}
-
-Result<void> WireConnection::send_all(Bytes bytes) {
+Result<void> WireConnection::send_bytes(Bytes bytes) {
   while (!bytes.empty()) {
+    errno = 0;
     const auto sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent <= 0) return fail(lost("send"));
     bytes = bytes.subspan(static_cast<std::size_t>(sent));
@@ -66,7 +58,17 @@ Result<void> WireConnection::send_all(Bytes bytes) {
   return {};
 }
 
-Result<void> WireConnection::receive(std::span<std::byte> into) {
+Result<Slice> WireConnection::receive_frame() {
+  std::array<std::byte, 4> prefix;
+  if (auto got = receive_bytes(prefix); !got) return fail(got.error());
+  const auto size = static_cast<std::size_t>(wire::load_big_endian<std::int32_t>(prefix.data()));
+  Result<void> got;
+  Slice frame = Slice::made(size, [&](std::span<std::byte> into) { got = receive_bytes(into); });
+  if (!got) return fail(got.error());
+  return frame;
+}
+
+Result<void> WireConnection::receive_bytes(std::span<std::byte> into) {
   while (!into.empty()) {
     errno = 0;
     const auto got = ::recv(socket_, into.data(), into.size(), 0);
@@ -74,6 +76,12 @@ Result<void> WireConnection::receive(std::span<std::byte> into) {
     into = into.subspan(static_cast<std::size_t>(got));
   }
   return {};
+}
+
+bool WireConnection::is_closed_by_the_node() {
+  std::array<std::byte, 1> byte;
+  const auto got = receive_bytes(byte);
+  return !got && got.error().is(Errc::connection_lost);
 }
 
 wire::ProduceRequest produce_request(const std::string& topic, std::int32_t partition,
@@ -120,37 +128,50 @@ Result<void> create_topic(WireConnection& at, const std::string& topic, std::int
   return fail(Error::broker(created.error_code, topic, created.error_message.value_or("")));
 }
 
-Result<std::vector<std::string>> values(WireConnection& from, const std::string& topic,
-                                        std::int32_t partition) {
-  std::vector<std::string> found;
+wire::FetchRequest fetch_request(const std::string& topic, std::int32_t partition, Offset offset,
+                                 std::int32_t bytes_max) {
   wire::FetchRequest request;
   request.max_wait_ms = 10'000;
   request.min_bytes = 1;
   auto& wanted = request.topics.emplace_back();
   wanted.topic = topic;
-  wanted.partitions.emplace_back();
-  wanted.partitions[0].partition = PartitionId{partition};
-  wanted.partitions[0].partition_max_bytes = 1 << 20;
-  for (Offset next{0};;) {
-    wanted.partitions[0].fetch_offset = next;
-    const auto answer = from.ask(request, 12);
-    if (!answer) return fail(answer.error());
-    const auto& data = answer->responses.at(0).partitions.at(0);
-    if (data.error_code != 0) return fail(Error::broker(data.error_code, "fetch"));
-    if (next >= data.high_watermark) return found;
-    Slice bytes = *data.records->flatten();
-    while (!bytes.empty()) {
-      const auto header = wire::read_batch_header(bytes.bytes());
-      if (!header) return fail(header.error());
-      auto reader = wire::BatchReader::open(bytes.sub(0, header->size()));
-      if (!reader) return fail(reader.error());
-      for (RecordView record; reader->next(record);) {
-        found.emplace_back(as_text(record.value.value_or(Bytes())));
-      }
-      next = header->next_offset();
-      bytes = bytes.sub(header->size());
+  auto& from = wanted.partitions.emplace_back();
+  from.partition = PartitionId{partition};
+  from.fetch_offset = offset;
+  from.partition_max_bytes = bytes_max;
+  return request;
+}
+
+Result<std::vector<std::string>> values_in(const wire::FetchResponse& answer, Offset& next) {
+  std::vector<std::string> found;
+  const auto& data = answer.responses.at(0).partitions.at(0);
+  if (data.error_code != 0) return fail(Error::broker(data.error_code, "fetch"));
+  Slice bytes = *data.records->flatten();
+  while (!bytes.empty()) {
+    const auto header = wire::read_batch_header(bytes.bytes());
+    if (!header) return fail(header.error());
+    auto reader = wire::BatchReader::open(bytes.sub(0, header->size()));
+    if (!reader) return fail(reader.error());
+    for (RecordView record; reader->next(record);) {
+      found.emplace_back(as_text(record.value.value_or(Bytes())));
     }
-    if (next >= data.high_watermark) return found;
+    next = header->next_offset();
+    bytes = bytes.sub(header->size());
+  }
+  return found;
+}
+
+Result<std::vector<std::string>> values(WireConnection& from, const std::string& topic,
+                                        std::int32_t partition) {
+  std::vector<std::string> all;
+  for (Offset next{0};;) {
+    const auto answer = from.ask(fetch_request(topic, partition, next), fetch_version);
+    if (!answer) return fail(answer.error());
+    auto found = values_in(*answer, next);
+    if (!found) return found;
+    all.insert(all.end(), std::make_move_iterator(found->begin()),
+               std::make_move_iterator(found->end()));
+    if (next >= answer->responses.at(0).partitions.at(0).high_watermark) return all;
   }
 }
 

@@ -26,22 +26,40 @@ class WireConnection {
   template <class Request>
   Result<typename Request::Response> ask(const Request& request,
                                          std::int16_t version = Request::api.versions.max) {
-    auto bytes = wire::encode_request(++correlation_id_, "fault", request, version);
+    if (auto sent = send(request, version); !sent) return fail(sent.error());
+    return receive<Request>(version);
+  }
+  /// Sends a request; `receive` takes the answers in the order of the requests.
+  template <class Request>
+  Result<void> send(const Request& request, std::int16_t version = Request::api.versions.max) {
+    auto bytes = wire::encode_request(++sent_, "fault", request, version);
     if (!bytes) return fail(bytes.error());
-    auto frame = exchange(*bytes->flatten());
+    return send_bytes(bytes->flatten()->bytes());
+  }
+  /// Errors: also malformed, when the answer is not the next request's.
+  template <class Request>
+  Result<typename Request::Response> receive(std::int16_t version = Request::api.versions.max) {
+    auto frame = receive_frame();
     if (!frame) return fail(frame.error());
     auto split = wire::decode_response_header(*frame, Request::api, version);
     if (!split) return fail(split.error());
+    if (split->correlation_id != ++received_) {
+      return fail(Error::client(Errc::malformed, "an answer out of order"));
+    }
     return wire::decode<typename Request::Response>(split->body, version);
   }
 
+  Result<void> send_bytes(Bytes bytes);
+  /// Waits for the end of the stream. False: bytes came instead, or 30 s of silence.
+  [[nodiscard]] bool is_closed_by_the_node();
+
  private:
-  Result<Slice> exchange(const Slice& request);
-  Result<void> send_all(Bytes bytes);
-  Result<void> receive(std::span<std::byte> into);
+  Result<Slice> receive_frame();
+  Result<void> receive_bytes(std::span<std::byte> into);
 
   int socket_ = -1;
-  std::int32_t correlation_id_ = 0;
+  std::int32_t sent_ = 0;
+  std::int32_t received_ = 0;
 };
 
 struct Producer {
@@ -56,6 +74,14 @@ struct Producer {
 /// Sends it; returns the offset. Errors: also what the node answered.
 Result<Offset> produce(WireConnection& to, const std::string& topic, std::int32_t partition,
                        std::string_view value, Producer by = {});
+/// From `offset` on, for one partition; version 12 is the last that names topics.
+[[nodiscard]] wire::FetchRequest fetch_request(const std::string& topic, std::int32_t partition,
+                                               Offset offset, std::int32_t bytes_max = 1 << 20);
+inline constexpr std::int16_t fetch_version = 12;
+/// The values of the records in the answer to a fetch_request, in order; `next` is the offset
+/// behind them. Errors: what the node answered.
+Result<std::vector<std::string>> values_in(const wire::FetchResponse& answer, Offset& next);
+
 /// Makes a topic. Errors: what the node answered.
 Result<void> create_topic(WireConnection& at, const std::string& topic, std::int32_t partitions,
                           const std::map<std::string, std::string>& configs = {});

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "dohle/admin.hpp"
 #include "dohle/consumer.hpp"
 #include "dohle/producer.hpp"
 #include "integration/client_on_node.hpp"
@@ -208,6 +209,22 @@ TEST_F(ConsumerOnNode, only_a_group_can_be_subscribed_or_committed) {
   Consumer reader = consumer({});
   EXPECT_TRUE(reader.subscribe({"orders"}).error().is(Errc::invalid_argument));
   EXPECT_TRUE(reader.commit_sync().error().is(Errc::invalid_argument));
+}
+
+TEST_F(ConsumerOnNode, says_a_position_that_it_knows_and_does_not_wait_for_one_that_it_cannot) {
+  const TopicPartition partition{"t", PartitionId{0}};
+  ASSERT_TRUE(client_->admin().create_topics({{.name = "t", .partitions = 1}}));
+  Consumer known = consumer({});
+  ASSERT_TRUE(known.assign({partition}));
+  EXPECT_EQ(known.position(partition), Offset{0});
+  EXPECT_EQ(known.position(partition, milliseconds(0)), Offset{0});
+  auto nowhere = Client::create({.bootstrap_servers = {"127.0.0.1:1"}});
+  ASSERT_TRUE(nowhere);
+  auto unknown = nowhere->consumer({});
+  ASSERT_TRUE(unknown && unknown->assign({partition}));
+  const auto position = unknown->position(partition, milliseconds(0));
+  ASSERT_FALSE(position);
+  EXPECT_TRUE(position.error().is(Errc::timed_out)) << position.error().to_string();
 }
 
 }  // namespace

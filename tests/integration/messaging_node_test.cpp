@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <future>
 #include <map>
 #include <mutex>
 #include <set>
@@ -233,6 +234,175 @@ TEST(MessagingOnNode, reads_without_a_group_from_the_end_and_commits_nothing) {
     std::ranges::sort(seen.rows);
     EXPECT_EQ(seen.rows.size(), 10u) << "it starts at the end of each time";
     EXPECT_EQ(seen.rows.front(), 30);
+  }
+}
+
+TEST(MessagingOnNode, keeps_absent_empty_and_repeated_apart) {
+  Broker broker = connected("embedded:memory", {.async = false});
+  ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1).has_value());
+  const std::vector<Header> headers{{"a", "1"}, {"a", std::nullopt}, {"b", ""}, {"a", "1"}};
+  const std::vector<Message> sent{
+      Message().with_tombstone().with_key("k").with_headers(headers),
+      Message("").with_key(""),
+      Message(std::string("\0\xff", 2)).with_timestamp(Timestamp{1}),
+      Message("last"),
+  };
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<Message> received;
+  auto reader = broker.subscribe("t",
+                                 [&](RawEvent event) {
+                                   const std::lock_guard lock(mutex);
+                                   received.push_back(event.message());
+                                   changed.notify_all();
+                                 },
+                                 {.start_offset = EarliestOffset{}});
+  ASSERT_TRUE(reader.has_value());
+  for (const Message& message : sent) ASSERT_TRUE(broker.publish("t", message).has_value());
+  std::unique_lock lock(mutex);
+  ASSERT_TRUE(changed.wait_for(lock, patience, [&] { return received.size() == sent.size(); }));
+  for (std::size_t i = 0; i < sent.size(); ++i) {
+    EXPECT_EQ(received[i].body(), sent[i].body()) << i;
+    EXPECT_EQ(received[i].key(), sent[i].key()) << i;
+    EXPECT_EQ(received[i].headers(), sent[i].headers()) << i;
+    EXPECT_EQ(received[i].offset(), Offset{static_cast<std::int64_t>(i)});
+  }
+  EXPECT_EQ(received[2].timestamp(), Timestamp{1});
+}
+
+TEST(MessagingOnNode, blocks_nothing_on_the_clients_thread) {
+  Broker broker = connected("embedded:memory");
+  ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1).has_value());
+  auto reader = broker.subscribe("t", [](RawEvent) {}, {.group_id = "g"});
+  ASSERT_TRUE(reader.has_value());
+  std::promise<std::vector<Error>> refusals;
+  std::promise<bool> ended;
+  const auto callback = [&](const Result<Receipt>&) {
+    std::vector<Error> all;
+    const auto refused = [&](const auto& result) {
+      all.push_back(result ? Error::client(Errc::closed, "it succeeded") : result.error());
+    };
+    refused(broker.publish("t", "sync", {.async = false}));
+    refused(broker.flush(1h));
+    refused(kafka::create_topic(broker, "other", 1, 1));
+    refusals.set_value(std::move(all));
+    ended.set_value(reader->unsubscribe(1h).has_value() && broker.disconnect(1h).has_value());
+  };
+  ASSERT_TRUE(broker.publish("t", "first", {.callback = callback}).has_value());
+  auto told = refusals.get_future();
+  ASSERT_EQ(told.wait_for(patience), std::future_status::ready);
+  for (const Error& error : told.get()) {
+    EXPECT_TRUE(error.is(Errc::would_deadlock)) << error.to_string();
+  }
+  auto returned = ended.get_future();
+  ASSERT_EQ(returned.wait_for(patience), std::future_status::ready);
+  EXPECT_TRUE(returned.get()) << "both mark and return";
+  EXPECT_TRUE(broker.disconnect(patience).has_value());
+}
+
+TEST(MessagingOnNode, publishes_from_a_callback) {
+  Broker broker = connected("embedded:memory");
+  ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1).has_value());
+  std::promise<Result<Receipt>> second;
+  const auto told = [&](const Result<Receipt>& receipt) { second.set_value(receipt); };
+  const auto callback = [&](const Result<Receipt>&) {
+    const auto unknown = broker.publish("other", "text");
+    EXPECT_TRUE(!unknown && unknown.error().is(Errc::would_deadlock));
+    const auto sent = broker.publish("t", "second", {.callback = told});
+    if (!sent) second.set_value(fail(sent.error()));
+  };
+  ASSERT_TRUE(broker.publish("t", "first", {.callback = callback}).has_value());
+  const auto receipt = second.get_future().get();
+  ASSERT_TRUE(receipt.has_value()) << receipt.error().to_string();
+  EXPECT_EQ(receipt->offset, Offset{1});
+}
+
+TEST(MessagingOnNode, stores_nothing_of_a_synchronous_publish_that_it_refuses) {
+  Broker broker = connected("embedded:memory");
+  ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1).has_value());
+  std::promise<bool> refused;
+  const auto callback = [&](const Result<Receipt>&) {
+    refused.set_value(!broker.publish("t", "sync", {.async = false}).has_value());
+  };
+  ASSERT_TRUE(broker.publish("t", "first", {.callback = callback}).has_value());
+  EXPECT_TRUE(refused.get_future().get());
+  const auto second = broker.publish("t", "second", {.async = false});
+  ASSERT_TRUE(second.has_value());
+  EXPECT_EQ(second->get()->offset, Offset{1});
+}
+
+TEST(MessagingOnNode, delivers_what_was_published_under_a_handler_that_hangs) {
+  Broker keeper = connected("embedded:memory/hang");
+  ASSERT_TRUE(kafka::create_topic(keeper, "t", 1, 1).has_value());
+  auto leave = std::make_shared<std::promise<void>>();
+  auto entered = std::make_shared<std::promise<void>>();
+  {
+    Broker broker = connected("embedded:memory/hang", {.batch_timeout = 1min});
+    auto reader = broker.subscribe("t",
+                                   [leave, entered](RawEvent) {
+                                     entered->set_value();
+                                     leave->get_future().wait();
+                                   },
+                                   {.group_id = "g"});
+    ASSERT_TRUE(reader.has_value());
+    ASSERT_TRUE(keeper.publish("t", "enter").has_value());
+    entered->get_future().wait();
+    ASSERT_TRUE(broker.publish("t", "published").has_value());
+    const auto ended = broker.disconnect(500ms);
+    ASSERT_FALSE(ended.has_value());
+    EXPECT_TRUE(ended.error().is(Errc::timed_out)) << ended.error().to_string();
+    leave->set_value();
+  }
+  const auto next = keeper.publish("t", "next", {.async = false});
+  ASSERT_TRUE(next.has_value());
+  EXPECT_EQ(next->get()->offset, Offset{2}) << "what was published was lost";
+}
+
+TEST(MessagingOnNode, refuses_by_name_what_init_comes_too_late_for) {
+  auto early = kafka::new_broker(with_address("127.0.0.1:1"));
+  ASSERT_TRUE(early.has_value());
+  ASSERT_FALSE(early->connect(1ms).has_value());
+  ASSERT_TRUE(early->init(with_address("embedded:memory")).has_value())
+      << "a connect that failed is none";
+  ASSERT_TRUE(early->connect(patience).has_value());
+  for (int round = 0; round < 2; ++round) {
+    const auto late = early->init(kafka::with_batch_size(7), with_group_id("h"));
+    ASSERT_FALSE(late.has_value());
+    EXPECT_TRUE(late.error().message().starts_with("batch_size, group_id cannot be changed"))
+        << late.error().to_string();
+    ASSERT_TRUE(early->disconnect(patience).has_value());
+  }
+}
+
+TEST(MessagingOnNode, tells_of_middleware_that_throws) {
+  Broker broker = connected("embedded:memory");
+  ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1).has_value());
+  const PublishMiddleware throws = [](PublishHandler) -> PublishHandler { throw 7; };
+  EXPECT_TRUE(
+      broker.publish("t", "text", {.middlewares = {throws}}).error().is(Errc::handler_failed));
+  const SubscribeMiddleware empty = [](SubscribeHandler) { return SubscribeHandler(); };
+  const auto reader = broker.subscribe("t", [](RawEvent) {}, {.middlewares = {empty}});
+  ASSERT_FALSE(reader.has_value());
+  EXPECT_TRUE(reader.error().is(Errc::handler_failed));
+}
+
+TEST(MessagingOnNode, starts_a_group_at_a_time_and_only_where_nothing_is_committed) {
+  Broker broker = connected("embedded:memory", {.async = false});
+  ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1).has_value());
+  for (int row = 0; row < 10; ++row) {
+    const auto sent = broker.publish("t", Strike{"A", row}, {.timestamp = Timestamp{1'000 + row}});
+    ASSERT_TRUE(sent.has_value());
+  }
+  for (int round = 0; round < 2; ++round) {
+    Seen seen;
+    auto reader = broker.subscribe<Strike>("t", [&](const Strike& strike) { seen.add(strike.row); },
+                                           {.group_id = "g", .start_offset = Timestamp{1'007}});
+    ASSERT_TRUE(reader.has_value());
+    const auto sent = broker.publish("t", Strike{"A", 10 + round});
+    ASSERT_TRUE(sent.has_value());
+    EXPECT_TRUE(seen.wait_for(round == 0 ? 4 : 1));
+    ASSERT_TRUE(reader->unsubscribe(patience).has_value());
+    EXPECT_EQ(seen.rows.front(), round == 0 ? 7 : 11);
   }
 }
 

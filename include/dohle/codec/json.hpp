@@ -19,7 +19,8 @@ concept JsonMapped = !std::same_as<T, std::string> && !std::same_as<T, Message> 
                        { json.template get<T>() } -> std::same_as<T>;
                      };
 
-/// JSON text (RFC 8259), UTF-8. Text that is not UTF-8 is refused, never repaired.
+/// JSON text (RFC 8259), UTF-8. Text that is not UTF-8 is refused, never repaired. JSON has no NaN
+/// and no infinities: nlohmann-json writes them as null.
 template <JsonMapped T>
 struct Codec<T> {
   static constexpr std::string_view name = "json";

@@ -1,5 +1,7 @@
 #include "wire/messages/describe_groups.hpp"
 
+#include <set>
+
 #include "node/handlers/handlers.hpp"
 
 namespace dohle::node {
@@ -46,7 +48,10 @@ Described describe(const ClassicGroup& group) {
 void handle(Call& call, wire::DescribeGroupsRequest request) {
   wire::DescribeGroupsResponse response;
   const GroupService& groups = call.engine.groups();
+  // Once each: an answer may be large, and its name repeated in a few bytes.
+  std::set<std::string_view> answered;
   for (const std::string& id : request.groups) {
+    if (!answered.insert(id).second) continue;
     const ClassicGroup* group = groups.coordinator().find(id);
     Described described = group == nullptr ? missing(id, call.version) : describe(*group);
     if (!groups.is_available()) described.error_code = broker_error::coordinator_not_available;

@@ -1,5 +1,7 @@
 #include "wire/messages/metadata.hpp"
 
+#include <set>
+
 #include "node/handlers/handlers.hpp"
 
 namespace dohle::node {
@@ -68,7 +70,10 @@ void handle(Call& call, wire::MetadataRequest request) {
   }
   const bool may_create =
       request.allow_auto_topic_creation && call.engine.settings().auto_create_topics;
+  // Once each: an answer may be large, and its name repeated in a few bytes.
+  std::set<std::pair<std::optional<std::string>, TopicId>> answered;
   for (const auto& wanted : *request.topics) {
+    if (!answered.emplace(wanted.name, wanted.name ? TopicId() : wanted.topic_id).second) continue;
     if (wanted.name) {
       response.topics.push_back(by_name(call, *wanted.name, may_create, with_operations));
     } else if (const Topic* topic = topics.find(wanted.topic_id)) {

@@ -1,5 +1,7 @@
 #include "wire/messages/offset_fetch.hpp"
 
+#include <set>
+
 #include "node/handlers/handlers.hpp"
 
 namespace dohle::node {
@@ -133,7 +135,12 @@ void handle(Call& call, wire::OffsetFetchRequest request) {
   if (call.version < first_version_with_several) return answer_one(call, request);
   Response response;
   GroupOffsets offsets(call);
-  for (const auto& group : request.groups) response.groups.push_back(offsets.answer_for(group));
+  // Once each: an answer may be large, and its name repeated in a few bytes.
+  std::set<std::string_view> answered_whole;
+  for (const auto& group : request.groups) {
+    if (!group.topics && !answered_whole.insert(group.group_id).second) continue;
+    response.groups.push_back(offsets.answer_for(group));
+  }
   call.responder.answer(response);
 }
 

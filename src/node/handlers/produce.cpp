@@ -85,13 +85,25 @@ class Producing {
                                     "only the node writes to " + topic->name));
     }
     const auto appended = append(call_, *partition, records);
-    if (!appended) return failed(answer, appended.error());
+    if (!appended) {
+      say_what_the_disk_refuses(**partition, appended.error());
+      return failed(answer, appended.error());
+    }
     partitions_.push_back(*partition);
     has_appended_ = true;
     answer.base_offset = appended->base_offset;
     answer.log_append_time_ms = appended->append_time;
     answer.log_start_offset = (*partition)->log()->log_start();
     return answer;
+  }
+
+  void say_what_the_disk_refuses(const Partition& partition, const Error& why) const {
+    // Of a partition that is offline its own line has told.
+    if (why.category() != ErrorCategory::storage || partition.fault() != nullptr) return;
+    const std::int16_t code = wire_code(why);
+    call_.engine.warn_now_and_then("partition " + partition.name() + " refuses records: " +
+                                   std::string(find_broker_error(code)->name) + " (" +
+                                   std::to_string(code) + "): " + std::string(why.message()));
   }
 
   [[nodiscard]] Error no_such(const Topic* topic, const TopicData& data) const {

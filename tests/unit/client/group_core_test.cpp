@@ -213,6 +213,35 @@ TEST_F(GroupMember, IsFencedForEver) {
   take<Left>();
 }
 
+TEST_F(GroupMember, SaysNowAndThenThatItIsRefused) {
+  start_joining();
+  std::vector<int> told;
+  const auto refuse = [&](int times) {
+    for (int i = 1; i <= times; ++i) {
+      refuse_join(code::coordinator_not_available);
+      if (std::holds_alternative<Refused>(actions_.at(0))) {
+        EXPECT_TRUE(take<Refused>().why.is_broker(code::coordinator_not_available));
+        told.push_back(i);
+      }
+      find();
+      pass(2s);
+      std::erase_if(actions_,
+                    [](const auto& each) { return std::holds_alternative<Heartbeat>(each); });
+    }
+  };
+  refuse(125);
+  EXPECT_EQ(told, (std::vector<int>{5, 60, 120}));
+  accept_join();
+  accept_sync();
+  take<Assigned>();
+  beat(code::rebalance_in_progress);
+  take<Revoke>();
+  release();
+  told.clear();
+  refuse(5);
+  EXPECT_EQ(told, std::vector<int>{5});
+}
+
 TEST_F(GroupMember, LooksForTheCoordinatorAgainWhenItMoved) {
   for (const auto error : {code::coordinator_not_available, code::not_coordinator}) {
     GroupMember::core_ = GroupCore{options(), random_};

@@ -232,6 +232,18 @@ TEST_F(OffsetsOnCluster, NeverCommitsUnderALaterGenerationThanThatOfTheCall) {
   EXPECT_EQ(commits_[1].second.generation_id_or_member_epoch, Generation{6});
 }
 
+TEST_F(OffsetsOnCluster, FailsAnyNumberOfCommitsThatAnotherGenerationMayNotMake) {
+  constexpr std::size_t commits = 500'000;
+  coordinator_ = NodeId{};
+  for (std::size_t i = 0; i < commits; ++i) commit(70);
+  generation_ = Generation{6};
+  coordinator_ = one;
+  world.run_for(5s);
+  ASSERT_EQ(outcomes_.size(), commits);
+  EXPECT_TRUE(outcomes_.back().error().is_broker(code::illegal_generation));
+  EXPECT_TRUE(commits_.empty());
+}
+
 TEST_F(OffsetsOnCluster, ReportsThePartitionThatWasRefused) {
   refused_partition_ = 1;
   errors_ = {code::offset_metadata_too_large};

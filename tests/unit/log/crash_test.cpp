@@ -263,6 +263,49 @@ void kill_then_cut(std::uint64_t at, CrashOptions options) {
   verify(disk, promise, at);
 }
 
+// A start on a full disk loses nothing either, whether the power goes before there is space or not.
+void start_without_space(std::uint64_t at, CrashOptions options) {
+  sim::WorldOptions world_options;
+  world_options.disk.entries_in_order = options.entries_in_order;
+  sim::World world(options.seed * 1'000 + at, world_options);
+  sim::Machine& machine = world.machine("node");
+  sim::Process& process = start_with_data(world);
+  Promise promise;
+  Fuse fuse(at), lasting(UINT64_MAX);
+  {
+    FusedDisk disk(process.disk(), fuse);
+    work(disk, promise);
+  }
+  const auto lose_power = [&] {
+    machine.lose_power();
+    machine.power_on();
+    world.run_for(1s);
+  };
+  if (at % 3 != 0) lose_power();
+  machine.disk().set_full(true);
+  {
+    FusedDisk disk(process.disk(), lasting);
+    auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
+    ASSERT_TRUE(opened.has_value()) << "power cut at " << at << ": " << opened.error().to_string();
+    PartitionLog& log = *opened->log;
+    EXPECT_GE(log.end().value, promise.acknowledged) << "power cut at " << at;
+    EXPECT_TRUE(log.read(log.log_start(), log.end(), 64_MiB, true).has_value());
+    promise.acknowledged = log.end().value;
+    if (!log.is_recovered()) {
+      EXPECT_TRUE(append_to(log, make_batch(1, 10)).error().is(Errc::disk_full));
+    }
+    if (at % 2 == 0) {
+      machine.disk().set_full(false);
+      EXPECT_EQ(append_to(log, make_batch(1, 10))->base_offset, Offset{promise.acknowledged});
+      promise.sent = log.end().value;
+    }
+  }
+  lose_power();
+  machine.disk().set_full(false);
+  FusedDisk disk(process.disk(), lasting);
+  verify(disk, promise, at);
+}
+
 // A failed append cuts what the file was extended by. The next one begins a segment, and a sync
 // makes that one the recovery point's.
 void fail_an_append_then_lose_power(std::uint64_t seed) {
@@ -307,6 +350,88 @@ TEST(CutSegment, is_synced_before_the_recovery_point_leaves_it) {
   }
 }
 
+// The tail that a start cuts off must not come back once the recovery point has left its segment.
+void cut_a_tail_then_lose_power(std::uint64_t seed) {
+  sim::World world(seed, sim::WorldOptions{});
+  sim::Machine& machine = world.machine("node");
+  sim::Process& process = start_with_data(world);
+  Fuse lasting(UINT64_MAX);
+  for (int life = 0; life < 2; ++life) {
+    FusedDisk disk(process.disk(), lasting);
+    auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
+    ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
+    PartitionLog& log = *opened->log;
+    const auto sync = [&] {
+      const Offset covered = log.end();
+      disk.sync(log.dirty_files(), [](const Result<void>& synced) { EXPECT_TRUE(synced); });
+      log.synced(covered);
+    };
+    if (life == 0) {
+      ASSERT_TRUE(append_to(log, make_batch(4), 1000, 0));
+      sync();
+      const Bytes torn = as_bytes("the beginning of a batch");
+      ASSERT_TRUE(
+          (*disk.open(std::string(directory) + "/00000000000000000000.log", OpenMode::read_write))
+              ->write(log.size_bytes(), {&torn, 1}));
+    } else {
+      ASSERT_EQ(opened->report.cut_from, Offset{4});
+      ASSERT_TRUE(append_to(log, make_batch(12), 1000, 0));
+      ASSERT_GT(log.segment_count(), 1u);
+      sync();
+      log.checkpoint();
+    }
+  }
+  machine.lose_power();
+  machine.power_on();
+  world.run_for(1s);
+  FusedDisk disk(process.disk(), lasting);
+  verify(disk, {.acknowledged = 16, .sent = 16}, seed);
+}
+
+TEST(CutTail, does_not_come_back) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    cut_a_tail_then_lose_power(seed);
+    if (HasFatalFailure()) return;
+  }
+}
+
+// What a failed sync leaves can be read until the power goes and is written by no later sync: a
+// start that calls it synced has to write it anew.
+void fail_a_sync_then_lose_power(std::uint64_t seed) {
+  sim::World world(seed, sim::WorldOptions{});
+  sim::Machine& machine = world.machine("node");
+  sim::Process& process = start_with_data(world);
+  Fuse lasting(UINT64_MAX);
+  Offset synced;
+  for (int life = 0; life < 2; ++life) {
+    FusedDisk disk(process.disk(), lasting);
+    auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
+    ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
+    PartitionLog& log = *opened->log;
+    synced = log.synced_end();
+    if (life == 1) break;
+    ASSERT_TRUE(append_to(log, make_batch(4), 1000, 0));
+    machine.disk().fail_syncs(".log", 1);
+    disk.sync(log.dirty_files(), [&](const Result<void>& outcome) {
+      ASSERT_FALSE(outcome);
+      log.sync_failed(outcome.error());
+    });
+  }
+  ASSERT_EQ(synced, Offset{4}) << "the page cache had it all";
+  machine.lose_power();
+  machine.power_on();
+  world.run_for(1s);
+  FusedDisk disk(process.disk(), lasting);
+  verify(disk, {.acknowledged = 4, .sent = 4}, seed);
+}
+
+TEST(FailedSync, is_made_good_by_the_next_start) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    fail_a_sync_then_lose_power(seed);
+    if (HasFatalFailure()) return;
+  }
+}
+
 class CrashTest : public testing::TestWithParam<bool> {};
 
 TEST_P(CrashTest, power_lost_at_any_operation_loses_nothing_acknowledged) {
@@ -324,6 +449,15 @@ TEST_P(CrashTest, what_a_killed_process_left_unsynced_is_synced_before_it_counts
   for (std::uint64_t at = 0; at < 130; ++at) {
     kill_then_cut(at, {7, GetParam()});
     if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(CrashTest, a_start_on_a_full_disk_loses_nothing_acknowledged) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    for (std::uint64_t at = 0; at < 130; ++at) {
+      start_without_space(at, {seed, GetParam()});
+      if (HasFatalFailure()) return;
+    }
   }
 }
 

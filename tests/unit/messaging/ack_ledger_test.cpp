@@ -52,8 +52,11 @@ TEST(AckLedger, takes_each_offset_once_and_only_those_handed_out) {
   EXPECT_TRUE(ledger.on_done(Offset{9}));
   EXPECT_FALSE(ledger.on_done(Offset{9}));
   EXPECT_FALSE(ledger.on_done(Offset{5}));
-  EXPECT_FALSE(ledger.is_pending(Offset{9}));
-  EXPECT_TRUE(ledger.is_pending(Offset{2}));
+  EXPECT_FALSE(ledger.is_pending(Offset{9}, 1));
+  EXPECT_TRUE(ledger.is_pending(Offset{2}, 1));
+  ledger.on_attempt_over(Offset{2});
+  EXPECT_FALSE(ledger.is_pending(Offset{2}, 1));
+  EXPECT_TRUE(ledger.is_pending(Offset{2}, 2));
 }
 
 TEST(AckLedger, counts_from_the_first_outstanding_and_the_bytes_that_are_held) {

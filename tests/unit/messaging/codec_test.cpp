@@ -20,6 +20,15 @@ static_assert(Codec<std::string>::name == "raw");
 
 constexpr CodecContext context{.topic = "strikes"};
 
+TEST(RawCodec, leaves_bytes_as_they_are_where_json_would_write_numbers) {
+  static_assert(Codec<std::vector<std::byte>>::name == "raw");
+  const std::vector<std::uint8_t> bytes{0, 255, 7};
+  std::string into = "x";
+  ASSERT_TRUE(Codec<std::vector<std::uint8_t>>::encode(bytes, context, into).has_value());
+  EXPECT_EQ(into, std::string("x\0\xff\x07", 4));
+  EXPECT_EQ(Codec<std::vector<std::uint8_t>>::decode(as_bytes(into).subspan(1), context), bytes);
+}
+
 TEST(JsonCodec, brings_a_value_back) {
   const Strike strike{"ATLANTA INTL", 75};
   std::string text;

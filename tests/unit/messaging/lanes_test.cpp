@@ -64,5 +64,16 @@ TEST(Lanes, drop_what_waits) {
   EXPECT_EQ(lanes.take(), std::nullopt);
 }
 
+TEST(Lanes, go_on_when_the_retry_that_held_them_is_dropped) {
+  Lanes<int> lanes(2);
+  lanes.push(0, 1);
+  ASSERT_EQ(lanes.take(), 1);
+  lanes.push_retry(0, 1, start + 1h);
+  lanes.finish(0);
+  lanes.push(0, 2);
+  lanes.drop_if([](int item) { return item == 1; });
+  EXPECT_EQ(lanes.take(), 2);
+}
+
 }  // namespace
 }  // namespace dohle::messaging

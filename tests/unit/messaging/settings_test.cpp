@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "messaging/changed_options.hpp"
 #include "messaging/embedded_address.hpp"
 #include "messaging/publish_chain.hpp"
 
@@ -31,6 +32,7 @@ TEST(BrokerOptions, are_refused_with_name_value_and_what_is_allowed) {
   EXPECT_THAT(refusal(kafka::BrokerOptions{.addresses = {}}), HasSubstr("addresses is empty"));
   EXPECT_THAT(refusal(kafka::BrokerOptions{.addresses = {"host"}}), HasSubstr("address is host"));
   EXPECT_THAT(refusal(kafka::BrokerOptions{.addresses = {"h:99999"}}), HasSubstr("HOST:PORT"));
+  EXPECT_THAT(refusal(kafka::BrokerOptions{.addresses = {"h:0"}}), HasSubstr("HOST:PORT"));
   EXPECT_THAT(refusal(kafka::BrokerOptions{.addresses = {"embedded:memory", "h:1"}}),
               HasSubstr("stands alone"));
   EXPECT_THAT(refusal(kafka::BrokerOptions{.batch_timeout = -1ms}),
@@ -49,6 +51,9 @@ TEST(SubscribeOptions, are_refused_with_name_value_and_what_is_allowed) {
   EXPECT_THAT(refusal(SubscribeOptions{.group_id = "g", .partition = PartitionId{1}}),
               HasSubstr("without a group only"));
   EXPECT_THAT(refusal(SubscribeOptions{.group_instance_id = "i"}), HasSubstr("group_id only"));
+  EXPECT_EQ(refusal(SubscribeOptions{.commit_interval = 5ms}),
+            "commit_interval is 5 ms; it is allowed with a group_id only");
+  EXPECT_EQ(refusal(SubscribeOptions{.group_id = "g", .commit_interval = 5ms}), "");
 }
 
 TEST(SubscribeOptions, win_over_the_brokers) {
@@ -89,8 +94,9 @@ TEST(EmbeddedAddress, names_a_directory_or_memory) {
 }
 
 TEST(EmbeddedAddress, is_refused_with_what_is_allowed) {
-  for (const char* wrong : {"embedded:", "embedded:memory/", "embedded:memory/a/b",
-                            "embedded:d?port=1", "embedded:d?listen=70000", "kafka:9092"}) {
+  for (const char* wrong :
+       {"embedded:", "embedded:memory/", "embedded:memory/a/b", "embedded:d?port=1",
+        "embedded:d?listen=70000", "embedded:d?listen=0", "kafka:9092"}) {
     const auto parsed = parse_embedded(wrong, "/");
     ASSERT_FALSE(parsed.has_value()) << wrong;
     EXPECT_THAT(std::string(parsed.error().message()), HasSubstr("embedded:memory/NAME"));
@@ -116,6 +122,16 @@ TEST(Middlewares, wrap_with_the_brokers_first_outermost) {
       {named("a "), named("b ")}, {named("c "), named("d ")}, innermost);
   EXPECT_TRUE(chain("t", message).has_value());
   EXPECT_EQ(order, "a b c d send");
+}
+
+TEST(ChangedOptions, are_named) {
+  const kafka::BrokerOptions now{.group_id = "g", .error_handler = [](const Failure&) {}};
+  EXPECT_EQ(changed_options(now, {kafka::with_async(true), with_group_id("g")}), "")
+      << "both are so already";
+  EXPECT_EQ(changed_options(
+                now, {kafka::with_batch_size(7), with_group_id("h"),
+                      kafka::with_start_offset(EarliestOffset{}), with_error_handler(nullptr)}),
+            "batch_size, group_id, start_offset, error_handler");
 }
 
 TEST(Merge, lets_the_message_win_and_appends_headers) {

@@ -115,7 +115,9 @@ TEST_F(Fixture, retries_in_place_then_reports_and_does_not_commit_past) {
   EXPECT_TRUE(core().ack(*first).error().is(Errc::invalid_argument));
   report = core().on_handled(again, fail(broken()), start + 10ms);
   ASSERT_TRUE(report.has_value());
-  EXPECT_EQ(report->event, again);
+  EXPECT_EQ(report->event->offset, Offset{0});
+  EXPECT_TRUE(core().ack(*again).error().is(Errc::invalid_argument))
+      << "it was given back: the error handler alone may skip it";
   const auto keep = report;
   handled();
   EXPECT_EQ(due(), 0);
@@ -200,18 +202,48 @@ TEST_F(Fixture, commits_one_at_a_time_and_again_what_was_refused) {
   ASSERT_EQ(first.size(), 1u);
   EXPECT_EQ(first.front().committed.offset, Offset{1});
   EXPECT_TRUE(core().start_commit(start).empty());
-  core().on_commit_done(first, false);
-  const auto second = core().start_commit(start);
-  ASSERT_EQ(second.size(), 1u);
-  core().on_commit_done(second, true);
-  EXPECT_FALSE(core().is_commit_due(start));
+  core().on_commit_done(first, false, start);
+  EXPECT_TRUE(core().start_commit(start + 99ms).empty()) << "not at once: it may fail for long";
+  EXPECT_EQ(core().next_commit_at(), start + 100ms);
+  core().on_commit_done(core().start_commit(start + 100ms), false, start + 100ms);
+  EXPECT_EQ(core().next_commit_at(), start + 300ms) << "twice as long";
+  const auto third = core().start_commit(start + 300ms);
+  ASSERT_EQ(third.size(), 1u);
+  core().on_commit_done(third, true, start + 300ms);
+  EXPECT_FALSE(core().is_commit_due(start + 1h));
+}
+
+TEST_F(Fixture, forgets_awaited_acks_that_came) {
+  settings.auto_ack = false;
+  for (int offset = 0; offset < 100'000; ++offset) {
+    deliver(offset);
+    const EventPointer event = handled();
+    ASSERT_TRUE(core().ack(*event).has_value());
+  }
+  EXPECT_LE(core().awaited(), 1'024u) << "each would stay for all of ack_timeout";
+}
+
+TEST_F(Fixture, does_not_miss_the_ack_of_an_event_that_was_given_back) {
+  settings.auto_ack = false;
+  settings.ack_timeout = 50ms;
+  settings.retry_delay = 10ms;
+  deliver(0);
+  EventPointer event = handled();
+  std::optional<Report> told;
+  ASSERT_TRUE(core().nack(event, broken(), start, told).has_value());
+  event.reset();
+  const EventPointer again = core().take_work(start + 10ms);
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(core().overdue_acks(start + 50ms).empty()) << "its retry is being handled";
+  (void)core().on_handled(again, {}, start + 50ms);
+  EXPECT_EQ(core().overdue_acks(start + 100ms).size(), 1u);
 }
 
 TEST_F(Fixture, commits_at_most_once_per_interval) {
   settings.commit_interval = 100ms;
   deliver(0);
   handled();
-  core().on_commit_done(core().start_commit(start), true);
+  core().on_commit_done(core().start_commit(start), true, start);
   deliver(1);
   handled();
   EXPECT_TRUE(core().start_commit(start + 99ms).empty());

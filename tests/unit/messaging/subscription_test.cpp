@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 #include <stdexcept>
+#include <thread>
 
 namespace dohle::messaging {
 namespace {
@@ -27,7 +28,8 @@ class ScriptedSource final : public Source {
     std::map<TopicPartition, std::int64_t> positions, committed;
     std::set<TopicPartition> paused;
     std::optional<std::vector<TopicPartition>> revoke;
-    bool is_woken = false, is_closed = false;
+    std::optional<Error> commit_error;
+    bool is_woken = false, is_closed = false, has_left = false;
 
     void put(std::int64_t first, std::int64_t count, std::int32_t partition = 0) {
       const std::lock_guard lock(mutex);
@@ -88,6 +90,7 @@ class ScriptedSource final : public Source {
   }
   Result<void> commit_sync(std::vector<PartitionOffset> offsets) override {
     const std::lock_guard lock(script_.mutex);
+    if (script_.commit_error) return fail(*script_.commit_error);
     for (const auto& offset : offsets) {
       script_.committed[offset.partition] = offset.committed.offset.value;
     }
@@ -97,6 +100,7 @@ class ScriptedSource final : public Source {
   void pause(std::span<const TopicPartition> partitions) override {
     const std::lock_guard lock(script_.mutex);
     script_.paused.insert(partitions.begin(), partitions.end());
+    script_.changed.notify_all();
   }
   void resume(std::span<const TopicPartition> partitions) override {
     const std::lock_guard lock(script_.mutex);
@@ -106,7 +110,11 @@ class ScriptedSource final : public Source {
     const std::lock_guard lock(script_.mutex);
     return Offset{script_.positions[partition]};
   }
-  Result<void> leave() override { return {}; }
+  Result<void> leave() override {
+    const std::lock_guard lock(script_.mutex);
+    script_.has_left = true;
+    return {};
+  }
   Result<void> close(std::chrono::milliseconds) override {
     const std::lock_guard lock(script_.mutex);
     script_.is_closed = true;
@@ -129,6 +137,15 @@ struct SubscriptionEngine : testing::Test {
     setup.source = std::make_unique<ScriptedSource>(script);
     setup.reports =
         std::make_shared<Reports>([this](const Failure&) { ++failures; }, silent_logger());
+  }
+  template <class Condition>
+  bool wait_until(Condition condition) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::yield();
+    }
+    return true;
   }
   void start(SubscribeHandler handler) {
     setup.handler = std::move(handler);
@@ -196,6 +213,105 @@ TEST_F(SubscriptionEngine, a_hung_handler_does_not_hold_unsubscribe) {
   EXPECT_TRUE(ended.error().is(Errc::timed_out));
   leave->set_value();
   EXPECT_TRUE(subscription->unsubscribe(patience).has_value());
+}
+
+TEST_F(SubscriptionEngine, without_a_group_goes_on_reading_however_long_a_handler_runs) {
+  std::promise<void> entered, leave;
+  std::atomic<int> handled{0};
+  setup.settings.commits = false;
+  setup.settings.max_unacknowledged = 2;
+  setup.max_poll_interval = 1ms;
+  start([&](RawEvent&) {
+    if (++handled > 1) return Result<void>{};
+    entered.set_value();
+    leave.get_future().wait();
+    return Result<void>{};
+  });
+  script.put(0, 1);
+  entered.get_future().wait();
+  script.put(1, 1);
+  {
+    // Full: what was put has been taken, under a handler that runs too long for a group.
+    std::unique_lock lock(script.mutex);
+    ASSERT_TRUE(script.changed.wait_for(lock, patience, [&] { return !script.paused.empty(); }));
+    EXPECT_FALSE(script.has_left) << "it would start anew at the end, and pass over the second";
+  }
+  leave.set_value();
+  script.put(2, 1);
+  EXPECT_TRUE(wait_until([&] { return handled == 3; }));
+}
+
+TEST_F(SubscriptionEngine, tells_a_last_commit_that_failed_once) {
+  script.commit_error = Error::broker(25, "commit");
+  setup.settings.commit_interval = 1h;
+  setup.settings.backoff_min = setup.settings.backoff_max = 1h;
+  std::promise<void> handled;
+  start([&](RawEvent&) { return handled.set_value(), Result<void>{}; });
+  ASSERT_TRUE(wait_until([&] { return failures == 1; })) << "that of the positions";
+  script.put(0, 1);
+  handled.get_future().wait();
+  const auto ended = subscription->unsubscribe(patience);
+  ASSERT_FALSE(ended.has_value());
+  EXPECT_TRUE(ended.error().is_broker(25));
+  EXPECT_EQ(failures, 1) << "unsubscribe has told";
+}
+
+TEST_F(SubscriptionEngine, that_marks_itself_tells_of_its_last_commit_when_nobody_asked) {
+  std::promise<void> returned;
+  script.commit_error = Error::broker(25, "commit");
+  setup.settings.commit_interval = 1h;
+  setup.settings.backoff_min = setup.settings.backoff_max = 1h;
+  start([&](RawEvent&) {
+    subscription->request_stop(patience);
+    return returned.set_value(), Result<void>{};
+  });
+  ASSERT_TRUE(wait_until([&] { return failures == 1; })) << "that of the positions";
+  script.put(0, 1);
+  returned.get_future().wait();
+  subscription.reset();
+  EXPECT_TRUE(wait_until([&] { return failures == 2; }));
+}
+
+TEST_F(SubscriptionEngine, waits_for_nothing_on_the_clients_thread) {
+  std::promise<void> entered, leave;
+  const auto here = std::this_thread::get_id();
+  setup.is_client_thread = [here] { return std::this_thread::get_id() == here; };
+  start([&](RawEvent&) {
+    entered.set_value();
+    leave.get_future().wait();
+    return Result<void>{};
+  });
+  script.put(0, 1);
+  entered.get_future().wait();
+  EXPECT_TRUE(subscription->unsubscribe(1h).has_value()) << "it marks and returns";
+  EXPECT_TRUE(subscription->wait_ready(1h).error().is(Errc::closed));
+  leave.set_value();
+  std::async(std::launch::async, [&] { EXPECT_TRUE(subscription->unsubscribe(patience)); }).wait();
+}
+
+TEST_F(SubscriptionEngine, takes_for_ever_for_a_long_time) {
+  std::promise<void> entered;
+  start([&](RawEvent&) { return entered.set_value(), Result<void>{}; });
+  EXPECT_TRUE(subscription->wait_ready(std::chrono::milliseconds::max()).has_value());
+  script.put(0, 1);
+  entered.get_future().wait();
+  EXPECT_TRUE(subscription->unsubscribe(std::chrono::milliseconds::max()).has_value());
+}
+
+TEST_F(SubscriptionEngine, that_is_replaced_ends) {
+  start([](RawEvent&) { return Result<void>{}; });
+  Subscriber one(subscription);
+  ScriptedSource::Script other_script;
+  detail::Subscription::Setup other;
+  other.topic = "other";
+  other.source = std::make_unique<ScriptedSource>(other_script);
+  other.reports = std::make_shared<Reports>(nullptr, silent_logger());
+  other.handler = [](RawEvent&) { return Result<void>{}; };
+  Subscriber two(detail::Subscription::start(std::move(other)));
+  one = std::move(two);
+  EXPECT_EQ(one.topic(), "other");
+  EXPECT_TRUE(script.is_closed);
+  EXPECT_FALSE(other_script.is_closed);
 }
 
 TEST_F(SubscriptionEngine, acks_from_another_thread_are_committed) {

@@ -177,6 +177,33 @@ TEST_P(ConnectionTest, a_paused_connection_hands_out_nothing) {
   EXPECT_EQ(server.frames, (std::vector<std::string>{"0", "1", "2", "3", "4"}));
 }
 
+TEST_P(ConnectionTest, a_frame_waits_until_there_is_room_for_it) {
+  server.room = Admission::hold;
+  sides.connect();
+  const std::string large(300'000, 'x');
+  sides.client_sends([&](Connection& connection) { connection.send(Chain(framed(large))); });
+  for (int asked = 1; asked <= 3; ++asked) {
+    ASSERT_TRUE(sides.eventually([&] { return server.rooms_asked == asked; }));
+    sides.on(sides.server_loop, [&] {
+      EXPECT_TRUE(server.frames.empty());
+      if (asked == 3) server.room = Admission::accept;
+      server.connection->resume_reading();
+    });
+  }
+  ASSERT_TRUE(sides.eventually([&] { return server.frames.size() == 1; }));
+  EXPECT_EQ(server.frames.front(), large);
+  EXPECT_EQ(server.room_bytes, large.size());
+}
+
+TEST_P(ConnectionTest, a_frame_for_which_there_is_never_room_closes_the_connection) {
+  server.room = Admission::refuse;
+  sides.connect();
+  sides.client_sends(
+      [&](Connection& connection) { connection.send(Chain(framed(std::string(300'000, 'x')))); });
+  ASSERT_TRUE(sides.eventually([&] { return server.closed.size() == 1; }));
+  EXPECT_TRUE(server.closed.front().is(Errc::too_large));
+}
+
 TEST_P(ConnectionTest, a_refused_frame_closes_the_connection) {
   server.admission = Admission::refuse;
   sides.connect();

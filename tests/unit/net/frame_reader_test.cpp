@@ -139,6 +139,36 @@ TEST(FrameReader, a_large_frame_after_a_large_one_is_received_in_place) {
   EXPECT_GE(reader.room().pieces[0].iov_len, 256u * 1024);
 }
 
+TEST(FrameReader, a_large_frame_wants_room_for_what_the_next_read_may_bring) {
+  ReadBuffers buffers;
+  FrameReader reader(10 << 20, buffers);
+  const std::string stream = framed_text(std::string(1 << 20, 'a')) + framed_text("small");
+  std::size_t at = receive(reader, std::string_view(stream).substr(0, 4));
+  ASSERT_EQ(reader.state(), FrameState::length);
+  EXPECT_EQ(reader.room_wanted(), 0u);
+  reader.admit();
+  std::size_t granted = 0;
+  for (const std::size_t piece : {1UZ, 1'000UZ, 300'000UZ, 5UZ, 2'000'000UZ, 2'000'000UZ,
+                                  2'000'000UZ, 2'000'000UZ, 2'000'000UZ}) {
+    ASSERT_EQ(reader.state(), FrameState::need_bytes);
+    const std::size_t wanted = reader.room_wanted();
+    EXPECT_LE(wanted, 256u * 1024);
+    reader.grant_room(wanted);
+    EXPECT_EQ(reader.room_wanted(), 0u);
+    at += receive(reader, std::string_view(stream).substr(at, piece));
+    granted += wanted - reader.take_unused_room();
+    EXPECT_EQ(granted, std::min<std::size_t>(at - 4, 1 << 20));
+    if (reader.state() == FrameState::frame) break;
+  }
+  EXPECT_EQ(reader.take_frame().size(), 1u << 20);
+  EXPECT_EQ(reader.take_unused_room(), 0u);
+  if (at < stream.size()) receive(reader, std::string_view(stream).substr(at));
+  ASSERT_EQ(reader.state(), FrameState::length);
+  reader.admit();
+  EXPECT_EQ(reader.room_wanted(), 0u) << "it lies in the shared buffer";
+  EXPECT_EQ(reader.state(), FrameState::frame);
+}
+
 TEST(FrameReader, an_idle_connection_gives_its_buffer_back) {
   ReadBuffers buffers;
   FrameReader reader(1000, buffers);

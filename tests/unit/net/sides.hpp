@@ -62,6 +62,16 @@ class Side : public ConnectionEvents {
     watched_.change([&] { lengths.push_back(bytes); });
     return admission;
   }
+  Admission on_frame_room(std::size_t bytes) override {
+    watched_.change([&] {
+      ++rooms_asked;
+      if (room == Admission::accept) room_bytes += bytes;
+    });
+    return room;
+  }
+  void on_frame_room_unused(std::size_t bytes) override {
+    watched_.change([&] { room_bytes -= bytes; });
+  }
   void on_frame(Slice frame) override {
     watched_.change([&] {
       frames.emplace_back(frame.text());
@@ -80,12 +90,15 @@ class Side : public ConnectionEvents {
 
   std::unique_ptr<Connection> connection;  // its loop's
   Admission admission = Admission::accept;
+  Admission room = Admission::accept;
   std::function<void()> on_open_do, on_frame_do, on_drained_do, on_closed_do;
 
   // Read them under Watched's lock, or when nothing can happen any more.
   int opened = 0;
   int drained = 0;
   std::vector<std::size_t> lengths;
+  int rooms_asked = 0;
+  std::size_t room_bytes = 0;  // granted, and not given back
   std::vector<std::string> frames;
   Slice last_frame;
   std::vector<Error> closed;

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 
+#include "disk/file_disk.hpp"
 #include "net/socket.hpp"
 #include "sides.hpp"
 
@@ -51,6 +53,7 @@ class RawPeer {
     }
     return text;
   }
+  void close() { socket_.close(); }
   void reset() {
     const linger at_once{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(number(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -104,6 +107,22 @@ TEST_F(TcpTest, frames_that_came_before_the_end_of_the_stream_are_handed_out) {
   EXPECT_TRUE(server.closed.front().is(Errc::connection_lost));
 }
 
+TEST_F(TcpTest, a_large_frame_takes_room_as_it_arrives) {
+  connect_raw();
+  const std::string frame(framed(std::string(1 << 20, 'x')).text());
+  raw.send(frame.substr(0, 4));
+  ASSERT_TRUE(sides.eventually([&] { return server.lengths.size() == 1; }));
+  sides.on(sides.server_loop, [&] { EXPECT_EQ(server.rooms_asked, 0); });
+  raw.send(frame.substr(4, 100'000));
+  ASSERT_TRUE(sides.eventually([&] { return server.room_bytes == 100'000; }));
+  raw.send(frame.substr(100'004));
+  ASSERT_TRUE(sides.eventually([&] { return server.frames.size() == 1; }));
+  EXPECT_EQ(server.room_bytes, std::size_t{1} << 20);
+  raw.send(framed(std::string(32 * 1024, 's')).text());
+  ASSERT_TRUE(sides.eventually([&] { return server.frames.size() == 2; }));
+  EXPECT_EQ(server.room_bytes, std::size_t{1} << 20) << "small frames ask for none";
+}
+
 TEST_F(TcpTest, a_stream_that_ends_while_paused_ends_when_reading_resumes) {
   server.admission = Admission::hold;
   connect_raw();
@@ -154,6 +173,29 @@ TEST_F(TcpTest, a_socket_that_takes_little_at_a_time_takes_all) {
   });
   ASSERT_TRUE(sides.eventually([&] { return server.frames.size() == 1; }));
   EXPECT_TRUE(server.frames.front() == body);
+}
+
+TEST_F(TcpTest, a_peer_that_went_amid_a_range_of_a_file_ends_the_connection_alone) {
+  connect_raw();
+  sides.on(sides.server_loop, [&] { server.connection->pause_reading(); });
+  raw.close();
+  const auto path =
+      std::filesystem::temp_directory_path() / ("dohle-net-gone-" + std::to_string(::getpid()));
+  disk::FileDisk files(sides.server_loop);
+  sides.on(sides.server_loop, [&] {
+    auto file = files.open(path, OpenMode::truncate);
+    ASSERT_TRUE(file.has_value()) << file.error().to_string();
+    const std::string content(1'000'000, 'x');
+    const Bytes bytes = as_bytes(content);
+    ASSERT_TRUE((*file)->write(0, {&bytes, 1}).has_value());
+    // The system answers the first bytes with a reset, and the range after them with SIGPIPE.
+    Chain chain(framed(content).sub(0, 4));
+    chain.append(FileRange{*file, 0, content.size()});
+    server.connection->send(std::move(chain));
+  });
+  ASSERT_TRUE(sides.eventually([&] { return server.closed.size() == 1; }));
+  EXPECT_TRUE(server.closed.front().is(Errc::connection_lost));
+  EXPECT_TRUE(files.remove(path).has_value());
 }
 
 TEST_F(TcpTest, a_name_is_resolved) {
@@ -257,6 +299,13 @@ TEST_F(TcpTest, clients_are_turned_away_while_there_is_no_descriptor) {
   EXPECT_EQ(server.opened, 0);
   sides.dial();
   ASSERT_TRUE(sides.eventually([&] { return client.opened == 1 && server.opened == 1; }));
+  // Clients that come and go at the limit do not fill the log.
+  RawPeer third;
+  {
+    const NoDescriptors none;
+    third.connect(sides.at);
+    EXPECT_EQ(third.read_all(), "");
+  }
   ASSERT_EQ(logger->lines.size(), 2u);
   EXPECT_NE(logger->lines.back().find("descriptor"), std::string::npos);
 }

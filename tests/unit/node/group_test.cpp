@@ -183,6 +183,28 @@ TEST_F(GroupTest, ASecondMemberMakesANewGeneration) {
   EXPECT_EQ(committed(), 5);
 }
 
+TEST_F(GroupTest, AssignmentsAreToldOnceTheyAreOnDisk) {
+  make_pair();
+  const auto first = start_join(one_);
+  world.run_for(1ms);
+  const auto second = start_join(two_);
+  ASSERT_EQ(finish_join(one_, first).generation_id, Generation{3});
+  ASSERT_EQ(finish_join(two_, second).generation_id, Generation{3});
+  world.machine("node").disk().set_slow(10'000);
+  const auto leading = start_sync(one_, {{one_.id, "0"}, {two_.id, "1"}});
+  world.run_for(5ms);
+  // Who asks while the assignment is being synced waits for that, too.
+  const auto following = start_sync(two_);
+  world.run_for(5ms);
+  EXPECT_FALSE(leading->has_value());
+  EXPECT_FALSE(following->has_value());
+  world.machine("node").disk().set_slow(1);
+  EXPECT_EQ(wait<wire::SyncGroupRequest>(leading, 60s).assignment.text(), "0");
+  EXPECT_EQ(wait<wire::SyncGroupRequest>(following, 60s).assignment.text(), "1");
+  restart_after_power_loss();
+  EXPECT_EQ(sync(two_).assignment.text(), "1");
+}
+
 TEST_F(GroupTest, AMemberThatFallsSilentIsTakenOut) {
   make_pair();
   for (int i = 0; i < 4; ++i) {
@@ -254,6 +276,16 @@ TEST_F(GroupTest, RefusesWhatItCannotAgreeOn) {
   EXPECT_EQ(ask(request).error_code, broker_error::invalid_group_id);
   other.id = "nobody";
   EXPECT_EQ(ask(join_request(other)).error_code, broker_error::unknown_member_id);
+}
+
+TEST_F(GroupTest, AMemberKnowsOnlySoManyProtocols) {
+  auto request = join_request({"one", {}, {}});
+  while (request.protocols.size() < limits::member_protocols_max) {
+    request.protocols.push_back({"of one", {}});
+  }
+  EXPECT_EQ(ask(request).error_code, broker_error::member_id_required);
+  request.protocols.push_back({"one more", {}});
+  EXPECT_EQ(ask(request).error_code, broker_error::invalid_request);
 }
 
 TEST_F(GroupTest, AStaticMemberTakesItsPlaceAgain) {
@@ -379,7 +411,9 @@ TEST_F(OffsetsTest, AllOfAGroupAreListed) {
   ASSERT_EQ(commit(nobody_, 4, "a"), 0);
   wire::OffsetFetchRequest request;
   request.groups.push_back({"g", std::nullopt, -1, std::nullopt});
+  request.groups.push_back(request.groups[0]);
   const auto answer = ask(request, 9);
+  ASSERT_EQ(answer.groups.size(), 1u);
   ASSERT_EQ(answer.groups[0].topics.size(), 2u);
   EXPECT_EQ(answer.groups[0].topics[0].name, "a");
   EXPECT_EQ(answer.groups[0].topics[1].partitions[0].committed_offset, Offset{3});
@@ -417,6 +451,9 @@ TEST_F(OffsetsTest, OfAGroupWithMembersCannotBeDeleted) {
   EXPECT_EQ(listed.groups[0].group_state, "Stable");
   EXPECT_EQ(listed.groups[0].group_type, "classic");
   EXPECT_EQ(describe("unknown").error_code, broker_error::group_id_not_found);
+  wire::DescribeGroupsRequest repeated;
+  repeated.groups = {"g", "unknown", "g"};
+  EXPECT_EQ(ask(repeated).groups.size(), 2u);
 }
 
 TEST_F(OffsetsTest, TheirTopicIsRewrittenWhenGarbageOutweighsWhatLives) {

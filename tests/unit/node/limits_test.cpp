@@ -146,6 +146,29 @@ TEST_F(LimitsTest, RequestsWaitForRoomInMemoryAndAreServedInTurn) {
   }
 }
 
+TEST_F(LimitsTest, ARequestThatStandsStillIsGivenUpOnceOthersWaitForItsRoom) {
+  settings.requests_bytes_max = 200'000;
+  create("t");
+  const auto begin_of_a_request = [] {
+    std::string half(framed(std::string(150'000, '\0')).flatten()->text());
+    return Chain(Slice::copy_of(half.substr(0, 50'000)));
+  };
+  WireClient& one = client("one");
+  WireClient& two = client("two");
+  one.send_bytes(begin_of_a_request());
+  two.send_bytes(begin_of_a_request());
+  world.run_for(1min);
+  EXPECT_FALSE(one.is_closed) << "nobody waits";
+  const auto waiting =
+      send(produce_request("t", batch_of({std::string(150'000, 'x')})), 12, "three");
+  EXPECT_EQ(wait<wire::ProduceRequest>(waiting).responses[0].partition_responses[0].error_code, 0);
+  EXPECT_TRUE(one.is_closed || two.is_closed);
+  EXPECT_GE(logger.count("its request stands still after 150000 bytes, and others wait for room "
+                         "(200000 bytes, requests_bytes_max)"),
+            1u);
+  EXPECT_TRUE(still_serves());
+}
+
 TEST_F(LimitsTest, ManyRequestsOfOneConnectionAreAnsweredInOrder) {
   std::vector<Awaited<wire::ListGroupsRequest>> answers;
   for (std::size_t i = 0; i < 3 * limits::requests_per_connection_max; ++i) {

@@ -122,6 +122,29 @@ TEST(NodeTest, TellsEachClientTheWayItCame) {
   EXPECT_EQ(outside->cluster_id, inside->cluster_id);
 }
 
+TEST(NodeTest, LargeRequestsThatTogetherExceedTheBoundAllGetThrough) {
+  auto options = in_memory();
+  options.listen = "127.0.0.1:0";
+  options.requests_bytes_max = std::size_t{1} << 20;
+  options.auto_create_topics = false;
+  auto node = Node::start(std::move(options));
+  ASSERT_TRUE(node) << node.error().to_string();
+  wire::MetadataRequest large;
+  for (int i = 0; i < 40'000; ++i) {
+    large.topics->push_back({{}, "a topic that is not there " + std::to_string(i)});
+  }
+  std::vector<std::future<std::size_t>> answers;
+  for (int i = 0; i < 8; ++i) {
+    answers.push_back(std::async(std::launch::async, [&] {
+      const auto answer =
+          ask([](net::Loop& loop) { return std::make_unique<net::TcpDialer>(loop); },
+              node->address(), large, 12);
+      return answer ? answer->topics.size() : 0;
+    }));
+  }
+  for (auto& answer : answers) EXPECT_EQ(answer.get(), large.topics->size());
+}
+
 TEST(NodeTest, RefusesItsTransportOnceItIsClosed) {
   auto node = Node::start(in_memory());
   ASSERT_TRUE(node);

@@ -65,6 +65,7 @@ TEST_F(TopicsTest, MetadataNamesTheNodeAndItsTopics) {
 
 TEST_F(TopicsTest, AreMadeOnFirstUseUnlessThatIsOff) {
   EXPECT_EQ(metadata({{"t"}}).topics[0].error_code, broker_error::unknown_topic_or_partition);
+  EXPECT_EQ(metadata({{"t", "u", "t"}}).topics.size(), 2u);
   const auto made = metadata({{"t", "not/a/name"}}, true);
   EXPECT_EQ(made.topics[0].error_code, 0);
   EXPECT_EQ(made.topics[0].partitions.size(), 1u);

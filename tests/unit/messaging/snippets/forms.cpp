@@ -37,6 +37,10 @@ void publishing(dohle::Broker& broker) {
   (void)broker.publish("orders", "text");
   (void)broker.publish("orders", std::string("text"), {.key = "k"});
   (void)broker.publish("orders", Order{"Ada", 5});
+  (void)broker.publish("orders", nlohmann::json{{"customer", "Ada"}});
+  (void)broker.publish("orders", std::vector<std::byte>(3), {.key = "k"});
+  (void)broker.publish("orders", dohle::as_bytes("text"));
+  (void)broker.publish("orders", Message().with_tombstone().with_key("k"));
   (void)broker.publish("orders", Order{"Ada", 5}, {.key = "Ada", .headers = {{"row", "7"}}});
   (void)broker.publish("orders", Order{"Ada", 5}, dohle::kafka::with_message_key("Ada"),
                        dohle::with_publish_timeout(1s), dohle::with_publish_async(false));
@@ -82,10 +86,12 @@ dohle::PublishMiddleware stamping() {
 
 void topics(dohle::Broker& broker) {
   (void)dohle::kafka::create_topic("127.0.0.1:9092", "orders", 6, 1);
+  (void)dohle::kafka::create_topic({"127.0.0.1:9092", "127.0.0.1:9093"}, "orders", 6, 1);
   (void)dohle::kafka::create_topic(broker, "orders", 6, 1);
   (void)dohle::kafka::delete_topic("127.0.0.1:9092", "orders", "payments");
   (void)dohle::kafka::delete_topic(broker, {"orders", "payments"});
   (void)dohle::kafka::delete_topic("127.0.0.1:9092", {"orders"});
+  (void)dohle::kafka::delete_topic({"127.0.0.1:9092", "127.0.0.1:9093"}, {"orders", "payments"});
 }
 
 }  // namespace
