@@ -37,6 +37,13 @@ std::int64_t special_time(const StartingPoint& from) {
   }
 }
 
+/// What the user has to be told that it no longer has.
+std::vector<TopicPartition> released_by(const client::ConsumerNews& news) {
+  if (const auto* revoke = std::get_if<Revoke>(&news)) return revoke->partitions;
+  if (const auto* lose = std::get_if<Lose>(&news)) return lose->partitions;
+  return {};
+}
+
 wire::ListOffsetsRequest request_for(const client::ClusterView& view,
                                      const std::vector<FetchCore::Lookup>& lookups) {
   wire::ListOffsetsRequest request;
@@ -339,6 +346,7 @@ void ConsumeCore::committed(std::vector<TopicPartition> partitions,
 
 std::vector<PartitionOffset> ConsumeCore::uncommitted() {
   auto offsets = desk_.with([](PollTable& table) { return table.fetch.settled(); });
+  if (overtaken_in_ == group_->generation()) return offsets;
   std::erase_if(offsets, [&](const PartitionOffset& each) {
     const auto last = last_committed_.find(each.partition);
     return last != last_committed_.end() && last->second == each.committed.offset;
@@ -478,6 +486,7 @@ client::GroupMembership ConsumeCore::membership() {
 }
 
 void ConsumeCore::on_offsets_error(NodeId coordinator, Generation generation, const Error& why) {
+  if (why.category() == ErrorCategory::client) overtaken_in_ = generation;
   tell_group(&GroupCore::on_offsets_error, coordinator, generation, why);
 }
 
@@ -617,7 +626,7 @@ void ConsumeCore::hand_out(News news) {
     if (close_outcome_) close_outcome_ = fail(std::get<Failed>(news).why);
     return;
   }
-  post([](ConsumeCore& self) { self.on_told_released({}); });
+  post([released = released_by(news)](ConsumeCore& self) { self.on_told_released(released); });
 }
 
 // The group: what its leader has to know.

@@ -165,6 +165,10 @@ class ConsumeCore final : public Client::Core::Part,
   bool is_committing_revoked_ = false;
   std::deque<News> delayed_news_;
   std::map<TopicPartition, Offset> last_committed_;
+  /// A commit of that generation went unanswered and may yet arrive, behind later ones: Kafka's
+  /// bear no number. What was committed is then committed again and again, as other clients always
+  /// do.
+  std::optional<Generation> overtaken_in_;
   bool is_closing_ = false;
   bool is_closed_ = false;
   std::vector<Done> closing_;

@@ -100,8 +100,11 @@ NodeId Engine::any_node() {
     const auto found = reach_.find(node);
     return found != reach_.end() && found->second.backoff.failures() > 0;
   });
-  if (!known.empty() && none_answers) view_.rebootstrap(now());
-  return best_of(view_.should_rebootstrap(now()) || none_answers ? bootstrap_nodes() : known);
+  const bool is_out_of_date = view_.should_rebootstrap(now());
+  // What one lost connection shows is no reason to forget where the servers are: the others, and
+  // those dialled anew, go on without the metadata that is asked for here.
+  if (!known.empty() && is_out_of_date) view_.rebootstrap(now());
+  return best_of(is_out_of_date || none_answers ? bootstrap_nodes() : known);
 }
 
 NodeId Engine::best_of(const std::vector<NodeId>& nodes) {

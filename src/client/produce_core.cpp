@@ -499,12 +499,13 @@ void ProduceCore::on_answer(NodeId node, const std::vector<Sent>& sent,
 
 namespace {
 
-/// The leader gave up after the append (a sync that failed, followers that did not follow in time):
-/// the batch may be stored all the same.
+/// The leader gave up after the append (a sync that failed, followers that did not follow in time,
+/// another leader while it waited for them): the batch may be stored all the same.
 bool leaves_open(std::int16_t code) {
   using namespace broker_error;
   return code == unknown_server_error || code == request_timed_out ||
-         code == not_enough_replicas_after_append || code == kafka_storage_error;
+         code == not_leader_or_follower || code == not_enough_replicas_after_append ||
+         code == kafka_storage_error;
 }
 
 }  // namespace

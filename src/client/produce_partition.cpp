@@ -44,7 +44,8 @@ ProducePartition::Next ProducePartition::next(NodeId leader, TimePoint now) {
     if (is_splitting()) return Next::nothing;
     if (!bump()) return Next::new_identity;
   }
-  if (is_recovering_ && !in_flight_.empty()) return Next::nothing;
+  const bool goes_alone = is_recovering_ || (is_numbered() && !is_known_);
+  if (goes_alone && !in_flight_.empty()) return Next::nothing;
   if (!resend_.empty()) return resend_.front().is_splitting ? Next::nothing : Next::resend;
   return in_flight_.size() < in_flight_max ? Next::fresh : Next::nothing;
 }
@@ -70,7 +71,7 @@ bool ProducePartition::bump() {
   } else {
     return false;
   }
-  must_bump_ = false;
+  must_bump_ = is_known_ = false;
   next_sequence_ = 0;
   for (SealedBatch& batch : resend_) {
     batch.base_sequence = take_sequence(batch.count);
@@ -146,11 +147,13 @@ void ProducePartition::on_verdict(std::uint64_t order, const ProduceVerdict& ver
   const Remedy remedy = remedy_for(batch, verdict, is_oldest);
   if (remedy == Remedy::none) {
     is_recovering_ = false;
+    is_known_ = true;
     return settle(batch, verdict);
   }
-  if (batch.is_abandoned || remedy == Remedy::fail) {
+  if (remedy == Remedy::fail) {
     must_bump_ = is_numbered();
-    return settle(batch, verdict);
+    settle(batch, verdict);
+    return drop_abandoned();
   }
   if (remedy == Remedy::bump_and_resend || remedy == Remedy::split) must_bump_ = is_numbered();
   if (remedy == Remedy::bump_and_resend) {
@@ -159,10 +162,39 @@ void ProducePartition::on_verdict(std::uint64_t order, const ProduceVerdict& ver
     for (SealedBatch& later : resend_) later.is_unresolved = false;
   }
   batch.last_failure = verdict.error;
-  if (remedy == Remedy::split) return split(std::move(batch));
+  if (remedy == Remedy::split && !batch.is_abandoned) {
+    split(std::move(batch));
+    return drop_abandoned();
+  }
+  if (remedy == Remedy::split) batch.is_unresolved = false;
   is_recovering_ = true;
   not_before_ = std::max(not_before_, retry_at);
   take_back(std::move(batch));
+  drop_abandoned();
+}
+
+/// A batch whose users were told that its time is up goes again for the sake of those that were
+/// sent behind it and still have time: while it may arrive on a connection that was given up, they
+/// may, too, and would be stored twice if they had been numbered anew.
+void ProducePartition::drop_abandoned() {
+  bool is_needed =
+      std::ranges::any_of(in_flight_, [](const SealedBatch& batch) { return !batch.is_abandoned; });
+  for (auto batch = resend_.end(); batch != resend_.begin();) {
+    --batch;
+    if (!batch->is_abandoned) {
+      is_needed = is_needed || batch->is_unresolved;
+      continue;
+    }
+    const bool may_be_under_way = is_numbered() && batch->is_unresolved;
+    if (may_be_under_way && is_needed) continue;
+    if (!may_be_under_way) {
+      // What is numbered behind it can no longer be accepted.
+      std::for_each(batch, resend_.end(), [](SealedBatch& later) { later.is_unresolved = false; });
+      is_needed = false;
+    }
+    batch = resend_.erase(batch);
+    must_bump_ = is_numbered();
+  }
 }
 
 void ProducePartition::take_back(SealedBatch batch) {
@@ -245,19 +277,31 @@ Error ProducePartition::out_of_time(const SealedBatch& batch) const {
   return with_doubt(why, batch);
 }
 
+/// Keeps the batch for its answer's sake; what comes back is for telling its users.
+SealedBatch ProducePartition::abandon(SealedBatch& batch) {
+  SealedBatch told;
+  told.count = batch.count;
+  told.outcome = batch.outcome;
+  told.first = batch.first;
+  told.calls = std::exchange(batch.calls, {});
+  told.may_be_stored = batch.may_be_stored;
+  told.last_failure = batch.last_failure;
+  batch.is_abandoned = true;
+  return told;
+}
+
 void ProducePartition::expire(TimePoint now) {
-  for (SealedBatch& batch : in_flight_) {
-    if (batch.is_abandoned || batch.expires_at > now) continue;
-    batch.may_be_stored = true;
-    settle(batch, {.error = out_of_time(batch)});
-    batch.is_abandoned = true;
+  // Whoever is told may send, flush or close, so both queues are left in order first.
+  std::vector<SealedBatch> told;
+  for (auto* queue : {&in_flight_, &resend_}) {
+    for (SealedBatch& batch : *queue) {
+      if (batch.is_abandoned || batch.expires_at > now) continue;
+      batch.may_be_stored = batch.may_be_stored || queue == &in_flight_;
+      told.push_back(abandon(batch));
+    }
   }
-  while (!resend_.empty() && resend_.front().expires_at <= now) {
-    SealedBatch batch = std::move(resend_.front());
-    resend_.pop_front();
-    must_bump_ = is_numbered();
-    settle(batch, {.error = out_of_time(batch)});
-  }
+  drop_abandoned();
+  for (SealedBatch& batch : told) settle(batch, {.error = out_of_time(batch)});
 }
 
 void ProducePartition::fail_all(const Error& why) {

@@ -40,7 +40,8 @@ struct SealedBatch {
   bool may_be_stored = false;
   /// It may be stored under its present number; only the answer to that number will tell.
   bool is_unresolved = false;
-  /// Its users have been told that its time is up; its answer decides about the sequence.
+  /// Its users have been told that its time is up; its answer, and its number if others were sent
+  /// behind it, are of interest still.
   bool is_abandoned = false;
   /// Refused as too large: its halves go in its place once they are there.
   bool is_splitting = false;
@@ -62,12 +63,15 @@ struct ProduceVerdict {
 /// - A sequence is assigned when a batch is sealed. A batch that was sent never changes under the
 ///   same epoch.
 /// - After a retriable failure only the oldest batch is sent, alone, until it succeeds.
+/// - The first batch of an epoch goes alone: a server that knows nothing of the producer takes
+///   whatever number comes first, also that of the second, when it refused the first.
 /// - A new leader gets nothing while batches at the old one are unresolved.
 /// - A batch that the server finds too large goes as two halves, and those likewise, down to single
 ///   records.
 /// - Whatever leaves a hole or a doubt in the sequence makes the partition go on under its next
 ///   epoch, numbered from 0, once nothing is in flight (KIP-360). What went unanswered first goes
-///   again under its old number: renumbered, it would be stored twice if it is there already.
+///   again under its old number, and before it what it was sent behind, even if that one's time is
+///   up: renumbered, it would be stored twice if it is there already or still on its way.
 ///
 /// Decides only: no clock, no socket. Loop thread. Settles outcomes and calls delivery callbacks.
 class ProducePartition {
@@ -131,6 +135,8 @@ class ProducePartition {
   [[nodiscard]] bool is_splitting() const;
   bool bump();
   void take_back(SealedBatch batch);
+  [[nodiscard]] static SealedBatch abandon(SealedBatch& batch);
+  void drop_abandoned();
   void split(SealedBatch batch);
   static SealedBatch part_of(SealedBatch& whole, HalfBatch half, std::int32_t done);
   void settle(SealedBatch& batch, const ProduceVerdict& verdict);
@@ -151,6 +157,8 @@ class ProducePartition {
   /// Something failed that the next success makes good.
   bool is_recovering_ = false;
   bool must_bump_ = false;
+  /// A server has taken a batch under the present id and epoch.
+  bool is_known_ = false;
 };
 
 }  // namespace dohle::client

@@ -317,8 +317,12 @@ Result<std::optional<Error>> PartitionLog::walk_segment(std::size_t index, std::
 }
 
 // Behind a sync that failed, the page cache may hold bytes that the disk does not, as clean ones:
-// they can be read until a crash, and no later sync writes them.
+// they can be read until a crash, and no later sync writes them. The same goes for where the file
+// ends.
 Result<void> PartitionLog::write_again(File& file, std::uint64_t from, std::uint64_t to) {
+  const std::uint64_t end = file.size();
+  if (auto longer = file.truncate(end + 1); !longer) return longer;
+  if (auto ended = file.truncate(end); !ended) return ended;
   if (from >= to) return {};
   std::vector<std::byte> bytes(std::min<std::uint64_t>(copy_bytes, to - from));
   while (from < to) {

@@ -258,7 +258,7 @@ class GroupMemberOnCluster : public ConsumerOnCluster {
           ++joins_;
           if (holds_joins_) return std::nullopt;
           wire::JoinGroupResponse answer;
-          answer.generation_id = Generation{5};
+          answer.generation_id = generation_;
           answer.protocol_type = "consumer";
           answer.protocol_name = "range";
           answer.leader = answer.member_id = "m";
@@ -270,8 +270,11 @@ class GroupMemberOnCluster : public ConsumerOnCluster {
       answer.assignment = asked.assignments.at(0).assignment;
       return answer;
     });
-    script.on<wire::HeartbeatRequest>(
-        [](NodeId, const wire::HeartbeatRequest&) { return wire::HeartbeatResponse{}; });
+    script.on<wire::HeartbeatRequest>([this](NodeId, const wire::HeartbeatRequest& asked) {
+      wire::HeartbeatResponse answer;
+      if (asked.generation_id != generation_) answer.error_code = code::unknown_member_id;
+      return answer;
+    });
     script.on<wire::LeaveGroupRequest>([this](NodeId, const wire::LeaveGroupRequest&) {
       ++leaves_;
       return wire::LeaveGroupResponse{};
@@ -324,6 +327,7 @@ class GroupMemberOnCluster : public ConsumerOnCluster {
   }
 
   int joins_ = 0;
+  Generation generation_{5};
   bool holds_joins_ = false;
   int leaves_ = 0;
   std::int16_t commit_error_ = 0;
@@ -356,6 +360,39 @@ TEST_F(GroupMemberOnCluster, CommitsByItselfWhatTheUserIsDoneWith) {
   EXPECT_EQ(commits_[0].topics.at(0).partitions.at(1).committed_offset, Offset{3});
   world.run_for(10s);
   EXPECT_EQ(commits_.size(), 1U);
+}
+
+// The request may be under way for long, and then arrive behind what was committed after it.
+TEST_F(GroupMemberOnCluster, CommitsAgainWhatACommitWithoutAnAnswerMayTakeBack) {
+  join_and_read(6);
+  consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
+  commit_takes_ = 10min;
+  ASSERT_TRUE(world.run_until([this] { return commits_.size() == 1; }, 10s));
+  commit_takes_ = {};
+  world.network().reset("client", "broker-1");
+  world.run_for(20s);
+  EXPECT_GE(commits_.size(), 4U);
+  EXPECT_EQ(commits_.back().topics.at(0).partitions.at(1).committed_offset, Offset{3});
+}
+
+// While it closes it is dropped from the group, and comes into it again before it can leave. Others
+// may have read and committed meanwhile.
+TEST_F(GroupMemberOnCluster, CommitsNothingOfALostGenerationWhenItCloses) {
+  join_and_read(6);
+  consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
+  commit_error_ = code::coordinator_load_in_progress;
+  generation_ = Generation{7};
+  std::optional<Result<void>> outcome;
+  on_loop([&, this] {
+    consumer_->close_by(world.now() + 9s, [&](Result<void> done) { outcome = std::move(done); });
+  });
+  world.run_for(10s);
+  ASSERT_TRUE(outcome);
+  ASSERT_FALSE(commits_.empty());
+  for (const auto& commit : commits_) {
+    EXPECT_EQ(commit.generation_id_or_member_epoch, Generation{5});
+  }
+  EXPECT_GT(joins_, 1) << "this is about one that joins again";
 }
 
 TEST_F(GroupMemberOnCluster, LosesItsPartitionsOnceACommitSaysThatItsGenerationIsOver) {

@@ -91,6 +91,38 @@ class Partition : public testing::Test, public ProducePartition::Events {
   ProducePartition sender_{*this, "orders-3"};
 };
 
+/// The server has taken the producer's first record.
+class KnownPartition : public Partition {
+ protected:
+  KnownPartition() {
+    succeed(send(1), Offset{0});
+    settled_ = 0;
+    outcomes_.clear();
+  }
+};
+
+TEST_F(Partition, SendsTheFirstBatchOfAnEpochAlone) {
+  const auto first = send(4);
+  EXPECT_EQ(sender_.next(leader, start), Next::nothing) << "the server might take the second alone";
+  succeed(first, Offset{0});
+  const auto second = send(2), third = send(1);
+  refuse(second, broker_error::unknown_producer_id);
+  refuse(third, broker_error::unknown_producer_id);
+  ASSERT_EQ(sender_.next(leader, start), Next::resend);
+  EXPECT_EQ(header_of(sender_.resend(leader)).producer_epoch, ProducerEpoch{1});
+  EXPECT_EQ(sender_.next(leader, start), Next::nothing);
+  succeed(second, Offset{4});
+  EXPECT_EQ(sender_.next(leader, start), Next::resend);
+  (void)sender_.resend(leader);
+  EXPECT_EQ(sender_.next(leader, start), Next::fresh);
+}
+
+TEST_F(Partition, SendsWithoutNumbersAsManyAsItMay) {
+  ProducePartition plain(*this, "orders-0");
+  (void)plain.seal(batch(1), wire::Compression::none, {}, 120s, leader);
+  EXPECT_EQ(plain.next(leader, start), Next::fresh);
+}
+
 TEST_F(Partition, NumbersRecordsWhenTheyAreSealed) {
   send(3);
   const auto& second = sender_.seal(batch(2), wire::Compression::none, {}, 120s, leader);
@@ -111,12 +143,12 @@ TEST_F(Partition, TellsEachRecordItsOffset) {
   EXPECT_EQ(receipt->timestamp, Timestamp{1'001});
 }
 
-TEST_F(Partition, SendsAtMostFiveAtOnce) {
+TEST_F(KnownPartition, SendsAtMostFiveAtOnce) {
   for (int i = 0; i < 5; ++i) send(1);
   EXPECT_EQ(sender_.next(leader, start), Next::nothing);
 }
 
-TEST_F(Partition, SendsOnlyTheOldestUntilItSucceeds) {
+TEST_F(KnownPartition, SendsOnlyTheOldestUntilItSucceeds) {
   const auto first = send(1), second = send(1), third = send(1);
   lose(first);
   EXPECT_EQ(sender_.next(leader, start), Next::nothing) << "others are unresolved";
@@ -164,7 +196,7 @@ TEST_F(Partition, TakesADuplicateForStored) {
   EXPECT_TRUE(receipt->offset.is_none());
 }
 
-TEST_F(Partition, ResendsWhatCameOutOfOrderBehindAFailure) {
+TEST_F(KnownPartition, ResendsWhatCameOutOfOrderBehindAFailure) {
   const auto first = send(1), second = send(1);
   refuse(first, broker_error::not_enough_replicas);
   refuse(second, broker_error::out_of_order_sequence_number);
@@ -172,7 +204,7 @@ TEST_F(Partition, ResendsWhatCameOutOfOrderBehindAFailure) {
   EXPECT_EQ(sender_.identity().epoch, ProducerEpoch{0});
 }
 
-TEST_F(Partition, ChangesTheEpochOnlyWhenNothingIsUnderWay) {
+TEST_F(KnownPartition, ChangesTheEpochOnlyWhenNothingIsUnderWay) {
   const auto first = send(4), second = send(2);
   refuse(second, broker_error::unknown_producer_id);
   EXPECT_EQ(sender_.next(leader, start), Next::nothing) << "the first is still under way";
@@ -181,7 +213,7 @@ TEST_F(Partition, ChangesTheEpochOnlyWhenNothingIsUnderWay) {
   EXPECT_EQ(sender_.identity().epoch, ProducerEpoch{1});
 }
 
-TEST_F(Partition, NumbersAnewUnderTheNextEpoch) {
+TEST_F(KnownPartition, NumbersAnewUnderTheNextEpoch) {
   const auto first = send(4), second = send(2);
   succeed(first, Offset{0});
   refuse(second, broker_error::out_of_order_sequence_number);
@@ -192,27 +224,138 @@ TEST_F(Partition, NumbersAnewUnderTheNextEpoch) {
   EXPECT_EQ(header.count, 2);
 }
 
-TEST_F(Partition, AsksAboutOldNumbersBeforeItTakesNewOnes) {
-  ASSERT_EQ(sender_.next(leader, start), Next::fresh);
-  const auto first = sender_.seal(batch(4), wire::Compression::none, {}, 60s, leader).order;
-  const auto second = send(2), third = send(1);
-  for (const auto order : {first, second, third}) lose(order);
-  sender_.expire(start + 60s);
-  ASSERT_EQ(sender_.next(leader, start), Next::resend);
-  const auto again = header_of(sender_.resend(leader));
-  EXPECT_EQ(again.producer_epoch, ProducerEpoch{0}) << "it may be there under this number";
-  EXPECT_EQ(again.base_sequence, 4);
-  // The first never arrived, so neither is behind it.
-  refuse(second, broker_error::out_of_order_sequence_number);
-  for (const std::int32_t sequence : {0, 2}) {
-    ASSERT_EQ(sender_.next(leader, start), Next::resend);
-    const SealedBatch& batch = sender_.resend(leader);
-    EXPECT_EQ(header_of(batch).producer_epoch, ProducerEpoch{1});
-    EXPECT_EQ(header_of(batch).base_sequence, sequence);
-    succeed(batch.order, Offset{sequence});
+// Three batches on a connection that is lost; the time of the first is up before that of the
+// others.
+class LateBatches : public KnownPartition {
+ protected:
+  LateBatches() {
+    EXPECT_EQ(sender_.next(leader, start), Next::fresh);
+    first_ = sender_.seal(batch(4), wire::Compression::none, {}, 60s, leader).order;
+    second_ = send(2);
+    third_ = send(1);
   }
+  void lose_all() {
+    for (const auto order : {first_, second_, third_}) lose(order);
+  }
+  /// What goes again, under which epoch and sequence.
+  wire::BatchHeader again() {
+    EXPECT_EQ(sender_.next(leader, start), Next::resend);
+    return header_of(sender_.resend(leader));
+  }
+  void expect_again(std::int16_t epoch, std::int32_t sequence) {
+    const auto header = again();
+    EXPECT_EQ(header.producer_epoch, ProducerEpoch{epoch});
+    EXPECT_EQ(header.base_sequence, sequence);
+  }
+
+  std::uint64_t first_ = 0;
+  std::uint64_t second_ = 0;
+  std::uint64_t third_ = 0;
+};
+
+TEST_F(LateBatches, GoAgainUnderTheirNumbersWhileTheOldConnectionMayBringThem) {
+  lose_all();
+  sender_.expire(start + 60s);
+  ASSERT_EQ(failures_.size(), 1u);
+  EXPECT_EQ(failures_[0].stored(), Stored::possibly);
+  expect_again(0, 1);
+  refuse(first_, broker_error::not_enough_replicas);
+  expect_again(0, 1);
+  succeed(first_, Offset{0});
+  expect_again(0, 5);
+  refuse(second_, broker_error::duplicate_sequence_number);
+  expect_again(0, 7);
+  succeed(third_, Offset{6});
+  EXPECT_TRUE(sender_.is_idle());
+  EXPECT_EQ(settled_, 7);
+  EXPECT_EQ(failures_.size(), 1u);
+  EXPECT_EQ(sender_.next(leader, start), Next::fresh);
+  EXPECT_EQ(sender_.identity().epoch, ProducerEpoch{0}) << "nothing is missing";
+}
+
+TEST_F(LateBatches, AreGivenUpTogether) {
+  lose_all();
+  sender_.expire(start + 60s);
+  sender_.expire(start + 120s);
+  EXPECT_EQ(failures_.size(), 3u);
+  EXPECT_TRUE(sender_.is_idle());
+  EXPECT_EQ(sender_.next(leader, start), Next::fresh);
+  EXPECT_EQ(sender_.identity().epoch, ProducerEpoch{1}) << "they may still arrive under the other";
+}
+
+TEST_F(LateBatches, AreGivenUpTogetherAlsoWhenTheFirstIsUnderWay) {
+  lose_all();
+  sender_.expire(start + 60s);
+  expect_again(0, 1);
+  sender_.expire(start + 120s);
+  EXPECT_EQ(failures_.size(), 3u);
+  EXPECT_EQ(sender_.next(leader, start), Next::nothing);
+  lose(first_);
+  EXPECT_TRUE(sender_.is_idle());
+  EXPECT_EQ(sender_.next(leader, start), Next::fresh);
+  EXPECT_EQ(sender_.identity().epoch, ProducerEpoch{1});
+}
+
+TEST_F(LateBatches, AreNotDroppedBeforeThoseBehindThemAreHeardOf) {
+  sender_.expire(start + 60s);
+  EXPECT_EQ(failures_.size(), 1u);
+  lose_all();
+  expect_again(0, 1);
+}
+
+TEST_F(LateBatches, TakeNewNumbersBehindOneThatWasRefused) {
+  refuse(first_, broker_error::not_enough_replicas);
+  lose(second_);
+  lose(third_);
+  sender_.expire(start + 60s);
+  EXPECT_EQ(failures_.size(), 1u);
+  // The first is nowhere, so neither is behind it.
+  expect_again(1, 0);
+  succeed(second_, Offset{0});
+  expect_again(1, 2);
+  succeed(third_, Offset{2});
+  EXPECT_TRUE(sender_.is_idle());
+}
+
+TEST_F(LateBatches, AskAboutOldNumbersBeforeTheyTakeNewOnes) {
+  lose_all();
+  expect_again(0, 1);
+  refuse(first_, broker_error::invalid_record);
+  EXPECT_EQ(failures_.size(), 1u);
+  expect_again(0, 5);
+  refuse(second_, broker_error::out_of_order_sequence_number);
+  expect_again(1, 0);
+  succeed(second_, Offset{0});
+  expect_again(1, 2);
+  succeed(third_, Offset{2});
+  EXPECT_TRUE(sender_.is_idle());
+}
+
+TEST_F(LateBatches, AreNotSplitForNobody) {
+  lose_all();
+  sender_.expire(start + 60s);
+  expect_again(0, 1);
+  refuse(first_, broker_error::message_too_large);
+  expect_again(1, 0);
+  succeed(second_, Offset{0});
+  expect_again(1, 2);
+  succeed(third_, Offset{2});
   EXPECT_TRUE(sender_.is_idle());
   EXPECT_EQ(failures_.size(), 1u);
+}
+
+TEST_F(Partition, SendsNothingAgainForNobodyWithoutNumbers) {
+  ProducePartition plain(*this, "orders-0");
+  ASSERT_EQ(plain.next(leader, start), Next::fresh);
+  const auto first = plain.seal(batch(1), wire::Compression::none, {}, 60s, leader).order;
+  const auto second = plain.seal(batch(1), wire::Compression::none, {}, 120s, leader).order;
+  const Error gone = Error::client(Errc::connection_lost, "gone");
+  for (const auto order : {first, second}) {
+    plain.on_verdict(order, {.error = gone, .is_unanswered = true}, start);
+  }
+  plain.expire(start + 60s);
+  ASSERT_EQ(plain.next(leader, start), Next::resend);
+  EXPECT_EQ(plain.resend(leader).order, second);
 }
 
 TEST_F(Partition, AsksForANewIdWhenItsEpochsAreUsedUp) {
@@ -243,15 +386,13 @@ TEST_F(Partition, SplitsWhatIsTooLarge) {
   const auto& first = sender_.resend(leader);
   EXPECT_EQ(header_of(first).count, 1);
   EXPECT_EQ(header_of(first).producer_epoch, ProducerEpoch{1});
-  const auto first_order = first.order;
+  succeed(first.order, Offset{10});
+  EXPECT_FALSE(outcomes_[0]->is_settled());
   ASSERT_EQ(sender_.next(leader, start), Next::resend);
   const auto& second = sender_.resend(leader);
   EXPECT_EQ(header_of(second).count, 2);
   EXPECT_EQ(header_of(second).base_sequence, 1);
-  const auto second_order = second.order;
-  succeed(first_order, Offset{10});
-  EXPECT_FALSE(outcomes_[0]->is_settled());
-  succeed(second_order, Offset{90});
+  succeed(second.order, Offset{90});
   EXPECT_TRUE(outcomes_[0]->is_settled());
   EXPECT_EQ(offsets, (std::vector<std::int64_t>{10, 90, 91}));
 }
@@ -289,7 +430,7 @@ TEST_F(Partition, SplitsDownToTheRecordAtFaultAndFailsItAlone) {
   EXPECT_TRUE(sender_.is_idle());
 }
 
-TEST_F(Partition, HoldsBackWhatIsBehindABatchThatIsSplit) {
+TEST_F(KnownPartition, HoldsBackWhatIsBehindABatchThatIsSplit) {
   const auto first = send(2), second = send(1);
   refuse(first, broker_error::message_too_large);
   refuse(second, broker_error::out_of_order_sequence_number);
@@ -355,7 +496,7 @@ TEST_F(Partition, TellsARecordItsOwnFault) {
   EXPECT_EQ(outcomes_[0]->of(1, 0).error().server_message(), "no key");
 }
 
-TEST_F(Partition, SaysPossiblyStoredWhenTimeRunsOutInFlight) {
+TEST_F(KnownPartition, SaysPossiblyStoredWhenTimeRunsOutInFlight) {
   const auto order = send(1);
   sender_.expire(start + 120s);
   ASSERT_EQ(failures_.size(), 1u);
@@ -382,7 +523,7 @@ TEST_F(Partition, SaysNotStoredWhenTheServerHadRefusedIt) {
   EXPECT_TRUE(sender_.is_idle());
 }
 
-TEST_F(Partition, FailsEverythingAtTheEnd) {
+TEST_F(KnownPartition, FailsEverythingAtTheEnd) {
   send(1);
   const auto second = send(2);
   lose(second);

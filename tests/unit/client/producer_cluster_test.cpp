@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 
 #include "base/broker_errors.hpp"
@@ -165,6 +166,35 @@ TEST_F(ProducerOnCluster, SaysWhyARecordWasNotSentInTime) {
   EXPECT_EQ(told_[0].error().stored(), Stored::no);
 }
 
+TEST_F(ProducerOnCluster, SaysWhetherARefusedRecordMayBeStored) {
+  for (const auto& [code, stored] :
+       {std::pair(broker_error::not_enough_replicas, Stored::no),
+        // Also what a leader says that was replaced after the append.
+        std::pair(broker_error::not_leader_or_follower, Stored::possibly)}) {
+    script.produce_errors.assign(100, code);
+    if (!topic_) start({.delivery_timeout = 10s, .request_timeout = 5s});
+    send(0);
+    world.run_for(15s);
+    ASSERT_FALSE(told_.empty());
+    EXPECT_EQ(told_.back().error().stored(), stored) << code;
+  }
+}
+
+// As behind a firewall that forgot the open connections: what was sent on them is never answered,
+// and new ones work.
+TEST_F(ProducerOnCluster, ReachesTheServerAnewThoughAllOpenConnectionsHang) {
+  script.brokers = {NodeId{1}};
+  script.leaders = {{NodeId{1}, LeaderEpoch{0}}};
+  start({.delivery_timeout = 20s, .request_timeout = 5s});
+  send(0);
+  world.run_for(1s);
+  ASSERT_EQ(stored(), 1u);
+  ASSERT_EQ(world.network().hold_back("client", "broker-1"), 2u);
+  send(0);
+  world.run_for(7s);
+  EXPECT_EQ(stored(), 2u);
+}
+
 TEST_F(ProducerOnCluster, CarriesOnWhenTheServerComesBack) {
   start();
   sim::Machine& broker = world.machine("broker-1");
@@ -283,10 +313,12 @@ TEST_F(ProducerOnCluster, CompressesTheHalvesOfWhatIsTooLarge) {
     EXPECT_EQ(told_.at(at)->offset, Offset{i});
   }
   ASSERT_EQ(stored.size(), 5u) << "10 is 5 and 5, each of them 2 and 3; then the last record";
-  std::int32_t next = 0;
+  // Whenever a batch is split, what is left is numbered anew under the next epoch.
+  std::map<ProducerEpoch, std::int32_t> next;
   for (const auto& header : stored) {
     EXPECT_EQ(header.compression(), wire::Compression::gzip);
-    EXPECT_EQ(header.base_sequence, std::exchange(next, next + header.count));
+    EXPECT_EQ(header.base_sequence, next[header.producer_epoch]);
+    next[header.producer_epoch] += header.count;
   }
 }
 

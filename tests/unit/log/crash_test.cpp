@@ -465,5 +465,47 @@ INSTANTIATE_TEST_SUITE_P(Entries, CrashTest, testing::Bool(), [](const auto& tes
   return std::string(test.param ? "in_order" : "in_any_order");
 });
 
+// The sync that had to cover the cut of a finished segment fails. The next start finds the cut in
+// the page cache, and the power loss behind that must not bring the old length back.
+void fail_the_sync_of_a_cut_then_lose_power(std::uint64_t seed) {
+  sim::World world(seed, sim::WorldOptions{});
+  sim::Machine& machine = world.machine("node");
+  sim::Process& process = start_with_data(world);
+  Fuse lasting(UINT64_MAX);
+  FusedDisk disk(process.disk(), lasting);
+  {
+    auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
+    ASSERT_TRUE(opened.has_value());
+    PartitionLog& log = *opened->log;
+    ASSERT_TRUE(append_to(log, make_batch(4), 1000, 0));
+    ASSERT_TRUE(append_to(log, make_batch(12), 1000, 0));
+    ASSERT_GT(log.segment_count(), 1u);
+    machine.disk().fail_syncs(".log", 2);
+    disk.sync(log.dirty_files(), [](const Result<void>& synced) { EXPECT_FALSE(synced); });
+    machine.disk().fail_syncs(".log", 0);
+  }
+  {
+    auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
+    ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
+    ASSERT_EQ(opened->log->synced_end(), Offset{16});
+  }
+  machine.lose_power();
+  machine.power_on();
+  world.run_for(1s);
+  FusedDisk later(process.disk(), lasting);
+  auto opened = PartitionLog::open(later, directory, small_segments(), OpenOptions{});
+  ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
+  EXPECT_EQ(opened->log->end(), Offset{16});
+  const auto all = opened->log->read(Offset{0}, Offset{16}, 64_MiB, true);
+  ASSERT_TRUE(all.has_value()) << all.error().to_string();
+}
+
+TEST(CutSegment, is_cut_again_behind_a_sync_that_failed) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    fail_the_sync_of_a_cut_then_lose_power(seed);
+    if (HasFatalFailure()) return;
+  }
+}
+
 }  // namespace
 }  // namespace dohle::log
