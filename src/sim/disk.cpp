@@ -32,6 +32,17 @@ void SimDisk::fail_writes(std::string part, unsigned count) {
   failing_writes_ = {std::move(part), count};
 }
 
+void SimDisk::after_change(unsigned count, Change counted, Task then) {
+  changes_left_ = count;
+  counted_ = counted;
+  after_change_ = std::move(then);
+}
+
+void SimDisk::changed(Change change) {
+  if (changes_left_ == 0 || (counted_ == Change::of_names && change != Change::of_names)) return;
+  if (--changes_left_ == 0) std::exchange(after_change_, nullptr)();
+}
+
 void SimDisk::set_slow(std::uint64_t factor) {
   slow_factor_ = std::max<std::uint64_t>(factor, 1);
   slow_has_bitten_ = false;
@@ -90,7 +101,7 @@ Duration SimDisk::sync_time() {
     time *= static_cast<Duration::rep>(slow_factor_);
     if (!std::exchange(slow_has_bitten_, true)) bitten(Fault::slow_disk, "syncs are slow");
   }
-  return time;
+  return std::min(time, options_.sync_longest);
 }
 
 }  // namespace dohle::sim

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/disk.hpp"
+#include "base/executor.hpp"
 #include "base/random.hpp"
 #include "sim/fault.hpp"
 
@@ -28,6 +29,8 @@ struct DiskOptions {
   Duration sync_min = std::chrono::microseconds(80);
   Duration sync_max = std::chrono::microseconds(300);
   std::uint64_t slow_one_in = 100;
+  /// What a sync takes at most, however slow the disk.
+  Duration sync_longest = std::chrono::seconds(5);
   /// After a crash, creations, renames and removals are lost from some point on, as on ext4 and
   /// XFS. False: any subset of them is lost, which POSIX allows; each is still whole or not there.
   bool entries_in_order = true;
@@ -42,8 +45,11 @@ struct DiskOptions {
 /// the last sync had reached the medium; some pages are torn at a 512-byte sector. The size is what
 /// it was after some of the writes; pages below it that did not arrive read as zeros, never as
 /// other bytes. Truncation follows the size. What `sync`, `sync_now` and `sync_directory` have
-/// answered for is kept. Some crashes (a quarter each) lose or keep everything.
+/// answered for is kept. Some crashes (an eighth each) lose or keep everything.
 /// A killed process loses nothing.
+///
+/// Power may be lost within a turn (`after_change`): what the process does until its turn ends
+/// fails with Errc::closed and reaches nobody.
 class SimDisk {
  public:
   SimDisk(Machine& machine, const DiskOptions& options, SeededRandom random);
@@ -61,11 +67,18 @@ class SimDisk {
   void fail_syncs(std::string part, unsigned count);
   /// The next `count` writes to files whose path contains `part` fail; a prefix is written.
   void fail_writes(std::string part, unsigned count);
+  /// Which changes `after_change` counts.
+  enum class Change : std::uint8_t { any, of_names };
+  /// Runs `then` right after the `count`-th change from now (a write, a new size; a name made,
+  /// moved or removed), within the turn that made it: the moment for a power loss, since that
+  /// change cannot have been synced. It takes the place of an earlier one; 0 takes it back.
+  void after_change(unsigned count, Change counted, Task then);
   /// Syncs take `factor` times as long; 1 is normal.
   void set_slow(std::uint64_t factor);
   /// Turns one bit of a file over, on the medium and in the cache. False: no such byte.
   bool flip_bit(const std::string& path, std::uint64_t offset, unsigned bit);
 
+  [[nodiscard]] const DiskOptions& options() const { return options_; }
   /// A file as processes see it; nothing where there is none.
   [[nodiscard]] std::optional<std::string> contents(const std::string& path) const;
   [[nodiscard]] std::uint64_t bytes_used() const { return *used_; }
@@ -90,6 +103,7 @@ class SimDisk {
   [[nodiscard]] bool sync_fails(const std::string& path);
   [[nodiscard]] bool write_fails(const std::string& path);
   [[nodiscard]] Duration sync_time();
+  void changed(Change change);
   void bitten(Fault fault, std::string_view how);
 
   Machine& machine_;
@@ -106,6 +120,9 @@ class SimDisk {
   };
   Failing failing_syncs_;
   Failing failing_writes_;
+  unsigned changes_left_ = 0;
+  Change counted_ = Change::any;
+  Task after_change_;
   std::shared_ptr<std::uint64_t> used_;  ///< files may outlive the disk
   std::map<std::string, Lock> locks_;
   std::unique_ptr<SimTree> tree_;

@@ -6,9 +6,9 @@ namespace dohle::sim {
 
 std::string_view name_of(Fault fault) {
   static constexpr std::array<std::string_view, fault_kinds> names = {
-      "kill",      "power_loss", "pause",      "clock_jump", "cut",        "cut_one_way",
-      "refuse",    "reset",      "slow_link",  "disk_full",  "sync_error", "write_error",
-      "slow_disk", "lost_write", "torn_write", "lost_entry"};
+      "kill",        "power_loss", "pause",      "clock_jump", "cut",       "cut_one_way",
+      "held_back",   "refuse",     "reset",      "slow_link",  "disk_full", "sync_error",
+      "write_error", "slow_disk",  "lost_write", "torn_write", "lost_entry"};
   return names[static_cast<std::size_t>(fault)];
 }
 

@@ -17,6 +17,7 @@ enum class Fault : std::uint8_t {
   clock_jump,   ///< a machine's wall clock was set forward or back
   cut,          ///< a link lost everything both ways
   cut_one_way,  ///< a link lost everything one way: half-open connections
+  held_back,    ///< open connections lost everything one way; new ones between the two did not
   refuse,       ///< a machine refused new connections
   reset,        ///< connections were reset with bytes under way, possibly within a frame
   slow_link,    ///< a link had many times its delay and little bandwidth
@@ -28,7 +29,7 @@ enum class Fault : std::uint8_t {
   torn_write,   ///< a crash kept a part of one write: some sectors, or less than its length
   lost_entry,   ///< a crash lost a creation, rename or removal whose directory was not synced
 };
-inline constexpr std::size_t fault_kinds = 16;
+inline constexpr std::size_t fault_kinds = 17;
 
 /// "power_loss".
 [[nodiscard]] std::string_view name_of(Fault fault);

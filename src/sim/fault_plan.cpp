@@ -16,6 +16,7 @@ constexpr std::uint64_t slow_link_factor = 20;
 constexpr std::uint64_t slow_link_bytes_per_second = 200'000;
 constexpr std::uint64_t slow_disk_factor = 100;
 constexpr unsigned failing_calls_max = 3;
+constexpr std::uint64_t changes_before_loss_max = 8;
 constexpr double longest_gap = 3;
 constexpr std::uint64_t clock_jump_max_ms = 3'600'000;
 
@@ -40,6 +41,7 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
     if (world_.now() >= until_ || plan_.kinds.empty()) return;
     const Fault fault = plan_.kinds[random_.below(plan_.kinds.size())];
     world_.drawn_faults().add(fault);
+    if (world_.is_traced()) world_.trace("faults", std::string(name_of(fault)));
     begin(fault);
     const double gap = std::min(longest_gap, -std::log(1.0 - random_.unit()));
     world_.after(
@@ -53,6 +55,11 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
     const double longest = std::max(shortest, static_cast<double>(plan_.lasting_max.count()));
     const double span = shortest * std::pow(longest / shortest, random_.unit());
     return std::min(Duration(static_cast<Duration::rep>(span)), until_ - world_.now());
+  }
+
+  Duration within(Duration span) {
+    return Duration(
+        static_cast<Duration::rep>(random_.below(static_cast<std::uint64_t>(span.count()) + 1)));
   }
 
   std::pair<std::string, std::string> link() {
@@ -78,6 +85,7 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
     switch (fault) {
       case Fault::cut:
       case Fault::cut_one_way:
+      case Fault::held_back:
       case Fault::reset:
       case Fault::slow_link:
         return begin_on_link(fault);
@@ -99,17 +107,35 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
     }
     if (fault == Fault::cut) network.cut(a, b);
     if (fault == Fault::cut_one_way) network.cut_one_way(a, b);
+    if (fault == Fault::held_back) network.hold_back(a, b);
     if (fault == Fault::slow_link) network.slow(a, b, slow_link_factor, slow_link_bytes_per_second);
     world_.after(lasting(), [&network, a, b] { network.heal(a, b); });
   }
 
-  void begin_on_process(Fault fault) {
+  /// Where a machine writes, most often right after a change or soon after it, while a sync goes
+  /// on.
+  void begin_power_loss() {
     Machine& machine = victim();
-    if (fault == Fault::power_loss) {
-      machine.lose_power();
-      world_.after(lasting(), [&machine] { machine.power_on(); });
-      return;
-    }
+    const auto lose = [self = shared_from_this(), &machine] { self->lose_power(machine); };
+    const std::uint64_t kind = random_.below(6);
+    if (kind == 0 || machine.disk().bytes_used() == 0) return lose();
+    const auto lose_soon = [self = shared_from_this(), &machine, lose] {
+      self->world_.after(self->within(machine.disk().options().sync_max), lose);
+    };
+    const auto count = 1 + static_cast<unsigned>(random_.below(changes_before_loss_max));
+    const auto counted = kind == 5 ? SimDisk::Change::of_names : SimDisk::Change::any;
+    machine.disk().after_change(count, counted, kind < 4 ? Task(lose_soon) : Task(lose));
+  }
+
+  void lose_power(Machine& machine) {
+    if (!machine.is_up() || world_.now() >= until_) return;
+    machine.lose_power();
+    world_.after(lasting(), [&machine] { machine.power_on(); });
+  }
+
+  void begin_on_process(Fault fault) {
+    if (fault == Fault::power_loss) return begin_power_loss();
+    Machine& machine = victim();
     Process* const process = victim_process(machine);
     if (process == nullptr) return;
     if (fault == Fault::pause) return process->pause(lasting());
@@ -154,9 +180,11 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
     world_.after(lasting(), [&network, &machine] { network.refuse(machine.name(), false); });
   }
 
-  /// What a failed disk call takes out of service comes back with a restart alone.
+  /// What a failed disk call takes out of service comes back with a restart alone, which may come
+  /// long after what waits for it was given up.
   void restart_later(Machine& machine) {
-    world_.after(lasting(), [&machine] {
+    const Duration later = random_.below(2) == 0 ? lasting() : within(plan_.lasting_max);
+    world_.after(std::min(later, until_ - world_.now()), [&machine] {
       machine.disk().fail_syncs("", 0);
       machine.disk().fail_writes("", 0);
       if (!machine.is_up()) return;
@@ -173,6 +201,7 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
     for (const auto& [name, machine] : world_.machines()) {
       machine->disk().set_full(false);
       machine->disk().set_slow(1);
+      machine->disk().after_change(0, SimDisk::Change::any, {});
       machine->disk().fail_syncs("", 0);
       machine->disk().fail_writes("", 0);
     }

@@ -23,10 +23,11 @@ struct FaultPlan {
   Duration lasting_max = std::chrono::seconds(8);
   /// What may happen. Kinds that follow from others (lost_write, torn_write, lost_entry) are not
   /// named here: power_loss brings them.
-  std::vector<Fault> kinds = {
-      Fault::kill,        Fault::power_loss,  Fault::pause,    Fault::clock_jump, Fault::cut,
-      Fault::cut_one_way, Fault::refuse,      Fault::reset,    Fault::slow_link,  Fault::disk_full,
-      Fault::sync_error,  Fault::write_error, Fault::slow_disk};
+  std::vector<Fault> kinds = {Fault::kill,        Fault::power_loss, Fault::pause,
+                              Fault::clock_jump,  Fault::cut,        Fault::cut_one_way,
+                              Fault::held_back,   Fault::refuse,     Fault::reset,
+                              Fault::slow_link,   Fault::disk_full,  Fault::sync_error,
+                              Fault::write_error, Fault::slow_disk};
   /// Machines whose processes and clocks may suffer, and disks if there is no server. Who is named
   /// twice suffers twice as often.
   std::vector<std::string> machines = {"node"};

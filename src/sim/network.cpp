@@ -102,6 +102,24 @@ void Network::heal(std::string_view a, std::string_view b) {
   for (Link* healed : {&link(index_of(a), index_of(b)), &link(index_of(b), index_of(a))}) {
     healed->is_cut = healed->is_slow = false;
   }
+  for (const auto& stream : streams_) {
+    if (stream->connects(&world_.machine(a), &world_.machine(b))) stream->let_go();
+  }
+}
+
+std::size_t Network::hold_back(std::string_view from, std::string_view to) {
+  const Machine& sender = world_.machine(from);
+  std::size_t count = 0;
+  for (const auto& stream : streams_) {
+    if (!stream->is_open() || !stream->connects(&sender, &world_.machine(to))) continue;
+    stream->hold_back(sender);
+    ++count;
+  }
+  if (world_.is_traced()) {
+    world_.trace("network", std::string(from) + " > " + std::string(to) + " holds back " +
+                                std::to_string(count) + " connections");
+  }
+  return count;
 }
 
 void Network::refuse(std::string_view machine, bool refuses) {
@@ -115,6 +133,7 @@ void Network::refuse(std::string_view machine, bool refuses) {
 void Network::heal_all() {
   if (world_.is_traced()) world_.trace("network", "healed");
   for (auto& [ends, healed] : links_) healed.is_cut = healed.is_slow = false;
+  for (const auto& stream : streams_) stream->let_go();
   refusing_.clear();
 }
 

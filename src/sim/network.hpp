@@ -72,14 +72,18 @@ class Network {
   void cut(std::string_view a, std::string_view b);
   /// Nothing gets from `from` to `to` until `heal`: half-open.
   void cut_one_way(std::string_view from, std::string_view to);
+  /// What the connections that are open now carry from `from` to `to` waits until `heal`, also what
+  /// their sender left behind when it closed them; connections made later are not touched, as where
+  /// one of several paths is lost. Returns how many connections.
+  std::size_t hold_back(std::string_view from, std::string_view to);
   /// Everything takes `factor` times as long, at `bytes_per_second`, until `heal`.
   void slow(std::string_view a, std::string_view b, std::uint64_t factor,
             std::uint64_t bytes_per_second);
-  /// Ends cuts and slowness between the two.
+  /// Ends cuts, slowness and holding back between the two.
   void heal(std::string_view a, std::string_view b);
   /// New connections to the machine are refused (or accepted again).
   void refuse(std::string_view machine, bool refuses = true);
-  /// Ends all cuts, slowness and refusals.
+  /// Ends all cuts, slowness, holding back and refusals.
   void heal_all();
   /// Resets every connection between the two machines. Of the bytes under way a prefix arrives
   /// that the seed chooses, so that frames are cut short. Returns how many connections.

@@ -54,7 +54,7 @@ Result<void> SimFile::write(std::uint64_t offset, std::span<const Bytes> pieces)
   contents_->write(offset, bytes);
   if (!fits) return fail(full("write", path_));
   if (breaks) return fail(file_error(Errc::io_error, "write", path_, "Input/output error"));
-  return {};
+  return changed("write");
 }
 
 Result<void> SimFile::reserve(std::uint64_t end) {
@@ -67,14 +67,21 @@ Result<void> SimFile::reserve(std::uint64_t end) {
 
 Result<void> SimFile::extend(std::uint64_t end) {
   if (auto reserved = reserve(end); !reserved) return reserved;
-  if (end > contents_->bytes()) contents_->truncate(end);
-  return {};
+  if (end <= contents_->bytes()) return {};
+  contents_->truncate(end);
+  return changed("extend");
 }
 
 Result<void> SimFile::truncate(std::uint64_t size) {
   if (auto alive = check_alive("truncate"); !alive) return alive;
   contents_->truncate(size);
-  return {};
+  return changed("truncate");
+}
+
+/// The change is made; it may have been the last one.
+Result<void> SimFile::changed(std::string_view what) const {
+  disk_.changed(SimDisk::Change::any);
+  return check_alive(what);
 }
 
 Result<void> SimFile::sync(std::uint64_t mark) {
@@ -98,10 +105,22 @@ Result<void> ProcessDisk::check_alive(std::string_view what, const std::string& 
   return fail(dead(what, path));
 }
 
+/// What became of a change of names; it may have been the last one.
+Result<void> ProcessDisk::changed(Result<void> outcome, std::string_view what,
+                                  const std::string& path) {
+  if (outcome) disk_.changed(SimDisk::Change::of_names);
+  if (auto alive = check_alive(what, path); !alive) return alive;
+  return outcome;
+}
+
 Result<std::shared_ptr<File>> ProcessDisk::open(const std::string& path, OpenMode mode) {
   if (auto alive = check_alive("open", path); !alive) return fail(alive.error());
+  const bool is_new = !exists(path);
   auto node = disk_.tree_->open(path, mode);
   if (!node) return fail(node.error());
+  if (is_new) {
+    if (auto made = changed({}, "open", path); !made) return fail(made.error());
+  }
   auto contents = std::static_pointer_cast<SimContents>(std::move(*node));
   if (mode == OpenMode::truncate) contents->truncate(0);
   return std::shared_ptr<File>(std::make_shared<SimFile>(disk_, loop_, path, std::move(contents)));
@@ -113,7 +132,8 @@ bool ProcessDisk::exists(const std::string& path) const {
 
 Result<void> ProcessDisk::make_directories(const std::string& path) {
   if (auto alive = check_alive("make directory", path); !alive) return alive;
-  return disk_.tree_->make_directories(path);
+  if (exists(path)) return disk_.tree_->make_directories(path);
+  return changed(disk_.tree_->make_directories(path), "make directory", path);
 }
 
 Result<std::vector<DirectoryEntry>> ProcessDisk::list(const std::string& path) const {
@@ -122,17 +142,17 @@ Result<std::vector<DirectoryEntry>> ProcessDisk::list(const std::string& path) c
 
 Result<void> ProcessDisk::rename(const std::string& from, const std::string& to) {
   if (auto alive = check_alive("rename", from); !alive) return alive;
-  return disk_.tree_->rename(from, to);
+  return changed(disk_.tree_->rename(from, to), "rename", from);
 }
 
 Result<void> ProcessDisk::remove(const std::string& path) {
   if (auto alive = check_alive("remove", path); !alive) return alive;
-  return disk_.tree_->remove(path);
+  return changed(disk_.tree_->remove(path), "remove", path);
 }
 
 Result<void> ProcessDisk::remove_all(const std::string& path) {
   if (auto alive = check_alive("remove", path); !alive) return alive;
-  return disk_.tree_->remove_all(path);
+  return changed(disk_.tree_->remove_all(path), "remove", path);
 }
 
 Result<void> ProcessDisk::sync_directory(const std::string& path) {

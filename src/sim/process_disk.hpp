@@ -34,6 +34,7 @@ class SimFile final : public File {
 
  private:
   [[nodiscard]] Result<void> check_alive(std::string_view what) const;
+  [[nodiscard]] Result<void> changed(std::string_view what) const;
 
   SimDisk& disk_;
   ProcessLoop& loop_;
@@ -75,6 +76,8 @@ class ProcessDisk final : public Disk {
   };
 
   [[nodiscard]] Result<void> check_alive(std::string_view what, const std::string& path) const;
+  [[nodiscard]] Result<void> changed(Result<void> outcome, std::string_view what,
+                                     const std::string& path);
   void start_group();
   void finish_group(const std::map<SimFile*, std::uint64_t>& marks);
   void finish_job(std::uint64_t id);

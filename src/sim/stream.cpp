@@ -29,7 +29,11 @@ std::string milliseconds_text(Duration span) {
 
 Stream::Stream(Network& network, std::uint64_t id, ProcessLoop& dialer, Endpoint to,
                const DialOptions& options, ConnectionEvents& events)
-    : network_(network), id_(id), to_(std::move(to)), connect_timeout_(options.connect_timeout) {
+    : network_(network),
+      id_(id),
+      dialer_(dialer.name()),
+      to_(std::move(to)),
+      connect_timeout_(options.connect_timeout) {
   End& end = at(Side::dialer);
   end.state = State::connecting;
   end.machine = &dialer.machine();
@@ -63,7 +67,28 @@ World& Stream::world() const {
 }
 
 bool Stream::is_stopped(Side from) {
-  return network_.is_stopped(at(from).machine->index(), at(other(from)).machine->index());
+  End& end = at(from);
+  if (!end.is_held_back) {
+    return network_.is_stopped(end.machine->index(), at(other(from)).machine->index());
+  }
+  if (!std::exchange(end.holding_has_bitten, true)) {
+    world().bitten(Fault::held_back, "network", "a connection's bytes wait");
+  }
+  return true;
+}
+
+void Stream::hold_back(const Machine& from) {
+  End& end = at(at(Side::dialer).machine == &from ? Side::dialer : Side::acceptor);
+  end.is_held_back = true;
+  end.holding_has_bitten = false;
+}
+
+void Stream::let_go() {
+  for (const Side from : {Side::dialer, Side::acceptor}) {
+    if (!std::exchange(at(from).is_held_back, false)) continue;
+    at(from).retry_is_due = false;
+    deliver(from);
+  }
 }
 
 Duration Stream::travel_time(Side from, std::size_t bytes) {
@@ -76,9 +101,7 @@ void Stream::later(Duration delay, void (Stream::*what)()) {
 
 void Stream::note(std::string_view line) const {
   if (!world().is_traced()) return;
-  world().trace(at(Side::dialer).loop->name() + " > " + at(Side::dialer).peer + " (" +
-                    std::to_string(id_) + ")",
-                line);
+  world().trace(dialer_ + " > " + at(Side::dialer).peer + " (" + std::to_string(id_) + ")", line);
 }
 
 // Setting up.
@@ -316,7 +339,7 @@ void Stream::retry(Side from) {
   end.retry_is_due = false;
   if (end.on_way.empty()) return end.stalled_since.reset();
   const Duration limit = network_.options_.retransmit_timeout;
-  if (world().now() - *end.stalled_since < limit) return deliver(from);
+  if (!end.stalled_since || world().now() - *end.stalled_since < limit) return deliver(from);
   end.on_way.clear();
   end.stalled_since.reset();
   lost(from, Errc::connection_lost, "nothing acknowledged for " + milliseconds_text(limit));
@@ -422,7 +445,9 @@ bool Stream::read_step(Side side) {
   }
   if (end.is_paused || end.reader.size() < *end.body_bytes) return false;
   const std::size_t size = *std::exchange(end.body_bytes, std::nullopt);
-  end.events->on_frame(end.reader.take(size));
+  Slice frame = end.reader.take(size);
+  world().frame_read({id_, dialer_, at(Side::dialer).peer, side == Side::dialer, frame});
+  end.events->on_frame(std::move(frame));
   return true;
 }
 

@@ -49,6 +49,9 @@ class Stream final : public std::enable_shared_from_this<Stream> {
 
   /// Resets both ends; of the bytes on the way a prefix arrives.
   void reset();
+  /// What `from` sends, and has sent, waits until let_go.
+  void hold_back(const Machine& from);
+  void let_go();
   /// The kernel of that end's machine closes it (`is_told`), or the machine is gone.
   void process_ended(Side side, bool is_told);
   [[nodiscard]] ProcessLoop* loop(Side side) { return at(side).loop; }
@@ -94,6 +97,8 @@ class Stream final : public std::enable_shared_from_this<Stream> {
     std::deque<Segment> on_way;
     std::size_t outstanding_bytes = 0;  ///< sent, not read by the other process
     TimePoint last_arrival{};
+    bool is_held_back = false;
+    bool holding_has_bitten = false;
     std::optional<TimePoint> stalled_since;
     bool retry_is_due = false;
     Duration backoff{};
@@ -159,6 +164,7 @@ class Stream final : public std::enable_shared_from_this<Stream> {
 
   Network& network_;
   const std::uint64_t id_;
+  const std::string dialer_;
   const Endpoint to_;
   const Duration connect_timeout_;
   std::weak_ptr<ListenerPort> port_;

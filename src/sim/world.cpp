@@ -93,7 +93,12 @@ void World::mark(std::uint64_t what, Bytes bytes) {
 void World::bitten(Fault fault, std::string_view who, std::string_view how) {
   faults_.add(fault);
   mark(hash_of(who), static_cast<std::uint64_t>(fault));
-  if (is_traced()) trace(who, fmt::format("! {}: {}", name_of(fault), how));
+  if (!is_traced()) return;
+  // A full disk refuses every write.
+  std::string line = fmt::format("! {}: {}", name_of(fault), how);
+  if (line == last_bitten_) return;
+  trace(who, line);
+  last_bitten_ = std::move(line);
 }
 
 void World::trace(std::string_view who, std::string_view line) const {

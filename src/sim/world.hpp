@@ -6,8 +6,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/random.hpp"
+#include "base/slice.hpp"
 #include "sim/disk.hpp"
 #include "sim/event_queue.hpp"
 #include "sim/fault.hpp"
@@ -17,6 +19,18 @@ namespace dohle::sim {
 
 class Machine;
 class ProcessLoop;
+
+/// A frame that a process reads from a connection.
+struct ReadFrame {
+  /// Counted over the world.
+  std::uint64_t connection;
+  /// Who dialed, and what.
+  std::string_view dialer;
+  std::string_view dialed;
+  /// The dialer reads answers, the other side requests.
+  bool is_read_by_dialer;
+  const Slice& bytes;
+};
 
 struct WorldOptions {
   /// Gets each line of the trace: "[   1.204518] node: …". Empty: no line is even worded.
@@ -97,8 +111,14 @@ class World {
   /// A line of the test's own (of a process, `who`); part of the hash.
   void note(std::string_view who, std::string_view line);
 
+  /// `hear` is told of every frame, before its reader is.
+  void on_frame(std::function<void(const ReadFrame&)> hear) { on_frame_ = std::move(hear); }
+
   // For the parts of the world.
 
+  void frame_read(const ReadFrame& frame) const {
+    if (on_frame_) on_frame_(frame);
+  }
   [[nodiscard]] EventQueue& queue() { return queue_; }
   [[nodiscard]] const WorldOptions& options() const { return options_; }
   /// Mixes what happened into the hash.
@@ -107,7 +127,7 @@ class World {
     hash_ ^= hash_ >> 29;
   }
   void mark(std::uint64_t what, Bytes bytes);
-  /// Counts, marks and traces a fault.
+  /// Counts, marks and traces a fault; in the trace, repetitions are one line.
   void bitten(Fault fault, std::string_view who, std::string_view how);
   /// A line for the trace that is not part of the hash; ask is_traced first.
   void trace(std::string_view who, std::string_view line) const;
@@ -124,6 +144,8 @@ class World {
   std::uint64_t events_ = 0;
   FaultCounts faults_;
   FaultCounts drawn_faults_;
+  std::function<void(const ReadFrame&)> on_frame_;
+  std::string last_bitten_;
   ProcessLoop* running_ = nullptr;
   EventQueue queue_;
   Network network_;

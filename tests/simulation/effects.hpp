@@ -28,6 +28,9 @@ class Effects {
 namespace effect {
 inline constexpr std::string_view record_failed = "record failed";
 inline constexpr std::string_view stored_after_all = "failed record that is stored";
+inline constexpr std::string_view batch_read_again = "batch read again by the node";
+inline constexpr std::string_view batch_split = "batch refused as too large";
+inline constexpr std::string_view epoch_begun = "producer epoch begun anew";
 inline constexpr std::string_view producer_died = "producer died";
 inline constexpr std::string_view joined = "member joined";
 inline constexpr std::string_view left = "member left";
@@ -35,14 +38,17 @@ inline constexpr std::string_view member_died = "member died";
 inline constexpr std::string_view assigned = "partitions assigned";
 inline constexpr std::string_view revoked = "partitions revoked";
 inline constexpr std::string_view lost = "partitions lost";
+inline constexpr std::string_view sought = "member sought an offset";
 inline constexpr std::string_view handled_again = "record handled again";
 inline constexpr std::string_view commit_confirmed = "commit confirmed";
 inline constexpr std::string_view commit_failed = "commit failed";
 inline constexpr std::string_view commit_overtaken = "commit overtaken by a later one";
 inline constexpr std::string_view all[] = {
-    record_failed,    stored_after_all, producer_died,   joined, left,
-    member_died,      assigned,         revoked,         lost,   handled_again,
-    commit_confirmed, commit_failed,    commit_overtaken};
+    record_failed,   stored_after_all, batch_read_again, batch_split,
+    epoch_begun,     producer_died,    joined,           left,
+    member_died,     assigned,         revoked,          lost,
+    sought,          handled_again,    commit_confirmed, commit_failed,
+    commit_overtaken};
 }  // namespace effect
 
 }  // namespace dohle::simulation

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/time.hpp"
 #include "dohle/error.hpp"
 #include "dohle/record.hpp"
 #include "simulation/complaints.hpp"
@@ -26,12 +27,14 @@ class Ledger {
     records_.push_back({producer, partition, {}});
     return records_.size() - 1;
   }
-  void told(std::size_t record, Result<Receipt> outcome) {
+  void told(std::size_t record, Result<Receipt> outcome, TimePoint now) {
     auto& entry = records_[record];
     if (entry.outcome) accuse(record, "was told of twice");
-    if (!outcome) ++failed_[{entry.producer, entry.partition.value}];
+    if (!outcome) failures_[{entry.producer, entry.partition.value}].insert(now);
     entry.outcome = std::move(outcome);
   }
+  /// A batch was refused as too large, so that its halves will come.
+  void split(ProducerId id, PartitionId partition) { ++splits_[{id.value, partition.value}]; }
   /// The producer died: of what it had not been told it never will be.
   void died(int producer) { dead_.insert(producer); }
 
@@ -44,9 +47,11 @@ class Ledger {
     if (record >= records_.size()) return accuse(record, "was never sent");
     auto& entry = records_[record];
     if (entry.partition != partition) accuse(record, "is in another partition");
-    if (++entry.found > 1) accuse(record, "is there twice");
+    const std::string at = std::to_string(offset.value);
+    if (++entry.found > 1) accuse(record, "is there twice, the second time at offset " + at);
     if (entry.outcome && *entry.outcome && (*entry.outcome)->offset != offset) {
-      accuse(record, "is at another offset than its receipt says");
+      accuse(record, "is at offset " + at + ", and its receipt says " +
+                         std::to_string((*entry.outcome)->offset.value));
     }
     auto [last, is_first] = last_found_.try_emplace({entry.producer, partition.value}, record);
     if (!is_first && record < last->second) accuse(record, "is out of order");
@@ -70,9 +75,9 @@ class Ledger {
   }
 
   [[nodiscard]] std::size_t size() const { return records_.size(); }
-  [[nodiscard]] std::size_t failed() const {
+  [[nodiscard]] std::size_t epochs_begun() const {
     std::size_t count = 0;
-    for (const auto& [where, failed] : failed_) count += failed;
+    for (const auto& [batch, epochs] : epochs_) count += epochs.size() - 1;
     return count;
   }
   /// Failed records that are in the log all the same, their sender having been told "possibly".
@@ -92,17 +97,18 @@ class Ledger {
   using Where = std::pair<int, std::int32_t>;
   using Batch = std::pair<std::int64_t, std::int32_t>;
 
-  /// Sequence numbers that are right need a new epoch behind a record that failed, and else hardly
-  /// ever: where a request meets its own repetition, held back on a former connection.
+  /// A producer begins a new epoch in a partition behind batches that failed, all at one time, and
+  /// behind one that was refused as too large, whose halves need numbers of their own.
   void check_epochs(const Batch& batch, std::size_t epochs) {
     const Where where{producers_[batch], batch.second};
-    const std::size_t failed = failed_[where];
-    constexpr std::size_t spare = 3;
-    if (epochs <= 1 + failed + spare) return;
+    const std::size_t failures = failures_[where].size();
+    const std::size_t splits = splits_[batch];
+    if (epochs <= 1 + failures + splits) return;
     complaints_.add("producer " + std::to_string(where.first) + " went through " +
                     std::to_string(epochs) + " epochs in partition " +
-                    std::to_string(where.second) + ", where " + std::to_string(failed) +
-                    " of its records failed");
+                    std::to_string(where.second) + ", where batches of its failed at " +
+                    std::to_string(failures) + " times and " + std::to_string(splits) +
+                    " were too large");
   }
   void accuse(std::size_t record, const std::string& of) {
     std::string line = "record " + std::to_string(record);
@@ -116,7 +122,8 @@ class Ledger {
   Complaints& complaints_;
   std::vector<Entry> records_;
   std::set<int> dead_;
-  std::map<Where, std::size_t> failed_;
+  std::map<Where, std::set<TimePoint>> failures_;
+  std::map<Batch, std::size_t> splits_;
   std::map<Where, std::size_t> last_found_;
   Batch batch_{};
   std::map<Batch, std::set<std::int16_t>> epochs_;

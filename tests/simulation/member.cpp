@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 namespace dohle::simulation {
@@ -163,14 +164,21 @@ void Member::take() {
 }
 
 void Member::handle() {
-  std::size_t count = 0;
+  std::map<std::int32_t, std::pair<std::int64_t, std::int64_t>> ranges;
   for (const ConsumerRecord& record : taken_) {
     handle(record);
-    ++count;
+    const std::int64_t offset = record.offset.value;
+    ranges.try_emplace(record.partition.value, offset, offset).first->second.second = offset;
   }
   if (taken_.error() != nullptr) readings_.accuse(name_ + ": " + taken_.error()->to_string());
   taken_ = {};
-  note("handled " + std::to_string(count));
+  std::string line = "handled";
+  for (const auto& [partition, range] : ranges) {
+    line += " " + std::to_string(partition) + ":" + std::to_string(range.first) + ".." +
+            std::to_string(range.second);
+  }
+  note(line);
+  if (random_.below(habits_.seeks_one_in) == 0) seek_somewhere();
   if (!commits_by_hand() || random_.below(3) != 0) return go_on();
   if (habits_.committing == Committing::waiting) return commit([this] { go_on(); });
   commit({});
@@ -190,6 +198,23 @@ void Member::handle(const ConsumerRecord& record) {
     return readings_.accuse(record.partition, "'" + std::string(text) + "' was never sent");
   }
   readings_.handled(name_, at->second, record.partition, record.offset, number);
+}
+
+void Member::seek_somewhere() {
+  if (holds_.empty()) return;
+  auto at = holds_.begin();
+  std::advance(at, random_.below(holds_.size()));
+  auto& [partition, hold] = *at;
+  if (!hold.next) return;
+  if (habits_.committing == Committing::never) {
+    hold.next =
+        static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(*hold.next) + 1));
+  }
+  note("seeks " + std::to_string(partition) + ":" + std::to_string(*hold.next));
+  effects_.add(effect::sought);
+  const TopicPartition where{"orders", PartitionId{partition}};
+  core_->desk().with([&](PollTable& table) { (void)table.fetch.seek(where, Offset{*hold.next}); });
+  core_->kick();
 }
 
 void Member::go_on() {

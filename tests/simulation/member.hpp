@@ -32,6 +32,9 @@ struct Habits {
   Duration handling_max = std::chrono::milliseconds(100);
   /// One in so many polls is followed by leaving and, later, joining again.
   std::uint64_t leaves_one_in = 200;
+  /// One in so many that brought records is followed by a seek: who commits stays where it is, so
+  /// that commits do not go back; others go back.
+  std::uint64_t seeks_one_in = 10;
 };
 
 /// One life of a process that reads "orders": polls, takes its time with what came, commits, as a
@@ -68,6 +71,7 @@ class Member {
   void take();
   void handle();
   void handle(const ConsumerRecord& record);
+  void seek_somewhere();
   void go_on();
   void commit(std::move_only_function<void()> then);
   [[nodiscard]] bool commits_by_hand() const {

@@ -14,10 +14,13 @@
 #include "sim/world.hpp"
 #include "simulation/complaints.hpp"
 #include "simulation/effects.hpp"
+#include "simulation/fetch_watch.hpp"
 #include "simulation/ledger.hpp"
 #include "simulation/member.hpp"
+#include "simulation/produce_watch.hpp"
 #include "simulation/readings.hpp"
 #include "simulation/sender.hpp"
+#include "simulation/wording.hpp"
 #include "unit/node/wire_client.hpp"
 
 namespace dohle::simulation {
@@ -26,8 +29,13 @@ namespace dohle::simulation {
 /// group of three members, a reader on its own, and an observer whom no fault reaches.
 class Scene {
  public:
-  /// `trace` gets each line of what happens; empty: none is worded.
-  Scene(std::uint64_t seed, std::function<void(std::string_view)> trace);
+  struct Trace {
+    /// Gets each line of what happens; empty: none is worded.
+    std::function<void(std::string_view)> line = {};
+    /// Each request and answer is a line, too.
+    bool has_frames = false;
+  };
+  Scene(std::uint64_t seed, Trace trace);
   ~Scene();
 
   void play();
@@ -42,9 +50,11 @@ class Scene {
   struct Producers;
   class Log;
 
+  void hear_frames(bool traces);
   [[nodiscard]] std::uint64_t draw(std::uint64_t below) { return random_.below(below); }
   [[nodiscard]] client::Engine::Options client_options() const;
   void start_node();
+  void note_what_is_there(RunningNode& node);
   bool create_topic();
   void start_producers();
   void start_reader(const std::string& machine, const Habits& habits, Readings& readings);
@@ -62,6 +72,9 @@ class Scene {
   Complaints complaints_;
   Ledger ledger_{complaints_};
   Effects effects_;
+  ProduceWatch produced_{ledger_, effects_};
+  FetchWatch fetched_{complaints_};
+  Wording wording_;
   std::unique_ptr<Logger> logger_;
   std::array<Load, 2> loads_;
   int last_producer_ = 0;

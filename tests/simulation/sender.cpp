@@ -39,7 +39,9 @@ void Sender::find_topic() {
 
 void Sender::send_some() {
   const auto burst = 1 + random_.below(8);
-  for (std::uint64_t i = 0; i < burst && load_.left > 0; ++i) send_one();
+  std::string line = "sends";
+  for (std::uint64_t i = 0; i < burst && load_.left > 0; ++i) send_one(line);
+  note(line);
   if (load_.left == 0) return;
   // 4.5 records in 250 ms make 1,000 in 56 s.
   const std::uint64_t gap_ms = random_.below(random_.below(4) == 0 ? 2 : 660);
@@ -47,25 +49,31 @@ void Sender::send_some() {
                        [this] { send_some(); });
 }
 
-void Sender::send_one() {
+void Sender::send_one(std::string& line) {
   --load_.left;
   const auto& all = topic_->table().all;
   auto& to = *all.at(random_.below(all.size()));
   const std::size_t record = ledger_.sent(number_, to.id);
-  note("sends " + std::to_string(record) + " to " + std::to_string(to.id.value));
+  line += " " + std::to_string(record) + ">" + std::to_string(to.id.value);
   std::string value = std::to_string(record);
   value.append(random_.below(500), ' ');  // so that batches reach over sectors and pages
   DeliveryCallback callback = [this, record](Result<Receipt> outcome) {
-    if (!outcome) {
+    if (outcome) {
+      note(std::to_string(record) + " stored at " + std::to_string(outcome->partition.value) + ":" +
+           std::to_string(outcome->offset.value));
+    } else {
       effects_.add(effect::record_failed);
-      note(std::to_string(record) + " fails: " + outcome.error().to_string());
+      const bool may_be_there = outcome.error().stored() != Stored::no;
+      note(std::to_string(record) + (may_be_there ? " fails, and may be stored: " : " fails: ") +
+           outcome.error().to_string());
     }
-    ledger_.told(record, std::move(outcome));
+    ledger_.told(record, std::move(outcome), self_.clock().mono());
   };
   const auto place = to.queue.append({.value = as_bytes(value)}, {.callback = &callback});
   // All of it fits the buffer many times.
   if (place.appended != client::PartitionQueue::Appended::ok) {
-    ledger_.told(record, fail(Error::client(Errc::limit_reached, "not appended")));
+    ledger_.told(record, fail(Error::client(Errc::limit_reached, "not appended")),
+                 self_.clock().mono());
   }
   if (place.wake) core_->wake(to);
 }

@@ -37,7 +37,8 @@ class Sender {
  private:
   void find_topic();
   void send_some();
-  void send_one();
+  /// Adds "RECORD>PARTITION" to the line.
+  void send_one(std::string& line);
   void note(const std::string& line) { self_.machine().world().note(name_, line); }
 
   sim::Process& self_;

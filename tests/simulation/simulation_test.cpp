@@ -1,10 +1,13 @@
 // The real client and the real node in a simulated world. docs/simulation.md says what is promised
 // and how to look into a seed that fails; --help, how to run it.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
+#include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <optional>
 #include <string>
 
@@ -15,31 +18,65 @@ namespace {
 
 constexpr const char* usage =
     R"(Runs the real client and the real node in a simulated world: one thread, virtual time, and
-network, disk and clock whose faults the seed chooses. A seed that fails is printed.
+network, disk and clock whose faults the seed chooses. A seed that fails is printed, with what is
+wrong and the command that plays it again.
 
   simulation_test                    seeds 1..500
   simulation_test --seeds 1..100     those
   simulation_test --seed 17          that one
-  simulation_test --seed 17 --trace  and everything that happens in it, line by line
+  simulation_test --seed 17 --trace  and what happens in it, line by line: what programs do, what
+                                     becomes of connections, faults (those that met something with
+                                     !), the node's own log
+  simulation_test --seed 17 --frames and every request and answer, as it is read
+  simulation_test --keep-going       plays all seeds, also behind one that fails
   simulation_test --must-fail        succeeds as soon as a seed fails: for a build with a bug in it
 
-Exit status: 0 all seeds pass; 1 one failed, or some kind of fault never had an effect (asked of
-500 seeds and more); 2 an option makes no sense.
+Exit status: 0 all seeds pass; 1 one failed, or of some kind of fault, or of what it leads to, there
+were fewer than 20 in 500 seeds (asked of 500 seeds and more); 2 an option makes no sense.
 )";
-/// From so many seeds on, every kind of fault and of effect has to have happened.
+/// From so many seeds on, every kind of fault and of effect has to have happened, that often.
 constexpr std::uint64_t seeds_for_coverage = 500;
+constexpr std::uint64_t effects_min = 20;
 /// So many seeds are played twice, to see that they are the same.
 constexpr std::uint64_t seeds_played_twice = 5;
 constexpr std::size_t faults_per_seed_min = 3;
 constexpr std::size_t records_per_seed = 2'000;
 
+void print_line(std::string_view line) {
+  std::printf("%.*s\n", static_cast<int>(line.size()), line.data());
+}
+
 struct Order {
   std::uint64_t first = 1;
   std::uint64_t last = 500;
   bool traces = false;
+  bool traces_frames = false;
+  bool keeps_going = false;
   bool must_fail = false;
-  const char* command = "simulation_test";
+  std::string command = "simulation_test";
+
+  [[nodiscard]] Scene::Trace trace() const {
+    if (!traces) return {};
+    return {print_line, traces_frames};
+  }
 };
+
+std::string replay(const Order& order, std::uint64_t seed) {
+  return "again, with what happens in it: " + order.command + " --seed " + std::to_string(seed) +
+         " --trace\n";
+}
+
+/// What to print should a seed end in an abort, as a failed assert does.
+std::string& last_words() {
+  static std::string words;
+  return words;
+}
+
+void on_abort(int) {
+  const std::string& words = last_words();
+  // Nothing can be done if it fails.
+  if (write(STDERR_FILENO, words.data(), words.size()) < 0) return;
+}
 
 /// Sums over the seeds of a run.
 struct Sums {
@@ -55,12 +92,8 @@ struct Played {
   std::uint64_t hash = 0;
 };
 
-void print_line(std::string_view line) {
-  std::printf("%.*s\n", static_cast<int>(line.size()), line.data());
-}
-
-Played play(std::uint64_t seed, bool traces, Sums& sums) {
-  Scene scene(seed, traces ? print_line : std::function<void(std::string_view)>());
+Played play(std::uint64_t seed, Scene::Trace trace, Sums& sums) {
+  Scene scene(seed, std::move(trace));
   scene.play();
   Played played{scene.complaints().text(), scene.world().trace_hash()};
   const std::size_t more = scene.complaints().count();
@@ -81,55 +114,71 @@ Played play(std::uint64_t seed, bool traces, Sums& sums) {
   return played;
 }
 
-/// True: every kind is there.
-bool print_coverage(const Sums& sums) {
-  bool is_whole = true;
+/// True: there is enough of every kind.
+bool print_coverage(const Sums& sums, std::uint64_t wanted) {
+  bool is_enough = true;
+  const auto mark = [&](std::uint64_t count) {
+    if (count >= wanted) return "";
+    is_enough = false;
+    return "  too few";
+  };
   std::printf("%-32s%10s%12s\n", "fault", "drawn", "had effect");
   for (std::size_t i = 0; i < sim::fault_kinds; ++i) {
     const auto kind = static_cast<sim::Fault>(i);
     const bool follows = kind == sim::Fault::lost_write || kind == sim::Fault::torn_write ||
                          kind == sim::Fault::lost_entry;
     const std::string drawn = follows ? "-" : std::to_string(sums.drawn.of(kind));
-    std::printf("  %-30s%10s%12llu\n", sim::name_of(kind).data(), drawn.c_str(),
-                static_cast<unsigned long long>(sums.bitten.of(kind)));
-    // The node syncs a directory in the turn that changed it, and power is lost between turns.
-    if (sums.bitten.of(kind) == 0 && kind != sim::Fault::lost_entry) is_whole = false;
+    const std::uint64_t bitten = sums.bitten.of(kind);
+    std::printf("  %-30s%10s%12llu%s\n", sim::name_of(kind).data(), drawn.c_str(),
+                static_cast<unsigned long long>(bitten), mark(bitten));
   }
   std::printf("what came of it\n");
   for (const std::string_view what : effect::all) {
-    std::printf("  %-30s%22zu\n", what.data(), sums.effects.of(what));
-    if (sums.effects.of(what) == 0 && what != effect::commit_overtaken) is_whole = false;
+    const std::size_t count = sums.effects.of(what);
+    // It takes a coincidence, and is something that is allowed, not something that is aimed at.
+    const bool is_asked_for = what != effect::commit_overtaken;
+    std::printf("  %-30s%22zu%s\n", what.data(), count, is_asked_for ? mark(count) : "");
   }
-  return is_whole;
+  return is_enough;
+}
+
+Played play_and_compare(const Order& order, std::uint64_t seed, Sums& sums) {
+  last_words() = "seed " + std::to_string(seed) + " was aborted\n" + replay(order, seed);
+  Played played = play(seed, order.trace(), sums);
+  if (seed < order.first + seeds_played_twice && played.complaints.empty()) {
+    Sums unused;
+    if (play(seed, {}, unused).hash != played.hash) {
+      played.complaints = "  played twice, it was not the same\n";
+    }
+  }
+  return played;
 }
 
 int run(const Order& order) {
   Sums sums;
+  std::uint64_t failed = 0;
   for (std::uint64_t seed = order.first; seed <= order.last; ++seed) {
-    Played played = play(seed, order.traces, sums);
-    if (seed < order.first + seeds_played_twice && played.complaints.empty()) {
-      Sums unused;
-      if (play(seed, false, unused).hash != played.hash) {
-        played.complaints = "  played twice, it was not the same\n";
-      }
-    }
+    const Played played = play_and_compare(order, seed, sums);
     if (played.complaints.empty()) continue;
-    std::printf("seed %llu fails:\n%s", static_cast<unsigned long long>(seed),
-                played.complaints.c_str());
-    std::printf("again, with all that happens: %s --seed %llu --trace\n", order.command,
-                static_cast<unsigned long long>(seed));
-    return order.must_fail ? 0 : 1;
+    ++failed;
+    std::printf("seed %llu fails:\n%s%s", static_cast<unsigned long long>(seed),
+                played.complaints.c_str(), replay(order, seed).c_str());
+    std::fflush(stdout);
+    if (!order.keeps_going) return order.must_fail ? 0 : 1;
   }
   const std::uint64_t seeds = order.last - order.first + 1;
-  std::printf("%llu seeds pass: %zu records, %llu events\n", static_cast<unsigned long long>(seeds),
-              sums.records, static_cast<unsigned long long>(sums.events));
+  std::printf("%llu %s: %zu records, %llu events\n",
+              static_cast<unsigned long long>(seeds - failed),
+              seeds - failed == 1 ? "seed passes" : "seeds pass", sums.records,
+              static_cast<unsigned long long>(sums.events));
   if (order.must_fail) {
-    std::printf("and one of them had to fail\n");
-    return 1;
+    if (failed == 0) std::printf("and one of them had to fail\n");
+    return failed == 0 ? 1 : 0;
   }
-  if (print_coverage(sums) || seeds < seeds_for_coverage) return 0;
-  std::printf("something above never happened: the seeds do not prove what they should\n");
-  return 1;
+  const bool asks = seeds >= seeds_for_coverage;
+  const bool is_enough = print_coverage(sums, asks ? effects_min * seeds / seeds_for_coverage : 0);
+  if (!is_enough) std::printf("the seeds do not prove what they should\n");
+  return failed == 0 && is_enough ? 0 : 1;
 }
 
 std::optional<std::uint64_t> number(std::string_view text) {
@@ -150,9 +199,21 @@ bool take_seeds(std::string_view text, Order& order) {
   return true;
 }
 
+/// For a shell.
+std::string quoted(std::string_view word) {
+  const bool is_plain = std::ranges::all_of(word, [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("_-./+,=@%").find(c) != std::string_view::npos;
+  });
+  if (is_plain) return std::string(word);
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
 int main_of(int argc, char** argv) {
   Order order;
-  order.command = argv[0];
+  order.command = quoted(argv[0]);
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (word == "--help") {
@@ -161,6 +222,10 @@ int main_of(int argc, char** argv) {
     }
     if (word == "--trace") {
       order.traces = true;
+    } else if (word == "--frames") {
+      order.traces = order.traces_frames = true;
+    } else if (word == "--keep-going") {
+      order.keeps_going = true;
     } else if (word == "--must-fail") {
       order.must_fail = true;
     } else if ((word == "--seed" || word == "--seeds") && i + 1 < argc &&
@@ -174,6 +239,7 @@ int main_of(int argc, char** argv) {
       return 2;
     }
   }
+  std::signal(SIGABRT, on_abort);
   return run(order);
 }
 

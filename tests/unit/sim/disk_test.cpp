@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "sim/machine.hpp"
 #include "sim/world.hpp"
 
@@ -95,6 +97,24 @@ TEST(SimDisk, tears_at_sectors_and_fills_holes_with_zeros) {
   }
   EXPECT_TRUE(torn_within_page);
   EXPECT_TRUE(has_hole);
+}
+
+TEST(SimDisk, tears_short_writes_too) {
+  int torn = 0;
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    OneDisk one(seed);
+    auto file = one.open("/log");
+    ASSERT_TRUE(OneDisk::append(*file, std::string(5'000, 'a')));
+    ASSERT_TRUE(one.disk().sync_now(*file));
+    ASSERT_TRUE(one.disk().sync_directory("/"));
+    ASSERT_TRUE(OneDisk::append(*file, std::string(900, 'b')));
+    one.crash();
+    const std::string left = one.contents("/log");
+    ASSERT_EQ(left.substr(0, 5'000), std::string(5'000, 'a'));
+    const auto kept = std::ranges::count(left, 'b');
+    torn += kept > 0 && kept < 900;
+  }
+  EXPECT_GE(torn, 5);
 }
 
 TEST(SimDisk, a_killed_process_loses_nothing) {
@@ -275,6 +295,54 @@ TEST(SimDisk, a_lock_is_held_by_one_process_and_ends_with_it) {
   EXPECT_TRUE(refused.error().is(Errc::locked));
   one.process.kill();
   EXPECT_TRUE(second.disk().lock("/data"));
+}
+
+TEST(SimDisk, the_power_may_go_right_after_a_change) {
+  bool was_lost = false;
+  bool was_kept = false;
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    OneDisk one(seed);
+    auto file = one.open("/log");
+    ASSERT_TRUE(one.disk().sync_directory("/"));
+    one.machine.disk().after_change(2, SimDisk::Change::any, [&one] { one.machine.lose_power(); });
+    ASSERT_TRUE(OneDisk::append(*file, "first"));
+    ASSERT_TRUE(one.disk().sync_now(*file));
+    EXPECT_TRUE(one.machine.is_up());
+    const auto second = OneDisk::append(*file, "second");
+    ASSERT_FALSE(second);
+    EXPECT_TRUE(second.error().is(Errc::closed));
+    EXPECT_FALSE(one.machine.is_up());
+    EXPECT_FALSE(OneDisk::append(*file, "third"));
+    one.crash();
+    const std::string left = one.contents("/log");
+    EXPECT_EQ(left.substr(0, 5), "first");
+    EXPECT_EQ(left.find("third"), left.npos);
+    was_lost |= left == "first";
+    was_kept |= left == "firstsecond";
+  }
+  EXPECT_TRUE(was_lost);
+  EXPECT_TRUE(was_kept);
+}
+
+TEST(SimDisk, changes_of_names_may_be_awaited_alone) {
+  OneDisk one(1);
+  auto file = one.open("/log");
+  int count = 0;
+  SimDisk& disk = one.machine.disk();
+  disk.after_change(2, SimDisk::Change::of_names, [&] { ++count; });
+  ASSERT_TRUE(OneDisk::append(*file, "bytes"));
+  (void)one.open("/log");
+  ASSERT_TRUE(one.disk().make_directories("/new"));
+  ASSERT_TRUE(one.disk().make_directories("/new"));
+  EXPECT_EQ(count, 0);
+  ASSERT_TRUE(one.disk().rename("/log", "/new/log"));
+  EXPECT_EQ(count, 1);
+  ASSERT_TRUE(one.disk().remove("/new/log"));
+  EXPECT_EQ(count, 1) << "it happens once";
+  disk.after_change(1, SimDisk::Change::any, [&] { ++count; });
+  disk.after_change(0, SimDisk::Change::any, {});
+  (void)one.open("/other");
+  EXPECT_EQ(count, 1) << "it was taken back";
 }
 
 TEST(SimDisk, a_flipped_bit_is_seen_by_readers) {

@@ -146,6 +146,54 @@ TEST(Network, a_one_way_cut_stops_one_direction) {
   EXPECT_EQ(pair.world.faults().of(Fault::cut_one_way), 1u);
 }
 
+TEST(Network, what_is_held_back_arrives_late_and_new_connections_do_not_wait) {
+  Pair pair;
+  pair.connect();
+  Peer& first = pair.server_peer();
+  EXPECT_EQ(pair.world.network().hold_back("client", "node"), 1u);
+  pair.peer().connection->send(framed("late"));
+  first.connection->send(framed("the other way"));
+  pair.world.run_for(1s);
+  EXPECT_THAT(first.events, ElementsAre("open"));
+  EXPECT_THAT(pair.peer().events, ElementsAre("open", "the other way"));
+  EXPECT_EQ(pair.world.faults().of(Fault::held_back), 1u);
+  // Given up by the client, whose kernel goes on trying.
+  pair.connect();
+  pair.peer().connection->send(framed("in time"));
+  pair.world.run_for(1s);
+  EXPECT_THAT(pair.server_peer().events, ElementsAre("open", "in time"));
+  EXPECT_THAT(first.events, ElementsAre("open"));
+  pair.world.network().heal("node", "client");
+  pair.world.run_for(1ms);
+  EXPECT_THAT(first.events, ElementsAre("open", "late", "closed"));
+}
+
+TEST(Network, what_is_held_back_for_long_ends_the_connection_at_the_sender) {
+  Pair pair;
+  pair.connect();
+  pair.world.network().hold_back("client", "node");
+  pair.peer().connection->send(framed("a"));
+  pair.world.run_for(40s);
+  EXPECT_THAT(pair.peer().events, ElementsAre("open", "closed"));
+  EXPECT_THAT(pair.server_peer().events, ElementsAre("open"));
+}
+
+TEST(Network, each_frame_is_told_of_before_it_is_read) {
+  Pair pair;
+  std::vector<std::string> heard;
+  pair.world.on_frame([&](const ReadFrame& frame) {
+    EXPECT_THAT(pair.server_peer().events, Not(Contains(std::string(frame.bytes.text()))));
+    heard.push_back(std::string(frame.dialer) + (frame.is_read_by_dialer ? " < " : " > ") +
+                    std::string(frame.dialed) + ": " + std::string(frame.bytes.text()));
+  });
+  pair.connect();
+  pair.peer().connection->send(framed("ask"));
+  pair.world.run_for(10ms);
+  pair.server_peer().connection->send(framed("answer"));
+  pair.world.run_for(10ms);
+  EXPECT_THAT(heard, ElementsAre("client > node:9092: ask", "client < node:9092: answer"));
+}
+
 TEST(Network, a_killed_process_closes_its_connections) {
   Pair pair;
   pair.connect();
