@@ -299,9 +299,9 @@ TEST_F(SubscriptionEngine, takes_for_ever_for_a_long_time) {
 }
 
 TEST_F(SubscriptionEngine, that_is_replaced_ends) {
+  ScriptedSource::Script other_script;  // outlives both
   start([](RawEvent&) { return Result<void>{}; });
   Subscriber one(subscription);
-  ScriptedSource::Script other_script;
   detail::Subscription::Setup other;
   other.topic = "other";
   other.source = std::make_unique<ScriptedSource>(other_script);
