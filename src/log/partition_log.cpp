@@ -356,10 +356,20 @@ Result<void> PartitionLog::set_log_start(Offset offset) {
 // that the next start knows to be below it.
 Result<std::size_t> PartitionLog::drop_segments(std::size_t count) {
   log_start_ = std::max(log_start_, segments_[count]->base_offset());
-  for (std::size_t i = 0; i < count; ++i) doomed_.push_back(std::move(segments_[i]));
+  for (std::size_t i = 0; i < count; ++i) {
+    forget_to_sync(*segments_[i]);
+    doomed_.push_back(std::move(segments_[i]));
+  }
   segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(count));
   checkpoint();
   return count;
+}
+
+// A file that is held open gives no space back.
+void PartitionLog::forget_to_sync(const Segment& segment) {
+  const std::string begin = directory_ + "/" + Segment::file_name(segment.base_offset(), ".");
+  std::erase_if(to_sync_,
+                [&](const ToSync& extra) { return extra.file->path().starts_with(begin); });
 }
 
 void PartitionLog::remove_doomed(Offset log_start) {

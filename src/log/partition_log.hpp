@@ -321,6 +321,7 @@ class PartitionLog {
   [[nodiscard]] LogState state_before_recovery() const;
   void checkpointed(std::uint64_t number, const LogState& state, Result<void> outcome);
   Result<std::size_t> drop_segments(std::size_t count);
+  void forget_to_sync(const Segment& segment);
   void remove_doomed(Offset log_start);
   void start_check(Segment& segment, std::size_t bytes_max, Task done) const;
   void checked(const CheckPiece& piece);

@@ -253,14 +253,16 @@ Result<void> Segment::append(std::span<const Bytes> batch, const wire::BatchHead
 
 Result<bool> Segment::finish() {
   if (auto known = know_tail(); !known) return fail(known.error());
+  if (extended_ > size_) {
+    auto file = log_.get();
+    if (!file) return fail(file.error());
+    if (auto cut = (*file)->truncate(size_); !cut) return fail(cut.error());
+    extended_ = 0;
+    is_cut_ = true;
+  }
+  // Behind the cut, which on a full disk gives them their space.
   if (auto written = write_indexes(); !written) return fail(written.error());
-  if (extended_ <= size_) return std::exchange(is_cut_, false);
-  auto file = log_.get();
-  if (!file) return fail(file.error());
-  if (auto cut = (*file)->truncate(size_); !cut) return fail(cut.error());
-  extended_ = 0;
-  is_cut_ = false;
-  return true;
+  return std::exchange(is_cut_, false);
 }
 
 Result<void> Segment::truncate(std::uint64_t position) {

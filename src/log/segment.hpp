@@ -108,7 +108,7 @@ class Segment {
   std::uint64_t size_ = 0;
   /// How far the file is extended.
   std::uint64_t extended_ = 0;
-  /// A failed append cut the file; no sync is known to cover that.
+  /// The file was cut; no sync is known to cover that.
   bool is_cut_ = false;
   bool is_tail_known_ = false;
   bool is_broken_ = false;

@@ -301,8 +301,9 @@ TEST_F(FullDiskTest, ANodeStartedOnAFullDiskServesAndGoesOnOnceThereIsSpace) {
   expect_refused(load_.send_until_refused(node()));
   for (int round = 0; round < 3; ++round) {
     node_->kill();
-    // What a crash may lose, and recovery makes anew: in the second round.
+    // What a crash may lose, and a start makes anew: in the second round.
     if (round == 1) {
+      fs::resize_file(disk_.path() / "data/.lock", 0);
       for (const std::string partition : {"t-0", "__consumer_offsets-0"}) {
         fs::remove(disk_.path() / "data" / partition / "leader-epoch-checkpoint");
         fs::remove(disk_.path() / "data" / partition / "partition.metadata");

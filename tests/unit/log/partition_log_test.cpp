@@ -279,5 +279,41 @@ TEST_F(PartitionLogTest, an_idle_log_is_small) {
   EXPECT_LT(sizeof(PartitionLog) + sizeof(Segment), 4'096u);
 }
 
+// What a segment was extended by is given back before its last entries are written.
+class FullMemory : public testing::Test {
+ protected:
+  FullMemory() {
+    config_.retention_ms = 10;
+    log_ = std::move(PartitionLog::open(disk_, "/data/t-0", config_, OpenOptions{})->log);
+    for (int i = 0; i < 100; ++i) EXPECT_TRUE(append_to(*log_, make_batch(1, 2'000)).has_value());
+    log_->synced(log_->end());
+    for (bool is_room = true; is_room;) {
+      ballast_.push_back(
+          *disk_.open("/ballast-" + std::to_string(ballast_.size()), OpenMode::create));
+      is_room = ballast_.back()->reserve(4_KiB).has_value();
+    }
+  }
+  ManualLoop loop_;
+  disk::MemoryDisk disk_{loop_, {.bytes_max = 1_MiB}};
+  LogConfig config_;
+  std::unique_ptr<PartitionLog> log_;
+  std::vector<std::shared_ptr<File>> ballast_;
+};
+
+TEST_F(FullMemory, does_not_keep_a_log_from_a_clean_stop) {
+  EXPECT_TRUE(log_->flush().has_value());
+}
+
+TEST_F(FullMemory, is_made_room_in_by_retention_though_nothing_but_the_last_segment_is_there) {
+  EXPECT_TRUE(append_to(*log_, make_batch(1, 400'000)).error().is(Errc::disk_full));
+  const auto gone = log_->retain({TimePoint{}, Timestamp{1'000'000}});
+  ASSERT_TRUE(gone.has_value()) << gone.error().to_string();
+  EXPECT_EQ(*gone, 1u);
+  loop_.run();
+  const auto appended = append_to(*log_, make_batch(1, 200'000));
+  ASSERT_TRUE(appended.has_value()) << appended.error().to_string();
+  EXPECT_EQ(appended->base_offset, Offset{100});
+}
+
 }  // namespace
 }  // namespace dohle::log
