@@ -59,7 +59,7 @@ class Relay : public Acceptor, ConnectionEvents {
 
  private:
   Slice prefix_of(std::size_t bytes) {
-    if (prefix_.size() == 0 || bytes != prefixed_) {
+    if (prefix_.empty() || bytes != prefixed_) {
       prefix_ = framed(bytes).sub(0, 4);
       prefixed_ = bytes;
     }

@@ -172,6 +172,7 @@ Measured produce(const RdKafka& api, const Options& options) {
   const Stopwatch watch;
   const auto work = [&](bool polls) {
     for (std::uint64_t i = 0; i < each; ++i) {
+      // NOLINTNEXTLINE(performance-no-int-to-ptr): the word that the library hands through
       void* opaque = i % 128 == 0 ? reinterpret_cast<void*>(steady_ns()) : nullptr;
       produce_one(api, handle.get(), topic, RD_KAFKA_PARTITION_UA,
                   bytes.data() + (i * 61) % (1 << 20), size, opaque);
