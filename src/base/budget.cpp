@@ -44,7 +44,9 @@ struct Budget::Pool {
   }
   void uncharge(std::size_t bytes) {
     const std::size_t left = used.fetch_sub(bytes, std::memory_order_seq_cst) - bytes;
-    if (!refused.load(std::memory_order_seq_cst) || limit - left < piece_bytes) return;
+    if (!refused.load(std::memory_order_seq_cst) ||
+        limit - left < wanted_bytes.load(std::memory_order_relaxed))
+      return;
     if (refused.exchange(false) && room) room();
   }
 
@@ -66,6 +68,7 @@ struct Budget::Pool {
   Slab* free_slabs = nullptr;
   std::function<void()> room;
   std::size_t piece_bytes = 1;
+  std::atomic<std::size_t> wanted_bytes{1};
 };
 
 Budget::Budget(std::size_t limit_bytes) : pool_(std::make_shared<Pool>(limit_bytes)) {}
@@ -103,11 +106,16 @@ std::size_t Budget::used() const {
 }
 void Budget::on_room(std::function<void()> callback, std::size_t piece_bytes) {
   pool_->room = std::move(callback);
-  pool_->piece_bytes = std::min(piece_bytes, pool_->limit);
+  pool_->piece_bytes = std::clamp<std::size_t>(piece_bytes, 1, pool_->limit);
+  pool_->wanted_bytes.store(pool_->piece_bytes);
 }
-bool Budget::ask_for_piece() {
+bool Budget::ask_for_pieces(std::size_t pieces) {
+  const std::size_t most = std::max(pool_->limit / 2, pool_->piece_bytes);
+  const std::size_t wanted =
+      pieces < most / pool_->piece_bytes ? pieces * pool_->piece_bytes : most;
+  pool_->wanted_bytes.store(wanted);
   pool_->refused.store(true);
-  return limit() - pool_->used.load() >= pool_->piece_bytes && pool_->refused.exchange(false);
+  return limit() - pool_->used.load() >= wanted && pool_->refused.exchange(false);
 }
 
 }  // namespace dohle

@@ -33,12 +33,13 @@ class Budget {
   [[nodiscard]] std::size_t limit() const;
   [[nodiscard]] std::size_t used() const;
 
-  /// Called, from whatever thread, once there is room for a piece of `piece_bytes` (at most the
-  /// limit) after a refused take or reserve, or after ask_for_piece. Set it before first use. It
-  /// must not call back into the Budget while it runs.
+  /// Called, from whatever thread, once there is room after a refused take or reserve, or after
+  /// ask_for_pieces: for a piece of `piece_bytes` (at most the limit), or for as many as were asked
+  /// for last. Set it before first use. It must not call back into the Budget while it runs.
   void on_room(std::function<void()> callback, std::size_t piece_bytes = 1);
-  /// True: there is room for a piece now. False: on_room's callback will tell.
-  [[nodiscard]] bool ask_for_piece();
+  /// True: there is room for so many pieces now, or for half of the limit if that is less. False:
+  /// on_room's callback will tell.
+  [[nodiscard]] bool ask_for_pieces(std::size_t pieces);
 
  private:
   struct Pool;

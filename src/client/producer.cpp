@@ -163,9 +163,9 @@ Result<PartitionQueue::Place> ProducerCore::wait_for_room(TopicCore& topic, cons
     if (is_spent) produce_->hurry_all();
     return !is_spent;
   };
-  const bool done =
-      produce_->room->wait(produce_->client().environment().clock, produce_->options.max_block,
-                           attempt, [&] { return produce_->budget.ask_for_piece(); });
+  const bool done = produce_->room->wait(
+      produce_->client().environment().clock, produce_->options.max_block, attempt,
+      [&](std::size_t pieces) { return produce_->budget.ask_for_pieces(pieces); });
   if (done && placed && placed->appended == PartitionQueue::Appended::closed) return fail(closed());
   if (done) return placed;
   if (produce_->is_closed.load()) return fail(closed());

@@ -2,20 +2,28 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <cstddef>
 #include <list>
 #include <mutex>
+#include <thread>
 
 #include "base/time.hpp"
 
 namespace dohle::client {
 
 /// Where callers of `send` wait, in order, for room in a spent buffer. Room comes in pieces worth
-/// waking somebody for: whoever is first in line is woken for one, and the next is woken at once
-/// only while there is another, so that a crowd of callers costs no more wakes than one.
+/// waking somebody for. A crowd of callers is to be no slower than one: whoever was let in goes on
+/// before the others until his turn is over, and another is let in beside him only once there is
+/// so much room that he alone does not use it up.
 /// Thread safety: any thread.
 class RoomQueue {
  public:
-  /// A piece of room appeared: the first in line tries again.
+  /// After `patience` the first in line looks for room that nobody tells of: those let in may be
+  /// gone for good, and less than a piece may be all that batches of a partition without a leader
+  /// leave.
+  explicit RoomQueue(Duration patience = std::chrono::milliseconds(20)) : patience_(patience) {}
+
+  /// What was asked for is there: the first in line tries again.
   void on_room() {
     const std::lock_guard lock(mutex_);
     has_news_ = true;
@@ -35,50 +43,76 @@ class RoomQueue {
   }
 
   /// Calls `attempt` when it is the caller's turn and there may be room, until it returns true.
-  /// `ask_for_more` says whether there is a piece for the next in line, and else sees to it that
-  /// on_room is called once there is. False: `timeout` passed, or close() was called.
-  template <class Attempt, class AskForMore>
-  bool wait(const Clock& clock, Duration timeout, Attempt attempt, AskForMore ask_for_more) {
-    const TimePoint deadline = clock.mono() + timeout;
+  /// `ask_for` is given a number of pieces; it says whether there are so many, and else sees to it
+  /// that on_room is called once there are. False: `timeout` passed, or close() was called.
+  template <class Attempt, class AskFor>
+  bool wait(const Clock& clock, Duration timeout, Attempt attempt, AskFor ask_for) {
+    const TimePoint began = clock.mono();
+    const TimePoint deadline = began + timeout;
+    const auto ask = [&] { has_news_ = has_news_ || ask_for(1 + pieces_apart * at_work_); };
     std::condition_variable turn;
     std::unique_lock lock(mutex_);
+    if (at_work_ > 0) --at_work_;
     has_news_ = has_news_ || line_.empty();
-    const auto place = line_.insert(line_.end(), &turn);
+    const bool goes_on = is_turn_of_caller(began);
+    const auto place = line_.insert(goes_on ? line_.begin() : line_.end(), &turn);
     bool is_done = false;
     while (!is_closed_ && !is_done) {
-      const Duration left = deadline - clock.mono();
-      if (left <= Duration::zero()) break;
+      const TimePoint now = clock.mono();
+      if (now >= deadline) break;
       const bool is_first = line_.front() == &turn;
-      if (!is_first || !has_news_) {
-        // Less than a piece is looked for now and then: it may be all that batches of a partition
-        // without a leader leave.
-        turn.wait_for(lock, std::min(left, is_first ? patience : 10 * patience));
-        has_news_ = has_news_ || is_first;
+      if (is_first && has_news_) {
+        has_news_ = false;
+        lock.unlock();
+        is_done = attempt();
+        lock.lock();
         continue;
       }
-      has_news_ = false;
-      lock.unlock();
-      is_done = attempt();
-      lock.lock();
+      ask();
+      if (is_first && has_news_) continue;
+      wake_first();
+      const auto woken =
+          turn.wait_for(lock, std::min(deadline - now, is_first ? patience_ : 10 * patience_));
+      if (is_first && woken == std::cv_status::timeout) {
+        at_work_ = 0;
+        has_news_ = true;
+      }
     }
     line_.erase(place);
-    if (!line_.empty() && ask_for_more()) has_news_ = true;
+    if (is_done) begin_work(clock.mono());
+    if (!line_.empty()) ask();
     wake_first();
     return is_done;
   }
 
  private:
-  static constexpr Duration patience = std::chrono::milliseconds(20);
+  static constexpr Duration turn_time = std::chrono::milliseconds(10);
+  /// How much room there is to be for each who is at work before another joins in.
+  static constexpr std::size_t pieces_apart = 6;
 
+  bool is_turn_of_caller(TimePoint now) const {
+    return turn_of_ == std::this_thread::get_id() && now < turn_ends_;
+  }
+  void begin_work(TimePoint now) {
+    ++at_work_;
+    if (is_turn_of_caller(now)) return;
+    turn_of_ = std::this_thread::get_id();
+    turn_ends_ = now + turn_time;
+  }
   void wake_first() {
     if (has_news_ && !line_.empty()) line_.front()->notify_one();
   }
 
+  const Duration patience_;
   mutable std::mutex mutex_;
   std::list<std::condition_variable*> line_;
   /// There may be room that the first in line has not tried for.
   bool has_news_ = false;
   bool is_closed_ = false;
+  /// How many were let in and have not come back for more.
+  std::size_t at_work_ = 0;
+  std::thread::id turn_of_;
+  TimePoint turn_ends_{};
 };
 
 }  // namespace dohle::client

@@ -19,6 +19,14 @@ class RealClock final : public Clock {
   Timestamp wall() const override { return {}; }
 };
 
+/// Stands still but for what the test adds.
+class StillClock final : public Clock {
+ public:
+  TimePoint mono() const override { return TimePoint(Duration(passed_ns.load())); }
+  Timestamp wall() const override { return {}; }
+  std::atomic<std::int64_t> passed_ns{0};
+};
+
 /// Pieces of room, and callers in threads of their own who each want one.
 class Room : public testing::Test {
  protected:
@@ -32,7 +40,10 @@ class Room : public testing::Test {
       served_count_.notify_all();
       return true;
     };
-    return queue_.wait(clock_, timeout, attempt, [this] { return pieces_.load() > 0; });
+    return queue_.wait(*clock_, timeout, attempt, [this](std::size_t pieces) {
+      asked_ = pieces;
+      return static_cast<std::size_t>(pieces_.load()) >= pieces;
+    });
   }
   bool take() {
     int have = pieces_.load();
@@ -57,8 +68,18 @@ class Room : public testing::Test {
     return served_;
   }
 
-  RealClock clock_;
-  RoomQueue queue_;
+  void wait_for_length(std::size_t length) {
+    while (queue_.length() != length) std::this_thread::yield();
+  }
+  void add_piece() {
+    ++pieces_;
+    queue_.on_room();
+  }
+
+  RealClock real_;
+  const Clock* clock_ = &real_;
+  RoomQueue queue_{1h};
+  std::atomic<std::size_t> asked_{0};
   std::atomic<int> pieces_{0};
   std::atomic<int> attempts_{0};
   std::mutex mutex_;
@@ -87,23 +108,62 @@ TEST_F(Room, callers_are_served_in_their_order) {
 TEST_F(Room, one_call_serves_as_many_as_there_are_pieces) {
   std::vector<std::jthread> threads;
   for (int i = 0; i < 3; ++i) join(threads);
-  pieces_ = 3;
+  pieces_ = 100;
   queue_.on_room();
   wait_until_served(3);
   EXPECT_EQ(served(), (std::vector<int>{0, 1, 2}));
 }
 
-TEST_F(Room, what_nobody_tells_of_is_found) {
+TEST_F(Room, who_is_at_work_is_left_more_room_than_a_piece) {
   std::vector<std::jthread> threads;
   join(threads);
-  pieces_ = 1;
+  join(threads);
+  EXPECT_EQ(asked_, 1u);
+  add_piece();
+  wait_for_length(1);
+  EXPECT_GT(asked_, 1u);
+  // Whoever comes is taken for the one that was let in.
+  join(threads);
+  EXPECT_EQ(asked_, 1u);
+  pieces_ = 100;
+  queue_.on_room();
+}
+
+TEST_F(Room, who_comes_back_within_his_turn_goes_first_and_then_last) {
+  StillClock still;
+  clock_ = &still;
+  std::jthread hog([this, &still] {
+    wait_for_one(30s, 0);
+    wait_for_length(1);
+    wait_for_one(30s, 0);
+    still.passed_ns += Duration(10ms).count();
+    wait_for_one(30s, 0);
+  });
+  wait_for_length(1);
+  std::jthread other;
+  add_piece();
   wait_until_served(1);
+  other = std::jthread([this] { wait_for_one(30s, 1); });
+  for (int i = 2; i <= 4; ++i) {
+    wait_for_length(i == 4 ? 1 : 2);
+    add_piece();
+    wait_until_served(i);
+  }
+  EXPECT_EQ(served(), (std::vector<int>{0, 0, 1, 0}));
+}
+
+TEST(ImpatientRoom, what_nobody_tells_of_is_found) {
+  RoomQueue queue{1ms};
+  std::atomic<int> attempts{0};
+  EXPECT_TRUE(queue.wait(
+      RealClock{}, 30s, [&] { return ++attempts == 3; }, [](std::size_t) { return false; }));
+  EXPECT_EQ(attempts, 3);
 }
 
 TEST_F(Room, a_caller_gives_up_when_its_time_is_up) {
-  const TimePoint began = clock_.mono();
+  const TimePoint began = clock_->mono();
   EXPECT_FALSE(wait_for_one(30ms));
-  EXPECT_GE(clock_.mono() - began, 30ms);
+  EXPECT_GE(clock_->mono() - began, 30ms);
   EXPECT_GE(attempts_, 1);
   EXPECT_EQ(queue_.length(), 0u);
 }
