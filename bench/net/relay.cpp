@@ -1,6 +1,6 @@
-// The bare relay: a frame goes from the caller's thread through a loop, TCP, a server's loop that
-// sends it back, TCP and the loop to a consumer's thread. What Dohle adds to these hops is what
-// the end-to-end benchmark shows beside it.
+// The bare relay: a frame goes from the caller's thread through a loop, TCP, the loop of a server
+// in a process of its own that sends it back, TCP and the loop to a consumer's thread. What Dohle
+// adds to these hops is what the end-to-end benchmark shows beside it.
 //
 //   net_relay latency [FRAMES] [PER_SECOND]   one 100-byte frame at a time: p50 and p99
 //   net_relay throughput [FRAMES] [BYTES]     as many frames as the queue takes: MB/s
@@ -8,8 +8,13 @@
 // System calls: strace -fc net_relay throughput
 
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
@@ -71,6 +76,11 @@ class Relay : public Acceptor, ConnectionEvents {
   std::size_t prefixed_ = 0;
 };
 
+[[noreturn]] void give_up(std::string_view why) {
+  fmt::print(stderr, "{}\n", why);
+  std::exit(1);
+}
+
 // Hands frames from the loop to the consumer's thread.
 class Caller : public ConnectionEvents {
  public:
@@ -86,10 +96,7 @@ class Caller : public ConnectionEvents {
     if (is_first) arrived_.notify_one();
   }
   void on_drained() override { signal(is_drained_); }
-  void on_closed(Error why) override {
-    fmt::print(stderr, "{}\n", why.to_string());
-    std::exit(1);
-  }
+  void on_closed(Error why) override { give_up(why.to_string()); }
 
   void wait_open() { wait(is_open_); }
   void wait_drained() { wait(is_drained_); }
@@ -123,65 +130,105 @@ class Caller : public ConnectionEvents {
   bool is_drained_ = true;
 };
 
+template <class Work>
+void on(net::Loop& loop, Work work) {
+  std::mutex mutex;
+  std::condition_variable wake;
+  bool is_done = false;
+  loop.post([&] {
+    work();
+    const std::lock_guard guard(mutex);
+    is_done = true;
+    wake.notify_all();
+  });
+  std::unique_lock lock(mutex);
+  wake.wait(lock, [&] { return is_done; });
+}
+
+// The server's side, in a process of its own as a node is. Made before the first thread.
+class RelayProcess {
+ public:
+  RelayProcess() {
+    std::array<int, 2> ends{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+      give_up(std::strerror(errno));
+    }
+    process_ = ::fork();
+    if (process_ < 0) give_up(std::strerror(errno));
+    if (process_ == 0) {
+      ::close(ends[0]);
+      serve(ends[1]);
+    }
+    ::close(ends[1]);
+    parent_end_ = ends[0];
+    if (::read(parent_end_, &port_, sizeof port_) != sizeof port_) give_up("no relay");
+  }
+  ~RelayProcess() {
+    ::close(parent_end_);
+    ::waitpid(process_, nullptr, 0);
+  }
+  RelayProcess(const RelayProcess&) = delete;
+  RelayProcess& operator=(const RelayProcess&) = delete;
+
+  [[nodiscard]] Endpoint address() const { return {"127.0.0.1", port_}; }
+
+ private:
+  // Until the parent's end is closed.
+  [[noreturn]] static void serve(int child_end) {
+    net::Loop loop;
+    net::TcpListening listening(loop);
+    Relay relay;
+    std::unique_ptr<Listener> listener;
+    loop.start("relay");
+    on(loop, [&] {
+      auto made = listening.listen({"127.0.0.1", 0}, {}, relay);
+      if (!made) give_up(made.error().to_string());
+      listener = *std::move(made);
+    });
+    const std::uint16_t port = listener->local().port;
+    char nothing = 0;
+    if (::write(child_end, &port, sizeof port) == sizeof port) {
+      (void)::read(child_end, &nothing, 1);
+    }
+    on(loop, [&] {
+      listener.reset();
+      relay.close();
+    });
+    loop.stop();
+    loop.join();
+    ::_exit(0);
+  }
+
+  pid_t process_ = -1;
+  int parent_end_ = -1;
+  std::uint16_t port_ = 0;
+};
+
 class Hops {
  public:
   Hops() {
-    server_loop_.start("relay");
-    client_loop_.start("client");
-    on(server_loop_, [&] {
-      auto made = listening_.listen({"127.0.0.1", 0}, {}, relay_);
-      if (!made) {
-        fmt::print(stderr, "{}\n", made.error().to_string());
-        std::exit(1);
-      }
-      listener_ = *std::move(made);
-    });
-    on(client_loop_,
-       [&] { connection = dialer_.dial(listener_->local(), {.limits = limits_}, caller); });
+    loop_.start("client");
+    on(loop_, [&] { connection = dialer_.dial(relay_.address(), {.limits = limits_}, caller); });
     caller.wait_open();
   }
   ~Hops() {
-    on(client_loop_, [&] { connection.reset(); });
-    on(server_loop_, [&] {
-      listener_.reset();
-      relay_.close();
-    });
-    for (net::Loop* loop : {&client_loop_, &server_loop_}) {
-      loop->stop();
-      loop->join();
-    }
+    on(loop_, [&] { connection.reset(); });
+    loop_.stop();
+    loop_.join();
   }
   Hops(const Hops&) = delete;
   Hops& operator=(const Hops&) = delete;
 
-  net::Loop& loop() { return client_loop_; }
+  net::Loop& loop() { return loop_; }
 
   Caller caller;
   std::unique_ptr<Connection> connection;
 
  private:
-  template <class Work>
-  void on(net::Loop& loop, Work work) {
-    std::mutex mutex;
-    std::condition_variable wake;
-    bool is_done = false;
-    loop.post([&] {
-      work();
-      const std::lock_guard guard(mutex);
-      is_done = true;
-      wake.notify_all();
-    });
-    std::unique_lock lock(mutex);
-    wake.wait(lock, [&] { return is_done; });
-  }
-
+  RelayProcess relay_;
   ConnectionLimits limits_{.write_queue_bytes_max = std::size_t{4} << 20};
-  net::Loop server_loop_;
-  net::Loop client_loop_;
-  net::TcpListening listening_{server_loop_};
-  net::TcpDialer dialer_{client_loop_};
-  Relay relay_;
-  std::unique_ptr<Listener> listener_;
+  net::Loop loop_;
+  net::TcpDialer dialer_{loop_};
 };
 
 double cpu_seconds() {
@@ -265,7 +312,7 @@ void throughput(std::size_t frames, std::size_t bytes) {
   const double megabytes = static_cast<double>(frames) * static_cast<double>(bytes) / 1e6;
   fmt::print(
       "relay: {} frames of {} B there and back: {:.0f} MB/s each way, {:.0f} frames/s, "
-      "{:.2f} us CPU per frame\n",
+      "{:.2f} us of the client's CPU per frame\n",
       frames, bytes, megabytes / seconds, static_cast<double>(frames) / seconds,
       (cpu_seconds() - cpu_before) * 1e6 / static_cast<double>(frames));
 }

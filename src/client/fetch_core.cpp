@@ -314,10 +314,15 @@ bool FetchCore::ask(NodeId node, Group group, std::vector<Ask>& out) {
   // A partition's share may be exceeded by one batch; that is allowed for once per answer.
   const std::size_t wanted =
       std::min(options_.bytes_max, options_.partition_bytes_max * group.wishes.size());
-  account_->want_room();
-  const std::size_t room = account_->room();
   const bool is_idle = !is_fetching() && ready_.empty();
-  if (room == 0 || (room < std::min(wanted, fetch_worth_sending_bytes) && !is_idle)) return false;
+  const std::size_t least = is_idle ? 1 : std::min(wanted, fetch_worth_sending_bytes);
+  std::size_t room = account_->room();
+  if (room < least) {
+    account_->want_room();
+    // It may have come between the look and the wish.
+    room = account_->room();
+    if (room < least) return false;
+  }
   const std::size_t bytes = std::min(room, wanted);
   Server& server = servers_.at(node);
   server.is_asked = true;
@@ -505,8 +510,9 @@ std::size_t FetchCore::take(std::size_t records_max, std::vector<RecordsRun>& ou
     Partition& partition = *ready_.front();
     const bool was_full = partition.queued_bytes >= options_.partition_bytes_max;
     count += take_from(partition, records_max - count, out);
+    // A fetch that is under way is followed by the next one anyway.
     freed = freed || (was_full && partition.queued_bytes < options_.partition_bytes_max) ||
-            partition.queue.empty();
+            (partition.queue.empty() && !is_fetching());
     // Each poll begins with another partition.
     if (!ready_.empty() && ready_.front() == &partition) ready_.pop_front();
     partition.is_ready = false;

@@ -56,6 +56,12 @@ void FetchWaits::try_ready() {
     wait->second->is_ready = false;
     attempt(wait, false);
   }
+  for (Task& task : std::exchange(after_ready_, {})) task();
+}
+
+void FetchWaits::after_ready(Task task) {
+  if (!is_posted_) return task();
+  after_ready_.push_back(std::move(task));
 }
 
 void FetchWaits::attempt(Waits::iterator wait, bool is_last) {

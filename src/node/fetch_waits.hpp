@@ -43,6 +43,9 @@ class FetchWaits {
   void advanced(Partition& partition, std::size_t bytes);
   /// Something else changed: who waits for the partition looks again.
   void changed(Partition& partition);
+  /// Runs once whoever is ready has been tried, at once if nobody is: those who wait for records
+  /// hear of them before those who wrote them.
+  void after_ready(Task task);
   /// The connection is gone.
   void forget(std::uint64_t connection);
   /// Everybody gets what there is.
@@ -62,6 +65,7 @@ class FetchWaits {
   Waits waits_;
   std::uint64_t last_number_ = 0;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> ready_;
+  std::vector<Task> after_ready_;
   bool is_posted_ = false;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
 };

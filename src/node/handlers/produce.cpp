@@ -168,14 +168,16 @@ void handle(Call& call, wire::ProduceRequest request) {
     return producing.first_error() ? call.responder.close(*producing.first_error())
                                    : call.responder.no_answer();
   }
-  if (request.acks != acks_all || !producing.has_appended()) {
-    return call.responder.answer(response);
-  }
-  call.engine.syncing().when_durable([responder = call.responder, response = std::move(response),
-                                      partitions = producing.take_partitions()]() mutable {
+  if (!producing.has_appended()) return call.responder.answer(response);
+  auto answer = [responder = call.responder, response = std::move(response),
+                 partitions = producing.take_partitions()]() mutable {
     note_faults(response, partitions);
     responder.answer(response);
-  });
+  };
+  FetchWaits& waits = call.engine.fetch_waits();
+  if (request.acks != acks_all) return waits.after_ready(std::move(answer));
+  call.engine.syncing().when_durable(
+      [&waits, answer = std::move(answer)]() mutable { waits.after_ready(std::move(answer)); });
 }
 
 }  // namespace dohle::node

@@ -598,6 +598,30 @@ TEST_F(Fetching, ReservesWhatAFetchMayBring) {
   EXPECT_EQ(rooms_, 1);
 }
 
+TEST_F(Fetching, WaitsForNoRoomThatItHas) {
+  account_ = std::make_shared<BufferAccount>(std::size_t{1} << 20, [this] { ++rooms_; });
+  options_.partition_bytes_max = 60 << 10;
+  start();
+  ask();
+  give(empty_answer());
+  EXPECT_EQ(rooms_, 0);
+}
+
+TEST_F(Fetching, CallsForAFetchBehindWhatWasTakenOnlyIfNoneIsUnderWay) {
+  start();
+  ask();
+  give(plain_batch(0, 1).bytes());
+  std::vector<RecordsRun> runs;
+  bool freed = false;
+  EXPECT_EQ(core_->take(10, runs, freed), 1U);
+  EXPECT_TRUE(freed);
+  ask();
+  give(plain_batch(1, 1).bytes());
+  ask();
+  EXPECT_EQ(core_->take(10, runs, freed), 1U);
+  EXPECT_FALSE(freed);
+}
+
 TEST_F(Fetching, AsksForNothingWhileItsMemoryIsFull) {
   account_ = std::make_shared<BufferAccount>(std::size_t{128} << 10, [this] { ++rooms_; });
   options_.partition_bytes_max = 128 << 10;

@@ -122,6 +122,22 @@ TEST_F(FetchTest, OfAGoneConnectionIsForgotten) {
   EXPECT_EQ(running().engine.fetch_waits().size(), 0u);
 }
 
+TEST_F(FetchTest, GoesBeforeTheAcknowledgementOfWhatItWaitedFor) {
+  create("t");
+  const PartitionRef partition = *running().engine.topics().find("t")->partition(PartitionId{0});
+  FetchWaits& waits = running().engine.fetch_waits();
+  std::vector<std::string> order;
+  waits.after_ready([&] { order.emplace_back("nobody waits"); });
+  waits.add(99, {partition}, 1, world.now() + 10s, [&](bool) {
+    order.emplace_back("fetch");
+    return std::size_t{0};
+  });
+  waits.advanced(*partition, 1);
+  waits.after_ready([&] { order.emplace_back("acknowledgement"); });
+  world.run_for(10ms);
+  EXPECT_THAT(order, testing::ElementsAre("nobody waits", "fetch", "acknowledgement"));
+}
+
 // --- checks before the first range of a segment is served
 
 class CheckedFetchTest : public FetchTest {
