@@ -109,10 +109,9 @@ void Budget::on_room(std::function<void()> callback, std::size_t piece_bytes) {
   pool_->piece_bytes = std::clamp<std::size_t>(piece_bytes, 1, pool_->limit);
   pool_->wanted_bytes.store(pool_->piece_bytes);
 }
-bool Budget::ask_for_pieces(std::size_t pieces) {
-  const std::size_t most = std::max(pool_->limit / 2, pool_->piece_bytes);
-  const std::size_t wanted =
-      pieces < most / pool_->piece_bytes ? pieces * pool_->piece_bytes : most;
+bool Budget::ask_for(Room room) {
+  const std::size_t half = std::max(pool_->limit / 2, pool_->piece_bytes);
+  const std::size_t wanted = room == Room::half ? half : pool_->piece_bytes;
   pool_->wanted_bytes.store(wanted);
   pool_->refused.store(true);
   return limit() - pool_->used.load() >= wanted && pool_->refused.exchange(false);

@@ -165,7 +165,7 @@ Result<PartitionQueue::Place> ProducerCore::wait_for_room(TopicCore& topic, cons
   };
   const bool done = produce_->room->wait(
       produce_->client().environment().clock, produce_->options.max_block, attempt,
-      [&](std::size_t pieces) { return produce_->budget.ask_for_pieces(pieces); });
+      [&](Budget::Room room) { return produce_->budget.ask_for(room); });
   if (done && placed && placed->appended == PartitionQueue::Appended::closed) return fail(closed());
   if (done) return placed;
   if (produce_->is_closed.load()) return fail(closed());

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/budget.hpp"
 #include "base/time.hpp"
 
 namespace dohle::client {
@@ -43,13 +44,17 @@ class RoomQueue {
   }
 
   /// Calls `attempt` when it is the caller's turn and there may be room, until it returns true.
-  /// `ask_for` is given a number of pieces; it says whether there are so many, and else sees to it
-  /// that on_room is called once there are. False: `timeout` passed, or close() was called.
+  /// `ask_for` says whether there is a piece of room, or half of all that there can be, and else
+  /// sees to it that on_room is called once there is. False: `timeout` passed, or close() was
+  /// called.
   template <class Attempt, class AskFor>
   bool wait(const Clock& clock, Duration timeout, Attempt attempt, AskFor ask_for) {
     const TimePoint began = clock.mono();
     const TimePoint deadline = began + timeout;
-    const auto ask = [&] { has_news_ = has_news_ || ask_for(1 + pieces_apart * at_work_); };
+    const auto ask = [&] {
+      using enum Budget::Room;
+      has_news_ = has_news_ || ask_for(at_work_ == 0 ? piece : half);
+    };
     std::condition_variable turn;
     std::unique_lock lock(mutex_);
     if (at_work_ > 0) --at_work_;
@@ -87,8 +92,6 @@ class RoomQueue {
 
  private:
   static constexpr Duration turn_time = std::chrono::milliseconds(10);
-  /// How much room there is to be for each who is at work before another joins in.
-  static constexpr std::size_t pieces_apart = 6;
 
   bool is_turn_of_caller(TimePoint now) const {
     return turn_of_ == std::this_thread::get_id() && now < turn_ends_;

@@ -104,16 +104,16 @@ TEST(Budget, who_asks_for_a_piece_is_told_without_a_refusal) {
   Budget budget(2 * slab_bytes);
   int told = 0;
   budget.on_room([&] { ++told; }, 2 * slab_bytes);
-  EXPECT_TRUE(budget.ask_for_pieces(1));
+  EXPECT_TRUE(budget.ask_for(Budget::Room::piece));
   Buffer* slab = budget.take();
-  EXPECT_FALSE(budget.ask_for_pieces(1));
+  EXPECT_FALSE(budget.ask_for(Budget::Room::piece));
   EXPECT_EQ(told, 0);
   slab->release();
   EXPECT_EQ(told, 1);
 }
 
-TEST(Budget, who_asks_for_more_is_told_later_but_not_later_than_at_half_of_the_limit) {
-  Budget budget(8 * slab_bytes);
+TEST(Budget, who_asks_for_half_is_told_when_half_of_the_limit_is_free) {
+  Budget budget(4 * slab_bytes);
   int told = 0;
   budget.on_room([&] { ++told; }, slab_bytes);
   std::vector<Buffer*> slabs;
@@ -122,17 +122,14 @@ TEST(Budget, who_asks_for_more_is_told_later_but_not_later_than_at_half_of_the_l
     slabs.back()->release();
     slabs.pop_back();
   };
-  EXPECT_FALSE(budget.ask_for_pieces(3));
-  release_one();
+  EXPECT_FALSE(budget.ask_for(Budget::Room::half));
   release_one();
   EXPECT_EQ(told, 0);
   release_one();
   EXPECT_EQ(told, 1);
-  EXPECT_FALSE(budget.ask_for_pieces(100));
-  release_one();
-  EXPECT_EQ(told, 2);
-  EXPECT_TRUE(budget.ask_for_pieces(SIZE_MAX));
+  EXPECT_TRUE(budget.ask_for(Budget::Room::half));
   while (!slabs.empty()) release_one();
+  EXPECT_EQ(told, 1);
 }
 
 TEST(Budget, threads_taking_and_releasing_never_exceed_the_limit) {

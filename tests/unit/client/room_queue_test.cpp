@@ -40,9 +40,9 @@ class Room : public testing::Test {
       served_count_.notify_all();
       return true;
     };
-    return queue_.wait(*clock_, timeout, attempt, [this](std::size_t pieces) {
-      asked_ = pieces;
-      return static_cast<std::size_t>(pieces_.load()) >= pieces;
+    return queue_.wait(*clock_, timeout, attempt, [this](Budget::Room room) {
+      asked_ = room;
+      return pieces_.load() >= (room == Budget::Room::half ? 50 : 1);
     });
   }
   bool take() {
@@ -79,7 +79,7 @@ class Room : public testing::Test {
   RealClock real_;
   const Clock* clock_ = &real_;
   RoomQueue queue_{1h};
-  std::atomic<std::size_t> asked_{0};
+  std::atomic<Budget::Room> asked_{};
   std::atomic<int> pieces_{0};
   std::atomic<int> attempts_{0};
   std::mutex mutex_;
@@ -114,17 +114,17 @@ TEST_F(Room, one_call_serves_as_many_as_there_are_pieces) {
   EXPECT_EQ(served(), (std::vector<int>{0, 1, 2}));
 }
 
-TEST_F(Room, who_is_at_work_is_left_more_room_than_a_piece) {
+TEST_F(Room, beside_who_is_at_work_another_waits_for_half_of_the_room) {
   std::vector<std::jthread> threads;
   join(threads);
   join(threads);
-  EXPECT_EQ(asked_, 1u);
+  EXPECT_EQ(asked_, Budget::Room::piece);
   add_piece();
   wait_for_length(1);
-  EXPECT_GT(asked_, 1u);
+  EXPECT_EQ(asked_, Budget::Room::half);
   // Whoever comes is taken for the one that was let in.
   join(threads);
-  EXPECT_EQ(asked_, 1u);
+  EXPECT_EQ(asked_, Budget::Room::piece);
   pieces_ = 100;
   queue_.on_room();
 }
@@ -156,7 +156,7 @@ TEST(ImpatientRoom, what_nobody_tells_of_is_found) {
   RoomQueue queue{1ms};
   std::atomic<int> attempts{0};
   EXPECT_TRUE(queue.wait(
-      RealClock{}, 30s, [&] { return ++attempts == 3; }, [](std::size_t) { return false; }));
+      RealClock{}, 30s, [&] { return ++attempts == 3; }, [](Budget::Room) { return false; }));
   EXPECT_EQ(attempts, 3);
 }
 
