@@ -94,7 +94,7 @@ void Poller::tell() {
 
 // Edge-triggered, each write is an event of its own, so nobody has to read the counter back; it
 // would overflow after 2^64 writes.
-void Poller::wake() {
+void Poller::wake() const {
   const std::uint64_t one = 1;
   while (::write(wake_, &one, sizeof one) < 0 && errno == EINTR) {
   }

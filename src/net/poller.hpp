@@ -48,7 +48,7 @@ class Poller {
   /// Tells the watchers what `wait` found.
   void tell();
   /// Ends the present or next wait. Any thread.
-  void wake();
+  void wake() const;
 
  private:
   struct Slot {
