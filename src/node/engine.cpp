@@ -363,7 +363,7 @@ void Engine::retain(Partition& partition) {
 
 // Each holds a file open until it is durable: those first that have most to walk after a crash, and
 // the others in a later round.
-void Engine::checkpoint(std::vector<log::PartitionLog*> due) {
+void Engine::checkpoint(std::vector<log::PartitionLog*> due) const {
   const auto to_walk = [](const log::PartitionLog* log) {
     return log->synced_end() - log->recovery_point();
   };

@@ -135,7 +135,7 @@ class Engine final : private log::LogEvents {
   void arm_maintenance();
   void maintain();
   void retain(Partition& partition);
-  void checkpoint(std::vector<log::PartitionLog*> due);
+  void checkpoint(std::vector<log::PartitionLog*> due) const;
   void check_in_background();
   void watch_for_room();
   void close_what_stands_still();

@@ -97,21 +97,27 @@ Result<void> GroupService::read_log(log::PartitionLog& log, Now now) {
     for (std::size_t at = 0; at < bytes->size();) {
       auto header = wire::read_batch_header(bytes->bytes().subspan(at));
       if (!header) return fail(header.error());
-      auto reader = wire::BatchReader::open(bytes->sub(at, header->size()));
-      if (!reader) return fail(reader.error());
-      for (RecordView record; reader->next(record);) {
-        ++stored_records_;
-        if (!record.key) continue;
-        auto value = record.value ? std::optional(Slice::borrowed(*record.value)) : std::nullopt;
-        auto stored = read_group_record(Slice::borrowed(*record.key), value);
-        if (!stored) return fail(stored.error());
-        coordinator_.restore(*std::move(stored), now);
-      }
-      if (const Error* fault = reader->fault()) return fail(*fault);
+      auto restored = restore(bytes->sub(at, header->size()), now);
+      if (!restored) return restored;
       next = header->next_offset();
       at += header->size();
     }
   }
+  return {};
+}
+
+Result<void> GroupService::restore(const Slice& batch, Now now) {
+  auto reader = wire::BatchReader::open(batch);
+  if (!reader) return fail(reader.error());
+  for (RecordView record; reader->next(record);) {
+    ++stored_records_;
+    if (!record.key) continue;
+    auto value = record.value ? std::optional(Slice::borrowed(*record.value)) : std::nullopt;
+    auto stored = read_group_record(Slice::borrowed(*record.key), value);
+    if (!stored) return fail(stored.error());
+    coordinator_.restore(*std::move(stored), now);
+  }
+  if (const Error* fault = reader->fault()) return fail(*fault);
   return {};
 }
 

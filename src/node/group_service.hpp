@@ -80,6 +80,7 @@ class GroupService {
   void settle(const std::string& group, std::vector<Commit>& commits, bool is_durable);
   void rewrite_if_due();
   Result<void> read_log(log::PartitionLog& log, Now now);
+  Result<void> restore(const Slice& batch, Now now);
   void forget_missing_topics();
   void arm();
   void warn(std::string_view what, const Error& why);
