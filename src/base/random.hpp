@@ -19,10 +19,13 @@ class Random {
   double unit() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
 };
 
-/// SplitMix64: small, fast, and the same sequence everywhere for one seed.
+/// SplitMix64: small, fast, and the same sequence everywhere for one seed. It is handed over, never
+/// copied: two owners would draw the same numbers.
 class SeededRandom final : public Random {
  public:
   explicit SeededRandom(std::uint64_t seed) : state_(seed) {}
+  SeededRandom(SeededRandom&&) = default;
+  SeededRandom& operator=(SeededRandom&&) = default;
   std::uint64_t next() override {
     std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;

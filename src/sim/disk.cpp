@@ -13,7 +13,7 @@ namespace dohle::sim {
 SimDisk::SimDisk(Machine& machine, const DiskOptions& options, SeededRandom random)
     : machine_(machine),
       options_(options),
-      random_(random),
+      random_(std::move(random)),
       used_(std::make_shared<std::uint64_t>(0)),
       tree_(std::make_unique<SimTree>(*this)) {}
 

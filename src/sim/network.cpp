@@ -43,7 +43,7 @@ class ListenerHandle final : public Listener {
 };
 
 Network::Network(World& world, const NetworkOptions& options, SeededRandom random)
-    : world_(world), options_(options), random_(random) {}
+    : world_(world), options_(options), random_(std::move(random)) {}
 
 Network::~Network() = default;
 

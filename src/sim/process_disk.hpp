@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/disk.hpp"
@@ -47,7 +48,7 @@ class SimFile final : public File {
 class ProcessDisk final : public Disk {
  public:
   ProcessDisk(SimDisk& disk, ProcessLoop& loop, SeededRandom random)
-      : disk_(disk), loop_(loop), random_(random) {}
+      : disk_(disk), loop_(loop), random_(std::move(random)) {}
 
   Result<std::shared_ptr<File>> open(const std::string& path, OpenMode mode) override;
   [[nodiscard]] bool exists(const std::string& path) const override;

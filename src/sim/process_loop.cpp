@@ -28,7 +28,7 @@ ProcessLoop::ProcessLoop(Machine& machine, std::string name, SeededRandom random
       world_(machine.world()),
       name_(std::move(name)),
       mark_(machine.world().stream(name_).next()),
-      random_(random) {}
+      random_(std::move(random)) {}
 
 TimePoint ProcessLoop::mono() const {
   return world_.now();

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <utility>
 
 #include "base/executor.hpp"
 #include "base/random.hpp"
@@ -13,7 +14,7 @@ namespace dohle::sim {
 /// that gives.
 class SimWorkers final : public Workers {
  public:
-  SimWorkers(ProcessLoop& loop, SeededRandom random) : loop_(loop), random_(random) {}
+  SimWorkers(ProcessLoop& loop, SeededRandom random) : loop_(loop), random_(std::move(random)) {}
 
   void run(Task job, Executor& back, Task done) override;
   /// Destroys what has not run.
