@@ -271,8 +271,6 @@ void Reader::structure(S& s) {
   if (flexible_ && !failed_) tags(s);
 }
 
-[[nodiscard]] Error unknown_version(std::string_view message, std::int16_t version,
-                                    VersionRange known);
 [[nodiscard]] Error malformed(std::string_view message, std::int16_t version, const Reader& reader);
 
 template <class M>

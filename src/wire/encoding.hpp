@@ -332,8 +332,6 @@ void Writer::structure(const S& s) {
   S::fields(s, writing);
 }
 
-[[nodiscard]] Error unknown_version(std::string_view message, std::int16_t version,
-                                    VersionRange known);
 [[nodiscard]] Error encode_error(std::string_view message, std::int16_t version,
                                  const EncodeFault& fault);
 [[nodiscard]] Error too_large(std::string_view message, std::size_t bytes);

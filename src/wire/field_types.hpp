@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "base/chain.hpp"
+#include "dohle/error.hpp"
 #include "dohle/ids.hpp"
+#include "wire/api.hpp"
 #include "wire/fields.hpp"
 
 // How the visitors tell the types of fields apart.
@@ -51,6 +53,9 @@ constexpr std::size_t fixed_bytes() {
 /// A message's name, for errors; defined where the message is compiled.
 template <class M>
 [[nodiscard]] std::string_view message_name();
+/// Of a message that has only the `known` ones.
+[[nodiscard]] Error unknown_version(std::string_view message, std::int16_t version,
+                                    VersionRange known);
 
 /// A struct with a `fields` function.
 template <class T>
