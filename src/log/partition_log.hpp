@@ -254,6 +254,7 @@ class PartitionLog {
   };
   struct CheckPiece;
   struct Found;
+  struct Walked;
 
   PartitionLog(Disk& disk, std::string directory, LogConfig config, OpenOptions options);
 
@@ -264,8 +265,10 @@ class PartitionLog {
   Result<void> begin_empty();
   Result<void> take_up_clean();
   Result<void> walk_segments(RecoveryReport& report);
-  Result<std::optional<Error>> walk_segment(std::size_t index, std::uint64_t crc_from,
-                                            RecoveryReport& report);
+  Result<void> begin_walk(Offset from);
+  Result<std::optional<Error>> walk_segment(std::size_t index, RecoveryReport& report);
+  Result<Walked> take_up_batches(BatchWalk& walk, Segment& segment);
+  Result<void> cut_at_gap(std::size_t index, RecoveryReport& report);
   Result<void> cut(std::size_t index, std::uint64_t position, const Error& why,
                    RecoveryReport& report);
   Result<void> write_again(File& file, std::uint64_t from, std::uint64_t to);

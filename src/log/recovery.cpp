@@ -45,6 +45,11 @@ Result<std::uint64_t> end_of_content(const File& file, std::uint64_t from, std::
   return from;
 }
 
+/// As far as the state on disk knows, the recovery point was in this segment.
+bool held_point(const std::optional<LogState>& durable, const Segment& segment) {
+  return durable && durable->point_base == segment.base_offset();
+}
+
 /// Its indexes are under way, and stay.
 void end_at(Segment& segment, std::uint64_t position) {
   const auto unchecked = segment.unchecked();
@@ -58,6 +63,13 @@ struct PartitionLog::Found {
   bool is_new = false;
   std::vector<std::pair<Offset, std::uint64_t>> segments;  // base and bytes, in order
   std::vector<std::string> leftovers;
+};
+
+/// How far a segment's batches are good.
+struct PartitionLog::Walked {
+  std::uint64_t position = 0;
+  /// What ended them before the end of the file.
+  std::optional<Error> fault;
 };
 
 Result<PartitionLog::Opened> PartitionLog::open(Disk& disk, std::string directory, LogConfig config,
@@ -200,31 +212,18 @@ Result<void> PartitionLog::walk_segments(RecoveryReport& report) {
   if (segments_.front()->base_offset() <= log_start_) end_ = segments_.front()->base_offset();
   bool is_walking = false;
   for (std::size_t i = 0; i < segments_.size(); ++i) {
-    Segment& segment = *segments_[i];
+    const Segment& segment = *segments_[i];
     if (segment.base_offset() < end_) {
       return fail(Error::storage(Errc::damaged, segment.path() + " begins at offset " +
                                                     std::to_string(segment.base_offset().value) +
                                                     ", before the end of the segment before it"));
     }
     if (segment.base_offset() > end_) {
-      const Error gap = Error::storage(
-          Errc::damaged, "offsets " + std::to_string(end_.value) + " to " +
-                             std::to_string(segment.base_offset().value - 1) + " are missing");
-      if (end_ < recovery_point_) return fail(below_recovery_point(gap, recovery_point_));
-      if (i == 0) {
-        // Nothing of it was ever known to be on disk: the log begins anew where it was to begin.
-        segments_.insert(segments_.begin(), make_segment(end_));
-        unwritten_->lacks_segment = true;
-      }
-      if (auto done = cut(i == 0 ? 0 : i - 1, segments_[i == 0 ? 0 : i - 1]->size(), gap, report);
-          !done) {
-        return done;
-      }
+      if (auto done = cut_at_gap(i, report); !done) return done;
       break;
     }
     // The one that the recovery point was in may have been finished since, and its cut lost.
-    const bool had_point = durable_state_ && durable_state_->point_base == segment.base_offset();
-    const bool lies_below = i + 1 < segments_.size() && !had_point &&
+    const bool lies_below = i + 1 < segments_.size() && !held_point(durable_state_, segment) &&
                             segments_[i + 1]->base_offset() <= recovery_point_;
     if (lies_below) {
       end_ = segments_[i + 1]->base_offset();
@@ -232,25 +231,11 @@ Result<void> PartitionLog::walk_segments(RecoveryReport& report) {
     }
     if (!is_walking) {
       is_walking = true;
-      if (auto epochs = know_epochs(); !epochs) return epochs;
-      epochs_->cut(segment.base_offset());
-      if (auto rebuilt = rebuild_producers(segment.base_offset(), producers_); !rebuilt) {
-        return rebuilt;
-      }
-      are_producers_known_ = true;
+      if (auto begun = begin_walk(segment.base_offset()); !begun) return begun;
     }
-    const std::uint64_t known_to_be_on_disk = had_point ? durable_state_->point_position : 0;
-    if (segment.size() < known_to_be_on_disk) {
-      return fail(below_recovery_point(
-          Error::storage(Errc::damaged, segment.path() + " has " + std::to_string(segment.size()) +
-                                            " bytes, and had " +
-                                            std::to_string(known_to_be_on_disk)),
-          recovery_point_));
-    }
-    auto fault = walk_segment(i, known_to_be_on_disk, report);
+    auto fault = walk_segment(i, report);
     if (!fault) return fail(fault.error());
-    if (!*fault) continue;
-    break;
+    if (*fault) break;
   }
   if (end_ < recovery_point_) {
     return fail(below_recovery_point(
@@ -260,40 +245,51 @@ Result<void> PartitionLog::walk_segments(RecoveryReport& report) {
   return take_up_recovered();
 }
 
+// Ends the log where offsets are missing, which is before the segment of that index.
+Result<void> PartitionLog::cut_at_gap(std::size_t index, RecoveryReport& report) {
+  const Error gap =
+      Error::storage(Errc::damaged, "offsets " + std::to_string(end_.value) + " to " +
+                                        std::to_string(segments_[index]->base_offset().value - 1) +
+                                        " are missing");
+  if (end_ < recovery_point_) return fail(below_recovery_point(gap, recovery_point_));
+  if (index == 0) {
+    // Nothing of it was ever known to be on disk: the log begins anew where it was to begin.
+    segments_.insert(segments_.begin(), make_segment(end_));
+    unwritten_->lacks_segment = true;
+    return cut(0, 0, gap, report);
+  }
+  return cut(index - 1, segments_[index - 1]->size(), gap, report);
+}
+
+// Producers and epochs as they were at `from`.
+Result<void> PartitionLog::begin_walk(Offset from) {
+  if (auto epochs = know_epochs(); !epochs) return epochs;
+  epochs_->cut(from);
+  if (auto rebuilt = rebuild_producers(from, producers_); !rebuilt) return rebuilt;
+  are_producers_known_ = true;
+  return {};
+}
+
 // Follows the batches of a segment, feeds producers and epochs, and makes its indexes anew. Returns
 // the fault at which it had to cut.
-Result<std::optional<Error>> PartitionLog::walk_segment(std::size_t index, std::uint64_t crc_from,
-                                                        RecoveryReport& report) {
+Result<std::optional<Error>> PartitionLog::walk_segment(std::size_t index, RecoveryReport& report) {
   Segment& segment = *segments_[index];
+  // What lies below is known to be on disk.
+  const std::uint64_t crc_from =
+      held_point(durable_state_, segment) ? durable_state_->point_position : 0;
+  if (segment.size() < crc_from) {
+    return fail(below_recovery_point(
+        Error::storage(Errc::damaged, segment.path() + " has " + std::to_string(segment.size()) +
+                                          " bytes, and had " + std::to_string(crc_from)),
+        recovery_point_));
+  }
   auto file = segment.file();
   if (!file) return fail(file.error());
   if (auto begun = segment.begin_indexes(); !begun) return fail(begun.error());
   BatchWalk walk(**file, 0, segment.size(), crc_from);
-  std::optional<Error> fault;
-  std::uint64_t position = 0;
-  for (;;) {
-    auto batch = walk.next();
-    if (!batch && !batch.error().is(Errc::damaged)) return fail(batch.error());
-    if (!batch) {
-      fault = batch.error();
-      break;
-    }
-    if (!*batch) break;
-    const wire::BatchHeader& header = (*batch)->header;
-    if (header.base_offset != end_) {
-      fault =
-          Error::storage(Errc::damaged, segment.path() + " at byte " + std::to_string(position) +
-                                            ": a batch begins at offset " +
-                                            std::to_string(header.base_offset.value) +
-                                            " and not at " + std::to_string(end_.value));
-      break;
-    }
-    segment.index(**batch);
-    producers_.stored(header);
-    (void)epochs_->assign(header.leader_epoch, header.base_offset);
-    end_ = header.next_offset();
-    position = walk.position();
-  }
+  auto walked = take_up_batches(walk, segment);
+  if (!walked) return fail(walked.error());
+  auto& [position, fault] = *walked;
   if (position > crc_from) report.walked_bytes += position - crc_from;
   segment.set_unchecked({0, std::min(crc_from, position), segment.base_offset()});
   if (fault && (end_ < recovery_point_ || position < crc_from)) {
@@ -313,7 +309,32 @@ Result<std::optional<Error>> PartitionLog::walk_segment(std::size_t index, std::
   }
   if (auto again = write_again(**file, crc_from, position); !again) return fail(again.error());
   if (auto ended = segment.end_indexes(); !ended) return fail(ended.error());
-  return fault;
+  return std::move(fault);
+}
+
+// Those up to the first that is damaged or does not follow on the one before it.
+Result<PartitionLog::Walked> PartitionLog::take_up_batches(BatchWalk& walk, Segment& segment) {
+  std::uint64_t position = 0;
+  for (;;) {
+    auto batch = walk.next();
+    if (!batch && !batch.error().is(Errc::damaged)) return fail(batch.error());
+    if (!batch) return Walked{position, batch.error()};
+    if (!*batch) return Walked{position, std::nullopt};
+    const wire::BatchHeader& header = (*batch)->header;
+    if (header.base_offset != end_) {
+      return Walked{
+          position,
+          Error::storage(Errc::damaged, segment.path() + " at byte " + std::to_string(position) +
+                                            ": a batch begins at offset " +
+                                            std::to_string(header.base_offset.value) +
+                                            " and not at " + std::to_string(end_.value))};
+    }
+    segment.index(**batch);
+    producers_.stored(header);
+    (void)epochs_->assign(header.leader_epoch, header.base_offset);
+    end_ = header.next_offset();
+    position = walk.position();
+  }
 }
 
 // Behind a sync that failed, the page cache may hold bytes that the disk does not, as clean ones:

@@ -36,14 +36,16 @@ std::optional<Line> parse(std::string_view text) {
   const std::string copy(text);
   unsigned long long number = 0;
   std::array<long long, 6> values{};
+  auto& [log_start, recovery_point, point_base, point_position, active_base, active_since] = values;
   unsigned crc = 0;
-  const int got =
-      std::sscanf(copy.c_str(), "dohle-log 1 %llu %lld %lld %lld %lld %lld %lld %8x", &number,
-                  &values[0], &values[1], &values[2], &values[3], &values[4], &values[5], &crc);
+  const int got = std::sscanf(copy.c_str(), "dohle-log 1 %llu %lld %lld %lld %lld %lld %lld %8x",
+                              &number, &log_start, &recovery_point, &point_base, &point_position,
+                              &active_base, &active_since, &crc);
   if (got != 8 || wire::crc32c(0, as_bytes(text.substr(0, last_space))) != crc) return std::nullopt;
-  return Line{number,
-              {Offset{values[0]}, Offset{values[1]}, Offset{values[2]},
-               static_cast<std::uint64_t>(values[3]), Offset{values[4]}, Timestamp{values[5]}}};
+  return Line{
+      number,
+      {Offset{log_start}, Offset{recovery_point}, Offset{point_base},
+       static_cast<std::uint64_t>(point_position), Offset{active_base}, Timestamp{active_since}}};
 }
 
 }  // namespace
