@@ -13,9 +13,28 @@ std::int32_t delta_of(Timestamp timestamp, Timestamp base) {
                                                  : detail::far_timestamp;
 }
 
+// Where the newest record of the batch is; who wants to hear of it is noted.
+PartitionQueue::Place note_newest(OpenBatch& batch, Timestamp timestamp,
+                                  const PartitionQueue::Wish& wish) {
+  PartitionQueue::Place place;
+  place.serial = batch.serial;
+  place.index = static_cast<std::uint32_t>(batch.builder.count() - 1);
+  place.timestamp_delta = delta_of(timestamp, batch.outcome->base_timestamp);
+  if (wish.reference) {
+    batch.outcome->retain();
+    place.outcome = batch.outcome.get();
+  }
+  if (wish.callback != nullptr) {
+    batch.calls.push_back({place.index, place.timestamp_delta, std::move(*wish.callback)});
+  }
+  return place;
+}
+
 }  // namespace
 
-void PartitionQueue::open(Timestamp timestamp, Now now) {
+Timestamp PartitionQueue::open(Timestamp of_record) {
+  const Now now = environment_.clock.now();
+  const Timestamp timestamp = of_record.is_none() ? now.wall : of_record;
   opened_wall_ = now.wall;
   batches_.push_back(
       {wire::BatchBuilder(budget_, settings_.batch_bytes, settings_.checksum),
@@ -24,24 +43,22 @@ void PartitionQueue::open(Timestamp timestamp, Now now) {
        now.mono,
        ++opened_});
   is_full_ = false;
+  return timestamp;
 }
 
 PartitionQueue::Place PartitionQueue::append(const Record& record, const Wish& wish) {
   const std::lock_guard lock(mutex_);
   if (is_closed_) return {.appended = Appended::closed};
-  Place place;
   const bool was_empty = batches_.empty();
+  bool has_filled_one = false;
   for (;;) {
     const bool needs_batch = batches_.empty() || is_full_;
     if (wish.only_serial != 0 && (needs_batch || opened_ != wish.only_serial)) {
-      place.appended = Appended::moved_on;
-      return place;
+      return {.appended = Appended::moved_on, .wake = has_filled_one};
     }
     Timestamp timestamp = record.timestamp;
     if (needs_batch) {
-      const Now now = environment_.clock.now();
-      if (timestamp.is_none()) timestamp = now.wall;
-      open(timestamp, now);
+      timestamp = open(timestamp);
     } else if (timestamp.is_none()) {
       timestamp = std::max(environment_.record_time.wall(), opened_wall_);
     }
@@ -49,7 +66,7 @@ PartitionQueue::Place PartitionQueue::append(const Record& record, const Wish& w
     const auto appended = batch.builder.append(record, timestamp);
     if (appended == wire::BatchBuilder::Appended::full) {
       is_full_ = true;
-      place.wake = true;
+      has_filled_one = true;
       continue;
     }
     if (appended == wire::BatchBuilder::Appended::no_memory) {
@@ -59,23 +76,13 @@ PartitionQueue::Place PartitionQueue::append(const Record& record, const Wish& w
         --opened_;
         is_full_ = !batches_.empty();
       }
-      place.appended = Appended::no_memory;
-      return place;
+      return {.appended = Appended::no_memory, .wake = has_filled_one};
     }
-    place.serial = batch.serial;
-    place.index = static_cast<std::uint32_t>(batch.builder.count() - 1);
-    place.timestamp_delta = delta_of(timestamp, batch.outcome->base_timestamp);
-    if (wish.reference) {
-      batch.outcome->retain();
-      place.outcome = batch.outcome.get();
-    }
-    if (wish.callback != nullptr) {
-      batch.calls.push_back({place.index, place.timestamp_delta, std::move(*wish.callback)});
-    }
+    Place place = note_newest(batch, timestamp, wish);
     if (batch.builder.size() >= settings_.batch_bytes) is_full_ = true;
     const bool is_due_now =
         is_full_ || static_cast<std::size_t>(batch.builder.count()) == settings_.batch_records;
-    place.wake = place.wake || was_empty || is_due_now;
+    place.wake = has_filled_one || was_empty || is_due_now;
     return place;
   }
 }

@@ -103,7 +103,8 @@ class PartitionQueue {
   [[nodiscard]] std::uint64_t opened() const;
 
  private:
-  void open(Timestamp timestamp, Now now);
+  /// Returns the time of the record that it is opened for.
+  Timestamp open(Timestamp of_record);
   [[nodiscard]] bool is_due(const OpenBatch& batch, TimePoint now) const;
 
   Budget& budget_;
