@@ -354,34 +354,39 @@ void FetchCore::on_answer(NodeId node, Result<wire::FetchResponse> answer, TimeP
   if (!answer) server.session.on_failed();
   const Result<void> taken =
       answer ? server.session.on_answer(*answer) : Result<void>(fail(answer.error()));
-  if (!taken) {
-    const Error& why = taken.error();
-    const bool is_session =
-        why.category() == ErrorCategory::broker && FetchSession::is_session_error(why.code());
-    if (is_session && server.backoff.failures() == 0) {
-      // At once, but not again and again.
-      (void)server.backoff.next(random_);
-      return;
-    }
-    server.not_before = now + server.backoff.next(random_);
-    wake_at(server.not_before);
-    out.doubt = true;
-    if (!why.is_retriable()) {
-      for (const Sent& sent : asked) {
-        if (Partition* partition = find(sent.where)) set_error(*partition, why, false);
-      }
-    }
+  if (!taken) return on_failure(server, asked, taken.error(), now, out);
+  server.backoff.reset();
+  on_partitions(asked, *answer, now, out);
+}
+
+void FetchCore::on_failure(Server& server, const std::vector<Sent>& asked, const Error& why,
+                           TimePoint now, News& out) {
+  const bool is_session =
+      why.category() == ErrorCategory::broker && FetchSession::is_session_error(why.code());
+  if (is_session && server.backoff.failures() == 0) {
+    // At once, but not again and again.
+    (void)server.backoff.next(random_);
     return;
   }
-  server.backoff.reset();
+  server.not_before = now + server.backoff.next(random_);
+  wake_at(server.not_before);
+  out.doubt = true;
+  if (why.is_retriable()) return;
+  for (const Sent& sent : asked) {
+    if (Partition* partition = find(sent.where)) set_error(*partition, why, false);
+  }
+}
+
+void FetchCore::on_partitions(const std::vector<Sent>& asked, wire::FetchResponse& answer,
+                              TimePoint now, News& out) {
   std::size_t bytes = 0;
-  for (const auto& topic : answer->responses) {
+  for (const auto& topic : answer.responses) {
     for (const auto& data : topic.partitions) bytes += data.records ? data.records->size() : 0;
   }
   const auto charge = bytes == 0 ? nullptr : std::make_shared<const BufferCharge>(account_, bytes);
   std::map<TopicPartition, const Sent*> by_name;
   for (const Sent& sent : asked) by_name.emplace(sent.where, &sent);
-  for (auto& topic : answer->responses) {
+  for (auto& topic : answer.responses) {
     for (auto& data : topic.partitions) {
       const auto sent = by_name.find({topic.topic, data.partition_index});
       if (sent != by_name.end()) on_partition(*sent->second, data, charge, now, out);

@@ -194,6 +194,10 @@ class FetchCore {
   void wake_at(TimePoint at) { next_at_ = std::min(next_at_, at); }
   [[nodiscard]] std::map<NodeId, Group> groups(TimePoint now, const ClusterView& view);
   bool ask(NodeId node, Group group, std::vector<Ask>& out);
+  void on_failure(Server& server, const std::vector<Sent>& asked, const Error& why, TimePoint now,
+                  News& out);
+  void on_partitions(const std::vector<Sent>& asked, wire::FetchResponse& answer, TimePoint now,
+                     News& out);
   void on_partition(const Sent& sent, PartitionData& data,
                     const std::shared_ptr<const BufferCharge>& charge, TimePoint now, News& out);
   void on_partition_error(Partition& partition, const PartitionData& data, TimePoint now,
