@@ -157,7 +157,7 @@ class DOHLE_API Producer {
   /// and never if it fails.
   Result<void> send(const ProducerTopic& topic, const Record& record, DeliveryCallback callback);
   /// By name, through a cache of the calling thread. Errors: also those of `topic`.
-  Result<Delivery> send(std::string_view topic, const Record& record);
+  Result<Delivery> send(std::string_view name, const Record& record);
 
   /// Makes everything due and waits until each record accepted before the call has an outcome.
   /// Errors: timed_out, would_deadlock.

@@ -299,8 +299,8 @@ Result<void> ConsumerCore::pause(std::span<const TopicPartition> partitions, boo
   return outcome;
 }
 
-Result<void> ConsumerCore::close(Milliseconds asked) {
-  const Milliseconds timeout = call_timeout(asked);
+Result<void> ConsumerCore::close(Milliseconds timeout) {
+  const Milliseconds bounded = call_timeout(timeout);
   if (auto usable = check(); !usable) {
     return usable.error().is(Errc::closed) ? Result<void>{} : usable;
   }
@@ -309,10 +309,10 @@ Result<void> ConsumerCore::close(Milliseconds asked) {
   }
   settle();
   Result<void> left;
-  if (is_subscribed_) left = leave(timeout);
+  if (is_subscribed_) left = leave(bounded);
   auto outcome = client::wait_for<void>(
-      consume_->client().loop(), [consume = consume_, timeout](auto then) mutable {
-        consume->close_by(consume->client().engine().now() + timeout, std::move(then));
+      consume_->client().loop(), [consume = consume_, bounded](auto then) mutable {
+        consume->close_by(consume->client().engine().now() + bounded, std::move(then));
       });
   return left ? outcome : left;
 }
