@@ -67,7 +67,8 @@ class Sender {
     const auto interval = std::chrono::nanoseconds(1'000'000'000 / arguments_.rate);
     auto next = std::chrono::steady_clock::now();
     for (std::uint64_t i = 0; i < arguments_.records && !is_stopped(); ++i) {
-      if (!Interrupt::sleep_until(next += interval)) return std::nullopt;
+      next += interval;
+      if (!Interrupt::sleep_until(next)) return std::nullopt;
       if (auto sent = send(i % marks_.size(), steady_ns()); !sent) return sent.error();
     }
     return flush();

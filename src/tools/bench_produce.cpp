@@ -110,7 +110,8 @@ class Sending {
     auto next = std::chrono::steady_clock::now();
     std::uint64_t i = 0;
     for (; i < count; ++i) {
-      if (arguments_.rate > 0 && !Interrupt::sleep_until(next += interval)) break;
+      next += interval;
+      if (arguments_.rate > 0 && !Interrupt::sleep_until(next)) break;
       if (i % look_every == 0 && Interrupt::is_set()) break;
       const Record record{.value = payloads_.at(i)};
       const bool is_sampled = i % sample_every_ == 0;
