@@ -166,7 +166,8 @@ class DOHLE_API Consumer {
   /// As close() with 5 s.
   ~Consumer();
 
-  /// Joins the group for these topics; replaces an earlier subscription. Needs a group id.
+  /// Joins the group for these topics; replaces an earlier subscription. Needs a group id. Topics
+  /// that are not there are waited for; after 5 s the log says so.
   Result<void> subscribe(std::vector<std::string> topics, RebalanceListener listener = {});
   /// Leaves the group, or drops the assignment.
   Result<void> unsubscribe();

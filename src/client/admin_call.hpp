@@ -89,7 +89,7 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(timeout_).count();
     return Error::client(
         Errc::timed_out,
-        last ? fmt::format("{}: not done within {} ms; last: {}", what, ms, last->message())
+        last ? fmt::format("{}: not done within {} ms; last: {}", what, ms, last->to_string())
              : fmt::format("{}: not done within {} ms{}", what, ms, engine_.troubles()));
   }
 

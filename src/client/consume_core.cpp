@@ -22,6 +22,9 @@ using client::StartingPoint;
 
 namespace {
 
+/// A topic that is being made is known everywhere by then.
+constexpr Duration topic_patience = std::chrono::seconds(5);
+
 Error closed() {
   return Error::client(Errc::closed, "the consumer is closed");
 }
@@ -680,9 +683,23 @@ void ConsumeCore::report_topic_errors() {
   }
   for (const std::string& topic : topics) {
     const std::int16_t code = engine().cluster().topic_error(topic);
-    if (std::exchange(reported_errors_[topic], code) == code) continue;
+    TopicTrouble& trouble = topic_troubles_[topic];
     const Error why = Error::broker(code, "look for topic " + topic);
-    if (code != broker_error::none && !why.is_retriable()) tell(Failed{why});
+    if (trouble.code != code) {
+      trouble = {code, now()};
+      desk_.with([&](PollTable& table) {
+        table.topic_errors.erase(topic);
+        if (code != broker_error::none) table.topic_errors.emplace(topic, why);
+      });
+    }
+    if (code == broker_error::none || trouble.is_told) continue;
+    if (why.is_retriable() && now() < trouble.since + topic_patience) continue;
+    trouble.is_told = true;
+    if (why.is_retriable()) {
+      warn("still waiting", why);
+    } else {
+      tell(Failed{why});
+    }
   }
 }
 

@@ -77,6 +77,12 @@ class ConsumeCore final : public Client::Core::Part,
 
  private:
   using Lookups = std::vector<client::FetchCore::Lookup>;
+  /// What the servers say against a topic, and since when.
+  struct TopicTrouble {
+    std::int16_t code = 0;
+    TimePoint since{};
+    bool is_told = false;
+  };
   [[nodiscard]] client::Engine& engine() { return client_->engine(); }
   [[nodiscard]] TimePoint now() { return engine().now(); }
   [[nodiscard]] std::shared_ptr<client::BufferAccount> make_account();
@@ -157,7 +163,7 @@ class ConsumeCore final : public Client::Core::Part,
   bool is_pumping_ = false;
   bool pump_again_ = false;
   std::vector<std::string> topics_;
-  std::map<std::string, std::int16_t> reported_errors_;
+  std::map<std::string, TopicTrouble> topic_troubles_;
   /// What the leader's assignments were made for.
   std::set<std::string> led_topics_;
   client::PartitionCounts led_counts_;

@@ -1,5 +1,7 @@
 #include "dohle/consumer.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 #include <utility>
@@ -83,6 +85,7 @@ class ConsumerCore {
   void call(std::move_only_function<void(std::span<const TopicPartition>)>& listener,
             const std::vector<TopicPartition>& partitions);
   Result<void> leave(Milliseconds timeout);
+  [[nodiscard]] std::string last_word_on(const std::string& topic);
   void post(std::move_only_function<void(ConsumeCore&)> task);
 
   std::shared_ptr<ConsumeCore> consume_;
@@ -266,6 +269,14 @@ Result<std::vector<PartitionOffset>> ConsumerCore::committed(
       });
 }
 
+std::string ConsumerCore::last_word_on(const std::string& topic) {
+  return consume_->desk().with([&](const PollTable& table) {
+    const auto found = table.topic_errors.find(topic);
+    return found == table.topic_errors.end() ? std::string()
+                                             : "; last: " + found->second.to_string();
+  });
+}
+
 Result<Offset> ConsumerCore::position(const TopicPartition& partition, Milliseconds timeout) {
   if (auto usable = check(); !usable) return fail(usable.error());
   Result<Offset> found = Offset{};
@@ -279,10 +290,10 @@ Result<Offset> ConsumerCore::position(const TopicPartition& partition, Milliseco
     return fail(Error::client(Errc::would_deadlock, "the position is not known yet"));
   }
   if (!consume_->desk().wait(call_timeout(timeout), is_known)) {
-    return fail(Error::client(Errc::timed_out, "no position of " + partition.topic + "-" +
-                                                   std::to_string(partition.partition.value) +
-                                                   " within " + std::to_string(timeout.count()) +
-                                                   " ms"));
+    return fail(Error::client(
+        Errc::timed_out,
+        fmt::format("no position of {}-{} within {} ms{}", partition.topic,
+                    partition.partition.value, timeout.count(), last_word_on(partition.topic))));
   }
   return found;
 }

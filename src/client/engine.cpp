@@ -332,10 +332,17 @@ std::optional<Result<void>> Engine::outcome_for(Waiter& waiter, bool answered) {
     }
   }
   if (now() < waiter.deadline) return std::nullopt;
-  const std::string what = !waiter.topic
-                               ? std::string("no server answered in time")
-                               : fmt::format("no metadata of topic {} in time", *waiter.topic);
-  return fail(Error::client(Errc::timed_out, what + troubles()));
+  if (!waiter.topic) {
+    return fail(Error::client(Errc::timed_out, "no server answered in time" + troubles()));
+  }
+  return fail(Error::client(
+      Errc::timed_out, fmt::format("no metadata of topic {} in time{}{}", *waiter.topic, troubles(),
+                                   last_word_on(*waiter.topic))));
+}
+
+std::string Engine::name_of(NodeId node) const {
+  const Endpoint* endpoint = endpoint_of(node);
+  return endpoint != nullptr ? endpoint->to_string() : fmt::format("node {}", node.value);
 }
 
 std::string Engine::trouble_with(NodeId node, Lane lane) const {
@@ -354,6 +361,11 @@ std::string Engine::troubles() const {
     if (!trouble.empty()) text += (text.empty() ? ": " : "; ") + trouble;
   }
   return text;
+}
+
+std::string Engine::last_word_on(std::string_view topic) const {
+  const std::int16_t code = view_.topic_error(topic);
+  return code == broker_error::none ? std::string() : "; last: " + Error::broker(code).to_string();
 }
 
 void Engine::settle_waiters(bool answered) {

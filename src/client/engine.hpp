@@ -71,7 +71,9 @@ class Engine final : public LinkOwner {
   /// for again), malformed answers.
   template <class M>
   void ask(NodeId node, Lane lane, M message, Then<M> then, Duration timeout = {});
-  /// To whichever server answers soonest, as far as that is known.
+  /// Whichever server answers soonest, as far as that is known.
+  [[nodiscard]] NodeId any_node();
+  /// To any_node().
   template <class M>
   void ask_any(M message, Then<M> then, Duration timeout = {});
   /// To the controller; to any server while none is known (nodes then pass it on or say so).
@@ -96,6 +98,8 @@ class Engine final : public LinkOwner {
   [[nodiscard]] std::string trouble_with(NodeId node, Lane lane) const;
   /// That of each server in the general lane, with ": " in front; empty: of none.
   [[nodiscard]] std::string troubles() const;
+  /// Of a server that may be asked; for one that is gone, its id.
+  [[nodiscard]] std::string name_of(NodeId node) const;
 
   // The cluster.
 
@@ -158,7 +162,6 @@ class Engine final : public LinkOwner {
   /// Of a link in use.
   [[nodiscard]] NodeId node_of(const Link& link) const;
   Result<std::shared_ptr<Link>> link_to(NodeId node, Lane lane);
-  [[nodiscard]] NodeId any_node();
   [[nodiscard]] NodeId best_of(const std::vector<NodeId>& nodes);
   [[nodiscard]] std::vector<NodeId> known_nodes() const;
   [[nodiscard]] std::vector<NodeId> bootstrap_nodes() const;
@@ -171,6 +174,8 @@ class Engine final : public LinkOwner {
   void on_metadata(Result<wire::MetadataResponse> answer);
   void drop_moved_nodes();
   void settle_waiters(bool answered);
+  /// What the last answer said against the topic, with "; last: " in front; empty: nothing.
+  [[nodiscard]] std::string last_word_on(std::string_view topic) const;
   void warn_of_unreached(const Link& link, const Error& why);
   void warn_of_lost_topics(const wire::MetadataResponse& answer);
   /// Nothing: go on waiting.

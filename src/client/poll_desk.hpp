@@ -3,6 +3,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -22,6 +23,8 @@ struct PollTable {
   explicit PollTable(FetchCore fetch_core) : fetch(std::move(fetch_core)) {}
   FetchCore fetch;
   std::deque<ConsumerNews> news;
+  /// What the last answer said against a topic that is read.
+  std::map<std::string, Error> topic_errors;
   bool is_woken = false;
   bool is_closed = false;
   std::string member_id;

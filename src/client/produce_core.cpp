@@ -92,20 +92,25 @@ void ProduceCore::ask_identity() {
   request.transactional_id.reset();
   // No transaction, so no timeout either; servers want a number.
   request.transaction_timeout_ms = INT32_MAX;
-  engine().ask_any(std::move(request),
-                   client::Engine::Then<wire::InitProducerIdRequest>(
-                       [weak = weak_from_this()](Result<wire::InitProducerIdResponse> answer) {
-                         if (const auto self = weak.lock()) self->on_identity(std::move(answer));
-                       }));
+  const NodeId node = engine().any_node();
+  engine().ask<wire::InitProducerIdRequest>(
+      node, client::Lane::general, std::move(request),
+      [weak = weak_from_this(),
+       server = engine().name_of(node)](Result<wire::InitProducerIdResponse> answer) {
+        if (const auto self = weak.lock()) self->on_identity(server, std::move(answer));
+      });
 }
 
-void ProduceCore::on_identity(Result<wire::InitProducerIdResponse> answer) {
+void ProduceCore::on_identity(std::string_view server,
+                              Result<wire::InitProducerIdResponse> answer) {
   if (is_stopped_) return;
   identity_state_ = Identity::none;
   if (answer && answer->error_code != broker_error::none) {
-    answer = fail(Error::broker(answer->error_code, "ask for a producer id"));
+    answer =
+        fail(Error::broker(answer->error_code, fmt::format("ask {} for a producer id", server)));
   }
   if (!answer) {
+    identity_failure_ = answer.error();
     if (!answer.error().is_retriable()) {
       for (Partition* partition : std::vector(active_)) {
         fail_queued(*partition, answer.error(), never);
@@ -118,6 +123,7 @@ void ProduceCore::on_identity(Result<wire::InitProducerIdResponse> answer) {
     return;
   }
   identity_backoff_.reset();
+  identity_failure_.reset();
   identity_state_ = Identity::known;
   identity_ = {answer->producer_id, answer->producer_epoch};
   for (const auto& [name, topic] : topics_) {
@@ -575,10 +581,14 @@ void ProduceCore::sweep() {
   if (!active_.empty() && !is_stopped_) watch_time();
 }
 
-Error ProduceCore::unsent_in_time(const Partition& partition) {
-  const std::string trouble = partition.leader.is_none()
-                                  ? std::string("it has no leader")
-                                  : engine().trouble_with(partition.leader, client::Lane::produce);
+std::string ProduceCore::why_unsent(const Partition& partition) const {
+  if (partition.leader.is_none()) return "it has no leader";
+  if (identity_failure_) return "there is no producer id; last: " + identity_failure_->to_string();
+  return client_->engine().trouble_with(partition.leader, client::Lane::produce);
+}
+
+Error ProduceCore::unsent_in_time(const Partition& partition) const {
+  const std::string trouble = why_unsent(partition);
   return Error::client(
       Errc::timed_out,
       fmt::format("produce to {}-{}: delivery_timeout passed before it was sent{}{}",

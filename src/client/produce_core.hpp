@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "client/client_core.hpp"
@@ -124,7 +125,7 @@ class ProduceCore final : public OutcomeOwner,
   [[nodiscard]] TimePoint now() { return engine().now(); }
 
   void ask_identity();
-  void on_identity(Result<wire::InitProducerIdResponse> answer);
+  void on_identity(std::string_view server, Result<wire::InitProducerIdResponse> answer);
 
   std::shared_ptr<TopicCore> make_topic(const std::string& name);
   void refresh(TopicCore& topic);
@@ -150,7 +151,8 @@ class ProduceCore final : public OutcomeOwner,
   void sweep();
   void on_settled(Partition& partition, const client::SealedBatch& batch,
                   const std::optional<Error>& why);
-  [[nodiscard]] Error unsent_in_time(const Partition& partition);
+  [[nodiscard]] std::string why_unsent(const Partition& partition) const;
+  [[nodiscard]] Error unsent_in_time(const Partition& partition) const;
   void fail_unsent(Partition& partition, client::OpenBatch batch, const Error& why);
   void fail_queued(Partition& partition, const Error& why, TimePoint opened_before);
   void settle_flushes();
@@ -164,6 +166,8 @@ class ProduceCore final : public OutcomeOwner,
   std::map<NodeId, Lane> lanes_;
   client::ProducerIdentity identity_;
   enum class Identity : std::uint8_t { none, asking, known } identity_state_ = Identity::none;
+  /// Why there was none at the last attempt.
+  std::optional<Error> identity_failure_;
   client::Backoff identity_backoff_;
   client::Backoff retry_backoff_;
   client::Engine::ObserverId observer_ = 0;

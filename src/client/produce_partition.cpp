@@ -270,7 +270,7 @@ void ProducePartition::settle(SealedBatch& batch, const ProduceVerdict& verdict)
 
 Error ProducePartition::out_of_time(const SealedBatch& batch) const {
   const std::string reason = batch.last_failure
-                                 ? fmt::format("; last: {}", batch.last_failure->message())
+                                 ? fmt::format("; last: {}", batch.last_failure->to_string())
                                  : std::string(" without an answer");
   const Error why = Error::client(
       Errc::timed_out, fmt::format("produce to {}: delivery_timeout passed{}", name_, reason));

@@ -227,5 +227,21 @@ TEST_F(ConsumerOnNode, says_a_position_that_it_knows_and_does_not_wait_for_one_t
   EXPECT_TRUE(position.error().is(Errc::timed_out)) << position.error().to_string();
 }
 
+TEST_F(ConsumerOnNode, says_why_it_has_no_position_in_a_topic_that_is_not_there) {
+  const TopicPartition partition{"missing", PartitionId{0}};
+  Consumer reader = consumer({.allow_auto_create_topics = false});
+  ASSERT_TRUE(reader.assign({partition}));
+  std::string text;
+  // The first may be up before the servers were heard.
+  for (int i = 0; i < 100 && text.find("UNKNOWN_TOPIC_OR_PARTITION (3)") == text.npos; ++i) {
+    const auto position = reader.position(partition, milliseconds(100));
+    ASSERT_FALSE(position);
+    ASSERT_TRUE(position.error().is(Errc::timed_out));
+    text = position.error().message();
+  }
+  EXPECT_TRUE(text.starts_with("no position of missing-0 within 100 ms; last: UNKNOWN_TOPIC_OR_"))
+      << text;
+}
+
 }  // namespace
 }  // namespace dohle

@@ -213,6 +213,37 @@ TEST_F(ConsumerOnCluster, IsWokenOnce) {
   EXPECT_EQ(read(3).size(), 3U);
 }
 
+TEST_F(ConsumerOnCluster, SaysOnceThatItsTopicDoesNotCome) {
+  auto error = code::unknown_topic_or_partition;
+  script.on<wire::MetadataRequest>([&](NodeId, const wire::MetadataRequest&) {
+    wire::MetadataResponse answer;
+    answer.brokers.push_back({NodeId{1}, "broker-1", 9092, {}});
+    auto& topic = answer.topics.emplace_back();
+    topic.name = "orders";
+    topic.error_code = error;
+    if (error != code::none) return answer;
+    auto& partition = topic.partitions.emplace_back();
+    partition.partition_index = PartitionId{0};
+    partition.leader_id = NodeId{1};
+    return answer;
+  });
+  start();
+  assign({orders(0)});
+  world.run_for(4s);
+  EXPECT_TRUE(warnings.empty()) << "it may be in the making";
+  world.run_for(1min);
+  const Error why = Error::broker(error, "look for topic orders");
+  EXPECT_EQ(warnings, Strings{"consumer: still waiting: " + why.to_string()});
+  const auto last_word = [&] {
+    return consumer_->desk().with([](const PollTable& table) { return table.topic_errors; });
+  };
+  ASSERT_EQ(last_word().count("orders"), 1U);
+  EXPECT_EQ(last_word().at("orders").to_string(), why.to_string());
+  error = code::none;
+  EXPECT_EQ(read(3), (Strings{"0:0", "0:1", "0:2"}));
+  EXPECT_TRUE(last_word().empty());
+}
+
 TEST_F(ConsumerOnCluster, SaysWhatItCannotRead) {
   script.on<wire::FetchRequest>([](NodeId, const wire::FetchRequest& asked) {
     wire::FetchResponse answer;

@@ -106,6 +106,23 @@ TEST_F(EngineOnCluster, LooksForATopicWithoutANameAsForAnyOther) {
   EXPECT_TRUE(outcome->error().is_broker(topic_error)) << outcome->error().to_string();
 }
 
+TEST_F(EngineOnCluster, SaysWhatTheLastAnswerSaidOfATopicThatDoesNotCome) {
+  answer_metadata();
+  topic_error = broker_error::leader_not_available;
+  start();
+  ASSERT_EQ(connect(5s), "it was reached");
+  std::optional<Result<void>> outcome;
+  on_loop([&] {
+    client->engine().when_topic("orders", true, world.now() + 5s,
+                                [&](Result<void> done) { outcome = std::move(done); });
+  });
+  world.run_for(6s);
+  ASSERT_TRUE(outcome && !*outcome);
+  EXPECT_TRUE(outcome->error().is(Errc::timed_out));
+  EXPECT_EQ(outcome->error().message(),
+            "no metadata of topic orders in time; last: " + Error::broker(topic_error).to_string());
+}
+
 TEST_F(EngineOnCluster, SaysOnceAMinuteThatAServerIsGone) {
   start();
   ASSERT_EQ(connect(5s), "it was reached");

@@ -518,7 +518,7 @@ TEST_F(Partition, SaysNotStoredWhenTheServerHadRefusedIt) {
   ASSERT_EQ(failures_.size(), 1u);
   const Error last = Error::broker(broker_error::not_enough_replicas);
   EXPECT_EQ(failures_[0].message(),
-            "produce to orders-3: delivery_timeout passed; last: " + std::string(last.message()));
+            "produce to orders-3: delivery_timeout passed; last: " + last.to_string());
   EXPECT_EQ(failures_[0].stored(), Stored::no);
   EXPECT_TRUE(sender_.is_idle());
 }

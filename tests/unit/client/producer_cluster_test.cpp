@@ -148,8 +148,8 @@ TEST_F(ProducerOnCluster, GivesUpAtTheDeliveryTimeout) {
   ASSERT_EQ(told_.size(), 1u);
   EXPECT_TRUE(told_[0].error().is(Errc::timed_out));
   EXPECT_EQ(told_[0].error().message(),
-            "produce to orders-0: delivery_timeout passed; last: broker-1:9092: request_timeout "
-            "passed without an answer to Produce");
+            "produce to orders-0: delivery_timeout passed; last: timed_out: broker-1:9092: "
+            "request_timeout passed without an answer to Produce");
   EXPECT_EQ(told_[0].error().stored(), Stored::possibly);
 }
 
@@ -164,6 +164,27 @@ TEST_F(ProducerOnCluster, SaysWhyARecordWasNotSentInTime) {
       "broker-1:9092: "))
       << told_[0].error().message();
   EXPECT_EQ(told_[0].error().stored(), Stored::no);
+}
+
+TEST_F(ProducerOnCluster, SaysWhyThereIsNoProducerId) {
+  script.brokers = {NodeId{1}};
+  script.on<wire::InitProducerIdRequest>([](NodeId, const wire::InitProducerIdRequest&) {
+    wire::InitProducerIdResponse refused;
+    refused.error_code = broker_error::kafka_storage_error;
+    return refused;
+  });
+  start({.delivery_timeout = 10s, .request_timeout = 5s});
+  send(0);
+  world.run_for(12s);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_TRUE(told_[0].error().is(Errc::timed_out));
+  EXPECT_EQ(told_[0].error().stored(), Stored::no);
+  EXPECT_EQ(
+      told_[0].error().message(),
+      "produce to orders-0: delivery_timeout passed before it was sent: there is no producer "
+      "id; last: " +
+          Error::broker(broker_error::kafka_storage_error, "ask broker-1:9092 for a producer id")
+              .to_string());
 }
 
 TEST_F(ProducerOnCluster, SaysWhetherARefusedRecordMayBeStored) {
