@@ -16,6 +16,7 @@
 #include "client/make_admin.hpp"
 #include "client/make_consumer.hpp"
 #include "client/make_producer.hpp"
+#include "client/ticking_time.hpp"
 #include "client/waiter.hpp"
 #include "dohle/consumer.hpp"
 #include "dohle/producer.hpp"
@@ -79,20 +80,10 @@ Result<client::Engine::Options> engine_options(const ClientOptions& options) {
   return made;
 }
 
-/// What records are stamped with: the loop's published time.
-class LoopTime final : public client::RecordTime {
- public:
-  explicit LoopTime(net::Loop& loop) : loop_(&loop) {}
-  Timestamp wall() const override { return loop_->published_wall(); }
-  void keep_fresh(bool on) override {
-    // Several producers may share the loop.
-    users_ += on ? 1 : -1;
-    loop_->keep_ticking(users_ > 0);
-  }
-
- private:
-  net::Loop* loop_;
-  int users_ = 0;
+/// What records are stamped with.
+struct PublishedWall {
+  net::Loop& loop;
+  Timestamp operator()() const { return loop.published_wall(); }
 };
 
 /// The loop's thread and everything that lives on it.
@@ -116,7 +107,7 @@ struct Running {
   net::Loop loop;
   net::SystemRandom random;
   std::unique_ptr<Dialer> dialer;
-  LoopTime time{loop};
+  client::TickingTime<PublishedWall> time{loop, loop.clock(), PublishedWall{loop}};
   net::WorkerThreads workers{2};
   client::Engine engine;
 };

@@ -12,9 +12,10 @@ namespace dohle::client {
 class RecordTime {
  public:
   virtual ~RecordTime() = default;
-  /// At most 5 ms old while `keep_fresh` is on. Any thread.
+  /// At most 5 ms old. Any thread.
   [[nodiscard]] virtual Timestamp wall() const = 0;
-  /// Loop thread.
+  /// On: records are being sent; for as long as they are, `wall` reads no clock. Off: nothing of
+  /// one user is under way any more. Loop thread.
   virtual void keep_fresh(bool on) = 0;
 };
 

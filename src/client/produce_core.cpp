@@ -22,6 +22,12 @@ constexpr std::size_t room_piece_bytes = std::size_t{2} << 20;
 /// Batches of one partition that are being compressed at once.
 constexpr std::size_t staged_max = 4;
 
+/// Between two looks at what ran out of time: a backlog does so batch by batch.
+Duration sweep_gap(const ProducerOptions& options) {
+  return std::clamp<Duration>(options.delivery_timeout / 20, std::chrono::milliseconds(1),
+                              std::chrono::milliseconds(500));
+}
+
 std::uint64_t next_topic_serial() {
   static std::atomic<std::uint64_t> serial{0};
   return ++serial;
@@ -115,6 +121,7 @@ void ProduceCore::on_identity(std::string_view server,
       for (Partition* partition : std::vector(active_)) {
         fail_queued(*partition, answer.error(), never);
       }
+      deactivate_idle();
     }
     const TimePoint again = now() + identity_backoff_.next(client_->environment().random);
     client_->loop().arm(again, [weak = weak_from_this()] {
@@ -241,21 +248,34 @@ void ProduceCore::report_untaken(const Error& why) {
 }
 
 void ProduceCore::activate(Partition& partition) {
-  if (partition.is_active || is_stopped_) return;
-  partition.is_active = true;
-  active_.push_back(&partition);
-  if (!std::exchange(is_fresh_, true)) client_->environment().record_time.keep_fresh(true);
-  watch_time();
+  if (is_stopped_) return;
+  client_->environment().record_time.keep_fresh(true);
+  if (!std::exchange(partition.is_active, true)) active_.push_back(&partition);
+  watch_time(now());
 }
 
-void ProduceCore::watch_time() {
-  if (sweep_timer_ != 0) return;
-  const Duration period = std::clamp<Duration>(
-      options.delivery_timeout / 20, std::chrono::milliseconds(1), std::chrono::milliseconds(500));
-  sweep_timer_ = client_->loop().arm(now() + period, [self = shared_from_this()] {
+/// Nothing runs out of time before what the timer was armed for: that was the oldest, and all have
+/// the same delivery_timeout.
+void ProduceCore::watch_time(TimePoint not_before) {
+  if (sweep_timer_ != 0 || is_stopped_) return;
+  const TimePoint at = next_expiry();
+  if (at == never) return;
+  sweep_timer_ = client_->loop().arm(std::max(at, not_before), [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
     self->sweep_timer_ = 0;
     self->sweep();
   });
+}
+
+TimePoint ProduceCore::next_expiry() const {
+  TimePoint first = never;
+  for (const Partition* partition : active_) {
+    first = std::min(first, partition->sender.expires_at());
+    const TimePoint opened = partition->oldest_unsent();
+    if (opened != never) first = std::min<TimePoint>(first, opened + options.delivery_timeout);
+  }
+  return first;
 }
 
 void ProduceCore::deactivate_idle() {
@@ -265,9 +285,7 @@ void ProduceCore::deactivate_idle() {
     if (is_idle) partition->is_active = false;
     return is_idle;
   });
-  if (active_.empty() && std::exchange(is_fresh_, false)) {
-    client_->environment().record_time.keep_fresh(false);
-  }
+  if (active_.empty()) client_->environment().record_time.keep_fresh(false);
 }
 
 // To the wire.
@@ -368,6 +386,7 @@ void ProduceCore::compress(Partition& partition, std::uint64_t serial) {
           self->fail_unsent(partition, std::move(failed), result->error());
         }
         self->pump(partition.leader);
+        self->deactivate_idle();
       });
 }
 
@@ -381,6 +400,7 @@ void ProduceCore::split(Partition& partition, std::uint64_t order, Chain batch) 
       [self = shared_from_this(), &partition, order, halves] {
         partition.sender.on_halves(order, std::move(*halves));
         self->pump(partition.leader);
+        self->deactivate_idle();
       });
 }
 
@@ -578,7 +598,7 @@ void ProduceCore::sweep() {
     fail_queued(*partition, unsent_in_time(*partition), late);
   }
   deactivate_idle();
-  if (!active_.empty() && !is_stopped_) watch_time();
+  watch_time(now() + sweep_gap(options));
 }
 
 std::string ProduceCore::why_unsent(const Partition& partition) const {
@@ -715,7 +735,7 @@ void ProduceCore::stop(const Error& why) {
     }
   }
   active_.clear();
-  if (std::exchange(is_fresh_, false)) client_->environment().record_time.keep_fresh(false);
+  client_->environment().record_time.keep_fresh(false);
 }
 
 }  // namespace detail

@@ -147,7 +147,8 @@ class ProduceCore final : public OutcomeOwner,
   client::ProduceVerdict verdict_of(const Sent& sent, const AnswerIndex& answer);
   void apply(const Sent& sent, const client::ProduceVerdict& verdict);
   void look_at(TimePoint at);
-  void watch_time();
+  [[nodiscard]] TimePoint next_expiry() const;
+  void watch_time(TimePoint not_before);
   void sweep();
   void on_settled(Partition& partition, const client::SealedBatch& batch,
                   const std::optional<Error>& why);
@@ -174,7 +175,6 @@ class ProduceCore final : public OutcomeOwner,
   TimerId timer_ = 0;
   TimePoint timer_at_ = never;
   TimerId sweep_timer_ = 0;
-  bool is_fresh_ = false;
   bool is_stopped_ = false;
   std::list<FlushWait> flushes_;
   std::uint64_t failed_ = 0;

@@ -290,6 +290,16 @@ SealedBatch ProducePartition::abandon(SealedBatch& batch) {
   return told;
 }
 
+TimePoint ProducePartition::expires_at() const {
+  TimePoint first = never;
+  for (const auto* queue : {&in_flight_, &resend_}) {
+    for (const SealedBatch& batch : *queue) {
+      if (!batch.is_abandoned) first = std::min(first, batch.expires_at);
+    }
+  }
+  return first;
+}
+
 void ProducePartition::expire(TimePoint now) {
   // Whoever is told may send, flush or close, so both queues are left in order first.
   std::vector<SealedBatch> told;

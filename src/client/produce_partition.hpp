@@ -122,6 +122,8 @@ class ProducePartition {
 
   [[nodiscard]] bool is_idle() const { return in_flight_.empty() && resend_.empty(); }
   [[nodiscard]] bool has_in_flight() const { return !in_flight_.empty(); }
+  /// When expire() has something to do; `never`: with nothing that is here.
+  [[nodiscard]] TimePoint expires_at() const;
   /// When next() may change by time alone.
   [[nodiscard]] TimePoint not_before() const { return not_before_; }
   [[nodiscard]] const ProducerIdentity& identity() const { return identity_; }

@@ -511,6 +511,25 @@ TEST_F(KnownPartition, SaysPossiblyStoredWhenTimeRunsOutInFlight) {
   EXPECT_EQ(sender_.identity().epoch, ProducerEpoch{1}) << "whether it is stored is unknown";
 }
 
+TEST_F(KnownPartition, SaysWhenTheNextOfItsBatchesRunsOutOfTime) {
+  EXPECT_EQ(sender_.expires_at(), never);
+  const auto later = send(1);
+  const auto sooner = sender_.seal(batch(1), wire::Compression::none, {}, 60s, leader).order;
+  EXPECT_EQ(sender_.expires_at(), start + 60s);
+  refuse(sooner, broker_error::not_enough_replicas);
+  EXPECT_EQ(sender_.expires_at(), start + 60s) << "it goes again";
+  sender_.expire(start + 60s - 1ns);
+  EXPECT_TRUE(failures_.empty());
+  sender_.expire(start + 60s);
+  EXPECT_EQ(failures_.size(), 1u);
+  EXPECT_EQ(sender_.expires_at(), start + 120s);
+  sender_.expire(start + 120s);
+  EXPECT_EQ(failures_.size(), 2u);
+  EXPECT_EQ(sender_.expires_at(), never) << "for the answer alone";
+  succeed(later, Offset{1});
+  EXPECT_EQ(sender_.expires_at(), never);
+}
+
 TEST_F(Partition, SaysNotStoredWhenTheServerHadRefusedIt) {
   const auto order = send(1);
   refuse(order, broker_error::not_enough_replicas);

@@ -153,6 +153,48 @@ TEST_F(ProducerOnCluster, GivesUpAtTheDeliveryTimeout) {
   EXPECT_EQ(told_[0].error().stored(), Stored::possibly);
 }
 
+TEST_F(ProducerOnCluster, SleepsUntilSomethingCanHappen) {
+  script.is_silent = true;
+  start({.delivery_timeout = 40s, .request_timeout = 30s});
+  for (const std::size_t partition : {0u, 1u}) {
+    send(partition);
+    send(partition);
+  }
+  // Connections look once more when their time for connecting is up.
+  world.run_for(15s);
+  ASSERT_EQ(script.produced.size(), 2u);
+  const auto before = world.events();
+  world.run_for(14s);
+  EXPECT_EQ(world.events(), before) << "an answer or the request_timeout is what comes next";
+  world.run_for(10s);
+  EXPECT_TRUE(told_.empty());
+  world.run_for(1s + 10ms);
+  EXPECT_EQ(told_.size(), 4u);
+}
+
+TEST_F(ProducerOnCluster, KeepsTimeFreshOnlyWhileRecordsCome) {
+  script.is_silent = true;
+  start({.linger = 1min, .delivery_timeout = 2min});
+  send(0);
+  world.run_for(15s);
+  const auto events_of = [&](int records) {
+    const auto before = world.events();
+    for (int i = 0; i < records; ++i) {
+      send(0);
+      world.run_for(4ms);
+    }
+    return world.events() - before;
+  };
+  EXPECT_EQ(events_of(1'000), 0u) << "the batch is open, so nobody is woken";
+  // As a full batch does.
+  producer_->wake(*topic_->table().all.at(0));
+  EXPECT_GE(events_of(1'000), 750u);
+  world.run_for(10ms);
+  const auto before = world.events();
+  world.run_for(5s);
+  EXPECT_EQ(world.events(), before);
+}
+
 TEST_F(ProducerOnCluster, SaysWhyARecordWasNotSentInTime) {
   start({.delivery_timeout = 40s});
   world.machine("broker-1").process("broker-1")->kill();

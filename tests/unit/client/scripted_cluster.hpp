@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "client/client_core.hpp"
+#include "client/ticking_time.hpp"
 #include "sim/machine.hpp"
 #include "sim/process.hpp"
 #include "sim/world.hpp"
@@ -227,7 +228,7 @@ class SimulatedClient final : public Client::Core {
  public:
   SimulatedClient(sim::Process& process, Engine::Options options,
                   std::shared_ptr<Logger> logger = silent_logger())
-      : time_(process),
+      : time_(process.executor(), process.clock(), MachineWall{process}),
         logger_(std::move(logger)),
         engine_(Environment{process.executor(), process.dialer(), process.clock(), process.random(),
                             process.workers(), time_, *logger_},
@@ -238,14 +239,12 @@ class SimulatedClient final : public Client::Core {
   void attach(std::weak_ptr<Part>) override {}
 
  private:
-  struct ProcessTime final : RecordTime {
-    explicit ProcessTime(sim::Process& process_) : process(process_) {}
-    Timestamp wall() const override { return process.clock().wall(); }
-    void keep_fresh(bool) override {}
+  struct MachineWall {
     sim::Process& process;
+    Timestamp operator()() const { return process.clock().wall(); }
   };
 
-  ProcessTime time_;
+  TickingTime<MachineWall> time_;
   std::shared_ptr<Logger> logger_;
   Engine engine_;
 };
