@@ -47,6 +47,10 @@ struct ClientOptions {
   /// Without usable metadata for that long the bootstrap servers are asked again (KIP-1102); they
   /// are also asked as soon as no known server answers (KIP-899). 1 ms to 1 day.
   std::chrono::milliseconds rebootstrap_after{300'000};
+  /// connect fails at once, with name_not_resolved, when the system's name service is sure that the
+  /// hosts of all bootstrap servers do not exist. Otherwise it goes on trying, as all else does in
+  /// any case: a host may get its name later.
+  bool fail_on_unknown_hosts = false;
   /// The largest answer that is accepted, in bytes. 1 KiB to 2 GiB - 1.
   std::size_t response_bytes_max = std::size_t{100} << 20;
   /// Socket buffers in bytes; 0 leaves them to the system.
@@ -76,7 +80,8 @@ class DOHLE_API Client {
   ~Client();
 
   /// Waits until a server has answered with the cluster's metadata.
-  /// Errors: timed_out or connection_failed with the last reason for each address.
+  /// Errors: timed_out with the last reason for each address; name_not_resolved, likewise, with
+  /// fail_on_unknown_hosts.
   Result<void> connect(std::chrono::milliseconds timeout);
 
   /// Errors: configuration.

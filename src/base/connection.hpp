@@ -108,7 +108,8 @@ class Dialer {
  public:
   virtual ~Dialer() = default;
   /// Returns at once; on_open or on_closed follows. `events` outlives the connection. All addresses
-  /// of a name are tried before it counts as failed.
+  /// of a name are tried before it counts as failed. Errc::name_not_resolved is not retriable when
+  /// it is certain that there is no such host.
   virtual std::unique_ptr<Connection> dial(const Endpoint& to, const DialOptions& options,
                                            ConnectionEvents& events) = 0;
 };

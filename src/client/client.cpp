@@ -77,6 +77,7 @@ Result<client::Engine::Options> engine_options(const ClientOptions& options) {
   made.retry_backoff = options.retry_backoff;
   made.retry_backoff_max = options.retry_backoff_max;
   made.default_api_timeout = options.default_api_timeout;
+  made.fail_on_unknown_hosts = options.fail_on_unknown_hosts;
   return made;
 }
 

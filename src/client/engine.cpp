@@ -156,6 +156,7 @@ void Engine::on_link_ready(Link& link) {
   Reach& heard = reach(node_of(link));
   heard.backoff.reset();
   heard.last_failure.clear();
+  heard.is_unknown_host = false;
   unreached_.erase(link.endpoint().to_string());
   notify();
 }
@@ -184,6 +185,7 @@ void Engine::on_link_closed(Link& link, const Error& why) {
   Reach& lost = reach(node);
   lost.not_before = now() + lost.backoff.next(environment_.random);
   lost.last_failure = why.message();
+  lost.is_unknown_host = why.is(Errc::name_not_resolved) && !why.is_retriable();
   if (environment_.logger.level() <= LogLevel::info) {
     environment_.logger.log(LogLevel::info, "connection", why.message());
   }
@@ -319,6 +321,9 @@ void Engine::when_connected(TimePoint deadline, std::move_only_function<void(Res
 std::optional<Result<void>> Engine::outcome_for(Waiter& waiter, bool answered) {
   if (!waiter.topic) {
     if (has_metadata_) return Result<void>{};
+    if (options_.fail_on_unknown_hosts && knows_no_host()) {
+      return fail(Error::client(Errc::name_not_resolved, "no server can be reached" + troubles()));
+    }
   } else {
     const TopicView* topic = view_.topic(*waiter.topic);
     if (topic != nullptr && !topic->partitions.empty()) return Result<void>{};
@@ -338,6 +343,13 @@ std::optional<Result<void>> Engine::outcome_for(Waiter& waiter, bool answered) {
   return fail(Error::client(
       Errc::timed_out, fmt::format("no metadata of topic {} in time{}{}", *waiter.topic, troubles(),
                                    last_word_on(*waiter.topic))));
+}
+
+bool Engine::knows_no_host() const {
+  return std::ranges::all_of(bootstrap_nodes(), [this](NodeId node) {
+    const auto found = reach_.find(node);
+    return found != reach_.end() && found->second.is_unknown_host;
+  });
 }
 
 std::string Engine::name_of(NodeId node) const {

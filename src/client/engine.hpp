@@ -43,6 +43,8 @@ class Engine final : public LinkOwner {
     Duration retry_backoff = std::chrono::milliseconds(100);
     Duration retry_backoff_max = std::chrono::seconds(1);
     Duration default_api_timeout = std::chrono::seconds(60);
+    /// For when_connected: none of the bootstrap servers' hosts exists.
+    bool fail_on_unknown_hosts = false;
   };
   template <class M>
   using Then = std::move_only_function<void(Result<typename M::Response>)>;
@@ -118,8 +120,8 @@ class Engine final : public LinkOwner {
   /// server's own where retrying is useless, timed_out with the last reason.
   void when_topic(std::string_view topic, bool may_create, TimePoint deadline,
                   std::move_only_function<void(Result<void>)> then);
-  /// Waits for a first answer with the cluster's metadata. Errors: timed_out, with what was wrong
-  /// with each address tried.
+  /// Waits for a first answer with the cluster's metadata. Errors, with what was wrong with each
+  /// address tried: timed_out; name_not_resolved with fail_on_unknown_hosts.
   void when_connected(TimePoint deadline, std::move_only_function<void(Result<void>)> then);
 
   void on_link_ready(Link& link) override;
@@ -137,6 +139,7 @@ class Engine final : public LinkOwner {
     TimePoint not_before{};
     /// Why it could not be reached, for messages.
     std::string last_failure = {};
+    bool is_unknown_host = false;
     /// Answers that asked for a wait (KIP-219), and when they may be logged again.
     std::uint64_t throttled = 0;
     TimePoint throttle_quiet_until{};
@@ -176,6 +179,7 @@ class Engine final : public LinkOwner {
   void settle_waiters(bool answered);
   /// What the last answer said against the topic, with "; last: " in front; empty: nothing.
   [[nodiscard]] std::string last_word_on(std::string_view topic) const;
+  [[nodiscard]] bool knows_no_host() const;
   void warn_of_unreached(const Link& link, const Error& why);
   void warn_of_lost_topics(const wire::MetadataResponse& answer);
   /// Nothing: go on waiting.

@@ -99,7 +99,8 @@ void Link::end(const Error& why) {
   const auto alive = shared_from_this();
   is_closed_ = true;
   owner_.on_link_closed(*this, where);
-  fail_all(where);
+  // A name that is not there may come to be, as a server that is not there may.
+  fail_all(where.is(Errc::name_not_resolved) ? where.with_retriable(true) : where);
 }
 
 Error Link::here(const Error& why) const {

@@ -40,8 +40,9 @@ Result<std::vector<SocketAddress>> addresses_of(const Endpoint& endpoint, Lookup
       ::getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &found);
   if (code != 0) {
     const std::string why = code == EAI_SYSTEM ? text_of_errno(errno) : ::gai_strerror(code);
-    return fail(Error::client(Errc::name_not_resolved,
-                              "host name \"" + endpoint.host + "\" does not resolve: " + why));
+    const Error error = Error::client(
+        Errc::name_not_resolved, "host name \"" + endpoint.host + "\" does not resolve: " + why);
+    return fail(error.with_retriable(code != EAI_NONAME));
   }
   std::vector<SocketAddress> addresses;
   for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next) {

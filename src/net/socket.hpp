@@ -49,7 +49,8 @@ enum class Lookup : std::uint8_t {
   names,    ///< asks the system's name service, which may take long
 };
 
-/// The addresses of an endpoint, at least one; Errc::name_not_resolved names it.
+/// The addresses of an endpoint, at least one; Errc::name_not_resolved names it, and is retriable
+/// unless the name service is sure that there is no such host.
 [[nodiscard]] Result<std::vector<SocketAddress>> addresses_of(const Endpoint& endpoint,
                                                               Lookup lookup);
 

@@ -537,7 +537,8 @@ void Stream::lost(Side side, Errc code, std::string why) {
   if (!is_told) return;
   const bool was_dialing = code == Errc::connection_failed || code == Errc::name_not_resolved;
   const char* const what = was_dialing ? "connecting to " : "connection to ";
-  Error error = Error::client(code, what + end.peer + ": " + why);
+  Error error = Error::client(code, what + end.peer + ": " + why)
+                    .with_retriable(code != Errc::name_not_resolved);
   end.loop->post([self = shared_from_this(), side, error = std::move(error)] {
     End& mine = self->at(side);
     if (!std::exchange(mine.is_released, true)) mine.events->on_closed(error);

@@ -100,6 +100,8 @@ Result<ConnectionSettings> settings_of(const Connection& connection) {
   }
   ConnectionSettings settings{*std::move(properties), {.client_id = "dohle-command"}};
   settings.client.default_api_timeout = usual_timeout;
+  // Whoever mistyped a name is waiting.
+  settings.client.fail_on_unknown_hosts = true;
   settings.properties.apply_to(settings.client);
   if (connection.brokers) settings.client.bootstrap_servers = *connection.brokers;
   if (connection.timeout) {

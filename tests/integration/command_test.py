@@ -257,6 +257,13 @@ class Servers(Command):
             self.assertTrue(said.startswith(f"dohle {name}: no server answered in time: connecting to 127.0.0.1:1: "), said)
             self.assertIn("Connection refused", said)
 
+    def test_no_host_has_that_name(self):
+        # Of a name with nothing between its dots the system is sure without asking anybody.
+        said = self.refused(CONNECTION, "topic", "list", "-b", "no..host:9092,no..other:9092", "--timeout", "10m")
+        self.assertTrue(said.startswith("dohle topic list: no server can be reached: connecting to no.."), said)
+        for name in ("no..host", "no..other"):
+            self.assertIn(f'{name}:9092: host name "{name}" does not resolve: ', said)
+
     def test_somebody_listens_and_never_answers(self):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             address = f"127.0.0.1:{silent.getsockname()[1]}"

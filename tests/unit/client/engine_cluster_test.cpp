@@ -21,15 +21,15 @@ class EngineOnCluster : public testing::Test, public ScriptedWorld {
     ScriptedWorld::start([](std::shared_ptr<SimulatedClient> made, sim::Process&) { return made; });
   }
   /// Why no server answers within that time.
-  std::string connect(Duration time) {
+  std::string connect(Duration time, Errc code = Errc::timed_out) {
     std::optional<Result<void>> outcome;
     on_loop([&] {
       client->engine().when_connected(world.now() + time,
                                       [&](Result<void> done) { outcome = std::move(done); });
     });
-    world.run_for(time);
+    world.run_until([&] { return outcome.has_value(); }, time);
     if (!outcome || *outcome) return "it was reached";
-    EXPECT_TRUE(outcome->error().is(Errc::timed_out));
+    EXPECT_TRUE(outcome->error().is(code)) << outcome->error().to_string();
     return std::string(outcome->error().message());
   }
   template <class M>
@@ -89,6 +89,43 @@ TEST_F(EngineOnCluster, NamesTheAddressWhereNobodyListensOnce) {
   EXPECT_NE(first, std::string::npos) << text;
   EXPECT_NE(text.find("connecting to broker-1:9092: "), std::string::npos) << text;
   EXPECT_EQ(text.find("broker-1:9092: connecting to broker-1:9092"), std::string::npos) << text;
+}
+
+TEST_F(EngineOnCluster, GivesUpAtOnceWhenNoServersHostExists) {
+  engine_options.fail_on_unknown_hosts = true;
+  engine_options.bootstrap = {{"broker-7", 9092}, {"broker-8", 9092}};
+  start();
+  const TimePoint asked = world.now();
+  const std::string text = connect(10s, Errc::name_not_resolved);
+  EXPECT_LT(world.now() - asked, 1s);
+  EXPECT_TRUE(text.starts_with("no server can be reached: connecting to broker-")) << text;
+  EXPECT_NE(text.find("broker-7:9092: no machine is called broker-7"), std::string::npos) << text;
+  EXPECT_NE(text.find("broker-8:9092: no machine is called broker-8"), std::string::npos) << text;
+}
+
+TEST_F(EngineOnCluster, GoesOnWhileSomeServersHostExists) {
+  engine_options.fail_on_unknown_hosts = true;
+  engine_options.bootstrap = {{"broker-7", 9092}, {"broker-1", 9092}};
+  start();
+  world.machine("broker-1").process("broker-1")->kill();
+  const std::string text = connect(10s);
+  EXPECT_NE(text.find("connecting to broker-1:9092: refused"), std::string::npos) << text;
+}
+
+TEST_F(EngineOnCluster, GoesOnTryingNamesUnlessToldOtherwise) {
+  engine_options.bootstrap = {{"broker-7", 9092}};
+  start();
+  std::optional<Result<wire::ApiVersionsResponse>> answer;
+  on_loop([&] {
+    client->engine().ask_any<wire::ApiVersionsRequest>(
+        {}, [&](Result<wire::ApiVersionsResponse> heard) { answer = std::move(heard); });
+  });
+  EXPECT_EQ(connect(10s),
+            "no server answered in time: connecting to broker-7:9092: no machine is called "
+            "broker-7");
+  ASSERT_TRUE(answer && !*answer);
+  EXPECT_TRUE(answer->error().is(Errc::name_not_resolved));
+  EXPECT_TRUE(answer->error().is_retriable()) << "requests are not given up for it";
 }
 
 TEST_F(EngineOnCluster, LooksForATopicWithoutANameAsForAnyOther) {

@@ -256,6 +256,8 @@ class ScriptedWorld {
     script.brokers = {NodeId{1}, NodeId{2}};
     script.leaders = {{NodeId{1}, LeaderEpoch{0}}, {NodeId{2}, LeaderEpoch{0}}};
     script.controller = NodeId{1};
+    engine_options.bootstrap = {{"broker-1", 9092}};
+    engine_options.link.core.client_id = "test";
   }
 
   /// `program` builds what is tested, in the client's process.
@@ -268,12 +270,9 @@ class ScriptedWorld {
         return std::make_shared<ScriptedBroker>(self, script, broker);
       });
     }
-    Engine::Options engine;
-    engine.bootstrap = {{"broker-1", 9092}};
-    engine.link.core.client_id = "test";
     process = &world.machine("client").start("client", [=, this](sim::Process& self) {
       client = std::make_shared<SimulatedClient>(
-          self, engine,
+          self, engine_options,
           function_logger(LogLevel::warning,
                           [this](LogLevel, std::string_view subject, std::string_view line) {
                             warnings.push_back(std::string(subject) + ": " + std::string(line));
@@ -290,6 +289,7 @@ class ScriptedWorld {
   }
 
   ClusterScript script;
+  Engine::Options engine_options;
   /// What the client logs, from warnings up.
   std::vector<std::string> warnings;
   sim::World world{7};

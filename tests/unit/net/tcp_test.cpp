@@ -215,6 +215,14 @@ TEST_F(TcpTest, a_name_without_an_address_is_named) {
             std::string_view::npos);
 }
 
+TEST_F(TcpTest, a_name_that_no_host_can_have_is_not_worth_another_attempt) {
+  sides.at = {"no..host", 9092};
+  sides.dial();
+  ASSERT_TRUE(sides.eventually([&] { return client.closed.size() == 1; }));
+  EXPECT_TRUE(client.closed.front().is(Errc::name_not_resolved));
+  EXPECT_FALSE(client.closed.front().is_retriable()) << client.closed.front().to_string();
+}
+
 TEST_F(TcpTest, a_dial_to_a_name_may_be_given_up) {
   sides.at = {"no.such.host.invalid", 9092};
   sides.on(sides.client_loop, [&] {
