@@ -140,7 +140,9 @@ class DOHLE_API Producer {
   /// for the end.
   ~Producer();
 
-  /// Resolves a topic; waits at most max_block for its metadata.
+  /// Resolves a topic; waits at most max_block for its metadata. One that was just made takes a
+  /// moment to be known by every server, so a topic counts as missing when five answers in a row do
+  /// not know it: with the usual retry_backoff after 1.5 s.
   /// Errors: no_such_topic, timed_out, the broker's own; would_deadlock on the client's own thread,
   /// where only topics are found that the client knows already.
   Result<ProducerTopic> topic(std::string_view name);

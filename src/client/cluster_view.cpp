@@ -22,24 +22,37 @@ bool is_port(std::int32_t port) {
 }  // namespace
 
 void ClusterView::need(std::string_view topic, bool may_create) {
-  const auto [found, is_new] = needed_.emplace(topic, may_create);
-  if (!is_new && (found->second || !may_create)) return;
-  found->second = may_create;
+  look_for(topic, may_create).is_needed = true;
+}
+
+void ClusterView::want(std::string_view topic, bool may_create) {
+  look_for(topic, may_create);
+  if (topic_error(topic) != broker_error::none) ask_at_once();
+}
+
+ClusterView::Interest& ClusterView::look_for(std::string_view topic, bool may_create) {
+  const auto [found, is_new] = interests_.try_emplace(std::string(topic));
+  Interest& interest = found->second;
+  if (is_new || (may_create && !interest.may_create)) ask_at_once();
+  interest.may_create = interest.may_create || may_create;
+  return interest;
+}
+
+void ClusterView::ask_at_once() {
   doubted_ = true;
+  doubts_ = 0;
   not_before_ = TimePoint{};
 }
 
-void ClusterView::forget(std::string_view topic) {
-  if (const auto found = needed_.find(topic); found != needed_.end()) needed_.erase(found);
-  drop_topic(topic);
-}
-
-void ClusterView::drop_topic(std::string_view name) {
-  if (const auto found = topics_.find(name); found != topics_.end()) {
-    names_.erase(found->second.id);
-    topics_.erase(found);
+void ClusterView::let_go(std::string_view topic) {
+  const auto found = interests_.find(topic);
+  if (found == interests_.end() || found->second.is_needed) return;
+  interests_.erase(found);
+  if (const auto known = topics_.find(topic); known != topics_.end()) {
+    names_.erase(known->second.id);
+    topics_.erase(known);
   }
-  if (const auto found = errors_.find(name); found != errors_.end()) errors_.erase(found);
+  if (const auto error = errors_.find(topic); error != errors_.end()) errors_.erase(error);
 }
 
 TimePoint ClusterView::ask_at() const {
@@ -54,10 +67,10 @@ wire::MetadataRequest ClusterView::ask(TimePoint now) {
   if (unanswered_since_ == never) unanswered_since_ = now;
   wire::MetadataRequest request;
   bool creates = false, must_not_create = false;
-  for (const auto& [name, may_create] : needed_) {
-    if (must_create(name, may_create)) {
+  for (const auto& [name, interest] : interests_) {
+    if (must_create(name, interest.may_create)) {
       creates = true;
-    } else if (!may_create) {
+    } else if (!interest.may_create) {
       must_not_create = true;
     }
   }
@@ -65,8 +78,8 @@ wire::MetadataRequest ClusterView::ask(TimePoint now) {
   // be made are asked for first, and all of them, without permission, right after.
   rest_is_due_ = creates && must_not_create && !rest_is_due_;
   request.allow_auto_topic_creation = creates && (rest_is_due_ || !must_not_create);
-  for (const auto& [name, may_create] : needed_) {
-    if (rest_is_due_ && !may_create) continue;
+  for (const auto& [name, interest] : interests_) {
+    if (rest_is_due_ && !interest.may_create) continue;
     request.topics->push_back({TopicId{}, name});
   }
   return request;
@@ -118,8 +131,8 @@ Result<void> ClusterView::on_answer(const wire::MetadataResponse& answer, TimePo
 }
 
 void ClusterView::take_topic(const wire::MetadataResponse::MetadataResponseTopic& heard) {
-  // An answer may be to a question from before the topic was forgotten.
-  if (!heard.name || !needed_.contains(*heard.name)) return;
+  // An answer may be to a question from before the topic was let go.
+  if (!heard.name || !interests_.contains(*heard.name)) return;
   const std::string& name = *heard.name;
   errors_[name] = heard.error_code;
   if (heard.error_code != broker_error::none) {

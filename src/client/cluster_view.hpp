@@ -43,7 +43,11 @@ class ClusterView {
   /// Keeps the topic in view from now on; asks at once if it is new. `may_create`: the server is
   /// to make it if it does not exist; once allowed it stays so.
   void need(std::string_view topic, bool may_create = true);
-  void forget(std::string_view topic);
+  /// The same until it is let go: somebody waits to hear of it. Asks at once also if the last
+  /// answer said something against it.
+  void want(std::string_view topic, bool may_create);
+  /// Nobody waits any more, or can do without: out of view unless it is needed.
+  void let_go(std::string_view topic);
   /// Something that a server said contradicts the view: ask as soon as the backoff allows.
   void doubt() { doubted_ = true; }
 
@@ -73,16 +77,22 @@ class ClusterView {
   [[nodiscard]] NodeId controller() const { return controller_; }
 
  private:
+  struct Interest {
+    /// The server may make it.
+    bool may_create = false;
+    bool is_needed = false;
+  };
+  Interest& look_for(std::string_view topic, bool may_create);
+  void ask_at_once();
   [[nodiscard]] bool must_create(std::string_view name, bool may_create) const;
   void put_off(TimePoint now);
   void take_topic(const wire::MetadataResponse::MetadataResponseTopic& heard);
-  void drop_topic(std::string_view name);
 
   Options options_;
   std::map<NodeId, Endpoint> brokers_;
   NodeId controller_;
-  /// The topics in view, and whether the server may make them.
-  std::map<std::string, bool, std::less<>> needed_;
+  /// The topics in view.
+  std::map<std::string, Interest, std::less<>> interests_;
   std::map<std::string, TopicView, std::less<>> topics_;
   std::map<std::string, std::int16_t, std::less<>> errors_;
   std::map<TopicId, std::string> names_;

@@ -661,6 +661,7 @@ void ConsumeCore::make_assignments(client::GroupTicket ticket,
   // Topics that do not come to be known are left out, and joined for when they appear.
   const TimePoint deadline = now() + options.session_timeout / 2;
   for (const std::string& topic : topics) {
+    engine().need(topic, options.allow_auto_create_topics);
     engine().when_topic(topic, options.allow_auto_create_topics, deadline,
                         [one_known](Result<void>) mutable { one_known(); });
   }

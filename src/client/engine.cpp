@@ -307,7 +307,8 @@ void Engine::when_topic(std::string_view topic, bool may_create, TimePoint deadl
                         std::move_only_function<void(Result<void>)> then) {
   if (closed_) return then(fail(*closed_));
   waiters_.push_back({std::string(topic), deadline, std::move(then)});
-  need(topic, may_create);
+  view_.want(topic, may_create);
+  plan_metadata();
   settle_waiters(false);
 }
 
@@ -383,9 +384,12 @@ std::string Engine::last_word_on(std::string_view topic) const {
 void Engine::settle_waiters(bool answered) {
   // Callbacks may add waiters and close the engine, so they run after the list is settled.
   std::vector<std::pair<std::move_only_function<void(Result<void>)>, Result<void>>> settled;
+  std::vector<std::string> left;
   TimePoint next = never;
   for (auto each = waiters_.begin(); each != waiters_.end();) {
     if (auto outcome = outcome_for(*each, answered)) {
+      if (each->topic && *outcome) view_.need(*each->topic, false);
+      if (each->topic && !*outcome) left.push_back(*each->topic);
       settled.emplace_back(std::move(each->then), std::move(*outcome));
       each = waiters_.erase(each);
     } else {
@@ -400,7 +404,13 @@ void Engine::settle_waiters(bool answered) {
       settle_waiters(false);
     });
   }
+  for (const std::string& topic : left) let_go(topic);
   for (auto& [then, outcome] : settled) then(std::move(outcome));
+}
+
+/// A topic that is not there would be asked for once a second, for ever.
+void Engine::let_go(const std::string& topic) {
+  if (std::ranges::find(waiters_, topic, &Waiter::topic) == waiters_.end()) view_.let_go(topic);
 }
 
 }  // namespace dohle::client

@@ -116,8 +116,9 @@ class Engine final : public LinkOwner {
   ObserverId observe(std::move_only_function<void()> on_change);
   void forget(ObserverId id);
 
-  /// Waits for the topic's partitions. Errors: no_such_topic (asked for several times), the
-  /// server's own where retrying is useless, timed_out with the last reason.
+  /// Waits for the topic's partitions, and keeps it in view once they are there. Errors:
+  /// no_such_topic (asked for several times), the server's own where retrying is useless, timed_out
+  /// with the last reason.
   void when_topic(std::string_view topic, bool may_create, TimePoint deadline,
                   std::move_only_function<void(Result<void>)> then);
   /// Waits for a first answer with the cluster's metadata. Errors, with what was wrong with each
@@ -177,6 +178,7 @@ class Engine final : public LinkOwner {
   void on_metadata(Result<wire::MetadataResponse> answer);
   void drop_moved_nodes();
   void settle_waiters(bool answered);
+  void let_go(const std::string& topic);
   /// What the last answer said against the topic, with "; last: " in front; empty: nothing.
   [[nodiscard]] std::string last_word_on(std::string_view topic) const;
   [[nodiscard]] bool knows_no_host() const;

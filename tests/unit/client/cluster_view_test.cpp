@@ -88,6 +88,36 @@ TEST_F(Cluster, KeepsAskingWhileATopicIsBeingMade) {
   EXPECT_EQ(view_.topic_error("orders"), broker_error::leader_not_available);
 }
 
+TEST_F(Cluster, LetsGoOfATopicThatWasWantedOnly) {
+  hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
+  view_.want("orders", false);
+  view_.want("missing", false);
+  EXPECT_EQ(view_.ask(start).topics->size(), 2u);
+  auto answer = answer_with(first_id, NodeId{1}, LeaderEpoch{4});
+  answer.topics.emplace_back().name = "missing";
+  answer.topics.back().error_code = broker_error::unknown_topic_or_partition;
+  ASSERT_TRUE(view_.on_answer(answer, start));
+  EXPECT_EQ(view_.topic_error("missing"), broker_error::unknown_topic_or_partition);
+  view_.let_go("missing");
+  view_.let_go("orders");
+  EXPECT_EQ(view_.topic_error("missing"), broker_error::none);
+  ASSERT_NE(view_.topic("orders"), nullptr) << "it is needed";
+  const auto request = view_.ask(start + 100ms);
+  ASSERT_EQ(request.topics->size(), 1u);
+  EXPECT_EQ(request.topics->front().name, "orders");
+}
+
+TEST_F(Cluster, AsksAtOnceForWhoWaitsForATopicThatWasNotThere) {
+  auto answer = answer_with(first_id, NodeId{}, LeaderEpoch{});
+  answer.topics[0].error_code = broker_error::unknown_topic_or_partition;
+  for (int i = 0; i < 5; ++i) hear(answer);
+  EXPECT_EQ(view_.ask_at(), start + 1s);
+  view_.want("orders", false);
+  EXPECT_LE(view_.ask_at(), start);
+  hear(answer);
+  EXPECT_EQ(view_.ask_at(), start + 100ms) << "and as soon again as the first time";
+}
+
 TEST_F(Cluster, RebootstrapsAfterTooLongWithoutAnAnswer) {
   EXPECT_TRUE(view_.should_rebootstrap(start));
   hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));

@@ -128,6 +128,38 @@ TEST_F(EngineOnCluster, GoesOnTryingNamesUnlessToldOtherwise) {
   EXPECT_TRUE(answer->error().is_retriable()) << "requests are not given up for it";
 }
 
+TEST_F(EngineOnCluster, FindsOutEachTimeWithin2sThatATopicIsMissingAndThenLetsGo) {
+  std::size_t asked = 0;
+  script.on<wire::MetadataRequest>([&](NodeId, const wire::MetadataRequest& request) {
+    ++asked;
+    wire::MetadataResponse answer;
+    answer.brokers.push_back({NodeId{1}, "broker-1", 9092, {}});
+    for (const auto& each : *request.topics) {
+      auto& topic = answer.topics.emplace_back();
+      topic.name = each.name;
+      topic.error_code = broker_error::unknown_topic_or_partition;
+    }
+    return answer;
+  });
+  start();
+  ASSERT_EQ(connect(5s), "it was reached");
+  for (int i = 0; i < 3; ++i) {
+    asked = 0;
+    std::optional<Result<void>> outcome;
+    on_loop([&] {
+      client->engine().when_topic("missing", false, world.now() + 1min,
+                                  [&](Result<void> done) { outcome = std::move(done); });
+    });
+    world.run_for(2s);
+    ASSERT_TRUE(outcome && !*outcome);
+    EXPECT_TRUE(outcome->error().is(Errc::no_such_topic)) << outcome->error().to_string();
+    EXPECT_GE(asked, 5u) << "it may be in the making";
+  }
+  asked = 0;
+  world.run_for(1min);
+  EXPECT_LE(asked, 1u);
+}
+
 TEST_F(EngineOnCluster, LooksForATopicWithoutANameAsForAnyOther) {
   answer_metadata();
   topic_error = broker_error::invalid_topic_exception;
