@@ -317,25 +317,39 @@ Result<std::size_t> PartitionLog::retain(Now now) {
   for (; count < segments_.size(); ++count) {
     Segment& oldest = *segments_[count];
     if (oldest.size() == 0 || end_of(count) > synced_end_) break;
-    bool is_expired = false;
-    if (config_.retention_ms >= 0) {
-      auto newest = oldest.max_timestamp();
-      if (!newest) return fail(newest.error());
-      is_expired = !newest->is_none() && now.wall.value - newest->value > config_.retention_ms;
-    }
     const bool is_too_much =
         config_.retention_bytes >= 0 &&
         bytes - oldest.size() >= static_cast<std::uint64_t>(config_.retention_bytes);
-    if (!is_expired && !is_too_much) break;
+    if (!is_too_much) {
+      const auto expired = is_expired(oldest, now.wall);
+      // Those before it go, and the next call says so.
+      if (!expired && count == 0) return fail(expired.error());
+      if (!expired || !*expired) break;
+    }
     bytes -= oldest.size();
   }
   if (count == 0) return 0;
   if (count == segments_.size()) {
-    if (auto rolled = roll(Timestamp{}); !rolled) return fail(rolled.error());
-    if (auto durable = make_names_durable(); !durable) return fail(durable.error());
-    synced_mark_ = {end_, end_, 0};
+    const auto emptied = begin_anew();
+    if (!emptied && (count == 1 || offline_)) return fail(emptied.error());
+    if (!emptied) --count;
   }
   return drop_segments(count);
+}
+
+Result<bool> PartitionLog::is_expired(Segment& segment, Timestamp now) const {
+  if (config_.retention_ms < 0) return false;
+  const auto newest = segment.max_timestamp();
+  if (!newest) return fail(newest.error());
+  return !newest->is_none() && now.value - newest->value > config_.retention_ms;
+}
+
+// Behind what all of it may go.
+Result<void> PartitionLog::begin_anew() {
+  if (auto rolled = roll(Timestamp{}); !rolled) return rolled;
+  if (auto durable = make_names_durable(); !durable) return durable;
+  synced_mark_ = {end_, end_, 0};
+  return {};
 }
 
 Result<void> PartitionLog::set_log_start(Offset offset) {

@@ -217,7 +217,8 @@ class PartitionLog {
 
   /// Takes away whole segments that retention no longer covers (never what is not synced), rolling
   /// the last one if all of it has expired; forgets producers. Returns how many segments went;
-  /// their files go in the background, once the new start is durable.
+  /// their files go in the background, once the new start is durable. Errors: only where nothing
+  /// could go; what keeps some is said once those before it are gone.
   Result<std::size_t> retain(Now now);
   /// Starts the log at `offset`, and takes away the segments wholly below. Durable once
   /// recovery_point's state is: checkpoint or write_recovery_point.
@@ -324,6 +325,8 @@ class PartitionLog {
   [[nodiscard]] LogState state_before_recovery() const;
   void checkpointed(std::uint64_t number, const LogState& state, Result<void> outcome);
   Result<std::size_t> drop_segments(std::size_t count);
+  [[nodiscard]] Result<bool> is_expired(Segment& segment, Timestamp now) const;
+  Result<void> begin_anew();
   void forget_to_sync(const Segment& segment);
   void remove_doomed(Offset log_start);
   void start_check(Segment& segment, std::size_t bytes_max, Task done) const;

@@ -355,10 +355,12 @@ void Engine::maintain() {
 
 void Engine::retain(Partition& partition) {
   if (partition.fault() != nullptr) return;
-  if (auto retained = partition.log()->retain(now()); !retained) {
-    warn_now_and_then("partition " + partition.name() +
-                      " keeps its old records: " + std::string(retained.error().message()));
-  }
+  const auto retained = partition.log()->retain(now());
+  const std::string why(retained ? std::string_view() : retained.error().message());
+  const bool is_told =
+      why.empty() || why == partition.told_of_retention ||
+      warn_now_and_then("partition " + partition.name() + " keeps its old records: " + why);
+  if (is_told) partition.told_of_retention = why;
 }
 
 // Each holds a file open until it is durable: those first that have most to walk after a crash, and
@@ -387,8 +389,10 @@ void Engine::warn(std::string_view line) {
   environment_.logger.log(LogLevel::warning, "node", line);
 }
 
-void Engine::warn_now_and_then(std::string_view line) {
-  if (const auto text = troubles_.pass(line, now().mono)) warn(*text);
+bool Engine::warn_now_and_then(std::string_view line) {
+  const auto text = troubles_.pass(line, now().mono);
+  if (text) warn(*text);
+  return text.has_value();
 }
 
 void Engine::complain(std::string_view line) {

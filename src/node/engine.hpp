@@ -103,8 +103,8 @@ class Engine final : private log::LogEvents {
   [[nodiscard]] const NodeSettings& settings() const { return settings_; }
   [[nodiscard]] Now now() const { return environment_.loop.tick(); }
   void warn(std::string_view line);
-  /// The same for what comes again until it is cured.
-  void warn_now_and_then(std::string_view line);
+  /// The same for what comes again until it is cured. False: left out, there were too many.
+  bool warn_now_and_then(std::string_view line);
   /// The client's fault: one of many such lines.
   void complain(std::string_view line);
 

@@ -55,6 +55,8 @@ class Partition {
   std::uint64_t visible_bytes = 0;
   bool is_dirty = false;
   std::vector<FetchWait*> waits;
+  /// Why it keeps old records, as it was logged; empty: it does not, or nobody was told.
+  std::string told_of_retention;
 
  private:
   std::string topic_;

@@ -284,6 +284,27 @@ TEST_F(FullDisk, retention_of_everything_waits_for_the_space_of_a_new_segment) {
   EXPECT_EQ(log_->log_start(), Offset{3});
 }
 
+TEST_F(FullDisk, retention_of_everything_begins_with_what_needs_no_new_segment) {
+  config_.segment_bytes = 2'000;
+  config_.retention_ms = 10;
+  open();
+  ASSERT_TRUE(log_->write_recovery_point().has_value());
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(append(10).has_value());
+  const std::size_t segments = log_->segment_count();
+  ASSERT_GT(segments, 2u);
+  sync();
+  set_full(true);
+  const Now late{TimePoint{}, Timestamp{1'000'000}};
+  EXPECT_EQ(log_->retain(late).value_or(0), segments - 1);
+  EXPECT_EQ(log_->segment_count(), 1u);
+  const auto kept = log_->retain(late);
+  ASSERT_FALSE(kept.has_value());
+  EXPECT_TRUE(kept.error().is(Errc::disk_full));
+  set_full(false);
+  EXPECT_EQ(log_->retain(late).value_or(0), 1u);
+  EXPECT_EQ(log_->log_start(), log_->end());
+}
+
 TEST_F(FullDisk, a_log_that_is_new_says_that_it_cannot_begin) {
   set_full(true);
   open();

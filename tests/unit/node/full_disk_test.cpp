@@ -59,6 +59,29 @@ TEST_F(FullDiskTest, WhatIsRefusedIsNamedWithItsCode) {
   EXPECT_LE(logger.lines.size(), 2 * limits::log_lines_max);
 }
 
+TEST_F(FullDiskTest, RetentionSaysOnceWhatItKeepsAndGoesOnElsewhere) {
+  for (const std::string name : {"a", "b", "c"}) {
+    create(name, 1, {{"retention.ms", "1000"}, {"segment.bytes", "1024"}});
+    const int batches = name == "b" ? 3 : 1;
+    for (int i = 0; i < batches; ++i) {
+      ASSERT_EQ(produce(name, batch_of({std::string(800, 'x')})).error_code, 0);
+    }
+  }
+  set_full(true);
+  world.run_for(1min);
+  EXPECT_EQ(fetch("b", {.offset = 2, .max_wait_ms = 0}).log_start_offset, Offset{2});
+  for (const std::string name : {"a", "b", "c"}) {
+    EXPECT_EQ(logger.count("partition " + name + "-0 keeps its old records: "), 1u) << name;
+  }
+  set_full(false);
+  world.run_for(1min);
+  EXPECT_EQ(fetch("a", {.offset = 1, .max_wait_ms = 0}).log_start_offset, Offset{1});
+  ASSERT_EQ(produce("a", batch_of({"y"})).error_code, 0);
+  set_full(true);
+  world.run_for(1min);
+  EXPECT_EQ(logger.count("partition a-0 keeps its old records: "), 2u) << "it was cured meanwhile";
+}
+
 TEST_F(FullDiskTest, ANodeThatStartsOnOneServesAndGoesOnByItself) {
   create("t");
   ASSERT_EQ(produce("t", batch_of({"one", "two"})).error_code, 0);
