@@ -74,7 +74,7 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
       "  dohle node --data ./data\n"
       "  dohle node --data :memory: --listen 127.0.0.1:0\n\n"
       "Prints \"ready HOST:PORT\" once it accepts connections; logs go to standard error. There "
-      "is no authentication: listen on another interface only where everybody may do everything.\n"
+      "is no authentication: listen on another interface only where everybody may do everything. "
       "SIGINT and SIGTERM stop it cleanly.");
   command->add_option("--data", arguments->options.data_dir, "Directory, or :memory:")
       ->type_name("DIR")

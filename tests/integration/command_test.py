@@ -153,6 +153,11 @@ class Help(Command):
         self.assertIn("\nPrints \"ready HOST:PORT\" once it accepts connections; logs\n"
                       "go to standard error. There is no authentication: listen on\n",
                       self.dohle("node", "--help", COLUMNS="60"))
+        last_paragraph = self.dohle("node", "--help", COLUMNS="80").rstrip("\n").split("\n\n")[-1]
+        self.assertEqual(last_paragraph,
+                         "Prints \"ready HOST:PORT\" once it accepts connections; logs go to standard error.\n"
+                         "There is no authentication: listen on another interface only where everybody may\n"
+                         "do everything. SIGINT and SIGTERM stop it cleanly.")
 
     def test_gives_a_property_that_the_command_takes(self):
         arguments = {"topic create": ["t"], "topic describe": ["t"], "topic delete": ["t", "--yes"], "produce": ["t"],
