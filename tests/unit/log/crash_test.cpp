@@ -204,32 +204,53 @@ sim::Process& start_with_data(sim::World& world) {
   return process;
 }
 
-std::uint64_t crash_at(std::uint64_t at, CrashOptions options) {
-  sim::WorldOptions world_options;
-  world_options.disk.entries_in_order = options.entries_in_order;
-  sim::World world(options.seed * 1'000 + at, world_options);
+/// The machine of a log, which loses its power.
+struct Scene {
+  explicit Scene(std::uint64_t seed, const sim::WorldOptions& options = {})
+      : world(seed, options) {}
+  Scene(std::uint64_t at, CrashOptions options)
+      : Scene(options.seed * 1'000 + at, world_options(options)) {}
+  static sim::WorldOptions world_options(CrashOptions options) {
+    sim::WorldOptions made;
+    made.disk.entries_in_order = options.entries_in_order;
+    return made;
+  }
+  void lose_power() {
+    machine.lose_power();
+    machine.power_on();
+    world.run_for(1s);
+  }
+
+  sim::World world;
   sim::Machine& machine = world.machine("node");
   sim::Process& process = start_with_data(world);
+  Fuse lasting{UINT64_MAX};
+};
+
+void for_20_seeds(void (*run)(std::uint64_t seed)) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    run(seed);
+    if (testing::Test::HasFatalFailure()) return;
+  }
+}
+
+std::uint64_t crash_at(std::uint64_t at, CrashOptions options) {
+  Scene scene(at, options);
   Fuse fuse(at);
   Promise promise;
   {
-    FusedDisk disk(process.disk(), fuse);
+    FusedDisk disk(scene.process.disk(), fuse);
     work(disk, promise);
   }
-  machine.lose_power();
-  machine.power_on();
-  world.run_for(1s);
+  scene.lose_power();
   // A second crash in the middle of recovery must not make things worse.
   Fuse second(at % 23);
   {
-    FusedDisk disk(process.disk(), second);
+    FusedDisk disk(scene.process.disk(), second);
     (void)PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
   }
-  machine.lose_power();
-  machine.power_on();
-  world.run_for(1s);
-  Fuse lasting(UINT64_MAX);
-  FusedDisk disk(process.disk(), lasting);
+  scene.lose_power();
+  FusedDisk disk(scene.process.disk(), scene.lasting);
   verify(disk, promise, at);
   return fuse.used();
 }
@@ -237,54 +258,38 @@ std::uint64_t crash_at(std::uint64_t at, CrashOptions options) {
 // A killed process leaves its page cache. What the next one read from there and calls synced has to
 // outlive the power all the same.
 void kill_then_cut(std::uint64_t at, CrashOptions options) {
-  sim::WorldOptions world_options;
-  world_options.disk.entries_in_order = options.entries_in_order;
-  sim::World world(options.seed * 1'000 + at, world_options);
-  sim::Machine& machine = world.machine("node");
-  sim::Process& process = start_with_data(world);
+  Scene scene(at, options);
   Promise promise;
   Fuse fuse(at);
   {
-    FusedDisk disk(process.disk(), fuse);
+    FusedDisk disk(scene.process.disk(), fuse);
     work(disk, promise);
   }
-  Fuse lasting(UINT64_MAX);
   {
-    FusedDisk disk(process.disk(), lasting);
+    FusedDisk disk(scene.process.disk(), scene.lasting);
     auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
     ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
     EXPECT_GE(opened->log->synced_end().value, promise.acknowledged);
     promise.acknowledged = opened->log->synced_end().value;
   }
-  machine.lose_power();
-  machine.power_on();
-  world.run_for(1s);
-  FusedDisk disk(process.disk(), lasting);
+  scene.lose_power();
+  FusedDisk disk(scene.process.disk(), scene.lasting);
   verify(disk, promise, at);
 }
 
 // A start on a full disk loses nothing either, whether the power goes before there is space or not.
 void start_without_space(std::uint64_t at, CrashOptions options) {
-  sim::WorldOptions world_options;
-  world_options.disk.entries_in_order = options.entries_in_order;
-  sim::World world(options.seed * 1'000 + at, world_options);
-  sim::Machine& machine = world.machine("node");
-  sim::Process& process = start_with_data(world);
+  Scene scene(at, options);
   Promise promise;
-  Fuse fuse(at), lasting(UINT64_MAX);
+  Fuse fuse(at);
   {
-    FusedDisk disk(process.disk(), fuse);
+    FusedDisk disk(scene.process.disk(), fuse);
     work(disk, promise);
   }
-  const auto lose_power = [&] {
-    machine.lose_power();
-    machine.power_on();
-    world.run_for(1s);
-  };
-  if (at % 3 != 0) lose_power();
-  machine.disk().set_full(true);
+  if (at % 3 != 0) scene.lose_power();
+  scene.machine.disk().set_full(true);
   {
-    FusedDisk disk(process.disk(), lasting);
+    FusedDisk disk(scene.process.disk(), scene.lasting);
     auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
     ASSERT_TRUE(opened.has_value()) << "power cut at " << at << ": " << opened.error().to_string();
     PartitionLog& log = *opened->log;
@@ -295,26 +300,23 @@ void start_without_space(std::uint64_t at, CrashOptions options) {
       EXPECT_TRUE(append_to(log, make_batch(1, 10)).error().is(Errc::disk_full));
     }
     if (at % 2 == 0) {
-      machine.disk().set_full(false);
+      scene.machine.disk().set_full(false);
       EXPECT_EQ(append_to(log, make_batch(1, 10))->base_offset, Offset{promise.acknowledged});
       promise.sent = log.end().value;
     }
   }
-  lose_power();
-  machine.disk().set_full(false);
-  FusedDisk disk(process.disk(), lasting);
+  scene.lose_power();
+  scene.machine.disk().set_full(false);
+  FusedDisk disk(scene.process.disk(), scene.lasting);
   verify(disk, promise, at);
 }
 
 // A failed append cuts what the file was extended by. The next one begins a segment, and a sync
 // makes that one the recovery point's.
 void fail_an_append_then_lose_power(std::uint64_t seed) {
-  sim::World world(seed, sim::WorldOptions{});
-  sim::Machine& machine = world.machine("node");
-  sim::Process& process = start_with_data(world);
-  Fuse lasting(UINT64_MAX);
+  Scene scene(seed);
   {
-    FusedDisk disk(process.disk(), lasting);
+    FusedDisk disk(scene.process.disk(), scene.lasting);
     auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
     ASSERT_TRUE(opened.has_value());
     PartitionLog& log = *opened->log;
@@ -326,38 +328,26 @@ void fail_an_append_then_lose_power(std::uint64_t seed) {
     };
     ASSERT_TRUE(append_to(log, make_batch(4), 1000, 0));
     sync();
-    machine.disk().fail_writes(".log", 1);
+    scene.machine.disk().fail_writes(".log", 1);
     EXPECT_FALSE(append_to(log, make_batch(1), 1000, 0));
     ASSERT_TRUE(append_to(log, make_batch(12), 1000, 0));
     ASSERT_GT(log.segment_count(), 1u);
     sync();
   }
-  machine.lose_power();
-  machine.power_on();
-  world.run_for(1s);
-  FusedDisk disk(process.disk(), lasting);
-  auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
-  ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
-  EXPECT_EQ(opened->log->end(), Offset{16});
-  const auto all = opened->log->read(Offset{0}, Offset{16}, 64_MiB, true);
-  ASSERT_TRUE(all.has_value()) << all.error().to_string();
+  scene.lose_power();
+  FusedDisk disk(scene.process.disk(), scene.lasting);
+  verify(disk, {.acknowledged = 16, .sent = 16}, seed);
 }
 
 TEST(CutSegment, is_synced_before_the_recovery_point_leaves_it) {
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    fail_an_append_then_lose_power(seed);
-    if (HasFatalFailure()) return;
-  }
+  for_20_seeds(fail_an_append_then_lose_power);
 }
 
 // The tail that a start cuts off must not come back once the recovery point has left its segment.
 void cut_a_tail_then_lose_power(std::uint64_t seed) {
-  sim::World world(seed, sim::WorldOptions{});
-  sim::Machine& machine = world.machine("node");
-  sim::Process& process = start_with_data(world);
-  Fuse lasting(UINT64_MAX);
+  Scene scene(seed);
   for (int life = 0; life < 2; ++life) {
-    FusedDisk disk(process.disk(), lasting);
+    FusedDisk disk(scene.process.disk(), scene.lasting);
     auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
     ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
     PartitionLog& log = *opened->log;
@@ -381,55 +371,42 @@ void cut_a_tail_then_lose_power(std::uint64_t seed) {
       log.checkpoint();
     }
   }
-  machine.lose_power();
-  machine.power_on();
-  world.run_for(1s);
-  FusedDisk disk(process.disk(), lasting);
+  scene.lose_power();
+  FusedDisk disk(scene.process.disk(), scene.lasting);
   verify(disk, {.acknowledged = 16, .sent = 16}, seed);
 }
 
 TEST(CutTail, does_not_come_back) {
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    cut_a_tail_then_lose_power(seed);
-    if (HasFatalFailure()) return;
-  }
+  for_20_seeds(cut_a_tail_then_lose_power);
 }
 
 // What a failed sync leaves can be read until the power goes and is written by no later sync: a
 // start that calls it synced has to write it anew.
 void fail_a_sync_then_lose_power(std::uint64_t seed) {
-  sim::World world(seed, sim::WorldOptions{});
-  sim::Machine& machine = world.machine("node");
-  sim::Process& process = start_with_data(world);
-  Fuse lasting(UINT64_MAX);
+  Scene scene(seed);
   Offset synced;
   for (int life = 0; life < 2; ++life) {
-    FusedDisk disk(process.disk(), lasting);
+    FusedDisk disk(scene.process.disk(), scene.lasting);
     auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
     ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
     PartitionLog& log = *opened->log;
     synced = log.synced_end();
     if (life == 1) break;
     ASSERT_TRUE(append_to(log, make_batch(4), 1000, 0));
-    machine.disk().fail_syncs(".log", 1);
+    scene.machine.disk().fail_syncs(".log", 1);
     disk.sync(log.dirty_files(), [&](const Result<void>& outcome) {
       ASSERT_FALSE(outcome);
       log.sync_failed(outcome.error());
     });
   }
   ASSERT_EQ(synced, Offset{4}) << "the page cache had it all";
-  machine.lose_power();
-  machine.power_on();
-  world.run_for(1s);
-  FusedDisk disk(process.disk(), lasting);
+  scene.lose_power();
+  FusedDisk disk(scene.process.disk(), scene.lasting);
   verify(disk, {.acknowledged = 4, .sent = 4}, seed);
 }
 
 TEST(FailedSync, is_made_good_by_the_next_start) {
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    fail_a_sync_then_lose_power(seed);
-    if (HasFatalFailure()) return;
-  }
+  for_20_seeds(fail_a_sync_then_lose_power);
 }
 
 class CrashTest : public testing::TestWithParam<bool> {};
@@ -468,11 +445,8 @@ INSTANTIATE_TEST_SUITE_P(Entries, CrashTest, testing::Bool(), [](const auto& tes
 // The sync that had to cover the cut of a finished segment fails. The next start finds the cut in
 // the page cache, and the power loss behind that must not bring the old length back.
 void fail_the_sync_of_a_cut_then_lose_power(std::uint64_t seed) {
-  sim::World world(seed, sim::WorldOptions{});
-  sim::Machine& machine = world.machine("node");
-  sim::Process& process = start_with_data(world);
-  Fuse lasting(UINT64_MAX);
-  FusedDisk disk(process.disk(), lasting);
+  Scene scene(seed);
+  FusedDisk disk(scene.process.disk(), scene.lasting);
   {
     auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
     ASSERT_TRUE(opened.has_value());
@@ -480,31 +454,22 @@ void fail_the_sync_of_a_cut_then_lose_power(std::uint64_t seed) {
     ASSERT_TRUE(append_to(log, make_batch(4), 1000, 0));
     ASSERT_TRUE(append_to(log, make_batch(12), 1000, 0));
     ASSERT_GT(log.segment_count(), 1u);
-    machine.disk().fail_syncs(".log", 2);
+    scene.machine.disk().fail_syncs(".log", 2);
     disk.sync(log.dirty_files(), [](const Result<void>& synced) { EXPECT_FALSE(synced); });
-    machine.disk().fail_syncs(".log", 0);
+    scene.machine.disk().fail_syncs(".log", 0);
   }
   {
     auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
     ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
     ASSERT_EQ(opened->log->synced_end(), Offset{16});
   }
-  machine.lose_power();
-  machine.power_on();
-  world.run_for(1s);
-  FusedDisk later(process.disk(), lasting);
-  auto opened = PartitionLog::open(later, directory, small_segments(), OpenOptions{});
-  ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
-  EXPECT_EQ(opened->log->end(), Offset{16});
-  const auto all = opened->log->read(Offset{0}, Offset{16}, 64_MiB, true);
-  ASSERT_TRUE(all.has_value()) << all.error().to_string();
+  scene.lose_power();
+  FusedDisk later(scene.process.disk(), scene.lasting);
+  verify(later, {.acknowledged = 16, .sent = 16}, seed);
 }
 
 TEST(CutSegment, is_cut_again_behind_a_sync_that_failed) {
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    fail_the_sync_of_a_cut_then_lose_power(seed);
-    if (HasFatalFailure()) return;
-  }
+  for_20_seeds(fail_the_sync_of_a_cut_then_lose_power);
 }
 
 }  // namespace
