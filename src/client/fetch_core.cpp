@@ -75,7 +75,7 @@ void FetchCore::assign(const std::vector<TopicPartition>& partitions, bool held)
       continue;
     }
     partition =
-        std::make_unique<Partition>(std::make_shared<const TopicPartition>(where), options_);
+        std::make_shared<Partition>(std::make_shared<const TopicPartition>(where), options_);
     partition->is_held = held;
     if (options_.has_group) {
       want(*partition, {StartingPoint::Kind::committed});
@@ -105,6 +105,8 @@ void FetchCore::remove(const std::vector<TopicPartition>& partitions) {
     const auto found = partitions_.find(where);
     if (found == partitions_.end()) continue;
     drop_queue(*found->second);
+    // A fetch of it may be under way.
+    found->second->serial = ++last_serial_;
     partitions_.erase(found);
   }
 }
@@ -276,41 +278,51 @@ bool FetchCore::wants_fetch(const Partition& partition) const {
          !partition.is_asked && !partition.is_at_end && !partition.error;
 }
 
-std::map<NodeId, FetchCore::Group> FetchCore::groups(TimePoint now, const ClusterView& view) {
-  std::map<NodeId, Group> groups;
+void FetchCore::gather(TimePoint now, const ClusterView& view) {
+  for (auto& [node, group] : groups_) {
+    group.wishes.clear();
+    group.sent.clear();
+    group.is_full = false;
+  }
   const std::int32_t bytes_max = as_int32(options_.partition_bytes_max);
+  const std::string* topic_name = nullptr;
+  const TopicView* topic = nullptr;
   for (auto& [where, partition] : partitions_) {
     if (!wants_fetch(*partition)) continue;
     if (now < partition->not_before) {
       wake_at(partition->not_before);
       continue;
     }
-    const TopicView* topic = view.topic(where.topic);
+    if (topic_name == nullptr || *topic_name != where.topic) {
+      topic_name = &where.topic;
+      topic = view.topic(where.topic);
+    }
     const auto index = static_cast<std::size_t>(where.partition.value);
     if (topic == nullptr || index >= topic->partitions.size()) continue;
     const PartitionLeader leader = topic->partitions[index];
     if (leader.node.is_none()) continue;
-    Group& group = groups[leader.node];
+    Group& group = groups_[leader.node];
     if (partition->queued_bytes >= options_.partition_bytes_max) group.is_full = true;
-    group.wishes.push_back({where, partition->next_fetch, leader.epoch, bytes_max});
-    group.sent.push_back({where, partition->serial, partition->next_fetch});
+    group.wishes.push_back({partition->where, partition->next_fetch, leader.epoch, bytes_max});
+    group.sent.push_back({partition, partition->serial});
   }
-  return groups;
 }
 
 void FetchCore::plan(TimePoint now, const ClusterView& view, std::vector<Ask>& out) {
-  for (auto& [node, group] : groups(now, view)) {
+  gather(now, view);
+  for (auto& [node, group] : groups_) {
+    if (group.wishes.empty()) continue;
     Server& server = servers_.try_emplace(node, options_).first->second;
     if (server.is_asked || group.is_full) continue;
     if (now < server.not_before) {
       wake_at(server.not_before);
       continue;
     }
-    if (!ask(node, std::move(group), out)) return;
+    if (!ask(node, group, out)) return;
   }
 }
 
-bool FetchCore::ask(NodeId node, Group group, std::vector<Ask>& out) {
+bool FetchCore::ask(NodeId node, Group& group, std::vector<Ask>& out) {
   // A partition's share may be exceeded by one batch; that is allowed for once per answer.
   const std::size_t wanted =
       std::min(options_.bytes_max, options_.partition_bytes_max * group.wishes.size());
@@ -327,8 +339,8 @@ bool FetchCore::ask(NodeId node, Group group, std::vector<Ask>& out) {
   Server& server = servers_.at(node);
   server.is_asked = true;
   server.reserved = BufferCharge(account_, bytes);
-  server.sent = std::move(group.sent);
-  for (const Sent& sent : server.sent) find(sent.where)->is_asked = true;
+  server.sent.swap(group.sent);
+  for (const Sent& sent : server.sent) sent.partition->is_asked = true;
   Ask made{node, {}};
   made.message.max_wait_ms = milliseconds_of(options_.wait_max);
   made.message.min_bytes = as_int32(options_.bytes_min);
@@ -348,9 +360,7 @@ void FetchCore::on_answer(NodeId node, Result<wire::FetchResponse> answer, TimeP
   server.is_asked = false;
   server.reserved = {};
   const std::vector<Sent> asked = std::exchange(server.sent, {});
-  for (const Sent& sent : asked) {
-    if (Partition* partition = find(sent.where)) partition->is_asked = false;
-  }
+  for (const Sent& sent : asked) sent.partition->is_asked = false;
   if (!answer) server.session.on_failed();
   const Result<void> taken =
       answer ? server.session.on_answer(*answer) : Result<void>(fail(answer.error()));
@@ -372,9 +382,7 @@ void FetchCore::on_failure(Server& server, const std::vector<Sent>& asked, const
   wake_at(server.not_before);
   out.doubt = true;
   if (why.is_retriable()) return;
-  for (const Sent& sent : asked) {
-    if (Partition* partition = find(sent.where)) set_error(*partition, why, false);
-  }
+  for (const Sent& sent : asked) set_error(*sent.partition, why, false);
 }
 
 void FetchCore::on_partitions(const std::vector<Sent>& asked, wire::FetchResponse& answer,
@@ -384,30 +392,32 @@ void FetchCore::on_partitions(const std::vector<Sent>& asked, wire::FetchRespons
     for (const auto& data : topic.partitions) bytes += data.records ? data.records->size() : 0;
   }
   const auto charge = bytes == 0 ? nullptr : std::make_shared<const BufferCharge>(account_, bytes);
-  std::map<TopicPartition, const Sent*> by_name;
-  for (const Sent& sent : asked) by_name.emplace(sent.where, &sent);
   for (auto& topic : answer.responses) {
     for (auto& data : topic.partitions) {
-      const auto sent = by_name.find({topic.topic, data.partition_index});
-      if (sent != by_name.end()) on_partition(*sent->second, data, charge, now, out);
+      const auto name = std::tie(topic.topic, data.partition_index);
+      const auto sent = std::ranges::lower_bound(asked, name, {}, [](const Sent& each) {
+        return std::tie(each.partition->where->topic, each.partition->where->partition);
+      });
+      if (sent == asked.end() || sent->partition->serial != sent->serial) continue;
+      const TopicPartition& where = *sent->partition->where;
+      if (std::tie(where.topic, where.partition) != name) continue;
+      on_partition(*sent->partition, data, charge, now, out);
     }
   }
 }
 
-void FetchCore::on_partition(const Sent& sent, PartitionData& data,
+void FetchCore::on_partition(Partition& partition, PartitionData& data,
                              const std::shared_ptr<const BufferCharge>& charge, TimePoint now,
                              News& out) {
-  Partition* partition = find(sent.where);
-  if (partition == nullptr || partition->serial != sent.serial) return;
   if (data.error_code != broker_error::none) {
-    return on_partition_error(*partition, data, now, out);
+    return on_partition_error(partition, data, now, out);
   }
-  partition->backoff.reset();
-  if (!data.high_watermark.is_none()) partition->high_watermark = data.high_watermark;
+  partition.backoff.reset();
+  if (!data.high_watermark.is_none()) partition.high_watermark = data.high_watermark;
   if (!data.records || data.records->empty()) return;
   auto batches = data.records->flatten();
-  if (!batches) return set_error(*partition, batches.error(), false);
-  enqueue(*partition, std::move(*batches), charge);
+  if (!batches) return set_error(partition, batches.error(), false);
+  enqueue(partition, std::move(*batches), charge);
 }
 
 void FetchCore::on_partition_error(Partition& partition, const PartitionData& data, TimePoint now,

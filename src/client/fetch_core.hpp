@@ -157,11 +157,11 @@ class FetchCore {
     std::optional<Error> error;
     bool error_stays = false;
   };
-  using Partitions = std::map<TopicPartition, std::unique_ptr<Partition>>;
+  using Partitions = std::map<TopicPartition, std::shared_ptr<Partition>>;
+  /// A partition of a fetch under way; it may be assigned no longer when the answer comes.
   struct Sent {
-    TopicPartition where;
+    std::shared_ptr<Partition> partition;
     std::uint64_t serial;
-    Offset offset;
   };
   struct Server {
     explicit Server(const Options& options)
@@ -173,6 +173,7 @@ class FetchCore {
     Backoff backoff;
     TimePoint not_before{};
   };
+  /// What could be fetched from one server, sorted by name.
   struct Group {
     std::vector<FetchWish> wishes;
     std::vector<Sent> sent;
@@ -192,13 +193,13 @@ class FetchCore {
   void set_error(Partition& partition, Error why, bool stays);
   void put_off(Partition& partition, TimePoint now);
   void wake_at(TimePoint at) { next_at_ = std::min(next_at_, at); }
-  [[nodiscard]] std::map<NodeId, Group> groups(TimePoint now, const ClusterView& view);
-  bool ask(NodeId node, Group group, std::vector<Ask>& out);
+  void gather(TimePoint now, const ClusterView& view);
+  bool ask(NodeId node, Group& group, std::vector<Ask>& out);
   void on_failure(Server& server, const std::vector<Sent>& asked, const Error& why, TimePoint now,
                   News& out);
   void on_partitions(const std::vector<Sent>& asked, wire::FetchResponse& answer, TimePoint now,
                      News& out);
-  void on_partition(const Sent& sent, PartitionData& data,
+  void on_partition(Partition& partition, PartitionData& data,
                     const std::shared_ptr<const BufferCharge>& charge, TimePoint now, News& out);
   void on_partition_error(Partition& partition, const PartitionData& data, TimePoint now,
                           News& out);
@@ -214,6 +215,8 @@ class FetchCore {
   std::uint64_t last_serial_ = 0;
   Partitions partitions_;
   std::map<NodeId, Server> servers_;
+  /// Of the last plan; kept for the memory of its lists.
+  std::map<NodeId, Group> groups_;
   /// Partitions with something to take, the next one first.
   std::deque<Partition*> ready_;
   bool may_have_error_ = false;

@@ -10,7 +10,7 @@ namespace {
 
 wire::FetchRequest::FetchPartition partition_of(const FetchWish& wish) {
   wire::FetchRequest::FetchPartition partition;
-  partition.partition = wish.where.partition;
+  partition.partition = wish.where->partition;
   partition.current_leader_epoch = wish.leader_epoch;
   partition.fetch_offset = wish.offset;
   partition.partition_max_bytes = wish.bytes_max;
@@ -27,26 +27,37 @@ Topic& entry_for(std::vector<Topic>& topics, const std::string& name) {
   return topics.back();
 }
 
+// Names are compared only where the same partition may have been assigned anew.
+bool comes_before(const FetchWish& one, const FetchWish& other) {
+  return one.where != other.where && *one.where < *other.where;
+}
+
+bool is_same(const FetchWish& one, const FetchWish& other) {
+  return (one.where == other.where || *one.where == *other.where) && one.offset == other.offset &&
+         one.leader_epoch == other.leader_epoch && one.bytes_max == other.bytes_max;
+}
+
 }  // namespace
 
-void FetchSession::plan(const std::vector<FetchWish>& wishes, wire::FetchRequest& request) {
+void FetchSession::plan(std::vector<FetchWish>& wishes, wire::FetchRequest& request) {
   request.session_id = id_;
   request.session_epoch = epoch_;
-  std::map<TopicPartition, Known> wanted;
+  auto known = known_.cbegin();
+  const auto forget = [&] {
+    auto& topic = entry_for(request.forgotten_topics_data, known->where->topic);
+    topic.partitions.push_back(known->where->partition);
+    ++known;
+  };
   for (const FetchWish& wish : wishes) {
-    const Known now{wish.offset, wish.leader_epoch, wish.bytes_max};
-    wanted.emplace(wish.where, now);
-    const auto before = known_.find(wish.where);
-    if (epoch_ != 0 && before != known_.end() && before->second == now) continue;
-    entry_for(request.topics, wish.where.topic).partitions.push_back(partition_of(wish));
+    while (known != known_.cend() && comes_before(*known, wish)) forget();
+    const bool is_known = known != known_.cend() && !comes_before(wish, *known);
+    const bool is_unchanged = is_known && is_same(*known, wish);
+    if (is_known) ++known;
+    if (is_unchanged) continue;
+    entry_for(request.topics, wish.where->topic).partitions.push_back(partition_of(wish));
   }
-  if (epoch_ != 0) {
-    for (const auto& [where, known] : known_) {
-      if (wanted.contains(where)) continue;
-      entry_for(request.forgotten_topics_data, where.topic).partitions.push_back(where.partition);
-    }
-  }
-  known_ = std::move(wanted);
+  while (known != known_.cend()) forget();
+  known_.swap(wishes);
 }
 
 Result<void> FetchSession::on_answer(const wire::FetchResponse& answer) {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <memory>
 #include <vector>
 
 #include "base/time.hpp"
@@ -13,7 +13,7 @@ namespace dohle::client {
 
 /// A partition to be fetched, as it stands in a request.
 struct FetchWish {
-  TopicPartition where;
+  std::shared_ptr<const TopicPartition> where;
   Offset offset;
   LeaderEpoch leader_epoch;
   std::int32_t bytes_max = 0;
@@ -24,8 +24,9 @@ struct FetchWish {
 /// safe.
 class FetchSession {
  public:
-  /// Fills in session, topics and forgotten topics of a request that fetches these partitions.
-  void plan(const std::vector<FetchWish>& wishes, wire::FetchRequest& request);
+  /// Fills in session, topics and forgotten topics of a request that fetches these partitions,
+  /// which are sorted by name. Keeps the list, and hands out the one before it to be filled again.
+  void plan(std::vector<FetchWish>& wishes, wire::FetchRequest& request);
   /// The server's answer. Errors: those that it has for the whole request; `is_session_error` tells
   /// which of them are cured by asking again at once.
   Result<void> on_answer(const wire::FetchResponse& answer);
@@ -35,18 +36,13 @@ class FetchSession {
   [[nodiscard]] static bool is_session_error(std::int16_t code);
 
  private:
-  struct Known {
-    Offset offset;
-    LeaderEpoch leader_epoch;
-    std::int32_t bytes_max;
-    friend bool operator==(const Known&, const Known&) = default;
-  };
   void start_over(std::int32_t id);
 
   std::int32_t id_ = 0;
   /// 0: the next request opens a session.
   std::int32_t epoch_ = 0;
-  std::map<TopicPartition, Known> known_;
+  /// Of the last request; empty while the next one opens a session.
+  std::vector<FetchWish> known_;
 };
 
 }  // namespace dohle::client

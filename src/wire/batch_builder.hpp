@@ -78,6 +78,8 @@ class BatchBuilder {
   void write(const void* bytes, std::size_t size);
   void sum_up(std::size_t slab, std::size_t used);
   [[nodiscard]] std::uint32_t records_crc();
+  /// Of a batch without compression, its header written.
+  [[nodiscard]] std::uint32_t whole_crc(const std::byte* header);
   [[nodiscard]] Chain slices(std::size_t from) const;
 
   Budget* budget_;

@@ -32,9 +32,10 @@ class Fetching {
     is_due_ = false;
     auto& entries = begun_.session->entries();
     for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
+      if (begun_.is_incremental && has_nothing_new(*entry)) continue;
       found_.push_back({entry, read(*entry)});
     }
-    const bool is_enough = is_due_ || found_.empty() || bytes_ >= bytes_min_;
+    const bool is_enough = is_due_ || entries.empty() || bytes_ >= bytes_min_;
     return is_enough ? 0 : bytes_min_ - bytes_;
   }
 
@@ -54,8 +55,8 @@ class Fetching {
 
   [[nodiscard]] std::vector<PartitionRef> partitions() const {
     std::vector<PartitionRef> refs;
-    for (const Found& found : found_) {
-      if (found.entry->found != nullptr) refs.push_back(found.entry->found);
+    for (const FetchEntry& entry : begun_.session->entries()) {
+      if (entry.found != nullptr) refs.push_back(entry.found);
     }
     return refs;
   }
@@ -66,6 +67,16 @@ class Fetching {
     PartitionData data;
     bool has_records = false;
   };
+
+  /// Most partitions of a session most of the time: reading one would find and tell nothing.
+  [[nodiscard]] bool has_nothing_new(const FetchEntry& entry) const {
+    if (entry.found == nullptr || entry.found->is_closed()) return false;
+    if (fault_of(&entry.found, entry.current_leader_epoch) != broker_error::none) return false;
+    const log::PartitionLog& log = *entry.found->log();
+    const Offset visible = is_committed_ ? log.last_stable() : log.high_watermark();
+    return entry.fetch_offset == visible && entry.told_high_watermark == log.high_watermark() &&
+           entry.told_log_start == log.log_start();
+  }
 
   PartitionData read(FetchEntry& entry) {
     PartitionData data;

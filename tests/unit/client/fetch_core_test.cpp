@@ -769,6 +769,15 @@ TEST_F(Fetching, HoldsPartitionsUntilTheUserWasTold) {
   EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{3});
 }
 
+TEST_F(Fetching, DropsWhatComesForAPartitionThatWasAssignedAnew) {
+  start();
+  ask();
+  core_->remove({t(0)});
+  core_->assign({t(0)}, false);
+  give(plain_batch(0, 2).bytes());
+  EXPECT_FALSE(core_->has_records());
+}
+
 TEST_F(Fetching, KeepsThePositionOfWhatItStops) {
   start({t(0), t(1)});
   ask();

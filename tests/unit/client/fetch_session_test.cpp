@@ -8,10 +8,11 @@ namespace dohle::client {
 namespace {
 
 FetchWish wish(std::int32_t partition, std::int64_t offset) {
-  return {{"orders", PartitionId{partition}}, Offset{offset}, LeaderEpoch{1}, 1'000};
+  const TopicPartition where{"orders", PartitionId{partition}};
+  return {std::make_shared<const TopicPartition>(where), Offset{offset}, LeaderEpoch{1}, 1'000};
 }
 
-wire::FetchRequest plan(FetchSession& session, const std::vector<FetchWish>& wishes) {
+wire::FetchRequest plan(FetchSession& session, std::vector<FetchWish> wishes) {
   wire::FetchRequest request;
   session.plan(wishes, request);
   return request;
@@ -45,6 +46,21 @@ TEST(FetchSession, names_only_what_changed_once_the_server_opened_one) {
   const auto third = plan(session, {wish(0, 9), wish(2, 0)});
   EXPECT_EQ(third.session_epoch, 2);
   EXPECT_TRUE(third.topics.empty());
+}
+
+TEST(FetchSession, knows_a_partition_that_was_assigned_anew_by_its_name) {
+  FetchSession session;
+  (void)plan(session, {wish(0, 5), wish(1, 7), wish(2, 0)});
+  ASSERT_TRUE(session.on_answer(answer(42)));
+  const auto same = plan(session, {wish(0, 5), wish(1, 7), wish(2, 0)});
+  EXPECT_TRUE(same.topics.empty());
+  EXPECT_TRUE(same.forgotten_topics_data.empty());
+  ASSERT_TRUE(session.on_answer(answer(42)));
+  const auto less = plan(session, {wish(1, 7)});
+  EXPECT_TRUE(less.topics.empty());
+  ASSERT_EQ(less.forgotten_topics_data.size(), 1U);
+  EXPECT_EQ(less.forgotten_topics_data[0].partitions,
+            (std::vector{PartitionId{0}, PartitionId{2}}));
 }
 
 TEST(FetchSession, starts_over_when_the_server_forgot_it) {
