@@ -244,13 +244,13 @@ class DOHLE_API Broker {
   /// Publishes a message as it is. Asynchronous (the default): returns once the message is in its
   /// batch; waits only for what is known of a topic not published to before, and while memory is
   /// full, at most 60 s each. Otherwise returns when it is acknowledged. Nobody has to look at the
-  /// Delivery: a failure that nobody took is reported. On the client's thread it never waits:
-  /// would_block when memory is full, would_deadlock for a topic that it knows nothing of and for a
-  /// synchronous publish, of which then nothing is sent.
-  /// Errors: not_connected; closed; no_such_topic (after 1.5 s: a topic that was just made takes a
-  /// moment to be known by every server); no_such_partition; timed_out; buffer_full; too_large;
-  /// configuration (options that exclude each other); what a middleware returned;
-  /// of a synchronous publish also the message's own failure.
+  /// Delivery: a failure that nobody took is reported, unless the Delivery outlives the Broker;
+  /// then flush or disconnect has counted it. On the client's thread it never waits: would_block
+  /// when memory is full, would_deadlock for a topic that it knows nothing of and for a synchronous
+  /// publish, of which then nothing is sent. Errors: not_connected; closed; no_such_topic
+  /// (after 1.5 s: a topic that was just made takes a moment to be known by every server);
+  /// no_such_partition; timed_out; buffer_full; too_large; configuration (options that exclude each
+  /// other); what a middleware returned; of a synchronous publish also the message's own failure.
   Result<Delivery> publish(std::string_view topic, Message message, PublishOptions options = {});
   /// Publishes text or bytes as they are.
   Result<Delivery> publish(std::string_view topic, std::string_view body,

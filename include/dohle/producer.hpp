@@ -58,7 +58,9 @@ struct ProducerOptions {
   bool allow_auto_create_topics = true;
   /// Told of a batch that failed and whose outcome nobody took, once, in place of the log line (of
   /// which there is one a second at most, with their number). On the thread that dropped the last
-  /// Delivery, or the client's: it must not block, nor throw.
+  /// Delivery, or the client's: it must not block, nor throw. Never once the producer is gone,
+  /// since what it uses may be gone, too: a batch whose last Delivery outlives the producer is told
+  /// of by the report of flush or close alone.
   std::function<void(const Error&)> on_untaken_failure = nullptr;
 };
 
@@ -72,7 +74,8 @@ struct Outcome;
 /// Nobody has to look at it: a batch that failed, and of whose records neither a Delivery was asked
 /// nor a callback told, is logged (see on_untaken_failure); flush counts its records in any case.
 ///
-/// Lifetime: independent of the producer. Thread safety: distinct Deliveries from any threads.
+/// Lifetime: independent of the producer, but what is dropped after it is no longer logged. Thread
+/// safety: distinct Deliveries from any threads.
 class DOHLE_API Delivery {
  public:
   Delivery() noexcept = default;

@@ -407,6 +407,36 @@ TEST_F(ProducerOnCluster, TellsOnceOfABatchThatFailedAndNobodyTook) {
   EXPECT_TRUE(warnings.empty());
 }
 
+TEST_F(ProducerOnCluster, TellsOfWhatItsDeliveriesOutliveInItsLastReportAlone) {
+  int untaken = 0;
+  script.produce_errors = {refused};
+  const ProducerOptions options{.on_untaken_failure = [&](const Error&) { ++untaken; }};
+  ScriptedWorld::start([&](const std::shared_ptr<SimulatedClient>& made, sim::Process& self) {
+    producer_ = std::make_shared<detail::ProduceCore>(made, options);
+    producer_->start();
+    producer_->find_topic(
+        "orders", self.clock().mono() + 60s,
+        [this](Result<std::shared_ptr<detail::TopicCore>> found) { topic_ = *found; });
+    return made;
+  });
+  {
+    const Delivery kept = send_untold(0);
+    world.run_for(1s);
+    ASSERT_TRUE(kept.is_done());
+    std::optional<Result<FlushReport>> closed;
+    producer_->close(world.now() + 1s, [&](Result<FlushReport> report) { closed = report; });
+    world.run_for(1s);
+    ASSERT_TRUE(closed && *closed);
+    EXPECT_EQ((*closed)->failed, 1u);
+    const std::weak_ptr<detail::ProduceCore> gone = producer_;
+    producer_.reset();
+    topic_.reset();
+    ASSERT_TRUE(gone.expired());
+  }
+  EXPECT_EQ(untaken, 0);
+  EXPECT_TRUE(warnings.empty());
+}
+
 TEST_F(ProducerOnCluster, DoesNotTellAgainOfWhatSomebodyTook) {
   int untaken = 0;
   script.produce_errors = {refused, refused};
