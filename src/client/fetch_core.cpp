@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "base/broker_errors.hpp"
@@ -398,9 +399,10 @@ void FetchCore::on_partitions(const std::vector<Sent>& asked, wire::FetchRespons
       const auto sent = std::ranges::lower_bound(asked, name, {}, [](const Sent& each) {
         return std::tie(each.partition->where->topic, each.partition->where->partition);
       });
-      if (sent == asked.end() || sent->partition->serial != sent->serial) continue;
+      if (sent == asked.end()) continue;
       const TopicPartition& where = *sent->partition->where;
       if (std::tie(where.topic, where.partition) != name) continue;
+      if (sent->partition->serial != sent->serial) continue;
       on_partition(*sent->partition, data, charge, now, out);
     }
   }
