@@ -19,7 +19,6 @@ namespace dohle::net {
 
 namespace {
 
-constexpr auto tick_interval = std::chrono::milliseconds(5);
 constexpr Duration until_woken{-1};
 
 /// Keeps SIGPIPE from the present thread. sendfile, unlike sendmsg, cannot be told to do without,
@@ -56,7 +55,6 @@ struct Loop::State {
   TimerWheel timers{now.mono};
   std::vector<Task> turn_end;
   std::vector<Task> ending;  // keeps its capacity, as `running` does
-  TimerId ticking = 0;
 
   std::mutex mutex;
   std::vector<Task> posted;  // guarded by mutex
@@ -180,19 +178,6 @@ Now Loop::tick() const {
 
 const Clock& Loop::clock() const {
   return state_->clock;
-}
-
-void Loop::keep_ticking(bool on) {
-  if (on == (state_->ticking != 0)) return;
-  if (on) {
-    tick_again();
-  } else {
-    cancel(std::exchange(state_->ticking, 0));
-  }
-}
-
-void Loop::tick_again() {
-  state_->ticking = arm(state_->now.mono + tick_interval, [this] { tick_again(); });
 }
 
 void Loop::at_turn_end(Task task) {

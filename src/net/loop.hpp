@@ -46,13 +46,11 @@ class Loop final : public Executor {
 
   /// The clock that ticks are read from. Any thread.
   [[nodiscard]] const Clock& clock() const;
-  /// The wall clock as of the last turn, or as of at most 5 ms ago while `keep_ticking` is on. Any
-  /// thread: what producers stamp records with instead of reading a clock.
+  /// The wall clock as of the last turn, however long ago that is. Any thread: what producers stamp
+  /// records with instead of reading a clock.
   [[nodiscard]] Timestamp published_wall() const {
     return Timestamp{published_wall_.load(std::memory_order_relaxed)};
   }
-  /// Turns the loop at least every 5 ms. Loop thread.
-  void keep_ticking(bool on);
 
   /// Runs `task` when the present turn ends. Loop thread.
   void at_turn_end(Task task);
@@ -69,7 +67,6 @@ class Loop final : public Executor {
   void run_posted();
   void run_timers();
   void end_turn();
-  void tick_again();
 
   std::unique_ptr<State> state_;
   std::atomic<std::int64_t> published_wall_;
