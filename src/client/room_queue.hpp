@@ -14,8 +14,8 @@ namespace dohle::client {
 
 /// Where callers of `send` wait, in order, for room in a spent buffer. Room comes in pieces worth
 /// waking somebody for. A crowd of callers is to be no slower than one: whoever was let in goes on
-/// before the others until his turn is over, and another is let in beside him only once there is
-/// so much room that he alone does not use it up.
+/// before the others until his turn is over, and another is let in beside him only once half of
+/// the buffer is free: he alone does not use it up.
 /// Thread safety: any thread.
 class RoomQueue {
  public:
