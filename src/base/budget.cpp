@@ -44,9 +44,8 @@ struct Budget::Pool {
   }
   void uncharge(std::size_t bytes) {
     const std::size_t left = used.fetch_sub(bytes, std::memory_order_seq_cst) - bytes;
-    if (!refused.load(std::memory_order_seq_cst) ||
-        limit - left < wanted_bytes.load(std::memory_order_relaxed))
-      return;
+    const bool is_awaited = refused.load(std::memory_order_seq_cst);
+    if (!is_awaited || limit - left < wanted_bytes.load(std::memory_order_relaxed)) return;
     if (refused.exchange(false) && room) room();
   }
 

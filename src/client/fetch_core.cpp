@@ -360,18 +360,20 @@ void FetchCore::on_answer(NodeId node, Result<wire::FetchResponse> answer, TimeP
   Server& server = servers_.at(node);
   server.is_asked = false;
   server.reserved = {};
-  const std::vector<Sent> asked = std::exchange(server.sent, {});
-  for (const Sent& sent : asked) sent.partition->is_asked = false;
+  for (const Sent& sent : server.sent) sent.partition->is_asked = false;
   if (!answer) server.session.on_failed();
   const Result<void> taken =
       answer ? server.session.on_answer(*answer) : Result<void>(fail(answer.error()));
-  if (!taken) return on_failure(server, asked, taken.error(), now, out);
-  server.backoff.reset();
-  on_partitions(asked, *answer, now, out);
+  if (taken) {
+    server.backoff.reset();
+    on_partitions(server.sent, *answer, now, out);
+  } else {
+    on_failure(server, taken.error(), now, out);
+  }
+  server.sent.clear();
 }
 
-void FetchCore::on_failure(Server& server, const std::vector<Sent>& asked, const Error& why,
-                           TimePoint now, News& out) {
+void FetchCore::on_failure(Server& server, const Error& why, TimePoint now, News& out) {
   const bool is_session =
       why.category() == ErrorCategory::broker && FetchSession::is_session_error(why.code());
   if (is_session && server.backoff.failures() == 0) {
@@ -383,7 +385,7 @@ void FetchCore::on_failure(Server& server, const std::vector<Sent>& asked, const
   wake_at(server.not_before);
   out.doubt = true;
   if (why.is_retriable()) return;
-  for (const Sent& sent : asked) set_error(*sent.partition, why, false);
+  for (const Sent& sent : server.sent) set_error(*sent.partition, why, false);
 }
 
 void FetchCore::on_partitions(const std::vector<Sent>& asked, wire::FetchResponse& answer,

@@ -195,8 +195,7 @@ class FetchCore {
   void wake_at(TimePoint at) { next_at_ = std::min(next_at_, at); }
   void gather(TimePoint now, const ClusterView& view);
   bool ask(NodeId node, Group& group, std::vector<Ask>& out);
-  void on_failure(Server& server, const std::vector<Sent>& asked, const Error& why, TimePoint now,
-                  News& out);
+  void on_failure(Server& server, const Error& why, TimePoint now, News& out);
   void on_partitions(const std::vector<Sent>& asked, wire::FetchResponse& answer, TimePoint now,
                      News& out);
   void on_partition(Partition& partition, PartitionData& data,

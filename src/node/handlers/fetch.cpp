@@ -74,8 +74,7 @@ class Fetching {
     if (fault_of(&entry.found, entry.current_leader_epoch) != broker_error::none) return false;
     const log::PartitionLog& log = *entry.found->log();
     const Offset visible = is_committed_ ? log.last_stable() : log.high_watermark();
-    return entry.fetch_offset == visible && entry.told_high_watermark == log.high_watermark() &&
-           entry.told_log_start == log.log_start();
+    return entry.fetch_offset == visible && is_told(entry, log.high_watermark(), log.log_start());
   }
 
   PartitionData read(FetchEntry& entry) {
@@ -135,8 +134,11 @@ class Fetching {
 
   [[nodiscard]] static bool is_news(const Found& found) {
     return !found.data.records->empty() || found.data.error_code != broker_error::none ||
-           found.data.high_watermark != found.entry->told_high_watermark ||
-           found.data.log_start_offset != found.entry->told_log_start;
+           !is_told(*found.entry, found.data.high_watermark, found.data.log_start_offset);
+  }
+
+  static bool is_told(const FetchEntry& entry, Offset high_watermark, Offset log_start) {
+    return entry.told_high_watermark == high_watermark && entry.told_log_start == log_start;
   }
 
   static void note_told(Found& found) {

@@ -32,6 +32,17 @@ class EngineOnCluster : public testing::Test, public ScriptedWorld {
     EXPECT_TRUE(outcome->error().is(code)) << outcome->error().to_string();
     return std::string(outcome->error().message());
   }
+  /// What is told within `time` of a wait for the topic of at most `wait_max`; nothing: it goes on.
+  std::optional<Result<void>> look_for(std::string_view topic, bool may_create, Duration wait_max,
+                                       Duration time) {
+    const auto outcome = std::make_shared<std::optional<Result<void>>>();
+    on_loop([&] {
+      client->engine().when_topic(topic, may_create, world.now() + wait_max,
+                                  [outcome](Result<void> done) { *outcome = std::move(done); });
+    });
+    world.run_for(time);
+    return *outcome;
+  }
   template <class M>
   void never_answer() {
     script.on<M>([](NodeId, const M&) { return std::nullopt; });
@@ -76,12 +87,7 @@ TEST_F(EngineOnCluster, NamesTheAddressWhereNobodyListensOnce) {
   start();
   world.machine("broker-1").process("broker-1")->kill();
   world.machine("broker-2").process("broker-2")->kill();
-  std::optional<Result<void>> outcome;
-  on_loop([&] {
-    client->engine().when_topic("missing", false, world.now() + 5s,
-                                [&](Result<void> done) { outcome = std::move(done); });
-  });
-  world.run_for(6s);
+  const auto outcome = look_for("missing", false, 5s, 6s);
   ASSERT_TRUE(outcome);
   const std::string text(outcome->error().message());
   EXPECT_TRUE(text.starts_with("no metadata of topic missing in time: ")) << text;
@@ -145,12 +151,7 @@ TEST_F(EngineOnCluster, FindsOutEachTimeWithin2sThatATopicIsMissingAndThenLetsGo
   ASSERT_EQ(connect(5s), "it was reached");
   for (int i = 0; i < 3; ++i) {
     asked = 0;
-    std::optional<Result<void>> outcome;
-    on_loop([&] {
-      client->engine().when_topic("missing", false, world.now() + 1min,
-                                  [&](Result<void> done) { outcome = std::move(done); });
-    });
-    world.run_for(2s);
+    const auto outcome = look_for("missing", false, 1min, 2s);
     ASSERT_TRUE(outcome && !*outcome);
     EXPECT_TRUE(outcome->error().is(Errc::no_such_topic)) << outcome->error().to_string();
     EXPECT_GE(asked, 5u) << "it may be in the making";
@@ -165,12 +166,7 @@ TEST_F(EngineOnCluster, LooksForATopicWithoutANameAsForAnyOther) {
   topic_error = broker_error::invalid_topic_exception;
   start();
   ASSERT_EQ(connect(5s), "it was reached");
-  std::optional<Result<void>> outcome;
-  on_loop([&] {
-    client->engine().when_topic("", true, world.now() + 5s,
-                                [&](Result<void> done) { outcome = std::move(done); });
-  });
-  world.run_for(1s);
+  const auto outcome = look_for("", true, 5s, 1s);
   ASSERT_TRUE(outcome && !*outcome);
   EXPECT_TRUE(outcome->error().is_broker(topic_error)) << outcome->error().to_string();
 }
@@ -180,12 +176,7 @@ TEST_F(EngineOnCluster, SaysWhatTheLastAnswerSaidOfATopicThatDoesNotCome) {
   topic_error = broker_error::leader_not_available;
   start();
   ASSERT_EQ(connect(5s), "it was reached");
-  std::optional<Result<void>> outcome;
-  on_loop([&] {
-    client->engine().when_topic("orders", true, world.now() + 5s,
-                                [&](Result<void> done) { outcome = std::move(done); });
-  });
-  world.run_for(6s);
+  const auto outcome = look_for("orders", true, 5s, 6s);
   ASSERT_TRUE(outcome && !*outcome);
   EXPECT_TRUE(outcome->error().is(Errc::timed_out));
   EXPECT_EQ(outcome->error().message(),
