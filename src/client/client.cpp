@@ -50,6 +50,7 @@ Result<void> check(const ClientOptions& options) {
       {"response_bytes_max", as_value(options.response_bytes_max), 1'024, INT32_MAX, "bytes"},
       {"socket_send_buffer_bytes", options.socket_send_buffer_bytes, 0, INT32_MAX, "bytes"},
       {"socket_receive_buffer_bytes", options.socket_receive_buffer_bytes, 0, INT32_MAX, "bytes"},
+      {"busy_poll", options.busy_poll.count(), 0, 1'000'000, "us"},
   });
   return checked;
 }
@@ -92,6 +93,7 @@ struct Running {
   Running(const ClientOptions& options, client::Engine::Options engine_options)
       : logger(options.logger ? options.logger : stderr_logger()),
         transport(options.transport),
+        loop(options.busy_poll),
         dialer(transport ? transport->dialer(loop) : std::make_unique<net::TcpDialer>(loop)),
         engine(client::Environment{loop, *dialer, loop.clock(), random, workers, time, *logger},
                std::move(engine_options)) {

@@ -221,7 +221,7 @@ void ConsumeCore::on_fetched(NodeId node, Result<wire::FetchResponse> answer) {
   FetchCore::News news;
   desk_.with(
       [&](PollTable& table) { table.fetch.on_answer(node, std::move(answer), now(), news); });
-  desk_.notify();
+  desk_.hand_over(client_->environment().clock);
   for (const auto& [where, leader] : news.leaders) {
     (void)engine().on_leader(where.topic, where.partition, leader);
   }

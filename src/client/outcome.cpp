@@ -24,11 +24,14 @@ const Error* Outcome::first_error() const {
 }
 
 void Outcome::settle(Part part) {
-  const std::lock_guard lock(mutex_);
-  have_ += part.count;
-  parts_.push_back(std::move(part));
-  if (have_ < expected_) return;
-  settled_.store(true, std::memory_order_release);
+  {
+    const std::lock_guard lock(mutex_);
+    have_ += part.count;
+    parts_.push_back(std::move(part));
+    if (have_ < expected_) return;
+    settled_.store(true, std::memory_order_release);
+  }
+  // Without the lock: who is woken may run at once, in this thread's place, and would wait for it.
   changed_.notify_all();
 }
 

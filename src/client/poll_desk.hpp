@@ -1,15 +1,18 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <map>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <variant>
 
 #include "client/fetch_core.hpp"
+#include "client/give_way.hpp"
 #include "client/group_core.hpp"
 
 namespace dohle::client {
@@ -49,16 +52,29 @@ class PollDesk {
   }
   /// After a change that somebody may wait for.
   void notify() { changed_.notify_all(); }
+  /// The same for records, which who waits for is to get before the loop asks for more. Loop.
+  void hand_over(const Clock& clock) {
+    notify();
+    if (waiting_.load(std::memory_order_relaxed) == 0 || !give_way_.is_worth_it()) return;
+    const TimePoint began = clock.mono();
+    std::this_thread::yield();
+    give_way_.took(clock.mono() - began);
+  }
   /// Until `ready(table)` is true or the time is up.
   template <class Ready>
   bool wait(std::chrono::milliseconds timeout, Ready ready) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, timeout, [&] { return ready(table_); });
+    waiting_.fetch_add(1, std::memory_order_relaxed);
+    const bool is_ready = changed_.wait_for(lock, timeout, [&] { return ready(table_); });
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    return is_ready;
   }
 
  private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  std::atomic<int> waiting_{0};
+  GiveWay give_way_;  // loop thread
   PollTable table_;
 };
 

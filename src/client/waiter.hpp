@@ -17,8 +17,10 @@ template <class T>
 class Waiter {
  public:
   void deliver(Result<T> outcome) {
-    const std::lock_guard lock(mutex_);
-    outcome_.emplace(std::move(outcome));
+    {
+      const std::lock_guard lock(mutex_);
+      outcome_.emplace(std::move(outcome));
+    }
     delivered_.notify_one();
   }
   Result<T> wait() {

@@ -48,6 +48,10 @@ class WithoutPipeSignal {
 }  // namespace
 
 struct Loop::State {
+  explicit State(Duration busy_poll_) : busy_poll(busy_poll_) {}
+
+  const Duration busy_poll;
+  TimePoint polls_until{};
   SystemClock clock;
   Now now = clock.now();
   Poller poller;
@@ -68,7 +72,8 @@ struct Loop::State {
   std::thread thread;
 };
 
-Loop::Loop() : state_(std::make_unique<State>()), published_wall_(state_->now.wall.value) {}
+Loop::Loop(Duration busy_poll)
+    : state_(std::make_unique<State>(busy_poll)), published_wall_(state_->now.wall.value) {}
 
 Loop::~Loop() {
   stop();
@@ -110,11 +115,12 @@ void Loop::join() {
 }
 
 void Loop::turn() {
-  state_->poller.wait(time_to_sleep());
+  const bool is_told = state_->poller.wait(time_to_sleep());
   state_->is_asleep = false;
   take_time();
   state_->poller.tell();
-  run_posted();
+  const bool is_asked = run_posted();
+  if (is_told || is_asked) state_->polls_until = state_->now.mono + state_->busy_poll;
   run_timers();
   end_turn();
 }
@@ -122,6 +128,7 @@ void Loop::turn() {
 Duration Loop::time_to_sleep() {
   State& state = *state_;
   if (!state.turn_end.empty()) return Duration::zero();  // from before run()
+  if (state.now.mono < state.polls_until) return Duration::zero();
   const TimePoint next = state.timers.next();
   Duration patience = until_woken;
   if (next != never) {
@@ -147,7 +154,7 @@ void Loop::post(Task task) {
   if (state_->is_asleep.load() && state_->is_asleep.exchange(false)) state_->poller.wake();
 }
 
-void Loop::run_posted() {
+bool Loop::run_posted() {
   {
     const std::lock_guard guard(state_->mutex);
     state_->running.swap(state_->posted);
@@ -157,7 +164,9 @@ void Loop::run_posted() {
     Task once = std::move(task);
     once();
   }
+  const bool ran = !state_->running.empty();
   state_->running.clear();
+  return ran;
 }
 
 bool Loop::is_loop_thread() const {

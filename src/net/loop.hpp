@@ -18,12 +18,13 @@ class ReadBuffers;
 /// A turn begins when something is ready. It takes the time once, tells connections what arrived,
 /// runs what was posted before, then the timers that are due, and ends by running what was put off
 /// to its end (connections write what they were given). Other threads pay a system call for `post`
-/// only when the loop sleeps.
+/// only when the loop sleeps, which it does not while it polls busily: then its turns follow each
+/// other for `busy_poll` after the last that found something.
 ///
 /// Throws std::system_error when the system has no descriptors left for it.
 class Loop final : public Executor {
  public:
-  Loop();
+  explicit Loop(Duration busy_poll = Duration::zero());
   /// Stops and joins. Tasks that did not run are destroyed, in the calling thread.
   ~Loop() override;
   Loop(const Loop&) = delete;
@@ -64,7 +65,8 @@ class Loop final : public Executor {
   void turn();
   [[nodiscard]] Duration time_to_sleep();
   void take_time();
-  void run_posted();
+  /// Whether there was something.
+  bool run_posted();
   void run_timers();
   void end_turn();
 

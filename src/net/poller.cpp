@@ -78,10 +78,11 @@ void Poller::remove(WatchId id) {
   free_.push_back(static_cast<std::uint32_t>(id) - 1);
 }
 
-void Poller::wait(Duration patience) {
+bool Poller::wait(Duration patience) {
   const int found =
       wait_for_events(epoll_, ready_.data(), static_cast<int>(ready_.size()), patience);
   ready_count_ = found > 0 ? found : 0;  // interrupted by a signal: a turn with nothing ready
+  return ready_count_ > 0;
 }
 
 void Poller::tell() {

@@ -43,8 +43,8 @@ class Poller {
   /// ends its registration.
   void remove(WatchId id);
 
-  /// Waits at most `patience`; below zero: without limit.
-  void wait(Duration patience);
+  /// Waits at most `patience`; below zero: without limit. False: nothing is ready.
+  bool wait(Duration patience);
   /// Tells the watchers what `wait` found.
   void tell();
   /// Ends the present or next wait. Any thread.

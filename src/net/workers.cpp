@@ -58,10 +58,12 @@ WorkerThreads::~WorkerThreads() {
 }
 
 void WorkerThreads::run(Task job, Executor& back, Task done) {
-  const std::lock_guard guard(pool_->mutex);
-  pool_->jobs.push_back({std::move(job), &back, std::move(done)});
-  if (pool_->idle < pool_->jobs.size() && pool_->threads.size() < pool_->threads_max) {
-    pool_->threads.emplace_back([pool = pool_.get()] { pool->work(); });
+  {
+    const std::lock_guard guard(pool_->mutex);
+    pool_->jobs.push_back({std::move(job), &back, std::move(done)});
+    if (pool_->idle < pool_->jobs.size() && pool_->threads.size() < pool_->threads_max) {
+      pool_->threads.emplace_back([pool = pool_.get()] { pool->work(); });
+    }
   }
   pool_->wake.notify_one();
 }

@@ -90,6 +90,16 @@ CLI::App* add_subject(CLI::App& bench, const Subject& subject, const char* help,
             fmt::format("How many {}, 1 to 1000000000000 [{}]", subject.task, arguments->records));
   add_count(*command, "--partitions", arguments->partitions, 1, 100'000,
             "Make the topic with so many if it is not there, 1 to 100000 [it has to be there]");
+  add_parsed(
+      *command, "--busy-poll", arguments->connection.busy_poll,
+      [](std::string_view text) -> Result<std::chrono::microseconds> {
+        const auto span = parse_duration(text);
+        if (span && *span > std::chrono::seconds(1)) {
+          return fail(Error::configuration(fmt::format("\"{}\" is not from 0 to 1s", text)));
+        }
+        return span;
+      },
+      "DURATION", "How long the client looks for more before it sleeps, 0 to 1s [0]");
   command->add_flag("--json", arguments->is_json, "One JSON object on standard output");
   command->callback([arguments, subject, &run] {
     run = [arguments, subject] { return run_bench(*arguments, subject); };

@@ -104,6 +104,7 @@ Result<ConnectionSettings> settings_of(const Connection& connection) {
   settings.client.fail_on_unknown_hosts = true;
   settings.properties.apply_to(settings.client);
   if (connection.brokers) settings.client.bootstrap_servers = *connection.brokers;
+  settings.client.busy_poll = connection.busy_poll;
   if (connection.timeout) {
     settings.client.default_api_timeout = std::chrono::ceil<milliseconds>(*connection.timeout);
   }

@@ -26,6 +26,8 @@ struct Connection {
   Properties properties = {};
   std::optional<std::string> profile = std::nullopt;
   std::optional<std::string> config = std::nullopt;
+  /// Of `dohle bench`.
+  std::chrono::microseconds busy_poll{0};
   bool is_quiet = false;
   bool is_verbose = false;
 };

@@ -25,7 +25,7 @@ TIME_MAX = 60  # seconds, of any one command
 OK, FAILED, USAGE, CONNECTION, TIMEOUT, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 CONNECTING = "-b,--brokers -X,--property --profile --config --timeout -q,--quiet -v,--verbose".split()
-BENCH = "--topic --records --partitions --json".split()
+BENCH = "--topic --records --partitions --busy-poll --json".split()
 SENDING = "--size --acks --linger --buffer --rate".split()
 OPTIONS = {
     "": ["--version"],

@@ -1,12 +1,18 @@
 #include "net/loop.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
+#include <fstream>
 #include <future>
 #include <latch>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "net/system.hpp"
@@ -196,6 +202,47 @@ TEST(Loop, stopping_ends_a_sleeping_loop) {
   loop.post([&] { ran.set_value(); });
   ASSERT_EQ(ran.get_future().wait_for(patience), std::future_status::ready);
   loop.stop();
+  loop.stop();
+  loop.join();
+}
+
+/// How often a thread of this process has slept so far.
+std::uint64_t sleeps_of(pid_t thread) {
+  std::ifstream status(fmt::format("/proc/self/task/{}/status", thread));
+  std::string word;
+  while (status >> word) {
+    std::uint64_t count = 0;
+    if (word == "voluntary_ctxt_switches:" && status >> count) return count;
+  }
+  ADD_FAILURE() << "the system does not say how often thread " << thread << " slept";
+  return 0;
+}
+
+TEST(Loop, that_polls_busily_turns_unasked) {
+  Loop loop(1h);
+  loop.start("test");
+  loop.post([] {});
+  const Timestamp before = loop.published_wall();
+  const auto give_up_at = std::chrono::steady_clock::now() + patience;
+  while (loop.published_wall().value < before.value + 3) {
+    ASSERT_LT(std::chrono::steady_clock::now(), give_up_at);
+    std::this_thread::yield();
+  }
+  loop.stop();
+  loop.join();
+}
+
+TEST(Loop, that_polls_busily_sleeps_when_nothing_comes) {
+  Loop loop(1ms);
+  loop.start("test");
+  std::promise<std::pair<pid_t, std::uint64_t>> ran;
+  loop.post([&] { ran.set_value({::gettid(), sleeps_of(::gettid())}); });
+  const auto [thread, before] = ran.get_future().get();
+  const auto give_up_at = std::chrono::steady_clock::now() + patience;
+  while (sleeps_of(thread) == before) {
+    ASSERT_LT(std::chrono::steady_clock::now(), give_up_at);
+    std::this_thread::yield();
+  }
   loop.stop();
   loop.join();
 }
