@@ -152,9 +152,10 @@ class DOHLE_API Producer {
 
   /// Copies the record into its partition's open batch. Keyless records go to one partition until
   /// its batch is taken (sticky, per thread); keyed ones to murmur2(key) mod partitions, as in
-  /// Java. Waits at most max_block when the buffer is full; on the client's own thread it never
-  /// waits. Errors: buffer_full, too_large, no_such_partition, invalid_argument, closed,
-  /// would_block.
+  /// Java. Waits at most max_block when the buffer is full; while others wait for that, it may also
+  /// wait for them once its record is in, at most 200 ms of max_block: threads take turns. On the
+  /// client's own thread it never waits. Errors: buffer_full, too_large, no_such_partition,
+  /// invalid_argument, closed, would_block.
   Result<Delivery> send(const ProducerTopic& topic, const Record& record);
   /// As send, but never waits: would_block instead.
   Result<Delivery> try_send(const ProducerTopic& topic, const Record& record);

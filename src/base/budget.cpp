@@ -109,8 +109,8 @@ void Budget::on_room(std::function<void()> callback, std::size_t piece_bytes) {
   pool_->wanted_bytes.store(pool_->piece_bytes);
 }
 bool Budget::ask_for(Room room) {
-  const std::size_t half = std::max(pool_->limit / 2, pool_->piece_bytes);
-  const std::size_t wanted = room == Room::half ? half : pool_->piece_bytes;
+  const std::size_t most = std::max(pool_->limit - pool_->limit / 8, pool_->piece_bytes);
+  const std::size_t wanted = room == Room::most ? most : pool_->piece_bytes;
   pool_->wanted_bytes.store(wanted);
   pool_->refused.store(true);
   return limit() - pool_->used.load() >= wanted && pool_->refused.exchange(false);

@@ -33,13 +33,13 @@ class Budget {
   [[nodiscard]] std::size_t limit() const;
   [[nodiscard]] std::size_t used() const;
 
-  enum class Room : bool { piece, half };
+  enum class Room : bool { piece, most };
   /// Called, from whatever thread, once there is room after a refused take or reserve, or after
   /// ask_for: for a piece of `piece_bytes` (at most the limit), or for what was asked for last. Set
   /// it before first use. It must not call back into the Budget while it runs.
   void on_room(std::function<void()> callback, std::size_t piece_bytes = 1);
-  /// True: there is room for a piece now, or half of the limit is free. False: on_room's callback
-  /// will tell.
+  /// True: there is room for a piece now, or seven eighths of the limit are free. False: on_room's
+  /// callback will tell.
   [[nodiscard]] bool ask_for(Room room);
 
  private:

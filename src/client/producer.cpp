@@ -47,6 +47,9 @@ void move_on(Sticky& sticky, const TopicCore::Table& table) {
   sticky.batch_serial = 0;
 }
 
+/// How long `send` waits at most for others whose turn it is, when it needs nothing itself.
+constexpr Duration others_turns_max = std::chrono::milliseconds(200);
+
 Error closed() {
   return Error::client(Errc::closed, "the producer is closed");
 }
@@ -82,6 +85,9 @@ class ProducerCore {
   Result<Partition*> named_partition(const TopicCore::Table& table, const TopicCore& topic,
                                      const Record& record) const;
   PartitionQueue::Place append_sticky(TopicCore& topic, const Record& record, Wish& wish);
+  /// After a batch was begun: the callers that wait for room come first, unless it is this one's
+  /// turn.
+  void let_others_in();
   Result<PartitionQueue::Place> wait_for_room(TopicCore& topic, const Record& record, Wish& wish,
                                               Waits waits);
   Result<PartitionQueue::Place> place(TopicCore& topic, const Record& record, Wish& wish);
@@ -133,11 +139,23 @@ Result<PartitionQueue::Place> ProducerCore::place(TopicCore& topic, const Record
 Result<PartitionQueue::Place> ProducerCore::append(TopicCore& topic, const Record& record,
                                                    Wish wish, Waits waits) {
   auto placed = place(topic, record, wish);
-  if (placed && placed->appended == PartitionQueue::Appended::ok) [[likely]]
+  if (placed && placed->appended == PartitionQueue::Appended::ok) [[likely]] {
+    if (placed->index == 0 && waits == Waits::yes) let_others_in();
     return placed;
+  }
   if (!placed) return placed;
   if (placed->appended == PartitionQueue::Appended::closed) return fail(closed());
   return wait_for_room(topic, record, wish, waits);
+}
+
+void ProducerCore::let_others_in() {
+  const Clock& clock = produce_->client().environment().clock;
+  if (!produce_->room->is_turn_of_others(clock)) return;
+  if (produce_->budget.used() <= produce_->budget.limit() / 4) return;
+  if (produce_->client().loop().is_loop_thread()) return;
+  (void)produce_->room->wait(
+      clock, std::min<Duration>(produce_->options.max_block, others_turns_max), [] { return true; },
+      [this](Budget::Room room) { return produce_->budget.ask_for(room); });
 }
 
 Result<PartitionQueue::Place> ProducerCore::wait_for_room(TopicCore& topic, const Record& record,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <list>
@@ -13,9 +14,10 @@
 namespace dohle::client {
 
 /// Where callers of `send` wait, in order, for room in a spent buffer. Room comes in pieces worth
-/// waking somebody for. A crowd of callers is to be no slower than one: whoever was let in goes on
-/// before the others until his turn is over, and another is let in beside him only once half of
-/// the buffer is free: he alone does not use it up.
+/// waking somebody for. A crowd of callers is to be no slower than one, who seldom spends the
+/// buffer, for what he fills is sent meanwhile, and from the cache. So whoever was let in goes on
+/// before the others until his turn is over, then goes behind them, and another is let in beside
+/// him only once most of the buffer is free: he alone does not use it up.
 /// Thread safety: any thread.
 class RoomQueue {
  public:
@@ -37,6 +39,13 @@ class RoomQueue {
     for (std::condition_variable* each : line_) each->notify_one();
   }
 
+  /// Others wait, and it is not the calling thread's turn. Takes no lock when nobody waits.
+  [[nodiscard]] bool is_turn_of_others(const Clock& clock) const {
+    if (!is_crowded_.load(std::memory_order_relaxed)) return false;
+    const std::lock_guard lock(mutex_);
+    return !line_.empty() && !is_turn_of_caller(clock.mono());
+  }
+
   /// How many callers wait.
   [[nodiscard]] std::size_t length() const {
     const std::lock_guard lock(mutex_);
@@ -44,7 +53,7 @@ class RoomQueue {
   }
 
   /// Calls `attempt` when it is the caller's turn and there may be room, until it returns true.
-  /// `ask_for` says whether there is a piece of room, or half of all that there can be, and else
+  /// `ask_for` says whether there is a piece of room, or most of all that there can be, and else
   /// sees to it that on_room is called once there is. False: `timeout` passed, or close() was
   /// called.
   template <class Attempt, class AskFor>
@@ -53,7 +62,7 @@ class RoomQueue {
     const TimePoint deadline = began + timeout;
     const auto ask = [&] {
       using enum Budget::Room;
-      has_news_ = has_news_ || ask_for(at_work_ == 0 ? piece : half);
+      has_news_ = has_news_ || ask_for(at_work_ == 0 ? piece : most);
     };
     std::condition_variable turn;
     std::unique_lock lock(mutex_);
@@ -61,6 +70,7 @@ class RoomQueue {
     has_news_ = has_news_ || line_.empty();
     const bool goes_on = is_turn_of_caller(began);
     const auto place = line_.insert(goes_on ? line_.begin() : line_.end(), &turn);
+    is_crowded_.store(true, std::memory_order_relaxed);
     bool is_done = false;
     while (!is_closed_ && !is_done) {
       const TimePoint now = clock.mono();
@@ -84,6 +94,7 @@ class RoomQueue {
       }
     }
     line_.erase(place);
+    is_crowded_.store(!line_.empty(), std::memory_order_relaxed);
     if (is_done) begin_work(clock.mono());
     if (!line_.empty()) ask();
     wake_first();
@@ -109,6 +120,8 @@ class RoomQueue {
   const Duration patience_;
   mutable std::mutex mutex_;
   std::list<std::condition_variable*> line_;
+  /// Somebody is in line.
+  std::atomic<bool> is_crowded_{false};
   /// There may be room that the first in line has not tried for.
   bool has_news_ = false;
   bool is_closed_ = false;

@@ -112,8 +112,8 @@ TEST(Budget, who_asks_for_a_piece_is_told_without_a_refusal) {
   EXPECT_EQ(told, 1);
 }
 
-TEST(Budget, who_asks_for_half_is_told_when_half_of_the_limit_is_free) {
-  Budget budget(4 * slab_bytes);
+TEST(Budget, who_asks_for_most_is_told_when_an_eighth_of_the_limit_is_used) {
+  Budget budget(8 * slab_bytes);
   int told = 0;
   budget.on_room([&] { ++told; }, slab_bytes);
   std::vector<Buffer*> slabs;
@@ -122,12 +122,12 @@ TEST(Budget, who_asks_for_half_is_told_when_half_of_the_limit_is_free) {
     slabs.back()->release();
     slabs.pop_back();
   };
-  EXPECT_FALSE(budget.ask_for(Budget::Room::half));
-  release_one();
+  EXPECT_FALSE(budget.ask_for(Budget::Room::most));
+  while (slabs.size() > 2) release_one();
   EXPECT_EQ(told, 0);
   release_one();
   EXPECT_EQ(told, 1);
-  EXPECT_TRUE(budget.ask_for(Budget::Room::half));
+  EXPECT_TRUE(budget.ask_for(Budget::Room::most));
   while (!slabs.empty()) release_one();
   EXPECT_EQ(told, 1);
 }

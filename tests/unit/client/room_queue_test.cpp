@@ -42,7 +42,7 @@ class Room : public testing::Test {
     };
     return queue_.wait(*clock_, timeout, attempt, [this](Budget::Room room) {
       asked_ = room;
-      return pieces_.load() >= (room == Budget::Room::half ? 50 : 1);
+      return pieces_.load() >= (room == Budget::Room::most ? 50 : 1);
     });
   }
   bool take() {
@@ -114,14 +114,14 @@ TEST_F(Room, one_call_serves_as_many_as_there_are_pieces) {
   EXPECT_EQ(served(), (std::vector<int>{0, 1, 2}));
 }
 
-TEST_F(Room, beside_who_is_at_work_another_waits_for_half_of_the_room) {
+TEST_F(Room, beside_who_is_at_work_another_waits_for_most_of_the_room) {
   std::vector<std::jthread> threads;
   join(threads);
   join(threads);
   EXPECT_EQ(asked_, Budget::Room::piece);
   add_piece();
   wait_for_length(1);
-  EXPECT_EQ(asked_, Budget::Room::half);
+  EXPECT_EQ(asked_, Budget::Room::most);
   // Whoever comes is taken for the one that was let in.
   join(threads);
   EXPECT_EQ(asked_, Budget::Room::piece);
@@ -150,6 +150,22 @@ TEST_F(Room, who_comes_back_within_his_turn_goes_first_and_then_last) {
     wait_until_served(i);
   }
   EXPECT_EQ(served(), (std::vector<int>{0, 0, 1, 0}));
+}
+
+TEST_F(Room, it_is_the_turn_of_others_while_they_wait_unless_one_was_let_in) {
+  StillClock still;
+  clock_ = &still;
+  EXPECT_FALSE(queue_.is_turn_of_others(still));
+  pieces_ = 1;
+  ASSERT_TRUE(wait_for_one());
+  std::vector<std::jthread> threads;
+  join(threads);
+  EXPECT_FALSE(queue_.is_turn_of_others(still));
+  still.passed_ns += Duration(10ms).count();
+  EXPECT_TRUE(queue_.is_turn_of_others(still));
+  add_piece();
+  wait_for_length(0);
+  EXPECT_FALSE(queue_.is_turn_of_others(still));
 }
 
 TEST(ImpatientRoom, what_nobody_tells_of_is_found) {
