@@ -333,7 +333,8 @@ std::optional<Result<void>> Engine::outcome_for(Waiter& waiter, bool answered) {
       return fail(Error::client(Errc::no_such_topic,
                                 fmt::format("topic {} does not exist", *waiter.topic)));
     }
-    if (code != broker_error::none && !Error::broker(code).is_retriable()) {
+    // Of a topic in view the last answer may be minutes old; `want` has asked anew.
+    if (answered && code != broker_error::none && !Error::broker(code).is_retriable()) {
       return fail(Error::broker(code, fmt::format("look for topic {}", *waiter.topic)));
     }
   }

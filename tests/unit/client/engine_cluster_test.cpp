@@ -171,6 +171,18 @@ TEST_F(EngineOnCluster, LooksForATopicWithoutANameAsForAnyOther) {
   EXPECT_TRUE(outcome->error().is_broker(topic_error)) << outcome->error().to_string();
 }
 
+TEST_F(EngineOnCluster, AsksAnewOfATopicInViewThatWasRefusedBefore) {
+  answer_metadata();
+  topic_error = broker_error::topic_authorization_failed;
+  start();
+  on_loop([&] { client->engine().need("orders"); });
+  world.run_for(10s);
+  topic_error = broker_error::none;
+  const auto outcome = look_for("orders", true, 5s, 1s);
+  ASSERT_TRUE(outcome);
+  EXPECT_TRUE(*outcome) << outcome->error().to_string();
+}
+
 TEST_F(EngineOnCluster, SaysWhatTheLastAnswerSaidOfATopicThatDoesNotCome) {
   answer_metadata();
   topic_error = broker_error::leader_not_available;
