@@ -33,6 +33,10 @@ class Executor {
   virtual void cancel(TimerId id) = 0;
   /// Time as it was when the loop began its present turn; no system call.
   [[nodiscard]] virtual Now tick() const = 0;
+  /// Until then the loop looks for what comes instead of sleeping, for a wait that is not much
+  /// longer than to be woken takes; of several the last counts. Nothing, for loops that never
+  /// sleep.
+  virtual void stay_awake(TimePoint /*until*/) {}
 };
 
 /// Threads beside the loop for what takes long (compression, name resolution). In simulation the

@@ -11,8 +11,8 @@
 #include <utility>
 #include <variant>
 
+#include "base/brief_wait.hpp"
 #include "client/fetch_core.hpp"
-#include "client/give_way.hpp"
 #include "client/group_core.hpp"
 
 namespace dohle::client {
@@ -52,13 +52,14 @@ class PollDesk {
   }
   /// After a change that somebody may wait for.
   void notify() { changed_.notify_all(); }
-  /// The same for records, which who waits for is to get before the loop asks for more. Loop.
+  /// The same for records, which who waits for them gets before the loop goes on to ask for more:
+  /// it gives up its core at once, which the two often share. Loop thread.
   void hand_over(const Clock& clock) {
     notify();
-    if (waiting_.load(std::memory_order_relaxed) == 0 || !give_way_.is_worth_it()) return;
+    if (waiting_.load(std::memory_order_relaxed) == 0 || !yields_.is_worth_it()) return;
     const TimePoint began = clock.mono();
     std::this_thread::yield();
-    give_way_.took(clock.mono() - began);
+    yields_.took(clock.mono() - began);
   }
   /// Until `ready(table)` is true or the time is up.
   template <class Ready>
@@ -74,7 +75,8 @@ class PollDesk {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::atomic<int> waiting_{0};
-  GiveWay give_way_;  // loop thread
+  /// Where others take the core, and keep it, it is not given up. Loop thread.
+  BriefWait yields_{std::chrono::microseconds(200)};
   PollTable table_;
 };
 

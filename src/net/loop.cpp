@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <ctime>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/brief_wait.hpp"
 #include "net/poller.hpp"
 #include "net/read_buffers.hpp"
 #include "net/system.hpp"
@@ -51,7 +53,10 @@ struct Loop::State {
   explicit State(Duration busy_poll_) : busy_poll(busy_poll_) {}
 
   const Duration busy_poll;
-  TimePoint polls_until{};
+  TimePoint awake_until{};
+  bool was_idle = false;
+  /// Between turns that found nothing, to others.
+  BriefWait yields{std::chrono::microseconds(200)};
   SystemClock clock;
   Now now = clock.now();
   Poller poller;
@@ -120,7 +125,8 @@ void Loop::turn() {
   take_time();
   state_->poller.tell();
   const bool is_asked = run_posted();
-  if (is_told || is_asked) state_->polls_until = state_->now.mono + state_->busy_poll;
+  state_->was_idle = !is_told && !is_asked;
+  if (!state_->was_idle) stay_awake(state_->now.mono + state_->busy_poll);
   run_timers();
   end_turn();
 }
@@ -128,7 +134,7 @@ void Loop::turn() {
 Duration Loop::time_to_sleep() {
   State& state = *state_;
   if (!state.turn_end.empty()) return Duration::zero();  // from before run()
-  if (state.now.mono < state.polls_until) return Duration::zero();
+  if (state.now.mono < state.awake_until && may_stay_awake()) return Duration::zero();
   const TimePoint next = state.timers.next();
   Duration patience = until_woken;
   if (next != never) {
@@ -139,6 +145,16 @@ Duration Loop::time_to_sleep() {
   if (!state.posted.empty()) return Duration::zero();
   state.is_asleep = true;
   return patience;
+}
+
+bool Loop::may_stay_awake() {
+  State& state = *state_;
+  if (!state.was_idle) return true;
+  if (!state.yields.is_worth_it()) return false;
+  const TimePoint began = state.clock.mono();
+  std::this_thread::yield();
+  state.yields.took(state.clock.mono() - began);
+  return true;
 }
 
 void Loop::take_time() {
@@ -187,6 +203,10 @@ Now Loop::tick() const {
 
 const Clock& Loop::clock() const {
   return state_->clock;
+}
+
+void Loop::stay_awake(TimePoint until) {
+  state_->awake_until = std::max(state_->awake_until, until);
 }
 
 void Loop::at_turn_end(Task task) {

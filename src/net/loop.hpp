@@ -18,8 +18,9 @@ class ReadBuffers;
 /// A turn begins when something is ready. It takes the time once, tells connections what arrived,
 /// runs what was posted before, then the timers that are due, and ends by running what was put off
 /// to its end (connections write what they were given). Other threads pay a system call for `post`
-/// only when the loop sleeps, which it does not while it polls busily: then its turns follow each
-/// other for `busy_poll` after the last that found something.
+/// only when the loop sleeps. It does not while it is to stay awake, or for `busy_poll` after the
+/// last turn that found something: then turns follow each other, and others may have the core
+/// between them; where they keep it, the loop sleeps all the same.
 ///
 /// Throws std::system_error when the system has no descriptors left for it.
 class Loop final : public Executor {
@@ -44,6 +45,7 @@ class Loop final : public Executor {
   TimerId arm(TimePoint at, Task task) override;
   void cancel(TimerId id) override;
   [[nodiscard]] Now tick() const override;
+  void stay_awake(TimePoint until) override;
 
   /// The clock that ticks are read from. Any thread.
   [[nodiscard]] const Clock& clock() const;
@@ -64,6 +66,7 @@ class Loop final : public Executor {
   struct State;
   void turn();
   [[nodiscard]] Duration time_to_sleep();
+  bool may_stay_awake();
   void take_time();
   /// Whether there was something.
   bool run_posted();

@@ -1,6 +1,7 @@
 #include "node/syncing.hpp"
 
 #include <chrono>
+#include <utility>
 
 namespace dohle::node {
 
@@ -22,6 +23,9 @@ Duration delay_of(Durability durability) {
   return std::chrono::seconds(30);
 }
 
+/// For a sync of a quick disk, and until whoever waited for it has sent the next.
+constexpr Duration awake_time = std::chrono::microseconds(300);
+
 }  // namespace
 
 Syncing::Syncing(Executor& loop, Disk& disk, Durability durability, std::size_t dirty_max,
@@ -30,7 +34,8 @@ Syncing::Syncing(Executor& loop, Disk& disk, Durability durability, std::size_t 
       disk_(disk),
       durability_(durability),
       dirty_max_(dirty_max),
-      synced_(std::move(synced)) {}
+      synced_(std::move(synced)),
+      until_next_(awake_time) {}
 
 Syncing::~Syncing() {
   *is_alive_ = false;
@@ -99,9 +104,21 @@ void Syncing::start_group() {
     group_.push_back({std::move(partition), end, bytes});
   }
   dirty_.clear();
+  if (waits_.size() == 1) stay_awake();
   disk_.sync(std::move(files), [this, alive = is_alive_](Result<void> outcome) {
     if (*alive) on_group(std::move(outcome));
   });
+}
+
+// Somebody waits for each record before he sends the next: to be woken twice, for the end of this
+// sync and for that next, would take as long again as a quick disk does. With several who wait, and
+// when the next does not come soon, it would only burn the core.
+void Syncing::stay_awake() {
+  const TimePoint now = loop_.tick().mono;
+  if (awake_since_) until_next_.took(now - *std::exchange(awake_since_, std::nullopt));
+  if (!until_next_.is_worth_it()) return;
+  awake_since_ = now;
+  loop_.stay_awake(now + awake_time);
 }
 
 void Syncing::on_group(Result<void> outcome) {

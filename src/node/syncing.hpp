@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <vector>
 
+#include "base/brief_wait.hpp"
 #include "base/disk.hpp"
 #include "base/executor.hpp"
 #include "dohle/node.hpp"
@@ -15,7 +17,8 @@ namespace dohle::node {
 /// Makes what was appended durable, in groups: all that is dirty goes into one Disk::sync, and the
 /// next group fills meanwhile. A group starts at the end of the turn when somebody waits for it or
 /// `dirty_max` partitions are dirty, each of which holds files open; otherwise within the
-/// durability's own delay.
+/// durability's own delay. While groups that one waits for follow closely on each other, the loop
+/// stays awake.
 class Syncing {
  public:
   /// Told of each partition of which a sync has ended, well or not, and how many of its appended
@@ -49,6 +52,7 @@ class Syncing {
   void start_at_turn_end();
   void start_within_delay();
   void start_group();
+  void stay_awake();
   void on_group(Result<void> outcome);
   void sync_one_by_one();
   void on_one(std::size_t index, Result<void> outcome);
@@ -65,6 +69,10 @@ class Syncing {
   std::deque<Wait> waits_;
   std::uint64_t started_ = 0;  // number of the last group that was started
   bool is_running_ = false;
+  /// Since when the loop stays awake for the present or last group, if it does.
+  std::optional<TimePoint> awake_since_;
+  /// From such a group to the next.
+  BriefWait until_next_;
   bool is_start_posted_ = false;
   std::size_t ones_left_ = 0;
   TimerId delay_ = 0;

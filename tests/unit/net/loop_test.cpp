@@ -218,16 +218,34 @@ std::uint64_t sleeps_of(pid_t thread) {
   return 0;
 }
 
+/// False: `patience` passed, and no turn told a later time.
+bool turns_unasked(const Loop& loop) {
+  const Timestamp before = loop.published_wall();
+  const auto give_up_at = std::chrono::steady_clock::now() + patience;
+  while (loop.published_wall().value < before.value + 3) {
+    if (std::chrono::steady_clock::now() > give_up_at) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
 TEST(Loop, that_polls_busily_turns_unasked) {
   Loop loop(1h);
   loop.start("test");
   loop.post([] {});
-  const Timestamp before = loop.published_wall();
-  const auto give_up_at = std::chrono::steady_clock::now() + patience;
-  while (loop.published_wall().value < before.value + 3) {
-    ASSERT_LT(std::chrono::steady_clock::now(), give_up_at);
-    std::this_thread::yield();
-  }
+  EXPECT_TRUE(turns_unasked(loop));
+  loop.stop();
+  loop.join();
+}
+
+TEST(Loop, that_is_to_stay_awake_turns_unasked) {
+  Loop loop;
+  loop.start("test");
+  loop.post([&] {
+    loop.stay_awake(loop.tick().mono + 1h);
+    loop.stay_awake(loop.tick().mono);
+  });
+  EXPECT_TRUE(turns_unasked(loop));
   loop.stop();
   loop.join();
 }
