@@ -59,7 +59,9 @@ class EngineOnCluster : public testing::Test, public ScriptedWorld {
         topic.error_code = topic_error;
         if (topic_error != broker_error::none) continue;
         topic.topic_id = TopicId{{1}};
-        topic.partitions.emplace_back().leader_id = NodeId{1};
+        auto& partition = topic.partitions.emplace_back();
+        partition.partition_index = PartitionId{0};
+        partition.leader_id = NodeId{1};
       }
       return answer;
     });
