@@ -34,8 +34,8 @@ class Executor {
   /// Time as it was when the loop began its present turn; no system call.
   [[nodiscard]] virtual Now tick() const = 0;
   /// Until then the loop looks for what comes instead of sleeping, for a wait that is not much
-  /// longer than to be woken takes; of several the last counts. Nothing, for loops that never
-  /// sleep.
+  /// longer than to be woken takes; of several times the latest counts. Loops that never sleep have
+  /// nothing to do.
   virtual void stay_awake(TimePoint /*until*/) {}
 };
 

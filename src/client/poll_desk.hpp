@@ -52,8 +52,8 @@ class PollDesk {
   }
   /// After a change that somebody may wait for.
   void notify() { changed_.notify_all(); }
-  /// The same for records, which who waits for them gets before the loop goes on to ask for more:
-  /// it gives up its core at once, which the two often share. Loop thread.
+  /// The same for records: who waits is to have them before the loop goes on to ask for more, so it
+  /// gives up its core at once, which the two often share. Loop thread.
   void hand_over(const Clock& clock) {
     notify();
     if (waiting_.load(std::memory_order_relaxed) == 0 || !yields_.is_worth_it()) return;
