@@ -67,6 +67,7 @@ struct Budget::Pool {
   Slab* free_slabs = nullptr;
   std::function<void()> room;
   std::size_t piece_bytes = 1;
+  std::size_t most_bytes = 1;
   std::atomic<std::size_t> wanted_bytes{1};
 };
 
@@ -103,14 +104,15 @@ std::size_t Budget::limit() const {
 std::size_t Budget::used() const {
   return pool_->used.load(std::memory_order_relaxed);
 }
-void Budget::on_room(std::function<void()> callback, std::size_t piece_bytes) {
+void Budget::on_room(std::function<void()> callback, std::size_t piece_bytes,
+                     std::size_t most_bytes) {
   pool_->room = std::move(callback);
   pool_->piece_bytes = std::clamp<std::size_t>(piece_bytes, 1, pool_->limit);
+  pool_->most_bytes = std::clamp(most_bytes, pool_->piece_bytes, pool_->limit);
   pool_->wanted_bytes.store(pool_->piece_bytes);
 }
 bool Budget::ask_for(Room room) {
-  const std::size_t most = std::max(pool_->limit - pool_->limit / 8, pool_->piece_bytes);
-  const std::size_t wanted = room == Room::most ? most : pool_->piece_bytes;
+  const std::size_t wanted = room == Room::most ? pool_->most_bytes : pool_->piece_bytes;
   pool_->wanted_bytes.store(wanted);
   pool_->refused.store(true);
   return limit() - pool_->used.load() >= wanted && pool_->refused.exchange(false);

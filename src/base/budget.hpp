@@ -35,11 +35,12 @@ class Budget {
 
   enum class Room : bool { piece, most };
   /// Called, from whatever thread, once there is room after a refused take or reserve, or after
-  /// ask_for: for a piece of `piece_bytes` (at most the limit), or for what was asked for last. Set
-  /// it before first use. It must not call back into the Budget while it runs.
-  void on_room(std::function<void()> callback, std::size_t piece_bytes = 1);
-  /// True: there is room for a piece now, or seven eighths of the limit are free. False: on_room's
-  /// callback will tell.
+  /// ask_for: for a piece, or for what was asked for last. `most_bytes` is at least `piece_bytes`,
+  /// and neither above the limit. Set it before first use. It must not call back into the Budget
+  /// while it runs.
+  void on_room(std::function<void()> callback, std::size_t piece_bytes = 1,
+               std::size_t most_bytes = 1);
+  /// True: so much is free now. False: on_room's callback will tell.
   [[nodiscard]] bool ask_for(Room room);
 
  private:

@@ -89,6 +89,8 @@ class ProduceCore final : public OutcomeOwner,
   /// Shared with the budget, whose slabs may come back from other threads after the producer.
   const std::shared_ptr<client::RoomQueue> room = std::make_shared<client::RoomQueue>();
   std::atomic<bool> is_closed{false};
+  /// So much is in use that a crowd of callers only makes it colder. Any thread.
+  [[nodiscard]] bool is_filling_up() const;
   [[nodiscard]] Client::Core& client() { return *client_; }
 
  private:

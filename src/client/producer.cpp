@@ -150,8 +150,7 @@ Result<PartitionQueue::Place> ProducerCore::append(TopicCore& topic, const Recor
 
 void ProducerCore::let_others_in() {
   const Clock& clock = produce_->client().environment().clock;
-  if (!produce_->room->is_turn_of_others(clock)) return;
-  if (produce_->budget.used() <= produce_->budget.limit() / 4) return;
+  if (!produce_->room->is_turn_of_others(clock) || !produce_->is_filling_up()) return;
   if (produce_->client().loop().is_loop_thread()) return;
   (void)produce_->room->wait(
       clock, std::min<Duration>(produce_->options.max_block, others_turns_max), [] { return true; },

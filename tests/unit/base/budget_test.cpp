@@ -112,10 +112,10 @@ TEST(Budget, who_asks_for_a_piece_is_told_without_a_refusal) {
   EXPECT_EQ(told, 1);
 }
 
-TEST(Budget, who_asks_for_most_is_told_when_an_eighth_of_the_limit_is_used) {
+TEST(Budget, who_asks_for_most_is_told_when_that_is_free) {
   Budget budget(8 * slab_bytes);
   int told = 0;
-  budget.on_room([&] { ++told; }, slab_bytes);
+  budget.on_room([&] { ++told; }, slab_bytes, 7 * slab_bytes);
   std::vector<Buffer*> slabs;
   while (Buffer* slab = budget.take()) slabs.push_back(slab);
   const auto release_one = [&] {
