@@ -7,11 +7,10 @@
 #include <map>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <utility>
 #include <variant>
 
-#include "base/brief_wait.hpp"
+#include "base/core_yield.hpp"
 #include "client/fetch_core.hpp"
 #include "client/group_core.hpp"
 
@@ -56,10 +55,7 @@ class PollDesk {
   /// gives up its core at once, which the two often share. Loop thread.
   void hand_over(const Clock& clock) {
     notify();
-    if (waiting_.load(std::memory_order_relaxed) == 0 || !yields_.is_worth_it()) return;
-    const TimePoint began = clock.mono();
-    std::this_thread::yield();
-    yields_.took(clock.mono() - began);
+    if (waiting_.load(std::memory_order_relaxed) > 0) core_.give_up(clock);
   }
   /// Until `ready(table)` is true or the time is up.
   template <class Ready>
@@ -75,8 +71,7 @@ class PollDesk {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::atomic<int> waiting_{0};
-  /// Where others take the core, and keep it, it is not given up. Loop thread.
-  BriefWait yields_{std::chrono::microseconds(200)};
+  CoreYield core_;  // loop thread
   PollTable table_;
 };
 

@@ -19,8 +19,10 @@ namespace {
 constexpr std::size_t full_request_bytes = std::size_t{256} << 10;
 /// Room that is worth waking somebody for who waits for it.
 constexpr std::size_t room_piece_bytes = std::size_t{2} << 20;
-/// What is in use and no more than that is sent from the cache.
-constexpr std::size_t cached_bytes = std::size_t{8} << 20;
+/// While no more than that of a buffer is in use, it is sent from the cache.
+std::size_t cold_from(std::size_t buffer_bytes) {
+  return std::max(buffer_bytes / 4, std::size_t{8} << 20);
+}
 /// Batches of one partition that are being compressed at once.
 constexpr std::size_t staged_max = 4;
 
@@ -77,16 +79,15 @@ ProduceCore::ProduceCore(std::shared_ptr<Client::Core> client, ProducerOptions o
       client_(std::move(client)),
       identity_backoff_(engine().retry_backoff()),
       retry_backoff_(engine().retry_backoff()) {
-  const std::size_t left =
-      std::min(options.buffer_bytes / 2, std::max(options.buffer_bytes / 8, cached_bytes / 2));
-  budget.on_room([room = room] { room->on_room(); },
-                 std::min(room_piece_bytes, options.buffer_bytes / 4), options.buffer_bytes - left);
+  const std::size_t whole = options.buffer_bytes;
+  budget.on_room([room = room] { room->on_room(); }, std::min(room_piece_bytes, whole / 4),
+                 whole - std::min(whole, cold_from(whole)) / 2);
 }
 
 ProduceCore::~ProduceCore() = default;
 
 bool ProduceCore::is_filling_up() const {
-  return budget.used() > std::max(options.buffer_bytes / 4, cached_bytes);
+  return budget.used() > cold_from(options.buffer_bytes);
 }
 
 void ProduceCore::start() {

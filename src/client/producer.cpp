@@ -88,6 +88,8 @@ class ProducerCore {
   /// After a batch was begun: the callers that wait for room come first, unless it is this one's
   /// turn.
   void let_others_in();
+  template <class Attempt>
+  bool wait_in_line(Duration timeout, Attempt attempt);
   Result<PartitionQueue::Place> wait_for_room(TopicCore& topic, const Record& record, Wish& wish,
                                               Waits waits);
   Result<PartitionQueue::Place> place(TopicCore& topic, const Record& record, Wish& wish);
@@ -149,12 +151,17 @@ Result<PartitionQueue::Place> ProducerCore::append(TopicCore& topic, const Recor
 }
 
 void ProducerCore::let_others_in() {
-  const Clock& clock = produce_->client().environment().clock;
-  if (!produce_->room->is_turn_of_others(clock) || !produce_->is_filling_up()) return;
+  if (!produce_->room->is_turn_of_others(produce_->client().environment().clock)) return;
+  if (!produce_->is_filling_up()) return;
   if (produce_->client().loop().is_loop_thread()) return;
-  (void)produce_->room->wait(
-      clock, std::min<Duration>(produce_->options.max_block, others_turns_max), [] { return true; },
-      [this](Budget::Room room) { return produce_->budget.ask_for(room); });
+  (void)wait_in_line(std::min<Duration>(produce_->options.max_block, others_turns_max),
+                     [] { return true; });
+}
+
+template <class Attempt>
+bool ProducerCore::wait_in_line(Duration timeout, Attempt attempt) {
+  return produce_->room->wait(produce_->client().environment().clock, timeout, std::move(attempt),
+                              [this](Budget::Room room) { return produce_->budget.ask_for(room); });
 }
 
 Result<PartitionQueue::Place> ProducerCore::wait_for_room(TopicCore& topic, const Record& record,
@@ -180,9 +187,7 @@ Result<PartitionQueue::Place> ProducerCore::wait_for_room(TopicCore& topic, cons
     if (is_spent) produce_->hurry_all();
     return !is_spent;
   };
-  const bool done = produce_->room->wait(
-      produce_->client().environment().clock, produce_->options.max_block, attempt,
-      [&](Budget::Room room) { return produce_->budget.ask_for(room); });
+  const bool done = wait_in_line(produce_->options.max_block, attempt);
   if (done && placed && placed->appended == PartitionQueue::Appended::closed) return fail(closed());
   if (done) return placed;
   if (produce_->is_closed.load()) return fail(closed());

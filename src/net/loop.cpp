@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/brief_wait.hpp"
+#include "base/core_yield.hpp"
 #include "net/poller.hpp"
 #include "net/read_buffers.hpp"
 #include "net/system.hpp"
@@ -55,8 +55,7 @@ struct Loop::State {
   const Duration busy_poll;
   TimePoint awake_until{};
   bool was_idle = false;
-  /// Between turns that found nothing, to others.
-  BriefWait yields{std::chrono::microseconds(200)};
+  CoreYield core;  // between turns that found nothing
   SystemClock clock;
   Now now = clock.now();
   Poller poller;
@@ -134,7 +133,10 @@ void Loop::turn() {
 Duration Loop::time_to_sleep() {
   State& state = *state_;
   if (!state.turn_end.empty()) return Duration::zero();  // from before run()
-  if (state.now.mono < state.awake_until && may_stay_awake()) return Duration::zero();
+  const bool may_stay_awake = state.now.mono < state.awake_until;
+  if (may_stay_awake && (!state.was_idle || state.core.give_up(state.clock))) {
+    return Duration::zero();
+  }
   const TimePoint next = state.timers.next();
   Duration patience = until_woken;
   if (next != never) {
@@ -145,16 +147,6 @@ Duration Loop::time_to_sleep() {
   if (!state.posted.empty()) return Duration::zero();
   state.is_asleep = true;
   return patience;
-}
-
-bool Loop::may_stay_awake() {
-  State& state = *state_;
-  if (!state.was_idle) return true;
-  if (!state.yields.is_worth_it()) return false;
-  const TimePoint began = state.clock.mono();
-  std::this_thread::yield();
-  state.yields.took(state.clock.mono() - began);
-  return true;
 }
 
 void Loop::take_time() {

@@ -66,7 +66,6 @@ class Loop final : public Executor {
   struct State;
   void turn();
   [[nodiscard]] Duration time_to_sleep();
-  bool may_stay_awake();
   void take_time();
   /// Whether there was something.
   bool run_posted();

@@ -78,6 +78,16 @@ int run_bench(BenchArguments arguments, const Subject& subject) {
       });
 }
 
+auto duration_up_to(std::string_view most) {
+  return [most](std::string_view text) -> Result<std::chrono::microseconds> {
+    const auto span = parse_duration(text);
+    if (span && *span > *parse_duration(most)) {
+      return fail(Error::configuration(fmt::format("\"{}\" is not from 0 to {}", text, most)));
+    }
+    return span;
+  };
+}
+
 CLI::App* add_subject(CLI::App& bench, const Subject& subject, const char* help,
                       const std::shared_ptr<BenchArguments>& arguments, Role role,
                       std::function<int()>& run) {
@@ -90,16 +100,8 @@ CLI::App* add_subject(CLI::App& bench, const Subject& subject, const char* help,
             fmt::format("How many {}, 1 to 1000000000000 [{}]", subject.task, arguments->records));
   add_count(*command, "--partitions", arguments->partitions, 1, 100'000,
             "Make the topic with so many if it is not there, 1 to 100000 [it has to be there]");
-  add_parsed(
-      *command, "--busy-poll", arguments->connection.busy_poll,
-      [](std::string_view text) -> Result<std::chrono::microseconds> {
-        const auto span = parse_duration(text);
-        if (span && *span > std::chrono::seconds(1)) {
-          return fail(Error::configuration(fmt::format("\"{}\" is not from 0 to 1s", text)));
-        }
-        return span;
-      },
-      "DURATION", "How long the client looks for more before it sleeps, 0 to 1s [0]");
+  add_parsed(*command, "--busy-poll", arguments->connection.busy_poll, duration_up_to("1s"),
+             "DURATION", "How long the client looks for more before it sleeps, 0 to 1s [0]");
   command->add_flag("--json", arguments->is_json, "One JSON object on standard output");
   command->callback([arguments, subject, &run] {
     run = [arguments, subject] { return run_bench(*arguments, subject); };
@@ -122,15 +124,7 @@ void add_sending_flags(CLI::App& command, BenchArguments& arguments, std::uint64
   add_parsed(command, "--acks", arguments.acks, parse_acks, "ACKS",
              "all (-1), leader (1) or none (0); idempotent with all [all]");
   add_parsed(
-      command, "--linger", arguments.linger,
-      [](std::string_view text) -> Result<std::chrono::microseconds> {
-        const auto linger = parse_duration(text);
-        if (linger && *linger > std::chrono::minutes(1)) {
-          return fail(Error::configuration(fmt::format("\"{}\" is not from 0 to 1m", text)));
-        }
-        return linger;
-      },
-      "DURATION",
+      command, "--linger", arguments.linger, duration_up_to("1m"), "DURATION",
       fmt::format("How long a batch waits for more records, 0 to 1m [{}ms]",
                   std::chrono::ceil<std::chrono::milliseconds>(arguments.usual_linger).count()));
   add_parsed(
