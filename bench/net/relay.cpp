@@ -226,7 +226,7 @@ class Hops {
 
  private:
   RelayProcess relay_;
-  ConnectionLimits limits_{.write_queue_bytes_max = std::size_t{4} << 20};
+  ConnectionLimits limits_{.max_write_queue_bytes = std::size_t{4} << 20};
   net::Loop loop_;
   net::TcpDialer dialer_{loop_};
 };

@@ -11,16 +11,16 @@
 namespace dohle::wire {
 namespace {
 
-constexpr std::size_t batch_bytes_max = 1'000'000;
+constexpr std::size_t max_batch_bytes = 1'000'000;
 
 // Batches of 1 MB filled again and again from a warm Budget, without sealing.
 void append_records(benchmark::State& state, const Record& record) {
   Budget budget(64_MiB);
-  BatchBuilder builder(budget, batch_bytes_max);
+  BatchBuilder builder(budget, max_batch_bytes);
   std::int64_t now = 1'700'000'000'000;
   for (auto _ : state) {
     if (builder.append(record, Timestamp{now}) == BatchBuilder::Appended::full) {
-      builder = BatchBuilder(budget, batch_bytes_max);
+      builder = BatchBuilder(budget, max_batch_bytes);
       builder.append(record, Timestamp{++now});
     }
   }

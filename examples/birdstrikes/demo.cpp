@@ -20,11 +20,11 @@ constexpr std::int32_t noteworthy_partitions = 3;
 constexpr std::size_t summary_subscribers = 2;
 constexpr std::chrono::milliseconds between_looks{100};
 constexpr std::chrono::milliseconds node_is_down{500};
-constexpr std::chrono::seconds connect_time_max{10};
-constexpr std::chrono::seconds ready_time_max{15};
-constexpr std::chrono::seconds disconnect_time_max{5};
+constexpr std::chrono::seconds max_connect_time{10};
+constexpr std::chrono::seconds max_ready_time{15};
+constexpr std::chrono::seconds max_disconnect_time{5};
 // After the last row is published.
-constexpr std::chrono::seconds catch_up_time_max{30};
+constexpr std::chrono::seconds max_catch_up_time{30};
 enum ExitCode { ok = 0, failed = 1, connection = 3, timeout = 4, interrupt = 130 };
 
 dohle::Error client_error(dohle::Errc code, const std::string& what) {
@@ -80,7 +80,7 @@ dohle::Result<void> Demo::play() {
   const Publisher publisher(*broker_, topic_, strikes_, options_.rate);
   if (auto watched = watch(publisher); !watched) {
     // A publish may be waiting for room, up to a minute, and the publisher's end waits for it.
-    (void)broker_->disconnect(disconnect_time_max);
+    (void)broker_->disconnect(max_disconnect_time);
     return watched;
   }
   return prove(publisher);
@@ -100,7 +100,7 @@ dohle::Result<void> Demo::connect() {
   if (!broker) return dohle::fail(broker.error());
   broker_ = std::make_unique<dohle::Broker>(std::move(*broker));
   exit_code_of_errors_ = connection;
-  auto connected = broker_->connect(connect_time_max);
+  auto connected = broker_->connect(max_connect_time);
   if (connected) exit_code_of_errors_ = failed;
   return connected;
 }
@@ -130,7 +130,7 @@ dohle::Result<void> Demo::subscribe() {
   if (!forwarding) return dohle::fail(forwarding.error());
   subscribers_.push_back(std::move(*forwarding));
   for (dohle::Subscriber& subscriber : subscribers_) {
-    if (auto ready = subscriber.wait_ready(ready_time_max); !ready) return ready;
+    if (auto ready = subscriber.wait_ready(max_ready_time); !ready) return ready;
   }
   progress_.say(fmt::format("two groups are subscribed; publishing {} rows, {} a second",
                             grouped(static_cast<std::int64_t>(strikes_.size())),
@@ -166,7 +166,7 @@ dohle::Result<void> Demo::watch(const Publisher& publisher) {
       if (auto restarted = restart_node(); !restarted) return restarted;
     }
     if (now.published < now.rows) last_published = Clock::now();
-    if (Clock::now() - last_published > catch_up_time_max)
+    if (Clock::now() - last_published > max_catch_up_time)
       return dohle::fail(why_not_complete(now));
     std::this_thread::sleep_for(between_looks);
   }

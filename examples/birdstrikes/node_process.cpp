@@ -18,7 +18,7 @@ namespace birdstrikes {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::chrono::seconds ready_wait_max{10};
+constexpr std::chrono::seconds max_ready_wait{10};
 
 dohle::Error failure(const std::string& what) {
   return dohle::Error::storage(dohle::Errc::io_error, what + ": " + std::strerror(errno));
@@ -82,7 +82,7 @@ dohle::Result<void> NodeProcess::await_ready(int output) {
   const auto began = Clock::now();
   std::string line;
   while (line.find('\n') == line.npos) {
-    const auto left = ready_wait_max - since(began);
+    const auto left = max_ready_wait - since(began);
     pollfd readable{output, POLLIN, 0};
     if (left.count() <= 0 || ::poll(&readable, 1, static_cast<int>(left.count())) == 0) {
       return dohle::fail(

@@ -10,7 +10,7 @@ namespace birdstrikes {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::chrono::seconds read_time_max{30};
+constexpr std::chrono::seconds max_read_time{30};
 
 struct End {
   dohle::TopicPartition partition;
@@ -58,7 +58,7 @@ dohle::Result<bool> is_at_end(dohle::Consumer& consumer, const std::vector<End>&
 dohle::Result<std::vector<StoredRow>> read_to(dohle::Consumer& consumer,
                                               const std::vector<End>& ends) {
   std::vector<StoredRow> rows;
-  const auto deadline = Clock::now() + read_time_max;
+  const auto deadline = Clock::now() + max_read_time;
   for (;;) {
     const auto done = is_at_end(consumer, ends);
     if (!done) return dohle::fail(done.error());

@@ -140,9 +140,15 @@ struct GroupOffset {
   std::string metadata;
 };
 
-namespace detail {
-class AdminCore;
-}
+}  // namespace v0
+}  // namespace dohle
+
+namespace dohle::client {
+class AdminCalls;
+}  // namespace dohle::client
+
+namespace dohle {
+inline namespace v0 {
 
 /// Looks at and changes the cluster. A handle on its Client. Each call takes a timeout over all
 /// retries (0: the client's default_api_timeout), goes to the node that can answer it, and blocks;
@@ -174,10 +180,10 @@ class DOHLE_API Admin {
   Result<std::vector<OffsetAnswer>> list_offsets(std::vector<OffsetQuery> queries,
                                                  Milliseconds timeout = {});
 
-  explicit Admin(std::shared_ptr<detail::AdminCore> core);
+  explicit Admin(std::shared_ptr<client::AdminCalls> core);
 
  private:
-  std::shared_ptr<detail::AdminCore> core_;
+  std::shared_ptr<client::AdminCalls> core_;
 };
 
 }  // namespace v0

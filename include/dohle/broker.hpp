@@ -128,7 +128,7 @@ struct SubscribeOptions {
   /// How often a failed handler is called again for the same message, before the failure goes to
   /// the error handler. Later messages of the same key wait, and by chance those of a few others.
   /// What cannot be decoded is not tried again. 0 to 1,000,000.
-  int retries_max = 3;
+  int max_retries = 3;
   /// Wait before each of these. 0 to 1 h.
   std::chrono::milliseconds retry_delay{100};
   /// With auto_ack off: an event that nobody acknowledged for that long after its handler returned
@@ -162,8 +162,11 @@ struct SubscribeOptions {
 /// Sets fields of SubscribeOptions; made by the `with_*` functions.
 using SubscribeOption = std::function<void(SubscribeOptions&)>;
 
-namespace detail {
-class BrokerCore;
+}  // namespace v0
+}  // namespace dohle
+
+namespace dohle::messaging {
+class BrokerRuntime;
 class Subscription;
 
 template <class Options, class... Setters>
@@ -172,7 +175,10 @@ Options options_of(Setters&&... setters) {
   (std::function<void(Options&)>(std::forward<Setters>(setters))(options), ...);
   return options;
 }
-}  // namespace detail
+}  // namespace dohle::messaging
+
+namespace dohle {
+inline namespace v0 {
 
 /// A running subscription: reads, and calls its handler on threads of its own.
 ///
@@ -201,10 +207,10 @@ class DOHLE_API Subscriber {
   /// behind); what the commit failed with.
   Result<void> unsubscribe(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
-  explicit Subscriber(std::shared_ptr<detail::Subscription> subscription);
+  explicit Subscriber(std::shared_ptr<messaging::Subscription> subscription);
 
  private:
-  std::shared_ptr<detail::Subscription> subscription_;
+  std::shared_ptr<messaging::Subscription> subscription_;
 };
 
 /// Publishes and subscribes. Made by `kafka::new_broker`; connects by connect().
@@ -259,14 +265,14 @@ class DOHLE_API Broker {
   template <Encodable T>
     requires(!std::convertible_to<const T&, std::string_view> && !std::same_as<T, Message>)
   Result<Delivery> publish(std::string_view topic, const T& value, PublishOptions options = {}) {
-    return publish_encoded(topic, &detail::encode_into<T>, &value, std::move(options));
+    return publish_encoded(topic, &messaging::encode_into<T>, &value, std::move(options));
   }
   /// The same with options in the other style: `publish("t", value, with_message_key("k"))`.
   template <class T, class... Options>
     requires(sizeof...(Options) > 0 && (std::convertible_to<Options, PublishOption> && ...))
   Result<Delivery> publish(std::string_view topic, T&& value, Options&&... options) {
     return publish(topic, std::forward<T>(value),
-                   detail::options_of<PublishOptions>(std::forward<Options>(options)...));
+                   messaging::options_of<PublishOptions>(std::forward<Options>(options)...));
   }
 
   /// Calls `handler` with every message of the topic, decoded to a T. The handler takes an
@@ -278,32 +284,32 @@ class DOHLE_API Broker {
   /// nothing); the topic cannot be made. Connection failures are none: the subscription goes on
   /// trying, and says so.
   template <Decodable T, class Handler>
-    requires detail::TypedHandler<Handler, T>
+    requires messaging::TypedHandler<Handler, T>
   [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,
                                              SubscribeOptions options = {}) {
-    return subscribe_raw(std::move(topic), detail::typed<T>(std::move(handler)),
+    return subscribe_raw(std::move(topic), messaging::typed<T>(std::move(handler)),
                          std::move(options));
   }
   template <Decodable T, class Handler, class... Options>
-    requires(detail::TypedHandler<Handler, T> && sizeof...(Options) > 0 &&
+    requires(messaging::TypedHandler<Handler, T> && sizeof...(Options) > 0 &&
              (std::convertible_to<Options, SubscribeOption> && ...))
   [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,
                                              Options&&... options) {
     return subscribe<T>(std::move(topic), std::move(handler),
-                        detail::options_of<SubscribeOptions>(std::forward<Options>(options)...));
+                        messaging::options_of<SubscribeOptions>(std::forward<Options>(options)...));
   }
   /// The same without decoding: the handler takes a RawEvent.
-  template <detail::RawHandler Handler>
+  template <messaging::RawHandler Handler>
   [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,
                                              SubscribeOptions options = {}) {
-    return subscribe_raw(std::move(topic), detail::raw(std::move(handler)), std::move(options));
+    return subscribe_raw(std::move(topic), messaging::raw(std::move(handler)), std::move(options));
   }
-  template <detail::RawHandler Handler, class... Options>
+  template <messaging::RawHandler Handler, class... Options>
     requires(sizeof...(Options) > 0 && (std::convertible_to<Options, SubscribeOption> && ...))
   [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,
                                              Options&&... options) {
     return subscribe(std::move(topic), std::move(handler),
-                     detail::options_of<SubscribeOptions>(std::forward<Options>(options)...));
+                     messaging::options_of<SubscribeOptions>(std::forward<Options>(options)...));
   }
 
   /// Makes everything published due and waits until each message has an outcome; says how many
@@ -321,18 +327,18 @@ class DOHLE_API Broker {
   /// connect again. Errors: timed_out; the first thing that did not end well.
   Result<FlushReport> disconnect(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
-  explicit Broker(std::shared_ptr<detail::BrokerCore> core);
+  explicit Broker(std::shared_ptr<messaging::BrokerRuntime> core);
   /// For the library's own use.
-  [[nodiscard]] detail::BrokerCore& core() const { return *core_; }
+  [[nodiscard]] messaging::BrokerRuntime& core() const { return *core_; }
 
  private:
   Result<void> apply(std::vector<BrokerOption> options);
-  Result<Delivery> publish_encoded(std::string_view topic, detail::EncodeInto encode,
+  Result<Delivery> publish_encoded(std::string_view topic, messaging::EncodeInto encode,
                                    const void* value, PublishOptions options);
   Result<Subscriber> subscribe_raw(std::string topic, SubscribeHandler handler,
                                    SubscribeOptions options);
 
-  std::shared_ptr<detail::BrokerCore> core_;
+  std::shared_ptr<messaging::BrokerRuntime> core_;
 };
 
 }  // namespace v0

@@ -38,10 +38,10 @@ struct ClientOptions {
   std::chrono::milliseconds metadata_max_age{300'000};
   /// Wait before a request is tried again; doubles up to the maximum, with 20 % jitter. 0 to 1 day.
   std::chrono::milliseconds retry_backoff{100};
-  std::chrono::milliseconds retry_backoff_max{1'000};
+  std::chrono::milliseconds max_retry_backoff{1'000};
   /// Wait before connecting again to a server that refused; doubles likewise. 0 to 1 day.
   std::chrono::milliseconds reconnect_backoff{50};
-  std::chrono::milliseconds reconnect_backoff_max{1'000};
+  std::chrono::milliseconds max_reconnect_backoff{1'000};
   /// Connections unused for that long are closed; 0 keeps them. To 365 days.
   std::chrono::milliseconds idle_timeout{540'000};
   /// Without usable metadata for that long the bootstrap servers are asked again (KIP-1102); they
@@ -52,7 +52,7 @@ struct ClientOptions {
   /// any case: a host may get its name later.
   bool fail_on_unknown_hosts = false;
   /// The largest answer that is accepted, in bytes. 1 KiB to 2 GiB - 1.
-  std::size_t response_bytes_max = std::size_t{100} << 20;
+  std::size_t max_response_bytes = std::size_t{100} << 20;
   /// Socket buffers in bytes; 0 leaves them to the system.
   int socket_send_buffer_bytes = 0;
   int socket_receive_buffer_bytes = 0;
@@ -100,13 +100,13 @@ class DOHLE_API Client {
   /// later calls of any handle fail with Errc::closed.
   Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(5));
 
-  class Core;
+  class Shared;
   /// For the library's own use.
-  explicit Client(std::shared_ptr<Core> core);
-  [[nodiscard]] const std::shared_ptr<Core>& core() const { return core_; }
+  explicit Client(std::shared_ptr<Shared> core);
+  [[nodiscard]] const std::shared_ptr<Shared>& core() const { return core_; }
 
  private:
-  std::shared_ptr<Core> core_;
+  std::shared_ptr<Shared> core_;
 };
 
 }  // namespace v0

@@ -44,13 +44,13 @@ struct ConsumerOptions {
   /// A member that does not poll for that long leaves the group until it polls again. 1 ms to 1
   /// day.
   std::chrono::milliseconds max_poll_interval{300'000};
-  /// A fetch waits at the server for this many bytes, at most fetch_wait_max. At least 1.
-  std::size_t fetch_bytes_min = 1;
+  /// A fetch waits at the server for this many bytes, at most max_fetch_wait. At least 1.
+  std::size_t min_fetch_bytes = 1;
   /// Per answer, and per partition in an answer. At least 1 KiB.
-  std::size_t fetch_bytes_max = std::size_t{50} << 20;
-  std::size_t partition_fetch_bytes_max = std::size_t{1} << 20;
+  std::size_t max_fetch_bytes = std::size_t{50} << 20;
+  std::size_t max_partition_fetch_bytes = std::size_t{1} << 20;
   /// 0 to 10 min.
-  std::chrono::milliseconds fetch_wait_max{500};
+  std::chrono::milliseconds max_fetch_wait{500};
   /// All fetched bytes that are queued or still held by the user, decompressed ones included. A
   /// single first batch larger than what is left may exceed it by its own size. At least 1 KiB.
   std::size_t buffer_bytes = std::size_t{64} << 20;
@@ -73,10 +73,16 @@ struct ConsumerRecord : RecordView {
   LeaderEpoch leader_epoch;
 };
 
-namespace detail {
-class ConsumerCore;
-class RecordsCore;
-}  // namespace detail
+}  // namespace v0
+}  // namespace dohle
+
+namespace dohle::client {
+class ConsumerCalls;
+class RecordsWalk;
+}  // namespace dohle::client
+
+namespace dohle {
+inline namespace v0 {
 
 /// What one poll returned: the records of some partitions, in order within each. CRC check,
 /// decompression and decoding happen while it is walked, in the walking thread.
@@ -90,7 +96,7 @@ class DOHLE_API Records {
     using value_type = ConsumerRecord;
     using difference_type = std::ptrdiff_t;
     iterator() = default;
-    explicit iterator(detail::RecordsCore* core) : core_(core) { ++*this; }
+    explicit iterator(client::RecordsWalk* core) : core_(core) { ++*this; }
     const ConsumerRecord& operator*() const { return *current_; }
     const ConsumerRecord* operator->() const { return current_; }
     iterator& operator++() {
@@ -103,8 +109,8 @@ class DOHLE_API Records {
     }
 
    private:
-    static const ConsumerRecord* next(detail::RecordsCore* core);
-    detail::RecordsCore* core_ = nullptr;
+    static const ConsumerRecord* next(client::RecordsWalk* core);
+    client::RecordsWalk* core_ = nullptr;
     const ConsumerRecord* current_ = nullptr;
   };
 
@@ -124,10 +130,10 @@ class DOHLE_API Records {
   /// That partition's position stays before the damage, and the next poll returns the same error.
   [[nodiscard]] const Error* error() const;
 
-  explicit Records(std::unique_ptr<detail::RecordsCore> core);
+  explicit Records(std::unique_ptr<client::RecordsWalk> core);
 
  private:
-  std::unique_ptr<detail::RecordsCore> core_;
+  std::unique_ptr<client::RecordsWalk> core_;
 };
 
 /// An offset to commit, or a committed one.
@@ -194,7 +200,7 @@ class DOHLE_API Consumer {
 
   /// The next poll goes on from there; records already queued are dropped, and those that a fetch
   /// under way brings of the partition. The next fetch from that server waits for the answer to
-  /// that one, up to fetch_wait_max where nothing new comes, as with Java's consumer and
+  /// that one, up to max_fetch_wait where nothing new comes, as with Java's consumer and
   /// librdkafka's.
   Result<void> seek(const TopicPartition& partition, Offset offset);
   Result<void> seek_to_beginning(const TopicPartition& partition);
@@ -222,10 +228,10 @@ class DOHLE_API Consumer {
   /// Commits if auto_commit, leaves the group, stops fetching, within `timeout`.
   Result<void> close(std::chrono::milliseconds timeout);
 
-  explicit Consumer(std::shared_ptr<detail::ConsumerCore> core);
+  explicit Consumer(std::shared_ptr<client::ConsumerCalls> core);
 
  private:
-  std::shared_ptr<detail::ConsumerCore> core_;
+  std::shared_ptr<client::ConsumerCalls> core_;
 };
 
 }  // namespace v0

@@ -13,13 +13,13 @@
 #include "dohle/message.hpp"
 #include "dohle/record.hpp"
 
-namespace dohle {
-inline namespace v0 {
-
-namespace detail {
+namespace dohle::messaging {
 struct EventState;
 class EventAccess;
-}  // namespace detail
+}  // namespace dohle::messaging
+
+namespace dohle {
+inline namespace v0 {
 
 /// A received message before its body is decoded: what middleware sees, and handlers that want
 /// bytes.
@@ -67,9 +67,9 @@ class DOHLE_API RawEvent {
   Result<void> nack();
 
  protected:
-  explicit RawEvent(std::shared_ptr<detail::EventState> state) noexcept;
-  std::shared_ptr<detail::EventState> state_;
-  friend class detail::EventAccess;
+  explicit RawEvent(std::shared_ptr<messaging::EventState> state) noexcept;
+  std::shared_ptr<messaging::EventState> state_;
+  friend class messaging::EventAccess;
 };
 
 /// A received message with its body decoded to a T.
@@ -90,10 +90,10 @@ class Event : public RawEvent {
   [[nodiscard]] const T* operator->() const { return &*value_; }
 
  private:
-  Event(std::shared_ptr<detail::EventState> state, std::optional<T> value)
+  Event(std::shared_ptr<messaging::EventState> state, std::optional<T> value)
       : RawEvent(std::move(state)), value_(std::move(value)) {}
   std::optional<T> value_;
-  friend class detail::EventAccess;
+  friend class messaging::EventAccess;
 };
 
 /// Handles one message; the innermost one decodes and calls the user's handler.

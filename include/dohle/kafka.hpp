@@ -111,7 +111,7 @@ struct BrokerOptions {
 template <class... Options>
   requires(sizeof...(Options) > 0 && (std::convertible_to<Options, BrokerOption> && ...))
 [[nodiscard]] Result<Broker> new_broker(Options&&... options) {
-  return new_broker(detail::options_of<BrokerOptions>(std::forward<Options>(options)...));
+  return new_broker(messaging::options_of<BrokerOptions>(std::forward<Options>(options)...));
 }
 
 /// Makes a topic; that it exists is success. -1: the cluster's default.

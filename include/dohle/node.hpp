@@ -40,7 +40,7 @@ struct NodeOptions {
   std::string data_dir = ":memory:";
   /// For ":memory:": all files together, in bytes. Above it producers are refused with
   /// KAFKA_STORAGE_ERROR, and reading goes on. At least 1 MiB.
-  std::size_t memory_bytes_max = std::size_t{1} << 30;
+  std::size_t max_memory_bytes = std::size_t{1} << 30;
   /// "HOST:PORT" or "[IPv6]:PORT"; port 0 lets the system pick one; empty: no sockets, only
   /// `Node::transport` reaches the node. There is no authentication: everybody who reaches the
   /// address may do everything, so it is the loopback interface unless said otherwise.
@@ -52,13 +52,13 @@ struct NodeOptions {
   /// Topics are made on first use, with one partition.
   bool auto_create_topics = true;
   /// Connections above it are closed at once. 1 to 100,000.
-  std::size_t connections_max = 10'000;
+  std::size_t max_connections = 10'000;
   /// The largest request, in bytes. 1 KiB to 2 GiB - 1.
-  std::size_t request_bytes_max = std::size_t{100} << 20;
+  std::size_t max_request_bytes = std::size_t{100} << 20;
   /// Bytes of unfinished requests that are held in memory, all connections together: as many as
   /// have arrived. Above it requests of more than 32 KiB wait, but for one at a time. At least
   /// 1 KiB.
-  std::size_t requests_bytes_max = std::size_t{512} << 20;
+  std::size_t max_requests_bytes = std::size_t{512} << 20;
   /// Null: warnings and errors go to standard error.
   std::shared_ptr<Logger> logger = nullptr;
 };

@@ -19,10 +19,7 @@
 #include "dohle/broker.hpp"
 #include "dohle/kafka.hpp"
 
-namespace dohle {
-inline namespace v0 {
-
-namespace detail {
+namespace dohle::messaging {
 /// What a function that works for both may set.
 template <class Options>
 concept Reads =
@@ -30,7 +27,10 @@ concept Reads =
 template <class Options>
 concept Publishes =
     std::same_as<Options, kafka::BrokerOptions> || std::same_as<Options, PublishOptions>;
-}  // namespace detail
+}  // namespace dohle::messaging
+
+namespace dohle {
+inline namespace v0 {
 
 // Broker.
 
@@ -69,7 +69,7 @@ template <std::convertible_to<std::string>... More>
 }
 /// Of one publish, or broker-wide.
 [[nodiscard]] inline auto with_publish_middlewares(std::vector<PublishMiddleware> middlewares) {
-  return [middlewares = std::move(middlewares)](detail::Publishes auto& o) {
+  return [middlewares = std::move(middlewares)](messaging::Publishes auto& o) {
     if constexpr (requires { o.publish_middlewares; }) {
       o.publish_middlewares = middlewares;
     } else {
@@ -82,7 +82,7 @@ template <std::convertible_to<std::string>... More>
 
 /// Of one subscription, or broker-wide.
 [[nodiscard]] inline auto with_group_id(std::string id) {
-  return [id = std::move(id)](detail::Reads auto& o) { o.group_id = id; };
+  return [id = std::move(id)](messaging::Reads auto& o) { o.group_id = id; };
 }
 /// The same as with_group_id, under the general API's name.
 [[nodiscard]] inline auto with_queue_name(std::string id) {
@@ -103,7 +103,7 @@ template <std::convertible_to<std::string>... More>
 [[nodiscard]] inline SubscribeOption with_subscribe_retry(int max,
                                                           std::chrono::milliseconds delay) {
   return [max, delay](SubscribeOptions& o) {
-    o.retries_max = max;
+    o.max_retries = max;
     o.retry_delay = delay;
   };
 }
@@ -119,7 +119,7 @@ template <std::convertible_to<std::string>... More>
 }
 /// Of one subscription, or broker-wide.
 [[nodiscard]] inline auto with_subscribe_middlewares(std::vector<SubscribeMiddleware> middlewares) {
-  return [middlewares = std::move(middlewares)](detail::Reads auto& o) {
+  return [middlewares = std::move(middlewares)](messaging::Reads auto& o) {
     if constexpr (requires { o.subscribe_middlewares; }) {
       o.subscribe_middlewares = middlewares;
     } else {
@@ -188,40 +188,40 @@ namespace kafka {
 // Reading: broker-wide and of one subscription.
 
 [[nodiscard]] inline auto with_start_offset(StartOffset start) {
-  return [start](detail::Reads auto& o) { o.start_offset = start; };
+  return [start](messaging::Reads auto& o) { o.start_offset = start; };
 }
 [[nodiscard]] inline auto with_queue_capacity(std::size_t messages) {
-  return [messages](detail::Reads auto& o) { o.queue_capacity = messages; };
+  return [messages](messaging::Reads auto& o) { o.queue_capacity = messages; };
 }
 [[nodiscard]] inline auto with_min_bytes(std::size_t bytes) {
-  return [bytes](detail::Reads auto& o) { o.min_bytes = bytes; };
+  return [bytes](messaging::Reads auto& o) { o.min_bytes = bytes; };
 }
 [[nodiscard]] inline auto with_max_bytes(std::size_t bytes) {
-  return [bytes](detail::Reads auto& o) { o.max_bytes = bytes; };
+  return [bytes](messaging::Reads auto& o) { o.max_bytes = bytes; };
 }
 [[nodiscard]] inline auto with_max_wait(std::chrono::milliseconds wait) {
-  return [wait](detail::Reads auto& o) { o.max_wait = wait; };
+  return [wait](messaging::Reads auto& o) { o.max_wait = wait; };
 }
 [[nodiscard]] inline auto with_heartbeat_interval(std::chrono::milliseconds interval) {
-  return [interval](detail::Reads auto& o) { o.heartbeat_interval = interval; };
+  return [interval](messaging::Reads auto& o) { o.heartbeat_interval = interval; };
 }
 [[nodiscard]] inline auto with_session_timeout(std::chrono::milliseconds timeout) {
-  return [timeout](detail::Reads auto& o) { o.session_timeout = timeout; };
+  return [timeout](messaging::Reads auto& o) { o.session_timeout = timeout; };
 }
 [[nodiscard]] inline auto with_rebalance_timeout(std::chrono::milliseconds timeout) {
-  return [timeout](detail::Reads auto& o) { o.rebalance_timeout = timeout; };
+  return [timeout](messaging::Reads auto& o) { o.rebalance_timeout = timeout; };
 }
 [[nodiscard]] inline auto with_max_poll_interval(std::chrono::milliseconds interval) {
-  return [interval](detail::Reads auto& o) { o.max_poll_interval = interval; };
+  return [interval](messaging::Reads auto& o) { o.max_poll_interval = interval; };
 }
 [[nodiscard]] inline auto with_commit_interval(std::chrono::milliseconds interval) {
-  return [interval](detail::Reads auto& o) { o.commit_interval = interval; };
+  return [interval](messaging::Reads auto& o) { o.commit_interval = interval; };
 }
 [[nodiscard]] inline auto with_read_backoff_min(std::chrono::milliseconds backoff) {
-  return [backoff](detail::Reads auto& o) { o.read_backoff_min = backoff; };
+  return [backoff](messaging::Reads auto& o) { o.read_backoff_min = backoff; };
 }
 [[nodiscard]] inline auto with_read_backoff_max(std::chrono::milliseconds backoff) {
-  return [backoff](detail::Reads auto& o) { o.read_backoff_max = backoff; };
+  return [backoff](messaging::Reads auto& o) { o.read_backoff_max = backoff; };
 }
 [[nodiscard]] inline BrokerOption with_partition_watch_interval(
     std::chrono::milliseconds interval) {

@@ -47,10 +47,10 @@ struct ProducerOptions {
   /// Time for one request's answer. 1 ms to 10 min.
   std::chrono::milliseconds request_timeout{30'000};
   /// Requests under way per server. 1 to 5 with idempotence, else to 100.
-  int in_flight_max = 5;
+  int max_in_flight = 5;
   /// The largest request, in bytes; a record must fit into it with its framing. 1 KiB to 2 GiB - 1,
   /// and at least batch_bytes.
-  std::size_t request_bytes_max = std::size_t{1} << 20;
+  std::size_t max_request_bytes = std::size_t{1} << 20;
   CompressionCodec compression = CompressionCodec::none;
   /// The codec's own scale; nothing: its default. gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22.
   std::optional<int> compression_level = std::nullopt;
@@ -64,11 +64,17 @@ struct ProducerOptions {
   std::function<void(const Error&)> on_untaken_failure = nullptr;
 };
 
-namespace detail {
-class ProducerCore;
-class TopicCore;
+}  // namespace v0
+}  // namespace dohle
+
+namespace dohle::client {
+class RecordIntake;
+class IntakeTopic;
 struct Outcome;
-}  // namespace detail
+}  // namespace dohle::client
+
+namespace dohle {
+inline namespace v0 {
 
 /// What became, or will become, of one sent record: two words that point at its batch's outcome.
 /// Nobody has to look at it: a batch that failed, and of whose records neither a Delivery was asked
@@ -96,11 +102,11 @@ class DOHLE_API Delivery {
   [[nodiscard]] bool is_done() const;
 
   /// For the library's own use: takes over one reference.
-  Delivery(detail::Outcome* adopted, std::uint32_t index, std::int32_t timestamp_delta) noexcept
+  Delivery(client::Outcome* adopted, std::uint32_t index, std::int32_t timestamp_delta) noexcept
       : outcome_(adopted), index_(index), timestamp_delta_(timestamp_delta) {}
 
  private:
-  detail::Outcome* outcome_ = nullptr;
+  client::Outcome* outcome_ = nullptr;
   std::uint32_t index_ = 0;
   /// Milliseconds after the batch's first record.
   std::int32_t timestamp_delta_ = 0;
@@ -118,11 +124,11 @@ class DOHLE_API ProducerTopic {
   /// As last heard from the cluster.
   [[nodiscard]] std::int32_t partition_count() const;
 
-  explicit ProducerTopic(std::shared_ptr<detail::TopicCore> core);
-  [[nodiscard]] detail::TopicCore& core() const { return *core_; }
+  explicit ProducerTopic(std::shared_ptr<client::IntakeTopic> core);
+  [[nodiscard]] client::IntakeTopic& core() const { return *core_; }
 
  private:
-  std::shared_ptr<detail::TopicCore> core_;
+  std::shared_ptr<client::IntakeTopic> core_;
 };
 
 /// What a flush or close found.
@@ -174,10 +180,10 @@ class DOHLE_API Producer {
   /// Errors: would_deadlock on the client's own thread.
   Result<FlushReport> close(std::chrono::milliseconds timeout);
 
-  explicit Producer(std::shared_ptr<detail::ProducerCore> core);
+  explicit Producer(std::shared_ptr<client::RecordIntake> core);
 
  private:
-  std::shared_ptr<detail::ProducerCore> core_;
+  std::shared_ptr<client::RecordIntake> core_;
 };
 
 }  // namespace v0

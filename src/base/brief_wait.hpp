@@ -24,15 +24,15 @@ class BriefWait {
       misses_ = pause_ = 0;
       return;
     }
-    if (++misses_ < misses_max) return;
-    pause_ = std::clamp(2 * pause_, pause_min, pause_max);
+    if (++misses_ < max_misses) return;
+    pause_ = std::clamp(2 * pause_, min_pause, max_pause);
     passed_over_ = pause_;
   }
 
  private:
-  static constexpr int misses_max = 3;
-  static constexpr int pause_min = 64;
-  static constexpr int pause_max = 4'096;
+  static constexpr int max_misses = 3;
+  static constexpr int min_pause = 64;
+  static constexpr int max_pause = 4'096;
 
   const Duration brief_;
   int misses_ = 0;

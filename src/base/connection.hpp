@@ -87,9 +87,9 @@ class Connection {
 
 struct ConnectionLimits {
   /// Bodies above it close the connection before anything is allocated.
-  std::size_t frame_bytes_max = std::size_t{100} << 20;
+  std::size_t max_frame_bytes = std::size_t{100} << 20;
   /// `send` reports full above it.
-  std::size_t write_queue_bytes_max = std::size_t{64} << 20;
+  std::size_t max_write_queue_bytes = std::size_t{64} << 20;
   /// Closed when no byte moved either way for that long; zero: never.
   std::chrono::milliseconds idle_timeout{0};
   /// Socket buffer sizes; 0: the system's.

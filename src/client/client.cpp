@@ -11,13 +11,13 @@
 
 #include "base/option_checks.hpp"
 #include "base/transport.hpp"
-#include "client/client_core.hpp"
-#include "client/fork_watch.hpp"
-#include "client/make_admin.hpp"
-#include "client/make_consumer.hpp"
-#include "client/make_producer.hpp"
-#include "client/ticking_time.hpp"
-#include "client/waiter.hpp"
+#include "client/admin/make_admin.hpp"
+#include "client/cluster/fork_watch.hpp"
+#include "client/cluster/shared_client.hpp"
+#include "client/cluster/waiter.hpp"
+#include "client/consume/make_consumer.hpp"
+#include "client/produce/make_producer.hpp"
+#include "client/produce/ticking_time.hpp"
 #include "dohle/consumer.hpp"
 #include "dohle/producer.hpp"
 #include "net/loop.hpp"
@@ -42,12 +42,12 @@ Result<void> check(const ClientOptions& options) {
       {"default_api_timeout", ms(options.default_api_timeout), 1, day_ms, "ms"},
       {"metadata_max_age", ms(options.metadata_max_age), 10, day_ms, "ms"},
       {"retry_backoff", ms(options.retry_backoff), 0, day_ms, "ms"},
-      {"retry_backoff_max", ms(options.retry_backoff_max), 0, day_ms, "ms"},
+      {"max_retry_backoff", ms(options.max_retry_backoff), 0, day_ms, "ms"},
       {"reconnect_backoff", ms(options.reconnect_backoff), 0, day_ms, "ms"},
-      {"reconnect_backoff_max", ms(options.reconnect_backoff_max), 0, day_ms, "ms"},
+      {"max_reconnect_backoff", ms(options.max_reconnect_backoff), 0, day_ms, "ms"},
       {"idle_timeout", ms(options.idle_timeout), 0, 365 * day_ms, "ms"},
       {"rebootstrap_after", ms(options.rebootstrap_after), 1, day_ms, "ms"},
-      {"response_bytes_max", as_value(options.response_bytes_max), 1'024, INT32_MAX, "bytes"},
+      {"max_response_bytes", as_value(options.max_response_bytes), 1'024, INT32_MAX, "bytes"},
       {"socket_send_buffer_bytes", options.socket_send_buffer_bytes, 0, INT32_MAX, "bytes"},
       {"socket_receive_buffer_bytes", options.socket_receive_buffer_bytes, 0, INT32_MAX, "bytes"},
       {"busy_poll", options.busy_poll.count(), 0, 1'000'000, "us"},
@@ -55,8 +55,8 @@ Result<void> check(const ClientOptions& options) {
   return checked;
 }
 
-Result<client::Engine::Options> engine_options(const ClientOptions& options) {
-  client::Engine::Options made;
+Result<client::Cluster::Options> cluster_options(const ClientOptions& options) {
+  client::Cluster::Options made;
   for (const std::string& server : options.bootstrap_servers) {
     auto endpoint = Endpoint::parse(server);
     if (!endpoint) return fail(endpoint.error().within("bootstrap_servers"));
@@ -65,18 +65,18 @@ Result<client::Engine::Options> engine_options(const ClientOptions& options) {
   made.link.core.client_id = options.client_id;
   made.link.core.connect_timeout = options.connect_timeout;
   made.link.core.request_timeout = options.request_timeout;
-  made.link.limits.frame_bytes_max = options.response_bytes_max;
+  made.link.limits.max_frame_bytes = options.max_response_bytes;
   made.link.limits.idle_timeout = options.idle_timeout;
   made.link.limits.send_buffer_bytes = options.socket_send_buffer_bytes;
   made.link.limits.receive_buffer_bytes = options.socket_receive_buffer_bytes;
   made.view.metadata_max_age = options.metadata_max_age;
   made.view.retry_backoff = options.retry_backoff;
-  made.view.retry_backoff_max = options.retry_backoff_max;
+  made.view.max_retry_backoff = options.max_retry_backoff;
   made.view.rebootstrap_after = options.rebootstrap_after;
   made.reconnect_backoff = options.reconnect_backoff;
-  made.reconnect_backoff_max = options.reconnect_backoff_max;
+  made.max_reconnect_backoff = options.max_reconnect_backoff;
   made.retry_backoff = options.retry_backoff;
-  made.retry_backoff_max = options.retry_backoff_max;
+  made.max_retry_backoff = options.max_retry_backoff;
   made.default_api_timeout = options.default_api_timeout;
   made.fail_on_unknown_hosts = options.fail_on_unknown_hosts;
   return made;
@@ -90,19 +90,20 @@ struct PublishedWall {
 
 /// The loop's thread and everything that lives on it.
 struct Running {
-  Running(const ClientOptions& options, client::Engine::Options engine_options)
+  Running(const ClientOptions& options, client::Cluster::Options cluster_options)
       : logger(options.logger ? options.logger : stderr_logger()),
         transport(options.transport),
         loop(options.busy_poll),
         dialer(transport ? transport->dialer(loop) : std::make_unique<net::TcpDialer>(loop)),
-        engine(client::Environment{loop, *dialer, loop.clock(), random, workers, time, *logger},
-               std::move(engine_options)) {
+        cluster(
+            client::ClientEnvironment{loop, *dialer, loop.clock(), random, workers, time, *logger},
+            std::move(cluster_options)) {
     loop.start("dohle-client");
   }
   ~Running() {
     loop.stop();
     loop.join();
-    engine.close(Error::client(Errc::closed, "the client is closed"));
+    cluster.close(Error::client(Errc::closed, "the client is closed"));
   }
 
   std::shared_ptr<Logger> logger;
@@ -112,22 +113,24 @@ struct Running {
   std::unique_ptr<Dialer> dialer;
   client::TickingTime<PublishedWall> time{loop, loop.clock(), PublishedWall{loop}};
   net::WorkerThreads workers{2};
-  client::Engine engine;
+  client::Cluster cluster;
 };
 
-class ThreadedCore final : public Client::Core {
+class ThreadedClient final : public Client::Shared {
  public:
-  ThreadedCore(const ClientOptions& options, client::Engine::Options engine_options)
-      : running_(std::make_unique<Running>(options, std::move(engine_options))) {}
+  ThreadedClient(const ClientOptions& options, client::Cluster::Options cluster_options)
+      : running_(std::make_unique<Running>(options, std::move(cluster_options))) {}
 
-  ~ThreadedCore() override {
+  ~ThreadedClient() override {
     if (!running_->loop.is_loop_thread()) return;
     // The last handle went in a callback: the loop cannot join itself.
     std::thread([running = std::move(running_)]() mutable { running.reset(); }).detach();
   }
 
-  client::Engine& engine() override { return running_->engine; }
-  const client::Environment& environment() const override { return running_->engine.environment(); }
+  client::Cluster& cluster() override { return running_->cluster; }
+  const client::ClientEnvironment& environment() const override {
+    return running_->cluster.environment();
+  }
   Result<void> check_usable() const override {
     if (forks_ != client::fork_count()) {
       return fail(Error::client(Errc::forked, "a client cannot be used after fork()"));
@@ -157,7 +160,7 @@ class ThreadedCore final : public Client::Core {
     const auto one_done = [this, closing](Result<void> outcome) {
       if (!outcome && closing->outcome) closing->outcome = std::move(outcome);
       if (--closing->left != 0) return;
-      engine().close(Error::client(Errc::closed, "the client is closed"));
+      cluster().close(Error::client(Errc::closed, "the client is closed"));
       closing->done(std::move(closing->outcome));
     };
     for (const auto& part : parts) part->close_by(deadline, one_done);
@@ -179,17 +182,17 @@ class ThreadedCore final : public Client::Core {
 
 }  // namespace
 
-Client::Client(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+Client::Client(std::shared_ptr<Shared> core) : core_(std::move(core)) {}
 Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 Client::~Client() = default;
 
 Result<Client> Client::create(ClientOptions options) {
   if (auto checked = check(options); !checked) return fail(checked.error());
-  auto engine = engine_options(options);
-  if (!engine) return fail(engine.error());
+  auto found = cluster_options(options);
+  if (!found) return fail(found.error());
   try {
-    return Client(std::make_shared<ThreadedCore>(options, std::move(*engine)));
+    return Client(std::make_shared<ThreadedClient>(options, std::move(*found)));
   } catch (const std::system_error& error) {
     return fail(Error::client(Errc::limit_reached,
                               fmt::format("the system has no room for a loop: {}", error.what())));
@@ -199,7 +202,7 @@ Result<Client> Client::create(ClientOptions options) {
 Result<void> Client::connect(std::chrono::milliseconds timeout) {
   if (auto usable = core_->check_usable(); !usable) return usable;
   return client::wait_for<void>(core_->loop(), [core = core_, timeout](auto then) mutable {
-    core->engine().when_connected(core->engine().now() + call_timeout(timeout), std::move(then));
+    core->cluster().when_connected(core->cluster().now() + call_timeout(timeout), std::move(then));
   });
 }
 
@@ -217,8 +220,8 @@ Result<Consumer> Client::consumer(ConsumerOptions options) {
 }
 Result<void> Client::close(std::chrono::milliseconds timeout) {
   return client::wait_for<void>(core_->loop(), [core = core_, timeout](auto then) mutable {
-    static_cast<ThreadedCore&>(*core).close(core->engine().now() + call_timeout(timeout),
-                                            std::move(then));
+    static_cast<ThreadedClient&>(*core).close(core->cluster().now() + call_timeout(timeout),
+                                              std::move(then));
   });
 }
 

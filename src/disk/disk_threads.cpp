@@ -9,7 +9,7 @@ void DiskThreads::run(Task task) {
     const std::scoped_lock lock(mutex_);
     if (stopped_) return;
     waiting_.push_back(std::move(task));
-    if (idle_ < waiting_.size() && threads_.size() < threads_max_) {
+    if (idle_ < waiting_.size() && threads_.size() < max_threads_) {
       threads_.emplace_back([this] { work(); });
       return;
     }

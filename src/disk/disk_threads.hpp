@@ -15,7 +15,7 @@ namespace dohle::disk {
 /// Thread safety: any thread.
 class DiskThreads {
  public:
-  explicit DiskThreads(std::size_t threads_max) : threads_max_(threads_max) {}
+  explicit DiskThreads(std::size_t max_threads) : max_threads_(max_threads) {}
   DiskThreads(const DiskThreads&) = delete;
   DiskThreads& operator=(const DiskThreads&) = delete;
   /// Stops, if `stop` has not been called.
@@ -29,7 +29,7 @@ class DiskThreads {
  private:
   void work();
 
-  const std::size_t threads_max_;
+  const std::size_t max_threads_;
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<Task> waiting_;

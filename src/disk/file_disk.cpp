@@ -22,8 +22,8 @@ namespace dohle::disk {
 namespace {
 
 FileDiskOptions checked(FileDiskOptions options) {
-  options.sync_threads_max = std::max<std::size_t>(options.sync_threads_max, 1);
-  options.job_threads_max = std::max<std::size_t>(options.job_threads_max, 1);
+  options.max_sync_threads = std::max<std::size_t>(options.max_sync_threads, 1);
+  options.max_job_threads = std::max<std::size_t>(options.max_job_threads, 1);
   return options;
 }
 
@@ -56,7 +56,7 @@ void append_entry(DIR* directory, const dirent& entry, std::vector<DirectoryEntr
 
 struct FileDisk::Parts {
   Parts(Executor& executor, const FileDiskOptions& given)
-      : loop(executor), options(given), syncs(executor, given), jobs(given.job_threads_max) {}
+      : loop(executor), options(given), syncs(executor, given), jobs(given.max_job_threads) {}
 
   Executor& loop;
   FileDiskOptions options;

@@ -12,13 +12,13 @@ namespace dohle::disk {
 
 struct FileDiskOptions {
   /// Threads that sync files of one group side by side. Started when first needed.
-  std::size_t sync_threads_max = 16;
+  std::size_t max_sync_threads = 16;
   /// Threads for `Disk::run`. Started when first needed.
-  std::size_t job_threads_max = 2;
+  std::size_t max_job_threads = 2;
   /// A group of at least that many files is synced with one syncfs, where the file system reports
   /// write-back errors through it (ext4, XFS, btrfs; Linux 5.8). 0: never. On a quiet ext4 of two
   /// cores 16 files took 1.7 ms one by one on threads and 0.2 ms at once, 100 files 4 and 0.7 ms.
-  std::size_t whole_file_system_files_min = 8;
+  std::size_t min_whole_file_system_files = 8;
   /// syncfs also waits for what other programs wrote (with compilers beside it, 4 ms for any
   /// group). When it took longer than file by file would have, by the last such group's time per
   /// file, groups are synced file by file for so long.

@@ -41,7 +41,7 @@ class MemoryFile final : public File {
     if (fits) return {};
     return fail(file_error(
         Errc::disk_full, what, path_,
-        "the memory disk's limit of " + std::to_string(account_->bytes_max()) + " bytes"));
+        "the memory disk's limit of " + std::to_string(account_->max_bytes()) + " bytes"));
   }
 
   std::string path_;
@@ -67,7 +67,7 @@ class MemoryTree final : public FileTree {
 struct MemoryDisk::Parts {
   Parts(Executor& executor, const MemoryDiskOptions& options)
       : loop(executor),
-        account(std::make_shared<MemoryAccount>(options.bytes_max)),
+        account(std::make_shared<MemoryAccount>(options.max_bytes)),
         tree(account) {}
 
   Executor& loop;

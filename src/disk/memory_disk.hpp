@@ -12,7 +12,7 @@ namespace dohle::disk {
 struct MemoryDiskOptions {
   /// Bytes of file contents, in units of what is allocated for them (4 to 256 KiB). A write or
   /// reservation above it fails with Errc::disk_full and "the memory disk's limit of N bytes".
-  std::size_t bytes_max = std::size_t{1} << 30;
+  std::size_t max_bytes = std::size_t{1} << 30;
 };
 
 /// Disk in memory: nothing of it outlives the process. `view` gives Slices of the files' own

@@ -9,11 +9,11 @@ namespace dohle::disk {
 
 namespace {
 
-constexpr std::uint64_t chunk_bytes_min = 4 * 1024;
-constexpr std::uint64_t chunk_bytes_max = 256 * 1024;
-/// Chunk n < doublings has chunk_bytes_min << n bytes, every later one chunk_bytes_max.
-constexpr std::uint64_t doublings = std::bit_width(chunk_bytes_max / chunk_bytes_min) - 1;
-constexpr std::uint64_t doubling_bytes = chunk_bytes_max - chunk_bytes_min;
+constexpr std::uint64_t min_chunk_bytes = 4 * 1024;
+constexpr std::uint64_t max_chunk_bytes = 256 * 1024;
+/// Chunk n < doublings has min_chunk_bytes << n bytes, every later one max_chunk_bytes.
+constexpr std::uint64_t doublings = std::bit_width(max_chunk_bytes / min_chunk_bytes) - 1;
+constexpr std::uint64_t doubling_bytes = max_chunk_bytes - min_chunk_bytes;
 
 struct Spot {
   std::size_t chunk;
@@ -21,17 +21,17 @@ struct Spot {
 };
 
 std::size_t chunk_size(std::size_t index) {
-  return index < doublings ? chunk_bytes_min << index : chunk_bytes_max;
+  return index < doublings ? min_chunk_bytes << index : max_chunk_bytes;
 }
 
 Spot spot_of(std::uint64_t offset) {
   if (offset >= doubling_bytes) {
     const std::uint64_t rest = offset - doubling_bytes;
-    return {doublings + rest / chunk_bytes_max, rest % chunk_bytes_max};
+    return {doublings + rest / max_chunk_bytes, rest % max_chunk_bytes};
   }
-  // Chunk n starts at (2^n - 1) * chunk_bytes_min.
-  const auto index = static_cast<std::size_t>(std::bit_width(offset / chunk_bytes_min + 1) - 1);
-  return {index, offset - ((std::uint64_t{1} << index) - 1) * chunk_bytes_min};
+  // Chunk n starts at (2^n - 1) * min_chunk_bytes.
+  const auto index = static_cast<std::size_t>(std::bit_width(offset / min_chunk_bytes + 1) - 1);
+  return {index, offset - ((std::uint64_t{1} << index) - 1) * min_chunk_bytes};
 }
 
 /// A Buffer that gives its bytes back to the account with its last reference.
@@ -66,7 +66,7 @@ class Chunk final : public Buffer {
 bool MemoryAccount::take(std::size_t bytes) {
   std::size_t used = used_.load(std::memory_order_relaxed);
   do {
-    if (bytes > bytes_max_ || used > bytes_max_ - bytes) return false;
+    if (bytes > max_bytes_ || used > max_bytes_ - bytes) return false;
   } while (!used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
   return true;
 }

@@ -14,14 +14,14 @@ namespace dohle::disk {
 /// What all chunks of one memory disk may take together. Chunks outlive the disk.
 class MemoryAccount {
  public:
-  explicit MemoryAccount(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+  explicit MemoryAccount(std::size_t max_bytes) : max_bytes_(max_bytes) {}
   [[nodiscard]] bool take(std::size_t bytes);
   void give_back(std::size_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
   [[nodiscard]] std::size_t used() const { return used_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::size_t bytes_max() const { return bytes_max_; }
+  [[nodiscard]] std::size_t max_bytes() const { return max_bytes_; }
 
  private:
-  const std::size_t bytes_max_;
+  const std::size_t max_bytes_;
   std::atomic<std::size_t> used_{0};
 };
 

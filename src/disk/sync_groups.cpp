@@ -42,7 +42,7 @@ std::string directory_of(const std::string& path) {
 
 void SyncGroups::watch(const OpenFile& file) {
   const std::scoped_lock lock(mutex_);
-  if (options_.whole_file_system_files_min == 0 || file_systems_.contains(file.device())) return;
+  if (options_.min_whole_file_system_files == 0 || file_systems_.contains(file.device())) return;
   Descriptor descriptor;
   if (kernel_reports() && file_system_reports(file.descriptor())) {
     descriptor = Descriptor(::open(directory_of(file.path()).c_str(), O_RDONLY | O_CLOEXEC));
@@ -85,7 +85,7 @@ void SyncGroups::drive(std::shared_ptr<Group> group) {
   while (group != nullptr) {
     group->started = std::chrono::steady_clock::now();
     if (!group->files.empty() && !sync_whole(*group)) {
-      call_threads(group, std::min(group->files.size(), options_.sync_threads_max) - 1);
+      call_threads(group, std::min(group->files.size(), options_.max_sync_threads) - 1);
       if (!sync_files(*group)) return;
       learn_file_time(*group);
     }
@@ -119,8 +119,8 @@ bool SyncGroups::sync_files(Group& group) {
 
 /// The descriptor to syncfs for this group, or -1.
 int SyncGroups::whole_file_system(const Group& group) {
-  if (options_.whole_file_system_files_min == 0 || !whole_works_ ||
-      group.files.size() < options_.whole_file_system_files_min) {
+  if (options_.min_whole_file_system_files == 0 || !whole_works_ ||
+      group.files.size() < options_.min_whole_file_system_files) {
     return -1;
   }
   const std::uint64_t device = group.files.front()->device();
@@ -148,7 +148,7 @@ bool SyncGroups::sync_whole(const Group& group) {
 }
 
 void SyncGroups::learn_file_time(const Group& group) {
-  if (group.files.size() < options_.whole_file_system_files_min) return;
+  if (group.files.size() < options_.min_whole_file_system_files) return;
   const auto files = static_cast<std::chrono::nanoseconds::rep>(group.files.size());
   file_time_ = (std::chrono::steady_clock::now() - group.started) / files;
 }

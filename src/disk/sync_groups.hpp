@@ -19,7 +19,7 @@ namespace dohle::disk {
 /// outstanding costs one wake of a disk thread and one of the loop.
 ///
 /// A group is synced file by file, side by side on the threads, or, from
-/// FileDiskOptions::whole_file_system_files_min files on one device, with one syncfs. Once syncfs
+/// FileDiskOptions::min_whole_file_system_files files on one device, with one syncfs. Once syncfs
 /// has reported an error it is not used again: it says neither which file lost bytes nor the same
 /// twice, and the lost file may belong to a later group. fdatasync of that file still knows.
 /// Thread safety: any thread.
@@ -28,7 +28,7 @@ class SyncGroups {
   using Files = std::vector<std::shared_ptr<OpenFile>>;
 
   SyncGroups(Executor& loop, const FileDiskOptions& options)
-      : loop_(loop), options_(options), threads_(options.sync_threads_max) {}
+      : loop_(loop), options_(options), threads_(options.max_sync_threads) {}
   ~SyncGroups() { threads_.stop(); }
 
   /// Remembers the file system of `file` for syncfs, which reports the errors that happen from

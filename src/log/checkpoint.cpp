@@ -6,7 +6,7 @@ namespace dohle::log {
 
 namespace {
 
-constexpr std::size_t checkpoint_bytes_max = 1_MiB;
+constexpr std::size_t max_checkpoint_bytes = 1_MiB;
 
 std::string path_of(const std::string& directory, std::string_view name) {
   return directory + "/" + std::string(name);
@@ -32,7 +32,7 @@ Result<std::string> read_checkpoint(Disk& disk, const std::string& directory,
   const std::string path = path_of(directory, name);
   auto file = disk.open(path, OpenMode::read);
   if (!file) return fail(file.error());
-  if ((*file)->size() > checkpoint_bytes_max) {
+  if ((*file)->size() > max_checkpoint_bytes) {
     return fail(Error::storage(Errc::damaged, path + " is larger than a checkpoint can be"));
   }
   std::string text((*file)->size(), '\0');

@@ -9,7 +9,7 @@ void FileCache::touch(CachedFile& file) {
   } else {
     recent_.splice(recent_.begin(), recent_, file.place_);
   }
-  while (recent_.size() > open_max_) recent_.back()->close();
+  while (recent_.size() > max_open_) recent_.back()->close();
 }
 
 void FileCache::drop(CachedFile& file) {

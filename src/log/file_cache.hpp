@@ -11,7 +11,7 @@ namespace dohle::log {
 
 class CachedFile;
 
-/// Keeps at most `open_max` files of cold segments open; the least recently used one is closed
+/// Keeps at most `max_open` files of cold segments open; the least recently used one is closed
 /// first. A file that somebody still refers to (a range being sent, bytes that no sync covers yet)
 /// stays open beside that, and is found again instead of being opened twice. Shared by all logs of
 /// a node. Owner's thread only.
@@ -19,21 +19,21 @@ class FileCache {
  public:
   static constexpr std::size_t open_max_default = 1000;
 
-  explicit FileCache(std::size_t open_max = open_max_default)
-      : open_max_(open_max == 0 ? 1 : open_max) {}
+  explicit FileCache(std::size_t max_open = open_max_default)
+      : max_open_(max_open == 0 ? 1 : max_open) {}
   FileCache(const FileCache&) = delete;
   FileCache& operator=(const FileCache&) = delete;
 
   /// How many files the cache keeps open now.
   [[nodiscard]] std::size_t open_count() const { return recent_.size(); }
-  [[nodiscard]] std::size_t open_max() const { return open_max_; }
+  [[nodiscard]] std::size_t max_open() const { return max_open_; }
 
  private:
   friend class CachedFile;
   void touch(CachedFile& file);
   void drop(CachedFile& file);
 
-  std::size_t open_max_;
+  std::size_t max_open_;
   std::list<CachedFile*> recent_;  // the most recently used first
 };
 

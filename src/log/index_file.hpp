@@ -31,7 +31,7 @@ template <class Entry>
 class IndexFile {
  public:
   /// So many entries wait in memory: 512 KiB of log.
-  static constexpr std::size_t pending_max = 128;
+  static constexpr std::size_t max_pending = 128;
 
   IndexFile(Disk& disk, const std::shared_ptr<FileCache>& cache, std::string path)
       : file_(disk, cache, std::move(path)) {}
@@ -42,7 +42,7 @@ class IndexFile {
   Result<void> clear();
   /// Greater than all before it.
   void append(Entry entry) { pending_.push_back(entry); }
-  [[nodiscard]] bool should_write() const { return pending_.size() >= pending_max; }
+  [[nodiscard]] bool should_write() const { return pending_.size() >= max_pending; }
   /// On failure the entries stay in memory.
   Result<void> write_pending();
   /// For a sync; null when there is no file.

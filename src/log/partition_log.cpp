@@ -80,10 +80,10 @@ Error PartitionLog::refused(std::int16_t code, std::string_view why) const {
 Result<Appended> PartitionLog::append(const Slice& batch, const wire::BatchHeader& header,
                                       LeaderEpoch leader_epoch, Now now) {
   if (offline_) return fail(*offline_);
-  if (batch.size() > config_.message_bytes_max) {
+  if (batch.size() > config_.max_message_bytes) {
     return fail(refused(broker_error::message_too_large,
                         std::to_string(batch.size()) + " bytes exceed max.message.bytes " +
-                            std::to_string(config_.message_bytes_max)));
+                            std::to_string(config_.max_message_bytes)));
   }
   if (batch.size() > static_cast<std::uint64_t>(config_.segment_bytes)) {
     return fail(refused(broker_error::record_list_too_large,
@@ -171,7 +171,7 @@ bool PartitionLog::should_roll(const wire::BatchHeader& header, std::size_t byte
   if (last.size() + bytes > static_cast<std::uint64_t>(config_.segment_bytes)) return true;
   if (header.last_offset() - last.base_offset() > INT32_MAX) return true;
   return !active_since_.is_none() &&
-         now.wall.value - active_since_.value > config_.segment_age_max.count();
+         now.wall.value - active_since_.value > config_.max_segment_age.count();
 }
 
 // A roll that cannot be completed is a refused append: the old segment stays the last one.

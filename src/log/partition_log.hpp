@@ -28,12 +28,12 @@ struct LogConfig {
   /// A segment never grows above it. Up to 2^31-1.
   std::int64_t segment_bytes = std::int64_t{1} << 30;
   /// Since the segment's first append, by the wall clock.
-  std::chrono::milliseconds segment_age_max = std::chrono::hours(24 * 7);
+  std::chrono::milliseconds max_segment_age = std::chrono::hours(24 * 7);
   /// -1: for ever.
   std::int64_t retention_ms = std::int64_t{7} * 24 * 3600 * 1000;
   /// -1: without limit.
   std::int64_t retention_bytes = -1;
-  std::size_t message_bytes_max = 1'048'588;
+  std::size_t max_message_bytes = 1'048'588;
   TimestampType timestamp_type = TimestampType::create_time;
   std::uint32_t index_interval_bytes = 4096;
   /// A producer that has not appended for so long is forgotten.
@@ -67,7 +67,7 @@ struct Appended {
 };
 
 /// What a fetch found.
-struct Fetched {
+struct FetchedBatches {
   /// Whole batches, as file ranges.
   Chain bytes;
   /// The offset behind the last of them; the fetch's own offset when there are none.
@@ -165,15 +165,15 @@ class PartitionLog {
   Result<Appended> append(const Slice& batch, const wire::BatchHeader& header,
                           LeaderEpoch leader_epoch, Now now);
 
-  /// Whole batches from the one that holds `offset` on, below `limit`, at most `bytes_max`; with
+  /// Whole batches from the one that holds `offset` on, below `limit`, at most `max_bytes`; with
   /// `at_least_one` the first batch may be larger. As file ranges: nothing is read but headers, and
   /// nothing at all when a fetch goes on where one ended before and reaches the end of the log. May
   /// end at the end of a segment. Errors: broker error 1 when `offset` lies outside of
   /// [log_start, end].
-  [[nodiscard]] Result<Fetched> fetch(Offset offset, Offset limit, std::size_t bytes_max,
-                                      bool at_least_one) const;
+  [[nodiscard]] Result<FetchedBatches> fetch(Offset offset, Offset limit, std::size_t max_bytes,
+                                             bool at_least_one) const;
   /// The same over several segments, checking in place what has not been checked. Blocks.
-  [[nodiscard]] Result<Chain> read(Offset offset, Offset limit, std::size_t bytes_max,
+  [[nodiscard]] Result<Chain> read(Offset offset, Offset limit, std::size_t max_bytes,
                                    bool at_least_one) const;
 
   struct OffsetAndTime {
@@ -226,9 +226,9 @@ class PartitionLog {
 
   /// How many bytes no check has walked since the start.
   [[nodiscard]] std::uint64_t unchecked_bytes() const;
-  /// Checks the next `bytes_max` or so on a disk thread, then calls `done`, unless the log is gone.
+  /// Checks the next `max_bytes` or so on a disk thread, then calls `done`, unless the log is gone.
   /// False: there is nothing to check, or a check is under way.
-  bool check_next(std::size_t bytes_max, Task done);
+  bool check_next(std::size_t max_bytes, Task done);
 
  private:
   /// A place in the log that is known without looking for it.
@@ -312,7 +312,7 @@ class PartitionLog {
   [[nodiscard]] Error refused(std::int16_t code, std::string_view why) const;
 
   struct Range;
-  [[nodiscard]] Result<Range> range_from(Offset offset, Offset limit, std::size_t bytes_max,
+  [[nodiscard]] Result<Range> range_from(Offset offset, Offset limit, std::size_t max_bytes,
                                          bool at_least_one) const;
   [[nodiscard]] Result<std::uint64_t> position_of(std::size_t index, Offset offset) const;
   void remember(const Mark& mark) const;
@@ -329,7 +329,7 @@ class PartitionLog {
   Result<void> begin_anew();
   void forget_to_sync(const Segment& segment);
   void remove_doomed(Offset log_start);
-  void start_check(Segment& segment, std::size_t bytes_max, Task done) const;
+  void start_check(Segment& segment, std::size_t max_bytes, Task done) const;
   void checked(const CheckPiece& piece);
   Result<void> check_in_place(Segment& segment) const;
 

@@ -78,7 +78,7 @@ Result<std::uint64_t> PartitionLog::position_of(std::size_t index, Offset offset
 }
 
 Result<PartitionLog::Range> PartitionLog::range_from(Offset offset, Offset limit,
-                                                     std::size_t bytes_max,
+                                                     std::size_t max_bytes,
                                                      bool at_least_one) const {
   Range range;
   range.index = segment_of(offset);
@@ -95,8 +95,8 @@ Result<PartitionLog::Range> PartitionLog::range_from(Offset offset, Offset limit
   if (range.is_unchecked) return range;
   *most = std::min(*most, checked);
   range.to = *most;
-  if (*most - *from > bytes_max) {
-    auto end = segment.boundary(*from, *from + bytes_max);
+  if (*most - *from > max_bytes) {
+    auto end = segment.boundary(*from, *from + max_bytes);
     if (!end) return fail(end.error());
     range.to = *end;
     if (*end == *from && at_least_one) {
@@ -119,8 +119,8 @@ Result<PartitionLog::Range> PartitionLog::range_from(Offset offset, Offset limit
   return range;
 }
 
-Result<Fetched> PartitionLog::fetch(Offset offset, Offset limit, std::size_t bytes_max,
-                                    bool at_least_one) const {
+Result<FetchedBatches> PartitionLog::fetch(Offset offset, Offset limit, std::size_t max_bytes,
+                                           bool at_least_one) const {
   if (offline_) return fail(*offline_);
   if (offset < log_start_ || offset > end_) {
     return fail(Error::broker(broker_error::offset_out_of_range, directory_,
@@ -128,10 +128,10 @@ Result<Fetched> PartitionLog::fetch(Offset offset, Offset limit, std::size_t byt
                                   std::to_string(log_start_.value) + " to " +
                                   std::to_string(end_.value)));
   }
-  Fetched fetched{{}, offset, false};
+  FetchedBatches fetched{{}, offset, false};
   limit = std::min(limit, end_);
   if (offset >= limit) return fetched;
-  auto range = range_from(offset, limit, bytes_max, at_least_one);
+  auto range = range_from(offset, limit, max_bytes, at_least_one);
   if (!range) return fail(range.error());
   Segment& segment = *segments_[range->index];
   if (range->is_unchecked) {
@@ -146,11 +146,11 @@ Result<Fetched> PartitionLog::fetch(Offset offset, Offset limit, std::size_t byt
   return fetched;
 }
 
-Result<Chain> PartitionLog::read(Offset offset, Offset limit, std::size_t bytes_max,
+Result<Chain> PartitionLog::read(Offset offset, Offset limit, std::size_t max_bytes,
                                  bool at_least_one) const {
   Chain bytes;
   for (;;) {
-    const std::size_t left = bytes_max - std::min(bytes_max, bytes.size());
+    const std::size_t left = max_bytes - std::min(max_bytes, bytes.size());
     auto fetched = fetch(offset, limit, left, at_least_one && bytes.empty());
     if (!fetched) return fail(fetched.error());
     if (fetched->is_being_checked) {
@@ -245,21 +245,21 @@ std::uint64_t PartitionLog::unchecked_bytes() const {
   return bytes;
 }
 
-bool PartitionLog::check_next(std::size_t bytes_max, Task done) {
+bool PartitionLog::check_next(std::size_t max_bytes, Task done) {
   if (offline_ || is_checking_) return false;
   for (const auto& segment : segments_) {
     if (segment->unchecked().bytes() == 0) continue;
-    start_check(*segment, bytes_max, std::move(done));
+    start_check(*segment, max_bytes, std::move(done));
     return true;
   }
   return false;
 }
 
-void PartitionLog::start_check(Segment& segment, std::size_t bytes_max, Task done) const {
+void PartitionLog::start_check(Segment& segment, std::size_t max_bytes, Task done) const {
   auto piece = std::make_shared<CheckPiece>();
   piece->base = segment.base_offset();
   piece->what = segment.unchecked();
-  piece->until = std::min<std::uint64_t>(piece->what.to, piece->what.from + bytes_max);
+  piece->until = std::min<std::uint64_t>(piece->what.to, piece->what.from + max_bytes);
   auto file = segment.file();
   if (file) {
     piece->file = *std::move(file);

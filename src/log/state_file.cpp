@@ -11,7 +11,7 @@ namespace dohle::log {
 namespace {
 
 constexpr std::uint64_t place_bytes = 4096;
-constexpr std::size_t line_bytes_max = 256;
+constexpr std::size_t max_line_bytes = 256;
 
 struct Line {
   std::uint64_t number = 0;
@@ -58,7 +58,7 @@ Result<std::optional<LogState>> StateFile::load() {
   }
   std::optional<Line> newest;
   for (unsigned place = 0; place < 2; ++place) {
-    std::string text(line_bytes_max, '\0');
+    std::string text(max_line_bytes, '\0');
     auto got = (*file)->read(place * place_bytes, std::as_writable_bytes(std::span(text)));
     if (!got) return fail(got.error());
     const auto line = parse(std::string_view(text).substr(0, *got));
@@ -75,7 +75,7 @@ Result<void> StateFile::make() {
   auto file = file_.get(OpenMode::create);
   if (!file) return fail(file.error());
   // A full disk must not keep retention from making room.
-  return (*file)->reserve(place_bytes + line_bytes_max);
+  return (*file)->reserve(place_bytes + max_line_bytes);
 }
 
 Result<std::shared_ptr<File>> StateFile::write(const LogState& state) {

@@ -3,12 +3,12 @@
 #include <exception>
 #include <utility>
 
-#include "messaging/broker_core.hpp"
+#include "messaging/broker_runtime.hpp"
 
 namespace dohle {
 inline namespace v0 {
 
-Broker::Broker(std::shared_ptr<detail::BrokerCore> core) : core_(std::move(core)) {}
+Broker::Broker(std::shared_ptr<messaging::BrokerRuntime> core) : core_(std::move(core)) {}
 Broker::Broker(Broker&&) noexcept = default;
 
 Broker& Broker::operator=(Broker&& other) noexcept {
@@ -56,7 +56,7 @@ Result<Delivery> Broker::publish(std::string_view topic, std::string_view body,
   return core_->publish(topic, body, options);
 }
 
-Result<Delivery> Broker::publish_encoded(std::string_view topic, detail::EncodeInto encode,
+Result<Delivery> Broker::publish_encoded(std::string_view topic, messaging::EncodeInto encode,
                                          const void* value, PublishOptions options) {
   // Taken, not borrowed: a codec or a middleware may publish too.
   thread_local std::string kept;

@@ -125,14 +125,14 @@ Result<void> ConsumerSource::follow_new_partitions() {
   return {};
 }
 
-Result<Fetched> ConsumerSource::poll(std::chrono::milliseconds timeout) {
+Result<PolledRecords> ConsumerSource::poll(std::chrono::milliseconds timeout) {
   if (plan_.group_id.empty() && plan_.partition.is_none() && monotonic_now() >= watch_at_) {
     if (auto followed = follow_new_partitions(); !followed) return fail(followed.error());
   }
   if (auto placed = place_unless_committed(); !placed) return fail(placed.error());
   auto records = consumer_.poll(timeout);
   if (!records) return fail(records.error());
-  Fetched fetched;
+  PolledRecords fetched;
   if (records->empty()) return fetched;
   auto held = std::make_shared<Records>(std::move(*records));
   fetched.records.reserve(held->count());

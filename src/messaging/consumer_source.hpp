@@ -32,7 +32,7 @@ class ConsumerSource final : public Source {
   ConsumerSource(Plan plan, Consumer consumer, Admin admin);
 
   Result<void> start(RebalanceListener listener) override;
-  Result<Fetched> poll(std::chrono::milliseconds timeout) override;
+  Result<PolledRecords> poll(std::chrono::milliseconds timeout) override;
   void wakeup() override;
   void commit_async(std::vector<PartitionOffset> offsets,
                     Consumer::CommitCallback callback) override;

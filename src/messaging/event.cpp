@@ -17,7 +17,8 @@ std::optional<std::string> copy_of(const std::optional<Bytes>& bytes) {
 
 }  // namespace
 
-RawEvent::RawEvent(std::shared_ptr<detail::EventState> state) noexcept : state_(std::move(state)) {}
+RawEvent::RawEvent(std::shared_ptr<messaging::EventState> state) noexcept
+    : state_(std::move(state)) {}
 RawEvent::RawEvent(RawEvent&& other) noexcept = default;
 RawEvent& RawEvent::operator=(RawEvent&& other) noexcept = default;
 RawEvent::~RawEvent() = default;

@@ -12,9 +12,7 @@
 #include "dohle/ids.hpp"
 #include "dohle/record.hpp"
 
-namespace dohle {
-inline namespace v0 {
-namespace detail {
+namespace dohle::messaging {
 
 struct EventState;
 
@@ -64,6 +62,4 @@ struct EventState {
   }
 };
 
-}  // namespace detail
-}  // namespace v0
-}  // namespace dohle
+}  // namespace dohle::messaging

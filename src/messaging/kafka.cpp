@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "messaging/broker_core.hpp"
+#include "messaging/broker_runtime.hpp"
 #include "messaging/embedded_address.hpp"
 #include "messaging/publish_chain.hpp"
 #include "messaging/settings.hpp"
@@ -59,7 +59,7 @@ Result<Broker> connected(std::vector<std::string> addresses) {
 
 Result<Broker> new_broker(BrokerOptions options) {
   if (auto checked = messaging::check(options); !checked) return fail(checked.error());
-  return Broker(std::make_shared<detail::BrokerCore>(std::move(options)));
+  return Broker(std::make_shared<messaging::BrokerRuntime>(std::move(options)));
 }
 
 Result<void> create_topic(Broker& broker, std::string topic, std::int32_t partitions,

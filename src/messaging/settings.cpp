@@ -90,7 +90,7 @@ Result<void> check_middlewares(const auto& middlewares, std::string_view name) {
 struct Reading {
   std::size_t queue_capacity, min_bytes, max_bytes;
   milliseconds max_wait, heartbeat_interval, session_timeout, rebalance_timeout, max_poll_interval;
-  milliseconds commit_interval, backoff_min, backoff_max;
+  milliseconds commit_interval, min_backoff, max_backoff;
 };
 
 Reading reading_of(const SubscribeOptions& own, const kafka::BrokerOptions& broker) {
@@ -103,8 +103,8 @@ Reading reading_of(const SubscribeOptions& own, const kafka::BrokerOptions& brok
           .rebalance_timeout = own.rebalance_timeout.value_or(broker.rebalance_timeout),
           .max_poll_interval = own.max_poll_interval.value_or(broker.max_poll_interval),
           .commit_interval = own.commit_interval.value_or(broker.commit_interval),
-          .backoff_min = own.read_backoff_min.value_or(broker.read_backoff_min),
-          .backoff_max = own.read_backoff_max.value_or(broker.read_backoff_max)};
+          .min_backoff = own.read_backoff_min.value_or(broker.read_backoff_min),
+          .max_backoff = own.read_backoff_max.value_or(broker.read_backoff_max)};
 }
 
 Result<void> check(const Reading& reading, milliseconds read_timeout) {
@@ -118,8 +118,8 @@ Result<void> check(const Reading& reading, milliseconds read_timeout) {
       {"rebalance_timeout", reading.rebalance_timeout.count(), 0, 10 * minute_ms, "ms"},
       {"max_poll_interval", reading.max_poll_interval.count(), 1'000, day_ms, "ms"},
       {"commit_interval", reading.commit_interval.count(), 0, day_ms, "ms"},
-      {"read_backoff_min", reading.backoff_min.count(), 1, minute_ms, "ms"},
-      {"read_backoff_max", reading.backoff_max.count(), reading.backoff_min.count(), minute_ms,
+      {"read_backoff_min", reading.min_backoff.count(), 1, minute_ms, "ms"},
+      {"read_backoff_max", reading.max_backoff.count(), reading.min_backoff.count(), minute_ms,
        "ms"},
   });
   if (!ranges) return ranges;
@@ -154,7 +154,7 @@ Result<void> check_start(const std::optional<StartOffset>& start, bool has_parti
 Result<void> check_handling(const SubscribeOptions& own) {
   auto ranges = check_options({
       {"concurrency", as_value(own.concurrency), 1, 1'000},
-      {"retries_max", own.retries_max, 0, 1'000'000},
+      {"max_retries", own.max_retries, 0, 1'000'000},
       {"retry_delay", own.retry_delay.count(), 0, 60 * minute_ms, "ms"},
       {"ack_timeout", own.ack_timeout.count(), 0, day_ms, "ms"},
       {"max_unacknowledged", as_value(own.max_unacknowledged), 1, INT32_MAX},
@@ -249,7 +249,7 @@ ProducerOptions producer_options(const kafka::BrokerOptions& options, Acks acks)
   made.linger = options.batch_timeout;
   made.batch_bytes = options.batch_bytes;
   made.batch_records = options.batch_size;
-  made.request_bytes_max = std::max(made.request_bytes_max, options.batch_bytes);
+  made.max_request_bytes = std::max(made.max_request_bytes, options.batch_bytes);
   made.buffer_bytes = std::max(made.buffer_bytes, 2 * options.batch_bytes);
   made.request_timeout = options.read_timeout;
   made.delivery_timeout =
@@ -302,12 +302,12 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
   made.consumer.session_timeout = reading.session_timeout;
   made.consumer.heartbeat_interval = reading.heartbeat_interval;
   made.consumer.max_poll_interval = reading.max_poll_interval;
-  made.consumer.fetch_bytes_min = reading.min_bytes;
-  made.consumer.fetch_bytes_max = reading.max_bytes;
-  made.consumer.partition_fetch_bytes_max =
-      std::min(made.consumer.partition_fetch_bytes_max, reading.max_bytes);
+  made.consumer.min_fetch_bytes = reading.min_bytes;
+  made.consumer.max_fetch_bytes = reading.max_bytes;
+  made.consumer.max_partition_fetch_bytes =
+      std::min(made.consumer.max_partition_fetch_bytes, reading.max_bytes);
   made.consumer.buffer_bytes = std::max(made.consumer.buffer_bytes, reading.max_bytes);
-  made.consumer.fetch_wait_max = reading.max_wait;
+  made.consumer.max_fetch_wait = reading.max_wait;
   made.consumer.max_poll_records = std::max<std::size_t>(1, reading.queue_capacity / 2);
   made.consumer.allow_auto_create_topics = false;
   made.consumer.request_timeout = broker.read_timeout;
@@ -319,7 +319,7 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
                .look_timeout = broker.read_timeout};
   made.core = {.auto_ack = own.auto_ack,
                .unordered = own.unordered,
-               .retries_max = own.retries_max,
+               .max_retries = own.max_retries,
                .retry_delay = own.retry_delay,
                .ack_timeout = own.ack_timeout,
                .max_unacknowledged = own.max_unacknowledged,
@@ -327,11 +327,11 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
                .queue_capacity = reading.queue_capacity,
                .commits = !group.empty(),
                .commit_interval = reading.commit_interval,
-               .backoff_min = reading.backoff_min,
-               .backoff_max = reading.backoff_max};
+               .min_backoff = reading.min_backoff,
+               .max_backoff = reading.max_backoff};
   made.rebalance_timeout = reading.rebalance_timeout;
-  made.backoff_min = reading.backoff_min;
-  made.backoff_max = reading.backoff_max;
+  made.min_backoff = reading.min_backoff;
+  made.max_backoff = reading.max_backoff;
   return made;
 }
 

@@ -3,7 +3,7 @@
 #include "dohle/client.hpp"
 #include "dohle/kafka.hpp"
 #include "messaging/consumer_source.hpp"
-#include "messaging/subscription_core.hpp"
+#include "messaging/subscription_state.hpp"
 
 namespace dohle::messaging {
 
@@ -23,8 +23,8 @@ struct ReadSettings {
   ConsumerSource::Plan plan;
   SubscriptionSettings core;
   std::chrono::milliseconds rebalance_timeout;
-  std::chrono::milliseconds backoff_min;
-  std::chrono::milliseconds backoff_max;
+  std::chrono::milliseconds min_backoff;
+  std::chrono::milliseconds max_backoff;
 };
 /// Errors: configuration, also for options that exclude each other.
 [[nodiscard]] Result<ReadSettings> read_settings(const std::string& topic,

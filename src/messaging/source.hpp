@@ -12,7 +12,7 @@
 namespace dohle::messaging {
 
 /// Records as one poll returned them. Their views live as long as `buffer`.
-struct Fetched {
+struct PolledRecords {
   std::vector<ConsumerRecord> records;
   std::shared_ptr<const void> buffer;
   /// Why some partition could not be read to the end.
@@ -28,7 +28,7 @@ class Source {
   /// Called again after an error, and after leave.
   virtual Result<void> start(RebalanceListener listener) = 0;
   /// Errors as Consumer::poll.
-  virtual Result<Fetched> poll(std::chrono::milliseconds timeout) = 0;
+  virtual Result<PolledRecords> poll(std::chrono::milliseconds timeout) = 0;
   /// Makes the present or the next poll return Errc::cancelled. Any thread.
   virtual void wakeup() = 0;
   virtual void commit_async(std::vector<PartitionOffset> offsets,

@@ -6,9 +6,7 @@
 
 #include "messaging/event_state.hpp"
 
-namespace dohle {
-inline namespace v0 {
-namespace detail {
+namespace dohle::messaging {
 
 using messaging::EventPointer;
 using messaging::monotonic_now;
@@ -16,7 +14,7 @@ using messaging::monotonic_now;
 namespace {
 
 /// The longest time that the polling thread does not look at anything else.
-constexpr std::chrono::milliseconds poll_max{500};
+constexpr std::chrono::milliseconds max_poll{500};
 /// How long a full queue is waited for before its partitions pause, which costs the fetches ahead.
 constexpr std::chrono::milliseconds room_wait{100};
 /// Until it is known where reading starts, it is asked that often.
@@ -335,7 +333,7 @@ void Subscription::wait_for_room(Lock& lock) {
 }
 
 void Subscription::apply_pauses() {
-  messaging::SubscriptionCore::Pauses pauses;
+  messaging::SubscriptionState::Pauses pauses;
   {
     const std::lock_guard lock(mutex_);
     pauses = core_.update_pauses(!core_.has_room());
@@ -362,7 +360,7 @@ void Subscription::start_commit() {
 }
 
 TimePoint Subscription::wake_at(TimePoint now) const {
-  const TimePoint at = now + Duration(is_ready_ ? poll_max : unready_poll);
+  const TimePoint at = now + Duration(is_ready_ ? max_poll : unready_poll);
   return core_.next_commit_at() > now ? std::min(at, core_.next_commit_at()) : at;
 }
 
@@ -374,7 +372,7 @@ void Subscription::poll() {
     if (is_stopping_) return;
     // What became due since start_commit is not waited for.
     timeout = core_.is_commit_due(now) ? std::chrono::milliseconds(0)
-                                       : until(wake_at(now), now, poll_max);
+                                       : until(wake_at(now), now, max_poll);
     is_polling_ = true;
     is_nudged_ = false;
   }
@@ -402,7 +400,7 @@ void Subscription::poll() {
   }
 }
 
-void Subscription::take(messaging::Fetched fetched) {
+void Subscription::take(messaging::PolledRecords fetched) {
   if (fetched.records.empty()) return;
   const std::shared_ptr<AckSink> self = shared_from_this();
   const std::lock_guard lock(mutex_);
@@ -463,14 +461,14 @@ void Subscription::leave_if_overdue() {
 
 bool Subscription::wait_for_overdue() {
   Lock lock(mutex_);
-  change_.wait_until(lock, clock_time(monotonic_now() + Duration(poll_max)),
+  change_.wait_until(lock, clock_time(monotonic_now() + Duration(max_poll)),
                      [&] { return core_.running() == 0 || is_stopping_; });
   return core_.running() == 0 && !is_stopping_;
 }
 
 void Subscription::back_off(const Error& why) {
   backoff_ =
-      backoff_.count() == 0 ? setup_.backoff_min : std::min(backoff_ * 2, setup_.backoff_max);
+      backoff_.count() == 0 ? setup_.min_backoff : std::min(backoff_ * 2, setup_.max_backoff);
   report_subscription(why);
   Lock lock(mutex_);
   last_error_ = why;
@@ -494,9 +492,12 @@ void Subscription::finish() {
   if (!closed && !end_error_) end_error_ = closed.error();
 }
 
-}  // namespace detail
+}  // namespace dohle::messaging
 
-Subscriber::Subscriber(std::shared_ptr<detail::Subscription> subscription)
+namespace dohle {
+inline namespace v0 {
+
+Subscriber::Subscriber(std::shared_ptr<messaging::Subscription> subscription)
     : subscription_(std::move(subscription)) {}
 Subscriber::Subscriber(Subscriber&&) noexcept = default;
 

@@ -13,14 +13,12 @@
 #include "dohle/broker.hpp"
 #include "messaging/reports.hpp"
 #include "messaging/source.hpp"
-#include "messaging/subscription_core.hpp"
+#include "messaging/subscription_state.hpp"
 
-namespace dohle {
-inline namespace v0 {
-namespace detail {
+namespace dohle::messaging {
 
 /// The engine of one subscription: a thread that polls the source, and the workers that call the
-/// handler. What to do is SubscriptionCore's to decide, behind one lock that is never held while
+/// handler. What to do is SubscriptionState's to decide, behind one lock that is never held while
 /// the source, the handler or the error handler is called.
 ///
 /// The threads own it, so that one that hangs in a handler can be left behind.
@@ -33,8 +31,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
     std::size_t workers = 1;
     std::chrono::milliseconds rebalance_timeout{30'000};
     std::chrono::milliseconds max_poll_interval{300'000};
-    std::chrono::milliseconds backoff_min{100};
-    std::chrono::milliseconds backoff_max{1'000};
+    std::chrono::milliseconds min_backoff{100};
+    std::chrono::milliseconds max_backoff{1'000};
     SubscribeHandler handler;
     std::unique_ptr<messaging::Source> source;
     std::shared_ptr<messaging::Reports> reports;
@@ -77,7 +75,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void report_subscription(const Error& why);
   void start_commit();
   void poll();
-  void take(messaging::Fetched fetched);
+  void take(messaging::PolledRecords fetched);
   void learn_positions(bool all);
   void leave_if_overdue();
   bool wait_for_overdue();
@@ -102,7 +100,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   mutable std::mutex mutex_;
   std::condition_variable work_;    ///< for workers: something to hand out, or stop
   std::condition_variable change_;  ///< for everybody else
-  messaging::SubscriptionCore core_;
+  messaging::SubscriptionState core_;
   std::vector<std::thread> threads_;
   std::size_t alive_ = 0;
   bool is_polling_ = false;
@@ -118,6 +116,4 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   std::vector<TopicPartition> unknown_positions_;
 };
 
-}  // namespace detail
-}  // namespace v0
-}  // namespace dohle
+}  // namespace dohle::messaging

@@ -21,21 +21,21 @@ std::string_view other_protocol(std::uint32_t prefix) {
   return prefix >> 16 == tls_alert || prefix >> 16 == tls_handshake ? "TLS" : "";
 }
 
-std::string too_large(std::uint32_t length, std::size_t bytes_max) {
+std::string too_large(std::uint32_t length, std::size_t max_bytes) {
   const std::string_view protocol = other_protocol(length);
   if (!protocol.empty()) return "the other side speaks " + std::string(protocol);
   return "a frame of " + std::to_string(length) + " bytes; the limit is " +
-         std::to_string(bytes_max);
+         std::to_string(max_bytes);
 }
 
 }  // namespace
 
-Result<std::size_t> check_frame_length(std::uint32_t length, std::size_t bytes_max) {
+Result<std::size_t> check_frame_length(std::uint32_t length, std::size_t max_bytes) {
   if (length > INT32_MAX) {
     return fail(Error::client(Errc::malformed, "a frame with a negative length"));
   }
-  if (length > bytes_max) {
-    return fail(Error::client(Errc::too_large, too_large(length, bytes_max)));
+  if (length > max_bytes) {
+    return fail(Error::client(Errc::too_large, too_large(length, max_bytes)));
   }
   return length;
 }

@@ -25,7 +25,7 @@ enum class FrameState : std::uint8_t {
   return length;
 }
 
-/// Errc::malformed for a negative length, Errc::too_large for one above `bytes_max`.
-[[nodiscard]] Result<std::size_t> check_frame_length(std::uint32_t length, std::size_t bytes_max);
+/// Errc::malformed for a negative length, Errc::too_large for one above `max_bytes`.
+[[nodiscard]] Result<std::size_t> check_frame_length(std::uint32_t length, std::size_t max_bytes);
 
 }  // namespace dohle::net

@@ -8,7 +8,7 @@ namespace dohle::net {
 
 namespace {
 
-constexpr std::size_t read_bytes_max = 256 * 1024;
+constexpr std::size_t max_read_bytes = 256 * 1024;
 constexpr std::size_t large_frame_bytes = ReadBuffers::buffer_bytes / 2;
 // What may be read beyond a large frame, or before the length of the next one is known: little
 // enough to be copied into the next large frame, enough for most small ones.
@@ -26,7 +26,7 @@ FrameState FrameReader::state() {
   if (!has_length_) {
     if (available() < frame_prefix_bytes) return FrameState::need_bytes;
     const auto length =
-        check_frame_length(load_frame_length(buffer_->data() + begin_), frame_bytes_max_);
+        check_frame_length(load_frame_length(buffer_->data() + begin_), max_frame_bytes_);
     if (!length) {
       error_ = length.error();
       return FrameState::broken;
@@ -50,7 +50,7 @@ bool FrameReader::is_in_large_frame() const {
 std::size_t FrameReader::room_wanted() const {
   if (!is_in_large_frame()) return 0;
   const std::size_t have = large_ != nullptr ? large_have_ : available();
-  return std::min(length_, have + read_bytes_max) - granted_;
+  return std::min(length_, have + max_read_bytes) - granted_;
 }
 
 std::size_t FrameReader::take_unused_room() {
@@ -86,8 +86,8 @@ FrameReader::Room FrameReader::room() {
   if (is_in_large_frame() && large_ == nullptr) begin_large_frame();
   if (large_ != nullptr) {
     const std::size_t missing = length_ - large_have_;
-    room.add(large_->data() + large_have_, std::min(missing, read_bytes_max));
-    if (missing > read_bytes_max) return room;
+    room.add(large_->data() + large_have_, std::min(missing, max_read_bytes));
+    if (missing > max_read_bytes) return room;
     make_room(frame_prefix_bytes);
     room.add(buffer_->data() + end_, std::min(buffer_->size() - end_, after_large_bytes));
     return room;

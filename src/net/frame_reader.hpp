@@ -25,8 +25,8 @@ class FrameReader {
   /// The events of a connection are asked for room piece by piece, before each call to room().
   static constexpr bool is_read_in_pieces = true;
 
-  FrameReader(std::size_t frame_bytes_max, ReadBuffers& buffers)
-      : frame_bytes_max_(frame_bytes_max), buffers_(&buffers) {}
+  FrameReader(std::size_t max_frame_bytes, ReadBuffers& buffers)
+      : max_frame_bytes_(max_frame_bytes), buffers_(&buffers) {}
   FrameReader(const FrameReader&) = delete;
   FrameReader& operator=(const FrameReader&) = delete;
   ~FrameReader();
@@ -66,7 +66,7 @@ class FrameReader {
   void begin_large_frame();
   void make_room(std::size_t wanted);
 
-  std::size_t frame_bytes_max_;
+  std::size_t max_frame_bytes_;
   ReadBuffers* buffers_;
   Buffer* buffer_ = nullptr;
   std::size_t begin_ = 0;

@@ -76,9 +76,9 @@ void Pipe::took(Side receiver, std::size_t bytes) {
   const Side sender = other(receiver);
   Way& from = way(sender);
   const std::size_t unread = from.unread.fetch_sub(bytes) - bytes;
-  const std::size_t wanted = from.wanted_unread_max.load();
+  const std::size_t wanted = from.max_wanted_unread.load();
   if (wanted == Way::nobody_waits || unread > wanted) return;
-  if (from.wanted_unread_max.exchange(Way::nobody_waits) == Way::nobody_waits) return;
+  if (from.max_wanted_unread.exchange(Way::nobody_waits) == Way::nobody_waits) return;
   const std::lock_guard guard(mutex_);
   place(sender).news.is_room = true;
   tell(place(sender));
@@ -86,11 +86,11 @@ void Pipe::took(Side receiver, std::size_t bytes) {
 
 // The wish is stored before the count is read, and `took` does it the other way round: one of the
 // two notices.
-bool Pipe::wait_for_room(Side sender, std::size_t unread_max) {
+bool Pipe::wait_for_room(Side sender, std::size_t max_unread) {
   Way& from = way(sender);
-  from.wanted_unread_max = unread_max;
-  if (from.unread.load() > unread_max) return true;
-  return from.wanted_unread_max.exchange(Way::nobody_waits) == Way::nobody_waits;
+  from.max_wanted_unread = max_unread;
+  if (from.unread.load() > max_unread) return true;
+  return from.max_wanted_unread.exchange(Way::nobody_waits) == Way::nobody_waits;
 }
 
 PipeEnd::PipeEnd(Executor& loop, const ConnectionLimits& limits, std::shared_ptr<Pipe> pipe,
@@ -100,7 +100,7 @@ PipeEnd::PipeEnd(Executor& loop, const ConnectionLimits& limits, std::shared_ptr
       limits_(limits),
       pipe_(std::move(pipe)),
       side_(side),
-      in_(limits.frame_bytes_max),
+      in_(limits.max_frame_bytes),
       idle_(loop, limits.idle_timeout) {}
 
 PipeEnd::~PipeEnd() {
@@ -209,7 +209,7 @@ void PipeEnd::resume_reading() {
 bool PipeEnd::send(Chain bytes) {
   if (is_closed_ || is_closing_) return true;
   out_.append(std::move(bytes));
-  was_full_ = was_full_ || queued_bytes() > limits_.write_queue_bytes_max;
+  was_full_ = was_full_ || queued_bytes() > limits_.max_write_queue_bytes;
   if (is_open_) {
     if (out_.size() > flush_above_bytes) {
       flush();
@@ -244,7 +244,7 @@ void PipeEnd::flush() {
   }
   idle_.moved();
   pipe_->deliver(side_, slices_, size);
-  if (was_full_ && !pipe_->wait_for_room(side_, limits_.write_queue_bytes_max / 2)) {
+  if (was_full_ && !pipe_->wait_for_room(side_, limits_.max_write_queue_bytes / 2)) {
     loop_.post([self = shared_from_this()] { self->tell_drained(); });
   }
 }
@@ -252,8 +252,8 @@ void PipeEnd::flush() {
 void PipeEnd::tell_drained() {
   if (is_closed_ || is_closing_ || !was_full_) return;
   // More may have been sent since: then its flush waits for room again.
-  if (queued_bytes() > limits_.write_queue_bytes_max / 2) {
-    if (!out_.empty() || pipe_->wait_for_room(side_, limits_.write_queue_bytes_max / 2)) return;
+  if (queued_bytes() > limits_.max_write_queue_bytes / 2) {
+    if (!out_.empty() || pipe_->wait_for_room(side_, limits_.max_write_queue_bytes / 2)) return;
   }
   was_full_ = false;
   events_->on_drained();

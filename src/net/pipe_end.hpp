@@ -50,15 +50,15 @@ class Pipe {
   [[nodiscard]] std::size_t unread_from(Side from) const { return way(from).unread.load(); }
   /// The receiver took bytes; a sender that waits for that is told.
   void took(Side receiver, std::size_t bytes);
-  /// The sender wants to be told when no more than `unread_max` bytes are unread. False: there is
+  /// The sender wants to be told when no more than `max_unread` bytes are unread. False: there is
   /// room already.
-  [[nodiscard]] bool wait_for_room(Side sender, std::size_t unread_max);
+  [[nodiscard]] bool wait_for_room(Side sender, std::size_t max_unread);
 
  private:
   struct Way {  // from one side to the other
     std::atomic<std::size_t> unread{0};
     static constexpr std::size_t nobody_waits = SIZE_MAX;
-    std::atomic<std::size_t> wanted_unread_max{nobody_waits};
+    std::atomic<std::size_t> max_wanted_unread{nobody_waits};
   };
   struct Place {  // of one side
     Executor* loop = nullptr;

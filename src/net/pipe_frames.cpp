@@ -23,7 +23,7 @@ FrameState PipeFrames::state() {
   if (!has_length_) {
     if (size_ < frame_prefix_bytes) return FrameState::need_bytes;
     const Slice prefix = take(frame_prefix_bytes);
-    const auto length = check_frame_length(load_frame_length(prefix.data()), frame_bytes_max_);
+    const auto length = check_frame_length(load_frame_length(prefix.data()), max_frame_bytes_);
     if (!length) {
       error_ = length.error();
       return FrameState::broken;

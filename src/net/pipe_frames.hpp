@@ -15,7 +15,7 @@ class PipeFrames {
   /// What arrives is in memory already: the whole frame is asked for with its length.
   static constexpr bool is_read_in_pieces = false;
 
-  explicit PipeFrames(std::size_t frame_bytes_max) : frame_bytes_max_(frame_bytes_max) {}
+  explicit PipeFrames(std::size_t max_frame_bytes) : max_frame_bytes_(max_frame_bytes) {}
 
   void add(Slice slice);
   /// Bytes that arrived and are in no frame taken.
@@ -31,7 +31,7 @@ class PipeFrames {
  private:
   [[nodiscard]] Slice take(std::size_t size);
 
-  std::size_t frame_bytes_max_;
+  std::size_t max_frame_bytes_;
   std::deque<Slice> slices_;
   std::size_t size_ = 0;
   bool has_length_ = false;

@@ -11,7 +11,7 @@ namespace dohle::net {
 
 namespace {
 
-constexpr std::size_t waiting_max = 1024;
+constexpr std::size_t max_waiting = 1024;
 constexpr std::uint16_t first_free_port = 32'768;
 
 // A listener's part that the connections on their way to it keep alive. On its loop only.
@@ -23,7 +23,7 @@ class PipeAccepting {
   [[nodiscard]] Executor& loop() const { return loop_; }
 
   void arrived(std::shared_ptr<Pipe> pipe) {
-    if (is_closed_ || waiting_.size() >= waiting_max) return pipe->refuse();
+    if (is_closed_ || waiting_.size() >= max_waiting) return pipe->refuse();
     waiting_.push_back(std::move(pipe));
     take_waiting();
   }

@@ -12,7 +12,7 @@ namespace dohle::net {
 /// pieces is put together once, at the receiver, after its length was admitted. File ranges are
 /// read on the sender's loop.
 ///
-/// What `send` took and the other side has not counts as queued: `write_queue_bytes_max` bounds
+/// What `send` took and the other side has not counts as queued: `max_write_queue_bytes` bounds
 /// both sides' memory. `send_buffer_bytes` and `receive_buffer_bytes` have no meaning here.
 ///
 /// The two ends may live on different loops. An end, a dialer or a listener has to be destroyed

@@ -7,7 +7,7 @@ namespace dohle::net {
 
 namespace {
 
-constexpr std::size_t threads_max = 4;
+constexpr std::size_t max_threads = 4;
 
 }  // namespace
 
@@ -45,7 +45,7 @@ std::shared_ptr<NameQuery> Resolver::resolve(const Endpoint& name, Executor& loo
   auto query = std::make_shared<NameQuery>(name, loop, std::move(found));
   const std::lock_guard guard(queue_->mutex);
   queue_->queries.push_back(query);
-  if (queue_->threads < threads_max) {
+  if (queue_->threads < max_threads) {
     ++queue_->threads;
     std::thread([queue = queue_] { work(queue); }).detach();
   }

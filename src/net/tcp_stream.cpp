@@ -27,7 +27,7 @@ TcpStream::TcpStream(Loop& loop, const ConnectionLimits& limits, std::string pee
     : loop_(loop),
       limits_(limits),
       peer_(std::move(peer)),
-      in_(limits.frame_bytes_max, loop.read_buffers()),
+      in_(limits.max_frame_bytes, loop.read_buffers()),
       idle_(loop, limits.idle_timeout) {}
 
 TcpStream::~TcpStream() {
@@ -203,7 +203,7 @@ void TcpStream::resume_reading() {
 bool TcpStream::send(Chain bytes) {
   if (is_closed_ || is_closing_) return true;
   out_.append(std::move(bytes));
-  was_full_ = was_full_ || out_.size() > limits_.write_queue_bytes_max;
+  was_full_ = was_full_ || out_.size() > limits_.max_write_queue_bytes;
   if (is_open_) {
     if (out_.size() > flush_above_bytes) {
       flush();
@@ -282,7 +282,7 @@ TcpStream::Written TcpStream::wrote(ssize_t sent, std::size_t asked) {
 
 void TcpStream::after_write() {
   if (is_closing_ && out_.empty()) return shut_down();
-  if (!was_full_ || out_.size() > limits_.write_queue_bytes_max / 2) return;
+  if (!was_full_ || out_.size() > limits_.max_write_queue_bytes / 2) return;
   was_full_ = false;
   loop_.post([self = shared_from_this()] {
     if (!self->is_closed_ && !self->is_closing_) self->events_->on_drained();

@@ -16,7 +16,7 @@ struct WorkerThreads::Pool {
     Task done;
   };
 
-  explicit Pool(std::size_t threads) : threads_max(std::clamp<std::size_t>(threads, 1, 64)) {}
+  explicit Pool(std::size_t threads) : max_threads(std::clamp<std::size_t>(threads, 1, 64)) {}
 
   void work() {
     std::unique_lock lock(mutex);
@@ -34,7 +34,7 @@ struct WorkerThreads::Pool {
     }
   }
 
-  const std::size_t threads_max;
+  const std::size_t max_threads;
   std::mutex mutex;
   std::condition_variable wake;
   std::deque<Job> jobs;
@@ -61,7 +61,7 @@ void WorkerThreads::run(Task job, Executor& back, Task done) {
   {
     const std::lock_guard guard(pool_->mutex);
     pool_->jobs.push_back({std::move(job), &back, std::move(done)});
-    if (pool_->idle < pool_->jobs.size() && pool_->threads.size() < pool_->threads_max) {
+    if (pool_->idle < pool_->jobs.size() && pool_->threads.size() < pool_->max_threads) {
       pool_->threads.emplace_back([pool = pool_.get()] { pool->work(); });
     }
   }

@@ -8,10 +8,10 @@ namespace dohle::net {
 
 namespace {
 
-constexpr std::size_t materialized_bytes_max = 256 * 1024;
+constexpr std::size_t max_materialized_bytes = 256 * 1024;
 // A shorter range is read into memory: copying it costs less than the two calls that it would add
 // between the slices before and behind it.
-constexpr std::size_t sent_from_file_bytes_min = 16 * 1024;
+constexpr std::size_t min_sent_from_file_bytes = 16 * 1024;
 
 std::size_t size_of(const Chain::Piece& piece) {
   return std::visit(
@@ -30,7 +30,7 @@ std::size_t size_of(const Chain::Piece& piece) {
 // What cannot be read stays a range: sending it will say why.
 void WriteQueue::read_if_short(Chain::Piece& piece) {
   const auto* range = std::get_if<FileRange>(&piece);
-  if (range == nullptr || range->size >= sent_from_file_bytes_min) return;
+  if (range == nullptr || range->size >= min_sent_from_file_bytes) return;
   if (range->file->descriptor() < 0) return;
   Chain unread;
   unread.append(*range);
@@ -86,7 +86,7 @@ Result<void> WriteQueue::materialize_front() {
   if (pieces_.empty()) return {};
   auto* range = std::get_if<FileRange>(&pieces_.front());
   if (range == nullptr || range->file->descriptor() >= 0) return {};
-  const FileRange part{range->file, range->offset, std::min(range->size, materialized_bytes_max)};
+  const FileRange part{range->file, range->offset, std::min(range->size, max_materialized_bytes)};
   Chain bytes;
   if (!part.file->view(part.offset, part.size, bytes)) {
     Chain unread;

@@ -20,7 +20,7 @@ class LineLimit {
       period_end_ = now + limits::log_lines_period;
       passed_ = 0;
     }
-    if (passed_ == limits::log_lines_max) {
+    if (passed_ == limits::max_log_lines) {
       ++left_out_;
       return std::nullopt;
     }

@@ -12,7 +12,7 @@
 #include "net/pipes.hpp"
 #include "net/system.hpp"
 #include "net/tcp.hpp"
-#include "node/engine.hpp"
+#include "node/node_engine.hpp"
 
 namespace dohle {
 inline namespace v0 {
@@ -38,10 +38,10 @@ Result<void> check_sizes(const NodeOptions& options) {
     std::size_t value, lowest, highest;
   };
   const Size sizes[] = {
-      {"connections_max", options.connections_max, 1, 100'000},
-      {"request_bytes_max", options.request_bytes_max, 1'024, INT32_MAX},
-      {"requests_bytes_max", options.requests_bytes_max, 1'024, SIZE_MAX},
-      {"memory_bytes_max", options.memory_bytes_max, std::size_t{1} << 20, SIZE_MAX},
+      {"max_connections", options.max_connections, 1, 100'000},
+      {"max_request_bytes", options.max_request_bytes, 1'024, INT32_MAX},
+      {"max_requests_bytes", options.max_requests_bytes, 1'024, SIZE_MAX},
+      {"max_memory_bytes", options.max_memory_bytes, std::size_t{1} << 20, SIZE_MAX},
   };
   for (const Size& size : sizes) {
     auto checked = check_range(size.name, size.value, size.lowest, size.highest);
@@ -55,7 +55,7 @@ bool is_wildcard(const std::string& host) {
 }
 
 /// Where to listen by TCP; nothing: nowhere.
-Result<std::optional<node::Engine::ListenAt>> tcp_of(const NodeOptions& options) {
+Result<std::optional<node::NodeEngine::ListenAt>> tcp_of(const NodeOptions& options) {
   if (options.listen.empty()) {
     if (options.advertise.empty()) return std::nullopt;
     return fail(Error::configuration("advertise is " + options.advertise +
@@ -63,7 +63,7 @@ Result<std::optional<node::Engine::ListenAt>> tcp_of(const NodeOptions& options)
   }
   auto at = Endpoint::parse(options.listen);
   if (!at) return fail(at.error().within("listen"));
-  node::Engine::ListenAt where{std::string(tcp_name), *at, {}};
+  node::NodeEngine::ListenAt where{std::string(tcp_name), *at, {}};
   if (!options.advertise.empty()) {
     auto advertise = Endpoint::parse(options.advertise);
     if (!advertise) return fail(advertise.error().within("advertise"));
@@ -83,7 +83,7 @@ Result<std::optional<node::Engine::ListenAt>> tcp_of(const NodeOptions& options)
 
 /// A quarter of the descriptors that the process may have; the rest is for connections, and in a
 /// program for its own.
-std::size_t open_files_max() {
+std::size_t max_open_files() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return open_files_highest;
   return std::clamp(static_cast<std::size_t>(limit.rlim_cur / 4), open_files_lowest,
@@ -99,10 +99,10 @@ Result<node::NodeSettings> settings_of(const NodeOptions& options) {
   settings.data_directory = options.data_dir == in_memory ? "/node" : options.data_dir;
   settings.durability = options.durability;
   settings.auto_create_topics = options.auto_create_topics;
-  settings.connections_max = options.connections_max;
-  settings.request_bytes_max = options.request_bytes_max;
-  settings.requests_bytes_max = options.requests_bytes_max;
-  settings.open_files_max = open_files_max();
+  settings.max_connections = options.max_connections;
+  settings.max_request_bytes = options.max_request_bytes;
+  settings.max_requests_bytes = options.max_requests_bytes;
+  settings.max_open_files = max_open_files();
   return settings;
 }
 
@@ -125,7 +125,7 @@ struct Node::Parts {
         embedded(pipes->listening(loop)) {
     if (options.data_dir == in_memory) {
       disk = std::make_unique<disk::MemoryDisk>(
-          loop, disk::MemoryDiskOptions{.bytes_max = options.memory_bytes_max});
+          loop, disk::MemoryDiskOptions{.max_bytes = options.max_memory_bytes});
     } else {
       disk = std::make_unique<disk::FileDisk>(loop);
     }
@@ -142,10 +142,10 @@ struct Node::Parts {
   }
 
   /// Calls `done` once the node listens, or has given up and let go of its data.
-  void open(const node::NodeSettings& settings, const std::optional<node::Engine::ListenAt>& tcp_at,
-            Disk::Synced done) {
-    engine =
-        std::make_unique<node::Engine>(node::Environment{loop, *disk, random, *logger}, settings);
+  void open(const node::NodeSettings& settings,
+            const std::optional<node::NodeEngine::ListenAt>& tcp_at, Disk::Synced done) {
+    engine = std::make_unique<node::NodeEngine>(node::NodeEnvironment{loop, *disk, random, *logger},
+                                                settings);
     if (auto started = engine->start(); !started) {
       engine.reset();
       return done(std::move(started));
@@ -162,7 +162,7 @@ struct Node::Parts {
     });
   }
 
-  Result<void> listen_everywhere(const std::optional<node::Engine::ListenAt>& tcp_at) {
+  Result<void> listen_everywhere(const std::optional<node::NodeEngine::ListenAt>& tcp_at) {
     if (tcp_at) {
       if (auto listening = listen(tcp, *tcp_at); !listening) return listening;
       say_who_may_come(tcp_at->at);
@@ -182,7 +182,7 @@ struct Node::Parts {
     }
   }
 
-  Result<void> listen(Listening& listening, const node::Engine::ListenAt& where) {
+  Result<void> listen(Listening& listening, const node::NodeEngine::ListenAt& where) {
     auto at = engine->listen(listening, where);
     if (!at) return fail(at.error());
     listeners.push_back({where.name, at->to_string()});
@@ -196,7 +196,7 @@ struct Node::Parts {
   std::shared_ptr<net::PipeNetwork> pipes;
   net::TcpListening tcp;
   std::unique_ptr<Listening> embedded;
-  std::unique_ptr<node::Engine> engine;
+  std::unique_ptr<node::NodeEngine> engine;
   std::vector<NodeListener> listeners;
   bool is_closed = false;
 };

@@ -68,7 +68,7 @@ void SimDisk::bitten(Fault fault, std::string_view how) {
 }
 
 bool SimDisk::has_room(std::uint64_t more) {
-  if (!is_full_ && *used_ + more <= options_.bytes_max) return true;
+  if (!is_full_ && *used_ + more <= options_.max_bytes) return true;
   bitten(Fault::disk_full, "no space left");
   return false;
 }
@@ -92,8 +92,8 @@ bool SimDisk::write_fails(const std::string& path) {
 }
 
 Duration SimDisk::sync_time() {
-  const auto spread = static_cast<std::uint64_t>((options_.sync_max - options_.sync_min).count());
-  Duration time = options_.sync_min + Duration(random_.below(spread + 1));
+  const auto spread = static_cast<std::uint64_t>((options_.max_sync - options_.min_sync).count());
+  Duration time = options_.min_sync + Duration(random_.below(spread + 1));
   if (options_.slow_one_in != 0 && random_.below(options_.slow_one_in) == 0) {
     time *= static_cast<Duration::rep>(1 + random_.below(20));
   }

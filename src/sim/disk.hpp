@@ -24,10 +24,10 @@ class SimTree;
 
 struct DiskOptions {
   /// Contents, in units of 4 KiB; above it writes and reservations fail with disk_full.
-  std::uint64_t bytes_max = std::uint64_t{1} << 40;
+  std::uint64_t max_bytes = std::uint64_t{1} << 40;
   /// A sync takes between the two, one in `slow_one_in` up to twenty times as long.
-  Duration sync_min = std::chrono::microseconds(80);
-  Duration sync_max = std::chrono::microseconds(300);
+  Duration min_sync = std::chrono::microseconds(80);
+  Duration max_sync = std::chrono::microseconds(300);
   std::uint64_t slow_one_in = 100;
   /// What a sync takes at most, however slow the disk.
   Duration sync_longest = std::chrono::seconds(5);

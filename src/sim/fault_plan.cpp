@@ -15,8 +15,8 @@ namespace {
 constexpr std::uint64_t slow_link_factor = 20;
 constexpr std::uint64_t slow_link_bytes_per_second = 200'000;
 constexpr std::uint64_t slow_disk_factor = 100;
-constexpr unsigned failing_calls_max = 3;
-constexpr std::uint64_t changes_before_loss_max = 8;
+constexpr unsigned max_failing_calls = 3;
+constexpr std::uint64_t max_changes_before_loss = 8;
 constexpr double longest_gap = 3;
 constexpr std::uint64_t clock_jump_max_ms = 3'600'000;
 
@@ -52,7 +52,7 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
   /// From 1 ms to the longest, every order of magnitude as likely as the others.
   Duration lasting() {
     const double shortest = 1e6;
-    const double longest = std::max(shortest, static_cast<double>(plan_.lasting_max.count()));
+    const double longest = std::max(shortest, static_cast<double>(plan_.max_lasting.count()));
     const double span = shortest * std::pow(longest / shortest, random_.unit());
     return std::min(Duration(static_cast<Duration::rep>(span)), until_ - world_.now());
   }
@@ -120,9 +120,9 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
     const std::uint64_t kind = random_.below(6);
     if (kind == 0 || machine.disk().bytes_used() == 0) return lose();
     const auto lose_soon = [self = shared_from_this(), &machine, lose] {
-      self->world_.after(self->within(machine.disk().options().sync_max), lose);
+      self->world_.after(self->within(machine.disk().options().max_sync), lose);
     };
-    const auto count = 1 + static_cast<unsigned>(random_.below(changes_before_loss_max));
+    const auto count = 1 + static_cast<unsigned>(random_.below(max_changes_before_loss));
     const auto counted = kind == 5 ? SimDisk::Change::of_names : SimDisk::Change::any;
     machine.disk().after_change(count, counted, kind < 4 ? Task(lose_soon) : Task(lose));
   }
@@ -158,10 +158,10 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
         world_.after(lasting(), [&disk] { disk.set_full(false); });
         return;
       case Fault::sync_error:
-        disk.fail_syncs("", 1 + static_cast<unsigned>(random_.below(failing_calls_max)));
+        disk.fail_syncs("", 1 + static_cast<unsigned>(random_.below(max_failing_calls)));
         return restart_later(machine);
       case Fault::write_error:
-        disk.fail_writes("", 1 + static_cast<unsigned>(random_.below(failing_calls_max)));
+        disk.fail_writes("", 1 + static_cast<unsigned>(random_.below(max_failing_calls)));
         return restart_later(machine);
       case Fault::slow_disk:
         disk.set_slow(slow_disk_factor);
@@ -183,7 +183,7 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
   /// What a failed disk call takes out of service comes back with a restart alone, which may come
   /// long after what waits for it was given up.
   void restart_later(Machine& machine) {
-    const Duration later = random_.below(2) == 0 ? lasting() : within(plan_.lasting_max);
+    const Duration later = random_.below(2) == 0 ? lasting() : within(plan_.max_lasting);
     world_.after(std::min(later, until_ - world_.now()), [&machine] {
       machine.disk().fail_syncs("", 0);
       machine.disk().fail_writes("", 0);

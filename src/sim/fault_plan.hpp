@@ -20,7 +20,7 @@ struct FaultPlan {
   /// Between the beginnings of faults, on average; never three times as long.
   Duration mean_gap = std::chrono::seconds(5);
   /// How long one lasts at most; it begins at 1 ms, and short ones are more frequent.
-  Duration lasting_max = std::chrono::seconds(8);
+  Duration max_lasting = std::chrono::seconds(8);
   /// What may happen. Kinds that follow from others (lost_write, torn_write, lost_entry) are not
   /// named here: power_loss brings them.
   std::vector<Fault> kinds = {Fault::kill,        Fault::power_loss, Fault::pause,

@@ -225,7 +225,7 @@ std::unique_ptr<Connection> Network::dial(ProcessLoop& from, const Endpoint& to,
   } else {
     stream->process_ended(Side::dialer, false);
   }
-  return std::make_unique<StreamConnection>(std::move(stream), Side::dialer);
+  return std::make_unique<SimulatedConnection>(std::move(stream), Side::dialer);
 }
 
 Result<std::unique_ptr<Listener>> Network::listen(ProcessLoop& at, const Endpoint& where,

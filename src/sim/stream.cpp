@@ -12,7 +12,7 @@ namespace dohle::sim {
 namespace {
 
 constexpr std::size_t packet_bytes = 60;  ///< of a packet without content
-constexpr std::size_t segment_bytes_max = 64 * 1024;
+constexpr std::size_t max_segment_bytes = 64 * 1024;
 constexpr std::size_t flush_bytes = 256 * 1024;
 constexpr Duration retry_first = std::chrono::milliseconds(200);
 constexpr Duration retry_longest = std::chrono::seconds(5);
@@ -194,7 +194,7 @@ void Stream::accept(Acceptor& acceptor) {
   end.state = State::open;
   end.last_byte = world().now();
   end.events =
-      acceptor.on_accept(std::make_unique<StreamConnection>(shared_from_this(), Side::acceptor));
+      acceptor.on_accept(std::make_unique<SimulatedConnection>(shared_from_this(), Side::acceptor));
   if (end.events == nullptr) return release(Side::acceptor, false);
   if (end.state != State::open || end.is_released) return;
   end.events->on_open();
@@ -253,7 +253,7 @@ bool Stream::send(Side side, Chain bytes) {
       self->flush(side);
     });
   }
-  end.reported_full |= end.queued_bytes > end.limits.write_queue_bytes_max;
+  end.reported_full |= end.queued_bytes > end.limits.max_write_queue_bytes;
   return !end.reported_full;
 }
 
@@ -269,7 +269,7 @@ void Stream::fill_segments(Side side) {
   End& end = at(side);
   const std::size_t window = network_.options_.window_bytes;
   while (!end.queue.empty() && end.outstanding_bytes < window) {
-    std::size_t most = std::min(window - end.outstanding_bytes, segment_bytes_max);
+    std::size_t most = std::min(window - end.outstanding_bytes, max_segment_bytes);
     if (network_.random_.below(8) == 0) most = 1 + network_.random_.below(most);
     put_on_way(side, next_segment(end, most));
   }
@@ -280,11 +280,11 @@ void Stream::fill_segments(Side side) {
   report_drained(side);
 }
 
-Stream::Segment Stream::next_segment(End& end, std::size_t bytes_max) {
+Stream::Segment Stream::next_segment(End& end, std::size_t max_bytes) {
   Segment segment;
-  while (!end.queue.empty() && segment.bytes < bytes_max) {
+  while (!end.queue.empty() && segment.bytes < max_bytes) {
     Slice& front = end.queue.front();
-    const std::size_t part = std::min(front.size(), bytes_max - segment.bytes);
+    const std::size_t part = std::min(front.size(), max_bytes - segment.bytes);
     segment.pieces.push_back(front.sub(0, part));
     segment.bytes += part;
     if (part == front.size()) {
@@ -380,7 +380,7 @@ void Stream::window_opens(Side from) {
 
 void Stream::report_drained(Side side) {
   End& end = at(side);
-  if (!end.reported_full || end.queued_bytes > end.limits.write_queue_bytes_max / 2) return;
+  if (!end.reported_full || end.queued_bytes > end.limits.max_write_queue_bytes / 2) return;
   end.reported_full = false;
   end.loop->post([self = shared_from_this(), side] {
     End& mine = self->at(side);
@@ -461,9 +461,9 @@ bool Stream::ask_admission(Side side, std::int32_t length) {
   };
   if (length < 0) return refuse(Errc::malformed, "a frame with a negative length");
   const auto bytes = static_cast<std::size_t>(length);
-  if (bytes > end.limits.frame_bytes_max) {
+  if (bytes > end.limits.max_frame_bytes) {
     return refuse(Errc::too_large,
-                  text + ", the limit is " + std::to_string(end.limits.frame_bytes_max));
+                  text + ", the limit is " + std::to_string(end.limits.max_frame_bytes));
   }
   Admission verdict = end.events->on_frame_length(bytes);
   if (verdict == Admission::accept) verdict = end.events->on_frame_room(bytes);

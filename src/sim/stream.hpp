@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/connection.hpp"
-#include "sim/frame_reader.hpp"
+#include "sim/arrived_bytes.hpp"
 #include "sim/network.hpp"
 #include "sim/process_loop.hpp"
 
@@ -106,7 +106,7 @@ class Stream final : public std::enable_shared_from_this<Stream> {
     // Reading.
     std::deque<Slice> arrived;
     std::size_t arrived_bytes = 0;
-    FrameReader reader;
+    ArrivedBytes reader;
     std::optional<std::size_t> body_bytes;  ///< of the frame whose length was accepted
     bool is_paused = false;
     bool is_held = false;
@@ -137,7 +137,7 @@ class Stream final : public std::enable_shared_from_this<Stream> {
 
   // Bytes.
   void fill_segments(Side side);
-  [[nodiscard]] Segment next_segment(End& end, std::size_t bytes_max);
+  [[nodiscard]] Segment next_segment(End& end, std::size_t max_bytes);
   void put_on_way(Side from, Segment segment);
   void deliver(Side from);
   void stall(Side from);
@@ -211,11 +211,11 @@ class ListenerPort final : public std::enable_shared_from_this<ListenerPort> {
 };
 
 /// The Connection that a process holds.
-class StreamConnection final : public Connection {
+class SimulatedConnection final : public Connection {
  public:
-  StreamConnection(std::shared_ptr<Stream> stream, Side side)
+  SimulatedConnection(std::shared_ptr<Stream> stream, Side side)
       : stream_(std::move(stream)), side_(side) {}
-  ~StreamConnection() override { stream_->release(side_, false); }
+  ~SimulatedConnection() override { stream_->release(side_, false); }
 
   bool send(Chain bytes) override { return stream_->send(side_, std::move(bytes)); }
   [[nodiscard]] std::size_t queued_bytes() const override { return stream_->queued_bytes(side_); }

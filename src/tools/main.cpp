@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include "tools/commands.hpp"
-#include "tools/terminal.hpp"
-#include "tools/usage.hpp"
+#include "tools/commands/commands.hpp"
+#include "tools/commands/terminal.hpp"
+#include "tools/commands/usage.hpp"
 
 namespace dohle::tools {
 

@@ -53,7 +53,7 @@ Result<Slice> records_of(const Slice& batch, const BatchHeader& header,
           ? Result<Slice>(batch.sub(batch_at::records))
           : decompress(header.compression(), batch.bytes().subspan(batch_at::records), limits);
   if (!records) return fail(records.error().within("record batch"));
-  if (static_cast<std::size_t>(header.count) > records->size() / record_bytes_min) {
+  if (static_cast<std::size_t>(header.count) > records->size() / min_record_bytes) {
     return fail(malformed("record count " + std::to_string(header.count) + " exceeds its " +
                           std::to_string(records->size()) + " bytes"));
   }

@@ -69,9 +69,9 @@ void stamp_log_append_time(std::span<std::byte> batch, Timestamp now);
 
 /// Limits on what a compressed batch may grow to.
 struct DecompressionLimits {
-  std::size_t bytes_max = std::size_t{256} << 20;
+  std::size_t max_bytes = std::size_t{256} << 20;
   /// Decompressed per compressed byte; small batches may reach 1 MiB regardless.
-  std::size_t ratio_max = 1032;  // deflate's own maximum
+  std::size_t max_ratio = 1032;  // deflate's own maximum
 };
 
 /// Walks the records of one batch. Construct, check, then call next() until it returns false.

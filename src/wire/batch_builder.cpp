@@ -16,8 +16,8 @@ namespace {
 
 // Length, attributes, timestamp and offset delta, key and value length, header count at their
 // longest.
-constexpr std::size_t framing_bytes_max =
-    varint_bytes_max + 1 + varlong_bytes_max + 4 * varint_bytes_max;
+constexpr std::size_t max_framing_bytes =
+    max_varint_bytes + 1 + max_varlong_bytes + 4 * max_varint_bytes;
 
 // Length of a key or value as it stands in front of it; null has the length -1.
 std::int64_t length_of(const std::optional<Bytes>& bytes) {
@@ -98,12 +98,12 @@ std::int64_t difference(Timestamp a, Timestamp b) {
 
 }  // namespace
 
-BatchBuilder::BatchBuilder(Budget& budget, std::size_t batch_bytes_max, Checksum checksum)
-    : budget_(&budget), batch_bytes_max_(batch_bytes_max), checksum_(checksum) {}
+BatchBuilder::BatchBuilder(Budget& budget, std::size_t max_batch_bytes, Checksum checksum)
+    : budget_(&budget), max_batch_bytes_(max_batch_bytes), checksum_(checksum) {}
 
 BatchBuilder::BatchBuilder(BatchBuilder&& other) noexcept
     : budget_(other.budget_),
-      batch_bytes_max_(other.batch_bytes_max_),
+      max_batch_bytes_(other.max_batch_bytes_),
       checksum_(other.checksum_),
       slabs_(std::move(other.slabs_)),
       current_(other.current_),
@@ -120,7 +120,7 @@ BatchBuilder::BatchBuilder(BatchBuilder&& other) noexcept
 
 BatchBuilder& BatchBuilder::operator=(BatchBuilder&& other) noexcept {
   std::swap(budget_, other.budget_);
-  std::swap(batch_bytes_max_, other.batch_bytes_max_);
+  std::swap(max_batch_bytes_, other.max_batch_bytes_);
   std::swap(checksum_, other.checksum_);
   std::swap(slabs_, other.slabs_);
   std::swap(current_, other.current_);
@@ -139,12 +139,12 @@ BatchBuilder::~BatchBuilder() {
   for (Buffer* slab : slabs_) slab->release();
 }
 
-std::size_t BatchBuilder::record_bytes_max(const Record& record) {
-  std::size_t size = framing_bytes_max;
+std::size_t BatchBuilder::max_record_bytes(const Record& record) {
+  std::size_t size = max_framing_bytes;
   if (record.key) size += record.key->size();
   if (record.value) size += record.value->size();
   for (const HeaderView& header : record.headers) {
-    size += 2 * varint_bytes_max + header.name.size();
+    size += 2 * max_varint_bytes + header.name.size();
     if (header.value) size += header.value->size();
   }
   return size;
@@ -157,7 +157,7 @@ BatchBuilder::Appended BatchBuilder::append(const Record& record, Timestamp time
                     delta, count_};
   const std::size_t size =
       varlong_size(static_cast<std::int64_t>(shape.body_bytes)) + shape.body_bytes;
-  if (bytes_ + size > batch_bytes_max_ && count_ != 0) return Appended::full;
+  if (bytes_ + size > max_batch_bytes_ && count_ != 0) return Appended::full;
   if (bytes_ + size > INT32_MAX) return Appended::full;
 
   if (static_cast<std::size_t>(slab_end_ - at_) >= size) [[likely]] {
@@ -204,7 +204,7 @@ bool BatchBuilder::append_over_slabs(const Record& record, const Shape& shape, s
   struct OverSlabs {
     BatchBuilder& builder;
     void number(std::int64_t n) {
-      std::byte digits[varlong_bytes_max];
+      std::byte digits[max_varlong_bytes];
       bytes(digits, static_cast<std::size_t>(write_varlong(digits, n) - digits));
     }
     void byte(std::byte b) { bytes(&b, 1); }

@@ -19,7 +19,7 @@ class BatchBuilder {
  public:
   enum class Appended : std::uint8_t {
     ok,
-    full,       ///< would exceed `batch_bytes_max` (never for the first record), or 2 GiB - 1
+    full,       ///< would exceed `max_batch_bytes` (never for the first record), or 2 GiB - 1
     no_memory,  ///< the Budget is spent
   };
 
@@ -31,14 +31,14 @@ class BatchBuilder {
     while_appending,
   };
 
-  explicit BatchBuilder(Budget& budget, std::size_t batch_bytes_max,
+  explicit BatchBuilder(Budget& budget, std::size_t max_batch_bytes,
                         Checksum checksum = Checksum::at_seal);
   BatchBuilder(BatchBuilder&&) noexcept;
   BatchBuilder& operator=(BatchBuilder&&) noexcept;
   ~BatchBuilder();
 
   /// Bytes that the record would add, framing included, at the next offset delta.
-  [[nodiscard]] static std::size_t record_bytes_max(const Record& record);
+  [[nodiscard]] static std::size_t max_record_bytes(const Record& record);
 
   /// Encodes the record at the end. `timestamp` is the record's resolved time; it may lie before
   /// the first record's.
@@ -83,7 +83,7 @@ class BatchBuilder {
   [[nodiscard]] Chain slices(std::size_t from) const;
 
   Budget* budget_;
-  std::size_t batch_bytes_max_;
+  std::size_t max_batch_bytes_;
   Checksum checksum_;
   std::vector<Buffer*> slabs_;
   std::size_t current_ = 0;  // index of the slab that at_ points into

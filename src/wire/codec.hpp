@@ -15,11 +15,11 @@ namespace dohle::wire {
 
 /// Bounds on decoding, whatever the lengths in the bytes claim. Nesting is bounded by the schemas:
 /// no struct contains itself.
-inline constexpr std::size_t array_elements_max = 1'000'000;
-inline constexpr std::size_t tagged_fields_max = 10'000;
-inline constexpr std::size_t first_reservation_elements_max = 1'000;
+inline constexpr std::size_t max_array_elements = 1'000'000;
+inline constexpr std::size_t max_tagged_fields = 10'000;
+inline constexpr std::size_t max_first_reservation_elements = 1'000;
 /// Longest string, in every version.
-inline constexpr std::size_t string_bytes_max = 32'767;
+inline constexpr std::size_t max_string_bytes = 32'767;
 
 /// Exactly the bytes that `encode` makes, those of record chains included.
 /// Errors as `encode`.
@@ -31,7 +31,7 @@ template <class M>
 ///
 /// Errors: Errc::unsupported_version for a version that the message does not have, or one that
 /// lacks a field which is set and must not be dropped; Errc::invalid_argument for a null where the
-/// version has none and for a string above string_bytes_max; Errc::too_large above 2^31-1 bytes.
+/// version has none and for a string above max_string_bytes; Errc::too_large above 2^31-1 bytes.
 template <class M>
 [[nodiscard]] Result<Chain> encode(const M& message, std::int16_t version);
 

@@ -176,7 +176,7 @@ class Reader {
     if constexpr (is_fixed<T>) {
       if (count * fixed_bytes<T>() > left()) return refuse_short(count * fixed_bytes<T>());
     }
-    into.reserve(std::min(count, first_reservation_elements_max));
+    into.reserve(std::min(count, max_first_reservation_elements));
     for (std::size_t i = 0; i < count && !failed_; ++i) {
       if constexpr (std::is_same_v<T, bool>) {
         into.push_back(integer<std::int8_t>() != 0);

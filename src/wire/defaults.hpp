@@ -18,10 +18,10 @@ class Defaults {
   }
 
  private:
-  static constexpr std::size_t fields_max = 32;
+  static constexpr std::size_t max_fields = 32;
 
   struct Collector {
-    std::array<const void*, fields_max>& addresses;
+    std::array<const void*, max_fields>& addresses;
     std::size_t place = 0;
     void operator()(const auto& value, const char*, auto...) { addresses.at(place++) = &value; }
   };
@@ -37,7 +37,7 @@ class Defaults {
   }
 
   const S value_{};
-  std::array<const void*, fields_max> addresses_{};
+  std::array<const void*, max_fields> addresses_{};
 };
 
 template <class S>

@@ -47,7 +47,7 @@ class Measure {
     } else if constexpr (is_fixed<T>) {
       bytes_ += fixed_bytes<T>();
     } else if constexpr (is_string<T>) {
-      if (v.size() > string_bytes_max) refuse(Errc::invalid_argument, "string too long", name);
+      if (v.size() > max_string_bytes) refuse(Errc::invalid_argument, "string too long", name);
       add_length(v.size(), spec, 2);
       bytes_ += v.size();
     } else if constexpr (is_bytes<T>) {

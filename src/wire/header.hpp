@@ -60,11 +60,11 @@ struct ResponsePrefix {
 };
 
 /// A whole request: four bytes of length, header, body; ready to be sent.
-/// Errors as encode; also Errc::invalid_argument for a client id above string_bytes_max.
+/// Errors as encode; also Errc::invalid_argument for a client id above max_string_bytes.
 template <class M>
 [[nodiscard]] Result<Chain> encode_request(std::int32_t correlation_id, std::string_view client_id,
                                            const M& message, std::int16_t version) {
-  if (client_id.size() > string_bytes_max) {
+  if (client_id.size() > max_string_bytes) {
     return fail(Error::client(Errc::invalid_argument, "client id is longer than 32767 bytes"));
   }
   const RequestPrefix prefix{M::api, version, correlation_id, client_id};

@@ -89,7 +89,7 @@ std::int64_t Reader::checked_length(std::int64_t length) {
 std::int64_t Reader::array_count() {
   const std::int64_t count =
       flexible_ ? std::int64_t{varint()} - 1 : std::int64_t{integer<std::int32_t>()};
-  if (count > static_cast<std::int64_t>(array_elements_max)) {
+  if (count > static_cast<std::int64_t>(max_array_elements)) {
     refuse(std::to_string(count) + " elements, at most 1000000 are allowed");
   }
   return checked_length(count);
@@ -98,7 +98,7 @@ std::int64_t Reader::array_count() {
 std::int64_t Reader::string_length(bool is_compact) {
   if (!is_compact) return checked_length(integer<std::int16_t>());
   const std::int64_t length = std::int64_t{varint()} - 1;
-  if (length > static_cast<std::int64_t>(string_bytes_max)) {
+  if (length > static_cast<std::int64_t>(max_string_bytes)) {
     refuse("string of " + std::to_string(length) + " bytes, at most 32767 are allowed");
   }
   return checked_length(length);
@@ -120,7 +120,7 @@ void Reader::refuse_rest() {
 }
 
 TagCursor::TagCursor(Reader& reader) : reader_(reader), left_(reader.varint()) {
-  if (left_ > tagged_fields_max || left_ > reader.left()) {
+  if (left_ > max_tagged_fields || left_ > reader.left()) {
     reader.refuse(std::to_string(left_) + " tagged fields");
   }
 }

@@ -20,7 +20,7 @@ struct RecordParts {
 };
 
 /// Length, attributes, two deltas, key and value length, header count at a byte each.
-inline constexpr std::size_t record_bytes_min = 7;
+inline constexpr std::size_t min_record_bytes = 7;
 
 /// The byte after `count` headers; null when one of them reaches beyond `record_end`, which is at
 /// most `end`.
@@ -102,7 +102,7 @@ template <Room room>
   const std::byte* const body = read_varint(at, end, length);
   if (body == nullptr) [[unlikely]]
     return "its length is damaged";
-  if (length < static_cast<std::int32_t>(record_bytes_min - 1)) [[unlikely]] {
+  if (length < static_cast<std::int32_t>(min_record_bytes - 1)) [[unlikely]] {
     return "its length is less than any record's";
   }
   if (length > end - body) [[unlikely]]

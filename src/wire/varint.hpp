@@ -9,8 +9,8 @@ namespace dohle::wire {
 // Kafka's variable-length integers: groups of seven bits, lowest first, the high bit set on all but
 // the last byte. Signed ones are zigzag encoded, so that small negative numbers stay short.
 
-inline constexpr std::size_t varint_bytes_max = 5;
-inline constexpr std::size_t varlong_bytes_max = 10;
+inline constexpr std::size_t max_varint_bytes = 5;
+inline constexpr std::size_t max_varlong_bytes = 10;
 
 [[nodiscard]] constexpr std::uint32_t zigzag(std::int32_t n) {
   return (static_cast<std::uint32_t>(n) << 1) ^ static_cast<std::uint32_t>(n >> 31);
@@ -39,7 +39,7 @@ inline constexpr std::size_t varlong_bytes_max = 10;
   return unsigned_varint_size(zigzag(n));
 }
 
-/// Writes at `to`, which has room for varlong_bytes_max; returns the byte after.
+/// Writes at `to`, which has room for max_varlong_bytes; returns the byte after.
 inline std::byte* write_unsigned_varint(std::byte* to, std::uint64_t n) {
   if (n < 0x80) [[likely]] {
     *to = static_cast<std::byte>(n);
@@ -89,7 +89,7 @@ template <class Unsigned>
 /// Whether a number that begins at `at` may reach `end`.
 enum class Room : bool {
   unknown,
-  ample,  ///< the caller knows that there are varint_bytes_max or varlong_bytes_max bytes
+  ample,  ///< the caller knows that there are max_varint_bytes or max_varlong_bytes bytes
 };
 
 /// Reads into `n` and returns the byte after; null when `end` comes first, when there are more

@@ -32,7 +32,7 @@ using testing::HasSubstr;
 constexpr std::size_t disk_bytes = 24_MiB;
 constexpr std::size_t value_bytes = 20'000;
 /// Freed space is there when files are gone, which happens behind the scenes.
-constexpr int attempts_max = 10'000;
+constexpr int max_attempts = 10'000;
 
 /// Sends numbered values one after another, each until it is acknowledged.
 class Load {
@@ -65,7 +65,7 @@ class Load {
   /// Until one is taken again.
   void send_until_taken(WireConnection& to) {
     Result<void> sent;
-    for (int i = 0; i < attempts_max; ++i) {
+    for (int i = 0; i < max_attempts; ++i) {
       sent = send(to);
       if (sent || !sent.error().is_broker(broker_error::kafka_storage_error)) break;
     }
@@ -206,7 +206,7 @@ class FullDiskTest : public testing::Test {
   }
   /// Commits all that is acknowledged until the node refuses, which has to be with 15.
   void commit_until_refused() {
-    for (int i = 0; i < attempts_max; ++i) {
+    for (int i = 0; i < max_attempts; ++i) {
       const std::int16_t error = group_.commit(node(), load_.count());
       if (error == broker_error::coordinator_not_available) return;
       ASSERT_EQ(error, 0);
@@ -216,7 +216,7 @@ class FullDiskTest : public testing::Test {
   }
   void commit_until_taken() {
     std::int16_t error = -1;
-    for (int i = 0; i < attempts_max && error != 0; ++i)
+    for (int i = 0; i < max_attempts && error != 0; ++i)
       error = group_.commit(node(), load_.count());
     ASSERT_EQ(error, 0);
     committed_ = load_.count();

@@ -29,7 +29,7 @@ constexpr std::size_t memory_slack_bytes = 400_MiB;
 constexpr std::size_t memory_slack_bytes = 48_MiB;
 #endif
 
-constexpr std::size_t frame_bytes_max = 100_MiB;
+constexpr std::size_t max_frame_bytes = 100_MiB;
 
 std::string framed(std::uint32_t length, std::string_view body = {}) {
   std::string bytes;
@@ -87,7 +87,7 @@ TEST_F(LimitsTest, ConnectionsOverTheLimitAreTurnedAwayAndThoseWithinItServed) {
   for (WireConnection& each : within) expect_served(each, "before");
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(WireConnection(port()).is_closed_by_the_node());
   for (WireConnection& each : within) expect_served(each, "meanwhile");
-  EXPECT_EQ(lines_with(*node_, "is turned away: there are 4 already (connections_max)"), 3u)
+  EXPECT_EQ(lines_with(*node_, "is turned away: there are 4 already (max_connections)"), 3u)
       << node_->lines();
   within.pop_front();
   // That the node has noticed it, only a newcomer can tell.
@@ -145,7 +145,7 @@ std::vector<Nonsense> nonsense() {
   for (int i = 0; i < 4'000; ++i) noise.push_back(static_cast<char>(random.below(256)));
   const std::string hello("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11);
   return {
-      {"above the limit", framed(frame_bytes_max + 1), "the limit is 104857600"},
+      {"above the limit", framed(max_frame_bytes + 1), "the limit is 104857600"},
       {"the largest length", framed(INT32_MAX), "the limit is 104857600"},
       {"negative", framed(UINT32_MAX), "a negative length"},
       {"empty", framed(0), "closing the connection of"},
@@ -212,7 +212,7 @@ TEST_F(LimitsTest, FramesThatAreAnnouncedAndNeverSentTakeNoMemoryAndStopNobody) 
   constexpr std::size_t sent[] = {0, 1, 1'000, 100'000};
   std::deque<WireConnection> silent;
   for (std::size_t i = 0; i < 200; ++i) {
-    const std::size_t length = frame_bytes_max >> (i / 12);
+    const std::size_t length = max_frame_bytes >> (i / 12);
     const std::string body(std::min(sent[i % 4], length - 1), '\0');
     silent.emplace_back(port());
     ASSERT_TRUE(

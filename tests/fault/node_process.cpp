@@ -17,7 +17,7 @@ namespace dohle::fault {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto ready_wait_max = std::chrono::seconds(30);
+constexpr auto max_ready_wait = std::chrono::seconds(30);
 
 }  // namespace
 
@@ -66,7 +66,7 @@ NodeProcess::~NodeProcess() {
 
 // "ready 127.0.0.1:PORT"
 void NodeProcess::wait_until_ready(int standard_output) {
-  const auto deadline = Clock::now() + ready_wait_max;
+  const auto deadline = Clock::now() + max_ready_wait;
   std::string text;
   while (text.find('\n') == text.npos) {
     const auto left =

@@ -21,10 +21,10 @@ using std::chrono::milliseconds;
 #endif
 #if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !__has_feature(address_sanitizer)
 constexpr int slower = 1;
-constexpr std::size_t idle_bytes_max = 20'000'000;
+constexpr std::size_t max_idle_bytes = 20'000'000;
 #else
 constexpr int slower = 10;
-constexpr std::size_t idle_bytes_max = 200'000'000;
+constexpr std::size_t max_idle_bytes = 200'000'000;
 #endif
 
 constexpr std::int32_t partitions = 1'000;
@@ -54,7 +54,7 @@ TEST_F(RestartTest, AnEmptyDirectoryIsReadyWithin50Milliseconds) {
     NodeProcess node(scratch_ / ("data" + std::to_string(i)));
     ASSERT_NE(node.port(), 0) << node.lines();
     best = std::min(best, node.ready_after());
-    EXPECT_LE(node.resident_bytes(), idle_bytes_max);
+    EXPECT_LE(node.resident_bytes(), max_idle_bytes);
     if (i == 4) show("empty directory", node);
   }
   EXPECT_LE(best, slower * milliseconds(50));

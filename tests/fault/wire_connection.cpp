@@ -129,7 +129,7 @@ Result<void> create_topic(WireConnection& at, const std::string& topic, std::int
 }
 
 wire::FetchRequest fetch_request(const std::string& topic, std::int32_t partition, Offset offset,
-                                 std::int32_t bytes_max) {
+                                 std::int32_t max_bytes) {
   wire::FetchRequest request;
   request.max_wait_ms = 10'000;
   request.min_bytes = 1;
@@ -138,7 +138,7 @@ wire::FetchRequest fetch_request(const std::string& topic, std::int32_t partitio
   auto& from = wanted.partitions.emplace_back();
   from.partition = PartitionId{partition};
   from.fetch_offset = offset;
-  from.partition_max_bytes = bytes_max;
+  from.partition_max_bytes = max_bytes;
   return request;
 }
 

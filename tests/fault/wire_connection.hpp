@@ -76,7 +76,7 @@ Result<Offset> produce(WireConnection& to, const std::string& topic, std::int32_
                        std::string_view value, Producer by = {});
 /// From `offset` on, for one partition; version 12 is the last that names topics.
 [[nodiscard]] wire::FetchRequest fetch_request(const std::string& topic, std::int32_t partition,
-                                               Offset offset, std::int32_t bytes_max = 1 << 20);
+                                               Offset offset, std::int32_t max_bytes = 1 << 20);
 inline constexpr std::int16_t fetch_version = 12;
 /// The values of the records in the answer to a fetch_request, in order; `next` is the offset
 /// behind them. Errors: what the node answered.

@@ -11,7 +11,7 @@ namespace {
 
 using namespace dohle;
 
-constexpr wire::DecompressionLimits limits{.bytes_max = std::size_t{8} << 20};
+constexpr wire::DecompressionLimits limits{.max_bytes = std::size_t{8} << 20};
 
 Slice put_right(Bytes input) {
   namespace at = wire::batch_at;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "client/assignor.hpp"
+#include "client/group/assignor.hpp"
 #include "golden_lines.hpp"
 
 namespace dohle {
@@ -11,10 +11,10 @@ namespace {
 
 using Assigned = std::map<std::string, std::vector<std::string>>;
 
-std::vector<client::Subscriber> members_of(const golden::Line& line) {
-  std::vector<client::Subscriber> members;
+std::vector<client::SubscribedMember> members_of(const golden::Line& line) {
+  std::vector<client::SubscribedMember> members;
   for (const auto& each : line.at("members")) {
-    client::Subscriber member{each.at("id"), std::nullopt, each.at("topics")};
+    client::SubscribedMember member{each.at("id"), std::nullopt, each.at("topics")};
     if (!each.at("instance").is_null()) member.group_instance_id = each.at("instance");
     members.push_back(std::move(member));
   }

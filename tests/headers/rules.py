@@ -27,6 +27,17 @@ ARROWS = {
 # What one .cpp file of a room may include besides: the construction of Client and of Node puts the real
 # net and disk behind the decisions, and one file makes `embedded:` addresses.
 IN_ONE_FILE = {"client": {"net"}, "node": {"net", "disk"}, "messaging": {"node"}}
+# Rooms inside a room: which of its neighbours each may include. The files that stand in the outer room
+# itself (the face, and what puts the parts together) may include all of them.
+INNER_ARROWS = {
+    "client": {
+        "cluster": set(),
+        "produce": {"cluster"},
+        "consume": {"cluster", "group"},
+        "group": {"cluster"},
+        "admin": {"cluster", "group"},
+    },
+}
 DECIDING = {"wire", "auth", "client", "log", "node", "messaging"}
 ASIO_UNITS_MAX = 5
 CODE = {".hpp", ".cpp"}
@@ -42,7 +53,7 @@ IMPURE = re.compile(
 SLEEP = re.compile(r"\b(?:sleep_for|sleep_until|usleep|nanosleep)\b|\b(?<!await_)sleep\s*\(\s*\d")
 UNFINISHED = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"]) + r")\b")
 SKIPPED = re.compile(r"\b(?:DISABLED_\w+|GTEST" + r"_SKIP)\b")
-EMPTY_NAME = re.compile(r"\b(?:class|struct)\s+(?:DOHLE_API\s+)?(\w*(?:Manager|Helper|Utils?|Impl))\b")
+EMPTY_NAME = re.compile(r"\b(?:class|struct)\s+(?:DOHLE_API\s+)?(\w*(?:Manager|Helper|Utils?|Impl|Core))\b")
 FILE_NAME = re.compile(r"^[a-z0-9_]+\.(?:hpp|cpp)$")
 EMPTY_FILE_WORDS = {"util", "utils", "helper", "helpers", "manager", "common", "impl", "misc"}
 
@@ -110,6 +121,23 @@ def check_arrows(tree):
                 yield Breach(path, number, f"arrow:{target}", f"{room} may not include {target}")
 
 
+def check_inner_arrows(tree):
+    for path in tree.code:
+        parts = path.split("/")
+        if parts[0] != "src" or len(parts) < 4 or parts[1] not in INNER_ARROWS:
+            continue
+        outer, inner = parts[1], parts[2]
+        arrows = INNER_ARROWS[outer]
+        if inner not in arrows:
+            yield Breach(path, 1, "room", f"src/{outer}/{inner} is no room of the design")
+            continue
+        for number, _, name in tree.includes(path):
+            to = name.split("/")
+            if to[0] != outer or (len(to) > 2 and (to[1] == inner or to[1] in arrows[inner])):
+                continue
+            yield Breach(path, number, f"arrow:{to[1]}", f"{outer}/{inner} may not include {name}")
+
+
 def check_public(tree):
     for path in tree.code:
         if not path.startswith("include/"):
@@ -172,7 +200,7 @@ def check_names(tree):
     yield from check_lines(tree, tree.code, EMPTY_NAME, "name", "the type's name says nothing of its subject")
 
 
-CHECKS = [check_arrows, check_public, check_asio, check_purity, check_tests, check_names]
+CHECKS = [check_arrows, check_inner_arrows, check_public, check_asio, check_purity, check_tests, check_names]
 
 
 def read_exceptions(file):

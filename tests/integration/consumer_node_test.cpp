@@ -117,7 +117,7 @@ TEST_F(ConsumerOnNode, a_wakeup_ends_a_poll) {
 
 TEST_F(ConsumerOnNode, records_that_are_held_fill_the_buffer) {
   produce("orders", 2'000);
-  Consumer reader = consumer({.fetch_bytes_max = 4'096, .buffer_bytes = 1'024});
+  Consumer reader = consumer({.max_fetch_bytes = 4'096, .buffer_bytes = 1'024});
   ASSERT_TRUE(reader.assign({{"orders", PartitionId{0}}}));
   std::vector<Records> held;
   Result<Records> last = Records();

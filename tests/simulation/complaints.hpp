@@ -9,13 +9,13 @@ namespace dohle::simulation {
 class Complaints {
  public:
   void add(const std::string& line) {
-    if (++count_ <= shown_max) text_ += "  " + line + "\n";
+    if (++count_ <= max_shown) text_ += "  " + line + "\n";
   }
   [[nodiscard]] std::size_t count() const { return count_; }
   [[nodiscard]] const std::string& text() const { return text_; }
 
  private:
-  static constexpr std::size_t shown_max = 10;
+  static constexpr std::size_t max_shown = 10;
   std::size_t count_ = 0;
   std::string text_;
 };

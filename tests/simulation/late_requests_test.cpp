@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "client/produce_core.hpp"
+#include "client/produce/record_sender.hpp"
 #include "simulation/wording.hpp"
 #include "unit/client/scripted_cluster.hpp"
 #include "unit/node/node_world.hpp"
@@ -21,14 +21,14 @@ class LateRequests : public node::NodeWorld {
  protected:
   struct Running {
     Running(sim::Process& self, const ProducerOptions& options) {
-      client::Engine::Options engine;
+      client::Cluster::Options engine;
       engine.bootstrap = {{"node", 9092}};
       client = std::make_shared<client::SimulatedClient>(self, std::move(engine));
-      core = std::make_shared<detail::ProduceCore>(client, options);
+      core = std::make_shared<client::RecordSender>(client, options);
       core->start();
     }
     std::shared_ptr<client::SimulatedClient> client;
-    std::shared_ptr<detail::ProduceCore> core;
+    std::shared_ptr<client::RecordSender> core;
   };
 
   void start(ProducerOptions options) {
@@ -40,7 +40,7 @@ class LateRequests : public node::NodeWorld {
     core().find_topic("orders", world.now() + 5s, [this](auto found) { topic_ = *found; });
     ASSERT_TRUE(world.run_until([this] { return topic_ != nullptr; }, 5s));
   }
-  detail::ProduceCore& core() { return *process_->running_as<Running>()->core; }
+  client::RecordSender& core() { return *process_->running_as<Running>()->core; }
   /// Sends a record; its outcome will be in `outcomes`.
   void send(const std::string& value) {
     auto& to = *topic_->table().all.at(0);
@@ -85,7 +85,7 @@ class LateRequests : public node::NodeWorld {
 
  private:
   sim::Process* process_ = nullptr;
-  std::shared_ptr<detail::TopicCore> topic_;
+  std::shared_ptr<client::IntakeTopic> topic_;
   Wording wording_;
 };
 

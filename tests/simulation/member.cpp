@@ -20,7 +20,7 @@ constexpr Duration hurried_handling = 50ms;
 }  // namespace
 
 Member::Member(sim::Process& self, std::string name, const Habits& habits,
-               client::Engine::Options engine, Readings& readings, Effects& effects,
+               client::Cluster::Options engine, Readings& readings, Effects& effects,
                const bool& is_healed)
     : self_(self),
       world_(self.machine().world()),
@@ -51,8 +51,8 @@ Duration Member::up_to(Duration most) {
       static_cast<Duration::rep>(random_.below(static_cast<std::uint64_t>(most.count()) + 1)));
 }
 
-Duration Member::handling_max() const {
-  return is_healed_ ? std::min(habits_.handling_max, hurried_handling) : habits_.handling_max;
+Duration Member::max_handling() const {
+  return is_healed_ ? std::min(habits_.max_handling, hurried_handling) : habits_.max_handling;
 }
 
 // Joining, polling, handling.
@@ -60,7 +60,7 @@ Duration Member::handling_max() const {
 void Member::join() {
   note("begins to read");
   session_ = std::make_shared<char>();
-  core_ = std::make_shared<detail::ConsumeCore>(client_, habits_.options);
+  core_ = std::make_shared<client::ConsumerLoop>(client_, habits_.options);
   core_->start();
   effects_.add(effect::joined);
   if (habits_.takes_all) {
@@ -79,7 +79,7 @@ void Member::join() {
 void Member::begin_poll() {
   core_->desk().with([](PollTable& table) { table.fetch.settle(); });
   core_->begin_poll();
-  after(up_to(habits_.poll_max), &Member::end_poll);
+  after(up_to(habits_.max_poll), &Member::end_poll);
 }
 
 void Member::end_poll() {
@@ -160,7 +160,7 @@ void Member::take() {
   }
   taken_ = std::move(*records);
   if (taken_.empty()) return go_on();
-  after(up_to(handling_max()), &Member::handle);
+  after(up_to(max_handling()), &Member::handle);
 }
 
 void Member::handle() {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/random.hpp"
-#include "client/consume_core.hpp"
+#include "client/consume/consumer_loop.hpp"
 #include "sim/process.hpp"
 #include "sim/world.hpp"
 #include "simulation/effects.hpp"
@@ -28,8 +28,8 @@ struct Habits {
   /// Partitions are assigned by hand, not by the group.
   bool takes_all = false;
   Committing committing = Committing::automatic;
-  Duration poll_max = std::chrono::milliseconds(200);
-  Duration handling_max = std::chrono::milliseconds(100);
+  Duration max_poll = std::chrono::milliseconds(200);
+  Duration max_handling = std::chrono::milliseconds(100);
   /// One in so many polls is followed by leaving and, later, joining again.
   std::uint64_t leaves_one_in = 200;
   /// One in so many that brought records is followed by a seek: who commits stays where it is, so
@@ -41,8 +41,9 @@ struct Habits {
 /// program's thread would with a Consumer, but on the one thread. A poll that blocks is a timer.
 class Member {
  public:
-  Member(sim::Process& self, std::string name, const Habits& habits, client::Engine::Options engine,
-         Readings& readings, Effects& effects, const bool& is_healed);
+  Member(sim::Process& self, std::string name, const Habits& habits,
+         client::Cluster::Options engine, Readings& readings, Effects& effects,
+         const bool& is_healed);
   ~Member();
   Member(const Member&) = delete;
   Member& operator=(const Member&) = delete;
@@ -56,7 +57,7 @@ class Member {
   void after(Duration delay, Next next);
   void note(const std::string& line);
   [[nodiscard]] Duration up_to(Duration most);
-  [[nodiscard]] Duration handling_max() const;
+  [[nodiscard]] Duration max_handling() const;
 
   void join();
   void begin_poll();
@@ -91,7 +92,7 @@ class Member {
   const bool& is_healed_;
   SeededRandom random_;
   std::shared_ptr<client::SimulatedClient> client_;
-  std::shared_ptr<detail::ConsumeCore> core_;
+  std::shared_ptr<client::ConsumerLoop> core_;
   std::map<std::int32_t, Readings::Hold> holds_;
   Records taken_;
   bool is_leaving_ = false;

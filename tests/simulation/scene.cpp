@@ -19,7 +19,7 @@ constexpr std::size_t partitions = 3;
 constexpr Duration load_time = 60s;
 constexpr Duration quiet_time = 60s;
 /// Longer than session timeouts.
-constexpr Duration fault_time_max = 15s;
+constexpr Duration max_fault_time = 15s;
 
 /// The lines of node and clients, as lines of the trace.
 class TracedLog final : public Logger {
@@ -62,8 +62,8 @@ sim::DiskOptions disk_of(std::uint64_t seed) {
   sim::DiskOptions options;
   if (seed % 2 == 0) return options;
   const bool is_shared = seed % 4 == 1;
-  options.sync_min = is_shared ? 50ms : 15ms;
-  options.sync_max = is_shared ? 200ms : 50ms;
+  options.min_sync = is_shared ? 50ms : 15ms;
+  options.max_sync = is_shared ? 200ms : 50ms;
   return options;
 }
 
@@ -71,7 +71,7 @@ sim::DiskOptions disk_of(std::uint64_t seed) {
 /// they are not given up within a fault.
 Readings::Setting setting_of(const Habits& habits) {
   return {.commits = habits.committing != Committing::never,
-          .may_be_overtaken = habits.options.request_timeout < 2 * fault_time_max};
+          .may_be_overtaken = habits.options.request_timeout < 2 * max_fault_time};
 }
 
 }  // namespace
@@ -86,7 +86,7 @@ struct Scene::RunningNode {
     if (!at) started = fail(at.error());
   }
   Result<void> started;
-  node::Engine engine;
+  node::NodeEngine engine;
 };
 
 struct Scene::Producers {
@@ -161,8 +161,8 @@ void Scene::play() {
 
 // Who is there.
 
-client::Engine::Options Scene::client_options() const {
-  client::Engine::Options options;
+client::Cluster::Options Scene::client_options() const {
+  client::Cluster::Options options;
   options.bootstrap = {{"node", 9092}};
   options.link.core.client_id = "simulation";
   return options;
@@ -243,7 +243,7 @@ Habits Scene::draw_habits() {
   habits.committing = ways[draw(std::size(ways))];
   options.auto_commit = habits.committing == Committing::automatic;
   options.auto_commit_interval = draw(2) == 0 ? 300ms : 3s;
-  habits.handling_max = draw(2) == 0 ? 50ms : 1s;
+  habits.max_handling = draw(2) == 0 ? 50ms : 1s;
   habits.leaves_one_in = draw(2) == 0 ? 100 : 10'000;
   return habits;
 }
@@ -259,14 +259,14 @@ sim::FaultPlan Scene::draw_faults() {
   sim::FaultPlan plan;
   plan.until = load_time;
   plan.mean_gap = 4s;
-  plan.lasting_max = fault_time_max;
+  plan.max_lasting = max_fault_time;
   plan.server = "node";
   plan.machines = {"node",     "node",     "node",     "node",  "client",
                    "member-1", "member-2", "member-3", "reader"};
   // What it leaves differs most, and some of it is rare.
   plan.kinds.push_back(sim::Fault::power_loss);
-  constexpr std::size_t kinds_min = 3;
-  while (plan.kinds.size() > kinds_min && draw(8) != 0) {
+  constexpr std::size_t min_kinds = 3;
+  while (plan.kinds.size() > min_kinds && draw(8) != 0) {
     plan.kinds.erase(plan.kinds.begin() + static_cast<std::ptrdiff_t>(draw(plan.kinds.size())));
   }
   return plan;

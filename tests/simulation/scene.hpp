@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "node/engine.hpp"
+#include "node/node_engine.hpp"
 #include "sim/fault_plan.hpp"
 #include "sim/machine.hpp"
 #include "sim/world.hpp"
@@ -52,7 +52,7 @@ class Scene {
 
   void hear_frames(bool traces);
   [[nodiscard]] std::uint64_t draw(std::uint64_t below) { return random_.below(below); }
-  [[nodiscard]] client::Engine::Options client_options() const;
+  [[nodiscard]] client::Cluster::Options client_options() const;
   void start_node();
   void note_what_is_there(RunningNode& node);
   bool create_topic();

@@ -18,7 +18,7 @@ Sender::Sender(sim::Process& self, std::shared_ptr<client::SimulatedClient> clie
       effects_(effects),
       random_(self.machine().world().stream(name_)),
       client_(std::move(client)),
-      core_(std::make_shared<detail::ProduceCore>(client_, options)) {
+      core_(std::make_shared<client::RecordSender>(client_, options)) {
   core_->start();
   find_topic();
 }
@@ -30,7 +30,7 @@ Sender::~Sender() {
 
 void Sender::find_topic() {
   core_->find_topic("orders", self_.clock().mono() + 20s,
-                    [this](Result<std::shared_ptr<detail::TopicCore>> found) {
+                    [this](Result<std::shared_ptr<client::IntakeTopic>> found) {
                       if (!found) note("no topic: " + found.error().to_string());
                       topic_ = found ? *found : nullptr;
                       self_.executor().post([this] { topic_ ? send_some() : find_topic(); });

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/random.hpp"
-#include "client/produce_core.hpp"
+#include "client/produce/record_sender.hpp"
 #include "sim/process.hpp"
 #include "sim/world.hpp"
 #include "simulation/effects.hpp"
@@ -49,8 +49,8 @@ class Sender {
   Effects& effects_;
   SeededRandom random_;
   std::shared_ptr<client::SimulatedClient> client_;
-  std::shared_ptr<detail::ProduceCore> core_;
-  std::shared_ptr<detail::TopicCore> topic_;
+  std::shared_ptr<client::RecordSender> core_;
+  std::shared_ptr<client::IntakeTopic> topic_;
   bool is_closed_ = false;
 };
 

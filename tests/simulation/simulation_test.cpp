@@ -36,10 +36,10 @@ were fewer than 20 in 500 seeds (asked of 500 seeds and more); 2 an option makes
 )";
 /// From so many seeds on, every kind of fault and of effect has to have happened, that often.
 constexpr std::uint64_t seeds_for_coverage = 500;
-constexpr std::uint64_t effects_min = 20;
+constexpr std::uint64_t min_effects = 20;
 /// So many seeds are played twice, to see that they are the same.
 constexpr std::uint64_t seeds_played_twice = 5;
-constexpr std::size_t faults_per_seed_min = 3;
+constexpr std::size_t min_faults_per_seed = 3;
 constexpr std::size_t records_per_seed = 2'000;
 
 void print_line(std::string_view line) {
@@ -100,7 +100,7 @@ Played play(std::uint64_t seed, Scene::Trace trace, Sums& sums) {
   if (more > 10) played.complaints += "  and more, " + std::to_string(more) + " in all\n";
   if (testing::Test::HasFailure()) played.complaints += "  a check of an answer failed\n";
   const sim::FaultCounts drawn = scene.world().drawn_faults();
-  if (drawn.total() < faults_per_seed_min) {
+  if (drawn.total() < min_faults_per_seed) {
     played.complaints += "  only " + std::to_string(drawn.total()) + " faults were drawn\n";
   }
   if (scene.ledger().size() != records_per_seed) {
@@ -176,7 +176,7 @@ int run(const Order& order) {
     return failed == 0 ? 1 : 0;
   }
   const bool asks = seeds >= seeds_for_coverage;
-  const bool is_enough = print_coverage(sums, asks ? effects_min * seeds / seeds_for_coverage : 0);
+  const bool is_enough = print_coverage(sums, asks ? min_effects * seeds / seeds_for_coverage : 0);
   if (!is_enough) std::printf("the seeds do not prove what they should\n");
   return failed == 0 && is_enough ? 0 : 1;
 }

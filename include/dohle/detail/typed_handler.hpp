@@ -11,10 +11,7 @@
 #include "dohle/codec.hpp"
 #include "dohle/event.hpp"
 
-namespace dohle {
-inline namespace v0 {
-
-namespace detail {
+namespace dohle::messaging {
 
 /// Makes events for handlers out of what middleware passes on.
 class DOHLE_API EventAccess {
@@ -115,7 +112,4 @@ SubscribeHandler raw(Handler handler) {
   };
 }
 
-}  // namespace detail
-
-}  // namespace v0
-}  // namespace dohle
+}  // namespace dohle::messaging

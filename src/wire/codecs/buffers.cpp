@@ -15,8 +15,8 @@ constexpr std::size_t ratio_free_bytes = std::size_t{1} << 20;
 
 std::size_t limit_for(std::size_t input_bytes, const DecompressionLimits& limits) {
   std::size_t by_ratio = 0;
-  if (__builtin_mul_overflow(input_bytes, limits.ratio_max, &by_ratio)) by_ratio = SIZE_MAX;
-  return std::min(limits.bytes_max, std::max(ratio_free_bytes, by_ratio));
+  if (__builtin_mul_overflow(input_bytes, limits.max_ratio, &by_ratio)) by_ratio = SIZE_MAX;
+  return std::min(limits.max_bytes, std::max(ratio_free_bytes, by_ratio));
 }
 
 }  // namespace

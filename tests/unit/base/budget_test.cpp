@@ -137,7 +137,7 @@ TEST(Budget, threads_taking_and_releasing_never_exceed_the_limit) {
   constexpr int rounds = 20'000;
   Budget budget(3 * slab_bytes);
   std::atomic<int> held{0};
-  std::atomic<int> held_max{0};
+  std::atomic<int> max_held{0};
   std::vector<std::jthread> workers;
   for (int i = 0; i < threads; ++i) {
     workers.emplace_back([&] {
@@ -145,8 +145,8 @@ TEST(Budget, threads_taking_and_releasing_never_exceed_the_limit) {
         Buffer* slab = budget.take();
         if (slab == nullptr) continue;
         const int now = held.fetch_add(1) + 1;
-        int was = held_max.load();
-        while (was < now && !held_max.compare_exchange_weak(was, now)) {
+        int was = max_held.load();
+        while (was < now && !max_held.compare_exchange_weak(was, now)) {
         }
         held.fetch_sub(1);
         slab->release();
@@ -154,8 +154,8 @@ TEST(Budget, threads_taking_and_releasing_never_exceed_the_limit) {
     });
   }
   workers.clear();
-  EXPECT_LE(held_max.load(), 3);
-  EXPECT_GE(held_max.load(), 1);
+  EXPECT_LE(max_held.load(), 3);
+  EXPECT_GE(max_held.load(), 1);
   EXPECT_EQ(budget.used(), 0u);
 }
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "client/client_core.hpp"
-#include "client/ticking_time.hpp"
+#include "client/cluster/shared_client.hpp"
+#include "client/produce/ticking_time.hpp"
 #include "sim/machine.hpp"
 #include "sim/process.hpp"
 #include "sim/world.hpp"
@@ -224,17 +224,17 @@ class ScriptedBroker final : public Acceptor {
 };
 
 /// A client in one simulated process.
-class SimulatedClient final : public Client::Core {
+class SimulatedClient final : public Client::Shared {
  public:
-  SimulatedClient(sim::Process& process, Engine::Options options,
+  SimulatedClient(sim::Process& process, Cluster::Options options,
                   std::shared_ptr<Logger> logger = silent_logger())
       : time_(process.executor(), process.clock(), MachineWall{process}),
         logger_(std::move(logger)),
-        engine_(Environment{process.executor(), process.dialer(), process.clock(), process.random(),
-                            process.workers(), time_, *logger_},
-                std::move(options)) {}
-  Engine& engine() override { return engine_; }
-  const Environment& environment() const override { return engine_.environment(); }
+        cluster_(ClientEnvironment{process.executor(), process.dialer(), process.clock(),
+                                   process.random(), process.workers(), time_, *logger_},
+                 std::move(options)) {}
+  Cluster& cluster() override { return cluster_; }
+  const ClientEnvironment& environment() const override { return cluster_.environment(); }
   Result<void> check_usable() const override { return {}; }
   void attach(std::weak_ptr<Part>) override {}
 
@@ -246,7 +246,7 @@ class SimulatedClient final : public Client::Core {
 
   TickingTime<MachineWall> time_;
   std::shared_ptr<Logger> logger_;
-  Engine engine_;
+  Cluster cluster_;
 };
 
 /// A simulated world with the servers of a script and a process for the client.
@@ -289,7 +289,7 @@ class ScriptedWorld {
   }
 
   ClusterScript script;
-  Engine::Options engine_options;
+  Cluster::Options engine_options;
   /// What the client logs, from warnings up.
   std::vector<std::string> warnings;
   sim::World world{7};

@@ -25,8 +25,8 @@ class FailingCalls final : public SystemCalls {
       return -1;
     }
     iovec first = pieces[0];
-    if (write_bytes_max > 0) {
-      first.iov_len = std::min(first.iov_len, write_bytes_max);
+    if (max_write_bytes > 0) {
+      first.iov_len = std::min(first.iov_len, max_write_bytes);
       count = 1;
     }
     if (space >= 0) {
@@ -90,7 +90,7 @@ class FailingCalls final : public SystemCalls {
   }
 
   int interrupts = 0;
-  std::size_t write_bytes_max = 0;
+  std::size_t max_write_bytes = 0;
   ssize_t space = -1;
   int allocate_error = 0;
   int allocations = 0;

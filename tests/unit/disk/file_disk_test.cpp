@@ -96,7 +96,7 @@ TEST_F(FileDiskTest, short_and_interrupted_calls_go_on) {
   FileDisk faulty(loop, {.calls = &calls});
   auto file = faulty.open(directory / "a", OpenMode::create).value();
   calls.interrupts = 2;
-  calls.write_bytes_max = 3;
+  calls.max_write_bytes = 3;
   const std::array pieces = {as_bytes("hello"), as_bytes(""), as_bytes(", world")};
   ASSERT_TRUE(file->write(0, pieces));
   EXPECT_EQ(read_all(*file), "hello, world");

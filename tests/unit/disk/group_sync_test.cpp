@@ -14,10 +14,10 @@ using testing::HasSubstr;
 
 class GroupSync : public testing::Test {
  protected:
-  explicit GroupSync(std::size_t whole_file_system_files_min = 0) {
+  explicit GroupSync(std::size_t min_whole_file_system_files = 0) {
     FileDiskOptions options;
-    options.sync_threads_max = 4;
-    options.whole_file_system_files_min = whole_file_system_files_min;
+    options.max_sync_threads = 4;
+    options.min_whole_file_system_files = min_whole_file_system_files;
     options.calls = &calls;
     disk = std::make_unique<FileDisk>(loop, options);
     for (int i = 0; i < 8; ++i) {

@@ -35,7 +35,7 @@ class MemoryDiskTest : public testing::Test {
   }
 
   WaitingLoop loop;
-  MemoryDisk disk{loop, {.bytes_max = 1 << 20}};
+  MemoryDisk disk{loop, {.max_bytes = 1 << 20}};
 };
 
 TEST_F(MemoryDiskTest, is_empty_at_first) {

@@ -64,9 +64,9 @@ TEST_F(PartitionLogTest, segments_roll_by_size_and_are_read_across) {
 TEST_F(PartitionLogTest, segments_roll_by_age) {
   open();
   ASSERT_TRUE(append(make_batch(1), 1000).has_value());
-  ASSERT_TRUE(append(make_batch(1), 1000 + config_.segment_age_max.count()).has_value());
+  ASSERT_TRUE(append(make_batch(1), 1000 + config_.max_segment_age.count()).has_value());
   EXPECT_EQ(log_->segment_count(), 1u);
-  ASSERT_TRUE(append(make_batch(1), 1001 + config_.segment_age_max.count()).has_value());
+  ASSERT_TRUE(append(make_batch(1), 1001 + config_.max_segment_age.count()).has_value());
   EXPECT_EQ(log_->segment_count(), 2u);
 }
 
@@ -120,7 +120,7 @@ TEST_F(PartitionLogTest, a_duplicate_gets_its_first_offset_also_after_a_restart)
 }
 
 TEST_F(PartitionLogTest, a_batch_above_max_message_bytes_is_refused) {
-  config_.message_bytes_max = 500;
+  config_.max_message_bytes = 500;
   open();
   const auto refused = append(make_batch(1, 1000));
   ASSERT_FALSE(refused.has_value());
@@ -194,10 +194,10 @@ TEST_F(PartitionLogTest, fetches_that_follow_each_other_lose_and_repeat_nothing)
   config_.segment_bytes = 20'000;
   open();
   for (int i = 0; i < 200; ++i) ASSERT_TRUE(append(make_batch(1 + i % 7)).has_value());
-  for (const std::size_t bytes_max : {1u, 700u, 3'000u, 50'000u}) {
+  for (const std::size_t max_bytes : {1u, 700u, 3'000u, 50'000u}) {
     std::vector<std::int64_t> all;
     for (Offset at{0}; at < log_->end();) {
-      const auto fetched = log_->fetch(at, log_->end(), bytes_max, true);
+      const auto fetched = log_->fetch(at, log_->end(), max_bytes, true);
       ASSERT_TRUE(fetched.has_value());
       const auto offsets = offsets_in(*fetched->bytes.flatten());
       ASSERT_FALSE(offsets.empty());
@@ -211,7 +211,7 @@ TEST_F(PartitionLogTest, fetches_that_follow_each_other_lose_and_repeat_nothing)
 }
 
 TEST_F(PartitionLogTest, a_full_disk_refuses_appends_serves_reads_and_recovers) {
-  disk::MemoryDisk small(loop_, {.bytes_max = 160_KiB});
+  disk::MemoryDisk small(loop_, {.max_bytes = 160_KiB});
   config_.segment_bytes = 10'000;
   auto opened = PartitionLog::open(small, directory, config_, OpenOptions{});
   ASSERT_TRUE(opened.has_value());
@@ -294,7 +294,7 @@ class FullMemory : public testing::Test {
     }
   }
   ManualLoop loop_;
-  disk::MemoryDisk disk_{loop_, {.bytes_max = 1_MiB}};
+  disk::MemoryDisk disk_{loop_, {.max_bytes = 1_MiB}};
   LogConfig config_;
   std::unique_ptr<PartitionLog> log_;
   std::vector<std::shared_ptr<File>> ballast_;

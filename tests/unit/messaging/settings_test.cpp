@@ -47,7 +47,7 @@ TEST(BrokerOptions, are_refused_with_name_value_and_what_is_allowed) {
 
 TEST(SubscribeOptions, are_refused_with_name_value_and_what_is_allowed) {
   EXPECT_EQ(refusal(SubscribeOptions{.concurrency = 0}), "concurrency is 0; allowed are 1 to 1000");
-  EXPECT_THAT(refusal(SubscribeOptions{.retries_max = -1}), HasSubstr("retries_max is -1"));
+  EXPECT_THAT(refusal(SubscribeOptions{.max_retries = -1}), HasSubstr("max_retries is -1"));
   EXPECT_THAT(refusal(SubscribeOptions{.group_id = "g", .partition = PartitionId{1}}),
               HasSubstr("without a group only"));
   EXPECT_THAT(refusal(SubscribeOptions{.group_instance_id = "i"}), HasSubstr("group_id only"));
@@ -61,8 +61,8 @@ TEST(SubscribeOptions, win_over_the_brokers) {
                                   {.group_id = "wide", .min_bytes = 3, .max_wait = 9ms});
   ASSERT_TRUE(read.has_value());
   EXPECT_EQ(read->consumer.group_id, "own");
-  EXPECT_EQ(read->consumer.fetch_bytes_min, 7u);
-  EXPECT_EQ(read->consumer.fetch_wait_max, 9ms);
+  EXPECT_EQ(read->consumer.min_fetch_bytes, 7u);
+  EXPECT_EQ(read->consumer.max_fetch_wait, 9ms);
   EXPECT_FALSE(read->consumer.auto_commit);
 }
 

@@ -24,7 +24,7 @@ class ScriptedSource final : public Source {
   struct Script {
     std::mutex mutex;
     std::condition_variable changed;
-    std::deque<Fetched> fetches;
+    std::deque<PolledRecords> fetches;
     std::map<TopicPartition, std::int64_t> positions, committed;
     std::set<TopicPartition> paused;
     std::optional<std::vector<TopicPartition>> revoke;
@@ -33,7 +33,7 @@ class ScriptedSource final : public Source {
 
     void put(std::int64_t first, std::int64_t count, std::int32_t partition = 0) {
       const std::lock_guard lock(mutex);
-      Fetched fetched;
+      PolledRecords fetched;
       for (std::int64_t i = 0; i < count; ++i) {
         ConsumerRecord record;
         record.topic = "t";
@@ -59,7 +59,7 @@ class ScriptedSource final : public Source {
     listener_.on_assigned(both);
     return {};
   }
-  Result<Fetched> poll(std::chrono::milliseconds timeout) override {
+  Result<PolledRecords> poll(std::chrono::milliseconds timeout) override {
     std::unique_lock lock(script_.mutex);
     script_.changed.wait_for(lock, timeout, [&] {
       return script_.is_woken || script_.revoke ||
@@ -69,13 +69,13 @@ class ScriptedSource final : public Source {
       const auto revoked = *std::exchange(script_.revoke, std::nullopt);
       lock.unlock();
       listener_.on_revoked(revoked);
-      return Fetched{};
+      return PolledRecords{};
     }
     if (std::exchange(script_.is_woken, false)) {
       return fail(Error::client(Errc::cancelled, "woken"));
     }
-    if (script_.fetches.empty() || !script_.paused.empty()) return Fetched{};
-    Fetched fetched = std::move(script_.fetches.front());
+    if (script_.fetches.empty() || !script_.paused.empty()) return PolledRecords{};
+    PolledRecords fetched = std::move(script_.fetches.front());
     script_.fetches.pop_front();
     return fetched;
   }
@@ -128,9 +128,9 @@ class ScriptedSource final : public Source {
 
 struct SubscriptionEngine : testing::Test {
   ScriptedSource::Script script;
-  detail::Subscription::Setup setup;
+  messaging::Subscription::Setup setup;
   std::atomic<int> failures{0};
-  std::shared_ptr<detail::Subscription> subscription;
+  std::shared_ptr<messaging::Subscription> subscription;
 
   SubscriptionEngine() {
     setup.topic = "t";
@@ -149,7 +149,7 @@ struct SubscriptionEngine : testing::Test {
   }
   void start(SubscribeHandler handler) {
     setup.handler = std::move(handler);
-    subscription = detail::Subscription::start(std::move(setup));
+    subscription = messaging::Subscription::start(std::move(setup));
   }
   ~SubscriptionEngine() override {
     if (!subscription) return;
@@ -244,7 +244,7 @@ TEST_F(SubscriptionEngine, without_a_group_goes_on_reading_however_long_a_handle
 TEST_F(SubscriptionEngine, tells_a_last_commit_that_failed_once) {
   script.commit_error = Error::broker(25, "commit");
   setup.settings.commit_interval = 1h;
-  setup.settings.backoff_min = setup.settings.backoff_max = 1h;
+  setup.settings.min_backoff = setup.settings.max_backoff = 1h;
   std::promise<void> handled;
   start([&](RawEvent&) { return handled.set_value(), Result<void>{}; });
   ASSERT_TRUE(wait_until([&] { return failures == 1; })) << "that of the positions";
@@ -260,7 +260,7 @@ TEST_F(SubscriptionEngine, that_marks_itself_tells_of_its_last_commit_when_nobod
   std::promise<void> returned;
   script.commit_error = Error::broker(25, "commit");
   setup.settings.commit_interval = 1h;
-  setup.settings.backoff_min = setup.settings.backoff_max = 1h;
+  setup.settings.min_backoff = setup.settings.max_backoff = 1h;
   start([&](RawEvent&) {
     subscription->request_stop(patience);
     return returned.set_value(), Result<void>{};
@@ -302,12 +302,12 @@ TEST_F(SubscriptionEngine, that_is_replaced_ends) {
   ScriptedSource::Script other_script;  // outlives both
   start([](RawEvent&) { return Result<void>{}; });
   Subscriber one(subscription);
-  detail::Subscription::Setup other;
+  messaging::Subscription::Setup other;
   other.topic = "other";
   other.source = std::make_unique<ScriptedSource>(other_script);
   other.reports = std::make_shared<Reports>(nullptr, silent_logger());
   other.handler = [](RawEvent&) { return Result<void>{}; };
-  Subscriber two(detail::Subscription::start(std::move(other)));
+  Subscriber two(messaging::Subscription::start(std::move(other)));
   one = std::move(two);
   EXPECT_EQ(one.topic(), "other");
   EXPECT_TRUE(script.is_closed);
@@ -318,7 +318,7 @@ TEST_F(SubscriptionEngine, acks_from_another_thread_are_committed) {
   std::promise<RawEvent> handed;
   setup.settings.auto_ack = false;
   start([&](RawEvent& event) {
-    handed.set_value(detail::EventAccess::share(event));
+    handed.set_value(messaging::EventAccess::share(event));
     return Result<void>{};
   });
   script.put(0, 1);
@@ -331,7 +331,7 @@ TEST_F(SubscriptionEngine, commits_before_a_partition_is_given_up) {
   std::promise<RawEvent> handed;
   setup.settings.auto_ack = false;
   start([&](RawEvent& event) {
-    handed.set_value(detail::EventAccess::share(event));
+    handed.set_value(messaging::EventAccess::share(event));
     return Result<void>{};
   });
   script.put(0, 1);
@@ -350,7 +350,7 @@ TEST_F(SubscriptionEngine, commits_before_a_partition_is_given_up) {
 
 TEST_F(SubscriptionEngine, a_handler_that_throws_is_retried_and_reported) {
   std::atomic<int> calls{0};
-  setup.settings.retries_max = 2;
+  setup.settings.max_retries = 2;
   setup.settings.retry_delay = 1ms;
   std::promise<void> third;
   start([&](RawEvent& event) -> Result<void> {

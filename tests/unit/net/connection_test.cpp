@@ -216,7 +216,7 @@ TEST_P(ConnectionTest, a_refused_frame_closes_the_connection) {
 }
 
 TEST_P(ConnectionTest, lengths_that_make_no_sense_close_the_connection) {
-  sides.connect({}, {.frame_bytes_max = 1000});
+  sides.connect({}, {.max_frame_bytes = 1000});
   sides.client_sends([&](Connection& connection) {
     connection.send(Chain(framed(std::string(1000, 'x'))));
     connection.send(Chain(framed(std::string(1001, 'x'))));
@@ -242,7 +242,7 @@ TEST_P(ConnectionTest, a_full_write_queue_is_reported_and_so_is_its_draining) {
   server.admission = Admission::hold;
   // Sizes of our own: left to itself the system grows both buffers until the frame fits into them,
   // and the queue drains with nobody reading.
-  sides.connect({.limits = {.write_queue_bytes_max = 1 << 20, .send_buffer_bytes = 128 * 1024}},
+  sides.connect({.limits = {.max_write_queue_bytes = 1 << 20, .send_buffer_bytes = 128 * 1024}},
                 {.receive_buffer_bytes = 128 * 1024});
   const Slice frame = framed(std::string(std::size_t{8} << 20, 'x'));
   for (int round = 1; round <= 3; ++round) {
@@ -270,7 +270,7 @@ TEST_P(ConnectionTest, a_full_write_queue_is_reported_and_so_is_its_draining) {
 }
 
 TEST_P(ConnectionTest, a_sender_that_waits_for_room_gets_everything_through) {
-  sides.connect({.limits = {.write_queue_bytes_max = 300'000}});
+  sides.connect({.limits = {.max_write_queue_bytes = 300'000}});
   const Slice frame = framed(std::string(100'000, 'x'));
   int left = 300;
   const auto fill = [&] {
@@ -356,7 +356,7 @@ TEST_P(ConnectionTest, may_be_destroyed_in_on_closed) {
 
 TEST_P(ConnectionTest, may_be_destroyed_in_on_drained) {
   client.on_drained_do = [&] { client.connection.reset(); };
-  sides.connect({.limits = {.write_queue_bytes_max = 1000}});
+  sides.connect({.limits = {.max_write_queue_bytes = 1000}});
   sides.client_sends([&](Connection& connection) {
     EXPECT_FALSE(connection.send(Chain(framed(std::string(1001, 'x')))));
   });

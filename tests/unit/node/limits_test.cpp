@@ -48,7 +48,7 @@ TEST_F(LimitsTest, ABodyThatIsNotItsVersionClosesToo) {
 }
 
 TEST_F(LimitsTest, FramesAboveTheLimitAreNotRead) {
-  settings.request_bytes_max = 10'000;
+  settings.max_request_bytes = 10'000;
   WireClient& one = client();
   one.send_bytes(framed(std::string(10'001, 'x')));
   EXPECT_TRUE(is_closed_soon(one));
@@ -62,7 +62,7 @@ TEST_F(LimitsTest, FloodsOfGarbageDoNotFillTheLog) {
     one.send_bytes(framed("garbage"));
     ASSERT_TRUE(is_closed_soon(one));
   }
-  EXPECT_LE(logger.lines.size(), 2 * limits::log_lines_max);
+  EXPECT_LE(logger.lines.size(), 2 * limits::max_log_lines);
 }
 
 TEST_F(LimitsTest, OldProducersAreClosedThoughTheirVersionIsAdvertised) {
@@ -107,7 +107,7 @@ TEST_F(LimitsTest, AnUnknownApiVersionsVersionIsAnsweredInTheOldestForm) {
 }
 
 TEST_F(LimitsTest, ConnectionsAboveTheLimitAreTurnedAway) {
-  settings.connections_max = 2;
+  settings.max_connections = 2;
   (void)client("one");
   (void)client("other");
   auto& process =
@@ -116,7 +116,7 @@ TEST_F(LimitsTest, ConnectionsAboveTheLimitAreTurnedAway) {
   WireClient third;
   third.dial(process, {"node", 9092});
   EXPECT_TRUE(is_closed_soon(third));
-  EXPECT_EQ(logger.count("connections_max"), 1u);
+  EXPECT_EQ(logger.count("max_connections"), 1u);
   EXPECT_TRUE(still_serves());
   client("one").close();
   world.run_for(100ms);
@@ -134,7 +134,7 @@ TEST_F(LimitsTest, ConnectionsWithoutAWordAreClosedInTheEnd) {
 }
 
 TEST_F(LimitsTest, RequestsWaitForRoomInMemoryAndAreServedInTurn) {
-  settings.requests_bytes_max = 200'000;
+  settings.max_requests_bytes = 200'000;
   create("t");
   std::vector<Awaited<wire::ProduceRequest>> answers;
   for (int i = 0; i < 8; ++i) {
@@ -147,7 +147,7 @@ TEST_F(LimitsTest, RequestsWaitForRoomInMemoryAndAreServedInTurn) {
 }
 
 TEST_F(LimitsTest, ARequestThatStandsStillIsGivenUpOnceOthersWaitForItsRoom) {
-  settings.requests_bytes_max = 200'000;
+  settings.max_requests_bytes = 200'000;
   create("t");
   const auto begin_of_a_request = [] {
     std::string half(framed(std::string(150'000, '\0')).flatten()->text());
@@ -164,14 +164,14 @@ TEST_F(LimitsTest, ARequestThatStandsStillIsGivenUpOnceOthersWaitForItsRoom) {
   EXPECT_EQ(wait<wire::ProduceRequest>(waiting).responses[0].partition_responses[0].error_code, 0);
   EXPECT_TRUE(one.is_closed || two.is_closed);
   EXPECT_GE(logger.count("its request stands still after 150000 bytes, and others wait for room "
-                         "(200000 bytes, requests_bytes_max)"),
+                         "(200000 bytes, max_requests_bytes)"),
             1u);
   EXPECT_TRUE(still_serves());
 }
 
 TEST_F(LimitsTest, ManyRequestsOfOneConnectionAreAnsweredInOrder) {
   std::vector<Awaited<wire::ListGroupsRequest>> answers;
-  for (std::size_t i = 0; i < 3 * limits::requests_per_connection_max; ++i) {
+  for (std::size_t i = 0; i < 3 * limits::max_requests_per_connection; ++i) {
     answers.push_back(send(wire::ListGroupsRequest{}));
   }
   for (const auto& answer : answers) EXPECT_EQ(wait<wire::ListGroupsRequest>(answer).error_code, 0);

@@ -125,7 +125,7 @@ TEST(NodeTest, TellsEachClientTheWayItCame) {
 TEST(NodeTest, LargeRequestsThatTogetherExceedTheBoundAllGetThrough) {
   auto options = in_memory();
   options.listen = "127.0.0.1:0";
-  options.requests_bytes_max = std::size_t{1} << 20;
+  options.max_requests_bytes = std::size_t{1} << 20;
   options.auto_create_topics = false;
   auto node = Node::start(std::move(options));
   ASSERT_TRUE(node) << node.error().to_string();
@@ -239,11 +239,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadOption{"listen", [](NodeOptions& o) { o.listen = "127.0.0.1"; }, "listen"},
         BadOption{"wildcard", [](NodeOptions& o) { o.listen = "0.0.0.0:0"; }, "advertise has to"},
         BadOption{"advertise", [](NodeOptions& o) { o.advertise = "host:1"; }, "listen is empty"},
-        BadOption{"connections", [](NodeOptions& o) { o.connections_max = 0; },
-                  "connections_max is 0; allowed are 1 to 100000"},
-        BadOption{"request", [](NodeOptions& o) { o.request_bytes_max = 1; },
-                  "request_bytes_max is 1; allowed are 1024 to"},
-        BadOption{"memory", [](NodeOptions& o) { o.memory_bytes_max = 1; }, "memory_bytes_max"}),
+        BadOption{"connections", [](NodeOptions& o) { o.max_connections = 0; },
+                  "max_connections is 0; allowed are 1 to 100000"},
+        BadOption{"request", [](NodeOptions& o) { o.max_request_bytes = 1; },
+                  "max_request_bytes is 1; allowed are 1024 to"},
+        BadOption{"memory", [](NodeOptions& o) { o.max_memory_bytes = 1; }, "max_memory_bytes"}),
     [](const auto& info) { return std::string(info.param.what); });
 
 }  // namespace

@@ -12,7 +12,7 @@
 #include "base/broker_errors.hpp"
 #include "base/budget.hpp"
 #include "base/units.hpp"
-#include "node/engine.hpp"
+#include "node/node_engine.hpp"
 #include "sim/machine.hpp"
 #include "sim/world.hpp"
 #include "wire/batch_builder.hpp"
@@ -106,7 +106,7 @@ class NodeWorld : public testing::Test {
       if (!at) started = fail(at.error());
     }
     Result<void> started;
-    Engine engine;
+    NodeEngine engine;
   };
 
   sim::Process& node() {

@@ -266,7 +266,7 @@ TEST(SimDisk, what_a_failed_sync_lost_is_not_saved_by_a_later_one) {
 }
 
 TEST(SimDisk, a_full_disk_refuses_new_space_and_honours_reserved_space) {
-  OneDisk one(1, {.bytes_max = 64 * 1024});
+  OneDisk one(1, {.max_bytes = 64 * 1024});
   auto file = one.open("/log");
   ASSERT_TRUE(file->reserve(60 * 1024));
   EXPECT_EQ(file->size(), 0u);

@@ -348,7 +348,7 @@ TEST(Network, a_paused_reader_gets_nothing_until_it_resumes) {
 TEST(Network, a_full_write_queue_says_so_and_drains) {
   Pair pair;
   DialOptions options;
-  options.limits.write_queue_bytes_max = 500'000;
+  options.limits.max_write_queue_bytes = 500'000;
   pair.connect(options);
   const std::string large(400'000, 'x');
   EXPECT_TRUE(pair.peer().connection->send(framed(large)));
@@ -359,7 +359,7 @@ TEST(Network, a_full_write_queue_says_so_and_drains) {
 
 TEST(Network, an_oversized_frame_closes_before_anyone_is_asked) {
   ConnectionLimits limits;
-  limits.frame_bytes_max = 10;
+  limits.max_frame_bytes = 10;
   Pair pair(1, {}, limits);
   pair.connect();
   pair.peer().connection->send(framed("0123456789"));

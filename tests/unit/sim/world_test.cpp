@@ -339,7 +339,7 @@ Outcome run_system(std::uint64_t seed) {
       "client", [](Process& self) { return std::make_shared<Sender>(self); });
   FaultPlan plan;
   plan.mean_gap = 2s;
-  plan.lasting_max = 4s;
+  plan.max_lasting = 4s;
   schedule_faults(world, plan);
   world.run_for(60s);
   const int before = client.running_as<Sender>()->answered;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "dohle/consumer.hpp"
-#include "tools/owned_record.hpp"
+#include "tools/records/owned_record.hpp"
 
 namespace dohle::tools {
 

@@ -76,7 +76,7 @@ TEST(Allocation, a_claim_of_many_elements_reserves_no_more_than_a_thousand) {
   allocations_of([&] { refused = !decode<FetchResponse>(body, 7); });
   EXPECT_TRUE(refused);
   EXPECT_LE(largest.load(),
-            first_reservation_elements_max * sizeof(FetchResponse::FetchableTopicResponse));
+            max_first_reservation_elements * sizeof(FetchResponse::FetchableTopicResponse));
 }
 
 TEST(Allocation, a_claim_without_bytes_reserves_nothing) {

@@ -195,7 +195,7 @@ TEST(Codec, a_null_that_the_version_does_not_allow_is_refused_both_ways) {
 
 TEST(Codec, strings_end_at_32767_bytes) {
   Small message;
-  message.name.assign(string_bytes_max, 'x');
+  message.name.assign(max_string_bytes, 'x');
   for (std::int16_t version = 0; version <= 2; ++version) {
     EXPECT_EQ(decode<Small>(bytes_in(message, version), version).value().name, message.name);
   }
@@ -204,7 +204,7 @@ TEST(Codec, strings_end_at_32767_bytes) {
   ASSERT_FALSE(refused);
   EXPECT_TRUE(refused.error().is(Errc::invalid_argument));
   message.name.clear();
-  message.second_tag.assign(string_bytes_max + 1, 'x');
+  message.second_tag.assign(max_string_bytes + 1, 'x');
   EXPECT_FALSE(encode(message, 2)) << "also within a tagged field";
 }
 

@@ -61,20 +61,20 @@ TEST_P(CompressionTest, truncated_input_is_an_error) {
 TEST_P(CompressionTest, a_bomb_stops_at_the_limit_and_names_it) {
   const std::string zeros(std::size_t{16} << 20, '\0');
   const Slice bomb = *compress(GetParam(), std::nullopt, chain_of(zeros, 1 << 20))->flatten();
-  const auto absolute = decompress(GetParam(), bomb.bytes(), {.bytes_max = 1'000'000});
+  const auto absolute = decompress(GetParam(), bomb.bytes(), {.max_bytes = 1'000'000});
   ASSERT_FALSE(absolute.has_value());
   EXPECT_TRUE(absolute.error().is(Errc::too_large));
   EXPECT_NE(absolute.error().message().find("1000000"), std::string_view::npos);
-  const auto ratio = decompress(GetParam(), bomb.bytes(), {.ratio_max = 2});
+  const auto ratio = decompress(GetParam(), bomb.bytes(), {.max_ratio = 2});
   ASSERT_FALSE(ratio.has_value());
   EXPECT_TRUE(ratio.error().is(Errc::too_large));
 }
 
 TEST_P(CompressionTest, limits_of_nothing_refuse_everything) {
   const Slice whole = *compress(GetParam(), std::nullopt, chain_of("some text", 9))->flatten();
-  EXPECT_FALSE(decompress(GetParam(), whole.bytes(), {.bytes_max = 0}).has_value());
+  EXPECT_FALSE(decompress(GetParam(), whole.bytes(), {.max_bytes = 0}).has_value());
   // The ratio does not bind below 1 MiB.
-  EXPECT_TRUE(decompress(GetParam(), whole.bytes(), {.ratio_max = 0}).has_value());
+  EXPECT_TRUE(decompress(GetParam(), whole.bytes(), {.max_ratio = 0}).has_value());
 }
 
 TEST_P(CompressionTest, keeps_no_more_memory_than_twice_what_it_holds) {
@@ -98,7 +98,7 @@ TEST_P(CompressionTest, flipped_bits_never_crash) {
       std::memcpy(to.data(), whole.data(), whole.size());
       to[bit / 8] ^= static_cast<std::byte>(1u << (bit % 8));
     });
-    const auto back = decompress(GetParam(), damaged.bytes(), {.bytes_max = 1 << 20});
+    const auto back = decompress(GetParam(), damaged.bytes(), {.max_bytes = 1 << 20});
     if (back) {
       EXPECT_LE(back->size(), std::size_t{1} << 20);
     }

@@ -9,7 +9,7 @@ namespace dohle::wire {
 namespace {
 
 TEST(Varint, sizes_are_what_is_written) {
-  std::array<std::byte, varlong_bytes_max> bytes;
+  std::array<std::byte, max_varlong_bytes> bytes;
   for (int bit = 0; bit < 64; ++bit) {
     for (const std::int64_t add : {-1, 0, 1}) {
       const auto n =
@@ -26,7 +26,7 @@ TEST(Varint, sizes_are_what_is_written) {
 }
 
 TEST(Varint, thirty_two_bits_come_back) {
-  std::array<std::byte, varlong_bytes_max> bytes;
+  std::array<std::byte, max_varlong_bytes> bytes;
   for (const std::int32_t value :
        {0, -1, 1, 63, 64, -64, -65, 8191, 8192, std::numeric_limits<std::int32_t>::max(),
         std::numeric_limits<std::int32_t>::min()}) {

@@ -1,0 +1,154 @@
+#include "client/admin/admin_offsets.hpp"
+
+#include <map>
+#include <set>
+
+#include "client/admin/admin_topics.hpp"
+#include "wire/messages/list_offsets.hpp"
+
+namespace dohle::client {
+
+namespace {
+
+using wire::ListOffsetsRequest;
+using wire::ListOffsetsResponse;
+using wire::MetadataResponse;
+
+struct WireTime {
+  Timestamp operator()(EarliestOffset) const { return Timestamp{-2}; }
+  Timestamp operator()(LatestOffset) const { return Timestamp{-1}; }
+  Timestamp operator()(MaxTimestampOffset) const { return Timestamp{-3}; }
+  Timestamp operator()(Timestamp time) const { return time; }
+};
+
+std::vector<std::string> names_of(const std::vector<OffsetQuery>& queries) {
+  std::vector<std::string> names;
+  for (const OffsetQuery& query : queries) {
+    names.push_back(fmt::format("{}-{}", query.partition.topic, query.partition.partition.value));
+  }
+  return names;
+}
+
+/// A round asks for the leaders, then each leader. Servers refuse a request that names a partition
+/// twice, so a second query about it goes in a request of its own.
+class ListOffsets final : public ItemsCall<OffsetAnswer::Found> {
+ public:
+  ListOffsets(Cluster& cluster, const std::vector<OffsetQuery>& queries, Duration timeout,
+              Then then)
+      : ItemsCall(cluster, timeout, "list offset of", names_of(queries), std::move(then)),
+        queries_(queries) {}
+
+ private:
+  struct Leader {
+    NodeId node;
+    LeaderEpoch epoch;
+  };
+  /// Leader, and how many queries about the same partition come before.
+  using Place = std::pair<NodeId, std::size_t>;
+  struct Question {
+    ListOffsetsRequest request;
+    std::vector<std::size_t> items;
+  };
+
+  void ask_about(const std::vector<std::size_t>& pending) override {
+    ++rounds_;
+    std::set<std::string> topics;
+    for (const std::size_t item : pending) topics.insert(partition(item).topic);
+    ask_any(ask_for_topics({topics.begin(), topics.end()}),
+            [this, pending](Result<MetadataResponse> answer) {
+              if (answer) return ask_leaders(pending, *answer);
+              on_lost(pending, answer.error());
+            });
+  }
+  void on_lost(const std::vector<std::size_t>& items, const Error& why) {
+    for (const std::size_t item : items) on_item_failure(item, why.within(doing(item)));
+  }
+
+  void ask_leaders(const std::vector<std::size_t>& pending, const MetadataResponse& metadata) {
+    std::map<Place, Question> questions;
+    std::map<TopicPartition, std::size_t> seen;
+    for (const std::size_t item : pending) {
+      const auto leader = leader_of(item, metadata);
+      if (!leader) continue;
+      Question& question = questions[{leader->node, seen[partition(item)]++}];
+      question.items.push_back(item);
+      add(question.request, item, leader->epoch);
+    }
+    for (auto& [place, question] : questions) {
+      ask(place.first, std::move(question.request),
+          [this, items = std::move(question.items)](Result<ListOffsetsResponse> answer) {
+            if (!answer) return on_lost(items, answer.error());
+            for (const std::size_t item : items) take(item, *answer);
+          });
+    }
+  }
+
+  /// Nothing: there is none, and the item knows.
+  std::optional<Leader> leader_of(std::size_t item, const MetadataResponse& metadata) {
+    const auto topic = std::ranges::find_if(
+        metadata.topics, [&](const auto& each) { return each.name == partition(item).topic; });
+    const std::int16_t code = topic != metadata.topics.end() ? topic->error_code
+                              : metadata.error_code != broker_error::none
+                                  ? metadata.error_code
+                                  : broker_error::unknown_topic_or_partition;
+    if (code != broker_error::none) {
+      on_refusal(item, code);
+      return std::nullopt;
+    }
+    for (const auto& each : topic->partitions) {
+      if (each.partition_index != partition(item).partition) continue;
+      if (!each.leader_id.is_none()) return Leader{each.leader_id, each.leader_epoch};
+      on_refusal(item, broker_error::leader_not_available);
+      return std::nullopt;
+    }
+    settle(item, fail(Error::client(Errc::no_such_partition,
+                                    fmt::format("{}: the topic has {} partitions", doing(item),
+                                                topic->partitions.size()))));
+    return std::nullopt;
+  }
+
+  void add(ListOffsetsRequest& request, std::size_t item, LeaderEpoch epoch) {
+    const TopicPartition& of = partition(item);
+    auto topic =
+        std::ranges::find(request.topics, of.topic, &ListOffsetsRequest::ListOffsetsTopic::name);
+    if (topic == request.topics.end()) {
+      request.topics.push_back({of.topic, {}});
+      topic = std::prev(request.topics.end());
+    }
+    topic->partitions.push_back({of.partition, epoch, std::visit(WireTime{}, queries_[item].at)});
+  }
+
+  void take(std::size_t item, const ListOffsetsResponse& answer) {
+    for (const auto& topic : answer.topics) {
+      if (topic.name != partition(item).topic) continue;
+      for (const auto& each : topic.partitions) {
+        if (each.partition_index != partition(item).partition) continue;
+        if (each.error_code != broker_error::none) return on_refusal(item, each.error_code);
+        return settle(item, OffsetAnswer::Found{each.offset, each.timestamp, each.leader_epoch});
+      }
+    }
+    settle(item, fail(Error::client(Errc::malformed, doing(item) + ": the answer leaves it out")));
+  }
+  void on_refusal(std::size_t item, std::int16_t code) {
+    const Error why = Error::broker(code, doing(item));
+    if (code == broker_error::unknown_topic_or_partition && rounds_ < max_unknown_answers) {
+      return repeat(item, why);
+    }
+    on_item_failure(item, why);
+  }
+  [[nodiscard]] const TopicPartition& partition(std::size_t item) const {
+    return queries_[item].partition;
+  }
+
+  std::vector<OffsetQuery> queries_;
+  int rounds_ = 0;
+};
+
+}  // namespace
+
+void list_offsets(Cluster& cluster, const std::vector<OffsetQuery>& queries, Duration timeout,
+                  ItemsCall<OffsetAnswer::Found>::Then then) {
+  std::make_shared<ListOffsets>(cluster, queries, timeout, std::move(then))->start();
+}
+
+}  // namespace dohle::client

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <vector>
+
+#include "client/admin/admin_call.hpp"
+#include "dohle/admin.hpp"
+
+namespace dohle::client {
+
+/// Admin::list_offsets without waiting; as admin_topics.hpp. One result for each query, in their
+/// order; every partition is asked for at its leader. Errors: no_such_partition.
+void list_offsets(Cluster& cluster, const std::vector<OffsetQuery>& queries, Duration timeout,
+                  ItemsCall<OffsetAnswer::Found>::Then then);
+
+}  // namespace dohle::client

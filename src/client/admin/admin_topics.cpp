@@ -1,0 +1,313 @@
+#include "client/admin/admin_topics.hpp"
+
+#include "wire/messages/create_topics.hpp"
+#include "wire/messages/delete_topics.hpp"
+#include "wire/messages/describe_configs.hpp"
+
+namespace dohle::client {
+
+namespace {
+
+using wire::CreateTopicsRequest;
+using wire::CreateTopicsResponse;
+using wire::DeleteTopicsRequest;
+using wire::DeleteTopicsResponse;
+using wire::DescribeConfigsRequest;
+using wire::DescribeConfigsResponse;
+using wire::MetadataRequest;
+using wire::MetadataResponse;
+
+std::string text_of(const std::optional<std::string>& text) {
+  return text.value_or(std::string());
+}
+
+std::vector<std::string> names_of(const std::vector<NewTopic>& topics) {
+  std::vector<std::string> names;
+  for (const NewTopic& topic : topics) names.push_back(topic.name);
+  return names;
+}
+
+/// Time that a server may take to make or delete: it says so when that is not enough.
+std::int32_t server_timeout(Duration left) {
+  constexpr Duration most = std::chrono::seconds(25);
+  return static_cast<std::int32_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::min(left, most)).count());
+}
+
+/// Of the controller: making and deleting. What it was asked about and never answered for may have
+/// been done all the same.
+template <class Answer>
+class ControllerCall : public ItemsCall<Answer> {
+ public:
+  using ItemsCall<Answer>::ItemsCall;
+
+ protected:
+  void lose(const std::vector<std::size_t>& asked, const Error& why) {
+    for (const std::size_t item : asked) {
+      if (why.is_retriable()) lost_.push_back(item);
+      this->on_item_failure(item, why.within(this->doing(item)));
+    }
+  }
+  /// The server's refusal of one.
+  void refuse(std::size_t item, std::int16_t code, const std::string& server_message) {
+    const bool was_lost = std::ranges::find(lost_, item) != lost_.end();
+    const auto where =
+        this->doing(item) + (was_lost ? " (an earlier request was lost and may have done it)" : "");
+    const Error why = Error::broker(code, where, server_message);
+    // It goes on with what it did not finish in time; asking once more would only find it done.
+    if (why.is_broker(broker_error::request_timed_out)) return this->settle(item, fail(why));
+    this->on_item_failure(item, why);
+  }
+  void settle_the_rest(const std::vector<std::size_t>& asked) {
+    for (const std::size_t item : asked) {
+      if (this->last_failure(item)) continue;
+      this->settle(item, fail(Error::client(Errc::malformed,
+                                            this->doing(item) + ": the answer leaves it out")));
+    }
+  }
+
+ private:
+  std::vector<std::size_t> lost_;
+};
+
+class CreateTopics final : public ControllerCall<CreatedTopic> {
+ public:
+  CreateTopics(Cluster& cluster, std::vector<NewTopic> topics, bool validate_only, Duration timeout,
+               Then then)
+      : ControllerCall(cluster, timeout, "create topic", names_of(topics), std::move(then)),
+        topics_(std::move(topics)),
+        validate_only_(validate_only) {}
+
+ private:
+  void ask_about(const std::vector<std::size_t>& pending) override {
+    CreateTopicsRequest request;
+    request.timeout_ms = server_timeout(left());
+    request.validate_only = validate_only_;
+    for (const std::size_t item : pending) request.topics.push_back(creatable(topics_[item]));
+    ask_controller(std::move(request), [this, pending](Result<CreateTopicsResponse> answer) {
+      if (!answer) return lose(pending, answer.error());
+      for (const auto& made : answer->topics) take(made, pending);
+      settle_the_rest(pending);
+    });
+  }
+  static CreateTopicsRequest::CreatableTopic creatable(const NewTopic& topic) {
+    CreateTopicsRequest::CreatableTopic made;
+    made.name = topic.name;
+    made.num_partitions = topic.partitions;
+    made.replication_factor = topic.replication_factor;
+    for (const auto& [key, value] : topic.config) made.configs.push_back({key, value});
+    return made;
+  }
+  void take(const CreateTopicsResponse::CreatableTopicResult& made,
+            const std::vector<std::size_t>& pending) {
+    for (const std::size_t item : pending) {
+      if (name(item) != made.name) continue;
+      if (made.error_code != broker_error::none) {
+        refuse(item, made.error_code, text_of(made.error_message));
+      } else {
+        settle(item, CreatedTopic{made.topic_id, made.num_partitions, made.replication_factor});
+      }
+    }
+  }
+
+  std::vector<NewTopic> topics_;
+  bool validate_only_;
+};
+
+class DeleteTopics final : public ControllerCall<void> {
+ public:
+  DeleteTopics(Cluster& cluster, std::vector<std::string> names, Duration timeout, Then then)
+      : ControllerCall(cluster, timeout, "delete topic", std::move(names), std::move(then)) {}
+
+ private:
+  void ask_about(const std::vector<std::size_t>& pending) override {
+    DeleteTopicsRequest request;
+    request.timeout_ms = server_timeout(left());
+    for (const std::size_t item : pending) {
+      request.topic_names.push_back(name(item));
+      request.topics.emplace_back().name = name(item);
+    }
+    ask_controller(std::move(request), [this, pending](Result<DeleteTopicsResponse> answer) {
+      if (!answer) return lose(pending, answer.error());
+      for (const auto& deleted : answer->responses) take(deleted, pending);
+      settle_the_rest(pending);
+    });
+  }
+  void take(const DeleteTopicsResponse::DeletableTopicResult& deleted,
+            const std::vector<std::size_t>& pending) {
+    for (const std::size_t item : pending) {
+      if (name(item) != deleted.name) continue;
+      if (deleted.error_code != broker_error::none) {
+        refuse(item, deleted.error_code, text_of(deleted.error_message));
+      } else {
+        settle(item, {});
+      }
+    }
+  }
+};
+
+PartitionDescription describe(const MetadataResponse::MetadataResponsePartition& partition) {
+  return {partition.partition_index, partition.leader_id, partition.leader_epoch,
+          partition.replica_nodes,   partition.isr_nodes, partition.offline_replicas};
+}
+
+TopicDescription describe(const MetadataResponse::MetadataResponseTopic& topic) {
+  TopicDescription described{text_of(topic.name), topic.topic_id, topic.is_internal, {}};
+  for (const auto& partition : topic.partitions)
+    described.partitions.push_back(describe(partition));
+  std::ranges::sort(described.partitions, {}, &PartitionDescription::partition);
+  return described;
+}
+
+class DescribeTopics final : public ItemsCall<TopicDescription> {
+ public:
+  DescribeTopics(Cluster& cluster, std::vector<std::string> names, Duration timeout, Then then)
+      : ItemsCall(cluster, timeout, "describe topic", std::move(names), std::move(then)) {}
+
+ private:
+  void ask_about(const std::vector<std::size_t>& pending) override {
+    ++rounds_;
+    std::vector<std::string> names;
+    for (const std::size_t item : pending) names.push_back(name(item));
+    ask_any(ask_for_topics(names), [this, pending](Result<MetadataResponse> answer) {
+      for (const std::size_t item : pending) {
+        if (answer) {
+          take(item, *answer);
+        } else {
+          on_item_failure(item, answer.error().within(doing(item)));
+        }
+      }
+    });
+  }
+  void take(std::size_t item, const MetadataResponse& answer) {
+    const auto found = std::ranges::find_if(
+        answer.topics, [&](const auto& each) { return each.name == name(item); });
+    const std::int16_t code = found != answer.topics.end() ? found->error_code
+                              : answer.error_code != broker_error::none
+                                  ? answer.error_code
+                                  : broker_error::unknown_topic_or_partition;
+    if (code == broker_error::none) return settle(item, describe(*found));
+    const Error why = Error::broker(code, doing(item));
+    if (code == broker_error::unknown_topic_or_partition && rounds_ < max_unknown_answers) {
+      return repeat(item, why);
+    }
+    on_item_failure(item, why);
+  }
+
+  int rounds_ = 0;
+};
+
+Result<std::vector<TopicListing>> listings(const MetadataResponse& answer) {
+  if (answer.error_code != broker_error::none) return fail(Error::broker(answer.error_code));
+  std::vector<TopicListing> topics;
+  for (const auto& topic : answer.topics) {
+    TopicListing listing{text_of(topic.name), topic.topic_id, topic.is_internal};
+    listing.partitions = static_cast<std::int32_t>(topic.partitions.size());
+    if (!topic.partitions.empty()) {
+      listing.replication_factor =
+          static_cast<std::int16_t>(topic.partitions.front().replica_nodes.size());
+    }
+    topics.push_back(std::move(listing));
+  }
+  std::ranges::sort(topics, {}, &TopicListing::name);
+  return topics;
+}
+
+Result<std::vector<ConfigEntry>> entries(const DescribeConfigsResponse& answer,
+                                         std::string_view topic) {
+  constexpr std::int8_t source_default = 5;
+  for (const auto& result : answer.results) {
+    if (result.resource_name != topic) continue;
+    if (result.error_code != broker_error::none) {
+      return fail(Error::broker(result.error_code, {}, text_of(result.error_message)));
+    }
+    std::vector<ConfigEntry> found;
+    for (const auto& each : result.configs) {
+      found.push_back({each.name, each.value, each.config_source == source_default, each.read_only,
+                       each.is_sensitive});
+    }
+    std::ranges::sort(found, {}, &ConfigEntry::name);
+    return found;
+  }
+  return fail(Error::client(Errc::malformed, "the answer is about something else"));
+}
+
+Result<ClusterDescription> read_cluster(const MetadataResponse& answer) {
+  if (answer.error_code != broker_error::none) return fail(Error::broker(answer.error_code));
+  ClusterDescription described{text_of(answer.cluster_id), answer.controller_id, {}};
+  for (const auto& broker : answer.brokers) {
+    if (broker.port < 1 || broker.port > 65'535) {
+      return fail(Error::client(
+          Errc::malformed, fmt::format("node {} has port {}", broker.node_id.value, broker.port)));
+    }
+    described.nodes.push_back(
+        {broker.node_id, broker.host, static_cast<std::uint16_t>(broker.port), broker.rack});
+  }
+  std::ranges::sort(described.nodes, {}, &NodeDescription::id);
+  return described;
+}
+
+}  // namespace
+
+MetadataRequest ask_for_topics(const std::vector<std::string>& names) {
+  MetadataRequest request;
+  request.allow_auto_topic_creation = false;
+  for (const std::string& name : names) request.topics->emplace_back().name = name;
+  return request;
+}
+
+void create_topics(Cluster& cluster, std::vector<NewTopic> topics, bool validate_only,
+                   Duration timeout, ItemsCall<CreatedTopic>::Then then) {
+  std::make_shared<CreateTopics>(cluster, std::move(topics), validate_only, timeout,
+                                 std::move(then))
+      ->start();
+}
+
+void delete_topics(Cluster& cluster, std::vector<std::string> names, Duration timeout,
+                   ItemsCall<void>::Then then) {
+  std::make_shared<DeleteTopics>(cluster, std::move(names), timeout, std::move(then))->start();
+}
+
+void describe_topics(Cluster& cluster, std::vector<std::string> names, Duration timeout,
+                     ItemsCall<TopicDescription>::Then then) {
+  std::make_shared<DescribeTopics>(cluster, std::move(names), timeout, std::move(then))->start();
+}
+
+void list_topics(Cluster& cluster, Duration timeout,
+                 AdminCall<std::vector<TopicListing>>::Then then) {
+  using Call = SingleCall<std::vector<TopicListing>, MetadataRequest>;
+  const auto ask = [](Cluster& via, Cluster::Then<MetadataRequest> taken) {
+    MetadataRequest request = ask_for_topics({});
+    request.topics = std::nullopt;
+    via.ask_any(std::move(request), std::move(taken));
+  };
+  std::make_shared<Call>(cluster, timeout, "list topics", ask, listings, std::move(then))->start();
+}
+
+void describe_topic_config(Cluster& cluster, const std::string& name, Duration timeout,
+                           AdminCall<std::vector<ConfigEntry>>::Then then) {
+  using Call = SingleCall<std::vector<ConfigEntry>, DescribeConfigsRequest>;
+  constexpr std::int8_t resource_topic = 2;
+  const auto ask = [name](Cluster& via, Cluster::Then<DescribeConfigsRequest> taken) {
+    DescribeConfigsRequest request;
+    request.resources.push_back({resource_topic, name, std::nullopt});
+    via.ask_any(std::move(request), std::move(taken));
+  };
+  const auto read = [name](const DescribeConfigsResponse& answer) { return entries(answer, name); };
+  std::make_shared<Call>(cluster, timeout, "describe configuration of topic " + name, ask, read,
+                         std::move(then))
+      ->start();
+}
+
+void describe_cluster(Cluster& cluster, Duration timeout,
+                      AdminCall<ClusterDescription>::Then then) {
+  using Call = SingleCall<ClusterDescription, MetadataRequest>;
+  const auto ask = [](Cluster& via, Cluster::Then<MetadataRequest> taken) {
+    via.ask_any(ask_for_topics({}), std::move(taken));
+  };
+  std::make_shared<Call>(cluster, timeout, "describe the cluster", ask, read_cluster,
+                         std::move(then))
+      ->start();
+}
+
+}  // namespace dohle::client

@@ -1,0 +1,417 @@
+#include "client/cluster/cluster.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/broker_errors.hpp"
+
+namespace dohle::client {
+
+namespace {
+
+/// Bootstrap addresses have no ids of their own until a server answered; -1 is "none".
+constexpr std::int32_t first_bootstrap_id = -2;
+
+/// Answers that do not know a topic before it counts as missing: a topic that was just made takes
+/// a moment to be known everywhere.
+constexpr int max_unknown_answers = 5;
+
+/// Between two lines about a server that throttles.
+constexpr Duration throttle_quiet = std::chrono::minutes(1);
+/// Between two lines about an address that does not let us connect.
+constexpr Duration unreached_quiet = std::chrono::minutes(1);
+
+bool is_unknown(std::int16_t code) {
+  return code == broker_error::unknown_topic_or_partition;
+}
+
+}  // namespace
+
+Cluster::Cluster(ClientEnvironment environment, Options options)
+    : environment_(environment), options_(std::move(options)), view_(options_.view) {}
+
+Cluster::~Cluster() {
+  environment_.loop.cancel(timer_);
+  environment_.loop.cancel(waiters_timer_);
+}
+
+void Cluster::close(const Error& why) {
+  if (closed_) return;
+  closed_ = why;
+  environment_.loop.cancel(std::exchange(timer_, 0));
+  environment_.loop.cancel(std::exchange(waiters_timer_, 0));
+  auto links = std::exchange(links_, {});
+  for (auto& [key, link] : links) link->close(why);
+  auto waiters = std::exchange(waiters_, {});
+  for (Waiter& waiter : waiters) waiter.then(fail(why));
+}
+
+const Endpoint* Cluster::endpoint_of(NodeId node) const {
+  if (node.value <= first_bootstrap_id) {
+    const auto index = static_cast<std::size_t>(first_bootstrap_id - node.value);
+    return index < options_.bootstrap.size() ? &options_.bootstrap[index] : nullptr;
+  }
+  const auto found = view_.brokers().find(node);
+  return found == view_.brokers().end() ? nullptr : &found->second;
+}
+
+Cluster::Reach& Cluster::reach(NodeId node) {
+  const auto found = reach_.find(node);
+  if (found != reach_.end()) return found->second;
+  const Backoff backoff{options_.reconnect_backoff, options_.max_reconnect_backoff};
+  return reach_.emplace(node, Reach{backoff}).first->second;
+}
+
+Result<std::shared_ptr<Link>> Cluster::link_to(NodeId node, ConnectionLane lane) {
+  if (closed_) return fail(*closed_);
+  const Key key{node, lane};
+  if (const auto found = links_.find(key); found != links_.end()) return found->second;
+  const Endpoint* endpoint = endpoint_of(node);
+  if (endpoint == nullptr) {
+    doubt();
+    return fail(Error::client(Errc::not_connected,
+                              fmt::format("node {} is not in the cluster's metadata", node.value))
+                    .with_retriable(true));
+  }
+  auto link = std::make_shared<Link>(environment_, options_.link, *this, *endpoint);
+  links_.emplace(key, link);
+  link->dial_at(reach(node).not_before);
+  return link;
+}
+
+std::vector<NodeId> Cluster::known_nodes() const {
+  std::vector<NodeId> nodes;
+  for (const auto& [node, endpoint] : view_.brokers()) nodes.push_back(node);
+  return nodes;
+}
+
+std::vector<NodeId> Cluster::bootstrap_nodes() const {
+  std::vector<NodeId> nodes;
+  for (std::size_t i = 0; i < options_.bootstrap.size(); ++i) {
+    nodes.push_back(NodeId{first_bootstrap_id - static_cast<std::int32_t>(i)});
+  }
+  return nodes;
+}
+
+NodeId Cluster::any_node() {
+  const auto known = known_nodes();
+  const bool none_answers = std::ranges::all_of(known, [this](NodeId node) {
+    const auto found = reach_.find(node);
+    return found != reach_.end() && found->second.backoff.failures() > 0;
+  });
+  const bool is_out_of_date = view_.should_rebootstrap(now());
+  // What one lost connection shows is no reason to forget where the servers are: the others, and
+  // those dialled anew, go on without the metadata that is asked for here.
+  if (!known.empty() && is_out_of_date) view_.rebootstrap(now());
+  return best_of(is_out_of_date || none_answers ? bootstrap_nodes() : known);
+}
+
+NodeId Cluster::best_of(const std::vector<NodeId>& nodes) {
+  NodeId best;
+  // Ready ones by load, then those that can be dialled soonest, ties by chance.
+  std::tuple<bool, std::size_t, TimePoint, std::uint64_t> best_rank;
+  for (const NodeId node : nodes) {
+    const auto found = links_.find({node, ConnectionLane::general});
+    const bool ready = found != links_.end() && found->second->is_ready();
+    const auto rank =
+        std::tuple(!ready, ready ? found->second->load() : 0,
+                   std::max(reach(node).not_before, now()), environment_.random.next());
+    if (best.is_none() || rank < best_rank) best = node, best_rank = rank;
+  }
+  return best;
+}
+
+ConnectionLane Cluster::new_lane() {
+  return static_cast<ConnectionLane>(next_lane_++);
+}
+
+void Cluster::close_lane(ConnectionLane lane, const Error& why) {
+  std::vector<std::shared_ptr<Link>> closed;
+  std::erase_if(links_, [&](auto& entry) {
+    if (entry.first.lane != lane) return false;
+    closed.push_back(entry.second);
+    return true;
+  });
+  for (const auto& link : closed) link->close(why);
+}
+
+bool Cluster::prepare(NodeId node, ConnectionLane lane) {
+  const auto link = link_to(node, lane);
+  return link && (*link)->is_ready();
+}
+
+bool Cluster::is_ready(NodeId node, ConnectionLane lane) const {
+  const auto found = links_.find({node, lane});
+  return found != links_.end() && found->second->is_ready();
+}
+
+NodeId Cluster::node_of(const Link& link) const {
+  const auto found =
+      std::ranges::find_if(links_, [&](const auto& entry) { return entry.second.get() == &link; });
+  return found == links_.end() ? NodeId{} : found->first.node;
+}
+
+void Cluster::on_link_ready(Link& link) {
+  Reach& heard = reach(node_of(link));
+  heard.backoff.reset();
+  heard.last_failure.clear();
+  heard.is_unknown_host = false;
+  unreached_.erase(link.endpoint().to_string());
+  notify();
+}
+
+void Cluster::on_link_throttled(Link& link, Duration time) {
+  Reach& throttling = reach(node_of(link));
+  ++throttling.throttled;
+  if (now() < throttling.throttle_quiet_until) return;
+  throttling.throttle_quiet_until = now() + throttle_quiet;
+  if (environment_.logger.level() > LogLevel::warning) return;
+  environment_.logger.log(
+      LogLevel::warning, "connection",
+      fmt::format("{} throttles this client: requests to it wait {} ms ({} times so far)",
+                  link.endpoint().to_string(),
+                  std::chrono::duration_cast<std::chrono::milliseconds>(time).count(),
+                  throttling.throttled));
+}
+
+void Cluster::on_link_closed(Link& link, const Error& why) {
+  const auto found =
+      std::ranges::find_if(links_, [&](const auto& entry) { return entry.second.get() == &link; });
+  if (found == links_.end()) return;
+  const NodeId node = found->first.node;
+  const auto alive = std::move(found->second);
+  links_.erase(found);
+  Reach& lost = reach(node);
+  lost.not_before = now() + lost.backoff.next(environment_.random);
+  lost.last_failure = why.message();
+  lost.is_unknown_host = why.is(Errc::name_not_resolved) && !why.is_retriable();
+  if (environment_.logger.level() <= LogLevel::info) {
+    environment_.logger.log(LogLevel::info, "connection", why.message());
+  }
+  if (!link.was_ready()) warn_of_unreached(link, why);
+  // A server that went away may have given up its partitions.
+  if (link.was_ready() && node.value >= 0) doubt();
+  notify();
+}
+
+// A first connection that fails is told to whoever waits for it. Later nobody may be waiting, and
+// records go nowhere or do not come.
+void Cluster::warn_of_unreached(const Link& link, const Error& why) {
+  if (!has_metadata_ || environment_.logger.level() > LogLevel::warning) return;
+  Unreached& unreached = unreached_[link.endpoint().to_string()];
+  ++unreached.attempts;
+  if (now() < unreached.quiet_until) return;
+  unreached.quiet_until = now() + unreached_quiet;
+  environment_.logger.log(
+      LogLevel::warning, "connection",
+      fmt::format("{}; trying on ({} times so far)", why.message(), unreached.attempts));
+}
+
+// Whoever reads it or writes to it goes on trying: it may be made anew.
+void Cluster::warn_of_lost_topics(const wire::MetadataResponse& answer) {
+  for (const auto& topic : answer.topics) {
+    if (!topic.name || !is_unknown(topic.error_code)) continue;
+    const bool was_there =
+        view_.topic(*topic.name) != nullptr && view_.topic_error(*topic.name) == broker_error::none;
+    if (!was_there) continue;
+    environment_.logger.log(
+        LogLevel::warning, "client",
+        fmt::format("the server no longer has topic {}; waiting for it", *topic.name));
+  }
+}
+
+void Cluster::need(std::string_view topic, bool may_create) {
+  view_.need(topic, may_create);
+  plan_metadata();
+}
+
+void Cluster::doubt() {
+  view_.doubt();
+  plan_metadata();
+}
+
+bool Cluster::on_leader(std::string_view topic, PartitionId partition, PartitionLeader leader) {
+  return view_.on_leader(topic, partition, leader);
+}
+
+void Cluster::plan_metadata() {
+  if (closed_) return;
+  const TimePoint at = view_.ask_at();
+  if (at == timer_at_) return;
+  environment_.loop.cancel(std::exchange(timer_, 0));
+  timer_at_ = at;
+  if (at == never) return;
+  timer_ = environment_.loop.arm(at, [this] {
+    timer_ = 0;
+    timer_at_ = never;
+    ask_metadata();
+  });
+}
+
+void Cluster::ask_metadata() {
+  if (now() < view_.ask_at()) return plan_metadata();
+  // Choosing the server may start over from the bootstrap addresses.
+  const NodeId node = any_node();
+  ask(node, ConnectionLane::general, view_.ask(now()),
+      Then<wire::MetadataRequest>(
+          [this](Result<wire::MetadataResponse> answer) { on_metadata(std::move(answer)); }));
+}
+
+void Cluster::on_metadata(Result<wire::MetadataResponse> answer) {
+  if (closed_) return;
+  bool answered = false;
+  if (answer && environment_.logger.level() <= LogLevel::warning) warn_of_lost_topics(*answer);
+  if (!answer) {
+    view_.on_failed(now());
+  } else if (auto taken = view_.on_answer(*answer, now()); taken) {
+    answered = true;
+    has_metadata_ = true;
+    drop_moved_nodes();
+  }
+  plan_metadata();
+  settle_waiters(answered);
+  notify();
+}
+
+void Cluster::drop_moved_nodes() {
+  std::vector<std::shared_ptr<Link>> moved;
+  std::erase_if(links_, [&](auto& entry) {
+    const Endpoint* endpoint = endpoint_of(entry.first.node);
+    if (endpoint != nullptr && *endpoint == entry.second->endpoint()) return false;
+    moved.push_back(entry.second);
+    return true;
+  });
+  for (const auto& link : moved) {
+    link->close(Error::client(Errc::connection_lost, "the node moved to another address"));
+  }
+}
+
+Cluster::ObserverId Cluster::observe(std::move_only_function<void()> on_change) {
+  observers_.push_back({next_observer_, std::move(on_change)});
+  return next_observer_++;
+}
+
+void Cluster::forget(ObserverId id) {
+  std::erase_if(observers_, [&](const Observer& each) { return each.id == id; });
+}
+
+void Cluster::notify() {
+  for (auto each = observers_.begin(); each != observers_.end();) {
+    const auto present = each++;
+    present->on_change();
+  }
+}
+
+void Cluster::when_topic(std::string_view topic, bool may_create, TimePoint deadline,
+                         std::move_only_function<void(Result<void>)> then) {
+  if (closed_) return then(fail(*closed_));
+  waiters_.push_back({std::string(topic), deadline, std::move(then)});
+  view_.want(topic, may_create);
+  plan_metadata();
+  settle_waiters(false);
+}
+
+void Cluster::when_connected(TimePoint deadline, std::move_only_function<void(Result<void>)> then) {
+  if (closed_) return then(fail(*closed_));
+  waiters_.push_back({std::nullopt, deadline, std::move(then)});
+  plan_metadata();
+  settle_waiters(false);
+}
+
+std::optional<Result<void>> Cluster::outcome_for(Waiter& waiter, bool answered) {
+  if (!waiter.topic) {
+    if (has_metadata_) return Result<void>{};
+    if (options_.fail_on_unknown_hosts && knows_no_host()) {
+      return fail(Error::client(Errc::name_not_resolved, "no server can be reached" + troubles()));
+    }
+  } else {
+    const TopicView* topic = view_.topic(*waiter.topic);
+    if (topic != nullptr && !topic->partitions.empty()) return Result<void>{};
+    const std::int16_t code = view_.topic_error(*waiter.topic);
+    if (answered && is_unknown(code) && ++waiter.unknown_answers >= max_unknown_answers) {
+      return fail(Error::client(Errc::no_such_topic,
+                                fmt::format("topic {} does not exist", *waiter.topic)));
+    }
+    // Of a topic in view the last answer may be minutes old; `want` has asked anew.
+    if (answered && code != broker_error::none && !Error::broker(code).is_retriable()) {
+      return fail(Error::broker(code, fmt::format("look for topic {}", *waiter.topic)));
+    }
+  }
+  if (now() < waiter.deadline) return std::nullopt;
+  if (!waiter.topic) {
+    return fail(Error::client(Errc::timed_out, "no server answered in time" + troubles()));
+  }
+  return fail(Error::client(
+      Errc::timed_out, fmt::format("no metadata of topic {} in time{}{}", *waiter.topic, troubles(),
+                                   last_word_on(*waiter.topic))));
+}
+
+bool Cluster::knows_no_host() const {
+  return std::ranges::all_of(bootstrap_nodes(), [this](NodeId node) {
+    const auto found = reach_.find(node);
+    return found != reach_.end() && found->second.is_unknown_host;
+  });
+}
+
+std::string Cluster::name_of(NodeId node) const {
+  const Endpoint* endpoint = endpoint_of(node);
+  return endpoint != nullptr ? endpoint->to_string() : fmt::format("node {}", node.value);
+}
+
+std::string Cluster::trouble_with(NodeId node, ConnectionLane lane) const {
+  const auto reached = reach_.find(node);
+  if (reached != reach_.end() && !reached->second.last_failure.empty()) {
+    return reached->second.last_failure;
+  }
+  const auto link = links_.find({node, lane});
+  return link == links_.end() ? std::string() : link->second->trouble();
+}
+
+std::string Cluster::troubles() const {
+  std::string text;
+  for (const auto& [node, each] : reach_) {
+    const std::string trouble = trouble_with(node, ConnectionLane::general);
+    if (!trouble.empty()) text += (text.empty() ? ": " : "; ") + trouble;
+  }
+  return text;
+}
+
+std::string Cluster::last_word_on(std::string_view topic) const {
+  const std::int16_t code = view_.topic_error(topic);
+  return code == broker_error::none ? std::string() : "; last: " + Error::broker(code).to_string();
+}
+
+void Cluster::settle_waiters(bool answered) {
+  // Callbacks may add waiters and close the cluster, so they run after the list is settled.
+  std::vector<std::pair<std::move_only_function<void(Result<void>)>, Result<void>>> settled;
+  std::vector<std::string> left;
+  TimePoint next = never;
+  for (auto each = waiters_.begin(); each != waiters_.end();) {
+    if (auto outcome = outcome_for(*each, answered)) {
+      if (each->topic && *outcome) view_.need(*each->topic, false);
+      if (each->topic && !*outcome) left.push_back(*each->topic);
+      settled.emplace_back(std::move(each->then), std::move(*outcome));
+      each = waiters_.erase(each);
+    } else {
+      next = std::min(next, each->deadline);
+      ++each;
+    }
+  }
+  environment_.loop.cancel(std::exchange(waiters_timer_, 0));
+  if (next != never) {
+    waiters_timer_ = environment_.loop.arm(next, [this] {
+      waiters_timer_ = 0;
+      settle_waiters(false);
+    });
+  }
+  for (const std::string& topic : left) let_go(topic);
+  for (auto& [then, outcome] : settled) then(std::move(outcome));
+}
+
+/// A topic that is not there would be asked for once a second, for ever.
+void Cluster::let_go(const std::string& topic) {
+  if (std::ranges::find(waiters_, topic, &Waiter::topic) == waiters_.end()) view_.let_go(topic);
+}
+
+}  // namespace dohle::client

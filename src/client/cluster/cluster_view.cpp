@@ -1,0 +1,203 @@
+#include "client/cluster/cluster_view.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/broker_errors.hpp"
+
+namespace dohle::client {
+
+namespace {
+
+/// The newer of two leaders. A server that is behind answers with an older epoch; a server of
+/// before KIP-320 with none, and is believed.
+PartitionLeader newer(const PartitionLeader& known, const PartitionLeader& heard) {
+  return !heard.epoch.is_none() && heard.epoch < known.epoch ? known : heard;
+}
+
+bool is_port(std::int32_t port) {
+  return port > 0 && port <= std::numeric_limits<std::uint16_t>::max();
+}
+
+}  // namespace
+
+void ClusterView::need(std::string_view topic, bool may_create) {
+  look_for(topic, may_create).is_needed = true;
+}
+
+void ClusterView::want(std::string_view topic, bool may_create) {
+  look_for(topic, may_create);
+  if (topic_error(topic) != broker_error::none) ask_at_once();
+}
+
+ClusterView::Interest& ClusterView::look_for(std::string_view topic, bool may_create) {
+  const auto [found, is_new] = interests_.try_emplace(std::string(topic));
+  Interest& interest = found->second;
+  if (is_new || (may_create && !interest.may_create)) ask_at_once();
+  interest.may_create = interest.may_create || may_create;
+  return interest;
+}
+
+void ClusterView::ask_at_once() {
+  doubted_ = true;
+  doubts_ = 0;
+  not_before_ = TimePoint{};
+}
+
+void ClusterView::let_go(std::string_view topic) {
+  const auto found = interests_.find(topic);
+  if (found == interests_.end() || found->second.is_needed) return;
+  interests_.erase(found);
+  if (const auto known = topics_.find(topic); known != topics_.end()) {
+    names_.erase(known->second.id);
+    topics_.erase(known);
+  }
+  if (const auto error = errors_.find(topic); error != errors_.end()) errors_.erase(error);
+}
+
+TimePoint ClusterView::ask_at() const {
+  if (asking_) return never;
+  return doubted_ ? not_before_ : std::max(not_before_, fresh_until_);
+}
+
+wire::MetadataRequest ClusterView::ask(TimePoint now) {
+  asking_ = true;
+  // A doubt that comes up while the answer is under way asks once more.
+  doubted_ = false;
+  if (unanswered_since_ == never) unanswered_since_ = now;
+  wire::MetadataRequest request;
+  bool creates = false, must_not_create = false;
+  for (const auto& [name, interest] : interests_) {
+    if (must_create(name, interest.may_create)) {
+      creates = true;
+    } else if (!interest.may_create) {
+      must_not_create = true;
+    }
+  }
+  // The permission is the whole request's: when there are topics that must not be made, those to
+  // be made are asked for first, and all of them, without permission, right after.
+  rest_is_due_ = creates && must_not_create && !rest_is_due_;
+  request.allow_auto_topic_creation = creates && (rest_is_due_ || !must_not_create);
+  for (const auto& [name, interest] : interests_) {
+    if (rest_is_due_ && !interest.may_create) continue;
+    request.topics->push_back({TopicId{}, name});
+  }
+  return request;
+}
+
+bool ClusterView::must_create(std::string_view name, bool may_create) const {
+  return may_create && !topics_.contains(name);
+}
+
+void ClusterView::put_off(TimePoint now) {
+  Duration wait = options_.retry_backoff;
+  for (std::uint32_t i = 0; i < doubts_ && wait < options_.max_retry_backoff; ++i) wait *= 2;
+  if (doubts_ < 32) ++doubts_;
+  not_before_ = now + std::min(wait, options_.max_retry_backoff);
+}
+
+void ClusterView::on_failed(TimePoint now) {
+  asking_ = false;
+  doubted_ = true;
+  put_off(now);
+}
+
+Result<void> ClusterView::on_answer(const wire::MetadataResponse& answer, TimePoint now) {
+  if (answer.error_code != broker_error::none) {
+    told_to_rebootstrap_ = answer.error_code == broker_error::rebootstrap_required;
+    on_failed(now);
+    return fail(Error::broker(answer.error_code, "ask for metadata"));
+  }
+  asking_ = false;
+  fresh_until_ = now + options_.metadata_max_age;
+  unanswered_since_ = never;
+  controller_ = answer.controller_id;
+  brokers_.clear();
+  for (const auto& broker : answer.brokers) {
+    if (!is_port(broker.port)) continue;
+    brokers_[broker.node_id] = {broker.host, static_cast<std::uint16_t>(broker.port)};
+  }
+  for (const auto& topic : answer.topics) take_topic(topic);
+  if (rest_is_due_) {
+    doubted_ = true;
+    not_before_ = now;
+  } else if (doubted_) {
+    put_off(now);
+  } else {
+    doubts_ = 0;
+    not_before_ = now + options_.retry_backoff;
+  }
+  return {};
+}
+
+void ClusterView::take_topic(const wire::MetadataResponse::MetadataResponseTopic& heard) {
+  // An answer may be to a question from before the topic was let go.
+  if (!heard.name || !interests_.contains(*heard.name)) return;
+  const std::string& name = *heard.name;
+  errors_[name] = heard.error_code;
+  if (heard.error_code != broker_error::none) {
+    // Retriable ones pass (the topic is being made); the partitions stay as they were known.
+    doubted_ = doubted_ || Error::broker(heard.error_code).is_retriable();
+    return;
+  }
+  TopicView& known = topics_[name];
+  // A topic made anew counts its epochs from the start.
+  if (known.id != heard.topic_id) {
+    names_.erase(known.id);
+    known = {heard.topic_id, {}};
+  }
+  if (!heard.topic_id.is_none()) names_[heard.topic_id] = name;
+  for (const auto& partition : heard.partitions) {
+    const auto index = partition.partition_index.value;
+    // Indexes are dense; one beyond the list is nonsense, and must not make memory grow.
+    if (index < 0 || static_cast<std::size_t>(index) >= heard.partitions.size()) continue;
+    const auto at = static_cast<std::size_t>(index);
+    if (at >= known.partitions.size()) known.partitions.resize(at + 1);
+    const PartitionLeader leader{partition.leader_id, partition.leader_epoch};
+    known.partitions[at] = newer(known.partitions[at], leader);
+    if (known.partitions[at].node.is_none()) doubted_ = true;
+  }
+}
+
+bool ClusterView::should_rebootstrap(TimePoint now) const {
+  if (brokers_.empty() || told_to_rebootstrap_) return true;
+  return unanswered_since_ != never && now >= unanswered_since_ + options_.rebootstrap_after;
+}
+
+void ClusterView::rebootstrap(TimePoint now) {
+  brokers_.clear();
+  controller_ = NodeId{};
+  told_to_rebootstrap_ = false;
+  asking_ = false;
+  doubted_ = true;
+  not_before_ = now;
+  unanswered_since_ = never;
+}
+
+bool ClusterView::on_leader(std::string_view topic, PartitionId partition, PartitionLeader leader) {
+  const auto found = topics_.find(topic);
+  if (found == topics_.end() || partition.value < 0) return false;
+  auto& partitions = found->second.partitions;
+  const auto at = static_cast<std::size_t>(partition.value);
+  if (at >= partitions.size() || leader.epoch <= partitions[at].epoch) return false;
+  if (!brokers_.contains(leader.node)) return false;
+  partitions[at] = leader;
+  return true;
+}
+
+const TopicView* ClusterView::topic(std::string_view name) const {
+  const auto found = topics_.find(name);
+  return found == topics_.end() ? nullptr : &found->second;
+}
+
+const std::string* ClusterView::topic_name(const TopicId& id) const {
+  const auto found = names_.find(id);
+  return found == names_.end() ? nullptr : &found->second;
+}
+
+std::int16_t ClusterView::topic_error(std::string_view name) const {
+  const auto found = errors_.find(name);
+  return found == errors_.end() ? broker_error::none : found->second;
+}
+
+}  // namespace dohle::client

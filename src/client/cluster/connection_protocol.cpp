@@ -1,0 +1,183 @@
+#include "client/cluster/connection_protocol.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/broker_errors.hpp"
+
+namespace dohle::client {
+
+namespace {
+
+/// What servers show in their metrics (KIP-511).
+constexpr std::string_view software_version = "0.2.0";
+
+Error malformed(std::string_view what) {
+  return Error::client(Errc::malformed, what);
+}
+
+/// What answers the first question with nonsense: a web server, perhaps, or Kafka behind TLS.
+Error no_kafka(const Error& why) {
+  return Error::client(Errc::malformed, fmt::format("{}; is a Kafka server there?", why.message()));
+}
+
+/// What to ask with after error 35: the server's highest if it named one, else version 0, which
+/// every server has.
+std::int16_t fallback_version(const wire::ApiVersionsResponse& answer) {
+  const wire::Api api = wire::ApiVersionsRequest::api;
+  for (const auto& spoken : answer.api_keys) {
+    if (spoken.api_key != static_cast<std::int16_t>(api.key)) continue;
+    return std::clamp(spoken.max_version, api.versions.min, api.versions.max);
+  }
+  return api.versions.min;
+}
+
+/// The one whose time is up first: requests may have timeouts of their own.
+auto earliest(const auto& in_flight) {
+  return std::ranges::min_element(in_flight, {}, [](const auto& each) { return each.deadline; });
+}
+
+}  // namespace
+
+ConnectionProtocol::ConnectionProtocol(Options options, TimePoint now)
+    : options_(std::move(options)), connect_deadline_(now + options_.connect_timeout) {}
+
+void ConnectionProtocol::on_open(TimePoint now, ConnectionActions& out) {
+  if (state_ != State::connecting) return;
+  state_ = State::negotiating;
+  negotiate(wire::ApiVersionsRequest::api.versions.max, now, out);
+}
+
+void ConnectionProtocol::negotiate(std::int16_t version, TimePoint now, ConnectionActions& out) {
+  wire::ApiVersionsRequest message;
+  message.client_software_name = "dohle";
+  message.client_software_version = std::string(software_version);
+  const auto sent = ask(message, version, std::nullopt, now + options_.request_timeout, out);
+  if (!sent) end(sent.error(), out);
+}
+
+void ConnectionProtocol::on_frame(const Slice& frame, TimePoint now, ConnectionActions& out) {
+  if (state_ == State::closed) return;
+  if (in_flight_.empty()) return end(malformed("an answer that nothing was asked for"), out);
+  const InFlight& asked = in_flight_.front();
+  auto answer = wire::decode_response_header(frame, asked.api, asked.version);
+  if (!answer) return end(answer.error(), out);
+  if (answer->correlation_id != asked.correlation_id) {
+    return end(malformed(fmt::format("answer {} where {} was due", answer->correlation_id,
+                                     asked.correlation_id)),
+               out);
+  }
+  const InFlight done = asked;
+  in_flight_.pop_front();
+  if (!done.tag) return on_versions(answer->body, done.version, now, out);
+  out.push_back(
+      connection_action::Answer{*done.tag, done.api, done.version, std::move(answer->body)});
+}
+
+void ConnectionProtocol::on_versions(const Slice& body, std::int16_t asked, TimePoint now,
+                                     ConnectionActions& out) {
+  const auto answer = wire::decode_api_versions_response(body, asked);
+  if (!answer) return end(answer.error(), out);
+  if (answer->error_code == broker_error::unsupported_version && !fell_back_) {
+    fell_back_ = true;
+    return negotiate(std::min(fallback_version(*answer), asked), now, out);
+  }
+  if (answer->error_code != 0) {
+    return end(Error::broker(answer->error_code, "agree on versions"), out);
+  }
+  versions_.assign(answer->api_keys);
+  throttle(std::chrono::milliseconds(answer->throttle_time_ms), now, out);
+  authenticate(out);
+}
+
+void ConnectionProtocol::authenticate(ConnectionActions& out) {
+  state_ = State::authenticating;
+  become_ready(out);
+}
+
+void ConnectionProtocol::become_ready(ConnectionActions& out) {
+  state_ = State::ready;
+  if (!is_throttled()) out.push_back(connection_action::Ready{});
+}
+
+void ConnectionProtocol::throttle(Duration time, TimePoint now, ConnectionActions& out) {
+  if (state_ == State::closed || time <= Duration::zero()) return;
+  time = std::min(time, max_throttle);
+  const TimePoint since = is_throttled() ? std::max(now, throttled_until_) : now;
+  throttled_until_ = std::max(since, now + time);
+  for (InFlight& each : in_flight_) each.deadline += throttled_until_ - since;
+  out.push_back(connection_action::Throttled{time});
+}
+
+void ConnectionProtocol::on_closed(const Error& why, ConnectionActions& out) {
+  end(why, out);
+}
+
+void ConnectionProtocol::on_time(TimePoint now, ConnectionActions& out) {
+  if (state_ == State::closed || now < deadline()) return;
+  if (state_ == State::connecting) {
+    return end(Error::client(Errc::connection_failed, "connect_timeout passed"), out);
+  }
+  const auto late = earliest(in_flight_);
+  if (late != in_flight_.end() && late->deadline <= now) {
+    return end(
+        Error::client(Errc::timed_out, fmt::format("request_timeout passed without an answer to {}",
+                                                   wire::api_name(late->api.key))),
+        out);
+  }
+  throttled_until_ = never;
+  if (state_ == State::ready) out.push_back(connection_action::Ready{});
+}
+
+TimePoint ConnectionProtocol::deadline() const {
+  if (state_ == State::connecting) return connect_deadline_;
+  if (state_ == State::closed) return never;
+  const auto late = earliest(in_flight_);
+  return late == in_flight_.end() ? throttled_until_ : std::min(late->deadline, throttled_until_);
+}
+
+std::string_view ConnectionProtocol::awaited() const {
+  return in_flight_.empty() ? std::string_view() : wire::api_name(in_flight_.front().api.key);
+}
+
+Result<std::int16_t> ConnectionProtocol::version_of(const wire::Api& api) const {
+  if (state_ != State::ready) {
+    return fail(Error::client(Errc::not_connected, "the connection is not ready for requests"));
+  }
+  return versions_.pick(api);
+}
+
+Result<std::int16_t> ConnectionProtocol::admit(const wire::Api& api) const {
+  if (is_throttled()) {
+    return fail(Error::client(Errc::limit_reached, "the server throttles this connection"));
+  }
+  if (state_ == State::ready && in_flight_.size() >= options_.max_in_flight) {
+    return fail(Error::client(
+        Errc::limit_reached,
+        fmt::format("max_in_flight: {} requests wait for their answers", in_flight_.size())));
+  }
+  return version_of(api);
+}
+
+Result<void> ConnectionProtocol::put_bytes(Result<Chain> bytes, ConnectionActions& out) {
+  if (!bytes) return fail(std::move(bytes.error()));
+  // Servers only echo it; it stays positive so that logs of both sides agree.
+  next_correlation_id_ = (next_correlation_id_ + 1) & 0x7fffffff;
+  out.push_back(connection_action::Send{std::move(*bytes)});
+  return {};
+}
+
+void ConnectionProtocol::end(const Error& why, ConnectionActions& out) {
+  if (state_ == State::closed) return;
+  const bool is_nonsense = why.is(Errc::malformed) || why.is(Errc::too_large);
+  const Error said = state_ == State::negotiating && is_nonsense ? no_kafka(why) : why;
+  state_ = State::closed;
+  for (const auto& request : std::exchange(in_flight_, {})) {
+    if (request.tag) out.push_back(connection_action::Lost{*request.tag, said});
+  }
+  out.push_back(connection_action::Close{said});
+}
+
+}  // namespace dohle::client

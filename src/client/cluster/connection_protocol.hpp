@@ -1,0 +1,193 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/chain.hpp"
+#include "base/slice.hpp"
+#include "base/time.hpp"
+#include "client/cluster/fit_version.hpp"
+#include "client/cluster/version_table.hpp"
+#include "dohle/error.hpp"
+#include "wire/header.hpp"
+
+namespace dohle::client {
+
+/// Chosen by whoever asks; comes back with the answer.
+using RequestTag = std::uint64_t;
+
+/// What a ConnectionProtocol wants done, in this order.
+namespace connection_action {
+struct Send {
+  Chain bytes;
+};
+/// Requests are welcome: for the first time, or again after a throttle time.
+struct Ready {};
+struct Answer {
+  RequestTag tag;
+  wire::Api api;
+  std::int16_t version;
+  Slice body;
+};
+/// The server wants no requests for so long.
+struct Throttled {
+  Duration time;
+};
+/// No answer will come. Whether the server acted on the request is unknown.
+struct Lost {
+  RequestTag tag;
+  Error why;
+};
+/// The connection is of no further use: drop it. The last action.
+struct Close {
+  Error why;
+};
+}  // namespace connection_action
+
+using ConnectionAction =
+    std::variant<connection_action::Send, connection_action::Ready, connection_action::Throttled,
+                 connection_action::Answer, connection_action::Lost, connection_action::Close>;
+using ConnectionActions = std::vector<ConnectionAction>;
+
+/// Decides what goes over one connection to a server: which versions, which answer belongs to
+/// which request, and when the server counts as dead. Servers answer in the order of requests, so
+/// a request that the server holds back (a long poll, joining a group) needs a connection of its
+/// own. Owns no socket, reads no clock. Not thread safe.
+class ConnectionProtocol {
+ public:
+  enum class State : std::uint8_t {
+    connecting,
+    negotiating,
+    authenticating,  ///< passed at once while there is no authentication
+    ready,
+    closed,
+  };
+
+  struct Options {
+    std::string client_id;
+    Duration connect_timeout = std::chrono::seconds(10);
+    Duration request_timeout = std::chrono::seconds(30);
+    /// Requests that wait for their answer at once; at least 1.
+    std::size_t max_in_flight = 100;
+  };
+  /// What a server may ask for; more is taken for that much. Quotas ask for a minute or two at the
+  /// most, since they are measured over the last seconds.
+  static constexpr Duration max_throttle = std::chrono::minutes(5);
+
+  ConnectionProtocol(Options options, TimePoint now);
+
+  void on_open(TimePoint now, ConnectionActions& out);
+  void on_frame(const Slice& frame, TimePoint now, ConnectionActions& out);
+  void on_closed(const Error& why, ConnectionActions& out);
+  /// Call at `deadline()` or later.
+  void on_time(TimePoint now, ConnectionActions& out);
+
+  /// When something times out next; `never` if nothing can.
+  [[nodiscard]] TimePoint deadline() const;
+  [[nodiscard]] State state() const { return state_; }
+  [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
+  /// The name of the oldest request without an answer; empty when there is none.
+  [[nodiscard]] std::string_view awaited() const;
+  [[nodiscard]] bool is_throttled() const { return throttled_until_ != never; }
+  [[nodiscard]] bool takes_requests() const {
+    return state_ == State::ready && !is_throttled() && in_flight_.size() < options_.max_in_flight;
+  }
+  /// Errors: unsupported_version; not_connected before Ready.
+  [[nodiscard]] Result<std::int16_t> version_of(const wire::Api& api) const;
+
+  /// Sends a request in the highest version that both sides speak; Answer or Lost follows, in the
+  /// order of requests. `timeout`: time for the answer; zero is the connection's own.
+  /// Errors: not_connected, limit_reached (also while throttled), unsupported_version, those of
+  /// encoding; nothing was sent then.
+  template <class M>
+  Result<void> request(const M& message, RequestTag tag, TimePoint now, ConnectionActions& out,
+                       Duration timeout = {});
+  /// For Produce with acks 0, which servers do not answer.
+  template <class M>
+  Result<void> tell(const M& message, ConnectionActions& out);
+  /// An answer came with a throttle time (KIP-219): the server reads nothing more from this
+  /// connection for that long. No request goes out before, and what is in flight has that much
+  /// longer. (Servers of before 2.0 had waited before they answered; 2.1 is the oldest spoken to.)
+  void throttle(Duration time, TimePoint now, ConnectionActions& out);
+
+ private:
+  struct InFlight {
+    std::int32_t correlation_id;
+    /// None: the connection's own question, of which nobody else hears.
+    std::optional<RequestTag> tag;
+    wire::Api api;
+    std::int16_t version;
+    TimePoint deadline;
+  };
+
+  [[nodiscard]] Result<std::int16_t> admit(const wire::Api& api) const;
+  template <class M>
+  Result<void> ask(const M& message, std::int16_t version, std::optional<RequestTag> tag,
+                   TimePoint deadline, ConnectionActions& out);
+  template <class M>
+  Result<void> put(const M& message, std::int16_t version, ConnectionActions& out);
+  Result<void> put_bytes(Result<Chain> bytes, ConnectionActions& out);
+  void negotiate(std::int16_t version, TimePoint now, ConnectionActions& out);
+  void on_versions(const Slice& body, std::int16_t asked, TimePoint now, ConnectionActions& out);
+  void authenticate(ConnectionActions& out);
+  void become_ready(ConnectionActions& out);
+  void end(const Error& why, ConnectionActions& out);
+
+  Options options_;
+  State state_ = State::connecting;
+  TimePoint connect_deadline_;
+  /// `never`: it is not throttled.
+  TimePoint throttled_until_ = never;
+  std::int32_t next_correlation_id_ = 0;
+  bool fell_back_ = false;
+  VersionTable versions_;
+  std::deque<InFlight> in_flight_;
+};
+
+template <class M>
+Result<void> ConnectionProtocol::put(const M& message, std::int16_t version,
+                                     ConnectionActions& out) {
+  if constexpr (NeedsFitting<M>) {
+    M fitting = message;
+    if (auto fits = fit_version(fitting, version); !fits) return fits;
+    return put_bytes(
+        wire::encode_request(next_correlation_id_, options_.client_id, fitting, version), out);
+  } else {
+    return put_bytes(
+        wire::encode_request(next_correlation_id_, options_.client_id, message, version), out);
+  }
+}
+
+template <class M>
+Result<void> ConnectionProtocol::ask(const M& message, std::int16_t version,
+                                     std::optional<RequestTag> tag, TimePoint deadline,
+                                     ConnectionActions& out) {
+  const std::int32_t correlation_id = next_correlation_id_;
+  auto sent = put(message, version, out);
+  if (sent) in_flight_.push_back({correlation_id, tag, M::api, version, deadline});
+  return sent;
+}
+
+template <class M>
+Result<void> ConnectionProtocol::request(const M& message, RequestTag tag, TimePoint now,
+                                         ConnectionActions& out, Duration timeout) {
+  const auto version = admit(M::api);
+  if (!version) return fail(version.error());
+  if (timeout <= Duration::zero()) timeout = options_.request_timeout;
+  return ask(message, *version, tag, now + timeout, out);
+}
+
+template <class M>
+Result<void> ConnectionProtocol::tell(const M& message, ConnectionActions& out) {
+  const auto version = admit(M::api);
+  if (!version) return fail(version.error());
+  return put(message, *version, out);
+}
+
+}  // namespace dohle::client

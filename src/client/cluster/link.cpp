@@ -1,0 +1,167 @@
+#include "client/cluster/link.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace dohle::client {
+
+Link::Link(const ClientEnvironment& environment, const Options& options, LinkOwner& owner,
+           Endpoint to)
+    : environment_(environment), options_(options), owner_(owner), to_(std::move(to)) {}
+
+Link::~Link() {
+  environment_.loop.cancel(timer_);
+}
+
+void Link::dial_at(TimePoint at) {
+  if (at <= now()) return dial();
+  timer_at_ = at;
+  timer_ = environment_.loop.arm(at, [this] {
+    timer_ = 0;
+    timer_at_ = never;
+    dial();
+  });
+}
+
+void Link::dial() {
+  if (is_closed_) return;
+  core_ = std::make_unique<ConnectionProtocol>(options_.core, now());
+  const DialOptions dial{
+      options_.limits, std::chrono::ceil<std::chrono::milliseconds>(options_.core.connect_timeout)};
+  connection_ = environment_.dialer.dial(to_, dial, *this);
+  watch_deadline();
+}
+
+void Link::on_open() {
+  const auto alive = shared_from_this();
+  ConnectionActions actions;
+  core_->on_open(now(), actions);
+  apply(actions);
+}
+
+Admission Link::on_frame_length(std::size_t bytes) {
+  return bytes <= options_.limits.max_frame_bytes ? Admission::accept : Admission::refuse;
+}
+
+void Link::on_frame(Slice frame) {
+  const auto alive = shared_from_this();
+  ConnectionActions actions;
+  core_->on_frame(frame, now(), actions);
+  frame = {};
+  apply(actions);
+}
+
+void Link::on_closed(Error why) {
+  const auto alive = shared_from_this();
+  ConnectionActions actions;
+  core_->on_closed(why, actions);
+  apply(actions);
+}
+
+void Link::apply(ConnectionActions& actions) {
+  for (ConnectionAction& action : actions) {
+    if (is_closed_) return;
+    if (auto* send = std::get_if<connection_action::Send>(&action)) {
+      connection_->send(std::move(send->bytes));
+    } else if (auto* answer = std::get_if<connection_action::Answer>(&action)) {
+      Answered then = std::move(asked_.front());
+      asked_.pop_front();
+      then(*this, ReceivedAnswer{answer->version, std::move(answer->body)});
+    } else if (std::holds_alternative<connection_action::Ready>(action)) {
+      become_ready();
+    } else if (auto* throttled = std::get_if<connection_action::Throttled>(&action)) {
+      owner_.on_link_throttled(*this, throttled->time);
+    } else if (auto* close = std::get_if<connection_action::Close>(&action)) {
+      return end(close->why);
+    }
+    // Lost requests fail in end(), after the owner knows that the link is gone.
+  }
+  send_waiting();
+  if (!is_closed_) watch_deadline();
+}
+
+void Link::become_ready() {
+  was_ready_ = true;
+  send_waiting();
+  if (!is_closed_) owner_.on_link_ready(*this);
+}
+
+void Link::send_waiting() {
+  while (!is_closed_ && !waiting_.empty() && core_->takes_requests()) {
+    Waiting next = std::move(waiting_.front());
+    waiting_.pop_front();
+    next(*this, {});
+  }
+}
+
+void Link::end(const Error& why) {
+  if (is_closed_) return;
+  const Error where = here(why);
+  const auto alive = shared_from_this();
+  is_closed_ = true;
+  owner_.on_link_closed(*this, where);
+  // A name that is not there may come to be, as a server that is not there may.
+  fail_all(where.is(Errc::name_not_resolved) ? where.with_retriable(true) : where);
+}
+
+Error Link::here(const Error& why) const {
+  const std::string address = to_.to_string();
+  return why.message().find(address) == std::string_view::npos ? why.within(address) : why;
+}
+
+std::string Link::trouble() const {
+  if (!core_) return {};
+  const std::string address = to_.to_string();
+  if (core_->state() == State::connecting) return "connecting to " + address + ": no answer yet";
+  if (core_->is_throttled()) return address + " throttles this client";
+  const std::string_view awaited = core_->awaited();
+  if (awaited.empty()) return {};
+  return address + " has not answered " + std::string(awaited);
+}
+
+void Link::close(const Error& why) {
+  if (is_closed_) return;
+  const auto alive = weak_from_this().lock();
+  is_closed_ = true;
+  fail_all(why);
+}
+
+void Link::fail_all(const Error& why) {
+  environment_.loop.cancel(std::exchange(timer_, 0));
+  if (connection_) {
+    connection_->close();
+    // It may be the one whose event brought us here.
+    environment_.loop.post([connection = std::move(connection_)] {});
+  }
+  auto asked = std::exchange(asked_, {});
+  auto waiting = std::exchange(waiting_, {});
+  for (Answered& then : asked) then(*this, fail(why));
+  for (Waiting& next : waiting) next(*this, fail(why));
+}
+
+void Link::throttle(Duration time) {
+  if (is_closed_) return;
+  ConnectionActions actions;
+  core_->throttle(time, now(), actions);
+  apply(actions);
+}
+
+void Link::watch_deadline() {
+  const TimePoint at = core_->deadline();
+  // A timer that fires too early looks again; moving it with each request would cost more.
+  if (at >= timer_at_) return;
+  environment_.loop.cancel(timer_);
+  timer_at_ = at;
+  timer_ = environment_.loop.arm(at, [this] { on_time(); });
+}
+
+void Link::on_time() {
+  const auto alive = shared_from_this();
+  timer_ = 0;
+  timer_at_ = never;
+  ConnectionActions actions;
+  core_->on_time(now(), actions);
+  apply(actions);
+}
+
+}  // namespace dohle::client

@@ -1,0 +1,437 @@
+#include "dohle/consumer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "client/cluster/waiter.hpp"
+#include "client/consume/consumer_loop.hpp"
+#include "client/consume/consumer_options.hpp"
+#include "client/consume/make_consumer.hpp"
+
+namespace dohle::client {
+
+using namespace client::group_action;
+using client::ConsumerNews;
+using client::PollTable;
+using client::StartingPoint;
+
+namespace {
+
+Error no_group(std::string_view what) {
+  return Error::client(Errc::invalid_argument,
+                       std::string(what) + " needs a group; group_id is empty");
+}
+
+}  // namespace
+
+/// The caller's side of a consumer.
+class ConsumerCalls {
+ public:
+  using Milliseconds = std::chrono::milliseconds;
+
+  explicit ConsumerCalls(std::shared_ptr<ConsumerLoop> consume) : consume_(std::move(consume)) {}
+  ~ConsumerCalls() {
+    constexpr Milliseconds timeout = std::chrono::seconds(5);
+    const auto report = [weak = consume_->weak_from_this()](const Result<void>& closed) {
+      const auto consume = weak.lock();
+      if (consume && !closed) consume->warn("close by the destructor", closed.error());
+    };
+    if (consume_->client().loop().is_loop_thread()) {
+      // Behind what was asked for before.
+      post([report, timeout](ConsumerLoop& consume) {
+        consume.close_by(consume.client().cluster().now() + timeout, report);
+      });
+    } else {
+      report(close(timeout));
+    }
+  }
+
+  Result<void> subscribe(std::vector<std::string> topics, RebalanceListener listener);
+  Result<void> unsubscribe();
+  Result<void> assign(std::vector<TopicPartition> partitions);
+  Result<Records> poll(Milliseconds timeout);
+  Result<void> commit(std::vector<PartitionOffset> offsets);
+  void commit_async(std::vector<PartitionOffset> offsets, Consumer::CommitCallback callback);
+  Result<std::vector<PartitionOffset>> committed(std::vector<TopicPartition> partitions);
+  Result<Offset> position(const TopicPartition& partition, Milliseconds timeout);
+  Result<void> close(Milliseconds timeout);
+  void settle() {
+    consume_->desk().with([](PollTable& table) { table.fetch.settle(); });
+  }
+  [[nodiscard]] std::vector<PartitionOffset> taken() {
+    return consume_->desk().with([](PollTable& table) { return table.fetch.taken(); });
+  }
+  template <class To>
+  Result<void> seek(const TopicPartition& partition, To to) {
+    auto outcome =
+        consume_->desk().with([&](PollTable& table) { return table.fetch.seek(partition, to); });
+    consume_->kick();
+    return outcome;
+  }
+  Result<void> pause(std::span<const TopicPartition> partitions, bool paused);
+  [[nodiscard]] ConsumerLoop& consume() const { return *consume_; }
+
+ private:
+  [[nodiscard]] Result<void> check() const;
+  /// The news at the desk, one after the other. True: the last one was Left.
+  Result<bool> hear_news();
+  Result<bool> hear(ConsumerNews& news);
+  void call(std::move_only_function<void(std::span<const TopicPartition>)>& listener,
+            const std::vector<TopicPartition>& partitions);
+  Result<void> leave(Milliseconds timeout);
+  [[nodiscard]] std::string last_word_on(const std::string& topic);
+  void post(std::move_only_function<void(ConsumerLoop&)> task);
+
+  std::shared_ptr<ConsumerLoop> consume_;
+  RebalanceListener listener_;
+  bool is_subscribed_ = false;
+  bool is_calling_ = false;
+};
+
+Result<void> ConsumerCalls::check() const {
+  if (auto usable = consume_->client().check_usable(); !usable) return usable;
+  const bool is_closed =
+      consume_->desk().with([](const PollTable& table) { return table.is_closed; });
+  if (is_closed) return fail(Error::client(Errc::closed, "the consumer is closed"));
+  return {};
+}
+
+void ConsumerCalls::post(std::move_only_function<void(ConsumerLoop&)> task) {
+  consume_->client().loop().post(
+      [consume = consume_, task = std::move(task)]() mutable { task(*consume); });
+}
+
+void ConsumerCalls::call(std::move_only_function<void(std::span<const TopicPartition>)>& listener,
+                         const std::vector<TopicPartition>& partitions) {
+  if (!listener) return;
+  is_calling_ = true;
+  listener(partitions);
+  is_calling_ = false;
+}
+
+Result<bool> ConsumerCalls::hear(ConsumerNews& news) {
+  if (auto* assigned = std::get_if<Assigned>(&news)) {
+    call(listener_.on_assigned, assigned->partitions);
+    post([](ConsumerLoop& consume) { consume.on_told_assigned(); });
+  } else if (auto* revoke = std::get_if<Revoke>(&news)) {
+    call(listener_.on_revoked, revoke->partitions);
+    post([partitions = std::move(revoke->partitions)](ConsumerLoop& consume) {
+      consume.on_told_released(partitions);
+    });
+  } else if (auto* lose = std::get_if<Lose>(&news)) {
+    call(listener_.on_lost ? listener_.on_lost : listener_.on_revoked, lose->partitions);
+    post([partitions = std::move(lose->partitions)](ConsumerLoop& consume) {
+      consume.on_told_released(partitions);
+    });
+  } else if (auto* failed = std::get_if<Failed>(&news)) {
+    return fail(failed->why);
+  } else {
+    return true;
+  }
+  return false;
+}
+
+Result<bool> ConsumerCalls::hear_news() {
+  for (;;) {
+    auto next = consume_->desk().with([](PollTable& table) -> std::optional<ConsumerNews> {
+      if (table.news.empty()) return std::nullopt;
+      ConsumerNews first = std::move(table.news.front());
+      table.news.pop_front();
+      return first;
+    });
+    if (!next) return false;
+    auto heard = hear(*next);
+    if (!heard || *heard) return heard;
+  }
+}
+
+Result<Records> ConsumerCalls::poll(Milliseconds timeout) {
+  if (auto usable = check(); !usable) return fail(usable.error());
+  if (is_calling_) {
+    return fail(Error::client(Errc::invalid_argument, "a rebalance listener may not poll"));
+  }
+  if (consume_->client().loop().is_loop_thread()) {
+    return fail(Error::client(Errc::would_deadlock,
+                              "a poll on the client's own thread would wait for itself"));
+  }
+  settle();
+  consume_->begin_poll();
+  (void)consume_->desk().wait(std::max(call_timeout(timeout), Milliseconds(0)),
+                              [](const PollTable& t) { return ConsumerLoop::has_something(t); });
+  auto heard = hear_news();
+  auto records = heard ? consume_->take() : Result<Records>(fail(heard.error()));
+  consume_->end_poll();
+  return records;
+}
+
+Result<void> ConsumerCalls::subscribe(std::vector<std::string> topics, RebalanceListener listener) {
+  if (auto usable = check(); !usable) return usable;
+  if (consume_->options.group_id.empty()) return fail(no_group("subscribe"));
+  if (topics.empty() || std::ranges::any_of(topics, &std::string::empty)) {
+    return fail(Error::client(Errc::invalid_argument,
+                              "subscribe needs at least one topic, and no empty name"));
+  }
+  std::ranges::sort(topics);
+  topics.erase(std::ranges::unique(topics).begin(), topics.end());
+  listener_ = std::move(listener);
+  if (!std::exchange(is_subscribed_, true)) {
+    // What was assigned by hand is not the group's.
+    consume_->desk().with([](PollTable& table) { table.fetch.assign({}, false); });
+  }
+  post([topics = std::move(topics)](ConsumerLoop& consume) { consume.subscribe(topics); });
+  return {};
+}
+
+Result<void> ConsumerCalls::leave(Milliseconds timeout) {
+  settle();
+  post([](ConsumerLoop& consume) { consume.unsubscribe(); });
+  Result<void> outcome;
+  for (;;) {
+    const bool came = consume_->desk().wait(
+        timeout, [](const PollTable& t) { return !t.news.empty() || t.is_closed; });
+    if (!came) {
+      return fail(Error::client(Errc::timed_out, "leaving the group did not end in time"));
+    }
+    auto heard = hear_news();
+    if (!heard && outcome) outcome = fail(heard.error());
+    const bool is_closed = consume_->desk().with([](PollTable& t) { return t.is_closed; });
+    if ((heard && *heard) || is_closed) break;
+  }
+  is_subscribed_ = false;
+  return outcome;
+}
+
+Result<void> ConsumerCalls::unsubscribe() {
+  if (auto usable = check(); !usable) return usable;
+  Result<void> outcome;
+  if (is_subscribed_) outcome = leave(consume_->options.default_api_timeout);
+  consume_->desk().with([](PollTable& table) { table.fetch.assign({}, false); });
+  return outcome;
+}
+
+Result<void> ConsumerCalls::assign(std::vector<TopicPartition> partitions) {
+  if (auto usable = check(); !usable) return usable;
+  if (is_subscribed_) {
+    return fail(
+        Error::client(Errc::invalid_argument, "assign excludes subscribe; unsubscribe first"));
+  }
+  for (const TopicPartition& each : partitions) {
+    if (!each.topic.empty() && each.partition.value >= 0) continue;
+    return fail(Error::client(Errc::invalid_argument,
+                              "assign needs topics with names and partitions from 0"));
+  }
+  consume_->desk().with([&](PollTable& table) { table.fetch.assign(partitions, false); });
+  post([partitions = std::move(partitions)](ConsumerLoop& consume) { consume.assign(partitions); });
+  return {};
+}
+
+Result<void> ConsumerCalls::commit(std::vector<PartitionOffset> offsets) {
+  if (auto usable = check(); !usable) return usable;
+  if (consume_->options.group_id.empty()) return fail(no_group("commit"));
+  return client::wait_for<void>(
+      consume_->client().loop(),
+      [consume = consume_, offsets = std::move(offsets)](auto then) mutable {
+        consume->commit(std::move(offsets), std::move(then));
+      });
+}
+
+void ConsumerCalls::commit_async(std::vector<PartitionOffset> offsets,
+                                 Consumer::CommitCallback callback) {
+  const bool has_group = !consume_->options.group_id.empty();
+  post([offsets = std::move(offsets), callback = std::move(callback),
+        has_group](ConsumerLoop& consume) mutable {
+    // Commits fail at the latest when the consumer is closed; it is there then.
+    auto then = [callback = std::move(callback),
+                 weak = consume.weak_from_this()](Result<void> outcome) mutable {
+      if (callback) return callback(std::move(outcome));
+      const auto self = weak.lock();
+      if (self && !outcome) self->warn("commit", outcome.error());
+    };
+    if (!has_group) return then(fail(no_group("commit")));
+    consume.commit(std::move(offsets), std::move(then));
+  });
+}
+
+Result<std::vector<PartitionOffset>> ConsumerCalls::committed(
+    std::vector<TopicPartition> partitions) {
+  if (auto usable = check(); !usable) return fail(usable.error());
+  if (consume_->options.group_id.empty()) return fail(no_group("committed"));
+  return client::wait_for<std::vector<PartitionOffset>>(
+      consume_->client().loop(),
+      [consume = consume_, partitions = std::move(partitions)](auto then) mutable {
+        consume->committed(std::move(partitions), std::move(then));
+      });
+}
+
+std::string ConsumerCalls::last_word_on(const std::string& topic) {
+  return consume_->desk().with([&](const PollTable& table) {
+    const auto found = table.topic_errors.find(topic);
+    return found == table.topic_errors.end() ? std::string()
+                                             : "; last: " + found->second.to_string();
+  });
+}
+
+Result<Offset> ConsumerCalls::position(const TopicPartition& partition, Milliseconds timeout) {
+  if (auto usable = check(); !usable) return fail(usable.error());
+  Result<Offset> found = Offset{};
+  const auto is_known = [&](PollTable& table) {
+    found = table.fetch.position(partition);
+    return !found || !found->is_none() || table.is_closed;
+  };
+  consume_->kick();
+  if (consume_->client().loop().is_loop_thread()) {
+    if (consume_->desk().with(is_known)) return found;
+    return fail(Error::client(Errc::would_deadlock, "the position is not known yet"));
+  }
+  if (!consume_->desk().wait(call_timeout(timeout), is_known)) {
+    return fail(Error::client(
+        Errc::timed_out,
+        fmt::format("no position of {}-{} within {} ms{}", partition.topic,
+                    partition.partition.value, timeout.count(), last_word_on(partition.topic))));
+  }
+  return found;
+}
+
+Result<void> ConsumerCalls::pause(std::span<const TopicPartition> partitions, bool paused) {
+  Result<void> outcome;
+  consume_->desk().with([&](PollTable& table) {
+    for (const TopicPartition& each : partitions) {
+      auto one = table.fetch.pause(each, paused);
+      if (!one && outcome) outcome = one;
+    }
+  });
+  consume_->kick();
+  return outcome;
+}
+
+Result<void> ConsumerCalls::close(Milliseconds timeout) {
+  const Milliseconds bounded = call_timeout(timeout);
+  if (auto usable = check(); !usable) {
+    return usable.error().is(Errc::closed) ? Result<void>{} : usable;
+  }
+  if (consume_->client().loop().is_loop_thread()) {
+    return fail(Error::client(Errc::would_deadlock, "close would wait for its own thread"));
+  }
+  settle();
+  Result<void> left;
+  if (is_subscribed_) left = leave(bounded);
+  auto outcome = client::wait_for<void>(
+      consume_->client().loop(), [consume = consume_, bounded](auto then) mutable {
+        consume->close_by(consume->client().cluster().now() + bounded, std::move(then));
+      });
+  return left ? outcome : left;
+}
+
+}  // namespace dohle::client
+
+namespace dohle {
+inline namespace v0 {
+
+using client::PollTable;
+using client::StartingPoint;
+
+Consumer::Consumer(std::shared_ptr<client::ConsumerCalls> core) : core_(std::move(core)) {}
+Consumer::Consumer(Consumer&&) noexcept = default;
+Consumer& Consumer::operator=(Consumer&&) noexcept = default;
+Consumer::~Consumer() = default;
+
+Result<void> Consumer::subscribe(std::vector<std::string> topics, RebalanceListener listener) {
+  return core_->subscribe(std::move(topics), std::move(listener));
+}
+Result<void> Consumer::unsubscribe() {
+  return core_->unsubscribe();
+}
+Result<void> Consumer::assign(std::vector<TopicPartition> partitions) {
+  return core_->assign(std::move(partitions));
+}
+Result<Records> Consumer::poll(std::chrono::milliseconds timeout) {
+  return core_->poll(timeout);
+}
+void Consumer::wakeup() {
+  auto& desk = core_->consume().desk();
+  desk.with([](PollTable& table) { table.is_woken = true; });
+  desk.notify();
+}
+Result<void> Consumer::commit_sync() {
+  return core_->commit(core_->taken());
+}
+Result<void> Consumer::commit_sync(std::vector<PartitionOffset> offsets) {
+  return core_->commit(std::move(offsets));
+}
+void Consumer::commit_async(CommitCallback callback) {
+  core_->commit_async(core_->taken(), std::move(callback));
+}
+void Consumer::commit_async(std::vector<PartitionOffset> offsets, CommitCallback callback) {
+  core_->commit_async(std::move(offsets), std::move(callback));
+}
+Result<std::vector<PartitionOffset>> Consumer::committed(std::vector<TopicPartition> partitions) {
+  return core_->committed(std::move(partitions));
+}
+Result<void> Consumer::seek(const TopicPartition& partition, Offset offset) {
+  return core_->seek(partition, offset);
+}
+Result<void> Consumer::seek_to_beginning(const TopicPartition& partition) {
+  return core_->seek(partition, StartingPoint{StartingPoint::Kind::earliest});
+}
+Result<void> Consumer::seek_to_end(const TopicPartition& partition) {
+  return core_->seek(partition, StartingPoint{StartingPoint::Kind::latest});
+}
+Result<void> Consumer::seek_to_time(const TopicPartition& partition, Timestamp time) {
+  if (time.value < 0) {
+    return fail(Error::client(Errc::invalid_argument, "seek_to_time: the time is " +
+                                                          std::to_string(time.value) +
+                                                          " ms; allowed are 0 and above"));
+  }
+  return core_->seek(partition, StartingPoint{StartingPoint::Kind::time, time});
+}
+Result<Offset> Consumer::position(const TopicPartition& partition) {
+  return core_->position(partition, core_->consume().options.default_api_timeout);
+}
+Result<Offset> Consumer::position(const TopicPartition& partition,
+                                  std::chrono::milliseconds timeout) {
+  return core_->position(partition, timeout);
+}
+Result<void> Consumer::pause(std::span<const TopicPartition> partitions) {
+  return core_->pause(partitions, true);
+}
+Result<void> Consumer::resume(std::span<const TopicPartition> partitions) {
+  return core_->pause(partitions, false);
+}
+std::vector<TopicPartition> Consumer::assignment() const {
+  return core_->consume().desk().with([](PollTable& table) { return table.fetch.assignment(); });
+}
+std::vector<TopicPartition> Consumer::paused() const {
+  return core_->consume().desk().with([](PollTable& table) { return table.fetch.paused(); });
+}
+std::string Consumer::member_id() const {
+  return core_->consume().desk().with([](PollTable& table) { return table.member_id; });
+}
+Generation Consumer::generation() const {
+  return core_->consume().desk().with([](PollTable& table) { return table.generation; });
+}
+std::optional<std::int64_t> Consumer::lag(const TopicPartition& partition) const {
+  return core_->consume().desk().with([&](PollTable& table) { return table.fetch.lag(partition); });
+}
+Result<void> Consumer::close(std::chrono::milliseconds timeout) {
+  return core_->close(timeout);
+}
+
+}  // namespace v0
+
+namespace client {
+
+Result<Consumer> make_consumer(std::shared_ptr<Client::Shared> client, ConsumerOptions options) {
+  if (auto usable = client->check_usable(); !usable) return fail(usable.error());
+  if (auto checked = check(options); !checked) return fail(checked.error());
+  auto consume = std::make_shared<client::ConsumerLoop>(client, std::move(options));
+  client->loop().post([consume] { consume->start(); });
+  client->attach(consume);
+  return Consumer(std::make_shared<client::ConsumerCalls>(std::move(consume)));
+}
+
+}  // namespace client
+
+}  // namespace dohle

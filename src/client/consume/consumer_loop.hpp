@@ -1,0 +1,188 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "client/cluster/shared_client.hpp"
+#include "client/consume/poll_desk.hpp"
+#include "client/consume/records_walk.hpp"
+#include "client/group/group_member.hpp"
+#include "client/group/group_offsets.hpp"
+#include "dohle/consumer.hpp"
+#include "wire/messages/list_offsets.hpp"
+
+namespace dohle::client {
+
+/// The loop's side of a consumer: puts into effect what FetchPlanner and GroupMember decide, finds
+/// positions, commits. Polls meet it at its PollDesk.
+///
+/// Loop thread only, but for what says otherwise.
+class ConsumerLoop final : public Client::Shared::Part,
+                           public client::DamageReports,
+                           public client::OffsetsGroup,
+                           public std::enable_shared_from_this<ConsumerLoop> {
+ public:
+  using Done = Client::Shared::Done;
+  using News = client::ConsumerNews;
+
+  ConsumerLoop(std::shared_ptr<Client::Shared> client, ConsumerOptions options);
+
+  void start();
+  void subscribe(std::vector<std::string> topics);
+  /// Revoke, and at last Left, come as news.
+  void unsubscribe();
+  void assign(std::vector<TopicPartition> partitions);
+  /// The user was told of the news at the desk.
+  void on_told_assigned();
+  void on_told_released(const std::vector<TopicPartition>& partitions);
+  /// Until the default_api_timeout.
+  void commit(std::vector<PartitionOffset> offsets, Done then);
+  void committed(std::vector<TopicPartition> partitions, client::GroupOffsets::OffsetsFetched then);
+  void close_by(TimePoint deadline, Done done) override;
+
+  client::GroupMembership membership() override;
+  void on_offsets_error(NodeId coordinator, Generation generation, const Error& why) override;
+
+  // Any thread.
+
+  /// What is there at once: records, an error, or nothing. Never waits.
+  Result<Records> take();
+  /// Something for a poll to return, or news.
+  [[nodiscard]] static bool has_something(const client::PollTable& table) {
+    return table.is_woken || table.is_closed || !table.news.empty() || table.fetch.has_error() ||
+           table.fetch.has_records();
+  }
+  /// A poll begins, or ends.
+  void begin_poll();
+  void end_poll();
+  /// Fetches and positions are looked at soon.
+  void kick();
+  /// A line in the log, for a failure that nobody else is told of.
+  void warn(std::string_view what, const Error& why);
+  void on_damage(const TopicPartition& where, std::uint64_t serial, Offset next,
+                 const Error& why) override;
+
+  const ConsumerOptions options;
+  [[nodiscard]] Client::Shared& client() { return *client_; }
+  [[nodiscard]] client::PollDesk& desk() { return desk_; }
+  [[nodiscard]] const std::shared_ptr<client::BufferAccount>& account() const { return account_; }
+
+ private:
+  using Lookups = std::vector<client::FetchPlanner::Lookup>;
+  /// What the servers say against a topic, and since when.
+  struct TopicTrouble {
+    std::int16_t code = 0;
+    TimePoint since{};
+    bool is_told = false;
+  };
+  [[nodiscard]] client::Cluster& cluster() { return client_->cluster(); }
+  [[nodiscard]] TimePoint now() { return cluster().now(); }
+  [[nodiscard]] std::shared_ptr<client::BufferAccount> make_account();
+  [[nodiscard]] client::FetchPlanner make_fetch_core();
+  [[nodiscard]] client::GroupMember::Options group_options();
+
+  /// `f(self, …)` while the consumer is there and open; nothing afterwards.
+  template <class F>
+  auto while_open(F f);
+  template <class F>
+  void post(F f);
+  template <class F>
+  void arm(TimerId ConsumerLoop::* timer, TimePoint at, F f);
+
+  void pump();
+  void pump_once();
+  void send(client::FetchPlanner::Ask ask);
+  void on_fetched(NodeId node, Result<wire::FetchResponse> answer);
+  void look_up(Lookups lookups);
+  void look_up_committed(Lookups lookups);
+  void on_committed_found(const Lookups& lookups,
+                          const Result<std::vector<PartitionOffset>>& found);
+  void list_offsets(NodeId node, Lookups lookups);
+  void on_listed(const Lookups& lookups, Result<wire::ListOffsetsResponse> answer);
+  void not_found(const client::FetchPlanner::Lookup& lookup, const Error& why);
+
+  void on_cluster();
+  void report_topic_errors();
+  /// Calls GroupMember's function for the event, now, and applies what it decides.
+  template <class Event, class... What>
+  void tell_group(Event event, What&&... what);
+  void apply(client::GroupActions actions);
+  void apply_one(client::group_action::FindCoordinator& action);
+  void apply_one(client::group_action::Join& action);
+  void apply_one(client::group_action::Sync& action);
+  void apply_one(client::group_action::Heartbeat& action);
+  void apply_one(client::group_action::Leave& action);
+  void apply_one(client::group_action::MakeAssignments& action);
+  void apply_one(client::group_action::Assigned& action);
+  void apply_one(client::group_action::Revoke& action);
+  void apply_one(client::group_action::Lose& action);
+  void apply_one(client::group_action::Failed& action);
+  void apply_one(client::group_action::Left& action);
+  void apply_one(client::group_action::Refused& action);
+  template <class M, class On>
+  client::Cluster::Then<M> answered(client::GroupTicket ticket, On on);
+  template <class M, class Ticketed, class On>
+  void ask_group(client::ConnectionLane lane, Ticketed& action, Duration timeout, On on);
+  void make_assignments(client::GroupTicket ticket,
+                        const std::vector<client::SubscribedMember>& members);
+  [[nodiscard]] client::PartitionCounts counts_of(const std::set<std::string>& topics);
+  void tell(News news);
+  void hand_out(News news);
+  void note_polls();
+  void watch_group();
+  void on_group_time();
+
+  void auto_commit();
+  void arm_auto_commit();
+  [[nodiscard]] std::vector<PartitionOffset> uncommitted();
+  void commit_settled(TimePoint deadline, Done then);
+  void finish_close();
+
+  std::shared_ptr<Client::Shared> client_;
+  /// Whom to tell that charges were given back, which outlive the consumer.
+  std::shared_ptr<std::weak_ptr<ConsumerLoop>> self_slot_;
+  std::shared_ptr<client::BufferAccount> account_;
+  client::PollDesk desk_;
+  client::ConnectionLane fetch_lane_{};
+  client::ConnectionLane join_lane_{};
+  client::ConnectionLane coordinator_lane_{};
+  std::optional<client::GroupMember> group_;
+  std::shared_ptr<client::GroupOffsets> offsets_;
+  client::Cluster::ObserverId observer_ = 0;
+  TimerId fetch_timer_ = 0;
+  TimerId group_timer_ = 0;
+  TimerId commit_timer_ = 0;
+  TimerId close_timer_ = 0;
+  bool is_pumping_ = false;
+  bool pump_again_ = false;
+  std::vector<std::string> topics_;
+  std::map<std::string, TopicTrouble> topic_troubles_;
+  /// What the leader's assignments were made for.
+  std::set<std::string> led_topics_;
+  client::PartitionCounts led_counts_;
+  /// A commit before partitions are given up is under way: news wait behind it.
+  bool is_committing_revoked_ = false;
+  std::deque<News> delayed_news_;
+  std::map<TopicPartition, Offset> last_committed_;
+  /// A commit of that generation went unanswered and may yet arrive, behind later ones: Kafka's
+  /// bear no number. What was committed is then committed again and again, as other clients always
+  /// do.
+  std::optional<Generation> overtaken_in_;
+  bool is_closing_ = false;
+  bool is_closed_ = false;
+  std::vector<Done> closing_;
+  Result<void> close_outcome_;
+
+  std::atomic<bool> is_kicked_{false};
+  std::atomic<bool> is_in_poll_{false};
+  std::atomic<bool> awaits_poll_{false};
+  std::atomic<std::int64_t> last_poll_{-1};
+};
+
+}  // namespace dohle::client

@@ -1,0 +1,601 @@
+#include "client/consume/fetch_planner.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "base/broker_errors.hpp"
+
+namespace dohle::client {
+
+namespace {
+
+/// A fetch for less than that waits for room, unless nothing else is going on.
+constexpr std::size_t fetch_worth_sending_bytes = 64 * 1024;
+
+std::string name_of(const TopicPartition& where) {
+  return fmt::format("{}-{}", where.topic, where.partition.value);
+}
+
+Error not_assigned(const TopicPartition& where) {
+  return Error::client(Errc::invalid_argument,
+                       fmt::format("{} is not assigned to this consumer", name_of(where)));
+}
+
+std::int32_t as_int32(std::size_t size) {
+  constexpr auto most = static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max());
+  return static_cast<std::int32_t>(std::min(size, most));
+}
+
+std::int32_t milliseconds_of(Duration span) {
+  return static_cast<std::int32_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(span).count());
+}
+
+/// Errors that new metadata cures.
+bool is_about_leader(std::int16_t code) {
+  using namespace broker_error;
+  return code == not_leader_or_follower || code == leader_not_available ||
+         code == replica_not_available || code == kafka_storage_error ||
+         code == fenced_leader_epoch || code == unknown_topic_or_partition ||
+         code == unknown_topic_id || code == inconsistent_topic_id || code == listener_not_found;
+}
+
+}  // namespace
+
+FetchPlanner::FetchPlanner(Options options, std::shared_ptr<BufferAccount> account, Random& random)
+    : options_(options), account_(std::move(account)), random_(random) {}
+
+FetchPlanner::Partition* FetchPlanner::find(const TopicPartition& where) {
+  const auto found = partitions_.find(where);
+  return found == partitions_.end() ? nullptr : found->second.get();
+}
+
+const FetchPlanner::Partition* FetchPlanner::find(const TopicPartition& where) const {
+  const auto found = partitions_.find(where);
+  return found == partitions_.end() ? nullptr : found->second.get();
+}
+
+// The assignment.
+
+void FetchPlanner::assign(const std::vector<TopicPartition>& partitions, bool held) {
+  const std::set<TopicPartition> kept(partitions.begin(), partitions.end());
+  std::vector<TopicPartition> dropped;
+  for (const auto& [where, partition] : partitions_) {
+    if (!kept.contains(where)) dropped.push_back(where);
+  }
+  remove(dropped);
+  for (const TopicPartition& where : partitions) {
+    auto& partition = partitions_[where];
+    if (partition) {
+      partition->is_stopped = false;
+      continue;
+    }
+    partition =
+        std::make_shared<Partition>(std::make_shared<const TopicPartition>(where), options_);
+    partition->is_held = held;
+    if (options_.has_group) {
+      want(*partition, {StartingPoint::Kind::committed});
+    } else {
+      reset(*partition, "there is no group whose committed offset it could begin at");
+    }
+  }
+}
+
+void FetchPlanner::release() {
+  for (auto& [where, partition] : partitions_) partition->is_held = false;
+}
+
+void FetchPlanner::stop(const std::vector<TopicPartition>& partitions) {
+  for (const TopicPartition& where : partitions) {
+    Partition* partition = find(where);
+    if (partition == nullptr) continue;
+    drop_queue(*partition);
+    partition->next_fetch = partition->consumed;
+    partition->is_stopped = true;
+    partition->serial = ++last_serial_;
+  }
+}
+
+void FetchPlanner::remove(const std::vector<TopicPartition>& partitions) {
+  for (const TopicPartition& where : partitions) {
+    const auto found = partitions_.find(where);
+    if (found == partitions_.end()) continue;
+    drop_queue(*found->second);
+    // A fetch of it may be under way.
+    found->second->serial = ++last_serial_;
+    partitions_.erase(found);
+  }
+}
+
+std::vector<TopicPartition> FetchPlanner::assignment() const {
+  std::vector<TopicPartition> all;
+  for (const auto& [where, partition] : partitions_) all.push_back(where);
+  return all;
+}
+
+std::vector<TopicPartition> FetchPlanner::paused() const {
+  std::vector<TopicPartition> all;
+  for (const auto& [where, partition] : partitions_) {
+    if (partition->is_paused) all.push_back(where);
+  }
+  return all;
+}
+
+// Positions.
+
+void FetchPlanner::want(Partition& partition, StartingPoint from) {
+  drop_queue(partition);
+  partition.serial = ++last_serial_;
+  partition.wanted = from;
+  partition.is_looked_up = false;
+  partition.not_before = TimePoint{};
+  partition.consumed = partition.next_fetch = partition.settled = Offset{};
+  partition.error.reset();
+  partition.is_at_end = false;
+}
+
+void FetchPlanner::start_at(Partition& partition, Offset offset, LeaderEpoch epoch) {
+  want(partition, {});
+  partition.wanted.reset();
+  partition.consumed = partition.next_fetch = partition.settled = offset;
+  partition.consumed_epoch = partition.settled_epoch = epoch;
+  partition.backoff.reset();
+}
+
+void FetchPlanner::reset(Partition& partition, std::string_view why) {
+  switch (options_.reset) {
+    case OffsetReset::earliest:
+      return want(partition, {StartingPoint::Kind::earliest});
+    case OffsetReset::latest:
+      return want(partition, {StartingPoint::Kind::latest});
+    case OffsetReset::fail:
+      break;
+  }
+  want(partition, {});
+  set_error(partition,
+            Error::client(Errc::no_offset, fmt::format("{} has no offset to begin at: {}, and "
+                                                       "offset_reset is fail",
+                                                       name_of(*partition.where), why)),
+            true);
+}
+
+Result<void> FetchPlanner::seek(const TopicPartition& where, Offset offset) {
+  Partition* partition = find(where);
+  if (partition == nullptr) return fail(not_assigned(where));
+  if (offset.value < 0) {
+    return fail(Error::client(Errc::invalid_argument,
+                              fmt::format("seek in {}: the offset is {}; allowed are 0 and above",
+                                          name_of(where), offset.value)));
+  }
+  start_at(*partition, offset, {});
+  return {};
+}
+
+Result<void> FetchPlanner::seek(const TopicPartition& where, StartingPoint to) {
+  Partition* partition = find(where);
+  if (partition == nullptr) return fail(not_assigned(where));
+  want(*partition, to);
+  return {};
+}
+
+Result<void> FetchPlanner::pause(const TopicPartition& where, bool paused) {
+  Partition* partition = find(where);
+  if (partition == nullptr) return fail(not_assigned(where));
+  partition->is_paused = paused;
+  if (!paused) make_ready(*partition);
+  if (paused && partition->is_ready) {
+    std::erase(ready_, partition);
+    partition->is_ready = false;
+  }
+  return {};
+}
+
+Result<Offset> FetchPlanner::position(const TopicPartition& where) const {
+  const Partition* partition = find(where);
+  if (partition == nullptr) return fail(not_assigned(where));
+  if (partition->error && partition->consumed.is_none()) return fail(*partition->error);
+  return partition->consumed;
+}
+
+std::optional<std::int64_t> FetchPlanner::lag(const TopicPartition& where) const {
+  const Partition* partition = find(where);
+  if (partition == nullptr || partition->consumed.is_none()) return std::nullopt;
+  if (partition->high_watermark.is_none()) return std::nullopt;
+  return std::max<std::int64_t>(0, partition->high_watermark - partition->consumed);
+}
+
+std::vector<PartitionOffset> FetchPlanner::taken() const {
+  std::vector<PartitionOffset> all;
+  for (const auto& [where, partition] : partitions_) {
+    if (partition->consumed.is_none()) continue;
+    all.push_back({where, {partition->consumed, partition->consumed_epoch}});
+  }
+  return all;
+}
+
+std::vector<PartitionOffset> FetchPlanner::settled() const {
+  std::vector<PartitionOffset> all;
+  for (const auto& [where, partition] : partitions_) {
+    if (partition->settled.is_none()) continue;
+    all.push_back({where, {partition->settled, partition->settled_epoch}});
+  }
+  return all;
+}
+
+void FetchPlanner::settle() {
+  for (auto& [where, partition] : partitions_) {
+    partition->settled = partition->consumed;
+    partition->settled_epoch = partition->consumed_epoch;
+  }
+}
+
+void FetchPlanner::lookups(TimePoint now, std::vector<Lookup>& out) {
+  next_at_ = never;
+  for (auto& [where, partition] : partitions_) {
+    const bool asks = partition->wanted && !partition->is_looked_up && !partition->error &&
+                      !partition->is_held && !partition->is_stopped;
+    if (!asks) continue;
+    if (now < partition->not_before) {
+      wake_at(partition->not_before);
+      continue;
+    }
+    partition->is_looked_up = true;
+    out.push_back({where, partition->serial, *partition->wanted});
+  }
+}
+
+void FetchPlanner::on_found(const Lookup& lookup, Offset offset, LeaderEpoch epoch) {
+  Partition* partition = find(lookup.where);
+  if (partition == nullptr || partition->serial != lookup.serial) return;
+  if (offset.value >= 0) return start_at(*partition, offset, epoch);
+  if (lookup.from.kind == StartingPoint::Kind::committed) {
+    return reset(*partition, "nothing is committed");
+  }
+  want(*partition, {StartingPoint::Kind::latest});
+}
+
+void FetchPlanner::on_not_found(const Lookup& lookup, const Error& why, TimePoint now) {
+  Partition* partition = find(lookup.where);
+  if (partition == nullptr || partition->serial != lookup.serial) return;
+  partition->is_looked_up = false;
+  put_off(*partition, now);
+  if (!why.is_retriable()) set_error(*partition, why, false);
+}
+
+// Fetching.
+
+void FetchPlanner::put_off(Partition& partition, TimePoint now) {
+  partition.not_before = now + partition.backoff.next(random_);
+  wake_at(partition.not_before);
+}
+
+bool FetchPlanner::wants_fetch(const Partition& partition) const {
+  return !partition.wanted && !partition.is_paused && !partition.is_held && !partition.is_stopped &&
+         !partition.is_asked && !partition.is_at_end && !partition.error;
+}
+
+void FetchPlanner::gather(TimePoint now, const ClusterView& view) {
+  for (auto& [node, group] : groups_) {
+    group.wishes.clear();
+    group.sent.clear();
+    group.is_full = false;
+  }
+  const std::int32_t max_bytes = as_int32(options_.max_partition_bytes);
+  const std::string* topic_name = nullptr;
+  const TopicView* topic = nullptr;
+  for (auto& [where, partition] : partitions_) {
+    if (!wants_fetch(*partition)) continue;
+    if (now < partition->not_before) {
+      wake_at(partition->not_before);
+      continue;
+    }
+    if (topic_name == nullptr || *topic_name != where.topic) {
+      topic_name = &where.topic;
+      topic = view.topic(where.topic);
+    }
+    const auto index = static_cast<std::size_t>(where.partition.value);
+    if (topic == nullptr || index >= topic->partitions.size()) continue;
+    const PartitionLeader leader = topic->partitions[index];
+    if (leader.node.is_none()) continue;
+    Group& group = groups_[leader.node];
+    if (partition->queued_bytes >= options_.max_partition_bytes) group.is_full = true;
+    group.wishes.push_back({partition->where, partition->next_fetch, leader.epoch, max_bytes});
+    group.sent.push_back({partition, partition->serial});
+  }
+}
+
+void FetchPlanner::plan(TimePoint now, const ClusterView& view, std::vector<Ask>& out) {
+  gather(now, view);
+  for (auto& [node, group] : groups_) {
+    if (group.wishes.empty()) continue;
+    Server& server = servers_.try_emplace(node, options_).first->second;
+    if (server.is_asked || group.is_full) continue;
+    if (now < server.not_before) {
+      wake_at(server.not_before);
+      continue;
+    }
+    if (!ask(node, group, out)) return;
+  }
+}
+
+bool FetchPlanner::ask(NodeId node, Group& group, std::vector<Ask>& out) {
+  // A partition's share may be exceeded by one batch; that is allowed for once per answer.
+  const std::size_t wanted =
+      std::min(options_.max_bytes, options_.max_partition_bytes * group.wishes.size());
+  const bool is_idle = !is_fetching() && ready_.empty();
+  const std::size_t least = is_idle ? 1 : std::min(wanted, fetch_worth_sending_bytes);
+  std::size_t room = account_->room();
+  if (room < least) {
+    account_->want_room();
+    // It may have come between the look and the wish.
+    room = account_->room();
+    if (room < least) return false;
+  }
+  const std::size_t bytes = std::min(room, wanted);
+  Server& server = servers_.at(node);
+  server.is_asked = true;
+  server.reserved = BufferCharge(account_, bytes);
+  server.sent.swap(group.sent);
+  for (const Sent& sent : server.sent) sent.partition->is_asked = true;
+  Ask made{node, {}};
+  made.message.max_wait_ms = milliseconds_of(options_.max_wait);
+  made.message.min_bytes = as_int32(options_.min_bytes);
+  made.message.max_bytes = as_int32(bytes);
+  server.session.plan(group.wishes, made.message);
+  out.push_back(std::move(made));
+  return true;
+}
+
+bool FetchPlanner::is_fetching() const {
+  return std::ranges::any_of(servers_, [](const auto& each) { return each.second.is_asked; });
+}
+
+void FetchPlanner::on_answer(NodeId node, Result<wire::FetchResponse> answer, TimePoint now,
+                             News& out) {
+  Server& server = servers_.at(node);
+  server.is_asked = false;
+  server.reserved = {};
+  for (const Sent& sent : server.sent) sent.partition->is_asked = false;
+  if (!answer) server.session.on_failed();
+  const Result<void> taken =
+      answer ? server.session.on_answer(*answer) : Result<void>(fail(answer.error()));
+  if (taken) {
+    server.backoff.reset();
+    on_partitions(server.sent, *answer, now, out);
+  } else {
+    on_failure(server, taken.error(), now, out);
+  }
+  server.sent.clear();
+}
+
+void FetchPlanner::on_failure(Server& server, const Error& why, TimePoint now, News& out) {
+  const bool is_session =
+      why.category() == ErrorCategory::broker && FetchSession::is_session_error(why.code());
+  if (is_session && server.backoff.failures() == 0) {
+    // At once, but not again and again.
+    (void)server.backoff.next(random_);
+    return;
+  }
+  server.not_before = now + server.backoff.next(random_);
+  wake_at(server.not_before);
+  out.doubt = true;
+  if (why.is_retriable()) return;
+  for (const Sent& sent : server.sent) set_error(*sent.partition, why, false);
+}
+
+void FetchPlanner::on_partitions(const std::vector<Sent>& asked, wire::FetchResponse& answer,
+                                 TimePoint now, News& out) {
+  std::size_t bytes = 0;
+  for (const auto& topic : answer.responses) {
+    for (const auto& data : topic.partitions) bytes += data.records ? data.records->size() : 0;
+  }
+  const auto charge = bytes == 0 ? nullptr : std::make_shared<const BufferCharge>(account_, bytes);
+  for (auto& topic : answer.responses) {
+    for (auto& data : topic.partitions) {
+      const auto name = std::tie(topic.topic, data.partition_index);
+      const auto sent = std::ranges::lower_bound(asked, name, {}, [](const Sent& each) {
+        return std::tie(each.partition->where->topic, each.partition->where->partition);
+      });
+      if (sent == asked.end()) continue;
+      const TopicPartition& where = *sent->partition->where;
+      if (std::tie(where.topic, where.partition) != name) continue;
+      if (sent->partition->serial != sent->serial) continue;
+      on_partition(*sent->partition, data, charge, now, out);
+    }
+  }
+}
+
+void FetchPlanner::on_partition(Partition& partition, PartitionData& data,
+                                const std::shared_ptr<const BufferCharge>& charge, TimePoint now,
+                                News& out) {
+  if (data.error_code != broker_error::none) {
+    return on_partition_error(partition, data, now, out);
+  }
+  partition.backoff.reset();
+  if (!data.high_watermark.is_none()) partition.high_watermark = data.high_watermark;
+  if (!data.records || data.records->empty()) return;
+  auto batches = data.records->flatten();
+  if (!batches) return set_error(partition, batches.error(), false);
+  enqueue(partition, std::move(*batches), charge);
+}
+
+void FetchPlanner::on_partition_error(Partition& partition, const PartitionData& data,
+                                      TimePoint now, News& out) {
+  const std::int16_t code = data.error_code;
+  put_off(partition, now);
+  if (is_about_leader(code)) {
+    out.doubt = true;
+    if (!data.current_leader.leader_id.is_none()) {
+      out.leaders.push_back(
+          {*partition.where, {data.current_leader.leader_id, data.current_leader.leader_epoch}});
+      partition.not_before = now;
+    }
+  } else if (code == broker_error::offset_out_of_range) {
+    // What is queued is still good; the position is looked at once it has been taken.
+    if (partition.queue.empty()) {
+      reset(partition, fmt::format("offset {} is out of range", partition.next_fetch.value));
+    }
+  } else {
+    const Error why = Error::broker(code, "fetch from " + name_of(*partition.where));
+    if (!why.is_retriable()) set_error(partition, why, false);
+  }
+}
+
+void FetchPlanner::enqueue(Partition& partition, Slice batches,
+                           std::shared_ptr<const BufferCharge> charge) {
+  std::size_t whole = 0;
+  while (batches.size() - whole >= wire::batch_header_bytes) {
+    const auto header = wire::read_batch_header(batches.bytes().subspan(whole));
+    if (!header) {
+      // Taking it will say what is wrong with it.
+      partition.is_at_end = true;
+      whole = batches.size();
+      break;
+    }
+    // Servers may cut the last batch short.
+    if (header->size() > batches.size() - whole) break;
+    whole += header->size();
+    partition.next_fetch = std::max(partition.next_fetch, header->next_offset());
+  }
+  if (whole == 0) {
+    return set_error(
+        partition,
+        Error::client(Errc::too_large,
+                      fmt::format("the batch at offset {} of {} is larger than "
+                                  "max_partition_fetch_bytes, and the server cut it short",
+                                  partition.next_fetch.value, name_of(*partition.where))),
+        true);
+  }
+  partition.queued_bytes += whole;
+  partition.queue.push_back({batches.sub(0, whole), 0, nullptr, std::move(charge)});
+  make_ready(partition);
+}
+
+// Taking.
+
+void FetchPlanner::make_ready(Partition& partition) {
+  if (partition.is_ready || partition.is_paused || partition.queue.empty()) return;
+  partition.is_ready = true;
+  ready_.push_back(&partition);
+}
+
+void FetchPlanner::drop_queue(Partition& partition) {
+  partition.queue.clear();
+  partition.queued_bytes = 0;
+  if (partition.is_ready) std::erase(ready_, &partition);
+  partition.is_ready = false;
+}
+
+void FetchPlanner::set_error(Partition& partition, Error why, bool stays) {
+  partition.error = std::move(why);
+  partition.error_stays = stays;
+  may_have_error_ = true;
+}
+
+std::optional<Error> FetchPlanner::take_error() {
+  if (!may_have_error_) return std::nullopt;
+  may_have_error_ = false;
+  std::optional<Error> first;
+  for (auto& [where, partition] : partitions_) {
+    if (!partition->error || partition->is_paused || partition->is_stopped) continue;
+    // A queue is in front of the error.
+    may_have_error_ = true;
+    if (first) break;
+    first = partition->error;
+    if (!partition->error_stays) partition->error.reset();
+  }
+  return first;
+}
+
+void FetchPlanner::on_damage(const TopicPartition& where, std::uint64_t serial, Offset next,
+                             const Error& why) {
+  Partition* partition = find(where);
+  if (partition == nullptr || partition->serial != serial) return;
+  drop_queue(*partition);
+  partition->consumed = next;
+  partition->settled = std::min(partition->settled, next);
+  set_error(*partition, why, true);
+}
+
+std::size_t FetchPlanner::take(std::size_t max_records, std::vector<RecordsRun>& out, bool& freed) {
+  std::size_t count = 0;
+  freed = false;
+  while (count < max_records && !ready_.empty()) {
+    Partition& partition = *ready_.front();
+    const bool was_full = partition.queued_bytes >= options_.max_partition_bytes;
+    count += take_from(partition, max_records - count, out);
+    // A fetch that is under way is followed by the next one anyway.
+    freed = freed || (was_full && partition.queued_bytes < options_.max_partition_bytes) ||
+            (partition.queue.empty() && !is_fetching());
+    // Each poll begins with another partition.
+    if (!ready_.empty() && ready_.front() == &partition) ready_.pop_front();
+    partition.is_ready = false;
+    make_ready(partition);
+  }
+  return count;
+}
+
+std::size_t FetchPlanner::take_from(Partition& partition, std::size_t max_records,
+                                    std::vector<RecordsRun>& out) {
+  std::size_t count = 0;
+  while (count < max_records && !partition.queue.empty()) {
+    Queued& queued = partition.queue.front();
+    RecordsRun run{partition.where, partition.serial, {}, partition.consumed, {}, {}, {}, {}};
+    const std::size_t at = queued.at;
+    const std::size_t taken = take_from(partition, queued, max_records - count, run);
+    count += taken;
+    partition.queued_bytes -= queued.at - at;
+    if (taken > 0) {
+      run.to = partition.consumed;
+      run.charge = queued.charge;
+      out.push_back(std::move(run));
+    }
+    if (partition.error) {
+      drop_queue(partition);
+    } else if (queued.at == queued.batches.size()) {
+      partition.queue.pop_front();
+    }
+  }
+  return count;
+}
+
+std::size_t FetchPlanner::take_from(Partition& partition, Queued& queued, std::size_t max_records,
+                                    RecordsRun& run) {
+  const std::size_t begin = queued.at;
+  std::size_t count = 0;
+  run.before = queued.taken_until;
+  while (queued.at < queued.batches.size() && count < max_records) {
+    const auto header = wire::read_batch_header(queued.batches.bytes().subspan(queued.at));
+    if (!header) {
+      set_error(partition, header.error().within(name_of(*partition.where)), true);
+      break;
+    }
+    const Offset first = std::max(partition.consumed, header->base_offset);
+    const std::int64_t span =
+        header->is_control() ? 0
+                             : std::min<std::int64_t>(header->next_offset() - first, header->count);
+    const auto records = static_cast<std::size_t>(std::max<std::int64_t>(span, 0));
+    if (records > max_records - count) {
+      // Offsets are at least as many as records.
+      partition.consumed = first + static_cast<std::int64_t>(max_records - count);
+      partition.consumed_epoch = header->leader_epoch;
+      run.after = queued.taken_until = std::make_shared<PartEnd>();
+      run.batches = queued.batches.sub(begin, queued.at + header->size() - begin);
+      return max_records;
+    }
+    count += records;
+    partition.consumed = std::max(partition.consumed, header->next_offset());
+    partition.consumed_epoch = header->leader_epoch;
+    queued.at += header->size();
+    queued.taken_until = nullptr;
+  }
+  run.batches = queued.batches.sub(begin, queued.at - begin);
+  return count;
+}
+
+}  // namespace dohle::client

@@ -1,0 +1,95 @@
+#include "client/consume/fetch_session.hpp"
+
+#include <limits>
+
+#include "base/broker_errors.hpp"
+
+namespace dohle::client {
+
+namespace {
+
+wire::FetchRequest::FetchPartition partition_of(const FetchWish& wish) {
+  wire::FetchRequest::FetchPartition partition;
+  partition.partition = wish.where->partition;
+  partition.current_leader_epoch = wish.leader_epoch;
+  partition.fetch_offset = wish.offset;
+  partition.partition_max_bytes = wish.max_bytes;
+  return partition;
+}
+
+// The list's entry for that topic; wishes come sorted by topic.
+template <class Topic>
+Topic& entry_for(std::vector<Topic>& topics, const std::string& name) {
+  if (topics.empty() || topics.back().topic != name) {
+    topics.emplace_back();
+    topics.back().topic = name;
+  }
+  return topics.back();
+}
+
+// Names are compared only where the same partition may have been assigned anew.
+bool comes_before(const FetchWish& one, const FetchWish& other) {
+  return one.where != other.where && *one.where < *other.where;
+}
+
+bool is_same(const FetchWish& one, const FetchWish& other) {
+  return (one.where == other.where || *one.where == *other.where) && one.offset == other.offset &&
+         one.leader_epoch == other.leader_epoch && one.max_bytes == other.max_bytes;
+}
+
+}  // namespace
+
+void FetchSession::plan(std::vector<FetchWish>& wishes, wire::FetchRequest& request) {
+  request.session_id = id_;
+  request.session_epoch = epoch_;
+  auto known = known_.cbegin();
+  const auto forget = [&] {
+    auto& topic = entry_for(request.forgotten_topics_data, known->where->topic);
+    topic.partitions.push_back(known->where->partition);
+    ++known;
+  };
+  for (const FetchWish& wish : wishes) {
+    while (known != known_.cend() && comes_before(*known, wish)) forget();
+    const bool is_known = known != known_.cend() && !comes_before(wish, *known);
+    const bool is_unchanged = is_known && is_same(*known, wish);
+    if (is_known) ++known;
+    if (is_unchanged) continue;
+    entry_for(request.topics, wish.where->topic).partitions.push_back(partition_of(wish));
+  }
+  while (known != known_.cend()) forget();
+  known_.swap(wishes);
+}
+
+Result<void> FetchSession::on_answer(const wire::FetchResponse& answer) {
+  if (answer.error_code != broker_error::none) {
+    // Only an unknown session is certainly gone; the request after names the others, to end them.
+    const bool is_gone = answer.error_code == broker_error::fetch_session_id_not_found;
+    start_over(is_gone ? 0 : id_);
+    return fail(Error::broker(answer.error_code, "fetch"));
+  }
+  if (answer.session_id == 0) {
+    start_over(0);
+  } else {
+    id_ = answer.session_id;
+    epoch_ = epoch_ == std::numeric_limits<std::int32_t>::max() ? 1 : epoch_ + 1;
+  }
+  return {};
+}
+
+void FetchSession::on_failed() {
+  start_over(id_);
+}
+
+void FetchSession::start_over(std::int32_t id) {
+  id_ = id;
+  epoch_ = 0;
+  known_.clear();
+}
+
+bool FetchSession::is_session_error(std::int16_t code) {
+  return code == broker_error::fetch_session_id_not_found ||
+         code == broker_error::invalid_fetch_session_epoch ||
+         code == broker_error::fetch_session_topic_id_error;
+}
+
+}  // namespace dohle::client

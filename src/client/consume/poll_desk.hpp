@@ -1,0 +1,78 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "base/core_yield.hpp"
+#include "client/consume/fetch_planner.hpp"
+#include "client/group/group_member.hpp"
+
+namespace dohle::client {
+
+/// What the thread that polls is told, in this order.
+using ConsumerNews = std::variant<group_action::Assigned, group_action::Revoke, group_action::Lose,
+                                  group_action::Failed, group_action::Left>;
+
+/// What polls and the loop share, behind one lock.
+struct PollTable {
+  explicit PollTable(FetchPlanner fetch_core) : fetch(std::move(fetch_core)) {}
+  FetchPlanner fetch;
+  std::deque<ConsumerNews> news;
+  /// What the last answer said against a topic that is read.
+  std::map<std::string, Error> topic_errors;
+  bool is_woken = false;
+  bool is_closed = false;
+  std::string member_id;
+  Generation generation;
+};
+
+/// The one place where polls meet the loop. Locked once per poll and once per answer, never while
+/// records are decoded. Thread safety: any thread.
+class PollDesk {
+ public:
+  explicit PollDesk(FetchPlanner fetch) : table_(std::move(fetch)) {}
+
+  template <class F>
+  auto with(F f) {
+    const std::lock_guard lock(mutex_);
+    return f(table_);
+  }
+  template <class F>
+  auto with(F f) const {
+    const std::lock_guard lock(mutex_);
+    return f(table_);
+  }
+  /// After a change that somebody may wait for.
+  void notify() { changed_.notify_all(); }
+  /// The same for records: who waits is to have them before the loop goes on to ask for more, so it
+  /// gives up its core at once, which the two often share. Loop thread.
+  void hand_over(const Clock& clock) {
+    notify();
+    if (waiting_.load(std::memory_order_relaxed) > 0) core_.give_up(clock);
+  }
+  /// Until `ready(table)` is true or the time is up.
+  template <class Ready>
+  bool wait(std::chrono::milliseconds timeout, Ready ready) {
+    std::unique_lock lock(mutex_);
+    waiting_.fetch_add(1, std::memory_order_relaxed);
+    const bool is_ready = changed_.wait_for(lock, timeout, [&] { return ready(table_); });
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    return is_ready;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::atomic<int> waiting_{0};
+  CoreYield core_;  // loop thread
+  PollTable table_;
+};
+
+}  // namespace dohle::client

@@ -1,0 +1,227 @@
+#include "client/group/group_offsets.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/broker_errors.hpp"
+#include "client/group/coordinator.hpp"
+
+namespace dohle::client {
+
+namespace {
+
+Error no_coordinator(const std::string& group_id) {
+  return Error::client(Errc::timed_out,
+                       fmt::format("no coordinator of group {} was found in time", group_id))
+      .with_retriable(true);
+}
+
+bool is_worth_retrying(const Error& why) {
+  return why.is_retriable() || is_coordinator_lost(why);
+}
+
+wire::OffsetCommitRequest commit_request(const GroupMembership& by,
+                                         const std::vector<PartitionOffset>& offsets) {
+  wire::OffsetCommitRequest request;
+  request.group_id = by.group_id;
+  request.generation_id_or_member_epoch = by.generation;
+  request.member_id = by.generation.is_none() ? std::string() : by.member_id;
+  if (!by.generation.is_none()) request.group_instance_id = by.instance_id;
+  for (const PartitionOffset& each : offsets) {
+    if (request.topics.empty() || request.topics.back().name != each.partition.topic) {
+      request.topics.emplace_back();
+      request.topics.back().name = each.partition.topic;
+    }
+    request.topics.back().partitions.push_back({each.partition.partition, each.committed.offset,
+                                                each.committed.leader_epoch,
+                                                each.committed.metadata});
+  }
+  return request;
+}
+
+wire::OffsetFetchRequest fetch_request(const std::string& group_id,
+                                       const std::vector<TopicPartition>& partitions) {
+  wire::OffsetFetchRequest request;
+  request.group_id = group_id;
+  request.topics.emplace();
+  wire::OffsetFetchRequest::OffsetFetchRequestGroup group;
+  group.group_id = group_id;
+  group.topics.emplace();
+  for (const TopicPartition& each : partitions) {
+    if (request.topics->empty() || request.topics->back().name != each.topic) {
+      request.topics->push_back({each.topic, {}});
+      group.topics->push_back({each.topic, {}, {}});
+    }
+    request.topics->back().partition_indexes.push_back(each.partition);
+    group.topics->back().partition_indexes.push_back(each.partition);
+  }
+  request.groups.push_back(std::move(group));
+  return request;
+}
+
+Result<void> outcome_of(const wire::OffsetCommitResponse& answer) {
+  std::optional<Error> first;
+  for (const auto& topic : answer.topics) {
+    for (const auto& partition : topic.partitions) {
+      if (partition.error_code == broker_error::none) continue;
+      const Error why =
+          Error::broker(partition.error_code,
+                        fmt::format("commit {}-{}", topic.name, partition.partition_index.value));
+      // One that cannot be cured decides.
+      if (!first || (is_worth_retrying(*first) && !is_worth_retrying(why))) first = why;
+    }
+  }
+  if (first) return fail(*first);
+  return {};
+}
+
+template <class Topics>
+Result<void> collect(const Topics& topics, std::vector<PartitionOffset>& into) {
+  for (const auto& topic : topics) {
+    for (const auto& each : topic.partitions) {
+      const TopicPartition where{topic.name, each.partition_index};
+      if (each.error_code != broker_error::none) {
+        return fail(Error::broker(
+            each.error_code,
+            fmt::format("committed offset of {}-{}", where.topic, where.partition.value)));
+      }
+      if (each.committed_offset.value < 0) continue;
+      into.push_back({where,
+                      {each.committed_offset, each.committed_leader_epoch,
+                       each.metadata.value_or(std::string())}});
+    }
+  }
+  return {};
+}
+
+Result<std::vector<PartitionOffset>> offsets_of(const wire::OffsetFetchResponse& answer) {
+  std::int16_t code = answer.error_code;
+  for (const auto& group : answer.groups) {
+    if (code == broker_error::none) code = group.error_code;
+  }
+  if (code != broker_error::none) return fail(Error::broker(code, "fetch committed offsets"));
+  std::vector<PartitionOffset> found;
+  if (auto taken = collect(answer.topics, found); !taken) return fail(taken.error());
+  for (const auto& group : answer.groups) {
+    if (auto taken = collect(group.topics, found); !taken) return fail(taken.error());
+  }
+  return found;
+}
+
+}  // namespace
+
+void GroupOffsets::close(const Error& why) {
+  closed_ = why;
+  auto commits = std::exchange(commits_, {});
+  for (Commit& each : commits) each.then(fail(why));
+}
+
+void GroupOffsets::commit(std::vector<PartitionOffset> offsets, TimePoint deadline,
+                          Committed then) {
+  if (closed_) return then(fail(*closed_));
+  const Generation generation = offsets.empty() ? Generation{} : group_.membership().generation;
+  commits_.push_back(
+      {std::move(offsets), generation, deadline, cluster_.retry_backoff(), std::move(then)});
+  pump();
+}
+
+void GroupOffsets::end_commit(Result<void> outcome) {
+  Committed then = std::move(commits_.front().then);
+  commits_.pop_front();
+  then(std::move(outcome));
+  pump();
+}
+
+void GroupOffsets::pump() {
+  // Commits that end at once come back here: as many as there are would not fit on the stack.
+  if (is_pumping_) return;
+  is_pumping_ = true;
+  while (!is_committing_ && !commits_.empty() && !closed_) begin_commit();
+  is_pumping_ = false;
+}
+
+void GroupOffsets::begin_commit() {
+  Commit& head = commits_.front();
+  if (head.offsets.empty()) return end_commit({});
+  is_committing_ = true;
+  const GroupMembership by = group_.membership();
+  // Under a later one the server would take it, though others may have read on from what was
+  // committed before.
+  if (by.generation != head.generation) {
+    is_committing_ = false;
+    return end_commit(fail(Error::broker(broker_error::illegal_generation,
+                                         "commit: the group has rebalanced since it was asked")));
+  }
+  if (by.coordinator.is_none()) return retry_commit(no_coordinator(by.group_id));
+  cluster_.ask<wire::OffsetCommitRequest>(
+      by.coordinator, lane_, commit_request(by, head.offsets),
+      [self = shared_from_this(), by](Result<wire::OffsetCommitResponse> answer) {
+        self->on_committed(by, std::move(answer));
+      });
+}
+
+void GroupOffsets::on_committed(const GroupMembership& by,
+                                Result<wire::OffsetCommitResponse> answer) {
+  if (closed_ || commits_.empty()) return;
+  const Result<void> outcome = answer ? outcome_of(*answer) : Result<void>(fail(answer.error()));
+  if (!outcome) group_.on_offsets_error(by.coordinator, by.generation, outcome.error());
+  if (!outcome && is_worth_retrying(outcome.error())) return retry_commit(outcome.error());
+  is_committing_ = false;
+  end_commit(outcome);
+}
+
+void GroupOffsets::retry_commit(const Error& why) {
+  Commit& head = commits_.front();
+  const TimePoint at = cluster_.now() + head.backoff.next(cluster_.environment().random);
+  if (at >= head.deadline) {
+    is_committing_ = false;
+    return end_commit(fail(why));
+  }
+  cluster_.environment().loop.arm(at, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self || self->closed_) return;
+    self->is_committing_ = false;
+    self->pump();
+  });
+}
+
+void GroupOffsets::fetch(std::vector<TopicPartition> partitions, TimePoint deadline,
+                         OffsetsFetched then) {
+  ask(std::make_shared<Fetch>(
+      Fetch{std::move(partitions), deadline, cluster_.retry_backoff(), std::move(then)}));
+}
+
+void GroupOffsets::ask(std::shared_ptr<Fetch> fetch) {
+  if (closed_) return fetch->then(fail(*closed_));
+  const GroupMembership by = group_.membership();
+  if (by.coordinator.is_none()) return retry(std::move(fetch), no_coordinator(by.group_id));
+  auto request = fetch_request(by.group_id, fetch->partitions);
+  cluster_.ask<wire::OffsetFetchRequest>(
+      by.coordinator, lane_, std::move(request),
+      [self = shared_from_this(), by,
+       fetch = std::move(fetch)](Result<wire::OffsetFetchResponse> answer) mutable {
+        self->on_fetched(std::move(fetch), by, std::move(answer));
+      });
+}
+
+void GroupOffsets::on_fetched(std::shared_ptr<Fetch> fetch, const GroupMembership& by,
+                              Result<wire::OffsetFetchResponse> answer) {
+  if (closed_) return fetch->then(fail(*closed_));
+  auto found =
+      answer ? offsets_of(*answer) : Result<std::vector<PartitionOffset>>(fail(answer.error()));
+  if (!found) group_.on_offsets_error(by.coordinator, by.generation, found.error());
+  if (!found && is_worth_retrying(found.error())) return retry(std::move(fetch), found.error());
+  fetch->then(std::move(found));
+}
+
+void GroupOffsets::retry(std::shared_ptr<Fetch> fetch, const Error& why) {
+  const TimePoint at = cluster_.now() + fetch->backoff.next(cluster_.environment().random);
+  if (at >= fetch->deadline) return fetch->then(fail(why));
+  cluster_.environment().loop.arm(at,
+                                  [self = shared_from_this(), fetch = std::move(fetch)]() mutable {
+                                    self->ask(std::move(fetch));
+                                  });
+}
+
+}  // namespace dohle::client

@@ -1,0 +1,151 @@
+#include "client/produce/partition_queue.hpp"
+
+#include <algorithm>
+
+namespace dohle::client {
+
+namespace {
+
+std::int32_t delta_of(Timestamp timestamp, Timestamp base) {
+  const auto delta = static_cast<std::int64_t>(static_cast<std::uint64_t>(timestamp.value) -
+                                               static_cast<std::uint64_t>(base.value));
+  return delta > INT32_MIN && delta <= INT32_MAX ? static_cast<std::int32_t>(delta)
+                                                 : client::far_timestamp;
+}
+
+// Where the newest record of the batch is; who wants to hear of it is noted.
+PartitionQueue::Place note_newest(OpenBatch& batch, Timestamp timestamp,
+                                  const PartitionQueue::Wish& wish) {
+  PartitionQueue::Place place;
+  place.serial = batch.serial;
+  place.index = static_cast<std::uint32_t>(batch.builder.count() - 1);
+  place.timestamp_delta = delta_of(timestamp, batch.outcome->base_timestamp);
+  if (wish.reference) {
+    batch.outcome->retain();
+    place.outcome = batch.outcome.get();
+  }
+  if (wish.callback != nullptr) {
+    batch.calls.push_back({place.index, place.timestamp_delta, std::move(*wish.callback)});
+  }
+  return place;
+}
+
+}  // namespace
+
+Timestamp PartitionQueue::open(Timestamp of_record) {
+  const Now now = environment_.clock.now();
+  const Timestamp timestamp = of_record.is_none() ? now.wall : of_record;
+  opened_wall_ = now.wall;
+  batches_.push_back(
+      {wire::BatchBuilder(budget_, settings_.batch_bytes, settings_.checksum),
+       client::OutcomeRef(new client::Outcome(owner_, topic_serial_, partition_, timestamp)),
+       {},
+       now.mono,
+       ++opened_});
+  is_full_ = false;
+  return timestamp;
+}
+
+PartitionQueue::Place PartitionQueue::append(const Record& record, const Wish& wish) {
+  const std::lock_guard lock(mutex_);
+  if (is_closed_) return {.appended = Appended::closed};
+  const bool was_empty = batches_.empty();
+  bool has_filled_one = false;
+  for (;;) {
+    const bool needs_batch = batches_.empty() || is_full_;
+    if (wish.only_serial != 0 && (needs_batch || opened_ != wish.only_serial)) {
+      return {.appended = Appended::moved_on, .wake = has_filled_one};
+    }
+    Timestamp timestamp = record.timestamp;
+    if (needs_batch) {
+      timestamp = open(timestamp);
+    } else if (timestamp.is_none()) {
+      timestamp = std::max(environment_.record_time.wall(), opened_wall_);
+    }
+    OpenBatch& batch = batches_.back();
+    const auto appended = batch.builder.append(record, timestamp);
+    if (appended == wire::BatchBuilder::Appended::full) {
+      is_full_ = true;
+      has_filled_one = true;
+      continue;
+    }
+    if (appended == wire::BatchBuilder::Appended::no_memory) {
+      if (batch.builder.empty()) {
+        // Nobody has seen it.
+        batches_.pop_back();
+        --opened_;
+        is_full_ = !batches_.empty();
+      }
+      return {.appended = Appended::no_memory, .wake = has_filled_one};
+    }
+    Place place = note_newest(batch, timestamp, wish);
+    if (batch.builder.size() >= settings_.batch_bytes) is_full_ = true;
+    const bool is_due_now =
+        is_full_ || static_cast<std::size_t>(batch.builder.count()) == settings_.batch_records;
+    place.wake = has_filled_one || was_empty || is_due_now;
+    return place;
+  }
+}
+
+bool PartitionQueue::hurry() {
+  const std::lock_guard lock(mutex_);
+  if (batches_.empty() || due_up_to_ == opened_) return false;
+  due_up_to_ = opened_;
+  return true;
+}
+
+void PartitionQueue::close() {
+  const std::lock_guard lock(mutex_);
+  is_closed_ = true;
+  due_up_to_ = opened_;
+}
+
+bool PartitionQueue::is_due(const OpenBatch& batch, TimePoint now) const {
+  const bool is_last = &batch == &batches_.back();
+  // A turn's `now` may be older than the batch, so what waits for nothing is not compared with it.
+  return !is_last || is_full_ || batch.serial <= due_up_to_ ||
+         settings_.linger == Duration::zero() || batch.opened_at + settings_.linger <= now ||
+         (settings_.batch_records != 0 &&
+          static_cast<std::size_t>(batch.builder.count()) >= settings_.batch_records);
+}
+
+PartitionQueue::Due PartitionQueue::due(TimePoint now) const {
+  const std::lock_guard lock(mutex_);
+  Due due;
+  for (const OpenBatch& batch : batches_) {
+    if (!is_due(batch, now)) {
+      due.next = batch.opened_at + settings_.linger;
+      break;
+    }
+    due.bytes += batch.builder.size();
+    due.since = std::min(due.since, batch.opened_at);
+  }
+  return due;
+}
+
+std::optional<OpenBatch> PartitionQueue::take(TimePoint now, bool in_any_case) {
+  const std::lock_guard lock(mutex_);
+  if (batches_.empty()) return std::nullopt;
+  if (!in_any_case && !is_due(batches_.front(), now)) return std::nullopt;
+  std::optional<OpenBatch> taken(std::move(batches_.front()));
+  batches_.pop_front();
+  if (batches_.empty()) is_full_ = false;
+  return taken;
+}
+
+bool PartitionQueue::is_empty() const {
+  const std::lock_guard lock(mutex_);
+  return batches_.empty();
+}
+
+TimePoint PartitionQueue::oldest() const {
+  const std::lock_guard lock(mutex_);
+  return batches_.empty() ? never : batches_.front().opened_at;
+}
+
+std::uint64_t PartitionQueue::opened() const {
+  const std::lock_guard lock(mutex_);
+  return opened_;
+}
+
+}  // namespace dohle::client

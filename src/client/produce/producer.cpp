@@ -1,0 +1,380 @@
+#include "dohle/producer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "client/cluster/waiter.hpp"
+#include "client/produce/make_producer.hpp"
+#include "client/produce/partitioner.hpp"
+#include "client/produce/producer_options.hpp"
+#include "client/produce/record_sender.hpp"
+
+namespace dohle::client {
+
+namespace {
+
+using client::PartitionQueue;
+using Partition = IntakeTopic::Partition;
+
+/// Where the calling thread's keyless records of a topic go, until that batch is taken.
+struct Sticky {
+  std::uint64_t topic_serial = 0;
+  std::uint64_t batch_serial = 0;
+  std::uint32_t turn = 0;
+  Partition* partition = nullptr;
+};
+
+Sticky& sticky_of(const IntakeTopic& topic) {
+  // Topics that share a slot take it from each other: their batches are then smaller, not wrong.
+  thread_local std::array<Sticky, 16> slots;
+  Sticky& slot = slots[topic.serial % slots.size()];
+  if (slot.topic_serial != topic.serial) {
+    static std::atomic<std::uint32_t> threads{0};
+    // Threads begin at different partitions.
+    slot = {topic.serial, 0, threads.fetch_add(1, std::memory_order_relaxed), nullptr};
+  }
+  return slot;
+}
+
+void move_on(Sticky& sticky, const IntakeTopic::Table& table) {
+  sticky.partition = table.available[sticky.turn++ % table.available.size()];
+  sticky.batch_serial = 0;
+}
+
+/// How long `send` waits at most for others whose turn it is, when it needs nothing itself.
+constexpr Duration max_others_turns = std::chrono::milliseconds(200);
+
+Error closed() {
+  return Error::client(Errc::closed, "the producer is closed");
+}
+
+}  // namespace
+
+/// The callers' side of a producer.
+class RecordIntake {
+ public:
+  explicit RecordIntake(std::shared_ptr<RecordSender> produce) : produce_(std::move(produce)) {}
+  ~RecordIntake() {
+    const auto timeout = std::min<std::chrono::milliseconds>(produce_->options.delivery_timeout,
+                                                             std::chrono::seconds(5));
+    if (produce_->client().loop().is_loop_thread()) {
+      const auto deadline = produce_->client().cluster().now() + timeout;
+      produce_->close(deadline, [](Result<FlushReport>) {});
+    } else {
+      // What fails now is logged as nobody asked for it.
+      (void)close(timeout);
+    }
+  }
+
+  enum class Waits : bool { no, yes };
+  using Wish = PartitionQueue::Wish;
+
+  Result<PartitionQueue::Place> append(IntakeTopic& topic, const Record& record, Wish wish,
+                                       Waits waits);
+  Result<std::shared_ptr<IntakeTopic>> topic(std::string_view name);
+  Result<FlushReport> flush(std::chrono::milliseconds timeout);
+  Result<FlushReport> close(std::chrono::milliseconds timeout);
+
+ private:
+  Result<Partition*> named_partition(const IntakeTopic::Table& table, const IntakeTopic& topic,
+                                     const Record& record) const;
+  PartitionQueue::Place append_sticky(IntakeTopic& topic, const Record& record, Wish& wish);
+  /// After a batch was begun: the callers that wait for room come first, unless it is this one's
+  /// turn.
+  void let_others_in();
+  template <class Attempt>
+  bool wait_in_line(Duration timeout, Attempt attempt);
+  Result<PartitionQueue::Place> wait_for_room(IntakeTopic& topic, const Record& record, Wish& wish,
+                                              Waits waits);
+  Result<PartitionQueue::Place> place(IntakeTopic& topic, const Record& record, Wish& wish);
+
+  std::shared_ptr<RecordSender> produce_;
+};
+
+Result<Partition*> RecordIntake::named_partition(const IntakeTopic::Table& table,
+                                                 const IntakeTopic& topic,
+                                                 const Record& record) const {
+  const auto count = static_cast<std::int32_t>(table.all.size());
+  PartitionId chosen = record.partition;
+  if (chosen.is_none()) chosen = client::partition_for_key(*record.key, count);
+  if (chosen.value < 0 || chosen.value >= count) {
+    return fail(Error::client(
+        Errc::no_such_partition,
+        fmt::format("{} has partitions 0 to {}, not {}", topic.name, count - 1, chosen.value)));
+  }
+  return table.all[static_cast<std::size_t>(chosen.value)];
+}
+
+PartitionQueue::Place RecordIntake::append_sticky(IntakeTopic& topic, const Record& record,
+                                                  Wish& wish) {
+  Sticky& sticky = sticky_of(topic);
+  if (sticky.partition == nullptr) move_on(sticky, topic.table());
+  for (;;) {
+    wish.only_serial = sticky.batch_serial;
+    PartitionQueue::Place place = sticky.partition->queue.append(record, wish);
+    if (place.appended == PartitionQueue::Appended::moved_on) {
+      move_on(sticky, topic.table());
+      continue;
+    }
+    if (place.appended == PartitionQueue::Appended::ok) sticky.batch_serial = place.serial;
+    if (place.wake) produce_->wake(*sticky.partition);
+    return place;
+  }
+}
+
+Result<PartitionQueue::Place> RecordIntake::place(IntakeTopic& topic, const Record& record,
+                                                  Wish& wish) {
+  if (record.partition.is_none() && !record.key) return append_sticky(topic, record, wish);
+  auto partition = named_partition(topic.table(), topic, record);
+  if (!partition) return fail(partition.error());
+  const PartitionQueue::Place place = (*partition)->queue.append(record, wish);
+  if (place.wake) produce_->wake(**partition);
+  return place;
+}
+
+Result<PartitionQueue::Place> RecordIntake::append(IntakeTopic& topic, const Record& record,
+                                                   Wish wish, Waits waits) {
+  auto placed = place(topic, record, wish);
+  if (placed && placed->appended == PartitionQueue::Appended::ok) [[likely]] {
+    if (placed->index == 0 && waits == Waits::yes) let_others_in();
+    return placed;
+  }
+  if (!placed) return placed;
+  if (placed->appended == PartitionQueue::Appended::closed) return fail(closed());
+  return wait_for_room(topic, record, wish, waits);
+}
+
+void RecordIntake::let_others_in() {
+  if (!produce_->room->is_turn_of_others(produce_->client().environment().clock)) return;
+  if (!produce_->is_filling_up()) return;
+  if (produce_->client().loop().is_loop_thread()) return;
+  (void)wait_in_line(std::min<Duration>(produce_->options.max_block, max_others_turns),
+                     [] { return true; });
+}
+
+template <class Attempt>
+bool RecordIntake::wait_in_line(Duration timeout, Attempt attempt) {
+  return produce_->room->wait(produce_->client().environment().clock, timeout, std::move(attempt),
+                              [this](Budget::Room room) { return produce_->budget.ask_for(room); });
+}
+
+Result<PartitionQueue::Place> RecordIntake::wait_for_room(IntakeTopic& topic, const Record& record,
+                                                          Wish& wish, Waits waits) {
+  const std::size_t bytes = wire::BatchBuilder::max_record_bytes(record) + wire::batch_header_bytes;
+  const std::size_t most =
+      std::min(produce_->options.buffer_bytes, produce_->options.max_request_bytes);
+  if (bytes > most) {
+    return fail(Error::client(
+        Errc::too_large, fmt::format("a record of {} bytes; max_request_bytes and buffer_bytes "
+                                     "allow {}",
+                                     bytes, most)));
+  }
+  produce_->hurry_all();
+  if (waits == Waits::no || produce_->client().loop().is_loop_thread()) {
+    return fail(Error::client(Errc::would_block, "buffer_bytes are in use"));
+  }
+  Result<PartitionQueue::Place> placed = PartitionQueue::Place{};
+  const auto attempt = [&] {
+    placed = place(topic, record, wish);
+    const bool is_spent = placed && placed->appended == PartitionQueue::Appended::no_memory;
+    // Others may have taken all of it for batches that nobody has hurried yet.
+    if (is_spent) produce_->hurry_all();
+    return !is_spent;
+  };
+  const bool done = wait_in_line(produce_->options.max_block, attempt);
+  if (done && placed && placed->appended == PartitionQueue::Appended::closed) return fail(closed());
+  if (done) return placed;
+  if (produce_->is_closed.load()) return fail(closed());
+  return fail(Error::client(
+      Errc::buffer_full,
+      fmt::format("buffer_bytes ({}) stayed in use for max_block ({} ms)",
+                  produce_->options.buffer_bytes, produce_->options.max_block.count())));
+}
+
+Result<std::shared_ptr<IntakeTopic>> RecordIntake::topic(std::string_view name) {
+  if (auto usable = produce_->client().check_usable(); !usable) return fail(usable.error());
+  if (produce_->is_closed.load()) return fail(closed());
+  if (produce_->client().loop().is_loop_thread()) {
+    if (auto known = produce_->known_topic(name)) return known;
+    return fail(
+        Error::client(Errc::would_deadlock,
+                      fmt::format("the client's own thread would wait for itself to hear of "
+                                  "topic {}",
+                                  name)));
+  }
+  return client::wait_for<std::shared_ptr<IntakeTopic>>(
+      produce_->client().loop(), [produce = produce_, name = std::string(name)](auto then) mutable {
+        const TimePoint deadline = produce->client().cluster().now() + produce->options.max_block;
+        produce->find_topic(name, deadline, std::move(then));
+      });
+}
+
+Result<FlushReport> RecordIntake::flush(std::chrono::milliseconds timeout) {
+  if (auto usable = produce_->client().check_usable(); !usable) return fail(usable.error());
+  return client::wait_for<FlushReport>(
+      produce_->client().loop(), [produce = produce_, timeout](auto then) mutable {
+        produce->flush(produce->client().cluster().now() + call_timeout(timeout), std::move(then));
+      });
+}
+
+Result<FlushReport> RecordIntake::close(std::chrono::milliseconds timeout) {
+  return client::wait_for<FlushReport>(
+      produce_->client().loop(), [produce = produce_, timeout](auto then) mutable {
+        produce->close(produce->client().cluster().now() + call_timeout(timeout), std::move(then));
+      });
+}
+
+}  // namespace dohle::client
+
+namespace dohle {
+inline namespace v0 {
+
+using client::RecordIntake;
+
+// Delivery.
+
+Delivery::Delivery(Delivery&& other) noexcept
+    : outcome_(std::exchange(other.outcome_, nullptr)),
+      index_(other.index_),
+      timestamp_delta_(other.timestamp_delta_) {}
+
+Delivery& Delivery::operator=(Delivery&& other) noexcept {
+  std::swap(outcome_, other.outcome_);
+  std::swap(index_, other.index_);
+  std::swap(timestamp_delta_, other.timestamp_delta_);
+  return *this;
+}
+
+Delivery::~Delivery() {
+  if (outcome_ != nullptr) outcome_->release();
+}
+
+bool Delivery::is_done() const {
+  return outcome_ != nullptr && outcome_->is_settled();
+}
+
+Result<Receipt> Delivery::wait(std::chrono::milliseconds timeout) const {
+  if (outcome_ == nullptr) {
+    return fail(Error::client(Errc::invalid_argument, "a Delivery that stands for no record"));
+  }
+  if (!outcome_->is_settled()) {
+    if (const auto owner = outcome_->owner.lock()) {
+      if (static_cast<client::RecordSender&>(*owner).client().loop().is_loop_thread()) {
+        return fail(Error::client(Errc::would_deadlock,
+                                  "waiting on the client's own thread would wait for itself"));
+      }
+      owner->hurry(outcome_->partition, outcome_->topic_serial);
+    }
+    if (!outcome_->wait_for(call_timeout(timeout))) {
+      return fail(Error::client(Errc::timed_out, "the record is still under way"));
+    }
+  }
+  outcome_->take();
+  return outcome_->of(index_, timestamp_delta_);
+}
+
+Result<Receipt> Delivery::get() const {
+  // Every record has an outcome once its delivery timeout has passed, of at most a day.
+  return wait(std::chrono::hours(25));
+}
+
+// ProducerTopic.
+
+ProducerTopic::ProducerTopic(std::shared_ptr<client::IntakeTopic> core) : core_(std::move(core)) {}
+
+std::string_view ProducerTopic::name() const {
+  return core_->name;
+}
+
+std::int32_t ProducerTopic::partition_count() const {
+  return static_cast<std::int32_t>(core_->table().all.size());
+}
+
+// Producer.
+
+Producer::Producer(std::shared_ptr<RecordIntake> core) : core_(std::move(core)) {}
+Producer::Producer(Producer&&) noexcept = default;
+Producer& Producer::operator=(Producer&&) noexcept = default;
+Producer::~Producer() = default;
+
+Result<ProducerTopic> Producer::topic(std::string_view name) {
+  auto topic = core_->topic(name);
+  if (!topic) return fail(topic.error());
+  return ProducerTopic(std::move(*topic));
+}
+
+namespace {
+
+Result<Delivery> send_for_delivery(RecordIntake& core, client::IntakeTopic& topic,
+                                   const Record& record, RecordIntake::Waits waits) {
+  auto placed = core.append(topic, record, {.reference = true}, waits);
+  if (!placed) [[unlikely]]
+    return fail(placed.error());
+  return Delivery(placed->outcome, placed->index, placed->timestamp_delta);
+}
+
+}  // namespace
+
+Result<Delivery> Producer::send(const ProducerTopic& topic, const Record& record) {
+  return send_for_delivery(*core_, topic.core(), record, RecordIntake::Waits::yes);
+}
+
+Result<Delivery> Producer::try_send(const ProducerTopic& topic, const Record& record) {
+  return send_for_delivery(*core_, topic.core(), record, RecordIntake::Waits::no);
+}
+
+Result<void> Producer::send(const ProducerTopic& topic, const Record& record,
+                            DeliveryCallback callback) {
+  auto placed =
+      core_->append(topic.core(), record, {.callback = &callback}, RecordIntake::Waits::yes);
+  if (!placed) return fail(placed.error());
+  return {};
+}
+
+Result<Delivery> Producer::send(std::string_view name, const Record& record) {
+  // A topic outlives its producer's use of it: it is found only under that producer's own core,
+  // and a core's address may come again, so the topic is held weakly.
+  struct Known {
+    const RecordIntake* producer = nullptr;
+    std::string name;
+    std::weak_ptr<client::IntakeTopic> topic;
+  };
+  thread_local std::array<Known, 16> known;
+  Known& slot = known[std::hash<std::string_view>{}(name) % known.size()];
+  auto topic = slot.producer == core_.get() && slot.name == name ? slot.topic.lock() : nullptr;
+  if (!topic) {
+    auto found = core_->topic(name);
+    if (!found) return fail(found.error());
+    topic = std::move(*found);
+    slot = {core_.get(), std::string(name), topic};
+  }
+  return send_for_delivery(*core_, *topic, record, RecordIntake::Waits::yes);
+}
+
+Result<FlushReport> Producer::flush(std::chrono::milliseconds timeout) {
+  return core_->flush(timeout);
+}
+
+Result<FlushReport> Producer::close(std::chrono::milliseconds timeout) {
+  return core_->close(timeout);
+}
+
+}  // namespace v0
+
+namespace client {
+
+Result<Producer> make_producer(std::shared_ptr<Client::Shared> client, ProducerOptions options) {
+  if (auto checked = check(options); !checked) return fail(checked.error());
+  if (auto usable = client->check_usable(); !usable) return fail(usable.error());
+  auto produce = std::make_shared<client::RecordSender>(client, options);
+  client->attach(produce);
+  client->loop().post([produce] { produce->start(); });
+  return Producer(std::make_shared<client::RecordIntake>(std::move(produce)));
+}
+
+}  // namespace client
+
+}  // namespace dohle

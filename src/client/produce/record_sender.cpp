@@ -1,0 +1,748 @@
+#include "client/produce/record_sender.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/broker_errors.hpp"
+#include "wire/compression.hpp"
+#include "wire/messages/init_producer_id.hpp"
+
+namespace dohle::client {
+
+namespace {
+
+/// A request of that size is worth sending while another is under way.
+constexpr std::size_t full_request_bytes = std::size_t{256} << 10;
+/// Room that is worth waking somebody for who waits for it.
+constexpr std::size_t room_piece_bytes = std::size_t{2} << 20;
+/// While no more than that of a buffer is in use, it is sent from the cache.
+std::size_t cold_from(std::size_t buffer_bytes) {
+  return std::max(buffer_bytes / 4, std::size_t{8} << 20);
+}
+/// Batches of one partition that are being compressed at once.
+constexpr std::size_t max_staged = 4;
+
+/// Between two looks at what ran out of time: a backlog does so batch by batch.
+Duration sweep_gap(const ProducerOptions& options) {
+  return std::clamp<Duration>(options.delivery_timeout / 20, std::chrono::milliseconds(1),
+                              std::chrono::milliseconds(500));
+}
+
+std::uint64_t next_topic_serial() {
+  static std::atomic<std::uint64_t> serial{0};
+  return ++serial;
+}
+
+client::PartitionQueue::Settings settings_of(const ProducerOptions& options) {
+  using Checksum = wire::BatchBuilder::Checksum;
+  const bool compresses = options.compression != CompressionCodec::none;
+  return {options.batch_bytes, options.batch_records,
+          std::chrono::duration_cast<Duration>(options.linger),
+          compresses ? Checksum::at_seal : Checksum::while_appending};
+}
+
+wire::Compression codec_of(const ProducerOptions& options) {
+  return static_cast<wire::Compression>(options.compression);
+}
+
+}  // namespace
+
+IntakeTopic::IntakeTopic(std::string name_, std::uint64_t serial_)
+    : name(std::move(name_)), serial(serial_) {}
+IntakeTopic::~IntakeTopic() = default;
+
+IntakeTopic::Partition::Partition(RecordSender& core_, IntakeTopic& topic_, PartitionId id_)
+    : core(core_),
+      topic(topic_),
+      id(id_),
+      queue(core_.budget, core_.queue_settings, core_.client().environment(),
+            core_.weak_from_this(), topic_.serial, id_),
+      sender(*this, fmt::format("{}-{}", topic_.name, id_.value)) {}
+
+void IntakeTopic::Partition::on_settled(const client::SealedBatch& batch,
+                                        const std::optional<Error>& why) {
+  core.on_settled(*this, batch, why);
+}
+
+void IntakeTopic::Partition::on_too_large(std::uint64_t order, Chain batch) {
+  core.split(*this, order, std::move(batch));
+}
+
+RecordSender::RecordSender(std::shared_ptr<Client::Shared> client, ProducerOptions options_)
+    : options(options_),
+      queue_settings(settings_of(options_)),
+      budget(options_.buffer_bytes),
+      client_(std::move(client)),
+      identity_backoff_(cluster().retry_backoff()),
+      retry_backoff_(cluster().retry_backoff()) {
+  const std::size_t whole = options.buffer_bytes;
+  budget.on_room([room = room] { room->on_room(); }, std::min(room_piece_bytes, whole / 4),
+                 whole - std::min(whole, cold_from(whole)) / 2);
+}
+
+RecordSender::~RecordSender() = default;
+
+bool RecordSender::is_filling_up() const {
+  return budget.used() > cold_from(options.buffer_bytes);
+}
+
+void RecordSender::start() {
+  observer_ = cluster().observe([this] {
+    refresh_leaders();
+    pump_all();
+  });
+  if (options.idempotence) ask_identity();
+}
+
+// Identity.
+
+void RecordSender::ask_identity() {
+  if (identity_state_ == Identity::asking || is_stopped_) return;
+  identity_state_ = Identity::asking;
+  wire::InitProducerIdRequest request;
+  request.transactional_id.reset();
+  // No transaction, so no timeout either; servers want a number.
+  request.transaction_timeout_ms = INT32_MAX;
+  const NodeId node = cluster().any_node();
+  cluster().ask<wire::InitProducerIdRequest>(
+      node, client::ConnectionLane::general, std::move(request),
+      [weak = weak_from_this(),
+       server = cluster().name_of(node)](Result<wire::InitProducerIdResponse> answer) {
+        if (const auto self = weak.lock()) self->on_identity(server, std::move(answer));
+      });
+}
+
+void RecordSender::on_identity(std::string_view server,
+                               Result<wire::InitProducerIdResponse> answer) {
+  if (is_stopped_) return;
+  identity_state_ = Identity::none;
+  if (answer && answer->error_code != broker_error::none) {
+    answer =
+        fail(Error::broker(answer->error_code, fmt::format("ask {} for a producer id", server)));
+  }
+  if (!answer) {
+    identity_failure_ = answer.error();
+    if (!answer.error().is_retriable()) {
+      for (Partition* partition : std::vector(active_)) {
+        fail_queued(*partition, answer.error(), never);
+      }
+      deactivate_idle();
+    }
+    const TimePoint again = now() + identity_backoff_.next(client_->environment().random);
+    client_->loop().arm(again, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->ask_identity();
+    });
+    return;
+  }
+  identity_backoff_.reset();
+  identity_failure_.reset();
+  identity_state_ = Identity::known;
+  identity_ = {answer->producer_id, answer->producer_epoch};
+  for (const auto& [name, topic] : topics_) {
+    for (const auto& partition : topic->partitions_) partition->sender.offer(identity_);
+  }
+  pump_all();
+}
+
+// Topics.
+
+std::shared_ptr<IntakeTopic> RecordSender::known_topic(std::string_view name) {
+  if (const auto found = topics_.find(name); found != topics_.end()) return found->second;
+  const client::TopicView* view = cluster().view().topic(name);
+  if (view == nullptr || view->partitions.empty()) return nullptr;
+  return make_topic(std::string(name));
+}
+
+void RecordSender::find_topic(std::string_view name, TimePoint deadline, TopicFound then) {
+  if (const auto found = topics_.find(name); found != topics_.end()) return then(found->second);
+  cluster().when_topic(name, options.allow_auto_create_topics, deadline,
+                       [self = shared_from_this(), topic = std::string(name),
+                        then = std::move(then)](Result<void> outcome) mutable {
+                         if (!outcome) return then(fail(outcome.error()));
+                         then(self->make_topic(topic));
+                       });
+}
+
+std::shared_ptr<IntakeTopic> RecordSender::make_topic(const std::string& name) {
+  std::shared_ptr<IntakeTopic>& topic = topics_[name];
+  if (!topic) {
+    topic = std::make_shared<IntakeTopic>(name, next_topic_serial());
+    refresh(*topic);
+  }
+  return topic;
+}
+
+void RecordSender::refresh(IntakeTopic& topic) {
+  const client::TopicView* view = cluster().view().topic(topic.name);
+  if (view == nullptr) return;
+  bool changed = topic.tables_.empty();
+  for (std::size_t i = topic.partitions_.size(); i < view->partitions.size(); ++i) {
+    const PartitionId id{static_cast<std::int32_t>(i)};
+    topic.partitions_.push_back(std::make_unique<Partition>(*this, topic, id));
+    if (identity_state_ == Identity::known) topic.partitions_.back()->sender.offer(identity_);
+    changed = true;
+  }
+  for (std::size_t i = 0; i < view->partitions.size(); ++i) {
+    NodeId& leader = topic.partitions_[i]->leader;
+    const NodeId heard = view->partitions[i].node;
+    if (leader == heard) continue;
+    changed = changed || leader.is_none() || heard.is_none();
+    leader = heard;
+  }
+  if (!changed) return;
+  auto table = std::make_unique<IntakeTopic::Table>();
+  for (const auto& partition : topic.partitions_) {
+    table->all.push_back(partition.get());
+    if (!partition->leader.is_none()) table->available.push_back(partition.get());
+  }
+  if (table->available.empty()) table->available = table->all;
+  topic.table_.store(table.get(), std::memory_order_release);
+  topic.tables_.push_back(std::move(table));
+}
+
+void RecordSender::refresh_leaders() {
+  for (const auto& [name, topic] : topics_) refresh(*topic);
+}
+
+// From callers.
+
+void RecordSender::wake(Partition& partition) {
+  client_->loop().post([self = shared_from_this(), &partition] {
+    self->activate(partition);
+    self->pump(partition.leader);
+  });
+}
+
+void RecordSender::hurry_all() {
+  client_->loop().post([self = shared_from_this()] {
+    // Where answers are awaited, they make room by themselves; cutting open batches short there
+    // would make more batches of the same records.
+    for (Partition* partition : self->active_) {
+      const auto lane = self->lanes_.find(partition->leader);
+      const bool is_busy = lane != self->lanes_.end() && lane->second.in_flight > 0;
+      if (!is_busy) partition->queue.hurry();
+    }
+    self->pump_all();
+  });
+}
+
+void RecordSender::hurry(PartitionId partition, std::uint64_t topic_serial) {
+  client_->loop().post([self = shared_from_this(), partition, topic_serial] {
+    for (const auto& [name, topic] : self->topics_) {
+      if (topic->serial != topic_serial) continue;
+      Partition& found = *topic->partitions_[static_cast<std::size_t>(partition.value)];
+      if (found.queue.hurry()) self->pump(found.leader);
+      return;
+    }
+  });
+}
+
+void RecordSender::report_untaken(const Error& why) {
+  if (options.on_untaken_failure) return options.on_untaken_failure(why);
+  const auto count = untaken_.fetch_add(1, std::memory_order_relaxed) + 1;
+  // One line per second at most; the count says how many there were. Published time stands still
+  // while nothing is under way.
+  const auto since_start = client_->environment().clock.mono().time_since_epoch();
+  const std::int64_t second = std::chrono::floor<std::chrono::seconds>(since_start).count();
+  std::int64_t last = untaken_logged_second_.load(std::memory_order_relaxed);
+  if (last == second || !untaken_logged_second_.compare_exchange_strong(last, second)) return;
+  client_->environment().logger.log(
+      LogLevel::error, "producer",
+      fmt::format("batches that failed and nobody asked about: {}; the last: {}", count,
+                  why.to_string()));
+}
+
+void RecordSender::activate(Partition& partition) {
+  if (is_stopped_) return;
+  client_->environment().record_time.keep_fresh(true);
+  if (!std::exchange(partition.is_active, true)) active_.push_back(&partition);
+  watch_time(now());
+}
+
+/// Nothing runs out of time before what the timer was armed for: that was the oldest, and all have
+/// the same delivery_timeout.
+void RecordSender::watch_time(TimePoint not_before) {
+  if (sweep_timer_ != 0 || is_stopped_) return;
+  const TimePoint at = next_expiry();
+  if (at == never) return;
+  sweep_timer_ = client_->loop().arm(std::max(at, not_before), [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->sweep_timer_ = 0;
+    self->sweep();
+  });
+}
+
+TimePoint RecordSender::next_expiry() const {
+  TimePoint first = never;
+  for (const Partition* partition : active_) {
+    first = std::min(first, partition->sender.expires_at());
+    const TimePoint opened = partition->oldest_unsent();
+    if (opened != never) first = std::min<TimePoint>(first, opened + options.delivery_timeout);
+  }
+  return first;
+}
+
+void RecordSender::deactivate_idle() {
+  std::erase_if(active_, [](Partition* partition) {
+    const bool is_idle =
+        partition->sender.is_idle() && partition->staged.empty() && partition->queue.is_empty();
+    if (is_idle) partition->is_active = false;
+    return is_idle;
+  });
+  if (active_.empty()) client_->environment().record_time.keep_fresh(false);
+}
+
+// To the wire.
+
+void RecordSender::pump_all() {
+  std::vector<NodeId> nodes;
+  for (const Partition* partition : active_) {
+    if (std::ranges::find(nodes, partition->leader) == nodes.end()) {
+      nodes.push_back(partition->leader);
+    }
+  }
+  for (const NodeId node : nodes) pump(node);
+}
+
+void RecordSender::pump(NodeId node) {
+  if (is_stopped_ || node.is_none()) return;
+  if (options.idempotence && identity_.id.is_none()) return;
+  NodeRequests& lane = lanes_[node];
+  while (lane.in_flight < options.max_in_flight) {
+    const Offer offer = survey(node);
+    if (offer.bytes == 0) break;
+    if (!cluster().prepare(node, client::ConnectionLane::produce)) return;
+    const TimePoint overdue =
+        offer.since == never ? never : offer.since + 2 * queue_settings.linger;
+    const bool goes =
+        lane.in_flight == 0 || lane.may_go || offer.bytes >= full_request_bytes || overdue <= now();
+    if (!goes) {
+      look_at(overdue);
+      break;
+    }
+    lane.may_go = false;
+    if (!send_to(node)) break;
+  }
+}
+
+RecordSender::Offer RecordSender::survey(NodeId node) {
+  Offer sum;
+  for (Partition* partition : active_) {
+    if (partition->leader != node) continue;
+    const Offer offer = offer_of(*partition, node);
+    sum.bytes += offer.bytes;
+    sum.since = std::min(sum.since, offer.since);
+  }
+  return sum;
+}
+
+RecordSender::Offer RecordSender::offer_of(Partition& partition, NodeId node) {
+  using Next = client::ProducePartition::Next;
+  // Its compression may go on while earlier batches are awaited.
+  if (options.compression != CompressionCodec::none) stage(partition);
+  switch (partition.sender.next(node, now())) {
+    case Next::nothing:
+      if (partition.sender.not_before() > now()) look_at(partition.sender.not_before());
+      return {};
+    case Next::new_identity:
+      ask_identity();
+      return {};
+    case Next::resend:
+      return {partition.sender.resend_bytes(), TimePoint{}};
+    case Next::fresh:
+      break;
+  }
+  if (options.compression != CompressionCodec::none) {
+    if (partition.staged.empty() || !partition.staged.front().is_ready) return {};
+    const auto& front = partition.staged.front();
+    return {front.compressed.size() + wire::batch_header_bytes, front.batch.opened_at};
+  }
+  const auto due = partition.queue.due(now());
+  look_at(due.next);
+  return {due.bytes, due.since};
+}
+
+void RecordSender::stage(Partition& partition) {
+  while (partition.staged.size() < max_staged) {
+    auto taken = partition.queue.take(now());
+    if (!taken) return look_at(partition.queue.due(now()).next);
+    partition.staged.push_back({std::move(*taken), {}, false});
+    compress(partition, partition.staged.back().batch.serial);
+  }
+}
+
+void RecordSender::compress(Partition& partition, std::uint64_t serial) {
+  auto result = std::make_shared<Result<Chain>>();
+  client_->environment().workers.run(
+      [result, input = partition.staged.back().batch.builder.records(), codec = codec_of(options),
+       level = options.compression_level] { *result = wire::compress(codec, level, input); },
+      client_->loop(),
+      [self = shared_from_this(), &partition, serial, result] {
+        const auto found = std::ranges::find(partition.staged, serial,
+                                             [](const auto& each) { return each.batch.serial; });
+        if (found == partition.staged.end()) return;
+        if (*result) {
+          found->compressed = std::move(**result);
+          found->is_ready = true;
+        } else {
+          client::OpenBatch failed = std::move(found->batch);
+          partition.staged.erase(found);
+          self->fail_unsent(partition, std::move(failed), result->error());
+        }
+        self->pump(partition.leader);
+        self->deactivate_idle();
+      });
+}
+
+void RecordSender::split(Partition& partition, std::uint64_t order, Chain batch) {
+  auto halves = std::make_shared<Result<client::Halves>>();
+  client_->environment().workers.run(
+      [halves, batch = std::move(batch), level = options.compression_level] {
+        *halves = client::split_batch(batch, level);
+      },
+      client_->loop(),
+      [self = shared_from_this(), &partition, order, halves] {
+        partition.sender.on_halves(order, std::move(*halves));
+        self->pump(partition.leader);
+        self->deactivate_idle();
+      });
+}
+
+const client::SealedBatch* RecordSender::next_batch(Partition& partition, NodeId node) {
+  using Next = client::ProducePartition::Next;
+  const Next next = partition.sender.next(node, now());
+  if (next == Next::resend) return &partition.sender.resend(node);
+  if (next != Next::fresh) return nullptr;
+  if (options.compression == CompressionCodec::none) {
+    auto taken = partition.queue.take(now());
+    if (!taken) return nullptr;
+    return &partition.sender.seal(std::move(*taken), wire::Compression::none, {},
+                                  options.delivery_timeout, node);
+  }
+  if (partition.staged.empty() || !partition.staged.front().is_ready) return nullptr;
+  Partition::Staged staged = std::move(partition.staged.front());
+  partition.staged.pop_front();
+  return &partition.sender.seal(std::move(staged.batch), codec_of(options),
+                                std::move(staged.compressed), options.delivery_timeout, node);
+}
+
+bool RecordSender::send_to(NodeId node) {
+  Request request;
+  request.transactional_id.reset();
+  request.acks = static_cast<std::int16_t>(options.acks);
+  request.timeout_ms = static_cast<std::int32_t>(options.request_timeout.count());
+  struct Chosen {
+    Partition* partition;
+    const client::SealedBatch* batch;
+  };
+  std::vector<Chosen> chosen;
+  std::size_t bytes = 0;
+  const std::size_t count = active_.size();
+  ++rotation_;
+  for (std::size_t i = 0; i < count; ++i) {
+    // Not always the same one first: the request may be full before the last.
+    Partition& partition = *active_[(rotation_ + i) % count];
+    if (partition.leader != node) continue;
+    if (bytes != 0 && bytes + options.batch_bytes > options.max_request_bytes) break;
+    const client::SealedBatch* batch = next_batch(partition, node);
+    if (batch == nullptr) continue;
+    bytes += batch->bytes.size();
+    chosen.push_back({&partition, batch});
+  }
+  if (chosen.empty()) return false;
+  std::ranges::sort(chosen, {}, [](const Chosen& each) {
+    return std::pair(each.partition->topic.serial, each.partition->id);
+  });
+  std::vector<Sent> sent;
+  sent.reserve(chosen.size());
+  for (const auto& [partition, batch] : chosen) {
+    if (sent.empty() || &sent.back().partition->topic != &partition->topic) {
+      request.topic_data.push_back({partition->topic.name, {}, {}});
+    }
+    request.topic_data.back().partition_data.push_back({partition->id, batch->bytes});
+    sent.push_back({partition, batch->order});
+  }
+  deliver(node, std::move(request), std::move(sent));
+  return true;
+}
+
+void RecordSender::deliver(NodeId node, Request request, std::vector<Sent> sent) {
+  if (options.acks == Acks::none) {
+    const auto told = cluster().tell(node, client::ConnectionLane::produce, request);
+    client::ProduceVerdict verdict;
+    if (!told) verdict.error = told.error();
+    for (const Sent& each : sent) apply(each, verdict);
+    return deactivate_idle();
+  }
+  ++lanes_[node].in_flight;
+  cluster().ask(node, client::ConnectionLane::produce, std::move(request),
+                client::Cluster::Then<Request>([weak = weak_from_this(), node,
+                                                sent = std::move(sent)](Result<Response> answer) {
+                  if (const auto self = weak.lock()) self->on_answer(node, sent, answer);
+                }),
+                options.request_timeout);
+}
+
+/// Finds what an answer says of a partition, whatever order the server chose.
+class RecordSender::AnswerIndex {
+ public:
+  using Heard = Response::PartitionProduceResponse;
+
+  explicit AnswerIndex(const Response& answer) {
+    for (const auto& topic : answer.responses) {
+      for (const auto& heard : topic.partition_responses) {
+        places_.push_back({{topic.name, heard.index}, &heard});
+      }
+    }
+    std::ranges::sort(places_, {}, &Place::key);
+  }
+  [[nodiscard]] const Heard* find(std::string_view topic, PartitionId partition) const {
+    const auto found = std::ranges::lower_bound(places_, Key(topic, partition), {}, &Place::key);
+    return found != places_.end() && found->key == Key(topic, partition) ? found->heard : nullptr;
+  }
+
+ private:
+  using Key = std::pair<std::string_view, PartitionId>;
+  struct Place {
+    Key key;
+    const Heard* heard;
+  };
+  std::vector<Place> places_;
+};
+
+void RecordSender::on_answer(NodeId node, const std::vector<Sent>& sent,
+                             const Result<Response>& answer) {
+  NodeRequests& lane = lanes_[node];
+  --lane.in_flight;
+  lane.may_go = true;
+  if (answer) {
+    const AnswerIndex index(*answer);
+    for (const Sent& each : sent) apply(each, verdict_of(each, index));
+  } else {
+    const client::ProduceVerdict lost{.error = answer.error(), .is_unanswered = true};
+    for (const Sent& each : sent) apply(each, lost);
+  }
+  if (is_stopped_) return;
+  pump(node);
+  deactivate_idle();
+}
+
+namespace {
+
+/// The leader gave up after the append (a sync that failed, followers that did not follow in time,
+/// another leader while it waited for them): the batch may be stored all the same.
+bool leaves_open(std::int16_t code) {
+  using namespace broker_error;
+  return code == unknown_server_error || code == request_timed_out ||
+         code == not_leader_or_follower || code == not_enough_replicas_after_append ||
+         code == kafka_storage_error;
+}
+
+}  // namespace
+
+client::ProduceVerdict RecordSender::verdict_of(const Sent& sent, const AnswerIndex& answer) {
+  const IntakeTopic& topic = sent.partition->topic;
+  const auto* heard = answer.find(topic.name, sent.partition->id);
+  if (heard != nullptr && heard->error_code == broker_error::none) {
+    return {.base_offset = heard->base_offset, .append_time = heard->log_append_time_ms};
+  }
+  const std::string where = fmt::format("produce to {}-{}", topic.name, sent.partition->id.value);
+  if (heard == nullptr) {
+    return {.error = Error::client(Errc::malformed, where + ": the answer says nothing of it")
+                         .with_retriable(true),
+            .is_unanswered = true};
+  }
+  client::ProduceVerdict verdict;
+  verdict.base_offset = heard->base_offset;
+  verdict.append_time = heard->log_append_time_ms;
+  verdict.error = Error::broker(heard->error_code, where, heard->error_message.value_or(""));
+  verdict.is_unanswered = leaves_open(heard->error_code);
+  for (const auto& record : heard->record_errors) {
+    verdict.record_errors.emplace_back(
+        static_cast<std::uint32_t>(record.batch_index),
+        Error::broker(heard->error_code, where, record.batch_index_error_message.value_or("")));
+  }
+  const auto& leader = heard->current_leader;
+  if (!leader.leader_id.is_none()) {
+    cluster().on_leader(topic.name, heard->index, {leader.leader_id, leader.leader_epoch});
+  }
+  return verdict;
+}
+
+void RecordSender::apply(const Sent& sent, const client::ProduceVerdict& verdict) {
+  TimePoint retry_at{};
+  if (!verdict.error) {
+    retry_backoff_.reset();
+  } else if (verdict.error->is_retriable()) {
+    // A server that is busy or no longer leads; the cluster's metadata may know better.
+    retry_at = now() + retry_backoff_.next(client_->environment().random);
+    cluster().doubt();
+  }
+  sent.partition->sender.on_verdict(sent.order, verdict, retry_at);
+}
+
+// Time.
+
+void RecordSender::look_at(TimePoint at) {
+  if (at >= timer_at_ || is_stopped_) return;
+  client_->loop().cancel(timer_);
+  timer_at_ = at;
+  timer_ = client_->loop().arm(at, [self = shared_from_this()] {
+    self->timer_ = 0;
+    self->timer_at_ = never;
+    self->pump_all();
+  });
+}
+
+void RecordSender::sweep() {
+  const TimePoint late = now() - options.delivery_timeout;
+  for (Partition* partition : std::vector(active_)) {
+    partition->sender.expire(now());
+    if (partition->oldest_unsent() > late) continue;
+    fail_queued(*partition, unsent_in_time(*partition), late);
+  }
+  deactivate_idle();
+  watch_time(now() + sweep_gap(options));
+}
+
+std::string RecordSender::why_unsent(const Partition& partition) const {
+  if (partition.leader.is_none()) return "it has no leader";
+  if (identity_failure_) return "there is no producer id; last: " + identity_failure_->to_string();
+  return client_->cluster().trouble_with(partition.leader, client::ConnectionLane::produce);
+}
+
+Error RecordSender::unsent_in_time(const Partition& partition) const {
+  const std::string trouble = why_unsent(partition);
+  return Error::client(
+      Errc::timed_out,
+      fmt::format("produce to {}-{}: delivery_timeout passed before it was sent{}{}",
+                  partition.topic.name, partition.id.value, trouble.empty() ? "" : ": ", trouble));
+}
+
+// Ends.
+
+void RecordSender::fail_unsent(Partition& partition, client::OpenBatch batch, const Error& why) {
+  client::SealedBatch failed;
+  failed.count = batch.builder.count();
+  failed.outcome = batch.outcome;
+  failed.outcome->expect(static_cast<std::uint32_t>(failed.count));
+  failed.outcome->settle({0, static_cast<std::uint32_t>(failed.count), {}, {}, why, {}});
+  if (!batch.calls.empty()) failed.outcome->take();
+  for (client::DeliveryCall& call : batch.calls) call.callback(fail(why));
+  on_settled(partition, failed, why);
+}
+
+void RecordSender::fail_queued(Partition& partition, const Error& why, TimePoint opened_before) {
+  while (!partition.staged.empty() && partition.staged.front().batch.opened_at <= opened_before) {
+    client::OpenBatch batch = std::move(partition.staged.front().batch);
+    partition.staged.pop_front();
+    fail_unsent(partition, std::move(batch), why);
+  }
+  while (partition.queue.oldest() <= opened_before) {
+    auto taken = partition.queue.take(now(), true);
+    if (!taken) return;
+    fail_unsent(partition, std::move(*taken), why);
+  }
+}
+
+void RecordSender::on_settled(Partition& partition, const client::SealedBatch& batch,
+                              const std::optional<Error>& why) {
+  if (why) {
+    failed_ += static_cast<std::uint64_t>(batch.count);
+    if (!first_error_) first_error_ = why;
+  }
+  if (batch.outcome->is_settled()) ++partition.finished;
+  if (!flushes_.empty()) settle_flushes();
+}
+
+FlushReport RecordSender::take_report() {
+  return {std::exchange(failed_, 0), std::exchange(first_error_, std::nullopt)};
+}
+
+void RecordSender::flush(TimePoint deadline, Flushed then) {
+  FlushWait wait;
+  for (const auto& [name, topic] : topics_) {
+    for (const auto& partition : topic->partitions_) {
+      const std::uint64_t opened = partition->queue.opened();
+      if (partition->finished >= opened) continue;
+      partition->queue.hurry();
+      activate(*partition);
+      wait.targets.push_back({partition.get(), opened});
+    }
+  }
+  if (wait.targets.empty()) return then(take_report());
+  wait.then = std::move(then);
+  flushes_.push_back(std::move(wait));
+  const auto place = std::prev(flushes_.end());
+  place->timer = client_->loop().arm(deadline, [self = shared_from_this(), place] {
+    Flushed late = std::move(place->then);
+    self->flushes_.erase(place);
+    late(fail(Error::client(Errc::timed_out, "records are still under way")));
+  });
+  pump_all();
+}
+
+void RecordSender::settle_flushes() {
+  std::vector<Flushed> done;
+  for (auto each = flushes_.begin(); each != flushes_.end();) {
+    std::erase_if(each->targets, [](const FlushWait::Target& target) {
+      return target.partition->finished >= target.serial;
+    });
+    if (!each->targets.empty()) {
+      ++each;
+      continue;
+    }
+    client_->loop().cancel(each->timer);
+    done.push_back(std::move(each->then));
+    each = flushes_.erase(each);
+  }
+  for (Flushed& then : done) then(take_report());
+}
+
+void RecordSender::close(TimePoint deadline, Flushed then) {
+  if (is_stopped_) return then(FlushReport{});
+  is_closed.store(true);
+  room->close();
+  for (const auto& [name, topic] : topics_) {
+    for (const auto& partition : topic->partitions_) partition->queue.close();
+  }
+  flush(deadline,
+        [self = shared_from_this(), then = std::move(then)](Result<FlushReport> flushed) mutable {
+          if (flushed) {
+            self->stop(Error::client(Errc::closed, "the producer is closed"));
+            return then(std::move(flushed));
+          }
+          self->stop(Error::client(Errc::closed,
+                                   "the producer was closed before the record was acknowledged"));
+          then(self->take_report());
+        });
+}
+
+void RecordSender::close_by(TimePoint deadline, Client::Shared::Done done) {
+  close(deadline, [done = std::move(done)](Result<FlushReport> report) mutable {
+    if (!report) return done(fail(report.error()));
+    if (report->first_error) return done(fail(*report->first_error));
+    done({});
+  });
+}
+
+void RecordSender::stop(const Error& why) {
+  if (is_stopped_) return;
+  is_stopped_ = true;
+  cluster().forget(observer_);
+  client_->loop().cancel(std::exchange(timer_, 0));
+  client_->loop().cancel(std::exchange(sweep_timer_, 0));
+  for (const auto& [name, topic] : topics_) {
+    for (const auto& partition : topic->partitions_) {
+      partition->sender.fail_all(why);
+      fail_queued(*partition, why, never);
+    }
+  }
+  active_.clear();
+  client_->environment().record_time.keep_fresh(false);
+}
+
+}  // namespace dohle::client

@@ -1,0 +1,217 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/cluster/shared_client.hpp"
+#include "client/produce/partition_queue.hpp"
+#include "client/produce/produce_partition.hpp"
+#include "client/produce/room_queue.hpp"
+#include "dohle/producer.hpp"
+#include "wire/messages/init_producer_id.hpp"
+#include "wire/messages/produce.hpp"
+
+namespace dohle::client {
+
+/// A topic as its producer knows it. The list of partitions only grows; callers read it without a
+/// lock.
+class IntakeTopic {
+ public:
+  struct Partition;
+  struct Table {
+    std::vector<Partition*> all;
+    /// Those that had a leader when last heard of; all of them if none had.
+    std::vector<Partition*> available;
+  };
+
+  IntakeTopic(std::string name_, std::uint64_t serial_);
+  ~IntakeTopic();
+  [[nodiscard]] const Table& table() const { return *table_.load(std::memory_order_acquire); }
+
+  const std::string name;
+  /// Different for each topic of each producer of the process.
+  const std::uint64_t serial;
+
+ private:
+  friend class RecordSender;
+  std::vector<std::unique_ptr<Partition>> partitions_;
+  /// Former tables stay: somebody may be reading them.
+  std::vector<std::unique_ptr<Table>> tables_;
+  std::atomic<const Table*> table_{nullptr};
+};
+
+/// The loop's side of a producer: takes due batches from the queues, has them compressed, sealed
+/// and sent, a request per node at a time and more under load, and follows up the answers. No lock
+/// but the queues' own.
+///
+/// Loop thread only, but for what says otherwise.
+class RecordSender final : public OutcomeOwner,
+                           public Client::Shared::Part,
+                           public std::enable_shared_from_this<RecordSender> {
+ public:
+  using Flushed = std::move_only_function<void(Result<FlushReport>)>;
+  using TopicFound = std::move_only_function<void(Result<std::shared_ptr<IntakeTopic>>)>;
+
+  RecordSender(std::shared_ptr<Client::Shared> client, ProducerOptions options);
+  ~RecordSender() override;
+
+  /// Begins to ask for a producer id and to follow the cluster.
+  void start();
+  /// Without waiting; null when nothing is known of it yet. Loop thread.
+  std::shared_ptr<IntakeTopic> known_topic(std::string_view name);
+  void find_topic(std::string_view name, TimePoint deadline, TopicFound then);
+  void flush(TimePoint deadline, Flushed then);
+  /// Flushes until `deadline`, fails the rest, and stops.
+  void close(TimePoint deadline, Flushed then);
+  void close_by(TimePoint deadline, Client::Shared::Done done) override;
+
+  /// Records are there, or due. Any thread.
+  void wake(IntakeTopic::Partition& partition);
+  /// Everything that was accepted is due: the buffer is spent. Any thread.
+  void hurry_all();
+  void hurry(PartitionId partition, std::uint64_t topic_serial) override;
+  void report_untaken(const Error& why) override;
+
+  // Read by callers of `send`.
+  const ProducerOptions options;
+  const client::PartitionQueue::Settings queue_settings;
+  Budget budget;
+  /// Shared with the budget, whose slabs may come back from other threads after the producer.
+  const std::shared_ptr<client::RoomQueue> room = std::make_shared<client::RoomQueue>();
+  std::atomic<bool> is_closed{false};
+  /// So much is in use that a crowd of callers only makes it colder. Any thread.
+  [[nodiscard]] bool is_filling_up() const;
+  [[nodiscard]] Client::Shared& client() { return *client_; }
+
+ private:
+  friend struct IntakeTopic::Partition;
+  using Partition = IntakeTopic::Partition;
+  struct NodeRequests {
+    int in_flight = 0;
+    /// An answer came since the last request: what is due goes.
+    bool may_go = true;
+  };
+  struct Offer {
+    std::size_t bytes = 0;
+    TimePoint since = never;
+  };
+  /// What one request carries, to match it with its answer.
+  struct Sent {
+    Partition* partition;
+    std::uint64_t order;
+  };
+  class AnswerIndex;
+  struct FlushWait {
+    struct Target {
+      Partition* partition;
+      std::uint64_t serial;
+    };
+    std::vector<Target> targets;
+    TimerId timer = 0;
+    Flushed then;
+  };
+  using Request = wire::ProduceRequest;
+  using Response = wire::ProduceResponse;
+
+  [[nodiscard]] client::Cluster& cluster() { return client_->cluster(); }
+  [[nodiscard]] TimePoint now() { return cluster().now(); }
+
+  void ask_identity();
+  void on_identity(std::string_view server, Result<wire::InitProducerIdResponse> answer);
+
+  std::shared_ptr<IntakeTopic> make_topic(const std::string& name);
+  void refresh(IntakeTopic& topic);
+  void refresh_leaders();
+
+  void activate(Partition& partition);
+  void deactivate_idle();
+  void pump_all();
+  void pump(NodeId node);
+  [[nodiscard]] Offer survey(NodeId node);
+  Offer offer_of(Partition& partition, NodeId node);
+  void stage(Partition& partition);
+  void compress(Partition& partition, std::uint64_t serial);
+  void split(Partition& partition, std::uint64_t order, Chain batch);
+  bool send_to(NodeId node);
+  const client::SealedBatch* next_batch(Partition& partition, NodeId node);
+  void deliver(NodeId node, Request request, std::vector<Sent> sent);
+  void on_answer(NodeId node, const std::vector<Sent>& sent, const Result<Response>& answer);
+  client::ProduceVerdict verdict_of(const Sent& sent, const AnswerIndex& answer);
+  void apply(const Sent& sent, const client::ProduceVerdict& verdict);
+  void look_at(TimePoint at);
+  [[nodiscard]] TimePoint next_expiry() const;
+  void watch_time(TimePoint not_before);
+  void sweep();
+  void on_settled(Partition& partition, const client::SealedBatch& batch,
+                  const std::optional<Error>& why);
+  [[nodiscard]] std::string why_unsent(const Partition& partition) const;
+  [[nodiscard]] Error unsent_in_time(const Partition& partition) const;
+  void fail_unsent(Partition& partition, client::OpenBatch batch, const Error& why);
+  void fail_queued(Partition& partition, const Error& why, TimePoint opened_before);
+  void settle_flushes();
+  FlushReport take_report();
+  void stop(const Error& why);
+
+  std::shared_ptr<Client::Shared> client_;
+  std::map<std::string, std::shared_ptr<IntakeTopic>, std::less<>> topics_;
+  std::vector<Partition*> active_;
+  std::size_t rotation_ = 0;
+  std::map<NodeId, NodeRequests> lanes_;
+  client::ProducerIdentity identity_;
+  enum class Identity : std::uint8_t { none, asking, known } identity_state_ = Identity::none;
+  /// Why there was none at the last attempt.
+  std::optional<Error> identity_failure_;
+  client::Backoff identity_backoff_;
+  client::Backoff retry_backoff_;
+  client::Cluster::ObserverId observer_ = 0;
+  TimerId timer_ = 0;
+  TimePoint timer_at_ = never;
+  TimerId sweep_timer_ = 0;
+  bool is_stopped_ = false;
+  std::list<FlushWait> flushes_;
+  std::uint64_t failed_ = 0;
+  std::optional<Error> first_error_;
+  std::atomic<std::uint64_t> untaken_{0};
+  std::atomic<std::int64_t> untaken_logged_second_{-1};
+};
+
+/// A partition from callers to the wire.
+struct IntakeTopic::Partition final : client::ProducePartition::Events {
+  struct Staged {
+    client::OpenBatch batch;
+    Chain compressed;
+    bool is_ready = false;
+  };
+
+  Partition(RecordSender& core_, IntakeTopic& topic_, PartitionId id_);
+  void on_settled(const client::SealedBatch& batch, const std::optional<Error>& why) override;
+  void on_too_large(std::uint64_t order, Chain batch) override;
+  /// When the oldest record that was not sent was accepted.
+  [[nodiscard]] TimePoint oldest_unsent() const {
+    return staged.empty() ? queue.oldest() : staged.front().batch.opened_at;
+  }
+
+  RecordSender& core;
+  IntakeTopic& topic;
+  const PartitionId id;
+  client::PartitionQueue queue;
+
+  // The loop's.
+  client::ProducePartition sender;
+  NodeId leader;
+  /// Taken from the queue to be compressed; empty without compression.
+  std::deque<Staged> staged;
+  /// Batches that are settled; those of the queue are numbered from 1.
+  std::uint64_t finished = 0;
+  bool is_active = false;
+};
+
+}  // namespace dohle::client

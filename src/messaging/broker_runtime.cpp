@@ -1,0 +1,430 @@
+#include "messaging/broker_runtime.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <ranges>
+#include <utility>
+
+#include "client/cluster/shared_client.hpp"
+#include "messaging/changed_options.hpp"
+#include "messaging/embedded_address.hpp"
+#include "messaging/publish_chain.hpp"
+#include "messaging/settings.hpp"
+#include "messaging/split_logger.hpp"
+
+namespace dohle::messaging {
+
+using messaging::monotonic_now;
+using std::chrono::milliseconds;
+
+namespace {
+
+milliseconds left_until(TimePoint deadline) {
+  const TimePoint now = monotonic_now();
+  if (deadline <= now) return milliseconds(0);
+  return std::chrono::ceil<milliseconds>(deadline - now);
+}
+
+std::size_t index_of(Acks acks) {
+  switch (acks) {
+    case Acks::none:
+      return 0;
+    case Acks::leader:
+      return 1;
+    case Acks::all:
+      break;
+  }
+  return 2;
+}
+
+Error not_connected() {
+  return Error::client(Errc::not_connected, "the broker is not connected: connect() comes first");
+}
+
+Error disconnected() {
+  return Error::client(Errc::closed, "the broker has disconnected");
+}
+
+}  // namespace
+
+BrokerRuntime::BrokerRuntime(kafka::BrokerOptions options)
+    : options_(std::move(options)),
+      reports_(std::make_shared<messaging::Reports>(options_.error_handler,
+                                                    messaging::split_logger(options_))) {}
+
+BrokerRuntime::~BrokerRuntime() = default;
+
+Result<void> BrokerRuntime::apply(const std::vector<BrokerOption>& changes) {
+  const std::unique_lock lifecycle(lifecycle_, std::try_to_lock);
+  if (!lifecycle) {
+    return fail(Error::configuration("init during connect or disconnect; it comes before connect"));
+  }
+  if (is_connected_ || is_closing_) {
+    const std::string names = messaging::changed_options(options_, changes);
+    if (names.empty()) return {};
+    return fail(Error::configuration(names + " cannot be changed once the broker is connected; "
+                                             "init comes before connect"));
+  }
+  kafka::BrokerOptions changed = options_;
+  for (const BrokerOption& change : changes) change(changed);
+  if (auto checked = messaging::check(changed); !checked) return checked;
+  // A connect that failed has left them, made of the options as they were.
+  const std::lock_guard lock(mutex_);
+  client_.reset();
+  node_.reset();
+  options_ = std::move(changed);
+  reports_ = std::make_shared<messaging::Reports>(options_.error_handler,
+                                                  messaging::split_logger(options_));
+  return {};
+}
+
+Result<ClientOptions> BrokerRuntime::reach() {
+  const auto logger = reports_->shared_logger();
+  ClientOptions reached = messaging::client_options(options_, logger);
+  if (!messaging::is_embedded(options_.addresses.front())) return reached;
+  auto address = messaging::parse_embedded(options_.addresses.front(),
+                                           std::filesystem::current_path().string());
+  if (!address) return fail(address.error());
+  if (!node_) {
+    auto node = messaging::EmbeddedNode::open(*address, logger);
+    if (!node) return fail(node.error().within(options_.addresses.front()));
+    node_ = std::move(*node);
+  }
+  reached.bootstrap_servers = {node_->bootstrap_server()};
+  reached.transport = node_->transport();
+  return reached;
+}
+
+Result<void> BrokerRuntime::start_client(milliseconds timeout) {
+  if (!client_) {
+    auto reached = reach();
+    if (!reached) return fail(reached.error());
+    auto client = Client::create(std::move(*reached));
+    if (!client) return fail(client.error());
+    const std::lock_guard lock(mutex_);
+    client_.emplace(std::move(*client));
+  }
+  return client_->connect(timeout);
+}
+
+Result<void> BrokerRuntime::connect(milliseconds timeout) {
+  const TimePoint deadline = monotonic_now() + call_timeout(timeout);
+  const std::unique_lock lifecycle(lifecycle_, call_timeout(timeout));
+  if (!lifecycle) {
+    return fail(Error::client(Errc::timed_out, "another connect or disconnect is under way"));
+  }
+  if (is_gone_ || is_closing_) return fail(disconnected());
+  if (is_connected_) return {};
+  if (auto started = start_client(left_until(deadline)); !started) return started;
+  is_connected_ = true;
+  if (auto first = producer(Acks::all); !first) {
+    is_connected_ = false;
+    return fail(first.error());
+  }
+  return {};
+}
+
+Result<Admin> BrokerRuntime::admin() {
+  if (!is_connected_) return fail(not_connected());
+  const std::lock_guard lock(mutex_);
+  if (is_gone_) return fail(disconnected());
+  return client_->admin();
+}
+
+bool BrokerRuntime::is_client_thread() const {
+  return is_connected_ && client_->core()->loop().is_loop_thread();
+}
+
+// Publishing.
+
+Result<Producer*> BrokerRuntime::producer(Acks acks) {
+  std::atomic<Producer*>& slot = producers_[index_of(acks)];
+  if (Producer* made = slot.load(std::memory_order_acquire)) return made;
+  if (!is_connected_) return fail(not_connected());
+  const std::lock_guard lock(mutex_);
+  if (Producer* made = slot.load(std::memory_order_acquire)) return made;
+  if (!client_ || is_gone_) return fail(disconnected());
+  ProducerOptions asked = messaging::producer_options(options_, acks);
+  asked.on_untaken_failure = [reports = reports_](const Error& why) {
+    reports->report({.kind = Failure::Kind::delivery, .error = why});
+  };
+  auto made = client_->producer(std::move(asked));
+  if (!made) return fail(made.error());
+  owned_producers_.push_back(std::make_unique<Producer>(std::move(*made)));
+  slot.store(owned_producers_.back().get(), std::memory_order_release);
+  return owned_producers_.back().get();
+}
+
+bool BrokerRuntime::is_async(const PublishOptions& options) const {
+  return options.async.value_or(options_.async);
+}
+
+Result<Delivery> BrokerRuntime::publish(std::string_view topic, Message message,
+                                        const PublishOptions& options) {
+  if (auto checked = messaging::check(options, is_async(options)); !checked) {
+    return fail(checked.error());
+  }
+  if (options_.publish_middlewares.empty() && options.middlewares.empty()) {
+    return send_message(topic, message, options);
+  }
+  return through_middlewares(topic, std::move(message), options);
+}
+
+Result<Delivery> BrokerRuntime::publish(std::string_view topic, std::string_view body,
+                                        const PublishOptions& options) {
+  if (!options_.publish_middlewares.empty() || !options.middlewares.empty()) {
+    return publish(topic, Message(std::string(body)), options);
+  }
+  if (auto checked = messaging::check(options, is_async(options)); !checked) {
+    return fail(checked.error());
+  }
+  messaging::HeaderViews headers({}, options.headers);
+  return send(topic,
+              Record{.key = options.key ? std::optional(as_bytes(*options.key)) : std::nullopt,
+                     .value = as_bytes(body),
+                     .headers = headers.views(),
+                     .timestamp = options.timestamp,
+                     .partition = options.partition},
+              options);
+}
+
+Result<Delivery> BrokerRuntime::through_middlewares(std::string_view topic, Message message,
+                                                    const PublishOptions& options) {
+  messaging::merge(options, message);
+  PublishOptions rest = options;
+  rest.headers.clear();
+  rest.key.reset();
+  rest.partition = {};
+  rest.timestamp = {};
+  PublishHandler innermost = [this, &rest](std::string_view to, Message& sent) {
+    return send_message(to, sent, rest);
+  };
+  try {
+    auto chain =
+        messaging::wrapped(options_.publish_middlewares, options.middlewares, std::move(innermost));
+    return chain(topic, message);
+  } catch (const std::exception& fault) {
+    return fail(Error::client(Errc::handler_failed,
+                              std::string("a publish middleware threw: ") + fault.what()));
+  } catch (...) {
+    return fail(
+        Error::client(Errc::handler_failed, "a publish middleware threw no std::exception"));
+  }
+}
+
+Result<Delivery> BrokerRuntime::send_message(std::string_view topic, const Message& message,
+                                             const PublishOptions& options) {
+  messaging::HeaderViews headers(message.headers(), options.headers);
+  const auto& key = message.key() ? message.key() : options.key;
+  return send(
+      topic,
+      Record{.key = key ? std::optional(as_bytes(*key)) : std::nullopt,
+             .value = message.body() ? std::optional(as_bytes(*message.body())) : std::nullopt,
+             .headers = headers.views(),
+             .timestamp = message.timestamp().is_none() ? options.timestamp : message.timestamp(),
+             .partition = message.partition().is_none() ? options.partition : message.partition()},
+      options);
+}
+
+Result<Delivery> BrokerRuntime::send(std::string_view topic, const Record& record,
+                                     const PublishOptions& options) {
+  auto pipeline = producer(options.required_acks.value_or(Acks::all));
+  if (!pipeline) return fail(pipeline.error());
+  // Asked before sending: what is refused must not be stored.
+  if (!is_async(options) && is_client_thread()) {
+    return fail(Error::client(Errc::would_deadlock,
+                              "a synchronous publish on the client's own thread would wait for "
+                              "itself"));
+  }
+  if (options.callback) {
+    auto resolved = (*pipeline)->topic(topic);
+    if (!resolved) return fail(resolved.error());
+    auto sent = (*pipeline)->send(
+        *resolved, record,
+        [callback = options.callback, reports = reports_](const Result<Receipt>& receipt) {
+          messaging::tell(callback, receipt, reports->logger());
+        });
+    if (!sent) return fail(sent.error());
+    return Delivery{};
+  }
+  auto delivery = (*pipeline)->send(topic, record);
+  if (!delivery || is_async(options)) return delivery;
+  auto receipt = options.timeout.count() == 0 ? delivery->get() : delivery->wait(options.timeout);
+  if (receipt) return delivery;
+  const bool under_way = receipt.error().is(Errc::timed_out) && !delivery->is_done();
+  return fail(under_way ? receipt.error().with_stored(Stored::possibly) : receipt.error());
+}
+
+// Subscribing.
+
+Result<SubscribeHandler> BrokerRuntime::wrapped(SubscribeHandler handler,
+                                                const SubscribeOptions& options) const {
+  try {
+    auto chain =
+        messaging::wrapped(options_.subscribe_middlewares, options.middlewares, std::move(handler));
+    if (chain) return chain;
+    return fail(Error::client(Errc::handler_failed, "a subscribe middleware returned no handler"));
+  } catch (const std::exception& fault) {
+    return fail(Error::client(Errc::handler_failed,
+                              std::string("a subscribe middleware threw: ") + fault.what()));
+  } catch (...) {
+    return fail(
+        Error::client(Errc::handler_failed, "a subscribe middleware threw no std::exception"));
+  }
+}
+
+Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic,
+                                                               SubscribeHandler handler,
+                                                               SubscribeOptions options) {
+  if (!is_connected_) return fail(not_connected());
+  auto read = messaging::read_settings(topic, options, options_);
+  if (!read) return fail(read.error());
+  auto cluster = admin();
+  if (!cluster) return fail(cluster.error());
+  if (const auto& create = options.auto_create_topic) {
+    auto made = messaging::create_topic(*cluster, create->topic, create->partitions,
+                                        create->replication_factor);
+    if (!made) return fail(made.error());
+  }
+  // Not under the lock: a middleware may use the broker.
+  auto whole = wrapped(std::move(handler), options);
+  if (!whole) return fail(whole.error());
+  const std::lock_guard lock(mutex_);
+  if (is_closing_) return fail(disconnected());
+  auto consumer = client_->consumer(read->consumer);
+  if (!consumer) return fail(consumer.error());
+  Subscription::Setup setup;
+  setup.topic = std::move(topic);
+  setup.settings = read->core;
+  setup.workers = options.concurrency;
+  setup.rebalance_timeout = read->rebalance_timeout;
+  setup.max_poll_interval = read->consumer.max_poll_interval;
+  setup.min_backoff = read->min_backoff;
+  setup.max_backoff = read->max_backoff;
+  setup.handler = std::move(*whole);
+  setup.source = std::make_unique<messaging::ConsumerSource>(read->plan, std::move(*consumer),
+                                                             std::move(*cluster));
+  setup.reports = reports_;
+  setup.is_client_thread = [client = std::weak_ptr(client_->core())] {
+    const auto alive = client.lock();
+    return alive && alive->loop().is_loop_thread();
+  };
+  setup.options = std::move(options);
+  auto started = Subscription::start(std::move(setup));
+  std::erase_if(subscriptions_, [](const auto& earlier) { return earlier.expired(); });
+  subscriptions_.push_back(started);
+  return started;
+}
+
+// The end.
+
+std::vector<std::shared_ptr<Subscription>> BrokerRuntime::running() {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Subscription>> all;
+  for (const auto& subscription : subscriptions_) {
+    if (auto alive = subscription.lock()) all.push_back(std::move(alive));
+  }
+  return all;
+}
+
+Result<FlushReport> BrokerRuntime::flush(milliseconds timeout) {
+  if (!is_connected_) return fail(not_connected());
+  return flush_until(monotonic_now() + call_timeout(timeout));
+}
+
+Result<FlushReport> BrokerRuntime::flush_until(TimePoint deadline) {
+  FlushReport all;
+  for (const auto& slot : producers_) {
+    Producer* producer = slot.load(std::memory_order_acquire);
+    if (producer == nullptr) continue;
+    auto flushed = producer->flush(left_until(deadline));
+    if (!flushed) return flushed;
+    messaging::add(*flushed, all);
+  }
+  return all;
+}
+
+Result<void> BrokerRuntime::end_subscriptions(TimePoint deadline) {
+  const auto all = running();
+  for (const auto& subscription : all) subscription->request_stop(left_until(deadline));
+  Result<void> first;
+  for (const auto& subscription : all) {
+    auto ended = subscription->unsubscribe(left_until(deadline));
+    if (ended) continue;
+    if (first) {
+      first = ended;
+    } else {
+      subscription->log_end(ended.error());
+    }
+  }
+  return first;
+}
+
+Result<FlushReport> BrokerRuntime::close_producers(TimePoint deadline) {
+  FlushReport all;
+  std::optional<Error> first;
+  for (const auto& slot : producers_) {
+    Producer* producer = slot.load(std::memory_order_acquire);
+    if (producer == nullptr) continue;
+    auto closed = producer->close(left_until(deadline));
+    if (closed) {
+      messaging::add(*closed, all);
+    } else if (!first) {
+      first = closed.error();
+    }
+  }
+  if (first) return fail(*first);
+  return all;
+}
+
+Result<void> BrokerRuntime::close_rest(TimePoint deadline) {
+  Result<void> closed;
+  if (client_) closed = client_->close(left_until(deadline));
+  {
+    const std::lock_guard lock(mutex_);
+    is_gone_ = true;
+  }
+  if (!node_) return closed;
+  auto ended = node_->close(left_until(deadline));
+  node_.reset();
+  return closed ? ended : closed;
+}
+
+Result<FlushReport> BrokerRuntime::disconnect(milliseconds timeout) {
+  const TimePoint start = monotonic_now();
+  const TimePoint deadline = start + call_timeout(timeout);
+  const auto subscriptions = running();
+  is_closing_ = true;
+  if (is_client_thread() ||
+      std::ranges::any_of(subscriptions, [](auto& one) { return one->may_not_wait(); })) {
+    for (const auto& subscription : subscriptions) subscription->request_stop(timeout);
+    return FlushReport{};
+  }
+  const std::unique_lock lifecycle(lifecycle_, call_timeout(timeout));
+  if (!lifecycle) {
+    return fail(Error::client(Errc::timed_out, "another connect or disconnect is under way"));
+  }
+  if (is_gone_) return FlushReport{};
+  for (const auto& subscription : subscriptions) subscription->request_stop(timeout);
+  // A handler that hangs until the deadline must not take what was published with it.
+  const auto early = flush_until(start + (deadline - start) / 2);
+  // Handlers that are still running may publish, so the producers close after them.
+  auto ended = end_subscriptions(deadline);
+  auto flushed = close_producers(deadline);
+  auto closed = close_rest(deadline);
+  if (!flushed) return flushed;
+  if (!ended) return fail(ended.error());
+  if (!closed) return fail(closed.error());
+  if (early) {
+    FlushReport all = *early;
+    messaging::add(*flushed, all);
+    return all;
+  }
+  return flushed;
+}
+
+void BrokerRuntime::log_end(const Error& why) {
+  reports_->logger().log(LogLevel::warning, "messaging", "disconnect: " + why.to_string());
+}
+
+}  // namespace dohle::messaging

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dohle/broker.hpp"
+#include "dohle/client.hpp"
+#include "dohle/kafka.hpp"
+#include "messaging/embedded_node.hpp"
+#include "messaging/reports.hpp"
+#include "messaging/subscription.hpp"
+
+namespace dohle::messaging {
+
+/// A Broker's insides: options, then a client, its producers, the subscriptions.
+class BrokerRuntime {
+ public:
+  explicit BrokerRuntime(kafka::BrokerOptions options);
+  ~BrokerRuntime();
+
+  [[nodiscard]] const kafka::BrokerOptions& options() const { return options_; }
+  Result<void> apply(const std::vector<BrokerOption>& changes);
+  Result<void> connect(std::chrono::milliseconds timeout);
+  Result<Delivery> publish(std::string_view topic, Message message, const PublishOptions& options);
+  Result<Delivery> publish(std::string_view topic, std::string_view body,
+                           const PublishOptions& options);
+  Result<std::shared_ptr<Subscription>> subscribe(std::string topic, SubscribeHandler handler,
+                                                  SubscribeOptions options);
+  Result<FlushReport> flush(std::chrono::milliseconds timeout);
+  Result<FlushReport> disconnect(std::chrono::milliseconds timeout);
+  void log_end(const Error& why);
+  /// On the client's own thread, which must not wait for itself.
+  [[nodiscard]] bool is_client_thread() const;
+  /// Errors: not_connected, closed.
+  Result<Admin> admin();
+
+ private:
+  Result<void> start_client(std::chrono::milliseconds timeout);
+  Result<ClientOptions> reach();
+  /// The pipeline for these acks; made on first use.
+  Result<Producer*> producer(Acks acks);
+  Result<Delivery> through_middlewares(std::string_view topic, Message message,
+                                       const PublishOptions& options);
+  Result<Delivery> send_message(std::string_view topic, const Message& message,
+                                const PublishOptions& options);
+  Result<Delivery> send(std::string_view topic, const Record& record,
+                        const PublishOptions& options);
+  [[nodiscard]] bool is_async(const PublishOptions& options) const;
+  /// Errors: handler_failed when a middleware throws or returns no handler.
+  [[nodiscard]] Result<SubscribeHandler> wrapped(SubscribeHandler handler,
+                                                 const SubscribeOptions& options) const;
+  [[nodiscard]] std::vector<std::shared_ptr<Subscription>> running();
+  Result<void> end_subscriptions(TimePoint deadline);
+  Result<FlushReport> flush_until(TimePoint deadline);
+  Result<FlushReport> close_producers(TimePoint deadline);
+  Result<void> close_rest(TimePoint deadline);
+
+  kafka::BrokerOptions options_;
+  std::shared_ptr<messaging::Reports> reports_;
+
+  /// Held through connect and disconnect; taken before mutex_.
+  std::timed_mutex lifecycle_;
+  std::mutex mutex_;
+  std::unique_ptr<messaging::EmbeddedNode> node_;
+  /// Once connected, it stays until the end.
+  std::optional<Client> client_;
+  /// By acks: none, leader, all. Read without the lock once made; never unmade.
+  std::array<std::atomic<Producer*>, 3> producers_{};
+  std::vector<std::unique_ptr<Producer>> owned_producers_;
+  std::vector<std::weak_ptr<Subscription>> subscriptions_;
+  std::atomic<bool> is_connected_ = false;
+  std::atomic<bool> is_closing_ = false;
+  std::atomic<bool> is_gone_ = false;
+};
+
+}  // namespace dohle::messaging

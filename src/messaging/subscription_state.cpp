@@ -1,0 +1,361 @@
+#include "messaging/subscription_state.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace dohle::messaging {
+
+namespace {
+
+/// More than any sensible number of workers, so that unrelated keys seldom share one.
+constexpr std::size_t lane_count = 256;
+
+TopicPartition partition_of(const messaging::EventState& event) {
+  return {std::string(event.topic), event.partition};
+}
+
+std::string place_of(const TopicPartition& partition, Offset offset) {
+  return partition.topic + "-" + std::to_string(partition.partition.value) + " at offset " +
+         std::to_string(offset.value);
+}
+
+std::string place_of(const messaging::EventState& event) {
+  return place_of(partition_of(event), event.offset);
+}
+
+Error not_owner(const messaging::EventState& event) {
+  return Error::client(Errc::not_owner, "ack of " + place_of(event) +
+                                            ": the partition was given up or assigned anew since");
+}
+
+}  // namespace
+
+SubscriptionState::SubscriptionState(SubscriptionSettings settings)
+    : settings_(settings), lanes_(lane_count) {}
+
+void SubscriptionState::on_assigned(std::span<const TopicPartition> partitions) {
+  for (const TopicPartition& partition : partitions) {
+    drop_waiting(partition);
+    partitions_[partition] = Partition{};
+    partitions_[partition].assignment = ++assignments_;
+  }
+}
+
+void SubscriptionState::on_revoking(std::span<const TopicPartition> partitions) {
+  for (const TopicPartition& partition : partitions) {
+    const auto found = partitions_.find(partition);
+    if (found == partitions_.end()) continue;
+    found->second.is_closing = true;
+    drop_waiting(partition);
+  }
+}
+
+bool SubscriptionState::is_running_in(std::span<const TopicPartition> partitions) const {
+  return std::ranges::any_of(partitions, [&](const TopicPartition& partition) {
+    const auto found = partitions_.find(partition);
+    return found != partitions_.end() && found->second.running > 0;
+  });
+}
+
+void SubscriptionState::on_given_up(std::span<const TopicPartition> partitions) {
+  for (const TopicPartition& partition : partitions) {
+    drop_waiting(partition);
+    partitions_.erase(partition);
+  }
+}
+
+std::vector<TopicPartition> SubscriptionState::assignment() const {
+  std::vector<TopicPartition> all;
+  for (const auto& [partition, _] : partitions_) all.push_back(partition);
+  return all;
+}
+
+void SubscriptionState::stop() {
+  is_stopped_ = true;
+  lanes_.drop_if([](const EventPointer&) { return true; });
+}
+
+void SubscriptionState::drop_waiting(const TopicPartition& partition) {
+  lanes_.drop_if([&](const EventPointer& event) {
+    return event->partition == partition.partition && event->topic == partition.topic;
+  });
+}
+
+std::size_t SubscriptionState::lane_of(const ConsumerRecord& record) {
+  if (!record.key && settings_.unordered) return unordered_++ % lanes_.count();
+  std::size_t hash = std::hash<std::string_view>{}(record.topic);
+  hash = hash * 31 + static_cast<std::size_t>(record.partition.value);
+  if (record.key) hash = hash * 31 + std::hash<std::string_view>{}(as_text(*record.key));
+  return hash % lanes_.count();
+}
+
+void SubscriptionState::on_record(const ConsumerRecord& record, std::shared_ptr<const void> buffer,
+                                  const std::shared_ptr<messaging::AckSink>& sink) {
+  const auto found = partitions_.find({std::string(record.topic), record.partition});
+  if (is_stopped_ || found == partitions_.end() || found->second.is_closing) return;
+  auto event = std::make_shared<messaging::EventState>();
+  event->buffer = std::move(buffer);
+  event->topic = record.topic;
+  event->partition = record.partition;
+  event->offset = record.offset;
+  event->leader_epoch = record.leader_epoch;
+  event->timestamp = record.timestamp;
+  event->key = record.key;
+  event->value = record.value;
+  event->headers = record.headers;
+  event->assignment = found->second.assignment;
+  event->lane = lane_of(record);
+  event->sink = sink;
+  found->second.ledger.on_delivered(record.offset, record.leader_epoch, event->bytes());
+  const std::size_t lane = event->lane;
+  lanes_.push(lane, std::move(event));
+}
+
+void SubscriptionState::on_position(const TopicPartition& partition, Offset position) {
+  const auto found = partitions_.find(partition);
+  // What is no longer handed out must not be passed over.
+  if (is_stopped_ || found == partitions_.end() || found->second.is_closing) return;
+  found->second.ledger.on_position(position);
+}
+
+EventPointer SubscriptionState::take_work(TimePoint now) {
+  if (is_stopped_) return nullptr;
+  lanes_.on_time(now);
+  auto taken = lanes_.take();
+  if (!taken) return nullptr;
+  EventPointer event = std::move(*taken);
+  // What waits belongs to its present assignment: the rest is dropped when that ends.
+  ++owned(*event)->running;
+  event->is_running = true;
+  event->started = now;
+  running_.push_back(event);
+  return event;
+}
+
+SubscriptionState::Partition* SubscriptionState::owned(const messaging::EventState& event) {
+  const auto found = partitions_.find(partition_of(event));
+  if (found == partitions_.end() || found->second.assignment != event.assignment) return nullptr;
+  return &found->second;
+}
+
+std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, Result<void> result,
+                                                    TimePoint now) {
+  using Settled = messaging::EventState::Settled;
+  running_.erase(std::ranges::find(running_, event));
+  event->is_running = false;
+  if (event->nacked_with && result) result = fail(*event->nacked_with);
+
+  std::optional<Report> report;
+  Partition* partition = owned(*event);
+  if (partition != nullptr) {
+    --partition->running;
+    if (!result && event->settled == Settled::acked) {
+      report = report_of(nullptr, result.error());
+    } else if (!result) {
+      report = on_failed(event, *partition, result.error(), now);
+    } else if (settings_.auto_ack) {
+      settle(*event, *partition);
+    } else if (event->settled == Settled::pending && settings_.ack_timeout.count() > 0) {
+      await_ack(event, now);
+    }
+  }
+  lanes_.finish(event->lane);
+  if (report && report->event == nullptr) {
+    report->partition = partition_of(*event);
+    report->offset = event->offset;
+  }
+  return report;
+}
+
+std::optional<Report> SubscriptionState::on_failed(const EventPointer& event, Partition& partition,
+                                                   Error why, TimePoint now) {
+  using Settled = messaging::EventState::Settled;
+  // What cannot be decoded now cannot be decoded later.
+  const bool retry = !why.is(Errc::codec_failed) && event->attempt <= settings_.max_retries;
+  event->settled = Settled::nacked;
+  partition.ledger.on_attempt_over(event->offset);
+  if (!retry) {
+    // The error handler's own: whoever gave the event back has no say in it any more.
+    auto last = std::make_shared<messaging::EventState>(*event);
+    last->settled = Settled::failed;
+    last->nacked_with.reset();
+    return report_of(last, std::move(why));
+  }
+  if (partition.is_closing || is_stopped_) return std::nullopt;
+  auto again = std::make_shared<messaging::EventState>(*event);
+  again->settled = Settled::pending;
+  again->nacked_with.reset();
+  again->is_running = false;
+  ++again->attempt;
+  lanes_.push_retry(again->lane, again, now + settings_.retry_delay);
+  return std::nullopt;
+}
+
+void SubscriptionState::await_ack(const EventPointer& event, TimePoint now) {
+  awaited_.push_back({now + settings_.ack_timeout, partition_of(*event), event->offset,
+                      event->attempt, event->assignment, event});
+  if (awaited_.size() < max_awaited_) return;
+  // As many again must come before the next look, so that it costs little for each.
+  std::erase_if(awaited_, [this](const AwaitedAck& each) { return !is_awaited(each); });
+  max_awaited_ = std::max<std::size_t>(1'024, 2 * awaited_.size());
+}
+
+bool SubscriptionState::is_awaited(const AwaitedAck& awaited) const {
+  const auto found = partitions_.find(awaited.partition);
+  return found != partitions_.end() && found->second.assignment == awaited.assignment &&
+         found->second.ledger.is_pending(awaited.offset, awaited.attempt);
+}
+
+void SubscriptionState::settle(messaging::EventState& event, Partition& partition) {
+  event.settled = messaging::EventState::Settled::acked;
+  partition.ledger.on_done(event.offset);
+}
+
+Report SubscriptionState::report_of(const EventPointer& event, Error why) {
+  Report report{.is_decode = why.is(Errc::codec_failed),
+                .error = std::move(why),
+                .event = event,
+                .partition = {},
+                .offset = {}};
+  if (event) {
+    report.partition = partition_of(*event);
+    report.offset = event->offset;
+  }
+  return report;
+}
+
+Result<void> SubscriptionState::ack(messaging::EventState& event) {
+  using Settled = messaging::EventState::Settled;
+  if (event.settled == Settled::acked) return {};
+  if (event.settled == Settled::nacked) {
+    return fail(Error::client(Errc::invalid_argument,
+                              "ack of " + place_of(event) + ": it was given back before"));
+  }
+  Partition* partition = owned(event);
+  if (partition == nullptr) return fail(not_owner(event));
+  settle(event, *partition);
+  return {};
+}
+
+Result<void> SubscriptionState::nack(const EventPointer& event, Error why, TimePoint now,
+                                     std::optional<Report>& report) {
+  using Settled = messaging::EventState::Settled;
+  if (event->settled != Settled::pending) {
+    return fail(Error::client(Errc::invalid_argument,
+                              "nack of " + place_of(*event) + ": it was settled before"));
+  }
+  Partition* partition = owned(*event);
+  if (partition == nullptr) return fail(not_owner(*event));
+  if (event->is_running) {
+    event->settled = Settled::nacked;
+    event->nacked_with = std::move(why);
+    return {};
+  }
+  report = on_failed(event, *partition, std::move(why), now);
+  return {};
+}
+
+TimePoint SubscriptionState::next_time() const {
+  return awaited_.empty() ? lanes_.next_time() : std::min(lanes_.next_time(), awaited_.front().due);
+}
+
+std::vector<Report> SubscriptionState::overdue_acks(TimePoint now) {
+  std::vector<Report> reports;
+  while (!awaited_.empty() && awaited_.front().due <= now) {
+    const AwaitedAck awaited = std::move(awaited_.front());
+    awaited_.pop_front();
+    if (!is_awaited(awaited)) continue;
+    reports.push_back(
+        {.error = Error::client(Errc::timed_out, place_of(awaited.partition, awaited.offset) +
+                                                     " was not acknowledged within ack_timeout (" +
+                                                     std::to_string(settings_.ack_timeout.count()) +
+                                                     " ms)"),
+         .event = awaited.event.lock(),
+         .partition = awaited.partition,
+         .offset = awaited.offset});
+  }
+  return reports;
+}
+
+std::optional<TimePoint> SubscriptionState::running_since() const {
+  if (running_.empty()) return std::nullopt;
+  return (*std::ranges::min_element(running_, {}, [](auto& event) { return event->started; }))
+      ->started;
+}
+
+bool SubscriptionState::is_commit_due(TimePoint now) const {
+  if (!settings_.commits || is_committing_ || now < next_commit_at()) return false;
+  return std::ranges::any_of(
+      partitions_, [](const auto& entry) { return entry.second.ledger.due().has_value(); });
+}
+
+TimePoint SubscriptionState::next_commit_at() const {
+  if (last_commit_ == TimePoint::min()) return commit_not_before_;
+  return std::max(last_commit_ + settings_.commit_interval, commit_not_before_);
+}
+
+std::vector<PartitionOffset> SubscriptionState::start_commit(TimePoint now) {
+  if (!is_commit_due(now)) return {};
+  is_committing_ = true;
+  last_commit_ = now;
+  return final_commit(assignment());
+}
+
+std::vector<PartitionOffset> SubscriptionState::final_commit(
+    std::span<const TopicPartition> partitions) const {
+  std::vector<PartitionOffset> offsets;
+  if (!settings_.commits) return offsets;
+  for (const TopicPartition& partition : partitions) {
+    const auto found = partitions_.find(partition);
+    if (found == partitions_.end()) continue;
+    if (const auto due = found->second.ledger.due()) {
+      offsets.push_back({partition, {.offset = due->offset, .leader_epoch = due->leader_epoch}});
+    }
+  }
+  return offsets;
+}
+
+void SubscriptionState::on_commit_done(const std::vector<PartitionOffset>& offsets, bool succeeded,
+                                       TimePoint now) {
+  is_committing_ = false;
+  if (succeeded) {
+    commit_backoff_ = std::chrono::milliseconds(0);
+    return on_committed(offsets);
+  }
+  commit_backoff_ = commit_backoff_.count() == 0
+                        ? settings_.min_backoff
+                        : std::min(commit_backoff_ * 2, settings_.max_backoff);
+  commit_not_before_ = now + commit_backoff_;
+}
+
+void SubscriptionState::on_committed(const std::vector<PartitionOffset>& offsets) {
+  for (const PartitionOffset& offset : offsets) {
+    const auto found = partitions_.find(offset.partition);
+    if (found != partitions_.end()) found->second.ledger.on_committed(offset.committed.offset);
+  }
+}
+
+bool SubscriptionState::is_full(const Partition& partition) const {
+  return partition.ledger.outstanding() >= settings_.max_unacknowledged ||
+         partition.ledger.outstanding_bytes() >= settings_.max_unacknowledged_bytes;
+}
+
+SubscriptionState::Pauses SubscriptionState::update_pauses(bool all) {
+  Pauses pauses;
+  for (auto& [name, partition] : partitions_) {
+    const bool pause = all || is_full(partition);
+    if (pause == partition.is_paused) continue;
+    partition.is_paused = pause;
+    (pause ? pauses.pause : pauses.resume).push_back(name);
+  }
+  return pauses;
+}
+
+bool SubscriptionState::may_resume() const {
+  return has_room() && std::ranges::any_of(partitions_, [this](const auto& entry) {
+           return entry.second.is_paused && !is_full(entry.second);
+         });
+}
+
+}  // namespace dohle::messaging

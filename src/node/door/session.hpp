@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/connection.hpp"
+#include "base/principal.hpp"
+#include "base/time.hpp"
+
+namespace dohle::node {
+
+class NodeEngine;
+
+/// One way into the node.
+struct Way {
+  std::string name;
+  /// What clients that came this way are told to connect to.
+  Endpoint advertised;
+};
+
+/// One client's connection: whole frames go to the engine, answers leave in the order of requests.
+/// It is not read from while it has too many requests under way, while there is no room for its
+/// next one, or while it does not read its answers.
+class Session final : public ConnectionEvents {
+ public:
+  enum class State : std::uint8_t {
+    authenticating,  ///< passed at once while there is no authentication
+    serving,
+    closing,
+  };
+
+  Session(NodeEngine& engine, std::uint64_t id, const Way& way,
+          std::unique_ptr<Connection> connection);
+  ~Session() override;
+
+  void on_open() override;
+  Admission on_frame_length(std::size_t bytes) override;
+  Admission on_frame_room(std::size_t bytes) override;
+  void on_frame_room_unused(std::size_t bytes) override;
+  void on_frame(Slice frame) override;
+  void on_drained() override;
+  void on_closed(Error why) override;
+
+  [[nodiscard]] std::uint64_t id() const { return id_; }
+  [[nodiscard]] State state() const { return state_; }
+  [[nodiscard]] const Way& way() const { return way_; }
+  [[nodiscard]] const std::string& peer() const { return connection_->peer(); }
+  [[nodiscard]] const Principal& principal() const { return principal_; }
+
+  /// A place in the order of answers. Returns its number.
+  std::uint64_t reserve_answer();
+  /// Fills it; what is complete at the front is sent. An empty chain stands for "no answer".
+  void answer(std::uint64_t number, Chain bytes);
+  /// Closes for a fault of the client's, after the answers before it.
+  void close();
+  /// Reads no further requests; those under way are answered.
+  void drain();
+  /// Everything that was asked is answered, and the answers are written.
+  [[nodiscard]] bool is_idle() const {
+    return answers_.empty() && connection_->queued_bytes() == 0;
+  }
+  /// There may be room for the request that is held.
+  void resume();
+  /// Bytes of an unfinished request that are in memory.
+  [[nodiscard]] std::size_t reserved_bytes() const { return reserved_bytes_; }
+  /// Of its unfinished request nothing has come since then, though there was room for it.
+  [[nodiscard]] bool stands_still_since(TimePoint then) const {
+    return reserved_bytes_ > 0 && !is_held_for_room_ && last_bytes_at_ <= then;
+  }
+
+ private:
+  NodeEngine& engine_;
+  const std::uint64_t id_;
+  const Way& way_;
+  std::unique_ptr<Connection> connection_;
+  Principal principal_ = Principal::anonymous();
+  State state_ = State::authenticating;
+  std::deque<std::optional<Chain>> answers_;
+  std::uint64_t first_answer_ = 0;
+  std::size_t reserved_bytes_ = 0;
+  TimePoint last_bytes_at_{};
+  bool is_held_for_room_ = false;
+  bool is_held_for_answers_ = false;
+  bool is_draining_ = false;
+};
+
+}  // namespace dohle::node

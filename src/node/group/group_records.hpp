@@ -1,0 +1,56 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "base/slice.hpp"
+#include "dohle/error.hpp"
+#include "dohle/ids.hpp"
+#include "node/group/classic_group.hpp"
+
+namespace dohle::node {
+
+/// A group's position in one partition.
+struct CommittedOffset {
+  Offset offset;
+  LeaderEpoch leader_epoch;
+  std::string metadata;
+  Timestamp committed_at;
+};
+
+/// A record of __consumer_offsets; without a value it deletes what the key names.
+struct GroupRecord {
+  Slice key;
+  std::optional<Slice> value;
+};
+
+// In Apache Kafka's schemas: what its tools read, and what its brokers could take over.
+
+[[nodiscard]] Result<GroupRecord> offset_record(const std::string& group, const std::string& topic,
+                                                PartitionId partition,
+                                                const CommittedOffset& committed);
+[[nodiscard]] Result<GroupRecord> offset_tombstone(const std::string& group,
+                                                   const std::string& topic, PartitionId partition);
+[[nodiscard]] Result<GroupRecord> group_record(const ClassicGroup& group);
+[[nodiscard]] Result<GroupRecord> group_tombstone(const std::string& group);
+
+/// A record, read back. Nothing as value: deleted.
+struct StoredOffset {
+  std::string group;
+  std::string topic;
+  PartitionId partition;
+  std::optional<CommittedOffset> committed;
+};
+struct StoredGroup {
+  std::string group;
+  std::optional<wire::GroupMetadataValue> state;
+};
+struct StoredUnknown {};  ///< of a kind that this version does not know; kept, not understood
+using StoredRecord = std::variant<StoredOffset, StoredGroup, StoredUnknown>;
+
+/// Errors: damaged.
+[[nodiscard]] Result<StoredRecord> read_group_record(const Slice& key,
+                                                     const std::optional<Slice>& value);
+
+}  // namespace dohle::node

@@ -1,0 +1,406 @@
+#include "node/group/group_service.hpp"
+
+#include <algorithm>
+
+#include "base/broker_errors.hpp"
+#include "base/budget.hpp"
+#include "base/units.hpp"
+#include "node/node_engine.hpp"
+#include "wire/batch_builder.hpp"
+
+namespace dohle::node {
+
+namespace {
+
+constexpr std::size_t max_batch_bytes = 1_MiB;
+// A single record may be larger, by what one group's members told.
+constexpr std::size_t record_bytes_limit = 60_MiB;
+constexpr std::size_t read_bytes = 4_MiB;
+constexpr std::size_t min_garbage_records = 10'000;
+
+Record record_of(const GroupRecord& from) {
+  Record record;
+  record.key = from.key.bytes();
+  if (from.value) record.value = from.value->bytes();
+  return record;
+}
+
+/// Batches of at most `max_batch_bytes`, or of one record.
+Result<std::size_t> fill(wire::BatchBuilder& builder, std::span<const GroupRecord> records,
+                         Timestamp now) {
+  std::size_t count = 0;
+  while (count < records.size()) {
+    const auto appended = builder.append(record_of(records[count]), now);
+    if (appended == wire::BatchBuilder::Appended::no_memory) {
+      return fail(Error::client(Errc::too_large, "a record of __consumer_offsets"));
+    }
+    if (appended != wire::BatchBuilder::Appended::ok) break;
+    ++count;
+  }
+  return count;
+}
+
+std::int16_t code_of(const Error& error) {
+  // The client's cure is to look for the coordinator and try again.
+  return error.is(Errc::too_large) ? broker_error::invalid_request
+                                   : broker_error::coordinator_not_available;
+}
+
+}  // namespace
+
+GroupService::GroupService(NodeEngine& engine, Executor& loop, Random& random,
+                           GroupCoordinator::Options options)
+    : engine_(engine), loop_(loop), coordinator_(options, random) {}
+
+GroupService::~GroupService() {
+  loop_.cancel(timer_);
+}
+
+bool GroupService::is_offline() const {
+  return partition_ != nullptr && partition_->fault() != nullptr;
+}
+
+void GroupService::warn(std::string_view what, const Error& why) {
+  engine_.warn_now_and_then(std::string(what) + ": " + std::string(why.message()));
+}
+
+// --- the log
+
+Result<void> GroupService::restore(Now now) {
+  const Topic* topic = engine_.topics().find(offsets_topic);
+  if (topic == nullptr) return {};
+  partition_ = topic->partitions.front();
+  auto outcome = partition_->fault() != nullptr ? Result<void>(fail(*partition_->fault()))
+                                                : read_log(*partition_->log(), now);
+  if (!outcome) fault_ = outcome.error();
+  if (outcome) forget_missing_topics();
+  arm();
+  return outcome;
+}
+
+// A crash may have come between the end of a topic and that of the offsets in it, which would
+// otherwise be those of the next topic of that name.
+void GroupService::forget_missing_topics() {
+  std::vector<GroupRecord> records;
+  coordinator_.forget_topics(
+      [&](const std::string& topic) { return engine_.topics().find(topic) == nullptr; }, records);
+  (void)store_deletions(std::move(records));
+}
+
+Result<void> GroupService::read_log(log::PartitionLog& log, Now now) {
+  for (Offset next = log.log_start(); next < log.end();) {
+    auto chain = log.read(next, log.end(), read_bytes, true);
+    if (!chain) return fail(chain.error());
+    auto bytes = chain->flatten();
+    if (!bytes) return fail(bytes.error());
+    if (bytes->empty()) break;
+    for (std::size_t at = 0; at < bytes->size();) {
+      auto header = wire::read_batch_header(bytes->bytes().subspan(at));
+      if (!header) return fail(header.error());
+      auto restored = restore(bytes->sub(at, header->size()), now);
+      if (!restored) return restored;
+      next = header->next_offset();
+      at += header->size();
+    }
+  }
+  return {};
+}
+
+Result<void> GroupService::restore(const Slice& batch, Now now) {
+  auto reader = wire::BatchReader::open(batch);
+  if (!reader) return fail(reader.error());
+  for (RecordView record; reader->next(record);) {
+    ++stored_records_;
+    if (!record.key) continue;
+    auto value = record.value ? std::optional(Slice::borrowed(*record.value)) : std::nullopt;
+    auto stored = read_group_record(Slice::borrowed(*record.key), value);
+    if (!stored) return fail(stored.error());
+    coordinator_.restore(*std::move(stored), now);
+  }
+  if (const Error* fault = reader->fault()) return fail(*fault);
+  return {};
+}
+
+Result<void> GroupService::store(const std::vector<GroupRecord>& records) {
+  if (records.empty()) return {};
+  if (fault_) return fail(*fault_);
+  if (partition_ == nullptr) {
+    auto topic = engine_.topics().offsets();
+    if (!topic) return fail(topic.error());
+    partition_ = (*topic)->partitions.front();
+  }
+  if (auto stored = store_owed(); !stored) return stored;
+  auto outcome = append(records);
+  if (outcome) rewrite_if_due();
+  return outcome;
+}
+
+// What is deleted in memory must not come back with the next start.
+Result<void> GroupService::store_deletions(std::vector<GroupRecord> records) {
+  auto stored = store(records);
+  const bool may_come_back = !stored && partition_ != nullptr && is_available();
+  if (!may_come_back) return stored;
+  owed_.insert(owed_.end(), std::make_move_iterator(records.begin()),
+               std::make_move_iterator(records.end()));
+  return stored;
+}
+
+Result<void> GroupService::store_owed() {
+  if (owed_.empty()) return {};
+  auto stored = append(owed_);
+  if (stored) owed_.clear();
+  return stored;
+}
+
+Result<void> GroupService::append(std::span<const GroupRecord> records) {
+  if (is_offline()) return fail(*partition_->fault());
+  const Now now = loop_.tick();
+  while (!records.empty()) {
+    Budget budget(record_bytes_limit);
+    wire::BatchBuilder builder(budget, max_batch_bytes);
+    auto count = fill(builder, records, now.wall);
+    if (!count) return fail(count.error());
+    auto batch = builder.seal({}).flatten();
+    if (!batch) return fail(batch.error());
+    auto header = wire::read_batch_header(batch->bytes());
+    if (!header) return fail(header.error());
+    auto appended = engine_.append(partition_, *batch, *header);
+    if (!appended) return fail(appended.error());
+    stored_records_ += *count;
+    records = records.subspan(*count);
+  }
+  return {};
+}
+
+// What is live is written once more at the end, and the log then begins there. A crash in between
+// leaves both, which read back to the same.
+void GroupService::rewrite_if_due() {
+  const std::size_t live = coordinator_.live_records();
+  if (is_rewriting_ || stored_records_ < min_garbage_records + 2 * live) return;
+  auto records = coordinator_.snapshot();
+  if (!records) return warn("__consumer_offsets cannot be rewritten", records.error());
+  const Offset begin = partition_->log()->end();
+  stored_records_ = 0;
+  if (auto appended = append(*records); !appended) {
+    stored_records_ += live;
+    return warn("__consumer_offsets cannot be rewritten", appended.error());
+  }
+  is_rewriting_ = true;
+  engine_.syncing().when_synced([this, begin] {
+    is_rewriting_ = false;
+    if (is_offline()) return;
+    auto cut = partition_->log()->set_log_start(begin);
+    if (!cut) warn("__consumer_offsets keeps its old records", cut.error());
+  });
+}
+
+// --- requests
+
+ReplyTo GroupService::keep(Waiting waiting) {
+  waiting_.emplace(++last_reply_, std::move(waiting));
+  return last_reply_;
+}
+
+void GroupService::join(JoinRequest request, JoinDone done, Now now) {
+  ClassicGroupActions actions;
+  const ReplyTo to = keep(std::move(done));
+  if (is_available()) {
+    coordinator_.join(std::move(request), to, now, actions);
+  } else {
+    actions.push_back(refused_join(to, {}, broker_error::coordinator_not_available));
+  }
+  perform(std::move(actions), now);
+}
+
+void GroupService::sync(SyncRequest request, SyncDone done, Now now) {
+  ClassicGroupActions actions;
+  const ReplyTo to = keep(std::move(done));
+  if (is_available()) {
+    coordinator_.sync(std::move(request), to, now, actions);
+  } else {
+    actions.push_back(refused_sync(to, broker_error::coordinator_not_available));
+  }
+  perform(std::move(actions), now);
+}
+
+std::int16_t GroupService::heartbeat(const std::string& group, std::string_view member_id,
+                                     const std::optional<std::string>& instance_id,
+                                     Generation generation, Now now) {
+  if (!is_available()) return broker_error::coordinator_not_available;
+  return coordinator_.heartbeat(group, member_id, instance_id, generation, now);
+}
+
+void GroupService::leave(const std::string& group,
+                         const std::vector<GroupCoordinator::Leaver>& leavers, LeaveDone done,
+                         Now now) {
+  if (!is_available()) {
+    return done(std::vector<std::int16_t>(leavers.size(), broker_error::none),
+                broker_error::coordinator_not_available);
+  }
+  ClassicGroupActions actions;
+  std::int16_t error = broker_error::none;
+  auto errors = coordinator_.leave(group, leavers, now, error, actions);
+  perform(std::move(actions), now);
+  engine_.syncing().when_durable([done = std::move(done), errors = std::move(errors),
+                                  error]() mutable { done(errors, error); });
+}
+
+std::int16_t GroupService::check_commit(const std::string& group, std::string_view member_id,
+                                        const std::optional<std::string>& instance_id,
+                                        Generation generation, Now now) {
+  if (!is_available()) return broker_error::coordinator_not_available;
+  return coordinator_.check_commit(group, member_id, instance_id, generation, now);
+}
+
+void GroupService::commit(const std::string& group, std::vector<Commit> commits, Done done) {
+  std::vector<GroupRecord> records;
+  for (const Commit& commit : commits) {
+    auto record = offset_record(group, commit.topic, commit.partition, commit.committed);
+    if (!record) return done(broker_error::invalid_request);
+    records.push_back(*std::move(record));
+  }
+  for (const Commit& commit : commits) {
+    coordinator_.stage(group, commit.topic, commit.partition, commit.committed);
+  }
+  if (auto stored = store(records); !stored) {
+    warn("offsets of group " + group + " are refused", stored.error());
+    settle(group, commits, false);
+    return done(code_of(stored.error()));
+  }
+  // Nobody sees an offset that a crash could take back.
+  engine_.syncing().when_durable(
+      [this, group, commits = std::move(commits), done = std::move(done)]() mutable {
+        const bool is_durable = is_available();
+        settle(group, commits, is_durable);
+        done(is_durable ? broker_error::none : broker_error::coordinator_not_available);
+      });
+}
+
+void GroupService::settle(const std::string& group, std::vector<Commit>& commits, bool is_durable) {
+  for (Commit& commit : commits) {
+    coordinator_.settle(group, commit.topic, commit.partition, std::move(commit.committed),
+                        is_durable);
+  }
+}
+
+void GroupService::remove(const std::vector<std::string>& groups, LeaveDone done) {
+  std::vector<std::int16_t> errors;
+  std::vector<GroupRecord> records;
+  for (const std::string& group : groups) {
+    errors.push_back(is_available() ? coordinator_.remove(group, records)
+                                    : broker_error::coordinator_not_available);
+  }
+  if (auto stored = store_deletions(std::move(records)); !stored) {
+    for (std::int16_t& error : errors) {
+      if (error == broker_error::none) error = code_of(stored.error());
+    }
+  }
+  engine_.syncing().when_durable([done = std::move(done), errors = std::move(errors)]() mutable {
+    done(errors, broker_error::none);
+  });
+}
+
+void GroupService::forget_topic(std::string_view topic) {
+  std::vector<GroupRecord> records;
+  coordinator_.forget_topics([&](const std::string& each) { return each == topic; }, records);
+  if (auto stored = store_deletions(std::move(records)); !stored) {
+    warn("offsets of the deleted topic " + std::string(topic) + " stay on disk for now",
+         stored.error());
+  }
+}
+
+void GroupService::expire(Now now) {
+  if (!is_available()) return;
+  std::vector<GroupRecord> records;
+  coordinator_.expire(now.wall, records);
+  if (auto stored = store(records); !stored) {
+    warn("expired offsets stay", stored.error());
+  }
+}
+
+void GroupService::answer_all() {
+  for (auto& [to, waiting] : std::exchange(waiting_, {})) {
+    if (auto* join = std::get_if<JoinDone>(&waiting)) {
+      (*join)(refused_join(0, {}, broker_error::coordinator_not_available));
+    } else {
+      std::get<SyncDone>(waiting)(refused_sync(0, broker_error::coordinator_not_available));
+    }
+  }
+}
+
+// --- actions
+
+void GroupService::perform(ClassicGroupActions actions, Now now) {
+  ClassicGroupActions stored_answers;
+  bool has_stored = false;
+  std::int16_t error = broker_error::none;
+  ClassicGroupActions after_failure;
+  for (ClassicGroupAction& action : actions) {
+    if (const auto* to_store = std::get_if<StoreGroup>(&action)) {
+      has_stored = true;
+      if (store_group(to_store->group_id)) continue;
+      error = broker_error::coordinator_not_available;
+      coordinator_.store_failed(to_store->group_id, now, after_failure);
+    } else if (error == broker_error::none &&
+               (has_stored || std::holds_alternative<AnswerSync>(action))) {
+      // An assignment that somebody asks for later may still be on its way to the disk: lost in a
+      // crash, its generation would be given out again.
+      stored_answers.push_back(std::move(action));
+    } else {
+      answer(action, error);
+    }
+  }
+  if (!stored_answers.empty()) answer_when_stored(std::move(stored_answers));
+  if (!after_failure.empty()) perform(std::move(after_failure), now);
+  arm();
+}
+
+bool GroupService::store_group(const std::string& group) {
+  const ClassicGroup* found = coordinator_.find(group);
+  if (found == nullptr) return true;  // deleted by the same actions
+  auto record = group_record(*found);
+  auto stored = record ? store({*record}) : Result<void>(fail(record.error()));
+  if (!stored) warn("group " + group + " cannot be stored", stored.error());
+  return stored.has_value();
+}
+
+void GroupService::answer_when_stored(ClassicGroupActions answers) {
+  engine_.syncing().when_durable([this, answers = std::move(answers)] {
+    const std::int16_t error =
+        is_available() ? broker_error::none : broker_error::coordinator_not_available;
+    for (const ClassicGroupAction& action : answers) answer(action, error);
+  });
+}
+
+void GroupService::answer(const ClassicGroupAction& action, std::int16_t error) {
+  // Nobody waits any more once the node has begun to stop.
+  const auto take = [&](ReplyTo to) { return waiting_.extract(to); };
+  if (const auto* join = std::get_if<AnswerJoin>(&action)) {
+    auto waiting = take(join->to);
+    if (!waiting) return;
+    auto& done = std::get<JoinDone>(waiting.mapped());
+    done(error == broker_error::none ? *join : refused_join(0, join->member_id, error));
+  } else if (const auto* sync = std::get_if<AnswerSync>(&action)) {
+    auto waiting = take(sync->to);
+    if (!waiting) return;
+    auto& done = std::get<SyncDone>(waiting.mapped());
+    done(error == broker_error::none ? *sync : refused_sync(0, error));
+  }
+}
+
+void GroupService::arm() {
+  const TimePoint next = coordinator_.next_deadline();
+  if (next >= timer_at_) return;  // one that fires too early finds nothing due
+  loop_.cancel(timer_);
+  timer_at_ = next;
+  timer_ = loop_.arm(next, [this] {
+    timer_ = 0;
+    timer_at_ = never;
+    ClassicGroupActions actions;
+    const Now now = loop_.tick();
+    coordinator_.on_time(now, actions);
+    perform(std::move(actions), now);
+  });
+}
+
+}  // namespace dohle::node

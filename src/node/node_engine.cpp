@@ -1,0 +1,402 @@
+#include "node/node_engine.hpp"
+
+#include <algorithm>
+
+#include "node/limits.hpp"
+#include "node/serve/handlers/handlers.hpp"
+
+namespace dohle::node {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr auto maintenance_interval = std::chrono::seconds(2);
+constexpr std::uint64_t rounds_per_retention = 5;
+constexpr std::uint64_t rounds_per_expiry = 30;
+constexpr auto drain_interval = milliseconds(2);
+// How often the checks behind the scenes are asked whether their next piece is due.
+constexpr auto background_check_interval = milliseconds(20);
+
+FetchSessions::Options fetch_session_options() {
+  return {limits::max_fetch_sessions, limits::max_fetch_session_partitions,
+          limits::fetch_session_eviction_age};
+}
+
+// What a consumer has read is never taken back under `fsync`.
+log::Visible visible_under(Durability durability) {
+  return durability == Durability::fsync ? log::Visible::synced : log::Visible::written;
+}
+
+bool is_full(const Result<void>& outcome) {
+  return !outcome && outcome.error().is(Errc::disk_full);
+}
+
+}  // namespace
+
+void Responder::send(Chain bytes) const {
+  if (Session* to = engine_->session(session_)) to->answer(number_, std::move(bytes));
+}
+
+void Responder::close(const Error& why) const {
+  Session* to = engine_->session(session_);
+  if (to == nullptr) return;
+  engine_->complain("closing the connection of " + to->peer() + ": " + std::string(why.message()));
+  to->close();
+}
+
+NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
+    : environment_(environment),
+      settings_(std::move(settings)),
+      visible_(visible_under(settings_.durability)),
+      topics_(environment.disk, settings_.data_directory, environment.random,
+              {visible_, this, settings_.max_open_files,
+               [this](std::string_view line) { warn(line); }}),
+      syncing_(environment.loop, environment.disk, settings_.durability,
+               std::max<std::size_t>(1, settings_.max_open_files / 2),
+               [this](const PartitionRef& partition, std::uint64_t bytes) {
+                 on_partition_synced(partition, bytes);
+               }),
+      fetch_waits_(environment.loop, limits::max_waiting_fetches),
+      fetch_sessions_(fetch_session_options(), environment.random),
+      groups_(*this, environment.loop, environment.random, settings_.groups) {}
+
+NodeEngine::~NodeEngine() {
+  *is_alive_ = false;
+  close_sessions();
+  environment_.loop.cancel(maintenance_);
+  environment_.loop.cancel(background_check_);
+  environment_.loop.cancel(room_watch_);
+}
+
+// --- start and stop
+
+Result<void> NodeEngine::start() {
+  Disk& disk = environment_.disk;
+  if (auto made = disk.make_directories(settings_.data_directory); !made) return made;
+  auto lock = disk.lock(settings_.data_directory);
+  if (!lock) return fail(lock.error());
+  lock_ = *std::move(lock);
+  auto findings = topics_.open();
+  if (!findings) return fail(findings.error());
+  for (const Topics::Finding& finding : *findings) {
+    const LogLevel level = finding.is_error ? LogLevel::error : LogLevel::warning;
+    environment_.logger.log(level, "node", finding.line);
+  }
+  if (auto restored = groups_.restore(now()); !restored) {
+    environment_.logger.log(LogLevel::error, "node",
+                            "groups are unavailable: " + std::string(restored.error().message()));
+  }
+  arm_maintenance();
+  check_in_background();
+  return {};
+}
+
+Result<Endpoint> NodeEngine::listen(Listening& listening, ListenAt where) {
+  ConnectionLimits limits;
+  limits.max_frame_bytes = settings_.max_request_bytes;
+  limits.max_write_queue_bytes = limits::max_unread_answer_bytes;
+  limits.idle_timeout = limits::connection_idle_timeout;
+  auto entrance = std::make_unique<Entrance>(*this, Way{std::move(where.name), where.advertise});
+  auto listener = listening.listen(where.at, limits, *entrance);
+  if (!listener) return fail(listener.error());
+  entrance->listener = *std::move(listener);
+  Endpoint local = entrance->listener->local();
+  Endpoint& advertised = entrance->way.advertised;
+  if (advertised.host.empty()) advertised = local;
+  if (advertised.port == 0) advertised.port = local.port;
+  entrances_.push_back(std::move(entrance));
+  return local;
+}
+
+void NodeEngine::stop(TimePoint deadline, std::move_only_function<void(Result<void>)> done) {
+  stopping_ = Stopping{deadline, std::move(done)};
+  // Ways stay: sessions refer to them.
+  for (const auto& entrance : entrances_) entrance->listener.reset();
+  for (const auto& [id, session] : sessions_) session->drain();
+  fetch_waits_.answer_all();
+  groups_.answer_all();
+  syncing_.when_synced([this] { drain_sessions(); });
+}
+
+// Waits for the last answers to be written.
+void NodeEngine::drain_sessions() {
+  const bool is_over =
+      now().mono >= stopping_->deadline ||
+      std::ranges::all_of(sessions_, [](const auto& entry) { return entry.second->is_idle(); });
+  if (is_over) return finish_stop();
+  environment_.loop.arm(now().mono + drain_interval, [this, alive = is_alive_] {
+    if (*alive) drain_sessions();
+  });
+}
+
+void NodeEngine::finish_stop() {
+  close_sessions();
+  environment_.loop.cancel(std::exchange(maintenance_, 0));
+  environment_.loop.cancel(std::exchange(background_check_, 0));
+  environment_.loop.cancel(std::exchange(room_watch_, 0));
+  topics_.close([this](Result<void> outcome) {
+    lock_.reset();
+    auto done = std::move(stopping_->done);
+    stopping_.reset();
+    done(std::move(outcome));
+  });
+}
+
+// A session that goes gives back its reservation, which must not wake one that is about to go.
+void NodeEngine::close_sessions() {
+  held_requests_.clear();
+  auto sessions = std::exchange(sessions_, {});
+}
+
+// --- connections
+
+ConnectionEvents* NodeEngine::Entrance::on_accept(std::unique_ptr<Connection> connection) {
+  return engine.accept(std::move(connection), way);
+}
+
+ConnectionEvents* NodeEngine::accept(std::unique_ptr<Connection> connection, const Way& way) {
+  if (sessions_.size() >= settings_.max_connections) {
+    complain("a connection of " + connection->peer() + " is turned away: there are " +
+             std::to_string(settings_.max_connections) + " already (max_connections)");
+    return nullptr;
+  }
+  const std::uint64_t id = ++last_session_;
+  auto session = std::make_unique<Session>(*this, id, way, std::move(connection));
+  return sessions_.emplace(id, std::move(session)).first->second.get();
+}
+
+Session* NodeEngine::session(std::uint64_t id) {
+  const auto found = sessions_.find(id);
+  return found == sessions_.end() ? nullptr : found->second.get();
+}
+
+void NodeEngine::on_session_closed(const Session& session, const Error& why) {
+  const bool is_usual = why.is(Errc::connection_lost) || why.is(Errc::timed_out);
+  if (!is_usual) complain(why.message());
+  forget_later(session);
+}
+
+void NodeEngine::forget_later(const Session& session) {
+  fetch_waits_.forget(session.id());
+  std::erase_if(held_requests_,
+                [&](const HeldRequest& held) { return held.session == session.id(); });
+  environment_.loop.post([this, id = session.id(), alive = is_alive_] {
+    if (*alive) sessions_.erase(id);
+  });
+}
+
+// --- requests
+
+bool NodeEngine::has_room_for(std::size_t request_bytes) const {
+  return requests_bytes_ + request_bytes <= settings_.max_requests_bytes;
+}
+
+bool NodeEngine::reserve_request(std::size_t bytes, const Session& session) {
+  const bool fits = has_room_for(bytes);
+  // All may have arrived in part and wait for each other: one always goes on, whatever its size.
+  // The frame limit bounds it.
+  if (!fits && exceeding_ == 0) exceeding_ = session.id();
+  if (!fits && exceeding_ != session.id()) {
+    held_requests_.push_back({session.id(), bytes});
+    watch_for_room();
+    return false;
+  }
+  requests_bytes_ += bytes;
+  return true;
+}
+
+void NodeEngine::give_back_room(std::size_t bytes) {
+  requests_bytes_ -= bytes;
+  bool may_exceed = exceeding_ == 0;
+  for (const HeldRequest& held : std::exchange(held_requests_, {})) {
+    Session* to = session(held.session);
+    if (to == nullptr) continue;
+    if (has_room_for(held.bytes) || std::exchange(may_exceed, false)) {
+      to->resume();
+    } else {
+      held_requests_.push_back(held);
+    }
+  }
+}
+
+void NodeEngine::release_request(std::size_t bytes, const Session& session) {
+  if (exceeding_ == session.id()) exceeding_ = 0;
+  if (bytes > 0) give_back_room(bytes);
+}
+
+void NodeEngine::watch_for_room() {
+  if (room_watch_ != 0) return;
+  room_watch_ = environment_.loop.arm(now().mono + limits::stalled_request_timeout, [this] {
+    room_watch_ = 0;
+    close_what_stands_still();
+  });
+}
+
+// Who sends half a request and falls silent holds memory that others wait for.
+void NodeEngine::close_what_stands_still() {
+  if (held_requests_.empty()) return;
+  const TimePoint then = now().mono - limits::stalled_request_timeout;
+  for (const auto& [id, session] : sessions_) {
+    if (!session->stands_still_since(then)) continue;
+    complain("closing the connection of " + session->peer() + ": its request stands still after " +
+             std::to_string(session->reserved_bytes()) + " bytes, and others wait for room (" +
+             std::to_string(settings_.max_requests_bytes) + " bytes, max_requests_bytes)");
+    session->close();
+  }
+  watch_for_room();
+}
+
+void NodeEngine::on_request(Session& session, Slice frame) {
+  auto request = wire::decode_request_header(frame);
+  if (request) return dispatch(session, *std::move(request));
+  complain("closing the connection of " + session.peer() + ": " +
+           std::string(request.error().message()));
+  session.close();
+}
+
+void NodeEngine::dispatch(Session& session, wire::RequestFrame frame) {
+  const std::int16_t version = frame.header.api_version;
+  Call call{*this,
+            session.principal(),
+            session.way(),
+            session.peer(),
+            std::move(frame.header.client_id).value_or(""),
+            Responder(*this, session.id(), session.reserve_answer(), frame.header.correlation_id,
+                      version),
+            version,
+            now()};
+  const Handler* handler = find_handler(frame.header.api_key);
+  if (handler == nullptr) {
+    return call.responder.close(Error::client(
+        Errc::unsupported_version,
+        "request " + std::to_string(static_cast<int>(frame.header.api_key)) + " is not served"));
+  }
+  if (handler->api.versions.contains(version)) return handler->handle(call, frame.body);
+  if (handler->api.key == wire::ApiKey::api_versions) return answer_unknown_version(call);
+  call.responder.close(Error::client(
+      Errc::unsupported_version,
+      std::string(wire::api_name(handler->api.key)) + " version " + std::to_string(version)));
+}
+
+// --- records
+
+Result<log::Appended> NodeEngine::append(const PartitionRef& partition, const Slice& batch,
+                                         const wire::BatchHeader& header) {
+  if (const Error* fault = partition->fault()) return fail(*fault);
+  auto appended = partition->log()->append(batch, header, leader_epoch, now());
+  if (!appended || appended->is_duplicate) return appended;
+  partition->appended_bytes += batch.size();
+  syncing_.appended(partition);
+  if (visible_ == log::Visible::written) show(partition, partition->appended_bytes);
+  return appended;
+}
+
+void NodeEngine::show(const PartitionRef& partition, std::uint64_t visible_bytes) {
+  const std::uint64_t more = visible_bytes - partition->visible_bytes;
+  partition->visible_bytes = visible_bytes;
+  fetch_waits_.advanced(*partition, static_cast<std::size_t>(more));
+}
+
+void NodeEngine::on_partition_synced(const PartitionRef& partition, std::uint64_t bytes) {
+  if (partition->fault() != nullptr) return;  // on_offline tells
+  if (visible_ == log::Visible::synced) show(partition, bytes);
+}
+
+void NodeEngine::on_checked(log::PartitionLog& log) {
+  if (log.offline() != nullptr) return;  // on_offline follows, and says why before it answers
+  if (const PartitionRef partition = topics_.owner_of(log)) fetch_waits_.changed(*partition);
+}
+
+void NodeEngine::on_offline(log::PartitionLog& log, const Error& why) {
+  const PartitionRef partition = topics_.owner_of(log);
+  if (partition == nullptr) return;
+  environment_.logger.log(LogLevel::error, "node",
+                          "partition " + partition->name() +
+                              " is offline until a restart: " + std::string(why.message()));
+  fetch_waits_.changed(*partition);
+}
+
+Result<void> NodeEngine::delete_topic(std::string name) {
+  const Topic* topic = topics_.find(name);
+  const std::vector<PartitionRef> partitions = topic->partitions;
+  if (auto removed = topics_.remove(name); !removed) return removed;
+  for (const PartitionRef& partition : partitions) fetch_waits_.changed(*partition);
+  groups_.forget_topic(name);
+  return {};
+}
+
+// --- now and then
+
+void NodeEngine::arm_maintenance() {
+  maintenance_ = environment_.loop.arm(now().mono + maintenance_interval, [this] {
+    maintain();
+    arm_maintenance();
+  });
+}
+
+void NodeEngine::maintain() {
+  ++maintenance_round_;
+  const bool retains = maintenance_round_ % rounds_per_retention == 0;
+  std::vector<log::PartitionLog*> due;
+  bool has_space = true;
+  for (const auto& [name, topic] : topics_.all()) {
+    for (const PartitionRef& partition : topic.partitions) {
+      if (retains) retain(*partition);
+      if (partition->fault() != nullptr) continue;
+      if (has_space) has_space = !is_full(partition->log()->finish_recovery());
+      if (partition->log()->needs_checkpoint()) due.push_back(partition->log());
+    }
+  }
+  checkpoint(std::move(due));
+  (void)groups_.store_owed();
+  if (maintenance_round_ % rounds_per_expiry == 0) groups_.expire(now());
+}
+
+void NodeEngine::retain(Partition& partition) {
+  if (partition.fault() != nullptr) return;
+  const auto retained = partition.log()->retain(now());
+  const std::string why(retained ? std::string_view() : retained.error().message());
+  const bool is_told =
+      why.empty() || why == partition.told_of_retention ||
+      warn_now_and_then("partition " + partition.name() + " keeps its old records: " + why);
+  if (is_told) partition.told_of_retention = why;
+}
+
+// Each holds a file open until it is durable: those first that have most to walk after a crash, and
+// the others in a later round.
+void NodeEngine::checkpoint(std::vector<log::PartitionLog*> due) const {
+  const auto to_walk = [](const log::PartitionLog* log) {
+    return log->synced_end() - log->recovery_point();
+  };
+  const std::size_t at_once =
+      std::min(due.size(), std::max<std::size_t>(1, settings_.max_open_files / 4));
+  std::ranges::partial_sort(due, due.begin() + static_cast<std::ptrdiff_t>(at_once),
+                            std::ranges::greater(), to_walk);
+  for (std::size_t i = 0; i < at_once; ++i) due[i]->checkpoint();
+}
+
+void NodeEngine::check_in_background() {
+  background_check_ = 0;
+  if (!topics_.check_more(now())) return;
+  background_check_ = environment_.loop.arm(now().mono + background_check_interval,
+                                            [this] { check_in_background(); });
+}
+
+// --- lines
+
+void NodeEngine::warn(std::string_view line) {
+  environment_.logger.log(LogLevel::warning, "node", line);
+}
+
+bool NodeEngine::warn_now_and_then(std::string_view line) {
+  const auto text = troubles_.pass(line, now().mono);
+  if (text) warn(*text);
+  return text.has_value();
+}
+
+void NodeEngine::complain(std::string_view line) {
+  if (const auto text = complaints_.pass(line, now().mono)) warn(*text);
+}
+
+}  // namespace dohle::node

@@ -1,0 +1,181 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/connection.hpp"
+#include "base/disk.hpp"
+#include "base/executor.hpp"
+#include "base/random.hpp"
+#include "dohle/logger.hpp"
+#include "dohle/node.hpp"
+#include "node/door/session.hpp"
+#include "node/fetch/fetch_sessions.hpp"
+#include "node/fetch/fetch_waits.hpp"
+#include "node/group/group_service.hpp"
+#include "node/line_limit.hpp"
+#include "node/serve/call.hpp"
+#include "node/storage/syncing.hpp"
+#include "node/storage/topics.hpp"
+
+namespace dohle::node {
+
+/// What the engine needs from outside; all of it outlives the engine.
+struct NodeEnvironment {
+  Executor& loop;
+  Disk& disk;
+  Random& random;
+  Logger& logger;
+};
+
+struct NodeSettings {
+  std::string data_directory;
+  Durability durability = Durability::fsync;
+  bool auto_create_topics = true;
+  std::size_t max_connections = 10'000;
+  std::size_t max_request_bytes = std::size_t{100} << 20;
+  std::size_t max_requests_bytes = std::size_t{512} << 20;
+  std::size_t max_open_files = log::FileCache::open_max_default;
+  GroupCoordinator::Options groups = {};
+};
+
+/// The server: ways in, sessions, topics, groups, and what waits for a sync, for records or for
+/// other members. One thread; sim drives the same code:
+///
+///     node::NodeEngine engine({loop, disk, random, logger}, settings);
+///     if (auto started = engine.start(); !started) …
+///     if (auto at = engine.listen(listening, {"tcp", Endpoint{"127.0.0.1", 9092}}); !at) …
+///     …
+///     engine.stop(deadline, [](Result<void> outcome) { … });
+///
+/// Destroying it without `stop` is what a killed process does. Handlers (handlers/*.cpp) are its
+/// functions for single requests.
+class NodeEngine final : private log::LogEvents {
+ public:
+  struct ListenAt {
+    std::string name;
+    Endpoint at;
+    /// What clients that come this way are told; an empty host: the listening address; port 0: the
+    /// listening port.
+    Endpoint advertise = {};
+  };
+
+  NodeEngine(NodeEnvironment environment, NodeSettings settings);
+  ~NodeEngine() override;
+  NodeEngine(const NodeEngine&) = delete;
+  NodeEngine& operator=(const NodeEngine&) = delete;
+
+  /// Takes the directory's lock, opens and recovers the data. Blocks. Errors: locked, damaged,
+  /// storage.
+  Result<void> start();
+  /// Takes connections there, as many ways as there are calls. Returns where it listens.
+  Result<Endpoint> listen(Listening& listening, ListenAt where);
+  /// Stops listening, answers what is under way until `deadline`, closes connections, makes the
+  /// data durable and marks the stop as clean; then calls `done`.
+  void stop(TimePoint deadline, std::move_only_function<void(Result<void>)> done);
+
+  // For sessions.
+  /// Room for so many bytes more of a request; false: the session is resumed when there may be
+  /// some.
+  bool reserve_request(std::size_t bytes, const Session& session);
+  void give_back_room(std::size_t bytes);
+  /// Its request is whole, or given up, and held this much.
+  void release_request(std::size_t bytes, const Session& session);
+  void on_request(Session& session, Slice frame);
+  void on_session_closed(const Session& session, const Error& why);
+  /// A session is never destroyed inside one of its own callbacks.
+  void forget_later(const Session& session);
+
+  // For handlers and what they use.
+  [[nodiscard]] Session* session(std::uint64_t id);
+  [[nodiscard]] Topics& topics() { return topics_; }
+  [[nodiscard]] GroupService& groups() { return groups_; }
+  [[nodiscard]] Syncing& syncing() { return syncing_; }
+  [[nodiscard]] FetchWaits& fetch_waits() { return fetch_waits_; }
+  [[nodiscard]] FetchSessions& fetch_sessions() { return fetch_sessions_; }
+  [[nodiscard]] const NodeSettings& settings() const { return settings_; }
+  [[nodiscard]] Now now() const { return environment_.loop.tick(); }
+  void warn(std::string_view line);
+  /// The same for what comes again until it is cured. False: left out, there were too many.
+  bool warn_now_and_then(std::string_view line);
+  /// The client's fault: one of many such lines.
+  void complain(std::string_view line);
+
+  /// Appends a batch that was checked, and sees to it that it becomes durable and visible.
+  Result<log::Appended> append(const PartitionRef& partition, const Slice& batch,
+                               const wire::BatchHeader& header);
+  /// Deletes a topic, and what groups committed for it. By value: the caller's may be the topic's
+  /// own name.
+  Result<void> delete_topic(std::string name);
+
+ private:
+  /// One listener with its way; also where its connections come in.
+  struct Entrance final : Acceptor {
+    Entrance(NodeEngine& owner, Way as) : engine(owner), way(std::move(as)) {}
+    ConnectionEvents* on_accept(std::unique_ptr<Connection> connection) override;
+    NodeEngine& engine;
+    Way way;
+    std::unique_ptr<Listener> listener;
+  };
+
+  ConnectionEvents* accept(std::unique_ptr<Connection> connection, const Way& way);
+  [[nodiscard]] bool has_room_for(std::size_t request_bytes) const;
+  void dispatch(Session& session, wire::RequestFrame frame);
+  void on_partition_synced(const PartitionRef& partition, std::uint64_t bytes);
+  void show(const PartitionRef& partition, std::uint64_t visible_bytes);
+  void on_checked(log::PartitionLog& log) override;
+  void on_offline(log::PartitionLog& log, const Error& why) override;
+  void arm_maintenance();
+  void maintain();
+  void retain(Partition& partition);
+  void checkpoint(std::vector<log::PartitionLog*> due) const;
+  void check_in_background();
+  void watch_for_room();
+  void close_what_stands_still();
+  void drain_sessions();
+  void close_sessions();
+  void finish_stop();
+
+  struct HeldRequest {
+    std::uint64_t session;
+    std::size_t bytes;
+  };
+  struct Stopping {
+    TimePoint deadline;
+    std::move_only_function<void(Result<void>)> done;
+  };
+
+  NodeEnvironment environment_;
+  NodeSettings settings_;
+  const log::Visible visible_;
+  Disk::DirectoryLock lock_;
+  Topics topics_;
+  Syncing syncing_;
+  FetchWaits fetch_waits_;
+  FetchSessions fetch_sessions_;
+  GroupService groups_;
+  std::list<std::unique_ptr<Entrance>> entrances_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
+  std::uint64_t last_session_ = 0;
+  std::size_t requests_bytes_ = 0;
+  /// The session whose request may exceed the bound, so that some request always gets through.
+  std::uint64_t exceeding_ = 0;
+  TimerId room_watch_ = 0;
+  std::deque<HeldRequest> held_requests_;
+  LineLimit complaints_;
+  LineLimit troubles_;
+  TimerId maintenance_ = 0;
+  TimerId background_check_ = 0;
+  std::uint64_t maintenance_round_ = 0;
+  std::optional<Stopping> stopping_;
+  std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace dohle::node

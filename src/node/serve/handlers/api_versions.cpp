@@ -1,0 +1,52 @@
+#include "wire/messages/api_versions.hpp"
+
+#include <algorithm>
+
+#include "node/serve/handlers/handlers.hpp"
+
+namespace dohle::node {
+
+namespace {
+
+wire::ApiVersionsResponse served() {
+  wire::ApiVersionsResponse response;
+  for (const Handler& handler : handlers()) {
+    auto& entry = response.api_keys.emplace_back();
+    entry.api_key = static_cast<std::int16_t>(handler.api.key);
+    // Older librdkafka takes a Produce that begins at 3 for a broker without compression
+    // (KAFKA-18659); a request of version 0 to 2 closes the connection, as with Apache Kafka.
+    entry.min_version =
+        handler.api.key == wire::ApiKey::produce ? std::int16_t{0} : handler.api.versions.min;
+    entry.max_version = handler.api.versions.max;
+  }
+  return response;
+}
+
+// Letters and digits, with '-' and '.' between them (KIP-511).
+bool is_software_name(std::string_view name) {
+  const auto is_plain = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  };
+  return !name.empty() && is_plain(name.front()) && is_plain(name.back()) &&
+         std::ranges::all_of(name, [&](char c) { return is_plain(c) || c == '-' || c == '.'; });
+}
+
+}  // namespace
+
+void handle(Call& call, wire::ApiVersionsRequest request) {
+  const bool is_named = call.version < 3 || (is_software_name(request.client_software_name) &&
+                                             is_software_name(request.client_software_version));
+  if (is_named) return call.responder.answer(served());
+  wire::ApiVersionsResponse response;
+  response.error_code = broker_error::invalid_request;
+  call.responder.answer(response);
+}
+
+// Told in the oldest form, which every client reads.
+void answer_unknown_version(Call& call) {
+  wire::ApiVersionsResponse response = served();
+  response.error_code = broker_error::unsupported_version;
+  call.responder.answer(response, 0);
+}
+
+}  // namespace dohle::node

@@ -1,0 +1,104 @@
+#include "wire/messages/create_topics.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "node/serve/handlers/config_source.hpp"
+#include "node/serve/handlers/handlers.hpp"
+
+namespace dohle::node {
+
+namespace {
+
+using Wanted = wire::CreateTopicsRequest::CreatableTopic;
+using Created = wire::CreateTopicsResponse::CreatableTopicResult;
+
+Error refused(std::int16_t code, const Wanted& wanted, std::string_view why) {
+  return Error::broker(code, "topic " + wanted.name, why);
+}
+
+// A placement by hand is welcome when it says what is anyway the case.
+Result<std::int32_t> assigned_partitions(const Wanted& wanted) {
+  if (wanted.num_partitions != -1 || wanted.replication_factor != -1) {
+    return fail(refused(broker_error::invalid_request, wanted,
+                        "a replica assignment excludes partitions and replication factor"));
+  }
+  std::set<PartitionId> seen;
+  for (const auto& assignment : wanted.assignments) {
+    const bool is_here = std::ranges::equal(assignment.broker_ids, std::array{node_id});
+    if (!is_here || !seen.insert(assignment.partition_index).second) {
+      return fail(refused(
+          broker_error::invalid_replica_assignment, wanted,
+          "each partition once, and each on node " + std::to_string(node_id.value) + " alone"));
+    }
+  }
+  const auto count = static_cast<std::int32_t>(seen.size());
+  if (seen.begin()->value != 0 || seen.rbegin()->value != count - 1) {
+    return fail(refused(broker_error::invalid_replica_assignment, wanted,
+                        "partitions are counted from 0 without a gap"));
+  }
+  return count;
+}
+
+Result<std::int32_t> partitions_of(const Wanted& wanted) {
+  if (!wanted.assignments.empty()) return assigned_partitions(wanted);
+  if (wanted.replication_factor != -1 && wanted.replication_factor != 1) {
+    return fail(refused(broker_error::invalid_replication_factor, wanted,
+                        "there is one node, so the factor is 1 (or -1 for the default)"));
+  }
+  return wanted.num_partitions == -1 ? 1 : wanted.num_partitions;
+}
+
+Result<TopicConfig> config_of(const Wanted& wanted) {
+  TopicConfig config;
+  for (const auto& entry : wanted.configs) {
+    if (!entry.value) {
+      return fail(refused(broker_error::invalid_config, wanted, entry.name + " has no value"));
+    }
+    config[entry.name] = *entry.value;
+  }
+  return config;
+}
+
+Result<void> create(NodeEngine& engine, const Wanted& wanted, bool validate_only, Created& into) {
+  const auto partitions = partitions_of(wanted);
+  if (!partitions) return fail(partitions.error());
+  const auto config = config_of(wanted);
+  if (!config) return fail(config.error());
+  const auto topic = engine.topics().create(wanted.name, *partitions, *config, validate_only);
+  if (!topic) return fail(topic.error());
+  if (*topic != nullptr) into.topic_id = (*topic)->id;
+  into.num_partitions = *partitions;
+  into.replication_factor = 1;
+  for (const TopicSetting& setting : describe_topic_config(*config)) {
+    auto& entry = into.configs->emplace_back();
+    entry.name = setting.name;
+    entry.value = setting.value;
+    entry.read_only = setting.is_fixed;
+    entry.config_source = setting.is_set ? config_source::topic : config_source::default_value;
+  }
+  return {};
+}
+
+}  // namespace
+
+void handle(Call& call, wire::CreateTopicsRequest request) {
+  std::multiset<std::string_view> names;
+  for (const Wanted& wanted : request.topics) names.insert(wanted.name);
+  wire::CreateTopicsResponse response;
+  for (const Wanted& wanted : request.topics) {
+    Created& topic = response.topics.emplace_back();
+    topic.name = wanted.name;
+    topic.error_message.reset();
+    Result<void> created =
+        names.count(wanted.name) > 1
+            ? Result<void>(fail(refused(broker_error::invalid_request, wanted, "named twice")))
+            : create(call.engine, wanted, request.validate_only, topic);
+    if (created) continue;
+    topic.error_code = wire_code(created.error());
+    topic.error_message = text_of(created.error());
+  }
+  call.responder.answer(response);
+}
+
+}  // namespace dohle::node

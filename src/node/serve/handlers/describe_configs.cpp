@@ -1,0 +1,134 @@
+#include "wire/messages/describe_configs.hpp"
+
+#include <algorithm>
+
+#include "node/limits.hpp"
+#include "node/serve/handlers/config_source.hpp"
+#include "node/serve/handlers/handlers.hpp"
+
+namespace dohle::node {
+
+namespace {
+
+using Wanted = wire::DescribeConfigsRequest::DescribeConfigsResource;
+using Described = wire::DescribeConfigsResponse::DescribeConfigsResult;
+using Setting = wire::DescribeConfigsResponse::DescribeConfigsResourceResult;
+
+constexpr std::int8_t topic_resource = 2, broker_resource = 4, group_resource = 32;
+
+bool is_wanted(const Wanted& wanted, std::string_view name) {
+  return !wanted.configuration_keys || wanted.configuration_keys->empty() ||
+         std::ranges::find(*wanted.configuration_keys, name) != wanted.configuration_keys->end();
+}
+
+class Describing {
+ public:
+  Describing(Call& call, const wire::DescribeConfigsRequest& request)
+      : call_(call), request_(request) {}
+
+  Described describe(const Wanted& wanted) {
+    Described described;
+    described.error_message.reset();
+    described.resource_type = wanted.resource_type;
+    described.resource_name = wanted.resource_name;
+    switch (wanted.resource_type) {
+      case topic_resource:
+        describe_topic(wanted, described);
+        break;
+      case broker_resource:
+        describe_broker(wanted, described);
+        break;
+      case group_resource:  // groups have no settings here
+        break;
+      default:
+        described.error_code = broker_error::invalid_request;
+        described.error_message =
+            "there are no settings of resource type " + std::to_string(wanted.resource_type);
+    }
+    return described;
+  }
+
+ private:
+  void describe_topic(const Wanted& wanted, Described& into) {
+    const Topic* topic = call_.engine.topics().find(wanted.resource_name);
+    if (topic == nullptr) {
+      into.error_code = broker_error::unknown_topic_or_partition;
+      into.error_message = "there is no topic " + wanted.resource_name;
+      return;
+    }
+    for (const TopicSetting& from : describe_topic_config(topic->config)) {
+      if (!is_wanted(wanted, from.name)) continue;
+      Setting setting = setting_of(from.name, from.value, from.type, from.documentation);
+      setting.read_only = from.is_fixed;
+      if (from.is_set) add_source(setting, config_source::topic, from.value);
+      add_source(setting, config_source::default_value, from.default_value);
+      into.configs.push_back(std::move(setting));
+    }
+  }
+
+  void describe_broker(const Wanted& wanted, Described& into) {
+    if (!wanted.resource_name.empty() && wanted.resource_name != std::to_string(node_id.value)) {
+      into.error_code = broker_error::invalid_request;
+      into.error_message = "there is no node " + wanted.resource_name;
+      return;
+    }
+    const NodeSettings& settings = call_.engine.settings();
+    const auto add = [&](std::string_view name, std::string value, SettingType type,
+                         std::string_view documentation) {
+      if (!is_wanted(wanted, name)) return;
+      Setting setting = setting_of(name, value, type, documentation);
+      setting.read_only = true;
+      add_source(setting, config_source::broker_file, value);
+      into.configs.push_back(std::move(setting));
+    };
+    add("auto.create.topics.enable", settings.auto_create_topics ? "true" : "false",
+        SettingType::boolean, "Topics are made on first use, with one partition");
+    add("default.replication.factor", "1", SettingType::number32, "There is one node");
+    add("log.dirs", settings.data_directory, SettingType::string, "Where the data is");
+    add("max.connections", std::to_string(settings.max_connections), SettingType::number32,
+        "Connections above it are closed at once");
+    add("node.id", std::to_string(node_id.value), SettingType::number32, "The node's id");
+    add("num.partitions", "1", SettingType::number32, "Partitions of a topic by default");
+    add("offsets.retention.minutes",
+        std::to_string(
+            std::chrono::duration_cast<std::chrono::minutes>(limits::offsets_retention).count()),
+        SettingType::number32, "How long the offsets of a group without members are kept");
+    add("socket.request.max.bytes", std::to_string(settings.max_request_bytes),
+        SettingType::number32, "The largest request");
+  }
+
+  Setting setting_of(std::string_view name, std::string_view value, SettingType type,
+                     std::string_view documentation) const {
+    Setting setting;
+    setting.name = name;
+    setting.value = value;
+    setting.config_type = static_cast<std::int8_t>(type);
+    setting.documentation.reset();
+    if (request_.include_documentation) setting.documentation = documentation;
+    return setting;
+  }
+
+  // The first source is the one in force.
+  void add_source(Setting& setting, std::int8_t source, std::string_view value) const {
+    if (setting.config_source == Setting().config_source) setting.config_source = source;
+    if (request_.include_synonyms) {
+      setting.synonyms.push_back({setting.name, std::string(value), source});
+    }
+  }
+
+  Call& call_;
+  const wire::DescribeConfigsRequest& request_;
+};
+
+}  // namespace
+
+void handle(Call& call, wire::DescribeConfigsRequest request) {
+  wire::DescribeConfigsResponse response;
+  Describing describing(call, request);
+  for (const Wanted& wanted : request.resources) {
+    response.results.push_back(describing.describe(wanted));
+  }
+  call.responder.answer(response);
+}
+
+}  // namespace dohle::node

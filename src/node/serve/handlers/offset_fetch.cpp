@@ -1,0 +1,147 @@
+#include "wire/messages/offset_fetch.hpp"
+
+#include <set>
+
+#include "node/serve/handlers/handlers.hpp"
+
+namespace dohle::node {
+
+namespace {
+
+using Request = wire::OffsetFetchRequest;
+using Response = wire::OffsetFetchResponse;
+using Offsets = GroupCoordinator::Offsets;
+
+constexpr std::int16_t first_version_with_group_error = 2;
+constexpr std::int16_t first_version_with_several = 8;
+constexpr std::int16_t first_version_with_ids = 10;
+
+template <class Partition>
+Partition partition_of(PartitionId index, const CommittedOffset* committed) {
+  Partition partition;
+  partition.partition_index = index;
+  if (committed == nullptr) return partition;
+  partition.committed_offset = committed->offset;
+  partition.committed_leader_epoch = committed->leader_epoch;
+  partition.metadata = committed->metadata;
+  return partition;
+}
+
+const CommittedOffset* find(const Offsets* offsets, const std::string& topic, PartitionId index) {
+  if (offsets == nullptr) return nullptr;
+  const auto found = offsets->find({topic, index});
+  return found == offsets->end() ? nullptr : &found->second;
+}
+
+// All that the group has committed, in the order of topics. `add` makes a topic's entry.
+template <class Partition, class Add>
+void add_all(const Offsets* offsets, Add&& add) {
+  if (offsets == nullptr) return;
+  std::string last;
+  std::vector<Partition>* into = nullptr;
+  for (const auto& [at, committed] : *offsets) {
+    if (into == nullptr || at.first != last) into = add(last = at.first);
+    if (into != nullptr) into->push_back(partition_of<Partition>(at.second, &committed));
+  }
+}
+
+void answer_one(Call& call, const Request& request) {
+  using Partition = Response::OffsetFetchResponsePartition;
+  Response response;
+  if (!call.engine.groups().is_available()) {
+    response.error_code = broker_error::coordinator_not_available;
+  }
+  const Offsets* offsets = call.engine.groups().coordinator().offsets(request.group_id);
+  if (!request.topics) {
+    add_all<Partition>(offsets, [&](const std::string& topic) {
+      return &response.topics.emplace_back(Response::OffsetFetchResponseTopic{topic, {}})
+                  .partitions;
+    });
+    return call.responder.answer(response);
+  }
+  for (const auto& wanted : *request.topics) {
+    auto& topic = response.topics.emplace_back();
+    topic.name = wanted.name;
+    for (const PartitionId index : wanted.partition_indexes) {
+      topic.partitions.push_back(partition_of<Partition>(index, find(offsets, wanted.name, index)));
+      if (call.version < first_version_with_group_error) {
+        topic.partitions.back().error_code = response.error_code;
+      }
+    }
+  }
+  call.responder.answer(response);
+}
+
+class GroupOffsets {
+ public:
+  using Partition = Response::OffsetFetchResponsePartitions;
+  using TopicAnswer = Response::OffsetFetchResponseTopics;
+
+  explicit GroupOffsets(Call& call) : call_(call), by_id_(call.version >= first_version_with_ids) {}
+
+  Response::OffsetFetchResponseGroup answer_for(const Request::OffsetFetchRequestGroup& wanted) {
+    Response::OffsetFetchResponseGroup group;
+    group.group_id = wanted.group_id;
+    if (!call_.engine.groups().is_available()) {
+      group.error_code = broker_error::coordinator_not_available;
+      return group;
+    }
+    const Offsets* offsets = call_.engine.groups().coordinator().offsets(wanted.group_id);
+    if (!wanted.topics) {
+      add_all<Partition>(offsets, [&](const std::string& topic) { return add(group, topic); });
+      return group;
+    }
+    for (const auto& topic : *wanted.topics) group.topics.push_back(look_up(topic, offsets));
+    return group;
+  }
+
+ private:
+  // Null: by id, and the topic is gone.
+  std::vector<Partition>* add(Response::OffsetFetchResponseGroup& group, const std::string& name) {
+    TopicAnswer topic;
+    topic.name = name;
+    if (by_id_) {
+      const Topic* found = call_.engine.topics().find(name);
+      if (found == nullptr) return nullptr;
+      topic.topic_id = found->id;
+    }
+    return &group.topics.emplace_back(std::move(topic)).partitions;
+  }
+
+  TopicAnswer look_up(const Request::OffsetFetchRequestTopics& wanted, const Offsets* offsets) {
+    TopicAnswer topic;
+    topic.name = wanted.name;
+    topic.topic_id = wanted.topic_id;
+    const Topic* found = by_id_ ? call_.engine.topics().find(wanted.topic_id) : nullptr;
+    for (const PartitionId index : wanted.partition_indexes) {
+      if (by_id_ && found == nullptr) {
+        topic.partitions.push_back(partition_of<Partition>(index, nullptr));
+        topic.partitions.back().error_code = broker_error::unknown_topic_id;
+        continue;
+      }
+      topic.partitions.push_back(
+          partition_of<Partition>(index, find(offsets, by_id_ ? found->name : wanted.name, index)));
+    }
+    return topic;
+  }
+
+  Call& call_;
+  bool by_id_;
+};
+
+}  // namespace
+
+void handle(Call& call, wire::OffsetFetchRequest request) {
+  if (call.version < first_version_with_several) return answer_one(call, request);
+  Response response;
+  GroupOffsets offsets(call);
+  // Once each: an answer may be large, and its name repeated in a few bytes.
+  std::set<std::string_view> answered_whole;
+  for (const auto& group : request.groups) {
+    if (!group.topics && !answered_whole.insert(group.group_id).second) continue;
+    response.groups.push_back(offsets.answer_for(group));
+  }
+  call.responder.answer(response);
+}
+
+}  // namespace dohle::node

@@ -1,0 +1,177 @@
+#include "node/storage/syncing.hpp"
+
+#include <chrono>
+#include <utility>
+
+namespace dohle::node {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// How long unsynced bytes may lie when nobody waits for them. `os` promises nothing: it syncs now
+// and then so that a start after a crash has little to walk.
+Duration delay_of(Durability durability) {
+  switch (durability) {
+    case Durability::fsync:
+      return milliseconds(5);
+    case Durability::interval:
+      return milliseconds(50);
+    case Durability::os:
+      break;
+  }
+  return std::chrono::seconds(30);
+}
+
+/// For a sync of a quick disk, and until whoever waited for it has sent the next.
+constexpr Duration awake_time = std::chrono::microseconds(300);
+
+}  // namespace
+
+Syncing::Syncing(Executor& loop, Disk& disk, Durability durability, std::size_t max_dirty,
+                 Synced synced)
+    : loop_(loop),
+      disk_(disk),
+      durability_(durability),
+      max_dirty_(max_dirty),
+      synced_(std::move(synced)),
+      until_next_(awake_time) {}
+
+Syncing::~Syncing() {
+  *is_alive_ = false;
+  loop_.cancel(delay_);
+}
+
+void Syncing::appended(const PartitionRef& partition) {
+  if (!partition->is_dirty) {
+    partition->is_dirty = true;
+    dirty_.push_back(partition);
+  }
+  if (dirty_.size() >= max_dirty_) {
+    if (!is_running_) start_at_turn_end();
+  } else {
+    start_within_delay();
+  }
+}
+
+void Syncing::when_durable(Task done) {
+  if (durability_ != Durability::fsync) return done();
+  when_synced(std::move(done));
+}
+
+void Syncing::when_synced(Task done) {
+  if (!dirty_.empty()) {
+    waits_.push_back({started_ + 1, std::move(done)});
+    if (!is_running_) start_at_turn_end();
+  } else if (is_running_) {
+    waits_.push_back({started_, std::move(done)});
+  } else {
+    done();
+  }
+}
+
+// Posted, so that all requests of this turn share one group.
+void Syncing::start_at_turn_end() {
+  if (is_start_posted_) return;
+  is_start_posted_ = true;
+  loop_.post([this, alive = is_alive_] {
+    if (!*alive) return;
+    is_start_posted_ = false;
+    start_group();
+  });
+}
+
+void Syncing::start_within_delay() {
+  if (delay_ != 0 || is_running_ || is_start_posted_) return;
+  delay_ = loop_.arm(loop_.tick().mono + delay_of(durability_), [this] {
+    delay_ = 0;
+    start_group();
+  });
+}
+
+void Syncing::start_group() {
+  if (is_running_ || dirty_.empty()) return;
+  loop_.cancel(std::exchange(delay_, 0));
+  is_running_ = true;
+  ++started_;
+  std::vector<std::shared_ptr<File>> files;
+  for (PartitionRef& partition : dirty_) {
+    partition->is_dirty = false;
+    if (partition->fault() != nullptr) continue;
+    for (auto& file : partition->log()->dirty_files()) files.push_back(std::move(file));
+    const Offset end = partition->log()->end();
+    const std::uint64_t bytes = partition->appended_bytes;
+    group_.push_back({std::move(partition), end, bytes});
+  }
+  dirty_.clear();
+  if (waits_.size() == 1) stay_awake();
+  disk_.sync(std::move(files), [this, alive = is_alive_](Result<void> outcome) {
+    if (*alive) on_group(std::move(outcome));
+  });
+}
+
+// Somebody waits for each record before he sends the next: to be woken twice, for the end of this
+// sync and for that next, would take as long again as a quick disk does. With several who wait, and
+// when the next does not come soon, it would only burn the core.
+void Syncing::stay_awake() {
+  const TimePoint now = loop_.tick().mono;
+  if (awake_since_) until_next_.took(now - *std::exchange(awake_since_, std::nullopt));
+  if (!until_next_.is_worth_it()) return;
+  awake_since_ = now;
+  loop_.stay_awake(now + awake_time);
+}
+
+void Syncing::on_group(Result<void> outcome) {
+  if (!outcome && group_.size() > 1) return sync_one_by_one();
+  for (const Covered& covered : group_) settle(covered, outcome);
+  end_group();
+}
+
+// Some file of the group failed, and failed for good. Asked one by one, the others tell that they
+// are well: a failed file repeats its error, and never turns into a success.
+void Syncing::sync_one_by_one() {
+  ones_left_ = group_.size();
+  for (std::size_t i = 0; i < group_.size(); ++i) {
+    const PartitionRef& partition = group_[i].partition;
+    std::vector<std::shared_ptr<File>> files;
+    if (partition->fault() == nullptr) files = partition->log()->dirty_files();
+    disk_.sync(std::move(files), [this, i, alive = is_alive_](Result<void> outcome) {
+      if (*alive) on_one(i, std::move(outcome));
+    });
+  }
+}
+
+void Syncing::on_one(std::size_t index, Result<void> outcome) {
+  settle(group_[index], outcome);
+  if (--ones_left_ == 0) end_group();
+}
+
+void Syncing::settle(const Covered& covered, const Result<void>& outcome) {
+  Partition& partition = *covered.partition;
+  if (partition.fault() == nullptr) {
+    if (outcome) {
+      partition.log()->synced(covered.end);
+    } else {
+      partition.log()->sync_failed(outcome.error());
+    }
+  }
+  synced_(covered.partition, covered.bytes);
+}
+
+void Syncing::end_group() {
+  group_.clear();
+  is_running_ = false;
+  while (!waits_.empty() && waits_.front().group <= started_) {
+    Task done = std::move(waits_.front().done);
+    waits_.pop_front();
+    done();
+  }
+  if (dirty_.empty()) return;
+  if (!waits_.empty() || dirty_.size() >= max_dirty_) {
+    start_group();
+  } else {
+    start_within_delay();
+  }
+}
+
+}  // namespace dohle::node

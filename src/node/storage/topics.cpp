@@ -1,0 +1,395 @@
+#include "node/storage/topics.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/broker_errors.hpp"
+#include "log/checkpoint.hpp"
+#include "log/state_file.hpp"
+#include "node/limits.hpp"
+
+namespace dohle::node {
+
+namespace {
+
+constexpr std::string_view clean_mark = "dohle-clean-stop";
+/// What a deleted partition's directory is called until its files are gone.
+constexpr std::string_view deleted_suffix = "-delete";
+constexpr std::size_t max_doomed_name_bytes = 200;
+// Ids are reserved in blocks, so that most requests write nothing; a crash skips the rest of one.
+constexpr std::int64_t producer_id_block = 1'000;
+
+bool is_valid_name(std::string_view name) {
+  return !name.empty() && name.size() <= limits::max_topic_name_bytes && name != "." &&
+         name != ".." &&
+         name.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+             std::string_view::npos;
+}
+
+// Small segments, so that little is read at a start; nothing expires, it is rewritten.
+log::LogConfig offsets_log_config() {
+  log::LogConfig config;
+  config.segment_bytes = std::int64_t{8} << 20;
+  config.retention_ms = -1;
+  config.retention_bytes = -1;
+  config.max_message_bytes = std::size_t{64} << 20;
+  return config;
+}
+
+Result<log::LogConfig> log_config_of(const std::string& name, const TopicConfig& config) {
+  if (name == offsets_topic) return offsets_log_config();
+  return parse_topic_config(config);
+}
+
+}  // namespace
+
+Topics::Topics(Disk& disk, std::string directory, Random& random, Options options)
+    : disk_(&disk),
+      directory_(std::move(directory)),
+      random_(&random),
+      options_(std::move(options)),
+      files_(std::make_shared<log::FileCache>(options_.max_open_files)) {}
+
+Topics::~Topics() {
+  *is_alive_ = false;
+}
+
+log::OpenOptions Topics::open_options(const TopicId& id, bool was_clean) const {
+  log::OpenOptions options;
+  options.was_clean = was_clean;
+  options.topic_id = id;
+  options.visible = options_.visible;
+  options.files = files_;
+  options.events = options_.events;
+  return options;
+}
+
+Result<std::vector<Topics::Finding>> Topics::open() {
+  auto catalog = Catalog::open(*disk_, directory_);
+  if (!catalog) return fail(catalog.error());
+  catalog_ = *std::move(catalog);
+  const bool is_new = catalog_->cluster_id().empty();
+  if (auto made = make_cluster_id(); !made) return fail(made.error());
+  next_producer_id_ = catalog_->free_producer_id();
+
+  const std::string mark = directory_ + "/" + std::string(clean_mark);
+  const bool was_clean = disk_->exists(mark);
+  std::vector<Finding> findings;
+  for (const auto& [name, listed] : catalog_->topics()) {
+    const auto config = log_config_of(name, listed.config);
+    if (!config) {
+      return fail(Error::storage(Errc::damaged, "the catalog's settings of topic " + name + ": " +
+                                                    std::string(config.error().message())));
+    }
+    Topic topic{name, listed.id, listed.config, {}, name == offsets_topic};
+    for (std::int32_t i = 0; i < listed.partitions; ++i) {
+      open_partition(topic, i, *config, was_clean, findings);
+    }
+    place(std::move(topic));
+  }
+  if (auto looked = look_at_directories(is_new, findings); !looked) return fail(looked.error());
+  if (was_clean) {
+    // Before the first write: a crash from here on is not a clean stop.
+    if (auto removed = disk_->remove(mark); !removed) return fail(removed.error());
+    if (auto synced = disk_->sync_directory(directory_); !synced) return fail(synced.error());
+  }
+  return findings;
+}
+
+void Topics::open_partition(Topic& topic, std::int32_t index, const log::LogConfig& config,
+                            bool was_clean, std::vector<Finding>& findings) {
+  const std::string directory = directory_of(topic.name, index);
+  const PartitionId id{index};
+  auto opened =
+      log::PartitionLog::open(*disk_, directory, config, open_options(topic.id, was_clean));
+  if (!opened) {
+    findings.push_back({true, std::string(opened.error().message())});
+    topic.partitions.push_back(std::make_shared<Partition>(topic.name, id, opened.error()));
+    return;
+  }
+  const log::RecoveryReport& report = opened->report;
+  if (report.cut_bytes > 0) {
+    findings.push_back(
+        {false, "partition " + directory + ": cut " + std::to_string(report.cut_bytes) +
+                    " bytes of unacknowledged records, offsets " +
+                    std::to_string(report.cut_from.value) + " to " +
+                    std::to_string(report.cut_to.value) + "; they are kept in " + report.kept_in +
+                    (report.unwritten ? " once there is space" : "") + " (" + report.why + ")"});
+  }
+  if (report.unwritten) {
+    findings.push_back({false, "partition " + directory +
+                                   ": the disk is full; it is read from, and written to again once "
+                                   "there is space (" +
+                                   std::string(report.unwritten->message()) + ")"});
+  }
+  topic.partitions.push_back(std::make_shared<Partition>(topic.name, id, std::move(opened->log)));
+}
+
+Result<void> Topics::make_cluster_id() {
+  if (!catalog_->cluster_id().empty()) return {};
+  return catalog_->set_cluster_id(random_id().to_string());
+}
+
+// Removes what a delete had renamed when the node stopped, and finds what belongs to nobody.
+Result<void> Topics::look_at_directories(bool is_new, std::vector<Finding>& findings) {
+  auto entries = disk_->list(directory_);
+  if (!entries) return fail(entries.error());
+  for (const DirectoryEntry& entry : *entries) {
+    if (!entry.is_directory) continue;
+    const std::string path = directory_ + "/" + entry.name;
+    if (entry.name.ends_with(deleted_suffix)) {
+      if (auto removed = disk_->remove_all(path); !removed) return removed;
+      continue;
+    }
+    if (is_known_partition(entry.name)) continue;
+    if (!disk_->exists(path + "/" + std::string(log::StateFile::name))) continue;
+    if (is_new) {
+      return fail(Error::storage(
+          Errc::damaged, path + " is a partition, but there was no catalog in " + directory_ +
+                             " to say of which topic: restore the catalog from a copy, or "
+                             "move the partition away"));
+    }
+    findings.push_back({false, path +
+                                   " belongs to no topic: the node was stopped while its topic was "
+                                   "made or deleted; it may be removed"});
+  }
+  return {};
+}
+
+bool Topics::is_known_partition(std::string_view directory) const {
+  const auto dash = directory.rfind('-');
+  if (dash == directory.npos) return false;
+  const auto topic = topics_.find(directory.substr(0, dash));
+  return topic != topics_.end() &&
+         std::ranges::any_of(topic->second.partitions, [&](const PartitionRef& partition) {
+           return std::to_string(partition->index().value) == directory.substr(dash + 1);
+         });
+}
+
+/// A clean stop under way: all partitions, some at a time, since each has files open until it is
+/// through.
+struct Topics::Closing {
+  std::vector<PartitionRef> partitions;
+  std::size_t next = 0;
+  Result<void> outcome;
+  Disk::Synced done;
+
+  void note(Result<void> with) {
+    if (outcome && !with) outcome = std::move(with);
+  }
+};
+
+void Topics::close(Disk::Synced done) {
+  auto closing = std::make_shared<Closing>();
+  closing->done = std::move(done);
+  for (auto& [name, topic] : topics_) {
+    for (const PartitionRef& partition : topic.partitions) {
+      if (partition->fault() == nullptr) closing->partitions.push_back(partition);
+    }
+  }
+  close_some(closing);
+}
+
+void Topics::close_some(const std::shared_ptr<Closing>& closing) {
+  const std::size_t at_once = std::max<std::size_t>(1, options_.max_open_files / 4);
+  std::vector<std::pair<PartitionRef, Offset>> covered;
+  std::vector<std::shared_ptr<File>> files;
+  for (; covered.size() < at_once && closing->next < closing->partitions.size(); ++closing->next) {
+    const PartitionRef& partition = closing->partitions[closing->next];
+    if (partition->fault() != nullptr) continue;
+    log::PartitionLog& log = *partition->log();
+    closing->note(log.flush());
+    for (auto& file : log.dirty_files()) files.push_back(std::move(file));
+    covered.emplace_back(partition, log.end());
+  }
+  disk_->sync(std::move(files), [this, alive = is_alive_, closing,
+                                 covered = std::move(covered)](const Result<void>& synced) {
+    if (!*alive) return;
+    closing->note(synced);
+    if (synced) closing->note(write_recovery_points(covered));
+    if (closing->next < closing->partitions.size()) return close_some(closing);
+    if (closing->outcome) {
+      closing->note(log::write_checkpoint(*disk_, directory_, clean_mark, "1\n"));
+    }
+    closing->done(closing->outcome);
+  });
+}
+
+Result<void> Topics::write_recovery_points(
+    const std::vector<std::pair<PartitionRef, Offset>>& covered) {
+  Result<void> outcome;
+  for (const auto& [partition, end] : covered) {
+    if (partition->fault() != nullptr) continue;
+    partition->log()->synced(end);
+    auto written = partition->log()->write_recovery_point();
+    if (!written && outcome) outcome = std::move(written);
+  }
+  return outcome;
+}
+
+Topic* Topics::find(std::string_view name) {
+  const auto found = topics_.find(name);
+  return found == topics_.end() ? nullptr : &found->second;
+}
+
+Topic* Topics::find(const TopicId& id) {
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : found->second;
+}
+
+Result<Topic*> Topics::create(const std::string& name, std::int32_t partitions,
+                              const TopicConfig& config, bool validate_only) {
+  if (!is_valid_name(name)) {
+    return fail(Error::broker(
+        broker_error::invalid_topic_exception, "topic \"" + name + "\"",
+        "a name has 1 to 249 letters, digits, '.', '_' and '-', and is neither . nor .."));
+  }
+  if (name == offsets_topic) {
+    return fail(Error::broker(broker_error::invalid_topic_exception, "topic " + name,
+                              "the node makes this topic itself"));
+  }
+  if (find(name) != nullptr) {
+    return fail(Error::broker(broker_error::topic_already_exists, "topic " + name));
+  }
+  if (partitions < 1 ||
+      partition_count_ + static_cast<std::size_t>(partitions) > limits::max_partitions) {
+    return fail(Error::broker(
+        broker_error::invalid_partitions, "topic " + name,
+        "at least 1, and all topics together at most " + std::to_string(limits::max_partitions)));
+  }
+  auto parsed = parse_topic_config(config);
+  if (!parsed) return fail(parsed.error());
+  if (validate_only) return nullptr;
+  return make(name, partitions, config, *parsed);
+}
+
+Result<Topic*> Topics::offsets() {
+  if (Topic* topic = find(offsets_topic)) return topic;
+  return make(std::string(offsets_topic), 1, {}, offsets_log_config());
+}
+
+Result<Topic*> Topics::make(const std::string& name, std::int32_t partitions,
+                            const TopicConfig& config, const log::LogConfig& log_config) {
+  Topic topic{name, random_id(), config, {}, name == offsets_topic};
+  Result<void> outcome;
+  for (std::int32_t i = 0; outcome && i < partitions; ++i) {
+    outcome = make_partition(topic, i, log_config);
+  }
+  // The directories first: records that are acknowledged later must not lose theirs.
+  if (outcome) outcome = disk_->sync_directory(directory_);
+  if (outcome) outcome = catalog_->add(name, {topic.id, partitions, config});
+  if (outcome) return &place(std::move(topic));
+  topic.partitions.clear();
+  for (std::int32_t i = 0; i < partitions; ++i) {
+    // What cannot be removed now is replaced when the name is used again.
+    (void)disk_->remove_all(directory_of(name, i));
+  }
+  return fail(outcome.error());
+}
+
+Result<void> Topics::make_partition(Topic& topic, std::int32_t index,
+                                    const log::LogConfig& config) {
+  const std::string directory = directory_of(topic.name, index);
+  if (disk_->exists(directory)) {
+    if (auto removed = disk_->remove_all(directory); !removed) return removed;
+  }
+  auto opened = log::PartitionLog::open(*disk_, directory, config, open_options(topic.id, true));
+  if (!opened) return fail(opened.error());
+  if (opened->report.unwritten) return fail(*opened->report.unwritten);
+  topic.partitions.push_back(
+      std::make_shared<Partition>(topic.name, PartitionId{index}, std::move(opened->log)));
+  return {};
+}
+
+Topic& Topics::place(Topic topic) {
+  partition_count_ += topic.partitions.size();
+  const std::string name = topic.name;
+  Topic& placed = topics_.emplace(name, std::move(topic)).first->second;
+  by_id_[placed.id] = &placed;
+  for (const PartitionRef& partition : placed.partitions) {
+    log::PartitionLog* const log = partition->log();
+    if (log == nullptr) continue;
+    owners_[log] = partition;
+    if (log->unchecked_bytes() > 0) checks_.add(*log);
+  }
+  return placed;
+}
+
+Result<void> Topics::remove(const std::string& name) {
+  const auto found = topics_.find(name);
+  if (found == topics_.end()) {
+    return fail(Error::broker(broker_error::unknown_topic_or_partition, "topic " + name));
+  }
+  if (auto stored = catalog_->remove(name); !stored) return stored;
+  auto node = topics_.extract(found);
+  by_id_.erase(node.mapped().id);
+  partition_count_ -= node.mapped().partitions.size();
+  for (const PartitionRef& partition : node.mapped().partitions) {
+    remove_files(partition, node.mapped().id);
+  }
+  return {};
+}
+
+// Renamed first, so that a topic of the same name may be made at once.
+void Topics::remove_files(const PartitionRef& partition, const TopicId& id) {
+  if (log::PartitionLog* const log = partition->log()) {
+    checks_.remove(*log);
+    owners_.erase(log);
+  }
+  partition->close();
+  const std::string directory = directory_of(partition->topic(), partition->index().value);
+  // A name of its own, and no longer than file systems allow however long the topic's is.
+  const std::string doomed =
+      directory_of(partition->topic().substr(0, max_doomed_name_bytes), partition->index().value) +
+      "." + id.to_string() + std::string(deleted_suffix);
+  if (auto renamed = disk_->rename(directory, doomed); !renamed) {
+    options_.warn("the files of a deleted topic stay in " + directory +
+                  " and may be removed: " + std::string(renamed.error().message()));
+    return;
+  }
+  remove_renamed(doomed);
+}
+
+void Topics::remove_renamed(const std::string& directory) {
+  auto outcome = std::make_shared<Result<void>>();
+  disk_->run([disk = disk_, directory, outcome] { *outcome = disk->remove_all(directory); },
+             [this, directory, outcome, alive = is_alive_] {
+               if (!*alive || *outcome) return;
+               options_.warn("the files of a deleted topic stay in " + directory +
+                             " until the next start: " + std::string(outcome->error().message()));
+             });
+}
+
+PartitionRef Topics::owner_of(const log::PartitionLog& log) const {
+  const auto found = owners_.find(&log);
+  return found == owners_.end() ? nullptr : found->second;
+}
+
+bool Topics::check_more(Now now) {
+  checks_.tick(now);
+  return !checks_.is_done();
+}
+
+Result<ProducerId> Topics::next_producer_id() {
+  if (next_producer_id_ == catalog_->free_producer_id()) {
+    auto reserved = catalog_->set_free_producer_id(next_producer_id_ + producer_id_block);
+    if (!reserved) return fail(reserved.error());
+  }
+  return ProducerId{next_producer_id_++};
+}
+
+TopicId Topics::random_id() {
+  TopicId id;
+  for (std::size_t half = 0; half < 2; ++half) {
+    const std::uint64_t bits = random_->next();
+    std::memcpy(id.bytes.data() + 8 * half, &bits, sizeof bits);
+  }
+  return id;
+}
+
+std::string Topics::directory_of(std::string_view topic, std::int32_t index) const {
+  return directory_ + "/" + std::string(topic) + "-" + std::to_string(index);
+}
+
+}  // namespace dohle::node

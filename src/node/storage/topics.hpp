@@ -1,0 +1,136 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/disk.hpp"
+#include "base/random.hpp"
+#include "dohle/error.hpp"
+#include "dohle/ids.hpp"
+#include "log/background_checks.hpp"
+#include "node/storage/catalog.hpp"
+#include "node/storage/partition.hpp"
+#include "node/storage/topic_settings.hpp"
+
+namespace dohle::node {
+
+/// Where groups and committed offsets are kept.
+inline constexpr std::string_view offsets_topic = "__consumer_offsets";
+
+struct Topic {
+  std::string name;
+  TopicId id;
+  TopicConfig config;
+  std::vector<PartitionRef> partitions;
+  /// Written by the node alone.
+  bool is_internal = false;
+
+  /// Null when there is no such partition.
+  [[nodiscard]] const PartitionRef* partition(PartitionId index) const {
+    const bool exists =
+        index.value >= 0 && static_cast<std::size_t>(index.value) < partitions.size();
+    return exists ? &partitions[static_cast<std::size_t>(index.value)] : nullptr;
+  }
+};
+
+/// The node's topics with their logs, one directory per partition, `topic-N`. What exists is what
+/// the catalog says: a topic is visible once its line is durable. Owner's thread only; creating and
+/// deleting block for the syncs of a few small files.
+class Topics {
+ public:
+  /// What opening found that somebody should know.
+  struct Finding {
+    bool is_error = false;
+    std::string line;
+  };
+
+  struct Options {
+    log::Visible visible = log::Visible::synced;
+    /// Outlives the topics; null: nobody listens.
+    log::LogEvents* events = nullptr;
+    /// Files of segments that are kept open; more are open while they are written or sent.
+    std::size_t max_open_files = log::FileCache::open_max_default;
+    /// Gets a line when something goes wrong that no request waits for.
+    std::function<void(std::string_view line)> warn = [](std::string_view) {};
+  };
+
+  Topics(Disk& disk, std::string directory, Random& random, Options options);
+  ~Topics();
+  Topics(const Topics&) = delete;
+  Topics& operator=(const Topics&) = delete;
+
+  /// Opens the catalog and every log. A log that refuses makes its partition unusable, not the
+  /// node. Errors: damaged (the catalog), storage.
+  Result<std::vector<Finding>> open();
+  /// Makes everything durable and marks the stop as clean; then calls `done`, unless the topics are
+  /// gone. A log that cannot be made durable does not keep the others from it; the first fault is
+  /// told, and the stop is not clean.
+  void close(Disk::Synced done);
+
+  [[nodiscard]] const std::string& cluster_id() const { return catalog_->cluster_id(); }
+  [[nodiscard]] Topic* find(std::string_view name);
+  [[nodiscard]] Topic* find(const TopicId& id);
+  [[nodiscard]] const std::map<std::string, Topic, std::less<>>& all() const { return topics_; }
+  [[nodiscard]] std::size_t partition_count() const { return partition_count_; }
+
+  /// Errors: broker errors as Apache Kafka answers them (17, 36, 37, 40), storage. With
+  /// `validate_only` nothing is made, and null is returned.
+  Result<Topic*> create(const std::string& name, std::int32_t partitions, const TopicConfig& config,
+                        bool validate_only = false);
+  /// The topic of groups and offsets, made when it is first needed.
+  Result<Topic*> offsets();
+  /// The topic's partitions are closed when this returns; their files go in the background, and
+  /// `warn` is told when they do not.
+  Result<void> remove(const std::string& name);
+
+  /// Whose log it is; null: it was deleted meanwhile.
+  [[nodiscard]] PartitionRef owner_of(const log::PartitionLog& log) const;
+  /// Walks in the background, a piece at a time, what nobody has read since the start. Returns
+  /// whether there is more.
+  bool check_more(Now now);
+
+  /// A producer id that was never given out; durable before it returns.
+  Result<ProducerId> next_producer_id();
+
+ private:
+  Result<Topic*> make(const std::string& name, std::int32_t partitions, const TopicConfig& config,
+                      const log::LogConfig& log_config);
+  Result<void> make_partition(Topic& topic, std::int32_t index, const log::LogConfig& config);
+  void open_partition(Topic& topic, std::int32_t index, const log::LogConfig& config,
+                      bool was_clean, std::vector<Finding>& findings);
+  Result<void> make_cluster_id();
+  Result<void> look_at_directories(bool is_new, std::vector<Finding>& findings);
+  [[nodiscard]] bool is_known_partition(std::string_view directory) const;
+  Topic& place(Topic topic);
+  void remove_files(const PartitionRef& partition, const TopicId& id);
+  void remove_renamed(const std::string& directory);
+  struct Closing;
+  void close_some(const std::shared_ptr<Closing>& closing);
+  static Result<void> write_recovery_points(
+      const std::vector<std::pair<PartitionRef, Offset>>& covered);
+  [[nodiscard]] log::OpenOptions open_options(const TopicId& id, bool was_clean) const;
+  [[nodiscard]] TopicId random_id();
+  [[nodiscard]] std::string directory_of(std::string_view topic, std::int32_t index) const;
+
+  Disk* disk_;
+  std::string directory_;
+  Random* random_;
+  std::unique_ptr<Catalog> catalog_;
+  std::map<std::string, Topic, std::less<>> topics_;
+  std::unordered_map<TopicId, Topic*> by_id_;
+  Options options_;
+  std::shared_ptr<log::FileCache> files_;
+  std::unordered_map<const log::PartitionLog*, PartitionRef> owners_;
+  log::BackgroundChecks checks_;
+  std::size_t partition_count_ = 0;
+  std::int64_t next_producer_id_ = 0;
+  std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace dohle::node

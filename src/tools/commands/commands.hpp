@@ -1,0 +1,21 @@
+#pragma once
+
+#include <functional>
+
+#include "tools/commands/failure.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace dohle::tools {
+
+/// Each adds a subcommand, and sets `run` when it was chosen.
+void add_node_command(CLI::App& app, std::function<int()>& run);
+void add_topic_command(CLI::App& app, std::function<int()>& run);
+void add_group_command(CLI::App& app, std::function<int()>& run);
+void add_produce_command(CLI::App& app, std::function<int()>& run);
+void add_consume_command(CLI::App& app, std::function<int()>& run);
+void add_bench_command(CLI::App& app, std::function<int()>& run);
+
+}  // namespace dohle::tools

@@ -1,0 +1,140 @@
+#include "tools/commands/connection.hpp"
+
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "tools/commands/failure.hpp"
+#include "tools/commands/flags.hpp"
+#include "tools/commands/profile.hpp"
+#include "tools/commands/usage.hpp"
+
+namespace dohle::tools {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds usual_timeout{10'000};
+
+Result<std::chrono::microseconds> parse_timeout(std::string_view text) {
+  const auto timeout = parse_duration(text);
+  if (timeout && (*timeout < milliseconds(1) || *timeout > std::chrono::minutes(10))) {
+    return fail(Error::configuration(fmt::format("\"{}\" is not from 1ms to 10m", text)));
+  }
+  return timeout;
+}
+
+const char* example_for(Role role) {
+  switch (role) {
+    case Role::producer:
+    case Role::both:
+      return "linger.ms=5";
+    case Role::consumer:
+      return "fetch.max.wait.ms=100";
+    case Role::admin:
+      break;
+  }
+  return "request.timeout.ms=5000";
+}
+
+void add_property_flag(CLI::App& app, Properties& properties, Role role) {
+  const auto add = [&properties, role](const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) {
+      const auto named = parse_named(text, '=');
+      if (!named) throw CLI::ValidationError("-X", std::string(named.error().message()));
+      const auto set = properties.set_for(role, named->first, named->second);
+      if (!set) throw CLI::ValidationError("-X", std::string(set.error().message()));
+    }
+  };
+  app.add_option_function<std::vector<std::string>>(
+         "-X,--property", add,
+         fmt::format("One of Kafka's own settings, as {}; may be repeated", example_for(role)))
+      ->type_name("NAME=VALUE")
+      ->group(connection_group)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+Result<std::string> parse_name(std::string_view text) {
+  if (text.empty()) return fail(Error::configuration("\"\" is not a name"));
+  return std::string(text);
+}
+
+}  // namespace
+
+void add_connection_flags(CLI::App& app, Connection& connection, Role role) {
+  add_parsed(app, "-b,--brokers", connection.brokers, parse_brokers, "HOST:PORT,...",
+             "Servers to ask first [$DOHLE_BROKERS, else the profile's, else 127.0.0.1:9092]")
+      ->group(connection_group);
+  add_property_flag(app, connection.properties, role);
+  add_parsed(app, "--profile", connection.profile, parse_name, "NAME",
+             "The profile to use [$DOHLE_PROFILE, else the one that the configuration names]")
+      ->group(connection_group);
+  add_parsed(app, "--config", connection.config, parse_name, "FILE",
+             "Where the profiles are [$DOHLE_CONFIG, else ~/.config/dohle/config.toml]")
+      ->group(connection_group);
+  add_parsed(app, "--timeout", connection.timeout, parse_timeout, "DURATION",
+             "For connecting and for each request, 1ms to 10m [10s]")
+      ->group(connection_group);
+  auto* quiet = app.add_flag("-q,--quiet", connection.is_quiet, "No progress and no warnings");
+  quiet->group(connection_group);
+  app.add_flag("-v,--verbose", connection.is_verbose, "Say what the client does")
+      ->group(connection_group)
+      ->excludes(quiet);
+}
+
+Result<ConnectionSettings> settings_of(const Connection& connection) {
+  auto properties = load_profile(connection.config, connection.profile,
+                                 {.config = std::getenv("DOHLE_CONFIG"),
+                                  .profile = std::getenv("DOHLE_PROFILE"),
+                                  .config_home = std::getenv("XDG_CONFIG_HOME"),
+                                  .home = std::getenv("HOME")});
+  if (!properties) return fail(properties.error());
+  if (const char* const brokers = std::getenv("DOHLE_BROKERS"); brokers != nullptr) {
+    const auto set = properties->set("bootstrap.servers", brokers);
+    if (!set) return fail(set.error().within("DOHLE_BROKERS"));
+  }
+  for (const auto& [name, value] : connection.properties.values()) {
+    if (auto set = properties->set(name, value); !set) return fail(set.error());
+  }
+  ConnectionSettings settings{*std::move(properties), {.client_id = "dohle-command"}};
+  settings.client.default_api_timeout = usual_timeout;
+  // Whoever mistyped a name is waiting.
+  settings.client.fail_on_unknown_hosts = true;
+  settings.properties.apply_to(settings.client);
+  if (connection.brokers) settings.client.bootstrap_servers = *connection.brokers;
+  settings.client.busy_poll = connection.busy_poll;
+  if (connection.timeout) {
+    settings.client.default_api_timeout = std::chrono::ceil<milliseconds>(*connection.timeout);
+  }
+  settings.client.logger = stderr_logger(connection.is_verbose ? LogLevel::debug
+                                         : connection.is_quiet ? LogLevel::error
+                                                               : LogLevel::warning);
+  return settings;
+}
+
+int with_client(std::string_view command, const Connection& connection,
+                const std::function<int(Client&, const ConnectionSettings&)>& work) {
+  auto settings = settings_of(connection);
+  if (!settings) return report(command, settings.error());
+  auto client = Client::create(settings->client);
+  if (!client) return report(command, client.error());
+  if (auto connected = client->connect(settings->client.default_api_timeout); !connected) {
+    const int status = report(command, connected.error());
+    return status == exit_usage ? exit_usage : exit_connection;
+  }
+  const int status = work(*client, *settings);
+  if (auto closed = client->close(); !closed && status == exit_ok) {
+    return report(command, closed.error());
+  }
+  return status;
+}
+
+int with_client(std::string_view command, const Connection& connection,
+                const std::function<int(Client&)>& work) {
+  return with_client(command, connection,
+                     [&](Client& client, const ConnectionSettings&) { return work(client); });
+}
+
+}  // namespace dohle::tools

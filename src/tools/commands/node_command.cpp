@@ -1,0 +1,102 @@
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "dohle/node.hpp"
+#include "tools/commands/commands.hpp"
+#include "tools/commands/flags.hpp"
+
+namespace dohle::tools {
+
+namespace {
+
+struct NodeArguments {
+  NodeOptions options;
+  std::string durability = "fsync";
+  bool no_auto_create = false;
+};
+
+// Blocked before the node's threads start, so that they inherit it and the signal waits for us.
+sigset_t block_stop_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGINT);
+  ::sigaddset(&signals, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+// A connection and a file are a descriptor each. Without permission it stays as it is.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int failed(const Error& error, int status) {
+  std::fprintf(stderr, "dohle node: %s\n", std::string(error.message()).c_str());
+  return status;
+}
+
+int run_node(NodeArguments arguments) {
+  auto durability = parse_durability(arguments.durability);
+  if (!durability) return failed(durability.error(), exit_usage);
+  arguments.options.durability = *durability;
+  arguments.options.auto_create_topics = !arguments.no_auto_create;
+  arguments.options.logger = stderr_logger(LogLevel::info);
+  raise_descriptor_limit();
+  const sigset_t signals = block_stop_signals();
+  auto node = Node::start(std::move(arguments.options));
+  if (!node) {
+    const bool is_usage = node.error().category() == ErrorCategory::configuration;
+    return failed(node.error(), is_usage ? exit_usage : exit_failed);
+  }
+  std::printf("ready %s\n", node->address().c_str());
+  std::fflush(stdout);
+  int signal = 0;
+  ::sigwait(&signals, &signal);
+  if (auto closed = node->close(); !closed) return failed(closed.error(), exit_failed);
+  return exit_ok;
+}
+
+}  // namespace
+
+void add_node_command(CLI::App& app, std::function<int()>& run) {
+  auto arguments = std::make_shared<NodeArguments>();
+  CLI::App* command = app.add_subcommand("node", "Run a single-node Kafka-compatible server");
+  command->footer(
+      "Examples:\n"
+      "  dohle node --data ./data\n"
+      "  dohle node --data :memory: --listen 127.0.0.1:0\n\n"
+      "Prints \"ready HOST:PORT\" once it accepts connections; logs go to standard error. There "
+      "is no authentication: listen on another interface only where everybody may do everything. "
+      "SIGINT and SIGTERM stop it cleanly.");
+  command->add_option("--data", arguments->options.data_dir, "Directory, or :memory:")
+      ->type_name("DIR")
+      ->required();
+  command
+      ->add_option("--listen", arguments->options.listen,
+                   "Where to listen; port 0 picks one [127.0.0.1:9092]")
+      ->type_name("HOST:PORT");
+  command
+      ->add_option("--advertise", arguments->options.advertise,
+                   "What clients are told to connect to [the listening address]")
+      ->type_name("HOST:PORT");
+  command
+      ->add_option("--durability", arguments->durability,
+                   "fsync: acknowledged records survive a power failure; interval: all but those "
+                   "of the last 50 ms do; os: they survive the end of the process alone [fsync]")
+      ->type_name("WHEN");
+  command->add_flag("--no-auto-create", arguments->no_auto_create,
+                    "Refuse unknown topics instead of making them with one partition");
+  add_count(*command, "--max-connections", arguments->options.max_connections, 1, 100'000,
+            "More are closed at once; 1 to 100000 [10000]");
+  command->callback([arguments, &run] { run = [arguments] { return run_node(*arguments); }; });
+}
+
+}  // namespace dohle::tools

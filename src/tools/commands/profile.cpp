@@ -1,0 +1,129 @@
+#include "tools/commands/profile.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 1
+#include <toml++/toml.h>
+
+#include "tools/commands/suggestion.hpp"
+
+namespace dohle::tools {
+
+namespace {
+
+std::unexpected<Error> refuse(std::string_view file, std::string_view why) {
+  return fail(Error::configuration(fmt::format("{}: {}", file, why)));
+}
+
+Result<std::string> value_of(const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* number = node.as_integer()) return fmt::to_string(number->get());
+  if (const auto* truth = node.as_boolean()) return std::string(truth->get() ? "true" : "false");
+  if (const auto* list = node.as_array()) {
+    std::string joined;
+    for (const toml::node& each : *list) {
+      auto value = value_of(each);
+      if (!value) return value;
+      joined += (joined.empty() ? "" : ",") + *value;
+    }
+    return joined;
+  }
+  return fail(
+      Error::configuration("a value is a text, a whole number, true, false, or a list of them"));
+}
+
+/// TOML reads a.b = 1 as a table a with b in it.
+Result<void> add(const toml::table& table, const std::string& prefix, Properties& properties) {
+  for (const auto& [key, node] : table) {
+    const std::string name = prefix + std::string(key.str());
+    if (const auto* inner = node.as_table()) {
+      if (auto added = add(*inner, name + ".", properties); !added) return added;
+      continue;
+    }
+    auto value = value_of(node);
+    if (!value) return fail(value.error().within(name));
+    if (auto set = properties.set(name, *value); !set) return set;
+  }
+  return {};
+}
+
+Result<void> check_top(const toml::table& config) {
+  for (const auto& [key, node] : config) {
+    const std::string name(key.str());
+    const bool is_right =
+        (name == "profile" && node.is_string()) || (name == "profiles" && node.is_table());
+    if (!is_right) {
+      return fail(Error::configuration(
+          fmt::format("{} does not belong there; allowed are profile = \"NAME\" and tables "
+                      "[profiles.NAME]",
+                      name)));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Properties> read_profile(std::string_view toml, std::string_view file,
+                                const std::optional<std::string>& name) {
+  const toml::parse_result parsed = toml::parse(toml);
+  if (!parsed) {
+    const toml::parse_error& error = parsed.error();
+    return refuse(file, fmt::format("line {}: {}", error.source().begin.line, error.description()));
+  }
+  const toml::table& config = parsed.table();
+  if (auto checked = check_top(config); !checked) return refuse(file, checked.error().message());
+  const std::string wanted = name ? *name : config["profile"].value_or(std::string());
+  if (wanted.empty()) return Properties();
+  const toml::table* const profiles = config["profiles"].as_table();
+  const toml::node* const node = profiles == nullptr ? nullptr : profiles->get(wanted);
+  if (node == nullptr || !node->is_table()) {
+    std::vector<std::string> names;
+    if (profiles != nullptr) {
+      for (const auto& [key, each] : *profiles) names.emplace_back(key.str());
+    }
+    return refuse(file, fmt::format("there is no profile {}{}", wanted, suggestion(wanted, names)));
+  }
+  Properties properties;
+  if (auto added = add(*node->as_table(), "", properties); !added) {
+    return refuse(file, fmt::format("profile {}: {}", wanted, added.error().message()));
+  }
+  return properties;
+}
+
+Result<Properties> load_profile(const std::optional<std::string>& file,
+                                const std::optional<std::string>& name,
+                                const ConfigEnvironment& environment) {
+  std::filesystem::path path;
+  bool has_to_be_there = true;
+  if (file) {
+    path = *file;
+  } else if (environment.config != nullptr) {
+    path = environment.config;
+  } else {
+    has_to_be_there = false;
+    if (environment.config_home != nullptr && *environment.config_home != '\0') {
+      path = std::filesystem::path(environment.config_home) / "dohle" / "config.toml";
+    } else if (environment.home != nullptr) {
+      path = std::filesystem::path(environment.home) / ".config" / "dohle" / "config.toml";
+    }
+  }
+  std::optional<std::string> wanted = name;
+  if (!wanted && environment.profile != nullptr) wanted = environment.profile;
+  std::ifstream input(path);
+  std::ostringstream text;
+  if (!input.is_open() || !(text << input.rdbuf())) {
+    if (!has_to_be_there && !wanted) return Properties();
+    return refuse(path.string(),
+                  wanted ? fmt::format("the file with profile {} cannot be read", *wanted)
+                         : std::string("the configuration file cannot be read"));
+  }
+  return read_profile(text.str(), path.string(), wanted);
+}
+
+}  // namespace dohle::tools

@@ -1,0 +1,232 @@
+#include "tools/commands/properties.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "tools/commands/suggestion.hpp"
+#include "tools/commands/values.hpp"
+
+namespace dohle::tools {
+
+namespace {
+
+constexpr std::int64_t day_ms = 86'400'000, minutes_10_ms = 600'000;
+
+template <class Options>
+struct Property {
+  std::string_view name;
+  Result<void> (*set)(std::string_view value, Options& options);
+};
+
+template <class T>
+Result<void> assign(Result<T> read, auto& into) {
+  if (!read) return fail(read.error());
+  into = *std::move(read);
+  return {};
+}
+
+/// A whole number, or milliseconds where the member is a duration of them.
+template <auto Member, std::int64_t Min, std::int64_t Max, class Options>
+Result<void> number(std::string_view text, Options& options) {
+  const auto count = parse_count(text, Min, Max);
+  if (!count) return fail(count.error());
+  auto& into = options.*Member;
+  into = static_cast<std::remove_reference_t<decltype(into)>>(*count);
+  return {};
+}
+
+template <auto Member, class Options>
+Result<void> text(std::string_view value, Options& options) {
+  options.*Member = std::string(value);
+  return {};
+}
+
+Result<bool> parse_truth(std::string_view text) {
+  if (text == "true" || text == "false") return text == "true";
+  return fail(Error::configuration(fmt::format("\"{}\" is not one of true, false", text)));
+}
+
+template <auto Member, class Options>
+Result<void> truth(std::string_view value, Options& options) {
+  return assign(parse_truth(value), options.*Member);
+}
+
+/// -1 leaves a socket buffer to the system.
+template <auto Member>
+Result<void> socket_buffer(std::string_view text, ClientOptions& options) {
+  const auto count = parse_count(text, -1, INT32_MAX);
+  if (!count) return fail(count.error());
+  options.*Member = static_cast<int>(std::max<std::int64_t>(*count, 0));
+  return {};
+}
+
+Result<void> set_servers(std::string_view value, ClientOptions& options) {
+  return assign(parse_brokers(value), options.bootstrap_servers);
+}
+
+/// As Kafka's own clients: what cannot be idempotent is not, unless it is asked for by name.
+Result<void> set_acks(std::string_view value, ProducerOptions& options) {
+  auto acks = parse_acks(value);
+  if (!acks) return fail(acks.error());
+  options.acks = *acks;
+  options.idempotence = options.acks == Acks::all;
+  return {};
+}
+
+Result<void> set_linger(std::string_view value, ProducerOptions& options) {
+  const auto count = parse_count(value, 0, 60'000);
+  if (!count) return fail(count.error());
+  options.linger = std::chrono::milliseconds(*count);
+  return {};
+}
+
+Result<void> set_compression(std::string_view value, ProducerOptions& options) {
+  return assign(parse_codec(value), options.compression);
+}
+
+Result<void> set_offset_reset(std::string_view value, ConsumerOptions& options) {
+  constexpr std::array resets = {std::pair{"earliest", OffsetReset::earliest},
+                                 std::pair{"latest", OffsetReset::latest},
+                                 std::pair{"none", OffsetReset::fail}};
+  for (const auto& [name, reset] : resets) {
+    if (value != name) continue;
+    options.offset_reset = reset;
+    return {};
+  }
+  return fail(
+      Error::configuration(fmt::format("\"{}\" is not one of earliest, latest, none", value)));
+}
+
+using C = ClientOptions;
+constexpr std::array client_properties = {
+    Property<C>{"bootstrap.servers", set_servers},
+    Property<C>{"client.id", text<&C::client_id, C>},
+    Property<C>{"connections.max.idle.ms", number<&C::idle_timeout, 0, day_ms, C>},
+    Property<C>{"default.api.timeout.ms", number<&C::default_api_timeout, 1, day_ms, C>},
+    Property<C>{"metadata.max.age.ms", number<&C::metadata_max_age, 10, day_ms, C>},
+    Property<C>{"receive.buffer.bytes", socket_buffer<&C::socket_receive_buffer_bytes>},
+    Property<C>{"reconnect.backoff.max.ms", number<&C::max_reconnect_backoff, 0, day_ms, C>},
+    Property<C>{"reconnect.backoff.ms", number<&C::reconnect_backoff, 0, day_ms, C>},
+    Property<C>{"request.timeout.ms", number<&C::request_timeout, 1, minutes_10_ms, C>},
+    Property<C>{"retry.backoff.max.ms", number<&C::max_retry_backoff, 0, day_ms, C>},
+    Property<C>{"retry.backoff.ms", number<&C::retry_backoff, 0, day_ms, C>},
+    Property<C>{"send.buffer.bytes", socket_buffer<&C::socket_send_buffer_bytes>},
+    Property<C>{"socket.connection.setup.timeout.ms",
+                number<&C::connect_timeout, 1, minutes_10_ms, C>},
+};
+
+using P = ProducerOptions;
+constexpr std::array producer_properties = {
+    // Before enable.idempotence, which has the last word.
+    Property<P>{"acks", set_acks},
+    Property<P>{"batch.size", number<&P::batch_bytes, 512, 1 << 30, P>},
+    Property<P>{"buffer.memory", number<&P::buffer_bytes, 32'768, INT64_MAX, P>},
+    Property<P>{"compression.type", set_compression},
+    Property<P>{"delivery.timeout.ms", number<&P::delivery_timeout, 1, day_ms, P>},
+    Property<P>{"enable.idempotence", truth<&P::idempotence, P>},
+    Property<P>{"linger.ms", set_linger},
+    Property<P>{"max.block.ms", number<&P::max_block, 0, day_ms, P>},
+    Property<P>{"max.in.flight.requests.per.connection", number<&P::max_in_flight, 1, 100, P>},
+    Property<P>{"max.request.size", number<&P::max_request_bytes, 1'024, INT32_MAX, P>},
+    Property<P>{"request.timeout.ms", number<&P::request_timeout, 1, minutes_10_ms, P>},
+};
+
+using R = ConsumerOptions;
+constexpr std::array consumer_properties = {
+    Property<R>{"auto.offset.reset", set_offset_reset},
+    Property<R>{"check.crcs", truth<&R::check_crcs, R>},
+    Property<R>{"default.api.timeout.ms", number<&R::default_api_timeout, 1, day_ms, R>},
+    Property<R>{"fetch.max.bytes", number<&R::max_fetch_bytes, 1'024, INT32_MAX, R>},
+    Property<R>{"fetch.max.wait.ms", number<&R::max_fetch_wait, 0, minutes_10_ms, R>},
+    Property<R>{"fetch.min.bytes", number<&R::min_fetch_bytes, 1, INT32_MAX, R>},
+    Property<R>{"group.id", text<&R::group_id, R>},
+    Property<R>{"group.instance.id", text<&R::group_instance_id, R>},
+    Property<R>{"heartbeat.interval.ms", number<&R::heartbeat_interval, 1, day_ms, R>},
+    Property<R>{"max.partition.fetch.bytes",
+                number<&R::max_partition_fetch_bytes, 1'024, INT32_MAX, R>},
+    Property<R>{"max.poll.interval.ms", number<&R::max_poll_interval, 1, day_ms, R>},
+    Property<R>{"max.poll.records", number<&R::max_poll_records, 1, 1'000'000, R>},
+    Property<R>{"request.timeout.ms", number<&R::request_timeout, 1, minutes_10_ms, R>},
+    Property<R>{"session.timeout.ms", number<&R::session_timeout, 1, day_ms, R>},
+};
+
+const auto* find(const auto& table, std::string_view name) {
+  const auto found = std::ranges::find(table, name, [](const auto& each) { return each.name; });
+  return found == table.end() ? nullptr : &*found;
+}
+
+/// Whether the table has the name; `checked` becomes what its setter says of the value.
+template <class Options>
+bool check(const auto& table, std::string_view name, std::string_view value,
+           Result<void>& checked) {
+  const auto* property = find(table, name);
+  if (property == nullptr) return false;
+  Options scratch;
+  if (checked) checked = property->set(value, scratch);
+  return true;
+}
+
+std::vector<std::string> all_names() {
+  std::vector<std::string> names;
+  for (const auto& each : client_properties) names.emplace_back(each.name);
+  for (const auto& each : producer_properties) names.emplace_back(each.name);
+  for (const auto& each : consumer_properties) names.emplace_back(each.name);
+  std::ranges::sort(names);
+  names.erase(std::ranges::unique(names).begin(), names.end());
+  return names;
+}
+
+void apply(const auto& table, const auto& values, auto& options) {
+  for (const auto& property : table) {
+    const auto found = values.find(property.name);
+    // It was checked when it was set.
+    if (found != values.end()) (void)property.set(found->second, options);
+  }
+}
+
+}  // namespace
+
+Result<void> Properties::set(std::string_view name, std::string_view value) {
+  Result<void> checked;
+  const bool of_client = check<C>(client_properties, name, value, checked);
+  const bool of_producer = check<P>(producer_properties, name, value, checked);
+  const bool of_consumer = check<R>(consumer_properties, name, value, checked);
+  if (!of_client && !of_producer && !of_consumer) {
+    return fail(Error::configuration(
+        fmt::format("there is no property {}{}", name, suggestion(name, all_names()))));
+  }
+  if (!checked) return fail(checked.error().within(name));
+  values_.insert_or_assign(std::string(name), std::string(value));
+  return {};
+}
+
+Result<void> Properties::set_for(Role role, std::string_view name, std::string_view value) {
+  const bool of_producer = find(producer_properties, name) != nullptr;
+  const bool of_consumer = find(consumer_properties, name) != nullptr;
+  const bool is_used = find(client_properties, name) != nullptr ||
+                       (of_producer && (role == Role::producer || role == Role::both)) ||
+                       (of_consumer && (role == Role::consumer || role == Role::both));
+  if ((of_producer || of_consumer) && !is_used) {
+    return fail(
+        Error::configuration(fmt::format("{} is a property of {}, and this command has none", name,
+                                         of_producer ? "producers" : "consumers")));
+  }
+  return set(name, value);
+}
+
+void Properties::apply_to(ClientOptions& options) const {
+  apply(client_properties, values_, options);
+}
+
+void Properties::apply_to(ProducerOptions& options) const {
+  apply(producer_properties, values_, options);
+}
+
+void Properties::apply_to(ConsumerOptions& options) const {
+  apply(consumer_properties, values_, options);
+}
+
+}  // namespace dohle::tools

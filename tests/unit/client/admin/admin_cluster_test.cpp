@@ -1,0 +1,399 @@
+// What an administrator asks, against scripted servers over the simulated network.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/broker_errors.hpp"
+#include "client/admin/admin_groups.hpp"
+#include "client/admin/admin_offsets.hpp"
+#include "client/admin/admin_topics.hpp"
+#include "client/group/assignor.hpp"
+#include "scripted_cluster.hpp"
+#include "wire/messages/create_topics.hpp"
+#include "wire/messages/delete_groups.hpp"
+#include "wire/messages/delete_topics.hpp"
+#include "wire/messages/describe_configs.hpp"
+#include "wire/messages/describe_groups.hpp"
+#include "wire/messages/find_coordinator.hpp"
+#include "wire/messages/list_groups.hpp"
+#include "wire/messages/list_offsets.hpp"
+#include "wire/messages/offset_fetch.hpp"
+
+namespace dohle::client {
+namespace {
+
+using namespace std::chrono_literals;
+namespace code = broker_error;
+
+constexpr NodeId one{1};
+constexpr NodeId two{2};
+
+class AdminOnCluster : public testing::Test, public ScriptedWorld {
+ protected:
+  void start() {
+    ScriptedWorld::start([](std::shared_ptr<SimulatedClient> made, sim::Process&) { return made; });
+  }
+  /// Runs `call(cluster, then)` to its end, in at most `time`.
+  template <class T, class Call>
+  std::optional<Result<T>> run(Call call, Duration time = 20s) {
+    if (process == nullptr) start();
+    std::optional<Result<T>> outcome;
+    on_loop([&, this] {
+      call(client->cluster(), [&](Result<T> done) { outcome.emplace(std::move(done)); });
+    });
+    world.run_until([&] { return outcome.has_value(); }, time);
+    return outcome;
+  }
+  template <class Answer, class Call>
+  std::vector<Result<Answer>> items(Call call, Duration time = 20s) {
+    auto outcome = run<std::vector<Result<Answer>>>(std::move(call), time);
+    EXPECT_TRUE(outcome);
+    if (!outcome) return {};
+    EXPECT_TRUE(*outcome) << outcome->error().to_string();
+    return *outcome ? std::move(**outcome) : std::vector<Result<Answer>>{};
+  }
+  std::vector<Result<CreatedTopic>> create(std::vector<NewTopic> topics, Duration timeout = 10s) {
+    return items<CreatedTopic>([&](Cluster& cluster, auto then) {
+      create_topics(cluster, topics, false, timeout, std::move(then));
+    });
+  }
+  static wire::CreateTopicsResponse created(const wire::CreateTopicsRequest& request,
+                                            std::int16_t error = 0) {
+    wire::CreateTopicsResponse answer;
+    for (const auto& topic : request.topics) {
+      auto& made = answer.topics.emplace_back();
+      made.name = topic.name;
+      made.error_code = error;
+      made.num_partitions = topic.num_partitions;
+    }
+    return answer;
+  }
+  /// Each group is coordinated by the server of that number at its end: "g1", "g2".
+  void script_coordinators() {
+    script.on<wire::FindCoordinatorRequest>(
+        [](NodeId, const wire::FindCoordinatorRequest& request) {
+          wire::FindCoordinatorResponse answer;
+          if (request.coordinator_keys.empty()) answer.node_id = NodeId{request.key.back() - '0'};
+          for (const auto& key : request.coordinator_keys) {
+            auto& found = answer.coordinators.emplace_back();
+            found.key = key;
+            found.node_id = NodeId{key.back() - '0'};
+          }
+          return answer;
+        });
+  }
+};
+
+TEST_F(AdminOnCluster, MovesToTheControllerThatTookOver) {
+  std::vector<NodeId> asked;
+  script.on<wire::CreateTopicsRequest>([&](NodeId at, const wire::CreateTopicsRequest& request) {
+    asked.push_back(at);
+    if (at == script.controller) return created(request);
+    return created(request, code::not_controller);
+  });
+  start();
+  script.controller = two;
+  const auto results = create({{.name = "a", .partitions = 3}});
+  ASSERT_EQ(results.size(), 1U);
+  ASSERT_TRUE(results[0]) << results[0].error().to_string();
+  EXPECT_EQ(results[0]->partitions, 3);
+  EXPECT_EQ(asked.front(), one);
+  EXPECT_EQ(asked.back(), two);
+}
+
+TEST_F(AdminOnCluster, SaysAtItsDeadlineWhatWasInTheWay) {
+  script.on<wire::CreateTopicsRequest>([](NodeId, const wire::CreateTopicsRequest& request) {
+    return created(request, code::not_controller);
+  });
+  const auto results = create({{.name = "a"}}, 3s);
+  ASSERT_EQ(results.size(), 1U);
+  ASSERT_FALSE(results[0]);
+  EXPECT_TRUE(results[0].error().is(Errc::timed_out));
+  EXPECT_EQ(results[0].error().message(),
+            "create topic a: not done within 3000 ms; last: " +
+                Error::broker(code::not_controller, "create topic a").to_string());
+}
+
+TEST_F(AdminOnCluster, SaysAtItsDeadlineWhoDidNotAnswer) {
+  script.on<wire::CreateTopicsRequest>(
+      [](NodeId, const wire::CreateTopicsRequest&) { return std::nullopt; });
+  const auto results = create({{.name = "a"}}, 3s);
+  ASSERT_EQ(results.size(), 1U);
+  ASSERT_FALSE(results[0]);
+  EXPECT_EQ(results[0].error().message(),
+            "create topic a: not done within 3000 ms: broker-1:9092 has not answered CreateTopics");
+}
+
+TEST_F(AdminOnCluster, TellsOfEachWhatBecameOfIt) {
+  script.on<wire::CreateTopicsRequest>([](NodeId, const wire::CreateTopicsRequest& request) {
+    auto answer = created(request);
+    answer.topics.at(1).error_code = code::topic_already_exists;
+    answer.topics.at(2).error_code = code::invalid_partitions;
+    answer.topics.at(2).error_message = "too many";
+    answer.topics.pop_back();
+    return answer;
+  });
+  const auto results = create({{.name = "a"}, {.name = "b"}, {.name = "c"}, {.name = "d"}});
+  ASSERT_EQ(results.size(), 4U);
+  EXPECT_TRUE(results[0]);
+  EXPECT_TRUE(results[1].error().is_broker(code::topic_already_exists));
+  EXPECT_NE(results[1].error().message().find("create topic b"), std::string_view::npos);
+  EXPECT_TRUE(results[2].error().is_broker(code::invalid_partitions));
+  EXPECT_EQ(results[2].error().server_message(), "too many");
+  EXPECT_TRUE(results[3].error().is(Errc::malformed));
+}
+
+TEST_F(AdminOnCluster, AsksAgainOnlyForWhatFailedForTheMoment) {
+  std::vector<std::vector<std::string>> asked;
+  script.on<wire::DeleteTopicsRequest>([&](NodeId, const wire::DeleteTopicsRequest& request) {
+    auto& names = asked.emplace_back();
+    wire::DeleteTopicsResponse answer;
+    for (const auto& topic : request.topics) {
+      names.push_back(*topic.name);
+      auto& result = answer.responses.emplace_back();
+      result.name = topic.name;
+      if (topic.name == "b" && asked.size() < 3) result.error_code = code::not_controller;
+      if (topic.name == "c") result.error_code = code::unknown_topic_or_partition;
+    }
+    return answer;
+  });
+  const auto results = items<void>([](Cluster& cluster, auto then) {
+    delete_topics(cluster, {"a", "b", "c"}, 10s, std::move(then));
+  });
+  ASSERT_EQ(results.size(), 3U);
+  EXPECT_TRUE(results[0]);
+  EXPECT_TRUE(results[1]);
+  EXPECT_TRUE(results[2].error().is_broker(code::unknown_topic_or_partition));
+  EXPECT_EQ(asked, (std::vector<std::vector<std::string>>{{"a", "b", "c"}, {"b"}, {"b"}}));
+}
+
+TEST_F(AdminOnCluster, AsksForManyInRoundsOfFiveHundred) {
+  std::vector<std::size_t> sizes;
+  script.on<wire::CreateTopicsRequest>([&](NodeId, const wire::CreateTopicsRequest& request) {
+    sizes.push_back(request.topics.size());
+    return created(request);
+  });
+  std::vector<NewTopic> topics;
+  for (int i = 0; i < 1'234; ++i) topics.push_back({.name = "t" + std::to_string(i)});
+  const auto results = create(topics);
+  ASSERT_EQ(results.size(), 1'234U);
+  for (const auto& each : results) EXPECT_TRUE(each);
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{500, 500, 234}));
+}
+
+TEST_F(AdminOnCluster, SaysThatALostRequestMayHaveDoneIt) {
+  int requests = 0;
+  script.on<wire::CreateTopicsRequest>(
+      [&](NodeId,
+          const wire::CreateTopicsRequest& request) -> std::optional<wire::CreateTopicsResponse> {
+        if (++requests == 1) {
+          world.after(1ms, [this] { world.machine("broker-1").process("broker-1")->restart(); });
+          return std::nullopt;
+        }
+        return created(request, code::topic_already_exists);
+      });
+  const auto results = create({{.name = "a"}});
+  ASSERT_EQ(results.size(), 1U);
+  ASSERT_FALSE(results[0]);
+  EXPECT_TRUE(results[0].error().is_broker(code::topic_already_exists));
+  EXPECT_NE(results[0].error().message().find("may have done it"), std::string_view::npos);
+}
+
+TEST_F(AdminOnCluster, ListsTheGroupsOfEveryServer) {
+  script.on<wire::ListGroupsRequest>([&](NodeId at, const wire::ListGroupsRequest&) {
+    wire::ListGroupsResponse answer;
+    answer.groups.push_back({at == one ? "z" : "a", "consumer", "Stable", "classic"});
+    answer.groups.push_back({"both", "consumer", "Empty", "classic"});
+    return answer;
+  });
+  const auto listed = run<std::vector<GroupListing>>(
+      [](Cluster& cluster, auto then) { list_groups(cluster, 10s, std::move(then)); });
+  ASSERT_TRUE(listed && *listed);
+  std::vector<std::string> ids;
+  for (const auto& each : **listed) ids.push_back(each.group_id);
+  EXPECT_EQ(ids, (std::vector<std::string>{"a", "both", "z"}));
+}
+
+TEST_F(AdminOnCluster, ListsNoGroupsWhenOneServerRefuses) {
+  script.on<wire::ListGroupsRequest>([&](NodeId at, const wire::ListGroupsRequest&) {
+    wire::ListGroupsResponse answer;
+    if (at == two) answer.error_code = code::cluster_authorization_failed;
+    return answer;
+  });
+  const auto listed = run<std::vector<GroupListing>>(
+      [](Cluster& cluster, auto then) { list_groups(cluster, 10s, std::move(then)); });
+  ASSERT_TRUE(listed);
+  ASSERT_FALSE(*listed);
+  EXPECT_TRUE(listed->error().is_broker(code::cluster_authorization_failed));
+  EXPECT_NE(listed->error().message().find("node 2"), std::string_view::npos);
+}
+
+TEST_F(AdminOnCluster, WaitsForAServerThatLoadsItsGroups) {
+  int refusals = 2;
+  script.on<wire::ListGroupsRequest>([&](NodeId at, const wire::ListGroupsRequest&) {
+    wire::ListGroupsResponse answer;
+    if (at == two && refusals-- > 0) answer.error_code = code::coordinator_load_in_progress;
+    return answer;
+  });
+  const auto listed = run<std::vector<GroupListing>>(
+      [](Cluster& cluster, auto then) { list_groups(cluster, 10s, std::move(then)); });
+  ASSERT_TRUE(listed && *listed);
+  EXPECT_TRUE((*listed)->empty());
+}
+
+TEST_F(AdminOnCluster, AsksEachGroupsCoordinator) {
+  script_coordinators();
+  std::vector<std::pair<NodeId, std::string>> asked;
+  script.on<wire::DescribeGroupsRequest>(
+      [&](NodeId at, const wire::DescribeGroupsRequest& request) {
+        wire::DescribeGroupsResponse answer;
+        auto& group = answer.groups.emplace_back();
+        group.group_id = request.groups.at(0);
+        asked.emplace_back(at, group.group_id);
+        group.group_state = group.group_id == "dead1" ? "Dead" : "Stable";
+        group.protocol_type = "consumer";
+        auto& member = group.members.emplace_back();
+        member.member_id = "m";
+        member.member_assignment = encode_assignment({{"orders", PartitionId{1}}}).value();
+        // It moved; the next one to ask finds the coordinator anew.
+        if (group.group_id == "g2" && asked.size() < 4) group.error_code = code::not_coordinator;
+        return answer;
+      });
+  const auto results = items<GroupDescription>([](Cluster& cluster, auto then) {
+    describe_groups(cluster, {"g1", "g2", "dead1"}, 10s, std::move(then));
+  });
+  ASSERT_EQ(results.size(), 3U);
+  ASSERT_TRUE(results[0]);
+  EXPECT_EQ(results[0]->coordinator, one);
+  EXPECT_EQ(results[0]->members.at(0).assignment,
+            (std::vector<TopicPartition>{{"orders", PartitionId{1}}}));
+  ASSERT_TRUE(results[1]);
+  EXPECT_EQ(results[1]->coordinator, two);
+  EXPECT_TRUE(results[2].error().is_broker(code::group_id_not_found));
+  EXPECT_EQ(asked.size(), 4U);
+}
+
+TEST_F(AdminOnCluster, DeletesGroupsEachWithItsOutcome) {
+  script_coordinators();
+  script.on<wire::DeleteGroupsRequest>([](NodeId, const wire::DeleteGroupsRequest& request) {
+    wire::DeleteGroupsResponse answer;
+    auto& result = answer.results.emplace_back();
+    result.group_id = request.groups_names.at(0);
+    if (result.group_id == "g2") result.error_code = code::non_empty_group;
+    return answer;
+  });
+  const auto results = items<void>([](Cluster& cluster, auto then) {
+    delete_groups(cluster, {"g1", "g2"}, 10s, std::move(then));
+  });
+  ASSERT_EQ(results.size(), 2U);
+  EXPECT_TRUE(results[0]);
+  EXPECT_TRUE(results[1].error().is_broker(code::non_empty_group));
+  EXPECT_NE(results[1].error().message().find("g2"), std::string_view::npos);
+}
+
+TEST_F(AdminOnCluster, ReadsTheOffsetsOfAGroupInOldAndNewVersions) {
+  script_coordinators();
+  script.on<wire::OffsetFetchRequest>([](NodeId, const wire::OffsetFetchRequest& request) {
+    wire::OffsetFetchResponse answer;
+    const auto fill = [](auto& topic) {
+      topic.name = "orders";
+      topic.partitions.push_back({PartitionId{1}, Offset{5}, LeaderEpoch{}, "note", 0});
+      topic.partitions.push_back({PartitionId{0}, Offset{}, LeaderEpoch{}, "", 0});
+    };
+    if (request.groups.empty()) {
+      fill(answer.topics.emplace_back());
+    } else {
+      auto& group = answer.groups.emplace_back();
+      group.group_id = request.groups[0].group_id;
+      fill(group.topics.emplace_back());
+    }
+    return answer;
+  });
+  for (const auto highest : {std::int16_t{12}, std::int16_t{3}}) {
+    script.versions_up_to = highest;
+    if (process != nullptr) process->restart();
+    const auto results = items<std::vector<GroupOffset>>(
+        [](Cluster& cluster, auto then) { group_offsets(cluster, "g1", 10s, std::move(then)); });
+    ASSERT_EQ(results.size(), 1U);
+    ASSERT_TRUE(results[0]) << results[0].error().to_string();
+    ASSERT_EQ(results[0]->size(), 1U);
+    EXPECT_EQ(results[0]->at(0).offset, Offset{5});
+    EXPECT_EQ(results[0]->at(0).metadata, "note");
+  }
+}
+
+TEST_F(AdminOnCluster, FindsOffsetsAtLeadersThatMoveMeanwhile) {
+  std::vector<NodeId> asked;
+  script.on<wire::ListOffsetsRequest>([&](NodeId at, const wire::ListOffsetsRequest& request) {
+    asked.push_back(at);
+    wire::ListOffsetsResponse answer;
+    for (const auto& topic : request.topics) {
+      auto& told = answer.topics.emplace_back();
+      told.name = topic.name;
+      for (const auto& partition : topic.partitions) {
+        auto& each = told.partitions.emplace_back();
+        each.partition_index = partition.partition_index;
+        each.offset = Offset{100 + partition.timestamp.value};
+        const auto index = static_cast<std::size_t>(partition.partition_index.value);
+        if (script.leaders.at(index).node != at) each.error_code = code::not_leader_or_follower;
+      }
+    }
+    // Between the leader's name and the question to it.
+    if (asked.size() == 1) script.move_leader(0, two);
+    return answer;
+  });
+  const std::vector<OffsetQuery> queries = {{{"orders", PartitionId{0}}, EarliestOffset{}},
+                                            {{"orders", PartitionId{0}}, LatestOffset{}},
+                                            {{"orders", PartitionId{1}}, Timestamp{7}},
+                                            {{"orders", PartitionId{9}}, LatestOffset{}}};
+  const auto results = items<OffsetAnswer::Found>(
+      [&](Cluster& cluster, auto then) { list_offsets(cluster, queries, 10s, std::move(then)); });
+  ASSERT_EQ(results.size(), 4U);
+  ASSERT_TRUE(results[0] && results[1] && results[2]);
+  EXPECT_EQ(results[0]->offset, Offset{98});
+  EXPECT_EQ(results[1]->offset, Offset{99});
+  EXPECT_EQ(results[2]->offset, Offset{107});
+  EXPECT_TRUE(results[3].error().is(Errc::no_such_partition));
+  EXPECT_EQ(std::set<NodeId>(asked.begin(), asked.end()), (std::set{one, two}));
+}
+
+TEST_F(AdminOnCluster, DescribesTopicsAndTheirConfiguration) {
+  script.on<wire::DescribeConfigsRequest>([](NodeId, const wire::DescribeConfigsRequest& request) {
+    wire::DescribeConfigsResponse answer;
+    auto& result = answer.results.emplace_back();
+    result.resource_name = request.resources.at(0).resource_name;
+    if (result.resource_name == "missing") {
+      result.error_code = code::unknown_topic_or_partition;
+      return answer;
+    }
+    for (const char* name : {"segment.bytes", "cleanup.policy"}) {
+      auto& entry = result.configs.emplace_back();
+      entry.name = name;
+      entry.value = "v";
+    }
+    return answer;
+  });
+  const auto topics = items<TopicDescription>([](Cluster& cluster, auto then) {
+    describe_topics(cluster, {"orders", "missing"}, 10s, std::move(then));
+  });
+  ASSERT_EQ(topics.size(), 2U);
+  ASSERT_TRUE(topics[0]);
+  EXPECT_EQ(topics[0]->partitions.at(1).leader, two);
+  EXPECT_TRUE(topics[1].error().is_broker(code::unknown_topic_or_partition));
+  for (const std::string name : {"orders", "missing"}) {
+    const auto entries = run<std::vector<ConfigEntry>>([&](Cluster& cluster, auto then) {
+      describe_topic_config(cluster, name, 10s, std::move(then));
+    });
+    ASSERT_TRUE(entries);
+    ASSERT_EQ(entries->has_value(), name == "orders");
+    if (*entries) {
+      EXPECT_EQ((*entries)->at(0).name, "cleanup.policy");
+      EXPECT_EQ((*entries)->size(), 2U);
+    } else {
+      EXPECT_TRUE(entries->error().is_broker(code::unknown_topic_or_partition));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace dohle::client

@@ -1,0 +1,242 @@
+// What the client's connections say of servers that cannot be reached or do not answer, and of
+// topics that are not there.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include "base/broker_errors.hpp"
+#include "client/admin/admin_call.hpp"
+#include "scripted_cluster.hpp"
+
+namespace dohle::client {
+namespace {
+
+using namespace std::chrono_literals;
+
+class EngineOnCluster : public testing::Test, public ScriptedWorld {
+ protected:
+  void start() {
+    ScriptedWorld::start([](std::shared_ptr<SimulatedClient> made, sim::Process&) { return made; });
+  }
+  /// Why no server answers within that time.
+  std::string connect(Duration time, Errc code = Errc::timed_out) {
+    std::optional<Result<void>> outcome;
+    on_loop([&] {
+      client->cluster().when_connected(world.now() + time,
+                                       [&](Result<void> done) { outcome = std::move(done); });
+    });
+    world.run_until([&] { return outcome.has_value(); }, time);
+    if (!outcome || *outcome) return "it was reached";
+    EXPECT_TRUE(outcome->error().is(code)) << outcome->error().to_string();
+    return std::string(outcome->error().message());
+  }
+  /// What is told within `time` of a wait for the topic of at most `max_wait`; nothing: it goes on.
+  std::optional<Result<void>> look_for(std::string_view topic, bool may_create, Duration max_wait,
+                                       Duration time) {
+    const auto outcome = std::make_shared<std::optional<Result<void>>>();
+    on_loop([&] {
+      client->cluster().when_topic(topic, may_create, world.now() + max_wait,
+                                   [outcome](Result<void> done) { *outcome = std::move(done); });
+    });
+    world.run_for(time);
+    return *outcome;
+  }
+  template <class M>
+  void never_answer() {
+    script.on<M>([](NodeId, const M&) { return std::nullopt; });
+  }
+  /// The first server alone, and of every topic asked for what topic_error says.
+  void answer_metadata() {
+    script.on<wire::MetadataRequest>([this](NodeId, const wire::MetadataRequest& asked) {
+      wire::MetadataResponse answer;
+      answer.brokers.push_back({NodeId{1}, "broker-1", 9092, {}});
+      if (!asked.topics) return answer;
+      for (const auto& each : *asked.topics) {
+        auto& topic = answer.topics.emplace_back();
+        topic.name = each.name;
+        topic.error_code = topic_error;
+        if (topic_error != broker_error::none) continue;
+        topic.topic_id = TopicId{{1}};
+        auto& partition = topic.partitions.emplace_back();
+        partition.partition_index = PartitionId{0};
+        partition.leader_id = NodeId{1};
+      }
+      return answer;
+    });
+  }
+  std::int16_t topic_error = broker_error::none;
+};
+
+TEST_F(EngineOnCluster, NamesTheServerThatAcceptsAndNeverAnswers) {
+  never_answer<wire::ApiVersionsRequest>();
+  start();
+  EXPECT_EQ(connect(5s), "no server answered in time: broker-1:9092 has not answered ApiVersions");
+  EXPECT_EQ(
+      connect(40s),
+      "no server answered in time: broker-1:9092: request_timeout passed without an answer to "
+      "ApiVersions");
+}
+
+TEST_F(EngineOnCluster, NamesTheServerThatStopsAnswering) {
+  never_answer<wire::MetadataRequest>();
+  start();
+  EXPECT_EQ(connect(5s), "no server answered in time: broker-1:9092 has not answered Metadata");
+}
+
+TEST_F(EngineOnCluster, NamesTheAddressWhereNobodyListensOnce) {
+  start();
+  world.machine("broker-1").process("broker-1")->kill();
+  world.machine("broker-2").process("broker-2")->kill();
+  const auto outcome = look_for("missing", false, 5s, 6s);
+  ASSERT_TRUE(outcome);
+  const std::string text(outcome->error().message());
+  EXPECT_TRUE(text.starts_with("no metadata of topic missing in time: ")) << text;
+  const auto first = text.find("broker-1:9092");
+  EXPECT_NE(first, std::string::npos) << text;
+  EXPECT_NE(text.find("connecting to broker-1:9092: "), std::string::npos) << text;
+  EXPECT_EQ(text.find("broker-1:9092: connecting to broker-1:9092"), std::string::npos) << text;
+}
+
+TEST_F(EngineOnCluster, GivesUpAtOnceWhenNoServersHostExists) {
+  engine_options.fail_on_unknown_hosts = true;
+  engine_options.bootstrap = {{"broker-7", 9092}, {"broker-8", 9092}};
+  start();
+  const TimePoint asked = world.now();
+  const std::string text = connect(10s, Errc::name_not_resolved);
+  EXPECT_LT(world.now() - asked, 1s);
+  EXPECT_TRUE(text.starts_with("no server can be reached: connecting to broker-")) << text;
+  EXPECT_NE(text.find("broker-7:9092: no machine is called broker-7"), std::string::npos) << text;
+  EXPECT_NE(text.find("broker-8:9092: no machine is called broker-8"), std::string::npos) << text;
+}
+
+TEST_F(EngineOnCluster, GoesOnWhileSomeServersHostExists) {
+  engine_options.fail_on_unknown_hosts = true;
+  engine_options.bootstrap = {{"broker-7", 9092}, {"broker-1", 9092}};
+  start();
+  world.machine("broker-1").process("broker-1")->kill();
+  const std::string text = connect(10s);
+  EXPECT_NE(text.find("connecting to broker-1:9092: refused"), std::string::npos) << text;
+}
+
+TEST_F(EngineOnCluster, GoesOnTryingNamesUnlessToldOtherwise) {
+  engine_options.bootstrap = {{"broker-7", 9092}};
+  start();
+  std::optional<Result<wire::ApiVersionsResponse>> answer;
+  on_loop([&] {
+    client->cluster().ask_any<wire::ApiVersionsRequest>(
+        {}, [&](Result<wire::ApiVersionsResponse> heard) { answer = std::move(heard); });
+  });
+  EXPECT_EQ(connect(10s),
+            "no server answered in time: connecting to broker-7:9092: no machine is called "
+            "broker-7");
+  ASSERT_TRUE(answer && !*answer);
+  EXPECT_TRUE(answer->error().is(Errc::name_not_resolved));
+  EXPECT_TRUE(answer->error().is_retriable()) << "requests are not given up for it";
+}
+
+TEST_F(EngineOnCluster, FindsOutEachTimeWithin2sThatATopicIsMissingAndThenLetsGo) {
+  std::size_t asked = 0;
+  script.on<wire::MetadataRequest>([&](NodeId, const wire::MetadataRequest& request) {
+    ++asked;
+    wire::MetadataResponse answer;
+    answer.brokers.push_back({NodeId{1}, "broker-1", 9092, {}});
+    for (const auto& each : *request.topics) {
+      auto& topic = answer.topics.emplace_back();
+      topic.name = each.name;
+      topic.error_code = broker_error::unknown_topic_or_partition;
+    }
+    return answer;
+  });
+  start();
+  ASSERT_EQ(connect(5s), "it was reached");
+  for (int i = 0; i < 3; ++i) {
+    asked = 0;
+    const auto outcome = look_for("missing", false, 1min, 2s);
+    ASSERT_TRUE(outcome && !*outcome);
+    EXPECT_TRUE(outcome->error().is(Errc::no_such_topic)) << outcome->error().to_string();
+    EXPECT_GE(asked, 5u) << "it may be in the making";
+  }
+  asked = 0;
+  world.run_for(1min);
+  EXPECT_LE(asked, 1u);
+}
+
+TEST_F(EngineOnCluster, LooksForATopicWithoutANameAsForAnyOther) {
+  answer_metadata();
+  topic_error = broker_error::invalid_topic_exception;
+  start();
+  ASSERT_EQ(connect(5s), "it was reached");
+  const auto outcome = look_for("", true, 5s, 1s);
+  ASSERT_TRUE(outcome && !*outcome);
+  EXPECT_TRUE(outcome->error().is_broker(topic_error)) << outcome->error().to_string();
+}
+
+TEST_F(EngineOnCluster, AsksAnewOfATopicInViewThatWasRefusedBefore) {
+  answer_metadata();
+  topic_error = broker_error::topic_authorization_failed;
+  start();
+  on_loop([&] { client->cluster().need("orders"); });
+  world.run_for(10s);
+  topic_error = broker_error::none;
+  const auto outcome = look_for("orders", true, 5s, 1s);
+  ASSERT_TRUE(outcome);
+  EXPECT_TRUE(*outcome) << outcome->error().to_string();
+}
+
+TEST_F(EngineOnCluster, SaysWhatTheLastAnswerSaidOfATopicThatDoesNotCome) {
+  answer_metadata();
+  topic_error = broker_error::leader_not_available;
+  start();
+  ASSERT_EQ(connect(5s), "it was reached");
+  const auto outcome = look_for("orders", true, 5s, 6s);
+  ASSERT_TRUE(outcome && !*outcome);
+  EXPECT_TRUE(outcome->error().is(Errc::timed_out));
+  EXPECT_EQ(outcome->error().message(),
+            "no metadata of topic orders in time; last: " + Error::broker(topic_error).to_string());
+}
+
+TEST_F(EngineOnCluster, SaysOnceAMinuteThatAServerIsGone) {
+  start();
+  ASSERT_EQ(connect(5s), "it was reached");
+  EXPECT_TRUE(warnings.empty());
+  world.machine("broker-1").process("broker-1")->kill();
+  world.machine("broker-2").process("broker-2")->kill();
+  on_loop([&] { client->cluster().need("orders"); });
+  world.run_for(50s);
+  const auto of_first = [&] {
+    return std::ranges::count_if(warnings, [](const std::string& line) {
+      return line.starts_with("connection: connecting to broker-1:9092: ");
+    });
+  };
+  EXPECT_EQ(of_first(), 1);
+  EXPECT_TRUE(warnings[0].ends_with("; trying on (1 times so far)")) << warnings[0];
+  world.run_for(1min);
+  EXPECT_EQ(of_first(), 2);
+}
+
+TEST_F(EngineOnCluster, SaysOnceThatATopicIsGone) {
+  answer_metadata();
+  start();
+  on_loop([&] { client->cluster().need("orders"); });
+  world.run_for(5s);
+  EXPECT_TRUE(warnings.empty());
+  topic_error = broker_error::unknown_topic_or_partition;
+  on_loop([&] { client->cluster().doubt(); });
+  world.run_for(1min);
+  EXPECT_THAT(warnings, testing::ElementsAre(
+                            "client: the server no longer has topic orders; waiting for it"));
+}
+
+TEST_F(EngineOnCluster, SaysNothingOfATopicThatWasNeverThere) {
+  answer_metadata();
+  topic_error = broker_error::unknown_topic_or_partition;
+  start();
+  on_loop([&] { client->cluster().need("orders"); });
+  world.run_for(1min);
+  EXPECT_TRUE(warnings.empty());
+}
+
+}  // namespace
+}  // namespace dohle::client

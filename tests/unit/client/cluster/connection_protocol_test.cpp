@@ -1,0 +1,236 @@
+#include "client/cluster/connection_protocol.hpp"
+
+#include <gtest/gtest.h>
+
+#include "wire/messages/heartbeat.hpp"
+#include "wire/messages/metadata.hpp"
+#include "wire/messages/produce.hpp"
+
+namespace dohle::client {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace connection_action;
+using wire::ApiVersionsResponse;
+using wire::HeartbeatRequest;
+using wire::HeartbeatResponse;
+
+constexpr TimePoint start{1h};
+
+/// A server that answers what the test tells it to, as bytes.
+class ScriptedConnection : public testing::Test {
+ protected:
+  static ConnectionProtocol::Options options() { return {"test", Duration(10s), Duration(30s), 2}; }
+
+  /// The next request that was sent. Fails the test when there is none.
+  wire::RequestFrame sent() {
+    auto bytes = std::move(std::get<Send>(take())).bytes.flatten().value();
+    return wire::decode_request_header(bytes.sub(4)).value();
+  }
+  ConnectionAction take() {
+    ConnectionAction action = std::move(actions_.at(0));
+    actions_.erase(actions_.begin());
+    return action;
+  }
+  template <class M>
+  void answer(std::int32_t correlation_id, const M& message, std::int16_t version) {
+    auto bytes = wire::encode_response(correlation_id, message, version).value().flatten().value();
+    core_.on_frame(bytes.sub(4), start, actions_);
+  }
+  static ApiVersionsResponse speaks(std::vector<ApiVersionsResponse::ApiVersion> apis) {
+    ApiVersionsResponse response;
+    response.api_keys = std::move(apis);
+    return response;
+  }
+  void become_ready() {
+    core_.on_open(start, actions_);
+    const auto asked = sent().header;
+    answer(asked.correlation_id, speaks({{0, 0, 13}, {12, 0, 3}, {18, 0, 4}}), 4);
+    ASSERT_TRUE(std::holds_alternative<Ready>(take()));
+  }
+
+  ConnectionActions actions_;
+  ConnectionProtocol core_{options(), start};
+};
+
+TEST_F(ScriptedConnection, AsksForVersionsAndPicksTheHighestShared) {
+  become_ready();
+  EXPECT_EQ(core_.version_of(HeartbeatRequest::api).value(), 3);
+  EXPECT_TRUE(core_.version_of(wire::MetadataRequest::api).error().is(Errc::unsupported_version));
+}
+
+TEST_F(ScriptedConnection, NamesTopicsByNameInProduce) {
+  become_ready();
+  EXPECT_EQ(core_.version_of(wire::ProduceRequest::api).value(), 12);
+}
+
+TEST_F(ScriptedConnection, FallsBackToTheVersionThatAnOldServerNames) {
+  core_.on_open(start, actions_);
+  ApiVersionsResponse refusal = speaks({{18, 0, 2}});
+  refusal.error_code = 35;
+  answer(sent().header.correlation_id, refusal, 0);
+  const auto again = sent().header;
+  EXPECT_EQ(again.api_version, 2);
+  answer(again.correlation_id, speaks({{18, 0, 2}}), 2);
+  EXPECT_TRUE(std::holds_alternative<Ready>(take()));
+}
+
+TEST_F(ScriptedConnection, FallsBackToVersionZeroOnceAndThenGivesUp) {
+  core_.on_open(start, actions_);
+  ApiVersionsResponse refusal;
+  refusal.error_code = 35;
+  answer(sent().header.correlation_id, refusal, 0);
+  const auto again = sent().header;
+  EXPECT_EQ(again.api_version, 0);
+  answer(again.correlation_id, refusal, 0);
+  EXPECT_TRUE(std::get<Close>(take()).why.is_broker(35));
+  EXPECT_EQ(core_.state(), ConnectionProtocol::State::closed);
+}
+
+TEST_F(ScriptedConnection, MatchesAnswersToRequestsInOrder) {
+  become_ready();
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 70, start, actions_));
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 71, start, actions_));
+  const auto first = sent().header.correlation_id;
+  const auto second = sent().header.correlation_id;
+  answer(first, HeartbeatResponse{}, 3);
+  answer(second, HeartbeatResponse{}, 3);
+  EXPECT_EQ(std::get<Answer>(take()).tag, 70u);
+  EXPECT_EQ(std::get<Answer>(take()).tag, 71u);
+}
+
+TEST_F(ScriptedConnection, ClosesOnAnAnswerOutOfOrder) {
+  become_ready();
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 70, start, actions_));
+  const auto asked = sent().header.correlation_id;
+  answer(asked + 1, HeartbeatResponse{}, 3);
+  EXPECT_EQ(std::get<Lost>(take()).tag, 70u);
+  EXPECT_TRUE(std::get<Close>(take()).why.is(Errc::malformed));
+}
+
+TEST_F(ScriptedConnection, RefusesMoreThanMayBeInFlight) {
+  become_ready();
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 1, start, actions_));
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 2, start, actions_));
+  EXPECT_FALSE(core_.takes_requests());
+  EXPECT_TRUE(
+      core_.request(HeartbeatRequest{}, 3, start, actions_).error().is(Errc::limit_reached));
+  EXPECT_EQ(actions_.size(), 2u);
+}
+
+TEST_F(ScriptedConnection, DiesWhenTheOldestRequestTimesOut) {
+  become_ready();
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 1, start, actions_));
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 2, start + 5s, actions_));
+  actions_.clear();
+  EXPECT_EQ(core_.deadline(), start + 30s);
+  core_.on_time(start + 30s - 1ns, actions_);
+  EXPECT_TRUE(actions_.empty());
+  EXPECT_EQ(core_.awaited(), "Heartbeat");
+  core_.on_time(start + 30s, actions_);
+  EXPECT_TRUE(std::get<Lost>(take()).why.is(Errc::timed_out));
+  EXPECT_EQ(std::get<Lost>(take()).tag, 2u);
+  EXPECT_TRUE(std::get<Close>(take()).why.is(Errc::timed_out));
+  EXPECT_EQ(core_.deadline(), never);
+}
+
+TEST_F(ScriptedConnection, GivesUpConnectingAfterItsTimeout) {
+  core_.on_time(start + 10s, actions_);
+  EXPECT_TRUE(std::get<Close>(take()).why.is(Errc::connection_failed));
+}
+
+TEST_F(ScriptedConnection, RefusesRequestsBeforeItIsReady) {
+  const auto refuses = [this] {
+    return core_.request(HeartbeatRequest{}, 1, start, actions_).error().is(Errc::not_connected);
+  };
+  EXPECT_TRUE(refuses());
+  core_.on_open(start, actions_);
+  EXPECT_EQ(core_.state(), ConnectionProtocol::State::negotiating);
+  EXPECT_TRUE(refuses());
+  EXPECT_EQ(actions_.size(), 1u) << "its own question and no other";
+}
+
+TEST_F(ScriptedConnection, IsReadyAtOnceWhereNothingAuthenticates) {
+  become_ready();
+  EXPECT_EQ(core_.state(), ConnectionProtocol::State::ready);
+  EXPECT_EQ(core_.in_flight(), 0u);
+  EXPECT_TRUE(actions_.empty());
+}
+
+TEST_F(ScriptedConnection, KeepsItsOwnQuestionsToItself) {
+  core_.on_open(start, actions_);
+  actions_.clear();
+  core_.on_closed(Error::client(Errc::connection_lost, "gone"), actions_);
+  EXPECT_TRUE(std::get<Close>(take()).why.is(Errc::connection_lost));
+  EXPECT_TRUE(actions_.empty()) << "nobody asked, so nobody is told";
+}
+
+TEST_F(ScriptedConnection, DoubtsThatNonsenseComesFromAKafkaServer) {
+  core_.on_open(start, actions_);
+  actions_.clear();
+  core_.on_frame(Slice::copy_of("HTTP/1.1 400"), start, actions_);
+  const Error why = std::get<Close>(take()).why;
+  EXPECT_TRUE(why.is(Errc::malformed));
+  EXPECT_NE(why.message().find("; is a Kafka server there?"), std::string_view::npos)
+      << why.message();
+}
+
+TEST_F(ScriptedConnection, HoldsRequestsBackForTheThrottleTime) {
+  become_ready();
+  core_.throttle(2s, start, actions_);
+  EXPECT_EQ(std::get<Throttled>(take()).time, 2s);
+  EXPECT_FALSE(core_.takes_requests());
+  EXPECT_TRUE(
+      core_.request(HeartbeatRequest{}, 1, start, actions_).error().is(Errc::limit_reached));
+  EXPECT_EQ(core_.deadline(), start + 2s);
+  core_.on_time(start + 2s - 1ns, actions_);
+  EXPECT_TRUE(actions_.empty());
+  core_.on_time(start + 2s, actions_);
+  EXPECT_TRUE(std::holds_alternative<Ready>(take()));
+  EXPECT_TRUE(core_.takes_requests());
+  EXPECT_EQ(core_.deadline(), never);
+}
+
+TEST_F(ScriptedConnection, GivesRequestsInFlightTheThrottleTimeOnTop) {
+  become_ready();
+  ASSERT_TRUE(core_.request(HeartbeatRequest{}, 1, start, actions_));
+  core_.throttle(40s, start, actions_);
+  // Within the time that is running; the second adds nothing.
+  core_.throttle(10s, start + 5s, actions_);
+  actions_.clear();
+  core_.on_time(start + 40s, actions_);
+  EXPECT_TRUE(std::holds_alternative<Ready>(take()));
+  core_.on_time(start + 70s - 1ns, actions_);
+  EXPECT_TRUE(actions_.empty());
+  core_.on_time(start + 70s, actions_);
+  EXPECT_TRUE(std::get<Lost>(take()).why.is(Errc::timed_out));
+}
+
+TEST_F(ScriptedConnection, WaitsNoLongerThanIsSane) {
+  become_ready();
+  core_.throttle(24h, start, actions_);
+  EXPECT_EQ(std::get<Throttled>(take()).time, ConnectionProtocol::max_throttle);
+  EXPECT_EQ(core_.deadline(), start + ConnectionProtocol::max_throttle);
+}
+
+TEST_F(ScriptedConnection, IsThrottledByTheAnswerAboutVersions) {
+  core_.on_open(start, actions_);
+  ApiVersionsResponse slow = speaks({{12, 0, 3}});
+  slow.throttle_time_ms = 500;
+  answer(sent().header.correlation_id, slow, 4);
+  EXPECT_EQ(std::get<Throttled>(take()).time, 500ms);
+  EXPECT_TRUE(actions_.empty());
+  core_.on_time(start + 500ms, actions_);
+  EXPECT_TRUE(std::holds_alternative<Ready>(take()));
+}
+
+TEST_F(ScriptedConnection, TellsWithoutWaitingForAnAnswer) {
+  become_ready();
+  ASSERT_TRUE(core_.tell(wire::ProduceRequest{}, actions_));
+  EXPECT_EQ(sent().header.api_key, wire::ApiKey::produce);
+  EXPECT_EQ(core_.in_flight(), 0u);
+  EXPECT_EQ(core_.deadline(), never);
+}
+
+}  // namespace
+}  // namespace dohle::client

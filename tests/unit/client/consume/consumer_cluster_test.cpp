@@ -1,0 +1,498 @@
+// The consumer against scripted servers, over the simulated network.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "base/broker_errors.hpp"
+#include "client/consume/consumer_loop.hpp"
+#include "client/consume/make_consumer.hpp"
+#include "made_batch.hpp"
+#include "scripted_cluster.hpp"
+#include "wire/messages/fetch.hpp"
+#include "wire/messages/list_offsets.hpp"
+
+namespace dohle::client {
+namespace {
+
+using namespace std::chrono_literals;
+namespace code = broker_error;
+
+TopicPartition orders(std::int32_t partition) {
+  return {"orders", PartitionId{partition}};
+}
+
+class ConsumerOnCluster : public testing::Test, public ScriptedWorld {
+ protected:
+  ConsumerOnCluster() {
+    script.on<wire::FetchRequest>(
+        [this](NodeId at, const wire::FetchRequest& asked) { return fetched(at, asked); });
+    script.on<wire::ListOffsetsRequest>([this](NodeId, const wire::ListOffsetsRequest& asked) {
+      wire::ListOffsetsResponse answer;
+      for (const auto& topic : asked.topics) {
+        auto& told = answer.topics.emplace_back();
+        told.name = topic.name;
+        for (const auto& each : topic.partitions) {
+          looked_up_.push_back(each.timestamp);
+          auto& found = told.partitions.emplace_back();
+          found.partition_index = each.partition_index;
+          found.offset = Offset{each.timestamp.value == -2   ? 0
+                                : each.timestamp.value == -1 ? end_
+                                                             : each.timestamp.value / 1'000};
+        }
+      }
+      return answer;
+    });
+  }
+  void TearDown() override {
+    if (consumer_) consumer_->close_by(world.now(), [](Result<void>) {});
+    world.run_for(1s);
+  }
+
+  /// Partitions hold the offsets 0 to `end_`; the servers know no sessions.
+  wire::FetchResponse fetched(NodeId at, const wire::FetchRequest& asked) {
+    fetches_.push_back(asked);
+    wire::FetchResponse answer;
+    bool has_records = false;
+    for (const auto& topic : asked.topics) {
+      auto& told = answer.responses.emplace_back();
+      told.topic = topic.topic;
+      for (const auto& each : topic.partitions) {
+        auto& data = told.partitions.emplace_back();
+        data.partition_index = each.partition;
+        data.high_watermark = Offset{end_};
+        const auto index = static_cast<std::size_t>(each.partition.value);
+        if (script.leaders.at(index).node != at) {
+          data.error_code = code::not_leader_or_follower;
+          continue;
+        }
+        const std::int64_t from = each.fetch_offset.value;
+        if (from > end_) data.error_code = code::offset_out_of_range;
+        if (from >= end_) continue;
+        data.records = Chain(
+            plain_batch(from, static_cast<int>(std::min<std::int64_t>(end_ - from, 10))).bytes());
+        has_records = true;
+      }
+    }
+    if (!has_records) script.answer_after = std::chrono::milliseconds(asked.max_wait_ms);
+    return answer;
+  }
+  void start(ConsumerOptions options = {.offset_reset = OffsetReset::earliest}) {
+    ScriptedWorld::start([&](const std::shared_ptr<SimulatedClient>& made, sim::Process&) {
+      consumer_ = std::make_shared<client::ConsumerLoop>(made, options);
+      consumer_->start();
+      return made;
+    });
+  }
+  void assign(std::vector<TopicPartition> partitions) {
+    on_loop([=, this] { consumer_->assign(partitions); });
+  }
+  /// What the user's thread does, and then wakes the loop.
+  template <class F>
+  void change(F f) {
+    ASSERT_TRUE(consumer_->desk().with([&](PollTable& table) { return f(table.fetch); }));
+    consumer_->kick();
+  }
+  void seek(StartingPoint to) {
+    change([&](FetchPlanner& fetch) { return fetch.seek(orders(0), to); });
+  }
+  [[nodiscard]] Offset position(std::int32_t partition) const {
+    return consumer_->desk()
+        .with([&](PollTable& table) { return table.fetch.position(orders(partition)); })
+        .value();
+  }
+  /// Polls until there is something to return, or the time is up.
+  Result<Records> poll(Duration time = 2s) {
+    consumer_->begin_poll();
+    world.run_until([this] { return consumer_->desk().with(client::ConsumerLoop::has_something); },
+                    time);
+    consumer_->end_poll();
+    return consumer_->take();
+  }
+  /// The next `count` records: "partition:offset".
+  std::vector<std::string> read(std::size_t count, Duration time = 2s) {
+    std::vector<std::string> all;
+    while (all.size() < count) {
+      auto records = poll(time);
+      EXPECT_TRUE(records) << records.error().to_string();
+      if (!records || records->empty()) break;
+      for (const ConsumerRecord& record : *records) {
+        all.push_back(std::to_string(record.partition.value) + ":" +
+                      std::to_string(record.offset.value));
+      }
+    }
+    return all;
+  }
+
+  std::int64_t end_ = 3;
+  std::vector<wire::FetchRequest> fetches_;
+  std::vector<Timestamp> looked_up_;
+  std::shared_ptr<client::ConsumerLoop> consumer_;
+};
+
+using Strings = std::vector<std::string>;
+
+TEST_F(ConsumerOnCluster, ReadsEachPartitionFromItsLeader) {
+  start();
+  assign({orders(0), orders(1)});
+  auto all = read(6);
+  std::ranges::sort(all);
+  EXPECT_EQ(all, (Strings{"0:0", "0:1", "0:2", "1:0", "1:1", "1:2"}));
+  EXPECT_EQ(looked_up_, (std::vector{Timestamp{-2}, Timestamp{-2}}));
+}
+
+TEST_F(ConsumerOnCluster, FollowsAPartitionToItsNewLeader) {
+  start();
+  assign({orders(0)});
+  EXPECT_EQ(read(3).size(), 3U);
+  script.move_leader(0, NodeId{2});
+  end_ = 5;
+  EXPECT_EQ(read(2, 10s), (Strings{"0:3", "0:4"}));
+}
+
+TEST_F(ConsumerOnCluster, CarriesOnWhenTheServerComesBack) {
+  start();
+  assign({orders(0)});
+  EXPECT_EQ(read(3).size(), 3U);
+  sim::Machine& broker = world.machine("broker-1");
+  broker.process("broker-1")->kill();
+  world.run_for(5s);
+  broker.process("broker-1")->restart();
+  end_ = 4;
+  EXPECT_EQ(read(1, 10s), (Strings{"0:3"}));
+}
+
+TEST_F(ConsumerOnCluster, SeeksByOffsetAndByTime) {
+  end_ = 60;
+  start();
+  assign({orders(0)});
+  (void)read(10);
+  change([](FetchPlanner& fetch) { return fetch.seek(orders(0), Offset{42}); });
+  EXPECT_EQ(read(1).at(0), "0:42");
+  seek({StartingPoint::Kind::time, Timestamp{17'000}});
+  EXPECT_EQ(read(1).at(0), "0:17");
+  EXPECT_EQ(looked_up_.back(), Timestamp{17'000});
+  seek({StartingPoint::Kind::latest});
+  world.run_for(1s);
+  EXPECT_EQ(position(0), Offset{60});
+  seek({StartingPoint::Kind::earliest});
+  EXPECT_EQ(read(1).at(0), "0:0");
+}
+
+TEST_F(ConsumerOnCluster, SeeksAtOnceAndReadsAfterTheFetchUnderWay) {
+  start();
+  assign({orders(0)});
+  EXPECT_EQ(read(3).size(), 3U);
+  world.run_for(100ms);
+  const auto polls = fetches_.size();
+  change([](FetchPlanner& fetch) { return fetch.seek(orders(0), Offset{1}); });
+  const TimePoint sought = world.now();
+  EXPECT_EQ(position(0), Offset{1});
+  EXPECT_EQ(read(1).at(0), "0:1");
+  EXPECT_EQ(fetches_.at(polls).topics.at(0).partitions.at(0).fetch_offset, Offset{1});
+  EXPECT_GT(world.now() - sought, 300ms) << "nothing was under way";
+  EXPECT_LT(world.now() - sought, 500ms);
+}
+
+TEST_F(ConsumerOnCluster, ReadsNothingOfWhatIsPaused) {
+  start();
+  assign({orders(0), orders(1)});
+  change([](FetchPlanner& fetch) { return fetch.pause(orders(0), true); });
+  EXPECT_EQ(read(3), (Strings{"1:0", "1:1", "1:2"}));
+  EXPECT_TRUE(poll()->empty());
+  change([](FetchPlanner& fetch) { return fetch.pause(orders(0), false); });
+  EXPECT_EQ(read(3), (Strings{"0:0", "0:1", "0:2"}));
+}
+
+TEST_F(ConsumerOnCluster, IsWokenOnce) {
+  start();
+  assign({orders(0)});
+  consumer_->desk().with([](PollTable& table) { table.is_woken = true; });
+  EXPECT_TRUE(poll(0s).error().is(Errc::cancelled));
+  EXPECT_EQ(read(3).size(), 3U);
+}
+
+TEST_F(ConsumerOnCluster, SaysOnceThatItsTopicDoesNotCome) {
+  auto error = code::unknown_topic_or_partition;
+  script.on<wire::MetadataRequest>([&](NodeId, const wire::MetadataRequest&) {
+    wire::MetadataResponse answer;
+    answer.brokers.push_back({NodeId{1}, "broker-1", 9092, {}});
+    auto& topic = answer.topics.emplace_back();
+    topic.name = "orders";
+    topic.error_code = error;
+    if (error != code::none) return answer;
+    auto& partition = topic.partitions.emplace_back();
+    partition.partition_index = PartitionId{0};
+    partition.leader_id = NodeId{1};
+    return answer;
+  });
+  start();
+  assign({orders(0)});
+  world.run_for(4s);
+  EXPECT_TRUE(warnings.empty()) << "it may be in the making";
+  world.run_for(1min);
+  const Error why = Error::broker(error, "look for topic orders");
+  EXPECT_EQ(warnings, Strings{"consumer: still waiting: " + why.to_string()});
+  const auto last_word = [&] {
+    return consumer_->desk().with([](const PollTable& table) { return table.topic_errors; });
+  };
+  ASSERT_EQ(last_word().count("orders"), 1U);
+  EXPECT_EQ(last_word().at("orders").to_string(), why.to_string());
+  error = code::none;
+  EXPECT_EQ(read(3), (Strings{"0:0", "0:1", "0:2"}));
+  EXPECT_TRUE(last_word().empty());
+}
+
+TEST_F(ConsumerOnCluster, SaysWhatItCannotRead) {
+  script.on<wire::FetchRequest>([](NodeId, const wire::FetchRequest& asked) {
+    wire::FetchResponse answer;
+    auto& told = answer.responses.emplace_back();
+    told.topic = asked.topics.at(0).topic;
+    auto& data = told.partitions.emplace_back();
+    data.partition_index = PartitionId{0};
+    std::string damaged(plain_batch(0, 3).bytes().text());
+    damaged.back() ^= 1;
+    data.records = Chain(Slice::copy_of(damaged));
+    return answer;
+  });
+  start();
+  assign({orders(0)});
+  auto records = poll();
+  ASSERT_TRUE(records);
+  EXPECT_EQ(records->begin(), records->end());
+  ASSERT_NE(records->error(), nullptr);
+  const std::string text(records->error()->message());
+  EXPECT_NE(text.find("orders-0"), std::string::npos) << text;
+  const auto again = poll();
+  ASSERT_FALSE(again);
+  EXPECT_EQ(std::string(again.error().message()), text);
+  EXPECT_EQ(position(0), Offset{0});
+}
+
+/// A consumer that is one member of a group, alone at its coordinator, server 1.
+class GroupMemberOnCluster : public ConsumerOnCluster {
+ protected:
+  GroupMemberOnCluster() {
+    script.on<wire::FindCoordinatorRequest>([](NodeId, const wire::FindCoordinatorRequest& asked) {
+      wire::FindCoordinatorResponse answer;
+      for (const auto& key : asked.coordinator_keys) {
+        auto& found = answer.coordinators.emplace_back();
+        found.key = key;
+        found.node_id = NodeId{1};
+      }
+      return answer;
+    });
+    script.on<wire::JoinGroupRequest>(
+        [this](NodeId,
+               const wire::JoinGroupRequest& asked) -> std::optional<wire::JoinGroupResponse> {
+          ++joins_;
+          if (holds_joins_) return std::nullopt;
+          wire::JoinGroupResponse answer;
+          answer.generation_id = generation_;
+          answer.protocol_type = "consumer";
+          answer.protocol_name = "range";
+          answer.leader = answer.member_id = "m";
+          answer.members.push_back({"m", std::nullopt, asked.protocols.at(0).metadata});
+          return answer;
+        });
+    script.on<wire::SyncGroupRequest>([](NodeId, const wire::SyncGroupRequest& asked) {
+      wire::SyncGroupResponse answer;
+      answer.assignment = asked.assignments.at(0).assignment;
+      return answer;
+    });
+    script.on<wire::HeartbeatRequest>([this](NodeId, const wire::HeartbeatRequest& asked) {
+      wire::HeartbeatResponse answer;
+      if (asked.generation_id != generation_) answer.error_code = code::unknown_member_id;
+      return answer;
+    });
+    script.on<wire::LeaveGroupRequest>([this](NodeId, const wire::LeaveGroupRequest&) {
+      ++leaves_;
+      return wire::LeaveGroupResponse{};
+    });
+    script.on<wire::OffsetFetchRequest>([](NodeId, const wire::OffsetFetchRequest& asked) {
+      wire::OffsetFetchResponse answer;
+      auto& group = answer.groups.emplace_back();
+      group.group_id = asked.groups.at(0).group_id;
+      return answer;
+    });
+    script.on<wire::OffsetCommitRequest>([this](NodeId, const wire::OffsetCommitRequest& asked) {
+      commits_.push_back(asked);
+      wire::OffsetCommitResponse answer;
+      for (const auto& topic : asked.topics) {
+        auto& told = answer.topics.emplace_back();
+        told.name = topic.name;
+        for (const auto& each : topic.partitions) {
+          told.partitions.push_back({each.partition_index, commit_error_});
+        }
+      }
+      script.answer_after = commit_takes_;
+      return answer;
+    });
+  }
+  static ConsumerOptions group_options() {
+    return {.group_id = "g", .offset_reset = OffsetReset::earliest};
+  }
+  void subscribe() {
+    on_loop([this] { consumer_->subscribe({"orders"}); });
+    consumer_->begin_poll();
+  }
+  /// Tells the user of what the group decided.
+  void hear_assigned() {
+    const auto has_news = [this] {
+      return consumer_->desk().with([](PollTable& table) { return !table.news.empty(); });
+    };
+    ASSERT_TRUE(world.run_until(has_news, 10s));
+    consumer_->desk().with([](PollTable& table) {
+      EXPECT_TRUE(std::holds_alternative<group_action::Assigned>(table.news.front()));
+      table.news.pop_front();
+    });
+    consumer_->end_poll();
+    on_loop([this] { consumer_->on_told_assigned(); });
+  }
+  void join_and_read(std::size_t count) {
+    start(group_options());
+    subscribe();
+    hear_assigned();
+    ASSERT_EQ(read(count).size(), count);
+  }
+
+  int joins_ = 0;
+  Generation generation_{5};
+  bool holds_joins_ = false;
+  int leaves_ = 0;
+  std::int16_t commit_error_ = 0;
+  Duration commit_takes_{};
+  std::vector<wire::OffsetCommitRequest> commits_;
+};
+
+TEST_F(GroupMemberOnCluster, WaitsForAJoinAsLongAsItsRequestTimeoutSays) {
+  holds_joins_ = true;
+  ConsumerOptions options = group_options();
+  options.session_timeout = 10s;
+  options.max_poll_interval = 10s;
+  options.request_timeout = 90s;
+  start(options);
+  subscribe();
+  world.run_for(80s);
+  EXPECT_EQ(joins_, 1);
+  world.run_for(30s);
+  EXPECT_GT(joins_, 1);
+}
+
+TEST_F(GroupMemberOnCluster, CommitsByItselfWhatTheUserIsDoneWith) {
+  join_and_read(6);
+  EXPECT_TRUE(commits_.empty());
+  // The next poll says that the user is done with what it had.
+  consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
+  world.run_for(6s);
+  ASSERT_EQ(commits_.size(), 1U);
+  EXPECT_EQ(commits_[0].generation_id_or_member_epoch, Generation{5});
+  EXPECT_EQ(commits_[0].topics.at(0).partitions.at(1).committed_offset, Offset{3});
+  world.run_for(10s);
+  EXPECT_EQ(commits_.size(), 1U);
+}
+
+// The request may be under way for long, and then arrive behind what was committed after it.
+TEST_F(GroupMemberOnCluster, CommitsAgainWhatACommitWithoutAnAnswerMayTakeBack) {
+  join_and_read(6);
+  consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
+  commit_takes_ = 10min;
+  ASSERT_TRUE(world.run_until([this] { return commits_.size() == 1; }, 10s));
+  commit_takes_ = {};
+  world.network().reset("client", "broker-1");
+  world.run_for(20s);
+  EXPECT_GE(commits_.size(), 4U);
+  EXPECT_EQ(commits_.back().topics.at(0).partitions.at(1).committed_offset, Offset{3});
+}
+
+// While it closes it is dropped from the group, and comes into it again before it can leave. Others
+// may have read and committed meanwhile.
+TEST_F(GroupMemberOnCluster, CommitsNothingOfALostGenerationWhenItCloses) {
+  join_and_read(6);
+  consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
+  commit_error_ = code::coordinator_load_in_progress;
+  generation_ = Generation{7};
+  std::optional<Result<void>> outcome;
+  on_loop([&, this] {
+    consumer_->close_by(world.now() + 9s, [&](Result<void> done) { outcome = std::move(done); });
+  });
+  world.run_for(10s);
+  ASSERT_TRUE(outcome);
+  ASSERT_FALSE(commits_.empty());
+  for (const auto& commit : commits_) {
+    EXPECT_EQ(commit.generation_id_or_member_epoch, Generation{5});
+  }
+  EXPECT_GT(joins_, 1) << "this is about one that joins again";
+}
+
+TEST_F(GroupMemberOnCluster, LosesItsPartitionsOnceACommitSaysThatItsGenerationIsOver) {
+  join_and_read(6);
+  commit_error_ = code::illegal_generation;
+  std::optional<Result<void>> outcome;
+  on_loop([&, this] {
+    consumer_->commit({{orders(0), {Offset{3}}}},
+                      [&](Result<void> done) { outcome = std::move(done); });
+  });
+  world.run_for(1s);
+  ASSERT_TRUE(outcome);
+  EXPECT_TRUE(outcome->error().is_broker(code::illegal_generation));
+  consumer_->desk().with([](PollTable& table) {
+    ASSERT_EQ(table.news.size(), 1U);
+    EXPECT_TRUE(std::holds_alternative<group_action::Lose>(table.news.front()));
+  });
+}
+
+TEST_F(GroupMemberOnCluster, LeavesItsGroupWhenNobodyElseHoldsItAnyMore) {
+  join_and_read(6);
+  consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
+  std::optional<Result<void>> outcome;
+  on_loop([&, this] {
+    consumer_->close_by(world.now() + 5s, [&](Result<void> done) { outcome = std::move(done); });
+    consumer_.reset();
+  });
+  world.run_for(3s);
+  ASSERT_TRUE(outcome);
+  EXPECT_TRUE(*outcome) << outcome->error().to_string();
+  EXPECT_EQ(commits_.size(), 1U);
+  EXPECT_EQ(leaves_, 1);
+}
+
+TEST_F(GroupMemberOnCluster, AnswersCommitsOfAHandleThatIsGone) {
+  commit_takes_ = 500ms;
+  join_and_read(6);
+  std::optional<Result<void>> outcome;
+  {
+    Consumer handle = make_consumer(client, group_options()).value();
+    handle.commit_async({{orders(0), {Offset{1}}}},
+                        [&](Result<void> done) { outcome = std::move(done); });
+  }
+  world.run_for(2s);
+  ASSERT_TRUE(outcome);
+  EXPECT_TRUE(*outcome) << outcome->error().to_string();
+}
+
+TEST_F(GroupMemberOnCluster, LogsWhatNobodyIsToldOf) {
+  join_and_read(6);
+  commit_error_ = code::group_authorization_failed;
+  {
+    make_consumer(client, group_options()).value().commit_async({{orders(0), {Offset{1}}}});
+  }
+  world.run_for(3s);
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_NE(warnings[0].find("consumer: commit: "), std::string::npos) << warnings[0];
+  // A commit that is never answered does not let the close end in time.
+  script.on<wire::OffsetCommitRequest>(
+      [](NodeId, const wire::OffsetCommitRequest&) -> std::optional<wire::OffsetCommitResponse> {
+        return std::nullopt;
+      });
+  {
+    make_consumer(client, group_options()).value().commit_async({{orders(0), {Offset{1}}}});
+  }
+  world.run_for(10s);
+  ASSERT_EQ(warnings.size(), 3U);
+  EXPECT_NE(warnings[2].find("close by the destructor: "), std::string::npos) << warnings[2];
+}
+
+}  // namespace
+}  // namespace dohle::client

@@ -1,0 +1,799 @@
+#include "client/consume/fetch_planner.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "base/broker_errors.hpp"
+#include "client/consume/records_walk.hpp"
+#include "made_batch.hpp"
+
+namespace dohle::client {
+namespace {
+
+using namespace std::chrono_literals;
+namespace code = broker_error;
+using Kind = StartingPoint::Kind;
+using PartitionData = wire::FetchResponse::PartitionData;
+
+constexpr NodeId one{1};
+constexpr NodeId two{2};
+
+TopicPartition t(std::int32_t partition) {
+  return {"t", PartitionId{partition}};
+}
+
+/// Servers that answer what the test tells them to, and a user that polls.
+class Fetching : public testing::Test {
+ protected:
+  Fetching() { lead({one, one, one}); }
+
+  /// Topic "t" has that many partitions, led by these.
+  void lead(const std::vector<NodeId>& leaders) {
+    wire::MetadataResponse answer;
+    for (const NodeId node : {one, two}) answer.brokers.push_back({node, "host", 9092, {}});
+    auto& topic = answer.topics.emplace_back();
+    topic.name = "t";
+    ++leader_epoch_;
+    for (std::size_t i = 0; i < leaders.size(); ++i) {
+      auto& partition = topic.partitions.emplace_back();
+      partition.partition_index = PartitionId{static_cast<std::int32_t>(i)};
+      partition.leader_id = leaders[i];
+      partition.leader_epoch = LeaderEpoch{leader_epoch_};
+    }
+    view_.need("t");
+    (void)view_.ask(now_);
+    ASSERT_TRUE(view_.on_answer(answer, now_));
+  }
+  /// Reads these partitions from offset 0.
+  void start(const std::vector<TopicPartition>& partitions = {t(0)}) {
+    core_.emplace(options_, account_, random_);
+    core_->assign(partitions, false);
+    for (const auto& each : partitions) ASSERT_TRUE(core_->seek(each, Offset{0}));
+  }
+
+  std::vector<FetchPlanner::Lookup> lookups() {
+    std::vector<FetchPlanner::Lookup> found;
+    core_->lookups(now_, found);
+    return found;
+  }
+  std::vector<FetchPlanner::Ask> plan() {
+    // In this order, as ConsumerLoop does: looking up begins a new reckoning of next_at.
+    (void)lookups();
+    std::vector<FetchPlanner::Ask> asks;
+    core_->plan(now_, view_, asks);
+    return asks;
+  }
+  /// The one fetch that is to go out.
+  wire::FetchRequest ask(NodeId node = one) {
+    auto asks = plan();
+    EXPECT_EQ(asks.size(), 1U);
+    if (asks.size() != 1) return {};
+    EXPECT_EQ(asks[0].node, node);
+    return asks[0].message;
+  }
+  static wire::FetchResponse empty_answer(std::int32_t session = 0) {
+    wire::FetchResponse made;
+    made.session_id = session;
+    auto& topic = made.responses.emplace_back();
+    topic.topic = "t";
+    return made;
+  }
+  static PartitionData& add(wire::FetchResponse& to, std::int32_t partition) {
+    auto& data = to.responses.at(0).partitions.emplace_back();
+    data.partition_index = PartitionId{partition};
+    return data;
+  }
+  static void add(wire::FetchResponse& to, std::int32_t partition, const Slice& batches) {
+    auto& data = add(to, partition);
+    data.high_watermark = Offset{1'000};
+    data.records = Chain(batches);
+  }
+  FetchPlanner::News give(Result<wire::FetchResponse> answer, NodeId node = one) {
+    FetchPlanner::News news;
+    core_->on_answer(node, std::move(answer), now_, news);
+    return news;
+  }
+  FetchPlanner::News give(const Slice& batches) {
+    auto answer = empty_answer();
+    add(answer, 0, batches);
+    return give(answer);
+  }
+  FetchPlanner::News refuse(std::int16_t error) {
+    auto answer = empty_answer();
+    add(answer, 0).error_code = error;
+    return give(answer);
+  }
+  FetchPlanner::News lose() { return give(fail(Error::client(Errc::connection_lost, "gone"))); }
+
+  client::RecordsWalk poll(std::size_t max_records = 1'000) {
+    std::vector<RecordsRun> runs;
+    bool freed = false;
+    const std::size_t count = core_->take(max_records, runs, freed);
+    damage_ = std::make_shared<Damage>(*core_);
+    return {std::move(runs), count, {true, account_, damage_}};
+  }
+  /// "0:value" of each, with the offset in front.
+  static std::vector<std::string> walk(client::RecordsWalk records) {
+    std::vector<std::string> all;
+    while (const ConsumerRecord* record = records.next()) {
+      all.push_back(std::to_string(record->offset.value) + ":" +
+                    std::string(as_text(*record->value)));
+    }
+    return all;
+  }
+  [[nodiscard]] Offset position(std::int32_t partition = 0) const {
+    return core_->position(t(partition)).value();
+  }
+  static Slice joined(const std::vector<Slice>& slices) {
+    std::string all;
+    for (const Slice& each : slices) all += each.text();
+    return Slice::copy_of(all);
+  }
+
+  struct Damage final : DamageReports {
+    explicit Damage(FetchPlanner& to_) : to(to_) {}
+    void on_damage(const TopicPartition& where, std::uint64_t serial, Offset next,
+                   const Error& why) override {
+      to.on_damage(where, serial, next, why);
+    }
+    FetchPlanner& to;
+  };
+
+  TimePoint now_{1h};
+  SeededRandom random_{1};
+  int leader_epoch_ = 0;
+  int rooms_ = 0;
+  ClusterView view_{{}};
+  FetchPlanner::Options options_;
+  std::shared_ptr<BufferAccount> account_ =
+      std::make_shared<BufferAccount>(std::size_t{64} << 20, [this] { ++rooms_; });
+  std::shared_ptr<Damage> damage_;
+  std::optional<FetchPlanner> core_;
+};
+
+using Strings = std::vector<std::string>;
+
+// Where it begins.
+
+TEST_F(Fetching, BeginsWhereTheOptionsSay) {
+  for (const auto& [reset, kind] : {std::pair(OffsetReset::earliest, Kind::earliest),
+                                    std::pair(OffsetReset::latest, Kind::latest)}) {
+    options_.reset = reset;
+    FetchPlanner core(options_, account_, random_);
+    core.assign({t(0)}, false);
+    std::vector<FetchPlanner::Lookup> found;
+    core.lookups(now_, found);
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].from.kind, kind);
+    // Each is asked for once.
+    core.lookups(now_, found);
+    EXPECT_EQ(found.size(), 1U);
+    core.on_found(found[0], Offset{17}, LeaderEpoch{2});
+    EXPECT_EQ(core.position(t(0)), Offset{17});
+  }
+}
+
+TEST_F(Fetching, BeginsAtTheCommittedOffsetOfItsGroup) {
+  options_.has_group = true;
+  options_.reset = OffsetReset::earliest;
+  core_.emplace(options_, account_, random_);
+  core_->assign({t(0), t(1)}, false);
+  const auto asked = lookups();
+  ASSERT_EQ(asked.size(), 2U);
+  EXPECT_EQ(asked[0].from.kind, Kind::committed);
+  core_->on_found(asked[0], Offset{8}, LeaderEpoch{1});
+  EXPECT_EQ(position(0), Offset{8});
+  core_->on_found(asked[1], Offset{}, LeaderEpoch{});
+  const auto again = lookups();
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_EQ(again[0].where, t(1));
+  EXPECT_EQ(again[0].from.kind, Kind::earliest);
+}
+
+TEST_F(Fetching, SaysThatThereIsNoOffsetToBeginAtWhenItMayNotReset) {
+  options_.has_group = true;
+  options_.reset = OffsetReset::fail;
+  core_.emplace(options_, account_, random_);
+  core_->assign({t(0)}, false);
+  core_->on_found(lookups().at(0), Offset{}, LeaderEpoch{});
+  EXPECT_TRUE(lookups().empty());
+  for (int i = 0; i < 2; ++i) {
+    const auto why = core_->take_error();
+    ASSERT_TRUE(why);
+    EXPECT_TRUE(why->is(Errc::no_offset));
+    EXPECT_NE(why->message().find("t-0"), std::string_view::npos) << why->message();
+  }
+  ASSERT_TRUE(core_->seek(t(0), Offset{0}));
+  EXPECT_FALSE(core_->take_error());
+}
+
+TEST_F(Fetching, LooksUpAgainAfterAWait) {
+  core_.emplace(options_, account_, random_);
+  core_->assign({t(0)}, false);
+  const auto asked = lookups().at(0);
+  core_->on_not_found(asked, Error::client(Errc::connection_lost, "gone").with_retriable(true),
+                      now_);
+  EXPECT_TRUE(lookups().empty());
+  EXPECT_FALSE(core_->take_error());
+  const TimePoint next = core_->next_at();
+  ASSERT_NE(next, never);
+  now_ = next;
+  EXPECT_EQ(lookups().size(), 1U);
+}
+
+TEST_F(Fetching, SeeksByTimeAndToTheEndWhereNoRecordIsSoLate) {
+  start();
+  ASSERT_TRUE(core_->seek(t(0), StartingPoint{Kind::time, Timestamp{5'000}}));
+  const auto asked = lookups().at(0);
+  EXPECT_EQ(asked.from.kind, Kind::time);
+  EXPECT_EQ(asked.from.time, Timestamp{5'000});
+  core_->on_found(asked, Offset{}, LeaderEpoch{});
+  const auto next = lookups().at(0);
+  EXPECT_EQ(next.from.kind, Kind::latest);
+  core_->on_found(next, Offset{70}, LeaderEpoch{});
+  EXPECT_EQ(position(), Offset{70});
+}
+
+TEST_F(Fetching, RefusesToSeekWhatItDoesNotHave) {
+  start();
+  EXPECT_TRUE(core_->seek(t(2), Offset{0}).error().is(Errc::invalid_argument));
+  EXPECT_TRUE(core_->seek(t(0), Offset{-5}).error().is(Errc::invalid_argument));
+  EXPECT_TRUE(core_->pause(t(2), true).error().is(Errc::invalid_argument));
+  EXPECT_TRUE(core_->position(t(2)).error().is(Errc::invalid_argument));
+}
+
+// Asking.
+
+TEST_F(Fetching, AsksTheLeaderForWhatFollows) {
+  options_.min_bytes = 7;
+  options_.max_wait = 250ms;
+  start();
+  const auto request = ask();
+  EXPECT_EQ(request.max_wait_ms, 250);
+  EXPECT_EQ(request.min_bytes, 7);
+  EXPECT_EQ(request.max_bytes, 1 << 20);
+  const auto& partition = request.topics.at(0).partitions.at(0);
+  EXPECT_EQ(partition.fetch_offset, Offset{0});
+  EXPECT_EQ(partition.current_leader_epoch, LeaderEpoch{leader_epoch_});
+  EXPECT_EQ(partition.partition_max_bytes, 1 << 20);
+  EXPECT_TRUE(plan().empty());
+  give(plain_batch(0, 5).bytes());
+  // It fetches on before those are taken.
+  EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{5});
+  EXPECT_EQ(position(), Offset{0});
+  EXPECT_EQ(walk(poll()), (Strings{"0:0", "1:1", "2:2", "3:3", "4:4"}));
+  EXPECT_EQ(position(), Offset{5});
+  EXPECT_EQ(core_->lag(t(0)), 995);
+}
+
+TEST_F(Fetching, AsksEachLeaderForItsOwn) {
+  lead({one, two, one});
+  start({t(0), t(1), t(2)});
+  const auto asks = plan();
+  ASSERT_EQ(asks.size(), 2U);
+  EXPECT_EQ(asks[0].message.topics.at(0).partitions.size(), 2U);
+  EXPECT_EQ(asks[1].node, two);
+  EXPECT_EQ(asks[1].message.topics.at(0).partitions.at(0).partition, PartitionId{1});
+}
+
+TEST_F(Fetching, NamesInASessionOnlyWhatChanged) {
+  start({t(0), t(1), t(2)});
+  EXPECT_EQ(ask().session_epoch, 0);
+  auto answer = empty_answer(42);
+  add(answer, 1, plain_batch(0, 3).bytes());
+  give(answer);
+  core_->assign({t(0), t(1)}, false);
+  const auto next = ask();
+  EXPECT_EQ(next.session_id, 42);
+  EXPECT_EQ(next.session_epoch, 1);
+  ASSERT_EQ(next.topics.at(0).partitions.size(), 1U);
+  EXPECT_EQ(next.topics[0].partitions[0].partition, PartitionId{1});
+  EXPECT_EQ(next.topics[0].partitions[0].fetch_offset, Offset{3});
+  ASSERT_EQ(next.forgotten_topics_data.size(), 1U);
+  EXPECT_EQ(next.forgotten_topics_data[0].partitions, std::vector{PartitionId{2}});
+}
+
+TEST_F(Fetching, OpensANewSessionAtOnceAndThenAfterAWaitWhenTheServerForgotIt) {
+  for (const auto error : {code::fetch_session_id_not_found, code::invalid_fetch_session_epoch}) {
+    start({t(0), t(1)});
+    ask();
+    give(empty_answer(42));
+    EXPECT_EQ(ask().session_epoch, 1);
+    wire::FetchResponse refusal;
+    refusal.error_code = error;
+    EXPECT_FALSE(give(refusal).doubt);
+    const auto again = ask();
+    EXPECT_EQ(again.session_id, error == code::fetch_session_id_not_found ? 0 : 42);
+    EXPECT_EQ(again.session_epoch, 0);
+    EXPECT_EQ(again.topics.at(0).partitions.size(), 2U);
+    EXPECT_TRUE(give(refusal).doubt);
+    EXPECT_TRUE(plan().empty());
+    now_ = core_->next_at();
+    EXPECT_EQ(ask().session_epoch, 0);
+    EXPECT_FALSE(core_->take_error());
+  }
+}
+
+TEST_F(Fetching, OpensANewSessionAfterALostConnection) {
+  start({t(0), t(1)});
+  ask();
+  give(empty_answer(42));
+  ask();
+  EXPECT_TRUE(lose().doubt);
+  EXPECT_TRUE(plan().empty());
+  EXPECT_GT(core_->next_at(), now_);
+  now_ = core_->next_at();
+  const auto again = ask();
+  EXPECT_EQ(again.session_epoch, 0);
+  EXPECT_EQ(again.topics.at(0).partitions.size(), 2U);
+  EXPECT_FALSE(core_->take_error());
+}
+
+TEST_F(Fetching, FollowsAPartitionThatMovesOnceMetadataSaysWhere) {
+  start({t(0), t(1)});
+  ask();
+  EXPECT_TRUE(refuse(code::not_leader_or_follower).doubt);
+  // The other goes on meanwhile.
+  EXPECT_EQ(ask().topics.at(0).partitions.at(0).partition, PartitionId{1});
+  lead({two, one});
+  now_ = core_->next_at();
+  const auto moved = ask(two);
+  EXPECT_EQ(moved.topics.at(0).partitions.at(0).partition, PartitionId{0});
+  EXPECT_EQ(moved.topics[0].partitions[0].current_leader_epoch, LeaderEpoch{leader_epoch_});
+}
+
+TEST_F(Fetching, FollowsAtOnceTheLeaderThatTheServerNames) {
+  start();
+  ask();
+  auto answer = empty_answer();
+  auto& data = add(answer, 0);
+  data.error_code = code::not_leader_or_follower;
+  data.current_leader = {two, LeaderEpoch{9}};
+  const auto news = give(answer);
+  ASSERT_EQ(news.leaders.size(), 1U);
+  EXPECT_EQ(news.leaders[0].first, t(0));
+  EXPECT_EQ(news.leaders[0].second.node, two);
+  ASSERT_TRUE(view_.on_leader("t", PartitionId{0}, news.leaders[0].second));
+  EXPECT_EQ(ask(two).topics.at(0).partitions.at(0).current_leader_epoch, LeaderEpoch{9});
+}
+
+TEST_F(Fetching, WaitsWhileAServerIsNotThereYet) {
+  start();
+  for (const auto error : {code::unknown_leader_epoch, code::offset_not_available}) {
+    ask();
+    EXPECT_FALSE(refuse(error).doubt) << error;
+    EXPECT_TRUE(plan().empty());
+    EXPECT_FALSE(core_->take_error());
+    now_ = core_->next_at();
+  }
+  for (const auto error :
+       {code::fenced_leader_epoch, code::unknown_topic_or_partition, code::kafka_storage_error}) {
+    ask();
+    EXPECT_TRUE(refuse(error).doubt) << error;
+    EXPECT_FALSE(core_->take_error());
+    now_ += 10s;
+  }
+  ask();
+}
+
+TEST_F(Fetching, TellsOnceWhatItMayNotRead) {
+  start();
+  ask();
+  refuse(code::topic_authorization_failed);
+  const auto why = core_->take_error();
+  ASSERT_TRUE(why);
+  EXPECT_TRUE(why->is_broker(code::topic_authorization_failed));
+  EXPECT_NE(why->message().find("t-0"), std::string_view::npos) << why->message();
+  EXPECT_FALSE(core_->take_error());
+  now_ += 10s;
+  ask();
+}
+
+// Out of range.
+
+TEST_F(Fetching, ResetsAnOffsetThatIsOutOfRange) {
+  for (const auto& [reset, kind] : {std::pair(OffsetReset::earliest, Kind::earliest),
+                                    std::pair(OffsetReset::latest, Kind::latest)}) {
+    options_.reset = reset;
+    start();
+    ask();
+    refuse(code::offset_out_of_range);
+    const auto asked = lookups();
+    ASSERT_EQ(asked.size(), 1U);
+    EXPECT_EQ(asked[0].from.kind, kind);
+    EXPECT_TRUE(plan().empty());
+    core_->on_found(asked[0], Offset{40}, LeaderEpoch{1});
+    EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{40});
+  }
+}
+
+TEST_F(Fetching, SaysWhichOffsetIsOutOfRangeWhenItMayNotReset) {
+  options_.reset = OffsetReset::fail;
+  start();
+  ASSERT_TRUE(core_->seek(t(0), Offset{77}));
+  ask();
+  refuse(code::offset_out_of_range);
+  const auto why = core_->take_error();
+  ASSERT_TRUE(why);
+  EXPECT_TRUE(why->is(Errc::no_offset));
+  EXPECT_NE(why->message().find("t-0"), std::string_view::npos) << why->message();
+  EXPECT_NE(why->message().find("77"), std::string_view::npos) << why->message();
+  EXPECT_TRUE(core_->take_error());
+  EXPECT_TRUE(plan().empty());
+}
+
+TEST_F(Fetching, HandsOutWhatIsQueuedBeforeItResets) {
+  options_.reset = OffsetReset::latest;
+  start();
+  ask();
+  give(plain_batch(0, 2).bytes());
+  ask();
+  refuse(code::offset_out_of_range);
+  EXPECT_TRUE(lookups().empty());
+  EXPECT_EQ(walk(poll()).size(), 2U);
+  now_ += 10s;
+  ask();
+  refuse(code::offset_out_of_range);
+  EXPECT_EQ(lookups().size(), 1U);
+}
+
+// What is in the batches.
+
+TEST_F(Fetching, ReadsBatchesOfEveryCodec) {
+  using wire::Compression;
+  for (const auto codec : {Compression::none, Compression::gzip, Compression::snappy,
+                           Compression::lz4, Compression::zstd}) {
+    start();
+    ask();
+    MadeBatch made = plain_batch(0, 40);
+    made.codec = codec;
+    give(made.bytes());
+    const auto records = walk(poll());
+    ASSERT_EQ(records.size(), 40U) << static_cast<int>(codec);
+    EXPECT_EQ(records[39], "39:39");
+    EXPECT_EQ(account_->used(), 0U);
+  }
+}
+
+TEST_F(Fetching, CountsDecompressedBytesUntilTheRecordsAreGone) {
+  start();
+  ask();
+  MadeBatch made{.records = {{0, std::string(100'000, 'x')}}, .codec = wire::Compression::gzip};
+  const Slice stored = made.bytes();
+  give(stored);
+  EXPECT_EQ(account_->used(), stored.size());
+  {
+    auto records = poll();
+    ASSERT_NE(records.next(), nullptr);
+    EXPECT_GE(account_->used(), 100'000 + stored.size());
+  }
+  EXPECT_EQ(account_->used(), 0U);
+}
+
+TEST_F(Fetching, GoesOnBehindTheHolesOfCompaction) {
+  start();
+  ask();
+  const MadeBatch holes{
+      .base_offset = 10, .records = {{0, "a"}, {3, "b"}, {7, "c"}}, .last_offset_delta = 9};
+  const MadeBatch nothing_left{.base_offset = 40, .last_offset_delta = 4};
+  give(joined({holes.bytes(), plain_batch(30, 1).bytes(), nothing_left.bytes()}));
+  EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{45});
+  EXPECT_EQ(walk(poll()), (Strings{"10:a", "13:b", "17:c", "30:30"}));
+  EXPECT_EQ(position(), Offset{45});
+}
+
+TEST_F(Fetching, BeginsInTheMiddleOfABatch) {
+  start();
+  ASSERT_TRUE(core_->seek(t(0), Offset{12}));
+  ask();
+  give(MadeBatch{.base_offset = 10, .records = {{0, "a"}, {1, "b"}, {3, "c"}}}.bytes());
+  EXPECT_EQ(walk(poll()), (Strings{"13:c"}));
+}
+
+TEST_F(Fetching, PassesOverTheMarksOfTransactions) {
+  start();
+  ask();
+  MadeBatch in_transaction = plain_batch(0, 2);
+  in_transaction.attributes = 16;
+  const MadeBatch mark{.base_offset = 2, .records = {{0, "mark"}}, .attributes = 16 | 32};
+  give(joined(
+      {in_transaction.bytes(), mark.bytes(), plain_batch(3, 1).bytes(),
+       MadeBatch{.base_offset = 4, .records = {{0, "mark"}}, .attributes = 16 | 32}.bytes()}));
+  auto records = poll();
+  EXPECT_EQ(records.count(), 3U);
+  EXPECT_EQ(walk(std::move(records)), (Strings{"0:0", "1:1", "3:3"}));
+  EXPECT_EQ(position(), Offset{5});
+}
+
+TEST_F(Fetching, NamesTopicPartitionAndOffsetOfADamagedBatch) {
+  start({t(0), t(1)});
+  ask();
+  std::string damaged(joined({plain_batch(0, 2).bytes(), plain_batch(2, 2).bytes()}).text());
+  damaged.back() ^= 1;
+  auto answer = empty_answer();
+  add(answer, 0, Slice::copy_of(damaged));
+  add(answer, 1, plain_batch(0, 1).bytes());
+  give(answer);
+  auto records = poll();
+  Strings walked;
+  while (const auto* record = records.next()) {
+    walked.push_back(std::to_string(record->partition.value) + ":" +
+                     std::to_string(record->offset.value));
+  }
+  EXPECT_EQ(walked, (Strings{"0:0", "0:1", "1:0"}));
+  ASSERT_NE(records.error(), nullptr);
+  const std::string text(records.error()->message());
+  EXPECT_NE(text.find("t-0"), std::string::npos) << text;
+  EXPECT_NE(text.find("2"), std::string::npos) << text;
+  EXPECT_NE(text.find("CRC"), std::string::npos) << text;
+  EXPECT_EQ(position(0), Offset{2});
+  core_->settle();
+  EXPECT_EQ(core_->settled().at(0).committed.offset, Offset{2});
+  // It stays so, and the other partition goes on.
+  for (int i = 0; i < 2; ++i) {
+    const auto why = core_->take_error();
+    ASSERT_TRUE(why);
+    EXPECT_EQ(std::string(why->message()), text);
+  }
+  const auto request = ask();
+  ASSERT_EQ(request.topics.at(0).partitions.size(), 1U);
+  EXPECT_EQ(request.topics[0].partitions[0].partition, PartitionId{1});
+  ASSERT_TRUE(core_->seek(t(0), Offset{4}));
+  EXPECT_FALSE(core_->take_error());
+}
+
+TEST_F(Fetching, SaysWhichPartitionHoldsABatchOfAnotherFormat) {
+  start();
+  ask();
+  std::string old(plain_batch(0, 1).bytes().text());
+  old[wire::batch_at::magic] = 1;
+  give(joined({plain_batch(0, 1).bytes(), Slice::copy_of(old)}));
+  EXPECT_EQ(walk(poll()), (Strings{"0:0"}));
+  const auto why = core_->take_error();
+  ASSERT_TRUE(why);
+  EXPECT_TRUE(why->is(Errc::unsupported_version)) << why->message();
+  EXPECT_NE(why->message().find("t-0"), std::string_view::npos);
+  EXPECT_TRUE(plan().empty());
+}
+
+TEST_F(Fetching, TakesABatchThatIsLargerThanItsShare) {
+  options_.max_partition_bytes = 1'024;
+  start();
+  EXPECT_EQ(ask().max_bytes, 1'024);
+  give(MadeBatch{.records = {{0, std::string(50'000, 'x')}}}.bytes());
+  EXPECT_EQ(walk(poll()).size(), 1U);
+  EXPECT_EQ(position(), Offset{1});
+}
+
+TEST_F(Fetching, LeavesABatchThatWasCutShortForTheNextFetch) {
+  start();
+  ask();
+  const Slice second = plain_batch(2, 2).bytes();
+  give(joined({plain_batch(0, 2).bytes(), second.sub(0, second.size() - 1)}));
+  EXPECT_EQ(walk(poll()), (Strings{"0:0", "1:1"}));
+  EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{2});
+  give(second.sub(0, second.size() - 1));
+  const auto why = core_->take_error();
+  ASSERT_TRUE(why);
+  EXPECT_TRUE(why->is(Errc::too_large));
+  EXPECT_NE(why->message().find("t-0"), std::string_view::npos) << why->message();
+  EXPECT_NE(why->message().find("max_partition_fetch_bytes"), std::string_view::npos);
+}
+
+// Memory.
+
+TEST_F(Fetching, ReservesWhatAFetchMayBring) {
+  account_ = std::make_shared<BufferAccount>(std::size_t{100} << 10, [this] { ++rooms_; });
+  options_.max_partition_bytes = 60 << 10;
+  lead({one, two});
+  start({t(0), t(1)});
+  const auto asks = plan();
+  // The room that is left is not worth a fetch.
+  ASSERT_EQ(asks.size(), 1U);
+  EXPECT_EQ(asks[0].message.max_bytes, 60 << 10);
+  EXPECT_EQ(account_->used(), 60U << 10);
+  give(empty_answer(), asks[0].node);
+  EXPECT_EQ(account_->used(), 0U);
+  EXPECT_EQ(rooms_, 1);
+}
+
+TEST_F(Fetching, WaitsForNoRoomThatItHas) {
+  account_ = std::make_shared<BufferAccount>(std::size_t{1} << 20, [this] { ++rooms_; });
+  options_.max_partition_bytes = 60 << 10;
+  start();
+  ask();
+  give(empty_answer());
+  EXPECT_EQ(rooms_, 0);
+}
+
+TEST_F(Fetching, CallsForAFetchBehindWhatWasTakenOnlyIfNoneIsUnderWay) {
+  start();
+  ask();
+  give(plain_batch(0, 1).bytes());
+  std::vector<RecordsRun> runs;
+  bool freed = false;
+  EXPECT_EQ(core_->take(10, runs, freed), 1U);
+  EXPECT_TRUE(freed);
+  ask();
+  give(plain_batch(1, 1).bytes());
+  ask();
+  EXPECT_EQ(core_->take(10, runs, freed), 1U);
+  EXPECT_FALSE(freed);
+}
+
+TEST_F(Fetching, AsksForNothingWhileItsMemoryIsFull) {
+  account_ = std::make_shared<BufferAccount>(std::size_t{128} << 10, [this] { ++rooms_; });
+  options_.max_partition_bytes = 128 << 10;
+  start();
+  ask();
+  give(MadeBatch{.records = {{0, std::string(130 << 10, 'x')}}}.bytes());
+  EXPECT_TRUE(plan().empty());
+  {
+    const auto held = poll();
+    EXPECT_TRUE(plan().empty());
+    EXPECT_FALSE(core_->has_records());
+    rooms_ = 0;
+  }
+  EXPECT_EQ(rooms_, 1);
+  ask();
+}
+
+TEST_F(Fetching, StopsFetchingAPartitionThatHasItsShareQueued) {
+  options_.max_partition_bytes = 1'024;
+  start();
+  ask();
+  give(MadeBatch{.records = {{0, std::string(1'100, 'x')}}}.bytes());
+  EXPECT_TRUE(plan().empty());
+  std::vector<RecordsRun> runs;
+  bool freed = false;
+  EXPECT_EQ(core_->take(10, runs, freed), 1U);
+  EXPECT_TRUE(freed);
+  ask();
+}
+
+// Taking.
+
+TEST_F(Fetching, HandsOutABatchInPieces) {
+  for (const auto codec : {wire::Compression::none, wire::Compression::gzip}) {
+    start();
+    ask();
+    MadeBatch made = plain_batch(0, 10);
+    made.codec = codec;
+    give(made.bytes());
+    EXPECT_EQ(walk(poll(4)), (Strings{"0:0", "1:1", "2:2", "3:3"}));
+    EXPECT_EQ(position(), Offset{4});
+    // The second piece is walked after the third.
+    auto second = poll(3);
+    EXPECT_EQ(walk(poll(5)), (Strings{"7:7", "8:8", "9:9"}));
+    EXPECT_EQ(walk(std::move(second)), (Strings{"4:4", "5:5", "6:6"}));
+    EXPECT_FALSE(core_->has_records());
+  }
+}
+
+TEST_F(Fetching, HandsOutSparseBatchesInPieces) {
+  start();
+  ask();
+  give(MadeBatch{.records = {{0, "a"}, {5, "b"}, {9, "c"}}, .last_offset_delta = 12}.bytes());
+  Strings all;
+  for (int i = 0; i < 20 && core_->has_records(); ++i) {
+    for (auto& each : walk(poll(1))) all.push_back(each);
+  }
+  EXPECT_EQ(all, (Strings{"0:a", "5:b", "9:c"}));
+  EXPECT_EQ(position(), Offset{13});
+}
+
+TEST_F(Fetching, BeginsEachPollWithAnotherPartition) {
+  start({t(0), t(1)});
+  ask();
+  auto answer = empty_answer();
+  add(answer, 0, plain_batch(0, 4).bytes());
+  add(answer, 1, plain_batch(100, 4).bytes());
+  give(answer);
+  EXPECT_EQ(walk(poll(2)), (Strings{"0:0", "1:1"}));
+  EXPECT_EQ(walk(poll(2)), (Strings{"100:100", "101:101"}));
+  EXPECT_EQ(walk(poll(2)), (Strings{"2:2", "3:3"}));
+}
+
+TEST_F(Fetching, CommitsOnlyWhatTheUserIsDoneWith) {
+  start();
+  ask();
+  give(plain_batch(0, 4).bytes());
+  core_->settle();
+  (void)walk(poll(3));
+  ASSERT_EQ(core_->taken().size(), 1U);
+  EXPECT_EQ(core_->taken()[0].committed.offset, Offset{3});
+  EXPECT_EQ(core_->taken()[0].committed.leader_epoch, LeaderEpoch{3});
+  EXPECT_EQ(core_->settled().at(0).committed.offset, Offset{0});
+  core_->settle();
+  EXPECT_EQ(core_->settled().at(0).committed.offset, Offset{3});
+}
+
+TEST_F(Fetching, NeitherFetchesNorHandsOutWhatIsPaused) {
+  start({t(0), t(1)});
+  ask();
+  auto answer = empty_answer();
+  add(answer, 0, plain_batch(0, 2).bytes());
+  add(answer, 1, plain_batch(0, 2).bytes());
+  give(answer);
+  ask();
+  ASSERT_TRUE(core_->pause(t(0), true));
+  EXPECT_EQ(core_->paused(), std::vector{t(0)});
+  auto later = empty_answer();
+  add(later, 0, plain_batch(2, 1).bytes());
+  give(later);
+  EXPECT_EQ(walk(poll()).size(), 2U);
+  EXPECT_FALSE(core_->has_records());
+  const auto request = ask();
+  ASSERT_EQ(request.topics.at(0).partitions.size(), 1U);
+  EXPECT_EQ(request.topics[0].partitions[0].partition, PartitionId{1});
+  ASSERT_TRUE(core_->pause(t(0), false));
+  EXPECT_EQ(walk(poll()), (Strings{"0:0", "1:1", "2:2"}));
+}
+
+TEST_F(Fetching, NeverCommitsPastDamageThatWasFoundLate) {
+  start();
+  ask();
+  std::string damaged(plain_batch(0, 4).bytes().text());
+  damaged.back() ^= 1;
+  give(Slice::copy_of(damaged));
+  auto records = poll();
+  // The next poll begins before the walk of what the first one returned.
+  core_->settle();
+  EXPECT_EQ(records.next(), nullptr);
+  EXPECT_EQ(core_->settled().at(0).committed.offset, Offset{0});
+}
+
+TEST_F(Fetching, DropsWhatComesForAnEarlierPosition) {
+  start();
+  ask();
+  give(plain_batch(0, 2).bytes());
+  ask();
+  ASSERT_TRUE(core_->seek(t(0), Offset{50}));
+  EXPECT_FALSE(core_->has_records());
+  give(plain_batch(2, 2).bytes());
+  EXPECT_FALSE(core_->has_records());
+  EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{50});
+  // Nor does damage in what was taken before the seek count.
+  core_->on_damage(t(0), 0, Offset{0}, Error::client(Errc::malformed, "old"));
+  EXPECT_FALSE(core_->take_error());
+}
+
+TEST_F(Fetching, HoldsPartitionsUntilTheUserWasTold) {
+  core_.emplace(options_, account_, random_);
+  core_->assign({t(0)}, true);
+  EXPECT_TRUE(lookups().empty());
+  ASSERT_TRUE(core_->seek(t(0), Offset{3}));
+  EXPECT_TRUE(plan().empty());
+  core_->release();
+  EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{3});
+}
+
+TEST_F(Fetching, DropsWhatComesForAPartitionThatWasAssignedAnew) {
+  start();
+  ask();
+  core_->remove({t(0)});
+  core_->assign({t(0)}, false);
+  give(plain_batch(0, 2).bytes());
+  EXPECT_FALSE(core_->has_records());
+}
+
+TEST_F(Fetching, KeepsThePositionOfWhatItStops) {
+  start({t(0), t(1)});
+  ask();
+  auto answer = empty_answer();
+  add(answer, 0, plain_batch(0, 4).bytes());
+  give(answer);
+  (void)walk(poll(2));
+  core_->stop({t(0)});
+  EXPECT_FALSE(core_->has_records());
+  EXPECT_EQ(position(), Offset{2});
+  EXPECT_EQ(ask().topics.at(0).partitions.at(0).partition, PartitionId{1});
+  core_->remove({t(0)});
+  EXPECT_EQ(core_->assignment(), std::vector{t(1)});
+  give(answer);
+  EXPECT_FALSE(core_->has_records());
+}
+
+}  // namespace
+}  // namespace dohle::client

@@ -1,0 +1,452 @@
+#include "client/group/group_member.hpp"
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+#include "base/broker_errors.hpp"
+
+namespace dohle::client {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace group_action;
+namespace code = broker_error;
+using State = GroupMember::State;
+
+constexpr NodeId coordinator{7};
+
+std::vector<TopicPartition> two_partitions() {
+  return {{"t", PartitionId{0}}, {"t", PartitionId{1}}};
+}
+
+/// A coordinator that answers what the test tells it to.
+class GroupMemberTest : public testing::Test {
+ protected:
+  static GroupMember::Options options() { return {.group_id = "g"}; }
+
+  /// The next action. Throws, which fails the test, when it is another one.
+  template <class A>
+  A take() {
+    if (actions_.empty() || !std::holds_alternative<A>(actions_.front())) {
+      throw std::logic_error(
+          "another action comes next: " +
+          (actions_.empty() ? "none" : std::to_string(actions_.front().index())));
+    }
+    A action = std::get<A>(std::move(actions_.front()));
+    actions_.erase(actions_.begin());
+    return action;
+  }
+  void expect_nothing() { EXPECT_TRUE(actions_.empty()) << actions_.front().index(); }
+  void pass(Duration time) {
+    now_ += time;
+    core_.on_time(now_, actions_);
+  }
+
+  void find() {
+    wire::FindCoordinatorResponse answer;
+    auto& found = answer.coordinators.emplace_back();
+    found.key = "g";
+    found.node_id = coordinator;
+    core_.on_coordinator(take<FindCoordinator>().ticket, answer, now_, actions_);
+  }
+  void refuse_find(std::int16_t error) {
+    wire::FindCoordinatorResponse answer;
+    answer.error_code = error;
+    core_.on_coordinator(take<FindCoordinator>().ticket, answer, now_, actions_);
+  }
+  void refuse_join(std::int16_t error, std::string member = {}) {
+    wire::JoinGroupResponse answer;
+    answer.error_code = error;
+    answer.member_id = std::move(member);
+    core_.on_joined(take<Join>().ticket, answer, now_, actions_);
+  }
+  void accept_join(std::string leader = "other") {
+    wire::JoinGroupResponse answer;
+    answer.generation_id = Generation{5};
+    answer.protocol_type = "consumer";
+    answer.protocol_name = "range";
+    answer.leader = leader;
+    answer.member_id = "m";
+    answer.members.push_back({"m", std::nullopt, encode_subscription({"t"}, {}, {}).value()});
+    core_.on_joined(take<Join>().ticket, answer, now_, actions_);
+  }
+  void refuse_sync(std::int16_t error) {
+    wire::SyncGroupResponse answer;
+    answer.error_code = error;
+    core_.on_synced(take<Sync>().ticket, answer, now_, actions_);
+  }
+  void accept_sync() {
+    wire::SyncGroupResponse answer;
+    answer.assignment = encode_assignment(two_partitions()).value();
+    core_.on_synced(take<Sync>().ticket, answer, now_, actions_);
+  }
+  void answer_heartbeat(std::int16_t error) {
+    wire::HeartbeatResponse answer;
+    answer.error_code = error;
+    core_.on_heartbeat(take<Heartbeat>().ticket, answer, now_, actions_);
+  }
+  void beat(std::int16_t error) {
+    pass(3s);
+    answer_heartbeat(error);
+  }
+  void poll() { core_.polled(now_, now_, actions_); }
+  void release() { core_.on_released(now_, actions_); }
+
+  void start_joining() {
+    core_.subscribe({"t"}, now_, actions_);
+    expect_nothing();
+    poll();
+    find();
+  }
+  void become_stable() {
+    start_joining();
+    refuse_join(code::member_id_required, "m");
+    accept_join();
+    accept_sync();
+    EXPECT_EQ(take<Assigned>().partitions, two_partitions());
+    EXPECT_EQ(core_.state(), State::stable);
+  }
+  /// Revoked or lost partitions are given up, and it joins again.
+  template <class News>
+  Join expect_rejoin_after() {
+    EXPECT_EQ(take<News>().partitions, two_partitions());
+    expect_nothing();
+    EXPECT_TRUE(core_.awaits_poll());
+    release();
+    EXPECT_TRUE(core_.assignment().empty());
+    return take<Join>();
+  }
+
+  TimePoint now_{1h};
+  GroupActions actions_;
+  SeededRandom random_{1};
+  GroupMember core_{options(), random_};
+};
+
+TEST_F(GroupMemberTest, JoinsAtTheFirstPollWithTheIdThatItIsGiven) {
+  start_joining();
+  const Join first = std::get<Join>(actions_.at(0));
+  EXPECT_EQ(first.message.member_id, "");
+  EXPECT_EQ(first.message.protocols.at(0).name, "range");
+  EXPECT_EQ(first.message.rebalance_timeout_ms, 300'000);
+  EXPECT_EQ(first.timeout, Duration(305s));
+  refuse_join(code::member_id_required, "m");
+  EXPECT_EQ(std::get<Join>(actions_.at(0)).message.member_id, "m");
+  accept_join();
+  accept_sync();
+  EXPECT_EQ(core_.generation(), Generation{5});
+  EXPECT_EQ(core_.member_id(), "m");
+  EXPECT_EQ(core_.assignment(), two_partitions());
+}
+
+TEST_F(GroupMemberTest, LeadsWithTheAssignmentsThatItIsHanded) {
+  start_joining();
+  accept_join("m");
+  EXPECT_TRUE(core_.is_leader());
+  const auto ask = take<MakeAssignments>();
+  EXPECT_EQ(ask.members.at(0).topics, std::vector<std::string>{"t"});
+  core_.on_assignments(ask.ticket, assign_range(ask.members, {{"t", 2}}), now_, actions_);
+  const auto& sync = std::get<Sync>(actions_.at(0)).message;
+  EXPECT_EQ(decode_assignment(sync.assignments.at(0).assignment).value(), two_partitions());
+  accept_sync();
+  take<Assigned>();
+}
+
+TEST_F(GroupMemberTest, SendsHeartbeatsOneAtATime) {
+  become_stable();
+  EXPECT_EQ(core_.deadline(), now_ + 3s);
+  pass(3s);
+  const auto beat = take<Heartbeat>();
+  EXPECT_EQ(beat.message.generation_id, Generation{5});
+  pass(3s);
+  expect_nothing();
+}
+
+TEST_F(GroupMemberTest, RevokesInsideAPollBeforeItRejoins) {
+  become_stable();
+  beat(code::rebalance_in_progress);
+  EXPECT_EQ(core_.generation(), Generation{5});
+  EXPECT_EQ(expect_rejoin_after<Revoke>().message.member_id, "m");
+}
+
+TEST_F(GroupMemberTest, KeepsSendingHeartbeatsWhileTheUserGivesUpPartitions) {
+  become_stable();
+  beat(code::rebalance_in_progress);
+  take<Revoke>();
+  beat(code::rebalance_in_progress);
+  expect_nothing();
+}
+
+TEST_F(GroupMemberTest, LosesPartitionsOnAnOldGenerationAndKeepsItsId) {
+  become_stable();
+  beat(code::illegal_generation);
+  EXPECT_TRUE(core_.generation().is_none());
+  EXPECT_EQ(expect_rejoin_after<Lose>().message.member_id, "m");
+}
+
+TEST_F(GroupMemberTest, LosesPartitionsAndIdWhenTheServerDoesNotKnowIt) {
+  become_stable();
+  beat(code::unknown_member_id);
+  EXPECT_EQ(expect_rejoin_after<Lose>().message.member_id, "");
+}
+
+TEST_F(GroupMemberTest, TellsOfALossEvenWhileItRevokes) {
+  become_stable();
+  beat(code::rebalance_in_progress);
+  take<Revoke>();
+  beat(code::unknown_member_id);
+  EXPECT_EQ(expect_rejoin_after<Lose>().message.member_id, "");
+}
+
+TEST_F(GroupMemberTest, IsFencedForEver) {
+  become_stable();
+  beat(code::fenced_instance_id);
+  EXPECT_EQ(take<Lose>().partitions, two_partitions());
+  EXPECT_TRUE(take<Failed>().why.is_fatal());
+  release();
+  poll();
+  pass(1h);
+  expect_nothing();
+  EXPECT_EQ(core_.deadline(), never);
+  core_.unsubscribe(now_, actions_);
+  take<Left>();
+}
+
+TEST_F(GroupMemberTest, SaysNowAndThenThatItIsRefused) {
+  start_joining();
+  std::vector<int> told;
+  const auto refuse = [&](int times) {
+    for (int i = 1; i <= times; ++i) {
+      refuse_join(code::coordinator_not_available);
+      if (std::holds_alternative<Refused>(actions_.at(0))) {
+        EXPECT_TRUE(take<Refused>().why.is_broker(code::coordinator_not_available));
+        told.push_back(i);
+      }
+      find();
+      pass(2s);
+      std::erase_if(actions_,
+                    [](const auto& each) { return std::holds_alternative<Heartbeat>(each); });
+    }
+  };
+  refuse(125);
+  EXPECT_EQ(told, (std::vector<int>{5, 60, 120}));
+  accept_join();
+  accept_sync();
+  take<Assigned>();
+  beat(code::rebalance_in_progress);
+  take<Revoke>();
+  release();
+  told.clear();
+  refuse(5);
+  EXPECT_EQ(told, std::vector<int>{5});
+}
+
+TEST_F(GroupMemberTest, LooksForTheCoordinatorAgainWhenItMoved) {
+  for (const auto error : {code::coordinator_not_available, code::not_coordinator}) {
+    core_ = GroupMember{options(), random_};
+    become_stable();
+    beat(error);
+    EXPECT_EQ(core_.state(), State::stable);
+    EXPECT_TRUE(core_.coordinator().is_none());
+    find();
+    pass(100ms);
+    answer_heartbeat(code::none);
+    expect_nothing();
+  }
+}
+
+TEST_F(GroupMemberTest, LooksAgainAfterAWaitWhileNoCoordinatorIsThere) {
+  core_.subscribe({"t"}, now_, actions_);
+  poll();
+  refuse_find(code::coordinator_not_available);
+  expect_nothing();
+  EXPECT_GT(core_.deadline(), now_);
+  pass(core_.deadline() - now_);
+  refuse_find(code::coordinator_load_in_progress);
+  expect_nothing();
+  pass(core_.deadline() - now_);
+  find();
+  take<Join>();
+}
+
+TEST_F(GroupMemberTest, JoinsAgainAfterAWaitWhileTheCoordinatorLoads) {
+  start_joining();
+  refuse_join(code::coordinator_load_in_progress);
+  expect_nothing();
+  pass(core_.deadline() - now_);
+  take<Join>();
+}
+
+TEST_F(GroupMemberTest, JoinsTheCoordinatorThatTookOver) {
+  start_joining();
+  refuse_join(code::not_coordinator);
+  find();
+  expect_nothing();
+  pass(core_.deadline() - now_);
+  EXPECT_EQ(take<Join>().coordinator, coordinator);
+}
+
+TEST_F(GroupMemberTest, ReportsWhatRetryingCannotCureAndTriesAgainAtTheNextPoll) {
+  for (const auto error : {code::group_max_size_reached, code::invalid_session_timeout,
+                           code::inconsistent_group_protocol, code::group_authorization_failed,
+                           code::invalid_group_id}) {
+    core_ = GroupMember{options(), random_};
+    start_joining();
+    refuse_join(error);
+    const Error why = take<Failed>().why;
+    EXPECT_TRUE(why.is_broker(error)) << why.message();
+    EXPECT_FALSE(why.is_fatal());
+    pass(10s);
+    expect_nothing();
+    poll();
+    take<Join>();
+  }
+}
+
+TEST_F(GroupMemberTest, ReportsThatItMayNotAskForTheCoordinator) {
+  core_.subscribe({"t"}, now_, actions_);
+  poll();
+  refuse_find(code::group_authorization_failed);
+  EXPECT_TRUE(take<Failed>().why.is_broker(code::group_authorization_failed));
+  pass(10s);
+  expect_nothing();
+}
+
+TEST_F(GroupMemberTest, StartsOverWhenTheRebalanceMovesOnDuringSync) {
+  for (const auto error : {code::rebalance_in_progress, code::illegal_generation}) {
+    core_ = GroupMember{options(), random_};
+    start_joining();
+    accept_join();
+    refuse_sync(error);
+    EXPECT_EQ(take<Join>().message.member_id, "m");
+  }
+  core_ = GroupMember{options(), random_};
+  start_joining();
+  accept_join();
+  refuse_sync(code::unknown_member_id);
+  EXPECT_EQ(take<Join>().message.member_id, "");
+}
+
+TEST_F(GroupMemberTest, JoinsAgainWhenTheConnectionIsLost) {
+  start_joining();
+  const Error lost = Error::client(Errc::connection_lost, "gone");
+  core_.on_joined(take<Join>().ticket, fail(lost), now_, actions_);
+  find();
+  pass(core_.deadline() - now_);
+  accept_join();
+  core_.on_synced(take<Sync>().ticket, fail(lost), now_, actions_);
+  find();
+  pass(core_.deadline() - now_);
+  EXPECT_EQ(take<Join>().message.member_id, "m");
+}
+
+TEST_F(GroupMemberTest, DoubtsTheCoordinatorAfterASessionWithoutAnswers) {
+  become_stable();
+  pass(3s);
+  const auto unanswered = take<Heartbeat>();
+  pass(42s);
+  EXPECT_TRUE(core_.coordinator().is_none());
+  find();
+  answer_heartbeat(code::none);
+  core_.on_heartbeat(unanswered.ticket, fail(Error::client(Errc::connection_lost, "late")), now_,
+                     actions_);
+  expect_nothing();
+  EXPECT_EQ(core_.coordinator(), coordinator);
+}
+
+TEST_F(GroupMemberTest, LeavesWhenThereIsNoPollAndReturnsWithTheNext) {
+  become_stable();
+  core_.polled(now_, now_, actions_);
+  now_ += 300s;
+  core_.on_time(now_, actions_);
+  EXPECT_EQ(take<Leave>().message.member_id, "m");
+  take<Lose>();
+  expect_nothing();
+  pass(1h);
+  expect_nothing();
+  poll();
+  expect_nothing();
+  release();
+  EXPECT_EQ(take<Join>().message.member_id, "");
+}
+
+TEST_F(GroupMemberTest, LeavesAfterTheUserGaveUpItsPartitions) {
+  become_stable();
+  core_.unsubscribe(now_, actions_);
+  take<Revoke>();
+  expect_nothing();
+  release();
+  const auto leave = take<Leave>();
+  EXPECT_EQ(leave.message.members.at(0).member_id, "m");
+  expect_nothing();
+  core_.on_left(leave.ticket, fail(Error::client(Errc::connection_lost, "gone")), now_, actions_);
+  take<Left>();
+  EXPECT_EQ(core_.state(), State::off);
+}
+
+TEST_F(GroupMemberTest, StaysAsAStaticMemberWhenItCloses) {
+  GroupMember::Options named = options();
+  named.group_instance_id = "i";
+  core_ = GroupMember{named, random_};
+  start_joining();
+  EXPECT_EQ(std::get<Join>(actions_.at(0)).message.group_instance_id, "i");
+  accept_join();
+  accept_sync();
+  take<Assigned>();
+  core_.unsubscribe(now_, actions_);
+  take<Revoke>();
+  release();
+  take<Left>();
+  expect_nothing();
+}
+
+TEST_F(GroupMemberTest, PassesOverAnswersThatCameTooLate) {
+  start_joining();
+  const auto join = take<Join>();
+  core_.unsubscribe(now_, actions_);
+  take<Left>();
+  core_.on_joined(join.ticket, wire::JoinGroupResponse{}, now_, actions_);
+  expect_nothing();
+  EXPECT_EQ(core_.state(), State::off);
+}
+
+TEST_F(GroupMemberTest, JoinsAgainForTopicsThatChangedWhileItJoined) {
+  start_joining();
+  core_.subscribe({"u"}, now_, actions_);
+  EXPECT_EQ(actions_.size(), 1u);
+  accept_join();
+  accept_sync();
+  const auto topics = subscribed_topics(take<Join>().message.protocols.at(0).metadata);
+  EXPECT_EQ(topics.value(), std::vector<std::string>{"u"});
+}
+
+TEST_F(GroupMemberTest, JoinsAgainWhenPartitionsWereAdded) {
+  become_stable();
+  core_.rejoin("topic t has 3 partitions", now_, actions_);
+  EXPECT_EQ(expect_rejoin_after<Revoke>().message.reason, "topic t has 3 partitions");
+}
+
+TEST_F(GroupMemberTest, LearnsFromCommits) {
+  become_stable();
+  const auto answered = [this](std::int16_t error, Generation generation) {
+    core_.on_offsets_error(coordinator, generation, Error::broker(error), now_, actions_);
+  };
+  answered(code::illegal_generation, Generation{4});
+  answered(code::offset_metadata_too_large, Generation{5});
+  expect_nothing();
+  answered(code::not_coordinator, Generation{5});
+  find();
+  answered(code::illegal_generation, Generation{5});
+  expect_rejoin_after<Lose>();
+}
+
+TEST_F(GroupMemberTest, FindsTheCoordinatorForCommitsWithoutASubscription) {
+  core_.need_coordinator(now_, actions_);
+  find();
+  EXPECT_EQ(core_.coordinator(), coordinator);
+  expect_nothing();
+}
+
+}  // namespace
+}  // namespace dohle::client

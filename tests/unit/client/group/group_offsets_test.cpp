@@ -1,0 +1,325 @@
+// Commits and fetches of a group's offsets against scripted servers over the simulated network.
+#include "client/group/group_offsets.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/broker_errors.hpp"
+#include "scripted_cluster.hpp"
+
+namespace dohle::client {
+namespace {
+
+using namespace std::chrono_literals;
+namespace code = broker_error;
+
+constexpr NodeId one{1};
+constexpr NodeId two{2};
+
+/// A group whose coordinator is what the test says.
+class OffsetsOnCluster : public testing::Test, public ScriptedWorld, public OffsetsGroup {
+ protected:
+  OffsetsOnCluster() {
+    script.on<wire::OffsetCommitRequest>([this](NodeId at, const wire::OffsetCommitRequest& asked) {
+      commits_.emplace_back(at, asked);
+      wire::OffsetCommitResponse answer;
+      const std::int16_t error = next_error();
+      for (const auto& topic : asked.topics) {
+        auto& told = answer.topics.emplace_back();
+        told.name = topic.name;
+        for (const auto& each : topic.partitions) {
+          const bool is_refused =
+              refused_partition_ < 0 || each.partition_index.value == refused_partition_;
+          told.partitions.push_back({each.partition_index, is_refused ? error : std::int16_t{0}});
+        }
+      }
+      return answer;
+    });
+    script.on<wire::OffsetFetchRequest>([this](NodeId at, const wire::OffsetFetchRequest& asked) {
+      fetched_at_.push_back(at);
+      wire::OffsetFetchResponse answer;
+      auto& group = answer.groups.emplace_back();
+      group.group_id = asked.groups.at(0).group_id;
+      const std::int16_t error = next_error();
+      if (refused_partition_ < 0) group.error_code = error;
+      for (const auto& topic : *asked.groups[0].topics) {
+        auto& told = group.topics.emplace_back();
+        told.name = topic.name;
+        for (const PartitionId each : topic.partition_indexes) {
+          auto& partition = told.partitions.emplace_back();
+          partition.partition_index = each;
+          partition.committed_offset = each.value == 7 ? Offset{} : Offset{100 + each.value};
+          if (each.value == refused_partition_) partition.error_code = error;
+        }
+      }
+      return answer;
+    });
+    start([this](const std::shared_ptr<SimulatedClient>& made, sim::Process&) {
+      made->cluster().when_connected(world.now() + 1s, [](Result<void>) {});
+      offsets_ = std::make_shared<GroupOffsets>(made->cluster(), ConnectionLane::general, *this);
+      return offsets_;
+    });
+  }
+  std::int16_t next_error() {
+    if (errors_.empty()) return 0;
+    const std::int16_t error = errors_.front();
+    errors_.pop_front();
+    return error;
+  }
+  GroupMembership membership() override { return {"g", coordinator_, generation_, "m", instance_}; }
+  void on_offsets_error(NodeId coordinator, Generation generation, const Error& why) override {
+    heard_.push_back({coordinator, generation, why});
+    if (why.is_broker(code::not_coordinator)) coordinator_ = moves_to_;
+  }
+  void commit(std::int64_t offset, Duration time = 10s,
+              std::vector<std::int32_t> partitions = {0}) {
+    on_loop([=, this] {
+      std::vector<PartitionOffset> all;
+      for (const std::int32_t each : partitions) {
+        all.push_back({{"orders", PartitionId{each}}, {Offset{offset}, LeaderEpoch{4}, "note"}});
+      }
+      offsets_->commit(all, world.now() + time,
+                       [this](Result<void> outcome) { outcomes_.push_back(std::move(outcome)); });
+    });
+  }
+  std::optional<Result<std::vector<PartitionOffset>>> fetch(std::vector<std::int32_t> partitions,
+                                                            Duration time = 10s) {
+    std::optional<Result<std::vector<PartitionOffset>>> found;
+    on_loop([&, this] {
+      std::vector<TopicPartition> all;
+      for (const std::int32_t each : partitions) all.push_back({"orders", PartitionId{each}});
+      offsets_->fetch(all, world.now() + time, [&](auto outcome) { found = std::move(outcome); });
+    });
+    world.run_until([&] { return found.has_value(); }, time + 1s);
+    return found;
+  }
+
+  struct Heard {
+    NodeId coordinator;
+    Generation generation;
+    Error why;
+  };
+  NodeId coordinator_ = one;
+  NodeId moves_to_ = two;
+  Generation generation_{5};
+  std::optional<std::string> instance_;
+  /// Of the next answers; then none.
+  std::deque<std::int16_t> errors_;
+  /// -1: all of them.
+  std::int32_t refused_partition_ = -1;
+  std::vector<std::pair<NodeId, wire::OffsetCommitRequest>> commits_;
+  std::vector<NodeId> fetched_at_;
+  std::vector<Heard> heard_;
+  std::vector<Result<void>> outcomes_;
+  std::shared_ptr<GroupOffsets> offsets_;
+};
+
+TEST_F(OffsetsOnCluster, CommitsAsTheMemberThatItIs) {
+  instance_ = "i";
+  commit(70, 10s, {0, 1});
+  world.run_for(1s);
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_TRUE(outcomes_[0]);
+  const auto& [at, asked] = commits_.at(0);
+  EXPECT_EQ(at, one);
+  EXPECT_EQ(asked.group_id, "g");
+  EXPECT_EQ(asked.member_id, "m");
+  EXPECT_EQ(asked.generation_id_or_member_epoch, Generation{5});
+  EXPECT_EQ(asked.group_instance_id, "i");
+  ASSERT_EQ(asked.topics.size(), 1U);
+  ASSERT_EQ(asked.topics[0].partitions.size(), 2U);
+  EXPECT_EQ(asked.topics[0].partitions[1].committed_offset, Offset{70});
+  EXPECT_EQ(asked.topics[0].partitions[1].committed_leader_epoch, LeaderEpoch{4});
+  EXPECT_EQ(asked.topics[0].partitions[1].committed_metadata, "note");
+}
+
+TEST_F(OffsetsOnCluster, CommitsOutsideOfAGenerationWithoutAName) {
+  generation_ = Generation{};
+  instance_ = "i";
+  commit(70);
+  world.run_for(1s);
+  ASSERT_EQ(commits_.size(), 1U);
+  EXPECT_EQ(commits_[0].second.member_id, "");
+  EXPECT_FALSE(commits_[0].second.group_instance_id);
+  EXPECT_TRUE(commits_[0].second.generation_id_or_member_epoch.is_none());
+}
+
+TEST_F(OffsetsOnCluster, FollowsTheCoordinatorThatMoved) {
+  errors_ = {code::not_coordinator};
+  commit(70);
+  world.run_for(5s);
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_TRUE(outcomes_[0]);
+  ASSERT_EQ(commits_.size(), 2U);
+  EXPECT_EQ(commits_[1].first, two);
+  EXPECT_EQ(commits_[1].second.topics.at(0).partitions.at(0).committed_offset, Offset{70});
+  ASSERT_EQ(heard_.size(), 1U);
+  EXPECT_EQ(heard_[0].coordinator, one);
+  EXPECT_EQ(heard_[0].generation, Generation{5});
+}
+
+TEST_F(OffsetsOnCluster, WaitsForACoordinator) {
+  coordinator_ = NodeId{};
+  commit(70);
+  world.run_for(2s);
+  EXPECT_TRUE(outcomes_.empty());
+  EXPECT_TRUE(commits_.empty());
+  coordinator_ = two;
+  world.run_for(2s);
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_TRUE(outcomes_[0]);
+}
+
+TEST_F(OffsetsOnCluster, TriesAgainWhileTheCoordinatorLoads) {
+  errors_ = {code::coordinator_load_in_progress, code::coordinator_load_in_progress};
+  const TimePoint begin = world.now();
+  commit(70);
+  world.run_until([&] { return !outcomes_.empty(); }, 10s);
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_TRUE(outcomes_[0]);
+  EXPECT_EQ(commits_.size(), 3U);
+  // With a wait between the attempts.
+  EXPECT_GT(world.now() - begin, 100ms);
+}
+
+TEST_F(OffsetsOnCluster, GivesUpAtTheDeadlineWithTheLastReason) {
+  errors_.assign(1'000, code::coordinator_load_in_progress);
+  commit(70, 3s);
+  world.run_for(2500ms);
+  world.run_for(1s);
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_TRUE(outcomes_[0].error().is_broker(code::coordinator_load_in_progress));
+  coordinator_ = NodeId{};
+  commit(71, 3s);
+  world.run_for(4s);
+  ASSERT_EQ(outcomes_.size(), 2U);
+  EXPECT_TRUE(outcomes_[1].error().is(Errc::timed_out));
+  EXPECT_NE(outcomes_[1].error().message().find("coordinator of group g"), std::string_view::npos);
+}
+
+TEST_F(OffsetsOnCluster, DoesNotRepeatWhatAnotherGenerationMayNotCommit) {
+  for (const auto error : {code::illegal_generation, code::unknown_member_id,
+                           code::rebalance_in_progress, code::fenced_instance_id}) {
+    commits_.clear();
+    outcomes_.clear();
+    heard_.clear();
+    errors_ = {error};
+    commit(70);
+    world.run_for(5s);
+    ASSERT_EQ(outcomes_.size(), 1U) << error;
+    EXPECT_TRUE(outcomes_[0].error().is_broker(error));
+    EXPECT_NE(outcomes_[0].error().message().find("orders-0"), std::string_view::npos);
+    EXPECT_EQ(commits_.size(), 1U) << error;
+    ASSERT_EQ(heard_.size(), 1U) << error;
+    EXPECT_EQ(heard_[0].generation, Generation{5});
+  }
+}
+
+TEST_F(OffsetsOnCluster, NeverCommitsUnderALaterGenerationThanThatOfTheCall) {
+  errors_ = {code::coordinator_load_in_progress};
+  commit(70);
+  commit(71);
+  world.run_until([&] { return commits_.size() == 1; }, 1s);
+  // A rebalance between the attempts: others may have read on from what was committed before.
+  generation_ = Generation{6};
+  commit(72);
+  world.run_for(5s);
+  ASSERT_EQ(outcomes_.size(), 3U);
+  EXPECT_TRUE(outcomes_[0].error().is_broker(code::illegal_generation));
+  EXPECT_TRUE(outcomes_[1].error().is_broker(code::illegal_generation));
+  EXPECT_TRUE(outcomes_[2]);
+  ASSERT_EQ(commits_.size(), 2U);
+  EXPECT_EQ(commits_[1].second.topics.at(0).partitions.at(0).committed_offset, Offset{72});
+  EXPECT_EQ(commits_[1].second.generation_id_or_member_epoch, Generation{6});
+}
+
+TEST_F(OffsetsOnCluster, FailsAnyNumberOfCommitsThatAnotherGenerationMayNotMake) {
+  constexpr std::size_t commits = 500'000;
+  coordinator_ = NodeId{};
+  for (std::size_t i = 0; i < commits; ++i) commit(70);
+  generation_ = Generation{6};
+  coordinator_ = one;
+  world.run_for(5s);
+  ASSERT_EQ(outcomes_.size(), commits);
+  EXPECT_TRUE(outcomes_.back().error().is_broker(code::illegal_generation));
+  EXPECT_TRUE(commits_.empty());
+}
+
+TEST_F(OffsetsOnCluster, ReportsThePartitionThatWasRefused) {
+  refused_partition_ = 1;
+  errors_ = {code::offset_metadata_too_large};
+  commit(70, 10s, {0, 1});
+  world.run_for(1s);
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_TRUE(outcomes_[0].error().is_broker(code::offset_metadata_too_large));
+  EXPECT_NE(outcomes_[0].error().message().find("orders-1"), std::string_view::npos);
+}
+
+TEST_F(OffsetsOnCluster, CommitsInTheOrderOfTheCalls) {
+  errors_ = {code::coordinator_load_in_progress};
+  for (const std::int64_t offset : {1, 2, 3}) commit(offset);
+  world.run_for(5s);
+  EXPECT_EQ(outcomes_.size(), 3U);
+  std::vector<std::int64_t> order;
+  for (const auto& [at, asked] : commits_) {
+    order.push_back(asked.topics.at(0).partitions.at(0).committed_offset.value);
+  }
+  EXPECT_EQ(order, (std::vector<std::int64_t>{1, 1, 2, 3}));
+}
+
+TEST_F(OffsetsOnCluster, TriesAgainAfterALostConnection) {
+  world.machine("broker-1").process("broker-1")->kill();
+  commit(70);
+  world.run_for(2s);
+  EXPECT_TRUE(outcomes_.empty());
+  ASSERT_FALSE(heard_.empty());
+  EXPECT_NE(heard_[0].why.category(), ErrorCategory::broker);
+  coordinator_ = two;
+  world.run_for(3s);
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_TRUE(outcomes_[0]);
+}
+
+TEST_F(OffsetsOnCluster, FetchesWhatIsCommittedAndLeavesOutTheRest) {
+  const auto found = fetch({0, 3, 7});
+  ASSERT_TRUE(found && *found);
+  ASSERT_EQ((*found)->size(), 2U);
+  EXPECT_EQ((*found)->at(1).partition, (TopicPartition{"orders", PartitionId{3}}));
+  EXPECT_EQ((*found)->at(1).committed.offset, Offset{103});
+}
+
+TEST_F(OffsetsOnCluster, FetchesFromTheCoordinatorThatTookOver) {
+  errors_ = {code::coordinator_load_in_progress, code::not_coordinator};
+  const auto found = fetch({0});
+  ASSERT_TRUE(found && *found);
+  EXPECT_EQ(fetched_at_, (std::vector{one, one, two}));
+}
+
+TEST_F(OffsetsOnCluster, SaysWhyItCannotFetch) {
+  errors_ = {code::group_authorization_failed};
+  const auto refused = fetch({0});
+  ASSERT_TRUE(refused);
+  EXPECT_TRUE(refused->error().is_broker(code::group_authorization_failed));
+  refused_partition_ = 3;
+  errors_ = {code::topic_authorization_failed};
+  const auto one_of_them = fetch({0, 3});
+  ASSERT_TRUE(one_of_them);
+  EXPECT_TRUE(one_of_them->error().is_broker(code::topic_authorization_failed));
+  EXPECT_NE(one_of_them->error().message().find("orders-3"), std::string_view::npos);
+}
+
+TEST_F(OffsetsOnCluster, FailsEverythingWhenItIsClosed) {
+  coordinator_ = NodeId{};
+  commit(70);
+  commit(71);
+  on_loop([this] { offsets_->close(Error::client(Errc::closed, "over")); });
+  ASSERT_EQ(outcomes_.size(), 2U);
+  EXPECT_TRUE(outcomes_[0].error().is(Errc::closed));
+  commit(72);
+  EXPECT_EQ(outcomes_.size(), 3U);
+  const auto found = fetch({0});
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->error().is(Errc::closed));
+}
+
+}  // namespace
+}  // namespace dohle::client

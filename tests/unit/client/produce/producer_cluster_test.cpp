@@ -1,0 +1,541 @@
+// The producer against a scripted cluster, over the simulated network.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <string>
+
+#include "base/broker_errors.hpp"
+#include "client/produce/record_sender.hpp"
+#include "scripted_cluster.hpp"
+
+namespace dohle::client {
+namespace {
+
+using namespace std::chrono_literals;
+
+class ProducerOnCluster : public testing::Test, public ScriptedWorld {
+ protected:
+  void start(ProducerOptions options = {}) {
+    ScriptedWorld::start(
+        [this, options](std::shared_ptr<SimulatedClient> made, sim::Process& self) {
+          producer_ = std::make_shared<client::RecordSender>(std::move(made), options);
+          producer_->start();
+          producer_->find_topic(
+              "orders", self.clock().mono() + 60s,
+              [this](Result<std::shared_ptr<client::IntakeTopic>> found) { topic_ = *found; });
+          return producer_;
+        });
+    ASSERT_TRUE(topic_);
+  }
+  ~ProducerOnCluster() override {
+    if (producer_) producer_->close({}, [](Result<FlushReport>) {});
+    world.run_for(1s);
+  }
+
+  /// Appends one record and tells its fate in `told_`.
+  void send(std::size_t partition, std::string_view value = "value") {
+    DeliveryCallback callback = [this](Result<Receipt> receipt) {
+      told_.push_back(std::move(receipt));
+    };
+    auto& to = *topic_->table().all.at(partition);
+    const auto place = to.queue.append({.value = as_bytes(value)}, {.callback = &callback});
+    ASSERT_EQ(place.appended, PartitionQueue::Appended::ok);
+    if (place.wake) producer_->wake(to);
+  }
+  /// Appends a record whose fate nobody hears of by itself.
+  Delivery send_untold(std::size_t partition) {
+    auto& to = *topic_->table().all.at(partition);
+    const auto place = to.queue.append({.value = as_bytes("value")}, {.reference = true});
+    EXPECT_EQ(place.appended, PartitionQueue::Appended::ok);
+    if (place.wake) producer_->wake(to);
+    return {place.outcome, place.index, place.timestamp_delta};
+  }
+  /// Servers answer requests with one batch like this.
+  using Told = wire::ProduceResponse::PartitionProduceResponse;
+  void answer_by(std::function<void(const Slice& batch, Told& told, wire::ProduceResponse&)> by) {
+    script.on<wire::ProduceRequest>([by](NodeId, const wire::ProduceRequest& asked) {
+      const auto& sent = asked.topic_data.at(0).partition_data.at(0);
+      wire::ProduceResponse answer;
+      answer.responses.emplace_back().name = asked.topic_data.at(0).name;
+      Told& told = answer.responses.back().partition_responses.emplace_back();
+      told.index = sent.index;
+      by(sent.records->flatten().value(), told, answer);
+      return answer;
+    });
+  }
+  std::size_t stored() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(told_, [](const Result<Receipt>& each) { return each.has_value(); }));
+  }
+
+  std::shared_ptr<client::RecordSender> producer_;
+  std::shared_ptr<client::IntakeTopic> topic_;
+  std::vector<Result<Receipt>> told_;
+};
+
+TEST_F(ProducerOnCluster, SendsEachPartitionToItsLeader) {
+  start();
+  send(0);
+  send(1);
+  world.run_for(1s);
+  EXPECT_EQ(stored(), 2u);
+  ASSERT_EQ(script.produced.size(), 2u);
+  EXPECT_NE(script.produced[0].at, script.produced[1].at);
+}
+
+TEST_F(ProducerOnCluster, PutsManyPartitionsIntoOneRequest) {
+  script.leaders[1].node = NodeId{1};
+  start();
+  send(0);
+  send(1);
+  world.run_for(1s);
+  EXPECT_EQ(stored(), 2u);
+  ASSERT_EQ(script.produced.size(), 1u);
+  EXPECT_EQ(script.produced[0].request.topic_data.at(0).partition_data.size(), 2u);
+  EXPECT_EQ(script.produced[0].request.acks, -1);
+}
+
+TEST_F(ProducerOnCluster, TakesAnswersInAnyOrder) {
+  script.leaders[1].node = NodeId{1};
+  script.answers_backwards = true;
+  start();
+  send(0);
+  send(1);
+  world.run_for(1s);
+  ASSERT_EQ(stored(), 2u);
+  // The script numbers the records of a request in its order.
+  for (const auto& told : told_) EXPECT_EQ(told->offset.value, told->partition.value);
+}
+
+TEST_F(ProducerOnCluster, FollowsAPartitionToItsNewLeader) {
+  start();
+  script.move_leader(0, NodeId{2});
+  send(0);
+  world.run_for(5s);
+  EXPECT_EQ(stored(), 1u);
+  EXPECT_EQ(script.produced.front().at, NodeId{1});
+  EXPECT_EQ(script.produced.back().at, NodeId{2});
+}
+
+TEST_F(ProducerOnCluster, TriesAgainWhatTheServerCouldNotDo) {
+  script.produce_errors = {broker_error::not_enough_replicas, broker_error::request_timed_out};
+  start();
+  send(0);
+  world.run_for(5s);
+  EXPECT_EQ(stored(), 1u);
+  EXPECT_EQ(script.produced.size(), 3u);
+}
+
+TEST_F(ProducerOnCluster, TellsWhatCannotBeRetried) {
+  script.produce_errors = {broker_error::topic_authorization_failed};
+  start();
+  send(0);
+  world.run_for(5s);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_TRUE(told_[0].error().is_broker(broker_error::topic_authorization_failed));
+  EXPECT_NE(told_[0].error().message().find("orders-0"), std::string_view::npos);
+  EXPECT_EQ(script.produced.size(), 1u);
+}
+
+TEST_F(ProducerOnCluster, GivesUpAtTheDeliveryTimeout) {
+  script.is_silent = true;
+  start({.delivery_timeout = 40s, .request_timeout = 15s});
+  send(0);
+  world.run_for(39s);
+  EXPECT_TRUE(told_.empty());
+  world.run_for(4s);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_TRUE(told_[0].error().is(Errc::timed_out));
+  EXPECT_EQ(told_[0].error().message(),
+            "produce to orders-0: delivery_timeout passed; last: timed_out: broker-1:9092: "
+            "request_timeout passed without an answer to Produce");
+  EXPECT_EQ(told_[0].error().stored(), Stored::possibly);
+}
+
+TEST_F(ProducerOnCluster, SleepsUntilSomethingCanHappen) {
+  script.is_silent = true;
+  start({.delivery_timeout = 40s, .request_timeout = 30s});
+  for (const std::size_t partition : {0u, 1u}) {
+    send(partition);
+    send(partition);
+  }
+  // Connections look once more when their time for connecting is up.
+  world.run_for(15s);
+  ASSERT_EQ(script.produced.size(), 2u);
+  const auto before = world.events();
+  world.run_for(14s);
+  EXPECT_EQ(world.events(), before) << "an answer or the request_timeout is what comes next";
+  world.run_for(10s);
+  EXPECT_TRUE(told_.empty());
+  world.run_for(1s + 10ms);
+  EXPECT_EQ(told_.size(), 4u);
+}
+
+TEST_F(ProducerOnCluster, KeepsTimeFreshOnlyWhileRecordsCome) {
+  script.is_silent = true;
+  start({.linger = 1min, .delivery_timeout = 2min});
+  send(0);
+  world.run_for(15s);
+  const auto events_of = [&](int records) {
+    const auto before = world.events();
+    for (int i = 0; i < records; ++i) {
+      send(0);
+      world.run_for(4ms);
+    }
+    return world.events() - before;
+  };
+  EXPECT_EQ(events_of(1'000), 0u) << "the batch is open, so nobody is woken";
+  // As a full batch does.
+  producer_->wake(*topic_->table().all.at(0));
+  EXPECT_GE(events_of(1'000), 750u);
+  world.run_for(10ms);
+  const auto before = world.events();
+  world.run_for(5s);
+  EXPECT_EQ(world.events(), before);
+}
+
+TEST_F(ProducerOnCluster, SaysWhyARecordWasNotSentInTime) {
+  start({.delivery_timeout = 40s});
+  world.machine("broker-1").process("broker-1")->kill();
+  send(0);
+  world.run_for(45s);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_TRUE(told_[0].error().message().starts_with(
+      "produce to orders-0: delivery_timeout passed before it was sent: connecting to "
+      "broker-1:9092: "))
+      << told_[0].error().message();
+  EXPECT_EQ(told_[0].error().stored(), Stored::no);
+}
+
+TEST_F(ProducerOnCluster, SaysWhyThereIsNoProducerId) {
+  script.brokers = {NodeId{1}};
+  script.on<wire::InitProducerIdRequest>([](NodeId, const wire::InitProducerIdRequest&) {
+    wire::InitProducerIdResponse refused;
+    refused.error_code = broker_error::kafka_storage_error;
+    return refused;
+  });
+  start({.delivery_timeout = 10s, .request_timeout = 5s});
+  send(0);
+  world.run_for(12s);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_TRUE(told_[0].error().is(Errc::timed_out));
+  EXPECT_EQ(told_[0].error().stored(), Stored::no);
+  EXPECT_EQ(
+      told_[0].error().message(),
+      "produce to orders-0: delivery_timeout passed before it was sent: there is no producer "
+      "id; last: " +
+          Error::broker(broker_error::kafka_storage_error, "ask broker-1:9092 for a producer id")
+              .to_string());
+}
+
+TEST_F(ProducerOnCluster, SaysWhetherARefusedRecordMayBeStored) {
+  for (const auto& [code, stored] :
+       {std::pair(broker_error::not_enough_replicas, Stored::no),
+        // Also what a leader says that was replaced after the append.
+        std::pair(broker_error::not_leader_or_follower, Stored::possibly)}) {
+    script.produce_errors.assign(100, code);
+    if (!topic_) start({.delivery_timeout = 10s, .request_timeout = 5s});
+    send(0);
+    world.run_for(15s);
+    ASSERT_FALSE(told_.empty());
+    EXPECT_EQ(told_.back().error().stored(), stored) << code;
+  }
+}
+
+// As behind a firewall that forgot the open connections: what was sent on them is never answered,
+// and new ones work.
+TEST_F(ProducerOnCluster, ReachesTheServerAnewThoughAllOpenConnectionsHang) {
+  script.brokers = {NodeId{1}};
+  script.leaders = {{NodeId{1}, LeaderEpoch{0}}};
+  start({.delivery_timeout = 20s, .request_timeout = 5s});
+  send(0);
+  world.run_for(1s);
+  ASSERT_EQ(stored(), 1u);
+  ASSERT_EQ(world.network().hold_back("client", "broker-1"), 2u);
+  send(0);
+  world.run_for(7s);
+  EXPECT_EQ(stored(), 2u);
+}
+
+TEST_F(ProducerOnCluster, CarriesOnWhenTheServerComesBack) {
+  start();
+  sim::Machine& broker = world.machine("broker-1");
+  broker.lose_power();
+  send(0);
+  world.run_for(10s);
+  EXPECT_TRUE(told_.empty());
+  broker.power_on();
+  world.run_for(10s);
+  EXPECT_EQ(stored(), 1u);
+}
+
+TEST_F(ProducerOnCluster, LingersForMoreRecords) {
+  start({.linger = 50ms});
+  send(0);
+  world.run_for(30ms);
+  EXPECT_TRUE(script.produced.empty());
+  send(0);
+  world.run_for(100ms);
+  ASSERT_EQ(script.produced.size(), 1u);
+  EXPECT_EQ(stored(), 2u);
+}
+
+TEST_F(ProducerOnCluster, ASpentBufferHurriesWhereNoAnswerWillMakeRoom) {
+  script.is_silent = true;
+  start({.linger = 60s});
+  const auto hurry = [this] {
+    producer_->hurry_all();
+    world.run_for(1s);
+  };
+  send(0);
+  hurry();
+  ASSERT_EQ(script.produced.size(), 1u);
+  send(0);
+  send(1);
+  hurry();
+  ASSERT_EQ(script.produced.size(), 2u);
+  EXPECT_EQ(script.produced[1].at, NodeId{2});
+}
+
+TEST_F(ProducerOnCluster, FlushDoesNotWaitForLinger) {
+  start({.linger = 30s, .delivery_timeout = 120s});
+  send(0);
+  std::optional<Result<FlushReport>> flushed;
+  producer_->flush(world.now() + 10s, [&](Result<FlushReport> report) { flushed = report; });
+  world.run_for(1s);
+  ASSERT_TRUE(flushed && *flushed);
+  EXPECT_EQ((*flushed)->failed, 0u);
+  EXPECT_EQ(stored(), 1u);
+}
+
+TEST_F(ProducerOnCluster, CloseFailsWhatIsStillUnderWay) {
+  script.is_silent = true;
+  start();
+  send(0);
+  world.run_for(1s);
+  std::optional<Result<FlushReport>> closed;
+  producer_->close(world.now() + 2s, [&](Result<FlushReport> report) { closed = report; });
+  world.run_for(3s);
+  ASSERT_TRUE(closed && *closed);
+  EXPECT_EQ((*closed)->failed, 1u);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_TRUE(told_[0].error().is(Errc::closed));
+  EXPECT_EQ(told_[0].error().stored(), Stored::possibly);
+}
+
+TEST_F(ProducerOnCluster, CompressesBesideTheLoopAndKeepsTheOrder) {
+  start({.linger = 0us, .compression = CompressionCodec::gzip});
+  for (int i = 0; i < 20; ++i) {
+    send(0, "record " + std::to_string(i));
+    world.run_for(1ms);
+  }
+  world.run_for(2s);
+  EXPECT_EQ(stored(), 20u);
+  int next = 0;
+  for (const auto& produced : script.produced) {
+    const auto& records = produced.request.topic_data.at(0).partition_data.at(0).records;
+    auto reader = wire::BatchReader::open(*records->flatten());
+    ASSERT_TRUE(reader);
+    EXPECT_EQ(reader->header().compression(), wire::Compression::gzip);
+    EXPECT_EQ(reader->header().base_sequence, next);
+    RecordView record;
+    while (reader->next(record)) {
+      EXPECT_EQ(as_text(*record.value), "record " + std::to_string(next++));
+    }
+  }
+  EXPECT_EQ(next, 20);
+}
+
+TEST_F(ProducerOnCluster, CompressesTheHalvesOfWhatIsTooLarge) {
+  std::vector<wire::BatchHeader> stored;
+  std::vector<std::string> values;
+  answer_by([&](const Slice& batch, Told& told, wire::ProduceResponse&) {
+    const auto header = wire::read_batch_header(batch.bytes()).value();
+    if (header.count > 3) {
+      told.error_code = broker_error::message_too_large;
+      return;
+    }
+    told.base_offset = Offset{static_cast<std::int64_t>(values.size())};
+    stored.push_back(header);
+    auto reader = wire::BatchReader::open(batch);
+    RecordView record;
+    while (reader->next(record)) values.emplace_back(as_text(*record.value));
+  });
+  start({.linger = 50ms, .compression = CompressionCodec::gzip});
+  for (int i = 0; i < 10; ++i) send(0, "record " + std::to_string(i));
+  world.run_for(2s);
+  // What is behind it has the numbers that follow.
+  send(0, "record 10");
+  world.run_for(1s);
+  EXPECT_EQ(this->stored(), 11u);
+  ASSERT_EQ(values.size(), 11u);
+  for (int i = 0; i < 11; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    EXPECT_EQ(values[at], "record " + std::to_string(i));
+    EXPECT_EQ(told_.at(at)->offset, Offset{i});
+  }
+  ASSERT_EQ(stored.size(), 5u) << "10 is 5 and 5, each of them 2 and 3; then the last record";
+  // Whenever a batch is split, what is left is numbered anew under the next epoch.
+  std::map<ProducerEpoch, std::int32_t> next;
+  for (const auto& header : stored) {
+    EXPECT_EQ(header.compression(), wire::Compression::gzip);
+    EXPECT_EQ(header.base_sequence, next[header.producer_epoch]);
+    next[header.producer_epoch] += header.count;
+  }
+}
+
+constexpr std::int16_t refused = broker_error::topic_authorization_failed;
+
+TEST_F(ProducerOnCluster, TellsOnceOfABatchThatFailedAndNobodyTook) {
+  std::vector<Error> untaken;
+  script.produce_errors = {refused, refused};
+  start({.on_untaken_failure = [&](const Error& why) { untaken.push_back(why); }});
+  (void)send_untold(0);
+  (void)send_untold(0);
+  world.run_for(1s);
+  ASSERT_EQ(script.produced.size(), 1u);
+  ASSERT_EQ(untaken.size(), 1u);
+  EXPECT_TRUE(untaken[0].is_broker(refused));
+  {
+    const Delivery kept = send_untold(1);
+    world.run_for(1s);
+    EXPECT_TRUE(kept.is_done());
+    EXPECT_EQ(untaken.size(), 1u) << "it may still be asked";
+  }
+  EXPECT_EQ(untaken.size(), 2u);
+  EXPECT_TRUE(warnings.empty());
+}
+
+TEST_F(ProducerOnCluster, TellsOfWhatItsDeliveriesOutliveInItsLastReportAlone) {
+  int untaken = 0;
+  script.produce_errors = {refused};
+  const ProducerOptions options{.on_untaken_failure = [&](const Error&) { ++untaken; }};
+  ScriptedWorld::start([&](const std::shared_ptr<SimulatedClient>& made, sim::Process& self) {
+    producer_ = std::make_shared<client::RecordSender>(made, options);
+    producer_->start();
+    producer_->find_topic(
+        "orders", self.clock().mono() + 60s,
+        [this](Result<std::shared_ptr<client::IntakeTopic>> found) { topic_ = *found; });
+    return made;
+  });
+  {
+    const Delivery kept = send_untold(0);
+    world.run_for(1s);
+    ASSERT_TRUE(kept.is_done());
+    std::optional<Result<FlushReport>> closed;
+    producer_->close(world.now() + 1s, [&](Result<FlushReport> report) { closed = report; });
+    world.run_for(1s);
+    ASSERT_TRUE(closed && *closed);
+    EXPECT_EQ((*closed)->failed, 1u);
+    const std::weak_ptr<client::RecordSender> gone = producer_;
+    producer_.reset();
+    topic_.reset();
+    ASSERT_TRUE(gone.expired());
+  }
+  EXPECT_EQ(untaken, 0);
+  EXPECT_TRUE(warnings.empty());
+}
+
+TEST_F(ProducerOnCluster, DoesNotTellAgainOfWhatSomebodyTook) {
+  int untaken = 0;
+  script.produce_errors = {refused, refused};
+  start({.on_untaken_failure = [&](const Error&) { ++untaken; }});
+  {
+    const Delivery asked = send_untold(0);
+    world.run_for(1s);
+    EXPECT_TRUE(asked.wait(0ms).error().is_broker(refused));
+  }
+  send(0);
+  world.run_for(1s);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_TRUE(told_[0].error().is_broker(refused));
+  // What is stored is no failure.
+  (void)send_untold(0);
+  world.run_for(1s);
+  EXPECT_EQ(script.produced.size(), 3u);
+  EXPECT_EQ(untaken, 0);
+  EXPECT_TRUE(warnings.empty());
+}
+
+TEST_F(ProducerOnCluster, TellsOfABatchThatWasSplitOnce) {
+  int untaken = 0;
+  answer_by([](const Slice&, Told& told, wire::ProduceResponse&) {
+    told.error_code = broker_error::message_too_large;
+  });
+  start({.linger = 50ms, .on_untaken_failure = [&](const Error&) { ++untaken; }});
+  for (int i = 0; i < 4; ++i) (void)send_untold(0);
+  world.run_for(2s);
+  EXPECT_EQ(untaken, 1);
+}
+
+TEST_F(ProducerOnCluster, LogsWhatNobodyTookOnceASecondWithItsCount) {
+  script.produce_errors = {refused, refused, refused, refused};
+  start({.linger = 0us});
+  // The client's seconds began with the world's.
+  world.run_for(1s - world.now().time_since_epoch() % 1s);
+  for (int i = 0; i < 3; ++i) {
+    (void)send_untold(0);
+    world.run_for(100ms);
+  }
+  const std::string line = "producer: batches that failed and nobody asked about: ";
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_TRUE(warnings[0].starts_with(line + "1; the last: TOPIC_AUTHORIZATION_FAILED (29): "))
+      << warnings[0];
+  world.run_for(1s);
+  (void)send_untold(0);
+  world.run_for(100ms);
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_TRUE(warnings[1].starts_with(line + "4; the last: ")) << warnings[1];
+}
+
+TEST_F(ProducerOnCluster, SendsNothingForAsLongAsTheServerThrottles) {
+  std::vector<TimePoint> asked_at;
+  std::int32_t throttle_ms = 700;
+  answer_by([&](const Slice&, Told& told, wire::ProduceResponse& answer) {
+    asked_at.push_back(world.now());
+    answer.throttle_time_ms = throttle_ms;
+    told.base_offset = Offset{0};
+  });
+  start({.linger = 0us});
+  for (int i = 0; i < 4; ++i) {
+    send(0);
+    world.run_for(100ms);
+  }
+  EXPECT_EQ(asked_at.size(), 1u);
+  send(1);
+  world.run_for(100ms);
+  EXPECT_EQ(asked_at.size(), 2u) << "the other server did not ask for it";
+  world.run_for(3s);
+  EXPECT_EQ(stored(), 5u);
+  ASSERT_EQ(asked_at.size(), 3u) << "what had to wait goes in one batch";
+  EXPECT_GE(asked_at[2] - asked_at[0], 700ms);
+  EXPECT_LT(asked_at[2] - asked_at[0], 710ms);
+  ASSERT_EQ(warnings.size(), 2u) << "a line a minute for each";
+  EXPECT_EQ(warnings[0],
+            "connection: broker-1:9092 throttles this client: requests to it wait 700 ms (1 times "
+            "so far)");
+  world.run_for(1min);
+  throttle_ms = 0;
+  send(0);
+  world.run_for(100ms);
+  send(0);
+  world.run_for(100ms);
+  EXPECT_EQ(asked_at.size(), 5u) << "without a throttle time nothing waits";
+  EXPECT_EQ(warnings.size(), 2u);
+}
+
+TEST_F(ProducerOnCluster, FindsOutThatATopicDoesNotExist) {
+  start();
+  script.leaders.clear();
+  std::optional<Error> why;
+  producer_->find_topic(
+      "missing", world.now() + 5s,
+      [&](Result<std::shared_ptr<client::IntakeTopic>> found) { why = found.error(); });
+  world.run_for(6s);
+  ASSERT_TRUE(why);
+  EXPECT_TRUE(why->is(Errc::timed_out)) << why->to_string();
+}
+
+}  // namespace
+}  // namespace dohle::client

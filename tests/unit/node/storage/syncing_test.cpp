@@ -1,0 +1,81 @@
+#include "node/storage/syncing.hpp"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "disk/memory_disk.hpp"
+
+namespace dohle::node {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Runs what was posted when told to, by a clock of the test's, and notes until when it is to stay
+/// awake.
+class NotedLoop final : public Executor {
+ public:
+  void post(Task task) override { tasks_.push_back(std::move(task)); }
+  [[nodiscard]] bool is_loop_thread() const override { return true; }
+  TimerId arm(TimePoint /*at*/, Task /*task*/) override { return 1; }
+  void cancel(TimerId /*id*/) override {}
+  [[nodiscard]] Now tick() const override { return {now, {}}; }
+  void stay_awake(TimePoint until) override { awake_until = until; }
+  void run() {
+    while (!tasks_.empty()) {
+      Task task = std::move(tasks_.front());
+      tasks_.pop_front();
+      task();
+    }
+  }
+
+  TimePoint now{1s};
+  TimePoint awake_until{};
+
+ private:
+  std::deque<Task> tasks_;
+};
+
+class SyncingTest : public testing::Test {
+ protected:
+  /// Appends and waits, for `waiters` of them, and after the sync lets `pause` pass. True: the loop
+  /// was to stay awake meanwhile.
+  bool sync(Duration pause, int waiters = 1) {
+    int told = 0;
+    loop_.awake_until = {};
+    syncing_.appended(partition_);
+    for (int i = 0; i < waiters; ++i) syncing_.when_durable([&told] { ++told; });
+    loop_.run();
+    EXPECT_EQ(told, waiters);
+    const bool stays_awake = loop_.awake_until > loop_.now;
+    loop_.now += pause;
+    return stays_awake;
+  }
+
+  NotedLoop loop_;
+  disk::MemoryDisk disk_{loop_};
+  /// Has no log, which nothing here is about.
+  PartitionRef partition_ = std::make_shared<Partition>(
+      "orders", PartitionId{0}, Error::client(Errc::io_error, "it has no log"));
+  Syncing syncing_{loop_, disk_, Durability::fsync, 100, [](const PartitionRef&, std::uint64_t) {}};
+};
+
+TEST_F(SyncingTest, stays_awake_while_the_next_follows_closely) {
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(sync(250us)) << i;
+}
+
+TEST_F(SyncingTest, sleeps_when_the_next_does_not_follow_closely) {
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(sync(1ms)) << i;
+  for (int i = 0; i < 64; ++i) EXPECT_FALSE(sync(1ms)) << i;
+  EXPECT_TRUE(sync(1ms));
+}
+
+TEST_F(SyncingTest, sleeps_when_several_wait) {
+  EXPECT_FALSE(sync(100us, 2));
+  EXPECT_TRUE(sync(100us));
+}
+
+}  // namespace
+}  // namespace dohle::node

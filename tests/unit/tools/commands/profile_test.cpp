@@ -1,0 +1,67 @@
+#include "tools/commands/profile.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace dohle::tools {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Pair;
+
+constexpr std::string_view config = R"(
+profile = "local"
+[profiles.local]
+bootstrap.servers = ["127.0.0.1:1", "[::1]:2"]
+[profiles.staging]
+"bootstrap.servers" = "staging:9092"
+linger.ms = 0
+check.crcs = false
+)";
+
+std::string refusal(std::string_view toml, const std::optional<std::string>& name = {}) {
+  const auto read = read_profile(toml, "c.toml", name);
+  return read ? std::string() : std::string(read.error().message());
+}
+
+TEST(Profile, is_the_one_named_else_the_one_that_the_file_names) {
+  const auto own = read_profile(config, "c.toml", std::nullopt);
+  ASSERT_TRUE(own.has_value()) << own.error().message();
+  EXPECT_THAT(own->values(), ElementsAre(Pair("bootstrap.servers", "127.0.0.1:1,[::1]:2")));
+  const auto named = read_profile(config, "c.toml", "staging");
+  ASSERT_TRUE(named.has_value()) << named.error().message();
+  EXPECT_THAT(named->values(), ElementsAre(Pair("bootstrap.servers", "staging:9092"),
+                                           Pair("check.crcs", "false"), Pair("linger.ms", "0")));
+  EXPECT_THAT(read_profile("[profiles.a]\nacks = 1", "c.toml", std::nullopt)->values(), IsEmpty());
+}
+
+TEST(Profile, is_refused_with_the_file_and_what_is_wrong_in_it) {
+  EXPECT_EQ(refusal(config, "lcoal"), "c.toml: there is no profile lcoal; did you mean local?");
+  EXPECT_THAT(refusal("a = ["), HasSubstr("c.toml: line 1: "));
+  EXPECT_THAT(refusal("brokers = 1"), HasSubstr("c.toml: brokers does not belong there; allowed"));
+  EXPECT_THAT(refusal("profile = 7"), HasSubstr("profile does not belong there"));
+  EXPECT_EQ(refusal("[profiles.a]\nlinger.mss = 1", "a"),
+            "c.toml: profile a: there is no property linger.mss; did you mean linger.ms?");
+  EXPECT_THAT(refusal("[profiles.a]\nlinger.ms = 1.5", "a"),
+              HasSubstr("profile a: linger.ms: a value is a text"));
+}
+
+TEST(Profile, needs_its_file_only_when_it_is_asked_for) {
+  EXPECT_TRUE(load_profile({}, {}, {}).has_value());
+  EXPECT_TRUE(load_profile({}, {}, {.home = "/nowhere"}).has_value());
+  EXPECT_THAT(
+      std::string(load_profile({}, {}, {.profile = "x", .home = "/nowhere"}).error().message()),
+      HasSubstr("/nowhere/.config/dohle/config.toml: the file with profile x"));
+  EXPECT_THAT(std::string(load_profile({}, {}, {.config = "/nowhere/c"}).error().message()),
+              HasSubstr("/nowhere/c: the configuration file cannot be read"));
+  EXPECT_THAT(
+      std::string(load_profile("/nowhere/d", {}, {.config = "/nowhere/c"}).error().message()),
+      HasSubstr("/nowhere/d: "));
+  EXPECT_THAT(std::string(load_profile({}, "x", {.config_home = "/xdg"}).error().message()),
+              HasSubstr("/xdg/dohle/config.toml"));
+}
+
+}  // namespace
+}  // namespace dohle::tools

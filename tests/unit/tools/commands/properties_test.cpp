@@ -1,0 +1,84 @@
+#include "tools/commands/properties.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace dohle::tools {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+std::string refusal(std::string_view name, std::string_view value, Role role = Role::both) {
+  const auto set = Properties().set_for(role, name, value);
+  return set ? std::string() : std::string(set.error().message());
+}
+
+TEST(Properties, set_the_options_of_their_names) {
+  Properties properties;
+  for (const auto& [name, value] :
+       std::vector<std::pair<std::string, std::string>>{{"bootstrap.servers", "a:1,b:2"},
+                                                        {"request.timeout.ms", "1500"},
+                                                        {"linger.ms", "7"},
+                                                        {"acks", "1"},
+                                                        {"compression.type", "zstd"},
+                                                        {"auto.offset.reset", "earliest"},
+                                                        {"check.crcs", "false"},
+                                                        {"send.buffer.bytes", "-1"},
+                                                        {"max.poll.records", "9"}}) {
+    ASSERT_EQ(refusal(name, value), "");
+    ASSERT_TRUE(properties.set(name, value).has_value());
+  }
+  ClientOptions client{.client_id = "mine", .socket_send_buffer_bytes = 3};
+  properties.apply_to(client);
+  EXPECT_EQ(client.bootstrap_servers, (std::vector<std::string>{"a:1", "b:2"}));
+  EXPECT_EQ(client.request_timeout, 1500ms);
+  EXPECT_EQ(client.socket_send_buffer_bytes, 0);
+  EXPECT_EQ(client.client_id, "mine");
+  ProducerOptions producer;
+  properties.apply_to(producer);
+  EXPECT_EQ(producer.linger, 7ms);
+  EXPECT_EQ(producer.acks, Acks::leader);
+  EXPECT_FALSE(producer.idempotence);
+  EXPECT_EQ(producer.compression, CompressionCodec::zstd);
+  EXPECT_EQ(producer.request_timeout, 1500ms);
+  ConsumerOptions consumer;
+  properties.apply_to(consumer);
+  EXPECT_EQ(consumer.offset_reset, OffsetReset::earliest);
+  EXPECT_FALSE(consumer.check_crcs);
+  EXPECT_EQ(consumer.max_poll_records, 9u);
+}
+
+TEST(Properties, let_the_later_value_win) {
+  Properties properties;
+  ASSERT_TRUE(properties.set("linger.ms", "1").has_value());
+  ASSERT_TRUE(properties.set("linger.ms", "2").has_value());
+  ProducerOptions producer;
+  properties.apply_to(producer);
+  EXPECT_EQ(producer.linger, 2ms);
+}
+
+TEST(Properties, are_refused_by_name_with_what_is_near_or_allowed) {
+  EXPECT_EQ(refusal("linger.m", "5"), "there is no property linger.m; did you mean linger.ms?");
+  EXPECT_THAT(refusal("sasl.mechanism", "PLAIN"),
+              HasSubstr("there is no property sasl.mechanism; allowed are acks, auto.offset"));
+  EXPECT_EQ(refusal("linger.ms", "-5"), "linger.ms: \"-5\" is not a whole number from 0 to 60000");
+  EXPECT_EQ(refusal("acks", "2"), "acks: \"2\" is not one of all (-1), leader (1), none (0)");
+  EXPECT_EQ(refusal("check.crcs", "yes"), "check.crcs: \"yes\" is not one of true, false");
+  EXPECT_EQ(refusal("auto.offset.reset", "middle"),
+            "auto.offset.reset: \"middle\" is not one of earliest, latest, none");
+  EXPECT_THAT(refusal("bootstrap.servers", "a:1,,b:2"), HasSubstr("HOST:PORT[,HOST:PORT...]"));
+}
+
+TEST(Properties, are_refused_where_nobody_has_use_for_them) {
+  EXPECT_EQ(refusal("linger.ms", "5", Role::admin),
+            "linger.ms is a property of producers, and this command has none");
+  EXPECT_EQ(refusal("fetch.min.bytes", "5", Role::producer),
+            "fetch.min.bytes is a property of consumers, and this command has none");
+  EXPECT_EQ(refusal("linger.ms", "5", Role::producer), "");
+  EXPECT_EQ(refusal("fetch.min.bytes", "5", Role::consumer), "");
+  EXPECT_EQ(refusal("request.timeout.ms", "5", Role::admin), "");
+}
+
+}  // namespace
+}  // namespace dohle::tools

@@ -1,0 +1,91 @@
+#include "tools/commands/values.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace dohle::tools {
+namespace {
+
+using std::chrono::microseconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+TEST(Values, CountsAreWholeNumbersWithinTheirRange) {
+  EXPECT_EQ(parse_count("0", 0, 10).value(), 0);
+  EXPECT_EQ(parse_count("-1", -1, 10).value(), -1);
+  EXPECT_EQ(parse_count("10", 0, 10).value(), 10);
+  for (const char* text :
+       {"", "11", "-1", "1.5", "ten", "1 ", " 1", "0x1", "99999999999999999999"}) {
+    const auto refused = parse_count(text, 0, 10);
+    ASSERT_FALSE(refused) << text;
+    EXPECT_EQ(refused.error().message(),
+              '"' + std::string(text) + "\" is not a whole number from 0 to 10");
+    EXPECT_EQ(refused.error().category(), ErrorCategory::configuration);
+  }
+}
+
+TEST(Values, SizesTakeUnits) {
+  EXPECT_EQ(parse_size("0").value(), 0U);
+  EXPECT_EQ(parse_size("100").value(), 100U);
+  EXPECT_EQ(parse_size("64KiB").value(), 65'536U);
+  EXPECT_EQ(parse_size("64MiB").value(), 67'108'864U);
+  EXPECT_EQ(parse_size("2GiB").value(), 2'147'483'648U);
+  EXPECT_EQ(parse_size("5KB").value(), 5'000U);
+  EXPECT_EQ(parse_size("7B").value(), 7U);
+  for (const char* text : {"", "MiB", "-1", "1 MiB", "1mib", "1.5GiB", "9999999999999GiB"}) {
+    const auto refused = parse_size(text);
+    ASSERT_FALSE(refused) << text;
+    EXPECT_THAT(std::string(refused.error().message()), HasSubstr("KiB, MiB, GiB, KB, MB or GB"));
+  }
+}
+
+TEST(Values, DurationsNeedAUnit) {
+  EXPECT_EQ(parse_duration("0").value(), microseconds(0));
+  EXPECT_EQ(parse_duration("250us").value(), microseconds(250));
+  EXPECT_EQ(parse_duration("5ms").value(), microseconds(5'000));
+  EXPECT_EQ(parse_duration("2s").value(), microseconds(2'000'000));
+  EXPECT_EQ(parse_duration("1h").value(), std::chrono::hours(1));
+  EXPECT_EQ(parse_duration("10000d").value(), std::chrono::days(10'000));
+  for (const char* text : {"", "5", "ms", "-5ms", "5 ms", "1.5s", "10001d", "5min"}) {
+    const auto refused = parse_duration(text);
+    ASSERT_FALSE(refused) << text;
+    EXPECT_THAT(std::string(refused.error().message()), HasSubstr("us, ms, s, m, h or d"));
+  }
+}
+
+TEST(Values, AcksByNameAndByNumber) {
+  for (const char* text : {"all", "-1"}) EXPECT_EQ(parse_acks(text).value(), Acks::all);
+  for (const char* text : {"leader", "1"}) EXPECT_EQ(parse_acks(text).value(), Acks::leader);
+  for (const char* text : {"none", "0"}) EXPECT_EQ(parse_acks(text).value(), Acks::none);
+  EXPECT_EQ(parse_acks("2").error().message(),
+            "\"2\" is not one of all (-1), leader (1), none (0)");
+}
+
+TEST(Values, CodecsByName) {
+  EXPECT_EQ(parse_codec("none").value(), CompressionCodec::none);
+  EXPECT_EQ(parse_codec("gzip").value(), CompressionCodec::gzip);
+  EXPECT_EQ(parse_codec("snappy").value(), CompressionCodec::snappy);
+  EXPECT_EQ(parse_codec("lz4").value(), CompressionCodec::lz4);
+  EXPECT_EQ(parse_codec("zstd").value(), CompressionCodec::zstd);
+  EXPECT_EQ(parse_codec("zip").error().message(),
+            "\"zip\" is not one of none, gzip, snappy, lz4, zstd");
+}
+
+TEST(Values, BrokersAreSeparatedByCommas) {
+  EXPECT_THAT(parse_brokers("a:1").value(), ElementsAre("a:1"));
+  EXPECT_THAT(parse_brokers("a:1,[::1]:2").value(), ElementsAre("a:1", "[::1]:2"));
+  for (const char* text : {"", ",", "a:1,", ",a:1", "a:1,,b:2"}) {
+    EXPECT_FALSE(parse_brokers(text)) << text;
+  }
+}
+
+TEST(Values, NamesEndAtTheFirstSeparator) {
+  EXPECT_EQ(parse_named("k:v", ':').value(), std::pair(std::string("k"), std::string("v")));
+  EXPECT_EQ(parse_named("k:a:b", ':').value(), std::pair(std::string("k"), std::string("a:b")));
+  EXPECT_EQ(parse_named("k=", '=').value(), std::pair(std::string("k"), std::string()));
+  EXPECT_EQ(parse_named("kv", ':').error().message(), "\"kv\" is not of the form NAME:VALUE");
+  EXPECT_FALSE(parse_named(":v", ':'));
+}
+
+}  // namespace
+}  // namespace dohle::tools
