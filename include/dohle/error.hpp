@@ -4,6 +4,8 @@
 #include <expected>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "dohle/export.hpp"
 
@@ -132,9 +134,46 @@ class DOHLE_API Error {
 };
 static_assert(sizeof(Error) == 2 * sizeof(void*));
 
-/// What a call returns that can fail.
+/// What a call returns that can fail: a T, or an Error. A std::expected with two differences. A
+/// result that nobody looks at is a warning. `value()` and `*` of a temporary give the value itself
+/// and not a reference into the temporary, so that
+/// `for (auto& topic : admin.list_topics().value())` keeps what it walks.
+///
+/// Errors: `value()` of a result that holds an Error throws std::bad_expected_access<Error>.
+/// Thread safety: as its T.
 template <class T>
-using Result = std::expected<T, Error>;
+class [[nodiscard]] Result : public std::expected<T, Error> {
+  using Expected = std::expected<T, Error>;
+
+ public:
+  using Expected::Expected;
+  using Expected::operator=;
+  Result() = default;
+  /// What the monadic operations of std::expected return.
+  Result(Expected&& expected) noexcept(std::is_nothrow_move_constructible_v<Expected>)
+      : Expected(std::move(expected)) {}
+  Result(const Expected& expected) : Expected(expected) {}
+
+  [[nodiscard]] T& value() & { return Expected::value(); }
+  [[nodiscard]] const T& value() const& { return Expected::value(); }
+  T value() && { return std::move(static_cast<Expected&>(*this)).value(); }
+  [[nodiscard]] T& operator*() & noexcept { return Expected::operator*(); }
+  [[nodiscard]] const T& operator*() const& noexcept { return Expected::operator*(); }
+  [[nodiscard]] T operator*() && { return std::move(Expected::operator*()); }
+};
+
+/// Success without a value, or an Error.
+template <>
+class [[nodiscard]] Result<void> : public std::expected<void, Error> {
+  using Expected = std::expected<void, Error>;
+
+ public:
+  using Expected::Expected;
+  using Expected::operator=;
+  Result() = default;
+  Result(Expected&& expected) noexcept : Expected(std::move(expected)) {}
+  Result(const Expected& expected) : Expected(expected) {}
+};
 
 /// `return fail(error)` where a Result is expected.
 [[nodiscard]] inline std::unexpected<Error> fail(Error error) {
