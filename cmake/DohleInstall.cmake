@@ -17,7 +17,7 @@ foreach(room IN LISTS DOHLE_ROOMS_SHIPPED)
   endif()
 endforeach()
 
-# What the objects need at link time; Boost is headers alone. A user who includes dohle/codec/json.hpp
+# What the objects need at link time. A user who includes dohle/codec/json.hpp
 # brings nlohmann-json.
 set(DOHLE_PKG_CONFIG_REQUIRES "fmt zlib liblz4 libzstd snappy")
 target_link_libraries(dohle_library PUBLIC

@@ -14,14 +14,13 @@ Breach = namedtuple("Breach", "path line rule why")
 ARROWS = {
     "base": set(),
     "wire": {"base"},
-    "auth": {"base"},
     "net": {"base"},
     "disk": {"base"},
     "sim": {"base"},
     "log": {"base", "wire"},
-    "client": {"base", "wire", "auth"},
-    "node": {"base", "wire", "auth", "log"},
-    "messaging": {"base", "wire", "auth", "client"},
+    "client": {"base", "wire"},
+    "node": {"base", "wire", "log"},
+    "messaging": {"base", "wire", "client"},
     "tools": set(),
 }
 # What one .cpp file of a room may include besides: the construction of Client and of Node puts the real
@@ -38,8 +37,7 @@ INNER_ARROWS = {
         "admin": {"cluster", "group"},
     },
 }
-DECIDING = {"wire", "auth", "client", "log", "node", "messaging"}
-ASIO_UNITS_MAX = 5
+DECIDING = {"wire", "client", "log", "node", "messaging"}
 CODE = {".hpp", ".cpp"}
 TEXT = CODE | {".py", ".java", ".sh", ".cmake", ".txt", ".md", ""}
 TREES = ["src", "include", "tests", "bench", "examples", "scripts", "cmake", "docs"]
@@ -142,29 +140,18 @@ def check_public(tree):
     for path in tree.code:
         if not path.startswith("include/"):
             continue
-        free = path == "include/dohle/asio.hpp" or path.startswith("include/dohle/codec/")
+        free = path.startswith("include/dohle/codec/")
         for number, _, name in tree.includes(path):
             if name.startswith("dohle/") or re.fullmatch(r"[a-z_0-9]+", name) or free:
                 continue
             yield Breach(path, number, "public", f"a public header includes {name}")
 
 
-def check_asio(tree):
-    direct = {p for p in tree.code for _, _, n in tree.includes(p) if re.match(r"boost/(asio|beast)\b", n)}
-    reach = set(direct)
-    while True:
-        more = {
-            p for p in tree.code if p not in reach and any(tree.resolve(p, n) in reach for _, _, n in tree.includes(p))
-        }
-        if not more:
-            break
-        reach |= more
-    for path in sorted(direct):
-        if path.startswith("src/") and room_of(path) != "net":
-            yield Breach(path, 1, "asio", "Asio is net's alone")
-    units = sorted(p for p in reach if p.startswith("src/") and p.endswith(".cpp"))
-    if len(units) > ASIO_UNITS_MAX:
-        yield Breach(units[0], 1, "asio", f"{len(units)} .cpp files see Asio, {ASIO_UNITS_MAX} may: {' '.join(units)}")
+def check_boost(tree):
+    for path in tree.code:
+        for number, _, name in tree.includes(path):
+            if name.startswith("boost/"):
+                yield Breach(path, number, "boost", "nothing includes Boost: no build installs it")
 
 
 def check_lines(tree, paths, pattern, rule, why):
@@ -200,7 +187,7 @@ def check_names(tree):
     yield from check_lines(tree, tree.code, EMPTY_NAME, "name", "the type's name says nothing of its subject")
 
 
-CHECKS = [check_arrows, check_inner_arrows, check_public, check_asio, check_purity, check_tests, check_names]
+CHECKS = [check_arrows, check_inner_arrows, check_public, check_boost, check_purity, check_tests, check_names]
 
 
 def read_exceptions(file):
