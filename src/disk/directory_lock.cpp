@@ -1,6 +1,7 @@
 #include "disk/directory_lock.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <array>
@@ -43,24 +44,49 @@ Result<void> write_holder(int descriptor, const std::string& path) {
   return fail(system_error(errno, "write", path));
 }
 
+/// Both locks of a directory, given back together.
+struct Held {
+  Descriptor directory;
+  Descriptor file;
+};
+
+/// A file system that cannot lock directories (NFS) leaves it to the lock file.
+bool cannot_lock_directories(int number) {
+  return number == EBADF || number == EINVAL || number == ENOLCK || number == EOPNOTSUPP;
+}
+
+/// The process id that the lock file of `directory` names, without making one.
+long holder_of(const std::string& path) {
+  const Descriptor file(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
+  return file.is_open() ? holder(file.get()) : 0;
+}
+
 }  // namespace
 
 Result<Disk::DirectoryLock> lock_directory(const std::string& directory) {
   const std::string path = directory + "/.lock";
-  auto descriptor = std::make_shared<Descriptor>(
+  auto held = std::make_shared<Held>();
+  held->directory = Descriptor(
+      uninterrupted([&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!held->directory.is_open()) return fail(system_error(errno, "open directory", directory));
+  if (uninterrupted([&] { return ::flock(held->directory.get(), LOCK_EX | LOCK_NB); }) == -1) {
+    if (errno == EWOULDBLOCK) return fail(locked(directory, holder_of(path)));
+    if (!cannot_lock_directories(errno)) return fail(system_error(errno, "lock", directory));
+  }
+  held->file = Descriptor(
       uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644); }));
-  if (!descriptor->is_open()) return fail(system_error(errno, "open", path));
+  if (!held->file.is_open()) return fail(system_error(errno, "open", path));
   struct flock whole{};
   whole.l_type = F_WRLCK;
   whole.l_whence = SEEK_SET;
-  if (::fcntl(descriptor->get(), F_OFD_SETLK, &whole) == -1) {
+  if (::fcntl(held->file.get(), F_OFD_SETLK, &whole) == -1) {
     if (errno == EAGAIN || errno == EACCES) {
-      return fail(locked(directory, holder(descriptor->get())));
+      return fail(locked(directory, holder(held->file.get())));
     }
     return fail(system_error(errno, "lock", path));
   }
-  if (auto written = write_holder(descriptor->get(), path); !written) return fail(written.error());
-  return Disk::DirectoryLock(std::move(descriptor));
+  if (auto written = write_holder(held->file.get(), path); !written) return fail(written.error());
+  return Disk::DirectoryLock(std::move(held));
 }
 
 }  // namespace dohle::disk

@@ -36,7 +36,8 @@ struct FileDiskOptions {
 /// `reserve` asks the file system for the space in one call; where it cannot promise any (tmpfs of
 /// old kernels, NFS), free space is compared instead. Callers choose the step.
 ///
-/// `lock` holds DIRECTORY/.lock, which has the holder's process id in it; the file stays behind.
+/// `lock` holds the directory and DIRECTORY/.lock, which has the holder's process id in it; the
+/// file stays behind.
 ///
 /// Errors: disk_full for ENOSPC and EDQUOT, not_found for ENOENT, already_exists for EEXIST,
 /// io_error otherwise; each names operation, path and the system's words.

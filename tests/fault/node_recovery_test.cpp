@@ -188,5 +188,16 @@ TEST_F(RecoveryTest, TwoNodesDoNotShareADirectory) {
   EXPECT_THAT(second.lines(), HasSubstr(data.string()));
 }
 
+TEST_F(RecoveryTest, TwoNodesDoNotShareADirectoryOfWhichTheLockFileWasRemoved) {
+  const fs::path data = scratch_ / "data";
+  NodeProcess first(data);
+  ASSERT_NE(first.port(), 0) << first.lines();
+  ASSERT_TRUE(fs::remove(data / ".lock"));
+  NodeProcess second(data);
+  EXPECT_EQ(second.port(), 0);
+  EXPECT_EQ(second.stop(), 1);
+  EXPECT_THAT(second.lines(), HasSubstr("lock " + data.string() + ": held by"));
+}
+
 }  // namespace
 }  // namespace dohle::fault

@@ -204,6 +204,18 @@ TEST_F(FileDiskTest, a_lock_is_held_once_and_names_its_holder) {
   EXPECT_TRUE(disk.lock(directory / "missing").error().is(Errc::not_found));
 }
 
+TEST_F(FileDiskTest, a_lock_outlives_the_removal_of_its_file) {
+  auto lock = disk.lock(directory.path());
+  ASSERT_TRUE(lock);
+  ASSERT_TRUE(disk.remove(directory / ".lock"));
+  const auto refused = disk.lock(directory.path());
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is(Errc::locked));
+  EXPECT_FALSE(disk.exists(directory / ".lock")) << "a refused lock leaves nothing behind";
+  lock->reset();
+  EXPECT_TRUE(disk.lock(directory.path()));
+}
+
 TEST_F(FileDiskTest, a_lock_of_another_process_names_it_and_ends_with_it) {
   int ready[2];
   int finish[2];
