@@ -43,6 +43,11 @@ inline constexpr std::size_t max_offset_metadata_bytes = 4'096;
 /// Committed offsets of a group without members are kept for that long.
 inline constexpr auto offsets_retention = std::chrono::hours(24 * 7);
 
+/// A wall clock that goes further ahead of the monotonic one is doubted for that long before
+/// anything is deleted by its time.
+inline constexpr auto max_clock_lead = std::chrono::hours(1);
+inline constexpr auto clock_lead_wait = std::chrono::minutes(10);
+
 /// Topics in one answer's error lines, and lines of one kind per `log_lines_period`.
 inline constexpr unsigned max_log_lines = 10;
 inline constexpr auto log_lines_period = std::chrono::seconds(10);

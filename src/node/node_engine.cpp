@@ -87,6 +87,7 @@ Result<void> NodeEngine::start() {
     environment_.logger.log(LogLevel::error, "node",
                             "groups are unavailable: " + std::string(restored.error().message()));
   }
+  (void)clock_watch_.look(now());  // the first look has nothing to compare with
   arm_maintenance();
   check_in_background();
   return {};
@@ -337,12 +338,14 @@ void NodeEngine::arm_maintenance() {
 
 void NodeEngine::maintain() {
   ++maintenance_round_;
+  if (const auto line = clock_watch_.look(now())) warn(*line);
+  const Now believed = clock_watch_.believed(now());
   const bool retains = maintenance_round_ % rounds_per_retention == 0;
   std::vector<log::PartitionLog*> due;
   bool has_space = true;
   for (const auto& [name, topic] : topics_.all()) {
     for (const PartitionRef& partition : topic.partitions) {
-      if (retains) retain(*partition);
+      if (retains) retain(*partition, believed);
       if (partition->fault() != nullptr) continue;
       if (has_space) has_space = !is_full(partition->log()->finish_recovery());
       if (partition->log()->needs_checkpoint()) due.push_back(partition->log());
@@ -350,12 +353,12 @@ void NodeEngine::maintain() {
   }
   checkpoint(std::move(due));
   (void)groups_.store_owed();
-  if (maintenance_round_ % rounds_per_expiry == 0) groups_.expire(now());
+  if (maintenance_round_ % rounds_per_expiry == 0) groups_.expire(believed);
 }
 
-void NodeEngine::retain(Partition& partition) {
+void NodeEngine::retain(Partition& partition, Now now) {
   if (partition.fault() != nullptr) return;
-  const auto retained = partition.log()->retain(now());
+  const auto retained = partition.log()->retain(now);
   const std::string why(retained ? std::string_view() : retained.error().message());
   const bool is_told =
       why.empty() || why == partition.told_of_retention ||

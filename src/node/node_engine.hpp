@@ -22,6 +22,7 @@
 #include "node/group/group_service.hpp"
 #include "node/line_limit.hpp"
 #include "node/serve/call.hpp"
+#include "node/storage/clock_watch.hpp"
 #include "node/storage/syncing.hpp"
 #include "node/storage/topics.hpp"
 
@@ -134,7 +135,7 @@ class NodeEngine final : private log::LogEvents {
   void on_offline(log::PartitionLog& log, const Error& why) override;
   void arm_maintenance();
   void maintain();
-  void retain(Partition& partition);
+  void retain(Partition& partition, Now now);
   void checkpoint(std::vector<log::PartitionLog*> due) const;
   void check_in_background();
   void watch_for_room();
@@ -171,6 +172,7 @@ class NodeEngine final : private log::LogEvents {
   std::deque<HeldRequest> held_requests_;
   LineLimit complaints_;
   LineLimit troubles_;
+  ClockWatch clock_watch_;
   TimerId maintenance_ = 0;
   TimerId background_check_ = 0;
   std::uint64_t maintenance_round_ = 0;

@@ -467,14 +467,26 @@ TEST_F(OffsetsTest, TheirTopicIsRewrittenWhenGarbageOutweighsWhatLives) {
   EXPECT_EQ(committed(), 10'100);
 }
 
+TEST_F(OffsetsTest, SurviveAWallClockThatIsWrongForAWhile) {
+  create("t");
+  ASSERT_EQ(commit(nobody_, 1), 0);
+  world.run_for(70s);
+  world.machine("node").jump_wall_clock(std::chrono::hours(24 * 3'650));
+  world.run_for(9min);
+  world.machine("node").jump_wall_clock(-std::chrono::hours(24 * 3'650));
+  world.run_for(20min);
+  EXPECT_EQ(committed(), 1);
+  EXPECT_EQ(logger.count("the wall clock went 87600 h further"), 1u);
+}
+
 TEST_F(OffsetsTest, ExpireSevenDaysAfterTheirGroupHasGone) {
   create("t");
   ASSERT_EQ(commit(nobody_, 1), 0);
   world.machine("node").jump_wall_clock(std::chrono::hours(24 * 6));
-  world.run_for(70s);
+  world.run_for(limits::clock_lead_wait + 70s);
   EXPECT_EQ(committed(), 1);
   world.machine("node").jump_wall_clock(std::chrono::hours(24 * 2));
-  world.run_for(70s);
+  world.run_for(limits::clock_lead_wait + 70s);
   EXPECT_EQ(committed(), -1);
 }
 
