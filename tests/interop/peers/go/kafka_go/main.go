@@ -1,0 +1,84 @@
+// kafka-go against a server: ADDRESS TOPIC COUNT. Ends with 0 when everything was as it has to be.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+const partitions = 4
+
+func check(what string, err error) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", what, err)
+		os.Exit(1)
+	}
+}
+
+func main() {
+	address, topic := os.Args[1], os.Args[2]
+	count, _ := strconv.Atoi(os.Args[3])
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+
+	client := &kafka.Client{Addr: kafka.TCP(address), Timeout: 10 * time.Second}
+	create := func() error {
+		answer, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{
+			{Topic: topic, NumPartitions: partitions, ReplicationFactor: 1}}})
+		if err != nil {
+			return err
+		}
+		return answer.Errors[topic]
+	}
+	check("create", create())
+	if err := create(); !errors.Is(err, kafka.TopicAlreadyExists) {
+		check("create again", fmt.Errorf("wanted TOPIC_ALREADY_EXISTS, got %v", err))
+	}
+	metadata, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
+	check("metadata", err)
+	if len(metadata.Topics) != 1 || len(metadata.Topics[0].Partitions) != partitions {
+		check("metadata", fmt.Errorf("the topic has not its %d partitions", partitions))
+	}
+
+	writer := &kafka.Writer{Addr: kafka.TCP(address), Topic: topic, Balancer: &kafka.Hash{}, RequiredAcks: kafka.RequireAll}
+	messages := make([]kafka.Message, count)
+	for i := range messages {
+		messages[i] = kafka.Message{Key: []byte(fmt.Sprintf("key %d", i%13)), Value: []byte(strconv.Itoa(i))}
+	}
+	check("produce", writer.WriteMessages(ctx, messages...))
+	check("close", writer.Close())
+
+	group := "of " + topic
+	reader := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{address}, GroupID: group, Topic: topic,
+		StartOffset: kafka.FirstOffset, MaxWait: 500 * time.Millisecond})
+	seen := map[string]bool{}
+	for len(seen) < count {
+		message, err := reader.FetchMessage(ctx)
+		check("fetch", err)
+		seen[string(message.Value)] = true
+		check("commit", reader.CommitMessages(ctx, message))
+	}
+	check("close the reader", reader.Close())
+	wanted := map[string][]int{topic: {0, 1, 2, 3}}
+	committed, err := client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: wanted})
+	check("committed", err)
+	sum := int64(0)
+	for _, partition := range committed.Topics[topic] {
+		sum += max(partition.CommittedOffset, 0)
+	}
+	if sum != int64(count) {
+		check("committed", fmt.Errorf("wanted %d, got %d", count, sum))
+	}
+	gone, err := client.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: []string{topic + "-absent"}})
+	check("delete", err)
+	if !errors.Is(gone.Errors[topic+"-absent"], kafka.UnknownTopicOrPartition) {
+		check("delete what is not there", fmt.Errorf("wanted UNKNOWN_TOPIC_OR_PARTITION, got %v", gone.Errors))
+	}
+	fmt.Printf("created %d partitions, produced %d, read %d in a group\n", partitions, count, len(seen))
+}

@@ -1,0 +1,57 @@
+"""kafka-python against a server: ADDRESS TOPIC COUNT. Ends with 0 when everything was as it has to be."""
+
+import sys
+import time
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import NewTopic
+from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
+
+PARTITIONS = 4
+
+
+def expect(what, wanted, got):
+    if wanted != got:
+        sys.exit(f"{what}: wanted {wanted!r}, got {got!r}")
+
+
+def main():
+    address, topic, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    admin = KafkaAdminClient(bootstrap_servers=address)
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
+    try:
+        admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
+        sys.exit("create again: wanted TOPIC_ALREADY_EXISTS")
+    except TopicAlreadyExistsError:
+        pass
+    expect("list", True, topic in admin.list_topics())
+
+    producer = KafkaProducer(bootstrap_servers=address, acks="all", linger_ms=5)
+    sent = [producer.send(topic, key=b"key %d" % (i % 13), value=b"%d" % i) for i in range(count)]
+    producer.flush(60)
+    expect("receipts", count, len({(r.partition, r.offset) for r in (each.get(60) for each in sent)}))
+    producer.close()
+
+    consumer = KafkaConsumer(topic, bootstrap_servers=address, group_id="of " + topic,
+                             auto_offset_reset="earliest", enable_auto_commit=False, check_crcs=True)
+    seen = set()
+    deadline = time.monotonic() + 60
+    while len(seen) < count:
+        if time.monotonic() > deadline:
+            sys.exit(f"read {len(seen)} of {count} in time")
+        for records in consumer.poll(timeout_ms=500).values():
+            seen.update(record.value for record in records)
+    consumer.commit()
+    expect("committed", count,
+           sum(consumer.committed(TopicPartition(topic, p)) or 0 for p in range(PARTITIONS)))
+    consumer.close()
+    try:
+        admin.delete_topics([topic + "-absent"])
+        sys.exit("delete what is not there: wanted UNKNOWN_TOPIC_OR_PARTITION")
+    except UnknownTopicOrPartitionError:
+        pass
+    admin.close()
+    print(f"created {PARTITIONS} partitions, produced {count}, read {len(seen)} in a group")
+
+
+main()
