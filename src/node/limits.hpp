@@ -29,6 +29,9 @@ inline constexpr auto fetch_session_eviction_age = std::chrono::minutes(2);
 inline constexpr std::size_t max_partitions = 100'000;
 inline constexpr std::size_t max_topic_name_bytes = 249;
 
+/// Deleted topics of which the catalog keeps the ids, the newest ones.
+inline constexpr std::size_t max_kept_deletions = 10'000;
+
 inline constexpr std::size_t max_groups = 100'000;
 inline constexpr std::size_t max_group_members = 10'000;
 /// What one member tells the others: all its protocols together.

@@ -1,30 +1,20 @@
 #include "node/storage/catalog.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
-#include <cstdio>
+#include <utility>
 
-#include "base/units.hpp"
-#include "wire/crc32c.hpp"
+#include "node/limits.hpp"
 
 namespace dohle::node {
 
 namespace {
 
-constexpr std::size_t crc_digits = 8;
-constexpr std::size_t min_history_lines = 1'000;
-constexpr std::uint64_t reserved_bytes = 16_KiB;
+using Taken = FileJournal::Taken;
+using Reserve = FileJournal::Reserve;
 
-std::vector<std::string_view> words_of(std::string_view line) {
-  std::vector<std::string_view> words;
-  while (!line.empty()) {
-    const auto end = std::min(line.find(' '), line.size());
-    words.push_back(line.substr(0, end));
-    line.remove_prefix(std::min(end + 1, line.size()));
-  }
-  return words;
-}
+constexpr std::uint64_t min_history_lines = 1'000;
+constexpr std::string_view durable_word = "durable";
 
 template <class Number>
 bool read_number(std::string_view text, Number& into) {
@@ -32,175 +22,167 @@ bool read_number(std::string_view text, Number& into) {
   return code == std::errc{} && end == text.data() + text.size();
 }
 
-std::string sealed(std::string_view line) {
-  std::array<char, crc_digits + 1> digits;
-  std::snprintf(digits.data(), digits.size(), "%08x", wire::crc32c(0, as_bytes(line)));
-  return std::string(digits.data()) + " " + std::string(line) + "\n";
+std::string cluster_line(const std::string& id) {
+  return "cluster " + id;
 }
 
-// The line without its seal; nothing when it is damaged.
-std::optional<std::string_view> unsealed(std::string_view line) {
-  if (line.size() <= crc_digits || line[crc_digits] != ' ') return std::nullopt;
-  std::uint32_t crc = 0;
-  const auto [end, code] = std::from_chars(line.data(), line.data() + crc_digits, crc, 16);
-  if (code != std::errc{} || end != line.data() + crc_digits) return std::nullopt;
-  line.remove_prefix(crc_digits + 1);
-  return wire::crc32c(0, as_bytes(line)) == crc ? std::optional(line) : std::nullopt;
+std::string producer_ids_line(std::int64_t first_free) {
+  return "producer-ids " + std::to_string(first_free);
+}
+
+std::string deleted_line(const std::string& name, const TopicId& id) {
+  return "deleted " + name + " " + id.to_string();
 }
 
 std::string topic_line(const std::string& name, const CatalogTopic& topic) {
   std::string line =
       "topic " + name + " " + topic.id.to_string() + " " + std::to_string(topic.partitions);
+  if (topic.has_durable_files) line += " " + std::string(durable_word);
   for (const auto& [key, value] : topic.config) line += " " + key + "=" + value;
   return line;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Catalog>> Catalog::open(Disk& disk, std::string directory) {
-  std::unique_ptr<Catalog> catalog(new Catalog(disk, std::move(directory)));
-  if (auto loaded = catalog->load(); !loaded) return fail(loaded.error());
+Result<std::unique_ptr<Catalog>> Catalog::open(Disk& disk, const std::string& directory,
+                                               Options options) {
+  std::unique_ptr<Catalog> catalog(new Catalog());
+  FileJournal::Options of_file;
+  of_file.directory = directory;
+  of_file.name = file_name;
+  of_file.sizes = options.sizes;
+  of_file.remedy =
+      "restore it from a copy; or, if there is none, move it away and start with --adopt TOPIC for "
+      "each topic, which then has the default settings";
+  of_file.note = std::move(options.note);
+  auto journal = FileJournal::open(disk, std::move(of_file),
+                                   [&](const JournalLine& line) { return catalog->take(line); });
+  if (!journal) return fail(journal.error());
+  catalog->journal_ = *std::move(journal);
+  if (!catalog->journal_->has_unnumbered_lines()) return catalog;
+  // 0.1.0 would take a single line that it does not understand for a torn one, and drop it.
+  auto rewritten = catalog->journal_->rewrite(catalog->snapshot());
+  if (!rewritten && !rewritten.error().is(Errc::disk_full)) return fail(rewritten.error());
   return catalog;
 }
 
-Result<void> Catalog::load() {
-  const bool is_new = !disk_->exists(path());
-  auto file = disk_->open(path(), OpenMode::create);
-  if (!file) return fail(file.error());
-  file_ = *std::move(file);
-  if (is_new) return disk_->sync_directory(directory_);
-  std::string text(file_->size(), '\0');
-  auto got = file_->read(0, std::as_writable_bytes(std::span(text)));
-  if (!got) return fail(got.error());
-  text.resize(*got);
-  auto good = replay(text);
-  if (!good) return fail(good.error());
-  size_ = *good;
-  if (*good == text.size()) return {};
-  if (auto cut = file_->truncate(size_); !cut) return cut;
-  return disk_->sync_now(*file_);
+Taken Catalog::take(const JournalLine& line) {
+  const auto& words = line.words;
+  const auto taken_if = [](bool makes_sense) {
+    return makes_sense ? Taken::taken : Taken::senseless;
+  };
+  if (line.kind == "cluster") {
+    if (words.size() != 1) return Taken::senseless;
+    cluster_id_ = words[0];
+    return Taken::taken;
+  }
+  if (line.kind == "producer-ids") {
+    return taken_if(words.size() == 1 && read_number(words[0], free_producer_id_));
+  }
+  if (line.kind == "deleted") return taken_if(take_deleted(line));
+  if (line.kind == "topic") return taken_if(take_topic(words));
+  return Taken::unknown_kind;
 }
 
-// Returns how many bytes are whole lines.
-Result<std::size_t> Catalog::replay(std::string_view text) {
-  for (std::size_t at = 0; at < text.size();) {
-    const auto end = text.find('\n', at);
-    const auto line = unsealed(text.substr(at, end - at));
-    if (end != text.npos && line && apply(*line)) {
-      at = end + 1;
-      ++lines_;
-      continue;
-    }
-    const bool is_last = end == text.npos || text.find('\n', end + 1) == text.npos;
-    if (is_last) return at;
-    return fail(Error::storage(
-        Errc::damaged, path() + " at byte " + std::to_string(at) +
-                           ": a line is damaged and others follow it: restore it from a copy"));
-  }
-  return text.size();
-}
-
-// False when the line makes no sense.
-bool Catalog::apply(std::string_view line) {
-  const auto words = words_of(line);
-  if (words.size() == 2 && words[0] == "cluster") {
-    cluster_id_ = words[1];
-    return true;
-  }
-  if (words.size() == 2 && words[0] == "producer-ids") {
-    return read_number(words[1], free_producer_id_);
-  }
-  if (words.size() == 3 && words[0] == "deleted") {
-    return topics_.erase(std::string(words[1])) == 1;
-  }
-  if (words.size() < 4 || words[0] != "topic") return false;
+bool Catalog::take_topic(const std::vector<std::string_view>& words) {
+  if (words.size() < 3) return false;
   CatalogTopic topic;
-  const auto id = TopicId::parse(words[2]);
-  if (!id || !read_number(words[3], topic.partitions) || topic.partitions < 1) return false;
+  const auto id = TopicId::parse(words[1]);
+  if (!id || !read_number(words[2], topic.partitions) || topic.partitions < 1) return false;
   topic.id = *id;
-  for (std::size_t i = 4; i < words.size(); ++i) {
+  topic.has_durable_files = words.size() > 3 && words[3] == durable_word;
+  for (std::size_t i = topic.has_durable_files ? 4 : 3; i < words.size(); ++i) {
     const auto equals = words[i].find('=');
     if (equals == words[i].npos) return false;
     topic.config.emplace(words[i].substr(0, equals), words[i].substr(equals + 1));
   }
-  topics_[std::string(words[1])] = std::move(topic);
+  note_topic(std::string(words[0]), std::move(topic));
   return true;
 }
 
+// A rewritten file names deleted topics without having named them before.
+bool Catalog::take_deleted(const JournalLine& line) {
+  if (line.words.size() != 2) return false;
+  const auto id = TopicId::parse(line.words[1]);
+  if (!id) return false;
+  const auto found = topics_.find(std::string(line.words[0]));
+  if (found == topics_.end() && !line.is_numbered()) return false;
+  if (found != topics_.end()) {
+    if (found->second.id != *id) return false;
+    topics_.erase(found);
+  }
+  note_deleted({std::string(line.words[0]), *id});
+  return true;
+}
+
+// One that was deleted may be listed again.
+void Catalog::note_topic(const std::string& name, CatalogTopic topic) {
+  if (deleted_ids_.erase(topic.id) > 0) {
+    std::erase_if(deleted_, [&](const Deleted& deleted) { return deleted.id == topic.id; });
+  }
+  topics_[name] = std::move(topic);
+}
+
+void Catalog::note_deleted(Deleted deleted) {
+  if (!deleted_ids_.insert(deleted.id).second) return;
+  deleted_.push_back(std::move(deleted));
+  if (deleted_.size() <= limits::max_kept_deletions) return;
+  deleted_ids_.erase(deleted_.front().id);
+  deleted_.pop_front();
+}
+
 Result<void> Catalog::set_cluster_id(std::string id) {
-  auto stored = append("cluster " + id, Reserve::is_kept);
+  auto stored = append(cluster_line(id), Reserve::is_kept);
   if (stored) cluster_id_ = std::move(id);
   return stored;
 }
 
 Result<void> Catalog::add(const std::string& name, CatalogTopic topic) {
   auto stored = append(topic_line(name, topic), Reserve::is_kept);
-  if (stored) topics_[name] = std::move(topic);
+  if (stored) note_topic(name, std::move(topic));
   return stored;
 }
 
 Result<void> Catalog::remove(const std::string& name) {
   const auto found = topics_.find(name);
-  auto stored =
-      append("deleted " + name + " " + found->second.id.to_string(), Reserve::may_be_used);
-  if (stored) topics_.erase(found);
-  return stored;
+  const TopicId id = found->second.id;
+  auto stored = append(deleted_line(name, id), Reserve::may_be_used);
+  if (!stored) return stored;
+  // The name may be the topic's own.
+  note_deleted({found->first, id});
+  topics_.erase(found);
+  return {};
 }
 
 Result<void> Catalog::set_free_producer_id(std::int64_t id) {
-  auto stored = append("producer-ids " + std::to_string(id), Reserve::may_be_used);
+  auto stored = append(producer_ids_line(id), Reserve::may_be_used);
   if (stored) free_producer_id_ = id;
   return stored;
 }
 
-Result<void> Catalog::append(const std::string& line, Reserve reserve) {
-  if (broken_) return fail(*broken_);
+Result<void> Catalog::append(const std::string& body, Reserve reserve) {
   if (auto rewritten = rewrite_if_due(); !rewritten) return rewritten;
-  const std::string text = sealed(line);
-  auto reserved = file_->reserve(size_ + text.size() + reserved_bytes);
-  if (!reserved && reserve == Reserve::is_kept) return reserved;
-  const Bytes bytes = as_bytes(text);
-  if (auto written = file_->write(size_, {&bytes, 1}); !written) {
-    // What a partial write left is cut, now or at the next start.
-    if (auto cut = file_->truncate(size_); !cut) broken_ = cut.error();
-    return written;
-  }
-  if (auto synced = disk_->sync_now(*file_); !synced) {
-    broken_ = synced.error();
-    return synced;
-  }
-  size_ += text.size();
-  ++lines_;
-  return {};
+  if (auto appended = journal_->append(body, reserve); !appended) return appended;
+  return journal_->settle();
 }
 
 Result<void> Catalog::rewrite_if_due() {
-  if (lines_ <= min_history_lines + 2 * live_lines()) return {};
-  auto rewritten = rewrite();
+  const std::uint64_t live_lines = topics_.size() + deleted_.size() + 2;
+  if (journal_->lines() <= min_history_lines + 2 * live_lines) return {};
+  auto rewritten = journal_->rewrite(snapshot());
   // The file as it is goes on.
-  if (!rewritten && !broken_ && rewritten.error().is(Errc::disk_full)) return {};
+  if (!rewritten && rewritten.error().is(Errc::disk_full)) return {};
   return rewritten;
 }
 
-Result<void> Catalog::rewrite() {
-  std::string text = sealed("cluster " + cluster_id_) +
-                     sealed("producer-ids " + std::to_string(free_producer_id_));
-  for (const auto& [name, topic] : topics_) text += sealed(topic_line(name, topic));
-  const std::string temporary = path() + ".tmp";
-  auto file = disk_->open(temporary, OpenMode::truncate);
-  if (!file) return fail(file.error());
-  const Bytes bytes = as_bytes(text);
-  if (auto written = (*file)->write(0, {&bytes, 1}); !written) return written;
-  if (auto synced = disk_->sync_now(**file); !synced) return synced;
-  if (auto renamed = disk_->rename(temporary, path()); !renamed) return renamed;
-  file_ = *std::move(file);
-  size_ = text.size();
-  lines_ = live_lines();
-  if (auto synced = disk_->sync_directory(directory_); !synced) {
-    broken_ = synced.error();
-    return synced;
-  }
-  return {};
+std::vector<std::string> Catalog::snapshot() const {
+  std::vector<std::string> lines;
+  lines.reserve(topics_.size() + deleted_.size() + 2);
+  if (!cluster_id_.empty()) lines.push_back(cluster_line(cluster_id_));
+  lines.push_back(producer_ids_line(free_producer_id_));
+  for (const Deleted& deleted : deleted_) lines.push_back(deleted_line(deleted.name, deleted.id));
+  for (const auto& [name, topic] : topics_) lines.push_back(topic_line(name, topic));
+  return lines;
 }
 
 }  // namespace dohle::node

@@ -1,16 +1,20 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "base/disk.hpp"
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
+#include "node/journal/file_journal.hpp"
 #include "node/storage/topic_settings.hpp"
 
 namespace dohle::node {
@@ -20,60 +24,67 @@ struct CatalogTopic {
   TopicId id;
   std::int32_t partitions = 0;
   TopicConfig config;
+  /// Its directories and their first files were on disk before the catalog named it: one that is
+  /// missing is damage. False: 0.1.0 made the topic.
+  bool has_durable_files = false;
 };
 
-/// What the node has to remember besides records and groups: its cluster's id, topics, and which
-/// producer ids have been given out. One file, dohle-catalog, to which changes are appended; it is
-/// replaced by what is left of them (dohle-catalog.tmp, renamed) when most of it is history.
+/// What the node has to remember besides records and groups: its cluster's id, topics, those that
+/// were deleted, and which producer ids have been given out. A journal in the file dohle-catalog
+/// (docs/formats.md, "The catalog"). Every change is durable when its call returns.
 ///
-/// A line is a CRC-32C in eight hexadecimal digits, a space, and one of
-///     cluster ID
-///     topic NAME ID PARTITIONS [SETTING=VALUE]…
-///     deleted NAME ID
-///     producer-ids FIRST-THAT-IS-FREE
-/// A line is whole or was never acknowledged: a damaged last line is cut off at the start, a
-/// damaged one before others is refused. Every change is durable when its call returns.
-///
-/// Space for some hundred more lines is reserved ahead, which a new topic may not use: on a full
-/// disk topics are still deleted, and producers still get their ids.
+/// On a full disk no topic is made, but topics are still deleted, and producers still get their ids
+/// (FileJournal). Owner's thread only.
 class Catalog {
  public:
   static constexpr std::string_view file_name = "dohle-catalog";
 
-  /// Reads the catalog of a directory, or begins one. Errors: damaged, storage.
-  static Result<std::unique_ptr<Catalog>> open(Disk& disk, std::string directory);
+  struct Options {
+    KnownSizes sizes = {};
+    /// As FileJournal::Options::note.
+    std::function<void(std::uint64_t)> note = [](std::uint64_t) {};
+  };
+  /// Reads the catalog of a directory, or begins one. Errors: damaged, with what to do;
+  /// unsupported_version; storage.
+  static Result<std::unique_ptr<Catalog>> open(Disk& disk, const std::string& directory,
+                                               Options options);
 
   [[nodiscard]] const std::string& cluster_id() const { return cluster_id_; }
   [[nodiscard]] const std::map<std::string, CatalogTopic>& topics() const { return topics_; }
   [[nodiscard]] std::int64_t free_producer_id() const { return free_producer_id_; }
+  /// Whether a topic of that id was deleted, among the newest `limits::max_kept_deletions`.
+  [[nodiscard]] bool is_deleted(const TopicId& id) const { return deleted_ids_.contains(id); }
+  [[nodiscard]] const FileJournal& journal() const { return *journal_; }
 
   Result<void> set_cluster_id(std::string id);
   Result<void> add(const std::string& name, CatalogTopic topic);
   Result<void> remove(const std::string& name);
   Result<void> set_free_producer_id(std::int64_t id);
+  /// Every later change fails with `why`.
+  void go_offline(Error why) { journal_->go_offline(std::move(why)); }
 
  private:
-  Catalog(Disk& disk, std::string directory) : disk_(&disk), directory_(std::move(directory)) {}
-  [[nodiscard]] std::string path() const { return directory_ + "/" + std::string(file_name); }
-  Result<void> load();
-  Result<std::size_t> replay(std::string_view text);
-  [[nodiscard]] bool apply(std::string_view line);
-  /// Who may use the space that is reserved ahead.
-  enum class Reserve : std::uint8_t { is_kept, may_be_used };
-  Result<void> append(const std::string& line, Reserve reserve);
-  Result<void> rewrite_if_due();
-  Result<void> rewrite();
-  [[nodiscard]] std::size_t live_lines() const { return topics_.size() + 2; }
+  struct Deleted {
+    std::string name;
+    TopicId id;
+  };
 
-  Disk* disk_;
-  std::string directory_;
-  std::shared_ptr<File> file_;
-  std::uint64_t size_ = 0;
-  std::size_t lines_ = 0;
+  Catalog() = default;
+  [[nodiscard]] FileJournal::Taken take(const JournalLine& line);
+  [[nodiscard]] bool take_topic(const std::vector<std::string_view>& words);
+  [[nodiscard]] bool take_deleted(const JournalLine& line);
+  void note_topic(const std::string& name, CatalogTopic topic);
+  void note_deleted(Deleted deleted);
+  Result<void> append(const std::string& body, FileJournal::Reserve reserve);
+  Result<void> rewrite_if_due();
+  [[nodiscard]] std::vector<std::string> snapshot() const;
+
+  std::unique_ptr<FileJournal> journal_;
   std::string cluster_id_;
   std::map<std::string, CatalogTopic> topics_;
+  std::deque<Deleted> deleted_;
+  std::unordered_set<TopicId> deleted_ids_;
   std::int64_t free_producer_id_ = 0;
-  std::optional<Error> broken_;
 };
 
 }  // namespace dohle::node

@@ -66,7 +66,7 @@ log::OpenOptions Topics::open_options(const TopicId& id, bool was_clean) const {
 }
 
 Result<std::vector<Topics::Finding>> Topics::open() {
-  auto catalog = Catalog::open(*disk_, directory_);
+  auto catalog = Catalog::open(*disk_, directory_, {});
   if (!catalog) return fail(catalog.error());
   catalog_ = *std::move(catalog);
   const bool is_new = catalog_->cluster_id().empty();
