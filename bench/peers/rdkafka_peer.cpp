@@ -268,9 +268,11 @@ void send_paced(const RdKafka& api, const Options& options, rd_kafka_t* kafka,
   }
   const auto interval = std::chrono::nanoseconds(1'000'000'000 / options.number("rate"));
   auto next = std::chrono::steady_clock::now();
-  for (std::uint64_t i = 0; i < options.number("records"); ++i) {
+  // Two seconds that are not measured, as `dohle bench e2e` has them.
+  const std::uint64_t unmeasured = 2 * options.number("rate");
+  for (std::uint64_t i = 0; i < unmeasured + options.number("records"); ++i) {
     std::this_thread::sleep_until(next += interval);
-    send(static_cast<std::int32_t>(i % ready.size()), steady_ns());
+    send(static_cast<std::int32_t>(i % ready.size()), i < unmeasured ? -1 : steady_ns());
   }
   flush(api, kafka);
   api.topic_destroy_(topic);
@@ -298,6 +300,7 @@ Measured e2e(const RdKafka& api, const Options& options) {
                     ready.at(static_cast<std::size_t>(message.partition)).store(true);
                     return true;
                   }
+                  if (sent == -1) return true;
                   if (measured.records == 0) watch = Stopwatch{};
                   measured.latencies.push_back(static_cast<double>(steady_ns() - sent) / 1e6);
                   measured.bytes += message.len;

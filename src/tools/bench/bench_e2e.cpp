@@ -17,6 +17,10 @@ constexpr std::chrono::milliseconds poll_time{200};
 constexpr std::chrono::milliseconds mark_interval{50};
 constexpr std::chrono::seconds max_idle{30};
 constexpr std::chrono::seconds flush_time{60};
+/// Connections, caches and a server's compiler settle in it: its records are sent and not measured.
+constexpr std::chrono::seconds settling_time{2};
+/// In place of the time of a send.
+constexpr std::int64_t mark = 0, settling = -1;
 
 /// Which partitions have brought a mark: from then on the consumer surely waits at them.
 class Marks {
@@ -33,7 +37,8 @@ class Marks {
   std::vector<std::atomic<bool>> seen_;
 };
 
-/// Sends paced records, each beginning with the time of its send; a mark has 0 there.
+/// Sends paced records, each beginning with the time of its send; marks and the records of the
+/// first two seconds have none.
 class Sender {
  public:
   Sender(const BenchArguments& arguments, Producer& producer, const ProducerTopic& topic,
@@ -60,16 +65,19 @@ class Sender {
   std::optional<Error> send_all() {
     for (std::size_t partition = 0; partition < marks_.size(); ++partition) {
       while (!marks_.has(partition) && !is_stopped()) {
-        if (auto sent = send(partition, 0); !sent) return sent.error();
+        if (auto sent = send(partition, mark); !sent) return sent.error();
         std::this_thread::sleep_for(mark_interval);
       }
     }
     const auto interval = std::chrono::nanoseconds(1'000'000'000 / arguments_.rate);
     auto next = std::chrono::steady_clock::now();
-    for (std::uint64_t i = 0; i < arguments_.records && !is_stopped(); ++i) {
+    const std::uint64_t unmeasured =
+        static_cast<std::uint64_t>(settling_time.count()) * arguments_.rate;
+    for (std::uint64_t i = 0; i < unmeasured + arguments_.records && !is_stopped(); ++i) {
       next += interval;
       if (!Interrupt::sleep_until(next)) return std::nullopt;
-      if (auto sent = send(i % marks_.size(), steady_ns()); !sent) return sent.error();
+      const std::int64_t stamp = i < unmeasured ? settling : steady_ns();
+      if (auto sent = send(i % marks_.size(), stamp); !sent) return sent.error();
     }
     return flush();
   }
@@ -107,7 +115,8 @@ void take(const ConsumerRecord& record, Marks& marks, Measurement& measured) {
   std::int64_t sent_ns = 0;
   if (!record.value || record.value->size() < sizeof sent_ns) return;
   std::memcpy(&sent_ns, record.value->data(), sizeof sent_ns);
-  if (sent_ns == 0) return marks.set(record.partition);
+  if (sent_ns == mark) return marks.set(record.partition);
+  if (sent_ns == settling) return;
   measured.latency.add(steady_ns() - sent_ns);
   measured.bytes += record.value->size();
   ++measured.records;
