@@ -162,9 +162,9 @@ Result<std::vector<std::string>> values_in(const wire::FetchResponse& answer, Of
 }
 
 Result<std::vector<std::string>> values(WireConnection& from, const std::string& topic,
-                                        std::int32_t partition) {
+                                        std::int32_t partition, Offset first) {
   std::vector<std::string> all;
-  for (Offset next{0};;) {
+  for (Offset next = first;;) {
     const auto answer = from.ask(fetch_request(topic, partition, next), fetch_version);
     if (!answer) return fail(answer.error());
     auto found = values_in(*answer, next);

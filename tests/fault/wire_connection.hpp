@@ -85,8 +85,8 @@ Result<std::vector<std::string>> values_in(const wire::FetchResponse& answer, Of
 /// Makes a topic. Errors: what the node answered.
 Result<void> create_topic(WireConnection& at, const std::string& topic, std::int32_t partitions,
                           const std::map<std::string, std::string>& configs = {});
-/// The values of all records from `from` on to the high watermark, in order.
+/// The values of all records from offset `first` on to the high watermark, in order.
 Result<std::vector<std::string>> values(WireConnection& from, const std::string& topic,
-                                        std::int32_t partition);
+                                        std::int32_t partition, Offset first = Offset{0});
 
 }  // namespace dohle::fault
