@@ -189,7 +189,7 @@ void Cluster::on_link_closed(Link& link, const Error& why) {
   if (environment_.logger.level() <= LogLevel::info) {
     environment_.logger.log(LogLevel::info, "connection", why.message());
   }
-  if (!link.was_ready()) warn_of_unreached(link, why);
+  if (!link.was_ready() || why.is(Errc::malformed)) warn_of_unreached(link, why);
   // A server that went away may have given up its partitions.
   if (link.was_ready() && node.value >= 0) doubt();
   notify();

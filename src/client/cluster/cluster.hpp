@@ -210,8 +210,15 @@ Link::Answered Cluster::decoding(Then<M> then) {
   return [then = std::move(then)](Link& link, Result<ReceivedAnswer> answer) mutable {
     if (!answer) return then(fail(answer.error()));
     auto decoded = wire::decode<typename M::Response>(answer->body, answer->version);
+    if (!decoded) {
+      return link.give_up(
+          [then = std::move(then)](Link&, const Result<ReceivedAnswer>& none) mutable {
+            then(fail(none.error()));
+          },
+          unreadable_answer(M::api, decoded.error()));
+    }
     if constexpr (requires { decoded->throttle_time_ms; }) {
-      if (decoded && decoded->throttle_time_ms > 0) {
+      if (decoded->throttle_time_ms > 0) {
         link.throttle(std::chrono::milliseconds(decoded->throttle_time_ms));
       }
     }

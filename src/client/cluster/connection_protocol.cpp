@@ -23,6 +23,11 @@ Error no_kafka(const Error& why) {
   return Error::client(Errc::malformed, fmt::format("{}; is a Kafka server there?", why.message()));
 }
 
+/// Where the server was known to speak Kafka.
+Error broken(const Error& why) {
+  return why.is(Errc::malformed) ? why.with_retriable(true) : why;
+}
+
 /// What to ask with after error 35: the server's highest if it named one, else version 0, which
 /// every server has.
 std::int16_t fallback_version(const wire::ApiVersionsResponse& answer) {
@@ -40,6 +45,12 @@ auto earliest(const auto& in_flight) {
 }
 
 }  // namespace
+
+Error unreadable_answer(const wire::Api& api, const Error& why) {
+  return broken(Error::client(
+      Errc::malformed,
+      fmt::format("unreadable answer to {}: {}", wire::api_name(api.key), why.message())));
+}
 
 ConnectionProtocol::ConnectionProtocol(Options options, TimePoint now)
     : options_(std::move(options)), connect_deadline_(now + options_.connect_timeout) {}
@@ -63,7 +74,7 @@ void ConnectionProtocol::on_frame(const Slice& frame, TimePoint now, ConnectionA
   if (in_flight_.empty()) return end(malformed("an answer that nothing was asked for"), out);
   const InFlight& asked = in_flight_.front();
   auto answer = wire::decode_response_header(frame, asked.api, asked.version);
-  if (!answer) return end(answer.error(), out);
+  if (!answer) return end(unreadable_answer(asked.api, answer.error()), out);
   if (answer->correlation_id != asked.correlation_id) {
     return end(malformed(fmt::format("answer {} where {} was due", answer->correlation_id,
                                      asked.correlation_id)),
@@ -172,7 +183,7 @@ Result<void> ConnectionProtocol::put_bytes(Result<Chain> bytes, ConnectionAction
 void ConnectionProtocol::end(const Error& why, ConnectionActions& out) {
   if (state_ == State::closed) return;
   const bool is_nonsense = why.is(Errc::malformed) || why.is(Errc::too_large);
-  const Error said = state_ == State::negotiating && is_nonsense ? no_kafka(why) : why;
+  const Error said = state_ == State::negotiating && is_nonsense ? no_kafka(why) : broken(why);
   state_ = State::closed;
   for (const auto& request : std::exchange(in_flight_, {})) {
     if (request.tag) out.push_back(connection_action::Lost{*request.tag, said});

@@ -55,6 +55,9 @@ using ConnectionAction =
                  connection_action::Answer, connection_action::Lost, connection_action::Close>;
 using ConnectionActions = std::vector<ConnectionAction>;
 
+/// What was asked may have been done, and the connection is of no further use: as when it is lost.
+[[nodiscard]] Error unreadable_answer(const wire::Api& api, const Error& why);
+
 /// Decides what goes over one connection to a server: which versions, which answer belongs to
 /// which request, and when the server counts as dead. Servers answer in the order of requests, so
 /// a request that the server holds back (a long poll, joining a group) needs a connection of its

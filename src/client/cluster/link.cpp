@@ -119,6 +119,12 @@ std::string Link::trouble() const {
   return address + " has not answered " + std::string(awaited);
 }
 
+void Link::give_up(Answered then, const Error& why) {
+  // Requests fail in their order.
+  asked_.push_front(std::move(then));
+  end(why);
+}
+
 void Link::close(const Error& why) {
   if (is_closed_) return;
   const auto alive = weak_from_this().lock();

@@ -72,6 +72,9 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   void throttle(Duration time);
   /// What it waits for, as a sentence for messages; empty when for nothing.
   [[nodiscard]] std::string trouble() const;
+  /// The answer that was received last cannot be read, so neither can what follows it: `then`,
+  /// whose answer it was, and all other requests fail, and the connection is given up.
+  void give_up(Answered then, const Error& why);
   /// Fails all requests and closes; the owner is not told.
   void close(const Error& why);
 
