@@ -90,11 +90,11 @@ class DOHLE_API Delivery {
   ~Delivery();
 
   /// Waits for the outcome; makes its batch due at once instead of at the end of linger.
-  /// Errors: timed_out when `timeout` passes first (the record is still under way, and the Delivery
-  /// may be asked again); would_deadlock on the client's own thread; invalid_argument for a
-  /// Delivery that stands for no record (made by default, moved from, or of a publish with a
-  /// callback); otherwise the record's own failure, with `stored()` telling whether it may be in
-  /// the log.
+  /// Errors: timed_out when `timeout` passes first (the record is still under way, `stored()` is
+  /// possibly, and the Delivery may be asked again); would_deadlock on the client's own thread;
+  /// invalid_argument for a Delivery that stands for no record (made by default, moved from, or of
+  /// a publish with a callback); otherwise the record's own failure, with `stored()` telling
+  /// whether it may be in the log.
   Result<Receipt> wait(std::chrono::milliseconds timeout) const;
   /// Waits for as long as the delivery timeout allows.
   Result<Receipt> get() const;
@@ -108,7 +108,7 @@ class DOHLE_API Delivery {
  private:
   client::Outcome* outcome_ = nullptr;
   std::uint32_t index_ = 0;
-  /// Milliseconds after the batch's first record.
+  /// Milliseconds after the batch's first record; INT32_MIN: the outcome knows the time.
   std::int32_t timestamp_delta_ = 0;
 };
 

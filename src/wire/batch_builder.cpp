@@ -98,12 +98,17 @@ std::int64_t difference(Timestamp a, Timestamp b) {
 
 }  // namespace
 
-BatchBuilder::BatchBuilder(Budget& budget, std::size_t max_batch_bytes, Checksum checksum)
-    : budget_(&budget), max_batch_bytes_(max_batch_bytes), checksum_(checksum) {}
+BatchBuilder::BatchBuilder(Budget& budget, std::size_t max_batch_bytes, Checksum checksum,
+                           std::size_t max_lone_bytes)
+    : budget_(&budget),
+      max_batch_bytes_(std::min<std::size_t>(max_batch_bytes, INT32_MAX)),
+      max_lone_bytes_(std::min<std::size_t>(max_lone_bytes, INT32_MAX)),
+      checksum_(checksum) {}
 
 BatchBuilder::BatchBuilder(BatchBuilder&& other) noexcept
     : budget_(other.budget_),
       max_batch_bytes_(other.max_batch_bytes_),
+      max_lone_bytes_(other.max_lone_bytes_),
       checksum_(other.checksum_),
       slabs_(std::move(other.slabs_)),
       current_(other.current_),
@@ -121,6 +126,7 @@ BatchBuilder::BatchBuilder(BatchBuilder&& other) noexcept
 BatchBuilder& BatchBuilder::operator=(BatchBuilder&& other) noexcept {
   std::swap(budget_, other.budget_);
   std::swap(max_batch_bytes_, other.max_batch_bytes_);
+  std::swap(max_lone_bytes_, other.max_lone_bytes_);
   std::swap(checksum_, other.checksum_);
   std::swap(slabs_, other.slabs_);
   std::swap(current_, other.current_);
@@ -157,8 +163,10 @@ BatchBuilder::Appended BatchBuilder::append(const Record& record, Timestamp time
                     delta, count_};
   const std::size_t size =
       varlong_size(static_cast<std::int64_t>(shape.body_bytes)) + shape.body_bytes;
-  if (bytes_ + size > max_batch_bytes_ && count_ != 0) return Appended::full;
-  if (bytes_ + size > INT32_MAX) return Appended::full;
+  if (bytes_ + size > max_batch_bytes_) {
+    if (count_ != 0) return Appended::full;
+    if (bytes_ + size > max_lone_bytes_) return Appended::too_large;
+  }
 
   if (static_cast<std::size_t>(slab_end_ - at_) >= size) [[likely]] {
     Straight to{at_};

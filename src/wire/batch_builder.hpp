@@ -19,8 +19,9 @@ class BatchBuilder {
  public:
   enum class Appended : std::uint8_t {
     ok,
-    full,       ///< would exceed `max_batch_bytes` (never for the first record), or 2 GiB - 1
+    full,       ///< would exceed `max_batch_bytes` (never for the first record)
     no_memory,  ///< the Budget is spent
+    too_large,  ///< the record alone would exceed `max_lone_bytes`
   };
 
   /// When records are summed for the CRC.
@@ -31,8 +32,10 @@ class BatchBuilder {
     while_appending,
   };
 
+  /// A first record may exceed `max_batch_bytes`, up to a batch of `max_lone_bytes`.
   explicit BatchBuilder(Budget& budget, std::size_t max_batch_bytes,
-                        Checksum checksum = Checksum::at_seal);
+                        Checksum checksum = Checksum::at_seal,
+                        std::size_t max_lone_bytes = INT32_MAX);
   BatchBuilder(BatchBuilder&&) noexcept;
   BatchBuilder& operator=(BatchBuilder&&) noexcept;
   ~BatchBuilder();
@@ -84,6 +87,7 @@ class BatchBuilder {
 
   Budget* budget_;
   std::size_t max_batch_bytes_;
+  std::size_t max_lone_bytes_;
   Checksum checksum_;
   std::vector<Buffer*> slabs_;
   std::size_t current_ = 0;  // index of the slab that at_ points into

@@ -50,8 +50,13 @@ Result<Receipt> Outcome::of(std::uint32_t index, std::int32_t timestamp_delta) c
   }
   Receipt receipt{partition, {}, part->append_time};
   if (!part->base_offset.is_none()) receipt.offset = part->base_offset + within;
-  if (receipt.timestamp.is_none() && timestamp_delta != far_timestamp) {
+  if (!receipt.timestamp.is_none()) return receipt;
+  if (timestamp_delta != far_timestamp) {
     receipt.timestamp = Timestamp{base_timestamp.value + timestamp_delta};
+  } else {
+    receipt.timestamp = std::ranges::lower_bound(far_timestamps_, index, {},
+                                                 &std::pair<std::uint32_t, Timestamp>::first)
+                            ->second;
   }
   return receipt;
 }

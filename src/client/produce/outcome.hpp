@@ -59,7 +59,13 @@ struct Outcome {
   [[nodiscard]] bool is_settled() const { return settled_.load(std::memory_order_acquire); }
   /// False when `timeout` passed first.
   bool wait_for(std::chrono::milliseconds timeout);
-  /// Settled only. `timestamp_delta`: see Delivery.
+  /// The record's time lies too far from the first one's for a delta. Before the batch is taken,
+  /// under its partition's lock.
+  void note_far(std::uint32_t index, Timestamp timestamp) {
+    far_timestamps_.emplace_back(index, timestamp);
+  }
+  /// Settled only. `timestamp_delta`: milliseconds after the batch's first record, or
+  /// far_timestamp.
   [[nodiscard]] Result<Receipt> of(std::uint32_t index, std::int32_t timestamp_delta) const;
   /// Somebody looked at a failure, so nobody else is told.
   void take() { taken_.store(true, std::memory_order_relaxed); }
@@ -77,11 +83,14 @@ struct Outcome {
   std::uint32_t expected_ = 0;
   std::uint32_t have_ = 0;
   std::vector<Part> parts_;
+  /// By index, ascending.
+  std::vector<std::pair<std::uint32_t, Timestamp>> far_timestamps_;
   std::mutex mutex_;
   std::condition_variable changed_;
 };
 
-/// The delta of a record whose time lies more than 24 days from its batch's first.
+/// The delta of a record whose time lies more than 24 days from its batch's first; the outcome
+/// keeps the time itself.
 inline constexpr std::int32_t far_timestamp = INT32_MIN;
 
 /// Owns one reference.

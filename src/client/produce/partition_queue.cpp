@@ -20,6 +20,9 @@ PartitionQueue::Place note_newest(OpenBatch& batch, Timestamp timestamp,
   place.serial = batch.serial;
   place.index = static_cast<std::uint32_t>(batch.builder.count() - 1);
   place.timestamp_delta = delta_of(timestamp, batch.outcome->base_timestamp);
+  if (place.timestamp_delta == client::far_timestamp) {
+    batch.outcome->note_far(place.index, timestamp);
+  }
   if (wish.reference) {
     batch.outcome->retain();
     place.outcome = batch.outcome.get();
@@ -37,7 +40,8 @@ Timestamp PartitionQueue::open(Timestamp of_record) {
   const Timestamp timestamp = of_record.is_none() ? now.wall : of_record;
   opened_wall_ = now.wall;
   batches_.push_back(
-      {wire::BatchBuilder(budget_, settings_.batch_bytes, settings_.checksum),
+      {wire::BatchBuilder(budget_, settings_.batch_bytes, settings_.checksum,
+                          settings_.max_lone_bytes),
        client::OutcomeRef(new client::Outcome(owner_, topic_serial_, partition_, timestamp)),
        {},
        now.mono,
@@ -69,14 +73,16 @@ PartitionQueue::Place PartitionQueue::append(const Record& record, const Wish& w
       has_filled_one = true;
       continue;
     }
-    if (appended == wire::BatchBuilder::Appended::no_memory) {
+    if (appended != wire::BatchBuilder::Appended::ok) {
       if (batch.builder.empty()) {
         // Nobody has seen it.
         batches_.pop_back();
         --opened_;
         is_full_ = !batches_.empty();
       }
-      return {.appended = Appended::no_memory, .wake = has_filled_one};
+      const bool is_too_large = appended == wire::BatchBuilder::Appended::too_large;
+      return {.appended = is_too_large ? Appended::too_large : Appended::no_memory,
+              .wake = has_filled_one};
     }
     Place place = note_newest(batch, timestamp, wish);
     if (batch.builder.size() >= settings_.batch_bytes) is_full_ = true;
@@ -123,14 +129,32 @@ PartitionQueue::Due PartitionQueue::due(TimePoint now) const {
   return due;
 }
 
-std::optional<OpenBatch> PartitionQueue::take(TimePoint now, bool in_any_case) {
-  const std::lock_guard lock(mutex_);
-  if (batches_.empty()) return std::nullopt;
-  if (!in_any_case && !is_due(batches_.front(), now)) return std::nullopt;
-  std::optional<OpenBatch> taken(std::move(batches_.front()));
+OpenBatch PartitionQueue::take_first() {
+  OpenBatch taken(std::move(batches_.front()));
   batches_.pop_front();
   if (batches_.empty()) is_full_ = false;
   return taken;
+}
+
+std::optional<OpenBatch> PartitionQueue::take(TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  if (batches_.empty() || !is_due(batches_.front(), now)) return std::nullopt;
+  return take_first();
+}
+
+std::optional<OpenBatch> PartitionQueue::take(TimePoint now, std::size_t max_bytes,
+                                              bool& is_larger) {
+  const std::lock_guard lock(mutex_);
+  if (batches_.empty() || !is_due(batches_.front(), now)) return std::nullopt;
+  is_larger = batches_.front().builder.size() > max_bytes;
+  if (is_larger) return std::nullopt;
+  return take_first();
+}
+
+std::optional<OpenBatch> PartitionQueue::take_any() {
+  const std::lock_guard lock(mutex_);
+  if (batches_.empty()) return std::nullopt;
+  return take_first();
 }
 
 bool PartitionQueue::is_empty() const {

@@ -17,6 +17,7 @@ namespace dohle::client {
 /// Who is told what became of one record.
 struct DeliveryCall {
   std::uint32_t index;
+  /// See Outcome::of.
   std::int32_t timestamp_delta;
   DeliveryCallback callback;
 };
@@ -38,6 +39,8 @@ class PartitionQueue {
  public:
   struct Settings {
     std::size_t batch_bytes = std::size_t{256} << 10;
+    /// Of a batch that holds one record.
+    std::size_t max_lone_bytes = INT32_MAX;
     /// 0: no limit.
     std::size_t batch_records = 0;
     Duration linger = std::chrono::milliseconds(5);
@@ -46,6 +49,7 @@ class PartitionQueue {
   enum class Appended : std::uint8_t {
     ok,
     no_memory,  ///< the budget is spent
+    too_large,  ///< a batch of the record alone would exceed max_lone_bytes
     moved_on,   ///< the batch that the caller stuck to was taken or is full
     closed,
   };
@@ -93,9 +97,12 @@ class PartitionQueue {
   // For the loop.
 
   [[nodiscard]] Due due(TimePoint now) const;
-  /// The oldest batch, if it is due, or in any case. When the last one goes, the next append wakes
-  /// the loop.
-  std::optional<OpenBatch> take(TimePoint now, bool in_any_case = false);
+  /// The oldest batch, if it is due. When the last one goes, the next append wakes the loop.
+  std::optional<OpenBatch> take(TimePoint now);
+  /// The same, unless the batch has more than `max_bytes`: then `is_larger` is set.
+  std::optional<OpenBatch> take(TimePoint now, std::size_t max_bytes, bool& is_larger);
+  /// The oldest batch, due or not.
+  std::optional<OpenBatch> take_any();
   [[nodiscard]] bool is_empty() const;
   /// When its oldest record was accepted; `never` when it is empty.
   [[nodiscard]] TimePoint oldest() const;
@@ -106,6 +113,7 @@ class PartitionQueue {
   /// Returns the time of the record that it is opened for.
   Timestamp open(Timestamp of_record);
   [[nodiscard]] bool is_due(const OpenBatch& batch, TimePoint now) const;
+  OpenBatch take_first();
 
   Budget& budget_;
   const Settings& settings_;

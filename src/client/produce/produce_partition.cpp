@@ -101,6 +101,7 @@ const SealedBatch& ProducePartition::seal(OpenBatch taken, wire::Compression cod
                                     .compression = codec,
                                     .compressed = std::move(compressed)});
   batch.outcome = std::move(taken.outcome);
+  batch.serial = taken.serial;
   batch.outcome->expect(static_cast<std::uint32_t>(batch.count));
   batch.calls = std::move(taken.calls);
   batch.expires_at = taken.opened_at + delivery_timeout;
@@ -233,6 +234,7 @@ SealedBatch ProducePartition::part_of(SealedBatch& whole, HalfBatch half, std::i
   part.bytes = std::move(half.bytes);
   part.count = half.count;
   part.outcome = whole.outcome;
+  part.serial = whole.serial;
   part.first = whole.first + static_cast<std::uint32_t>(done);
   part.expires_at = whole.expires_at;
   part.last_failure = whole.last_failure;
@@ -282,6 +284,7 @@ SealedBatch ProducePartition::abandon(SealedBatch& batch) {
   SealedBatch told;
   told.count = batch.count;
   told.outcome = batch.outcome;
+  told.serial = batch.serial;
   told.first = batch.first;
   told.calls = std::exchange(batch.calls, {});
   told.may_be_stored = batch.may_be_stored;

@@ -27,6 +27,8 @@ struct SealedBatch {
   std::int32_t base_sequence = -1;
   std::int32_t count = 0;
   client::OutcomeRef outcome;
+  /// That of the open batch; the parts of one that was split share it.
+  std::uint64_t serial = 0;
   /// Where its records begin in the outcome; not 0 when a batch was split.
   std::uint32_t first = 0;
   std::vector<DeliveryCall> calls;

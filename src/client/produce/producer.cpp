@@ -90,6 +90,9 @@ class RecordIntake {
   Result<PartitionQueue::Place> wait_for_room(IntakeTopic& topic, const Record& record, Wish& wish,
                                               Waits waits);
   Result<PartitionQueue::Place> place(IntakeTopic& topic, const Record& record, Wish& wish);
+  [[nodiscard]] static std::size_t bytes_alone(const Record& record);
+  [[nodiscard]] std::size_t max_bytes_alone() const;
+  [[nodiscard]] Error too_large(const Record& record) const;
 
   std::shared_ptr<RecordSender> produce_;
 };
@@ -144,6 +147,7 @@ Result<PartitionQueue::Place> RecordIntake::append(IntakeTopic& topic, const Rec
   }
   if (!placed) return placed;
   if (placed->appended == PartitionQueue::Appended::closed) return fail(closed());
+  if (placed->appended == PartitionQueue::Appended::too_large) return fail(too_large(record));
   return wait_for_room(topic, record, wish, waits);
 }
 
@@ -161,17 +165,25 @@ bool RecordIntake::wait_in_line(Duration timeout, Attempt attempt) {
                               [this](Budget::Room room) { return produce_->budget.ask_for(room); });
 }
 
+std::size_t RecordIntake::bytes_alone(const Record& record) {
+  return wire::BatchBuilder::max_record_bytes(record) + wire::batch_header_bytes;
+}
+
+std::size_t RecordIntake::max_bytes_alone() const {
+  return std::min(produce_->options.buffer_bytes, produce_->queue_settings.max_lone_bytes);
+}
+
+Error RecordIntake::too_large(const Record& record) const {
+  return Error::client(Errc::too_large,
+                       fmt::format("a record that takes {} bytes as a batch; max_request_bytes "
+                                   "({}) and buffer_bytes ({}) allow {}",
+                                   bytes_alone(record), produce_->options.max_request_bytes,
+                                   produce_->options.buffer_bytes, max_bytes_alone()));
+}
+
 Result<PartitionQueue::Place> RecordIntake::wait_for_room(IntakeTopic& topic, const Record& record,
                                                           Wish& wish, Waits waits) {
-  const std::size_t bytes = wire::BatchBuilder::max_record_bytes(record) + wire::batch_header_bytes;
-  const std::size_t most =
-      std::min(produce_->options.buffer_bytes, produce_->options.max_request_bytes);
-  if (bytes > most) {
-    return fail(Error::client(
-        Errc::too_large, fmt::format("a record of {} bytes; max_request_bytes and buffer_bytes "
-                                     "allow {}",
-                                     bytes, most)));
-  }
+  if (bytes_alone(record) > max_bytes_alone()) return fail(too_large(record));
   produce_->hurry_all();
   if (waits == Waits::no || produce_->client().loop().is_loop_thread()) {
     return fail(Error::client(Errc::would_block, "buffer_bytes are in use"));
@@ -186,6 +198,9 @@ Result<PartitionQueue::Place> RecordIntake::wait_for_room(IntakeTopic& topic, co
   };
   const bool done = wait_in_line(produce_->options.max_block, attempt);
   if (done && placed && placed->appended == PartitionQueue::Appended::closed) return fail(closed());
+  if (done && placed && placed->appended == PartitionQueue::Appended::too_large) {
+    return fail(too_large(record));
+  }
   if (done) return placed;
   if (produce_->is_closed.load()) return fail(closed());
   return fail(Error::client(
@@ -264,12 +279,14 @@ Result<Receipt> Delivery::wait(std::chrono::milliseconds timeout) const {
     if (const auto owner = outcome_->owner.lock()) {
       if (static_cast<client::RecordSender&>(*owner).client().loop().is_loop_thread()) {
         return fail(Error::client(Errc::would_deadlock,
-                                  "waiting on the client's own thread would wait for itself"));
+                                  "waiting on the client's own thread would wait for itself")
+                        .with_stored(Stored::possibly));
       }
       owner->hurry(outcome_->partition, outcome_->topic_serial);
     }
     if (!outcome_->wait_for(call_timeout(timeout))) {
-      return fail(Error::client(Errc::timed_out, "the record is still under way"));
+      return fail(Error::client(Errc::timed_out, "the record is still under way")
+                      .with_stored(Stored::possibly));
     }
   }
   outcome_->take();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/broker_errors.hpp"
@@ -35,10 +36,24 @@ std::uint64_t next_topic_serial() {
   return ++serial;
 }
 
-client::PartitionQueue::Settings settings_of(const ProducerOptions& options) {
+/// What a request holds beside its batches, at most: its header and fields without the client's id;
+/// and for each batch the fields of its topic and partition without the topic's name.
+constexpr std::size_t request_framing_bytes = 64;
+constexpr std::size_t batch_framing_bytes = 64;
+constexpr std::size_t max_topic_name_bytes = 249;
+
+/// What fits into a request of its own, whatever the topic.
+std::size_t max_lone_bytes(const ProducerOptions& options, std::size_t client_id_bytes) {
+  return options.max_request_bytes - request_framing_bytes - client_id_bytes - batch_framing_bytes -
+         max_topic_name_bytes;
+}
+
+client::PartitionQueue::Settings settings_of(const ProducerOptions& options,
+                                             std::size_t client_id_bytes) {
   using Checksum = wire::BatchBuilder::Checksum;
   const bool compresses = options.compression != CompressionCodec::none;
-  return {options.batch_bytes, options.batch_records,
+  const std::size_t most = max_lone_bytes(options, client_id_bytes);
+  return {std::min(options.batch_bytes, most), most, options.batch_records,
           std::chrono::duration_cast<Duration>(options.linger),
           compresses ? Checksum::at_seal : Checksum::while_appending};
 }
@@ -72,7 +87,7 @@ void IntakeTopic::Partition::on_too_large(std::uint64_t order, Chain batch) {
 
 RecordSender::RecordSender(std::shared_ptr<Client::Shared> client, ProducerOptions options_)
     : options(options_),
-      queue_settings(settings_of(options_)),
+      queue_settings(settings_of(options_, client->cluster().options().link.core.client_id.size())),
       budget(options_.buffer_bytes),
       client_(std::move(client)),
       identity_backoff_(cluster().retry_backoff()),
@@ -411,18 +426,24 @@ void RecordSender::split(Partition& partition, std::uint64_t order, Chain batch)
       });
 }
 
-const client::SealedBatch* RecordSender::next_batch(Partition& partition, NodeId node) {
+const client::SealedBatch* RecordSender::next_batch(Partition& partition, NodeId node,
+                                                    std::size_t max_bytes, bool& is_larger) {
   using Next = client::ProducePartition::Next;
   const Next next = partition.sender.next(node, now());
-  if (next == Next::resend) return &partition.sender.resend(node);
+  if (next == Next::resend) {
+    is_larger = partition.sender.resend_bytes() > max_bytes;
+    return is_larger ? nullptr : &partition.sender.resend(node);
+  }
   if (next != Next::fresh) return nullptr;
   if (options.compression == CompressionCodec::none) {
-    auto taken = partition.queue.take(now());
+    auto taken = partition.queue.take(now(), max_bytes, is_larger);
     if (!taken) return nullptr;
     return &partition.sender.seal(std::move(*taken), wire::Compression::none, {},
                                   options.delivery_timeout, node);
   }
   if (partition.staged.empty() || !partition.staged.front().is_ready) return nullptr;
+  is_larger = partition.staged.front().compressed.size() + wire::batch_header_bytes > max_bytes;
+  if (is_larger) return nullptr;
   Partition::Staged staged = std::move(partition.staged.front());
   partition.staged.pop_front();
   return &partition.sender.seal(std::move(staged.batch), codec_of(options),
@@ -439,17 +460,23 @@ bool RecordSender::send_to(NodeId node) {
     const client::SealedBatch* batch;
   };
   std::vector<Chosen> chosen;
-  std::size_t bytes = 0;
+  std::size_t bytes = request_framing_bytes + cluster().options().link.core.client_id.size();
   const std::size_t count = active_.size();
   ++rotation_;
   for (std::size_t i = 0; i < count; ++i) {
     // Not always the same one first: the request may be full before the last.
     Partition& partition = *active_[(rotation_ + i) % count];
     if (partition.leader != node) continue;
-    if (bytes != 0 && bytes + options.batch_bytes > options.max_request_bytes) break;
-    const client::SealedBatch* batch = next_batch(partition, node);
+    const std::size_t framing = bytes + batch_framing_bytes + partition.topic.name.size();
+    // What is too large by itself goes alone: the server has to say so.
+    const std::size_t room =
+        chosen.empty() ? std::numeric_limits<std::size_t>::max()
+                       : options.max_request_bytes - std::min(framing, options.max_request_bytes);
+    bool is_larger = false;
+    const client::SealedBatch* batch = next_batch(partition, node, room, is_larger);
+    if (is_larger) break;
     if (batch == nullptr) continue;
-    bytes += batch->bytes.size();
+    bytes = framing + batch->bytes.size();
     chosen.push_back({&partition, batch});
   }
   if (chosen.empty()) return false;
@@ -533,12 +560,13 @@ void RecordSender::on_answer(NodeId node, const std::vector<Sent>& sent,
 namespace {
 
 /// The leader gave up after the append (a sync that failed, followers that did not follow in time,
-/// another leader while it waited for them): the batch may be stored all the same.
+/// another leader while it waited for them), or said something that this version does not know: the
+/// batch may be stored all the same.
 bool leaves_open(std::int16_t code) {
   using namespace broker_error;
   return code == unknown_server_error || code == request_timed_out ||
          code == not_leader_or_follower || code == not_enough_replicas_after_append ||
-         code == kafka_storage_error;
+         code == kafka_storage_error || find_broker_error(code) == nullptr;
 }
 
 }  // namespace
@@ -628,6 +656,7 @@ void RecordSender::fail_unsent(Partition& partition, client::OpenBatch batch, co
   client::SealedBatch failed;
   failed.count = batch.builder.count();
   failed.outcome = batch.outcome;
+  failed.serial = batch.serial;
   failed.outcome->expect(static_cast<std::uint32_t>(failed.count));
   failed.outcome->settle({0, static_cast<std::uint32_t>(failed.count), {}, {}, why, {}});
   if (!batch.calls.empty()) failed.outcome->take();
@@ -642,7 +671,7 @@ void RecordSender::fail_queued(Partition& partition, const Error& why, TimePoint
     fail_unsent(partition, std::move(batch), why);
   }
   while (partition.queue.oldest() <= opened_before) {
-    auto taken = partition.queue.take(now(), true);
+    auto taken = partition.queue.take_any();
     if (!taken) return;
     fail_unsent(partition, std::move(*taken), why);
   }
@@ -654,7 +683,7 @@ void RecordSender::on_settled(Partition& partition, const client::SealedBatch& b
     failed_ += static_cast<std::uint64_t>(batch.count);
     if (!first_error_) first_error_ = why;
   }
-  if (batch.outcome->is_settled()) ++partition.finished;
+  if (batch.outcome->is_settled()) partition.settled.add(batch.serial);
   if (!flushes_.empty()) settle_flushes();
 }
 
@@ -667,7 +696,7 @@ void RecordSender::flush(TimePoint deadline, Flushed then) {
   for (const auto& [name, topic] : topics_) {
     for (const auto& partition : topic->partitions_) {
       const std::uint64_t opened = partition->queue.opened();
-      if (partition->finished >= opened) continue;
+      if (partition->settled.up_to() >= opened) continue;
       partition->queue.hurry();
       activate(*partition);
       wait.targets.push_back({partition.get(), opened});
@@ -689,7 +718,7 @@ void RecordSender::settle_flushes() {
   std::vector<Flushed> done;
   for (auto each = flushes_.begin(); each != flushes_.end();) {
     std::erase_if(each->targets, [](const FlushWait::Target& target) {
-      return target.partition->finished >= target.serial;
+      return target.partition->settled.up_to() >= target.serial;
     });
     if (!each->targets.empty()) {
       ++each;

@@ -15,6 +15,7 @@
 #include "client/produce/partition_queue.hpp"
 #include "client/produce/produce_partition.hpp"
 #include "client/produce/room_queue.hpp"
+#include "client/produce/settled_serials.hpp"
 #include "dohle/producer.hpp"
 #include "wire/messages/init_producer_id.hpp"
 #include "wire/messages/produce.hpp"
@@ -110,6 +111,7 @@ class RecordSender final : public OutcomeOwner,
   };
   class AnswerIndex;
   struct FlushWait {
+    /// Every batch of the partition up to that serial has to be settled.
     struct Target {
       Partition* partition;
       std::uint64_t serial;
@@ -141,7 +143,9 @@ class RecordSender final : public OutcomeOwner,
   void compress(Partition& partition, std::uint64_t serial);
   void split(Partition& partition, std::uint64_t order, Chain batch);
   bool send_to(NodeId node);
-  const client::SealedBatch* next_batch(Partition& partition, NodeId node);
+  /// Null: nothing may go, or its `size` is above `max_bytes`.
+  const client::SealedBatch* next_batch(Partition& partition, NodeId node, std::size_t max_bytes,
+                                        bool& is_larger);
   void deliver(NodeId node, Request request, std::vector<Sent> sent);
   void on_answer(NodeId node, const std::vector<Sent>& sent, const Result<Response>& answer);
   client::ProduceVerdict verdict_of(const Sent& sent, const AnswerIndex& answer);
@@ -209,8 +213,7 @@ struct IntakeTopic::Partition final : client::ProducePartition::Events {
   NodeId leader;
   /// Taken from the queue to be compressed; empty without compression.
   std::deque<Staged> staged;
-  /// Batches that are settled; those of the queue are numbered from 1.
-  std::uint64_t finished = 0;
+  client::SettledSerials settled;
   bool is_active = false;
 };
 

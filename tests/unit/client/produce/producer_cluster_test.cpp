@@ -233,7 +233,9 @@ TEST_F(ProducerOnCluster, SaysWhetherARefusedRecordMayBeStored) {
   for (const auto& [code, stored] :
        {std::pair(broker_error::not_enough_replicas, Stored::no),
         // Also what a leader says that was replaced after the append.
-        std::pair(broker_error::not_leader_or_follower, Stored::possibly)}) {
+        std::pair(broker_error::not_leader_or_follower, Stored::possibly),
+        // Of a later Kafka: nobody here knows what it means.
+        std::pair(std::int16_t{9'999}, Stored::possibly)}) {
     script.produce_errors.assign(100, code);
     if (!topic_) start({.delivery_timeout = 10s, .request_timeout = 5s});
     send(0);
@@ -307,6 +309,150 @@ TEST_F(ProducerOnCluster, FlushDoesNotWaitForLinger) {
   ASSERT_TRUE(flushed && *flushed);
   EXPECT_EQ((*flushed)->failed, 0u);
   EXPECT_EQ(stored(), 1u);
+}
+
+// The third batch has its outcome while the second, which the flush covers, is to be sent again.
+TEST_F(ProducerOnCluster, FlushWaitsForTheLowestUnsettledBatchOfEachPartition) {
+  std::deque<std::int16_t> errors = {broker_error::none, broker_error::not_enough_replicas,
+                                     broker_error::topic_authorization_failed};
+  answer_by([&](const Slice&, Told& told, wire::ProduceResponse&) {
+    script.answer_after = 50ms;
+    if (errors.empty()) return;
+    told.error_code = errors.front();
+    errors.pop_front();
+  });
+  start({.linger = 1ms});
+  send(0);
+  world.run_for(1s);
+  ASSERT_EQ(stored(), 1u);
+  send(0);
+  world.run_for(5ms);
+  std::optional<Result<FlushReport>> flushed;
+  producer_->flush(world.now() + 10s, [&](Result<FlushReport> report) {
+    flushed = report;
+    EXPECT_EQ(stored(), 2u) << "the record that the flush covers has no outcome yet";
+  });
+  send(0);
+  ASSERT_TRUE(world.run_until([&] { return flushed.has_value(); }, 10s));
+  ASSERT_TRUE(*flushed);
+  EXPECT_EQ((*flushed)->failed, 1u);
+  EXPECT_EQ(told_.size(), 3u);
+}
+
+TEST_F(ProducerOnCluster, KeepsRequestsWithinTheirLimitBesideALargeRecord) {
+  script.leaders[1].node = NodeId{1};
+  start({.linger = 1ms, .batch_bytes = 1'024, .max_request_bytes = 2'048});
+  for (int round = 0; round < 4; ++round) {
+    send(0, std::string(900, 'f'));
+    send(1, std::string(1'500, 'l'));
+    world.run_for(1s);
+  }
+  EXPECT_EQ(stored(), 8u);
+  EXPECT_EQ(script.produced.size(), 8u) << "the two do not fit into one request";
+  for (const auto& [at, request] : script.produced) {
+    const auto bytes = wire::encode_request(1, "test", request, 12).value();
+    EXPECT_LE(bytes.size(), 2'048u);
+  }
+  send(0, std::string(500, 'f'));
+  send(1, std::string(500, 'f'));
+  world.run_for(1s);
+  EXPECT_EQ(script.produced.size(), 9u);
+}
+
+TEST_F(ProducerOnCluster, RefusesARecordThatNoRequestMayHold) {
+  start({.batch_bytes = 1'024, .max_request_bytes = 2'048});
+  auto& to = *topic_->table().all.at(0);
+  const std::string value(2'000, 'v');
+  EXPECT_EQ(to.queue.append({.value = as_bytes(value)}, {}).appended,
+            PartitionQueue::Appended::too_large);
+  EXPECT_TRUE(to.queue.is_empty());
+  send(0, std::string(1'500, 'v'));
+  world.run_for(1s);
+  EXPECT_EQ(stored(), 1u);
+}
+
+TEST_F(ProducerOnCluster, TellsTheExactTimesOfRecordsThatLieYearsApart) {
+  start({.linger = 10ms});
+  auto& to = *topic_->table().all.at(0);
+  constexpr std::int64_t far = std::int64_t{1} << 33;
+  const std::vector<std::int64_t> times = {1'000, 1'000 + far, 999, 1'000 + 2 * far, 1'000};
+  std::vector<Delivery> sent;
+  for (const std::int64_t time : times) {
+    const auto place = to.queue.append({.value = as_bytes("v"), .timestamp = Timestamp{time}},
+                                       {.reference = true});
+    sent.emplace_back(place.outcome, place.index, place.timestamp_delta);
+    if (place.wake) producer_->wake(to);
+  }
+  world.run_for(1s);
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    const auto receipt = sent[i].wait(0ms);
+    ASSERT_TRUE(receipt);
+    EXPECT_EQ(receipt->timestamp, Timestamp{times[i]});
+  }
+}
+
+TEST_F(ProducerOnCluster, ARecordThatIsWaitedForInVainMayBeStored) {
+  script.is_silent = true;
+  start();
+  const Delivery under_way = send_untold(0);
+  world.run_for(1s);
+  const auto on_its_thread = under_way.wait(0ms);
+  ASSERT_FALSE(on_its_thread);
+  EXPECT_TRUE(on_its_thread.error().is(Errc::would_deadlock));
+  EXPECT_EQ(on_its_thread.error().stored(), Stored::possibly);
+  const Delivery without_producer(new Outcome({}, 1, PartitionId{0}, Timestamp{0}), 0, 0);
+  const auto waited = without_producer.wait(0ms);
+  ASSERT_FALSE(waited);
+  EXPECT_TRUE(waited.error().is(Errc::timed_out));
+  EXPECT_EQ(waited.error().stored(), Stored::possibly);
+}
+
+// The answer after it on the same connection could belong to any request.
+TEST_F(ProducerOnCluster, TakesAnAnswerThatItCannotReadForABrokenConnection) {
+  start({.linger = 0us});
+  send(0);
+  world.run_for(1s);
+  ASSERT_EQ(stored(), 1u);
+  std::vector<wire::BatchHeader> stored_by_server;
+  const auto by_script = [&](bool readable) {
+    script.handlers.insert_or_assign(
+        wire::ApiKey::produce,
+        ClusterScript::Handler{
+            wire::ProduceRequest::api,
+            [&, readable](NodeId, const wire::RequestHeader& header, const Slice& body) {
+              const auto asked =
+                  wire::decode<wire::ProduceRequest>(body, header.api_version).value();
+              const auto& sent = asked.topic_data.at(0).partition_data.at(0);
+              const auto batch = wire::read_batch_header(sent.records->flatten()->bytes()).value();
+              const bool is_new = std::ranges::none_of(stored_by_server, [&](const auto& each) {
+                return each.base_sequence == batch.base_sequence;
+              });
+              if (is_new) stored_by_server.push_back(batch);
+              wire::ProduceResponse answer;
+              answer.responses.emplace_back().name = "orders";
+              answer.responses.back().partition_responses.emplace_back().index = sent.index;
+              auto bytes =
+                  wire::encode_response(header.correlation_id, answer, header.api_version).value();
+              if (readable) return std::optional(std::move(bytes));
+              std::string text(bytes.flatten()->text());
+              // Behind the lengths, the correlation id and the tags: so many topics.
+              text.at(9) = 126;
+              return std::optional(Chain(Slice::copy_of(text)));
+            }});
+  };
+  by_script(false);
+  send(0);
+  ASSERT_TRUE(world.run_until([&] { return stored_by_server.size() == 1; }, 1s));
+  by_script(true);
+  send(0);
+  world.run_for(5s);
+  EXPECT_EQ(stored(), 3u) << (told_.size() > 1 && !told_[1] ? told_[1].error().to_string() : "");
+  ASSERT_EQ(stored_by_server.size(), 2u);
+  EXPECT_EQ(stored_by_server[0].base_sequence, 1);
+  EXPECT_EQ(stored_by_server[1].base_sequence, 2);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_TRUE(warnings[0].starts_with("connection: broker-1:9092: unreadable answer to Produce: "))
+      << warnings[0];
 }
 
 TEST_F(ProducerOnCluster, CloseFailsWhatIsStillUnderWay) {

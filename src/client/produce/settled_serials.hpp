@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <set>
+
+namespace dohle::client {
+
+/// Which batches of a partition are settled, by their serials, which count from 1. Batches may be
+/// settled in any order; a flush waits for the lowest one that is not. Not thread safe.
+class SettledSerials {
+ public:
+  void add(std::uint64_t serial) {
+    if (serial != up_to_ + 1) {
+      above_.insert(serial);
+      return;
+    }
+    up_to_ = serial;
+    while (!above_.empty() && *above_.begin() == up_to_ + 1) {
+      ++up_to_;
+      above_.erase(above_.begin());
+    }
+  }
+  /// Every batch up to this serial is settled; the next one is not.
+  [[nodiscard]] std::uint64_t up_to() const { return up_to_; }
+
+ private:
+  std::uint64_t up_to_ = 0;
+  /// Bounded by the batches under way, which the producer's buffer holds.
+  std::set<std::uint64_t> above_;
+};
+
+}  // namespace dohle::client
