@@ -33,7 +33,9 @@ GroupMember::GroupMember(Options options, Random& random)
     : options_(std::move(options)),
       random_(&random),
       find_backoff_(options_.retry_backoff, options_.max_retry_backoff),
-      join_backoff_(options_.retry_backoff, options_.max_retry_backoff) {
+      join_backoff_(options_.retry_backoff, options_.max_retry_backoff),
+      start_over_backoff_(options_.retry_backoff, options_.max_retry_backoff),
+      heartbeat_backoff_(options_.retry_backoff, options_.max_retry_backoff) {
   if (!options_.group_instance_id.empty()) instance_id_ = options_.group_instance_id;
 }
 
@@ -95,7 +97,7 @@ void GroupMember::advance(TimePoint now, GroupActions& out) {
     if (coordinator_needed_ && find_ticket_ == 0 && now >= find_not_before_) find_coordinator(out);
     return;
   }
-  if (joins && now >= join_not_before_) send_join(out);
+  if (joins && now >= join_not_before_) send_join(now, out);
   if (beats() && heartbeat_ticket_ == 0 && now >= heartbeat_at_) send_heartbeat(now, out);
 }
 
@@ -265,10 +267,11 @@ Result<wire::JoinGroupRequest> GroupMember::join_request() const {
   return message;
 }
 
-void GroupMember::send_join(GroupActions& out) {
+void GroupMember::send_join(TimePoint now, GroupActions& out) {
   auto message = join_request();
   if (!message) {
     poll_missing_ = true;
+    join_not_before_ = now + join_backoff_.next(*random_);
     out.push_back(Failed{message.error().within("join group " + options_.group_id)});
     return;
   }
@@ -284,15 +287,33 @@ void GroupMember::on_joined(GroupTicket ticket, Result<wire::JoinGroupResponse> 
   if (state_ != State::joining || ticket != join_ticket_) return;
   join_ticket_ = 0;
   if (!answer) {
-    on_failure(answer.error().within("join group " + options_.group_id), now, out);
+    on_failure(answer.error().within("join group " + options_.group_id), Source::other, now, out);
   } else if (answer->error_code == broker_error::member_id_required) {
-    member_id_ = answer->member_id;
-    send_join(out);
+    on_member_id(*answer, now, out);
   } else if (answer->error_code != broker_error::none) {
-    on_failure(refused("join", answer->error_code), now, out);
+    on_failure(refused("join", answer->error_code), Source::other, now, out);
   } else {
     on_member(*answer, now, out);
   }
+}
+
+// A server that gives ids without end, or none, is given time.
+void GroupMember::on_member_id(const wire::JoinGroupResponse& answer, TimePoint now,
+                               GroupActions& out) {
+  const bool had_one = !member_id_.empty();
+  member_id_ = answer.member_id;
+  if (!had_one && !member_id_.empty()) return send_join(now, out);
+  state_ = State::unjoined;
+  starts_over_ = std::max(starts_over_, 1U);
+  start_over(refused("join", broker_error::member_id_required), now, out);
+  advance(now, out);
+}
+
+void GroupMember::start_over(const Error& why, TimePoint now, GroupActions& out) {
+  ++starts_over_;
+  if (starts_over_ < 2) return;
+  join_not_before_ = std::max(join_not_before_, now + start_over_backoff_.next(*random_));
+  if (starts_over_ == 2 || starts_over_ % refusals_per_line == 0) out.push_back(Refused{why});
 }
 
 void GroupMember::on_member(const wire::JoinGroupResponse& answer, TimePoint now,
@@ -337,7 +358,8 @@ void GroupMember::on_assignments(GroupTicket ticket,
   if (state_ != State::assigning || ticket != join_ticket_) return;
   join_ticket_ = 0;
   if (!assignments) {
-    return on_failure(assignments.error().within("lead group " + options_.group_id), now, out);
+    return on_failure(assignments.error().within("lead group " + options_.group_id), Source::other,
+                      now, out);
   }
   std::vector<SyncAssignment> encoded;
   for (MemberAssignment& each : *assignments) {
@@ -374,9 +396,9 @@ void GroupMember::on_synced(GroupTicket ticket, Result<wire::SyncGroupResponse> 
   if (state_ != State::syncing || ticket != join_ticket_) return;
   join_ticket_ = 0;
   if (!answer) {
-    on_failure(answer.error().within("sync group " + options_.group_id), now, out);
+    on_failure(answer.error().within("sync group " + options_.group_id), Source::other, now, out);
   } else if (answer->error_code != broker_error::none) {
-    on_failure(refused("sync", answer->error_code), now, out);
+    on_failure(refused("sync", answer->error_code), Source::other, now, out);
   } else {
     on_assigned(answer->assignment, now, out);
   }
@@ -416,19 +438,26 @@ void GroupMember::on_heartbeat(GroupTicket ticket, Result<wire::HeartbeatRespons
   if (heartbeat_ticket_ == 0 || ticket != heartbeat_ticket_) return;
   heartbeat_ticket_ = 0;
   if (!answer) {
-    return on_failure(answer.error().within("heartbeat to group " + options_.group_id), now, out);
+    return on_failure(answer.error().within("heartbeat to group " + options_.group_id),
+                      Source::heartbeat, now, out);
   }
   const std::int16_t code = answer->error_code;
   if (code == broker_error::none || code == broker_error::rebalance_in_progress) {
     session_deadline_ = now + options_.session_timeout;
   }
-  if (code != broker_error::none) on_failure(refused("heartbeat to", code), now, out);
+  if (code == broker_error::none) {
+    starts_over_ = 0;
+    start_over_backoff_.reset();
+    heartbeat_backoff_.reset();
+  }
+  if (code != broker_error::none)
+    on_failure(refused("heartbeat to", code), Source::heartbeat, now, out);
 }
 
 // When something fails.
 
-void GroupMember::on_failure(const Error& why, TimePoint now, GroupActions& out) {
-  if (on_membership_error(why, now, out)) return;
+void GroupMember::on_failure(const Error& why, Source source, TimePoint now, GroupActions& out) {
+  if (on_membership_error(why, source, now, out)) return;
   if (is_joining() && why.is_retriable()) note_refusal(why, out);
   if (is_coordinator_lost(why)) {
     lose_coordinator();
@@ -444,7 +473,7 @@ void GroupMember::on_failure(const Error& why, TimePoint now, GroupActions& out)
 
 void GroupMember::retry(TimePoint now) {
   if (state_ == State::releasing || state_ == State::stable) {
-    heartbeat_at_ = now + options_.retry_backoff;
+    heartbeat_at_ = now + heartbeat_backoff_.next(*random_);
     return;
   }
   state_ = State::unjoined;
@@ -459,7 +488,8 @@ void GroupMember::note_refusal(const Error& why, GroupActions& out) {
   if (is_told) out.push_back(Refused{why});
 }
 
-bool GroupMember::on_membership_error(const Error& why, TimePoint now, GroupActions& out) {
+bool GroupMember::on_membership_error(const Error& why, Source source, TimePoint now,
+                                      GroupActions& out) {
   if (why.category() != ErrorCategory::broker) return false;
   switch (why.code()) {
     case broker_error::fenced_instance_id:
@@ -471,6 +501,7 @@ bool GroupMember::on_membership_error(const Error& why, TimePoint now, GroupActi
       if (state_ == State::joining && member_id_.empty()) retry(now);
       forget_membership(why.code() == broker_error::unknown_member_id);
       rejoin_reason_ = why.name();
+      if (source == Source::other) start_over(why, now, out);
       release(true, After::join, now, out);
       return true;
     }
@@ -478,6 +509,7 @@ bool GroupMember::on_membership_error(const Error& why, TimePoint now, GroupActi
       // Answered to a join when the server could not store the group in time.
       if (state_ == State::joining) return false;
       rejoin_reason_ = "the group rebalances";
+      if (source == Source::other) start_over(why, now, out);
       if (is_joining() || state_ == State::stable) release(false, After::join, now, out);
       return true;
     default:
@@ -495,7 +527,7 @@ void GroupMember::on_offsets_error(NodeId coordinator, Generation generation, co
   // While it joins, the answer to that decides.
   const bool concerns = is_member() && generation == generation_ &&
                         (state_ == State::stable || state_ == State::releasing);
-  if (concerns) on_membership_error(error, now, out);
+  if (concerns) on_membership_error(error, Source::other, now, out);
 }
 
 void GroupMember::give_up(const Error& why, TimePoint now, GroupActions& out) {

@@ -215,13 +215,15 @@ class GroupMember {
   [[nodiscard]] const std::vector<TopicPartition>& assignment() const { return assignment_; }
 
  private:
+  /// Which request failed. Heartbeats keep an interval by themselves.
+  enum class Source : std::uint8_t { heartbeat, other };
   /// What follows once the partitions are given up.
   enum class After : std::uint8_t { join, leave };
 
   void advance(TimePoint now, GroupActions& out);
   void find_coordinator(GroupActions& out);
   void lose_coordinator();
-  void send_join(GroupActions& out);
+  void send_join(TimePoint now, GroupActions& out);
   [[nodiscard]] Result<wire::JoinGroupRequest> join_request() const;
   void send_sync(std::vector<wire::SyncGroupRequest::SyncGroupRequestAssignment> assignments,
                  GroupActions& out);
@@ -238,9 +240,12 @@ class GroupMember {
   void forget_membership(bool member_id_too);
   void on_poll_overdue(TimePoint now, GroupActions& out);
   /// What joining and heartbeats have in common when they fail.
-  void on_failure(const Error& why, TimePoint now, GroupActions& out);
+  void on_failure(const Error& why, Source source, TimePoint now, GroupActions& out);
   /// False: the error says nothing about this member.
-  bool on_membership_error(const Error& why, TimePoint now, GroupActions& out);
+  bool on_membership_error(const Error& why, Source source, TimePoint now, GroupActions& out);
+  /// The next join is due: at once, unless the last ones came to nothing, too.
+  void start_over(const Error& why, TimePoint now, GroupActions& out);
+  void on_member_id(const wire::JoinGroupResponse& answer, TimePoint now, GroupActions& out);
   void retry(TimePoint now);
   void note_refusal(const Error& why, GroupActions& out);
   void give_up(const Error& why, TimePoint now, GroupActions& out);
@@ -277,6 +282,10 @@ class GroupMember {
   Backoff join_backoff_;
   /// In a row, of the server's: to joins and to questions for the coordinator.
   unsigned refusals_ = 0;
+  /// Joins in a row, without a heartbeat that was answered well, that came to nothing.
+  unsigned starts_over_ = 0;
+  Backoff start_over_backoff_;
+  Backoff heartbeat_backoff_;
 
   GroupTicket last_ticket_ = 0;
   /// Of the questions under way; 0: none.

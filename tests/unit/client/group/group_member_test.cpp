@@ -250,7 +250,7 @@ TEST_F(GroupMemberTest, LooksForTheCoordinatorAgainWhenItMoved) {
     EXPECT_EQ(core_.state(), State::stable);
     EXPECT_TRUE(core_.coordinator().is_none());
     find();
-    pass(100ms);
+    pass(core_.deadline() - now_);
     answer_heartbeat(code::none);
     expect_nothing();
   }
@@ -326,6 +326,90 @@ TEST_F(GroupMemberTest, StartsOverWhenTheRebalanceMovesOnDuringSync) {
   accept_join();
   refuse_sync(code::unknown_member_id);
   EXPECT_EQ(take<Join>().message.member_id, "");
+}
+
+// Any of these answered again and again would otherwise be asked for without end.
+TEST_F(GroupMemberTest, WaitsLongerEachTimeThatItsMembershipIsOverAtOnce) {
+  const auto joins = [&](auto refuse) {
+    std::vector<Duration> waits;
+    std::size_t lines = 0;
+    for (int i = 0; i < 8; ++i) {
+      refuse();
+      lines += static_cast<std::size_t>(std::erase_if(
+          actions_, [](const auto& each) { return std::holds_alternative<Refused>(each); }));
+      const TimePoint refused_at = now_;
+      for (int j = 0; j < 20 && actions_.empty(); ++j) pass(core_.deadline() - now_);
+      waits.push_back(now_ - refused_at);
+    }
+    EXPECT_EQ(waits[0], Duration::zero());
+    EXPECT_GE(waits[1], 80ms);
+    EXPECT_GE(waits[3], 300ms);
+    EXPECT_GE(waits[7], 800ms);
+    EXPECT_LE(waits[7], 1'200ms);
+    EXPECT_EQ(lines, 1U);
+  };
+  for (const auto error :
+       {code::illegal_generation, code::unknown_member_id, code::rebalance_in_progress}) {
+    core_ = GroupMember{options(), random_};
+    start_joining();
+    joins([&] {
+      accept_join();
+      refuse_sync(error);
+    });
+    actions_.clear();
+    // To the fetch of committed offsets, once it is stable.
+    core_ = GroupMember{options(), random_};
+    start_joining();
+    joins([&] {
+      accept_join();
+      accept_sync();
+      take<Assigned>();
+      core_.on_offsets_error(coordinator, Generation{5}, Error::broker(error), now_, actions_);
+      std::erase_if(actions_, [](const auto& each) {
+        return std::holds_alternative<Lose>(each) || std::holds_alternative<Revoke>(each);
+      });
+      release();
+    });
+    actions_.clear();
+  }
+  core_ = GroupMember{options(), random_};
+  start_joining();
+  int ids = 0;
+  joins([&] { refuse_join(code::member_id_required, "m" + std::to_string(++ids)); });
+}
+
+TEST_F(GroupMemberTest, JoinsAtOnceAgainOnceAHeartbeatWasAnswered) {
+  start_joining();
+  for (int i = 0; i < 5; ++i) {
+    accept_join();
+    refuse_sync(code::rebalance_in_progress);
+    std::erase_if(actions_, [](const auto& each) { return std::holds_alternative<Refused>(each); });
+    if (actions_.empty()) pass(core_.deadline() - now_);
+    if (std::holds_alternative<Heartbeat>(actions_.at(0))) answer_heartbeat(code::none);
+    if (actions_.empty()) pass(core_.deadline() - now_);
+  }
+  accept_join();
+  accept_sync();
+  take<Assigned>();
+  beat(code::none);
+  core_.on_offsets_error(coordinator, Generation{5}, Error::broker(code::illegal_generation), now_,
+                         actions_);
+  take<Lose>();
+  release();
+  take<Join>();
+}
+
+TEST_F(GroupMemberTest, AsksLessOftenWhileTheCoordinatorKeepsRefusingHeartbeats) {
+  become_stable();
+  std::vector<Duration> waits;
+  for (int i = 0; i < 6; ++i) {
+    const TimePoint before = now_;
+    pass(core_.deadline() - now_);
+    waits.push_back(now_ - before);
+    answer_heartbeat(code::coordinator_load_in_progress);
+  }
+  EXPECT_GE(waits[4], 600ms);
+  EXPECT_LE(waits[1], 130ms);
 }
 
 TEST_F(GroupMemberTest, JoinsAgainWhenTheConnectionIsLost) {
