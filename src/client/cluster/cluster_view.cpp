@@ -15,6 +15,9 @@ PartitionLeader newer(const PartitionLeader& known, const PartitionLeader& heard
   return !heard.epoch.is_none() && heard.epoch < known.epoch ? known : heard;
 }
 
+/// Of one topic's name.
+constexpr std::size_t max_replaced_ids = 64;
+
 bool is_port(std::int32_t port) {
   return port > 0 && port <= std::numeric_limits<std::uint16_t>::max();
 }
@@ -141,11 +144,12 @@ void ClusterView::take_topic(const wire::MetadataResponse::MetadataResponseTopic
     return;
   }
   TopicView& known = topics_[name];
-  // A topic made anew counts its epochs from the start.
-  if (known.id != heard.topic_id) {
-    names_.erase(known.id);
-    known = {heard.topic_id, {}};
+  if (std::ranges::find(known.replaced_ids, heard.topic_id) != known.replaced_ids.end()) {
+    doubted_ = true;
+    return;
   }
+  const bool is_another = !heard.topic_id.is_none() && known.id != heard.topic_id;
+  if (is_another) replace(known, heard.topic_id);
   if (!heard.topic_id.is_none()) names_[heard.topic_id] = name;
   for (const auto& partition : heard.partitions) {
     const auto index = partition.partition_index.value;
@@ -157,6 +161,15 @@ void ClusterView::take_topic(const wire::MetadataResponse::MetadataResponseTopic
     known.partitions[at] = newer(known.partitions[at], leader);
     if (known.partitions[at].node.is_none()) doubted_ = true;
   }
+}
+
+void ClusterView::replace(TopicView& topic, const TopicId& id) {
+  names_.erase(topic.id);
+  if (!topic.id.is_none()) topic.replaced_ids.push_back(topic.id);
+  if (topic.replaced_ids.size() > max_replaced_ids) topic.replaced_ids.pop_front();
+  topic.id = id;
+  // A topic made anew counts its epochs from the start.
+  topic.partitions.clear();
 }
 
 bool ClusterView::should_rebootstrap(TimePoint now) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -22,6 +23,9 @@ struct PartitionLeader {
 
 struct TopicView {
   TopicId id;
+  /// Those that topics of this name had before, the latest last: a server that is behind may still
+  /// name them.
+  std::deque<TopicId> replaced_ids;
   std::vector<PartitionLeader> partitions;
 };
 
@@ -86,6 +90,7 @@ class ClusterView {
   void ask_at_once();
   [[nodiscard]] bool must_create(std::string_view name, bool may_create) const;
   void put_off(TimePoint now);
+  void replace(TopicView& topic, const TopicId& id);
   void take_topic(const wire::MetadataResponse::MetadataResponseTopic& heard);
 
   Options options_;

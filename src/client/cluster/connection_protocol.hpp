@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -180,8 +181,11 @@ Result<void> ConnectionProtocol::ask(const M& message, std::int16_t version,
 template <class M>
 Result<void> ConnectionProtocol::request(const M& message, RequestTag tag, TimePoint now,
                                          ConnectionActions& out, Duration timeout) {
-  const auto version = admit(M::api);
+  auto version = admit(M::api);
   if (!version) return fail(version.error());
+  if constexpr (requires { highest_version(message); }) {
+    version = std::min(*version, highest_version(message));
+  }
   if (timeout <= Duration::zero()) timeout = options_.request_timeout;
   return ask(message, *version, tag, now + timeout, out);
 }

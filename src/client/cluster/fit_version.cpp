@@ -1,5 +1,6 @@
 #include "client/cluster/fit_version.hpp"
 
+#include <algorithm>
 #include <vector>
 
 namespace dohle::client {
@@ -49,6 +50,14 @@ Result<void> fit_version(wire::ListOffsetsRequest& message, std::int16_t version
     }
   }
   return {};
+}
+
+std::int16_t highest_version(const wire::FetchRequest& message) {
+  constexpr std::int16_t last_by_name = 12;
+  const auto has_no_id = [](const auto& topic) { return topic.topic_id.is_none(); };
+  const bool goes_by_name = std::ranges::any_of(message.topics, has_no_id) ||
+                            std::ranges::any_of(message.forgotten_topics_data, has_no_id);
+  return goes_by_name ? last_by_name : wire::FetchRequest::api.versions.max;
 }
 
 }  // namespace dohle::client

@@ -4,6 +4,7 @@
 
 #include "dohle/error.hpp"
 #include "wire/messages/delete_topics.hpp"
+#include "wire/messages/fetch.hpp"
 #include "wire/messages/find_coordinator.hpp"
 #include "wire/messages/leave_group.hpp"
 #include "wire/messages/list_offsets.hpp"
@@ -26,6 +27,9 @@ namespace dohle::client {
 [[nodiscard]] Result<void> fit_version(wire::DeleteTopicsRequest& message, std::int16_t version);
 /// Errors: unsupported_version for the offset of the highest time (-3) below 7.
 [[nodiscard]] Result<void> fit_version(wire::ListOffsetsRequest& message, std::int16_t version);
+
+/// A fetch names topics by id from 13 on. Topics of which no id is known go by name.
+[[nodiscard]] std::int16_t highest_version(const wire::FetchRequest& message);
 
 template <class M>
 concept NeedsFitting = requires(M& message) { fit_version(message, std::int16_t{}); };

@@ -7,12 +7,15 @@
 namespace dohle::client {
 
 std::int16_t highest_sent(const wire::Api& api) {
-  constexpr std::int16_t last_data_by_name = 12;
+  constexpr std::int16_t last_produce_by_name = 12;
+  // What comes behind it concerns followers.
+  constexpr std::int16_t last_fetch_of_consumers = 16;
   constexpr std::int16_t last_offsets_by_name = 9;
   switch (api.key) {
     case wire::ApiKey::produce:
+      return std::min(api.versions.max, last_produce_by_name);
     case wire::ApiKey::fetch:
-      return std::min(api.versions.max, last_data_by_name);
+      return std::min(api.versions.max, last_fetch_of_consumers);
     case wire::ApiKey::offset_commit:
     case wire::ApiKey::offset_fetch:
       return std::min(api.versions.max, last_offsets_by_name);

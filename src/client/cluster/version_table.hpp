@@ -11,8 +11,8 @@
 namespace dohle::client {
 
 /// The highest version that this client sends of an API, where that is below what it can encode:
-/// Produce and Fetch name topics by id from 13 on, OffsetCommit and OffsetFetch from 10 on, and the
-/// client names them by name.
+/// Produce names topics by id from 13 on, OffsetCommit and OffsetFetch from 10 on, and the client
+/// names them by name. Of Fetch see also highest_version.
 [[nodiscard]] std::int16_t highest_sent(const wire::Api& api);
 
 /// Which versions one server speaks, as it said on one connection.

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <utility>
 
+#include "base/topic_name.hpp"
 #include "client/cluster/waiter.hpp"
 #include "client/consume/consumer_loop.hpp"
 #include "client/consume/consumer_options.hpp"
@@ -81,7 +82,8 @@ class ConsumerCalls {
   Result<bool> hear(ConsumerNews& news);
   void call(std::move_only_function<void(std::span<const TopicPartition>)>& listener,
             const std::vector<TopicPartition>& partitions);
-  Result<void> leave(Milliseconds timeout);
+  Result<void> leave(TimePoint deadline);
+  [[nodiscard]] TimePoint moment() const { return consume_->client().environment().clock.mono(); }
   [[nodiscard]] std::string last_word_on(const std::string& topic);
   void post(std::move_only_function<void(ConsumerLoop&)> task);
 
@@ -159,7 +161,8 @@ Result<Records> ConsumerCalls::poll(Milliseconds timeout) {
   }
   settle();
   consume_->begin_poll();
-  (void)consume_->desk().wait(std::max(call_timeout(timeout), Milliseconds(0)),
+  const Milliseconds patience = std::max(call_timeout(timeout), Milliseconds(0));
+  (void)consume_->desk().wait(consume_->until_error(patience),
                               [](const PollTable& t) { return ConsumerLoop::has_something(t); });
   auto heard = hear_news();
   auto records = heard ? consume_->take() : Result<Records>(fail(heard.error()));
@@ -170,9 +173,12 @@ Result<Records> ConsumerCalls::poll(Milliseconds timeout) {
 Result<void> ConsumerCalls::subscribe(std::vector<std::string> topics, RebalanceListener listener) {
   if (auto usable = check(); !usable) return usable;
   if (consume_->options.group_id.empty()) return fail(no_group("subscribe"));
-  if (topics.empty() || std::ranges::any_of(topics, &std::string::empty)) {
-    return fail(Error::client(Errc::invalid_argument,
-                              "subscribe needs at least one topic, and no empty name"));
+  if (topics.empty()) {
+    return fail(Error::client(Errc::invalid_argument, "subscribe needs at least one topic"));
+  }
+  for (const std::string& topic : topics) {
+    if (auto named = check_topic_name(topic); !named)
+      return fail(named.error().within("subscribe"));
   }
   std::ranges::sort(topics);
   topics.erase(std::ranges::unique(topics).begin(), topics.end());
@@ -185,13 +191,15 @@ Result<void> ConsumerCalls::subscribe(std::vector<std::string> topics, Rebalance
   return {};
 }
 
-Result<void> ConsumerCalls::leave(Milliseconds timeout) {
+Result<void> ConsumerCalls::leave(TimePoint deadline) {
   settle();
   post([](ConsumerLoop& consume) { consume.unsubscribe(); });
   Result<void> outcome;
   for (;;) {
-    const bool came = consume_->desk().wait(
-        timeout, [](const PollTable& t) { return !t.news.empty() || t.is_closed; });
+    const auto left = std::chrono::ceil<Milliseconds>(deadline - moment());
+    const bool came =
+        consume_->desk().wait(std::max(left, Milliseconds(0)),
+                              [](const PollTable& t) { return !t.news.empty() || t.is_closed; });
     if (!came) {
       return fail(Error::client(Errc::timed_out, "leaving the group did not end in time"));
     }
@@ -207,7 +215,7 @@ Result<void> ConsumerCalls::leave(Milliseconds timeout) {
 Result<void> ConsumerCalls::unsubscribe() {
   if (auto usable = check(); !usable) return usable;
   Result<void> outcome;
-  if (is_subscribed_) outcome = leave(consume_->options.default_api_timeout);
+  if (is_subscribed_) outcome = leave(moment() + consume_->options.default_api_timeout);
   consume_->desk().with([](PollTable& table) { table.fetch.assign({}, false); });
   return outcome;
 }
@@ -219,9 +227,14 @@ Result<void> ConsumerCalls::assign(std::vector<TopicPartition> partitions) {
         Error::client(Errc::invalid_argument, "assign excludes subscribe; unsubscribe first"));
   }
   for (const TopicPartition& each : partitions) {
-    if (!each.topic.empty() && each.partition.value >= 0) continue;
-    return fail(Error::client(Errc::invalid_argument,
-                              "assign needs topics with names and partitions from 0"));
+    if (auto named = check_topic_name(each.topic); !named) {
+      return fail(named.error().within("assign"));
+    }
+    if (each.partition.value >= 0) continue;
+    return fail(
+        Error::client(Errc::invalid_argument,
+                      fmt::format("assign: partition {} of topic {}; allowed are 0 and above",
+                                  each.partition.value, each.topic)));
   }
   consume_->desk().with([&](PollTable& table) { table.fetch.assign(partitions, false); });
   post([partitions = std::move(partitions)](ConsumerLoop& consume) { consume.assign(partitions); });
@@ -317,11 +330,12 @@ Result<void> ConsumerCalls::close(Milliseconds timeout) {
   }
   settle();
   Result<void> left;
-  if (is_subscribed_) left = leave(bounded);
-  auto outcome = client::wait_for<void>(
-      consume_->client().loop(), [consume = consume_, bounded](auto then) mutable {
-        consume->close_by(consume->client().cluster().now() + bounded, std::move(then));
-      });
+  const TimePoint deadline = moment() + bounded;
+  if (is_subscribed_) left = leave(deadline);
+  auto outcome = client::wait_for<void>(consume_->client().loop(),
+                                        [consume = consume_, deadline](auto then) mutable {
+                                          consume->close_by(deadline, std::move(then));
+                                        });
   return left ? outcome : left;
 }
 

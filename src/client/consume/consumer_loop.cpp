@@ -155,8 +155,9 @@ void ConsumerLoop::unsubscribe() {
 }
 
 void ConsumerLoop::assign(std::vector<TopicPartition> partitions) {
-  for (const auto& each : partitions) cluster().need(each.topic, options.allow_auto_create_topics);
+  for (const auto& each : partitions) cluster().need(each.topic, false);
   desk_.with([&](PollTable& table) { table.fetch.assign(partitions, false); });
+  topics_changed_ = true;
   pump();
 }
 
@@ -193,11 +194,15 @@ void ConsumerLoop::pump() {
 void ConsumerLoop::pump_once() {
   Lookups lookups;
   std::vector<FetchPlanner::Ask> asks;
+  FetchPlanner::News news;
+  const bool topics_changed = std::exchange(topics_changed_, false);
   const TimePoint next = desk_.with([&](PollTable& table) {
+    if (topics_changed) table.fetch.note_topics(cluster().view(), news);
     table.fetch.lookups(now(), lookups);
     table.fetch.plan(now(), cluster().view(), asks);
     return table.fetch.next_at();
   });
+  take_news(news);
   for (auto& each : asks) send(std::move(each));
   if (!lookups.empty()) look_up(std::move(lookups));
   client_->loop().cancel(std::exchange(fetch_timer_, 0));
@@ -220,11 +225,17 @@ void ConsumerLoop::on_fetched(NodeId node, Result<wire::FetchResponse> answer) {
   desk_.with(
       [&](PollTable& table) { table.fetch.on_answer(node, std::move(answer), now(), news); });
   desk_.hand_over(client_->environment().clock);
+  take_news(news);
+  pump();
+}
+
+void ConsumerLoop::take_news(const FetchPlanner::News& news) {
   for (const auto& [where, leader] : news.leaders) {
     (void)cluster().on_leader(where.topic, where.partition, leader);
   }
+  for (const TopicPartition& each : news.replaced) last_committed_.erase(each);
+  for (const std::string& line : news.lines) warn(line);
   if (news.doubt) cluster().doubt();
-  pump();
 }
 
 void ConsumerLoop::on_damage(const TopicPartition& where, std::uint64_t serial, Offset next,
@@ -284,7 +295,8 @@ void ConsumerLoop::on_committed_found(const Lookups& lookups,
       continue;
     }
     const OffsetAndMetadata& at = known[lookup.where];
-    desk_.with([&](PollTable& table) { table.fetch.on_found(lookup, at.offset, at.leader_epoch); });
+    desk_.with(
+        [&](PollTable& table) { table.fetch.on_found(lookup, at.offset, at.leader_epoch, now()); });
   }
   desk_.notify();
   pump();
@@ -322,7 +334,7 @@ void ConsumerLoop::on_listed(const Lookups& lookups, Result<wire::ListOffsetsRes
       not_found(lookup, why);
     } else {
       desk_.with([&](PollTable& table) {
-        table.fetch.on_found(lookup, at->second.offset, at->second.leader_epoch);
+        table.fetch.on_found(lookup, at->second.offset, at->second.leader_epoch, now());
       });
     }
   }
@@ -332,8 +344,22 @@ void ConsumerLoop::on_listed(const Lookups& lookups, Result<wire::ListOffsetsRes
 
 // Commits.
 
+bool ConsumerLoop::is_subscribed() const {
+  return group_ && (!topics_.empty() || group_->state() != GroupMember::State::off);
+}
+
 void ConsumerLoop::commit(std::vector<PartitionOffset> offsets, Done then) {
   if (is_closed_) return then(fail(closed()));
+  // Without a generation the server would take it while the group is empty, though others may have
+  // read on and committed meanwhile.
+  if (is_subscribed() && group_->generation().is_none() && !offsets.empty()) {
+    return then(fail(
+        Error::client(Errc::not_owner,
+                      fmt::format("commit {}-{}: this consumer is no member of group {} at "
+                                  "present; it joins again with its next poll",
+                                  offsets.front().partition.topic,
+                                  offsets.front().partition.partition.value, options.group_id))));
+  }
   std::ranges::sort(offsets, {}, &PartitionOffset::partition);
   offsets_->commit(std::move(offsets), now() + options.default_api_timeout, std::move(then));
 }
@@ -356,9 +382,8 @@ std::vector<PartitionOffset> ConsumerLoop::uncommitted() {
 }
 
 void ConsumerLoop::commit_settled(TimePoint deadline, Done then) {
-  // Without members' generation a subscription has nothing that it may commit.
   const bool may = group_ && options.auto_commit && !is_closed_ &&
-                   (topics_.empty() || !group_->generation().is_none());
+                   (!is_subscribed() || !group_->generation().is_none());
   // With nothing to commit it still comes behind the user's own commits.
   auto offsets = may ? uncommitted() : std::vector<PartitionOffset>{};
   std::vector<std::pair<TopicPartition, Offset>> done;
@@ -389,9 +414,12 @@ void ConsumerLoop::auto_commit() {
 }
 
 void ConsumerLoop::warn(std::string_view what, const Error& why) {
+  warn(fmt::format("{}: {}", what, why.to_string()));
+}
+
+void ConsumerLoop::warn(std::string_view line) {
   Logger& log = client_->environment().logger;
-  if (log.level() > LogLevel::warning) return;
-  log.log(LogLevel::warning, "consumer", fmt::format("{}: {}", what, why.to_string()));
+  if (log.level() <= LogLevel::warning) log.log(LogLevel::warning, "consumer", line);
 }
 
 // Polls.
@@ -407,16 +435,29 @@ void ConsumerLoop::end_poll() {
   is_in_poll_.store(false);
 }
 
+std::chrono::milliseconds ConsumerLoop::until_error(std::chrono::milliseconds timeout) {
+  const TimePoint at = desk_.with([](const PollTable& table) { return table.fetch.error_at(); });
+  if (at == never) return timeout;
+  const TimePoint moment = client_->environment().clock.mono();
+  if (at <= moment) return std::chrono::milliseconds(0);
+  return std::min(timeout, std::chrono::ceil<std::chrono::milliseconds>(at - moment));
+}
+
 Result<Records> ConsumerLoop::take() {
   std::vector<client::RecordsRun> runs;
   std::size_t count = 0;
   bool freed = false;
+  bool is_again = false;
   auto error = desk_.with([&](PollTable& table) -> std::optional<Error> {
     if (table.is_closed) return closed();
     if (std::exchange(table.is_woken, false)) {
       return Error::client(Errc::cancelled, "poll was woken up");
     }
-    if (auto why = table.fetch.take_error()) return why;
+    const bool may_fail = table.fetch.has_error() || table.fetch.error_at() != never;
+    if (may_fail) {
+      const TimePoint moment = client_->environment().clock.mono();
+      if (auto why = table.fetch.take_error(moment, is_again)) return why;
+    }
     count = table.fetch.take(options.max_poll_records, runs, freed);
     const bool is_stuck = count == 0 && !table.fetch.is_fetching() && account_->room() == 0;
     if (is_stuck) {
@@ -428,6 +469,12 @@ Result<Records> ConsumerLoop::take() {
     return std::nullopt;
   });
   if (freed) kick();
+  if (is_again) {
+    if (const auto more = told_again_.admit(client_->environment().clock.mono())) {
+      warn(fmt::format("still not read on, until a seek: {}{}", error->to_string(),
+                       more_since(*more)));
+    }
+  }
   if (error) return fail(std::move(*error));
   if (runs.empty()) return Records();
   return Records(std::make_unique<RecordsWalk>(
@@ -579,6 +626,7 @@ void ConsumerLoop::apply_one(Assigned& action) {
     cluster().need(each.topic, options.allow_auto_create_topics);
   }
   desk_.with([&](PollTable& table) { table.fetch.assign(action.partitions, true); });
+  topics_changed_ = true;
   tell(std::move(action));
 }
 
@@ -669,6 +717,7 @@ void ConsumerLoop::make_assignments(client::GroupTicket ticket,
 
 void ConsumerLoop::on_cluster() {
   report_topic_errors();
+  topics_changed_ = true;
   const bool leads = group_ && group_->is_leader() && group_->state() == GroupMember::State::stable;
   if (leads && counts_of(led_topics_) != led_counts_) {
     tell_group(&GroupMember::rejoin, "the partitions of a subscribed topic changed");

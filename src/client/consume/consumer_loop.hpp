@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/repeats.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "client/consume/poll_desk.hpp"
 #include "client/consume/records_walk.hpp"
@@ -65,6 +66,9 @@ class ConsumerLoop final : public Client::Shared::Part,
   void kick();
   /// A line in the log, for a failure that nobody else is told of.
   void warn(std::string_view what, const Error& why);
+  void warn(std::string_view line);
+  /// How long a poll may wait before there may be an error to tell.
+  [[nodiscard]] std::chrono::milliseconds until_error(std::chrono::milliseconds timeout);
   void on_damage(const TopicPartition& where, std::uint64_t serial, Offset next,
                  const Error& why) override;
 
@@ -99,6 +103,7 @@ class ConsumerLoop final : public Client::Shared::Part,
   void pump_once();
   void send(client::FetchPlanner::Ask ask);
   void on_fetched(NodeId node, Result<wire::FetchResponse> answer);
+  void take_news(const client::FetchPlanner::News& news);
   void look_up(Lookups lookups);
   void look_up_committed(Lookups lookups);
   void on_committed_found(const Lookups& lookups,
@@ -142,6 +147,8 @@ class ConsumerLoop final : public Client::Shared::Part,
   void arm_auto_commit();
   [[nodiscard]] std::vector<PartitionOffset> uncommitted();
   void commit_settled(TimePoint deadline, Done then);
+  /// Its positions are the group's, of which only members may commit.
+  [[nodiscard]] bool is_subscribed() const;
   void finish_close();
 
   std::shared_ptr<Client::Shared> client_;
@@ -159,6 +166,8 @@ class ConsumerLoop final : public Client::Shared::Part,
   TimerId group_timer_ = 0;
   TimerId commit_timer_ = 0;
   TimerId close_timer_ = 0;
+  /// Positions have not been compared with the topics in view since one of them changed.
+  bool topics_changed_ = false;
   bool is_pumping_ = false;
   bool pump_again_ = false;
   std::vector<std::string> topics_;
@@ -178,6 +187,9 @@ class ConsumerLoop final : public Client::Shared::Part,
   bool is_closed_ = false;
   std::vector<Done> closing_;
   Result<void> close_outcome_;
+
+  // The polling thread's.
+  Repeats told_again_{std::chrono::minutes(1)};
 
   std::atomic<bool> is_kicked_{false};
   std::atomic<bool> is_in_poll_{false};

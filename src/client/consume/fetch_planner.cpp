@@ -16,6 +16,8 @@ namespace {
 
 /// A fetch for less than that waits for room, unless nothing else is going on.
 constexpr std::size_t fetch_worth_sending_bytes = 64 * 1024;
+/// Between two times that an error which stays is told, whatever the backoffs are.
+constexpr Duration min_error_wait = std::chrono::milliseconds(10);
 
 std::string name_of(const TopicPartition& where) {
   return fmt::format("{}-{}", where.topic, where.partition.value);
@@ -136,6 +138,7 @@ void FetchPlanner::want(Partition& partition, StartingPoint from) {
   partition.not_before = TimePoint{};
   partition.consumed = partition.next_fetch = partition.settled = Offset{};
   partition.error.reset();
+  partition.error_wait = Duration{};
   partition.is_at_end = false;
 }
 
@@ -145,6 +148,18 @@ void FetchPlanner::start_at(Partition& partition, Offset offset, LeaderEpoch epo
   partition.consumed = partition.next_fetch = partition.settled = offset;
   partition.consumed_epoch = partition.settled_epoch = epoch;
   partition.backoff.reset();
+}
+
+std::string_view FetchPlanner::reset_name() const {
+  switch (options_.reset) {
+    case OffsetReset::earliest:
+      return "earliest";
+    case OffsetReset::latest:
+      return "latest";
+    case OffsetReset::fail:
+      break;
+  }
+  return "fail";
 }
 
 void FetchPlanner::reset(Partition& partition, std::string_view why) {
@@ -188,6 +203,7 @@ Result<void> FetchPlanner::pause(const TopicPartition& where, bool paused) {
   if (partition == nullptr) return fail(not_assigned(where));
   partition->is_paused = paused;
   if (!paused) make_ready(*partition);
+  if (!paused && partition->error) may_have_error_ = true;
   if (paused && partition->is_ready) {
     std::erase(ready_, partition);
     partition->is_ready = false;
@@ -234,6 +250,28 @@ void FetchPlanner::settle() {
   }
 }
 
+void FetchPlanner::note_topics(const ClusterView& view, News& out) {
+  names_.clear();
+  const std::string* last_told = nullptr;
+  for (auto& [where, partition] : partitions_) {
+    const TopicView* topic = view.topic(where.topic);
+    if (topic == nullptr || topic->id.is_none()) continue;
+    names_.emplace(topic->id, where.topic);
+    const TopicId was = std::exchange(partition->topic_id, topic->id);
+    if (was.is_none() || was == topic->id) continue;
+    const Offset position = partition->consumed;
+    reset(*partition, "its topic was deleted and created again");
+    out.replaced.push_back(where);
+    if (last_told != nullptr && *last_told == where.topic) continue;
+    last_told = &where.topic;
+    out.lines.push_back(fmt::format(
+        "topic {} was deleted and created again (id {}, before that {}): its partitions are read "
+        "by offset_reset, {}; the position in partition {} was {}",
+        where.topic, topic->id.to_string(), was.to_string(), reset_name(), where.partition.value,
+        position.is_none() ? std::string("not known") : std::to_string(position.value)));
+  }
+}
+
 void FetchPlanner::lookups(TimePoint now, std::vector<Lookup>& out) {
   next_at_ = never;
   for (auto& [where, partition] : partitions_) {
@@ -249,14 +287,17 @@ void FetchPlanner::lookups(TimePoint now, std::vector<Lookup>& out) {
   }
 }
 
-void FetchPlanner::on_found(const Lookup& lookup, Offset offset, LeaderEpoch epoch) {
+void FetchPlanner::on_found(const Lookup& lookup, Offset offset, LeaderEpoch epoch, TimePoint now) {
   Partition* partition = find(lookup.where);
   if (partition == nullptr || partition->serial != lookup.serial) return;
   if (offset.value >= 0) return start_at(*partition, offset, epoch);
   if (lookup.from.kind == StartingPoint::Kind::committed) {
     return reset(*partition, "nothing is committed");
   }
+  const bool is_answer = lookup.from.kind == StartingPoint::Kind::time;
   want(*partition, {StartingPoint::Kind::latest});
+  // Every partition has a start and an end.
+  if (!is_answer) put_off(*partition, now);
 }
 
 void FetchPlanner::on_not_found(const Lookup& lookup, const Error& why, TimePoint now) {
@@ -304,7 +345,8 @@ void FetchPlanner::gather(TimePoint now, const ClusterView& view) {
     if (leader.node.is_none()) continue;
     Group& group = groups_[leader.node];
     if (partition->queued_bytes >= options_.max_partition_bytes) group.is_full = true;
-    group.wishes.push_back({partition->where, partition->next_fetch, leader.epoch, max_bytes});
+    group.wishes.push_back(
+        {partition->where, partition->topic_id, partition->next_fetch, leader.epoch, max_bytes});
     group.sent.push_back({partition, partition->serial});
   }
 }
@@ -319,11 +361,11 @@ void FetchPlanner::plan(TimePoint now, const ClusterView& view, std::vector<Ask>
       wake_at(server.not_before);
       continue;
     }
-    if (!ask(node, group, out)) return;
+    if (!ask(node, group, now, out)) return;
   }
 }
 
-bool FetchPlanner::ask(NodeId node, Group& group, std::vector<Ask>& out) {
+bool FetchPlanner::ask(NodeId node, Group& group, TimePoint now, std::vector<Ask>& out) {
   // A partition's share may be exceeded by one batch; that is allowed for once per answer.
   const std::size_t wanted =
       std::min(options_.max_bytes, options_.max_partition_bytes * group.wishes.size());
@@ -339,6 +381,7 @@ bool FetchPlanner::ask(NodeId node, Group& group, std::vector<Ask>& out) {
   const std::size_t bytes = std::min(room, wanted);
   Server& server = servers_.at(node);
   server.is_asked = true;
+  server.asked_at = now;
   server.reserved = BufferCharge(account_, bytes);
   server.sent.swap(group.sent);
   for (const Sent& sent : server.sent) sent.partition->is_asked = true;
@@ -366,7 +409,8 @@ void FetchPlanner::on_answer(NodeId node, Result<wire::FetchResponse> answer, Ti
       answer ? server.session.on_answer(*answer) : Result<void>(fail(answer.error()));
   if (taken) {
     server.backoff.reset();
-    on_partitions(server.sent, *answer, now, out);
+    const bool brought_something = on_partitions(server.sent, *answer, now, out);
+    pace(server, brought_something, now);
   } else {
     on_failure(server, taken.error(), now, out);
   }
@@ -388,26 +432,51 @@ void FetchPlanner::on_failure(Server& server, const Error& why, TimePoint now, N
   for (const Sent& sent : server.sent) set_error(*sent.partition, why, false);
 }
 
-void FetchPlanner::on_partitions(const std::vector<Sent>& asked, wire::FetchResponse& answer,
+/// A server that has nothing lets a fetch wait. One that does not would be asked without end.
+void FetchPlanner::pace(Server& server, bool brought_something, TimePoint now) {
+  if (brought_something || now - server.asked_at >= options_.max_wait / 2) {
+    return server.idle.reset();
+  }
+  const bool is_first = server.idle.failures() == 0;
+  const Duration wait = server.idle.next(random_);
+  if (is_first) return;
+  server.not_before = now + wait;
+  wake_at(server.not_before);
+}
+
+const std::string& FetchPlanner::name_in(
+    const wire::FetchResponse::FetchableTopicResponse& topic) const {
+  if (topic.topic_id.is_none()) return topic.topic;
+  const auto found = names_.find(topic.topic_id);
+  return found == names_.end() ? topic.topic : found->second;
+}
+
+bool FetchPlanner::on_partitions(const std::vector<Sent>& asked, wire::FetchResponse& answer,
                                  TimePoint now, News& out) {
   std::size_t bytes = 0;
   for (const auto& topic : answer.responses) {
     for (const auto& data : topic.partitions) bytes += data.records ? data.records->size() : 0;
   }
   const auto charge = bytes == 0 ? nullptr : std::make_shared<const BufferCharge>(account_, bytes);
+  bool brought_something = false;
   for (auto& topic : answer.responses) {
+    const std::string& topic_name = name_in(topic);
     for (auto& data : topic.partitions) {
-      const auto name = std::tie(topic.topic, data.partition_index);
+      const auto name = std::tie(topic_name, data.partition_index);
       const auto sent = std::ranges::lower_bound(asked, name, {}, [](const Sent& each) {
         return std::tie(each.partition->where->topic, each.partition->where->partition);
       });
       if (sent == asked.end()) continue;
       const TopicPartition& where = *sent->partition->where;
       if (std::tie(where.topic, where.partition) != name) continue;
+      brought_something = brought_something || sent->partition->serial != sent->serial;
       if (sent->partition->serial != sent->serial) continue;
+      const Offset before = sent->partition->next_fetch;
       on_partition(*sent->partition, data, charge, now, out);
+      brought_something = brought_something || sent->partition->next_fetch != before;
     }
   }
+  return brought_something;
 }
 
 void FetchPlanner::on_partition(Partition& partition, PartitionData& data,
@@ -417,6 +486,7 @@ void FetchPlanner::on_partition(Partition& partition, PartitionData& data,
     return on_partition_error(partition, data, now, out);
   }
   partition.backoff.reset();
+  partition.resets.reset();
   if (!data.high_watermark.is_none()) partition.high_watermark = data.high_watermark;
   if (!data.records || data.records->empty()) return;
   auto batches = data.records->flatten();
@@ -433,16 +503,31 @@ void FetchPlanner::on_partition_error(Partition& partition, const PartitionData&
     if (!data.current_leader.leader_id.is_none()) {
       out.leaders.push_back(
           {*partition.where, {data.current_leader.leader_id, data.current_leader.leader_epoch}});
-      partition.not_before = now;
+      // At once, but not again and again.
+      if (partition.backoff.failures() == 1) partition.not_before = now;
     }
   } else if (code == broker_error::offset_out_of_range) {
     // What is queued is still good; the position is looked at once it has been taken.
-    if (partition.queue.empty()) {
-      reset(partition, fmt::format("offset {} is out of range", partition.next_fetch.value));
-    }
+    if (partition.queue.empty()) on_out_of_range(partition, now, out);
   } else {
     const Error why = Error::broker(code, "fetch from " + name_of(*partition.where));
     if (!why.is_retriable()) set_error(partition, why, false);
+  }
+}
+
+void FetchPlanner::on_out_of_range(Partition& partition, TimePoint now, News& out) {
+  const Offset offset = partition.next_fetch;
+  const Duration wait = partition.resets.next(random_);
+  reset(partition, fmt::format("offset {} is out of range", offset.value));
+  const std::uint32_t times = partition.resets.failures();
+  if (times < 2) return;
+  partition.not_before = now + wait;
+  wake_at(partition.not_before);
+  // Backoff counts to 64: by then it waits for max_retry_backoff each time.
+  if (times == 2 || times == 16 || times == 63) {
+    out.lines.push_back(fmt::format(
+        "{}: offset {}, which offset_reset ({}) found, is out of range, too; {} in a row so far",
+        name_of(*partition.where), offset.value, reset_name(), times));
   }
 }
 
@@ -494,20 +579,38 @@ void FetchPlanner::drop_queue(Partition& partition) {
 void FetchPlanner::set_error(Partition& partition, Error why, bool stays) {
   partition.error = std::move(why);
   partition.error_stays = stays;
+  partition.error_wait = Duration{};
+  partition.error_at = TimePoint{};
   may_have_error_ = true;
 }
 
-std::optional<Error> FetchPlanner::take_error() {
-  if (!may_have_error_) return std::nullopt;
+std::optional<Error> FetchPlanner::take_error(TimePoint now, bool& is_again) {
+  if (!may_have_error_ && now < next_error_at_) return std::nullopt;
   may_have_error_ = false;
+  next_error_at_ = never;
   std::optional<Error> first;
   for (auto& [where, partition] : partitions_) {
     if (!partition->error || partition->is_paused || partition->is_stopped) continue;
-    // A queue is in front of the error.
-    may_have_error_ = true;
-    if (first) break;
-    first = partition->error;
-    if (!partition->error_stays) partition->error.reset();
+    const bool is_due = partition->error_wait == Duration{} || now >= partition->error_at;
+    if (is_due && first) {
+      may_have_error_ = true;
+      continue;
+    }
+    if (is_due) {
+      first = partition->error;
+      is_again = partition->error_wait != Duration{};
+      if (!partition->error_stays) {
+        partition->error.reset();
+        continue;
+      }
+      // Without jitter: polls are not on the loop's thread, whose random numbers these would be.
+      partition->error_wait =
+          std::min(is_again ? 2 * partition->error_wait
+                            : std::max<Duration>(options_.retry_backoff, min_error_wait),
+                   std::max<Duration>(options_.max_retry_backoff, min_error_wait));
+      partition->error_at = now + partition->error_wait;
+    }
+    next_error_at_ = std::min(next_error_at_, partition->error_at);
   }
   return first;
 }

@@ -53,10 +53,14 @@ class FetchPlanner {
     std::uint64_t serial;
     StartingPoint from;
   };
-  /// What an answer says about the cluster.
+  /// What an answer, or new metadata, says.
   struct News {
     bool doubt = false;
     std::vector<std::pair<TopicPartition, PartitionLeader>> leaders;
+    /// Their positions were in a topic that is gone; nothing of it may be committed.
+    std::vector<TopicPartition> replaced;
+    /// For the log.
+    std::vector<std::string> lines;
   };
 
   FetchPlanner(Options options, std::shared_ptr<BufferAccount> account, Random& random);
@@ -92,9 +96,13 @@ class FetchPlanner {
   /// Partitions without a position that may be asked for now; each once.
   void lookups(TimePoint now, std::vector<Lookup>& out);
   /// No offset: there is none (no committed one; no record so late), and the next best is tried.
-  void on_found(const Lookup& lookup, Offset offset, LeaderEpoch epoch);
+  void on_found(const Lookup& lookup, Offset offset, LeaderEpoch epoch, TimePoint now);
   /// Retriable errors try again after a while; others come out of take_error.
   void on_not_found(const Lookup& lookup, const Error& why, TimePoint now);
+
+  /// Metadata came, or partitions were assigned. A position is one in a topic of one id: where
+  /// another topic of that name took its place, reading starts by the reset policy.
+  void note_topics(const ClusterView& view, News& out);
 
   // Fetching.
 
@@ -112,9 +120,13 @@ class FetchPlanner {
   /// At most that many records, from one partition after the other; advances their positions.
   /// Returns how many. `freed`: a fetch may have become due.
   std::size_t take(std::size_t max_records, std::vector<RecordsRun>& out, bool& freed);
-  /// What went wrong with some partition. Damage and missing offsets stay until a seek.
-  [[nodiscard]] std::optional<Error> take_error();
+  /// What went wrong with some partition. Damage and missing offsets stay until a seek: they are
+  /// told again after a wait, which doubles up to max_retry_backoff. `is_again`: it is such a one.
+  [[nodiscard]] std::optional<Error> take_error(TimePoint now, bool& is_again);
+  /// There may be one that was not told yet.
   [[nodiscard]] bool has_error() const { return may_have_error_; }
+  /// When an error is told again; never: there is none.
+  [[nodiscard]] TimePoint error_at() const { return next_error_at_; }
   /// The records from `next` on cannot be read.
   void on_damage(const TopicPartition& where, std::uint64_t serial, Offset next, const Error& why);
 
@@ -129,9 +141,13 @@ class FetchPlanner {
   };
   struct Partition {
     Partition(std::shared_ptr<const TopicPartition> name, const Options& options)
-        : where(std::move(name)), backoff(options.retry_backoff, options.max_retry_backoff) {}
+        : where(std::move(name)),
+          backoff(options.retry_backoff, options.max_retry_backoff),
+          resets(options.retry_backoff, options.max_retry_backoff) {}
 
     std::shared_ptr<const TopicPartition> where;
+    /// Of the topic that the position is in; none: not known.
+    TopicId topic_id;
     std::uint64_t serial = 0;
     /// What position to ask for; nothing once it is known.
     std::optional<StartingPoint> wanted;
@@ -153,9 +169,14 @@ class FetchPlanner {
     bool is_at_end = false;
     bool is_asked = false;
     Backoff backoff;
+    /// Between positions that were out of range, one after the other.
+    Backoff resets;
     TimePoint not_before{};
     std::optional<Error> error;
     bool error_stays = false;
+    /// Until it is told again; zero: it was not told yet.
+    Duration error_wait{};
+    TimePoint error_at{};
   };
   using Partitions = std::map<TopicPartition, std::shared_ptr<Partition>>;
   /// A partition of a fetch under way; it may be assigned no longer when the answer comes.
@@ -165,12 +186,16 @@ class FetchPlanner {
   };
   struct Server {
     explicit Server(const Options& options)
-        : backoff(options.retry_backoff, options.max_retry_backoff) {}
+        : backoff(options.retry_backoff, options.max_retry_backoff),
+          idle(options.retry_backoff, options.max_retry_backoff) {}
     FetchSession session;
     bool is_asked = false;
     std::vector<Sent> sent;
     BufferCharge reserved;
     Backoff backoff;
+    /// Between answers, one after the other, that came at once and brought nothing.
+    Backoff idle;
+    TimePoint asked_at{};
     TimePoint not_before{};
   };
   /// What could be fetched from one server, sorted by name.
@@ -188,16 +213,22 @@ class FetchPlanner {
   void want(Partition& partition, StartingPoint from);
   void start_at(Partition& partition, Offset offset, LeaderEpoch epoch);
   void reset(Partition& partition, std::string_view why);
+  void on_out_of_range(Partition& partition, TimePoint now, News& out);
+  void pace(Server& server, bool brought_something, TimePoint now);
+  [[nodiscard]] std::string_view reset_name() const;
   void drop_queue(Partition& partition);
   void make_ready(Partition& partition);
   void set_error(Partition& partition, Error why, bool stays);
   void put_off(Partition& partition, TimePoint now);
   void wake_at(TimePoint at) { next_at_ = std::min(next_at_, at); }
   void gather(TimePoint now, const ClusterView& view);
-  bool ask(NodeId node, Group& group, std::vector<Ask>& out);
+  bool ask(NodeId node, Group& group, TimePoint now, std::vector<Ask>& out);
   void on_failure(Server& server, const Error& why, TimePoint now, News& out);
-  void on_partitions(const std::vector<Sent>& asked, wire::FetchResponse& answer, TimePoint now,
+  /// Whether it brought what nobody had, or is about what was asked for before a seek.
+  bool on_partitions(const std::vector<Sent>& asked, wire::FetchResponse& answer, TimePoint now,
                      News& out);
+  [[nodiscard]] const std::string& name_in(
+      const wire::FetchResponse::FetchableTopicResponse& topic) const;
   void on_partition(Partition& partition, PartitionData& data,
                     const std::shared_ptr<const BufferCharge>& charge, TimePoint now, News& out);
   void on_partition_error(Partition& partition, const PartitionData& data, TimePoint now,
@@ -213,12 +244,15 @@ class FetchPlanner {
   Random& random_;
   std::uint64_t last_serial_ = 0;
   Partitions partitions_;
+  /// Of topics with positions.
+  std::map<TopicId, std::string> names_;
   std::map<NodeId, Server> servers_;
   /// Of the last plan; kept for the memory of its lists.
   std::map<NodeId, Group> groups_;
   /// Partitions with something to take, the next one first.
   std::deque<Partition*> ready_;
   bool may_have_error_ = false;
+  TimePoint next_error_at_ = never;
   TimePoint next_at_ = never;
 };
 

@@ -1,5 +1,6 @@
 #include "client/consume/fetch_session.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "base/broker_errors.hpp"
@@ -19,10 +20,12 @@ wire::FetchRequest::FetchPartition partition_of(const FetchWish& wish) {
 
 // The list's entry for that topic; wishes come sorted by topic.
 template <class Topic>
-Topic& entry_for(std::vector<Topic>& topics, const std::string& name) {
-  if (topics.empty() || topics.back().topic != name) {
+Topic& entry_for(std::vector<Topic>& topics, const FetchWish& wish) {
+  if (topics.empty() || topics.back().topic_id != wish.topic_id ||
+      topics.back().topic != wish.where->topic) {
     topics.emplace_back();
-    topics.back().topic = name;
+    topics.back().topic = wish.where->topic;
+    topics.back().topic_id = wish.topic_id;
   }
   return topics.back();
 }
@@ -33,8 +36,8 @@ bool comes_before(const FetchWish& one, const FetchWish& other) {
 }
 
 bool is_same(const FetchWish& one, const FetchWish& other) {
-  return (one.where == other.where || *one.where == *other.where) && one.offset == other.offset &&
-         one.leader_epoch == other.leader_epoch && one.max_bytes == other.max_bytes;
+  return one.offset == other.offset && one.leader_epoch == other.leader_epoch &&
+         one.max_bytes == other.max_bytes;
 }
 
 }  // namespace
@@ -44,19 +47,31 @@ void FetchSession::plan(std::vector<FetchWish>& wishes, wire::FetchRequest& requ
   request.session_epoch = epoch_;
   auto known = known_.cbegin();
   const auto forget = [&] {
-    auto& topic = entry_for(request.forgotten_topics_data, known->where->topic);
+    auto& topic = entry_for(request.forgotten_topics_data, *known);
     topic.partitions.push_back(known->where->partition);
     ++known;
   };
+  const auto name = [&](const FetchWish& wish) {
+    entry_for(request.topics, wish).partitions.push_back(partition_of(wish));
+  };
   for (const FetchWish& wish : wishes) {
     while (known != known_.cend() && comes_before(*known, wish)) forget();
-    const bool is_known = known != known_.cend() && !comes_before(wish, *known);
+    bool is_known = known != known_.cend() && !comes_before(wish, *known);
+    if (is_known && known->topic_id != wish.topic_id) {
+      // Another topic of the same name.
+      forget();
+      is_known = false;
+    }
     const bool is_unchanged = is_known && is_same(*known, wish);
     if (is_known) ++known;
-    if (is_unchanged) continue;
-    entry_for(request.topics, wish.where->topic).partitions.push_back(partition_of(wish));
+    if (!is_unchanged) name(wish);
   }
   while (known != known_.cend()) forget();
+  // A session by name goes on by name, which a request that names nothing does not tell.
+  const bool says_nothing = request.topics.empty() && request.forgotten_topics_data.empty();
+  const auto by_name =
+      std::ranges::find_if(wishes, [](const FetchWish& wish) { return wish.topic_id.is_none(); });
+  if (says_nothing && by_name != wishes.end()) name(*by_name);
   known_.swap(wishes);
 }
 

@@ -14,6 +14,8 @@ namespace dohle::client {
 /// A partition to be fetched, as it stands in a request.
 struct FetchWish {
   std::shared_ptr<const TopicPartition> where;
+  /// Of the topic that the offset is in; none: servers know it by its name alone.
+  TopicId topic_id;
   Offset offset;
   LeaderEpoch leader_epoch;
   std::int32_t max_bytes = 0;

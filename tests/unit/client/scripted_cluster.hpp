@@ -53,6 +53,8 @@ struct ClusterScript {
 
   /// Leaders of the partitions; the epoch counts up with each change.
   std::vector<PartitionLeader> leaders;
+  /// Of "orders".
+  TopicId topic_id{{1}};
   /// Ports are all 9092; hosts are "broker-ID".
   std::vector<NodeId> brokers;
   NodeId controller;
@@ -177,7 +179,7 @@ class ScriptedBroker final : public Acceptor {
     answer.controller_id = script_.controller;
     wire::MetadataResponse::MetadataResponseTopic topic;
     topic.name = "orders";
-    topic.topic_id = TopicId{{1}};
+    topic.topic_id = script_.topic_id;
     for (std::size_t i = 0; i < script_.leaders.size(); ++i) {
       wire::MetadataResponse::MetadataResponsePartition partition;
       partition.partition_index = PartitionId{static_cast<std::int32_t>(i)};

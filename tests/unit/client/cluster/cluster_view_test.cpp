@@ -73,6 +73,28 @@ TEST_F(Cluster, BelievesATopicThatWasMadeAnew) {
   EXPECT_EQ(*view_.topic_name(second_id), "orders");
 }
 
+TEST_F(Cluster, NeverTakesBackAnIdThatWasReplaced) {
+  hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
+  hear(answer_with(second_id, NodeId{2}, LeaderEpoch{0}));
+  // A server that is behind.
+  hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
+  EXPECT_EQ(view_.topic("orders")->id, second_id);
+  EXPECT_EQ(leader(), NodeId{2});
+  EXPECT_EQ(view_.ask_at(), start + 100ms) << "it is asked for again";
+  EXPECT_EQ(view_.topic_name(first_id), nullptr);
+  const TopicId third_id{{3}};
+  hear(answer_with(third_id, NodeId{1}, LeaderEpoch{0}));
+  hear(answer_with(second_id, NodeId{2}, LeaderEpoch{0}));
+  EXPECT_EQ(view_.topic("orders")->id, third_id);
+}
+
+TEST_F(Cluster, KeepsTheIdOfATopicThatAnOlderServerDescribesWithoutOne) {
+  hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
+  hear(answer_with(TopicId{}, NodeId{2}, LeaderEpoch{5}));
+  EXPECT_EQ(view_.topic("orders")->id, first_id);
+  EXPECT_EQ(leader(), NodeId{2});
+}
+
 TEST_F(Cluster, TakesANewerLeaderFromAnError) {
   hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
   EXPECT_FALSE(view_.on_leader("orders", PartitionId{0}, {NodeId{2}, LeaderEpoch{4}}));

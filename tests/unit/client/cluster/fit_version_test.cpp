@@ -61,6 +61,18 @@ TEST(FitVersion, RefusesTheHighestTimeWhereTheServerWouldTakeItForATime) {
   EXPECT_TRUE(fit_version(request, 7));
 }
 
+TEST(FitVersion, FetchesByIdWhereEveryTopicHasOne) {
+  wire::FetchRequest request;
+  EXPECT_GE(highest_version(request), 16);
+  request.topics.emplace_back().topic_id = TopicId{{1}};
+  EXPECT_GE(highest_version(request), 16);
+  request.topics.emplace_back().topic = "t";
+  EXPECT_EQ(highest_version(request), 12);
+  VersionTable table;
+  table.assign({{1, 4, 18}});
+  EXPECT_EQ(table.pick(wire::FetchRequest::api).value(), 16);
+}
+
 TEST(FitVersion, OffsetsNameTopicsByNameWhateverTheServerSpeaks) {
   VersionTable table;
   table.assign({{8, 2, 10}, {9, 1, 10}});

@@ -58,9 +58,15 @@ class ConsumerOnCluster : public testing::Test, public ScriptedWorld {
     for (const auto& topic : asked.topics) {
       auto& told = answer.responses.emplace_back();
       told.topic = topic.topic;
+      told.topic_id = topic.topic_id;
       for (const auto& each : topic.partitions) {
         auto& data = told.partitions.emplace_back();
         data.partition_index = each.partition;
+        if (!topic.topic_id.is_none() && topic.topic_id != script.topic_id) {
+          data.error_code = code::unknown_topic_id;
+          has_records = true;
+          continue;
+        }
         data.high_watermark = Offset{end_};
         const auto index = static_cast<std::size_t>(each.partition.value);
         if (script.leaders.at(index).node != at) {
@@ -270,6 +276,90 @@ TEST_F(ConsumerOnCluster, SaysWhatItCannotRead) {
   EXPECT_EQ(position(0), Offset{0});
 }
 
+TEST_F(ConsumerOnCluster, PassesOverADamagedBatchInWaitsThatDoubleAndSaysSo) {
+  script.on<wire::FetchRequest>([](NodeId, const wire::FetchRequest& asked) {
+    wire::FetchResponse answer;
+    auto& told = answer.responses.emplace_back();
+    told.topic = asked.topics.at(0).topic;
+    auto& data = told.partitions.emplace_back();
+    data.partition_index = PartitionId{0};
+    std::string damaged(plain_batch(0, 3).bytes().text());
+    damaged.back() ^= 1;
+    data.records = Chain(Slice::copy_of(damaged));
+    return answer;
+  });
+  start();
+  assign({orders(0)});
+  {
+    auto first = poll();
+    ASSERT_TRUE(first);
+    EXPECT_EQ(first->begin(), first->end());
+  }
+  ASSERT_FALSE(poll());
+  EXPECT_FALSE(consumer_->desk().with(ConsumerLoop::has_something))
+      << "a poll without end would return at once";
+  EXPECT_GT(consumer_->until_error(10s), 50ms);
+  EXPECT_LT(consumer_->until_error(10s), 200ms);
+  EXPECT_TRUE(warnings.empty());
+  world.run_for(1s);
+  ASSERT_FALSE(poll());
+  EXPECT_GT(consumer_->until_error(10s), 150ms);
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_NE(warnings[0].find("orders-0"), std::string::npos) << warnings[0];
+}
+
+TEST_F(ConsumerOnCluster, StartsByTheResetPolicyInATopicThatWasCreatedAgain) {
+  end_ = 10;
+  script.versions_up_to = 16;
+  start();
+  assign({orders(0)});
+  EXPECT_EQ(read(10).size(), 10U);
+  // Nobody is told, and the new one has more records than the old one had.
+  script.topic_id = TopicId{{2}};
+  end_ = 12;
+  const auto read_anew = read(12, 5s);
+  ASSERT_EQ(read_anew.size(), 12U);
+  EXPECT_EQ(read_anew.front(), "0:0");
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_NE(warnings[0].find("topic orders was deleted and created again"), std::string::npos);
+  EXPECT_NE(warnings[0].find("position in partition 0 was 10"), std::string::npos) << warnings[0];
+}
+
+TEST_F(ConsumerOnCluster, NeverCreatesATopicByReadingIt) {
+  const auto asked = std::make_shared<int>(0), creating = std::make_shared<int>(0);
+  script.on<wire::MetadataRequest>([=](NodeId, const wire::MetadataRequest& request) {
+    ++*asked;
+    if (request.allow_auto_topic_creation) ++*creating;
+    wire::MetadataResponse answer;
+    answer.brokers.push_back({NodeId{1}, "broker-1", 9092, {}});
+    auto& topic = answer.topics.emplace_back();
+    topic.name = "orders";
+    topic.error_code = code::unknown_topic_or_partition;
+    return answer;
+  });
+  start({.offset_reset = OffsetReset::earliest, .allow_auto_create_topics = true});
+  assign({orders(0)});
+  world.run_for(10s);
+  EXPECT_GT(*asked, 3);
+  EXPECT_EQ(*creating, 0);
+}
+
+TEST_F(ConsumerOnCluster, RefusesNamesThatNoTopicHasAtTheCall) {
+  start({.group_id = "g"});
+  Consumer consumer = make_consumer(client, {.group_id = "g"}).value();
+  for (const std::string name : {"a/b", "^f.*", "", "..", "two words", "new\nline"}) {
+    const auto subscribed = consumer.subscribe({"orders", name});
+    ASSERT_FALSE(subscribed) << name;
+    EXPECT_TRUE(subscribed.error().is(Errc::invalid_argument));
+    const auto assigned = consumer.assign({{name, PartitionId{0}}});
+    ASSERT_FALSE(assigned) << name;
+    EXPECT_TRUE(assigned.error().is(Errc::invalid_argument));
+  }
+  const auto pattern = consumer.subscribe({"^f.*"});
+  EXPECT_NE(pattern.error().message().find("\"^f.*\" is a pattern"), std::string_view::npos)
+      << pattern.error().message();
+}
+
 /// A consumer that is one member of a group, alone at its coordinator, server 1.
 class GroupMemberOnCluster : public ConsumerOnCluster {
  protected:
@@ -424,6 +514,48 @@ TEST_F(GroupMemberOnCluster, CommitsNothingOfALostGenerationWhenItCloses) {
     EXPECT_EQ(commit.generation_id_or_member_epoch, Generation{5});
   }
   EXPECT_GT(joins_, 1) << "this is about one that joins again";
+}
+
+// The group is empty then, and takes offsets from everybody.
+TEST_F(GroupMemberOnCluster, CommitsNothingWhileItIsNoMemberOfItsGroup) {
+  ConsumerOptions options = group_options();
+  options.max_poll_interval = 10s;
+  options.auto_commit = false;
+  start(options);
+  subscribe();
+  hear_assigned();
+  ASSERT_EQ(read(6).size(), 6U);
+  world.run_for(15s);
+  ASSERT_EQ(leaves_, 1) << "no poll for max_poll_interval";
+  std::optional<Result<void>> outcome;
+  const auto commit = [&](Offset offset) {
+    outcome.reset();
+    on_loop([&, offset] {
+      consumer_->commit({{orders(0), {offset}}},
+                        [&](Result<void> done) { outcome = std::move(done); });
+    });
+    world.run_for(1s);
+  };
+  commit(Offset{5});
+  ASSERT_TRUE(outcome);
+  ASSERT_FALSE(*outcome);
+  EXPECT_TRUE(outcome->error().is(Errc::not_owner)) << outcome->error().to_string();
+  EXPECT_NE(outcome->error().message().find("no member of group g"), std::string_view::npos);
+  EXPECT_TRUE(commits_.empty());
+  // It joins again, and commits as the member that it is.
+  generation_ = Generation{6};
+  consumer_->begin_poll();
+  const auto lost = consumer_->desk().with([](PollTable& table) {
+    const auto news = std::get<group_action::Lose>(table.news.front()).partitions;
+    table.news.pop_front();
+    return news;
+  });
+  on_loop([&, this] { consumer_->on_told_released(lost); });
+  hear_assigned();
+  commit(Offset{6});
+  ASSERT_TRUE(outcome && *outcome) << outcome->error().to_string();
+  ASSERT_EQ(commits_.size(), 1U);
+  EXPECT_EQ(commits_[0].generation_id_or_member_epoch, Generation{6});
 }
 
 TEST_F(GroupMemberOnCluster, LosesItsPartitionsOnceACommitSaysThatItsGenerationIsOver) {

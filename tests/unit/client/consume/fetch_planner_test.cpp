@@ -29,11 +29,12 @@ class Fetching : public testing::Test {
   Fetching() { lead({one, one, one}); }
 
   /// Topic "t" has that many partitions, led by these.
-  void lead(const std::vector<NodeId>& leaders) {
+  void lead(const std::vector<NodeId>& leaders, TopicId id = {}) {
     wire::MetadataResponse answer;
     for (const NodeId node : {one, two}) answer.brokers.push_back({node, "host", 9092, {}});
     auto& topic = answer.topics.emplace_back();
     topic.name = "t";
+    topic.topic_id = id;
     ++leader_epoch_;
     for (std::size_t i = 0; i < leaders.size(); ++i) {
       auto& partition = topic.partitions.emplace_back();
@@ -52,6 +53,7 @@ class Fetching : public testing::Test {
     for (const auto& each : partitions) ASSERT_TRUE(core_->seek(each, Offset{0}));
   }
 
+  std::optional<Error> take_error() { return core_->take_error(now_, is_again_); }
   std::vector<FetchPlanner::Lookup> lookups() {
     std::vector<FetchPlanner::Lookup> found;
     core_->lookups(now_, found);
@@ -150,6 +152,7 @@ class Fetching : public testing::Test {
       std::make_shared<BufferAccount>(std::size_t{64} << 20, [this] { ++rooms_; });
   std::shared_ptr<Damage> damage_;
   std::optional<FetchPlanner> core_;
+  bool is_again_ = false;
 };
 
 using Strings = std::vector<std::string>;
@@ -169,7 +172,7 @@ TEST_F(Fetching, BeginsWhereTheOptionsSay) {
     // Each is asked for once.
     core.lookups(now_, found);
     EXPECT_EQ(found.size(), 1U);
-    core.on_found(found[0], Offset{17}, LeaderEpoch{2});
+    core.on_found(found[0], Offset{17}, LeaderEpoch{2}, now_);
     EXPECT_EQ(core.position(t(0)), Offset{17});
   }
 }
@@ -182,9 +185,9 @@ TEST_F(Fetching, BeginsAtTheCommittedOffsetOfItsGroup) {
   const auto asked = lookups();
   ASSERT_EQ(asked.size(), 2U);
   EXPECT_EQ(asked[0].from.kind, Kind::committed);
-  core_->on_found(asked[0], Offset{8}, LeaderEpoch{1});
+  core_->on_found(asked[0], Offset{8}, LeaderEpoch{1}, now_);
   EXPECT_EQ(position(0), Offset{8});
-  core_->on_found(asked[1], Offset{}, LeaderEpoch{});
+  core_->on_found(asked[1], Offset{}, LeaderEpoch{}, now_);
   const auto again = lookups();
   ASSERT_EQ(again.size(), 1U);
   EXPECT_EQ(again[0].where, t(1));
@@ -196,16 +199,17 @@ TEST_F(Fetching, SaysThatThereIsNoOffsetToBeginAtWhenItMayNotReset) {
   options_.reset = OffsetReset::fail;
   core_.emplace(options_, account_, random_);
   core_->assign({t(0)}, false);
-  core_->on_found(lookups().at(0), Offset{}, LeaderEpoch{});
+  core_->on_found(lookups().at(0), Offset{}, LeaderEpoch{}, now_);
   EXPECT_TRUE(lookups().empty());
   for (int i = 0; i < 2; ++i) {
-    const auto why = core_->take_error();
+    const auto why = take_error();
     ASSERT_TRUE(why);
     EXPECT_TRUE(why->is(Errc::no_offset));
     EXPECT_NE(why->message().find("t-0"), std::string_view::npos) << why->message();
+    now_ = core_->error_at();
   }
   ASSERT_TRUE(core_->seek(t(0), Offset{0}));
-  EXPECT_FALSE(core_->take_error());
+  EXPECT_FALSE(take_error());
 }
 
 TEST_F(Fetching, LooksUpAgainAfterAWait) {
@@ -215,7 +219,7 @@ TEST_F(Fetching, LooksUpAgainAfterAWait) {
   core_->on_not_found(asked, Error::client(Errc::connection_lost, "gone").with_retriable(true),
                       now_);
   EXPECT_TRUE(lookups().empty());
-  EXPECT_FALSE(core_->take_error());
+  EXPECT_FALSE(take_error());
   const TimePoint next = core_->next_at();
   ASSERT_NE(next, never);
   now_ = next;
@@ -228,10 +232,10 @@ TEST_F(Fetching, SeeksByTimeAndToTheEndWhereNoRecordIsSoLate) {
   const auto asked = lookups().at(0);
   EXPECT_EQ(asked.from.kind, Kind::time);
   EXPECT_EQ(asked.from.time, Timestamp{5'000});
-  core_->on_found(asked, Offset{}, LeaderEpoch{});
+  core_->on_found(asked, Offset{}, LeaderEpoch{}, now_);
   const auto next = lookups().at(0);
   EXPECT_EQ(next.from.kind, Kind::latest);
-  core_->on_found(next, Offset{70}, LeaderEpoch{});
+  core_->on_found(next, Offset{70}, LeaderEpoch{}, now_);
   EXPECT_EQ(position(), Offset{70});
 }
 
@@ -311,7 +315,7 @@ TEST_F(Fetching, OpensANewSessionAtOnceAndThenAfterAWaitWhenTheServerForgotIt) {
     EXPECT_TRUE(plan().empty());
     now_ = core_->next_at();
     EXPECT_EQ(ask().session_epoch, 0);
-    EXPECT_FALSE(core_->take_error());
+    EXPECT_FALSE(take_error());
   }
 }
 
@@ -327,7 +331,7 @@ TEST_F(Fetching, OpensANewSessionAfterALostConnection) {
   const auto again = ask();
   EXPECT_EQ(again.session_epoch, 0);
   EXPECT_EQ(again.topics.at(0).partitions.size(), 2U);
-  EXPECT_FALSE(core_->take_error());
+  EXPECT_FALSE(take_error());
 }
 
 TEST_F(Fetching, FollowsAPartitionThatMovesOnceMetadataSaysWhere) {
@@ -364,14 +368,14 @@ TEST_F(Fetching, WaitsWhileAServerIsNotThereYet) {
     ask();
     EXPECT_FALSE(refuse(error).doubt) << error;
     EXPECT_TRUE(plan().empty());
-    EXPECT_FALSE(core_->take_error());
+    EXPECT_FALSE(take_error());
     now_ = core_->next_at();
   }
   for (const auto error :
        {code::fenced_leader_epoch, code::unknown_topic_or_partition, code::kafka_storage_error}) {
     ask();
     EXPECT_TRUE(refuse(error).doubt) << error;
-    EXPECT_FALSE(core_->take_error());
+    EXPECT_FALSE(take_error());
     now_ += 10s;
   }
   ask();
@@ -381,11 +385,11 @@ TEST_F(Fetching, TellsOnceWhatItMayNotRead) {
   start();
   ask();
   refuse(code::topic_authorization_failed);
-  const auto why = core_->take_error();
+  const auto why = take_error();
   ASSERT_TRUE(why);
   EXPECT_TRUE(why->is_broker(code::topic_authorization_failed));
   EXPECT_NE(why->message().find("t-0"), std::string_view::npos) << why->message();
-  EXPECT_FALSE(core_->take_error());
+  EXPECT_FALSE(take_error());
   now_ += 10s;
   ask();
 }
@@ -403,7 +407,7 @@ TEST_F(Fetching, ResetsAnOffsetThatIsOutOfRange) {
     ASSERT_EQ(asked.size(), 1U);
     EXPECT_EQ(asked[0].from.kind, kind);
     EXPECT_TRUE(plan().empty());
-    core_->on_found(asked[0], Offset{40}, LeaderEpoch{1});
+    core_->on_found(asked[0], Offset{40}, LeaderEpoch{1}, now_);
     EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{40});
   }
 }
@@ -414,13 +418,196 @@ TEST_F(Fetching, SaysWhichOffsetIsOutOfRangeWhenItMayNotReset) {
   ASSERT_TRUE(core_->seek(t(0), Offset{77}));
   ask();
   refuse(code::offset_out_of_range);
-  const auto why = core_->take_error();
+  const auto why = take_error();
   ASSERT_TRUE(why);
   EXPECT_TRUE(why->is(Errc::no_offset));
   EXPECT_NE(why->message().find("t-0"), std::string_view::npos) << why->message();
   EXPECT_NE(why->message().find("77"), std::string_view::npos) << why->message();
-  EXPECT_TRUE(core_->take_error());
+  now_ = core_->error_at();
+  EXPECT_TRUE(take_error());
   EXPECT_TRUE(plan().empty());
+}
+
+TEST_F(Fetching, WaitsLongerEachTimeThatWhatAResetFoundIsOutOfRangeToo) {
+  options_.reset = OffsetReset::earliest;
+  start();
+  std::vector<Duration> waits;
+  std::size_t lines = 0;
+  for (int i = 0; i < 8; ++i) {
+    ask();
+    lines += refuse(code::offset_out_of_range).lines.size();
+    EXPECT_EQ(lines, i == 0 ? 0U : 1U) << i;
+    const TimePoint refused_at = now_;
+    auto asked = lookups();
+    if (asked.empty()) {
+      now_ = core_->next_at();
+      asked = lookups();
+    }
+    ASSERT_EQ(asked.size(), 1U);
+    waits.push_back(now_ - refused_at);
+    core_->on_found(asked[0], Offset{40}, LeaderEpoch{1}, now_);
+  }
+  EXPECT_EQ(waits[0], Duration::zero());
+  EXPECT_GE(waits[1], 150ms);
+  EXPECT_GE(waits[2], 300ms);
+  EXPECT_GE(waits[7], 800ms);
+  EXPECT_LE(waits[7], 1'200ms);
+  ask();
+  give(empty_answer());
+  ask();
+  auto good = empty_answer();
+  add(good, 0);
+  now_ += 1s;
+  give(good);
+  ask();
+  EXPECT_TRUE(refuse(code::offset_out_of_range).lines.empty());
+  EXPECT_EQ(lookups().size(), 1U) << "it was in range meanwhile";
+}
+
+TEST_F(Fetching, FollowsTheLeaderThatTheServerNamesAtOnceOnlyTheFirstTime) {
+  start();
+  for (int i = 0; i < 3; ++i) {
+    ask();
+    auto answer = empty_answer();
+    auto& data = add(answer, 0);
+    data.error_code = code::not_leader_or_follower;
+    data.current_leader = {one, LeaderEpoch{1}};
+    give(answer);
+    if (i == 0) continue;
+    EXPECT_TRUE(plan().empty()) << i;
+    now_ = core_->next_at();
+  }
+}
+
+TEST_F(Fetching, TellsAnErrorThatStaysAgainAfterAWaitThatDoubles) {
+  start({t(0), t(1)});
+  ask();
+  auto answer = empty_answer();
+  add(answer, 0, joined({plain_batch(0, 1).bytes(), Slice::copy_of(std::string(100, 'x'))}));
+  add(answer, 1, plain_batch(0, 2).bytes());
+  give(answer);
+  (void)walk(poll());
+  (void)walk(poll());
+  ASSERT_TRUE(take_error());
+  EXPECT_FALSE(is_again_);
+  Duration before{};
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_FALSE(core_->has_error()) << "a poll would return at once";
+    EXPECT_FALSE(take_error());
+    const Duration wait = core_->error_at() - now_;
+    EXPECT_TRUE(wait > before || wait == options_.max_retry_backoff);
+    before = wait;
+    now_ = core_->error_at();
+    ASSERT_TRUE(take_error());
+    EXPECT_TRUE(is_again_);
+  }
+  EXPECT_EQ(before, options_.max_retry_backoff);
+  // The other partition goes on meanwhile.
+  ask();
+  auto next = empty_answer();
+  add(next, 1, plain_batch(2, 1).bytes());
+  give(next);
+  EXPECT_EQ(walk(poll()), (Strings{"2:2"}));
+  ASSERT_TRUE(core_->pause(t(0), true));
+  now_ += 1h;
+  EXPECT_FALSE(take_error());
+  ASSERT_TRUE(core_->pause(t(0), false));
+  EXPECT_TRUE(core_->has_error());
+  EXPECT_TRUE(take_error());
+}
+
+// As one that does not let fetches wait, or sends what was read before again and again.
+TEST_F(Fetching, WaitsForAServerThatAnswersAtOnceAndBringsNothingNew) {
+  for (const bool has_old_records : {false, true}) {
+    start();
+    ASSERT_TRUE(core_->seek(t(0), Offset{5}));
+    std::vector<TimePoint> asked_at;
+    for (int i = 0; i < 6; ++i) {
+      if (plan().empty()) {
+        now_ = core_->next_at();
+        ASSERT_EQ(plan().size(), 1U);
+      }
+      asked_at.push_back(now_);
+      now_ += 1ms;
+      auto answer = empty_answer();
+      if (has_old_records) {
+        add(answer, 0, plain_batch(0, 2).bytes());
+      } else {
+        add(answer, 0);
+      }
+      give(answer);
+      (void)walk(poll());
+    }
+    EXPECT_LT(asked_at[1] - asked_at[0], 50ms);
+    EXPECT_GT(asked_at[3] - asked_at[2], 100ms);
+    EXPECT_GT(asked_at[5] - asked_at[4], 500ms);
+    now_ = core_->next_at();
+    ask();
+    now_ += 500ms;
+    give(empty_answer());
+    EXPECT_EQ(plan().size(), 1U) << "it has let this one wait";
+  }
+}
+
+TEST_F(Fetching, AsksForAnEndThatNobodyHasAfterAWait) {
+  start();
+  ASSERT_TRUE(core_->seek(t(0), StartingPoint{Kind::latest}));
+  core_->on_found(lookups().at(0), Offset{}, LeaderEpoch{}, now_);
+  EXPECT_TRUE(lookups().empty());
+  now_ = core_->next_at();
+  EXPECT_EQ(lookups().at(0).from.kind, Kind::latest);
+}
+
+// A topic that is deleted and created again.
+
+TEST_F(Fetching, StartsByTheResetPolicyInATopicThatTookThePlaceOfAnother) {
+  const TopicId first{{1}}, second{{2}};
+  options_.reset = OffsetReset::earliest;
+  options_.has_group = true;
+  lead({one, one}, first);
+  start({t(0), t(1)});
+  const auto note = [&] {
+    FetchPlanner::News news;
+    core_->note_topics(view_, news);
+    return news;
+  };
+  EXPECT_TRUE(note().lines.empty());
+  EXPECT_EQ(ask().topics.at(0).topic_id, first);
+  give(plain_batch(0, 50).bytes());
+  (void)walk(poll());
+  core_->settle();
+  EXPECT_EQ(position(), Offset{50});
+  ask();
+  // It has 60 records by the time that it is heard of.
+  lead({one, one}, second);
+  const auto news = note();
+  EXPECT_EQ(news.replaced, (std::vector{t(0), t(1)}));
+  ASSERT_EQ(news.lines.size(), 1U);
+  EXPECT_NE(news.lines[0].find("topic t was deleted and created again"), std::string::npos);
+  EXPECT_NE(news.lines[0].find("earliest"), std::string::npos) << news.lines[0];
+  EXPECT_TRUE(core_->settled().empty()) << "the old position is nothing to commit";
+  EXPECT_TRUE(core_->taken().empty());
+  // What comes for the fetch of the old one is nothing of the new one.
+  auto late = empty_answer();
+  late.responses[0].topic.clear();
+  late.responses[0].topic_id = first;
+  add(late, 0, plain_batch(50, 5).bytes());
+  give(late);
+  EXPECT_FALSE(core_->has_records());
+  const auto asked = lookups();
+  ASSERT_EQ(asked.size(), 2U);
+  EXPECT_EQ(asked[0].from.kind, Kind::earliest) << "not where the old one was committed";
+  for (const auto& each : asked) core_->on_found(each, Offset{0}, LeaderEpoch{0}, now_);
+  const auto next = ask();
+  EXPECT_EQ(next.topics.at(0).topic_id, second);
+  EXPECT_EQ(next.topics.at(0).partitions.at(0).fetch_offset, Offset{0});
+  auto answer = empty_answer();
+  answer.responses[0].topic.clear();
+  answer.responses[0].topic_id = second;
+  add(answer, 0, plain_batch(0, 1).bytes());
+  give(answer);
+  EXPECT_EQ(walk(poll()).size(), 1U) << "answers name topics by their ids";
+  EXPECT_TRUE(note().lines.empty());
 }
 
 TEST_F(Fetching, HandsOutWhatIsQueuedBeforeItResets) {
@@ -532,15 +719,16 @@ TEST_F(Fetching, NamesTopicPartitionAndOffsetOfADamagedBatch) {
   EXPECT_EQ(core_->settled().at(0).committed.offset, Offset{2});
   // It stays so, and the other partition goes on.
   for (int i = 0; i < 2; ++i) {
-    const auto why = core_->take_error();
+    const auto why = take_error();
     ASSERT_TRUE(why);
     EXPECT_EQ(std::string(why->message()), text);
+    now_ = core_->error_at();
   }
   const auto request = ask();
   ASSERT_EQ(request.topics.at(0).partitions.size(), 1U);
   EXPECT_EQ(request.topics[0].partitions[0].partition, PartitionId{1});
   ASSERT_TRUE(core_->seek(t(0), Offset{4}));
-  EXPECT_FALSE(core_->take_error());
+  EXPECT_FALSE(take_error());
 }
 
 TEST_F(Fetching, SaysWhichPartitionHoldsABatchOfAnotherFormat) {
@@ -550,7 +738,7 @@ TEST_F(Fetching, SaysWhichPartitionHoldsABatchOfAnotherFormat) {
   old[wire::batch_at::magic] = 1;
   give(joined({plain_batch(0, 1).bytes(), Slice::copy_of(old)}));
   EXPECT_EQ(walk(poll()), (Strings{"0:0"}));
-  const auto why = core_->take_error();
+  const auto why = take_error();
   ASSERT_TRUE(why);
   EXPECT_TRUE(why->is(Errc::unsupported_version)) << why->message();
   EXPECT_NE(why->message().find("t-0"), std::string_view::npos);
@@ -574,7 +762,7 @@ TEST_F(Fetching, LeavesABatchThatWasCutShortForTheNextFetch) {
   EXPECT_EQ(walk(poll()), (Strings{"0:0", "1:1"}));
   EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{2});
   give(second.sub(0, second.size() - 1));
-  const auto why = core_->take_error();
+  const auto why = take_error();
   ASSERT_TRUE(why);
   EXPECT_TRUE(why->is(Errc::too_large));
   EXPECT_NE(why->message().find("t-0"), std::string_view::npos) << why->message();
@@ -756,7 +944,7 @@ TEST_F(Fetching, DropsWhatComesForAnEarlierPosition) {
   EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{50});
   // Nor does damage in what was taken before the seek count.
   core_->on_damage(t(0), 0, Offset{0}, Error::client(Errc::malformed, "old"));
-  EXPECT_FALSE(core_->take_error());
+  EXPECT_FALSE(take_error());
 }
 
 TEST_F(Fetching, HoldsPartitionsUntilTheUserWasTold) {

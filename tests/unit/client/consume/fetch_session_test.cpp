@@ -3,13 +3,15 @@
 #include <gtest/gtest.h>
 
 #include "base/broker_errors.hpp"
+#include "client/cluster/fit_version.hpp"
 
 namespace dohle::client {
 namespace {
 
 FetchWish wish(std::int32_t partition, std::int64_t offset) {
   const TopicPartition where{"orders", PartitionId{partition}};
-  return {std::make_shared<const TopicPartition>(where), Offset{offset}, LeaderEpoch{1}, 1'000};
+  return {std::make_shared<const TopicPartition>(where), TopicId{{1}}, Offset{offset},
+          LeaderEpoch{1}, 1'000};
 }
 
 wire::FetchRequest plan(FetchSession& session, std::vector<FetchWish> wishes) {
@@ -61,6 +63,30 @@ TEST(FetchSession, knows_a_partition_that_was_assigned_anew_by_its_name) {
   ASSERT_EQ(less.forgotten_topics_data.size(), 1U);
   EXPECT_EQ(less.forgotten_topics_data[0].partitions,
             (std::vector{PartitionId{0}, PartitionId{2}}));
+}
+
+TEST(FetchSession, forgets_a_topic_whose_place_another_of_its_name_took) {
+  FetchSession session;
+  (void)plan(session, {wish(0, 5)});
+  ASSERT_TRUE(session.on_answer(answer(42)));
+  FetchWish anew = wish(0, 5);
+  anew.topic_id = TopicId{{2}};
+  const auto next = plan(session, {anew});
+  ASSERT_EQ(next.topics.size(), 1U);
+  EXPECT_EQ(next.topics[0].topic_id, (TopicId{{2}}));
+  ASSERT_EQ(next.forgotten_topics_data.size(), 1U);
+  EXPECT_EQ(next.forgotten_topics_data[0].topic_id, (TopicId{{1}}));
+}
+
+TEST(FetchSession, goes_on_by_name_where_topics_have_no_ids) {
+  FetchSession session;
+  FetchWish nameless = wish(0, 5);
+  nameless.topic_id = TopicId{};
+  (void)plan(session, {nameless, wish(1, 0)});
+  ASSERT_TRUE(session.on_answer(answer(42)));
+  const auto next = plan(session, {nameless, wish(1, 0)});
+  EXPECT_EQ(highest_version(next), 12);
+  EXPECT_EQ(highest_version(plan(session, {wish(1, 0)})), 12) << "it forgets one by its name";
 }
 
 TEST(FetchSession, starts_over_when_the_server_forgot_it) {
