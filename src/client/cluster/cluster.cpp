@@ -22,6 +22,11 @@ constexpr Duration throttle_quiet = std::chrono::minutes(1);
 /// Between two lines about an address that does not let us connect.
 constexpr Duration unreached_quiet = std::chrono::minutes(1);
 
+/// A server that answers nothing in the general lane for that long is asked last, and another one
+/// is asked for metadata: a frozen server keeps its connections, and takes a request_timeout to
+/// show.
+constexpr Duration patience = std::chrono::seconds(5);
+
 bool is_unknown(std::int16_t code) {
   return code == broker_error::unknown_topic_or_partition;
 }
@@ -34,6 +39,7 @@ Cluster::Cluster(ClientEnvironment environment, Options options)
 Cluster::~Cluster() {
   environment_.loop.cancel(timer_);
   environment_.loop.cancel(waiters_timer_);
+  environment_.loop.cancel(patience_timer_);
 }
 
 void Cluster::close(const Error& why) {
@@ -41,6 +47,7 @@ void Cluster::close(const Error& why) {
   closed_ = why;
   environment_.loop.cancel(std::exchange(timer_, 0));
   environment_.loop.cancel(std::exchange(waiters_timer_, 0));
+  environment_.loop.cancel(std::exchange(patience_timer_, 0));
   auto links = std::exchange(links_, {});
   for (auto& [key, link] : links) link->close(why);
   auto waiters = std::exchange(waiters_, {});
@@ -109,17 +116,37 @@ NodeId Cluster::any_node() {
 
 NodeId Cluster::best_of(const std::vector<NodeId>& nodes) {
   NodeId best;
-  // Ready ones by load, then those that can be dialled soonest, ties by chance.
-  std::tuple<bool, std::size_t, TimePoint, std::uint64_t> best_rank;
+  // Those in no doubt, of them ready ones by load, then those that can be dialled soonest, ties by
+  // chance.
+  std::tuple<bool, bool, std::size_t, TimePoint, std::uint64_t> best_rank;
   for (const NodeId node : nodes) {
     const auto found = links_.find({node, ConnectionLane::general});
     const bool ready = found != links_.end() && found->second->is_ready();
     const auto rank =
-        std::tuple(!ready, ready ? found->second->load() : 0,
+        std::tuple(is_doubtful(node), !ready, ready ? found->second->load() : 0,
                    std::max(reach(node).not_before, now()), environment_.random.next());
     if (best.is_none() || rank < best_rank) best = node, best_rank = rank;
   }
   return best;
+}
+
+bool Cluster::is_doubtful(NodeId node) const {
+  const auto heard = reach_.find(node);
+  if (heard != reach_.end() && (heard->second.is_silent || heard->second.backoff.failures() > 0)) {
+    return true;
+  }
+  const auto found = links_.find({node, ConnectionLane::general});
+  return found != links_.end() && found->second->is_ready() &&
+         found->second->awaited_since() != never &&
+         found->second->awaited_since() + patience <= environment_.loop.tick().mono;
+}
+
+bool Cluster::wants_unreached() const {
+  return std::ranges::any_of(links_, [this](const auto& entry) {
+    if (entry.first.node.value < 0 || entry.second->is_ready()) return false;
+    const auto heard = reach_.find(entry.first.node);
+    return heard != reach_.end() && heard->second.backoff.failures() > 0;
+  });
 }
 
 ConnectionLane Cluster::new_lane() {
@@ -155,6 +182,7 @@ NodeId Cluster::node_of(const Link& link) const {
 void Cluster::on_link_ready(Link& link) {
   Reach& heard = reach(node_of(link));
   heard.backoff.reset();
+  heard.is_silent = false;
   heard.last_failure.clear();
   heard.is_unknown_host = false;
   unreached_.erase(link.endpoint().to_string());
@@ -184,14 +212,15 @@ void Cluster::on_link_closed(Link& link, const Error& why) {
   links_.erase(found);
   Reach& lost = reach(node);
   lost.not_before = now() + lost.backoff.next(environment_.random);
+  lost.is_silent = lost.is_silent || why.is(Errc::timed_out);
   lost.last_failure = why.message();
   lost.is_unknown_host = why.is(Errc::name_not_resolved) && !why.is_retriable();
   if (environment_.logger.level() <= LogLevel::info) {
     environment_.logger.log(LogLevel::info, "connection", why.message());
   }
   if (!link.was_ready() || why.is(Errc::malformed)) warn_of_unreached(link, why);
-  // A server that went away may have given up its partitions.
-  if (link.was_ready() && node.value >= 0) doubt();
+  // A server that went away, or cannot be reached, may have given up its partitions.
+  if (node.value >= 0) doubt();
   notify();
 }
 
@@ -253,14 +282,32 @@ void Cluster::ask_metadata() {
   if (now() < view_.ask_at()) return plan_metadata();
   // Choosing the server may start over from the bootstrap addresses.
   const NodeId node = any_node();
+  const std::uint64_t question = ++last_question_;
+  environment_.loop.cancel(patience_timer_);
+  patience_timer_ =
+      environment_.loop.arm(now() + patience, [this, question] { on_metadata_late(question); });
   ask(node, ConnectionLane::general, view_.ask(now()),
-      Then<wire::MetadataRequest>(
-          [this](Result<wire::MetadataResponse> answer) { on_metadata(std::move(answer)); }));
+      Then<wire::MetadataRequest>([this, question](Result<wire::MetadataResponse> answer) {
+        on_metadata(question, std::move(answer));
+      }));
 }
 
-void Cluster::on_metadata(Result<wire::MetadataResponse> answer) {
-  if (closed_) return;
+void Cluster::on_metadata_late(std::uint64_t question) {
+  patience_timer_ = 0;
+  if (closed_ || question <= last_answered_ || question != last_question_) return;
+  view_.on_failed(now());
+  plan_metadata();
+}
+
+void Cluster::on_metadata(std::uint64_t question, Result<wire::MetadataResponse> answer) {
+  // An answer may come late, when another server was asked meanwhile: a good one still counts, but
+  // not after one to a later question.
+  if (closed_ || question <= last_answered_) return;
+  if (question != last_question_ && !answer) return;
+  last_answered_ = question;
+  if (question == last_question_) environment_.loop.cancel(std::exchange(patience_timer_, 0));
   bool answered = false;
+  if (wants_unreached()) view_.doubt();
   if (answer && environment_.logger.level() <= LogLevel::warning) warn_of_lost_topics(*answer);
   if (!answer) {
     view_.on_failed(now());

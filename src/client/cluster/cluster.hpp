@@ -73,7 +73,8 @@ class Cluster final : public LinkOwner {
   /// for again), malformed answers.
   template <class M>
   void ask(NodeId node, ConnectionLane lane, M message, Then<M> then, Duration timeout = {});
-  /// Whichever server answers soonest, as far as that is known.
+  /// Whichever server answers soonest, as far as that is known. Servers that cannot be reached, and
+  /// those with a request past its time, come last.
   [[nodiscard]] NodeId any_node();
   /// To any_node().
   template <class M>
@@ -138,6 +139,8 @@ class Cluster final : public LinkOwner {
   struct Reach {
     Backoff backoff;
     TimePoint not_before{};
+    /// A request to it ran out of time, and nothing has been heard of it since.
+    bool is_silent = false;
     /// Why it could not be reached, for messages.
     std::string last_failure = {};
     bool is_unknown_host = false;
@@ -166,6 +169,11 @@ class Cluster final : public LinkOwner {
   /// Of a link in use.
   [[nodiscard]] NodeId node_of(const Link& link) const;
   Result<std::shared_ptr<Link>> link_to(NodeId node, ConnectionLane lane);
+  /// It cannot be reached, or a request to it is past its time.
+  [[nodiscard]] bool is_doubtful(NodeId node) const;
+  /// Somebody wants to reach a server that cannot be reached: perhaps others have its partitions,
+  /// and a controller takes its time to say so.
+  [[nodiscard]] bool wants_unreached() const;
   [[nodiscard]] NodeId best_of(const std::vector<NodeId>& nodes);
   [[nodiscard]] std::vector<NodeId> known_nodes() const;
   [[nodiscard]] std::vector<NodeId> bootstrap_nodes() const;
@@ -175,7 +183,9 @@ class Cluster final : public LinkOwner {
 
   void plan_metadata();
   void ask_metadata();
-  void on_metadata(Result<wire::MetadataResponse> answer);
+  void on_metadata(std::uint64_t question, Result<wire::MetadataResponse> answer);
+  /// The server that was asked for metadata is slow: asks another one, too.
+  void on_metadata_late(std::uint64_t question);
   void drop_moved_nodes();
   void settle_waiters(bool answered);
   void let_go(const std::string& topic);
@@ -200,6 +210,10 @@ class Cluster final : public LinkOwner {
   std::uint32_t next_lane_ = 2;
   std::optional<Error> closed_;
   bool has_metadata_ = false;
+  /// Questions for metadata are numbered: of several answers the one to the latest question counts.
+  std::uint64_t last_question_ = 0;
+  std::uint64_t last_answered_ = 0;
+  TimerId patience_timer_ = 0;
   TimerId timer_ = 0;
   TimePoint timer_at_ = never;
   TimerId waiters_timer_ = 0;

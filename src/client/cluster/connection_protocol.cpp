@@ -65,7 +65,7 @@ void ConnectionProtocol::negotiate(std::int16_t version, TimePoint now, Connecti
   wire::ApiVersionsRequest message;
   message.client_software_name = "dohle";
   message.client_software_version = std::string(software_version);
-  const auto sent = ask(message, version, std::nullopt, now + options_.request_timeout, out);
+  const auto sent = ask(message, version, std::nullopt, now, connect_deadline_, out);
   if (!sent) end(sent.error(), out);
 }
 
@@ -131,6 +131,12 @@ void ConnectionProtocol::on_time(TimePoint now, ConnectionActions& out) {
   if (state_ == State::connecting) {
     return end(Error::client(Errc::connection_failed, "connect_timeout passed"), out);
   }
+  if (is_setting_up() && now >= connect_deadline_) {
+    return end(
+        Error::client(Errc::timed_out,
+                      fmt::format("connect_timeout passed without an answer to {}", awaited())),
+        out);
+  }
   const auto late = earliest(in_flight_);
   if (late != in_flight_.end() && late->deadline <= now) {
     return end(
@@ -143,7 +149,7 @@ void ConnectionProtocol::on_time(TimePoint now, ConnectionActions& out) {
 }
 
 TimePoint ConnectionProtocol::deadline() const {
-  if (state_ == State::connecting) return connect_deadline_;
+  if (is_setting_up()) return connect_deadline_;
   if (state_ == State::closed) return never;
   const auto late = earliest(in_flight_);
   return late == in_flight_.end() ? throttled_until_ : std::min(late->deadline, throttled_until_);
@@ -151,6 +157,10 @@ TimePoint ConnectionProtocol::deadline() const {
 
 std::string_view ConnectionProtocol::awaited() const {
   return in_flight_.empty() ? std::string_view() : wire::api_name(in_flight_.front().api.key);
+}
+
+TimePoint ConnectionProtocol::awaited_since() const {
+  return in_flight_.empty() ? never : in_flight_.front().sent;
 }
 
 Result<std::int16_t> ConnectionProtocol::version_of(const wire::Api& api) const {

@@ -75,6 +75,7 @@ class ConnectionProtocol {
 
   struct Options {
     std::string client_id;
+    /// To set the connection up, the agreement on versions included.
     Duration connect_timeout = std::chrono::seconds(10);
     Duration request_timeout = std::chrono::seconds(30);
     /// Requests that wait for their answer at once; at least 1.
@@ -92,12 +93,16 @@ class ConnectionProtocol {
   /// Call at `deadline()` or later.
   void on_time(TimePoint now, ConnectionActions& out);
 
-  /// When something times out next; `never` if nothing can.
+  /// When something times out next; `never` if nothing can. Until it is ready that is
+  /// connect_timeout: a server that takes connections and says nothing would cost a
+  /// request_timeout.
   [[nodiscard]] TimePoint deadline() const;
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
   /// The name of the oldest request without an answer; empty when there is none.
   [[nodiscard]] std::string_view awaited() const;
+  /// When the oldest request without an answer was sent; `never` when there is none.
+  [[nodiscard]] TimePoint awaited_since() const;
   [[nodiscard]] bool is_throttled() const { return throttled_until_ != never; }
   [[nodiscard]] bool takes_requests() const {
     return state_ == State::ready && !is_throttled() && in_flight_.size() < options_.max_in_flight;
@@ -127,13 +132,18 @@ class ConnectionProtocol {
     std::optional<RequestTag> tag;
     wire::Api api;
     std::int16_t version;
+    TimePoint sent;
     TimePoint deadline;
   };
 
+  [[nodiscard]] bool is_setting_up() const {
+    return state_ == State::connecting || state_ == State::negotiating ||
+           state_ == State::authenticating;
+  }
   [[nodiscard]] Result<std::int16_t> admit(const wire::Api& api) const;
   template <class M>
   Result<void> ask(const M& message, std::int16_t version, std::optional<RequestTag> tag,
-                   TimePoint deadline, ConnectionActions& out);
+                   TimePoint now, TimePoint deadline, ConnectionActions& out);
   template <class M>
   Result<void> put(const M& message, std::int16_t version, ConnectionActions& out);
   Result<void> put_bytes(Result<Chain> bytes, ConnectionActions& out);
@@ -170,11 +180,11 @@ Result<void> ConnectionProtocol::put(const M& message, std::int16_t version,
 
 template <class M>
 Result<void> ConnectionProtocol::ask(const M& message, std::int16_t version,
-                                     std::optional<RequestTag> tag, TimePoint deadline,
-                                     ConnectionActions& out) {
+                                     std::optional<RequestTag> tag, TimePoint now,
+                                     TimePoint deadline, ConnectionActions& out) {
   const std::int32_t correlation_id = next_correlation_id_;
   auto sent = put(message, version, out);
-  if (sent) in_flight_.push_back({correlation_id, tag, M::api, version, deadline});
+  if (sent) in_flight_.push_back({correlation_id, tag, M::api, version, now, deadline});
   return sent;
 }
 
@@ -187,7 +197,7 @@ Result<void> ConnectionProtocol::request(const M& message, RequestTag tag, TimeP
     version = std::min(*version, highest_version(message));
   }
   if (timeout <= Duration::zero()) timeout = options_.request_timeout;
-  return ask(message, *version, tag, now + timeout, out);
+  return ask(message, *version, tag, now, now + timeout, out);
 }
 
 template <class M>

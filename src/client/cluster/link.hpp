@@ -68,6 +68,8 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   [[nodiscard]] const Endpoint& endpoint() const { return to_; }
   /// Requests without an answer, waiting ones included.
   [[nodiscard]] std::size_t load() const { return asked_.size() + waiting_.size(); }
+  /// When the oldest request without an answer was sent; `never` when there is none.
+  [[nodiscard]] TimePoint awaited_since() const { return core_ ? core_->awaited_since() : never; }
   /// The answer that was received last said so.
   void throttle(Duration time);
   /// What it waits for, as a sentence for messages; empty when for nothing.

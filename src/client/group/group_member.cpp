@@ -21,6 +21,8 @@ constexpr std::string_view range = "range";
 /// A node that restarts refuses a few times; the backoff makes these some seconds and a minute.
 constexpr unsigned refusals_until_line = 5;
 constexpr unsigned refusals_per_line = 60;
+/// A frozen server takes a request_timeout to show that it is one: another one is asked before.
+constexpr Duration find_patience = std::chrono::seconds(5);
 
 std::int32_t milliseconds(Duration duration) {
   return static_cast<std::int32_t>(
@@ -70,8 +72,8 @@ TimePoint GroupMember::deadline() const {
   const bool coordinated = !coordinator_.is_none();
   TimePoint next = never;
   if (minds_polls()) next = poll_deadline_;
-  if (coordinator_needed_ && !coordinated && find_ticket_ == 0) {
-    next = std::min(next, find_not_before_);
+  if (coordinator_needed_ && !coordinated) {
+    next = std::min(next, find_ticket_ == 0 ? find_not_before_ : find_late_at_);
   }
   if (state_ == State::unjoined && !poll_missing_ && coordinated) {
     next = std::min(next, join_not_before_);
@@ -94,7 +96,8 @@ void GroupMember::advance(TimePoint now, GroupActions& out) {
   const bool joins = state_ == State::unjoined && !poll_missing_;
   if (coordinator_.is_none()) {
     if (joins || beats()) coordinator_needed_ = true;
-    if (coordinator_needed_ && find_ticket_ == 0 && now >= find_not_before_) find_coordinator(out);
+    const bool may_find = find_ticket_ == 0 ? now >= find_not_before_ : now >= find_late_at_;
+    if (coordinator_needed_ && may_find) find_coordinator(now, out);
     return;
   }
   if (joins && now >= join_not_before_) send_join(now, out);
@@ -221,8 +224,9 @@ void GroupMember::on_poll_overdue(TimePoint now, GroupActions& out) {
 
 // The coordinator.
 
-void GroupMember::find_coordinator(GroupActions& out) {
+void GroupMember::find_coordinator(TimePoint now, GroupActions& out) {
   find_ticket_ = ++last_ticket_;
+  find_late_at_ = now + find_patience;
   out.push_back(FindCoordinator{find_ticket_, ask_for_coordinator(options_.group_id)});
 }
 

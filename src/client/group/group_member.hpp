@@ -221,7 +221,7 @@ class GroupMember {
   enum class After : std::uint8_t { join, leave };
 
   void advance(TimePoint now, GroupActions& out);
-  void find_coordinator(GroupActions& out);
+  void find_coordinator(TimePoint now, GroupActions& out);
   void lose_coordinator();
   void send_join(TimePoint now, GroupActions& out);
   [[nodiscard]] Result<wire::JoinGroupRequest> join_request() const;
@@ -290,6 +290,8 @@ class GroupMember {
   GroupTicket last_ticket_ = 0;
   /// Of the questions under way; 0: none.
   GroupTicket find_ticket_ = 0;
+  /// When the server that was asked for the coordinator counts as slow, and another one is asked.
+  TimePoint find_late_at_ = never;
   /// Of the join, the assignments or the sync.
   GroupTicket join_ticket_ = 0;
   GroupTicket heartbeat_ticket_ = 0;

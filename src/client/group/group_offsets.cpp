@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/broker_errors.hpp"
@@ -111,10 +112,60 @@ Result<std::vector<PartitionOffset>> offsets_of(const wire::OffsetFetchResponse&
 
 }  // namespace
 
+GroupOffsets::~GroupOffsets() {
+  cluster_.environment().loop.cancel(timer_);
+}
+
 void GroupOffsets::close(const Error& why) {
   closed_ = why;
+  cluster_.environment().loop.cancel(std::exchange(timer_, 0));
   auto commits = std::exchange(commits_, {});
-  for (Commit& each : commits) each.then(fail(why));
+  for (Commit& each : commits) {
+    if (each.then) each.then(fail(why));
+  }
+}
+
+void GroupOffsets::watch_deadlines() {
+  TimePoint next = never;
+  for (const Commit& each : commits_) {
+    if (each.then) next = std::min(next, each.deadline);
+  }
+  if (next >= timer_at_) return;
+  cluster_.environment().loop.cancel(timer_);
+  timer_at_ = next;
+  timer_ = cluster_.environment().loop.arm(next, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->on_time();
+  });
+}
+
+void GroupOffsets::on_time() {
+  timer_ = 0;
+  timer_at_ = never;
+  if (closed_) return;
+  const TimePoint now = cluster_.now();
+  const Error why = late("commit");
+  std::vector<Committed> told;
+  for (Commit& each : commits_) {
+    if (each.then && each.deadline <= now) told.push_back(std::exchange(each.then, nullptr));
+  }
+  // The first one's answer may still come; those behind it were never sent.
+  for (auto each = commits_.begin(); each != commits_.end();) {
+    const bool is_under_way = each == commits_.begin() && is_committing_;
+    each = each->then || is_under_way ? each + 1 : commits_.erase(each);
+  }
+  watch_deadlines();
+  for (Committed& then : told) then(fail(why));
+}
+
+Error GroupOffsets::late(std::string_view what) {
+  const GroupMembership by = group_.membership();
+  const std::string trouble = by.coordinator.is_none()
+                                  ? "no coordinator was found" + cluster_.troubles()
+                                  : cluster_.trouble_with(by.coordinator, lane_);
+  return Error::client(Errc::timed_out,
+                       fmt::format("{} offsets of group {}: no answer in time{}{}", what,
+                                   by.group_id, trouble.empty() ? "" : ": ", trouble))
+      .with_retriable(true);
 }
 
 void GroupOffsets::commit(std::vector<PartitionOffset> offsets, TimePoint deadline,
@@ -123,13 +174,14 @@ void GroupOffsets::commit(std::vector<PartitionOffset> offsets, TimePoint deadli
   const Generation generation = offsets.empty() ? Generation{} : group_.membership().generation;
   commits_.push_back(
       {std::move(offsets), generation, deadline, cluster_.retry_backoff(), std::move(then)});
+  watch_deadlines();
   pump();
 }
 
 void GroupOffsets::end_commit(Result<void> outcome) {
   Committed then = std::move(commits_.front().then);
   commits_.pop_front();
-  then(std::move(outcome));
+  if (then) then(std::move(outcome));
   pump();
 }
 
@@ -174,7 +226,7 @@ void GroupOffsets::on_committed(const GroupMembership& by,
 void GroupOffsets::retry_commit(const Error& why) {
   Commit& head = commits_.front();
   const TimePoint at = cluster_.now() + head.backoff.next(cluster_.environment().random);
-  if (at >= head.deadline) {
+  if (at >= head.deadline || !head.then) {
     is_committing_ = false;
     return end_commit(fail(why));
   }
@@ -188,12 +240,25 @@ void GroupOffsets::retry_commit(const Error& why) {
 
 void GroupOffsets::fetch(std::vector<TopicPartition> partitions, TimePoint deadline,
                          OffsetsFetched then) {
-  ask(std::make_shared<Fetch>(
-      Fetch{std::move(partitions), deadline, cluster_.retry_backoff(), std::move(then)}));
+  auto fetch = std::make_shared<Fetch>(
+      Fetch{std::move(partitions), deadline, cluster_.retry_backoff(), std::move(then)});
+  cluster_.environment().loop.arm(deadline,
+                                  [self = weak_from_this(), waiting = std::weak_ptr(fetch)] {
+                                    const auto alive = self.lock();
+                                    const auto late = waiting.lock();
+                                    if (alive && late)
+                                      alive->end_fetch(*late, fail(alive->late("fetch")));
+                                  });
+  ask(std::move(fetch));
+}
+
+void GroupOffsets::end_fetch(Fetch& fetch, Result<std::vector<PartitionOffset>> outcome) {
+  OffsetsFetched then = std::exchange(fetch.then, nullptr);
+  if (then) then(std::move(outcome));
 }
 
 void GroupOffsets::ask(std::shared_ptr<Fetch> fetch) {
-  if (closed_) return fetch->then(fail(*closed_));
+  if (closed_) return end_fetch(*fetch, fail(*closed_));
   const GroupMembership by = group_.membership();
   if (by.coordinator.is_none()) return retry(std::move(fetch), no_coordinator(by.group_id));
   auto request = fetch_request(by.group_id, fetch->partitions);
@@ -207,17 +272,18 @@ void GroupOffsets::ask(std::shared_ptr<Fetch> fetch) {
 
 void GroupOffsets::on_fetched(std::shared_ptr<Fetch> fetch, const GroupMembership& by,
                               Result<wire::OffsetFetchResponse> answer) {
-  if (closed_) return fetch->then(fail(*closed_));
+  if (closed_) return end_fetch(*fetch, fail(*closed_));
   auto found =
       answer ? offsets_of(*answer) : Result<std::vector<PartitionOffset>>(fail(answer.error()));
   if (!found) group_.on_offsets_error(by.coordinator, by.generation, found.error());
   if (!found && is_worth_retrying(found.error())) return retry(std::move(fetch), found.error());
-  fetch->then(std::move(found));
+  end_fetch(*fetch, std::move(found));
 }
 
 void GroupOffsets::retry(std::shared_ptr<Fetch> fetch, const Error& why) {
   const TimePoint at = cluster_.now() + fetch->backoff.next(cluster_.environment().random);
-  if (at >= fetch->deadline) return fetch->then(fail(why));
+  if (!fetch->then) return;
+  if (at >= fetch->deadline) return end_fetch(*fetch, fail(why));
   cluster_.environment().loop.arm(at,
                                   [self = shared_from_this(), fetch = std::move(fetch)]() mutable {
                                     self->ask(std::move(fetch));

@@ -40,6 +40,9 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
 
   GroupOffsets(Cluster& cluster, ConnectionLane lane, OffsetsGroup& group)
       : cluster_(cluster), lane_(lane), group_(group) {}
+  ~GroupOffsets();
+  GroupOffsets(const GroupOffsets&) = delete;
+  GroupOffsets& operator=(const GroupOffsets&) = delete;
 
   void commit(std::vector<PartitionOffset> offsets, TimePoint deadline, Committed then);
   /// Partitions without a committed offset are left out.
@@ -54,18 +57,25 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
     Generation generation;
     TimePoint deadline;
     Backoff backoff;
+    /// Null: its caller was told that it ran out of time, and its answer is still awaited.
     Committed then;
   };
   struct Fetch {
     std::vector<TopicPartition> partitions;
     TimePoint deadline;
     Backoff backoff;
+    /// Null: its caller was told.
     OffsetsFetched then;
   };
   void pump();
   void begin_commit();
   void end_commit(Result<void> outcome);
   void retry_commit(const Error& why);
+  /// Ends what ran out of time, whatever it waits for: a frozen server holds a request much longer.
+  void watch_deadlines();
+  void on_time();
+  void end_fetch(Fetch& fetch, Result<std::vector<PartitionOffset>> outcome);
+  [[nodiscard]] Error late(std::string_view what);
   void on_committed(const GroupMembership& by, Result<wire::OffsetCommitResponse> answer);
   void ask(std::shared_ptr<Fetch> fetch);
   void retry(std::shared_ptr<Fetch> fetch, const Error& why);
@@ -78,6 +88,8 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
   std::deque<Commit> commits_;
   bool is_committing_ = false;
   bool is_pumping_ = false;
+  TimerId timer_ = 0;
+  TimePoint timer_at_ = never;
   std::optional<Error> closed_;
 };
 

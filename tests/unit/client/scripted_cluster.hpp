@@ -69,6 +69,8 @@ struct ClusterScript {
   std::deque<std::int16_t> produce_errors;
   /// Produce answers name the partitions in another order than the request.
   bool answers_backwards = false;
+  /// Told of each question for metadata that the script answers.
+  std::function<void(NodeId at)> on_metadata_asked = [](NodeId) {};
   /// Requests are taken and never answered.
   bool is_silent = false;
   std::int64_t next_offset = 0;
@@ -131,6 +133,7 @@ class ScriptedBroker final : public Acceptor {
       case wire::ApiKey::api_versions:
         return peer.send(header, versions());
       case wire::ApiKey::metadata:
+        script_.on_metadata_asked(id_);
         return peer.send(header, metadata());
       case wire::ApiKey::init_producer_id: {
         wire::InitProducerIdResponse given;
@@ -267,6 +270,7 @@ class ScriptedWorld {
       std::function<std::shared_ptr<void>(std::shared_ptr<SimulatedClient>, sim::Process&)> program,
       Duration first = std::chrono::seconds(1)) {
     for (const NodeId broker : script.brokers) {
+      if (broker == kill_before_start) continue;
       const std::string name = "broker-" + std::to_string(broker.value);
       world.machine(name).start(name, [this, broker](sim::Process& self) {
         return std::make_shared<ScriptedBroker>(self, script, broker);
@@ -292,6 +296,8 @@ class ScriptedWorld {
 
   ClusterScript script;
   Cluster::Options engine_options;
+  /// In the metadata, and nobody listens there.
+  NodeId kill_before_start;
   /// What the client logs, from warnings up.
   std::vector<std::string> warnings;
   sim::World world{7};

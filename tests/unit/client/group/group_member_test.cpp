@@ -270,6 +270,22 @@ TEST_F(GroupMemberTest, LooksAgainAfterAWaitWhileNoCoordinatorIsThere) {
   take<Join>();
 }
 
+// A frozen server answers nothing, and nothing says that it is frozen.
+TEST_F(GroupMemberTest, AsksAnotherServerForTheCoordinatorWhenOneIsSlow) {
+  core_.subscribe({"t"}, now_, actions_);
+  poll();
+  const auto first = take<FindCoordinator>();
+  pass(4s);
+  expect_nothing();
+  pass(1s);
+  const auto second = take<FindCoordinator>();
+  EXPECT_NE(first.ticket, second.ticket);
+  wire::FindCoordinatorResponse late;
+  late.error_code = code::coordinator_not_available;
+  core_.on_coordinator(first.ticket, late, now_, actions_);
+  expect_nothing();
+}
+
 TEST_F(GroupMemberTest, JoinsAgainAfterAWaitWhileTheCoordinatorLoads) {
   start_joining();
   refuse_join(code::coordinator_load_in_progress);

@@ -307,6 +307,39 @@ TEST_F(OffsetsOnCluster, SaysWhyItCannotFetch) {
   EXPECT_NE(one_of_them->error().message().find("orders-3"), std::string_view::npos);
 }
 
+TEST_F(OffsetsOnCluster, CommitsAtAFrozenCoordinatorEndInTimeAndSayWhatStoodInTheWay) {
+  commit(1);
+  world.run_for(1s);
+  ASSERT_EQ(outcomes_.size(), 1u);
+  world.machine("broker-1").process("broker-1")->pause(10min);
+  commit(2, 5s);
+  commit(3, 3s);
+  world.run_for(4s);
+  ASSERT_EQ(outcomes_.size(), 2u) << "the second waits behind the first, but no longer than it may";
+  world.run_for(1s);
+  ASSERT_EQ(outcomes_.size(), 3u);
+  for (const std::size_t each : {1, 2}) {
+    ASSERT_FALSE(outcomes_[each]);
+    EXPECT_TRUE(outcomes_[each].error().is(Errc::timed_out));
+    EXPECT_TRUE(outcomes_[each].error().is_retriable());
+    EXPECT_EQ(outcomes_[each].error().message(),
+              "commit offsets of group g: no answer in time: broker-1:9092 has not answered "
+              "OffsetCommit");
+  }
+}
+
+TEST_F(OffsetsOnCluster, FetchesAtAFrozenCoordinatorEndInTimeAndSayWhatStoodInTheWay) {
+  ASSERT_TRUE(fetch({0}));
+  world.machine("broker-1").process("broker-1")->pause(10min);
+  const TimePoint asked = world.now();
+  const auto found = fetch({0}, 5s);
+  ASSERT_TRUE(found && !*found);
+  EXPECT_LE(world.now() - asked, 5s + 10ms);
+  EXPECT_EQ(found->error().message(),
+            "fetch offsets of group g: no answer in time: broker-1:9092 has not answered "
+            "OffsetFetch");
+}
+
 TEST_F(OffsetsOnCluster, FailsEverythingWhenItIsClosed) {
   coordinator_ = NodeId{};
   commit(70);

@@ -108,6 +108,64 @@ TEST_F(ProducerOnCluster, TakesAnswersInAnyOrder) {
   for (const auto& told : told_) EXPECT_EQ(told->offset.value, told->partition.value);
 }
 
+// A controller takes its time to fence a dead server: until then metadata names it.
+TEST_F(ProducerOnCluster, LeavesADeadLeaderWithin2sOfItsFencing) {
+  start();
+  send(0);
+  world.run_for(1s);
+  ASSERT_EQ(stored(), 1u);
+  world.machine("broker-1").process("broker-1")->kill();
+  send(0, "to nobody yet");
+  world.run_for(9s);
+  EXPECT_EQ(stored(), 1u);
+  script.move_leader(0, NodeId{2});
+  world.run_until([&] { return stored() == 2; }, 2s);
+  EXPECT_EQ(stored(), 2u);
+}
+
+TEST_F(ProducerOnCluster, AsksSeldomForMetadataWhileALeaderIsDead) {
+  std::size_t asked = 0;
+  start();
+  send(0);
+  world.run_for(1s);
+  world.machine("broker-1").process("broker-1")->kill();
+  script.on_metadata_asked = [&](NodeId at) {
+    EXPECT_EQ(at, NodeId{2});
+    ++asked;
+  };
+  send(0, "to nobody yet");
+  world.run_for(60s);
+  EXPECT_GE(asked, 55u);
+  EXPECT_LE(asked, 90u);
+}
+
+TEST_F(ProducerOnCluster, StartsWhileALeaderIsDeadAndFollowsItsSuccessor) {
+  engine_options.bootstrap = {{"broker-1", 9092}, {"broker-2", 9092}};
+  script.leaders[0].node = NodeId{1};
+  kill_before_start = NodeId{1};
+  start();
+  send(0);
+  world.run_for(9s);
+  EXPECT_EQ(stored(), 0u);
+  script.move_leader(0, NodeId{2});
+  world.run_until([&] { return stored() == 1; }, 2s);
+  EXPECT_EQ(stored(), 1u);
+}
+
+// A frozen server keeps its connections, and its kernel takes new ones.
+TEST_F(ProducerOnCluster, AsksOthersForMetadataWhenTheLeaderIsFrozen) {
+  start({.request_timeout = 5s});
+  send(0);
+  world.run_for(1s);
+  ASSERT_EQ(stored(), 1u);
+  world.machine("broker-1").process("broker-1")->pause(10min);
+  send(0, "to nobody yet");
+  world.run_for(4s);
+  script.move_leader(0, NodeId{2});
+  world.run_until([&] { return stored() == 2; }, 3s);
+  EXPECT_EQ(stored(), 2u);
+}
+
 TEST_F(ProducerOnCluster, FollowsAPartitionToItsNewLeader) {
   start();
   script.move_leader(0, NodeId{2});
