@@ -51,6 +51,9 @@ inline constexpr auto offsets_retention = std::chrono::hours(24 * 7);
 inline constexpr auto max_clock_lead = std::chrono::hours(1);
 inline constexpr auto clock_lead_wait = std::chrono::minutes(10);
 
+/// Kinds of client software of which something is said once.
+inline constexpr std::size_t max_client_software = 100;
+
 /// Topics in one answer's error lines, and lines of one kind per `log_lines_period`.
 inline constexpr unsigned max_log_lines = 10;
 inline constexpr auto log_lines_period = std::chrono::seconds(10);

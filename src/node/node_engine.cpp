@@ -402,4 +402,18 @@ void NodeEngine::complain(std::string_view line) {
   if (const auto text = complaints_.pass(line, now().mono)) warn(*text);
 }
 
+void NodeEngine::note_trailing_bytes(const Call& call, const wire::Api& api) {
+  const Session* from = session(call.responder.session());
+  if (from == nullptr || told_of_trailing_bytes_.size() >= limits::max_client_software) return;
+  const std::string& software = from->software();
+  if (!told_of_trailing_bytes_.insert(software).second) return;
+  if (environment_.logger.level() > LogLevel::info) return;
+  const std::string client = software.empty() ? "a client that gives no name" : software;
+  environment_.logger.log(LogLevel::info, "node",
+                          client + " sends bytes behind the last field of " +
+                              std::string(wire::api_name(api.key)) + " version " +
+                              std::to_string(call.version) +
+                              ", which are ignored; further requests of it are not told of");
+}
+
 }  // namespace dohle::node

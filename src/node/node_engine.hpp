@@ -5,6 +5,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -108,6 +109,8 @@ class NodeEngine final : private log::LogEvents {
   bool warn_now_and_then(std::string_view line);
   /// The client's fault: one of many such lines.
   void complain(std::string_view line);
+  /// A request had bytes behind its last field: says so once for each client software.
+  void note_trailing_bytes(const Call& call, const wire::Api& api);
 
   /// Appends a batch that was checked, and sees to it that it becomes durable and visible.
   Result<log::Appended> append(const PartitionRef& partition, const Slice& batch,
@@ -172,6 +175,8 @@ class NodeEngine final : private log::LogEvents {
   std::deque<HeldRequest> held_requests_;
   LineLimit complaints_;
   LineLimit troubles_;
+  /// Client software that was told of, as in Session::software.
+  std::set<std::string, std::less<>> told_of_trailing_bytes_;
   ClockWatch clock_watch_;
   TimerId maintenance_ = 0;
   TimerId background_check_ = 0;

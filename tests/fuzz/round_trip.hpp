@@ -6,8 +6,8 @@
 #include <tuple>
 
 #include "all_messages.hpp"
-#include "wire/codec.hpp"
 #include "wire/field_types.hpp"
+#include "wire/frame_body.hpp"
 
 namespace dohle::fuzz {
 
@@ -26,6 +26,11 @@ void round_trip(const Slice& body, std::int16_t version) {
   if (!message) {
     if (!message.error().is(Errc::malformed)) report(name, "refused, but not as malformed");
     if (message.error().message().empty()) report(name, "refused without a word");
+    const auto in_frame = wire::decode_frame_body<M>(body, version);
+    if (in_frame && !in_frame->has_more) report(name, "accepted in a frame alone, with no more");
+    if (in_frame && !wire::encode(in_frame->message, version)) {
+      report(name, "decoded in a frame, but does not encode");
+    }
     return;
   }
   const auto encoded = wire::encode(*message, version);

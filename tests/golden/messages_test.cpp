@@ -9,7 +9,7 @@
 #include "field_coverage.hpp"
 #include "golden_lines.hpp"
 #include "message_json.hpp"
-#include "wire/codec.hpp"
+#include "wire/frame_body.hpp"
 #include "wire/header.hpp"
 
 // Bytes and JSON of Apache Kafka 4.3.1 (messages.jsonl.gz, made by Golden.java) against our codecs,
@@ -82,6 +82,30 @@ TEST(Messages, bytes_and_values_are_apache_kafkas) {
     ++checked;
   }
   EXPECT_GT(checked, 1500);
+}
+
+template <class M>
+void expect_more_bytes_are_ignored(const Line& line) {
+  const auto version = line.at("version").get<std::int16_t>();
+  const Slice bytes = from_base64(line.at("bytes").get<std::string>());
+  std::string longer(bytes.text());
+  longer.append("\x01\x00\x7f", 3);
+  const auto exact = decode_frame_body<M>(bytes, version);
+  const auto more = decode_frame_body<M>(Slice::copy_of(longer), version);
+  ASSERT_TRUE(exact && more) << title(line);
+  EXPECT_FALSE(exact->has_more) << title(line);
+  EXPECT_TRUE(more->has_more) << title(line);
+  EXPECT_EQ(encode(more->message, version)->flatten()->text(), bytes.text()) << title(line);
+  EXPECT_FALSE(decode<M>(Slice::copy_of(longer), version)) << title(line);
+}
+
+TEST(Messages, bytes_behind_the_last_field_of_a_frame_are_ignored) {
+  for_all_messages([]<class M>() {
+    for (const Line& line : lines()) {
+      if (line.value("message", "") != field::message_name<M>()) continue;
+      if (line.at("variant") == "full") expect_more_bytes_are_ignored<M>(line);
+    }
+  });
 }
 
 TEST(Messages, every_version_is_there_filled_in_every_way) {

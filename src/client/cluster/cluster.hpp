@@ -16,7 +16,7 @@
 #include "client/cluster/client_environment.hpp"
 #include "client/cluster/cluster_view.hpp"
 #include "client/cluster/link.hpp"
-#include "wire/codec.hpp"
+#include "wire/frame_body.hpp"
 
 namespace dohle::client {
 
@@ -223,7 +223,7 @@ template <class M>
 Link::Answered Cluster::decoding(Then<M> then) {
   return [then = std::move(then)](Link& link, Result<ReceivedAnswer> answer) mutable {
     if (!answer) return then(fail(answer.error()));
-    auto decoded = wire::decode<typename M::Response>(answer->body, answer->version);
+    auto decoded = wire::decode_frame_body<typename M::Response>(answer->body, answer->version);
     if (!decoded) {
       return link.give_up(
           [then = std::move(then)](Link&, const Result<ReceivedAnswer>& none) mutable {
@@ -231,12 +231,13 @@ Link::Answered Cluster::decoding(Then<M> then) {
           },
           unreadable_answer(M::api, decoded.error()));
     }
-    if constexpr (requires { decoded->throttle_time_ms; }) {
-      if (decoded->throttle_time_ms > 0) {
-        link.throttle(std::chrono::milliseconds(decoded->throttle_time_ms));
+    if (decoded->has_more) link.note_trailing_bytes(M::api, answer->version);
+    if constexpr (requires { decoded->message.throttle_time_ms; }) {
+      if (decoded->message.throttle_time_ms > 0) {
+        link.throttle(std::chrono::milliseconds(decoded->message.throttle_time_ms));
       }
     }
-    then(std::move(decoded));
+    then(std::move(decoded->message));
   };
 }
 

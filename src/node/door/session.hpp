@@ -50,6 +50,10 @@ class Session final : public ConnectionEvents {
   [[nodiscard]] const std::string& peer() const { return connection_->peer(); }
   [[nodiscard]] const Principal& principal() const { return principal_; }
 
+  /// What the client says that it is (KIP-511), as "NAME VERSION"; empty: it has not said.
+  [[nodiscard]] const std::string& software() const { return software_; }
+  void set_software(std::string software) { software_ = std::move(software); }
+
   /// A place in the order of answers. Returns its number.
   std::uint64_t reserve_answer();
   /// Fills it; what is complete at the front is sent. An empty chain stands for "no answer".
@@ -78,6 +82,7 @@ class Session final : public ConnectionEvents {
   std::unique_ptr<Connection> connection_;
   Principal principal_ = Principal::anonymous();
   State state_ = State::authenticating;
+  std::string software_;
   std::deque<std::optional<Chain>> answers_;
   std::uint64_t first_answer_ = 0;
   std::size_t reserved_bytes_ = 0;

@@ -31,7 +31,9 @@ class KeptLines final : public Logger {
  public:
   [[nodiscard]] LogLevel level() const noexcept override { return LogLevel::debug; }
   void log(LogLevel level, std::string_view subject, std::string_view line) noexcept override {
-    const std::string word = level == LogLevel::error ? "error " : "warning ";
+    const std::string word = level == LogLevel::error     ? "error "
+                             : level == LogLevel::warning ? "warning "
+                                                          : "info ";
     lines.push_back(word + std::string(subject) + ": " + std::string(line));
   }
   [[nodiscard]] std::size_t count(std::string_view part) const {

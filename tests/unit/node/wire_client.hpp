@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -33,19 +34,24 @@ class WireClient final : public ConnectionEvents {
 
   template <class Request>
   Awaited<Request> send(const Request& message, std::int16_t version) {
-    auto answer = std::make_shared<std::optional<typename Request::Response>>();
     const std::int32_t correlation_id = ++last_correlation_id_;
-    expected_.push_back([=](const Slice& frame) {
-      const auto split = wire::decode_response_header(frame, Request::api, version);
-      ASSERT_TRUE(split.has_value());
-      EXPECT_EQ(split->correlation_id, correlation_id);
-      auto decoded = wire::decode<typename Request::Response>(split->body, version);
-      ASSERT_TRUE(decoded.has_value()) << decoded.error().to_string();
-      *answer = *std::move(decoded);
-    });
+    auto answer = expect<Request>(correlation_id, version);
     auto bytes = wire::encode_request(correlation_id, "tester", message, version);
     EXPECT_TRUE(bytes.has_value()) << bytes.error().to_string();
     connection_->send(*std::move(bytes));
+    return answer;
+  }
+  /// The same with a body that is given as bytes.
+  template <class Request>
+  Awaited<Request> send_body(std::string_view body, std::int16_t version) {
+    const std::int32_t correlation_id = ++last_correlation_id_;
+    auto answer = expect<Request>(correlation_id, version);
+    const wire::RequestPrefix prefix{Request::api, version, correlation_id, "tester"};
+    const wire::FramePrefix frame = prefix.frame();
+    connection_->send(Chain(Slice::made(frame.size + body.size(), [&](std::span<std::byte> to) {
+      frame.write(frame.from, to.data(), body.size());
+      std::ranges::copy(as_bytes(body), to.begin() + static_cast<std::ptrdiff_t>(frame.size));
+    })));
     return answer;
   }
   /// A request that is not answered, or bytes that are none.
@@ -69,6 +75,20 @@ class WireClient final : public ConnectionEvents {
   bool is_closed = false;
 
  private:
+  template <class Request>
+  Awaited<Request> expect(std::int32_t correlation_id, std::int16_t version) {
+    auto answer = std::make_shared<std::optional<typename Request::Response>>();
+    expected_.push_back([=](const Slice& frame) {
+      const auto split = wire::decode_response_header(frame, Request::api, version);
+      ASSERT_TRUE(split.has_value());
+      EXPECT_EQ(split->correlation_id, correlation_id);
+      auto decoded = wire::decode<typename Request::Response>(split->body, version);
+      ASSERT_TRUE(decoded.has_value()) << decoded.error().to_string();
+      *answer = *std::move(decoded);
+    });
+    return answer;
+  }
+
   std::unique_ptr<Connection> connection_;
   std::deque<std::move_only_function<void(const Slice&)>> expected_;
   std::int32_t last_correlation_id_ = 0;

@@ -31,12 +31,23 @@ bool is_software_name(std::string_view name) {
          std::ranges::all_of(name, [&](char c) { return is_plain(c) || c == '-' || c == '.'; });
 }
 
+void note_software(Call& call, const wire::ApiVersionsRequest& request) {
+  Session* from = call.engine.session(call.responder.session());
+  if (from == nullptr || request.client_software_name.empty()) return;
+  constexpr std::size_t max_name_bytes = 100;
+  from->set_software(request.client_software_name.substr(0, max_name_bytes) + " " +
+                     request.client_software_version.substr(0, max_name_bytes));
+}
+
 }  // namespace
 
 void handle(Call& call, wire::ApiVersionsRequest request) {
   const bool is_named = call.version < 3 || (is_software_name(request.client_software_name) &&
                                              is_software_name(request.client_software_version));
-  if (is_named) return call.responder.answer(served());
+  if (is_named) {
+    note_software(call, request);
+    return call.responder.answer(served());
+  }
   wire::ApiVersionsResponse response;
   response.error_code = broker_error::invalid_request;
   call.responder.answer(response);

@@ -6,6 +6,7 @@
 #include "base/broker_errors.hpp"
 #include "node/node_engine.hpp"
 #include "wire/api.hpp"
+#include "wire/frame_body.hpp"
 
 namespace dohle::node {
 
@@ -17,12 +18,16 @@ struct Handler {
 };
 
 /// Decodes the body and calls the `handle` for that request, wherever it is declared; a body that
-/// is not what the version says closes the connection.
+/// is not what the version says closes the connection. Bytes behind its last field are ignored, and
+/// a line says so once for each kind of client.
 template <class Request>
 inline constexpr Handler handler_of{Request::api, [](Call& call, const Slice& body) {
-                                      auto request = wire::decode<Request>(body, call.version);
+                                      auto request =
+                                          wire::decode_frame_body<Request>(body, call.version);
                                       if (!request) return call.responder.close(request.error());
-                                      handle(call, *std::move(request));
+                                      if (request->has_more)
+                                        call.engine.note_trailing_bytes(call, Request::api);
+                                      handle(call, std::move(request->message));
                                     }};
 
 /// All handlers, by key (handlers.cpp).
