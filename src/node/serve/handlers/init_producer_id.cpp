@@ -1,6 +1,7 @@
 #include "wire/messages/init_producer_id.hpp"
 
 #include "node/serve/handlers/handlers.hpp"
+#include "node/serve/handlers/no_transactions.hpp"
 
 namespace dohle::node {
 
@@ -8,7 +9,8 @@ void handle(Call& call, wire::InitProducerIdRequest request) {
   wire::InitProducerIdResponse response;
   // There are no transactions here; to an idempotent producer a new id is as good as a new epoch.
   if (request.transactional_id) {
-    response.error_code = broker_error::invalid_request;
+    response.error_code = transactions_refused;
+    complain_of_transactions(call);
     return call.responder.answer(response);
   }
   const auto id = call.engine.topics().next_producer_id();

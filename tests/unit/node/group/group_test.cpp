@@ -140,7 +140,7 @@ TEST_F(GroupTest, IsCoordinatedHere) {
   const auto answer = ask(request);
   EXPECT_EQ(answer.coordinators.at(0).host, "node");
   EXPECT_EQ(answer.coordinators[0].port, 9092);
-  request.key_type = 1;
+  request.key_type = 2;  // share groups
   EXPECT_EQ(ask(request).coordinators.at(0).error_code, broker_error::invalid_request);
 }
 

@@ -57,5 +57,48 @@ TEST_F(ForeignClientsTest, LinesAboutClientSoftwareAreBounded) {
   EXPECT_THAT(logger.lines, SizeIs(limits::max_client_software));
 }
 
+TEST_F(ForeignClientsTest, TransactionalProducersAreRefusedAtOnceAndForGood) {
+  constexpr std::int16_t transactional_id_authorization_failed = 53;
+  for (const std::int16_t version : std::initializer_list<std::int16_t>{1, 3, 4, 6}) {
+    wire::FindCoordinatorRequest request;
+    request.key_type = 1;
+    if (version < 4) {
+      request.key = "tx";
+    } else {
+      request.coordinator_keys = {"tx"};
+    }
+    const auto answer = ask(request, version);
+    const auto code = version < 4 ? answer.error_code : answer.coordinators.at(0).error_code;
+    const auto text = version < 4 ? answer.error_message : answer.coordinators.at(0).error_message;
+    EXPECT_EQ(code, transactional_id_authorization_failed) << version;
+    EXPECT_THAT(text.value_or(""), HasSubstr("this node has no transactions")) << version;
+  }
+  wire::InitProducerIdRequest init;
+  init.transactional_id = "tx";
+  EXPECT_EQ(ask(init).error_code, transactional_id_authorization_failed);
+  EXPECT_GE(logger.count("is refused (53): this node has no transactions"), 1u);
+  // Others are asked for what they may have.
+  init.transactional_id.reset();
+  EXPECT_EQ(ask(init).error_code, 0);
+}
+
+// Clients of KIP-848 and KIP-932 groups look into ApiVersions first, and say by themselves that the
+// server does not support the protocol; who asks all the same loses the connection, as with an
+// Apache Kafka of before 3.7.
+TEST_F(ForeignClientsTest, NewGroupProtocolsAreNotAdvertisedAndAskingForThemCloses) {
+  const auto versions = ask(wire::ApiVersionsRequest{}, 3);
+  for (const auto& spoken : versions.api_keys) {
+    EXPECT_THAT(spoken.api_key, testing::Not(testing::AnyOf(68, 69, 76, 77, 78, 79)));
+  }
+  EXPECT_THAT(versions.finalized_features, testing::IsEmpty());
+  EXPECT_THAT(versions.supported_features, testing::IsEmpty());
+  WireClient& one = client("heartbeat");
+  // ConsumerGroupHeartbeat (68) version 0, correlation id 7, no client id, no tags.
+  one.send_bytes(Chain(Slice::copy_of(
+      std::string_view("\x00\x00\x00\x0b\x00\x44\x00\x00\x00\x00\x00\x07\xff\xff\x00", 15))));
+  EXPECT_TRUE(world.run_until([&] { return one.is_closed; }, 1s));
+  EXPECT_EQ(logger.count("unknown API key 68"), 1u);
+}
+
 }  // namespace
 }  // namespace dohle::node

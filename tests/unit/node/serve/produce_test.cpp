@@ -150,12 +150,6 @@ TEST_F(IdempotenceTest, NeverGivesOutAProducerIdTwice) {
   EXPECT_EQ(std::ranges::adjacent_find(ids), ids.end());
 }
 
-TEST_F(IdempotenceTest, RefusesTransactions) {
-  wire::InitProducerIdRequest request;
-  request.transactional_id = "tx";
-  EXPECT_EQ(ask(request).error_code, broker_error::invalid_request);
-}
-
 TEST_F(IdempotenceTest, AnswersTheLastFiveAgainWithTheirFirstOffset) {
   create("t");
   const auto id = new_producer();
