@@ -82,12 +82,16 @@ Result<Appended> PartitionLog::append(const Slice& batch, const wire::BatchHeade
   if (offline_) return fail(*offline_);
   if (batch.size() > config_.max_message_bytes) {
     return fail(refused(broker_error::message_too_large,
-                        std::to_string(batch.size()) + " bytes exceed max.message.bytes " +
+                        "Message batch size is " + std::to_string(batch.size()) +
+                            " bytes, which exceeds the maximum configured size of "
+                            "max.message.bytes " +
                             std::to_string(config_.max_message_bytes)));
   }
   if (batch.size() > static_cast<std::uint64_t>(config_.segment_bytes)) {
     return fail(refused(broker_error::record_list_too_large,
-                        std::to_string(batch.size()) + " bytes exceed segment.bytes " +
+                        "Message batch size is " + std::to_string(batch.size()) +
+                            " bytes, which exceeds the maximum configured segment size of "
+                            "segment.bytes " +
                             std::to_string(config_.segment_bytes)));
   }
   if (!header.producer_id.is_none()) {

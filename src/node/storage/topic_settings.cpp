@@ -81,7 +81,8 @@ Result<void> set(const std::string& name, const std::string& value, log::LogConf
     const auto wanted = number_of(value);
     if (!wanted || *wanted < number->lowest || *wanted > number->highest) {
       return fail(refused(name, value,
-                          name + ": a number from " + std::to_string(number->lowest) + " to " +
+                          "Invalid value " + value + " for configuration " + name +
+                              ": a number from " + std::to_string(number->lowest) + " to " +
                               std::to_string(number->highest) + " is allowed"));
     }
     number->set(into, *wanted);
@@ -89,7 +90,9 @@ Result<void> set(const std::string& name, const std::string& value, log::LogConf
   }
   if (name == timestamp_type) {
     if (value != create_time && value != log_append_time) {
-      return fail(refused(name, value, name + ": CreateTime and LogAppendTime are allowed"));
+      return fail(refused(name, value,
+                          "Invalid value " + value + " for configuration " + name +
+                              ": CreateTime and LogAppendTime are allowed"));
     }
     into.timestamp_type = value == create_time ? log::TimestampType::create_time
                                                : log::TimestampType::log_append_time;
@@ -97,10 +100,14 @@ Result<void> set(const std::string& name, const std::string& value, log::LogConf
   }
   const auto known = std::ranges::find(fixed, name, &Fixed::name);
   if (known == fixed.end()) {
-    return fail(refused(name, value, "this node has no topic setting " + name));
+    return fail(refused(
+        name, value,
+        "Unknown topic config name: " + name + " (this node has no topic setting " + name + ")"));
   }
   if (known->value != value) {
-    return fail(refused(name, value, name + ": only " + std::string(known->value) + " is allowed"));
+    return fail(refused(name, value,
+                        "Invalid value " + value + " for configuration " + name + ": only " +
+                            std::string(known->value) + " is allowed"));
   }
   return {};
 }

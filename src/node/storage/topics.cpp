@@ -7,6 +7,7 @@
 #include "log/checkpoint.hpp"
 #include "log/state_file.hpp"
 #include "node/limits.hpp"
+#include "node/storage/topic_names.hpp"
 
 namespace dohle::node {
 
@@ -18,14 +19,6 @@ constexpr std::string_view deleted_suffix = "-delete";
 constexpr std::size_t max_doomed_name_bytes = 200;
 // Ids are reserved in blocks, so that most requests write nothing; a crash skips the rest of one.
 constexpr std::int64_t producer_id_block = 1'000;
-
-bool is_valid_name(std::string_view name) {
-  return !name.empty() && name.size() <= limits::max_topic_name_bytes && name != "." &&
-         name != ".." &&
-         name.find_first_not_of(
-             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-             std::string_view::npos;
-}
 
 // Small segments, so that little is read at a start; nothing expires, it is rewritten.
 log::LogConfig offsets_log_config() {
@@ -240,23 +233,28 @@ Topic* Topics::find(const TopicId& id) {
 
 Result<Topic*> Topics::create(const std::string& name, std::int32_t partitions,
                               const TopicConfig& config, bool validate_only) {
-  if (!is_valid_name(name)) {
-    return fail(Error::broker(
-        broker_error::invalid_topic_exception, "topic \"" + name + "\"",
-        "a name has 1 to 249 letters, digits, '.', '_' and '-', and is neither . nor .."));
-  }
+  if (auto legal = check_topic_name(name); !legal) return fail(legal.error());
   if (name == offsets_topic) {
     return fail(Error::broker(broker_error::invalid_topic_exception, "topic " + name,
                               "the node makes this topic itself"));
   }
   if (find(name) != nullptr) {
-    return fail(Error::broker(broker_error::topic_already_exists, "topic " + name));
+    return fail(Error::broker(broker_error::topic_already_exists, "topic " + name,
+                              "Topic '" + name + "' already exists."));
   }
-  if (partitions < 1 ||
-      partition_count_ + static_cast<std::size_t>(partitions) > limits::max_partitions) {
-    return fail(Error::broker(
-        broker_error::invalid_partitions, "topic " + name,
-        "at least 1, and all topics together at most " + std::to_string(limits::max_partitions)));
+  if (const auto other = undotted_.find(undotted(name)); other != undotted_.end()) {
+    return fail(Error::broker(broker_error::invalid_topic_exception, "topic " + name,
+                              "Topic '" + name + "' collides with existing topic: " +
+                                  other->second + " (they differ by '.' and '_' alone)"));
+  }
+  if (partitions < 1) {
+    return fail(Error::broker(broker_error::invalid_partitions, "topic " + name,
+                              "Number of partitions was set to an invalid non-positive value."));
+  }
+  if (partition_count_ + static_cast<std::size_t>(partitions) > limits::max_partitions) {
+    return fail(Error::broker(broker_error::invalid_partitions, "topic " + name,
+                              "all topics together may have at most " +
+                                  std::to_string(limits::max_partitions) + " partitions"));
   }
   auto parsed = parse_topic_config(config);
   if (!parsed) return fail(parsed.error());
@@ -307,6 +305,7 @@ Topic& Topics::place(Topic topic) {
   const std::string name = topic.name;
   Topic& placed = topics_.emplace(name, std::move(topic)).first->second;
   by_id_[placed.id] = &placed;
+  undotted_.emplace(undotted(name), name);
   for (const PartitionRef& partition : placed.partitions) {
     log::PartitionLog* const log = partition->log();
     if (log == nullptr) continue;
@@ -324,6 +323,9 @@ Result<void> Topics::remove(const std::string& name) {
   if (auto stored = catalog_->remove(name); !stored) return stored;
   auto node = topics_.extract(found);
   by_id_.erase(node.mapped().id);
+  const auto [first, last] = undotted_.equal_range(undotted(node.key()));
+  undotted_.erase(
+      std::find_if(first, last, [&](const auto& entry) { return entry.second == node.key(); }));
   partition_count_ -= node.mapped().partitions.size();
   for (const PartitionRef& partition : node.mapped().partitions) {
     remove_files(partition, node.mapped().id);

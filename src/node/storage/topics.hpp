@@ -124,6 +124,8 @@ class Topics {
   std::unique_ptr<Catalog> catalog_;
   std::map<std::string, Topic, std::less<>> topics_;
   std::unordered_map<TopicId, Topic*> by_id_;
+  /// Names in the form in which they may not be equal; those of an old disk may be.
+  std::unordered_multimap<std::string, std::string> undotted_;
   Options options_;
   std::shared_ptr<log::FileCache> files_;
   std::unordered_map<const log::PartitionLog*, PartitionRef> owners_;

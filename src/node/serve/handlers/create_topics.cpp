@@ -21,7 +21,8 @@ Error refused(std::int16_t code, const Wanted& wanted, std::string_view why) {
 Result<std::int32_t> assigned_partitions(const Wanted& wanted) {
   if (wanted.num_partitions != -1 || wanted.replication_factor != -1) {
     return fail(refused(broker_error::invalid_request, wanted,
-                        "a replica assignment excludes partitions and replication factor"));
+                        "A manual partition assignment was specified, but numPartitions or "
+                        "replicationFactor was not set to -1."));
   }
   std::set<PartitionId> seen;
   for (const auto& assignment : wanted.assignments) {
@@ -35,16 +36,24 @@ Result<std::int32_t> assigned_partitions(const Wanted& wanted) {
   const auto count = static_cast<std::int32_t>(seen.size());
   if (seen.begin()->value != 0 || seen.rbegin()->value != count - 1) {
     return fail(refused(broker_error::invalid_replica_assignment, wanted,
-                        "partitions are counted from 0 without a gap"));
+                        "partitions should be a consecutive 0-based integer sequence"));
   }
   return count;
 }
 
 Result<std::int32_t> partitions_of(const Wanted& wanted) {
   if (!wanted.assignments.empty()) return assigned_partitions(wanted);
-  if (wanted.replication_factor != -1 && wanted.replication_factor != 1) {
+  const std::int16_t factor = wanted.replication_factor;
+  if (factor < -1 || factor == 0) {
     return fail(refused(broker_error::invalid_replication_factor, wanted,
-                        "there is one node, so the factor is 1 (or -1 for the default)"));
+                        "Replication factor was set to an invalid non-positive value."));
+  }
+  if (factor > 1) {
+    return fail(refused(broker_error::invalid_replication_factor, wanted,
+                        "Unable to replicate the partition " + std::to_string(factor) +
+                            " time(s): The target replication factor of " + std::to_string(factor) +
+                            " cannot be reached because only 1 broker(s) are registered; there is "
+                            "one node, so the factor is 1 (or -1 for the default)"));
   }
   return wanted.num_partitions == -1 ? 1 : wanted.num_partitions;
 }
@@ -90,10 +99,10 @@ void handle(Call& call, wire::CreateTopicsRequest request) {
     Created& topic = response.topics.emplace_back();
     topic.name = wanted.name;
     topic.error_message.reset();
-    Result<void> created =
-        names.count(wanted.name) > 1
-            ? Result<void>(fail(refused(broker_error::invalid_request, wanted, "named twice")))
-            : create(call.engine, wanted, request.validate_only, topic);
+    Result<void> created = names.count(wanted.name) > 1
+                               ? Result<void>(fail(refused(broker_error::invalid_request, wanted,
+                                                           "Duplicate topic name.")))
+                               : create(call.engine, wanted, request.validate_only, topic);
     if (created) continue;
     topic.error_code = wire_code(created.error());
     topic.error_message = text_of(created.error());

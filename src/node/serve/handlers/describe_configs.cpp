@@ -53,7 +53,8 @@ class Describing {
     const Topic* topic = call_.engine.topics().find(wanted.resource_name);
     if (topic == nullptr) {
       into.error_code = broker_error::unknown_topic_or_partition;
-      into.error_message = "there is no topic " + wanted.resource_name;
+      into.error_message = "This server does not host this topic-partition: there is no topic " +
+                           wanted.resource_name;
       return;
     }
     for (const TopicSetting& from : describe_topic_config(topic->config)) {
@@ -69,7 +70,8 @@ class Describing {
   void describe_broker(const Wanted& wanted, Described& into) {
     if (!wanted.resource_name.empty() && wanted.resource_name != std::to_string(node_id.value)) {
       into.error_code = broker_error::invalid_request;
-      into.error_message = "there is no node " + wanted.resource_name;
+      into.error_message = "Unexpected broker id, expected " + std::to_string(node_id.value) +
+                           " or empty string, but received " + wanted.resource_name;
       return;
     }
     const NodeSettings& settings = call_.engine.settings();

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "node/serve/handlers/handlers.hpp"
+#include "node/storage/topic_names.hpp"
 
 namespace dohle::node {
 
@@ -39,6 +40,9 @@ Entry missing(std::optional<std::string> name, const TopicId& id, std::int16_t c
 Entry by_name(Call& call, const std::string& name, bool may_create, bool with_operations) {
   Topics& topics = call.engine.topics();
   if (const Topic* topic = topics.find(name)) return describe(*topic, with_operations);
+  if (auto legal = check_topic_name(name); !legal) {
+    return missing(name, {}, wire_code(legal.error()));
+  }
   if (!may_create) return missing(name, {}, broker_error::unknown_topic_or_partition);
   auto created = topics.create(name, 1, {});
   return created ? describe(**created, with_operations)

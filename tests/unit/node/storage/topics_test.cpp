@@ -102,6 +102,63 @@ TEST_F(TopicsTest, CreatingIsRefusedWithAReason) {
   EXPECT_EQ(metadata(std::nullopt).topics.size(), 1u);
 }
 
+TEST_F(TopicsTest, IllegalNamesAreCalledIllegalAlsoWhereNothingIsCreated) {
+  for (const std::string& name : {std::string("not/a/name"), std::string("a b"), std::string("."),
+                                  std::string(".."), std::string(), std::string(250, 'x')}) {
+    for (const bool may_create : {false, true}) {
+      EXPECT_EQ(metadata({{name}}, may_create).topics[0].error_code,
+                broker_error::invalid_topic_exception)
+          << name;
+    }
+    EXPECT_EQ(try_create(name).error_code, broker_error::invalid_topic_exception) << name;
+  }
+  EXPECT_EQ(metadata({{std::string(249, 'x')}}).topics[0].error_code,
+            broker_error::unknown_topic_or_partition);
+  EXPECT_THAT(metadata(std::nullopt).topics, testing::IsEmpty());
+}
+
+TEST_F(TopicsTest, NamesThatDifferByDotAndUnderscoreAloneAreRefused) {
+  create("a.b_c");
+  const auto other = try_create("a_b.c");
+  EXPECT_EQ(other.error_code, broker_error::invalid_topic_exception);
+  EXPECT_THAT(other.error_message.value_or(""),
+              HasSubstr("Topic 'a_b.c' collides with existing topic: a.b_c"));
+  EXPECT_EQ(metadata({{"a_b_c"}}, true).topics[0].error_code,
+            broker_error::invalid_topic_exception);
+  EXPECT_EQ(try_create("a-b-c").error_code, 0);
+  wire::DeleteTopicsRequest request;
+  request.topics.push_back({"a.b_c", {}});
+  EXPECT_EQ(ask(request).responses[0].error_code, 0);
+  EXPECT_EQ(try_create("a_b.c").error_code, 0);
+  ASSERT_TRUE(stop_cleanly());
+  restart_after_kill();
+  EXPECT_EQ(try_create("a.b.c").error_code, broker_error::invalid_topic_exception);
+}
+
+TEST_F(TopicsTest, RefusalsHaveTheWordsOfApacheKafkasThatScriptsLookFor) {
+  create("t");
+  const auto text = [&](const std::string& name, std::int32_t partitions,
+                        const Configs& configs = {}) {
+    return try_create(name, partitions, configs).error_message.value_or("");
+  };
+  EXPECT_EQ(text("t", 1), "Topic 't' already exists.");
+  EXPECT_THAT(text("a b", 1), HasSubstr("Topic name is invalid: 'a b' contains one or more "
+                                        "characters other than ASCII alphanumerics"));
+  EXPECT_THAT(text("", 1), HasSubstr("the empty string is not allowed"));
+  EXPECT_THAT(text(std::string(250, 'x'), 1), HasSubstr("longer than the max allowed length 249"));
+  EXPECT_THAT(text("u", 0), HasSubstr("set to an invalid non-positive value"));
+  EXPECT_THAT(text("u", 1, {{"flush.ms", "1"}}), HasSubstr("Unknown topic config name: flush.ms"));
+  EXPECT_THAT(text("u", 1, {{"retention.ms", "soon"}}),
+              HasSubstr("Invalid value soon for configuration retention.ms"));
+  wire::CreateTopicsRequest request;
+  request.topics.push_back({"factor", 1, 3, {}, {}});
+  for (int i = 0; i < 2; ++i) request.topics.push_back({"twice", 1, 1, {}, {}});
+  const auto answer = ask(request);
+  EXPECT_THAT(answer.topics[0].error_message.value_or(""),
+              HasSubstr("replication factor of 3 cannot be reached because only 1 broker(s)"));
+  EXPECT_EQ(answer.topics[1].error_message, "Duplicate topic name.");
+}
+
 TEST_F(TopicsTest, ValidatingMakesNothing) {
   wire::CreateTopicsRequest request;
   request.topics.push_back({"t", -1, -1, {}, {}});
