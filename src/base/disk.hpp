@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,12 +13,20 @@
 
 namespace dohle {
 
+/// Which file it is, whatever it is called and whichever file has its name by now.
+struct FileIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t number = 0;
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+
 /// An open file. Reads may come from any thread; everything else from the thread that owns it.
 /// Closed with its last reference. Errors are storage errors that name the path.
 class File {
  public:
   virtual ~File() = default;
   [[nodiscard]] virtual const std::string& path() const = 0;
+  [[nodiscard]] virtual FileIdentity identity() const = 0;
   /// The end of what was written (reserved space does not count).
   [[nodiscard]] virtual std::uint64_t size() const = 0;
   /// Reads exactly `into.size()` bytes, or fewer at the end of the file; returns how many.
@@ -75,6 +84,16 @@ class Disk {
   virtual Result<void> remove_all(const std::string& path) = 0;
   /// Makes renames, creations and removals in a directory durable, in the calling thread.
   virtual Result<void> sync_directory(const std::string& path) = 0;
+  /// The same for many directories on one file system, in the order given.
+  virtual Result<void> sync_directories(std::span<const std::string> paths) {
+    for (const std::string& path : paths) {
+      if (auto synced = sync_directory(path); !synced) return synced;
+    }
+    return {};
+  }
+  /// Which file or directory has that path now; nothing if there is none. Also from a job of `run`.
+  [[nodiscard]] virtual Result<std::optional<FileIdentity>> identity_of(
+      const std::string& path) const = 0;
   /// Makes what was written to one file durable, in the calling thread (start, stop, checkpoints).
   virtual Result<void> sync_now(File& file) = 0;
   /// Makes what was written so far to all of `files` durable; then calls `done` on the loop. Calls

@@ -16,6 +16,9 @@ struct FileNode {
   explicit FileNode(bool directory) : is_directory(directory) {}
   virtual ~FileNode() = default;
   [[nodiscard]] virtual std::uint64_t bytes() const { return 0; }
+  [[nodiscard]] FileIdentity identity() const {
+    return {0, reinterpret_cast<std::uintptr_t>(this)};
+  }
 
   const bool is_directory;
   std::map<std::string, std::shared_ptr<FileNode>, std::less<>> entries;

@@ -38,6 +38,13 @@ Result<void> make_directory(const std::string& path) {
   return fail(system_error(number, "make directory", path));
 }
 
+Result<Descriptor> open_directory(const std::string& path) {
+  Descriptor directory(
+      uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!directory.is_open()) return fail(system_error(errno, "open directory", path));
+  return directory;
+}
+
 struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
 };
@@ -121,13 +128,31 @@ Result<void> FileDisk::remove_all(const std::string& path) {
 }
 
 Result<void> FileDisk::sync_directory(const std::string& path) {
-  const Descriptor directory(
-      uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-  if (!directory.is_open()) return fail(system_error(errno, "open directory", path));
+  auto directory = open_directory(path);
+  if (!directory) return fail(directory.error());
   const int outcome =
-      uninterrupted([&] { return parts_->options.calls->sync_directory(directory.get()); });
+      uninterrupted([&] { return parts_->options.calls->sync_directory(directory->get()); });
   if (outcome == -1) return fail(system_error(errno, "sync directory", path));
   return {};
+}
+
+Result<void> FileDisk::sync_directories(std::span<const std::string> paths) {
+  const std::size_t many = parts_->options.min_whole_file_system_files;
+  if (many == 0 || paths.size() < many) return Disk::sync_directories(paths);
+  auto directory = open_directory(paths.back());
+  if (!directory) return fail(directory.error());
+  if (!reports_write_back(directory->get())) return Disk::sync_directories(paths);
+  const int outcome =
+      uninterrupted([&] { return parts_->options.calls->sync_file_system(directory->get()); });
+  if (outcome == -1) return Disk::sync_directories(paths);
+  return {};
+}
+
+Result<std::optional<FileIdentity>> FileDisk::identity_of(const std::string& path) const {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) == 0) return FileIdentity{status.st_dev, status.st_ino};
+  if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+  return fail(system_error(errno, "stat", path));
 }
 
 Result<void> FileDisk::sync_now(File& file) {

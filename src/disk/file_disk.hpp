@@ -59,6 +59,9 @@ class FileDisk final : public Disk {
   Result<void> remove(const std::string& path) override;
   Result<void> remove_all(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
+  Result<void> sync_directories(std::span<const std::string> paths) override;
+  [[nodiscard]] Result<std::optional<FileIdentity>> identity_of(
+      const std::string& path) const override;
   Result<void> sync_now(File& file) override;
   void sync(std::vector<std::shared_ptr<File>> files, Synced done) override;
   void run(Task job, Task done) override;

@@ -18,6 +18,7 @@ class MemoryFile final : public File {
       : path_(std::move(path)), contents_(std::move(contents)), account_(std::move(account)) {}
 
   [[nodiscard]] const std::string& path() const override { return path_; }
+  [[nodiscard]] FileIdentity identity() const override { return contents_->identity(); }
   [[nodiscard]] std::uint64_t size() const override { return contents_->size(); }
   Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) const override {
     return contents_->read(offset, into);
@@ -119,6 +120,11 @@ Result<void> MemoryDisk::remove_all(const std::string& path) {
 Result<void> MemoryDisk::sync_directory(const std::string& path) {
   if (exists(path)) return {};
   return fail(file_error(Errc::not_found, "sync directory", path, "No such file or directory"));
+}
+
+Result<std::optional<FileIdentity>> MemoryDisk::identity_of(const std::string& path) const {
+  const auto node = parts_->tree.find(path);
+  return node == nullptr ? std::nullopt : std::optional(node->identity());
 }
 
 Result<void> MemoryDisk::sync_now(File&) {

@@ -73,8 +73,8 @@ Result<std::shared_ptr<OpenFile>> OpenFile::open(const std::string& path, OpenMo
     return fail(file_error(Errc::io_error, "open", path, "Not a regular file"));
   }
   return std::make_shared<OpenFile>(path, std::move(descriptor),
-                                    static_cast<std::uint64_t>(status.st_size), status.st_dev,
-                                    calls);
+                                    static_cast<std::uint64_t>(status.st_size),
+                                    FileIdentity{status.st_dev, status.st_ino}, calls);
 }
 
 Result<std::size_t> OpenFile::read(std::uint64_t offset, std::span<std::byte> into) const {

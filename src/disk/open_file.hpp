@@ -34,15 +34,16 @@ class OpenFile final : public File {
   static Result<std::shared_ptr<OpenFile>> open(const std::string& path, OpenMode mode,
                                                 SystemCalls& calls);
 
-  OpenFile(std::string path, Descriptor descriptor, std::uint64_t size, std::uint64_t device,
+  OpenFile(std::string path, Descriptor descriptor, std::uint64_t size, FileIdentity identity,
            SystemCalls& calls)
       : path_(std::move(path)),
         descriptor_(std::move(descriptor)),
-        device_(device),
+        identity_(identity),
         calls_(calls),
         size_(size) {}
 
   [[nodiscard]] const std::string& path() const override { return path_; }
+  [[nodiscard]] FileIdentity identity() const override { return identity_; }
   [[nodiscard]] std::uint64_t size() const override {
     return size_.load(std::memory_order_relaxed);
   }
@@ -54,7 +55,7 @@ class OpenFile final : public File {
   [[nodiscard]] int descriptor() const override { return descriptor_.get(); }
 
   /// The number of the device that holds the file.
-  [[nodiscard]] std::uint64_t device() const { return device_; }
+  [[nodiscard]] std::uint64_t device() const { return identity_.device; }
   /// Makes what is written durable. The first failure is kept and returned ever after: the system
   /// reports lost pages once and counts them as clean from then on.
   Result<void> sync();
@@ -68,7 +69,7 @@ class OpenFile final : public File {
 
   std::string path_;
   Descriptor descriptor_;
-  std::uint64_t device_;
+  FileIdentity identity_;
   SystemCalls& calls_;
   std::atomic<std::uint64_t> size_;
   std::uint64_t reserved_ = 0;

@@ -40,11 +40,15 @@ std::string directory_of(const std::string& path) {
 
 }  // namespace
 
+bool reports_write_back(int descriptor) {
+  return kernel_reports() && file_system_reports(descriptor);
+}
+
 void SyncGroups::watch(const OpenFile& file) {
   const std::scoped_lock lock(mutex_);
   if (options_.min_whole_file_system_files == 0 || file_systems_.contains(file.device())) return;
   Descriptor descriptor;
-  if (kernel_reports() && file_system_reports(file.descriptor())) {
+  if (reports_write_back(file.descriptor())) {
     descriptor = Descriptor(::open(directory_of(file.path()).c_str(), O_RDONLY | O_CLOEXEC));
   }
   file_systems_.emplace(file.device(), std::move(descriptor));

@@ -14,6 +14,9 @@
 
 namespace dohle::disk {
 
+/// Whether syncfs on this file system says what could not be written (ext4, XFS, btrfs; Linux 5.8).
+[[nodiscard]] bool reports_write_back(int descriptor);
+
 /// Group sync. Calls form a group while the group before them is made durable; the thread that
 /// ends a group posts all its answers at once and starts the next one itself, so that one record
 /// outstanding costs one wake of a disk thread and one of the loop.

@@ -160,6 +160,11 @@ Result<void> ProcessDisk::sync_directory(const std::string& path) {
   return disk_.tree_->sync_directory(path);
 }
 
+Result<std::optional<FileIdentity>> ProcessDisk::identity_of(const std::string& path) const {
+  const auto node = disk_.tree_->find(path);
+  return node == nullptr ? std::nullopt : std::optional(node->identity());
+}
+
 Result<void> ProcessDisk::sync_now(File& file) {
   auto& mine = static_cast<SimFile&>(file);
   return mine.sync(mine.change_mark());

@@ -22,6 +22,7 @@ class SimFile final : public File {
       : disk_(disk), loop_(loop), path_(std::move(path)), contents_(std::move(contents)) {}
 
   [[nodiscard]] const std::string& path() const override { return path_; }
+  [[nodiscard]] FileIdentity identity() const override { return contents_->identity(); }
   [[nodiscard]] std::uint64_t size() const override { return contents_->bytes(); }
   Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) const override;
   Result<void> write(std::uint64_t offset, std::span<const Bytes> pieces) override;
@@ -58,6 +59,8 @@ class ProcessDisk final : public Disk {
   Result<void> remove(const std::string& path) override;
   Result<void> remove_all(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
+  [[nodiscard]] Result<std::optional<FileIdentity>> identity_of(
+      const std::string& path) const override;
   Result<void> sync_now(File& file) override;
   void sync(std::vector<std::shared_ptr<File>> files, Synced done) override;
   void run(Task job, Task done) override;

@@ -34,6 +34,7 @@ class FusedFile final : public File {
  public:
   FusedFile(std::shared_ptr<File> file, Fuse& fuse) : file_(std::move(file)), fuse_(fuse) {}
   [[nodiscard]] const std::string& path() const override { return file_->path(); }
+  [[nodiscard]] FileIdentity identity() const override { return file_->identity(); }
   [[nodiscard]] std::uint64_t size() const override { return file_->size(); }
   Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) const override {
     return file_->read(offset, into);
@@ -96,6 +97,10 @@ class FusedDisk final : public Disk {
   Result<void> sync_directory(const std::string& path) override {
     if (!fuse_.holds()) return fail(Fuse::blown());
     return disk_.sync_directory(path);
+  }
+  [[nodiscard]] Result<std::optional<FileIdentity>> identity_of(
+      const std::string& path) const override {
+    return disk_.identity_of(path);
   }
   Result<void> sync_now(File& file) override {
     if (!fuse_.holds()) return fail(Fuse::blown());
