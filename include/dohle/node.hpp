@@ -59,6 +59,10 @@ struct NodeOptions {
   /// have arrived. Above it requests of more than 32 KiB wait, but for one at a time. At least
   /// 1 KiB.
   std::size_t max_requests_bytes = std::size_t{512} << 20;
+  /// Topics to list again of which the data directory has the partitions and the catalog knows
+  /// nothing, with the default settings. Default: none. A topic that is listed already is left
+  /// alone; one without directories is a configuration error.
+  std::vector<std::string> adopt = {};
   /// Null: warnings and errors go to standard error.
   std::shared_ptr<Logger> logger = nullptr;
 };

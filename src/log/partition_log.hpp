@@ -196,6 +196,12 @@ class PartitionLog {
   /// The epoch of the last batch; none in a log without one.
   [[nodiscard]] Result<LeaderEpoch> latest_epoch() const;
 
+  /// The segment that is appended to. Errors: storage.
+  [[nodiscard]] Result<std::shared_ptr<File>> active_file() const { return active().file(); }
+  /// The largest id of the producers that the log remembers; none if there are none. Blocks for up
+  /// to a snapshot and some megabytes of batches.
+  Result<ProducerId> highest_producer_id();
+
   /// Files with bytes that no sync covers yet, for Disk::sync; `end()` at this time is what the
   /// sync will have covered.
   [[nodiscard]] std::vector<std::shared_ptr<File>> dirty_files();

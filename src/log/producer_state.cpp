@@ -79,6 +79,12 @@ void ProducerState::expire(Timestamp before, Timestamp now) {
   }
 }
 
+ProducerId ProducerState::highest_id() const {
+  ProducerId highest;
+  for (const auto& [id, producer] : producers_) highest = std::max(highest, id);
+  return highest;
+}
+
 Slice ProducerState::snapshot() const {
   return Slice::made(
       producers_at + producers_.size() * producer_bytes, [&](std::span<std::byte> out) {

@@ -40,6 +40,8 @@ class ProducerState {
   void expire(Timestamp before, Timestamp now);
   void clear() { producers_.clear(); }
   [[nodiscard]] std::size_t size() const { return producers_.size(); }
+  /// none if there is no producer.
+  [[nodiscard]] ProducerId highest_id() const;
 
   /// The last batch of each producer, in the format of Apache Kafka's NNN.snapshot (version 1).
   [[nodiscard]] Slice snapshot() const;

@@ -29,6 +29,11 @@ Result<void> PartitionLog::know_producers() {
   return {};
 }
 
+Result<ProducerId> PartitionLog::highest_producer_id() {
+  if (auto known = know_producers(); !known) return fail(known.error());
+  return producers_.highest_id();
+}
+
 // The newest snapshot up to `until` that is whole; without one, nothing at the log's beginning.
 Result<std::pair<Offset, ProducerState>> PartitionLog::best_snapshot(Offset until) {
   for (auto at = snapshots_.rbegin(); at != snapshots_.rend(); ++at) {

@@ -103,6 +103,7 @@ Result<node::NodeSettings> settings_of(const NodeOptions& options) {
   settings.max_request_bytes = options.max_request_bytes;
   settings.max_requests_bytes = options.max_requests_bytes;
   settings.max_open_files = max_open_files();
+  settings.adopt = options.adopt;
   return settings;
 }
 

@@ -50,13 +50,14 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
       settings_(std::move(settings)),
       visible_(visible_under(settings_.durability)),
       topics_(environment.disk, settings_.data_directory, environment.random,
-              {visible_, this, settings_.max_open_files,
+              {visible_, this, settings_.max_open_files, settings_.adopt,
                [this](std::string_view line) { warn(line); }}),
       syncing_(environment.loop, environment.disk, settings_.durability,
                std::max<std::size_t>(1, settings_.max_open_files / 2),
                [this](const PartitionRef& partition, std::uint64_t bytes) {
                  on_partition_synced(partition, bytes);
                }),
+      places_(environment.loop, environment.disk),
       fetch_waits_(environment.loop, limits::max_waiting_fetches),
       fetch_sessions_(fetch_session_options(), environment.random),
       groups_(*this, environment.loop, environment.random, settings_.groups) {}
@@ -289,6 +290,7 @@ Result<log::Appended> NodeEngine::append(const PartitionRef& partition, const Sl
   if (!appended || appended->is_duplicate) return appended;
   partition->appended_bytes += batch.size();
   syncing_.appended(partition);
+  places_.appended(partition);
   if (visible_ == log::Visible::written) show(partition, partition->appended_bytes);
   return appended;
 }

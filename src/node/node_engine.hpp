@@ -24,6 +24,7 @@
 #include "node/line_limit.hpp"
 #include "node/serve/call.hpp"
 #include "node/storage/clock_watch.hpp"
+#include "node/storage/place_watch.hpp"
 #include "node/storage/syncing.hpp"
 #include "node/storage/topics.hpp"
 
@@ -46,6 +47,8 @@ struct NodeSettings {
   std::size_t max_requests_bytes = std::size_t{512} << 20;
   std::size_t max_open_files = log::FileCache::open_max_default;
   GroupCoordinator::Options groups = {};
+  /// As Topics::Options::adopt.
+  std::vector<std::string> adopt = {};
 };
 
 /// The server: ways in, sessions, topics, groups, and what waits for a sync, for records or for
@@ -162,6 +165,7 @@ class NodeEngine final : private log::LogEvents {
   Disk::DirectoryLock lock_;
   Topics topics_;
   Syncing syncing_;
+  PlaceWatch places_;
   FetchWaits fetch_waits_;
   FetchSessions fetch_sessions_;
   GroupService groups_;

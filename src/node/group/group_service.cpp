@@ -68,7 +68,11 @@ void GroupService::warn(std::string_view what, const Error& why) {
 
 Result<void> GroupService::restore(Now now) {
   const Topic* topic = engine_.topics().find(offsets_topic);
-  if (topic == nullptr) return {};
+  if (topic == nullptr) {
+    // Groups must not begin anew while their offsets are there.
+    fault_ = engine_.topics().refused_by_strays(offsets_topic);
+    return fault_ ? Result<void>(fail(*fault_)) : Result<void>();
+  }
   partition_ = topic->partitions.front();
   auto outcome = partition_->fault() != nullptr ? Result<void>(fail(*partition_->fault()))
                                                 : read_log(*partition_->log(), now);

@@ -89,8 +89,18 @@ Result<void> FileJournal::make_durable(std::string_view text) {
   return disk_->sync_now(*file_);
 }
 
+// Whoever writes to a file that is not at its path any more writes to nobody.
+Result<void> FileJournal::check_place() const {
+  const auto there = disk_->identity_of(path_);
+  if (!there || *there == file_->identity()) return {};
+  return fail(Error::storage(
+      Errc::io_error, path_ + " was removed or replaced while the node runs: put it back, or "
+                              "restore it from a copy, and restart the node"));
+}
+
 Result<void> FileJournal::append(std::string_view body, Reserve reserve) {
   if (broken_) return fail(*broken_);
+  if (auto there = check_place(); !there) return there;
   const std::string text = sealed_line(lines_ + 1, durable_, body);
   auto reserved = file_->reserve(size_ + text.size() + reserved_bytes);
   if (!reserved && reserve == Reserve::is_kept) return reserved;

@@ -62,13 +62,12 @@ class FileJournal {
   [[nodiscard]] std::uint64_t dropped_bytes() const { return dropped_bytes_; }
   /// The file holds lines of 0.1.0.
   [[nodiscard]] bool has_unnumbered_lines() const { return has_unnumbered_lines_; }
-  /// Every later change fails with `why`.
-  void go_offline(Error why) { broken_ = std::move(why); }
 
  private:
   FileJournal(Disk& disk, Options options);
   Result<void> load(const Take& take);
   Result<void> take_lines(const JournalText& text, const Take& take);
+  [[nodiscard]] Result<void> check_place() const;
   Result<void> make_durable(std::string_view text);
   [[nodiscard]] Error damaged(const std::string& what) const;
 

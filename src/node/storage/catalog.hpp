@@ -60,8 +60,6 @@ class Catalog {
   Result<void> add(const std::string& name, CatalogTopic topic);
   Result<void> remove(const std::string& name);
   Result<void> set_free_producer_id(std::int64_t id);
-  /// Every later change fails with `why`.
-  void go_offline(Error why) { journal_->go_offline(std::move(why)); }
 
  private:
   struct Deleted {

@@ -54,6 +54,8 @@ class Partition {
   std::uint64_t appended_bytes = 0;
   std::uint64_t visible_bytes = 0;
   bool is_dirty = false;
+  /// Noted by PlaceWatch in this second.
+  bool is_watched = false;
   std::vector<FetchWait*> waits;
   /// Why it keeps old records, as it was logged; empty: it does not, or nobody was told.
   std::string told_of_retention;

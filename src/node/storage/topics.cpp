@@ -59,35 +59,80 @@ log::OpenOptions Topics::open_options(const TopicId& id, bool was_clean) const {
 }
 
 Result<std::vector<Topics::Finding>> Topics::open() {
-  auto catalog = Catalog::open(*disk_, directory_, {});
+  Catalog::Options of_catalog;
+  const bool is_lost = !disk_->exists(directory_ + "/" + std::string(Catalog::file_name));
+  // Whoever adopts topics into a new catalog knows that the old one is gone.
+  if (is_lost && !options_.adopt.empty()) of_catalog.sizes = {};
+  auto catalog = Catalog::open(*disk_, directory_, std::move(of_catalog));
   if (!catalog) return fail(catalog.error());
   catalog_ = *std::move(catalog);
+  std::vector<Finding> findings;
+  if (auto found = find_strays(); !found) return fail(found.error());
+  if (auto adopted = adopt(findings); !adopted) return fail(adopted.error());
   const bool is_new = catalog_->cluster_id().empty();
+  if (auto checked = check_that_catalog_is_there(); is_new && !checked) {
+    return fail(checked.error());
+  }
   if (auto made = make_cluster_id(); !made) return fail(made.error());
   next_producer_id_ = catalog_->free_producer_id();
 
   const std::string mark = directory_ + "/" + std::string(clean_mark);
   const bool was_clean = disk_->exists(mark);
-  std::vector<Finding> findings;
   for (const auto& [name, listed] : catalog_->topics()) {
-    const auto config = log_config_of(name, listed.config);
-    if (!config) {
-      return fail(Error::storage(Errc::damaged, "the catalog's settings of topic " + name + ": " +
-                                                    std::string(config.error().message())));
-    }
-    Topic topic{name, listed.id, listed.config, {}, name == offsets_topic};
-    for (std::int32_t i = 0; i < listed.partitions; ++i) {
-      open_partition(topic, i, *config, was_clean, findings);
-    }
-    place(std::move(topic));
+    auto opened = open_topic(name, listed, was_clean, findings);
+    if (!opened) return fail(opened.error());
   }
-  if (auto looked = look_at_directories(is_new, findings); !looked) return fail(looked.error());
+  settle_strays(findings);
+  if (catalog_->journal().dropped_bytes() > 0 || (is_new && !topics_.empty())) {
+    if (auto skipped = skip_producer_ids(findings); !skipped) return fail(skipped.error());
+  }
   if (was_clean) {
     // Before the first write: a crash from here on is not a clean stop.
     if (auto removed = disk_->remove(mark); !removed) return fail(removed.error());
     if (auto synced = disk_->sync_directory(directory_); !synced) return fail(synced.error());
   }
   return findings;
+}
+
+Result<void> Topics::open_topic(const std::string& name, const CatalogTopic& listed, bool was_clean,
+                                std::vector<Finding>& findings) {
+  const auto config = log_config_of(name, listed.config);
+  if (!config) {
+    return fail(Error::storage(Errc::damaged, "the catalog's settings of topic " + name + ": " +
+                                                  std::string(config.error().message())));
+  }
+  Topic topic{name, listed.id, listed.config, {}, name == offsets_topic};
+  for (std::int32_t i = 0; i < listed.partitions; ++i) {
+    if (const auto missing = missing_files(listed, directory_of(name, i))) {
+      findings.push_back({true, std::string(missing->message())});
+      topic.partitions.push_back(std::make_shared<Partition>(name, PartitionId{i}, *missing));
+      continue;
+    }
+    open_partition(topic, i, *config, was_clean, findings);
+  }
+  place(std::move(topic));
+  return {};
+}
+
+// What 0.1.0 made may never have reached the disk.
+std::optional<Error> Topics::missing_files(const CatalogTopic& listed,
+                                           const std::string& directory) const {
+  if (!listed.has_durable_files) return std::nullopt;
+  if (disk_->exists(directory + "/" + std::string(log::StateFile::name))) return std::nullopt;
+  const bool is_there = disk_->exists(directory);
+  if (is_there) {
+    const auto entries = disk_->list(directory);
+    if (!entries) return entries.error();
+    const auto is_segment = [](const DirectoryEntry& entry) {
+      return entry.name.ends_with(".log");
+    };
+    if (std::ranges::any_of(*entries, is_segment)) return std::nullopt;
+  }
+  return Error::storage(Errc::damaged,
+                        "partition " + directory + ": " +
+                            (is_there ? "all of its files are" : "its directory is") +
+                            " missing, which were on disk when its topic was created: restore the "
+                            "directory from a copy, or delete the topic");
 }
 
 void Topics::open_partition(Topic& topic, std::int32_t index, const log::LogConfig& config,
@@ -124,40 +169,126 @@ Result<void> Topics::make_cluster_id() {
   return catalog_->set_cluster_id(random_id().to_string());
 }
 
-// Removes what a delete had renamed when the node stopped, and finds what belongs to nobody.
-Result<void> Topics::look_at_directories(bool is_new, std::vector<Finding>& findings) {
+// Removes what a delete had renamed when the node stopped, and finds what the catalog does not
+// list.
+Result<void> Topics::find_strays() {
   auto entries = disk_->list(directory_);
   if (!entries) return fail(entries.error());
   for (const DirectoryEntry& entry : *entries) {
     if (!entry.is_directory) continue;
-    const std::string path = directory_ + "/" + entry.name;
     if (entry.name.ends_with(deleted_suffix)) {
-      if (auto removed = disk_->remove_all(path); !removed) return removed;
+      auto removed = disk_->remove_all(directory_ + "/" + entry.name);
+      if (!removed) return removed;
       continue;
     }
-    if (is_known_partition(entry.name)) continue;
-    if (!disk_->exists(path + "/" + std::string(log::StateFile::name))) continue;
-    if (is_new) {
-      return fail(Error::storage(
-          Errc::damaged, path + " is a partition, but there was no catalog in " + directory_ +
-                             " to say of which topic: restore the catalog from a copy, or "
-                             "move the partition away"));
-    }
-    findings.push_back({false, path +
-                                   " belongs to no topic: the node was stopped while its topic was "
-                                   "made or deleted; it may be removed"});
+    const auto name = parse_partition_directory(entry.name);
+    if (!name || is_listed(*name)) continue;
+    auto stray = look_at_directory(*disk_, directory_, *name);
+    if (!stray) return fail(stray.error());
+    if (*stray) strays_[name->topic].push_back(**std::move(stray));
   }
   return {};
 }
 
-bool Topics::is_known_partition(std::string_view directory) const {
-  const auto dash = directory.rfind('-');
-  if (dash == directory.npos) return false;
-  const auto topic = topics_.find(directory.substr(0, dash));
-  return topic != topics_.end() &&
-         std::ranges::any_of(topic->second.partitions, [&](const PartitionRef& partition) {
-           return std::to_string(partition->index().value) == directory.substr(dash + 1);
-         });
+bool Topics::is_listed(const PartitionDirectory& directory) const {
+  const auto found = catalog_->topics().find(directory.topic);
+  return found != catalog_->topics().end() && directory.partition < found->second.partitions;
+}
+
+Result<void> Topics::adopt(std::vector<Finding>& findings) {
+  for (const std::string& name : options_.adopt) {
+    // The option may stay for later starts.
+    if (catalog_->topics().contains(name)) continue;
+    auto topic = adopted_topic(name, strays_[name], random_id());
+    if (!topic) return fail(topic.error().within(directory_));
+    if (auto added = catalog_->add(name, *topic); !added) return added;
+    findings.push_back({false, "topic " + name + " is listed again, with " +
+                                   std::to_string(topic->partitions) +
+                                   " partitions and the default settings (--adopt)"});
+    strays_.erase(name);
+  }
+  return {};
+}
+
+Result<void> Topics::check_that_catalog_is_there() const {
+  for (const auto& [name, strays] : strays_) {
+    if (strays.empty()) continue;
+    return fail(Error::storage(
+        Errc::damaged, directory_ + "/" + strays.front().name() +
+                           " is a partition, but there was no catalog in " + directory_ +
+                           " to say of which topic: restore the catalog from a copy, or list each "
+                           "topic again with --adopt TOPIC, or move the partition away"));
+  }
+  return {};
+}
+
+void Topics::settle_strays(std::vector<Finding>& findings) {
+  std::vector<Stray> kept, removed;
+  for (auto& [name, strays] : strays_) {
+    const auto gone = std::ranges::partition(
+        strays, [&](const Stray& stray) { return !may_be_removed(stray, *catalog_); });
+    removed.insert(removed.end(), gone.begin(), gone.end());
+    strays.erase(gone.begin(), gone.end());
+    kept.insert(kept.end(), strays.begin(), strays.end());
+  }
+  std::erase_if(strays_, [](const auto& entry) { return entry.second.empty(); });
+  if (const auto line = line_about_strays(directory_, kept, removed)) {
+    findings.push_back({false, *line});
+  }
+  for (const Stray& stray : removed) {
+    const std::string directory = directory_of(stray.topic, stray.partition);
+    const std::string doomed =
+        doomed_directory(stray.topic, stray.partition, stray.id ? *stray.id : random_id());
+    if (auto renamed = disk_->rename(directory, doomed); renamed) {
+      remove_renamed(doomed);
+    } else {
+      options_.warn(std::string(renamed.error().message()));
+    }
+  }
+}
+
+// Ids that a dropped line had reserved may be in use: a producer that got one of them again would
+// have its first batches taken for repetitions.
+Result<void> Topics::skip_producer_ids(std::vector<Finding>& findings) {
+  std::int64_t next = catalog_->free_producer_id();
+  for (const auto& [log, partition] : owners_) {
+    auto highest = partition->log()->highest_producer_id();
+    if (!highest) {
+      findings.push_back({true, std::string(highest.error().message())});
+      continue;
+    }
+    next = std::max(next, highest->value + 1);
+  }
+  next += producer_id_block;
+  if (auto stored = catalog_->set_free_producer_id(next); !stored) return stored;
+  next_producer_id_ = next;
+  const std::uint64_t dropped = catalog_->journal().dropped_bytes();
+  findings.push_back(
+      {false, catalog_->journal().path() + ": " +
+                  (dropped > 0 ? "dropped " + std::to_string(dropped) +
+                                     " bytes of a last change that a crash tore and that no client "
+                                     "was told of"
+                               : std::string("begun anew")) +
+                  "; producer ids go on from " + std::to_string(next)});
+  return {};
+}
+
+std::optional<Error> Topics::refused_by_strays(std::string_view name) {
+  const auto found = strays_.find(name);
+  if (found == strays_.end()) return std::nullopt;
+  std::erase_if(found->second, [&](const Stray& stray) {
+    return !disk_->exists(directory_of(stray.topic, stray.partition));
+  });
+  if (found->second.empty()) {
+    strays_.erase(found);
+    return std::nullopt;
+  }
+  return Error::broker(broker_error::kafka_storage_error, "topic " + std::string(name),
+                       "the node's directory " + found->second.front().name() +
+                           " holds records of a topic that its catalog does not list: start it "
+                           "with --adopt " +
+                           std::string(name) +
+                           " to list that topic again, or move the directory away");
 }
 
 /// A clean stop under way: all partitions, some at a time, since each has files open until it is
@@ -256,6 +387,7 @@ Result<Topic*> Topics::create(const std::string& name, std::int32_t partitions,
                               "all topics together may have at most " +
                                   std::to_string(limits::max_partitions) + " partitions"));
   }
+  if (auto refused = refused_by_strays(name)) return fail(*std::move(refused));
   auto parsed = parse_topic_config(config);
   if (!parsed) return fail(parsed.error());
   if (validate_only) return nullptr;
@@ -264,6 +396,7 @@ Result<Topic*> Topics::create(const std::string& name, std::int32_t partitions,
 
 Result<Topic*> Topics::offsets() {
   if (Topic* topic = find(offsets_topic)) return topic;
+  if (auto refused = refused_by_strays(offsets_topic)) return fail(*std::move(refused));
   return make(std::string(offsets_topic), 1, {}, offsets_log_config());
 }
 
@@ -274,24 +407,51 @@ Result<Topic*> Topics::make(const std::string& name, std::int32_t partitions,
   for (std::int32_t i = 0; outcome && i < partitions; ++i) {
     outcome = make_partition(topic, i, log_config);
   }
-  // The directories first: records that are acknowledged later must not lose theirs.
-  if (outcome) outcome = disk_->sync_directory(directory_);
-  if (outcome) outcome = catalog_->add(name, {topic.id, partitions, config});
+  if (outcome) outcome = make_files_durable(topic, partitions);
+  if (outcome) outcome = catalog_->add(name, {topic.id, partitions, config, true});
   if (outcome) return &place(std::move(topic));
+  const std::size_t made = topic.partitions.size();
   topic.partitions.clear();
-  for (std::int32_t i = 0; i < partitions; ++i) {
+  for (std::size_t i = 0; i < made; ++i) {
     // What cannot be removed now is replaced when the name is used again.
-    (void)disk_->remove_all(directory_of(name, i));
+    (void)disk_->remove_all(directory_of(name, static_cast<std::int32_t>(i)));
   }
   return fail(outcome.error());
 }
 
+// Before the catalog says that they are: their names, and the name of each one's directory. Those
+// of the partitions first, whose sync usually covers the other.
+Result<void> Topics::make_files_durable(const Topic& topic, std::int32_t partitions) {
+  std::vector<std::string> directories;
+  directories.reserve(static_cast<std::size_t>(partitions) + 1);
+  for (std::int32_t i = 0; i < partitions; ++i) {
+    directories.push_back(directory_of(topic.name, i));
+  }
+  directories.push_back(directory_);
+  return disk_->sync_directories(directories);
+}
+
+// What is in the way of a new partition goes, unless something would be lost with it.
+Result<void> Topics::make_way(const Topic& topic, std::int32_t index) {
+  const std::string directory = directory_of(topic.name, index);
+  if (!disk_->exists(directory)) return {};
+  auto entries = disk_->list(directory);
+  if (!entries) return fail(entries.error());
+  if (entries->empty()) return {};
+  auto stray = look_at_directory(*disk_, directory_, {topic.name, index});
+  if (!stray) return fail(stray.error());
+  if (*stray && may_be_removed(**stray, *catalog_)) return disk_->remove_all(directory);
+  if (*stray) strays_[topic.name].push_back(**stray);
+  return fail(
+      Error::broker(broker_error::kafka_storage_error, "topic " + topic.name,
+                    "the node's directory " + topic.name + "-" + std::to_string(index) +
+                        " is there and holds files that are not the topic's: move it away"));
+}
+
 Result<void> Topics::make_partition(Topic& topic, std::int32_t index,
                                     const log::LogConfig& config) {
+  if (auto made = make_way(topic, index); !made) return made;
   const std::string directory = directory_of(topic.name, index);
-  if (disk_->exists(directory)) {
-    if (auto removed = disk_->remove_all(directory); !removed) return removed;
-  }
   auto opened = log::PartitionLog::open(*disk_, directory, config, open_options(topic.id, true));
   if (!opened) return fail(opened.error());
   if (opened->report.unwritten) return fail(*opened->report.unwritten);
@@ -335,22 +495,43 @@ Result<void> Topics::remove(const std::string& name) {
 
 // Renamed first, so that a topic of the same name may be made at once.
 void Topics::remove_files(const PartitionRef& partition, const TopicId& id) {
+  const bool is_another = partition->log() == nullptr && belongs_to_another(partition, id);
   if (log::PartitionLog* const log = partition->log()) {
     checks_.remove(*log);
     owners_.erase(log);
   }
   partition->close();
   const std::string directory = directory_of(partition->topic(), partition->index().value);
-  // A name of its own, and no longer than file systems allow however long the topic's is.
-  const std::string doomed =
-      directory_of(partition->topic().substr(0, max_doomed_name_bytes), partition->index().value) +
-      "." + id.to_string() + std::string(deleted_suffix);
+  if (is_another) {
+    return options_.warn("the directory " + directory +
+                         " of a deleted topic holds records of another topic and is kept");
+  }
+  const std::string doomed = doomed_directory(partition->topic(), partition->index().value, id);
   if (auto renamed = disk_->rename(directory, doomed); !renamed) {
+    if (renamed.error().is(Errc::not_found)) return;
     options_.warn("the files of a deleted topic stay in " + directory +
                   " and may be removed: " + std::string(renamed.error().message()));
     return;
   }
   remove_renamed(doomed);
+}
+
+// Directories may have been exchanged: those of a topic that refused may hold what another one
+// lost.
+bool Topics::belongs_to_another(const PartitionRef& partition, const TopicId& id) {
+  auto found =
+      look_at_directory(*disk_, directory_, {partition->topic(), partition->index().value});
+  if (!found || !*found || !(*found)->id || (*found)->id == id) return false;
+  if (may_be_removed(**found, *catalog_)) return false;
+  strays_[partition->topic()].push_back(**found);
+  return true;
+}
+
+// A name of its own, and no longer than file systems allow however long the topic's is.
+std::string Topics::doomed_directory(std::string_view topic, std::int32_t index,
+                                     const TopicId& id) const {
+  return directory_of(topic.substr(0, max_doomed_name_bytes), index) + "." + id.to_string() +
+         std::string(deleted_suffix);
 }
 
 void Topics::remove_renamed(const std::string& directory) {

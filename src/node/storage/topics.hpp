@@ -16,6 +16,7 @@
 #include "log/background_checks.hpp"
 #include "node/storage/catalog.hpp"
 #include "node/storage/partition.hpp"
+#include "node/storage/strays.hpp"
 #include "node/storage/topic_settings.hpp"
 
 namespace dohle::node {
@@ -56,6 +57,9 @@ class Topics {
     log::LogEvents* events = nullptr;
     /// Files of segments that are kept open; more are open while they are written or sent.
     std::size_t max_open_files = log::FileCache::open_max_default;
+    /// Topics that the catalog does not list and whose directories are there: they are listed
+    /// again.
+    std::vector<std::string> adopt = {};
     /// Gets a line when something goes wrong that no request waits for.
     std::function<void(std::string_view line)> warn = [](std::string_view) {};
   };
@@ -66,7 +70,8 @@ class Topics {
   Topics& operator=(const Topics&) = delete;
 
   /// Opens the catalog and every log. A log that refuses makes its partition unusable, not the
-  /// node. Errors: damaged (the catalog), storage.
+  /// node. Errors: damaged and unsupported_version (the catalog), configuration (a topic that
+  /// cannot be adopted), storage.
   Result<std::vector<Finding>> open();
   /// Makes everything durable and marks the stop as clean; then calls `done`, unless the topics are
   /// gone. A log that cannot be made durable does not keep the others from it; the first fault is
@@ -78,6 +83,9 @@ class Topics {
   [[nodiscard]] Topic* find(const TopicId& id);
   [[nodiscard]] const std::map<std::string, Topic, std::less<>>& all() const { return topics_; }
   [[nodiscard]] std::size_t partition_count() const { return partition_count_; }
+  /// Why a topic of that name cannot be created: the data directory has records of one that the
+  /// catalog does not list. Nothing if it can.
+  [[nodiscard]] std::optional<Error> refused_by_strays(std::string_view name);
 
   /// Errors: broker errors as Apache Kafka answers them (17, 36, 37, 40), storage. With
   /// `validate_only` nothing is made, and null is returned.
@@ -102,13 +110,26 @@ class Topics {
   Result<Topic*> make(const std::string& name, std::int32_t partitions, const TopicConfig& config,
                       const log::LogConfig& log_config);
   Result<void> make_partition(Topic& topic, std::int32_t index, const log::LogConfig& config);
+  Result<void> open_topic(const std::string& name, const CatalogTopic& listed, bool was_clean,
+                          std::vector<Finding>& findings);
   void open_partition(Topic& topic, std::int32_t index, const log::LogConfig& config,
                       bool was_clean, std::vector<Finding>& findings);
   Result<void> make_cluster_id();
-  Result<void> look_at_directories(bool is_new, std::vector<Finding>& findings);
-  [[nodiscard]] bool is_known_partition(std::string_view directory) const;
+  Result<void> find_strays();
+  Result<void> adopt(std::vector<Finding>& findings);
+  Result<void> check_that_catalog_is_there() const;
+  void settle_strays(std::vector<Finding>& findings);
+  Result<void> skip_producer_ids(std::vector<Finding>& findings);
+  [[nodiscard]] bool is_listed(const PartitionDirectory& directory) const;
+  [[nodiscard]] std::optional<Error> missing_files(const CatalogTopic& listed,
+                                                   const std::string& directory) const;
+  [[nodiscard]] bool belongs_to_another(const PartitionRef& partition, const TopicId& id);
+  Result<void> make_way(const Topic& topic, std::int32_t index);
+  Result<void> make_files_durable(const Topic& topic, std::int32_t partitions);
   Topic& place(Topic topic);
   void remove_files(const PartitionRef& partition, const TopicId& id);
+  [[nodiscard]] std::string doomed_directory(std::string_view topic, std::int32_t index,
+                                             const TopicId& id) const;
   void remove_renamed(const std::string& directory);
   struct Closing;
   void close_some(const std::shared_ptr<Closing>& closing);
@@ -126,6 +147,8 @@ class Topics {
   std::unordered_map<TopicId, Topic*> by_id_;
   /// Names in the form in which they may not be equal; those of an old disk may be.
   std::unordered_multimap<std::string, std::string> undotted_;
+  /// By topic; those that are kept, once the start is through.
+  std::map<std::string, std::vector<Stray>, std::less<>> strays_;
   Options options_;
   std::shared_ptr<log::FileCache> files_;
   std::unordered_map<const log::PartitionLog*, PartitionRef> owners_;

@@ -94,6 +94,11 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
       ->type_name("WHEN");
   command->add_flag("--no-auto-create", arguments->no_auto_create,
                     "Refuse unknown topics instead of making them with one partition");
+  command
+      ->add_option("--adopt", arguments->options.adopt,
+                   "List a topic again of which only the directories are left; may be repeated")
+      ->type_name("TOPIC")
+      ->allow_extra_args(false);
   add_count(*command, "--max-connections", arguments->options.max_connections, 1, 100'000,
             "More are closed at once; 1 to 100000 [10000]");
   command->callback([arguments, &run] { run = [arguments] { return run_node(*arguments); }; });

@@ -135,6 +135,11 @@ class NodeWorld : public testing::Test {
     world.machine("node").power_on();
     restarted();
   }
+  /// Their connections are to a node that is gone.
+  void forget_clients() {
+    for (auto& [name, client] : clients_) client->close();
+    clients_.clear();
+  }
   /// Returns how the stop went.
   Result<void> stop_cleanly() {
     std::optional<Result<void>> outcome;
@@ -242,8 +247,7 @@ class NodeWorld : public testing::Test {
 
  private:
   void restarted() {
-    for (auto& [name, client] : clients_) client->close();
-    clients_.clear();
+    forget_clients();
     world.run_for(200ms);
     const auto& started = running().started;
     EXPECT_TRUE(started.has_value()) << started.error().to_string();

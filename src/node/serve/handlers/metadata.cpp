@@ -43,7 +43,10 @@ Entry by_name(Call& call, const std::string& name, bool may_create, bool with_op
   if (auto legal = check_topic_name(name); !legal) {
     return missing(name, {}, wire_code(legal.error()));
   }
-  if (!may_create) return missing(name, {}, broker_error::unknown_topic_or_partition);
+  // A topic of which only the directories are there is not made anew over them.
+  if (!may_create || topics.refused_by_strays(name)) {
+    return missing(name, {}, broker_error::unknown_topic_or_partition);
+  }
   auto created = topics.create(name, 1, {});
   return created ? describe(**created, with_operations)
                  : missing(name, {}, wire_code(created.error()));

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/disk.hpp"
+#include "base/executor.hpp"
+#include "node/storage/partition.hpp"
+
+namespace dohle::node {
+
+/// Notices that files are written to which nobody will find again: the data directory or a
+/// partition's was removed, moved or replaced while the node runs. Once a second, the path of each
+/// segment that was appended to since then is compared with the file that is open, on a disk
+/// thread. A partition whose file is another goes offline. Nothing is looked at while nothing is
+/// written.
+class PlaceWatch {
+ public:
+  /// Both outlive the watch.
+  PlaceWatch(Executor& loop, Disk& disk) : loop_(loop), disk_(disk) {}
+  ~PlaceWatch();
+  PlaceWatch(const PlaceWatch&) = delete;
+  PlaceWatch& operator=(const PlaceWatch&) = delete;
+
+  /// A batch was appended to the partition. Costs a flag's test, but for the first of each second.
+  void appended(const PartitionRef& partition) {
+    if (!partition->is_watched) watch(partition);
+  }
+
+ private:
+  struct Place {
+    PartitionRef partition;
+    std::string path;
+    FileIdentity identity;
+    bool is_lost = false;
+  };
+
+  void watch(const PartitionRef& partition);
+  void compare();
+  static void settle(const Place& place);
+
+  Executor& loop_;
+  Disk& disk_;
+  std::vector<Place> places_;
+  TimerId timer_ = 0;
+};
+
+}  // namespace dohle::node
