@@ -65,8 +65,9 @@ using ErrorHandler = std::function<void(const Failure&)>;
 /// Sends one message on; the innermost one gives it to the producer.
 using PublishHandler = std::function<Result<Delivery>(std::string_view topic, Message& message)>;
 /// Wraps a publish: it may change the message, refuse it with an error, or look at the result.
-/// Called for each publish, on the publishing threads, several at a time; what it throws is
-/// Errc::handler_failed.
+/// Called for each publish, on the publishing threads, several at a time. `next` never throws: what
+/// an inner middleware throws is the error that it returns (Errc::handler_failed), and what the
+/// outermost throws is publish's own.
 using PublishMiddleware = std::function<PublishHandler(PublishHandler next)>;
 
 /// Of one call of publish. What a Message says itself wins over `key`, `partition`, `timestamp`.

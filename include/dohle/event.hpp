@@ -68,6 +68,7 @@ class DOHLE_API RawEvent {
 
  protected:
   explicit RawEvent(std::shared_ptr<messaging::EventState> state) noexcept;
+  [[noreturn]] void throw_no_value() const;
   std::shared_ptr<messaging::EventState> state_;
   friend class messaging::EventAccess;
 };
@@ -75,6 +76,7 @@ class DOHLE_API RawEvent {
 /// A received message with its body decoded to a T.
 ///
 ///     broker->subscribe<Order>("orders", [](dohle::Event<Order> order) {
+///       if (!order.has_value()) return;  // a tombstone: the order was deleted
 ///       std::puts(order->customer.c_str());
 ///     });
 ///
@@ -82,14 +84,24 @@ class DOHLE_API RawEvent {
 template <class T>
 class Event : public RawEvent {
  public:
-  /// False for a tombstone: there is no body to decode, and value() must not be called.
+  /// False for a tombstone: there is no body to decode.
   [[nodiscard]] bool has_value() const { return value_.has_value(); }
-  [[nodiscard]] const T& value() const& { return *value_; }
-  [[nodiscard]] T&& value() && { return std::move(*value_); }
-  [[nodiscard]] const T& operator*() const { return *value_; }
-  [[nodiscard]] const T* operator->() const { return &*value_; }
+  /// The decoded body. Of a tombstone these throw std::logic_error, which in a handler is a failure
+  /// as any other: it goes to the failure policy.
+  [[nodiscard]] const T& value() const& { return checked(); }
+  [[nodiscard]] T&& value() && {
+    (void)checked();
+    return std::move(*value_);
+  }
+  [[nodiscard]] const T& operator*() const { return checked(); }
+  [[nodiscard]] const T* operator->() const { return &checked(); }
 
  private:
+  const T& checked() const {
+    if (!value_) throw_no_value();
+    return *value_;
+  }
+
   Event(std::shared_ptr<messaging::EventState> state, std::optional<T> value)
       : RawEvent(std::move(state)), value_(std::move(value)) {}
   std::optional<T> value_;
@@ -100,7 +112,9 @@ class Event : public RawEvent {
 using SubscribeHandler = std::function<Result<void>(RawEvent&)>;
 /// Wraps a handler: it may look at the event before and after `next`, answer in its place, or
 /// change what it returns. Called once per subscription; what it returns runs on the
-/// subscription's workers, several at a time. The event may be used after `next` returns.
+/// subscription's workers, several at a time. The event may be used after `next` returns. `next`
+/// never throws: what the handler or an inner middleware throws is the error that it returns
+/// (Errc::handler_failed).
 using SubscribeMiddleware = std::function<SubscribeHandler(SubscribeHandler next)>;
 
 }  // namespace v0

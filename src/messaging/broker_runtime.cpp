@@ -202,13 +202,10 @@ Result<Delivery> BrokerRuntime::through_middlewares(std::string_view topic, Mess
   try {
     auto chain =
         messaging::wrapped(options_.publish_middlewares, options.middlewares, std::move(innermost));
-    return chain(topic, message);
-  } catch (const std::exception& fault) {
-    return fail(Error::client(Errc::handler_failed,
-                              std::string("a publish middleware threw: ") + fault.what()));
+    if (chain) return chain(topic, message);
+    return fail(Error::client(Errc::handler_failed, "a publish middleware returned no handler"));
   } catch (...) {
-    return fail(
-        Error::client(Errc::handler_failed, "a publish middleware threw no std::exception"));
+    return fail(messaging::thrown_by("a publish middleware"));
   }
 }
 
@@ -264,12 +261,8 @@ Result<SubscribeHandler> BrokerRuntime::wrapped(SubscribeHandler handler,
         messaging::wrapped(options_.subscribe_middlewares, options.middlewares, std::move(handler));
     if (chain) return chain;
     return fail(Error::client(Errc::handler_failed, "a subscribe middleware returned no handler"));
-  } catch (const std::exception& fault) {
-    return fail(Error::client(Errc::handler_failed,
-                              std::string("a subscribe middleware threw: ") + fault.what()));
   } catch (...) {
-    return fail(
-        Error::client(Errc::handler_failed, "a subscribe middleware threw no std::exception"));
+    return fail(messaging::thrown_by("a subscribe middleware"));
   }
 }
 

@@ -1,5 +1,7 @@
 #include "dohle/event.hpp"
 
+#include <stdexcept>
+
 #include "messaging/event_state.hpp"
 
 namespace dohle {
@@ -70,6 +72,10 @@ Result<void> RawEvent::nack(Error why) {
 }
 Result<void> RawEvent::nack() {
   return nack(Error::client(Errc::handler_failed, "the handler did not take the message"));
+}
+
+void RawEvent::throw_no_value() const {
+  throw std::logic_error("the message has no body (a tombstone); has_value() says so");
 }
 
 }  // namespace v0

@@ -5,6 +5,17 @@
 
 namespace dohle::messaging {
 
+Error thrown_by(std::string_view who) {
+  const std::string threw = std::string(who) + " threw";
+  try {
+    throw;
+  } catch (const std::exception& fault) {
+    return Error::client(Errc::handler_failed, threw + ": " + fault.what());
+  } catch (...) {
+    return Error::client(Errc::handler_failed, threw + " no std::exception");
+  }
+}
+
 void tell(const std::function<void(const Result<Receipt>&)>& callback,
           const Result<Receipt>& receipt, Logger& logger) {
   try {

@@ -4,6 +4,7 @@
 #include <ranges>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,15 +15,35 @@
 
 namespace dohle::messaging {
 
-/// The broker's middlewares around the call's around the handler; the first is the outermost.
+/// What was thrown is being handled: "`who` threw: …" as handler_failed.
+[[nodiscard]] Error thrown_by(std::string_view who);
+
+/// Makes an error of what `handler` throws.
+template <class Return, class... Arguments>
+[[nodiscard]] std::function<Return(Arguments...)> guarded(
+    std::function<Return(Arguments...)> handler, std::string_view who) {
+  return [handler = std::move(handler), who](Arguments... arguments) -> Return {
+    try {
+      return handler(std::forward<Arguments>(arguments)...);
+    } catch (...) {
+      return fail(thrown_by(who));
+    }
+  };
+}
+
+/// The broker's middlewares around the call's around the handler; the first is the outermost. None
+/// of them throws: each sees what the inner one threw as the error that `next` returns. Empty when
+/// a middleware returned no handler. Throws what a middleware throws while it wraps.
 template <class Middleware, class Handler>
 [[nodiscard]] Handler wrapped(const std::vector<Middleware>& broker,
                               const std::vector<Middleware>& call, Handler handler) {
-  for (const Middleware& middleware : std::views::reverse(call)) {
-    handler = middleware(std::move(handler));
-  }
-  for (const Middleware& middleware : std::views::reverse(broker)) {
-    handler = middleware(std::move(handler));
+  handler = guarded(std::move(handler), "the handler");
+  for (const auto* layer : {&call, &broker}) {
+    for (const Middleware& middleware : std::views::reverse(*layer)) {
+      handler = middleware(std::move(handler));
+      if (!handler) return handler;
+      handler = guarded(std::move(handler), "a middleware");
+    }
   }
   return handler;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "messaging/event_state.hpp"
+#include "messaging/publish_chain.hpp"
 
 namespace dohle::messaging {
 
@@ -213,11 +214,8 @@ void Subscription::handle(Lock& lock, EventPointer event) {
 Result<void> Subscription::call_handler(RawEvent& event) {
   try {
     return setup_.handler(event);
-  } catch (const std::exception& fault) {
-    return fail(
-        Error::client(Errc::handler_failed, std::string("the handler threw: ") + fault.what()));
   } catch (...) {
-    return fail(Error::client(Errc::handler_failed, "the handler threw no std::exception"));
+    return fail(thrown_by("the handler"));
   }
 }
 

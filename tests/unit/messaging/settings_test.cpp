@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <stdexcept>
+
 #include "messaging/changed_options.hpp"
 #include "messaging/embedded_address.hpp"
+#include "messaging/event_state.hpp"
 #include "messaging/publish_chain.hpp"
 
 namespace dohle::messaging {
@@ -122,6 +125,71 @@ TEST(Middlewares, wrap_with_the_brokers_first_outermost) {
       {named("a "), named("b ")}, {named("c "), named("d ")}, innermost);
   EXPECT_TRUE(chain("t", message).has_value());
   EXPECT_EQ(order, "a b c d send");
+}
+
+TEST(Middlewares, see_what_the_handler_throws_as_the_error_of_next) {
+  std::vector<std::string> seen;
+  const auto look = [&seen](SubscribeHandler next) -> SubscribeHandler {
+    return [&seen, next](RawEvent& event) {
+      auto result = next(event);
+      if (!result) seen.push_back(result.error().to_string());
+      return result;
+    };
+  };
+  const SubscribeMiddleware throws = [](SubscribeHandler next) -> SubscribeHandler {
+    return [next](RawEvent& event) -> Result<void> {
+      (void)next(event);
+      throw 7;
+    };
+  };
+  const SubscribeHandler handler = [](RawEvent&) -> Result<void> {
+    throw std::runtime_error("no ink");
+  };
+  RawEvent event = EventAccess::make(nullptr);
+  const auto result = wrapped<SubscribeMiddleware>({look}, {throws, look}, handler)(event);
+  ASSERT_FALSE(result.has_value());
+  EXPECT_TRUE(result.error().is(Errc::handler_failed));
+  ASSERT_EQ(seen.size(), 2u);
+  EXPECT_NE(seen[0].find("the handler threw: no ink"), std::string::npos) << seen[0];
+  EXPECT_NE(seen[1].find("a middleware threw no std::exception"), std::string::npos) << seen[1];
+}
+
+TEST(Middlewares, of_publish_see_what_an_inner_one_throws_as_the_error_of_next) {
+  std::string seen;
+  const PublishMiddleware look = [&seen](PublishHandler next) -> PublishHandler {
+    return [&seen, next](std::string_view topic, Message& message) {
+      auto result = next(topic, message);
+      if (!result) seen = result.error().to_string();
+      return result;
+    };
+  };
+  const PublishMiddleware throws = [](PublishHandler) -> PublishHandler {
+    return
+        [](std::string_view, Message&) -> Result<Delivery> { throw std::runtime_error("no ink"); };
+  };
+  const PublishHandler last = [](std::string_view, Message&) -> Result<Delivery> {
+    return Delivery{};
+  };
+  Message message("text");
+  EXPECT_FALSE(wrapped<PublishMiddleware>({look}, {throws}, last)("t", message).has_value());
+  EXPECT_NE(seen.find("a middleware threw: no ink"), std::string::npos) << seen;
+}
+
+TEST(Middlewares, of_which_one_returns_nothing_make_no_handler) {
+  const SubscribeMiddleware empty = [](SubscribeHandler) { return SubscribeHandler(); };
+  const SubscribeMiddleware pass = [](SubscribeHandler next) { return next; };
+  const SubscribeHandler handler = [](RawEvent&) { return Result<void>{}; };
+  EXPECT_FALSE(wrapped<SubscribeMiddleware>({pass}, {empty}, handler));
+}
+
+TEST(Event, of_a_tombstone_throws_when_its_value_is_used) {
+  const RawEvent raw = EventAccess::make(std::make_shared<EventState>());
+  const auto event = EventAccess::typed<std::string>(raw, std::nullopt);
+  EXPECT_FALSE(event.has_value());
+  EXPECT_THROW((void)event.value(), std::logic_error);
+  EXPECT_THROW((void)*event, std::logic_error);
+  EXPECT_THROW((void)event->size(), std::logic_error);
+  EXPECT_THROW((void)EventAccess::typed<std::string>(raw, std::nullopt).value(), std::logic_error);
 }
 
 TEST(ChangedOptions, are_named) {
