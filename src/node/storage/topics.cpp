@@ -20,6 +20,15 @@ constexpr std::size_t max_doomed_name_bytes = 200;
 // Ids are reserved in blocks, so that most requests write nothing; a crash skips the rest of one.
 constexpr std::int64_t producer_id_block = 1'000;
 
+/// TOPIC-N.ID-delete; other directories of such an end are somebody else's.
+bool is_doomed(std::string_view name) {
+  if (!name.ends_with(deleted_suffix)) return false;
+  name.remove_suffix(deleted_suffix.size());
+  const auto dot = name.rfind('.');
+  return dot != name.npos && parse_partition_directory(name.substr(0, dot)) &&
+         TopicId::parse(name.substr(dot + 1));
+}
+
 // Small segments, so that little is read at a start; nothing expires, it is rewritten.
 log::LogConfig offsets_log_config() {
   log::LogConfig config;
@@ -176,7 +185,7 @@ Result<void> Topics::find_strays() {
   if (!entries) return fail(entries.error());
   for (const DirectoryEntry& entry : *entries) {
     if (!entry.is_directory) continue;
-    if (entry.name.ends_with(deleted_suffix)) {
+    if (is_doomed(entry.name)) {
       auto removed = disk_->remove_all(directory_ + "/" + entry.name);
       if (!removed) return removed;
       continue;

@@ -281,6 +281,18 @@ TEST_F(StrayDirectoriesTest, NoPowerLossTakesTheFilesOfATopicThatWasCreated) {
   EXPECT_EQ(running().engine.topics().all().size(), 20u);
 }
 
+TEST_F(StrayDirectoriesTest, OfHalfADeletionAreRemovedAndThoseOfOthersAreNot) {
+  (void)node();
+  restart_with([](Disk& disk) {
+    for (const std::string name : {"t-0.AQAAAAAAAAAAAAAAAAAAAA-delete", "backup-delete"}) {
+      ASSERT_TRUE(disk.make_directories("/data/" + name));
+      ASSERT_TRUE(disk.open("/data/" + name + "/00000000000000000000.log", OpenMode::create));
+    }
+  });
+  EXPECT_FALSE(exists("/data/t-0.AQAAAAAAAAAAAAAAAAAAAA-delete"));
+  EXPECT_TRUE(exists("/data/backup-delete"));
+}
+
 TEST_F(StrayDirectoriesTest, FilesThatAreNotThePartitionsAreNotRemovedForIt) {
   (void)node();
   restart_with([](Disk& disk) {
