@@ -41,6 +41,7 @@ struct Failure {
     handler,       ///< a handler failed, retries in place included, or left an event unacknowledged
     delivery,      ///< a published message was not stored, and no handle or callback took the error
     subscription,  ///< reading or committing; the subscription goes on by itself
+    held,          ///< a message that failed holds its partition: when that pauses, and each minute
   };
   Kind kind;
   Error error;
@@ -48,9 +49,8 @@ struct Failure {
   std::string_view topic = {};
   PartitionId partition = {};
   Offset offset = {};
-  /// For `decode` and `handler`: the event, still pending. `event->ack()` skips it for good;
-  /// without that nothing behind it in its partition is committed, and it comes again after a
-  /// restart or when the partition changes hands. Null otherwise, for a handler that failed after
+  /// For `decode` and `handler`: the event. Under FailurePolicy::hold and ::stop it is still
+  /// pending, and `event->ack()` skips it for good. Null otherwise, for a handler that failed after
   /// it had acknowledged, and when an unacknowledged event was destroyed.
   RawEvent* event = nullptr;
 };
@@ -61,6 +61,28 @@ struct Failure {
 /// and commits that were refused, on the client's own thread, where it must not block; for
 /// deliveries also where the last Delivery ends. Several at a time.
 using ErrorHandler = std::function<void(const Failure&)>;
+
+/// What becomes of a message that its handler did not take, retries in place included, or that
+/// cannot be decoded. The error handler is told first, whichever it is.
+enum class FailurePolicy : std::uint8_t {
+  /// The message stays pending until the error handler acknowledges it. Messages behind it are
+  /// handled, but nothing behind it in its partition is committed, so that it comes again after a
+  /// restart or when the partition changes hands. At max_unacknowledged the partition pauses.
+  hold,
+  /// The message counts as done. It is lost to this group.
+  skip,
+  /// The subscription ends, and unsubscribe returns the failure. The message is not committed.
+  stop,
+};
+
+/// A message that holds its partition.
+struct HeldMessage {
+  std::string topic;
+  PartitionId partition;
+  Offset offset;
+  /// What its handler failed with, or why it cannot be decoded, or that nobody acknowledged it.
+  Error reason;
+};
 
 /// Sends one message on; the innermost one gives it to the producer.
 using PublishHandler = std::function<Result<Delivery>(std::string_view topic, Message& message)>;
@@ -132,6 +154,8 @@ struct SubscribeOptions {
   int max_retries = 3;
   /// Wait before each of these. 0 to 1 h.
   std::chrono::milliseconds retry_delay{100};
+  /// After the last retry. Default: the broker's, which is hold.
+  std::optional<FailurePolicy> failure_policy = {};
   /// With auto_ack off: an event that nobody acknowledged for that long after its handler returned
   /// is reported to the error handler, once. To 1 day; 0: never.
   std::chrono::milliseconds ack_timeout{60'000};
@@ -200,6 +224,13 @@ class DOHLE_API Subscriber {
   /// starts. Errors: timed_out, with the last thing that went wrong; closed; would_deadlock on the
   /// thread that would have to make it ready.
   Result<void> wait_ready(std::chrono::milliseconds timeout);
+
+  /// The messages that hold their partitions at present, in the order of partition and offset:
+  /// those that failed under FailurePolicy::hold, and those that nobody acknowledged within
+  /// ack_timeout. To skip one, acknowledge Failure::event in the error handler, subscribe with
+  /// FailurePolicy::skip, or end the subscription and move the group's offset behind it. Empty once
+  /// the subscription has ended. At most max_unacknowledged for each partition.
+  [[nodiscard]] std::vector<HeldMessage> held() const;
 
   /// Stops reading, waits for running handlers, commits what was acknowledged, leaves the group.
   /// Inside a handler of this subscription, its error handler, or a callback on the client's

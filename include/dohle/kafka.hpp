@@ -58,6 +58,8 @@ struct BrokerOptions {
 
   /// Empty: no group.
   std::string group_id = {};
+  /// What becomes of messages that fail.
+  FailurePolicy failure_policy = FailurePolicy::hold;
   /// Where reading starts when the group has no committed offset: nothing: the first record.
   /// Without a group it counts for every start: nothing: the end.
   std::optional<StartOffset> start_offset = {};

@@ -107,6 +107,10 @@ template <std::convertible_to<std::string>... More>
     o.retry_delay = delay;
   };
 }
+/// Of one subscription, or broker-wide.
+[[nodiscard]] inline auto with_failure_policy(FailurePolicy policy) {
+  return [policy](messaging::Reads auto& o) { o.failure_policy = policy; };
+}
 [[nodiscard]] inline SubscribeOption with_ack_timeout(std::chrono::milliseconds timeout) {
   return [timeout](SubscribeOptions& o) { o.ack_timeout = timeout; };
 }

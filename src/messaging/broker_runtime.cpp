@@ -405,6 +405,7 @@ Result<FlushReport> BrokerRuntime::disconnect(milliseconds timeout) {
   auto ended = end_subscriptions(deadline);
   auto flushed = close_producers(deadline);
   auto closed = close_rest(deadline);
+  reports_->say_left_out(TimePoint::max());
   if (!flushed) return flushed;
   if (!ended) return fail(ended.error());
   if (!closed) return fail(closed.error());

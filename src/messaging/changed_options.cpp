@@ -66,6 +66,7 @@ std::string changed_options(const kafka::BrokerOptions& options,
   compare("compression", &O::compression);
   compare("compression_level", &O::compression_level);
   compare("group_id", &O::group_id);
+  compare("failure_policy", &O::failure_policy);
   compare("start_offset", &O::start_offset);
   compare("queue_capacity", &O::queue_capacity);
   compare("min_bytes", &O::min_bytes);

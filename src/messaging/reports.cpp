@@ -9,8 +9,6 @@ namespace dohle::messaging {
 
 namespace {
 
-constexpr std::chrono::seconds line_period{1};
-
 std::string place_of(const Failure& failure) {
   std::string place(failure.topic);
   if (!failure.partition.is_none()) place += "-" + std::to_string(failure.partition.value);
@@ -38,26 +36,25 @@ void Reports::report(const Failure& failure) {
   }
 }
 
-int Reports::pass(Failure::Kind kind) {
-  const TimePoint now = monotonic_now();
-  const std::lock_guard lock(mutex_);
-  Limit& limit = limits_[static_cast<std::size_t>(kind)];
-  if (now < limit.next) {
-    ++limit.left_out;
-    return -1;
-  }
-  limit.next = now + line_period;
-  return std::exchange(limit.left_out, 0);
-}
-
 void Reports::log(const Failure& failure) {
-  const int left_out = pass(failure.kind);
-  if (left_out < 0) return;
+  std::optional<std::string> earlier;
+  {
+    const std::lock_guard lock(mutex_);
+    earlier = lines_.admit(failure, monotonic_now());
+  }
+  if (!earlier) return;
   std::string line = place_of(failure);
   if (!line.empty()) line += ": ";
-  line += failure.error.to_string();
-  if (left_out > 0) line += " (and " + std::to_string(left_out) + " more such failures)";
-  logger_->log(LogLevel::error, "messaging", line);
+  logger_->log(LogLevel::error, "messaging", line + failure.error.to_string() + *earlier);
+}
+
+void Reports::say_left_out(TimePoint now) {
+  std::vector<std::string> lines;
+  {
+    const std::lock_guard lock(mutex_);
+    lines = lines_.take_left_out(now);
+  }
+  for (const std::string& line : lines) logger_->log(LogLevel::error, "messaging", line);
 }
 
 }  // namespace dohle::messaging

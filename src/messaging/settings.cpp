@@ -91,6 +91,7 @@ struct Reading {
   std::size_t queue_capacity, min_bytes, max_bytes;
   milliseconds max_wait, heartbeat_interval, session_timeout, rebalance_timeout, max_poll_interval;
   milliseconds commit_interval, min_backoff, max_backoff;
+  FailurePolicy failure_policy;
 };
 
 Reading reading_of(const SubscribeOptions& own, const kafka::BrokerOptions& broker) {
@@ -104,7 +105,8 @@ Reading reading_of(const SubscribeOptions& own, const kafka::BrokerOptions& brok
           .max_poll_interval = own.max_poll_interval.value_or(broker.max_poll_interval),
           .commit_interval = own.commit_interval.value_or(broker.commit_interval),
           .min_backoff = own.read_backoff_min.value_or(broker.read_backoff_min),
-          .max_backoff = own.read_backoff_max.value_or(broker.read_backoff_max)};
+          .max_backoff = own.read_backoff_max.value_or(broker.read_backoff_max),
+          .failure_policy = own.failure_policy.value_or(broker.failure_policy)};
 }
 
 Result<void> check(const Reading& reading, milliseconds read_timeout) {
@@ -121,6 +123,8 @@ Result<void> check(const Reading& reading, milliseconds read_timeout) {
       {"read_backoff_min", reading.min_backoff.count(), 1, minute_ms, "ms"},
       {"read_backoff_max", reading.max_backoff.count(), reading.min_backoff.count(), minute_ms,
        "ms"},
+      {"failure_policy", static_cast<int>(reading.failure_policy), 0,
+       static_cast<int>(FailurePolicy::stop)},
   });
   if (!ranges) return ranges;
   if (auto below = check_below("heartbeat_interval", reading.heartbeat_interval, "session_timeout",
@@ -321,6 +325,7 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
                .unordered = own.unordered,
                .max_retries = own.max_retries,
                .retry_delay = own.retry_delay,
+               .failure_policy = reading.failure_policy,
                .ack_timeout = own.ack_timeout,
                .max_unacknowledged = own.max_unacknowledged,
                .max_unacknowledged_bytes = own.max_unacknowledged_bytes,

@@ -95,7 +95,11 @@ Result<void> Subscription::wait_ready(std::chrono::milliseconds timeout) {
   const auto deadline = clock_time(monotonic_now() + call_timeout(timeout));
   change_.wait_until(lock, deadline, [&] { return is_ready_ || is_stopping_; });
   if (is_ready_ && !is_stopping_) return {};
-  if (is_stopping_) return fail(Error::client(Errc::closed, "the subscription has ended"));
+  if (is_stopping_) {
+    const auto& why = core_.stop_reason();
+    return fail(Error::client(Errc::closed, "the subscription has ended" +
+                                                (why ? ": " + why->to_string() : std::string())));
+  }
   std::string text = "subscription to " + setup_.topic + " is not ready after " +
                      std::to_string(timeout.count()) + " ms";
   if (last_error_) text += ": " + last_error_->to_string();
@@ -104,6 +108,10 @@ Result<void> Subscription::wait_ready(std::chrono::milliseconds timeout) {
 
 void Subscription::request_stop(std::chrono::milliseconds timeout) {
   Lock lock(mutex_);
+  mark_stopping(lock, timeout);
+}
+
+void Subscription::mark_stopping(Lock& lock, std::chrono::milliseconds timeout) {
   stop_by_ = std::min(stop_by_, monotonic_now() + call_timeout(timeout));
   is_stopping_ = true;
   core_.stop();
@@ -145,13 +153,25 @@ Result<void> Subscription::ack(EventState& event) {
 Result<void> Subscription::nack(const std::shared_ptr<EventState>& event, Error why) {
   std::optional<messaging::Report> report;
   {
-    const std::lock_guard lock(mutex_);
+    Lock lock(mutex_);
     auto nacked = core_.nack(event, std::move(why), monotonic_now(), report);
     if (!nacked) return nacked;
     work_.notify_one();
+    end_by_policy(lock);
   }
   if (report) tell(*report);
   return {};
+}
+
+void Subscription::end_by_policy(Lock& lock) {
+  if (!core_.stop_reason() || is_stopping_) return;
+  end_error_ = core_.stop_reason();
+  mark_stopping(lock, setup_.rebalance_timeout);
+}
+
+std::vector<HeldMessage> Subscription::held() const {
+  const std::lock_guard lock(mutex_);
+  return core_.held();
 }
 
 void Subscription::nudge(Lock& lock) {
@@ -204,6 +224,7 @@ void Subscription::handle(Lock& lock, EventPointer event) {
   change_.notify_all();
   // A lane that was busy may have more for others, and a retry a time to wake up at.
   work_.notify_one();
+  end_by_policy(lock);
   nudge(lock);
   if (!report) return;
   lock.unlock();
@@ -222,7 +243,7 @@ Result<void> Subscription::call_handler(RawEvent& event) {
 void Subscription::tell(const messaging::Report& report) {
   std::optional<RawEvent> event;
   if (report.event) event.emplace(EventAccess::make(report.event));
-  setup_.reports->report({.kind = report.is_decode ? Failure::Kind::decode : Failure::Kind::handler,
+  setup_.reports->report({.kind = report.kind,
                           .error = report.error,
                           .topic = report.partition.topic,
                           .partition = report.partition.partition,
@@ -332,10 +353,14 @@ void Subscription::wait_for_room(Lock& lock) {
 
 void Subscription::apply_pauses() {
   messaging::SubscriptionState::Pauses pauses;
+  std::vector<Report> held;
   {
     const std::lock_guard lock(mutex_);
     pauses = core_.update_pauses(!core_.has_room());
+    held = core_.held_reports(monotonic_now());
   }
+  for (const Report& report : held) tell(report);
+  setup_.reports->say_left_out(monotonic_now());
   if (!pauses.pause.empty()) source_.pause(pauses.pause);
   if (!pauses.resume.empty()) source_.resume(pauses.resume);
 }
@@ -521,6 +546,9 @@ const SubscribeOptions& Subscriber::options() const {
 }
 Result<void> Subscriber::wait_ready(std::chrono::milliseconds timeout) {
   return subscription_->wait_ready(timeout);
+}
+std::vector<HeldMessage> Subscriber::held() const {
+  return subscription_ ? subscription_->held() : std::vector<HeldMessage>();
 }
 Result<void> Subscriber::unsubscribe(std::chrono::milliseconds timeout) {
   return subscription_->unsubscribe(timeout);

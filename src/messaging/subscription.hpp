@@ -50,6 +50,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   Result<void> unsubscribe(std::chrono::milliseconds timeout);
   /// Makes it end by itself; does not wait.
   void request_stop(std::chrono::milliseconds timeout);
+  [[nodiscard]] std::vector<HeldMessage> held() const;
   /// Called from its handler or error handler, or from a callback of the client's.
   [[nodiscard]] bool may_not_wait() const;
 
@@ -82,6 +83,10 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void back_off(const Error& why);
   void finish();
   void commit_now(std::vector<PartitionOffset> offsets);
+
+  void mark_stopping(Lock& lock, std::chrono::milliseconds timeout);
+  /// After a failure that ends the subscription.
+  void end_by_policy(Lock& lock);
 
   // The workers.
   void work();

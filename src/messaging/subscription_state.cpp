@@ -8,6 +8,8 @@ namespace dohle::messaging {
 
 namespace {
 
+/// How often it is said that a partition is held.
+constexpr std::chrono::minutes held_period{1};
 /// More than any sensible number of workers, so that unrelated keys seldom share one.
 constexpr std::size_t lane_count = 256;
 
@@ -175,12 +177,12 @@ std::optional<Report> SubscriptionState::on_failed(const EventPointer& event, Pa
   const bool retry = !why.is(Errc::codec_failed) && event->attempt <= settings_.max_retries;
   event->settled = Settled::nacked;
   partition.ledger.on_attempt_over(event->offset);
+  release(partition, event->offset);
   if (!retry) {
     // The error handler's own: whoever gave the event back has no say in it any more.
     auto last = std::make_shared<messaging::EventState>(*event);
-    last->settled = Settled::failed;
     last->nacked_with.reset();
-    return report_of(last, std::move(why));
+    return on_failed_for_good(last, partition, std::move(why), now);
   }
   if (partition.is_closing || is_stopped_) return std::nullopt;
   auto again = std::make_shared<messaging::EventState>(*event);
@@ -190,6 +192,90 @@ std::optional<Report> SubscriptionState::on_failed(const EventPointer& event, Pa
   ++again->attempt;
   lanes_.push_retry(again->lane, again, now + settings_.retry_delay);
   return std::nullopt;
+}
+
+Report SubscriptionState::on_failed_for_good(const EventPointer& event, Partition& partition,
+                                             const Error& why, TimePoint now) {
+  event->settled = messaging::EventState::Settled::failed;
+  switch (settings_.failure_policy) {
+    case FailurePolicy::hold:
+      hold(partition, event->offset, why, now);
+      return report_of(event, why.within("holds its partition until it is acknowledged"));
+    case FailurePolicy::skip:
+      settle(*event, partition);
+      return report_of(event, why.within("skipped"));
+    case FailurePolicy::stop:
+      break;
+  }
+  if (!stop_reason_) {
+    stop_reason_ = why.within("failure_policy stop ended the subscription at " + place_of(*event));
+  }
+  return report_of(event, why.within("ends the subscription"));
+}
+
+void SubscriptionState::hold(Partition& partition, Offset offset, Error why, TimePoint now) {
+  if (partition.held.empty()) {
+    partition.next_told = now + held_period;
+    partition.times_told = 0;
+  }
+  partition.held.insert_or_assign(offset, std::move(why));
+}
+
+void SubscriptionState::release(Partition& partition, Offset offset) {
+  if (partition.held.empty()) return;
+  partition.held.erase(offset);
+  if (partition.held.empty()) partition.is_pause_told = false;
+}
+
+std::vector<Report> SubscriptionState::held_reports(TimePoint now) {
+  std::vector<Report> reports;
+  if (is_stopped_) return reports;
+  for (auto& [name, partition] : partitions_) {
+    if (partition.held.empty()) continue;
+    const bool pauses = partition.is_paused && is_full(partition) && !partition.is_pause_told;
+    if (!pauses && now < partition.next_told) continue;
+    reports.push_back(tell_held(name, partition, now));
+  }
+  return reports;
+}
+
+Report SubscriptionState::tell_held(const TopicPartition& name, Partition& partition,
+                                    TimePoint now) {
+  const bool is_paused = partition.is_paused && is_full(partition);
+  partition.is_pause_told = is_paused;
+  partition.next_told = now + held_period;
+  const auto& [offset, reason] = *partition.held.begin();
+  const std::size_t behind = partition.ledger.outstanding() - 1;
+  std::string text = is_paused ? "the partition is paused, since this message failed and "
+                               : "this message failed and holds its partition: ";
+  text += std::to_string(behind) + " messages behind it were handed out and cannot be committed";
+  if (is_paused) text += " (max_unacknowledged or max_unacknowledged_bytes)";
+  if (partition.held.size() > 1) {
+    text += "; " + std::to_string(partition.held.size() - 1) + " of them failed too";
+  }
+  if (partition.times_told > 0) {
+    text += "; said " + std::to_string(partition.times_told) + " times before";
+  }
+  ++partition.times_told;
+  text +=
+      "; to skip it, acknowledge the event in the error handler, subscribe with failure_policy "
+      "skip, or end the subscription and set the group's offset to " +
+      std::to_string(offset.value + 1) + "; it failed with: " + reason.to_string();
+  return {.kind = Failure::Kind::held,
+          .error = Error::client(Errc::limit_reached, text),
+          .event = nullptr,
+          .partition = name,
+          .offset = offset};
+}
+
+std::vector<HeldMessage> SubscriptionState::held() const {
+  std::vector<HeldMessage> all;
+  for (const auto& [name, partition] : partitions_) {
+    for (const auto& [offset, reason] : partition.held) {
+      all.push_back({name.topic, name.partition, offset, reason});
+    }
+  }
+  return all;
 }
 
 void SubscriptionState::await_ack(const EventPointer& event, TimePoint now) {
@@ -210,10 +296,11 @@ bool SubscriptionState::is_awaited(const AwaitedAck& awaited) const {
 void SubscriptionState::settle(messaging::EventState& event, Partition& partition) {
   event.settled = messaging::EventState::Settled::acked;
   partition.ledger.on_done(event.offset);
+  release(partition, event.offset);
 }
 
 Report SubscriptionState::report_of(const EventPointer& event, Error why) {
-  Report report{.is_decode = why.is(Errc::codec_failed),
+  Report report{.kind = why.is(Errc::codec_failed) ? Failure::Kind::decode : Failure::Kind::handler,
                 .error = std::move(why),
                 .event = event,
                 .partition = {},
@@ -266,14 +353,15 @@ std::vector<Report> SubscriptionState::overdue_acks(TimePoint now) {
     const AwaitedAck awaited = std::move(awaited_.front());
     awaited_.pop_front();
     if (!is_awaited(awaited)) continue;
-    reports.push_back(
-        {.error = Error::client(Errc::timed_out, place_of(awaited.partition, awaited.offset) +
-                                                     " was not acknowledged within ack_timeout (" +
-                                                     std::to_string(settings_.ack_timeout.count()) +
-                                                     " ms)"),
-         .event = awaited.event.lock(),
-         .partition = awaited.partition,
-         .offset = awaited.offset});
+    const Error why =
+        Error::client(Errc::timed_out, place_of(awaited.partition, awaited.offset) +
+                                           " was not acknowledged within ack_timeout (" +
+                                           std::to_string(settings_.ack_timeout.count()) + " ms)");
+    hold(partitions_.at(awaited.partition), awaited.offset, why, now);
+    reports.push_back({.error = why,
+                       .event = awaited.event.lock(),
+                       .partition = awaited.partition,
+                       .offset = awaited.offset});
   }
   return reports;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "dohle/broker.hpp"
 #include "dohle/consumer.hpp"
 #include "dohle/error.hpp"
 #include "messaging/ack_ledger.hpp"
@@ -25,6 +26,7 @@ struct SubscriptionSettings {
   bool unordered = false;
   int max_retries = 3;
   std::chrono::milliseconds retry_delay{100};
+  FailurePolicy failure_policy = FailurePolicy::hold;
   std::chrono::milliseconds ack_timeout{60'000};
   std::size_t max_unacknowledged = 10'000;
   std::size_t max_unacknowledged_bytes = std::size_t{64} << 20;
@@ -39,9 +41,9 @@ struct SubscriptionSettings {
 
 using EventPointer = std::shared_ptr<messaging::EventState>;
 
-/// Something for the error handler. The event is still pending, unless it is null.
+/// Something for the error handler.
 struct Report {
-  bool is_decode = false;
+  Failure::Kind kind = Failure::Kind::handler;
   Error error;
   EventPointer event;
   TopicPartition partition;
@@ -93,6 +95,14 @@ class SubscriptionState {
   /// Events whose acknowledgement is waited for, some acknowledged meanwhile.
   [[nodiscard]] std::size_t awaited() const { return awaited_.size(); }
 
+  // What failed.
+
+  /// Partitions that paused for a message that failed, and once a minute those that are held.
+  [[nodiscard]] std::vector<Report> held_reports(TimePoint now);
+  [[nodiscard]] std::vector<HeldMessage> held() const;
+  /// The failure that ends the subscription (FailurePolicy::stop).
+  [[nodiscard]] const std::optional<Error>& stop_reason() const { return stop_reason_; }
+
   // Commits: one at a time.
 
   /// Starts a commit: what is due, unless one is under way or the interval has not passed.
@@ -127,6 +137,11 @@ class SubscriptionState {
     std::size_t running = 0;
     bool is_closing = false;
     bool is_paused = false;
+    /// Why those that failed did; at most as many as are outstanding.
+    std::map<Offset, Error> held = {};
+    bool is_pause_told = false;
+    TimePoint next_told = never;
+    std::uint64_t times_told = 0;
   };
   struct AwaitedAck {
     TimePoint due;
@@ -148,6 +163,11 @@ class SubscriptionState {
   [[nodiscard]] bool is_awaited(const AwaitedAck& awaited) const;
   void drop_waiting(const TopicPartition& partition);
   static Report report_of(const EventPointer& event, Error why);
+  Report on_failed_for_good(const EventPointer& event, Partition& partition, const Error& why,
+                            TimePoint now);
+  void hold(Partition& partition, Offset offset, Error why, TimePoint now);
+  static void release(Partition& partition, Offset offset);
+  Report tell_held(const TopicPartition& name, Partition& partition, TimePoint now);
 
   SubscriptionSettings settings_;
   Lanes<EventPointer> lanes_;
@@ -159,6 +179,7 @@ class SubscriptionState {
   std::vector<EventPointer> running_;
   std::uint64_t assignments_ = 0;
   std::size_t unordered_ = 0;
+  std::optional<Error> stop_reason_;
   TimePoint last_commit_ = TimePoint::min();
   TimePoint commit_not_before_ = TimePoint::min();
   std::chrono::milliseconds commit_backoff_{0};

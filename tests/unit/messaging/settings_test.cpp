@@ -59,6 +59,19 @@ TEST(SubscribeOptions, are_refused_with_name_value_and_what_is_allowed) {
   EXPECT_EQ(refusal(SubscribeOptions{.group_id = "g", .commit_interval = 5ms}), "");
 }
 
+TEST(FailurePolicy, is_one_of_three_and_the_subscriptions_wins_over_the_brokers) {
+  EXPECT_THAT(refusal(kafka::BrokerOptions{.failure_policy = static_cast<FailurePolicy>(7)}),
+              HasSubstr("failure_policy is 7"));
+  EXPECT_THAT(refusal(SubscribeOptions{.failure_policy = static_cast<FailurePolicy>(7)}),
+              HasSubstr("failure_policy is 7"));
+  const kafka::BrokerOptions broker{.failure_policy = FailurePolicy::skip};
+  EXPECT_EQ(read_settings("t", {}, {})->core.failure_policy, FailurePolicy::hold);
+  EXPECT_EQ(read_settings("t", {}, broker)->core.failure_policy, FailurePolicy::skip);
+  EXPECT_EQ(
+      read_settings("t", {.failure_policy = FailurePolicy::stop}, broker)->core.failure_policy,
+      FailurePolicy::stop);
+}
+
 TEST(SubscribeOptions, win_over_the_brokers) {
   const auto read = read_settings("t", {.group_id = "own", .min_bytes = 7},
                                   {.group_id = "wide", .min_bytes = 3, .max_wait = 9ms});

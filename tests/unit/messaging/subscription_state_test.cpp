@@ -129,7 +129,90 @@ TEST_F(Fixture, does_not_retry_what_cannot_be_decoded) {
   deliver(0);
   handled(fail(Error::client(Errc::codec_failed, "no JSON")));
   ASSERT_TRUE(report.has_value());
-  EXPECT_TRUE(report->is_decode);
+  EXPECT_EQ(report->kind, Failure::Kind::decode);
+}
+
+TEST_F(Fixture, says_that_a_message_that_failed_pauses_its_partition_and_repeats_it_each_minute) {
+  settings.max_unacknowledged = 3;
+  for (int offset = 4; offset < 7; ++offset) deliver(offset);
+  handled(fail(Error::client(Errc::codec_failed, "no JSON")));
+  ASSERT_TRUE(report.has_value());
+  EXPECT_NE(report->error.to_string().find("holds its partition"), std::string::npos);
+  while (handled()) {
+  }
+  EXPECT_TRUE(core().held_reports(start).empty()) << "it is not paused yet";
+  EXPECT_EQ(core().update_pauses(false).pause, only_zero);
+  const auto told = core().held_reports(start);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].kind, Failure::Kind::held);
+  EXPECT_EQ(told[0].partition, zero);
+  EXPECT_EQ(told[0].offset, Offset{4});
+  const std::string text = told[0].error.to_string();
+  for (const char* part : {"paused", "2 messages behind it", "no JSON", "offset to 5", "skip"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in " << text;
+  }
+  EXPECT_TRUE(core().held_reports(start + 59s).empty());
+  const auto again = core().held_reports(start + 60s);
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_NE(again[0].error.to_string().find("said 1 times before"), std::string::npos);
+
+  const auto held = core().held();
+  ASSERT_EQ(held.size(), 1u);
+  EXPECT_EQ(held[0].topic, "strikes");
+  EXPECT_EQ(held[0].offset, Offset{4});
+  EXPECT_TRUE(held[0].reason.is(Errc::codec_failed));
+}
+
+TEST_F(Fixture, holds_nothing_once_what_failed_is_acknowledged_or_given_up) {
+  settings.max_retries = 0;
+  deliver(0);
+  deliver(1);
+  handled(fail(broken()));
+  EXPECT_EQ(core().held().size(), 1u);
+  EXPECT_TRUE(core().ack(*report->event).has_value());
+  EXPECT_TRUE(core().held().empty());
+  handled(fail(broken()));
+  EXPECT_EQ(core().held().size(), 1u);
+  core().on_given_up(only_zero);
+  EXPECT_TRUE(core().held().empty());
+}
+
+TEST_F(Fixture, skips_what_fails_under_policy_skip_and_tells) {
+  settings.failure_policy = FailurePolicy::skip;
+  settings.max_retries = 0;
+  deliver(0);
+  deliver(1);
+  handled(fail(broken()));
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(report->offset, Offset{0});
+  EXPECT_EQ(due(), 1);
+  handled();
+  EXPECT_EQ(due(), 2);
+  EXPECT_TRUE(core().held().empty());
+}
+
+TEST_F(Fixture, names_the_failure_that_ends_it_under_policy_stop_and_does_not_commit_it) {
+  settings.failure_policy = FailurePolicy::stop;
+  settings.max_retries = 0;
+  deliver(0);
+  deliver(1);
+  handled();
+  handled(fail(broken()));
+  ASSERT_TRUE(core().stop_reason().has_value());
+  EXPECT_NE(core().stop_reason()->to_string().find("strikes-0 at offset 1"), std::string::npos);
+  EXPECT_EQ(due(), 1);
+}
+
+TEST_F(Fixture, counts_an_event_that_nobody_acknowledged_among_those_held) {
+  settings.auto_ack = false;
+  deliver(0);
+  const EventPointer event = handled();
+  EXPECT_TRUE(core().held().empty());
+  EXPECT_EQ(core().overdue_acks(start + 60s).size(), 1u);
+  ASSERT_EQ(core().held().size(), 1u);
+  EXPECT_TRUE(core().held().front().reason.is(Errc::timed_out));
+  EXPECT_TRUE(core().ack(*event).has_value());
+  EXPECT_TRUE(core().held().empty());
 }
 
 TEST_F(Fixture, a_nack_from_elsewhere_is_retried_too) {

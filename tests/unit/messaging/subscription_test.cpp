@@ -314,6 +314,69 @@ TEST_F(SubscriptionEngine, that_is_replaced_ends) {
   EXPECT_FALSE(other_script.is_closed);
 }
 
+TEST_F(SubscriptionEngine, says_which_message_holds_its_partition_with_20000_good_ones_behind_it) {
+  std::mutex mutex;
+  std::optional<Error> told;
+  std::optional<Offset> at;
+  setup.reports = std::make_shared<Reports>(
+      [&](const Failure& failure) {
+        const std::lock_guard lock(mutex);
+        if (failure.kind != Failure::Kind::held) return;
+        told = failure.error;
+        at = failure.offset;
+      },
+      silent_logger());
+  std::atomic<int> handled{0};
+  start([&](RawEvent& event) -> Result<void> {
+    if (event.offset() == Offset{0}) return fail(Error::client(Errc::codec_failed, "no JSON"));
+    return ++handled, Result<void>{};
+  });
+  for (int i = 0; i < 401; ++i) script.put(i * 50, 50);
+  ASSERT_TRUE(wait_until([&] {
+    const std::lock_guard lock(mutex);
+    return told.has_value();
+  }));
+  EXPECT_EQ(at, Offset{0});
+  EXPECT_NE(told->to_string().find("no JSON"), std::string::npos) << told->to_string();
+  EXPECT_NE(told->to_string().find("paused"), std::string::npos) << told->to_string();
+  const auto held = subscription->held();
+  ASSERT_EQ(held.size(), 1u);
+  EXPECT_EQ(held[0].offset, Offset{0});
+  EXPECT_TRUE(held[0].reason.is(Errc::codec_failed));
+}
+
+TEST_F(SubscriptionEngine, reads_on_past_what_it_skips) {
+  setup.settings.failure_policy = FailurePolicy::skip;
+  start([&](RawEvent& event) -> Result<void> {
+    if (event.offset() == Offset{0}) return fail(Error::client(Errc::codec_failed, "no JSON"));
+    return {};
+  });
+  for (int i = 0; i < 401; ++i) script.put(i * 50, 50);
+  EXPECT_TRUE(script.wait_for_commit(0, 20'050));
+  EXPECT_EQ(failures, 1);
+}
+
+TEST_F(SubscriptionEngine, ends_with_the_failure_under_policy_stop) {
+  setup.settings.failure_policy = FailurePolicy::stop;
+  setup.settings.max_retries = 0;
+  start([&](RawEvent& event) -> Result<void> {
+    if (event.offset() == Offset{1}) return fail(Error::client(Errc::handler_failed, "no ink"));
+    return {};
+  });
+  script.put(0, 3);
+  ASSERT_TRUE(wait_until([&] {
+    const std::lock_guard lock(script.mutex);
+    return script.is_closed;
+  }));
+  EXPECT_EQ(script.committed[both[0]], 1);
+  const auto ready = subscription->wait_ready(0ms);
+  ASSERT_FALSE(ready.has_value());
+  EXPECT_NE(ready.error().to_string().find("no ink"), std::string::npos);
+  const auto ended = subscription->unsubscribe(patience);
+  ASSERT_FALSE(ended.has_value());
+  EXPECT_NE(ended.error().to_string().find("no ink"), std::string::npos);
+}
+
 TEST_F(SubscriptionEngine, acks_from_another_thread_are_committed) {
   std::promise<RawEvent> handed;
   setup.settings.auto_ack = false;

@@ -57,7 +57,11 @@ void subscribing(dohle::Broker& broker) {
         return order.ack();
       },
       dohle::with_group_id("b"), dohle::with_concurrency(4), dohle::disable_auto_ack(),
-      dohle::kafka::with_queue_capacity(10));
+      dohle::kafka::with_queue_capacity(10),
+      dohle::with_failure_policy(dohle::FailurePolicy::skip));
+  if (by_event) {
+    for (const dohle::HeldMessage& held : by_event->held()) std::puts(held.topic.c_str());
+  }
   auto by_both = broker.subscribe<Order>("orders", [](Order, RawEvent event) { (void)event.ack(); },
                                          {.group_id = "c", .auto_ack = false});
   auto raw = broker.subscribe("orders", [](RawEvent event) { (void)event.message(); });

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.hpp"
+#include "dohle/broker.hpp"
+
+namespace dohle::messaging {
+
+/// Decides which failures become lines: one of a kind in a second. Those that are left out are
+/// counted, and the offsets of 8 partitions of each kind are kept as ranges. Not thread safe.
+class FailureLines {
+ public:
+  /// Nothing: leave it out. Otherwise what the line says at its end of those left out before.
+  [[nodiscard]] std::optional<std::string> admit(const Failure& failure, TimePoint now);
+  /// Lines for what was left out, of each kind that may have a line by `now`.
+  [[nodiscard]] std::vector<std::string> take_left_out(TimePoint now);
+
+ private:
+  struct Range {
+    std::string topic;
+    PartitionId partition;
+    Offset first, last;
+    std::uint64_t count = 0;
+  };
+  struct Kind {
+    TimePoint next = TimePoint::min();
+    std::uint64_t left_out = 0;
+    std::vector<Range> ranges;
+  };
+  static void leave_out(const Failure& failure, Kind& kind);
+  /// "3 more failures of handlers: t-0 at offsets 4 to 9 (3)"; empty if there are none.
+  static std::string take(Failure::Kind kind, Kind& of);
+
+  std::array<Kind, 5> kinds_;
+};
+
+}  // namespace dohle::messaging

@@ -1,0 +1,63 @@
+#include "messaging/failure_lines.hpp"
+
+#include <gtest/gtest.h>
+
+namespace dohle::messaging {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr TimePoint start{1s};
+
+Failure broken(std::int64_t offset, std::int32_t partition = 0) {
+  return {.kind = Failure::Kind::handler,
+          .error = Error::client(Errc::handler_failed, "broken"),
+          .topic = "t",
+          .partition = PartitionId{partition},
+          .offset = Offset{offset}};
+}
+
+TEST(FailureLines, let_one_line_of_a_kind_through_in_a_second) {
+  FailureLines lines;
+  EXPECT_EQ(lines.admit(broken(0), start), "");
+  EXPECT_FALSE(lines.admit(broken(1), start + 999ms).has_value());
+  Failure other = broken(1);
+  other.kind = Failure::Kind::held;
+  EXPECT_EQ(lines.admit(other, start), "");
+}
+
+TEST(FailureLines, say_in_the_next_line_how_many_were_left_out_and_at_which_offsets) {
+  FailureLines lines;
+  (void)lines.admit(broken(0), start);
+  for (const int offset : {9, 4, 6}) (void)lines.admit(broken(offset), start);
+  (void)lines.admit(broken(3, 1), start);
+  EXPECT_EQ(lines.admit(broken(12), start + 1s),
+            " (and before it 4 more failures of handlers: t-0 at 3 offsets from 4 to 9, t-1 at "
+            "offset 3)");
+  EXPECT_EQ(lines.admit(broken(13), start + 2s), "");
+}
+
+TEST(FailureLines, say_it_in_a_line_of_its_own_when_no_other_failure_comes) {
+  FailureLines lines;
+  (void)lines.admit(broken(0), start);
+  (void)lines.admit(broken(1), start);
+  EXPECT_TRUE(lines.take_left_out(start + 999ms).empty());
+  const auto said = lines.take_left_out(start + 1s);
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_EQ(said[0], "1 more failures of handlers: t-0 at offset 1");
+  EXPECT_TRUE(lines.take_left_out(TimePoint::max()).empty());
+}
+
+TEST(FailureLines, keep_the_offsets_of_eight_partitions_and_count_the_rest) {
+  FailureLines lines;
+  (void)lines.admit(broken(0), start);
+  for (int partition = 0; partition < 20; ++partition)
+    (void)lines.admit(broken(1, partition), start);
+  const auto said = lines.take_left_out(TimePoint::max());
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_TRUE(said[0].starts_with("20 more failures of handlers: t-0 at offset 1, ")) << said[0];
+  EXPECT_TRUE(said[0].ends_with("t-7 at offset 1, and 12 elsewhere")) << said[0];
+}
+
+}  // namespace
+}  // namespace dohle::messaging
