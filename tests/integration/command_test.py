@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import time
 import unittest
 from pathlib import Path
 
@@ -29,7 +30,7 @@ BENCH = "--topic --records --partitions --busy-poll --json".split()
 SENDING = "--size --acks --linger --buffer --rate".split()
 OPTIONS = {
     "": ["--version"],
-    "node": "--data --listen --advertise --durability --no-auto-create --max-connections".split(),
+    "node": "--data --listen --advertise --adopt --durability --no-auto-create --max-connections".split(),
     "topic": [],
     "topic create": "-p,--partitions -r,--replication -c,--topic-config --dry-run --format".split() + CONNECTING,
     "topic list": "--internal --format".split() + CONNECTING,
@@ -57,10 +58,10 @@ def environment(**more):
 class Node:
     """`dohle node` until `stop`."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, listen="127.0.0.1:0"):
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [DOHLE, "node", "--listen", "127.0.0.1:0", *arguments],
+            [DOHLE, "node", "--listen", listen, *arguments],
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
@@ -171,7 +172,7 @@ class Help(Command):
             self.refused(CONNECTION, *words.split(), *rest, "-X", example, "-b", "127.0.0.1:1", "--timeout", "1ms")
 
     def test_version(self):
-        self.assertRegex(self.dohle("--version"), r"^dohle \d+\.\d+\.\d+\n$")
+        self.assertRegex(self.dohle("--version"), r"^dohle \d+\.\d+\.\d+(-dev)?\n$")
 
 
 class Refusals(Command):
@@ -533,6 +534,56 @@ class Records(Command):
         self.assertNotIn(b"terminate", reader.stderr.read())
         reader.stderr.close()
 
+    def test_take_one_value_an_option(self):
+        self.dohle("produce", "-X", "linger.ms=1", "-H", "a:1", "-p", "0", "values", stdin="x\n")
+        self.assertEqual(self.dohle("consume", "-X", "fetch.max.wait.ms=100", "-p", "0", "values", "-e", "-f",
+                                    "%v %h{%k=%v}\n"), "x a=1\n")
+        self.dohle("topic", "create", "-c", "retention.ms=3600000", "valued")
+
+    def test_of_kcat_are_read_as_it_writes_them(self):
+        line = ('{"topic":"other","partition":3,"offset":7,"tstype":"create","ts":TIME,"broker":1,'
+                '"headers":["a","1","b",null],"key":"k","payload":"v"}\n')
+        now = str(int(time.time() * 1000))
+        self.dohle("topic", "create", "of-kcat", "-p", "4")
+        self.dohle("produce", "of-kcat", "--input", "json", stdin=line.replace("TIME", now))
+        self.assertEqual(self.dohle("consume", "of-kcat", "-e", "-f", "%p %d %k %v %H\n"), f"3 {now} k v 2\n")
+
+    def test_into_a_full_pipe_stop_with_an_interrupt(self):
+        self.dohle("produce", "plenty", stdin="x" * 1000 + "\n" + ("y" * 1000 + "\n") * 500)
+        reader = subprocess.Popen([DOHLE, "consume", "plenty"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  env=environment(DOHLE_BROKERS=self.node.address))
+        full = fcntl.fcntl(reader.stdout, 1032)  # F_GETPIPE_SZ
+        while struct.unpack("i", fcntl.ioctl(reader.stdout, termios.FIONREAD, bytes(4)))[0] < full - 4096:
+            pass
+        reader.send_signal(signal.SIGINT)
+        self.assertEqual(reader.wait(TIME_MAX), INTERRUPTED)
+        self.assertEqual(reader.stderr.read(), b"")
+        reader.stdout.close()
+        reader.stderr.close()
+
+    def test_take_two_signals_at_once_for_one(self):
+        writer = subprocess.Popen([DOHLE, "produce", "twice"], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  env=environment(DOHLE_BROKERS=self.node.address))
+        writer.stdin.write(b"first\n")
+        writer.stdin.flush()
+        self.assertEqual(self.dohle("consume", "twice", "-n", "1"), "first\n")
+        writer.send_signal(signal.SIGTERM)
+        writer.send_signal(signal.SIGTERM)
+        self.assertEqual(writer.wait(TIME_MAX), INTERRUPTED)
+        writer.stdin.close()
+        self.assertEqual(writer.stderr.read(), b"1 record stored, 0 failed\n")
+        writer.stderr.close()
+
+    def test_show_no_progress_where_they_are_shown(self):
+        self.dohle("produce", "both", stdin="x\n")
+        parent, child = pty.openpty()
+        reader = subprocess.run([DOHLE, "consume", "both", "-e"], stdout=child, stderr=child, timeout=TIME_MAX,
+                                env=environment(DOHLE_BROKERS=self.node.address))
+        os.close(child)
+        self.assertEqual(reader.returncode, OK)
+        self.assertEqual(os.read(parent, 1000), b"x\r\n")
+        os.close(parent)
+
     def test_stop_with_an_interrupt(self):
         self.dohle("produce", "endless", stdin="first\n")
         reader = subprocess.Popen([DOHLE, "consume", "endless"], stdout=subprocess.PIPE,
@@ -613,6 +664,73 @@ class Groups(Command):
         said = self.refused(FAILED, "group", "describe", "nobody")
         self.assertEqual(said.count("nobody"), 2, said)
         self.assertIn("error", self.json("group", "describe", "nobody", status=FAILED)[0])
+
+
+class Readers(unittest.TestCase):
+    """Members of a group that lose their server, or their membership, for a while."""
+
+    def setUp(self):
+        self.data = tempfile.TemporaryDirectory()
+        self.node = Node("--data", self.data.name)
+        self.env = environment(DOHLE_BROKERS=self.node.address)
+        self.produce("before")
+        self.reader = subprocess.Popen(
+            [DOHLE, "consume", "-g", "patient", "-o", "start", "read", "--timeout", "1s", "-X", "session.timeout.ms=6000",
+             "-X", "heartbeat.interval.ms=500"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env)
+        self.assertEqual(self.reader.stdout.readline(), b"before\n")
+
+    def tearDown(self):
+        if self.reader.poll() is None:
+            self.reader.kill()
+            self.reader.wait(TIME_MAX)
+        self.reader.stdout.close()
+        self.reader.stderr.close()
+        self.node.stop()
+        self.node.log.close()
+        self.data.cleanup()
+
+    def produce(self, value):
+        subprocess.run([DOHLE, "produce", "-q", "read"], input=value.encode() + b"\n", check=True, timeout=TIME_MAX,
+                       env=self.env)
+
+    def expect_to_go_on(self):
+        """It reads what is produced from now on, and commits it."""
+        self.produce("after")
+        while (line := self.reader.stdout.readline()) != b"after\n":
+            self.assertEqual(line, b"before\n", "read again, since it was not committed")
+        self.reader.send_signal(signal.SIGINT)
+        self.assertEqual(self.reader.wait(TIME_MAX), INTERRUPTED)
+        again = subprocess.run([DOHLE, "consume", "-g", "patient", "-o", "start", "read", "-e"], capture_output=True,
+                               timeout=TIME_MAX, env=self.env)
+        self.assertEqual((again.returncode, again.stdout), (OK, b""), again.stderr)
+
+    def expect_a_commit_to_fail(self):
+        while b"reading goes on" not in (line := self.reader.stderr.readline()):
+            self.assertIn(b" warning ", line)
+
+    def test_go_on_when_their_server_was_frozen(self):
+        self.node.process.send_signal(signal.SIGSTOP)
+        self.expect_a_commit_to_fail()
+        self.node.process.send_signal(signal.SIGCONT)
+        self.expect_to_go_on()
+
+    def test_go_on_when_their_server_was_killed(self):
+        self.node.stop(signal.SIGKILL)
+        self.expect_a_commit_to_fail()
+        self.node.log.close()
+        self.node = Node("--data", self.data.name, listen=self.node.address)
+        self.expect_to_go_on()
+
+    def test_go_on_when_they_were_stopped_for_longer_than_their_session(self):
+        self.reader.send_signal(signal.SIGSTOP)
+        members = None
+        while members != []:
+            described = subprocess.run([DOHLE, "group", "describe", "patient", "--format", "json"], capture_output=True,
+                                       check=True, timeout=TIME_MAX, env=self.env)
+            members = json.loads(described.stdout)[0]["members"]
+        self.reader.send_signal(signal.SIGCONT)
+        self.expect_to_go_on()
 
 
 class Benchmarks(Command):

@@ -7,6 +7,7 @@
 #include "tools/commands/failure.hpp"
 #include "tools/commands/flags.hpp"
 #include "tools/commands/profile.hpp"
+#include "tools/commands/terminal.hpp"
 #include "tools/commands/usage.hpp"
 
 namespace dohle::tools {
@@ -53,8 +54,23 @@ void add_property_flag(CLI::App& app, Properties& properties, Role role) {
       ->type_name("NAME=VALUE")
       ->group(connection_group)
       ->expected(1)
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
+
+/// Takes a drawn progress away before a line of the client's.
+class TerminalLogger final : public Logger {
+ public:
+  explicit TerminalLogger(std::shared_ptr<Logger> to) : to_(std::move(to)) {}
+  [[nodiscard]] LogLevel level() const noexcept override { return to_->level(); }
+  void log(LogLevel level, std::string_view subject, std::string_view line) noexcept override {
+    clear_progress();
+    to_->log(level, subject, line);
+  }
+
+ private:
+  std::shared_ptr<Logger> to_;
+};
 
 Result<std::string> parse_name(std::string_view text) {
   if (text.empty()) return fail(Error::configuration("\"\" is not a name"));
@@ -108,9 +124,10 @@ Result<ConnectionSettings> settings_of(const Connection& connection) {
   if (connection.timeout) {
     settings.client.default_api_timeout = std::chrono::ceil<milliseconds>(*connection.timeout);
   }
-  settings.client.logger = stderr_logger(connection.is_verbose ? LogLevel::debug
-                                         : connection.is_quiet ? LogLevel::error
-                                                               : LogLevel::warning);
+  settings.client.logger =
+      std::make_shared<TerminalLogger>(stderr_logger(connection.is_verbose ? LogLevel::debug
+                                                     : connection.is_quiet ? LogLevel::error
+                                                                           : LogLevel::warning));
   return settings;
 }
 

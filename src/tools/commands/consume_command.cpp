@@ -1,4 +1,7 @@
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -84,6 +87,14 @@ Result<std::map<TopicPartition, Offset>> offsets_at(const std::vector<TopicParti
   return offsets;
 }
 
+/// The group went on without this member: it joins again by itself.
+bool is_lost_membership(const Error& why) {
+  constexpr std::array<std::int16_t, 3> codes = {22, 25,
+                                                 27};  // illegal generation, unknown, rebalancing
+  return why.is(Errc::not_owner) ||
+         std::ranges::any_of(codes, [&](std::int16_t code) { return why.is_broker(code); });
+}
+
 /// Says where reading begins instead, of partitions that do not hold the offset that was asked for.
 void warn_of_moved(Offset wanted, const std::map<TopicPartition, Offset>& from,
                    const std::map<TopicPartition, Offset>& ends) {
@@ -139,12 +150,14 @@ class Consuming {
       : arguments_(arguments),
         consumer_(consumer),
         spans_(std::move(spans)),
-        progress_(arguments.connection.is_quiet) {}
+        progress_(arguments.connection.is_quiet, STDOUT_FILENO) {}
 
   int run() {
     if (auto started = start(); !started) return report("consume", started.error());
     auto read = read_all();
-    if (!write_pending()) return exit_failed;
+    if (!write_pending() || is_cut_short_) {
+      return Interrupt::is_set() && is_all_written() ? exit_interrupted : exit_failed;
+    }
     progress_.clear();
     if (read && is_grouped()) read = commit();
     // Nothing is left to do when it returns; the group only notices later that we are gone.
@@ -178,7 +191,12 @@ class Consuming {
   Result<void> read_all() {
     while (!Interrupt::is_set() && !has_enough() && !is_at_end()) {
       auto records = consumer_.poll(poll_time);
-      if (!records) return fail(records.error());
+      if (!records) {
+        if (!is_grouped()) return fail(records.error());
+        if (auto goes_on = go_on_after(records.error(), {}); !goes_on) return goes_on;
+        (void)Interrupt::sleep_until(std::chrono::steady_clock::now() + poll_time);
+        continue;
+      }
       for (const ConsumerRecord& record : *records) {
         if (!take(record)) return {};
         if (has_enough()) return {};
@@ -187,6 +205,17 @@ class Consuming {
       if (!write_pending()) return {};
       if (progress_.is_due()) progress_.show(fmt::format("{} records", taken_));
       if (auto committed = commit_if_due(); !committed) return committed;
+    }
+    return {};
+  }
+
+  /// A commit that failed is no reason to stop reading: it is made again, or the group has given
+  /// the partitions to others, who read on from the last one.
+  Result<void> go_on_after(const Error& why, std::map<TopicPartition, OffsetAndMetadata> offsets) {
+    if (why.is_fatal() || !(why.is_retriable() || is_lost_membership(why))) return fail(why);
+    if (!is_lost_membership(why)) next_.merge(offsets);
+    if (!arguments_.connection.is_quiet) {
+      say(fmt::format("dohle consume: {}; reading goes on", printable(why.message())));
     }
     return {};
   }
@@ -212,6 +241,7 @@ class Consuming {
   bool write_pending() {
     const bool is_written = write_out(pending_);
     pending_.clear();
+    is_cut_short_ = is_cut_short_ || !is_written;
     return is_written;
   }
 
@@ -232,7 +262,9 @@ class Consuming {
     const auto now = std::chrono::steady_clock::now();
     if (!is_grouped() || now - last_commit_ < commit_interval) return {};
     last_commit_ = now;
-    return commit();
+    auto offsets = next_;
+    const auto committed = commit();
+    return committed ? committed : go_on_after(committed.error(), std::move(offsets));
   }
 
   /// What was written to standard output, and no more.
@@ -249,6 +281,8 @@ class Consuming {
   Spans spans_;
   Progress progress_;
   std::string pending_;
+  /// Some of what was taken is not written: nothing more may be committed.
+  bool is_cut_short_ = false;
   std::uint64_t taken_ = 0;
   std::map<TopicPartition, OffsetAndMetadata> next_;
   std::chrono::steady_clock::time_point last_commit_ = std::chrono::steady_clock::now();

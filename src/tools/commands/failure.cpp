@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 
 #include <fmt/format.h>
 
 #include "tools/commands/table.hpp"
+#include "tools/commands/terminal.hpp"
 
 namespace dohle::tools {
 
@@ -38,7 +38,7 @@ int exit_status(const Error& error) {
 }
 
 int report(std::string_view command, const Error& error) {
-  fmt::print(stderr, "dohle {}: {}\n", command, printable(error.message()));
+  say(fmt::format("dohle {}: {}", command, printable(error.message())));
   return exit_status(error);
 }
 

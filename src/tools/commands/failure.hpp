@@ -14,6 +14,11 @@ inline constexpr int exit_ok = 0, exit_failed = 1, exit_usage = 2, exit_connecti
 /// exit_connection for servers not reached and access refused, exit_timeout, else exit_failed.
 int exit_status(const Error& error);
 
+/// What a command with several items ends with: the status of the first that failed.
+[[nodiscard]] constexpr int first_failure(int before, int status) {
+  return before == exit_ok ? status : before;
+}
+
 /// Writes "dohle COMMAND: message" to standard error; returns the exit status.
 int report(std::string_view command, const Error& error);
 

@@ -52,6 +52,7 @@ CLI::Option* add_repeated(CLI::App& app, const std::string& name, std::vector<T>
   return app.add_option_function<std::vector<std::string>>(name, add, help)
       ->type_name(shown)
       ->expected(1)
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 

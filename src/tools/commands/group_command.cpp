@@ -154,8 +154,7 @@ int describe(const GroupArguments& arguments, Client& client) {
   for (const auto& [id, group] : *groups) {
     const auto shares = known_shares(admin, group);
     if (!shares) {
-      report("group describe", shares.error());
-      status = exit_failed;
+      status = first_failure(status, report("group describe", shares.error()));
       json.push_back({{"group", id}, {"error", std::string(shares.error().message())}});
     } else if (is_document(arguments.format)) {
       json.push_back(json_of(*group, *shares));

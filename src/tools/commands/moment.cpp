@@ -115,12 +115,13 @@ std::optional<Timestamp> parse_iso(std::string_view text) {
 std::optional<Timestamp> parse_epoch(std::string_view text) {
   std::int64_t number = 0;
   const char* const end = text.data() + text.size();
-  if (text.starts_with('-') || std::from_chars(text.data(), end, number).ptr != end) {
+  const auto [rest, code] = std::from_chars(text.data(), end, number);
+  if (text.empty() || text.starts_with('-') || code != std::errc{} || rest != end) {
     return std::nullopt;
   }
-  if (text.size() == 13) return Timestamp{number};
-  if (text.size() == 10) return Timestamp{number * 1000};
-  return std::nullopt;
+  // 11 digits of seconds reach to the year 5138; 12 of milliseconds begin in 1973.
+  constexpr std::size_t max_digits_of_seconds = 11;
+  return Timestamp{text.size() <= max_digits_of_seconds ? number * 1000 : number};
 }
 
 }  // namespace
@@ -134,8 +135,8 @@ Result<Timestamp> parse_moment(std::string_view text, Timestamp now) {
   if (const auto epoch = parse_epoch(text)) return *epoch;
   if (const auto iso = parse_iso(text)) return *iso;
   return fail(Error::configuration(
-      fmt::format("\"{}\" is not a time: -1h, 2026-11-24, 2026-11-24T10:30:05Z, or 10 or 13 digits "
-                  "(seconds or milliseconds since 1970)",
+      fmt::format("\"{}\" is not a time: -1h, 2026-11-24, 2026-11-24T10:30:05Z, or digits (up to "
+                  "11 are seconds since 1970, more are milliseconds)",
                   text)));
 }
 

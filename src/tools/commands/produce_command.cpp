@@ -49,8 +49,14 @@ class Outcomes {
   }
   void failed(const Error& error) {
     const std::lock_guard guard(mutex_);
+    if (failed_ == 0) status_ = exit_status(error);
     if (++failed_ > max_failures_shown) return;
-    fmt::print(stderr, "dohle produce: {}\n", printable(error.message()));
+    say(fmt::format("dohle produce: {}", printable(error.message())));
+  }
+  /// What the first failure ends the command with.
+  [[nodiscard]] int status() const {
+    const std::lock_guard guard(mutex_);
+    return status_;
   }
   [[nodiscard]] std::uint64_t stored_count() const {
     const std::lock_guard guard(mutex_);
@@ -65,6 +71,7 @@ class Outcomes {
   mutable std::mutex mutex_;
   std::uint64_t stored_ = 0;
   std::uint64_t failed_ = 0;
+  int status_ = exit_ok;
 };
 
 /// Standard input, in pieces.
@@ -96,7 +103,7 @@ class Producing {
         producer_(producer),
         topic_(std::move(topic)),
         input_(*arguments.format),
-        progress_(arguments.connection.is_quiet) {}
+        progress_(arguments.connection.is_quiet, STDIN_FILENO) {}
 
   int run() {
     int status = send_all();
@@ -104,11 +111,11 @@ class Producing {
     progress_.clear();
     if (!flushed) status = report("produce", flushed.error());
     if (!arguments_.connection.is_quiet) {
-      fmt::print(stderr, "{} stored, {} failed\n", counted(outcomes_->stored_count(), "record"),
-                 outcomes_->failed_count());
+      say(fmt::format("{} stored, {} failed", counted(outcomes_->stored_count(), "record"),
+                      outcomes_->failed_count()));
     }
     if (Interrupt::is_set()) return exit_interrupted;
-    return status == exit_ok && outcomes_->failed_count() > 0 ? exit_failed : status;
+    return status == exit_ok ? outcomes_->status() : status;
   }
 
  private:

@@ -21,9 +21,9 @@ Result<FlushReport> settle(Producer& producer, std::chrono::milliseconds patienc
     auto flushed = producer.flush(flush_time);
     if (flushed || !flushed.error().is(Errc::timed_out)) return flushed;
     if (is_interrupted) {
-      fmt::print(stderr,
-                 "dohle: interrupted; records under way get {} s, another interrupt ends at once\n",
-                 interrupted_time.count());
+      say(fmt::format(
+          "dohle: interrupted; records under way get {} s, another interrupt ends at once",
+          interrupted_time.count()));
       return producer.close(interrupted_time);
     }
     if (std::chrono::steady_clock::now() >= until) return flushed;

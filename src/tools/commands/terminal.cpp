@@ -1,6 +1,8 @@
 #include "tools/commands/terminal.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -10,6 +12,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
+#include <mutex>
 #include <thread>
 
 #include <fmt/format.h>
@@ -20,17 +24,53 @@ namespace {
 
 // Short enough for a user to take an interrupt for immediate.
 constexpr std::chrono::milliseconds sleep_piece{100};
+constexpr int full_pipe_ms = 100;
 
 std::atomic<bool> is_interrupted = false;
 bool has_failed_to_write = false;
 
-void note_interrupt(int /*signal*/) {
+std::atomic<std::int64_t> first_interrupt_ns = 0;
+static_assert(std::atomic<std::int64_t>::is_always_lock_free);
+constexpr std::int64_t same_interrupt_ns = 1'000'000'000;
+
+// Progress and lines of any thread share standard error.
+std::mutex drawing;
+bool is_drawn = false;
+
+// The one that writes: any thread may get a signal, and only its own ends a write.
+std::atomic<pthread_t> writing_thread{};
+
+// Only what a signal handler may do.
+void note_interrupt(int signal) {
+  if (!::pthread_equal(::pthread_self(), writing_thread.load())) {
+    ::pthread_kill(writing_thread.load(), signal);
+    return;
+  }
+  const int code = errno;
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const std::int64_t now_ns = std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+  std::int64_t first_ns = 0;
+  const bool is_first = first_interrupt_ns.compare_exchange_strong(first_ns, now_ns);
   is_interrupted.store(true, std::memory_order_relaxed);
+  if (!is_first && now_ns - first_ns > same_interrupt_ns) {
+    ::signal(signal, SIG_DFL);
+    ::raise(signal);
+  }
+  errno = code;
+}
+
+void clear_drawn() {
+  if (!is_drawn) return;
+  fmt::print(stderr, "\r\x1b[K");
+  std::fflush(stderr);
+  is_drawn = false;
 }
 
 }  // namespace
 
-Progress::Progress(bool is_quiet) : is_shown_(!is_quiet && ::isatty(STDERR_FILENO) == 1) {}
+Progress::Progress(bool is_quiet, int beside)
+    : is_shown_(!is_quiet && ::isatty(STDERR_FILENO) == 1 && ::isatty(beside) == 0) {}
 
 Progress::~Progress() {
   clear();
@@ -42,17 +82,27 @@ bool Progress::is_due() const {
 
 void Progress::show(std::string_view line) {
   if (!is_shown_) return;
+  const std::lock_guard guard(drawing);
   fmt::print(stderr, "\r\x1b[K{}", line);
   std::fflush(stderr);
-  is_drawn_ = true;
+  is_drawn = true;
   last_ = std::chrono::steady_clock::now();
 }
 
 void Progress::clear() {
-  if (!is_drawn_) return;
-  fmt::print(stderr, "\r\x1b[K");
+  clear_progress();
+}
+
+void clear_progress() {
+  const std::lock_guard guard(drawing);
+  clear_drawn();
+}
+
+void say(std::string_view line) {
+  const std::lock_guard guard(drawing);
+  clear_drawn();
+  fmt::print(stderr, "{}\n", line);
   std::fflush(stderr);
-  is_drawn_ = false;
 }
 
 bool confirm(std::string_view command, std::string_view question) {
@@ -69,9 +119,9 @@ bool confirm(std::string_view command, std::string_view question) {
 }
 
 Interrupt::Interrupt() {
+  writing_thread.store(::pthread_self());
   struct sigaction action{};
   action.sa_handler = note_interrupt;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
 }
@@ -99,10 +149,19 @@ void hold_standard_descriptors() {
 
 bool write_out(std::string_view text) {
   if (has_failed_to_write) return false;
-  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
-    return true;
+  while (!text.empty()) {
+    pollfd out{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+    if (::poll(&out, 1, full_pipe_ms) == 0 && !Interrupt::is_set()) continue;
+    if (out.revents == 0 && Interrupt::is_set()) return false;
+    const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
+    if (written < 0 && errno == EINTR && !Interrupt::is_set()) continue;
+    // Whoever reads the pipe has stopped, and the user does not want to wait for it.
+    if (written < 0 && errno == EINTR) return false;
+    if (written < 0) break;
+    text.remove_prefix(static_cast<std::size_t>(written));
   }
-  fmt::print(stderr, "dohle: standard output: {}\n", std::strerror(errno));
+  if (text.empty()) return true;
+  say(fmt::format("dohle: standard output: {}", std::strerror(errno)));
   has_failed_to_write = true;
   return false;
 }

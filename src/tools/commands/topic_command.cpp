@@ -72,8 +72,7 @@ int create(const TopicArguments& arguments, Client& client) {
   Json json = Json::array();
   for (const auto& [name, result] : *created) {
     if (!result) {
-      report("topic create", result.error());
-      status = exit_failed;
+      status = first_failure(status, report("topic create", result.error()));
       json.push_back({{"name", name}, {"error", std::string(result.error().message())}});
       continue;
     }
@@ -183,15 +182,13 @@ int describe(const TopicArguments& arguments, Client& client) {
   Json json = Json::array();
   for (auto& [name, topic] : *topics) {
     if (!topic) {
-      report("topic describe", topic.error());
-      status = exit_failed;
+      status = first_failure(status, report("topic describe", topic.error()));
       json.push_back({{"name", name}, {"error", std::string(topic.error().message())}});
       continue;
     }
     auto config = admin.describe_topic_config(name);
     if (!config) {
-      report("topic describe", config.error());
-      status = exit_failed;
+      status = first_failure(status, report("topic describe", config.error()));
       config = std::vector<ConfigEntry>{};
     }
     std::ranges::sort(topic->partitions, {}, &PartitionDescription::partition);
@@ -217,8 +214,7 @@ int remove(const TopicArguments& arguments, Client& client) {
   for (const auto& [name, result] : *deleted) {
     Json item = {{"name", name}, {"deleted", result.has_value()}};
     if (!result) {
-      report("topic delete", result.error());
-      status = exit_failed;
+      status = first_failure(status, report("topic delete", result.error()));
       item["error"] = std::string(result.error().message());
     } else if (!is_document(arguments.format)) {
       write_out(fmt::format("deleted {}\n", printable(name)));

@@ -251,11 +251,13 @@ std::string help_text(const CLI::App& app, std::size_t width) {
 }
 
 std::size_t help_width() {
-  constexpr std::int64_t lowest = 40, usual = 80, highest = 100;
+  constexpr std::int64_t lowest = 20, usual = 80, highest = 120;
   std::int64_t columns = usual;
   winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) columns = size.ws_col;
-  if (const char* const told = std::getenv("COLUMNS"); told != nullptr) {
+  // A terminal knows best: COLUMNS may be of before it was resized.
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    columns = size.ws_col;
+  } else if (const char* const told = std::getenv("COLUMNS"); told != nullptr) {
     columns = parse_count(told, 1, 100'000).value_or(columns);
   }
   return static_cast<std::size_t>(std::clamp(columns, lowest, highest));

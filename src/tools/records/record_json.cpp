@@ -1,6 +1,7 @@
 #include "tools/records/record_json.hpp"
 
 #include <limits>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -61,23 +62,45 @@ std::pair<std::string, bool> split_name(const std::string& name) {
   return {is_base64 ? name.substr(0, name.size() - base64_suffix.size()) : name, is_base64};
 }
 
+/// What of a record a member gives, whatever it is called.
+std::string member_of(const std::string& name) {
+  if (name == "payload") return "value";
+  if (name == "ts") return "timestamp";
+  return split_name(name).first;
+}
+
 Result<std::pair<std::string, std::optional<std::string>>> header_from(const Json& from) {
   if (!from.is_object()) return refuse("headers", "holds something that is not an object");
   std::optional<std::string> name;
   std::optional<std::string> value;
+  std::set<std::string> members;
   for (const auto& [member, content] : from.items()) {
     const auto [plain, is_base64] = split_name(member);
     if (plain != "name" && plain != "value") return refuse(member, "is no member of a header");
     auto bytes = take_bytes(member, content, is_base64);
     if (!bytes) return fail(bytes.error());
+    if (!members.insert(plain).second) return refuse(plain, "is there twice, once as base64");
     (plain == "name" ? name : value) = *std::move(bytes);
   }
   if (!name) return refuse("headers", "holds one without a name");
   return std::pair(*std::move(name), std::move(value));
 }
 
+/// kcat writes headers as one array of names and values in turn.
+Result<void> take_flat_headers(const Json& from, OwnedRecord& record) {
+  if (from.size() % 2 != 0) return refuse("headers", "has a name without a value");
+  for (std::size_t at = 0; at < from.size(); at += 2) {
+    if (!from[at].is_string()) return refuse("headers", "has a name that is not a string");
+    auto value = take_bytes("headers", from[at + 1], false);
+    if (!value) return fail(value.error());
+    record.headers.emplace_back(from[at].get<std::string>(), *std::move(value));
+  }
+  return {};
+}
+
 Result<void> take_headers(const Json& from, OwnedRecord& record) {
   if (!from.is_array()) return refuse("headers", "is not an array");
+  if (!from.empty() && from.front().is_string()) return take_flat_headers(from, record);
   for (const Json& each : from) {
     auto header = header_from(each);
     if (!header) return fail(header.error());
@@ -110,6 +133,10 @@ Result<void> take_member(const std::string& name, const Json& from, OwnedRecord&
   if (name == "partition") return take_id(name, from, record.partition);
   if (name == "timestamp") return take_id(name, from, record.timestamp);
   if (name == "topic" || name == "offset") return {};
+  // kcat's names, as its -J writes them.
+  if (name == "payload") return take_bytes_into(name, from, false, record.value);
+  if (name == "ts") return take_id(name, from, record.timestamp);
+  if (name == "tstype" || name == "broker") return {};
   return refuse(name,
                 "is no member of a record: key, value (or key_base64, value_base64), headers, "
                 "partition and timestamp are");
@@ -136,12 +163,15 @@ Result<OwnedRecord> record_from_json(std::string_view line) {
     return fail(Error::client(Errc::codec_failed, "this is no JSON object on one line"));
   }
   OwnedRecord record;
-  bool has_value = false;
+  std::set<std::string> members;
   for (const auto& [name, content] : from.items()) {
     if (auto taken = take_member(name, content, record); !taken) return fail(taken.error());
-    has_value = has_value || split_name(name).first == "value";
+    const std::string member = member_of(name);
+    if (!members.insert(member).second) {
+      return refuse(member, fmt::format("is there twice, once as \"{}\"", name));
+    }
   }
-  if (!has_value) return refuse("value", "is missing; null means a tombstone");
+  if (!members.contains("value")) return refuse("value", "is missing; null means a tombstone");
   return record;
 }
 

@@ -30,9 +30,18 @@ TEST(Moment, ReadsIso) {
   EXPECT_EQ(parse_moment("2024-02-29", now).value(), Timestamp{1'709'164'800'000});
 }
 
+TEST(Moment, TakesUpTo11DigitsForSecondsAndMoreForMilliseconds) {
+  const Timestamp now{0};
+  EXPECT_EQ(parse_moment("0", now), Timestamp{0});
+  EXPECT_EQ(parse_moment("1700000000", now), Timestamp{1'700'000'000'000});
+  EXPECT_EQ(parse_moment("17000000000", now), Timestamp{17'000'000'000'000});
+  EXPECT_EQ(parse_moment("170000000000", now), Timestamp{170'000'000'000});
+  EXPECT_EQ(parse_moment("1700000000000", now), Timestamp{1'700'000'000'000});
+}
+
 TEST(Moment, RefusesWhatIsNoTime) {
   for (const char* text :
-       {"", "-", "-1", "1h", "17000000000", "2026-13-01", "2026-02-29", "2026-11-24T",
+       {"", "-", "-1", "1h", "99999999999999999999", "2026-13-01", "2026-02-29", "2026-11-24T",
         "2026-11-24T24:00", "2026-11-24T10", "2026-11-24T10:30:60", "2026-11-24T10:30:05.Z",
         "2026-11-24T10:30:05X", "2026-11-24T10:30:05Zx", "2026-11-24T10:30+1:00",
         "2026-11-24 10:30", "26-11-24", "tomorrow"}) {

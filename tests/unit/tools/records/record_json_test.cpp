@@ -68,5 +68,31 @@ TEST(RecordJson, NamesTheMemberThatIsWrong) {
               testing::StartsWith(R"("vaule" is no member of a record)"));
 }
 
+TEST(RecordJson, MembersThatAreThereTwiceAreRefused) {
+  for (const char* line :
+       {R"({"value":"a","value_base64":"YQ=="})", R"({"value":"a","payload":"b"})",
+        R"({"key":"a","key_base64":"YQ==","value":null})",
+        R"({"value":"a","headers":[{"name":"n","name_base64":"bg=="}]})"}) {
+    const auto record = record_from_json(line);
+    ASSERT_FALSE(record) << line;
+    EXPECT_NE(record.error().message().find("is there twice"), std::string_view::npos)
+        << record.error().message();
+  }
+}
+
+TEST(RecordJson, LinesOfKcatAreRead) {
+  const auto record = record_from_json(
+      R"({"topic":"t","partition":1,"offset":5,"tstype":"create","ts":1234,"broker":0,)"
+      R"("headers":["a","1","b",null],"key":null,"payload":"v"})");
+  ASSERT_TRUE(record) << record.error().message();
+  EXPECT_EQ(record->value, "v");
+  EXPECT_FALSE(record->key);
+  EXPECT_EQ(record->timestamp, Timestamp{1234});
+  ASSERT_EQ(record->headers.size(), 2U);
+  EXPECT_EQ(record->headers[0].second, "1");
+  EXPECT_FALSE(record->headers[1].second);
+  EXPECT_FALSE(record_from_json(R"({"headers":["a"],"payload":"v"})"));
+}
+
 }  // namespace
 }  // namespace dohle::tools
