@@ -361,7 +361,7 @@ class DOHLE_API Broker {
 
   explicit Broker(std::shared_ptr<messaging::BrokerRuntime> core);
   /// For the library's own use.
-  [[nodiscard]] messaging::BrokerRuntime& core() const { return *core_; }
+  [[nodiscard]] const std::shared_ptr<messaging::BrokerRuntime>& core() const { return core_; }
 
  private:
   Result<void> apply(std::vector<BrokerOption> options);

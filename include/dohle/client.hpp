@@ -23,8 +23,10 @@ struct ConsumerOptions;
 
 /// Where and how a Client connects. The defaults are those of the Java client 4.x.
 struct ClientOptions {
-  /// Servers to ask first, as "HOST:PORT" or "[IPv6]:PORT"; at least one, at most 1,000. They are
-  /// tried in random order; afterwards the addresses that the cluster itself names are used.
+  /// Servers to ask first, as "HOST:PORT" or "[IPv6]:PORT", with kafka:// or PLAINTEXT:// in front
+  /// or without; at least one, at most 1,000. One string may hold several, separated by commas;
+  /// blanks around them and empty ones are passed over. They are tried in random order; afterwards
+  /// the addresses that the cluster itself names are used.
   std::vector<std::string> bootstrap_servers = {"127.0.0.1:9092"};
   /// Named to the servers with each request; at most 249 bytes.
   std::string client_id = "dohle";
@@ -72,7 +74,10 @@ struct ClientOptions {
 ///
 /// Lifetime: handles keep the Client's insides alive; the last of them takes them along.
 /// Thread safety: every member may be called from any thread, but not while it is being moved.
-/// A Client does not survive fork() without exec: its calls then fail with Errc::forked.
+/// A Client does not survive fork() without exec: in the child, its calls and those of its handles
+/// fail at once with Errc::forked, and destructors leave everything as it is.
+/// A handle that was moved from answers Errc::closed. Move assignment first gives up what the
+/// handle held, as the destructor does.
 class DOHLE_API Client {
  public:
   /// Checks the options and starts the thread; connects in the background.

@@ -159,7 +159,9 @@ struct RebalanceListener {
   std::move_only_function<void(std::span<const TopicPartition>)> on_lost = nullptr;
 };
 
-/// Reads records, alone or as a member of a group. A handle on its Client.
+/// Reads records, alone or as a member of a group. A handle on its Client. Moved from, it answers
+/// Errc::closed, and its const members nothing; move assignment first closes what it held, as the
+/// destructor does.
 ///
 /// Thread safety: one thread at a time, but `wakeup` and the const members, which any thread may
 /// call. Heartbeats and fetches go on in the background.
@@ -173,21 +175,28 @@ class DOHLE_API Consumer {
   ~Consumer();
 
   /// Joins the group for these topics; replaces an earlier subscription. Needs a group id. Topics
-  /// that are not there are waited for; after 5 s the log says so.
+  /// that are not there are waited for; after 5 s the log says so. Errors: invalid_argument, also
+  /// for a name that no topic can have (patterns are none).
   Result<void> subscribe(std::vector<std::string> topics, RebalanceListener listener = {});
   /// Leaves the group, or drops the assignment.
   Result<void> unsubscribe();
-  /// Reads these partitions, outside of any group management. Excludes subscribe.
+  /// Reads these partitions, outside of any group management. Excludes subscribe. A topic that is
+  /// not there is waited for, and never created. Where a topic is deleted and created again, the
+  /// new one is read by offset_reset, from wherever that leads; the log says so.
   Result<void> assign(std::vector<TopicPartition> partitions);
 
   /// Waits until there are records, a rebalance is done, or `timeout` is up (an empty result).
-  /// Errors: cancelled after wakeup(); no_offset; limit_reached when Records that the user still
-  /// holds fill buffer_bytes; fenced; auth; whatever is not retriable.
+  /// An error that stays until a seek (no_offset, damage) is returned again after 100 ms, which
+  /// doubles up to 1 s; other partitions are read on meanwhile. Errors: cancelled after wakeup();
+  /// no_offset; limit_reached when Records that the user still holds fill buffer_bytes; fenced;
+  /// auth; whatever is not retriable.
   Result<Records> poll(std::chrono::milliseconds timeout);
   /// Makes the present or the next poll return Errc::cancelled. Any thread.
   void wakeup();
 
-  /// Commits the positions of everything poll has returned.
+  /// Commits the positions of everything poll has returned. A subscribed consumer commits as a
+  /// member of its group alone: one that left it (max_poll_interval) is refused with not_owner
+  /// until it has joined again.
   Result<void> commit_sync();
   /// Commits these. Errors name the first partition that was refused. Waits at most
   /// default_api_timeout, as do `committed` and `unsubscribe`.
@@ -225,7 +234,7 @@ class DOHLE_API Consumer {
   /// Records between position and high watermark, as of the last fetch; nothing before it.
   [[nodiscard]] std::optional<std::int64_t> lag(const TopicPartition& partition) const;
 
-  /// Commits if auto_commit, leaves the group, stops fetching, within `timeout`.
+  /// Commits if auto_commit, leaves the group, stops fetching, all of it within `timeout`.
   Result<void> close(std::chrono::milliseconds timeout);
 
   explicit Consumer(std::shared_ptr<client::ConsumerCalls> core);

@@ -92,9 +92,10 @@ class DOHLE_API Error {
   }
   /// The code's name: "UNKNOWN_TOPIC_OR_PARTITION", "timed_out".
   [[nodiscard]] std::string_view name() const noexcept;
-  /// A sentence without a full stop: what failed, where, why. Valid while the Error lives.
+  /// A sentence without a full stop: what failed, where, why, on one line: control characters in
+  /// names and messages of others are escaped. Valid while the Error lives.
   [[nodiscard]] std::string_view message() const noexcept;
-  /// The server's own message, empty if it sent none. Valid while the Error lives.
+  /// The server's own message as it was sent, empty if it sent none. Valid while the Error lives.
   [[nodiscard]] std::string_view server_message() const noexcept;
 
   /// The same call may succeed later without a change.

@@ -82,6 +82,10 @@ struct NodeListener {
 ///     if (!node) return fail(node.error());
 ///
 /// Move-only. Thread safety: any thread, but not while it is being moved.
+/// Moved from, it has no address and `close` answers Errc::closed; move assignment first closes
+/// what it held, as the destructor does. In a child after fork() without exec, `close` fails with
+/// Errc::forked, the destructor leaves everything as it is, and the directory's locks are the
+/// parent's alone.
 class DOHLE_API Node {
  public:
   /// Opens the data, recovers it if the last stop was not clean, and listens; accepts connections

@@ -116,7 +116,8 @@ class DOHLE_API Delivery {
 /// when its captures fit three words.
 using DeliveryCallback = std::move_only_function<void(Result<Receipt>)>;
 
-/// A topic that a producer has resolved; sending to it looks nothing up.
+/// A topic that a producer has resolved; sending to it looks nothing up. Moved from, it has no name
+/// and sending to it answers Errc::closed.
 /// Thread safety: copies may be used from any thread.
 class DOHLE_API ProducerTopic {
  public:
@@ -125,7 +126,7 @@ class DOHLE_API ProducerTopic {
   [[nodiscard]] std::int32_t partition_count() const;
 
   explicit ProducerTopic(std::shared_ptr<client::IntakeTopic> core);
-  [[nodiscard]] client::IntakeTopic& core() const { return *core_; }
+  [[nodiscard]] const std::shared_ptr<client::IntakeTopic>& core() const { return core_; }
 
  private:
   std::shared_ptr<client::IntakeTopic> core_;
@@ -139,8 +140,9 @@ struct FlushReport {
   std::optional<Error> first_error;
 };
 
-/// Sends records. A handle on its Client.
-/// Thread safety: every member may be called from any thread.
+/// Sends records. A handle on its Client. Moved from, it answers Errc::closed; move assignment
+/// first closes what it held, as the destructor does. Thread safety: every member may be called
+/// from any thread.
 class DOHLE_API Producer {
  public:
   Producer(Producer&&) noexcept;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/broker_errors.hpp"
+#include "base/printable.hpp"
 
 namespace dohle {
 inline namespace v0 {
@@ -109,7 +110,8 @@ bool needs_restart_code(std::int16_t code) {
 Error::Error(ErrorCategory category, std::int16_t code, std::uint8_t flags, std::string message,
              std::string server_message)
     : detail_(new Detail), code_(code), category_(category), flags_(flags) {
-  detail_->message = std::move(message);
+  // Names and messages of others enter it.
+  detail_->message = is_printable(message) ? std::move(message) : printable(message);
   detail_->server_message = std::move(server_message);
 }
 

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/printable.hpp"
+
 namespace dohle {
 inline namespace v0 {
 
@@ -33,6 +35,8 @@ class StderrLogger final : public Logger {
     if (level < level_) return;
     timespec now{};
     ::clock_gettime(CLOCK_REALTIME, &now);
+    const std::string shown = is_printable(line) ? std::string() : printable(line);
+    if (!shown.empty()) line = shown;
     tm parts{};
     ::gmtime_r(&now.tv_sec, &parts);
     fmt::memory_buffer text;

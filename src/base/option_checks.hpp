@@ -30,6 +30,22 @@ struct OptionRange {
   return {};
 }
 
+/// An enumeration's option holds one of its values: others come from casts and from foreign code.
+template <class Enum>
+[[nodiscard]] Result<void> check_enum(std::string_view name, Enum value,
+                                      std::initializer_list<Enum> allowed) {
+  for (const Enum each : allowed) {
+    if (value == each) return {};
+  }
+  std::string numbers;
+  for (const Enum each : allowed) {
+    numbers += (numbers.empty() ? "" : ", ") + std::to_string(static_cast<int>(each));
+  }
+  return fail(Error::configuration(std::string(name) + " is " +
+                                   std::to_string(static_cast<int>(value)) +
+                                   ", no value of its type; allowed are " + numbers));
+}
+
 /// A size as an option's value; one too large for the protocol stays out of every range.
 [[nodiscard]] inline std::int64_t as_value(std::size_t size) {
   return size > static_cast<std::size_t>(INT64_MAX) ? INT64_MAX : static_cast<std::int64_t>(size);

@@ -9,10 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/addresses.hpp"
 #include "base/option_checks.hpp"
+#include "base/printable.hpp"
 #include "base/transport.hpp"
 #include "client/admin/make_admin.hpp"
-#include "client/cluster/fork_watch.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/waiter.hpp"
 #include "client/consume/make_consumer.hpp"
@@ -57,11 +58,9 @@ Result<void> check(const ClientOptions& options) {
 
 Result<client::Cluster::Options> cluster_options(const ClientOptions& options) {
   client::Cluster::Options made;
-  for (const std::string& server : options.bootstrap_servers) {
-    auto endpoint = Endpoint::parse(server);
-    if (!endpoint) return fail(endpoint.error().within("bootstrap_servers"));
-    made.bootstrap.push_back(std::move(*endpoint));
-  }
+  auto servers = parse_addresses(options.bootstrap_servers);
+  if (!servers) return fail(servers.error().within("bootstrap_servers"));
+  made.bootstrap = std::move(*servers);
   made.link.core.client_id = options.client_id;
   made.link.core.connect_timeout = options.connect_timeout;
   made.link.core.request_timeout = options.request_timeout;
@@ -91,7 +90,7 @@ struct PublishedWall {
 /// The loop's thread and everything that lives on it.
 struct Running {
   Running(const ClientOptions& options, client::Cluster::Options cluster_options)
-      : logger(options.logger ? options.logger : stderr_logger()),
+      : logger(printing_logger(options.logger ? options.logger : stderr_logger())),
         transport(options.transport),
         loop(options.busy_poll),
         dialer(transport ? transport->dialer(loop) : std::make_unique<net::TcpDialer>(loop)),
@@ -122,6 +121,11 @@ class ThreadedClient final : public Client::Shared {
       : running_(std::make_unique<Running>(options, std::move(cluster_options))) {}
 
   ~ThreadedClient() override {
+    // Its thread is the parent's alone, and so are its sockets.
+    if (is_forked()) {
+      keep_for_ever(std::shared_ptr<Running>(std::move(running_)));
+      return;
+    }
     if (!running_->loop.is_loop_thread()) return;
     // The last handle went in a callback: the loop cannot join itself.
     std::thread([running = std::move(running_)]() mutable { running.reset(); }).detach();
@@ -132,9 +136,7 @@ class ThreadedClient final : public Client::Shared {
     return running_->cluster.environment();
   }
   Result<void> check_usable() const override {
-    if (forks_ != client::fork_count()) {
-      return fail(Error::client(Errc::forked, "a client cannot be used after fork()"));
-    }
+    if (is_forked()) return fail(client::forked());
     if (is_closed_.load(std::memory_order_acquire)) {
       return fail(Error::client(Errc::closed, "the client is closed"));
     }
@@ -177,14 +179,18 @@ class ThreadedClient final : public Client::Shared {
   std::unique_ptr<Running> running_;
   std::vector<std::weak_ptr<Part>> parts_;
   std::atomic<bool> is_closed_{false};
-  const std::uint32_t forks_ = client::fork_count();
 };
 
 }  // namespace
 
 Client::Client(std::shared_ptr<Shared> core) : core_(std::move(core)) {}
 Client::Client(Client&&) noexcept = default;
-Client& Client::operator=(Client&&) noexcept = default;
+Client& Client::operator=(Client&& other) noexcept {
+  if (this == &other) return *this;
+  core_.reset();
+  core_ = std::move(other.core_);
+  return *this;
+}
 Client::~Client() = default;
 
 Result<Client> Client::create(ClientOptions options) {
@@ -200,6 +206,7 @@ Result<Client> Client::create(ClientOptions options) {
 }
 
 Result<void> Client::connect(std::chrono::milliseconds timeout) {
+  if (!core_) return fail(client::moved_from("the Client"));
   if (auto usable = core_->check_usable(); !usable) return usable;
   return client::wait_for<void>(core_->loop(), [core = core_, timeout](auto then) mutable {
     core->cluster().when_connected(core->cluster().now() + call_timeout(timeout), std::move(then));
@@ -207,6 +214,7 @@ Result<void> Client::connect(std::chrono::milliseconds timeout) {
 }
 
 Result<Producer> Client::producer(ProducerOptions options) {
+  if (!core_) return fail(client::moved_from("the Client"));
   return client::make_producer(core_, std::move(options));
 }
 Result<Producer> Client::producer() {
@@ -216,9 +224,12 @@ Admin Client::admin() {
   return client::make_admin(core_);
 }
 Result<Consumer> Client::consumer(ConsumerOptions options) {
+  if (!core_) return fail(client::moved_from("the Client"));
   return client::make_consumer(core_, std::move(options));
 }
 Result<void> Client::close(std::chrono::milliseconds timeout) {
+  if (!core_) return fail(client::moved_from("the Client"));
+  if (core_->is_forked()) return fail(client::forked());
   return client::wait_for<void>(core_->loop(), [core = core_, timeout](auto then) mutable {
     static_cast<ThreadedClient&>(*core).close(core->cluster().now() + call_timeout(timeout),
                                               std::move(then));

@@ -6,7 +6,9 @@
 
 #include <array>
 #include <cstdlib>
+#include <optional>
 
+#include "base/fork_watch.hpp"
 #include "disk/open_file.hpp"
 #include "disk/system_error.hpp"
 
@@ -48,6 +50,9 @@ Result<void> write_holder(int descriptor, const std::string& path) {
 struct Held {
   Descriptor directory;
   Descriptor file;
+  // A child of a fork would hold them for as long as it lives.
+  std::optional<ClosedInChild> directory_in_child;
+  std::optional<ClosedInChild> file_in_child;
 };
 
 /// A file system that cannot lock directories (NFS) leaves it to the lock file.
@@ -86,6 +91,8 @@ Result<Disk::DirectoryLock> lock_directory(const std::string& directory) {
     return fail(system_error(errno, "lock", path));
   }
   if (auto written = write_holder(held->file.get(), path); !written) return fail(written.error());
+  held->directory_in_child.emplace(held->directory.get());
+  held->file_in_child.emplace(held->file.get());
   return Disk::DirectoryLock(std::move(held));
 }
 

@@ -3,10 +3,27 @@
 #include <exception>
 #include <utility>
 
+#include "base/fork_watch.hpp"
 #include "messaging/broker_runtime.hpp"
 
 namespace dohle {
 inline namespace v0 {
+
+namespace {
+
+/// Before any lock, which a thread that a child does not have may hold.
+Result<void> check(const messaging::BrokerRuntime* runtime) {
+  if (runtime == nullptr) {
+    return fail(Error::client(Errc::closed, "the Broker was moved from"));
+  }
+  if (runtime->is_forked()) {
+    return fail(
+        Error::client(Errc::forked, "a broker cannot be used after fork() in the child process"));
+  }
+  return {};
+}
+
+}  // namespace
 
 Broker::Broker(std::shared_ptr<messaging::BrokerRuntime> core) : core_(std::move(core)) {}
 Broker::Broker(Broker&&) noexcept = default;
@@ -20,6 +37,10 @@ Broker& Broker::operator=(Broker&& other) noexcept {
 
 Broker::~Broker() {
   if (!core_) return;
+  if (core_->is_forked()) {
+    keep_for_ever(std::move(core_));
+    return;
+  }
   auto ended = core_->disconnect(std::chrono::seconds(5));
   if (!ended) core_->log_end(ended.error());
 }
@@ -28,12 +49,14 @@ std::string_view Broker::name() const {
   return "kafka";
 }
 const kafka::BrokerOptions& Broker::options() const {
-  return core_->options();
+  static const kafka::BrokerOptions none;
+  return core_ ? core_->options() : none;
 }
 
 std::string Broker::address() const {
   std::string joined;
-  for (const std::string& address : core_->options().addresses) {
+  if (!core_) return joined;
+  for (const std::string& address : options().addresses) {
     if (!joined.empty()) joined += ",";
     joined += address;
   }
@@ -41,23 +64,28 @@ std::string Broker::address() const {
 }
 
 Result<void> Broker::apply(std::vector<BrokerOption> options) {
+  if (auto usable = check(core_.get()); !usable) return fail(usable.error());
   return core_->apply(options);
 }
 Result<void> Broker::connect(std::chrono::milliseconds timeout) {
+  if (auto usable = check(core_.get()); !usable) return fail(usable.error());
   return core_->connect(timeout);
 }
 
 Result<Delivery> Broker::publish(std::string_view topic, Message message, PublishOptions options) {
+  if (auto usable = check(core_.get()); !usable) return fail(usable.error());
   return core_->publish(topic, std::move(message), options);
 }
 
 Result<Delivery> Broker::publish(std::string_view topic, std::string_view body,
                                  PublishOptions options) {
+  if (auto usable = check(core_.get()); !usable) return fail(usable.error());
   return core_->publish(topic, body, options);
 }
 
 Result<Delivery> Broker::publish_encoded(std::string_view topic, messaging::EncodeInto encode,
                                          const void* value, PublishOptions options) {
+  if (auto usable = check(core_.get()); !usable) return fail(usable.error());
   // Taken, not borrowed: a codec or a middleware may publish too.
   thread_local std::string kept;
   std::string body = std::exchange(kept, {});
@@ -70,15 +98,18 @@ Result<Delivery> Broker::publish_encoded(std::string_view topic, messaging::Enco
 
 Result<Subscriber> Broker::subscribe_raw(std::string topic, SubscribeHandler handler,
                                          SubscribeOptions options) {
+  if (auto usable = check(core_.get()); !usable) return fail(usable.error());
   auto started = core_->subscribe(std::move(topic), std::move(handler), std::move(options));
   if (!started) return fail(started.error());
   return Subscriber(std::move(*started));
 }
 
 Result<FlushReport> Broker::flush(std::chrono::milliseconds timeout) {
+  if (auto usable = check(core_.get()); !usable) return fail(usable.error());
   return core_->flush(timeout);
 }
 Result<FlushReport> Broker::disconnect(std::chrono::milliseconds timeout) {
+  if (auto usable = check(core_.get()); !usable) return fail(usable.error());
   return core_->disconnect(timeout);
 }
 

@@ -125,6 +125,10 @@ Result<void> BrokerRuntime::connect(milliseconds timeout) {
 }
 
 Result<Admin> BrokerRuntime::admin() {
+  if (is_forked()) {
+    return fail(
+        Error::client(Errc::forked, "a broker cannot be used after fork() in the child process"));
+  }
   if (!is_connected_) return fail(not_connected());
   const std::lock_guard lock(mutex_);
   if (is_gone_) return fail(disconnected());

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fork_watch.hpp"
 #include "dohle/broker.hpp"
 #include "dohle/client.hpp"
 #include "dohle/kafka.hpp"
@@ -37,6 +38,8 @@ class BrokerRuntime {
   void log_end(const Error& why);
   /// On the client's own thread, which must not wait for itself.
   [[nodiscard]] bool is_client_thread() const;
+  /// In a child of the process that it was made in. Any thread; before any lock.
+  [[nodiscard]] bool is_forked() const { return made_in_.is_forked(); }
   /// Errors: not_connected, closed.
   Result<Admin> admin();
 
@@ -77,6 +80,7 @@ class BrokerRuntime {
   std::atomic<bool> is_connected_ = false;
   std::atomic<bool> is_closing_ = false;
   std::atomic<bool> is_gone_ = false;
+  const ForkMark made_in_;
 };
 
 }  // namespace dohle::messaging

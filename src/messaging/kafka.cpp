@@ -57,6 +57,15 @@ Result<Broker> connected(std::vector<std::string> addresses) {
 
 }  // namespace
 
+namespace {
+
+Result<Admin> admin_of(const Broker& broker) {
+  if (!broker.core()) return fail(Error::client(Errc::closed, "the Broker was moved from"));
+  return broker.core()->admin();
+}
+
+}  // namespace
+
 Result<Broker> new_broker(BrokerOptions options) {
   if (auto checked = messaging::check(options); !checked) return fail(checked.error());
   return Broker(std::make_shared<messaging::BrokerRuntime>(std::move(options)));
@@ -64,7 +73,7 @@ Result<Broker> new_broker(BrokerOptions options) {
 
 Result<void> create_topic(Broker& broker, std::string topic, std::int32_t partitions,
                           std::int16_t replication_factor) {
-  auto admin = broker.core().admin();
+  auto admin = admin_of(broker);
   if (!admin) return fail(admin.error());
   return messaging::create_topic(*admin, topic, partitions, replication_factor);
 }
@@ -83,7 +92,7 @@ Result<void> create_topic(std::string address, std::string topic, std::int32_t p
 }
 
 Result<std::vector<Named<void>>> delete_topic(Broker& broker, std::vector<std::string> topics) {
-  auto admin = broker.core().admin();
+  auto admin = admin_of(broker);
   if (!admin) return fail(admin.error());
   return admin->delete_topics(std::move(topics));
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "base/addresses.hpp"
 #include "base/option_checks.hpp"
 #include "messaging/embedded_address.hpp"
 
@@ -23,19 +24,7 @@ Result<void> check_below(std::string_view lower, milliseconds value, std::string
                                    std::to_string(bound.count()) + " ms"));
 }
 
-Result<void> check_address(const std::string& address, std::size_t of) {
-  if (!is_embedded(address)) {
-    const auto colon = address.rfind(':');
-    const std::string_view port =
-        colon == std::string::npos ? "" : std::string_view(address).substr(colon + 1);
-    const bool is_number = !port.empty() && port.size() <= 5 &&
-                           port.find_first_not_of("0123456789") == std::string_view::npos;
-    const int number = is_number ? std::stoi(std::string(port)) : 0;
-    if (colon > 0 && number >= 1 && number <= 65'535) return {};
-    return fail(Error::configuration("address is " + address +
-                                     "; allowed are HOST:PORT, [IPv6]:PORT and embedded: "
-                                     "addresses"));
-  }
+Result<void> check_embedded(const std::string& address, std::size_t of) {
   if (of > 1) {
     return fail(Error::configuration("address is " + address + ", one of " + std::to_string(of) +
                                      "; an embedded address stands alone"));
@@ -54,13 +43,22 @@ Result<void> check_addresses(const std::vector<std::string>& addresses) {
       !count) {
     return count;
   }
+  const bool has_embedded = std::ranges::any_of(addresses, is_embedded);
   for (const std::string& address : addresses) {
-    if (auto checked = check_address(address, addresses.size()); !checked) return checked;
+    if (!is_embedded(address)) continue;
+    if (auto checked = check_embedded(address, addresses.size()); !checked) return checked;
   }
+  if (has_embedded) return {};
+  auto servers = parse_addresses(addresses);
+  if (!servers) return fail(servers.error());
   return {};
 }
 
 Result<void> check_compression(CompressionCodec codec, std::optional<int> level) {
+  auto known = check_enum("compression", codec,
+                          {CompressionCodec::none, CompressionCodec::gzip, CompressionCodec::snappy,
+                           CompressionCodec::lz4, CompressionCodec::zstd});
+  if (!known) return known;
   if (!level) return {};
   switch (codec) {
     case CompressionCodec::gzip:

@@ -533,24 +533,48 @@ Subscriber& Subscriber::operator=(Subscriber&& other) noexcept {
 
 Subscriber::~Subscriber() {
   if (!subscription_) return;
+  if (subscription_->is_forked()) {
+    keep_for_ever(std::move(subscription_));
+    return;
+  }
   if (auto ended = subscription_->unsubscribe(std::chrono::seconds(5)); !ended) {
     subscription_->log_end(ended.error());
   }
 }
 
+namespace {
+
+/// Before any lock, which a thread that a child does not have may hold.
+Result<void> check(const messaging::Subscription* subscription) {
+  if (subscription == nullptr) {
+    return fail(Error::client(Errc::closed, "the Subscriber was moved from"));
+  }
+  if (subscription->is_forked()) {
+    return fail(Error::client(Errc::forked,
+                              "a subscriber cannot be used after fork() in the child process"));
+  }
+  return {};
+}
+
+}  // namespace
+
 const std::string& Subscriber::topic() const {
-  return subscription_->topic();
+  static const std::string none;
+  return subscription_ ? subscription_->topic() : none;
 }
 const SubscribeOptions& Subscriber::options() const {
-  return subscription_->options();
+  static const SubscribeOptions none;
+  return subscription_ ? subscription_->options() : none;
 }
 Result<void> Subscriber::wait_ready(std::chrono::milliseconds timeout) {
+  if (auto usable = check(subscription_.get()); !usable) return usable;
   return subscription_->wait_ready(timeout);
 }
 std::vector<HeldMessage> Subscriber::held() const {
   return subscription_ ? subscription_->held() : std::vector<HeldMessage>();
 }
 Result<void> Subscriber::unsubscribe(std::chrono::milliseconds timeout) {
+  if (auto usable = check(subscription_.get()); !usable) return usable;
   return subscription_->unsubscribe(timeout);
 }
 

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/fork_watch.hpp"
 #include "dohle/broker.hpp"
 #include "messaging/reports.hpp"
 #include "messaging/source.hpp"
@@ -24,6 +25,9 @@ namespace dohle::messaging {
 /// The threads own it, so that one that hangs in a handler can be left behind.
 class Subscription : public AckSink, public std::enable_shared_from_this<Subscription> {
  public:
+  /// In a child of the process that it was made in. Any thread; before any lock.
+  [[nodiscard]] bool is_forked() const { return made_in_.is_forked(); }
+
   struct Setup {
     std::string topic;
     SubscribeOptions options;
@@ -119,6 +123,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   std::optional<Error> end_error_;
   std::chrono::milliseconds backoff_{0};
   std::vector<TopicPartition> unknown_positions_;
+  const ForkMark made_in_;
 };
 
 }  // namespace dohle::messaging

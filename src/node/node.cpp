@@ -6,6 +6,7 @@
 #include <future>
 #include <optional>
 
+#include "base/fork_watch.hpp"
 #include "disk/file_disk.hpp"
 #include "disk/memory_disk.hpp"
 #include "net/loop.hpp"
@@ -200,18 +201,26 @@ struct Node::Parts {
   std::unique_ptr<node::NodeEngine> engine;
   std::vector<NodeListener> listeners;
   bool is_closed = false;
+  const ForkMark made_in = {};
 };
 
 Node::Node(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Node::Node(Node&&) noexcept = default;
 
 Node& Node::operator=(Node&& other) noexcept {
-  std::swap(parts_, other.parts_);
+  if (this == &other) return *this;
+  const Node ended(std::move(*this));
+  parts_ = std::move(other.parts_);
   return *this;
 }
 
 Node::~Node() {
   if (parts_ == nullptr) return;
+  // Its threads are the parent's alone.
+  if (parts_->made_in.is_forked()) {
+    keep_for_ever(std::shared_ptr<Parts>(std::move(parts_)));
+    return;
+  }
   if (auto closed = close(); !closed) {
     parts_->logger->log(LogLevel::error, "node", closed.error().message());
   }
@@ -235,18 +244,25 @@ Result<Node> Node::start(NodeOptions options) {
 }
 
 const std::string& Node::address() const {
-  return parts_->listeners.front().address;
+  static const std::string none;
+  return parts_ ? parts_->listeners.front().address : none;
 }
 
 const std::vector<NodeListener>& Node::listeners() const {
-  return parts_->listeners;
+  static const std::vector<NodeListener> none;
+  return parts_ ? parts_->listeners : none;
 }
 
 std::shared_ptr<Transport> Node::transport() const {
-  return parts_->pipes;
+  return parts_ ? parts_->pipes : nullptr;
 }
 
 Result<void> Node::close(std::chrono::milliseconds timeout) {
+  if (!parts_) return fail(Error::client(Errc::closed, "the Node was moved from"));
+  if (parts_->made_in.is_forked()) {
+    return fail(
+        Error::client(Errc::forked, "a node cannot be used after fork() in the child process"));
+  }
   if (parts_->is_closed) return {};
   parts_->is_closed = true;
   auto stopped = parts_->on_loop([&](auto done) {

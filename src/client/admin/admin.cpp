@@ -14,6 +14,9 @@ namespace dohle::client {
 class AdminCalls {
  public:
   explicit AdminCalls(std::shared_ptr<Client::Shared> client) : client_(std::move(client)) {}
+  ~AdminCalls() {
+    if (client_->is_forked()) keep_for_ever(std::move(client_));
+  }
 
   /// Runs `start(cluster, timeout, promise)` on the loop and waits.
   template <class T, class Start>
@@ -36,6 +39,16 @@ class AdminCalls {
  private:
   std::shared_ptr<Client::Shared> client_;
 };
+
+namespace {
+
+template <class T, class Start>
+Result<T> admin_wait_for(AdminCalls* calls, Admin::Milliseconds timeout, Start start) {
+  if (calls == nullptr) return fail(moved_from("the Admin"));
+  return calls->wait_for<T>(timeout, std::move(start));
+}
+
+}  // namespace
 
 }  // namespace dohle::client
 
@@ -70,9 +83,10 @@ Result<std::vector<Named<CreatedTopic>>> Admin::create_topics(std::vector<NewTop
                                                               bool validate_only,
                                                               Milliseconds timeout) {
   auto names = names_of(topics);
-  auto results = core_->wait_for<std::vector<Result<CreatedTopic>>>(
-      timeout, [topics = std::move(topics), validate_only](client::Cluster& cluster, Duration most,
-                                                           auto then) mutable {
+  auto results = client::admin_wait_for<std::vector<Result<CreatedTopic>>>(
+      core_.get(), timeout,
+      [topics = std::move(topics), validate_only](client::Cluster& cluster, Duration most,
+                                                  auto then) mutable {
         client::create_topics(cluster, std::move(topics), validate_only, most, std::move(then));
       });
   return named(std::move(names), std::move(results));
@@ -80,24 +94,24 @@ Result<std::vector<Named<CreatedTopic>>> Admin::create_topics(std::vector<NewTop
 
 Result<std::vector<Named<void>>> Admin::delete_topics(std::vector<std::string> names,
                                                       Milliseconds timeout) {
-  auto results = core_->wait_for<std::vector<Result<void>>>(
-      timeout, [names](client::Cluster& cluster, Duration most, auto then) mutable {
+  auto results = client::admin_wait_for<std::vector<Result<void>>>(
+      core_.get(), timeout, [names](client::Cluster& cluster, Duration most, auto then) mutable {
         client::delete_topics(cluster, std::move(names), most, std::move(then));
       });
   return named(std::move(names), std::move(results));
 }
 
 Result<std::vector<TopicListing>> Admin::list_topics(Milliseconds timeout) {
-  return core_->wait_for<std::vector<TopicListing>>(
-      timeout, [](client::Cluster& cluster, Duration most, auto then) {
+  return client::admin_wait_for<std::vector<TopicListing>>(
+      core_.get(), timeout, [](client::Cluster& cluster, Duration most, auto then) {
         client::list_topics(cluster, most, std::move(then));
       });
 }
 
 Result<std::vector<Named<TopicDescription>>> Admin::describe_topics(std::vector<std::string> names,
                                                                     Milliseconds timeout) {
-  auto results = core_->wait_for<std::vector<Result<TopicDescription>>>(
-      timeout, [names](client::Cluster& cluster, Duration most, auto then) mutable {
+  auto results = client::admin_wait_for<std::vector<Result<TopicDescription>>>(
+      core_.get(), timeout, [names](client::Cluster& cluster, Duration most, auto then) mutable {
         client::describe_topics(cluster, std::move(names), most, std::move(then));
       });
   return named(std::move(names), std::move(results));
@@ -105,30 +119,31 @@ Result<std::vector<Named<TopicDescription>>> Admin::describe_topics(std::vector<
 
 Result<std::vector<ConfigEntry>> Admin::describe_topic_config(std::string name,
                                                               Milliseconds timeout) {
-  return core_->wait_for<std::vector<ConfigEntry>>(
-      timeout, [name = std::move(name)](client::Cluster& cluster, Duration most, auto then) {
+  return client::admin_wait_for<std::vector<ConfigEntry>>(
+      core_.get(), timeout,
+      [name = std::move(name)](client::Cluster& cluster, Duration most, auto then) {
         client::describe_topic_config(cluster, name, most, std::move(then));
       });
 }
 
 Result<ClusterDescription> Admin::describe_cluster(Milliseconds timeout) {
-  return core_->wait_for<ClusterDescription>(
-      timeout, [](client::Cluster& cluster, Duration most, auto then) {
+  return client::admin_wait_for<ClusterDescription>(
+      core_.get(), timeout, [](client::Cluster& cluster, Duration most, auto then) {
         client::describe_cluster(cluster, most, std::move(then));
       });
 }
 
 Result<std::vector<GroupListing>> Admin::list_groups(Milliseconds timeout) {
-  return core_->wait_for<std::vector<GroupListing>>(
-      timeout, [](client::Cluster& cluster, Duration most, auto then) {
+  return client::admin_wait_for<std::vector<GroupListing>>(
+      core_.get(), timeout, [](client::Cluster& cluster, Duration most, auto then) {
         client::list_groups(cluster, most, std::move(then));
       });
 }
 
 Result<std::vector<Named<GroupDescription>>> Admin::describe_groups(std::vector<std::string> ids,
                                                                     Milliseconds timeout) {
-  auto results = core_->wait_for<std::vector<Result<GroupDescription>>>(
-      timeout, [ids](client::Cluster& cluster, Duration most, auto then) mutable {
+  auto results = client::admin_wait_for<std::vector<Result<GroupDescription>>>(
+      core_.get(), timeout, [ids](client::Cluster& cluster, Duration most, auto then) mutable {
         client::describe_groups(cluster, std::move(ids), most, std::move(then));
       });
   return named(std::move(ids), std::move(results));
@@ -136,16 +151,17 @@ Result<std::vector<Named<GroupDescription>>> Admin::describe_groups(std::vector<
 
 Result<std::vector<Named<void>>> Admin::delete_groups(std::vector<std::string> ids,
                                                       Milliseconds timeout) {
-  auto results = core_->wait_for<std::vector<Result<void>>>(
-      timeout, [ids](client::Cluster& cluster, Duration most, auto then) mutable {
+  auto results = client::admin_wait_for<std::vector<Result<void>>>(
+      core_.get(), timeout, [ids](client::Cluster& cluster, Duration most, auto then) mutable {
         client::delete_groups(cluster, std::move(ids), most, std::move(then));
       });
   return named(std::move(ids), std::move(results));
 }
 
 Result<std::vector<GroupOffset>> Admin::group_offsets(std::string id, Milliseconds timeout) {
-  auto results = core_->wait_for<std::vector<Result<std::vector<GroupOffset>>>>(
-      timeout, [id = std::move(id)](client::Cluster& cluster, Duration most, auto then) {
+  auto results = client::admin_wait_for<std::vector<Result<std::vector<GroupOffset>>>>(
+      core_.get(), timeout,
+      [id = std::move(id)](client::Cluster& cluster, Duration most, auto then) {
         client::group_offsets(cluster, id, most, std::move(then));
       });
   if (!results) return fail(results.error());
@@ -154,8 +170,8 @@ Result<std::vector<GroupOffset>> Admin::group_offsets(std::string id, Millisecon
 
 Result<std::vector<OffsetAnswer>> Admin::list_offsets(std::vector<OffsetQuery> queries,
                                                       Milliseconds timeout) {
-  auto results = core_->wait_for<std::vector<Result<OffsetAnswer::Found>>>(
-      timeout, [&queries](client::Cluster& cluster, Duration most, auto then) {
+  auto results = client::admin_wait_for<std::vector<Result<OffsetAnswer::Found>>>(
+      core_.get(), timeout, [&queries](client::Cluster& cluster, Duration most, auto then) {
         client::list_offsets(cluster, queries, most, std::move(then));
       });
   if (!results) return fail(results.error());
@@ -169,6 +185,8 @@ Result<std::vector<OffsetAnswer>> Admin::list_offsets(std::vector<OffsetQuery> q
 }  // namespace v0
 
 Admin client::make_admin(std::shared_ptr<Client::Shared> core) {
+  // Of a Client that was moved from.
+  if (!core) return Admin(nullptr);
   return Admin(std::make_shared<client::AdminCalls>(std::move(core)));
 }
 

@@ -45,6 +45,7 @@ Cluster::~Cluster() {
 void Cluster::close(const Error& why) {
   if (closed_) return;
   closed_ = why;
+  say_how_often_in_vain();
   environment_.loop.cancel(std::exchange(timer_, 0));
   environment_.loop.cancel(std::exchange(waiters_timer_, 0));
   environment_.loop.cancel(std::exchange(patience_timer_, 0));
@@ -185,7 +186,16 @@ void Cluster::on_link_ready(Link& link) {
   heard.is_silent = false;
   heard.last_failure.clear();
   heard.is_unknown_host = false;
-  unreached_.erase(link.endpoint().to_string());
+  heard.was_reached = true;
+  if (const auto found = unreached_.find(link.endpoint().to_string()); found != unreached_.end()) {
+    const std::uint64_t attempts = found->second.attempts;
+    if (attempts != found->second.told && environment_.logger.level() <= LogLevel::warning) {
+      environment_.logger.log(
+          LogLevel::warning, "connection",
+          fmt::format("{} is reached again, after {} attempts in vain", found->first, attempts));
+    }
+    unreached_.erase(found);
+  }
   notify();
 }
 
@@ -213,12 +223,12 @@ void Cluster::on_link_closed(Link& link, const Error& why) {
   Reach& lost = reach(node);
   lost.not_before = now() + lost.backoff.next(environment_.random);
   lost.is_silent = lost.is_silent || why.is(Errc::timed_out);
-  lost.last_failure = why.message();
+  lost.last_failure = fmt::format("{}{}", why.message(), note_on_advertised(node, link));
   lost.is_unknown_host = why.is(Errc::name_not_resolved) && !why.is_retriable();
   if (environment_.logger.level() <= LogLevel::info) {
     environment_.logger.log(LogLevel::info, "connection", why.message());
   }
-  if (!link.was_ready() || why.is(Errc::malformed)) warn_of_unreached(link, why);
+  if (!link.was_ready() || why.is(Errc::malformed)) warn_of_unreached(link, lost.last_failure);
   // A server that went away, or cannot be reached, may have given up its partitions.
   if (node.value >= 0) doubt();
   notify();
@@ -226,15 +236,38 @@ void Cluster::on_link_closed(Link& link, const Error& why) {
 
 // A first connection that fails is told to whoever waits for it. Later nobody may be waiting, and
 // records go nowhere or do not come.
-void Cluster::warn_of_unreached(const Link& link, const Error& why) {
+std::string_view Cluster::note_on_advertised(NodeId node, const Link& link) const {
+  const auto reached = reach_.find(node);
+  const bool was_reached =
+      link.was_ready() || (reached != reach_.end() && reached->second.was_reached);
+  const auto& given = options_.bootstrap;
+  if (was_reached || node.value < 0 || std::ranges::find(given, link.endpoint()) != given.end()) {
+    return {};
+  }
+  return "; the cluster advertises this address (advertised.listeners of the server), and it "
+         "cannot "
+         "be reached from here";
+}
+
+void Cluster::say_how_often_in_vain() {
+  if (environment_.logger.level() > LogLevel::warning) return;
+  for (const auto& [address, each] : unreached_) {
+    if (each.attempts == each.told) continue;
+    environment_.logger.log(
+        LogLevel::warning, "connection",
+        fmt::format("{} was not reached: {} attempts in all", address, each.attempts));
+  }
+}
+
+void Cluster::warn_of_unreached(const Link& link, std::string_view why) {
   if (!has_metadata_ || environment_.logger.level() > LogLevel::warning) return;
   Unreached& unreached = unreached_[link.endpoint().to_string()];
   ++unreached.attempts;
   if (now() < unreached.quiet_until) return;
   unreached.quiet_until = now() + unreached_quiet;
-  environment_.logger.log(
-      LogLevel::warning, "connection",
-      fmt::format("{}; trying on ({} times so far)", why.message(), unreached.attempts));
+  unreached.told = unreached.attempts;
+  environment_.logger.log(LogLevel::warning, "connection",
+                          fmt::format("{}; trying on ({} times so far)", why, unreached.attempts));
 }
 
 // Whoever reads it or writes to it goes on trying: it may be made anew.
@@ -310,8 +343,12 @@ void Cluster::on_metadata(std::uint64_t question, Result<wire::MetadataResponse>
   if (wants_unreached()) view_.doubt();
   if (answer && environment_.logger.level() <= LogLevel::warning) warn_of_lost_topics(*answer);
   if (!answer) {
+    metadata_failure_ = answer.error();
     view_.on_failed(now());
-  } else if (auto taken = view_.on_answer(*answer, now()); taken) {
+  } else if (auto taken = view_.on_answer(*answer, now()); !taken) {
+    metadata_failure_ = taken.error();
+  } else {
+    metadata_failure_.reset();
     answered = true;
     has_metadata_ = true;
     drop_moved_nodes();
@@ -421,7 +458,10 @@ std::string Cluster::troubles() const {
     const std::string trouble = trouble_with(node, ConnectionLane::general);
     if (!trouble.empty()) text += (text.empty() ? ": " : "; ") + trouble;
   }
-  return text;
+  if (!metadata_failure_) return text;
+  const std::string_view failure = metadata_failure_->message();
+  if (text.find(failure) != std::string::npos) return text;
+  return fmt::format("{}{}metadata: {}", text, text.empty() ? ": " : "; ", failure);
 }
 
 std::string Cluster::last_word_on(std::string_view topic) const {

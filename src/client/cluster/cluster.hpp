@@ -144,6 +144,8 @@ class Cluster final : public LinkOwner {
     /// Why it could not be reached, for messages.
     std::string last_failure = {};
     bool is_unknown_host = false;
+    /// A connection to it was ready once.
+    bool was_reached = false;
     /// Answers that asked for a wait (KIP-219), and when they may be logged again.
     std::uint64_t throttled = 0;
     TimePoint throttle_quiet_until{};
@@ -151,6 +153,8 @@ class Cluster final : public LinkOwner {
   /// An address that does not let us connect, and when that may be logged again.
   struct Unreached {
     std::uint64_t attempts = 0;
+    /// As the last line said.
+    std::uint64_t told = 0;
     TimePoint quiet_until{};
   };
   struct Waiter {
@@ -192,7 +196,10 @@ class Cluster final : public LinkOwner {
   /// What the last answer said against the topic, with "; last: " in front; empty: nothing.
   [[nodiscard]] std::string last_word_on(std::string_view topic) const;
   [[nodiscard]] bool knows_no_host() const;
-  void warn_of_unreached(const Link& link, const Error& why);
+  void warn_of_unreached(const Link& link, std::string_view why);
+  void say_how_often_in_vain();
+  /// What follows the failure to reach a server whose address came from the cluster alone.
+  [[nodiscard]] std::string_view note_on_advertised(NodeId node, const Link& link) const;
   void warn_of_lost_topics(const wire::MetadataResponse& answer);
   /// Nothing: go on waiting.
   [[nodiscard]] std::optional<Result<void>> outcome_for(Waiter& waiter, bool answered);
@@ -210,6 +217,8 @@ class Cluster final : public LinkOwner {
   std::uint32_t next_lane_ = 2;
   std::optional<Error> closed_;
   bool has_metadata_ = false;
+  /// Why the last question for metadata was in vain.
+  std::optional<Error> metadata_failure_;
   /// Questions for metadata are numbered: of several answers the one to the latest question counts.
   std::uint64_t last_question_ = 0;
   std::uint64_t last_answered_ = 0;

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/fork_watch.hpp"
 #include "client/cluster/cluster.hpp"
 #include "dohle/client.hpp"
 
@@ -34,9 +35,29 @@ class Client::Shared {
   /// Errors: closed, forked. Any thread; every public call asks first.
   [[nodiscard]] virtual Result<void> check_usable() const = 0;
 
+  /// In a child of the process that it was made in: nothing of it may be touched. Any thread;
+  /// before any lock.
+  [[nodiscard]] bool is_forked() const { return made_in_.is_forked(); }
+
   /// The client closes it when it is closed itself; forgotten once it is gone. Any thread.
   virtual void attach(std::weak_ptr<Part> part) = 0;
+
+ private:
+  const ForkMark made_in_;
 };
 
 }  // namespace v0
+
+namespace client {
+
+/// What a handle answers that was moved from.
+[[nodiscard]] inline Error moved_from(std::string_view what) {
+  return Error::client(Errc::closed, std::string(what) + " was moved from");
+}
+[[nodiscard]] inline Error forked() {
+  return Error::client(Errc::forked, "a client cannot be used after fork() in the child process");
+}
+
+}  // namespace client
+
 }  // namespace dohle

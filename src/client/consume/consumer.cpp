@@ -35,6 +35,10 @@ class ConsumerCalls {
 
   explicit ConsumerCalls(std::shared_ptr<ConsumerLoop> consume) : consume_(std::move(consume)) {}
   ~ConsumerCalls() {
+    if (consume_->client().is_forked()) {
+      keep_for_ever(std::move(consume_));
+      return;
+    }
     constexpr Milliseconds timeout = std::chrono::seconds(5);
     const auto report = [weak = consume_->weak_from_this()](const Result<void>& closed) {
       const auto consume = weak.lock();
@@ -63,10 +67,12 @@ class ConsumerCalls {
     consume_->desk().with([](PollTable& table) { table.fetch.settle(); });
   }
   [[nodiscard]] std::vector<PartitionOffset> taken() {
+    if (consume_->client().is_forked()) return {};
     return consume_->desk().with([](PollTable& table) { return table.fetch.taken(); });
   }
   template <class To>
   Result<void> seek(const TopicPartition& partition, To to) {
+    if (auto usable = check(); !usable) return usable;
     auto outcome =
         consume_->desk().with([&](PollTable& table) { return table.fetch.seek(partition, to); });
     consume_->kick();
@@ -253,6 +259,10 @@ Result<void> ConsumerCalls::commit(std::vector<PartitionOffset> offsets) {
 
 void ConsumerCalls::commit_async(std::vector<PartitionOffset> offsets,
                                  Consumer::CommitCallback callback) {
+  if (consume_->client().is_forked()) {
+    if (callback) callback(fail(client::forked()));
+    return;
+  }
   const bool has_group = !consume_->options.group_id.empty();
   post([offsets = std::move(offsets), callback = std::move(callback),
         has_group](ConsumerLoop& consume) mutable {
@@ -309,6 +319,7 @@ Result<Offset> ConsumerCalls::position(const TopicPartition& partition, Millisec
 }
 
 Result<void> ConsumerCalls::pause(std::span<const TopicPartition> partitions, bool paused) {
+  if (auto usable = check(); !usable) return usable;
   Result<void> outcome;
   consume_->desk().with([&](PollTable& table) {
     for (const TopicPartition& each : partitions) {
@@ -347,50 +358,82 @@ inline namespace v0 {
 using client::PollTable;
 using client::StartingPoint;
 
+namespace {
+
+Error moved_from() {
+  return client::moved_from("the Consumer");
+}
+
+bool is_usable(const client::ConsumerCalls* calls) {
+  return calls != nullptr && !calls->consume().client().is_forked();
+}
+
+}  // namespace
+
 Consumer::Consumer(std::shared_ptr<client::ConsumerCalls> core) : core_(std::move(core)) {}
 Consumer::Consumer(Consumer&&) noexcept = default;
-Consumer& Consumer::operator=(Consumer&&) noexcept = default;
+Consumer& Consumer::operator=(Consumer&& other) noexcept {
+  if (this == &other) return *this;
+  core_.reset();
+  core_ = std::move(other.core_);
+  return *this;
+}
 Consumer::~Consumer() = default;
 
 Result<void> Consumer::subscribe(std::vector<std::string> topics, RebalanceListener listener) {
+  if (!core_) return fail(moved_from());
   return core_->subscribe(std::move(topics), std::move(listener));
 }
 Result<void> Consumer::unsubscribe() {
+  if (!core_) return fail(moved_from());
   return core_->unsubscribe();
 }
 Result<void> Consumer::assign(std::vector<TopicPartition> partitions) {
+  if (!core_) return fail(moved_from());
   return core_->assign(std::move(partitions));
 }
 Result<Records> Consumer::poll(std::chrono::milliseconds timeout) {
+  if (!core_) return fail(moved_from());
   return core_->poll(timeout);
 }
 void Consumer::wakeup() {
+  if (!is_usable(core_.get())) return;
   auto& desk = core_->consume().desk();
   desk.with([](PollTable& table) { table.is_woken = true; });
   desk.notify();
 }
 Result<void> Consumer::commit_sync() {
+  if (!core_) return fail(moved_from());
   return core_->commit(core_->taken());
 }
 Result<void> Consumer::commit_sync(std::vector<PartitionOffset> offsets) {
+  if (!core_) return fail(moved_from());
   return core_->commit(std::move(offsets));
 }
 void Consumer::commit_async(CommitCallback callback) {
+  if (!core_ && callback) callback(fail(moved_from()));
+  if (!core_) return;
   core_->commit_async(core_->taken(), std::move(callback));
 }
 void Consumer::commit_async(std::vector<PartitionOffset> offsets, CommitCallback callback) {
+  if (!core_ && callback) callback(fail(moved_from()));
+  if (!core_) return;
   core_->commit_async(std::move(offsets), std::move(callback));
 }
 Result<std::vector<PartitionOffset>> Consumer::committed(std::vector<TopicPartition> partitions) {
+  if (!core_) return fail(moved_from());
   return core_->committed(std::move(partitions));
 }
 Result<void> Consumer::seek(const TopicPartition& partition, Offset offset) {
+  if (!core_) return fail(moved_from());
   return core_->seek(partition, offset);
 }
 Result<void> Consumer::seek_to_beginning(const TopicPartition& partition) {
+  if (!core_) return fail(moved_from());
   return core_->seek(partition, StartingPoint{StartingPoint::Kind::earliest});
 }
 Result<void> Consumer::seek_to_end(const TopicPartition& partition) {
+  if (!core_) return fail(moved_from());
   return core_->seek(partition, StartingPoint{StartingPoint::Kind::latest});
 }
 Result<void> Consumer::seek_to_time(const TopicPartition& partition, Timestamp time) {
@@ -399,37 +442,48 @@ Result<void> Consumer::seek_to_time(const TopicPartition& partition, Timestamp t
                                                           std::to_string(time.value) +
                                                           " ms; allowed are 0 and above"));
   }
+  if (!core_) return fail(moved_from());
   return core_->seek(partition, StartingPoint{StartingPoint::Kind::time, time});
 }
 Result<Offset> Consumer::position(const TopicPartition& partition) {
+  if (!core_) return fail(moved_from());
   return core_->position(partition, core_->consume().options.default_api_timeout);
 }
 Result<Offset> Consumer::position(const TopicPartition& partition,
                                   std::chrono::milliseconds timeout) {
+  if (!core_) return fail(moved_from());
   return core_->position(partition, timeout);
 }
 Result<void> Consumer::pause(std::span<const TopicPartition> partitions) {
+  if (!core_) return fail(moved_from());
   return core_->pause(partitions, true);
 }
 Result<void> Consumer::resume(std::span<const TopicPartition> partitions) {
+  if (!core_) return fail(moved_from());
   return core_->pause(partitions, false);
 }
 std::vector<TopicPartition> Consumer::assignment() const {
+  if (!is_usable(core_.get())) return {};
   return core_->consume().desk().with([](PollTable& table) { return table.fetch.assignment(); });
 }
 std::vector<TopicPartition> Consumer::paused() const {
+  if (!is_usable(core_.get())) return {};
   return core_->consume().desk().with([](PollTable& table) { return table.fetch.paused(); });
 }
 std::string Consumer::member_id() const {
+  if (!is_usable(core_.get())) return {};
   return core_->consume().desk().with([](PollTable& table) { return table.member_id; });
 }
 Generation Consumer::generation() const {
+  if (!is_usable(core_.get())) return {};
   return core_->consume().desk().with([](PollTable& table) { return table.generation; });
 }
 std::optional<std::int64_t> Consumer::lag(const TopicPartition& partition) const {
+  if (!is_usable(core_.get())) return std::nullopt;
   return core_->consume().desk().with([&](PollTable& table) { return table.fetch.lag(partition); });
 }
 Result<void> Consumer::close(std::chrono::milliseconds timeout) {
+  if (!core_) return fail(moved_from());
   return core_->close(timeout);
 }
 

@@ -175,6 +175,8 @@ void ConsumerLoop::on_told_released(const std::vector<TopicPartition>& partition
 // Fetching.
 
 void ConsumerLoop::kick() {
+  // Records of the parent go in a child, too.
+  if (client_->is_forked()) return;
   if (is_kicked_.exchange(true)) return;
   post([](ConsumerLoop& self) {
     self.is_kicked_.store(false);
@@ -240,6 +242,7 @@ void ConsumerLoop::take_news(const FetchPlanner::News& news) {
 
 void ConsumerLoop::on_damage(const TopicPartition& where, std::uint64_t serial, Offset next,
                              const Error& why) {
+  if (client_->is_forked()) return;
   desk_.with([&](PollTable& table) { table.fetch.on_damage(where, serial, next, why); });
 }
 

@@ -8,6 +8,11 @@ namespace dohle::client {
 
 Result<void> check(const ConsumerOptions& options) {
   constexpr std::int64_t day_ms = 86'400'000;
+  if (auto reset = check_enum("offset_reset", options.offset_reset,
+                              {OffsetReset::latest, OffsetReset::earliest, OffsetReset::fail});
+      !reset) {
+    return reset;
+  }
   auto ranges = check_options({
       {"auto_commit_interval", options.auto_commit_interval.count(), 1, day_ms, "ms"},
       {"session_timeout", options.session_timeout.count(), 1, day_ms, "ms"},

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/fork_watch.hpp"
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
 #include "dohle/producer.hpp"
@@ -75,6 +76,7 @@ struct Outcome {
   const std::uint64_t topic_serial;
   const PartitionId partition;
   const Timestamp base_timestamp;
+  const ForkMark made_in = {};
 
  private:
   std::atomic<std::uint32_t> references_{1};

@@ -303,6 +303,12 @@ TimePoint ProducePartition::expires_at() const {
   return first;
 }
 
+std::optional<Error> ProducePartition::last_failure() const {
+  if (!in_flight_.empty() && in_flight_.front().last_failure)
+    return in_flight_.front().last_failure;
+  return resend_.empty() ? std::nullopt : resend_.front().last_failure;
+}
+
 void ProducePartition::expire(TimePoint now) {
   // Whoever is told may send, flush or close, so both queues are left in order first.
   std::vector<SealedBatch> told;

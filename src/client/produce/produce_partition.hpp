@@ -126,6 +126,8 @@ class ProducePartition {
   [[nodiscard]] bool has_in_flight() const { return !in_flight_.empty(); }
   /// When expire() has something to do; `never`: with nothing that is here.
   [[nodiscard]] TimePoint expires_at() const;
+  /// Why the oldest batch has to go again, or went again; nothing: it did not fail.
+  [[nodiscard]] std::optional<Error> last_failure() const;
   /// When next() may change by time alone.
   [[nodiscard]] TimePoint not_before() const { return not_before_; }
   [[nodiscard]] const ProducerIdentity& identity() const { return identity_; }

@@ -58,6 +58,10 @@ class RecordIntake {
  public:
   explicit RecordIntake(std::shared_ptr<RecordSender> produce) : produce_(std::move(produce)) {}
   ~RecordIntake() {
+    if (produce_->client().is_forked()) {
+      keep_for_ever(std::move(produce_));
+      return;
+    }
     const auto timeout = std::min<std::chrono::milliseconds>(produce_->options.delivery_timeout,
                                                              std::chrono::seconds(5));
     if (produce_->client().loop().is_loop_thread()) {
@@ -95,6 +99,8 @@ class RecordIntake {
   [[nodiscard]] Error too_large(const Record& record) const;
 
   std::shared_ptr<RecordSender> produce_;
+  /// Here, too, since every record asks it.
+  const ForkMark made_in_;
 };
 
 Result<Partition*> RecordIntake::named_partition(const IntakeTopic::Table& table,
@@ -140,6 +146,8 @@ Result<PartitionQueue::Place> RecordIntake::place(IntakeTopic& topic, const Reco
 
 Result<PartitionQueue::Place> RecordIntake::append(IntakeTopic& topic, const Record& record,
                                                    Wish wish, Waits waits) {
+  if (made_in_.is_forked()) [[unlikely]]
+    return fail(client::forked());
   auto placed = place(topic, record, wish);
   if (placed && placed->appended == PartitionQueue::Appended::ok) [[likely]] {
     if (placed->index == 0 && waits == Waits::yes) let_others_in();
@@ -236,6 +244,7 @@ Result<FlushReport> RecordIntake::flush(std::chrono::milliseconds timeout) {
 }
 
 Result<FlushReport> RecordIntake::close(std::chrono::milliseconds timeout) {
+  if (made_in_.is_forked()) return fail(client::forked());
   return client::wait_for<FlushReport>(
       produce_->client().loop(), [produce = produce_, timeout](auto then) mutable {
         produce->close(produce->client().cluster().now() + call_timeout(timeout), std::move(then));
@@ -257,9 +266,11 @@ Delivery::Delivery(Delivery&& other) noexcept
       timestamp_delta_(other.timestamp_delta_) {}
 
 Delivery& Delivery::operator=(Delivery&& other) noexcept {
-  std::swap(outcome_, other.outcome_);
-  std::swap(index_, other.index_);
-  std::swap(timestamp_delta_, other.timestamp_delta_);
+  if (this == &other) return *this;
+  if (outcome_ != nullptr) outcome_->release();
+  outcome_ = std::exchange(other.outcome_, nullptr);
+  index_ = other.index_;
+  timestamp_delta_ = other.timestamp_delta_;
   return *this;
 }
 
@@ -276,6 +287,7 @@ Result<Receipt> Delivery::wait(std::chrono::milliseconds timeout) const {
     return fail(Error::client(Errc::invalid_argument, "a Delivery that stands for no record"));
   }
   if (!outcome_->is_settled()) {
+    if (outcome_->made_in.is_forked()) return fail(client::forked().with_stored(Stored::possibly));
     if (const auto owner = outcome_->owner.lock()) {
       if (static_cast<client::RecordSender&>(*owner).client().loop().is_loop_thread()) {
         return fail(Error::client(Errc::would_deadlock,
@@ -303,21 +315,27 @@ Result<Receipt> Delivery::get() const {
 ProducerTopic::ProducerTopic(std::shared_ptr<client::IntakeTopic> core) : core_(std::move(core)) {}
 
 std::string_view ProducerTopic::name() const {
-  return core_->name;
+  return core_ ? std::string_view(core_->name) : std::string_view();
 }
 
 std::int32_t ProducerTopic::partition_count() const {
-  return static_cast<std::int32_t>(core_->table().all.size());
+  return core_ ? static_cast<std::int32_t>(core_->table().all.size()) : 0;
 }
 
 // Producer.
 
 Producer::Producer(std::shared_ptr<RecordIntake> core) : core_(std::move(core)) {}
 Producer::Producer(Producer&&) noexcept = default;
-Producer& Producer::operator=(Producer&&) noexcept = default;
+Producer& Producer::operator=(Producer&& other) noexcept {
+  if (this == &other) return *this;
+  core_.reset();
+  core_ = std::move(other.core_);
+  return *this;
+}
 Producer::~Producer() = default;
 
 Result<ProducerTopic> Producer::topic(std::string_view name) {
+  if (!core_) return fail(client::moved_from("the Producer"));
   auto topic = core_->topic(name);
   if (!topic) return fail(topic.error());
   return ProducerTopic(std::move(*topic));
@@ -325,9 +343,17 @@ Result<ProducerTopic> Producer::topic(std::string_view name) {
 
 namespace {
 
-Result<Delivery> send_for_delivery(RecordIntake& core, client::IntakeTopic& topic,
+Result<void> check(const RecordIntake* producer, const client::IntakeTopic* topic) {
+  if (producer == nullptr) return fail(client::moved_from("the Producer"));
+  if (topic == nullptr) return fail(client::moved_from("the ProducerTopic"));
+  return {};
+}
+
+Result<Delivery> send_for_delivery(RecordIntake* core, client::IntakeTopic* topic,
                                    const Record& record, RecordIntake::Waits waits) {
-  auto placed = core.append(topic, record, {.reference = true}, waits);
+  if (core == nullptr || topic == nullptr) [[unlikely]]
+    return fail(check(core, topic).error());
+  auto placed = core->append(*topic, record, {.reference = true}, waits);
   if (!placed) [[unlikely]]
     return fail(placed.error());
   return Delivery(placed->outcome, placed->index, placed->timestamp_delta);
@@ -336,17 +362,18 @@ Result<Delivery> send_for_delivery(RecordIntake& core, client::IntakeTopic& topi
 }  // namespace
 
 Result<Delivery> Producer::send(const ProducerTopic& topic, const Record& record) {
-  return send_for_delivery(*core_, topic.core(), record, RecordIntake::Waits::yes);
+  return send_for_delivery(core_.get(), topic.core().get(), record, RecordIntake::Waits::yes);
 }
 
 Result<Delivery> Producer::try_send(const ProducerTopic& topic, const Record& record) {
-  return send_for_delivery(*core_, topic.core(), record, RecordIntake::Waits::no);
+  return send_for_delivery(core_.get(), topic.core().get(), record, RecordIntake::Waits::no);
 }
 
 Result<void> Producer::send(const ProducerTopic& topic, const Record& record,
                             DeliveryCallback callback) {
+  if (auto usable = check(core_.get(), topic.core().get()); !usable) return usable;
   auto placed =
-      core_->append(topic.core(), record, {.callback = &callback}, RecordIntake::Waits::yes);
+      core_->append(*topic.core(), record, {.callback = &callback}, RecordIntake::Waits::yes);
   if (!placed) return fail(placed.error());
   return {};
 }
@@ -363,19 +390,22 @@ Result<Delivery> Producer::send(std::string_view name, const Record& record) {
   Known& slot = known[std::hash<std::string_view>{}(name) % known.size()];
   auto topic = slot.producer == core_.get() && slot.name == name ? slot.topic.lock() : nullptr;
   if (!topic) {
+    if (!core_) return fail(client::moved_from("the Producer"));
     auto found = core_->topic(name);
     if (!found) return fail(found.error());
     topic = std::move(*found);
     slot = {core_.get(), std::string(name), topic};
   }
-  return send_for_delivery(*core_, *topic, record, RecordIntake::Waits::yes);
+  return send_for_delivery(core_.get(), topic.get(), record, RecordIntake::Waits::yes);
 }
 
 Result<FlushReport> Producer::flush(std::chrono::milliseconds timeout) {
+  if (!core_) return fail(client::moved_from("the Producer"));
   return core_->flush(timeout);
 }
 
 Result<FlushReport> Producer::close(std::chrono::milliseconds timeout) {
+  if (!core_) return fail(client::moved_from("the Producer"));
   return core_->close(timeout);
 }
 

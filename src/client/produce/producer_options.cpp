@@ -32,9 +32,18 @@ Result<void> check_times(const ProducerOptions& options) {
   });
 }
 
+Result<void> check_enums(const ProducerOptions& options) {
+  using enum CompressionCodec;
+  if (auto acks = check_enum("acks", options.acks, {Acks::none, Acks::leader, Acks::all}); !acks) {
+    return acks;
+  }
+  return check_enum("compression", options.compression, {none, gzip, snappy, lz4, zstd});
+}
+
 }  // namespace
 
 Result<void> check(const ProducerOptions& options) {
+  if (auto enums = check_enums(options); !enums) return enums;
   if (auto sizes = check_sizes(options); !sizes) return sizes;
   if (auto times = check_times(options); !times) return times;
   if (options.idempotence && options.acks != Acks::all) {

@@ -25,6 +25,11 @@ std::size_t cold_from(std::size_t buffer_bytes) {
 /// Batches of one partition that are being compressed at once.
 constexpr std::size_t max_staged = 4;
 
+/// Records that are due and without an outcome for that long are told of, and again after the quiet
+/// time.
+constexpr Duration stall_patience = std::chrono::seconds(5);
+constexpr Duration stall_quiet = std::chrono::minutes(1);
+
 /// Between two looks at what ran out of time: a backlog does so batch by batch.
 Duration sweep_gap(const ProducerOptions& options) {
   return std::clamp<Duration>(options.delivery_timeout / 20, std::chrono::milliseconds(1),
@@ -255,6 +260,7 @@ void RecordSender::hurry(PartitionId partition, std::uint64_t topic_serial) {
 }
 
 void RecordSender::report_untaken(const Error& why) {
+  if (client_->is_forked()) return;
   if (options.on_untaken_failure) return options.on_untaken_failure(why);
   const auto count = untaken_.fetch_add(1, std::memory_order_relaxed) + 1;
   // One line per second at most; the count says how many there were. Published time stands still
@@ -263,6 +269,11 @@ void RecordSender::report_untaken(const Error& why) {
   const std::int64_t second = std::chrono::floor<std::chrono::seconds>(since_start).count();
   std::int64_t last = untaken_logged_second_.load(std::memory_order_relaxed);
   if (last == second || !untaken_logged_second_.compare_exchange_strong(last, second)) return;
+  log_untaken(count, why);
+}
+
+void RecordSender::log_untaken(std::uint64_t count, const Error& why) {
+  untaken_logged_.store(count, std::memory_order_relaxed);
   client_->environment().logger.log(
       LogLevel::error, "producer",
       fmt::format("batches that failed and nobody asked about: {}; the last: {}", count,
@@ -274,6 +285,60 @@ void RecordSender::activate(Partition& partition) {
   client_->environment().record_time.keep_fresh(true);
   if (!std::exchange(partition.is_active, true)) active_.push_back(&partition);
   watch_time(now());
+  watch_stalls(TimePoint{});
+}
+
+TimePoint RecordSender::waiting_since(const Partition& partition) const {
+  const TimePoint sent = partition.sender.expires_at();
+  const TimePoint since = sent == never ? never : sent - options.delivery_timeout;
+  const TimePoint unsent = partition.oldest_unsent();
+  // Until linger is over it waits for itself.
+  return std::min(since, unsent == never ? never : unsent + queue_settings.linger);
+}
+
+void RecordSender::watch_stalls(TimePoint not_before) {
+  if (stall_timer_ != 0 || is_stopped_) return;
+  TimePoint oldest = never;
+  for (const Partition* partition : active_) oldest = std::min(oldest, waiting_since(*partition));
+  if (oldest == never) return;
+  const TimePoint at = std::max(oldest + stall_patience, not_before);
+  stall_timer_ = client_->loop().arm(at, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->stall_timer_ = 0;
+    self->on_stall_time();
+  });
+}
+
+std::string RecordSender::why_stalled(const Partition& partition) const {
+  if (const auto failure = partition.sender.last_failure()) return "last: " + failure->to_string();
+  const std::string why = why_unsent(partition);
+  return why.empty() ? "no answer yet" : why;
+}
+
+void RecordSender::on_stall_time() {
+  const Partition* first = nullptr;
+  std::size_t others = 0;
+  for (const Partition* partition : active_) {
+    const TimePoint since = waiting_since(*partition);
+    if (since == never || since + stall_patience > now()) continue;
+    const bool is_oldest = first == nullptr || since < waiting_since(*first);
+    others += first == nullptr ? 0 : 1;
+    if (is_oldest) first = partition;
+  }
+  if (first == nullptr) return watch_stalls(TimePoint{});
+  const auto waited =
+      std::chrono::duration_cast<std::chrono::seconds>(now() - waiting_since(*first)).count();
+  Logger& log = client_->environment().logger;
+  if (log.level() <= LogLevel::warning) {
+    log.log(
+        LogLevel::warning, "producer",
+        fmt::format("records for {}-{}{} wait {} s for their outcome: {}", first->topic.name,
+                    first->id.value,
+                    others == 0 ? std::string() : fmt::format(" and {} more partitions", others),
+                    waited, why_stalled(*first)));
+  }
+  watch_stalls(now() + stall_quiet);
 }
 
 /// Nothing runs out of time before what the timer was armed for: that was the oldest, and all have
@@ -637,7 +702,12 @@ void RecordSender::sweep() {
 }
 
 std::string RecordSender::why_unsent(const Partition& partition) const {
-  if (partition.leader.is_none()) return "it has no leader";
+  if (partition.leader.is_none()) {
+    const std::int16_t code = client_->cluster().view().topic_error(partition.topic.name);
+    const std::string answer =
+        code == broker_error::none ? std::string() : "; last: " + Error::broker(code).to_string();
+    return "it has no leader" + answer + client_->cluster().troubles();
+  }
   if (identity_failure_) return "there is no producer id; last: " + identity_failure_->to_string();
   return client_->cluster().trouble_with(partition.leader, client::ConnectionLane::produce);
 }
@@ -764,6 +834,7 @@ void RecordSender::stop(const Error& why) {
   cluster().forget(observer_);
   client_->loop().cancel(std::exchange(timer_, 0));
   client_->loop().cancel(std::exchange(sweep_timer_, 0));
+  client_->loop().cancel(std::exchange(stall_timer_, 0));
   for (const auto& [name, topic] : topics_) {
     for (const auto& partition : topic->partitions_) {
       partition->sender.fail_all(why);
@@ -772,6 +843,10 @@ void RecordSender::stop(const Error& why) {
   }
   active_.clear();
   client_->environment().record_time.keep_fresh(false);
+  const std::uint64_t untaken = untaken_.load(std::memory_order_relaxed);
+  if (untaken > untaken_logged_.load(std::memory_order_relaxed)) {
+    log_untaken(untaken, first_error_ ? *first_error_ : why);
+  }
 }
 
 }  // namespace dohle::client

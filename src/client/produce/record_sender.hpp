@@ -152,6 +152,10 @@ class RecordSender final : public OutcomeOwner,
   void apply(const Sent& sent, const client::ProduceVerdict& verdict);
   void look_at(TimePoint at);
   [[nodiscard]] TimePoint next_expiry() const;
+  [[nodiscard]] TimePoint waiting_since(const Partition& partition) const;
+  void watch_stalls(TimePoint not_before);
+  void on_stall_time();
+  [[nodiscard]] std::string why_stalled(const Partition& partition) const;
   void watch_time(TimePoint not_before);
   void sweep();
   void on_settled(Partition& partition, const client::SealedBatch& batch,
@@ -162,6 +166,7 @@ class RecordSender final : public OutcomeOwner,
   void fail_queued(Partition& partition, const Error& why, TimePoint opened_before);
   void settle_flushes();
   FlushReport take_report();
+  void log_untaken(std::uint64_t count, const Error& why);
   void stop(const Error& why);
 
   std::shared_ptr<Client::Shared> client_;
@@ -179,11 +184,14 @@ class RecordSender final : public OutcomeOwner,
   TimerId timer_ = 0;
   TimePoint timer_at_ = never;
   TimerId sweep_timer_ = 0;
+  TimerId stall_timer_ = 0;
   bool is_stopped_ = false;
   std::list<FlushWait> flushes_;
   std::uint64_t failed_ = 0;
   std::optional<Error> first_error_;
   std::atomic<std::uint64_t> untaken_{0};
+  /// As the last line about them said.
+  std::atomic<std::uint64_t> untaken_logged_{0};
   std::atomic<std::int64_t> untaken_logged_second_{-1};
 };
 

@@ -33,7 +33,7 @@ TEST(BrokerOptions, are_refused_with_name_value_and_what_is_allowed) {
   EXPECT_EQ(refusal(kafka::BrokerOptions{.batch_size = 0}),
             "batch_size is 0; allowed are 1 to 1000000");
   EXPECT_THAT(refusal(kafka::BrokerOptions{.addresses = {}}), HasSubstr("addresses is empty"));
-  EXPECT_THAT(refusal(kafka::BrokerOptions{.addresses = {"host"}}), HasSubstr("address is host"));
+  EXPECT_THAT(refusal(kafka::BrokerOptions{.addresses = {"host"}}), HasSubstr("address \"host\""));
   EXPECT_THAT(refusal(kafka::BrokerOptions{.addresses = {"h:99999"}}), HasSubstr("HOST:PORT"));
   EXPECT_THAT(refusal(kafka::BrokerOptions{.addresses = {"h:0"}}), HasSubstr("HOST:PORT"));
   EXPECT_THAT(refusal(kafka::BrokerOptions{.addresses = {"embedded:memory", "h:1"}}),

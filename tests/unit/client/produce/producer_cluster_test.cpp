@@ -266,6 +266,101 @@ TEST_F(ProducerOnCluster, SaysWhyARecordWasNotSentInTime) {
   EXPECT_EQ(told_[0].error().stored(), Stored::no);
 }
 
+TEST_F(ProducerOnCluster, SaysAfterFiveSecondsWhatStandsInTheWayOfRecords) {
+  answer_by([](const Slice&, Told& told, wire::ProduceResponse&) {
+    told.error_code = broker_error::kafka_storage_error;
+    told.error_message = "no space left on /data";
+  });
+  start({.delivery_timeout = 20s, .request_timeout = 5s});
+  send(0);
+  world.run_for(4s);
+  EXPECT_TRUE(warnings.empty());
+  world.run_for(2s);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_TRUE(
+      warnings[0].starts_with("producer: records for orders-0 wait 5 s for their outcome: "
+                              "last: KAFKA_STORAGE_ERROR (56): "))
+      << warnings[0];
+  EXPECT_NE(warnings[0].find("no space left on /data"), std::string::npos) << warnings[0];
+  world.run_for(30s);
+  EXPECT_EQ(warnings.size(), 1u) << "once a minute";
+  ASSERT_EQ(told_.size(), 1u);
+  const std::string at_the_end(told_[0].error().message());
+  EXPECT_NE(at_the_end.find("no space left on /data"), std::string::npos) << at_the_end;
+  EXPECT_NE(at_the_end.find("KAFKA_STORAGE_ERROR (56)"), std::string::npos) << at_the_end;
+}
+
+TEST_F(ProducerOnCluster, SaysWhichServerLetsRecordsWait) {
+  script.is_silent = true;
+  start({.linger = 3s, .delivery_timeout = 60s});
+  send(0);
+  world.run_for(7s);
+  EXPECT_TRUE(warnings.empty()) << "linger is no stall";
+  world.run_for(2s);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("broker-1:9092 has not answered Produce"), std::string::npos)
+      << warnings[0];
+}
+
+TEST_F(ProducerOnCluster, SaysThatRecordsHaveNoLeaderAndThatMetadataIsUnreadable) {
+  start({.delivery_timeout = 60s});
+  script.move_leader(0, NodeId{});
+  on_loop([this] { client->cluster().doubt(); });
+  world.run_for(1s);
+  script.handlers.insert_or_assign(
+      wire::ApiKey::metadata,
+      ClusterScript::Handler{
+          wire::MetadataRequest::api, [](NodeId, const wire::RequestHeader& header, const Slice&) {
+            auto bytes = wire::encode_response(header.correlation_id, wire::MetadataResponse{},
+                                               header.api_version)
+                             .value();
+            std::string text(bytes.flatten()->text());
+            // As many servers as do not fit in.
+            text.at(13) = 126;
+            return std::optional(Chain(Slice::copy_of(text)));
+          }});
+  send(0);
+  world.run_for(7s);
+  const auto line = std::ranges::find_if(
+      warnings, [](const std::string& each) { return each.starts_with("producer: "); });
+  ASSERT_NE(line, warnings.end());
+  EXPECT_NE(line->find("it has no leader"), std::string::npos) << *line;
+  EXPECT_NE(line->find("unreadable answer to Metadata"), std::string::npos) << *line;
+}
+
+TEST_F(ProducerOnCluster, CallsAnUnreachableAddressOfTheClusterAnAdvertisedOne) {
+  start({.delivery_timeout = 10s, .request_timeout = 5s});
+  script.brokers.push_back(NodeId{3});
+  script.move_leader(0, NodeId{3});
+  on_loop([this] { client->cluster().doubt(); });
+  world.run_for(1s);
+  send(0);
+  world.run_for(15s);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_NE(told_[0].error().message().find("the cluster advertises this address"),
+            std::string_view::npos)
+      << told_[0].error().message();
+  const auto line = std::ranges::find_if(warnings, [](const std::string& each) {
+    return each.find("advertised.listeners") != std::string::npos;
+  });
+  EXPECT_NE(line, warnings.end());
+}
+
+TEST_F(ProducerOnCluster, SaysAtItsEndHowManyFailuresWereNotLogged) {
+  script.produce_errors.assign(3, broker_error::topic_authorization_failed);
+  start({.linger = 0us});
+  world.run_for(1s - world.now().time_since_epoch() % 1s);
+  for (int i = 0; i < 3; ++i) {
+    (void)send_untold(0);
+    world.run_for(100ms);
+  }
+  ASSERT_EQ(warnings.size(), 1u);
+  producer_->close(world.now() + 1s, [](Result<FlushReport>) {});
+  world.run_for(100ms);
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_NE(warnings[1].find("nobody asked about: 3"), std::string::npos) << warnings[1];
+}
+
 TEST_F(ProducerOnCluster, SaysWhyThereIsNoProducerId) {
   script.brokers = {NodeId{1}};
   script.on<wire::InitProducerIdRequest>([](NodeId, const wire::InitProducerIdRequest&) {

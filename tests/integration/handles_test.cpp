@@ -1,0 +1,263 @@
+// What handles answer that were moved from, or that a fork took into a child process.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <optional>
+
+#include "dohle/admin.hpp"
+#include "dohle/broker.hpp"
+#include "dohle/client.hpp"
+#include "dohle/consumer.hpp"
+#include "dohle/kafka.hpp"
+#include "dohle/node.hpp"
+#include "dohle/producer.hpp"
+
+namespace dohle {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A directory of its own, gone with the test.
+class Directory {
+ public:
+  Directory() {
+    std::string made = (std::filesystem::temp_directory_path() / "handles-XXXXXX").string();
+    EXPECT_NE(::mkdtemp(made.data()), nullptr);
+    path = made;
+  }
+  ~Directory() { std::filesystem::remove_all(path); }
+  std::string path;
+};
+
+Node started_node(const std::string& directory) {
+  NodeOptions options;
+  options.data_dir = directory;
+  options.listen = "";
+  options.logger = silent_logger();
+  return Node::start(std::move(options)).value();
+}
+
+Client client_of(const Node& node) {
+  ClientOptions options;
+  options.bootstrap_servers = {node.address()};
+  options.transport = node.transport();
+  options.logger = silent_logger();
+  return Client::create(std::move(options)).value();
+}
+
+template <class R>
+bool says(const R& result, Errc code) {
+  return !result && result.error().is(code);
+}
+
+/// Runs `what` in a child; its number says which expectation failed first, 0: none. A child that
+/// hangs is ended by its alarm.
+int in_child(const std::function<int()>& what) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(20);
+    ::_exit(what());
+  }
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status)) << "it hung, or crashed by signal " << WTERMSIG(status);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(MovedFrom, ClientProducerConsumerAndAdminAnswerClosed) {
+  const Directory directory;
+  const Node node = started_node(directory.path);
+  Client client = client_of(node);
+  Producer producer = client.producer().value();
+  Consumer consumer = client.consumer({.group_id = "g"}).value();
+  ProducerTopic topic = producer.topic("t").value();
+  const Client other_client = std::move(client);
+  const Producer other_producer = std::move(producer);
+  const Consumer other_consumer = std::move(consumer);
+  const ProducerTopic other_topic = std::move(topic);
+  EXPECT_TRUE(says(client.connect(1s), Errc::closed));
+  EXPECT_TRUE(says(client.producer(), Errc::closed));
+  EXPECT_TRUE(says(client.consumer({}), Errc::closed));
+  EXPECT_TRUE(says(client.admin().list_topics(), Errc::closed));
+  EXPECT_TRUE(says(client.close(), Errc::closed));
+  EXPECT_TRUE(says(producer.topic("t"), Errc::closed));
+  EXPECT_TRUE(says(producer.send(other_topic, {}), Errc::closed));
+  EXPECT_TRUE(says(producer.try_send(other_topic, {}), Errc::closed));
+  EXPECT_TRUE(says(producer.send("t", {}), Errc::closed));
+  EXPECT_TRUE(says(producer.send(other_topic, {}, [](Result<Receipt>) {}), Errc::closed));
+  EXPECT_TRUE(says(producer.flush(1s), Errc::closed));
+  EXPECT_TRUE(says(producer.close(1s), Errc::closed));
+  EXPECT_EQ(topic.name(), "");
+  EXPECT_EQ(topic.partition_count(), 0);
+  EXPECT_TRUE(says(consumer.subscribe({"t"}), Errc::closed));
+  EXPECT_TRUE(says(consumer.assign({}), Errc::closed));
+  EXPECT_TRUE(says(consumer.poll(1s), Errc::closed));
+  EXPECT_TRUE(says(consumer.commit_sync(), Errc::closed));
+  EXPECT_TRUE(says(consumer.commit_sync({}), Errc::closed));
+  EXPECT_TRUE(says(consumer.committed({}), Errc::closed));
+  EXPECT_TRUE(says(consumer.seek({"t", PartitionId{0}}, Offset{0}), Errc::closed));
+  EXPECT_TRUE(says(consumer.position({"t", PartitionId{0}}), Errc::closed));
+  EXPECT_TRUE(says(consumer.pause({}), Errc::closed));
+  EXPECT_TRUE(says(consumer.unsubscribe(), Errc::closed));
+  EXPECT_TRUE(says(consumer.close(1s), Errc::closed));
+  std::optional<Result<void>> told;
+  consumer.commit_async([&](Result<void> outcome) { told = std::move(outcome); });
+  ASSERT_TRUE(told);
+  EXPECT_TRUE(says(*told, Errc::closed));
+  consumer.wakeup();
+  EXPECT_TRUE(consumer.assignment().empty());
+  EXPECT_TRUE(consumer.paused().empty());
+  EXPECT_EQ(consumer.member_id(), "");
+  EXPECT_TRUE(consumer.generation().is_none());
+  EXPECT_FALSE(consumer.lag({"t", PartitionId{0}}));
+}
+
+TEST(Options, RefuseValuesThatTheirTypesDoNotHave) {
+  const Directory directory;
+  const Node node = started_node(directory.path);
+  Client client = client_of(node);
+  const auto refused = [](const auto& made, std::string_view name) {
+    return !made && made.error().category() == ErrorCategory::configuration &&
+           made.error().message().find(name) != std::string_view::npos;
+  };
+  EXPECT_TRUE(refused(client.producer({.compression = static_cast<CompressionCodec>(77)}),
+                      "compression is 77"));
+  EXPECT_TRUE(
+      refused(client.producer({.acks = static_cast<Acks>(2), .idempotence = false}), "acks is 2"));
+  EXPECT_TRUE(
+      refused(client.consumer({.offset_reset = static_cast<OffsetReset>(9)}), "offset_reset is 9"));
+  kafka::BrokerOptions options;
+  options.compression = static_cast<CompressionCodec>(77);
+  EXPECT_TRUE(refused(kafka::new_broker(std::move(options)), "compression is 77"));
+}
+
+TEST(MovedFrom, MoveAssignmentEndsWhatTheHandleHeld) {
+  const Directory directory;
+  const Node node = started_node(directory.path);
+  Client client = client_of(node);
+  Producer first = client.producer().value();
+  const ProducerTopic topic = first.topic("t").value();
+  Delivery delivery = first.send(topic, {.value = as_bytes("one")}).value();
+  first = client.producer().value();
+  EXPECT_TRUE(delivery.is_done()) << "it was closed, which delivers what it had";
+  EXPECT_TRUE(delivery.get());
+  Delivery other = first.send(first.topic("t").value(), {.value = as_bytes("two")}).value();
+  delivery = std::move(other);
+  EXPECT_TRUE(says(other.wait(0ms), Errc::invalid_argument));
+  EXPECT_TRUE(delivery.get());
+}
+
+TEST(Forked, EveryCallInTheChildFailsAtOnceAndDestructorsEndNothing) {
+  const Directory directory;
+  std::optional<Node> node = started_node(directory.path);
+  std::optional<Client> client = client_of(*node);
+  std::optional<Producer> producer = client->producer().value();
+  std::optional<Consumer> consumer = client->consumer({.group_id = "g"}).value();
+  std::optional<Admin> admin = client->admin();
+  const ProducerTopic topic = producer->topic("t").value();
+  ASSERT_TRUE(producer->send(topic, {.value = as_bytes("one")}).value().get());
+  ASSERT_TRUE(consumer->subscribe({"t"}));
+  std::optional<Delivery> under_way = producer->send(topic, {.value = as_bytes("two")}).value();
+  EXPECT_EQ(in_child([&]() -> int {
+              int at = 0;
+              const auto expect = [&at](bool is_so, int number) {
+                if (!is_so && at == 0) at = number;
+              };
+              expect(says(producer->send(topic, {.value = as_bytes("x")}), Errc::forked), 1);
+              expect(says(producer->send("t", {.value = as_bytes("x")}), Errc::forked), 2);
+              expect(says(producer->flush(30s), Errc::forked), 3);
+              expect(says(producer->close(30s), Errc::forked), 4);
+              expect(says(producer->topic("t"), Errc::forked), 5);
+              expect(says(consumer->poll(30s), Errc::forked), 6);
+              expect(says(consumer->commit_sync(), Errc::forked), 7);
+              expect(says(consumer->close(30s), Errc::forked), 8);
+              expect(says(consumer->seek({"t", PartitionId{0}}, Offset{0}), Errc::forked), 9);
+              expect(consumer->assignment().empty(), 10);
+              consumer->wakeup();
+              expect(says(admin->list_topics(), Errc::forked), 11);
+              expect(says(client->connect(30s), Errc::forked), 12);
+              expect(says(client->close(), Errc::forked), 13);
+              expect(says(node->close(), Errc::forked), 14);
+              expect(under_way->is_done() || says(under_way->wait(30s), Errc::forked), 15);
+              under_way.reset();
+              producer.reset();
+              consumer.reset();
+              admin.reset();
+              client.reset();
+              node.reset();
+              return at;
+            }),
+            0);
+  // The parent's connections and threads are as they were.
+  EXPECT_TRUE(under_way->get());
+  EXPECT_TRUE(producer->send(topic, {.value = as_bytes("three")}).value().get());
+  EXPECT_TRUE(consumer->close(10s));
+}
+
+TEST(Forked, AnEmbeddedNodesDirectoryIsFreeOnceTheParentLetsItGo) {
+  const Directory directory;
+  std::optional<Node> node = started_node(directory.path);
+  int pipe_ends[2] = {};
+  ASSERT_EQ(::pipe(pipe_ends), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(60);
+    ::close(pipe_ends[1]);
+    char end = 0;
+    // Lives until the parent has taken the directory again.
+    ::_exit(static_cast<int>(::read(pipe_ends[0], &end, 1)));
+  }
+  ::close(pipe_ends[0]);
+  node.reset();
+  NodeOptions again;
+  again.data_dir = directory.path;
+  again.listen = "";
+  again.logger = silent_logger();
+  const auto taken = Node::start(std::move(again));
+  EXPECT_TRUE(taken) << taken.error().to_string();
+  ::close(pipe_ends[1]);
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+}
+
+// Kept until the program ends.
+std::optional<Broker>& kept_broker() {
+  static std::optional<Broker> broker;
+  return broker;
+}
+
+TEST(Forked, ABrokerInTheChildFailsAtOnceAndAnExitDoesNotHang) {
+  const Directory directory;
+  kafka::BrokerOptions options;
+  options.addresses = {"embedded:" + directory.path};
+  options.allow_publish_auto_topic_creation = true;
+  options.logger = silent_logger();
+  kept_broker() = kafka::new_broker(std::move(options)).value();
+  Broker& broker = *kept_broker();
+  ASSERT_TRUE(broker.connect(20s));
+  ASSERT_TRUE(broker.publish("t", std::string_view("one"), {}));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(20);
+    const bool is_so =
+        says(broker.publish("t", std::string_view("two"), {}), Errc::forked) &&
+        says(broker.publish("t", std::string_view("two"), {.async = true}), Errc::forked) &&
+        says(broker.flush(30s), Errc::forked) && says(broker.disconnect(2s), Errc::forked);
+    // With all destructors of static objects: the broker's and its node's.
+    std::exit(is_so ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status)) << "it hung, or crashed by signal " << WTERMSIG(status);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_TRUE(broker.publish("t", std::string_view("three"), {}));
+  EXPECT_TRUE(broker.disconnect(20s));
+  kept_broker().reset();
+}
+
+}  // namespace
+}  // namespace dohle
