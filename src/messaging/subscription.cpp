@@ -571,7 +571,8 @@ Result<void> Subscriber::wait_ready(std::chrono::milliseconds timeout) {
   return subscription_->wait_ready(timeout);
 }
 std::vector<HeldMessage> Subscriber::held() const {
-  return subscription_ ? subscription_->held() : std::vector<HeldMessage>();
+  const bool is_usable = subscription_ && !subscription_->is_forked();
+  return is_usable ? subscription_->held() : std::vector<HeldMessage>();
 }
 Result<void> Subscriber::unsubscribe(std::chrono::milliseconds timeout) {
   if (auto usable = check(subscription_.get()); !usable) return usable;
