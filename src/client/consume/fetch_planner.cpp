@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/broker_errors.hpp"
+#include "wire/compression.hpp"
 
 namespace dohle::client {
 
@@ -16,6 +17,9 @@ namespace {
 
 /// A fetch for less than that waits for room, unless nothing else is going on.
 constexpr std::size_t fetch_worth_sending_bytes = 64 * 1024;
+/// What the batches of one poll may decompress to when the account has less room: little beside the
+/// one batch by which its bound may be exceeded.
+constexpr std::size_t min_expansion_bytes = std::size_t{8} << 20;
 /// Between two times that an error which stays is told, whatever the backoffs are.
 constexpr Duration min_error_wait = std::chrono::milliseconds(10);
 
@@ -628,10 +632,11 @@ void FetchPlanner::on_damage(const TopicPartition& where, std::uint64_t serial, 
 std::size_t FetchPlanner::take(std::size_t max_records, std::vector<RecordsRun>& out, bool& freed) {
   std::size_t count = 0;
   freed = false;
-  while (count < max_records && !ready_.empty()) {
+  Expansion expansion{std::max(account_->room(), min_expansion_bytes)};
+  while (count < max_records && !expansion.is_spent && !ready_.empty()) {
     Partition& partition = *ready_.front();
     const bool was_full = partition.queued_bytes >= options_.max_partition_bytes;
-    count += take_from(partition, max_records - count, out);
+    count += take_from(partition, max_records - count, expansion, out);
     // A fetch that is under way is followed by the next one anyway.
     freed = freed || (was_full && partition.queued_bytes < options_.max_partition_bytes) ||
             (partition.queue.empty() && !is_fetching());
@@ -643,14 +648,23 @@ std::size_t FetchPlanner::take(std::size_t max_records, std::vector<RecordsRun>&
   return count;
 }
 
+bool FetchPlanner::Expansion::admit(const wire::BatchHeader& header, Bytes batch) {
+  const std::size_t bytes =
+      wire::max_decompressed_bytes(header.compression(), batch.subspan(wire::batch_header_bytes));
+  if (bytes == 0) return true;
+  is_spent = std::exchange(has_batch, true) && bytes > left;
+  left -= std::min(left, bytes);
+  return !is_spent;
+}
+
 std::size_t FetchPlanner::take_from(Partition& partition, std::size_t max_records,
-                                    std::vector<RecordsRun>& out) {
+                                    Expansion& expansion, std::vector<RecordsRun>& out) {
   std::size_t count = 0;
-  while (count < max_records && !partition.queue.empty()) {
+  while (count < max_records && !expansion.is_spent && !partition.queue.empty()) {
     Queued& queued = partition.queue.front();
     RecordsRun run{partition.where, partition.serial, {}, partition.consumed, {}, {}, {}, {}};
     const std::size_t at = queued.at;
-    const std::size_t taken = take_from(partition, queued, max_records - count, run);
+    const std::size_t taken = take_from(partition, queued, max_records - count, expansion, run);
     count += taken;
     partition.queued_bytes -= queued.at - at;
     if (taken > 0) {
@@ -668,7 +682,7 @@ std::size_t FetchPlanner::take_from(Partition& partition, std::size_t max_record
 }
 
 std::size_t FetchPlanner::take_from(Partition& partition, Queued& queued, std::size_t max_records,
-                                    RecordsRun& run) {
+                                    Expansion& expansion, RecordsRun& run) {
   const std::size_t begin = queued.at;
   std::size_t count = 0;
   run.before = queued.taken_until;
@@ -678,6 +692,10 @@ std::size_t FetchPlanner::take_from(Partition& partition, Queued& queued, std::s
       set_error(partition, header.error().within(name_of(*partition.where)), true);
       break;
     }
+    // Of a batch that an earlier poll began, the walk has the records already.
+    const bool goes_on = queued.at == begin && run.before != nullptr;
+    const Bytes batch = queued.batches.bytes().subspan(queued.at, header->size());
+    if (!goes_on && !header->is_control() && !expansion.admit(*header, batch)) break;
     const Offset first = std::max(partition.consumed, header->base_offset);
     const std::int64_t span =
         header->is_control() ? 0

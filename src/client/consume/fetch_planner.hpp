@@ -117,8 +117,9 @@ class FetchPlanner {
 
   /// Something is there to be taken.
   [[nodiscard]] bool has_records() const { return !ready_.empty(); }
-  /// At most that many records, from one partition after the other; advances their positions.
-  /// Returns how many. `freed`: a fetch may have become due.
+  /// At most that many records, from one partition after the other; advances their positions. Of
+  /// compressed batches only as many as the account has room for once they are decompressed, but
+  /// one at least. Returns how many. `freed`: a fetch may have become due.
   std::size_t take(std::size_t max_records, std::vector<RecordsRun>& out, bool& freed);
   /// What went wrong with some partition. Damage and missing offsets stay until a seek: they are
   /// told again after a wait, which doubles up to max_retry_backoff. `is_again`: it is such a one.
@@ -132,6 +133,14 @@ class FetchPlanner {
 
  private:
   /// Batches of one partition from one answer.
+  /// What the compressed batches of one poll may decompress to.
+  struct Expansion {
+    std::size_t left = 0;
+    bool has_batch = false;
+    bool is_spent = false;
+    /// Whether the batch may be taken, too.
+    bool admit(const wire::BatchHeader& header, Bytes batch);
+  };
   struct Queued {
     Slice batches;
     /// Where the first batch begins that was not taken to its end.
@@ -234,10 +243,10 @@ class FetchPlanner {
   void on_partition_error(Partition& partition, const PartitionData& data, TimePoint now,
                           News& out);
   void enqueue(Partition& partition, Slice batches, std::shared_ptr<const BufferCharge> charge);
-  std::size_t take_from(Partition& partition, std::size_t max_records,
+  std::size_t take_from(Partition& partition, std::size_t max_records, Expansion& expansion,
                         std::vector<RecordsRun>& out);
   std::size_t take_from(Partition& partition, Queued& queued, std::size_t max_records,
-                        RecordsRun& run);
+                        Expansion& expansion, RecordsRun& run);
 
   const Options options_;
   std::shared_ptr<BufferAccount> account_;

@@ -44,8 +44,7 @@ Result<Halves> split_batch(const Chain& batch, std::optional<int> level) {
   auto whole = batch.flatten();
   if (!whole) return fail(std::move(whole.error()));
   // The producer's own bytes: no limit protects from them.
-  constexpr wire::DecompressionLimits limits{std::numeric_limits<std::int32_t>::max(),
-                                             std::numeric_limits<std::int32_t>::max()};
+  constexpr wire::DecompressionLimits limits{std::numeric_limits<std::int32_t>::max()};
   auto reader = wire::BatchReader::open(*whole, false, limits);
   if (!reader) return fail(std::move(reader.error()));
   // Beside the producer's budget, which may be spent.

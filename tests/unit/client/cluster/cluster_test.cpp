@@ -9,6 +9,7 @@
 #include "base/broker_errors.hpp"
 #include "client/admin/admin_call.hpp"
 #include "scripted_cluster.hpp"
+#include "wire/big_endian.hpp"
 
 namespace dohle::client {
 namespace {
@@ -83,6 +84,23 @@ TEST_F(EngineOnCluster, NamesTheServerThatStopsAnswering) {
   never_answer<wire::MetadataRequest>();
   start();
   EXPECT_EQ(connect(5s), "no server answered in time: broker-1:9092 has not answered Metadata");
+}
+
+TEST_F(EngineOnCluster, BytesBehindTheLastFieldOfAnAnswerAreIgnored) {
+  answer_metadata();
+  auto& handler = script.handlers.at(wire::MetadataRequest::api.key);
+  handler.answer = [inner = handler.answer](NodeId at, const wire::RequestHeader& header,
+                                            const Slice& body) -> std::optional<Chain> {
+    std::string frame(inner(at, header, body)->flatten()->text());
+    frame.append("\x01\x00\x00", 3);
+    wire::store_big_endian(reinterpret_cast<std::byte*>(frame.data()),
+                           static_cast<std::int32_t>(frame.size() - 4));
+    return Chain(Slice::copy_of(frame));
+  };
+  start();
+  const auto outcome = look_for("orders", false, 5s, 6s);
+  ASSERT_TRUE(outcome);
+  EXPECT_TRUE(outcome->has_value()) << outcome->error().to_string();
 }
 
 TEST_F(EngineOnCluster, NamesTheAddressWhereNobodyListensOnce) {

@@ -658,6 +658,48 @@ TEST_F(Fetching, CountsDecompressedBytesUntilTheRecordsAreGone) {
   EXPECT_EQ(account_->used(), 0U);
 }
 
+TEST_F(Fetching, TakesOfBombsOneAtATimeAboveTheBoundOfTheBuffer) {
+  constexpr std::size_t value_bytes = 20'000'000;
+  for (const auto codec : {wire::Compression::zstd, wire::Compression::gzip}) {
+    account_ = std::make_shared<BufferAccount>(std::size_t{48} << 20, nullptr);
+    start();
+    ask();
+    std::vector<Slice> bombs;
+    for (int i = 0; i < 8; ++i) {
+      bombs.push_back(MadeBatch{
+          .base_offset = i, .records = {{0, std::string(value_bytes, '\0')}}, .codec = codec}
+                          .bytes());
+    }
+    give(joined(bombs));
+    std::size_t highest = 0;
+    int read = 0;
+    for (int polls = 0; polls < 8 && read < 8; ++polls) {
+      auto records = poll();
+      while (const ConsumerRecord* record = records.next()) {
+        EXPECT_EQ(record->value->size(), value_bytes);
+        highest = std::max(highest, account_->used());
+        ++read;
+      }
+    }
+    EXPECT_EQ(read, 8);
+    EXPECT_LE(highest, account_->limit() + value_bytes + 100'000);
+    EXPECT_EQ(account_->used(), 0U);
+  }
+}
+
+TEST_F(Fetching, GivesSmallCompressedBatchesAllAtOnce) {
+  start();
+  ask();
+  std::vector<Slice> batches;
+  for (int i = 0; i < 50; ++i) {
+    MadeBatch made = plain_batch(i * 10, 10);
+    made.codec = wire::Compression::lz4;
+    batches.push_back(made.bytes());
+  }
+  give(joined(batches));
+  EXPECT_EQ(walk(poll()).size(), 500U);
+}
+
 TEST_F(Fetching, GoesOnBehindTheHolesOfCompaction) {
   start();
   ask();
