@@ -38,6 +38,11 @@ inline constexpr std::size_t max_groups = 100'000;
 inline constexpr std::size_t max_group_members = 10'000;
 /// What one member tells the others: all its protocols together.
 inline constexpr std::size_t max_member_metadata_bytes = std::size_t{1} << 20;
+/// What the members of one group tell, and their client ids, all together: it is stored as one
+/// record, and answered to the leader at once.
+inline constexpr std::size_t max_group_metadata_bytes = std::size_t{6} << 20;
+/// Of names that clients give themselves.
+inline constexpr std::size_t max_instance_id_bytes = 249;
 /// Ways of sharing that one member knows; all members' are compared with each other.
 inline constexpr std::size_t max_member_protocols = 32;
 inline constexpr auto min_session_timeout = std::chrono::milliseconds(100);

@@ -24,6 +24,23 @@ std::string random_uuid(Random& random) {
   return text;
 }
 
+// At the end of a character, as UTF-8 has them.
+std::string_view beginning_of(std::string_view text, std::size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  std::size_t end = max_bytes;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
+std::size_t metadata_bytes(std::string_view client_id,
+                           const std::vector<GroupProtocol>& protocols) {
+  std::size_t bytes = client_id.size();
+  for (const GroupProtocol& protocol : protocols) {
+    bytes += protocol.name.size() + protocol.metadata.size();
+  }
+  return bytes;
+}
+
 bool same_protocols(const std::vector<GroupProtocol>& a, const std::vector<GroupProtocol>& b) {
   return std::ranges::equal(a, b, [](const GroupProtocol& x, const GroupProtocol& y) {
     return x.name == y.name && std::ranges::equal(x.metadata.bytes(), y.metadata.bytes());
@@ -117,6 +134,9 @@ void ClassicGroup::join(JoinRequest request, ReplyTo to, Now now, Random& random
   if (!accepts_protocols(request)) {
     out.push_back(
         refused_join(to, std::move(request.member_id), broker_error::inconsistent_group_protocol));
+  } else if (!has_room_for(request)) {
+    out.push_back(
+        refused_join(to, std::move(request.member_id), broker_error::group_max_size_reached));
   } else if (request.member_id.empty()) {
     join_new(request, to, now, random, out);
   } else {
@@ -124,10 +144,25 @@ void ClassicGroup::join(JoinRequest request, ReplyTo to, Now now, Random& random
   }
 }
 
+// What a member told before makes room for what it tells now.
+bool ClassicGroup::has_room_for(const JoinRequest& request) const {
+  std::size_t bytes = metadata_bytes(request.client_id, request.protocols);
+  std::string_view known = request.member_id;
+  if (known.empty() && request.instance_id) {
+    const auto found = static_members_.find(*request.instance_id);
+    if (found != static_members_.end()) known = found->second;
+  }
+  for (const auto& [id, member] : members_) {
+    if (id != known) bytes += metadata_bytes(member.client_id, member.protocols);
+  }
+  return bytes <= options_.max_metadata_bytes;
+}
+
 void ClassicGroup::join_new(JoinRequest& request, ReplyTo to, Now now, Random& random,
                             ClassicGroupActions& out) {
-  std::string id =
-      (request.instance_id ? *request.instance_id : request.client_id) + "-" + random_uuid(random);
+  std::string id(beginning_of(request.instance_id ? *request.instance_id : request.client_id,
+                              limits::max_instance_id_bytes));
+  id += "-" + random_uuid(random);
   if (request.instance_id) {
     const auto known = static_members_.find(*request.instance_id);
     if (known != static_members_.end()) {

@@ -97,6 +97,8 @@ struct GroupOptions {
   /// A first rebalance waits that long for more members (group.initial.rebalance.delay.ms).
   std::chrono::milliseconds initial_rebalance_delay{0};
   std::size_t max_members = 10'000;
+  /// What all members tell together, client ids included.
+  std::size_t max_metadata_bytes = std::size_t{6} << 20;
 };
 
 /// Membership of one classic group: who is in, who leads, which generation it is, and who waits.
@@ -199,6 +201,7 @@ class ClassicGroup {
   void remove_member(Members::iterator at, std::int16_t error, ClassicGroupActions& out);
   [[nodiscard]] std::int16_t check_member(std::string_view member_id,
                                           const std::optional<std::string>& instance_id) const;
+  [[nodiscard]] bool has_room_for(const JoinRequest& request) const;
   [[nodiscard]] bool accepts_protocols(const JoinRequest& request) const;
   [[nodiscard]] bool supported_by_all(std::string_view protocol) const;
   [[nodiscard]] std::string choose_protocol() const;

@@ -11,6 +11,9 @@ namespace {
 
 std::int16_t fault_of(const JoinRequest& request) {
   if (request.group_id.empty()) return broker_error::invalid_group_id;
+  if (request.instance_id && request.instance_id->size() > limits::max_instance_id_bytes) {
+    return broker_error::invalid_request;
+  }
   if (request.session_timeout < limits::min_session_timeout ||
       request.session_timeout > limits::max_session_timeout) {
     return broker_error::invalid_session_timeout;

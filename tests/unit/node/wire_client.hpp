@@ -36,7 +36,7 @@ class WireClient final : public ConnectionEvents {
   Awaited<Request> send(const Request& message, std::int16_t version) {
     const std::int32_t correlation_id = ++last_correlation_id_;
     auto answer = expect<Request>(correlation_id, version);
-    auto bytes = wire::encode_request(correlation_id, "tester", message, version);
+    auto bytes = wire::encode_request(correlation_id, client_id, message, version);
     EXPECT_TRUE(bytes.has_value()) << bytes.error().to_string();
     connection_->send(*std::move(bytes));
     return answer;
@@ -46,7 +46,7 @@ class WireClient final : public ConnectionEvents {
   Awaited<Request> send_body(std::string_view body, std::int16_t version) {
     const std::int32_t correlation_id = ++last_correlation_id_;
     auto answer = expect<Request>(correlation_id, version);
-    const wire::RequestPrefix prefix{Request::api, version, correlation_id, "tester"};
+    const wire::RequestPrefix prefix{Request::api, version, correlation_id, client_id};
     const wire::FramePrefix frame = prefix.frame();
     connection_->send(Chain(Slice::made(frame.size + body.size(), [&](std::span<std::byte> to) {
       frame.write(frame.from, to.data(), body.size());
@@ -58,7 +58,7 @@ class WireClient final : public ConnectionEvents {
   void send_bytes(Chain bytes) { connection_->send(std::move(bytes)); }
   template <class Request>
   void send_unanswered(const Request& message, std::int16_t version) {
-    send_bytes(*wire::encode_request(++last_correlation_id_, "tester", message, version));
+    send_bytes(*wire::encode_request(++last_correlation_id_, client_id, message, version));
   }
 
   void on_open() override { is_open = true; }
@@ -71,6 +71,7 @@ class WireClient final : public ConnectionEvents {
   }
   void on_closed(Error) override { is_closed = true; }
 
+  std::string client_id = "tester";
   bool is_open = false;
   bool is_closed = false;
 

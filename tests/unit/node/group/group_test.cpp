@@ -288,6 +288,51 @@ TEST_F(GroupTest, AMemberKnowsOnlySoManyProtocols) {
   EXPECT_EQ(ask(request).error_code, broker_error::invalid_request);
 }
 
+TEST_F(GroupTest, AnInstanceIdThatIsTooLongIsRefusedAndTheGroupStaysUsable) {
+  Member large{"large", {}, {}, std::string(32'767, 'x')};
+  EXPECT_EQ(finish_join(large, start_join(large)).error_code, broker_error::invalid_request);
+  large.id.clear();
+  large.instance = std::string(250, 'x');
+  EXPECT_EQ(finish_join(large, start_join(large)).error_code, broker_error::invalid_request);
+  EXPECT_EQ(describe().group_state, "Dead");
+  large.id.clear();
+  large.instance = std::string(249, 'x');
+  const auto joined = finish_join(large, start_join(large));
+  EXPECT_EQ(joined.error_code, 0);
+  EXPECT_THAT(joined.member_id, testing::StartsWith(*large.instance + "-"));
+  Member plain{"plain", {}, {}};
+  EXPECT_EQ(finish_join(plain, start_join(plain)).error_code, broker_error::member_id_required);
+}
+
+TEST_F(GroupTest, AMemberIdTakesTheBeginningOfTheClientId) {
+  (void)client();
+  auto& connection = client("long");
+  connection.client_id = std::string(248, 'c') + "\xc3\xa4" + std::string(30'000, 'd');
+  Member member{"long", {}, {}};
+  const auto joined = join_new(member);
+  EXPECT_EQ(joined.error_code, 0);
+  EXPECT_THAT(joined.member_id, testing::StartsWith(std::string(248, 'c') + "-"));
+  EXPECT_EQ(sync(member, {{member.id, "0"}}).error_code, 0);
+}
+
+TEST_F(GroupTest, WhatMembersTellTogetherIsBounded) {
+  std::vector<Member> members;
+  std::int16_t error = 0;
+  for (int i = 0; i < 10 && error == 0; ++i) {
+    Member& member = members.emplace_back();
+    member.connection = "member " + std::to_string(i);
+    auto request = join_request(member);
+    request.protocols[0].metadata = Slice::copy_of(std::string(1'000'000, 'm'));
+    const auto joining = send(request, 3, member.connection);
+    world.run_for(50ms);
+    if (joining->has_value()) error = (*joining)->error_code;
+  }
+  EXPECT_EQ(error, broker_error::group_max_size_reached);
+  EXPECT_EQ(members.size(), 7u);
+  // Who is small still has room, and the group goes on.
+  EXPECT_EQ(describe().members.size(), 6u);
+}
+
 TEST_F(GroupTest, AStaticMemberTakesItsPlaceAgain) {
   Member first{"one", {}, {}, "instance"};
   ASSERT_EQ(finish_join(first, start_join(first)).error_code, 0);
