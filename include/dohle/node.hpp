@@ -63,6 +63,16 @@ struct NodeOptions {
   /// nothing, with the default settings. Default: none. A topic that is listed already is left
   /// alone; one without directories is a configuration error.
   std::vector<std::string> adopt = {};
+  /// Waiting fetches times the partitions of each, all together: what is kept so that a fetch is
+  /// answered once its records are there. Above it a fetch looks every 100 ms. At least 1; one pair
+  /// takes about 130 bytes.
+  std::size_t max_fetch_wait_pairs = 1'000'000;
+  /// How far the time of a record may lie before and after the node's
+  /// (log.message.timestamp.before.max.ms, log.message.timestamp.after.max.ms): others are refused
+  /// with INVALID_TIMESTAMP. Not for topics with LogAppendTime; a topic may have its own. At least
+  /// 0; milliseconds::max(): any time.
+  std::chrono::milliseconds max_timestamp_before = std::chrono::milliseconds::max();
+  std::chrono::milliseconds max_timestamp_after = std::chrono::hours(1);
   /// Null: warnings and errors go to standard error.
   std::shared_ptr<Logger> logger = nullptr;
 };

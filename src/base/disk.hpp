@@ -10,6 +10,7 @@
 
 #include "base/chain.hpp"
 #include "base/executor.hpp"
+#include "dohle/ids.hpp"
 
 namespace dohle {
 
@@ -42,6 +43,9 @@ class File {
   virtual Result<void> extend(std::uint64_t end) { return reserve(end); }
   /// Sets the size; also gives back reserved space above it.
   virtual Result<void> truncate(std::uint64_t size) = 0;
+  /// When it was written to last, by the wall clock; nothing where that is not kept (memory) or
+  /// cannot be found out.
+  [[nodiscard]] virtual std::optional<Timestamp> modified_at() const { return std::nullopt; }
   /// The operating system's descriptor, for sendfile; -1 where there is none.
   [[nodiscard]] virtual int descriptor() const { return -1; }
   /// Bytes that are in memory anyway (memory disk), without copying; nothing where they are not.

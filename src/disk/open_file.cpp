@@ -157,6 +157,12 @@ Result<void> OpenFile::check_free_space(std::uint64_t bytes) const {
   return {};
 }
 
+std::optional<Timestamp> OpenFile::modified_at() const {
+  struct stat status{};
+  if (::fstat(descriptor_.get(), &status) == -1) return std::nullopt;
+  return Timestamp{status.st_mtim.tv_sec * 1'000 + status.st_mtim.tv_nsec / 1'000'000};
+}
+
 Result<void> OpenFile::truncate(std::uint64_t size) {
   const int outcome =
       uninterrupted([&] { return calls_.truncate(descriptor_.get(), static_cast<off_t>(size)); });

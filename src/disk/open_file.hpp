@@ -52,6 +52,7 @@ class OpenFile final : public File {
   Result<void> reserve(std::uint64_t end) override;
   Result<void> extend(std::uint64_t end) override;
   Result<void> truncate(std::uint64_t size) override;
+  [[nodiscard]] std::optional<Timestamp> modified_at() const override;
   [[nodiscard]] int descriptor() const override { return descriptor_.get(); }
 
   /// The number of the device that holds the file.

@@ -21,6 +21,24 @@ std::string parent_of(const std::string& directory) {
 
 }  // namespace
 
+Result<void> check_batch_size(std::size_t bytes, const LogConfig& config) {
+  const auto refused = [&](std::int16_t code, std::string_view what, std::uint64_t most) {
+    return fail(Error::broker(code, "append",
+                              "Message batch size is " + std::to_string(bytes) +
+                                  " bytes, which exceeds the maximum configured " +
+                                  std::string(what) + " " + std::to_string(most)));
+  };
+  if (bytes > config.max_message_bytes) {
+    return refused(broker_error::message_too_large, "size of max.message.bytes",
+                   config.max_message_bytes);
+  }
+  const auto segment = static_cast<std::uint64_t>(config.segment_bytes);
+  if (bytes > segment) {
+    return refused(broker_error::record_list_too_large, "segment size of segment.bytes", segment);
+  }
+  return {};
+}
+
 PartitionLog::PartitionLog(Disk& disk, std::string directory, LogConfig config, OpenOptions options)
     : disk_(&disk),
       directory_(std::move(directory)),
@@ -80,19 +98,8 @@ Error PartitionLog::refused(std::int16_t code, std::string_view why) const {
 Result<Appended> PartitionLog::append(const Slice& batch, const wire::BatchHeader& header,
                                       LeaderEpoch leader_epoch, Now now) {
   if (offline_) return fail(*offline_);
-  if (batch.size() > config_.max_message_bytes) {
-    return fail(refused(broker_error::message_too_large,
-                        "Message batch size is " + std::to_string(batch.size()) +
-                            " bytes, which exceeds the maximum configured size of "
-                            "max.message.bytes " +
-                            std::to_string(config_.max_message_bytes)));
-  }
-  if (batch.size() > static_cast<std::uint64_t>(config_.segment_bytes)) {
-    return fail(refused(broker_error::record_list_too_large,
-                        "Message batch size is " + std::to_string(batch.size()) +
-                            " bytes, which exceeds the maximum configured segment size of "
-                            "segment.bytes " +
-                            std::to_string(config_.segment_bytes)));
+  if (auto fits = check_batch_size(batch.size(), config_); !fits) {
+    return fail(fits.error().within(directory_));
   }
   if (!header.producer_id.is_none()) {
     if (auto known = know_producers(); !known) return fail(known.error());
@@ -138,9 +145,11 @@ Result<void> PartitionLog::write(const Slice& batch, wire::BatchHeader& header,
   std::ranges::copy(batch.bytes().first(head.size()), head.begin());
   const Bytes records = batch.bytes().subspan(head.size());
   wire::stamp_batch(head, header.base_offset, header.leader_epoch);
-  if (!append_time.is_none()) {
+  const bool lies = wire::load_big_endian<std::int64_t>(
+                        head.data() + wire::batch_at::max_timestamp) != header.max_timestamp.value;
+  if (!append_time.is_none() || lies) {
     wire::store_big_endian(head.data() + wire::batch_at::attributes, header.attributes);
-    wire::store_big_endian(head.data() + wire::batch_at::max_timestamp, append_time.value);
+    wire::store_big_endian(head.data() + wire::batch_at::max_timestamp, header.max_timestamp.value);
     header.crc =
         wire::crc32c(wire::crc32c(0, Bytes(head).subspan(wire::batch_at::crc_begin)), records);
     wire::store_big_endian(head.data() + wire::batch_at::crc, header.crc);
@@ -343,9 +352,15 @@ Result<std::size_t> PartitionLog::retain(Now now) {
 
 Result<bool> PartitionLog::is_expired(Segment& segment, Timestamp now) const {
   if (config_.retention_ms < 0) return false;
-  const auto newest = segment.max_timestamp();
+  auto newest = segment.max_timestamp();
   if (!newest) return fail(newest.error());
-  return !newest->is_none() && now.value - newest->value > config_.retention_ms;
+  if (*newest > now) {
+    // No record can be from then: it was written when its file was.
+    auto file = segment.file();
+    if (!file) return fail(file.error());
+    *newest = std::min(*newest, (*file)->modified_at().value_or(*newest));
+  }
+  return !newest->is_none() && newest->value < now.value - config_.retention_ms;
 }
 
 // Behind what all of it may go.

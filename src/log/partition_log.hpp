@@ -3,6 +3,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,10 +36,17 @@ struct LogConfig {
   std::int64_t retention_bytes = -1;
   std::size_t max_message_bytes = 1'048'588;
   TimestampType timestamp_type = TimestampType::create_time;
+  /// How far a record's time may lie before and behind the time of its append. Checked by whoever
+  /// validates a client's batch.
+  std::int64_t max_timestamp_before_ms = std::numeric_limits<std::int64_t>::max();
+  std::int64_t max_timestamp_after_ms = std::int64_t{3600} * 1000;
   std::uint32_t index_interval_bytes = 4096;
   /// A producer that has not appended for so long is forgotten.
   std::chrono::milliseconds producer_id_expiration = std::chrono::hours(24);
 };
+
+/// Whether a batch of that size may be appended. Errors: broker errors 10 and 18.
+[[nodiscard]] Result<void> check_batch_size(std::size_t bytes, const LogConfig& config);
 
 /// What opening a log after a crash did to it.
 struct RecoveryReport {
@@ -159,7 +167,8 @@ class PartitionLog {
   Result<void> finish_recovery();
 
   /// Appends one batch of a client, which `wire::validate_produced_batch` has accepted: judges its
-  /// sequence, stamps offset, leader epoch and append time into a copy of its header, writes.
+  /// sequence, stamps offset, leader epoch and append time into a copy of its header, and the max
+  /// timestamp of `header` where the bytes have another, writes.
   /// Errors: broker errors for the client (10, 18, 45, 47), storage errors (disk_full: nothing was
   /// written, and reading goes on).
   Result<Appended> append(const Slice& batch, const wire::BatchHeader& header,

@@ -43,7 +43,12 @@ Result<void> check_sizes(const NodeOptions& options) {
       {"max_request_bytes", options.max_request_bytes, 1'024, INT32_MAX},
       {"max_requests_bytes", options.max_requests_bytes, 1'024, SIZE_MAX},
       {"max_memory_bytes", options.max_memory_bytes, std::size_t{1} << 20, SIZE_MAX},
+      {"max_fetch_wait_pairs", options.max_fetch_wait_pairs, 1, SIZE_MAX},
   };
+  if (options.max_timestamp_before.count() < 0 || options.max_timestamp_after.count() < 0) {
+    return fail(Error::configuration(
+        "max_timestamp_before and max_timestamp_after are 0 or more milliseconds"));
+  }
   for (const Size& size : sizes) {
     auto checked = check_range(size.name, size.value, size.lowest, size.highest);
     if (!checked) return checked;
@@ -103,6 +108,9 @@ Result<node::NodeSettings> settings_of(const NodeOptions& options) {
   settings.max_connections = options.max_connections;
   settings.max_request_bytes = options.max_request_bytes;
   settings.max_requests_bytes = options.max_requests_bytes;
+  settings.max_fetch_wait_pairs = options.max_fetch_wait_pairs;
+  settings.max_timestamp_before = options.max_timestamp_before;
+  settings.max_timestamp_after = options.max_timestamp_after;
   settings.max_open_files = max_open_files();
   settings.adopt = options.adopt;
   return settings;

@@ -28,6 +28,13 @@ log::Visible visible_under(Durability durability) {
   return durability == Durability::fsync ? log::Visible::synced : log::Visible::written;
 }
 
+log::LogConfig log_defaults(const NodeSettings& settings) {
+  log::LogConfig config;
+  config.max_timestamp_before_ms = settings.max_timestamp_before.count();
+  config.max_timestamp_after_ms = settings.max_timestamp_after.count();
+  return config;
+}
+
 bool is_full(const Result<void>& outcome) {
   return !outcome && outcome.error().is(Errc::disk_full);
 }
@@ -50,7 +57,7 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
       settings_(std::move(settings)),
       visible_(visible_under(settings_.durability)),
       topics_(environment.disk, settings_.data_directory, environment.random,
-              {visible_, this, settings_.max_open_files, settings_.adopt,
+              {visible_, this, settings_.max_open_files, settings_.adopt, log_defaults(settings_),
                [this](std::string_view line) { warn(line); }}),
       syncing_(environment.loop, environment.disk, settings_.durability,
                std::max<std::size_t>(1, settings_.max_open_files / 2),
@@ -58,7 +65,8 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
                  on_partition_synced(partition, bytes);
                }),
       places_(environment.loop, environment.disk),
-      fetch_waits_(environment.loop, limits::max_waiting_fetches),
+      batch_checks_(environment.disk),
+      fetch_waits_(environment.loop, {limits::max_waiting_fetches, settings_.max_fetch_wait_pairs}),
       fetch_sessions_(fetch_session_options(), environment.random),
       groups_(*this, environment.loop, environment.random, settings_.groups) {}
 
@@ -134,6 +142,7 @@ void NodeEngine::drain_sessions() {
 
 void NodeEngine::finish_stop() {
   close_sessions();
+  batch_checks_.drop_all();
   environment_.loop.cancel(std::exchange(maintenance_, 0));
   environment_.loop.cancel(std::exchange(background_check_, 0));
   environment_.loop.cancel(std::exchange(room_watch_, 0));

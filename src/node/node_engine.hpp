@@ -22,6 +22,7 @@
 #include "node/fetch/fetch_waits.hpp"
 #include "node/group/group_service.hpp"
 #include "node/line_limit.hpp"
+#include "node/serve/batch_checks.hpp"
 #include "node/serve/call.hpp"
 #include "node/storage/clock_watch.hpp"
 #include "node/storage/place_watch.hpp"
@@ -46,6 +47,9 @@ struct NodeSettings {
   std::size_t max_request_bytes = std::size_t{100} << 20;
   std::size_t max_requests_bytes = std::size_t{512} << 20;
   std::size_t max_open_files = log::FileCache::open_max_default;
+  std::size_t max_fetch_wait_pairs = 1'000'000;
+  std::chrono::milliseconds max_timestamp_before = std::chrono::milliseconds::max();
+  std::chrono::milliseconds max_timestamp_after = std::chrono::hours(1);
   GroupCoordinator::Options groups = {};
   /// As Topics::Options::adopt.
   std::vector<std::string> adopt = {};
@@ -103,6 +107,7 @@ class NodeEngine final : private log::LogEvents {
   [[nodiscard]] Topics& topics() { return topics_; }
   [[nodiscard]] GroupService& groups() { return groups_; }
   [[nodiscard]] Syncing& syncing() { return syncing_; }
+  [[nodiscard]] BatchChecks& batch_checks() { return batch_checks_; }
   [[nodiscard]] FetchWaits& fetch_waits() { return fetch_waits_; }
   [[nodiscard]] FetchSessions& fetch_sessions() { return fetch_sessions_; }
   [[nodiscard]] const NodeSettings& settings() const { return settings_; }
@@ -166,6 +171,7 @@ class NodeEngine final : private log::LogEvents {
   Topics topics_;
   Syncing syncing_;
   PlaceWatch places_;
+  BatchChecks batch_checks_;
   FetchWaits fetch_waits_;
   FetchSessions fetch_sessions_;
   GroupService groups_;

@@ -1,5 +1,6 @@
 #include "wire/batch.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "wire/batch_layout.hpp"
@@ -95,23 +96,6 @@ Result<void> check_produced(const BatchHeader& header) {
   return {};
 }
 
-// Every record, and nothing but `count` records whose offsets count up by one.
-Result<void> walk(Bytes records, std::int32_t count) {
-  const std::byte* at = records.data();
-  const std::byte* const end = at + records.size();
-  RecordParts parts;
-  for (std::int32_t index = 0; index < count; ++index) {
-    if (const char* fault = read_record(at, end, parts)) [[unlikely]] {
-      return fail(bad_record(index, fault));
-    }
-    if (parts.offset_delta != index) [[unlikely]] {
-      return fail(bad_record(index, "its offset delta is " + std::to_string(parts.offset_delta)));
-    }
-  }
-  if (at != end) return fail(bad_record(count, "bytes follow the last record"));
-  return {};
-}
-
 std::optional<Bytes> nullable(const std::byte* bytes, std::int32_t size) {
   if (size < 0) return std::nullopt;
   return Bytes(bytes, static_cast<std::size_t>(size));
@@ -121,6 +105,30 @@ std::optional<Bytes> nullable(const std::byte* bytes, std::int32_t size) {
 Timestamp sum(Timestamp base, std::int64_t delta) {
   return Timestamp{static_cast<std::int64_t>(static_cast<std::uint64_t>(base.value) +
                                              static_cast<std::uint64_t>(delta))};
+}
+
+// Every record, and nothing but `count` records whose offsets count up by one.
+Result<void> walk(Bytes records, ProducedBatch& batch) {
+  const std::byte* at = records.data();
+  const std::byte* const end = at + records.size();
+  std::int64_t earliest = INT64_MAX;
+  std::int64_t latest = INT64_MIN;
+  RecordParts parts;
+  for (std::int32_t index = 0; index < batch.count; ++index) {
+    if (const char* fault = read_record(at, end, parts)) [[unlikely]] {
+      return fail(bad_record(index, fault));
+    }
+    if (parts.offset_delta != index) [[unlikely]] {
+      return fail(bad_record(index, "its offset delta is " + std::to_string(parts.offset_delta)));
+    }
+    const std::int64_t time = sum(batch.base_timestamp, parts.timestamp_delta).value;
+    latest = std::max(latest, time);
+    if (time != Timestamp{}.value) earliest = std::min(earliest, time);
+  }
+  if (at != end) return fail(bad_record(batch.count, "bytes follow the last record"));
+  batch.latest = Timestamp{latest};
+  if (earliest != INT64_MAX) batch.earliest = Timestamp{earliest};
+  return {};
 }
 
 }  // namespace
@@ -237,15 +245,17 @@ bool BatchReader::fail_at(std::string_view what) {
   return false;
 }
 
-Result<BatchHeader> validate_produced_batch(const Slice& batch, const DecompressionLimits& limits) {
-  auto header = whole_batch_header(batch);
-  if (!header) return header;
+Result<ProducedBatch> validate_produced_batch(const Slice& batch,
+                                              const DecompressionLimits& limits) {
+  const auto header = whole_batch_header(batch);
+  if (!header) return fail(header.error());
   if (auto checked = check_produced(*header); !checked) return fail(checked.error());
   if (!batch_crc_matches(batch.bytes())) return fail(wrong_crc(*header));
   const auto records = records_of(batch, *header, limits);
   if (!records) return fail(records.error());
-  if (auto walked = walk(records->bytes(), header->count); !walked) return fail(walked.error());
-  return header;
+  ProducedBatch produced{*header, {}, {}};
+  if (auto walked = walk(records->bytes(), produced); !walked) return fail(walked.error());
+  return produced;
 }
 
 }  // namespace dohle::wire

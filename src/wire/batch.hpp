@@ -67,11 +67,10 @@ void stamp_log_append_time(std::span<std::byte> batch, Timestamp now);
 [[nodiscard]] Chain renumber_batch(const Chain& batch, ProducerId producer_id,
                                    ProducerEpoch producer_epoch, std::int32_t base_sequence);
 
-/// Limits on what a compressed batch may grow to.
+/// What a compressed batch may grow to. There is no limit on how well it is compressed: zstd makes
+/// 20 MB of zeros 2 KB.
 struct DecompressionLimits {
   std::size_t max_bytes = std::size_t{256} << 20;
-  /// Decompressed per compressed byte; small batches may reach 1 MiB regardless.
-  std::size_t max_ratio = 1032;  // deflate's own maximum
 };
 
 /// Walks the records of one batch. Construct, check, then call next() until it returns false.
@@ -105,11 +104,19 @@ class BatchReader {
   std::optional<Error> fault_;
 };
 
+/// The header of a batch whose records were all walked, and what its records say.
+struct ProducedBatch : BatchHeader {
+  /// Of its records, without those that have no time (-1); none when all have none.
+  Timestamp earliest;
+  /// The largest time of a record: what the header's max timestamp has to be.
+  Timestamp latest;
+};
+
 /// What the node asks of a produced batch: every record is walked (lengths, offset deltas that
 /// count up by one, count), no control bit, a sequence if there is a producer id, a codec that
 /// decompresses under limits, the CRC.
 /// Returns the header. Errors carry what and where; the caller maps them to a wire code.
-[[nodiscard]] Result<BatchHeader> validate_produced_batch(const Slice& batch,
-                                                          const DecompressionLimits& limits = {});
+[[nodiscard]] Result<ProducedBatch> validate_produced_batch(const Slice& batch,
+                                                            const DecompressionLimits& limits = {});
 
 }  // namespace dohle::wire

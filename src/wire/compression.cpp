@@ -1,5 +1,6 @@
 #include "wire/compression.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "wire/codecs/codecs.hpp"
@@ -26,6 +27,11 @@ Error out_of_memory(Compression codec) {
 
 Error refused(Compression codec, std::string_view what) {
   return Error::client(Errc::limit_reached, about(codec, what));
+}
+
+Error beyond(Compression codec, std::size_t limit) {
+  return Error::client(Errc::too_large, about(codec, "decompresses to more than the limit of " +
+                                                         std::to_string(limit) + " bytes"));
 }
 
 Result<int> checked_level(Compression codec, std::optional<int> level, const Levels& levels) {
@@ -68,6 +74,27 @@ Result<Chain> compress(Compression codec, std::optional<int> level, const Chain&
       return codecs::compress_zstd(level, input);
   }
   return fail(Error::client(Errc::invalid_argument, "no such codec"));
+}
+
+std::size_t max_decompressed_bytes(Compression codec, Bytes input) {
+  constexpr std::size_t limit = DecompressionLimits{}.max_bytes;
+  constexpr std::size_t deflate_ratio = 1'032, snappy_ratio = 22, lz4_ratio = 255;
+  const auto at_ratio = [&](std::size_t ratio) {
+    return std::min(limit, std::min(input.size(), limit) * ratio);
+  };
+  switch (codec) {
+    case Compression::none:
+      return 0;
+    case Compression::gzip:
+      return at_ratio(deflate_ratio);
+    case Compression::snappy:
+      return at_ratio(snappy_ratio);
+    case Compression::lz4:
+      return at_ratio(lz4_ratio);
+    case Compression::zstd:
+      return std::min(limit, codecs::content_of_zstd(input).value_or(limit));
+  }
+  return limit;
 }
 
 Result<Slice> decompress(Compression codec, Bytes input, const DecompressionLimits& limits) {

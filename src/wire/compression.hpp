@@ -25,6 +25,10 @@ namespace dohle::wire {
 [[nodiscard]] Result<Slice> decompress(Compression codec, Bytes input,
                                        const DecompressionLimits& limits);
 
+/// What `input` decompresses to at most, without decompressing it: by what the codec can do, and of
+/// zstd what its one frame says, which decompressing holds it to. 0 for none.
+[[nodiscard]] std::size_t max_decompressed_bytes(Compression codec, Bytes input);
+
 /// "gzip", as Kafka's configuration names it.
 [[nodiscard]] std::string_view name_of(Compression codec);
 

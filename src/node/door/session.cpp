@@ -18,7 +18,7 @@ void Session::on_open() {
 }
 
 Admission Session::on_frame_length(std::size_t /*bytes*/) {
-  if (state_ == State::closing || is_draining_) return Admission::hold;
+  if (state_ == State::closing || is_draining_ || is_held_for_checks_) return Admission::hold;
   if (answers_.size() >= limits::max_requests_per_connection) {
     is_held_for_answers_ = true;
     return Admission::hold;
@@ -42,7 +42,18 @@ void Session::on_frame_room_unused(std::size_t bytes) {
 
 void Session::on_frame(Slice frame) {
   if (state_ == State::serving) engine_.on_request(*this, std::move(frame));
+  if (is_held_for_checks_) return;
   engine_.release_request(std::exchange(reserved_bytes_, 0), *this);
+}
+
+void Session::hold_for_checks() {
+  is_held_for_checks_ = true;
+}
+
+void Session::end_hold_for_checks() {
+  if (!std::exchange(is_held_for_checks_, false)) return;
+  engine_.release_request(std::exchange(reserved_bytes_, 0), *this);
+  resume();
 }
 
 void Session::on_drained() {
@@ -87,7 +98,8 @@ void Session::drain() {
 
 void Session::resume() {
   const bool is_full = connection_->queued_bytes() > limits::max_unread_answer_bytes;
-  if (!is_draining_ && !is_held_for_answers_ && !is_full) connection_->resume_reading();
+  const bool is_held = is_held_for_answers_ || is_held_for_checks_;
+  if (!is_draining_ && !is_held && !is_full) connection_->resume_reading();
 }
 
 }  // namespace dohle::node

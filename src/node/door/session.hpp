@@ -60,6 +60,10 @@ class Session final : public ConnectionEvents {
   void answer(std::uint64_t number, Chain bytes);
   /// Closes for a fault of the client's, after the answers before it.
   void close();
+  /// Reads nothing further until the batches of its last request are validated; the request's bytes
+  /// stay counted until then.
+  void hold_for_checks();
+  void end_hold_for_checks();
   /// Reads no further requests; those under way are answered.
   void drain();
   /// Everything that was asked is answered, and the answers are written.
@@ -72,7 +76,8 @@ class Session final : public ConnectionEvents {
   [[nodiscard]] std::size_t reserved_bytes() const { return reserved_bytes_; }
   /// Of its unfinished request nothing has come since then, though there was room for it.
   [[nodiscard]] bool stands_still_since(TimePoint then) const {
-    return reserved_bytes_ > 0 && !is_held_for_room_ && last_bytes_at_ <= then;
+    return reserved_bytes_ > 0 && !is_held_for_room_ && !is_held_for_checks_ &&
+           last_bytes_at_ <= then;
   }
 
  private:
@@ -89,6 +94,7 @@ class Session final : public ConnectionEvents {
   TimePoint last_bytes_at_{};
   bool is_held_for_room_ = false;
   bool is_held_for_answers_ = false;
+  bool is_held_for_checks_ = false;
   bool is_draining_ = false;
 };
 

@@ -72,6 +72,8 @@ FetchSessions::Begun FetchSessions::begin_full(const wire::FetchRequest& request
   if (wants_session && make_room(begun.session->size(), now)) {
     place(begun.session, now);
     begun.session_id = begun.session->id_;
+  } else {
+    begun.session->places_ = {};  // nothing is added to it
   }
   return begun;
 }

@@ -16,26 +16,64 @@ void FetchWaits::add(std::uint64_t connection, std::vector<PartitionRef> partiti
   wait->attempt = std::move(attempt);
   wait->partitions = std::move(partitions);
   wait->bytes_missing = bytes_missing;
-  wait->timer = loop_.arm(deadline, [this, id = wait->id] {
-    const auto due = waits_.find(id);
-    if (due == waits_.end()) return;
-    due->second->timer = 0;
-    this->attempt(due, true);
-  });
-  for (const PartitionRef& partition : wait->partitions) partition->waits.push_back(wait.get());
+  wait->deadline = deadline;
+  enlist(*wait);
+  arm(*wait);
   const auto id = wait->id;
   waits_.emplace(id, std::move(wait));
 }
 
+void FetchWaits::enlist(FetchWait& wait) {
+  wait.looks_by_itself = wait.partitions.size() > options_.max_pairs - pairs_;
+  if (wait.looks_by_itself) {
+    wait.partitions = {};
+    return;
+  }
+  pairs_ += wait.partitions.size();
+  wait.places.reserve(wait.partitions.size());
+  for (std::uint32_t i = 0; i < wait.partitions.size(); ++i) {
+    auto& waits = wait.partitions[i]->waits;
+    wait.places.push_back(static_cast<std::uint32_t>(waits.size()));
+    waits.push_back({&wait, i});
+  }
+}
+
+// The last one of a partition takes the place that becomes free.
+void FetchWaits::delist(FetchWait& wait) {
+  pairs_ -= wait.partitions.size();
+  for (std::size_t i = 0; i < wait.partitions.size(); ++i) {
+    auto& waits = wait.partitions[i]->waits;
+    const PartitionWait last = waits.back();
+    waits[wait.places[i]] = last;
+    last.wait->places[last.index] = wait.places[i];
+    waits.pop_back();
+  }
+}
+
+void FetchWaits::arm(FetchWait& wait) {
+  const TimePoint next = wait.looks_by_itself ? loop_.tick().mono + options_.look_interval : never;
+  wait.timer = loop_.arm(std::min(wait.deadline, next), [this, id = wait.id] { on_timer(id); });
+}
+
+void FetchWaits::on_timer(const std::pair<std::uint64_t, std::uint64_t>& id) {
+  const auto due = waits_.find(id);
+  if (due == waits_.end()) return;
+  due->second->timer = 0;
+  const bool is_last = loop_.tick().mono >= due->second->deadline;
+  attempt(due, is_last);
+  if (is_last) return;
+  if (const auto still = waits_.find(id); still != waits_.end()) arm(*still->second);
+}
+
 void FetchWaits::advanced(Partition& partition, std::size_t bytes) {
-  for (FetchWait* wait : partition.waits) {
+  for (const auto& [wait, index] : partition.waits) {
     wait->bytes_missing -= std::min(wait->bytes_missing, bytes);
     if (wait->bytes_missing == 0) make_ready(*wait);
   }
 }
 
 void FetchWaits::changed(Partition& partition) {
-  for (FetchWait* wait : partition.waits) make_ready(*wait);
+  for (const auto& [wait, index] : partition.waits) make_ready(*wait);
 }
 
 // Tried at the end of the turn, so that one answer takes all that a turn brings.
@@ -76,7 +114,7 @@ void FetchWaits::attempt(Waits::iterator wait, bool is_last) {
 FetchWaits::Waits::iterator FetchWaits::remove(Waits::iterator at) {
   FetchWait& wait = *at->second;
   loop_.cancel(wait.timer);
-  for (const PartitionRef& partition : wait.partitions) std::erase(partition->waits, &wait);
+  delist(wait);
   return waits_.erase(at);
 }
 

@@ -21,22 +21,35 @@ struct FetchWait {
   std::pair<std::uint64_t, std::uint64_t> id;  // connection, number
   FetchAttempt attempt;
   std::vector<PartitionRef> partitions;
+  /// Its place in the `waits` of each.
+  std::vector<std::uint32_t> places;
   std::size_t bytes_missing = 0;
+  TimePoint deadline = never;
   TimerId timer = 0;
   bool is_ready = false;
+  /// Its partitions do not point at it: it looks by itself now and then.
+  bool looks_by_itself = false;
 };
 
 /// Fetches that found too little and wait for more, each at most until its deadline. It is looked
 /// at again only once its partitions together have become visible by as many bytes as it lacks.
+///
+/// A wait of a hundred partitions is a hundred pairs. Above the bound on pairs a fetch waits on its
+/// timer alone, and looks every 100 ms whether there is enough.
 class FetchWaits {
  public:
-  FetchWaits(Executor& loop, std::size_t max_waits) : loop_(loop), max_waits_(max_waits) {}
+  struct Options {
+    std::size_t max_waits = 20'000;
+    std::size_t max_pairs = 1'000'000;
+    Duration look_interval = std::chrono::milliseconds(100);
+  };
+  FetchWaits(Executor& loop, Options options) : loop_(loop), options_(options) {}
   ~FetchWaits();
   FetchWaits(const FetchWaits&) = delete;
   FetchWaits& operator=(const FetchWaits&) = delete;
 
   /// No further fetch may wait: answer it with what there is.
-  [[nodiscard]] bool is_full() const { return waits_.size() >= max_waits_; }
+  [[nodiscard]] bool is_full() const { return waits_.size() >= options_.max_waits; }
   void add(std::uint64_t connection, std::vector<PartitionRef> partitions,
            std::size_t bytes_missing, TimePoint deadline, FetchAttempt attempt);
   /// Consumers of the partition see that many bytes more.
@@ -51,19 +64,26 @@ class FetchWaits {
   /// Everybody gets what there is.
   void answer_all();
   [[nodiscard]] std::size_t size() const { return waits_.size(); }
+  /// Pairs of a wait and a partition that points at it.
+  [[nodiscard]] std::size_t pairs() const { return pairs_; }
 
  private:
   using Waits = std::map<std::pair<std::uint64_t, std::uint64_t>, std::unique_ptr<FetchWait>>;
 
+  void enlist(FetchWait& wait);
+  void delist(FetchWait& wait);
+  void arm(FetchWait& wait);
+  void on_timer(const std::pair<std::uint64_t, std::uint64_t>& id);
   void make_ready(FetchWait& wait);
   void try_ready();
   void attempt(Waits::iterator wait, bool is_last);
   Waits::iterator remove(Waits::iterator at);
 
   Executor& loop_;
-  const std::size_t max_waits_;
+  const Options options_;
   Waits waits_;
   std::uint64_t last_number_ = 0;
+  std::size_t pairs_ = 0;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> ready_;
   std::vector<Task> after_ready_;
   bool is_posted_ = false;

@@ -18,6 +18,11 @@ inline constexpr NodeId node_id{1};
 inline constexpr LeaderEpoch leader_epoch{0};
 
 struct FetchWait;
+/// One that waits for a partition, and the partition's place among those that it waits for.
+struct PartitionWait {
+  FetchWait* wait;
+  std::uint32_t index;
+};
 
 /// A partition as handlers see it: its log, as long as it can be used, and who waits for it.
 /// Shared by the topic, syncs and fetches under way; `close` ends it for all of them.
@@ -56,7 +61,7 @@ class Partition {
   bool is_dirty = false;
   /// Noted by PlaceWatch in this second.
   bool is_watched = false;
-  std::vector<FetchWait*> waits;
+  std::vector<PartitionWait> waits;
   /// Why it keeps old records, as it was logged; empty: it does not, or nobody was told.
   std::string told_of_retention;
 

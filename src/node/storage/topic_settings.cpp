@@ -35,6 +35,14 @@ constexpr std::array numbers{
              c.max_message_bytes = static_cast<std::size_t>(v);
            },
            "The largest record batch that is taken, in bytes"},
+    Number{"message.timestamp.after.max.ms", SettingType::number64, 0, int64_max,
+           [](const log::LogConfig& c) { return c.max_timestamp_after_ms; },
+           [](log::LogConfig& c, std::int64_t v) { c.max_timestamp_after_ms = v; },
+           "How far a record's time may lie after the node's, in milliseconds"},
+    Number{"message.timestamp.before.max.ms", SettingType::number64, 0, int64_max,
+           [](const log::LogConfig& c) { return c.max_timestamp_before_ms; },
+           [](log::LogConfig& c, std::int64_t v) { c.max_timestamp_before_ms = v; },
+           "How far a record's time may lie before the node's, in milliseconds"},
     Number{"retention.bytes", SettingType::number64, no_limit, int64_max,
            [](const log::LogConfig& c) { return c.retention_bytes; },
            [](log::LogConfig& c, std::int64_t v) { c.retention_bytes = v; },
@@ -114,18 +122,19 @@ Result<void> set(const std::string& name, const std::string& value, log::LogConf
 
 }  // namespace
 
-Result<log::LogConfig> parse_topic_config(const TopicConfig& config) {
-  log::LogConfig parsed;
+Result<log::LogConfig> parse_topic_config(const TopicConfig& config,
+                                          const log::LogConfig& defaults) {
+  log::LogConfig parsed = defaults;
   for (const auto& [name, value] : config) {
     if (auto outcome = set(name, value, parsed); !outcome) return fail(outcome.error());
   }
   return parsed;
 }
 
-std::vector<TopicSetting> describe_topic_config(const TopicConfig& config) {
-  const auto parsed = parse_topic_config(config);
-  const log::LogConfig now = parsed ? *parsed : log::LogConfig();
-  const log::LogConfig defaults;
+std::vector<TopicSetting> describe_topic_config(const TopicConfig& config,
+                                                const log::LogConfig& defaults) {
+  const auto parsed = parse_topic_config(config, defaults);
+  const log::LogConfig now = parsed ? *parsed : defaults;
   std::vector<TopicSetting> settings;
   for (const Number& number : numbers) {
     settings.push_back({number.name, number.type, std::to_string(number.get(now)),

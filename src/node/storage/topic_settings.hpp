@@ -35,10 +35,13 @@ struct TopicSetting {
   std::string_view documentation;
 };
 
-/// What the logs of the topic obey. Errors: broker error 40, naming the setting and what is
-/// allowed; a setting that this node does not obey is refused by name.
-[[nodiscard]] Result<log::LogConfig> parse_topic_config(const TopicConfig& config);
+/// What the logs of the topic obey; `defaults` where the topic says nothing. Errors: broker error
+/// 40, naming the setting and what is allowed; a setting that this node does not obey is refused by
+/// name.
+[[nodiscard]] Result<log::LogConfig> parse_topic_config(const TopicConfig& config,
+                                                        const log::LogConfig& defaults);
 /// All settings of a topic, in the order of their names.
-[[nodiscard]] std::vector<TopicSetting> describe_topic_config(const TopicConfig& config);
+[[nodiscard]] std::vector<TopicSetting> describe_topic_config(const TopicConfig& config,
+                                                              const log::LogConfig& defaults);
 
 }  // namespace dohle::node

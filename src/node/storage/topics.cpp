@@ -39,9 +39,10 @@ log::LogConfig offsets_log_config() {
   return config;
 }
 
-Result<log::LogConfig> log_config_of(const std::string& name, const TopicConfig& config) {
+Result<log::LogConfig> log_config_of(const std::string& name, const TopicConfig& config,
+                                     const log::LogConfig& defaults) {
   if (name == offsets_topic) return offsets_log_config();
-  return parse_topic_config(config);
+  return parse_topic_config(config, defaults);
 }
 
 }  // namespace
@@ -105,7 +106,7 @@ Result<std::vector<Topics::Finding>> Topics::open() {
 
 Result<void> Topics::open_topic(const std::string& name, const CatalogTopic& listed, bool was_clean,
                                 std::vector<Finding>& findings) {
-  const auto config = log_config_of(name, listed.config);
+  const auto config = log_config_of(name, listed.config, options_.log_defaults);
   if (!config) {
     return fail(Error::storage(Errc::damaged, "the catalog's settings of topic " + name + ": " +
                                                   std::string(config.error().message())));
@@ -397,7 +398,7 @@ Result<Topic*> Topics::create(const std::string& name, std::int32_t partitions,
                                   std::to_string(limits::max_partitions) + " partitions"));
   }
   if (auto refused = refused_by_strays(name)) return fail(*std::move(refused));
-  auto parsed = parse_topic_config(config);
+  auto parsed = parse_topic_config(config, options_.log_defaults);
   if (!parsed) return fail(parsed.error());
   if (validate_only) return nullptr;
   return make(name, partitions, config, *parsed);

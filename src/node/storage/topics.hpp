@@ -60,6 +60,8 @@ class Topics {
     /// Topics that the catalog does not list and whose directories are there: they are listed
     /// again.
     std::vector<std::string> adopt = {};
+    /// Of topics that do not say otherwise.
+    log::LogConfig log_defaults = {};
     /// Gets a line when something goes wrong that no request waits for.
     std::function<void(std::string_view line)> warn = [](std::string_view) {};
   };
@@ -82,6 +84,7 @@ class Topics {
   [[nodiscard]] Topic* find(std::string_view name);
   [[nodiscard]] Topic* find(const TopicId& id);
   [[nodiscard]] const std::map<std::string, Topic, std::less<>>& all() const { return topics_; }
+  [[nodiscard]] const log::LogConfig& log_defaults() const { return options_.log_defaults; }
   [[nodiscard]] std::size_t partition_count() const { return partition_count_; }
   /// Why a topic of that name cannot be created: the data directory has records of one that the
   /// catalog does not list. Nothing if it can.

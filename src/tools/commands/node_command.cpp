@@ -64,6 +64,16 @@ int run_node(NodeArguments arguments) {
   return exit_ok;
 }
 
+void add_timestamp_limit(CLI::App& app, const std::string& name, std::chrono::milliseconds& into,
+                         const std::string& help) {
+  const auto parse = [](std::string_view text) -> Result<std::chrono::milliseconds> {
+    const auto count = parse_count(text, 0, std::chrono::milliseconds::max().count());
+    if (!count) return fail(count.error());
+    return std::chrono::milliseconds(*count);
+  };
+  add_parsed(app, name, into, parse, "MS", help);
+}
+
 }  // namespace
 
 void add_node_command(CLI::App& app, std::function<int()>& run) {
@@ -101,6 +111,13 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
       ->allow_extra_args(false);
   add_count(*command, "--max-connections", arguments->options.max_connections, 1, 100'000,
             "More are closed at once; 1 to 100000 [10000]");
+  add_count(*command, "--max-fetch-wait-pairs", arguments->options.max_fetch_wait_pairs, 1,
+            1'000'000'000,
+            "Waiting fetches times their partitions; above it fetches look every 100 ms [1000000]");
+  add_timestamp_limit(*command, "--max-timestamp-before", arguments->options.max_timestamp_before,
+                      "How many ms a record's time may lie before the node's [any]");
+  add_timestamp_limit(*command, "--max-timestamp-after", arguments->options.max_timestamp_after,
+                      "How many ms a record's time may lie after the node's [3600000]");
   command->callback([arguments, &run] { run = [arguments] { return run_node(*arguments); }; });
 }
 

@@ -5,19 +5,13 @@
 #include <string>
 #include <utility>
 
+#include "wire/codecs/codecs.hpp"
+
 namespace dohle::wire::codecs {
 
 namespace {
 
 constexpr std::size_t piece_bytes = 64 * 1024;
-// Small batches may grow to this size whatever their ratio.
-constexpr std::size_t ratio_free_bytes = std::size_t{1} << 20;
-
-std::size_t limit_for(std::size_t input_bytes, const DecompressionLimits& limits) {
-  std::size_t by_ratio = 0;
-  if (__builtin_mul_overflow(input_bytes, limits.max_ratio, &by_ratio)) by_ratio = SIZE_MAX;
-  return std::min(limits.max_bytes, std::max(ratio_free_bytes, by_ratio));
-}
 
 }  // namespace
 
@@ -26,14 +20,13 @@ Slice trimmed(Buffer* buffer, std::size_t used) {
   return used < buffer->size() / 2 ? Slice::copy_of(slice.bytes()) : slice;
 }
 
-Output::Output(Compression codec, std::size_t input_bytes, const DecompressionLimits& limits,
-               std::size_t first_bytes)
-    : codec_(codec), limit_(limit_for(input_bytes, limits)) {
+Output::Output(Compression codec, const DecompressionLimits& limits, std::size_t first_bytes)
+    : codec_(codec), limit_(limits.max_bytes) {
   grow_to(std::min(limit_, first_bytes));
 }
 
 Output::Output(Compression codec, std::size_t input_bytes, const DecompressionLimits& limits)
-    : Output(codec, input_bytes, limits, std::max<std::size_t>(2 * input_bytes, 1024)) {}
+    : Output(codec, limits, std::max<std::size_t>(2 * input_bytes, 1024)) {}
 
 Output::~Output() {
   if (buffer_ != nullptr) buffer_->release();
@@ -66,9 +59,7 @@ void Output::grow_to(std::size_t capacity) {
 }
 
 Error Output::over_limit() const {
-  return Error::client(Errc::too_large, std::string(name_of(codec_)) +
-                                            ": decompresses to more than the limit of " +
-                                            std::to_string(limit_) + " bytes");
+  return beyond(codec_, limit_);
 }
 
 std::span<std::byte> Pieces::room(std::size_t bytes) {

@@ -15,9 +15,8 @@ namespace dohle::wire::codecs {
 class Output {
  public:
   /// Begins with `first_bytes`, or less where the limits say so.
-  Output(Compression codec, std::size_t input_bytes, const DecompressionLimits& limits,
-         std::size_t first_bytes);
-  /// The same with twice the input.
+  Output(Compression codec, const DecompressionLimits& limits, std::size_t first_bytes);
+  /// The same with twice `input_bytes`.
   Output(Compression codec, std::size_t input_bytes, const DecompressionLimits& limits);
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;

@@ -18,9 +18,14 @@ namespace dohle::wire::codecs {
 [[nodiscard]] Result<Chain> compress_zstd(std::optional<int> level, const Chain& input);
 [[nodiscard]] Result<Slice> decompress_zstd(Bytes input, const DecompressionLimits& limits);
 
+/// What the input decompresses to, if it is one frame that says so.
+[[nodiscard]] std::optional<std::size_t> content_of_zstd(Bytes input);
+
 /// What all of them share.
 [[nodiscard]] Error damaged(Compression codec, std::string_view what);
 [[nodiscard]] Error out_of_memory(Compression codec);
+/// too_large: it decompresses to more than the limit.
+[[nodiscard]] Error beyond(Compression codec, std::size_t limit);
 [[nodiscard]] Error refused(Compression codec, std::string_view what);
 
 struct Levels {

@@ -26,16 +26,30 @@ Result<void> feed(ZSTD_CCtx* context, Bytes bytes, ZSTD_EndDirective directive, 
   }
 }
 
+// What the first frame says that it holds; nothing: it does not say.
+std::optional<std::size_t> content_of(Bytes input) {
+  const auto content = ZSTD_getFrameContentSize(input.data(), input.size());
+  if (content == ZSTD_CONTENTSIZE_UNKNOWN || content == ZSTD_CONTENTSIZE_ERROR) return std::nullopt;
+  return content;
+}
+
+bool claims_more_than(std::size_t limit, Bytes input) {
+  return content_of(input).value_or(0) > limit;
+}
+
 // What to begin with: what the first frame says that it holds, if its bytes can justify that.
 std::size_t first_guess(Bytes input) {
-  const auto content = ZSTD_getFrameContentSize(input.data(), input.size());
-  const bool is_known = content != ZSTD_CONTENTSIZE_UNKNOWN && content != ZSTD_CONTENTSIZE_ERROR;
-  const std::size_t guess =
-      is_known ? std::min<std::size_t>(content, 64 * input.size()) : 8 * input.size();
+  const std::size_t guess = std::min(content_of(input).value_or(SIZE_MAX), 64 * input.size());
   return std::max<std::size_t>(guess, 256);
 }
 
 }  // namespace
+
+std::optional<std::size_t> content_of_zstd(Bytes input) {
+  const std::size_t frame = ZSTD_findFrameCompressedSize(input.data(), input.size());
+  if (ZSTD_isError(frame) != 0 || frame != input.size()) return std::nullopt;
+  return content_of(input);
+}
 
 Result<Chain> compress_zstd(std::optional<int> level, const Chain& input) {
   const auto checked =
@@ -62,7 +76,10 @@ Result<Slice> decompress_zstd(Bytes input, const DecompressionLimits& limits) {
   if (input.empty()) return fail(damaged(Compression::zstd, "truncated frame"));
   const Decompressor context(ZSTD_createDCtx(), ZSTD_freeDCtx);
   if (context == nullptr) return fail(out_of_memory(Compression::zstd));
-  Output out(Compression::zstd, input.size(), limits, first_guess(input));
+  if (claims_more_than(limits.max_bytes, input)) {
+    return fail(beyond(Compression::zstd, limits.max_bytes));
+  }
+  Output out(Compression::zstd, limits, first_guess(input));
   for (;;) {
     const auto room = out.room();
     const std::size_t size =

@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <string>
 
+#include "../disk/scratch_directory.hpp"
 #include "base/broker_errors.hpp"
+#include "disk/file_disk.hpp"
 #include "log_fixture.hpp"
 
 namespace dohle::log {
@@ -86,6 +88,24 @@ TEST_F(PartitionLogTest, retention_by_size_drops_the_oldest_segments) {
   open();
   EXPECT_EQ(log_->log_start(), start);
   EXPECT_EQ(log_->end(), Offset{200});
+}
+
+TEST(PartitionLogOnFiles,
+     retention_goes_by_the_files_time_where_records_claim_to_be_from_the_future) {
+  const disk::ScratchDirectory scratch;
+  ManualLoop loop;
+  disk::FileDisk disk(loop);
+  LogConfig config;
+  config.retention_ms = 3'600'000;
+  auto opened = PartitionLog::open(disk, scratch / "t-0", config, true);
+  ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
+  PartitionLog& log = *opened->log;
+  ASSERT_TRUE(append_to(log, make_batch(1, 10, INT64_MAX - 1)).has_value());
+  log.synced(log.end());
+  const Now now{TimePoint{}, to_timestamp(std::chrono::system_clock::now())};
+  EXPECT_EQ(log.retain(now).value_or(9), 0u) << "it was written just now";
+  const Now later{TimePoint{}, Timestamp{now.wall.value + 2 * config.retention_ms}};
+  EXPECT_EQ(log.retain(later).value_or(9), 1u);
 }
 
 TEST_F(PartitionLogTest, retention_by_time_empties_the_log_and_keeps_its_end) {

@@ -79,7 +79,8 @@ Result<void> create(NodeEngine& engine, const Wanted& wanted, bool validate_only
   if (*topic != nullptr) into.topic_id = (*topic)->id;
   into.num_partitions = *partitions;
   into.replication_factor = 1;
-  for (const TopicSetting& setting : describe_topic_config(*config)) {
+  for (const TopicSetting& setting :
+       describe_topic_config(*config, engine.topics().log_defaults())) {
     auto& entry = into.configs->emplace_back();
     entry.name = setting.name;
     entry.value = setting.value;

@@ -54,10 +54,11 @@ class Describing {
     if (topic == nullptr) {
       into.error_code = broker_error::unknown_topic_or_partition;
       into.error_message = "This server does not host this topic-partition: there is no topic " +
-                           wanted.resource_name;
+                           shortened(wanted.resource_name);
       return;
     }
-    for (const TopicSetting& from : describe_topic_config(topic->config)) {
+    for (const TopicSetting& from :
+         describe_topic_config(topic->config, call_.engine.topics().log_defaults())) {
       if (!is_wanted(wanted, from.name)) continue;
       Setting setting = setting_of(from.name, from.value, from.type, from.documentation);
       setting.read_only = from.is_fixed;
@@ -71,7 +72,7 @@ class Describing {
     if (!wanted.resource_name.empty() && wanted.resource_name != std::to_string(node_id.value)) {
       into.error_code = broker_error::invalid_request;
       into.error_message = "Unexpected broker id, expected " + std::to_string(node_id.value) +
-                           " or empty string, but received " + wanted.resource_name;
+                           " or empty string, but received " + shortened(wanted.resource_name);
       return;
     }
     const NodeSettings& settings = call_.engine.settings();
@@ -87,6 +88,11 @@ class Describing {
         SettingType::boolean, "Topics are made on first use, with one partition");
     add("default.replication.factor", "1", SettingType::number32, "There is one node");
     add("log.dirs", settings.data_directory, SettingType::string, "Where the data is");
+    add("log.message.timestamp.after.max.ms", std::to_string(settings.max_timestamp_after.count()),
+        SettingType::number64, "How far a record's time may lie after the node's");
+    add("log.message.timestamp.before.max.ms",
+        std::to_string(settings.max_timestamp_before.count()), SettingType::number64,
+        "How far a record's time may lie before the node's");
     add("max.connections", std::to_string(settings.max_connections), SettingType::number32,
         "Connections above it are closed at once");
     add("node.id", std::to_string(node_id.value), SettingType::number32, "The node's id");

@@ -53,8 +53,12 @@ class Fetching {
     return response;
   }
 
+  /// What was found is looked for again: it is not kept while the fetch waits.
+  void forget_found() { found_ = {}; }
+
   [[nodiscard]] std::vector<PartitionRef> partitions() const {
     std::vector<PartitionRef> refs;
+    refs.reserve(begun_.session->entries().size());
     for (const FetchEntry& entry : begun_.session->entries()) {
       if (entry.found != nullptr) refs.push_back(entry.found);
     }
@@ -188,11 +192,15 @@ void handle(Call& call, wire::FetchRequest request) {
   }
   const auto wait = std::min<Duration>(std::chrono::milliseconds(request.max_wait_ms), max_wait);
   auto partitions = fetching->partitions();
+  fetching->forget_found();
   engine.fetch_waits().add(
       call.responder.session(), std::move(partitions), missing, call.now.mono + wait,
       [responder = call.responder, fetching = std::move(fetching)](bool is_last) -> std::size_t {
         const std::size_t still_missing = fetching->look();
-        if (still_missing > 0 && !is_last) return still_missing;
+        if (still_missing > 0 && !is_last) {
+          fetching->forget_found();
+          return still_missing;
+        }
         responder.answer(fetching->answer());
         return 0;
       });

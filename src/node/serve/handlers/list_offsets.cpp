@@ -1,6 +1,7 @@
 #include "wire/messages/list_offsets.hpp"
 
 #include <array>
+#include <map>
 
 #include "node/serve/handlers/handlers.hpp"
 
@@ -67,12 +68,24 @@ Found answer_for(Call& call, const Topic* topic, const Wanted& wanted) {
 
 void handle(Call& call, wire::ListOffsetsRequest request) {
   wire::ListOffsetsResponse response;
+  std::map<std::pair<std::string_view, PartitionId>, int> named;
+  for (const auto& wanted : request.topics) {
+    for (const auto& partition : wanted.partitions) {
+      ++named[{wanted.name, partition.partition_index}];
+    }
+  }
   for (const auto& wanted : request.topics) {
     auto& topic = response.topics.emplace_back();
     topic.name = wanted.name;
     const Topic* found = call.engine.topics().find(wanted.name);
     for (const auto& partition : wanted.partitions) {
-      topic.partitions.push_back(answer_for(call, found, partition));
+      if (named.at({wanted.name, partition.partition_index}) == 1) {
+        topic.partitions.push_back(answer_for(call, found, partition));
+        continue;
+      }
+      Found& twice = topic.partitions.emplace_back();
+      twice.partition_index = partition.partition_index;
+      twice.error_code = broker_error::invalid_request;
     }
   }
   call.responder.answer(response);

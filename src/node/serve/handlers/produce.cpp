@@ -1,5 +1,10 @@
 #include "wire/messages/produce.hpp"
 
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <set>
+
 #include "node/serve/handlers/handlers.hpp"
 #include "wire/batch.hpp"
 
@@ -26,84 +31,184 @@ Error as_broker_error(const Error& fault) {
       fault.message());
 }
 
+constexpr std::size_t max_expansion = 128;
+constexpr std::size_t expansion_lowest = std::size_t{64} << 20,
+                      expansion_highest = std::size_t{256} << 20;
+
+// Apache Kafka has no limit on what a batch decompresses to.
+wire::DecompressionLimits decompression_limits(const log::LogConfig& config) {
+  const std::size_t most = std::min(config.max_message_bytes, expansion_highest) * max_expansion;
+  return {std::clamp(most, expansion_lowest, expansion_highest)};
+}
+
+Error wrong_time(Timestamp time, std::int64_t lowest, std::int64_t highest, Timestamp now) {
+  return refused(broker_error::invalid_timestamp,
+                 "Timestamp " + std::to_string(time.value) +
+                     " of a record is out of range. The timestamp should be within [" +
+                     std::to_string(lowest) + ", " + std::to_string(highest) +
+                     "], from the node's time " + std::to_string(now.value) +
+                     " (message.timestamp.before.max.ms and message.timestamp.after.max.ms)");
+}
+
+// Under LogAppendTime the producer's times are replaced.
+Result<void> check_times(const log::LogConfig& config, const wire::ProducedBatch& batch,
+                         Timestamp now) {
+  if (config.timestamp_type == log::TimestampType::log_append_time) return {};
+  if (batch.is_log_append_time()) {
+    return fail(refused(broker_error::invalid_timestamp,
+                        "a producer may not send a batch with LogAppendTime"));
+  }
+  std::int64_t lowest = 0;
+  std::int64_t highest = 0;
+  if (__builtin_sub_overflow(now.value, config.max_timestamp_before_ms, &lowest)) {
+    lowest = std::numeric_limits<std::int64_t>::min();
+  }
+  if (__builtin_add_overflow(now.value, config.max_timestamp_after_ms, &highest)) {
+    highest = std::numeric_limits<std::int64_t>::max();
+  }
+  if (batch.latest.value > highest) return fail(wrong_time(batch.latest, lowest, highest, now));
+  if (!batch.earliest.is_none() && batch.earliest.value < lowest) {
+    return fail(wrong_time(batch.earliest, lowest, highest, now));
+  }
+  return {};
+}
+
 // A client sends one batch per partition; magic 2 allows no more (KIP-98).
-Result<log::Appended> append(Call& call, const PartitionRef& partition,
-                             const std::optional<Chain>& records) {
+Result<Slice> batch_of(const std::optional<Chain>& records, const log::LogConfig& config) {
   if (!records || records->empty()) {
     return fail(refused(broker_error::invalid_record, "there is no batch"));
   }
-  auto batch = records->flatten();
-  if (!batch) return fail(batch.error());
-  auto header = wire::validate_produced_batch(*batch);
-  if (!header) return fail(as_broker_error(header.error()));
-  if (header->is_transactional()) {
-    return fail(refused(broker_error::invalid_txn_state, "this node has no transactions"));
-  }
-  if (header->compression() == wire::Compression::zstd && call.version < first_version_with_zstd) {
-    return fail(
-        refused(broker_error::unsupported_compression_type, "zstd needs version 7 of the request"));
-  }
-  return call.engine.append(partition, *batch, *header);
+  // Before anything is decompressed.
+  if (auto fits = log::check_batch_size(records->size(), config); !fits) return fail(fits.error());
+  return records->flatten();
 }
 
-class Producing {
+/// One request until it is answered.
+class Producing : public std::enable_shared_from_this<Producing> {
  public:
-  explicit Producing(Call& call) : call_(call), by_id_(call.version >= first_version_with_ids) {}
+  explicit Producing(const Call& call, std::int16_t acks)
+      : engine_(call.engine),
+        responder_(call.responder),
+        version_(call.version),
+        acks_(acks),
+        by_id_(call.version >= first_version_with_ids) {}
 
-  wire::ProduceResponse run(const wire::ProduceRequest& request) {
-    wire::ProduceResponse response;
-    response.responses.reserve(request.topic_data.size());
+  void run(const wire::ProduceRequest& request) {
+    response_.responses.reserve(request.topic_data.size());
+    note_partitions_named_twice(request);
     for (const TopicData& data : request.topic_data) {
-      auto& topic = response.responses.emplace_back();
+      auto& topic = response_.responses.emplace_back();
       topic.name = data.name;
       topic.topic_id = data.topic_id;
-      topic.partition_responses.reserve(data.partition_data.size());
-      Topics& topics = call_.engine.topics();
+      topic.partition_responses.resize(data.partition_data.size());
+    }
+    unfinished_ = 1;  // this function
+    for (std::size_t i = 0; i < request.topic_data.size(); ++i) {
+      const TopicData& data = request.topic_data[i];
+      Topics& topics = engine_.topics();
       const Topic* found = by_id_ ? topics.find(data.topic_id) : topics.find(data.name);
-      for (const auto& partition : data.partition_data) {
-        topic.partition_responses.push_back(
-            produce(found, data, partition.index, partition.records));
+      for (std::size_t j = 0; j < data.partition_data.size(); ++j) {
+        produce({i, j, partitions_.size()}, found, data);
       }
     }
-    return response;
+    named_twice_.clear();  // views of the request
+    if (--unfinished_ == 0) return finish();
+    is_held_ = true;
+    if (Session* from = engine_.session(responder_.session())) from->hold_for_checks();
   }
 
-  [[nodiscard]] const std::optional<Error>& first_error() const { return first_error_; }
-  /// In the order of the answers; null for those that failed.
-  [[nodiscard]] std::vector<PartitionRef> take_partitions() { return std::move(partitions_); }
-  [[nodiscard]] bool has_appended() const { return has_appended_; }
-
  private:
-  PartitionAnswer produce(const Topic* topic, const TopicData& data, PartitionId index,
-                          const std::optional<Chain>& records) {
-    PartitionAnswer answer;
-    answer.index = index;
-    const PartitionRef* partition = topic == nullptr ? nullptr : topic->partition(index);
-    if (partition == nullptr) return failed(answer, no_such(topic, data));
+  /// A partition's answer: its topic's place, its own, and its number over all.
+  struct Place {
+    std::size_t topic;
+    std::size_t partition;
+    std::size_t number;
+  };
+  using Named = std::pair<std::pair<std::string_view, TopicId>, PartitionId>;
+
+  void note_partitions_named_twice(const wire::ProduceRequest& request) {
+    std::set<Named> seen;
+    for (const TopicData& data : request.topic_data) {
+      for (const auto& partition : data.partition_data) {
+        const Named named{{data.name, data.topic_id}, partition.index};
+        if (!seen.insert(named).second) named_twice_.insert(named);
+      }
+    }
+  }
+
+  PartitionAnswer& answer_at(const Place& place) {
+    return response_.responses[place.topic].partition_responses[place.partition];
+  }
+
+  void produce(const Place& place, const Topic* topic, const TopicData& data) {
+    const auto& wanted = data.partition_data[place.partition];
+    answer_at(place).index = wanted.index;
+    partitions_.emplace_back();
+    if (named_twice_.contains({{data.name, data.topic_id}, wanted.index})) {
+      return failed(
+          place, refused(broker_error::invalid_request, "the request names this partition twice"));
+    }
+    const PartitionRef* partition = topic == nullptr ? nullptr : topic->partition(wanted.index);
+    if (partition == nullptr) return failed(place, no_such(topic, data));
     if (topic->is_internal) {
-      return failed(answer, refused(broker_error::invalid_topic_exception,
-                                    "only the node writes to " + topic->name));
+      return failed(place, refused(broker_error::invalid_topic_exception,
+                                   "only the node writes to " + topic->name));
     }
-    const auto appended = append(call_, *partition, records);
-    if (!appended) {
-      say_what_the_disk_refuses(**partition, appended.error());
-      return failed(answer, appended.error());
+    if (const Error* fault = (*partition)->fault()) return failed(place, *fault);
+    const log::LogConfig& config = (*partition)->log()->config();
+    auto batch = batch_of(wanted.records, config);
+    if (!batch) return failed(place, batch.error());
+    ++unfinished_;
+    engine_.batch_checks().check(responder_.session(), *partition, *batch,
+                                 decompression_limits(config),
+                                 [self = shared_from_this(), place, partition = *partition,
+                                  batch = *batch](Result<wire::ProducedBatch> checked) {
+                                   self->checked(place, partition, batch, std::move(checked));
+                                 });
+  }
+
+  void checked(const Place& place, const PartitionRef& partition, const Slice& batch,
+               Result<wire::ProducedBatch> checked) {
+    const auto appended = append(partition, batch, std::move(checked));
+    if (appended) {
+      partitions_[place.number] = partition;
+      has_appended_ = true;
+      PartitionAnswer& answer = answer_at(place);
+      answer.base_offset = appended->base_offset;
+      answer.log_append_time_ms = appended->append_time;
+      answer.log_start_offset = partition->log()->log_start();
+    } else {
+      say_what_the_disk_refuses(*partition, appended.error());
+      failed(place, appended.error());
     }
-    partitions_.push_back(*partition);
-    has_appended_ = true;
-    answer.base_offset = appended->base_offset;
-    answer.log_append_time_ms = appended->append_time;
-    answer.log_start_offset = (*partition)->log()->log_start();
-    return answer;
+    if (--unfinished_ == 0) finish();
+  }
+
+  Result<log::Appended> append(const PartitionRef& partition, const Slice& batch,
+                               Result<wire::ProducedBatch> checked) const {
+    if (!checked) return fail(as_broker_error(checked.error()));
+    if (const Error* fault = partition->fault()) return fail(*fault);
+    if (checked->is_transactional()) {
+      return fail(refused(broker_error::invalid_txn_state, "this node has no transactions"));
+    }
+    if (checked->compression() == wire::Compression::zstd && version_ < first_version_with_zstd) {
+      return fail(refused(broker_error::unsupported_compression_type,
+                          "zstd needs version 7 of the request"));
+    }
+    const auto timely = check_times(partition->log()->config(), *checked, engine_.now().wall);
+    if (!timely) return fail(timely.error());
+    wire::BatchHeader header = *checked;
+    header.max_timestamp = checked->latest;
+    return engine_.append(partition, batch, header);
   }
 
   void say_what_the_disk_refuses(const Partition& partition, const Error& why) const {
     // Of a partition that is offline its own line has told.
     if (why.category() != ErrorCategory::storage || partition.fault() != nullptr) return;
     const std::int16_t code = wire_code(why);
-    call_.engine.warn_now_and_then("partition " + partition.name() + " refuses records: " +
-                                   std::string(find_broker_error(code)->name) + " (" +
-                                   std::to_string(code) + "): " + std::string(why.message()));
+    engine_.warn_now_and_then("partition " + partition.name() +
+                              " refuses records: " + std::string(find_broker_error(code)->name) +
+                              " (" + std::to_string(code) + "): " + std::string(why.message()));
   }
 
   [[nodiscard]] Error no_such(const Topic* topic, const TopicData& data) const {
@@ -112,35 +217,61 @@ class Producing {
                : refused(broker_error::unknown_topic_or_partition, data.name);
   }
 
-  PartitionAnswer failed(PartitionAnswer answer, const Error& why) {
-    partitions_.emplace_back();
+  void failed(const Place& place, const Error& why) {
+    PartitionAnswer& answer = answer_at(place);
     answer.error_code = wire_code(why);
     answer.error_message = text_of(why);
     if (!first_error_) first_error_ = why;
-    return answer;
   }
 
-  Call& call_;
-  bool by_id_;
+  // What could not be made durable is not acknowledged.
+  void note_faults() {
+    auto partition = partitions_.begin();
+    for (auto& topic : response_.responses) {
+      for (PartitionAnswer& answer : topic.partition_responses) {
+        const PartitionRef& appended = *partition++;
+        const Error* fault = appended == nullptr ? nullptr : appended->fault();
+        if (fault == nullptr) continue;
+        answer.error_code = wire_code(*fault);
+        answer.error_message = text_of(*fault);
+        answer.base_offset = Offset{};
+      }
+    }
+  }
+
+  void finish() {
+    if (is_held_) {
+      if (Session* from = engine_.session(responder_.session())) from->end_hold_for_checks();
+    }
+    if (acks_ == acks_none) {
+      // Nobody reads an answer: closing is the only way to tell.
+      return first_error_ ? responder_.close(*first_error_) : responder_.no_answer();
+    }
+    if (!has_appended_) return responder_.answer(response_);
+    auto answer = [self = shared_from_this()] {
+      self->note_faults();
+      self->responder_.answer(self->response_);
+    };
+    FetchWaits& waits = engine_.fetch_waits();
+    if (acks_ != acks_all) return waits.after_ready(std::move(answer));
+    engine_.syncing().when_durable(
+        [&waits, answer = std::move(answer)]() mutable { waits.after_ready(std::move(answer)); });
+  }
+
+  NodeEngine& engine_;
+  const Responder responder_;
+  const std::int16_t version_;
+  const std::int16_t acks_;
+  const bool by_id_;
+  wire::ProduceResponse response_;
+  std::set<Named> named_twice_;
+  /// In the order of the answers; null for those that failed.
   std::vector<PartitionRef> partitions_;
+  std::size_t unfinished_ = 0;
+  bool is_held_ = false;
   bool has_appended_ = false;
   std::optional<Error> first_error_;
 };
-
-// What could not be made durable is not acknowledged.
-void note_faults(wire::ProduceResponse& response, const std::vector<PartitionRef>& partitions) {
-  auto partition = partitions.begin();
-  for (auto& topic : response.responses) {
-    for (PartitionAnswer& answer : topic.partition_responses) {
-      const PartitionRef& appended = *partition++;
-      const Error* fault = appended == nullptr ? nullptr : appended->fault();
-      if (fault == nullptr) continue;
-      answer.error_code = wire_code(*fault);
-      answer.error_message = text_of(*fault);
-      answer.base_offset = Offset{};
-    }
-  }
-}
 
 void refuse_acks(Call& call, const wire::ProduceRequest& request) {
   wire::ProduceResponse response;
@@ -161,23 +292,7 @@ void refuse_acks(Call& call, const wire::ProduceRequest& request) {
 
 void handle(Call& call, wire::ProduceRequest request) {
   if (request.acks < acks_all || request.acks > 1) return refuse_acks(call, request);
-  Producing producing(call);
-  wire::ProduceResponse response = producing.run(request);
-  if (request.acks == acks_none) {
-    // Nobody reads an answer: closing is the only way to tell.
-    return producing.first_error() ? call.responder.close(*producing.first_error())
-                                   : call.responder.no_answer();
-  }
-  if (!producing.has_appended()) return call.responder.answer(response);
-  auto answer = [responder = call.responder, response = std::move(response),
-                 partitions = producing.take_partitions()]() mutable {
-    note_faults(response, partitions);
-    responder.answer(response);
-  };
-  FetchWaits& waits = call.engine.fetch_waits();
-  if (request.acks != acks_all) return waits.after_ready(std::move(answer));
-  call.engine.syncing().when_durable(
-      [&waits, answer = std::move(answer)]() mutable { waits.after_ready(std::move(answer)); });
+  std::make_shared<Producing>(call, request.acks)->run(request);
 }
 
 }  // namespace dohle::node

@@ -90,6 +90,66 @@ TEST_F(FetchTest, GivesTheFirstBatchWhateverItsSize) {
   EXPECT_THAT(values_in(answer.responses[0].partitions[1].records), IsEmpty());
 }
 
+TEST_F(FetchTest, AboveTheBoundOnPairsLooksNowAndThen) {
+  settings.max_fetch_wait_pairs = 3;
+  create("t", 4);
+  auto request = fetch_request("t", {.max_wait_ms = 10'000});
+  for (int i = 1; i < 4; ++i) {
+    auto next = request.topics[0].partitions[0];
+    next.partition = PartitionId{i};
+    request.topics[0].partitions.push_back(next);
+  }
+  const auto polled = send(request, 12, "wide");
+  const auto pointed_at = start_fetch({.max_wait_ms = 10'000});
+  world.run_for(500ms);
+  const FetchWaits& waits = running().engine.fetch_waits();
+  EXPECT_EQ(waits.size(), 2u);
+  EXPECT_EQ(waits.pairs(), 1u);
+  const TimePoint before = world.now();
+  EXPECT_EQ(produce("t", batch_of({"a"})).error_code, 0);
+  EXPECT_THAT(values_of(pointed_at), ElementsAre("a"));
+  EXPECT_THAT(values_in(wait<wire::FetchRequest>(polled).responses.at(0).partitions.at(0).records),
+              ElementsAre("a"));
+  EXPECT_LT(world.now() - before, 150ms);
+  EXPECT_EQ(waits.size(), 0u);
+  EXPECT_EQ(waits.pairs(), 0u);
+}
+
+TEST_F(FetchTest, AboveTheBoundOnPairsIsAnsweredInTime) {
+  settings.max_fetch_wait_pairs = 0;
+  create("t");
+  const TimePoint before = world.now();
+  EXPECT_THAT(values("t", {.max_wait_ms = 250}), ElementsAre());
+  EXPECT_GE(world.now() - before, 250ms);
+  EXPECT_LT(world.now() - before, 300ms);
+}
+
+TEST_F(FetchTest, ClosingManyWaitsOfManyPartitionsIsLinear) {
+  // 2,000 waits of 500 partitions took 500 million steps to take apart one by one; now a million.
+  constexpr int waits_count = 2'000;
+  constexpr int partitions_count = 500;
+  std::vector<PartitionRef> partitions;
+  for (int i = 0; i < partitions_count; ++i) {
+    partitions.push_back(std::make_shared<node::Partition>("t", PartitionId{i},
+                                                           Error::client(Errc::closed, "no log")));
+  }
+  FetchWaits waits(node().executor(), {});
+  for (int i = 0; i < waits_count; ++i) {
+    waits.add(static_cast<std::uint64_t>(i % 7), partitions, 1, never,
+              [](bool) -> std::size_t { return 0; });
+  }
+  EXPECT_EQ(waits.pairs(), std::size_t{waits_count} * partitions_count);
+  std::size_t left = waits_count;
+  for (std::uint64_t connection = 0; connection < 7; ++connection) {
+    waits.forget(connection);
+    left = waits.size();
+    // What is left is where its partitions say it is.
+    EXPECT_EQ(partitions[3]->waits.size(), left);
+    EXPECT_EQ(waits.pairs(), left * partitions_count);
+  }
+  EXPECT_EQ(left, 0u);
+}
+
 TEST_F(FetchTest, TellsErrorsAtOnce) {
   create("t");
   EXPECT_EQ(fetch("t", {.offset = 5}).error_code, broker_error::offset_out_of_range);

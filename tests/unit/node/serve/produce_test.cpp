@@ -1,4 +1,8 @@
 #include "node_world.hpp"
+#include "wire/batch_layout.hpp"
+#include "wire/big_endian.hpp"
+#include "wire/compression.hpp"
+#include "wire/crc32c.hpp"
 #include "wire/messages/init_producer_id.hpp"
 #include "wire/messages/list_offsets.hpp"
 
@@ -119,6 +123,170 @@ TEST_F(ProduceTest, StampsTheNodesTimeWhenTheTopicSaysSo) {
   auto records = *reader;
   ASSERT_TRUE(records.next(record));
   EXPECT_EQ(record.timestamp, answer.log_append_time_ms);
+}
+
+Chain compressed_batch(wire::Compression codec, std::size_t value_bytes, int count = 1,
+                       const std::string& value = {}) {
+  static Budget budget{1_GiB};
+  wire::BatchBuilder builder(budget, 512_MiB);
+  const std::string content = value.empty() ? std::string(value_bytes, '\0') : value;
+  for (int i = 0; i < count; ++i) {
+    EXPECT_EQ(builder.append({.value = as_bytes(content)}, Timestamp{wall_start_ms}),
+              wire::BatchBuilder::Appended::ok);
+  }
+  wire::BatchBuilder::Seal seal;
+  seal.compression = codec;
+  seal.compressed = *wire::compress(codec, std::nullopt, builder.records());
+  return builder.seal(std::move(seal));
+}
+
+TEST_F(ProduceTest, ZstdOfTwentyMegabytesOfZerosIsStoredAndRead) {
+  create("t");
+  const Chain batch = compressed_batch(wire::Compression::zstd, 20'000'000);
+  ASSERT_LT(batch.size(), 20'000'000u / 1'032);
+  const auto answer = produce("t", batch);
+  EXPECT_EQ(answer.error_code, 0) << answer.error_message.value_or("");
+  const auto found = values("t");
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].size(), 20'000'000u);
+}
+
+TEST_F(ProduceTest, ABatchThatDecompressesToMoreThanItsTopicAllowsIsRefused) {
+  create("t", 1, {{"max.message.bytes", "100000"}});  // 64 MiB
+  for (const auto codec : {wire::Compression::gzip, wire::Compression::zstd}) {
+    const auto refused = produce("t", compressed_batch(codec, 65_MiB));
+    EXPECT_EQ(refused.error_code, broker_error::invalid_record);
+    EXPECT_THAT(refused.error_message.value_or(""), HasSubstr("limit of 67108864 bytes"));
+    EXPECT_EQ(produce("t", compressed_batch(codec, 63_MiB)).error_code, 0);
+  }
+}
+
+TEST_F(ProduceTest, TheSizeIsCheckedBeforeAnythingIsDecompressed) {
+  create("t", 1, {{"max.message.bytes", "1000"}});
+  const auto refused = produce("t", compressed_batch(wire::Compression::gzip, 10_MiB));
+  EXPECT_EQ(refused.error_code, broker_error::message_too_large);
+  EXPECT_EQ(running().engine.batch_checks().size(), 0u);
+}
+
+TEST_F(ProduceTest, BatchesOfOnePartitionKeepTheirOrderWhateverTheyTakeToValidate) {
+  create("t", 2);
+  // On one connection, and on another that comes later.
+  std::vector<Awaited<wire::ProduceRequest>> answers;
+  answers.push_back(send(produce_request("t", compressed_batch(wire::Compression::gzip, 0, 3,
+                                                               std::string(1_MiB, 'a'))),
+                         12, "one"));
+  answers.push_back(send(produce_request("t", batch_of({"b"})), 12, "one"));
+  ASSERT_TRUE(world.run_until([&] { return running().engine.batch_checks().size() > 0; }, 1s));
+  answers.push_back(send(produce_request("t", batch_of({"c"})), 12, "two"));
+  answers.push_back(send(produce_request("t", batch_of({"d"}), -1, 1), 12, "three"));
+  EXPECT_EQ(wait<wire::ProduceRequest>(answers[3]).responses[0].partition_responses[0].base_offset,
+            Offset{0});
+  std::vector<std::int64_t> offsets;
+  for (int i = 0; i < 3; ++i) {
+    const auto answer = wait<wire::ProduceRequest>(answers[static_cast<std::size_t>(i)]);
+    const auto& partition = answer.responses[0].partition_responses[0];
+    EXPECT_EQ(partition.error_code, 0) << partition.error_message.value_or("");
+    offsets.push_back(partition.base_offset.value);
+  }
+  EXPECT_EQ(offsets[0], 0);
+  EXPECT_EQ(values("t", {.offset = 3, .max_bytes = 16 << 20}).size(), 2u);
+  EXPECT_EQ(running().engine.batch_checks().size(), 0u);
+}
+
+TEST_F(ProduceTest, ConnectionsTakeTurnsWhileBatchesAreValidated) {
+  create("t", 40);
+  wire::ProduceRequest many;
+  many.acks = -1;
+  many.timeout_ms = 1'000;
+  auto& data = many.topic_data.emplace_back();
+  data.name = "t";
+  for (int i = 0; i < 30; ++i) {
+    data.partition_data.push_back(
+        {PartitionId{i}, compressed_batch(wire::Compression::gzip, 1_MiB)});
+  }
+  const auto slow = send(many, 12, "attacker");
+  ASSERT_TRUE(world.run_until([&] { return running().engine.batch_checks().size() > 5; }, 1s));
+  const auto probe = send(
+      produce_request("t", compressed_batch(wire::Compression::lz4, 200'000), -1, 35), 12, "probe");
+  EXPECT_EQ(wait<wire::ProduceRequest>(probe).responses[0].partition_responses[0].error_code, 0);
+  EXPECT_FALSE(slow->has_value()) << "the probe waited for all of them";
+  const auto answer = wait<wire::ProduceRequest>(slow);
+  for (const auto& partition : answer.responses[0].partition_responses) {
+    EXPECT_EQ(partition.error_code, 0);
+  }
+}
+
+TEST_F(ProduceTest, APartitionNamedTwiceIsRefusedAndNothingAppended) {
+  create("t", 2);
+  auto request = produce_request("t", batch_of({"a"}));
+  request.topic_data[0].partition_data.push_back({PartitionId{0}, batch_of({"b"})});
+  request.topic_data[0].partition_data.push_back({PartitionId{1}, batch_of({"c"})});
+  const auto answer = ask(request, 12);
+  EXPECT_EQ(answer.responses[0].partition_responses[0].error_code, broker_error::invalid_request);
+  EXPECT_EQ(answer.responses[0].partition_responses[1].error_code, broker_error::invalid_request);
+  EXPECT_EQ(answer.responses[0].partition_responses[2].error_code, 0);
+  auto again = produce_request("t", batch_of({"d"}));
+  again.topic_data.push_back(again.topic_data[0]);
+  EXPECT_EQ(ask(again, 12).responses[1].partition_responses[0].error_code,
+            broker_error::invalid_request);
+  EXPECT_THAT(values("t", {.max_wait_ms = 0}), ElementsAre());
+
+  wire::ListOffsetsRequest list;
+  auto& wanted = list.topics.emplace_back();
+  wanted.name = "t";
+  for (const int i : {0, 0, 1}) {
+    wanted.partitions.emplace_back().partition_index = PartitionId{i};
+    wanted.partitions.back().timestamp = Timestamp{-1};
+  }
+  const auto offsets = ask(list).topics[0].partitions;
+  EXPECT_EQ(offsets[0].error_code, broker_error::invalid_request);
+  EXPECT_EQ(offsets[1].error_code, broker_error::invalid_request);
+  EXPECT_EQ(offsets[2].offset, Offset{1});
+}
+
+TEST_F(ProduceTest, TimesThatLieTooFarFromTheNodesAreRefusedByName) {
+  create("t");
+  const auto far = produce("t", batch_of({"a"}, {}, INT64_MAX));
+  EXPECT_EQ(far.error_code, broker_error::invalid_timestamp);
+  EXPECT_THAT(far.error_message.value_or(""), HasSubstr("Timestamp 9223372036854775807 of a record "
+                                                        "is out of range. The timestamp should be "
+                                                        "within [-"));
+  EXPECT_THAT(far.error_message.value_or(""), HasSubstr("from the node's time 17356896"));
+  const std::int64_t hour = 3'600'000;
+  EXPECT_EQ(produce("t", batch_of({"a"}, {}, wall_start_ms + hour - 1'000)).error_code, 0);
+  EXPECT_EQ(produce("t", batch_of({"a"}, {}, wall_start_ms + 2 * hour)).error_code,
+            broker_error::invalid_timestamp);
+  EXPECT_EQ(produce("t", batch_of({"a"}, {}, 0)).error_code, 0);
+  create("old", 1, {{"message.timestamp.before.max.ms", "1000"}});
+  EXPECT_EQ(produce("old", batch_of({"a"}, {}, wall_start_ms - 60'000)).error_code,
+            broker_error::invalid_timestamp);
+  create("any", 1, {{"message.timestamp.after.max.ms", "9223372036854775807"}});
+  EXPECT_EQ(produce("any", batch_of({"a"}, {}, INT64_MAX)).error_code, 0);
+  create("stamped", 1, {{"message.timestamp.type", "LogAppendTime"}});
+  EXPECT_EQ(produce("stamped", batch_of({"a"}, {}, INT64_MAX)).error_code, 0);
+}
+
+TEST_F(ProduceTest, TheNodesOptionIsTheDefaultOfItsTopics) {
+  settings.max_timestamp_before = 1s;
+  create("t");
+  EXPECT_EQ(produce("t", batch_of({"a"}, {}, wall_start_ms - 60'000)).error_code,
+            broker_error::invalid_timestamp);
+}
+
+TEST_F(ProduceTest, AMaxTimestampThatLiesIsReplacedByTheRecords) {
+  create("t");
+  const Slice honest = *batch_of({"a", "b"}).flatten();
+  const Slice lie = Slice::made(honest.size(), [&](std::span<std::byte> to) {
+    std::ranges::copy(honest.bytes(), to.begin());
+    wire::store_big_endian(to.data() + wire::batch_at::max_timestamp, wall_start_ms + 99'999'999);
+    wire::store_big_endian(to.data() + wire::batch_at::crc,
+                           wire::crc32c(0, Bytes(to).subspan(wire::batch_at::crc_begin)));
+  });
+  EXPECT_EQ(produce("t", Chain(lie)).error_code, 0);
+  const Slice stored = *fetch("t").records->flatten();
+  EXPECT_EQ(wire::read_batch_header(stored.bytes())->max_timestamp, Timestamp{wall_start_ms + 1});
+  EXPECT_TRUE(wire::batch_crc_matches(stored.bytes()));
+  EXPECT_THAT(values("t"), ElementsAre("a", "b"));
 }
 
 TEST_F(ProduceTest, NobodyWritesToTheNodesOwnTopic) {

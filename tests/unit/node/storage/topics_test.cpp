@@ -159,6 +159,27 @@ TEST_F(TopicsTest, RefusalsHaveTheWordsOfApacheKafkasThatScriptsLookFor) {
   EXPECT_EQ(answer.topics[1].error_message, "Duplicate topic name.");
 }
 
+TEST_F(TopicsTest, RefusalsOfLongNamesAndValuesAreAnsweredAndShort) {
+  const std::string large(32'767, 'x');
+  const auto value = try_create("t", 1, {{"retention.ms", large}});
+  EXPECT_EQ(value.error_code, broker_error::invalid_config);
+  EXPECT_LT(value.error_message.value_or("").size(), 1'100u);
+  const auto name = try_create("t", 1, {{large, "1"}});
+  EXPECT_EQ(name.error_code, broker_error::invalid_config);
+  EXPECT_LT(name.error_message.value_or("").size(), 1'100u);
+  EXPECT_LT(try_create(large).error_message.value_or("").size(), 1'100u);
+  wire::DescribeConfigsRequest request;
+  for (const std::int8_t type : std::initializer_list<std::int8_t>{2, 4}) {
+    auto& wanted = request.resources.emplace_back();
+    wanted.resource_type = type;
+    wanted.resource_name = large;
+  }
+  for (const auto& described : ask(request).results) {
+    EXPECT_NE(described.error_code, 0);
+    EXPECT_LT(described.error_message.value_or("").size(), 1'200u);
+  }
+}
+
 TEST_F(TopicsTest, ValidatingMakesNothing) {
   wire::CreateTopicsRequest request;
   request.topics.push_back({"t", -1, -1, {}, {}});

@@ -1,0 +1,87 @@
+#include "node/serve/batch_checks.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "wire/batch_layout.hpp"
+#include "wire/big_endian.hpp"
+
+namespace dohle::node {
+
+namespace {
+
+bool is_compressed(const Slice& batch) {
+  if (batch.size() < wire::batch_header_bytes) return false;
+  return (wire::load_big_endian<std::int16_t>(batch.data() + wire::batch_at::attributes) & 7) != 0;
+}
+
+/// Nothing: it takes longer than the owner's thread has.
+std::optional<Result<wire::ProducedBatch>> check_at_once(const Slice& batch,
+                                                         const wire::DecompressionLimits& limits) {
+  if (!is_compressed(batch)) return wire::validate_produced_batch(batch, limits);
+  if (batch.size() > BatchChecks::max_bytes_at_once) return std::nullopt;
+  const bool is_whole = limits.max_bytes <= BatchChecks::max_bytes_at_once;
+  auto outcome = wire::validate_produced_batch(
+      batch, {std::min(limits.max_bytes, BatchChecks::max_bytes_at_once)});
+  if (!is_whole && !outcome && outcome.error().is(Errc::too_large)) return std::nullopt;
+  return outcome;
+}
+
+}  // namespace
+
+void BatchChecks::check(std::uint64_t connection, const PartitionRef& partition, Slice batch,
+                        const wire::DecompressionLimits& limits, Done done) {
+  auto outcome = check_at_once(batch, limits);
+  const auto before = by_partition_.find(partition.get());
+  if (outcome && before == by_partition_.end()) return done(*std::move(outcome));
+  auto work = std::make_shared<Work>(Work{std::move(batch), limits, std::move(outcome)});
+  auto waiting = std::make_shared<Check>(Check{partition, work, std::move(done)});
+  ++waiting_;
+  by_partition_[partition.get()].push_back(waiting);
+  if (work->outcome) return;
+  by_connection_[connection].push_back(std::move(waiting));
+  start_next();
+}
+
+void BatchChecks::start_next() {
+  if (is_running_ || by_connection_.empty()) return;
+  auto turn = by_connection_.upper_bound(last_connection_);
+  if (turn == by_connection_.end()) turn = by_connection_.begin();
+  last_connection_ = turn->first;
+  auto next = std::move(turn->second.front());
+  turn->second.pop_front();
+  if (turn->second.empty()) by_connection_.erase(turn);
+  is_running_ = true;
+  disk_->run(
+      [work = next->work] {
+        work->outcome = wire::validate_produced_batch(work->batch, work->limits);
+      },
+      [this, next, alive = is_alive_] {
+        if (!*alive) return;
+        is_running_ = false;
+        start_next();
+        settle(next->partition);
+      });
+}
+
+void BatchChecks::settle(const PartitionRef& partition) {
+  for (;;) {
+    const auto queue = by_partition_.find(partition.get());
+    if (queue == by_partition_.end() || !queue->second.front()->work->outcome) return;
+    const auto first = std::move(queue->second.front());
+    queue->second.pop_front();
+    if (queue->second.empty()) by_partition_.erase(queue);
+    --waiting_;
+    first->done(*std::move(first->work->outcome));
+  }
+}
+
+void BatchChecks::drop_all() {
+  *std::exchange(is_alive_, std::make_shared<bool>(true)) = false;
+  by_partition_.clear();
+  by_connection_.clear();
+  waiting_ = 0;
+  is_running_ = false;
+}
+
+}  // namespace dohle::node

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+
+#include "base/disk.hpp"
+#include "node/storage/partition.hpp"
+#include "wire/batch.hpp"
+
+namespace dohle::node {
+
+/// Validates the batches that clients produce. One that decompresses to little is validated at
+/// once; a larger one on a disk thread, so that nobody waits for it but its own connection. There
+/// is one at a time, and connections take turns. The outcomes of one partition come in the order of
+/// the calls, whatever each batch takes.
+///
+/// Owner's thread only; a batch's bytes are kept until its outcome is told.
+class BatchChecks {
+ public:
+  using Done = std::move_only_function<void(Result<wire::ProducedBatch>)>;
+  /// What is decompressed on the owner's thread.
+  static constexpr std::size_t max_bytes_at_once = std::size_t{64} << 10;
+
+  /// `disk` outlives the checks.
+  explicit BatchChecks(Disk& disk) : disk_(&disk) {}
+  ~BatchChecks() { *is_alive_ = false; }
+  BatchChecks(const BatchChecks&) = delete;
+  BatchChecks& operator=(const BatchChecks&) = delete;
+
+  /// Calls `done` within the call or later, once.
+  void check(std::uint64_t connection, const PartitionRef& partition, Slice batch,
+             const wire::DecompressionLimits& limits, Done done);
+  /// Nobody is told anything any more: the node stops.
+  void drop_all();
+  [[nodiscard]] std::size_t size() const { return waiting_; }
+
+ private:
+  /// All that the disk thread sees, and may be the last to hold.
+  struct Work {
+    Slice batch;
+    wire::DecompressionLimits limits;
+    std::optional<Result<wire::ProducedBatch>> outcome;
+  };
+  struct Check {
+    PartitionRef partition;
+    std::shared_ptr<Work> work;
+    Done done;
+  };
+  using Queue = std::deque<std::shared_ptr<Check>>;
+
+  void start_next();
+  void settle(const PartitionRef& partition);
+
+  Disk* disk_;
+  std::unordered_map<const Partition*, Queue> by_partition_;
+  /// Those that wait for the thread.
+  std::map<std::uint64_t, Queue> by_connection_;
+  std::uint64_t last_connection_ = 0;
+  std::size_t waiting_ = 0;
+  bool is_running_ = false;
+  std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace dohle::node
