@@ -1,0 +1,148 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
+#include "base/budget.hpp"
+#include "base/units.hpp"
+#include "fault/node_process.hpp"
+#include "fault/wire_connection.hpp"
+#include "wire/batch_builder.hpp"
+#include "wire/compression.hpp"
+
+// Clients that cost the node much for little: batches that decompress to a thousand times their
+// size, and fetches that wait for very many partitions. Others go on meanwhile.
+
+namespace dohle::fault {
+namespace {
+
+using std::chrono::milliseconds;
+using SteadyClock = std::chrono::steady_clock;
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr bool is_measured = false;
+#else
+constexpr bool is_measured = true;
+#endif
+
+milliseconds since(SteadyClock::time_point then) {
+  return std::chrono::duration_cast<milliseconds>(SteadyClock::now() - then);
+}
+
+Chain zeros_batch(wire::Compression codec, std::size_t bytes) {
+  Budget budget(1_GiB);
+  wire::BatchBuilder builder(budget, 512_MiB);
+  const std::string zeros(bytes, '\0');
+  const auto now = std::chrono::system_clock::now();
+  EXPECT_EQ(builder.append({.value = as_bytes(zeros)}, to_timestamp(now)),
+            wire::BatchBuilder::Appended::ok);
+  wire::BatchBuilder::Seal seal;
+  seal.compression = codec;
+  seal.compressed = *wire::compress(codec, std::nullopt, builder.records());
+  return builder.seal(std::move(seal));
+}
+
+wire::ProduceRequest produce_of(const std::string& topic, int partitions, const Chain& batch) {
+  wire::ProduceRequest request;
+  request.acks = 1;
+  request.timeout_ms = 60'000;
+  auto& data = request.topic_data.emplace_back();
+  data.name = topic;
+  for (int i = 0; i < partitions; ++i) data.partition_data.push_back({PartitionId{i}, batch});
+  return request;
+}
+
+struct Waits {
+  std::vector<milliseconds> each;
+  [[nodiscard]] milliseconds longest() const { return *std::ranges::max_element(each); }
+  [[nodiscard]] milliseconds percentile(int percent) {
+    std::ranges::sort(each);
+    return each[each.size() * static_cast<std::size_t>(percent) / 100];
+  }
+};
+
+class BombsTest : public testing::Test {
+ protected:
+  /// How long each of `count` produce requests waits for its answer.
+  Waits probe(const std::string& topic, const Chain& batch, int count) {
+    WireConnection connection(node_.port());
+    Waits waits;
+    for (int i = 0; i < count; ++i) {
+      const auto begin = SteadyClock::now();
+      const auto answer = connection.ask(produce_of(topic, 1, batch), 12);
+      EXPECT_TRUE(answer.has_value() &&
+                  answer->responses[0].partition_responses[0].error_code == 0);
+      waits.each.push_back(since(begin));
+    }
+    return waits;
+  }
+
+  ScratchDirectory scratch_;
+  NodeProcess node_{scratch_ / "data", {"--listen", "127.0.0.1:0", "--durability", "os"}};
+};
+
+TEST_F(BombsTest, ThirtyBombsInOneRequestHoldUpNoOtherClient) {
+  WireConnection attacker(node_.port());
+  // Up to 256 MiB.
+  ASSERT_TRUE(create_topic(attacker, "bombs", 100, {{"max.message.bytes", "2097152"}}));
+  ASSERT_TRUE(create_topic(attacker, "plain", 1));
+  const Chain bomb = zeros_batch(wire::Compression::gzip, 250'000'000);
+  ASSERT_TRUE(attacker.send(produce_of("bombs", is_measured ? 30 : 3, bomb), 12));
+  Waits plain = probe("plain", zeros_batch(wire::Compression::none, 100), 500);
+  Waits compressed = probe("plain", zeros_batch(wire::Compression::lz4, 200'000), 5);
+  std::printf("beside bombs: plain p99 %lld ms, longest %lld ms; lz4 longest %lld ms\n",
+              static_cast<long long>(plain.percentile(99).count()),
+              static_cast<long long>(plain.longest().count()),
+              static_cast<long long>(compressed.longest().count()));
+  if (is_measured) {
+    EXPECT_LE(compressed.longest(), milliseconds(1'000));
+    EXPECT_LE(plain.longest(), milliseconds(250));
+    EXPECT_LT(node_.resident_bytes(), 768_MiB);
+  }
+  const auto answer = attacker.receive<wire::ProduceRequest>(12);
+  ASSERT_TRUE(answer.has_value()) << answer.error().to_string();
+  for (const auto& partition : answer->responses[0].partition_responses) {
+    EXPECT_EQ(partition.error_code, 0) << partition.error_message.value_or("");
+  }
+}
+
+TEST_F(BombsTest, TwentyThousandFetchesOfAHundredPartitionsCloseAtOnce) {
+  constexpr int connections_count = 160;
+  constexpr int fetches_each = 125;
+  std::vector<std::unique_ptr<WireConnection>> connections;
+  connections.push_back(std::make_unique<WireConnection>(node_.port()));
+  ASSERT_TRUE(create_topic(*connections[0], "t", 100));
+  ASSERT_TRUE(create_topic(*connections[0], "plain", 1));
+  const std::size_t before = node_.resident_bytes();
+  wire::FetchRequest request = fetch_request("t", 0, Offset{0});
+  request.max_wait_ms = 120'000;
+  for (int i = 1; i < 100; ++i) {
+    auto next = request.topics[0].partitions[0];
+    next.partition = PartitionId{i};
+    request.topics[0].partitions.push_back(next);
+  }
+  for (int i = 0; i < (is_measured ? connections_count : 8); ++i) {
+    auto& connection = *connections.emplace_back(std::make_unique<WireConnection>(node_.port()));
+    for (int j = 0; j < fetches_each; ++j) ASSERT_TRUE(connection.send(request, fetch_version));
+  }
+  const Chain batch = zeros_batch(wire::Compression::none, 100);
+  Waits waiting = probe("plain", batch, 500);
+  const std::size_t taken = node_.resident_bytes() - before;
+  connections.clear();
+  Waits closing = probe("plain", batch, 500);
+  std::printf("20,000 waiting fetches: %zu MB; longest produce %lld ms beside, %lld ms closing\n",
+              taken >> 20, static_cast<long long>(waiting.longest().count()),
+              static_cast<long long>(closing.longest().count()));
+  if (is_measured) {
+    EXPECT_LT(taken, 850_MiB);
+    EXPECT_LE(closing.longest(), milliseconds(1'000));
+  }
+}
+
+}  // namespace
+}  // namespace dohle::fault
