@@ -73,6 +73,11 @@ struct NodeOptions {
   /// 0; milliseconds::max(): any time.
   std::chrono::milliseconds max_timestamp_before = std::chrono::milliseconds::max();
   std::chrono::milliseconds max_timestamp_after = std::chrono::hours(1);
+  /// Damage to give up, each as "TOPIC-PARTITION@OFFSET", as the line that told of it has it.
+  /// Default: none. The damaged bytes alone are put aside in the partition's directory, and the log
+  /// goes on behind a gap. It is valid for that damage only: where there is none, a line says so
+  /// and nothing changes.
+  std::vector<std::string> accept_loss = {};
   /// Null: warnings and errors go to standard error.
   std::shared_ptr<Logger> logger = nullptr;
 };

@@ -107,6 +107,9 @@ class Disk {
   virtual void run(Task job, Task done) = 0;
   /// Held until the last reference goes; Errc::locked if some process holds it.
   virtual Result<DirectoryLock> lock(const std::string& directory) = 0;
+  /// Names the time since the machine was last started: what was written without a sync under the
+  /// same name has not been lost. Without spaces; empty: unknown, and never the same.
+  [[nodiscard]] virtual std::string boot() const = 0;
 };
 
 }  // namespace dohle

@@ -94,7 +94,7 @@ Result<std::shared_ptr<FileNode>> FileTree::open(const std::string& path, OpenMo
   if (!place) return fail(place.error());
   if (place->node == nullptr) {
     if (mode == OpenMode::read || mode == OpenMode::read_write) return fail(missing("open", path));
-    place->node = make_node(false);
+    place->node = numbered(make_node(false));
     set(place->directory, place->name, place->node);
   }
   if (place->node->is_directory) {
@@ -108,7 +108,7 @@ Result<void> FileTree::make_directories(const std::string& path) {
   for (const std::string_view part : parts_of(path)) {
     std::shared_ptr<FileNode> next = child(*directory, part);
     if (next == nullptr) {
-      next = make_node(true);
+      next = numbered(make_node(true));
       set(directory, std::string(part), next);
     }
     if (!next->is_directory) {

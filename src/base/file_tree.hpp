@@ -16,11 +16,11 @@ struct FileNode {
   explicit FileNode(bool directory) : is_directory(directory) {}
   virtual ~FileNode() = default;
   [[nodiscard]] virtual std::uint64_t bytes() const { return 0; }
-  [[nodiscard]] FileIdentity identity() const {
-    return {0, reinterpret_cast<std::uintptr_t>(this)};
-  }
+  [[nodiscard]] FileIdentity identity() const { return {0, number}; }
 
   const bool is_directory;
+  /// Given by the tree, in the order in which nodes are made; the root's is 0.
+  std::uint64_t number = 0;
   std::map<std::string, std::shared_ptr<FileNode>, std::less<>> entries;
 };
 
@@ -62,7 +62,13 @@ class FileTree {
            std::shared_ptr<FileNode> node, bool part_of_rename = false);
   void remove_entries(const std::shared_ptr<FileNode>& directory);
 
+  [[nodiscard]] std::shared_ptr<FileNode> numbered(std::shared_ptr<FileNode> node) {
+    node->number = ++last_number_;
+    return node;
+  }
+
   std::shared_ptr<FileNode> root_;
+  std::uint64_t last_number_ = 0;
 };
 
 /// "`what` `path`: `why`" as a storage error; how every disk words its errors.

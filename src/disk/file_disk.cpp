@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 #include <utility>
 
@@ -178,6 +179,13 @@ void FileDisk::run(Task job, Task done) {
 
 Result<Disk::DirectoryLock> FileDisk::lock(const std::string& directory) {
   return lock_directory(directory);
+}
+
+std::string FileDisk::boot() const {
+  std::string id;
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::getline(file, id);
+  return id;
 }
 
 }  // namespace dohle::disk

@@ -66,6 +66,7 @@ class FileDisk final : public Disk {
   void sync(std::vector<std::shared_ptr<File>> files, Synced done) override;
   void run(Task job, Task done) override;
   Result<DirectoryLock> lock(const std::string& directory) override;
+  [[nodiscard]] std::string boot() const override;
 
  private:
   struct Parts;

@@ -156,6 +156,10 @@ Result<Disk::DirectoryLock> MemoryDisk::lock(const std::string& directory) {
   return DirectoryLock(std::move(lock));
 }
 
+std::string MemoryDisk::boot() const {
+  return "memory";
+}
+
 std::size_t MemoryDisk::bytes_used() const {
   return parts_->account->used();
 }

@@ -42,6 +42,7 @@ class MemoryDisk final : public Disk {
   void sync(std::vector<std::shared_ptr<File>> files, Synced done) override;
   void run(Task job, Task done) override;
   Result<DirectoryLock> lock(const std::string& directory) override;
+  [[nodiscard]] std::string boot() const override;
 
   /// What counts against the limit now.
   [[nodiscard]] std::size_t bytes_used() const;

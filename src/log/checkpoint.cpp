@@ -1,12 +1,8 @@
 #include "log/checkpoint.hpp"
 
-#include "base/units.hpp"
-
 namespace dohle::log {
 
 namespace {
-
-constexpr std::size_t max_checkpoint_bytes = 1_MiB;
 
 std::string path_of(const std::string& directory, std::string_view name) {
   return directory + "/" + std::string(name);
@@ -27,12 +23,12 @@ Result<void> write_checkpoint(Disk& disk, const std::string& directory, std::str
   return disk.sync_directory(directory);
 }
 
-Result<std::string> read_checkpoint(Disk& disk, const std::string& directory,
-                                    std::string_view name) {
+Result<std::string> read_checkpoint(Disk& disk, const std::string& directory, std::string_view name,
+                                    std::size_t max_bytes) {
   const std::string path = path_of(directory, name);
   auto file = disk.open(path, OpenMode::read);
   if (!file) return fail(file.error());
-  if ((*file)->size() > max_checkpoint_bytes) {
+  if ((*file)->size() > max_bytes) {
     return fail(Error::storage(Errc::damaged, path + " is larger than a checkpoint can be"));
   }
   std::string text((*file)->size(), '\0');

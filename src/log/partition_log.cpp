@@ -77,6 +77,16 @@ Offset PartitionLog::end_of(std::size_t index) const {
   return index + 1 < segments_.size() ? segments_[index + 1]->base_offset() : end_;
 }
 
+MarkedLog PartitionLog::marked() const {
+  MarkedLog marked{log_start_, end_, active_since_, {}};
+  for (const auto& segment : segments_) {
+    auto crc = segment->last_crc();
+    marked.segments.push_back(
+        {segment->base_offset(), segment->size(), crc ? *crc : std::optional<std::uint32_t>()});
+  }
+  return marked;
+}
+
 void PartitionLog::go_offline(Error why) {
   if (offline_) return;
   offline_ = std::move(why);

@@ -16,6 +16,7 @@
 #include "log/file_cache.hpp"
 #include "log/leader_epochs.hpp"
 #include "log/producer_state.hpp"
+#include "log/recovery_plan.hpp"
 #include "log/segment.hpp"
 #include "log/state_file.hpp"
 #include "wire/batch.hpp"
@@ -58,6 +59,13 @@ struct RecoveryReport {
   std::string kept_in;
   /// What was wrong with the first byte that was cut.
   std::string why;
+  /// Clients were told of records up to here, and the log ends before; none: of none that is
+  /// missing.
+  Offset missing_to = {};
+  /// What may be missing beside unacknowledged records; empty: nothing.
+  std::string may_be_missing;
+  /// Each loss that was accepted, and each that there was not, in words.
+  std::vector<std::string> accepted;
   /// Bytes whose CRC was checked.
   std::uint64_t walked_bytes = 0;
   /// The disk is full, and something has yet to be written: see PartitionLog::finish_recovery.
@@ -104,9 +112,13 @@ enum class Visible : std::uint8_t {
 };
 
 struct OpenOptions {
-  /// The last stop was marked as clean: everything was synced, and each log's state said so.
-  bool was_clean = false;
-  /// Written into partition.metadata; none: no such file.
+  /// How the last life ended. A log without one ended in no way that is known.
+  LastLife last = {};
+  /// Damage that begins at one of these offsets is given up: only its bytes are put aside, and the
+  /// log goes on behind a gap.
+  std::vector<Offset> accepted_losses = {};
+  /// Whose log it is, together with the number at the end of the directory's name. Written into
+  /// partition.metadata and dohle-log; none: into neither, and nothing is compared.
   TopicId topic_id = {};
   Visible visible = Visible::synced;
   /// Shared by all logs of a node; null: one of its own.
@@ -119,11 +131,13 @@ struct OpenOptions {
 /// format on disk, so that its DumpLogSegments reads it.
 ///
 /// Offsets: log_start <= recovery_point <= synced_end <= end. What lies below the recovery point is
-/// known to be on disk whatever happens: damage there makes `open` refuse. Above it a torn tail is
-/// cut, and kept beside the log.
+/// known to be on disk whatever happens. What `open` does about damage decides `decide`
+/// (recovery_plan.hpp): it refuses where acknowledged records are affected, and otherwise cuts what
+/// is torn, and keeps it beside the log.
 ///
 /// Each segment that was there at the start is walked once by CRC on a disk thread before the first
-/// range of it is given out; BackgroundChecks walks those that nobody asks for.
+/// range of it is given out, and has to end where the next one begins; BackgroundChecks walks those
+/// that nobody asks for.
 ///
 /// Decides and writes; owner's thread only (`open` may run on a disk thread, when the log's file
 /// cache is its own). Reads no clock. Once a sync has failed, or a write in a way that leaves the
@@ -134,12 +148,12 @@ class PartitionLog {
   struct Opened;
 
   /// Opens or makes the log in `directory`. After a clean stop nothing is read but a small file and
-  /// the directory; otherwise what lies above the recovery point is walked by CRC, and what was
-  /// left unsynced is synced. A full disk does not keep a log from being read: what recovery has to
-  /// write waits. Errors: damaged (says where, and what to do), storage.
+  /// the directory, whose names and sizes are compared; otherwise what lies above the recovery
+  /// point is walked by CRC, and what was left unsynced is synced. A full disk does not keep a log
+  /// from being read: what recovery has to write waits. Errors: damaged (says where, and what to
+  /// do), storage.
   static Result<Opened> open(Disk& disk, std::string directory, LogConfig config,
                              OpenOptions options);
-  static Result<Opened> open(Disk& disk, std::string directory, LogConfig config, bool was_clean);
   ~PartitionLog();
   PartitionLog(const PartitionLog&) = delete;
   PartitionLog& operator=(const PartitionLog&) = delete;
@@ -157,6 +171,9 @@ class PartitionLog {
   [[nodiscard]] std::size_t segment_count() const { return segments_.size(); }
   [[nodiscard]] const LogConfig& config() const { return config_; }
   void set_config(LogConfig config) { config_ = config; }
+  /// What the mark of a clean stop says of the log, once all is synced. A CRC that cannot be read
+  /// is left out.
+  [[nodiscard]] MarkedLog marked() const;
   /// Null unless the log is offline; then why.
   [[nodiscard]] const Error* offline() const { return offline_ ? &*offline_ : nullptr; }
 
@@ -261,7 +278,6 @@ class PartitionLog {
   struct Unwritten {
     /// The log begins here: its first segment and its small files have to be made.
     bool is_new = false;
-    bool lacks_segment = false;
     /// Bytes of the last segment from its end up to here are kept in `tail_path`, and cut.
     std::uint64_t tail_end = 0;
     std::string tail_path;
@@ -271,24 +287,44 @@ class PartitionLog {
   struct CheckPiece;
   struct Found;
   struct Walked;
+  struct Stopped;
+  struct Damage;
 
   PartitionLog(Disk& disk, std::string directory, LogConfig config, OpenOptions options);
 
   // Opening (recovery.cpp).
   Result<RecoveryReport> recover();
   Result<Found> survey();
+  void take_up_state(const Found& found);
+  Result<void> check_identity() const;
   Result<void> clean_up(const Found& found);
   Result<void> begin_empty();
   Result<void> take_up_clean();
+  [[nodiscard]] std::optional<std::size_t> difference_from_mark() const;
   Result<void> walk_segments(RecoveryReport& report);
+  Result<Stopped> walk_to_fault(RecoveryReport& report);
   Result<void> begin_walk(Offset from);
-  Result<std::optional<Error>> walk_segment(std::size_t index, RecoveryReport& report);
+  Result<Walked> walk_segment(std::size_t index, RecoveryReport& report);
   Result<Walked> take_up_batches(BatchWalk& walk, Segment& segment);
-  Result<void> cut_at_gap(std::size_t index, RecoveryReport& report);
-  Result<void> cut(std::size_t index, std::uint64_t position, const Error& why,
+  Result<void> take_up_walked(const std::vector<Walked>& walked);
+  [[nodiscard]] Offset acknowledged() const;
+  [[nodiscard]] Error refusal(Offset at, std::string_view why) const;
+  Result<void> cut(std::size_t index, std::uint64_t position, const Fault& why,
                    RecoveryReport& report);
   Result<void> write_again(File& file, std::uint64_t from, std::uint64_t to);
   Result<void> note_tail(Segment& segment, std::uint64_t position, RecoveryReport& report);
+
+  // Accepting losses (repair.cpp).
+  Result<void> accept_losses(RecoveryReport& report);
+  Result<std::optional<Damage>> find_damage(Offset from);
+  Result<Damage> damage_in(std::size_t index, std::uint64_t position, Offset at);
+  Result<void> put_aside(const Damage& damage, RecoveryReport& report);
+  Result<void> split(Segment& segment, const Damage& damage);
+  Result<void> go_on_behind(const Damage& damage);
+  Result<std::string> copy_range(Segment& segment, std::uint64_t from, std::uint64_t to,
+                                 std::string_view name);
+  Result<void> write_gaps();
+
   Result<void> take_up_recovered();
   Result<void> sync_segments();
   Result<void> write_new();
@@ -336,6 +372,9 @@ class PartitionLog {
                                                                   Timestamp at_least) const;
 
   void go_offline(Error why);
+  [[nodiscard]] Result<void> check_end_of(std::size_t index, Offset reached) const;
+  [[nodiscard]] Result<FetchedBatches> fetch_damaged(std::size_t index, Offset offset,
+                                                     std::string_view why) const;
   [[nodiscard]] LogState state() const;
   [[nodiscard]] LogState state_before_recovery() const;
   void checkpointed(std::uint64_t number, const LogState& state, Result<void> outcome);
@@ -358,6 +397,7 @@ class PartitionLog {
   std::vector<std::unique_ptr<Segment>> segments_;  // by offset; the last is written to
   std::vector<std::unique_ptr<Segment>> doomed_;    // no longer part of the log; files remain
   std::vector<Offset> snapshots_;                   // files that are there
+  AcceptedGaps gaps_;
   ProducerState producers_;
   bool are_producers_known_ = false;
   mutable std::optional<LeaderEpochs> epochs_;

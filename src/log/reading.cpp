@@ -15,32 +15,40 @@ struct Checked {
   Result<void> outcome;
   std::uint64_t reached;
   Offset next;
+  /// Of the last batch that was walked.
+  std::optional<std::uint32_t> last_crc = {};
 };
 
 Checked check_bytes(const File& file, const Segment::Unchecked& what, std::uint64_t until) {
   BatchWalk walk(file, what.from, what.to, 0);
   Offset next = what.next;
+  std::optional<std::uint32_t> last_crc;
   while (walk.position() < until) {
     auto batch = walk.next();
     if (!batch) return {fail(batch.error()), walk.position(), next};
     if (!*batch) break;
     const wire::BatchHeader& header = (*batch)->header;
-    if (header.base_offset < next) {
+    if (header.base_offset != next) {
       return {fail(Error::storage(Errc::damaged, file.path() + " at byte " +
                                                      std::to_string((*batch)->position) +
-                                                     ": an offset goes back")),
-              walk.position(), next};
+                                                     ": a batch begins at offset " +
+                                                     std::to_string(header.base_offset.value) +
+                                                     " and not at " + std::to_string(next.value))),
+              (*batch)->position, next};
     }
     next = header.next_offset();
+    last_crc = header.crc;
   }
-  return {{}, walk.position(), next};
+  return {{}, walk.position(), next, last_crc};
 }
 
-Error damaged_on_disk(const Error& why) {
-  return Error::storage(
-      static_cast<Errc>(why.code()),
-      std::string(why.message()) +
-          "; it was whole once: restore the file from a copy, or delete the topic");
+// A clean stop left another last batch: the file is not the one that it was.
+Result<void> check_last_crc(const Segment& segment, const std::optional<std::uint32_t>& found) {
+  const auto expected = segment.expected_last_crc();
+  const bool is_appended_to = segment.unchecked().to < segment.size();
+  if (!expected || !found || *found == *expected || is_appended_to) return {};
+  return fail(Error::storage(Errc::damaged,
+                             segment.path() + " ends in another batch than the last stop left"));
 }
 
 }  // namespace
@@ -83,13 +91,25 @@ Result<PartitionLog::Range> PartitionLog::range_from(Offset offset, Offset limit
   Range range;
   range.index = segment_of(offset);
   range.next = offset;
-  Segment& segment = *segments_[range.index];
   auto from = position_of(range.index, offset);
   if (!from) return fail(from.error());
+  // In a gap that was accepted, or a segment that does not reach the next one: the check finds out.
+  const bool is_behind = *from == segments_[range.index]->size() &&
+                         segments_[range.index]->unchecked().bytes() == 0 &&
+                         range.index + 1 < segments_.size() && !gaps_.empty();
+  if (is_behind) {
+    ++range.index;
+    *from = 0;
+  }
+  Segment& segment = *segments_[range.index];
   range.from = range.to = *from;
   auto most = position_of(range.index, limit);
   if (!most) return fail(most.error());
-  if (*most <= *from) return range;
+  if (*most <= *from) {
+    // There is no such place in a segment that is whole.
+    range.is_unchecked = segment.unchecked().bytes() > 0;
+    return range;
+  }
   const std::uint64_t checked = segment.checked_until(*from);
   range.is_unchecked = checked == *from;
   if (range.is_unchecked) return range;
@@ -132,8 +152,17 @@ Result<FetchedBatches> PartitionLog::fetch(Offset offset, Offset limit, std::siz
   limit = std::min(limit, end_);
   if (offset >= limit) return fetched;
   auto range = range_from(offset, limit, max_bytes, at_least_one);
-  if (!range) return fail(range.error());
+  if (!range) {
+    if (!range.error().is(Errc::damaged)) return fail(range.error());
+    return fetch_damaged(segment_of(offset), offset, range.error().message());
+  }
   Segment& segment = *segments_[range->index];
+  const bool has_room = range->to > range->from || range->is_unchecked;
+  if (!has_room && (at_least_one || range->from >= segment.size())) {
+    return fetch_damaged(
+        range->index, offset,
+        segment.path() + " holds no batch of offset " + std::to_string(offset.value));
+  }
   if (range->is_unchecked) {
     fetched.is_being_checked = is_check_awaited_ = true;
     if (!is_checking_) start_check(segment, awaited_check_bytes, nullptr);
@@ -146,6 +175,21 @@ Result<FetchedBatches> PartitionLog::fetch(Offset offset, Offset limit, std::siz
   return fetched;
 }
 
+// Below the end of the log and not to be found. The check of a segment that has none finds the
+// place.
+Result<FetchedBatches> PartitionLog::fetch_damaged(std::size_t index, Offset offset,
+                                                   std::string_view why) const {
+  if (segments_[index]->unchecked().bytes() > 0) {
+    FetchedBatches fetched{{}, offset, true};
+    is_check_awaited_ = true;
+    if (!is_checking_) start_check(*segments_[index], awaited_check_bytes, nullptr);
+    return fetched;
+  }
+  const Error damage = refusal(offset, why);
+  (*self_)->go_offline(damage);
+  return fail(damage);
+}
+
 Result<Chain> PartitionLog::read(Offset offset, Offset limit, std::size_t max_bytes,
                                  bool at_least_one) const {
   Chain bytes;
@@ -154,9 +198,10 @@ Result<Chain> PartitionLog::read(Offset offset, Offset limit, std::size_t max_by
     auto fetched = fetch(offset, limit, left, at_least_one && bytes.empty());
     if (!fetched) return fail(fetched.error());
     if (fetched->is_being_checked) {
-      if (auto done = check_in_place(*segments_[segment_of(offset)]); !done) {
-        return fail(done.error());
-      }
+      // Behind a gap it is the segment that follows.
+      std::size_t index = segment_of(offset);
+      while (segments_[index]->unchecked().bytes() == 0 && index + 1 < segments_.size()) ++index;
+      if (auto done = check_in_place(*segments_[index]); !done) return fail(done.error());
       continue;
     }
     const bool goes_on = fetched->next > offset;
@@ -284,10 +329,17 @@ void PartitionLog::checked(const CheckPiece& piece) {
   const auto segment = std::ranges::find_if(
       segments_, [&](const auto& s) { return s->base_offset() == piece.base; });
   if (segment != segments_.end()) {
-    if (piece.result.outcome) {
+    const auto index = static_cast<std::size_t>(segment - segments_.begin());
+    Result<void> outcome = piece.result.outcome;
+    const bool is_through = outcome && piece.result.reached >= piece.what.to;
+    if (is_through) outcome = check_end_of(index, piece.result.next);
+    if (is_through && outcome) outcome = check_last_crc(**segment, piece.result.last_crc);
+    if (outcome) {
       (*segment)->set_unchecked({piece.result.reached, piece.what.to, piece.result.next});
+    } else if (outcome.error().is(Errc::damaged)) {
+      go_offline(refusal(piece.result.next, outcome.error().message()));
     } else {
-      go_offline(damaged_on_disk(piece.result.outcome.error()));
+      go_offline(outcome.error());
     }
   }
   if (std::exchange(is_check_awaited_, false) && options_.events != nullptr) {
@@ -295,11 +347,31 @@ void PartitionLog::checked(const CheckPiece& piece) {
   }
 }
 
+// The batches that were there at the start end where the next segment begins, or where a gap does
+// that was accepted. Those of the last segment end where others were appended since.
+Result<void> PartitionLog::check_end_of(std::size_t index, Offset reached) const {
+  if (index + 1 >= segments_.size()) return {};
+  const Segment& segment = *segments_[index];
+  // Appended to since the start, and checked by whoever appended.
+  if (segment.unchecked().to < segment.size()) return {};
+  const Offset next = segments_[index + 1]->base_offset();
+  if (gaps_.behind(reached) == next) return {};
+  return fail(Error::storage(Errc::damaged,
+                             segment.path() + " ends at offset " + std::to_string(reached.value) +
+                                 ", and the next segment begins at " + std::to_string(next.value)));
+}
+
 Result<void> PartitionLog::check_in_place(Segment& segment) const {
   auto file = segment.file();
   if (!file) return fail(file.error());
   const auto result = check_bytes(**file, segment.unchecked(), segment.unchecked().to);
-  if (!result.outcome) return fail(damaged_on_disk(result.outcome.error()));
+  auto outcome = result.outcome;
+  if (outcome) outcome = check_end_of(segment_of(segment.base_offset()), result.next);
+  if (outcome) outcome = check_last_crc(segment, result.last_crc);
+  if (!outcome && outcome.error().is(Errc::damaged)) {
+    return fail(refusal(result.next, outcome.error().message()));
+  }
+  if (!outcome) return outcome;
   segment.set_unchecked({segment.unchecked().to, segment.unchecked().to, result.next});
   return {};
 }

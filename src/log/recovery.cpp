@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "base/units.hpp"
+#include "log/checkpoint.hpp"
 #include "log/partition_log.hpp"
 
 namespace dohle::log {
@@ -10,6 +12,7 @@ namespace {
 
 constexpr std::size_t name_digits = 20;
 constexpr std::size_t copy_bytes = 1_MiB;
+constexpr std::uint64_t sector_bytes = 512;
 
 // "00000000000000000042.log" with ".log" gives 42.
 std::optional<Offset> offset_of(std::string_view name, std::string_view suffix) {
@@ -18,14 +21,6 @@ std::optional<Offset> offset_of(std::string_view name, std::string_view suffix) 
   const auto [end, code] = std::from_chars(name.data(), name.data() + name_digits, offset.value);
   if (code != std::errc{} || end != name.data() + name_digits) return std::nullopt;
   return offset;
-}
-
-Error below_recovery_point(const Error& why, Offset recovery_point) {
-  return Error::storage(Errc::damaged,
-                        std::string(why.message()) + "; it lies below the recovery point " +
-                            std::to_string(recovery_point.value) +
-                            ", so acknowledged records are affected: restore the file from a copy, "
-                            "or delete the topic");
 }
 
 /// Where the bytes of [from, to) end that are not zero; `from` if there is none.
@@ -45,6 +40,51 @@ Result<std::uint64_t> end_of_content(const File& file, std::uint64_t from, std::
   return from;
 }
 
+/// Whether a lost write may have left [from, to) as it is.
+Result<bool> looks_unwritten(const File& file, std::uint64_t from, std::uint64_t to) {
+  std::vector<std::byte> window;
+  while (from < to) {
+    // Windows end where sectors do.
+    window.resize(std::min<std::uint64_t>(to - from, 64_KiB - from % sector_bytes));
+    auto got = file.read(from, window);
+    if (!got) return fail(got.error());
+    if (log::looks_unwritten(Bytes(window).first(*got), from)) return true;
+    if (*got < window.size()) break;
+    from += *got;
+  }
+  return false;
+}
+
+/// What became of the batch that begins at `position`, where none can be read.
+Result<Fault::Kind> kind_of_fault(const File& file, std::uint64_t position, std::uint64_t size) {
+  std::array<std::byte, wire::batch_header_bytes> head;
+  auto got = file.read(position, head);
+  if (!got) return fail(got.error());
+  auto header =
+      *got < head.size()
+          ? Result<wire::BatchHeader>(fail(Error::storage(Errc::damaged, "it is cut off")))
+          : wire::read_batch_header(head);
+  const bool is_short = *got < head.size() || (header && position + header->size() > size);
+  if (is_short) return Fault::Kind::short_file;
+  const std::uint64_t head_end = position + head.size();
+  const std::uint64_t end = header
+                                ? position + header->size()
+                                : std::min(size, head_end + sector_bytes - head_end % sector_bytes);
+  auto unwritten = looks_unwritten(file, position, end);
+  if (!unwritten) return fail(unwritten.error());
+  return *unwritten ? Fault::Kind::zeros : Fault::Kind::wrong_bytes;
+}
+
+/// The number behind the last '-' of a partition's directory.
+std::optional<PartitionId> partition_of(std::string_view directory) {
+  const auto dash = directory.rfind('-');
+  if (dash == directory.npos) return std::nullopt;
+  PartitionId partition;
+  const char* const end = directory.data() + directory.size();
+  const auto [read, code] = std::from_chars(directory.data() + dash + 1, end, partition.value);
+  return code == std::errc{} && read == end ? std::optional(partition) : std::nullopt;
+}
+
 /// As far as the state on disk knows, the recovery point was in this segment.
 bool held_point(const std::optional<LogState>& durable, const Segment& segment) {
   return durable && durable->point_base == segment.base_offset();
@@ -61,15 +101,28 @@ void end_at(Segment& segment, std::uint64_t position) {
 
 struct PartitionLog::Found {
   bool is_new = false;
-  std::vector<std::pair<Offset, std::uint64_t>> segments;  // base and bytes, in order
+  std::vector<FoundSegment> segments;  // in order
   std::vector<std::string> leftovers;
 };
 
-/// How far a segment's batches are good.
+/// A segment whose batches were followed, and how far they are good.
 struct PartitionLog::Walked {
+  std::size_t index = 0;
   std::uint64_t position = 0;
-  /// What ended them before the end of the file.
-  std::optional<Error> fault;
+  /// What lies below was not walked by CRC.
+  std::uint64_t crc_from = 0;
+  /// Behind `position` is nothing but what the file was extended by.
+  bool is_extended = false;
+  std::optional<Fault> fault;
+};
+
+/// What a walk found, and where it ended.
+struct PartitionLog::Stopped {
+  std::vector<Walked> walked;
+  std::optional<Fault> fault;
+  /// Of the fault.
+  std::size_t index = 0;
+  std::uint64_t position = 0;
 };
 
 Result<PartitionLog::Opened> PartitionLog::open(Disk& disk, std::string directory, LogConfig config,
@@ -79,13 +132,6 @@ Result<PartitionLog::Opened> PartitionLog::open(Disk& disk, std::string director
   auto report = log->recover();
   if (!report) return fail(report.error().within("partition " + log->directory_));
   return Opened{std::move(log), *std::move(report)};
-}
-
-Result<PartitionLog::Opened> PartitionLog::open(Disk& disk, std::string directory, LogConfig config,
-                                                bool was_clean) {
-  OpenOptions options;
-  options.was_clean = was_clean;
-  return open(disk, std::move(directory), config, std::move(options));
 }
 
 Result<PartitionLog::Found> PartitionLog::survey() {
@@ -103,6 +149,11 @@ Result<PartitionLog::Found> PartitionLog::survey() {
       snapshots_.push_back(*at);
     } else if (entry.name.ends_with(".deleted") || entry.name.ends_with(".tmp")) {
       found.leftovers.push_back(entry.name);
+    } else if (entry.name == AcceptedGaps::file_name) {
+      auto text = read_checkpoint(*disk_, directory_, AcceptedGaps::file_name);
+      if (!text) return fail(text.error());
+      // A damaged one is as good as none: what it named is said again.
+      if (auto gaps = AcceptedGaps::parse(*text)) gaps_ = *std::move(gaps);
     }
   }
   std::ranges::sort(found.segments);
@@ -117,23 +168,20 @@ Result<RecoveryReport> PartitionLog::recover() {
   RecoveryReport report;
   auto found = survey();
   if (!found) return fail(found.error());
-  if (durable_state_) {
-    log_start_ = durable_state_->log_start;
-    recovery_point_ = durable_state_->recovery_point;
-    active_since_ = durable_state_->active_since;
-    are_names_durable_ = true;
-  } else if (!found->segments.empty()) {
-    log_start_ = found->segments.front().first;
+  if (auto same = check_identity(); !same) return fail(same.error());
+  if (const auto partition = partition_of(directory_); partition && !options_.topic_id.is_none()) {
+    state_file_.set_identity({options_.topic_id, *partition});
   }
-  for (const auto& [base, size] : found->segments) {
-    segments_.push_back(make_segment(base));
-    segments_.back()->adopt(size);
-  }
+  take_up_state(*found);
   if (auto cleaned = clean_up(*found); !cleaned) return fail(cleaned.error());
+  if (auto accepted = accept_losses(report); !accepted) return fail(accepted.error());
   end_ = log_start_;
-  const bool is_as_left = options_.was_clean && durable_state_ && !segments_.empty() &&
-                          active().base_offset() == durable_state_->point_base &&
-                          active().size() == durable_state_->point_position;
+  const bool is_as_left = options_.last.marked
+                              ? !segments_.empty() && !difference_from_mark()
+                              : options_.last.end == LastLife::End::clean_old && durable_state_ &&
+                                    !segments_.empty() &&
+                                    active().base_offset() == durable_state_->point_base &&
+                                    active().size() == durable_state_->point_position;
   Result<void> outcome;
   if (segments_.empty()) {
     outcome = begin_empty();
@@ -144,13 +192,86 @@ Result<RecoveryReport> PartitionLog::recover() {
   }
   if (!outcome) return fail(outcome.error());
   if (!durable_state_ || active().base_offset() != durable_state_->active_base) {
-    active_since_ = Timestamp{};
+    active_since_ =
+        is_as_left && options_.last.marked ? options_.last.marked->active_since : Timestamp{};
   }
   if (auto finished = finish_recovery(); !finished) {
     if (offline_ || !finished.error().is(Errc::disk_full)) return fail(finished.error());
     report.unwritten = finished.error();
   }
   return report;
+}
+
+// What the log knows of itself, and the segments that are there.
+void PartitionLog::take_up_state(const Found& found) {
+  if (durable_state_) {
+    log_start_ = durable_state_->log_start;
+    recovery_point_ = durable_state_->recovery_point;
+    active_since_ = durable_state_->active_since;
+    are_names_durable_ = true;
+    // Written when the log was made, and never synced.
+    if (*durable_state_ == LogState()) {
+      durable_state_.reset();
+      are_names_durable_ = false;
+    }
+  } else if (!found.segments.empty()) {
+    log_start_ = found.segments.front().first;
+  }
+  const auto& marked = options_.last.marked;
+  if (marked) {
+    log_start_ = marked->log_start;
+    recovery_point_ = std::max(recovery_point_, marked->end);
+  }
+  for (const auto& [base, size] : found.segments) {
+    segments_.push_back(make_segment(base));
+    segments_.back()->adopt(size);
+    if (!marked) continue;
+    const auto left = std::ranges::find(marked->segments, base, &MarkedSegment::base);
+    if (left != marked->segments.end()) segments_.back()->expect_last_crc(left->last_crc);
+  }
+}
+
+// Directories may have been exchanged.
+Result<void> PartitionLog::check_identity() const {
+  const auto& identity = state_file_.loaded_identity();
+  const auto partition = partition_of(directory_);
+  if (!identity || options_.topic_id.is_none() || !partition) return {};
+  if (*identity == LogIdentity{options_.topic_id, *partition}) return {};
+  return fail(Error::storage(
+      Errc::damaged,
+      directory_ + "/" + std::string(StateFile::name) + " is that of topic id " +
+          identity->topic.to_string() + ", partition " + std::to_string(identity->partition.value) +
+          ", and not of topic id " + options_.topic_id.to_string() + ", partition " +
+          std::to_string(partition->value) +
+          ": directories or files were exchanged; put them back, or delete the topic"));
+}
+
+std::optional<std::size_t> PartitionLog::difference_from_mark() const {
+  if (!options_.last.marked) return std::nullopt;
+  std::vector<FoundSegment> found;
+  for (const auto& segment : segments_) {
+    found.emplace_back(segment->base_offset(), segment->size());
+  }
+  return first_difference(found, *options_.last.marked);
+}
+
+Offset PartitionLog::acknowledged() const {
+  return acknowledged_end(options_.last, recovery_point_);
+}
+
+// Says what is damaged, where, and what to do.
+Error PartitionLog::refusal(Offset at, std::string_view why) const {
+  const std::string name = directory_.substr(directory_.rfind('/') + 1);
+  const auto dash = name.rfind('-');
+  const std::string number = std::to_string(at.value);
+  return Error::storage(
+      Errc::damaged,
+      "topic " + name.substr(0, dash) + ", partition " +
+          (dash == name.npos ? std::string("?") : name.substr(dash + 1)) + ", offset " + number +
+          ": " + std::string(why) +
+          ": restore the file from a copy, or delete the topic, or start the node with "
+          "--accept-loss " +
+          name + "@" + number + ", which puts the damaged bytes aside and keeps what follows them");
 }
 
 // What a deletion or a replacement left behind, and segments that lie below the start.
@@ -182,9 +303,10 @@ Result<void> PartitionLog::clean_up(const Found& found) {
 }
 
 Result<void> PartitionLog::begin_empty() {
-  if (recovery_point_ > log_start_) {
-    return fail(below_recovery_point(Error::storage(Errc::damaged, directory_ + " has no segment"),
-                                     recovery_point_));
+  if (acknowledged() > log_start_) {
+    return fail(refusal(log_start_, directory_ + " has no segment; records up to offset " +
+                                        std::to_string(acknowledged().value) +
+                                        " were acknowledged"));
   }
   segments_.push_back(make_segment(log_start_));
   unwritten_ = Unwritten{};
@@ -204,61 +326,95 @@ Result<void> PartitionLog::take_up_clean() {
     return fail(Error::storage(Errc::damaged, active().path() + " begins behind the log's end " +
                                                   std::to_string(end_.value)));
   }
-  return {};
+  // Its name was lost, and is made durable with the next ones.
+  return durable_state_ ? Result<void>() : state_file_.make();
 }
 
 Result<void> PartitionLog::walk_segments(RecoveryReport& report) {
   unwritten_ = Unwritten{};
-  if (segments_.front()->base_offset() <= log_start_) end_ = segments_.front()->base_offset();
+  auto stopped = walk_to_fault(report);
+  if (!stopped) return fail(stopped.error());
+  const Decision decision = decide(stopped->fault, end_, recovery_point_, options_.last);
+  if (decision.kind == Decision::Kind::refuse) {
+    return fail(refusal(decision.offset, decision.why));
+  }
+  if (decision.kind == Decision::Kind::cut) {
+    report.may_be_missing = decision.why;
+    auto done = cut(stopped->index, stopped->position, *stopped->fault, report);
+    if (!done) return done;
+  }
+  const auto& told = options_.last.told_end;
+  if (told && end_ < *told) {
+    report.missing_to = *told;
+    report.may_be_missing = options_.last.may_be_missing;
+  }
+  if (auto taken = take_up_walked(stopped->walked); !taken) return taken;
+  return take_up_recovered();
+}
+
+// Follows the segments as far as their batches are good. Changes nothing but indexes.
+Result<PartitionLog::Stopped> PartitionLog::walk_to_fault(RecoveryReport& report) {
+  Stopped stopped;
+  const auto fault_at = [&](Fault::Kind kind, std::string what) {
+    stopped.fault = Fault{kind, end_, false, std::move(what)};
+  };
+  const auto differs = difference_from_mark();
+  if (segments_.front()->base_offset() > log_start_) {
+    fault_at(Fault::Kind::missing_start, "the log starts at offset " +
+                                             std::to_string(log_start_.value) + ", and " +
+                                             segments_.front()->path() + " is its first segment");
+    return stopped;
+  }
+  end_ = segments_.front()->base_offset();
   bool is_walking = false;
   for (std::size_t i = 0; i < segments_.size(); ++i) {
     const Segment& segment = *segments_[i];
-    if (segment.base_offset() < end_) {
-      return fail(Error::storage(Errc::damaged, segment.path() + " begins at offset " +
-                                                    std::to_string(segment.base_offset().value) +
-                                                    ", before the end of the segment before it"));
-    }
-    if (segment.base_offset() > end_) {
-      if (auto done = cut_at_gap(i, report); !done) return done;
-      break;
+    end_ = gaps_.behind(end_);
+    if (segment.base_offset() != end_) {
+      stopped.index = i - 1;
+      stopped.position = segments_[i - 1]->size();
+      if (!stopped.walked.empty() && stopped.walked.back().index == i - 1) {
+        stopped.position = stopped.walked.back().position;
+      }
+      const bool is_behind = segment.base_offset() > end_;
+      fault_at(is_behind ? Fault::Kind::gap : Fault::Kind::wrong_bytes,
+               is_behind ? "offsets " + std::to_string(end_.value) + " to " +
+                               std::to_string(segment.base_offset().value - 1) +
+                               " are missing before " + segment.path()
+                         : segment.path() + " begins before the end of the segment before it");
+      return stopped;
     }
     // The one that the recovery point was in may have been finished since, and its cut lost.
     const bool lies_below = i + 1 < segments_.size() && !held_point(durable_state_, segment) &&
-                            segments_[i + 1]->base_offset() <= recovery_point_;
+                            segments_[i + 1]->base_offset() <= recovery_point_ &&
+                            segment.size() > 0 && differs != i && differs != i + 1;
     if (lies_below) {
       end_ = segments_[i + 1]->base_offset();
       continue;
     }
     if (!is_walking) {
       is_walking = true;
-      if (auto begun = begin_walk(segment.base_offset()); !begun) return begun;
+      if (auto begun = begin_walk(segment.base_offset()); !begun) return fail(begun.error());
     }
-    auto fault = walk_segment(i, report);
-    if (!fault) return fail(fault.error());
-    if (*fault) break;
+    auto walked = walk_segment(i, report);
+    if (!walked) return fail(walked.error());
+    stopped.walked.push_back(*walked);
+    stopped.index = i;
+    stopped.position = walked->position;
+    stopped.fault = std::move(walked->fault);
+    if (stopped.fault) return stopped;
+    if (differs != i) continue;
+    // Offsets that are missing show in what follows.
+    const MarkedLog& left = *options_.last.marked;
+    const bool has_next = i + 1 < left.segments.size();
+    if (end_ < (has_next ? left.segments[i + 1].base : left.end)) continue;
+    fault_at(Fault::Kind::not_as_marked,
+             segment.path() + " has " + std::to_string(segment.size()) + " bytes, and had " +
+                 (i < left.segments.size() ? std::to_string(left.segments[i].bytes)
+                                           : std::string("none")));
+    return stopped;
   }
-  if (end_ < recovery_point_) {
-    return fail(below_recovery_point(
-        Error::storage(Errc::damaged, "the log ends at offset " + std::to_string(end_.value)),
-        recovery_point_));
-  }
-  return take_up_recovered();
-}
-
-// Ends the log where offsets are missing, which is before the segment of that index.
-Result<void> PartitionLog::cut_at_gap(std::size_t index, RecoveryReport& report) {
-  const Error gap =
-      Error::storage(Errc::damaged, "offsets " + std::to_string(end_.value) + " to " +
-                                        std::to_string(segments_[index]->base_offset().value - 1) +
-                                        " are missing");
-  if (end_ < recovery_point_) return fail(below_recovery_point(gap, recovery_point_));
-  if (index == 0) {
-    // Nothing of it was ever known to be on disk: the log begins anew where it was to begin.
-    segments_.insert(segments_.begin(), make_segment(end_));
-    unwritten_->lacks_segment = true;
-    return cut(0, 0, gap, report);
-  }
-  return cut(index - 1, segments_[index - 1]->size(), gap, report);
+  return stopped;
 }
 
 // Producers and epochs as they were at `from`.
@@ -270,71 +426,80 @@ Result<void> PartitionLog::begin_walk(Offset from) {
   return {};
 }
 
-// Follows the batches of a segment, feeds producers and epochs, and makes its indexes anew. Returns
-// the fault at which it had to cut.
-Result<std::optional<Error>> PartitionLog::walk_segment(std::size_t index, RecoveryReport& report) {
+// Follows the batches of a segment, feeds producers and epochs, and makes its indexes anew.
+Result<PartitionLog::Walked> PartitionLog::walk_segment(std::size_t index, RecoveryReport& report) {
   Segment& segment = *segments_[index];
   // What lies below is known to be on disk.
   const std::uint64_t crc_from =
       held_point(durable_state_, segment) ? durable_state_->point_position : 0;
-  if (segment.size() < crc_from) {
-    return fail(below_recovery_point(
-        Error::storage(Errc::damaged, segment.path() + " has " + std::to_string(segment.size()) +
-                                          " bytes, and had " + std::to_string(crc_from)),
-        recovery_point_));
-  }
   auto file = segment.file();
   if (!file) return fail(file.error());
   if (auto begun = segment.begin_indexes(); !begun) return fail(begun.error());
   BatchWalk walk(**file, 0, segment.size(), crc_from);
   auto walked = take_up_batches(walk, segment);
-  if (!walked) return fail(walked.error());
-  auto& [position, fault] = *walked;
+  if (!walked) return walked;
+  walked->index = index;
+  walked->crc_from = crc_from;
+  const std::uint64_t position = walked->position;
   if (position > crc_from) report.walked_bytes += position - crc_from;
   segment.set_unchecked({0, std::min(crc_from, position), segment.base_offset()});
-  if (fault && (end_ < recovery_point_ || position < crc_from)) {
-    return fail(below_recovery_point(*fault, recovery_point_));
-  }
-  if (fault) {
-    auto content = end_of_content(**file, position, segment.size());
-    if (!content) return fail(content.error());
-    if (*content == position) {
-      // What the file was extended by, for appends that never came.
-      if (auto shorter = (*file)->truncate(position); !shorter) return fail(shorter.error());
-      end_at(segment, position);
-      fault.reset();
-    } else if (auto done = cut(index, position, *fault, report); !done) {
-      return fail(done.error());
-    }
-  }
-  if (auto again = write_again(**file, crc_from, position); !again) return fail(again.error());
-  if (auto ended = segment.end_indexes(); !ended) return fail(ended.error());
-  return std::move(fault);
+  if (!walked->fault) return walked;
+  walked->fault->is_below_point = position < crc_from;
+  auto content = end_of_content(**file, position, segment.size());
+  if (!content) return fail(content.error());
+  // What the file was extended by, for appends that never came.
+  walked->is_extended = *content == position;
+  if (walked->is_extended) walked->fault.reset();
+  return walked;
 }
 
 // Those up to the first that is damaged or does not follow on the one before it.
 Result<PartitionLog::Walked> PartitionLog::take_up_batches(BatchWalk& walk, Segment& segment) {
-  std::uint64_t position = 0;
+  Walked walked;
   for (;;) {
     auto batch = walk.next();
     if (!batch && !batch.error().is(Errc::damaged)) return fail(batch.error());
-    if (!batch) return Walked{position, batch.error()};
-    if (!*batch) return Walked{position, std::nullopt};
+    if (!batch) {
+      auto file = segment.file();
+      if (!file) return fail(file.error());
+      auto kind = kind_of_fault(**file, walked.position, segment.size());
+      if (!kind) return fail(kind.error());
+      walked.fault = Fault{*kind, end_, false, std::string(batch.error().message())};
+      return walked;
+    }
+    if (!*batch) return walked;
     const wire::BatchHeader& header = (*batch)->header;
     if (header.base_offset != end_) {
-      return Walked{
-          position,
-          Error::storage(Errc::damaged, segment.path() + " at byte " + std::to_string(position) +
-                                            ": a batch begins at offset " +
-                                            std::to_string(header.base_offset.value) +
-                                            " and not at " + std::to_string(end_.value))};
+      walked.fault =
+          Fault{Fault::Kind::wrong_bytes, end_, false,
+                segment.path() + " at byte " + std::to_string(walked.position) +
+                    ": a batch begins at offset " + std::to_string(header.base_offset.value) +
+                    " and not at " + std::to_string(end_.value)};
+      return walked;
     }
     segment.index(**batch);
     producers_.stored(header);
     (void)epochs_->assign(header.leader_epoch, header.base_offset);
     end_ = header.next_offset();
-    position = walk.position();
+    walked.position = walk.position();
   }
+}
+
+// The log is taken up as it was walked: from here on its files are changed.
+Result<void> PartitionLog::take_up_walked(const std::vector<Walked>& walked) {
+  for (const Walked& each : walked) {
+    Segment& segment = *segments_[each.index];
+    auto file = segment.file();
+    if (!file) return fail(file.error());
+    if (each.is_extended) {
+      if (auto shorter = (*file)->truncate(each.position); !shorter) return shorter;
+      end_at(segment, each.position);
+    }
+    auto again = write_again(**file, each.crc_from, each.position);
+    if (!again) return again;
+    if (auto ended = segment.end_indexes(); !ended) return ended;
+  }
+  return {};
 }
 
 // Behind a sync that failed, the page cache may hold bytes that the disk does not, as clean ones:
@@ -359,11 +524,11 @@ Result<void> PartitionLog::write_again(File& file, std::uint64_t from, std::uint
 }
 
 // Ends the log at `position` of a segment. Nothing that follows was acknowledged; it is kept.
-Result<void> PartitionLog::cut(std::size_t index, std::uint64_t position, const Error& why,
+Result<void> PartitionLog::cut(std::size_t index, std::uint64_t position, const Fault& why,
                                RecoveryReport& report) {
   Segment& segment = *segments_[index];
   report.cut_from = report.cut_to = end_;
-  report.why = why.message();
+  report.why = why.what;
   if (position < segment.size()) {
     if (auto noted = note_tail(segment, position, report); !noted) return noted;
     end_at(segment, position);
@@ -406,9 +571,7 @@ Result<void> PartitionLog::note_tail(Segment& segment, std::uint64_t position,
 // synced, which takes no space.
 Result<void> PartitionLog::take_up_recovered() {
   log_start_ = std::max(log_start_, segments_.front()->base_offset());
-  if (!unwritten_->lacks_segment) {
-    if (auto synced = sync_segments(); !synced) return synced;
-  }
+  if (auto synced = sync_segments(); !synced) return synced;
   synced_end_ = end_;
   synced_mark_ = {end_, active().base_offset(), active().size()};
   return {};
@@ -452,14 +615,15 @@ Result<void> PartitionLog::finish_recovery() {
 Result<void> PartitionLog::write_new() {
   if (auto created = active().create(); !created) return created;
   if (auto made = state_file_.make(); !made) return made;
+  // Names the log from the start, though no sync covers it yet.
+  if (auto file =
+          state_file_.write(LogState{log_start_, log_start_, log_start_, 0, log_start_, {}});
+      !file)
+    return fail(file.error());
   return write_metadata();
 }
 
 Result<void> PartitionLog::write_recovered() {
-  if (unwritten_->lacks_segment) {
-    if (auto created = active().create(); !created) return created;
-    unwritten_->lacks_segment = false;
-  }
   if (auto kept = keep_tail(); !kept) return kept;
   if (auto aside = set_aside(); !aside) return aside;
   if (auto forgotten = forget_snapshots_behind_the_end(); !forgotten) return forgotten;

@@ -134,6 +134,7 @@ void Segment::append_time_entry() {
 }
 
 void Segment::index(const BatchAt& batch) {
+  last_crc_ = batch.header.crc;
   note_time(batch.header);
   if (bytes_since_entry_ > index_interval_bytes_) {
     offsets_.append({static_cast<std::int32_t>(batch.header.last_offset() - base_offset_),
@@ -275,6 +276,24 @@ Result<void> Segment::truncate(std::uint64_t position) {
   unchecked_.to = std::min(unchecked_.to, position);
   unchecked_.from = std::min(unchecked_.from, unchecked_.to);
   return {};
+}
+
+Result<std::optional<std::uint32_t>> Segment::last_crc() {
+  if (size_ == 0) return std::nullopt;
+  if (last_crc_) return last_crc_;
+  if (expected_last_crc_) return expected_last_crc_;
+  auto from = batch_before(size_ - 1);
+  if (!from) return fail(from.error());
+  auto file = log_.get();
+  if (!file) return fail(file.error());
+  std::optional<std::uint32_t> crc;
+  BatchWalk walk(**file, *from, size_);
+  for (;;) {
+    auto batch = walk.next();
+    if (!batch) return fail(batch.error());
+    if (!*batch) return crc;
+    crc = (*batch)->header.crc;
+  }
 }
 
 // Reading.

@@ -76,6 +76,15 @@ class Segment {
   /// names. Ranges being sent keep the open file alive.
   Result<std::vector<std::string>> retire(Disk& disk);
 
+  /// CRC of the last batch; nothing if the segment is empty. Reads where it is not known. Errors:
+  /// damaged, storage.
+  [[nodiscard]] Result<std::optional<std::uint32_t>> last_crc();
+  /// A clean stop left that one; the check of the segment compares.
+  void expect_last_crc(std::optional<std::uint32_t> crc) { expected_last_crc_ = crc; }
+  [[nodiscard]] std::optional<std::uint32_t> expected_last_crc() const {
+    return expected_last_crc_;
+  }
+
   // Which bytes have been checked by CRC since the start.
 
   struct Unchecked {
@@ -116,6 +125,8 @@ class Segment {
   Timestamp max_timestamp_;
   Offset max_timestamp_offset_;
   Timestamp last_time_entry_;
+  std::optional<std::uint32_t> last_crc_;
+  std::optional<std::uint32_t> expected_last_crc_;
   Unchecked unchecked_;
 };
 

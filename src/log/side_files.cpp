@@ -210,7 +210,9 @@ Result<void> PartitionLog::restore_metadata() {
   std::string text((*file)->size(), '\0');
   auto got = (*file)->read(0, std::as_writable_bytes(std::span(text)));
   if (!got) return fail(got.error());
-  return text == metadata_text() ? Result<void>() : write_metadata();
+  // Any other text is not ours to replace.
+  const bool is_lost = std::ranges::all_of(text, [](char byte) { return byte == '\0'; });
+  return is_lost ? write_metadata() : Result<void>();
 }
 
 std::string PartitionLog::metadata_path() const {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdio>
 #include <span>
+#include <sstream>
 
 #include "wire/crc32c.hpp"
 
@@ -16,36 +17,53 @@ constexpr std::size_t max_line_bytes = 256;
 struct Line {
   std::uint64_t number = 0;
   LogState state;
+  std::optional<LogIdentity> identity;
 };
 
+// Version 1 is 0.1.0's, and that of logs without an identity.
 std::string body_of(const Line& line) {
   const LogState& s = line.state;
-  std::string text = "dohle-log 1 " + std::to_string(line.number);
+  std::string text = line.identity ? "dohle-log 2 " : "dohle-log 1 ";
+  text += std::to_string(line.number);
   for (const std::int64_t value :
        {s.log_start.value, s.recovery_point.value, s.point_base.value,
         static_cast<std::int64_t>(s.point_position), s.active_base.value, s.active_since.value}) {
     text += " " + std::to_string(value);
   }
+  if (line.identity) {
+    text += " " + line.identity->topic.to_string() + " " +
+            std::to_string(line.identity->partition.value);
+  }
   return text;
 }
 
+std::string sealed(const Line& line) {
+  const std::string body = body_of(line);
+  std::array<char, 16> crc;
+  std::snprintf(crc.data(), crc.size(), " %08x\n", wire::crc32c(0, as_bytes(body)));
+  return body + crc.data();
+}
+
 std::optional<Line> parse(std::string_view text) {
-  text = text.substr(0, text.find('\n'));
-  const auto last_space = text.rfind(' ');
-  if (last_space == std::string_view::npos) return std::nullopt;
-  const std::string copy(text);
-  unsigned long long number = 0;
-  std::array<long long, 6> values{};
-  auto& [log_start, recovery_point, point_base, point_position, active_base, active_since] = values;
-  unsigned crc = 0;
-  const int got = std::sscanf(copy.c_str(), "dohle-log 1 %llu %lld %lld %lld %lld %lld %lld %8x",
-                              &number, &log_start, &recovery_point, &point_base, &point_position,
-                              &active_base, &active_since, &crc);
-  if (got != 8 || wire::crc32c(0, as_bytes(text.substr(0, last_space))) != crc) return std::nullopt;
-  return Line{
-      number,
-      {Offset{log_start}, Offset{recovery_point}, Offset{point_base},
-       static_cast<std::uint64_t>(point_position), Offset{active_base}, Timestamp{active_since}}};
+  const auto newline = text.find('\n');
+  if (newline == std::string_view::npos) return std::nullopt;
+  std::istringstream words{std::string(text.substr(0, newline))};
+  std::string name, version, topic;
+  Line line;
+  LogState& s = line.state;
+  words >> name >> version >> line.number >> s.log_start.value >> s.recovery_point.value >>
+      s.point_base.value >> s.point_position >> s.active_base.value >> s.active_since.value;
+  if (version == "2") {
+    LogIdentity identity;
+    words >> topic >> identity.partition.value;
+    const auto id = TopicId::parse(topic);
+    if (!id) return std::nullopt;
+    identity.topic = *id;
+    line.identity = identity;
+  }
+  // Written anew, it has to be the same, CRC and all.
+  if (!words || sealed(line) != text.substr(0, newline + 1)) return std::nullopt;
+  return line;
 }
 
 }  // namespace
@@ -68,6 +86,7 @@ Result<std::optional<LogState>> StateFile::load() {
   }
   if (!newest) return std::nullopt;
   number_ = newest->number;
+  loaded_identity_ = newest->identity;
   return newest->state;
 }
 
@@ -81,10 +100,7 @@ Result<void> StateFile::make() {
 Result<std::shared_ptr<File>> StateFile::write(const LogState& state) {
   auto file = file_.get(OpenMode::create);
   if (!file) return file;
-  const std::string body = body_of({number_ + 1, state});
-  std::array<char, 16> crc;
-  std::snprintf(crc.data(), crc.size(), " %08x\n", wire::crc32c(0, as_bytes(body)));
-  const std::string line = body + crc.data();
+  const std::string line = sealed({number_ + 1, state, identity_});
   const Bytes piece = as_bytes(line);
   if (auto wrote = (*file)->write(place_ * place_bytes, {&piece, 1}); !wrote) {
     return fail(wrote.error());

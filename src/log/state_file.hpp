@@ -22,10 +22,17 @@ struct LogState {
   friend bool operator==(const LogState&, const LogState&) = default;
 };
 
-/// The file `dohle-log` of a partition: two lines of text, 4096 bytes apart, each with a number and
-/// a CRC. The newer whole one counts. A write goes to the place of the other, and to the same place
-/// again until a sync has succeeded, so that a crash always leaves one that was synced: a
-/// checkpoint costs one sync, and no rename. Owner's thread only.
+/// Whose log it is.
+struct LogIdentity {
+  TopicId topic;
+  PartitionId partition;
+  friend bool operator==(const LogIdentity&, const LogIdentity&) = default;
+};
+
+/// The file `dohle-log` of a partition: two lines of text, 4096 bytes apart, each with a number,
+/// the log's identity, and a CRC. The newer whole one counts. A write goes to the place of the
+/// other, and to the same place again until a sync has succeeded, so that a crash always leaves one
+/// that was synced: a checkpoint costs one sync, and no rename. Owner's thread only.
 class StateFile {
  public:
   static constexpr std::string_view name = "dohle-log";
@@ -35,6 +42,12 @@ class StateFile {
 
   /// Nothing where there is no file or no whole line.
   Result<std::optional<LogState>> load();
+  /// What the loaded line says; nothing if 0.1.0 wrote it.
+  [[nodiscard]] const std::optional<LogIdentity>& loaded_identity() const {
+    return loaded_identity_;
+  }
+  /// What later lines say.
+  void set_identity(const LogIdentity& identity) { identity_ = identity; }
   /// Makes the file if it is not there.
   Result<void> make();
   /// Returns the file, which a sync has to cover; then `settle`.
@@ -44,6 +57,8 @@ class StateFile {
 
  private:
   CachedFile file_;
+  std::optional<LogIdentity> loaded_identity_;
+  std::optional<LogIdentity> identity_;
   std::uint64_t number_ = 0;
   unsigned place_ = 0;  // where the next write goes
 };

@@ -113,6 +113,11 @@ Result<node::NodeSettings> settings_of(const NodeOptions& options) {
   settings.max_timestamp_after = options.max_timestamp_after;
   settings.max_open_files = max_open_files();
   settings.adopt = options.adopt;
+  for (const std::string& text : options.accept_loss) {
+    auto loss = node::parse_accepted_loss(text);
+    if (!loss) return fail(loss.error());
+    settings.accept_losses.push_back(*std::move(loss));
+  }
   return settings;
 }
 

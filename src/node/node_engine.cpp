@@ -58,7 +58,8 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
       visible_(visible_under(settings_.durability)),
       topics_(environment.disk, settings_.data_directory, environment.random,
               {visible_, this, settings_.max_open_files, settings_.adopt, log_defaults(settings_),
-               [this](std::string_view line) { warn(line); }}),
+               [this](std::string_view line) { warn(line); }, settings_.durability,
+               settings_.accept_losses}),
       syncing_(environment.loop, environment.disk, settings_.durability,
                std::max<std::size_t>(1, settings_.max_open_files / 2),
                [this](const PartitionRef& partition, std::uint64_t bytes) {
@@ -300,6 +301,9 @@ Result<log::Appended> NodeEngine::append(const PartitionRef& partition, const Sl
   partition->appended_bytes += batch.size();
   syncing_.appended(partition);
   places_.appended(partition);
+  if (settings_.durability != Durability::fsync) {
+    topics_.acknowledged(*partition, partition->log()->end());
+  }
   if (visible_ == log::Visible::written) show(partition, partition->appended_bytes);
   return appended;
 }
@@ -312,6 +316,9 @@ void NodeEngine::show(const PartitionRef& partition, std::uint64_t visible_bytes
 
 void NodeEngine::on_partition_synced(const PartitionRef& partition, std::uint64_t bytes) {
   if (partition->fault() != nullptr) return;  // on_offline tells
+  if (settings_.durability == Durability::fsync) {
+    topics_.acknowledged(*partition, partition->log()->synced_end());
+  }
   if (visible_ == log::Visible::synced) show(partition, bytes);
 }
 

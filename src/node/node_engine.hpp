@@ -53,6 +53,8 @@ struct NodeSettings {
   GroupCoordinator::Options groups = {};
   /// As Topics::Options::adopt.
   std::vector<std::string> adopt = {};
+  /// As Topics::Options::accept_losses.
+  std::vector<AcceptedLoss> accept_losses = {};
 };
 
 /// The server: ways in, sessions, topics, groups, and what waits for a sync, for records or for

@@ -60,6 +60,7 @@ std::optional<std::string> SimDisk::contents(const std::string& path) const {
 }
 
 void SimDisk::crash() {
+  ++boots_;
   tree_->crash(random_, options_.entries_in_order);
 }
 

@@ -109,6 +109,8 @@ class SimDisk {
   Machine& machine_;
   const DiskOptions options_;
   SeededRandom random_;
+  /// Counts power losses.
+  std::uint64_t boots_ = 0;
   bool is_full_ = false;
   bool slow_has_bitten_ = false;
   std::uint64_t slow_factor_ = 1;

@@ -165,6 +165,10 @@ Result<std::optional<FileIdentity>> ProcessDisk::identity_of(const std::string& 
   return node == nullptr ? std::nullopt : std::optional(node->identity());
 }
 
+std::string ProcessDisk::boot() const {
+  return "boot-" + std::to_string(disk_.boots_);
+}
+
 Result<void> ProcessDisk::sync_now(File& file) {
   auto& mine = static_cast<SimFile&>(file);
   return mine.sync(mine.change_mark());

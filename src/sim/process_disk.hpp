@@ -65,6 +65,7 @@ class ProcessDisk final : public Disk {
   void sync(std::vector<std::shared_ptr<File>> files, Synced done) override;
   void run(Task job, Task done) override;
   Result<DirectoryLock> lock(const std::string& directory) override;
+  [[nodiscard]] std::string boot() const override;
 
   /// Destroys what has not been answered.
   void clear();

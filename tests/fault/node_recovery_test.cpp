@@ -129,18 +129,32 @@ TEST_F(RecoveryTest, ALogCutAnywhereComesBackWithItsWholeBatches) {
   }
 }
 
-TEST_F(RecoveryTest, ABitFlippedAboveTheRecoveryPointCutsThere) {
+TEST_F(RecoveryTest, ABitFlippedInAcknowledgedRecordsOfAKilledNodeRefusesUntilTheirLossIsAccepted) {
   const fs::path data = scratch_ / "data";
   ASSERT_TRUE(fill_and_kill(data));
   const auto ends = ends_of_batches(log_file(data));
   flip_bit(log_file(data), ends[3] + 70);
-  NodeProcess node(data);
+  for (int start = 0; start < 2; ++start) {
+    NodeProcess node(data);
+    ASSERT_NE(node.port(), 0) << node.lines();
+    WireConnection connection(node.port());
+    const auto found = values(connection, "t", 0);
+    ASSERT_FALSE(found);
+    EXPECT_TRUE(found.error().is_broker(56)) << found.error().to_string();
+    EXPECT_THAT(node.lines(),
+                HasSubstr("topic t, partition 0, offset 4: " + log_file(data).string()));
+    EXPECT_THAT(node.lines(), HasSubstr("--accept-loss t-0@4"));
+    EXPECT_TRUE(produce(connection, "t", 1, "still here"));
+  }
+  NodeProcess node(data, {"--accept-loss", "t-0@4"});
   ASSERT_NE(node.port(), 0) << node.lines();
+  EXPECT_THAT(node.lines(), HasSubstr("offset 4 on of partition"));
   WireConnection connection(node.port());
   const auto found = values(connection, "t", 0);
   ASSERT_TRUE(found) << found.error().to_string();
-  EXPECT_EQ(found->size(), 4u);
-  EXPECT_THAT(node.lines(), HasSubstr("offsets 4 to 6"));
+  ASSERT_EQ(found->size(), 5u);
+  EXPECT_EQ(found->back(), "value 5");
+  EXPECT_EQ(*produce(connection, "t", 0, "next"), Offset{6});
 }
 
 TEST_F(RecoveryTest, ABitFlippedBelowTheRecoveryPointMakesThePartitionRefuse) {

@@ -10,6 +10,7 @@
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
 #include "log/partition_log.hpp"
+#include "node/storage/run_note.hpp"
 
 namespace dohle::node {
 
@@ -53,6 +54,10 @@ class Partition {
     is_closed_ = true;
   }
   [[nodiscard]] bool is_closed() const { return is_closed_; }
+
+  // Kept by Topics.
+  NotedPartition noted;
+  RunNote::Place note_place;
 
   // Kept by NodeEngine, Syncing and FetchWaits.
   /// Bytes of batches since the start: appended, and of those visible to consumers.

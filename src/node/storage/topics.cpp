@@ -13,7 +13,6 @@ namespace dohle::node {
 
 namespace {
 
-constexpr std::string_view clean_mark = "dohle-clean-stop";
 /// What a deleted partition's directory is called until its files are gone.
 constexpr std::string_view deleted_suffix = "-delete";
 constexpr std::size_t max_doomed_name_bytes = 200;
@@ -58,9 +57,8 @@ Topics::~Topics() {
   *is_alive_ = false;
 }
 
-log::OpenOptions Topics::open_options(const TopicId& id, bool was_clean) const {
+log::OpenOptions Topics::open_options(const TopicId& id) const {
   log::OpenOptions options;
-  options.was_clean = was_clean;
   options.topic_id = id;
   options.visible = options_.visible;
   options.files = files_;
@@ -69,14 +67,20 @@ log::OpenOptions Topics::open_options(const TopicId& id, bool was_clean) const {
 }
 
 Result<std::vector<Topics::Finding>> Topics::open() {
+  std::vector<Finding> findings;
+  if (auto read = read_last_stop(findings); !read) return fail(read.error());
   Catalog::Options of_catalog;
+  of_catalog.sizes.marked = last_stop_.catalog_bytes;
+  if (run_note_->earlier().is_same_boot) {
+    of_catalog.sizes.noted = run_note_->earlier().catalog_bytes;
+  }
+  of_catalog.note = [this](std::uint64_t bytes) { run_note_->catalog_bytes(bytes); };
   const bool is_lost = !disk_->exists(directory_ + "/" + std::string(Catalog::file_name));
   // Whoever adopts topics into a new catalog knows that the old one is gone.
   if (is_lost && !options_.adopt.empty()) of_catalog.sizes = {};
   auto catalog = Catalog::open(*disk_, directory_, std::move(of_catalog));
   if (!catalog) return fail(catalog.error());
   catalog_ = *std::move(catalog);
-  std::vector<Finding> findings;
   if (auto found = find_strays(); !found) return fail(found.error());
   if (auto adopted = adopt(findings); !adopted) return fail(adopted.error());
   const bool is_new = catalog_->cluster_id().empty();
@@ -86,25 +90,19 @@ Result<std::vector<Topics::Finding>> Topics::open() {
   if (auto made = make_cluster_id(); !made) return fail(made.error());
   next_producer_id_ = catalog_->free_producer_id();
 
-  const std::string mark = directory_ + "/" + std::string(clean_mark);
-  const bool was_clean = disk_->exists(mark);
   for (const auto& [name, listed] : catalog_->topics()) {
-    auto opened = open_topic(name, listed, was_clean, findings);
+    auto opened = open_topic(name, listed, findings);
     if (!opened) return fail(opened.error());
   }
   settle_strays(findings);
   if (catalog_->journal().dropped_bytes() > 0 || (is_new && !topics_.empty())) {
     if (auto skipped = skip_producer_ids(findings); !skipped) return fail(skipped.error());
   }
-  if (was_clean) {
-    // Before the first write: a crash from here on is not a clean stop.
-    if (auto removed = disk_->remove(mark); !removed) return fail(removed.error());
-    if (auto synced = disk_->sync_directory(directory_); !synced) return fail(synced.error());
-  }
+  if (auto begun = begin_run(); !begun) return fail(begun.error());
   return findings;
 }
 
-Result<void> Topics::open_topic(const std::string& name, const CatalogTopic& listed, bool was_clean,
+Result<void> Topics::open_topic(const std::string& name, const CatalogTopic& listed,
                                 std::vector<Finding>& findings) {
   const auto config = log_config_of(name, listed.config, options_.log_defaults);
   if (!config) {
@@ -118,7 +116,7 @@ Result<void> Topics::open_topic(const std::string& name, const CatalogTopic& lis
       topic.partitions.push_back(std::make_shared<Partition>(name, PartitionId{i}, *missing));
       continue;
     }
-    open_partition(topic, i, *config, was_clean, findings);
+    open_partition(topic, i, *config, findings);
   }
   place(std::move(topic));
   return {};
@@ -146,24 +144,45 @@ std::optional<Error> Topics::missing_files(const CatalogTopic& listed,
 }
 
 void Topics::open_partition(Topic& topic, std::int32_t index, const log::LogConfig& config,
-                            bool was_clean, std::vector<Finding>& findings) {
+                            std::vector<Finding>& findings) {
   const std::string directory = directory_of(topic.name, index);
   const PartitionId id{index};
-  auto opened =
-      log::PartitionLog::open(*disk_, directory, config, open_options(topic.id, was_clean));
+  log::OpenOptions options = open_options(topic.id);
+  options.last = last_life_of({topic.id, id});
+  for (const AcceptedLoss& loss : options_.accept_losses) {
+    const bool is_this = loss.partition == topic.name + "-" + std::to_string(index);
+    if (is_this) options.accepted_losses.push_back(loss.offset);
+  }
+  auto opened = log::PartitionLog::open(*disk_, directory, config, std::move(options));
   if (!opened) {
-    findings.push_back({true, std::string(opened.error().message())});
+    findings.push_back({true, std::string(opened.error().message()) +
+                                  (topic.is_internal ? "; all groups and their committed offsets "
+                                                       "wait for this partition"
+                                                     : "")});
     topic.partitions.push_back(std::make_shared<Partition>(topic.name, id, opened.error()));
     return;
   }
-  const log::RecoveryReport& report = opened->report;
+  tell_of(directory, opened->report, findings);
+  topic.partitions.push_back(std::make_shared<Partition>(topic.name, id, std::move(opened->log)));
+}
+
+void Topics::tell_of(const std::string& directory, const log::RecoveryReport& report,
+                     std::vector<Finding>& findings) const {
+  for (const std::string& line : report.accepted) findings.push_back({false, line});
   if (report.cut_bytes > 0) {
     findings.push_back(
         {false, "partition " + directory + ": cut " + std::to_string(report.cut_bytes) +
                     " bytes of unacknowledged records, offsets " +
                     std::to_string(report.cut_from.value) + " to " +
                     std::to_string(report.cut_to.value) + "; they are kept in " + report.kept_in +
-                    (report.unwritten ? " once there is space" : "") + " (" + report.why + ")"});
+                    (report.unwritten ? " once there is space" : "") + " (" + report.why + ")" +
+                    (report.may_be_missing.empty() ? "" : "; " + report.may_be_missing)});
+  }
+  if (!report.missing_to.is_none()) {
+    findings.push_back({false, "partition " + directory + ": records up to offset " +
+                                   std::to_string(report.missing_to.value) +
+                                   " were acknowledged, and the log ends before; " +
+                                   report.may_be_missing});
   }
   if (report.unwritten) {
     findings.push_back({false, "partition " + directory +
@@ -171,7 +190,6 @@ void Topics::open_partition(Topic& topic, std::int32_t index, const log::LogConf
                                    "there is space (" +
                                    std::string(report.unwritten->message()) + ")"});
   }
-  topic.partitions.push_back(std::make_shared<Partition>(topic.name, id, std::move(opened->log)));
 }
 
 Result<void> Topics::make_cluster_id() {
@@ -343,9 +361,7 @@ void Topics::close_some(const std::shared_ptr<Closing>& closing) {
     closing->note(synced);
     if (synced) closing->note(write_recovery_points(covered));
     if (closing->next < closing->partitions.size()) return close_some(closing);
-    if (closing->outcome) {
-      closing->note(log::write_checkpoint(*disk_, directory_, clean_mark, "1\n"));
-    }
+    if (closing->outcome) closing->note(write_mark());
     closing->done(closing->outcome);
   });
 }
@@ -462,7 +478,7 @@ Result<void> Topics::make_partition(Topic& topic, std::int32_t index,
                                     const log::LogConfig& config) {
   if (auto made = make_way(topic, index); !made) return made;
   const std::string directory = directory_of(topic.name, index);
-  auto opened = log::PartitionLog::open(*disk_, directory, config, open_options(topic.id, true));
+  auto opened = log::PartitionLog::open(*disk_, directory, config, open_options(topic.id));
   if (!opened) return fail(opened.error());
   if (opened->report.unwritten) return fail(*opened->report.unwritten);
   topic.partitions.push_back(
@@ -477,6 +493,7 @@ Topic& Topics::place(Topic topic) {
   by_id_[placed.id] = &placed;
   undotted_.emplace(undotted(name), name);
   for (const PartitionRef& partition : placed.partitions) {
+    partition->noted = {placed.id, partition->index()};
     log::PartitionLog* const log = partition->log();
     if (log == nullptr) continue;
     owners_[log] = partition;
@@ -511,6 +528,7 @@ void Topics::remove_files(const PartitionRef& partition, const TopicId& id) {
     owners_.erase(log);
   }
   partition->close();
+  run_note_->forget(partition->noted);
   const std::string directory = directory_of(partition->topic(), partition->index().value);
   if (is_another) {
     return options_.warn("the directory " + directory +

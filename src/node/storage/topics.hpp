@@ -15,6 +15,7 @@
 #include "dohle/ids.hpp"
 #include "log/background_checks.hpp"
 #include "node/storage/catalog.hpp"
+#include "node/storage/clean_stop.hpp"
 #include "node/storage/partition.hpp"
 #include "node/storage/strays.hpp"
 #include "node/storage/topic_settings.hpp"
@@ -23,6 +24,15 @@ namespace dohle::node {
 
 /// Where groups and committed offsets are kept.
 inline constexpr std::string_view offsets_topic = "__consumer_offsets";
+
+/// Damage that somebody gives up, as the line that told of it named it.
+struct AcceptedLoss {
+  /// TOPIC-PARTITION
+  std::string partition;
+  Offset offset;
+};
+/// Reads TOPIC-PARTITION@OFFSET. Errors: configuration.
+[[nodiscard]] Result<AcceptedLoss> parse_accepted_loss(std::string_view text);
 
 struct Topic {
   std::string name;
@@ -64,6 +74,9 @@ class Topics {
     log::LogConfig log_defaults = {};
     /// Gets a line when something goes wrong that no request waits for.
     std::function<void(std::string_view line)> warn = [](std::string_view) {};
+    /// What the note of the run says.
+    Durability durability = Durability::fsync;
+    std::vector<AcceptedLoss> accept_losses = {};
   };
 
   Topics(Disk& disk, std::string directory, Random& random, Options options);
@@ -100,6 +113,12 @@ class Topics {
   /// `warn` is told when they do not.
   Result<void> remove(const std::string& name);
 
+  /// All records of the partition below `end` are about to be acknowledged. One small write,
+  /// without a sync.
+  void acknowledged(Partition& partition, Offset end) {
+    run_note_->acknowledged(partition.noted, partition.note_place, end);
+  }
+
   /// Whose log it is; null: it was deleted meanwhile.
   [[nodiscard]] PartitionRef owner_of(const log::PartitionLog& log) const;
   /// Walks in the background, a piece at a time, what nobody has read since the start. Returns
@@ -113,10 +132,10 @@ class Topics {
   Result<Topic*> make(const std::string& name, std::int32_t partitions, const TopicConfig& config,
                       const log::LogConfig& log_config);
   Result<void> make_partition(Topic& topic, std::int32_t index, const log::LogConfig& config);
-  Result<void> open_topic(const std::string& name, const CatalogTopic& listed, bool was_clean,
+  Result<void> open_topic(const std::string& name, const CatalogTopic& listed,
                           std::vector<Finding>& findings);
   void open_partition(Topic& topic, std::int32_t index, const log::LogConfig& config,
-                      bool was_clean, std::vector<Finding>& findings);
+                      std::vector<Finding>& findings);
   Result<void> make_cluster_id();
   Result<void> find_strays();
   Result<void> adopt(std::vector<Finding>& findings);
@@ -138,13 +157,22 @@ class Topics {
   void close_some(const std::shared_ptr<Closing>& closing);
   static Result<void> write_recovery_points(
       const std::vector<std::pair<PartitionRef, Offset>>& covered);
-  [[nodiscard]] log::OpenOptions open_options(const TopicId& id, bool was_clean) const;
+  [[nodiscard]] log::OpenOptions open_options(const TopicId& id) const;
+  // How runs end (last_stop.cpp).
+  Result<void> read_last_stop(std::vector<Finding>& findings);
+  [[nodiscard]] log::LastLife last_life_of(const NotedPartition& partition) const;
+  Result<void> begin_run();
+  Result<void> write_mark() const;
+  void tell_of(const std::string& directory, const log::RecoveryReport& report,
+               std::vector<Finding>& findings) const;
   [[nodiscard]] TopicId random_id();
   [[nodiscard]] std::string directory_of(std::string_view topic, std::int32_t index) const;
 
   Disk* disk_;
   std::string directory_;
   Random* random_;
+  std::unique_ptr<RunNote> run_note_;
+  CleanStop last_stop_;
   std::unique_ptr<Catalog> catalog_;
   std::map<std::string, Topic, std::less<>> topics_;
   std::unordered_map<TopicId, Topic*> by_id_;

@@ -109,6 +109,13 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
                    "List a topic again of which only the directories are left; may be repeated")
       ->type_name("TOPIC")
       ->allow_extra_args(false);
+  command
+      ->add_option(
+          "--accept-loss", arguments->options.accept_loss,
+          "Give up the damage that begins at this offset, as the node's line about it says; "
+          "its bytes are put aside, and the rest is served; may be repeated")
+      ->type_name("TOPIC-P@OFFSET")
+      ->allow_extra_args(false);
   add_count(*command, "--max-connections", arguments->options.max_connections, 1, 100'000,
             "More are closed at once; 1 to 100000 [10000]");
   add_count(*command, "--max-fetch-wait-pairs", arguments->options.max_fetch_wait_pairs, 1,

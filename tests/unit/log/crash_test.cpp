@@ -120,6 +120,7 @@ class FusedDisk final : public Disk {
   Result<DirectoryLock> lock(const std::string& directory) override {
     return disk_.lock(directory);
   }
+  [[nodiscard]] std::string boot() const override { return disk_.boot(); }
 
  private:
   Disk& disk_;

@@ -28,6 +28,7 @@ class FullDisk : public testing::Test {
   void open() {
     log_.reset();
     OpenOptions options;
+    options.last.end = LastLife::End::killed;
     options.topic_id.bytes[0] = 7;
     auto opened = PartitionLog::open(disk(), directory, config_, options);
     ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
@@ -223,7 +224,7 @@ TEST_F(FullDisk, segments_behind_a_cut_are_set_aside_once_there_is_space) {
   EXPECT_EQ(report_.cut_bytes, 0u);
 }
 
-TEST_F(FullDisk, a_log_whose_beginning_is_lost_begins_anew) {
+TEST_F(FullDisk, a_log_whose_beginning_is_lost_refuses_and_changes_nothing) {
   config_.segment_bytes = 2'000;
   open();
   ASSERT_TRUE(log_->write_recovery_point().has_value());
@@ -231,13 +232,10 @@ TEST_F(FullDisk, a_log_whose_beginning_is_lost_begins_anew) {
   log_.reset();
   ASSERT_TRUE(disk().remove(path(0, ".log")).has_value());
   set_full(true);
-  open();
-  EXPECT_EQ(log_->end(), Offset{0});
-  EXPECT_FALSE(append(1).has_value());
-  set_full(false);
-  EXPECT_EQ(append(1)->base_offset, Offset{0});
-  open();
-  EXPECT_EQ(records_read(), 1);
+  const auto opened = PartitionLog::open(disk(), directory, config_, OpenOptions{});
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_TRUE(opened.error().is(Errc::damaged)) << opened.error().to_string();
+  EXPECT_GT(bytes_of(path(10, ".log")), 0u);
 }
 
 TEST_F(FullDisk, retention_makes_room_before_anything_is_written) {
@@ -332,7 +330,7 @@ TEST_F(FullDisk, indexes_serve_from_memory_until_there_is_space_for_them) {
   }
   set_full(true);
   OpenOptions options;
-  options.was_clean = true;
+  options.last.end = LastLife::End::clean_old;
   options.topic_id.bytes[0] = 7;
   auto opened = PartitionLog::open(disk(), directory, config_, options);
   ASSERT_TRUE(opened.has_value());

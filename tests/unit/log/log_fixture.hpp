@@ -89,7 +89,9 @@ class LogTest : public testing::Test, public LogEvents {
     log_.reset();
     loop_.run();
     OpenOptions options;
-    options.was_clean = was_clean;
+    options.last = life_;
+    options.accepted_losses = accepted_;
+    if (was_clean) options.last.end = LastLife::End::clean_old;
     options.files = files_;
     options.events = this;
     options.topic_id.bytes[0] = 7;
@@ -139,6 +141,8 @@ class LogTest : public testing::Test, public LogEvents {
   disk::MemoryDisk disk_{loop_};
   std::shared_ptr<FileCache> files_ = std::make_shared<FileCache>();
   LogConfig config_;
+  LastLife life_;
+  std::vector<Offset> accepted_;
   std::unique_ptr<PartitionLog> log_;
   RecoveryReport report_;
   int checked_ = 0;

@@ -97,7 +97,7 @@ TEST(PartitionLogOnFiles,
   disk::FileDisk disk(loop);
   LogConfig config;
   config.retention_ms = 3'600'000;
-  auto opened = PartitionLog::open(disk, scratch / "t-0", config, true);
+  auto opened = PartitionLog::open(disk, scratch / "t-0", config, OpenOptions{});
   ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
   PartitionLog& log = *opened->log;
   ASSERT_TRUE(append_to(log, make_batch(1, 10, INT64_MAX - 1)).has_value());

@@ -220,6 +220,9 @@ TEST_F(RecoveryTest, a_torn_segment_takes_those_behind_it_along) {
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(append(make_batch(10)).has_value());
   log_.reset();
   flip(500, 10);
+  EXPECT_FALSE(try_open().has_value()) << "no power loss leaves that";
+  life_.end = LastLife::End::killed;
+  life_.noted_end = Offset{10};
   open();
   EXPECT_EQ(log_->end(), Offset{10});
   EXPECT_EQ(report_.cut_to, Offset{30});
@@ -304,6 +307,166 @@ TEST_F(RecoveryTest, leader_epochs_survive_and_are_cut_with_the_log) {
     }
     open();
   }
+}
+
+// A log of three segments of ten records each, [0, 10), [10, 20), [20, 30), synced and stopped.
+class StoppedLogTest : public LogTest {
+ protected:
+  void SetUp() override {
+    config_.segment_bytes = 2'000;
+    open();
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(append(make_batch(10)).has_value());
+    stop();
+    ASSERT_EQ(log_->segment_count(), 3u);
+    life_.marked = log_->marked();
+    log_.reset();
+  }
+  /// What the refusal says.
+  std::string refusal() {
+    const auto opened = try_open();
+    return opened ? "" : std::string(opened.error().message());
+  }
+  static bool contains(std::string_view text, std::string_view part) {
+    return text.find(part) != text.npos;
+  }
+};
+
+TEST_F(StoppedLogTest, is_taken_up_as_the_mark_says_without_reading) {
+  open();
+  EXPECT_EQ(log_->end(), Offset{30});
+  EXPECT_EQ(report_.walked_bytes, 0u);
+  EXPECT_EQ(offsets_from(0).size(), 30u);
+  ASSERT_TRUE(life_.marked->segments.at(2).last_crc.has_value());
+  EXPECT_EQ(log_->marked(), *life_.marked);
+}
+
+TEST_F(StoppedLogTest, refuses_a_segment_that_is_not_the_last_and_was_emptied_or_deleted) {
+  const auto size = file(10)->size();
+  ASSERT_TRUE(file(10)->truncate(0).has_value());
+  EXPECT_TRUE(contains(refusal(), "--accept-loss t-0@10")) << refusal();
+  ASSERT_TRUE(file(10)->truncate(size).has_value());
+  ASSERT_TRUE(disk_.remove(path(10, ".log")).has_value());
+  EXPECT_TRUE(contains(refusal(), "--accept-loss t-0@10")) << refusal();
+  EXPECT_TRUE(contains(refusal(), "delete the topic")) << refusal();
+  EXPECT_TRUE(contains(refusal(), "topic t, partition 0, offset 10")) << refusal();
+}
+
+TEST_F(StoppedLogTest, refuses_a_first_segment_that_is_missing) {
+  ASSERT_TRUE(disk_.remove(path(0, ".log")).has_value());
+  EXPECT_TRUE(contains(refusal(), "first segment is missing")) << refusal();
+  life_ = {};
+  EXPECT_TRUE(contains(refusal(), "--accept-loss t-0@0")) << refusal();
+  accepted_ = {Offset{0}};
+  open();
+  EXPECT_EQ(log_->log_start(), Offset{10});
+  EXPECT_EQ(offsets_from(10).size(), 20u);
+  accepted_.clear();
+  open();
+  EXPECT_EQ(log_->log_start(), Offset{10});
+}
+
+TEST_F(StoppedLogTest, is_there_though_its_state_file_is_lost) {
+  ASSERT_TRUE(disk_.remove(std::string(directory) + "/dohle-log").has_value());
+  open();
+  EXPECT_EQ(log_->end(), Offset{30});
+  EXPECT_EQ(offsets_from(0).size(), 30u);
+}
+
+TEST_F(StoppedLogTest, refuses_files_of_another_partition) {
+  ASSERT_TRUE(disk_.rename(directory, "/data/t-1").has_value());
+  OpenOptions options;
+  options.topic_id.bytes[0] = 7;
+  const auto opened = PartitionLog::open(disk_, "/data/t-1", config_, options);
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_TRUE(contains(opened.error().message(), "exchanged")) << opened.error().to_string();
+}
+
+TEST_F(StoppedLogTest, goes_offline_when_a_segment_does_not_reach_the_next_one) {
+  // 0.1.0 said nothing of sizes.
+  life_ = {};
+  ASSERT_TRUE(file(0)->truncate(0).has_value());
+  EXPECT_TRUE(contains(refusal(), "--accept-loss t-0@0")) << refusal();
+}
+
+TEST_F(StoppedLogTest, gives_up_a_damaged_batch_alone_when_its_loss_is_accepted) {
+  flip(500, 10);
+  open();  // nothing is read
+  EXPECT_TRUE(log_->fetch(Offset{10}, log_->end(), 1_MiB, true)->is_being_checked);
+  loop_.run();
+  ASSERT_TRUE(went_offline_.has_value());
+  EXPECT_TRUE(contains(went_offline_->message(), "--accept-loss t-0@10"))
+      << went_offline_->message();
+  accepted_ = {Offset{11}};
+  open();
+  ASSERT_EQ(report_.accepted.size(), 1u);
+  EXPECT_TRUE(contains(report_.accepted[0], "nothing was given up")) << report_.accepted[0];
+  accepted_ = {Offset{10}};
+  open();
+  EXPECT_EQ(log_->end(), Offset{30});
+  EXPECT_EQ(offsets_from(0).size(), 20u);
+  EXPECT_EQ(offsets_from(10).front(), 20);
+  EXPECT_EQ(offsets_from(15).front(), 20);
+  EXPECT_TRUE(disk_.exists(path(10, ".lost-10")));
+  EXPECT_EQ(append(make_batch(1))->base_offset, Offset{30});
+  accepted_.clear();
+  life_ = {};
+  open();
+  EXPECT_EQ(offsets_from(0).size(), 21u);
+}
+
+TEST_F(LogTest, a_damaged_batch_within_a_segment_is_given_up_and_those_behind_it_stay) {
+  open();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(append(make_batch(4)).has_value());
+  stop();
+  const std::uint64_t bytes = log_->size_bytes() / 5;
+  life_.marked = log_->marked();
+  log_.reset();
+  flip(bytes + 100);
+  accepted_ = {Offset{4}};
+  open();
+  EXPECT_EQ(log_->end(), Offset{20});
+  EXPECT_EQ(offsets_from(0).size(), 16u);
+  EXPECT_EQ((*disk_.open(path(0, ".lost-4"), OpenMode::read))->size(), bytes);
+  stop();
+  life_.marked = log_->marked();
+  accepted_.clear();
+  open();
+  EXPECT_EQ(offsets_from(4).front(), 8);
+  EXPECT_EQ(append(make_batch(1))->base_offset, Offset{20});
+}
+
+TEST_F(LogTest, a_lost_end_is_given_up_and_its_offsets_are_not_used_again) {
+  open();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(append(make_batch(4)).has_value());
+  const std::uint64_t bytes = log_->size_bytes() / 3;
+  log_.reset();
+  life_.end = LastLife::End::killed;
+  life_.noted_end = Offset{12};
+  ASSERT_TRUE(file()->truncate(2 * bytes).has_value());
+  const auto refused = try_open();
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_NE(refused.error().message().find("--accept-loss t-0@8"), std::string::npos)
+      << refused.error().to_string();
+  accepted_ = {Offset{8}};
+  open();
+  EXPECT_EQ(log_->end(), Offset{12});
+  EXPECT_EQ(append(make_batch(1))->base_offset, Offset{12});
+  EXPECT_EQ(offsets_from(8).front(), 12);
+}
+
+TEST_F(LogTest, a_killed_log_is_cut_only_above_what_was_noted) {
+  open();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(append(make_batch(4)).has_value());
+  const std::uint64_t bytes = log_->size_bytes() / 3;
+  log_.reset();
+  flip(bytes + 100);
+  life_.end = LastLife::End::killed;
+  life_.noted_end = Offset{8};
+  EXPECT_FALSE(try_open().has_value());
+  life_.noted_end = Offset{4};
+  open();
+  EXPECT_EQ(log_->end(), Offset{4});
+  EXPECT_GT(report_.cut_bytes, 0u);
 }
 
 }  // namespace

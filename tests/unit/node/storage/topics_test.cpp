@@ -261,7 +261,7 @@ TEST_F(TopicsTest, PartitionsWithoutACatalogAreNotTakenForNothing) {
   const auto& started = running().started;
   ASSERT_FALSE(started.has_value());
   EXPECT_TRUE(started.error().is(Errc::damaged));
-  EXPECT_THAT(std::string(started.error().message()), HasSubstr("restore the catalog"));
+  EXPECT_THAT(std::string(started.error().message()), HasSubstr("restore it from a copy"));
 }
 
 }  // namespace

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/disk.hpp"
+#include "log/recovery_plan.hpp"
+#include "node/storage/run_note.hpp"
+
+namespace dohle::node {
+
+/// The file dohle-clean-stop (docs/formats.md, "The mark of a clean stop"). A value.
+struct CleanStop {
+  static constexpr std::string_view file_name = "dohle-clean-stop";
+
+  /// The mark is there and says so.
+  bool is_clean = false;
+  /// 0.1.0 wrote it: it says nothing more.
+  bool is_bare = false;
+  std::optional<std::uint64_t> catalog_bytes;
+  std::unordered_map<NotedPartition, log::MarkedLog, NotedPartitionHash> logs;
+
+  /// What is known of a log; nothing if the mark does not say.
+  [[nodiscard]] const log::MarkedLog* log_of(const NotedPartition& partition) const;
+  [[nodiscard]] std::string text() const;
+  /// Nothing if the text is damaged.
+  [[nodiscard]] static std::optional<CleanStop> parse(std::string_view text);
+};
+
+/// What the mark in `directory` says. A damaged one says nothing, and `is_damaged` is set. Errors:
+/// storage.
+struct ReadCleanStop {
+  CleanStop mark;
+  bool exists = false;
+  bool is_damaged = false;
+};
+[[nodiscard]] Result<ReadCleanStop> read_clean_stop(Disk& disk, const std::string& directory);
+
+}  // namespace dohle::node

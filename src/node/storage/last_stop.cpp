@@ -1,0 +1,120 @@
+#include <charconv>
+
+#include "log/checkpoint.hpp"
+#include "node/storage/topics.hpp"
+
+// How the last run ended, and what this one leaves for the next to know it by.
+
+namespace dohle::node {
+
+namespace {
+
+std::string may_be_missing_under(const std::optional<Durability>& durability) {
+  if (!durability) {
+    return "how durable the node was told to be is not known: unless that was fsync, acknowledged "
+           "records may be missing";
+  }
+  switch (*durability) {
+    case Durability::fsync:
+      return "";
+    case Durability::interval:
+      return "the node ran with durability interval: records that were acknowledged in its last 50 "
+             "ms may be missing";
+    case Durability::os:
+      break;
+  }
+  return "the node ran with durability os: acknowledged records that the system had not written "
+         "yet "
+         "may be missing";
+}
+
+}  // namespace
+
+Result<AcceptedLoss> parse_accepted_loss(std::string_view text) {
+  const auto at = text.rfind('@');
+  AcceptedLoss loss;
+  const char* const end = text.data() + text.size();
+  const bool has_offset =
+      at != text.npos && at > 0 &&
+      std::from_chars(text.data() + at + 1, end, loss.offset.value).ptr == end &&
+      at + 1 < text.size() && loss.offset.value >= 0;
+  if (!has_offset || text.substr(0, at).find('-') == text.npos) {
+    return fail(Error::configuration("accept_loss is \"" + std::string(text) +
+                                     "\"; allowed is TOPIC-PARTITION@OFFSET, as the line that told "
+                                     "of the damage has it"));
+  }
+  loss.partition = text.substr(0, at);
+  return loss;
+}
+
+Result<void> Topics::read_last_stop(std::vector<Finding>& findings) {
+  auto note = RunNote::open(*disk_, directory_);
+  if (!note) return fail(note.error());
+  run_note_ = *std::move(note);
+  auto read = read_clean_stop(*disk_, directory_);
+  if (!read) return fail(read.error());
+  if (read->is_damaged) {
+    findings.push_back({false, directory_ + "/" + std::string(CleanStop::file_name) +
+                                   " is damaged, so that this start looks as after a crash"});
+  }
+  last_stop_ = std::move(read->mark);
+  return {};
+}
+
+log::LastLife Topics::last_life_of(const NotedPartition& partition) const {
+  log::LastLife life;
+  const EarlierRun& earlier = run_note_->earlier();
+  if (last_stop_.is_bare) life.end = log::LastLife::End::clean_old;
+  if (const auto* marked = last_stop_.log_of(partition)) {
+    life.marked = *marked;
+    return life;
+  }
+  if (last_stop_.is_bare) return life;
+  life.may_be_missing = may_be_missing_under(earlier.durability);
+  const auto noted = earlier.end_of(partition);
+  if (noted && earlier.is_same_boot) {
+    life.end = log::LastLife::End::killed;
+    life.noted_end = noted;
+  } else if (noted && earlier.durability == Durability::fsync) {
+    // It was synced before it was noted.
+    life.noted_end = noted;
+  } else {
+    life.told_end = noted;
+  }
+  return life;
+}
+
+// From here on a crash is not a clean stop. A partition that refused is judged again by what it was
+// judged by.
+Result<void> Topics::begin_run() {
+  std::vector<std::pair<NotedPartition, Offset>> ends;
+  for (const auto& [name, topic] : topics_) {
+    for (const PartitionRef& partition : topic.partitions) {
+      if (partition->log() != nullptr) {
+        ends.emplace_back(partition->noted, partition->log()->end());
+        continue;
+      }
+      const log::LastLife life = last_life_of(partition->noted);
+      const Offset acknowledged = log::acknowledged_end(life, Offset{0});
+      if (life.noted_end || life.marked) ends.emplace_back(partition->noted, acknowledged);
+    }
+  }
+  run_note_->catalog_bytes(catalog_->journal().size());
+  if (auto begun = run_note_->begin(options_.durability, ends, options_.warn); !begun) return begun;
+  const auto removed = disk_->remove(directory_ + "/" + std::string(CleanStop::file_name));
+  if (!removed && !removed.error().is(Errc::not_found)) return removed;
+  return disk_->sync_directory(directory_);
+}
+
+Result<void> Topics::write_mark() const {
+  CleanStop mark;
+  mark.catalog_bytes = catalog_->journal().size();
+  for (const auto& [name, topic] : topics_) {
+    for (const PartitionRef& partition : topic.partitions) {
+      if (partition->fault() == nullptr) mark.logs[partition->noted] = partition->log()->marked();
+    }
+  }
+  return log::write_checkpoint(*disk_, directory_, CleanStop::file_name, mark.text());
+}
+
+}  // namespace dohle::node
