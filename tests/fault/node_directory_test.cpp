@@ -7,6 +7,7 @@
 
 #include "fault/node_process.hpp"
 #include "fault/wire_connection.hpp"
+#include "wire/messages/delete_topics.hpp"
 
 // A data directory of which somebody took something away, or in which a bit is wrong.
 
@@ -27,6 +28,13 @@ std::string bytes_of(const fs::path& path) {
 
 void write_bytes(const fs::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+bool delete_topic(WireConnection& at, const std::string& name) {
+  wire::DeleteTopicsRequest request;
+  request.topics.push_back({name, {}});
+  const auto answer = at.ask(request);
+  return answer && answer->responses.at(0).error_code == 0;
 }
 
 class DirectoryTest : public testing::Test {
@@ -63,7 +71,7 @@ class DirectoryTest : public testing::Test {
   const fs::path catalog_ = data_ / "dohle-catalog";
 };
 
-TEST_F(DirectoryTest, ABitFlippedInTheCatalogRefusesTheStartAndLosesNothing) {
+TEST_F(DirectoryTest, ABitFlippedOrAByteOffInTheCatalogRefusesTheStartAndLosesNothing) {
   fill();
   const std::string good = bytes_of(catalog_);
   const std::size_t last_line = good.rfind('\n', good.size() - 2) + 1;
@@ -76,9 +84,31 @@ TEST_F(DirectoryTest, ABitFlippedInTheCatalogRefusesTheStartAndLosesNothing) {
     EXPECT_THAT(lines, HasSubstr("restore it from a copy")) << at;
     EXPECT_EQ(bytes_of(catalog_), bad) << at;
   }
+  write_bytes(catalog_, good.substr(0, good.size() - 1));
+  EXPECT_THAT(refusal(), HasSubstr("the last clean stop left " + std::to_string(good.size())));
   write_bytes(catalog_, good);
   NodeProcess node(data_);
   expect_records(node, "money", records);
+}
+
+TEST_F(DirectoryTest, ACatalogCutAfterSigkillRefusesTheStart) {
+  fill();
+  {
+    NodeProcess node(data_);
+    WireConnection connection(node.port());
+    ASSERT_TRUE(create_topic(connection, "new", 1));
+    node.kill();
+  }
+  const std::string good = bytes_of(catalog_);
+  for (const std::size_t off :
+       {std::size_t{1}, good.size() - good.rfind('\n', good.size() - 2) - 1}) {
+    write_bytes(catalog_, good.substr(0, good.size() - off));
+    EXPECT_THAT(refusal(), HasSubstr("the node had written " + std::to_string(good.size())));
+  }
+  write_bytes(catalog_, good);
+  NodeProcess node(data_);
+  expect_records(node, "money", records);
+  expect_records(node, "new", 0);
 }
 
 TEST_F(DirectoryTest, ALostCatalogIsReplacedByAdoption) {
@@ -102,6 +132,39 @@ TEST_F(DirectoryTest, AMissingPartitionDirectoryIsDamageOfThatPartitionAlone) {
   EXPECT_TRUE(refused.error().is_broker(56)) << refused.error().to_string();
   EXPECT_THAT(node.lines(), HasSubstr("money-0: its directory is missing"));
   EXPECT_THAT(node.lines(), HasSubstr("restore the directory from a copy, or delete the topic"));
+}
+
+TEST_F(DirectoryTest, OfWhichTwoPartitionsWereExchangedServesNeitherAndLosesNeither) {
+  fill();
+  const auto exchange = [&] {
+    fs::rename(data_ / "money-0", data_ / "aside");
+    fs::rename(data_ / "first-0", data_ / "money-0");
+    fs::rename(data_ / "aside", data_ / "first-0");
+  };
+  exchange();
+  {
+    NodeProcess node(data_);
+    ASSERT_NE(node.port(), 0) << node.lines();
+    WireConnection connection(node.port());
+    for (const std::string topic : {"first", "money"}) {
+      const auto found = values(connection, topic, 0);
+      ASSERT_FALSE(found) << topic;
+      EXPECT_TRUE(found.error().is_broker(56)) << found.error().to_string();
+      EXPECT_FALSE(produce(connection, topic, 0, "more")) << topic;
+      EXPECT_THAT(node.lines(), HasSubstr(topic + "-0/dohle-log is that of topic id"));
+    }
+    EXPECT_TRUE(create_topic(connection, "other", 1));
+    EXPECT_TRUE(produce(connection, "other", 0, "value"));
+    // Its directory holds the other one's records.
+    EXPECT_TRUE(delete_topic(connection, "first"));
+    EXPECT_THAT(node.lines(), HasSubstr("first-0 of a deleted topic holds records of another"));
+    EXPECT_EQ(node.stop(), 0);
+  }
+  exchange();
+  NodeProcess node(data_);
+  expect_records(node, "money", records);
+  expect_records(node, "other", 1);
+  EXPECT_FALSE(fs::exists(data_ / "first-0")) << "of a deleted topic";
 }
 
 TEST_F(DirectoryTest, ThatIsRemovedWhileTheNodeRunsTakesNoMoreRecordsAfterASecond) {

@@ -101,6 +101,10 @@ Result<void> Topics::begin_run() {
   }
   run_note_->catalog_bytes(catalog_->journal().size());
   if (auto begun = run_note_->begin(options_.durability, ends, options_.warn); !begun) return begun;
+  return remove_clean_mark();
+}
+
+Result<void> Topics::remove_clean_mark() {
   const auto removed = disk_->remove(directory_ + "/" + std::string(CleanStop::file_name));
   if (!removed && !removed.error().is(Errc::not_found)) return removed;
   return disk_->sync_directory(directory_);

@@ -229,6 +229,14 @@ Result<void> Topics::adopt(std::vector<Finding>& findings) {
     if (catalog_->topics().contains(name)) continue;
     auto topic = adopted_topic(name, strays_[name], random_id());
     if (!topic) return fail(topic.error().within(directory_));
+    for (const auto& [other, listed] : catalog_->topics()) {
+      if (listed.id != topic->id) continue;
+      return fail(Error::configuration("adopt: topic " + name + ": its directories in " +
+                                       directory_ + " are those of topic " + other +
+                                       ", renamed: give them their names again"));
+    }
+    // It says how long the catalog was, which changes before the run begins.
+    if (auto removed = remove_clean_mark(); !removed) return removed;
     if (auto added = catalog_->add(name, *topic); !added) return added;
     findings.push_back({false, "topic " + name + " is listed again, with " +
                                    std::to_string(topic->partitions) +

@@ -162,6 +162,7 @@ class Topics {
   Result<void> read_last_stop(std::vector<Finding>& findings);
   [[nodiscard]] log::LastLife last_life_of(const NotedPartition& partition) const;
   Result<void> begin_run();
+  Result<void> remove_clean_mark();
   Result<void> write_mark() const;
   void tell_of(const std::string& directory, const log::RecoveryReport& report,
                std::vector<Finding>& findings) const;

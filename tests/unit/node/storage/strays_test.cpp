@@ -53,14 +53,14 @@ TEST(StrayTest, OneLineTellsOfAll) {
 class StrayDirectoriesTest : public NodeWorld {
  protected:
   /// Stops the node, has `what` done to its disk, and starts it again, whatever comes of that.
-  void restart_with(const std::function<void(Disk&)>& what) {
+  void restart_with(const std::function<void(Disk&)>& what, bool keeps_mark = false) {
     (void)node();
     node().kill();
     auto& other =
         world.machine("node").start("other " + std::to_string(++others_), [&](sim::Process& self) {
           // What was known of the files' sizes is of no use to a test that writes them.
           for (const char* const name : {"/data/dohle-run", "/data/dohle-clean-stop"}) {
-            if (self.disk().exists(name)) {
+            if (!keeps_mark && self.disk().exists(name)) {
               EXPECT_TRUE(self.disk().remove(name));
             }
           }
@@ -198,6 +198,39 @@ TEST_F(StrayDirectoriesTest, ThatAreNotThereCannotBeAdopted) {
   EXPECT_EQ(running().started.error().category(), ErrorCategory::configuration);
   EXPECT_THAT(std::string(running().started.error().message()),
               HasSubstr("topic typo: the data directory has no partition of it"));
+}
+
+TEST_F(StrayDirectoriesTest, ThatWereRenamedCannotBeAdopted) {
+  create("t");
+  ASSERT_EQ(produce("t", batch_of({"a"})).error_code, 0);
+  settings.adopt = {"u"};
+  restart_with([](Disk& disk) { ASSERT_TRUE(disk.rename("/data/t-0", "/data/u-0")); });
+  ASSERT_FALSE(running().started);
+  EXPECT_THAT(std::string(running().started.error().message()),
+              HasSubstr("are those of topic t, renamed"));
+}
+
+TEST_F(StrayDirectoriesTest, OfWhichSomeCannotBeAdoptedLeaveTheCatalogAsGoodAsItWas) {
+  create("t");
+  ASSERT_EQ(produce("t", batch_of({"a"})).error_code, 0);
+  ASSERT_TRUE(stop_cleanly());
+  const Slice batch = *batch_of({"b"}).flatten();
+  settings.adopt = {"extra", "typo"};
+  restart_with(
+      [&](Disk& disk) {
+        ASSERT_TRUE(disk.make_directories("/data/extra-0"));
+        auto file = disk.open("/data/extra-0/00000000000000000000.log", OpenMode::create);
+        ASSERT_TRUE(file);
+        const Bytes bytes = batch.bytes();
+        ASSERT_TRUE((*file)->write(0, {&bytes, 1}));
+      },
+      true);
+  ASSERT_FALSE(running().started);
+  settings.adopt = {"extra"};
+  restart_with([](Disk&) {}, true);
+  ASSERT_TRUE(running().started) << running().started.error().to_string();
+  EXPECT_THAT(values("extra"), ElementsAre("b"));
+  EXPECT_THAT(values("t"), ElementsAre("a"));
 }
 
 TEST_F(StrayDirectoriesTest, AreAdoptedWhenTheCatalogIsLost) {
