@@ -30,7 +30,7 @@ BENCH = "--topic --records --partitions --busy-poll --json".split()
 SENDING = "--size --acks --linger --buffer --rate".split()
 OPTIONS = {
     "": ["--version"],
-    "node": "--data --listen --advertise --adopt --durability --no-auto-create --max-connections "
+    "node": "--accept-loss --data --listen --advertise --adopt --durability --no-auto-create --max-connections "
     "--max-fetch-wait-pairs --max-timestamp-before --max-timestamp-after".split(),
     "topic": [],
     "topic create": "-p,--partitions -r,--replication -c,--topic-config --dry-run --format".split() + CONNECTING,
