@@ -85,7 +85,7 @@ class ScriptedBroker final : public Acceptor {
  public:
   ScriptedBroker(sim::Process& process, ClusterScript& script, NodeId id)
       : process_(process), script_(script), id_(id) {
-    listener_ = std::move(*process.listening().listen({"0.0.0.0", 9092}, {}, *this));
+    listener_ = *process.listening().listen({"0.0.0.0", 9092}, {}, *this);
   }
   ConnectionEvents* on_accept(std::unique_ptr<Connection> connection) override {
     peers_.push_back(std::make_unique<Peer>(*this, std::move(connection)));

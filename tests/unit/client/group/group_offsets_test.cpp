@@ -318,7 +318,7 @@ TEST_F(OffsetsOnCluster, CommitsAtAFrozenCoordinatorEndInTimeAndSayWhatStoodInTh
   ASSERT_EQ(outcomes_.size(), 2u) << "the second waits behind the first, but no longer than it may";
   world.run_for(1s);
   ASSERT_EQ(outcomes_.size(), 3u);
-  for (const std::size_t each : {1, 2}) {
+  for (const std::size_t each : {std::size_t{1}, std::size_t{2}}) {
     ASSERT_FALSE(outcomes_[each]);
     EXPECT_TRUE(outcomes_[each].error().is(Errc::timed_out));
     EXPECT_TRUE(outcomes_[each].error().is_retriable());
