@@ -112,10 +112,6 @@ Result<std::vector<PartitionOffset>> offsets_of(const wire::OffsetFetchResponse&
 
 }  // namespace
 
-GroupOffsets::~GroupOffsets() {
-  cluster_.environment().loop.cancel(timer_);
-}
-
 void GroupOffsets::close(const Error& why) {
   closed_ = why;
   cluster_.environment().loop.cancel(std::exchange(timer_, 0));

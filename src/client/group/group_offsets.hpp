@@ -40,7 +40,6 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
 
   GroupOffsets(Cluster& cluster, ConnectionLane lane, OffsetsGroup& group)
       : cluster_(cluster), lane_(lane), group_(group) {}
-  ~GroupOffsets();
   GroupOffsets(const GroupOffsets&) = delete;
   GroupOffsets& operator=(const GroupOffsets&) = delete;
 
@@ -88,6 +87,7 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
   std::deque<Commit> commits_;
   bool is_committing_ = false;
   bool is_pumping_ = false;
+  /// Not cancelled when this ends: the loop may be gone before, and the timer finds nobody then.
   TimerId timer_ = 0;
   TimePoint timer_at_ = never;
   std::optional<Error> closed_;

@@ -56,9 +56,9 @@ inline Chain batch_of(const std::vector<std::string>& values, BatchOf by = {},
                       std::int64_t timestamp = wall_start_ms) {
   static Budget budget{64_MiB};
   wire::BatchBuilder builder(budget, 32_MiB);
-  for (const std::string& value : values) {
-    EXPECT_EQ(builder.append({.value = as_bytes(value)}, Timestamp{timestamp++}),
-              wire::BatchBuilder::Appended::ok);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const Timestamp at{timestamp + static_cast<std::int64_t>(i)};
+    EXPECT_EQ(builder.append({.value = as_bytes(values[i])}, at), wire::BatchBuilder::Appended::ok);
   }
   wire::BatchBuilder::Seal seal;
   seal.producer_id = ProducerId{by.producer_id};
