@@ -1,0 +1,189 @@
+// The real client's producer in a cluster of three scripted servers, whose leaders move: the seed
+// kills or freezes one after the other, and the controller takes 9 s to fence it. No record may
+// wait much longer than that for its acknowledgement, though the lost server stays away.
+//   servers_test [FIRST LAST] [--must-fail]    seeds 1 to 200; --must-fail succeeds as soon as one
+//   fails
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/produce/record_sender.hpp"
+#include "simulation/complaints.hpp"
+#include "unit/client/scripted_cluster.hpp"
+
+namespace dohle::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration fencing = 9s;
+constexpr std::chrono::milliseconds request_timeout = 5s;
+/// From the answer that names the new leader to the acknowledgement: metadata is asked for once a
+/// second, and a request behind it may have been on its way to the old one.
+constexpr Duration grace = 3s;
+constexpr int servers = 3;
+constexpr int faults_per_seed = 3;
+
+/// Sends a record every 50 ms and knows how long each took.
+class Load {
+ public:
+  Load(sim::Process& self, std::shared_ptr<client::SimulatedClient> client, Complaints& complaints)
+      : self_(self),
+        complaints_(complaints),
+        random_(self.machine().world().stream("load")),
+        core_(std::make_shared<client::RecordSender>(
+            std::move(client), ProducerOptions{.request_timeout = request_timeout})) {
+    core_->start();
+    core_->find_topic("orders", self_.clock().mono() + 20s,
+                      [this](Result<std::shared_ptr<client::IntakeTopic>> found) {
+                        if (!found) return complaints_.add(found.error().to_string());
+                        topic_ = *found;
+                        self_.executor().post([this] { send(); });
+                      });
+  }
+  void stop() { is_stopped_ = true; }
+  [[nodiscard]] std::size_t unsettled() const { return sent_ - told_; }
+  [[nodiscard]] std::size_t told() const { return told_; }
+  [[nodiscard]] Duration longest() const { return longest_; }
+  void forget_longest() { longest_ = {}; }
+
+ private:
+  void send() {
+    if (is_stopped_) return;
+    const auto& all = topic_->table().all;
+    auto& to = *all.at(random_.below(all.size()));
+    ++sent_;
+    DeliveryCallback callback = [this, at = self_.clock().mono()](Result<Receipt> outcome) {
+      ++told_;
+      longest_ = std::max<Duration>(longest_, self_.clock().mono() - at);
+      if (!outcome) complaints_.add("a record fails: " + outcome.error().to_string());
+    };
+    const auto place = to.queue.append({.value = as_bytes("x")}, {.callback = &callback});
+    if (place.appended != client::PartitionQueue::Appended::ok) complaints_.add("not appended");
+    if (place.wake) core_->wake(to);
+    self_.executor().arm(self_.clock().mono() + 50ms, [this] { send(); });
+  }
+
+  sim::Process& self_;
+  Complaints& complaints_;
+  SeededRandom random_;
+  std::shared_ptr<client::RecordSender> core_;
+  std::shared_ptr<client::IntakeTopic> topic_;
+  bool is_stopped_ = false;
+  std::size_t sent_ = 0;
+  std::size_t told_ = 0;
+  Duration longest_{};
+};
+
+class Servers {
+ public:
+  explicit Servers(std::uint64_t seed) : world_(seed), random_(world_.stream("servers")) {
+    client::Cluster::Options options;
+    options.link.core.client_id = "test";
+    for (int id = 1; id <= servers; ++id) {
+      const std::string name = name_of(NodeId{id});
+      script_.brokers.push_back(NodeId{id});
+      script_.leaders.push_back({NodeId{id}, LeaderEpoch{0}});
+      options.bootstrap.push_back({name, 9092});
+      world_.machine(name).start(name, [this, id](sim::Process& self) {
+        return std::make_shared<client::ScriptedBroker>(self, script_, NodeId{id});
+      });
+    }
+    script_.controller = NodeId{1};
+    load_ = &world_.machine("client").start("client", [this, options](sim::Process& self) {
+      return std::make_shared<Load>(self, std::make_shared<client::SimulatedClient>(self, options),
+                                    complaints_);
+    });
+    world_.run_for(2s);
+  }
+  ~Servers() {
+    for (const auto& [name, machine] : world_.machines()) machine->lose_power();
+    world_.run_for(1s);
+  }
+
+  const Complaints& play() {
+    for (int i = 0; i < faults_per_seed; ++i) lose_one();
+    load().stop();
+    world_.run_for(fencing + request_timeout);
+    if (load().told() == 0) complaints_.add("nothing was sent");
+    if (load().unsettled() > 0) {
+      complaints_.add(std::to_string(load().unsettled()) + " records were never told of");
+    }
+    return complaints_;
+  }
+
+ private:
+  static std::string name_of(NodeId id) { return "broker-" + std::to_string(id.value); }
+  Load& load() { return *load_->running_as<Load>(); }
+
+  void lose_one() {
+    const NodeId lost{static_cast<std::int32_t>(1 + random_.below(servers))};
+    sim::Process& server = *world_.machine(name_of(lost)).process(name_of(lost));
+    const bool is_frozen = random_.below(2) == 0;
+    const Duration away = std::chrono::milliseconds(1'000 + random_.below(39'000));
+    load().forget_longest();
+    if (is_frozen) {
+      server.pause(away);
+    } else {
+      server.kill();
+    }
+    world_.run_for(std::min(away, fencing));
+    if (away > fencing) {
+      fence(lost);
+      world_.run_for(away - fencing);
+    }
+    if (!is_frozen) server.restart();
+    world_.run_for(fencing + request_timeout);
+    const Duration bound =
+        std::max(std::min(away, fencing), is_frozen ? Duration(request_timeout) : 0s);
+    if (load().longest() <= bound + grace) return;
+    complaints_.add(name_of(lost) + (is_frozen ? " frozen for " : " killed for ") + text(away) +
+                    ": a record waited for " + text(load().longest()));
+  }
+  static std::string text(Duration span) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(span).count()) +
+           " ms";
+  }
+  void fence(NodeId lost) {
+    for (std::size_t partition = 0; partition < script_.leaders.size(); ++partition) {
+      if (script_.leaders[partition].node != lost) continue;
+      const auto further = static_cast<std::int32_t>(random_.below(servers - 1));
+      script_.move_leader(partition, NodeId{(lost.value + further) % servers + 1});
+    }
+  }
+
+  Complaints complaints_;
+  client::ClusterScript script_;
+  sim::World world_;
+  SeededRandom random_;
+  sim::Process* load_ = nullptr;
+};
+
+int run(std::uint64_t first, std::uint64_t last, bool must_fail) {
+  for (std::uint64_t seed = first; seed <= last; ++seed) {
+    Servers cluster(seed);
+    const Complaints& found = cluster.play();
+    if (found.count() == 0) continue;
+    std::printf("seed %llu fails:\n%s", static_cast<unsigned long long>(seed),
+                found.text().c_str());
+    return must_fail ? 0 : 1;
+  }
+  std::printf("%llu seeds pass%s\n", static_cast<unsigned long long>(last - first + 1),
+              must_fail ? ", and one of them had to fail" : "");
+  return must_fail ? 1 : 0;
+}
+
+}  // namespace
+}  // namespace dohle::simulation
+
+int main(int argc, char** argv) {
+  const bool must_fail = std::string(argv[argc - 1]) == "--must-fail";
+  const bool names_seeds = argc - (must_fail ? 1 : 0) == 3;
+  const std::uint64_t first = names_seeds ? std::strtoull(argv[1], nullptr, 10) : 1;
+  const std::uint64_t last = names_seeds ? std::strtoull(argv[2], nullptr, 10) : 200;
+  return dohle::simulation::run(first, last, must_fail);
+}
