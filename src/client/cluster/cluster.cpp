@@ -85,6 +85,7 @@ Result<std::shared_ptr<Link>> Cluster::link_to(NodeId node, ConnectionLane lane)
   auto link = std::make_shared<Link>(environment_, options_.link, *this, *endpoint);
   links_.emplace(key, link);
   link->dial_at(reach(node).not_before);
+  doubt_unreached(node);
   return link;
 }
 
@@ -117,29 +118,37 @@ NodeId Cluster::any_node() {
 
 NodeId Cluster::best_of(const std::vector<NodeId>& nodes) {
   NodeId best;
-  // Those in no doubt, of them ready ones by load, then those that can be dialled soonest, ties by
-  // chance.
-  std::tuple<bool, bool, std::size_t, TimePoint, std::uint64_t> best_rank;
+  // Those in no doubt, then those whose last failure is longest ago: they may be back. Of equals
+  // ready ones by load, then those that can be dialled soonest, ties by chance.
+  std::tuple<TimePoint, bool, std::size_t, TimePoint, std::uint64_t> best_rank;
   for (const NodeId node : nodes) {
     const auto found = links_.find({node, ConnectionLane::general});
     const bool ready = found != links_.end() && found->second->is_ready();
     const auto rank =
-        std::tuple(is_doubtful(node), !ready, ready ? found->second->load() : 0,
+        std::tuple(doubted_at(node), !ready, ready ? found->second->load() : 0,
                    std::max(reach(node).not_before, now()), environment_.random.next());
     if (best.is_none() || rank < best_rank) best = node, best_rank = rank;
   }
   return best;
 }
 
-bool Cluster::is_doubtful(NodeId node) const {
-  const auto heard = reach_.find(node);
-  if (heard != reach_.end() && (heard->second.is_silent || heard->second.backoff.failures() > 0)) {
-    return true;
+TimePoint Cluster::doubted_at(NodeId node) const {
+  TimePoint at = TimePoint::min();
+  const Endpoint* endpoint = endpoint_of(node);
+  // A server has an id of its own as long as only its address is known.
+  for (const auto& [other, heard] : reach_) {
+    const bool is_doubtful = heard.is_silent || heard.backoff.failures() > 0;
+    if (!is_doubtful) continue;
+    const Endpoint* of_other = endpoint_of(other);
+    const bool is_same =
+        other == node || (endpoint != nullptr && of_other != nullptr && *endpoint == *of_other);
+    if (is_same) at = std::max(at, heard.failed_at);
   }
   const auto found = links_.find({node, ConnectionLane::general});
-  return found != links_.end() && found->second->is_ready() &&
-         found->second->awaited_since() != never &&
-         found->second->awaited_since() + patience <= environment_.loop.tick().mono;
+  if (found == links_.end() || !found->second->is_ready()) return at;
+  const TimePoint since = found->second->awaited_since();
+  const TimePoint now = environment_.loop.tick().mono;
+  return since != never && since + patience <= now ? now : at;
 }
 
 bool Cluster::wants_unreached() const {
@@ -222,6 +231,7 @@ void Cluster::on_link_closed(Link& link, const Error& why) {
   links_.erase(found);
   Reach& lost = reach(node);
   lost.not_before = now() + lost.backoff.next(environment_.random);
+  lost.failed_at = now();
   lost.is_silent = lost.is_silent || why.is(Errc::timed_out);
   lost.last_failure = fmt::format("{}{}", why.message(), note_on_advertised(node, link));
   lost.is_unknown_host = why.is(Errc::name_not_resolved) && !why.is_retriable();
@@ -229,8 +239,7 @@ void Cluster::on_link_closed(Link& link, const Error& why) {
     environment_.logger.log(LogLevel::info, "connection", why.message());
   }
   if (!link.was_ready() || why.is(Errc::malformed)) warn_of_unreached(link, lost.last_failure);
-  // A server that went away, or cannot be reached, may have given up its partitions.
-  if (node.value >= 0) doubt();
+  doubt_unreached(node);
   notify();
 }
 
@@ -291,6 +300,10 @@ void Cluster::need(std::string_view topic, bool may_create) {
 void Cluster::doubt() {
   view_.doubt();
   plan_metadata();
+}
+
+void Cluster::doubt_unreached(NodeId node) {
+  if (node.value >= 0 && reach(node).backoff.failures() > 0) doubt();
 }
 
 bool Cluster::on_leader(std::string_view topic, PartitionId partition, PartitionLeader leader) {

@@ -141,6 +141,8 @@ class Cluster final : public LinkOwner {
     TimePoint not_before{};
     /// A request to it ran out of time, and nothing has been heard of it since.
     bool is_silent = false;
+    /// When it was last lost, or not reached.
+    TimePoint failed_at{};
     /// Why it could not be reached, for messages.
     std::string last_failure = {};
     bool is_unknown_host = false;
@@ -173,8 +175,12 @@ class Cluster final : public LinkOwner {
   /// Of a link in use.
   [[nodiscard]] NodeId node_of(const Link& link) const;
   Result<std::shared_ptr<Link>> link_to(NodeId node, ConnectionLane lane);
-  /// It cannot be reached, or a request to it is past its time.
-  [[nodiscard]] bool is_doubtful(NodeId node) const;
+  /// When it could not be reached, or a request to it ran past its time, unless it was reached
+  /// since; TimePoint::min(): there is no doubt about it.
+  [[nodiscard]] TimePoint doubted_at(NodeId node) const;
+  /// A server that went away, or that somebody wants and that could not be reached, may have given
+  /// up its partitions.
+  void doubt_unreached(NodeId node);
   /// Somebody wants to reach a server that cannot be reached: perhaps others have its partitions,
   /// and a controller takes its time to say so.
   [[nodiscard]] bool wants_unreached() const;
