@@ -286,7 +286,8 @@ class DOHLE_API Broker {
   /// then flush or disconnect has counted it. On the client's thread it never waits: would_block
   /// when memory is full, would_deadlock for a topic that it knows nothing of and for a synchronous
   /// publish, of which then nothing is sent. Errors: not_connected; closed; no_such_topic
-  /// (after 1.5 s: a topic that was just made takes a moment to be known by every server);
+  /// (after 1.5 s: a topic that was just made takes a moment to be known by every server; with
+  /// `embedded:` at once);
   /// no_such_partition; timed_out; buffer_full; too_large; configuration (options that exclude each
   /// other); what a middleware returned; of a synchronous publish also the message's own failure.
   Result<Delivery> publish(std::string_view topic, Message message, PublishOptions options = {});

@@ -116,35 +116,44 @@ template <class... Options>
   return new_broker(messaging::options_of<BrokerOptions>(std::forward<Options>(options)...));
 }
 
-/// Makes a topic; that it exists is success. -1: the cluster's default.
-/// Each call connects on its own, which takes at most 30 s, and disconnects; with a Broker it uses
-/// the Broker's connections. The call itself takes at most 60 s. Thread safety: any thread.
-/// Errors: configuration (also for a bare "embedded:memory", which only its Broker reaches);
-/// not_connected; timed_out; would_deadlock on the client's thread; what the controller answered.
+/// Makes a topic; that it exists with as many partitions is success. -1: the cluster's default, and
+/// any number that an existing topic has. `timeout`: of the whole call; default: 30 s. Each call
+/// connects on its own, and disconnects; with a Broker it uses the Broker's connections. Thread
+/// safety: any thread. Errors: configuration (also for a bare "embedded:memory", which only its
+/// Broker reaches); TOPIC_ALREADY_EXISTS (36) with both numbers of partitions; not_connected;
+/// timed_out with the reason; would_deadlock on the client's thread; what the controller answered.
 DOHLE_API Result<void> create_topic(std::string address, std::string topic, std::int32_t partitions,
-                                    std::int16_t replication_factor);
+                                    std::int16_t replication_factor,
+                                    std::chrono::milliseconds timeout = std::chrono::seconds(30));
 DOHLE_API Result<void> create_topic(std::vector<std::string> addresses, std::string topic,
-                                    std::int32_t partitions, std::int16_t replication_factor);
+                                    std::int32_t partitions, std::int16_t replication_factor,
+                                    std::chrono::milliseconds timeout = std::chrono::seconds(30));
 DOHLE_API Result<void> create_topic(Broker& broker, std::string topic, std::int32_t partitions,
-                                    std::int16_t replication_factor);
+                                    std::int16_t replication_factor,
+                                    std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
 /// `create_topic({"one:9092", "two:9092"}, "orders", 6, 3)`
 inline Result<void> create_topic(std::initializer_list<std::string> addresses, std::string topic,
-                                 std::int32_t partitions, std::int16_t replication_factor) {
+                                 std::int32_t partitions, std::int16_t replication_factor,
+                                 std::chrono::milliseconds timeout = std::chrono::seconds(30)) {
   return create_topic(std::vector<std::string>(addresses), std::move(topic), partitions,
-                      replication_factor);
+                      replication_factor, timeout);
 }
 
-/// Deletes topics, each with its own result. Errors of the whole: as create_topic.
-DOHLE_API Result<std::vector<Named<void>>> delete_topic(std::string address,
-                                                        std::vector<std::string> topics);
-DOHLE_API Result<std::vector<Named<void>>> delete_topic(std::vector<std::string> addresses,
-                                                        std::vector<std::string> topics);
-DOHLE_API Result<std::vector<Named<void>>> delete_topic(Broker& broker,
-                                                        std::vector<std::string> topics);
-inline Result<std::vector<Named<void>>> delete_topic(std::initializer_list<std::string> addresses,
-                                                     std::vector<std::string> topics) {
-  return delete_topic(std::vector<std::string>(addresses), std::move(topics));
+/// Deletes topics, each with its own result. `timeout` and errors of the whole: as create_topic.
+DOHLE_API Result<std::vector<Named<void>>> delete_topic(
+    std::string address, std::vector<std::string> topics,
+    std::chrono::milliseconds timeout = std::chrono::seconds(30));
+DOHLE_API Result<std::vector<Named<void>>> delete_topic(
+    std::vector<std::string> addresses, std::vector<std::string> topics,
+    std::chrono::milliseconds timeout = std::chrono::seconds(30));
+DOHLE_API Result<std::vector<Named<void>>> delete_topic(
+    Broker& broker, std::vector<std::string> topics,
+    std::chrono::milliseconds timeout = std::chrono::seconds(30));
+inline Result<std::vector<Named<void>>> delete_topic(
+    std::initializer_list<std::string> addresses, std::vector<std::string> topics,
+    std::chrono::milliseconds timeout = std::chrono::seconds(30)) {
+  return delete_topic(std::vector<std::string>(addresses), std::move(topics), timeout);
 }
 /// `delete_topic("127.0.0.1:9092", "orders", "payments")`
 template <std::convertible_to<std::string>... Topics>

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "client/cluster/shared_client.hpp"
+#include "client/cluster/waiter.hpp"
 #include "messaging/changed_options.hpp"
 #include "messaging/embedded_address.hpp"
 #include "messaging/publish_chain.hpp"
@@ -35,6 +36,13 @@ std::size_t index_of(Acks acks) {
       break;
   }
   return 2;
+}
+
+std::string troubles_of(const std::shared_ptr<Client::Shared>& client) {
+  if (!client) return {};
+  auto text = client::wait_for<std::string>(
+      client->loop(), [client](auto promise) { promise(client->cluster().troubles()); });
+  return text ? *text : std::string();
 }
 
 Error not_connected() {
@@ -306,6 +314,7 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
     const auto alive = client.lock();
     return alive && alive->loop().is_loop_thread();
   };
+  setup.troubles = [client = std::weak_ptr(client_->core())] { return troubles_of(client.lock()); };
   setup.options = std::move(options);
   auto started = Subscription::start(std::move(setup));
   std::erase_if(subscriptions_, [](const auto& earlier) { return earlier.expired(); });

@@ -7,6 +7,18 @@
 
 namespace dohle::messaging {
 
+namespace {
+
+constexpr std::chrono::seconds max_look_before_join{1};
+
+bool is_missing(const Error& why) {
+  /// UNKNOWN_TOPIC_OR_PARTITION
+  constexpr std::int16_t unknown_topic = 3;
+  return why.is(Errc::no_such_topic) || why.is_broker(unknown_topic);
+}
+
+}  // namespace
+
 ConsumerSource::ConsumerSource(Plan plan, Consumer consumer, Admin admin)
     : plan_(std::move(plan)), consumer_(std::move(consumer)), admin_(std::move(admin)) {}
 
@@ -16,6 +28,10 @@ Result<void> ConsumerSource::start(RebalanceListener listener) {
 }
 
 Result<void> ConsumerSource::join() {
+  // The group would wait for the topic without a word. What else is wrong, joining meets itself.
+  if (auto there = partitions_of_topic(max_look_before_join); !there && is_missing(there.error())) {
+    return fail(there.error());
+  }
   return consumer_.subscribe(
       {plan_.topic}, {.on_assigned =
                           [this](std::span<const TopicPartition> partitions) {
@@ -65,13 +81,17 @@ Result<void> ConsumerSource::place(const TopicPartition& partition, const StartO
   return consumer_.seek_to_time(partition, std::get<Timestamp>(start));
 }
 
-Result<std::vector<TopicPartition>> ConsumerSource::partitions_of_topic() {
-  auto described = admin_.describe_topics({plan_.topic}, plan_.look_timeout);
+Result<std::vector<TopicPartition>> ConsumerSource::partitions_of_topic(
+    std::chrono::milliseconds timeout) {
+  auto described = admin_.describe_topics({plan_.topic}, timeout);
   if (!described) return fail(described.error());
   if (described->empty()) {
     return fail(Error::client(Errc::no_such_topic, "topic " + plan_.topic + " does not exist"));
   }
   auto& topic = described->front().result;
+  if (!topic && is_missing(topic.error())) {
+    return fail(Error::client(Errc::no_such_topic, "topic " + plan_.topic + " does not exist"));
+  }
   if (!topic) return fail(topic.error());
   std::vector<TopicPartition> partitions;
   for (const PartitionDescription& partition : topic->partitions) {
@@ -81,7 +101,7 @@ Result<std::vector<TopicPartition>> ConsumerSource::partitions_of_topic() {
 }
 
 Result<void> ConsumerSource::assign_by_hand() {
-  auto partitions = partitions_of_topic();
+  auto partitions = partitions_of_topic(plan_.look_timeout);
   if (!partitions) return fail(partitions.error());
   if (!plan_.partition.is_none()) {
     const TopicPartition wanted{plan_.topic, plan_.partition};
@@ -105,7 +125,7 @@ Result<void> ConsumerSource::assign_by_hand() {
 
 Result<void> ConsumerSource::follow_new_partitions() {
   watch_at_ = monotonic_now() + Duration(plan_.partition_watch_interval);
-  auto now = partitions_of_topic();
+  auto now = partitions_of_topic(plan_.look_timeout);
   if (!now) return fail(now.error());
   std::vector<TopicPartition> fresh;
   std::ranges::copy_if(*now, std::back_inserter(fresh), [this](const TopicPartition& partition) {

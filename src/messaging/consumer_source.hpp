@@ -47,7 +47,7 @@ class ConsumerSource final : public Source {
   Result<void> join();
   Result<void> assign_by_hand();
   Result<void> follow_new_partitions();
-  Result<std::vector<TopicPartition>> partitions_of_topic();
+  Result<std::vector<TopicPartition>> partitions_of_topic(std::chrono::milliseconds timeout);
   Result<void> place(const TopicPartition& partition, const StartOffset& start);
   Result<void> place_unless_committed();
   void forget_unplaced(std::span<const TopicPartition> partitions);

@@ -1,10 +1,13 @@
 #include "dohle/kafka.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "messaging/broker_runtime.hpp"
 #include "messaging/embedded_address.hpp"
 #include "messaging/publish_chain.hpp"
+#include "messaging/reports.hpp"
 #include "messaging/settings.hpp"
 
 namespace dohle {
@@ -16,17 +19,19 @@ namespace {
 constexpr std::int16_t topic_already_exists = 36;
 }  // namespace
 
-Result<void> create_topic(Admin& admin, const std::string& topic, std::int32_t partitions,
-                          std::int16_t replication_factor) {
+Result<bool> create_topic(Admin& admin, const std::string& topic, std::int32_t partitions,
+                          std::int16_t replication_factor, std::chrono::milliseconds timeout) {
   auto made = admin.create_topics(
-      {{.name = topic, .partitions = partitions, .replication_factor = replication_factor}});
+      {{.name = topic, .partitions = partitions, .replication_factor = replication_factor}}, false,
+      timeout);
   if (!made) return fail(made.error());
+  bool was_there = false;
   for (const Named<CreatedTopic>& each : *made) {
-    if (!each.result && !each.result.error().is_broker(topic_already_exists)) {
-      return fail(each.result.error());
-    }
+    if (each.result) continue;
+    if (!each.result.error().is_broker(topic_already_exists)) return fail(each.result.error());
+    was_there = true;
   }
-  return {};
+  return was_there;
 }
 
 }  // namespace messaging
@@ -36,10 +41,41 @@ namespace kafka {
 
 namespace {
 
-constexpr std::chrono::seconds topic_timeout{30};
+using std::chrono::milliseconds;
+
+/// At least 1 ms: 0 would mean the client's own time-out.
+milliseconds left_until(TimePoint deadline) {
+  const auto left = std::chrono::ceil<milliseconds>(deadline - messaging::monotonic_now());
+  return std::max(left, milliseconds(1));
+}
+
+TimePoint deadline_of(milliseconds timeout) {
+  return messaging::monotonic_now() + call_timeout(timeout);
+}
+
+/// That a topic exists is success, but not as another one than was asked for.
+Result<void> create(Admin& admin, const std::string& topic, std::int32_t partitions,
+                    std::int16_t replication_factor, TimePoint deadline) {
+  auto was_there =
+      messaging::create_topic(admin, topic, partitions, replication_factor, left_until(deadline));
+  if (!was_there) return fail(was_there.error());
+  if (!*was_there || partitions == -1) return {};
+  auto described = admin.describe_topics({topic}, left_until(deadline));
+  if (!described) return fail(described.error());
+  for (const Named<TopicDescription>& each : *described) {
+    if (!each.result) return fail(each.result.error());
+    const std::size_t there = each.result->partitions.size();
+    if (there == static_cast<std::size_t>(partitions)) continue;
+    return fail(Error::broker(messaging::topic_already_exists,
+                              "create topic " + topic + ": it exists with " +
+                                  std::to_string(there) + " partitions, not " +
+                                  std::to_string(partitions)));
+  }
+  return {};
+}
 
 /// A broker for one call about topics.
-Result<Broker> connected(std::vector<std::string> addresses) {
+Result<Broker> connected(std::vector<std::string> addresses, TimePoint deadline) {
   for (const std::string& address : addresses) {
     if (!messaging::is_embedded(address)) continue;
     auto parsed = messaging::parse_embedded(address, "/");
@@ -51,13 +87,9 @@ Result<Broker> connected(std::vector<std::string> addresses) {
   }
   auto broker = new_broker({.addresses = std::move(addresses)});
   if (!broker) return broker;
-  if (auto reached = broker->connect(topic_timeout); !reached) return fail(reached.error());
+  if (auto reached = broker->connect(left_until(deadline)); !reached) return fail(reached.error());
   return broker;
 }
-
-}  // namespace
-
-namespace {
 
 Result<Admin> admin_of(const Broker& broker) {
   if (!broker.core()) return fail(Error::client(Errc::closed, "the Broker was moved from"));
@@ -72,41 +104,49 @@ Result<Broker> new_broker(BrokerOptions options) {
 }
 
 Result<void> create_topic(Broker& broker, std::string topic, std::int32_t partitions,
-                          std::int16_t replication_factor) {
+                          std::int16_t replication_factor, milliseconds timeout) {
+  const TimePoint deadline = deadline_of(timeout);
   auto admin = admin_of(broker);
   if (!admin) return fail(admin.error());
-  return messaging::create_topic(*admin, topic, partitions, replication_factor);
+  return create(*admin, topic, partitions, replication_factor, deadline);
 }
 
 Result<void> create_topic(std::vector<std::string> addresses, std::string topic,
-                          std::int32_t partitions, std::int16_t replication_factor) {
-  auto broker = connected(std::move(addresses));
+                          std::int32_t partitions, std::int16_t replication_factor,
+                          milliseconds timeout) {
+  const TimePoint deadline = deadline_of(timeout);
+  auto broker = connected(std::move(addresses), deadline);
   if (!broker) return fail(broker.error());
-  return create_topic(*broker, std::move(topic), partitions, replication_factor);
+  return create_topic(*broker, std::move(topic), partitions, replication_factor,
+                      left_until(deadline));
 }
 
 Result<void> create_topic(std::string address, std::string topic, std::int32_t partitions,
-                          std::int16_t replication_factor) {
+                          std::int16_t replication_factor, milliseconds timeout) {
   return create_topic(std::vector<std::string>{std::move(address)}, std::move(topic), partitions,
-                      replication_factor);
+                      replication_factor, timeout);
 }
 
-Result<std::vector<Named<void>>> delete_topic(Broker& broker, std::vector<std::string> topics) {
+Result<std::vector<Named<void>>> delete_topic(Broker& broker, std::vector<std::string> topics,
+                                              milliseconds timeout) {
+  const TimePoint deadline = deadline_of(timeout);
   auto admin = admin_of(broker);
   if (!admin) return fail(admin.error());
-  return admin->delete_topics(std::move(topics));
+  return admin->delete_topics(std::move(topics), left_until(deadline));
 }
 
 Result<std::vector<Named<void>>> delete_topic(std::vector<std::string> addresses,
-                                              std::vector<std::string> topics) {
-  auto broker = connected(std::move(addresses));
+                                              std::vector<std::string> topics,
+                                              milliseconds timeout) {
+  const TimePoint deadline = deadline_of(timeout);
+  auto broker = connected(std::move(addresses), deadline);
   if (!broker) return fail(broker.error());
-  return delete_topic(*broker, std::move(topics));
+  return delete_topic(*broker, std::move(topics), left_until(deadline));
 }
 
-Result<std::vector<Named<void>>> delete_topic(std::string address,
-                                              std::vector<std::string> topics) {
-  return delete_topic(std::vector<std::string>{std::move(address)}, std::move(topics));
+Result<std::vector<Named<void>>> delete_topic(std::string address, std::vector<std::string> topics,
+                                              milliseconds timeout) {
+  return delete_topic(std::vector<std::string>{std::move(address)}, std::move(topics), timeout);
 }
 
 }  // namespace kafka

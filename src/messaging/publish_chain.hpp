@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <ranges>
 #include <span>
@@ -84,8 +85,9 @@ inline void add(const FlushReport& one, FlushReport& all) {
 void tell(const std::function<void(const Result<Receipt>&)>& callback,
           const Result<Receipt>& receipt, Logger& logger);
 
-/// That the topic exists is success.
-Result<void> create_topic(Admin& admin, const std::string& topic, std::int32_t partitions,
-                          std::int16_t replication_factor);
+/// That the topic exists is success; says whether it did. 0: the client's own time-out.
+Result<bool> create_topic(Admin& admin, const std::string& topic, std::int32_t partitions,
+                          std::int16_t replication_factor,
+                          std::chrono::milliseconds timeout = std::chrono::milliseconds(0));
 
 }  // namespace dohle::messaging

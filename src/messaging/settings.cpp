@@ -5,6 +5,7 @@
 
 #include "base/addresses.hpp"
 #include "base/option_checks.hpp"
+#include "base/topic_name.hpp"
 #include "messaging/embedded_address.hpp"
 
 namespace dohle::messaging {
@@ -171,8 +172,9 @@ Result<void> check_handling(const SubscribeOptions& own) {
         {"auto_create_topic (replication_factor)", topic.replication_factor, -1, INT16_MAX},
     });
     if (!made) return made;
-    if (topic.topic.empty()) {
-      return fail(Error::configuration("auto_create_topic names no topic"));
+    if (auto named = check_topic_name(topic.topic); !named) {
+      return fail(
+          Error::configuration("auto_create_topic: " + std::string(named.error().message())));
     }
   }
   return check_middlewares(own.middlewares, "middlewares");
@@ -288,7 +290,11 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
   const std::string group = own.group_id.value_or(broker.group_id);
   const auto start = own.start_offset ? own.start_offset : broker.start_offset;
   const Reading reading = reading_of(own, broker);
-  if (topic.empty()) return fail(Error::configuration("the topic to subscribe to has no name"));
+  if (auto named = check_topic_name(topic); !named) {
+    return fail(
+        Error::configuration("topic to subscribe to: " + std::string(named.error().message()) +
+                             " (a subscription reads one topic; patterns are not there yet)"));
+  }
   if (auto checked = check_handling(own); !checked) return fail(checked.error());
   if (auto checked = check(reading, broker.read_timeout); !checked) return fail(checked.error());
   if (auto checked = check_start(start, !own.partition.is_none()); !checked) {

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/printable.hpp"
+
 namespace dohle::messaging {
 
 namespace {
@@ -32,8 +34,8 @@ std::shared_ptr<Logger> split_logger(const kafka::BrokerOptions& options) {
       options.logger ? options.logger
                      : stderr_logger(options.enable_logger ? LogLevel::info : LogLevel::warning);
   const auto errors = options.error_logger ? options.error_logger : plain;
-  return std::make_shared<SplitLogger>(options.enable_logger ? plain : nullptr,
-                                       options.enable_error_logger ? errors : nullptr);
+  return printing_logger(std::make_shared<SplitLogger>(
+      options.enable_logger ? plain : nullptr, options.enable_error_logger ? errors : nullptr));
 }
 
 }  // namespace dohle::messaging

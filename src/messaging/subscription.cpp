@@ -101,9 +101,15 @@ Result<void> Subscription::wait_ready(std::chrono::milliseconds timeout) {
                                                 (why ? ": " + why->to_string() : std::string())));
   }
   std::string text = "subscription to " + setup_.topic + " is not ready after " +
-                     std::to_string(timeout.count()) + " ms";
-  if (last_error_) text += ": " + last_error_->to_string();
-  return fail(Error::client(Errc::timed_out, text));
+                     std::to_string(timeout.count()) + " ms: ";
+  if (last_error_) {
+    text += last_error_->to_string();
+  } else {
+    text += was_assigned_ ? "it is not known yet where reading starts"
+                          : "no partitions are assigned yet";
+  }
+  lock.unlock();
+  return fail(Error::client(Errc::timed_out, text + setup_.troubles()));
 }
 
 void Subscription::request_stop(std::chrono::milliseconds timeout) {

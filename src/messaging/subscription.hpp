@@ -42,6 +42,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
     std::shared_ptr<messaging::Reports> reports;
     /// Whether the caller is the thread that serves the source: nothing may wait there.
     std::function<bool()> is_client_thread = [] { return false; };
+    /// What is wrong with the servers, with ": " in front, or nothing. Not on the client's thread.
+    std::function<std::string()> troubles = [] { return std::string(); };
   };
 
   static std::shared_ptr<Subscription> start(Setup setup);

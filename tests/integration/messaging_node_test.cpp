@@ -386,6 +386,61 @@ TEST(MessagingOnNode, tells_of_middleware_that_throws) {
   EXPECT_TRUE(reader.error().is(Errc::handler_failed));
 }
 
+TEST(MessagingOnNode, says_why_a_subscription_to_a_missing_topic_is_not_ready) {
+  std::mutex mutex;
+  std::optional<Error> told;
+  Broker broker = connected("embedded:memory", {.error_handler = [&](const Failure& failure) {
+                              const std::lock_guard lock(mutex);
+                              told = failure.error;
+                            }});
+  for (const char* group : {"g", ""}) {
+    auto reader = broker.subscribe("later", [](RawEvent) {}, {.group_id = group});
+    ASSERT_TRUE(reader.has_value());
+    const auto ready = reader->wait_ready(3s);
+    ASSERT_FALSE(ready.has_value()) << group;
+    EXPECT_NE(ready.error().to_string().find("topic later does not exist"), std::string::npos)
+        << ready.error().to_string();
+    const std::lock_guard lock(mutex);
+    ASSERT_TRUE(told.has_value());
+    EXPECT_TRUE(told->is(Errc::no_such_topic)) << told->to_string();
+    told.reset();
+  }
+  auto reader = broker.subscribe("later", [](RawEvent) {}, {.group_id = "g"});
+  ASSERT_TRUE(reader.has_value());
+  ASSERT_TRUE(kafka::create_topic(broker, "later", 1, 1).has_value());
+  EXPECT_TRUE(reader->wait_ready(patience).has_value()) << "it goes on once the topic is there";
+}
+
+TEST(MessagingOnNode, refuses_names_that_no_topic_can_have_at_the_call) {
+  Broker broker = connected("embedded:memory");
+  for (const char* name : {"a/b", "^f.*", "", ".."}) {
+    for (const char* group : {"g", ""}) {
+      const auto reader = broker.subscribe(name, [](RawEvent) {}, {.group_id = group});
+      ASSERT_FALSE(reader.has_value()) << name;
+      EXPECT_EQ(reader.error().category(), ErrorCategory::configuration) << name;
+    }
+  }
+}
+
+TEST(MessagingOnNode, does_not_take_a_topic_with_other_partitions_for_the_one_to_make) {
+  Broker broker = connected("embedded:memory");
+  ASSERT_TRUE(kafka::create_topic(broker, "t", 3, 1).has_value());
+  EXPECT_TRUE(kafka::create_topic(broker, "t", 3, 1).has_value());
+  EXPECT_TRUE(kafka::create_topic(broker, "t", -1, -1).has_value());
+  const auto other = kafka::create_topic(broker, "t", 6, 1);
+  ASSERT_FALSE(other.has_value());
+  EXPECT_NE(other.error().to_string().find("exists with 3 partitions, not 6"), std::string::npos);
+}
+
+TEST(TopicCalls, end_at_the_callers_time_with_the_reason) {
+  const auto made = kafka::create_topic("127.0.0.1:1", "t", 1, 1, 200ms);
+  ASSERT_FALSE(made.has_value());
+  EXPECT_TRUE(made.error().is(Errc::timed_out)) << made.error().to_string();
+  EXPECT_NE(made.error().to_string().find("127.0.0.1:1"), std::string::npos)
+      << made.error().to_string();
+  EXPECT_FALSE(kafka::delete_topic("127.0.0.1:1", {"t"}, 200ms).has_value());
+}
+
 TEST(MessagingOnNode, starts_a_group_at_a_time_and_only_where_nothing_is_committed) {
   Broker broker = connected("embedded:memory", {.async = false});
   ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1).has_value());

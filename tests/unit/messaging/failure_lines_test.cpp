@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "messaging/reports.hpp"
+#include "messaging/split_logger.hpp"
+
 namespace dohle::messaging {
 namespace {
 
@@ -57,6 +60,36 @@ TEST(FailureLines, keep_the_offsets_of_eight_partitions_and_count_the_rest) {
   ASSERT_EQ(said.size(), 1u);
   EXPECT_TRUE(said[0].starts_with("20 more failures of handlers: t-0 at offset 1, ")) << said[0];
   EXPECT_TRUE(said[0].ends_with("t-7 at offset 1, and 12 elsewhere")) << said[0];
+}
+
+TEST(Reports, escape_names_and_messages_of_others_in_their_lines) {
+  std::string seen;
+  kafka::BrokerOptions options;
+  options.logger =
+      function_logger(LogLevel::warning,
+                      [&seen](LogLevel, std::string_view, std::string_view line) { seen = line; });
+  Reports reports(nullptr, split_logger(options));
+  Failure failure = broken(1);
+  failure.topic = "a\nb";
+  failure.error = Error::client(Errc::handler_failed, "red \x1b[31m");
+  reports.report(failure);
+  EXPECT_NE(seen.find("a\\nb-0 at offset 1"), std::string::npos) << seen;
+  EXPECT_EQ(seen.find('\x1b'), std::string::npos);
+}
+
+TEST(Reports, say_at_their_end_what_was_left_out) {
+  std::vector<std::string> seen;
+  kafka::BrokerOptions options;
+  options.logger = function_logger(
+      LogLevel::warning,
+      [&seen](LogLevel, std::string_view, std::string_view line) { seen.emplace_back(line); });
+  {
+    Reports reports(nullptr, split_logger(options));
+    for (int offset = 0; offset < 3; ++offset) reports.report(broken(offset));
+  }
+  // Where the machine stands still for a second there is a line more.
+  ASSERT_GE(seen.size(), 2u);
+  EXPECT_NE(seen.back().find("2"), std::string::npos) << seen.back();
 }
 
 }  // namespace

@@ -15,6 +15,6 @@ int main() {
   dohle::kafka::create_topic(broker, "sightings", 3, 1).value();
   auto print = [](const Sighting& s) { std::printf("%d %s\n", s.count, s.bird.c_str()); };
   auto watch = broker.subscribe<Sighting>("sightings", print, {.group_id = "watchers"}).value();
-  broker.publish("sightings", Sighting{"jackdaw", 2}, {.key = "tower"}).value();
+  broker.publish("sightings", Sighting{"jackdaw", 2}, {.key = "tower"}).value().get().value();
   std::getchar();
 }
