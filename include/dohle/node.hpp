@@ -56,9 +56,15 @@ struct NodeOptions {
   /// The largest request, in bytes. 1 KiB to 2 GiB - 1.
   std::size_t max_request_bytes = std::size_t{100} << 20;
   /// Bytes of unfinished requests that are held in memory, all connections together: as many as
-  /// have arrived. Above it requests of more than 32 KiB wait, but for one at a time. At least
-  /// 1 KiB.
+  /// have arrived. Above it requests of more than 32 KiB wait, but for one at a time, and of
+  /// requests of which less than 64 KiB came in the last 5 s the slowest lose their connection. At
+  /// least 1 KiB.
   std::size_t max_requests_bytes = std::size_t{512} << 20;
+  /// Bytes of answers in memory that clients have not read, all connections together. Above it
+  /// requests of connections with unread answers wait, those of others are served one at a time,
+  /// and a connection that has read nothing for 10 s while others wait is closed. Default: 256 MiB.
+  /// At least 1 KiB.
+  std::size_t max_unread_answer_bytes = std::size_t{256} << 20;
   /// Topics to list again of which the data directory has the partitions and the catalog knows
   /// nothing, with the default settings. Default: none. A topic that is listed already is left
   /// alone; one without directories is a configuration error.

@@ -73,6 +73,8 @@ class Connection {
   virtual bool send(Chain bytes) = 0;
   /// Bytes accepted by `send` and not yet by the operating system.
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
+  /// Those of them that lie in memory: ranges of files do not.
+  [[nodiscard]] virtual std::size_t queued_memory_bytes() const { return queued_bytes(); }
   /// Writes what is queued now instead of at the end of the turn.
   virtual void flush() = 0;
   virtual void pause_reading() = 0;

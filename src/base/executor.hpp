@@ -33,6 +33,12 @@ class Executor {
   virtual void cancel(TimerId id) = 0;
   /// Time as it was when the loop began its present turn; no system call.
   [[nodiscard]] virtual Now tick() const = 0;
+  /// The time at present: one look at the clock, for work that bounds what it takes of a turn.
+  /// Loops whose turns take no time: that of `tick`.
+  [[nodiscard]] virtual TimePoint mono_now() const { return tick().mono; }
+  /// Work that can go on in a later turn stops then, and leaves the thread to others. Default: the
+  /// turn has no end.
+  [[nodiscard]] virtual TimePoint turn_end() const { return never; }
   /// Until then the loop looks for what comes instead of sleeping, for a wait that is not much
   /// longer than to be woken takes; of several times the latest counts. Loops that never sleep have
   /// nothing to do.

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <csignal>
 #include <ctime>
+#include <iterator>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -22,6 +23,7 @@ namespace dohle::net {
 namespace {
 
 constexpr Duration until_woken{-1};
+constexpr Duration half_of_a_turn = std::chrono::microseconds(2'500);
 
 /// Keeps SIGPIPE from the present thread. sendfile, unlike sendmsg, cannot be told to do without,
 /// and a client that goes away amid a large answer would end the process.
@@ -58,10 +60,11 @@ struct Loop::State {
   CoreYield core;  // between turns that found nothing
   SystemClock clock;
   Now now = clock.now();
+  TimePoint turn_end = never;
   Poller poller;
   ReadBuffers read_buffers;
   TimerWheel timers{now.mono};
-  std::vector<Task> turn_end;
+  std::vector<Task> at_turn_end;
   std::vector<Task> ending;  // keeps its capacity, as `running` does
 
   std::mutex mutex;
@@ -70,7 +73,7 @@ struct Loop::State {
   // after posting wakes the loop.
   std::atomic<bool> is_asleep{false};
 
-  std::vector<Task> running;  // loop thread
+  std::vector<Task> running;  // loop thread; those that the last turn had no time for
   std::atomic<bool> is_stopping{false};
   std::atomic<std::thread::id> thread_id;
   std::thread thread;
@@ -89,9 +92,10 @@ Loop::~Loop() {
       const std::lock_guard guard(state_->mutex);
       posted.swap(state_->posted);
     }
-    const std::vector<Task> turn_end = std::exchange(state_->turn_end, {});
+    const std::vector<Task> running = std::exchange(state_->running, {});
+    const std::vector<Task> turn_end = std::exchange(state_->at_turn_end, {});
     const std::vector<Task> timers = state_->timers.take_all();
-    is_clean = posted.empty() && turn_end.empty() && timers.empty();
+    is_clean = posted.empty() && running.empty() && turn_end.empty() && timers.empty();
   }
 }
 
@@ -122,7 +126,7 @@ void Loop::turn() {
   const bool is_told = state_->poller.wait(time_to_sleep());
   state_->is_asleep = false;
   take_time();
-  state_->poller.tell();
+  tell_what_arrived();
   const bool is_asked = run_posted();
   state_->was_idle = !is_told && !is_asked;
   if (!state_->was_idle) stay_awake(state_->now.mono + state_->busy_poll);
@@ -132,7 +136,8 @@ void Loop::turn() {
 
 Duration Loop::time_to_sleep() {
   State& state = *state_;
-  if (!state.turn_end.empty()) return Duration::zero();  // from before run()
+  // The first from before run(), the second what a turn had no time for.
+  if (!state.at_turn_end.empty() || !state.running.empty()) return Duration::zero();
   const bool may_stay_awake = state.now.mono < state.awake_until;
   if (may_stay_awake && (!state.was_idle || state.core.give_up(state.clock))) {
     return Duration::zero();
@@ -162,19 +167,33 @@ void Loop::post(Task task) {
   if (state_->is_asleep.load() && state_->is_asleep.exchange(false)) state_->poller.wake();
 }
 
+void Loop::tell_what_arrived() {
+  state_->turn_end = state_->now.mono + half_of_a_turn;
+  state_->poller.tell(state_->clock, state_->turn_end);
+}
+
 bool Loop::run_posted() {
+  std::vector<Task>& running = state_->running;
   {
     const std::lock_guard guard(state_->mutex);
-    state_->running.swap(state_->posted);
+    if (running.empty()) {
+      running.swap(state_->posted);
+    } else {
+      std::ranges::move(state_->posted, std::back_inserter(running));
+      state_->posted.clear();
+    }
   }
-  for (Task& task : state_->running) {
+  if (running.empty()) return false;
+  state_->turn_end = state_->clock.mono() + half_of_a_turn;
+  std::size_t count = 0;
+  while (count < running.size()) {
     // It goes as soon as it ran, so that what it owns does not outlive its successors' work.
-    Task once = std::move(task);
+    Task once = std::move(running[count++]);
     once();
+    if (count < running.size() && state_->clock.mono() >= state_->turn_end) break;
   }
-  const bool ran = !state_->running.empty();
-  state_->running.clear();
-  return ran;
+  running.erase(running.begin(), running.begin() + static_cast<std::ptrdiff_t>(count));
+  return true;
 }
 
 bool Loop::is_loop_thread() const {
@@ -193,6 +212,14 @@ Now Loop::tick() const {
   return state_->now;
 }
 
+TimePoint Loop::mono_now() const {
+  return state_->clock.mono();
+}
+
+TimePoint Loop::turn_end() const {
+  return state_->turn_end;
+}
+
 const Clock& Loop::clock() const {
   return state_->clock;
 }
@@ -202,7 +229,7 @@ void Loop::stay_awake(TimePoint until) {
 }
 
 void Loop::at_turn_end(Task task) {
-  state_->turn_end.push_back(std::move(task));
+  state_->at_turn_end.push_back(std::move(task));
 }
 
 Poller& Loop::poller() {
@@ -219,8 +246,8 @@ void Loop::run_timers() {
 }
 
 void Loop::end_turn() {
-  while (!state_->turn_end.empty()) {
-    state_->ending.swap(state_->turn_end);
+  while (!state_->at_turn_end.empty()) {
+    state_->ending.swap(state_->at_turn_end);
     for (Task& task : state_->ending) task();
     state_->ending.clear();
   }

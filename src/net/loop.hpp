@@ -17,10 +17,11 @@ class ReadBuffers;
 ///
 /// A turn begins when something is ready. It takes the time once, tells connections what arrived,
 /// runs what was posted before, then the timers that are due, and ends by running what was put off
-/// to its end (connections write what they were given). Other threads pay a system call for `post`
-/// only when the loop sleeps. It does not while it is to stay awake, or for `busy_poll` after the
-/// last turn that found something: then turns follow each other, and others may have the core
-/// between them; where they keep it, the loop sleeps all the same.
+/// to its end (connections write what they were given). Both, what arrived and what was posted,
+/// have half of 5 ms; what is left then is the beginning of the next turn's. Other threads pay a
+/// system call for `post` only when the loop sleeps. It does not while it is to stay awake, or for
+/// `busy_poll` after the last turn that found something: then turns follow each other, and others
+/// may have the core between them; where they keep it, the loop sleeps all the same.
 ///
 /// Throws std::system_error when the system has no descriptors left for it.
 class Loop final : public Executor {
@@ -45,6 +46,8 @@ class Loop final : public Executor {
   TimerId arm(TimePoint at, Task task) override;
   void cancel(TimerId id) override;
   [[nodiscard]] Now tick() const override;
+  [[nodiscard]] TimePoint mono_now() const override;
+  [[nodiscard]] TimePoint turn_end() const override;
   void stay_awake(TimePoint until) override;
 
   /// The clock that ticks are read from. Any thread.
@@ -67,6 +70,7 @@ class Loop final : public Executor {
   void turn();
   [[nodiscard]] Duration time_to_sleep();
   void take_time();
+  void tell_what_arrived();
   /// Whether there was something.
   bool run_posted();
   void run_timers();

@@ -100,6 +100,8 @@ class PipeEnd final : public std::enable_shared_from_this<PipeEnd> {
 
   bool send(Chain bytes);
   [[nodiscard]] std::size_t queued_bytes() const { return out_.size() + pipe_->unread_from(side_); }
+  /// What a file's range stands for is read when it goes into the pipe.
+  [[nodiscard]] std::size_t queued_memory_bytes() const { return queued_bytes(); }
   void flush();
   void pause_reading() { is_paused_ = true; }
   void resume_reading();

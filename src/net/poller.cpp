@@ -79,18 +79,23 @@ void Poller::remove(WatchId id) {
 }
 
 bool Poller::wait(Duration patience) {
+  if (told_count_ < ready_count_) return true;
   const int found =
       wait_for_events(epoll_, ready_.data(), static_cast<int>(ready_.size()), patience);
-  ready_count_ = found > 0 ? found : 0;  // interrupted by a signal: a turn with nothing ready
+  // Interrupted by a signal: a turn with nothing ready.
+  ready_count_ = found > 0 ? static_cast<std::size_t>(found) : 0;
+  told_count_ = 0;
   return ready_count_ > 0;
 }
 
-void Poller::tell() {
-  for (int i = 0; i < ready_count_; ++i) {
-    const epoll_event& event = ready_[static_cast<std::size_t>(i)];
-    if (Slot* slot = find(event.data.u64)) slot->watcher->on_ready(event.events);
+void Poller::tell(const Clock& clock, TimePoint end) {
+  while (told_count_ < ready_count_) {
+    const epoll_event& event = ready_[told_count_++];
+    Slot* slot = find(event.data.u64);
+    if (slot == nullptr) continue;
+    slot->watcher->on_ready(event.events);
+    if (clock.mono() >= end) return;
   }
-  ready_count_ = 0;
 }
 
 // Edge-triggered, each write is an event of its own, so nobody has to read the counter back; it

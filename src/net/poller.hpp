@@ -43,10 +43,12 @@ class Poller {
   /// ends its registration.
   void remove(WatchId id);
 
-  /// Waits at most `patience`; below zero: without limit. False: nothing is ready.
+  /// Waits at most `patience`; below zero: without limit. False: nothing is ready. While `tell` has
+  /// left something it does not wait.
   bool wait(Duration patience);
-  /// Tells the watchers what `wait` found.
-  void tell();
+  /// Tells the watchers what `wait` found, at least one of them, and until `end` as many as there
+  /// is time for; the others come first in the next turn.
+  void tell(const Clock& clock, TimePoint end);
   /// Ends the present or next wait. Any thread.
   void wake() const;
 
@@ -64,7 +66,8 @@ class Poller {
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;
   std::array<epoll_event, events_per_wait> ready_;
-  int ready_count_ = 0;
+  std::size_t ready_count_ = 0;
+  std::size_t told_count_ = 0;
 };
 
 }  // namespace dohle::net

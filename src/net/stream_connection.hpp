@@ -19,6 +19,7 @@ class StreamConnection final : public Connection {
 
   bool send(Chain bytes) override { return stream_->send(std::move(bytes)); }
   std::size_t queued_bytes() const override { return stream_->queued_bytes(); }
+  std::size_t queued_memory_bytes() const override { return stream_->queued_memory_bytes(); }
   void flush() override { stream_->flush(); }
   void pause_reading() override { stream_->pause_reading(); }
   void resume_reading() override { stream_->resume_reading(); }

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <sys/sendfile.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -16,8 +17,10 @@ namespace dohle::net {
 
 namespace {
 
-// One connection may take that much in one turn of the loop before the others have theirs.
+// One connection may take that much in one turn of the loop before the others have theirs. Who
+// reads as fast as we write would never fill its socket.
 constexpr std::size_t read_bytes_per_turn = std::size_t{1} << 20;
+constexpr std::size_t write_bytes_per_turn = std::size_t{1} << 20;
 constexpr std::size_t flush_above_bytes = 256 * 1024;
 constexpr std::size_t pieces_per_write = IOV_MAX;
 
@@ -225,10 +228,24 @@ void TcpStream::schedule_flush() {
 
 void TcpStream::flush() {
   if (!is_open_ || is_closed_ || is_broken_) return;
+  const std::size_t before = out_.size();
   while (!out_.empty() && !is_socket_full_) {
+    if (before - out_.size() >= write_bytes_per_turn) {
+      flush_later();
+      break;
+    }
     if (write_some() == Written::failed) return;
   }
   after_write();
+}
+
+void TcpStream::flush_later() {
+  if (is_flush_scheduled_) return;
+  is_flush_scheduled_ = true;
+  loop_.post([self = shared_from_this()] {
+    self->is_flush_scheduled_ = false;
+    self->flush();
+  });
 }
 
 TcpStream::Written TcpStream::write_some() {
@@ -239,7 +256,7 @@ TcpStream::Written TcpStream::write_some() {
 
 TcpStream::Written TcpStream::send_range(const FileRange& range) {
   auto offset = static_cast<off_t>(range.offset);
-  const std::size_t asked = range.size;
+  const std::size_t asked = std::min(range.size, write_bytes_per_turn);
   const ssize_t sent = ::sendfile(socket_.number(), range.file->descriptor(), &offset, asked);
   if (sent == 0) {
     return fail_later(Error::storage(Errc::damaged, range.file->path() + " ends before byte " +
@@ -259,7 +276,10 @@ TcpStream::Written TcpStream::send_slices() {
   message.msg_iov = pieces.data();
   message.msg_iovlen = out_.gather(pieces);
   std::size_t asked = 0;
-  for (std::size_t i = 0; i < message.msg_iovlen; ++i) asked += pieces[i].iov_len;
+  for (std::size_t i = 0; i < message.msg_iovlen; ++i) {
+    asked += pieces[i].iov_len;
+    if (asked >= write_bytes_per_turn) message.msg_iovlen = i + 1;
+  }
   const int more = asked < out_.size() ? MSG_MORE : 0;
   return wrote(::sendmsg(socket_.number(), &message, MSG_NOSIGNAL | more), asked);
 }

@@ -40,6 +40,7 @@ class TcpStream final : public std::enable_shared_from_this<TcpStream>, public W
 
   bool send(Chain bytes);
   [[nodiscard]] std::size_t queued_bytes() const { return out_.size(); }
+  [[nodiscard]] std::size_t queued_memory_bytes() const { return out_.memory_size(); }
   void flush();
   void pause_reading() { is_paused_ = true; }
   void resume_reading();
@@ -62,6 +63,7 @@ class TcpStream final : public std::enable_shared_from_this<TcpStream>, public W
   void give_back_room();
   void received(std::size_t bytes, std::size_t asked);
   void schedule_flush();
+  void flush_later();
   Written write_some();
   Written send_range(const FileRange& range);
   Written send_slices();

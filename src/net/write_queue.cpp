@@ -25,6 +25,11 @@ std::size_t size_of(const Chain::Piece& piece) {
       piece);
 }
 
+std::size_t memory_of(const Chain::Piece& piece) {
+  const auto* slice = std::get_if<Slice>(&piece);
+  return slice != nullptr ? slice->size() : 0;
+}
+
 }  // namespace
 
 // What cannot be read stays a range: sending it will say why.
@@ -41,6 +46,7 @@ void WriteQueue::append(Chain bytes) {
   size_ += bytes.size();
   for (Chain::Piece& piece : bytes.pieces()) {
     read_if_short(piece);
+    memory_size_ += memory_of(piece);
     pieces_.push_back(std::move(piece));
   }
 }
@@ -68,11 +74,13 @@ void WriteQueue::consume(std::size_t bytes) {
     const std::size_t size = size_of(front);
     if (bytes >= size) {
       bytes -= size;
+      memory_size_ -= memory_of(front);
       pieces_.pop_front();
       continue;
     }
     if (auto* slice = std::get_if<Slice>(&front)) {
       *slice = slice->sub(bytes);
+      memory_size_ -= bytes;
     } else {
       auto& range = std::get<FileRange>(front);
       range.offset += bytes;
@@ -102,6 +110,7 @@ Result<void> WriteQueue::materialize_front() {
     range->size -= part.size;
   }
   auto& slices = bytes.pieces();
+  for (const Chain::Piece& piece : slices) memory_size_ += memory_of(piece);
   pieces_.insert(pieces_.begin(), std::make_move_iterator(slices.begin()),
                  std::make_move_iterator(slices.end()));
   return {};
@@ -109,7 +118,7 @@ Result<void> WriteQueue::materialize_front() {
 
 void WriteQueue::clear() {
   pieces_.clear();
-  size_ = 0;
+  size_ = memory_size_ = 0;
 }
 
 }  // namespace dohle::net

@@ -18,6 +18,8 @@ class WriteQueue {
   void append(Chain bytes);
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
+  /// Bytes of slices.
+  [[nodiscard]] std::size_t memory_size() const { return memory_size_; }
 
   /// A file range at the front that has a descriptor, to be sent by the kernel; null otherwise.
   [[nodiscard]] const FileRange* front_range() const;
@@ -34,6 +36,7 @@ class WriteQueue {
 
   std::deque<Chain::Piece> pieces_;
   std::size_t size_ = 0;
+  std::size_t memory_size_ = 0;
 };
 
 }  // namespace dohle::net

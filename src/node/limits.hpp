@@ -9,11 +9,15 @@ namespace dohle::node::limits {
 
 /// Requests of one connection that are not answered yet; no more are read from it meanwhile.
 inline constexpr std::size_t max_requests_per_connection = 128;
-/// Bytes of answers that a connection may leave unread before it is not read from.
-inline constexpr std::size_t max_unread_answer_bytes = std::size_t{64} << 20;
-/// A request of which nothing comes for that long is given up, with its connection, while others
-/// wait for the memory that it holds.
-inline constexpr auto stalled_request_timeout = std::chrono::seconds(10);
+/// Bytes of answers that one connection may leave unread before it is not read from.
+inline constexpr std::size_t max_unread_bytes_per_connection = std::size_t{64} << 20;
+/// A connection that has read nothing of its answers for that long is closed while others wait for
+/// the memory that they hold.
+inline constexpr auto unread_answers_timeout = std::chrono::seconds(10);
+/// While others wait for the memory of unfinished requests, a connection with one that sends fewer
+/// bytes than these in each period is closed, the slowest first.
+inline constexpr auto slow_request_period = std::chrono::seconds(5);
+inline constexpr std::size_t min_request_bytes_per_period = std::size_t{64} << 10;
 /// A connection on which no byte moves for that long is closed (connections.max.idle.ms): its
 /// client may be gone without a word.
 inline constexpr auto connection_idle_timeout = std::chrono::minutes(10);

@@ -42,6 +42,7 @@ Result<void> check_sizes(const NodeOptions& options) {
       {"max_connections", options.max_connections, 1, 100'000},
       {"max_request_bytes", options.max_request_bytes, 1'024, INT32_MAX},
       {"max_requests_bytes", options.max_requests_bytes, 1'024, SIZE_MAX},
+      {"max_unread_answer_bytes", options.max_unread_answer_bytes, 1'024, SIZE_MAX},
       {"max_memory_bytes", options.max_memory_bytes, std::size_t{1} << 20, SIZE_MAX},
       {"max_fetch_wait_pairs", options.max_fetch_wait_pairs, 1, SIZE_MAX},
   };
@@ -108,6 +109,7 @@ Result<node::NodeSettings> settings_of(const NodeOptions& options) {
   settings.max_connections = options.max_connections;
   settings.max_request_bytes = options.max_request_bytes;
   settings.max_requests_bytes = options.max_requests_bytes;
+  settings.max_unread_answer_bytes = options.max_unread_answer_bytes;
   settings.max_fetch_wait_pairs = options.max_fetch_wait_pairs;
   settings.max_timestamp_before = options.max_timestamp_before;
   settings.max_timestamp_after = options.max_timestamp_after;

@@ -69,7 +69,8 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
       batch_checks_(environment.disk),
       fetch_waits_(environment.loop, {limits::max_waiting_fetches, settings_.max_fetch_wait_pairs}),
       fetch_sessions_(fetch_session_options(), environment.random),
-      groups_(*this, environment.loop, environment.random, settings_.groups) {}
+      groups_(*this, environment.loop, environment.random, settings_.groups),
+      dispatcher_(*this, environment.loop, settings_.max_unread_answer_bytes) {}
 
 NodeEngine::~NodeEngine() {
   *is_alive_ = false;
@@ -106,7 +107,7 @@ Result<void> NodeEngine::start() {
 Result<Endpoint> NodeEngine::listen(Listening& listening, ListenAt where) {
   ConnectionLimits limits;
   limits.max_frame_bytes = settings_.max_request_bytes;
-  limits.max_write_queue_bytes = limits::max_unread_answer_bytes;
+  limits.max_write_queue_bytes = limits::max_unread_bytes_per_connection;
   limits.idle_timeout = limits::connection_idle_timeout;
   auto entrance = std::make_unique<Entrance>(*this, Way{std::move(where.name), where.advertise});
   auto listener = listening.listen(where.at, limits, *entrance);
@@ -143,6 +144,7 @@ void NodeEngine::drain_sessions() {
 
 void NodeEngine::finish_stop() {
   close_sessions();
+  dispatcher_.drop_all();
   batch_checks_.drop_all();
   environment_.loop.cancel(std::exchange(maintenance_, 0));
   environment_.loop.cancel(std::exchange(background_check_, 0));
@@ -183,13 +185,14 @@ Session* NodeEngine::session(std::uint64_t id) {
   return found == sessions_.end() ? nullptr : found->second.get();
 }
 
-void NodeEngine::on_session_closed(const Session& session, const Error& why) {
+void NodeEngine::on_session_closed(Session& session, const Error& why) {
   const bool is_usual = why.is(Errc::connection_lost) || why.is(Errc::timed_out);
   if (!is_usual) complain(why.message());
   forget_later(session);
 }
 
-void NodeEngine::forget_later(const Session& session) {
+void NodeEngine::forget_later(Session& session) {
+  dispatcher_.forget(session);
   fetch_waits_.forget(session.id());
   std::erase_if(held_requests_,
                 [&](const HeldRequest& held) { return held.session == session.id(); });
@@ -239,56 +242,43 @@ void NodeEngine::release_request(std::size_t bytes, const Session& session) {
 
 void NodeEngine::watch_for_room() {
   if (room_watch_ != 0) return;
-  room_watch_ = environment_.loop.arm(now().mono + limits::stalled_request_timeout, [this] {
+  counted_since_ = now().mono;
+  for (const auto& [id, session] : sessions_) session->begin_to_count();
+  room_watch_ = environment_.loop.arm(now().mono + limits::slow_request_period, [this] {
     room_watch_ = 0;
-    close_what_stands_still();
+    close_slow_senders();
   });
 }
 
-// Who sends half a request and falls silent holds memory that others wait for.
-void NodeEngine::close_what_stands_still() {
+// A request that arrives slowly holds memory that others wait for. The slowest go, as many as make
+// room for the first that waits.
+void NodeEngine::close_slow_senders() {
+  std::erase_if(held_requests_,
+                [this](const HeldRequest& held) { return session(held.session) == nullptr; });
   if (held_requests_.empty()) return;
-  const TimePoint then = now().mono - limits::stalled_request_timeout;
+  std::vector<Session*> slow;
   for (const auto& [id, session] : sessions_) {
-    if (!session->stands_still_since(then)) continue;
-    complain("closing the connection of " + session->peer() + ": its request stands still after " +
-             std::to_string(session->reserved_bytes()) + " bytes, and others wait for room (" +
-             std::to_string(settings_.max_requests_bytes) + " bytes, max_requests_bytes)");
-    session->close();
+    const bool is_slow = session->counted_bytes() < limits::min_request_bytes_per_period;
+    if (is_slow && session->sends_since(counted_since_)) slow.push_back(session.get());
+  }
+  std::ranges::sort(
+      slow, {}, [](const Session* each) { return std::pair(each->counted_bytes(), each->id()); });
+  const HeldRequest first = held_requests_.front();
+  const std::string for_whom = session(first.session)->peer();
+  std::size_t freed = 0;
+  for (Session* each : slow) {
+    if (requests_bytes_ - freed + first.bytes <= settings_.max_requests_bytes) break;
+    freed += each->reserved_bytes();
+    complain("closing the connection of " + each->peer() + ": of its request, which holds " +
+             std::to_string(each->reserved_bytes()) + " bytes, " +
+             std::to_string(each->counted_bytes()) + " came in the last " +
+             std::to_string(limits::slow_request_period.count()) + " s, fewer than " +
+             std::to_string(limits::min_request_bytes_per_period) + ", and " + for_whom +
+             " waits for room (" + std::to_string(settings_.max_requests_bytes) +
+             " bytes, max_requests_bytes)");
+    each->abort();
   }
   watch_for_room();
-}
-
-void NodeEngine::on_request(Session& session, Slice frame) {
-  auto request = wire::decode_request_header(frame);
-  if (request) return dispatch(session, *std::move(request));
-  complain("closing the connection of " + session.peer() + ": " +
-           std::string(request.error().message()));
-  session.close();
-}
-
-void NodeEngine::dispatch(Session& session, wire::RequestFrame frame) {
-  const std::int16_t version = frame.header.api_version;
-  Call call{*this,
-            session.principal(),
-            session.way(),
-            session.peer(),
-            std::move(frame.header.client_id).value_or(""),
-            Responder(*this, session.id(), session.reserve_answer(), frame.header.correlation_id,
-                      version),
-            version,
-            now()};
-  const Handler* handler = find_handler(frame.header.api_key);
-  if (handler == nullptr) {
-    return call.responder.close(Error::client(
-        Errc::unsupported_version,
-        "request " + std::to_string(static_cast<int>(frame.header.api_key)) + " is not served"));
-  }
-  if (handler->api.versions.contains(version)) return handler->handle(call, frame.body);
-  if (handler->api.key == wire::ApiKey::api_versions) return answer_unknown_version(call);
-  call.responder.close(Error::client(
-      Errc::unsupported_version,
-      std::string(wire::api_name(handler->api.key)) + " version " + std::to_string(version)));
 }
 
 // --- records

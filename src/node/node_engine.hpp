@@ -24,6 +24,7 @@
 #include "node/line_limit.hpp"
 #include "node/serve/batch_checks.hpp"
 #include "node/serve/call.hpp"
+#include "node/serve/dispatcher.hpp"
 #include "node/storage/clock_watch.hpp"
 #include "node/storage/place_watch.hpp"
 #include "node/storage/syncing.hpp"
@@ -46,6 +47,7 @@ struct NodeSettings {
   std::size_t max_connections = 10'000;
   std::size_t max_request_bytes = std::size_t{100} << 20;
   std::size_t max_requests_bytes = std::size_t{512} << 20;
+  std::size_t max_unread_answer_bytes = std::size_t{256} << 20;
   std::size_t max_open_files = log::FileCache::open_max_default;
   std::size_t max_fetch_wait_pairs = 1'000'000;
   std::chrono::milliseconds max_timestamp_before = std::chrono::milliseconds::max();
@@ -99,13 +101,17 @@ class NodeEngine final : private log::LogEvents {
   void give_back_room(std::size_t bytes);
   /// Its request is whole, or given up, and held this much.
   void release_request(std::size_t bytes, const Session& session);
-  void on_request(Session& session, Slice frame);
-  void on_session_closed(const Session& session, const Error& why);
+  void on_session_closed(Session& session, const Error& why);
   /// A session is never destroyed inside one of its own callbacks.
-  void forget_later(const Session& session);
+  void forget_later(Session& session);
 
   // For handlers and what they use.
   [[nodiscard]] Session* session(std::uint64_t id);
+  [[nodiscard]] const std::unordered_map<std::uint64_t, std::unique_ptr<Session>>& sessions()
+      const {
+    return sessions_;
+  }
+  [[nodiscard]] Dispatcher& dispatcher() { return dispatcher_; }
   [[nodiscard]] Topics& topics() { return topics_; }
   [[nodiscard]] GroupService& groups() { return groups_; }
   [[nodiscard]] Syncing& syncing() { return syncing_; }
@@ -141,7 +147,6 @@ class NodeEngine final : private log::LogEvents {
 
   ConnectionEvents* accept(std::unique_ptr<Connection> connection, const Way& way);
   [[nodiscard]] bool has_room_for(std::size_t request_bytes) const;
-  void dispatch(Session& session, wire::RequestFrame frame);
   void on_partition_synced(const PartitionRef& partition, std::uint64_t bytes);
   void show(const PartitionRef& partition, std::uint64_t visible_bytes);
   void on_checked(log::PartitionLog& log) override;
@@ -152,7 +157,7 @@ class NodeEngine final : private log::LogEvents {
   void checkpoint(std::vector<log::PartitionLog*> due) const;
   void check_in_background();
   void watch_for_room();
-  void close_what_stands_still();
+  void close_slow_senders();
   void drain_sessions();
   void close_sessions();
   void finish_stop();
@@ -177,6 +182,7 @@ class NodeEngine final : private log::LogEvents {
   FetchWaits fetch_waits_;
   FetchSessions fetch_sessions_;
   GroupService groups_;
+  Dispatcher dispatcher_;
   std::list<std::unique_ptr<Entrance>> entrances_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
   std::uint64_t last_session_ = 0;
@@ -184,6 +190,7 @@ class NodeEngine final : private log::LogEvents {
   /// The session whose request may exceed the bound, so that some request always gets through.
   std::uint64_t exceeding_ = 0;
   TimerId room_watch_ = 0;
+  TimePoint counted_since_{};
   std::deque<HeldRequest> held_requests_;
   LineLimit complaints_;
   LineLimit troubles_;

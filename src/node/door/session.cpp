@@ -1,9 +1,24 @@
 #include "node/door/session.hpp"
 
+#include <algorithm>
+#include <variant>
+
 #include "node/limits.hpp"
 #include "node/node_engine.hpp"
 
 namespace dohle::node {
+
+namespace {
+
+std::size_t memory_of(const Chain& bytes) {
+  std::size_t size = 0;
+  for (const Chain::Piece& piece : bytes.pieces()) {
+    if (const auto* slice = std::get_if<Slice>(&piece)) size += slice->size();
+  }
+  return size;
+}
+
+}  // namespace
 
 Session::Session(NodeEngine& engine, std::uint64_t id, const Way& way,
                  std::unique_ptr<Connection> connection)
@@ -18,7 +33,8 @@ void Session::on_open() {
 }
 
 Admission Session::on_frame_length(std::size_t /*bytes*/) {
-  if (state_ == State::closing || is_draining_ || is_held_for_checks_) return Admission::hold;
+  if (state_ == State::closing || is_draining_) return Admission::hold;
+  if (is_held_for_checks_ || is_held_for_turn_) return Admission::hold;
   if (answers_.size() >= limits::max_requests_per_connection) {
     is_held_for_answers_ = true;
     return Admission::hold;
@@ -30,19 +46,25 @@ Admission Session::on_frame_room(std::size_t bytes) {
   if (state_ == State::closing || is_draining_) return Admission::hold;
   is_held_for_room_ = !engine_.reserve_request(bytes, *this);
   if (is_held_for_room_) return Admission::hold;
+  if (reserved_bytes_ == 0) request_began_at_ = engine_.now().mono;
   reserved_bytes_ += bytes;
-  last_bytes_at_ = engine_.now().mono;
+  counted_bytes_ += bytes;
   return Admission::accept;
 }
 
 void Session::on_frame_room_unused(std::size_t bytes) {
   reserved_bytes_ -= bytes;
+  counted_bytes_ -= std::min(bytes, counted_bytes_);
   engine_.give_back_room(bytes);
 }
 
 void Session::on_frame(Slice frame) {
-  if (state_ == State::serving) engine_.on_request(*this, std::move(frame));
-  if (is_held_for_checks_) return;
+  if (state_ == State::serving) engine_.dispatcher().take(*this, std::move(frame));
+  release_request();
+}
+
+void Session::release_request() {
+  if (is_held_for_checks_ || is_held_for_turn_) return;
   engine_.release_request(std::exchange(reserved_bytes_, 0), *this);
 }
 
@@ -52,7 +74,13 @@ void Session::hold_for_checks() {
 
 void Session::end_hold_for_checks() {
   if (!std::exchange(is_held_for_checks_, false)) return;
-  engine_.release_request(std::exchange(reserved_bytes_, 0), *this);
+  release_request();
+  resume();
+}
+
+void Session::end_hold_for_turn() {
+  if (!std::exchange(is_held_for_turn_, false)) return;
+  release_request();
   resume();
 }
 
@@ -72,15 +100,47 @@ std::uint64_t Session::reserve_answer() {
 
 void Session::answer(std::uint64_t number, Chain bytes) {
   if (state_ == State::closing) return;
-  answers_[static_cast<std::size_t>(number - first_answer_)] = std::move(bytes);
-  while (!answers_.empty() && answers_.front()) {
+  const auto place = static_cast<std::size_t>(number - first_answer_);
+  if (place > 0) held_answer_bytes_ += memory_of(bytes);
+  answers_[place] = std::move(bytes);
+  for (bool is_first = place == 0; !answers_.empty() && answers_.front(); is_first = false) {
     Chain ready = *std::move(answers_.front());
     answers_.pop_front();
     ++first_answer_;
-    if (!ready.empty() && !connection_->send(std::move(ready))) connection_->pause_reading();
+    if (!is_first) held_answer_bytes_ -= memory_of(ready);
+    if (!ready.empty()) send(std::move(ready));
   }
+  engine_.dispatcher().note_unread(*this);
   const bool has_room = answers_.size() <= limits::max_requests_per_connection / 2;
   if (has_room && std::exchange(is_held_for_answers_, false)) resume();
+}
+
+void Session::send(Chain bytes) {
+  sent_bytes_ += bytes.size();
+  if (!connection_->send(std::move(bytes))) connection_->pause_reading();
+}
+
+std::size_t Session::note_unread_bytes(TimePoint now) {
+  if (state_ == State::closing) return unread_bytes_;
+  const std::uint64_t read = sent_bytes_ - connection_->queued_bytes();
+  if (unread_bytes_ == 0 || read != read_bytes_) last_read_at_ = now;
+  read_bytes_ = read;
+  unread_bytes_ = connection_->queued_memory_bytes() + held_answer_bytes_;
+  return unread_bytes_;
+}
+
+void Session::flush_answers() {
+  if (state_ == State::closing) return;
+  connection_->flush();
+  engine_.dispatcher().note_unread(*this);
+}
+
+void Session::abort() {
+  if (state_ == State::closing) return;
+  state_ = State::closing;
+  answers_.clear();
+  connection_->close();
+  engine_.forget_later(*this);
 }
 
 void Session::close() {
@@ -97,8 +157,8 @@ void Session::drain() {
 }
 
 void Session::resume() {
-  const bool is_full = connection_->queued_bytes() > limits::max_unread_answer_bytes;
-  const bool is_held = is_held_for_answers_ || is_held_for_checks_;
+  const bool is_full = connection_->queued_bytes() > limits::max_unread_bytes_per_connection;
+  const bool is_held = is_held_for_answers_ || is_held_for_checks_ || is_held_for_turn_;
   if (!is_draining_ && !is_held && !is_full) connection_->resume_reading();
 }
 

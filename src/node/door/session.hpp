@@ -5,10 +5,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/connection.hpp"
 #include "base/principal.hpp"
 #include "base/time.hpp"
+#include "node/serve/turn_queue.hpp"
 
 namespace dohle::node {
 
@@ -23,7 +25,7 @@ struct Way {
 
 /// One client's connection: whole frames go to the engine, answers leave in the order of requests.
 /// It is not read from while it has too many requests under way, while there is no room for its
-/// next one, or while it does not read its answers.
+/// next one, while a request of it waits for its turn, or while it does not read its answers.
 class Session final : public ConnectionEvents {
  public:
   enum class State : std::uint8_t {
@@ -64,23 +66,46 @@ class Session final : public ConnectionEvents {
   /// stay counted until then.
   void hold_for_checks();
   void end_hold_for_checks();
+  /// The same until its request, which waits for a turn of the node's thread, is served.
+  void hold_for_turn() { is_held_for_turn_ = true; }
+  void end_hold_for_turn();
+  /// Drops the answers that are not read, and closes at once.
+  void abort();
   /// Reads no further requests; those under way are answered.
   void drain();
   /// Everything that was asked is answered, and the answers are written.
   [[nodiscard]] bool is_idle() const {
-    return answers_.empty() && connection_->queued_bytes() == 0;
+    return answers_.empty() && !is_held_for_turn_ && connection_->queued_bytes() == 0;
   }
   /// There may be room for the request that is held.
   void resume();
   /// Bytes of an unfinished request that are in memory.
   [[nodiscard]] std::size_t reserved_bytes() const { return reserved_bytes_; }
-  /// Of its unfinished request nothing has come since then, though there was room for it.
-  [[nodiscard]] bool stands_still_since(TimePoint then) const {
+  /// From now on the bytes of requests that arrive are counted anew.
+  void begin_to_count() { counted_bytes_ = 0; }
+  [[nodiscard]] std::size_t counted_bytes() const { return counted_bytes_; }
+  /// It sends since then a request that is not whole, and there was room for what it sends.
+  [[nodiscard]] bool sends_since(TimePoint then) const {
     return reserved_bytes_ > 0 && !is_held_for_room_ && !is_held_for_checks_ &&
-           last_bytes_at_ <= then;
+           !is_held_for_turn_ && request_began_at_ <= then;
   }
 
+  // For the dispatcher.
+  [[nodiscard]] TurnQueue::Mark& turn_mark() { return turn_mark_; }
+  /// Bytes of answers in memory that the client has not read, as of the last note.
+  [[nodiscard]] std::size_t noted_unread_bytes() const { return unread_bytes_; }
+  std::size_t note_unread_bytes(TimePoint now);
+  std::size_t forget_unread_bytes() { return std::exchange(unread_bytes_, 0); }
+  /// Of answers that wait for it the client has read nothing since then, as of the last note.
+  [[nodiscard]] bool reads_nothing_since(TimePoint then) const {
+    return state_ == State::serving && unread_bytes_ > held_answer_bytes_ && last_read_at_ <= then;
+  }
+  void flush_answers();
+
  private:
+  void release_request();
+  void send(Chain bytes);
+
   NodeEngine& engine_;
   const std::uint64_t id_;
   const Way& way_;
@@ -91,10 +116,19 @@ class Session final : public ConnectionEvents {
   std::deque<std::optional<Chain>> answers_;
   std::uint64_t first_answer_ = 0;
   std::size_t reserved_bytes_ = 0;
-  TimePoint last_bytes_at_{};
+  std::size_t counted_bytes_ = 0;
+  TimePoint request_began_at_{};
+  TurnQueue::Mark turn_mark_{};
+  std::size_t unread_bytes_ = 0;
+  /// Of answers that wait for earlier ones.
+  std::size_t held_answer_bytes_ = 0;
+  std::uint64_t sent_bytes_ = 0;
+  std::uint64_t read_bytes_ = 0;
+  TimePoint last_read_at_{};
   bool is_held_for_room_ = false;
   bool is_held_for_answers_ = false;
   bool is_held_for_checks_ = false;
+  bool is_held_for_turn_ = false;
   bool is_draining_ = false;
 };
 

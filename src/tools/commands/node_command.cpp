@@ -1,6 +1,8 @@
+#include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <memory>
 
@@ -43,6 +45,20 @@ int failed(const Error& error, int status) {
   return status;
 }
 
+// What a crowd of clients took goes back to the system once it is free: the node is the whole
+// process here. Only large amounts, since the node's thread may have to wait for it.
+void give_back_free_memory() {
+  constexpr std::size_t min_free_bytes = std::size_t{64} << 20;
+  if (::mallinfo2().fordblks >= min_free_bytes) ::malloc_trim(0);
+}
+
+void wait_for_signal(const sigset_t& signals) {
+  constexpr timespec interval{.tv_sec = 2, .tv_nsec = 0};
+  while (::sigtimedwait(&signals, nullptr, &interval) < 0) {
+    if (errno == EAGAIN) give_back_free_memory();
+  }
+}
+
 int run_node(NodeArguments arguments) {
   auto durability = parse_durability(arguments.durability);
   if (!durability) return failed(durability.error(), exit_usage);
@@ -58,8 +74,7 @@ int run_node(NodeArguments arguments) {
   }
   std::printf("ready %s\n", node->address().c_str());
   std::fflush(stdout);
-  int signal = 0;
-  ::sigwait(&signals, &signal);
+  wait_for_signal(signals);
   if (auto closed = node->close(); !closed) return failed(closed.error(), exit_failed);
   return exit_ok;
 }
@@ -118,6 +133,9 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
       ->allow_extra_args(false);
   add_count(*command, "--max-connections", arguments->options.max_connections, 1, 100'000,
             "More are closed at once; 1 to 100000 [10000]");
+  add_count(*command, "--max-unread-answer-bytes", arguments->options.max_unread_answer_bytes,
+            1'024, 1'000'000'000'000,
+            "Bytes of answers that clients may leave unread, all together [268435456]");
   add_count(*command, "--max-fetch-wait-pairs", arguments->options.max_fetch_wait_pairs, 1,
             1'000'000'000,
             "Waiting fetches times their partitions; above it fetches look every 100 ms [1000000]");

@@ -163,10 +163,30 @@ TEST_F(LimitsTest, ARequestThatStandsStillIsGivenUpOnceOthersWaitForItsRoom) {
       send(produce_request("t", batch_of({std::string(150'000, 'x')})), 12, "three");
   EXPECT_EQ(wait<wire::ProduceRequest>(waiting).responses[0].partition_responses[0].error_code, 0);
   EXPECT_TRUE(one.is_closed || two.is_closed);
-  EXPECT_GE(logger.count("its request stands still after 150000 bytes, and others wait for room "
-                         "(200000 bytes, max_requests_bytes)"),
+  EXPECT_GE(logger.count("of its request, which holds 150000 bytes, 0 came in the last 5 s, fewer "
+                         "than 65536, and "),
             1u);
+  EXPECT_GE(logger.count(" waits for room (200000 bytes, max_requests_bytes)"), 1u);
   EXPECT_TRUE(still_serves());
+}
+
+TEST_F(LimitsTest, TheSlowestSenderIsClosedForAnotherConnectionThatWaits) {
+  settings.max_requests_bytes = 300'000;
+  create("t");
+  const auto some_of_a_request = [](std::size_t length, std::size_t bytes) {
+    const std::string whole(framed(std::string(length, '\0')).flatten()->text());
+    return Chain(Slice::copy_of(whole.substr(0, bytes)));
+  };
+  for (const std::string name : {"one", "two", "three"}) {
+    client(name).send_bytes(some_of_a_request(140'000, 50'000));
+  }
+  world.run_for(1s);
+  const auto waiting =
+      send(produce_request("t", batch_of({std::string(120'000, 'x')})), 12, "other");
+  EXPECT_EQ(wait<wire::ProduceRequest>(waiting, 15s).responses[0].partition_responses[0].error_code,
+            0);
+  EXPECT_GE(logger.count(" came in the last 5 s, fewer than 65536, and client:"), 1u);
+  EXPECT_LT(logger.count(" came in the last 5 s"), 3u) << "one makes enough room";
 }
 
 TEST_F(LimitsTest, ManyRequestsOfOneConnectionAreAnsweredInOrder) {

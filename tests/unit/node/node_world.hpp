@@ -94,19 +94,37 @@ struct FetchFrom {
   std::int32_t max_bytes = 1 << 20;
 };
 
+/// A loop whose turns have time for one thing each.
+class ShortTurns final : public Executor {
+ public:
+  ShortTurns(Executor& loop, const bool& is_short) : loop_(loop), is_short_(is_short) {}
+  void post(Task task) override { loop_.post(std::move(task)); }
+  [[nodiscard]] bool is_loop_thread() const override { return loop_.is_loop_thread(); }
+  TimerId arm(TimePoint at, Task task) override { return loop_.arm(at, std::move(task)); }
+  void cancel(TimerId id) override { loop_.cancel(id); }
+  [[nodiscard]] Now tick() const override { return loop_.tick(); }
+  [[nodiscard]] TimePoint turn_end() const override { return is_short_ ? TimePoint::min() : never; }
+
+ private:
+  Executor& loop_;
+  const bool& is_short_;
+};
+
 /// The node's real code on a simulated machine, and clients that speak the protocol by hand.
 class NodeWorld : public testing::Test {
  protected:
   using Partition = wire::FetchResponse::PartitionData;
 
   struct Running {
-    Running(sim::Process& self, const NodeSettings& settings, Logger& logger)
-        : engine({self.executor(), self.disk(), self.random(), logger}, settings) {
+    Running(sim::Process& self, const NodeSettings& settings, Logger& logger, const bool& is_short)
+        : loop(self.executor(), is_short),
+          engine({loop, self.disk(), self.random(), logger}, settings) {
       started = engine.start();
       if (!started) return;
       auto at = engine.listen(self.listening(), {"tcp", {"0.0.0.0", 9092}, {"node", 0}});
       if (!at) started = fail(at.error());
     }
+    ShortTurns loop;
     Result<void> started;
     NodeEngine engine;
   };
@@ -114,7 +132,7 @@ class NodeWorld : public testing::Test {
   sim::Process& node() {
     if (node_ == nullptr) {
       node_ = &world.machine("node").start("node", [this](sim::Process& self) {
-        return std::make_shared<Running>(self, settings, logger);
+        return std::make_shared<Running>(self, settings, logger, turns_are_short);
       });
       world.run_for(100ms);
       const auto& started = running().started;
@@ -244,6 +262,7 @@ class NodeWorld : public testing::Test {
     return chosen;
   }();
   KeptLines logger;
+  bool turns_are_short = false;
 
  private:
   void restarted() {

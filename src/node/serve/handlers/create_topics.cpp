@@ -1,7 +1,9 @@
 #include "wire/messages/create_topics.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <set>
+#include <utility>
 
 #include "node/serve/handlers/config_source.hpp"
 #include "node/serve/handlers/handlers.hpp"
@@ -90,25 +92,50 @@ Result<void> create(NodeEngine& engine, const Wanted& wanted, bool validate_only
   return {};
 }
 
+/// One request until it is answered: a topic in each slice.
+class Creating {
+ public:
+  Creating(Call& call, wire::CreateTopicsRequest request)
+      : engine_(call.engine), responder_(call.responder), request_(std::move(request)) {
+    for (const Wanted& wanted : request_.topics) names_.insert(wanted.name);
+  }
+
+  /// True: it is answered.
+  bool create_next() {
+    if (response_.topics.size() == request_.topics.size()) {
+      responder_.answer(response_);
+      return true;
+    }
+    const Wanted& wanted = request_.topics[response_.topics.size()];
+    Created& topic = response_.topics.emplace_back();
+    topic.name = wanted.name;
+    topic.error_message.reset();
+    Result<void> created = names_.count(wanted.name) > 1
+                               ? Result<void>(fail(refused(broker_error::invalid_request, wanted,
+                                                           "Duplicate topic name.")))
+                               : create(engine_, wanted, request_.validate_only, topic);
+    if (created) return false;
+    topic.error_code = wire_code(created.error());
+    topic.error_message = text_of(created.error());
+    return false;
+  }
+
+ private:
+  NodeEngine& engine_;
+  const Responder responder_;
+  const wire::CreateTopicsRequest request_;
+  /// Views of the request.
+  std::multiset<std::string_view> names_;
+  wire::CreateTopicsResponse response_;
+};
+
 }  // namespace
 
 void handle(Call& call, wire::CreateTopicsRequest request) {
-  std::multiset<std::string_view> names;
-  for (const Wanted& wanted : request.topics) names.insert(wanted.name);
-  wire::CreateTopicsResponse response;
-  for (const Wanted& wanted : request.topics) {
-    Created& topic = response.topics.emplace_back();
-    topic.name = wanted.name;
-    topic.error_message.reset();
-    Result<void> created = names.count(wanted.name) > 1
-                               ? Result<void>(fail(refused(broker_error::invalid_request, wanted,
-                                                           "Duplicate topic name.")))
-                               : create(call.engine, wanted, request.validate_only, topic);
-    if (created) continue;
-    topic.error_code = wire_code(created.error());
-    topic.error_message = text_of(created.error());
-  }
-  call.responder.answer(response);
+  call.engine.dispatcher().go_on(call.responder.session(),
+                                 [creating = std::make_unique<Creating>(call, std::move(request))] {
+                                   return creating->create_next();
+                                 });
 }
 
 }  // namespace dohle::node

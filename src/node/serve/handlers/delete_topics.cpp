@@ -35,14 +35,22 @@ Deleted remove(NodeEngine& engine, const std::optional<std::string>& name, const
 }  // namespace
 
 void handle(Call& call, wire::DeleteTopicsRequest request) {
-  wire::DeleteTopicsResponse response;
-  for (const std::string& name : request.topic_names) {
-    response.responses.push_back(remove(call.engine, name, {}));
+  // Up to version 5 by names, then by names or ids.
+  for (std::string& name : request.topic_names) {
+    request.topics.emplace_back().name = std::move(name);
   }
-  for (const auto& topic : request.topics) {
-    response.responses.push_back(remove(call.engine, topic.name, topic.topic_id));
-  }
-  call.responder.answer(response);
+  call.engine.dispatcher().go_on(
+      call.responder.session(),
+      [&engine = call.engine, responder = call.responder, topics = std::move(request.topics),
+       response = wire::DeleteTopicsResponse()]() mutable {
+        const std::size_t next = response.responses.size();
+        if (next == topics.size()) {
+          responder.answer(response);
+          return true;
+        }
+        response.responses.push_back(remove(engine, topics[next].name, topics[next].topic_id));
+        return false;
+      });
 }
 
 }  // namespace dohle::node

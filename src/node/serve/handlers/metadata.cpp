@@ -1,6 +1,9 @@
 #include "wire/messages/metadata.hpp"
 
+#include <memory>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "node/serve/handlers/handlers.hpp"
 #include "node/storage/topic_names.hpp"
@@ -37,60 +40,100 @@ Entry missing(std::optional<std::string> name, const TopicId& id, std::int16_t c
   return entry;
 }
 
-Entry by_name(Call& call, const std::string& name, bool may_create, bool with_operations) {
-  Topics& topics = call.engine.topics();
-  if (const Topic* topic = topics.find(name)) return describe(*topic, with_operations);
-  if (auto legal = check_topic_name(name); !legal) {
-    return missing(name, {}, wire_code(legal.error()));
+/// One request until it is answered: a topic of the answer in each slice.
+class Describing {
+ public:
+  Describing(Call& call, wire::MetadataRequest request)
+      : engine_(call.engine),
+        responder_(call.responder),
+        request_(std::move(request)),
+        // Version 0 has no null: there an empty list asks for all topics.
+        wants_all_(!request_.topics || (call.version == 0 && request_.topics->empty())),
+        may_create_(request_.allow_auto_topic_creation &&
+                    call.engine.settings().auto_create_topics) {
+    auto& broker = response_.brokers.emplace_back();
+    broker.node_id = node_id;
+    broker.host = call.way.advertised.host;
+    broker.port = call.way.advertised.port;
+    response_.cluster_id = engine_.topics().cluster_id();
+    response_.controller_id = node_id;
+    if (request_.include_cluster_authorized_operations) {
+      response_.cluster_authorized_operations = may::with_cluster;
+    }
   }
-  // A topic of which only the directories are there is not made anew over them.
-  if (!may_create || topics.refused_by_strays(name)) {
-    return missing(name, {}, broker_error::unknown_topic_or_partition);
+
+  /// True: it is answered.
+  bool describe_next() {
+    if (wants_all_ ? add_next_of_all() : add_next_wanted()) return false;
+    responder_.answer(response_);
+    return true;
   }
-  auto created = topics.create(name, 1, {});
-  return created ? describe(**created, with_operations)
-                 : missing(name, {}, wire_code(created.error()));
-}
+
+ private:
+  // Topics may come and go between two slices: the next one is found by its name.
+  bool add_next_of_all() {
+    const auto& topics = engine_.topics().all();
+    const auto next = response_.topics.empty() ? topics.begin()
+                                               : topics.upper_bound(*response_.topics.back().name);
+    if (next == topics.end()) return false;
+    add(next->second);
+    return true;
+  }
+
+  bool add_next_wanted() {
+    if (next_ == request_.topics->size()) return false;
+    const auto& wanted = (*request_.topics)[next_++];
+    // Once each: an answer may be large, and its name repeated in a few bytes.
+    const TopicId id = wanted.name ? TopicId() : wanted.topic_id;
+    if (!answered_.emplace(wanted.name, id).second) return true;
+    if (wanted.name) {
+      add_by_name(*wanted.name);
+    } else if (const Topic* topic = engine_.topics().find(id)) {
+      add(*topic);
+    } else {
+      response_.topics.push_back(missing(std::nullopt, id, broker_error::unknown_topic_id));
+    }
+    return true;
+  }
+
+  void add(const Topic& topic) {
+    response_.topics.push_back(describe(topic, request_.include_topic_authorized_operations));
+  }
+
+  void add_by_name(const std::string& name) {
+    Topics& topics = engine_.topics();
+    if (const Topic* topic = topics.find(name)) return add(*topic);
+    const auto add_missing = [&](std::int16_t code) {
+      response_.topics.push_back(missing(name, {}, code));
+    };
+    if (auto legal = check_topic_name(name); !legal) return add_missing(wire_code(legal.error()));
+    // A topic of which only the directories are there is not made anew over them.
+    if (!may_create_ || topics.refused_by_strays(name)) {
+      return add_missing(broker_error::unknown_topic_or_partition);
+    }
+    auto created = topics.create(name, 1, {});
+    if (!created) return add_missing(wire_code(created.error()));
+    add(**created);
+  }
+
+  NodeEngine& engine_;
+  const Responder responder_;
+  const wire::MetadataRequest request_;
+  const bool wants_all_;
+  const bool may_create_;
+  wire::MetadataResponse response_;
+  std::size_t next_ = 0;
+  std::set<std::pair<std::optional<std::string>, TopicId>> answered_;
+};
 
 }  // namespace
 
 void handle(Call& call, wire::MetadataRequest request) {
-  Topics& topics = call.engine.topics();
-  wire::MetadataResponse response;
-  auto& broker = response.brokers.emplace_back();
-  broker.node_id = node_id;
-  broker.host = call.way.advertised.host;
-  broker.port = call.way.advertised.port;
-  response.cluster_id = topics.cluster_id();
-  response.controller_id = node_id;
-  if (request.include_cluster_authorized_operations) {
-    response.cluster_authorized_operations = may::with_cluster;
-  }
-  const bool with_operations = request.include_topic_authorized_operations;
-  // Version 0 has no null: there an empty list asks for all topics.
-  const bool wants_all = !request.topics || (call.version == 0 && request.topics->empty());
-  if (wants_all) {
-    for (const auto& [name, topic] : topics.all()) {
-      response.topics.push_back(describe(topic, with_operations));
-    }
-    return call.responder.answer(response);
-  }
-  const bool may_create =
-      request.allow_auto_topic_creation && call.engine.settings().auto_create_topics;
-  // Once each: an answer may be large, and its name repeated in a few bytes.
-  std::set<std::pair<std::optional<std::string>, TopicId>> answered;
-  for (const auto& wanted : *request.topics) {
-    if (!answered.emplace(wanted.name, wanted.name ? TopicId() : wanted.topic_id).second) continue;
-    if (wanted.name) {
-      response.topics.push_back(by_name(call, *wanted.name, may_create, with_operations));
-    } else if (const Topic* topic = topics.find(wanted.topic_id)) {
-      response.topics.push_back(describe(*topic, with_operations));
-    } else {
-      response.topics.push_back(
-          missing(std::nullopt, wanted.topic_id, broker_error::unknown_topic_id));
-    }
-  }
-  call.responder.answer(response);
+  call.engine.dispatcher().go_on(
+      call.responder.session(),
+      [describing = std::make_unique<Describing>(call, std::move(request))] {
+        return describing->describe_next();
+      });
 }
 
 }  // namespace dohle::node

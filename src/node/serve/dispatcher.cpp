@@ -1,0 +1,239 @@
+#include "node/serve/dispatcher.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "node/limits.hpp"
+#include "node/serve/handlers/handlers.hpp"
+
+namespace dohle::node {
+
+namespace {
+
+// How soon connections that wait for others to read are looked at again, and how long the next one
+// waits for the last one that went beyond the budget: it may never read.
+constexpr auto blocked_interval = std::chrono::milliseconds(5);
+
+}  // namespace
+
+Dispatcher::Dispatcher(NodeEngine& engine, Executor& loop, std::size_t max_unread_answer_bytes)
+    : engine_(engine), loop_(loop), max_unread_bytes_(max_unread_answer_bytes) {}
+
+Dispatcher::~Dispatcher() {
+  *is_alive_ = false;
+  loop_.cancel(watch_);
+}
+
+// --- requests
+
+void Dispatcher::take(Session& session, Slice frame) {
+  if (!waiting_.empty() || is_turn_over() || !has_answer_budget(session)) {
+    return wait(session, {std::move(frame), nullptr});
+  }
+  serve(session, frame);
+}
+
+void Dispatcher::serve(Session& session, const Slice& frame) {
+  auto request = wire::decode_request_header(frame);
+  if (request) {
+    handle(session, *std::move(request));
+  } else {
+    engine_.complain("closing the connection of " + session.peer() + ": " +
+                     std::string(request.error().message()));
+    session.close();
+  }
+  after_request(session);
+}
+
+void Dispatcher::handle(Session& session, wire::RequestFrame frame) {
+  const std::int16_t version = frame.header.api_version;
+  Call call{engine_,
+            session.principal(),
+            session.way(),
+            session.peer(),
+            std::move(frame.header.client_id).value_or(""),
+            Responder(engine_, session.id(), session.reserve_answer(), frame.header.correlation_id,
+                      version),
+            version,
+            engine_.now()};
+  const Handler* handler = find_handler(frame.header.api_key);
+  if (handler == nullptr) {
+    return call.responder.close(Error::client(
+        Errc::unsupported_version,
+        "request " + std::to_string(static_cast<int>(frame.header.api_key)) + " is not served"));
+  }
+  if (handler->api.versions.contains(version)) return handler->handle(call, frame.body);
+  if (handler->api.key == wire::ApiKey::api_versions) return answer_unknown_version(call);
+  call.responder.close(Error::client(
+      Errc::unsupported_version,
+      std::string(wire::api_name(handler->api.key)) + " version " + std::to_string(version)));
+}
+
+void Dispatcher::go_on(std::uint64_t session, Rest rest) {
+  do {
+    if (rest()) return;
+  } while (!is_turn_over());
+  if (Session* from = engine_.session(session)) wait(*from, {{}, std::move(rest)});
+}
+
+// --- turns
+
+void Dispatcher::wait(Session& session, Waiting work) {
+  if (session.state() == Session::State::closing) return;
+  session.hold_for_turn();
+  waiting_.insert_or_assign(session.id(), std::move(work));
+  turns_.wait(session.id(), session.turn_mark());
+  run_later();
+}
+
+void Dispatcher::run_later() {
+  if (std::exchange(is_posted_, true)) return;
+  loop_.post([this, alive = is_alive_] {
+    if (*alive) run();
+  });
+}
+
+// At least one goes in each turn.
+void Dispatcher::run() {
+  is_posted_ = false;
+  let_blocked_go();
+  last_look_ = loop_.mono_now();
+  do {
+    const auto next = turns_.take();
+    if (!next) break;
+    Session* session = engine_.session(*next);
+    if (session == nullptr) continue;
+    if (has_answer_budget(*session)) {
+      run_one(*session);
+    } else {
+      blocked_.push_back(*next);
+    }
+  } while (!is_turn_over());
+  if (!turns_.empty()) run_later();
+  watch_blocked();
+}
+
+void Dispatcher::run_one(Session& session) {
+  auto node = waiting_.extract(session.id());
+  if (node.empty()) return;
+  Waiting work = std::move(node.mapped());
+  if (work.rest) {
+    go_on(session.id(), std::move(work.rest));
+    after_request(session);
+  } else {
+    serve(session, work.frame);
+  }
+  if (!waiting_.contains(session.id())) session.end_hold_for_turn();
+}
+
+bool Dispatcher::is_turn_over() const {
+  const TimePoint end = loop_.turn_end();
+  return end != never && loop_.mono_now() >= end;
+}
+
+// Whoever goes beyond the budget writes at once, so that the next one may in the same turn.
+void Dispatcher::after_request(Session& session) {
+  if (exceeding_ == session.id()) session.flush_answers();
+  const TimePoint now = loop_.mono_now();
+  turns_.charge(session.turn_mark(), now - std::max(last_look_, loop_.tick().mono));
+  last_look_ = now;
+}
+
+// --- unread answers
+
+void Dispatcher::note_unread(Session& session) {
+  const std::size_t before = session.noted_unread_bytes();
+  unread_bytes_ += session.note_unread_bytes(engine_.now().mono) - before;
+}
+
+bool Dispatcher::has_answer_budget(const Session& session) {
+  if (!is_over_budget()) return true;
+  if (session.noted_unread_bytes() > 0) return false;
+  const TimePoint now = engine_.now().mono;
+  const Session* exceeding = exceeding_ == session.id() ? nullptr : engine_.session(exceeding_);
+  const bool is_read = exceeding == nullptr || exceeding->noted_unread_bytes() == 0;
+  if (!is_read && now < exceeding_since_ + blocked_interval) return false;
+  exceeding_ = session.id();
+  exceeding_since_ = now;
+  return true;
+}
+
+// What was read since is counted once in a turn, and only while it matters.
+bool Dispatcher::is_over_budget() {
+  const TimePoint now = engine_.now().mono;
+  if (unread_bytes_ >= max_unread_bytes_ && std::exchange(unread_looked_at_, now) != now) {
+    look_at_unread();
+  }
+  const bool is_over = unread_bytes_ >= max_unread_bytes_;
+  over_since_ = is_over ? std::min(over_since_, now) : never;
+  if (!is_over) exceeding_ = 0;
+  return is_over;
+}
+
+void Dispatcher::look_at_unread() {
+  for (const auto& [id, session] : engine_.sessions()) note_unread(*session);
+}
+
+void Dispatcher::let_blocked_go() {
+  if (blocked_.empty()) return;
+  const bool is_over = is_over_budget();
+  std::erase_if(blocked_, [&](std::uint64_t id) {
+    Session* session = engine_.session(id);
+    if (session == nullptr) return true;
+    if (is_over && session->noted_unread_bytes() > 0) return false;
+    turns_.wait(id, session->turn_mark());
+    return true;
+  });
+}
+
+void Dispatcher::watch_blocked() {
+  if (blocked_.empty() || watch_ != 0) return;
+  watch_ = loop_.arm(engine_.now().mono + blocked_interval, [this] {
+    watch_ = 0;
+    if (blocked_.empty()) return;
+    close_who_reads_nothing();
+    run_later();
+  });
+}
+
+void Dispatcher::close_who_reads_nothing() {
+  const TimePoint then = engine_.now().mono - limits::unread_answers_timeout;
+  if (!is_over_budget() || over_since_ > then) return;
+  std::vector<Session*> silent;
+  for (const auto& [id, session] : engine_.sessions()) {
+    const bool has_others = blocked_.size() > 1 || blocked_.front() != id;
+    if (has_others && session->reads_nothing_since(then)) silent.push_back(session.get());
+  }
+  for (Session* session : silent) {
+    const auto for_whom = std::ranges::find_if(blocked_, [&](std::uint64_t id) {
+      return id != session->id() && engine_.session(id) != nullptr;
+    });
+    if (for_whom == blocked_.end()) return;
+    engine_.complain("closing the connection of " + session->peer() + ": it has read nothing of " +
+                     std::to_string(session->noted_unread_bytes()) + " bytes of answers for " +
+                     std::to_string(limits::unread_answers_timeout.count()) + " s, and " +
+                     engine_.session(*for_whom)->peer() + " waits for room (" +
+                     std::to_string(max_unread_bytes_) + " bytes, max_unread_answer_bytes)");
+    session->abort();
+  }
+}
+
+// --- ends
+
+void Dispatcher::forget(Session& session) {
+  unread_bytes_ -= session.forget_unread_bytes();
+  if (exceeding_ == session.id()) exceeding_ = 0;
+  if (waiting_.erase(session.id()) == 0) return;
+  turns_.forget(session.id());
+  std::erase(blocked_, session.id());
+}
+
+void Dispatcher::drop_all() {
+  turns_.clear();
+  blocked_.clear();
+  waiting_.clear();
+  loop_.cancel(std::exchange(watch_, 0));
+}
+
+}  // namespace dohle::node

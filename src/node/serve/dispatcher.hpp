@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "base/executor.hpp"
+#include "base/slice.hpp"
+#include "node/serve/turn_queue.hpp"
+#include "wire/header.hpp"
+
+namespace dohle::node {
+
+class NodeEngine;
+class Session;
+
+/// Serves requests: decodes them, calls their handlers, and decides which connection's goes next.
+///
+/// A request is served as it comes while the loop's turn has time left and nobody waits. Otherwise
+/// its connection is not read from, and waits for a later turn; the one that used least of the
+/// thread lately goes first. A handler whose request takes long does it in slices, and its
+/// connection waits between them in the same way.
+///
+/// Answers that clients do not read lie in memory. Above a budget for all of them together requests
+/// of connections with unread answers wait, and those of others go one at a time: the next one once
+/// the last one's answer is read, or 5 ms later. A connection that has read nothing for a while is
+/// closed once another one waits for that budget.
+class Dispatcher {
+ public:
+  /// Does a slice of a request. True: it is answered.
+  using Rest = std::move_only_function<bool()>;
+
+  /// Both outlive it.
+  Dispatcher(NodeEngine& engine, Executor& loop, std::size_t max_unread_answer_bytes);
+  ~Dispatcher();
+  Dispatcher(const Dispatcher&) = delete;
+  Dispatcher& operator=(const Dispatcher&) = delete;
+
+  /// A request came: serves it now or later.
+  void take(Session& session, Slice frame);
+  /// From a handler: goes on with `rest` while the turn has time, then in later turns. `rest` is
+  /// dropped when the connection closes, so it owns what it needs and keeps no pointer to a topic
+  /// from one call to the next.
+  void go_on(std::uint64_t session, Rest rest);
+
+  /// Bytes of answers that the session's client has not read may have changed.
+  void note_unread(Session& session);
+  /// The session closes.
+  void forget(Session& session);
+  /// The node stops: nothing further is served.
+  void drop_all();
+
+  /// Of all connections together, as far as noted.
+  [[nodiscard]] std::size_t unread_bytes() const { return unread_bytes_; }
+
+ private:
+  /// A connection holds one of the two.
+  struct Waiting {
+    Slice frame;
+    Rest rest;
+  };
+
+  void serve(Session& session, const Slice& frame);
+  void handle(Session& session, wire::RequestFrame frame);
+  void wait(Session& session, Waiting work);
+  void run();
+  void run_one(Session& session);
+  void after_request(Session& session);
+  void run_later();
+  [[nodiscard]] bool is_turn_over() const;
+  [[nodiscard]] bool has_answer_budget(const Session& session);
+  [[nodiscard]] bool is_over_budget();
+  void look_at_unread();
+  void let_blocked_go();
+  void watch_blocked();
+  void close_who_reads_nothing();
+
+  NodeEngine& engine_;
+  Executor& loop_;
+  const std::size_t max_unread_bytes_;
+  TurnQueue turns_;
+  std::unordered_map<std::uint64_t, Waiting> waiting_;
+  /// Of those that wait, the ones that wait for others to read.
+  std::vector<std::uint64_t> blocked_;
+  /// Since when the budget is exceeded; `never` while it is not.
+  TimePoint over_since_ = never;
+  /// When the request that is served, or was last, began or ended.
+  TimePoint last_look_{};
+  std::size_t unread_bytes_ = 0;
+  TimePoint unread_looked_at_{};
+  /// The connection that was last let go beyond the budget.
+  std::uint64_t exceeding_ = 0;
+  TimePoint exceeding_since_{};
+  bool is_posted_ = false;
+  TimerId watch_ = 0;
+  std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace dohle::node

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "base/time.hpp"
+
+namespace dohle::node {
+
+/// Connections whose requests wait for the node's thread. The one that used least of it lately goes
+/// first; of equal ones, the one that waits longest (fair queueing).
+///
+/// Each connection has a mark that moves with what it uses. A connection that was idle begins at
+/// the mark of the last one that went, so it saves nothing up. The order is that of the marks as
+/// they will be if each uses as much as the last time: whoever uses little goes first.
+class TurnQueue {
+ public:
+  struct Mark {
+    Duration at{};
+    Duration last_use{};
+  };
+
+  /// `mark` is the connection's own. It waits once at a time.
+  void wait(std::uint64_t connection, Mark& mark) {
+    mark.at = std::max(mark.at, last_);
+    places_.insert({mark.at + mark.last_use, ++arrivals_, connection, mark.at});
+  }
+  /// The next connection, which waits no longer. Nothing: none waits.
+  std::optional<std::uint64_t> take() {
+    if (places_.empty()) return std::nullopt;
+    const Place first = *places_.begin();
+    places_.erase(places_.begin());
+    last_ = std::max(last_, first.begin);
+    return first.connection;
+  }
+  void forget(std::uint64_t connection) {
+    std::erase_if(places_, [=](const Place& place) { return place.connection == connection; });
+  }
+  void charge(Mark& mark, Duration used) const { mark = {std::max(mark.at, last_) + used, used}; }
+
+  [[nodiscard]] bool empty() const { return places_.empty(); }
+  void clear() { places_.clear(); }
+
+ private:
+  struct Place {
+    Duration end;
+    std::uint64_t arrival;
+    std::uint64_t connection;
+    Duration begin;
+    auto operator<=>(const Place&) const = default;
+  };
+
+  std::set<Place> places_;
+  std::uint64_t arrivals_ = 0;
+  Duration last_{};
+};
+
+}  // namespace dohle::node
