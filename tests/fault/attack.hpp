@@ -1,0 +1,86 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "wire/header.hpp"
+
+namespace dohle::fault {
+
+/// A crowd of connections that sends a node the same bytes again and again, in a thread of its own,
+/// until it is destroyed. A connection that the node closes is not made again.
+class Attack {
+ public:
+  struct Plan {
+    std::size_t connections = 1;
+    /// What each connection sends, whole requests as a rule.
+    std::string bytes;
+    /// How often each connection sends them; 0: for ever.
+    std::size_t rounds = 0;
+    /// Whether answers are read (and dropped).
+    bool reads = true;
+    /// Once all rounds are sent: a byte that each connection sends that often; zero: none.
+    std::chrono::milliseconds drip{0};
+  };
+
+  Attack(std::uint16_t port, Plan plan);
+  ~Attack();
+  Attack(const Attack&) = delete;
+  Attack& operator=(const Attack&) = delete;
+
+  /// Bytes of answers that were read.
+  [[nodiscard]] std::uint64_t read_bytes() const { return read_bytes_; }
+  [[nodiscard]] std::uint64_t sent_bytes() const { return sent_bytes_; }
+  [[nodiscard]] std::size_t open_connections() const { return open_; }
+
+ private:
+  struct Line {
+    int socket;
+    std::size_t rounds = 0;
+    std::size_t at = 0;
+    std::chrono::steady_clock::time_point next_drip{};
+  };
+
+  void run();
+  [[nodiscard]] bool wants_to_send(const Line& line) const;
+  /// False: the connection is closed.
+  bool send_some(Line& line);
+  bool read_some(const Line& line);
+
+  const Plan plan_;
+  std::vector<Line> lines_;
+  std::atomic<std::uint64_t> read_bytes_ = 0;
+  std::atomic<std::uint64_t> sent_bytes_ = 0;
+  std::atomic<std::size_t> open_ = 0;
+  std::atomic<bool> is_over_ = false;
+  std::thread thread_;
+};
+
+/// One request as bytes.
+template <class Request>
+[[nodiscard]] std::string bytes_of(const Request& request,
+                                   std::int16_t version = Request::api.versions.max) {
+  auto bytes = wire::encode_request(1, "attacker", request, version);
+  return bytes ? std::string(bytes->flatten()->text()) : std::string();
+}
+
+/// How long a producer waits beside an attack.
+struct Waits {
+  std::vector<std::chrono::microseconds> each;
+  [[nodiscard]] double longest_ms() const;
+  [[nodiscard]] double percentile_ms(int percent) const;
+};
+
+/// Produces one record every 20 ms to partition 0 of `topic`, for windows of DOHLE_PROBE_SECONDS
+/// (default: 2) seconds, `windows` times, and returns the window with the lowest p99. What fails is
+/// a test failure.
+[[nodiscard]] Waits probe(std::uint16_t port, const std::string& topic, int windows = 3);
+/// Prints p50, p99 and the longest wait.
+void print(const std::string& attack, const Waits& waits);
+
+}  // namespace dohle::fault

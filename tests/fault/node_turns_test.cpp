@@ -1,0 +1,212 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <thread>
+
+#include "base/units.hpp"
+#include "fault/attack.hpp"
+#include "fault/node_process.hpp"
+#include "fault/wire_connection.hpp"
+#include "wire/messages/create_topics.hpp"
+#include "wire/messages/delete_topics.hpp"
+#include "wire/messages/metadata.hpp"
+
+// One client never stops the others: a producer beside attackers. DOHLE_PROBE_SECONDS=10 in a
+// release build measures what the node promises.
+
+namespace dohle::fault {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using SteadyClock = std::chrono::steady_clock;
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr bool is_measured = false;
+#else
+constexpr bool is_measured = true;
+#endif
+
+std::string repeated(const std::string& bytes, std::size_t count) {
+  std::string all;
+  for (std::size_t i = 0; i < count; ++i) all += bytes;
+  return all;
+}
+
+/// About 15 KB, answered with many times that when the topic has many partitions.
+wire::MetadataRequest metadata_of(const std::string& prefix, int count) {
+  wire::MetadataRequest request;
+  request.topics.emplace();
+  for (int i = 0; i < count; ++i) request.topics->emplace_back().name = prefix + std::to_string(i);
+  return request;
+}
+
+wire::MetadataRequest metadata_of_all() {
+  wire::MetadataRequest request;
+  request.topics.reset();
+  return request;
+}
+
+class TurnsTest : public testing::Test {
+ protected:
+  void start(std::vector<std::string> more) {
+    more.insert(more.end(), {"--listen", "127.0.0.1:0"});
+    node_.emplace(scratch_ / "data", std::move(more));
+    ASSERT_NE(node_->port(), 0) << node_->lines();
+    WireConnection admin(node_->port());
+    ASSERT_TRUE(create_topic(admin, "probe", 1));
+  }
+  [[nodiscard]] std::uint16_t port() const { return node_->port(); }
+  Waits probed(const std::string& attack) {
+    Waits waits = probe(port(), "probe");
+    print(attack, waits);
+    if (is_measured) {
+      EXPECT_LE(waits.percentile_ms(99), 50.0);
+      EXPECT_LE(waits.longest_ms(), 250.0);
+    }
+    return waits;
+  }
+  /// How long one request takes that is answered at its end, and how long a producer waited at most
+  /// meanwhile.
+  template <class Request>
+  std::pair<seconds, double> beside(const std::string& name, const Request& request,
+                                    std::int16_t version) {
+    std::atomic<bool> is_answered = false;
+    const auto begin = SteadyClock::now();
+    std::thread attacker([&] {
+      WireConnection connection(port());
+      const auto answer = connection.ask(request, version);
+      EXPECT_TRUE(answer.has_value()) << answer.error().to_string();
+      is_answered = true;
+    });
+    WireConnection connection(port());
+    Waits waits;
+    while (!is_answered) {
+      const auto from = SteadyClock::now();
+      EXPECT_TRUE(produce(connection, "probe", 0, "x").has_value());
+      waits.each.push_back(
+          std::chrono::duration_cast<std::chrono::microseconds>(SteadyClock::now() - from));
+      std::this_thread::sleep_for(milliseconds(20));
+    }
+    attacker.join();
+    const auto took = SteadyClock::now() - begin;
+    std::printf("%s: %.2f s in all; ", name.c_str(), std::chrono::duration<double>(took).count());
+    print("a producer beside it", waits);
+    return {std::chrono::duration_cast<seconds>(took), waits.longest_ms()};
+  }
+
+  ScratchDirectory scratch_;
+  std::optional<NodeProcess> node_;
+};
+
+TEST_F(TurnsTest, AProducerIsServedBesideSixtyConnectionsThatReadNothing) {
+  start({"--durability", "os", "--no-auto-create"});
+  WireConnection admin(port());
+  for (int i = 0; i < 600; ++i)
+    ASSERT_TRUE(create_topic(admin, "a-topic-of-many-" + std::to_string(i), 6));
+  const std::size_t before = node_->resident_bytes();
+  std::size_t most = 0;
+  {
+    Attack attack(port(), {.connections = 60,
+                           .bytes = bytes_of(metadata_of("a-topic-of-many-", 600), 9),
+                           .rounds = 600,
+                           .reads = false});
+    std::atomic<bool> is_over = false;
+    std::thread watch([&] {
+      while (!is_over) {
+        most = std::max(most, node_->resident_bytes());
+        std::this_thread::sleep_for(milliseconds(20));
+      }
+    });
+    (void)probed("60 connections that read nothing");
+    const auto end = SteadyClock::now() + seconds(25);
+    while (attack.open_connections() > 0 && SteadyClock::now() < end) {
+      std::this_thread::sleep_for(milliseconds(100));
+    }
+    is_over = true;
+    watch.join();
+    EXPECT_LT(attack.open_connections(), 60u) << node_->lines();
+  }
+  std::this_thread::sleep_for(seconds(5));
+  const std::size_t after = node_->resident_bytes();
+  std::printf("resident: %zu MiB before, %zu at most, %zu 5 s after closing\n", before >> 20,
+              most >> 20, after >> 20);
+  EXPECT_NE(node_->lines().find("it has read nothing of "), std::string::npos) << node_->lines();
+  if (is_measured) {
+    EXPECT_LE(most, 512_MiB);
+    EXPECT_LE(after, 128_MiB);
+  }
+}
+
+TEST_F(TurnsTest, AProducerIsServedBesideTwoHundredConnectionsThatPipelineLargeAnswers) {
+  start({"--durability", "os"});
+  WireConnection admin(port());
+  ASSERT_TRUE(create_topic(admin, "large", 2'000));
+  Attack attack(port(), {.connections = is_measured ? std::size_t{200} : std::size_t{20},
+                         .bytes = repeated(bytes_of(metadata_of_all(), 9), 1'500)});
+  (void)probed("200 connections that pipeline large answers");
+  EXPECT_GT(attack.read_bytes(), 0u);
+}
+
+TEST_F(TurnsTest, ALargeRequestGetsThroughBesideSevenThatDripBytes) {
+  start({"--durability", "os"});
+  std::string begun;
+  const std::uint32_t length = 100 << 20;
+  for (int shift = 24; shift >= 0; shift -= 8) begun.push_back(static_cast<char>(length >> shift));
+  begun.resize(76 << 20);  // together more than all requests may hold
+  Attack attack(port(), {.connections = 7, .bytes = begun, .rounds = 1, .drip = seconds(5)});
+  const auto end = SteadyClock::now() + seconds(30);
+  while (attack.sent_bytes() < std::uint64_t{500} << 20 && SteadyClock::now() < end) {
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  const auto begin = SteadyClock::now();
+  WireConnection other(port());
+  const auto offset = produce(other, "probe", 0, std::string(500'000, 'x'));
+  const auto took = SteadyClock::now() - begin;
+  ASSERT_TRUE(offset.has_value()) << offset.error().to_string();
+  std::printf("500 KB beside seven slow senders: %.1f s\n",
+              std::chrono::duration<double>(took).count());
+  EXPECT_LE(took, seconds(15));
+  EXPECT_NE(node_->lines().find(" came in the last 5 s, fewer than 65536, and "), std::string::npos)
+      << node_->lines();
+}
+
+TEST_F(TurnsTest, AProducerIsServedBesideManyUnknownNames) {
+  start({"--durability", "fsync"});
+  const auto [took, longest] = beside("5,000 unknown names", metadata_of("n-", 5'000), 9);
+  if (is_measured) {
+    EXPECT_LE(longest, 1'000.0);
+  }
+}
+
+TEST_F(TurnsTest, AProducerIsServedBesideAThousandTopicsThatAreMadeAndDeleted) {
+  start({"--durability", "fsync"});
+  wire::CreateTopicsRequest made;
+  made.timeout_ms = 60'000;
+  wire::DeleteTopicsRequest deleted;
+  for (int i = 0; i < 1'000; ++i) {
+    auto& topic = made.topics.emplace_back();
+    topic.name = "m-" + std::to_string(i);
+    topic.num_partitions = 5;
+    topic.replication_factor = 1;
+    deleted.topics.emplace_back().name = topic.name;
+  }
+  const double making = beside("making 5,000 partitions", made, 7).second;
+  const double deleting = beside("deleting 5,000 partitions", deleted, 6).second;
+  if (is_measured) {
+    EXPECT_LE(making, 1'000.0);
+    EXPECT_LE(deleting, 1'000.0);
+  }
+}
+
+}  // namespace
+}  // namespace dohle::fault
