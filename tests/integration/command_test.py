@@ -31,7 +31,7 @@ SENDING = "--size --acks --linger --buffer --rate".split()
 OPTIONS = {
     "": ["--version"],
     "node": "--accept-loss --data --listen --advertise --adopt --durability --no-auto-create --max-connections "
-    "--max-fetch-wait-pairs --max-timestamp-before --max-timestamp-after".split(),
+    "--max-fetch-wait-pairs --max-unread-answer-bytes --max-timestamp-before --max-timestamp-after".split(),
     "topic": [],
     "topic create": "-p,--partitions -r,--replication -c,--topic-config --dry-run --format".split() + CONNECTING,
     "topic list": "--internal --format".split() + CONNECTING,
