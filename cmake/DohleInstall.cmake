@@ -5,9 +5,14 @@ include(CMakePackageConfigHelpers)
 
 set(DOHLE_ROOMS_SHIPPED base wire auth net disk log client node messaging)
 
-add_library(dohle_library STATIC)
+# Static, unless BUILD_SHARED_LIBS says otherwise.
+add_library(dohle_library)
+if(BUILD_SHARED_LIBS)
+  target_compile_definitions(dohle_library PUBLIC DOHLE_SHARED)
+endif()
 add_library(dohle::dohle ALIAS dohle_library)
-set_target_properties(dohle_library PROPERTIES OUTPUT_NAME dohle EXPORT_NAME dohle)
+set_target_properties(dohle_library PROPERTIES OUTPUT_NAME dohle EXPORT_NAME dohle
+  VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 target_compile_features(dohle_library PUBLIC cxx_std_23)
 target_include_directories(dohle_library PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                                 $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
@@ -25,7 +30,17 @@ target_link_libraries(dohle_library PUBLIC
   $<BUILD_INTERFACE:zstd> $<BUILD_INTERFACE:snappy> $<INSTALL_INTERFACE:PkgConfig::dohle_codecs>)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/dohle)
-install(TARGETS dohle_library EXPORT dohle ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+# A build of some targets alone, as of scripts/demo, has no library to install.
+install(CODE "
+  if(NOT EXISTS \"$<TARGET_FILE:dohle_library>\")
+    message(FATAL_ERROR \"The library is not built. Build everything first: cmake --build ${PROJECT_BINARY_DIR}\")
+  endif()")
+install(TARGETS dohle_library EXPORT dohle ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/README.md
+              ${PROJECT_SOURCE_DIR}/CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs DESTINATION ${CMAKE_INSTALL_DOCDIR}
+        FILES_MATCHING PATTERN "*.md")
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/dohle DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.hpp")
 install(EXPORT dohle NAMESPACE dohle:: FILE dohleTargets.cmake DESTINATION ${package_dir})
