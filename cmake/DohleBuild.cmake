@@ -5,8 +5,6 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
-# The archive goes into users' shared libraries, too.
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 if(BUILD_SHARED_LIBS)
   add_compile_definitions(DOHLE_SHARED)
 endif()
@@ -38,6 +36,8 @@ endif()
 function(dohle_room name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
   add_library(dohle_${name} STATIC ${ARG_SOURCES})
+  # The archive goes into users' shared libraries, too.
+  set_target_properties(dohle_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_include_directories(dohle_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include
                                                   ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(dohle_${name} PUBLIC ${ARG_LINK} PRIVATE dohle_warnings ${ARG_PRIVATE_LINK})

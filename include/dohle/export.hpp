@@ -3,7 +3,8 @@
 #include <version>
 
 #if !defined(__cpp_lib_expected)
-#error "dohle needs C++23 with std::expected: compile with -std=c++23, by g++ 12 or clang 19 or newer"
+#error \
+    "dohle needs C++23 with std::expected: compile with -std=c++23, by g++ 12 or clang 19 or newer"
 #endif
 
 // Marks what the shared library exports; everything else is hidden.

@@ -31,12 +31,12 @@ class TurnQueueTest : public testing::Test {
 };
 
 TEST_F(TurnQueueTest, GivesEqualConnectionsEqualTurns) {
-  for (const std::uint64_t who : {1, 2, 3}) wait(who);
+  for (const std::uint64_t who : {1u, 2u, 3u}) wait(who);
   EXPECT_THAT(go(6, {{1, 1ms}, {2, 1ms}, {3, 1ms}}), ElementsAre(1, 2, 3, 1, 2, 3));
 }
 
 TEST_F(TurnQueueTest, LetsThoseThatUseLittleGoMoreOften) {
-  for (const std::uint64_t who : {1, 2}) wait(who);
+  for (const std::uint64_t who : {1u, 2u}) wait(who);
   const auto went = go(40, {{1, 9ms}, {2, 1ms}});
   EXPECT_GE(std::ranges::count(went, 1u), 3);
   EXPECT_LE(std::ranges::count(went, 1u), 5);
@@ -66,7 +66,7 @@ TEST_F(TurnQueueTest, LetsNobodySaveUpTurns) {
 }
 
 TEST_F(TurnQueueTest, ForgetsConnectionsThatClose) {
-  for (const std::uint64_t who : {1, 2, 3}) wait(who);
+  for (const std::uint64_t who : {1u, 2u, 3u}) wait(who);
   queue.forget(2);
   EXPECT_THAT(go(5, {}), ElementsAre(1, 3));
   EXPECT_TRUE(queue.empty());
