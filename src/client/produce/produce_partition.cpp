@@ -119,16 +119,12 @@ ProducePartition::Remedy ProducePartition::remedy_for(const SealedBatch& batch,
   if (!verdict.error) return Remedy::none;
   const Error& error = *verdict.error;
   if (error.is_broker(broker_error::duplicate_sequence_number)) return Remedy::none;
-  if (is_numbered()) {
-    if (error.is_broker(broker_error::out_of_order_sequence_number)) {
-      // Behind a batch that failed it had to come; of the oldest one it means that the server
-      // forgot what it had acknowledged.
-      return is_oldest ? Remedy::bump_and_resend : Remedy::resend;
-    }
-    if (error.is_broker(broker_error::unknown_producer_id) ||
-        error.is_broker(broker_error::invalid_producer_epoch)) {
-      return Remedy::bump_and_resend;
-    }
+  if (is_about_numbers(error)) {
+    // Behind a batch that failed it had to come; of the oldest one it means that the server
+    // forgot what it had acknowledged.
+    const bool is_behind =
+        !is_oldest && error.is_broker(broker_error::out_of_order_sequence_number);
+    return is_behind ? Remedy::resend : Remedy::bump_and_resend;
   }
   const bool is_too_large = error.is_broker(broker_error::message_too_large) ||
                             error.is_broker(broker_error::record_list_too_large);
@@ -136,16 +132,26 @@ ProducePartition::Remedy ProducePartition::remedy_for(const SealedBatch& batch,
   return error.is_retriable() ? Remedy::resend : Remedy::fail;
 }
 
+bool ProducePartition::is_about_numbers(const Error& why) const {
+  return is_numbered() && (why.is_broker(broker_error::out_of_order_sequence_number) ||
+                           why.is_broker(broker_error::unknown_producer_id) ||
+                           why.is_broker(broker_error::invalid_producer_epoch));
+}
+
+bool ProducePartition::is_oldest(std::uint64_t order) const {
+  const bool is_first_in_flight = !in_flight_.empty() && in_flight_.front().order == order;
+  return is_first_in_flight && (resend_.empty() || order < resend_.front().order);
+}
+
 void ProducePartition::on_verdict(std::uint64_t order, const ProduceVerdict& verdict,
                                   TimePoint retry_at) {
   const auto found = std::ranges::find(in_flight_, order, &SealedBatch::order);
   if (found == in_flight_.end()) return;
+  const bool was_oldest = is_oldest(order);
   SealedBatch batch = std::move(*found);
-  const bool is_oldest =
-      found == in_flight_.begin() && (resend_.empty() || order < resend_.front().order);
   in_flight_.erase(found);
   if (verdict.is_unanswered) batch.may_be_stored = batch.is_unresolved = true;
-  const Remedy remedy = remedy_for(batch, verdict, is_oldest);
+  const Remedy remedy = remedy_for(batch, verdict, was_oldest);
   if (remedy == Remedy::none) {
     is_recovering_ = false;
     is_known_ = true;

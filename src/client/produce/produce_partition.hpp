@@ -122,6 +122,10 @@ class ProducePartition {
   /// Fails everything. Nothing is sent any more.
   void fail_all(const Error& why);
 
+  /// No batch that was sent before the one of that order is without an outcome.
+  [[nodiscard]] bool is_oldest(std::uint64_t order) const;
+  /// A server says that of a batch under numbers that it does not take; a new epoch may cure it.
+  [[nodiscard]] bool is_about_numbers(const Error& why) const;
   [[nodiscard]] bool is_idle() const { return in_flight_.empty() && resend_.empty(); }
   [[nodiscard]] bool has_in_flight() const { return !in_flight_.empty(); }
   /// When expire() has something to do; `never`: with nothing that is here.

@@ -79,7 +79,8 @@ IntakeTopic::Partition::Partition(RecordSender& core_, IntakeTopic& topic_, Part
       id(id_),
       queue(core_.budget, core_.queue_settings, core_.client().environment(),
             core_.weak_from_this(), topic_.serial, id_),
-      sender(*this, fmt::format("{}-{}", topic_.name, id_.value)) {}
+      sender(*this, fmt::format("{}-{}", topic_.name, id_.value)),
+      retries(core_.cluster().retry_backoff()) {}
 
 void IntakeTopic::Partition::on_settled(const client::SealedBatch& batch,
                                         const std::optional<Error>& why) {
@@ -95,8 +96,7 @@ RecordSender::RecordSender(std::shared_ptr<Client::Shared> client, ProducerOptio
       queue_settings(settings_of(options_, client->cluster().options().link.core.client_id.size())),
       budget(options_.buffer_bytes),
       client_(std::move(client)),
-      identity_backoff_(cluster().retry_backoff()),
-      retry_backoff_(cluster().retry_backoff()) {
+      identity_backoff_(cluster().retry_backoff()) {
   const std::size_t whole = options.buffer_bytes;
   budget.on_room([room = room] { room->on_room(); }, std::min(room_piece_bytes, whole / 4),
                  whole - std::min(whole, cold_from(whole)) / 2);
@@ -119,7 +119,9 @@ void RecordSender::start() {
 // Identity.
 
 void RecordSender::ask_identity() {
-  if (identity_state_ == Identity::asking || is_stopped_) return;
+  const bool is_under_way =
+      identity_state_ == Identity::asking || identity_state_ == Identity::waiting;
+  if (is_under_way || is_stopped_) return;
   identity_state_ = Identity::asking;
   wire::InitProducerIdRequest request;
   request.transactional_id.reset();
@@ -142,6 +144,12 @@ void RecordSender::on_identity(std::string_view server,
     answer =
         fail(Error::broker(answer->error_code, fmt::format("ask {} for a producer id", server)));
   }
+  // Each new one is asked for because the epochs of the last one are used up.
+  if (answer && answer->producer_id == identity_.id) {
+    answer = fail(Error::client(Errc::malformed, fmt::format("{} gave producer id {} again", server,
+                                                             identity_.id.value))
+                      .with_retriable(true));
+  }
   if (!answer) {
     identity_failure_ = answer.error();
     if (!answer.error().is_retriable()) {
@@ -150,9 +158,13 @@ void RecordSender::on_identity(std::string_view server,
       }
       deactivate_idle();
     }
+    identity_state_ = Identity::waiting;
     const TimePoint again = now() + identity_backoff_.next(client_->environment().random);
     client_->loop().arm(again, [weak = weak_from_this()] {
-      if (const auto self = weak.lock()) self->ask_identity();
+      const auto self = weak.lock();
+      if (!self) return;
+      self->identity_state_ = Identity::none;
+      self->ask_identity();
     });
     return;
   }
@@ -666,15 +678,38 @@ client::ProduceVerdict RecordSender::verdict_of(const Sent& sent, const AnswerIn
 }
 
 void RecordSender::apply(const Sent& sent, const client::ProduceVerdict& verdict) {
+  Partition& partition = *sent.partition;
   TimePoint retry_at{};
   if (!verdict.error) {
-    retry_backoff_.reset();
-  } else if (verdict.error->is_retriable()) {
+    partition.retries.reset();
+  } else {
+    // Those behind it failed for the same reason, and go again behind it.
+    if (partition.sender.is_oldest(sent.order)) retry_at = retry_time(partition, *verdict.error);
     // A server that is busy or no longer leads; the cluster's metadata may know better.
-    retry_at = now() + retry_backoff_.next(client_->environment().random);
-    cluster().doubt();
+    if (verdict.error->is_retriable()) cluster().doubt();
   }
-  sent.partition->sender.on_verdict(sent.order, verdict, retry_at);
+  partition.sender.on_verdict(sent.order, verdict, retry_at);
+}
+
+TimePoint RecordSender::retry_time(Partition& partition, const Error& why) {
+  if (!why.is_retriable() && !partition.sender.is_about_numbers(why)) return {};
+  const TimePoint later = now() + partition.retries.next(client_->environment().random);
+  if (why.is_retriable()) return later;
+  // A new epoch is a cure once: what is refused under it, too, is given time.
+  if (partition.retries.failures() < 2) return {};
+  warn_of_refusals(partition, why);
+  return later;
+}
+
+void RecordSender::warn_of_refusals(const Partition& partition, const Error& why) {
+  const std::uint32_t times = partition.retries.failures();
+  // Backoff counts to 64: by then it waits for max_retry_backoff each time.
+  if (times != 2 && times != 16 && times != 63) return;
+  Logger& log = client_->environment().logger;
+  if (log.level() > LogLevel::warning) return;
+  log.log(LogLevel::warning, "producer",
+          fmt::format("records for {}-{} are refused again, {} times in a row so far: {}",
+                      partition.topic.name, partition.id.value, times, why.to_string()));
 }
 
 // Time.

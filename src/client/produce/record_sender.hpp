@@ -150,6 +150,9 @@ class RecordSender final : public OutcomeOwner,
   void on_answer(NodeId node, const std::vector<Sent>& sent, const Result<Response>& answer);
   client::ProduceVerdict verdict_of(const Sent& sent, const AnswerIndex& answer);
   void apply(const Sent& sent, const client::ProduceVerdict& verdict);
+  /// When the partition's oldest batch may go again after that failure.
+  TimePoint retry_time(Partition& partition, const Error& why);
+  void warn_of_refusals(const Partition& partition, const Error& why);
   void look_at(TimePoint at);
   [[nodiscard]] TimePoint next_expiry() const;
   [[nodiscard]] TimePoint waiting_since(const Partition& partition) const;
@@ -175,11 +178,12 @@ class RecordSender final : public OutcomeOwner,
   std::size_t rotation_ = 0;
   std::map<NodeId, NodeRequests> lanes_;
   client::ProducerIdentity identity_;
-  enum class Identity : std::uint8_t { none, asking, known } identity_state_ = Identity::none;
+  /// `waiting`: the last attempt failed, and the next one has its time.
+  enum class Identity : std::uint8_t { none, asking, waiting, known };
+  Identity identity_state_ = Identity::none;
   /// Why there was none at the last attempt.
   std::optional<Error> identity_failure_;
   client::Backoff identity_backoff_;
-  client::Backoff retry_backoff_;
   client::Cluster::ObserverId observer_ = 0;
   TimerId timer_ = 0;
   TimePoint timer_at_ = never;
@@ -218,6 +222,8 @@ struct IntakeTopic::Partition final : client::ProducePartition::Events {
 
   // The loop's.
   client::ProducePartition sender;
+  /// Between failures in a row of the oldest batch.
+  client::Backoff retries;
   NodeId leader;
   /// Taken from the queue to be compressed; empty without compression.
   std::deque<Staged> staged;

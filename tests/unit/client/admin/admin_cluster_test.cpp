@@ -395,5 +395,146 @@ TEST_F(AdminOnCluster, DescribesTopicsAndTheirConfiguration) {
   }
 }
 
+/// Every request of an administrator is answered with the same code, for ever.
+class AdminRefused : public AdminOnCluster {
+ protected:
+  explicit AdminRefused(std::int16_t error = 0) : error_(error) {
+    script.on<wire::CreateTopicsRequest>(
+        [this](NodeId, const auto& request) { return created(request, error_); });
+    script.on<wire::DeleteTopicsRequest>([this](NodeId, const auto& request) {
+      wire::DeleteTopicsResponse answer;
+      for (const auto& topic : request.topics) {
+        answer.responses.emplace_back().name = topic.name;
+        answer.responses.back().error_code = error_;
+      }
+      return answer;
+    });
+    script.on<wire::MetadataRequest>([this](NodeId, const auto&) {
+      wire::MetadataResponse answer;
+      answer.brokers.push_back({one, "broker-1", 9092, {}});
+      answer.controller_id = one;
+      answer.error_code = refuses_metadata_ ? error_ : std::int16_t{0};
+      auto& topic = answer.topics.emplace_back();
+      topic.name = "orders";
+      topic.error_code = refuses_topics_ ? error_ : std::int16_t{0};
+      auto& partition = topic.partitions.emplace_back();
+      partition.partition_index = PartitionId{0};
+      partition.leader_id = one;
+      return answer;
+    });
+    script.on<wire::DescribeConfigsRequest>([this](NodeId, const auto&) {
+      wire::DescribeConfigsResponse answer;
+      answer.results.emplace_back().resource_name = "orders";
+      answer.results.back().error_code = error_;
+      return answer;
+    });
+    script.on<wire::ListGroupsRequest>([this](NodeId, const auto&) {
+      wire::ListGroupsResponse answer;
+      answer.error_code = error_;
+      return answer;
+    });
+    script_coordinators();
+    script.on<wire::DescribeGroupsRequest>([this](NodeId, const auto&) {
+      wire::DescribeGroupsResponse answer;
+      answer.groups.emplace_back().group_id = "g1";
+      answer.groups.back().error_code = error_;
+      return answer;
+    });
+    script.on<wire::DeleteGroupsRequest>([this](NodeId, const auto&) {
+      wire::DeleteGroupsResponse answer;
+      answer.results.emplace_back().group_id = "g1";
+      answer.results.back().error_code = error_;
+      return answer;
+    });
+    script.on<wire::OffsetFetchRequest>([this](NodeId, const auto&) {
+      wire::OffsetFetchResponse answer;
+      answer.groups.emplace_back().group_id = "g1";
+      answer.groups.back().error_code = error_;
+      return answer;
+    });
+    script.on<wire::ListOffsetsRequest>([this](NodeId, const auto&) {
+      wire::ListOffsetsResponse answer;
+      answer.topics.emplace_back().name = "orders";
+      answer.topics.back().partitions.emplace_back().error_code = error_;
+      answer.topics.back().partitions.back().partition_index = PartitionId{0};
+      return answer;
+    });
+    for (auto& [api, handler] : script.handlers) {
+      handler.answer = [this, says = std::move(handler.answer)](NodeId at, const auto& header,
+                                                                const Slice& body) {
+        ++asked_;
+        return says(at, header, body);
+      };
+    }
+  }
+  void TestBody() override {}
+  /// What all calls ask together, each in the minute that it may take.
+  int ask_all() {
+    constexpr auto minute = 1min;
+    const auto all = [&](auto outcome) { EXPECT_TRUE(outcome) << "a call without an end"; };
+    all(run<std::vector<Result<CreatedTopic>>>(
+        [&](Cluster& c, auto then) {
+          create_topics(c, {{.name = "orders"}}, false, minute, std::move(then));
+        },
+        61s));
+    all(run<std::vector<Result<void>>>(
+        [&](Cluster& c, auto then) { delete_topics(c, {"orders"}, minute, std::move(then)); },
+        61s));
+    all(run<std::vector<Result<TopicDescription>>>(
+        [&](Cluster& c, auto then) { describe_topics(c, {"orders"}, minute, std::move(then)); },
+        61s));
+    all(run<std::vector<TopicListing>>(
+        [&](Cluster& c, auto then) { list_topics(c, minute, std::move(then)); }, 61s));
+    all(run<std::vector<ConfigEntry>>(
+        [&](Cluster& c, auto then) { describe_topic_config(c, "orders", minute, std::move(then)); },
+        61s));
+    all(run<ClusterDescription>(
+        [&](Cluster& c, auto then) { describe_cluster(c, minute, std::move(then)); }, 61s));
+    all(run<std::vector<GroupListing>>(
+        [&](Cluster& c, auto then) { list_groups(c, minute, std::move(then)); }, 61s));
+    all(run<std::vector<Result<GroupDescription>>>(
+        [&](Cluster& c, auto then) { describe_groups(c, {"g1"}, minute, std::move(then)); }, 61s));
+    all(run<std::vector<Result<void>>>(
+        [&](Cluster& c, auto then) { delete_groups(c, {"g1"}, minute, std::move(then)); }, 61s));
+    all(run<std::vector<Result<std::vector<GroupOffset>>>>(
+        [&](Cluster& c, auto then) { group_offsets(c, "g1", minute, std::move(then)); }, 61s));
+    all(run<std::vector<Result<OffsetAnswer::Found>>>(
+        [&](Cluster& c, auto then) {
+          list_offsets(c, {{{"orders", PartitionId{0}}, EarliestOffset{}}}, minute,
+                       std::move(then));
+        },
+        61s));
+    return asked_;
+  }
+
+  const std::int16_t error_;
+  bool refuses_metadata_ = false;
+  bool refuses_topics_ = false;
+  int asked_ = 0;
+};
+
+TEST(Admin, BacksOffInEachCallWhateverCodeIsAnsweredForEver) {
+  struct Asking : AdminRefused {
+    explicit Asking(std::int16_t code) : AdminRefused(code) {}
+    using AdminRefused::ask_all;
+    using AdminRefused::refuses_metadata_;
+    using AdminRefused::refuses_topics_;
+  };
+  constexpr int calls = 11;
+  // One a second each, for the question and for what it needs to know before, and the metadata.
+  constexpr int most = calls * 200;
+  for (std::int16_t code = -1; code <= 200; ++code) {
+    if (code == 0 || (find_broker_error(code) == nullptr && code != 200)) continue;
+    for (const int where : {0, 1, 2}) {
+      Asking admin(code);
+      admin.refuses_metadata_ = where == 1;
+      admin.refuses_topics_ = where == 2;
+      const int asked = admin.ask_all();
+      EXPECT_GE(asked, calls) << code;
+      EXPECT_LE(asked, most) << code << ", " << where;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace dohle::client

@@ -197,6 +197,48 @@ TEST_F(ProducerOnCluster, TellsWhatCannotBeRetried) {
   EXPECT_EQ(script.produced.size(), 1u);
 }
 
+TEST_F(ProducerOnCluster, TakesANewEpochAtOnceAndWaitsFromTheSecondTimeOn) {
+  script.produce_errors = {broker_error::unknown_producer_id};
+  start({.linger = 0us});
+  send(0);
+  world.run_for(20ms);
+  EXPECT_EQ(stored(), 1u) << "one refusal is cured without a wait";
+  EXPECT_TRUE(warnings.empty());
+  const std::size_t before = script.produced.size();
+  script.produce_errors.assign(10'000, broker_error::out_of_order_sequence_number);
+  send(0);
+  world.run_for(1min);
+  const std::size_t asked = script.produced.size() - before;
+  EXPECT_GE(asked, 55u);
+  EXPECT_LE(asked, 75u);
+  ASSERT_GE(warnings.size(), 2u);
+  EXPECT_TRUE(warnings[0].starts_with(
+      "producer: records for orders-0 are refused again, 2 times in a row so far: "))
+      << warnings[0];
+  EXPECT_NE(warnings[0].find("OUT_OF_ORDER_SEQUENCE_NUMBER"), std::string::npos) << warnings[0];
+  script.produce_errors.clear();
+  world.run_for(2s);
+  EXPECT_EQ(stored(), 2u);
+}
+
+// The wait is that of the partition, not of every batch that went with it.
+TEST_F(ProducerOnCluster, WaitsOnceForFiveBatchesThatFailedTogether) {
+  start({.linger = 0us});
+  send(0);
+  world.run_for(1s);
+  ASSERT_EQ(stored(), 1u);
+  script.produce_errors.assign(5, broker_error::not_enough_replicas);
+  for (int i = 0; i < 5; ++i) {
+    send(0);
+    world.run_for(10us);
+  }
+  EXPECT_EQ(script.produced.size(), 1u) << "they are under way";
+  ASSERT_TRUE(world.run_until([this] { return script.produce_errors.empty(); }, 50ms));
+  const TimePoint failed = world.now();
+  ASSERT_TRUE(world.run_until([this] { return stored() == 6; }, 5s));
+  EXPECT_LT(world.now() - failed, 400ms);
+}
+
 TEST_F(ProducerOnCluster, GivesUpAtTheDeliveryTimeout) {
   script.is_silent = true;
   start({.delivery_timeout = 40s, .request_timeout = 15s});
