@@ -71,7 +71,7 @@ struct NodeOptions {
   std::vector<std::string> adopt = {};
   /// Waiting fetches times the partitions of each, all together: what is kept so that a fetch is
   /// answered once its records are there. Above it a fetch looks every 100 ms. At least 1; one pair
-  /// takes about 130 bytes.
+  /// takes about 70 bytes.
   std::size_t max_fetch_wait_pairs = 1'000'000;
   /// How far the time of a record may lie before and after the node's
   /// (log.message.timestamp.before.max.ms, log.message.timestamp.after.max.ms): others are refused

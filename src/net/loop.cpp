@@ -136,8 +136,9 @@ void Loop::turn() {
 
 Duration Loop::time_to_sleep() {
   State& state = *state_;
-  // The first from before run(), the second what a turn had no time for.
+  // The first from before run(), the others what a turn had no time for.
   if (!state.at_turn_end.empty() || !state.running.empty()) return Duration::zero();
+  if (state.timers.has_due()) return Duration::zero();
   const bool may_stay_awake = state.now.mono < state.awake_until;
   if (may_stay_awake && (!state.was_idle || state.core.give_up(state.clock))) {
     return Duration::zero();
@@ -241,8 +242,14 @@ ReadBuffers& Loop::read_buffers() {
 }
 
 void Loop::run_timers() {
-  state_->timers.expire(state_->now.mono);
-  while (Task task = state_->timers.take_due()) task();
+  TimerWheel& timers = state_->timers;
+  timers.expire(state_->now.mono);
+  if (!timers.has_due()) return;
+  state_->turn_end = state_->clock.mono() + half_of_a_turn;
+  while (Task task = timers.take_due()) {
+    task();
+    if (timers.has_due() && state_->clock.mono() >= state_->turn_end) break;
+  }
 }
 
 void Loop::end_turn() {

@@ -17,11 +17,12 @@ class ReadBuffers;
 ///
 /// A turn begins when something is ready. It takes the time once, tells connections what arrived,
 /// runs what was posted before, then the timers that are due, and ends by running what was put off
-/// to its end (connections write what they were given). Both, what arrived and what was posted,
-/// have half of 5 ms; what is left then is the beginning of the next turn's. Other threads pay a
-/// system call for `post` only when the loop sleeps. It does not while it is to stay awake, or for
-/// `busy_poll` after the last turn that found something: then turns follow each other, and others
-/// may have the core between them; where they keep it, the loop sleeps all the same.
+/// to its end (connections write what they were given). What arrived, what was posted and the
+/// timers have half of 5 ms each; what is left then is the beginning of the next turn's. Other
+/// threads pay a system call for `post` only when the loop sleeps. It does not while it is to stay
+/// awake, or for `busy_poll` after the last turn that found something: then turns follow each
+/// other, and others may have the core between them; where they keep it, the loop sleeps all the
+/// same.
 ///
 /// Throws std::system_error when the system has no descriptors left for it.
 class Loop final : public Executor {

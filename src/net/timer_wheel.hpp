@@ -29,6 +29,8 @@ class TimerWheel {
   void expire(TimePoint now);
   /// The next due task; an empty one when there is none.
   [[nodiscard]] Task take_due();
+  /// Some of what was due is not taken yet; it may have been cancelled meanwhile.
+  [[nodiscard]] bool has_due() const { return due_taken_ < due_.size(); }
   /// Disarms all; their tasks, for the caller to destroy.
   [[nodiscard]] std::vector<Task> take_all();
 

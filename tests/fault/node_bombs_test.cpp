@@ -139,7 +139,8 @@ TEST_F(BombsTest, TwentyThousandFetchesOfAHundredPartitionsCloseAtOnce) {
               taken >> 20, static_cast<long long>(waiting.longest().count()),
               static_cast<long long>(closing.longest().count()));
   if (is_measured) {
-    EXPECT_LT(taken, 850_MiB);
+    EXPECT_LT(taken, 160_MiB);
+    EXPECT_LE(waiting.longest(), milliseconds(1'000));
     EXPECT_LE(closing.longest(), milliseconds(1'000));
   }
 }

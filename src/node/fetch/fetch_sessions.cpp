@@ -20,36 +20,107 @@ std::int32_t epoch_after(std::int32_t epoch) {
 }  // namespace
 
 void ServedFetchSession::update(const wire::FetchRequest& request) {
+  if (entries_.empty()) {
+    std::size_t count = 0;
+    for (const auto& topic : request.topics) count += topic.partitions.size();
+    entries_.reserve(count);
+  }
   for (const auto& topic : request.topics) {
+    if (topic.partitions.empty()) continue;
+    const std::uint32_t place_of_topic = use_topic(topic_of(by_id_, topic.topic, topic.topic_id));
     for (const auto& wanted : topic.partitions) {
-      Key key{by_id_ ? std::string() : topic.topic, by_id_ ? topic.topic_id : TopicId(),
-              wanted.partition};
-      auto place = places_.find(key);
-      if (place == places_.end()) {
-        FetchEntry& entry = entries_.emplace_back();
-        entry.topic = key.topic;
-        entry.topic_id = key.topic_id;
-        entry.partition = wanted.partition;
-        place = places_.emplace(std::move(key), std::prev(entries_.end())).first;
-      }
-      FetchEntry& entry = *place->second;
+      const Key key{place_of_topic, wanted.partition};
+      const auto known = places_.find(key);
+      FetchEntry& entry = entries_[known == places_.end() ? add(key) : known->second];
       entry.fetch_offset = wanted.fetch_offset;
-      entry.max_bytes = static_cast<std::size_t>(std::max(0, wanted.partition_max_bytes));
+      entry.max_bytes = static_cast<std::uint32_t>(std::max(0, wanted.partition_max_bytes));
       entry.current_leader_epoch = wanted.current_leader_epoch;
     }
   }
 }
 
+std::uint32_t ServedFetchSession::use_topic(Topic topic) {
+  if (const auto known = topic_places_.find(topic); known != topic_places_.end()) {
+    return known->second;
+  }
+  auto place = static_cast<std::uint32_t>(topics_.size());
+  if (free_topics_.empty()) {
+    topics_.emplace_back();
+  } else {
+    place = free_topics_.back();
+    free_topics_.pop_back();
+  }
+  topics_[place].topic = topic;
+  topic_places_.emplace(std::move(topic), place);
+  return place;
+}
+
+void ServedFetchSession::leave_topic(std::uint32_t topic) {
+  UsedTopic& used = topics_[topic];
+  if (--used.entries > 0) return;
+  topic_places_.erase(used.topic);
+  used = {};
+  free_topics_.push_back(topic);
+}
+
+std::uint32_t ServedFetchSession::add(Key key) {
+  auto place = static_cast<std::uint32_t>(entries_.size());
+  if (free_entries_.empty()) {
+    entries_.emplace_back();
+    told_.emplace_back();
+  } else {
+    place = free_entries_.back();
+    free_entries_.pop_back();
+  }
+  entries_[place].topic = key.first;
+  entries_[place].partition = key.second;
+  ++topics_[key.first].entries;
+  order_.push_back(place);
+  places_.emplace(key, place);
+  return place;
+}
+
+void ServedFetchSession::settle() {
+  is_lasting_ = false;
+  told_ = std::vector<Told>();  // `{}` would keep the room
+  order_ = std::vector<std::uint32_t>();
+  topic_places_.clear();
+  places_.clear();
+}
+
 void ServedFetchSession::forget(const wire::FetchRequest& request) {
+  if (request.forgotten_topics_data.empty()) return;
+  std::vector<bool> is_forgotten(entries_.size());
   for (const auto& topic : request.forgotten_topics_data) {
+    const auto known = topic_places_.find(topic_of(by_id_, topic.topic, topic.topic_id));
+    if (known == topic_places_.end()) continue;
+    const std::uint32_t place_of_topic = known->second;
     for (const PartitionId partition : topic.partitions) {
-      const auto place = places_.find(Key{by_id_ ? std::string() : topic.topic,
-                                          by_id_ ? topic.topic_id : TopicId(), partition});
-      if (place == places_.end()) continue;
-      entries_.erase(place->second);
-      places_.erase(place);
+      const auto entry = places_.find({place_of_topic, partition});
+      if (entry == places_.end()) continue;
+      const std::uint32_t place = entry->second;
+      places_.erase(entry);
+      entries_[place] = {};
+      told_[place] = {};
+      is_forgotten[place] = true;
+      free_entries_.push_back(place);
+      leave_topic(place_of_topic);
     }
   }
+  std::erase_if(order_, [&](std::uint32_t place) { return is_forgotten[place]; });
+}
+
+void ServedFetchSession::move_to_end(const std::vector<std::uint32_t>& served) {
+  if (served.empty() || !is_lasting_) return;
+  // Both are in the order of serving.
+  auto next = served.begin();
+  const auto is_served = [&](std::uint32_t place) {
+    const bool is = next != served.end() && *next == place;
+    if (is) ++next;
+    return is;
+  };
+  std::erase_if(order_, is_served);
+  order_.insert(order_.end(), served.begin(), served.end());
 }
 
 FetchSessions::Begun FetchSessions::begin(const wire::FetchRequest& request, bool by_id,
@@ -73,7 +144,7 @@ FetchSessions::Begun FetchSessions::begin_full(const wire::FetchRequest& request
     place(begun.session, now);
     begun.session_id = begun.session->id_;
   } else {
-    begun.session->places_ = {};  // nothing is added to it
+    begun.session->settle();
   }
   return begun;
 }

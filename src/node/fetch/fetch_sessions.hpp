@@ -1,13 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/random.hpp"
 #include "base/time.hpp"
@@ -18,51 +18,88 @@ namespace dohle::node {
 
 class Partition;
 
-/// One partition of a fetch, and what its client was last told of it.
+/// One partition of a fetch. Two million of them may wait at once, so it is small.
 struct FetchEntry {
-  /// The name before version 13, the id from there on; the other one is empty.
-  std::string topic;
-  TopicId topic_id;
-  PartitionId partition;
-  Offset fetch_offset;
-  std::size_t max_bytes = 0;
-  LeaderEpoch current_leader_epoch;
   /// Found once; null until then and after the topic was deleted.
   std::shared_ptr<Partition> found;
-  /// none: nothing yet, or an error.
-  Offset told_high_watermark;
-  Offset told_log_start;
+  Offset fetch_offset;
+  /// Its topic's place in the session.
+  std::uint32_t topic = 0;
+  PartitionId partition;
+  std::uint32_t max_bytes = 0;
+  LeaderEpoch current_leader_epoch;
 };
 
 /// The partitions of one fetch, in the order in which they are served. Outlives its place in
 /// FetchSessions while a fetch works on it.
 class ServedFetchSession {
  public:
-  using Entries = std::list<FetchEntry>;
+  /// The name before version 13, the id from there on; the other one is empty.
+  struct Topic {
+    std::string name;
+    TopicId id;
+    friend auto operator<=>(const Topic&, const Topic&) = default;
+  };
+  /// What a session's client was last told of a partition. none: nothing yet, or an error.
+  struct Told {
+    Offset high_watermark;
+    Offset log_start;
+    friend bool operator==(const Told&, const Told&) = default;
+  };
 
   explicit ServedFetchSession(bool by_id) : by_id_(by_id) {}
 
   [[nodiscard]] bool by_id() const { return by_id_; }
-  [[nodiscard]] Entries& entries() { return entries_; }
-  [[nodiscard]] std::size_t size() const { return entries_.size(); }
+  [[nodiscard]] std::size_t size() const { return is_lasting_ ? order_.size() : entries_.size(); }
+  /// The place of the entry that is served as the nth.
+  [[nodiscard]] std::uint32_t place(std::size_t n) const {
+    return is_lasting_ ? order_[n] : static_cast<std::uint32_t>(n);
+  }
+  [[nodiscard]] FetchEntry& entry(std::uint32_t place) { return entries_[place]; }
+  [[nodiscard]] const FetchEntry& entry(std::uint32_t place) const { return entries_[place]; }
+  [[nodiscard]] const Topic& topic(const FetchEntry& entry) const {
+    return topics_[entry.topic].topic;
+  }
+  /// Of lasting sessions.
+  [[nodiscard]] Told& told(std::uint32_t place) { return told_[place]; }
+  [[nodiscard]] const Told& told(std::uint32_t place) const { return told_[place]; }
+  [[nodiscard]] bool is_lasting() const { return is_lasting_; }
+
   /// Adds what the request names, or changes it.
   void update(const wire::FetchRequest& request);
   void forget(const wire::FetchRequest& request);
-  /// Served: the others come first next time.
-  void move_to_end(Entries::iterator entry) { entries_.splice(entries_.end(), entries_, entry); }
+  /// These were served, in the order of their places: the others come first next time.
+  void move_to_end(const std::vector<std::uint32_t>& served);
 
  private:
   friend class FetchSessions;
-  struct Key {
-    std::string topic;
-    TopicId topic_id;
-    PartitionId partition;
-    friend auto operator<=>(const Key&, const Key&) = default;
+  struct UsedTopic {
+    Topic topic;
+    std::uint32_t entries = 0;
   };
+  using Key = std::pair<std::uint32_t, PartitionId>;
+
+  [[nodiscard]] static Topic topic_of(bool by_id, const std::string& name, TopicId id) {
+    return by_id ? Topic{{}, id} : Topic{name, {}};
+  }
+  std::uint32_t use_topic(Topic topic);
+  void leave_topic(std::uint32_t topic);
+  std::uint32_t add(Key key);
+  /// Nothing is added to it any more, and no client is told twice.
+  void settle();
 
   bool by_id_;
-  Entries entries_;
-  std::map<Key, Entries::iterator> places_;
+  /// Entries keep their places; those of forgotten ones are used again. A session that serves one
+  /// request has nothing but the entries, in their order.
+  std::vector<FetchEntry> entries_;
+  std::vector<UsedTopic> topics_;
+  std::vector<Told> told_;
+  std::vector<std::uint32_t> order_;
+  std::vector<std::uint32_t> free_entries_;
+  std::vector<std::uint32_t> free_topics_;
+  std::map<Topic, std::uint32_t> topic_places_;
+  std::map<Key, std::uint32_t> places_;
+  bool is_lasting_ = true;
   std::int32_t id_ = 0;
   std::int32_t next_epoch_ = 0;
   TimePoint used_at_{};

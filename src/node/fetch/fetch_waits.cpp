@@ -1,85 +1,112 @@
 #include "node/fetch/fetch_waits.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace dohle::node {
+
+namespace {
+
+// A list keeps that much room when those that waited are gone.
+constexpr std::size_t kept_waits = 64;
+
+}  // namespace
 
 FetchWaits::~FetchWaits() {
   *is_alive_ = false;
   for (auto wait = waits_.begin(); wait != waits_.end();) wait = remove(wait);
+  loop_.cancel(look_timer_);
 }
 
 void FetchWaits::add(std::uint64_t connection, std::vector<PartitionRef> partitions,
-                     std::size_t bytes_missing, TimePoint deadline, FetchAttempt attempt) {
+                     std::size_t bytes_missing, TimePoint deadline,
+                     std::unique_ptr<WaitingFetch> fetch) {
   auto wait = std::make_unique<FetchWait>();
   wait->id = {connection, ++last_number_};
-  wait->attempt = std::move(attempt);
+  wait->fetch = std::move(fetch);
   wait->partitions = std::move(partitions);
   wait->bytes_missing = bytes_missing;
   wait->deadline = deadline;
   enlist(*wait);
-  arm(*wait);
-  const auto id = wait->id;
+  const Id id = wait->id;
+  wait->timer = loop_.arm(deadline, [this, id] { on_deadline(id); });
   waits_.emplace(id, std::move(wait));
 }
 
 void FetchWaits::enlist(FetchWait& wait) {
   wait.looks_by_itself = wait.partitions.size() > options_.max_pairs - pairs_;
   if (wait.looks_by_itself) {
-    wait.partitions = {};
-    return;
+    wait.partitions = std::vector<PartitionRef>();  // `{}` would keep the room
+    wait.seen = wait.fetch->seen();
+    wait.looker = lookers_.insert(lookers_.end(), &wait);
+    return look_later();
   }
+  if (free_slots_.empty()) {
+    free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
+    slots_.push_back(nullptr);
+  }
+  wait.slot = free_slots_.back();
+  free_slots_.pop_back();
+  slots_[wait.slot] = &wait;
   pairs_ += wait.partitions.size();
   wait.places.reserve(wait.partitions.size());
   for (std::uint32_t i = 0; i < wait.partitions.size(); ++i) {
     auto& waits = wait.partitions[i]->waits;
     wait.places.push_back(static_cast<std::uint32_t>(waits.size()));
-    waits.push_back({&wait, i});
+    waits.push_back({wait.slot, i});
   }
 }
 
 // The last one of a partition takes the place that becomes free.
 void FetchWaits::delist(FetchWait& wait) {
+  if (wait.looks_by_itself) {
+    if (next_look_ == wait.looker) ++next_look_;
+    lookers_.erase(wait.looker);
+    return;
+  }
   pairs_ -= wait.partitions.size();
   for (std::size_t i = 0; i < wait.partitions.size(); ++i) {
     auto& waits = wait.partitions[i]->waits;
     const PartitionWait last = waits.back();
     waits[wait.places[i]] = last;
-    last.wait->places[last.index] = wait.places[i];
+    slots_[last.wait]->places[last.index] = wait.places[i];
     waits.pop_back();
+    if (waits.capacity() > kept_waits && waits.size() < waits.capacity() / 4) waits.shrink_to_fit();
   }
+  slots_[wait.slot] = nullptr;
+  free_slots_.push_back(wait.slot);
 }
 
-void FetchWaits::arm(FetchWait& wait) {
-  const TimePoint next = wait.looks_by_itself ? loop_.tick().mono + options_.look_interval : never;
-  wait.timer = loop_.arm(std::min(wait.deadline, next), [this, id = wait.id] { on_timer(id); });
-}
-
-void FetchWaits::on_timer(const std::pair<std::uint64_t, std::uint64_t>& id) {
+void FetchWaits::on_deadline(const Id& id) {
   const auto due = waits_.find(id);
   if (due == waits_.end()) return;
   due->second->timer = 0;
-  const bool is_last = loop_.tick().mono >= due->second->deadline;
-  attempt(due, is_last);
-  if (is_last) return;
-  if (const auto still = waits_.find(id); still != waits_.end()) arm(*still->second);
+  attempt(due, true);
 }
 
+// --- those that their partitions point at
+
 void FetchWaits::advanced(Partition& partition, std::size_t bytes) {
-  for (const auto& [wait, index] : partition.waits) {
-    wait->bytes_missing -= std::min(wait->bytes_missing, bytes);
-    if (wait->bytes_missing == 0) make_ready(*wait);
+  for (const auto& [slot, index] : partition.waits) {
+    FetchWait& wait = *slots_[slot];
+    wait.bytes_missing -= std::min(wait.bytes_missing, bytes);
+    if (wait.bytes_missing == 0) make_ready(wait);
   }
 }
 
 void FetchWaits::changed(Partition& partition) {
-  for (const auto& [wait, index] : partition.waits) make_ready(*wait);
+  ++partition.changes;
+  for (const auto& [slot, index] : partition.waits) make_ready(*slots_[slot]);
 }
 
 // Tried at the end of the turn, so that one answer takes all that a turn brings.
 void FetchWaits::make_ready(FetchWait& wait) {
   if (std::exchange(wait.is_ready, true)) return;
   ready_.push_back(wait.id);
+  try_ready_later();
+}
+
+void FetchWaits::try_ready_later() {
   if (std::exchange(is_posted_, true)) return;
   loop_.post([this, alive = is_alive_] {
     if (*alive) try_ready();
@@ -88,11 +115,18 @@ void FetchWaits::make_ready(FetchWait& wait) {
 
 void FetchWaits::try_ready() {
   is_posted_ = false;
-  for (const auto& id : std::exchange(ready_, {})) {
-    const auto wait = waits_.find(id);
+  std::vector<Id> ready = std::exchange(ready_, {});
+  auto next = ready.begin();
+  while (next != ready.end()) {
+    const auto wait = waits_.find(*next++);
     if (wait == waits_.end()) continue;
     wait->second->is_ready = false;
     attempt(wait, false);
+    if (is_turn_over()) break;
+  }
+  if (next != ready.end()) {
+    ready_.insert(ready_.begin(), next, ready.end());
+    try_ready_later();
   }
   for (Task& task : std::exchange(after_ready_, {})) task();
 }
@@ -102,13 +136,65 @@ void FetchWaits::after_ready(Task task) {
   after_ready_.push_back(std::move(task));
 }
 
+bool FetchWaits::is_turn_over() const {
+  const TimePoint end = loop_.turn_end();
+  return end != never && loop_.mono_now() >= end;
+}
+
+// --- those that look by themselves
+
+// A round begins 100 ms after the last one began, or once that one is through.
+void FetchWaits::look_later() {
+  if (is_looking_ || look_timer_ != 0 || lookers_.empty()) return;
+  const TimePoint next = std::max(loop_.tick().mono, round_began_ + options_.look_interval);
+  look_timer_ = loop_.arm(next, [this] {
+    look_timer_ = 0;
+    round_began_ = loop_.tick().mono;
+    next_look_ = lookers_.begin();
+    is_looking_ = true;
+    look();
+  });
+}
+
+void FetchWaits::look() {
+  while (next_look_ != lookers_.end()) {
+    look_at(**next_look_++);
+    if (is_turn_over()) break;
+  }
+  if (next_look_ == lookers_.end()) {
+    is_looking_ = false;
+    return look_later();
+  }
+  loop_.post([this, alive = is_alive_] {
+    if (*alive) look();
+  });
+}
+
+void FetchWaits::look_at(FetchWait& wait) {
+  const WaitingFetch::Seen seen = wait.fetch->seen();
+  const std::uint64_t more = seen.visible_bytes - wait.seen.visible_bytes;
+  if (seen.changes == wait.seen.changes && more < wait.bytes_missing) return;
+  attempt(waits_.find(wait.id), false);
+}
+
+// --- ends
+
+// Its answer may close its connection, which forgets it.
 void FetchWaits::attempt(Waits::iterator wait, bool is_last) {
-  const std::size_t missing = wait->second->attempt(is_last);
+  const Id id = wait->first;
+  std::unique_ptr<WaitingFetch> fetch = std::move(wait->second->fetch);
+  if (fetch == nullptr) return;
+  const std::size_t missing = fetch->attempt(is_last);
+  wait = waits_.find(id);
+  if (wait == waits_.end()) return;
   if (missing == 0 || is_last) {
     remove(wait);
-  } else {
-    wait->second->bytes_missing = missing;
+    return;
   }
+  FetchWait& still = *wait->second;
+  still.bytes_missing = missing;
+  if (still.looks_by_itself) still.seen = fetch->seen();
+  still.fetch = std::move(fetch);
 }
 
 FetchWaits::Waits::iterator FetchWaits::remove(Waits::iterator at) {

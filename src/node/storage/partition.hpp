@@ -18,10 +18,10 @@ namespace dohle::node {
 inline constexpr NodeId node_id{1};
 inline constexpr LeaderEpoch leader_epoch{0};
 
-struct FetchWait;
-/// One that waits for a partition, and the partition's place among those that it waits for.
+/// A fetch that waits for a partition, by its slot in FetchWaits, and the partition's place among
+/// those that it waits for. There may be a million.
 struct PartitionWait {
-  FetchWait* wait;
+  std::uint32_t wait;
   std::uint32_t index;
 };
 
@@ -67,6 +67,8 @@ class Partition {
   /// Noted by PlaceWatch in this second.
   bool is_watched = false;
   std::vector<PartitionWait> waits;
+  /// As of FetchWaits::changed.
+  std::uint64_t changes = 0;
   /// Why it keeps old records, as it was logged; empty: it does not, or nobody was told.
   std::string told_of_retention;
 

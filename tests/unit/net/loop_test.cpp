@@ -119,6 +119,22 @@ TEST(Loop, timers_fire_by_time_then_by_order_of_arming) {
   EXPECT_EQ(fired, "abcd");
 }
 
+TEST(Loop, many_timers_leave_time_for_what_was_posted) {
+  Loop loop;
+  std::string order;
+  const TimePoint at = loop.tick().mono + 1ms;
+  loop.arm(at, [&] {
+    order += "long ";
+    loop.post([&] { order += "posted "; });
+    while (loop.mono_now() < loop.turn_end()) {
+    }
+  });
+  loop.arm(at, [&] { order += "next "; });
+  loop.arm(at, [&] { loop.stop(); });
+  loop.run();
+  EXPECT_EQ(order, "long posted next ");
+}
+
 TEST(Loop, a_timer_may_arm_and_cancel_others) {
   Loop loop;
   std::string fired;

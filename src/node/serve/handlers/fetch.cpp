@@ -16,69 +16,98 @@ constexpr std::int8_t read_committed = 1;
 constexpr auto max_wait = std::chrono::minutes(5);
 
 /// One fetch request until it is answered: it may look several times.
-class Fetching {
+class Fetching final : public WaitingFetch {
  public:
-  Fetching(NodeEngine& engine, FetchSessions::Begun begun, const wire::FetchRequest& request)
-      : engine_(engine),
+  Fetching(const Call& call, FetchSessions::Begun begun, const wire::FetchRequest& request)
+      : engine_(call.engine),
+        responder_(call.responder),
         begun_(std::move(begun)),
         min_bytes_(static_cast<std::size_t>(std::max(0, request.min_bytes))),
         max_bytes_(static_cast<std::size_t>(std::max(0, request.max_bytes))),
         is_committed_(request.isolation_level == read_committed) {}
 
-  /// Looks at all partitions. Returns the bytes that are still missing; 0: `answer` is due.
-  std::size_t look() {
-    found_.clear();
-    bytes_ = 0;
-    is_due_ = false;
-    auto& entries = begun_.session->entries();
-    for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
-      if (begun_.is_incremental && has_nothing_new(*entry)) continue;
-      found_.push_back({entry, read(*entry)});
+  std::size_t attempt(bool is_last) override {
+    const std::size_t missing = look();
+    if (missing == 0 || is_last) {
+      answer();
+      return 0;
     }
-    const bool is_enough = is_due_ || entries.empty() || bytes_ >= min_bytes_;
-    return is_enough ? 0 : min_bytes_ - bytes_;
+    // It is looked for again: nothing is kept while the fetch waits. `{}` would keep the room.
+    found_ = std::vector<Found>();
+    return missing;
   }
 
-  wire::FetchResponse answer() {
-    wire::FetchResponse response;
-    response.session_id = begun_.session_id;
-    for (Found& found : found_) {
-      if (begun_.is_incremental && !is_news(found)) continue;
-      note_told(found);
-      add(*found.entry, std::move(found.data), response);
+  [[nodiscard]] Seen seen() const override {
+    Seen seen;
+    const ServedFetchSession& session = *begun_.session;
+    for (std::size_t i = 0; i < session.size(); ++i) {
+      const FetchEntry& entry = session.entry(session.place(i));
+      if (entry.found == nullptr) continue;
+      seen.visible_bytes += entry.found->visible_bytes;
+      seen.changes += entry.found->changes;
     }
-    for (const Found& found : found_) {
-      if (found.has_records) begun_.session->move_to_end(found.entry);
-    }
-    return response;
+    return seen;
   }
-
-  /// What was found is looked for again: it is not kept while the fetch waits.
-  void forget_found() { found_ = {}; }
 
   [[nodiscard]] std::vector<PartitionRef> partitions() const {
     std::vector<PartitionRef> refs;
-    refs.reserve(begun_.session->entries().size());
-    for (const FetchEntry& entry : begun_.session->entries()) {
+    const ServedFetchSession& session = *begun_.session;
+    refs.reserve(session.size());
+    for (std::size_t i = 0; i < session.size(); ++i) {
+      const FetchEntry& entry = session.entry(session.place(i));
       if (entry.found != nullptr) refs.push_back(entry.found);
     }
     return refs;
   }
 
  private:
+  using Told = ServedFetchSession::Told;
   struct Found {
-    ServedFetchSession::Entries::iterator entry;
+    std::uint32_t place;
     PartitionData data;
-    bool has_records = false;
   };
 
+  /// Looks at all partitions. Returns the bytes that are still missing; 0: `answer` is due.
+  std::size_t look() {
+    found_.clear();
+    bytes_ = 0;
+    is_due_ = false;
+    ServedFetchSession& session = *begun_.session;
+    for (std::size_t i = 0; i < session.size(); ++i) {
+      const std::uint32_t place = session.place(i);
+      if (begun_.is_incremental && has_nothing_new(place)) continue;
+      found_.push_back({place, read(session.entry(place))});
+    }
+    const bool is_enough = is_due_ || session.size() == 0 || bytes_ >= min_bytes_;
+    return is_enough ? 0 : min_bytes_ - bytes_;
+  }
+
+  void answer() {
+    wire::FetchResponse response;
+    response.session_id = begun_.session_id;
+    ServedFetchSession& session = *begun_.session;
+    std::vector<std::uint32_t> served;
+    for (Found& found : found_) {
+      if (begun_.is_incremental && !is_news(found)) continue;
+      if (session.is_lasting()) {
+        session.told(found.place) = told_by(found.data);
+        if (!found.data.records->empty()) served.push_back(found.place);
+      }
+      add(session.topic(session.entry(found.place)), std::move(found.data), response);
+    }
+    session.move_to_end(served);
+    responder_.answer(response);
+  }
+
   /// Most partitions of a session most of the time: reading one would find and tell nothing.
-  [[nodiscard]] bool has_nothing_new(const FetchEntry& entry) const {
+  [[nodiscard]] bool has_nothing_new(std::uint32_t place) const {
+    const FetchEntry& entry = begun_.session->entry(place);
     if (entry.found == nullptr || entry.found->is_closed()) return false;
     if (fault_of(&entry.found, entry.current_leader_epoch) != broker_error::none) return false;
     const log::PartitionLog& log = *entry.found->log();
     const Offset visible = is_committed_ ? log.last_stable() : log.high_watermark();
-    return entry.fetch_offset == visible && is_told(entry, log.high_watermark(), log.log_start());
+    const Told now{log.high_watermark(), log.log_start()};
+    return entry.fetch_offset == visible && begun_.session->told(place) == now;
   }
 
   PartitionData read(FetchEntry& entry) {
@@ -104,8 +133,8 @@ class Fetching {
       return data;
     }
     const Offset visible = is_committed_ ? data.last_stable_offset : data.high_watermark;
-    auto fetched =
-        log.fetch(entry.fetch_offset, visible, std::min(left, entry.max_bytes), bytes_ == 0);
+    auto fetched = log.fetch(entry.fetch_offset, visible,
+                             std::min<std::size_t>(left, entry.max_bytes), bytes_ == 0);
     if (!fetched) return failed(std::move(data), wire_code(fetched.error()));
     bytes_ += fetched->bytes.size();
     // A range ends at the end of its segment: more is there already, and nothing to wait for.
@@ -118,8 +147,9 @@ class Fetching {
   std::int16_t resolve(FetchEntry& entry) const {
     entry.found.reset();
     const bool by_id = begun_.session->by_id();
+    const ServedFetchSession::Topic& named = begun_.session->topic(entry);
     const Topic* topic =
-        by_id ? engine_.topics().find(entry.topic_id) : engine_.topics().find(entry.topic);
+        by_id ? engine_.topics().find(named.id) : engine_.topics().find(named.name);
     if (topic == nullptr) {
       return by_id ? broker_error::unknown_topic_id : broker_error::unknown_topic_or_partition;
     }
@@ -136,34 +166,30 @@ class Fetching {
     return data;
   }
 
-  [[nodiscard]] static bool is_news(const Found& found) {
+  [[nodiscard]] bool is_news(const Found& found) const {
     return !found.data.records->empty() || found.data.error_code != broker_error::none ||
-           !is_told(*found.entry, found.data.high_watermark, found.data.log_start_offset);
+           begun_.session->told(found.place) != told_by(found.data);
   }
 
-  static bool is_told(const FetchEntry& entry, Offset high_watermark, Offset log_start) {
-    return entry.told_high_watermark == high_watermark && entry.told_log_start == log_start;
+  static Told told_by(const PartitionData& data) {
+    return {data.high_watermark, data.log_start_offset};
   }
 
-  static void note_told(Found& found) {
-    found.has_records = !found.data.records->empty();
-    found.entry->told_high_watermark = found.data.high_watermark;
-    found.entry->told_log_start = found.data.log_start_offset;
-  }
-
-  static void add(const FetchEntry& entry, PartitionData data, wire::FetchResponse& response) {
+  static void add(const ServedFetchSession::Topic& of, PartitionData data,
+                  wire::FetchResponse& response) {
     const bool is_same = !response.responses.empty() &&
-                         response.responses.back().topic == entry.topic &&
-                         response.responses.back().topic_id == entry.topic_id;
+                         response.responses.back().topic == of.name &&
+                         response.responses.back().topic_id == of.id;
     if (!is_same) {
       auto& topic = response.responses.emplace_back();
-      topic.topic = entry.topic;
-      topic.topic_id = entry.topic_id;
+      topic.topic = of.name;
+      topic.topic_id = of.id;
     }
     response.responses.back().partitions.push_back(std::move(data));
   }
 
   NodeEngine& engine_;
+  const Responder responder_;
   FetchSessions::Begun begun_;
   std::size_t min_bytes_;
   std::size_t max_bytes_;
@@ -185,25 +211,14 @@ void handle(Call& call, wire::FetchRequest request) {
     response.error_code = begun.error;
     return call.responder.answer(response);
   }
-  auto fetching = std::make_unique<Fetching>(engine, std::move(begun), request);
-  const std::size_t missing = fetching->look();
-  if (missing == 0 || request.max_wait_ms <= 0 || engine.fetch_waits().is_full()) {
-    return call.responder.answer(fetching->answer());
-  }
+  auto fetching = std::make_unique<Fetching>(call, std::move(begun), request);
+  const bool may_wait = request.max_wait_ms > 0 && !engine.fetch_waits().is_full();
+  const std::size_t missing = fetching->attempt(!may_wait);
+  if (missing == 0) return;
   const auto wait = std::min<Duration>(std::chrono::milliseconds(request.max_wait_ms), max_wait);
   auto partitions = fetching->partitions();
-  fetching->forget_found();
-  engine.fetch_waits().add(
-      call.responder.session(), std::move(partitions), missing, call.now.mono + wait,
-      [responder = call.responder, fetching = std::move(fetching)](bool is_last) -> std::size_t {
-        const std::size_t still_missing = fetching->look();
-        if (still_missing > 0 && !is_last) {
-          fetching->forget_found();
-          return still_missing;
-        }
-        responder.answer(fetching->answer());
-        return 0;
-      });
+  engine.fetch_waits().add(call.responder.session(), std::move(partitions), missing,
+                           call.now.mono + wait, std::move(fetching));
 }
 
 }  // namespace dohle::node

@@ -9,6 +9,20 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
+/// One that is answered when it is told to look.
+class AnsweredAtOnce final : public WaitingFetch {
+ public:
+  explicit AnsweredAtOnce(std::function<void()> answer = [] {}) : answer_(std::move(answer)) {}
+  std::size_t attempt(bool) override {
+    answer_();
+    return 0;
+  }
+  [[nodiscard]] Seen seen() const override { return {}; }
+
+ private:
+  std::function<void()> answer_;
+};
+
 class FetchTest : public NodeWorld {
  protected:
   Awaited<wire::FetchRequest> start_fetch(const FetchFrom& from) {
@@ -136,7 +150,7 @@ TEST_F(FetchTest, ClosingManyWaitsOfManyPartitionsIsLinear) {
   FetchWaits waits(node().executor(), {});
   for (int i = 0; i < waits_count; ++i) {
     waits.add(static_cast<std::uint64_t>(i % 7), partitions, 1, never,
-              [](bool) -> std::size_t { return 0; });
+              std::make_unique<AnsweredAtOnce>());
   }
   EXPECT_EQ(waits.pairs(), std::size_t{waits_count} * partitions_count);
   std::size_t left = waits_count;
@@ -188,10 +202,8 @@ TEST_F(FetchTest, GoesBeforeTheAcknowledgementOfWhatItWaitedFor) {
   FetchWaits& waits = running().engine.fetch_waits();
   std::vector<std::string> order;
   waits.after_ready([&] { order.emplace_back("nobody waits"); });
-  waits.add(99, {partition}, 1, world.now() + 10s, [&](bool) {
-    order.emplace_back("fetch");
-    return std::size_t{0};
-  });
+  waits.add(99, {partition}, 1, world.now() + 10s,
+            std::make_unique<AnsweredAtOnce>([&] { order.emplace_back("fetch"); }));
   waits.advanced(*partition, 1);
   waits.after_ready([&] { order.emplace_back("acknowledgement"); });
   world.run_for(10ms);
