@@ -470,8 +470,9 @@ Result<PartitionLog::Walked> PartitionLog::take_up_batches(BatchWalk& walk, Segm
     if (!*batch) return walked;
     const wire::BatchHeader& header = (*batch)->header;
     if (header.base_offset != end_) {
+      const bool is_torn = log::looks_unwritten(header.base_offset, end_, walked.position);
       walked.fault =
-          Fault{Fault::Kind::wrong_bytes, end_, false,
+          Fault{is_torn ? Fault::Kind::zeros : Fault::Kind::wrong_bytes, end_, false,
                 segment.path() + " at byte " + std::to_string(walked.position) +
                     ": a batch begins at offset " + std::to_string(header.base_offset.value) +
                     " and not at " + std::to_string(end_.value)};

@@ -102,6 +102,14 @@ bool looks_unwritten(Bytes bytes, std::uint64_t position) {
   return false;
 }
 
+bool looks_unwritten(Offset found, Offset due, std::uint64_t position) {
+  const std::size_t in_first = sector_bytes - position % sector_bytes;
+  if (in_first >= sizeof(due.value)) return false;
+  const std::uint64_t in_second = ~std::uint64_t{0} >> (8 * in_first);
+  return static_cast<std::uint64_t>(found.value) ==
+         (static_cast<std::uint64_t>(due.value) & in_second);
+}
+
 Offset AcceptedGaps::behind(Offset end) const {
   const auto found = std::ranges::find_if(gaps_, [&](const auto& gap) { return gap.first == end; });
   return found == gaps_.end() ? end : found->second;

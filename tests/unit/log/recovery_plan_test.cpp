@@ -101,6 +101,16 @@ TEST(FirstDifference, finds_a_segment_that_is_missing_added_or_of_another_size) 
             2u);
 }
 
+TEST(LooksUnwritten, knows_an_offset_of_which_the_first_sector_is_missing) {
+  // 628 is 0x274: a file that lacks the sector with the 2 says 116.
+  const std::uint64_t seven_before_the_end = 49 * 512 - 7;
+  EXPECT_TRUE(looks_unwritten(Offset{116}, Offset{628}, seven_before_the_end));
+  EXPECT_FALSE(looks_unwritten(Offset{117}, Offset{628}, seven_before_the_end));
+  EXPECT_FALSE(looks_unwritten(Offset{116}, Offset{628}, seven_before_the_end + 1)) << "0 is zero";
+  EXPECT_FALSE(looks_unwritten(Offset{116}, Offset{628}, seven_before_the_end - 1));
+  EXPECT_TRUE(looks_unwritten(Offset{0x274}, Offset{0x30274}, 512 - 6));
+}
+
 TEST(LooksUnwritten, asks_for_eight_zeros_at_the_end_of_a_sector) {
   std::string bytes(1'000, 'x');
   const auto looks = [&](std::uint64_t position) {
