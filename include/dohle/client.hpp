@@ -53,7 +53,9 @@ struct ClientOptions {
   /// hosts of all bootstrap servers do not exist. Otherwise it goes on trying, as all else does in
   /// any case: a host may get its name later.
   bool fail_on_unknown_hosts = false;
-  /// The largest answer that is accepted, in bytes. 1 KiB to 2 GiB - 1.
+  /// The largest answer that is accepted, in bytes. Default: 100 MiB. 1 KiB to 2 GiB - 1. A larger
+  /// one fails the request with too_large and closes the connection; a consumer's fetches ask for
+  /// at most 7/8 of it.
   std::size_t max_response_bytes = std::size_t{100} << 20;
   /// Socket buffers in bytes; 0 leaves them to the system.
   int socket_send_buffer_bytes = 0;

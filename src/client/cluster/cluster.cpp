@@ -238,7 +238,8 @@ void Cluster::on_link_closed(Link& link, const Error& why) {
   if (environment_.logger.level() <= LogLevel::info) {
     environment_.logger.log(LogLevel::info, "connection", why.message());
   }
-  if (!link.was_ready() || why.is(Errc::malformed)) warn_of_unreached(link, lost.last_failure);
+  const bool is_unusual = why.is(Errc::malformed) || why.is(Errc::too_large);
+  if (!link.was_ready() || is_unusual) warn_of_unreached(link, lost.last_failure);
   doubt_unreached(node);
   notify();
 }

@@ -123,7 +123,12 @@ void ConnectionProtocol::throttle(Duration time, TimePoint now, ConnectionAction
 }
 
 void ConnectionProtocol::on_closed(const Error& why, ConnectionActions& out) {
-  end(why, out);
+  const bool is_answer = state_ == State::ready && why.is(Errc::too_large);
+  end(is_answer ? Error::client(Errc::too_large,
+                                fmt::format("the answer to {} is above max_response_bytes: {}",
+                                            awaited(), why.message()))
+                : why,
+      out);
 }
 
 void ConnectionProtocol::on_time(TimePoint now, ConnectionActions& out) {

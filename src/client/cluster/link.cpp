@@ -141,8 +141,14 @@ void Link::fail_all(const Error& why) {
   }
   auto asked = std::exchange(asked_, {});
   auto waiting = std::exchange(waiting_, {});
-  for (Answered& then : asked) then(*this, fail(why));
-  for (Waiting& next : waiting) next(*this, fail(why));
+  // Only the first one's answer was too large: what the others ask may well be answered.
+  const bool is_of_first = why.is(Errc::too_large) && !asked.empty();
+  const Error of_others =
+      is_of_first ? Error::client(Errc::connection_lost, why.message()).with_retriable(true) : why;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    asked[i](*this, fail(i == 0 ? why : of_others));
+  }
+  for (Waiting& next : waiting) next(*this, fail(of_others));
 }
 
 void Link::note_trailing_bytes(const wire::Api& api, std::int16_t version) {

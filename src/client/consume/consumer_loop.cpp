@@ -80,8 +80,10 @@ std::shared_ptr<client::BufferAccount> ConsumerLoop::make_account() {
 FetchPlanner ConsumerLoop::make_fetch_core() {
   FetchPlanner::Options made;
   made.min_bytes = options.min_fetch_bytes;
-  made.max_bytes = options.max_fetch_bytes;
-  made.max_partition_bytes = options.max_partition_fetch_bytes;
+  const std::size_t most =
+      FetchPlanner::max_record_share(client_->cluster().options().link.limits.max_frame_bytes);
+  made.max_bytes = std::min(options.max_fetch_bytes, most);
+  made.max_partition_bytes = std::min(options.max_partition_fetch_bytes, most);
   made.max_wait = options.max_fetch_wait;
   made.reset = options.offset_reset;
   made.has_group = !options.group_id.empty();

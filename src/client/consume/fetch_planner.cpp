@@ -365,6 +365,7 @@ void FetchPlanner::plan(TimePoint now, const ClusterView& view, std::vector<Ask>
       wake_at(server.not_before);
       continue;
     }
+    narrow(server, group);
     if (!ask(node, group, now, out)) return;
   }
 }
@@ -390,7 +391,7 @@ bool FetchPlanner::ask(NodeId node, Group& group, TimePoint now, std::vector<Ask
   server.sent.swap(group.sent);
   for (const Sent& sent : server.sent) sent.partition->is_asked = true;
   Ask made{node, {}};
-  made.message.max_wait_ms = milliseconds_of(options_.max_wait);
+  made.message.max_wait_ms = server.is_narrowed() ? 0 : milliseconds_of(options_.max_wait);
   made.message.min_bytes = as_int32(options_.min_bytes);
   made.message.max_bytes = as_int32(bytes);
   server.session.plan(group.wishes, made.message);
@@ -414,11 +415,53 @@ void FetchPlanner::on_answer(NodeId node, Result<wire::FetchResponse> answer, Ti
   if (taken) {
     server.backoff.reset();
     const bool brought_something = on_partitions(server.sent, *answer, now, out);
-    pace(server, brought_something, now);
+    if (server.is_narrowed()) {
+      widen(server);
+    } else {
+      pace(server, brought_something, now);
+    }
   } else {
     on_failure(server, taken.error(), now, out);
   }
   server.sent.clear();
+}
+
+void FetchPlanner::narrow(const Server& server, Group& group) {
+  const std::size_t all = group.wishes.size();
+  if (all <= server.max_wishes) return;
+  std::size_t first = 0;
+  while (first < all && server.asked_last && *group.wishes[first].where <= *server.asked_last) {
+    ++first;
+  }
+  if (first == all) first = 0;
+  const std::size_t count = std::min(server.max_wishes, all - first);
+  const auto cut = [&](auto& list) {
+    list.erase(list.begin() + static_cast<std::ptrdiff_t>(first + count), list.end());
+    list.erase(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(first));
+  };
+  cut(group.wishes);
+  cut(group.sent);
+}
+
+void FetchPlanner::widen(Server& server) {
+  server.asked_last = server.sent.back().partition->where;
+  const bool is_all = server.max_wishes > server.sent.size();
+  server.max_wishes = is_all ? std::numeric_limits<std::size_t>::max() : 2 * server.max_wishes;
+}
+
+void FetchPlanner::on_too_large(Server& server, const Error& why, TimePoint now) {
+  const std::size_t count = server.sent.size();
+  if (count > 1) {
+    server.max_wishes = count / 2;
+    return;
+  }
+  server.max_wishes = 1;
+  for (const Sent& sent : server.sent) {
+    server.asked_last = sent.partition->where;
+    if (sent.partition->serial != sent.serial) continue;
+    put_off(*sent.partition, now);
+    set_error(*sent.partition, why.within("fetch from " + name_of(*sent.partition->where)), false);
+  }
 }
 
 void FetchPlanner::on_failure(Server& server, const Error& why, TimePoint now, News& out) {
@@ -429,6 +472,7 @@ void FetchPlanner::on_failure(Server& server, const Error& why, TimePoint now, N
     (void)server.backoff.next(random_);
     return;
   }
+  if (why.is(Errc::too_large)) return on_too_large(server, why, now);
   server.not_before = now + server.backoff.next(random_);
   wake_at(server.not_before);
   out.doubt = true;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -42,6 +43,10 @@ class FetchPlanner {
     Duration retry_backoff = std::chrono::milliseconds(100);
     Duration max_retry_backoff = std::chrono::seconds(1);
   };
+  /// Of what a client takes as one answer, as much may be records.
+  static constexpr std::size_t max_record_share(std::size_t max_response_bytes) {
+    return max_response_bytes - max_response_bytes / 8;
+  }
   /// A fetch to send; on_answer follows.
   struct Ask {
     NodeId node;
@@ -206,6 +211,14 @@ class FetchPlanner {
     Backoff idle;
     TimePoint asked_at{};
     TimePoint not_before{};
+    /// Partitions of one fetch, at most: fewer after an answer above max_response_bytes, so that
+    /// the one whose batch is too large is found and the others are read on.
+    std::size_t max_wishes = std::numeric_limits<std::size_t>::max();
+    /// Where the next of such fetches begins: behind that one.
+    std::shared_ptr<const TopicPartition> asked_last;
+    [[nodiscard]] bool is_narrowed() const {
+      return max_wishes != std::numeric_limits<std::size_t>::max();
+    }
   };
   /// What could be fetched from one server, sorted by name.
   struct Group {
@@ -233,6 +246,9 @@ class FetchPlanner {
   void gather(TimePoint now, const ClusterView& view);
   bool ask(NodeId node, Group& group, TimePoint now, std::vector<Ask>& out);
   void on_failure(Server& server, const Error& why, TimePoint now, News& out);
+  static void narrow(const Server& server, Group& group);
+  static void widen(Server& server);
+  void on_too_large(Server& server, const Error& why, TimePoint now);
   /// Whether it brought what nobody had, or is about what was asked for before a seek.
   bool on_partitions(const std::vector<Sent>& asked, wire::FetchResponse& answer, TimePoint now,
                      News& out);

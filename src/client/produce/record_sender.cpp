@@ -36,6 +36,12 @@ Duration sweep_gap(const ProducerOptions& options) {
                               std::chrono::milliseconds(500));
 }
 
+/// An answer to a producer is a few bytes for each partition: one above max_response_bytes is as
+/// good as one that cannot be read.
+Error broken_if_too_large(const Error& why) {
+  return why.is(Errc::too_large) ? why.with_retriable(true) : why;
+}
+
 std::uint64_t next_topic_serial() {
   static std::atomic<std::uint64_t> serial{0};
   return ++serial;
@@ -144,6 +150,7 @@ void RecordSender::on_identity(std::string_view server,
     answer =
         fail(Error::broker(answer->error_code, fmt::format("ask {} for a producer id", server)));
   }
+  if (!answer) answer = fail(broken_if_too_large(answer.error()));
   // Each new one is asked for because the epochs of the last one are used up.
   if (answer && answer->producer_id == identity_.id) {
     answer = fail(Error::client(Errc::malformed, fmt::format("{} gave producer id {} again", server,
@@ -626,7 +633,8 @@ void RecordSender::on_answer(NodeId node, const std::vector<Sent>& sent,
     const AnswerIndex index(*answer);
     for (const Sent& each : sent) apply(each, verdict_of(each, index));
   } else {
-    const client::ProduceVerdict lost{.error = answer.error(), .is_unanswered = true};
+    const client::ProduceVerdict lost{.error = broken_if_too_large(answer.error()),
+                                      .is_unanswered = true};
     for (const Sent& each : sent) apply(each, lost);
   }
   if (is_stopped_) return;

@@ -39,6 +39,8 @@ struct Fault {
   std::int16_t code = 0;
   /// The answer's body is nonsense instead.
   bool is_garbage = false;
+  /// The answer is larger than max_response_bytes.
+  bool is_too_large = false;
 };
 
 /// A producer and a member of a group in one client, at one server.
@@ -47,6 +49,7 @@ class StubbornServer : public ScriptedWorld {
   explicit StubbornServer(Fault fault) : fault_(fault) {
     script.brokers = {NodeId{1}};
     script.leaders = {{NodeId{1}, LeaderEpoch{0}}};
+    engine_options.link.limits.max_frame_bytes = 4'096;
     script_metadata();
     script_producing();
     script_reading();
@@ -103,12 +106,19 @@ class StubbornServer : public ScriptedWorld {
                          NodeId at, const wire::RequestHeader& header, const Slice& body) {
       ++asked[api];
       const auto answer = says(at, header, body);
-      if (!fault_.is_garbage || api != fault_.api) return answer;
+      if (api != fault_.api) return answer;
+      if (fault_.is_too_large) return std::optional(too_large());
+      if (!fault_.is_garbage) return answer;
       // Behind the frame's length, the correlation id and the tags.
       std::string text(answer->flatten()->text());
       std::ranges::fill(text.begin() + 9, text.end(), '\xff');
       return std::optional(Chain(Slice::copy_of(text)));
     };
+  }
+  static Chain too_large() {
+    std::string frame(8'192 + 4, '\0');
+    frame[2] = 0x20;
+    return Chain(Slice::copy_of(frame));
   }
   void script_metadata() {
     script.on<wire::MetadataRequest>([this](NodeId, const wire::MetadataRequest&) {
@@ -304,7 +314,7 @@ constexpr int max_asked = 150;
 void expect_few(Fault fault, const std::string& name) {
   StubbornServer server(fault);
   server.run();
-  EXPECT_GE(server.asked[fault.api], fault.is_garbage ? 10 : 1) << name;
+  EXPECT_GE(server.asked[fault.api], fault.code == 0 ? 10 : 1) << name;
   for (const auto& [api, count] : server.asked) {
     EXPECT_LE(count, max_asked) << name << ": " << wire::api_name(api);
   }
@@ -313,7 +323,9 @@ void expect_few(Fault fault, const std::string& name) {
 
 std::string describe(const Fault& fault) {
   return std::string(wire::api_name(fault.api)) + (fault.spot == Spot::whole ? " (whole)" : "") +
-         (fault.is_garbage ? " unreadable" : " " + std::to_string(fault.code));
+         (fault.is_garbage     ? " unreadable"
+          : fault.is_too_large ? " too large"
+                               : " " + std::to_string(fault.code));
 }
 
 TEST(Retries, AHealthyServerIsAskedSeldom) {
@@ -342,6 +354,12 @@ TEST_P(RetriesOf, BackOffWhateverCodeIsAnsweredForEver) {
 TEST_P(RetriesOf, BackOffFromAnswersThatCannotBeRead) {
   Fault fault = GetParam();
   fault.is_garbage = true;
+  expect_few(fault, describe(fault));
+}
+
+TEST_P(RetriesOf, BackOffFromAnswersThatAreTooLarge) {
+  Fault fault = GetParam();
+  fault.is_too_large = true;
   expect_few(fault, describe(fault));
 }
 

@@ -395,6 +395,41 @@ TEST_F(AdminOnCluster, DescribesTopicsAndTheirConfiguration) {
   }
 }
 
+TEST_F(AdminOnCluster, FailsOnlyTheCallWhoseAnswerIsAboveMaxResponseBytes) {
+  engine_options.link.limits.max_frame_bytes = 4'096;
+  int asked = 0;
+  script.on<wire::ListGroupsRequest>([&](NodeId, const wire::ListGroupsRequest&) {
+    script.answer_after = 1s;
+    wire::ListGroupsResponse answer;
+    answer.groups.emplace_back().group_id.assign(5'000, 'g');
+    return answer;
+  });
+  script.on<wire::DescribeConfigsRequest>([&](NodeId, const wire::DescribeConfigsRequest&) {
+    ++asked;
+    wire::DescribeConfigsResponse answer;
+    answer.results.emplace_back().resource_name = "orders";
+    return answer;
+  });
+  script.brokers = {one};
+  start();
+  std::optional<Result<std::vector<GroupListing>>> listed;
+  on_loop([&, this] {
+    list_groups(client->cluster(), 10s, [&](auto done) { listed.emplace(std::move(done)); });
+  });
+  world.run_for(500ms);
+  const auto beside = run<std::vector<ConfigEntry>>([](Cluster& cluster, auto then) {
+    describe_topic_config(cluster, "orders", 10s, std::move(then));
+  });
+  ASSERT_TRUE(beside);
+  EXPECT_TRUE(*beside) << beside->error().to_string();
+  ASSERT_TRUE(listed);
+  ASSERT_FALSE(*listed);
+  EXPECT_TRUE(listed->error().is(Errc::too_large));
+  EXPECT_NE(listed->error().message().find("the answer to ListGroups is above max_response_bytes"),
+            std::string_view::npos)
+      << listed->error().message();
+}
+
 /// Every request of an administrator is answered with the same code, for ever.
 class AdminRefused : public AdminOnCluster {
  protected:

@@ -325,6 +325,63 @@ TEST_F(ConsumerOnCluster, StartsByTheResetPolicyInATopicThatWasCreatedAgain) {
   EXPECT_NE(warnings[0].find("position in partition 0 was 10"), std::string::npos) << warnings[0];
 }
 
+TEST_F(ConsumerOnCluster, FetchesNoMoreThanFitsIntoAnAnswer) {
+  engine_options.link.limits.max_frame_bytes = 80'000;
+  start();
+  assign({orders(0)});
+  EXPECT_EQ(read(3).size(), 3U);
+  EXPECT_EQ(fetches_.at(0).max_bytes, 70'000);
+  EXPECT_EQ(fetches_.at(0).topics.at(0).partitions.at(0).partition_max_bytes, 70'000);
+}
+
+// A server gives the first batch of a fetch whole, however large it is.
+TEST_F(ConsumerOnCluster, ReadsOnBesideABatchThatNoAnswerMayHold) {
+  constexpr std::int32_t partitions = 5, large = 2;
+  engine_options.link.limits.max_frame_bytes = 8'192;
+  script.leaders.assign(partitions, {NodeId{1}, LeaderEpoch{0}});
+  bool is_large = true;
+  script.on<wire::FetchRequest>([&, this](NodeId at, const wire::FetchRequest& asked) {
+    auto answer = fetched(at, asked);
+    for (auto& data : answer.responses.at(0).partitions) {
+      if (!is_large || data.partition_index.value != large) continue;
+      MadeBatch batch = plain_batch(0, 3);
+      batch.records.at(0).second.assign(20'000, 'x');
+      data.records = Chain(batch.bytes());
+    }
+    return answer;
+  });
+  start();
+  std::vector<TopicPartition> all;
+  for (std::int32_t each = 0; each < partitions; ++each) all.push_back(orders(each));
+  assign(all);
+  int read_so_far = 0, failures = 0;
+  std::string last;
+  const TimePoint begin = world.now();
+  while (world.now() < begin + 1min) {
+    auto records = poll(100ms);
+    if (records) read_so_far += static_cast<int>(records->count());
+    if (records) continue;
+    ++failures;
+    last = records.error().message();
+    EXPECT_TRUE(records.error().is(Errc::too_large)) << last;
+    EXPECT_NE(last.find("orders-2"), std::string::npos) << last;
+    EXPECT_NE(last.find("max_response_bytes"), std::string::npos) << last;
+  }
+  EXPECT_EQ(read_so_far, 3 * (partitions - 1));
+  EXPECT_GE(failures, 10);
+  EXPECT_LE(failures, 100);
+  EXPECT_LE(fetches_.size(), 700U);
+  ASSERT_FALSE(warnings.empty());
+  EXPECT_NE(warnings[0].find("the answer to Fetch is above max_response_bytes: "),
+            std::string::npos)
+      << warnings[0];
+  // It is deleted, or the user reads past it.
+  is_large = false;
+  auto rest = poll(5s);
+  while (!rest) rest = poll(5s);
+  EXPECT_EQ(rest->count(), 3U);
+}
+
 TEST_F(ConsumerOnCluster, NeverCreatesATopicByReadingIt) {
   const auto asked = std::make_shared<int>(0), creating = std::make_shared<int>(0);
   script.on<wire::MetadataRequest>([=](NodeId, const wire::MetadataRequest& request) {

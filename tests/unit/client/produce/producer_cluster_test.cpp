@@ -651,6 +651,23 @@ TEST_F(ProducerOnCluster, TakesAnAnswerThatItCannotReadForABrokenConnection) {
       << warnings[0];
 }
 
+TEST_F(ProducerOnCluster, TakesAnAnswerAboveMaxResponseBytesForABrokenConnection) {
+  engine_options.link.limits.max_frame_bytes = 4'096;
+  start({.linger = 0us});
+  int asked = 0;
+  answer_by([&](const Slice&, Told& told, wire::ProduceResponse&) {
+    if (++asked == 1) told.error_message = std::string(10'000, 'x');
+  });
+  send(0);
+  world.run_for(5s);
+  EXPECT_EQ(stored(), 1u) << (told_.empty() ? "" : told_[0].error().to_string());
+  EXPECT_EQ(asked, 2);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("the answer to Produce is above max_response_bytes: "),
+            std::string::npos)
+      << warnings[0];
+}
+
 TEST_F(ProducerOnCluster, CloseFailsWhatIsStillUnderWay) {
   script.is_silent = true;
   start();
