@@ -199,8 +199,11 @@ class DOHLE_API Consumer {
   /// until it has joined again.
   Result<void> commit_sync();
   /// Commits these. Errors name the first partition that was refused. Waits at most
-  /// default_api_timeout, as do `committed` and `unsubscribe`.
+  /// default_api_timeout, as do `committed` and `unsubscribe`; inside a listener that close or
+  /// unsubscribe calls, only as long as those may.
   Result<void> commit_sync(std::vector<PartitionOffset> offsets);
+  /// The same, and waits at most `timeout`.
+  Result<void> commit_sync(std::vector<PartitionOffset> offsets, std::chrono::milliseconds timeout);
   /// `callback` runs on the client's thread, exactly once; commits are answered in order.
   void commit_async(CommitCallback callback = {});
   void commit_async(std::vector<PartitionOffset> offsets, CommitCallback callback = {});

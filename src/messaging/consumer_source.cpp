@@ -171,8 +171,9 @@ void ConsumerSource::commit_async(std::vector<PartitionOffset> offsets,
   consumer_.commit_async(std::move(offsets), std::move(callback));
 }
 
-Result<void> ConsumerSource::commit_sync(std::vector<PartitionOffset> offsets) {
-  return consumer_.commit_sync(std::move(offsets));
+Result<void> ConsumerSource::commit_sync(std::vector<PartitionOffset> offsets,
+                                         std::chrono::milliseconds timeout) {
+  return consumer_.commit_sync(std::move(offsets), timeout);
 }
 
 // Partitions that were lost meanwhile are refused, which is as good as paused.

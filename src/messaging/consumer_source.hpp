@@ -36,7 +36,8 @@ class ConsumerSource final : public Source {
   void wakeup() override;
   void commit_async(std::vector<PartitionOffset> offsets,
                     Consumer::CommitCallback callback) override;
-  Result<void> commit_sync(std::vector<PartitionOffset> offsets) override;
+  Result<void> commit_sync(std::vector<PartitionOffset> offsets,
+                           std::chrono::milliseconds timeout) override;
   void pause(std::span<const TopicPartition> partitions) override;
   void resume(std::span<const TopicPartition> partitions) override;
   Result<Offset> position(const TopicPartition& partition) override;

@@ -33,7 +33,8 @@ class Source {
   virtual void wakeup() = 0;
   virtual void commit_async(std::vector<PartitionOffset> offsets,
                             Consumer::CommitCallback callback) = 0;
-  virtual Result<void> commit_sync(std::vector<PartitionOffset> offsets) = 0;
+  virtual Result<void> commit_sync(std::vector<PartitionOffset> offsets,
+                                   std::chrono::milliseconds timeout) = 0;
   virtual void pause(std::span<const TopicPartition> partitions) = 0;
   virtual void resume(std::span<const TopicPartition> partitions) = 0;
   /// What is known now; it does not wait for the rest.

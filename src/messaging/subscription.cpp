@@ -20,6 +20,8 @@ constexpr std::chrono::milliseconds max_poll{500};
 constexpr std::chrono::milliseconds room_wait{100};
 /// Until it is known where reading starts, it is asked that often.
 constexpr std::chrono::milliseconds unready_poll{20};
+/// A commit before partitions are given up takes that long, at most.
+constexpr std::chrono::milliseconds max_commit{60'000};
 
 thread_local const Subscription* running_here = nullptr;
 thread_local const Subscription* polling_here = nullptr;
@@ -333,7 +335,12 @@ void Subscription::on_lost(std::span<const TopicPartition> partitions) {
 
 void Subscription::commit_now(std::vector<PartitionOffset> offsets) {
   if (offsets.empty()) return;
-  auto committed = source_.commit_sync(offsets);
+  std::chrono::milliseconds timeout;
+  {
+    const std::lock_guard lock(mutex_);
+    timeout = until(stop_by_, monotonic_now(), max_commit);
+  }
+  auto committed = source_.commit_sync(offsets, timeout);
   if (committed) {
     const std::lock_guard lock(mutex_);
     core_.on_committed(offsets);

@@ -98,6 +98,10 @@ std::string NodeProcess::lines() const {
   return text.str();
 }
 
+void NodeProcess::freeze() const {
+  ::kill(pid_, SIGSTOP);
+}
+
 int NodeProcess::end(int signal) {
   if (pid_ == 0) return -1;
   ::kill(pid_, signal);

@@ -44,6 +44,9 @@ class NodeProcess {
   /// What it has written to standard error so far.
   [[nodiscard]] std::string lines() const;
 
+  /// SIGSTOP: it keeps its connections and answers nothing.
+  void freeze() const;
+
   /// SIGKILL.
   void kill() { end(9); }
   /// SIGTERM; returns its exit status.

@@ -58,7 +58,10 @@ class ConsumerCalls {
   Result<void> unsubscribe();
   Result<void> assign(std::vector<TopicPartition> partitions);
   Result<Records> poll(Milliseconds timeout);
-  Result<void> commit(std::vector<PartitionOffset> offsets);
+  Result<void> commit(std::vector<PartitionOffset> offsets, TimePoint deadline = never);
+  Result<void> commit(std::vector<PartitionOffset> offsets, Milliseconds timeout) {
+    return commit(std::move(offsets), moment() + call_timeout(timeout));
+  }
   void commit_async(std::vector<PartitionOffset> offsets, Consumer::CommitCallback callback);
   Result<std::vector<PartitionOffset>> committed(std::vector<TopicPartition> partitions);
   Result<Offset> position(const TopicPartition& partition, Milliseconds timeout);
@@ -89,6 +92,7 @@ class ConsumerCalls {
   void call(std::move_only_function<void(std::span<const TopicPartition>)>& listener,
             const std::vector<TopicPartition>& partitions);
   Result<void> leave(TimePoint deadline);
+  Result<void> hear_of_leaving(TimePoint deadline);
   [[nodiscard]] TimePoint moment() const { return consume_->client().environment().clock.mono(); }
   [[nodiscard]] std::string last_word_on(const std::string& topic);
   void post(std::move_only_function<void(ConsumerLoop&)> task);
@@ -97,6 +101,8 @@ class ConsumerCalls {
   RebalanceListener listener_;
   bool is_subscribed_ = false;
   bool is_calling_ = false;
+  /// Of the close or unsubscribe that calls the listener, whose own calls it bounds.
+  TimePoint leave_by_ = never;
 };
 
 Result<void> ConsumerCalls::check() const {
@@ -200,6 +206,13 @@ Result<void> ConsumerCalls::subscribe(std::vector<std::string> topics, Rebalance
 Result<void> ConsumerCalls::leave(TimePoint deadline) {
   settle();
   post([](ConsumerLoop& consume) { consume.unsubscribe(); });
+  leave_by_ = deadline;
+  auto left = hear_of_leaving(deadline);
+  leave_by_ = never;
+  return left;
+}
+
+Result<void> ConsumerCalls::hear_of_leaving(TimePoint deadline) {
   Result<void> outcome;
   for (;;) {
     const auto left = std::chrono::ceil<Milliseconds>(deadline - moment());
@@ -247,13 +260,14 @@ Result<void> ConsumerCalls::assign(std::vector<TopicPartition> partitions) {
   return {};
 }
 
-Result<void> ConsumerCalls::commit(std::vector<PartitionOffset> offsets) {
+Result<void> ConsumerCalls::commit(std::vector<PartitionOffset> offsets, TimePoint deadline) {
   if (auto usable = check(); !usable) return usable;
   if (consume_->options.group_id.empty()) return fail(no_group("commit"));
+  deadline = std::min(deadline, leave_by_);
   return client::wait_for<void>(
       consume_->client().loop(),
-      [consume = consume_, offsets = std::move(offsets)](auto then) mutable {
-        consume->commit(std::move(offsets), std::move(then));
+      [consume = consume_, offsets = std::move(offsets), deadline](auto then) mutable {
+        consume->commit(std::move(offsets), std::move(then), deadline);
       });
 }
 
@@ -283,9 +297,9 @@ Result<std::vector<PartitionOffset>> ConsumerCalls::committed(
   if (auto usable = check(); !usable) return fail(usable.error());
   if (consume_->options.group_id.empty()) return fail(no_group("committed"));
   return client::wait_for<std::vector<PartitionOffset>>(
-      consume_->client().loop(),
-      [consume = consume_, partitions = std::move(partitions)](auto then) mutable {
-        consume->committed(std::move(partitions), std::move(then));
+      consume_->client().loop(), [consume = consume_, partitions = std::move(partitions),
+                                  deadline = leave_by_](auto then) mutable {
+        consume->committed(std::move(partitions), std::move(then), deadline);
       });
 }
 
@@ -305,6 +319,10 @@ Result<Offset> ConsumerCalls::position(const TopicPartition& partition, Millisec
     return !found || !found->is_none() || table.is_closed;
   };
   consume_->kick();
+  if (leave_by_ != never) {
+    const auto left = std::chrono::ceil<Milliseconds>(leave_by_ - moment());
+    timeout = std::clamp(left, Milliseconds(0), std::max(timeout, Milliseconds(0)));
+  }
   if (consume_->client().loop().is_loop_thread()) {
     if (consume_->desk().with(is_known)) return found;
     return fail(Error::client(Errc::would_deadlock, "the position is not known yet"));
@@ -409,6 +427,11 @@ Result<void> Consumer::commit_sync() {
 Result<void> Consumer::commit_sync(std::vector<PartitionOffset> offsets) {
   if (!core_) return fail(moved_from());
   return core_->commit(std::move(offsets));
+}
+Result<void> Consumer::commit_sync(std::vector<PartitionOffset> offsets,
+                                   std::chrono::milliseconds timeout) {
+  if (!core_) return fail(moved_from());
+  return core_->commit(std::move(offsets), timeout);
 }
 void Consumer::commit_async(CommitCallback callback) {
   if (!core_ && callback) callback(fail(moved_from()));

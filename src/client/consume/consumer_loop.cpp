@@ -353,7 +353,7 @@ bool ConsumerLoop::is_subscribed() const {
   return group_ && (!topics_.empty() || group_->state() != GroupMember::State::off);
 }
 
-void ConsumerLoop::commit(std::vector<PartitionOffset> offsets, Done then) {
+void ConsumerLoop::commit(std::vector<PartitionOffset> offsets, Done then, TimePoint deadline) {
   if (is_closed_) return then(fail(closed()));
   // Without a generation the server would take it while the group is empty, though others may have
   // read on and committed meanwhile.
@@ -366,14 +366,16 @@ void ConsumerLoop::commit(std::vector<PartitionOffset> offsets, Done then) {
                                   offsets.front().partition.partition.value, options.group_id))));
   }
   std::ranges::sort(offsets, {}, &PartitionOffset::partition);
-  offsets_->commit(std::move(offsets), now() + options.default_api_timeout, std::move(then));
+  deadline = std::min<TimePoint>(deadline, now() + options.default_api_timeout);
+  offsets_->commit(std::move(offsets), deadline, std::move(then));
 }
 
 void ConsumerLoop::committed(std::vector<TopicPartition> partitions,
-                             client::GroupOffsets::OffsetsFetched then) {
+                             client::GroupOffsets::OffsetsFetched then, TimePoint deadline) {
   if (is_closed_) return then(fail(closed()));
   std::ranges::sort(partitions);
-  offsets_->fetch(std::move(partitions), now() + options.default_api_timeout, std::move(then));
+  deadline = std::min<TimePoint>(deadline, now() + options.default_api_timeout);
+  offsets_->fetch(std::move(partitions), deadline, std::move(then));
 }
 
 std::vector<PartitionOffset> ConsumerLoop::uncommitted() {

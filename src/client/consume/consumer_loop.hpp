@@ -42,9 +42,10 @@ class ConsumerLoop final : public Client::Shared::Part,
   /// The user was told of the news at the desk.
   void on_told_assigned();
   void on_told_released(const std::vector<TopicPartition>& partitions);
-  /// Until the default_api_timeout.
-  void commit(std::vector<PartitionOffset> offsets, Done then);
-  void committed(std::vector<TopicPartition> partitions, client::GroupOffsets::OffsetsFetched then);
+  /// Until the default_api_timeout or `deadline`, whichever is first.
+  void commit(std::vector<PartitionOffset> offsets, Done then, TimePoint deadline = never);
+  void committed(std::vector<TopicPartition> partitions, client::GroupOffsets::OffsetsFetched then,
+                 TimePoint deadline = never);
   void close_by(TimePoint deadline, Done done) override;
 
   client::GroupMembership membership() override;

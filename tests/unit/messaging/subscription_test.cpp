@@ -86,9 +86,10 @@ class ScriptedSource final : public Source {
   }
   void commit_async(std::vector<PartitionOffset> offsets,
                     Consumer::CommitCallback callback) override {
-    callback(commit_sync(std::move(offsets)));
+    callback(commit_sync(std::move(offsets), patience));
   }
-  Result<void> commit_sync(std::vector<PartitionOffset> offsets) override {
+  Result<void> commit_sync(std::vector<PartitionOffset> offsets,
+                           std::chrono::milliseconds) override {
     const std::lock_guard lock(script_.mutex);
     if (script_.commit_error) return fail(*script_.commit_error);
     for (const auto& offset : offsets) {
