@@ -17,6 +17,7 @@
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/waiter.hpp"
 #include "client/consume/make_consumer.hpp"
+#include "client/make_client.hpp"
 #include "client/produce/make_producer.hpp"
 #include "client/produce/ticking_time.hpp"
 #include "dohle/consumer.hpp"
@@ -115,34 +116,18 @@ struct Running {
   client::Cluster cluster;
 };
 
-class ThreadedClient final : public Client::Shared {
+/// What a client does on whatever loop it runs.
+class OpenClient : public Client::Shared {
  public:
-  ThreadedClient(const ClientOptions& options, client::Cluster::Options cluster_options)
-      : running_(std::make_unique<Running>(options, std::move(cluster_options))) {}
-
-  ~ThreadedClient() override {
-    // Its thread is the parent's alone, and so are its sockets.
-    if (is_forked()) {
-      keep_for_ever(std::shared_ptr<Running>(std::move(running_)));
-      return;
-    }
-    if (!running_->loop.is_loop_thread()) return;
-    // The last handle went in a callback: the loop cannot join itself.
-    std::thread([running = std::move(running_)]() mutable { running.reset(); }).detach();
-  }
-
-  client::Cluster& cluster() override { return running_->cluster; }
-  const client::ClientEnvironment& environment() const override {
-    return running_->cluster.environment();
-  }
-  Result<void> check_usable() const override {
+  const client::ClientEnvironment& environment() const final { return environment_; }
+  Result<void> check_usable() const final {
     if (is_forked()) return fail(client::forked());
     if (is_closed_.load(std::memory_order_acquire)) {
       return fail(Error::client(Errc::closed, "the client is closed"));
     }
     return {};
   }
-  void attach(std::weak_ptr<Part> part) override {
+  void attach(std::weak_ptr<Part> part) final {
     loop().post([this, part = std::move(part)]() mutable {
       std::erase_if(parts_, [](const auto& each) { return each.expired(); });
       parts_.push_back(std::move(part));
@@ -169,6 +154,9 @@ class ThreadedClient final : public Client::Shared {
     one_done({});
   }
 
+ protected:
+  explicit OpenClient(const client::ClientEnvironment& environment) : environment_(environment) {}
+
  private:
   struct Closing {
     std::size_t left = 0;
@@ -176,9 +164,50 @@ class ThreadedClient final : public Client::Shared {
     Done done;
   };
 
-  std::unique_ptr<Running> running_;
+  const client::ClientEnvironment environment_;
   std::vector<std::weak_ptr<Part>> parts_;
   std::atomic<bool> is_closed_{false};
+};
+
+class ThreadedClient final : public OpenClient {
+ public:
+  explicit ThreadedClient(std::unique_ptr<Running> running)
+      : OpenClient(running->cluster.environment()), running_(std::move(running)) {}
+
+  ~ThreadedClient() override {
+    // Its thread is the parent's alone, and so are its sockets.
+    if (is_forked()) {
+      keep_for_ever(std::shared_ptr<Running>(std::move(running_)));
+      return;
+    }
+    if (!running_->loop.is_loop_thread()) return;
+    // The last handle went in a callback: the loop cannot join itself.
+    std::thread([running = std::move(running_)]() mutable { running.reset(); }).detach();
+  }
+
+  client::Cluster& cluster() override { return running_->cluster; }
+
+ private:
+  std::unique_ptr<Running> running_;
+};
+
+/// On a loop that goes on without it.
+class HostedClient final : public OpenClient {
+ public:
+  HostedClient(const client::ClientEnvironment& environment, client::Cluster::Options options)
+      : OpenClient(environment),
+        cluster_(std::make_unique<client::Cluster>(environment, std::move(options))) {}
+
+  ~HostedClient() override {
+    loop().post([cluster = std::move(cluster_)] {
+      cluster->close(Error::client(Errc::closed, "the client is closed"));
+    });
+  }
+
+  client::Cluster& cluster() override { return *cluster_; }
+
+ private:
+  std::unique_ptr<client::Cluster> cluster_;
 };
 
 }  // namespace
@@ -198,7 +227,8 @@ Result<Client> Client::create(ClientOptions options) {
   auto found = cluster_options(options);
   if (!found) return fail(found.error());
   try {
-    return Client(std::make_shared<ThreadedClient>(options, std::move(*found)));
+    return Client(
+        std::make_shared<ThreadedClient>(std::make_unique<Running>(options, std::move(*found))));
   } catch (const std::system_error& error) {
     return fail(Error::client(Errc::limit_reached,
                               fmt::format("the system has no room for a loop: {}", error.what())));
@@ -231,10 +261,19 @@ Result<void> Client::close(std::chrono::milliseconds timeout) {
   if (!core_) return fail(client::moved_from("the Client"));
   if (core_->is_forked()) return fail(client::forked());
   return client::wait_for<void>(core_->loop(), [core = core_, timeout](auto then) mutable {
-    static_cast<ThreadedClient&>(*core).close(core->cluster().now() + call_timeout(timeout),
-                                              std::move(then));
+    static_cast<OpenClient&>(*core).close(core->cluster().now() + call_timeout(timeout),
+                                          std::move(then));
   });
 }
 
 }  // namespace v0
+
+Result<Client> client::make_client(const ClientOptions& options,
+                                   const ClientEnvironment& environment) {
+  if (auto checked = check(options); !checked) return fail(checked.error());
+  auto found = cluster_options(options);
+  if (!found) return fail(found.error());
+  return Client(std::make_shared<HostedClient>(environment, std::move(*found)));
+}
+
 }  // namespace dohle

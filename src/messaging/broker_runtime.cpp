@@ -55,8 +55,9 @@ Error disconnected() {
 
 }  // namespace
 
-BrokerRuntime::BrokerRuntime(kafka::BrokerOptions options)
+BrokerRuntime::BrokerRuntime(kafka::BrokerOptions options, MakeClient make_client)
     : options_(std::move(options)),
+      make_client_(std::move(make_client)),
       reports_(std::make_shared<messaging::Reports>(options_.error_handler,
                                                     messaging::split_logger(options_))) {}
 
@@ -107,7 +108,7 @@ Result<void> BrokerRuntime::start_client(milliseconds timeout) {
   if (!client_) {
     auto reached = reach();
     if (!reached) return fail(reached.error());
-    auto client = Client::create(std::move(*reached));
+    auto client = make_client_(std::move(*reached));
     if (!client) return fail(client.error());
     const std::lock_guard lock(mutex_);
     client_.emplace(std::move(*client));

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -22,7 +23,10 @@ namespace dohle::messaging {
 /// A Broker's insides: options, then a client, its producers, the subscriptions.
 class BrokerRuntime {
  public:
-  explicit BrokerRuntime(kafka::BrokerOptions options);
+  /// How it gets its client; a simulated world makes another than Client::create.
+  using MakeClient = std::function<Result<Client>(ClientOptions)>;
+
+  explicit BrokerRuntime(kafka::BrokerOptions options, MakeClient make_client = &Client::create);
   ~BrokerRuntime();
 
   [[nodiscard]] const kafka::BrokerOptions& options() const { return options_; }
@@ -65,6 +69,7 @@ class BrokerRuntime {
   Result<void> close_rest(TimePoint deadline);
 
   kafka::BrokerOptions options_;
+  const MakeClient make_client_;
   std::shared_ptr<messaging::Reports> reports_;
 
   /// Held through connect and disconnect; taken before mutex_.

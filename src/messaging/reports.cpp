@@ -1,9 +1,10 @@
 #include "messaging/reports.hpp"
 
-#include <chrono>
 #include <exception>
 #include <string>
 #include <utility>
+
+#include "base/simulated_thread.hpp"
 
 namespace dohle::messaging {
 
@@ -19,7 +20,7 @@ std::string place_of(const Failure& failure) {
 }  // namespace
 
 TimePoint monotonic_now() {
-  return TimePoint(std::chrono::steady_clock::now().time_since_epoch());
+  return thread_now();
 }
 
 void Reports::report(const Failure& failure) {

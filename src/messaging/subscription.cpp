@@ -32,10 +32,6 @@ std::chrono::milliseconds until(TimePoint at, TimePoint now, std::chrono::millis
                   std::chrono::ceil<std::chrono::milliseconds>(std::min<Duration>(at - now, most)));
 }
 
-std::chrono::steady_clock::time_point clock_time(TimePoint at) {
-  return std::chrono::steady_clock::time_point(at.time_since_epoch());
-}
-
 }  // namespace
 
 std::shared_ptr<Subscription> Subscription::start(Setup setup) {
@@ -63,7 +59,7 @@ Subscription::Subscription(Setup setup)
 
 Subscription::~Subscription() {
   // The last reference may be a thread's own; those that ended need no waiting for.
-  for (std::thread& thread : threads_) {
+  for (Thread& thread : threads_) {
     if (thread.joinable()) thread.detach();
   }
   // Nobody asked how it ended.
@@ -94,7 +90,7 @@ Result<void> Subscription::wait_ready(std::chrono::milliseconds timeout) {
     return fail(Error::client(Errc::would_deadlock,
                               "wait_ready would wait for its own thread to make it ready"));
   }
-  const auto deadline = clock_time(monotonic_now() + call_timeout(timeout));
+  const auto deadline = monotonic_now() + call_timeout(timeout);
   change_.wait_until(lock, deadline, [&] { return is_ready_ || is_stopping_; });
   if (is_ready_ && !is_stopping_) return {};
   if (is_stopping_) {
@@ -132,20 +128,20 @@ Result<void> Subscription::unsubscribe(std::chrono::milliseconds timeout) {
   const TimePoint deadline = monotonic_now() + call_timeout(timeout);
   request_stop(timeout);
   if (may_not_wait()) return {};
-  std::vector<std::thread> ended;
+  std::vector<Thread> ended;
   {
     Lock lock(mutex_);
-    const bool all = change_.wait_until(lock, clock_time(deadline), [&] { return alive_ == 0; });
+    const bool all = change_.wait_until(lock, deadline, [&] { return alive_ == 0; });
     ended.swap(threads_);
     if (!all) {
-      for (std::thread& thread : ended) thread.detach();
+      for (Thread& thread : ended) thread.detach();
       return fail(Error::client(Errc::timed_out,
                                 "unsubscribe from " + setup_.topic + ": after " +
                                     std::to_string(timeout.count()) +
                                     " ms a handler or the server still kept it from ending"));
     }
   }
-  for (std::thread& thread : ended) thread.join();
+  for (Thread& thread : ended) thread.join();
   const std::lock_guard lock(mutex_);
   if (end_error_) return fail(*std::exchange(end_error_, std::nullopt));
   return {};
@@ -212,11 +208,7 @@ void Subscription::work() {
       continue;
     }
     const TimePoint next = core_.next_time();
-    if (next == never) {
-      work_.wait(lock);
-    } else {
-      work_.wait_until(lock, clock_time(next));
-    }
+    work_.wait_until(lock, next);
   }
 }
 
@@ -317,8 +309,7 @@ void Subscription::on_revoked(std::span<const TopicPartition> partitions) {
     core_.on_revoking(partitions);
     const TimePoint deadline =
         std::min(stop_by_, monotonic_now() + Duration(setup_.rebalance_timeout));
-    change_.wait_until(lock, clock_time(deadline),
-                       [&] { return !core_.is_running_in(partitions); });
+    change_.wait_until(lock, deadline, [&] { return !core_.is_running_in(partitions); });
     offsets = core_.final_commit(partitions);
   }
   commit_now(std::move(offsets));
@@ -360,7 +351,7 @@ void Subscription::commit_now(std::vector<PartitionOffset> offsets) {
 
 void Subscription::wait_for_room(Lock& lock) {
   if (core_.has_room()) return;
-  const auto deadline = clock_time(monotonic_now() + Duration(room_wait));
+  const auto deadline = monotonic_now() + Duration(room_wait);
   change_.wait_until(lock, deadline, [&] { return core_.has_room() || is_stopping_; });
 }
 
@@ -429,8 +420,7 @@ void Subscription::poll() {
   } else if (fetched.error().is(Errc::limit_reached)) {
     // Events that users still hold fill the buffer: not an error, but nothing to read for now.
     Lock lock(mutex_);
-    change_.wait_until(lock, clock_time(monotonic_now() + Duration(room_wait)),
-                       [&] { return is_stopping_; });
+    change_.wait_until(lock, monotonic_now() + Duration(room_wait), [&] { return is_stopping_; });
   } else {
     back_off(fetched.error());
   }
@@ -497,7 +487,7 @@ void Subscription::leave_if_overdue() {
 
 bool Subscription::wait_for_overdue() {
   Lock lock(mutex_);
-  change_.wait_until(lock, clock_time(monotonic_now() + Duration(max_poll)),
+  change_.wait_until(lock, monotonic_now() + Duration(max_poll),
                      [&] { return core_.running() == 0 || is_stopping_; });
   return core_.running() == 0 && !is_stopping_;
 }
@@ -508,8 +498,7 @@ void Subscription::back_off(const Error& why) {
   report_subscription(why);
   Lock lock(mutex_);
   last_error_ = why;
-  change_.wait_until(lock, clock_time(monotonic_now() + Duration(backoff_)),
-                     [&] { return is_stopping_; });
+  change_.wait_until(lock, monotonic_now() + Duration(backoff_), [&] { return is_stopping_; });
 }
 
 void Subscription::finish() {
@@ -517,7 +506,7 @@ void Subscription::finish() {
   std::chrono::milliseconds left;
   {
     Lock lock(mutex_);
-    change_.wait_until(lock, clock_time(stop_by_), [&] { return core_.running() == 0; });
+    change_.wait_until(lock, stop_by_, [&] { return core_.running() == 0; });
     offsets = core_.final_commit(core_.assignment());
     left = until(stop_by_, monotonic_now(), std::chrono::hours(1));
   }

@@ -1,16 +1,16 @@
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/fork_watch.hpp"
+#include "base/thread.hpp"
+#include "base/wait_point.hpp"
 #include "dohle/broker.hpp"
 #include "messaging/reports.hpp"
 #include "messaging/source.hpp"
@@ -109,10 +109,10 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   messaging::Source& source_;
 
   mutable std::mutex mutex_;
-  std::condition_variable work_;    ///< for workers: something to hand out, or stop
-  std::condition_variable change_;  ///< for everybody else
+  WaitPoint work_;    ///< for workers: something to hand out, or stop
+  WaitPoint change_;  ///< for everybody else
   messaging::SubscriptionState core_;
-  std::vector<std::thread> threads_;
+  std::vector<Thread> threads_;
   std::size_t alive_ = 0;
   bool is_polling_ = false;
   bool is_nudged_ = false;

@@ -27,7 +27,7 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
       : world_(world),
         plan_(std::move(plan)),
         until_(world.now() + plan_.until),
-        random_(world.stream("faults")) {
+        random_(world.stream(plan_.stream)) {
     for (const auto& [name, machine] : world.machines()) names_.push_back(name);
   }
 

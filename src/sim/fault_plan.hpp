@@ -34,6 +34,8 @@ struct FaultPlan {
   /// Where disks fail and connections are refused, and one end of every link that suffers; the
   /// other end is one of `machines`. Empty: links between any two machines suffer.
   std::string server = {};
+  /// Its random numbers; those of one world's plans differ.
+  std::string stream = "faults";
 };
 
 /// Lets the world's seed choose faults of the plan. The machines exist already.

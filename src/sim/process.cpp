@@ -114,6 +114,10 @@ void Process::restart() {
   life.loop.post([this, &life] { life.state = program_(*this); });
 }
 
+Duration Process::paused_for() const {
+  return lives_.back()->loop.paused_for();
+}
+
 void Process::pause(Duration span) {
   if (!is_running()) return;
   present().loop.pause(span);

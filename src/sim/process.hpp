@@ -63,6 +63,8 @@ class Process {
   void restart();
   /// Stands still for `span`; what arrives meanwhile waits.
   void pause(Duration span);
+  /// How long its present life stands still in all, also for what is left of the present pause.
+  [[nodiscard]] Duration paused_for() const;
 
  private:
   friend class Machine;

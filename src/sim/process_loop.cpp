@@ -39,7 +39,8 @@ Timestamp ProcessLoop::wall() const {
 }
 
 bool ProcessLoop::is_loop_thread() const {
-  return !runs_beside_ && (world_.running() == this || world_.running() == nullptr);
+  return !runs_beside_ && !world_.runs_thread() &&
+         (world_.running() == this || world_.running() == nullptr);
 }
 
 void ProcessLoop::post(Task task) {
@@ -58,9 +59,7 @@ void ProcessLoop::at_turn_end(Task task) {
 void ProcessLoop::wake() {
   if (turn_is_due_ || world_.running() == this) return;
   turn_is_due_ = true;
-  if (world_.now() < paused_until_ && std::exchange(is_pause_unfelt_, false)) {
-    world_.bitten(Fault::pause, name_, "stands still");
-  }
+  feel_pause();
   const TimePoint at = std::max(world_.now(), busy_until_);
   world_.queue().add(at, [this] { turn(); });
 }
@@ -131,8 +130,17 @@ void ProcessLoop::run_beside(Task& job) {
   world_.set_running(before);
 }
 
+TimePoint ProcessLoop::feel_pause() {
+  if (world_.now() < paused_until_ && std::exchange(is_pause_unfelt_, false)) {
+    world_.bitten(Fault::pause, name_, "stands still");
+  }
+  return paused_until_;
+}
+
 void ProcessLoop::pause(Duration span) {
-  paused_until_ = std::max(paused_until_, world_.now() + span);
+  const TimePoint until = std::max(paused_until_, world_.now() + span);
+  paused_for_ += until - std::max(paused_until_, world_.now());
+  paused_until_ = until;
   busy_until_ = std::max(busy_until_, paused_until_);
   is_pause_unfelt_ = true;
 }

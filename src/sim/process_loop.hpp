@@ -32,6 +32,10 @@ class ProcessLoop final : public Executor, public Clock {
   void run_beside(Task& job);
   /// Counts as a fault once something has to wait for its end.
   void pause(Duration span);
+  /// Until when the process stands still, for something that has to wait for it.
+  TimePoint feel_pause();
+  /// How long it stands still in all, also for what is left of the present pause.
+  [[nodiscard]] Duration paused_for() const { return paused_for_; }
   /// No further task starts.
   void die() { is_alive_ = false; }
   /// Destroys what was queued and armed; after `die`.
@@ -63,6 +67,7 @@ class ProcessLoop final : public Executor, public Clock {
   bool turn_is_due_ = false;
   TimePoint busy_until_{};
   TimePoint paused_until_{};
+  Duration paused_for_{};
   /// Nothing had to wait for the end of the present pause so far.
   bool is_pause_unfelt_ = false;
   std::vector<Task> inbox_;

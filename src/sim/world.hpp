@@ -134,6 +134,9 @@ class World {
   /// The process whose turn it is; null between turns.
   [[nodiscard]] ProcessLoop* running() const { return running_; }
   void set_running(ProcessLoop* loop) { running_ = loop; }
+  /// A thread beside the loops has its turn.
+  [[nodiscard]] bool runs_thread() const { return runs_thread_; }
+  void set_runs_thread(bool runs) { runs_thread_ = runs; }
 
  private:
   const std::uint64_t seed_;
@@ -147,6 +150,7 @@ class World {
   std::function<void(const ReadFrame&)> on_frame_;
   std::string last_bitten_;
   ProcessLoop* running_ = nullptr;
+  bool runs_thread_ = false;
   EventQueue queue_;
   Network network_;
   std::map<std::string, std::unique_ptr<Machine>, std::less<>> machines_;

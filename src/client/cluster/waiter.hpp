@@ -1,6 +1,5 @@
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -8,6 +7,7 @@
 #include <utility>
 
 #include "base/executor.hpp"
+#include "base/wait_point.hpp"
 #include "dohle/error.hpp"
 
 namespace dohle::client {
@@ -25,13 +25,13 @@ class Waiter {
   }
   Result<T> wait() {
     std::unique_lock lock(mutex_);
-    delivered_.wait(lock, [this] { return outcome_.has_value(); });
+    delivered_.wait_until(lock, never, [this] { return outcome_.has_value(); });
     return std::move(*outcome_);
   }
 
  private:
   std::mutex mutex_;
-  std::condition_variable delivered_;
+  WaitPoint delivered_;
   std::optional<Result<T>> outcome_;
 };
 

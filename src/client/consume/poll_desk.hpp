@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -11,6 +10,7 @@
 #include <variant>
 
 #include "base/core_yield.hpp"
+#include "base/wait_point.hpp"
 #include "client/consume/fetch_planner.hpp"
 #include "client/group/group_member.hpp"
 
@@ -69,7 +69,7 @@ class PollDesk {
 
  private:
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  WaitPoint changed_;
   std::atomic<int> waiting_{0};
   CoreYield core_;  // loop thread
   PollTable table_;

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "base/fork_watch.hpp"
+#include "base/wait_point.hpp"
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
 #include "dohle/producer.hpp"
@@ -88,7 +88,7 @@ struct Outcome {
   /// By index, ascending.
   std::vector<std::pair<std::uint32_t, Timestamp>> far_timestamps_;
   std::mutex mutex_;
-  std::condition_variable changed_;
+  WaitPoint changed_;
 };
 
 /// The delta of a record whose time lies more than 24 days from its batch's first; the outcome

@@ -27,14 +27,13 @@ struct Sticky {
   Partition* partition = nullptr;
 };
 
-Sticky& sticky_of(const IntakeTopic& topic) {
+Sticky& sticky_of(IntakeTopic& topic) {
   // Topics that share a slot take it from each other: their batches are then smaller, not wrong.
   thread_local std::array<Sticky, 16> slots;
   Sticky& slot = slots[topic.serial % slots.size()];
   if (slot.topic_serial != topic.serial) {
-    static std::atomic<std::uint32_t> threads{0};
     // Threads begin at different partitions.
-    slot = {topic.serial, 0, threads.fetch_add(1, std::memory_order_relaxed), nullptr};
+    slot = {topic.serial, 0, topic.threads.fetch_add(1, std::memory_order_relaxed), nullptr};
   }
   return slot;
 }

@@ -40,6 +40,8 @@ class IntakeTopic {
   const std::string name;
   /// Different for each topic of each producer of the process.
   const std::uint64_t serial;
+  /// How many threads have begun to send records without a key. Any thread.
+  std::atomic<std::uint32_t> threads{0};
 
  private:
   friend class RecordSender;

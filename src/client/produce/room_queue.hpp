@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <cstddef>
 #include <list>
 #include <mutex>
@@ -10,6 +9,7 @@
 
 #include "base/budget.hpp"
 #include "base/time.hpp"
+#include "base/wait_point.hpp"
 
 namespace dohle::client {
 
@@ -36,7 +36,7 @@ class RoomQueue {
   void close() {
     const std::lock_guard lock(mutex_);
     is_closed_ = true;
-    for (std::condition_variable* each : line_) each->notify_one();
+    for (WaitPoint* each : line_) each->notify_one();
   }
 
   /// Others wait, and it is not the calling thread's turn. Takes no lock when nobody waits.
@@ -64,7 +64,7 @@ class RoomQueue {
       using enum Budget::Room;
       has_news_ = has_news_ || ask_for(at_work_ == 0 ? piece : most);
     };
-    std::condition_variable turn;
+    WaitPoint turn;
     std::unique_lock lock(mutex_);
     if (at_work_ > 0) --at_work_;
     has_news_ = has_news_ || line_.empty();
@@ -86,9 +86,9 @@ class RoomQueue {
       ask();
       if (is_first && has_news_) continue;
       wake_first();
-      const auto woken =
+      const bool is_woken =
           turn.wait_for(lock, std::min(deadline - now, is_first ? patience_ : 10 * patience_));
-      if (is_first && woken == std::cv_status::timeout) {
+      if (is_first && !is_woken) {
         at_work_ = 0;
         has_news_ = true;
       }
@@ -119,7 +119,7 @@ class RoomQueue {
 
   const Duration patience_;
   mutable std::mutex mutex_;
-  std::list<std::condition_variable*> line_;
+  std::list<WaitPoint*> line_;
   /// Somebody is in line.
   std::atomic<bool> is_crowded_{false};
   /// There may be room that the first in line has not tried for.

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "base/executor.hpp"
+#include "base/simulated_thread.hpp"
+
+namespace dohle {
+
+/// A thread of the world that the calling thread belongs to. As std::thread, it is joined or
+/// detached before it goes.
+class Thread {
+ public:
+  /// Throws std::system_error when the system has no room for it.
+  explicit Thread(Task body) {
+    if (SimulatedThread* const self = SimulatedThread::here()) {
+      simulated_ = self->start(std::move(body));
+    } else {
+      system_ = std::thread(std::move(body));
+    }
+  }
+
+  [[nodiscard]] bool joinable() const { return simulated_ || system_.joinable(); }
+  void join() {
+    if (!simulated_) return system_.join();
+    std::exchange(simulated_, nullptr)->join();
+  }
+  void detach() {
+    if (!simulated_) return system_.detach();
+    simulated_.reset();
+  }
+
+ private:
+  std::thread system_;
+  std::shared_ptr<SimulatedThread> simulated_;
+};
+
+}  // namespace dohle
