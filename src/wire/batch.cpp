@@ -8,16 +8,15 @@
 #include "wire/compression.hpp"
 #include "wire/crc32c.hpp"
 #include "wire/record_walk.hpp"
+#include "wire/whole_batch.hpp"
 
 namespace dohle::wire {
 
 namespace {
 
-constexpr std::int16_t log_append_time_bit = 8;
+using detail::malformed;
 
-Error malformed(std::string_view what) {
-  return Error::client(Errc::malformed, "record batch: " + std::string(what));
-}
+constexpr std::int16_t log_append_time_bit = 8;
 
 Error malformed(std::string_view field, std::int64_t value) {
   return malformed(std::string(field) + " is " + std::to_string(value));
@@ -47,6 +46,38 @@ Result<void> check(const BatchHeader& header) {
   return {};
 }
 
+std::optional<Bytes> nullable(const std::byte* bytes, std::int32_t size) {
+  if (size < 0) return std::nullopt;
+  return Bytes(bytes, static_cast<std::size_t>(size));
+}
+
+}  // namespace
+
+namespace detail {
+
+Error malformed(std::string_view what) {
+  return Error::client(Errc::malformed, "record batch: " + std::string(what));
+}
+
+Error wrong_crc(const BatchHeader& header) {
+  return Error::client(Errc::damaged, "record batch at offset " +
+                                          std::to_string(header.base_offset.value) +
+                                          ": its CRC does not match its bytes");
+}
+
+Error bad_record(std::int32_t index, std::string_view what) {
+  return malformed("record " + std::to_string(index) + ": " + std::string(what));
+}
+
+Result<BatchHeader> whole_batch_header(const Slice& batch) {
+  auto header = read_batch_header(batch.bytes());
+  if (header && header->size() != batch.size()) {
+    return fail(malformed("it says that it has " + std::to_string(header->size()) +
+                          " bytes, and there are " + std::to_string(batch.size())));
+  }
+  return header;
+}
+
 Result<Slice> records_of(const Slice& batch, const BatchHeader& header,
                          const DecompressionLimits& limits) {
   Result<Slice> records =
@@ -61,94 +92,17 @@ Result<Slice> records_of(const Slice& batch, const BatchHeader& header,
   return records;
 }
 
-Result<BatchHeader> whole_batch_header(const Slice& batch) {
-  auto header = read_batch_header(batch.bytes());
-  if (header && header->size() != batch.size()) {
-    return fail(malformed("it says that it has " + std::to_string(header->size()) +
-                          " bytes, and there are " + std::to_string(batch.size())));
-  }
-  return header;
-}
-
-Error wrong_crc(const BatchHeader& header) {
-  return Error::client(Errc::damaged, "record batch at offset " +
-                                          std::to_string(header.base_offset.value) +
-                                          ": its CRC does not match its bytes");
-}
-
-Error bad_record(std::int32_t index, std::string_view what) {
-  return malformed("record " + std::to_string(index) + ": " + std::string(what));
-}
-
-// What a header may say anywhere but in a produce request.
-Result<void> check_produced(const BatchHeader& header) {
-  if (header.is_control()) return fail(malformed("a client may not send control batches"));
-  if (header.count == 0) return fail(malformed("it has no records"));
-  if (header.count - 1 != header.last_offset_delta) {
-    return fail(malformed("record count " + std::to_string(header.count) +
-                          " contradicts last offset delta " +
-                          std::to_string(header.last_offset_delta)));
-  }
-  if (!header.producer_id.is_none() && header.base_sequence < 0) {
-    return fail(malformed("it has a producer id and base sequence " +
-                          std::to_string(header.base_sequence)));
-  }
-  return {};
-}
-
-std::optional<Bytes> nullable(const std::byte* bytes, std::int32_t size) {
-  if (size < 0) return std::nullopt;
-  return Bytes(bytes, static_cast<std::size_t>(size));
-}
-
-// Whatever the two numbers are, their sum is not undefined.
-Timestamp sum(Timestamp base, std::int64_t delta) {
-  return Timestamp{static_cast<std::int64_t>(static_cast<std::uint64_t>(base.value) +
-                                             static_cast<std::uint64_t>(delta))};
-}
-
-// Every record, and nothing but `count` records whose offsets count up by one.
-Result<void> walk(Bytes records, ProducedBatch& batch) {
-  const std::byte* at = records.data();
-  const std::byte* const end = at + records.size();
-  std::int64_t earliest = INT64_MAX;
-  std::int64_t latest = INT64_MIN;
-  RecordParts parts;
-  for (std::int32_t index = 0; index < batch.count; ++index) {
-    if (const char* fault = read_record(at, end, parts)) [[unlikely]] {
-      return fail(bad_record(index, fault));
-    }
-    if (parts.offset_delta != index) [[unlikely]] {
-      return fail(bad_record(index, "its offset delta is " + std::to_string(parts.offset_delta)));
-    }
-    const std::int64_t time = sum(batch.base_timestamp, parts.timestamp_delta).value;
-    latest = std::max(latest, time);
-    if (time != Timestamp{}.value) earliest = std::min(earliest, time);
-  }
-  if (at != end) return fail(bad_record(batch.count, "bytes follow the last record"));
-  batch.latest = Timestamp{latest};
-  if (earliest != INT64_MAX) batch.earliest = Timestamp{earliest};
-  return {};
-}
-
-}  // namespace
+}  // namespace detail
 
 const char* read_last_parts(const std::byte* at, const std::byte* record_end, const std::byte* end,
                             RecordParts& parts) {
-  return detail::read_parts<Room::unknown>(at, record_end, end, parts);
+  return detail::read_parts(detail::WalkInMemory<Room::unknown>(at, record_end, end), parts);
 }
 
 const std::byte* skip_headers(const std::byte* at, const std::byte* record_end,
                               const std::byte* end, std::int32_t count) {
-  for (; count > 0; --count) {
-    std::int32_t size = 0;
-    at = read_varint(at, end, size);
-    if (at == nullptr || size < 0 || size > record_end - at) return nullptr;
-    at = read_varint(at + size, end, size);
-    if (at == nullptr || size < -1 || size > record_end - at) return nullptr;
-    if (size > 0) at += size;
-  }
-  return at;
+  detail::WalkInMemory<Room::unknown> walk(at, record_end, end);
+  return detail::walk_headers(walk, count) ? walk.at() : nullptr;
 }
 
 Result<BatchHeader> read_batch_header(Bytes bytes) {
@@ -202,10 +156,10 @@ void stamp_log_append_time(std::span<std::byte> batch, Timestamp now) {
 
 Result<BatchReader> BatchReader::open(const Slice& batch, bool check_crc,
                                       const DecompressionLimits& limits) {
-  auto header = whole_batch_header(batch);
+  auto header = detail::whole_batch_header(batch);
   if (!header) return fail(header.error());
-  if (check_crc && !batch_crc_matches(batch.bytes())) return fail(wrong_crc(*header));
-  auto records = records_of(batch, *header, limits);
+  if (check_crc && !batch_crc_matches(batch.bytes())) return fail(detail::wrong_crc(*header));
+  auto records = detail::records_of(batch, *header, limits);
   if (!records) return fail(records.error());
   BatchReader reader;
   reader.header_ = *header;
@@ -232,7 +186,7 @@ bool BatchReader::next(RecordView& into) {
   into.offset = header_.base_offset + parts.offset_delta;
   into.timestamp = header_.is_log_append_time()
                        ? header_.max_timestamp
-                       : sum(header_.base_timestamp, parts.timestamp_delta);
+                       : detail::sum(header_.base_timestamp, parts.timestamp_delta);
   into.key = nullable(parts.key, parts.key_size);
   into.value = nullable(parts.value, parts.value_size);
   into.headers = HeaderRange(parts.headers, static_cast<std::uint32_t>(parts.header_count));
@@ -241,21 +195,9 @@ bool BatchReader::next(RecordView& into) {
 
 bool BatchReader::fail_at(std::string_view what) {
   has_fault_ = true;
-  fault_ = bad_record(read_, what).within("offset " + std::to_string(header_.base_offset.value));
+  fault_ =
+      detail::bad_record(read_, what).within("offset " + std::to_string(header_.base_offset.value));
   return false;
-}
-
-Result<ProducedBatch> validate_produced_batch(const Slice& batch,
-                                              const DecompressionLimits& limits) {
-  const auto header = whole_batch_header(batch);
-  if (!header) return fail(header.error());
-  if (auto checked = check_produced(*header); !checked) return fail(checked.error());
-  if (!batch_crc_matches(batch.bytes())) return fail(wrong_crc(*header));
-  const auto records = records_of(batch, *header, limits);
-  if (!records) return fail(records.error());
-  ProducedBatch produced{*header, {}, {}};
-  if (auto walked = walk(records->bytes(), produced); !walked) return fail(walked.error());
-  return produced;
 }
 
 }  // namespace dohle::wire

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "wire/codecs/codecs.hpp"
 
@@ -97,7 +98,79 @@ std::size_t max_decompressed_bytes(Compression codec, Bytes input) {
   return limit;
 }
 
+std::size_t min_decompressed_bytes(Compression codec, Bytes input) {
+  switch (codec) {
+    case Compression::none:
+      return 0;
+    case Compression::gzip:
+      return codecs::min_content_of_gzip(input);
+    case Compression::snappy:
+      return codecs::content_of_snappy(input);
+    case Compression::lz4:
+      return codecs::min_content_of_lz4(input);
+    case Compression::zstd:
+      return codecs::min_content_of_zstd(input);
+  }
+  return 0;
+}
+
+namespace {
+
+Result<void> check_what_it_says(Compression codec, Bytes input, const DecompressionLimits& limits) {
+  if (min_decompressed_bytes(codec, input) <= limits.max_bytes) return {};
+  return fail(codecs::beyond(codec, limits.max_bytes));
+}
+
+/// Ends at the limit.
+class LimitedDecompressor final : public Decompressor {
+ public:
+  LimitedDecompressor(Compression codec, std::unique_ptr<Decompressor> source,
+                      const DecompressionLimits& limits)
+      : codec_(codec), source_(std::move(source)), limit_(limits.max_bytes) {}
+
+  Result<std::size_t> read(std::span<std::byte> to) override {
+    auto got = source_->read(to);
+    if (!got) return got;
+    if (*got > limit_ - given_) return fail(codecs::beyond(codec_, limit_));
+    given_ += *got;
+    return got;
+  }
+
+ private:
+  Compression codec_;
+  std::unique_ptr<Decompressor> source_;
+  std::size_t limit_;
+  std::size_t given_ = 0;
+};
+
+Result<std::unique_ptr<Decompressor>> open_without_limit(Compression codec, Bytes input) {
+  switch (codec) {
+    case Compression::none:
+      break;
+    case Compression::gzip:
+      return codecs::open_gzip(input);
+    case Compression::snappy:
+      return codecs::open_snappy(input);
+    case Compression::lz4:
+      return codecs::open_lz4(input);
+    case Compression::zstd:
+      return codecs::open_zstd(input);
+  }
+  return fail(Error::client(Errc::malformed, "no such codec"));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Decompressor>> open_decompressor(Compression codec, Bytes input,
+                                                        const DecompressionLimits& limits) {
+  if (auto fits = check_what_it_says(codec, input, limits); !fits) return fail(fits.error());
+  auto source = open_without_limit(codec, input);
+  if (!source) return source;
+  return std::make_unique<LimitedDecompressor>(codec, *std::move(source), limits);
+}
+
 Result<Slice> decompress(Compression codec, Bytes input, const DecompressionLimits& limits) {
+  if (auto fits = check_what_it_says(codec, input, limits); !fits) return fail(fits.error());
   switch (codec) {
     case Compression::none:
       return Slice::copy_of(input);

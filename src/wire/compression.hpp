@@ -1,6 +1,8 @@
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <span>
 
 #include "base/chain.hpp"
 #include "dohle/error.hpp"
@@ -24,6 +26,27 @@ namespace dohle::wire {
 /// (the limit is named).
 [[nodiscard]] Result<Slice> decompress(Compression codec, Bytes input,
                                        const DecompressionLimits& limits);
+
+/// Gives piece by piece what `decompress` gives whole.
+class Decompressor {
+ public:
+  virtual ~Decompressor() = default;
+  /// Writes what comes next to the front of `to`, which is not empty; returns how many bytes that
+  /// are, 0 only at the end. Errors as of `decompress`; nothing can be read after one.
+  [[nodiscard]] virtual Result<std::size_t> read(std::span<std::byte> to) = 0;
+};
+
+/// `input` outlives the decompressor. Beside what the caller gives to `read`, it takes: 40 KiB
+/// (gzip), twice the block size that an lz4 frame names (128 KiB to 8 MiB), the window that a zstd
+/// frame asks for (2 MiB at zstd's default level; over 128 MiB: limit_reached), one block of snappy
+/// (32 KiB in the framing of Java's clients; of plain snappy the one block is all there is). Errors
+/// as of `decompress`; what the input says of its size is checked here.
+[[nodiscard]] Result<std::unique_ptr<Decompressor>> open_decompressor(
+    Compression codec, Bytes input, const DecompressionLimits& limits);
+
+/// What `input` decompresses to at least, if it decompresses at all, without decompressing it: by
+/// what its headers or its trailer say. 0: they do not say.
+[[nodiscard]] std::size_t min_decompressed_bytes(Compression codec, Bytes input);
 
 /// What `input` decompresses to at most, without decompressing it: by what the codec can do, and of
 /// zstd what its one frame says, which decompressing holds it to. 0 for none.

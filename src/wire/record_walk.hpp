@@ -29,56 +29,97 @@ inline constexpr std::size_t min_record_bytes = 7;
 
 namespace detail {
 
-// Where key and value begin and how long they are. Null: they do not fit.
+/// A record of which every byte lies in memory. A stream of records has a walk of its own with the
+/// same members, so that the rules of a record are written once, in `read_parts`. Each call that
+/// returns false ends the walk.
 template <Room room>
-[[gnu::always_inline]] inline const std::byte* read_sized(const std::byte* at,
-                                                          const std::byte* record_end,
-                                                          const std::byte* end, std::int32_t& size,
-                                                          const std::byte*& bytes) {
+class WalkInMemory {
+ public:
+  [[gnu::always_inline]] WalkInMemory(const std::byte* at, const std::byte* record_end,
+                                      const std::byte* end)
+      : at_(at), record_end_(record_end), end_(end) {}
+
+  /// What the record has left, negative when its numbers reach beyond its end.
+  [[nodiscard, gnu::always_inline]] std::ptrdiff_t left() const { return record_end_ - at_; }
+  [[nodiscard, gnu::always_inline]] bool read(std::uint32_t& n) {
+    at_ = read_unsigned<room>(at_, end_, n);
+    return at_ != nullptr;
+  }
+  [[nodiscard, gnu::always_inline]] bool read(std::int32_t& n) {
+    at_ = read_varint<room>(at_, end_, n);
+    return at_ != nullptr;
+  }
+  [[nodiscard, gnu::always_inline]] bool read(std::int64_t& n) {
+    at_ = read_varlong<room>(at_, end_, n);
+    return at_ != nullptr;
+  }
+  /// `size` is at most `left()`.
+  [[nodiscard, gnu::always_inline]] bool skip(std::int32_t size) {
+    at_ += size;
+    return true;
+  }
+  [[nodiscard, gnu::always_inline]] bool skip_headers(std::int32_t count) {
+    at_ = wire::skip_headers(at_, record_end_, end_, count);
+    return at_ != nullptr;
+  }
+  [[nodiscard, gnu::always_inline]] const std::byte* at() const { return at_; }
+
+ private:
+  const std::byte* at_;
+  const std::byte* record_end_;
+  const std::byte* end_;
+};
+
+// Where key and value begin and how long they are. False: they do not fit.
+template <class Walk>
+[[gnu::always_inline]] inline bool read_sized(Walk& walk, std::int32_t& size,
+                                              const std::byte*& bytes) {
   std::uint32_t raw = 0;
-  at = read_unsigned<room>(at, end, raw);
-  if (at == nullptr) [[unlikely]]
-    return nullptr;
+  if (!walk.read(raw)) [[unlikely]]
+    return false;
   size = unzigzag(raw);
-  if (raw == zigzag(-1)) return at;
-  if ((raw & 1) != 0 || size > record_end - at) [[unlikely]]
-    return nullptr;
-  bytes = at;
-  return at + size;
+  if (raw == zigzag(-1)) return true;
+  if ((raw & 1) != 0 || size > walk.left()) [[unlikely]]
+    return false;
+  bytes = walk.at();
+  return walk.skip(size);
+}
+
+template <class Walk>
+[[nodiscard]] inline bool walk_headers(Walk& walk, std::int32_t count) {
+  for (; count > 0; --count) {
+    std::int32_t size = 0;
+    if (!walk.read(size) || size < 0 || size > walk.left() || !walk.skip(size)) return false;
+    if (!walk.read(size) || size < -1 || size > walk.left()) return false;
+    if (size > 0 && !walk.skip(size)) return false;
+  }
+  return true;
 }
 
 // What follows a record's length. Null when all is well, else what is wrong.
-template <Room room>
-[[gnu::always_inline]] inline const char* read_parts(const std::byte* at,
-                                                     const std::byte* record_end,
-                                                     const std::byte* end, RecordParts& parts) {
-  ++at;  // attributes: none is defined
-  at = read_varlong<room>(at, end, parts.timestamp_delta);
-  if (at == nullptr) [[unlikely]]
+template <class Walk>
+[[gnu::always_inline]] inline const char* read_parts(Walk walk, RecordParts& parts) {
+  // Attributes: none is defined.
+  if (!walk.skip(1) || !walk.read(parts.timestamp_delta)) [[unlikely]]
     return "its timestamp delta is damaged";
-  at = read_varint<room>(at, end, parts.offset_delta);
-  if (at == nullptr) [[unlikely]]
+  if (!walk.read(parts.offset_delta)) [[unlikely]]
     return "its offset delta is damaged";
-  at = read_sized<room>(at, record_end, end, parts.key_size, parts.key);
-  if (at == nullptr) [[unlikely]]
+  if (!read_sized(walk, parts.key_size, parts.key)) [[unlikely]]
     return "its key does not fit";
-  at = read_sized<room>(at, record_end, end, parts.value_size, parts.value);
-  if (at == nullptr) [[unlikely]]
+  if (!read_sized(walk, parts.value_size, parts.value)) [[unlikely]]
     return "its value does not fit";
-  at = read_varint<room>(at, end, parts.header_count);
-  if (at == nullptr) [[unlikely]]
+  if (!walk.read(parts.header_count)) [[unlikely]]
     return "its header count is damaged";
-  parts.headers = at;
+  parts.headers = walk.at();
   if (parts.header_count != 0) {
     // A header takes two bytes at least.
-    if (parts.header_count < 0 || parts.header_count > (record_end - at) / 2) [[unlikely]] {
+    if (parts.header_count < 0 || parts.header_count > walk.left() / 2) [[unlikely]] {
       return "its header count does not fit";
     }
-    at = skip_headers(at, record_end, end, parts.header_count);
-    if (at == nullptr) [[unlikely]]
+    if (!walk.skip_headers(parts.header_count)) [[unlikely]]
       return "its headers do not fit";
   }
-  return at == record_end ? nullptr : "its parts do not add up to its length";
+  return walk.left() == 0 ? nullptr : "its parts do not add up to its length";
 }
 
 }  // namespace detail
@@ -110,7 +151,7 @@ template <Room room>
   const std::byte* const record_end = body + length;
   const char* fault = nullptr;
   if (end - record_end >= 32) [[likely]] {
-    fault = detail::read_parts<Room::ample>(body, record_end, end, parts);
+    fault = detail::read_parts(detail::WalkInMemory<Room::ample>(body, record_end, end), parts);
   } else {
     RecordParts last;  // one of its own, so that `parts` may live in registers
     fault = read_last_parts(body, record_end, end, last);

@@ -91,6 +91,16 @@ std::size_t NodeProcess::resident_bytes() const {
   return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
+std::size_t NodeProcess::max_resident_bytes() const {
+  std::ifstream file("/proc/" + std::to_string(pid_) + "/status");
+  std::string name;
+  std::size_t kilobytes = 0;
+  while (file >> name) {
+    if (name == "VmHWM:") file >> kilobytes;
+  }
+  return kilobytes * 1024;
+}
+
 std::string NodeProcess::lines() const {
   std::ifstream file(errors_, std::ios::binary);
   std::ostringstream text;

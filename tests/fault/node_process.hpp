@@ -41,6 +41,8 @@ class NodeProcess {
   [[nodiscard]] std::chrono::microseconds ready_after() const { return ready_after_; }
   /// Resident memory, in bytes.
   [[nodiscard]] std::size_t resident_bytes() const;
+  /// The most that it ever had, in bytes.
+  [[nodiscard]] std::size_t max_resident_bytes() const;
   /// What it has written to standard error so far.
   [[nodiscard]] std::string lines() const;
 

@@ -5,21 +5,34 @@
 
 #include "wire/batch_layout.hpp"
 #include "wire/big_endian.hpp"
+#include "wire/compression.hpp"
+#include "wire/streamed_batch.hpp"
 
 namespace dohle::node {
 
 namespace {
 
-bool is_compressed(const Slice& batch) {
-  if (batch.size() < wire::batch_header_bytes) return false;
-  return (wire::load_big_endian<std::int16_t>(batch.data() + wire::batch_at::attributes) & 7) != 0;
+/// None also for what has no whole header.
+wire::Compression codec_of(const Slice& batch) {
+  if (batch.size() < wire::batch_header_bytes) return wire::Compression::none;
+  const auto attributes =
+      wire::load_big_endian<std::int16_t>(batch.data() + wire::batch_at::attributes);
+  return static_cast<wire::Compression>(attributes & 7);
+}
+
+bool says_that_it_is_large(wire::Compression codec, const Slice& batch) {
+  return wire::min_decompressed_bytes(codec, batch.bytes().subspan(wire::batch_at::records)) >
+         BatchChecks::max_bytes_at_once;
 }
 
 /// Nothing: it takes longer than the owner's thread has.
 std::optional<Result<wire::ProducedBatch>> check_at_once(const Slice& batch,
                                                          const wire::DecompressionLimits& limits) {
-  if (!is_compressed(batch)) return wire::validate_produced_batch(batch, limits);
-  if (batch.size() > BatchChecks::max_bytes_at_once) return std::nullopt;
+  const wire::Compression codec = codec_of(batch);
+  if (codec == wire::Compression::none) return wire::validate_produced_batch(batch, limits);
+  if (batch.size() > BatchChecks::max_bytes_at_once || says_that_it_is_large(codec, batch)) {
+    return std::nullopt;
+  }
   const bool is_whole = limits.max_bytes <= BatchChecks::max_bytes_at_once;
   auto outcome = wire::validate_produced_batch(
       batch, {std::min(limits.max_bytes, BatchChecks::max_bytes_at_once)});
@@ -53,9 +66,7 @@ void BatchChecks::start_next() {
   if (turn->second.empty()) by_connection_.erase(turn);
   is_running_ = true;
   disk_->run(
-      [work = next->work] {
-        work->outcome = wire::validate_produced_batch(work->batch, work->limits);
-      },
+      [work = next->work] { work->outcome = wire::validate_streamed(work->batch, work->limits); },
       [this, next, alive = is_alive_] {
         if (!*alive) return;
         is_running_ = false;

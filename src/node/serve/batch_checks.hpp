@@ -15,9 +15,9 @@
 namespace dohle::node {
 
 /// Validates the batches that clients produce. One that decompresses to little is validated at
-/// once; a larger one on a disk thread, so that nobody waits for it but its own connection. There
-/// is one at a time, and connections take turns. The outcomes of one partition come in the order of
-/// the calls, whatever each batch takes.
+/// once; a larger one on a disk thread, in a window of 256 KiB while it is decompressed, so that
+/// neither time nor memory of others goes to it. There is one at a time, and connections take
+/// turns. The outcomes of one partition come in the order of the calls, whatever each batch takes.
 ///
 /// Owner's thread only; a batch's bytes are kept until its outcome is told.
 class BatchChecks {

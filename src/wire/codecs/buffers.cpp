@@ -45,6 +45,22 @@ Result<void> Output::grow() {
   return {};
 }
 
+Result<void> Output::drain(Decompressor& source) {
+  for (;;) {
+    // At the limit the end may still have to be seen.
+    std::byte beyond_it{};
+    const bool is_full = size_ == limit_;
+    if (!is_full) {
+      if (auto roomy = need(1); !roomy) return roomy;
+    }
+    const auto got = source.read(is_full ? std::span(&beyond_it, 1) : room());
+    if (!got) return fail(got.error());
+    if (*got == 0) return {};
+    if (is_full) return fail(over_limit());
+    wrote(*got);
+  }
+}
+
 Slice Output::take() {
   return trimmed(std::exchange(buffer_, nullptr), size_);
 }

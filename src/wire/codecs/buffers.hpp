@@ -30,6 +30,8 @@ class Output {
   Result<void> need(std::size_t bytes);
   /// Makes the room larger, for a codec that cannot say how much it needs. Errors as of `need`.
   Result<void> grow();
+  /// Writes all that `source` gives. Errors as of `need` and of `source`.
+  Result<void> drain(Decompressor& source);
   /// All that was written, in a buffer of less than twice the size.
   [[nodiscard]] Slice take();
 

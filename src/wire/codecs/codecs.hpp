@@ -1,8 +1,10 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string_view>
 
+#include "wire/big_endian.hpp"
 #include "wire/compression.hpp"
 
 // One file per codec behind compress() and decompress(), which say what they promise.
@@ -11,15 +13,31 @@ namespace dohle::wire::codecs {
 
 [[nodiscard]] Result<Chain> compress_gzip(std::optional<int> level, const Chain& input);
 [[nodiscard]] Result<Slice> decompress_gzip(Bytes input, const DecompressionLimits& limits);
+[[nodiscard]] Result<std::unique_ptr<Decompressor>> open_gzip(Bytes input);
 [[nodiscard]] Result<Chain> compress_snappy(const Chain& input);
 [[nodiscard]] Result<Slice> decompress_snappy(Bytes input, const DecompressionLimits& limits);
+[[nodiscard]] Result<std::unique_ptr<Decompressor>> open_snappy(Bytes input);
 [[nodiscard]] Result<Chain> compress_lz4(std::optional<int> level, const Chain& input);
 [[nodiscard]] Result<Slice> decompress_lz4(Bytes input, const DecompressionLimits& limits);
+[[nodiscard]] Result<std::unique_ptr<Decompressor>> open_lz4(Bytes input);
 [[nodiscard]] Result<Chain> compress_zstd(std::optional<int> level, const Chain& input);
 [[nodiscard]] Result<Slice> decompress_zstd(Bytes input, const DecompressionLimits& limits);
+[[nodiscard]] Result<std::unique_ptr<Decompressor>> open_zstd(Bytes input);
+
+// What the input says that it decompresses to, at least, and 0 when it does not say: gzip's
+// trailer, the lengths of snappy's blocks (which is exact), the first frame of lz4 and zstd.
+[[nodiscard]] std::size_t min_content_of_gzip(Bytes input);
+[[nodiscard]] std::size_t content_of_snappy(Bytes input);
+[[nodiscard]] std::size_t min_content_of_lz4(Bytes input);
+[[nodiscard]] std::size_t min_content_of_zstd(Bytes input);
 
 /// What the input decompresses to, if it is one frame that says so.
 [[nodiscard]] std::optional<std::size_t> content_of_zstd(Bytes input);
+
+template <std::integral T>
+[[nodiscard]] inline T load_little_endian(const std::byte* from) {
+  return std::byteswap(load_big_endian<T>(from));
+}
 
 /// What all of them share.
 [[nodiscard]] Error damaged(Compression codec, std::string_view what);

@@ -7,6 +7,48 @@
 
 namespace dohle::wire::codecs {
 
+namespace {
+
+class Lz4Reader final : public Decompressor {
+ public:
+  explicit Lz4Reader(Bytes input) : at_(input.data()), left_(input.size()) {
+    if (LZ4F_isError(LZ4F_createDecompressionContext(&context_, LZ4F_VERSION)) != 0) {
+      context_ = nullptr;
+    }
+  }
+  Lz4Reader(const Lz4Reader&) = delete;
+  Lz4Reader& operator=(const Lz4Reader&) = delete;
+  ~Lz4Reader() override { LZ4F_freeDecompressionContext(context_); }
+  /// False: there was no memory.
+  [[nodiscard]] bool is_ready() const { return context_ != nullptr; }
+
+  Result<std::size_t> read(std::span<std::byte> to) override {
+    // A full buffer may hide output that the context keeps when all input is taken.
+    while (left_ > 0 || hint_ != 0) {
+      std::size_t produced = to.size();
+      std::size_t consumed = left_;
+      hint_ = LZ4F_decompress(context_, to.data(), &produced, at_, &consumed, nullptr);
+      if (LZ4F_isError(hint_) != 0) {
+        return fail(damaged(Compression::lz4, LZ4F_getErrorName(hint_)));
+      }
+      at_ += consumed;
+      left_ -= consumed;
+      if (produced > 0) return produced;
+      if (consumed == 0) return fail(damaged(Compression::lz4, "truncated frame"));
+    }
+    return std::size_t{0};
+  }
+
+ private:
+  LZ4F_dctx* context_ = nullptr;
+  const std::byte* at_;
+  std::size_t left_;
+  /// What the context would like to get next; 0 behind a frame.
+  std::size_t hint_ = 1;
+};
+
+}  // namespace
+
 Result<Chain> compress_lz4(std::optional<int> level, const Chain& input) {
   const auto checked = checked_level(Compression::lz4, level, {1, 1, 17});
   if (!checked) return fail(checked.error());
@@ -45,41 +87,28 @@ Result<Chain> compress_lz4(std::optional<int> level, const Chain& input) {
   return out.take();
 }
 
+std::size_t min_content_of_lz4(Bytes input) {
+  // Magic, flags and block size, then the content's size if the flags say that it is there.
+  constexpr std::uint32_t magic = 0x184D2204;
+  constexpr std::size_t flags_at = 4, size_at = 6;
+  constexpr std::byte has_size{8};
+  if (input.size() < size_at + sizeof(std::uint64_t)) return 0;
+  if (load_little_endian<std::uint32_t>(input.data()) != magic) return 0;
+  if ((input[flags_at] & has_size) == std::byte{0}) return 0;
+  return load_little_endian<std::uint64_t>(input.data() + size_at);
+}
+
+Result<std::unique_ptr<Decompressor>> open_lz4(Bytes input) {
+  auto reader = std::make_unique<Lz4Reader>(input);
+  if (!reader->is_ready()) return fail(out_of_memory(Compression::lz4));
+  return reader;
+}
+
 Result<Slice> decompress_lz4(Bytes input, const DecompressionLimits& limits) {
-  LZ4F_dctx* context = nullptr;
-  if (LZ4F_isError(LZ4F_createDecompressionContext(&context, LZ4F_VERSION)) != 0) {
-    return fail(out_of_memory(Compression::lz4));
-  }
-  const std::unique_ptr<LZ4F_dctx, std::size_t (*)(LZ4F_dctx*)> ending(
-      context, LZ4F_freeDecompressionContext);
+  Lz4Reader reader(input);
+  if (!reader.is_ready()) return fail(out_of_memory(Compression::lz4));
   Output out(Compression::lz4, input.size(), limits);
-  const std::byte* at = input.data();
-  std::size_t left = input.size();
-  std::size_t hint = 1;
-  while (left > 0) {
-    if (auto roomy = out.need(1); !roomy) return fail(roomy.error());
-    const auto room = out.room();
-    std::size_t produced = room.size();
-    std::size_t consumed = left;
-    hint = LZ4F_decompress(context, room.data(), &produced, at, &consumed, nullptr);
-    if (LZ4F_isError(hint) != 0) return fail(damaged(Compression::lz4, LZ4F_getErrorName(hint)));
-    out.wrote(produced);
-    at += consumed;
-    left -= consumed;
-    if (produced == 0 && consumed == 0) break;
-  }
-  // All input is taken, but a full buffer may still hide output that the context keeps.
-  while (hint != 0) {
-    if (auto roomy = out.need(1); !roomy) return fail(roomy.error());
-    const auto room = out.room();
-    std::size_t produced = room.size();
-    std::size_t consumed = 0;
-    hint = LZ4F_decompress(context, room.data(), &produced, at, &consumed, nullptr);
-    if (LZ4F_isError(hint) != 0) return fail(damaged(Compression::lz4, LZ4F_getErrorName(hint)));
-    out.wrote(produced);
-    if (produced == 0) break;
-  }
-  if (hint != 0) return fail(damaged(Compression::lz4, "truncated frame"));
+  if (auto drained = out.drain(reader); !drained) return fail(drained.error());
   return out.take();
 }
 

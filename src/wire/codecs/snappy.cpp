@@ -1,8 +1,10 @@
 #include <snappy.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "wire/big_endian.hpp"
 #include "wire/codecs/buffers.hpp"
@@ -21,23 +23,95 @@ constexpr std::size_t xerial_magic_bytes = 8;
 constexpr std::array<unsigned char, 16> xerial_header{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0,
                                                       0,    0,   0,   1,   0,   0,   0,   1};
 
-Result<void> unsnappy_block(Bytes block, Output& out) {
-  const auto* text = reinterpret_cast<const char*>(block.data());
+struct Block {
+  Bytes compressed;
+  /// What it says that it decompresses to.
   std::size_t size = 0;
-  if (!snappy::GetUncompressedLength(text, block.size(), &size)) {
-    return fail(damaged(Compression::snappy, "a block without a length"));
+};
+
+/// The blocks of either form, one after the other.
+class Blocks {
+ public:
+  explicit Blocks(Bytes input) : left_(input) {
+    is_xerial_ = input.size() >= xerial_header.size() &&
+                 std::memcmp(input.data(), xerial_header.data(), xerial_magic_bytes) == 0;
+    if (is_xerial_) left_ = left_.subspan(xerial_header.size());
   }
-  // snappy copies at most 64 bytes per 3 of input: a length beyond that is a lie.
-  if (size > 64 * block.size()) {
-    return fail(damaged(Compression::snappy, "a block that claims more than it can hold"));
+  [[nodiscard]] bool is_at_end() const { return left_.empty() && (is_xerial_ || is_begun_); }
+  Result<Block> next() {
+    is_begun_ = true;
+    Block block;
+    if (!is_xerial_) {
+      block.compressed = std::exchange(left_, {});
+    } else {
+      if (left_.size() < 4) return broken("truncated block length");
+      const auto size = load_big_endian<std::uint32_t>(left_.data());
+      if (size > left_.size() - 4) return broken("truncated block");
+      block.compressed = left_.subspan(4, size);
+      left_ = left_.subspan(4 + std::size_t{size});
+    }
+    if (!snappy::GetUncompressedLength(text_of(block), block.compressed.size(), &block.size)) {
+      return broken("a block without a length");
+    }
+    // snappy copies at most 64 bytes per 3 of input: a length beyond that is a lie.
+    if (block.size > 64 * block.compressed.size()) {
+      return broken("a block that claims more than it can hold");
+    }
+    return block;
   }
-  if (auto roomy = out.need(size); !roomy) return roomy;
-  if (!snappy::RawUncompress(text, block.size(), reinterpret_cast<char*>(out.room().data()))) {
-    return fail(damaged(Compression::snappy, "a damaged block"));
+  /// `to` has room for what the block says.
+  static Result<void> decompress(const Block& block, std::byte* to) {
+    if (snappy::RawUncompress(text_of(block), block.compressed.size(),
+                              reinterpret_cast<char*>(to))) {
+      return {};
+    }
+    return broken("a damaged block");
   }
-  out.wrote(size);
-  return {};
-}
+
+ private:
+  static const char* text_of(const Block& block) {
+    return reinterpret_cast<const char*>(block.compressed.data());
+  }
+  static std::unexpected<Error> broken(std::string_view what) {
+    return fail(damaged(Compression::snappy, what));
+  }
+
+  Bytes left_;
+  bool is_xerial_ = false;
+  bool is_begun_ = false;
+};
+
+class SnappyReader final : public Decompressor {
+ public:
+  explicit SnappyReader(Bytes input) : blocks_(input) {}
+
+  Result<std::size_t> read(std::span<std::byte> to) override {
+    while (rest_.empty()) {
+      if (blocks_.is_at_end()) return std::size_t{0};
+      const auto block = blocks_.next();
+      if (!block) return fail(block.error());
+      Result<void> done;
+      if (block->size <= to.size()) {
+        done = Blocks::decompress(*block, to.data());
+        if (done && block->size > 0) return block->size;
+      } else {
+        rest_ = Slice::made(block->size, [&](std::span<std::byte> whole) {
+          done = Blocks::decompress(*block, whole.data());
+        });
+      }
+      if (!done) return fail(done.error());
+    }
+    const std::size_t size = std::min(to.size(), rest_.size());
+    std::memcpy(to.data(), rest_.data(), size);
+    rest_ = size == rest_.size() ? Slice() : rest_.sub(size);
+    return size;
+  }
+
+ private:
+  Blocks blocks_;
+  /// Of a block that was larger than what `read` was given.
+  Slice rest_;
+};
 
 }  // namespace
 
@@ -70,22 +144,28 @@ Result<Chain> compress_snappy(const Chain& input) {
   return out;
 }
 
+std::size_t content_of_snappy(Bytes input) {
+  std::size_t content = 0;
+  for (Blocks blocks(input); !blocks.is_at_end();) {
+    const auto block = blocks.next();
+    if (!block) break;
+    content += block->size;
+  }
+  return content;
+}
+
+Result<std::unique_ptr<Decompressor>> open_snappy(Bytes input) {
+  return std::make_unique<SnappyReader>(input);
+}
+
 Result<Slice> decompress_snappy(Bytes input, const DecompressionLimits& limits) {
   Output out(Compression::snappy, input.size(), limits);
-  const bool is_xerial = input.size() >= xerial_header.size() &&
-                         std::memcmp(input.data(), xerial_header.data(), xerial_magic_bytes) == 0;
-  if (!is_xerial) {
-    if (auto block = unsnappy_block(input, out); !block) return fail(block.error());
-    return out.take();
-  }
-  input = input.subspan(xerial_header.size());
-  while (!input.empty()) {
-    if (input.size() < 4) return fail(damaged(Compression::snappy, "truncated block length"));
-    const auto size = load_big_endian<std::uint32_t>(input.data());
-    input = input.subspan(4);
-    if (size > input.size()) return fail(damaged(Compression::snappy, "truncated block"));
-    if (auto block = unsnappy_block(input.first(size), out); !block) return fail(block.error());
-    input = input.subspan(size);
+  for (Blocks blocks(input); !blocks.is_at_end();) {
+    const auto block = blocks.next();
+    if (!block) return fail(block.error());
+    if (auto roomy = out.need(block->size); !roomy) return fail(roomy.error());
+    if (auto done = Blocks::decompress(*block, out.room().data()); !done) return fail(done.error());
+    out.wrote(block->size);
   }
   return out.take();
 }

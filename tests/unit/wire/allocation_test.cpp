@@ -5,10 +5,15 @@
 #include <cstdlib>
 #include <new>
 
+#include "base/budget.hpp"
+#include "base/units.hpp"
 #include "bytes_of.hpp"
+#include "wire/batch_builder.hpp"
+#include "wire/compression.hpp"
 #include "wire/header.hpp"
 #include "wire/messages/fetch.hpp"
 #include "wire/messages/produce.hpp"
+#include "wire/streamed_batch.hpp"
 
 // A program of its own, because it counts every allocation of the process.
 
@@ -85,6 +90,26 @@ TEST(Allocation, a_claim_without_bytes_reserves_nothing) {
   allocations_of([&] { refused = !decode<ProduceRequest>(body, 3); });
   EXPECT_TRUE(refused);
   EXPECT_LE(largest.load(), 512u) << "the error's text";
+}
+
+TEST(Allocation, a_streamed_batch_takes_its_window_whatever_it_decompresses_to) {
+  Budget budget(64_MiB);
+  BatchBuilder builder(budget, 64_MiB);
+  const std::string zeros(50'000'000, '\0');
+  ASSERT_EQ(builder.append({.value = as_bytes(zeros)}, Timestamp{1}), BatchBuilder::Appended::ok);
+  const Chain records = builder.records();
+  for (const auto codec :
+       {Compression::gzip, Compression::snappy, Compression::lz4, Compression::zstd}) {
+    BatchBuilder::Seal seal{.compression = codec,
+                            .compressed = *compress(codec, std::nullopt, records)};
+    BatchBuilder again(budget, 64_MiB);
+    ASSERT_EQ(again.append({.value = as_bytes("x")}, Timestamp{1}), BatchBuilder::Appended::ok);
+    const Slice batch = again.seal(std::move(seal)).flatten().value();
+    bool is_accepted = false;
+    allocations_of([&] { is_accepted = validate_streamed(batch).has_value(); });
+    EXPECT_TRUE(is_accepted) << name_of(codec);
+    EXPECT_LE(largest.load(), 256_KiB) << name_of(codec);
+  }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "wire/compression.hpp"
 
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -41,6 +42,25 @@ TEST_P(CompressionTest, brings_bytes_back_whatever_their_pieces) {
       const auto back = decompress(GetParam(), compressed->flatten()->bytes(), {});
       ASSERT_TRUE(back.has_value()) << back.error().to_string();
       EXPECT_EQ(back->text(), text);
+    }
+  }
+}
+
+TEST_P(CompressionTest, gives_the_same_in_pieces_of_any_size) {
+  for (const std::string& text : {std::string("x"), compressible(200'000), noise(70'000)}) {
+    const Slice input = *compress(GetParam(), std::nullopt, chain_of(text, 16 * 1024))->flatten();
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{1'000}, std::size_t{500'000}}) {
+      const auto source = open_decompressor(GetParam(), input.bytes(), {});
+      ASSERT_TRUE(source.has_value()) << source.error().to_string();
+      std::string back;
+      std::vector<std::byte> to(piece);
+      for (;;) {
+        const auto got = (*source)->read(to);
+        ASSERT_TRUE(got.has_value()) << got.error().to_string();
+        if (*got == 0) break;
+        back += as_text(Bytes(to).first(*got));
+      }
+      EXPECT_EQ(back, text) << piece;
     }
   }
 }
@@ -124,6 +144,75 @@ TEST(Compression, plain_snappy_is_read_too) {
   // Snappy's format by hand: length 5, then a literal of 5 bytes.
   const std::string plain("\x05\x10hello", 7);
   EXPECT_EQ(decompress(Compression::snappy, as_bytes(plain), {})->text(), "hello");
+}
+
+// Of what cannot be decompressed at all, so that nothing but its size can be what is told of.
+TEST(Compression, sizes_that_the_input_tells_are_checked_before_anything_is_decompressed) {
+  const auto text = [](const auto& bytes) {
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  const std::string zeros(1'000'000, '\0');
+  const auto compressed = [&](Compression codec) {
+    return text(
+        compress(codec, std::nullopt, Chain(Slice::borrowed(as_bytes(zeros))))->flatten()->bytes());
+  };
+  std::string gzip = compressed(Compression::gzip);
+  gzip.replace(0, 2, "xx");
+  std::string zstd = compressed(Compression::zstd);
+  zstd.resize(zstd.size() / 2);
+  // An lz4 header with a content size of 1,000,000 and nothing behind it.
+  const std::string lz4("\x04\x22\x4d\x18\x68\x40\x40\x42\x0f\x00\x00\x00\x00\x00\x00", 15);
+  std::string snappy = compressed(Compression::snappy);
+  snappy.back() ^= '\xff';
+  for (const auto& [codec, input] : {std::pair{Compression::gzip, gzip},
+                                     {Compression::zstd, zstd},
+                                     {Compression::lz4, lz4},
+                                     {Compression::snappy, snappy}}) {
+    EXPECT_EQ(min_decompressed_bytes(codec, as_bytes(input)), zeros.size()) << name_of(codec);
+    const auto whole = decompress(codec, as_bytes(input), {.max_bytes = 999'999});
+    ASSERT_FALSE(whole.has_value());
+    EXPECT_TRUE(whole.error().is(Errc::too_large)) << whole.error().to_string();
+    const auto opened = open_decompressor(codec, as_bytes(input), {.max_bytes = 999'999});
+    ASSERT_FALSE(opened.has_value());
+    EXPECT_TRUE(opened.error().is(Errc::too_large)) << opened.error().to_string();
+  }
+}
+
+// Found by fuzzing: libzstd takes it for the end of the frame when it decodes a stream.
+TEST(Compression, an_empty_compressed_block_of_zstd_is_damage_in_pieces_too) {
+  // A frame header with a window, a raw block of one byte, and a last block of the type compressed.
+  const std::string frame("\x28\xb5\x2f\xfd\x00\x58\x08\x00\x00x\x05\x00\x00", 13);
+  EXPECT_FALSE(decompress(Compression::zstd, as_bytes(frame), {}).has_value());
+  EXPECT_FALSE(open_decompressor(Compression::zstd, as_bytes(frame), {}).has_value());
+  std::string whole = frame;
+  whole[10] = 1;  // raw
+  EXPECT_EQ(decompress(Compression::zstd, as_bytes(whole), {})->text(), "x");
+  EXPECT_TRUE(open_decompressor(Compression::zstd, as_bytes(whole), {}).has_value());
+  // Behind another frame and a skippable one.
+  const std::string skippable("\x50\x2a\x4d\x18\x02\x00\x00\x00..", 10);
+  EXPECT_TRUE(open_decompressor(Compression::zstd, as_bytes(whole + skippable), {}).has_value());
+  EXPECT_FALSE(
+      open_decompressor(Compression::zstd, as_bytes(whole + skippable + frame), {}).has_value());
+}
+
+// Likewise: only the decoder of streams looks at it.
+TEST(Compression, a_block_of_zstd_that_is_larger_than_its_window_allows_is_damage) {
+  // A window of 1 KiB, and one block that repeats a byte 1,024 or 1,025 times.
+  const std::string allowed("\x28\xb5\x2f\xfd\x00\x00\x03\x20\x00x", 10);
+  EXPECT_EQ(decompress(Compression::zstd, as_bytes(allowed), {})->size(), 1'024u);
+  std::string larger = allowed;
+  larger[6] = 0x0b;
+  EXPECT_FALSE(decompress(Compression::zstd, as_bytes(larger), {}).has_value());
+  EXPECT_FALSE(open_decompressor(Compression::zstd, as_bytes(larger), {}).has_value());
+}
+
+// Likewise: it does not compare the sizes when the last block is empty.
+TEST(Compression, a_frame_of_zstd_that_holds_less_than_it_says_is_damage_in_pieces_too) {
+  const std::string frame("\x28\xb5\x2f\xfd\x20\x02\x01\x00\x00", 9);
+  EXPECT_FALSE(decompress(Compression::zstd, as_bytes(frame), {}).has_value());
+  std::byte to{};
+  EXPECT_FALSE(
+      (*open_decompressor(Compression::zstd, as_bytes(frame), {}))->read({&to, 1}).has_value());
 }
 
 TEST(Compression, gzip_of_several_members_is_read_whole) {
