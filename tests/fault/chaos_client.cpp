@@ -1,5 +1,5 @@
-// A producer or a member of a group, for scripts/chaos. It prints one line for each thing that
-// happens to it, and ends on SIGTERM:
+// A producer, a consumer or a member of a group, for scripts/chaos. It prints one line for each
+// thing that happens to it, and ends on SIGTERM:
 //   chaos_client produce SERVERS TOPIC PARTITIONS RATE NAME
 //     ok MS NUMBER PARTITION OFFSET        acknowledged
 //     failed MS NUMBER possibly|no WHY     not acknowledged, and whether it may be stored
@@ -7,6 +7,9 @@
 //     read MS PARTITION OFFSET VALUE
 //     committed MS TOOK_MS                 commit_sync succeeded
 //     uncommitted MS TOOK_MS WHY           commit_sync failed
+//   chaos_client group SERVERS TOPIC GROUP    the same with default options
+//   chaos_client consume SERVERS TOPIC        partition 0 from its beginning, without a group
+//     read MS PARTITION OFFSET VALUE
 // MS is monotonic time. Values are NAME-NUMBER; record NUMBER goes to partition NUMBER %
 // PARTITIONS.
 #include <algorithm>
@@ -106,31 +109,41 @@ int produce(const std::string& servers, const std::string& topic_name, int parti
   return 0;
 }
 
-int consume(const std::string& servers, const std::string& topic, const std::string& group) {
-  dohle::Client client = client_of(servers);
+dohle::ConsumerOptions options_of_member(const std::string& group) {
   dohle::ConsumerOptions options;
   options.group_id = group;
   options.offset_reset = dohle::OffsetReset::earliest;
   options.auto_commit = false;
-  options.session_timeout = 10s;
-  options.default_api_timeout = 5s;
+  return options;
+}
+
+/// False: the poll failed.
+bool read_some(dohle::Consumer& consumer, bool& has_read) {
+  auto records = consumer.poll(100ms);
+  if (!records) {
+    say(fmt::format("unread {} {}", now(), records.error().to_string()));
+    return false;
+  }
+  for (const auto& record : *records) {
+    const auto value = record.value.value_or(dohle::Bytes{});
+    say(fmt::format("read {} {} {} {}", now(), record.partition.value, record.offset.value,
+                    std::string(reinterpret_cast<const char*>(value.data()), value.size())));
+    has_read = true;
+  }
+  return true;
+}
+
+int be_member(const std::string& servers, const std::string& topic,
+              dohle::ConsumerOptions options) {
+  dohle::Client client = client_of(servers);
   auto consumer = client.consumer(std::move(options));
   if (!consumer) give_up(consumer.error());
   const auto subscribed = consumer->subscribe({topic});
   if (!subscribed) give_up(subscribed.error());
-  auto commit_at = Monotonic::now() + 500ms;
+  auto commit_at = Monotonic::now();
+  bool has_read = false;
   while (is_ended == 0) {
-    auto records = consumer->poll(100ms);
-    if (!records) {
-      say(fmt::format("unread {} {}", now(), records.error().to_string()));
-      continue;
-    }
-    for (const auto& record : *records) {
-      const auto value = record.value.value_or(dohle::Bytes{});
-      say(fmt::format("read {} {} {} {}", now(), record.partition.value, record.offset.value,
-                      std::string(reinterpret_cast<const char*>(value.data()), value.size())));
-    }
-    if (Monotonic::now() < commit_at) continue;
+    if (!read_some(*consumer, has_read) || !has_read || Monotonic::now() < commit_at) continue;
     const auto began = Monotonic::now();
     const auto committed = consumer->commit_sync();
     const auto took = milliseconds(Monotonic::now() - began);
@@ -144,6 +157,17 @@ int consume(const std::string& servers, const std::string& topic, const std::str
   return 0;
 }
 
+int consume(const std::string& servers, const std::string& topic) {
+  dohle::Client client = client_of(servers);
+  auto consumer = client.consumer({.offset_reset = dohle::OffsetReset::earliest});
+  if (!consumer) give_up(consumer.error());
+  const auto assigned = consumer->assign({{topic, dohle::PartitionId{0}}});
+  if (!assigned) give_up(assigned.error());
+  bool has_read = false;
+  while (is_ended == 0) (void)read_some(*consumer, has_read);
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -154,9 +178,17 @@ int main(int argc, char** argv) {
     return produce(argv[2], argv[3], std::max(1, std::atoi(argv[4])),
                    std::max(1, std::atoi(argv[5])), argv[6]);
   }
-  if (verb == "member" && argc == 5) return consume(argv[2], argv[3], argv[4]);
+  if (verb == "member" && argc == 5) {
+    dohle::ConsumerOptions options = options_of_member(argv[4]);
+    options.session_timeout = 10s;
+    options.default_api_timeout = 5s;
+    return be_member(argv[2], argv[3], std::move(options));
+  }
+  if (verb == "group" && argc == 5) return be_member(argv[2], argv[3], options_of_member(argv[4]));
+  if (verb == "consume" && argc == 4) return consume(argv[2], argv[3]);
   fmt::print(stderr,
              "usage: chaos_client produce SERVERS TOPIC PARTITIONS RATE NAME\n"
-             "       chaos_client member SERVERS TOPIC GROUP\n");
+             "       chaos_client member|group SERVERS TOPIC GROUP\n"
+             "       chaos_client consume SERVERS TOPIC\n");
   return 2;
 }
