@@ -300,6 +300,7 @@ class PartitionLog {
   Result<void> clean_up(const Found& found);
   Result<void> begin_empty();
   Result<void> take_up_clean();
+  [[nodiscard]] bool is_as_left() const;
   [[nodiscard]] std::optional<std::size_t> difference_from_mark() const;
   Result<void> walk_segments(RecoveryReport& report);
   Result<Stopped> walk_to_fault(RecoveryReport& report);

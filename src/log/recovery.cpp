@@ -176,12 +176,7 @@ Result<RecoveryReport> PartitionLog::recover() {
   if (auto cleaned = clean_up(*found); !cleaned) return fail(cleaned.error());
   if (auto accepted = accept_losses(report); !accepted) return fail(accepted.error());
   end_ = log_start_;
-  const bool is_as_left = options_.last.marked
-                              ? !segments_.empty() && !difference_from_mark()
-                              : options_.last.end == LastLife::End::clean_old && durable_state_ &&
-                                    !segments_.empty() &&
-                                    active().base_offset() == durable_state_->point_base &&
-                                    active().size() == durable_state_->point_position;
+  const bool is_as_left = this->is_as_left();
   Result<void> outcome;
   if (segments_.empty()) {
     outcome = begin_empty();
@@ -244,6 +239,16 @@ Result<void> PartitionLog::check_identity() const {
           ", and not of topic id " + options_.topic_id.to_string() + ", partition " +
           std::to_string(partition->value) +
           ": directories or files were exchanged; put them back, or delete the topic"));
+}
+
+// Nothing has to be walked. The mark of 0.1.0 said no more than that the stop was clean.
+bool PartitionLog::is_as_left() const {
+  if (segments_.empty()) return false;
+  if (options_.last.marked) return !difference_from_mark();
+  return options_.last.end == LastLife::End::clean_old && durable_state_ &&
+         segments_.front()->base_offset() <= log_start_ &&
+         active().base_offset() == durable_state_->point_base &&
+         active().size() == durable_state_->point_position;
 }
 
 std::optional<std::size_t> PartitionLog::difference_from_mark() const {

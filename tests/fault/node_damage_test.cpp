@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <sstream>
 
 #include <sys/stat.h>
@@ -13,6 +15,8 @@
 #include "fault/wire_connection.hpp"
 #include "wire/batch.hpp"
 #include "wire/crc32c.hpp"
+#include "wire/messages/offset_commit.hpp"
+#include "wire/messages/offset_fetch.hpp"
 
 // Every file of a data directory, damaged in every way, behind every kind of end: what was
 // acknowledged is there, or the node refuses and says which partition. Only where a power loss may
@@ -34,12 +38,38 @@ struct Setting {
   const char* name;
   Stop stop;
   const char* durability;
+  /// A directory that 0.1.0 left (corpus/make); null: it is made here.
+  const char* archive = nullptr;
 };
 
 constexpr Setting settings[] = {
-    {"CleanStop", Stop::clean, "fsync"},          {"Killed", Stop::killed, "fsync"},
-    {"KilledUnderOs", Stop::killed, "os"},        {"PowerLoss", Stop::power_loss, "fsync"},
+    {"CleanStop", Stop::clean, "fsync"},
+    {"CleanStopUnderInterval", Stop::clean, "interval"},
+    {"Killed", Stop::killed, "fsync"},
+    {"KilledUnderInterval", Stop::killed, "interval"},
+    {"KilledUnderOs", Stop::killed, "os"},
+    {"PowerLoss", Stop::power_loss, "fsync"},
+    {"PowerLossUnderInterval", Stop::power_loss, "interval"},
     {"PowerLossUnderOs", Stop::power_loss, "os"},
+    {"CleanStopOf010", Stop::clean, "fsync", "clean"},
+    {"KilledOf010", Stop::killed, "fsync", "killed"},
+    {"KilledAfterACleanStopOf010", Stop::killed, "fsync", "killed_after_clean"},
+};
+
+/// What has to be found in a partition, from offset `first` on.
+struct Kept {
+  std::string topic;
+  int partition = 0;
+  int first = 0;
+  std::vector<std::string> values;
+
+  [[nodiscard]] std::string name() const { return topic + "-" + std::to_string(partition); }
+};
+
+struct Commit {
+  std::string group, topic;
+  int partition = 0;
+  std::int64_t offset = 0;
 };
 
 /// Of another length in each partition, so that their segments do not begin at the same offsets.
@@ -57,9 +87,16 @@ void write_bytes(const fs::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
+// As corpus/make writes them.
+std::string value_of_corpus(const std::string& topic, int partition, int number) {
+  return topic + "-" + std::to_string(partition) + " " + std::to_string(number) + " " +
+         std::string(static_cast<std::size_t>(number % 40), 'x');
+}
+
 /// The note of a copied directory names the copy, and, behind a power loss, another boot.
 void own_note(const fs::path& data, bool is_another_boot) {
   const fs::path path = data / "dohle-run";
+  if (!fs::exists(path)) return;
   std::string text = bytes_of(path);
   std::istringstream words(text.substr(0, text.find('\n')));
   std::string name, version, boot, word, durability;
@@ -107,14 +144,47 @@ Damage flip(std::string where, double part) {
           }};
 }
 
+/// Where a text's lines end, or else a log's batches.
+std::vector<std::size_t> ends_of_records(const std::string& bytes) {
+  if (!bytes.ends_with('\n')) return ends_of_batches(bytes);
+  std::vector<std::size_t> ends;
+  for (std::size_t at = bytes.find('\n'); at != bytes.npos; at = bytes.find('\n', at + 1)) {
+    ends.push_back(at + 1);
+  }
+  return ends;
+}
+
 Damage cut(std::string where, std::function<std::size_t(const std::vector<std::size_t>&)> at) {
   return {"cut " + std::move(where), [at = std::move(at)](const fs::path& path) {
-            const std::string bytes = bytes_of(path);
-            const auto ends = ends_of_batches(bytes);
+            const auto ends = ends_of_records(bytes_of(path));
             if (ends.size() < 2) return false;
             fs::resize_file(path, at(ends));
             return true;
           }};
+}
+
+/// The same file of the other partition; nothing if there is none.
+std::optional<fs::path> neighbour_of(const fs::path& path) {
+  std::string partition = path.parent_path().filename();
+  if (!partition.ends_with("-0")) return std::nullopt;
+  partition.back() = '1';
+  const fs::path other = path.parent_path().parent_path() / partition / path.filename();
+  return fs::exists(other) ? std::optional(other) : std::nullopt;
+}
+
+bool exchange(const fs::path& path) {
+  const auto other = neighbour_of(path);
+  if (!other) return false;
+  const std::string mine = bytes_of(path), others = bytes_of(*other);
+  // One of equal offsets and size is that file to everybody but a clean stop's mark.
+  if (mine.size() == others.size() && path.extension() == ".log") return false;
+  // 0.1.0 noted neither whose log it is nor how large its segments are.
+  const bool is_noted = fs::exists(path.parent_path().parent_path() / "dohle-run") ||
+                        bytes_of(path.parent_path().parent_path() / "dohle-clean-stop").size() > 2;
+  if (!is_noted && path.extension() == ".log") return false;
+  write_bytes(path, others);
+  write_bytes(*other, mine);
+  return true;
 }
 
 std::vector<Damage> damages() {
@@ -130,9 +200,10 @@ std::vector<Damage> damages() {
                    fs::resize_file(path, fs::file_size(path) / 2);
                    return true;
                  }});
-  all.push_back(cut("between batches", [](const auto& ends) { return ends.front(); }));
-  all.push_back(cut("before its last batch", [](const auto& ends) { return ends.end()[-2]; }));
-  all.push_back(cut("between records", [](const auto& ends) { return ends.back() - 10; }));
+  all.push_back(cut("behind its first record", [](const auto& ends) { return ends.front(); }));
+  all.push_back(cut("before its last record", [](const auto& ends) { return ends.end()[-2]; }));
+  all.push_back(cut("within its last record",
+                    [](const auto& ends) { return (ends.end()[-2] + ends.back()) / 2; }));
   all.push_back(flip("head", 0.0));
   all.push_back(flip("middle", 0.5));
   all.push_back(flip("tail", 1.0));
@@ -140,25 +211,88 @@ std::vector<Damage> damages() {
                    write_bytes(path, bytes_of(path) + std::string(600, '\0'));
                    return true;
                  }});
-  all.push_back({"exchanged with its neighbour's", [](const fs::path& path) {
-                   if (path.parent_path().filename() != "t-0") return false;
-                   const fs::path other =
-                       path.parent_path().parent_path() / "t-1" / path.filename();
-                   if (!fs::exists(other)) return false;
-                   const std::string mine = bytes_of(path), others = bytes_of(other);
-                   // One of equal offsets and size is that file to everybody but a clean stop's
-                   // mark.
-                   if (mine.size() == others.size() && path.extension() == ".log") return false;
-                   write_bytes(path, others);
-                   write_bytes(other, mine);
-                   return true;
+  all.push_back({"exchanged with its neighbour's", exchange});
+  return all;
+}
+
+/// The same for a directory.
+std::vector<Damage> directory_damages() {
+  std::vector<Damage> all;
+  all.push_back({"missing", [](const fs::path& path) { return fs::remove_all(path) > 0; }});
+  all.push_back({"without its files", [](const fs::path& path) {
+                   fs::remove_all(path);
+                   return fs::create_directory(path);
                  }});
   return all;
+}
+
+/// In memory where there is such a place: no case depends on what a sync does.
+fs::path scratch_parent() {
+  return fs::exists("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path();
+}
+
+bool commit(WireConnection& to, const Commit& what) {
+  wire::OffsetCommitRequest request;
+  request.group_id = what.group;
+  auto& topic = request.topics.emplace_back();
+  topic.name = what.topic;
+  auto& partition = topic.partitions.emplace_back();
+  partition.partition_index = PartitionId{what.partition};
+  partition.committed_offset = Offset{what.offset};
+  const auto answer = to.ask(request, 7);
+  return answer && answer->topics.at(0).partitions.at(0).error_code == 0;
+}
+
+/// The line may follow the answer, within the same turn of the node.
+bool is_told(WireConnection& connection, const NodeProcess& node, const std::string& name) {
+  for (int i = 0; i < 50; ++i) {
+    if (node.lines().find(name) != std::string::npos) return true;
+    (void)produce(connection, "none", 0, "");
+  }
+  return false;
 }
 
 class DamageTest : public testing::TestWithParam<Setting> {
  protected:
   void SetUp() override {
+    if (GetParam().archive != nullptr) {
+      unpack();
+    } else {
+      fill();
+    }
+    fs::remove(original_ / ".lock");
+  }
+  void unpack() {
+    fs::create_directory(scratch_ / "archive");
+    const std::string archive =
+        std::string(DOHLE_CORPUS_DIRECTORY) + "/0.1.0/" + GetParam().archive + ".tar.gz";
+    const std::string command =
+        "tar xzf '" + archive + "' -C '" + (scratch_ / "archive").string() + "'";
+    ASSERT_EQ(std::system(command.c_str()), 0);
+    fs::rename(scratch_ / "archive" / "data", original_);
+    std::ifstream expected(scratch_ / "archive" / "expected");
+    for (std::string word; expected >> word;) {
+      if (word == "records") {
+        Kept kept;
+        int end = 0;
+        expected >> kept.topic >> kept.partition >> kept.first >> end;
+        for (int i = kept.first; i < end; ++i) {
+          kept.values.push_back(value_of_corpus(kept.topic, kept.partition, i));
+        }
+        kept_.push_back(std::move(kept));
+      } else {
+        Commit found;
+        expected >> found.group >> found.topic >> found.partition >> found.offset;
+        commits_.push_back(std::move(found));
+      }
+    }
+    ASSERT_FALSE(commits_.empty());
+  }
+  void fill() {
+    for (int partition = 0; partition < partitions; ++partition) {
+      kept_.push_back({"t", partition, 0, {}});
+    }
+    commits_.push_back({"group", "t", 0, records_below});
     for (int half = 0; half < 2; ++half) {
       NodeProcess node(original_, {"--durability", GetParam().durability});
       ASSERT_NE(node.port(), 0) << node.lines();
@@ -170,81 +304,148 @@ class DamageTest : public testing::TestWithParam<Setting> {
       const int end = half == 0 ? records_below : records;
       for (int partition = 0; partition < partitions; ++partition) {
         for (int number = first; number < end; ++number) {
-          ASSERT_TRUE(produce(connection, "t", partition, value_of(partition, number)));
+          const std::string value = value_of(partition, number);
+          ASSERT_TRUE(produce(connection, "t", partition, value));
+          kept_[static_cast<std::size_t>(partition)].values.push_back(value);
         }
       }
+      commits_.front().offset = end;
+      ASSERT_TRUE(commit(connection, commits_.front()));
       if (half == 0 || GetParam().stop == Stop::clean) {
         ASSERT_EQ(node.stop(), 0) << node.lines();
       } else {
         node.kill();
       }
     }
-    fs::remove(original_ / ".lock");
   }
   void restore() {
     fs::remove_all(data_);
     fs::copy(original_, data_, fs::copy_options::recursive);
     own_note(data_, GetParam().stop == Stop::power_loss);
   }
+  [[nodiscard]] bool is_earlier() const { return GetParam().archive != nullptr; }
+  /// 0.1.0 noted neither how it ran nor what it had acknowledged.
   [[nodiscard]] bool may_lose() const {
+    if (is_earlier()) return GetParam().stop != Stop::clean;
     return GetParam().stop == Stop::power_loss &&
            GetParam().durability != std::string_view("fsync");
   }
-  /// Empty: as promised.
-  std::string judge() {
+  [[nodiscard]] bool is_said(const NodeProcess& node, const std::string& name) const {
+    const std::string lines = node.lines();
+    return may_lose() && lines.find("may be missing") != std::string::npos &&
+           lines.find(name) != std::string::npos;
+  }
+  /// Empty: as promised. A partition whose directory is `lost` was made by 0.1.0, which did not
+  /// know whether it was on disk: it is made anew.
+  std::string judge(const std::string& lost) {
     NodeProcess node(data_, {"--durability", GetParam().durability, "--no-auto-create"});
     if (node.port() == 0) {
       return node.lines().empty() ? "does not start, without a line" : "";
     }
     WireConnection connection(node.port());
-    for (int partition = 0; partition < partitions; ++partition) {
-      const std::string name = "t-" + std::to_string(partition);
-      const auto found = values(connection, "t", partition);
-      if (!found) {
-        if (found.error().category() != ErrorCategory::broker) return "hangs: " + name;
-        if (node.lines().find(name) == std::string::npos) return name + " refuses without a line";
-        continue;
+    for (const Kept& kept : kept_) {
+      if (auto wrong = judge(connection, node, kept, kept.name() == lost); !wrong.empty()) {
+        return wrong;
       }
-      for (std::size_t i = 0; i < found->size(); ++i) {
-        if ((*found)[i] != value_of(partition, static_cast<int>(i)))
-          return name + ": another record at " + std::to_string(i);
-      }
-      if (found->size() == records) continue;
-      const std::string lines = node.lines();
-      const bool is_said = lines.find("may be missing") != std::string::npos &&
-                           lines.find(name) != std::string::npos;
-      if (!may_lose() || !is_said) {
-        return name + ": " + std::to_string(found->size()) + " records, without a word";
-      }
+    }
+    for (const Commit& commit : commits_) {
+      const bool is_lost = lost == "__consumer_offsets-0";
+      if (auto wrong = judge(connection, node, commit, is_lost); !wrong.empty()) return wrong;
     }
     return "";
   }
+  std::string judge(WireConnection& connection, const NodeProcess& node, const Kept& kept,
+                    bool is_lost) {
+    const std::string name = kept.name();
+    if (is_lost || kept.values.empty()) {
+      const auto next = produce(connection, kept.topic, kept.partition, "next");
+      const bool is_as_expected =
+          next ? *next == Offset{0} : !is_lost && node.lines().find(name) != std::string::npos;
+      return is_as_expected ? "" : name + " does not begin at offset 0, or refuses without a line";
+    }
+    const auto found = values(connection, kept.topic, kept.partition, Offset{kept.first});
+    if (!found) {
+      if (found.error().category() != ErrorCategory::broker) return "hangs: " + name;
+      if (is_told(connection, node, name)) return "";
+      return name + " refuses without a line: " + found.error().to_string();
+    }
+    if (found->size() > kept.values.size()) return name + ": records from nowhere";
+    for (std::size_t i = 0; i < found->size(); ++i) {
+      if ((*found)[i] != kept.values[i]) return name + ": another record at " + std::to_string(i);
+    }
+    if (found->size() == kept.values.size() || is_said(node, name)) return "";
+    // A killed node of 0.1.0 left no word of whole batches that are gone from the end of its last
+    // segment.
+    const bool may_be_unknown = is_earlier() && GetParam().stop == Stop::killed;
+    const int end = kept.first + static_cast<int>(found->size());
+    if (may_be_unknown && end >= last_base(kept)) return "";
+    return name + ": " + std::to_string(found->size()) + " records, without a word";
+  }
+  std::string judge(WireConnection& connection, const NodeProcess& node, const Commit& commit,
+                    bool is_lost) {
+    static const std::string name = "__consumer_offsets-0";
+    wire::OffsetFetchRequest request;
+    request.group_id = commit.group;
+    auto& topic = request.topics->emplace_back();
+    topic.name = commit.topic;
+    topic.partition_indexes.push_back(PartitionId{commit.partition});
+    const auto answer = connection.ask(request, 7);
+    if (!answer) return "hangs: the offsets of " + commit.group;
+    if (answer->error_code != 0) {
+      return is_told(connection, node, name) ? "" : name + " refuses without a line";
+    }
+    const Offset found = answer->topics.at(0).partitions.at(0).committed_offset;
+    if (found == Offset{commit.offset} || is_said(node, name)) return "";
+    if (is_lost && found.is_none()) return "";
+    return name + ": offset " + std::to_string(found.value) + ", without a word";
+  }
+  /// Where the last segment begins.
+  [[nodiscard]] int last_base(const Kept& kept) const {
+    int base = 0;
+    for (const auto& entry : fs::directory_iterator(original_ / kept.name())) {
+      if (entry.path().extension() == ".log") base = std::max(base, std::stoi(entry.path().stem()));
+    }
+    return base;
+  }
+  /// Returns how many cases there are.
+  int judge_each(const std::vector<fs::path>& paths, const std::vector<Damage>& damages) {
+    int cases = 0;
+    for (const fs::path& path : paths) {
+      for (const Damage& damage : damages) {
+        restore();
+        if (HasFatalFailure()) return cases;
+        const bool is_directory = fs::is_directory(data_ / path);
+        if (!damage.make(data_ / path)) continue;
+        ++cases;
+        const std::string lost = is_directory && is_earlier() ? path.string() : "";
+        const std::string verdict = judge(lost);
+        EXPECT_EQ(verdict, "") << path.string() << ": " << damage.name << "\n"
+                               << bytes_of(data_.string() + ".stderr");
+      }
+    }
+    return cases;
+  }
 
-  ScratchDirectory scratch_;
+  ScratchDirectory scratch_{scratch_parent()};
   fs::path original_ = scratch_ / "original";
   fs::path data_ = scratch_ / "data";
+  std::vector<Kept> kept_;
+  std::vector<Commit> commits_;
 };
 
-TEST_P(DamageTest, OfAnyFileLosesNothingInSilence) {
-  std::vector<fs::path> files;
+TEST_P(DamageTest, OfAnyFileOrDirectoryLosesNothingInSilence) {
+  std::vector<fs::path> files, directories;
   for (const auto& entry : fs::recursive_directory_iterator(original_)) {
-    if (entry.is_regular_file()) files.push_back(fs::relative(entry.path(), original_));
+    const fs::path path = fs::relative(entry.path(), original_);
+    if (entry.is_regular_file()) files.push_back(path);
+    if (entry.is_directory()) directories.push_back(path);
   }
   std::ranges::sort(files);
-  int cases = 0;
-  for (const fs::path& file : files) {
-    for (const Damage& damage : damages()) {
-      restore();
-      if (HasFatalFailure()) return;
-      if (!damage.make(data_ / file)) continue;
-      ++cases;
-      const std::string verdict = judge();
-      EXPECT_EQ(verdict, "") << file.string() << ": " << damage.name << "\n"
-                             << bytes_of(data_.string() + ".stderr");
-    }
-  }
-  std::printf("%d cases of damage\n", cases);
-  EXPECT_GT(cases, 150);
+  const int of_files = judge_each(files, damages());
+  const int of_directories = judge_each(directories, directory_damages());
+  std::printf("%d cases of damage\n", of_files + of_directories);
+  EXPECT_GT(of_files, 250);
+  EXPECT_GE(of_directories, 6);
 }
 
 INSTANTIATE_TEST_SUITE_P(Behind, DamageTest, testing::ValuesIn(settings),

@@ -21,8 +21,8 @@ constexpr auto max_ready_wait = std::chrono::seconds(30);
 
 }  // namespace
 
-ScratchDirectory::ScratchDirectory() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "dohle-fault-XXXXXX").string();
+ScratchDirectory::ScratchDirectory(const std::filesystem::path& parent) {
+  std::string pattern = (parent / "dohle-fault-XXXXXX").string();
   path_ = ::mkdtemp(pattern.data());
 }
 

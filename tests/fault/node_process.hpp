@@ -10,10 +10,11 @@
 
 namespace dohle::fault {
 
-/// A new directory below TMPDIR, removed at the end.
+/// A new directory below `parent`, by default TMPDIR, removed at the end.
 class ScratchDirectory {
  public:
-  ScratchDirectory();
+  explicit ScratchDirectory(
+      const std::filesystem::path& parent = std::filesystem::temp_directory_path());
   ~ScratchDirectory();
   ScratchDirectory(const ScratchDirectory&) = delete;
   ScratchDirectory& operator=(const ScratchDirectory&) = delete;
