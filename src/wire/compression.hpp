@@ -19,8 +19,9 @@ namespace dohle::wire {
 [[nodiscard]] Result<Chain> compress(Compression codec, std::optional<int> level,
                                      const Chain& input);
 
-/// Undoes `compress`, and plain snappy too, as one stream under `limits`: output grows
-/// geometrically from what the input justifies and never beyond the limits. Beside its output a
+/// Undoes `compress`, and plain snappy too, as one stream under `limits`: output begins with what
+/// the input says of its size, or with little and grows, never beyond the limits or what the codec
+/// can make of the input. Beside its output a
 /// codec takes working memory of its own: 0.2 MiB (zstd), 40 KiB (gzip), twice the block size that
 /// an lz4 frame names (128 KiB to 8 MiB). Errors: malformed (damaged or truncated input), too_large
 /// (the limit is named).

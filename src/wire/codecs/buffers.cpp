@@ -12,6 +12,7 @@ namespace dohle::wire::codecs {
 namespace {
 
 constexpr std::size_t piece_bytes = 64 * 1024;
+constexpr std::size_t large_bytes = std::size_t{8} << 20;
 
 }  // namespace
 
@@ -20,13 +21,13 @@ Slice trimmed(Buffer* buffer, std::size_t used) {
   return used < buffer->size() / 2 ? Slice::copy_of(slice.bytes()) : slice;
 }
 
-Output::Output(Compression codec, const DecompressionLimits& limits, std::size_t first_bytes)
-    : codec_(codec), limit_(limits.max_bytes) {
-  grow_to(std::min(limit_, first_bytes));
+Output::Output(Compression codec, Bytes input, const DecompressionLimits& limits)
+    : codec_(codec),
+      limit_(limits.max_bytes),
+      most_(std::min(limit_, max_decompressed_bytes(codec, input))) {
+  const std::size_t said = min_decompressed_bytes(codec, input);
+  grow_to(std::min(most_, said > 0 ? said : std::max<std::size_t>(2 * input.size(), 1024)));
 }
-
-Output::Output(Compression codec, std::size_t input_bytes, const DecompressionLimits& limits)
-    : Output(codec, limits, std::max<std::size_t>(2 * input_bytes, 1024)) {}
 
 Output::~Output() {
   if (buffer_ != nullptr) buffer_->release();
@@ -35,28 +36,33 @@ Output::~Output() {
 Result<void> Output::need(std::size_t bytes) {
   if (buffer_->size() - size_ >= bytes) return {};
   if (bytes > limit_ - size_) return fail(over_limit());
-  grow_to(std::min(limit_, std::max(size_ + bytes, 2 * buffer_->size())));
+  grow_to(next_capacity(std::max(size_ + bytes, 2 * buffer_->size())));
   return {};
 }
 
 Result<void> Output::grow() {
   if (buffer_->size() == limit_) return fail(over_limit());
-  grow_to(std::min(limit_, 4 * std::max<std::size_t>(buffer_->size(), 256)));
+  grow_to(next_capacity(4 * std::max<std::size_t>(buffer_->size(), 256)));
   return {};
+}
+
+std::size_t Output::next_capacity(std::size_t at_least) const {
+  const bool is_large = at_least > large_bytes;
+  return std::min(limit_, is_large ? std::max(at_least, most_) : at_least);
 }
 
 Result<void> Output::drain(Decompressor& source) {
   for (;;) {
-    // At the limit the end may still have to be seen.
-    std::byte beyond_it{};
-    const bool is_full = size_ == limit_;
-    if (!is_full) {
-      if (auto roomy = need(1); !roomy) return roomy;
-    }
-    const auto got = source.read(is_full ? std::span(&beyond_it, 1) : room());
+    const bool is_full = size_ == buffer_->size();
+    // The buffer may hold exactly what there is: it grows only for what is there.
+    std::byte next{};
+    const auto got = source.read(is_full ? std::span(&next, 1) : room());
     if (!got) return fail(got.error());
     if (*got == 0) return {};
-    if (is_full) return fail(over_limit());
+    if (is_full) {
+      if (auto roomy = need(1); !roomy) return roomy;
+      room()[0] = next;
+    }
     wrote(*got);
   }
 }

@@ -11,13 +11,13 @@ namespace dohle::wire::codecs {
 /// than half of it: batches wait in queues, and an empty half would wait with them.
 [[nodiscard]] Slice trimmed(Buffer* buffer, std::size_t used);
 
-/// Where a decompressor writes: one buffer that grows geometrically, never beyond the limits.
+/// Where a decompressor writes: one buffer, never beyond the limits. It begins with what the input
+/// says that it decompresses to, or else with little, and doubles; once it is large it grows to all
+/// that the input can decompress to. Memory that was not written to is not resident, and smaller
+/// buffers that were given up may be.
 class Output {
  public:
-  /// Begins with `first_bytes`, or less where the limits say so.
-  Output(Compression codec, const DecompressionLimits& limits, std::size_t first_bytes);
-  /// The same with twice `input_bytes`.
-  Output(Compression codec, std::size_t input_bytes, const DecompressionLimits& limits);
+  Output(Compression codec, Bytes input, const DecompressionLimits& limits);
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
   ~Output();
@@ -36,11 +36,14 @@ class Output {
   [[nodiscard]] Slice take();
 
  private:
+  [[nodiscard]] std::size_t next_capacity(std::size_t at_least) const;
   void grow_to(std::size_t capacity);
   [[nodiscard]] Error over_limit() const;
 
   Compression codec_;
   std::size_t limit_;
+  /// What the input decompresses to at most, as far as its codec tells.
+  std::size_t most_;
   Buffer* buffer_ = nullptr;
   std::size_t size_ = 0;
 };

@@ -107,7 +107,7 @@ Result<std::unique_ptr<Decompressor>> open_gzip(Bytes input) {
 Result<Slice> decompress_gzip(Bytes input, const DecompressionLimits& limits) {
   GzipReader reader(input);
   if (!reader.is_ready()) return fail(out_of_memory(Compression::gzip));
-  Output out(Compression::gzip, input.size(), limits);
+  Output out(Compression::gzip, input, limits);
   if (auto drained = out.drain(reader); !drained) return fail(drained.error());
   return out.take();
 }

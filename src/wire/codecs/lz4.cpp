@@ -107,7 +107,7 @@ Result<std::unique_ptr<Decompressor>> open_lz4(Bytes input) {
 Result<Slice> decompress_lz4(Bytes input, const DecompressionLimits& limits) {
   Lz4Reader reader(input);
   if (!reader.is_ready()) return fail(out_of_memory(Compression::lz4));
-  Output out(Compression::lz4, input.size(), limits);
+  Output out(Compression::lz4, input, limits);
   if (auto drained = out.drain(reader); !drained) return fail(drained.error());
   return out.take();
 }

@@ -159,7 +159,7 @@ Result<std::unique_ptr<Decompressor>> open_snappy(Bytes input) {
 }
 
 Result<Slice> decompress_snappy(Bytes input, const DecompressionLimits& limits) {
-  Output out(Compression::snappy, input.size(), limits);
+  Output out(Compression::snappy, input, limits);
   for (Blocks blocks(input); !blocks.is_at_end();) {
     const auto block = blocks.next();
     if (!block) return fail(block.error());

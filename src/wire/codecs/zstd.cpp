@@ -34,12 +34,6 @@ std::optional<std::size_t> content_of(Bytes input) {
   return content;
 }
 
-// What to begin with: what the first frame says that it holds, if its bytes can justify that.
-std::size_t first_guess(Bytes input) {
-  const std::size_t guess = std::min(content_of(input).value_or(SIZE_MAX), 64 * input.size());
-  return std::max<std::size_t>(guess, 256);
-}
-
 /// One frame after the other, by the headers of frames and blocks alone (RFC 8878, 3.1).
 class FrameWalk {
  public:
@@ -215,7 +209,7 @@ Result<Slice> decompress_zstd(Bytes input, const DecompressionLimits& limits) {
   }
   const Context context(ZSTD_createDCtx(), ZSTD_freeDCtx);
   if (context == nullptr) return fail(out_of_memory(Compression::zstd));
-  Output out(Compression::zstd, limits, first_guess(input));
+  Output out(Compression::zstd, input, limits);
   for (;;) {
     const auto room = out.room();
     const std::size_t size =
