@@ -285,7 +285,8 @@ Stream::Segment Stream::next_segment(End& end, std::size_t max_bytes) {
   while (!end.queue.empty() && segment.bytes < max_bytes) {
     Slice& front = end.queue.front();
     const std::size_t part = std::min(front.size(), max_bytes - segment.bytes);
-    segment.pieces.push_back(front.sub(0, part));
+    // As into a kernel: the sender has its memory back, however long the bytes are on the way.
+    segment.pieces.push_back(Slice::copy_of(front.bytes().subspan(0, part)));
     segment.bytes += part;
     if (part == front.size()) {
       end.queue.pop_front();

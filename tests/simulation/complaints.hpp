@@ -1,23 +1,39 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace dohle::simulation {
 
-/// What a seed's checks found wrong: the first few, and how many there are.
+/// What a seed's checks found wrong: the first lines, and how many there are.
 class Complaints {
  public:
   void add(const std::string& line) {
-    if (++count_ <= max_shown) text_ += "  " + line + "\n";
+    if (++count_ <= max_kept) lines_.push_back(line);
   }
   [[nodiscard]] std::size_t count() const { return count_; }
-  [[nodiscard]] const std::string& text() const { return text_; }
+  /// The first few.
+  [[nodiscard]] std::string text() const {
+    std::string text;
+    for (std::size_t i = 0; i < std::min(lines_.size(), max_shown); ++i) {
+      text += "  " + lines_[i] + "\n";
+    }
+    return text;
+  }
+  /// Whether some line holds these words: how a planted bug has to be found.
+  [[nodiscard]] bool name(std::string_view words) const {
+    return std::ranges::any_of(lines_,
+                               [&](const std::string& line) { return line.contains(words); });
+  }
 
  private:
   static constexpr std::size_t max_shown = 10;
+  static constexpr std::size_t max_kept = 10'000;
   std::size_t count_ = 0;
-  std::string text_;
+  std::vector<std::string> lines_;
 };
 
 }  // namespace dohle::simulation

@@ -49,6 +49,29 @@ inline constexpr std::string_view all[] = {
     member_died,     assigned,         revoked,          lost,
     sought,          handled_again,    commit_confirmed, commit_failed,
     commit_overtaken};
+
+// Of the public handles.
+inline constexpr std::string_view flushed = "flush covered all";
+inline constexpr std::string_view producer_closed = "producer closed in time";
+inline constexpr std::string_view unsubscribed = "subscription ended in time";
+inline constexpr std::string_view handler_failed = "handler failed for good";
+inline constexpr std::string_view held = "message held";
+inline constexpr std::string_view timed_out = "call ran out of time";
+inline constexpr std::string_view of_handles[] = {record_failed,
+                                                  joined,
+                                                  left,
+                                                  revoked,
+                                                  lost,
+                                                  sought,
+                                                  handled_again,
+                                                  commit_confirmed,
+                                                  commit_failed,
+                                                  flushed,
+                                                  producer_closed,
+                                                  unsubscribed,
+                                                  handler_failed,
+                                                  held,
+                                                  timed_out};
 }  // namespace effect
 
 }  // namespace dohle::simulation

@@ -19,7 +19,9 @@ namespace dohle::simulation {
 /// What was sent, what its sender was told, and what of it was found in the log at the end.
 class Ledger {
  public:
-  explicit Ledger(Complaints& complaints) : complaints_(complaints) {}
+  /// `counts_epochs`: outcomes are told when they come, so that failures explain epochs.
+  explicit Ledger(Complaints& complaints, bool counts_epochs = true)
+      : complaints_(complaints), counts_epochs_(counts_epochs) {}
 
   /// Notes a record about to be sent and returns its number, which is its value. A producer's
   /// records for one partition are numbered in the order in which it sends them.
@@ -71,6 +73,7 @@ class Ledger {
         accuse(i, "is there, after '" + entry.outcome->error().to_string() + "', not stored");
       }
     }
+    if (!counts_epochs_) return;
     for (const auto& [batch, epochs] : epochs_) check_epochs(batch, epochs.size());
   }
 
@@ -120,6 +123,7 @@ class Ledger {
   }
 
   Complaints& complaints_;
+  const bool counts_epochs_;
   std::vector<Entry> records_;
   std::set<int> dead_;
   std::map<Where, std::set<TimePoint>> failures_;

@@ -1,12 +1,9 @@
 #include "simulation/scene.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
-#include "wire/messages/create_topics.hpp"
-#include "wire/messages/fetch.hpp"
-#include "wire/messages/offset_fetch.hpp"
+#include "simulation/observer.hpp"
 
 namespace dohle::simulation {
 
@@ -127,11 +124,12 @@ void Scene::hear_frames(bool traces) {
 
 void Scene::play() {
   start_node();
-  observer_ = &world_.machine("observer").start("observer", [](sim::Process&) {
-    return std::make_shared<int>();
-  });
+  Observer observer(world_, complaints_);
   world_.run_for(1s);
-  if (!create_topic()) return complaints_.add("the topic was not created");
+  // What gathers during a fault is too large for the smaller ones, and has to be split.
+  if (!observer.create_topic("orders", partitions, draw(2) == 0 ? "4096" : "1048588")) {
+    return complaints_.add("the topic was not created");
+  }
   start_producers();
   for (const std::string name : {"member-1", "member-2", "member-3"}) {
     start_reader(name, group_habits_, group_);
@@ -143,13 +141,14 @@ void Scene::play() {
   world_.after(load_time, [this] { is_healed_ = true; });
   while (world_.now() < end) {
     world_.run_for(500ms);
-    observe(group_);
-    observe(alone_);
+    observer.observe(group_, "group", "orders");
+    observer.observe(alone_, "alone", "orders");
   }
   close_all();
-  observe(group_);
-  observe(alone_);
-  if (!read_log()) return complaints_.add("the log could not be read");
+  observer.observe(group_, "group", "orders");
+  observer.observe(alone_, "alone", "orders");
+  if (!observer.read_log("orders", ledger_, log_))
+    return complaints_.add("the log could not be read");
   ledger_.settle();
   group_.settle(log_);
   alone_.settle(log_);
@@ -195,19 +194,6 @@ void Scene::note_what_is_there(RunningNode& node) {
     fetched_.lets_read(node_->life(), partition->index().value,
                        partition->log()->high_watermark().value);
   }
-}
-
-bool Scene::create_topic() {
-  wire::CreateTopicsRequest request;
-  auto& topic = request.topics.emplace_back();
-  topic.name = "orders";
-  topic.num_partitions = partitions;
-  topic.replication_factor = 1;
-  topic.configs.push_back({"segment.bytes", "32768"});  // several per partition
-  // What gathers during a fault is too large for the smaller ones, and has to be split.
-  topic.configs.push_back({"max.message.bytes", draw(2) == 0 ? "4096" : "1048588"});
-  const auto created = ask(request, wire::CreateTopicsRequest::api.versions.max, 5s);
-  return created && created->topics.at(0).error_code == 0;
 }
 
 void Scene::start_producers() {
@@ -272,46 +258,6 @@ sim::FaultPlan Scene::draw_faults() {
   return plan;
 }
 
-// The observer.
-
-template <class Request>
-std::optional<typename Request::Response> Scene::ask(const Request& request, std::int16_t version,
-                                                     Duration patience) {
-  node::WireClient client;
-  client.dial(*observer_, {"node", 9092});
-  const bool is_open =
-      world_.run_until([&] { return client.is_open || client.is_closed; }, patience);
-  if (!is_open || client.is_closed) return std::nullopt;
-  const auto answer = client.send(request, version);
-  world_.run_until([&] { return answer->has_value() || client.is_closed; }, patience);
-  return std::move(*answer);
-}
-
-/// What the node says is committed; when it does not say, there will be another time.
-void Scene::observe(Readings& readings) {
-  if (!readings.commits()) return;
-  wire::OffsetFetchRequest request;
-  request.group_id = readings.name() == "group" ? "group" : "alone";
-  auto& topic = request.topics->emplace_back();
-  topic.name = "orders";
-  std::array<std::int64_t, partitions> least{};
-  for (std::size_t i = 0; i < partitions; ++i) {
-    const PartitionId partition{static_cast<std::int32_t>(i)};
-    topic.partition_indexes.push_back(partition);
-    least[i] = readings.least_committed(partition);
-  }
-  const auto answer = ask(request, 7, 1s);  // the last version for one group
-  if (!answer || answer->error_code != 0 || answer->topics.empty()) return;
-  std::string line = readings.name() + " has committed";
-  for (const auto& each : answer->topics.at(0).partitions) {
-    if (each.error_code != 0) continue;
-    const auto index = static_cast<std::size_t>(each.partition_index.value);
-    line += " " + std::to_string(each.committed_offset.value);
-    readings.observed(each.partition_index, each.committed_offset, least.at(index));
-  }
-  world_.note("observer", line);
-}
-
 // The end.
 
 void Scene::close_all() {
@@ -336,64 +282,6 @@ void Scene::close_all() {
   for (const Load& load : loads_) {
     if (load.left != 0) complaints_.add(std::to_string(load.left) + " records were not sent");
   }
-}
-
-bool Scene::read_log() {
-  for (std::size_t i = 0; i < partitions; ++i) {
-    if (!read_partition(PartitionId{static_cast<std::int32_t>(i)})) return false;
-  }
-  return true;
-}
-
-bool Scene::read_partition(PartitionId partition) {
-  wire::FetchRequest request;
-  request.max_bytes = 1 << 20;
-  auto& wanted = request.topics.emplace_back();
-  wanted.topic = "orders";
-  auto& from = wanted.partitions.emplace_back();
-  from.partition = partition;
-  from.partition_max_bytes = 1 << 20;
-  from.fetch_offset = Offset{0};
-  for (;;) {
-    const auto answer = ask(request, 12, 30s);  // the last version that names topics
-    if (!answer) return false;
-    const auto& data = answer->responses.at(0).partitions.at(0);
-    if (data.error_code != 0) {
-      complaints_.add("partition " + std::to_string(partition.value) + " answers " +
-                      Error::broker(data.error_code).to_string());
-      return false;
-    }
-    const Offset before = from.fetch_offset;
-    if (data.records && !take(*data.records->flatten(), partition, from.fetch_offset)) return false;
-    if (from.fetch_offset == data.high_watermark) return true;
-    if (from.fetch_offset == before) return false;
-  }
-}
-
-bool Scene::take(Slice bytes, PartitionId partition, Offset& next) {
-  LogContents& log = log_.at(static_cast<std::size_t>(partition.value));
-  while (!bytes.empty()) {
-    const auto header = wire::read_batch_header(bytes.bytes());
-    if (!header) return false;
-    auto batch = wire::BatchReader::open(bytes.sub(0, header->size()));
-    if (!batch) return false;
-    ledger_.found_batch(*header, partition);
-    for (RecordView record; batch->next(record);) {
-      if (record.offset != next) complaints_.add("a gap in the log");
-      next = Offset{record.offset.value + 1};
-      const std::string_view text = as_text(record.value.value_or(Bytes()));
-      std::size_t number = 0;
-      const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
-      if (parsed.ec != std::errc()) {
-        complaints_.add("'" + std::string(text) + "' is in the log and was never sent");
-        continue;
-      }
-      ledger_.found(number, partition, record.offset);
-      log.push_back(number);
-    }
-    bytes = bytes.sub(header->size());
-  }
-  return true;
 }
 
 }  // namespace dohle::simulation

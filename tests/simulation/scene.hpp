@@ -21,7 +21,6 @@
 #include "simulation/readings.hpp"
 #include "simulation/sender.hpp"
 #include "simulation/wording.hpp"
-#include "unit/node/wire_client.hpp"
 
 namespace dohle::simulation {
 
@@ -55,19 +54,11 @@ class Scene {
   [[nodiscard]] client::Cluster::Options client_options() const;
   void start_node();
   void note_what_is_there(RunningNode& node);
-  bool create_topic();
   void start_producers();
   void start_reader(const std::string& machine, const Habits& habits, Readings& readings);
   [[nodiscard]] Habits draw_habits();
   [[nodiscard]] sim::FaultPlan draw_faults();
-  void observe(Readings& readings);
   void close_all();
-  bool read_log();
-  bool read_partition(PartitionId partition);
-  bool take(Slice bytes, PartitionId partition, Offset& next);
-  template <class Request>
-  std::optional<typename Request::Response> ask(const Request& request, std::int16_t version,
-                                                Duration patience);
 
   Complaints complaints_;
   Ledger ledger_{complaints_};
@@ -87,7 +78,6 @@ class Scene {
   Readings alone_;
   std::vector<LogContents> log_;
   sim::Process* node_ = nullptr;
-  sim::Process* observer_ = nullptr;
   std::vector<sim::Process*> readers_;
 };
 

@@ -29,7 +29,8 @@ wrong and the command that plays it again.
                                      !), the node's own log
   simulation_test --seed 17 --frames and every request and answer, as it is read
   simulation_test --keep-going       plays all seeds, also behind one that fails
-  simulation_test --must-fail        succeeds as soon as a seed fails: for a build with a bug in it
+  simulation_test --must-find WORDS  succeeds as soon as a seed complains in these words: for a build
+                                     with a bug in it
 
 Exit status: 0 all seeds pass; 1 one failed, or of some kind of fault, or of what it leads to, there
 were fewer than 20 in 500 seeds (asked of 500 seeds and more); 2 an option makes no sense.
@@ -52,7 +53,7 @@ struct Order {
   bool traces = false;
   bool traces_frames = false;
   bool keeps_going = false;
-  bool must_fail = false;
+  std::optional<std::string> must_find;
   std::string command = "simulation_test";
 
   [[nodiscard]] Scene::Trace trace() const {
@@ -89,13 +90,16 @@ struct Sums {
 
 struct Played {
   std::string complaints;
+  bool is_named = false;
   std::uint64_t hash = 0;
 };
 
-Played play(std::uint64_t seed, Scene::Trace trace, Sums& sums) {
+Played play(const Order& order, std::uint64_t seed, Scene::Trace trace, Sums& sums) {
   Scene scene(seed, std::move(trace));
   scene.play();
-  Played played{scene.complaints().text(), scene.world().trace_hash()};
+  Played played{scene.complaints().text(),
+                order.must_find && scene.complaints().name(*order.must_find),
+                scene.world().trace_hash()};
   const std::size_t more = scene.complaints().count();
   if (more > 10) played.complaints += "  and more, " + std::to_string(more) + " in all\n";
   if (testing::Test::HasFailure()) played.complaints += "  a check of an answer failed\n";
@@ -144,10 +148,10 @@ bool print_coverage(const Sums& sums, std::uint64_t wanted) {
 
 Played play_and_compare(const Order& order, std::uint64_t seed, Sums& sums) {
   last_words() = "seed " + std::to_string(seed) + " was aborted\n" + replay(order, seed);
-  Played played = play(seed, order.trace(), sums);
+  Played played = play(order, seed, order.trace(), sums);
   if (seed < order.first + seeds_played_twice && played.complaints.empty()) {
     Sums unused;
-    if (play(seed, {}, unused).hash != played.hash) {
+    if (play(order, seed, {}, unused).hash != played.hash) {
       played.complaints = "  played twice, it was not the same\n";
     }
   }
@@ -164,16 +168,17 @@ int run(const Order& order) {
     std::printf("seed %llu fails:\n%s%s", static_cast<unsigned long long>(seed),
                 played.complaints.c_str(), replay(order, seed).c_str());
     std::fflush(stdout);
-    if (!order.keeps_going) return order.must_fail ? 0 : 1;
+    if (order.must_find && played.is_named) return 0;
+    if (!order.must_find && !order.keeps_going) return 1;
   }
   const std::uint64_t seeds = order.last - order.first + 1;
   std::printf("%llu %s: %zu records, %llu events\n",
               static_cast<unsigned long long>(seeds - failed),
               seeds - failed == 1 ? "seed passes" : "seeds pass", sums.records,
               static_cast<unsigned long long>(sums.events));
-  if (order.must_fail) {
-    if (failed == 0) std::printf("and one of them had to fail\n");
-    return failed == 0 ? 1 : 0;
+  if (order.must_find) {
+    std::printf("and one of them had to complain: %s\n", order.must_find->c_str());
+    return 1;
   }
   const bool asks = seeds >= seeds_for_coverage;
   const bool is_enough = print_coverage(sums, asks ? min_effects * seeds / seeds_for_coverage : 0);
@@ -226,8 +231,8 @@ int main_of(int argc, char** argv) {
       order.traces = order.traces_frames = true;
     } else if (word == "--keep-going") {
       order.keeps_going = true;
-    } else if (word == "--must-fail") {
-      order.must_fail = true;
+    } else if (word == "--must-find" && i + 1 < argc) {
+      order.must_find = argv[++i];
     } else if ((word == "--seed" || word == "--seeds") && i + 1 < argc &&
                take_seeds(argv[i + 1], order)) {
       ++i;

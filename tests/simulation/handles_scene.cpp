@@ -1,0 +1,222 @@
+#include "simulation/handles_scene.hpp"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "node/node_engine.hpp"
+#include "sim/fault_plan.hpp"
+#include "sim/machine.hpp"
+#include "sim/threads.hpp"
+#include "sim/world.hpp"
+#include "simulation/observer.hpp"
+#include "simulation/publishing.hpp"
+#include "simulation/reading.hpp"
+#include "simulation/sending.hpp"
+#include "simulation/subscribing.hpp"
+#include "simulation/watching.hpp"
+
+namespace dohle::simulation {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t partitions = 2;
+constexpr Duration load_time = 45s;
+/// A fetch at a node that lost power without a word waits half a minute for its timeout.
+constexpr Duration quiet_time = 60s;
+constexpr Duration max_fault_time = 12s;
+
+class TracedLog final : public Logger {
+ public:
+  explicit TracedLog(const sim::World& world) : world_(world) {}
+  [[nodiscard]] LogLevel level() const noexcept override {
+    return world_.is_traced() ? LogLevel::debug : LogLevel::error;
+  }
+  void log(LogLevel, std::string_view who, std::string_view line) noexcept override {
+    if (world_.is_traced()) world_.trace(who, line);
+  }
+
+ private:
+  const sim::World& world_;
+};
+
+struct RunningNode {
+  RunningNode(sim::Process& self, Logger& logger)
+      : engine({self.executor(), self.disk(), self.random(), logger},
+               {.data_directory = "/data", .auto_create_topics = false}) {
+    started = engine.start();
+    if (!started) return;
+    auto at = engine.listen(self.listening(), {"tcp", {"0.0.0.0", 9092}, {"node", 9092}});
+    if (!at) started = fail(at.error());
+  }
+  Result<void> started;
+  node::NodeEngine engine;
+};
+
+Habits draw_habits(Random& random) {
+  const auto one_in = [&](std::uint64_t many) { return random.below(many) == 0; };
+  Habits habits;
+  ConsumerOptions& options = habits.options;
+  options.group_id = "group";
+  options.offset_reset = OffsetReset::earliest;
+  options.session_timeout = one_in(2) ? 6s : 10s;
+  options.heartbeat_interval = options.session_timeout / 4;
+  options.max_poll_interval = one_in(2) ? 5s : 30s;
+  options.max_poll_records = one_in(2) ? 7 : 500;
+  options.request_timeout = one_in(2) ? 30s : 3s;
+  options.default_api_timeout = one_in(2) ? 10s : 2s;
+  constexpr Committing ways[] = {Committing::automatic, Committing::waiting, Committing::ahead};
+  habits.committing = ways[random.below(std::size(ways))];
+  options.auto_commit = habits.committing == Committing::automatic;
+  options.auto_commit_interval = one_in(2) ? 300ms : 3s;
+  habits.max_handling = one_in(2) ? 50ms : 1s;
+  habits.max_poll = one_in(2) ? 100ms : 700ms;
+  habits.leaves_one_in = one_in(2) ? 20 : 10'000;
+  return habits;
+}
+
+/// The node's, and everybody else's: those are not killed, for their threads cannot be.
+void schedule_all_faults(sim::World& world) {
+  using enum sim::Fault;
+  sim::FaultPlan node;
+  node.until = load_time;
+  node.mean_gap = 7s;
+  node.max_lasting = max_fault_time;
+  node.kinds = {kill,      power_loss, power_loss,  pause,     clock_jump,
+                disk_full, sync_error, write_error, slow_disk, refuse};
+  node.server = "node";
+  node.stream = "faults of the node";
+  sim::schedule_faults(world, node);
+  sim::FaultPlan others;
+  others.until = load_time;
+  others.mean_gap = 5s;
+  others.max_lasting = max_fault_time;
+  others.kinds = {pause, pause, clock_jump, cut, cut_one_way, held_back, reset, slow_link};
+  others.machines = {"sending", "reading-1", "reading-2", "publishing", "subscribing", "watching"};
+  others.server = "node";
+  others.stream = "faults of the others";
+  sim::schedule_faults(world, others);
+}
+
+class HandlesScene {
+ public:
+  HandlesScene(std::uint64_t seed, std::function<void(std::string_view)> trace)
+      : world_(seed, {.trace = std::move(trace)}) {}
+
+  void play() {
+    start_node();
+    world_.run_for(1s);
+    const std::string max_message_bytes = random_.below(2) == 0 ? "4096" : "1048588";
+    if (!observer_.create_topic("orders", partitions, max_message_bytes) ||
+        !observer_.create_topic("jobs", partitions, max_message_bytes)) {
+      return played_.complaints.add("the topics were not created");
+    }
+    sending_.start();
+    first_.start();
+    second_.start();
+    publishing_.start();
+    subscribing_.start();
+    watching_.start();
+    schedule_all_faults(world_);
+    world_.run_for(load_time);
+    stage_.is_healed = true;
+    world_.run_for(quiet_time);
+    end_all();
+    if (!played_.is_stuck) settle();
+  }
+
+  /// Nothing of the applications' threads is left.
+  HandlesPlayed end() {
+    // Programs refer to members.
+    for (const auto& [name, machine] : world_.machines()) machine->lose_power();
+    world_.run_for(1s);
+    return result();
+  }
+  HandlesPlayed result() {
+    played_.events = world_.events();
+    played_.hash = world_.trace_hash();
+    return played_;
+  }
+  [[nodiscard]] bool is_stuck() const { return played_.is_stuck; }
+
+ private:
+  void start_node() {
+    world_.machine("node").start("node", [this](sim::Process& self) {
+      auto running = std::make_shared<RunningNode>(self, logger_);
+      if (running->started) return running;
+      const std::string why = "the node does not start: " + running->started.error().to_string();
+      world_.note("node", why);
+      if (stage_.is_healed) played_.complaints.add(why);
+      // As a supervisor would.
+      world_.after(1s, [&self] {
+        if (self.machine().is_up()) self.restart();
+      });
+      return running;
+    });
+  }
+
+  void end_all() {
+    stage_.is_closing = true;
+    world_.run_until([this] { return threads_.unfinished().size() <= 1; }, 240s);
+    watching_.end();
+    world_.run_until([this] { return threads_.unfinished().empty(); }, 30s);
+    for (const std::string& name : threads_.unfinished()) {
+      played_.complaints.add("thread " + name + " does not end");
+      played_.is_stuck = true;
+    }
+  }
+
+  void settle() {
+    std::vector<LogContents> orders_log(partitions);
+    std::vector<LogContents> jobs_log(partitions);
+    if (!observer_.read_log("orders", orders_, orders_log) ||
+        !observer_.read_log("jobs", jobs_, jobs_log)) {
+      return played_.complaints.add("the log could not be read");
+    }
+    orders_.settle();
+    jobs_.settle();
+    group_.settle(orders_log);
+    for (std::size_t i = 0; i < partitions; ++i) {
+      workers_.settle(PartitionId{static_cast<std::int32_t>(i)}, jobs_log[i].size());
+    }
+    played_.effects.add(effect::handled_again, group_.again() + workers_.again());
+  }
+
+  HandlesPlayed played_;
+  sim::World world_;
+  TracedLog logger_{world_};
+  SeededRandom random_ = world_.stream("handles");
+  const Habits habits_ = draw_habits(random_);
+  sim::Threads threads_{world_};
+  Stage stage_{world_, threads_, played_.complaints, played_.effects, logger_};
+  Observer observer_{world_, played_.complaints};
+  Ledger orders_{played_.complaints, false};
+  Ledger jobs_{played_.complaints, false};
+  Readings group_{
+      played_.complaints,
+      "group",
+      partitions,
+      {.commits = true, .may_be_overtaken = habits_.options.request_timeout < 2 * max_fault_time}};
+  Handlings workers_{played_.complaints, partitions};
+  Sending sending_{stage_, orders_, partitions};
+  Reading first_{stage_, "reading-1", habits_, group_};
+  Reading second_{stage_, "reading-2", habits_, group_};
+  Publishing publishing_{stage_, jobs_, partitions};
+  Subscribing subscribing_{stage_, "subscribing", workers_};
+  Watching watching_{stage_, group_, workers_};
+};
+
+}  // namespace
+
+HandlesPlayed play_handles(std::uint64_t seed, std::function<void(std::string_view)> trace) {
+  auto scene = std::make_unique<HandlesScene>(seed, std::move(trace));
+  scene->play();
+  if (!scene->is_stuck()) return scene->end();
+  // The stacks of its threads refer to it.
+  return scene.release()->result();
+}
+
+}  // namespace dohle::simulation

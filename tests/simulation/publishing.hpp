@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+
+#include "dohle/broker.hpp"
+#include "simulation/application.hpp"
+#include "simulation/ledger.hpp"
+
+namespace dohle::simulation {
+
+/// A Broker whose client runs in the application's process. Not connected.
+[[nodiscard]] Broker make_broker(Application& application, kafka::BrokerOptions options);
+
+/// An application that publishes to "jobs": synchronously, with callbacks, with Deliveries that
+/// nobody looks at.
+class Publishing {
+ public:
+  Publishing(Stage& stage, Ledger& ledger, std::int32_t partitions);
+  void start() {
+    application_.start([this] { run(); });
+  }
+
+ private:
+  static constexpr int messages = 150;
+  void run();
+  void publish_one(Broker& broker);
+  void told(std::size_t message, Result<Receipt> outcome);
+
+  Application application_;
+  Ledger& ledger_;
+  const std::int32_t partitions_;
+  std::vector<std::pair<std::size_t, Delivery>> deliveries_;
+};
+
+}  // namespace dohle::simulation
