@@ -81,8 +81,9 @@ struct NodeOptions {
   std::chrono::milliseconds max_timestamp_after = std::chrono::hours(1);
   /// Damage to give up, each as "TOPIC-PARTITION@OFFSET", as the line that told of it has it.
   /// Default: none. The damaged bytes alone are put aside in the partition's directory, and the log
-  /// goes on behind a gap. It is valid for that damage only: where there is none, a line says so
-  /// and nothing changes.
+  /// goes on behind a gap; a partition whose directory is missing begins anew behind its last
+  /// offset. It is valid for that damage only: a topic, a partition or damage that there is not is
+  /// a configuration error. A loss that was accepted before is left alone.
   std::vector<std::string> accept_loss = {};
   /// Null: warnings and errors go to standard error.
   std::shared_ptr<Logger> logger = nullptr;

@@ -64,8 +64,10 @@ struct RecoveryReport {
   Offset missing_to = {};
   /// What may be missing beside unacknowledged records; empty: nothing.
   std::string may_be_missing;
-  /// Each loss that was accepted, and each that there was not, in words.
+  /// Each loss that was accepted, in words.
   std::vector<std::string> accepted;
+  /// Each accepted loss that there was not, neither now nor before, in words.
+  std::vector<std::string> unfounded;
   /// Bytes whose CRC was checked.
   std::uint64_t walked_bytes = 0;
   /// The disk is full, and something has yet to be written: see PartitionLog::finish_recovery.

@@ -65,9 +65,11 @@ Result<void> PartitionLog::accept_losses(RecoveryReport& report) {
     auto damage = find_damage(accepted);
     if (!damage) return fail(damage.error());
     if (!*damage || (*damage)->at != accepted) {
-      report.accepted.push_back(
-          "--accept-loss: there is no damage at offset " + std::to_string(accepted.value) +
-          " of partition " + directory_ +
+      // The option may stay for later starts.
+      if (gaps_.behind(accepted) != accepted) continue;
+      report.unfounded.push_back(
+          "there is no damage at offset " + std::to_string(accepted.value) + " of partition " +
+          directory_ +
           (*damage ? " but at offset " + std::to_string((*damage)->at.value) : std::string()) +
           "; nothing was given up");
       continue;

@@ -320,9 +320,11 @@ void NodeEngine::on_checked(log::PartitionLog& log) {
 void NodeEngine::on_offline(log::PartitionLog& log, const Error& why) {
   const PartitionRef partition = topics_.owner_of(log);
   if (partition == nullptr) return;
-  environment_.logger.log(LogLevel::error, "node",
-                          "partition " + partition->name() +
-                              " is offline until a restart: " + std::string(why.message()));
+  environment_.logger.log(
+      LogLevel::error, "node",
+      "partition " + partition->name() +
+          " is offline until a restart: " + std::string(why.message()) +
+          std::string(partition->topic() == offsets_topic ? groups_wait : std::string_view()));
   fetch_waits_.changed(*partition);
 }
 

@@ -52,10 +52,10 @@ class DirectoryTest : public testing::Test {
     EXPECT_EQ(node.stop(), 0) << node.lines();
   }
   /// What the node says when it does not start.
-  std::string refusal() {
-    NodeProcess node(data_);
+  std::string refusal(std::vector<std::string> more = {}, int status = 1) {
+    NodeProcess node(data_, std::move(more));
     EXPECT_EQ(node.port(), 0);
-    EXPECT_EQ(node.stop(), 1);
+    EXPECT_EQ(node.stop(), status);
     return node.lines();
   }
   static void expect_records(NodeProcess& node, const std::string& topic, std::size_t count) {
@@ -132,6 +132,53 @@ TEST_F(DirectoryTest, AMissingPartitionDirectoryIsDamageOfThatPartitionAlone) {
   EXPECT_TRUE(refused.error().is_broker(56)) << refused.error().to_string();
   EXPECT_THAT(node.lines(), HasSubstr("money-0: its directory is missing"));
   EXPECT_THAT(node.lines(), HasSubstr("restore the directory from a copy, or delete the topic"));
+}
+
+TEST_F(DirectoryTest, APartitionWhoseDirectoryIsMissingBeginsAnewOnceItsLossIsAccepted) {
+  for (const bool is_clean : {true, false}) {
+    fs::remove_all(data_);
+    fill();
+    if (!is_clean) NodeProcess(data_).kill();
+    fs::remove_all(data_ / "money-0");
+    for (int start = 0; start < 2; ++start) {
+      const NodeProcess node(data_);
+      EXPECT_THAT(node.lines(), HasSubstr("--accept-loss money-0@0")) << "every start says it";
+    }
+    // The option may stay.
+    for (std::size_t start = 0; start < 2; ++start) {
+      NodeProcess node(data_, {"--accept-loss", "money-0@0"});
+      expect_records(node, "first", records);
+      if (start == 0) {
+        EXPECT_THAT(node.lines(), HasSubstr("money-0 begins anew at offset 20"));
+      }
+      WireConnection connection(node.port());
+      const auto next = produce(connection, "money", 0, "next");
+      ASSERT_TRUE(next) << next.error().to_string() << node.lines();
+      EXPECT_EQ(*next, Offset{static_cast<std::int64_t>(records + start)});
+      const auto found = values(connection, "money", 0, Offset{records});
+      ASSERT_TRUE(found) << found.error().to_string();
+      EXPECT_THAT(*found, SizeIs(start + 1));
+      EXPECT_EQ(node.stop(), 0) << node.lines();
+    }
+  }
+}
+
+TEST_F(DirectoryTest, AnAcceptedLossThatThereIsNotKeepsTheNodeFromStartingAndChangesNothing) {
+  fill();
+  constexpr int exit_usage = 2;
+  const std::pair<const char*, const char*> slips[] = {
+      {"monye-0@4", "monye-0@4: there is no such topic"},
+      {"money-7@4", "money-7@4: topic money has 1 partitions"},
+      {"money-0@4", "there is no damage at offset 4 of partition"},
+      {"money-0@0", "there is no damage at offset 0 of partition"},
+  };
+  for (const auto& [slip, said] : slips) {
+    EXPECT_THAT(refusal({"--accept-loss", slip}, exit_usage), HasSubstr(said));
+  }
+  EXPECT_THAT(refusal({"--adopt", "monye"}, exit_usage), HasSubstr("topic monye"));
+  NodeProcess node(data_);
+  expect_records(node, "money", records);
+  expect_records(node, "first", records);
 }
 
 TEST_F(DirectoryTest, OfWhichTwoPartitionsWereExchangedServesNeitherAndLosesNeither) {

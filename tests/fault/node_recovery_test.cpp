@@ -1,12 +1,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
+#include <functional>
 #include <optional>
 
 #include "fault/node_process.hpp"
 #include "fault/wire_connection.hpp"
 #include "wire/batch.hpp"
+#include "wire/messages/find_coordinator.hpp"
+#include "wire/messages/join_group.hpp"
+#include "wire/messages/offset_commit.hpp"
+#include "wire/messages/offset_fetch.hpp"
 
 // Files that a crash or a bad disk left behind.
 
@@ -190,6 +196,110 @@ TEST_F(RecoveryTest, ALogThatEndsBelowTheRecoveryPointMakesThePartitionRefuse) {
   EXPECT_THAT(node.lines(), HasSubstr("below the recovery point"));
   EXPECT_THAT(node.lines(), HasSubstr("restore the file from a copy, or delete the topic"));
   EXPECT_TRUE(produce(connection, "t", 1, "still here"));
+}
+
+TEST_F(RecoveryTest, GroupsWaitForAnOfflineConsumerOffsetsAndHearWhy) {
+  constexpr std::int16_t coordinator_not_available = 15;
+  const fs::path data = scratch_ / "data";
+  fill(data, [](NodeProcess& node) {
+    WireConnection connection(node.port());
+    wire::OffsetCommitRequest request;
+    request.group_id = "group";
+    auto& topic = request.topics.emplace_back();
+    topic.name = "t";
+    topic.partitions.push_back({PartitionId{0}, Offset{3}, LeaderEpoch{0}, ""});
+    const auto answer = connection.ask(request, 7);
+    ASSERT_TRUE(answer);
+    ASSERT_EQ(answer->topics.at(0).partitions.at(0).error_code, 0);
+    EXPECT_EQ(node.stop(), 0) << node.lines();
+  });
+  const fs::path offsets = log_file(data, "__consumer_offsets-0");
+  fs::resize_file(offsets, fs::file_size(offsets) / 2);
+  NodeProcess node(data);
+  ASSERT_NE(node.port(), 0) << node.lines();
+  EXPECT_THAT(node.lines(), HasSubstr("--accept-loss __consumer_offsets-0@"));
+  EXPECT_THAT(node.lines(),
+              HasSubstr("all groups and their committed offsets wait for this partition"));
+  WireConnection connection(node.port());
+  wire::FindCoordinatorRequest find;
+  find.coordinator_keys = {"group"};
+  const auto coordinator = connection.ask(find, 4);
+  ASSERT_TRUE(coordinator);
+  EXPECT_EQ(coordinator->coordinators.at(0).error_code, coordinator_not_available);
+  EXPECT_THAT(coordinator->coordinators.at(0).error_message.value_or(""),
+              HasSubstr("all groups wait for the node's partition __consumer_offsets-0"));
+  wire::JoinGroupRequest join;
+  join.group_id = "group";
+  join.session_timeout_ms = 10'000;
+  join.rebalance_timeout_ms = 10'000;
+  join.protocol_type = "consumer";
+  join.protocols.push_back({"range", {}});
+  const auto joined = connection.ask(join, 3);
+  ASSERT_TRUE(joined);
+  EXPECT_EQ(joined->error_code, coordinator_not_available);
+  wire::OffsetFetchRequest fetch;
+  fetch.group_id = "group";
+  fetch.topics.reset();
+  const auto fetched = connection.ask(fetch, 7);
+  ASSERT_TRUE(fetched);
+  EXPECT_EQ(fetched->error_code, coordinator_not_available);
+  EXPECT_TRUE(produce(connection, "t", 0, "still here"));
+}
+
+TEST_F(RecoveryTest, AFetchBelowTheHighWatermarkNeverEndsWithNothingAndNoError) {
+  const fs::path original = scratch_ / "original";
+  constexpr int count = 40;
+  {
+    NodeProcess node(original);
+    ASSERT_NE(node.port(), 0) << node.lines();
+    WireConnection connection(node.port());
+    ASSERT_TRUE(create_topic(connection, "t", 1, {{"segment.bytes", "1024"}}));
+    for (int i = 0; i < count; ++i) {
+      ASSERT_TRUE(produce(connection, "t", 0, std::to_string(i) + std::string(100, 'x')));
+    }
+    EXPECT_EQ(node.stop(), 0) << node.lines();
+  }
+  // No mark says how large its segments are, and all of them lie below the recovery point.
+  NodeProcess(original).kill();
+  std::vector<fs::path> segments;
+  for (const auto& entry : fs::directory_iterator(original / "t-0")) {
+    if (entry.path().extension() == ".log") segments.push_back(entry.path().filename());
+  }
+  std::ranges::sort(segments);
+  ASSERT_GE(segments.size(), 4u);
+  const std::pair<const char*, std::function<void(const fs::path&)>> damages[] = {
+      {"emptied", [](const fs::path& path) { fs::resize_file(path, 0); }},
+      {"deleted", [](const fs::path& path) { fs::remove(path); }},
+      {"cut between batches",
+       [](const fs::path& path) { fs::resize_file(path, ends_of_batches(path).front()); }},
+  };
+  const fs::path data = scratch_ / "data";
+  for (std::size_t at = 0; at + 1 < segments.size(); ++at) {
+    for (const auto& [name, damage] : damages) {
+      fs::remove_all(data);
+      fs::copy(original, data, fs::copy_options::recursive);
+      damage(data / "t-0" / segments[at]);
+      NodeProcess node(data);
+      ASSERT_NE(node.port(), 0) << node.lines();
+      WireConnection connection(node.port());
+      const std::string what = segments[at].string() + " " + name;
+      std::int16_t error = 0;
+      for (Offset next{0}; next < Offset{count} && error == 0;) {
+        const auto answer = connection.ask(fetch_request("t", 0, next), fetch_version);
+        ASSERT_TRUE(answer) << what << ": " << answer.error().to_string();
+        error = answer->responses.at(0).partitions.at(0).error_code;
+        if (error != 0) break;
+        const Offset before = next;
+        ASSERT_TRUE(values_in(*answer, next)) << what;
+        ASSERT_GT(next, before) << what << ": nothing, and no error";
+      }
+      EXPECT_EQ(error, 56) << what;
+      // The line may follow the answer.
+      for (int i = 0; i < 50 && node.lines().find("topic t, partition 0") == std::string::npos; ++i)
+        EXPECT_FALSE(produce(connection, "t", 0, "offline"));
+      EXPECT_THAT(node.lines(), HasSubstr("topic t, partition 0")) << what;
+    }
+  }
 }
 
 TEST_F(RecoveryTest, TwoNodesDoNotShareADirectory) {

@@ -60,6 +60,13 @@ bool GroupService::is_offline() const {
   return partition_ != nullptr && partition_->fault() != nullptr;
 }
 
+std::optional<std::string> GroupService::why_unavailable() const {
+  if (is_available()) return std::nullopt;
+  const Error& why = fault_ ? *fault_ : *partition_->fault();
+  return "all groups wait for the node's partition " + std::string(offsets_topic) +
+         "-0, which is offline (the node's log says what to do): " + std::string(why.message());
+}
+
 void GroupService::warn(std::string_view what, const Error& why) {
   engine_.warn_now_and_then(std::string(what) + ": " + std::string(why.message()));
 }

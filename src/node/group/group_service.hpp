@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -64,6 +65,8 @@ class GroupService {
   void answer_all();
 
   [[nodiscard]] bool is_available() const { return !fault_ && !is_offline(); }
+  /// Why groups have to wait, as a sentence; nothing if they do not.
+  [[nodiscard]] std::optional<std::string> why_unavailable() const;
   [[nodiscard]] const GroupCoordinator& coordinator() const { return coordinator_; }
 
  private:

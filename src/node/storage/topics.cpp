@@ -87,6 +87,7 @@ Result<std::vector<Topics::Finding>> Topics::open() {
   if (auto checked = check_that_catalog_is_there(); is_new && !checked) {
     return fail(checked.error());
   }
+  if (auto named = check_accepted_losses(); !named) return fail(named.error());
   if (auto made = make_cluster_id(); !made) return fail(made.error());
   next_producer_id_ = catalog_->free_producer_id();
 
@@ -99,6 +100,10 @@ Result<std::vector<Topics::Finding>> Topics::open() {
     if (auto skipped = skip_producer_ids(findings); !skipped) return fail(skipped.error());
   }
   if (auto begun = begin_run(); !begun) return fail(begun.error());
+  // Only now: other losses may have been given up, which the last stop's mark does not know of.
+  if (!unfounded_losses_.empty()) {
+    return fail(Error::configuration("accept_loss: " + unfounded_losses_.front()));
+  }
   return findings;
 }
 
@@ -111,12 +116,13 @@ Result<void> Topics::open_topic(const std::string& name, const CatalogTopic& lis
   }
   Topic topic{name, listed.id, listed.config, {}, name == offsets_topic};
   for (std::int32_t i = 0; i < listed.partitions; ++i) {
-    if (const auto missing = missing_files(listed, directory_of(name, i))) {
-      findings.push_back({true, std::string(missing->message())});
-      topic.partitions.push_back(std::make_shared<Partition>(name, PartitionId{i}, *missing));
-      continue;
+    const std::string partition = name + "-" + std::to_string(i);
+    const auto missing = missing_files(listed, partition);
+    if (missing && !accepts_loss_of(partition)) {
+      refuse_partition(topic, i, *missing, findings);
+    } else {
+      open_partition(topic, i, *config, missing.has_value(), findings);
     }
-    open_partition(topic, i, *config, findings);
   }
   place(std::move(topic));
   return {};
@@ -124,8 +130,9 @@ Result<void> Topics::open_topic(const std::string& name, const CatalogTopic& lis
 
 // What 0.1.0 made may never have reached the disk.
 std::optional<Error> Topics::missing_files(const CatalogTopic& listed,
-                                           const std::string& directory) const {
+                                           const std::string& name) const {
   if (!listed.has_durable_files) return std::nullopt;
+  const std::string directory = directory_ + "/" + name;
   if (disk_->exists(directory + "/" + std::string(log::StateFile::name))) return std::nullopt;
   const bool is_there = disk_->exists(directory);
   if (is_there) {
@@ -140,11 +147,46 @@ std::optional<Error> Topics::missing_files(const CatalogTopic& listed,
                         "partition " + directory + ": " +
                             (is_there ? "all of its files are" : "its directory is") +
                             " missing, which were on disk when its topic was created: restore the "
-                            "directory from a copy, or delete the topic");
+                            "directory from a copy, or delete the topic, or start the node with "
+                            "--accept-loss " +
+                            name +
+                            "@0, which gives up all records of the partition and begins it anew "
+                            "behind them");
+}
+
+// Whoever accepts a loss has read the line about it: a name that there is not is a slip.
+Result<void> Topics::check_accepted_losses() const {
+  for (const AcceptedLoss& loss : options_.accept_losses) {
+    const std::string what =
+        "accept_loss: " + loss.partition + "@" + std::to_string(loss.offset.value) + ": ";
+    const auto named = parse_partition_directory(loss.partition);
+    const auto found = named ? catalog_->topics().find(named->topic) : catalog_->topics().end();
+    if (found == catalog_->topics().end()) {
+      return fail(Error::configuration(what + "there is no such topic in " + directory_));
+    }
+    if (named->partition >= found->second.partitions) {
+      return fail(Error::configuration(what + "topic " + named->topic + " has " +
+                                       std::to_string(found->second.partitions) + " partitions"));
+    }
+  }
+  return {};
+}
+
+bool Topics::accepts_loss_of(std::string_view partition) const {
+  return std::ranges::any_of(options_.accept_losses, [&](const AcceptedLoss& loss) {
+    return loss.partition == partition && loss.offset == Offset{0};
+  });
+}
+
+void Topics::refuse_partition(Topic& topic, std::int32_t index, const Error& why,
+                              std::vector<Finding>& findings) {
+  findings.push_back({true, std::string(why.message()) +
+                                std::string(topic.is_internal ? groups_wait : std::string_view())});
+  topic.partitions.push_back(std::make_shared<Partition>(topic.name, PartitionId{index}, why));
 }
 
 void Topics::open_partition(Topic& topic, std::int32_t index, const log::LogConfig& config,
-                            std::vector<Finding>& findings) {
+                            bool is_anew, std::vector<Finding>& findings) {
   const std::string directory = directory_of(topic.name, index);
   const PartitionId id{index};
   log::OpenOptions options = open_options(topic.id);
@@ -153,16 +195,23 @@ void Topics::open_partition(Topic& topic, std::int32_t index, const log::LogConf
     const bool is_this = loss.partition == topic.name + "-" + std::to_string(index);
     if (is_this) options.accepted_losses.push_back(loss.offset);
   }
+  if (is_anew) {
+    // Behind every offset that a client was told of, so that none is given out twice.
+    const Offset told = options.last.told_end.value_or(Offset{0});
+    const Offset begins = std::max(told, log::acknowledged_end(options.last, Offset{0}));
+    options.last = {};
+    options.last.noted_end = begins;
+    if (begins == Offset{0}) options.accepted_losses.clear();
+    findings.push_back({false, "--accept-loss: partition " + directory + " begins anew at offset " +
+                                   std::to_string(begins.value) +
+                                   "; all of its records are given up"});
+  }
   auto opened = log::PartitionLog::open(*disk_, directory, config, std::move(options));
   if (!opened) {
-    findings.push_back({true, std::string(opened.error().message()) +
-                                  (topic.is_internal ? "; all groups and their committed offsets "
-                                                       "wait for this partition"
-                                                     : "")});
-    topic.partitions.push_back(std::make_shared<Partition>(topic.name, id, opened.error()));
-    return;
+    return refuse_partition(topic, index, opened.error(), findings);
   }
   tell_of(directory, opened->report, findings);
+  std::ranges::copy(opened->report.unfounded, std::back_inserter(unfounded_losses_));
   topic.partitions.push_back(std::make_shared<Partition>(topic.name, id, std::move(opened->log)));
 }
 

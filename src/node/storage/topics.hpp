@@ -24,6 +24,9 @@ namespace dohle::node {
 
 /// Where groups and committed offsets are kept.
 inline constexpr std::string_view offsets_topic = "__consumer_offsets";
+/// Ends the line of a fault of its partition.
+inline constexpr std::string_view groups_wait =
+    "; all groups and their committed offsets wait for this partition";
 
 /// Damage that somebody gives up, as the line that told of it named it.
 struct AcceptedLoss {
@@ -86,7 +89,7 @@ class Topics {
 
   /// Opens the catalog and every log. A log that refuses makes its partition unusable, not the
   /// node. Errors: damaged and unsupported_version (the catalog), configuration (a topic that
-  /// cannot be adopted), storage.
+  /// cannot be adopted, an accepted loss that there is not), storage.
   Result<std::vector<Finding>> open();
   /// Makes everything durable and marks the stop as clean; then calls `done`, unless the topics are
   /// gone. A log that cannot be made durable does not keep the others from it; the first fault is
@@ -134,17 +137,22 @@ class Topics {
   Result<void> make_partition(Topic& topic, std::int32_t index, const log::LogConfig& config);
   Result<void> open_topic(const std::string& name, const CatalogTopic& listed,
                           std::vector<Finding>& findings);
-  void open_partition(Topic& topic, std::int32_t index, const log::LogConfig& config,
+  /// `is_anew`: its files are missing, and that loss is accepted.
+  void open_partition(Topic& topic, std::int32_t index, const log::LogConfig& config, bool is_anew,
                       std::vector<Finding>& findings);
+  static void refuse_partition(Topic& topic, std::int32_t index, const Error& why,
+                               std::vector<Finding>& findings);
   Result<void> make_cluster_id();
   Result<void> find_strays();
   Result<void> adopt(std::vector<Finding>& findings);
   Result<void> check_that_catalog_is_there() const;
+  Result<void> check_accepted_losses() const;
+  [[nodiscard]] bool accepts_loss_of(std::string_view partition) const;
   void settle_strays(std::vector<Finding>& findings);
   Result<void> skip_producer_ids(std::vector<Finding>& findings);
   [[nodiscard]] bool is_listed(const PartitionDirectory& directory) const;
   [[nodiscard]] std::optional<Error> missing_files(const CatalogTopic& listed,
-                                                   const std::string& directory) const;
+                                                   const std::string& name) const;
   [[nodiscard]] bool belongs_to_another(const PartitionRef& partition, const TopicId& id);
   Result<void> make_way(const Topic& topic, std::int32_t index);
   Result<void> make_files_durable(const Topic& topic, std::int32_t partitions);
@@ -181,6 +189,8 @@ class Topics {
   std::unordered_multimap<std::string, std::string> undotted_;
   /// By topic; those that are kept, once the start is through.
   std::map<std::string, std::vector<Stray>, std::less<>> strays_;
+  /// Accepted losses that there are not, in words.
+  std::vector<std::string> unfounded_losses_;
   Options options_;
   std::shared_ptr<log::FileCache> files_;
   std::unordered_map<const log::PartitionLog*, PartitionRef> owners_;

@@ -248,6 +248,10 @@ INSTANTIATE_TEST_SUITE_P(
                   "max_connections is 0; allowed are 1 to 100000"},
         BadOption{"request", [](NodeOptions& o) { o.max_request_bytes = 1; },
                   "max_request_bytes is 1; allowed are 1024 to"},
+        BadOption{"adopted", [](NodeOptions& o) { o.adopt = {"typo"}; },
+                  "topic typo: the data directory has no partition of it"},
+        BadOption{"loss", [](NodeOptions& o) { o.accept_loss = {"typo-0@1"}; },
+                  "accept_loss: typo-0@1: there is no such topic"},
         BadOption{"memory", [](NodeOptions& o) { o.max_memory_bytes = 1; }, "max_memory_bytes"}),
     [](const auto& info) { return std::string(info.param.what); });
 

@@ -16,8 +16,12 @@ struct Refusal {
   std::optional<std::string> message;
 };
 
-Refusal refusal_of(std::int8_t key_type) {
-  if (key_type == for_group) return {};
+Refusal refusal_of(const Call& call, std::int8_t key_type) {
+  if (key_type == for_group) {
+    auto why = call.engine.groups().why_unavailable();
+    if (!why) return {};
+    return {broker_error::coordinator_not_available, std::move(why)};
+  }
   if (key_type == for_transaction) {
     return {transactions_refused, std::string(this_node_has_no_transactions)};
   }
@@ -31,7 +35,7 @@ Refusal refusal_of(std::int8_t key_type) {
 
 void handle(Call& call, wire::FindCoordinatorRequest request) {
   const Endpoint& here = call.way.advertised;
-  const Refusal refusal = refusal_of(request.key_type);
+  const Refusal refusal = refusal_of(call, request.key_type);
   const bool is_served = refusal.code == broker_error::none;
   if (request.key_type == for_transaction) complain_of_transactions(call);
   wire::FindCoordinatorResponse response;
