@@ -45,6 +45,9 @@ inline constexpr std::size_t max_member_metadata_bytes = std::size_t{1} << 20;
 /// What the members of one group tell, and their client ids, all together: it is stored as one
 /// record, and answered to the leader at once.
 inline constexpr std::size_t max_group_metadata_bytes = std::size_t{6} << 20;
+/// What the leader of a group assigns to its members, their ids included: it is stored as one
+/// record with what they tell.
+inline constexpr std::size_t max_group_assignment_bytes = std::size_t{6} << 20;
 /// Of names that clients give themselves.
 inline constexpr std::size_t max_instance_id_bytes = 249;
 /// Ways of sharing that one member knows; all members' are compared with each other.

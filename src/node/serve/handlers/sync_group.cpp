@@ -1,10 +1,38 @@
 #include "wire/messages/sync_group.hpp"
 
+#include "node/limits.hpp"
 #include "node/serve/handlers/handlers.hpp"
 
 namespace dohle::node {
 
+namespace {
+
+std::size_t assigned_bytes(const wire::SyncGroupRequest& request) {
+  std::size_t bytes = 0;
+  for (const auto& assigned : request.assignments) {
+    bytes += assigned.member_id.size() + assigned.assignment.size();
+  }
+  return bytes;
+}
+
+// The answer has no room for a sentence. Nothing of the group has changed: its leader may send
+// less.
+void refuse(Call& call, const wire::SyncGroupRequest& request, std::size_t bytes) {
+  call.engine.complain("the assignments of group " + shortened(request.group_id) +
+                       " are refused: " + std::to_string(bytes) + " bytes, and at most " +
+                       std::to_string(limits::max_group_assignment_bytes) +
+                       " are allowed (max_group_assignment_bytes)");
+  wire::SyncGroupResponse response;
+  response.error_code = broker_error::invalid_request;
+  call.responder.answer(response);
+}
+
+}  // namespace
+
 void handle(Call& call, wire::SyncGroupRequest from) {
+  if (const std::size_t bytes = assigned_bytes(from); bytes > limits::max_group_assignment_bytes) {
+    return refuse(call, from, bytes);
+  }
   SyncRequest request;
   request.group_id = std::move(from.group_id);
   request.generation = from.generation_id;

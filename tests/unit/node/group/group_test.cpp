@@ -1,3 +1,4 @@
+#include "node/limits.hpp"
 #include "node_world.hpp"
 #include "wire/messages/delete_groups.hpp"
 #include "wire/messages/delete_topics.hpp"
@@ -331,6 +332,16 @@ TEST_F(GroupTest, WhatMembersTellTogetherIsBounded) {
   EXPECT_EQ(members.size(), 7u);
   // Who is small still has room, and the group goes on.
   EXPECT_EQ(describe().members.size(), 6u);
+}
+
+TEST_F(GroupTest, WhatALeaderAssignsIsBoundedAndItMaySendLess) {
+  ASSERT_EQ(join_new(one_).error_code, 0);
+  const std::string large(limits::max_group_assignment_bytes, 'a');
+  EXPECT_EQ(sync(one_, {{one_.id, large}}).error_code, broker_error::invalid_request);
+  EXPECT_EQ(logger.count("the assignments of group g are refused"), 1u);
+  EXPECT_EQ(logger.count("max_group_assignment_bytes"), 1u);
+  EXPECT_EQ(describe().group_state, "CompletingRebalance");
+  EXPECT_EQ(sync(one_, {{one_.id, "less"}}).assignment.text(), "less");
 }
 
 TEST_F(GroupTest, AStaticMemberTakesItsPlaceAgain) {
