@@ -33,6 +33,8 @@ inline constexpr auto fetch_session_eviction_age = std::chrono::minutes(2);
 inline constexpr std::size_t max_partitions = 100'000;
 inline constexpr std::size_t max_topic_name_bytes = 249;
 
+/// Partitions of which one turn sees to retention, recovery points and what recovery left.
+inline constexpr std::size_t max_maintained_at_once = 100;
 /// Between comparisons of the paths of segments that are written to with the files that are open.
 inline constexpr auto place_check_interval = std::chrono::seconds(1);
 /// Deleted topics of which the catalog keeps the ids, the newest ones.

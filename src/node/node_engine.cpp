@@ -291,9 +291,6 @@ Result<log::Appended> NodeEngine::append(const PartitionRef& partition, const Sl
   partition->appended_bytes += batch.size();
   syncing_.appended(partition);
   places_.appended(partition);
-  if (settings_.durability != Durability::fsync) {
-    topics_.acknowledged(*partition, partition->log()->end());
-  }
   if (visible_ == log::Visible::written) show(partition, partition->appended_bytes);
   return appended;
 }
@@ -341,29 +338,40 @@ Result<void> NodeEngine::delete_topic(std::string name) {
 
 void NodeEngine::arm_maintenance() {
   maintenance_ = environment_.loop.arm(now().mono + maintenance_interval, [this] {
-    maintain();
-    arm_maintenance();
+    maintenance_ = 0;
+    begin_maintenance();
   });
 }
 
-void NodeEngine::maintain() {
+void NodeEngine::begin_maintenance() {
   ++maintenance_round_;
+  has_space_ = true;
   if (const auto line = clock_watch_.look(now())) warn(*line);
+  maintain_some();
+}
+
+// A piece of the round: requests are served between pieces, however many partitions there are.
+void NodeEngine::maintain_some() {
   const Now believed = clock_watch_.believed(now());
   const bool retains = maintenance_round_ % rounds_per_retention == 0;
-  std::vector<log::PartitionLog*> due;
-  bool has_space = true;
-  for (const auto& [name, topic] : topics_.all()) {
-    for (const PartitionRef& partition : topic.partitions) {
-      if (retains) retain(*partition, believed);
-      if (partition->fault() != nullptr) continue;
-      if (has_space) has_space = !is_full(partition->log()->finish_recovery());
-      if (partition->log()->needs_checkpoint()) due.push_back(partition->log());
-    }
-  }
-  checkpoint(std::move(due));
+  const auto visit = [&](const PartitionRef& partition) {
+    if (retains) retain(*partition, believed);
+    if (partition->fault() != nullptr) return;
+    if (has_space_) has_space_ = !is_full(partition->log()->finish_recovery());
+    if (partition->log()->needs_checkpoint()) due_.push_back(partition);
+  };
+  if (!maintained_.step(topics_, limits::max_maintained_at_once, visit)) return end_maintenance();
+  maintenance_ = environment_.loop.arm(now().mono, [this] {
+    maintenance_ = 0;
+    maintain_some();
+  });
+}
+
+void NodeEngine::end_maintenance() {
+  checkpoint(std::exchange(due_, {}));
   (void)groups_.store_owed();
-  if (maintenance_round_ % rounds_per_expiry == 0) groups_.expire(believed);
+  if (maintenance_round_ % rounds_per_expiry == 0) groups_.expire(clock_watch_.believed(now()));
+  arm_maintenance();
 }
 
 void NodeEngine::retain(Partition& partition, Now now) {

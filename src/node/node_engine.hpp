@@ -26,6 +26,7 @@
 #include "node/serve/call.hpp"
 #include "node/serve/dispatcher.hpp"
 #include "node/storage/clock_watch.hpp"
+#include "node/storage/partition_walk.hpp"
 #include "node/storage/place_watch.hpp"
 #include "node/storage/syncing.hpp"
 #include "node/storage/topics.hpp"
@@ -152,9 +153,11 @@ class NodeEngine final : private log::LogEvents {
   void on_checked(log::PartitionLog& log) override;
   void on_offline(log::PartitionLog& log, const Error& why) override;
   void arm_maintenance();
-  void maintain();
+  void begin_maintenance();
+  void maintain_some();
+  void end_maintenance();
   void retain(Partition& partition, Now now);
-  void checkpoint(std::vector<log::PartitionLog*> due) const;
+  void checkpoint(std::vector<PartitionRef> due) const;
   void check_in_background();
   void watch_for_room();
   void close_slow_senders();
@@ -200,6 +203,11 @@ class NodeEngine final : private log::LogEvents {
   TimerId maintenance_ = 0;
   TimerId background_check_ = 0;
   std::uint64_t maintenance_round_ = 0;
+  PartitionWalk maintained_;
+  /// Of this round: partitions whose recovery point is behind, and whether the disk took what
+  /// recovery had to write.
+  std::vector<PartitionRef> due_;
+  bool has_space_ = true;
   std::optional<Stopping> stopping_;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
 };

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "node/storage/topics.hpp"
+
+namespace dohle::node {
+
+/// Visits all partitions, a piece at a time, in the order of topics' names. Topics may come and go
+/// between pieces: those that are there all the time are visited once. Owner's thread only.
+class PartitionWalk {
+ public:
+  /// Visits at most `max` more partitions. False: those were the last ones, and the next call
+  /// begins anew.
+  template <class Visit>
+  bool step(const Topics& topics, std::size_t max, Visit&& visit) {
+    auto topic = topics.all().lower_bound(topic_);
+    if (topic == topics.all().end() || topic->first != topic_) next_ = 0;
+    for (; topic != topics.all().end(); ++topic, next_ = 0) {
+      const auto& partitions = topic->second.partitions;
+      for (; next_ < partitions.size(); ++next_) {
+        if (max-- == 0) {
+          topic_ = topic->first;
+          return true;
+        }
+        visit(partitions[next_]);
+      }
+    }
+    topic_.clear();
+    return false;
+  }
+
+ private:
+  /// Where the next piece begins.
+  std::string topic_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace dohle::node
