@@ -60,11 +60,16 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
               {visible_, this, settings_.max_open_files, settings_.adopt, log_defaults(settings_),
                [this](std::string_view line) { warn(line); }, settings_.durability,
                settings_.accept_losses}),
-      syncing_(environment.loop, environment.disk, settings_.durability,
-               std::max<std::size_t>(1, settings_.max_open_files / 2),
-               [this](const PartitionRef& partition, std::uint64_t bytes) {
-                 on_partition_synced(partition, bytes);
-               }),
+      syncing_(
+          environment.loop, environment.disk, settings_.durability,
+          std::max<std::size_t>(1, settings_.max_open_files / 2),
+          [this](const PartitionRef& partition, std::uint64_t bytes) {
+            on_partition_synced(partition, bytes);
+          },
+          [this](const PartitionRef& partition) {
+            if (partition->fault() != nullptr) return;
+            topics_.acknowledged(*partition, partition->log()->end());
+          }),
       places_(environment.loop, environment.disk),
       batch_checks_(environment.disk),
       fetch_waits_(environment.loop, {limits::max_waiting_fetches, settings_.max_fetch_wait_pairs}),
@@ -386,15 +391,16 @@ void NodeEngine::retain(Partition& partition, Now now) {
 
 // Each holds a file open until it is durable: those first that have most to walk after a crash, and
 // the others in a later round.
-void NodeEngine::checkpoint(std::vector<log::PartitionLog*> due) const {
-  const auto to_walk = [](const log::PartitionLog* log) {
-    return log->synced_end() - log->recovery_point();
+void NodeEngine::checkpoint(std::vector<PartitionRef> due) const {
+  std::erase_if(due, [](const PartitionRef& partition) { return partition->fault() != nullptr; });
+  const auto to_walk = [](const PartitionRef& partition) {
+    return partition->log()->synced_end() - partition->log()->recovery_point();
   };
   const std::size_t at_once =
       std::min(due.size(), std::max<std::size_t>(1, settings_.max_open_files / 4));
   std::ranges::partial_sort(due, due.begin() + static_cast<std::ptrdiff_t>(at_once),
                             std::ranges::greater(), to_walk);
-  for (std::size_t i = 0; i < at_once; ++i) due[i]->checkpoint();
+  for (std::size_t i = 0; i < at_once; ++i) due[i]->log()->checkpoint();
 }
 
 void NodeEngine::check_in_background() {

@@ -64,6 +64,8 @@ class Partition {
   std::uint64_t appended_bytes = 0;
   std::uint64_t visible_bytes = 0;
   bool is_dirty = false;
+  /// Has records of this turn that the run's note does not tell of yet.
+  bool is_unnoted = false;
   /// Noted by PlaceWatch in this second.
   bool is_watched = false;
   std::vector<PartitionWait> waits;

@@ -29,12 +29,13 @@ constexpr Duration awake_time = std::chrono::microseconds(300);
 }  // namespace
 
 Syncing::Syncing(Executor& loop, Disk& disk, Durability durability, std::size_t max_dirty,
-                 Synced synced)
+                 Synced synced, Written written)
     : loop_(loop),
       disk_(disk),
       durability_(durability),
       max_dirty_(max_dirty),
       synced_(std::move(synced)),
+      written_(std::move(written)),
       until_next_(awake_time) {}
 
 Syncing::~Syncing() {
@@ -43,6 +44,11 @@ Syncing::~Syncing() {
 }
 
 void Syncing::appended(const PartitionRef& partition) {
+  if (durability_ != Durability::fsync && !partition->is_unnoted) {
+    partition->is_unnoted = true;
+    unnoted_.push_back(partition);
+    tell_at_turn_end();
+  }
   if (!partition->is_dirty) {
     partition->is_dirty = true;
     dirty_.push_back(partition);
@@ -55,8 +61,26 @@ void Syncing::appended(const PartitionRef& partition) {
 }
 
 void Syncing::when_durable(Task done) {
-  if (durability_ != Durability::fsync) return done();
-  when_synced(std::move(done));
+  if (durability_ == Durability::fsync) return when_synced(std::move(done));
+  if (unnoted_.empty()) return done();
+  until_noted_.push_back(std::move(done));
+}
+
+// Posted, so that all requests of this turn share one note of each partition.
+void Syncing::tell_at_turn_end() {
+  if (std::exchange(is_telling_posted_, true)) return;
+  loop_.post([this, alive = is_alive_] {
+    if (*alive) tell();
+  });
+}
+
+void Syncing::tell() {
+  is_telling_posted_ = false;
+  for (const PartitionRef& partition : std::exchange(unnoted_, {})) {
+    partition->is_unnoted = false;
+    written_(partition);
+  }
+  for (Task& done : std::exchange(until_noted_, {})) done();
 }
 
 void Syncing::when_synced(Task done) {

@@ -24,8 +24,13 @@ class Syncing {
   /// Told of each partition of which a sync has ended, well or not, and how many of its appended
   /// bytes the sync was to cover.
   using Synced = std::move_only_function<void(const PartitionRef&, std::uint64_t bytes)>;
+  /// Under `interval` and `os`, told at the end of a turn of each partition that was appended to:
+  /// whoever waits for what is durable is called after that.
+  using Written = std::move_only_function<void(const PartitionRef&)>;
 
-  Syncing(Executor& loop, Disk& disk, Durability durability, std::size_t max_dirty, Synced synced);
+  Syncing(
+      Executor& loop, Disk& disk, Durability durability, std::size_t max_dirty, Synced synced,
+      Written written = [](const PartitionRef&) {});
   ~Syncing();
   Syncing(const Syncing&) = delete;
   Syncing& operator=(const Syncing&) = delete;
@@ -49,6 +54,8 @@ class Syncing {
     Task done;
   };
 
+  void tell_at_turn_end();
+  void tell();
   void start_at_turn_end();
   void start_within_delay();
   void start_group();
@@ -64,7 +71,11 @@ class Syncing {
   const Durability durability_;
   const std::size_t max_dirty_;
   Synced synced_;
-  std::vector<PartitionRef> dirty_;  // since the last group was started
+  Written written_;
+  std::vector<PartitionRef> dirty_;    // since the last group was started
+  std::vector<PartitionRef> unnoted_;  // of this turn
+  std::vector<Task> until_noted_;
+  bool is_telling_posted_ = false;
   std::vector<Covered> group_;
   std::deque<Wait> waits_;
   std::uint64_t started_ = 0;  // number of the last group that was started

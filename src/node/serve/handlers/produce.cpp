@@ -253,7 +253,9 @@ class Producing : public std::enable_shared_from_this<Producing> {
       self->responder_.answer(self->response_);
     };
     FetchWaits& waits = engine_.fetch_waits();
-    if (acks_ != acks_all) return waits.after_ready(std::move(answer));
+    // Under the others nothing waits for a disk, and what is answered is noted.
+    const bool waits_for_disk = engine_.settings().durability == Durability::fsync;
+    if (acks_ != acks_all && waits_for_disk) return waits.after_ready(std::move(answer));
     engine_.syncing().when_durable(
         [&waits, answer = std::move(answer)]() mutable { waits.after_ready(std::move(answer)); });
   }

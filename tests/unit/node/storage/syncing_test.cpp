@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "disk/memory_disk.hpp"
@@ -75,6 +76,28 @@ TEST_F(SyncingTest, sleeps_when_the_next_does_not_follow_closely) {
 TEST_F(SyncingTest, sleeps_when_several_wait) {
   EXPECT_FALSE(sync(100us, 2));
   EXPECT_TRUE(sync(100us));
+}
+
+TEST_F(SyncingTest, notes_each_partition_once_a_turn_before_anybody_is_told_under_os) {
+  std::vector<std::string> order;
+  const auto other = std::make_shared<Partition>("orders", PartitionId{1},
+                                                 Error::client(Errc::io_error, "it has no log"));
+  Syncing syncing(
+      loop_, disk_, Durability::os, 100, [](const PartitionRef&, std::uint64_t) {},
+      [&](const PartitionRef& partition) { order.push_back(partition->name()); });
+  for (int i = 0; i < 3; ++i) {
+    syncing.appended(partition_);
+    syncing.when_durable([&] { order.emplace_back("told"); });
+  }
+  syncing.appended(other);
+  EXPECT_TRUE(order.empty());
+  loop_.run();
+  EXPECT_EQ(order, (std::vector<std::string>{"orders-0", "orders-1", "told", "told", "told"}));
+  syncing.when_durable([&] { order.emplace_back("at once"); });
+  EXPECT_EQ(order.back(), "at once") << "nothing was appended in this turn";
+  syncing.appended(partition_);
+  loop_.run();
+  EXPECT_EQ(order.back(), "orders-0") << "without anybody who waits, too";
 }
 
 }  // namespace
