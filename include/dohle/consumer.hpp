@@ -58,8 +58,6 @@ struct ConsumerOptions {
   std::size_t max_poll_records = 500;
   /// Check each batch's CRC-32C before its first record is handed out.
   bool check_crcs = true;
-  /// Ask the servers to create topics that are read and do not exist.
-  bool allow_auto_create_topics = true;
   /// Time for one request's answer. 1 ms to 10 min.
   std::chrono::milliseconds request_timeout{30'000};
   /// For calls without a timeout of their own. 1 ms to 1 day.

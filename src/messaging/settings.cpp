@@ -317,7 +317,6 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
   made.consumer.buffer_bytes = std::max(made.consumer.buffer_bytes, reading.max_bytes);
   made.consumer.max_fetch_wait = reading.max_wait;
   made.consumer.max_poll_records = std::max<std::size_t>(1, reading.queue_capacity / 2);
-  made.consumer.allow_auto_create_topics = false;
   made.consumer.request_timeout = broker.read_timeout;
   made.plan = {.topic = topic,
                .group_id = group,

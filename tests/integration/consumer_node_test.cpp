@@ -229,7 +229,7 @@ TEST_F(ConsumerOnNode, says_a_position_that_it_knows_and_does_not_wait_for_one_t
 
 TEST_F(ConsumerOnNode, says_why_it_has_no_position_in_a_topic_that_is_not_there) {
   const TopicPartition partition{"missing", PartitionId{0}};
-  Consumer reader = consumer({.allow_auto_create_topics = false});
+  Consumer reader = consumer({});
   ASSERT_TRUE(reader.assign({partition}));
   std::string text;
   // The first may be up before the servers were heard.

@@ -411,6 +411,19 @@ TEST(MessagingOnNode, says_why_a_subscription_to_a_missing_topic_is_not_ready) {
   EXPECT_TRUE(reader->wait_ready(patience).has_value()) << "it goes on once the topic is there";
 }
 
+// A cluster is asked five times over 1.5 s, since a topic that was just made takes a moment to be
+// known to all of its servers.
+TEST(MessagingOnNode, says_at_once_that_a_topic_is_missing_where_the_node_is_in_the_process) {
+  Broker broker =
+      connected("embedded:memory", {.async = false, .allow_publish_auto_topic_creation = false});
+  const auto begin = std::chrono::steady_clock::now();
+  const auto sent = broker.publish("missing", "text");
+  const auto took = std::chrono::steady_clock::now() - begin;
+  ASSERT_FALSE(sent.has_value());
+  EXPECT_TRUE(sent.error().is(Errc::no_such_topic)) << sent.error().to_string();
+  EXPECT_LT(took, 1s);
+}
+
 TEST(MessagingOnNode, refuses_names_that_no_topic_can_have_at_the_call) {
   Broker broker = connected("embedded:memory");
   for (const char* name : {"a/b", "^f.*", "", ".."}) {

@@ -131,7 +131,8 @@ class ListOffsets final : public ItemsCall<OffsetAnswer::Found> {
   }
   void on_refusal(std::size_t item, std::int16_t code) {
     const Error why = Error::broker(code, doing(item));
-    if (code == broker_error::unknown_topic_or_partition && rounds_ < max_unknown_answers) {
+    if (code == broker_error::unknown_topic_or_partition &&
+        rounds_ < max_unknown_answers(cluster())) {
       return repeat(item, why);
     }
     on_item_failure(item, why);

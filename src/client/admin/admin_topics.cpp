@@ -188,7 +188,8 @@ class DescribeTopics final : public ItemsCall<TopicDescription> {
                                   : broker_error::unknown_topic_or_partition;
     if (code == broker_error::none) return settle(item, describe(*found));
     const Error why = Error::broker(code, doing(item));
-    if (code == broker_error::unknown_topic_or_partition && rounds_ < max_unknown_answers) {
+    if (code == broker_error::unknown_topic_or_partition &&
+        rounds_ < max_unknown_answers(cluster())) {
       return repeat(item, why);
     }
     on_item_failure(item, why);

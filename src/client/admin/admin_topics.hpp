@@ -28,6 +28,9 @@ void describe_cluster(Cluster& cluster, Duration timeout, AdminCall<ClusterDescr
 [[nodiscard]] wire::MetadataRequest ask_for_topics(const std::vector<std::string>& names);
 /// How often a topic may be unknown to a server before it counts as missing: the news of a new one
 /// takes a moment to reach all of them.
-inline constexpr int max_unknown_answers = 3;
+[[nodiscard]] inline int max_unknown_answers(const Cluster& cluster) {
+  constexpr int of_many_servers = 3;
+  return std::min(of_many_servers, cluster.options().max_unknown_answers);
+}
 
 }  // namespace dohle::client

@@ -13,10 +13,6 @@ namespace {
 /// Bootstrap addresses have no ids of their own until a server answered; -1 is "none".
 constexpr std::int32_t first_bootstrap_id = -2;
 
-/// Answers that do not know a topic before it counts as missing: a topic that was just made takes
-/// a moment to be known everywhere.
-constexpr int max_unknown_answers = 5;
-
 /// Between two lines about a server that throttles.
 constexpr Duration throttle_quiet = std::chrono::minutes(1);
 /// Between two lines about an address that does not let us connect.
@@ -427,7 +423,7 @@ std::optional<Result<void>> Cluster::outcome_for(Waiter& waiter, bool answered) 
     const TopicView* topic = view_.topic(*waiter.topic);
     if (topic != nullptr && !topic->partitions.empty()) return Result<void>{};
     const std::int16_t code = view_.topic_error(*waiter.topic);
-    if (answered && is_unknown(code) && ++waiter.unknown_answers >= max_unknown_answers) {
+    if (answered && is_unknown(code) && ++waiter.unknown_answers >= options_.max_unknown_answers) {
       return fail(Error::client(Errc::no_such_topic,
                                 fmt::format("topic {} does not exist", *waiter.topic)));
     }

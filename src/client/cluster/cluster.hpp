@@ -45,6 +45,9 @@ class Cluster final : public LinkOwner {
     Duration default_api_timeout = std::chrono::seconds(60);
     /// For when_connected: none of the bootstrap servers' hosts exists.
     bool fail_on_unknown_hosts = false;
+    /// Answers that do not know a topic before it counts as missing: one that was just made takes a
+    /// moment to be known to every server of a cluster.
+    int max_unknown_answers = 5;
   };
   template <class M>
   using Then = std::move_only_function<void(Result<typename M::Response>)>;
@@ -108,7 +111,7 @@ class Cluster final : public LinkOwner {
 
   [[nodiscard]] const ClusterView& view() const { return view_; }
   /// Keeps the topic in view, see ClusterView.
-  void need(std::string_view topic, bool may_create = true);
+  void need(std::string_view topic, bool may_create);
   void doubt();
   /// A server named a partition's leader beside an error (KIP-951).
   bool on_leader(std::string_view topic, PartitionId partition, PartitionLeader leader);

@@ -49,7 +49,9 @@ void ClusterView::ask_at_once() {
 
 void ClusterView::let_go(std::string_view topic) {
   const auto found = interests_.find(topic);
-  if (found == interests_.end() || found->second.is_needed) return;
+  if (found == interests_.end()) return;
+  found->second.may_create = false;
+  if (found->second.is_needed) return;
   interests_.erase(found);
   if (const auto known = topics_.find(topic); known != topics_.end()) {
     names_.erase(known->second.id);

@@ -46,11 +46,12 @@ class ClusterView {
 
   /// Keeps the topic in view from now on; asks at once if it is new. `may_create`: the server is
   /// to make it if it does not exist; once allowed it stays so.
-  void need(std::string_view topic, bool may_create = true);
+  void need(std::string_view topic, bool may_create);
   /// The same until it is let go: somebody waits to hear of it. Asks at once also if the last
   /// answer said something against it.
   void want(std::string_view topic, bool may_create);
-  /// Nobody waits any more, or can do without: out of view unless it is needed.
+  /// Nobody waits any more, or can do without: out of view unless it is needed. Who needs it then
+  /// only reads, and the server may not make it any more.
   void let_go(std::string_view topic);
   /// Something that a server said contradicts the view: ask as soon as the backoff allows.
   void doubt() { doubted_ = true; }

@@ -147,7 +147,8 @@ void ConsumerLoop::start() {
 void ConsumerLoop::subscribe(std::vector<std::string> topics) {
   if (is_closing_) return;
   topics_ = std::move(topics);
-  for (const std::string& topic : topics_) cluster().need(topic, options.allow_auto_create_topics);
+  // Reading never creates a topic.
+  for (const std::string& topic : topics_) cluster().need(topic, false);
   tell_group(&GroupMember::subscribe, topics_);
 }
 
@@ -629,9 +630,7 @@ void ConsumerLoop::apply_one(MakeAssignments& action) {
 }
 
 void ConsumerLoop::apply_one(Assigned& action) {
-  for (const auto& each : action.partitions) {
-    cluster().need(each.topic, options.allow_auto_create_topics);
-  }
+  for (const auto& each : action.partitions) cluster().need(each.topic, false);
   desk_.with([&](PollTable& table) { table.fetch.assign(action.partitions, true); });
   topics_changed_ = true;
   tell(std::move(action));
@@ -715,8 +714,8 @@ void ConsumerLoop::make_assignments(client::GroupTicket ticket,
   // Topics that do not come to be known are left out, and joined for when they appear.
   const TimePoint deadline = now() + options.session_timeout / 2;
   for (const std::string& topic : topics) {
-    cluster().need(topic, options.allow_auto_create_topics);
-    cluster().when_topic(topic, options.allow_auto_create_topics, deadline,
+    cluster().need(topic, false);
+    cluster().when_topic(topic, false, deadline,
                          [one_known](Result<void>) mutable { one_known(); });
   }
   one_known();

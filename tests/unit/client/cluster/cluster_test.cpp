@@ -181,6 +181,26 @@ TEST_F(EngineOnCluster, FindsOutEachTimeWithin2sThatATopicIsMissingAndThenLetsGo
   EXPECT_LE(asked, 1u);
 }
 
+TEST_F(EngineOnCluster, BelievesTheOneServerOfAProcessAtOnceThatATopicIsMissing) {
+  engine_options.max_unknown_answers = 1;
+  script.on<wire::MetadataRequest>([](NodeId, const wire::MetadataRequest&) {
+    wire::MetadataResponse answer;
+    answer.brokers.push_back({NodeId{1}, "broker-1", 9092, {}});
+    answer.topics.emplace_back().name = "missing";
+    answer.topics.back().error_code = broker_error::unknown_topic_or_partition;
+    return answer;
+  });
+  start();
+  std::optional<Result<void>> outcome;
+  on_loop([&, this] {
+    client->cluster().when_topic("missing", false, world.now() + 10s,
+                                 [&](Result<void> found) { outcome = std::move(found); });
+  });
+  world.run_for(10ms);
+  ASSERT_TRUE(outcome && !*outcome);
+  EXPECT_TRUE(outcome->error().is(Errc::no_such_topic)) << outcome->error().to_string();
+}
+
 TEST_F(EngineOnCluster, LooksForATopicWithoutANameAsForAnyOther) {
   answer_metadata();
   topic_error = broker_error::invalid_topic_exception;
@@ -195,7 +215,7 @@ TEST_F(EngineOnCluster, AsksAnewOfATopicInViewThatWasRefusedBefore) {
   answer_metadata();
   topic_error = broker_error::topic_authorization_failed;
   start();
-  on_loop([&] { client->cluster().need("orders"); });
+  on_loop([&] { client->cluster().need("orders", true); });
   world.run_for(10s);
   topic_error = broker_error::none;
   const auto outcome = look_for("orders", true, 5s, 1s);
@@ -221,7 +241,7 @@ TEST_F(EngineOnCluster, SaysOnceAMinuteThatAServerIsGone) {
   EXPECT_TRUE(warnings.empty());
   world.machine("broker-1").process("broker-1")->kill();
   world.machine("broker-2").process("broker-2")->kill();
-  on_loop([&] { client->cluster().need("orders"); });
+  on_loop([&] { client->cluster().need("orders", true); });
   world.run_for(50s);
   const auto of_first = [&] {
     return std::ranges::count_if(warnings, [](const std::string& line) {
@@ -237,7 +257,7 @@ TEST_F(EngineOnCluster, SaysOnceAMinuteThatAServerIsGone) {
 TEST_F(EngineOnCluster, SaysOnceThatATopicIsGone) {
   answer_metadata();
   start();
-  on_loop([&] { client->cluster().need("orders"); });
+  on_loop([&] { client->cluster().need("orders", true); });
   world.run_for(5s);
   EXPECT_TRUE(warnings.empty());
   topic_error = broker_error::unknown_topic_or_partition;
@@ -251,7 +271,7 @@ TEST_F(EngineOnCluster, SaysNothingOfATopicThatWasNeverThere) {
   answer_metadata();
   topic_error = broker_error::unknown_topic_or_partition;
   start();
-  on_loop([&] { client->cluster().need("orders"); });
+  on_loop([&] { client->cluster().need("orders", true); });
   world.run_for(1min);
   EXPECT_TRUE(warnings.empty());
 }

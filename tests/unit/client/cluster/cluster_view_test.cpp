@@ -30,7 +30,7 @@ wire::MetadataResponse answer_with(TopicId id, NodeId leader, LeaderEpoch epoch)
 
 class Cluster : public testing::Test {
  protected:
-  Cluster() { view_.need("orders"); }
+  Cluster() { view_.need("orders", true); }
   NodeId leader() const { return view_.topic("orders")->partitions.at(0).node; }
   void hear(const wire::MetadataResponse& answer) {
     (void)view_.ask(start);
@@ -127,6 +127,21 @@ TEST_F(Cluster, LetsGoOfATopicThatWasWantedOnly) {
   const auto request = view_.ask(start + 100ms);
   ASSERT_EQ(request.topics->size(), 1u);
   EXPECT_EQ(request.topics->front().name, "orders");
+}
+
+TEST_F(Cluster, MakesNoTopicThatOnlyReadersNeedOnceTheWriterHasGivenUp) {
+  hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
+  view_.need("read", false);
+  EXPECT_FALSE(view_.ask(start).allow_auto_topic_creation);
+  view_.on_failed(start);
+  view_.want("read", true);
+  const auto making = view_.ask(start);
+  EXPECT_TRUE(making.allow_auto_topic_creation);
+  view_.on_failed(start);
+  view_.let_go("read");
+  const auto request = view_.ask(start + 1s);
+  EXPECT_FALSE(request.allow_auto_topic_creation);
+  EXPECT_EQ(request.topics->size(), 2u);
 }
 
 TEST_F(Cluster, AsksAtOnceForWhoWaitsForATopicThatWasNotThere) {

@@ -394,7 +394,7 @@ TEST_F(ConsumerOnCluster, NeverCreatesATopicByReadingIt) {
     topic.error_code = code::unknown_topic_or_partition;
     return answer;
   });
-  start({.offset_reset = OffsetReset::earliest, .allow_auto_create_topics = true});
+  start();
   assign({orders(0)});
   world.run_for(10s);
   EXPECT_GT(*asked, 3);
@@ -525,6 +525,39 @@ TEST_F(GroupMemberOnCluster, WaitsForAJoinAsLongAsItsRequestTimeoutSays) {
   EXPECT_EQ(joins_, 1);
   world.run_for(30s);
   EXPECT_GT(joins_, 1);
+}
+
+// Nor does the leader for the others, whose topics it looks up, or a member for those that it is
+// assigned.
+TEST_F(GroupMemberOnCluster, NeverCreatesATopicByReadingItInAGroup) {
+  const auto asked = std::make_shared<int>(0), creating = std::make_shared<int>(0);
+  script.on<wire::MetadataRequest>([=](NodeId, const wire::MetadataRequest& request) {
+    ++*asked;
+    if (request.allow_auto_topic_creation) ++*creating;
+    wire::MetadataResponse answer;
+    answer.brokers.push_back({NodeId{1}, "broker-1", 9092, {}});
+    for (const auto& each : *request.topics) {
+      auto& topic = answer.topics.emplace_back();
+      topic.name = each.name;
+      topic.error_code = code::unknown_topic_or_partition;
+    }
+    return answer;
+  });
+  start(group_options());
+  on_loop([this] { consumer_->subscribe({"missing", "orders"}); });
+  consumer_->begin_poll();
+  world.run_for(1min);
+  EXPECT_GE(joins_, 1);
+  EXPECT_GT(*asked, 3);
+  EXPECT_EQ(*creating, 0);
+  const auto about = [this](std::string_view topic) {
+    return std::ranges::count_if(warnings, [&](const std::string& line) {
+      return line.starts_with("consumer: still waiting: ") &&
+             line.find("look for topic " + std::string(topic)) != std::string::npos;
+    });
+  };
+  EXPECT_EQ(about("missing"), 1) << "the user hears of what it waits for";
+  EXPECT_EQ(about("orders"), 1) << testing::PrintToString(warnings);
 }
 
 TEST_F(GroupMemberOnCluster, CommitsByItselfWhatTheUserIsDoneWith) {

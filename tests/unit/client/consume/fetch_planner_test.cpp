@@ -42,7 +42,7 @@ class Fetching : public testing::Test {
       partition.leader_id = leaders[i];
       partition.leader_epoch = LeaderEpoch{leader_epoch_};
     }
-    view_.need("t");
+    view_.need("t", false);
     (void)view_.ask(now_);
     ASSERT_TRUE(view_.on_answer(answer, now_));
   }
