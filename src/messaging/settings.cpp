@@ -122,10 +122,13 @@ Result<void> check(const Reading& reading, milliseconds read_timeout) {
       {"read_backoff_min", reading.min_backoff.count(), 1, minute_ms, "ms"},
       {"read_backoff_max", reading.max_backoff.count(), reading.min_backoff.count(), minute_ms,
        "ms"},
-      {"failure_policy", static_cast<int>(reading.failure_policy), 0,
-       static_cast<int>(FailurePolicy::stop)},
   });
   if (!ranges) return ranges;
+  if (auto known = check_enum("failure_policy", reading.failure_policy,
+                              {FailurePolicy::hold, FailurePolicy::skip, FailurePolicy::stop});
+      !known) {
+    return known;
+  }
   if (auto below = check_below("heartbeat_interval", reading.heartbeat_interval, "session_timeout",
                                reading.session_timeout);
       !below) {
@@ -265,6 +268,11 @@ ProducerOptions producer_options(const kafka::BrokerOptions& options, Acks acks)
 }
 
 Result<void> check(const PublishOptions& options, bool async) {
+  if (options.required_acks) {
+    auto known =
+        check_enum("required_acks", *options.required_acks, {Acks::none, Acks::leader, Acks::all});
+    if (!known) return known;
+  }
   if (auto partition = check_options({{"partition", options.partition.value, -1, INT32_MAX}});
       !partition) {
     return partition;

@@ -7,6 +7,8 @@
 #include <optional>
 
 #include "base/fork_watch.hpp"
+#include "base/option_checks.hpp"
+#include "base/printable.hpp"
 #include "disk/file_disk.hpp"
 #include "disk/memory_disk.hpp"
 #include "net/loop.hpp"
@@ -102,6 +104,11 @@ Result<node::NodeSettings> settings_of(const NodeOptions& options) {
     return fail(Error::configuration("data_dir is empty; a directory or :memory: is needed"));
   }
   if (auto checked = check_sizes(options); !checked) return fail(checked.error());
+  if (auto known = check_enum("durability", options.durability,
+                              {Durability::fsync, Durability::interval, Durability::os});
+      !known) {
+    return fail(known.error());
+  }
   node::NodeSettings settings;
   settings.data_directory = options.data_dir == in_memory ? "/node" : options.data_dir;
   settings.durability = options.durability;
@@ -136,7 +143,7 @@ Result<Durability> parse_durability(std::string_view text) {
 // Members are destroyed from the last to the first: the engine before what it stands on.
 struct Node::Parts {
   explicit Parts(const NodeOptions& options)
-      : logger(options.logger ? options.logger : stderr_logger()),
+      : logger(printing_logger(options.logger ? options.logger : stderr_logger())),
         pipes(std::make_shared<net::PipeNetwork>()),
         tcp(loop, logger),
         embedded(pipes->listening(loop)) {

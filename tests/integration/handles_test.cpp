@@ -1,12 +1,17 @@
-// What handles answer that were moved from, or that a fork took into a child process.
+// What handles answer that were moved from, or that a fork took into a child process; options and
+// lines that all of them share.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
+#include <mutex>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "dohle/admin.hpp"
 #include "dohle/broker.hpp"
@@ -66,6 +71,78 @@ int in_child(const std::function<int()>& what) {
   EXPECT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status)) << "it hung, or crashed by signal " << WTERMSIG(status);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/// An enumeration's value that comes from a cast, or from another language.
+template <class Enum>
+constexpr Enum no_value = static_cast<Enum>(77);
+
+TEST(OptionEnums, AreCheckedByTheCallThatTakesThem) {
+  const Directory directory;
+  const Node node = started_node(directory.path);
+  Client client = client_of(node);
+  Broker broker =
+      kafka::new_broker({.addresses = {"embedded:memory"}, .logger = silent_logger()}).value();
+  ASSERT_TRUE(broker.connect(20s));
+  const auto error_of = [](const auto& result) {
+    return result ? std::optional<Error>() : std::optional(result.error());
+  };
+  NodeOptions volatile_node;
+  volatile_node.data_dir = ":memory:";
+  volatile_node.listen = "";
+  volatile_node.logger = silent_logger();
+  volatile_node.durability = no_value<Durability>;
+  const struct {
+    const char* option;
+    std::optional<Error> refused;
+  } table[] = {
+      {"acks", error_of(client.producer({.acks = no_value<Acks>, .idempotence = false}))},
+      {"compression", error_of(client.producer({.compression = no_value<CompressionCodec>}))},
+      {"offset_reset", error_of(client.consumer({.offset_reset = no_value<OffsetReset>}))},
+      {"durability", error_of(Node::start(std::move(volatile_node)))},
+      {"compression", error_of(kafka::new_broker({.compression = no_value<CompressionCodec>}))},
+      {"failure_policy", error_of(kafka::new_broker({.failure_policy = no_value<FailurePolicy>}))},
+      {"failure_policy", error_of(broker.subscribe("t", [](RawEvent) {},
+                                                   {.failure_policy = no_value<FailurePolicy>}))},
+      {"required_acks", error_of(broker.publish("t", "text", {.required_acks = no_value<Acks>}))},
+  };
+  for (const auto& [option, refused] : table) {
+    ASSERT_TRUE(refused) << option;
+    EXPECT_EQ(refused->category(), ErrorCategory::configuration) << option;
+    const std::string said(refused->message());
+    EXPECT_NE(said.find(std::string(option) + " is 77, no value of its type"), std::string::npos)
+        << said;
+  }
+}
+
+// Names and messages of others enter lines, and a line break would forge another one.
+TEST(Logging, ANodePassesPrintableLinesToTheUsersLogger) {
+  const Directory directory;
+  // So that there is a catalog.
+  (void)started_node(directory.path);
+  const std::string stray = directory.path + "/lo\nst-0";
+  std::filesystem::create_directories(stray);
+  std::ofstream(stray + "/00000000000000000000.log") << "bytes";
+  std::mutex mutex;
+  std::vector<std::string> lines;
+  NodeOptions options;
+  options.data_dir = directory.path;
+  options.listen = "";
+  options.logger =
+      function_logger(LogLevel::debug, [&](LogLevel, std::string_view, std::string_view line) {
+        const std::lock_guard lock(mutex);
+        lines.emplace_back(line);
+      });
+  {
+    const auto node = Node::start(std::move(options));
+    ASSERT_TRUE(node) << node.error().to_string();
+  }
+  bool is_named = false;
+  for (const std::string& line : lines) {
+    EXPECT_EQ(line.find('\n'), std::string::npos) << line;
+    is_named = is_named || line.find("lo\\nst") != std::string::npos;
+  }
+  EXPECT_TRUE(is_named) << testing::PrintToString(lines);
 }
 
 TEST(MovedFrom, ClientProducerConsumerAndAdminAnswerClosed) {
