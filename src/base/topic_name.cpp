@@ -16,15 +16,37 @@ bool is_allowed(char c) {
 }
 
 std::string_view wrong_with(std::string_view name) {
-  if (name.empty()) return "is empty";
-  if (name.size() > max_topic_name_bytes) return "is longer than 249 bytes";
-  if (name == "." || name == "..") return "is a directory's name";
-  if (name.starts_with('^')) return "is a pattern, and topics are named one by one";
-  if (!std::ranges::all_of(name, is_allowed)) return "has other characters";
-  return {};
+  switch (fault_of_topic_name(name)) {
+    case TopicNameFault::none:
+      return {};
+    case TopicNameFault::empty:
+      return "is empty";
+    case TopicNameFault::directory:
+      return "is a directory's name";
+    case TopicNameFault::too_long:
+      return "is longer than 249 bytes";
+    case TopicNameFault::other_characters:
+      break;
+  }
+  return name.starts_with('^') ? "is a pattern, and topics are named one by one"
+                               : "has other characters";
 }
 
 }  // namespace
+
+TopicNameFault fault_of_topic_name(std::string_view name) {
+  if (name.empty()) return TopicNameFault::empty;
+  if (name == "." || name == "..") return TopicNameFault::directory;
+  if (name.size() > max_topic_name_bytes) return TopicNameFault::too_long;
+  const bool is_legal = std::ranges::all_of(name, is_allowed);
+  return is_legal ? TopicNameFault::none : TopicNameFault::other_characters;
+}
+
+std::string undotted(std::string_view name) {
+  std::string plain(name);
+  std::ranges::replace(plain, '.', '_');
+  return plain;
+}
 
 Result<void> check_topic_name(std::string_view name) {
   const std::string_view wrong = wrong_with(name);

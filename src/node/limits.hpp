@@ -31,7 +31,6 @@ inline constexpr std::size_t max_fetch_session_partitions = 1'000'000;
 inline constexpr auto fetch_session_eviction_age = std::chrono::minutes(2);
 
 inline constexpr std::size_t max_partitions = 100'000;
-inline constexpr std::size_t max_topic_name_bytes = 249;
 
 /// Partitions of which one turn sees to retention, recovery points and what recovery left.
 inline constexpr std::size_t max_maintained_at_once = 100;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/broker_errors.hpp"
+#include "base/topic_name.hpp"
 #include "wire/compression.hpp"
 #include "wire/messages/init_producer_id.hpp"
 
@@ -51,7 +52,6 @@ std::uint64_t next_topic_serial() {
 /// and for each batch the fields of its topic and partition without the topic's name.
 constexpr std::size_t request_framing_bytes = 64;
 constexpr std::size_t batch_framing_bytes = 64;
-constexpr std::size_t max_topic_name_bytes = 249;
 
 /// What fits into a request of its own, whatever the topic.
 std::size_t max_lone_bytes(const ProducerOptions& options, std::size_t client_id_bytes) {

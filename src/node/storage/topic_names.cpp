@@ -3,14 +3,12 @@
 #include <algorithm>
 
 #include "base/broker_errors.hpp"
-#include "node/limits.hpp"
+#include "base/topic_name.hpp"
 
 namespace dohle::node {
 
 namespace {
 
-constexpr std::string_view allowed =
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 constexpr std::size_t max_echoed_bytes = 64;
 
 /// Somebody's own text in a message: printable, and not long.
@@ -28,24 +26,22 @@ Error illegal(std::string_view name, const std::string& why) {
 }  // namespace
 
 Result<void> check_topic_name(std::string_view name) {
-  if (name.empty()) return fail(illegal(name, "the empty string is not allowed"));
-  if (name == "." || name == "..") return fail(illegal(name, echoed(name) + " is not allowed"));
-  if (name.size() > limits::max_topic_name_bytes) {
-    return fail(illegal(name, "the length of " + echoed(name) +
-                                  " is longer than the max allowed length " +
-                                  std::to_string(limits::max_topic_name_bytes)));
+  switch (fault_of_topic_name(name)) {
+    case TopicNameFault::none:
+      return {};
+    case TopicNameFault::empty:
+      return fail(illegal(name, "the empty string is not allowed"));
+    case TopicNameFault::directory:
+      return fail(illegal(name, echoed(name) + " is not allowed"));
+    case TopicNameFault::too_long:
+      return fail(illegal(name, "the length of " + echoed(name) +
+                                    " is longer than the max allowed length " +
+                                    std::to_string(max_topic_name_bytes)));
+    case TopicNameFault::other_characters:
+      break;
   }
-  if (name.find_first_not_of(allowed) != std::string_view::npos) {
-    return fail(illegal(name, echoed(name) + " contains one or more characters other than ASCII "
-                                             "alphanumerics, '.', '_' and '-'"));
-  }
-  return {};
-}
-
-std::string undotted(std::string_view name) {
-  std::string plain(name);
-  std::ranges::replace(plain, '.', '_');
-  return plain;
+  return fail(illegal(name, echoed(name) + " contains one or more characters other than ASCII "
+                                           "alphanumerics, '.', '_' and '-'"));
 }
 
 }  // namespace dohle::node

@@ -7,13 +7,9 @@
 
 namespace dohle::node {
 
-/// Whether a topic may have that name, by Apache Kafka's rules (its class Topic): 1 to 249 ASCII
-/// letters, digits, '.', '_' and '-', and neither "." nor "..". Topics that are on a disk already
-/// are opened whatever their names. Errors: broker error 17, which says what is not allowed.
+/// The rule of base/topic_name.hpp, as a server says it. Topics that are on a disk already are
+/// opened whatever their names. Errors: broker error 17, which says what is not allowed in the
+/// words of Apache Kafka.
 [[nodiscard]] Result<void> check_topic_name(std::string_view name);
-
-/// The name with '_' for each '.'. Two topics may not have names that are equal in this form:
-/// metrics of Kafka write one for the other.
-[[nodiscard]] std::string undotted(std::string_view name);
 
 }  // namespace dohle::node

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/broker_errors.hpp"
+#include "base/topic_name.hpp"
 #include "log/checkpoint.hpp"
 #include "log/state_file.hpp"
 #include "node/limits.hpp"

@@ -72,6 +72,11 @@ class TerminalLogger final : public Logger {
   std::shared_ptr<Logger> to_;
 };
 
+/// The Client splits and checks lists of addresses.
+Result<std::string> any_text(std::string_view text) {
+  return std::string(text);
+}
+
 Result<std::string> parse_name(std::string_view text) {
   if (text.empty()) return fail(Error::configuration("\"\" is not a name"));
   return std::string(text);
@@ -80,7 +85,7 @@ Result<std::string> parse_name(std::string_view text) {
 }  // namespace
 
 void add_connection_flags(CLI::App& app, Connection& connection, Role role) {
-  add_parsed(app, "-b,--brokers", connection.brokers, parse_brokers, "HOST:PORT,...",
+  add_parsed(app, "-b,--brokers", connection.brokers, any_text, "HOST:PORT,...",
              "Servers to ask first [$DOHLE_BROKERS, else the profile's, else 127.0.0.1:9092]")
       ->group(connection_group);
   add_property_flag(app, connection.properties, role);
@@ -119,7 +124,7 @@ Result<ConnectionSettings> settings_of(const Connection& connection) {
   // Whoever mistyped a name is waiting.
   settings.client.fail_on_unknown_hosts = true;
   settings.properties.apply_to(settings.client);
-  if (connection.brokers) settings.client.bootstrap_servers = *connection.brokers;
+  if (connection.brokers) settings.client.bootstrap_servers = {*connection.brokers};
   settings.client.busy_poll = connection.busy_poll;
   if (connection.timeout) {
     settings.client.default_api_timeout = std::chrono::ceil<milliseconds>(*connection.timeout);

@@ -19,7 +19,7 @@ namespace dohle::tools {
 /// Where to connect to, and how, as flags say.
 struct Connection {
   /// Nothing: $DOHLE_BROKERS, else the profile's, else 127.0.0.1:9092.
-  std::optional<std::vector<std::string>> brokers = std::nullopt;
+  std::optional<std::string> brokers = std::nullopt;
   /// For connecting, and for each request to look at or change the cluster. Nothing: 10 s, unless
   /// default.api.timeout.ms says otherwise.
   std::optional<std::chrono::microseconds> timeout = std::nullopt;

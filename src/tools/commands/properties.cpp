@@ -64,7 +64,9 @@ Result<void> socket_buffer(std::string_view text, ClientOptions& options) {
 }
 
 Result<void> set_servers(std::string_view value, ClientOptions& options) {
-  return assign(parse_brokers(value), options.bootstrap_servers);
+  // The Client splits and checks lists of addresses.
+  options.bootstrap_servers = {std::string(value)};
+  return {};
 }
 
 /// As Kafka's own clients: what cannot be idempotent is not, unless it is asked for by name.

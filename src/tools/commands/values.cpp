@@ -96,17 +96,6 @@ Result<CompressionCodec> parse_codec(std::string_view text) {
   return refuse(text, "one of none, gzip, snappy, lz4, zstd");
 }
 
-Result<std::vector<std::string>> parse_brokers(std::string_view text) {
-  std::vector<std::string> brokers;
-  for (std::size_t at = 0; at <= text.size();) {
-    const std::size_t comma = std::min(text.find(',', at), text.size());
-    if (comma == at) return refuse(text, "a list of addresses: HOST:PORT[,HOST:PORT...]");
-    brokers.emplace_back(text.substr(at, comma - at));
-    at = comma + 1;
-  }
-  return brokers;
-}
-
 Result<std::pair<std::string, std::string>> parse_named(std::string_view text, char separator) {
   const auto at = text.find(separator);
   if (at == std::string_view::npos || at == 0) {

@@ -29,9 +29,6 @@ Result<Acks> parse_acks(std::string_view text);
 /// "none", "gzip", "snappy", "lz4", "zstd".
 Result<CompressionCodec> parse_codec(std::string_view text);
 
-/// Addresses separated by commas, none of them empty. Their form is the Client's to check.
-Result<std::vector<std::string>> parse_brokers(std::string_view text);
-
 /// What stands before and after the first `separator`; the name is not empty.
 Result<std::pair<std::string, std::string>> parse_named(std::string_view text, char separator);
 

@@ -14,6 +14,23 @@ TEST(TopicName, TakesWhatKafkaTakes) {
   }
 }
 
+TEST(TopicName, HasOneRuleWithAReasonForEachBreach) {
+  using enum TopicNameFault;
+  EXPECT_EQ(fault_of_topic_name("orders"), none);
+  EXPECT_EQ(fault_of_topic_name(""), empty);
+  EXPECT_EQ(fault_of_topic_name("."), directory);
+  EXPECT_EQ(fault_of_topic_name(".."), directory);
+  EXPECT_EQ(fault_of_topic_name(std::string(249, 'x')), none);
+  EXPECT_EQ(fault_of_topic_name(std::string(250, 'x')), too_long);
+  EXPECT_EQ(fault_of_topic_name("a/b"), other_characters);
+  EXPECT_EQ(fault_of_topic_name("d\xc3\xb6ner"), other_characters);
+}
+
+TEST(TopicName, NamesThatDifferByDotsAndUnderscoresAloneAreEqualWithoutDots) {
+  EXPECT_EQ(undotted("a.b_c"), undotted("a_b.c"));
+  EXPECT_NE(undotted("a.b"), undotted("a-b"));
+}
+
 TEST(TopicName, QuotesANameThatNoTopicHasAndSaysWhatIsWrong) {
   const auto why = [](const std::string& name) {
     const auto checked = check_topic_name(name);

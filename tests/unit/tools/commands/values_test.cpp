@@ -1,13 +1,11 @@
 #include "tools/commands/values.hpp"
 
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 namespace dohle::tools {
 namespace {
 
 using std::chrono::microseconds;
-using testing::ElementsAre;
 using testing::HasSubstr;
 
 TEST(Values, CountsAreWholeNumbersWithinTheirRange) {
@@ -69,14 +67,6 @@ TEST(Values, CodecsByName) {
   EXPECT_EQ(parse_codec("zstd").value(), CompressionCodec::zstd);
   EXPECT_EQ(parse_codec("zip").error().message(),
             "\"zip\" is not one of none, gzip, snappy, lz4, zstd");
-}
-
-TEST(Values, BrokersAreSeparatedByCommas) {
-  EXPECT_THAT(parse_brokers("a:1").value(), ElementsAre("a:1"));
-  EXPECT_THAT(parse_brokers("a:1,[::1]:2").value(), ElementsAre("a:1", "[::1]:2"));
-  for (const char* text : {"", ",", "a:1,", ",a:1", "a:1,,b:2"}) {
-    EXPECT_FALSE(parse_brokers(text)) << text;
-  }
 }
 
 TEST(Values, NamesEndAtTheFirstSeparator) {
