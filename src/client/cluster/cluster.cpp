@@ -23,6 +23,9 @@ constexpr Duration unreached_quiet = std::chrono::minutes(1);
 /// show.
 constexpr Duration patience = std::chrono::seconds(5);
 
+/// Servers of whose bytes behind the last field a line tells.
+constexpr std::size_t max_told_of = 1'000;
+
 bool is_unknown(std::int16_t code) {
   return code == broker_error::unknown_topic_or_partition;
 }
@@ -287,6 +290,18 @@ void Cluster::warn_of_lost_topics(const wire::MetadataResponse& answer) {
         LogLevel::warning, "client",
         fmt::format("the server no longer has topic {}; waiting for it", *topic.name));
   }
+}
+
+void Cluster::note_trailing_bytes(const Link& link, const wire::Api& api, std::int16_t version) {
+  if (environment_.logger.level() > LogLevel::info) return;
+  if (told_of_trailing_bytes_.size() >= max_told_of) return;
+  const std::string address = link.endpoint().to_string();
+  if (!told_of_trailing_bytes_.insert(address).second) return;
+  environment_.logger.log(
+      LogLevel::info, "connection",
+      fmt::format("{} sends bytes behind the last field of the answer to {} version {}, which are "
+                  "ignored; further answers of it are not told of",
+                  address, wire::api_name(api.key), version));
 }
 
 void Cluster::need(std::string_view topic, bool may_create) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -192,7 +193,9 @@ class Cluster final : public LinkOwner {
   [[nodiscard]] std::vector<NodeId> bootstrap_nodes() const;
   Reach& reach(NodeId node);
   template <class M>
-  static Link::Answered decoding(Then<M> then);
+  Link::Answered decoding(Then<M> then);
+  /// An answer had bytes behind its last field: says so once for each address.
+  void note_trailing_bytes(const Link& link, const wire::Api& api, std::int16_t version);
 
   void plan_metadata();
   void ask_metadata();
@@ -220,6 +223,8 @@ class Cluster final : public LinkOwner {
   std::map<Key, std::shared_ptr<Link>> links_;
   std::map<NodeId, Reach> reach_;
   std::map<std::string, Unreached> unreached_;
+  /// Addresses whose bytes behind the last field were told of, max_told_of at most.
+  std::set<std::string> told_of_trailing_bytes_;
   std::list<Waiter> waiters_;
   std::list<Observer> observers_;
   ObserverId next_observer_ = 1;
@@ -239,7 +244,7 @@ class Cluster final : public LinkOwner {
 
 template <class M>
 Link::Answered Cluster::decoding(Then<M> then) {
-  return [then = std::move(then)](Link& link, Result<ReceivedAnswer> answer) mutable {
+  return [this, then = std::move(then)](Link& link, Result<ReceivedAnswer> answer) mutable {
     if (!answer) return then(fail(answer.error()));
     auto decoded = wire::decode_frame_body<typename M::Response>(answer->body, answer->version);
     if (!decoded) {
@@ -249,7 +254,7 @@ Link::Answered Cluster::decoding(Then<M> then) {
           },
           unreadable_answer(M::api, decoded.error()));
     }
-    if (decoded->has_more) link.note_trailing_bytes(M::api, answer->version);
+    if (decoded->has_more) note_trailing_bytes(link, M::api, answer->version);
     if constexpr (requires { decoded->message.throttle_time_ms; }) {
       if (decoded->message.throttle_time_ms > 0) {
         link.throttle(std::chrono::milliseconds(decoded->message.throttle_time_ms));

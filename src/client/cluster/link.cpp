@@ -151,15 +151,6 @@ void Link::fail_all(const Error& why) {
   for (Waiting& next : waiting) next(*this, fail(of_others));
 }
 
-void Link::note_trailing_bytes(const wire::Api& api, std::int16_t version) {
-  if (std::exchange(is_told_of_trailing_bytes_, true)) return;
-  if (environment_.logger.level() > LogLevel::info) return;
-  environment_.logger.log(LogLevel::info, "connection",
-                          to_.to_string() + " sends bytes behind the last field of the answer to " +
-                              std::string(wire::api_name(api.key)) + " version " +
-                              std::to_string(version) + ", which are ignored");
-}
-
 void Link::throttle(Duration time) {
   if (is_closed_) return;
   ConnectionActions actions;

@@ -72,8 +72,6 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   [[nodiscard]] TimePoint awaited_since() const { return core_ ? core_->awaited_since() : never; }
   /// The answer that was received last said so.
   void throttle(Duration time);
-  /// An answer had bytes behind its last field: says so once for each connection.
-  void note_trailing_bytes(const wire::Api& api, std::int16_t version);
   /// What it waits for, as a sentence for messages; empty when for nothing.
   [[nodiscard]] std::string trouble() const;
   /// The answer that was received last cannot be read, so neither can what follows it: `then`,
@@ -115,7 +113,6 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   std::deque<Answered> asked_;
   std::deque<Waiting> waiting_;
   bool was_ready_ = false;
-  bool is_told_of_trailing_bytes_ = false;
   bool is_closed_ = false;
   TimerId timer_ = 0;
   TimePoint timer_at_ = never;

@@ -279,7 +279,7 @@ class ScriptedWorld {
     process = &world.machine("client").start("client", [=, this](sim::Process& self) {
       client = std::make_shared<SimulatedClient>(
           self, engine_options,
-          function_logger(LogLevel::warning,
+          function_logger(log_level,
                           [this](LogLevel, std::string_view subject, std::string_view line) {
                             warnings.push_back(std::string(subject) + ": " + std::string(line));
                           }));
@@ -298,7 +298,8 @@ class ScriptedWorld {
   Cluster::Options engine_options;
   /// In the metadata, and nobody listens there.
   NodeId kill_before_start;
-  /// What the client logs, from warnings up.
+  LogLevel log_level = LogLevel::warning;
+  /// What the client logs, from that level up.
   std::vector<std::string> warnings;
   sim::World world{7};
   sim::Process* process = nullptr;

@@ -97,10 +97,27 @@ TEST_F(EngineOnCluster, BytesBehindTheLastFieldOfAnAnswerAreIgnored) {
                            static_cast<std::int32_t>(frame.size() - 4));
     return Chain(Slice::copy_of(frame));
   };
+  log_level = LogLevel::info;
   start();
   const auto outcome = look_for("orders", false, 5s, 6s);
   ASSERT_TRUE(outcome);
   EXPECT_TRUE(outcome->has_value()) << outcome->error().to_string();
+  // It is told once, not on every connection.
+  for (int i = 0; i < 3; ++i) {
+    world.network().reset("client", "broker-1");
+    world.run_for(5s);
+    on_loop([this] { client->cluster().doubt(); });
+    world.run_for(1s);
+  }
+  EXPECT_EQ(std::ranges::count_if(warnings,
+                                  [](const std::string& line) {
+                                    return line.find("bytes behind the last field") != line.npos;
+                                  }),
+            1);
+  EXPECT_GE(std::ranges::count_if(
+                warnings, [](const std::string& line) { return line.find("reset") != line.npos; }),
+            2)
+      << testing::PrintToString(warnings);
 }
 
 TEST_F(EngineOnCluster, NamesTheAddressWhereNobodyListensOnce) {
