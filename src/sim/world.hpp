@@ -42,8 +42,8 @@ struct WorldOptions {
 };
 
 /// A simulated world: machines with processes, a network and disks, under virtual time, in one
-/// thread. Everything that happens is decided by the seed: the same seed and the same program give
-/// the same run, which `trace_hash` proves. Nothing here sleeps, starts a thread or reads a clock.
+/// thread (or several that take turns: sim/threads.hpp). Everything that happens is decided by the
+/// seed: the same seed and program give the same run, which `trace_hash` proves. No clock is read.
 ///
 ///     sim::World world(seed);
 ///     world.machine("node").start("node", [&](sim::Process& self) {
