@@ -51,7 +51,9 @@ struct NodeOptions {
   Durability durability = Durability::fsync;
   /// Topics are made on first use, with one partition.
   bool auto_create_topics = true;
-  /// Connections above it are closed at once. 1 to 100,000.
+  /// Connections above it are closed at once. 1 to 100,000. Fewer where the process has not as many
+  /// descriptors left beside those for files and a reserve of 64; a line at the start says how
+  /// many. The limit is RLIMIT_NOFILE as it is: an embedded node never raises it.
   std::size_t max_connections = 10'000;
   /// The largest request, in bytes. 1 KiB to 2 GiB - 1.
   std::size_t max_request_bytes = std::size_t{100} << 20;

@@ -3,8 +3,10 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <future>
 #include <optional>
+#include <system_error>
 
 #include "base/fork_watch.hpp"
 #include "base/option_checks.hpp"
@@ -26,6 +28,8 @@ constexpr std::string_view in_memory = ":memory:";
 constexpr std::string_view tcp_name = "tcp";
 constexpr std::string_view embedded_name = "embedded";
 constexpr std::size_t open_files_lowest = 16, open_files_highest = 1'000;
+/// For what is neither a file of a log nor a connection.
+constexpr std::size_t reserved_descriptors = 64;
 
 Result<void> check_range(std::string_view name, std::size_t value, std::size_t lowest,
                          std::size_t highest) {
@@ -90,13 +94,55 @@ Result<std::optional<node::NodeEngine::ListenAt>> tcp_of(const NodeOptions& opti
   return where;
 }
 
-/// A quarter of the descriptors that the process may have; the rest is for connections, and in a
-/// program for its own.
-std::size_t max_open_files() {
+/// The descriptors of the process, and what a node does with them.
+struct Descriptors {
+  std::size_t limit = 0;
+  /// Files that are kept open: a quarter of them.
+  std::size_t files = open_files_highest;
+  /// For connections: what is left beside what is open now, files, those that are open for a
+  /// moment only (as many again at most), and a reserve.
+  std::size_t connections = 0;
+};
+
+/// As the limit is now. Nothing if there is none.
+std::optional<Descriptors> descriptors() {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return open_files_highest;
-  return std::clamp(static_cast<std::size_t>(limit.rlim_cur / 4), open_files_lowest,
-                    open_files_highest);
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
+    return std::nullopt;
+  }
+  Descriptors of;
+  of.limit = static_cast<std::size_t>(limit.rlim_cur);
+  of.files = std::clamp(of.limit / 4, open_files_lowest, open_files_highest);
+  std::error_code unknown;
+  std::size_t open = 0;
+  for (std::filesystem::directory_iterator at("/proc/self/fd", unknown), end; at != end;
+       at.increment(unknown)) {
+    ++open;
+  }
+  const std::size_t others = open + 2 * of.files + reserved_descriptors;
+  of.connections = std::max<std::size_t>(of.limit > others ? of.limit - others : 0, 1);
+  return of;
+}
+
+/// Above what the descriptors allow, a connection would take the one that a roll or a commit needs.
+void bound_by_descriptors(node::NodeSettings& settings, const NodeOptions& options) {
+  const auto found = descriptors();
+  if (!found) return;
+  settings.max_open_files = found->files;
+  const bool is_lower = found->connections < options.max_connections;
+  if (options.listen.empty() || !is_lower) return;
+  settings.max_connections = found->connections;
+  settings.connections_bound =
+      "as many as the process has descriptors for, RLIMIT_NOFILE " + std::to_string(found->limit);
+  const std::string line =
+      "at most " + std::to_string(found->connections) + " connections are taken, and not " +
+      std::to_string(options.max_connections) + " (max_connections): the process may have " +
+      std::to_string(found->limit) + " descriptors (RLIMIT_NOFILE, ulimit -n), of which " +
+      std::to_string(2 * found->files) + " are for files and " +
+      std::to_string(reserved_descriptors) + " in reserve";
+  const bool is_default = options.max_connections == NodeOptions().max_connections;
+  const auto logger = options.logger ? options.logger : stderr_logger();
+  logger->log(is_default ? LogLevel::info : LogLevel::warning, "node", line);
 }
 
 Result<node::NodeSettings> settings_of(const NodeOptions& options) {
@@ -120,13 +166,13 @@ Result<node::NodeSettings> settings_of(const NodeOptions& options) {
   settings.max_fetch_wait_pairs = options.max_fetch_wait_pairs;
   settings.max_timestamp_before = options.max_timestamp_before;
   settings.max_timestamp_after = options.max_timestamp_after;
-  settings.max_open_files = max_open_files();
   settings.adopt = options.adopt;
   for (const std::string& text : options.accept_loss) {
     auto loss = node::parse_accepted_loss(text);
     if (!loss) return fail(loss.error());
     settings.accept_losses.push_back(*std::move(loss));
   }
+  bound_by_descriptors(settings, options);
   return settings;
 }
 

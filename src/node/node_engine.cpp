@@ -35,6 +35,14 @@ log::LogConfig log_defaults(const NodeSettings& settings) {
   return config;
 }
 
+// Segments that no sync covers hold their log, two indexes and a snapshot open, and one group of
+// them is synced while the next fills. Where descriptors are scarce, that is a bound.
+std::size_t max_dirty_segments(std::size_t max_open_files) {
+  constexpr std::size_t files_of_segment = 4;
+  const bool is_scarce = max_open_files < log::FileCache::open_max_default;
+  return std::max<std::size_t>(1, max_open_files / (is_scarce ? 2 * files_of_segment : 2));
+}
+
 bool is_full(const Result<void>& outcome) {
   return !outcome && outcome.error().is(Errc::disk_full);
 }
@@ -62,7 +70,7 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
                settings_.accept_losses}),
       syncing_(
           environment.loop, environment.disk, settings_.durability,
-          std::max<std::size_t>(1, settings_.max_open_files / 2),
+          max_dirty_segments(settings_.max_open_files),
           [this](const PartitionRef& partition, std::uint64_t bytes) {
             on_partition_synced(partition, bytes);
           },
@@ -177,7 +185,8 @@ ConnectionEvents* NodeEngine::Entrance::on_accept(std::unique_ptr<Connection> co
 ConnectionEvents* NodeEngine::accept(std::unique_ptr<Connection> connection, const Way& way) {
   if (sessions_.size() >= settings_.max_connections) {
     complain("a connection of " + connection->peer() + " is turned away: there are " +
-             std::to_string(settings_.max_connections) + " already (max_connections)");
+             std::to_string(settings_.max_connections) + " already (" +
+             settings_.connections_bound + ")");
     return nullptr;
   }
   const std::uint64_t id = ++last_session_;
@@ -291,10 +300,11 @@ void NodeEngine::close_slow_senders() {
 Result<log::Appended> NodeEngine::append(const PartitionRef& partition, const Slice& batch,
                                          const wire::BatchHeader& header) {
   if (const Error* fault = partition->fault()) return fail(*fault);
+  const std::size_t segments = partition->log()->segment_count();
   auto appended = partition->log()->append(batch, header, leader_epoch, now());
   if (!appended || appended->is_duplicate) return appended;
   partition->appended_bytes += batch.size();
-  syncing_.appended(partition);
+  syncing_.appended(partition, partition->log()->segment_count() > segments);
   places_.appended(partition);
   if (visible_ == log::Visible::written) show(partition, partition->appended_bytes);
   return appended;

@@ -11,6 +11,7 @@
 #include "base/units.hpp"
 #include "fault/node_process.hpp"
 #include "fault/wire_connection.hpp"
+#include "wire/messages/offset_commit.hpp"
 
 // The bounds of the node as a process: connections, frames, memory, and clients that do not read.
 
@@ -60,8 +61,8 @@ std::size_t descriptor_limit() {
 
 class LimitsTest : public testing::Test {
  protected:
-  void start(std::vector<std::string> more = {}) {
-    node_.emplace(scratch_ / "data", std::move(more));
+  void start(std::vector<std::string> more = {}, unsigned max_descriptors = 0) {
+    node_.emplace(scratch_ / "data", std::move(more), max_descriptors);
     ASSERT_NE(node_->port(), 0) << node_->lines();
   }
   [[nodiscard]] std::uint16_t port() const { return node_->port(); }
@@ -106,6 +107,42 @@ TEST_F(LimitsTest, AFloodOfConnectionsOverTheLimitDoesNotFillTheLog) {
   for (int i = 0; i < 200; ++i) ASSERT_TRUE(WireConnection(port()).is_closed_by_the_node());
   expect_served(one, "still here");
   EXPECT_LT(lines_with(*node_, "is turned away"), 100u);
+}
+
+TEST_F(LimitsTest, IdleConnectionsLeaveDescriptorsForRollsCommitsAndTopics) {
+  constexpr unsigned max_descriptors = 512;
+  constexpr std::size_t wanted = 600;
+  raise_descriptor_limit();
+  ASSERT_GT(descriptor_limit(), wanted + 64);
+  start({"--durability", "os"}, max_descriptors);
+  EXPECT_EQ(lines_with(*node_, "connections are taken, and not 10000 (max_connections)"), 1u)
+      << node_->lines();
+  WireConnection busy(port());
+  ASSERT_TRUE(create_topic(busy, "t", 1, {{"segment.bytes", "1024"}}));
+  std::deque<WireConnection> idle;
+  for (std::size_t i = 0; i < wanted; ++i) idle.emplace_back(port());
+  EXPECT_TRUE(idle.back().is_closed_by_the_node());
+  EXPECT_GT(lines_with(*node_, "RLIMIT_NOFILE 512"), 0u) << node_->lines();
+  for (int i = 0; i < 40; ++i) {
+    const std::string topic = "topic" + std::to_string(i);
+    const auto created = create_topic(busy, topic, 3, {{"segment.bytes", "1024"}});
+    ASSERT_TRUE(created) << created.error().to_string();
+    for (int partition = 0; partition < 3; ++partition) {
+      for (int roll = 0; roll < 4; ++roll) {
+        const auto produced = produce(busy, topic, partition, std::string(600, 'x'));
+        ASSERT_TRUE(produced) << produced.error().to_string() << node_->lines();
+      }
+    }
+    wire::OffsetCommitRequest commit;
+    commit.group_id = "group";
+    auto& committed = commit.topics.emplace_back();
+    committed.name = topic;
+    committed.partitions.push_back({PartitionId{0}, Offset{2}, LeaderEpoch{0}, ""});
+    const auto answer = busy.ask(commit, 7);
+    ASSERT_TRUE(answer) << answer.error().to_string();
+    ASSERT_EQ(answer->topics.at(0).partitions.at(0).error_code, 0) << node_->lines();
+  }
+  EXPECT_EQ(node_->stop(), 0) << node_->lines();
 }
 
 TEST_F(LimitsTest, ThousandsOfIdleConnectionsLeaveTheOthersServed) {

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,7 +32,8 @@ ScratchDirectory::~ScratchDirectory() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-NodeProcess::NodeProcess(const std::filesystem::path& data, std::vector<std::string> more)
+NodeProcess::NodeProcess(const std::filesystem::path& data, std::vector<std::string> more,
+                         unsigned max_descriptors)
     : errors_(data.string() + ".stderr") {
   std::vector<std::string> words{DOHLE_COMMAND_FILE, "node", "--data", data.string()};
   if (std::ranges::find(more, "--listen") == more.end()) {
@@ -48,6 +50,8 @@ NodeProcess::NodeProcess(const std::filesystem::path& data, std::vector<std::str
   pid_ = ::fork();
   if (pid_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const rlimit limit{max_descriptors, max_descriptors};
+    if (max_descriptors > 0) ::setrlimit(RLIMIT_NOFILE, &limit);
     ::dup2(out[1], STDOUT_FILENO);
     ::dup2(errors, STDERR_FILENO);
     ::execv(arguments[0], arguments.data());

@@ -31,7 +31,9 @@ class ScratchDirectory {
 class NodeProcess {
  public:
   /// Returns once it is ready, or has ended, or 30 s have passed: see `port`.
-  explicit NodeProcess(const std::filesystem::path& data, std::vector<std::string> more = {});
+  /// With `max_descriptors` that is its hard and soft limit of them; 0: as this process has it.
+  explicit NodeProcess(const std::filesystem::path& data, std::vector<std::string> more = {},
+                       unsigned max_descriptors = 0);
   ~NodeProcess();
   NodeProcess(const NodeProcess&) = delete;
   NodeProcess& operator=(const NodeProcess&) = delete;

@@ -43,17 +43,18 @@ Syncing::~Syncing() {
   loop_.cancel(delay_);
 }
 
-void Syncing::appended(const PartitionRef& partition) {
+void Syncing::appended(const PartitionRef& partition, bool has_rolled) {
   if (durability_ != Durability::fsync && !partition->is_unnoted) {
     partition->is_unnoted = true;
     unnoted_.push_back(partition);
     tell_at_turn_end();
   }
+  if (!partition->is_dirty || has_rolled) ++dirty_segments_;
   if (!partition->is_dirty) {
     partition->is_dirty = true;
     dirty_.push_back(partition);
   }
-  if (dirty_.size() >= max_dirty_) {
+  if (dirty_segments_ >= max_dirty_) {
     if (!is_running_) start_at_turn_end();
   } else {
     start_within_delay();
@@ -128,6 +129,7 @@ void Syncing::start_group() {
     group_.push_back({std::move(partition), end, bytes});
   }
   dirty_.clear();
+  dirty_segments_ = 0;
   if (waits_.size() == 1) stay_awake();
   disk_.sync(std::move(files), [this, alive = is_alive_](Result<void> outcome) {
     if (*alive) on_group(std::move(outcome));
@@ -191,7 +193,7 @@ void Syncing::end_group() {
     done();
   }
   if (dirty_.empty()) return;
-  if (!waits_.empty() || dirty_.size() >= max_dirty_) {
+  if (!waits_.empty() || dirty_segments_ >= max_dirty_) {
     start_group();
   } else {
     start_within_delay();

@@ -16,7 +16,7 @@ namespace dohle::node {
 
 /// Makes what was appended durable, in groups: all that is dirty goes into one Disk::sync, and the
 /// next group fills meanwhile. A group starts at the end of the turn when somebody waits for it or
-/// `max_dirty` partitions are dirty, each of which holds files open; otherwise within the
+/// `max_dirty` segments are dirty, each of which holds files open; otherwise within the
 /// durability's own delay. While groups that one waits for follow closely on each other, the loop
 /// stays awake.
 class Syncing {
@@ -35,8 +35,8 @@ class Syncing {
   Syncing(const Syncing&) = delete;
   Syncing& operator=(const Syncing&) = delete;
 
-  /// The partition has bytes that no sync covers.
-  void appended(const PartitionRef& partition);
+  /// The partition has bytes that no sync covers, in a new segment if it `has_rolled`.
+  void appended(const PartitionRef& partition, bool has_rolled = false);
   /// Calls `done` once everything appended so far is as durable as the node promises, or its
   /// partition has a fault: whoever waits looks.
   void when_durable(Task done);
@@ -70,6 +70,7 @@ class Syncing {
   Disk& disk_;
   const Durability durability_;
   const std::size_t max_dirty_;
+  std::size_t dirty_segments_ = 0;  // of those
   Synced synced_;
   Written written_;
   std::vector<PartitionRef> dirty_;    // since the last group was started

@@ -132,7 +132,7 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
       ->type_name("TOPIC-P@OFFSET")
       ->allow_extra_args(false);
   add_count(*command, "--max-connections", arguments->options.max_connections, 1, 100'000,
-            "More are closed at once; 1 to 100000 [10000]");
+            "More are closed at once; 1 to 100000, fewer where ulimit -n is low [10000]");
   add_count(*command, "--max-unread-answer-bytes", arguments->options.max_unread_answer_bytes,
             1'024, 1'000'000'000'000,
             "Bytes of answers that clients may leave unread, all together [268435456]");
