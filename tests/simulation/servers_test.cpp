@@ -1,6 +1,8 @@
-// The real client's producer in a cluster of three scripted servers, whose leaders move: the seed
-// kills or freezes one after the other, and the controller takes 9 s to fence it. No record may
-// wait much longer than that for its acknowledgement, though the lost server stays away.
+// The real client's producer, consumer and member of a group in a cluster of three scripted
+// servers, whose leaders and coordinator move: the seed kills or freezes one after the other, and
+// the controller takes 9 s to fence it. No record may wait much longer than that for its
+// acknowledgement, nothing may go unread or uncommitted for much longer, though the lost server
+// stays away; nor where the readers are started 1 s after it was lost.
 //   servers_test [FIRST LAST] [--must-find WORDS]    seeds 1 to 200; --must-find succeeds as soon
 //   as one complains in these words
 #include <chrono>
@@ -13,6 +15,8 @@
 
 #include "client/produce/record_sender.hpp"
 #include "simulation/complaints.hpp"
+#include "simulation/reader.hpp"
+#include "simulation/scripted_reading.hpp"
 #include "unit/client/scripted_cluster.hpp"
 
 namespace dohle::simulation {
@@ -22,6 +26,7 @@ using namespace std::chrono_literals;
 
 constexpr Duration fencing = 9s;
 constexpr std::chrono::milliseconds request_timeout = 5s;
+constexpr Duration connect_timeout = 10s;
 /// From the answer that names the new leader to the acknowledgement: metadata is asked for once a
 /// second, and a request behind it may have been on its way to the old one.
 constexpr Duration grace = 3s;
@@ -84,6 +89,7 @@ class Servers {
   explicit Servers(std::uint64_t seed) : world_(seed), random_(world_.stream("servers")) {
     client::Cluster::Options options;
     options.link.core.client_id = "test";
+    options.link.core.connect_timeout = connect_timeout;
     for (int id = 1; id <= servers; ++id) {
       const std::string name = name_of(NodeId{id});
       script_.brokers.push_back(NodeId{id});
@@ -98,6 +104,16 @@ class Servers {
       return std::make_shared<Load>(self, std::make_shared<client::SimulatedClient>(self, options),
                                     complaints_);
     });
+    for (const bool is_member : {false, true}) {
+      ConsumerOptions reading{.offset_reset = OffsetReset::latest, .auto_commit = false};
+      if (is_member) reading.group_id = "g";
+      reading.request_timeout = request_timeout;
+      const std::string name = is_member ? "member" : "consumer";
+      readers_.push_back(
+          &world_.machine(name).start(name, [this, options, reading](sim::Process& self) {
+            return std::make_shared<Reader>(self, options, reading, servers, complaints_);
+          }));
+    }
     world_.run_for(2s);
   }
   ~Servers() {
@@ -126,12 +142,19 @@ class Servers {
     const bool is_frozen = random_.below(2) == 0;
     const Duration away = std::chrono::milliseconds(1'000 + random_.below(39'000));
     load().forget_longest();
+    for (sim::Process* reader : readers_) reader->running_as<Reader>()->forget_longest();
     if (is_frozen) {
       server.pause(away);
     } else {
       server.kill();
     }
-    world_.run_for(std::min(away, fencing));
+    constexpr Duration until_start = 1s;
+    world_.run_for(until_start);
+    const bool are_new = random_.below(2) == 0;
+    for (sim::Process* reader : readers_) {
+      if (are_new) reader->restart();
+    }
+    world_.run_for(std::min(away, fencing) - until_start);
     if (away > fencing) {
       fence(lost);
       world_.run_for(away - fencing);
@@ -140,27 +163,47 @@ class Servers {
     world_.run_for(fencing + request_timeout);
     const Duration bound =
         std::max(std::min(away, fencing), is_frozen ? Duration(request_timeout) : 0s);
-    if (load().longest() <= bound + grace) return;
-    complaints_.add(name_of(lost) + (is_frozen ? " frozen for " : " killed for ") + text(away) +
-                    ": a record waited for " + text(load().longest()));
+    const auto must_hold = [&](const std::string& what, Duration longest, Duration most) {
+      if (longest <= most + grace) return;
+      complaints_.add(name_of(lost) + (is_frozen ? " frozen for " : " killed for ") + text(away) +
+                      (are_new ? ", readers new: " : ": ") + what + " for " + text(longest));
+    };
+    must_hold("a record waited", load().longest(), bound);
+    // A frozen server lets others connect and says nothing, which takes connect_timeout to see: of
+    // the server that is asked for metadata and of a leader or coordinator.
+    const Duration bound_new = is_frozen ? 2 * connect_timeout : bound;
+    const Duration bound_commit = is_frozen ? request_timeout + connect_timeout : bound;
+    for (sim::Process* process : readers_) {
+      const auto* reader = process->running_as<Reader>();
+      must_hold(process->name() + ": a partition gave no records",
+                reader->longest_without_records(), are_new ? bound_new : bound);
+      must_hold("nothing was committed", reader->longest_without_commit(),
+                Reader::commit_every + Reader::poll_every + (are_new ? bound_new : bound_commit));
+    }
   }
   static std::string text(Duration span) {
     return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(span).count()) +
            " ms";
   }
   void fence(NodeId lost) {
+    if (reading_.coordinator == lost) reading_.coordinator = another_than(lost);
     for (std::size_t partition = 0; partition < script_.leaders.size(); ++partition) {
       if (script_.leaders[partition].node != lost) continue;
-      const auto further = static_cast<std::int32_t>(random_.below(servers - 1));
-      script_.move_leader(partition, NodeId{(lost.value + further) % servers + 1});
+      script_.move_leader(partition, another_than(lost));
     }
+  }
+  NodeId another_than(NodeId lost) {
+    const auto further = static_cast<std::int32_t>(random_.below(servers - 1));
+    return NodeId{(lost.value + further) % servers + 1};
   }
 
   Complaints complaints_;
   client::ClusterScript script_;
   sim::World world_;
   SeededRandom random_;
+  ScriptedReading reading_{script_, world_, complaints_};
   sim::Process* load_ = nullptr;
+  std::vector<sim::Process*> readers_;
 };
 
 int run(std::uint64_t first, std::uint64_t last, const std::optional<std::string>& must_find) {

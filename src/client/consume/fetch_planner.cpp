@@ -254,7 +254,25 @@ void FetchPlanner::settle() {
   }
 }
 
+void FetchPlanner::let_go_of_moved(const ClusterView& view) {
+  const auto leader_of = [&](const TopicPartition& where) {
+    const TopicView* topic = view.topic(where.topic);
+    const auto index = static_cast<std::size_t>(where.partition.value);
+    const bool is_known = topic != nullptr && index < topic->partitions.size();
+    return is_known ? topic->partitions[index].node : NodeId{};
+  };
+  for (auto& [node, server] : servers_) {
+    std::erase_if(server.sent, [&, asked = node](const Sent& sent) {
+      const NodeId leader = leader_of(*sent.partition->where);
+      const bool has_moved = !leader.is_none() && leader != asked;
+      if (has_moved) sent.partition->is_asked = false;
+      return has_moved;
+    });
+  }
+}
+
 void FetchPlanner::note_topics(const ClusterView& view, News& out) {
+  let_go_of_moved(view);
   names_.clear();
   const std::string* last_told = nullptr;
   for (auto& [where, partition] : partitions_) {
@@ -444,6 +462,7 @@ void FetchPlanner::narrow(const Server& server, Group& group) {
 }
 
 void FetchPlanner::widen(Server& server) {
+  if (server.sent.empty()) return;  // all of them have moved
   server.asked_last = server.sent.back().partition->where;
   const bool is_all = server.max_wishes > server.sent.size();
   server.max_wishes = is_all ? std::numeric_limits<std::size_t>::max() : 2 * server.max_wishes;

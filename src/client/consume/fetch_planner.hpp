@@ -106,7 +106,9 @@ class FetchPlanner {
   void on_not_found(const Lookup& lookup, const Error& why, TimePoint now);
 
   /// Metadata came, or partitions were assigned. A position is one in a topic of one id: where
-  /// another topic of that name took its place, reading starts by the reset policy.
+  /// another topic of that name took its place, reading starts by the reset policy. A partition
+  /// that another server leads now does not wait for the answer of the earlier one, which may be
+  /// frozen.
   void note_topics(const ClusterView& view, News& out);
 
   // Fetching.
@@ -231,6 +233,7 @@ class FetchPlanner {
 
   Partition* find(const TopicPartition& where);
   [[nodiscard]] const Partition* find(const TopicPartition& where) const;
+  void let_go_of_moved(const ClusterView& view);
   [[nodiscard]] bool wants_fetch(const Partition& partition) const;
   void want(Partition& partition, StartingPoint from);
   void start_at(Partition& partition, Offset offset, LeaderEpoch epoch);

@@ -362,6 +362,29 @@ TEST_F(Fetching, FollowsAtOnceTheLeaderThatTheServerNames) {
   EXPECT_EQ(ask(two).topics.at(0).partitions.at(0).current_leader_epoch, LeaderEpoch{9});
 }
 
+TEST_F(Fetching, AsksANewLeaderWhileTheEarlierOneHasNotAnswered) {
+  lead({one, one});
+  start({t(0), t(1)});
+  EXPECT_EQ(ask(one).topics.at(0).partitions.size(), 2U);
+  lead({two, one});
+  FetchPlanner::News news;
+  core_->note_topics(view_, news);
+  const auto request = ask(two);
+  ASSERT_EQ(request.topics.at(0).partitions.size(), 1U);
+  EXPECT_EQ(request.topics[0].partitions[0].partition, PartitionId{0});
+  auto answer = empty_answer();
+  add(answer, 0, plain_batch(0, 2).bytes());
+  give(answer, two);
+  // The earlier leader's answer comes late, and only the partition that it still leads counts.
+  auto late = empty_answer();
+  add(late, 0, plain_batch(0, 5).bytes());
+  add(late, 1, plain_batch(0, 1).bytes());
+  give(late, one);
+  EXPECT_EQ(walk(poll()), (Strings{"0:0", "1:1", "0:0"}));
+  EXPECT_EQ(position(0), Offset{2});
+  EXPECT_EQ(position(1), Offset{1});
+}
+
 TEST_F(Fetching, WaitsWhileAServerIsNotThereYet) {
   start();
   for (const auto error : {code::unknown_leader_epoch, code::offset_not_available}) {
