@@ -14,7 +14,8 @@ int main(int argc, char** argv) {
   std::vector<double> milliseconds;
   for (std::size_t i = 0; i < starts; ++i) {
     const auto began = std::chrono::steady_clock::now();
-    auto node = dohle::Node::start({.data_dir = ":memory:", .listen = "127.0.0.1:0"});
+    auto node =
+        dohle::Node::start({.data_dir = ":memory:", .listeners = {{.address = "127.0.0.1:0"}}});
     if (!node) {
       fmt::print(stderr, "{}\n", node.error().to_string());
       return 1;

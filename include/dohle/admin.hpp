@@ -6,8 +6,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "dohle/error.hpp"
@@ -17,127 +17,264 @@
 namespace dohle {
 inline namespace v0 {
 
-/// A topic to be made.
+/// A topic to create.
 struct NewTopic {
+  /// 1 to 249 of the characters a-z, A-Z, 0-9, '.', '_' and '-'; neither "." nor "..".
   std::string name;
-  /// -1: the cluster's default.
+  /// Default: -1, the cluster's own default. At least 1 otherwise.
   std::int32_t partitions = -1;
-  /// -1: the cluster's default.
+  /// Default: -1, the cluster's own default. At least 1 otherwise.
   std::int16_t replication_factor = -1;
+  /// Settings by their Kafka names, as {"retention.ms", "60000"}. Default: none.
   std::map<std::string, std::string> config = {};
 };
 
+/// A topic as the controller created it.
 struct CreatedTopic {
+  /// All zero if the server is older than topic ids (Kafka 2.8).
   TopicId id;
+  /// -1 if the server does not say.
   std::int32_t partitions = -1;
+  /// -1 if the server does not say.
   std::int16_t replication_factor = -1;
 };
 
-/// One item of a request for several, with its own outcome: never collapsed into one.
+/// One item of a call about several: its name, and its own outcome.
 template <class T>
 struct Named {
+  /// As the call gave it.
   std::string name;
+  /// What became of this item. The outcomes of the other items do not change it.
   Result<T> result;
 };
 
+/// One partition of a topic, as the metadata describes it.
 struct PartitionDescription {
+  /// Its index in the topic.
   PartitionId partition;
+  /// none while the partition has no leader.
   NodeId leader;
+  /// none if the server is older than leader epochs (KIP-320).
   LeaderEpoch leader_epoch;
+  /// All replicas; the first is the preferred leader.
   std::vector<NodeId> replicas;
+  /// The replicas that have all acknowledged records.
   std::vector<NodeId> in_sync_replicas;
+  /// The replicas that cannot be reached.
   std::vector<NodeId> offline_replicas;
 };
 
+/// A topic with its partitions.
 struct TopicDescription {
+  /// The topic's name.
   std::string name;
+  /// All zero if the server is older than topic ids.
   TopicId id;
+  /// True for topics that belong to the servers, as __consumer_offsets.
   bool is_internal = false;
+  /// Ordered by their index.
   std::vector<PartitionDescription> partitions;
 };
 
+/// A topic in a list of all topics.
 struct TopicListing {
+  /// The topic's name.
   std::string name;
+  /// All zero if the server is older than topic ids.
   TopicId id;
+  /// True for topics that belong to the servers, as __consumer_offsets.
   bool is_internal = false;
+  /// How many partitions it has.
   std::int32_t partitions = 0;
+  /// Replicas of the first partition.
   std::int16_t replication_factor = 0;
 };
 
+/// One server of a cluster.
 struct NodeDescription {
+  /// Its id in the cluster.
   NodeId id;
+  /// The host that it advertises to clients.
   std::string host;
+  /// The port that it advertises to clients.
   std::uint16_t port = 0;
+  /// If absent, the server has no rack.
   std::optional<std::string> rack;
 };
 
+/// A cluster and its servers.
 struct ClusterDescription {
+  /// Chosen when the cluster was set up; empty if the server does not say.
   std::string cluster_id;
+  /// The server that creates and deletes topics; none while there is no controller.
   NodeId controller;
+  /// Those that the metadata knows at present.
   std::vector<NodeDescription> nodes;
 };
 
-struct GroupListing {
-  std::string group_id;
-  std::string protocol_type;
-  /// "Stable", "Empty", …; empty when the server is too old to say.
-  std::string state;
-  std::string type;
+/// Which protocol the members of a group speak.
+enum class GroupType : std::uint8_t {
+  unknown,   ///< the server is too old to say, or the type is newer than this library
+  classic,   ///< JoinGroup and SyncGroup; the members choose the assignment
+  consumer,  ///< KIP-848: the server assigns
+  share,     ///< KIP-932: members share partitions
 };
 
+/// The name that Apache Kafka gives the type: "classic". Thread safety: any thread.
+[[nodiscard]] DOHLE_API std::string_view to_string(GroupType type);
+
+/// A group in a list of all groups.
+struct GroupListing {
+  /// The group's id.
+  std::string group_id;
+  /// "consumer" for groups of consumers; empty for a group without a protocol.
+  std::string protocol_type;
+  /// "Stable", "Empty" and so on; empty if the server is too old to say (KIP-518).
+  std::string state;
+  /// unknown if the server is too old to say (KIP-848).
+  GroupType type = GroupType::unknown;
+};
+
+/// One member of a group.
 struct GroupMemberDescription {
+  /// Given by the server when the member joined.
   std::string member_id;
+  /// Empty for a dynamic member (KIP-345).
   std::string group_instance_id;
+  /// As the member's client names itself.
   std::string client_id;
+  /// Where the member connects from.
   std::string client_host;
+  /// Empty while the group rebalances, and for groups that are not of consumers.
   std::vector<TopicPartition> assignment;
 };
 
+/// A group with its members.
 struct GroupDescription {
+  /// The group's id.
   std::string group_id;
+  /// "Stable", "PreparingRebalance", "CompletingRebalance" or "Empty".
   std::string state;
+  /// The protocol that its members speak.
+  GroupType type = GroupType::unknown;
+  /// "consumer" for groups of consumers; empty for a group without a protocol.
   std::string protocol_type;
-  /// The assignor that the members agreed on.
-  std::string protocol;
+  /// The assignor that the members agreed on, as "range"; empty while they have not.
+  std::string assignor;
+  /// The server that coordinates the group.
   NodeId coordinator;
+  /// Members at present.
   std::vector<GroupMemberDescription> members;
 };
 
-struct ConfigEntry {
+/// What a configuration belongs to. The values are the protocol's.
+enum class ConfigResourceType : std::int8_t {
+  topic = 2,   ///< a topic, by its name
+  broker = 4,  ///< a server, by its node id in digits; it is asked itself
+};
+
+/// A topic or a server whose configuration is asked for.
+struct ConfigResource {
+  /// Default: topic.
+  ConfigResourceType type = ConfigResourceType::topic;
+  /// The topic's name, or the server's node id in digits.
   std::string name;
+};
+
+/// One setting of a resource.
+struct ConfigEntry {
+  /// Kafka's name, as "retention.ms".
+  std::string name;
+  /// If absent, the value is a secret or null.
   std::optional<std::string> value;
+  /// Nobody has set it for this resource.
   bool is_default = false;
+  /// It cannot be changed.
   bool is_read_only = false;
+  /// Servers do not give its value.
   bool is_sensitive = false;
 };
 
-/// Which offset of a partition is asked for.
-struct EarliestOffset {};
-struct LatestOffset {};
-struct MaxTimestampOffset {};
-using OffsetSpec = std::variant<EarliestOffset, LatestOffset, MaxTimestampOffset, Timestamp>;
+/// A position in a partition, by its place or by a time.
+///
+///     admin.list_offsets({{{"orders", PartitionId{0}}, OffsetSpec::latest()}});
+class OffsetSpec {
+ public:
+  /// The first offset that the log still has.
+  [[nodiscard]] static constexpr OffsetSpec earliest() { return OffsetSpec(Timestamp{-2}); }
+  /// The offset that the next visible record will get.
+  [[nodiscard]] static constexpr OffsetSpec latest() { return OffsetSpec(Timestamp{-1}); }
+  /// The record with the largest timestamp (KIP-734).
+  [[nodiscard]] static constexpr OffsetSpec max_timestamp() { return OffsetSpec(Timestamp{-3}); }
+  /// The first record with this timestamp or a later one. A negative time is invalid_argument when
+  /// it is asked for.
+  [[nodiscard]] static constexpr OffsetSpec at(Timestamp time) {
+    return OffsetSpec(time.value < 0 ? Timestamp{invalid} : time);
+  }
 
+  /// As ListOffsets carries it: -2 earliest, -1 latest, -3 max_timestamp, otherwise the time.
+  [[nodiscard]] constexpr Timestamp wire_timestamp() const { return timestamp_; }
+  /// False for a negative time.
+  [[nodiscard]] constexpr bool is_valid() const { return timestamp_.value != invalid; }
+  friend constexpr bool operator==(const OffsetSpec&, const OffsetSpec&) = default;
+
+ private:
+  static constexpr std::int64_t invalid = INT64_MIN;
+  constexpr explicit OffsetSpec(Timestamp timestamp) : timestamp_(timestamp) {}
+
+  Timestamp timestamp_;
+};
+
+/// One question to `Admin::list_offsets`.
 struct OffsetQuery {
+  /// Where to look.
   TopicPartition partition;
+  /// What to look for.
   OffsetSpec at;
 };
 
+/// The answer to one OffsetQuery.
 struct OffsetAnswer {
+  /// As the query gave it.
   TopicPartition partition;
+  /// What was found in the partition.
   struct Found {
-    /// none: no record with that timestamp or a later one.
+    /// none: there is no record with that timestamp or a later one.
     Offset offset;
+    /// Of the record that was found; none for earliest and latest.
     Timestamp timestamp;
+    /// Of the record's batch; none if the server does not say.
     LeaderEpoch leader_epoch;
   };
+  /// This partition's own outcome.
   Result<Found> result;
 };
 
+/// A committed offset of a group.
 struct GroupOffset {
+  /// The partition that it belongs to.
   TopicPartition partition;
+  /// The next record that the group reads.
   Offset offset;
+  /// none if the consumer gave none.
   LeaderEpoch leader_epoch;
+  /// What the consumer stored beside it.
   std::string metadata;
+};
+
+/// How an Admin makes a call.
+struct CallOptions {
+  /// Time for the whole call, retries included. If absent, ClientOptions::default_api_timeout.
+  /// 0 to 1 day; with 0 the call fails with timed_out unless it needs no answer.
+  std::optional<std::chrono::milliseconds> timeout = {};
+};
+
+/// How `Admin::create_topics` makes its call.
+struct CreateTopicsOptions {
+  /// Checks everything and creates nothing. Default: false.
+  bool validate_only = false;
+  /// As CallOptions::timeout.
+  std::optional<std::chrono::milliseconds> timeout = {};
 };
 
 }  // namespace v0
@@ -145,44 +282,65 @@ struct GroupOffset {
 
 namespace dohle::client {
 class AdminCalls;
+struct HandleAccess;
 }  // namespace dohle::client
 
 namespace dohle {
 inline namespace v0 {
 
-/// Looks at and changes the cluster. A handle on its Client. Each call takes a timeout over all
-/// retries (0: the client's default_api_timeout), goes to the node that can answer it, and blocks;
-/// on the client's own thread it fails with would_deadlock.
+/// Looks at a cluster and changes it. A handle on its Client. Each call goes to the server that can
+/// answer it, retries what may succeed later, and blocks until its time is over.
+///
+/// Errors of every call: timed_out, with the last failure; closed and forked, of the Client;
+/// would_deadlock on the client's own thread; invalid_argument for a negative timeout; what a
+/// server answered. A call about several items has an outcome for each, and fails as a whole only
+/// when it could not be made.
 /// Thread safety: any thread.
 class DOHLE_API Admin {
  public:
-  using Milliseconds = std::chrono::milliseconds;
-
-  /// `validate_only`: everything but the making.
+  /// Creates topics. Errors of an item: TOPIC_ALREADY_EXISTS (36), INVALID_TOPIC_EXCEPTION (17),
+  /// INVALID_PARTITIONS (37), INVALID_REPLICATION_FACTOR (38), INVALID_CONFIG (40). After a lost
+  /// connection a topic may exist because of this very call; the message says so.
   Result<std::vector<Named<CreatedTopic>>> create_topics(std::vector<NewTopic> topics,
-                                                         bool validate_only = false,
-                                                         Milliseconds timeout = {});
+                                                         CreateTopicsOptions options = {});
+  /// Deletes topics with all their records. Errors of an item: UNKNOWN_TOPIC_OR_PARTITION (3),
+  /// TOPIC_DELETION_DISABLED (73).
   Result<std::vector<Named<void>>> delete_topics(std::vector<std::string> names,
-                                                 Milliseconds timeout = {});
-  Result<std::vector<TopicListing>> list_topics(Milliseconds timeout = {});
+                                                 CallOptions options = {});
+  /// All topics that this client may see, ordered by name.
+  Result<std::vector<TopicListing>> list_topics(CallOptions options = {});
+  /// Topics with their partitions; never creates one. Errors of an item:
+  /// UNKNOWN_TOPIC_OR_PARTITION (3), INVALID_TOPIC_EXCEPTION (17).
   Result<std::vector<Named<TopicDescription>>> describe_topics(std::vector<std::string> names,
-                                                               Milliseconds timeout = {});
-  Result<std::vector<ConfigEntry>> describe_topic_config(std::string name,
-                                                         Milliseconds timeout = {});
-  Result<ClusterDescription> describe_cluster(Milliseconds timeout = {});
-  Result<std::vector<GroupListing>> list_groups(Milliseconds timeout = {});
+                                                               CallOptions options = {});
+  /// The settings of topics and servers, in the order of `resources` (KIP-133). Errors of an item:
+  /// UNKNOWN_TOPIC_OR_PARTITION (3); invalid_argument for a server whose name is no node id.
+  Result<std::vector<Named<std::vector<ConfigEntry>>>> describe_configs(
+      std::vector<ConfigResource> resources, CallOptions options = {});
+  /// The cluster's id, its controller and its servers.
+  Result<ClusterDescription> describe_cluster(CallOptions options = {});
+  /// All groups of all servers; asks every server. Errors: what the first server that could not
+  /// answer failed with.
+  Result<std::vector<GroupListing>> list_groups(CallOptions options = {});
+  /// Groups with their members. Errors of an item: GROUP_ID_NOT_FOUND (69).
   Result<std::vector<Named<GroupDescription>>> describe_groups(std::vector<std::string> ids,
-                                                               Milliseconds timeout = {});
+                                                               CallOptions options = {});
+  /// Deletes groups that have no members, with their committed offsets. Errors of an item:
+  /// NON_EMPTY_GROUP (68), GROUP_ID_NOT_FOUND (69).
   Result<std::vector<Named<void>>> delete_groups(std::vector<std::string> ids,
-                                                 Milliseconds timeout = {});
-  /// All committed offsets of a group.
-  Result<std::vector<GroupOffset>> group_offsets(std::string id, Milliseconds timeout = {});
+                                                 CallOptions options = {});
+  /// All committed offsets of a group; none for a group that does not exist. Errors: what the
+  /// group's coordinator answered.
+  Result<std::vector<GroupOffset>> group_offsets(std::string id, CallOptions options = {});
+  /// Positions in partitions, in the order of `queries`; each leader is asked once. Errors of an
+  /// item: UNKNOWN_TOPIC_OR_PARTITION (3); invalid_argument for a negative time.
   Result<std::vector<OffsetAnswer>> list_offsets(std::vector<OffsetQuery> queries,
-                                                 Milliseconds timeout = {});
-
-  explicit Admin(std::shared_ptr<client::AdminCalls> core);
+                                                 CallOptions options = {});
 
  private:
+  friend struct client::HandleAccess;
+  explicit Admin(std::shared_ptr<client::AdminCalls> core);
+
   std::shared_ptr<client::AdminCalls> core_;
 };
 

@@ -36,6 +36,7 @@ using BrokerOption = std::function<void(kafka::BrokerOptions&)>;
 /// What went wrong where no call could return it. Its views, and `event`, are valid while the error
 /// handler runs; to keep the event, move it out.
 struct Failure {
+  /// What failed.
   enum class Kind : std::uint8_t {
     decode,        ///< a body could not be decoded
     handler,       ///< a handler failed, retries in place included, or left an event unacknowledged
@@ -43,11 +44,15 @@ struct Failure {
     subscription,  ///< reading or committing; the subscription goes on by itself
     held,          ///< a message that failed holds its partition: when that pauses, and each minute
   };
+  /// What failed.
   Kind kind;
+  /// Why, and where.
   Error error;
   /// Empty and none where the failure has no single message.
   std::string_view topic = {};
+  /// See topic.
   PartitionId partition = {};
+  /// See topic.
   Offset offset = {};
   /// For `decode` and `handler`: the event. Under FailurePolicy::hold and ::stop it is still
   /// pending, and `event->ack()` skips it for good. Null otherwise, for a handler that failed after
@@ -77,8 +82,11 @@ enum class FailurePolicy : std::uint8_t {
 
 /// A message that holds its partition.
 struct HeldMessage {
+  /// The subscription's topic.
   std::string topic;
+  /// The partition that it holds.
   PartitionId partition;
+  /// The message's offset.
   Offset offset;
   /// What its handler failed with, or why it cannot be decoded, or that nobody acknowledged it.
   Error reason;
@@ -122,14 +130,52 @@ struct PublishOptions {
 /// Sets fields of PublishOptions; made by the `with_*` functions.
 using PublishOption = std::function<void(PublishOptions&)>;
 
-/// Where a subscription starts reading: the first record, the last (the end), an offset (with
-/// `partition` only), or the first record with that timestamp or a later one.
-using StartOffset = std::variant<EarliestOffset, LatestOffset, Offset, Timestamp>;
+/// Where a subscription starts reading.
+///
+///     broker.subscribe<Order>("orders", handler, kafka::with_start_offset(StartOffset::first()));
+class StartOffset {
+ public:
+  /// What the value says.
+  enum class Kind : std::uint8_t {
+    first,      ///< the first record that the log still has
+    last,       ///< the end: records that are published from now on
+    offset,     ///< the record with that offset
+    timestamp,  ///< the first record with that timestamp or a later one
+  };
+
+  /// The first record that the log still has.
+  [[nodiscard]] static constexpr StartOffset first() { return {Kind::first, 0}; }
+  /// The end: records that are published from now on.
+  [[nodiscard]] static constexpr StartOffset last() { return {Kind::last, 0}; }
+  /// With SubscribeOptions::partition only. At least 0.
+  [[nodiscard]] static constexpr StartOffset at(Offset offset) {
+    return {Kind::offset, offset.value};
+  }
+  /// At least 0.
+  [[nodiscard]] static constexpr StartOffset at(Timestamp time) {
+    return {Kind::timestamp, time.value};
+  }
+
+  /// Which of the four it is.
+  [[nodiscard]] constexpr Kind kind() const { return kind_; }
+  /// The offset, or the milliseconds of the timestamp; 0 otherwise.
+  [[nodiscard]] constexpr std::int64_t value() const { return value_; }
+  friend constexpr bool operator==(const StartOffset&, const StartOffset&) = default;
+
+ private:
+  constexpr StartOffset(Kind kind, std::int64_t value) : kind_(kind), value_(value) {}
+
+  Kind kind_;
+  std::int64_t value_;
+};
 
 /// A topic that subscribe makes if it does not exist.
 struct AutoCreateTopic {
+  /// The topic's name; names as for NewTopic.
   std::string topic;
+  /// Default: 1. -1: the cluster's own default.
   std::int32_t partitions = 1;
+  /// Default: 1. -1: the cluster's own default.
   std::int16_t replication_factor = 1;
 };
 
@@ -162,6 +208,7 @@ struct SubscribeOptions {
   /// Messages and bytes of one partition that were handed out and not acknowledged; above either
   /// the partition pauses until there is room. At least 1.
   std::size_t max_unacknowledged = 10'000;
+  /// See max_unacknowledged.
   std::size_t max_unacknowledged_bytes = std::size_t{64} << 20;
   /// Inside the broker's own; the first is the outermost.
   std::vector<SubscribeMiddleware> middlewares = {};
@@ -169,18 +216,31 @@ struct SubscribeOptions {
   std::optional<AutoCreateTopic> auto_create_topic = {};
   /// Read this one partition, without a group. none: all, or the group's share.
   PartitionId partition = {};
+  /// As `BrokerOptions::start_offset`. If absent, the broker\'s.
   std::optional<StartOffset> start_offset = {};
+  /// As `BrokerOptions::queue_capacity`. If absent, the broker\'s.
   std::optional<std::size_t> queue_capacity = {};
+  /// As `BrokerOptions::min_bytes`. If absent, the broker\'s.
   std::optional<std::size_t> min_bytes = {};
+  /// As `BrokerOptions::max_bytes`. If absent, the broker\'s.
   std::optional<std::size_t> max_bytes = {};
+  /// As `BrokerOptions::max_wait`. If absent, the broker\'s.
   std::optional<std::chrono::milliseconds> max_wait = {};
-  /// These five are refused without a group.
+  // The next five are configuration errors without a group.
+
+  /// As `BrokerOptions::heartbeat_interval`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> heartbeat_interval = {};
+  /// As `BrokerOptions::session_timeout`. If absent, the broker\'s.
   std::optional<std::chrono::milliseconds> session_timeout = {};
+  /// As `BrokerOptions::rebalance_timeout`. If absent, the broker\'s.
   std::optional<std::chrono::milliseconds> rebalance_timeout = {};
+  /// As `BrokerOptions::max_poll_interval`. If absent, the broker\'s.
   std::optional<std::chrono::milliseconds> max_poll_interval = {};
+  /// As `BrokerOptions::commit_interval`. If absent, the broker\'s.
   std::optional<std::chrono::milliseconds> commit_interval = {};
+  /// As `BrokerOptions::read_backoff_min`. If absent, the broker\'s.
   std::optional<std::chrono::milliseconds> read_backoff_min = {};
+  /// As `BrokerOptions::read_backoff_max`. If absent, the broker\'s.
   std::optional<std::chrono::milliseconds> read_backoff_max = {};
 };
 
@@ -193,6 +253,7 @@ using SubscribeOption = std::function<void(SubscribeOptions&)>;
 namespace dohle::messaging {
 class BrokerRuntime;
 class Subscription;
+struct BrokerAccess;
 
 template <class Options, class... Setters>
 Options options_of(Setters&&... setters) {
@@ -217,7 +278,9 @@ class DOHLE_API Subscriber {
   /// As unsubscribe() with 5 s; what fails goes to the error handler.
   ~Subscriber();
 
+  /// The topic that it reads. Valid while it lives.
   [[nodiscard]] const std::string& topic() const;
+  /// As they are in effect. Valid while it lives.
   [[nodiscard]] const SubscribeOptions& options() const;
 
   /// Waits until partitions are assigned, be it none of the group's, and it is known where reading
@@ -239,9 +302,10 @@ class DOHLE_API Subscriber {
   /// behind); what the commit failed with.
   Result<void> unsubscribe(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
+ private:
+  friend struct messaging::BrokerAccess;
   explicit Subscriber(std::shared_ptr<messaging::Subscription> subscription);
 
- private:
   std::shared_ptr<messaging::Subscription> subscription_;
 };
 
@@ -259,6 +323,7 @@ class DOHLE_API Broker {
 
   /// "kafka".
   [[nodiscard]] std::string_view name() const;
+  /// As they are in effect. Valid while it lives.
   [[nodiscard]] const kafka::BrokerOptions& options() const;
   /// The addresses, separated by commas.
   [[nodiscard]] std::string address() const;
@@ -360,11 +425,9 @@ class DOHLE_API Broker {
   /// connect again. Errors: timed_out; the first thing that did not end well.
   Result<FlushReport> disconnect(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
-  explicit Broker(std::shared_ptr<messaging::BrokerRuntime> core);
-  /// For the library's own use.
-  [[nodiscard]] const std::shared_ptr<messaging::BrokerRuntime>& core() const { return core_; }
-
  private:
+  friend struct messaging::BrokerAccess;
+  explicit Broker(std::shared_ptr<messaging::BrokerRuntime> core);
   Result<void> apply(std::vector<BrokerOption> options);
   Result<Delivery> publish_encoded(std::string_view topic, messaging::EncodeInto encode,
                                    const void* value, PublishOptions options);

@@ -12,6 +12,10 @@
 #include "dohle/logger.hpp"
 #include "dohle/transport.hpp"
 
+namespace dohle::client {
+struct HandleAccess;
+}  // namespace dohle::client
+
 namespace dohle {
 inline namespace v0 {
 
@@ -40,9 +44,11 @@ struct ClientOptions {
   std::chrono::milliseconds metadata_max_age{300'000};
   /// Wait before a request is tried again; doubles up to the maximum, with 20 % jitter. 0 to 1 day.
   std::chrono::milliseconds retry_backoff{100};
+  /// See retry_backoff.
   std::chrono::milliseconds max_retry_backoff{1'000};
   /// Wait before connecting again to a server that refused; doubles likewise. 0 to 1 day.
   std::chrono::milliseconds reconnect_backoff{50};
+  /// See reconnect_backoff.
   std::chrono::milliseconds max_reconnect_backoff{1'000};
   /// Connections unused for that long are closed; 0 keeps them. To 365 days.
   std::chrono::milliseconds idle_timeout{540'000};
@@ -59,6 +65,7 @@ struct ClientOptions {
   std::size_t max_response_bytes = std::size_t{100} << 20;
   /// Socket buffers in bytes; 0 leaves them to the system.
   int socket_send_buffer_bytes = 0;
+  /// See socket_send_buffer_bytes.
   int socket_receive_buffer_bytes = 0;
   /// How long the client's thread goes on looking for work after it last had some, before it
   /// sleeps. 0 to 1 s; 0: not at all. While it looks, nobody has to wake it, which takes 5 to 30 us
@@ -99,7 +106,9 @@ class DOHLE_API Client {
   /// Errors: configuration.
   Result<Producer> producer(ProducerOptions options);
   Result<Producer> producer();
+  /// A consumer on this client. Errors: configuration; closed; forked.
   Result<Consumer> consumer(ConsumerOptions options);
+  /// An administrator on this client. Sends nothing.
   Admin admin();
 
   /// Closes every producer and consumer made from it, then the connections, within `timeout`.
@@ -107,12 +116,13 @@ class DOHLE_API Client {
   /// later calls of any handle fail with Errc::closed.
   Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(5));
 
+  /// What its handles share. Complete inside the library alone.
   class Shared;
-  /// For the library's own use.
-  explicit Client(std::shared_ptr<Shared> core);
-  [[nodiscard]] const std::shared_ptr<Shared>& core() const { return core_; }
 
  private:
+  friend struct client::HandleAccess;
+  explicit Client(std::shared_ptr<Shared> core);
+
   std::shared_ptr<Shared> core_;
 };
 

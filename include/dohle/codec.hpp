@@ -16,6 +16,7 @@ inline namespace v0 {
 
 /// What a codec may look at besides the bytes.
 struct CodecContext {
+  /// The topic that is published to or read from.
   std::string_view topic;
   /// A key is being coded, not a body.
   bool is_key = false;
@@ -46,6 +47,7 @@ struct Codec<std::string> {
   }
 };
 
+/// Bytes, as they are.
 template <>
 struct Codec<std::vector<std::byte>> {
   static constexpr std::string_view name = "raw";
@@ -58,6 +60,7 @@ struct Codec<std::vector<std::byte>> {
     return std::vector<std::byte>(bytes.begin(), bytes.end());
   }
 };
+/// Bytes, as they are.
 template <>
 struct Codec<std::vector<std::uint8_t>> {
   static constexpr std::string_view name = "raw";
@@ -81,10 +84,12 @@ struct Codec<Bytes> {
   }
 };
 
+/// Types whose values can be published: a Codec encodes them.
 template <class T>
 concept Encodable = requires(const T& value, const CodecContext& context, std::string& into) {
   { Codec<T>::encode(value, context, into) } -> std::same_as<Result<void>>;
 };
+/// Types that a subscription can decode to.
 template <class T>
 concept Decodable = requires(Bytes bytes, const CodecContext& context) {
   { Codec<T>::decode(bytes, context) } -> std::same_as<Result<T>>;

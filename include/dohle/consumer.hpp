@@ -21,9 +21,9 @@ inline namespace v0 {
 
 /// Where a partition is read from when there is no committed offset, or it is out of range.
 enum class OffsetReset : std::uint8_t {
-  latest,
-  earliest,
-  fail,  ///< poll returns Errc::no_offset
+  latest,    ///< the end: records that are published from then on
+  earliest,  ///< the first record that the log still has
+  fail,      ///< poll returns Errc::no_offset
 };
 
 /// How a Consumer fetches and takes part in a group.
@@ -32,10 +32,12 @@ struct ConsumerOptions {
   std::string group_id = {};
   /// Static membership (KIP-345); empty: dynamic.
   std::string group_instance_id = {};
+  /// Default: latest.
   OffsetReset offset_reset = OffsetReset::latest;
   /// Commit the positions of what poll has returned every `auto_commit_interval`, before partitions
   /// are given up, and on close. 1 ms to 1 day.
   bool auto_commit = true;
+  /// See auto_commit. Default: 5 s. 1 ms to 1 day.
   std::chrono::milliseconds auto_commit_interval{5'000};
   /// A member that is not heard of for that long loses its partitions. 1 ms to 1 day.
   std::chrono::milliseconds session_timeout{45'000};
@@ -48,6 +50,7 @@ struct ConsumerOptions {
   std::size_t min_fetch_bytes = 1;
   /// Per answer, and per partition in an answer. At least 1 KiB.
   std::size_t max_fetch_bytes = std::size_t{50} << 20;
+  /// Of one partition in an answer. Default: 1 MiB. At least 1 KiB.
   std::size_t max_partition_fetch_bytes = std::size_t{1} << 20;
   /// 0 to 10 min.
   std::chrono::milliseconds max_fetch_wait{500};
@@ -66,8 +69,11 @@ struct ConsumerOptions {
 
 /// A record together with where it came from. Views; see Records.
 struct ConsumerRecord : RecordView {
+  /// The topic that it was read from.
   std::string_view topic;
+  /// The partition that it was read from.
   PartitionId partition;
+  /// Of its batch; none if the server does not say.
   LeaderEpoch leader_epoch;
 };
 
@@ -77,6 +83,7 @@ struct ConsumerRecord : RecordView {
 namespace dohle::client {
 class ConsumerCalls;
 class RecordsWalk;
+struct HandleAccess;
 }  // namespace dohle::client
 
 namespace dohle {
@@ -89,12 +96,12 @@ inline namespace v0 {
 /// is destroyed. It may outlive the consumer. Not thread safe; may be moved to another thread.
 class DOHLE_API Records {
  public:
+  /// A C++20 input iterator. The record that it refers to is valid until it moves on.
   class DOHLE_API iterator {
    public:
     using value_type = ConsumerRecord;
     using difference_type = std::ptrdiff_t;
     iterator() = default;
-    explicit iterator(client::RecordsWalk* core) : core_(core) { ++*this; }
     const ConsumerRecord& operator*() const { return *current_; }
     const ConsumerRecord* operator->() const { return current_; }
     iterator& operator++() {
@@ -107,11 +114,14 @@ class DOHLE_API Records {
     }
 
    private:
+    friend class Records;
+    explicit iterator(client::RecordsWalk* core) : core_(core) { ++*this; }
     static const ConsumerRecord* next(client::RecordsWalk* core);
     client::RecordsWalk* core_ = nullptr;
     const ConsumerRecord* current_ = nullptr;
   };
 
+  /// No records.
   Records();
   Records(Records&&) noexcept;
   Records& operator=(Records&&) noexcept;
@@ -119,6 +129,7 @@ class DOHLE_API Records {
 
   /// A single pass: a second begin() goes on where the first stopped.
   [[nodiscard]] iterator begin();
+  /// Where the walk ends.
   [[nodiscard]] iterator end() const { return {}; }
   /// No record at all: the poll's time passed.
   [[nodiscard]] bool empty() const;
@@ -128,9 +139,10 @@ class DOHLE_API Records {
   /// That partition's position stays before the damage, and the next poll returns the same error.
   [[nodiscard]] const Error* error() const;
 
+ private:
+  friend struct client::HandleAccess;
   explicit Records(std::unique_ptr<client::RecordsWalk> core);
 
- private:
   std::unique_ptr<client::RecordsWalk> core_;
 };
 
@@ -138,11 +150,16 @@ class DOHLE_API Records {
 struct OffsetAndMetadata {
   /// The next record to read.
   Offset offset;
+  /// Of the last record before it. Default: none.
   LeaderEpoch leader_epoch = {};
+  /// Stored beside the offset. At most 4,096 bytes at Apache Kafka. Default: empty.
   std::string metadata = {};
 };
+/// An offset of one partition, to commit or committed.
 struct PartitionOffset {
+  /// The partition that it belongs to.
   TopicPartition partition;
+  /// Its offset.
   OffsetAndMetadata committed;
 };
 
@@ -165,6 +182,7 @@ struct RebalanceListener {
 /// call. Heartbeats and fetches go on in the background.
 class DOHLE_API Consumer {
  public:
+  /// Told what became of a commit.
   using CommitCallback = std::move_only_function<void(Result<void>)>;
 
   Consumer(Consumer&&) noexcept;
@@ -213,7 +231,9 @@ class DOHLE_API Consumer {
   /// that one, up to max_fetch_wait where nothing new comes, as with Java's consumer and
   /// librdkafka's.
   Result<void> seek(const TopicPartition& partition, Offset offset);
+  /// As `seek`, to the first record that the log still has.
   Result<void> seek_to_beginning(const TopicPartition& partition);
+  /// As `seek`, to the end: records that are published from now on.
   Result<void> seek_to_end(const TopicPartition& partition);
   /// To the first record with that timestamp or a later one; to the end if there is none.
   Result<void> seek_to_time(const TopicPartition& partition, Timestamp time);
@@ -226,21 +246,27 @@ class DOHLE_API Consumer {
   /// Paused partitions stay assigned and are not fetched; records already queued wait, and so do
   /// those that a fetch under way brings. After resume, new ones wait for it as after seek.
   Result<void> pause(std::span<const TopicPartition> partitions);
+  /// Fetches paused partitions again. Errors: invalid_argument for one that is not assigned.
   Result<void> resume(std::span<const TopicPartition> partitions);
 
+  /// The partitions that it reads at present.
   [[nodiscard]] std::vector<TopicPartition> assignment() const;
+  /// Those of them that are paused.
   [[nodiscard]] std::vector<TopicPartition> paused() const;
+  /// As the group knows it; empty while it is no member.
   [[nodiscard]] std::string member_id() const;
-  [[nodiscard]] Generation generation() const;
+  /// none while it is no member. See MemberEpoch.
+  [[nodiscard]] MemberEpoch member_epoch() const;
   /// Records between position and high watermark, as of the last fetch; nothing before it.
   [[nodiscard]] std::optional<std::int64_t> lag(const TopicPartition& partition) const;
 
   /// Commits if auto_commit, leaves the group, stops fetching, all of it within `timeout`.
   Result<void> close(std::chrono::milliseconds timeout);
 
+ private:
+  friend struct client::HandleAccess;
   explicit Consumer(std::shared_ptr<client::ConsumerCalls> core);
 
- private:
   std::shared_ptr<client::ConsumerCalls> core_;
 };
 

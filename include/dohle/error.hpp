@@ -17,7 +17,6 @@ enum class ErrorCategory : std::uint8_t {
   broker,         ///< a Kafka server answered with an error code; `code()` is its wire number
   client,         ///< this library, on its own account: timeouts, lost connections, wrong calls
   storage,        ///< files: full disk, damage, I/O errors
-  auth,           ///< authentication or authorization
   configuration,  ///< an option, flag or address that makes no sense
 };
 
@@ -56,7 +55,11 @@ enum class Errc : std::int16_t {
 };
 
 /// Whether a record that could not be acknowledged may nevertheless be in the log.
-enum class Stored : std::uint8_t { no, yes, possibly };
+enum class Stored : std::uint8_t {
+  no,        ///< it is not
+  yes,       ///< it is
+  possibly,  ///< nobody knows: the answer was lost
+};
 
 /// A failure as a value of two words. It says what failed, where, with which server code and
 /// message, and whether to retry. Copying is cheap (a reference count).
@@ -68,9 +71,11 @@ class DOHLE_API Error {
   /// `where` says what was being done, as "produce to orders-3"; it becomes part of message().
   static Error broker(std::int16_t code, std::string_view where = {},
                       std::string_view server_message = {});
+  /// An error that the client itself found.
   static Error client(Errc code, std::string_view message);
+  /// An error of a file.
   static Error storage(Errc code, std::string_view message);
-  static Error auth(Errc code, std::string_view message);
+  /// An option, a flag or an address that makes no sense; `message` names it, and what is allowed.
   static Error configuration(std::string_view message);
 
   Error(const Error& other) noexcept;
@@ -79,6 +84,7 @@ class DOHLE_API Error {
   Error& operator=(Error&& other) noexcept;
   ~Error();
 
+  /// Who found the fault.
   [[nodiscard]] ErrorCategory category() const noexcept { return category_; }
   /// broker: the wire number (3 is UNKNOWN_TOPIC_OR_PARTITION); otherwise an Errc.
   [[nodiscard]] std::int16_t code() const noexcept { return code_; }
@@ -112,7 +118,9 @@ class DOHLE_API Error {
   /// The same error with another property; used where the layer that knows it is not the one
   /// that made the error.
   [[nodiscard]] Error with_stored(Stored stored) const;
+  /// See with_stored.
   [[nodiscard]] Error with_retriable(bool retriable) const;
+  /// See with_stored.
   [[nodiscard]] Error with_fatal() const;
   /// Puts "`where`: " before the message.
   [[nodiscard]] Error within(std::string_view where) const;
@@ -155,6 +163,7 @@ class [[nodiscard]] Result : public std::expected<T, Error> {
       : Expected(std::move(expected)) {}
   Result(const Expected& expected) : Expected(expected) {}
 
+  /// The value. Throws std::bad_expected_access<Error> if there is an Error.
   [[nodiscard]] T& value() & { return Expected::value(); }
   [[nodiscard]] const T& value() const& { return Expected::value(); }
   T value() && { return std::move(static_cast<Expected&>(*this)).value(); }

@@ -39,14 +39,19 @@ class DOHLE_API RawEvent {
   RawEvent& operator=(RawEvent&& other) noexcept;
   ~RawEvent();
 
+  /// The topic that it was read from.
   [[nodiscard]] std::string_view topic() const;
+  /// The partition that it was read from.
   [[nodiscard]] PartitionId partition() const;
+  /// Its place in the partition.
   [[nodiscard]] Offset offset() const;
+  /// The record's time.
   [[nodiscard]] Timestamp timestamp() const;
   /// Nothing: the message has no key, which is not an empty key.
   [[nodiscard]] std::optional<std::string_view> key() const;
   /// Nothing: a tombstone.
   [[nodiscard]] std::optional<std::string_view> body() const;
+  /// All its headers, in order. Valid while the event lives.
   [[nodiscard]] const HeaderRange& headers() const;
   /// The value of the first header of that name; nothing if there is none or its value is null.
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;

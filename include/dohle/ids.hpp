@@ -18,14 +18,19 @@ inline namespace v0 {
 /// `none` is the value that stands for "absent" on the wire. Trivially copyable; no thread rules.
 template <class Tag, class Representation, Representation None>
 struct Id {
+  /// The type of the number.
   using Rep = Representation;
+  /// What stands for "absent" on the wire.
   static constexpr Representation none = None;
 
+  /// The number. Default: none.
   Representation value = None;
 
   constexpr Id() = default;
+  /// The id with that number.
   constexpr explicit Id(Representation v) : value(v) {}
 
+  /// It stands for "absent".
   [[nodiscard]] constexpr bool is_none() const { return value == None; }
   friend constexpr auto operator<=>(const Id&, const Id&) = default;
 };
@@ -44,6 +49,9 @@ using ProducerId = Id<struct ProducerIdTag, std::int64_t, -1>;
 using ProducerEpoch = Id<struct ProducerEpochTag, std::int16_t, -1>;
 /// Counts the completed rebalances of a classic group. -1: not a member.
 using Generation = Id<struct GenerationTag, std::int32_t, -1>;
+/// Counts what a member of a group was told of its assignment: in a classic group the generation,
+/// with KIP-848 the member epoch. -1: not a member.
+using MemberEpoch = Id<struct MemberEpochTag, std::int32_t, -1>;
 
 constexpr Offset operator+(Offset o, std::int64_t n) {
   return Offset{o.value + n};
@@ -55,8 +63,10 @@ constexpr std::int64_t operator-(Offset a, Offset b) {
 /// A topic's immutable id (KIP-516): 16 bytes, printed as URL-safe base64 without padding,
 /// as Apache Kafka prints it. All zero: none.
 struct TopicId {
+  /// In the order of the wire. Default: all zero.
   std::array<std::uint8_t, 16> bytes{};
 
+  /// All zero.
   [[nodiscard]] constexpr bool is_none() const { return *this == TopicId{}; }
   /// Base64 text of 22 characters.
   [[nodiscard]] DOHLE_API std::string to_string() const;
@@ -72,13 +82,16 @@ using Timestamp = Id<struct TimestampTag, std::int64_t, -1>;
 [[nodiscard]] constexpr Timestamp to_timestamp(std::chrono::system_clock::time_point t) {
   return Timestamp{std::chrono::floor<std::chrono::milliseconds>(t.time_since_epoch()).count()};
 }
+/// The system clock's time point of a timestamp.
 [[nodiscard]] constexpr std::chrono::system_clock::time_point to_time_point(Timestamp t) {
   return std::chrono::system_clock::time_point{std::chrono::milliseconds{t.value}};
 }
 
 /// One partition of one topic, by name.
 struct TopicPartition {
+  /// The topic's name.
   std::string topic;
+  /// The partition's index in the topic.
   PartitionId partition;
   friend auto operator<=>(const TopicPartition&, const TopicPartition&) = default;
 };

@@ -10,7 +10,13 @@
 namespace dohle {
 inline namespace v0 {
 
-enum class LogLevel : std::uint8_t { debug, info, warning, error };
+/// How important a log line is.
+enum class LogLevel : std::uint8_t {
+  debug,    ///< for people who look for a fault in the library
+  info,     ///< what an operator may want to know
+  warning,  ///< something failed, and the library goes on
+  error,    ///< something failed, and somebody has to act
+};
 
 /// Where the library's log lines go. An option of every long-lived object; never process-wide.
 ///

@@ -17,7 +17,9 @@ inline namespace v0 {
 
 /// A header that a Message owns. Names may repeat, order is kept, a value may be null.
 struct Header {
+  /// Its name, which other headers of the message may have, too.
   std::string name;
+  /// Its value. If absent, it is null.
   std::optional<std::string> value;
   friend bool operator==(const Header&, const Header&) = default;
 };
@@ -32,17 +34,21 @@ struct Header {
 class DOHLE_API Message {
  public:
   Message() = default;
+  /// A message with that body.
   explicit Message(std::string body) : body_(std::move(body)) {}
 
+  /// Sets the body.
   Message& with_body(std::string body) & { return body_ = std::move(body), *this; }
   /// No body: on a compacted topic it deletes the key.
   Message& with_tombstone() & { return body_.reset(), *this; }
+  /// Sets the key.
   Message& with_key(std::string key) & { return key_ = std::move(key), *this; }
   /// Appends; an earlier header of that name stays.
   Message& with_header(std::string name, std::optional<std::string> value) & {
     headers_.push_back({std::move(name), std::move(value)});
     return *this;
   }
+  /// Replaces all headers.
   Message& with_headers(std::vector<Header> headers) & {
     return headers_ = std::move(headers), *this;
   }
@@ -75,17 +81,25 @@ class DOHLE_API Message {
   }
   Message&& with_id(std::string v) && { return std::move(with_id(std::move(v))); }
 
+  /// If absent, the message is a tombstone.
   [[nodiscard]] const std::optional<std::string>& body() const { return body_; }
+  /// If absent, the message has no key.
   [[nodiscard]] const std::optional<std::string>& key() const { return key_; }
+  /// In the order in which they were added.
   [[nodiscard]] const std::vector<Header>& headers() const { return headers_; }
   /// The first header of that name; null if there is none.
   [[nodiscard]] const Header* find_header(std::string_view name) const;
   /// Appends those of `headers` whose name is not there yet, repeated ones as they are.
   void merge_headers(const std::vector<Header>& headers);
+  /// none: the balancer chooses.
   [[nodiscard]] PartitionId partition() const { return partition_; }
+  /// See with_offset.
   [[nodiscard]] Offset offset() const { return offset_; }
+  /// none: the time at which it is published.
   [[nodiscard]] Timestamp timestamp() const { return timestamp_; }
+  /// See with_metadata.
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  /// See with_id.
   [[nodiscard]] const std::string& id() const { return id_; }
 
  private:

@@ -34,6 +34,19 @@ enum class Durability : std::uint8_t {
 /// Reads "fsync", "interval" and "os". Errors: configuration, naming what is allowed.
 [[nodiscard]] DOHLE_API Result<Durability> parse_durability(std::string_view text);
 
+/// One way into a node: in NodeOptions what is wanted, in `Node::listeners` what came of it.
+struct NodeListener {
+  /// 1 to 64 letters, digits, '_' and '-'; each once. "embedded" is the name of the way without
+  /// sockets, and cannot be given. Default: "tcp".
+  std::string name = "tcp";
+  /// "HOST:PORT" or "[IPv6]:PORT" to listen on. With port 0 the system picks one, which
+  /// `Node::listeners` names. For "embedded" an address that only `Node::transport` understands.
+  std::string address = "127.0.0.1:9092";
+  /// "HOST:PORT" that clients of this listener are told to connect to. Default: empty, the
+  /// listening address. Needed when that is a wildcard as 0.0.0.0. Port 0: the listening port.
+  std::string advertised = {};
+};
+
 /// Where and how a node keeps its data and listens.
 struct NodeOptions {
   /// A directory, made if absent; ":memory:" keeps everything in memory and loses it at the end.
@@ -41,13 +54,11 @@ struct NodeOptions {
   /// For ":memory:": all files together, in bytes. Above it producers are refused with
   /// KAFKA_STORAGE_ERROR, and reading goes on. At least 1 MiB.
   std::size_t max_memory_bytes = std::size_t{1} << 30;
-  /// "HOST:PORT" or "[IPv6]:PORT"; port 0 lets the system pick one; empty: no sockets, only
-  /// `Node::transport` reaches the node. There is no authentication: everybody who reaches the
-  /// address may do everything, so it is the loopback interface unless said otherwise.
-  std::string listen = "127.0.0.1:9092";
-  /// What clients are told to connect to, as "HOST:PORT"; empty: the listening address. Needed when
-  /// that is a wildcard such as 0.0.0.0. Port 0: the listening port.
-  std::string advertise = {};
+  /// Where clients connect by TCP. At most 16. Default: 127.0.0.1:9092 alone. If empty, there are
+  /// no sockets, and only `Node::transport` reaches the node. There is no authentication: everybody
+  /// who reaches an address may do everything.
+  std::vector<NodeListener> listeners = {{}};
+  /// When a produce with acks=all is answered. Default: fsync.
   Durability durability = Durability::fsync;
   /// Topics are made on first use, with one partition.
   bool auto_create_topics = true;
@@ -80,6 +91,7 @@ struct NodeOptions {
   /// with INVALID_TIMESTAMP. Not for topics with LogAppendTime; a topic may have its own. At least
   /// 0; milliseconds::max(): any time.
   std::chrono::milliseconds max_timestamp_before = std::chrono::milliseconds::max();
+  /// See max_timestamp_before. Default: 1 h.
   std::chrono::milliseconds max_timestamp_after = std::chrono::hours(1);
   /// Damage to give up, each as "TOPIC-PARTITION@OFFSET", as the line that told of it has it.
   /// Default: none. The damaged bytes alone are put aside in the partition's directory, and the log
@@ -91,18 +103,9 @@ struct NodeOptions {
   std::shared_ptr<Logger> logger = nullptr;
 };
 
-/// One way into a node.
-struct NodeListener {
-  /// "tcp" or "embedded".
-  std::string name;
-  /// "HOST:PORT" that it listens on, with the port that was picked for port 0. For "embedded" an
-  /// address that only `Node::transport` understands.
-  std::string address;
-};
-
 /// An embedded single-node Kafka-compatible server with a thread of its own. It never clusters.
 ///
-///     auto node = dohle::Node::start({.data_dir = "./data", .listen = "127.0.0.1:9092"});
+///     auto node = dohle::Node::start({.data_dir = "./data"});
 ///     if (!node) return fail(node.error());
 ///
 /// Move-only. Thread safety: any thread, but not while it is being moved.
@@ -122,9 +125,11 @@ class DOHLE_API Node {
   /// As close() with its default; what fails is logged.
   ~Node();
 
-  /// Where clients connect by TCP, as "HOST:PORT" with the port that was picked for port 0; without
-  /// sockets, the address for clients that use `transport`. Valid while the Node lives.
+  /// Where clients connect by the first listener, as "HOST:PORT" with the port that was picked for
+  /// port 0; without sockets, the address for clients that use `transport`. Valid while the Node
+  /// lives.
   [[nodiscard]] const std::string& address() const;
+  /// In the order of NodeOptions::listeners, then "embedded". Valid while the Node lives.
   [[nodiscard]] const std::vector<NodeListener>& listeners() const;
   /// Reaches the node from inside the process, without sockets. A Client takes it as
   /// ClientOptions::transport together with the address of the listener "embedded". It may outlive

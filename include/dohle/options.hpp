@@ -1,8 +1,9 @@
 #pragma once
 
-// The options in the other style: each function returns what sets the field of the same name, whose
-// documentation says what it means. A function whose field both BrokerOptions and SubscribeOptions
-// have works for both.
+// The options in the other style. Each function returns an option that sets the field of the same
+// name, whose documentation gives meaning, range and default. A function works for BrokerOptions
+// and for SubscribeOptions where both have the field. Functions that set what any message broker
+// has stand in `dohle`; those that set what only Kafka has stand in `dohle::kafka`.
 
 #include <chrono>
 #include <concepts>
@@ -17,7 +18,7 @@
 #include <vector>
 
 #include "dohle/broker.hpp"
-#include "dohle/kafka.hpp"
+#include "dohle/broker_options.hpp"
 
 namespace dohle::messaging {
 /// What a function that works for both may set.
@@ -40,12 +41,14 @@ template <std::convertible_to<std::string>... More>
   std::vector<std::string> addresses{std::move(address), std::string(std::forward<More>(more))...};
   return [addresses = std::move(addresses)](kafka::BrokerOptions& o) { o.addresses = addresses; };
 }
+/// Sets `BrokerOptions::error_handler`.
 [[nodiscard]] inline BrokerOption with_error_handler(ErrorHandler handler) {
   return [handler = std::move(handler)](kafka::BrokerOptions& o) { o.error_handler = handler; };
 }
 
 // Publish.
 
+/// Sets `PublishOptions::async`.
 [[nodiscard]] inline PublishOption with_publish_async(std::same_as<bool> auto async) {
   return [async](PublishOptions& o) { o.async = async; };
 }
@@ -57,13 +60,16 @@ template <std::convertible_to<std::string>... More>
     o.callback = callback;
   };
 }
+/// Sets `PublishOptions::callback`.
 [[nodiscard]] inline PublishOption with_publish_callback(
     std::function<void(const Result<Receipt>&)> callback) {
   return [callback = std::move(callback)](PublishOptions& o) { o.callback = callback; };
 }
+/// Sets `PublishOptions::timeout`.
 [[nodiscard]] inline PublishOption with_publish_timeout(std::chrono::milliseconds timeout) {
   return [timeout](PublishOptions& o) { o.timeout = timeout; };
 }
+/// Sets `PublishOptions::required_acks`.
 [[nodiscard]] inline PublishOption with_publish_required_acks(Acks acks) {
   return [acks](PublishOptions& o) { o.required_acks = acks; };
 }
@@ -88,18 +94,23 @@ template <std::convertible_to<std::string>... More>
 [[nodiscard]] inline auto with_queue_name(std::string id) {
   return with_group_id(std::move(id));
 }
+/// Sets `SubscribeOptions::auto_ack`.
 [[nodiscard]] inline SubscribeOption with_subscribe_auto_ack(bool auto_ack) {
   return [auto_ack](SubscribeOptions& o) { o.auto_ack = auto_ack; };
 }
+/// The same as with_subscribe_auto_ack(false).
 [[nodiscard]] inline SubscribeOption disable_auto_ack() {
   return with_subscribe_auto_ack(false);
 }
+/// Sets `SubscribeOptions::concurrency`.
 [[nodiscard]] inline SubscribeOption with_concurrency(std::size_t handlers) {
   return [handlers](SubscribeOptions& o) { o.concurrency = handlers; };
 }
-[[nodiscard]] inline SubscribeOption unordered() {
+/// Sets `SubscribeOptions::unordered`.
+[[nodiscard]] inline SubscribeOption with_unordered() {
   return [](SubscribeOptions& o) { o.unordered = true; };
 }
+/// Sets `SubscribeOptions::max_retries` and `SubscribeOptions::retry_delay`.
 [[nodiscard]] inline SubscribeOption with_subscribe_retry(int max,
                                                           std::chrono::milliseconds delay) {
   return [max, delay](SubscribeOptions& o) {
@@ -111,9 +122,11 @@ template <std::convertible_to<std::string>... More>
 [[nodiscard]] inline auto with_failure_policy(FailurePolicy policy) {
   return [policy](messaging::Reads auto& o) { o.failure_policy = policy; };
 }
+/// Sets `SubscribeOptions::ack_timeout`.
 [[nodiscard]] inline SubscribeOption with_ack_timeout(std::chrono::milliseconds timeout) {
   return [timeout](SubscribeOptions& o) { o.ack_timeout = timeout; };
 }
+/// Sets `SubscribeOptions::max_unacknowledged` and `SubscribeOptions::max_unacknowledged_bytes`.
 [[nodiscard]] inline SubscribeOption with_max_unacknowledged(std::size_t messages,
                                                              std::size_t bytes) {
   return [messages, bytes](SubscribeOptions& o) {
@@ -136,45 +149,58 @@ namespace kafka {
 
 // Connecting.
 
+/// Sets `BrokerOptions::client_id`.
 [[nodiscard]] inline BrokerOption with_client_id(std::string id) {
   return [id = std::move(id)](BrokerOptions& o) { o.client_id = id; };
 }
+/// Sets `BrokerOptions::dialer_timeout`.
 [[nodiscard]] inline BrokerOption with_dialer_timeout(std::chrono::milliseconds timeout) {
   return [timeout](BrokerOptions& o) { o.dialer_timeout = timeout; };
 }
+/// Sets `BrokerOptions::read_timeout`.
 [[nodiscard]] inline BrokerOption with_read_timeout(std::chrono::milliseconds timeout) {
   return [timeout](BrokerOptions& o) { o.read_timeout = timeout; };
 }
+/// Sets `BrokerOptions::logger`.
 [[nodiscard]] inline BrokerOption with_logger(std::shared_ptr<Logger> logger) {
   return [logger = std::move(logger)](BrokerOptions& o) { o.logger = logger; };
 }
+/// Sets `BrokerOptions::error_logger`.
 [[nodiscard]] inline BrokerOption with_error_logger(std::shared_ptr<Logger> logger) {
   return [logger = std::move(logger)](BrokerOptions& o) { o.error_logger = logger; };
 }
+/// Sets `BrokerOptions::enable_logger`.
 [[nodiscard]] inline BrokerOption with_enable_logger(bool enable) {
   return [enable](BrokerOptions& o) { o.enable_logger = enable; };
 }
+/// Sets `BrokerOptions::enable_error_logger`.
 [[nodiscard]] inline BrokerOption with_enable_error_logger(bool enable) {
   return [enable](BrokerOptions& o) { o.enable_error_logger = enable; };
 }
 
 // Publishing.
 
+/// Sets `BrokerOptions::async`.
 [[nodiscard]] inline BrokerOption with_async(bool enable) {
   return [enable](BrokerOptions& o) { o.async = enable; };
 }
+/// Sets `BrokerOptions::batch_size`.
 [[nodiscard]] inline BrokerOption with_batch_size(std::size_t messages) {
   return [messages](BrokerOptions& o) { o.batch_size = messages; };
 }
+/// Sets `BrokerOptions::batch_bytes`.
 [[nodiscard]] inline BrokerOption with_batch_bytes(std::size_t bytes) {
   return [bytes](BrokerOptions& o) { o.batch_bytes = bytes; };
 }
+/// Sets `BrokerOptions::batch_timeout`.
 [[nodiscard]] inline BrokerOption with_batch_timeout(std::chrono::milliseconds timeout) {
   return [timeout](BrokerOptions& o) { o.batch_timeout = timeout; };
 }
+/// Sets `BrokerOptions::allow_publish_auto_topic_creation`.
 [[nodiscard]] inline BrokerOption with_allow_publish_auto_topic_creation(bool enable) {
   return [enable](BrokerOptions& o) { o.allow_publish_auto_topic_creation = enable; };
 }
+/// Sets `BrokerOptions::compression` and `BrokerOptions::compression_level`.
 [[nodiscard]] inline BrokerOption with_compression(CompressionCodec codec,
                                                    std::optional<int> level = std::nullopt) {
   return [codec, level](BrokerOptions& o) {
@@ -182,51 +208,66 @@ namespace kafka {
     o.compression_level = level;
   };
 }
+/// Sets `PublishOptions::key`.
 [[nodiscard]] inline PublishOption with_message_key(std::string key) {
   return [key = std::move(key)](PublishOptions& o) { o.key = key; };
 }
+/// Sets `PublishOptions::headers`.
 [[nodiscard]] inline PublishOption with_headers(std::vector<Header> headers) {
   return [headers = std::move(headers)](PublishOptions& o) { o.headers = headers; };
 }
 
 // Reading: broker-wide and of one subscription.
 
+/// Sets `start_offset`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_start_offset(StartOffset start) {
   return [start](messaging::Reads auto& o) { o.start_offset = start; };
 }
+/// Sets `queue_capacity`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_queue_capacity(std::size_t messages) {
   return [messages](messaging::Reads auto& o) { o.queue_capacity = messages; };
 }
+/// Sets `min_bytes`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_min_bytes(std::size_t bytes) {
   return [bytes](messaging::Reads auto& o) { o.min_bytes = bytes; };
 }
+/// Sets `max_bytes`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_max_bytes(std::size_t bytes) {
   return [bytes](messaging::Reads auto& o) { o.max_bytes = bytes; };
 }
+/// Sets `max_wait`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_max_wait(std::chrono::milliseconds wait) {
   return [wait](messaging::Reads auto& o) { o.max_wait = wait; };
 }
+/// Sets `heartbeat_interval`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_heartbeat_interval(std::chrono::milliseconds interval) {
   return [interval](messaging::Reads auto& o) { o.heartbeat_interval = interval; };
 }
+/// Sets `session_timeout`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_session_timeout(std::chrono::milliseconds timeout) {
   return [timeout](messaging::Reads auto& o) { o.session_timeout = timeout; };
 }
+/// Sets `rebalance_timeout`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_rebalance_timeout(std::chrono::milliseconds timeout) {
   return [timeout](messaging::Reads auto& o) { o.rebalance_timeout = timeout; };
 }
+/// Sets `max_poll_interval`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_max_poll_interval(std::chrono::milliseconds interval) {
   return [interval](messaging::Reads auto& o) { o.max_poll_interval = interval; };
 }
+/// Sets `commit_interval`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_commit_interval(std::chrono::milliseconds interval) {
   return [interval](messaging::Reads auto& o) { o.commit_interval = interval; };
 }
+/// Sets `read_backoff_min`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_read_backoff_min(std::chrono::milliseconds backoff) {
   return [backoff](messaging::Reads auto& o) { o.read_backoff_min = backoff; };
 }
+/// Sets `read_backoff_max`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_read_backoff_max(std::chrono::milliseconds backoff) {
   return [backoff](messaging::Reads auto& o) { o.read_backoff_max = backoff; };
 }
+/// Sets `BrokerOptions::partition_watch_interval`.
 [[nodiscard]] inline BrokerOption with_partition_watch_interval(
     std::chrono::milliseconds interval) {
   return [interval](BrokerOptions& o) { o.partition_watch_interval = interval; };
@@ -234,12 +275,15 @@ namespace kafka {
 
 // Of one subscription.
 
+/// Sets `SubscribeOptions::partition`.
 [[nodiscard]] inline SubscribeOption with_partition(PartitionId partition) {
   return [partition](SubscribeOptions& o) { o.partition = partition; };
 }
+/// Sets `SubscribeOptions::group_instance_id`.
 [[nodiscard]] inline SubscribeOption with_group_instance_id(std::string id) {
   return [id = std::move(id)](SubscribeOptions& o) { o.group_instance_id = id; };
 }
+/// Sets `SubscribeOptions::auto_create_topic`.
 [[nodiscard]] inline SubscribeOption with_subscribe_auto_create_topic(
     std::string topic, std::int32_t partitions, std::int16_t replication_factor) {
   AutoCreateTopic made{std::move(topic), partitions, replication_factor};

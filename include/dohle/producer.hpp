@@ -18,9 +18,20 @@ namespace dohle {
 inline namespace v0 {
 
 /// How many replicas have to have a record before the server answers.
-enum class Acks : std::int8_t { none = 0, leader = 1, all = -1 };
+enum class Acks : std::int8_t {
+  none = 0,    ///< the server does not answer: failures stay unknown
+  leader = 1,  ///< the leader
+  all = -1,    ///< all in-sync replicas
+};
 
-enum class CompressionCodec : std::uint8_t { none, gzip, snappy, lz4, zstd };
+/// How a batch is compressed.
+enum class CompressionCodec : std::uint8_t {
+  none,    ///< not at all
+  gzip,    ///< RFC 1952
+  snappy,  ///< in the framing that Kafka's Java client uses
+  lz4,     ///< LZ4 frame format
+  zstd,    ///< RFC 8878
+};
 
 /// How a Producer batches, sends and retries.
 struct ProducerOptions {
@@ -51,6 +62,7 @@ struct ProducerOptions {
   /// The largest request, in bytes; a record must fit into it with its framing. 1 KiB to 2 GiB - 1,
   /// and at least batch_bytes.
   std::size_t max_request_bytes = std::size_t{1} << 20;
+  /// How batches are compressed. Default: none.
   CompressionCodec compression = CompressionCodec::none;
   /// The codec's own scale; nothing: its default. gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22.
   std::optional<int> compression_level = std::nullopt;
@@ -71,6 +83,7 @@ namespace dohle::client {
 class RecordIntake;
 class IntakeTopic;
 struct Outcome;
+struct HandleAccess;
 }  // namespace dohle::client
 
 namespace dohle {
@@ -101,11 +114,12 @@ class DOHLE_API Delivery {
   /// The outcome is there; never waits, on any thread.
   [[nodiscard]] bool is_done() const;
 
-  /// For the library's own use: takes over one reference.
+ private:
+  friend struct client::HandleAccess;
+  /// Takes over one reference.
   Delivery(client::Outcome* adopted, std::uint32_t index, std::int32_t timestamp_delta) noexcept
       : outcome_(adopted), index_(index), timestamp_delta_(timestamp_delta) {}
 
- private:
   client::Outcome* outcome_ = nullptr;
   std::uint32_t index_ = 0;
   /// Milliseconds after the batch's first record; INT32_MIN: the outcome knows the time.
@@ -121,14 +135,15 @@ using DeliveryCallback = std::move_only_function<void(Result<Receipt>)>;
 /// Thread safety: copies may be used from any thread.
 class DOHLE_API ProducerTopic {
  public:
+  /// The topic's name. Valid while a copy of it lives.
   [[nodiscard]] std::string_view name() const;
   /// As last heard from the cluster.
   [[nodiscard]] std::int32_t partition_count() const;
 
-  explicit ProducerTopic(std::shared_ptr<client::IntakeTopic> core);
-  [[nodiscard]] const std::shared_ptr<client::IntakeTopic>& core() const { return core_; }
-
  private:
+  friend struct client::HandleAccess;
+  explicit ProducerTopic(std::shared_ptr<client::IntakeTopic> core);
+
   std::shared_ptr<client::IntakeTopic> core_;
 };
 
@@ -182,9 +197,10 @@ class DOHLE_API Producer {
   /// Errors: would_deadlock on the client's own thread.
   Result<FlushReport> close(std::chrono::milliseconds timeout);
 
+ private:
+  friend struct client::HandleAccess;
   explicit Producer(std::shared_ptr<client::RecordIntake> core);
 
- private:
   std::shared_ptr<client::RecordIntake> core_;
 };
 

@@ -18,13 +18,16 @@ using Bytes = std::span<const std::byte>;
 [[nodiscard]] inline Bytes as_bytes(std::string_view text) {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
 }
+/// Views bytes as text.
 [[nodiscard]] inline std::string_view as_text(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 /// A header of a record: a name and a value that may be null (absent). Names may repeat.
 struct HeaderView {
+  /// Its name, which other headers of the record may have, too.
   std::string_view name;
+  /// Its value. If absent, it is null.
   std::optional<Bytes> value;
 };
 
@@ -33,8 +36,11 @@ struct HeaderView {
 ///
 /// An absent key is not an empty key, and an absent value (a tombstone) is not an empty value.
 struct Record {
+  /// Default: none.
   std::optional<Bytes> key = std::nullopt;
+  /// Default: none, a tombstone.
   std::optional<Bytes> value = std::nullopt;
+  /// In the order in which they are sent. Default: none.
   std::span<const HeaderView> headers = {};
   /// none: the time at which it is sent.
   Timestamp timestamp = {};
@@ -46,6 +52,7 @@ struct Record {
 /// It refers to the bytes that the record refers to, and lives as long as they do.
 class HeaderRange {
  public:
+  /// A C++20 forward iterator.
   class iterator {
    public:
     using value_type = HeaderView;
@@ -100,9 +107,13 @@ class HeaderRange {
   /// `encoded` holds `count` headers as a record batch v2 stores them, already checked to be whole.
   HeaderRange(const std::byte* encoded, std::uint32_t count) : encoded_(encoded), count_(count) {}
 
+  /// The first header.
   [[nodiscard]] iterator begin() const { return {encoded_, count_}; }
+  /// Behind the last header.
   [[nodiscard]] iterator end() const { return {}; }
+  /// How many headers there are.
   [[nodiscard]] std::size_t size() const { return count_; }
+  /// There are no headers.
   [[nodiscard]] bool empty() const { return count_ == 0; }
   /// The value of the first header of that name; nothing if there is none or its value is null.
   [[nodiscard]] std::optional<Bytes> first(std::string_view name) const {
@@ -119,15 +130,21 @@ class HeaderRange {
 
 /// A received record. Views into a fetched buffer; whoever hands it out says how long they live.
 struct RecordView {
+  /// Its place in the partition.
   Offset offset;
+  /// The record's time; none if its producer gave none.
   Timestamp timestamp;
+  /// If absent, the record has no key.
   std::optional<Bytes> key;
+  /// If absent, the record is a tombstone.
   std::optional<Bytes> value;
+  /// In the order in which they were sent.
   HeaderRange headers;
 };
 
 /// Where and when a record was stored.
 struct Receipt {
+  /// The partition that it was stored in.
   PartitionId partition;
   /// none when acks is 0.
   Offset offset;

@@ -169,9 +169,6 @@ Error Error::storage(Errc code, std::string_view message) {
   const std::uint8_t flags = is_retriable_errc(code) ? retriable_flag : std::uint8_t{0};
   return {ErrorCategory::storage, static_cast<std::int16_t>(code), flags, std::string(message), {}};
 }
-Error Error::auth(Errc code, std::string_view message) {
-  return {ErrorCategory::auth, static_cast<std::int16_t>(code), 0, std::string(message), {}};
-}
 Error Error::configuration(std::string_view message) {
   return {ErrorCategory::configuration,
           static_cast<std::int16_t>(Errc::invalid_argument),

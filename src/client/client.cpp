@@ -14,6 +14,7 @@
 #include "base/printable.hpp"
 #include "base/transport.hpp"
 #include "client/admin/make_admin.hpp"
+#include "client/cluster/handle_access.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/waiter.hpp"
 #include "client/consume/make_consumer.hpp"
@@ -275,7 +276,9 @@ Result<Client> client::make_client(const ClientOptions& options,
   if (auto checked = check(options); !checked) return fail(checked.error());
   auto found = cluster_options(options);
   if (!found) return fail(found.error());
-  return Client(std::make_shared<HostedClient>(environment, std::move(*found)));
+  std::shared_ptr<Client::Shared> shared =
+      std::make_shared<HostedClient>(environment, std::move(*found));
+  return HandleAccess::make<Client>(std::move(shared));
 }
 
 }  // namespace dohle

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/fork_watch.hpp"
+#include "messaging/broker_access.hpp"
 #include "messaging/broker_runtime.hpp"
 
 namespace dohle {
@@ -101,7 +102,7 @@ Result<Subscriber> Broker::subscribe_raw(std::string topic, SubscribeHandler han
   if (auto usable = check(core_.get()); !usable) return fail(usable.error());
   auto started = core_->subscribe(std::move(topic), std::move(handler), std::move(options));
   if (!started) return fail(started.error());
-  return Subscriber(std::move(*started));
+  return messaging::BrokerAccess::make(std::move(*started));
 }
 
 Result<FlushReport> Broker::flush(std::chrono::milliseconds timeout) {

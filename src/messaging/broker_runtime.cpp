@@ -5,6 +5,7 @@
 #include <ranges>
 #include <utility>
 
+#include "client/cluster/handle_access.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/waiter.hpp"
 #include "messaging/changed_options.hpp"
@@ -145,7 +146,7 @@ Result<Admin> BrokerRuntime::admin() {
 }
 
 bool BrokerRuntime::is_client_thread() const {
-  return is_connected_ && client_->core()->loop().is_loop_thread();
+  return is_connected_ && client::HandleAccess::insides(*client_)->loop().is_loop_thread();
 }
 
 // Publishing.
@@ -311,11 +312,13 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   setup.source = std::make_unique<messaging::ConsumerSource>(read->plan, std::move(*consumer),
                                                              std::move(*cluster));
   setup.reports = reports_;
-  setup.is_client_thread = [client = std::weak_ptr(client_->core())] {
+  setup.is_client_thread = [client = std::weak_ptr(client::HandleAccess::insides(*client_))] {
     const auto alive = client.lock();
     return alive && alive->loop().is_loop_thread();
   };
-  setup.troubles = [client = std::weak_ptr(client_->core())] { return troubles_of(client.lock()); };
+  setup.troubles = [client = std::weak_ptr(client::HandleAccess::insides(*client_))] {
+    return troubles_of(client.lock());
+  };
   setup.options = std::move(options);
   auto started = Subscription::start(std::move(setup));
   std::erase_if(subscriptions_, [](const auto& earlier) { return earlier.expired(); });

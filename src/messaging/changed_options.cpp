@@ -27,14 +27,6 @@ bool is_equal(const T& a, const T& b) {
   return a == b;
 }
 
-bool is_equal(const std::optional<StartOffset>& a, const std::optional<StartOffset>& b) {
-  if (!a || !b) return a.has_value() == b.has_value();
-  if (a->index() != b->index()) return false;
-  if (const auto* offset = std::get_if<Offset>(&*a)) return *offset == std::get<Offset>(*b);
-  if (const auto* time = std::get_if<Timestamp>(&*a)) return *time == std::get<Timestamp>(*b);
-  return true;
-}
-
 }  // namespace
 
 std::string changed_options(const kafka::BrokerOptions& options,

@@ -60,7 +60,7 @@ void ConsumerSource::forget_unplaced(std::span<const TopicPartition> partitions)
 
 Result<void> ConsumerSource::place_unless_committed() {
   // First and last are the consumer's own reset policy.
-  if (!plan_.start || !std::holds_alternative<Timestamp>(*plan_.start)) unplaced_.clear();
+  if (!plan_.start || plan_.start->kind() != StartOffset::Kind::timestamp) unplaced_.clear();
   if (unplaced_.empty()) return {};
   auto committed = consumer_.committed(unplaced_);
   if (!committed) return fail(committed.error().within("start_offset"));
@@ -75,15 +75,22 @@ Result<void> ConsumerSource::place_unless_committed() {
 }
 
 Result<void> ConsumerSource::place(const TopicPartition& partition, const StartOffset& start) {
-  if (std::holds_alternative<EarliestOffset>(start)) return consumer_.seek_to_beginning(partition);
-  if (std::holds_alternative<LatestOffset>(start)) return consumer_.seek_to_end(partition);
-  if (const auto* offset = std::get_if<Offset>(&start)) return consumer_.seek(partition, *offset);
-  return consumer_.seek_to_time(partition, std::get<Timestamp>(start));
+  switch (start.kind()) {
+    case StartOffset::Kind::first:
+      return consumer_.seek_to_beginning(partition);
+    case StartOffset::Kind::last:
+      return consumer_.seek_to_end(partition);
+    case StartOffset::Kind::offset:
+      return consumer_.seek(partition, Offset{start.value()});
+    case StartOffset::Kind::timestamp:
+      break;
+  }
+  return consumer_.seek_to_time(partition, Timestamp{start.value()});
 }
 
 Result<std::vector<TopicPartition>> ConsumerSource::partitions_of_topic(
     std::chrono::milliseconds timeout) {
-  auto described = admin_.describe_topics({plan_.topic}, timeout);
+  auto described = admin_.describe_topics({plan_.topic}, {.timeout = timeout});
   if (!described) return fail(described.error());
   if (described->empty()) {
     return fail(Error::client(Errc::no_such_topic, "topic " + plan_.topic + " does not exist"));

@@ -33,8 +33,10 @@ Nodes& nodes() {
 Result<Node> start(const EmbeddedAddress& address, std::shared_ptr<Logger> logger) {
   NodeOptions options;
   options.data_dir = address.data_dir;
-  options.listen =
-      address.listen_port ? "127.0.0.1:" + std::to_string(*address.listen_port) : std::string();
+  options.listeners.clear();
+  if (address.listen_port) {
+    options.listeners.push_back({.address = "127.0.0.1:" + std::to_string(*address.listen_port)});
+  }
   options.logger = std::move(logger);
   return Node::start(std::move(options));
 }

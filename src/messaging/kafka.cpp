@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "messaging/broker_access.hpp"
 #include "messaging/broker_runtime.hpp"
 #include "messaging/embedded_address.hpp"
 #include "messaging/publish_chain.hpp"
@@ -22,8 +23,8 @@ constexpr std::int16_t topic_already_exists = 36;
 Result<bool> create_topic(Admin& admin, const std::string& topic, std::int32_t partitions,
                           std::int16_t replication_factor, std::chrono::milliseconds timeout) {
   auto made = admin.create_topics(
-      {{.name = topic, .partitions = partitions, .replication_factor = replication_factor}}, false,
-      timeout);
+      {{.name = topic, .partitions = partitions, .replication_factor = replication_factor}},
+      {.timeout = timeout});
   if (!made) return fail(made.error());
   bool was_there = false;
   for (const Named<CreatedTopic>& each : *made) {
@@ -43,10 +44,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// At least 1 ms: 0 would mean the client's own time-out.
 milliseconds left_until(TimePoint deadline) {
   const auto left = std::chrono::ceil<milliseconds>(deadline - messaging::monotonic_now());
-  return std::max(left, milliseconds(1));
+  return std::max(left, milliseconds(0));
 }
 
 TimePoint deadline_of(milliseconds timeout) {
@@ -60,7 +60,7 @@ Result<void> create(Admin& admin, const std::string& topic, std::int32_t partiti
       messaging::create_topic(admin, topic, partitions, replication_factor, left_until(deadline));
   if (!was_there) return fail(was_there.error());
   if (!*was_there || partitions == -1) return {};
-  auto described = admin.describe_topics({topic}, left_until(deadline));
+  auto described = admin.describe_topics({topic}, {.timeout = left_until(deadline)});
   if (!described) return fail(described.error());
   for (const Named<TopicDescription>& each : *described) {
     if (!each.result) return fail(each.result.error());
@@ -92,15 +92,17 @@ Result<Broker> connected(std::vector<std::string> addresses, TimePoint deadline)
 }
 
 Result<Admin> admin_of(const Broker& broker) {
-  if (!broker.core()) return fail(Error::client(Errc::closed, "the Broker was moved from"));
-  return broker.core()->admin();
+  const auto& runtime = messaging::BrokerAccess::runtime(broker);
+  if (!runtime) return fail(Error::client(Errc::closed, "the Broker was moved from"));
+  return runtime->admin();
 }
 
 }  // namespace
 
 Result<Broker> new_broker(BrokerOptions options) {
   if (auto checked = messaging::check(options); !checked) return fail(checked.error());
-  return Broker(std::make_shared<messaging::BrokerRuntime>(std::move(options)));
+  return messaging::BrokerAccess::make(
+      std::make_shared<messaging::BrokerRuntime>(std::move(options)));
 }
 
 Result<void> create_topic(Broker& broker, std::string topic, std::int32_t partitions,
@@ -132,7 +134,7 @@ Result<std::vector<Named<void>>> delete_topic(Broker& broker, std::vector<std::s
   const TimePoint deadline = deadline_of(timeout);
   auto admin = admin_of(broker);
   if (!admin) return fail(admin.error());
-  return admin->delete_topics(std::move(topics), left_until(deadline));
+  return admin->delete_topics(std::move(topics), {.timeout = left_until(deadline)});
 }
 
 Result<std::vector<Named<void>>> delete_topic(std::vector<std::string> addresses,

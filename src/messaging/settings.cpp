@@ -144,17 +144,15 @@ Result<void> check(const Reading& reading, milliseconds read_timeout) {
 
 Result<void> check_start(const std::optional<StartOffset>& start, bool has_partition) {
   if (!start) return {};
-  if (const auto* offset = std::get_if<Offset>(&*start)) {
-    if (!has_partition) {
-      return fail(Error::configuration("start_offset is offset " + std::to_string(offset->value) +
-                                       "; a number is allowed with partition only"));
-    }
-    return check_options({{"start_offset", offset->value, 0, INT64_MAX}});
+  if (start->kind() == StartOffset::Kind::timestamp) {
+    return check_options({{"start_offset (timestamp)", start->value(), 0, INT64_MAX, "ms"}});
   }
-  if (const auto* time = std::get_if<Timestamp>(&*start)) {
-    return check_options({{"start_offset (timestamp)", time->value, 0, INT64_MAX, "ms"}});
+  if (start->kind() != StartOffset::Kind::offset) return {};
+  if (!has_partition) {
+    return fail(Error::configuration("start_offset is offset " + std::to_string(start->value()) +
+                                     "; a number is allowed with partition only"));
   }
-  return {};
+  return check_options({{"start_offset", start->value(), 0, INT64_MAX}});
 }
 
 Result<void> check_handling(const SubscribeOptions& own) {
@@ -209,7 +207,7 @@ Result<void> check_exclusions(const std::string& group, const SubscribeOptions& 
 
 OffsetReset reset_of(const std::string& group, const std::optional<StartOffset>& start) {
   if (!start) return group.empty() ? OffsetReset::latest : OffsetReset::earliest;
-  return std::holds_alternative<LatestOffset>(*start) ? OffsetReset::latest : OffsetReset::earliest;
+  return start->kind() == StartOffset::Kind::last ? OffsetReset::latest : OffsetReset::earliest;
 }
 
 }  // namespace

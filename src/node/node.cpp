@@ -25,8 +25,8 @@ inline namespace v0 {
 namespace {
 
 constexpr std::string_view in_memory = ":memory:";
-constexpr std::string_view tcp_name = "tcp";
 constexpr std::string_view embedded_name = "embedded";
+constexpr std::size_t max_listeners = 16, max_listener_name_bytes = 64;
 constexpr std::size_t open_files_lowest = 16, open_files_highest = 1'000;
 /// For what is neither a file of a log nor a connection.
 constexpr std::size_t reserved_descriptors = 64;
@@ -67,31 +67,57 @@ bool is_wildcard(const std::string& host) {
   return host == "0.0.0.0" || host == "::" || host == "*";
 }
 
-/// Where to listen by TCP; nothing: nowhere.
-Result<std::optional<node::NodeEngine::ListenAt>> tcp_of(const NodeOptions& options) {
-  if (options.listen.empty()) {
-    if (options.advertise.empty()) return std::nullopt;
-    return fail(Error::configuration("advertise is " + options.advertise +
-                                     ", but the node does not listen anywhere (listen is empty)"));
+bool is_listener_name(std::string_view name) {
+  const auto is_allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+  };
+  return !name.empty() && name.size() <= max_listener_name_bytes &&
+         std::ranges::all_of(name, is_allowed) && name != embedded_name;
+}
+
+Result<node::NodeEngine::ListenAt> listener_of(const NodeListener& wanted) {
+  const std::string which = "listener " + wanted.name + ": ";
+  if (!is_listener_name(wanted.name)) {
+    return fail(Error::configuration("a listener is called \"" + wanted.name +
+                                     "\"; allowed are 1 to 64 letters, digits, '_' and '-', and "
+                                     "not \"embedded\""));
   }
-  auto at = Endpoint::parse(options.listen);
-  if (!at) return fail(at.error().within("listen"));
-  node::NodeEngine::ListenAt where{std::string(tcp_name), *at, {}};
-  if (!options.advertise.empty()) {
-    auto advertise = Endpoint::parse(options.advertise);
-    if (!advertise) return fail(advertise.error().within("advertise"));
-    if (is_wildcard(advertise->host)) {
-      return fail(Error::configuration("advertise is " + options.advertise +
+  auto at = Endpoint::parse(wanted.address);
+  if (!at) return fail(at.error().within(which + "address"));
+  node::NodeEngine::ListenAt where{wanted.name, *at, {}};
+  if (!wanted.advertised.empty()) {
+    auto advertised = Endpoint::parse(wanted.advertised);
+    if (!advertised) return fail(advertised.error().within(which + "advertised"));
+    if (is_wildcard(advertised->host)) {
+      return fail(Error::configuration(which + "advertised is " + wanted.advertised +
                                        ", an address that nobody can connect to; allowed is "
                                        "HOST:PORT as clients reach it"));
     }
-    where.advertise = *advertise;
+    where.advertise = *advertised;
   } else if (is_wildcard(at->host)) {
-    return fail(Error::configuration("listen is " + options.listen +
-                                     ", an address that nobody can connect to: advertise has to "
+    return fail(Error::configuration(which + "address is " + wanted.address +
+                                     ", an address that nobody can connect to: advertised has to "
                                      "say what clients are told"));
   }
   return where;
+}
+
+Result<std::vector<node::NodeEngine::ListenAt>> listeners_of(const NodeOptions& options) {
+  if (options.listeners.size() > max_listeners) {
+    return fail(Error::configuration("listeners has " + std::to_string(options.listeners.size()) +
+                                     " items; allowed are 0 to " + std::to_string(max_listeners)));
+  }
+  std::vector<node::NodeEngine::ListenAt> all;
+  for (const NodeListener& wanted : options.listeners) {
+    auto where = listener_of(wanted);
+    if (!where) return fail(where.error());
+    if (std::ranges::find(all, wanted.name, &node::NodeEngine::ListenAt::name) != all.end()) {
+      return fail(Error::configuration("two listeners are called " + wanted.name));
+    }
+    all.push_back(*std::move(where));
+  }
+  return all;
 }
 
 /// The descriptors of the process, and what a node does with them.
@@ -130,7 +156,7 @@ void bound_by_descriptors(node::NodeSettings& settings, const NodeOptions& optio
   if (!found) return;
   settings.max_open_files = found->files;
   const bool is_lower = found->connections < options.max_connections;
-  if (options.listen.empty() || !is_lower) return;
+  if (options.listeners.empty() || !is_lower) return;
   settings.max_connections = found->connections;
   settings.connections_bound =
       "as many as the process has descriptors for, RLIMIT_NOFILE " + std::to_string(found->limit);
@@ -213,14 +239,14 @@ struct Node::Parts {
 
   /// Calls `done` once the node listens, or has given up and let go of its data.
   void open(const node::NodeSettings& settings,
-            const std::optional<node::NodeEngine::ListenAt>& tcp_at, Disk::Synced done) {
+            const std::vector<node::NodeEngine::ListenAt>& wanted, Disk::Synced done) {
     engine = std::make_unique<node::NodeEngine>(node::NodeEnvironment{loop, *disk, random, *logger},
                                                 settings);
     if (auto started = engine->start(); !started) {
       engine.reset();
       return done(std::move(started));
     }
-    auto listening = listen_everywhere(tcp_at);
+    auto listening = listen_everywhere(wanted);
     if (listening) return done(std::move(listening));
     // Stopped cleanly, so that an address that is taken does not cost the next start a recovery.
     engine->stop(loop.tick().mono, [this, listening = std::move(listening),
@@ -232,10 +258,10 @@ struct Node::Parts {
     });
   }
 
-  Result<void> listen_everywhere(const std::optional<node::NodeEngine::ListenAt>& tcp_at) {
-    if (tcp_at) {
-      if (auto listening = listen(tcp, *tcp_at); !listening) return listening;
-      say_who_may_come(tcp_at->at);
+  Result<void> listen_everywhere(const std::vector<node::NodeEngine::ListenAt>& wanted) {
+    for (const node::NodeEngine::ListenAt& where : wanted) {
+      if (auto listening = listen(tcp, where); !listening) return listening;
+      say_who_may_come(where.at);
     }
     return listen(*embedded, {std::string(embedded_name), {std::string(embedded_name), 0}, {}});
   }
@@ -255,7 +281,8 @@ struct Node::Parts {
   Result<void> listen(Listening& listening, const node::NodeEngine::ListenAt& where) {
     auto at = engine->listen(listening, where);
     if (!at) return fail(at.error());
-    listeners.push_back({where.name, at->to_string()});
+    const std::string advertised = where.advertise.host.empty() ? "" : where.advertise.to_string();
+    listeners.push_back({where.name, at->to_string(), advertised});
     return {};
   }
 
@@ -297,12 +324,12 @@ Node::~Node() {
 Result<Node> Node::start(NodeOptions options) {
   auto settings = settings_of(options);
   if (!settings) return fail(settings.error());
-  auto tcp_at = tcp_of(options);
-  if (!tcp_at) return fail(tcp_at.error());
+  auto listeners = listeners_of(options);
+  if (!listeners) return fail(listeners.error());
   auto parts = std::make_unique<Parts>(options);
   parts->loop.start("dohle-node");
   auto started =
-      parts->on_loop([&](auto done) { parts->open(*settings, *tcp_at, std::move(done)); });
+      parts->on_loop([&](auto done) { parts->open(*settings, *listeners, std::move(done)); });
   if (!started) {
     parts->loop.stop();
     parts->loop.join();

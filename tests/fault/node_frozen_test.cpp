@@ -151,9 +151,9 @@ TEST_F(FrozenNode, EndsNoCallOfTheClientLaterThanItsTime) {
     EXPECT_FALSE(closing.close(given));
   });
   add("Client::connect", [&] { expect_late(fresh.connect(given)); });
-  add("Admin::list_topics", [&] { expect_late(admin.list_topics(given)); });
+  add("Admin::list_topics", [&] { expect_late(admin.list_topics({.timeout = given})); });
   add("Admin::create_topics", [&] {
-    const auto made = admin.create_topics({{.name = "new"}}, false, given);
+    const auto made = admin.create_topics({{.name = "new"}}, {.timeout = given});
     ASSERT_TRUE(made);
     expect_late(made->at(0).result);
   });
@@ -176,7 +176,7 @@ TEST_F(FrozenNode, EndsNoCallOfABrokerLaterThanItsTime) {
     return broker
         .subscribe<std::string>(
             "orders", [&](const std::string&) { ++handled; },
-            {.group_id = group, .start_offset = EarliestOffset{}, .commit_interval = 1h})
+            {.group_id = group, .start_offset = StartOffset::first(), .commit_interval = 1h})
         .value();
   };
   Subscriber unsubscribing = subscribe(reading, "five"), left_over = subscribe(ending, "six");

@@ -25,12 +25,19 @@ class AdminOnANode : public ClientOnNode {
     client_.reset();
   }
 
+  Result<std::vector<ConfigEntry>> config_of(const std::string& topic) {
+    auto configs = admin_->describe_configs({{ConfigResourceType::topic, topic}}, {.timeout = 10s});
+    if (!configs) return fail(configs.error());
+    return std::move(configs->front().result);
+  }
+
   std::optional<Admin> admin_;
 };
 
 TEST_F(AdminOnANode, MakesDescribesAndDeletesTopicsEachWithItsOwnOutcome) {
   const auto made = admin_->create_topics(
-      {{.name = "orders", .partitions = 3}, {.name = "no/slash", .partitions = 1}}, false, 10s);
+      {{.name = "orders", .partitions = 3}, {.name = "no/slash", .partitions = 1}},
+      {.timeout = 10s});
   ASSERT_TRUE(made) << made.error().to_string();
   ASSERT_EQ(made->size(), 2u);
   ASSERT_TRUE((*made)[0].result) << (*made)[0].result.error().to_string();
@@ -40,52 +47,55 @@ TEST_F(AdminOnANode, MakesDescribesAndDeletesTopicsEachWithItsOwnOutcome) {
   EXPECT_TRUE((*made)[1].result.error().is_broker(17));
   EXPECT_NE((*made)[1].result.error().message().find("create topic no/slash"), std::string::npos);
 
-  const auto again = admin_->create_topics({{.name = "orders"}}, false, 10s).value();
+  const auto again = admin_->create_topics({{.name = "orders"}}, {.timeout = 10s}).value();
   EXPECT_TRUE(again[0].result.error().is_broker(36));
 
-  const auto described = admin_->describe_topics({"orders", "absent"}, 10s).value();
+  const auto described = admin_->describe_topics({"orders", "absent"}, {.timeout = 10s}).value();
   ASSERT_TRUE(described[0].result);
   EXPECT_EQ(described[0].result->partitions.size(), 3u);
   EXPECT_TRUE(described[1].result.error().is_broker(3));
 
-  const auto listed = admin_->list_topics(10s).value();
+  const auto listed = admin_->list_topics({.timeout = 10s}).value();
   ASSERT_EQ(listed.size(), 1u);
   EXPECT_EQ(listed[0].name, "orders");
   EXPECT_EQ(listed[0].partitions, 3);
 
-  const auto deleted = admin_->delete_topics({"absent", "orders"}, 10s).value();
+  const auto deleted = admin_->delete_topics({"absent", "orders"}, {.timeout = 10s}).value();
   EXPECT_TRUE(deleted[0].result.error().is_broker(3));
   EXPECT_TRUE(deleted[1].result) << deleted[1].result.error().to_string();
-  EXPECT_TRUE(admin_->list_topics(10s).value().empty());
+  EXPECT_TRUE(admin_->list_topics({.timeout = 10s}).value().empty());
 }
 
 TEST_F(AdminOnANode, ChecksATopicWithoutMakingIt) {
-  const auto checked = admin_->create_topics({{.name = "t", .partitions = 2}}, true, 10s).value();
+  const auto checked =
+      admin_
+          ->create_topics({{.name = "t", .partitions = 2}}, {.validate_only = true, .timeout = 10s})
+          .value();
   EXPECT_TRUE(checked[0].result);
-  EXPECT_TRUE(admin_->list_topics(10s).value().empty());
+  EXPECT_TRUE(admin_->list_topics({.timeout = 10s}).value().empty());
 }
 
 TEST_F(AdminOnANode, ShowsATopicsConfiguration) {
-  ASSERT_TRUE(
-      admin_->create_topics({{.name = "t", .config = {{"retention.ms", "60000"}}}}, false, 10s));
-  const auto entries = admin_->describe_topic_config("t", 10s).value();
+  ASSERT_TRUE(admin_->create_topics({{.name = "t", .config = {{"retention.ms", "60000"}}}},
+                                    {.timeout = 10s}));
+  const auto entries = config_of("t").value();
   const auto found = std::find_if(entries.begin(), entries.end(),
                                   [](const auto& each) { return each.name == "retention.ms"; });
   ASSERT_NE(found, entries.end());
   EXPECT_EQ(found->value, "60000");
   EXPECT_FALSE(found->is_default);
-  EXPECT_TRUE(admin_->describe_topic_config("absent", 10s).error().is_broker(3));
+  EXPECT_TRUE(config_of("absent").error().is_broker(3));
 }
 
 TEST_F(AdminOnANode, FindsOffsetsOfOnePartitionFromBothEnds) {
-  ASSERT_TRUE(admin_->create_topics({{.name = "t", .partitions = 1}}, false, 10s));
+  ASSERT_TRUE(admin_->create_topics({{.name = "t", .partitions = 1}}, {.timeout = 10s}));
   const TopicPartition there{"t", PartitionId{0}};
   const auto found = admin_
-                         ->list_offsets({{there, EarliestOffset{}},
-                                         {there, LatestOffset{}},
-                                         {{"t", PartitionId{7}}, LatestOffset{}},
-                                         {{"absent", PartitionId{0}}, LatestOffset{}}},
-                                        10s)
+                         ->list_offsets({{there, OffsetSpec::earliest()},
+                                         {there, OffsetSpec::latest()},
+                                         {{"t", PartitionId{7}}, OffsetSpec::latest()},
+                                         {{"absent", PartitionId{0}}, OffsetSpec::latest()}},
+                                        {.timeout = 10s})
                          .value();
   ASSERT_EQ(found.size(), 4u);
   EXPECT_EQ(found[0].result.value().offset, Offset{0});
@@ -95,19 +105,21 @@ TEST_F(AdminOnANode, FindsOffsetsOfOnePartitionFromBothEnds) {
 }
 
 TEST_F(AdminOnANode, DescribesTheClusterAndWhatGroupsThereAre) {
-  const auto cluster = admin_->describe_cluster(10s).value();
+  const auto cluster = admin_->describe_cluster({.timeout = 10s}).value();
   ASSERT_EQ(cluster.nodes.size(), 1u);
   EXPECT_EQ(cluster.controller, cluster.nodes[0].id);
-  EXPECT_TRUE(admin_->list_groups(10s).value().empty());
-  EXPECT_TRUE(admin_->describe_groups({"g"}, 10s).value()[0].result.error().is_broker(69));
-  EXPECT_TRUE(admin_->delete_groups({"g"}, 10s).value()[0].result.error().is_broker(69));
-  EXPECT_TRUE(admin_->group_offsets("g", 10s).value().empty());
+  EXPECT_TRUE(admin_->list_groups({.timeout = 10s}).value().empty());
+  EXPECT_TRUE(
+      admin_->describe_groups({"g"}, {.timeout = 10s}).value()[0].result.error().is_broker(69));
+  EXPECT_TRUE(
+      admin_->delete_groups({"g"}, {.timeout = 10s}).value()[0].result.error().is_broker(69));
+  EXPECT_TRUE(admin_->group_offsets("g", {.timeout = 10s}).value().empty());
 }
 
 TEST_F(AdminOnANode, SaysWhichTimePassedOnceTheNodeIsGone) {
   ASSERT_TRUE(client_->connect(10s));
   ASSERT_TRUE(node_->close(5s));
-  const auto made = admin_->create_topics({{.name = "t"}}, false, 300ms).value();
+  const auto made = admin_->create_topics({{.name = "t"}}, {.timeout = 300ms}).value();
   EXPECT_TRUE(made[0].result.error().is(Errc::timed_out));
   EXPECT_NE(made[0].result.error().message().find("create topic t: not done within 300 ms"),
             std::string::npos);

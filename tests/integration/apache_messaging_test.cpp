@@ -154,7 +154,7 @@ TEST_F(ApacheMessaging, ReadsWithoutAGroupFromTheEndOrWhereItIsTold) {
   Seen from_end, from_start;
   auto end = broker.subscribe<Reading>("loose", [&](const Reading& r) { from_end.add(r); });
   auto start = broker.subscribe<Reading>("loose", [&](const Reading& r) { from_start.add(r); },
-                                         {.start_offset = EarliestOffset{}});
+                                         {.start_offset = StartOffset::first()});
   ASSERT_TRUE(end.has_value() && start.has_value());
   ASSERT_TRUE(end->wait_ready(patience).has_value());
   ASSERT_TRUE(start->wait_ready(patience).has_value());

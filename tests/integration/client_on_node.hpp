@@ -13,7 +13,7 @@ namespace dohle {
 class ClientOnNode : public testing::Test {
  protected:
   void SetUp() override {
-    auto node = Node::start({.data_dir = ":memory:", .listen = "127.0.0.1:0"});
+    auto node = Node::start({.data_dir = ":memory:", .listeners = {{.address = "127.0.0.1:0"}}});
     ASSERT_TRUE(node) << node.error().to_string();
     node_.emplace(std::move(*node));
     auto client = Client::create({.bootstrap_servers = {node_->address()}});

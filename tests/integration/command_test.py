@@ -648,7 +648,7 @@ class Groups(Command):
         self.assertRegex(text, r"\njobs +0 +4 +10 +6 +- +-\n$")
         [described] = self.json("group", "describe", "workers")
         self.assertEqual(described, {
-            "group": "workers", "state": "Empty", "protocol_type": "consumer", "protocol": "", "coordinator": 1,
+            "group": "workers", "state": "Empty", "type": "classic", "protocol_type": "consumer", "assignor": "", "coordinator": 1,
             "members": [], "partitions": [{"topic": "jobs", "partition": 0, "committed_offset": 4, "end_offset": 10,
                                            "lag": 6, "member_id": None}]})
         self.assertEqual(self.dohle("consume", "jobs", "-g", "workers", "-e"), "4\n5\n6\n7\n8\n9\n")
@@ -664,7 +664,7 @@ class Groups(Command):
         member.send_signal(signal.SIGINT)
         self.assertEqual(member.wait(TIME_MAX), INTERRUPTED)
         member.stdout.close()
-        self.assertEqual((described["state"], described["protocol"]), ("Stable", "range"))
+        self.assertEqual((described["state"], described["assignor"]), ("Stable", "range"))
         [only] = described["members"]
         self.assertEqual(list(only), ["member_id", "instance_id", "client_id", "host"])
         self.assertEqual(only["client_id"], "me")

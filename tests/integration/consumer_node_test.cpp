@@ -188,11 +188,11 @@ TEST_F(ConsumerOnNode, a_partition_goes_to_the_member_that_stays) {
   ASSERT_TRUE(first.subscribe({"orders"}));
   EXPECT_EQ(read(first, 10), numbers(0, 10));
   ASSERT_TRUE(second.subscribe({"orders"}));
-  for (int polls = 0; polls < 500 && second.generation().is_none(); ++polls) {
+  for (int polls = 0; polls < 500 && second.member_epoch().is_none(); ++polls) {
     ASSERT_TRUE(first.poll(milliseconds(10)));
     ASSERT_TRUE(second.poll(milliseconds(10)));
   }
-  EXPECT_FALSE(second.generation().is_none());
+  EXPECT_FALSE(second.member_epoch().is_none());
   ASSERT_TRUE(first.close(seconds(10)));
   produce("orders", 5, 10);
   EXPECT_EQ(read(second, 5), numbers(10, 15));

@@ -41,7 +41,7 @@ class Directory {
 Node started_node(const std::string& directory) {
   NodeOptions options;
   options.data_dir = directory;
-  options.listen = "";
+  options.listeners.clear();
   options.logger = silent_logger();
   return Node::start(std::move(options)).value();
 }
@@ -89,7 +89,7 @@ TEST(OptionEnums, AreCheckedByTheCallThatTakesThem) {
   };
   NodeOptions volatile_node;
   volatile_node.data_dir = ":memory:";
-  volatile_node.listen = "";
+  volatile_node.listeners.clear();
   volatile_node.logger = silent_logger();
   volatile_node.durability = no_value<Durability>;
   const struct {
@@ -127,7 +127,7 @@ TEST(Logging, ANodePassesPrintableLinesToTheUsersLogger) {
   std::vector<std::string> lines;
   NodeOptions options;
   options.data_dir = directory.path;
-  options.listen = "";
+  options.listeners.clear();
   options.logger =
       function_logger(LogLevel::debug, [&](LogLevel, std::string_view, std::string_view line) {
         const std::lock_guard lock(mutex);
@@ -189,7 +189,7 @@ TEST(MovedFrom, ClientProducerConsumerAndAdminAnswerClosed) {
   EXPECT_TRUE(consumer.assignment().empty());
   EXPECT_TRUE(consumer.paused().empty());
   EXPECT_EQ(consumer.member_id(), "");
-  EXPECT_TRUE(consumer.generation().is_none());
+  EXPECT_TRUE(consumer.member_epoch().is_none());
   EXPECT_FALSE(consumer.lag({"t", PartitionId{0}}));
 }
 
@@ -292,7 +292,7 @@ TEST(Forked, AnEmbeddedNodesDirectoryIsFreeOnceTheParentLetsItGo) {
   node.reset();
   NodeOptions again;
   again.data_dir = directory.path;
-  again.listen = "";
+  again.listeners.clear();
   again.logger = silent_logger();
   const auto taken = Node::start(std::move(again));
   EXPECT_TRUE(taken) << taken.error().to_string();

@@ -165,7 +165,7 @@ TEST(EmbeddedAddress, of_a_directory_keeps_messages_and_groups_between_two_lives
     auto member = broker.subscribe<Strike>(
         "t", [&](const Strike& strike) { group.add(strike.row); }, {.group_id = "g"});
     auto reader = broker.subscribe<Strike>("t", [&](const Strike& strike) { all.add(strike.row); },
-                                           {.start_offset = EarliestOffset{}});
+                                           {.start_offset = StartOffset::first()});
     ASSERT_TRUE(member.has_value() && reader.has_value());
     EXPECT_TRUE(group.wait_for(10));
     EXPECT_TRUE(all.wait_for(static_cast<std::size_t>(10 * (life + 1))));
@@ -185,7 +185,7 @@ TEST(EmbeddedAddress, that_is_equal_shares_the_node_in_memory_and_a_bare_one_is_
   ASSERT_TRUE(kafka::create_topic(one, "t", 1, 1).has_value());
   Seen seen;
   auto reader = two.subscribe<Strike>("t", [&](const Strike& strike) { seen.add(strike.row); },
-                                      {.start_offset = EarliestOffset{}});
+                                      {.start_offset = StartOffset::first()});
   ASSERT_TRUE(reader.has_value());
   publish_rows(one, 0, 5);
   EXPECT_TRUE(seen.wait_for(5));
@@ -201,7 +201,7 @@ TEST(EmbeddedAddress, that_listens_is_reached_by_tcp) {
   // The port is the system's own choice, of a socket that is closed again.
   std::uint16_t port = 0;
   {
-    auto other = Node::start({.listen = "127.0.0.1:0"});
+    auto other = Node::start({.listeners = {{.address = "127.0.0.1:0"}}});
     ASSERT_TRUE(other.has_value());
     port = static_cast<std::uint16_t>(
         std::stoi(other->address().substr(other->address().rfind(':') + 1)));
@@ -256,7 +256,7 @@ TEST(MessagingOnNode, keeps_absent_empty_and_repeated_apart) {
                                    received.push_back(event.message());
                                    changed.notify_all();
                                  },
-                                 {.start_offset = EarliestOffset{}});
+                                 {.start_offset = StartOffset::first()});
   ASSERT_TRUE(reader.has_value());
   for (const Message& message : sent) ASSERT_TRUE(broker.publish("t", message).has_value());
   std::unique_lock lock(mutex);
@@ -463,8 +463,9 @@ TEST(MessagingOnNode, starts_a_group_at_a_time_and_only_where_nothing_is_committ
   }
   for (int round = 0; round < 2; ++round) {
     Seen seen;
-    auto reader = broker.subscribe<Strike>("t", [&](const Strike& strike) { seen.add(strike.row); },
-                                           {.group_id = "g", .start_offset = Timestamp{1'007}});
+    auto reader = broker.subscribe<Strike>(
+        "t", [&](const Strike& strike) { seen.add(strike.row); },
+        {.group_id = "g", .start_offset = StartOffset::at(Timestamp{1'007})});
     ASSERT_TRUE(reader.has_value());
     const auto sent = broker.publish("t", Strike{"A", 10 + round});
     ASSERT_TRUE(sent.has_value());

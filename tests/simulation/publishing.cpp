@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "dohle/kafka.hpp"
+#include "messaging/broker_access.hpp"
 #include "messaging/broker_runtime.hpp"
 
 namespace dohle::simulation {
@@ -14,7 +15,7 @@ Broker make_broker(Application& application, kafka::BrokerOptions options) {
   options.addresses = {"node:9092"};
   options.client_id = application.name();
   options.enable_error_logger = false;
-  return Broker(std::make_shared<messaging::BrokerRuntime>(
+  return messaging::BrokerAccess::make(std::make_shared<messaging::BrokerRuntime>(
       std::move(options), [&application](const ClientOptions& asked) {
         return client::make_client(asked, application.environment());
       }));

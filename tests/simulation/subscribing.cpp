@@ -35,7 +35,7 @@ void Subscribing::run() {
   options.rebalance_timeout = 5s;
   // JoinGroup waits that long, and 5 s more, at a node that lost power without a word.
   options.max_poll_interval = 20s;
-  options.start_offset = EarliestOffset{};
+  options.start_offset = StartOffset::first();
   options.failure_policy = policy_;
   options.commit_interval = application_.one_in(2) ? 0ms : 500ms;
   options.error_handler = [this](const Failure& failure) { on_failure(failure); };

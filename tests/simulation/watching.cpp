@@ -19,11 +19,12 @@ void Watching::run() {
     switch (application_.draw(4)) {
       case 0:
         (void)application_.within("Admin::list_topics", timeout,
-                                  [&] { return admin.list_topics(timeout); });
+                                  [&] { return admin.list_topics({.timeout = timeout}); });
         break;
       case 1:
-        (void)application_.within("Admin::describe_groups", timeout,
-                                  [&] { return admin.describe_groups({"group"}, timeout); });
+        (void)application_.within("Admin::describe_groups", timeout, [&] {
+          return admin.describe_groups({"group"}, {.timeout = timeout});
+        });
         break;
       case 2:
         (void)ask_for_group(admin, timeout);
@@ -44,8 +45,9 @@ bool Watching::ask_for_group(Admin& admin, std::chrono::milliseconds timeout) {
   for (std::int32_t i = 0; i < group_.partitions(); ++i) {
     least.push_back(group_.least_committed(PartitionId{i}));
   }
-  const auto found = application_.within("Admin::group_offsets", timeout,
-                                         [&] { return admin.group_offsets("group", timeout); });
+  const auto found = application_.within("Admin::group_offsets", timeout, [&] {
+    return admin.group_offsets("group", {.timeout = timeout});
+  });
   if (!found) return false;
   for (const GroupOffset& each : *found) {
     const auto index = static_cast<std::size_t>(each.partition.partition.value);
@@ -55,8 +57,9 @@ bool Watching::ask_for_group(Admin& admin, std::chrono::milliseconds timeout) {
 }
 
 bool Watching::ask_for_workers(Admin& admin, std::chrono::milliseconds timeout) {
-  const auto found = application_.within("Admin::group_offsets", timeout,
-                                         [&] { return admin.group_offsets("workers", timeout); });
+  const auto found = application_.within("Admin::group_offsets", timeout, [&] {
+    return admin.group_offsets("workers", {.timeout = timeout});
+  });
   if (!found) return false;
   for (const GroupOffset& each : *found) workers_.observed(each.partition.partition, each.offset);
   return true;

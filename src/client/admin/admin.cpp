@@ -1,15 +1,21 @@
 #include "dohle/admin.hpp"
 
+#include <chrono>
+#include <optional>
 #include <utility>
 
 #include "client/admin/admin_groups.hpp"
 #include "client/admin/admin_offsets.hpp"
 #include "client/admin/admin_topics.hpp"
 #include "client/admin/make_admin.hpp"
+#include "client/cluster/handle_access.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/waiter.hpp"
 
 namespace dohle::client {
+
+/// If absent: the client's default_api_timeout.
+using Timeout = std::optional<std::chrono::milliseconds>;
 
 class AdminCalls {
  public:
@@ -20,18 +26,18 @@ class AdminCalls {
 
   /// Runs `start(cluster, timeout, promise)` on the loop and waits.
   template <class T, class Start>
-  Result<T> wait_for(Admin::Milliseconds timeout, Start start) {
+  Result<T> wait_for(Timeout timeout, Start start) {
     if (auto usable = client_->check_usable(); !usable) return fail(usable.error());
-    if (timeout.count() < 0) {
+    if (timeout && timeout->count() < 0) {
       return fail(Error::client(Errc::invalid_argument,
-                                fmt::format("timeout: {} ms is negative", timeout.count())));
+                                fmt::format("timeout: {} ms is negative", timeout->count())));
     }
     return client::wait_for<T>(
         client_->loop(),
         [client = client_, timeout, start = std::move(start)](client::Promise<T> promise) mutable {
           client::Cluster& cluster = client->cluster();
           const Duration most =
-              timeout.count() > 0 ? call_timeout(timeout) : cluster.options().default_api_timeout;
+              timeout ? call_timeout(*timeout) : cluster.options().default_api_timeout;
           start(cluster, most, std::move(promise));
         });
   }
@@ -43,7 +49,7 @@ class AdminCalls {
 namespace {
 
 template <class T, class Start>
-Result<T> admin_wait_for(AdminCalls* calls, Admin::Milliseconds timeout, Start start) {
+Result<T> admin_wait_for(AdminCalls* calls, Timeout timeout, Start start) {
   if (calls == nullptr) return fail(moved_from("the Admin"));
   return calls->wait_for<T>(timeout, std::move(start));
 }
@@ -77,90 +83,111 @@ std::vector<std::string> names_of(const std::vector<NewTopic>& topics) {
 
 }  // namespace
 
+std::string_view to_string(GroupType type) {
+  switch (type) {
+    case GroupType::unknown:
+      return "unknown";
+    case GroupType::classic:
+      return "classic";
+    case GroupType::consumer:
+      return "consumer";
+    case GroupType::share:
+      return "share";
+  }
+  return "unknown";
+}
+
 Admin::Admin(std::shared_ptr<client::AdminCalls> core) : core_(std::move(core)) {}
 
 Result<std::vector<Named<CreatedTopic>>> Admin::create_topics(std::vector<NewTopic> topics,
-                                                              bool validate_only,
-                                                              Milliseconds timeout) {
+                                                              CreateTopicsOptions options) {
   auto names = names_of(topics);
   auto results = client::admin_wait_for<std::vector<Result<CreatedTopic>>>(
-      core_.get(), timeout,
-      [topics = std::move(topics), validate_only](client::Cluster& cluster, Duration most,
-                                                  auto then) mutable {
+      core_.get(), options.timeout,
+      [topics = std::move(topics), validate_only = options.validate_only](
+          client::Cluster& cluster, Duration most, auto then) mutable {
         client::create_topics(cluster, std::move(topics), validate_only, most, std::move(then));
       });
   return named(std::move(names), std::move(results));
 }
 
 Result<std::vector<Named<void>>> Admin::delete_topics(std::vector<std::string> names,
-                                                      Milliseconds timeout) {
+                                                      CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<void>>>(
-      core_.get(), timeout, [names](client::Cluster& cluster, Duration most, auto then) mutable {
+      core_.get(), options.timeout,
+      [names](client::Cluster& cluster, Duration most, auto then) mutable {
         client::delete_topics(cluster, std::move(names), most, std::move(then));
       });
   return named(std::move(names), std::move(results));
 }
 
-Result<std::vector<TopicListing>> Admin::list_topics(Milliseconds timeout) {
+Result<std::vector<TopicListing>> Admin::list_topics(CallOptions options) {
   return client::admin_wait_for<std::vector<TopicListing>>(
-      core_.get(), timeout, [](client::Cluster& cluster, Duration most, auto then) {
+      core_.get(), options.timeout, [](client::Cluster& cluster, Duration most, auto then) {
         client::list_topics(cluster, most, std::move(then));
       });
 }
 
 Result<std::vector<Named<TopicDescription>>> Admin::describe_topics(std::vector<std::string> names,
-                                                                    Milliseconds timeout) {
+                                                                    CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<TopicDescription>>>(
-      core_.get(), timeout, [names](client::Cluster& cluster, Duration most, auto then) mutable {
+      core_.get(), options.timeout,
+      [names](client::Cluster& cluster, Duration most, auto then) mutable {
         client::describe_topics(cluster, std::move(names), most, std::move(then));
       });
   return named(std::move(names), std::move(results));
 }
 
-Result<std::vector<ConfigEntry>> Admin::describe_topic_config(std::string name,
-                                                              Milliseconds timeout) {
-  return client::admin_wait_for<std::vector<ConfigEntry>>(
-      core_.get(), timeout,
-      [name = std::move(name)](client::Cluster& cluster, Duration most, auto then) {
-        client::describe_topic_config(cluster, name, most, std::move(then));
+Result<std::vector<Named<std::vector<ConfigEntry>>>> Admin::describe_configs(
+    std::vector<ConfigResource> resources, CallOptions options) {
+  std::vector<std::string> names;
+  for (const ConfigResource& resource : resources) names.push_back(resource.name);
+  auto results = client::admin_wait_for<std::vector<Result<std::vector<ConfigEntry>>>>(
+      core_.get(), options.timeout,
+      [resources = std::move(resources)](client::Cluster& cluster, Duration most,
+                                         auto then) mutable {
+        client::describe_configs(cluster, std::move(resources), most, std::move(then));
       });
+  return named(std::move(names), std::move(results));
 }
 
-Result<ClusterDescription> Admin::describe_cluster(Milliseconds timeout) {
+Result<ClusterDescription> Admin::describe_cluster(CallOptions options) {
   return client::admin_wait_for<ClusterDescription>(
-      core_.get(), timeout, [](client::Cluster& cluster, Duration most, auto then) {
+      core_.get(), options.timeout, [](client::Cluster& cluster, Duration most, auto then) {
         client::describe_cluster(cluster, most, std::move(then));
       });
 }
 
-Result<std::vector<GroupListing>> Admin::list_groups(Milliseconds timeout) {
+Result<std::vector<GroupListing>> Admin::list_groups(CallOptions options) {
   return client::admin_wait_for<std::vector<GroupListing>>(
-      core_.get(), timeout, [](client::Cluster& cluster, Duration most, auto then) {
+      core_.get(), options.timeout, [](client::Cluster& cluster, Duration most, auto then) {
         client::list_groups(cluster, most, std::move(then));
       });
 }
 
 Result<std::vector<Named<GroupDescription>>> Admin::describe_groups(std::vector<std::string> ids,
-                                                                    Milliseconds timeout) {
+                                                                    CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<GroupDescription>>>(
-      core_.get(), timeout, [ids](client::Cluster& cluster, Duration most, auto then) mutable {
+      core_.get(), options.timeout,
+      [ids](client::Cluster& cluster, Duration most, auto then) mutable {
         client::describe_groups(cluster, std::move(ids), most, std::move(then));
       });
   return named(std::move(ids), std::move(results));
 }
 
 Result<std::vector<Named<void>>> Admin::delete_groups(std::vector<std::string> ids,
-                                                      Milliseconds timeout) {
+                                                      CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<void>>>(
-      core_.get(), timeout, [ids](client::Cluster& cluster, Duration most, auto then) mutable {
+      core_.get(), options.timeout,
+      [ids](client::Cluster& cluster, Duration most, auto then) mutable {
         client::delete_groups(cluster, std::move(ids), most, std::move(then));
       });
   return named(std::move(ids), std::move(results));
 }
 
-Result<std::vector<GroupOffset>> Admin::group_offsets(std::string id, Milliseconds timeout) {
+Result<std::vector<GroupOffset>> Admin::group_offsets(std::string id, CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<std::vector<GroupOffset>>>>(
-      core_.get(), timeout,
+      core_.get(), options.timeout,
       [id = std::move(id)](client::Cluster& cluster, Duration most, auto then) {
         client::group_offsets(cluster, id, most, std::move(then));
       });
@@ -169,9 +196,9 @@ Result<std::vector<GroupOffset>> Admin::group_offsets(std::string id, Millisecon
 }
 
 Result<std::vector<OffsetAnswer>> Admin::list_offsets(std::vector<OffsetQuery> queries,
-                                                      Milliseconds timeout) {
+                                                      CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<OffsetAnswer::Found>>>(
-      core_.get(), timeout, [&queries](client::Cluster& cluster, Duration most, auto then) {
+      core_.get(), options.timeout, [&queries](client::Cluster& cluster, Duration most, auto then) {
         client::list_offsets(cluster, queries, most, std::move(then));
       });
   if (!results) return fail(results.error());
@@ -186,8 +213,8 @@ Result<std::vector<OffsetAnswer>> Admin::list_offsets(std::vector<OffsetQuery> q
 
 Admin client::make_admin(std::shared_ptr<Client::Shared> core) {
   // Of a Client that was moved from.
-  if (!core) return Admin(nullptr);
-  return Admin(std::make_shared<client::AdminCalls>(std::move(core)));
+  if (!core) return client::HandleAccess::make<Admin>(std::shared_ptr<client::AdminCalls>());
+  return client::HandleAccess::make<Admin>(std::make_shared<client::AdminCalls>(std::move(core)));
 }
 
 }  // namespace dohle

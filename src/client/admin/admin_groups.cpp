@@ -24,6 +24,17 @@ using wire::ListGroupsResponse;
 using wire::OffsetFetchRequest;
 using wire::OffsetFetchResponse;
 
+/// Apache Kafka writes the types in lower case; its protocol does not say so.
+GroupType group_type(std::string_view name) {
+  for (const GroupType type : {GroupType::classic, GroupType::consumer, GroupType::share}) {
+    const auto is_same = [](char a, char b) {
+      return a == (b >= 'A' && b <= 'Z' ? static_cast<char>(b - 'A' + 'a') : b);
+    };
+    if (std::ranges::equal(to_string(type), name, is_same)) return type;
+  }
+  return GroupType::unknown;
+}
+
 /// Asks every one of some nodes for its groups; the items are the nodes.
 class ListNodesGroups final : public ItemsCall<std::vector<GroupListing>> {
  public:
@@ -46,7 +57,8 @@ class ListNodesGroups final : public ItemsCall<std::vector<GroupListing>> {
         }
         std::vector<GroupListing> groups;
         for (const auto& each : answer->groups) {
-          groups.push_back({each.group_id, each.protocol_type, each.group_state, each.group_type});
+          groups.push_back(
+              {each.group_id, each.protocol_type, each.group_state, group_type(each.group_type)});
         }
         settle(item, std::move(groups));
       });
@@ -149,8 +161,10 @@ class DescribeGroups final : public GroupsCall<GroupDescription> {
     }
     auto members = describe_members(group);
     if (!members) return settle(item, fail(members.error().within(doing(item))));
-    settle(item, GroupDescription{group.group_id, group.group_state, group.protocol_type,
-                                  group.protocol_data, coordinator, std::move(*members)});
+    // Servers answer for classic groups alone.
+    settle(item, GroupDescription{group.group_id, group.group_state, GroupType::classic,
+                                  group.protocol_type, group.protocol_data, coordinator,
+                                  std::move(*members)});
   }
 };
 

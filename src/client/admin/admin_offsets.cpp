@@ -14,13 +14,6 @@ using wire::ListOffsetsRequest;
 using wire::ListOffsetsResponse;
 using wire::MetadataResponse;
 
-struct WireTime {
-  Timestamp operator()(EarliestOffset) const { return Timestamp{-2}; }
-  Timestamp operator()(LatestOffset) const { return Timestamp{-1}; }
-  Timestamp operator()(MaxTimestampOffset) const { return Timestamp{-3}; }
-  Timestamp operator()(Timestamp time) const { return time; }
-};
-
 std::vector<std::string> names_of(const std::vector<OffsetQuery>& queries) {
   std::vector<std::string> names;
   for (const OffsetQuery& query : queries) {
@@ -68,6 +61,11 @@ class ListOffsets final : public ItemsCall<OffsetAnswer::Found> {
     std::map<Place, Question> questions;
     std::map<TopicPartition, std::size_t> seen;
     for (const std::size_t item : pending) {
+      if (!queries_[item].at.is_valid()) {
+        settle(item, fail(Error::client(Errc::invalid_argument,
+                                        doing(item) + ": a negative time is asked for")));
+        continue;
+      }
       const auto leader = leader_of(item, metadata);
       if (!leader) continue;
       Question& question = questions[{leader->node, seen[partition(item)]++}];
@@ -115,7 +113,7 @@ class ListOffsets final : public ItemsCall<OffsetAnswer::Found> {
       request.topics.push_back({of.topic, {}});
       topic = std::prev(request.topics.end());
     }
-    topic->partitions.push_back({of.partition, epoch, std::visit(WireTime{}, queries_[item].at)});
+    topic->partitions.push_back({of.partition, epoch, queries_[item].at.wire_timestamp()});
   }
 
   void take(std::size_t item, const ListOffsetsResponse& answer) {

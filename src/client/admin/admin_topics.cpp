@@ -1,5 +1,8 @@
 #include "client/admin/admin_topics.hpp"
 
+#include <charconv>
+#include <map>
+
 #include "wire/messages/create_topics.hpp"
 #include "wire/messages/delete_topics.hpp"
 #include "wire/messages/describe_configs.hpp"
@@ -214,14 +217,83 @@ Result<std::vector<TopicListing>> listings(const MetadataResponse& answer) {
   return topics;
 }
 
-Result<std::vector<ConfigEntry>> entries(const DescribeConfigsResponse& answer,
-                                         std::string_view topic) {
-  constexpr std::int8_t source_default = 5;
-  for (const auto& result : answer.results) {
-    if (result.resource_name != topic) continue;
-    if (result.error_code != broker_error::none) {
-      return fail(Error::broker(result.error_code, {}, text_of(result.error_message)));
+std::vector<std::string> names_of(const std::vector<ConfigResource>& resources) {
+  std::vector<std::string> names;
+  for (const ConfigResource& resource : resources) {
+    const bool is_topic = resource.type == ConfigResourceType::topic;
+    names.push_back((is_topic ? "topic " : "broker ") + resource.name);
+  }
+  return names;
+}
+
+class DescribeConfigs final : public ItemsCall<std::vector<ConfigEntry>> {
+ public:
+  DescribeConfigs(Cluster& cluster, std::vector<ConfigResource> resources, Duration timeout,
+                  Then then)
+      : ItemsCall(cluster, timeout, "describe configuration of", names_of(resources),
+                  std::move(then)),
+        resources_(std::move(resources)) {}
+
+ private:
+  void ask_about(const std::vector<std::size_t>& pending) override {
+    std::map<NodeId, std::vector<std::size_t>> by_server;
+    for (const std::size_t item : pending) {
+      const auto server = server_of(resources_[item]);
+      if (server) {
+        by_server[*server].push_back(item);
+      } else {
+        settle(item, fail(server.error().within(doing(item))));
+      }
     }
+    for (auto& [server, items] : by_server) ask_server(server, std::move(items));
+  }
+  void ask_server(NodeId server, std::vector<std::size_t> items) {
+    DescribeConfigsRequest request;
+    for (const std::size_t item : items) {
+      const ConfigResource& resource = resources_[item];
+      request.resources.push_back(
+          {static_cast<std::int8_t>(resource.type), resource.name, std::nullopt});
+    }
+    auto taken = [this, items = std::move(items)](Result<DescribeConfigsResponse> answer) {
+      for (const std::size_t item : items) {
+        if (answer) {
+          take(item, *answer);
+        } else {
+          on_item_failure(item, answer.error().within(doing(item)));
+        }
+      }
+    };
+    if (server.is_none()) return ask_any(std::move(request), std::move(taken));
+    ask(server, std::move(request), std::move(taken));
+  }
+  /// none: any.
+  static Result<NodeId> server_of(const ConfigResource& resource) {
+    if (resource.type == ConfigResourceType::topic) return NodeId{};
+    NodeId server;
+    const char* const end = resource.name.data() + resource.name.size();
+    const auto [parsed, fault] = std::from_chars(resource.name.data(), end, server.value);
+    if (fault == std::errc() && parsed == end && server.value >= 0) return server;
+    return fail(Error::client(Errc::invalid_argument, "a server is named by its node id"));
+  }
+  void take(std::size_t item, const DescribeConfigsResponse& answer) {
+    const ConfigResource& resource = resources_[item];
+    const auto about = std::ranges::find_if(answer.results, [&](const auto& each) {
+      return each.resource_name == resource.name &&
+             each.resource_type == static_cast<std::int8_t>(resource.type);
+    });
+    if (about == answer.results.end()) {
+      return settle(
+          item, fail(Error::client(Errc::malformed, doing(item) + ": the answer leaves it out")));
+    }
+    if (about->error_code != broker_error::none) {
+      return on_item_failure(
+          item, Error::broker(about->error_code, doing(item), text_of(about->error_message)));
+    }
+    settle(item, entries(*about));
+  }
+  static std::vector<ConfigEntry> entries(
+      const DescribeConfigsResponse::DescribeConfigsResult& result) {
+    constexpr std::int8_t source_default = 5;
     std::vector<ConfigEntry> found;
     for (const auto& each : result.configs) {
       found.push_back({each.name, each.value, each.config_source == source_default, each.read_only,
@@ -230,8 +302,9 @@ Result<std::vector<ConfigEntry>> entries(const DescribeConfigsResponse& answer,
     std::ranges::sort(found, {}, &ConfigEntry::name);
     return found;
   }
-  return fail(Error::client(Errc::malformed, "the answer is about something else"));
-}
+
+  std::vector<ConfigResource> resources_;
+};
 
 Result<ClusterDescription> read_cluster(const MetadataResponse& answer) {
   if (answer.error_code != broker_error::none) return fail(Error::broker(answer.error_code));
@@ -285,18 +358,9 @@ void list_topics(Cluster& cluster, Duration timeout,
   std::make_shared<Call>(cluster, timeout, "list topics", ask, listings, std::move(then))->start();
 }
 
-void describe_topic_config(Cluster& cluster, const std::string& name, Duration timeout,
-                           AdminCall<std::vector<ConfigEntry>>::Then then) {
-  using Call = SingleCall<std::vector<ConfigEntry>, DescribeConfigsRequest>;
-  constexpr std::int8_t resource_topic = 2;
-  const auto ask = [name](Cluster& via, Cluster::Then<DescribeConfigsRequest> taken) {
-    DescribeConfigsRequest request;
-    request.resources.push_back({resource_topic, name, std::nullopt});
-    via.ask_any(std::move(request), std::move(taken));
-  };
-  const auto read = [name](const DescribeConfigsResponse& answer) { return entries(answer, name); };
-  std::make_shared<Call>(cluster, timeout, "describe configuration of topic " + name, ask, read,
-                         std::move(then))
+void describe_configs(Cluster& cluster, std::vector<ConfigResource> resources, Duration timeout,
+                      ItemsCall<std::vector<ConfigEntry>>::Then then) {
+  std::make_shared<DescribeConfigs>(cluster, std::move(resources), timeout, std::move(then))
       ->start();
 }
 

@@ -20,8 +20,9 @@ void describe_topics(Cluster& cluster, std::vector<std::string> names, Duration 
                      ItemsCall<TopicDescription>::Then then);
 void list_topics(Cluster& cluster, Duration timeout,
                  AdminCall<std::vector<TopicListing>>::Then then);
-void describe_topic_config(Cluster& cluster, const std::string& name, Duration timeout,
-                           AdminCall<std::vector<ConfigEntry>>::Then then);
+/// Topics are asked for of any server, servers of themselves.
+void describe_configs(Cluster& cluster, std::vector<ConfigResource> resources, Duration timeout,
+                      ItemsCall<std::vector<ConfigEntry>>::Then then);
 void describe_cluster(Cluster& cluster, Duration timeout, AdminCall<ClusterDescription>::Then then);
 
 /// Metadata's question about these topics; it creates none.

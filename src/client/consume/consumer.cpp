@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/topic_name.hpp"
+#include "client/cluster/handle_access.hpp"
 #include "client/cluster/waiter.hpp"
 #include "client/consume/consumer_loop.hpp"
 #include "client/consume/consumer_options.hpp"
@@ -497,9 +498,10 @@ std::string Consumer::member_id() const {
   if (!is_usable(core_.get())) return {};
   return core_->consume().desk().with([](PollTable& table) { return table.member_id; });
 }
-Generation Consumer::generation() const {
+MemberEpoch Consumer::member_epoch() const {
   if (!is_usable(core_.get())) return {};
-  return core_->consume().desk().with([](PollTable& table) { return table.generation; });
+  return MemberEpoch{
+      core_->consume().desk().with([](PollTable& table) { return table.generation.value; })};
 }
 std::optional<std::int64_t> Consumer::lag(const TopicPartition& partition) const {
   if (!is_usable(core_.get())) return std::nullopt;
@@ -520,7 +522,8 @@ Result<Consumer> make_consumer(std::shared_ptr<Client::Shared> client, ConsumerO
   auto consume = std::make_shared<client::ConsumerLoop>(client, std::move(options));
   client->loop().post([consume] { consume->start(); });
   client->attach(consume);
-  return Consumer(std::make_shared<client::ConsumerCalls>(std::move(consume)));
+  return client::HandleAccess::make<Consumer>(
+      std::make_shared<client::ConsumerCalls>(std::move(consume)));
 }
 
 }  // namespace client

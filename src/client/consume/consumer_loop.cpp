@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/broker_errors.hpp"
+#include "client/cluster/handle_access.hpp"
 
 namespace dohle::client {
 
@@ -485,7 +486,7 @@ Result<Records> ConsumerLoop::take() {
   }
   if (error) return fail(std::move(*error));
   if (runs.empty()) return Records();
-  return Records(std::make_unique<RecordsWalk>(
+  return HandleAccess::make<Records>(std::make_unique<RecordsWalk>(
       std::move(runs), count,
       RecordsWalk::Options{options.check_crcs, account_, weak_from_this()}));
 }

@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "client/cluster/handle_access.hpp"
 #include "client/cluster/waiter.hpp"
 #include "client/produce/make_producer.hpp"
 #include "client/produce/partitioner.hpp"
@@ -337,7 +338,7 @@ Result<ProducerTopic> Producer::topic(std::string_view name) {
   if (!core_) return fail(client::moved_from("the Producer"));
   auto topic = core_->topic(name);
   if (!topic) return fail(topic.error());
-  return ProducerTopic(std::move(*topic));
+  return client::HandleAccess::make<ProducerTopic>(std::move(*topic));
 }
 
 namespace {
@@ -355,24 +356,28 @@ Result<Delivery> send_for_delivery(RecordIntake* core, client::IntakeTopic* topi
   auto placed = core->append(*topic, record, {.reference = true}, waits);
   if (!placed) [[unlikely]]
     return fail(placed.error());
-  return Delivery(placed->outcome, placed->index, placed->timestamp_delta);
+  return client::HandleAccess::make<Delivery>(placed->outcome, placed->index,
+                                              placed->timestamp_delta);
 }
 
 }  // namespace
 
 Result<Delivery> Producer::send(const ProducerTopic& topic, const Record& record) {
-  return send_for_delivery(core_.get(), topic.core().get(), record, RecordIntake::Waits::yes);
+  return send_for_delivery(core_.get(), client::HandleAccess::insides(topic).get(), record,
+                           RecordIntake::Waits::yes);
 }
 
 Result<Delivery> Producer::try_send(const ProducerTopic& topic, const Record& record) {
-  return send_for_delivery(core_.get(), topic.core().get(), record, RecordIntake::Waits::no);
+  return send_for_delivery(core_.get(), client::HandleAccess::insides(topic).get(), record,
+                           RecordIntake::Waits::no);
 }
 
 Result<void> Producer::send(const ProducerTopic& topic, const Record& record,
                             DeliveryCallback callback) {
-  if (auto usable = check(core_.get(), topic.core().get()); !usable) return usable;
-  auto placed =
-      core_->append(*topic.core(), record, {.callback = &callback}, RecordIntake::Waits::yes);
+  if (auto usable = check(core_.get(), client::HandleAccess::insides(topic).get()); !usable)
+    return usable;
+  auto placed = core_->append(*client::HandleAccess::insides(topic), record,
+                              {.callback = &callback}, RecordIntake::Waits::yes);
   if (!placed) return fail(placed.error());
   return {};
 }
@@ -418,7 +423,8 @@ Result<Producer> make_producer(std::shared_ptr<Client::Shared> client, ProducerO
   auto produce = std::make_shared<client::RecordSender>(client, options);
   client->attach(produce);
   client->loop().post([produce] { produce->start(); });
-  return Producer(std::make_shared<client::RecordIntake>(std::move(produce)));
+  return client::HandleAccess::make<Producer>(
+      std::make_shared<client::RecordIntake>(std::move(produce)));
 }
 
 }  // namespace client

@@ -111,14 +111,14 @@ void warn_of_moved(Offset wanted, const std::map<TopicPartition, Offset>& from,
 
 Result<Spans> spans_of(const ConsumeArguments& arguments,
                        const std::vector<TopicPartition>& partitions, Admin& admin) {
-  auto starts = offsets_at(partitions, EarliestOffset{}, admin);
+  auto starts = offsets_at(partitions, OffsetSpec::earliest(), admin);
   if (!starts) return fail(starts.error());
-  auto ends = offsets_at(partitions, LatestOffset{}, admin);
+  auto ends = offsets_at(partitions, OffsetSpec::latest(), admin);
   if (!ends) return fail(ends.error());
   const auto resolved = [&](const OffsetPoint& point) -> Result<std::map<TopicPartition, Offset>> {
     std::map<TopicPartition, Offset> at_time;
     if (const auto* time = std::get_if<Timestamp>(&point)) {
-      auto found = offsets_at(partitions, *time, admin);
+      auto found = offsets_at(partitions, OffsetSpec::at(*time), admin);
       if (!found) return fail(found.error());
       at_time = *std::move(found);
     }

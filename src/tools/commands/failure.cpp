@@ -31,7 +31,7 @@ int exit_status(const Error& error) {
                                                                                  : exit_failed;
   }
   if (error.category() == ErrorCategory::configuration) return exit_usage;
-  if (error.category() == ErrorCategory::auth || is_one_of(error, connection_errors)) {
+  if (is_one_of(error, connection_errors)) {
     return exit_connection;
   }
   return error.is(Errc::timed_out) ? exit_timeout : exit_failed;

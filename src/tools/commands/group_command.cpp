@@ -33,11 +33,12 @@ int list(const GroupArguments& arguments, Client& client) {
   Json json = Json::array();
   for (const GroupListing& group : *groups) {
     // A narrow table takes the first cells.
-    table.add({group.group_id, group.state, group.protocol_type, group.type});
+    table.add(
+        {group.group_id, group.state, group.protocol_type, std::string(to_string(group.type))});
     json.push_back({{"group", group.group_id},
                     {"state", group.state},
                     {"protocol_type", group.protocol_type},
-                    {"type", group.type}});
+                    {"type", to_string(group.type)}});
   }
   if (is_document(arguments.format)) return print(json, arguments.format);
   return write_out(table.to_string()) ? exit_ok : exit_failed;
@@ -66,7 +67,8 @@ Result<Shares> shares_of(Admin& admin, const GroupDescription& group) {
     for (const TopicPartition& partition : member.assignment) shares[partition].member = &member;
   }
   std::vector<OffsetQuery> queries;
-  for (const auto& [partition, share] : shares) queries.push_back({partition, LatestOffset{}});
+  for (const auto& [partition, share] : shares)
+    queries.push_back({partition, OffsetSpec::latest()});
   if (queries.empty()) return shares;
   auto ends = admin.list_offsets(std::move(queries));
   if (!ends) return fail(ends.error());
@@ -98,7 +100,7 @@ std::string text_of(const GroupDescription& group, const Shares& shares, bool is
   std::string text =
       printable(fmt::format("{}  {}, {}, assignor {}, coordinator {}, lag {}", group.group_id,
                             group.state, counted(group.members.size(), "member"),
-                            group.protocol.empty() ? "-" : group.protocol, group.coordinator.value,
+                            group.assignor.empty() ? "-" : group.assignor, group.coordinator.value,
                             total)) +
       "\n";
   return table.empty() ? text : text + table.to_string();
@@ -112,7 +114,8 @@ Json json_of(const GroupDescription& group, const Shares& shares) {
   Json json = {{"group", group.group_id},
                {"state", group.state},
                {"protocol_type", group.protocol_type},
-               {"protocol", group.protocol},
+               {"type", to_string(group.type)},
+               {"assignor", group.assignor},
                {"coordinator", group.coordinator.value},
                {"members", Json::array()},
                {"partitions", Json::array()}};

@@ -2,9 +2,12 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -18,6 +21,9 @@ namespace {
 
 struct NodeArguments {
   NodeOptions options;
+  /// Each as "[NAME=]HOST:PORT".
+  std::vector<std::string> listen;
+  std::vector<std::string> advertise;
   std::string durability = "fsync";
   bool no_auto_create = false;
 };
@@ -59,10 +65,38 @@ void wait_for_signal(const sigset_t& signals) {
   }
 }
 
+/// "[NAME=]HOST:PORT": the name and the rest.
+std::pair<std::string, std::string> named_address(const std::string& text) {
+  const auto end = text.find('=');
+  if (end == std::string::npos) return {NodeListener{}.name, text};
+  return {text.substr(0, end), text.substr(end + 1)};
+}
+
+Result<std::vector<NodeListener>> listeners_of(const NodeArguments& arguments) {
+  std::vector<NodeListener> listeners;
+  for (const std::string& text : arguments.listen) {
+    auto [name, address] = named_address(text);
+    listeners.push_back({.name = std::move(name), .address = std::move(address)});
+  }
+  if (listeners.empty()) listeners.emplace_back();
+  for (const std::string& text : arguments.advertise) {
+    const auto [name, address] = named_address(text);
+    const auto listener = std::ranges::find(listeners, name, &NodeListener::name);
+    if (listener == listeners.end()) {
+      return fail(Error::configuration("--advertise " + text + ": no listener is called " + name));
+    }
+    listener->advertised = address;
+  }
+  return listeners;
+}
+
 int run_node(NodeArguments arguments) {
   auto durability = parse_durability(arguments.durability);
   if (!durability) return failed(durability.error(), exit_usage);
   arguments.options.durability = *durability;
+  auto listeners = listeners_of(arguments);
+  if (!listeners) return failed(listeners.error(), exit_usage);
+  arguments.options.listeners = *std::move(listeners);
   arguments.options.auto_create_topics = !arguments.no_auto_create;
   arguments.options.logger = stderr_logger(LogLevel::info);
   raise_descriptor_limit();
@@ -105,13 +139,18 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
       ->type_name("DIR")
       ->required();
   command
-      ->add_option("--listen", arguments->options.listen,
-                   "Where to listen; port 0 picks one [127.0.0.1:9092]")
-      ->type_name("HOST:PORT");
+      ->add_option(
+          "--listen", arguments->listen,
+          "Where to listen; port 0 picks one; may be repeated, each with a name of its own "
+          "[tcp=127.0.0.1:9092]")
+      ->type_name("[NAME=]HOST:PORT")
+      ->allow_extra_args(false);
   command
-      ->add_option("--advertise", arguments->options.advertise,
-                   "What clients are told to connect to [the listening address]")
-      ->type_name("HOST:PORT");
+      ->add_option("--advertise", arguments->advertise,
+                   "What clients of a listener are told to connect to; may be repeated [the "
+                   "listening address]")
+      ->type_name("[NAME=]HOST:PORT")
+      ->allow_extra_args(false);
   command
       ->add_option("--durability", arguments->durability,
                    "fsync: acknowledged records survive a power failure; interval: all but those "

@@ -66,7 +66,8 @@ int create(const TopicArguments& arguments, Client& client) {
                       .replication_factor = arguments.replication,
                       .config = {arguments.config.begin(), arguments.config.end()}});
   }
-  auto created = client.admin().create_topics(std::move(wanted), arguments.is_dry_run);
+  auto created =
+      client.admin().create_topics(std::move(wanted), {.validate_only = arguments.is_dry_run});
   if (!created) return report("topic create", created.error());
   int status = exit_ok;
   Json json = Json::array();
@@ -174,6 +175,12 @@ Json json_of(const TopicDescription& topic, const std::vector<ConfigEntry>& conf
   return json;
 }
 
+Result<std::vector<ConfigEntry>> config_of(Admin& admin, const std::string& topic) {
+  auto configs = admin.describe_configs({{ConfigResourceType::topic, topic}});
+  if (!configs) return fail(configs.error());
+  return std::move(configs->front().result);
+}
+
 int describe(const TopicArguments& arguments, Client& client) {
   Admin admin = client.admin();
   auto topics = admin.describe_topics(arguments.names);
@@ -186,14 +193,14 @@ int describe(const TopicArguments& arguments, Client& client) {
       json.push_back({{"name", name}, {"error", std::string(topic.error().message())}});
       continue;
     }
-    auto config = admin.describe_topic_config(name);
+    auto config = config_of(admin, name);
     if (!config) {
       status = first_failure(status, report("topic describe", config.error()));
       config = std::vector<ConfigEntry>{};
     }
     std::ranges::sort(topic->partitions, {}, &PartitionDescription::partition);
-    const Offsets starts = offsets_of(admin, *topic, EarliestOffset{});
-    const Offsets ends = offsets_of(admin, *topic, LatestOffset{});
+    const Offsets starts = offsets_of(admin, *topic, OffsetSpec::earliest());
+    const Offsets ends = offsets_of(admin, *topic, OffsetSpec::latest());
     if (is_document(arguments.format)) {
       json.push_back(json_of(*topic, *config, starts, ends));
     } else {

@@ -42,7 +42,7 @@ TEST(BrokerOptions, are_refused_with_name_value_and_what_is_allowed) {
               HasSubstr("batch_timeout is -1"));
   EXPECT_THAT(refusal(kafka::BrokerOptions{.compression_level = 3}),
               HasSubstr("compression_level"));
-  EXPECT_THAT(refusal(kafka::BrokerOptions{.start_offset = Offset{7}}),
+  EXPECT_THAT(refusal(kafka::BrokerOptions{.start_offset = StartOffset::at(Offset{7})}),
               HasSubstr("with partition only"));
   EXPECT_THAT(refusal(kafka::BrokerOptions{.heartbeat_interval = 50s}),
               HasSubstr("less than session_timeout, 45000 ms"));
@@ -211,7 +211,7 @@ TEST(ChangedOptions, are_named) {
       << "both are so already";
   EXPECT_EQ(changed_options(
                 now, {kafka::with_batch_size(7), with_group_id("h"),
-                      kafka::with_start_offset(EarliestOffset{}), with_error_handler(nullptr)}),
+                      kafka::with_start_offset(StartOffset::first()), with_error_handler(nullptr)}),
             "batch_size, group_id, start_offset, error_handler");
 }
 

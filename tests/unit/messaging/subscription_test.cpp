@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "messaging/broker_access.hpp"
+
 namespace dohle::messaging {
 namespace {
 
@@ -302,13 +304,13 @@ TEST_F(SubscriptionEngine, takes_for_ever_for_a_long_time) {
 TEST_F(SubscriptionEngine, that_is_replaced_ends) {
   ScriptedSource::Script other_script;  // outlives both
   start([](RawEvent&) { return Result<void>{}; });
-  Subscriber one(subscription);
+  Subscriber one = BrokerAccess::make(subscription);
   messaging::Subscription::Setup other;
   other.topic = "other";
   other.source = std::make_unique<ScriptedSource>(other_script);
   other.reports = std::make_shared<Reports>(nullptr, silent_logger());
   other.handler = [](RawEvent&) { return Result<void>{}; };
-  Subscriber two(messaging::Subscription::start(std::move(other)));
+  Subscriber two = BrokerAccess::make(messaging::Subscription::start(std::move(other)));
   one = std::move(two);
   EXPECT_EQ(one.topic(), "other");
   EXPECT_TRUE(script.is_closed);

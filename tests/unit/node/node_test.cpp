@@ -25,7 +25,7 @@ using testing::HasSubstr;
 
 NodeOptions in_memory() {
   NodeOptions options;
-  options.listen.clear();
+  options.listeners.clear();
   options.logger = silent_logger();
   return options;
 }
@@ -99,7 +99,7 @@ TEST(NodeTest, IsReachedFromInsideWithoutSockets) {
 
 TEST(NodeTest, TellsEachClientTheWayItCame) {
   auto options = in_memory();
-  options.listen = "127.0.0.1:0";
+  options.listeners = {{.address = "127.0.0.1:0"}};
   auto node = Node::start(std::move(options));
   ASSERT_TRUE(node) << node.error().to_string();
   ASSERT_EQ(node->listeners().size(), 2u);
@@ -122,9 +122,29 @@ TEST(NodeTest, TellsEachClientTheWayItCame) {
   EXPECT_EQ(outside->cluster_id, inside->cluster_id);
 }
 
+TEST(NodeTest, ListensInSeveralWaysAndTellsEachItsOwnAddress) {
+  auto options = in_memory();
+  options.listeners = {{.name = "inside", .address = "127.0.0.1:0"},
+                       {.name = "outside", .address = "127.0.0.1:0", .advertised = "example:7"}};
+  auto node = Node::start(std::move(options));
+  ASSERT_TRUE(node) << node.error().to_string();
+  ASSERT_EQ(node->listeners().size(), 3u);
+  EXPECT_EQ(node->address(), node->listeners()[0].address);
+  EXPECT_EQ(node->listeners()[1].advertised, "example:7");
+  const std::string told[] = {node->address(), "example:7"};
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto answer = ask([](net::Loop& loop) { return std::make_unique<net::TcpDialer>(loop); },
+                            node->listeners()[i].address, wire::MetadataRequest{}, 12);
+    ASSERT_TRUE(answer) << answer.error().to_string();
+    const auto& server = answer->brokers.at(0);
+    EXPECT_EQ((Endpoint{server.host, static_cast<std::uint16_t>(server.port)}).to_string(),
+              told[i]);
+  }
+}
+
 TEST(NodeTest, LargeRequestsThatTogetherExceedTheBoundAllGetThrough) {
   auto options = in_memory();
-  options.listen = "127.0.0.1:0";
+  options.listeners = {{.address = "127.0.0.1:0"}};
   options.max_requests_bytes = std::size_t{1} << 20;
   options.auto_create_topics = false;
   auto node = Node::start(std::move(options));
@@ -205,12 +225,12 @@ TEST(NodeTest, KeepsItsDataBetweenTwoLives) {
 
 TEST(NodeTest, ATakenAddressIsToldAndLeavesTheDataAsItWas) {
   auto options = in_memory();
-  options.listen = "127.0.0.1:0";
+  options.listeners = {{.address = "127.0.0.1:0"}};
   auto first = Node::start(options);
   ASSERT_TRUE(first);
   std::string directory = (std::filesystem::temp_directory_path() / "dohle-node-XXXXXX").string();
   ASSERT_NE(::mkdtemp(directory.data()), nullptr);
-  options.listen = first->address();
+  options.listeners = {{.address = first->address()}};
   options.data_dir = directory + "/data";
   const auto second = Node::start(options);
   ASSERT_FALSE(second);
@@ -241,9 +261,24 @@ INSTANTIATE_TEST_SUITE_P(
     All, NodeOptionsTest,
     testing::Values(
         BadOption{"data_dir", [](NodeOptions& o) { o.data_dir.clear(); }, "data_dir is empty"},
-        BadOption{"listen", [](NodeOptions& o) { o.listen = "127.0.0.1"; }, "listen"},
-        BadOption{"wildcard", [](NodeOptions& o) { o.listen = "0.0.0.0:0"; }, "advertise has to"},
-        BadOption{"advertise", [](NodeOptions& o) { o.advertise = "host:1"; }, "listen is empty"},
+        BadOption{"address", [](NodeOptions& o) { o.listeners = {{.address = "127.0.0.1"}}; },
+                  "listener tcp: address"},
+        BadOption{"wildcard", [](NodeOptions& o) { o.listeners = {{.address = "0.0.0.0:0"}}; },
+                  "advertised has to"},
+        BadOption{"advertised",
+                  [](NodeOptions& o) {
+                    o.listeners = {{.address = "127.0.0.1:0", .advertised = "0.0.0.0:1"}};
+                  },
+                  "advertised is 0.0.0.0:1"},
+        BadOption{"names",
+                  [](NodeOptions& o) {
+                    o.listeners = {{.address = "127.0.0.1:0"}, {.address = "[::1]:0"}};
+                  },
+                  "two listeners are called tcp"},
+        BadOption{"embedded", [](NodeOptions& o) { o.listeners = {{.name = "embedded"}}; },
+                  "called \"embedded\""},
+        BadOption{"listeners", [](NodeOptions& o) { o.listeners.assign(17, NodeListener{}); },
+                  "listeners has 17 items"},
         BadOption{"connections", [](NodeOptions& o) { o.max_connections = 0; },
                   "max_connections is 0; allowed are 1 to 100000"},
         BadOption{"request", [](NodeOptions& o) { o.max_request_bytes = 1; },

@@ -342,10 +342,11 @@ TEST_F(AdminOnCluster, FindsOffsetsAtLeadersThatMoveMeanwhile) {
     if (asked.size() == 1) script.move_leader(0, two);
     return answer;
   });
-  const std::vector<OffsetQuery> queries = {{{"orders", PartitionId{0}}, EarliestOffset{}},
-                                            {{"orders", PartitionId{0}}, LatestOffset{}},
-                                            {{"orders", PartitionId{1}}, Timestamp{7}},
-                                            {{"orders", PartitionId{9}}, LatestOffset{}}};
+  const std::vector<OffsetQuery> queries = {
+      {{"orders", PartitionId{0}}, OffsetSpec::earliest()},
+      {{"orders", PartitionId{0}}, OffsetSpec::latest()},
+      {{"orders", PartitionId{1}}, OffsetSpec::at(Timestamp{7})},
+      {{"orders", PartitionId{9}}, OffsetSpec::latest()}};
   const auto results = items<OffsetAnswer::Found>(
       [&](Cluster& cluster, auto then) { list_offsets(cluster, queries, 10s, std::move(then)); });
   ASSERT_EQ(results.size(), 4U);
@@ -362,6 +363,7 @@ TEST_F(AdminOnCluster, DescribesTopicsAndTheirConfiguration) {
     wire::DescribeConfigsResponse answer;
     auto& result = answer.results.emplace_back();
     result.resource_name = request.resources.at(0).resource_name;
+    result.resource_type = request.resources.at(0).resource_type;
     if (result.resource_name == "missing") {
       result.error_code = code::unknown_topic_or_partition;
       return answer;
@@ -381,16 +383,16 @@ TEST_F(AdminOnCluster, DescribesTopicsAndTheirConfiguration) {
   EXPECT_EQ(topics[0]->partitions.at(1).leader, two);
   EXPECT_TRUE(topics[1].error().is_broker(code::unknown_topic_or_partition));
   for (const std::string name : {"orders", "missing"}) {
-    const auto entries = run<std::vector<ConfigEntry>>([&](Cluster& cluster, auto then) {
-      describe_topic_config(cluster, name, 10s, std::move(then));
+    const auto entries = items<std::vector<ConfigEntry>>([&](Cluster& cluster, auto then) {
+      describe_configs(cluster, {{ConfigResourceType::topic, name}}, 10s, std::move(then));
     });
-    ASSERT_TRUE(entries);
-    ASSERT_EQ(entries->has_value(), name == "orders");
-    if (*entries) {
-      EXPECT_EQ((*entries)->at(0).name, "cleanup.policy");
-      EXPECT_EQ((*entries)->size(), 2U);
+    ASSERT_EQ(entries.size(), 1U);
+    ASSERT_EQ(entries[0].has_value(), name == "orders");
+    if (entries[0]) {
+      EXPECT_EQ(entries[0]->at(0).name, "cleanup.policy");
+      EXPECT_EQ(entries[0]->size(), 2U);
     } else {
-      EXPECT_TRUE(entries->error().is_broker(code::unknown_topic_or_partition));
+      EXPECT_TRUE(entries[0].error().is_broker(code::unknown_topic_or_partition));
     }
   }
 }
@@ -407,7 +409,9 @@ TEST_F(AdminOnCluster, FailsOnlyTheCallWhoseAnswerIsAboveMaxResponseBytes) {
   script.on<wire::DescribeConfigsRequest>([&](NodeId, const wire::DescribeConfigsRequest&) {
     ++asked;
     wire::DescribeConfigsResponse answer;
-    answer.results.emplace_back().resource_name = "orders";
+    auto& result = answer.results.emplace_back();
+    result.resource_name = "orders";
+    result.resource_type = static_cast<std::int8_t>(ConfigResourceType::topic);
     return answer;
   });
   script.brokers = {one};
@@ -417,17 +421,51 @@ TEST_F(AdminOnCluster, FailsOnlyTheCallWhoseAnswerIsAboveMaxResponseBytes) {
     list_groups(client->cluster(), 10s, [&](auto done) { listed.emplace(std::move(done)); });
   });
   world.run_for(500ms);
-  const auto beside = run<std::vector<ConfigEntry>>([](Cluster& cluster, auto then) {
-    describe_topic_config(cluster, "orders", 10s, std::move(then));
+  const auto beside = items<std::vector<ConfigEntry>>([](Cluster& cluster, auto then) {
+    describe_configs(cluster, {{ConfigResourceType::topic, "orders"}}, 10s, std::move(then));
   });
-  ASSERT_TRUE(beside);
-  EXPECT_TRUE(*beside) << beside->error().to_string();
+  EXPECT_TRUE(beside.at(0)) << beside.at(0).error().to_string();
   ASSERT_TRUE(listed);
   ASSERT_FALSE(*listed);
   EXPECT_TRUE(listed->error().is(Errc::too_large));
   EXPECT_NE(listed->error().message().find("the answer to ListGroups is above max_response_bytes"),
             std::string_view::npos)
       << listed->error().message();
+}
+
+TEST_F(AdminOnCluster, AsksEachServerForItsOwnConfiguration) {
+  std::map<std::string, NodeId> asked;
+  script.on<wire::DescribeConfigsRequest>(
+      [&](NodeId at, const wire::DescribeConfigsRequest& request) {
+        wire::DescribeConfigsResponse answer;
+        for (const auto& resource : request.resources) {
+          asked[resource.resource_name] = at;
+          auto& result = answer.results.emplace_back();
+          result.resource_name = resource.resource_name;
+          result.resource_type = resource.resource_type;
+          result.configs.emplace_back().name = "log.dirs";
+        }
+        return answer;
+      });
+  const auto configs = items<std::vector<ConfigEntry>>([&](Cluster& cluster, auto then) {
+    describe_configs(cluster,
+                     {{ConfigResourceType::broker, "2"},
+                      {ConfigResourceType::broker, "1"},
+                      {ConfigResourceType::broker, "one"}},
+                     10s, std::move(then));
+  });
+  ASSERT_EQ(configs.size(), 3U);
+  EXPECT_TRUE(configs[0] && configs[1]);
+  EXPECT_TRUE(configs[2].error().is(Errc::invalid_argument));
+  EXPECT_EQ(asked, (std::map<std::string, NodeId>{{"1", one}, {"2", two}}));
+}
+
+TEST_F(AdminOnCluster, RefusesANegativeTime) {
+  const auto results = items<OffsetAnswer::Found>([&](Cluster& cluster, auto then) {
+    list_offsets(cluster, {{{"orders", PartitionId{0}}, OffsetSpec::at(Timestamp{-2})}}, 10s,
+                 std::move(then));
+  });
+  EXPECT_TRUE(results.at(0).error().is(Errc::invalid_argument));
 }
 
 /// Every request of an administrator is answered with the same code, for ever.
@@ -520,8 +558,10 @@ class AdminRefused : public AdminOnCluster {
         61s));
     all(run<std::vector<TopicListing>>(
         [&](Cluster& c, auto then) { list_topics(c, minute, std::move(then)); }, 61s));
-    all(run<std::vector<ConfigEntry>>(
-        [&](Cluster& c, auto then) { describe_topic_config(c, "orders", minute, std::move(then)); },
+    all(run<std::vector<Result<std::vector<ConfigEntry>>>>(
+        [&](Cluster& c, auto then) {
+          describe_configs(c, {{ConfigResourceType::topic, "orders"}}, minute, std::move(then));
+        },
         61s));
     all(run<ClusterDescription>(
         [&](Cluster& c, auto then) { describe_cluster(c, minute, std::move(then)); }, 61s));
@@ -535,7 +575,7 @@ class AdminRefused : public AdminOnCluster {
         [&](Cluster& c, auto then) { group_offsets(c, "g1", minute, std::move(then)); }, 61s));
     all(run<std::vector<Result<OffsetAnswer::Found>>>(
         [&](Cluster& c, auto then) {
-          list_offsets(c, {{{"orders", PartitionId{0}}, EarliestOffset{}}}, minute,
+          list_offsets(c, {{{"orders", PartitionId{0}}, OffsetSpec::earliest()}}, minute,
                        std::move(then));
         },
         61s));

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <utility>
+
+namespace dohle::client {
+
+/// Makes public handles and reaches their insides. It is the friend that they name, so that users
+/// can do neither.
+struct HandleAccess {
+  template <class Handle, class... Insides>
+  [[nodiscard]] static Handle make(Insides&&... insides) {
+    return Handle(std::forward<Insides>(insides)...);
+  }
+  template <class Handle>
+  [[nodiscard]] static const auto& insides(const Handle& handle) {
+    return handle.core_;
+  }
+};
+
+}  // namespace dohle::client

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "dohle/broker.hpp"
+
+namespace dohle::messaging {
+
+/// Makes the public handles of messaging and reaches their insides. It is the friend that they
+/// name, so that users can do neither.
+struct BrokerAccess {
+  [[nodiscard]] static Broker make(std::shared_ptr<BrokerRuntime> runtime) {
+    return Broker(std::move(runtime));
+  }
+  [[nodiscard]] static Subscriber make(std::shared_ptr<Subscription> subscription) {
+    return Subscriber(std::move(subscription));
+  }
+  [[nodiscard]] static const std::shared_ptr<BrokerRuntime>& runtime(const Broker& broker) {
+    return broker.core_;
+  }
+};
+
+}  // namespace dohle::messaging
