@@ -5,7 +5,8 @@
   or a run of whole lines of one;
 - a path that is named exists;
 - the map of rooms in docs/architecture.md and the table in CONTRIBUTING.md name every room of src/ and no other,
-  and the table's "may include" is what rules.py holds the tree to.
+  and the table's "may include" is what rules.py holds the tree to;
+- a type that docs/architecture.md names exists, and its table says where what is coming goes.
 
 docs.py [ROOT]
 """
@@ -20,6 +21,9 @@ NAMED = re.compile(r"(?<![\w/.-])(?:src|include|tests|bench|examples|docs|cmake|
 ROW = re.compile(r"^\| `src/(\w+)/` \|[^|]*\| ([^|]*) \|$", re.M)
 # Rooms whose row says it in words.
 IN_WORDS = {"messaging": "client and what it may include", "tools": "`include/dohle`"}
+
+# What the table "Where it goes" has a row for.
+COMING = ["SCRAM", "a new handler", "a partitioner", "retry topics", "an OTLP exporter", "the console's server"]
 
 
 def line_of(text, at):
@@ -66,6 +70,22 @@ def check_rooms(root, texts):
             yield "CONTRIBUTING.md", 1, f"{room} may include {', '.join(allowed)}, not {may}"
 
 
+def check_architecture(root, texts):
+    """What it names is there, and it says where what is coming goes."""
+    path, text = "docs/architecture.md", texts["docs/architecture.md"]
+    code = "\n".join(each.read_text("utf-8") for tree in ("src", "include")
+                     for each in sorted((root / tree).rglob("*.?pp")))
+    words = set(re.findall(r"\w+", code))
+    for named in re.finditer(r"`([A-Z]\w+)(?:::(\w+))?`", text):
+        for word in filter(None, named.groups()):
+            if word not in words:
+                yield path, line_of(text, named.start()), f"there is no {word}"
+    rows = re.findall(r"^\| ([^|]+) \|", text.split("## Where it goes")[-1].split("\n## ")[0], re.M)
+    for coming in COMING:
+        if coming not in rows:
+            yield path, 1, f"it does not say where {coming} goes"
+
+
 def breaches(root):
     names = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
     names += [each.relative_to(root).as_posix() for each in sorted(root.glob("docs/*.md"))]
@@ -75,6 +95,7 @@ def breaches(root):
         yield from check_blocks(path, text, snippets)
         yield from check_paths(path, text, root)
     yield from check_rooms(root, texts)
+    yield from check_architecture(root, texts)
     program = next(BLOCK.finditer(texts["README.md"])).group(2)
     if program.count("\n") > 20:
         yield "README.md", 1, f"the first program has {program.count(chr(10))} lines, 20 are allowed"
