@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/broker_errors.hpp"
+#include "client/cluster/handle_access.hpp"
 #include "client/produce/record_sender.hpp"
 #include "scripted_cluster.hpp"
 
@@ -49,7 +50,7 @@ class ProducerOnCluster : public testing::Test, public ScriptedWorld {
     const auto place = to.queue.append({.value = as_bytes("value")}, {.reference = true});
     EXPECT_EQ(place.appended, PartitionQueue::Appended::ok);
     if (place.wake) producer_->wake(to);
-    return {place.outcome, place.index, place.timestamp_delta};
+    return HandleAccess::make<Delivery>(place.outcome, place.index, place.timestamp_delta);
   }
   /// Servers answer requests with one batch like this.
   using Told = wire::ProduceResponse::PartitionProduceResponse;
@@ -576,7 +577,7 @@ TEST_F(ProducerOnCluster, TellsTheExactTimesOfRecordsThatLieYearsApart) {
   for (const std::int64_t time : times) {
     const auto place = to.queue.append({.value = as_bytes("v"), .timestamp = Timestamp{time}},
                                        {.reference = true});
-    sent.emplace_back(place.outcome, place.index, place.timestamp_delta);
+    sent.push_back(HandleAccess::make<Delivery>(place.outcome, place.index, place.timestamp_delta));
     if (place.wake) producer_->wake(to);
   }
   world.run_for(1s);
@@ -596,7 +597,8 @@ TEST_F(ProducerOnCluster, ARecordThatIsWaitedForInVainMayBeStored) {
   ASSERT_FALSE(on_its_thread);
   EXPECT_TRUE(on_its_thread.error().is(Errc::would_deadlock));
   EXPECT_EQ(on_its_thread.error().stored(), Stored::possibly);
-  const Delivery without_producer(new Outcome({}, 1, PartitionId{0}, Timestamp{0}), 0, 0);
+  const Delivery without_producer =
+      HandleAccess::make<Delivery>(new Outcome({}, 1, PartitionId{0}, Timestamp{0}), 0, 0);
   const auto waited = without_producer.wait(0ms);
   ASSERT_FALSE(waited);
   EXPECT_TRUE(waited.error().is(Errc::timed_out));
