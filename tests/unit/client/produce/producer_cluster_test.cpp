@@ -598,7 +598,7 @@ TEST_F(ProducerOnCluster, ARecordThatIsWaitedForInVainMayBeStored) {
   EXPECT_TRUE(on_its_thread.error().is(Errc::would_deadlock));
   EXPECT_EQ(on_its_thread.error().stored(), Stored::possibly);
   const Delivery without_producer =
-      HandleAccess::make<Delivery>(new Outcome({}, 1, PartitionId{0}, Timestamp{0}), 0, 0);
+      HandleAccess::make<Delivery>(new Outcome({}, 1, PartitionId{0}, Timestamp{0}), 0u, 0);
   const auto waited = without_producer.wait(0ms);
   ASSERT_FALSE(waited);
   EXPECT_TRUE(waited.error().is(Errc::timed_out));
