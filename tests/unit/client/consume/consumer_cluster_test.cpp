@@ -339,11 +339,12 @@ TEST_F(ConsumerOnCluster, ReadsOnBesideABatchThatNoAnswerMayHold) {
   constexpr std::int32_t partitions = 5, large = 2;
   engine_options.link.limits.max_frame_bytes = 8'192;
   script.leaders.assign(partitions, {NodeId{1}, LeaderEpoch{0}});
-  bool is_large = true;
-  script.on<wire::FetchRequest>([&, this](NodeId at, const wire::FetchRequest& asked) {
+  // The server answers until the world ends.
+  const auto is_large = std::make_shared<bool>(true);
+  script.on<wire::FetchRequest>([is_large, this](NodeId at, const wire::FetchRequest& asked) {
     auto answer = fetched(at, asked);
     for (auto& data : answer.responses.at(0).partitions) {
-      if (!is_large || data.partition_index.value != large) continue;
+      if (!*is_large || data.partition_index.value != large) continue;
       MadeBatch batch = plain_batch(0, 3);
       batch.records.at(0).second.assign(20'000, 'x');
       data.records = Chain(batch.bytes());
@@ -376,7 +377,7 @@ TEST_F(ConsumerOnCluster, ReadsOnBesideABatchThatNoAnswerMayHold) {
             std::string::npos)
       << warnings[0];
   // It is deleted, or the user reads past it.
-  is_large = false;
+  *is_large = false;
   auto rest = poll(5s);
   while (!rest) rest = poll(5s);
   EXPECT_EQ(rest->count(), 3U);
