@@ -241,9 +241,9 @@ class Refusals(Command):
         ("node", "dohle node: --data is missing: Directory, or :memory:"),
         ("node --data", "dohle node: --data needs a value"),
         ("node --data :memory: --durability fsnc", 'durability is "fsnc"; allowed are fsync, interval and os'),
-        ("node --data :memory: --listen here", 'listen: address "here" has no port; expected HOST:PORT'),
-        ("node --data :memory: --listen 0.0.0.0:0", "listen is 0.0.0.0:0, an address that nobody can connect to"),
-        ("node --data :memory: --advertise x", 'advertise: address "x" has no port'),
+        ("node --data :memory: --listen here", 'listener tcp: address: address "here" has no port; expected HOST:PORT'),
+        ("node --data :memory: --listen 0.0.0.0:0", "listener tcp: address is 0.0.0.0:0, an address that nobody can connect to"),
+        ("node --data :memory: --advertise x", 'listener tcp: advertised: address "x" has no port'),
         ("node --data :memory: --max-connections 0", '--max-connections: "0" is not a whole number from 1 to 100000'),
     ]
 
