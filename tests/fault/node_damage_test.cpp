@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -243,12 +244,13 @@ bool commit(WireConnection& to, const Commit& what) {
   return answer && answer->topics.at(0).partitions.at(0).error_code == 0;
 }
 
-/// The line may follow the answer, within the same turn of the node.
+/// The line may follow the answer by as long as the machine is busy.
 bool is_told(WireConnection& connection, const NodeProcess& node, const std::string& name) {
-  for (int i = 0; i < 50; ++i) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  do {
     if (node.lines().find(name) != std::string::npos) return true;
     (void)produce(connection, "none", 0, "");
-  }
+  } while (std::chrono::steady_clock::now() < end);
   return false;
 }
 
