@@ -6,13 +6,13 @@
 #include <fstream>
 #include <string>
 
-#include "base/budget.hpp"
 #include "base/units.hpp"
 #include "dohle/client.hpp"
 #include "dohle/consumer.hpp"
+#include "fault/measured.hpp"
 #include "fault/node_process.hpp"
 #include "fault/wire_connection.hpp"
-#include "wire/batch_builder.hpp"
+#include "fault/zeros_batch.hpp"
 #include "wire/compression.hpp"
 
 // What a consumer takes for records that decompress to a thousand times their size. A program of
@@ -23,49 +23,16 @@ namespace {
 
 using namespace std::chrono_literals;
 
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool is_measured = false;
-#else
-constexpr bool is_measured = true;
-#endif
-
 constexpr int bombs = 8;
 constexpr std::size_t bomb_bytes = is_measured ? 250'000'000 : 25'000'000;
 constexpr std::size_t buffer_bytes = 64'000'000;
 constexpr std::size_t small_bytes = 16'000'000;
 
-Chain bomb(wire::Compression codec) {
-  Budget budget(1_GiB);
-  wire::BatchBuilder builder(budget, 512_MiB);
-  const std::string zeros(bomb_bytes, '\0');
-  const auto now = std::chrono::system_clock::now();
-  EXPECT_EQ(builder.append({.value = as_bytes(zeros)}, to_timestamp(now)),
-            wire::BatchBuilder::Appended::ok);
-  wire::BatchBuilder::Seal seal;
-  seal.compression = codec;
-  seal.compressed = *wire::compress(codec, std::nullopt, builder.records());
-  return builder.seal(std::move(seal));
-}
-
-std::size_t status_bytes(const std::string& wanted) {
-  std::ifstream file("/proc/self/status");
-  std::string name;
-  std::size_t kilobytes = 0;
-  while (file >> name) {
-    if (name == wanted) file >> kilobytes;
-  }
-  return kilobytes * 1024;
-}
-
 /// Begins the process's peak anew.
 std::size_t forget_peak() {
   ::malloc_trim(0);
   std::ofstream("/proc/self/clear_refs") << "5";
-  return status_bytes("VmRSS:");
+  return status_bytes("self", "VmRSS:");
 }
 
 class ConsumerBombsTest : public testing::TestWithParam<wire::Compression> {
@@ -73,7 +40,7 @@ class ConsumerBombsTest : public testing::TestWithParam<wire::Compression> {
   void store_bombs() {
     WireConnection connection(node_.port());
     ASSERT_TRUE(create_topic(connection, "bombs", 1, {{"max.message.bytes", "16000000"}}));
-    const Chain batch = bomb(GetParam());
+    const Chain batch = zeros_batch(GetParam(), bomb_bytes);
     for (int i = 0; i < bombs; ++i) {
       wire::ProduceRequest request;
       request.acks = 1;
@@ -125,7 +92,7 @@ TEST_P(ConsumerBombsTest, EightRecordsOf250MegabytesTakeTheBufferAndOneBatch) {
     }
     EXPECT_EQ(next, bombs);
   }
-  const std::size_t taken = status_bytes("VmHWM:") - idle;
+  const std::size_t taken = status_bytes("self", "VmHWM:") - idle;
   std::printf("%d bombs of %zu MB (%s), buffer of %zu MB: %zu MB more than idle\n", bombs,
               bomb_bytes / 1'000'000, std::string(wire::name_of(GetParam())).c_str(),
               buffer_bytes / 1'000'000, taken / 1'000'000);

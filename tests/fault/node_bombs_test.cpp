@@ -4,11 +4,11 @@
 #include <chrono>
 #include <memory>
 
-#include "base/budget.hpp"
 #include "base/units.hpp"
+#include "fault/measured.hpp"
 #include "fault/node_process.hpp"
 #include "fault/wire_connection.hpp"
-#include "wire/batch_builder.hpp"
+#include "fault/zeros_batch.hpp"
 #include "wire/compression.hpp"
 
 // Clients that cost the node much for little: batches that decompress to a thousand times their
@@ -20,35 +20,12 @@ namespace {
 using std::chrono::milliseconds;
 using SteadyClock = std::chrono::steady_clock;
 
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool is_measured = false;
-#else
-constexpr bool is_measured = true;
-#endif
-
 /// What bombs may take beside what the node has when idle: their compressed bytes, which wait in
 /// memory, and a window.
 constexpr std::size_t max_bomb_bytes = 64_MiB;
 
 milliseconds since(SteadyClock::time_point then) {
   return std::chrono::duration_cast<milliseconds>(SteadyClock::now() - then);
-}
-
-Chain zeros_batch(wire::Compression codec, std::size_t bytes) {
-  Budget budget(1_GiB);
-  wire::BatchBuilder builder(budget, 512_MiB);
-  const std::string zeros(bytes, '\0');
-  const auto now = std::chrono::system_clock::now();
-  EXPECT_EQ(builder.append({.value = as_bytes(zeros)}, to_timestamp(now)),
-            wire::BatchBuilder::Appended::ok);
-  wire::BatchBuilder::Seal seal;
-  seal.compression = codec;
-  seal.compressed = *wire::compress(codec, std::nullopt, builder.records());
-  return builder.seal(std::move(seal));
 }
 
 wire::ProduceRequest produce_of(const std::string& topic, int partitions, const Chain& batch) {

@@ -88,6 +88,16 @@ void NodeProcess::wait_until_ready(int standard_output) {
   }
 }
 
+std::size_t status_bytes(const std::string& process, std::string_view wanted) {
+  std::ifstream file("/proc/" + process + "/status");
+  std::string name;
+  std::size_t kilobytes = 0;
+  while (file >> name) {
+    if (name == wanted) file >> kilobytes;
+  }
+  return kilobytes * 1024;
+}
+
 std::size_t NodeProcess::resident_bytes() const {
   std::ifstream file("/proc/" + std::to_string(pid_) + "/statm");
   std::size_t all = 0, resident = 0;
@@ -96,13 +106,7 @@ std::size_t NodeProcess::resident_bytes() const {
 }
 
 std::size_t NodeProcess::max_resident_bytes() const {
-  std::ifstream file("/proc/" + std::to_string(pid_) + "/status");
-  std::string name;
-  std::size_t kilobytes = 0;
-  while (file >> name) {
-    if (name == "VmHWM:") file >> kilobytes;
-  }
-  return kilobytes * 1024;
+  return status_bytes(std::to_string(pid_), "VmHWM:");
 }
 
 std::string NodeProcess::lines() const {

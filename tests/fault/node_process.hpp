@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace dohle::fault {
@@ -66,5 +67,8 @@ class NodeProcess {
   std::uint16_t port_ = 0;
   std::chrono::microseconds ready_after_{};
 };
+
+/// A size from /proc/PROCESS/status, as "VmRSS:"; `process` is an id or "self".
+[[nodiscard]] std::size_t status_bytes(const std::string& process, std::string_view wanted);
 
 }  // namespace dohle::fault

@@ -10,6 +10,7 @@
 
 #include "base/units.hpp"
 #include "fault/attack.hpp"
+#include "fault/measured.hpp"
 #include "fault/node_process.hpp"
 #include "fault/wire_connection.hpp"
 #include "wire/messages/create_topics.hpp"
@@ -25,16 +26,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using SteadyClock = std::chrono::steady_clock;
-
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool is_measured = false;
-#else
-constexpr bool is_measured = true;
-#endif
 
 std::string repeated(const std::string& bytes, std::size_t count) {
   std::string all;

@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "node/node_engine.hpp"
 #include "sim/fault_plan.hpp"
 #include "sim/machine.hpp"
 #include "sim/threads.hpp"
@@ -13,6 +12,7 @@
 #include "simulation/observer.hpp"
 #include "simulation/publishing.hpp"
 #include "simulation/reading.hpp"
+#include "simulation/running_node.hpp"
 #include "simulation/sending.hpp"
 #include "simulation/subscribing.hpp"
 #include "simulation/watching.hpp"
@@ -28,33 +28,6 @@ constexpr Duration load_time = 45s;
 /// A fetch at a node that lost power without a word waits half a minute for its timeout.
 constexpr Duration quiet_time = 60s;
 constexpr Duration max_fault_time = 12s;
-
-class TracedLog final : public Logger {
- public:
-  explicit TracedLog(const sim::World& world) : world_(world) {}
-  [[nodiscard]] LogLevel level() const noexcept override {
-    return world_.is_traced() ? LogLevel::debug : LogLevel::error;
-  }
-  void log(LogLevel, std::string_view who, std::string_view line) noexcept override {
-    if (world_.is_traced()) world_.trace(who, line);
-  }
-
- private:
-  const sim::World& world_;
-};
-
-struct RunningNode {
-  RunningNode(sim::Process& self, Logger& logger)
-      : engine({self.executor(), self.disk(), self.random(), logger},
-               {.data_directory = "/data", .auto_create_topics = false}) {
-    started = engine.start();
-    if (!started) return;
-    auto at = engine.listen(self.listening(), {"tcp", {"0.0.0.0", 9092}, {"node", 9092}});
-    if (!at) started = fail(at.error());
-  }
-  Result<void> started;
-  node::NodeEngine engine;
-};
 
 Habits draw_habits(Random& random) {
   const auto one_in = [&](std::uint64_t many) { return random.below(many) == 0; };

@@ -18,21 +18,6 @@ constexpr Duration quiet_time = 60s;
 /// Longer than session timeouts.
 constexpr Duration max_fault_time = 15s;
 
-/// The lines of node and clients, as lines of the trace.
-class TracedLog final : public Logger {
- public:
-  explicit TracedLog(const sim::World& world) : world_(world) {}
-  [[nodiscard]] LogLevel level() const noexcept override {
-    return world_.is_traced() ? LogLevel::debug : LogLevel::error;
-  }
-  void log(LogLevel, std::string_view who, std::string_view line) noexcept override {
-    if (world_.is_traced()) world_.trace(who, line);
-  }
-
- private:
-  const sim::World& world_;
-};
-
 Habits habits_of_reader_alone(bool commits) {
   Habits habits;
   habits.takes_all = true;
@@ -72,19 +57,6 @@ Readings::Setting setting_of(const Habits& habits) {
 }
 
 }  // namespace
-
-struct Scene::RunningNode {
-  RunningNode(sim::Process& self, Logger& logger)
-      : engine({self.executor(), self.disk(), self.random(), logger},
-               {.data_directory = "/data", .auto_create_topics = false}) {
-    started = engine.start();
-    if (!started) return;
-    auto at = engine.listen(self.listening(), {"tcp", {"0.0.0.0", 9092}, {"node", 9092}});
-    if (!at) started = fail(at.error());
-  }
-  Result<void> started;
-  node::NodeEngine engine;
-};
 
 struct Scene::Producers {
   std::vector<std::unique_ptr<Sender>> senders;

@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "node/node_engine.hpp"
 #include "sim/fault_plan.hpp"
 #include "sim/machine.hpp"
 #include "sim/world.hpp"
@@ -19,6 +18,7 @@
 #include "simulation/member.hpp"
 #include "simulation/produce_watch.hpp"
 #include "simulation/readings.hpp"
+#include "simulation/running_node.hpp"
 #include "simulation/sender.hpp"
 #include "simulation/wording.hpp"
 
@@ -45,7 +45,6 @@ class Scene {
   [[nodiscard]] const Effects& effects() const { return effects_; }
 
  private:
-  struct RunningNode;
   struct Producers;
   class Log;
 
