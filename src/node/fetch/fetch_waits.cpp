@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "node/turn.hpp"
+
 namespace dohle::node {
 
 namespace {
@@ -122,7 +124,7 @@ void FetchWaits::try_ready() {
     if (wait == waits_.end()) continue;
     wait->second->is_ready = false;
     attempt(wait, false);
-    if (is_turn_over()) break;
+    if (is_turn_over(loop_)) break;
   }
   if (next != ready.end()) {
     ready_.insert(ready_.begin(), next, ready.end());
@@ -134,11 +136,6 @@ void FetchWaits::try_ready() {
 void FetchWaits::after_ready(Task task) {
   if (!is_posted_) return task();
   after_ready_.push_back(std::move(task));
-}
-
-bool FetchWaits::is_turn_over() const {
-  const TimePoint end = loop_.turn_end();
-  return end != never && loop_.mono_now() >= end;
 }
 
 // --- those that look by themselves
@@ -159,7 +156,7 @@ void FetchWaits::look_later() {
 void FetchWaits::look() {
   while (next_look_ != lookers_.end()) {
     look_at(**next_look_++);
-    if (is_turn_over()) break;
+    if (is_turn_over(loop_)) break;
   }
   if (next_look_ == lookers_.end()) {
     is_looking_ = false;

@@ -59,8 +59,8 @@ struct FetchWait {
 /// at again only once its partitions together have become visible by as many bytes as it lacks.
 ///
 /// A wait of a hundred partitions is a hundred pairs. Above the bound on pairs a fetch waits on its
-/// timer alone, and looks every 100 ms whether there is enough. Whoever is ready and whoever looks
-/// goes in pieces of a turn of the loop: many of them hold up nobody.
+/// timer alone, and looks every 100 ms whether there is enough. Ready fetches are answered, and
+/// the others look, as many in a turn of the loop as it has time for.
 class FetchWaits {
  public:
   struct Options {
@@ -80,10 +80,10 @@ class FetchWaits {
            std::size_t bytes_missing, TimePoint deadline, std::unique_ptr<WaitingFetch> fetch);
   /// Consumers of the partition see that many bytes more.
   void advanced(Partition& partition, std::size_t bytes);
-  /// Something else changed: who waits for the partition looks again.
+  /// Something else changed: fetches that wait for the partition look again.
   void changed(Partition& partition);
-  /// Runs once whoever is ready has been tried, or as many as a turn has time for; at once if
-  /// nobody is: those who wait for records hear of them before those who wrote them.
+  /// Runs `task` once the ready fetches have been tried, or as many as a turn has time for; at once
+  /// if none is ready. So a waiting fetch is answered before the producer of its records.
   void after_ready(Task task);
   /// The connection is gone.
   void forget(std::uint64_t connection);
@@ -108,7 +108,6 @@ class FetchWaits {
   void look_at(FetchWait& wait);
   void attempt(Waits::iterator wait, bool is_last);
   Waits::iterator remove(Waits::iterator at);
-  [[nodiscard]] bool is_turn_over() const;
 
   Executor& loop_;
   const Options options_;

@@ -6,6 +6,7 @@
 
 #include "node/limits.hpp"
 #include "node/serve/handlers/handlers.hpp"
+#include "node/turn.hpp"
 
 namespace dohle::node {
 
@@ -28,7 +29,7 @@ Dispatcher::~Dispatcher() {
 // --- requests
 
 void Dispatcher::take(Session& session, Slice frame) {
-  if (!waiting_.empty() || is_turn_over() || !has_answer_budget(session)) {
+  if (!waiting_.empty() || is_turn_over(loop_) || !has_answer_budget(session)) {
     return wait(session, {std::move(frame), nullptr});
   }
   serve(session, frame);
@@ -73,7 +74,7 @@ void Dispatcher::handle(Session& session, wire::RequestFrame frame) {
 void Dispatcher::go_on(std::uint64_t session, Rest rest) {
   do {
     if (rest()) return;
-  } while (!is_turn_over());
+  } while (!is_turn_over(loop_));
   if (Session* from = engine_.session(session)) wait(*from, {{}, std::move(rest)});
 }
 
@@ -109,7 +110,7 @@ void Dispatcher::run() {
     } else {
       blocked_.push_back(*next);
     }
-  } while (!is_turn_over());
+  } while (!is_turn_over(loop_));
   if (!turns_.empty()) run_later();
   watch_blocked();
 }
@@ -125,11 +126,6 @@ void Dispatcher::run_one(Session& session) {
     serve(session, work.frame);
   }
   if (!waiting_.contains(session.id())) session.end_hold_for_turn();
-}
-
-bool Dispatcher::is_turn_over() const {
-  const TimePoint end = loop_.turn_end();
-  return end != never && loop_.mono_now() >= end;
 }
 
 // Whoever goes beyond the budget writes at once, so that the next one may in the same turn.

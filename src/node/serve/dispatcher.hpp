@@ -70,7 +70,6 @@ class Dispatcher {
   void run_one(Session& session);
   void after_request(Session& session);
   void run_later();
-  [[nodiscard]] bool is_turn_over() const;
   [[nodiscard]] bool has_answer_budget(const Session& session);
   [[nodiscard]] bool is_over_budget();
   void look_at_unread();
