@@ -76,7 +76,7 @@ bool is_listener_name(std::string_view name) {
          std::ranges::all_of(name, is_allowed) && name != embedded_name;
 }
 
-Result<node::NodeEngine::ListenAt> listener_of(const NodeListener& wanted) {
+Result<node::ListenAt> listener_of(const NodeListener& wanted) {
   const std::string which = "listener " + wanted.name + ": ";
   if (!is_listener_name(wanted.name)) {
     return fail(Error::configuration("a listener is called \"" + wanted.name +
@@ -85,7 +85,7 @@ Result<node::NodeEngine::ListenAt> listener_of(const NodeListener& wanted) {
   }
   auto at = Endpoint::parse(wanted.address);
   if (!at) return fail(at.error().within(which + "address"));
-  node::NodeEngine::ListenAt where{wanted.name, *at, {}};
+  node::ListenAt where{wanted.name, *at, {}};
   if (!wanted.advertised.empty()) {
     auto advertised = Endpoint::parse(wanted.advertised);
     if (!advertised) return fail(advertised.error().within(which + "advertised"));
@@ -103,16 +103,16 @@ Result<node::NodeEngine::ListenAt> listener_of(const NodeListener& wanted) {
   return where;
 }
 
-Result<std::vector<node::NodeEngine::ListenAt>> listeners_of(const NodeOptions& options) {
+Result<std::vector<node::ListenAt>> listeners_of(const NodeOptions& options) {
   if (options.listeners.size() > max_listeners) {
     return fail(Error::configuration("listeners has " + std::to_string(options.listeners.size()) +
                                      " items; allowed are 0 to " + std::to_string(max_listeners)));
   }
-  std::vector<node::NodeEngine::ListenAt> all;
+  std::vector<node::ListenAt> all;
   for (const NodeListener& wanted : options.listeners) {
     auto where = listener_of(wanted);
     if (!where) return fail(where.error());
-    if (std::ranges::find(all, wanted.name, &node::NodeEngine::ListenAt::name) != all.end()) {
+    if (std::ranges::find(all, wanted.name, &node::ListenAt::name) != all.end()) {
       return fail(Error::configuration("two listeners are called " + wanted.name));
     }
     all.push_back(*std::move(where));
@@ -238,8 +238,8 @@ struct Node::Parts {
   }
 
   /// Calls `done` once the node listens, or has given up and let go of its data.
-  void open(const node::NodeSettings& settings,
-            const std::vector<node::NodeEngine::ListenAt>& wanted, Disk::Synced done) {
+  void open(const node::NodeSettings& settings, const std::vector<node::ListenAt>& wanted,
+            Disk::Synced done) {
     engine = std::make_unique<node::NodeEngine>(node::NodeEnvironment{loop, *disk, random, *logger},
                                                 settings);
     if (auto started = engine->start(); !started) {
@@ -258,8 +258,8 @@ struct Node::Parts {
     });
   }
 
-  Result<void> listen_everywhere(const std::vector<node::NodeEngine::ListenAt>& wanted) {
-    for (const node::NodeEngine::ListenAt& where : wanted) {
+  Result<void> listen_everywhere(const std::vector<node::ListenAt>& wanted) {
+    for (const node::ListenAt& where : wanted) {
       if (auto listening = listen(tcp, where); !listening) return listening;
       say_who_may_come(where.at);
     }
@@ -278,7 +278,7 @@ struct Node::Parts {
     }
   }
 
-  Result<void> listen(Listening& listening, const node::NodeEngine::ListenAt& where) {
+  Result<void> listen(Listening& listening, const node::ListenAt& where) {
     auto at = engine->listen(listening, where);
     if (!at) return fail(at.error());
     const std::string advertised = where.advertise.host.empty() ? "" : where.advertise.to_string();

@@ -56,7 +56,8 @@ void Responder::send(Chain bytes) const {
 void Responder::close(const Error& why) const {
   Session* to = engine_->session(session_);
   if (to == nullptr) return;
-  engine_->complain("closing the connection of " + to->peer() + ": " + std::string(why.message()));
+  engine_->lines().complain("closing the connection of " + to->peer() + ": " +
+                            std::string(why.message()));
   to->close();
 }
 
@@ -64,9 +65,13 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
     : environment_(environment),
       settings_(std::move(settings)),
       visible_(visible_under(settings_.durability)),
+      lines_(environment.loop, environment.logger),
+      doorway_(*this, environment.loop, lines_,
+               {settings_.max_connections, settings_.connections_bound, settings_.max_request_bytes,
+                settings_.max_requests_bytes}),
       topics_(environment.disk, settings_.data_directory, environment.random,
               {visible_, this, settings_.max_open_files, settings_.adopt, log_defaults(settings_),
-               [this](std::string_view line) { warn(line); }, settings_.durability,
+               [this](std::string_view line) { lines_.warn(line); }, settings_.durability,
                settings_.accept_losses}),
       syncing_(
           environment.loop, environment.disk, settings_.durability,
@@ -83,14 +88,14 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
       fetch_waits_(environment.loop, {limits::max_waiting_fetches, settings_.max_fetch_wait_pairs}),
       fetch_sessions_(fetch_session_options(), environment.random),
       groups_(*this, environment.loop, environment.random, settings_.groups),
-      dispatcher_(*this, environment.loop, settings_.max_unread_answer_bytes) {}
+      dispatcher_(*this, doorway_.sessions(), lines_, environment.loop,
+                  settings_.max_unread_answer_bytes) {}
 
 NodeEngine::~NodeEngine() {
   *is_alive_ = false;
-  close_sessions();
+  doorway_.close_all();
   environment_.loop.cancel(maintenance_);
   environment_.loop.cancel(background_check_);
-  environment_.loop.cancel(room_watch_);
 }
 
 // --- start and stop
@@ -104,12 +109,10 @@ Result<void> NodeEngine::start() {
   auto findings = topics_.open();
   if (!findings) return fail(findings.error());
   for (const Topics::Finding& finding : *findings) {
-    const LogLevel level = finding.is_error ? LogLevel::error : LogLevel::warning;
-    environment_.logger.log(level, "node", finding.line);
+    finding.is_error ? lines_.report_error(finding.line) : lines_.warn(finding.line);
   }
   if (auto restored = groups_.restore(now()); !restored) {
-    environment_.logger.log(LogLevel::error, "node",
-                            "groups are unavailable: " + std::string(restored.error().message()));
+    lines_.report_error("groups are unavailable: " + std::string(restored.error().message()));
   }
   (void)clock_watch_.look(now());  // the first look has nothing to compare with
   arm_maintenance();
@@ -118,27 +121,12 @@ Result<void> NodeEngine::start() {
 }
 
 Result<Endpoint> NodeEngine::listen(Listening& listening, ListenAt where) {
-  ConnectionLimits limits;
-  limits.max_frame_bytes = settings_.max_request_bytes;
-  limits.max_write_queue_bytes = limits::max_unread_bytes_per_connection;
-  limits.idle_timeout = limits::connection_idle_timeout;
-  auto entrance = std::make_unique<Entrance>(*this, Way{std::move(where.name), where.advertise});
-  auto listener = listening.listen(where.at, limits, *entrance);
-  if (!listener) return fail(listener.error());
-  entrance->listener = *std::move(listener);
-  Endpoint local = entrance->listener->local();
-  Endpoint& advertised = entrance->way.advertised;
-  if (advertised.host.empty()) advertised = local;
-  if (advertised.port == 0) advertised.port = local.port;
-  entrances_.push_back(std::move(entrance));
-  return local;
+  return doorway_.listen(listening, std::move(where));
 }
 
 void NodeEngine::stop(TimePoint deadline, std::move_only_function<void(Result<void>)> done) {
   stopping_ = Stopping{deadline, std::move(done)};
-  // Ways stay: sessions refer to them.
-  for (const auto& entrance : entrances_) entrance->listener.reset();
-  for (const auto& [id, session] : sessions_) session->drain();
+  doorway_.drain();
   fetch_waits_.answer_all();
   groups_.answer_all();
   syncing_.when_synced([this] { drain_sessions(); });
@@ -146,22 +134,18 @@ void NodeEngine::stop(TimePoint deadline, std::move_only_function<void(Result<vo
 
 // Waits for the last answers to be written.
 void NodeEngine::drain_sessions() {
-  const bool is_over =
-      now().mono >= stopping_->deadline ||
-      std::ranges::all_of(sessions_, [](const auto& entry) { return entry.second->is_idle(); });
-  if (is_over) return finish_stop();
+  if (now().mono >= stopping_->deadline || doorway_.is_idle()) return finish_stop();
   environment_.loop.arm(now().mono + drain_interval, [this, alive = is_alive_] {
     if (*alive) drain_sessions();
   });
 }
 
 void NodeEngine::finish_stop() {
-  close_sessions();
+  doorway_.close_all();
   dispatcher_.drop_all();
   batch_checks_.drop_all();
   environment_.loop.cancel(std::exchange(maintenance_, 0));
   environment_.loop.cancel(std::exchange(background_check_, 0));
-  environment_.loop.cancel(std::exchange(room_watch_, 0));
   topics_.close([this](Result<void> outcome) {
     lock_.reset();
     auto done = std::move(stopping_->done);
@@ -170,129 +154,15 @@ void NodeEngine::finish_stop() {
   });
 }
 
-// A session that goes gives back its reservation, which must not wake one that is about to go.
-void NodeEngine::close_sessions() {
-  held_requests_.clear();
-  auto sessions = std::exchange(sessions_, {});
+// --- sessions
+
+void NodeEngine::on_request(Session& session, Slice frame) {
+  dispatcher_.take(session, std::move(frame));
 }
 
-// --- connections
-
-ConnectionEvents* NodeEngine::Entrance::on_accept(std::unique_ptr<Connection> connection) {
-  return engine.accept(std::move(connection), way);
-}
-
-ConnectionEvents* NodeEngine::accept(std::unique_ptr<Connection> connection, const Way& way) {
-  if (sessions_.size() >= settings_.max_connections) {
-    complain("a connection of " + connection->peer() + " is turned away: there are " +
-             std::to_string(settings_.max_connections) + " already (" +
-             settings_.connections_bound + ")");
-    return nullptr;
-  }
-  const std::uint64_t id = ++last_session_;
-  auto session = std::make_unique<Session>(*this, id, way, std::move(connection));
-  return sessions_.emplace(id, std::move(session)).first->second.get();
-}
-
-Session* NodeEngine::session(std::uint64_t id) {
-  const auto found = sessions_.find(id);
-  return found == sessions_.end() ? nullptr : found->second.get();
-}
-
-void NodeEngine::on_session_closed(Session& session, const Error& why) {
-  const bool is_usual = why.is(Errc::connection_lost) || why.is(Errc::timed_out);
-  if (!is_usual) complain(why.message());
-  forget_later(session);
-}
-
-void NodeEngine::forget_later(Session& session) {
+void NodeEngine::on_gone(Session& session) {
   dispatcher_.forget(session);
   fetch_waits_.forget(session.id());
-  std::erase_if(held_requests_,
-                [&](const HeldRequest& held) { return held.session == session.id(); });
-  environment_.loop.post([this, id = session.id(), alive = is_alive_] {
-    if (*alive) sessions_.erase(id);
-  });
-}
-
-// --- requests
-
-bool NodeEngine::has_room_for(std::size_t request_bytes) const {
-  return requests_bytes_ + request_bytes <= settings_.max_requests_bytes;
-}
-
-bool NodeEngine::reserve_request(std::size_t bytes, const Session& session) {
-  const bool fits = has_room_for(bytes);
-  // All may have arrived in part and wait for each other: one always goes on, whatever its size.
-  // The frame limit bounds it.
-  if (!fits && exceeding_ == 0) exceeding_ = session.id();
-  if (!fits && exceeding_ != session.id()) {
-    held_requests_.push_back({session.id(), bytes});
-    watch_for_room();
-    return false;
-  }
-  requests_bytes_ += bytes;
-  return true;
-}
-
-void NodeEngine::give_back_room(std::size_t bytes) {
-  requests_bytes_ -= bytes;
-  bool may_exceed = exceeding_ == 0;
-  for (const HeldRequest& held : std::exchange(held_requests_, {})) {
-    Session* to = session(held.session);
-    if (to == nullptr) continue;
-    if (has_room_for(held.bytes) || std::exchange(may_exceed, false)) {
-      to->resume();
-    } else {
-      held_requests_.push_back(held);
-    }
-  }
-}
-
-void NodeEngine::release_request(std::size_t bytes, const Session& session) {
-  if (exceeding_ == session.id()) exceeding_ = 0;
-  if (bytes > 0) give_back_room(bytes);
-}
-
-void NodeEngine::watch_for_room() {
-  if (room_watch_ != 0) return;
-  counted_since_ = now().mono;
-  for (const auto& [id, session] : sessions_) session->begin_to_count();
-  room_watch_ = environment_.loop.arm(now().mono + limits::slow_request_period, [this] {
-    room_watch_ = 0;
-    close_slow_senders();
-  });
-}
-
-// A request that arrives slowly holds memory that others wait for. The slowest go, as many as make
-// room for the first that waits.
-void NodeEngine::close_slow_senders() {
-  std::erase_if(held_requests_,
-                [this](const HeldRequest& held) { return session(held.session) == nullptr; });
-  if (held_requests_.empty()) return;
-  std::vector<Session*> slow;
-  for (const auto& [id, session] : sessions_) {
-    const bool is_slow = session->counted_bytes() < limits::min_request_bytes_per_period;
-    if (is_slow && session->sends_since(counted_since_)) slow.push_back(session.get());
-  }
-  std::ranges::sort(
-      slow, {}, [](const Session* each) { return std::pair(each->counted_bytes(), each->id()); });
-  const HeldRequest first = held_requests_.front();
-  const std::string for_whom = session(first.session)->peer();
-  std::size_t freed = 0;
-  for (Session* each : slow) {
-    if (requests_bytes_ - freed + first.bytes <= settings_.max_requests_bytes) break;
-    freed += each->reserved_bytes();
-    complain("closing the connection of " + each->peer() + ": of its request, which holds " +
-             std::to_string(each->reserved_bytes()) + " bytes, " +
-             std::to_string(each->counted_bytes()) + " came in the last " +
-             std::to_string(limits::slow_request_period.count()) + " s, fewer than " +
-             std::to_string(limits::min_request_bytes_per_period) + ", and " + for_whom +
-             " waits for room (" + std::to_string(settings_.max_requests_bytes) +
-             " bytes, max_requests_bytes)");
-    each->abort();
-  }
-  watch_for_room();
 }
 
 // --- records
@@ -332,11 +202,10 @@ void NodeEngine::on_checked(log::PartitionLog& log) {
 void NodeEngine::on_offline(log::PartitionLog& log, const Error& why) {
   const PartitionRef partition = topics_.owner_of(log);
   if (partition == nullptr) return;
-  environment_.logger.log(
-      LogLevel::error, "node",
+  lines_.report_error(
       "partition " + partition->name() +
-          " is offline until a restart: " + std::string(why.message()) +
-          std::string(partition->topic() == offsets_topic ? groups_wait : std::string_view()));
+      " is offline until a restart: " + std::string(why.message()) +
+      std::string(partition->topic() == offsets_topic ? groups_wait : std::string_view()));
   fetch_waits_.changed(*partition);
 }
 
@@ -361,7 +230,7 @@ void NodeEngine::arm_maintenance() {
 void NodeEngine::begin_maintenance() {
   ++maintenance_round_;
   has_space_ = true;
-  if (const auto line = clock_watch_.look(now())) warn(*line);
+  if (const auto line = clock_watch_.look(now())) lines_.warn(*line);
   maintain_some();
 }
 
@@ -395,7 +264,7 @@ void NodeEngine::retain(Partition& partition, Now now) {
   const std::string why(retained ? std::string_view() : retained.error().message());
   const bool is_told =
       why.empty() || why == partition.told_of_retention ||
-      warn_now_and_then("partition " + partition.name() + " keeps its old records: " + why);
+      lines_.warn_now_and_then("partition " + partition.name() + " keeps its old records: " + why);
   if (is_told) partition.told_of_retention = why;
 }
 
@@ -418,36 +287,6 @@ void NodeEngine::check_in_background() {
   if (!topics_.check_more(now())) return;
   background_check_ = environment_.loop.arm(now().mono + background_check_interval,
                                             [this] { check_in_background(); });
-}
-
-// --- lines
-
-void NodeEngine::warn(std::string_view line) {
-  environment_.logger.log(LogLevel::warning, "node", line);
-}
-
-bool NodeEngine::warn_now_and_then(std::string_view line) {
-  const auto text = troubles_.pass(line, now().mono);
-  if (text) warn(*text);
-  return text.has_value();
-}
-
-void NodeEngine::complain(std::string_view line) {
-  if (const auto text = complaints_.pass(line, now().mono)) warn(*text);
-}
-
-void NodeEngine::note_trailing_bytes(const Call& call, const wire::Api& api) {
-  const Session* from = session(call.responder.session());
-  if (from == nullptr || told_of_trailing_bytes_.size() >= limits::max_client_software) return;
-  const std::string& software = from->software();
-  if (!told_of_trailing_bytes_.insert(software).second) return;
-  if (environment_.logger.level() > LogLevel::info) return;
-  const std::string client = software.empty() ? "a client that gives no name" : software;
-  environment_.logger.log(LogLevel::info, "node",
-                          client + " sends bytes behind the last field of " +
-                              std::string(wire::api_name(api.key)) + " version " +
-                              std::to_string(call.version) +
-                              ", which are ignored; further requests of it are not told of");
 }
 
 }  // namespace dohle::node

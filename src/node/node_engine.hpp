@@ -1,14 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
-#include <list>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/connection.hpp"
@@ -17,11 +13,11 @@
 #include "base/random.hpp"
 #include "dohle/logger.hpp"
 #include "dohle/node.hpp"
-#include "node/door/session.hpp"
+#include "node/door/doorway.hpp"
 #include "node/fetch/fetch_sessions.hpp"
 #include "node/fetch/fetch_waits.hpp"
 #include "node/group/group_service.hpp"
-#include "node/line_limit.hpp"
+#include "node/lines.hpp"
 #include "node/serve/batch_checks.hpp"
 #include "node/serve/call.hpp"
 #include "node/serve/dispatcher.hpp"
@@ -62,8 +58,8 @@ struct NodeSettings {
   std::vector<AcceptedLoss> accept_losses = {};
 };
 
-/// The server: ways in, sessions, topics, groups, and what waits for a sync, for records or for
-/// other members. One thread; sim drives the same code:
+/// The server: what comes in by its doorway, topics, groups, and what waits for a sync, for records
+/// or for other members. One thread; sim drives the same code:
 ///
 ///     node::NodeEngine engine({loop, disk, random, logger}, settings);
 ///     if (auto started = engine.start(); !started) …
@@ -73,16 +69,8 @@ struct NodeSettings {
 ///
 /// Destroying it without `stop` is what a killed process does. Handlers (handlers/*.cpp) are its
 /// functions for single requests.
-class NodeEngine final : private log::LogEvents {
+class NodeEngine final : private log::LogEvents, private DoorwayEvents {
  public:
-  struct ListenAt {
-    std::string name;
-    Endpoint at;
-    /// What clients that come this way are told; an empty host: the listening address; port 0: the
-    /// listening port.
-    Endpoint advertise = {};
-  };
-
   NodeEngine(NodeEnvironment environment, NodeSettings settings);
   ~NodeEngine() override;
   NodeEngine(const NodeEngine&) = delete;
@@ -97,23 +85,9 @@ class NodeEngine final : private log::LogEvents {
   /// data durable and marks the stop as clean; then calls `done`.
   void stop(TimePoint deadline, std::move_only_function<void(Result<void>)> done);
 
-  // For sessions.
-  /// Room for so many bytes more of a request; false: the session is resumed when there may be
-  /// some.
-  bool reserve_request(std::size_t bytes, const Session& session);
-  void give_back_room(std::size_t bytes);
-  /// Its request is whole, or given up, and held this much.
-  void release_request(std::size_t bytes, const Session& session);
-  void on_session_closed(Session& session, const Error& why);
-  /// A session is never destroyed inside one of its own callbacks.
-  void forget_later(Session& session);
-
   // For handlers and what they use.
-  [[nodiscard]] Session* session(std::uint64_t id);
-  [[nodiscard]] const std::unordered_map<std::uint64_t, std::unique_ptr<Session>>& sessions()
-      const {
-    return sessions_;
-  }
+  [[nodiscard]] Session* session(std::uint64_t id) { return doorway_.sessions().find(id); }
+  [[nodiscard]] Lines& lines() { return lines_; }
   [[nodiscard]] Dispatcher& dispatcher() { return dispatcher_; }
   [[nodiscard]] Topics& topics() { return topics_; }
   [[nodiscard]] GroupService& groups() { return groups_; }
@@ -123,13 +97,6 @@ class NodeEngine final : private log::LogEvents {
   [[nodiscard]] FetchSessions& fetch_sessions() { return fetch_sessions_; }
   [[nodiscard]] const NodeSettings& settings() const { return settings_; }
   [[nodiscard]] Now now() const { return environment_.loop.tick(); }
-  void warn(std::string_view line);
-  /// The same for what comes again until it is cured. False: left out, there were too many.
-  bool warn_now_and_then(std::string_view line);
-  /// The client's fault: one of many such lines.
-  void complain(std::string_view line);
-  /// A request had bytes behind its last field: says so once for each client software.
-  void note_trailing_bytes(const Call& call, const wire::Api& api);
 
   /// Appends a batch that was checked, and sees to it that it becomes durable and visible.
   Result<log::Appended> append(const PartitionRef& partition, const Slice& batch,
@@ -139,17 +106,9 @@ class NodeEngine final : private log::LogEvents {
   Result<void> delete_topic(std::string name);
 
  private:
-  /// One listener with its way; also where its connections come in.
-  struct Entrance final : Acceptor {
-    Entrance(NodeEngine& owner, Way as) : engine(owner), way(std::move(as)) {}
-    ConnectionEvents* on_accept(std::unique_ptr<Connection> connection) override;
-    NodeEngine& engine;
-    Way way;
-    std::unique_ptr<Listener> listener;
-  };
-
-  ConnectionEvents* accept(std::unique_ptr<Connection> connection, const Way& way);
-  [[nodiscard]] bool has_room_for(std::size_t request_bytes) const;
+  void on_request(Session& session, Slice frame) override;
+  void on_answers(Session& session) override { dispatcher_.note_unread(session); }
+  void on_gone(Session& session) override;
   void on_partition_synced(const PartitionRef& partition, std::uint64_t bytes);
   void show(const PartitionRef& partition, std::uint64_t visible_bytes);
   void on_checked(log::PartitionLog& log) override;
@@ -161,16 +120,9 @@ class NodeEngine final : private log::LogEvents {
   void retain(Partition& partition, Now now);
   void checkpoint(std::vector<PartitionRef> due) const;
   void check_in_background();
-  void watch_for_room();
-  void close_slow_senders();
   void drain_sessions();
-  void close_sessions();
   void finish_stop();
 
-  struct HeldRequest {
-    std::uint64_t session;
-    std::size_t bytes;
-  };
   struct Stopping {
     TimePoint deadline;
     std::move_only_function<void(Result<void>)> done;
@@ -179,6 +131,8 @@ class NodeEngine final : private log::LogEvents {
   NodeEnvironment environment_;
   NodeSettings settings_;
   const log::Visible visible_;
+  Lines lines_;
+  Doorway doorway_;
   Disk::DirectoryLock lock_;
   Topics topics_;
   Syncing syncing_;
@@ -188,19 +142,6 @@ class NodeEngine final : private log::LogEvents {
   FetchSessions fetch_sessions_;
   GroupService groups_;
   Dispatcher dispatcher_;
-  std::list<std::unique_ptr<Entrance>> entrances_;
-  std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
-  std::uint64_t last_session_ = 0;
-  std::size_t requests_bytes_ = 0;
-  /// The session whose request may exceed the bound, so that some request always gets through.
-  std::uint64_t exceeding_ = 0;
-  TimerId room_watch_ = 0;
-  TimePoint counted_since_{};
-  std::deque<HeldRequest> held_requests_;
-  LineLimit complaints_;
-  LineLimit troubles_;
-  /// Client software that was told of, as in Session::software.
-  std::set<std::string, std::less<>> told_of_trailing_bytes_;
   ClockWatch clock_watch_;
   TimerId maintenance_ = 0;
   TimerId background_check_ = 0;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <variant>
 
+#include "node/door/doorway.hpp"
 #include "node/limits.hpp"
-#include "node/node_engine.hpp"
 
 namespace dohle::node {
 
@@ -20,12 +20,12 @@ std::size_t memory_of(const Chain& bytes) {
 
 }  // namespace
 
-Session::Session(NodeEngine& engine, std::uint64_t id, const Way& way,
+Session::Session(Doorway& doorway, std::uint64_t id, const Way& way,
                  std::unique_ptr<Connection> connection)
-    : engine_(engine), id_(id), way_(way), connection_(std::move(connection)) {}
+    : doorway_(doorway), id_(id), way_(way), connection_(std::move(connection)) {}
 
 Session::~Session() {
-  engine_.release_request(reserved_bytes_, *this);
+  doorway_.room().release(reserved_bytes_, *this);
 }
 
 void Session::on_open() {
@@ -44,9 +44,9 @@ Admission Session::on_frame_length(std::size_t /*bytes*/) {
 
 Admission Session::on_frame_room(std::size_t bytes) {
   if (state_ == State::closing || is_draining_) return Admission::hold;
-  is_held_for_room_ = !engine_.reserve_request(bytes, *this);
+  is_held_for_room_ = !doorway_.room().reserve(bytes, *this);
   if (is_held_for_room_) return Admission::hold;
-  if (reserved_bytes_ == 0) request_began_at_ = engine_.now().mono;
+  if (reserved_bytes_ == 0) request_began_at_ = doorway_.now();
   reserved_bytes_ += bytes;
   counted_bytes_ += bytes;
   return Admission::accept;
@@ -55,17 +55,17 @@ Admission Session::on_frame_room(std::size_t bytes) {
 void Session::on_frame_room_unused(std::size_t bytes) {
   reserved_bytes_ -= bytes;
   counted_bytes_ -= std::min(bytes, counted_bytes_);
-  engine_.give_back_room(bytes);
+  doorway_.room().give_back(bytes);
 }
 
 void Session::on_frame(Slice frame) {
-  if (state_ == State::serving) engine_.dispatcher().take(*this, std::move(frame));
+  if (state_ == State::serving) doorway_.events().on_request(*this, std::move(frame));
   release_request();
 }
 
 void Session::release_request() {
   if (is_held_for_checks_ || is_held_for_turn_) return;
-  engine_.release_request(std::exchange(reserved_bytes_, 0), *this);
+  doorway_.room().release(std::exchange(reserved_bytes_, 0), *this);
 }
 
 void Session::hold_for_checks() {
@@ -90,7 +90,7 @@ void Session::on_drained() {
 
 void Session::on_closed(Error why) {
   state_ = State::closing;
-  engine_.on_session_closed(*this, why);
+  doorway_.on_session_closed(*this, why);
 }
 
 std::uint64_t Session::reserve_answer() {
@@ -110,7 +110,7 @@ void Session::answer(std::uint64_t number, Chain bytes) {
     if (!is_first) held_answer_bytes_ -= memory_of(ready);
     if (!ready.empty()) send(std::move(ready));
   }
-  engine_.dispatcher().note_unread(*this);
+  doorway_.events().on_answers(*this);
   const bool has_room = answers_.size() <= limits::max_requests_per_connection / 2;
   if (has_room && std::exchange(is_held_for_answers_, false)) resume();
 }
@@ -132,7 +132,7 @@ std::size_t Session::note_unread_bytes(TimePoint now) {
 void Session::flush_answers() {
   if (state_ == State::closing) return;
   connection_->flush();
-  engine_.dispatcher().note_unread(*this);
+  doorway_.events().on_answers(*this);
 }
 
 void Session::abort() {
@@ -140,7 +140,7 @@ void Session::abort() {
   state_ = State::closing;
   answers_.clear();
   connection_->close();
-  engine_.forget_later(*this);
+  doorway_.forget_later(*this);
 }
 
 void Session::close() {
@@ -148,7 +148,7 @@ void Session::close() {
   state_ = State::closing;
   answers_.clear();
   connection_->close_after_writes();
-  engine_.forget_later(*this);
+  doorway_.forget_later(*this);
 }
 
 void Session::drain() {

@@ -14,7 +14,7 @@
 
 namespace dohle::node {
 
-class NodeEngine;
+class Doorway;
 
 /// One way into the node.
 struct Way {
@@ -23,7 +23,7 @@ struct Way {
   Endpoint advertised;
 };
 
-/// One client's connection: whole frames go to the engine, answers leave in the order of requests.
+/// One client's connection: whole frames are told, answers leave in the order of requests.
 /// It is not read from while it has too many requests under way, while there is no room for its
 /// next one, while a request of it waits for its turn, or while it does not read its answers.
 class Session final : public ConnectionEvents {
@@ -34,7 +34,7 @@ class Session final : public ConnectionEvents {
     closing,
   };
 
-  Session(NodeEngine& engine, std::uint64_t id, const Way& way,
+  Session(Doorway& doorway, std::uint64_t id, const Way& way,
           std::unique_ptr<Connection> connection);
   ~Session() override;
 
@@ -106,7 +106,7 @@ class Session final : public ConnectionEvents {
   void release_request();
   void send(Chain bytes);
 
-  NodeEngine& engine_;
+  Doorway& doorway_;
   const std::uint64_t id_;
   const Way& way_;
   std::unique_ptr<Connection> connection_;

@@ -68,7 +68,7 @@ std::optional<std::string> GroupService::why_unavailable() const {
 }
 
 void GroupService::warn(std::string_view what, const Error& why) {
-  engine_.warn_now_and_then(std::string(what) + ": " + std::string(why.message()));
+  engine_.lines().warn_now_and_then(std::string(what) + ": " + std::string(why.message()));
 }
 
 // --- the log

@@ -18,8 +18,13 @@ constexpr auto blocked_interval = std::chrono::milliseconds(5);
 
 }  // namespace
 
-Dispatcher::Dispatcher(NodeEngine& engine, Executor& loop, std::size_t max_unread_answer_bytes)
-    : engine_(engine), loop_(loop), max_unread_bytes_(max_unread_answer_bytes) {}
+Dispatcher::Dispatcher(NodeEngine& engine, const Sessions& sessions, Lines& lines, Executor& loop,
+                       std::size_t max_unread_answer_bytes)
+    : engine_(engine),
+      sessions_(sessions),
+      lines_(lines),
+      loop_(loop),
+      max_unread_bytes_(max_unread_answer_bytes) {}
 
 Dispatcher::~Dispatcher() {
   *is_alive_ = false;
@@ -40,8 +45,8 @@ void Dispatcher::serve(Session& session, const Slice& frame) {
   if (request) {
     handle(session, *std::move(request));
   } else {
-    engine_.complain("closing the connection of " + session.peer() + ": " +
-                     std::string(request.error().message()));
+    lines_.complain("closing the connection of " + session.peer() + ": " +
+                    std::string(request.error().message()));
     session.close();
   }
   after_request(session);
@@ -57,7 +62,7 @@ void Dispatcher::handle(Session& session, wire::RequestFrame frame) {
             Responder(engine_, session.id(), session.reserve_answer(), frame.header.correlation_id,
                       version),
             version,
-            engine_.now()};
+            loop_.tick()};
   const Handler* handler = find_handler(frame.header.api_key);
   if (handler == nullptr) {
     return call.responder.close(Error::client(
@@ -75,7 +80,18 @@ void Dispatcher::go_on(std::uint64_t session, Rest rest) {
   do {
     if (rest()) return;
   } while (!is_turn_over(loop_));
-  if (Session* from = engine_.session(session)) wait(*from, {{}, std::move(rest)});
+  if (Session* from = sessions_.find(session)) wait(*from, {{}, std::move(rest)});
+}
+
+void Dispatcher::note_trailing_bytes(const Call& call, const wire::Api& api) {
+  const Session* from = sessions_.find(call.responder.session());
+  if (from == nullptr || told_of_trailing_bytes_.size() >= limits::max_client_software) return;
+  const std::string& software = from->software();
+  if (!told_of_trailing_bytes_.insert(software).second || !lines_.has_information()) return;
+  const std::string client = software.empty() ? "a client that gives no name" : software;
+  lines_.inform(client + " sends bytes behind the last field of " +
+                std::string(wire::api_name(api.key)) + " version " + std::to_string(call.version) +
+                ", which are ignored; further requests of it are not told of");
 }
 
 // --- turns
@@ -103,7 +119,7 @@ void Dispatcher::run() {
   do {
     const auto next = turns_.take();
     if (!next) break;
-    Session* session = engine_.session(*next);
+    Session* session = sessions_.find(*next);
     if (session == nullptr) continue;
     if (has_answer_budget(*session)) {
       run_one(*session);
@@ -140,14 +156,14 @@ void Dispatcher::after_request(Session& session) {
 
 void Dispatcher::note_unread(Session& session) {
   const std::size_t before = session.noted_unread_bytes();
-  unread_bytes_ += session.note_unread_bytes(engine_.now().mono) - before;
+  unread_bytes_ += session.note_unread_bytes(loop_.tick().mono) - before;
 }
 
 bool Dispatcher::has_answer_budget(const Session& session) {
   if (!is_over_budget()) return true;
   if (session.noted_unread_bytes() > 0) return false;
-  const TimePoint now = engine_.now().mono;
-  const Session* exceeding = exceeding_ == session.id() ? nullptr : engine_.session(exceeding_);
+  const TimePoint now = loop_.tick().mono;
+  const Session* exceeding = exceeding_ == session.id() ? nullptr : sessions_.find(exceeding_);
   const bool is_read = exceeding == nullptr || exceeding->noted_unread_bytes() == 0;
   if (!is_read && now < exceeding_since_ + blocked_interval) return false;
   exceeding_ = session.id();
@@ -157,7 +173,7 @@ bool Dispatcher::has_answer_budget(const Session& session) {
 
 // What was read since is counted once in a turn, and only while it matters.
 bool Dispatcher::is_over_budget() {
-  const TimePoint now = engine_.now().mono;
+  const TimePoint now = loop_.tick().mono;
   if (unread_bytes_ >= max_unread_bytes_ && std::exchange(unread_looked_at_, now) != now) {
     look_at_unread();
   }
@@ -168,14 +184,14 @@ bool Dispatcher::is_over_budget() {
 }
 
 void Dispatcher::look_at_unread() {
-  for (const auto& [id, session] : engine_.sessions()) note_unread(*session);
+  for (const auto& [id, session] : sessions_.all()) note_unread(*session);
 }
 
 void Dispatcher::let_blocked_go() {
   if (blocked_.empty()) return;
   const bool is_over = is_over_budget();
   std::erase_if(blocked_, [&](std::uint64_t id) {
-    Session* session = engine_.session(id);
+    Session* session = sessions_.find(id);
     if (session == nullptr) return true;
     if (is_over && session->noted_unread_bytes() > 0) return false;
     turns_.wait(id, session->turn_mark());
@@ -185,7 +201,7 @@ void Dispatcher::let_blocked_go() {
 
 void Dispatcher::watch_blocked() {
   if (blocked_.empty() || watch_ != 0) return;
-  watch_ = loop_.arm(engine_.now().mono + blocked_interval, [this] {
+  watch_ = loop_.arm(loop_.tick().mono + blocked_interval, [this] {
     watch_ = 0;
     if (blocked_.empty()) return;
     close_who_reads_nothing();
@@ -194,23 +210,23 @@ void Dispatcher::watch_blocked() {
 }
 
 void Dispatcher::close_who_reads_nothing() {
-  const TimePoint then = engine_.now().mono - limits::unread_answers_timeout;
+  const TimePoint then = loop_.tick().mono - limits::unread_answers_timeout;
   if (!is_over_budget() || over_since_ > then) return;
   std::vector<Session*> silent;
-  for (const auto& [id, session] : engine_.sessions()) {
+  for (const auto& [id, session] : sessions_.all()) {
     const bool has_others = blocked_.size() > 1 || blocked_.front() != id;
     if (has_others && session->reads_nothing_since(then)) silent.push_back(session.get());
   }
   for (Session* session : silent) {
     const auto for_whom = std::ranges::find_if(blocked_, [&](std::uint64_t id) {
-      return id != session->id() && engine_.session(id) != nullptr;
+      return id != session->id() && sessions_.find(id) != nullptr;
     });
     if (for_whom == blocked_.end()) return;
-    engine_.complain("closing the connection of " + session->peer() + ": it has read nothing of " +
-                     std::to_string(session->noted_unread_bytes()) + " bytes of answers for " +
-                     std::to_string(limits::unread_answers_timeout.count()) + " s, and " +
-                     engine_.session(*for_whom)->peer() + " waits for room (" +
-                     std::to_string(max_unread_bytes_) + " bytes, max_unread_answer_bytes)");
+    lines_.complain("closing the connection of " + session->peer() + ": it has read nothing of " +
+                    std::to_string(session->noted_unread_bytes()) + " bytes of answers for " +
+                    std::to_string(limits::unread_answers_timeout.count()) + " s, and " +
+                    sessions_.find(*for_whom)->peer() + " waits for room (" +
+                    std::to_string(max_unread_bytes_) + " bytes, max_unread_answer_bytes)");
     session->abort();
   }
 }

@@ -4,18 +4,23 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "base/executor.hpp"
 #include "base/slice.hpp"
+#include "node/door/sessions.hpp"
+#include "node/lines.hpp"
 #include "node/serve/turn_queue.hpp"
+#include "wire/api.hpp"
 #include "wire/header.hpp"
 
 namespace dohle::node {
 
+struct Call;
 class NodeEngine;
-class Session;
 
 /// Serves requests: decodes them, calls their handlers, and decides which connection's goes next.
 ///
@@ -33,8 +38,9 @@ class Dispatcher {
   /// Does a slice of a request. True: it is answered.
   using Rest = std::move_only_function<bool()>;
 
-  /// Both outlive it.
-  Dispatcher(NodeEngine& engine, Executor& loop, std::size_t max_unread_answer_bytes);
+  /// All outlive it.
+  Dispatcher(NodeEngine& engine, const Sessions& sessions, Lines& lines, Executor& loop,
+             std::size_t max_unread_answer_bytes);
   ~Dispatcher();
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
@@ -45,6 +51,9 @@ class Dispatcher {
   /// dropped when the connection closes, so it owns what it needs and keeps no pointer to a topic
   /// from one call to the next.
   void go_on(std::uint64_t session, Rest rest);
+
+  /// A request had bytes behind its last field: says so once for each client software.
+  void note_trailing_bytes(const Call& call, const wire::Api& api);
 
   /// Bytes of answers that the session's client has not read may have changed.
   void note_unread(Session& session);
@@ -78,6 +87,8 @@ class Dispatcher {
   void close_who_reads_nothing();
 
   NodeEngine& engine_;
+  const Sessions& sessions_;
+  Lines& lines_;
   Executor& loop_;
   const std::size_t max_unread_bytes_;
   TurnQueue turns_;
@@ -93,6 +104,8 @@ class Dispatcher {
   /// The connection that was last let go beyond the budget.
   std::uint64_t exceeding_ = 0;
   TimePoint exceeding_since_{};
+  /// Client software that was told of, as in Session::software.
+  std::set<std::string, std::less<>> told_of_trailing_bytes_;
   bool is_posted_ = false;
   TimerId watch_ = 0;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);

@@ -21,14 +21,13 @@ struct Handler {
 /// is not what the version says closes the connection. Bytes behind its last field are ignored, and
 /// a line says so once for each kind of client.
 template <class Request>
-inline constexpr Handler handler_of{Request::api, [](Call& call, const Slice& body) {
-                                      auto request =
-                                          wire::decode_frame_body<Request>(body, call.version);
-                                      if (!request) return call.responder.close(request.error());
-                                      if (request->has_more)
-                                        call.engine.note_trailing_bytes(call, Request::api);
-                                      handle(call, std::move(request->message));
-                                    }};
+inline constexpr Handler handler_of{
+    Request::api, [](Call& call, const Slice& body) {
+      auto request = wire::decode_frame_body<Request>(body, call.version);
+      if (!request) return call.responder.close(request.error());
+      if (request->has_more) call.engine.dispatcher().note_trailing_bytes(call, Request::api);
+      handle(call, std::move(request->message));
+    }};
 
 /// All handlers, by key (handlers.cpp).
 [[nodiscard]] std::span<const Handler> handlers();

@@ -18,8 +18,8 @@ inline constexpr std::string_view this_node_has_no_transactions =
 
 /// For answers that have no place for the sentence.
 inline void complain_of_transactions(Call& call) {
-  call.engine.complain("a transactional producer at " + call.peer +
-                       " is refused (53): " + std::string(this_node_has_no_transactions));
+  call.engine.lines().complain("a transactional producer at " + call.peer +
+                               " is refused (53): " + std::string(this_node_has_no_transactions));
 }
 
 }  // namespace dohle::node

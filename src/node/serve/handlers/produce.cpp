@@ -206,9 +206,9 @@ class Producing : public std::enable_shared_from_this<Producing> {
     // Of a partition that is offline its own line has told.
     if (why.category() != ErrorCategory::storage || partition.fault() != nullptr) return;
     const std::int16_t code = wire_code(why);
-    engine_.warn_now_and_then("partition " + partition.name() +
-                              " refuses records: " + std::string(find_broker_error(code)->name) +
-                              " (" + std::to_string(code) + "): " + std::string(why.message()));
+    engine_.lines().warn_now_and_then("partition " + partition.name() + " refuses records: " +
+                                      std::string(find_broker_error(code)->name) + " (" +
+                                      std::to_string(code) + "): " + std::string(why.message()));
   }
 
   [[nodiscard]] Error no_such(const Topic* topic, const TopicData& data) const {

@@ -18,10 +18,10 @@ std::size_t assigned_bytes(const wire::SyncGroupRequest& request) {
 // The answer has no room for a sentence. Nothing of the group has changed: its leader may send
 // less.
 void refuse(Call& call, const wire::SyncGroupRequest& request, std::size_t bytes) {
-  call.engine.complain("the assignments of group " + shortened(request.group_id) +
-                       " are refused: " + std::to_string(bytes) + " bytes, and at most " +
-                       std::to_string(limits::max_group_assignment_bytes) +
-                       " are allowed (max_group_assignment_bytes)");
+  call.engine.lines().complain("the assignments of group " + shortened(request.group_id) +
+                               " are refused: " + std::to_string(bytes) + " bytes, and at most " +
+                               std::to_string(limits::max_group_assignment_bytes) +
+                               " are allowed (max_group_assignment_bytes)");
   wire::SyncGroupResponse response;
   response.error_code = broker_error::invalid_request;
   call.responder.answer(response);

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <string>
+
+#include "base/connection.hpp"
+#include "base/executor.hpp"
+#include "base/slice.hpp"
+#include "dohle/error.hpp"
+#include "node/door/request_room.hpp"
+#include "node/door/sessions.hpp"
+#include "node/lines.hpp"
+
+namespace dohle::node {
+
+/// One listener as it is asked for.
+struct ListenAt {
+  std::string name;
+  Endpoint at;
+  /// What clients that come this way are told; an empty host: the listening address; port 0: the
+  /// listening port.
+  Endpoint advertise = {};
+};
+
+/// What a doorway tells of its sessions. A session is never destroyed inside one of these calls.
+class DoorwayEvents {
+ public:
+  /// A whole request came.
+  virtual void on_request(Session& session, Slice frame) = 0;
+  /// Bytes of answers that its client has not read may have changed.
+  virtual void on_answers(Session& session) = 0;
+  /// It closes: nothing of it goes on.
+  virtual void on_gone(Session& session) = 0;
+
+ protected:
+  ~DoorwayEvents() = default;
+};
+
+/// The ways into the node: listeners, the sessions that come in by them, and the memory that their
+/// requests take before they are served. On the node's thread.
+class Doorway {
+ public:
+  struct Options {
+    std::size_t max_connections = 0;
+    /// What sets that bound, for the line about a connection above it.
+    std::string connections_bound;
+    std::size_t max_request_bytes = 0;
+    std::size_t max_requests_bytes = 0;
+  };
+
+  /// All outlive it.
+  Doorway(DoorwayEvents& events, Executor& loop, Lines& lines, Options options);
+  ~Doorway();
+  Doorway(const Doorway&) = delete;
+  Doorway& operator=(const Doorway&) = delete;
+
+  /// Takes connections there, as many ways as there are calls. Returns where it listens.
+  Result<Endpoint> listen(Listening& listening, ListenAt where);
+  /// Takes no further connections, and reads no further requests.
+  void drain();
+  /// Everything that was asked is answered, and the answers are written.
+  [[nodiscard]] bool is_idle() const;
+  /// Closes all connections at once.
+  void close_all();
+
+  [[nodiscard]] const Sessions& sessions() const { return sessions_; }
+
+  // For sessions.
+  [[nodiscard]] DoorwayEvents& events() { return events_; }
+  [[nodiscard]] RequestRoom& room() { return room_; }
+  [[nodiscard]] TimePoint now() const { return loop_.tick().mono; }
+  void on_session_closed(Session& session, const Error& why);
+  /// A session is never destroyed inside one of its own callbacks.
+  void forget_later(Session& session);
+
+ private:
+  /// One listener with its way; also where its connections come in.
+  struct Entrance final : Acceptor {
+    Entrance(Doorway& owner, Way as) : doorway(owner), way(std::move(as)) {}
+    ConnectionEvents* on_accept(std::unique_ptr<Connection> connection) override;
+    Doorway& doorway;
+    Way way;
+    std::unique_ptr<Listener> listener;
+  };
+
+  ConnectionEvents* accept(std::unique_ptr<Connection> connection, const Way& way);
+
+  DoorwayEvents& events_;
+  Executor& loop_;
+  Lines& lines_;
+  const Options options_;
+  std::list<std::unique_ptr<Entrance>> entrances_;
+  Sessions sessions_;
+  RequestRoom room_;
+  std::uint64_t last_session_ = 0;
+  std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace dohle::node

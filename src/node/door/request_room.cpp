@@ -1,0 +1,101 @@
+#include "node/door/request_room.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "node/limits.hpp"
+
+namespace dohle::node {
+
+RequestRoom::RequestRoom(const Sessions& sessions, Executor& loop, Lines& lines,
+                         std::size_t max_bytes)
+    : sessions_(sessions), loop_(loop), lines_(lines), max_bytes_(max_bytes) {}
+
+RequestRoom::~RequestRoom() {
+  loop_.cancel(watch_);
+}
+
+bool RequestRoom::reserve(std::size_t bytes, const Session& session) {
+  const bool fits = has_room_for(bytes);
+  // All may have arrived in part and wait for each other: one always goes on, whatever its size.
+  // The frame limit bounds it.
+  if (!fits && exceeding_ == 0) exceeding_ = session.id();
+  if (!fits && exceeding_ != session.id()) {
+    held_.push_back({session.id(), bytes});
+    watch();
+    return false;
+  }
+  bytes_ += bytes;
+  return true;
+}
+
+void RequestRoom::give_back(std::size_t bytes) {
+  bytes_ -= bytes;
+  bool may_exceed = exceeding_ == 0;
+  for (const Held& held : std::exchange(held_, {})) {
+    Session* to = sessions_.find(held.session);
+    if (to == nullptr) continue;
+    if (has_room_for(held.bytes) || std::exchange(may_exceed, false)) {
+      to->resume();
+    } else {
+      held_.push_back(held);
+    }
+  }
+}
+
+void RequestRoom::release(std::size_t bytes, const Session& session) {
+  if (exceeding_ == session.id()) exceeding_ = 0;
+  if (bytes > 0) give_back(bytes);
+}
+
+void RequestRoom::forget(const Session& session) {
+  std::erase_if(held_, [&](const Held& held) { return held.session == session.id(); });
+}
+
+void RequestRoom::forget_all() {
+  held_.clear();
+  loop_.cancel(std::exchange(watch_, 0));
+}
+
+void RequestRoom::watch() {
+  if (watch_ != 0) return;
+  counted_since_ = loop_.tick().mono;
+  for (const auto& [id, session] : sessions_.all()) session->begin_to_count();
+  watch_ = loop_.arm(counted_since_ + limits::slow_request_period, [this] {
+    watch_ = 0;
+    close_slow_senders();
+  });
+}
+
+void RequestRoom::close_slow_senders() {
+  std::erase_if(held_,
+                [this](const Held& held) { return sessions_.find(held.session) == nullptr; });
+  if (held_.empty()) return;
+  std::vector<Session*> slow;
+  for (const auto& [id, session] : sessions_.all()) {
+    const bool is_slow = session->counted_bytes() < limits::min_request_bytes_per_period;
+    if (is_slow && session->sends_since(counted_since_)) slow.push_back(session.get());
+  }
+  std::ranges::sort(
+      slow, {}, [](const Session* each) { return std::pair(each->counted_bytes(), each->id()); });
+  const Held first = held_.front();
+  const std::string waiting_peer = sessions_.find(first.session)->peer();
+  std::size_t freed = 0;
+  for (Session* each : slow) {
+    if (bytes_ - freed + first.bytes <= max_bytes_) break;
+    freed += each->reserved_bytes();
+    lines_.complain("closing the connection of " + each->peer() + ": of its request, which holds " +
+                    std::to_string(each->reserved_bytes()) + " bytes, " +
+                    std::to_string(each->counted_bytes()) + " came in the last " +
+                    std::to_string(limits::slow_request_period.count()) + " s, fewer than " +
+                    std::to_string(limits::min_request_bytes_per_period) + ", and " + waiting_peer +
+                    " waits for room (" + std::to_string(max_bytes_) +
+                    " bytes, max_requests_bytes)");
+    each->abort();
+  }
+  watch();
+}
+
+}  // namespace dohle::node
