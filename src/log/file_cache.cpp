@@ -50,6 +50,12 @@ Result<std::shared_ptr<File>> CachedFile::make() {
   return file;
 }
 
+void CachedFile::use(std::shared_ptr<FileCache> cache) {
+  close();
+  cache_ = std::move(cache);
+  place_ = cache_->recent_.end();
+}
+
 void CachedFile::close() {
   if (open_ == nullptr) return;
   cache_->drop(*this);

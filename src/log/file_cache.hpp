@@ -52,6 +52,8 @@ class CachedFile {
   Result<std::shared_ptr<File>> make();
   /// Lets go of the open file; whoever refers to it keeps it.
   void close();
+  /// Closes the file, and opens it by that cache from now on, which is not touched by this.
+  void use(std::shared_ptr<FileCache> cache);
 
  private:
   friend class FileCache;

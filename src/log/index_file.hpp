@@ -37,6 +37,7 @@ class IndexFile {
       : file_(disk, cache, std::move(path)) {}
 
   [[nodiscard]] const std::string& path() const { return file_.path(); }
+  void use_files(const std::shared_ptr<FileCache>& cache) { file_.use(cache); }
   /// Begins anew, without an entry. A full disk may refuse the file: it is then made by the first
   /// write that finds room.
   Result<void> clear();

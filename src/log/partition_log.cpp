@@ -52,6 +52,12 @@ PartitionLog::PartitionLog(Disk& disk, std::string directory, LogConfig config, 
 
 PartitionLog::~PartitionLog() = default;
 
+void PartitionLog::use_files(std::shared_ptr<FileCache> files) {
+  for (const auto& segment : segments_) segment->use_files(files);
+  state_file_.use_files(files);
+  options_.files = std::move(files);
+}
+
 std::unique_ptr<Segment> PartitionLog::make_segment(Offset base) const {
   return std::make_unique<Segment>(*disk_, options_.files, directory_, base,
                                    config_.index_interval_bytes);

@@ -160,6 +160,10 @@ class PartitionLog {
   PartitionLog(const PartitionLog&) = delete;
   PartitionLog& operator=(const PartitionLog&) = delete;
 
+  /// Closes its files, and opens them by that cache from now on: whoever makes a log on another
+  /// thread does so without the cache of the thread that will own it, which is not touched by this.
+  void use_files(std::shared_ptr<FileCache> files);
+
   [[nodiscard]] const std::string& directory() const { return directory_; }
   [[nodiscard]] Offset log_start() const { return log_start_; }
   [[nodiscard]] Offset end() const { return end_; }

@@ -38,6 +38,12 @@ std::string Segment::file_name(Offset base_offset, std::string_view suffix) {
   return std::string(digits.data()) + std::string(suffix);
 }
 
+void Segment::use_files(const std::shared_ptr<FileCache>& cache) {
+  log_.use(cache);
+  offsets_.use_files(cache);
+  times_.use_files(cache);
+}
+
 Result<void> Segment::create() {
   auto made = log_.make();
   if (!made) return fail(made.error());

@@ -27,6 +27,8 @@ class Segment {
   /// "00000000000000000042.log"
   static std::string file_name(Offset base_offset, std::string_view suffix);
 
+  /// As PartitionLog::use_files.
+  void use_files(const std::shared_ptr<FileCache>& cache);
   /// Makes the file, empty; files of that name are replaced.
   Result<void> create();
   /// Takes up a file that is there. Nothing is read.

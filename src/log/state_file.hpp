@@ -40,6 +40,7 @@ class StateFile {
   StateFile(Disk& disk, const std::shared_ptr<FileCache>& cache, const std::string& directory)
       : file_(disk, cache, directory + "/" + std::string(name)) {}
 
+  void use_files(const std::shared_ptr<FileCache>& cache) { file_.use(cache); }
   /// Nothing where there is no file or no whole line.
   Result<std::optional<LogState>> load();
   /// What the loaded line says; nothing if 0.1.0 wrote it.

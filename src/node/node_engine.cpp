@@ -72,7 +72,8 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
       topics_(environment.disk, settings_.data_directory, environment.random,
               {visible_, this, settings_.max_open_files, settings_.adopt, log_defaults(settings_),
                [this](std::string_view line) { lines_.warn(line); }, settings_.durability,
-               settings_.accept_losses}),
+               settings_.accept_losses,
+               [this](const PartitionRef& partition) { fetch_waits_.changed(*partition); }}),
       syncing_(
           environment.loop, environment.disk, settings_.durability,
           max_dirty_segments(settings_.max_open_files),
@@ -209,13 +210,15 @@ void NodeEngine::on_offline(log::PartitionLog& log, const Error& why) {
   fetch_waits_.changed(*partition);
 }
 
-Result<void> NodeEngine::delete_topic(std::string name) {
-  const Topic* topic = topics_.find(name);
-  const std::vector<PartitionRef> partitions = topic->partitions;
-  if (auto removed = topics_.remove(name); !removed) return removed;
-  for (const PartitionRef& partition : partitions) fetch_waits_.changed(*partition);
-  groups_.forget_topic(name);
-  return {};
+void NodeEngine::delete_topic(const TopicId& id, Topics::Removed done) {
+  const Topic* topic = topics_.find(id);
+  topics_.remove(id, [this, name = topic == nullptr ? std::string() : topic->name,
+                      done = std::move(done)](Result<void> removed) mutable {
+    if (!removed) return done(std::move(removed));
+    groups_.forget_topic(name);
+    // Offsets that came back after a crash would be those of the next topic of that name.
+    syncing_.when_durable([done = std::move(done)]() mutable { done({}); });
+  });
 }
 
 // --- now and then

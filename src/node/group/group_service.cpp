@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "base/budget.hpp"
 #include "base/units.hpp"
@@ -135,11 +136,8 @@ Result<void> GroupService::restore(const Slice& batch, Now now) {
 Result<void> GroupService::store(const std::vector<GroupRecord>& records) {
   if (records.empty()) return {};
   if (fault_) return fail(*fault_);
-  if (partition_ == nullptr) {
-    auto topic = engine_.topics().offsets();
-    if (!topic) return fail(topic.error());
-    partition_ = (*topic)->partitions.front();
-  }
+  DOHLE_ASSERT(partition_ != nullptr || not_made_, "what leads to a record begins with when_ready");
+  if (partition_ == nullptr) return fail(*not_made_);
   if (auto stored = store_owed(); !stored) return stored;
   auto outcome = append(records);
   if (outcome) rewrite_if_due();
@@ -212,7 +210,28 @@ ReplyTo GroupService::keep(Waiting waiting) {
   return last_reply_;
 }
 
-void GroupService::join(JoinRequest request, JoinDone done, Now now) {
+// Whatever may lead to something that is stored begins with it: the topic is made when it is first
+// needed.
+void GroupService::when_ready(Task then) {
+  if (partition_ != nullptr || fault_) return then();
+  engine_.topics().offsets([this, then = std::move(then)](Result<Topic*> topic) mutable {
+    if (topic) {
+      partition_ = (*topic)->partitions.front();
+    } else {
+      not_made_ = topic.error();
+    }
+    then();
+  });
+}
+
+void GroupService::join(JoinRequest request, JoinDone done) {
+  when_ready([this, request = std::move(request), done = std::move(done)]() mutable {
+    begin_join(std::move(request), std::move(done));
+  });
+}
+
+void GroupService::begin_join(JoinRequest request, JoinDone done) {
+  const Now now = loop_.tick();
   ClassicGroupActions actions;
   const ReplyTo to = keep(std::move(done));
   if (is_available()) {
@@ -223,7 +242,14 @@ void GroupService::join(JoinRequest request, JoinDone done, Now now) {
   perform(std::move(actions), now);
 }
 
-void GroupService::sync(SyncRequest request, SyncDone done, Now now) {
+void GroupService::sync(SyncRequest request, SyncDone done) {
+  when_ready([this, request = std::move(request), done = std::move(done)]() mutable {
+    begin_sync(std::move(request), std::move(done));
+  });
+}
+
+void GroupService::begin_sync(SyncRequest request, SyncDone done) {
+  const Now now = loop_.tick();
   ClassicGroupActions actions;
   const ReplyTo to = keep(std::move(done));
   if (is_available()) {
@@ -264,6 +290,12 @@ std::int16_t GroupService::check_commit(const std::string& group, std::string_vi
 }
 
 void GroupService::commit(const std::string& group, std::vector<Commit> commits, Done done) {
+  when_ready([this, group, commits = std::move(commits), done = std::move(done)]() mutable {
+    store_commits(group, std::move(commits), std::move(done));
+  });
+}
+
+void GroupService::store_commits(const std::string& group, std::vector<Commit> commits, Done done) {
   std::vector<GroupRecord> records;
   for (const Commit& commit : commits) {
     auto record = offset_record(group, commit.topic, commit.partition, commit.committed);

@@ -42,8 +42,8 @@ class GroupService {
   /// Reads what is stored. Errors: damaged, storage; groups are then unavailable, the rest works.
   Result<void> restore(Now now);
 
-  void join(JoinRequest request, JoinDone done, Now now);
-  void sync(SyncRequest request, SyncDone done, Now now);
+  void join(JoinRequest request, JoinDone done);
+  void sync(SyncRequest request, SyncDone done);
   [[nodiscard]] std::int16_t heartbeat(const std::string& group, std::string_view member_id,
                                        const std::optional<std::string>& instance_id,
                                        Generation generation, Now now);
@@ -73,6 +73,10 @@ class GroupService {
   using Waiting = std::variant<JoinDone, SyncDone>;
 
   [[nodiscard]] bool is_offline() const;
+  void when_ready(Task then);
+  void begin_join(JoinRequest request, JoinDone done);
+  void begin_sync(SyncRequest request, SyncDone done);
+  void store_commits(const std::string& group, std::vector<Commit> commits, Done done);
   ReplyTo keep(Waiting waiting);
   void perform(ClassicGroupActions actions, Now now);
   void answer(const ClassicGroupAction& action, std::int16_t error);
@@ -92,7 +96,9 @@ class GroupService {
   NodeEngine& engine_;
   Executor& loop_;
   GroupCoordinator coordinator_;
-  PartitionRef partition_;  // null until something is stored
+  PartitionRef partition_;  // null until something is to be stored
+  /// Why there is no partition, when one was last to be made.
+  std::optional<Error> not_made_;
   std::optional<Error> fault_;
   std::unordered_map<ReplyTo, Waiting> waiting_;
   ReplyTo last_reply_ = 0;

@@ -11,7 +11,118 @@ namespace {
 
 constexpr std::uint64_t reserved_bytes = 16_KiB;
 
+// Whoever writes to a file that is not at its path any more writes to nobody.
+Result<void> check_place(Disk& disk, const std::string& path, const File& file) {
+  const auto there = disk.identity_of(path);
+  if (!there || *there == file.identity()) return {};
+  return fail(Error::storage(Errc::io_error,
+                             path + " was removed or replaced while the node runs: put it back, or "
+                                    "restore it from a copy, and restart the node"));
+}
+
 }  // namespace
+
+/// Lines that are written and synced together, as the disk thread sees them.
+struct FileJournal::Round {
+  Disk* disk;
+  std::string path;
+  At at;
+  std::vector<Line> lines;
+  std::vector<Result<void>> outcomes;
+  std::optional<Error> broken;
+
+  void run() {
+    outcomes.resize(lines.size());
+    if (!broken) write_lines();
+    if (broken) std::ranges::fill(outcomes, Result<void>(fail(*broken)));
+  }
+
+ private:
+  void write_lines() {
+    if (const auto there = check_place(*disk, path, *at.file); !there) {
+      std::ranges::fill(outcomes, there);
+      return;
+    }
+    for (std::size_t i = 0; i < lines.size() && !broken; ++i) outcomes[i] = write(lines[i]);
+    if (broken || at.durable == at.lines) return;
+    if (auto synced = disk->sync_now(*at.file); !synced) {
+      broken = synced.error();
+    } else {
+      at.durable = at.lines;
+    }
+  }
+
+  Result<void> write(const Line& line) {
+    const std::string text = sealed_line(at.lines + 1, at.durable, line.body);
+    auto reserved = at.file->reserve(at.size + text.size() + reserved_bytes);
+    if (!reserved && line.reserve == Reserve::is_kept) return reserved;
+    const Bytes bytes = as_bytes(text);
+    if (auto written = at.file->write(at.size, {&bytes, 1}); !written) {
+      // What a partial write left is cut, now or at the next start.
+      if (auto cut = at.file->truncate(at.size); !cut) broken = cut.error();
+      return written;
+    }
+    at.size += text.size();
+    ++at.lines;
+    return {};
+  }
+};
+
+/// A new file beside the old one, which is then put in its place.
+struct FileJournal::Rewriting {
+  Disk* disk;
+  Compact compact;
+  Done done;
+  std::string path;
+  std::string directory;
+  At from;
+  At to;
+  Result<void> outcome;
+  std::optional<Error> broken;
+
+  void make() { outcome = write(); }
+  void put_in_place() {
+    outcome = disk->rename(temporary(), path);
+    if (!outcome) return;
+    outcome = disk->sync_directory(directory);
+    if (!outcome) broken = outcome.error();
+  }
+
+ private:
+  [[nodiscard]] std::string temporary() const { return path + ".tmp"; }
+
+  Result<void> write() {
+    auto text = compacted();
+    if (!text) return fail(text.error());
+    auto file = disk->open(temporary(), OpenMode::truncate);
+    if (!file) return fail(file.error());
+    const Bytes bytes = as_bytes(*text);
+    if (auto written = (*file)->write(0, {&bytes, 1}); !written) return written;
+    to.file = *std::move(file);
+    to.size = text->size();
+    return disk->sync_now(*to.file);
+  }
+
+  Result<std::string> compacted() {
+    std::string old(from.size, '\0');
+    auto got = from.file->read(0, std::as_writable_bytes(std::span(old)));
+    if (!got) return fail(got.error());
+    old.resize(*got);
+    JournalText read;
+    const auto damage = read_journal(old, {}, read);
+    if (damage || read.lines.size() != from.lines) {
+      return fail(Error::storage(Errc::damaged, path + " does not hold what was written to it: " +
+                                                    damage.value_or("its last lines are missing")));
+    }
+    std::string text;
+    for (const std::string& body : compact(read.lines)) {
+      text += sealed_line(to.lines + 1, to.lines, body);
+      ++to.lines;
+    }
+    to.durable = to.lines;
+    return text;
+  }
+};
 
 FileJournal::FileJournal(Disk& disk, Options options)
     : disk_(&disk), options_(std::move(options)), path_(options_.directory + "/" + options_.name) {}
@@ -33,9 +144,9 @@ Result<void> FileJournal::load(const Take& take) {
   if (!is_new) {
     auto file = disk_->open(path_, OpenMode::read_write);
     if (!file) return fail(file.error());
-    file_ = *std::move(file);
-    text.resize(file_->size());
-    auto got = file_->read(0, std::as_writable_bytes(std::span(text)));
+    at_.file = *std::move(file);
+    text.resize(at_.file->size());
+    auto got = at_.file->read(0, std::as_writable_bytes(std::span(text)));
     if (!got) return fail(got.error());
     text.resize(*got);
   }
@@ -44,7 +155,7 @@ Result<void> FileJournal::load(const Take& take) {
   if (is_new) {
     auto file = disk_->open(path_, OpenMode::create);
     if (!file) return fail(file.error());
-    file_ = *std::move(file);
+    at_.file = *std::move(file);
     return disk_->sync_directory(options_.directory);
   }
   if (auto taken = take_lines(read, take); !taken) return taken;
@@ -72,8 +183,8 @@ Result<void> FileJournal::take_lines(const JournalText& text, const Take& take) 
     }
     has_unnumbered_lines_ |= !line.is_numbered();
   }
-  lines_ = durable_ = text.lines.size();
-  size_ = text.end;
+  at_.lines = at_.durable = text.lines.size();
+  at_.size = text.end;
   return {};
 }
 
@@ -81,79 +192,96 @@ Result<void> FileJournal::take_lines(const JournalText& text, const Take& take) 
 // after one that failed: whoever sees it from now on relies on it.
 Result<void> FileJournal::make_durable(std::string_view text) {
   if (dropped_bytes_ > 0) {
-    if (auto cut = file_->truncate(size_); !cut) return cut;
+    if (auto cut = at_.file->truncate(at_.size); !cut) return cut;
   }
   const Bytes bytes = as_bytes(text);
-  auto written = file_->write(0, {&bytes, 1});
+  auto written = at_.file->write(0, {&bytes, 1});
   if (!written && !written.error().is(Errc::disk_full)) return written;
-  return disk_->sync_now(*file_);
+  return disk_->sync_now(*at_.file);
 }
 
-// Whoever writes to a file that is not at its path any more writes to nobody.
-Result<void> FileJournal::check_place() const {
-  const auto there = disk_->identity_of(path_);
-  if (!there || *there == file_->identity()) return {};
-  return fail(Error::storage(
-      Errc::io_error, path_ + " was removed or replaced while the node runs: put it back, or "
-                              "restore it from a copy, and restart the node"));
+// --- rounds
+
+void FileJournal::append(std::string body, Reserve reserve, Done done) {
+  waiting_.push_back({std::move(body), reserve, std::move(done)});
+  start_next();
 }
 
-Result<void> FileJournal::append(std::string_view body, Reserve reserve) {
-  if (broken_) return fail(*broken_);
-  if (auto there = check_place(); !there) return there;
-  const std::string text = sealed_line(lines_ + 1, durable_, body);
-  auto reserved = file_->reserve(size_ + text.size() + reserved_bytes);
-  if (!reserved && reserve == Reserve::is_kept) return reserved;
-  const Bytes bytes = as_bytes(text);
-  if (auto written = file_->write(size_, {&bytes, 1}); !written) {
-    // What a partial write left is cut, now or at the next start.
-    if (auto cut = file_->truncate(size_); !cut) broken_ = cut.error();
-    return written;
+void FileJournal::when_idle(Task idle) {
+  when_idle_.push_back(std::move(idle));
+  start_next();
+}
+
+void FileJournal::run(Task job, Task done) {
+  is_running_ = true;
+  if (!is_beside_) {
+    job();
+    return done();
   }
-  size_ += text.size();
-  ++lines_;
-  return {};
+  disk_->run(std::move(job), [alive = is_alive_, done = std::move(done)]() mutable {
+    if (*alive) done();
+  });
 }
 
-Result<void> FileJournal::settle() {
-  if (broken_) return fail(*broken_);
-  if (!is_owed()) return {};
-  if (auto synced = disk_->sync_now(*file_); !synced) {
-    broken_ = synced.error();
-    return synced;
-  }
-  durable_ = lines_;
-  options_.note(size_);
-  return {};
+void FileJournal::start_next() {
+  if (is_running_) return;
+  if (rewriting_ != nullptr) return start_rewriting();
+  if (!waiting_.empty()) return start_round();
+  for (Task& idle : std::exchange(when_idle_, {})) idle();
 }
 
-Result<void> FileJournal::rewrite(const std::vector<std::string>& bodies) {
-  if (broken_) return fail(*broken_);
-  std::string text;
-  std::uint64_t number = 0;
-  for (const std::string& body : bodies) {
-    text += sealed_line(number + 1, number, body);
-    ++number;
+void FileJournal::start_round() {
+  auto round =
+      std::make_shared<Round>(Round{disk_, path_, at_, std::exchange(waiting_, {}), {}, broken_});
+  run([round] { round->run(); }, [this, round] { end_round(*round); });
+}
+
+void FileJournal::end_round(Round& round) {
+  is_running_ = false;
+  const bool is_longer = round.at.durable > at_.durable;
+  at_ = std::move(round.at);
+  broken_ = round.broken;
+  if (is_longer) options_.note(at_.size);
+  // The next one does not wait for what is done about this one.
+  if (!waiting_.empty()) start_next();
+  for (std::size_t i = 0; i < round.lines.size(); ++i) {
+    round.lines[i].done(std::move(round.outcomes[i]));
   }
-  const std::string temporary = path_ + ".tmp";
-  auto file = disk_->open(temporary, OpenMode::truncate);
-  if (!file) return fail(file.error());
-  const Bytes bytes = as_bytes(text);
-  if (auto written = (*file)->write(0, {&bytes, 1}); !written) return written;
-  if (auto synced = disk_->sync_now(**file); !synced) return synced;
+  start_next();
+}
+
+// --- rewriting
+
+void FileJournal::rewrite(Compact compact, Done done) {
+  rewriting_ = std::make_shared<Rewriting>(Rewriting{
+      disk_, std::move(compact), std::move(done), path_, options_.directory, {}, {}, {}, {}});
+  start_next();
+}
+
+void FileJournal::start_rewriting() {
+  auto rewriting = std::exchange(rewriting_, nullptr);
+  rewriting->from = at_;
+  run([rewriting] { rewriting->make(); }, [this, rewriting] { put_in_place(rewriting); });
+}
+
+void FileJournal::put_in_place(const std::shared_ptr<Rewriting>& rewriting) {
+  if (rewriting->outcome && broken_) rewriting->outcome = fail(*broken_);
+  if (!rewriting->outcome) return end_rewriting(*rewriting);
   // Either file may be the one that the next start finds.
-  options_.note(std::min<std::uint64_t>(size_, text.size()));
-  if (auto renamed = disk_->rename(temporary, path_); !renamed) return renamed;
-  file_ = *std::move(file);
-  size_ = text.size();
-  lines_ = durable_ = number;
-  has_unnumbered_lines_ = false;
-  if (auto synced = disk_->sync_directory(options_.directory); !synced) {
-    broken_ = synced.error();
-    return synced;
+  options_.note(std::min(at_.size, rewriting->to.size));
+  run([rewriting] { rewriting->put_in_place(); }, [this, rewriting] { end_rewriting(*rewriting); });
+}
+
+void FileJournal::end_rewriting(Rewriting& rewriting) {
+  is_running_ = false;
+  if (rewriting.broken) broken_ = rewriting.broken;
+  if (rewriting.outcome) {
+    at_ = std::move(rewriting.to);
+    has_unnumbered_lines_ = false;
+    options_.note(at_.size);
   }
-  options_.note(size_);
-  return {};
+  rewriting.done(std::move(rewriting.outcome));
+  start_next();
 }
 
 }  // namespace dohle::node

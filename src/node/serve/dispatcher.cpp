@@ -77,10 +77,27 @@ void Dispatcher::handle(Session& session, wire::RequestFrame frame) {
 }
 
 void Dispatcher::go_on(std::uint64_t session, Rest rest) {
+  Progress progress = Progress::more;
   do {
-    if (rest()) return;
-  } while (!is_turn_over(loop_));
-  if (Session* from = sessions_.find(session)) wait(*from, {{}, std::move(rest)});
+    progress = rest();
+    if (progress == Progress::answered) return;
+  } while (progress == Progress::more && !is_turn_over(loop_));
+  Session* from = sessions_.find(session);
+  if (from == nullptr) return;
+  if (progress == Progress::waits) return sleep(*from, std::move(rest));
+  wait(*from, {{}, std::move(rest)});
+}
+
+void Dispatcher::sleep(Session& session, Rest rest) {
+  if (session.state() == Session::State::closing) return;
+  session.hold_for_turn();
+  asleep_.insert_or_assign(session.id(), std::move(rest));
+}
+
+void Dispatcher::wake(std::uint64_t session) {
+  auto node = asleep_.extract(session);
+  Session* from = sessions_.find(session);
+  if (!node.empty() && from != nullptr) wait(*from, {{}, std::move(node.mapped())});
 }
 
 void Dispatcher::note_trailing_bytes(const Call& call, const wire::Api& api) {
@@ -141,7 +158,8 @@ void Dispatcher::run_one(Session& session) {
   } else {
     serve(session, work.frame);
   }
-  if (!waiting_.contains(session.id())) session.end_hold_for_turn();
+  const bool goes_on = waiting_.contains(session.id()) || asleep_.contains(session.id());
+  if (!goes_on) session.end_hold_for_turn();
 }
 
 // Whoever goes beyond the budget writes at once, so that the next one may in the same turn.
@@ -236,6 +254,7 @@ void Dispatcher::close_who_reads_nothing() {
 void Dispatcher::forget(Session& session) {
   unread_bytes_ -= session.forget_unread_bytes();
   if (exceeding_ == session.id()) exceeding_ = 0;
+  asleep_.erase(session.id());
   if (waiting_.erase(session.id()) == 0) return;
   turns_.forget(session.id());
   std::erase(blocked_, session.id());
@@ -245,6 +264,7 @@ void Dispatcher::drop_all() {
   turns_.clear();
   blocked_.clear();
   waiting_.clear();
+  asleep_.clear();
   loop_.cancel(std::exchange(watch_, 0));
 }
 

@@ -27,7 +27,8 @@ class NodeEngine;
 /// A request is served as it comes while the loop's turn has time left and nobody waits. Otherwise
 /// its connection is not read from, and waits for a later turn; the one that used least of the
 /// thread lately goes first. A handler whose request takes long does it in slices, and its
-/// connection waits between them in the same way.
+/// connection waits between them in the same way. It may also wait for something else (the disk);
+/// nothing further is read from its connection meanwhile.
 ///
 /// Answers that clients do not read lie in memory. Above a budget for all of them together requests
 /// of connections with unread answers wait, and those of others go one at a time: the next one once
@@ -35,8 +36,13 @@ class NodeEngine;
 /// closed once another one waits for that budget.
 class Dispatcher {
  public:
-  /// Does a slice of a request. True: it is answered.
-  using Rest = std::move_only_function<bool()>;
+  /// What became of a slice of a request.
+  enum class Progress : std::uint8_t {
+    more,      ///< the next slice can go on at once
+    waits,     ///< the next one comes after `wake`
+    answered,  ///< there is no next one
+  };
+  using Rest = std::move_only_function<Progress()>;
 
   /// All outlive it.
   Dispatcher(NodeEngine& engine, const Sessions& sessions, Lines& lines, Executor& loop,
@@ -51,6 +57,8 @@ class Dispatcher {
   /// dropped when the connection closes, so it owns what it needs and keeps no pointer to a topic
   /// from one call to the next.
   void go_on(std::uint64_t session, Rest rest);
+  /// What the request of that connection waits for may have come. Does nothing if it does not wait.
+  void wake(std::uint64_t session);
 
   /// A request had bytes behind its last field: says so once for each client software.
   void note_trailing_bytes(const Call& call, const wire::Api& api);
@@ -75,6 +83,7 @@ class Dispatcher {
   void serve(Session& session, const Slice& frame);
   void handle(Session& session, wire::RequestFrame frame);
   void wait(Session& session, Waiting work);
+  void sleep(Session& session, Rest rest);
   void run();
   void run_one(Session& session);
   void after_request(Session& session);
@@ -93,6 +102,8 @@ class Dispatcher {
   const std::size_t max_unread_bytes_;
   TurnQueue turns_;
   std::unordered_map<std::uint64_t, Waiting> waiting_;
+  /// Requests that wait for something else than a turn.
+  std::unordered_map<std::uint64_t, Rest> asleep_;
   /// Of those that wait, the ones that wait for others to read.
   std::vector<std::uint64_t> blocked_;
   /// Since when the budget is exceeded; `never` while it is not.

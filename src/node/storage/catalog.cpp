@@ -42,6 +42,13 @@ std::string topic_line(const std::string& name, const CatalogTopic& topic) {
   return line;
 }
 
+std::vector<std::string> compacted(const std::vector<JournalLine>& lines) {
+  CatalogState state;
+  // Optional lines that this version does not know are history to it.
+  for (const JournalLine& line : lines) (void)state.take(line);
+  return state.lines();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Catalog>> Catalog::open(Disk& disk, const std::string& directory,
@@ -55,18 +62,24 @@ Result<std::unique_ptr<Catalog>> Catalog::open(Disk& disk, const std::string& di
       "restore it from a copy; or, if there is none, move it away and start with --adopt TOPIC for "
       "each topic, which then has the default settings";
   of_file.note = std::move(options.note);
-  auto journal = FileJournal::open(disk, std::move(of_file),
-                                   [&](const JournalLine& line) { return catalog->take(line); });
+  catalog->warn_ = std::move(options.warn);
+  auto journal = FileJournal::open(disk, std::move(of_file), [&](const JournalLine& line) {
+    return catalog->state_.take(line);
+  });
   if (!journal) return fail(journal.error());
   catalog->journal_ = *std::move(journal);
   if (!catalog->journal_->has_unnumbered_lines()) return catalog;
   // 0.1.0 would take a single line that it does not understand for a torn one, and drop it.
-  auto rewritten = catalog->journal_->rewrite(catalog->snapshot());
+  Result<void> rewritten;
+  catalog->journal_->rewrite(compacted,
+                             [&](Result<void> outcome) { rewritten = std::move(outcome); });
   if (!rewritten && !rewritten.error().is(Errc::disk_full)) return fail(rewritten.error());
   return catalog;
 }
 
-Taken Catalog::take(const JournalLine& line) {
+// --- what lines say
+
+Taken CatalogState::take(const JournalLine& line) {
   const auto& words = line.words;
   const auto taken_if = [](bool makes_sense) {
     return makes_sense ? Taken::taken : Taken::senseless;
@@ -84,7 +97,7 @@ Taken Catalog::take(const JournalLine& line) {
   return Taken::unknown_kind;
 }
 
-bool Catalog::take_topic(const std::vector<std::string_view>& words) {
+bool CatalogState::take_topic(const std::vector<std::string_view>& words) {
   if (words.size() < 3) return false;
   CatalogTopic topic;
   const auto id = TopicId::parse(words[1]);
@@ -96,12 +109,12 @@ bool Catalog::take_topic(const std::vector<std::string_view>& words) {
     if (equals == words[i].npos) return false;
     topic.config.emplace(words[i].substr(0, equals), words[i].substr(equals + 1));
   }
-  note_topic(std::string(words[0]), std::move(topic));
+  add(std::string(words[0]), std::move(topic));
   return true;
 }
 
 // A rewritten file names deleted topics without having named them before.
-bool Catalog::take_deleted(const JournalLine& line) {
+bool CatalogState::take_deleted(const JournalLine& line) {
   if (line.words.size() != 2) return false;
   const auto id = TopicId::parse(line.words[1]);
   if (!id) return false;
@@ -115,15 +128,21 @@ bool Catalog::take_deleted(const JournalLine& line) {
   return true;
 }
 
-// One that was deleted may be listed again.
-void Catalog::note_topic(const std::string& name, CatalogTopic topic) {
+void CatalogState::add(const std::string& name, CatalogTopic topic) {
   if (deleted_ids_.erase(topic.id) > 0) {
     std::erase_if(deleted_, [&](const Deleted& deleted) { return deleted.id == topic.id; });
   }
   topics_[name] = std::move(topic);
 }
 
-void Catalog::note_deleted(Deleted deleted) {
+void CatalogState::remove(const std::string& name) {
+  const auto found = topics_.find(name);
+  if (found == topics_.end()) return;
+  note_deleted({name, found->second.id});
+  topics_.erase(found);
+}
+
+void CatalogState::note_deleted(Deleted deleted) {
   if (!deleted_ids_.insert(deleted.id).second) return;
   deleted_.push_back(std::move(deleted));
   if (deleted_.size() <= limits::max_kept_deletions) return;
@@ -131,58 +150,67 @@ void Catalog::note_deleted(Deleted deleted) {
   deleted_.pop_front();
 }
 
-Result<void> Catalog::set_cluster_id(std::string id) {
-  auto stored = append(cluster_line(id), Reserve::is_kept);
-  if (stored) cluster_id_ = std::move(id);
-  return stored;
-}
-
-Result<void> Catalog::add(const std::string& name, CatalogTopic topic) {
-  auto stored = append(topic_line(name, topic), Reserve::is_kept);
-  if (stored) note_topic(name, std::move(topic));
-  return stored;
-}
-
-Result<void> Catalog::remove(const std::string& name) {
-  const auto found = topics_.find(name);
-  const TopicId id = found->second.id;
-  auto stored = append(deleted_line(name, id), Reserve::may_be_used);
-  if (!stored) return stored;
-  // The name may be the topic's own.
-  note_deleted({found->first, id});
-  topics_.erase(found);
-  return {};
-}
-
-Result<void> Catalog::set_free_producer_id(std::int64_t id) {
-  auto stored = append(producer_ids_line(id), Reserve::may_be_used);
-  if (stored) free_producer_id_ = id;
-  return stored;
-}
-
-Result<void> Catalog::append(const std::string& body, Reserve reserve) {
-  if (auto rewritten = rewrite_if_due(); !rewritten) return rewritten;
-  if (auto appended = journal_->append(body, reserve); !appended) return appended;
-  return journal_->settle();
-}
-
-Result<void> Catalog::rewrite_if_due() {
-  const std::uint64_t live_lines = topics_.size() + deleted_.size() + 2;
-  if (journal_->lines() <= min_history_lines + 2 * live_lines) return {};
-  auto rewritten = journal_->rewrite(snapshot());
-  // The file as it is goes on.
-  if (!rewritten && rewritten.error().is(Errc::disk_full)) return {};
-  return rewritten;
-}
-
-std::vector<std::string> Catalog::snapshot() const {
+std::vector<std::string> CatalogState::lines() const {
   std::vector<std::string> lines;
-  lines.reserve(topics_.size() + deleted_.size() + 2);
+  lines.reserve(line_count());
   if (!cluster_id_.empty()) lines.push_back(cluster_line(cluster_id_));
   lines.push_back(producer_ids_line(free_producer_id_));
   for (const Deleted& deleted : deleted_) lines.push_back(deleted_line(deleted.name, deleted.id));
   for (const auto& [name, topic] : topics_) lines.push_back(topic_line(name, topic));
   return lines;
+}
+
+// --- changes
+
+void Catalog::set_cluster_id(std::string id, Done done) {
+  std::string line = cluster_line(id);
+  append(
+      std::move(line), Reserve::is_kept,
+      [this, id = std::move(id)]() mutable { state_.set_cluster_id(std::move(id)); },
+      std::move(done));
+}
+
+void Catalog::add(const std::string& name, CatalogTopic topic, Done done) {
+  std::string line = topic_line(name, topic);
+  append(
+      std::move(line), Reserve::is_kept,
+      [this, name, topic = std::move(topic)]() mutable { state_.add(name, std::move(topic)); },
+      std::move(done));
+}
+
+void Catalog::remove(const std::string& name, Done done) {
+  append(
+      deleted_line(name, topics().at(name).id), Reserve::may_be_used,
+      [this, name] { state_.remove(name); }, std::move(done));
+}
+
+void Catalog::set_free_producer_id(std::int64_t id, Done done) {
+  append(
+      producer_ids_line(id), Reserve::may_be_used, [this, id] { state_.set_free_producer_id(id); },
+      std::move(done));
+}
+
+void Catalog::append(std::string body, Reserve reserve, Task change, Done done) {
+  journal_->append(
+      std::move(body), reserve,
+      [this, change = std::move(change), done = std::move(done)](Result<void> outcome) mutable {
+        if (outcome) change();
+        done(std::move(outcome));
+        rewrite_if_due();
+      });
+}
+
+void Catalog::rewrite_if_due() {
+  const std::uint64_t lines = journal_->lines();
+  const bool is_due = lines > min_history_lines + 2 * state_.line_count();
+  if (!is_due || lines < rewrite_from_lines_ || std::exchange(is_rewriting_, true)) return;
+  journal_->rewrite(compacted, [this](const Result<void>& outcome) {
+    is_rewriting_ = false;
+    rewrite_from_lines_ = outcome ? 0 : journal_->lines() + min_history_lines;
+    // The file as it is goes on.
+    if (outcome || outcome.error().is(Errc::disk_full)) return;
+    warn_(journal_->path() + " keeps its history: " + std::string(outcome.error().message()));
+  });
 }
 
 }  // namespace dohle::node

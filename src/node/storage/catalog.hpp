@@ -29,37 +29,23 @@ struct CatalogTopic {
   bool has_durable_files = false;
 };
 
-/// What the node has to remember besides records and groups: its cluster's id, topics, those that
-/// were deleted, and which producer ids have been given out. A journal in the file dohle-catalog
-/// (docs/formats.md, "The catalog"). Every change is durable when its call returns.
-///
-/// On a full disk no topic is made, but topics are still deleted, and producers still get their ids
-/// (FileJournal). Owner's thread only.
-class Catalog {
+/// What the lines of a catalog say.
+class CatalogState {
  public:
-  static constexpr std::string_view file_name = "dohle-catalog";
-
-  struct Options {
-    KnownSizes sizes = {};
-    /// As FileJournal::Options::note.
-    std::function<void(std::uint64_t)> note = [](std::uint64_t) {};
-  };
-  /// Reads the catalog of a directory, or begins one. Errors: damaged, with what to do;
-  /// unsupported_version; storage.
-  static Result<std::unique_ptr<Catalog>> open(Disk& disk, const std::string& directory,
-                                               Options options);
-
   [[nodiscard]] const std::string& cluster_id() const { return cluster_id_; }
   [[nodiscard]] const std::map<std::string, CatalogTopic>& topics() const { return topics_; }
   [[nodiscard]] std::int64_t free_producer_id() const { return free_producer_id_; }
-  /// Whether a topic of that id was deleted, among the newest `limits::max_kept_deletions`.
   [[nodiscard]] bool is_deleted(const TopicId& id) const { return deleted_ids_.contains(id); }
-  [[nodiscard]] const FileJournal& journal() const { return *journal_; }
 
-  Result<void> set_cluster_id(std::string id);
-  Result<void> add(const std::string& name, CatalogTopic topic);
-  Result<void> remove(const std::string& name);
-  Result<void> set_free_producer_id(std::int64_t id);
+  [[nodiscard]] FileJournal::Taken take(const JournalLine& line);
+  void set_cluster_id(std::string id) { cluster_id_ = std::move(id); }
+  void set_free_producer_id(std::int64_t id) { free_producer_id_ = id; }
+  void add(const std::string& name, CatalogTopic topic);
+  void remove(const std::string& name);
+
+  /// As few lines as say the same, and how many there are.
+  [[nodiscard]] std::vector<std::string> lines() const;
+  [[nodiscard]] std::size_t line_count() const { return topics_.size() + deleted_.size() + 2; }
 
  private:
   struct Deleted {
@@ -67,22 +53,73 @@ class Catalog {
     TopicId id;
   };
 
-  Catalog() = default;
-  [[nodiscard]] FileJournal::Taken take(const JournalLine& line);
   [[nodiscard]] bool take_topic(const std::vector<std::string_view>& words);
   [[nodiscard]] bool take_deleted(const JournalLine& line);
-  void note_topic(const std::string& name, CatalogTopic topic);
   void note_deleted(Deleted deleted);
-  Result<void> append(const std::string& body, FileJournal::Reserve reserve);
-  Result<void> rewrite_if_due();
-  [[nodiscard]] std::vector<std::string> snapshot() const;
 
-  std::unique_ptr<FileJournal> journal_;
   std::string cluster_id_;
   std::map<std::string, CatalogTopic> topics_;
   std::deque<Deleted> deleted_;
   std::unordered_set<TopicId> deleted_ids_;
   std::int64_t free_producer_id_ = 0;
+};
+
+/// What the node has to remember besides records and groups: its cluster's id, topics, those that
+/// were deleted, and which producer ids have been given out. A journal in the file dohle-catalog
+/// (docs/formats.md, "The catalog"). A change is made once it is durable; then `done` is called,
+/// in the order of the calls. Until `work_beside` that is within the call.
+///
+/// On a full disk no topic is made, but topics are still deleted, and producers still get their ids
+/// (FileJournal). Owner's thread only.
+class Catalog {
+ public:
+  static constexpr std::string_view file_name = "dohle-catalog";
+  using Done = FileJournal::Done;
+
+  struct Options {
+    KnownSizes sizes = {};
+    /// As FileJournal::Options::note.
+    std::function<void(std::uint64_t)> note = [](std::uint64_t) {};
+    /// Gets a line when the file cannot be made shorter.
+    std::function<void(std::string_view)> warn = [](std::string_view) {};
+  };
+  /// Reads the catalog of a directory, or begins one. Errors: damaged, with what to do;
+  /// unsupported_version; storage.
+  static Result<std::unique_ptr<Catalog>> open(Disk& disk, const std::string& directory,
+                                               Options options);
+
+  /// As FileJournal::work_beside.
+  void work_beside() { journal_->work_beside(); }
+  /// Calls `idle` once all changes have an outcome.
+  void when_idle(Task idle) { journal_->when_idle(std::move(idle)); }
+
+  [[nodiscard]] const std::string& cluster_id() const { return state_.cluster_id(); }
+  [[nodiscard]] const std::map<std::string, CatalogTopic>& topics() const {
+    return state_.topics();
+  }
+  [[nodiscard]] std::int64_t free_producer_id() const { return state_.free_producer_id(); }
+  /// Whether a topic of that id was deleted, among the newest `limits::max_kept_deletions`.
+  [[nodiscard]] bool is_deleted(const TopicId& id) const { return state_.is_deleted(id); }
+  [[nodiscard]] const FileJournal& journal() const { return *journal_; }
+
+  void set_cluster_id(std::string id, Done done);
+  /// One that was deleted may be listed again.
+  void add(const std::string& name, CatalogTopic topic, Done done);
+  /// The topic is listed, and no other change of it is under way.
+  void remove(const std::string& name, Done done);
+  void set_free_producer_id(std::int64_t id, Done done);
+
+ private:
+  Catalog() = default;
+  void append(std::string body, FileJournal::Reserve reserve, Task change, Done done);
+  void rewrite_if_due();
+
+  std::unique_ptr<FileJournal> journal_;
+  CatalogState state_;
+  std::function<void(std::string_view)> warn_;
+  bool is_rewriting_ = false;
+  /// Not before the file has so many lines: the last try failed.
+  std::uint64_t rewrite_from_lines_ = 0;
 };
 
 }  // namespace dohle::node

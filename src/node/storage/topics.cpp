@@ -14,20 +14,8 @@ namespace dohle::node {
 
 namespace {
 
-/// What a deleted partition's directory is called until its files are gone.
-constexpr std::string_view deleted_suffix = "-delete";
-constexpr std::size_t max_doomed_name_bytes = 200;
 // Ids are reserved in blocks, so that most requests write nothing; a crash skips the rest of one.
 constexpr std::int64_t producer_id_block = 1'000;
-
-/// TOPIC-N.ID-delete; other directories of such an end are somebody else's.
-bool is_doomed(std::string_view name) {
-  if (!name.ends_with(deleted_suffix)) return false;
-  name.remove_suffix(deleted_suffix.size());
-  const auto dot = name.rfind('.');
-  return dot != name.npos && parse_partition_directory(name.substr(0, dot)) &&
-         TopicId::parse(name.substr(dot + 1));
-}
 
 // Small segments, so that little is read at a start; nothing expires, it is rewritten.
 log::LogConfig offsets_log_config() {
@@ -37,6 +25,11 @@ log::LogConfig offsets_log_config() {
   config.retention_bytes = -1;
   config.max_message_bytes = std::size_t{64} << 20;
   return config;
+}
+
+/// Where the catalog's outcome goes while the node starts.
+Catalog::Done into(Result<void>& outcome) {
+  return [&outcome](Result<void> told) { outcome = std::move(told); };
 }
 
 Result<log::LogConfig> log_config_of(const std::string& name, const TopicConfig& config,
@@ -52,7 +45,8 @@ Topics::Topics(Disk& disk, std::string directory, Random& random, Options option
       directory_(std::move(directory)),
       random_(&random),
       options_(std::move(options)),
-      files_(std::make_shared<log::FileCache>(options_.max_open_files)) {}
+      files_(std::make_shared<log::FileCache>(options_.max_open_files)),
+      topic_files_(*disk_, directory_, open_options({}), owner_of_files()) {}
 
 Topics::~Topics() {
   *is_alive_ = false;
@@ -76,6 +70,7 @@ Result<std::vector<Topics::Finding>> Topics::open() {
     of_catalog.sizes.noted = run_note_->earlier().catalog_bytes;
   }
   of_catalog.note = [this](std::uint64_t bytes) { run_note_->catalog_bytes(bytes); };
+  of_catalog.warn = options_.warn;
   const bool is_lost = !disk_->exists(directory_ + "/" + std::string(Catalog::file_name));
   // Whoever adopts topics into a new catalog knows that the old one is gone.
   if (is_lost && !options_.adopt.empty()) of_catalog.sizes = {};
@@ -105,6 +100,7 @@ Result<std::vector<Topics::Finding>> Topics::open() {
   if (!unfounded_losses_.empty()) {
     return fail(Error::configuration("accept_loss: " + unfounded_losses_.front()));
   }
+  catalog_->work_beside();
   return findings;
 }
 
@@ -125,6 +121,8 @@ Result<void> Topics::open_topic(const std::string& name, const CatalogTopic& lis
       open_partition(topic, i, *config, missing.has_value(), findings);
     }
   }
+  for (const PartitionRef& partition : topic.partitions) take_in(partition, topic.id);
+  partition_count_ += topic.partitions.size();
   place(std::move(topic));
   return {};
 }
@@ -243,8 +241,10 @@ void Topics::tell_of(const std::string& directory, const log::RecoveryReport& re
 }
 
 Result<void> Topics::make_cluster_id() {
-  if (!catalog_->cluster_id().empty()) return {};
-  return catalog_->set_cluster_id(random_id().to_string());
+  Result<void> stored;
+  if (!catalog_->cluster_id().empty()) return stored;
+  catalog_->set_cluster_id(random_id().to_string(), into(stored));
+  return stored;
 }
 
 // Removes what a delete had renamed when the node stopped, and finds what the catalog does not
@@ -254,7 +254,7 @@ Result<void> Topics::find_strays() {
   if (!entries) return fail(entries.error());
   for (const DirectoryEntry& entry : *entries) {
     if (!entry.is_directory) continue;
-    if (is_doomed(entry.name)) {
+    if (TopicFiles::is_doomed(entry.name)) {
       auto removed = disk_->remove_all(directory_ + "/" + entry.name);
       if (!removed) return removed;
       continue;
@@ -287,7 +287,9 @@ Result<void> Topics::adopt(std::vector<Finding>& findings) {
     }
     // It says how long the catalog was, which changes before the run begins.
     if (auto removed = remove_clean_mark(); !removed) return removed;
-    if (auto added = catalog_->add(name, *topic); !added) return added;
+    Result<void> added;
+    catalog_->add(name, *topic, into(added));
+    if (!added) return added;
     findings.push_back({false, "topic " + name + " is listed again, with " +
                                    std::to_string(topic->partitions) +
                                    " partitions and the default settings (--adopt)"});
@@ -323,10 +325,10 @@ void Topics::settle_strays(std::vector<Finding>& findings) {
   }
   for (const Stray& stray : removed) {
     const std::string directory = directory_of(stray.topic, stray.partition);
-    const std::string doomed =
-        doomed_directory(stray.topic, stray.partition, stray.id ? *stray.id : random_id());
+    const std::string doomed = topic_files_.doomed_directory(stray.topic, stray.partition,
+                                                             stray.id ? *stray.id : random_id());
     if (auto renamed = disk_->rename(directory, doomed); renamed) {
-      remove_renamed(doomed);
+      topic_files_.remove_later(doomed);
     } else {
       options_.warn(std::string(renamed.error().message()));
     }
@@ -346,7 +348,9 @@ Result<void> Topics::skip_producer_ids(std::vector<Finding>& findings) {
     next = std::max(next, highest->value + 1);
   }
   next += producer_id_block;
-  if (auto stored = catalog_->set_free_producer_id(next); !stored) return stored;
+  Result<void> stored;
+  catalog_->set_free_producer_id(next, into(stored));
+  if (!stored) return stored;
   next_producer_id_ = next;
   const std::uint64_t dropped = catalog_->journal().dropped_bytes();
   findings.push_back(
@@ -391,6 +395,13 @@ struct Topics::Closing {
 };
 
 void Topics::close(Disk::Synced done) {
+  is_closing_ = true;
+  topic_files_.stop([this, done = std::move(done)]() mutable {
+    catalog_->when_idle([this, done = std::move(done)]() mutable { close_all(std::move(done)); });
+  });
+}
+
+void Topics::close_all(Disk::Synced done) {
   auto closing = std::make_shared<Closing>();
   closing->done = std::move(done);
   for (auto& [name, topic] : topics_) {
@@ -446,9 +457,48 @@ Topic* Topics::find(const TopicId& id) {
   return found == by_id_.end() ? nullptr : found->second;
 }
 
-Result<Topic*> Topics::create(const std::string& name, std::int32_t partitions,
-                              const TopicConfig& config, bool validate_only) {
-  if (auto legal = check_topic_name(name); !legal) return fail(legal.error());
+// --- topics that are made and deleted
+
+struct Topics::Making {
+  Topic topic;
+  std::int32_t partitions;
+  Created done;
+};
+
+TopicFiles::Owner Topics::owner_of_files() {
+  return {[this](const Stray& stray) { return may_be_removed(stray, *catalog_); },
+          [this](const Stray& stray) { strays_[stray.topic].push_back(stray); },
+          [this](const PartitionRef& made, const TopicId& id) { take_in(made, id); },
+          [this](const PartitionRef& partition) { let_go(partition); },
+          [this](const PartitionRef& partition) { options_.on_closed(partition); },
+          [this](std::string_view line) { options_.warn(line); }};
+}
+
+// Names that may not both exist wait for each other, too.
+void Topics::when_free(const std::string& name, Task then) {
+  const auto found = busy_.find(undotted(name));
+  if (found == busy_.end()) return then();
+  found->second.push_back(std::move(then));
+}
+
+void Topics::set_free(const std::string& name) {
+  const std::string key = undotted(name);
+  auto waiting = std::move(busy_.extract(key).mapped());
+  while (!waiting.empty()) {
+    if (const auto again = busy_.find(key); again != busy_.end()) {
+      for (Task& later : again->second) waiting.push_back(std::move(later));
+      again->second = std::move(waiting);
+      return;
+    }
+    Task next = std::move(waiting.front());
+    waiting.pop_front();
+    next();
+  }
+}
+
+Result<void> Topics::check_new(const std::string& name, std::int32_t partitions,
+                               const TopicConfig& config) {
+  if (auto legal = check_topic_name(name); !legal) return legal;
   if (name == offsets_topic) {
     return fail(Error::broker(broker_error::invalid_topic_exception, "topic " + name,
                               "the node makes this topic itself"));
@@ -472,162 +522,128 @@ Result<Topic*> Topics::create(const std::string& name, std::int32_t partitions,
                                   std::to_string(limits::max_partitions) + " partitions"));
   }
   if (auto refused = refused_by_strays(name)) return fail(*std::move(refused));
-  auto parsed = parse_topic_config(config, options_.log_defaults);
-  if (!parsed) return fail(parsed.error());
-  if (validate_only) return nullptr;
-  return make(name, partitions, config, *parsed);
-}
-
-Result<Topic*> Topics::offsets() {
-  if (Topic* topic = find(offsets_topic)) return topic;
-  if (auto refused = refused_by_strays(offsets_topic)) return fail(*std::move(refused));
-  return make(std::string(offsets_topic), 1, {}, offsets_log_config());
-}
-
-Result<Topic*> Topics::make(const std::string& name, std::int32_t partitions,
-                            const TopicConfig& config, const log::LogConfig& log_config) {
-  Topic topic{name, random_id(), config, {}, name == offsets_topic};
-  Result<void> outcome;
-  for (std::int32_t i = 0; outcome && i < partitions; ++i) {
-    outcome = make_partition(topic, i, log_config);
+  if (auto parsed = parse_topic_config(config, options_.log_defaults); !parsed) {
+    return fail(parsed.error());
   }
-  if (outcome) outcome = make_files_durable(topic, partitions);
-  if (outcome) outcome = catalog_->add(name, {topic.id, partitions, config, true});
-  if (outcome) return &place(std::move(topic));
-  const std::size_t made = topic.partitions.size();
-  topic.partitions.clear();
-  for (std::size_t i = 0; i < made; ++i) {
-    // What cannot be removed now is replaced when the name is used again.
-    (void)disk_->remove_all(directory_of(name, static_cast<std::int32_t>(i)));
-  }
-  return fail(outcome.error());
-}
-
-// Before the catalog says that they are: their names, and the name of each one's directory. Those
-// of the partitions first, whose sync usually covers the other.
-Result<void> Topics::make_files_durable(const Topic& topic, std::int32_t partitions) {
-  std::vector<std::string> directories;
-  directories.reserve(static_cast<std::size_t>(partitions) + 1);
-  for (std::int32_t i = 0; i < partitions; ++i) {
-    directories.push_back(directory_of(topic.name, i));
-  }
-  directories.push_back(directory_);
-  return disk_->sync_directories(directories);
-}
-
-// What is in the way of a new partition goes, unless something would be lost with it.
-Result<void> Topics::make_way(const Topic& topic, std::int32_t index) {
-  const std::string directory = directory_of(topic.name, index);
-  if (!disk_->exists(directory)) return {};
-  auto entries = disk_->list(directory);
-  if (!entries) return fail(entries.error());
-  if (entries->empty()) return {};
-  auto stray = look_at_directory(*disk_, directory_, {topic.name, index});
-  if (!stray) return fail(stray.error());
-  if (*stray && may_be_removed(**stray, *catalog_)) return disk_->remove_all(directory);
-  if (*stray) strays_[topic.name].push_back(**stray);
-  return fail(
-      Error::broker(broker_error::kafka_storage_error, "topic " + topic.name,
-                    "the node's directory " + topic.name + "-" + std::to_string(index) +
-                        " is there and holds files that are not the topic's: move it away"));
-}
-
-Result<void> Topics::make_partition(Topic& topic, std::int32_t index,
-                                    const log::LogConfig& config) {
-  if (auto made = make_way(topic, index); !made) return made;
-  const std::string directory = directory_of(topic.name, index);
-  auto opened = log::PartitionLog::open(*disk_, directory, config, open_options(topic.id));
-  if (!opened) return fail(opened.error());
-  if (opened->report.unwritten) return fail(*opened->report.unwritten);
-  topic.partitions.push_back(
-      std::make_shared<Partition>(topic.name, PartitionId{index}, std::move(opened->log)));
   return {};
 }
 
+void Topics::create(const std::string& name, std::int32_t partitions, const TopicConfig& config,
+                    Created done) {
+  when_free(name, [this, name, partitions, config, done = std::move(done)]() mutable {
+    if (auto checked = check_new(name, partitions, config); !checked) {
+      return done(fail(checked.error()));
+    }
+    const auto parsed = parse_topic_config(config, options_.log_defaults);
+    make(name, partitions, config, *parsed, std::move(done));
+  });
+}
+
+void Topics::offsets(Created done) {
+  const std::string name(offsets_topic);
+  when_free(name, [this, name, done = std::move(done)]() mutable {
+    if (Topic* topic = find(name)) return done(topic);
+    if (auto refused = refused_by_strays(name)) return done(fail(*std::move(refused)));
+    make(name, 1, {}, offsets_log_config(), std::move(done));
+  });
+}
+
+void Topics::make(const std::string& name, std::int32_t partitions, const TopicConfig& config,
+                  const log::LogConfig& log_config, Created done) {
+  auto making = std::make_shared<Making>(
+      Making{{name, random_id(), config, {}, name == offsets_topic}, partitions, std::move(done)});
+  busy_.try_emplace(undotted(name));
+  partition_count_ += static_cast<std::size_t>(partitions);
+  topic_files_.make({name, making->topic.id, partitions, log_config},
+                    [this, making](Result<TopicFiles::Partitions> made) {
+                      if (!made) return end_making(making, fail(made.error()));
+                      list(making, *std::move(made));
+                    });
+}
+
+void Topics::list(const std::shared_ptr<Making>& making, TopicFiles::Partitions partitions) {
+  Topic& topic = making->topic;
+  topic.partitions = std::move(partitions);
+  catalog_->add(topic.name, {topic.id, making->partitions, topic.config, true},
+                [this, making](Result<void> stored) {
+                  if (stored) return end_making(making, &place(std::move(making->topic)));
+                  const auto refuse = [this, making, why = stored.error()] {
+                    end_making(making, fail(why));
+                  };
+                  auto partitions = std::exchange(making->topic.partitions, {});
+                  if (!catalog_->journal().is_broken()) {
+                    return topic_files_.discard(making->topic.name, std::move(partitions), refuse);
+                  }
+                  // The line may be on the disk, and says that the files are.
+                  for (const PartitionRef& partition : partitions) let_go(partition);
+                  refuse();
+                });
+}
+
+void Topics::end_making(const std::shared_ptr<Making>& making, Result<Topic*> outcome) {
+  if (!outcome) partition_count_ -= static_cast<std::size_t>(making->partitions);
+  const std::string name = outcome ? (*outcome)->name : making->topic.name;
+  making->done(outcome);
+  set_free(name);
+}
+
 Topic& Topics::place(Topic topic) {
-  partition_count_ += topic.partitions.size();
   const std::string name = topic.name;
   Topic& placed = topics_.emplace(name, std::move(topic)).first->second;
   by_id_[placed.id] = &placed;
   undotted_.emplace(undotted(name), name);
-  for (const PartitionRef& partition : placed.partitions) {
-    partition->noted = {placed.id, partition->index()};
-    log::PartitionLog* const log = partition->log();
-    if (log == nullptr) continue;
-    owners_[log] = partition;
-    if (log->unchecked_bytes() > 0) checks_.add(*log);
-  }
   return placed;
 }
 
-Result<void> Topics::remove(const std::string& name) {
-  const auto found = topics_.find(name);
-  if (found == topics_.end()) {
-    return fail(Error::broker(broker_error::unknown_topic_or_partition, "topic " + name));
-  }
-  if (auto stored = catalog_->remove(name); !stored) return stored;
-  auto node = topics_.extract(found);
-  by_id_.erase(node.mapped().id);
-  const auto [first, last] = undotted_.equal_range(undotted(node.key()));
-  undotted_.erase(
-      std::find_if(first, last, [&](const auto& entry) { return entry.second == node.key(); }));
-  partition_count_ -= node.mapped().partitions.size();
-  for (const PartitionRef& partition : node.mapped().partitions) {
-    remove_files(partition, node.mapped().id);
-  }
-  return {};
+void Topics::take_in(const PartitionRef& partition, const TopicId& id) {
+  partition->noted = {id, partition->index()};
+  log::PartitionLog* const log = partition->log();
+  if (log == nullptr) return;
+  owners_[log] = partition;
+  if (log->unchecked_bytes() > 0) checks_.add(*log);
 }
 
-// Renamed first, so that a topic of the same name may be made at once.
-void Topics::remove_files(const PartitionRef& partition, const TopicId& id) {
-  const bool is_another = partition->log() == nullptr && belongs_to_another(partition, id);
-  if (log::PartitionLog* const log = partition->log()) {
-    checks_.remove(*log);
-    owners_.erase(log);
-  }
-  partition->close();
+void Topics::let_go(const PartitionRef& partition) {
   run_note_->forget(partition->noted);
-  const std::string directory = directory_of(partition->topic(), partition->index().value);
-  if (is_another) {
-    return options_.warn("the directory " + directory +
-                         " of a deleted topic holds records of another topic and is kept");
+  log::PartitionLog* const log = partition->log();
+  if (log == nullptr) return;
+  checks_.remove(*log);
+  owners_.erase(log);
+}
+
+void Topics::remove(const TopicId& id, Removed done) {
+  const Topic* const topic = find(id);
+  if (topic == nullptr) {
+    return done(
+        fail(Error::broker(broker_error::unknown_topic_or_partition, "topic " + id.to_string())));
   }
-  const std::string doomed = doomed_directory(partition->topic(), partition->index().value, id);
-  if (auto renamed = disk_->rename(directory, doomed); !renamed) {
-    if (renamed.error().is(Errc::not_found)) return;
-    options_.warn("the files of a deleted topic stay in " + directory +
-                  " and may be removed: " + std::string(renamed.error().message()));
-    return;
+  const std::string name = topic->name;
+  if (busy_.contains(undotted(name))) {
+    return when_free(name,
+                     [this, id, done = std::move(done)]() mutable { remove(id, std::move(done)); });
   }
-  remove_renamed(doomed);
+  busy_.try_emplace(undotted(name));
+  catalog_->remove(name, [this, name, done = std::move(done)](Result<void> stored) mutable {
+    if (stored) return put_away(name, std::move(done));
+    done(std::move(stored));
+    set_free(name);
+  });
 }
 
-// Directories may have been exchanged: those of a topic that refused may hold what another one
-// lost.
-bool Topics::belongs_to_another(const PartitionRef& partition, const TopicId& id) {
-  auto found =
-      look_at_directory(*disk_, directory_, {partition->topic(), partition->index().value});
-  if (!found || !*found || !(*found)->id || (*found)->id == id) return false;
-  if (may_be_removed(**found, *catalog_)) return false;
-  strays_[partition->topic()].push_back(**found);
-  return true;
-}
-
-// A name of its own, and no longer than file systems allow however long the topic's is.
-std::string Topics::doomed_directory(std::string_view topic, std::int32_t index,
-                                     const TopicId& id) const {
-  return directory_of(topic.substr(0, max_doomed_name_bytes), index) + "." + id.to_string() +
-         std::string(deleted_suffix);
-}
-
-void Topics::remove_renamed(const std::string& directory) {
-  auto outcome = std::make_shared<Result<void>>();
-  disk_->run([disk = disk_, directory, outcome] { *outcome = disk->remove_all(directory); },
-             [this, directory, outcome, alive = is_alive_] {
-               if (!*alive || *outcome) return;
-               options_.warn("the files of a deleted topic stay in " + directory +
-                             " until the next start: " + std::string(outcome->error().message()));
-             });
+void Topics::put_away(const std::string& name, Removed done) {
+  auto node = topics_.extract(name);
+  Topic& topic = node.mapped();
+  by_id_.erase(topic.id);
+  const auto [first, last] = undotted_.equal_range(undotted(name));
+  undotted_.erase(
+      std::find_if(first, last, [&](const auto& entry) { return entry.second == name; }));
+  const std::size_t partitions = topic.partitions.size();
+  topic_files_.put_away(name, topic.id, std::move(topic.partitions),
+                        [this, name, partitions, done = std::move(done)]() mutable {
+                          partition_count_ -= partitions;
+                          done({});
+                          set_free(name);
+                        });
 }
 
 PartitionRef Topics::owner_of(const log::PartitionLog& log) const {
@@ -640,12 +656,25 @@ bool Topics::check_more(Now now) {
   return !checks_.is_done();
 }
 
-Result<ProducerId> Topics::next_producer_id() {
-  if (next_producer_id_ == catalog_->free_producer_id()) {
-    auto reserved = catalog_->set_free_producer_id(next_producer_id_ + producer_id_block);
-    if (!reserved) return fail(reserved.error());
+void Topics::next_producer_id(ProducerIdDone done) {
+  if (waiting_for_producer_ids_.empty() && next_producer_id_ < catalog_->free_producer_id()) {
+    return done(ProducerId{next_producer_id_++});
   }
-  return ProducerId{next_producer_id_++};
+  waiting_for_producer_ids_.push_back(std::move(done));
+  if (waiting_for_producer_ids_.size() > 1) return;
+  catalog_->set_free_producer_id(
+      next_producer_id_ + producer_id_block,
+      [this](const Result<void>& reserved) { give_out_producer_ids(reserved); });
+}
+
+void Topics::give_out_producer_ids(const Result<void>& reserved) {
+  for (ProducerIdDone& done : std::exchange(waiting_for_producer_ids_, {})) {
+    if (reserved) {
+      next_producer_id(std::move(done));
+    } else {
+      done(fail(reserved.error()));
+    }
+  }
 }
 
 TopicId Topics::random_id() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -18,6 +19,7 @@
 #include "node/storage/clean_stop.hpp"
 #include "node/storage/partition.hpp"
 #include "node/storage/strays.hpp"
+#include "node/storage/topic_files.hpp"
 #include "node/storage/topic_settings.hpp"
 
 namespace dohle::node {
@@ -54,8 +56,10 @@ struct Topic {
 };
 
 /// The node's topics with their logs, one directory per partition, `topic-N`. What exists is what
-/// the catalog says: a topic is visible once its line is durable. Owner's thread only; creating and
-/// deleting block for the syncs of a few small files.
+/// the catalog says: a topic is visible from when its line is durable until that of its end is.
+///
+/// Files are made, synced and removed on disk threads. What is asked about a name while a topic of
+/// it is made or deleted waits for the outcome. Owner's thread only.
 class Topics {
  public:
   /// What opening found that somebody should know.
@@ -80,7 +84,11 @@ class Topics {
     /// What the note of the run says.
     Durability durability = Durability::fsync;
     std::vector<AcceptedLoss> accept_losses = {};
+    /// The partition's topic was deleted: told after it is closed.
+    std::function<void(const PartitionRef&)> on_closed = [](const PartitionRef&) {};
   };
+  using Created = std::move_only_function<void(Result<Topic*>)>;
+  using Removed = std::move_only_function<void(Result<void>)>;
 
   Topics(Disk& disk, std::string directory, Random& random, Options options);
   ~Topics();
@@ -106,15 +114,19 @@ class Topics {
   /// catalog does not list. Nothing if it can.
   [[nodiscard]] std::optional<Error> refused_by_strays(std::string_view name);
 
-  /// Errors: broker errors as Apache Kafka answers them (17, 36, 37, 40), storage. With
-  /// `validate_only` nothing is made, and null is returned.
-  Result<Topic*> create(const std::string& name, std::int32_t partitions, const TopicConfig& config,
-                        bool validate_only = false);
+  /// Whether `create` would be tried. Errors: broker errors as Apache Kafka answers them (17, 36,
+  /// 37, 40, 56).
+  Result<void> check_new(const std::string& name, std::int32_t partitions,
+                         const TopicConfig& config);
+  /// Calls `done` within the call or later. Errors: as check_new; storage.
+  void create(const std::string& name, std::int32_t partitions, const TopicConfig& config,
+              Created done);
   /// The topic of groups and offsets, made when it is first needed.
-  Result<Topic*> offsets();
-  /// The topic's partitions are closed when this returns; their files go in the background, and
-  /// `warn` is told when they do not.
-  Result<void> remove(const std::string& name);
+  void offsets(Created done);
+  /// Calls `done`, within the call or later, once the end of the topic is durable, its partitions
+  /// are closed and their directories are out of the way; the files go later, and `warn` is told
+  /// when they do not. Errors: unknown_topic_or_partition, storage.
+  void remove(const TopicId& id, Removed done);
 
   /// All records of the partition below `end` are about to be acknowledged. One small write,
   /// without a sync.
@@ -128,13 +140,24 @@ class Topics {
   /// whether there is more.
   bool check_more(Now now);
 
-  /// A producer id that was never given out; durable before it returns.
-  Result<ProducerId> next_producer_id();
+  /// A producer id that was never given out, and is not after any crash. Calls `done` within the
+  /// call or later. Errors: storage.
+  void next_producer_id(std::move_only_function<void(Result<ProducerId>)> done);
 
  private:
-  Result<Topic*> make(const std::string& name, std::int32_t partitions, const TopicConfig& config,
-                      const log::LogConfig& log_config);
-  Result<void> make_partition(Topic& topic, std::int32_t index, const log::LogConfig& config);
+  using ProducerIdDone = std::move_only_function<void(Result<ProducerId>)>;
+  /// A topic that is made, until it is listed.
+  struct Making;
+
+  [[nodiscard]] TopicFiles::Owner owner_of_files();
+  void when_free(const std::string& name, Task then);
+  void set_free(const std::string& name);
+  void make(const std::string& name, std::int32_t partitions, const TopicConfig& config,
+            const log::LogConfig& log_config, Created done);
+  void list(const std::shared_ptr<Making>& making, TopicFiles::Partitions partitions);
+  void end_making(const std::shared_ptr<Making>& making, Result<Topic*> outcome);
+  void put_away(const std::string& name, Removed done);
+  void give_out_producer_ids(const Result<void>& reserved);
   Result<void> open_topic(const std::string& name, const CatalogTopic& listed,
                           std::vector<Finding>& findings);
   /// `is_anew`: its files are missing, and that loss is accepted.
@@ -153,15 +176,11 @@ class Topics {
   [[nodiscard]] bool is_listed(const PartitionDirectory& directory) const;
   [[nodiscard]] std::optional<Error> missing_files(const CatalogTopic& listed,
                                                    const std::string& name) const;
-  [[nodiscard]] bool belongs_to_another(const PartitionRef& partition, const TopicId& id);
-  Result<void> make_way(const Topic& topic, std::int32_t index);
-  Result<void> make_files_durable(const Topic& topic, std::int32_t partitions);
   Topic& place(Topic topic);
-  void remove_files(const PartitionRef& partition, const TopicId& id);
-  [[nodiscard]] std::string doomed_directory(std::string_view topic, std::int32_t index,
-                                             const TopicId& id) const;
-  void remove_renamed(const std::string& directory);
+  void take_in(const PartitionRef& partition, const TopicId& id);
+  void let_go(const PartitionRef& partition);
   struct Closing;
+  void close_all(Disk::Synced done);
   void close_some(const std::shared_ptr<Closing>& closing);
   static Result<void> write_recovery_points(
       const std::vector<std::pair<PartitionRef, Offset>>& covered);
@@ -195,8 +214,15 @@ class Topics {
   std::shared_ptr<log::FileCache> files_;
   std::unordered_map<const log::PartitionLog*, PartitionRef> owners_;
   log::BackgroundChecks checks_;
+  /// Of topics that are listed or being made or deleted.
   std::size_t partition_count_ = 0;
   std::int64_t next_producer_id_ = 0;
+  std::vector<ProducerIdDone> waiting_for_producer_ids_;
+  TopicFiles topic_files_;
+  /// By names in the form of `undotted_`: those of topics that are made or deleted, and what waits
+  /// for the outcome.
+  std::unordered_map<std::string, std::deque<Task>> busy_;
+  bool is_closing_ = false;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
 };
 

@@ -153,6 +153,8 @@ class NodeWorld : public testing::Test {
     world.machine("node").power_on();
     restarted();
   }
+  /// The machine lost its power and has it again.
+  void after_power_loss() { restarted(); }
   /// Their connections are to a node that is gone.
   void forget_clients() {
     for (auto& [name, client] : clients_) client->close();

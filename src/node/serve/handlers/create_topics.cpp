@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "node/limits.hpp"
 #include "node/serve/handlers/config_source.hpp"
 #include "node/serve/handlers/handlers.hpp"
 
@@ -14,6 +15,7 @@ namespace {
 
 using Wanted = wire::CreateTopicsRequest::CreatableTopic;
 using Created = wire::CreateTopicsResponse::CreatableTopicResult;
+using Progress = Dispatcher::Progress;
 
 Error refused(std::int16_t code, const Wanted& wanted, std::string_view why) {
   return Error::broker(code, "topic " + wanted.name, why);
@@ -71,70 +73,97 @@ Result<TopicConfig> config_of(const Wanted& wanted) {
   return config;
 }
 
-Result<void> create(NodeEngine& engine, const Wanted& wanted, bool validate_only, Created& into) {
-  const auto partitions = partitions_of(wanted);
-  if (!partitions) return fail(partitions.error());
-  const auto config = config_of(wanted);
-  if (!config) return fail(config.error());
-  const auto topic = engine.topics().create(wanted.name, *partitions, *config, validate_only);
-  if (!topic) return fail(topic.error());
-  if (*topic != nullptr) into.topic_id = (*topic)->id;
-  into.num_partitions = *partitions;
-  into.replication_factor = 1;
-  for (const TopicSetting& setting :
-       describe_topic_config(*config, engine.topics().log_defaults())) {
-    auto& entry = into.configs->emplace_back();
-    entry.name = setting.name;
-    entry.value = setting.value;
-    entry.read_only = setting.is_fixed;
-    entry.config_source = setting.is_set ? config_source::topic : config_source::default_value;
-  }
-  return {};
-}
-
-/// One request until it is answered: a topic in each slice.
-class Creating {
+/// One request until it is answered: a topic is begun in each slice, and several are under way.
+class Creating : public std::enable_shared_from_this<Creating> {
  public:
   Creating(Call& call, wire::CreateTopicsRequest request)
       : engine_(call.engine), responder_(call.responder), request_(std::move(request)) {
     for (const Wanted& wanted : request_.topics) names_.insert(wanted.name);
+    response_.topics.reserve(request_.topics.size());
   }
 
-  /// True: it is answered.
-  bool create_next() {
+  Progress go_on() {
+    if (under_way_ >= limits::max_topic_changes_per_request) return Progress::waits;
     if (response_.topics.size() == request_.topics.size()) {
+      if (under_way_ > 0) return Progress::waits;
       responder_.answer(response_);
-      return true;
+      return Progress::answered;
     }
     const Wanted& wanted = request_.topics[response_.topics.size()];
     Created& topic = response_.topics.emplace_back();
     topic.name = wanted.name;
     topic.error_message.reset();
-    Result<void> created = names_.count(wanted.name) > 1
-                               ? Result<void>(fail(refused(broker_error::invalid_request, wanted,
-                                                           "Duplicate topic name.")))
-                               : create(engine_, wanted, request_.validate_only, topic);
-    if (created) return false;
-    topic.error_code = wire_code(created.error());
-    topic.error_message = text_of(created.error());
-    return false;
+    if (auto begun = begin(wanted, topic); !begun) refuse(topic, begun.error());
+    return Progress::more;
   }
 
  private:
+  Result<void> begin(const Wanted& wanted, Created& into) {
+    if (names_.count(wanted.name) > 1) {
+      return fail(refused(broker_error::invalid_request, wanted, "Duplicate topic name."));
+    }
+    const auto partitions = partitions_of(wanted);
+    if (!partitions) return fail(partitions.error());
+    const auto config = config_of(wanted);
+    if (!config) return fail(config.error());
+    Topics& topics = engine_.topics();
+    if (request_.validate_only) {
+      if (auto checked = topics.check_new(wanted.name, *partitions, *config); !checked) {
+        return checked;
+      }
+      describe(into, *partitions, *config);
+      return {};
+    }
+    ++under_way_;
+    topics.create(wanted.name, *partitions, *config,
+                  [self = shared_from_this(), place = response_.topics.size() - 1,
+                   partitions = *partitions](Result<Topic*> made) {
+                    Created& topic = self->response_.topics[place];
+                    if (made) {
+                      topic.topic_id = (*made)->id;
+                      self->describe(topic, partitions, (*made)->config);
+                    } else {
+                      refuse(topic, made.error());
+                    }
+                    --self->under_way_;
+                    self->engine_.dispatcher().wake(self->responder_.session());
+                  });
+    return {};
+  }
+
+  void describe(Created& topic, std::int32_t partitions, const TopicConfig& config) const {
+    topic.num_partitions = partitions;
+    topic.replication_factor = 1;
+    for (const TopicSetting& setting :
+         describe_topic_config(config, engine_.topics().log_defaults())) {
+      auto& entry = topic.configs->emplace_back();
+      entry.name = setting.name;
+      entry.value = setting.value;
+      entry.read_only = setting.is_fixed;
+      entry.config_source = setting.is_set ? config_source::topic : config_source::default_value;
+    }
+  }
+
+  static void refuse(Created& topic, const Error& why) {
+    topic.error_code = wire_code(why);
+    topic.error_message = text_of(why);
+  }
+
   NodeEngine& engine_;
   const Responder responder_;
   const wire::CreateTopicsRequest request_;
   /// Views of the request.
   std::multiset<std::string_view> names_;
   wire::CreateTopicsResponse response_;
+  std::size_t under_way_ = 0;
 };
 
 }  // namespace
 
 void handle(Call& call, wire::CreateTopicsRequest request) {
   call.engine.dispatcher().go_on(call.responder.session(),
-                                 [creating = std::make_unique<Creating>(call, std::move(request))] {
-                                   return creating->create_next();
+                                 [creating = std::make_shared<Creating>(call, std::move(request))] {
+                                   return creating->go_on();
                                  });
 }
 

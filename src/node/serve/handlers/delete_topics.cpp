@@ -1,36 +1,77 @@
 #include "wire/messages/delete_topics.hpp"
 
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "node/limits.hpp"
 #include "node/serve/handlers/handlers.hpp"
 
 namespace dohle::node {
 
 namespace {
 
+using Wanted = wire::DeleteTopicsRequest::DeleteTopicState;
 using Deleted = wire::DeleteTopicsResponse::DeletableTopicResult;
+using Progress = Dispatcher::Progress;
 
-Deleted remove(NodeEngine& engine, const std::optional<std::string>& name, const TopicId& id) {
-  Deleted deleted;
-  deleted.name = name;
-  deleted.topic_id = id;
-  const Topic* topic = name ? engine.topics().find(*name) : engine.topics().find(id);
-  if (topic == nullptr) {
-    deleted.error_code =
-        name ? broker_error::unknown_topic_or_partition : broker_error::unknown_topic_id;
-    return deleted;
+/// One request until it is answered: a topic is begun in each slice, and several are under way.
+class Deleting : public std::enable_shared_from_this<Deleting> {
+ public:
+  Deleting(Call& call, std::vector<Wanted> topics)
+      : engine_(call.engine), responder_(call.responder), topics_(std::move(topics)) {
+    response_.responses.reserve(topics_.size());
   }
-  deleted.name = topic->name;
-  deleted.topic_id = topic->id;
-  const auto removed =
-      topic->is_internal
-          ? Result<void>(fail(Error::broker(broker_error::invalid_request, "topic " + topic->name,
-                                            "the node needs this topic itself")))
-          : engine.delete_topic(topic->name);
-  if (!removed) {
-    deleted.error_code = wire_code(removed.error());
-    deleted.error_message = text_of(removed.error());
+
+  Progress go_on() {
+    if (under_way_ >= limits::max_topic_changes_per_request) return Progress::waits;
+    if (response_.responses.size() == topics_.size()) {
+      if (under_way_ > 0) return Progress::waits;
+      responder_.answer(response_);
+      return Progress::answered;
+    }
+    begin(topics_[response_.responses.size()]);
+    return Progress::more;
   }
-  return deleted;
-}
+
+ private:
+  void begin(const Wanted& wanted) {
+    Topics& topics = engine_.topics();
+    Deleted& deleted = response_.responses.emplace_back();
+    deleted.name = wanted.name;
+    deleted.topic_id = wanted.topic_id;
+    const Topic* topic = wanted.name ? topics.find(*wanted.name) : topics.find(wanted.topic_id);
+    if (topic == nullptr) {
+      deleted.error_code =
+          wanted.name ? broker_error::unknown_topic_or_partition : broker_error::unknown_topic_id;
+      return;
+    }
+    deleted.name = topic->name;
+    deleted.topic_id = topic->id;
+    if (topic->is_internal) {
+      return refuse(deleted, Error::broker(broker_error::invalid_request, "topic " + topic->name,
+                                           "the node needs this topic itself"));
+    }
+    ++under_way_;
+    engine_.delete_topic(topic->id, [self = shared_from_this(),
+                                     place = response_.responses.size() - 1](Result<void> removed) {
+      if (!removed) refuse(self->response_.responses[place], removed.error());
+      --self->under_way_;
+      self->engine_.dispatcher().wake(self->responder_.session());
+    });
+  }
+
+  static void refuse(Deleted& deleted, const Error& why) {
+    deleted.error_code = wire_code(why);
+    deleted.error_message = text_of(why);
+  }
+
+  NodeEngine& engine_;
+  const Responder responder_;
+  const std::vector<Wanted> topics_;
+  wire::DeleteTopicsResponse response_;
+  std::size_t under_way_ = 0;
+};
 
 }  // namespace
 
@@ -39,18 +80,10 @@ void handle(Call& call, wire::DeleteTopicsRequest request) {
   for (std::string& name : request.topic_names) {
     request.topics.emplace_back().name = std::move(name);
   }
-  call.engine.dispatcher().go_on(
-      call.responder.session(),
-      [&engine = call.engine, responder = call.responder, topics = std::move(request.topics),
-       response = wire::DeleteTopicsResponse()]() mutable {
-        const std::size_t next = response.responses.size();
-        if (next == topics.size()) {
-          responder.answer(response);
-          return true;
-        }
-        response.responses.push_back(remove(engine, topics[next].name, topics[next].topic_id));
-        return false;
-      });
+  call.engine.dispatcher().go_on(call.responder.session(), [deleting = std::make_shared<Deleting>(
+                                                                call, std::move(request.topics))] {
+    return deleting->go_on();
+  });
 }
 
 }  // namespace dohle::node

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "node/limits.hpp"
 #include "node/serve/handlers/handlers.hpp"
 #include "node/storage/topic_names.hpp"
 
@@ -13,6 +14,7 @@ namespace dohle::node {
 namespace {
 
 using Entry = wire::MetadataResponse::MetadataResponseTopic;
+using Progress = Dispatcher::Progress;
 
 Entry describe(const Topic& topic, bool with_operations) {
   Entry entry;
@@ -40,8 +42,9 @@ Entry missing(std::optional<std::string> name, const TopicId& id, std::int16_t c
   return entry;
 }
 
-/// One request until it is answered: a topic of the answer in each slice.
-class Describing {
+/// One request until it is answered: a topic of the answer in each slice; several may be in the
+/// making.
+class Describing : public std::enable_shared_from_this<Describing> {
  public:
   Describing(Call& call, wire::MetadataRequest request)
       : engine_(call.engine),
@@ -62,11 +65,12 @@ class Describing {
     }
   }
 
-  /// True: it is answered.
-  bool describe_next() {
-    if (wants_all_ ? add_next_of_all() : add_next_wanted()) return false;
+  Progress go_on() {
+    if (under_way_ >= limits::max_topic_changes_per_request) return Progress::waits;
+    if (wants_all_ ? add_next_of_all() : add_next_wanted()) return Progress::more;
+    if (under_way_ > 0) return Progress::waits;
     responder_.answer(response_);
-    return true;
+    return Progress::answered;
   }
 
  private:
@@ -111,9 +115,26 @@ class Describing {
     if (!may_create_ || topics.refused_by_strays(name)) {
       return add_missing(broker_error::unknown_topic_or_partition);
     }
-    auto created = topics.create(name, 1, {});
-    if (!created) return add_missing(wire_code(created.error()));
-    add(**created);
+    create(name);
+  }
+
+  // Its place is kept meanwhile.
+  void create(const std::string& name) {
+    response_.topics.emplace_back().name = name;
+    ++under_way_;
+    engine_.topics().create(
+        name, 1, {},
+        [self = shared_from_this(), name,
+         place = response_.topics.size() - 1](Result<Topic*> made) {
+          // Somebody else may have made it meanwhile.
+          const Topic* topic = made ? *made : self->engine_.topics().find(name);
+          self->response_.topics[place] =
+              topic == nullptr
+                  ? missing(name, {}, wire_code(made.error()))
+                  : describe(*topic, self->request_.include_topic_authorized_operations);
+          --self->under_way_;
+          self->engine_.dispatcher().wake(self->responder_.session());
+        });
   }
 
   NodeEngine& engine_;
@@ -123,17 +144,16 @@ class Describing {
   const bool may_create_;
   wire::MetadataResponse response_;
   std::size_t next_ = 0;
+  std::size_t under_way_ = 0;
   std::set<std::pair<std::optional<std::string>, TopicId>> answered_;
 };
 
 }  // namespace
 
 void handle(Call& call, wire::MetadataRequest request) {
-  call.engine.dispatcher().go_on(
-      call.responder.session(),
-      [describing = std::make_unique<Describing>(call, std::move(request))] {
-        return describing->describe_next();
-      });
+  call.engine.dispatcher().go_on(call.responder.session(),
+                                 [describing = std::make_shared<Describing>(
+                                      call, std::move(request))] { return describing->go_on(); });
 }
 
 }  // namespace dohle::node

@@ -44,17 +44,15 @@ void handle(Call& call, wire::SyncGroupRequest from) {
   for (const auto& assigned : from.assignments) {
     request.assignments[assigned.member_id] = Slice::copy_of(assigned.assignment.bytes());
   }
-  call.engine.groups().sync(
-      std::move(request),
-      [responder = call.responder](const AnswerSync& answer) {
-        wire::SyncGroupResponse response;
-        response.error_code = answer.error;
-        response.protocol_type = answer.protocol_type;
-        response.protocol_name = answer.protocol;
-        response.assignment = answer.assignment;
-        responder.answer(response);
-      },
-      call.now);
+  call.engine.groups().sync(std::move(request),
+                            [responder = call.responder](const AnswerSync& answer) {
+                              wire::SyncGroupResponse response;
+                              response.error_code = answer.error;
+                              response.protocol_type = answer.protocol_type;
+                              response.protocol_name = answer.protocol;
+                              response.assignment = answer.assignment;
+                              responder.answer(response);
+                            });
 }
 
 }  // namespace dohle::node

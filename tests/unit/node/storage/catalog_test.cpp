@@ -51,6 +51,26 @@ class CatalogTest : public testing::Test {
       ASSERT_TRUE((*file)->write(0, {&bytes, 1}));
     });
   }
+  /// What became of a change that is made in the calling thread.
+  template <class Change>
+  static Result<void> made(Change change) {
+    std::optional<Result<void>> outcome;
+    change([&](Result<void> told) { outcome = std::move(told); });
+    EXPECT_TRUE(outcome.has_value());
+    return outcome.value_or(Result<void>());
+  }
+  static Result<void> name_cluster(Catalog& catalog, const std::string& id) {
+    return made([&](Catalog::Done done) { catalog.set_cluster_id(id, std::move(done)); });
+  }
+  static Result<void> add(Catalog& catalog, const std::string& name, const CatalogTopic& topic) {
+    return made([&](Catalog::Done done) { catalog.add(name, topic, std::move(done)); });
+  }
+  static Result<void> remove(Catalog& catalog, const std::string& name) {
+    return made([&](Catalog::Done done) { catalog.remove(name, std::move(done)); });
+  }
+  static Result<void> give_out_to(Catalog& catalog, std::int64_t id) {
+    return made([&](Catalog::Done done) { catalog.set_free_producer_id(id, std::move(done)); });
+  }
   std::string text() { return world_.machine("m").disk().contents(path).value_or(""); }
   static CatalogTopic topic(std::uint8_t id, std::int32_t partitions = 1) {
     return {TopicId{{id}}, partitions, {}, true};
@@ -71,13 +91,13 @@ const char* const text_of_0_1_0 =
 
 TEST_F(CatalogTest, KeepsWhatItWasTold) {
   with_catalog([](Catalog& catalog) {
-    ASSERT_TRUE(catalog.set_cluster_id("me"));
+    ASSERT_TRUE(name_cluster(catalog, "me"));
     auto wanted = topic(1, 3);
     wanted.config["retention.ms"] = "1000";
-    ASSERT_TRUE(catalog.add("t", wanted));
-    ASSERT_TRUE(catalog.add("u", topic(2)));
-    ASSERT_TRUE(catalog.remove("u"));
-    ASSERT_TRUE(catalog.set_free_producer_id(2'000));
+    ASSERT_TRUE(add(catalog, "t", wanted));
+    ASSERT_TRUE(add(catalog, "u", topic(2)));
+    ASSERT_TRUE(remove(catalog, "u"));
+    ASSERT_TRUE(give_out_to(catalog, 2'000));
   });
   world_.machine("m").lose_power();
   world_.machine("m").power_on();
@@ -97,18 +117,18 @@ TEST_F(CatalogTest, KeepsWhatItWasTold) {
 
 TEST_F(CatalogTest, RemembersDeletedTopicsAcrossRewrites) {
   with_catalog([](Catalog& catalog) {
-    ASSERT_TRUE(catalog.set_cluster_id("me"));
-    ASSERT_TRUE(catalog.add("gone", topic(1)));
-    ASSERT_TRUE(catalog.remove("gone"));
+    ASSERT_TRUE(name_cluster(catalog, "me"));
+    ASSERT_TRUE(add(catalog, "gone", topic(1)));
+    ASSERT_TRUE(remove(catalog, "gone"));
     const auto before = catalog.journal().lines();
-    for (int i = 0; i < 1'100; ++i) ASSERT_TRUE(catalog.set_free_producer_id(i));
+    for (int i = 0; i < 1'100; ++i) ASSERT_TRUE(give_out_to(catalog, i));
     EXPECT_LT(catalog.journal().lines(), before + 1'100) << "it was rewritten";
     EXPECT_TRUE(catalog.is_deleted(TopicId{{1}}));
   });
   with_catalog([](Catalog& catalog) {
     EXPECT_TRUE(catalog.is_deleted(TopicId{{1}}));
     EXPECT_EQ(catalog.free_producer_id(), 1'099);
-    ASSERT_TRUE(catalog.add("gone", topic(1)));
+    ASSERT_TRUE(add(catalog, "gone", topic(1)));
     EXPECT_FALSE(catalog.is_deleted(TopicId{{1}})) << "it is listed again";
   });
 }
@@ -138,8 +158,8 @@ TEST_F(CatalogTest, OfTheFirstReleaseWithAWrongBitRefuses) {
 
 TEST_F(CatalogTest, RefusesWhatIsShortOfAKnownSizeAndSaysWhatToDo) {
   with_catalog([](Catalog& catalog) {
-    ASSERT_TRUE(catalog.set_cluster_id("me"));
-    ASSERT_TRUE(catalog.add("t", topic(1)));
+    ASSERT_TRUE(name_cluster(catalog, "me"));
+    ASSERT_TRUE(add(catalog, "t", topic(1)));
   });
   const std::string whole = text();
   const std::string cut = whole.substr(0, whole.size() - 1);
@@ -189,11 +209,11 @@ TEST_F(CatalogTest, NotesNoSizeThatItsFileMayNotHave) {
   std::uint64_t longest = 0;
   with_catalog(
       [&](Catalog& catalog) {
-        ASSERT_TRUE(catalog.set_cluster_id("me"));
+        ASSERT_TRUE(name_cluster(catalog, "me"));
         EXPECT_THAT(noted, ElementsAre(catalog.journal().size()));
         for (int i = 0; i < 1'100; ++i) {
           longest = std::max(longest, catalog.journal().size());
-          ASSERT_TRUE(catalog.set_free_producer_id(i));
+          ASSERT_TRUE(give_out_to(catalog, i));
         }
         EXPECT_LT(catalog.journal().size(), longest) << "it was rewritten";
         EXPECT_EQ(noted.back(), catalog.journal().size());
@@ -205,12 +225,116 @@ TEST_F(CatalogTest, NotesNoSizeThatItsFileMayNotHave) {
 }
 
 TEST_F(CatalogTest, WithALineThatAKilledProcessWroteIsMadeDurable) {
-  with_catalog([](Catalog& catalog) { ASSERT_TRUE(catalog.set_cluster_id("me")); });
+  with_catalog([](Catalog& catalog) { ASSERT_TRUE(name_cluster(catalog, "me")); });
   write(text() + sealed_line(2, 1, "topic t AQAAAAAAAAAAAAAAAAAAAA 1 durable"));
   with_catalog([](Catalog& catalog) { EXPECT_EQ(catalog.topics().size(), 1u); });
   world_.machine("m").lose_power();
   world_.machine("m").power_on();
   with_catalog([](Catalog& catalog) { EXPECT_EQ(catalog.topics().size(), 1u); });
+}
+
+/// Changes that are made on disk threads.
+class CatalogBesideTest : public CatalogTest {
+ protected:
+  struct Life {
+    std::unique_ptr<Catalog> catalog;
+    std::vector<std::uint64_t> noted;
+    /// Of changes, in the order in which their outcomes came.
+    std::vector<std::string> told, refused;
+  };
+  Life& live() {
+    auto life = std::make_shared<Life>();
+    const std::string name = "life " + std::to_string(++processes_);
+    world_.machine("m").start(name, [life](sim::Process& self) {
+      EXPECT_TRUE(self.disk().make_directories("/data"));
+      Catalog::Options options;
+      options.note = [at = life.get()](std::uint64_t size) { at->noted.push_back(size); };
+      auto catalog = Catalog::open(self.disk(), "/data", std::move(options));
+      EXPECT_TRUE(catalog) << catalog.error().to_string();
+      life->catalog = *std::move(catalog);
+      life->catalog->work_beside();
+      return life;
+    });
+    EXPECT_TRUE(world_.run_until([&] { return life->catalog != nullptr; }, 1s));
+    return *life;
+  }
+  static void add_beside(Life& life, std::uint8_t id) {
+    const std::string name = "t" + std::to_string(id);
+    life.catalog->add(name, topic(id), [&life, name](const Result<void>& outcome) {
+      (outcome ? life.told : life.refused).push_back(name);
+      EXPECT_EQ(life.catalog->topics().contains(name), outcome.has_value());
+    });
+  }
+};
+
+TEST_F(CatalogBesideTest, ManyChangesOfOneTimeShareASync) {
+  Life& life = live();
+  for (std::uint8_t id = 1; id <= 100; ++id) add_beside(life, id);
+  EXPECT_TRUE(life.told.empty()) << "nothing is made within the call";
+  EXPECT_TRUE(life.catalog->topics().empty());
+  ASSERT_TRUE(world_.run_until([&] { return life.told.size() == 100; }, 1s));
+  EXPECT_EQ(life.noted.size(), 2u) << "the first one, and those that came meanwhile";
+  EXPECT_EQ(life.told.front(), "t1");
+  EXPECT_EQ(life.told.back(), "t100");
+  EXPECT_EQ(life.noted.back(), text().size());
+}
+
+TEST_F(CatalogBesideTest, WhatWasToldSurvivesAnyCrash) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    on_disk([&](Disk& disk) { (void)disk.remove(path); });
+    Life& life = live();
+    for (std::uint8_t id = 1; id <= 5; ++id) add_beside(life, id);
+    world_.run_for(std::chrono::microseconds(50 * seed));
+    for (std::uint8_t id = 6; id <= 9; ++id) add_beside(life, id);
+    world_.run_for(std::chrono::microseconds(20 * seed));
+    const auto told = life.told;
+    world_.machine("m").lose_power();
+    world_.machine("m").power_on();
+    with_catalog([&](Catalog& catalog) {
+      for (const std::string& name : told) EXPECT_TRUE(catalog.topics().contains(name)) << name;
+    });
+  }
+}
+
+TEST_F(CatalogBesideTest, AFailedSyncRefusesItsLinesAndAllThatFollow) {
+  Life& life = live();
+  world_.machine("m").disk().fail_syncs("dohle-catalog", 1);
+  add_beside(life, 1);
+  add_beside(life, 2);
+  ASSERT_TRUE(world_.run_until([&] { return life.refused.size() == 2; }, 1s));
+  EXPECT_TRUE(life.catalog->journal().is_broken());
+  add_beside(life, 3);
+  ASSERT_TRUE(world_.run_until([&] { return life.refused.size() == 3; }, 1s));
+  EXPECT_TRUE(life.told.empty());
+  EXPECT_TRUE(life.noted.empty());
+}
+
+TEST_F(CatalogBesideTest, IsRewrittenWhileChangesComeAndLosesNone) {
+  Life& life = live();
+  std::int64_t next = 0;
+  std::int64_t told = 0;
+  for (int round = 0; round < 300; ++round) {
+    for (int i = 0; i < 10; ++i) {
+      life.catalog->set_free_producer_id(++next, [&told](const Result<void>& outcome) {
+        EXPECT_TRUE(outcome.has_value());
+        ++told;
+      });
+    }
+    if (round % 100 == 0) add_beside(life, static_cast<std::uint8_t>(1 + round / 100));
+    world_.run_for(100us);
+  }
+  bool is_idle = false;
+  life.catalog->when_idle([&] { is_idle = true; });
+  ASSERT_TRUE(world_.run_until([&] { return is_idle; }, 1s));
+  EXPECT_EQ(told, 3'000);
+  EXPECT_LT(life.catalog->journal().lines(), 2'000u) << "it was rewritten";
+  EXPECT_EQ(life.noted.back(), text().size());
+  world_.machine("m").lose_power();
+  world_.machine("m").power_on();
+  with_catalog([](Catalog& catalog) {
+    EXPECT_EQ(catalog.free_producer_id(), 3'000);
+    EXPECT_THAT(catalog.topics(), ElementsAre(Key("t1"), Key("t2"), Key("t3")));
+  });
 }
 
 }  // namespace

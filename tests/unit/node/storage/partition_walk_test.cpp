@@ -44,7 +44,12 @@ TEST_F(PartitionWalkTest, GoesOnBehindATopicThatWasDeletedMeanwhile) {
   create("b", 5);
   create("c", 2);
   EXPECT_EQ(piece(7).back(), "b-1");
-  ASSERT_TRUE(running().engine.delete_topic("b"));
+  std::optional<Result<void>> deleted;
+  NodeEngine& engine = running().engine;
+  engine.delete_topic(engine.topics().find("b")->id,
+                      [&](Result<void> outcome) { deleted = std::move(outcome); });
+  ASSERT_TRUE(world.run_until([&] { return deleted.has_value(); }, 1s));
+  ASSERT_TRUE(deleted->has_value());
   EXPECT_THAT(piece(7), testing::ElementsAre("c-0", "c-1"));
   EXPECT_TRUE(is_over_);
 }

@@ -230,6 +230,202 @@ TEST_F(TopicsTest, DeletedOnesAreGoneForGood) {
   EXPECT_THAT(values("t", {.max_wait_ms = 0}), IsEmpty());
 }
 
+/// What comes for a topic while it is made or deleted.
+class TopicChangesTest : public TopicsTest {
+ protected:
+  using Creation = Awaited<wire::CreateTopicsRequest>;
+  using Deletion = Awaited<wire::DeleteTopicsRequest>;
+
+  Creation begin_create(const std::string& name, std::string_view from,
+                        std::int32_t partitions = 1) {
+    wire::CreateTopicsRequest request;
+    request.topics.push_back({name, partitions, 1, {}, {}});
+    return send(request, 7, from);
+  }
+  Deletion begin_remove(const std::string& name, std::string_view from) {
+    wire::DeleteTopicsRequest request;
+    request.topics.push_back({name, {}});
+    return send(request, 6, from);
+  }
+  Awaited<wire::MetadataRequest> begin_metadata(const std::string& name, bool creates,
+                                                std::string_view from) {
+    wire::MetadataRequest request;
+    request.allow_auto_topic_creation = creates;
+    request.topics->push_back({{}, name});
+    return send(request, 13, from);
+  }
+  std::int16_t error_of(const Creation& creation) {
+    return wait<wire::CreateTopicsRequest>(creation).topics.at(0).error_code;
+  }
+  std::int16_t error_of(const Deletion& deletion) {
+    return wait<wire::DeleteTopicsRequest>(deletion).responses.at(0).error_code;
+  }
+  void connect(std::initializer_list<std::string_view> names) {
+    for (const std::string_view name : names) (void)client(name);
+  }
+  /// So that what was sent has arrived before what follows.
+  void arrive() { world.run_for(500us); }
+};
+
+TEST_F(TopicChangesTest, ASecondCreationIsToldOfTheFirstAndMetadataWaitsForIt) {
+  connect({"a", "b", "c", "d", "e"});
+  const auto first = begin_create("t", "a", 1'000);
+  arrive();
+  const auto second = begin_create("t", "b", 1);
+  const auto unknown = begin_metadata("t", false, "c");
+  const auto awaited = begin_metadata("t", true, "d");
+  const auto produced = send(produce_request("t", batch_of({"x"})), 12, "e");
+  EXPECT_EQ(wait<wire::MetadataRequest>(unknown).topics.at(0).error_code,
+            broker_error::unknown_topic_or_partition);
+  EXPECT_EQ(
+      wait<wire::ProduceRequest>(produced).responses.at(0).partition_responses.at(0).error_code,
+      broker_error::unknown_topic_or_partition);
+  EXPECT_FALSE(first->has_value());
+  EXPECT_EQ(error_of(first), 0);
+  EXPECT_EQ(error_of(second), broker_error::topic_already_exists);
+  const auto found = wait<wire::MetadataRequest>(awaited).topics.at(0);
+  EXPECT_EQ(found.error_code, 0);
+  EXPECT_EQ(found.partitions.size(), 1'000u);
+}
+
+TEST_F(TopicChangesTest, NamesThatCollideAreRefusedWhileTheOtherIsMade) {
+  connect({"a", "b"});
+  const auto first = begin_create("a.b", "a", 1'000);
+  arrive();
+  const auto second = begin_create("a_b", "b");
+  EXPECT_EQ(error_of(first), 0);
+  EXPECT_EQ(error_of(second), broker_error::invalid_topic_exception);
+}
+
+TEST_F(TopicChangesTest, PartitionsInTheMakingCountAgainstTheBound) {
+  connect({"a", "b"});
+  const auto first = begin_create("t", "a", 1'000);
+  arrive();
+  const auto second =
+      begin_create("u", "b", static_cast<std::int32_t>(limits::max_partitions) - 999);
+  EXPECT_EQ(error_of(second), broker_error::invalid_partitions);
+  EXPECT_FALSE(first->has_value());
+  EXPECT_EQ(error_of(first), 0);
+}
+
+TEST_F(TopicChangesTest, ANameIsUsedAgainAsSoonAsItsTopicIsGone) {
+  const TopicId old = create("t", 1'000);
+  ASSERT_EQ(produce("t", batch_of({"old"})).error_code, 0);
+  connect({"a", "b", "c", "d"});
+  const auto first = begin_remove("t", "a");
+  arrive();
+  const auto second = begin_remove("t", "b");
+  const auto again = begin_create("t", "c", 2);
+  arrive();
+  const auto metadata_of = begin_metadata("t", true, "d");
+  EXPECT_EQ(error_of(first), 0);
+  EXPECT_EQ(error_of(second), broker_error::unknown_topic_or_partition);
+  EXPECT_EQ(error_of(again), 0);
+  EXPECT_EQ(wait<wire::MetadataRequest>(metadata_of).topics.at(0).error_code, 0);
+  const auto fresh = metadata({{"t"}}).topics.at(0);
+  EXPECT_NE(fresh.topic_id, old);
+  EXPECT_EQ(fresh.partitions.size(), 2u);
+  EXPECT_THAT(values("t", {.max_wait_ms = 0}), IsEmpty());
+  ASSERT_TRUE(stop_cleanly());
+  restart_after_kill();
+  EXPECT_EQ(metadata({{"t"}}).topics.at(0).topic_id, fresh.topic_id);
+  EXPECT_THAT(logger.lines, IsEmpty());
+}
+
+TEST_F(TopicChangesTest, FetchesThatWaitHearThatTheirTopicIsDeleted) {
+  create("t", 3);
+  connect({"a", "b"});
+  const auto waiting = send(fetch_request("t", {.max_wait_ms = 20'000}), 12, "a");
+  world.run_for(10ms);
+  EXPECT_EQ(error_of(begin_remove("t", "b")), 0);
+  EXPECT_EQ(wait<wire::FetchRequest>(waiting, 1s).responses.at(0).partitions.at(0).error_code,
+            broker_error::unknown_topic_or_partition);
+}
+
+TEST_F(TopicChangesTest, ATopicThatCannotBeMadeWholeLeavesNothing) {
+  world.machine("node").disk().fail_writes("/t-70/dohle-log", 1);
+  const auto refused = try_create("t", 100);
+  EXPECT_EQ(refused.error_code, broker_error::kafka_storage_error);
+  EXPECT_THAT(metadata(std::nullopt).topics, IsEmpty());
+  EXPECT_FALSE(world.machine("node").disk().contents("/data/t-0/dohle-log").has_value());
+  create("t", 100);
+}
+
+TEST_F(TopicChangesTest, ACatalogThatCannotBeSyncedRefusesChangesUntilARestart) {
+  const TopicId kept = create("kept");
+  world.machine("node").disk().fail_syncs("dohle-catalog", 1);
+  EXPECT_EQ(try_create("t").error_code, broker_error::kafka_storage_error);
+  EXPECT_EQ(remove("kept"), broker_error::kafka_storage_error);
+  EXPECT_EQ(produce("kept", batch_of({"x"})).error_code, 0) << "the rest goes on";
+  restart_after_kill();
+  EXPECT_EQ(metadata({{"kept"}}).topics.at(0).topic_id, kept);
+  EXPECT_EQ(logger.count("error "), 0u) << "what the catalog names is there";
+  const auto other = try_create("t").error_code;
+  EXPECT_TRUE(other == 0 || other == broker_error::topic_already_exists) << other;
+}
+
+TEST_F(TopicChangesTest, AStopWhileTopicsAreMadeAndDeletedIsClean) {
+  for (const auto after : {100us, 300us, 600us, 1'000us, 2'000us, 4'000us}) {
+    std::vector<Creation> creations;
+    const std::string run = std::to_string(after.count());
+    create("doomed-" + run, 150);
+    connect({"a", "b"});
+    for (int i = 0; i < 20; ++i) {
+      creations.push_back(begin_create("new-" + run + "-" + std::to_string(i), "a", 20));
+    }
+    (void)begin_remove("doomed-" + run, "b");
+    world.run_for(after);
+    std::optional<Result<void>> outcome;
+    running().engine.stop(world.now(), [&](Result<void> how) { outcome = std::move(how); });
+    ASSERT_TRUE(world.run_until([&] { return outcome.has_value(); }, 10s));
+    ASSERT_TRUE(outcome->has_value());
+    restart_after_kill();
+    EXPECT_THAT(logger.lines,
+                testing::Each(HasSubstr("without records or of deleted topics are removed")))
+        << run;
+    logger.lines.clear();
+    for (const auto& creation : creations) {
+      if (!creation->has_value()) continue;
+      const auto& made = creation->value().topics.at(0);
+      EXPECT_EQ(metadata({{made.name}}).topics.at(0).error_code, 0);
+    }
+  }
+}
+
+TEST_F(TopicChangesTest, WhateverWasAnsweredHoldsAfterAPowerLossAtAnyMoment) {
+  for (unsigned change = 1; change <= 120; change += 7) {
+    const std::string run = std::to_string(change);
+    create("old-" + run, 3);
+    connect({"a", "b", "c"});
+    bool is_lost = false;
+    world.machine("node").disk().after_change(change, sim::SimDisk::Change::any, [&] {
+      world.machine("node").lose_power();
+      is_lost = true;
+    });
+    const auto first = begin_create("first-" + run, "a", 5);
+    const auto second = begin_create("second-" + run, "b", 5);
+    const auto removed = begin_remove("old-" + run, "c");
+    world.run_for(50ms);
+    world.machine("node").disk().after_change(0, sim::SimDisk::Change::any, {});
+    if (!is_lost) world.machine("node").lose_power();
+    world.run_for(10ms);
+    world.machine("node").power_on();
+    after_power_loss();
+    const auto exists = [&](const std::string& name) {
+      return metadata({{name}}).topics.at(0).error_code == 0;
+    };
+    EXPECT_TRUE(!first->has_value() || exists("first-" + run)) << run;
+    EXPECT_TRUE(!second->has_value() || exists("second-" + run)) << run;
+    EXPECT_FALSE(removed->has_value() && exists("old-" + run)) << run;
+    for (const std::string name : {"first-", "second-", "old-"}) {
+      const auto code = try_create(name + run, 2).error_code;
+      EXPECT_TRUE(code == 0 || code == broker_error::topic_already_exists) << name << run;
+      EXPECT_EQ(produce(name + run, batch_of({"x"}), -1, 1).error_code, 0) << name << run;
+    }
+    EXPECT_EQ(logger.count("error "), 0u) << testing::PrintToString(logger.lines);
+  }
+}
+
 TEST_F(TopicsTest, APartitionOfNobodyIsPointedOut) {
   create("t");
   ASSERT_EQ(produce("t", batch_of({"a"})).error_code, 0);
