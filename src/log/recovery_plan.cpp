@@ -104,8 +104,9 @@ bool looks_unwritten(Bytes bytes, std::uint64_t position) {
 
 bool looks_unwritten(Offset found, Offset due, std::uint64_t position) {
   const std::size_t in_first = sector_bytes - position % sector_bytes;
-  if (in_first >= sizeof(due.value)) return false;
-  const std::uint64_t in_second = ~std::uint64_t{0} >> (8 * in_first);
+  if (in_first > sizeof(due.value)) return false;
+  const bool is_all_in_first = in_first == sizeof(due.value);
+  const std::uint64_t in_second = is_all_in_first ? 0 : ~std::uint64_t{0} >> (8 * in_first);
   return static_cast<std::uint64_t>(found.value) ==
          (static_cast<std::uint64_t>(due.value) & in_second);
 }

@@ -101,8 +101,8 @@ using FoundSegment = std::pair<Offset, std::uint64_t>;
 /// end in at least 8 zeros, or are nothing but zeros. `position`: where they begin in the file.
 [[nodiscard]] bool looks_unwritten(Bytes bytes, std::uint64_t position);
 
-/// The same of a batch that is whole but for its base offset, which no CRC covers: that lies across
-/// the end of a sector, and its bytes in the first sector are zeros. `found`: what the file has;
+/// The same of a batch that is whole but for its base offset, which no CRC covers: a sector ends in
+/// it or right behind it, and its bytes in that sector are zeros. `found`: what the file has;
 /// `due`: what belongs there.
 [[nodiscard]] bool looks_unwritten(Offset found, Offset due, std::uint64_t position);
 

@@ -109,6 +109,8 @@ TEST(LooksUnwritten, knows_an_offset_of_which_the_first_sector_is_missing) {
   EXPECT_FALSE(looks_unwritten(Offset{116}, Offset{628}, seven_before_the_end + 1)) << "0 is zero";
   EXPECT_FALSE(looks_unwritten(Offset{116}, Offset{628}, seven_before_the_end - 1));
   EXPECT_TRUE(looks_unwritten(Offset{0x274}, Offset{0x30274}, 512 - 6));
+  EXPECT_TRUE(looks_unwritten(Offset{0}, Offset{628}, 512 - 8)) << "all of it";
+  EXPECT_FALSE(looks_unwritten(Offset{0}, Offset{628}, 512 - 9)) << "the length is in that sector";
 }
 
 TEST(LooksUnwritten, asks_for_eight_zeros_at_the_end_of_a_sector) {
