@@ -90,6 +90,30 @@ bool held_point(const std::optional<LogState>& durable, const Segment& segment) 
   return durable && durable->point_base == segment.base_offset();
 }
 
+/// Of a segment that does not begin where the one before it ended, at `end`.
+Fault fault_between(Offset end, const Segment& segment) {
+  if (segment.base_offset() > end) {
+    return {Fault::Kind::gap, end, false,
+            "offsets " + std::to_string(end.value) + " to " +
+                std::to_string(segment.base_offset().value - 1) + " are missing before " +
+                segment.path()};
+  }
+  return {Fault::Kind::wrong_bytes, end, false,
+          segment.path() + " begins before the end of the segment before it"};
+}
+
+/// Of a segment, by its index, that has other bytes than a clean stop left, and ends at `end`; none
+/// if offsets are missing at its end, because those show in the next segment.
+std::optional<Fault> fault_by_mark(const MarkedLog& left, std::size_t index, const Segment& segment,
+                                   Offset end) {
+  const bool has_next = index + 1 < left.segments.size();
+  if (end < (has_next ? left.segments[index + 1].base : left.end)) return std::nullopt;
+  return Fault{Fault::Kind::not_as_marked, end, false,
+               segment.path() + " has " + std::to_string(segment.size()) + " bytes, and had " +
+                   (index < left.segments.size() ? std::to_string(left.segments[index].bytes)
+                                                 : std::string("none"))};
+}
+
 /// Its indexes are under way, and stay.
 void end_at(Segment& segment, std::uint64_t position) {
   const auto unchecked = segment.unchecked();
@@ -123,6 +147,14 @@ struct PartitionLog::Stopped {
   /// Of the fault.
   std::size_t index = 0;
   std::uint64_t position = 0;
+
+  /// At the end of the good bytes of this segment.
+  void at_end_of(std::size_t segment, std::uint64_t size, Fault why) {
+    const bool is_walked = !walked.empty() && walked.back().index == segment;
+    index = segment;
+    position = is_walked ? walked.back().position : size;
+    fault = std::move(why);
+  }
 };
 
 Result<PartitionLog::Opened> PartitionLog::open(Disk& disk, std::string directory, LogConfig config,
@@ -360,14 +392,11 @@ Result<void> PartitionLog::walk_segments(RecoveryReport& report) {
 // Follows the segments as far as their batches are good. Changes nothing but indexes.
 Result<PartitionLog::Stopped> PartitionLog::walk_to_fault(RecoveryReport& report) {
   Stopped stopped;
-  const auto fault_at = [&](Fault::Kind kind, std::string what) {
-    stopped.fault = Fault{kind, end_, false, std::move(what)};
-  };
   const auto differs = difference_from_mark();
   if (segments_.front()->base_offset() > log_start_) {
-    fault_at(Fault::Kind::missing_start, "the log starts at offset " +
-                                             std::to_string(log_start_.value) + ", and " +
-                                             segments_.front()->path() + " is its first segment");
+    stopped.fault = Fault{Fault::Kind::missing_start, end_, false,
+                          "the log starts at offset " + std::to_string(log_start_.value) +
+                              ", and " + segments_.front()->path() + " is its first segment"};
     return stopped;
   }
   end_ = segments_.front()->base_offset();
@@ -376,17 +405,7 @@ Result<PartitionLog::Stopped> PartitionLog::walk_to_fault(RecoveryReport& report
     const Segment& segment = *segments_[i];
     end_ = gaps_.behind(end_);
     if (segment.base_offset() != end_) {
-      stopped.index = i - 1;
-      stopped.position = segments_[i - 1]->size();
-      if (!stopped.walked.empty() && stopped.walked.back().index == i - 1) {
-        stopped.position = stopped.walked.back().position;
-      }
-      const bool is_behind = segment.base_offset() > end_;
-      fault_at(is_behind ? Fault::Kind::gap : Fault::Kind::wrong_bytes,
-               is_behind ? "offsets " + std::to_string(end_.value) + " to " +
-                               std::to_string(segment.base_offset().value - 1) +
-                               " are missing before " + segment.path()
-                         : segment.path() + " begins before the end of the segment before it");
+      stopped.at_end_of(i - 1, segments_[i - 1]->size(), fault_between(end_, segment));
       return stopped;
     }
     // The one that the recovery point was in may have been finished since, and its cut lost.
@@ -407,17 +426,10 @@ Result<PartitionLog::Stopped> PartitionLog::walk_to_fault(RecoveryReport& report
     stopped.index = i;
     stopped.position = walked->position;
     stopped.fault = std::move(walked->fault);
+    if (!stopped.fault && differs == i) {
+      stopped.fault = fault_by_mark(*options_.last.marked, i, segment, end_);
+    }
     if (stopped.fault) return stopped;
-    if (differs != i) continue;
-    // Offsets that are missing show in what follows.
-    const MarkedLog& left = *options_.last.marked;
-    const bool has_next = i + 1 < left.segments.size();
-    if (end_ < (has_next ? left.segments[i + 1].base : left.end)) continue;
-    fault_at(Fault::Kind::not_as_marked,
-             segment.path() + " has " + std::to_string(segment.size()) + " bytes, and had " +
-                 (i < left.segments.size() ? std::to_string(left.segments[i].bytes)
-                                           : std::string("none")));
-    return stopped;
   }
   return stopped;
 }

@@ -45,6 +45,32 @@ Result<std::uint64_t> next_whole_batch(const File& file, std::uint64_t from, std
   return end;
 }
 
+/// The batches at the start of a segment that follow on one another and whose CRCs match.
+struct GoodBatches {
+  /// Offset behind the last of them.
+  Offset end;
+  /// Position of the first other batch; nothing: all are good.
+  std::optional<std::uint64_t> damaged_at;
+};
+
+Result<GoodBatches> good_batches(Segment& segment) {
+  auto file = segment.file();
+  if (!file) return fail(file.error());
+  GoodBatches good{segment.base_offset(), std::nullopt};
+  BatchWalk walk(**file, 0, segment.size(), 0);
+  for (;;) {
+    const std::uint64_t position = walk.position();
+    auto batch = walk.next();
+    if (!batch && !batch.error().is(Errc::damaged)) return fail(batch.error());
+    if (batch && !*batch) return good;
+    if (!batch || (*batch)->header.base_offset != good.end) {
+      good.damaged_at = position;
+      return good;
+    }
+    good.end = (*batch)->header.next_offset();
+  }
+}
+
 }  // namespace
 
 /// Damage in a log: of a segment the bytes [from, to), and offsets from `at` on to where the log
@@ -92,29 +118,18 @@ Result<std::optional<PartitionLog::Damage>> PartitionLog::find_damage(Offset fro
   // Where a segment is missing, it is the one before it that does not reach the next.
   if (index > 0 && segments_[index]->base_offset() == from) --index;
   for (; index < segments_.size(); ++index) {
-    Segment& segment = *segments_[index];
-    auto file = segment.file();
-    if (!file) return fail(file.error());
-    Offset next = segment.base_offset();
-    BatchWalk walk(**file, 0, segment.size(), 0);
-    for (;;) {
-      const std::uint64_t position = walk.position();
-      auto batch = walk.next();
-      if (!batch && !batch.error().is(Errc::damaged)) return fail(batch.error());
-      const bool is_wrong = !batch || (*batch && (*batch)->header.base_offset != next);
-      if (is_wrong) {
-        auto damage = damage_in(index, position, next);
-        if (!damage) return fail(damage.error());
-        return std::optional(*damage);
-      }
-      if (!*batch) break;
-      next = (*batch)->header.next_offset();
+    auto good = good_batches(*segments_[index]);
+    if (!good) return fail(good.error());
+    if (good->damaged_at) {
+      auto damage = damage_in(index, *good->damaged_at, good->end);
+      if (!damage) return fail(damage.error());
+      return std::optional(*damage);
     }
     const bool is_last = index + 1 == segments_.size();
     const Offset follows =
-        is_last ? std::max(next, acknowledged()) : segments_[index + 1]->base_offset();
-    if (gaps_.behind(next) < follows) {
-      return Damage{next, std::nullopt, 0, 0, is_last ? Offset{} : follows};
+        is_last ? std::max(good->end, acknowledged()) : segments_[index + 1]->base_offset();
+    if (gaps_.behind(good->end) < follows) {
+      return Damage{good->end, std::nullopt, 0, 0, is_last ? Offset{} : follows};
     }
   }
   return std::nullopt;
@@ -231,7 +246,7 @@ Result<void> PartitionLog::split(Segment& segment, const Damage& damage) {
 // Durable when it returns.
 Result<std::string> PartitionLog::copy_range(Segment& segment, std::uint64_t from, std::uint64_t to,
                                              std::string_view name) {
-  const std::string path = directory_ + "/" + std::string(name);
+  std::string path = directory_ + "/" + std::string(name);
   auto file = segment.file();
   if (!file) return fail(file.error());
   auto copy = disk_->open(path, OpenMode::truncate);
