@@ -182,7 +182,7 @@ std::optional<Report> SubscriptionState::on_failed(const EventPointer& event, Pa
     // The error handler's own: whoever gave the event back has no say in it any more.
     auto last = std::make_shared<messaging::EventState>(*event);
     last->nacked_with.reset();
-    return on_failed_for_good(last, partition, std::move(why), now);
+    return on_failed_for_good(last, partition, why, now);
   }
   if (partition.is_closing || is_stopped_) return std::nullopt;
   auto again = std::make_shared<messaging::EventState>(*event);

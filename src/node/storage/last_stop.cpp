@@ -105,7 +105,7 @@ Result<void> Topics::begin_run() {
 }
 
 Result<void> Topics::remove_clean_mark() {
-  const auto removed = disk_->remove(directory_ + "/" + std::string(CleanStop::file_name));
+  auto removed = disk_->remove(directory_ + "/" + std::string(CleanStop::file_name));
   if (!removed && !removed.error().is(Errc::not_found)) return removed;
   return disk_->sync_directory(directory_);
 }

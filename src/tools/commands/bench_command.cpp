@@ -80,7 +80,7 @@ int run_bench(BenchArguments arguments, const Subject& subject) {
 
 auto duration_up_to(std::string_view most) {
   return [most](std::string_view text) -> Result<std::chrono::microseconds> {
-    const auto span = parse_duration(text);
+    auto span = parse_duration(text);
     if (span && *span > *parse_duration(most)) {
       return fail(Error::configuration(fmt::format("\"{}\" is not from 0 to {}", text, most)));
     }
@@ -113,7 +113,7 @@ void add_sending_flags(CLI::App& command, BenchArguments& arguments, std::uint64
   add_parsed(
       command, "--size", arguments.size_bytes,
       [min_size_bytes](std::string_view text) -> Result<std::uint64_t> {
-        const auto size = parse_size(text);
+        auto size = parse_size(text);
         if (size && (*size < min_size_bytes || *size > std::uint64_t{100} << 20)) {
           return fail(Error::configuration(
               fmt::format("\"{}\" is not a size from {} bytes to 100MiB", text, min_size_bytes)));
@@ -130,7 +130,7 @@ void add_sending_flags(CLI::App& command, BenchArguments& arguments, std::uint64
   add_parsed(
       command, "--buffer", arguments.buffer_bytes,
       [](std::string_view text) -> Result<std::uint64_t> {
-        const auto size = parse_size(text);
+        auto size = parse_size(text);
         if (size && *size < std::uint64_t{32} << 10) {
           return fail(
               Error::configuration(fmt::format("\"{}\" is not a size from 32KiB on", text)));

@@ -19,7 +19,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds usual_timeout{10'000};
 
 Result<std::chrono::microseconds> parse_timeout(std::string_view text) {
-  const auto timeout = parse_duration(text);
+  auto timeout = parse_duration(text);
   if (timeout && (*timeout < milliseconds(1) || *timeout > std::chrono::minutes(10))) {
     return fail(Error::configuration(fmt::format("\"{}\" is not from 1ms to 10m", text)));
   }

@@ -198,8 +198,7 @@ class Consuming {
         continue;
       }
       for (const ConsumerRecord& record : *records) {
-        if (!take(record)) return {};
-        if (has_enough()) return {};
+        if (!take(record) || has_enough()) return {};
       }
       if (const Error* error = records->error()) return fail(*error);
       if (!write_pending()) return {};
