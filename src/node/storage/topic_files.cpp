@@ -122,7 +122,7 @@ struct TopicFiles::RenameJob {
   [[nodiscard]] std::optional<Stray> another_topics(const Part& part) const {
     auto found = look_at_directory(*disk, directory, {part.topic, part.index});
     if (!found || !*found || !(*found)->id || (*found)->id == part.id) return std::nullopt;
-    return **std::move(found);
+    return *std::move(found);
   }
 };
 
