@@ -27,3 +27,13 @@ namespace dohle {
 #else
 #define DOHLE_ASSERT_COSTLY(condition, message) DOHLE_ASSERT(condition, message)
 #endif
+
+/// Calls `object.check_invariants()`, which asserts what holds between two events. As costly as
+/// that is: called unless NDEBUG is defined.
+#ifdef NDEBUG
+#define DOHLE_CHECK_INVARIANTS(object) \
+  do {                                 \
+  } while (false)
+#else
+#define DOHLE_CHECK_INVARIANTS(object) (object).check_invariants()
+#endif

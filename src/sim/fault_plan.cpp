@@ -1,10 +1,10 @@
 #include "sim/fault_plan.hpp"
 
-#include <cassert>
 #include <cmath>
 #include <memory>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "sim/machine.hpp"
 #include "sim/world.hpp"
 
@@ -168,7 +168,7 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
         world_.after(lasting(), [&disk] { disk.set_slow(1); });
         return;
       default:
-        assert(false && "a kind that follows from others");
+        DOHLE_ASSERT(false, "a fault is planned of a kind that follows from others");
     }
   }
 

@@ -1,9 +1,9 @@
 #include "sim/machine.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "sim/world.hpp"
 
 namespace dohle::sim {
@@ -17,7 +17,7 @@ Machine::Machine(World& world, std::string name, std::size_t index)
 Machine::~Machine() = default;
 
 Process& Machine::start(std::string name, Program program) {
-  assert(process(name) == nullptr);
+  DOHLE_ASSERT(process(name) == nullptr, "two processes of a machine have one name");
   processes_.push_back(std::make_unique<Process>(*this, std::move(name), std::move(program)));
   processes_.back()->restart();
   return *processes_.back();

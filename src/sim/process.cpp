@@ -1,8 +1,8 @@
 #include "sim/process.hpp"
 
-#include <cassert>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "sim/machine.hpp"
 #include "sim/process_disk.hpp"
 #include "sim/process_loop.hpp"
@@ -105,7 +105,7 @@ void Process::end(End how) {
 }
 
 void Process::restart() {
-  assert(machine_.is_up());
+  DOHLE_ASSERT(machine_.is_up(), "a process starts on a machine that is down");
   if (is_running()) kill();
   const std::string name = life_name(name_, lives_.size() + 1);
   lives_.push_back(std::make_unique<ProcessLife>(machine_, name));

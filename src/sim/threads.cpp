@@ -1,10 +1,10 @@
 #include "sim/threads.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <thread>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "sim/process.hpp"
 #include "sim/process_loop.hpp"
 #include "sim/world.hpp"
@@ -23,18 +23,18 @@ constexpr std::uint64_t wake_jitter_ns = 20'000;
 class Threads::WorldsThread final : public SimulatedThread {
  public:
   explicit WorldsThread(World& world) : world_(world) {
-    assert(here() == nullptr);
+    DOHLE_ASSERT(here() == nullptr, "one simulated thread makes the world of another");
     set_here(this);
   }
   ~WorldsThread() override { set_here(nullptr); }
   [[nodiscard]] TimePoint now() const override { return world_.now(); }
-  void stand_still(TimePoint) override { assert(false && "the world would wait for itself"); }
-  void wake() override { assert(false && "the world does not wait"); }
+  void stand_still(TimePoint) override { DOHLE_ASSERT(false, "the world would wait for itself"); }
+  void wake() override { DOHLE_ASSERT(false, "the world does not wait"); }
   std::shared_ptr<SimulatedThread> start(Task) override {
-    assert(false && "threads of a process start others, or a test does");
+    DOHLE_ASSERT(false, "threads of a process start others, or a test does");
     return nullptr;
   }
-  void join() override { assert(false && "the world's thread has no end"); }
+  void join() override { DOHLE_ASSERT(false, "the world's thread has no end"); }
 
  private:
   World& world_;
@@ -71,7 +71,7 @@ class Threads::OneThread final : public SimulatedThread,
   [[nodiscard]] TimePoint now() const override { return all_.world_.now(); }
 
   void stand_still(TimePoint until) override {
-    assert(here() == this);
+    DOHLE_ASSERT(here() == this, "a simulated thread waits on behalf of another");
     waits_ = true;
     if (until != never) {
       // A wait takes time also where none is left, or a thread that asks again and again would keep
@@ -143,7 +143,7 @@ class Threads::OneThread final : public SimulatedThread,
 Threads::Threads(World& world) : world_(world), worlds_(std::make_unique<WorldsThread>(world)) {}
 
 Threads::~Threads() {
-  assert(unfinished().empty());
+  DOHLE_ASSERT(unfinished().empty(), "simulated threads outlive their world");
 }
 
 void Threads::start(Process& process, std::string name, Task body) {

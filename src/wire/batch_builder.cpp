@@ -1,10 +1,10 @@
 #include "wire/batch_builder.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <cstring>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "wire/batch_layout.hpp"
 #include "wire/big_endian.hpp"
 #include "wire/crc32c.hpp"
@@ -281,7 +281,7 @@ Chain BatchBuilder::records() const {
 }
 
 Chain BatchBuilder::seal(Seal seal) {
-  assert(count_ > 0);
+  DOHLE_ASSERT(count_ > 0, "a batch without records is sealed");
   Chain batch;
   std::byte* header = nullptr;
   if (seal.compression == Compression::none) {

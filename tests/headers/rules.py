@@ -48,6 +48,7 @@ IMPURE = re.compile(
     r"|\bstd::(?:j?thread|(?:shared_|recursive_|timed_)?mutex|condition_variable(?:_any)?|random_device"
     r"|this_thread|lock_guard|unique_lock|scoped_lock|shared_lock)\b|\bpthread_\w+"
 )
+ASSERTED = re.compile(r"(?<![\w.:])assert\s*\(|\bcassert\b")
 SLEEP = re.compile(r"\b(?:sleep_for|sleep_until|usleep|nanosleep)\b|\b(?<!await_)sleep\s*\(\s*\d")
 UNFINISHED = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"]) + r")\b")
 SKIPPED = re.compile(r"\b(?:DISABLED_\w+|GTEST" + r"_SKIP)\b")
@@ -168,6 +169,11 @@ def check_purity(tree):
     return check_lines(tree, deciding, IMPURE, "pure", "decisions take `now` and events, and share nothing")
 
 
+def check_assertions(tree):
+    sources = [p for p in tree.code if p.startswith(("src/", "include/"))]
+    return check_lines(tree, sources, ASSERTED, "assert", "base/assert.hpp has DOHLE_ASSERT, with a message")
+
+
 def check_tests(tree):
     tests = [p for p in tree.code if p.startswith("tests/")]
     yield from check_lines(tree, tests, SLEEP, "sleep", "tests wait for events, not for time")
@@ -187,7 +193,7 @@ def check_names(tree):
     yield from check_lines(tree, tree.code, EMPTY_NAME, "name", "the type's name says nothing of its subject")
 
 
-CHECKS = [check_arrows, check_inner_arrows, check_public, check_boost, check_purity, check_tests, check_names]
+CHECKS = [check_arrows, check_inner_arrows, check_public, check_boost, check_purity, check_assertions, check_tests, check_names]
 
 
 def read_exceptions(file):

@@ -31,6 +31,8 @@ PLANTED = [
     ("pure", "src/log/log.cpp", "auto now = std::chrono::steady_clock::now();\n"),
     ("pure", "src/node/node.cpp", "std::mutex lock;\n"),
     ("pure", "src/client/cluster/jitter.cpp", "std::random_device device;\n"),
+    ("assert", "src/sim/world.cpp", "#include <cassert>\n"),
+    ("assert", "src/log/log.cpp", "void f(int i) { assert(i > 0); }\n"),
     ("sleep", "tests/unit/base/wait_test.cpp", "std::this_thread::sleep_for(1s);\n"),
     ("skipped", "tests/unit/base/off_test.cpp", "TEST(Slice, DISABLED_" + "copies) {}\n"),
     ("unfinished", "src/base/slice.cpp", "// TO" + "DO later\n"),
