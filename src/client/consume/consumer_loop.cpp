@@ -6,6 +6,7 @@
 #include <functional>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "client/cluster/handle_access.hpp"
 
@@ -116,6 +117,7 @@ template <class Event, class... What>
 void ConsumerLoop::tell_group(Event event, What&&... what) {
   GroupActions actions;
   std::invoke(event, *group_, std::forward<What>(what)..., now(), actions);
+  DOHLE_CHECK_INVARIANTS(*group_);
   apply(std::move(actions));
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "client/group/coordinator.hpp"
 
@@ -39,6 +40,29 @@ GroupMember::GroupMember(Options options, Random& random)
       start_over_backoff_(options_.retry_backoff, options_.max_retry_backoff),
       heartbeat_backoff_(options_.retry_backoff, options_.max_retry_backoff) {
   if (!options_.group_instance_id.empty()) instance_id_ = options_.group_instance_id;
+}
+
+void GroupMember::check_invariants() const {
+  const bool owns = !assignment_.empty();
+  DOHLE_ASSERT(!owns || state_ == State::stable || state_ == State::releasing,
+               "a member that joins or leaves owns partitions");
+  DOHLE_ASSERT(state_ != State::stable || is_member(), "a stable member has no generation");
+  DOHLE_ASSERT(state_ != State::releasing || owns, "a member waits to give up no partitions");
+  DOHLE_ASSERT(!is_joining() || join_ticket_ != 0, "a member joins without a question under way");
+  DOHLE_ASSERT(state_ != State::assigning || is_leader_, "a member assigns that does not lead");
+  DOHLE_ASSERT(!is_leader_ || is_member(), "a leader is no member");
+  DOHLE_ASSERT(!is_member() || !member_id_.empty(), "a member has no id");
+  DOHLE_ASSERT(state_ != State::leaving || (leave_ticket_ != 0 && !is_member()),
+               "a member that leaves waits for no answer, or is a member still");
+  DOHLE_ASSERT(state_ != State::fenced || !is_member(), "a fenced member has a generation");
+  DOHLE_ASSERT(state_ != State::off || !is_member(), "a member without a subscription");
+  DOHLE_ASSERT(heartbeat_ticket_ == 0 || (beats() && !coordinator_.is_none()),
+               "a heartbeat is under way of no member, or to no coordinator");
+  DOHLE_ASSERT(coordinator_.is_none() || !coordinator_needed_,
+               "a coordinator is looked for that is known");
+  DOHLE_ASSERT(
+      std::max({find_ticket_, join_ticket_, heartbeat_ticket_, leave_ticket_}) <= last_ticket_,
+      "an answer is awaited to a question that was not asked");
 }
 
 // What is asked, and what it depends on.
@@ -326,6 +350,10 @@ void GroupMember::on_member(const wire::JoinGroupResponse& answer, TimePoint now
                       answer.protocol_name == range;
   if (!agreed) {
     return give_up(refused("join", broker_error::inconsistent_group_protocol), now, out);
+  }
+  if (answer.member_id.empty() || answer.generation_id.is_none()) {
+    const Error why = Error::client(Errc::malformed, "the answer has no member id or generation");
+    return give_up(why.within("join group " + options_.group_id), now, out);
   }
   member_id_ = answer.member_id;
   generation_ = answer.generation_id;

@@ -214,6 +214,9 @@ class GroupMember {
   /// All partitions that are this member's, until it has given them up.
   [[nodiscard]] const std::vector<TopicPartition>& assignment() const { return assignment_; }
 
+  /// Asserts what holds between two events. Cheap.
+  void check_invariants() const;
+
  private:
   /// Which request failed. Heartbeats keep an interval by themselves.
   enum class Source : std::uint8_t { heartbeat, other };

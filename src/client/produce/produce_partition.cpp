@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 
 namespace dohle::client {
@@ -24,6 +25,44 @@ Error with_doubt(const Error& why, const SealedBatch& batch) {
 void ProducePartition::offer(const ProducerIdentity& identity) {
   offered_ = identity;
   if (identity_.id.is_none()) identity_ = identity;
+}
+
+void ProducePartition::check_batch(const SealedBatch& batch) const {
+  DOHLE_ASSERT(batch.count > 0, "a sealed batch has no records");
+  DOHLE_ASSERT(!batch.bytes.empty(), "a sealed batch has no bytes");
+  DOHLE_ASSERT(batch.order > 0 && batch.order < next_order_, "a batch has an order of the future");
+  DOHLE_ASSERT(batch.order_span > 0, "a batch was split below single records");
+  DOHLE_ASSERT(!batch.is_abandoned || batch.calls.empty(),
+               "callbacks of a batch are kept that were told already");
+  DOHLE_ASSERT(is_numbered() || batch.base_sequence < 0, "a batch has a number of no identity");
+  DOHLE_ASSERT(!batch.is_unresolved || batch.may_be_stored,
+               "a batch that cannot be stored is unresolved");
+}
+
+void ProducePartition::check_invariants() const {
+  DOHLE_ASSERT(in_flight_.size() <= max_in_flight, "more batches in flight than servers remember");
+  DOHLE_ASSERT(in_flight_.empty() || !in_flight_node_.is_none(), "batches in flight to no server");
+  DOHLE_ASSERT(!must_bump_ || is_numbered(), "an epoch is to change that is not there");
+  DOHLE_ASSERT(next_sequence_ >= 0, "the next sequence is negative");
+  for (const SealedBatch& batch : in_flight_) {
+    check_batch(batch);
+    DOHLE_ASSERT(!batch.is_splitting, "a batch is in flight that is to go as its halves");
+    DOHLE_ASSERT(is_numbered() == (batch.base_sequence >= 0),
+                 "a batch is in flight without a number, or with one of no identity");
+    DOHLE_ASSERT(std::ranges::find(resend_, batch.order, &SealedBatch::order) == resend_.end(),
+                 "a batch is in flight and waits to go again");
+  }
+  const SealedBatch* before = nullptr;
+  for (const SealedBatch& batch : resend_) {
+    check_batch(batch);
+    DOHLE_ASSERT(before == nullptr || before->order < batch.order,
+                 "batches that go again are out of order");
+    DOHLE_ASSERT(!batch.is_splitting || !batch.is_unresolved,
+                 "a batch that was refused as too large counts as possibly stored");
+    DOHLE_ASSERT(!is_numbered() || batch.base_sequence >= 0 || must_bump_,
+                 "a batch without a number goes again under the present epoch");
+    before = &batch;
+  }
 }
 
 std::int32_t ProducePartition::take_sequence(std::int32_t count) {
@@ -46,8 +85,10 @@ ProducePartition::Next ProducePartition::next(NodeId leader, TimePoint now) {
   }
   const bool goes_alone = is_recovering_ || (is_numbered() && !is_known_);
   if (goes_alone && !in_flight_.empty()) return Next::nothing;
+  // The parts of a batch that was split are more than the batches that were in flight before.
+  if (in_flight_.size() >= max_in_flight) return Next::nothing;
   if (!resend_.empty()) return resend_.front().is_splitting ? Next::nothing : Next::resend;
-  return in_flight_.size() < max_in_flight ? Next::fresh : Next::nothing;
+  return Next::fresh;
 }
 
 bool ProducePartition::has_unresolved() const {
@@ -71,6 +112,7 @@ bool ProducePartition::bump() {
   } else {
     return false;
   }
+  DOHLE_ASSERT(in_flight_.empty(), "the epoch changes while batches of it are in flight");
   must_bump_ = is_known_ = false;
   next_sequence_ = 0;
   for (SealedBatch& batch : resend_) {
@@ -83,15 +125,23 @@ bool ProducePartition::bump() {
 }
 
 const SealedBatch& ProducePartition::resend(NodeId leader) {
+  DOHLE_ASSERT(!resend_.empty() && !resend_.front().is_splitting, "no batch is there to go again");
+  DOHLE_ASSERT(in_flight_.empty() || in_flight_node_ == leader,
+               "a new leader gets a batch before the old one has answered");
   in_flight_node_ = leader;
   in_flight_.push_back(std::move(resend_.front()));
   resend_.pop_front();
+  DOHLE_CHECK_INVARIANTS(*this);
   return in_flight_.back();
 }
 
 const SealedBatch& ProducePartition::seal(OpenBatch taken, wire::Compression codec,
                                           Chain compressed, Duration delivery_timeout,
                                           NodeId leader) {
+  DOHLE_ASSERT(resend_.empty(), "a fresh batch goes before one that has to go again");
+  DOHLE_ASSERT(!must_bump_, "a batch is sealed under an epoch that is over");
+  DOHLE_ASSERT(in_flight_.empty() || in_flight_node_ == leader,
+               "a new leader gets a batch before the old one has answered");
   SealedBatch batch;
   batch.count = taken.builder.count();
   batch.base_sequence = take_sequence(batch.count);
@@ -110,6 +160,7 @@ const SealedBatch& ProducePartition::seal(OpenBatch taken, wire::Compression cod
   next_order_ += order_step;
   in_flight_node_ = leader;
   in_flight_.push_back(std::move(batch));
+  DOHLE_CHECK_INVARIANTS(*this);
   return in_flight_.back();
 }
 
@@ -326,6 +377,7 @@ void ProducePartition::expire(TimePoint now) {
     }
   }
   drop_abandoned();
+  DOHLE_CHECK_INVARIANTS(*this);
   for (SealedBatch& batch : told) settle(batch, {.error = out_of_time(batch)});
 }
 

@@ -136,11 +136,15 @@ class ProducePartition {
   [[nodiscard]] TimePoint not_before() const { return not_before_; }
   [[nodiscard]] const ProducerIdentity& identity() const { return identity_; }
 
+  /// Asserts what holds between two events. Walks all batches that are here.
+  void check_invariants() const;
+
  private:
   enum class Remedy : std::uint8_t { none, resend, bump_and_resend, split, fail };
 
   [[nodiscard]] Remedy remedy_for(const SealedBatch& batch, const ProduceVerdict& verdict,
                                   bool is_oldest) const;
+  void check_batch(const SealedBatch& batch) const;
   [[nodiscard]] bool has_unresolved() const;
   [[nodiscard]] bool is_splitting() const;
   bool bump();

@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "base/topic_name.hpp"
 #include "wire/compression.hpp"
@@ -627,6 +628,7 @@ class RecordSender::AnswerIndex {
 void RecordSender::on_answer(NodeId node, const std::vector<Sent>& sent,
                              const Result<Response>& answer) {
   NodeRequests& lane = lanes_[node];
+  DOHLE_ASSERT(lane.in_flight > 0, "an answer to a request that is not in flight");
   --lane.in_flight;
   lane.may_go = true;
   if (answer) {
@@ -697,6 +699,7 @@ void RecordSender::apply(const Sent& sent, const client::ProduceVerdict& verdict
     if (verdict.error->is_retriable()) cluster().doubt();
   }
   partition.sender.on_verdict(sent.order, verdict, retry_at);
+  DOHLE_CHECK_INVARIANTS(partition.sender);
 }
 
 TimePoint RecordSender::retry_time(Partition& partition, const Error& why) {
@@ -766,6 +769,7 @@ Error RecordSender::unsent_in_time(const Partition& partition) const {
 // Ends.
 
 void RecordSender::fail_unsent(Partition& partition, client::OpenBatch batch, const Error& why) {
+  DOHLE_ASSERT(!batch.builder.empty(), "a batch without records was opened");
   client::SealedBatch failed;
   failed.count = batch.builder.count();
   failed.outcome = batch.outcome;

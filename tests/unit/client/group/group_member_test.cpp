@@ -548,5 +548,29 @@ TEST_F(GroupMemberTest, FindsTheCoordinatorForCommitsWithoutASubscription) {
   expect_nothing();
 }
 
+TEST_F(GroupMemberTest, RefusesAMembershipWithoutAGenerationOrAnId) {
+  for (const bool has_id : {true, false}) {
+    GroupMember member(options(), random_);
+    GroupActions& out = actions_;
+    out.clear();
+    member.subscribe({"t"}, now_, out);
+    member.polled(now_, now_, out);
+    wire::FindCoordinatorResponse found;
+    found.coordinators.emplace_back().key = "g";
+    found.coordinators.back().node_id = coordinator;
+    member.on_coordinator(take<FindCoordinator>().ticket, found, now_, out);
+    wire::JoinGroupResponse answer;
+    answer.protocol_type = "consumer";
+    answer.protocol_name = "range";
+    answer.leader = "other";
+    if (has_id) answer.member_id = "m";
+    if (!has_id) answer.generation_id = Generation{5};
+    member.on_joined(take<Join>().ticket, answer, now_, out);
+    EXPECT_TRUE(take<Failed>().why.is(Errc::malformed));
+    EXPECT_EQ(member.state(), State::unjoined);
+    member.check_invariants();
+  }
+}
+
 }  // namespace
 }  // namespace dohle::client

@@ -551,5 +551,19 @@ TEST_F(KnownPartition, FailsEverythingAtTheEnd) {
   EXPECT_EQ(failures_.size(), 2u);
 }
 
+TEST_F(KnownPartition, SendsNoMorePartsOfSplitBatchesAtOnceThanServersRemember) {
+  std::vector<std::uint64_t> orders;
+  for (int i = 0; i < 5; ++i) orders.push_back(send(2));
+  for (const std::uint64_t order : orders) refuse(order, broker_error::message_too_large);
+  split_now();
+  ASSERT_EQ(sender_.next(leader, start), Next::resend);
+  succeed(sender_.resend(leader).order, Offset{1});
+  for (std::size_t i = 0; i < ProducePartition::max_in_flight; ++i) {
+    ASSERT_EQ(sender_.next(leader, start), Next::resend);
+    (void)sender_.resend(leader);
+  }
+  EXPECT_EQ(sender_.next(leader, start), Next::nothing) << "four more parts wait";
+}
+
 }  // namespace
 }  // namespace dohle::client
