@@ -1,15 +1,33 @@
 #include "messaging/ack_ledger.hpp"
 
 #include <algorithm>
-#include <cassert>
+
+#include "base/assert.hpp"
 
 namespace dohle::messaging {
 
 void AckLedger::on_delivered(Offset offset, LeaderEpoch epoch, std::size_t bytes) {
-  assert(entries_.empty() || entries_.back().offset < offset);
+  DOHLE_ASSERT(is_next(offset), "a record is handed out before one of a lower offset");
   entries_.push_back({offset, epoch, bytes});
   bytes_ += bytes;
   on_position(offset + 1);
+}
+
+void AckLedger::check_invariants() const {
+  std::size_t bytes = 0;
+  const Entry* before = nullptr;
+  for (const Entry& entry : entries_) {
+    DOHLE_ASSERT(before == nullptr || before->offset < entry.offset, "the ledger is out of order");
+    DOHLE_ASSERT(entry.attempt >= 1, "a record was handed out for the zeroth time");
+    bytes += entry.done ? 0 : entry.bytes;
+    before = &entry;
+  }
+  DOHLE_ASSERT(entries_.empty() || !entries_.front().done, "a record is kept that is done");
+  DOHLE_ASSERT(bytes_ == bytes, "the bytes that are not done are miscounted");
+  DOHLE_ASSERT(before == nullptr || before->offset < position_,
+               "the position is not behind what was handed out");
+  DOHLE_ASSERT(entries_.empty() || committed_ <= entries_.front().offset,
+               "a record was committed that is not done");
 }
 
 void AckLedger::on_position(Offset position) {
@@ -26,6 +44,11 @@ bool AckLedger::is_pending(Offset offset, int attempt) const {
   return at != entries_.end() && !at->done && at->attempt == attempt;
 }
 
+bool AckLedger::is_outstanding(Offset offset) const {
+  const auto at = find(offset);
+  return at != entries_.end() && !at->done;
+}
+
 void AckLedger::on_attempt_over(Offset offset) {
   const auto found = find(offset);
   if (found == entries_.end()) return;
@@ -37,6 +60,7 @@ bool AckLedger::on_done(Offset offset) {
   if (found == entries_.end() || found->done) return false;
   Entry& entry = entries_[static_cast<std::size_t>(found - entries_.cbegin())];
   entry.done = true;
+  DOHLE_ASSERT(bytes_ >= entry.bytes, "more bytes are done than were handed out");
   bytes_ -= entry.bytes;
   while (!entries_.empty() && entries_.front().done) {
     done_epoch_ = entries_.front().epoch;
@@ -52,7 +76,9 @@ std::optional<AckLedger::Commit> AckLedger::due() const {
 }
 
 void AckLedger::on_committed(Offset offset) {
-  committed_ = std::max(committed_, offset);
+  // One of an earlier assignment may be answered late, and say more than this one knows of.
+  const Offset prefix = entries_.empty() ? position_ : entries_.front().offset;
+  if (offset <= prefix) committed_ = std::max(committed_, offset);
 }
 
 std::optional<Offset> AckLedger::first_outstanding() const {

@@ -27,6 +27,8 @@ class AckLedger {
   bool on_done(Offset offset);
   /// Handed out for the `attempt`th time, which is not over, nor is the record done.
   [[nodiscard]] bool is_pending(Offset offset, int attempt) const;
+  /// It was handed out and is not done.
+  [[nodiscard]] bool is_outstanding(Offset offset) const;
   /// The record was given back; what comes next is another attempt.
   void on_attempt_over(Offset offset);
 
@@ -39,6 +41,13 @@ class AckLedger {
   /// Bytes of those that are not done.
   [[nodiscard]] std::size_t outstanding_bytes() const { return bytes_; }
   [[nodiscard]] std::optional<Offset> first_outstanding() const;
+  /// Whether a record of that offset may be handed out next.
+  [[nodiscard]] bool is_next(Offset offset) const {
+    return entries_.empty() || entries_.back().offset < offset;
+  }
+
+  /// Asserts what holds between two events. Walks all entries.
+  void check_invariants() const;
 
  private:
   struct Entry {

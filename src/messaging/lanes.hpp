@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/assert.hpp"
 #include "base/time.hpp"
 
 namespace dohle::messaging {
@@ -38,6 +39,35 @@ class Lanes {
     retries_.emplace(at, lane);
   }
 
+  /// Calls `f(lane, item)` for each item that waits.
+  template <class F>
+  void for_each(F f) const {
+    for (std::size_t index = 0; index < lanes_.size(); ++index) {
+      for (const Item& item : lanes_[index].items) f(index, item);
+    }
+  }
+  [[nodiscard]] std::size_t busy() const {
+    return static_cast<std::size_t>(std::ranges::count(lanes_, true, &Lane::is_busy));
+  }
+
+  /// Asserts what holds between two events. Walks all lanes.
+  void check_invariants() const {
+    std::size_t queued = 0, ready = 0;
+    for (const Lane& lane : lanes_) {
+      queued += lane.items.size();
+      ready += lane.is_ready ? 1 : 0;
+      const bool is_blocked = lane.blocked_until != TimePoint::min();
+      DOHLE_ASSERT(lane.items.empty() || lane.is_busy || is_blocked || lane.is_ready,
+                   "a free lane with items is not offered to workers");
+      DOHLE_ASSERT(!is_blocked || !retries_.empty(), "a lane is blocked for ever");
+    }
+    DOHLE_ASSERT(queued_ == queued, "the waiting items are miscounted");
+    DOHLE_ASSERT(ready_.size() == ready, "a lane is offered twice, or is not");
+    for (const std::size_t index : ready_) {
+      DOHLE_ASSERT(lanes_[index].is_ready, "a lane is offered that is not ready");
+    }
+  }
+
   /// The next item of some free lane, which is busy until `finish`.
   std::optional<Item> take() {
     while (!ready_.empty()) {
@@ -56,6 +86,7 @@ class Lanes {
   }
 
   void finish(std::size_t lane) {
+    DOHLE_ASSERT(lanes_[lane].is_busy, "a lane is finished that is not busy");
     lanes_[lane].is_busy = false;
     offer(lane);
   }

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "base/assert.hpp"
+
 namespace dohle::messaging {
 
 namespace {
@@ -35,6 +37,40 @@ Error not_owner(const messaging::EventState& event) {
 
 SubscriptionState::SubscriptionState(SubscriptionSettings settings)
     : settings_(settings), lanes_(lane_count) {}
+
+void SubscriptionState::check_invariants() const {
+  lanes_.check_invariants();
+  DOHLE_ASSERT(lanes_.busy() == running_.size(), "a lane is busy without a handler that runs");
+  DOHLE_ASSERT(!is_stopped_ || lanes_.queued() == 0, "a stopped subscription has work");
+  for (const EventPointer& event : running_) {
+    DOHLE_ASSERT(event->is_running, "an event counts as running and does not run");
+  }
+  for (const auto& [name, partition] : partitions_) {
+    partition.ledger.check_invariants();
+    const auto is_its = [&](const EventPointer& event) {
+      return event->assignment == partition.assignment && event->partition == name.partition &&
+             event->topic == name.topic;
+    };
+    DOHLE_ASSERT(partition.assignment > 0 && partition.assignment <= assignments_,
+                 "a partition belongs to no assignment");
+    DOHLE_ASSERT(
+        partition.running == static_cast<std::size_t>(std::ranges::count_if(running_, is_its)),
+        "the running handlers of a partition are miscounted");
+    DOHLE_ASSERT(partition.held.size() <= partition.ledger.outstanding(),
+                 "more messages hold a partition than are outstanding");
+    for (const auto& [offset, why] : partition.held) {
+      DOHLE_ASSERT(partition.ledger.is_outstanding(offset),
+                   "a message holds its partition that is done");
+    }
+  }
+  lanes_.for_each([&](std::size_t lane, const EventPointer& event) {
+    DOHLE_ASSERT(event->lane == lane, "an event waits in another's lane");
+    const auto found = partitions_.find(partition_of(*event));
+    DOHLE_ASSERT(found != partitions_.end() && found->second.assignment == event->assignment,
+                 "an event waits that belongs to an earlier assignment");
+    DOHLE_ASSERT(!found->second.is_closing, "an event waits of a partition that is given up");
+  });
+}
 
 void SubscriptionState::on_assigned(std::span<const TopicPartition> partitions) {
   for (const TopicPartition& partition : partitions) {
@@ -94,8 +130,12 @@ std::size_t SubscriptionState::lane_of(const ConsumerRecord& record) {
 
 void SubscriptionState::on_record(const ConsumerRecord& record, std::shared_ptr<const void> buffer,
                                   const std::shared_ptr<messaging::AckSink>& sink) {
-  const auto found = partitions_.find({std::string(record.topic), record.partition});
+  const TopicPartition name{std::string(record.topic), record.partition};
+  const auto found = partitions_.find(name);
   if (is_stopped_ || found == partitions_.end() || found->second.is_closing) return;
+  // The topic was deleted and created again, or the offsets were out of range: reading has begun
+  // anew, and what was handed out before belongs to an earlier assignment.
+  if (!found->second.ledger.is_next(record.offset)) on_assigned({&name, 1});
   auto event = std::make_shared<messaging::EventState>();
   event->buffer = std::move(buffer);
   event->topic = record.topic;
@@ -128,7 +168,9 @@ EventPointer SubscriptionState::take_work(TimePoint now) {
   if (!taken) return nullptr;
   EventPointer event = std::move(*taken);
   // What waits belongs to its present assignment: the rest is dropped when that ends.
-  ++owned(*event)->running;
+  Partition* const partition = owned(*event);
+  DOHLE_ASSERT(partition != nullptr, "work waits of a partition that is not owned");
+  ++partition->running;
   event->is_running = true;
   event->started = now;
   running_.push_back(event);
@@ -144,13 +186,16 @@ SubscriptionState::Partition* SubscriptionState::owned(const messaging::EventSta
 std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, Result<void> result,
                                                     TimePoint now) {
   using Settled = messaging::EventState::Settled;
-  running_.erase(std::ranges::find(running_, event));
+  const auto place = std::ranges::find(running_, event);
+  DOHLE_ASSERT(place != running_.end(), "a handler ended that did not run");
+  running_.erase(place);
   event->is_running = false;
   if (event->nacked_with && result) result = fail(*event->nacked_with);
 
   std::optional<Report> report;
   Partition* partition = owned(*event);
   if (partition != nullptr) {
+    DOHLE_ASSERT(partition->running > 0, "the running handlers of a partition are miscounted");
     --partition->running;
     if (!result && event->settled == Settled::acked) {
       report = report_of(nullptr, result.error());
@@ -385,6 +430,7 @@ TimePoint SubscriptionState::next_commit_at() const {
 
 std::vector<PartitionOffset> SubscriptionState::start_commit(TimePoint now) {
   if (!is_commit_due(now)) return {};
+  DOHLE_ASSERT(!is_committing_, "a commit starts while another is under way");
   is_committing_ = true;
   last_commit_ = now;
   return final_commit(assignment());

@@ -130,6 +130,9 @@ class SubscriptionState {
   /// A paused partition could go on.
   [[nodiscard]] bool may_resume() const;
 
+  /// Asserts what holds between two events. Walks everything that is handed out.
+  void check_invariants() const;
+
  private:
   struct Partition {
     std::uint64_t assignment = 0;

@@ -343,5 +343,19 @@ TEST_F(Fixture, passes_nothing_over_once_stopped) {
   EXPECT_EQ(core().take_work(start), nullptr);
 }
 
+TEST_F(Fixture, begins_anew_where_records_come_from_a_lower_offset) {
+  for (const std::int64_t offset : {100, 101}) deliver(offset);
+  const EventPointer before = core().take_work(start);
+  deliver(0, "other");
+  EXPECT_EQ(due(), 0) << "record 0 is not done";
+  (void)core().on_handled(before, {}, start);
+  EXPECT_EQ(due(), 0) << "record 100 was of the topic that is gone";
+  ASSERT_EQ(handled()->offset, Offset{0});
+  EXPECT_EQ(due(), 1);
+  core().on_committed({{zero, {.offset = Offset{101}}}});
+  EXPECT_EQ(due(), 1) << "the late answer to a commit of the topic that is gone";
+  core().check_invariants();
+}
+
 }  // namespace
 }  // namespace dohle::messaging

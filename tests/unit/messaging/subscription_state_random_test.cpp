@@ -1,0 +1,207 @@
+// Random records, results, acks, rebalances and commits for a subscription, against a model that
+// knows which records are done.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../random_events.hpp"
+#include "messaging/subscription_state.hpp"
+
+namespace dohle::messaging {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int partition_count = 3;
+
+Error broken() {
+  return Error::client(Errc::handler_failed, "broken");
+}
+
+SubscriptionSettings some_settings(Random& random) {
+  SubscriptionSettings settings;
+  settings.auto_ack = random.below(2) == 0;
+  settings.unordered = random.below(4) == 0;
+  settings.max_retries = static_cast<int>(random.below(3));
+  settings.failure_policy = static_cast<FailurePolicy>(random.below(2));
+  settings.retry_delay = std::chrono::milliseconds(random.below(50));
+  settings.ack_timeout = std::chrono::milliseconds(100 + random.below(500));
+  settings.max_unacknowledged = 20;
+  return settings;
+}
+
+class World {
+ public:
+  explicit World(Random& random) : random_(random), state_(some_settings(random)) {}
+
+  void step() {
+    switch (random_.below(13)) {
+      case 0:
+        assign();
+        break;
+      case 1:
+        if (random_.below(4) == 0) give_up();
+        break;
+      case 2:
+      case 3:
+      case 4:
+        deliver();
+        break;
+      case 5:
+      case 6:
+        take();
+        break;
+      case 7:
+      case 8:
+        end_handler();
+        break;
+      case 9:
+        ack();
+        break;
+      case 10:
+        commit();
+        break;
+      case 11:
+        (void)state_.update_pauses(random_.below(8) == 0);
+        (void)state_.held_reports(now_);
+        (void)state_.may_resume();
+        break;
+      default:
+        now_ += std::chrono::milliseconds(random_.below(80));
+        for (const Report& report : state_.overdue_acks(now_)) keep(report.event);
+    }
+  }
+  void check() {
+    state_.check_invariants();
+    for (const auto& [name, owned] : owned_) {
+      const std::vector<TopicPartition> one{name};
+      for (const PartitionOffset& due : state_.final_commit(one)) {
+        const std::int64_t offset = due.committed.offset.value;
+        EXPECT_LE(offset, owned.first_undone()) << "a commit passes a record that is not done";
+      }
+    }
+  }
+
+ private:
+  struct Owned {
+    std::int64_t first = 0;
+    std::int64_t next = 0;
+    std::set<std::int64_t> done = {};
+    [[nodiscard]] std::int64_t first_undone() const {
+      std::int64_t at = first;
+      while (at < next && done.contains(at)) ++at;
+      return at;
+    }
+  };
+  [[nodiscard]] TopicPartition any() {
+    return {"strikes", PartitionId{static_cast<std::int32_t>(random_.below(partition_count))}};
+  }
+  void assign() {
+    const TopicPartition name = any();
+    if (owned_.contains(name)) return;
+    const auto first = static_cast<std::int64_t>(random_.below(40));
+    state_.on_assigned({&name, 1});
+    owned_[name] = {first, first};
+  }
+  void give_up() {
+    const TopicPartition name = any();
+    if (random_.below(2) == 0) state_.on_revoking({&name, 1});
+    check();
+    state_.on_given_up({&name, 1});
+    owned_.erase(name);
+  }
+  void deliver() {
+    const auto found = owned_.find(any());
+    if (found == owned_.end()) return;
+    auto& [name, owned] = *found;
+    // Its topic was deleted and created again. Records that are done say that it goes on.
+    const bool is_known = owned.next > owned.first_undone() && owned.first_undone() >= 0;
+    if (is_known && random_.below(60) == 0) owned = Owned{};
+    const std::string& key = *keys_.insert("key " + std::to_string(random_.below(4))).first;
+    ConsumerRecord record;
+    record.topic = name.topic;
+    record.partition = name.partition;
+    record.offset = Offset{owned.next};
+    record.key = as_bytes(key);
+    state_.on_record(record, nullptr, nullptr);
+    ++owned.next;
+  }
+  void take() {
+    const EventPointer event = state_.take_work(now_);
+    if (!event) return;
+    for (const EventPointer& other : running_) {
+      const bool is_same_key = other->key && event->key &&
+                               as_text(*other->key) == as_text(*event->key) &&
+                               other->partition == event->partition;
+      EXPECT_FALSE(is_same_key) << "two workers have records of one key";
+    }
+    running_.push_back(event);
+  }
+  void end_handler() {
+    if (running_.empty()) return;
+    const auto at = static_cast<std::ptrdiff_t>(random_.below(running_.size()));
+    const EventPointer event = running_[static_cast<std::size_t>(at)];
+    running_.erase(running_.begin() + at);
+    Result<void> result;
+    if (random_.below(3) == 0) result = fail(broken());
+    const auto report = state_.on_handled(event, std::move(result), now_);
+    note(event);
+    keep(event);
+    if (report && report->event) note(report->event), keep(report->event);
+  }
+  void ack() {
+    if (kept_.empty()) return;
+    const EventPointer event = kept_[random_.below(kept_.size())];
+    if (random_.below(3) == 0) {
+      std::optional<Report> report;
+      (void)state_.nack(event, broken(), now_, report);
+      if (report && report->event) note(report->event), keep(report->event);
+    } else {
+      (void)state_.ack(*event);
+    }
+    note(event);
+  }
+  void commit() {
+    if (under_way_.empty()) {
+      under_way_ = state_.start_commit(now_);
+    } else {
+      state_.on_commit_done(std::exchange(under_way_, {}), random_.below(4) != 0, now_);
+    }
+  }
+  /// A record is done once the state says so of an event of its present assignment.
+  void note(const EventPointer& event) {
+    const auto found = owned_.find({std::string(event->topic), event->partition});
+    if (found == owned_.end() || event->settled != EventState::Settled::acked) return;
+    found->second.done.insert(event->offset.value);
+  }
+  void keep(const EventPointer& event) {
+    if (event) kept_.push_back(event);
+    if (kept_.size() > 30) kept_.erase(kept_.begin());
+  }
+
+  Random& random_;
+  SubscriptionState state_;
+  TimePoint now_{1h};
+  std::map<TopicPartition, Owned> owned_;
+  std::set<std::string> keys_;
+  std::vector<EventPointer> running_;
+  std::vector<EventPointer> kept_;
+  std::vector<PartitionOffset> under_way_;
+};
+
+TEST(RandomEventsOfASubscription, CommitNothingThatIsNotDone) {
+  test::play_seeds(500, [](Random& random) {
+    World world(random);
+    for (int i = 0; i < 300 && !testing::Test::HasFailure(); ++i) {
+      world.step();
+      world.check();
+    }
+  });
+}
+
+}  // namespace
+}  // namespace dohle::messaging
