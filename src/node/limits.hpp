@@ -9,6 +9,11 @@ namespace dohle::node::limits {
 
 /// Requests of one connection that are not answered yet; no more are read from it meanwhile.
 inline constexpr std::size_t max_requests_per_connection = 128;
+/// Bodies of requests other than Produce: Fetch and SyncGroup; those that name partitions, topics or
+/// what a member tells; all others.
+inline constexpr std::size_t max_large_body_bytes = std::size_t{8} << 20;
+inline constexpr std::size_t max_body_bytes = std::size_t{4} << 20;
+inline constexpr std::size_t max_small_body_bytes = std::size_t{1} << 20;
 /// Bytes of answers that one connection may leave unread before it is not read from.
 inline constexpr std::size_t max_unread_bytes_per_connection = std::size_t{64} << 20;
 /// A connection that has read nothing of its answers for that long is closed while others wait for
@@ -63,6 +68,9 @@ inline constexpr auto max_session_timeout = std::chrono::minutes(30);
 /// How long a newcomer may wait in an unfinished rebalance before it counts as gone.
 inline constexpr auto new_member_join_timeout = std::chrono::minutes(5);
 inline constexpr std::size_t max_offset_metadata_bytes = 4'096;
+/// What all groups together may take of the node's memory: names, ids, what members tell and are
+/// assigned, committed offsets. What is there already may be replaced by as much.
+inline constexpr std::size_t max_group_state_bytes = std::size_t{256} << 20;
 /// Committed offsets of a group without members are kept for that long.
 inline constexpr auto offsets_retention = std::chrono::hours(24 * 7);
 

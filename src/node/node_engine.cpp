@@ -215,9 +215,10 @@ void NodeEngine::delete_topic(const TopicId& id, Topics::Removed done) {
   topics_.remove(id, [this, name = topic == nullptr ? std::string() : topic->name,
                       done = std::move(done)](Result<void> removed) mutable {
     if (!removed) return done(std::move(removed));
-    groups_.forget_topic(name);
-    // Offsets that came back after a crash would be those of the next topic of that name.
-    syncing_.when_durable([done = std::move(done)]() mutable { done({}); });
+    groups_.forget_topic(name, [this, done = std::move(done)]() mutable {
+      // Offsets that came back after a crash would be those of the next topic of that name.
+      syncing_.when_durable([done = std::move(done)]() mutable { done({}); });
+    });
   });
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "node/limits.hpp"
 
@@ -39,6 +40,22 @@ std::size_t metadata_bytes(std::string_view client_id,
     bytes += protocol.name.size() + protocol.metadata.size();
   }
   return bytes;
+}
+
+// Beside the bytes of texts: nodes of maps, the ends of strings, what waits for an answer.
+constexpr std::size_t member_overhead = 512, protocol_overhead = 128, group_overhead = 1'024;
+constexpr std::size_t min_counted_bytes = 1'024;
+
+std::size_t counted(const std::vector<GroupProtocol>& protocols) {
+  std::size_t bytes = 0;
+  for (const GroupProtocol& protocol : protocols) {
+    bytes += protocol_overhead + protocol.name.size() + protocol.metadata.size();
+  }
+  return std::max(bytes, min_counted_bytes);
+}
+
+std::size_t counted(const Slice& assignment) {
+  return std::max(assignment.size(), min_counted_bytes);
 }
 
 bool same_protocols(const std::vector<GroupProtocol>& a, const std::vector<GroupProtocol>& b) {
@@ -79,9 +96,11 @@ ClassicGroup ClassicGroup::restored(std::string id, GroupOptions options,
   ClassicGroup group(std::move(id), options, stored.current_state_timestamp);
   group.generation_ = stored.generation;
   group.protocol_type_ = stored.protocol_type;
+  // Up to 0.1.0 a rewritten log may hold a rebalance that had not ended.
+  if (stored.members.empty() || !stored.protocol) return group;
   group.protocol_ = stored.protocol;
   group.leader_ = stored.leader.value_or("");
-  group.state_ = stored.members.empty() ? State::empty : State::stable;
+  group.state_ = State::stable;
   for (const auto& from : stored.members) {
     Member& member = group.members_[from.member_id];
     member.id = from.member_id;
@@ -105,9 +124,11 @@ wire::GroupMetadataValue ClassicGroup::to_stored() const {
   wire::GroupMetadataValue stored;
   stored.protocol_type = protocol_type_;
   stored.generation = generation_;
+  stored.current_state_timestamp = state_since_;
+  // Of a rebalance that a crash interrupts nothing holds: its members have to join again.
+  if (state_ != State::stable) return stored;
   stored.protocol = protocol_;
   stored.leader = leader_.empty() ? std::nullopt : std::optional(leader_);
-  stored.current_state_timestamp = state_since_;
   for (const auto& [id, member] : members_) {
     auto& to = stored.members.emplace_back();
     to.member_id = id;
@@ -120,6 +141,46 @@ wire::GroupMetadataValue ClassicGroup::to_stored() const {
     to.assignment = member.assignment;
   }
   return stored;
+}
+
+std::size_t ClassicGroup::memory_bytes() const {
+  std::size_t bytes = group_overhead + 4 * id_.size() + protocol_type_.size();
+  for (const auto& [id, member] : members_) {
+    const std::size_t instance = member.instance_id ? member.instance_id->size() : 0;
+    bytes += member_overhead + 4 * id.size() + 2 * instance + member.client_id.size() +
+             member.client_host.size() + counted(member.protocols) + counted(member.assignment);
+  }
+  for (const auto& [id, until] : pending_) bytes += protocol_overhead + id.size();
+  return bytes;
+}
+
+std::size_t ClassicGroup::growth_by(const JoinRequest& request) const {
+  const auto instance =
+      request.instance_id ? static_members_.find(*request.instance_id) : static_members_.end();
+  const auto known =
+      members_.find(instance == static_members_.end() ? request.member_id : instance->second);
+  const std::size_t told = counted(request.protocols);
+  if (known == members_.end()) {
+    constexpr std::size_t uuid_bytes = 37;
+    const std::size_t name = request.instance_id ? request.instance_id->size() : 0;
+    const std::size_t id = uuid_bytes + std::min(std::max(request.client_id.size(), name),
+                                                 limits::max_instance_id_bytes);
+    return member_overhead + 4 * id + 2 * name + request.client_id.size() +
+           request.client_host.size() + told + min_counted_bytes;
+  }
+  const std::size_t before = counted(known->second.protocols);
+  return told > before ? told - before : 0;
+}
+
+std::size_t ClassicGroup::growth_by(const SyncRequest& request) const {
+  std::size_t growth = 0;
+  for (const auto& [id, assignment] : request.assignments) {
+    const auto member = members_.find(id);
+    if (member == members_.end()) continue;
+    const std::size_t before = counted(member->second.assignment);
+    if (counted(assignment) > before) growth += counted(assignment) - before;
+  }
+  return growth;
 }
 
 Slice ClassicGroup::metadata_of(const Member& member) const {
@@ -638,6 +699,59 @@ void ClassicGroup::restart_session(Member& member, TimePoint now) {
 bool ClassicGroup::is_blank() const {
   return state_ == State::empty && pending_.empty() && generation_.value == 0 &&
          protocol_type_.empty();
+}
+
+// --- what always holds
+
+void ClassicGroup::check_invariants() const {
+  check_places();
+  check_waits();
+  DOHLE_ASSERT(state_ != State::empty || members_.empty(), "an empty group has members");
+  DOHLE_ASSERT(members_.empty() ? leader_.empty() : members_.contains(leader_),
+               "the leader is no member");
+  DOHLE_ASSERT(state_ != State::stable || protocol_.has_value(), "a stable group has no protocol");
+  const bool is_rebalancing =
+      state_ == State::preparing_rebalance || state_ == State::completing_rebalance;
+  DOHLE_ASSERT(!is_rebalancing || rebalance_deadline_ != never, "a rebalance never ends");
+  DOHLE_ASSERT(!in_initial_delay_ || state_ == State::preparing_rebalance,
+               "a group waits for more members outside of a rebalance");
+  DOHLE_ASSERT(state_ != State::completing_rebalance || unsynced_.contains(leader_),
+               "a rebalance waits for an assignment that came");
+  DOHLE_ASSERT(members_.empty() || !choose_protocol().empty(), "members share no protocol");
+}
+
+void ClassicGroup::check_places() const {
+  std::size_t instances = 0;
+  for (const auto& [id, member] : members_) {
+    DOHLE_ASSERT(id == member.id, "a member stands under another's id");
+    DOHLE_ASSERT(!pending_.contains(id), "a member's id waits to be used");
+    DOHLE_ASSERT(members_deadline_ <= member.expires_at, "a session ends unseen");
+    if (!member.instance_id) continue;
+    ++instances;
+    const auto place = static_members_.find(*member.instance_id);
+    DOHLE_ASSERT(place != static_members_.end() && place->second == id,
+                 "an instance's place is another member's");
+  }
+  DOHLE_ASSERT(instances == static_members_.size(), "an instance has a place and no member");
+  for (const auto& [id, until] : pending_) {
+    DOHLE_ASSERT(members_deadline_ <= until, "an id that was given out is never taken back");
+  }
+}
+
+void ClassicGroup::check_waits() const {
+  for (const auto& [id, member] : members_) {
+    DOHLE_ASSERT(member.awaiting_join == 0 || state_ == State::preparing_rebalance,
+                 "a member waits for a rebalance that is over");
+    DOHLE_ASSERT(member.awaiting_sync == 0 || state_ == State::completing_rebalance,
+                 "a member waits for an assignment that is there");
+    DOHLE_ASSERT(member.awaiting_sync == 0 || !unsynced_.contains(id),
+                 "a member that asked for its assignment counts as silent");
+  }
+  for (const std::string& id : unsynced_) {
+    DOHLE_ASSERT(members_.contains(id), "somebody who left is waited for");
+  }
+  const bool has_generation = state_ == State::completing_rebalance || state_ == State::stable;
+  DOHLE_ASSERT(unsynced_.empty() || has_generation, "assignments are waited for too early");
 }
 
 void ClassicGroup::note_deadline(TimePoint at) {

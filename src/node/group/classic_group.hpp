@@ -148,6 +148,12 @@ class ClassicGroup {
   /// Nobody has ever been in it, and nobody is about to.
   [[nodiscard]] bool is_blank() const;
   [[nodiscard]] wire::GroupMetadataValue to_stored() const;
+  /// About as many bytes as it takes of the node's memory. A member counts with 1 KiB at least for
+  /// what it tells, and for what it is assigned: so much of it can always be replaced.
+  [[nodiscard]] std::size_t memory_bytes() const;
+  /// How many more it takes once this member has joined, or once these are assigned.
+  [[nodiscard]] std::size_t growth_by(const JoinRequest& request) const;
+  [[nodiscard]] std::size_t growth_by(const SyncRequest& request) const;
   /// What a member told under the chosen protocol.
   [[nodiscard]] Slice metadata_of(const Member& member) const;
 
@@ -174,7 +180,12 @@ class ClassicGroup {
   [[nodiscard]] TimePoint next_deadline() const;
   void on_time(Now now, ClassicGroupActions& out);
 
+  /// Ends the process when it contradicts itself. For tests and the simulation, after each event.
+  void check_invariants() const;
+
  private:
+  void check_places() const;
+  void check_waits() const;
   void join_new(JoinRequest& request, ReplyTo to, Now now, Random& random,
                 ClassicGroupActions& out);
   void join_known(JoinRequest& request, ReplyTo to, Now now, ClassicGroupActions& out);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "node/limits.hpp"
 
@@ -36,13 +37,23 @@ void refuse(ReplyTo to, std::string member_id, std::int16_t error, ClassicGroupA
   out.push_back(std::move(answer));
 }
 
+// Nodes of maps, and the ends of strings.
+constexpr std::size_t offset_overhead = 192;
+
+std::size_t counted(const GroupCoordinator::OffsetKey& at, const CommittedOffset& committed) {
+  return offset_overhead + at.first.size() + committed.metadata.size();
+}
+
 }  // namespace
 
 GroupCoordinator::Entry& GroupCoordinator::make(const std::string& group, Timestamp now) {
   const auto found = groups_.find(group);
   if (found != groups_.end()) return found->second;
-  return groups_.emplace(group, Entry{ClassicGroup(group, options_.group, now), {}, {}, never})
-      .first->second;
+  Entry& made =
+      groups_.emplace(group, Entry{ClassicGroup(group, options_.group, now), {}, {}, never, 0})
+          .first->second;
+  count(made);
+  return made;
 }
 
 void GroupCoordinator::reschedule(Entry& entry) {
@@ -58,7 +69,57 @@ void GroupCoordinator::erase(Entries::iterator entry) {
     deadlines_.erase({entry->second.deadline, entry->first});
   }
   offset_count_ -= entry->second.offsets.size();
+  state_bytes_ -= entry->second.bytes;
+  for (const auto& [at, committed] : entry->second.offsets) state_bytes_ -= counted(at, committed);
+  for (const auto& [at, staged] : entry->second.staged) state_bytes_ -= counted(at, staged.newest);
   groups_.erase(entry);
+}
+
+void GroupCoordinator::erase_offset(Entry& entry, Offsets::iterator at) {
+  state_bytes_ -= counted(at->first, at->second);
+  --offset_count_;
+  entry.offsets.erase(at);
+}
+
+GroupCoordinator::StagedOffsets::iterator GroupCoordinator::erase_staged(
+    Entry& entry, StagedOffsets::iterator at) {
+  state_bytes_ -= counted(at->first, at->second.newest);
+  return entry.staged.erase(at);
+}
+
+// The group has changed, but for its offsets.
+void GroupCoordinator::count(Entry& entry) {
+  state_bytes_ -= entry.bytes;
+  entry.bytes = entry.group.memory_bytes();
+  state_bytes_ += entry.bytes;
+}
+
+std::size_t GroupCoordinator::growth_by_group(const std::string& group) const {
+  return groups_.contains(group) ? 0 : ClassicGroup(group, options_.group, {}).memory_bytes();
+}
+
+std::size_t GroupCoordinator::growth_by(const JoinRequest& request) const {
+  const auto found = groups_.find(request.group_id);
+  if (found != groups_.end()) return found->second.group.growth_by(request);
+  const ClassicGroup made(request.group_id, options_.group, {});
+  return made.memory_bytes() + made.growth_by(request);
+}
+
+std::size_t GroupCoordinator::growth_by(const SyncRequest& request) const {
+  const auto found = groups_.find(request.group_id);
+  return found == groups_.end() ? 0 : found->second.group.growth_by(request);
+}
+
+std::size_t GroupCoordinator::growth_by_offset(const std::string& group, const std::string& topic,
+                                               PartitionId partition,
+                                               const CommittedOffset& committed) const {
+  const std::size_t bytes = counted({topic, partition}, committed);
+  const auto found = groups_.find(group);
+  if (found == groups_.end()) return bytes;
+  const auto known = found->second.offsets.find({topic, partition});
+  if (known == found->second.offsets.end()) return bytes;
+  const std::size_t before = counted(known->first, known->second);
+  return bytes > before ? bytes - before : 0;
 }
 
 // A join that was refused leaves no group behind.
@@ -76,7 +137,8 @@ void GroupCoordinator::restore(StoredRecord record, Now now) {
     }
     const auto found = groups_.find(offset->group);
     if (found == groups_.end()) return;
-    offset_count_ -= found->second.offsets.erase({offset->topic, offset->partition});
+    const auto known = found->second.offsets.find({offset->topic, offset->partition});
+    if (known != found->second.offsets.end()) erase_offset(found->second, known);
     // A group without a record of its own exists through its offsets.
     if (found->second.offsets.empty() && found->second.group.protocol_type().empty()) erase(found);
     return;
@@ -90,6 +152,7 @@ void GroupCoordinator::restore(StoredRecord record, Now now) {
   }
   Entry& entry = make(group->group, now.wall);
   entry.group = ClassicGroup::restored(group->group, options_.group, *group->state, now);
+  count(entry);
   reschedule(entry);
 }
 
@@ -108,6 +171,7 @@ void GroupCoordinator::join(JoinRequest request, ReplyTo to, Now now, ClassicGro
   }
   Entry& entry = make(group, now.wall);
   entry.group.join(std::move(request), to, now, *random_, out);
+  count(entry);
   reschedule(entry);
   erase_if_blank(group);
 }
@@ -122,7 +186,9 @@ void GroupCoordinator::sync(SyncRequest request, ReplyTo to, Now now, ClassicGro
     out.push_back(std::move(answer));
     return;
   }
+  const bool assigns = !request.assignments.empty();
   found->second.group.sync(std::move(request), to, now, out);
+  if (assigns) count(found->second);
   reschedule(found->second);
 }
 
@@ -132,7 +198,10 @@ std::int16_t GroupCoordinator::heartbeat(const std::string& group, std::string_v
   if (group.empty()) return broker_error::invalid_group_id;
   const auto found = groups_.find(group);
   if (found == groups_.end()) return broker_error::unknown_member_id;
-  return found->second.group.heartbeat(member_id, instance_id, generation, now.mono);
+  const std::int16_t error =
+      found->second.group.heartbeat(member_id, instance_id, generation, now.mono);
+  reschedule(found->second);
+  return error;
 }
 
 std::vector<std::int16_t> GroupCoordinator::leave(const std::string& group,
@@ -153,6 +222,7 @@ std::vector<std::int16_t> GroupCoordinator::leave(const std::string& group,
     has_left = has_left || errors.back() == broker_error::none;
   }
   if (has_left) members.rebalance_after_leaving(now, out);
+  count(found->second);
   reschedule(found->second);
   return errors;
 }
@@ -163,7 +233,10 @@ std::int16_t GroupCoordinator::check_commit(const std::string& group, std::strin
   if (group.empty()) return broker_error::invalid_group_id;
   const auto found = groups_.find(group);
   if (found != groups_.end()) {
-    return found->second.group.check_commit(member_id, instance_id, generation, now.mono);
+    const std::int16_t error =
+        found->second.group.check_commit(member_id, instance_id, generation, now.mono);
+    reschedule(found->second);
+    return error;
   }
   if (generation.value >= 0) return broker_error::illegal_generation;
   return groups_.size() < options_.max_groups ? broker_error::none : broker_error::policy_violation;
@@ -171,9 +244,18 @@ std::int16_t GroupCoordinator::check_commit(const std::string& group, std::strin
 
 void GroupCoordinator::stage(const std::string& group, const std::string& topic,
                              PartitionId partition, CommittedOffset committed) {
-  Staged& staged = make(group, committed.committed_at).staged[{topic, partition}];
+  Entry& entry = make(group, committed.committed_at);
+  const auto [at, is_new] = entry.staged.try_emplace({topic, partition});
+  Staged& staged = at->second;
+  if (!is_new) state_bytes_ -= counted(at->first, staged.newest);
+  if (!is_new && is_forgotten(topic, staged.newest)) {
+    // Its record lies in the log, and this one's may never get there.
+    commit(entry, topic, partition, std::move(staged.newest));
+    staged = {};
+  }
+  if (staged.count++ == 0) staged.since_round = committed.round;
   staged.newest = std::move(committed);
-  ++staged.count;
+  state_bytes_ += counted(at->first, staged.newest);
 }
 
 void GroupCoordinator::settle(const std::string& group, const std::string& topic,
@@ -182,16 +264,32 @@ void GroupCoordinator::settle(const std::string& group, const std::string& topic
   if (found == groups_.end()) return;
   Entry& entry = found->second;
   const auto staged = entry.staged.find({topic, partition});
-  if (staged == entry.staged.end()) return;
-  if (--staged->second.count == 0) entry.staged.erase(staged);
+  const bool is_gone = staged == entry.staged.end() ||
+                       committed.round < staged->second.since_round ||
+                       is_forgotten(topic, committed);
+  if (is_gone) return;
+  if (--staged->second.count == 0) erase_staged(entry, staged);
   if (is_durable) commit(entry, topic, partition, std::move(committed));
   erase_if_blank(group);
 }
 
 void GroupCoordinator::commit(Entry& entry, const std::string& topic, PartitionId partition,
                               CommittedOffset committed) {
-  const auto placed = entry.offsets.insert_or_assign({topic, partition}, std::move(committed));
-  if (placed.second) ++offset_count_;
+  const auto [at, is_new] = entry.offsets.try_emplace({topic, partition});
+  if (is_new) {
+    ++offset_count_;
+  } else {
+    state_bytes_ -= counted(at->first, at->second);
+  }
+  at->second = std::move(committed);
+  state_bytes_ += counted(at->first, at->second);
+}
+
+bool GroupCoordinator::is_forgotten(const std::string& topic,
+                                    const CommittedOffset& committed) const {
+  if (forgotten_.empty()) return false;
+  const auto gone = forgotten_.find(topic);
+  return gone != forgotten_.end() && committed.round < gone->second;
 }
 
 const GroupCoordinator::Offsets* GroupCoordinator::offsets(const std::string& group) const {
@@ -204,8 +302,14 @@ const ClassicGroup* GroupCoordinator::find(const std::string& group) const {
   return found == groups_.end() ? nullptr : &found->second.group;
 }
 
-void GroupCoordinator::for_each(const std::function<void(const ClassicGroup&)>& visit) const {
-  for (const auto& [id, entry] : groups_) visit(entry.group);
+bool GroupCoordinator::visit_after(std::string& last, std::size_t max,
+                                   const std::function<void(const ClassicGroup&)>& visit) const {
+  for (auto next = groups_.upper_bound(last); next != groups_.end(); ++next) {
+    if (max-- == 0) return true;
+    visit(next->second.group);
+    last = next->first;
+  }
+  return false;
 }
 
 namespace {
@@ -230,28 +334,90 @@ std::int16_t GroupCoordinator::remove(const std::string& group, std::vector<Grou
   }
   add(group_tombstone(group), records);
   erase(found);
+  ++round_;  // what is under way is not for the next group of that name
   return broker_error::none;
 }
 
 void GroupCoordinator::forget_topics(const std::function<bool(const std::string& topic)>& is_gone,
                                      std::vector<GroupRecord>& records) {
   for (auto& [id, entry] : groups_) {
-    std::erase_if(entry.staged, [&](const auto& staged) {
-      if (!is_gone(staged.first.first)) return false;
-      // Its record lies in the log already.
-      add(offset_tombstone(id, staged.first.first, staged.first.second), records);
-      return true;
-    });
     for (auto at = entry.offsets.begin(); at != entry.offsets.end();) {
-      if (!is_gone(at->first.first)) {
-        ++at;
-        continue;
-      }
-      add(offset_tombstone(id, at->first.first, at->first.second), records);
-      at = entry.offsets.erase(at);
-      --offset_count_;
+      const auto here = at++;
+      if (!is_gone(here->first.first)) continue;
+      add(offset_tombstone(id, here->first.first, here->first.second), records);
+      erase_offset(entry, here);
     }
   }
+}
+
+void GroupCoordinator::forget(std::string topic) {
+  forgotten_.insert_or_assign(std::move(topic), ++round_);
+}
+
+/// Of each group: the group, its staged offsets, its offsets, its end.
+template <class Groups, class Visit>
+bool GroupCoordinator::walk(Groups& groups, Place& place, std::size_t max, Visit&& visit) {
+  using Part = Place::Part;
+  auto at = groups.lower_bound(place.group);
+  if (at == groups.end() || at->first != place.group) place.part = Part::group;
+  for (; at != groups.end(); place.part = Part::group) {
+    auto& entry = at->second;
+    const auto pause = [&](Part part, const OffsetKey& key) {
+      place = {at->first, part, key};
+      return true;
+    };
+    if (place.part == Part::group) {
+      if (max-- == 0) return pause(Part::group, {});
+      visit.group(at->first, entry);
+      place.part = Part::staged;
+      place.offset = {};
+    }
+    if (place.part == Part::staged) {
+      for (auto staged = entry.staged.lower_bound(place.offset); staged != entry.staged.end();) {
+        if (max-- == 0) return pause(Part::staged, staged->first);
+        const auto here = staged++;
+        visit.staged(at->first, entry, here);
+      }
+      place.offset = {};
+    }
+    for (auto offset = entry.offsets.lower_bound(place.offset); offset != entry.offsets.end();) {
+      if (max-- == 0) return pause(Part::offsets, offset->first);
+      const auto here = offset++;
+      visit.offset(at->first, entry, here);
+    }
+    const auto here = at++;
+    visit.end(here);
+  }
+  place = {};
+  return false;
+}
+
+bool GroupCoordinator::forget_some(Place& place, std::size_t max,
+                                   std::vector<GroupRecord>& records) {
+  if (place.group.empty()) forgetting_ = round_;
+  struct Visit {
+    GroupCoordinator& self;
+    std::vector<GroupRecord>& records;
+    void group(const std::string&, Entry&) {}
+    void staged(const std::string& id, Entry& entry, StagedOffsets::iterator at) {
+      if (!self.is_forgotten(at->first.first, at->second.newest)) return;
+      // Its record lies in the log already.
+      add(offset_tombstone(id, at->first.first, at->first.second), records);
+      self.erase_staged(entry, at);
+    }
+    void offset(const std::string& id, Entry& entry, Offsets::iterator at) {
+      if (!self.is_forgotten(at->first.first, at->second)) return;
+      // The same name may have been committed for the next topic.
+      if (!entry.staged.contains(at->first)) {
+        add(offset_tombstone(id, at->first.first, at->first.second), records);
+      }
+      self.erase_offset(entry, at);
+    }
+    void end(Entries::iterator) {}
+  };
+  if (walk(groups_, place, max, Visit{*this, records})) return true;
+  std::erase_if(forgotten_, [&](const auto& gone) { return gone.second <= forgetting_; });
+  return !forgotten_.empty();
 }
 
 bool GroupCoordinator::is_expired(const Entry& entry, const CommittedOffset& committed,
@@ -264,33 +430,63 @@ bool GroupCoordinator::is_expired(const Entry& entry, const CommittedOffset& com
   return now.value - since.value >= options_.offsets_retention.count();
 }
 
-void GroupCoordinator::expire(Timestamp now, std::vector<GroupRecord>& records) {
-  for (auto at = groups_.begin(); at != groups_.end();) {
-    const auto here = at++;
-    Entry& entry = here->second;
-    for (auto offset = entry.offsets.begin(); offset != entry.offsets.end();) {
-      if (!is_expired(entry, offset->second, now)) {
-        ++offset;
-        continue;
-      }
-      add(offset_tombstone(here->first, offset->first.first, offset->first.second), records);
-      offset = entry.offsets.erase(offset);
-      --offset_count_;
+bool GroupCoordinator::expire_some(Timestamp now, Place& place, std::size_t max,
+                                   std::vector<GroupRecord>& records) {
+  struct Visit {
+    GroupCoordinator& self;
+    Timestamp now;
+    std::vector<GroupRecord>& records;
+    void group(const std::string&, Entry&) {}
+    void staged(const std::string&, Entry&, StagedOffsets::iterator) {}
+    void offset(const std::string& id, Entry& entry, Offsets::iterator at) {
+      if (!self.is_expired(entry, at->second, now)) return;
+      add(offset_tombstone(id, at->first.first, at->first.second), records);
+      self.erase_offset(entry, at);
     }
-    const bool is_over =
-        entry.group.state() == ClassicGroup::State::empty && entry.offsets.empty() &&
-        entry.staged.empty() &&
-        now.value - entry.group.state_since().value >= options_.offsets_retention.count();
-    if (!is_over) continue;
-    add(group_tombstone(here->first), records);
-    erase(here);
+    void end(Entries::iterator at) {
+      const Entry& entry = at->second;
+      const bool is_over =
+          entry.group.state() == ClassicGroup::State::empty && entry.offsets.empty() &&
+          entry.staged.empty() &&
+          now.value - entry.group.state_since().value >= self.options_.offsets_retention.count();
+      if (!is_over) return;
+      add(group_tombstone(at->first), records);
+      self.erase(at);
+    }
+  };
+  return walk(groups_, place, max, Visit{*this, now, records});
+}
+
+void GroupCoordinator::check_invariants() const {
+  std::size_t bytes = 0;
+  std::size_t offsets = 0;
+  std::size_t deadlines = 0;
+  for (const auto& [id, entry] : groups_) {
+    entry.group.check_invariants();
+    DOHLE_ASSERT(id == entry.group.id(), "a group stands under another's name");
+    DOHLE_ASSERT(entry.bytes == entry.group.memory_bytes(), "a group has grown uncounted");
+    DOHLE_ASSERT(entry.deadline == entry.group.next_deadline(), "a group's deadline passes unseen");
+    DOHLE_ASSERT(entry.deadline == never || deadlines_.contains({entry.deadline, id}),
+                 "nobody wakes a group at its deadline");
+    deadlines += entry.deadline == never ? 0 : 1;
+    bytes += entry.bytes;
+    offsets += entry.offsets.size();
+    for (const auto& [at, committed] : entry.offsets) bytes += counted(at, committed);
+    for (const auto& [at, staged] : entry.staged) {
+      bytes += counted(at, staged.newest);
+      DOHLE_ASSERT(staged.count > 0, "an offset is on its way to the disk and never arrives");
+    }
   }
+  DOHLE_ASSERT(bytes == state_bytes_, "the memory of all groups is counted wrong");
+  DOHLE_ASSERT(offsets == offset_count_, "the offsets of all groups are counted wrong");
+  DOHLE_ASSERT(deadlines == deadlines_.size(), "a group that is gone is woken");
 }
 
 void GroupCoordinator::store_failed(const std::string& group, Now now, ClassicGroupActions& out) {
   const auto found = groups_.find(group);
   if (found == groups_.end()) return;
   found->second.group.store_failed(now, out);
+  count(found->second);
   reschedule(found->second);
 }
 
@@ -303,30 +499,47 @@ void GroupCoordinator::on_time(Now now, ClassicGroupActions& out) {
     const std::string group = deadlines_.begin()->second;
     Entry& entry = groups_.find(group)->second;
     entry.group.on_time(now, out);
+    count(entry);
     reschedule(entry);
     erase_if_blank(group);
   }
 }
 
-Result<std::vector<GroupRecord>> GroupCoordinator::snapshot() const {
-  std::vector<GroupRecord> records;
-  records.reserve(live_records());
-  for (const auto& [id, entry] : groups_) {
+Result<bool> GroupCoordinator::snapshot_some(Place& place, std::size_t max,
+                                             std::vector<GroupRecord>& records) const {
+  struct Visit {
+    const GroupCoordinator& self;
+    std::vector<GroupRecord>& records;
+    std::optional<Error> fault = {};
+    void take(Result<GroupRecord> record) {
+      if (record) {
+        records.push_back(*std::move(record));
+      } else if (!fault) {
+        fault = record.error();
+      }
+    }
     // A group that never had members exists through its offsets.
-    if (!entry.group.protocol_type().empty()) {
-      auto record = group_record(entry.group);
-      if (!record) return fail(record.error());
-      records.push_back(*std::move(record));
+    void group(const std::string&, const Entry& entry) {
+      if (!entry.group.protocol_type().empty()) take(group_record(entry.group));
     }
-    Offsets newest = entry.offsets;
-    for (const auto& [at, staged] : entry.staged) newest.insert_or_assign(at, staged.newest);
-    for (const auto& [at, committed] : newest) {
-      auto record = offset_record(id, at.first, at.second, committed);
-      if (!record) return fail(record.error());
-      records.push_back(*std::move(record));
+    // What becomes durable while the walk is in the group's other offsets is written before.
+    void staged(const std::string& id, const Entry&, StagedOffsets::const_iterator at) {
+      if (self.is_forgotten(at->first.first, at->second.newest)) return;
+      take(offset_record(id, at->first.first, at->first.second, at->second.newest));
     }
-  }
-  return records;
+    void offset(const std::string& id, const Entry& entry, Offsets::const_iterator at) {
+      const auto newer = entry.staged.find(at->first);
+      const CommittedOffset& newest =
+          newer == entry.staged.end() ? at->second : newer->second.newest;
+      if (self.is_forgotten(at->first.first, newest)) return;
+      take(offset_record(id, at->first.first, at->first.second, newest));
+    }
+    void end(Entries::const_iterator) {}
+  };
+  Visit visit{*this, records};
+  const bool has_more = walk(groups_, place, max, visit);
+  if (visit.fault) return fail(*visit.fault);
+  return has_more;
 }
 
 }  // namespace dohle::node

@@ -14,6 +14,7 @@
 #include "base/random.hpp"
 #include "node/group/classic_group.hpp"
 #include "node/group/group_records.hpp"
+#include "node/limits.hpp"
 
 namespace dohle::node {
 
@@ -24,11 +25,22 @@ namespace dohle::node {
 /// assigns, will be another), its committed offsets a second one that does not depend on the first.
 class GroupCoordinator {
  public:
-  using Offsets = std::map<std::pair<std::string, PartitionId>, CommittedOffset>;
+  using OffsetKey = std::pair<std::string, PartitionId>;
+  using Offsets = std::map<OffsetKey, CommittedOffset>;
+
+  /// Where a walk over all groups and their offsets goes on. Groups and offsets may come and go
+  /// between its pieces.
+  struct Place {
+    enum class Part : std::uint8_t { group, staged, offsets };
+    std::string group;
+    Part part = Part::group;
+    OffsetKey offset;
+  };
 
   struct Options {
     GroupOptions group;
-    std::size_t max_groups = 100'000;
+    std::size_t max_groups = limits::max_groups;
+    std::size_t max_state_bytes = limits::max_group_state_bytes;
     std::chrono::milliseconds offsets_retention = std::chrono::hours(24 * 7);
   };
 
@@ -58,8 +70,24 @@ class GroupCoordinator {
   [[nodiscard]] std::int16_t check_commit(const std::string& group, std::string_view member_id,
                                           const std::optional<std::string>& instance_id,
                                           Generation generation, Now now);
-  /// An offset is about to be written: until it is durable only a rewritten log has it. Makes the
-  /// group if it does not exist. `settle` follows.
+  /// What all groups together take of the node's memory.
+  [[nodiscard]] std::size_t state_bytes() const { return state_bytes_; }
+  [[nodiscard]] std::size_t max_state_bytes() const { return options_.max_state_bytes; }
+  [[nodiscard]] bool has_room_for(std::size_t growth) const {
+    return growth == 0 || growth + state_bytes_ <= options_.max_state_bytes;
+  }
+  /// How many more it will be.
+  [[nodiscard]] std::size_t growth_by(const JoinRequest& request) const;
+  [[nodiscard]] std::size_t growth_by(const SyncRequest& request) const;
+  [[nodiscard]] std::size_t growth_by_group(const std::string& group) const;
+  [[nodiscard]] std::size_t growth_by_offset(const std::string& group, const std::string& topic,
+                                             PartitionId partition,
+                                             const CommittedOffset& committed) const;
+
+  /// Topics are forgotten between rounds: a commit names the one it came in.
+  [[nodiscard]] std::uint64_t round() const { return round_; }
+  /// An offset was appended: until it is durable only a rewritten log has it. Makes the group if it
+  /// does not exist. `settle` follows.
   void stage(const std::string& group, const std::string& topic, PartitionId partition,
              CommittedOffset committed);
   /// It is durable, and from now on the committed one; or it never will be. Nothing happens when
@@ -71,16 +99,37 @@ class GroupCoordinator {
 
   /// Null: no such group.
   [[nodiscard]] const ClassicGroup* find(const std::string& group) const;
-  void for_each(const std::function<void(const ClassicGroup&)>& visit) const;
+  /// The next `max` groups behind that name, which becomes the last one's. False: there are no
+  /// more.
+  bool visit_after(std::string& last, std::size_t max,
+                   const std::function<void(const ClassicGroup&)>& visit) const;
   [[nodiscard]] std::size_t size() const { return groups_.size(); }
 
   /// Deletes an empty group with its offsets; `records` store that. Returns an error code.
   [[nodiscard]] std::int16_t remove(const std::string& group, std::vector<GroupRecord>& records);
-  /// Topics are gone, and so are all offsets in them.
+  /// Topics are gone, and so are all offsets in them. Walks all groups: at the start.
   void forget_topics(const std::function<bool(const std::string& topic)>& is_gone,
                      std::vector<GroupRecord>& records);
+  /// A topic is gone, and so are all offsets in it from now on; what is committed later is for
+  /// another topic of that name. `forget_some` removes them.
+  void forget(std::string topic);
+  [[nodiscard]] bool is_forgetting() const { return !forgotten_.empty(); }
+  [[nodiscard]] bool is_forgetting(const std::string& topic) const {
+    return forgotten_.contains(topic);
+  }
+  /// Whether the topic of an offset in `offsets` is gone.
+  [[nodiscard]] bool is_forgotten(const std::string& topic, const CommittedOffset& committed) const;
+
+  // Walks in pieces, of at most `max` (2 or more) groups and offsets; `records` store what changed.
+  // False: that was the last piece, and `place` is at the beginning again.
+
+  bool forget_some(Place& place, std::size_t max, std::vector<GroupRecord>& records);
   /// Drops offsets that nobody has used for too long, and groups of which nothing is left.
-  void expire(Timestamp now, std::vector<GroupRecord>& records);
+  bool expire_some(Timestamp now, Place& place, std::size_t max, std::vector<GroupRecord>& records);
+  /// Everything that has to be stored to have the present state, for a rewritten log. What changes
+  /// meanwhile is stored by itself, behind the walk's beginning. Errors: too_large.
+  Result<bool> snapshot_some(Place& place, std::size_t max,
+                             std::vector<GroupRecord>& records) const;
 
   /// The group of a StoreGroup could not be stored.
   void store_failed(const std::string& group, Now now, ClassicGroupActions& out);
@@ -88,27 +137,38 @@ class GroupCoordinator {
   [[nodiscard]] TimePoint next_deadline() const;
   void on_time(Now now, ClassicGroupActions& out);
 
-  /// Everything that has to be stored to have the present state, for a rewritten log.
-  [[nodiscard]] Result<std::vector<GroupRecord>> snapshot() const;
-  /// Records that snapshot would hold.
+  /// Ends the process when it contradicts itself. For tests and the simulation, after each event.
+  void check_invariants() const;
+
+  /// Records that a whole snapshot would hold.
   [[nodiscard]] std::size_t live_records() const { return offset_count_ + groups_.size(); }
 
  private:
   struct Staged {
     CommittedOffset newest;
     std::size_t count = 0;
+    /// Earlier commits are for a topic that is gone.
+    std::uint64_t since_round = 0;
   };
+  using StagedOffsets = std::map<OffsetKey, Staged>;
   struct Entry {
     ClassicGroup group;
     Offsets offsets;
-    std::map<std::pair<std::string, PartitionId>, Staged> staged;
+    StagedOffsets staged;
     TimePoint deadline = never;
+    /// What its group was counted with last.
+    std::size_t bytes = 0;
   };
   using Entries = std::map<std::string, Entry, std::less<>>;
 
   Entry& make(const std::string& group, Timestamp now);
   void reschedule(Entry& entry);
+  void count(Entry& entry);
+  void erase_offset(Entry& entry, Offsets::iterator at);
+  StagedOffsets::iterator erase_staged(Entry& entry, StagedOffsets::iterator at);
   void erase(Entries::iterator entry);
+  template <class Groups, class Visit>
+  static bool walk(Groups& groups, Place& place, std::size_t max, Visit&& visit);
   void erase_if_blank(const std::string& group);
   void commit(Entry& entry, const std::string& topic, PartitionId partition,
               CommittedOffset committed);
@@ -120,6 +180,10 @@ class GroupCoordinator {
   Entries groups_;
   std::set<std::pair<TimePoint, std::string>> deadlines_;
   std::size_t offset_count_ = 0;
+  std::size_t state_bytes_ = 0;
+  std::uint64_t round_ = 0;
+  std::map<std::string, std::uint64_t, std::less<>> forgotten_;  // and in which round
+  std::uint64_t forgetting_ = 0;  // the round up to which the present walk forgets
 };
 
 }  // namespace dohle::node

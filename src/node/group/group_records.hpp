@@ -17,6 +17,8 @@ struct CommittedOffset {
   LeaderEpoch leader_epoch;
   std::string metadata;
   Timestamp committed_at;
+  /// See GroupCoordinator::round; not stored.
+  std::uint64_t round = 0;
 };
 
 /// A record of __consumer_offsets; without a value it deletes what the key names.

@@ -7,6 +7,8 @@
 #include "base/budget.hpp"
 #include "base/units.hpp"
 #include "node/node_engine.hpp"
+#include "node/serve/handlers/handlers.hpp"
+#include "node/turn.hpp"
 #include "wire/batch_builder.hpp"
 
 namespace dohle::node {
@@ -18,6 +20,8 @@ constexpr std::size_t max_batch_bytes = 1_MiB;
 constexpr std::size_t record_bytes_limit = 60_MiB;
 constexpr std::size_t read_bytes = 4_MiB;
 constexpr std::size_t min_garbage_records = 10'000;
+/// Groups and offsets that a walk looks at between two looks at the clock: each may be a record.
+constexpr std::size_t walked_at_once = 64;
 
 Record record_of(const GroupRecord& from) {
   Record record;
@@ -55,6 +59,18 @@ GroupService::GroupService(NodeEngine& engine, Executor& loop, Random& random,
 
 GroupService::~GroupService() {
   loop_.cancel(timer_);
+  loop_.cancel(walk_timer_);
+}
+
+bool GroupService::has_room_for(std::size_t growth, std::string_view what, std::string_view group) {
+  if (coordinator_.has_room_for(growth)) return true;
+  engine_.lines().complain(std::string(what) + " of group " + shortened(group) +
+                           " are refused: all groups together take " +
+                           std::to_string(coordinator_.state_bytes()) + " bytes of memory, " +
+                           std::to_string(growth) + " more are needed, and at most " +
+                           std::to_string(coordinator_.max_state_bytes()) +
+                           " are allowed (max_group_state_bytes); deleting groups makes room");
+  return false;
 }
 
 bool GroupService::is_offline() const {
@@ -134,14 +150,18 @@ Result<void> GroupService::restore(const Slice& batch, Now now) {
 }
 
 Result<void> GroupService::store(const std::vector<GroupRecord>& records) {
+  auto outcome = store_without_rewrite(records);
+  if (outcome && !records.empty()) begin_rewrite_if_due();
+  return outcome;
+}
+
+Result<void> GroupService::store_without_rewrite(const std::vector<GroupRecord>& records) {
   if (records.empty()) return {};
   if (fault_) return fail(*fault_);
   DOHLE_ASSERT(partition_ != nullptr || not_made_, "what leads to a record begins with when_ready");
   if (partition_ == nullptr) return fail(*not_made_);
   if (auto stored = store_owed(); !stored) return stored;
-  auto outcome = append(records);
-  if (outcome) rewrite_if_due();
-  return outcome;
+  return append(records);
 }
 
 // What is deleted in memory must not come back with the next start.
@@ -181,26 +201,109 @@ Result<void> GroupService::append(std::span<const GroupRecord> records) {
   return {};
 }
 
+// --- walks
+
 // What is live is written once more at the end, and the log then begins there. A crash in between
 // leaves both, which read back to the same.
-void GroupService::rewrite_if_due() {
+void GroupService::begin_rewrite_if_due() {
   const std::size_t live = coordinator_.live_records();
   if (is_rewriting_ || stored_records_ < min_garbage_records + 2 * live) return;
-  auto records = coordinator_.snapshot();
-  if (!records) return warn("__consumer_offsets cannot be rewritten", records.error());
-  const Offset begin = partition_->log()->end();
-  stored_records_ = 0;
-  if (auto appended = append(*records); !appended) {
-    stored_records_ += live;
-    return warn("__consumer_offsets cannot be rewritten", appended.error());
-  }
   is_rewriting_ = true;
-  engine_.syncing().when_synced([this, begin] {
+  rewritten_from_ = partition_->log()->end();
+  stored_records_ = 0;
+  rewriting_ = {{}, true};
+  walk();
+}
+
+void GroupService::rewrite_some() {
+  if (is_offline()) return give_up_rewriting(*partition_->fault());
+  std::vector<GroupRecord> records;
+  auto has_more = coordinator_.snapshot_some(rewriting_.place, walked_at_once, records);
+  if (!has_more) return give_up_rewriting(has_more.error());
+  if (auto owed = store_owed(); !owed) return give_up_rewriting(owed.error());
+  if (auto appended = append(records); !appended) return give_up_rewriting(appended.error());
+  if (!*has_more) end_rewrite();
+}
+
+void GroupService::give_up_rewriting(const Error& why) {
+  rewriting_ = {};
+  is_rewriting_ = false;
+  stored_records_ += coordinator_.live_records();
+  warn("__consumer_offsets cannot be rewritten", why);
+}
+
+void GroupService::end_rewrite() {
+  rewriting_ = {};
+  engine_.syncing().when_synced([this, begin = rewritten_from_] {
     is_rewriting_ = false;
     if (is_offline()) return;
     auto cut = partition_->log()->set_log_start(begin);
     if (!cut) warn("__consumer_offsets keeps its old records", cut.error());
   });
+}
+
+void GroupService::forget_topic(std::string_view topic, Task done) {
+  when_forgotten_.push_back(std::move(done));
+  coordinator_.forget(std::string(topic));
+  forgetting_.is_under_way = true;
+  walk();
+}
+
+void GroupService::finish_forgetting(const std::string& topic) {
+  while (coordinator_.is_forgetting(topic)) forget_some();
+}
+
+void GroupService::forget_some() {
+  std::vector<GroupRecord> records;
+  forgetting_.is_under_way = coordinator_.forget_some(forgetting_.place, walked_at_once, records);
+  if (auto stored = store_deletions(std::move(records)); !stored) {
+    warn("offsets of deleted topics stay on disk for now", stored.error());
+  }
+  if (forgetting_.is_under_way) return;
+  for (Task& done : std::exchange(when_forgotten_, {})) done();
+}
+
+void GroupService::expire(Now now) {
+  expired_at_ = now.wall;
+  expiring_.is_under_way = true;
+  walk();
+}
+
+void GroupService::expire_some() {
+  if (!is_available()) return void(expiring_ = {});
+  std::vector<GroupRecord> records;
+  expiring_.is_under_way =
+      coordinator_.expire_some(expired_at_, expiring_.place, walked_at_once, records);
+  if (auto stored = store(records); !stored) warn("expired offsets stay", stored.error());
+}
+
+bool GroupService::has_walk() const {
+  return forgetting_.is_under_way || expiring_.is_under_way || rewriting_.is_under_way;
+}
+
+bool GroupService::walk_some() {
+  if (forgetting_.is_under_way) {
+    forget_some();
+  } else if (expiring_.is_under_way) {
+    expire_some();
+  } else if (rewriting_.is_under_way) {
+    rewrite_some();
+  }
+  return has_walk();
+}
+
+void GroupService::walk() {
+  // What a piece stores may begin the next rewrite.
+  if (walk_timer_ != 0 || is_walking_) return;
+  is_walking_ = true;
+  while (walk_some() && !is_turn_over(loop_)) continue;
+  is_walking_ = false;
+  if (has_walk()) {
+    walk_timer_ = loop_.arm(loop_.tick().mono, [this] {
+      walk_timer_ = 0;
+      walk();
+    });
+  }
 }
 
 // --- requests
@@ -234,7 +337,11 @@ void GroupService::begin_join(JoinRequest request, JoinDone done) {
   const Now now = loop_.tick();
   ClassicGroupActions actions;
   const ReplyTo to = keep(std::move(done));
-  if (is_available()) {
+  if (is_available() &&
+      !has_room_for(coordinator_.growth_by(request), "members", request.group_id)) {
+    actions.push_back(
+        refused_join(to, std::move(request.member_id), broker_error::group_max_size_reached));
+  } else if (is_available()) {
     coordinator_.join(std::move(request), to, now, actions);
   } else {
     actions.push_back(refused_join(to, {}, broker_error::coordinator_not_available));
@@ -252,7 +359,10 @@ void GroupService::begin_sync(SyncRequest request, SyncDone done) {
   const Now now = loop_.tick();
   ClassicGroupActions actions;
   const ReplyTo to = keep(std::move(done));
-  if (is_available()) {
+  if (is_available() &&
+      !has_room_for(coordinator_.growth_by(request), "the assignments", request.group_id)) {
+    actions.push_back(refused_sync(to, broker_error::invalid_request));
+  } else if (is_available()) {
     coordinator_.sync(std::move(request), to, now, actions);
   } else {
     actions.push_back(refused_sync(to, broker_error::coordinator_not_available));
@@ -296,20 +406,28 @@ void GroupService::commit(const std::string& group, std::vector<Commit> commits,
 }
 
 void GroupService::store_commits(const std::string& group, std::vector<Commit> commits, Done done) {
+  std::size_t growth = 0;
+  for (Commit& commit : commits) {
+    commit.committed.round = coordinator_.round();
+    growth +=
+        coordinator_.growth_by_offset(group, commit.topic, commit.partition, commit.committed);
+  }
+  growth += coordinator_.growth_by_group(group);
+  if (!has_room_for(growth, "offsets", group)) return done(broker_error::policy_violation);
   std::vector<GroupRecord> records;
   for (const Commit& commit : commits) {
     auto record = offset_record(group, commit.topic, commit.partition, commit.committed);
     if (!record) return done(broker_error::invalid_request);
     records.push_back(*std::move(record));
   }
+  if (auto stored = store_without_rewrite(records); !stored) {
+    warn("offsets of group " + group + " are refused", stored.error());
+    return done(code_of(stored.error()));
+  }
   for (const Commit& commit : commits) {
     coordinator_.stage(group, commit.topic, commit.partition, commit.committed);
   }
-  if (auto stored = store(records); !stored) {
-    warn("offsets of group " + group + " are refused", stored.error());
-    settle(group, commits, false);
-    return done(code_of(stored.error()));
-  }
+  begin_rewrite_if_due();
   // Nobody sees an offset that a crash could take back.
   engine_.syncing().when_durable(
       [this, group, commits = std::move(commits), done = std::move(done)]() mutable {
@@ -326,42 +444,16 @@ void GroupService::settle(const std::string& group, std::vector<Commit>& commits
   }
 }
 
-void GroupService::remove(const std::vector<std::string>& groups, LeaveDone done) {
-  std::vector<std::int16_t> errors;
+std::int16_t GroupService::remove(const std::string& group) {
+  if (!is_available()) return broker_error::coordinator_not_available;
   std::vector<GroupRecord> records;
-  for (const std::string& group : groups) {
-    errors.push_back(is_available() ? coordinator_.remove(group, records)
-                                    : broker_error::coordinator_not_available);
-  }
-  if (auto stored = store_deletions(std::move(records)); !stored) {
-    for (std::int16_t& error : errors) {
-      if (error == broker_error::none) error = code_of(stored.error());
-    }
-  }
-  engine_.syncing().when_durable([done = std::move(done), errors = std::move(errors)]() mutable {
-    done(errors, broker_error::none);
-  });
-}
-
-void GroupService::forget_topic(std::string_view topic) {
-  std::vector<GroupRecord> records;
-  coordinator_.forget_topics([&](const std::string& each) { return each == topic; }, records);
-  if (auto stored = store_deletions(std::move(records)); !stored) {
-    warn("offsets of the deleted topic " + std::string(topic) + " stay on disk for now",
-         stored.error());
-  }
-}
-
-void GroupService::expire(Now now) {
-  if (!is_available()) return;
-  std::vector<GroupRecord> records;
-  coordinator_.expire(now.wall, records);
-  if (auto stored = store(records); !stored) {
-    warn("expired offsets stay", stored.error());
-  }
+  const std::int16_t error = coordinator_.remove(group, records);
+  auto stored = store_deletions(std::move(records));
+  return stored || error != broker_error::none ? error : code_of(stored.error());
 }
 
 void GroupService::answer_all() {
+  while (forgetting_.is_under_way) forget_some();
   for (auto& [to, waiting] : std::exchange(waiting_, {})) {
     if (auto* join = std::get_if<JoinDone>(&waiting)) {
       (*join)(refused_join(0, {}, broker_error::coordinator_not_available));

@@ -54,9 +54,14 @@ class GroupService {
                                           const std::optional<std::string>& instance_id,
                                           Generation generation, Now now);
   void commit(const std::string& group, std::vector<Commit> commits, Done done);
-  /// Deletes groups; one error code for each.
-  void remove(const std::vector<std::string>& groups, LeaveDone done);
-  void forget_topic(std::string_view topic);
+  /// Deletes a group; the next sync makes that durable. Returns an error code.
+  [[nodiscard]] std::int16_t remove(const std::string& group);
+  /// Its offsets are gone from now on, and removed in pieces; then calls `done`.
+  void forget_topic(std::string_view topic, Task done);
+  /// A topic of that name was made: what is left of an earlier one's is removed at once, so that no
+  /// crash brings it back.
+  void finish_forgetting(const std::string& topic);
+  /// In pieces.
   void expire(Now now);
   /// Stores the deletions for which the disk had no space. They come before anything else that is
   /// stored. Errors: storage; the next call tries again.
@@ -72,21 +77,39 @@ class GroupService {
  private:
   using Waiting = std::variant<JoinDone, SyncDone>;
 
+  /// A walk over all groups that goes on while the turn has time, then in later turns.
+  struct Walk {
+    GroupCoordinator::Place place;
+    bool is_under_way = false;
+  };
+
   [[nodiscard]] bool is_offline() const;
   void when_ready(Task then);
   void begin_join(JoinRequest request, JoinDone done);
   void begin_sync(SyncRequest request, SyncDone done);
   void store_commits(const std::string& group, std::vector<Commit> commits, Done done);
+  /// Says which bound it is when all groups together have no room for so many bytes more.
+  [[nodiscard]] bool has_room_for(std::size_t growth, std::string_view what,
+                                  std::string_view group);
   ReplyTo keep(Waiting waiting);
   void perform(ClassicGroupActions actions, Now now);
   void answer(const ClassicGroupAction& action, std::int16_t error);
   void answer_when_stored(ClassicGroupActions answers);
   [[nodiscard]] bool store_group(const std::string& group);
   Result<void> store(const std::vector<GroupRecord>& records);
+  Result<void> store_without_rewrite(const std::vector<GroupRecord>& records);
   Result<void> store_deletions(std::vector<GroupRecord> records);
   Result<void> append(std::span<const GroupRecord> records);
   void settle(const std::string& group, std::vector<Commit>& commits, bool is_durable);
-  void rewrite_if_due();
+  void begin_rewrite_if_due();
+  void rewrite_some();
+  void give_up_rewriting(const Error& why);
+  void end_rewrite();
+  void forget_some();
+  void expire_some();
+  void walk();
+  bool walk_some();
+  [[nodiscard]] bool has_walk() const;
   Result<void> read_log(log::PartitionLog& log, Now now);
   Result<void> restore(const Slice& batch, Now now);
   void forget_missing_topics();
@@ -107,6 +130,15 @@ class GroupService {
   std::vector<GroupRecord> owed_;
   std::size_t stored_records_ = 0;
   bool is_rewriting_ = false;
+  /// Where the rewritten log begins.
+  Offset rewritten_from_{};
+  Walk forgetting_;
+  std::vector<Task> when_forgotten_;
+  Walk expiring_;
+  Walk rewriting_;
+  Timestamp expired_at_{};
+  TimerId walk_timer_ = 0;
+  bool is_walking_ = false;
 };
 
 }  // namespace dohle::node

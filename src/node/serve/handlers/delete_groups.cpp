@@ -5,15 +5,18 @@
 namespace dohle::node {
 
 void handle(Call& call, wire::DeleteGroupsRequest request) {
-  const std::vector<std::string> asked = request.groups_names;
-  call.engine.groups().remove(
-      asked, [responder = call.responder, groups = std::move(request.groups_names)](
-                 const std::vector<std::int16_t>& errors, std::int16_t) {
-        wire::DeleteGroupsResponse response;
-        for (std::size_t i = 0; i < groups.size(); ++i) {
-          response.results.push_back({groups[i], errors[i]});
+  call.engine.dispatcher().go_on(
+      call.responder.session(),
+      [&engine = call.engine, responder = call.responder, groups = std::move(request.groups_names),
+       response = wire::DeleteGroupsResponse()]() mutable {
+        const std::size_t next = response.results.size();
+        if (next < groups.size()) {
+          response.results.push_back({groups[next], engine.groups().remove(groups[next])});
+          return Dispatcher::Progress::more;
         }
-        responder.answer(response);
+        engine.syncing().when_durable(
+            [responder, response = std::move(response)] { responder.answer(response); });
+        return Dispatcher::Progress::answered;
       });
 }
 

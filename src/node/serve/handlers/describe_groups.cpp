@@ -46,19 +46,28 @@ Described describe(const ClassicGroup& group) {
 }  // namespace
 
 void handle(Call& call, wire::DescribeGroupsRequest request) {
-  wire::DescribeGroupsResponse response;
-  const GroupService& groups = call.engine.groups();
   // Once each: an answer may be large, and its name repeated in a few bytes.
-  std::set<std::string_view> answered;
-  for (const std::string& id : request.groups) {
-    if (!answered.insert(id).second) continue;
-    const ClassicGroup* group = groups.coordinator().find(id);
-    Described described = group == nullptr ? missing(id, call.version) : describe(*group);
-    if (!groups.is_available()) described.error_code = broker_error::coordinator_not_available;
-    if (request.include_authorized_operations) described.authorized_operations = may::with_group;
-    response.groups.push_back(std::move(described));
-  }
-  call.responder.answer(response);
+  call.engine.dispatcher().go_on(
+      call.responder.session(),
+      [&engine = call.engine, responder = call.responder, request = std::move(request),
+       response = wire::DescribeGroupsResponse(), answered = std::set<std::string>(),
+       next = std::size_t{0}]() mutable {
+        if (next == request.groups.size()) {
+          responder.answer(response);
+          return Dispatcher::Progress::answered;
+        }
+        const std::string& id = request.groups[next++];
+        if (!answered.insert(id).second) return Dispatcher::Progress::more;
+        const GroupService& groups = engine.groups();
+        const ClassicGroup* group = groups.coordinator().find(id);
+        Described described =
+            group == nullptr ? missing(id, responder.version()) : describe(*group);
+        if (!groups.is_available()) described.error_code = broker_error::coordinator_not_available;
+        if (request.include_authorized_operations)
+          described.authorized_operations = may::with_group;
+        response.groups.push_back(std::move(described));
+        return Dispatcher::Progress::more;
+      });
 }
 
 }  // namespace dohle::node

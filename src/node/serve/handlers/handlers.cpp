@@ -75,6 +75,14 @@ constexpr std::array<const Handler*, keys> by_key() {
 
 }  // namespace
 
+void refuse_size(Call& call, const wire::Api& api, std::size_t bytes) {
+  call.responder.close(Error::client(
+      Errc::too_large, std::string(wire::api_name(api.key)) + " request of " +
+                           std::to_string(bytes) + " bytes; at most " +
+                           std::to_string(max_body_bytes(api.key)) +
+                           " are allowed (max_body_bytes), fewer topics or groups at once fit"));
+}
+
 std::span<const Handler> handlers() {
   return table;
 }

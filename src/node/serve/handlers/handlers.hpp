@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/broker_errors.hpp"
+#include "node/limits.hpp"
 #include "node/node_engine.hpp"
 #include "wire/api.hpp"
 #include "wire/frame_body.hpp"
@@ -17,12 +18,39 @@ struct Handler {
   void (*handle)(Call& call, const Slice& body);
 };
 
+/// The largest body of a request: it is decoded in one turn. Only records make a request larger.
+[[nodiscard]] constexpr std::size_t max_body_bytes(wire::ApiKey key) {
+  switch (key) {
+    case wire::ApiKey::produce:
+      return SIZE_MAX;  // the frame's bound
+    case wire::ApiKey::fetch:
+    case wire::ApiKey::sync_group:
+      return limits::max_large_body_bytes;
+    case wire::ApiKey::metadata:
+    case wire::ApiKey::list_offsets:
+    case wire::ApiKey::offset_commit:
+    case wire::ApiKey::offset_fetch:
+    case wire::ApiKey::offset_for_leader_epoch:
+    case wire::ApiKey::join_group:
+    case wire::ApiKey::create_topics:
+    case wire::ApiKey::delete_topics:
+      return limits::max_body_bytes;
+    default:
+      return limits::max_small_body_bytes;
+  }
+}
+/// Closes the connection with a line: the client cannot send this.
+void refuse_size(Call& call, const wire::Api& api, std::size_t bytes);
+
 /// Decodes the body and calls the `handle` for that request, wherever it is declared; a body that
-/// is not what the version says closes the connection. Bytes behind its last field are ignored, and
-/// a line says so once for each kind of client.
+/// is too large or not what the version says closes the connection. Bytes behind its last field are
+/// ignored, and a line says so once for each kind of client.
 template <class Request>
 inline constexpr Handler handler_of{
     Request::api, [](Call& call, const Slice& body) {
+      if (body.size() > max_body_bytes(Request::api.key)) {
+        return refuse_size(call, Request::api, body.size());
+      }
       auto request = wire::decode_frame_body<Request>(body, call.version);
       if (!request) return call.responder.close(request.error());
       if (request->has_more) call.engine.dispatcher().note_trailing_bytes(call, Request::api);

@@ -9,6 +9,9 @@ namespace dohle::node {
 namespace {
 
 constexpr std::string_view classic = "classic";
+constexpr std::size_t groups_at_once = 100;
+/// There are fewer states and kinds; each is compared with each group.
+constexpr std::size_t max_filters = 100;
 
 bool is_same_word(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [](char x, char y) {
@@ -27,18 +30,32 @@ bool passes(const std::vector<std::string>& filter, std::string_view word) {
 }  // namespace
 
 void handle(Call& call, wire::ListGroupsRequest request) {
-  wire::ListGroupsResponse response;
+  wire::ListGroupsResponse refused;
   if (!call.engine.groups().is_available()) {
-    response.error_code = broker_error::coordinator_not_available;
-    return call.responder.answer(response);
+    refused.error_code = broker_error::coordinator_not_available;
+    return call.responder.answer(refused);
   }
-  call.engine.groups().coordinator().for_each([&](const ClassicGroup& group) {
-    const std::string_view state = to_string(group.state());
-    if (!passes(request.states_filter, state) || !passes(request.types_filter, classic)) return;
-    response.groups.push_back(
-        {group.id(), group.protocol_type(), std::string(state), std::string(classic)});
-  });
-  call.responder.answer(response);
+  if (request.states_filter.size() + request.types_filter.size() > max_filters) {
+    refused.error_code = broker_error::invalid_request;
+    return call.responder.answer(refused);
+  }
+  // Groups may come and go between two slices: the next one is found by its name.
+  call.engine.dispatcher().go_on(
+      call.responder.session(),
+      [&engine = call.engine, responder = call.responder, request = std::move(request),
+       response = wire::ListGroupsResponse(), last = std::string()]() mutable {
+        const bool has_more = engine.groups().coordinator().visit_after(
+            last, groups_at_once, [&](const ClassicGroup& group) {
+              const std::string_view state = to_string(group.state());
+              if (!passes(request.states_filter, state)) return;
+              if (!passes(request.types_filter, classic)) return;
+              response.groups.push_back(
+                  {group.id(), group.protocol_type(), std::string(state), std::string(classic)});
+            });
+        if (has_more) return Dispatcher::Progress::more;
+        responder.answer(response);
+        return Dispatcher::Progress::answered;
+      });
 }
 
 }  // namespace dohle::node

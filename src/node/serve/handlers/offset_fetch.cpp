@@ -27,19 +27,22 @@ Partition partition_of(PartitionId index, const CommittedOffset* committed) {
   return partition;
 }
 
-const CommittedOffset* find(const Offsets* offsets, const std::string& topic, PartitionId index) {
+const CommittedOffset* find(const GroupCoordinator& groups, const Offsets* offsets,
+                            const std::string& topic, PartitionId index) {
   if (offsets == nullptr) return nullptr;
   const auto found = offsets->find({topic, index});
-  return found == offsets->end() ? nullptr : &found->second;
+  if (found == offsets->end() || groups.is_forgotten(topic, found->second)) return nullptr;
+  return &found->second;
 }
 
 // All that the group has committed, in the order of topics. `add` makes a topic's entry.
 template <class Partition, class Add>
-void add_all(const Offsets* offsets, Add&& add) {
+void add_all(const GroupCoordinator& groups, const Offsets* offsets, Add&& add) {
   if (offsets == nullptr) return;
   std::string last;
   std::vector<Partition>* into = nullptr;
   for (const auto& [at, committed] : *offsets) {
+    if (groups.is_forgotten(at.first, committed)) continue;
     if (into == nullptr || at.first != last) into = add(last = at.first);
     if (into != nullptr) into->push_back(partition_of<Partition>(at.second, &committed));
   }
@@ -51,9 +54,10 @@ void answer_one(Call& call, const Request& request) {
   if (!call.engine.groups().is_available()) {
     response.error_code = broker_error::coordinator_not_available;
   }
-  const Offsets* offsets = call.engine.groups().coordinator().offsets(request.group_id);
+  const GroupCoordinator& groups = call.engine.groups().coordinator();
+  const Offsets* offsets = groups.offsets(request.group_id);
   if (!request.topics) {
-    add_all<Partition>(offsets, [&](const std::string& topic) {
+    add_all<Partition>(groups, offsets, [&](const std::string& topic) {
       return &response.topics.emplace_back(Response::OffsetFetchResponseTopic{topic, {}})
                   .partitions;
     });
@@ -63,7 +67,8 @@ void answer_one(Call& call, const Request& request) {
     auto& topic = response.topics.emplace_back();
     topic.name = wanted.name;
     for (const PartitionId index : wanted.partition_indexes) {
-      topic.partitions.push_back(partition_of<Partition>(index, find(offsets, wanted.name, index)));
+      topic.partitions.push_back(
+          partition_of<Partition>(index, find(groups, offsets, wanted.name, index)));
       if (call.version < first_version_with_group_error) {
         topic.partitions.back().error_code = response.error_code;
       }
@@ -77,18 +82,20 @@ class GroupOffsets {
   using Partition = Response::OffsetFetchResponsePartitions;
   using TopicAnswer = Response::OffsetFetchResponseTopics;
 
-  explicit GroupOffsets(Call& call) : call_(call), by_id_(call.version >= first_version_with_ids) {}
+  GroupOffsets(NodeEngine& engine, std::int16_t version)
+      : engine_(engine), by_id_(version >= first_version_with_ids) {}
 
   Response::OffsetFetchResponseGroup answer_for(const Request::OffsetFetchRequestGroup& wanted) {
     Response::OffsetFetchResponseGroup group;
     group.group_id = wanted.group_id;
-    if (!call_.engine.groups().is_available()) {
+    if (!engine_.groups().is_available()) {
       group.error_code = broker_error::coordinator_not_available;
       return group;
     }
-    const Offsets* offsets = call_.engine.groups().coordinator().offsets(wanted.group_id);
+    const Offsets* offsets = groups().offsets(wanted.group_id);
     if (!wanted.topics) {
-      add_all<Partition>(offsets, [&](const std::string& topic) { return add(group, topic); });
+      add_all<Partition>(groups(), offsets,
+                         [&](const std::string& topic) { return add(group, topic); });
       return group;
     }
     for (const auto& topic : *wanted.topics) group.topics.push_back(look_up(topic, offsets));
@@ -101,7 +108,7 @@ class GroupOffsets {
     TopicAnswer topic;
     topic.name = name;
     if (by_id_) {
-      const Topic* found = call_.engine.topics().find(name);
+      const Topic* found = engine_.topics().find(name);
       if (found == nullptr) return nullptr;
       topic.topic_id = found->id;
     }
@@ -112,20 +119,22 @@ class GroupOffsets {
     TopicAnswer topic;
     topic.name = wanted.name;
     topic.topic_id = wanted.topic_id;
-    const Topic* found = by_id_ ? call_.engine.topics().find(wanted.topic_id) : nullptr;
+    const Topic* found = by_id_ ? engine_.topics().find(wanted.topic_id) : nullptr;
     for (const PartitionId index : wanted.partition_indexes) {
       if (by_id_ && found == nullptr) {
         topic.partitions.push_back(partition_of<Partition>(index, nullptr));
         topic.partitions.back().error_code = broker_error::unknown_topic_id;
         continue;
       }
-      topic.partitions.push_back(
-          partition_of<Partition>(index, find(offsets, by_id_ ? found->name : wanted.name, index)));
+      topic.partitions.push_back(partition_of<Partition>(
+          index, find(groups(), offsets, by_id_ ? found->name : wanted.name, index)));
     }
     return topic;
   }
 
-  Call& call_;
+  [[nodiscard]] const GroupCoordinator& groups() const { return engine_.groups().coordinator(); }
+
+  NodeEngine& engine_;
   bool by_id_;
 };
 
@@ -133,15 +142,22 @@ class GroupOffsets {
 
 void handle(Call& call, wire::OffsetFetchRequest request) {
   if (call.version < first_version_with_several) return answer_one(call, request);
-  Response response;
-  GroupOffsets offsets(call);
-  // Once each: an answer may be large, and its name repeated in a few bytes.
-  std::set<std::string_view> answered_whole;
-  for (const auto& group : request.groups) {
-    if (!group.topics && !answered_whole.insert(group.group_id).second) continue;
-    response.groups.push_back(offsets.answer_for(group));
-  }
-  call.responder.answer(response);
+  call.engine.dispatcher().go_on(
+      call.responder.session(),
+      // Once each: an answer may be large, and its name repeated in a few bytes.
+      [offsets = GroupOffsets(call.engine, call.version), responder = call.responder,
+       request = std::move(request), response = Response(),
+       answered_whole = std::set<std::string>(), next = std::size_t{0}]() mutable {
+        if (next == request.groups.size()) {
+          responder.answer(response);
+          return Dispatcher::Progress::answered;
+        }
+        const auto& group = request.groups[next++];
+        if (!group.topics && !answered_whole.insert(group.group_id).second)
+          return Dispatcher::Progress::more;
+        response.groups.push_back(offsets.answer_for(group));
+        return Dispatcher::Progress::more;
+      });
 }
 
 }  // namespace dohle::node
