@@ -9,8 +9,8 @@ namespace dohle::node::limits {
 
 /// Requests of one connection that are not answered yet; no more are read from it meanwhile.
 inline constexpr std::size_t max_requests_per_connection = 128;
-/// Bodies of requests other than Produce: Fetch and SyncGroup; those that name partitions, topics or
-/// what a member tells; all others.
+/// Bodies of requests other than Produce: Fetch and SyncGroup; those that name partitions, topics
+/// or what a member tells; all others.
 inline constexpr std::size_t max_large_body_bytes = std::size_t{8} << 20;
 inline constexpr std::size_t max_body_bytes = std::size_t{4} << 20;
 inline constexpr std::size_t max_small_body_bytes = std::size_t{1} << 20;

@@ -156,6 +156,19 @@ Waits probe(std::uint16_t port, const std::string& topic, int windows) {
   return *best;
 }
 
+Waits probe_with(std::uint16_t port, const wire::ProduceRequest& request, int count) {
+  WireConnection connection(port);
+  Waits waits;
+  for (int i = 0; i < count; ++i) {
+    const auto begin = SteadyClock::now();
+    const auto answer = connection.ask(request, 12);
+    EXPECT_TRUE(answer.has_value() && answer->responses[0].partition_responses[0].error_code == 0);
+    waits.each.push_back(
+        std::chrono::duration_cast<std::chrono::microseconds>(SteadyClock::now() - begin));
+  }
+  return waits;
+}
+
 void print(const std::string& attack, const Waits& waits) {
   std::printf("%s: %zu records, p50 %.1f ms, p99 %.1f ms, longest %.1f ms\n", attack.c_str(),
               waits.each.size(), waits.percentile_ms(50), waits.percentile_ms(99),

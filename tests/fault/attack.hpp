@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "wire/header.hpp"
+#include "wire/messages/produce.hpp"
 
 namespace dohle::fault {
 
@@ -80,6 +81,9 @@ struct Waits {
 /// (default: 2) seconds, `windows` times, and returns the window with the lowest p99. What fails is
 /// a test failure.
 [[nodiscard]] Waits probe(std::uint16_t port, const std::string& topic, int windows = 3);
+/// How long each of `count` produce requests of one partition waits, one after the other. What
+/// fails is a test failure.
+[[nodiscard]] Waits probe_with(std::uint16_t port, const wire::ProduceRequest& request, int count);
 /// Prints p50, p99 and the longest wait.
 void print(const std::string& attack, const Waits& waits);
 

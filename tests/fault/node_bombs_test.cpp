@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/units.hpp"
+#include "fault/attack.hpp"
 #include "fault/measured.hpp"
 #include "fault/node_process.hpp"
 #include "fault/wire_connection.hpp"
@@ -38,29 +39,11 @@ wire::ProduceRequest produce_of(const std::string& topic, int partitions, const 
   return request;
 }
 
-struct Waits {
-  std::vector<milliseconds> each;
-  [[nodiscard]] milliseconds longest() const { return *std::ranges::max_element(each); }
-  [[nodiscard]] milliseconds percentile(int percent) {
-    std::ranges::sort(each);
-    return each[each.size() * static_cast<std::size_t>(percent) / 100];
-  }
-};
-
 class BombsTest : public testing::Test {
  protected:
   /// How long each of `count` produce requests waits for its answer.
   Waits probe(const std::string& topic, const Chain& batch, int count) {
-    WireConnection connection(node_.port());
-    Waits waits;
-    for (int i = 0; i < count; ++i) {
-      const auto begin = SteadyClock::now();
-      const auto answer = connection.ask(produce_of(topic, 1, batch), 12);
-      EXPECT_TRUE(answer.has_value() &&
-                  answer->responses[0].partition_responses[0].error_code == 0);
-      waits.each.push_back(since(begin));
-    }
-    return waits;
+    return probe_with(node_.port(), produce_of(topic, 1, batch), count);
   }
 
   ScratchDirectory scratch_;
@@ -75,15 +58,13 @@ TEST_F(BombsTest, ThirtyBombsInOneRequestHoldUpNoOtherClient) {
   const Chain bomb = zeros_batch(wire::Compression::gzip, 250'000'000);
   const std::size_t idle = node_.resident_bytes();
   ASSERT_TRUE(attacker.send(produce_of("bombs", is_measured ? 30 : 3, bomb), 12));
-  Waits plain = probe("plain", zeros_batch(wire::Compression::none, 100), 500);
-  Waits compressed = probe("plain", zeros_batch(wire::Compression::lz4, 200'000), 5);
-  std::printf("beside bombs: plain p99 %lld ms, longest %lld ms; lz4 longest %lld ms\n",
-              static_cast<long long>(plain.percentile(99).count()),
-              static_cast<long long>(plain.longest().count()),
-              static_cast<long long>(compressed.longest().count()));
+  const Waits plain = probe("plain", zeros_batch(wire::Compression::none, 100), 500);
+  const Waits compressed = probe("plain", zeros_batch(wire::Compression::lz4, 200'000), 5);
+  print("beside bombs, plain", plain);
+  print("beside bombs, lz4", compressed);
   if (is_measured) {
-    EXPECT_LE(compressed.longest(), milliseconds(1'000));
-    EXPECT_LE(plain.longest(), milliseconds(250));
+    EXPECT_LE(compressed.longest_ms(), 1'000.0);
+    EXPECT_LE(plain.longest_ms(), 250.0);
   }
   const auto answer = attacker.receive<wire::ProduceRequest>(12);
   ASSERT_TRUE(answer.has_value()) << answer.error().to_string();
@@ -139,17 +120,17 @@ TEST_F(BombsTest, TwentyThousandFetchesOfAHundredPartitionsCloseAtOnce) {
     for (int j = 0; j < fetches_each; ++j) ASSERT_TRUE(connection.send(request, fetch_version));
   }
   const Chain batch = zeros_batch(wire::Compression::none, 100);
-  Waits waiting = probe("plain", batch, 500);
+  const Waits waiting = probe("plain", batch, 500);
   const std::size_t taken = node_.resident_bytes() - before;
   connections.clear();
-  Waits closing = probe("plain", batch, 500);
-  std::printf("20,000 waiting fetches: %zu MB; longest produce %lld ms beside, %lld ms closing\n",
-              taken >> 20, static_cast<long long>(waiting.longest().count()),
-              static_cast<long long>(closing.longest().count()));
+  const Waits closing = probe("plain", batch, 500);
+  std::printf("20,000 waiting fetches: %zu MB\n", taken >> 20);
+  print("beside waiting fetches", waiting);
+  print("while they close", closing);
   if (is_measured) {
     EXPECT_LT(taken, 160_MiB);
-    EXPECT_LE(waiting.longest(), milliseconds(1'000));
-    EXPECT_LE(closing.longest(), milliseconds(1'000));
+    EXPECT_LE(waiting.longest_ms(), 1'000.0);
+    EXPECT_LE(closing.longest_ms(), 1'000.0);
   }
 }
 
