@@ -5,32 +5,16 @@
 #include <span>
 #include <string_view>
 
+#include "wire/api_list.hpp"
+
 namespace dohle::wire {
 
 /// The protocol's numbers for its requests, as far as this library knows the messages.
 enum class ApiKey : std::int16_t {
   none = -1,  ///< a schema that is not a request: what clients put into bytes, records of a log
-  produce = 0,
-  fetch = 1,
-  list_offsets = 2,
-  metadata = 3,
-  offset_commit = 8,
-  offset_fetch = 9,
-  find_coordinator = 10,
-  join_group = 11,
-  heartbeat = 12,
-  leave_group = 13,
-  sync_group = 14,
-  describe_groups = 15,
-  list_groups = 16,
-  api_versions = 18,
-  create_topics = 19,
-  delete_topics = 20,
-  init_producer_id = 22,
-  offset_for_leader_epoch = 23,
-  describe_configs = 32,
-  delete_groups = 42,
-  describe_cluster = 60,
+#define DOHLE_API_KEY(key, file, Name) file = key,
+  DOHLE_FOR_EACH_API(DOHLE_API_KEY)
+#undef DOHLE_API_KEY
 };
 
 /// Both ends are included.

@@ -5,17 +5,22 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedWriter;
 import java.io.FileOutputStream;
+import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStreamWriter;
 import java.io.Writer;
 import java.lang.reflect.Method;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.Collection;
 import java.util.List;
 import java.util.Random;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.zip.GZIPOutputStream;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.compress.Compression;
@@ -61,18 +66,22 @@ public class Golden {
 
     record Api(int key, String name, int first, int last) {}
 
-    // The versions that Dohle speaks; Produce 0 to 2 no Kafka of today reads.
-    static final List<Api> APIS = List.of(
-        new Api(0, "Produce", 3, 13), new Api(1, "Fetch", 4, 18), new Api(2, "ListOffsets", 1, 11),
-        new Api(3, "Metadata", 0, 13), new Api(8, "OffsetCommit", 2, 10),
-        new Api(9, "OffsetFetch", 1, 10), new Api(10, "FindCoordinator", 0, 6),
-        new Api(11, "JoinGroup", 0, 9), new Api(12, "Heartbeat", 0, 4),
-        new Api(13, "LeaveGroup", 0, 5), new Api(14, "SyncGroup", 0, 5),
-        new Api(15, "DescribeGroups", 0, 6), new Api(16, "ListGroups", 0, 5),
-        new Api(18, "ApiVersions", 0, 4), new Api(19, "CreateTopics", 2, 7),
-        new Api(20, "DeleteTopics", 1, 6), new Api(22, "InitProducerId", 0, 5),
-        new Api(23, "OffsetForLeaderEpoch", 2, 4), new Api(32, "DescribeConfigs", 1, 4),
-        new Api(42, "DeleteGroups", 0, 2), new Api(60, "DescribeCluster", 0, 2));
+    // The versions that Dohle speaks, from the declarations of its messages.
+    static List<Api> apis(Path wire) throws IOException {
+        Pattern listed = Pattern.compile("API\\((\\d+), (\\w+), (\\w+)\\)");
+        Pattern spoken = Pattern.compile("ApiKey::\\w+, versions\\((\\d+), (\\d+)\\)");
+        List<Api> apis = new ArrayList<>();
+        Matcher line = listed.matcher(Files.readString(wire.resolve("api_list.hpp")));
+        while (line.find()) {
+            Path message = wire.resolve("messages").resolve(line.group(2) + ".hpp");
+            Matcher versions = spoken.matcher(Files.readString(message));
+            if (!versions.find()) throw new IllegalStateException("no versions in " + message);
+            apis.add(new Api(Integer.parseInt(line.group(1)), line.group(3),
+                             Integer.parseInt(versions.group(1)),
+                             Integer.parseInt(versions.group(2))));
+        }
+        return apis;
+    }
 
     record Data(String name, String type, int first, int last) {}
 
@@ -378,7 +387,7 @@ public class Golden {
         };
         out = new BufferedWriter(new OutputStreamWriter(zip, StandardCharsets.UTF_8));
         Random random = new Random(SEED);
-        for (Api api : APIS) {
+        for (Api api : apis(Path.of(arguments[1]))) {
             message(api.name + "Request", CLIENTS + api.name + "RequestData", api.first, api.last);
             message(api.name + "Response", CLIENTS + api.name + "ResponseData", api.first, api.last);
             for (int version = api.first; version <= api.last; version++) {

@@ -2,41 +2,16 @@
 
 #include <tuple>
 
-#include "wire/messages/api_versions.hpp"
+#include "wire/every_message.hpp"  // made by the build, from wire/api_list.hpp
 #include "wire/messages/consumer_offsets.hpp"
 #include "wire/messages/consumer_protocol.hpp"
-#include "wire/messages/create_topics.hpp"
-#include "wire/messages/delete_groups.hpp"
-#include "wire/messages/delete_topics.hpp"
-#include "wire/messages/describe_cluster.hpp"
-#include "wire/messages/describe_configs.hpp"
-#include "wire/messages/describe_groups.hpp"
-#include "wire/messages/fetch.hpp"
-#include "wire/messages/find_coordinator.hpp"
-#include "wire/messages/heartbeat.hpp"
-#include "wire/messages/init_producer_id.hpp"
-#include "wire/messages/join_group.hpp"
-#include "wire/messages/leave_group.hpp"
-#include "wire/messages/list_groups.hpp"
-#include "wire/messages/list_offsets.hpp"
-#include "wire/messages/metadata.hpp"
-#include "wire/messages/offset_commit.hpp"
-#include "wire/messages/offset_fetch.hpp"
-#include "wire/messages/offset_for_leader_epoch.hpp"
-#include "wire/messages/produce.hpp"
-#include "wire/messages/sync_group.hpp"
 
 namespace dohle::wire {
 
-/// What tests over every message run through. A message that is missing here is found by
-/// `every_api_is_tested`.
-using AllRequests =
-    std::tuple<ProduceRequest, FetchRequest, ListOffsetsRequest, MetadataRequest,
-               OffsetCommitRequest, OffsetFetchRequest, FindCoordinatorRequest, JoinGroupRequest,
-               HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest, DescribeGroupsRequest,
-               ListGroupsRequest, ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
-               InitProducerIdRequest, OffsetForLeaderEpochRequest, DescribeConfigsRequest,
-               DeleteGroupsRequest, DescribeClusterRequest>;
+/// What tests over every message run through.
+#define DOHLE_REQUEST(key, file, Name) std::tuple<Name##Request>(),
+using AllRequests = decltype(std::tuple_cat(DOHLE_FOR_EACH_API(DOHLE_REQUEST) std::tuple<>()));
+#undef DOHLE_REQUEST
 
 using GroupRecords =
     std::tuple<OffsetCommitKey, OffsetCommitValue, GroupMetadataKey, GroupMetadataValue,
