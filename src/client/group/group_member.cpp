@@ -566,7 +566,8 @@ void GroupMember::give_up(const Error& why, TimePoint now, GroupActions& out) {
   join_not_before_ = now + join_backoff_.next(*random_);
   forget_membership(false);
   poll_missing_ = true;
-  if (state_ != State::off && state_ != State::leaving) release(true, After::join, now, out);
+  const bool is_out = state_ == State::off || state_ == State::leaving || state_ == State::fenced;
+  if (!is_out) release(true, After::join, now, out);
   out.push_back(Failed{why});
 }
 

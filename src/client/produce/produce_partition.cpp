@@ -204,7 +204,9 @@ void ProducePartition::on_verdict(std::uint64_t order, const ProduceVerdict& ver
   if (verdict.is_unanswered) batch.may_be_stored = batch.is_unresolved = true;
   const Remedy remedy = remedy_for(batch, verdict, was_oldest);
   if (remedy == Remedy::none) {
-    is_recovering_ = false;
+    // Behind the oldest one a success makes nothing good: with more sent meanwhile, the server
+    // would forget the oldest one's number before that goes again.
+    if (was_oldest) is_recovering_ = false;
     is_known_ = true;
     return settle(batch, verdict);
   }

@@ -572,5 +572,20 @@ TEST_F(GroupMemberTest, RefusesAMembershipWithoutAGenerationOrAnId) {
   }
 }
 
+TEST_F(GroupMemberTest, StaysFencedWhenTheCoordinatorIsRefusedToo) {
+  become_stable();
+  beat(code::fenced_instance_id);
+  (void)take<Lose>();
+  EXPECT_TRUE(take<Failed>().why.is_fatal());
+  core_.on_offsets_error(coordinator, Generation{5}, Error::broker(code::not_coordinator), now_,
+                         actions_);
+  core_.need_coordinator(now_, actions_);
+  refuse_find(code::group_authorization_failed);
+  (void)take<Failed>();
+  EXPECT_EQ(core_.state(), State::fenced);
+  poll();
+  expect_nothing();
+}
+
 }  // namespace
 }  // namespace dohle::client

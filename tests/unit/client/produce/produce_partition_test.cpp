@@ -565,5 +565,17 @@ TEST_F(KnownPartition, SendsNoMorePartsOfSplitBatchesAtOnceThanServersRemember) 
   EXPECT_EQ(sender_.next(leader, start), Next::nothing) << "four more parts wait";
 }
 
+TEST_F(KnownPartition, GoesOnAloneUntilTheOldestBatchSucceedsWhateverSucceedsBehindIt) {
+  const auto first = send(1), second = send(1);
+  refuse(first, broker_error::not_leader_or_follower);
+  succeed(second, Offset{2});
+  ASSERT_EQ(sender_.next(leader, start), Next::resend);
+  EXPECT_EQ(sender_.resend(leader).order, first);
+  EXPECT_EQ(sender_.next(leader, start), Next::nothing)
+      << "the server might forget the number of the first batch";
+  succeed(first, Offset{1});
+  EXPECT_EQ(sender_.next(leader, start), Next::fresh);
+}
+
 }  // namespace
 }  // namespace dohle::client
