@@ -22,6 +22,10 @@ constexpr Duration unreached_quiet = std::chrono::minutes(1);
 /// is asked for metadata: a frozen server keeps its connections, and takes a request_timeout to
 /// show.
 constexpr Duration patience = std::chrono::seconds(5);
+/// A server with which a connection is being set up for that long is in doubt, too.
+constexpr Duration setup_patience = std::chrono::seconds(2);
+/// Between two looks for servers that owe an answer.
+constexpr Duration silence_look = std::chrono::seconds(1);
 
 /// Servers of whose bytes behind the last field a line tells.
 constexpr std::size_t max_told_of = 1'000;
@@ -39,6 +43,7 @@ Cluster::~Cluster() {
   environment_.loop.cancel(timer_);
   environment_.loop.cancel(waiters_timer_);
   environment_.loop.cancel(patience_timer_);
+  environment_.loop.cancel(silence_timer_);
 }
 
 void Cluster::close(const Error& why) {
@@ -48,6 +53,7 @@ void Cluster::close(const Error& why) {
   environment_.loop.cancel(std::exchange(timer_, 0));
   environment_.loop.cancel(std::exchange(waiters_timer_, 0));
   environment_.loop.cancel(std::exchange(patience_timer_, 0));
+  environment_.loop.cancel(std::exchange(silence_timer_, 0));
   auto links = std::exchange(links_, {});
   for (auto& [key, link] : links) link->close(why);
   auto waiters = std::exchange(waiters_, {});
@@ -73,7 +79,10 @@ Cluster::Reach& Cluster::reach(NodeId node) {
 Result<std::shared_ptr<Link>> Cluster::link_to(NodeId node, ConnectionLane lane) {
   if (closed_) return fail(*closed_);
   const Key key{node, lane};
-  if (const auto found = links_.find(key); found != links_.end()) return found->second;
+  if (const auto found = links_.find(key); found != links_.end()) {
+    if (!holds_back(lane)) watch_silence(now() + patience);
+    return found->second;
+  }
   const Endpoint* endpoint = endpoint_of(node);
   if (endpoint == nullptr) {
     doubt();
@@ -84,6 +93,8 @@ Result<std::shared_ptr<Link>> Cluster::link_to(NodeId node, ConnectionLane lane)
   auto link = std::make_shared<Link>(environment_, options_.link, *this, *endpoint);
   links_.emplace(key, link);
   link->dial_at(reach(node).not_before);
+  environment_.loop.cancel(std::exchange(silence_timer_, 0));
+  watch_silence(std::max(reach(node).not_before, now()) + setup_patience);
   doubt_unreached(node);
   return link;
 }
@@ -143,23 +154,75 @@ TimePoint Cluster::doubted_at(NodeId node) const {
         other == node || (endpoint != nullptr && of_other != nullptr && *endpoint == *of_other);
     if (is_same) at = std::max(at, heard.failed_at);
   }
-  const auto found = links_.find({node, ConnectionLane::general});
-  if (found == links_.end() || !found->second->is_ready()) return at;
-  const TimePoint since = found->second->awaited_since();
-  const TimePoint now = environment_.loop.tick().mono;
-  return since != never && since + patience <= now ? now : at;
+  const bool owes_answer = std::ranges::any_of(links_, [&](const auto& entry) {
+    const auto& [key, link] = entry;
+    const bool is_same = key.node == node || (endpoint != nullptr && link->endpoint() == *endpoint);
+    return is_same && is_late(key, *link);
+  });
+  return owes_answer ? environment_.loop.tick().mono : at;
+}
+
+bool Cluster::is_in_doubt(NodeId node) const {
+  return doubted_at(node) != TimePoint::min();
+}
+
+TimePoint Cluster::late_at(const Key& key, const Link& link) const {
+  const TimePoint since = link.silent_since();
+  if (since == never) return never;
+  if (link.is_setting_up()) return since + setup_patience;
+  return holds_back(key.lane) ? never : TimePoint(since + patience);
+}
+
+void Cluster::watch_silence(TimePoint at) {
+  if (silence_timer_ != 0 || closed_) return;
+  silence_timer_ = environment_.loop.arm(at, [this] {
+    silence_timer_ = 0;
+    look_for_silence();
+  });
+}
+
+// A frozen server keeps its connections and takes new ones: without a look at what it owes, it
+// would be in doubt after a request_timeout only, and after a connect_timeout once more.
+void Cluster::look_for_silence() {
+  TimePoint next = never;
+  bool is_silent = false;
+  for (const auto& [key, link] : links_) {
+    const TimePoint at = late_at(key, *link);
+    next = std::min(next, std::max<TimePoint>(at, now() + silence_look));
+    if (at > now() || key.node.value < 0) continue;
+    is_silent = true;
+    view_.doubt();
+  }
+  if (next != never) watch_silence(next);
+  if (is_silent) plan_metadata();
+  if (std::exchange(was_silent_, is_silent) || is_silent) notify();
 }
 
 bool Cluster::wants_unreached() const {
   return std::ranges::any_of(links_, [this](const auto& entry) {
-    if (entry.first.node.value < 0 || entry.second->is_ready()) return false;
+    if (entry.first.node.value < 0) return false;
+    if (is_late(entry.first, *entry.second)) return true;
+    if (entry.second->is_ready()) return false;
     const auto heard = reach_.find(entry.first.node);
     return heard != reach_.end() && heard->second.backoff.failures() > 0;
   });
 }
 
-ConnectionLane Cluster::new_lane() {
-  return static_cast<ConnectionLane>(next_lane_++);
+ConnectionLane Cluster::new_lane(bool holds_back) {
+  const auto lane = static_cast<ConnectionLane>(next_lane_++);
+  if (holds_back) holding_lanes_.insert(lane);
+  return lane;
+}
+
+void Cluster::take_back(NodeId node, ConnectionLane lane) {
+  const auto found = links_.find({node, lane});
+  if (found == links_.end()) return;
+  const auto link = std::move(found->second);
+  links_.erase(found);
+  link->close(Error::client(Errc::connection_lost,
+                            fmt::format("{} has not answered, and another server took its place",
+                                        link->endpoint().to_string()))
+                  .with_retriable(true));
 }
 
 void Cluster::close_lane(ConnectionLane lane, const Error& why) {
@@ -169,6 +232,7 @@ void Cluster::close_lane(ConnectionLane lane, const Error& why) {
     closed.push_back(entry.second);
     return true;
   });
+  holding_lanes_.erase(lane);
   for (const auto& link : closed) link->close(why);
 }
 

@@ -90,9 +90,18 @@ class Cluster final : public LinkOwner {
   template <class M>
   Result<void> tell(NodeId node, ConnectionLane lane, const M& message);
 
-  /// A lane that nobody else uses; close_lane drops its connections.
-  [[nodiscard]] ConnectionLane new_lane();
+  /// A lane that nobody else uses; close_lane drops its connections. `holds_back`: servers may hold
+  /// its requests back, so an answer that takes long says nothing about the server.
+  [[nodiscard]] ConnectionLane new_lane(bool holds_back = false);
   void close_lane(ConnectionLane lane, const Error& why);
+  /// Takes back what the server was asked over this lane and has not answered: the requests fail as
+  /// with a lost connection (retriable; the server may have acted), and their owners send them to
+  /// the server that took its place. The connection is dropped.
+  void take_back(NodeId node, ConnectionLane lane);
+  /// The server cannot be reached, or owes an answer for longer than it should: another one may
+  /// have its partitions and groups by now. Observers hear of it once a second while it lasts, and
+  /// when it ends.
+  [[nodiscard]] bool is_in_doubt(NodeId node) const;
   /// Sets up the connection if there is none. True: requests go out at once. Observers hear when
   /// that changes.
   bool prepare(NodeId node, ConnectionLane lane);
@@ -188,6 +197,18 @@ class Cluster final : public LinkOwner {
   /// Somebody wants to reach a server that cannot be reached: perhaps others have its partitions,
   /// and a controller takes its time to say so.
   [[nodiscard]] bool wants_unreached() const;
+  /// From when on the server owes an answer on this link for longer than it should; `never`: it
+  /// owes none, or may hold it back.
+  [[nodiscard]] TimePoint late_at(const Key& key, const Link& link) const;
+  [[nodiscard]] bool is_late(const Key& key, const Link& link) const {
+    return late_at(key, link) <= environment_.loop.tick().mono;
+  }
+  void watch_silence(TimePoint at);
+  void look_for_silence();
+  /// Servers may take long to answer: a produce request waits for replicas, too.
+  [[nodiscard]] bool holds_back(ConnectionLane lane) const {
+    return lane == ConnectionLane::produce || holding_lanes_.contains(lane);
+  }
   [[nodiscard]] NodeId best_of(const std::vector<NodeId>& nodes);
   [[nodiscard]] std::vector<NodeId> known_nodes() const;
   [[nodiscard]] std::vector<NodeId> bootstrap_nodes() const;
@@ -229,6 +250,7 @@ class Cluster final : public LinkOwner {
   std::list<Observer> observers_;
   ObserverId next_observer_ = 1;
   std::uint32_t next_lane_ = 2;
+  std::set<ConnectionLane> holding_lanes_;
   std::optional<Error> closed_;
   bool has_metadata_ = false;
   /// Why the last question for metadata was in vain.
@@ -240,6 +262,8 @@ class Cluster final : public LinkOwner {
   TimerId timer_ = 0;
   TimePoint timer_at_ = never;
   TimerId waiters_timer_ = 0;
+  TimerId silence_timer_ = 0;
+  bool was_silent_ = false;
 };
 
 template <class M>

@@ -25,6 +25,7 @@ void Link::dial_at(TimePoint at) {
 
 void Link::dial() {
   if (is_closed_) return;
+  dialled_at_ = now();
   core_ = std::make_unique<ConnectionProtocol>(options_.core, now());
   const DialOptions dial{
       options_.limits, std::chrono::ceil<std::chrono::milliseconds>(options_.core.connect_timeout)};
@@ -107,6 +108,15 @@ void Link::end(const Error& why) {
 Error Link::here(const Error& why) const {
   const std::string address = to_.to_string();
   return why.message().find(address) == std::string_view::npos ? why.within(address) : why;
+}
+
+bool Link::is_setting_up() const {
+  return core_ && core_->state() != State::ready && core_->state() != State::closed;
+}
+
+TimePoint Link::silent_since() const {
+  if (is_setting_up()) return dialled_at_;
+  return !core_ || core_->is_throttled() ? never : core_->awaited_since();
 }
 
 std::string Link::trouble() const {

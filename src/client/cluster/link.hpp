@@ -70,6 +70,11 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   [[nodiscard]] std::size_t load() const { return asked_.size() + waiting_.size(); }
   /// When the oldest request without an answer was sent; `never` when there is none.
   [[nodiscard]] TimePoint awaited_since() const { return core_ ? core_->awaited_since() : never; }
+  /// It is being set up, from dialling to the agreement on versions.
+  [[nodiscard]] bool is_setting_up() const;
+  /// Since when the server owes an answer, to the setting up or to the oldest request; `never`: it
+  /// owes none, or it throttles this client.
+  [[nodiscard]] TimePoint silent_since() const;
   /// The answer that was received last said so.
   void throttle(Duration time);
   /// What it waits for, as a sentence for messages; empty when for nothing.
@@ -112,6 +117,7 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   /// In the order in which servers answer.
   std::deque<Answered> asked_;
   std::deque<Waiting> waiting_;
+  TimePoint dialled_at_{};
   bool was_ready_ = false;
   bool is_closed_ = false;
   TimerId timer_ = 0;

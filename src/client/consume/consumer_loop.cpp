@@ -136,8 +136,8 @@ void ConsumerLoop::arm(TimerId ConsumerLoop::* timer, TimePoint at, F f) {
 
 void ConsumerLoop::start() {
   *self_slot_ = weak_from_this();
-  fetch_lane_ = cluster().new_lane();
-  join_lane_ = cluster().new_lane();
+  fetch_lane_ = cluster().new_lane(true);
+  join_lane_ = cluster().new_lane(true);
   coordinator_lane_ = cluster().new_lane();
   if (!options.group_id.empty()) group_.emplace(group_options(), cluster().environment().random);
   offsets_ = std::make_shared<client::GroupOffsets>(cluster(), coordinator_lane_, *this);
@@ -279,7 +279,12 @@ void ConsumerLoop::look_up(Lookups lookups) {
     pump_again_ = true;
   }
   if (!committed.empty()) look_up_committed(std::move(committed));
-  for (auto& [node, each] : by_leader) list_offsets(node, std::move(each));
+  for (auto& [node, each] : by_leader) {
+    desk_.with([&](PollTable& table) {
+      for (const auto& lookup : each) table.fetch.on_looked_up_at(lookup, node);
+    });
+    list_offsets(node, std::move(each));
+  }
 }
 
 void ConsumerLoop::look_up_committed(Lookups lookups) {
@@ -614,6 +619,14 @@ void ConsumerLoop::apply_one(FindCoordinator& action) {
                              options.request_timeout);
 }
 
+void ConsumerLoop::apply_one(Probe& action) {
+  ask_group<wire::FindCoordinatorRequest>(coordinator_lane_, action, options.request_timeout,
+                                          &GroupMember::on_probed);
+}
+void ConsumerLoop::apply_one(TakeBack& action) {
+  cluster().take_back(action.coordinator, join_lane_);
+  cluster().take_back(action.coordinator, coordinator_lane_);
+}
 void ConsumerLoop::apply_one(Join& action) {
   ask_group<wire::JoinGroupRequest>(join_lane_, action, action.timeout, &GroupMember::on_joined);
 }
@@ -727,6 +740,10 @@ void ConsumerLoop::make_assignments(client::GroupTicket ticket,
 void ConsumerLoop::on_cluster() {
   report_topic_errors();
   topics_changed_ = true;
+  const bool coordinator_in_doubt =
+      group_ && !group_->coordinator().is_none() && cluster().is_in_doubt(group_->coordinator());
+  if (group_) tell_group(&GroupMember::doubt_coordinator, coordinator_in_doubt);
+  if (is_closed_) return;
   const bool leads = group_ && group_->is_leader() && group_->state() == GroupMember::State::stable;
   if (leads && counts_of(led_topics_) != led_counts_) {
     tell_group(&GroupMember::rejoin, "the partitions of a subscribed topic changed");

@@ -120,6 +120,8 @@ class ConsumerLoop final : public Client::Shared::Part,
   void tell_group(Event event, What&&... what);
   void apply(client::GroupActions actions);
   void apply_one(client::group_action::FindCoordinator& action);
+  void apply_one(client::group_action::Probe& action);
+  void apply_one(client::group_action::TakeBack& action);
   void apply_one(client::group_action::Join& action);
   void apply_one(client::group_action::Sync& action);
   void apply_one(client::group_action::Heartbeat& action);

@@ -269,6 +269,13 @@ void FetchPlanner::let_go_of_moved(const ClusterView& view) {
       return has_moved;
     });
   }
+  for (auto& [where, partition] : partitions_) {
+    if (!partition->is_looked_up || partition->looked_up_at.is_none()) continue;
+    const NodeId leader = leader_of(where);
+    // Under a new serial, so that a late answer is passed over.
+    if (!leader.is_none() && leader != partition->looked_up_at)
+      want(*partition, *partition->wanted);
+  }
 }
 
 void FetchPlanner::note_topics(const ClusterView& view, News& out) {
@@ -305,8 +312,14 @@ void FetchPlanner::lookups(TimePoint now, std::vector<Lookup>& out) {
       continue;
     }
     partition->is_looked_up = true;
+    partition->looked_up_at = NodeId{};
     out.push_back({where, partition->serial, *partition->wanted});
   }
+}
+
+void FetchPlanner::on_looked_up_at(const Lookup& lookup, NodeId node) {
+  Partition* partition = find(lookup.where);
+  if (partition != nullptr && partition->serial == lookup.serial) partition->looked_up_at = node;
 }
 
 void FetchPlanner::on_found(const Lookup& lookup, Offset offset, LeaderEpoch epoch, TimePoint now) {

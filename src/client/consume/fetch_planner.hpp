@@ -100,6 +100,9 @@ class FetchPlanner {
 
   /// Partitions without a position that may be asked for now; each once.
   void lookups(TimePoint now, std::vector<Lookup>& out);
+  /// The lookup went to that server, a partition's leader: it is taken back, and made again, once
+  /// another one leads.
+  void on_looked_up_at(const Lookup& lookup, NodeId node);
   /// No offset: there is none (no committed one; no record so late), and the next best is tried.
   void on_found(const Lookup& lookup, Offset offset, LeaderEpoch epoch, TimePoint now);
   /// Retriable errors try again after a while; others come out of take_error.
@@ -107,8 +110,8 @@ class FetchPlanner {
 
   /// Metadata came, or partitions were assigned. A position is one in a topic of one id: where
   /// another topic of that name took its place, reading starts by the reset policy. A partition
-  /// that another server leads now does not wait for the answer of the earlier one, which may be
-  /// frozen.
+  /// that another server leads now does not wait for the answer of the earlier one to a fetch or a
+  /// lookup: it may be frozen.
   void note_topics(const ClusterView& view, News& out);
 
   // Fetching.
@@ -168,6 +171,8 @@ class FetchPlanner {
     /// What position to ask for; nothing once it is known.
     std::optional<StartingPoint> wanted;
     bool is_looked_up = false;
+    /// The leader that is asked; none: the group's coordinator is.
+    NodeId looked_up_at;
     Offset consumed;
     LeaderEpoch consumed_epoch;
     Offset settled;

@@ -96,12 +96,13 @@ TimePoint GroupMember::deadline() const {
   const bool coordinated = !coordinator_.is_none();
   TimePoint next = never;
   if (minds_polls()) next = poll_deadline_;
-  if (coordinator_needed_ && !coordinated) {
-    next = std::min(next, find_ticket_ == 0 ? find_not_before_ : find_late_at_);
+  if (coordinated ? coordinator_in_doubt_ : coordinator_needed_) {
+    next = std::min(next, may_find_at());
   }
   if (state_ == State::unjoined && !poll_missing_ && coordinated) {
     next = std::min(next, join_not_before_);
   }
+  if (is_held_back() && coordinated && probe_ticket_ == 0) next = std::min(next, probe_at_);
   if (beats() && coordinated) {
     next = std::min(next, session_deadline_);
     if (heartbeat_ticket_ == 0) next = std::min(next, heartbeat_at_);
@@ -120,10 +121,11 @@ void GroupMember::advance(TimePoint now, GroupActions& out) {
   const bool joins = state_ == State::unjoined && !poll_missing_;
   if (coordinator_.is_none()) {
     if (joins || beats()) coordinator_needed_ = true;
-    const bool may_find = find_ticket_ == 0 ? now >= find_not_before_ : now >= find_late_at_;
-    if (coordinator_needed_ && may_find) find_coordinator(now, out);
+    if (coordinator_needed_ && now >= may_find_at()) find_coordinator(now, out);
     return;
   }
+  if (coordinator_in_doubt_ && now >= may_find_at()) find_coordinator(now, out);
+  if (is_held_back() && probe_ticket_ == 0 && now >= probe_at_) send_probe(now, out);
   if (joins && now >= join_not_before_) send_join(now, out);
   if (beats() && heartbeat_ticket_ == 0 && now >= heartbeat_at_) send_heartbeat(now, out);
 }
@@ -257,7 +259,62 @@ void GroupMember::find_coordinator(TimePoint now, GroupActions& out) {
 void GroupMember::lose_coordinator() {
   coordinator_ = NodeId{};
   coordinator_needed_ = true;
+  coordinator_in_doubt_ = false;
   heartbeat_ticket_ = 0;
+  probe_ticket_ = 0;
+}
+
+TimePoint GroupMember::may_find_at() const {
+  if (find_ticket_ != 0) return find_late_at_;
+  // Who has just heard of it asks again after a while, whatever the doubt.
+  return coordinator_.is_none() ? find_not_before_
+                                : TimePoint(named_at_ + options_.max_retry_backoff);
+}
+
+void GroupMember::doubt_coordinator(bool is_in_doubt, TimePoint now, GroupActions& out) {
+  coordinator_in_doubt_ = is_in_doubt && !coordinator_.is_none();
+  advance(now, out);
+}
+
+void GroupMember::send_probe(TimePoint now, GroupActions& out) {
+  probe_ticket_ = ++last_ticket_;
+  probe_at_ = now + options_.heartbeat_interval;
+  out.push_back(Probe{probe_ticket_, coordinator_, ask_for_coordinator(options_.group_id)});
+}
+
+void GroupMember::on_probed(GroupTicket ticket, Result<wire::FindCoordinatorResponse> answer,
+                            TimePoint now, GroupActions& out) {
+  if (probe_ticket_ == 0 || ticket != probe_ticket_) return;
+  probe_ticket_ = 0;
+  if (!is_held_back()) return;
+  if (answer) {
+    const auto found = coordinator_of(*answer, options_.group_id);
+    if (found && *found != coordinator_) take_coordinator(*found, now, out);
+    return advance(now, out);
+  }
+  // The connection on which the join waits is not better than the one that failed: it may be
+  // half-open, and would show nothing.
+  if (is_coordinator_lost(answer.error())) out.push_back(TakeBack{coordinator_});
+  on_failure(answer.error().within("join group " + options_.group_id), Source::other, now, out);
+}
+
+void GroupMember::take_coordinator(NodeId found, TimePoint now, GroupActions& out) {
+  const bool has_moved = !named_coordinator_.is_none() && named_coordinator_ != found;
+  if (has_moved) out.push_back(TakeBack{named_coordinator_});
+  if (has_moved && !coordinator_.is_none()) {
+    heartbeat_ticket_ = probe_ticket_ = 0;
+    heartbeat_at_ = std::min(heartbeat_at_, now);
+    // What was asked of the earlier one is asked anew.
+    if (state_ == State::joining || state_ == State::syncing) {
+      state_ = State::unjoined;
+      join_ticket_ = 0;
+    }
+  }
+  find_backoff_.reset();
+  coordinator_ = named_coordinator_ = found;
+  named_at_ = now;
+  coordinator_needed_ = coordinator_in_doubt_ = false;
+  session_deadline_ = now + options_.session_timeout;
 }
 
 void GroupMember::on_coordinator(GroupTicket ticket, Result<wire::FindCoordinatorResponse> answer,
@@ -267,14 +324,18 @@ void GroupMember::on_coordinator(GroupTicket ticket, Result<wire::FindCoordinato
   auto found = answer ? coordinator_of(*answer, options_.group_id) : fail(answer.error());
   if (!found) {
     find_not_before_ = now + find_backoff_.next(*random_);
+    named_at_ = now;
+    if (!coordinator_.is_none()) return;
     if (found.error().is_retriable()) return note_refusal(found.error(), out);
     coordinator_needed_ = false;
     return give_up(found.error(), now, out);
   }
-  find_backoff_.reset();
-  coordinator_ = *found;
-  coordinator_needed_ = false;
-  session_deadline_ = now + options_.session_timeout;
+  if (*found == coordinator_) {
+    // Asked in doubt, and others do not know better yet.
+    named_at_ = now;
+    return;
+  }
+  take_coordinator(*found, now, out);
   advance(now, out);
 }
 
@@ -307,6 +368,8 @@ void GroupMember::send_join(TimePoint now, GroupActions& out) {
   rejoin_wanted_ = false;
   heartbeat_ticket_ = 0;
   join_ticket_ = ++last_ticket_;
+  probe_ticket_ = 0;
+  probe_at_ = now + options_.heartbeat_interval;
   out.push_back(Join{join_ticket_, coordinator_, std::move(*message), join_timeout()});
 }
 
@@ -492,6 +555,8 @@ void GroupMember::on_failure(const Error& why, Source source, TimePoint now, Gro
   if (on_membership_error(why, source, now, out)) return;
   if (is_joining() && why.is_retriable()) note_refusal(why, out);
   if (is_coordinator_lost(why)) {
+    // A sync is held back on another connection, which may be half-open.
+    if (source == Source::heartbeat && is_joining()) out.push_back(TakeBack{coordinator_});
     lose_coordinator();
     retry(now);
     advance(now, out);

@@ -37,6 +37,18 @@ struct FindCoordinator {
   GroupTicket ticket;
   wire::FindCoordinatorRequest message;
 };
+/// To the coordinator, over the connection of heartbeats: on_probed. While a join is held back
+/// nothing else would show that the coordinator is gone.
+struct Probe {
+  GroupTicket ticket;
+  NodeId coordinator;
+  wire::FindCoordinatorRequest message;
+};
+/// That server coordinates the group no longer, or its connection is in doubt: what it was asked
+/// and has not answered is taken back.
+struct TakeBack {
+  NodeId coordinator;
+};
 /// on_joined. The server may hold it back for up to `timeout`, so it needs a connection on which
 /// nothing else waits (no heartbeat or leave is sent meanwhile but for an unsubscribe).
 struct Join {
@@ -108,10 +120,11 @@ struct Refused {
 }  // namespace group_action
 
 using GroupAction =
-    std::variant<group_action::FindCoordinator, group_action::Join, group_action::Sync,
-                 group_action::Heartbeat, group_action::Leave, group_action::MakeAssignments,
-                 group_action::Assigned, group_action::Revoke, group_action::Lose,
-                 group_action::Failed, group_action::Left, group_action::Refused>;
+    std::variant<group_action::FindCoordinator, group_action::Probe, group_action::TakeBack,
+                 group_action::Join, group_action::Sync, group_action::Heartbeat,
+                 group_action::Leave, group_action::MakeAssignments, group_action::Assigned,
+                 group_action::Revoke, group_action::Lose, group_action::Failed, group_action::Left,
+                 group_action::Refused>;
 using GroupActions = std::vector<GroupAction>;
 
 /// Decides how a consumer takes part in a classic group (KIP-62, KIP-394, KIP-345): finding the
@@ -174,6 +187,8 @@ class GroupMember {
 
   void on_coordinator(GroupTicket ticket, Result<wire::FindCoordinatorResponse> answer,
                       TimePoint now, GroupActions& out);
+  void on_probed(GroupTicket ticket, Result<wire::FindCoordinatorResponse> answer, TimePoint now,
+                 GroupActions& out);
   void on_joined(GroupTicket ticket, Result<wire::JoinGroupResponse> answer, TimePoint now,
                  GroupActions& out);
   void on_assignments(GroupTicket ticket, Result<std::vector<MemberAssignment>> assignments,
@@ -189,6 +204,10 @@ class GroupMember {
 
   /// Looks for the coordinator if none is known; watch coordinator(). A refusal is Failed.
   void need_coordinator(TimePoint now, GroupActions& out);
+  /// Whether the coordinator cannot be reached, or owes an answer for longer than it should. While
+  /// it is so, other servers are asked for the coordinator each max_retry_backoff, until they name
+  /// another one; then what the earlier one was asked is taken back.
+  void doubt_coordinator(bool is_in_doubt, TimePoint now, GroupActions& out);
   /// What `coordinator` answered a commit or a fetch of offsets that was made as a member of
   /// `generation`; `answer` is an error of the connection or of the server. Those that say nothing
   /// about membership or coordinator are passed over.
@@ -226,6 +245,11 @@ class GroupMember {
   void advance(TimePoint now, GroupActions& out);
   void find_coordinator(TimePoint now, GroupActions& out);
   void lose_coordinator();
+  void take_coordinator(NodeId found, TimePoint now, GroupActions& out);
+  /// The server may hold back what was asked, and no heartbeats go out meanwhile.
+  [[nodiscard]] bool is_held_back() const { return state_ == State::joining; }
+  [[nodiscard]] TimePoint may_find_at() const;
+  void send_probe(TimePoint now, GroupActions& out);
   void send_join(TimePoint now, GroupActions& out);
   [[nodiscard]] Result<wire::JoinGroupRequest> join_request() const;
   void send_sync(std::vector<wire::SyncGroupRequest::SyncGroupRequestAssignment> assignments,
@@ -271,7 +295,11 @@ class GroupMember {
   std::vector<TopicPartition> assignment_;
 
   NodeId coordinator_;
+  /// The last one that was named.
+  NodeId named_coordinator_;
+  TimePoint named_at_{};
   bool coordinator_needed_ = false;
+  bool coordinator_in_doubt_ = false;
   TimePoint find_not_before_{};
   Backoff find_backoff_;
 
@@ -299,6 +327,8 @@ class GroupMember {
   GroupTicket join_ticket_ = 0;
   GroupTicket heartbeat_ticket_ = 0;
   GroupTicket leave_ticket_ = 0;
+  GroupTicket probe_ticket_ = 0;
+  TimePoint probe_at_ = never;
 
   /// No poll since the subscription, a failure or max_poll_interval passed.
   bool poll_missing_ = true;

@@ -385,6 +385,28 @@ TEST_F(Fetching, AsksANewLeaderWhileTheEarlierOneHasNotAnswered) {
   EXPECT_EQ(position(1), Offset{1});
 }
 
+TEST_F(Fetching, LooksUpAtANewLeaderWhileTheEarlierOneHasNotAnswered) {
+  core_.emplace(options_, account_, random_);
+  lead({one, one});
+  core_->assign({t(0), t(1)}, false);
+  const auto asked = lookups();
+  ASSERT_EQ(asked.size(), 2U);
+  for (const auto& each : asked) core_->on_looked_up_at(each, one);
+  lead({two, one});
+  FetchPlanner::News news;
+  core_->note_topics(view_, news);
+  const auto again = lookups();
+  ASSERT_EQ(again.size(), 1U) << "the other one's leader has not moved";
+  EXPECT_EQ(again[0].where, t(0));
+  EXPECT_EQ(again[0].from.kind, asked[0].from.kind);
+  core_->on_found(again[0], Offset{7}, LeaderEpoch{2}, now_);
+  // The earlier leader's answers come late: only that of the partition which it still leads counts.
+  core_->on_found(asked[0], Offset{3}, LeaderEpoch{1}, now_);
+  core_->on_found(asked[1], Offset{4}, LeaderEpoch{1}, now_);
+  EXPECT_EQ(position(0), Offset{7});
+  EXPECT_EQ(position(1), Offset{4});
+}
+
 TEST_F(Fetching, WaitsWhileAServerIsNotThereYet) {
   start();
   for (const auto error : {code::unknown_leader_epoch, code::offset_not_available}) {

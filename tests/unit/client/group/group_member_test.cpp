@@ -455,6 +455,96 @@ TEST_F(GroupMemberTest, DoubtsTheCoordinatorAfterASessionWithoutAnswers) {
   EXPECT_EQ(core_.coordinator(), coordinator);
 }
 
+constexpr NodeId successor{8};
+
+wire::FindCoordinatorResponse naming(NodeId node) {
+  wire::FindCoordinatorResponse answer;
+  auto& found = answer.coordinators.emplace_back();
+  found.key = "g";
+  found.node_id = node;
+  return answer;
+}
+
+// A frozen coordinator: its connections stay, and other servers name it until it is fenced.
+TEST_F(GroupMemberTest, AsksOthersWhileTheCoordinatorIsInDoubtUntilTheyNameAnother) {
+  become_stable();
+  pass(3s);
+  const auto unanswered = take<Heartbeat>();
+  core_.doubt_coordinator(true, now_, actions_);
+  for (int i = 0; i < 5; ++i) {
+    core_.on_coordinator(take<FindCoordinator>().ticket, naming(coordinator), now_, actions_);
+    expect_nothing();
+    const Duration wait = core_.deadline() - now_;
+    EXPECT_GE(wait, 80ms);
+    EXPECT_LE(wait, 1'200ms);
+    pass(wait);
+  }
+  core_.on_coordinator(take<FindCoordinator>().ticket, naming(successor), now_, actions_);
+  EXPECT_EQ(take<TakeBack>().coordinator, coordinator);
+  const auto beat = take<Heartbeat>();
+  EXPECT_EQ(beat.coordinator, successor);
+  EXPECT_EQ(beat.message.generation_id, Generation{5}) << "it is a member as before";
+  core_.on_heartbeat(unanswered.ticket, fail(Error::client(Errc::connection_lost, "taken back")),
+                     now_, actions_);
+  expect_nothing();
+  EXPECT_EQ(core_.coordinator(), successor);
+  EXPECT_EQ(core_.state(), State::stable);
+}
+
+TEST_F(GroupMemberTest, AsksNobodyAnyMoreOnceTheCoordinatorIsBack) {
+  become_stable();
+  core_.doubt_coordinator(true, now_, actions_);
+  expect_nothing();
+  pass(1s);
+  core_.on_coordinator(take<FindCoordinator>().ticket, naming(coordinator), now_, actions_);
+  core_.doubt_coordinator(false, now_, actions_);
+  pass(1500ms);
+  expect_nothing();
+}
+
+TEST_F(GroupMemberTest, TakesAJoinBackFromACoordinatorThatIsReplaced) {
+  start_joining();
+  const auto held_back = take<Join>();
+  core_.doubt_coordinator(true, now_, actions_);
+  pass(1s);
+  core_.on_coordinator(take<FindCoordinator>().ticket, naming(successor), now_, actions_);
+  EXPECT_EQ(take<TakeBack>().coordinator, coordinator);
+  EXPECT_EQ(take<Join>().coordinator, successor);
+  core_.on_joined(held_back.ticket, fail(Error::client(Errc::connection_lost, "taken back")), now_,
+                  actions_);
+  expect_nothing();
+  EXPECT_EQ(core_.coordinator(), successor);
+}
+
+// A join may be held back for max_poll_interval, and its connection may be half-open.
+TEST_F(GroupMemberTest, ProbesTheCoordinatorWhileItHoldsAJoinBack) {
+  start_joining();
+  const auto join = take<Join>();
+  for (int i = 0; i < 3; ++i) {
+    pass(3s);
+    const auto probe = take<Probe>();
+    EXPECT_EQ(probe.coordinator, coordinator);
+    core_.on_probed(probe.ticket, naming(coordinator), now_, actions_);
+    expect_nothing();
+  }
+  pass(3s);
+  const Error lost = Error::client(Errc::timed_out, "no answer").with_retriable(true);
+  core_.on_probed(take<Probe>().ticket, fail(lost), now_, actions_);
+  EXPECT_EQ(take<TakeBack>().coordinator, coordinator);
+  find();
+  pass(core_.deadline() - now_);
+  EXPECT_NE(take<Join>().ticket, join.ticket);
+}
+
+TEST_F(GroupMemberTest, JoinsTheCoordinatorThatAProbeNames) {
+  start_joining();
+  take<Join>();
+  pass(3s);
+  core_.on_probed(take<Probe>().ticket, naming(successor), now_, actions_);
+  EXPECT_EQ(take<TakeBack>().coordinator, coordinator);
+  EXPECT_EQ(take<Join>().coordinator, successor);
+}
+
 TEST_F(GroupMemberTest, LeavesWhenThereIsNoPollAndReturnsWithTheNext) {
   become_stable();
   core_.polled(now_, now_, actions_);
