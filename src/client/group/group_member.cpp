@@ -60,9 +60,9 @@ void GroupMember::check_invariants() const {
                "a heartbeat is under way of no member, or to no coordinator");
   DOHLE_ASSERT(coordinator_.is_none() || !coordinator_needed_,
                "a coordinator is looked for that is known");
-  DOHLE_ASSERT(
-      std::max({find_ticket_, join_ticket_, heartbeat_ticket_, leave_ticket_}) <= last_ticket_,
-      "an answer is awaited to a question that was not asked");
+  DOHLE_ASSERT(std::max({find_ticket_, join_ticket_, heartbeat_ticket_, leave_ticket_,
+                         probe_ticket_}) <= last_ticket_,
+               "an answer is awaited to a question that was not asked");
 }
 
 // What is asked, and what it depends on.

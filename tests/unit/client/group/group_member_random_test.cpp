@@ -41,6 +41,7 @@ class World {
       case 5:
         if (below(3) == 0) member_.rejoin("partitions came", now_, actions_);
         if (below(3) == 0) member_.need_coordinator(now_, actions_);
+        if (below(3) == 0) member_.doubt_coordinator(below(2) == 0, now_, actions_);
         break;
       case 6:
         if (below(3) == 0) {
@@ -56,6 +57,8 @@ class World {
   /// The server is well and the user polls: it is to become stable, or has left.
   void settle() {
     is_well_ = true;
+    member_.doubt_coordinator(false, now_, actions_);
+    heed();
     if (!wants_ && !is_fenced_) subscribe();
     for (int turn = 0; turn < 300 && !is_settled(); ++turn) {
       while (!questions_.empty()) answer();
@@ -156,6 +159,7 @@ class World {
     --lefts_wanted_;
   }
   void on(const Refused&) {}
+  void on(const TakeBack& action) { EXPECT_FALSE(action.coordinator.is_none()); }
 
   void answer() {
     if (questions_.empty()) return;
@@ -172,6 +176,14 @@ class World {
     found.node_id = NodeId{1 + static_cast<std::int32_t>(below(2))};
     if (is_well) return member_.on_coordinator(question.ticket, answer, now_, actions_);
     member_.on_coordinator(question.ticket, fail(some_error()), now_, actions_);
+  }
+  void reply(const Probe& question, bool is_well) {
+    wire::FindCoordinatorResponse answer;
+    auto& found = answer.coordinators.emplace_back();
+    found.key = "g";
+    found.node_id = NodeId{1 + static_cast<std::int32_t>(below(2))};
+    if (is_well) return member_.on_probed(question.ticket, answer, now_, actions_);
+    member_.on_probed(question.ticket, fail(some_error()), now_, actions_);
   }
   void reply(const Join& question, bool is_well) {
     if (!is_well && below(3) != 0) {
