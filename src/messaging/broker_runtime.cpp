@@ -65,7 +65,7 @@ BrokerRuntime::BrokerRuntime(kafka::BrokerOptions options, MakeClient make_clien
 BrokerRuntime::~BrokerRuntime() = default;
 
 Result<void> BrokerRuntime::apply(const std::vector<BrokerOption>& changes) {
-  const std::unique_lock lifecycle(lifecycle_, std::try_to_lock);
+  const auto lifecycle = lifecycle_.try_enter();
   if (!lifecycle) {
     return fail(Error::configuration("init during connect or disconnect; it comes before connect"));
   }
@@ -119,7 +119,7 @@ Result<void> BrokerRuntime::start_client(milliseconds timeout) {
 
 Result<void> BrokerRuntime::connect(milliseconds timeout) {
   const TimePoint deadline = monotonic_now() + call_timeout(timeout);
-  const std::unique_lock lifecycle(lifecycle_, call_timeout(timeout));
+  const auto lifecycle = lifecycle_.enter_until(deadline);
   if (!lifecycle) {
     return fail(Error::client(Errc::timed_out, "another connect or disconnect is under way"));
   }
@@ -280,6 +280,16 @@ Result<SubscribeHandler> BrokerRuntime::wrapped(SubscribeHandler handler,
   }
 }
 
+// That the topic exists is fine; that it is another one than was asked for is said.
+void BrokerRuntime::note_other_partitions(Admin& cluster, const AutoCreateTopic& create) {
+  if (reports_->logger().level() > LogLevel::warning) return;
+  const auto differs = messaging::other_partitions(cluster, create.topic, create.partitions);
+  const std::string what = differs ? *differs : differs.error().to_string();
+  if (what.empty()) return;
+  reports_->logger().log(LogLevel::warning, "messaging",
+                         "auto_create_topic: topic " + create.topic + ": " + what);
+}
+
 Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic,
                                                                SubscribeHandler handler,
                                                                SubscribeOptions options) {
@@ -292,6 +302,7 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
     auto made = messaging::create_topic(*cluster, create->topic, create->partitions,
                                         create->replication_factor);
     if (!made) return fail(made.error());
+    if (*made) note_other_partitions(*cluster, *create);
   }
   // Not under the lock: a middleware may use the broker.
   auto whole = wrapped(std::move(handler), options);
@@ -410,7 +421,7 @@ Result<FlushReport> BrokerRuntime::disconnect(milliseconds timeout) {
     for (const auto& subscription : subscriptions) subscription->request_stop(timeout);
     return FlushReport{};
   }
-  const std::unique_lock lifecycle(lifecycle_, call_timeout(timeout));
+  const auto lifecycle = lifecycle_.enter_until(deadline);
   if (!lifecycle) {
     return fail(Error::client(Errc::timed_out, "another connect or disconnect is under way"));
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/fork_watch.hpp"
+#include "base/timed_gate.hpp"
 #include "dohle/broker.hpp"
 #include "dohle/client.hpp"
 #include "dohle/kafka.hpp"
@@ -62,6 +63,7 @@ class BrokerRuntime {
   /// Errors: handler_failed when a middleware throws or returns no handler.
   [[nodiscard]] Result<SubscribeHandler> wrapped(SubscribeHandler handler,
                                                  const SubscribeOptions& options) const;
+  void note_other_partitions(Admin& cluster, const AutoCreateTopic& create);
   [[nodiscard]] std::vector<std::shared_ptr<Subscription>> running();
   Result<void> end_subscriptions(TimePoint deadline);
   Result<FlushReport> flush_until(TimePoint deadline);
@@ -73,7 +75,7 @@ class BrokerRuntime {
   std::shared_ptr<messaging::Reports> reports_;
 
   /// Held through connect and disconnect; taken before mutex_.
-  std::timed_mutex lifecycle_;
+  TimedGate lifecycle_;
   std::mutex mutex_;
   std::unique_ptr<messaging::EmbeddedNode> node_;
   /// Once connected, it stays until the end.

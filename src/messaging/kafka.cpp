@@ -21,7 +21,8 @@ constexpr std::int16_t topic_already_exists = 36;
 }  // namespace
 
 Result<bool> create_topic(Admin& admin, const std::string& topic, std::int32_t partitions,
-                          std::int16_t replication_factor, std::chrono::milliseconds timeout) {
+                          std::int16_t replication_factor,
+                          std::optional<std::chrono::milliseconds> timeout) {
   auto made = admin.create_topics(
       {{.name = topic, .partitions = partitions, .replication_factor = replication_factor}},
       {.timeout = timeout});
@@ -33,6 +34,22 @@ Result<bool> create_topic(Admin& admin, const std::string& topic, std::int32_t p
     was_there = true;
   }
   return was_there;
+}
+
+Result<std::string> other_partitions(Admin& admin, const std::string& topic,
+                                     std::int32_t partitions,
+                                     std::optional<std::chrono::milliseconds> timeout) {
+  if (partitions == -1) return std::string();
+  auto described = admin.describe_topics({topic}, {.timeout = timeout});
+  if (!described) return fail(described.error());
+  for (const Named<TopicDescription>& each : *described) {
+    if (!each.result) return fail(each.result.error());
+    const std::size_t there = each.result->partitions.size();
+    if (there == static_cast<std::size_t>(partitions)) continue;
+    return "it exists with " + std::to_string(there) + " partitions, not " +
+           std::to_string(partitions);
+  }
+  return std::string();
 }
 
 }  // namespace messaging
@@ -59,19 +76,12 @@ Result<void> create(Admin& admin, const std::string& topic, std::int32_t partiti
   auto was_there =
       messaging::create_topic(admin, topic, partitions, replication_factor, left_until(deadline));
   if (!was_there) return fail(was_there.error());
-  if (!*was_there || partitions == -1) return {};
-  auto described = admin.describe_topics({topic}, {.timeout = left_until(deadline)});
-  if (!described) return fail(described.error());
-  for (const Named<TopicDescription>& each : *described) {
-    if (!each.result) return fail(each.result.error());
-    const std::size_t there = each.result->partitions.size();
-    if (there == static_cast<std::size_t>(partitions)) continue;
-    return fail(Error::broker(messaging::topic_already_exists,
-                              "create topic " + topic + ": it exists with " +
-                                  std::to_string(there) + " partitions, not " +
-                                  std::to_string(partitions)));
-  }
-  return {};
+  if (!*was_there) return {};
+  auto differs = messaging::other_partitions(admin, topic, partitions, left_until(deadline));
+  if (!differs) return fail(differs.error());
+  if (differs->empty()) return {};
+  return fail(
+      Error::broker(messaging::topic_already_exists, "create topic " + topic + ": " + *differs));
 }
 
 /// A broker for one call about topics.

@@ -85,9 +85,14 @@ inline void add(const FlushReport& one, FlushReport& all) {
 void tell(const std::function<void(const Result<Receipt>&)>& callback,
           const Result<Receipt>& receipt, Logger& logger);
 
-/// That the topic exists is success; says whether it did. 0: the client's own time-out.
+/// That the topic exists is success; says whether it did. Absent: the client's own time-out.
 Result<bool> create_topic(Admin& admin, const std::string& topic, std::int32_t partitions,
                           std::int16_t replication_factor,
-                          std::chrono::milliseconds timeout = std::chrono::milliseconds(0));
+                          std::optional<std::chrono::milliseconds> timeout = {});
+/// What an existing topic has other than `partitions` partitions, as a sentence; empty: it has
+/// them, or -1 was asked for. Absent: the client's own time-out.
+Result<std::string> other_partitions(Admin& admin, const std::string& topic,
+                                     std::int32_t partitions,
+                                     std::optional<std::chrono::milliseconds> timeout = {});
 
 }  // namespace dohle::messaging

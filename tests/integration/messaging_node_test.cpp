@@ -445,6 +445,31 @@ TEST(MessagingOnNode, does_not_take_a_topic_with_other_partitions_for_the_one_to
   EXPECT_NE(other.error().to_string().find("exists with 3 partitions, not 6"), std::string::npos);
 }
 
+TEST(MessagingOnNode, says_that_the_topic_to_make_exists_with_other_partitions) {
+  std::mutex mutex;
+  std::string lines;
+  Broker broker =
+      connected("embedded:memory",
+                {.logger = function_logger(LogLevel::warning,
+                                           [&](LogLevel, std::string_view, std::string_view line) {
+                                             const std::lock_guard lock(mutex);
+                                             lines.append(line).append("\n");
+                                           })});
+  ASSERT_TRUE(kafka::create_topic(broker, "t", 3, 1).has_value());
+  const auto subscribe = [&](std::int32_t partitions) {
+    auto made = broker.subscribe<std::string>(
+        "t", [](const std::string&) {},
+        {.auto_create_topic = AutoCreateTopic{.topic = "t", .partitions = partitions}});
+    EXPECT_TRUE(made.has_value());
+    const std::lock_guard lock(mutex);
+    return std::exchange(lines, {});
+  };
+  EXPECT_EQ(subscribe(3), "");
+  EXPECT_EQ(subscribe(-1), "");
+  EXPECT_NE(subscribe(6).find("auto_create_topic: topic t: it exists with 3 partitions, not 6"),
+            std::string::npos);
+}
+
 TEST(TopicCalls, end_at_the_callers_time_with_the_reason) {
   const auto made = kafka::create_topic("127.0.0.1:1", "t", 1, 1, 200ms);
   ASSERT_FALSE(made.has_value());

@@ -7,9 +7,11 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/thread.hpp"
+#include "base/timed_gate.hpp"
 #include "base/wait_point.hpp"
 #include "sim/machine.hpp"
 #include "sim/world.hpp"
@@ -82,6 +84,29 @@ TEST_F(ThreadsOfAProcess, notify_one_wakes_the_one_that_has_waited_longest) {
   point_.notify_one();
   world_.run_for(1ms);
   EXPECT_THAT(ended, ElementsAre("first", "second"));
+}
+
+TEST_F(ThreadsOfAProcess, a_gate_is_waited_for_in_virtual_time) {
+  TimedGate gate;
+  std::vector<std::string> entered;
+  start("inside", [&] {
+    const auto pass = gate.enter_until(never);
+    (void)wait_for(2s);
+  });
+  world_.run_for(1ms);
+  for (const auto& [name, patience] :
+       {std::pair("impatient", Duration(1s)), std::pair("patient", Duration(1h))}) {
+    start(name, [&, name = std::string(name), until = world_.now() + patience] {
+      EXPECT_FALSE(gate.try_enter());
+      if (gate.enter_until(until)) entered.push_back(name);
+    });
+  }
+  world_.run_for(1500ms);
+  EXPECT_THAT(threads_.unfinished(), ElementsAre("inside", "patient"));
+  world_.run_for(1s);
+  EXPECT_THAT(threads_.unfinished(), IsEmpty());
+  EXPECT_THAT(entered, ElementsAre("patient"));
+  EXPECT_TRUE(gate.try_enter());
 }
 
 TEST_F(ThreadsOfAProcess, a_wait_without_time_left_lets_the_world_go_on) {
