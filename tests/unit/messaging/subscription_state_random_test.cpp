@@ -123,7 +123,7 @@ class World {
     if (is_known && random_.below(60) == 0) owned = Owned{};
     const std::string& key = *keys_.insert("key " + std::to_string(random_.below(4))).first;
     ConsumerRecord record;
-    record.topic = name.topic;
+    record.topic = "strikes";  // as long as events refer to it
     record.partition = name.partition;
     record.offset = Offset{owned.next};
     record.key = as_bytes(key);
