@@ -95,6 +95,10 @@ class Disk {
     }
     return {};
   }
+  /// The names in a directory, for `sync`: what was made, renamed and removed there is durable once
+  /// the sync has succeeded. Nothing is opened before the sync; it fails where no directory has
+  /// that path by then. Of File only path() and identity() may be called.
+  [[nodiscard]] virtual std::shared_ptr<File> names_in(const std::string& directory) const = 0;
   /// Which file or directory has that path now; nothing if there is none. Also from a job of `run`.
   [[nodiscard]] virtual Result<std::optional<FileIdentity>> identity_of(
       const std::string& path) const = 0;

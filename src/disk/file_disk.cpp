@@ -129,12 +129,11 @@ Result<void> FileDisk::remove_all(const std::string& path) {
 }
 
 Result<void> FileDisk::sync_directory(const std::string& path) {
-  auto directory = open_directory(path);
-  if (!directory) return fail(directory.error());
-  const int outcome =
-      uninterrupted([&] { return parts_->options.calls->sync_directory(directory->get()); });
-  if (outcome == -1) return fail(system_error(errno, "sync directory", path));
-  return {};
+  return sync_directory_at(path, *parts_->options.calls);
+}
+
+std::shared_ptr<File> FileDisk::names_in(const std::string& directory) const {
+  return OpenFile::names_in(directory, *parts_->options.calls);
 }
 
 Result<void> FileDisk::sync_directories(std::span<const std::string> paths) {

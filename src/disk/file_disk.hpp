@@ -60,6 +60,7 @@ class FileDisk final : public Disk {
   Result<void> remove_all(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
   Result<void> sync_directories(std::span<const std::string> paths) override;
+  [[nodiscard]] std::shared_ptr<File> names_in(const std::string& directory) const override;
   [[nodiscard]] Result<std::optional<FileIdentity>> identity_of(
       const std::string& path) const override;
   Result<void> sync_now(File& file) override;

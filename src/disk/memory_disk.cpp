@@ -122,6 +122,13 @@ Result<void> MemoryDisk::sync_directory(const std::string& path) {
   return fail(file_error(Errc::not_found, "sync directory", path, "No such file or directory"));
 }
 
+std::shared_ptr<File> MemoryDisk::names_in(const std::string& directory) const {
+  auto node = parts_->tree.find(directory);
+  if (node == nullptr) node = std::make_shared<MemoryContents>(true, parts_->account);
+  return std::make_shared<MemoryFile>(
+      directory, std::static_pointer_cast<MemoryContents>(std::move(node)), parts_->account);
+}
+
 Result<std::optional<FileIdentity>> MemoryDisk::identity_of(const std::string& path) const {
   const auto node = parts_->tree.find(path);
   return node == nullptr ? std::nullopt : std::optional(node->identity());

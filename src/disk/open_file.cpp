@@ -77,6 +77,15 @@ Result<std::shared_ptr<OpenFile>> OpenFile::open(const std::string& path, OpenMo
                                     FileIdentity{status.st_dev, status.st_ino}, calls);
 }
 
+std::shared_ptr<OpenFile> OpenFile::names_in(const std::string& directory, SystemCalls& calls) {
+  struct stat status{};
+  FileIdentity identity;
+  if (::stat(directory.c_str(), &status) == 0) identity = {status.st_dev, status.st_ino};
+  auto names = std::make_shared<OpenFile>(directory, Descriptor(), 0, identity, calls);
+  names->is_directory_ = true;
+  return names;
+}
+
 Result<std::size_t> OpenFile::read(std::uint64_t offset, std::span<std::byte> into) const {
   std::size_t done = 0;
   while (done < into.size()) {
@@ -180,11 +189,25 @@ Result<void> OpenFile::health() const {
 
 Result<void> OpenFile::sync() {
   if (auto known = health(); !known) return known;
-  if (uninterrupted([&] { return calls_.sync_file(descriptor_.get()); }) == 0) return {};
-  const Error error = system_error(errno, "sync", path_);
+  auto synced = sync_once();
+  if (synced) return {};
   const std::scoped_lock lock(health_mutex_);
-  sync_error_ = error;
-  return fail(error);
+  sync_error_ = synced.error();
+  return synced;
+}
+
+Result<void> OpenFile::sync_once() {
+  if (is_directory_) return sync_directory_at(path_, calls_);
+  if (uninterrupted([&] { return calls_.sync_file(descriptor_.get()); }) == 0) return {};
+  return fail(system_error(errno, "sync", path_));
+}
+
+Result<void> sync_directory_at(const std::string& path, SystemCalls& calls) {
+  const Descriptor directory(
+      uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!directory.is_open()) return fail(system_error(errno, "open directory", path));
+  if (uninterrupted([&] { return calls.sync_directory(directory.get()); }) == 0) return {};
+  return fail(system_error(errno, "sync directory", path));
 }
 
 }  // namespace dohle::disk

@@ -27,6 +27,9 @@ class Descriptor {
   int value_;
 };
 
+/// Makes the names in a directory durable.
+Result<void> sync_directory_at(const std::string& path, SystemCalls& calls);
+
 /// A file of the file system. `path()` stays the one it was opened with, also after a rename.
 /// Thread safety: as File; `sync` from any thread, one at a time, beside everything else.
 class OpenFile final : public File {
@@ -41,6 +44,9 @@ class OpenFile final : public File {
         identity_(identity),
         calls_(calls),
         size_(size) {}
+
+  /// The names in a directory, which `sync` opens.
+  static std::shared_ptr<OpenFile> names_in(const std::string& directory, SystemCalls& calls);
 
   [[nodiscard]] const std::string& path() const override { return path_; }
   [[nodiscard]] FileIdentity identity() const override { return identity_; }
@@ -67,6 +73,7 @@ class OpenFile final : public File {
   Result<std::size_t> write_some(std::uint64_t offset, std::span<const iovec> pieces);
   Result<void> allocate(std::uint64_t end, int mode);
   Result<void> check_free_space(std::uint64_t bytes) const;
+  Result<void> sync_once();
 
   std::string path_;
   Descriptor descriptor_;
@@ -75,6 +82,7 @@ class OpenFile final : public File {
   std::atomic<std::uint64_t> size_;
   std::uint64_t reserved_ = 0;
   bool can_reserve_ = true;
+  bool is_directory_ = false;
   mutable std::mutex health_mutex_;
   std::optional<Error> sync_error_;
 };

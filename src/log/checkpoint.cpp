@@ -10,6 +10,12 @@ std::string path_of(const std::string& directory, std::string_view name) {
 
 }  // namespace
 
+std::string parent_of(const std::string& directory) {
+  const auto slash = directory.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : directory.substr(0, slash);
+}
+
 Result<void> write_checkpoint(Disk& disk, const std::string& directory, std::string_view name,
                               std::string_view text) {
   const std::string path = path_of(directory, name);

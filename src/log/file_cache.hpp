@@ -54,6 +54,11 @@ class CachedFile {
   void close();
   /// Closes the file, and opens it by that cache from now on, which is not touched by this.
   void use(std::shared_ptr<FileCache> cache);
+  /// Closes the file; the next call opens the path anew.
+  void forget() {
+    close();
+    known_.reset();
+  }
 
  private:
   friend class FileCache;

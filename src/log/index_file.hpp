@@ -49,6 +49,12 @@ class IndexFile {
   /// For a sync; null when there is no file.
   [[nodiscard]] Result<std::shared_ptr<File>> file();
 
+  /// The file may have been changed.
+  void look_again() {
+    if (!is_stale_) written_ = unknown;
+    file_.forget();
+  }
+
   [[nodiscard]] Result<std::size_t> count();
   [[nodiscard]] Result<std::optional<Entry>> last();
   /// The last entry of those in front for which `holds` is true.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/broker_errors.hpp"
+#include "log/checkpoint.hpp"
 #include "wire/batch_layout.hpp"
 #include "wire/big_endian.hpp"
 #include "wire/crc32c.hpp"
@@ -12,12 +13,6 @@ namespace dohle::log {
 namespace {
 
 constexpr std::int16_t log_append_time_bit = 8;
-
-std::string parent_of(const std::string& directory) {
-  const auto slash = directory.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : directory.substr(0, slash);
-}
 
 }  // namespace
 
@@ -74,9 +69,7 @@ std::uint64_t PartitionLog::size_bytes() const {
 }
 
 std::size_t PartitionLog::segment_of(Offset offset) const {
-  const auto after = std::ranges::upper_bound(
-      segments_, offset, {}, [](const auto& segment) { return segment->base_offset(); });
-  return after == segments_.begin() ? 0 : static_cast<std::size_t>(after - segments_.begin()) - 1;
+  return files().segment_of(offset);
 }
 
 Offset PartitionLog::end_of(std::size_t index) const {
@@ -143,7 +136,7 @@ Result<Appended> PartitionLog::append(const Slice& batch, const wire::BatchHeade
     if (auto rolled = roll(now.wall); !rolled) return fail(rolled.error());
   }
   if (auto begun = begin_epoch(leader_epoch, end_); !begun) return fail(begun.error());
-  if (auto durable = make_names_durable(); !durable) return fail(durable.error());
+  if (auto noted = note_names(); !noted) return fail(noted.error());
   if (auto written = write(batch, stored, stamps ? now.wall : Timestamp{}); !written) {
     return fail(written.error());
   }
@@ -176,21 +169,13 @@ Result<void> PartitionLog::write(const Slice& batch, wire::BatchHeader& header,
   return written;
 }
 
-// Entries of directories are what syncs of files do not cover.
-Result<void> PartitionLog::make_names_durable() {
-  if (are_names_durable_) return {};
+// A sync of a file does not cover its name. The group that covers the next batch covers the names.
+Result<void> PartitionLog::note_names() {
+  if (are_names_noted_) return {};
   if (auto noted = note_metadata(); !noted) return noted;
-  if (auto synced = disk_->sync_directory(directory_); !synced) {
-    go_offline(synced.error());
-    return synced;
-  }
-  if (!durable_state_) {
-    if (auto synced = disk_->sync_directory(parent_of(directory_)); !synced) {
-      go_offline(synced.error());
-      return synced;
-    }
-  }
-  are_names_durable_ = true;
+  to_sync_.push_back({disk_->names_in(directory_), end_ + 1, true});
+  if (!durable_state_) to_sync_.push_back({disk_->names_in(parent_of(directory_)), end_ + 1, true});
+  are_names_noted_ = true;
   return {};
 }
 
@@ -208,7 +193,7 @@ Result<void> PartitionLog::roll(Timestamp now) {
   if (auto finished = finish_active(end_ + 1); !finished) return finished;
   auto next = make_segment(end_);
   if (auto created = next->create(); !created) return created;
-  are_names_durable_ = false;
+  are_names_noted_ = false;
   segments_.push_back(std::move(next));
   active_since_ = now;
   return {};
@@ -307,10 +292,20 @@ void PartitionLog::checkpoint() {
   if (durable_state_ == wanted) return;
   auto file = state_file_.write(wanted);
   if (!file) return;  // a full disk: the old one still holds, and the next call tries again
+  // The state may name an empty segment, whose name no group covers.
+  std::vector<std::shared_ptr<File>> files;
+  for (const ToSync& extra : to_sync_) {
+    if (extra.is_names) files.push_back(extra.file);
+  }
+  const auto names = files;
+  files.push_back(*std::move(file));
   is_checkpointing_ = true;
-  disk_->sync({*std::move(file)}, [self = std::weak_ptr(self_), number = ++checkpoint_number_,
-                                   wanted](Result<void> outcome) {
-    if (const auto log = self.lock()) (*log)->checkpointed(number, wanted, std::move(outcome));
+  disk_->sync(std::move(files), [self = std::weak_ptr(self_), number = ++checkpoint_number_, wanted,
+                                 names](Result<void> outcome) {
+    const auto log = self.lock();
+    if (!log) return;
+    if (outcome) (*log)->forget_names(names);
+    (*log)->checkpointed(number, wanted, std::move(outcome));
   });
 }
 
@@ -321,7 +316,13 @@ void PartitionLog::checkpointed(std::uint64_t number, const LogState& state, Res
   state_file_.settle();
   durable_state_ = state;
   recovery_point_ = state.recovery_point;
-  remove_doomed(state.log_start);
+  remove_doomed(state.log_start, max_retired_at_once);
+}
+
+void PartitionLog::forget_names(const std::vector<std::shared_ptr<File>>& durable) {
+  std::erase_if(to_sync_, [&](const ToSync& extra) {
+    return std::ranges::find(durable, extra.file) != durable.end();
+  });
 }
 
 Result<void> PartitionLog::write_recovery_point() {
@@ -333,6 +334,7 @@ Result<void> PartitionLog::write_recovery_point() {
   ++checkpoint_number_;
   auto outcome = disk_->sync_now(**file);
   checkpointed(checkpoint_number_, wanted, outcome);
+  if (outcome) remove_doomed(wanted.log_start, doomed_.size());
   return outcome;
 }
 
@@ -343,7 +345,7 @@ Result<std::size_t> PartitionLog::retain(Now now) {
   producers_.expire(Timestamp{now.wall.value - config_.producer_id_expiration.count()}, now.wall);
   std::uint64_t bytes = size_bytes();
   std::size_t count = 0;
-  for (; count < segments_.size(); ++count) {
+  for (; count < std::min(segments_.size(), max_retired_at_once); ++count) {
     Segment& oldest = *segments_[count];
     if (oldest.size() == 0 || end_of(count) > synced_end_) break;
     const bool is_too_much =
@@ -379,10 +381,10 @@ Result<bool> PartitionLog::is_expired(Segment& segment, Timestamp now) const {
   return !newest->is_none() && newest->value < now.value - config_.retention_ms;
 }
 
-// Behind what all of it may go.
+// Rolls to an empty segment so that all older ones can be removed.
 Result<void> PartitionLog::begin_anew() {
   if (auto rolled = roll(Timestamp{}); !rolled) return rolled;
-  if (auto durable = make_names_durable(); !durable) return durable;
+  if (auto noted = note_names(); !noted) return noted;
   synced_mark_ = {end_, end_, 0};
   return {};
 }
@@ -421,21 +423,26 @@ void PartitionLog::forget_to_sync(const Segment& segment) {
                 [&](const ToSync& extra) { return extra.file->path().starts_with(begin); });
 }
 
-void PartitionLog::remove_doomed(Offset log_start) {
+// Renamed here, for a topic of the same name may have the same paths later; removed on a disk
+// thread. At most `most` segments in one turn.
+void PartitionLog::remove_doomed(Offset log_start, std::size_t most) {
   std::vector<std::string> paths;
-  while (!doomed_.empty() && doomed_.front()->base_offset() < log_start) {
+  std::size_t count = 0;
+  for (; count < most && !doomed_.empty() && doomed_.front()->base_offset() < log_start; ++count) {
     std::erase(snapshots_, doomed_.front()->base_offset());
     // What cannot be renamed is removed by the next start, which knows that it lies below.
     auto retired = doomed_.front()->retire(*disk_);
     if (retired) paths.insert(paths.end(), retired->begin(), retired->end());
     doomed_.erase(doomed_.begin());
   }
-  if (paths.empty()) return;
+  if (count == 0) return;
   disk_->run(
       [disk = disk_, paths = std::move(paths)] {
         for (const std::string& path : paths) (void)disk->remove(path);
       },
-      [] {});
+      [self = std::weak_ptr(self_), log_start] {
+        if (const auto log = self.lock()) (*log)->remove_doomed(log_start, max_retired_at_once);
+      });
 }
 
 }  // namespace dohle::log

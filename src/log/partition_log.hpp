@@ -16,6 +16,7 @@
 #include "log/file_cache.hpp"
 #include "log/leader_epochs.hpp"
 #include "log/producer_state.hpp"
+#include "log/producer_walk.hpp"
 #include "log/recovery_plan.hpp"
 #include "log/segment.hpp"
 #include "log/state_file.hpp"
@@ -189,6 +190,13 @@ class PartitionLog {
   /// Writes what `open` had no space for. Errors: disk_full (the next call tries again), storage.
   Result<void> finish_recovery();
 
+  /// Producers, epochs and the end of the last segment's indexes are known, or `prepare` failed to
+  /// find them: an append walks nothing. True for a new log, and after a recovery.
+  [[nodiscard]] bool is_prepared() const;
+  /// Reads them on a disk thread, then calls `done`, also when the log is gone by then. An append
+  /// does not wait for it, and reads them itself.
+  void prepare(Task done);
+
   /// Appends one batch of a client, which `wire::validate_produced_batch` has accepted: judges its
   /// sequence, stamps offset, leader epoch and append time into a copy of its header, and the max
   /// timestamp of `header` where the bytes have another, writes.
@@ -253,10 +261,13 @@ class PartitionLog {
   /// write_recovery_point().
   Result<void> flush();
 
+  /// Segments that one call of `retain` removes at most. Each may have to be read.
+  static constexpr std::size_t max_retired_at_once = 16;
   /// Takes away whole segments that retention no longer covers (never what is not synced), rolling
   /// the last one if all of it has expired; forgets producers. Returns how many segments went;
-  /// their files go in the background, once the new start is durable. Errors: only where nothing
-  /// could go; what keeps some is said once those before it are gone.
+  /// after max_retired_at_once call it again, for others may be due. Their files go in the
+  /// background, once the new start is durable. Errors: only where nothing could go; what keeps
+  /// some is said once those before it are gone.
   Result<std::size_t> retain(Now now);
   /// Starts the log at `offset`, and takes away the segments wholly below. Durable once
   /// recovery_point's state is: checkpoint or write_recovery_point.
@@ -279,6 +290,8 @@ class PartitionLog {
   struct ToSync {
     std::shared_ptr<File> file;
     Offset until;
+    /// The file stands for the names in a directory.
+    bool is_names = false;
   };
   /// What recovery has found out and not yet written down.
   struct Unwritten {
@@ -291,6 +304,7 @@ class PartitionLog {
     std::vector<std::unique_ptr<Segment>> aside;
   };
   struct CheckPiece;
+  struct Preparation;
   struct Found;
   struct Walked;
   struct Stopped;
@@ -343,10 +357,7 @@ class PartitionLog {
 
   // Producers and epochs (side_files.cpp).
   Result<void> know_producers();
-  Result<void> rebuild_producers(Offset until, ProducerState& into);
-  Result<std::pair<Offset, ProducerState>> best_snapshot(Offset until);
-  Result<void> feed(ProducerState& producers, Offset from, Offset until);
-  [[nodiscard]] Result<Offset> tail_begin() const;
+  [[nodiscard]] LogFiles files() const;
   Result<void> write_snapshot();
   void forget_old_snapshots();
   [[nodiscard]] Result<void> know_epochs() const;
@@ -362,7 +373,7 @@ class PartitionLog {
   [[nodiscard]] std::unique_ptr<Segment> make_segment(Offset base) const;
   [[nodiscard]] std::size_t segment_of(Offset offset) const;
   [[nodiscard]] Offset end_of(std::size_t index) const;
-  Result<void> make_names_durable();
+  Result<void> note_names();
   [[nodiscard]] bool should_roll(const wire::BatchHeader& header, std::size_t bytes, Now now) const;
   Result<void> roll(Timestamp now);
   Result<void> finish_active(Offset until);
@@ -384,12 +395,14 @@ class PartitionLog {
                                                      std::string_view why) const;
   [[nodiscard]] LogState state() const;
   [[nodiscard]] LogState state_before_recovery() const;
+  void forget_names(const std::vector<std::shared_ptr<File>>& durable);
   void checkpointed(std::uint64_t number, const LogState& state, Result<void> outcome);
   Result<std::size_t> drop_segments(std::size_t count);
   [[nodiscard]] Result<bool> is_expired(Segment& segment, Timestamp now) const;
   Result<void> begin_anew();
   void forget_to_sync(const Segment& segment);
-  void remove_doomed(Offset log_start);
+  void remove_doomed(Offset log_start, std::size_t most);
+  void prepared(Preparation& found);
   void start_check(Segment& segment, std::size_t max_bytes, Task done) const;
   void checked(const CheckPiece& piece);
   Result<void> check_in_place(Segment& segment) const;
@@ -407,6 +420,7 @@ class PartitionLog {
   AcceptedGaps gaps_;
   ProducerState producers_;
   bool are_producers_known_ = false;
+  bool was_prepared_ = false;
   mutable std::optional<LeaderEpochs> epochs_;
   std::vector<ToSync> to_sync_;
   Offset log_start_{0};
@@ -419,7 +433,7 @@ class PartitionLog {
   mutable std::array<Mark, 4> fetch_marks_{};
   mutable std::size_t next_fetch_mark_ = 0;
   Timestamp active_since_;
-  bool are_names_durable_ = false;
+  bool are_names_noted_ = false;
   bool is_metadata_noted_ = true;  // for the next sync
   bool is_checkpointing_ = false;
   std::uint64_t checkpoint_number_ = 0;

@@ -66,17 +66,26 @@ void ProducerState::stored(const wire::BatchHeader& batch, Timestamp now) {
   if (producer.epoch != batch.producer_epoch) producer.count = 0;
   producer.epoch = batch.producer_epoch;
   producer.seen = now;
+  oldest_seen_ = std::min(oldest_seen_, now);
   producer.push({batch.base_sequence, advance(batch.base_sequence, batch.count - 1),
                  batch.base_offset, batch.last_offset_delta, batch.is_log_append_time(),
                  batch.max_timestamp});
 }
 
 void ProducerState::expire(Timestamp before, Timestamp now) {
+  if (!oldest_seen_.is_none() && oldest_seen_ >= before) return;
+  Timestamp oldest = now;
   for (auto at = producers_.begin(); at != producers_.end();) {
     Timestamp& seen = at->second.seen;
     if (seen.is_none()) seen = now;
-    at = seen < before ? producers_.erase(at) : std::next(at);
+    if (seen < before) {
+      at = producers_.erase(at);
+    } else {
+      oldest = std::min(oldest, seen);
+      ++at;
+    }
   }
+  oldest_seen_ = oldest;
 }
 
 ProducerId ProducerState::highest_id() const {
@@ -141,6 +150,7 @@ Result<ProducerState> ProducerState::from_snapshot(Bytes bytes) {
 
 void ProducerState::enrich(ProducerState recent) {
   for (auto& [id, producer] : recent.producers_) producers_[id] = producer;
+  oldest_seen_ = Timestamp{};
 }
 
 }  // namespace dohle::log

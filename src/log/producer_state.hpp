@@ -72,6 +72,8 @@ class ProducerState {
   };
 
   std::unordered_map<ProducerId, Producer> producers_;
+  /// No producer was seen before; none: some were read from the log, and have no time yet.
+  Timestamp oldest_seen_;
 };
 
 }  // namespace dohle::log

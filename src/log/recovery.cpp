@@ -235,11 +235,11 @@ void PartitionLog::take_up_state(const Found& found) {
     log_start_ = durable_state_->log_start;
     recovery_point_ = durable_state_->recovery_point;
     active_since_ = durable_state_->active_since;
-    are_names_durable_ = true;
+    are_names_noted_ = true;
     // Written when the log was made, and never synced.
     if (*durable_state_ == LogState()) {
       durable_state_.reset();
-      are_names_durable_ = false;
+      are_names_noted_ = false;
     }
   } else if (!found.segments.empty()) {
     log_start_ = found.segments.front().first;
@@ -348,7 +348,7 @@ Result<void> PartitionLog::begin_empty() {
   segments_.push_back(make_segment(log_start_));
   unwritten_ = Unwritten{};
   unwritten_->is_new = true;
-  are_names_durable_ = false;
+  are_names_noted_ = false;
   are_producers_known_ = true;
   epochs_.emplace();
   end_ = synced_end_ = recovery_point_ = log_start_;
@@ -438,7 +438,9 @@ Result<PartitionLog::Stopped> PartitionLog::walk_to_fault(RecoveryReport& report
 Result<void> PartitionLog::begin_walk(Offset from) {
   if (auto epochs = know_epochs(); !epochs) return epochs;
   epochs_->cut(from);
-  if (auto rebuilt = rebuild_producers(from, producers_); !rebuilt) return rebuilt;
+  auto producers = files().producers_at(from);
+  if (!producers) return fail(producers.error());
+  producers_ = *std::move(producers);
   are_producers_known_ = true;
   return {};
 }
@@ -596,6 +598,10 @@ Result<void> PartitionLog::take_up_recovered() {
 }
 
 Result<void> PartitionLog::sync_segments() {
+  // The names may come from the page cache of a process that died before it had synced them.
+  for (const std::string& names : {directory_, parent_of(directory_)}) {
+    if (auto synced = disk_->sync_directory(names); !synced) return synced;
+  }
   std::size_t first = segment_of(recovery_point_);
   // The segment of the recovery point may have been finished, and its cut not synced.
   while (first > 0 && durable_state_ &&

@@ -126,6 +126,12 @@ Result<void> Segment::begin_indexes() {
   return {};
 }
 
+void Segment::look_at_indexes_again() {
+  if (is_tail_known_) return;
+  offsets_.look_again();
+  times_.look_again();
+}
+
 void Segment::note_time(const wire::BatchHeader& header) {
   if (header.max_timestamp <= max_timestamp_) return;
   max_timestamp_ = header.max_timestamp;

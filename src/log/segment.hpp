@@ -66,6 +66,11 @@ class Segment {
   Result<bool> finish();
   [[nodiscard]] Result<std::vector<std::shared_ptr<File>>> index_files();
 
+  /// The end of the indexes is known: an append and a search by time rebuild nothing.
+  [[nodiscard]] bool is_tail_known() const { return is_tail_known_; }
+  /// Another Segment of the same files may have rebuilt the indexes.
+  void look_at_indexes_again();
+
   // Recovery: the indexes are made anew from a walk.
   Result<void> begin_indexes();
   void index(const BatchAt& batch);

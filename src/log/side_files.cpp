@@ -1,16 +1,10 @@
 #include <algorithm>
 
-#include "base/units.hpp"
-#include "log/checkpoint.hpp"
 #include "log/partition_log.hpp"
 
 namespace dohle::log {
 
 namespace {
-
-/// So much of the log's end is walked to find the last batches of each producer, of which a
-/// snapshot names only one: more than a producer has in flight.
-constexpr std::uint64_t producer_tail_bytes = 8_MiB;
 
 constexpr std::string_view metadata_file = "partition.metadata";
 
@@ -24,85 +18,20 @@ std::string snapshot_name(Offset offset) {
 
 Result<void> PartitionLog::know_producers() {
   if (are_producers_known_) return {};
-  if (auto rebuilt = rebuild_producers(end_, producers_); !rebuilt) return rebuilt;
+  auto producers = files().producers_at(end_);
+  if (!producers) return fail(producers.error());
+  producers_ = *std::move(producers);
   are_producers_known_ = true;
   return {};
+}
+
+LogFiles PartitionLog::files() const {
+  return {disk_, &directory_, segments_, snapshots_, end_};
 }
 
 Result<ProducerId> PartitionLog::highest_producer_id() {
   if (auto known = know_producers(); !known) return fail(known.error());
   return producers_.highest_id();
-}
-
-// The newest snapshot up to `until` that is whole; without one, nothing at the log's beginning.
-Result<std::pair<Offset, ProducerState>> PartitionLog::best_snapshot(Offset until) {
-  for (auto at = snapshots_.rbegin(); at != snapshots_.rend(); ++at) {
-    if (*at > until || *at < segments_.front()->base_offset()) continue;
-    auto file = disk_->open(directory_ + "/" + snapshot_name(*at), OpenMode::read);
-    if (!file) {
-      if (file.error().is(Errc::not_found)) continue;
-      return fail(file.error());
-    }
-    std::vector<std::byte> bytes((*file)->size());
-    auto got = (*file)->read(0, bytes);
-    if (!got) return fail(got.error());
-    auto state = ProducerState::from_snapshot(Bytes(bytes).first(*got));
-    if (state) return std::pair(*at, *std::move(state));
-  }
-  return std::pair(segments_.front()->base_offset(), ProducerState());
-}
-
-Result<void> PartitionLog::rebuild_producers(Offset until, ProducerState& into) {
-  auto snapshot = best_snapshot(until);
-  if (!snapshot) return fail(snapshot.error());
-  into = std::move(snapshot->second);
-  auto tail = tail_begin();
-  if (!tail) return fail(tail.error());
-  ProducerState recent;
-  if (auto fed = feed(recent, std::min(*tail, snapshot->first), until); !fed) return fed;
-  into.enrich(std::move(recent));
-  return {};
-}
-
-// Some offset with about producer_tail_bytes of the segments known so far behind it.
-Result<Offset> PartitionLog::tail_begin() const {
-  std::uint64_t bytes = producer_tail_bytes;
-  for (std::size_t i = segments_.size(); i-- > 0;) {
-    Segment& segment = *segments_[i];
-    if (segment.size() > bytes && segment.base_offset() < end_) {
-      auto position = segment.batch_before(segment.size() - bytes);
-      if (!position) return fail(position.error());
-      auto batch = segment.at(*position);
-      if (!batch) return fail(batch.error());
-      return *batch ? (*batch)->header.base_offset : segment.base_offset();
-    }
-    bytes -= std::min(bytes, segment.size());
-  }
-  return segments_.front()->base_offset();
-}
-
-Result<void> PartitionLog::feed(ProducerState& producers, Offset from, Offset until) {
-  for (std::size_t i = segment_of(from); i < segments_.size(); ++i) {
-    Segment& segment = *segments_[i];
-    if (segment.base_offset() >= until) break;
-    std::uint64_t position = 0;
-    if (from > segment.base_offset()) {
-      auto begin = segment.find(from);
-      if (!begin) return fail(begin.error());
-      if (!*begin) continue;
-      position = (*begin)->position;
-    }
-    auto file = segment.file();
-    if (!file) return fail(file.error());
-    BatchWalk walk(**file, position, segment.size());
-    for (;;) {
-      auto batch = walk.next();
-      if (!batch) return fail(batch.error());
-      if (!*batch || (*batch)->header.base_offset >= until) break;
-      producers.stored((*batch)->header);
-    }
-  }
-  return {};
 }
 
 Result<void> PartitionLog::write_snapshot() {
@@ -137,21 +66,9 @@ void PartitionLog::forget_old_snapshots() {
 
 Result<void> PartitionLog::know_epochs() const {
   if (epochs_) return {};
-  auto text = read_checkpoint(*disk_, directory_, LeaderEpochs::file_name);
-  if (!text && !text.error().is(Errc::not_found)) return fail(text.error());
-  if (text) epochs_ = LeaderEpochs::parse(*text);
-  if (epochs_) return {};
-  // A crash may have kept the file's name and lost its bytes; each batch names its epoch.
-  LeaderEpochs epochs;
-  for (const auto& segment : segments_) {
-    auto file = segment->file();
-    if (!file) return fail(file.error());
-    BatchWalk walk(**file, 0, segment->size());
-    for (auto batch = walk.next(); batch && *batch; batch = walk.next()) {
-      (void)epochs.assign((*batch)->header.leader_epoch, (*batch)->header.base_offset);
-    }
-  }
-  epochs_ = std::move(epochs);
+  auto epochs = files().epochs();
+  if (!epochs) return fail(epochs.error());
+  epochs_ = *std::move(epochs);
   return {};
 }
 
@@ -163,7 +80,7 @@ Result<void> PartitionLog::begin_epoch(LeaderEpoch epoch, Offset offset) {
   (void)epochs_->assign(epoch, offset);
   auto written = write_epochs();
   if (!written) epochs_ = std::move(before);
-  are_names_durable_ = false;
+  are_names_noted_ = false;
   return written;
 }
 

@@ -73,6 +73,10 @@ struct Loop::State {
   // after posting wakes the loop.
   std::atomic<bool> is_asleep{false};
 
+  bool is_measured = false;
+  Duration measured_until{-1};  // the thread's CPU time at the end of the last turn
+  std::atomic<Duration> longest_turn{Duration::zero()};
+
   std::vector<Task> running;  // loop thread; those that the last turn had no time for
   std::atomic<bool> is_stopping{false};
   std::atomic<std::thread::id> thread_id;
@@ -132,6 +136,7 @@ void Loop::turn() {
   if (!state_->was_idle) stay_awake(state_->now.mono + state_->busy_poll);
   run_timers();
   end_turn();
+  if (state_->is_measured) measure_turn();
 }
 
 Duration Loop::time_to_sleep() {
@@ -257,6 +262,26 @@ void Loop::end_turn() {
     state_->ending.swap(state_->at_turn_end);
     for (Task& task : state_->ending) task();
     state_->ending.clear();
+  }
+}
+
+void Loop::measure_turns() {
+  state_->is_measured = true;
+}
+
+Duration Loop::take_longest_turn() {
+  return state_->longest_turn.exchange(Duration::zero());
+}
+
+void Loop::measure_turn() {
+  timespec used{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  const Duration until = std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+  const Duration before = std::exchange(state_->measured_until, until);
+  if (before < Duration::zero()) return;
+  Duration longest = state_->longest_turn;
+  while (until - before > longest &&
+         !state_->longest_turn.compare_exchange_weak(longest, until - before)) {
   }
 }
 

@@ -62,6 +62,13 @@ class Loop final : public Executor {
   /// Runs `task` when the present turn ends. Loop thread.
   void at_turn_end(Task task);
 
+  /// From here on each turn's CPU time is measured, at the price of one look at a clock. Before
+  /// run().
+  void measure_turns();
+  /// The most CPU time that a measured turn took of the loop's thread since the last call. Any
+  /// thread.
+  [[nodiscard]] Duration take_longest_turn();
+
   // For net's own files.
   [[nodiscard]] Poller& poller();
   [[nodiscard]] ReadBuffers& read_buffers();
@@ -76,6 +83,7 @@ class Loop final : public Executor {
   bool run_posted();
   void run_timers();
   void end_turn();
+  void measure_turn();
 
   std::unique_ptr<State> state_;
   std::atomic<std::int64_t> published_wall_;

@@ -243,7 +243,7 @@ void NodeEngine::maintain_some() {
   const Now believed = clock_watch_.believed(now());
   const bool retains = maintenance_round_ % rounds_per_retention == 0;
   const auto visit = [&](const PartitionRef& partition) {
-    if (retains) retain(*partition, believed);
+    if (retains) retain(partition, believed);
     if (partition->fault() != nullptr) return;
     if (has_space_) has_space_ = !is_full(partition->log()->finish_recovery());
     if (partition->log()->needs_checkpoint()) due_.push_back(partition);
@@ -262,14 +262,18 @@ void NodeEngine::end_maintenance() {
   arm_maintenance();
 }
 
-void NodeEngine::retain(Partition& partition, Now now) {
-  if (partition.fault() != nullptr) return;
-  const auto retained = partition.log()->retain(now);
+void NodeEngine::retain(const PartitionRef& partition, Now now) {
+  if (partition->fault() != nullptr) return;
+  const auto retained = partition->log()->retain(now);
   const std::string why(retained ? std::string_view() : retained.error().message());
   const bool is_told =
-      why.empty() || why == partition.told_of_retention ||
-      lines_.warn_now_and_then("partition " + partition.name() + " keeps its old records: " + why);
-  if (is_told) partition.told_of_retention = why;
+      why.empty() || why == partition->told_of_retention ||
+      lines_.warn_now_and_then("partition " + partition->name() + " keeps its old records: " + why);
+  if (is_told) partition->told_of_retention = why;
+  if (retained.value_or(0) < log::PartitionLog::max_retired_at_once) return;
+  environment_.loop.post([this, partition, now, alive = is_alive_] {
+    if (*alive && !stopping_) retain(partition, now);
+  });
 }
 
 // Each holds a file open until it is durable: those first that have most to walk after a crash, and

@@ -116,7 +116,7 @@ class NodeEngine final : private log::LogEvents, private DoorwayEvents {
   void begin_maintenance();
   void maintain_some();
   void end_maintenance();
-  void retain(Partition& partition, Now now);
+  void retain(const PartitionRef& partition, Now now);
   void checkpoint(std::vector<PartitionRef> due) const;
   void check_in_background();
   void drain_sessions();

@@ -87,6 +87,7 @@ Result<void> SimFile::changed(std::string_view what) const {
 Result<void> SimFile::sync(std::uint64_t mark) {
   if (auto alive = check_alive("sync"); !alive) return alive;
   if (sync_error_) return fail(*sync_error_);
+  if (directory_) return sync_names();
   if (!disk_.sync_fails(path_)) {
     contents_->persist(mark);
     return {};
@@ -96,6 +97,15 @@ Result<void> SimFile::sync(std::uint64_t mark) {
     (void)contents_->persist_some(mark, disk_.random_);
   }
   return fail(*sync_error_);
+}
+
+Result<void> SimFile::sync_names() {
+  auto synced =
+      disk_.sync_fails(path_)
+          ? Result<void>(fail(file_error(Errc::io_error, "sync", path_, "Input/output error")))
+          : disk_.tree_->sync_directory(path_);
+  if (!synced) sync_error_ = synced.error();
+  return synced;
 }
 
 // Names.
@@ -158,6 +168,12 @@ Result<void> ProcessDisk::remove_all(const std::string& path) {
 Result<void> ProcessDisk::sync_directory(const std::string& path) {
   if (auto alive = check_alive("sync directory", path); !alive) return alive;
   return disk_.tree_->sync_directory(path);
+}
+
+std::shared_ptr<File> ProcessDisk::names_in(const std::string& directory) const {
+  const auto node = disk_.tree_->find(directory);
+  return std::make_shared<SimFile>(disk_, loop_, directory,
+                                   node == nullptr ? FileIdentity() : node->identity());
 }
 
 Result<std::optional<FileIdentity>> ProcessDisk::identity_of(const std::string& path) const {

@@ -20,9 +20,14 @@ class SimFile final : public File {
  public:
   SimFile(SimDisk& disk, ProcessLoop& loop, std::string path, std::shared_ptr<SimContents> contents)
       : disk_(disk), loop_(loop), path_(std::move(path)), contents_(std::move(contents)) {}
+  /// The names in a directory.
+  SimFile(SimDisk& disk, ProcessLoop& loop, std::string path, FileIdentity identity)
+      : disk_(disk), loop_(loop), path_(std::move(path)), directory_(identity) {}
 
   [[nodiscard]] const std::string& path() const override { return path_; }
-  [[nodiscard]] FileIdentity identity() const override { return contents_->identity(); }
+  [[nodiscard]] FileIdentity identity() const override {
+    return directory_ ? *directory_ : contents_->identity();
+  }
   [[nodiscard]] std::uint64_t size() const override { return contents_->bytes(); }
   Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) const override;
   Result<void> write(std::uint64_t offset, std::span<const Bytes> pieces) override;
@@ -30,18 +35,22 @@ class SimFile final : public File {
   Result<void> extend(std::uint64_t end) override;
   Result<void> truncate(std::uint64_t size) override;
 
-  [[nodiscard]] std::uint64_t change_mark() const { return contents_->change_mark(); }
+  [[nodiscard]] std::uint64_t change_mark() const {
+    return directory_ ? 0 : contents_->change_mark();
+  }
   /// Makes the changes before `mark` durable, or fails, now and from then on.
   Result<void> sync(std::uint64_t mark);
 
  private:
   [[nodiscard]] Result<void> check_alive(std::string_view what) const;
   [[nodiscard]] Result<void> changed(std::string_view what) const;
+  Result<void> sync_names();
 
   SimDisk& disk_;
   ProcessLoop& loop_;
   const std::string path_;
   std::shared_ptr<SimContents> contents_;
+  std::optional<FileIdentity> directory_;  // there are no contents then
   std::optional<Error> sync_error_;
 };
 
@@ -59,6 +68,7 @@ class ProcessDisk final : public Disk {
   Result<void> remove(const std::string& path) override;
   Result<void> remove_all(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
+  [[nodiscard]] std::shared_ptr<File> names_in(const std::string& directory) const override;
   [[nodiscard]] Result<std::optional<FileIdentity>> identity_of(
       const std::string& path) const override;
   Result<void> sync_now(File& file) override;

@@ -40,20 +40,35 @@ std::optional<Result<wire::ProducedBatch>> check_at_once(const Slice& batch,
   return outcome;
 }
 
+/// True also for a partition with a fault: the append reports it.
+bool is_prepared(const Partition& partition) {
+  return partition.fault() != nullptr || partition.log()->is_prepared();
+}
+
 }  // namespace
 
 void BatchChecks::check(std::uint64_t connection, const PartitionRef& partition, Slice batch,
                         const wire::DecompressionLimits& limits, Done done) {
   auto outcome = check_at_once(batch, limits);
   const auto before = by_partition_.find(partition.get());
-  if (outcome && before == by_partition_.end()) return done(*std::move(outcome));
+  if (outcome && before == by_partition_.end() && is_prepared(*partition)) {
+    return done(*std::move(outcome));
+  }
   auto work = std::make_shared<Work>(Work{std::move(batch), limits, std::move(outcome)});
   auto waiting = std::make_shared<Check>(Check{partition, work, std::move(done)});
   ++waiting_;
+  if (before == by_partition_.end()) prepare(partition);
   by_partition_[partition.get()].push_back(waiting);
   if (work->outcome) return;
   by_connection_[connection].push_back(std::move(waiting));
   start_next();
+}
+
+void BatchChecks::prepare(const PartitionRef& partition) {
+  if (is_prepared(*partition)) return;
+  partition->log()->prepare([this, partition, alive = is_alive_] {
+    if (*alive) settle(partition);
+  });
 }
 
 void BatchChecks::start_next() {
@@ -79,6 +94,7 @@ void BatchChecks::settle(const PartitionRef& partition) {
   for (;;) {
     const auto queue = by_partition_.find(partition.get());
     if (queue == by_partition_.end() || !queue->second.front()->work->outcome) return;
+    if (!is_prepared(*partition)) return;
     const auto first = std::move(queue->second.front());
     queue->second.pop_front();
     if (queue->second.empty()) by_partition_.erase(queue);

@@ -17,7 +17,8 @@ namespace dohle::node {
 /// Validates the batches that clients produce. One that decompresses to little is validated at
 /// once; a larger one on a disk thread, in a window of 256 KiB while it is decompressed, so that
 /// neither time nor memory of others goes to it. There is one at a time, and connections take
-/// turns. The outcomes of one partition come in the order of the calls, whatever each batch takes.
+/// turns. The outcomes of one partition come in the order of the calls, whatever each batch takes,
+/// and not before its log is prepared for appends.
 ///
 /// Owner's thread only; a batch's bytes are kept until its outcome is told.
 class BatchChecks {
@@ -54,6 +55,7 @@ class BatchChecks {
   using Queue = std::deque<std::shared_ptr<Check>>;
 
   void start_next();
+  void prepare(const PartitionRef& partition);
   void settle(const PartitionRef& partition);
 
   Disk* disk_;

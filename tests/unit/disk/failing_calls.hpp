@@ -61,6 +61,12 @@ class FailingCalls final : public SystemCalls {
     }
     return 0;
   }
+  int sync_directory(int) override {
+    ++directory_syncs;
+    if (!directory_fails) return 0;
+    errno = EIO;
+    return -1;
+  }
   int sync_file_system(int) override {
     ++file_system_syncs;
     if (!file_system_fails) return 0;
@@ -99,6 +105,8 @@ class FailingCalls final : public SystemCalls {
   int most_at_once = 0;
   std::atomic<int> file_system_syncs = 0;
   std::atomic<bool> file_system_fails = false;
+  std::atomic<int> directory_syncs = 0;
+  std::atomic<bool> directory_fails = false;
 
  private:
   std::mutex mutex_;

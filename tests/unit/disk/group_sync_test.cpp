@@ -103,6 +103,30 @@ TEST_F(GroupSync, an_error_is_final_and_the_file_is_not_tried_again) {
   EXPECT_EQ(calls.syncs(), 2);
 }
 
+TEST_F(GroupSync, the_names_in_a_directory_are_synced_beside_files) {
+  sync({files[0], disk->names_in(directory.path())});
+  wait_for_answers(1);
+  EXPECT_EQ(outcomes[0], "ok");
+  EXPECT_EQ(calls.directory_syncs, 1);
+  EXPECT_EQ(calls.syncs(), 1);
+}
+
+TEST_F(GroupSync, names_that_could_not_be_synced_stay_failed) {
+  const auto names = disk->names_in(directory.path());
+  calls.directory_fails = true;
+  sync({files[0], names});
+  sync({disk->names_in(directory / "gone")});
+  wait_for_answers(2);
+  calls.directory_fails = false;
+  sync({names});
+  wait_for_answers(3);
+  EXPECT_EQ(outcomes[0],
+            "sync directory " + std::string(directory.path()) + ": Input/output error");
+  EXPECT_THAT(outcomes[1], HasSubstr("No such file or directory"));
+  EXPECT_EQ(outcomes[2], outcomes[0]);
+  EXPECT_EQ(calls.directory_syncs, 1);
+}
+
 TEST_F(GroupSync, one_call_outstanding_costs_one_post) {
   for (int i = 1; i <= 20; ++i) {
     sync({files[0]});

@@ -95,21 +95,27 @@ class FusedDisk final : public Disk {
     return disk_.remove_all(path);
   }
   Result<void> sync_directory(const std::string& path) override {
+    ++blocking_syncs_;
     if (!fuse_.holds()) return fail(Fuse::blown());
     return disk_.sync_directory(path);
+  }
+  [[nodiscard]] std::shared_ptr<File> names_in(const std::string& path) const override {
+    return std::make_shared<FusedFile>(disk_.names_in(path), fuse_);
   }
   [[nodiscard]] Result<std::optional<FileIdentity>> identity_of(
       const std::string& path) const override {
     return disk_.identity_of(path);
   }
   Result<void> sync_now(File& file) override {
-    if (!fuse_.holds()) return fail(Fuse::blown());
-    return disk_.sync_now(static_cast<FusedFile&>(file).inner());
+    ++blocking_syncs_;
+    return sync_one(file);
   }
+  /// Those that would have waited for the device in the calling thread.
+  [[nodiscard]] unsigned blocking_syncs() const { return blocking_syncs_; }
   void sync(std::vector<std::shared_ptr<File>> files, Synced done) override {
     Result<void> outcome;
     for (const auto& file : files) {
-      if (outcome) outcome = sync_now(*file);
+      if (outcome) outcome = sync_one(*file);
     }
     done(std::move(outcome));
   }
@@ -123,8 +129,14 @@ class FusedDisk final : public Disk {
   [[nodiscard]] std::string boot() const override { return disk_.boot(); }
 
  private:
+  Result<void> sync_one(File& file) {
+    if (!fuse_.holds()) return fail(Fuse::blown());
+    return disk_.sync_now(static_cast<FusedFile&>(file).inner());
+  }
+
   Disk& disk_;
   Fuse& fuse_;
+  unsigned blocking_syncs_ = 0;
 };
 
 /// What a client was promised, and what it sent.
@@ -415,7 +427,75 @@ TEST(FailedSync, is_made_good_by_the_next_start) {
   for_20_seeds(fail_a_sync_then_lose_power);
 }
 
+constexpr Now much_later{TimePoint{}, Timestamp{std::int64_t{1} << 50}};
+
+void sync_all(Disk& disk, PartitionLog& log, Promise& promise) {
+  const Offset covered = log.end();
+  disk.sync(log.dirty_files(), [&](const Result<void>& outcome) {
+    if (!outcome) return;
+    log.synced(covered);
+    promise.acknowledged = covered.value;
+  });
+}
+
+TEST(Log, waits_for_no_device_on_its_owners_thread_once_it_is_open) {
+  Scene scene(1);
+  FusedDisk disk(scene.process.disk(), scene.lasting);
+  auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
+  ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
+  PartitionLog& log = *opened->log;
+  const unsigned before = disk.blocking_syncs();
+  Promise promise;
+  for (int i = 0; i < 24; ++i) {
+    ASSERT_TRUE(append_to(log, make_batch(4, 60, 1000), 1000, i / 10));
+    sync_all(disk, log, promise);
+    if (i % 6 == 5) log.checkpoint();
+  }
+  EXPECT_GT(log.segment_count(), 3u);
+  ASSERT_EQ(promise.acknowledged, log.end().value);
+  EXPECT_GT(*log.retain(much_later), 3u);
+  EXPECT_EQ(log.log_start(), log.end());
+  ASSERT_TRUE(append_to(log, make_batch(4), 1000, 3));
+  sync_all(disk, log, promise);
+  EXPECT_EQ(disk.blocking_syncs(), before);
+}
+
+// All of it expires, and a last segment is made that nothing is in.
+std::uint64_t empty_then_lose_power(std::uint64_t at, bool entries_in_order) {
+  Scene scene(at, CrashOptions{3, entries_in_order});
+  Fuse fuse(at);
+  Promise promise;
+  {
+    FusedDisk disk(scene.process.disk(), fuse);
+    auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
+    if (opened) {
+      PartitionLog& log = *opened->log;
+      for (int i = 0; i < 12; ++i) {
+        promise.sent = log.end().value + 4;
+        if (i == 8) (void)log.retain(much_later);
+        if (!append_to(log, make_batch(4, 60, 1000), 1000, 0)) break;
+        sync_all(disk, log, promise);
+        if (i == 10) log.checkpoint();
+      }
+    }
+  }
+  scene.lose_power();
+  FusedDisk disk(scene.process.disk(), scene.lasting);
+  verify(disk, promise, at);
+  return fuse.used();
+}
+
 class CrashTest : public testing::TestWithParam<bool> {};
+
+TEST_P(CrashTest, power_lost_while_all_of_a_log_expires_loses_nothing_behind_it) {
+  std::uint64_t used = 1;
+  for (std::uint64_t at = 0; at <= used; ++at) {
+    used = std::max(used, empty_then_lose_power(at, GetParam()));
+    if (HasFatalFailure()) return;
+    if (at > used) break;
+  }
+  EXPECT_GT(used, 50u);
+}
 
 TEST_P(CrashTest, power_lost_at_any_operation_loses_nothing_acknowledged) {
   const std::uint64_t operations = crash_at(UINT64_MAX >> 1, {1, GetParam()});

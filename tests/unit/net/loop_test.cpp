@@ -311,6 +311,25 @@ TEST(WorkerThreads, run_jobs_side_by_side_up_to_their_number) {
   loop.join();
 }
 
+TEST(Loop, says_how_much_of_its_thread_the_longest_turn_took) {
+  for (const bool is_measured : {false, true}) {
+    Loop loop;
+    if (is_measured) loop.measure_turns();
+    std::atomic<unsigned> work = 0;
+    loop.post([&] {
+      for (unsigned i = 0; i < 1'000'000; ++i) work = work + i;
+      loop.post([&] { loop.stop(); });
+    });
+    loop.post([] {});
+    // The first turn has nothing to be compared with.
+    loop.at_turn_end([&] { loop.post([&] { work = 0; }); });
+    loop.run();
+    const Duration longest = loop.take_longest_turn();
+    EXPECT_EQ(longest > Duration::zero(), is_measured);
+    EXPECT_EQ(loop.take_longest_turn(), Duration::zero());
+  }
+}
+
 TEST(WorkerThreads, drop_what_queues_when_they_end) {
   Loop loop;
   std::latch begun(1);

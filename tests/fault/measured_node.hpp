@@ -1,0 +1,85 @@
+#pragma once
+
+#include <future>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "disk/file_disk.hpp"
+#include "dohle/logger.hpp"
+#include "net/loop.hpp"
+#include "net/system.hpp"
+#include "net/tcp.hpp"
+#include "node/node_engine.hpp"
+
+namespace dohle::fault {
+
+/// A node in this process whose turns are measured: on real files, reached by TCP on 127.0.0.1.
+/// Destroying it is what a killed process does.
+class MeasuredNode {
+ public:
+  explicit MeasuredNode(node::NodeSettings settings) {
+    loop_.measure_turns();
+    loop_.start("measured-node");
+    on_loop([&] {
+      engine_ = std::make_unique<node::NodeEngine>(
+          node::NodeEnvironment{loop_, disk_, random_, *logger_}, std::move(settings));
+      started_ = engine_->start();
+      if (!started_) return;
+      auto at = engine_->listen(tcp_, {"tcp", Endpoint{"127.0.0.1", 0}, {}});
+      if (at) {
+        port_ = at->port;
+      } else {
+        started_ = fail(at.error());
+      }
+    });
+    (void)longest_turn();
+  }
+  ~MeasuredNode() {
+    on_loop([&] { engine_.reset(); });
+    loop_.stop();
+    loop_.join();
+  }
+  MeasuredNode(const MeasuredNode&) = delete;
+  MeasuredNode& operator=(const MeasuredNode&) = delete;
+
+  /// A clean stop.
+  Result<void> stop() {
+    std::promise<Result<void>> stopped;
+    loop_.post([&] {
+      engine_->stop(loop_.tick().mono,
+                    [&](Result<void> outcome) { stopped.set_value(std::move(outcome)); });
+    });
+    return stopped.get_future().get();
+  }
+  [[nodiscard]] const Result<void>& started() const { return started_; }
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  /// The most CPU time of one turn since the start, or the last call.
+  [[nodiscard]] std::chrono::microseconds longest_turn() {
+    on_loop([] {});  // so that the turn before is over
+    return std::chrono::duration_cast<std::chrono::microseconds>(loop_.take_longest_turn());
+  }
+
+ private:
+  template <class Work>
+  void on_loop(Work work) {
+    std::promise<void> done;
+    loop_.post([&] {
+      work();
+      // In a turn of its own, so that the work's turn is over and measured.
+      loop_.arm(loop_.mono_now(), [&] { loop_.post([&] { done.set_value(); }); });
+    });
+    done.get_future().wait();
+  }
+
+  std::shared_ptr<Logger> logger_ = stderr_logger();
+  net::Loop loop_;
+  disk::FileDisk disk_{loop_};
+  net::SystemRandom random_;
+  net::TcpListening tcp_{loop_, logger_};
+  std::unique_ptr<node::NodeEngine> engine_;
+  Result<void> started_;
+  std::uint16_t port_ = 0;
+};
+
+}  // namespace dohle::fault
