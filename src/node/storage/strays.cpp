@@ -126,8 +126,8 @@ Result<CatalogTopic> adopted_topic(std::string_view name, const std::vector<Stra
   std::int32_t next = 0;
   for (const std::int32_t partition : partitions) {
     if (partition != next) {
-      return fail(cannot_adopt(
-          name, "the directory " + std::string(name) + "-" + std::to_string(next) + " is missing"));
+      return fail(
+          cannot_adopt(name, "the directory " + partition_name(name, next) + " is missing"));
     }
     ++next;
   }

@@ -18,6 +18,10 @@ struct PartitionDirectory {
   std::string topic;
   std::int32_t partition = 0;
 };
+/// "money-0": what a partition is called, and its directory.
+[[nodiscard]] inline std::string partition_name(std::string_view topic, std::int32_t index) {
+  return std::string(topic) + "-" + std::to_string(index);
+}
 /// Reads "money-0"; nothing if the name is not of that form.
 [[nodiscard]] std::optional<PartitionDirectory> parse_partition_directory(std::string_view name);
 
@@ -30,7 +34,7 @@ struct Stray {
   /// Also bytes that a recovery cut off and kept.
   bool has_records = false;
 
-  [[nodiscard]] std::string name() const { return topic + "-" + std::to_string(partition); }
+  [[nodiscard]] std::string name() const { return partition_name(topic, partition); }
 };
 
 /// Looks into the directory `name` below `parent`; nothing if it holds no file of a partition.

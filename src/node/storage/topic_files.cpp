@@ -19,7 +19,7 @@ constexpr std::size_t removals_per_job = 16;
 
 Error in_the_way(std::string_view topic, std::int32_t index) {
   return Error::broker(broker_error::kafka_storage_error, "topic " + std::string(topic),
-                       "the node's directory " + std::string(topic) + "-" + std::to_string(index) +
+                       "the node's directory " + partition_name(topic, index) +
                            " is there and holds files that are not the topic's: move it away");
 }
 
@@ -63,7 +63,7 @@ struct TopicFiles::MakeJob {
   }
 
   Result<void> make_one(Part& part, std::int32_t index, bool clears) const {
-    const std::string path = directory + "/" + part.topic + "-" + std::to_string(index);
+    const std::string path = directory + "/" + partition_name(part.topic, index);
     if (clears) {
       if (auto removed = disk->remove_all(path); !removed) return removed;
     }
@@ -261,7 +261,7 @@ void TopicFiles::sync_made() {
         std::vector<std::string> paths;
         for (const auto& [topic, partitions] : job->topics) {
           for (std::int32_t i = 0; i < partitions; ++i) {
-            paths.push_back(topic + "-" + std::to_string(i));
+            paths.push_back(partition_name(topic, i));
           }
         }
         paths.push_back(directory);
@@ -362,7 +362,7 @@ void TopicFiles::remove_some() {
     to_remove_.pop_front();
   }
   is_removing_ = true;
-  // Nobody waits for it: what it does is behind the names of topics.
+  // No call waits for it: what it does is behind the names of topics.
   disk_->run(
       [job, disk = disk_] {
         for (const std::string& directory : job->directories) {
@@ -383,7 +383,7 @@ void TopicFiles::remove_some() {
 // --- names
 
 std::string TopicFiles::directory_of(std::string_view topic, std::int32_t index) const {
-  return directory_ + "/" + std::string(topic) + "-" + std::to_string(index);
+  return directory_ + "/" + partition_name(topic, index);
 }
 
 // A name of its own, and no longer than file systems allow however long the topic's is.
@@ -393,7 +393,7 @@ std::string TopicFiles::doomed_directory(std::string_view topic, std::int32_t in
          std::string(deleted_suffix);
 }
 
-/// TOPIC-N.ID-delete; other directories of such an end are somebody else's.
+/// TOPIC-N.ID-delete; other directories of such an end are not the node's.
 bool TopicFiles::is_doomed(std::string_view name) {
   if (!name.ends_with(deleted_suffix)) return false;
   name.remove_suffix(deleted_suffix.size());

@@ -64,7 +64,7 @@ class TopicFiles {
   /// Removes a directory that nothing needs any more, some time later.
   void remove_later(std::string directory);
 
-  /// Nobody is told anything any more: calls `idle` once no job changes a directory that has a
+  /// Tells of nothing any more: calls `idle` once no job changes a directory that has a
   /// topic's name.
   void stop(Task idle);
 

@@ -113,7 +113,7 @@ Result<void> Topics::open_topic(const std::string& name, const CatalogTopic& lis
   }
   Topic topic{name, listed.id, listed.config, {}, name == offsets_topic};
   for (std::int32_t i = 0; i < listed.partitions; ++i) {
-    const std::string partition = name + "-" + std::to_string(i);
+    const std::string partition = partition_name(name, i);
     const auto missing = missing_files(listed, partition);
     if (missing && !accepts_loss_of(partition)) {
       refuse_partition(topic, i, *missing, findings);
@@ -186,12 +186,12 @@ void Topics::refuse_partition(Topic& topic, std::int32_t index, const Error& why
 
 void Topics::open_partition(Topic& topic, std::int32_t index, const log::LogConfig& config,
                             bool is_anew, std::vector<Finding>& findings) {
-  const std::string directory = directory_of(topic.name, index);
+  const std::string directory = topic_files_.directory_of(topic.name, index);
   const PartitionId id{index};
   log::OpenOptions options = open_options(topic.id);
   options.last = last_life_of({topic.id, id});
   for (const AcceptedLoss& loss : options_.accept_losses) {
-    const bool is_this = loss.partition == topic.name + "-" + std::to_string(index);
+    const bool is_this = loss.partition == partition_name(topic.name, index);
     if (is_this) options.accepted_losses.push_back(loss.offset);
   }
   if (is_anew) {
@@ -324,7 +324,7 @@ void Topics::settle_strays(std::vector<Finding>& findings) {
     findings.push_back({false, *line});
   }
   for (const Stray& stray : removed) {
-    const std::string directory = directory_of(stray.topic, stray.partition);
+    const std::string directory = topic_files_.directory_of(stray.topic, stray.partition);
     const std::string doomed = topic_files_.doomed_directory(stray.topic, stray.partition,
                                                              stray.id ? *stray.id : random_id());
     if (auto renamed = disk_->rename(directory, doomed); renamed) {
@@ -367,7 +367,7 @@ std::optional<Error> Topics::refused_by_strays(std::string_view name) {
   const auto found = strays_.find(name);
   if (found == strays_.end()) return std::nullopt;
   std::erase_if(found->second, [&](const Stray& stray) {
-    return !disk_->exists(directory_of(stray.topic, stray.partition));
+    return !disk_->exists(topic_files_.directory_of(stray.topic, stray.partition));
   });
   if (found->second.empty()) {
     strays_.erase(found);
@@ -684,10 +684,6 @@ TopicId Topics::random_id() {
     std::memcpy(id.bytes.data() + 8 * half, &bits, sizeof bits);
   }
   return id;
-}
-
-std::string Topics::directory_of(std::string_view topic, std::int32_t index) const {
-  return directory_ + "/" + std::string(topic) + "-" + std::to_string(index);
 }
 
 }  // namespace dohle::node

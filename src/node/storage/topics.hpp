@@ -194,7 +194,6 @@ class Topics {
   void tell_of(const std::string& directory, const log::RecoveryReport& report,
                std::vector<Finding>& findings) const;
   [[nodiscard]] TopicId random_id();
-  [[nodiscard]] std::string directory_of(std::string_view topic, std::int32_t index) const;
 
   Disk* disk_;
   std::string directory_;
