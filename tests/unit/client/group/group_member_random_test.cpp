@@ -169,19 +169,20 @@ class World {
     const bool is_well = is_well_ || below(4) != 0;
     std::visit([&](const auto& q) { reply(q, is_well); }, question);
   }
-  void reply(const FindCoordinator& question, bool is_well) {
+  wire::FindCoordinatorResponse any_coordinator() {
     wire::FindCoordinatorResponse answer;
     auto& found = answer.coordinators.emplace_back();
     found.key = "g";
     found.node_id = NodeId{1 + static_cast<std::int32_t>(below(2))};
+    return answer;
+  }
+  void reply(const FindCoordinator& question, bool is_well) {
+    const auto answer = any_coordinator();
     if (is_well) return member_.on_coordinator(question.ticket, answer, now_, actions_);
     member_.on_coordinator(question.ticket, fail(some_error()), now_, actions_);
   }
   void reply(const Probe& question, bool is_well) {
-    wire::FindCoordinatorResponse answer;
-    auto& found = answer.coordinators.emplace_back();
-    found.key = "g";
-    found.node_id = NodeId{1 + static_cast<std::int32_t>(below(2))};
+    const auto answer = any_coordinator();
     if (is_well) return member_.on_probed(question.ticket, answer, now_, actions_);
     member_.on_probed(question.ticket, fail(some_error()), now_, actions_);
   }

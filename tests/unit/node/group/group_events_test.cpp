@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <map>
@@ -11,11 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "../random_events.hpp"
 #include "base/broker_errors.hpp"
 #include "node/group/group_coordinator.hpp"
 
 // Random events against a simple model: who waits for an answer, which offsets are committed, and
-// what a restart would read back. DOHLE_GROUP_SEEDS=N runs N seeds (default: 300).
+// what a restart would read back. random_events.hpp plays other seeds.
 
 namespace dohle::node {
 namespace {
@@ -420,14 +420,7 @@ class RandomEvents {
 };
 
 TEST(GroupEvents, GroupsHoldTheirInvariantsAndTheModelWhateverHappens) {
-  const char* wanted = std::getenv("DOHLE_GROUP_SEEDS");
-  const int seeds = wanted == nullptr ? 300 : std::atoi(wanted);
-  for (int seed = 1; seed <= seeds; ++seed) {
-    SCOPED_TRACE("seed " + std::to_string(seed));
-    RandomEvents events(static_cast<std::uint64_t>(seed));
-    events.run(400);
-    if (HasFailure()) return;
-  }
+  test::play_seeds(300, [](Random& random) { RandomEvents(random.next()).run(400); });
 }
 
 }  // namespace
