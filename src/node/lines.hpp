@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "base/executor.hpp"
@@ -7,6 +8,13 @@
 #include "node/line_limit.hpp"
 
 namespace dohle::node {
+
+/// Text that may hold what a client sent, cut to what an answer or a line has room for.
+[[nodiscard]] inline std::string shortened(std::string_view text, std::size_t max_bytes = 1'000) {
+  if (text.size() <= max_bytes) return std::string(text);
+  while (max_bytes > 0 && (static_cast<unsigned char>(text[max_bytes]) & 0xc0) == 0x80) --max_bytes;
+  return std::string(text.substr(0, max_bytes)) + "...";
+}
 
 /// What the node says in the log. What clients or disks can cause again and again passes a limit,
 /// and the lines that were left out are counted.

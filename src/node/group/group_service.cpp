@@ -7,7 +7,6 @@
 #include "base/budget.hpp"
 #include "base/units.hpp"
 #include "node/node_engine.hpp"
-#include "node/serve/handlers/handlers.hpp"
 #include "node/turn.hpp"
 #include "wire/batch_builder.hpp"
 

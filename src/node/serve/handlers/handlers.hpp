@@ -71,12 +71,6 @@ void answer_unknown_version(Call& call);
   if (error.category() == ErrorCategory::storage) return broker_error::kafka_storage_error;
   return broker_error::unknown_server_error;
 }
-/// Text that may hold what a client sent, cut to what an answer or a line has room for.
-[[nodiscard]] inline std::string shortened(std::string_view text, std::size_t max_bytes = 1'000) {
-  if (text.size() <= max_bytes) return std::string(text);
-  while (max_bytes > 0 && (static_cast<unsigned char>(text[max_bytes]) & 0xc0) == 0x80) --max_bytes;
-  return std::string(text.substr(0, max_bytes)) + "...";
-}
 [[nodiscard]] inline std::string text_of(const Error& error) {
   const bool has_detail = !error.server_message().empty();
   return shortened(has_detail ? error.server_message() : error.message());
