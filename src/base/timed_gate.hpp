@@ -35,14 +35,14 @@ class TimedGate {
     TimedGate* gate_ = nullptr;
   };
 
-  /// Waits until nobody is inside. False: `deadline` has passed.
+  /// Waits until no call is inside. False: `deadline` has passed.
   [[nodiscard]] Pass enter_until(TimePoint deadline) {
     std::unique_lock lock(mutex_);
     if (!left_.wait_until(lock, deadline, [this] { return !is_taken_; })) return {};
     is_taken_ = true;
     return Pass(*this);
   }
-  /// Never waits. False: somebody is inside.
+  /// Never waits. False: another call is inside.
   [[nodiscard]] Pass try_enter() {
     const std::lock_guard lock(mutex_);
     if (std::exchange(is_taken_, true)) return {};

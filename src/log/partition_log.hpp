@@ -161,8 +161,8 @@ class PartitionLog {
   PartitionLog(const PartitionLog&) = delete;
   PartitionLog& operator=(const PartitionLog&) = delete;
 
-  /// Closes its files, and opens them by that cache from now on: whoever makes a log on another
-  /// thread does so without the cache of the thread that will own it, which is not touched by this.
+  /// Closes its files, and opens them by that cache from now on. A log is made on another thread
+  /// without the cache of the thread that will own it, which is not touched by this.
   void use_files(std::shared_ptr<FileCache> files);
 
   [[nodiscard]] const std::string& directory() const { return directory_; }

@@ -10,8 +10,8 @@
 
 namespace dohle::log {
 
-/// What files say of a log's producers and epochs, which nobody keeps in memory from a clean stop
-/// to the next append. Looks into segments, and so belongs to the thread that owns them.
+/// What files say of a log's producers and epochs, which are not in memory from a clean stop to
+/// the next append. Looks into segments, and so belongs to the thread that owns them.
 struct LogFiles {
   Disk* disk;
   const std::string* directory;

@@ -266,7 +266,7 @@ void GroupMember::lose_coordinator() {
 
 TimePoint GroupMember::may_find_at() const {
   if (find_ticket_ != 0) return find_late_at_;
-  // Who has just heard of it asks again after a while, whatever the doubt.
+  // It was named just now: it is asked for again after a while, whatever the doubt.
   return coordinator_.is_none() ? find_not_before_
                                 : TimePoint(named_at_ + options_.max_retry_backoff);
 }

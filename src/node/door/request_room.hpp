@@ -31,7 +31,7 @@ class RequestRoom {
   void release(std::size_t bytes, const Session& session);
   /// It waits no longer.
   void forget(const Session& session);
-  /// Nobody waits any longer: what is given back from now on wakes nobody.
+  /// No session waits any longer: what is given back from now on resumes none.
   void forget_all();
 
  private:

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::uint64_t reserved_bytes = 16_KiB;
 
-// Whoever writes to a file that is not at its path any more writes to nobody.
+// What is written to a file that is not at its path any more is lost.
 Result<void> check_place(Disk& disk, const std::string& path, const File& file) {
   const auto there = disk.identity_of(path);
   if (!there || *there == file.identity()) return {};
