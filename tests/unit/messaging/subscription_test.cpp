@@ -150,20 +150,30 @@ struct SubscriptionEngine : testing::Test {
     }
     return true;
   }
-  void start(SubscribeHandler handler) {
+  /// Ends the subscription in the test's body, while what its handler captured there is alive.
+  class Running {
+   public:
+    explicit Running(SubscriptionEngine& fixture) : fixture_(fixture) {}
+    Running(const Running&) = delete;
+    ~Running() {
+      if (!fixture_.subscription) return;
+      EXPECT_TRUE(fixture_.subscription->unsubscribe(patience).has_value());
+    }
+
+   private:
+    SubscriptionEngine& fixture_;
+  };
+  [[nodiscard]] Running start(SubscribeHandler handler) {
     setup.handler = std::move(handler);
     subscription = messaging::Subscription::start(std::move(setup));
-  }
-  ~SubscriptionEngine() override {
-    if (!subscription) return;
-    EXPECT_TRUE(subscription->unsubscribe(patience).has_value());
+    return Running(*this);
   }
 };
 
 TEST_F(SubscriptionEngine, handles_and_commits_everything) {
   std::atomic<int> handled{0};
   setup.workers = 4;
-  start([&](RawEvent&) { return ++handled, Result<void>{}; });
+  const Running running = start([&](RawEvent&) { return ++handled, Result<void>{}; });
   ASSERT_TRUE(subscription->wait_ready(patience).has_value());
   for (int i = 0; i < 20; ++i) script.put(i * 50, 50, 0);
   script.put(0, 50, 1);
@@ -174,7 +184,7 @@ TEST_F(SubscriptionEngine, handles_and_commits_everything) {
 
 TEST_F(SubscriptionEngine, unsubscribe_waits_for_the_running_handler_and_commits_it) {
   std::promise<void> entered, leave;
-  start([&](RawEvent&) {
+  const Running running = start([&](RawEvent&) {
     entered.set_value();
     leave.get_future().wait();
     return Result<void>{};
@@ -191,7 +201,7 @@ TEST_F(SubscriptionEngine, unsubscribe_waits_for_the_running_handler_and_commits
 
 TEST_F(SubscriptionEngine, unsubscribe_inside_a_handler_marks_and_returns) {
   std::promise<bool> returned;
-  start([&](RawEvent&) {
+  const Running running = start([&](RawEvent&) {
     returned.set_value(subscription->unsubscribe(patience).has_value());
     return Result<void>{};
   });
@@ -204,7 +214,7 @@ TEST_F(SubscriptionEngine, unsubscribe_inside_a_handler_marks_and_returns) {
 TEST_F(SubscriptionEngine, a_hung_handler_does_not_hold_unsubscribe) {
   auto leave = std::make_shared<std::promise<void>>();
   std::promise<void> entered;
-  start([leave, &entered](RawEvent&) {
+  const Running running = start([leave, &entered](RawEvent&) {
     entered.set_value();
     leave->get_future().wait();
     return Result<void>{};
@@ -224,7 +234,7 @@ TEST_F(SubscriptionEngine, without_a_group_goes_on_reading_however_long_a_handle
   setup.settings.commits = false;
   setup.settings.max_unacknowledged = 2;
   setup.max_poll_interval = 1ms;
-  start([&](RawEvent&) {
+  const Running running = start([&](RawEvent&) {
     if (++handled > 1) return Result<void>{};
     entered.set_value();
     leave.get_future().wait();
@@ -249,7 +259,7 @@ TEST_F(SubscriptionEngine, tells_a_last_commit_that_failed_once) {
   setup.settings.commit_interval = 1h;
   setup.settings.min_backoff = setup.settings.max_backoff = 1h;
   std::promise<void> handled;
-  start([&](RawEvent&) { return handled.set_value(), Result<void>{}; });
+  const Running running = start([&](RawEvent&) { return handled.set_value(), Result<void>{}; });
   ASSERT_TRUE(wait_until([&] { return failures == 1; })) << "that of the positions";
   script.put(0, 1);
   handled.get_future().wait();
@@ -264,7 +274,7 @@ TEST_F(SubscriptionEngine, that_marks_itself_tells_of_its_last_commit_when_nobod
   script.commit_error = Error::broker(25, "commit");
   setup.settings.commit_interval = 1h;
   setup.settings.min_backoff = setup.settings.max_backoff = 1h;
-  start([&](RawEvent&) {
+  const Running running = start([&](RawEvent&) {
     subscription->request_stop(patience);
     return returned.set_value(), Result<void>{};
   });
@@ -279,7 +289,7 @@ TEST_F(SubscriptionEngine, waits_for_nothing_on_the_clients_thread) {
   std::promise<void> entered, leave;
   const auto here = std::this_thread::get_id();
   setup.is_client_thread = [here] { return std::this_thread::get_id() == here; };
-  start([&](RawEvent&) {
+  const Running running = start([&](RawEvent&) {
     entered.set_value();
     leave.get_future().wait();
     return Result<void>{};
@@ -294,7 +304,7 @@ TEST_F(SubscriptionEngine, waits_for_nothing_on_the_clients_thread) {
 
 TEST_F(SubscriptionEngine, takes_for_ever_for_a_long_time) {
   std::promise<void> entered;
-  start([&](RawEvent&) { return entered.set_value(), Result<void>{}; });
+  const Running running = start([&](RawEvent&) { return entered.set_value(), Result<void>{}; });
   EXPECT_TRUE(subscription->wait_ready(std::chrono::milliseconds::max()).has_value());
   script.put(0, 1);
   entered.get_future().wait();
@@ -303,7 +313,7 @@ TEST_F(SubscriptionEngine, takes_for_ever_for_a_long_time) {
 
 TEST_F(SubscriptionEngine, that_is_replaced_ends) {
   ScriptedSource::Script other_script;  // outlives both
-  start([](RawEvent&) { return Result<void>{}; });
+  const Running running = start([](RawEvent&) { return Result<void>{}; });
   Subscriber one = BrokerAccess::make(subscription);
   messaging::Subscription::Setup other;
   other.topic = "other";
@@ -330,7 +340,7 @@ TEST_F(SubscriptionEngine, says_which_message_holds_its_partition_with_20000_goo
       },
       silent_logger());
   std::atomic<int> handled{0};
-  start([&](RawEvent& event) -> Result<void> {
+  const Running running = start([&](RawEvent& event) -> Result<void> {
     if (event.offset() == Offset{0}) return fail(Error::client(Errc::codec_failed, "no JSON"));
     return ++handled, Result<void>{};
   });
@@ -350,7 +360,7 @@ TEST_F(SubscriptionEngine, says_which_message_holds_its_partition_with_20000_goo
 
 TEST_F(SubscriptionEngine, reads_on_past_what_it_skips) {
   setup.settings.failure_policy = FailurePolicy::skip;
-  start([&](RawEvent& event) -> Result<void> {
+  const Running running = start([&](RawEvent& event) -> Result<void> {
     if (event.offset() == Offset{0}) return fail(Error::client(Errc::codec_failed, "no JSON"));
     return {};
   });
@@ -362,7 +372,7 @@ TEST_F(SubscriptionEngine, reads_on_past_what_it_skips) {
 TEST_F(SubscriptionEngine, ends_with_the_failure_under_policy_stop) {
   setup.settings.failure_policy = FailurePolicy::stop;
   setup.settings.max_retries = 0;
-  start([&](RawEvent& event) -> Result<void> {
+  const Running running = start([&](RawEvent& event) -> Result<void> {
     if (event.offset() == Offset{1}) return fail(Error::client(Errc::handler_failed, "no ink"));
     return {};
   });
@@ -383,7 +393,7 @@ TEST_F(SubscriptionEngine, ends_with_the_failure_under_policy_stop) {
 TEST_F(SubscriptionEngine, acks_from_another_thread_are_committed) {
   std::promise<RawEvent> handed;
   setup.settings.auto_ack = false;
-  start([&](RawEvent& event) {
+  const Running running = start([&](RawEvent& event) {
     handed.set_value(messaging::EventAccess::share(event));
     return Result<void>{};
   });
@@ -396,7 +406,7 @@ TEST_F(SubscriptionEngine, acks_from_another_thread_are_committed) {
 TEST_F(SubscriptionEngine, commits_before_a_partition_is_given_up) {
   std::promise<RawEvent> handed;
   setup.settings.auto_ack = false;
-  start([&](RawEvent& event) {
+  const Running running = start([&](RawEvent& event) {
     handed.set_value(messaging::EventAccess::share(event));
     return Result<void>{};
   });
@@ -419,7 +429,7 @@ TEST_F(SubscriptionEngine, a_handler_that_throws_is_retried_and_reported) {
   setup.settings.max_retries = 2;
   setup.settings.retry_delay = 1ms;
   std::promise<void> third;
-  start([&](RawEvent& event) -> Result<void> {
+  const Running running = start([&](RawEvent& event) -> Result<void> {
     if (++calls == 3) third.set_value();
     EXPECT_EQ(event.attempt(), calls);
     throw std::runtime_error("broken");
