@@ -9,9 +9,9 @@
 
 namespace dohle::wire {
 
-/// The protocol's numbers for its requests, as far as this library knows the messages.
+/// Kafka's numbers of the requests that this library has messages for.
 enum class ApiKey : std::int16_t {
-  none = -1,  ///< a schema that is not a request: what clients put into bytes, records of a log
+  none = -1,  ///< a schema that is not a request, such as a record of __consumer_offsets
 #define DOHLE_API_KEY(key, file, Name) file = key,
   DOHLE_FOR_EACH_API(DOHLE_API_KEY)
 #undef DOHLE_API_KEY
@@ -40,7 +40,7 @@ struct FlexibleSince {
 }
 inline constexpr FlexibleSince never_flexible{};
 
-/// What a message struct says about itself in its `api` member.
+/// The `api` member of a message struct: key, known versions, first flexible version.
 struct Api {
   ApiKey key = ApiKey::none;
   VersionRange versions;
@@ -51,12 +51,12 @@ struct Api {
   }
 };
 
-/// Every API that there are messages for, in the order of their keys. Produce starts at version 3
-/// here; what a node advertises is the node's business.
+/// Every API that has messages, in the order of the keys. Produce starts at version 3 here. A node
+/// may advertise smaller ranges.
 [[nodiscard]] std::span<const Api> all_apis();
-/// Null for a key that there are no messages for.
+/// Null for a key without messages.
 [[nodiscard]] const Api* find_api(ApiKey key);
-/// "Produce"; "unknown" for a key that there are no messages for.
+/// For instance "Produce"; "unknown" for a key without messages.
 [[nodiscard]] std::string_view api_name(ApiKey key);
 
 }  // namespace dohle::wire

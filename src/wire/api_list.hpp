@@ -1,9 +1,9 @@
 #pragma once
 
-/// Every API that there are messages for, in the order of the keys, as API(key, file, Name). To add
-/// one, add its line. The enum, the tables of wire and node, the build, the tests and the program
-/// that makes golden bytes come from these lines. `file` is that of the messages, in wire/messages,
-/// and that of the node's handler, in node/serve/handlers.
+/// Every API that has messages, in the order of the keys, as API(key, file, Name). To add an API,
+/// add its line. The enum, the tables of wire and node, the build, the tests and the program that
+/// makes golden bytes come from these lines. `file` names the file of the messages in wire/messages
+/// and that of the node's handler in node/serve/handlers.
 #define DOHLE_FOR_EACH_API(API)                          \
   API(0, produce, Produce)                               \
   API(1, fetch, Fetch)                                   \

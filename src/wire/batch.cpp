@@ -30,7 +30,7 @@ Result<void> check(const BatchHeader& header) {
   if (header.last_offset_delta < 0) {
     return fail(malformed("last offset delta", header.last_offset_delta));
   }
-  // Compaction removes records and keeps the delta, so fewer records than offsets are fine.
+  // Compaction removes records and keeps the delta, so there may be fewer records than offsets.
   if (header.count > 0 && header.count - 1 > header.last_offset_delta) {
     return fail(malformed("record count " + std::to_string(header.count) +
                           " exceeds the offsets of last offset delta " +

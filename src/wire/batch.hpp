@@ -11,11 +11,11 @@
 
 namespace dohle::wire {
 
-/// How the records of a batch are compressed; the numbers of the attributes' low three bits.
+/// The compression of a batch's records. The numbers are those of the attributes' low three bits.
 enum class Compression : std::uint8_t { none = 0, gzip = 1, snappy = 2, lz4 = 3, zstd = 4 };
 
 inline constexpr std::size_t batch_header_bytes = 61;
-/// What precedes the bytes that `batch_length` counts: base offset and length.
+/// Bytes before those that `batch_length` counts: base offset and length.
 inline constexpr std::size_t batch_log_overhead = 12;
 
 /// The header of a record batch v2, as values. docs/formats.md has the layout.
@@ -47,45 +47,47 @@ struct BatchHeader {
   [[nodiscard]] bool is_control() const { return (attributes & 32) != 0; }
 };
 
-/// Reads and checks a header: magic 2, a length of at least the header, a count and a last offset
-/// delta that do not contradict each other, a known codec. `bytes` may hold less than the whole
-/// batch but at least its header. Errors are Errc::malformed and say which field is wrong;
-/// magic 0 and 1 are Errc::unsupported_version.
+/// Reads and checks a header: magic 2, a length of at least the header, a record count that fits
+/// the last offset delta, a known codec, a base offset of at least 0. `bytes` may hold less than
+/// the whole batch but has to hold its header.
+/// Errors: Errc::malformed names the wrong field; Errc::unsupported_version for magic 0 and 1.
 [[nodiscard]] Result<BatchHeader> read_batch_header(Bytes bytes);
 
-/// CRC-32C over a whole batch against its header. `batch` is exactly one batch.
+/// Whether the CRC-32C of a batch equals the one in its header. `batch` is exactly one batch.
 [[nodiscard]] bool batch_crc_matches(Bytes batch);
 
-/// What the leader may write into an accepted batch without touching the CRC.
+/// Writes base offset and leader epoch, which the CRC does not cover, into an accepted batch.
 void stamp_batch(std::span<std::byte> batch, Offset base_offset, LeaderEpoch leader_epoch);
-/// What the leader writes under message.timestamp.type=LogAppendTime: sets the attribute and
-/// max_timestamp and computes the CRC anew.
+/// For message.timestamp.type=LogAppendTime: sets the attribute and max_timestamp and computes the
+/// CRC again.
 void stamp_log_append_time(std::span<std::byte> batch, Timestamp now);
 
-/// The same batch under another producer epoch and sequence: a header of its own, the records
-/// shared. For a producer that has to number anew what it sent under an earlier epoch (KIP-360).
+/// The same batch under another producer id, epoch and sequence. It has a header of its own and
+/// shares the records. A producer renumbers unacknowledged batches so after its epoch was raised
+/// (KIP-360).
 [[nodiscard]] Chain renumber_batch(const Chain& batch, ProducerId producer_id,
                                    ProducerEpoch producer_epoch, std::int32_t base_sequence);
 
-/// What a compressed batch may grow to. There is no limit on how well it is compressed: zstd makes
-/// 20 MB of zeros 2 KB.
+/// The limit on a batch's decompressed size. The ratio has no limit: zstd compresses 20 MB of zeros
+/// to 2 KB.
 struct DecompressionLimits {
   std::size_t max_bytes = std::size_t{256} << 20;
 };
 
 /// Walks the records of one batch. Construct, check, then call next() until it returns false.
 ///
-/// The views it yields live as long as the batch's bytes when it is not compressed, else as long as
-/// `records()` (a slice that shares ownership of the decompressed bytes).
+/// The views that it yields live as long as the batch's bytes if the batch is not compressed, else
+/// as long as `records()`, a slice that shares ownership of the decompressed bytes.
 class BatchReader {
  public:
-  /// Reads the header, checks the CRC if asked, decompresses under limits. `batch` is one batch.
+  /// Reads the header, checks the CRC if `check_crc`, decompresses under `limits`. `batch` is
+  /// exactly one batch.
   static Result<BatchReader> open(const Slice& batch, bool check_crc = true,
                                   const DecompressionLimits& limits = {});
 
-  /// The next record; false at the end or at a fault (see `fault`).
+  /// Reads the next record. False at the end or after a fault (see `fault`).
   bool next(RecordView& into);
-  /// Why next() ended early: malformed record, wrong count. Null when all is well.
+  /// The reason why next() ended early: a malformed record or a wrong count. Null without a fault.
   [[nodiscard]] const Error* fault() const { return has_fault_ ? &*fault_ : nullptr; }
   [[nodiscard]] const BatchHeader& header() const { return header_; }
   /// The records' bytes, uncompressed.
@@ -104,18 +106,19 @@ class BatchReader {
   std::optional<Error> fault_;
 };
 
-/// The header of a batch whose records were all walked, and what its records say.
+/// The header of a batch of which every record was read, and the records' range of times.
 struct ProducedBatch : BatchHeader {
-  /// Of its records, without those that have no time (-1); none when all have none.
+  /// The smallest time of a record; records without a time (-1) do not count. None if no record has
+  /// one.
   Timestamp earliest;
-  /// The largest time of a record: what the header's max timestamp has to be.
+  /// The largest time of a record, which the header's max timestamp has to equal.
   Timestamp latest;
 };
 
-/// What the node asks of a produced batch: every record is walked (lengths, offset deltas that
-/// count up by one, count), no control bit, a sequence if there is a producer id, a codec that
-/// decompresses under limits, the CRC.
-/// Returns the header. Errors carry what and where; the caller maps them to a wire code.
+/// Checks a produced batch: its CRC, every record (lengths, offset deltas that count up by one,
+/// their count), no control bit, a sequence if there is a producer id, and that it decompresses
+/// under `limits`.
+/// Errors say what is wrong and where; the caller maps them to a wire code.
 [[nodiscard]] Result<ProducedBatch> validate_produced_batch(const Slice& batch,
                                                             const DecompressionLimits& limits = {});
 

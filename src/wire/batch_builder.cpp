@@ -14,12 +14,12 @@ namespace dohle::wire {
 
 namespace {
 
-// Length, attributes, timestamp and offset delta, key and value length, header count at their
-// longest.
+// The longest length, attributes, timestamp delta, offset delta, key length, value length and
+// header count.
 constexpr std::size_t max_framing_bytes =
     max_varint_bytes + 1 + max_varlong_bytes + 4 * max_varint_bytes;
 
-// Length of a key or value as it stands in front of it; null has the length -1.
+// The encoded length of a key or value; -1 for null.
 std::int64_t length_of(const std::optional<Bytes>& bytes) {
   return bytes ? static_cast<std::int64_t>(bytes->size()) : -1;
 }
@@ -42,7 +42,7 @@ std::byte* copy(std::byte* to, const void* from, std::size_t size) {
   return to + size;
 }
 
-// Where the encoder puts bytes that are known to fit behind `at`.
+// Output of the encoder for bytes that fit after `at`.
 struct Straight {
   std::byte* at;
 
@@ -77,7 +77,7 @@ namespace {
 
 [[gnu::always_inline]] inline void encode(auto& to, const Record& record, const auto& shape) {
   to.number(static_cast<std::int64_t>(shape.body_bytes));
-  to.byte(std::byte{0});  // attributes: none is defined
+  to.byte(std::byte{0});  // attributes, of which none is defined
   to.number(shape.timestamp_delta);
   to.number(shape.offset_delta);
   encode(to, record.key);
@@ -91,7 +91,7 @@ namespace {
 }
 
 std::int64_t difference(Timestamp a, Timestamp b) {
-  // Whatever the two numbers are, their difference is not undefined.
+  // Wraps around; no pair of numbers is undefined behaviour.
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(a.value) -
                                    static_cast<std::uint64_t>(b.value));
 }
@@ -185,7 +185,7 @@ BatchBuilder::Appended BatchBuilder::append(const Record& record, Timestamp time
   return Appended::ok;
 }
 
-// Takes the slabs that `size` more bytes need, all or none.
+// Takes all slabs that `size` more bytes need, or none.
 bool BatchBuilder::take_slabs_for(std::size_t size) {
   const std::size_t slabs_before = slabs_.size();
   const std::size_t header = slabs_before == 0 ? batch_header_bytes : 0;
@@ -238,7 +238,7 @@ void BatchBuilder::write(const void* bytes, std::size_t size) {
   }
 }
 
-// Slabs are summed up in their order.
+// Called for the slabs in their order.
 void BatchBuilder::sum_up(std::size_t slab, std::size_t used) {
   const std::size_t header = slab == 0 ? batch_header_bytes : 0;
   summed_crc_ = crc32c(summed_crc_, Bytes(slabs_[slab]->data(), used).subspan(header));
@@ -254,7 +254,7 @@ std::uint32_t BatchBuilder::records_crc() {
 }
 
 std::uint32_t BatchBuilder::whole_crc(const std::byte* header) {
-  // To join two sums costs as much as to sum several KiB.
+  // crc32c_combined costs as much as the CRC of several KiB.
   if (summed_slabs_ == 0 && bytes_ <= slabs_.front()->size()) {
     return crc32c(0, Bytes(header, bytes_).subspan(batch_at::crc_begin));
   }
@@ -290,8 +290,7 @@ Chain BatchBuilder::seal(Seal seal) {
     store_big_endian(header + batch_at::crc, whole_crc(header));
     batch = slices(0);
   } else {
-    // The slabs go back at once: a header of its own is all that is kept beside the compressed
-    // records.
+    // A separate buffer for the header, so that the slabs can be released at once.
     Buffer* buffer = Buffer::allocate(batch_header_bytes);
     header = buffer->data();
     batch.append(Slice(buffer, header, batch_header_bytes));

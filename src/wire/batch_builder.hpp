@@ -9,12 +9,11 @@
 
 namespace dohle::wire {
 
-/// An open record batch: records are encoded straight into slabs of a Budget, uncompressed, with
-/// room for the header in the first slab. One copy per record and no allocation but a slab per
-/// 16 KiB. Record lengths are computed before anything is written, so a refused append leaves no
-/// trace.
+/// An open record batch. Records are encoded uncompressed into slabs of a Budget; the first slab
+/// has space for the header. A record is copied once, and the only allocation is a slab per 16 KiB.
+/// Record lengths are computed before the first write, so a refused append changes nothing.
 ///
-/// Not thread safe: the PartitionQueue's lock guards it.
+/// Not thread safe. The PartitionQueue's lock guards it.
 class BatchBuilder {
  public:
   enum class Appended : std::uint8_t {
@@ -24,15 +23,15 @@ class BatchBuilder {
     too_large,  ///< the record alone would exceed `max_lone_bytes`
   };
 
-  /// When records are summed for the CRC.
+  /// When the CRC of the records is computed.
   enum class Checksum : std::uint8_t {
     at_seal,
-    /// Each slab as it fills, in the appending thread, whose cache has it: for batches that will
-    /// not be compressed.
+    /// Per full slab, in the appending thread, whose CPU cache holds the slab. Only for batches
+    /// that will not be compressed.
     while_appending,
   };
 
-  /// A first record may exceed `max_batch_bytes`, up to a batch of `max_lone_bytes`.
+  /// The first record may exceed `max_batch_bytes`, up to a batch of `max_lone_bytes`.
   explicit BatchBuilder(Budget& budget, std::size_t max_batch_bytes,
                         Checksum checksum = Checksum::at_seal,
                         std::size_t max_lone_bytes = INT32_MAX);
@@ -40,7 +39,7 @@ class BatchBuilder {
   BatchBuilder& operator=(BatchBuilder&&) noexcept;
   ~BatchBuilder();
 
-  /// Bytes that the record would add, framing included, at the next offset delta.
+  /// Upper bound of the bytes that the record adds, framing included.
   [[nodiscard]] static std::size_t max_record_bytes(const Record& record);
 
   /// Encodes the record at the end. `timestamp` is the record's resolved time; it may lie before
@@ -54,7 +53,7 @@ class BatchBuilder {
   [[nodiscard]] Timestamp base_timestamp() const { return base_timestamp_; }
   [[nodiscard]] Timestamp max_timestamp() const { return max_timestamp_; }
 
-  /// The records without the header, as slices of the slabs: input for compression.
+  /// The records without the header, as slices of the slabs. They are the input of compression.
   [[nodiscard]] Chain records() const;
 
   struct Seal {
@@ -63,12 +62,12 @@ class BatchBuilder {
     std::int32_t base_sequence = -1;
     bool is_transactional = false;
     Compression compression = Compression::none;
-    /// The compressed records; used when `compression` is not none.
+    /// The compressed records. Ignored if `compression` is none.
     Chain compressed = {};
   };
   /// Writes the header, completes the CRC over header and records and returns the whole batch. The
-  /// slabs stay shared with the returned Chain; the builder is empty afterwards, and
-  /// may be used again. Sealing an empty builder is a bug.
+  /// returned Chain shares the slabs. Afterwards the builder is empty and may be used again.
+  /// Sealing an empty builder is a bug.
   [[nodiscard]] Chain seal(Seal seal);
 
  private:
@@ -81,7 +80,7 @@ class BatchBuilder {
   void write(const void* bytes, std::size_t size);
   void sum_up(std::size_t slab, std::size_t used);
   [[nodiscard]] std::uint32_t records_crc();
-  /// Of a batch without compression, its header written.
+  /// CRC of a batch without compression. The header is written already.
   [[nodiscard]] std::uint32_t whole_crc(const std::byte* header);
   [[nodiscard]] Chain slices(std::size_t from) const;
 
@@ -95,7 +94,7 @@ class BatchBuilder {
   std::byte* slab_end_ = nullptr;
   std::size_t bytes_ = batch_header_bytes;
   std::size_t summed_slabs_ = 0;
-  std::uint32_t summed_crc_ = 0;  // of the records in them
+  std::uint32_t summed_crc_ = 0;  // CRC of the records in these slabs
   std::int32_t count_ = 0;
   Timestamp base_timestamp_;
   Timestamp max_timestamp_;

@@ -7,7 +7,8 @@
 
 namespace dohle::wire {
 
-/// Integers as Kafka writes them. Nothing is aligned; the caller has checked the room.
+/// Reads an integer as Kafka writes it. `from` need not be aligned. The caller has checked the
+/// length.
 template <std::integral T>
 [[nodiscard]] inline T load_big_endian(const std::byte* from) {
   T value;

@@ -121,7 +121,7 @@ Result<void> check_what_it_says(Compression codec, Bytes input, const Decompress
   return fail(codecs::beyond(codec, limits.max_bytes));
 }
 
-/// Ends at the limit.
+/// Fails once its source has given more than the limit.
 class LimitedDecompressor final : public Decompressor {
  public:
   LimitedDecompressor(Compression codec, std::unique_ptr<Decompressor> source,

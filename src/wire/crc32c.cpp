@@ -53,7 +53,7 @@ Word load(const std::byte* at) {
 
 #if defined(__x86_64__)
 
-// What `Length` zero bytes do to a CRC state, by table: the state is linear in its bits.
+// Appends `Length` zero bytes to a CRC state by table, since the state is linear in its bits.
 template <std::size_t Length>
 class ZeroBytes {
  public:
@@ -83,7 +83,8 @@ class ZeroBytes {
   static constexpr std::array<Table, 4> tables = make();
 };
 
-// The instruction takes three cycles and one can begin in each: three lanes keep it busy.
+// The instruction has a latency of three cycles and a throughput of one per cycle, so three lanes
+// keep it busy.
 template <std::size_t Lane>
 __attribute__((target("sse4.2"))) std::uint64_t three_lanes(std::uint64_t crc, const std::byte*& at,
                                                             std::size_t& left) {
@@ -146,8 +147,8 @@ bool has_hardware() {
 
 #endif
 
-// A CRC is a polynomial over GF(2), its highest bit the coefficient of x^0. The product of two,
-// modulo the CRC's own.
+// The product of two polynomials over GF(2), modulo the CRC's polynomial. The highest bit is the
+// coefficient of x^0.
 constexpr std::uint32_t product(std::uint32_t a, std::uint32_t b) {
   std::uint32_t sum = 0;
   for (std::uint32_t power = std::uint32_t{1} << 31; power != 0; power >>= 1) {
@@ -157,7 +158,7 @@ constexpr std::uint32_t product(std::uint32_t a, std::uint32_t b) {
   return sum;
 }
 
-// x^(8 · 2^k): what 2^k zero bytes multiply a CRC by.
+// x^(8 · 2^k), the factor by which 2^k zero bytes multiply a CRC.
 constexpr std::array<std::uint32_t, 64> make_zero_bytes_by_power() {
   std::array<std::uint32_t, 64> powers{std::uint32_t{1} << (31 - 8)};
   for (std::size_t k = 1; k < powers.size(); ++k) powers[k] = product(powers[k - 1], powers[k - 1]);

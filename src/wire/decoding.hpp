@@ -12,8 +12,8 @@
 
 namespace dohle::wire::field {
 
-/// Walks a frame. After the first fault every read gives nothing, and loops end; the fault keeps
-/// its place while the fields around it are left.
+/// Reads a frame. After the first fault every read returns a default value and loops end. `path`
+/// grows to the names of the fields around the fault.
 class Reader {
  public:
   Reader(const Slice& frame, std::int16_t version, bool flexible)
@@ -24,7 +24,7 @@ class Reader {
         flexible_(flexible) {}
 
   [[nodiscard]] bool failed() const { return failed_; }
-  /// Bytes up to the end of the message or of the tagged field that is being read.
+  /// Bytes up to the end of the message, or of the tagged field that is being read.
   [[nodiscard]] std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
   [[nodiscard]] std::size_t position() const {
     return static_cast<std::size_t>(at_ - frame_.data());
@@ -34,9 +34,9 @@ class Reader {
   [[nodiscard]] std::string_view path() const { return path_; }
 
   void refuse(std::string what);
-  /// Refuses bytes after the end of what was read.
+  /// Refuses bytes after the last field.
   void refuse_rest();
-  /// The field around a fault, called from the inside out.
+  /// Adds the field around a fault to the path. Called from the innermost field outwards.
   void leave(const char* name);
 
   template <class T>
@@ -97,7 +97,7 @@ class Reader {
 
   void leave_tagged(const std::byte* outer_end);
 
-  /// -1 for null. Refuses what exceeds the bytes left.
+  /// -1 for null. Refuses a length above the bytes left.
   std::int64_t checked_length(std::int64_t length);
   std::int64_t array_count();
   std::int64_t string_length(bool is_compact);
@@ -213,7 +213,7 @@ class FieldReader {
   Reader& reader_;
 };
 
-/// Walks tagged fields: after each `next` its owner reads or skips `size` bytes.
+/// Iterates over tagged fields. After each `next` the caller reads or skips `size` bytes.
 class TagCursor {
  public:
   explicit TagCursor(Reader& reader);
@@ -230,7 +230,7 @@ class TagCursor {
   std::int64_t previous_ = -1;
 };
 
-/// Finds the field of one tag.
+/// Reads the field with one tag, if the struct has it.
 class TagReader {
  public:
   TagReader(Reader& reader, std::uint32_t tag, std::size_t size)

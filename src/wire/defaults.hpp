@@ -7,8 +7,8 @@
 
 namespace dohle::wire::field {
 
-/// The defaults of a struct's fields, which are its member initializers, found by a field's place
-/// in `fields`. Visiting is always in one order, so the types agree.
+/// The defaults of a struct's fields: its member initializers, by the field's place in `fields`.
+/// `fields` visits in the same order each time, so the types agree.
 template <class S>
 class Defaults {
  public:
@@ -51,7 +51,7 @@ bool is_default(const T& value, const T& fallback) {
     if (value.has_value() != fallback.has_value()) return false;
     return !value.has_value() || is_default(*value, *fallback);
   } else if constexpr (is_vector<T> || is_bytes<T> || is_records<T>) {
-    return value.empty();  // schemas know no other default
+    return value.empty();  // the schemas have no other default
   } else {
     return value == fallback;
   }

@@ -9,12 +9,12 @@
 #include "wire/defaults.hpp"
 #include "wire/varint.hpp"
 
-// Definitions of encode and encoded_size: one pass over the fields measures and checks, a second
-// one writes into a buffer of exactly that size. Included by messages/*.cpp only.
+// Definitions of encode and encoded_size. The first pass over the fields measures and checks; the
+// second writes into a buffer of exactly that size. Included by messages/*.cpp only.
 
 namespace dohle::wire::field {
 
-/// Why a value cannot be written. Texts are literals.
+/// The reason why a value cannot be written. The texts are literals.
 struct EncodeFault {
   Errc code = Errc::invalid_argument;
   const char* what = nullptr;
@@ -156,7 +156,7 @@ void Measure::structure(const S& s) {
   if (flexible_) add_varint(visitor.tags());
 }
 
-/// Writes what Measure has measured; every write is within the measured bytes.
+/// Writes the fields that Measure has measured. Every write is within the measured bytes.
 class Writer {
  public:
   /// `own` is the part of the message that is not spliced.

@@ -13,7 +13,7 @@
 #include "wire/api.hpp"
 #include "wire/fields.hpp"
 
-// How the visitors tell the types of fields apart.
+// Traits by which the visitors distinguish the types of fields.
 
 namespace dohle::wire::field {
 
@@ -40,7 +40,7 @@ template <class T>
 inline constexpr bool is_records = std::is_same_v<T, Chain>;
 template <class T>
 inline constexpr bool is_number = std::is_arithmetic_v<T> || is_id<T>;
-/// Takes the same bytes whatever its value.
+/// Has the same encoded size for every value.
 template <class T>
 inline constexpr bool is_fixed = is_number<T> || is_uuid<T>;
 
@@ -50,10 +50,10 @@ constexpr std::size_t fixed_bytes() {
   return sizeof(T);
 }
 
-/// A message's name, for errors; defined where the message is compiled.
+/// A message's name for errors. DOHLE_WIRE_INSTANTIATE defines it.
 template <class M>
 [[nodiscard]] std::string_view message_name();
-/// Of a message that has only the `known` ones.
+/// The error for a version that is not among the message's `known` ones.
 [[nodiscard]] Error unknown_version(std::string_view message, std::int16_t version,
                                     VersionRange known);
 

@@ -5,16 +5,16 @@
 #include <limits>
 #include <type_traits>
 
-// What a message's `fields` function says about a field beside its name. Every visitor gets
-// `f(self.member, "jsonName", options...)` for every field in the order of the wire.
+// Options of a field in a message's `fields` function, which calls its visitor with `f(self.member,
+// "jsonName", options...)` for every field in wire order.
 
 namespace dohle::wire {
 
-/// 16 bytes that are not a topic's id (a directory's).
+/// 16 bytes that are not a topic's id, for instance a directory's id.
 using Uuid = std::array<std::uint8_t, 16>;
 
-/// Where a field exists and how. A field of type std::optional may be null wherever it exists,
-/// unless `nullable_since` says otherwise.
+/// The versions and the form of a field. A field of type std::optional may be null in every version
+/// that has it, or from `nullable_since` on.
 struct FieldSpec {
   static constexpr std::int16_t no_version = std::numeric_limits<std::int16_t>::max();
 
@@ -84,13 +84,13 @@ struct NeverCompact {
 [[nodiscard]] constexpr field_option::Tagged tagged(std::uint32_t tag, std::int16_t since) {
   return {tag, since};
 }
-/// In a version without the field its value is dropped; without this it is an error to encode
-/// anything but the default there.
+/// In a version without the field its value is dropped. Without this option, encoding a value other
+/// than the default there is an error.
 inline constexpr field_option::Ignorable ignorable{};
 /// A string with a two-byte length even in flexible versions (only the request header's client id).
 inline constexpr field_option::NeverCompact never_compact{};
 
-/// Known from the options' types alone, so that fields without such options cost no code.
+/// Computed from the options' types, so that fields without such options generate no code.
 template <class... Options>
 inline constexpr bool may_be_tagged = (std::is_same_v<Options, field_option::Tagged> || ...);
 template <class... Options>

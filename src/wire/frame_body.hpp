@@ -6,17 +6,17 @@
 
 namespace dohle::wire {
 
-/// A message that came as the body of a frame.
+/// A message that was received as the body of a frame.
 template <class M>
 struct FrameBody {
   M message;
-  /// Bytes follow the last field. Nobody knows what they mean.
+  /// Bytes of unknown meaning follow the last field.
   bool has_more = false;
 };
 
-/// As decode, but bytes behind the last field are ignored, as Apache Kafka's servers and clients
-/// ignore them: librdkafka 2.16 sends three in Metadata version 13. For frames alone; what is
-/// stored is read with decode. Errors as decode.
+/// As decode, but bytes after the last field are ignored, as by Apache Kafka's servers and clients:
+/// librdkafka 2.16 sends three in Metadata version 13. For frames only; stored messages are read
+/// with decode. Errors as decode.
 template <class M>
 [[nodiscard]] Result<FrameBody<M>> decode_frame_body(const Slice& body, std::int16_t version) {
   auto exact = decode<M>(body, version);

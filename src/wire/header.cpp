@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t frame_length_bytes = 4;
 
-/// Passes over the tagged fields of a header; none are defined.
+/// Skips the tagged fields of a header, of which none is defined.
 void skip_tags(field::Reader& reader) {
   for (field::TagCursor cursor(reader); cursor.next();) reader.skip(cursor.size());
 }

@@ -9,8 +9,8 @@
 
 namespace dohle::wire {
 
-/// What precedes every request's body. Version 1 before a request's flexible versions, version 2
-/// (with tagged fields, none of which are defined) from there on.
+/// The header of every request. It has version 1 before a request's flexible versions, and version
+/// 2 (with tagged fields, of which none is defined) from them on.
 struct RequestHeader {
   ApiKey api_key = ApiKey::none;
   std::int16_t api_version = 0;
@@ -18,33 +18,35 @@ struct RequestHeader {
   std::optional<std::string> client_id;
 };
 
-/// A request as it came, without its length prefix: header and body.
+/// A received request without its length prefix: header and body.
 struct RequestFrame {
   RequestHeader header;
   Slice body;
 };
 
-/// A response as it came, without its length prefix.
+/// A received response without its length prefix.
 struct ResponseFrame {
   std::int32_t correlation_id = 0;
   Slice body;
 };
 
-/// 1 or 2. A version above the known ones counts as flexible, so that an unknown ApiVersions
-/// version can be answered.
+/// 1 or 2. A version above the known ones counts as flexible, so that a server can answer an
+/// unknown version of ApiVersions.
 [[nodiscard]] std::int16_t request_header_version(const Api& api, std::int16_t api_version);
-/// 0 or 1; for ApiVersions always 0, so that a client can read the answer before it knows what the
-/// server speaks (KIP-511).
+/// 0 or 1. Always 0 for ApiVersions, so that a client can read the answer before it knows the
+/// server's versions (KIP-511).
 [[nodiscard]] std::int16_t response_header_version(const Api& api, std::int16_t api_version);
 
-/// Splits a request. The version may be one that the API does not have: the caller decides.
+/// Splits a request into header and body. The version may be one that the API does not have; the
+/// caller checks it.
 /// Errors: Errc::malformed; Errc::unsupported_version for an API key without messages.
 [[nodiscard]] Result<RequestFrame> decode_request_header(const Slice& frame);
-/// Splits the response to a request of that API and version. Errors: Errc::malformed.
+/// Splits the response to a request of that API and version into correlation id and body. Errors:
+/// Errc::malformed.
 [[nodiscard]] Result<ResponseFrame> decode_response_header(const Slice& frame, const Api& api,
                                                            std::int16_t api_version);
 
-/// Parts of encode_request and encode_response.
+/// Prefixes that encode_request and encode_response write.
 struct RequestPrefix {
   Api api;
   std::int16_t api_version;
@@ -59,7 +61,7 @@ struct ResponsePrefix {
   [[nodiscard]] FramePrefix frame() const;
 };
 
-/// A whole request: four bytes of length, header, body; ready to be sent.
+/// Encodes a whole request: four bytes of length, header, body.
 /// Errors as encode; also Errc::invalid_argument for a client id above max_string_bytes.
 template <class M>
 [[nodiscard]] Result<Chain> encode_request(std::int32_t correlation_id, std::string_view client_id,
@@ -71,7 +73,7 @@ template <class M>
   return encode_behind(prefix.frame(), message, version);
 }
 
-/// A whole response: four bytes of length, header, body; ready to be sent. Errors as encode.
+/// Encodes a whole response: four bytes of length, header, body. Errors as encode.
 template <class M>
 [[nodiscard]] Result<Chain> encode_response(std::int32_t correlation_id, const M& message,
                                             std::int16_t version) {

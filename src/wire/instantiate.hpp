@@ -3,8 +3,8 @@
 #include "wire/decoding.hpp"
 #include "wire/encoding.hpp"
 
-/// Compiles encode, decode and their kin for one message; at namespace scope of dohle::wire, in the
-/// message's .cpp.
+/// Compiles encode, decode and their variants for one message. Stands at the scope of namespace
+/// dohle::wire in the message's .cpp.
 #define DOHLE_WIRE_INSTANTIATE(M)                                                   \
   template <>                                                                       \
   std::string_view field::message_name<M>() {                                       \

@@ -16,7 +16,7 @@ namespace {
 
 using detail::malformed;
 
-// What a header may say anywhere but in a produce request.
+// Checks for headers that are valid elsewhere but not in a produce request.
 Result<void> check_produced(const BatchHeader& header) {
   if (header.is_control()) return fail(malformed("a client may not send control batches"));
   if (header.count == 0) return fail(malformed("it has no records"));
@@ -40,7 +40,7 @@ Result<ProducedBatch> checked_header(const Slice& batch) {
   return ProducedBatch{*header, {}, {}};
 }
 
-/// Records that all lie in memory, for `walk`.
+/// Source of `walk` for records that are all in memory.
 class RecordsInMemory {
  public:
   explicit RecordsInMemory(Bytes records)
@@ -55,7 +55,7 @@ class RecordsInMemory {
   const std::byte* end_;
 };
 
-// Every record, and nothing but `count` records whose offsets count up by one.
+// Checks that there are exactly `count` records and that their offset deltas count up by one.
 template <class Records>
 Result<void> walk(Records& records, ProducedBatch& batch) {
   std::int64_t earliest = INT64_MAX;

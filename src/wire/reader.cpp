@@ -2,7 +2,8 @@
 #include "wire/encoding.hpp"
 #include "wire/varint.hpp"
 
-// What of encoding and decoding depends on no message: lengths, tags, and faults as sentences.
+// Parts of encoding and decoding that do not depend on a message: lengths, tags and texts of
+// errors.
 
 namespace dohle::wire::field {
 
@@ -78,7 +79,7 @@ void Reader::sixteen(Uuid& into) {
 
 std::int64_t Reader::checked_length(std::int64_t length) {
   if (length < -1) refuse("negative length " + std::to_string(length));
-#ifndef DOHLE_PLANTED_TRUST_LENGTHS  // set only for the fuzz target that has to fail
+#ifndef DOHLE_PLANTED_TRUST_LENGTHS  // defined only for the fuzz target that has to fail
   if (length > static_cast<std::int64_t>(left())) {
     refuse("length " + std::to_string(length) + ", " + std::to_string(left()) + " bytes are left");
   }

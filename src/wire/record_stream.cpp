@@ -5,7 +5,8 @@
 
 namespace dohle::wire {
 
-/// A record that does not fit into the window, with the members that `detail::read_parts` asks for.
+/// Reads a record that does not fit into the window, with the members that `detail::read_parts`
+/// needs.
 class RecordStream::Walk {
  public:
   Walk(RecordStream& stream, std::int32_t length) : stream_(&stream), left_(length) {}
@@ -25,7 +26,7 @@ class RecordStream::Walk {
     return stream_->skip(static_cast<std::size_t>(size));
   }
   [[nodiscard]] bool skip_headers(std::int32_t count) { return detail::walk_headers(*this, count); }
-  /// Nothing of it stays in the window.
+  /// The skipped bytes do not stay in the window.
   [[nodiscard]] const std::byte* at() const { return nullptr; }
 
  private:

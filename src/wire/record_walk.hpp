@@ -7,7 +7,7 @@
 
 namespace dohle::wire {
 
-/// One record as it lies in a batch, every length checked. A size of -1 stands for null.
+/// One record inside a batch, with every length checked. A size of -1 means null.
 struct RecordParts {
   std::int64_t timestamp_delta = 0;
   std::int32_t offset_delta = 0;
@@ -19,19 +19,19 @@ struct RecordParts {
   std::int32_t header_count = 0;
 };
 
-/// Length, attributes, two deltas, key and value length, header count at a byte each.
+/// One byte each: length, attributes, two deltas, key length, value length, header count.
 inline constexpr std::size_t min_record_bytes = 7;
 
-/// The byte after `count` headers; null when one of them reaches beyond `record_end`, which is at
+/// The byte after `count` headers, or null if one of them reaches beyond `record_end`, which is at
 /// most `end`.
 [[nodiscard]] const std::byte* skip_headers(const std::byte* at, const std::byte* record_end,
                                             const std::byte* end, std::int32_t count);
 
 namespace detail {
 
-/// A record of which every byte lies in memory. A stream of records has a walk of its own with the
-/// same members, so that the rules of a record are written once, in `read_parts`. Each call that
-/// returns false ends the walk.
+/// Reads a record of which every byte is in memory. RecordStream has another walk with the same
+/// members, so that `read_parts` has the only copy of a record's rules. A call that returns false
+/// ends the walk.
 template <Room room>
 class WalkInMemory {
  public:
@@ -39,7 +39,7 @@ class WalkInMemory {
                                       const std::byte* end)
       : at_(at), record_end_(record_end), end_(end) {}
 
-  /// What the record has left, negative when its numbers reach beyond its end.
+  /// Bytes left of the record; negative if its numbers reach beyond its end.
   [[nodiscard, gnu::always_inline]] std::ptrdiff_t left() const { return record_end_ - at_; }
   [[nodiscard, gnu::always_inline]] bool read(std::uint32_t& n) {
     at_ = read_unsigned<room>(at_, end_, n);
@@ -70,7 +70,7 @@ class WalkInMemory {
   const std::byte* end_;
 };
 
-// Where key and value begin and how long they are. False: they do not fit.
+// Reads begin and size of a key or value. False if it does not fit.
 template <class Walk>
 [[gnu::always_inline]] inline bool read_sized(Walk& walk, std::int32_t& size,
                                               const std::byte*& bytes) {
@@ -96,10 +96,10 @@ template <class Walk>
   return true;
 }
 
-// What follows a record's length. Null when all is well, else what is wrong.
+// Reads the parts after a record's length. Null without a fault, else the fault.
 template <class Walk>
 [[gnu::always_inline]] inline const char* read_parts(Walk walk, RecordParts& parts) {
-  // Attributes: none is defined.
+  // Skips the attributes, of which none is defined.
   if (!walk.skip(1) || !walk.read(parts.timestamp_delta)) [[unlikely]]
     return "its timestamp delta is damaged";
   if (!walk.read(parts.offset_delta)) [[unlikely]]
@@ -112,7 +112,7 @@ template <class Walk>
     return "its header count is damaged";
   parts.headers = walk.at();
   if (parts.header_count != 0) {
-    // A header takes two bytes at least.
+    // A header takes at least two bytes.
     if (parts.header_count < 0 || parts.header_count > walk.left() / 2) [[unlikely]] {
       return "its header count does not fit";
     }
@@ -124,17 +124,17 @@ template <class Walk>
 
 }  // namespace detail
 
-/// The same near the end of a batch, where every byte of a number has to be looked for.
+/// As `read_parts`, near the end of a batch, where every byte of a number needs a check.
 [[nodiscard]] const char* read_last_parts(const std::byte* at, const std::byte* record_end,
                                           const std::byte* end, RecordParts& parts);
 
-/// Reads the record at `at` and moves `at` behind it. Null when all is well, else what is wrong,
-/// and then nothing can be read after it.
+/// Reads the record at `at` and moves `at` behind it. Returns null, or the fault, after which no
+/// further record can be read.
 ///
-/// Numbers are bounded by the batch's end and not by the record's: a record whose numbers reach
-/// beyond its end cannot come out at its end, since the position only grows. All numbers before
-/// and after key and value take at most 25 and 5 bytes: when there are 32 behind the record, none
-/// needs a check of its own. The next record begins where this one's length says, so that the CPU
+/// Numbers are checked against the batch's end, not the record's: the position only grows, so a
+/// record whose numbers reach beyond its end fails the final check of its length. The numbers
+/// before the key and after the value take at most 25 and 5 bytes; with 32 bytes after the record
+/// no number needs a check. The next record's position follows from this one's length, so the CPU
 /// need not wait for the parts.
 [[nodiscard, gnu::always_inline]] inline const char* read_record(const std::byte*& at,
                                                                  const std::byte* end,
@@ -153,7 +153,7 @@ template <class Walk>
   if (end - record_end >= 32) [[likely]] {
     fault = detail::read_parts(detail::WalkInMemory<Room::ample>(body, record_end, end), parts);
   } else {
-    RecordParts last;  // one of its own, so that `parts` may live in registers
+    RecordParts last;  // a local one, so that the compiler can keep `parts` in registers
     fault = read_last_parts(body, record_end, end, last);
     parts = last;
   }

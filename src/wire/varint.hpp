@@ -7,7 +7,7 @@
 namespace dohle::wire {
 
 // Kafka's variable-length integers: groups of seven bits, lowest first, the high bit set on all but
-// the last byte. Signed ones are zigzag encoded, so that small negative numbers stay short.
+// the last byte. Signed ones are zigzag encoded, so that small negative numbers are short.
 
 inline constexpr std::size_t max_varint_bytes = 5;
 inline constexpr std::size_t max_varlong_bytes = 10;
@@ -25,11 +25,11 @@ inline constexpr std::size_t max_varlong_bytes = 10;
   return static_cast<std::int64_t>((n >> 1) ^ (~(n & 1) + 1));
 }
 
-/// Bytes that an unsigned varint takes.
+/// Encoded bytes of an unsigned varint.
 [[nodiscard]] constexpr std::size_t unsigned_varint_size(std::uint64_t n) {
   if (n < 0x80) return 1;
   if (n < 0x4000) return 2;
-  // A byte per seven bits begun; 9/64 is close enough to 1/7 for all widths up to 64.
+  // ceil(width / 7); 9/64 approximates 1/7 well enough for all widths up to 64.
   return (static_cast<std::size_t>(std::bit_width(n | 1)) * 9 + 64) / 64;
 }
 [[nodiscard]] constexpr std::size_t varint_size(std::int32_t n) {
@@ -39,7 +39,7 @@ inline constexpr std::size_t max_varlong_bytes = 10;
   return unsigned_varint_size(zigzag(n));
 }
 
-/// Writes at `to`, which has room for max_varlong_bytes; returns the byte after.
+/// Writes at `to`, which has space for max_varlong_bytes. Returns the byte after the number.
 inline std::byte* write_unsigned_varint(std::byte* to, std::uint64_t n) {
   if (n < 0x80) [[likely]] {
     *to = static_cast<std::byte>(n);
@@ -63,12 +63,12 @@ namespace detail {
 
 template <class Unsigned>
 struct ReadNumber {
-  const std::byte* at;  // null: not a number
+  const std::byte* at;  // null if there is no valid number
   Unsigned n;
 };
 
-// Numbers of three bytes and more, and the last bytes before `end`. It returns in two registers, so
-// that the fast paths keep their numbers out of memory.
+// Reads numbers of three bytes and more, and all numbers near `end`. Returns in two registers, so
+// that the fast paths keep their numbers in registers too.
 template <class Unsigned>
 [[gnu::noinline]] ReadNumber<Unsigned> read_long_unsigned(const std::byte* at,
                                                           const std::byte* end) {
@@ -89,11 +89,11 @@ template <class Unsigned>
 /// Whether a number that begins at `at` may reach `end`.
 enum class Room : bool {
   unknown,
-  ample,  ///< the caller knows that there are max_varint_bytes or max_varlong_bytes bytes
+  ample,  ///< the caller has checked that max_varint_bytes or max_varlong_bytes bytes follow
 };
 
-/// Reads into `n` and returns the byte after; null when `end` comes first, when there are more
-/// bytes than the type can need, or when bits are set that it does not have. `at` is at most `end`.
+/// Reads into `n` and returns the byte after the number. Null if the number reaches `end` or
+/// exceeds the type. `at` is at most `end`.
 template <Room room = Room::unknown, class Unsigned>
 [[nodiscard, gnu::always_inline]] inline const std::byte* read_unsigned(const std::byte* at,
                                                                         const std::byte* end,

@@ -5,8 +5,8 @@
 #include "wire/big_endian.hpp"
 #include "wire/codec.hpp"
 
-// Schemas that carry their version in their first two bytes: keys and values of __consumer_offsets,
-// and what consumers hand to each other in JoinGroup and SyncGroup.
+// Schemas with their version in their first two bytes: keys and values of __consumer_offsets, and
+// the consumer protocol inside JoinGroup and SyncGroup.
 
 namespace dohle::wire {
 
@@ -19,19 +19,19 @@ namespace dohle::wire {
           &number};
 }
 
-/// Version and message. Errors as encode.
+/// Encodes version and message. Errors as encode.
 template <class M>
 [[nodiscard]] Result<Chain> encode_versioned(const M& message, std::int16_t version) {
   return encode_behind(number_prefix(version), message, version);
 }
 
-/// A key of __consumer_offsets: its kind, and the message in its only version.
+/// Encodes a key of __consumer_offsets: its kind, then the message in its only version.
 template <class Key>
 [[nodiscard]] Result<Chain> encode_key(const Key& key) {
   return encode_behind(number_prefix(Key::record_type), key, 0);
 }
 
-/// The version that the bytes begin with. Errors: Errc::malformed when there are fewer than two.
+/// The version in the first two bytes. Errors: Errc::malformed for fewer than two bytes.
 [[nodiscard]] inline Result<std::int16_t> peek_version(const Slice& bytes) {
   if (bytes.size() < sizeof(std::int16_t)) {
     return fail(Error::client(Errc::malformed, "fewer than the two bytes of a version"));
@@ -39,8 +39,8 @@ template <class Key>
   return load_big_endian<std::int16_t>(bytes.data());
 }
 
-/// Reads what encode_key writes; `peek_version` tells the kind. Errors as decode; another kind of
-/// key is Errc::malformed.
+/// Decodes a key that encode_key wrote; `peek_version` returns its kind. Errors as decode;
+/// Errc::malformed for another kind of key.
 template <class Key>
 [[nodiscard]] Result<Key> decode_key(const Slice& bytes) {
   auto kind = peek_version(bytes);
@@ -51,8 +51,8 @@ template <class Key>
   return decode<Key>(bytes.sub(sizeof(std::int16_t)), 0);
 }
 
-/// Reads what encode_versioned writes. Errors as decode; a version above the known ones is
-/// Errc::unsupported_version.
+/// Decodes a message that encode_versioned wrote. Errors as decode; Errc::unsupported_version for a
+/// version above the known ones.
 template <class M>
 [[nodiscard]] Result<M> decode_versioned(const Slice& bytes) {
   auto version = peek_version(bytes);
@@ -60,8 +60,8 @@ template <class M>
   return decode<M>(bytes.sub(sizeof(std::int16_t)), *version);
 }
 
-/// Reads what another consumer wrote: versions above the known ones are read as the highest known,
-/// and what they append is passed over, as Apache Kafka's consumers do.
+/// Decodes a message of another consumer. Versions above the known ones are read as the highest
+/// known one, and the appended bytes are ignored, as Apache Kafka's consumers do.
 template <class M>
 [[nodiscard]] Result<M> decode_consumer_protocol(const Slice& bytes) {
   auto version = peek_version(bytes);

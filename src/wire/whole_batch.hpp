@@ -4,7 +4,7 @@
 
 #include "wire/batch.hpp"
 
-// What the reader of a batch and the validation of a produced one share.
+// Shared by BatchReader and the validation of produced batches.
 
 namespace dohle::wire::detail {
 
@@ -12,13 +12,13 @@ namespace dohle::wire::detail {
 [[nodiscard]] Error wrong_crc(const BatchHeader& header);
 [[nodiscard]] Error bad_record(std::int32_t index, std::string_view what);
 
-/// The header of `batch`, which has to be as long as that header says.
+/// Reads the header of `batch`, whose size has to equal the header's.
 [[nodiscard]] Result<BatchHeader> whole_batch_header(const Slice& batch);
-/// The records' bytes, decompressed, which have room for as many records as the header counts.
+/// The records' bytes, decompressed. Fails if they are too few for the header's record count.
 [[nodiscard]] Result<Slice> records_of(const Slice& batch, const BatchHeader& header,
                                        const DecompressionLimits& limits);
 
-/// Whatever the two numbers are, their sum is not undefined.
+/// Wraps around; no pair of numbers is undefined behaviour.
 [[nodiscard]] inline Timestamp sum(Timestamp base, std::int64_t delta) {
   return Timestamp{static_cast<std::int64_t>(static_cast<std::uint64_t>(base.value) +
                                              static_cast<std::uint64_t>(delta))};

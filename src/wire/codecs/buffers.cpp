@@ -54,7 +54,7 @@ std::size_t Output::next_capacity(std::size_t at_least) const {
 Result<void> Output::drain(Decompressor& source) {
   for (;;) {
     const bool is_full = size_ == buffer_->size();
-    // The buffer may hold exactly what there is: it grows only for what is there.
+    // The buffer may have exactly the needed size, so it grows only after a further byte was read.
     std::byte next{};
     const auto got = source.read(is_full ? std::span(&next, 1) : room());
     if (!got) return fail(got.error());

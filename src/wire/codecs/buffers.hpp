@@ -7,14 +7,14 @@
 
 namespace dohle::wire::codecs {
 
-/// The first `used` bytes of `buffer`, which is taken over, or a copy of them when they are less
-/// than half of it: batches wait in queues, and an empty half would wait with them.
+/// The first `used` bytes of `buffer`, whose ownership it takes. It copies them if they are less
+/// than half of the buffer, since batches stay in queues and would keep the unused half allocated.
 [[nodiscard]] Slice trimmed(Buffer* buffer, std::size_t used);
 
-/// Where a decompressor writes: one buffer, never beyond the limits. It begins with what the input
-/// says that it decompresses to, or else with little, and doubles; once it is large it grows to all
-/// that the input can decompress to. Memory that was not written to is not resident, and smaller
-/// buffers that were given up may be.
+/// The output buffer of a decompressor, never larger than the limits. It begins at the decompressed
+/// size that the input states, or small, and doubles. Once large (8 MiB) it grows to the largest
+/// size that the input can decompress to: memory not written to is not resident, while smaller
+/// buffers given up may be.
 class Output {
  public:
   Output(Compression codec, Bytes input, const DecompressionLimits& limits);
@@ -26,13 +26,13 @@ class Output {
     return {buffer_->data() + size_, buffer_->size() - size_};
   }
   void wrote(std::size_t bytes) { size_ += bytes; }
-  /// Makes room for at least `bytes` more. Error: too_large, naming codec and limit.
+  /// Makes room for at least `bytes` more. Errors: too_large with codec and limit.
   Result<void> need(std::size_t bytes);
-  /// Makes the room larger, for a codec that cannot say how much it needs. Errors as of `need`.
+  /// Enlarges the room, for a codec that does not know how much it needs. Errors as of `need`.
   Result<void> grow();
-  /// Writes all that `source` gives. Errors as of `need` and of `source`.
+  /// Writes all bytes of `source`. Errors as of `need` and of `source`.
   Result<void> drain(Decompressor& source);
-  /// All that was written, in a buffer of less than twice the size.
+  /// All written bytes, in a buffer of at most twice their size.
   [[nodiscard]] Slice take();
 
  private:
@@ -42,14 +42,14 @@ class Output {
 
   Compression codec_;
   std::size_t limit_;
-  /// What the input decompresses to at most, as far as its codec tells.
+  /// Upper bound of the decompressed size.
   std::size_t most_;
   Buffer* buffer_ = nullptr;
   std::size_t size_ = 0;
 };
 
-/// Where a compressor writes: pieces of 64 KiB, or larger ones for a codec that cannot stop
-/// half-way. What a piece did not use is given back.
+/// The output of a compressor: pieces of 64 KiB, or larger ones on request. Pieces that are less
+/// than half full are trimmed.
 class Pieces {
  public:
   Pieces() = default;
@@ -57,7 +57,7 @@ class Pieces {
   Pieces& operator=(const Pieces&) = delete;
   ~Pieces() { close(); }
 
-  /// At least `bytes`, at least one.
+  /// The free part of the current piece: at least `bytes` bytes. `bytes` is at least 1.
   [[nodiscard]] std::span<std::byte> room(std::size_t bytes = 1);
   void wrote(std::size_t bytes) { size_ += bytes; }
   [[nodiscard]] Chain take();

@@ -7,7 +7,7 @@
 #include "wire/big_endian.hpp"
 #include "wire/compression.hpp"
 
-// One file per codec behind compress() and decompress(), which say what they promise.
+// The codecs behind compress() and decompress(), one file each. compression.hpp documents them.
 
 namespace dohle::wire::codecs {
 
@@ -24,14 +24,14 @@ namespace dohle::wire::codecs {
 [[nodiscard]] Result<Slice> decompress_zstd(Bytes input, const DecompressionLimits& limits);
 [[nodiscard]] Result<std::unique_ptr<Decompressor>> open_zstd(Bytes input);
 
-// What the input says that it decompresses to, at least, and 0 when it does not say: gzip's
-// trailer, the lengths of snappy's blocks (which is exact), the first frame of lz4 and zstd.
+// Lower bound of the decompressed size that the input states, or 0 if it states none. Sources:
+// gzip's trailer, the lengths of snappy's blocks (exact), the first frame of lz4 and zstd.
 [[nodiscard]] std::size_t min_content_of_gzip(Bytes input);
 [[nodiscard]] std::size_t content_of_snappy(Bytes input);
 [[nodiscard]] std::size_t min_content_of_lz4(Bytes input);
 [[nodiscard]] std::size_t min_content_of_zstd(Bytes input);
 
-/// What the input decompresses to, if it is one frame that says so.
+/// The decompressed size, if the input is a single frame that states it.
 [[nodiscard]] std::optional<std::size_t> content_of_zstd(Bytes input);
 
 template <std::integral T>
@@ -39,10 +39,10 @@ template <std::integral T>
   return std::byteswap(load_big_endian<T>(from));
 }
 
-/// What all of them share.
+/// Errors and checks that all codecs share.
 [[nodiscard]] Error damaged(Compression codec, std::string_view what);
 [[nodiscard]] Error out_of_memory(Compression codec);
-/// too_large: it decompresses to more than the limit.
+/// too_large for output beyond the limit.
 [[nodiscard]] Error beyond(Compression codec, std::size_t limit);
 [[nodiscard]] Error refused(Compression codec, std::string_view what);
 

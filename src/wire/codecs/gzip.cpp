@@ -10,7 +10,7 @@ namespace dohle::wire::codecs {
 
 namespace {
 
-constexpr int gzip_window = 15 + 16;  // zlib's way of asking for gzip's header and trailer
+constexpr int gzip_window = 15 + 16;  // adding 16 makes zlib use gzip's header and trailer
 
 unsigned char* zlib_bytes(const std::byte* bytes) {
   return reinterpret_cast<unsigned char*>(const_cast<std::byte*>(bytes));
@@ -27,7 +27,7 @@ class GzipReader final : public Decompressor {
   ~GzipReader() override {
     if (is_ready_) inflateEnd(&stream_);
   }
-  /// False: there was no memory.
+  /// False if zlib got no memory.
   [[nodiscard]] bool is_ready() const { return is_ready_; }
 
   Result<std::size_t> read(std::span<std::byte> to) override {
@@ -92,7 +92,7 @@ Result<Chain> compress_gzip(std::optional<int> level, const Chain& input) {
 }
 
 std::size_t min_content_of_gzip(Bytes input) {
-  // Of the last member, modulo 2^32 (RFC 1952, 2.3.1).
+  // The trailer's size is that of the last member, modulo 2^32 (RFC 1952, 2.3.1).
   constexpr std::size_t header_bytes = 10, trailer_bytes = 8;
   if (input.size() < header_bytes + trailer_bytes) return 0;
   return load_little_endian<std::uint32_t>(input.data() + input.size() - 4);

@@ -19,11 +19,12 @@ class Lz4Reader final : public Decompressor {
   Lz4Reader(const Lz4Reader&) = delete;
   Lz4Reader& operator=(const Lz4Reader&) = delete;
   ~Lz4Reader() override { LZ4F_freeDecompressionContext(context_); }
-  /// False: there was no memory.
+  /// False if lz4 got no memory.
   [[nodiscard]] bool is_ready() const { return context_ != nullptr; }
 
   Result<std::size_t> read(std::span<std::byte> to) override {
-    // A full buffer may hide output that the context keeps when all input is taken.
+    // Once all input is taken, the context may still hold output that did not fit into a full
+    // buffer.
     while (left_ > 0 || hint_ != 0) {
       std::size_t produced = to.size();
       std::size_t consumed = left_;
@@ -43,7 +44,7 @@ class Lz4Reader final : public Decompressor {
   LZ4F_dctx* context_ = nullptr;
   const std::byte* at_;
   std::size_t left_;
-  /// What the context would like to get next; 0 behind a frame.
+  /// The number of bytes that the context expects next; 0 after a frame.
   std::size_t hint_ = 1;
 };
 
@@ -88,7 +89,7 @@ Result<Chain> compress_lz4(std::optional<int> level, const Chain& input) {
 }
 
 std::size_t min_content_of_lz4(Bytes input) {
-  // Magic, flags and block size, then the content's size if the flags say that it is there.
+  // Magic, flags and block size, then the content's size if the flags announce it.
   constexpr std::uint32_t magic = 0x184D2204;
   constexpr std::size_t flags_at = 4, size_at = 6;
   constexpr std::byte has_size{8};

@@ -10,8 +10,8 @@
 #include "wire/codecs/buffers.hpp"
 #include "wire/codecs/codecs.hpp"
 
-// Java's clients frame snappy as the xerial library does: a header of 16 bytes, then blocks with
-// their length in front. Others send one plain block.
+// Java's clients frame snappy as the xerial library does: a header of 16 bytes, then blocks, each
+// after its length. Other clients send one plain block.
 
 namespace dohle::wire::codecs {
 
@@ -19,17 +19,17 @@ namespace {
 
 constexpr std::size_t xerial_block_bytes = 32 * 1024;
 constexpr std::size_t xerial_magic_bytes = 8;
-// The magic, then version and oldest compatible version.
+// Magic, version, oldest compatible version.
 constexpr std::array<unsigned char, 16> xerial_header{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0,
                                                       0,    0,   0,   1,   0,   0,   0,   1};
 
 struct Block {
   Bytes compressed;
-  /// What it says that it decompresses to.
+  /// The decompressed size that the block states.
   std::size_t size = 0;
 };
 
-/// The blocks of either form, one after the other.
+/// Iterates over the blocks of either form.
 class Blocks {
  public:
   explicit Blocks(Bytes input) : left_(input) {
@@ -53,13 +53,13 @@ class Blocks {
     if (!snappy::GetUncompressedLength(text_of(block), block.compressed.size(), &block.size)) {
       return broken("a block without a length");
     }
-    // snappy copies at most 64 bytes per 3 of input: a length beyond that is a lie.
+    // snappy copies at most 64 bytes per 3 bytes of input, so a larger stated length is false.
     if (block.size > 64 * block.compressed.size()) {
       return broken("a block that claims more than it can hold");
     }
     return block;
   }
-  /// `to` has room for what the block says.
+  /// `to` has room for `block.size` bytes.
   static Result<void> decompress(const Block& block, std::byte* to) {
     if (snappy::RawUncompress(text_of(block), block.compressed.size(),
                               reinterpret_cast<char*>(to))) {
@@ -109,7 +109,7 @@ class SnappyReader final : public Decompressor {
 
  private:
   Blocks blocks_;
-  /// Of a block that was larger than what `read` was given.
+  /// Unread bytes of a block that was larger than the buffer given to `read`.
   Slice rest_;
 };
 

@@ -27,22 +27,22 @@ Result<void> feed(ZSTD_CCtx* context, Bytes bytes, ZSTD_EndDirective directive, 
   }
 }
 
-// What the first frame says that it holds; nothing: it does not say.
+// The content size that the first frame states, if it states one.
 std::optional<std::size_t> content_of(Bytes input) {
   const auto content = ZSTD_getFrameContentSize(input.data(), input.size());
   if (content == ZSTD_CONTENTSIZE_UNKNOWN || content == ZSTD_CONTENTSIZE_ERROR) return std::nullopt;
   return content;
 }
 
-/// One frame after the other, by the headers of frames and blocks alone (RFC 8878, 3.1).
+/// Reads only the headers of frames and blocks (RFC 8878, 3.1).
 class FrameWalk {
  public:
   explicit FrameWalk(Bytes input) : left_(input) {}
 
-  /// What libzstd's two decoders judge differently, so that both refuse it: the one takes a
-  /// compressed block without bytes for the end of a frame, the other lets a block repeat a byte
-  /// more often than blocks may be large. Null: there is no such block; input that ends early or is
-  /// no frame is left to the decoders.
+  /// Finds blocks that libzstd's two decoders treat differently, so that both readers refuse them.
+  /// One decoder takes an empty compressed block for the end of a frame; the other accepts a
+  /// repeated byte beyond the maximum block size. Null if there is no such block. The decoders
+  /// themselves detect truncated input and input that is no frame.
   const char* find_fault() {
     while (enter_frame()) {
       bool is_last = false;
@@ -103,7 +103,7 @@ class FrameWalk {
   std::size_t max_block_ = 0;
 };
 
-/// Keeps the window that a frame asks for, of up to 2^27 bytes as in Apache Kafka.
+/// Allocates the window that a frame asks for, up to 2^27 bytes as in Apache Kafka.
 class ZstdReader final : public Decompressor {
  public:
   explicit ZstdReader(Bytes input)
@@ -111,7 +111,7 @@ class ZstdReader final : public Decompressor {
     if (context_ == nullptr) return;
     ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, max_window_log);
   }
-  /// False: there was no memory.
+  /// False if libzstd got no memory.
   [[nodiscard]] bool is_ready() const { return context_ != nullptr; }
 
   Result<std::size_t> read(std::span<std::byte> to) override {
@@ -123,7 +123,7 @@ class ZstdReader final : public Decompressor {
       if (ZSTD_isError(hint) != 0) return fail(fault_of(hint));
       given_ += out.pos;
       is_between_frames_ = hint == 0;
-      // libzstd does not look when the last block is empty.
+      // libzstd does not check the size if the last block is empty.
       if (is_between_frames_ && given_ != content_.value_or(given_)) {
         return fail(damaged(Compression::zstd, "a frame's content has another size than it says"));
       }
@@ -154,7 +154,7 @@ class ZstdReader final : public Decompressor {
   Context context_;
   ZSTD_inBuffer in_;
   bool is_between_frames_ = true;
-  /// Of the present frame: what it says that it holds, if it does, and what it has given.
+  /// Of the current frame: the content size that it states, if any, and the bytes read so far.
   std::optional<std::size_t> content_;
   std::size_t given_ = 0;
 };
@@ -188,7 +188,7 @@ Result<Chain> compress_zstd(std::optional<int> level, const Chain& input) {
   const Compressor context(ZSTD_createCCtx(), ZSTD_freeCCtx);
   if (context == nullptr) return fail(out_of_memory(Compression::zstd));
   ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, *checked);
-  // Makes the tables as small as the input, and tells the reader what to expect.
+  // Lets libzstd size its tables by the input and store the content size in the frame.
   ZSTD_CCtx_setPledgedSrcSize(context.get(), input.size());
   Pieces out;
   for (const auto& piece : input.pieces()) {
@@ -199,9 +199,9 @@ Result<Chain> compress_zstd(std::optional<int> level, const Chain& input) {
   return out.take();
 }
 
-// All at once, and again into a larger buffer when it was too small. The streaming decoder would
-// allocate the window that a frame asks for, up to 128 MiB for a few bytes of input; this one uses
-// the output as its window.
+// Decompresses all at once, and again into a larger buffer if it was too small. The streaming
+// decoder would allocate the frame's window, up to 128 MiB for a few bytes of input; this decoder
+// uses the output as its window.
 Result<Slice> decompress_zstd(Bytes input, const DecompressionLimits& limits) {
   if (input.empty()) return fail(damaged(Compression::zstd, "truncated frame"));
   if (const char* fault = FrameWalk(input).find_fault()) {

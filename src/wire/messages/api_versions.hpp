@@ -13,9 +13,8 @@ namespace dohle::wire {
 
 struct ApiVersionsResponse;
 
-// ApiVersions (18). Which APIs the server speaks, and in which versions. The answer's header is
-// always version 0, and an unknown version is answered with error 35 in the form of v0
-// (KIP-511).
+// ApiVersions (18). Lists the server's APIs and their versions. The answer's header always has
+// version 0. An unknown version is answered with error 35 in the form of v0 (KIP-511).
 //
 // v1 throttle time (KIP-124). v2 throttled after the answer (KIP-219). v3 flexible (KIP-482),
 // name and version of the client (KIP-511), features (KIP-584). v4 a feature's lowest version
@@ -91,8 +90,8 @@ struct ApiVersionsResponse {
   }
 };
 
-/// Reads the answer to an ApiVersions request of that version. A server that does not know the
-/// version answers with error 35 in the form of version 0, whatever was asked (KIP-511).
+/// Decodes the answer to an ApiVersions request of that version. A server that does not know the
+/// version answers with error 35 in the form of version 0 (KIP-511).
 /// Errors as decode.
 [[nodiscard]] Result<ApiVersionsResponse> decode_api_versions_response(const Slice& body,
                                                                        std::int16_t version);

@@ -12,9 +12,9 @@
 
 namespace dohle::wire {
 
-// Keys and values of __consumer_offsets as Apache Kafka writes them for classic groups. A
-// record's key begins with two bytes that say which kind it is: 1 (and, from old brokers, 0) a
-// committed offset, 2 a group. A value begins with its version. A null value deletes.
+// Keys and values of __consumer_offsets as Apache Kafka writes them for classic groups. A record's
+// key begins with its kind in two bytes: 1 (0 from old servers) is a committed offset, 2 a group. A
+// value begins with its version. A null value is a tombstone.
 //
 // OffsetCommitValue: v1 expiry. v2 none again (KIP-211). v3 leader epoch (KIP-320). v4
 // flexible, topic id (KIP-915, KIP-848). GroupMetadataValue: v1 rebalance timeout (KIP-62). v2

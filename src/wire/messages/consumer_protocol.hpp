@@ -11,12 +11,11 @@
 
 namespace dohle::wire {
 
-// What consumers of a classic group tell each other through JoinGroup's metadata and
-// SyncGroup's assignment, behind a version of two bytes (versioned.hpp). Versions above these
-// only append.
+// Consumers of a classic group exchange these messages in JoinGroup's metadata and SyncGroup's
+// assignment, after a version of two bytes (versioned.hpp). Later versions only append fields.
 //
 // v1 owned partitions (KIP-429). v2 the generation that owned them (KIP-792). v3 rack
-// (KIP-881). The assignment has stayed the same.
+// (KIP-881). The assignment is the same in all versions.
 struct ConsumerProtocolSubscription {
   static constexpr Api api{ApiKey::none, versions(0, 3), never_flexible};
 

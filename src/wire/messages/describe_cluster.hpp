@@ -14,7 +14,7 @@ namespace dohle::wire {
 
 struct DescribeClusterResponse;
 
-// DescribeCluster (60). The cluster and its brokers, for administrators (KIP-700).
+// DescribeCluster (60). Describes the cluster and its brokers (KIP-700).
 //
 // v0 flexible (KIP-482). v1 endpoint type: 1 brokers, 2 controllers (KIP-919). v2 fenced
 // brokers (KIP-1073).

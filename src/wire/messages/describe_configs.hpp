@@ -12,10 +12,11 @@ namespace dohle::wire {
 
 struct DescribeConfigsResponse;
 
-// DescribeConfigs (32). Configuration of topics (resource type 2), brokers (4) and groups (32).
+// DescribeConfigs (32). Returns the configuration of topics (resource type 2), brokers (4) and
+// groups (32).
 //
-// v1 where a value comes from, synonyms (KIP-226). v2 throttled after the answer (KIP-219). v3
-// type and documentation (KIP-569). v4 flexible (KIP-482).
+// v1 source of a value, synonyms (KIP-226). v2 throttled after the answer (KIP-219). v3 type and
+// documentation (KIP-569). v4 flexible (KIP-482).
 struct DescribeConfigsRequest {
   using Response = DescribeConfigsResponse;
   static constexpr Api api{ApiKey::describe_configs, versions(1, 4), flexible_since(4)};

@@ -14,11 +14,11 @@ namespace dohle::wire {
 
 struct DescribeGroupsResponse;
 
-// DescribeGroups (15). State and members of classic groups.
+// DescribeGroups (15). Returns state and members of classic groups.
 //
 // v1 throttle time (KIP-124). v2 throttled after the answer (KIP-219). v3 authorized operations
 // (KIP-430). v4 group_instance_id (KIP-345). v5 flexible (KIP-482). v6 error message,
-// GROUP_ID_NOT_FOUND for a group that is not there (KIP-1043).
+// GROUP_ID_NOT_FOUND for an unknown group (KIP-1043).
 struct DescribeGroupsRequest {
   using Response = DescribeGroupsResponse;
   static constexpr Api api{ApiKey::describe_groups, versions(0, 6), flexible_since(5)};

@@ -15,8 +15,8 @@ namespace dohle::wire {
 
 struct FetchResponse;
 
-// Fetch (1). Reads record batches from partitions, at their leaders; long polls. Since v7
-// within a session, in which only what changes is named (KIP-227).
+// Fetch (1). Reads record batches from partitions at their leaders; a long poll. Since v7 within a
+// session, in which requests and answers name only changed partitions (KIP-227).
 //
 // v4 isolation level (KIP-98). v5 the log's start. v6 storage errors. v7 sessions (KIP-227). v8
 // throttled after the answer (KIP-219). v9 current leader epoch (KIP-320). v10 zstd (KIP-110).

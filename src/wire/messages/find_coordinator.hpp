@@ -13,8 +13,8 @@ namespace dohle::wire {
 
 struct FindCoordinatorResponse;
 
-// FindCoordinator (10). Which broker coordinates a group (key type 0), a transactional id (1)
-// or a share group's partition (2).
+// FindCoordinator (10). Finds the coordinator of a group (key type 0), a transactional id (1) or a
+// share group's partition (2).
 //
 // v1 key types (KIP-98), throttle time, error message. v2 throttled after the answer (KIP-219).
 // v3 flexible (KIP-482). v4 several keys at once (KIP-699). v5 TRANSACTION_ABORTABLE (KIP-890).

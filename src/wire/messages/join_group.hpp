@@ -14,11 +14,11 @@ namespace dohle::wire {
 
 struct JoinGroupResponse;
 
-// JoinGroup (11). A member joins a classic group or takes part in a rebalance; answered once
-// all members have come.
+// JoinGroup (11). A member joins a classic group or takes part in a rebalance. The answer comes
+// once all members have joined.
 //
 // v1 rebalance timeout (KIP-62). v2 throttle time (KIP-124). v3 throttled after the answer
-// (KIP-219). v4 MEMBER_ID_REQUIRED: a newcomer is given an id and joins again (KIP-394). v5
+// (KIP-219). v4 MEMBER_ID_REQUIRED: a new member gets an id and joins again (KIP-394). v5
 // group_instance_id (KIP-345). v6 flexible (KIP-482). v7 the answer names the protocol type
 // (KIP-559). v8 reason (KIP-800). v9 skip_assignment for a returning static leader (KIP-814).
 struct JoinGroupRequest {

@@ -11,7 +11,7 @@ namespace dohle::wire {
 
 struct ListGroupsResponse;
 
-// ListGroups (16). Groups that this broker coordinates.
+// ListGroups (16). Lists the groups that this broker coordinates.
 //
 // v1 throttle time (KIP-124). v2 throttled after the answer (KIP-219). v3 flexible (KIP-482).
 // v4 by state (KIP-518). v5 by type (KIP-848).

@@ -12,9 +12,9 @@ namespace dohle::wire {
 
 struct ListOffsetsResponse;
 
-// ListOffsets (2). Finds offsets by time. Times below zero are special: -1 the end, -2 the
-// start, -3 the record with the highest time, -4 the start of what is on local disks, -5 the
-// end of what is in tiered storage, -6 the start of what is not yet there.
+// ListOffsets (2). Finds offsets by time. Times below zero are special: -1 the end, -2 the start,
+// -3 the record with the highest time, -4 the start of the local log, -5 the end of tiered storage,
+// -6 the first offset not yet in tiered storage.
 //
 // v1 one offset and its time per partition (KIP-79). v2 isolation level (KIP-98). v3 throttled
 // after the answer (KIP-219). v4 leader epochs (KIP-320). v5 OFFSET_NOT_AVAILABLE (KIP-207). v6

@@ -14,15 +14,14 @@ namespace dohle::wire {
 
 struct MetadataResponse;
 
-// Metadata (3). Brokers of the cluster, and the partitions of topics with their leaders. Null
-// topics ask for all of them; in v0 no topics do.
+// Metadata (3). Returns the cluster's brokers and the partitions of topics with their leaders. Null
+// topics ask for all topics; in v0 an empty list does.
 //
 // v1 rack, controller, internal topics (KIP-4). v2 cluster id (KIP-78). v3 throttle time
-// (KIP-124). v4 says whether a missing topic may be created. v5 offline replicas (KIP-112). v6
-// throttled after the answer (KIP-219). v7 leader epoch (KIP-320). v8 authorized operations
-// (KIP-430). v9 flexible (KIP-482). v10 topic ids (KIP-516), not yet to ask by. v11 the
-// cluster's authorized operations moved to DescribeCluster (KIP-700). v12 asks by topic id. v13
-// an error for the whole answer (KIP-1102).
+// (KIP-124). v4 allow_auto_topic_creation. v5 offline replicas (KIP-112). v6 throttled after the
+// answer (KIP-219). v7 leader epoch (KIP-320). v8 authorized operations (KIP-430). v9 flexible
+// (KIP-482). v10 topic ids in the answer (KIP-516). v11 the cluster's authorized operations moved
+// to DescribeCluster (KIP-700). v12 asks by topic id. v13 an error for the whole answer (KIP-1102).
 struct MetadataRequest {
   using Response = MetadataResponse;
   static constexpr Api api{ApiKey::metadata, versions(0, 13), flexible_since(9)};

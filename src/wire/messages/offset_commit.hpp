@@ -13,13 +13,13 @@ namespace dohle::wire {
 
 struct OffsetCommitResponse;
 
-// OffsetCommit (8). Stores a group's offsets. Without a member (generation -1) only an empty
-// group takes them.
+// OffsetCommit (8). Stores a group's offsets. Without a member (generation -1) only an empty group
+// accepts them.
 //
-// v2 retention time. v3 throttle time (KIP-124). v4 throttled after the answer (KIP-219). v5 no
-// retention time any more (KIP-211). v6 leader epoch (KIP-320). v7 group_instance_id (KIP-345).
-// v8 flexible (KIP-482). v9 members of KIP-848 groups, who put their member epoch where the
-// generation was. v10 topic ids in place of names (KIP-848).
+// v2 retention time. v3 throttle time (KIP-124). v4 throttled after the answer (KIP-219). v5
+// without retention time (KIP-211). v6 leader epoch (KIP-320). v7 group_instance_id (KIP-345). v8
+// flexible (KIP-482). v9 members of KIP-848 groups, with their member epoch in the generation's
+// field. v10 topic ids in place of names (KIP-848).
 struct OffsetCommitRequest {
   using Response = OffsetCommitResponse;
   static constexpr Api api{ApiKey::offset_commit, versions(2, 10), flexible_since(8)};

@@ -13,13 +13,12 @@ namespace dohle::wire {
 
 struct OffsetFetchResponse;
 
-// OffsetFetch (9). Reads a group's offsets. Null topics ask for all that it has.
+// OffsetFetch (9). Reads a group's offsets. Null topics ask for all topics of the group.
 //
 // v1 from __consumer_offsets. v2 null topics, an error for the group (KIP-88). v3 throttle time
 // (KIP-124). v4 throttled after the answer (KIP-219). v5 leader epoch (KIP-320). v6 flexible
 // (KIP-482). v7 require_stable waits for open transactions (KIP-447). v8 several groups at once
-// (KIP-709). v9 members of KIP-848 groups name themselves. v10 topic ids in place of names
-// (KIP-848).
+// (KIP-709). v9 member id and epoch for KIP-848 groups. v10 topic ids in place of names (KIP-848).
 struct OffsetFetchRequest {
   using Response = OffsetFetchResponse;
   static constexpr Api api{ApiKey::offset_fetch, versions(1, 10), flexible_since(6)};

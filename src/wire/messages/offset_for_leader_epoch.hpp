@@ -12,11 +12,11 @@ namespace dohle::wire {
 
 struct OffsetForLeaderEpochResponse;
 
-// OffsetForLeaderEpoch (23). Where a leader epoch ends; by it clients and followers notice that
-// a log was cut (KIP-101).
+// OffsetForLeaderEpoch (23). Returns the end offset of a leader epoch, from which clients and
+// followers detect that a log was truncated (KIP-101).
 //
 // v2 current leader epoch for fencing (KIP-320), throttle time. v3 replica id (KIP-392): -1 a
-// consumer, -2 one that may look past the high watermark. v4 flexible (KIP-482).
+// consumer, -2 a consumer that may read past the high watermark. v4 flexible (KIP-482).
 struct OffsetForLeaderEpochRequest {
   using Response = OffsetForLeaderEpochResponse;
   static constexpr Api api{ApiKey::offset_for_leader_epoch, versions(2, 4), flexible_since(4)};

@@ -14,14 +14,13 @@ namespace dohle::wire {
 
 struct ProduceResponse;
 
-// Produce (0). Appends record batches to partitions, at their leaders. With acks 0 there is no
+// Produce (0). Appends record batches to partitions at their leaders. With acks 0 there is no
 // answer.
 //
-// v3 record batch v2, transactional id (KIP-98). v4 storage errors. v5 answers with the log's
-// start. v7 zstd (KIP-110). v8 names the records at fault (KIP-467). v9 flexible (KIP-482). v10
-// the answer may name the new leader (KIP-951). v11 may ask to abort the transaction, v12 adds
-// partitions to a transaction by itself (both KIP-890). v13 topic ids in place of names
-// (KIP-516).
+// v3 record batch v2, transactional id (KIP-98). v4 storage errors. v5 the answer has the log's
+// start offset. v7 zstd (KIP-110). v8 error records in the answer (KIP-467). v9 flexible (KIP-482).
+// v10 the answer may name the new leader (KIP-951). v11 may ask to abort the transaction, v12 adds
+// partitions to a transaction by itself (both KIP-890). v13 topic ids in place of names (KIP-516).
 struct ProduceRequest {
   using Response = ProduceResponse;
   static constexpr Api api{ApiKey::produce, versions(3, 13), flexible_since(9)};

@@ -14,8 +14,7 @@ namespace dohle::wire {
 
 struct SyncGroupResponse;
 
-// SyncGroup (14). The leader of a classic group hands in the assignments; everybody gets their
-// own.
+// SyncGroup (14). The leader of a classic group sends the assignments; each member gets its own.
 //
 // v1 throttle time (KIP-124). v2 throttled after the answer (KIP-219). v3 group_instance_id
 // (KIP-345). v4 flexible (KIP-482). v5 protocol type and name on both sides (KIP-559).
