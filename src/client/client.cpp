@@ -80,18 +80,18 @@ Result<client::Cluster::Options> cluster_options(const ClientOptions& options) {
   made.max_retry_backoff = options.max_retry_backoff;
   made.default_api_timeout = options.default_api_timeout;
   made.fail_on_unknown_hosts = options.fail_on_unknown_hosts;
-  // Inside the process is one server, which knows all its topics.
+  // With a transport there is a single server, which knows all its topics.
   if (options.transport) made.max_unknown_answers = 1;
   return made;
 }
 
-/// What records are stamped with.
+/// Source of the timestamps of records.
 struct PublishedWall {
   net::Loop& loop;
   Timestamp operator()() const { return loop.published_wall(); }
 };
 
-/// The loop's thread and everything that lives on it.
+/// The loop's thread and the objects that live on it.
 struct Running {
   Running(const ClientOptions& options, client::Cluster::Options cluster_options)
       : logger(printing_logger(options.logger ? options.logger : stderr_logger())),
@@ -119,7 +119,7 @@ struct Running {
   client::Cluster cluster;
 };
 
-/// What a client does on whatever loop it runs.
+/// A client's behaviour that does not depend on the owner of its loop.
 class OpenClient : public Client::Shared {
  public:
   const client::ClientEnvironment& environment() const final { return environment_; }
@@ -178,13 +178,13 @@ class ThreadedClient final : public OpenClient {
       : OpenClient(running->cluster.environment()), running_(std::move(running)) {}
 
   ~ThreadedClient() override {
-    // Its thread is the parent's alone, and so are its sockets.
+    // The loop's thread and its sockets belong to the parent process.
     if (is_forked()) {
       keep_for_ever(std::shared_ptr<Running>(std::move(running_)));
       return;
     }
     if (!running_->loop.is_loop_thread()) return;
-    // The last handle went in a callback: the loop cannot join itself.
+    // The last handle was destroyed in a callback. The loop cannot join itself.
     std::thread([running = std::move(running_)]() mutable { running.reset(); }).detach();
   }
 
@@ -194,7 +194,7 @@ class ThreadedClient final : public OpenClient {
   std::unique_ptr<Running> running_;
 };
 
-/// On a loop that goes on without it.
+/// A client on its caller's loop, which outlives it.
 class HostedClient final : public OpenClient {
  public:
   HostedClient(const client::ClientEnvironment& environment, client::Cluster::Options options)

@@ -5,9 +5,9 @@
 
 namespace dohle::client {
 
-/// A Client on the loop, network and clock of its caller, as a simulated world has them; logger and
-/// transport of the options do not count. The environment outlives all handles and what they have
-/// posted. Errors: as of Client::create. Any thread.
+/// A Client on its caller's loop, network and clock, for instance those of a simulated world.
+/// Ignores the options' logger and transport. The environment outlives all handles and the tasks
+/// that they have posted. Errors: as of Client::create. Any thread.
 [[nodiscard]] Result<Client> make_client(const ClientOptions& options,
                                          const ClientEnvironment& environment);
 

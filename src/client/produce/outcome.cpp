@@ -29,7 +29,7 @@ void Outcome::settle(Part part) {
     if (have_ < expected_) return;
     settled_.store(true, std::memory_order_release);
   }
-  // Without the lock: who is woken may run at once, in this thread's place, and would wait for it.
+  // Not under the lock: a woken thread may preempt this one at once and would block on it.
   changed_.notify_all();
 }
 

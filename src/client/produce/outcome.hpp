@@ -16,30 +16,30 @@
 
 namespace dohle::client {
 
-/// Who can hurry a batch along, and hears of failures that nobody looked at.
+/// Makes batches due on request and reports failures that no caller has read.
 class OutcomeOwner {
  public:
   virtual ~OutcomeOwner() = default;
-  /// Somebody waits: the batch is due. Any thread.
+  /// A caller waits for the partition's records, so its batches become due. Any thread.
   virtual void hurry(PartitionId partition, std::uint64_t topic_serial) = 0;
-  /// The last who could have asked is gone. Any thread.
+  /// The last reference to a failed outcome is gone and no caller has read it. Any thread.
   virtual void report_untaken(const Error& why) = 0;
 };
 
-/// What became of the records of one batch, for whoever asks: reference-counted, it outlives the
-/// batch and the producer. A batch that is split settles in parts, each with offsets of its own.
+/// The outcome of one batch's records. It is reference-counted and may outlive the batch and the
+/// producer. A batch that was split settles in parts, each with offsets of its own.
 ///
 /// Thread safety: `settle` on the client's loop; the rest from any thread.
 struct Outcome {
-  /// The records from `first` on, `count` of them.
+  /// `count` records from index `first` on.
   struct Part {
     std::uint32_t first = 0;
     std::uint32_t count = 0;
     Offset base_offset = {};
-    /// The server's time under LogAppendTime; none: the records' own.
+    /// The server's time under LogAppendTime. If none, the records keep their own times.
     Timestamp append_time = {};
     std::optional<Error> error = std::nullopt;
-    /// Records that were at fault themselves (KIP-467), by index in the part.
+    /// Errors of single records (KIP-467), by index in the part.
     std::vector<std::pair<std::uint32_t, Error>> record_errors = {};
   };
 
@@ -54,21 +54,21 @@ struct Outcome {
   void release() noexcept;
   [[nodiscard]] bool is_shared() const { return references_.load(std::memory_order_acquire) > 1; }
 
-  /// The batch was taken with so many records; settled once its parts make them up.
+  /// Sets the number of the batch's records. It is settled once its parts add up to that number.
   void expect(std::uint32_t count) { expected_ = count; }
   void settle(Part part);
   [[nodiscard]] bool is_settled() const { return settled_.load(std::memory_order_acquire); }
-  /// False when `timeout` passed first.
+  /// False if `timeout` passed first.
   bool wait_for(std::chrono::milliseconds timeout);
-  /// The record's time lies too far from the first one's for a delta. Before the batch is taken,
-  /// under its partition's lock.
+  /// Stores the time of a record that is too far from the first record's for a delta. Called before
+  /// the batch is taken, under its partition's lock.
   void note_far(std::uint32_t index, Timestamp timestamp) {
     far_timestamps_.emplace_back(index, timestamp);
   }
-  /// Settled only. `timestamp_delta`: milliseconds after the batch's first record, or
-  /// far_timestamp.
+  /// The outcome must be settled. `timestamp_delta`: milliseconds after the batch's first record,
+  /// or far_timestamp.
   [[nodiscard]] Result<Receipt> of(std::uint32_t index, std::int32_t timestamp_delta) const;
-  /// Somebody looked at a failure, so nobody else is told.
+  /// Marks the outcome as read by a caller, so that a failure is not reported to the owner.
   void take() { taken_.store(true, std::memory_order_relaxed); }
   [[nodiscard]] const Error* first_error() const;
 
@@ -91,8 +91,8 @@ struct Outcome {
   WaitPoint changed_;
 };
 
-/// The delta of a record whose time lies more than 24 days from its batch's first; the outcome
-/// keeps the time itself.
+/// The delta of a record whose time is more than 24 days from that of its batch's first record. The
+/// outcome stores the time itself.
 inline constexpr std::int32_t far_timestamp = INT32_MIN;
 
 /// Owns one reference.

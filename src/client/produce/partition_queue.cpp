@@ -15,7 +15,7 @@ std::int32_t delta_of(Timestamp timestamp, Timestamp base) {
                                                  : client::far_timestamp;
 }
 
-// Where the newest record of the batch is; who wants to hear of it is noted.
+// Returns the place of the batch's newest record and stores its callback.
 PartitionQueue::Place note_newest(OpenBatch& batch, Timestamp timestamp,
                                   const PartitionQueue::Wish& wish) {
   PartitionQueue::Place place;
@@ -78,7 +78,7 @@ PartitionQueue::Place PartitionQueue::append(const Record& record, const Wish& w
     }
     if (appended != wire::BatchBuilder::Appended::ok) {
       if (batch.builder.empty()) {
-        // Nobody has seen it.
+        // No caller has seen this batch.
         batches_.pop_back();
         --opened_;
         is_full_ = !batches_.empty();
@@ -112,7 +112,7 @@ void PartitionQueue::close() {
 
 bool PartitionQueue::is_due(const OpenBatch& batch, TimePoint now) const {
   const bool is_last = &batch == &batches_.back();
-  // A turn's `now` may be older than the batch, so what waits for nothing is not compared with it.
+  // A turn's `now` may be older than the batch, so without linger the two are not compared.
   return !is_last || is_full_ || batch.serial <= due_up_to_ ||
          settings_.linger == Duration::zero() || batch.opened_at + settings_.linger <= now ||
          (settings_.batch_records != 0 &&

@@ -14,7 +14,7 @@
 
 namespace dohle::client {
 
-/// Who is told what became of one record.
+/// The delivery callback of one record.
 struct DeliveryCall {
   std::uint32_t index;
   /// See Outcome::of.
@@ -22,7 +22,7 @@ struct DeliveryCall {
   DeliveryCallback callback;
 };
 
-/// Records that were accepted and not yet put on the wire.
+/// An unsealed batch of accepted records.
 struct OpenBatch {
   wire::BatchBuilder builder;
   client::OutcomeRef outcome;
@@ -32,14 +32,13 @@ struct OpenBatch {
   std::uint64_t serial = 0;
 };
 
-/// One partition's records on their way from callers to the loop, and the only place where the two
-/// meet. Callers encode under its lock, the loop takes whole batches.
-/// Thread safety: any thread.
+/// The queue of one partition's batches between callers and the loop, which share nothing else.
+/// Callers encode records under its lock; the loop takes whole batches. Thread safety: any thread.
 class PartitionQueue {
  public:
   struct Settings {
     std::size_t batch_bytes = std::size_t{256} << 10;
-    /// Of a batch that holds one record.
+    /// Maximum size of a batch with a single record.
     std::size_t max_lone_bytes = INT32_MAX;
     /// 0: no limit.
     std::size_t batch_records = 0;
@@ -49,32 +48,32 @@ class PartitionQueue {
   enum class Appended : std::uint8_t {
     ok,
     no_memory,  ///< the budget is spent
-    too_large,  ///< a batch of the record alone would exceed max_lone_bytes
-    moved_on,   ///< the batch that the caller stuck to was taken or is full
+    too_large,  ///< a batch with only this record would exceed max_lone_bytes
+    moved_on,   ///< the batch of `only_serial` was taken or is full
     closed,
   };
   struct Place {
     Appended appended = Appended::ok;
-    /// The loop has to look at this partition.
+    /// The caller has to wake the loop for this partition.
     bool wake = false;
     std::uint64_t serial = 0;
     std::uint32_t index = 0;
     std::int32_t timestamp_delta = 0;
-    /// With a reference for the caller, if it wanted one.
+    /// Holds a reference for the caller if `Wish::reference` was set, else null.
     client::Outcome* outcome = nullptr;
   };
-  /// What `append` is to do besides appending.
+  /// Options of `append`.
   struct Wish {
-    /// Only into the batch of that serial; 0: whichever.
+    /// Default: 0, any batch. Otherwise append only to the batch with this serial.
     std::uint64_t only_serial = 0;
     bool reference = false;
     DeliveryCallback* callback = nullptr;
   };
   struct Due {
     std::size_t bytes = 0;
-    /// When the oldest due batch was opened.
+    /// The time at which the oldest due batch was opened.
     TimePoint since = never;
-    /// When the next batch becomes due by itself.
+    /// The time at which the next batch becomes due by linger.
     TimePoint next = never;
   };
 
@@ -89,28 +88,29 @@ class PartitionQueue {
         partition_(partition) {}
 
   Place append(const Record& record, const Wish& wish);
-  /// What it holds now is due. True: the loop has to look.
+  /// Makes all batches in the queue due. True if the loop has to be woken.
   bool hurry();
   /// Refuses further records.
   void close();
 
-  // For the loop.
+  // Loop thread.
 
   [[nodiscard]] Due due(TimePoint now) const;
-  /// The oldest batch, if it is due. When the last one goes, the next append wakes the loop.
+  /// Takes the oldest batch if it is due. After the last batch is taken, the next append wakes the
+  /// loop.
   std::optional<OpenBatch> take(TimePoint now);
-  /// The same, unless the batch has more than `max_bytes`: then `is_larger` is set.
+  /// The same, unless the batch has more than `max_bytes`; then `is_larger` is set.
   std::optional<OpenBatch> take(TimePoint now, std::size_t max_bytes, bool& is_larger);
-  /// The oldest batch, due or not.
+  /// Takes the oldest batch, due or not.
   std::optional<OpenBatch> take_any();
   [[nodiscard]] bool is_empty() const;
-  /// When its oldest record was accepted; `never` when it is empty.
+  /// The time at which its oldest record was accepted; `never` if it is empty.
   [[nodiscard]] TimePoint oldest() const;
   /// The serial of the newest batch.
   [[nodiscard]] std::uint64_t opened() const;
 
  private:
-  /// Returns the time of the record that it is opened for.
+  /// Opens a batch and returns the time of its first record.
   Timestamp open(Timestamp of_record);
   [[nodiscard]] bool is_due(const OpenBatch& batch, TimePoint now) const;
   OpenBatch take_first();
@@ -123,12 +123,13 @@ class PartitionQueue {
   const PartitionId partition_;
 
   mutable std::mutex mutex_;
-  /// The last one takes records, unless it is full.
+  /// Records go into the last one, unless it is full.
   std::deque<OpenBatch> batches_;
   std::uint64_t opened_ = 0;
-  /// Batches up to this serial are due whatever their age.
+  /// Batches up to this serial are due at any age.
   std::uint64_t due_up_to_ = 0;
-  /// Published time may be older than the batch.
+  /// Wall time at which the newest batch was opened. It is the lower bound of record times, since
+  /// published time may be older.
   Timestamp opened_wall_;
   bool is_full_ = false;
   bool is_closed_ = false;

@@ -13,7 +13,8 @@ namespace dohle::client {
 
 namespace {
 
-/// Orders are spaced so that the parts of a split batch fit in, down to single records.
+/// Distance between the orders of two batches, large enough for the parts of a split batch, down to
+/// single records.
 constexpr std::uint64_t order_step = std::uint64_t{1} << 31;
 
 Error with_doubt(const Error& why, const SealedBatch& batch) {
@@ -67,7 +68,7 @@ void ProducePartition::check_invariants() const {
 
 std::int32_t ProducePartition::take_sequence(std::int32_t count) {
   if (!is_numbered()) return -1;
-  // Sequences run from 0 to the largest number and begin again.
+  // Sequences wrap around to 0 after 2^31-1.
   const auto sequence = next_sequence_;
   next_sequence_ = static_cast<std::int32_t>(
       (static_cast<std::uint32_t>(sequence) + static_cast<std::uint32_t>(count)) & 0x7fffffffu);
@@ -85,7 +86,7 @@ ProducePartition::Next ProducePartition::next(NodeId leader, TimePoint now) {
   }
   const bool goes_alone = is_recovering_ || (is_numbered() && !is_known_);
   if (goes_alone && !in_flight_.empty()) return Next::nothing;
-  // The parts of a batch that was split are more than the batches that were in flight before.
+  // A split batch has more parts than there were batches in flight.
   if (in_flight_.size() >= max_in_flight) return Next::nothing;
   if (!resend_.empty()) return resend_.front().is_splitting ? Next::nothing : Next::resend;
   return Next::fresh;
@@ -93,7 +94,7 @@ ProducePartition::Next ProducePartition::next(NodeId leader, TimePoint now) {
 
 bool ProducePartition::has_unresolved() const {
   for (const SealedBatch& batch : resend_) {
-    // Refused, or half of what was refused: what was numbered behind that cannot be stored.
+    // Refused, or a half of a refused batch: no batch numbered after it can be stored.
     if (batch.base_sequence < 0) return false;
     if (batch.is_unresolved) return true;
   }
@@ -171,8 +172,8 @@ ProducePartition::Remedy ProducePartition::remedy_for(const SealedBatch& batch,
   const Error& error = *verdict.error;
   if (error.is_broker(broker_error::duplicate_sequence_number)) return Remedy::none;
   if (is_about_numbers(error)) {
-    // Behind a batch that failed it had to come; of the oldest one it means that the server
-    // forgot what it had acknowledged.
+    // Expected after a failed batch. For the oldest batch it means that the server lost
+    // acknowledged batches.
     const bool is_behind =
         !is_oldest && error.is_broker(broker_error::out_of_order_sequence_number);
     return is_behind ? Remedy::resend : Remedy::bump_and_resend;
@@ -204,8 +205,8 @@ void ProducePartition::on_verdict(std::uint64_t order, const ProduceVerdict& ver
   if (verdict.is_unanswered) batch.may_be_stored = batch.is_unresolved = true;
   const Remedy remedy = remedy_for(batch, verdict, was_oldest);
   if (remedy == Remedy::none) {
-    // Behind the oldest one a success makes nothing good: with more sent meanwhile, the server
-    // would forget the oldest one's number before that goes again.
+    // Only the oldest batch's success ends recovery. After a later one's, more batches could be
+    // sent, and the server would forget the oldest one's number before that is sent again.
     if (was_oldest) is_recovering_ = false;
     is_known_ = true;
     return settle(batch, verdict);
@@ -217,7 +218,7 @@ void ProducePartition::on_verdict(std::uint64_t order, const ProduceVerdict& ver
   }
   if (remedy == Remedy::bump_and_resend || remedy == Remedy::split) must_bump_ = is_numbered();
   if (remedy == Remedy::bump_and_resend) {
-    // Not there, so nothing that was numbered behind it is there either.
+    // It is not stored, so no batch numbered after it is stored either.
     batch.is_unresolved = false;
     for (SealedBatch& later : resend_) later.is_unresolved = false;
   }
@@ -233,9 +234,8 @@ void ProducePartition::on_verdict(std::uint64_t order, const ProduceVerdict& ver
   drop_abandoned();
 }
 
-/// A batch whose users were told that its time is up goes again for the sake of those that were
-/// sent behind it and still have time: while it may arrive on a connection that was given up, they
-/// may, too, and would be stored twice if they had been numbered anew.
+/// An abandoned batch is sent again if later batches still have time. While it may still arrive on
+/// an abandoned connection, they may arrive there too, and renumbered they would be stored twice.
 void ProducePartition::drop_abandoned() {
   bool is_needed =
       std::ranges::any_of(in_flight_, [](const SealedBatch& batch) { return !batch.is_abandoned; });
@@ -248,7 +248,7 @@ void ProducePartition::drop_abandoned() {
     const bool may_be_under_way = is_numbered() && batch->is_unresolved;
     if (may_be_under_way && is_needed) continue;
     if (!may_be_under_way) {
-      // What is numbered behind it can no longer be accepted.
+      // A batch numbered after it can no longer be accepted.
       std::for_each(batch, resend_.end(), [](SealedBatch& later) { later.is_unresolved = false; });
       is_needed = false;
     }
@@ -264,7 +264,7 @@ void ProducePartition::take_back(SealedBatch batch) {
 
 void ProducePartition::split(SealedBatch batch) {
   batch.is_splitting = true;
-  // It is not stored, and its halves are numbered when they are there.
+  // It is not stored. Its halves are numbered once they are made.
   batch.is_unresolved = false;
   batch.base_sequence = -1;
   const std::uint64_t order = batch.order;
@@ -275,7 +275,7 @@ void ProducePartition::split(SealedBatch batch) {
 
 void ProducePartition::on_halves(std::uint64_t order, Result<Halves> halves) {
   const auto found = std::ranges::find(resend_, order, &SealedBatch::order);
-  // Its time may be up by now.
+  // It may have expired meanwhile.
   if (found == resend_.end()) return;
   SealedBatch whole = std::move(*found);
   resend_.erase(found);
@@ -338,7 +338,8 @@ Error ProducePartition::out_of_time(const SealedBatch& batch) const {
   return with_doubt(why, batch);
 }
 
-/// Keeps the batch for its answer's sake; what comes back is for telling its users.
+/// Marks the batch as abandoned and keeps it for its answer. Returns the parts that its callers
+/// have to be told of.
 SealedBatch ProducePartition::abandon(SealedBatch& batch) {
   SealedBatch told;
   told.count = batch.count;
@@ -369,7 +370,7 @@ std::optional<Error> ProducePartition::last_failure() const {
 }
 
 void ProducePartition::expire(TimePoint now) {
-  // Whoever is told may send, flush or close, so both queues are left in order first.
+  // A callback may send, flush or close, so both queues are consistent before the first one runs.
   std::vector<SealedBatch> told;
   for (auto* queue : {&in_flight_, &resend_}) {
     for (SealedBatch& batch : *queue) {

@@ -15,128 +15,129 @@
 
 namespace dohle::client {
 
-/// Under which numbers a producer sends (KIP-98). No id: without idempotence.
+/// A producer's id and epoch (KIP-98). The id is none without idempotence.
 struct ProducerIdentity {
   ProducerId id;
   ProducerEpoch epoch;
 };
 
-/// A batch as it goes over the wire.
+/// A numbered batch with its header, ready to be sent.
 struct SealedBatch {
   Chain bytes;
   std::int32_t base_sequence = -1;
   std::int32_t count = 0;
   client::OutcomeRef outcome;
-  /// That of the open batch; the parts of one that was split share it.
+  /// The serial of the open batch. The parts of a split batch share it.
   std::uint64_t serial = 0;
-  /// Where its records begin in the outcome; not 0 when a batch was split.
+  /// The index of its first record in the outcome; not 0 for later parts of a split batch.
   std::uint32_t first = 0;
   std::vector<DeliveryCall> calls;
   TimePoint expires_at = never;
   /// Counts the batches of the partition in the order of their records.
   std::uint64_t order = 0;
   std::uint64_t order_span = 1;
-  /// Why it has to go again.
+  /// The failure because of which it is sent again.
   std::optional<Error> last_failure = std::nullopt;
-  /// A request with it went unanswered.
+  /// A request with it got no conclusive answer.
   bool may_be_stored = false;
-  /// It may be stored under its present number; only the answer to that number will tell.
+  /// It may be stored under its current number. Only an answer to that number can decide.
   bool is_unresolved = false;
-  /// Its users have been told that its time is up; its answer, and its number if others were sent
-  /// behind it, are of interest still.
+  /// Its callers were told that its time is up. Its answer still matters, and so does its number if
+  /// other batches were sent after it.
   bool is_abandoned = false;
-  /// Refused as too large: its halves go in its place once they are there.
+  /// Refused as too large. Its halves are sent in its place once they are made.
   bool is_splitting = false;
 };
 
-/// What a server said about one batch.
+/// A server's answer for one batch.
 struct ProduceVerdict {
   std::optional<Error> error = std::nullopt;
   Offset base_offset = {};
   Timestamp append_time = {};
   std::vector<std::pair<std::uint32_t, Error>> record_errors = {};
-  /// The request may have been carried out although there is no answer.
+  /// The batch may be stored: there is no answer, or an inconclusive one.
   bool is_unanswered = false;
 };
 
-/// Order and idempotence of one partition: decides what may go out next, and what follows from a
+/// Order and idempotence of one partition. Decides which batch may be sent next, and how to treat a
 /// server's verdict.
 ///
 /// - A sequence is assigned when a batch is sealed. A batch that was sent never changes under the
 ///   same epoch.
 /// - After a retriable failure only the oldest batch is sent, alone, until it succeeds.
-/// - The first batch of an epoch goes alone: a server that knows nothing of the producer takes
-///   whatever number comes first, also that of the second, when it refused the first.
-/// - A new leader gets nothing while batches at the old one are unresolved.
-/// - A batch that the server finds too large goes as two halves, and those likewise, down to single
-///   records.
-/// - Whatever leaves a hole or a doubt in the sequence makes the partition go on under its next
-///   epoch, numbered from 0, once nothing is in flight (KIP-360). What went unanswered first goes
-///   again under its old number, and before it what it was sent behind, even if that one's time is
-///   up: renumbered, it would be stored twice if it is there already or still on its way.
+/// - The first batch of an epoch is sent alone. A server that does not know the producer accepts
+///   any first number, so after refusing the first batch it would accept the second one's.
+/// - A new leader gets no batch while batches at the old one are in flight.
+/// - A batch that the server refuses as too large is split in two halves, and those again, down to
+///   single records.
+/// - A gap or a doubt in the sequence makes the partition continue under its next epoch, numbered
+///   from 0, once no batch is in flight (KIP-360). Before that, an unanswered batch is sent again
+///   under its old number, and so are the batches before it, even expired ones: under a new number
+///   it would be stored twice if it is already stored or still on its way.
 ///
 /// Decides only: no clock, no socket. Loop thread. Settles outcomes and calls delivery callbacks.
 class ProducePartition {
  public:
   enum class Next : std::uint8_t {
-    nothing,       ///< wait: for answers, a backoff, a leader
+    nothing,       ///< wait for answers, for a backoff or for a leader
     resend,        ///< call resend()
     fresh,         ///< seal the next batch
-    new_identity,  ///< the epochs are used up: ask for a new producer id
+    new_identity,  ///< all epochs are used: ask for a new producer id
   };
-  /// Per partition, as many as servers remember for telling duplicates.
+  /// Per partition. Servers remember this many batches to detect duplicates.
   static constexpr std::size_t max_in_flight = 5;
 
   struct Events {
     virtual ~Events() = default;
-    /// Each batch once, and each part of one that was split.
+    /// Called once for each batch, and for each part of a split batch.
     virtual void on_settled(const SealedBatch& batch, const std::optional<Error>& why) = 0;
-    /// The batch of that order was refused as too large: on_halves is to follow, with what
-    /// split_batch makes of it.
+    /// The batch with that order was refused as too large. The owner has to call on_halves with the
+    /// result of split_batch.
     virtual void on_too_large(std::uint64_t order, Chain batch) = 0;
   };
 
-  /// `name`: of the partition, for messages.
+  /// `name` is the partition's, for messages.
   ProducePartition(Events& events, std::string name) : events_(events), name_(std::move(name)) {}
 
-  /// The producer's numbers; taken at once if there are none yet, otherwise when its own epochs
-  /// are used up.
+  /// Offers the producer's id and epoch. They are taken at once if there are none yet, else once
+  /// all epochs of the current id are used.
   void offer(const ProducerIdentity& identity);
   [[nodiscard]] Next next(NodeId leader, TimePoint now);
-  /// Bytes of the batch that resend() gives.
+  /// Bytes of the batch that resend() returns.
   [[nodiscard]] std::size_t resend_bytes() const { return resend_.front().bytes.size(); }
-  /// The oldest batch that has to go again; it counts as sent to `leader`. Valid until answered.
+  /// Takes the oldest batch that has to be sent again; it counts as sent to `leader`. Valid until
+  /// answered.
   const SealedBatch& resend(NodeId leader);
-  /// Numbers and seals a fresh batch; it counts as sent to `leader`. `compressed`: its records,
+  /// Numbers and seals a fresh batch; it counts as sent to `leader`. `compressed` holds its records
   /// unless the codec is none. Valid until answered.
   const SealedBatch& seal(OpenBatch taken, wire::Compression codec, Chain compressed,
                           Duration delivery_timeout, NodeId leader);
-  /// `retry_at`: when it may be tried again, if the verdict allows that.
+  /// `retry_at` is the earliest time of a retry, if the verdict allows one.
   void on_verdict(std::uint64_t order, const ProduceVerdict& verdict, TimePoint retry_at);
 
-  /// The halves of a batch that was too large; its records fail if there are none.
+  /// Replaces a batch that was too large by its halves. An error fails its records.
   void on_halves(std::uint64_t order, Result<Halves> halves);
 
-  /// Fails what ran out of time.
+  /// Fails the batches whose time is up.
   void expire(TimePoint now);
-  /// Fails everything. Nothing is sent any more.
+  /// Fails all batches. No batch may be sent afterwards.
   void fail_all(const Error& why);
 
-  /// No batch that was sent before the one of that order is without an outcome.
+  /// Whether all batches before the one with that order have an outcome.
   [[nodiscard]] bool is_oldest(std::uint64_t order) const;
-  /// A server says that of a batch under numbers that it does not take; a new epoch may cure it.
+  /// Whether the server refused the batch because of its sequence or epoch. A new epoch may help.
   [[nodiscard]] bool is_about_numbers(const Error& why) const;
   [[nodiscard]] bool is_idle() const { return in_flight_.empty() && resend_.empty(); }
   [[nodiscard]] bool has_in_flight() const { return !in_flight_.empty(); }
-  /// When expire() has something to do; `never`: with nothing that is here.
+  /// The time at which expire() has to be called next; `never` without a batch that can expire.
   [[nodiscard]] TimePoint expires_at() const;
-  /// Why the oldest batch has to go again, or went again; nothing: it did not fail.
+  /// The last failure of the oldest batch, if it has failed.
   [[nodiscard]] std::optional<Error> last_failure() const;
-  /// When next() may change by time alone.
+  /// The time before which next() returns `nothing`.
   [[nodiscard]] TimePoint not_before() const { return not_before_; }
   [[nodiscard]] const ProducerIdentity& identity() const { return identity_; }
 
-  /// Asserts what holds between two events. Walks all batches that are here.
+  /// Asserts the invariants between two events. Visits all batches.
   void check_invariants() const;
 
  private:
@@ -168,10 +169,10 @@ class ProducePartition {
   std::deque<SealedBatch> resend_;
   NodeId in_flight_node_;
   TimePoint not_before_{};
-  /// Something failed that the next success makes good.
+  /// The oldest batch failed and has not succeeded since; batches are sent one at a time.
   bool is_recovering_ = false;
   bool must_bump_ = false;
-  /// A server has taken a batch under the present id and epoch.
+  /// A server has accepted a batch under the current id and epoch.
   bool is_known_ = false;
 };
 

@@ -20,7 +20,7 @@ namespace {
 using client::PartitionQueue;
 using Partition = IntakeTopic::Partition;
 
-/// Where the calling thread's keyless records of a topic go, until that batch is taken.
+/// The partition and batch for the calling thread's keyless records of a topic.
 struct Sticky {
   std::uint64_t topic_serial = 0;
   std::uint64_t batch_serial = 0;
@@ -29,11 +29,11 @@ struct Sticky {
 };
 
 Sticky& sticky_of(IntakeTopic& topic) {
-  // Topics that share a slot take it from each other: their batches are then smaller, not wrong.
+  // Topics that share a slot evict each other. Their batches are then smaller but correct.
   thread_local std::array<Sticky, 16> slots;
   Sticky& slot = slots[topic.serial % slots.size()];
   if (slot.topic_serial != topic.serial) {
-    // Threads begin at different partitions.
+    // Each thread begins at another partition.
     slot = {topic.serial, 0, topic.threads.fetch_add(1, std::memory_order_relaxed), nullptr};
   }
   return slot;
@@ -44,7 +44,7 @@ void move_on(Sticky& sticky, const IntakeTopic::Table& table) {
   sticky.batch_serial = 0;
 }
 
-/// How long `send` waits at most for others whose turn it is, when it needs nothing itself.
+/// Maximum time for which `send` waits for other callers' turns when it needs no space itself.
 constexpr Duration max_others_turns = std::chrono::milliseconds(200);
 
 Error closed() {
@@ -68,7 +68,7 @@ class RecordIntake {
       const auto deadline = produce_->client().cluster().now() + timeout;
       produce_->close(deadline, [](Result<FlushReport>) {});
     } else {
-      // What fails now is logged as nobody asked for it.
+      // Failures from now on are logged, since no caller reads them.
       (void)close(timeout);
     }
   }
@@ -86,7 +86,7 @@ class RecordIntake {
   Result<Partition*> named_partition(const IntakeTopic::Table& table, const IntakeTopic& topic,
                                      const Record& record) const;
   PartitionQueue::Place append_sticky(IntakeTopic& topic, const Record& record, Wish& wish);
-  /// After a batch was begun: the callers that wait for room come first, unless it is this one's
+  /// Called after a batch was begun: lets waiting callers go first, unless it is this caller's
   /// turn.
   void let_others_in();
   template <class Attempt>
@@ -99,7 +99,7 @@ class RecordIntake {
   [[nodiscard]] Error too_large(const Record& record) const;
 
   std::shared_ptr<RecordSender> produce_;
-  /// Here, too, since every record asks it.
+  /// A copy of the client's, since every record checks it.
   const ForkMark made_in_;
 };
 
@@ -200,7 +200,7 @@ Result<PartitionQueue::Place> RecordIntake::wait_for_room(IntakeTopic& topic, co
   const auto attempt = [&] {
     placed = place(topic, record, wish);
     const bool is_spent = placed && placed->appended == PartitionQueue::Appended::no_memory;
-    // Others may have taken all of it for batches that nobody has hurried yet.
+    // Other callers may have spent the buffer on batches that are not due yet.
     if (is_spent) produce_->hurry_all();
     return !is_spent;
   };
@@ -306,7 +306,7 @@ Result<Receipt> Delivery::wait(std::chrono::milliseconds timeout) const {
 }
 
 Result<Receipt> Delivery::get() const {
-  // Every record has an outcome once its delivery timeout has passed, of at most a day.
+  // Each record has an outcome once its delivery_timeout (at most a day) has passed.
   return wait(std::chrono::hours(25));
 }
 
@@ -383,8 +383,8 @@ Result<void> Producer::send(const ProducerTopic& topic, const Record& record,
 }
 
 Result<Delivery> Producer::send(std::string_view name, const Record& record) {
-  // A topic outlives its producer's use of it: it is found only under that producer's own core,
-  // and a core's address may come again, so the topic is held weakly.
+  // A slot is found by its producer's address, which another producer may reuse later, so the topic
+  // is held weakly.
   struct Known {
     const RecordIntake* producer = nullptr;
     std::string name;

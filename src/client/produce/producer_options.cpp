@@ -64,7 +64,7 @@ Result<void> check(const ProducerOptions& options) {
                                      std::to_string(lowest.count()) + " ms"));
   }
   if (options.compression_level) {
-    // The codec knows its own scale.
+    // The codec checks the level against its own scale.
     const auto tried =
         wire::compress(static_cast<wire::Compression>(options.compression),
                        options.compression_level, Chain(Slice::borrowed(as_bytes("-"))));

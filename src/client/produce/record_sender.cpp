@@ -16,30 +16,29 @@ namespace dohle::client {
 
 namespace {
 
-/// A request of that size is worth sending while another is under way.
+/// Minimum size of a request that is sent while another one is in flight.
 constexpr std::size_t full_request_bytes = std::size_t{256} << 10;
-/// Room that is worth waking somebody for who waits for it.
+/// Minimum free space before a waiting caller is woken.
 constexpr std::size_t room_piece_bytes = std::size_t{2} << 20;
-/// While no more than that of a buffer is in use, it is sent from the cache.
+/// Up to this many bytes in use, the buffer is sent from the CPU's cache.
 std::size_t cold_from(std::size_t buffer_bytes) {
   return std::max(buffer_bytes / 4, std::size_t{8} << 20);
 }
-/// Batches of one partition that are being compressed at once.
+/// Maximum number of batches of one partition that are compressed at once.
 constexpr std::size_t max_staged = 4;
 
-/// Records that are due and without an outcome for that long are told of, and again after the quiet
-/// time.
+/// Due records without an outcome for this long are logged, and again after stall_quiet.
 constexpr Duration stall_patience = std::chrono::seconds(5);
 constexpr Duration stall_quiet = std::chrono::minutes(1);
 
-/// Between two looks at what ran out of time: a backlog does so batch by batch.
+/// Minimum time between two searches for expired batches, since a backlog expires batch by batch.
 Duration sweep_gap(const ProducerOptions& options) {
   return std::clamp<Duration>(options.delivery_timeout / 20, std::chrono::milliseconds(1),
                               std::chrono::milliseconds(500));
 }
 
-/// An answer to a producer is a few bytes for each partition: one above max_response_bytes is as
-/// good as one that cannot be read.
+/// An answer to a producer has a few bytes per partition. One above max_response_bytes is treated
+/// as broken and the request is retried.
 Error broken_if_too_large(const Error& why) {
   return why.is(Errc::too_large) ? why.with_retriable(true) : why;
 }
@@ -49,12 +48,12 @@ std::uint64_t next_topic_serial() {
   return ++serial;
 }
 
-/// What a request holds beside its batches, at most: its header and fields without the client's id;
-/// and for each batch the fields of its topic and partition without the topic's name.
+/// Maximum bytes of a request besides its batches: header and fields without the client id; per
+/// batch the fields of its topic and partition without the topic's name.
 constexpr std::size_t request_framing_bytes = 64;
 constexpr std::size_t batch_framing_bytes = 64;
 
-/// What fits into a request of its own, whatever the topic.
+/// The largest batch that fits into a request of its own for any topic name.
 std::size_t max_lone_bytes(const ProducerOptions& options, std::size_t client_id_bytes) {
   return options.max_request_bytes - request_framing_bytes - client_id_bytes - batch_framing_bytes -
          max_topic_name_bytes;
@@ -132,7 +131,7 @@ void RecordSender::ask_identity() {
   identity_state_ = Identity::asking;
   wire::InitProducerIdRequest request;
   request.transactional_id.reset();
-  // No transaction, so no timeout either; servers want a number.
+  // There is no transaction, but servers require a timeout.
   request.transaction_timeout_ms = INT32_MAX;
   const NodeId node = cluster().any_node();
   cluster().ask<wire::InitProducerIdRequest>(
@@ -152,7 +151,7 @@ void RecordSender::on_identity(std::string_view server,
         fail(Error::broker(answer->error_code, fmt::format("ask {} for a producer id", server)));
   }
   if (!answer) answer = fail(broken_if_too_large(answer.error()));
-  // Each new one is asked for because the epochs of the last one are used up.
+  // A new id is requested only once all epochs of the last one are used.
   if (answer && answer->producer_id == identity_.id) {
     answer = fail(Error::client(Errc::malformed, fmt::format("{} gave producer id {} again", server,
                                                              identity_.id.value))
@@ -246,7 +245,7 @@ void RecordSender::refresh_leaders() {
   for (const auto& [name, topic] : topics_) refresh(*topic);
 }
 
-// From callers.
+// Calls of callers.
 
 void RecordSender::wake(Partition& partition) {
   client_->loop().post([self = shared_from_this(), &partition] {
@@ -257,8 +256,8 @@ void RecordSender::wake(Partition& partition) {
 
 void RecordSender::hurry_all() {
   client_->loop().post([self = shared_from_this()] {
-    // Where answers are awaited, they make room by themselves; cutting open batches short there
-    // would make more batches of the same records.
+    // At nodes with requests in flight the answers will free space. Closing open batches early
+    // there would only make more and smaller batches.
     for (Partition* partition : self->active_) {
       const auto lane = self->lanes_.find(partition->leader);
       const bool is_busy = lane != self->lanes_.end() && lane->second.in_flight > 0;
@@ -283,8 +282,8 @@ void RecordSender::report_untaken(const Error& why) {
   if (client_->is_forked()) return;
   if (options.on_untaken_failure) return options.on_untaken_failure(why);
   const auto count = untaken_.fetch_add(1, std::memory_order_relaxed) + 1;
-  // One line per second at most; the count says how many there were. Published time stands still
-  // while nothing is under way.
+  // At most one line per second; it has the count of failures. The clock is read since published
+  // time stands still while no partition is active.
   const auto since_start = client_->environment().clock.mono().time_since_epoch();
   const std::int64_t second = std::chrono::floor<std::chrono::seconds>(since_start).count();
   std::int64_t last = untaken_logged_second_.load(std::memory_order_relaxed);
@@ -312,7 +311,7 @@ TimePoint RecordSender::waiting_since(const Partition& partition) const {
   const TimePoint sent = partition.sender.expires_at();
   const TimePoint since = sent == never ? never : sent - options.delivery_timeout;
   const TimePoint unsent = partition.oldest_unsent();
-  // Until linger is over it waits for itself.
+  // The time of linger does not count as waiting.
   return std::min(since, unsent == never ? never : unsent + queue_settings.linger);
 }
 
@@ -361,8 +360,8 @@ void RecordSender::on_stall_time() {
   watch_stalls(now() + stall_quiet);
 }
 
-/// Nothing runs out of time before what the timer was armed for: that was the oldest, and all have
-/// the same delivery_timeout.
+/// No record expires before the armed time: it is that of the oldest record, and all have the same
+/// delivery_timeout.
 void RecordSender::watch_time(TimePoint not_before) {
   if (sweep_timer_ != 0 || is_stopped_) return;
   const TimePoint at = next_expiry();
@@ -395,7 +394,7 @@ void RecordSender::deactivate_idle() {
   if (active_.empty()) client_->environment().record_time.keep_fresh(false);
 }
 
-// To the wire.
+// Sending.
 
 void RecordSender::pump_all() {
   std::vector<NodeId> nodes;
@@ -441,7 +440,7 @@ RecordSender::Offer RecordSender::survey(NodeId node) {
 
 RecordSender::Offer RecordSender::offer_of(Partition& partition, NodeId node) {
   using Next = client::ProducePartition::Next;
-  // Its compression may go on while earlier batches are awaited.
+  // Compression continues while earlier batches are in flight.
   if (options.compression != CompressionCodec::none) stage(partition);
   switch (partition.sender.next(node, now())) {
     case Next::nothing:
@@ -549,11 +548,11 @@ bool RecordSender::send_to(NodeId node) {
   const std::size_t count = active_.size();
   ++rotation_;
   for (std::size_t i = 0; i < count; ++i) {
-    // Not always the same one first: the request may be full before the last.
+    // Begins with another partition each time, since the request may be full before the last one.
     Partition& partition = *active_[(rotation_ + i) % count];
     if (partition.leader != node) continue;
     const std::size_t framing = bytes + batch_framing_bytes + partition.topic.name.size();
-    // What is too large by itself goes alone: the server has to say so.
+    // A batch that is too large is sent alone; the server has to refuse it.
     const std::size_t room =
         chosen.empty() ? std::numeric_limits<std::size_t>::max()
                        : options.max_request_bytes - std::min(framing, options.max_request_bytes);
@@ -598,7 +597,7 @@ void RecordSender::deliver(NodeId node, Request request, std::vector<Sent> sent)
                 options.request_timeout);
 }
 
-/// Finds what an answer says of a partition, whatever order the server chose.
+/// Finds a partition in an answer, for any order that the server chose.
 class RecordSender::AnswerIndex {
  public:
   using Heard = Response::PartitionProduceResponse;
@@ -646,9 +645,8 @@ void RecordSender::on_answer(NodeId node, const std::vector<Sent>& sent,
 
 namespace {
 
-/// The leader gave up after the append (a sync that failed, followers that did not follow in time,
-/// another leader while it waited for them), or said something that this version does not know: the
-/// batch may be stored all the same.
+/// Whether the batch may be stored in spite of the error: the leader failed after the append (a
+/// failed sync, late followers, a new leader meanwhile), or the code is unknown to this version.
 bool leaves_open(std::int16_t code) {
   using namespace broker_error;
   return code == unknown_server_error || code == request_timed_out ||
@@ -693,9 +691,9 @@ void RecordSender::apply(const Sent& sent, const client::ProduceVerdict& verdict
   if (!verdict.error) {
     partition.retries.reset();
   } else {
-    // Those behind it failed for the same reason, and go again behind it.
+    // Later batches failed for the same reason and are sent again after it.
     if (partition.sender.is_oldest(sent.order)) retry_at = retry_time(partition, *verdict.error);
-    // A server that is busy or no longer leads; the cluster's metadata may know better.
+    // The server is busy or no longer leads; newer metadata may name another leader.
     if (verdict.error->is_retriable()) cluster().doubt();
   }
   partition.sender.on_verdict(sent.order, verdict, retry_at);
@@ -706,7 +704,7 @@ TimePoint RecordSender::retry_time(Partition& partition, const Error& why) {
   if (!why.is_retriable() && !partition.sender.is_about_numbers(why)) return {};
   const TimePoint later = now() + partition.retries.next(client_->environment().random);
   if (why.is_retriable()) return later;
-  // A new epoch is a cure once: what is refused under it, too, is given time.
+  // A first failure is retried at once under a new epoch. Further ones wait for the backoff.
   if (partition.retries.failures() < 2) return {};
   warn_of_refusals(partition, why);
   return later;
@@ -714,7 +712,7 @@ TimePoint RecordSender::retry_time(Partition& partition, const Error& why) {
 
 void RecordSender::warn_of_refusals(const Partition& partition, const Error& why) {
   const std::uint32_t times = partition.retries.failures();
-  // Backoff counts to 64: by then it waits for max_retry_backoff each time.
+  // Backoff counts up to 64, where each delay is max_retry_backoff.
   if (times != 2 && times != 16 && times != 63) return;
   Logger& log = client_->environment().logger;
   if (log.level() > LogLevel::warning) return;
@@ -766,7 +764,7 @@ Error RecordSender::unsent_in_time(const Partition& partition) const {
                   partition.topic.name, partition.id.value, trouble.empty() ? "" : ": ", trouble));
 }
 
-// Ends.
+// Endings.
 
 void RecordSender::fail_unsent(Partition& partition, client::OpenBatch batch, const Error& why) {
   DOHLE_ASSERT(!batch.builder.empty(), "a batch without records was opened");

@@ -22,14 +22,13 @@
 
 namespace dohle::client {
 
-/// A topic as its producer knows it. The list of partitions only grows; callers read it without a
-/// lock.
+/// A producer's view of a topic. The list of partitions only grows. Callers read it without a lock.
 class IntakeTopic {
  public:
   struct Partition;
   struct Table {
     std::vector<Partition*> all;
-    /// Those that had a leader when last heard of; all of them if none had.
+    /// The partitions with a known leader, or all partitions if none has one.
     std::vector<Partition*> available;
   };
 
@@ -38,24 +37,24 @@ class IntakeTopic {
   [[nodiscard]] const Table& table() const { return *table_.load(std::memory_order_acquire); }
 
   const std::string name;
-  /// Different for each topic of each producer of the process.
+  /// Unique among the topics of all producers of the process.
   const std::uint64_t serial;
-  /// How many threads have begun to send records without a key. Any thread.
+  /// Number of threads that have sent records without a key. Any thread.
   std::atomic<std::uint32_t> threads{0};
 
  private:
   friend class RecordSender;
   std::vector<std::unique_ptr<Partition>> partitions_;
-  /// Former tables stay: somebody may be reading them.
+  /// Former tables are kept, since callers may be reading them.
   std::vector<std::unique_ptr<Table>> tables_;
   std::atomic<const Table*> table_{nullptr};
 };
 
-/// The loop's side of a producer: takes due batches from the queues, has them compressed, sealed
-/// and sent, a request per node at a time and more under load, and follows up the answers. No lock
-/// but the queues' own.
+/// The loop's side of a producer. It takes due batches from the queues, has them compressed, seals
+/// and sends them, and handles the answers. It sends one request per node at a time, and more under
+/// load. Its only locks are those of the queues.
 ///
-/// Loop thread only, but for what says otherwise.
+/// Loop thread only, unless a member says otherwise.
 class RecordSender final : public OutcomeOwner,
                            public Client::Shared::Part,
                            public std::enable_shared_from_this<RecordSender> {
@@ -68,17 +67,18 @@ class RecordSender final : public OutcomeOwner,
 
   /// Begins to ask for a producer id and to follow the cluster.
   void start();
-  /// Without waiting; null when nothing is known of it yet. Loop thread.
+  /// Does not wait; null if the topic is not known yet. Loop thread.
   std::shared_ptr<IntakeTopic> known_topic(std::string_view name);
   void find_topic(std::string_view name, TimePoint deadline, TopicFound then);
   void flush(TimePoint deadline, Flushed then);
-  /// Flushes until `deadline`, fails the rest, and stops.
+  /// Flushes until `deadline`, fails all records left, and stops.
   void close(TimePoint deadline, Flushed then);
   void close_by(TimePoint deadline, Client::Shared::Done done) override;
 
-  /// Records are there, or due. Any thread.
+  /// The partition has new records or new due batches. Any thread.
   void wake(IntakeTopic::Partition& partition);
-  /// Everything that was accepted is due: the buffer is spent. Any thread.
+  /// The buffer is spent, so all accepted records become due, except at nodes with a request in
+  /// flight. Any thread.
   void hurry_all();
   void hurry(PartitionId partition, std::uint64_t topic_serial) override;
   void report_untaken(const Error& why) override;
@@ -87,10 +87,11 @@ class RecordSender final : public OutcomeOwner,
   const ProducerOptions options;
   const client::PartitionQueue::Settings queue_settings;
   Budget budget;
-  /// Shared with the budget, whose slabs may come back from other threads after the producer.
+  /// Shared with the budget, since other threads may return slabs after the producer is gone.
   const std::shared_ptr<client::RoomQueue> room = std::make_shared<client::RoomQueue>();
   std::atomic<bool> is_closed{false};
-  /// So much is in use that a crowd of callers only makes it colder. Any thread.
+  /// More of the buffer is in use than fits into the CPU's cache, so more callers would only slow
+  /// each other down. Any thread.
   [[nodiscard]] bool is_filling_up() const;
   [[nodiscard]] Client::Shared& client() { return *client_; }
 
@@ -99,21 +100,21 @@ class RecordSender final : public OutcomeOwner,
   using Partition = IntakeTopic::Partition;
   struct NodeRequests {
     int in_flight = 0;
-    /// An answer came since the last request: what is due goes.
+    /// An answer arrived since the last request, so due batches may be sent.
     bool may_go = true;
   };
   struct Offer {
     std::size_t bytes = 0;
     TimePoint since = never;
   };
-  /// What one request carries, to match it with its answer.
+  /// A batch of a request, to match it with the answer.
   struct Sent {
     Partition* partition;
     std::uint64_t order;
   };
   class AnswerIndex;
   struct FlushWait {
-    /// Every batch of the partition up to that serial has to be settled.
+    /// All batches of the partition up to that serial have to be settled.
     struct Target {
       Partition* partition;
       std::uint64_t serial;
@@ -145,14 +146,15 @@ class RecordSender final : public OutcomeOwner,
   void compress(Partition& partition, std::uint64_t serial);
   void split(Partition& partition, std::uint64_t order, Chain batch);
   bool send_to(NodeId node);
-  /// Null: nothing may go, or its `size` is above `max_bytes`.
+  /// Null if no batch may be sent, or if the next one exceeds `max_bytes` (`is_larger` is set
+  /// then).
   const client::SealedBatch* next_batch(Partition& partition, NodeId node, std::size_t max_bytes,
                                         bool& is_larger);
   void deliver(NodeId node, Request request, std::vector<Sent> sent);
   void on_answer(NodeId node, const std::vector<Sent>& sent, const Result<Response>& answer);
   client::ProduceVerdict verdict_of(const Sent& sent, const AnswerIndex& answer);
   void apply(const Sent& sent, const client::ProduceVerdict& verdict);
-  /// When the partition's oldest batch may go again after that failure.
+  /// The earliest time of the next attempt for the partition's oldest batch after that failure.
   TimePoint retry_time(Partition& partition, const Error& why);
   void warn_of_refusals(const Partition& partition, const Error& why);
   void look_at(TimePoint at);
@@ -180,10 +182,10 @@ class RecordSender final : public OutcomeOwner,
   std::size_t rotation_ = 0;
   std::map<NodeId, NodeRequests> lanes_;
   client::ProducerIdentity identity_;
-  /// `waiting`: the last attempt failed, and the next one has its time.
+  /// `waiting`: the last attempt failed and the next one is scheduled.
   enum class Identity : std::uint8_t { none, asking, waiting, known };
   Identity identity_state_ = Identity::none;
-  /// Why there was none at the last attempt.
+  /// The failure of the last attempt.
   std::optional<Error> identity_failure_;
   client::Backoff identity_backoff_;
   client::Cluster::ObserverId observer_ = 0;
@@ -196,12 +198,12 @@ class RecordSender final : public OutcomeOwner,
   std::uint64_t failed_ = 0;
   std::optional<Error> first_error_;
   std::atomic<std::uint64_t> untaken_{0};
-  /// As the last line about them said.
+  /// The count in the last log line about them.
   std::atomic<std::uint64_t> untaken_logged_{0};
   std::atomic<std::int64_t> untaken_logged_second_{-1};
 };
 
-/// A partition from callers to the wire.
+/// One partition of a producer: queue, compression and sender.
 struct IntakeTopic::Partition final : client::ProducePartition::Events {
   struct Staged {
     client::OpenBatch batch;
@@ -212,7 +214,7 @@ struct IntakeTopic::Partition final : client::ProducePartition::Events {
   Partition(RecordSender& core_, IntakeTopic& topic_, PartitionId id_);
   void on_settled(const client::SealedBatch& batch, const std::optional<Error>& why) override;
   void on_too_large(std::uint64_t order, Chain batch) override;
-  /// When the oldest record that was not sent was accepted.
+  /// The time at which the oldest unsent record was accepted.
   [[nodiscard]] TimePoint oldest_unsent() const {
     return staged.empty() ? queue.oldest() : staged.front().batch.opened_at;
   }
@@ -222,12 +224,12 @@ struct IntakeTopic::Partition final : client::ProducePartition::Events {
   const PartitionId id;
   client::PartitionQueue queue;
 
-  // The loop's.
+  // Loop thread.
   client::ProducePartition sender;
-  /// Between failures in a row of the oldest batch.
+  /// Backoff between consecutive failures of the oldest batch.
   client::Backoff retries;
   NodeId leader;
-  /// Taken from the queue to be compressed; empty without compression.
+  /// Batches taken from the queue for compression; empty without compression.
   std::deque<Staged> staged;
   client::SettledSerials settled;
   bool is_active = false;

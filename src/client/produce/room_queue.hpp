@@ -13,49 +13,48 @@
 
 namespace dohle::client {
 
-/// Where callers of `send` wait, in order, for room in a spent buffer. Room comes in pieces worth
-/// waking somebody for. A crowd of callers is to be no slower than one, who seldom spends the
-/// buffer, for what he fills is sent meanwhile, and from the cache. So whoever was let in goes on
-/// before the others until his turn is over, then goes behind them, and another is let in beside
-/// him only once most of the buffer is free: he alone does not use it up.
-/// Thread safety: any thread.
+/// The queue of `send` callers that wait for space in a spent buffer. A caller is woken only once a
+/// whole piece of space is free. Many callers should be as fast as one, which seldom fills the
+/// buffer since its records are sent meanwhile from the CPU's cache. So an admitted caller keeps
+/// its place at the front for its turn, then moves to the end. A second caller is admitted beside
+/// it only once most of the buffer is free, which means that the first does not use it up. Thread
+/// safety: any thread.
 class RoomQueue {
  public:
-  /// After `patience` the first in line looks for room that nobody tells of: those let in may be
-  /// gone for good, and less than a piece may be all that batches of a partition without a leader
-  /// leave.
+  /// After `patience` the first caller tries without a notification: admitted callers may never
+  /// come back, and batches of a partition without a leader may leave less than a piece free.
   explicit RoomQueue(Duration patience = std::chrono::milliseconds(20)) : patience_(patience) {}
 
-  /// What was asked for is there: the first in line tries again.
+  /// The requested space is free, so the first caller tries again.
   void on_room() {
     const std::lock_guard lock(mutex_);
     has_news_ = true;
     wake_first();
   }
-  /// Nobody will get room any more.
+  /// Wakes all callers; none gets space any more.
   void close() {
     const std::lock_guard lock(mutex_);
     is_closed_ = true;
     for (WaitPoint* each : line_) each->notify_one();
   }
 
-  /// Others wait, and it is not the calling thread's turn. Takes no lock when nobody waits.
+  /// Whether other callers wait and it is not the calling thread's turn. Takes no lock if no caller
+  /// waits.
   [[nodiscard]] bool is_turn_of_others(const Clock& clock) const {
     if (!is_crowded_.load(std::memory_order_relaxed)) return false;
     const std::lock_guard lock(mutex_);
     return !line_.empty() && !is_turn_of_caller(clock.mono());
   }
 
-  /// How many callers wait.
+  /// Number of waiting callers.
   [[nodiscard]] std::size_t length() const {
     const std::lock_guard lock(mutex_);
     return line_.size();
   }
 
-  /// Calls `attempt` when it is the caller's turn and there may be room, until it returns true.
-  /// `ask_for` says whether there is a piece of room, or most of all that there can be, and else
-  /// sees to it that on_room is called once there is. False: `timeout` passed, or close() was
-  /// called.
+  /// Calls `attempt` when it is the caller's turn and there may be space, until it returns true.
+  /// `ask_for` returns whether a piece, or most, of the buffer is free, and otherwise arranges a
+  /// call of on_room once it is. False if `timeout` passed or close() was called.
   template <class Attempt, class AskFor>
   bool wait(const Clock& clock, Duration timeout, Attempt attempt, AskFor ask_for) {
     const TimePoint began = clock.mono();
@@ -120,12 +119,12 @@ class RoomQueue {
   const Duration patience_;
   mutable std::mutex mutex_;
   std::list<WaitPoint*> line_;
-  /// Somebody is in line.
+  /// Whether a caller waits.
   std::atomic<bool> is_crowded_{false};
-  /// There may be room that the first in line has not tried for.
+  /// There may be space that the first caller has not tried to get.
   bool has_news_ = false;
   bool is_closed_ = false;
-  /// How many were let in and have not come back for more.
+  /// Number of admitted callers that have not waited again since.
   std::size_t at_work_ = 0;
   std::thread::id turn_of_;
   TimePoint turn_ends_{};

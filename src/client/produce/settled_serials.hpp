@@ -5,8 +5,8 @@
 
 namespace dohle::client {
 
-/// Which batches of a partition are settled, by their serials, which count from 1. Batches may be
-/// settled in any order; a flush waits for the lowest one that is not. Not thread safe.
+/// The serials of a partition's settled batches, which count from 1. Batches may be settled in any
+/// order; a flush waits for the lowest unsettled one. Not thread safe.
 class SettledSerials {
  public:
   void add(std::uint64_t serial) {
@@ -20,12 +20,12 @@ class SettledSerials {
       above_.erase(above_.begin());
     }
   }
-  /// Every batch up to this serial is settled; the next one is not.
+  /// All batches up to this serial are settled; the next one is not.
   [[nodiscard]] std::uint64_t up_to() const { return up_to_; }
 
  private:
   std::uint64_t up_to_ = 0;
-  /// Bounded by the batches under way, which the producer's buffer holds.
+  /// Bounded by the number of unsettled batches, which the producer's buffer bounds.
   std::set<std::uint64_t> above_;
 };
 

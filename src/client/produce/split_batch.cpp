@@ -43,11 +43,11 @@ Result<HalfBatch> take_half(wire::BatchReader& from, std::int32_t count, Budget&
 Result<Halves> split_batch(const Chain& batch, std::optional<int> level) {
   auto whole = batch.flatten();
   if (!whole) return fail(std::move(whole.error()));
-  // The producer's own bytes: no limit protects from them.
+  // These are the producer's own bytes, so no limit is needed.
   constexpr wire::DecompressionLimits limits{std::numeric_limits<std::int32_t>::max()};
   auto reader = wire::BatchReader::open(*whole, false, limits);
   if (!reader) return fail(std::move(reader.error()));
-  // Beside the producer's budget, which may be spent.
+  // Not the producer's budget, which may be spent.
   Budget budget(std::max<std::size_t>(4 * reader->records().size(), 8 * slab_bytes));
   const std::int32_t count = reader->header().count;
   auto first = take_half(*reader, count / 2, budget, level);

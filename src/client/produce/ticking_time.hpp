@@ -9,23 +9,23 @@
 
 namespace dohle::client {
 
-/// Record time that the loop publishes in each of its turns, and that keeps the loop turning for as
-/// long as records are stamped with it. Otherwise the clock is read, and the loop may sleep.
+/// Record time that the loop publishes in each of its turns. While records use it, it keeps the
+/// loop turning. Otherwise `wall` reads the clock and the loop may sleep.
 ///
-/// `Published`: called as `Timestamp()`, by any thread.
+/// `Published` is called as `Timestamp()` by any thread.
 template <class Published>
 class TickingTime final : public RecordTime {
  public:
   TickingTime(Executor& loop, const Clock& clock, Published published)
       : loop_(loop), clock_(clock), published_(std::move(published)) {}
-  /// On the loop, or after its end.
+  /// Called on the loop, or after its end.
   ~TickingTime() override { loop_.cancel(timer_); }
   TickingTime(const TickingTime&) = delete;
   TickingTime& operator=(const TickingTime&) = delete;
 
   [[nodiscard]] Timestamp wall() const override {
     if (!is_ticking_.load(std::memory_order_relaxed)) return clock_.wall();
-    // Threads that share a line of memory do not take it from each other by reading it.
+    // Reads before it writes, since threads can share a cache line for reading.
     if (!is_used_.load(std::memory_order_relaxed)) is_used_.store(true, std::memory_order_relaxed);
     return published_();
   }
