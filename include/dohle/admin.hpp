@@ -44,7 +44,7 @@ template <class T>
 struct Named {
   /// As the call gave it.
   std::string name;
-  /// What became of this item. The outcomes of the other items do not change it.
+  /// The item's own outcome, independent of the others.
   Result<T> result;
 };
 
@@ -112,7 +112,7 @@ struct ClusterDescription {
   std::vector<NodeDescription> nodes;
 };
 
-/// Which protocol the members of a group speak.
+/// The protocol that the members of a group use.
 enum class GroupType : std::uint8_t {
   unknown,   ///< the server is too old to say, or the type is newer than this library
   classic,   ///< JoinGroup and SyncGroup; the members choose the assignment
@@ -143,9 +143,10 @@ struct GroupMemberDescription {
   std::string group_instance_id;
   /// As the member's client names itself.
   std::string client_id;
-  /// Where the member connects from.
+  /// The address that the member connects from.
   std::string client_host;
-  /// Empty while the group rebalances, and for groups that are not of consumers.
+  /// The assigned partitions. Empty while the group rebalances, and for groups whose protocol type
+  /// is not "consumer".
   std::vector<TopicPartition> assignment;
 };
 
@@ -163,17 +164,17 @@ struct GroupDescription {
   std::string assignor;
   /// The server that coordinates the group.
   NodeId coordinator;
-  /// Members at present.
+  /// The current members.
   std::vector<GroupMemberDescription> members;
 };
 
-/// What a configuration belongs to. The values are the protocol's.
+/// The kind of a resource that has a configuration. The values are those of the protocol.
 enum class ConfigResourceType : std::int8_t {
   topic = 2,   ///< a topic, by its name
-  broker = 4,  ///< a server, by its node id in digits; it is asked itself
+  broker = 4,  ///< a server, by its node id in digits; the request goes to this server
 };
 
-/// A topic or a server whose configuration is asked for.
+/// A topic or a server whose configuration is requested.
 struct ConfigResource {
   /// Default: topic.
   ConfigResourceType type = ConfigResourceType::topic;
@@ -187,15 +188,15 @@ struct ConfigEntry {
   std::string name;
   /// If absent, the value is a secret or null.
   std::optional<std::string> value;
-  /// Nobody has set it for this resource.
+  /// True if the value is a default: it is not set for this resource.
   bool is_default = false;
-  /// It cannot be changed.
+  /// True if the setting cannot be changed.
   bool is_read_only = false;
-  /// Servers do not give its value.
+  /// True for a secret: servers do not return its value.
   bool is_sensitive = false;
 };
 
-/// A position in a partition, by its place or by a time.
+/// A position in a partition: its start, its end, or the place of a timestamp.
 ///
 ///     admin.list_offsets({{{"orders", PartitionId{0}}, OffsetSpec::latest()}});
 class OffsetSpec {
@@ -206,8 +207,8 @@ class OffsetSpec {
   [[nodiscard]] static constexpr OffsetSpec latest() { return OffsetSpec(Timestamp{-1}); }
   /// The record with the largest timestamp (KIP-734).
   [[nodiscard]] static constexpr OffsetSpec max_timestamp() { return OffsetSpec(Timestamp{-3}); }
-  /// The first record with this timestamp or a later one. A negative time is invalid_argument when
-  /// it is asked for.
+  /// The first record with this timestamp or a later one. `Admin::list_offsets` answers
+  /// invalid_argument for a negative time.
   [[nodiscard]] static constexpr OffsetSpec at(Timestamp time) {
     return OffsetSpec(time.value < 0 ? Timestamp{invalid} : time);
   }
@@ -227,9 +228,9 @@ class OffsetSpec {
 
 /// One question to `Admin::list_offsets`.
 struct OffsetQuery {
-  /// Where to look.
+  /// The partition to query.
   TopicPartition partition;
-  /// What to look for.
+  /// The position to look up.
   OffsetSpec at;
 };
 
@@ -237,13 +238,13 @@ struct OffsetQuery {
 struct OffsetAnswer {
   /// As the query gave it.
   TopicPartition partition;
-  /// What was found in the partition.
+  /// The position that the server found.
   struct Found {
-    /// none: there is no record with that timestamp or a later one.
+    /// The offset; none if there is no record with that timestamp or a later one.
     Offset offset;
-    /// Of the record that was found; none for earliest and latest.
+    /// The timestamp of the record that was found; none for earliest and latest.
     Timestamp timestamp;
-    /// Of the record's batch; none if the server does not say.
+    /// The leader epoch of the record's batch; none if the server does not say.
     LeaderEpoch leader_epoch;
   };
   /// This partition's own outcome.
@@ -254,24 +255,24 @@ struct OffsetAnswer {
 struct GroupOffset {
   /// The partition that it belongs to.
   TopicPartition partition;
-  /// The next record that the group reads.
+  /// The offset of the next record that the group reads.
   Offset offset;
-  /// none if the consumer gave none.
+  /// The leader epoch that the consumer committed with the offset; none if it gave none.
   LeaderEpoch leader_epoch;
-  /// What the consumer stored beside it.
+  /// The text that the consumer stored beside the offset.
   std::string metadata;
 };
 
-/// How an Admin makes a call.
+/// The options of a call of Admin.
 struct CallOptions {
-  /// Time for the whole call, retries included. If absent, ClientOptions::default_api_timeout.
-  /// 0 to 1 day; with 0 the call fails with timed_out unless it needs no answer.
+  /// Default: ClientOptions::default_api_timeout. 0 to 1 day. Time for the whole call, retries
+  /// included. With 0 a call that needs an answer fails with timed_out.
   std::optional<std::chrono::milliseconds> timeout = {};
 };
 
-/// How `Admin::create_topics` makes its call.
+/// The options of `Admin::create_topics`.
 struct CreateTopicsOptions {
-  /// Checks everything and creates nothing. Default: false.
+  /// Default: false. If true, the server checks the topics and creates none.
   bool validate_only = false;
   /// As CallOptions::timeout.
   std::optional<std::chrono::milliseconds> timeout = {};
@@ -288,14 +289,14 @@ struct HandleAccess;
 namespace dohle {
 inline namespace v0 {
 
-/// Looks at a cluster and changes it. A handle on its Client. Each call goes to the server that can
-/// answer it, retries what may succeed later, and blocks until its time is over.
+/// Describes and changes a cluster. A handle on its Client. Each call sends its requests to the
+/// servers that can answer them, retries retriable errors, and blocks until it has its answer or
+/// its timeout expires.
 ///
 /// Errors of every call: timed_out, with the last failure; closed and forked, of the Client;
-/// would_deadlock on the client's own thread; invalid_argument for a negative timeout; what a
-/// server answered. A call about several items has an outcome for each, and fails as a whole only
-/// when it could not be made.
-/// Thread safety: any thread.
+/// would_deadlock on the client's own thread; invalid_argument for a negative timeout; the error
+/// that a server answered. A call about several items returns an outcome for each, and fails as a
+/// whole only when no request could be made. Thread safety: any thread.
 class DOHLE_API Admin {
  public:
   /// Creates topics. Errors of an item: TOPIC_ALREADY_EXISTS (36), INVALID_TOPIC_EXCEPTION (17),
@@ -319,8 +320,8 @@ class DOHLE_API Admin {
       std::vector<ConfigResource> resources, CallOptions options = {});
   /// The cluster's id, its controller and its servers.
   Result<ClusterDescription> describe_cluster(CallOptions options = {});
-  /// All groups of all servers; asks every server. Errors: what the first server that could not
-  /// answer failed with.
+  /// All groups of all servers; asks every server. Errors: the error of the first server that
+  /// failed.
   Result<std::vector<GroupListing>> list_groups(CallOptions options = {});
   /// Groups with their members. Errors of an item: GROUP_ID_NOT_FOUND (69).
   Result<std::vector<Named<GroupDescription>>> describe_groups(std::vector<std::string> ids,
@@ -329,8 +330,8 @@ class DOHLE_API Admin {
   /// NON_EMPTY_GROUP (68), GROUP_ID_NOT_FOUND (69).
   Result<std::vector<Named<void>>> delete_groups(std::vector<std::string> ids,
                                                  CallOptions options = {});
-  /// All committed offsets of a group; none for a group that does not exist. Errors: what the
-  /// group's coordinator answered.
+  /// All committed offsets of a group; none for a group that does not exist. Errors: the error that
+  /// the group's coordinator answered.
   Result<std::vector<GroupOffset>> group_offsets(std::string id, CallOptions options = {});
   /// Positions in partitions, in the order of `queries`; each leader is asked once. Errors of an
   /// item: UNKNOWN_TOPIC_OR_PARTITION (3); invalid_argument for a negative time.

@@ -33,46 +33,47 @@ struct BrokerOptions;
 /// Sets fields of the broker's options; made by the `with_*` functions.
 using BrokerOption = std::function<void(kafka::BrokerOptions&)>;
 
-/// What went wrong where no call could return it. Its views, and `event`, are valid while the error
-/// handler runs; to keep the event, move it out.
+/// A failure that no call could return. Its views, and `event`, are valid while the error handler
+/// runs; to keep the event, move it out.
 struct Failure {
-  /// What failed.
+  /// The kinds of failures.
   enum class Kind : std::uint8_t {
     decode,        ///< a body could not be decoded
     handler,       ///< a handler failed, retries in place included, or left an event unacknowledged
     delivery,      ///< a published message was not stored, and no handle or callback took the error
-    subscription,  ///< reading or committing; the subscription goes on by itself
-    held,          ///< a message that failed holds its partition: when that pauses, and each minute
+    subscription,  ///< a read or a commit failed; the subscription retries by itself
+    held,          ///< a failed message holds its partition: on its pause, then every minute
   };
-  /// What failed.
+  /// The kind of this failure.
   Kind kind;
-  /// Why, and where.
+  /// The cause and the place.
   Error error;
-  /// Empty and none where the failure has no single message.
+  /// The message's topic; empty if the failure concerns no single message.
   std::string_view topic = {};
-  /// See topic.
+  /// The message's partition; none if the failure concerns no single message.
   PartitionId partition = {};
-  /// See topic.
+  /// The message's offset; none if the failure concerns no single message.
   Offset offset = {};
-  /// For `decode` and `handler`: the event. Under FailurePolicy::hold and ::stop it is still
-  /// pending, and `event->ack()` skips it for good. Null otherwise, for a handler that failed after
-  /// it had acknowledged, and when an unacknowledged event was destroyed.
+  /// The event, for `decode` and `handler`. Under FailurePolicy::hold and ::stop it is still
+  /// pending, and `event->ack()` skips it for good. Null for the other kinds, for a handler that
+  /// failed after it had acknowledged the event, and if the event was destroyed without an ack.
   RawEvent* event = nullptr;
 };
 
-/// Told of every failure that no call could return. Without one, they are lines of the error
-/// logger: one of a kind a second at most, with the number of those left out. What it throws is
-/// logged. Runs on the subscription's threads and on that of whoever called nack; for deliveries,
-/// and commits that were refused, on the client's own thread, where it must not block; for
-/// deliveries also where the last Delivery ends. Several at a time.
+/// Receives every failure that no call could return. Default: none; failures then become lines of
+/// the error logger, at most one per kind and second, with the number of suppressed ones. An
+/// exception that it throws is logged. Called on several threads at a time: on the subscription's
+/// threads and on the thread that called nack; for failed deliveries and refused commits on the
+/// client's own thread, where it must not block; for failed deliveries also on the thread that
+/// destroys the last Delivery.
 using ErrorHandler = std::function<void(const Failure&)>;
 
-/// What becomes of a message that its handler did not take, retries in place included, or that
-/// cannot be decoded. The error handler is told first, whichever it is.
+/// The treatment of a message that cannot be decoded, or whose handler failed in all its attempts.
+/// Under every policy the error handler is called first.
 enum class FailurePolicy : std::uint8_t {
-  /// The message stays pending until the error handler acknowledges it. Messages behind it are
-  /// handled, but nothing behind it in its partition is committed, so that it comes again after a
-  /// restart or when the partition changes hands. At max_unacknowledged the partition pauses.
+  /// The message stays pending until the error handler acknowledges it. Later messages of its
+  /// partition are handled but not committed, so the message is delivered again after a restart or
+  /// when the partition moves to another member. At max_unacknowledged the partition pauses.
   hold,
   /// The message counts as done. It is lost to this group.
   skip,
@@ -88,42 +89,44 @@ struct HeldMessage {
   PartitionId partition;
   /// The message's offset.
   Offset offset;
-  /// What its handler failed with, or why it cannot be decoded, or that nobody acknowledged it.
+  /// The handler's error, the decode error, or timed_out if it was not acknowledged in time.
   Error reason;
 };
 
-/// Sends one message on; the innermost one gives it to the producer.
+/// Passes one message on; the innermost handler gives it to the producer.
 using PublishHandler = std::function<Result<Delivery>(std::string_view topic, Message& message)>;
 /// Wraps a publish: it may change the message, refuse it with an error, or look at the result.
-/// Called for each publish, on the publishing threads, several at a time. `next` never throws: what
-/// an inner middleware throws is the error that it returns (Errc::handler_failed), and what the
-/// outermost throws is publish's own.
+/// Called for each publish, on the publishing threads, several at a time. `next` never throws: an
+/// exception of an inner middleware becomes the error that `next` returns (Errc::handler_failed).
+/// An exception of the outermost becomes the error that publish returns.
 using PublishMiddleware = std::function<PublishHandler(PublishHandler next)>;
 
-/// Of one call of publish. What a Message says itself wins over `key`, `partition`, `timestamp`.
+/// The options of one call of publish. A Message's own key, partition and timestamp take precedence
+/// over `key`, `partition` and `timestamp`.
 struct PublishOptions {
-  /// The message's key; nothing: none.
+  /// The message's key. If absent, the message has no key.
   std::optional<std::string> key = {};
-  /// Appended to the message's own headers.
+  /// Default: none. These headers are appended to the message's own.
   std::vector<Header> headers = {};
-  /// none: chosen by the key, or one partition after the other for messages without.
+  /// The partition. Default: none; the key then chooses it, and messages without a key go to one
+  /// partition after the other.
   PartitionId partition = {};
-  /// none: now.
+  /// The message's timestamp. Default: none, the time of the call.
   Timestamp timestamp = {};
-  /// Nothing: the broker's `async`.
+  /// As `BrokerOptions::async`. If absent, the broker's.
   std::optional<bool> async = {};
-  /// How long a synchronous publish waits for the acknowledgement, to 1 day; 0: as long as the
-  /// delivery timeout (120 s) allows. When it passes the error says that the message is possibly
-  /// stored: it stays under way. Refused with an asynchronous publish.
+  /// Default: 0, the delivery timeout (120 s). 0 to 1 day. How long a synchronous publish waits for
+  /// the acknowledgement. When it expires, the message stays under way, and the error says that it
+  /// is possibly stored. An asynchronous publish with a timeout is refused.
   std::chrono::milliseconds timeout{0};
-  /// Another value than `all` uses a pipeline of its own, without idempotence; there is no order
-  /// between pipelines. Nothing: all.
+  /// Default: `all`. Each other value uses a producer of its own, without idempotence; there is no
+  /// order between messages of different producers.
   std::optional<Acks> required_acks = {};
-  /// Told of the outcome on the client's thread, exactly once if publish succeeds; it must not
-  /// block, and what it throws is logged. The Delivery that publish returns is then empty. Needs an
-  /// asynchronous publish.
+  /// Default: none. Receives the outcome on the client's thread, exactly once if publish succeeds.
+  /// It must not block; an exception that it throws is logged. The Delivery that publish returns is
+  /// then empty. Needs an asynchronous publish.
   std::function<void(const Result<Receipt>&)> callback = nullptr;
-  /// Inside the broker's own; the first is the outermost.
+  /// Middlewares inside the broker's own; the first is the outermost.
   std::vector<PublishMiddleware> middlewares = {};
 };
 
@@ -135,7 +138,7 @@ using PublishOption = std::function<void(PublishOptions&)>;
 ///     broker.subscribe<Order>("orders", handler, kafka::with_start_offset(StartOffset::first()));
 class StartOffset {
  public:
-  /// What the value says.
+  /// The kinds of starts.
   enum class Kind : std::uint8_t {
     first,      ///< the first record that the log still has
     last,       ///< the end: records that are published from now on
@@ -147,16 +150,16 @@ class StartOffset {
   [[nodiscard]] static constexpr StartOffset first() { return {Kind::first, 0}; }
   /// The end: records that are published from now on.
   [[nodiscard]] static constexpr StartOffset last() { return {Kind::last, 0}; }
-  /// With SubscribeOptions::partition only. At least 0.
+  /// The record with this offset, at least 0. Only with SubscribeOptions::partition.
   [[nodiscard]] static constexpr StartOffset at(Offset offset) {
     return {Kind::offset, offset.value};
   }
-  /// At least 0.
+  /// The first record with this timestamp, at least 0, or a later one.
   [[nodiscard]] static constexpr StartOffset at(Timestamp time) {
     return {Kind::timestamp, time.value};
   }
 
-  /// Which of the four it is.
+  /// The kind of this start.
   [[nodiscard]] constexpr Kind kind() const { return kind_; }
   /// The offset, or the milliseconds of the timestamp; 0 otherwise.
   [[nodiscard]] constexpr std::int64_t value() const { return value_; }
@@ -169,9 +172,9 @@ class StartOffset {
   std::int64_t value_;
 };
 
-/// A topic that subscribe makes if it does not exist.
+/// A topic that subscribe creates if it does not exist.
 struct AutoCreateTopic {
-  /// The topic's name; names as for NewTopic.
+  /// The topic's name, as in NewTopic.
   std::string topic;
   /// Default: 1. -1: the cluster's own default.
   std::int32_t partitions = 1;
@@ -179,68 +182,76 @@ struct AutoCreateTopic {
   std::int16_t replication_factor = 1;
 };
 
-/// Of one call of subscribe. A field that is optional and absent is the broker's.
+/// The options of one call of subscribe. If an optional field is absent, the broker's value
+/// applies.
 struct SubscribeOptions {
-  /// The group that shares the topic's partitions and remembers what is done. Empty and no
-  /// broker-wide one either: no group; every partition is read, nothing is committed.
+  /// The group that shares the topic's partitions and stores the committed offsets. If absent, the
+  /// broker's. If that is empty too, there is no group: every partition is read and nothing is
+  /// committed.
   std::optional<std::string> group_id = {};
-  /// Static membership: a restart within the session timeout moves no partition.
+  /// Default: empty, dynamic membership. An id makes the membership static: a restart within the
+  /// session timeout moves no partition.
   std::string group_instance_id = {};
-  /// Acknowledge when the handler succeeds; false: the handler, or whoever gets the event, does.
-  /// Without a group an acknowledgement only frees memory.
+  /// Default: true, the library acknowledges a message when its handler succeeds. If false, the
+  /// handler or the code that it moves the event to does. Without a group an acknowledgement only
+  /// frees memory.
   bool auto_ack = true;
-  /// Handlers that run at a time. Messages of one key, and messages without a key of one
-  /// partition, are handled one after the other in any case. 1 to 1,000.
+  /// Default: 1. 1 to 1,000. Number of handlers that run at a time. Messages with equal keys, and
+  /// messages of one partition without a key, are handled one after the other in any case.
   std::size_t concurrency = 1;
-  /// Messages without a key need no order.
+  /// Default: false. If true, messages without a key are handled in any order.
   bool unordered = false;
-  /// How often a failed handler is called again for the same message, before the failure goes to
-  /// the error handler. Later messages of the same key wait, and by chance those of a few others.
-  /// What cannot be decoded is not tried again. 0 to 1,000,000.
+  /// Default: 3. 0 to 1,000,000. How often a failed handler is called again for the same message
+  /// before the failure goes to the error handler. Later messages of the same key wait meanwhile,
+  /// and those of a few other keys that share its lane. A message that cannot be decoded is not
+  /// retried.
   int max_retries = 3;
-  /// Wait before each of these. 0 to 1 h.
+  /// Default: 100 ms. 0 to 1 h. Wait before each retry.
   std::chrono::milliseconds retry_delay{100};
-  /// After the last retry. Default: the broker's, which is hold.
+  /// As `BrokerOptions::failure_policy`. If absent, the broker's.
   std::optional<FailurePolicy> failure_policy = {};
-  /// With auto_ack off: an event that nobody acknowledged for that long after its handler returned
-  /// is reported to the error handler, once. To 1 day; 0: never.
+  /// Default: 1 min. 0 to 1 day; 0 disables it. With auto_ack off, an event that is not
+  /// acknowledged within this time after its handler returned is reported to the error handler,
+  /// once.
   std::chrono::milliseconds ack_timeout{60'000};
-  /// Messages and bytes of one partition that were handed out and not acknowledged; above either
-  /// the partition pauses until there is room. At least 1.
+  /// Default: 10,000 messages and 64 MiB. At least 1. The most messages and bytes of one partition
+  /// that are handed out and not acknowledged. At either bound the partition pauses until some are
+  /// acknowledged.
   std::size_t max_unacknowledged = 10'000;
   /// See max_unacknowledged.
   std::size_t max_unacknowledged_bytes = std::size_t{64} << 20;
-  /// Inside the broker's own; the first is the outermost.
+  /// Middlewares inside the broker's own; the first is the outermost.
   std::vector<SubscribeMiddleware> middlewares = {};
-  /// Made before the subscription starts; that it exists is fine.
+  /// Default: none. Created before the subscription starts, unless it exists.
   std::optional<AutoCreateTopic> auto_create_topic = {};
-  /// Read this one partition, without a group. none: all, or the group's share.
+  /// Default: none, all partitions or the group's share. A value reads this partition alone,
+  /// without a group.
   PartitionId partition = {};
-  /// As `BrokerOptions::start_offset`. If absent, the broker\'s.
+  /// As `BrokerOptions::start_offset`. If absent, the broker's.
   std::optional<StartOffset> start_offset = {};
-  /// As `BrokerOptions::queue_capacity`. If absent, the broker\'s.
+  /// As `BrokerOptions::queue_capacity`. If absent, the broker's.
   std::optional<std::size_t> queue_capacity = {};
-  /// As `BrokerOptions::min_bytes`. If absent, the broker\'s.
+  /// As `BrokerOptions::min_bytes`. If absent, the broker's.
   std::optional<std::size_t> min_bytes = {};
-  /// As `BrokerOptions::max_bytes`. If absent, the broker\'s.
+  /// As `BrokerOptions::max_bytes`. If absent, the broker's.
   std::optional<std::size_t> max_bytes = {};
-  /// As `BrokerOptions::max_wait`. If absent, the broker\'s.
+  /// As `BrokerOptions::max_wait`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> max_wait = {};
-  // The next five are configuration errors without a group.
+  // The next five need a group: without one they are configuration errors.
 
   /// As `BrokerOptions::heartbeat_interval`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> heartbeat_interval = {};
-  /// As `BrokerOptions::session_timeout`. If absent, the broker\'s.
+  /// As `BrokerOptions::session_timeout`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> session_timeout = {};
-  /// As `BrokerOptions::rebalance_timeout`. If absent, the broker\'s.
+  /// As `BrokerOptions::rebalance_timeout`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> rebalance_timeout = {};
-  /// As `BrokerOptions::max_poll_interval`. If absent, the broker\'s.
+  /// As `BrokerOptions::max_poll_interval`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> max_poll_interval = {};
-  /// As `BrokerOptions::commit_interval`. If absent, the broker\'s.
+  /// As `BrokerOptions::commit_interval`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> commit_interval = {};
-  /// As `BrokerOptions::read_backoff_min`. If absent, the broker\'s.
+  /// As `BrokerOptions::read_backoff_min`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> read_backoff_min = {};
-  /// As `BrokerOptions::read_backoff_max`. If absent, the broker\'s.
+  /// As `BrokerOptions::read_backoff_max`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> read_backoff_max = {};
 };
 
@@ -273,33 +284,33 @@ inline namespace v0 {
 class DOHLE_API Subscriber {
  public:
   Subscriber(Subscriber&&) noexcept;
-  /// What it held before ends as by the destructor.
+  /// First ends the subscription that it held, as the destructor does.
   Subscriber& operator=(Subscriber&&) noexcept;
-  /// As unsubscribe() with 5 s; what fails goes to the error handler.
+  /// As unsubscribe() with 5 s; its error goes to the error handler.
   ~Subscriber();
 
   /// The topic that it reads. Valid while it lives.
   [[nodiscard]] const std::string& topic() const;
-  /// As they are in effect. Valid while it lives.
+  /// The options in effect. Valid while it lives.
   [[nodiscard]] const SubscribeOptions& options() const;
 
-  /// Waits until partitions are assigned, be it none of the group's, and it is known where reading
-  /// starts. Errors: timed_out, with the last thing that went wrong; closed; would_deadlock on the
-  /// thread that would have to make it ready.
+  /// Waits until the assignment is known, which may be empty, and the position of each assigned
+  /// partition. Errors: timed_out, with the last failure; closed; would_deadlock on the thread that
+  /// would have to make it ready.
   Result<void> wait_ready(std::chrono::milliseconds timeout);
 
-  /// The messages that hold their partitions at present, in the order of partition and offset:
-  /// those that failed under FailurePolicy::hold, and those that nobody acknowledged within
-  /// ack_timeout. To skip one, acknowledge Failure::event in the error handler, subscribe with
-  /// FailurePolicy::skip, or end the subscription and move the group's offset behind it. Empty once
-  /// the subscription has ended. At most max_unacknowledged for each partition.
+  /// The messages that hold their partitions, ordered by partition and offset: messages that failed
+  /// under FailurePolicy::hold, and messages that were not acknowledged within ack_timeout. To skip
+  /// one, acknowledge Failure::event in the error handler, subscribe with FailurePolicy::skip, or
+  /// end the subscription and move the group's offset past it. Empty once the subscription has
+  /// ended. At most max_unacknowledged per partition.
   [[nodiscard]] std::vector<HeldMessage> held() const;
 
-  /// Stops reading, waits for running handlers, commits what was acknowledged, leaves the group.
-  /// Inside a handler of this subscription, its error handler, or a callback on the client's
-  /// thread, it marks and returns: the rest happens when that has returned. Idempotent. Errors:
-  /// timed_out (a handler or a server hangs; nobody waits for it any more, and its thread is left
-  /// behind); what the commit failed with.
+  /// Stops reading, waits for running handlers, commits the acknowledged messages and leaves the
+  /// group. Inside a handler of this subscription, its error handler, or a callback on the client's
+  /// thread, it only requests this and returns; the subscription then ends after that function has
+  /// returned. Idempotent. Errors: timed_out (a handler or a server hangs; its thread is detached);
+  /// the error of the last commit.
   Result<void> unsubscribe(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
  private:
@@ -309,27 +320,27 @@ class DOHLE_API Subscriber {
   std::shared_ptr<messaging::Subscription> subscription_;
 };
 
-/// Publishes and subscribes. Made by `kafka::new_broker`; connects by connect().
+/// Publishes and subscribes. Made by `kafka::new_broker`; connect() connects it.
 ///
-/// Lifetime: move-only; subscriptions end with it at the latest.
-/// Thread safety: any thread, but not while it is being moved.
+/// Lifetime: move-only; its subscriptions end with it at the latest. Thread safety: any thread, but
+/// not while it is being moved.
 class DOHLE_API Broker {
  public:
   Broker(Broker&&) noexcept;
-  /// What it held before ends as by the destructor.
+  /// First disconnects what it held, as the destructor does.
   Broker& operator=(Broker&&) noexcept;
-  /// As disconnect() with 5 s; what fails is logged.
+  /// As disconnect() with 5 s; its error is logged.
   ~Broker();
 
   /// "kafka".
   [[nodiscard]] std::string_view name() const;
-  /// As they are in effect. Valid while it lives.
+  /// The options in effect. Valid while it lives.
   [[nodiscard]] const kafka::BrokerOptions& options() const;
   /// The addresses, separated by commas.
   [[nodiscard]] std::string address() const;
 
-  /// Changes options before connect(), or after one that failed; all of them or, with an error,
-  /// none. Not while another thread uses this Broker. Errors: configuration, also for any change
+  /// Changes options before connect(), or after a connect() that failed; with an error it changes
+  /// none. No other thread may use this Broker meanwhile. Errors: configuration, also for a change
   /// after connect(), with the names of the options.
   template <class... Options>
     requires(std::convertible_to<Options, BrokerOption> && ...)
@@ -338,23 +349,25 @@ class DOHLE_API Broker {
   }
 
   /// Connects, and waits until a server has answered with the cluster's metadata. An `embedded:`
-  /// address starts the node, or joins the one that runs in this process under that address; the
-  /// recovery of its data is not cut short by `timeout`. After success it does nothing, after a
-  /// failure it may be called again. Errors: timed_out or connection_failed with the reason for
-  /// each address; closed after disconnect; what the embedded node fails with.
+  /// address starts the node, or joins the one that runs in this process under that address;
+  /// `timeout` does not limit the recovery of its data. After success a further call does nothing;
+  /// after a failure connect may be called again. Errors: timed_out or connection_failed with the
+  /// reason for each address; closed after disconnect; the errors of Node::start for an embedded
+  /// node.
   Result<void> connect(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
-  /// Publishes a message as it is. Asynchronous (the default): returns once the message is in its
-  /// batch; waits only for what is known of a topic not published to before, and while memory is
-  /// full, at most 60 s each. Otherwise returns when it is acknowledged. Nobody has to look at the
-  /// Delivery: a failure that nobody took is reported, unless the Delivery outlives the Broker;
-  /// then flush or disconnect has counted it. On the client's thread it never waits: would_block
-  /// when memory is full, would_deadlock for a topic that it knows nothing of and for a synchronous
-  /// publish, of which then nothing is sent. Errors: not_connected; closed; no_such_topic
-  /// (after 1.5 s: a topic that was just made takes a moment to be known by every server; with
-  /// `embedded:` at once);
+  /// Publishes a message as it is. An asynchronous publish (the default) returns once the message
+  /// is in its batch. It waits only for the metadata of a topic that it has not published to
+  /// before, and while memory is full, at most 60 s each. A synchronous publish returns when the
+  /// message is acknowledged. The Delivery may be ignored: a failure whose outcome was not read is
+  /// reported to the error handler, unless the Delivery outlives the Broker; then the report of
+  /// flush or disconnect counts it. On the client's thread publish never waits: it answers
+  /// would_block when memory is full, and would_deadlock for a topic without known metadata and for
+  /// a synchronous publish, which then sends nothing. Errors: not_connected; closed; no_such_topic
+  /// (after 1.5 s, since servers learn of a new topic with a delay; with `embedded:` at once);
   /// no_such_partition; timed_out; buffer_full; too_large; configuration (options that exclude each
-  /// other); what a middleware returned; of a synchronous publish also the message's own failure.
+  /// other); the error that a middleware returned; of a synchronous publish also the failure of the
+  /// message.
   Result<Delivery> publish(std::string_view topic, Message message, PublishOptions options = {});
   /// Publishes text or bytes as they are.
   Result<Delivery> publish(std::string_view topic, std::string_view body,
@@ -375,12 +388,11 @@ class DOHLE_API Broker {
 
   /// Calls `handler` with every message of the topic, decoded to a T. The handler takes an
   /// `Event<T>`, a `T` (or `const T&`), or a `T` and a `RawEvent`; it returns void or
-  /// `Result<void>`. With concurrency above 1 it runs on several threads at a time. A tombstone
-  /// comes as an Event<T> without value; a handler that takes a T alone cannot see it, which is a
-  /// failed decode.
-  /// Errors: not_connected; closed; configuration; handler_failed (a middleware threw or returned
-  /// nothing); the topic cannot be made. Connection failures are none: the subscription goes on
-  /// trying, and says so.
+  /// `Result<void>`. With concurrency above 1 it runs on several threads at a time. A tombstone is
+  /// an Event<T> without a value; for a handler that takes a T it is a decode failure. Errors:
+  /// not_connected; closed; configuration; handler_failed (a middleware threw or returned no
+  /// handler); the error of creating auto_create_topic. A connection failure is no error of
+  /// subscribe: the subscription retries and reports it to the error handler.
   template <Decodable T, class Handler>
     requires messaging::TypedHandler<Handler, T>
   [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,
@@ -410,19 +422,19 @@ class DOHLE_API Broker {
                      messaging::options_of<SubscribeOptions>(std::forward<Options>(options)...));
   }
 
-  /// Makes everything published due and waits until each message has an outcome; says how many
-  /// failed since the last flush, whoever was told. Errors: not_connected, timed_out,
-  /// would_deadlock.
+  /// Sends all published messages and waits until each has an outcome. Returns how many failed
+  /// since the last flush, including failures that were reported elsewhere. Errors: not_connected,
+  /// timed_out, would_deadlock.
   Result<FlushReport> flush(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
-  /// Delivers what was published, ends the subscriptions (as unsubscribe does), delivers or fails
-  /// what their handlers published meanwhile, takes no more, closes the connections; says how many
-  /// messages failed since the last flush. A handler that hangs holds it until the deadline, and
-  /// what was published before is delivered nevertheless. An embedded node's last Broker closes
-  /// it, and making its data durable takes as long as the disk does.
-  /// Inside a handler, an error handler or a callback on the client's thread it marks and returns:
-  /// call it again outside, or leave the rest to the destructor. Idempotent; a Broker does not
-  /// connect again. Errors: timed_out; the first thing that did not end well.
+  /// Delivers the published messages, ends the subscriptions (as unsubscribe does), delivers or
+  /// fails the messages that their handlers published meanwhile, and closes the connections.
+  /// Returns how many messages failed since the last flush. A handler that hangs delays it until
+  /// the deadline; messages published before are delivered nevertheless. The last Broker of an
+  /// embedded node closes the node; `timeout` does not limit the time in which the node makes its
+  /// data durable. Inside a handler, an error handler or a callback on the client's thread it only
+  /// requests the end and returns: call it again outside, or leave the rest to the destructor.
+  /// Idempotent; a Broker cannot connect again. Errors: timed_out; the first error of these steps.
   Result<FlushReport> disconnect(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
  private:

@@ -15,91 +15,96 @@ namespace dohle {
 inline namespace v0 {
 namespace kafka {
 
-/// How a Broker connects, publishes and reads. All of it is checked by new_broker; an error names
-/// the option, its value and what is allowed.
+/// The options of a Broker. new_broker checks them; an error names the option, its value and the
+/// allowed values.
 struct BrokerOptions {
   /// Servers to ask first, as "HOST:PORT"; or one embedded node: "embedded:DIR" keeps its data in
   /// that directory, "embedded:memory/NAME" in memory, "embedded:memory" in memory and private to
   /// this Broker. Equal embedded addresses in one process share one node, which ends with the last
-  /// Broker on it. "?listen=PORT" (1 to 65535) behind one lets others connect to 127.0.0.1:PORT.
+  /// Broker on it. With "?listen=PORT" (1 to 65535) appended, the node also accepts connections at
+  /// 127.0.0.1:PORT.
   std::vector<std::string> addresses = {"127.0.0.1:9092"};
-  /// Named to the servers with each request; at most 249 bytes.
+  /// Default: "dohle". At most 249 bytes. Sent to the servers with each request.
   std::string client_id = "dohle";
-  /// Time to set up one connection. 1 ms to 10 min.
+  /// Default: 10 s. 1 ms to 10 min. Time to set up one connection.
   std::chrono::milliseconds dialer_timeout{10'000};
-  /// Time for the answer to one request. 1 ms to 10 min.
+  /// Default: 10 s. 1 ms to 10 min. Time for the answer to one request.
   std::chrono::milliseconds read_timeout{10'000};
 
-  /// Publish returns once the message is in its batch; false: once it is acknowledged.
+  /// Default: true, publish returns once the message is in its batch. If false, it returns once the
+  /// message is acknowledged.
   bool async = true;
-  /// A batch of that many messages is due at once; while it waits for its turn on the wire it may
-  /// grow on, up to batch_bytes. 1 to 1,000,000.
+  /// Default: 100. 1 to 1,000,000. A batch of this many messages is ready to send. Until it is sent
+  /// it may still grow, up to batch_bytes.
   std::size_t batch_size = 100;
-  /// Bytes of one batch. 512 B to 1 GiB.
+  /// Default: 1 MiB. 512 B to 1 GiB. The most bytes of one batch.
   std::size_t batch_bytes = std::size_t{1} << 20;
-  /// How long a batch waits for more messages; a synchronous publish, `wait` and `flush` never wait
-  /// for it. 0 to 1 min.
+  /// Default: 10 ms. 0 to 1 min. How long a batch waits for more messages. A synchronous publish,
+  /// `wait` and `flush` send the batch at once.
   std::chrono::milliseconds batch_timeout{10};
-  /// Ask the servers to create a topic that is published to and does not exist.
+  /// Default: false. If true, publishing to a topic that does not exist asks the servers to create
+  /// it.
   bool allow_publish_auto_topic_creation = false;
   /// How batches are compressed. Default: none.
   CompressionCodec compression = CompressionCodec::none;
-  /// The codec's own scale: gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22; nothing: its default.
+  /// Default: the codec's own. gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22.
   std::optional<int> compression_level = std::nullopt;
 
-  // Defaults of every subscription; SubscribeOptions may say otherwise.
+  // Defaults of every subscription, which SubscribeOptions may override.
 
-  /// Empty: no group.
+  /// Default: empty, no group.
   std::string group_id = {};
-  /// What becomes of messages that fail.
+  /// Default: hold. The treatment of messages that fail.
   FailurePolicy failure_policy = FailurePolicy::hold;
-  /// Where reading starts when the group has no committed offset: nothing: the first record.
-  /// Without a group it counts for every start: nothing: the end.
+  /// Where reading starts. With a group it applies to partitions without a committed offset. If
+  /// absent, reading starts at the first record with a group, and at the end without one.
   std::optional<StartOffset> start_offset = {};
-  /// Messages of one subscription that wait for a handler. 1 to 1,000,000.
+  /// Default: 100. 1 to 1,000,000. Messages of one subscription that wait for a handler.
   std::size_t queue_capacity = 100;
-  /// A fetch waits at the server for this many bytes, at most max_wait. At least 1.
+  /// Default: 1. At least 1. A fetch waits at the server for this many bytes, but at most max_wait.
   std::size_t min_bytes = 1;
-  /// Per fetch. 1 KiB to 2 GiB - 1.
+  /// Default: 50 MiB. 1 KiB to 2 GiB - 1. The most bytes of one fetch.
   std::size_t max_bytes = std::size_t{50} << 20;
-  /// 0 to 1 min, and below read_timeout.
+  /// Default: 500 ms. 0 to 1 min, and below read_timeout. How long a fetch waits for min_bytes.
   std::chrono::milliseconds max_wait{500};
-  /// At most a third of session_timeout is wise; it must be below it. 1 ms to 1 day.
+  /// Default: 3 s. 1 ms to 1 day, and below session_timeout; at most a third of it is recommended.
+  /// How often a member sends a heartbeat.
   std::chrono::milliseconds heartbeat_interval{3'000};
-  /// A member that is not heard of for that long loses its partitions. 1 ms to 1 day; the servers
-  /// have bounds of their own (6 s to 30 min in Apache Kafka).
+  /// Default: 45 s. 1 ms to 1 day; servers have bounds of their own (6 s to 30 min in Apache
+  /// Kafka). A member whose heartbeats stop for this long loses its partitions.
   std::chrono::milliseconds session_timeout{45'000};
-  /// How long handlers that run may take to end when their partition is taken away. 0 to 10 min,
-  /// and below max_poll_interval.
+  /// Default: 30 s. 0 to 10 min, and below max_poll_interval. How long a rebalance waits for
+  /// running handlers of the partitions that it revokes.
   std::chrono::milliseconds rebalance_timeout{30'000};
-  /// A subscription whose handler runs longer leaves the group until that handler ends, so that
-  /// others go on with its partitions. 1 s to 1 day.
+  /// Default: 5 min. 1 s to 1 day. A subscription whose handler runs longer leaves the group until
+  /// that handler ends, so that other members take over its partitions.
   std::chrono::milliseconds max_poll_interval{300'000};
-  /// 0: commit as acknowledgements come, one commit at a time; else at most that often. Whatever it
-  /// is, the last commit is made before a partition is given up and when the subscription ends. To
-  /// 1 day. A commit that failed is made again after read_backoff_min, doubling.
+  /// Default: 0, a commit starts when messages are acknowledged and the previous commit is done. 0
+  /// to 1 day. Minimum time between the starts of two commits. In any case a subscription commits
+  /// before it gives up a partition and when it ends. A failed commit is retried after
+  /// read_backoff_min, which doubles up to read_backoff_max.
   std::chrono::milliseconds commit_interval{0};
-  /// How often subscriptions look for new partitions of their topic. 100 ms to 1 day.
+  /// Default: 5 s. 100 ms to 1 day. How often subscriptions look for new partitions of their topic.
   std::chrono::milliseconds partition_watch_interval{5'000};
-  /// Wait after a read that failed; doubles up to the maximum. 1 ms to 1 min.
+  /// Default: 100 ms. 1 ms to 1 min. Wait after a failed read; it doubles up to read_backoff_max.
   std::chrono::milliseconds read_backoff_min{100};
-  /// See read_backoff_min.
+  /// Default: 1 s. 1 ms to 1 min. See read_backoff_min.
   std::chrono::milliseconds read_backoff_max{1'000};
 
-  /// Around every publish and every handler; the first is the outermost.
+  /// Default: none. Middlewares around every publish; the first is the outermost.
   std::vector<PublishMiddleware> publish_middlewares = {};
-  /// See publish_middlewares.
+  /// Default: none. Middlewares around every handler; the first is the outermost.
   std::vector<SubscribeMiddleware> subscribe_middlewares = {};
-  /// Told of every failure that no call could return. Default: none; then they are log lines.
+  /// Default: none, failures are logged. Receives every failure that no call could return.
   ErrorHandler error_handler = nullptr;
-  /// Null: standard error. Gets information if `enable_logger`, and warnings and errors if
-  /// `enable_error_logger` and there is no `error_logger`.
+  /// Default: null, standard error. Receives information if `enable_logger`, and warnings and
+  /// errors if `enable_error_logger` and there is no `error_logger`.
   std::shared_ptr<Logger> logger = nullptr;
-  /// Gets warnings and errors. Null: `logger`.
+  /// Default: null, `logger`. Receives warnings and errors.
   std::shared_ptr<Logger> error_logger = nullptr;
-  /// Information goes to `logger`. Default: false.
+  /// Default: false. If true, information goes to `logger`.
   bool enable_logger = false;
-  /// Warnings and errors are logged. Default: true.
+  /// Default: true, warnings and errors are logged.
   bool enable_error_logger = true;
 };
 

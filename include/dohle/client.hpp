@@ -25,85 +25,89 @@ class Admin;
 struct ProducerOptions;
 struct ConsumerOptions;
 
-/// Where and how a Client connects. The defaults are those of the Java client 4.x.
+/// The options of a Client. The defaults are those of the Java client 4.x.
 struct ClientOptions {
-  /// Servers to ask first, as "HOST:PORT" or "[IPv6]:PORT", with kafka:// or PLAINTEXT:// in front
-  /// or without; at least one, at most 1,000. One string may hold several, separated by commas;
-  /// blanks around them and empty ones are passed over. They are tried in random order; afterwards
-  /// the addresses that the cluster itself names are used.
+  /// Servers to ask first, as "HOST:PORT" or "[IPv6]:PORT", optionally after kafka:// or
+  /// PLAINTEXT://. 1 to 1,000. One string may hold several, separated by commas; blanks around them
+  /// and empty ones are ignored. They are tried in random order; afterwards the client uses the
+  /// addresses that the cluster advertises.
   std::vector<std::string> bootstrap_servers = {"127.0.0.1:9092"};
-  /// Named to the servers with each request; at most 249 bytes.
+  /// Default: "dohle". At most 249 bytes. Sent to the servers with each request.
   std::string client_id = "dohle";
-  /// Time to set up one connection, name resolution included. 1 ms to 10 min.
+  /// Default: 10 s. 1 ms to 10 min. Time to set up one connection, name resolution included.
   std::chrono::milliseconds connect_timeout{10'000};
-  /// Time for one request's answer before the connection counts as dead. 1 ms to 10 min.
+  /// Default: 30 s. 1 ms to 10 min. Time for the answer to one request before the connection counts
+  /// as dead.
   std::chrono::milliseconds request_timeout{30'000};
-  /// Time for a whole call of Admin that names none, retries included. 1 ms to 1 day.
+  /// Default: 1 min. 1 ms to 1 day. Time for a whole call of Admin without a timeout of its own,
+  /// retries included.
   std::chrono::milliseconds default_api_timeout{60'000};
-  /// Metadata older than this is asked for again. 10 ms to 1 day.
+  /// Default: 5 min. 10 ms to 1 day. Metadata older than this is requested again.
   std::chrono::milliseconds metadata_max_age{300'000};
-  /// Wait before a request is tried again; doubles up to the maximum, with 20 % jitter. 0 to 1 day.
+  /// Default: 100 ms. 0 to 1 day. Wait before a request is retried; it doubles up to
+  /// max_retry_backoff, with 20 % jitter.
   std::chrono::milliseconds retry_backoff{100};
-  /// See retry_backoff.
+  /// Default: 1 s. 0 to 1 day. See retry_backoff.
   std::chrono::milliseconds max_retry_backoff{1'000};
-  /// Wait before connecting again to a server that refused; doubles likewise. 0 to 1 day.
+  /// Default: 50 ms. 0 to 1 day. Wait before a new attempt to connect to a server; it doubles up to
+  /// max_reconnect_backoff, with 20 % jitter.
   std::chrono::milliseconds reconnect_backoff{50};
-  /// See reconnect_backoff.
+  /// Default: 1 s. 0 to 1 day. See reconnect_backoff.
   std::chrono::milliseconds max_reconnect_backoff{1'000};
-  /// Connections unused for that long are closed; 0 keeps them. To 365 days.
+  /// Default: 9 min. 0 to 365 days; 0 disables it. Connections that are unused for this long are
+  /// closed.
   std::chrono::milliseconds idle_timeout{540'000};
-  /// Without usable metadata for that long the bootstrap servers are asked again (KIP-1102); they
-  /// are also asked as soon as no known server answers (KIP-899). 1 ms to 1 day.
+  /// Default: 5 min. 1 ms to 1 day. After this long without usable metadata the client asks the
+  /// bootstrap servers again (KIP-1102). It also asks them as soon as no known server answers
+  /// (KIP-899).
   std::chrono::milliseconds rebootstrap_after{300'000};
-  /// connect fails at once, with name_not_resolved, when the system's name service is sure that the
-  /// hosts of all bootstrap servers do not exist. Otherwise it goes on trying, as all else does in
-  /// any case: a host may get its name later.
+  /// Default: false, connect retries until its timeout, since a host may get its name later. If
+  /// true, connect fails at once with name_not_resolved when the system's name service answers that
+  /// the hosts of all bootstrap servers do not exist. Other calls always retry.
   bool fail_on_unknown_hosts = false;
-  /// The largest answer that is accepted, in bytes. Default: 100 MiB. 1 KiB to 2 GiB - 1. A larger
+  /// Default: 100 MiB. 1 KiB to 2 GiB - 1. The largest answer that is accepted, in bytes. A larger
   /// one fails the request with too_large and closes the connection; a consumer's fetches ask for
   /// at most 7/8 of it.
   std::size_t max_response_bytes = std::size_t{100} << 20;
-  /// Socket buffers in bytes; 0 leaves them to the system.
+  /// Default: 0, the system's default. The socket's send buffer in bytes.
   int socket_send_buffer_bytes = 0;
-  /// See socket_send_buffer_bytes.
+  /// Default: 0, the system's default. The socket's receive buffer in bytes.
   int socket_receive_buffer_bytes = 0;
-  /// How long the client's thread goes on looking for work after it last had some, before it
-  /// sleeps. 0 to 1 s; 0: not at all. While it looks, nobody has to wake it, which takes 5 to 30 us
-  /// each time: for the lowest latency, at the price of up to a whole core, which the machine has
-  /// to have to spare.
+  /// Default: 0, no polling. 0 to 1 s. How long the client's thread polls for work before it
+  /// sleeps. Polling saves a wake-up of 5 to 30 us per event, for the lowest latency. Costs up to
+  /// one CPU core.
   std::chrono::microseconds busy_poll{0};
-  /// Null: warnings and errors go to standard error.
+  /// Default: null, warnings and errors go to standard error.
   std::shared_ptr<Logger> logger = nullptr;
-  /// Null: TCP. Otherwise the bootstrap servers are names that the transport understands.
+  /// Default: null, TCP. With a transport, the bootstrap servers are addresses that the transport
+  /// understands.
   std::shared_ptr<Transport> transport = nullptr;
 };
 
-/// A connection to one Kafka cluster: one thread, its sockets, and what it knows of the cluster.
+/// A connection to one Kafka cluster: one thread, its sockets, and the cluster's metadata.
 /// Producers, consumers and admins are handles on it and may share it.
 ///
-/// Lifetime: handles keep the Client's insides alive; the last of them takes them along.
-/// Thread safety: every member may be called from any thread, but not while it is being moved.
-/// A Client does not survive fork() without exec: in the child, its calls and those of its handles
-/// fail at once with Errc::forked, and destructors leave everything as it is.
-/// A handle that was moved from answers Errc::closed. Move assignment first gives up what the
-/// handle held, as the destructor does.
+/// Lifetime: handles keep the Client's state alive; the last handle destroys it. Thread safety:
+/// every member may be called from any thread, but not while it is being moved. A Client does not
+/// survive fork() without exec: in the child, its calls and those of its handles fail at once with
+/// Errc::forked, and destructors do nothing. A handle that was moved from answers Errc::closed.
+/// Move assignment first releases what the handle held, as the destructor does.
 class DOHLE_API Client {
  public:
-  /// Checks the options and starts the thread; connects in the background.
-  /// Errors: configuration (names the option, its value and what is allowed); invalid addresses.
+  /// Checks the options and starts the thread; connects in the background. Errors: configuration,
+  /// with the option or the address, its value and the allowed values.
   static Result<Client> create(ClientOptions options = {});
 
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
-  /// Gives up this handle; the last of all handles ends the thread.
+  /// Releases this handle; the last of all handles ends the thread.
   ~Client();
 
-  /// Waits until a server has answered with the cluster's metadata.
-  /// Errors: timed_out with the last reason for each address; name_not_resolved, likewise, with
-  /// fail_on_unknown_hosts.
+  /// Waits until a server has answered with the cluster's metadata. Errors: timed_out with the last
+  /// reason for each address; with fail_on_unknown_hosts also name_not_resolved.
   Result<void> connect(std::chrono::milliseconds timeout);
 
-  /// Errors: configuration.
+  /// A producer on this client. Errors: configuration; closed; forked.
   Result<Producer> producer(ProducerOptions options);
   Result<Producer> producer();
   /// A consumer on this client. Errors: configuration; closed; forked.
@@ -112,11 +116,11 @@ class DOHLE_API Client {
   Admin admin();
 
   /// Closes every producer and consumer made from it, then the connections, within `timeout`.
-  /// Reports the first thing that did not end well; would_deadlock on its own thread. Idempotent;
-  /// later calls of any handle fail with Errc::closed.
+  /// Idempotent; later calls of any handle fail with Errc::closed. Errors: the first error of these
+  /// steps; would_deadlock on the client's own thread.
   Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(5));
 
-  /// What its handles share. Complete inside the library alone.
+  /// The state that all handles share. Defined inside the library only.
   class Shared;
 
  private:

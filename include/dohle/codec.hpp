@@ -14,27 +14,27 @@
 namespace dohle {
 inline namespace v0 {
 
-/// What a codec may look at besides the bytes.
+/// Context that a codec receives besides the bytes.
 struct CodecContext {
-  /// The topic that is published to or read from.
+  /// The topic of the message.
   std::string_view topic;
-  /// A key is being coded, not a body.
+  /// True for a key, false for a body.
   bool is_key = false;
 };
 
-/// How values of type T become bytes and come back. Specialise it, or include a header that does:
-/// "dohle/codec/json.hpp" for every type that nlohmann-json knows. A specialisation has
+/// Converts values of type T to bytes and back. Specialise it, or include a header that does:
+/// "dohle/codec/json.hpp" for every type that nlohmann-json converts. A specialisation has
 ///
 ///   static constexpr std::string_view name;                 // "json"
 ///   static Result<void> encode(const T& value, const CodecContext&, std::string& into);
 ///   static Result<T> decode(Bytes bytes, const CodecContext&);
 ///
-/// encode appends. Both report Errc::codec_failed with what was wrong and where; an exception that
-/// leaves them becomes such an error. Thread safety: called from several threads at once.
+/// encode appends. Both report Errc::codec_failed with the cause and the place; an exception that
+/// they throw becomes such an error. Thread safety: called from several threads at once.
 template <class T>
 struct Codec;
 
-/// Text and other bytes, as they are; so are the vectors of bytes below.
+/// Text or bytes, unchanged, as are the vectors of bytes below.
 template <>
 struct Codec<std::string> {
   static constexpr std::string_view name = "raw";
@@ -74,7 +74,7 @@ struct Codec<std::vector<std::uint8_t>> {
     return std::vector<std::uint8_t>(text.begin(), text.end());
   }
 };
-/// For publishing alone.
+/// Bytes, unchanged. Only for publishing.
 template <>
 struct Codec<Bytes> {
   static constexpr std::string_view name = "raw";

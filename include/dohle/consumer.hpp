@@ -19,61 +19,64 @@
 namespace dohle {
 inline namespace v0 {
 
-/// Where a partition is read from when there is no committed offset, or it is out of range.
+/// Where reading starts if a partition has no committed offset, or its position is out of range.
 enum class OffsetReset : std::uint8_t {
   latest,    ///< the end: records that are published from then on
   earliest,  ///< the first record that the log still has
   fail,      ///< poll returns Errc::no_offset
 };
 
-/// How a Consumer fetches and takes part in a group.
+/// The options of a Consumer.
 struct ConsumerOptions {
-  /// Empty: no group; partitions are assigned by hand and nothing can be committed.
+  /// Default: empty, no group: partitions are assigned by `assign`, and commits are refused.
   std::string group_id = {};
-  /// Static membership (KIP-345); empty: dynamic.
+  /// Default: empty, dynamic membership. An id makes the membership static (KIP-345).
   std::string group_instance_id = {};
-  /// Default: latest.
+  /// Default: latest. The start of reading without a usable offset.
   OffsetReset offset_reset = OffsetReset::latest;
-  /// Commit the positions of what poll has returned every `auto_commit_interval`, before partitions
-  /// are given up, and on close. 1 ms to 1 day.
+  /// Default: true, the positions behind the returned records are committed every
+  /// auto_commit_interval, before partitions are given up, and on close.
   bool auto_commit = true;
-  /// See auto_commit. Default: 5 s. 1 ms to 1 day.
+  /// Default: 5 s. 1 ms to 1 day. See auto_commit.
   std::chrono::milliseconds auto_commit_interval{5'000};
-  /// A member that is not heard of for that long loses its partitions. 1 ms to 1 day.
+  /// Default: 45 s. 1 ms to 1 day. A member whose heartbeats stop for this long loses its
+  /// partitions.
   std::chrono::milliseconds session_timeout{45'000};
-  /// Below session_timeout; at most a third of it is wise. At least 1 ms.
+  /// Default: 3 s. At least 1 ms, and below session_timeout; at most a third of it is recommended.
+  /// How often a member sends a heartbeat.
   std::chrono::milliseconds heartbeat_interval{3'000};
-  /// A member that does not poll for that long leaves the group until it polls again. 1 ms to 1
-  /// day.
+  /// Default: 5 min. 1 ms to 1 day. A member that does not poll for this long leaves the group
+  /// until it polls again.
   std::chrono::milliseconds max_poll_interval{300'000};
-  /// A fetch waits at the server for this many bytes, at most max_fetch_wait. At least 1.
+  /// Default: 1. At least 1. A fetch waits at the server for this many bytes, but at most
+  /// max_fetch_wait.
   std::size_t min_fetch_bytes = 1;
-  /// Per answer, and per partition in an answer. At least 1 KiB.
+  /// Default: 50 MiB. At least 1 KiB. The most bytes of one fetch.
   std::size_t max_fetch_bytes = std::size_t{50} << 20;
-  /// Of one partition in an answer. Default: 1 MiB. At least 1 KiB.
+  /// Default: 1 MiB. At least 1 KiB. The most bytes of one partition in one fetch.
   std::size_t max_partition_fetch_bytes = std::size_t{1} << 20;
-  /// 0 to 10 min.
+  /// Default: 500 ms. 0 to 10 min. How long a fetch waits for min_fetch_bytes.
   std::chrono::milliseconds max_fetch_wait{500};
-  /// All fetched bytes that are queued or still held by the user, decompressed ones included. A
-  /// single first batch larger than what is left may exceed it by its own size. At least 1 KiB.
+  /// Default: 64 MiB. At least 1 KiB. The most fetched bytes that are queued or held in Records,
+  /// decompressed ones included. One batch larger than the free part may exceed it by its own size.
   std::size_t buffer_bytes = std::size_t{64} << 20;
-  /// Records that one poll returns at most. 1 to 1,000,000.
+  /// Default: 500. 1 to 1,000,000. The most records that one poll returns.
   std::size_t max_poll_records = 500;
-  /// Check each batch's CRC-32C before its first record is handed out.
+  /// Default: true, each batch's CRC-32C is checked before its first record is returned.
   bool check_crcs = true;
-  /// Time for one request's answer. 1 ms to 10 min.
+  /// Default: 30 s. 1 ms to 10 min. Time for the answer to one request.
   std::chrono::milliseconds request_timeout{30'000};
-  /// For calls without a timeout of their own. 1 ms to 1 day.
+  /// Default: 1 min. 1 ms to 1 day. Timeout of calls without one of their own.
   std::chrono::milliseconds default_api_timeout{60'000};
 };
 
-/// A record together with where it came from. Views; see Records.
+/// A record with its topic and partition. Its members are views; see Records.
 struct ConsumerRecord : RecordView {
   /// The topic that it was read from.
   std::string_view topic;
   /// The partition that it was read from.
   PartitionId partition;
-  /// Of its batch; none if the server does not say.
+  /// The leader epoch of its batch; none if the server does not say.
   LeaderEpoch leader_epoch;
 };
 
@@ -89,14 +92,14 @@ struct HandleAccess;
 namespace dohle {
 inline namespace v0 {
 
-/// What one poll returned: the records of some partitions, in order within each. CRC check,
-/// decompression and decoding happen while it is walked, in the walking thread.
+/// The records that one poll returned, in order within each partition. Iterating checks the CRC,
+/// decompresses and decodes, on the iterating thread.
 ///
-/// Lifetime: views taken from it live as long as it does; it counts against buffer_bytes until it
-/// is destroyed. It may outlive the consumer. Not thread safe; may be moved to another thread.
+/// Lifetime: views into it are valid while it lives; it counts against buffer_bytes until it is
+/// destroyed. It may outlive the consumer. Not thread safe; may be moved to another thread.
 class DOHLE_API Records {
  public:
-  /// A C++20 input iterator. The record that it refers to is valid until it moves on.
+  /// A C++20 input iterator. Its record is valid until the next increment.
   class DOHLE_API iterator {
    public:
     using value_type = ConsumerRecord;
@@ -127,16 +130,17 @@ class DOHLE_API Records {
   Records& operator=(Records&&) noexcept;
   ~Records();
 
-  /// A single pass: a second begin() goes on where the first stopped.
+  /// Single-pass: a second begin() continues where the first stopped.
   [[nodiscard]] iterator begin();
-  /// Where the walk ends.
+  /// The end of the iteration.
   [[nodiscard]] iterator end() const { return {}; }
-  /// No record at all: the poll's time passed.
+  /// True if there is no record: the poll's timeout expired.
   [[nodiscard]] bool empty() const;
-  /// Records in it, as the batches' headers say (aborted and control records not counted out).
+  /// Number of records according to the batches' headers, aborted and control records included.
   [[nodiscard]] std::size_t count() const;
-  /// Why the walk of some partition ended early (damaged batch, wrong CRC); asked after the walk.
-  /// That partition's position stays before the damage, and the next poll returns the same error.
+  /// The error that ended the iteration of a partition early (damaged batch, wrong CRC). Null if
+  /// there was none. Valid after the iteration. That partition's position stays before the damage,
+  /// and the next poll returns the same error.
   [[nodiscard]] const Error* error() const;
 
  private:
@@ -148,11 +152,11 @@ class DOHLE_API Records {
 
 /// An offset to commit, or a committed one.
 struct OffsetAndMetadata {
-  /// The next record to read.
+  /// The offset of the next record to read.
   Offset offset;
-  /// Of the last record before it. Default: none.
+  /// Default: none. The leader epoch of the last record before the offset.
   LeaderEpoch leader_epoch = {};
-  /// Stored beside the offset. At most 4,096 bytes at Apache Kafka. Default: empty.
+  /// Default: empty. At most 4,096 bytes in Apache Kafka. Text that is stored beside the offset.
   std::string metadata = {};
 };
 /// An offset of one partition, to commit or committed.
@@ -163,26 +167,26 @@ struct PartitionOffset {
   OffsetAndMetadata committed;
 };
 
-/// Told of changes of the assignment, inside `poll`, `unsubscribe` and `close`, on the calling
-/// thread. They may commit and seek, but not poll.
+/// Callbacks for changes of the assignment. They run inside `poll`, `unsubscribe` and `close`, on
+/// the calling thread. They may commit and seek, but not poll.
 struct RebalanceListener {
-  /// Partitions newly this member's; their positions are not yet fetched.
+  /// Receives newly assigned partitions; their positions are not known yet.
   std::move_only_function<void(std::span<const TopicPartition>)> on_assigned = nullptr;
-  /// Partitions about to be given up; they can still be committed.
+  /// Receives partitions that this member is about to give up; it can still commit their offsets.
   std::move_only_function<void(std::span<const TopicPartition>)> on_revoked = nullptr;
-  /// Partitions that others may already own; a commit would be refused.
+  /// Receives partitions that other members may already own; a commit would be refused.
   std::move_only_function<void(std::span<const TopicPartition>)> on_lost = nullptr;
 };
 
 /// Reads records, alone or as a member of a group. A handle on its Client. Moved from, it answers
-/// Errc::closed, and its const members nothing; move assignment first closes what it held, as the
-/// destructor does.
+/// Errc::closed, and its const members return empty values. Move assignment first closes what it
+/// held, as the destructor does.
 ///
-/// Thread safety: one thread at a time, but `wakeup` and the const members, which any thread may
-/// call. Heartbeats and fetches go on in the background.
+/// Thread safety: one thread at a time, except `wakeup` and the const members, which any thread may
+/// call. Heartbeats and fetches run in the background.
 class DOHLE_API Consumer {
  public:
-  /// Told what became of a commit.
+  /// Receives the outcome of a commit.
   using CommitCallback = std::move_only_function<void(Result<void>)>;
 
   Consumer(Consumer&&) noexcept;
@@ -190,77 +194,80 @@ class DOHLE_API Consumer {
   /// As close() with 5 s.
   ~Consumer();
 
-  /// Joins the group for these topics; replaces an earlier subscription. Needs a group id. Topics
-  /// that are not there are waited for; after 5 s the log says so. Errors: invalid_argument, also
-  /// for a name that no topic can have (patterns are none).
+  /// Joins the group for these topics; replaces an earlier subscription. Needs a group id. It waits
+  /// for topics that do not exist, and logs this after 5 s. Errors: invalid_argument, also for an
+  /// invalid topic name (there are no patterns).
   Result<void> subscribe(std::vector<std::string> topics, RebalanceListener listener = {});
   /// Leaves the group, or drops the assignment.
   Result<void> unsubscribe();
-  /// Reads these partitions, outside of any group management. Excludes subscribe. A topic that is
-  /// not there is waited for, and never created. Where a topic is deleted and created again, the
-  /// new one is read by offset_reset, from wherever that leads; the log says so.
+  /// Reads these partitions without group management. Excludes subscribe. It waits for a topic that
+  /// does not exist, and never creates one. If a topic is deleted and created again, reading of the
+  /// new one starts by offset_reset, and the log says so.
   Result<void> assign(std::vector<TopicPartition> partitions);
 
-  /// Waits until there are records, a rebalance is done, or `timeout` is up (an empty result).
-  /// An error that stays until a seek (no_offset, damage) is returned again after 100 ms, which
-  /// doubles up to 1 s; other partitions are read on meanwhile. Errors: cancelled after wakeup();
-  /// no_offset; limit_reached when Records that the user still holds fill buffer_bytes; fenced;
-  /// auth; whatever is not retriable.
+  /// Waits until there are records, a rebalance is done, or `timeout` expires (an empty result). An
+  /// error that lasts until a seek (no_offset, damage) is returned again after 100 ms, which
+  /// doubles up to 1 s; the other partitions are read meanwhile. Errors: cancelled after wakeup();
+  /// no_offset; limit_reached when the Records that the program holds fill buffer_bytes; fenced;
+  /// errors that are not retriable.
   Result<Records> poll(std::chrono::milliseconds timeout);
-  /// Makes the present or the next poll return Errc::cancelled. Any thread.
+  /// Makes the running or the next poll return Errc::cancelled. Any thread.
   void wakeup();
 
-  /// Commits the positions of everything poll has returned. A subscribed consumer commits as a
-  /// member of its group alone: one that left it (max_poll_interval) is refused with not_owner
-  /// until it has joined again.
+  /// Commits the positions behind all records that poll has returned. A subscribed consumer may
+  /// commit only while it is a member of its group: after it left (max_poll_interval), commits are
+  /// refused with not_owner until it has joined again.
   Result<void> commit_sync();
-  /// Commits these. Errors name the first partition that was refused. Waits at most
+  /// Commits these offsets. Errors name the first refused partition. Waits at most
   /// default_api_timeout, as do `committed` and `unsubscribe`; inside a listener that close or
-  /// unsubscribe calls, only as long as those may.
+  /// unsubscribe calls, at most until their deadline.
   Result<void> commit_sync(std::vector<PartitionOffset> offsets);
-  /// The same, and waits at most `timeout`.
+  /// As above, but waits at most `timeout`.
   Result<void> commit_sync(std::vector<PartitionOffset> offsets, std::chrono::milliseconds timeout);
-  /// `callback` runs on the client's thread, exactly once; commits are answered in order.
+  /// Commits without waiting. `callback` runs on the client's thread, exactly once; callbacks run
+  /// in the order of the commits.
   void commit_async(CommitCallback callback = {});
   void commit_async(std::vector<PartitionOffset> offsets, CommitCallback callback = {});
-  /// The group's committed offsets; partitions without one are left out.
+  /// The group's committed offsets. Partitions without one are omitted.
   Result<std::vector<PartitionOffset>> committed(std::vector<TopicPartition> partitions);
 
-  /// The next poll goes on from there; records already queued are dropped, and those that a fetch
-  /// under way brings of the partition. The next fetch from that server waits for the answer to
-  /// that one, up to max_fetch_wait where nothing new comes, as with Java's consumer and
-  /// librdkafka's.
+  /// Continues reading at `offset`. Records of the partition that are queued, or that a fetch under
+  /// way returns, are dropped. The next fetch from that server waits for the answer to the fetch
+  /// under way, up to max_fetch_wait without new records, as in the Java consumer and librdkafka.
   Result<void> seek(const TopicPartition& partition, Offset offset);
   /// As `seek`, to the first record that the log still has.
   Result<void> seek_to_beginning(const TopicPartition& partition);
   /// As `seek`, to the end: records that are published from now on.
   Result<void> seek_to_end(const TopicPartition& partition);
-  /// To the first record with that timestamp or a later one; to the end if there is none.
+  /// As `seek`, to the first record with that timestamp or a later one; to the end if there is
+  /// none.
   Result<void> seek_to_time(const TopicPartition& partition, Timestamp time);
-  /// Offset of the next record that poll will return. Waits until it is known, at most `timeout`
-  /// (without one, default_api_timeout); with 0 it says what is known, and never waits.
-  /// Errors: timed_out; invalid_argument when it is not assigned; what the look-up failed with.
+  /// The offset of the next record that poll will return. Waits until it is known, at most
+  /// `timeout` (without one, default_api_timeout). With 0 it never waits. Errors: timed_out;
+  /// invalid_argument if the partition is not assigned; the error of the look-up.
   Result<Offset> position(const TopicPartition& partition);
   Result<Offset> position(const TopicPartition& partition, std::chrono::milliseconds timeout);
 
-  /// Paused partitions stay assigned and are not fetched; records already queued wait, and so do
-  /// those that a fetch under way brings. After resume, new ones wait for it as after seek.
+  /// Stops fetching these partitions; they stay assigned. Records that are queued, or that a fetch
+  /// under way returns, are kept until resume. After resume, new fetches wait for the fetch under
+  /// way, as after seek.
   Result<void> pause(std::span<const TopicPartition> partitions);
   /// Fetches paused partitions again. Errors: invalid_argument for one that is not assigned.
   Result<void> resume(std::span<const TopicPartition> partitions);
 
-  /// The partitions that it reads at present.
+  /// The assigned partitions.
   [[nodiscard]] std::vector<TopicPartition> assignment() const;
-  /// Those of them that are paused.
+  /// The assigned partitions that are paused.
   [[nodiscard]] std::vector<TopicPartition> paused() const;
-  /// As the group knows it; empty while it is no member.
+  /// The member id in the group; empty while it is no member.
   [[nodiscard]] std::string member_id() const;
-  /// none while it is no member. See MemberEpoch.
+  /// The member epoch; none while it is no member.
   [[nodiscard]] MemberEpoch member_epoch() const;
-  /// Records between position and high watermark, as of the last fetch; nothing before it.
+  /// Number of records between position and high watermark, as of the last fetch. Absent before the
+  /// first fetch.
   [[nodiscard]] std::optional<std::int64_t> lag(const TopicPartition& partition) const;
 
-  /// Commits if auto_commit, leaves the group, stops fetching, all of it within `timeout`.
+  /// Commits if auto_commit, leaves the group and stops fetching, within `timeout`.
   Result<void> close(std::chrono::milliseconds timeout);
 
  private:

@@ -20,7 +20,7 @@ enum class ErrorCategory : std::uint8_t {
   configuration,  ///< an option, flag or address that makes no sense
 };
 
-/// What went wrong, where no Kafka server said so with a code of its own.
+/// The code of an error that no Kafka server reported.
 enum class Errc : std::int16_t {
   timed_out = 1,        ///< a deadline passed; the message names it
   connection_failed,    ///< refused, unreachable, or not set up in time
@@ -29,53 +29,53 @@ enum class Errc : std::int16_t {
   malformed,            ///< bytes that are not what the protocol says
   unsupported_version,  ///< both sides share no version of a request
   would_block,          ///< waiting is needed and the caller may not wait
-  would_deadlock,       ///< a blocking call on the thread that would have to serve it
+  would_deadlock,       ///< a blocking call on the thread that has to complete it
   closed,               ///< the object was closed
-  cancelled,            ///< given up on request (wakeup, unsubscribe, purge)
+  cancelled,            ///< ended on request (wakeup, unsubscribe, purge)
   invalid_argument,     ///< a call's argument makes no sense
-  buffer_full,          ///< a bounded buffer stayed full for as long as the caller would wait
+  buffer_full,          ///< a bounded buffer stayed full until the caller's wait ended
   too_large,            ///< a record, batch or frame above its limit
   not_connected,        ///< used before connect()
   not_owner,            ///< the partition is no longer this member's (messaging ack, commit)
   no_offset,            ///< no committed offset and no reset policy, or out of range
   no_such_topic,        ///< unknown topic, and it may not be created
   no_such_partition,    ///< the topic has fewer partitions
-  fenced,               ///< a newer instance took this one's place
+  fenced,               ///< a newer instance replaced this one
   unresolved,           ///< the outcome of an earlier send is unknown
   handler_failed,       ///< the user's handler returned an error or threw
   codec_failed,         ///< a body could not be encoded or decoded
   limit_reached,        ///< a documented limit; the message names it
   forked,               ///< used in a child process after fork()
-  disk_full,            ///< no space; what is stored stays readable
+  disk_full,            ///< no space; stored data stays readable
   io_error,             ///< the operating system refused a file operation
   damaged,              ///< stored bytes fail their checks
   locked,               ///< another process holds the data directory
-  not_found,            ///< a file or directory that has to be there is not
-  already_exists,       ///< something of that name is there
+  not_found,            ///< a required file or directory does not exist
+  already_exists,       ///< a file or directory of that name exists
 };
 
 /// Whether a record that could not be acknowledged may nevertheless be in the log.
 enum class Stored : std::uint8_t {
-  no,        ///< it is not
-  yes,       ///< it is
-  possibly,  ///< nobody knows: the answer was lost
+  no,        ///< it is not in the log
+  yes,       ///< it is in the log
+  possibly,  ///< unknown: the answer was lost
 };
 
-/// A failure as a value of two words. It says what failed, where, with which server code and
-/// message, and whether to retry. Copying is cheap (a reference count).
+/// A failure as a value of two words. It holds what failed, where, the server's code and message,
+/// and whether a retry is useful. Copying is cheap (a reference count).
 ///
 /// Thread safety: a const Error may be read from any thread; copies are independent.
 class DOHLE_API Error {
  public:
-  /// An error code that a Kafka server sent, with the server's own words if it sent any.
-  /// `where` says what was being done, as "produce to orders-3"; it becomes part of message().
+  /// An error code that a Kafka server sent, with the server's own words if it sent any. `where`
+  /// names the operation, as "produce to orders-3"; it becomes part of message().
   static Error broker(std::int16_t code, std::string_view where = {},
                       std::string_view server_message = {});
   /// An error that the client itself found.
   static Error client(Errc code, std::string_view message);
   /// An error of a file.
   static Error storage(Errc code, std::string_view message);
-  /// An option, a flag or an address that makes no sense; `message` names it, and what is allowed.
+  /// An invalid option, flag or address; `message` names it and the allowed values.
   static Error configuration(std::string_view message);
 
   Error(const Error& other) noexcept;
@@ -98,25 +98,25 @@ class DOHLE_API Error {
   }
   /// The code's name: "UNKNOWN_TOPIC_OR_PARTITION", "timed_out".
   [[nodiscard]] std::string_view name() const noexcept;
-  /// A sentence without a full stop: what failed, where, why, on one line: control characters in
-  /// names and messages of others are escaped. Valid while the Error lives.
+  /// One line without a full stop: what failed, where and why. Control characters in foreign names
+  /// and messages are escaped. Valid while the Error lives.
   [[nodiscard]] std::string_view message() const noexcept;
   /// The server's own message as it was sent, empty if it sent none. Valid while the Error lives.
   [[nodiscard]] std::string_view server_message() const noexcept;
 
-  /// The same call may succeed later without a change.
+  /// True if the same call may succeed later without a change.
   [[nodiscard]] bool is_retriable() const noexcept { return (flags_ & retriable_flag) != 0; }
-  /// The object that returned it is of no further use.
+  /// True if the object that returned it cannot be used any more.
   [[nodiscard]] bool is_fatal() const noexcept { return (flags_ & fatal_flag) != 0; }
-  /// The transaction must be aborted, then work may go on.
+  /// True if the transaction must be aborted; the object can be used afterwards.
   [[nodiscard]] bool is_abortable() const noexcept { return (flags_ & abortable_flag) != 0; }
-  /// The server's cure is to make the object anew (PRODUCER_FENCED and its kin).
+  /// True if the program has to create the object anew (PRODUCER_FENCED and similar).
   [[nodiscard]] bool needs_restart() const noexcept { return (flags_ & restart_flag) != 0; }
-  /// For a send: whether the record may be in the log all the same.
+  /// For a send: whether the record may be in the log.
   [[nodiscard]] Stored stored() const noexcept { return stored_; }
 
-  /// The same error with another property; used where the layer that knows it is not the one
-  /// that made the error.
+  /// The same error with another property; used where the layer that knows it is not in the log the
+  /// one that made the error.
   [[nodiscard]] Error with_stored(Stored stored) const;
   /// See with_stored.
   [[nodiscard]] Error with_retriable(bool retriable) const;
@@ -143,10 +143,10 @@ class DOHLE_API Error {
 };
 static_assert(sizeof(Error) == 2 * sizeof(void*));
 
-/// What a call returns that can fail: a T, or an Error. A std::expected with two differences. A
-/// result that nobody looks at is a warning. `value()` and `*` of a temporary give the value itself
-/// and not a reference into the temporary, so that
-/// `for (auto& topic : admin.list_topics().value())` keeps what it walks.
+/// The result of a call that can fail: a T, or an Error. A std::expected with two differences. The
+/// compiler warns about an unused result. `value()` and `*` of a temporary return the value itself
+/// and not a reference into the temporary, so that `for (auto& topic :
+/// admin.list_topics().value())` is safe.
 ///
 /// Errors: `value()` of a result that holds an Error throws std::bad_expected_access<Error>.
 /// Thread safety: as its T.
@@ -158,7 +158,7 @@ class [[nodiscard]] Result : public std::expected<T, Error> {
   using Expected::Expected;
   using Expected::operator=;
   Result() = default;
-  /// What the monadic operations of std::expected return.
+  /// Converts the results of std::expected's monadic operations.
   Result(Expected&& expected) noexcept(std::is_nothrow_move_constructible_v<Expected>)
       : Expected(std::move(expected)) {}
   Result(const Expected& expected) : Expected(expected) {}

@@ -21,18 +21,18 @@ class EventAccess;
 namespace dohle {
 inline namespace v0 {
 
-/// A received message before its body is decoded: what middleware sees, and handlers that want
-/// bytes.
+/// A received message before its body is decoded. Middleware and raw handlers receive it.
 ///
-/// Acknowledging: `ack` says that the message is done. What is committed for a partition is the
-/// contiguous run of acknowledged messages, never past one that is not; so acks may come in any
-/// order. With automatic acknowledgement (the default) the library calls it when the handler
-/// succeeds; otherwise it is the handler's, or whoever the event is moved to.
+/// Acknowledging: `ack` marks the message as done. Acks may come in any order; a commit covers the
+/// messages before the first one that is not acknowledged. With automatic acknowledgement (the
+/// default) the library calls `ack` when the handler succeeds. Otherwise the handler calls it, or
+/// the code that the event was moved to.
 ///
-/// Lifetime: move-only; holds the fetched buffer, so that its views live as long as it does, also
-/// after its subscription ended. Destroyed without an ack it stays pending and comes again. Once
-/// moved from it may only be destroyed or assigned to.
-/// Thread safety: one thread at a time; may be moved to another thread and acknowledged there.
+/// Lifetime: move-only. It holds the fetched buffer, so its views are valid while it lives, also
+/// after its subscription ended. If it is destroyed without an ack, the message stays pending and
+/// is delivered again after a restart or to the partition's next owner. A moved-from event may only
+/// be destroyed or assigned to. Thread safety: one thread at a time; may be moved to another thread
+/// and acknowledged there.
 class DOHLE_API RawEvent {
  public:
   RawEvent(RawEvent&& other) noexcept;
@@ -47,27 +47,29 @@ class DOHLE_API RawEvent {
   [[nodiscard]] Offset offset() const;
   /// The record's time.
   [[nodiscard]] Timestamp timestamp() const;
-  /// Nothing: the message has no key, which is not an empty key.
+  /// The key. If absent, the message has no key; an empty key is present.
   [[nodiscard]] std::optional<std::string_view> key() const;
-  /// Nothing: a tombstone.
+  /// The body. If absent, the message is a tombstone.
   [[nodiscard]] std::optional<std::string_view> body() const;
   /// All its headers, in order. Valid while the event lives.
   [[nodiscard]] const HeaderRange& headers() const;
-  /// The value of the first header of that name; nothing if there is none or its value is null.
+  /// The value of the first header of that name. Absent if there is no such header or its value is
+  /// null.
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
-  /// 1 when handled for the first time by this subscription, one more for each retry in place.
+  /// The number of this attempt: 1 for the first in this subscription, then one more for each retry
+  /// in place.
   [[nodiscard]] int attempt() const;
-  /// A copy of everything that was received.
+  /// An owning copy of the message.
   [[nodiscard]] Message message() const;
 
-  /// The message is done. A second ack has no effect.
-  /// Errors: not_owner when the partition is no longer this member's, or was given up meanwhile
-  /// (nothing is changed: somebody gets the message again); invalid_argument after a nack.
+  /// The message is done. A second ack has no effect. Errors: not_owner if this member lost the
+  /// partition since (the call changes nothing, and the message is delivered again);
+  /// invalid_argument after a nack.
   Result<void> ack();
-  /// The message is not done: it is retried in place, then reported to the error handler, as if
-  /// the handler had returned `why`. When the last retry was used up, the error handler runs here,
-  /// unless the event's handler still does.
-  /// Errors: not_owner as ack; invalid_argument after an ack or a nack.
+  /// The message failed: it is retried in place, then reported to the error handler, as if the
+  /// handler had returned `why`. After the last retry the error handler runs inside this call,
+  /// unless the event's handler is still running. Errors: not_owner, as for ack; invalid_argument
+  /// after an ack or a nack.
   Result<void> nack(Error why);
   Result<void> nack();
 
@@ -91,8 +93,8 @@ class Event : public RawEvent {
  public:
   /// False for a tombstone: there is no body to decode.
   [[nodiscard]] bool has_value() const { return value_.has_value(); }
-  /// The decoded body. Of a tombstone these throw std::logic_error, which in a handler is a failure
-  /// as any other: it goes to the failure policy.
+  /// The decoded body. For a tombstone these throw std::logic_error. In a handler that is a failure
+  /// like any other, and the failure policy applies.
   [[nodiscard]] const T& value() const& { return checked(); }
   [[nodiscard]] T&& value() && {
     (void)checked();
@@ -113,13 +115,13 @@ class Event : public RawEvent {
   friend class messaging::EventAccess;
 };
 
-/// Handles one message; the innermost one decodes and calls the user's handler.
+/// Handles one message. The innermost one decodes it and calls the program's handler.
 using SubscribeHandler = std::function<Result<void>(RawEvent&)>;
-/// Wraps a handler: it may look at the event before and after `next`, answer in its place, or
-/// change what it returns. Called once per subscription; what it returns runs on the
+/// Wraps a handler: it may look at the event before and after `next`, answer in place of `next`, or
+/// change its result. Called once per subscription; the handler that it returns runs on the
 /// subscription's workers, several at a time. The event may be used after `next` returns. `next`
-/// never throws: what the handler or an inner middleware throws is the error that it returns
-/// (Errc::handler_failed).
+/// never throws: an exception of the handler or of an inner middleware becomes the error that
+/// `next` returns (Errc::handler_failed).
 using SubscribeMiddleware = std::function<SubscribeHandler(SubscribeHandler next)>;
 
 }  // namespace v0

@@ -14,13 +14,14 @@
 namespace dohle {
 inline namespace v0 {
 
-/// A number that is not interchangeable with the other numbers of the protocol.
-/// `none` is the value that stands for "absent" on the wire. Trivially copyable; no thread rules.
+/// A number with a type of its own, so that it cannot be confused with other numbers of the
+/// protocol. `none` is the value that stands for "absent" on the wire. Trivially copyable; no
+/// thread rules.
 template <class Tag, class Representation, Representation None>
 struct Id {
   /// The type of the number.
   using Rep = Representation;
-  /// What stands for "absent" on the wire.
+  /// The value that stands for "absent" on the wire.
   static constexpr Representation none = None;
 
   /// The number. Default: none.
@@ -30,7 +31,7 @@ struct Id {
   /// The id with that number.
   constexpr explicit Id(Representation v) : value(v) {}
 
-  /// It stands for "absent".
+  /// True if the value stands for "absent".
   [[nodiscard]] constexpr bool is_none() const { return value == None; }
   friend constexpr auto operator<=>(const Id&, const Id&) = default;
 };
@@ -49,8 +50,8 @@ using ProducerId = Id<struct ProducerIdTag, std::int64_t, -1>;
 using ProducerEpoch = Id<struct ProducerEpochTag, std::int16_t, -1>;
 /// Counts the completed rebalances of a classic group. -1: not a member.
 using Generation = Id<struct GenerationTag, std::int32_t, -1>;
-/// Counts what a member of a group was told of its assignment: in a classic group the generation,
-/// with KIP-848 the member epoch. -1: not a member.
+/// Counts the assignments that a member of a group received: the generation in a classic group, the
+/// member epoch with KIP-848. -1: not a member.
 using MemberEpoch = Id<struct MemberEpochTag, std::int32_t, -1>;
 
 constexpr Offset operator+(Offset o, std::int64_t n) {
@@ -63,14 +64,14 @@ constexpr std::int64_t operator-(Offset a, Offset b) {
 /// A topic's immutable id (KIP-516): 16 bytes, printed as URL-safe base64 without padding,
 /// as Apache Kafka prints it. All zero: none.
 struct TopicId {
-  /// In the order of the wire. Default: all zero.
+  /// Default: all zero. In wire order.
   std::array<std::uint8_t, 16> bytes{};
 
-  /// All zero.
+  /// True if all bytes are zero.
   [[nodiscard]] constexpr bool is_none() const { return *this == TopicId{}; }
   /// Base64 text of 22 characters.
   [[nodiscard]] DOHLE_API std::string to_string() const;
-  /// Parses what to_string writes; nothing if `text` is not that.
+  /// Parses the text that to_string writes. Absent if `text` is not such a text.
   [[nodiscard]] DOHLE_API static std::optional<TopicId> parse(std::string_view text);
   friend constexpr auto operator<=>(const TopicId&, const TopicId&) = default;
 };
@@ -78,7 +79,7 @@ struct TopicId {
 /// A record's time as Kafka stores it: milliseconds since 1970-01-01 UTC; -1: none.
 using Timestamp = Id<struct TimestampTag, std::int64_t, -1>;
 
-/// Converts from and to the system clock's time points (rounded down to milliseconds).
+/// The timestamp of a time point of the system clock, rounded down to milliseconds.
 [[nodiscard]] constexpr Timestamp to_timestamp(std::chrono::system_clock::time_point t) {
   return Timestamp{std::chrono::floor<std::chrono::milliseconds>(t.time_since_epoch()).count()};
 }

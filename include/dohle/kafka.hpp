@@ -19,8 +19,8 @@ namespace dohle {
 inline namespace v0 {
 namespace kafka {
 
-/// Checks the options; connects by Broker::connect().
-/// Errors: configuration, naming the option, its value and what is allowed.
+/// Checks the options and makes a Broker; Broker::connect() connects it. Errors: configuration,
+/// with the option, its value and the allowed values.
 [[nodiscard]] DOHLE_API Result<Broker> new_broker(BrokerOptions options = {});
 
 /// `new_broker(with_address("127.0.0.1:9092"), with_batch_timeout(5ms))`
@@ -30,12 +30,13 @@ template <class... Options>
   return new_broker(messaging::options_of<BrokerOptions>(std::forward<Options>(options)...));
 }
 
-/// Makes a topic; that it exists with as many partitions is success. -1: the cluster's default, and
-/// any number that an existing topic has. `timeout`: of the whole call; default: 30 s. Each call
-/// connects on its own, and disconnects; with a Broker it uses the Broker's connections. Thread
-/// safety: any thread. Errors: configuration (also for a bare "embedded:memory", which only its
-/// Broker reaches); TOPIC_ALREADY_EXISTS (36) with both numbers of partitions; not_connected;
-/// timed_out with the reason; would_deadlock on the client's thread; what the controller answered.
+/// Creates a topic. It succeeds if the topic exists with the same number of partitions.
+/// `partitions` -1 is the cluster's default, and matches any existing topic. `timeout` is for the
+/// whole call; default: 30 s. A call with addresses connects and disconnects by itself; a call with
+/// a Broker uses the Broker's connections. Thread safety: any thread. Errors: configuration (also
+/// for a bare "embedded:memory", which only its own Broker can reach); TOPIC_ALREADY_EXISTS (36)
+/// with both numbers of partitions; not_connected; timed_out with the reason; would_deadlock on the
+/// client's thread; the error that the controller answered.
 DOHLE_API Result<void> create_topic(std::string address, std::string topic, std::int32_t partitions,
                                     std::int16_t replication_factor,
                                     std::chrono::milliseconds timeout = std::chrono::seconds(30));
@@ -54,7 +55,8 @@ inline Result<void> create_topic(std::initializer_list<std::string> addresses, s
                       replication_factor, timeout);
 }
 
-/// Deletes topics, each with its own result. `timeout` and errors of the whole: as create_topic.
+/// Deletes topics; each has its own result. `timeout` and the errors of the whole call are those of
+/// create_topic.
 DOHLE_API Result<std::vector<Named<void>>> delete_topic(
     std::string address, std::vector<std::string> topics,
     std::chrono::milliseconds timeout = std::chrono::seconds(30));

@@ -17,17 +17,17 @@ inline namespace v0 {
 
 /// A header that a Message owns. Names may repeat, order is kept, a value may be null.
 struct Header {
-  /// Its name, which other headers of the message may have, too.
+  /// The header's name; several headers of a message may have the same name.
   std::string name;
-  /// Its value. If absent, it is null.
+  /// The header's value. If absent, it is null.
   std::optional<std::string> value;
   friend bool operator==(const Header&, const Header&) = default;
 };
 
-/// A message: what is published, or a copy of what was received. Bodies and keys are bytes and are
-/// sent as they are. An absent body is a tombstone, an absent key is not an empty key. A copy of
-/// what was received has its partition and time too: published again it goes to the partition of
-/// that number, unless `with_partition({})` leaves it to the balancer.
+/// A message to publish, or a copy of a received one. Bodies and keys are bytes and are sent
+/// unchanged. An absent body is a tombstone, an absent key is not an empty key. A copy of a
+/// received message keeps its partition and timestamp: when it is published again, it goes to the
+/// partition of that number, unless `with_partition({})` resets it.
 ///
 /// The `with_*` members build one in a chain: `Message("text").with_key("k").with_header("a",
 /// "b")`. Not thread safe; copies are independent.
@@ -39,7 +39,7 @@ class DOHLE_API Message {
 
   /// Sets the body.
   Message& with_body(std::string body) & { return body_ = std::move(body), *this; }
-  /// No body: on a compacted topic it deletes the key.
+  /// Removes the body: on a compacted topic the message deletes its key.
   Message& with_tombstone() & { return body_.reset(), *this; }
   /// Sets the key.
   Message& with_key(std::string key) & { return key_ = std::move(key), *this; }
@@ -52,18 +52,18 @@ class DOHLE_API Message {
   Message& with_headers(std::vector<Header> headers) & {
     return headers_ = std::move(headers), *this;
   }
-  /// The partition to send to, instead of the balancer's choice.
+  /// Sets the partition. Default: none, the client chooses it.
   Message& with_partition(PartitionId partition) & { return partition_ = partition, *this; }
-  /// Bookkeeping of the caller's; the server assigns the offset.
+  /// Sets an offset for the caller's own use; the server assigns the real one.
   Message& with_offset(Offset offset) & { return offset_ = offset, *this; }
-  /// The record's time; none: when it is published.
+  /// Sets the timestamp. Default: none, the time at which it is published.
   Message& with_timestamp(Timestamp timestamp) & { return timestamp_ = timestamp, *this; }
-  /// Stays in this process: never sent.
+  /// Sets metadata for the caller's own use; never sent.
   Message& with_metadata(std::string name, std::string value) & {
     metadata_.insert_or_assign(std::move(name), std::move(value));
     return *this;
   }
-  /// An id for the caller's own use; never sent.
+  /// Sets an id for the caller's own use; never sent.
   Message& with_id(std::string id) & { return id_ = std::move(id), *this; }
 
   Message&& with_body(std::string v) && { return std::move(with_body(std::move(v))); }
@@ -85,13 +85,14 @@ class DOHLE_API Message {
   [[nodiscard]] const std::optional<std::string>& body() const { return body_; }
   /// If absent, the message has no key.
   [[nodiscard]] const std::optional<std::string>& key() const { return key_; }
-  /// In the order in which they were added.
+  /// The headers in the order in which they were added.
   [[nodiscard]] const std::vector<Header>& headers() const { return headers_; }
   /// The first header of that name; null if there is none.
   [[nodiscard]] const Header* find_header(std::string_view name) const;
-  /// Appends those of `headers` whose name is not there yet, repeated ones as they are.
+  /// Appends the headers whose name the message does not have yet. Names that repeat within
+  /// `headers` stay repeated.
   void merge_headers(const std::vector<Header>& headers);
-  /// none: the balancer chooses.
+  /// The partition; none if the client chooses it.
   [[nodiscard]] PartitionId partition() const { return partition_; }
   /// See with_offset.
   [[nodiscard]] Offset offset() const { return offset_; }

@@ -16,90 +16,94 @@
 namespace dohle {
 inline namespace v0 {
 
-/// When a node answers a produce with acks=all, and what then survives. What is not covered by the
-/// promise is whole or absent after a crash, never torn, and always the newest records.
+/// When a node answers a produce with acks=all, and what then survives a crash. Batches outside
+/// this promise are the newest ones; after a crash each is whole or absent, never torn.
 enum class Durability : std::uint8_t {
-  /// Once the records are on disk: they survive a power failure. Consumers see nothing that is not
-  /// on disk, so what they have read is never taken back. While one request at a time waits for
-  /// that, and the next comes within 300 us, the node's thread stays awake in between.
+  /// Once the records are on disk: they survive a power failure. Consumers see only records that
+  /// are on disk, so a read record never disappears. While a single producer sends request after
+  /// request within 300 us, the node's thread polls in between instead of sleeping.
   fsync,
-  /// Once the operating system has them; everything is made durable at least every 50 ms. A power
-  /// failure takes at most that much; the end of the process takes nothing.
+  /// Once the operating system has the records; they are made durable at least every 50 ms. A power
+  /// failure loses at most those 50 ms; the end of the process loses nothing.
   interval,
-  /// Once the operating system has them, which writes when it likes. They survive the end of the
-  /// process, not that of the machine.
+  /// Once the operating system has the records, which chooses when to write them. They survive the
+  /// end of the process, not a power failure.
   os,
 };
 
-/// Reads "fsync", "interval" and "os". Errors: configuration, naming what is allowed.
+/// Parses "fsync", "interval" and "os". Errors: configuration, with the allowed values.
 [[nodiscard]] DOHLE_API Result<Durability> parse_durability(std::string_view text);
 
-/// One way into a node: in NodeOptions what is wanted, in `Node::listeners` what came of it.
+/// A listener of a node. NodeOptions holds the wanted addresses, `Node::listeners` the actual ones.
 struct NodeListener {
-  /// 1 to 64 letters, digits, '_' and '-'; each once. "embedded" is the name of the way without
-  /// sockets, and cannot be given. Default: "tcp".
+  /// Default: "tcp". 1 to 64 letters, digits, '_' and '-'; unique in the node. "embedded" is
+  /// reserved for the listener without sockets.
   std::string name = "tcp";
-  /// "HOST:PORT" or "[IPv6]:PORT" to listen on. With port 0 the system picks one, which
-  /// `Node::listeners` names. For "embedded" an address that only `Node::transport` understands.
+  /// "HOST:PORT" or "[IPv6]:PORT" to listen on. With port 0 the system chooses a port, which
+  /// `Node::listeners` returns. For "embedded" an address that only `Node::transport` understands.
   std::string address = "127.0.0.1:9092";
-  /// "HOST:PORT" that clients of this listener are told to connect to. Default: empty, the
-  /// listening address. Needed when that is a wildcard as 0.0.0.0. Port 0: the listening port.
+  /// Default: empty, the listening address. "HOST:PORT" that the node advertises to clients of this
+  /// listener. Required if the listening address is a wildcard, as 0.0.0.0. Port 0 means the
+  /// listening port.
   std::string advertised = {};
 };
 
-/// Where and how a node keeps its data and listens.
+/// The options of a node.
 struct NodeOptions {
-  /// A directory, made if absent; ":memory:" keeps everything in memory and loses it at the end.
+  /// Default: ":memory:". A directory, created if absent. ":memory:" keeps all data in memory and
+  /// loses it at the end.
   std::string data_dir = ":memory:";
-  /// For ":memory:": all files together, in bytes. Above it producers are refused with
-  /// KAFKA_STORAGE_ERROR, and reading goes on. At least 1 MiB.
+  /// Default: 1 GiB. At least 1 MiB. The most bytes of all files together with ":memory:". Above it
+  /// producers are refused with KAFKA_STORAGE_ERROR; reading still works.
   std::size_t max_memory_bytes = std::size_t{1} << 30;
-  /// Where clients connect by TCP. At most 16. Default: 127.0.0.1:9092 alone. If empty, there are
-  /// no sockets, and only `Node::transport` reaches the node. There is no authentication: everybody
-  /// who reaches an address may do everything.
+  /// Default: one at 127.0.0.1:9092. 0 to 16. The TCP listeners. If empty, there are no sockets,
+  /// and only `Node::transport` reaches the node. There is no authentication: every client that
+  /// reaches an address may do everything.
   std::vector<NodeListener> listeners = {{}};
-  /// When a produce with acks=all is answered. Default: fsync.
+  /// Default: fsync. When a produce with acks=all is answered.
   Durability durability = Durability::fsync;
-  /// Topics are made on first use, with one partition.
+  /// Default: true, a topic is created on first use, with one partition.
   bool auto_create_topics = true;
-  /// Connections above it are closed at once. 1 to 100,000. Fewer where the process has not as many
-  /// descriptors left beside those for files and a reserve of 64; a line at the start says how
-  /// many. The limit is RLIMIT_NOFILE as it is: an embedded node never raises it.
+  /// Default: 10,000. 1 to 100,000. The most connections; further ones are closed at once. The
+  /// limit is lower if RLIMIT_NOFILE leaves fewer descriptors beside those for files and a reserve
+  /// of 64; the node then logs the number at its start. An embedded node never raises
+  /// RLIMIT_NOFILE.
   std::size_t max_connections = 10'000;
-  /// The largest request, in bytes. 1 KiB to 2 GiB - 1.
+  /// Default: 100 MiB. 1 KiB to 2 GiB - 1. The largest request, in bytes.
   std::size_t max_request_bytes = std::size_t{100} << 20;
-  /// Bytes of unfinished requests that are held in memory, all connections together: as many as
-  /// have arrived. Above it requests of more than 32 KiB wait, but for one at a time, and of
-  /// requests of which less than 64 KiB came in the last 5 s the slowest lose their connection. At
-  /// least 1 KiB.
+  /// Default: 512 MiB. At least 1 KiB. The most bytes of unfinished requests in memory, for all
+  /// connections together; only bytes that have arrived count. Above it requests of more than 32
+  /// KiB wait, except one at a time, and the slowest of the requests that received less than 64 KiB
+  /// in the last 5 s lose their connection.
   std::size_t max_requests_bytes = std::size_t{512} << 20;
-  /// Bytes of answers in memory that clients have not read, all connections together. Above it
-  /// requests of connections with unread answers wait, those of others are served one at a time,
-  /// and a connection that has read nothing for 10 s while others wait is closed. Default: 256 MiB.
-  /// At least 1 KiB.
+  /// Default: 256 MiB. At least 1 KiB. The most bytes of answers in memory that clients have not
+  /// read, for all connections together. Above it requests of connections with unread answers wait,
+  /// requests of other connections are served one at a time, and a connection that has read nothing
+  /// for 10 s while others wait is closed.
   std::size_t max_unread_answer_bytes = std::size_t{256} << 20;
-  /// Topics to list again of which the data directory has the partitions and the catalog knows
-  /// nothing, with the default settings. Default: none. A topic that is listed already is left
-  /// alone; one without directories is a configuration error.
+  /// Default: none. Topics whose partitions are in the data directory but that the catalog does not
+  /// list: they are added to it with the default settings. A topic that is listed already is
+  /// ignored; one without directories is a configuration error.
   std::vector<std::string> adopt = {};
-  /// Waiting fetches times the partitions of each, all together: what is kept so that a fetch is
-  /// answered once its records are there. Above it a fetch looks every 100 ms. At least 1; one pair
-  /// takes about 70 bytes.
+  /// Default: 1,000,000. At least 1. The most pairs of a waiting fetch and one of its partitions,
+  /// of about 70 bytes each. A registered fetch is answered as soon as its records arrive. Above
+  /// the limit a fetch checks for records every 100 ms.
   std::size_t max_fetch_wait_pairs = 1'000'000;
-  /// How far the time of a record may lie before and after the node's
-  /// (log.message.timestamp.before.max.ms, log.message.timestamp.after.max.ms): others are refused
-  /// with INVALID_TIMESTAMP. Not for topics with LogAppendTime; a topic may have its own. At least
-  /// 0; milliseconds::max(): any time.
+  /// Default: milliseconds::max(), no limit. At least 0. How far a record's timestamp may lie
+  /// before the node's time (log.message.timestamp.before.max.ms); earlier records are refused with
+  /// INVALID_TIMESTAMP. It does not apply to topics with LogAppendTime; a topic may have its own
+  /// limit.
   std::chrono::milliseconds max_timestamp_before = std::chrono::milliseconds::max();
-  /// See max_timestamp_before. Default: 1 h.
+  /// Default: 1 h. At least 0; milliseconds::max() means no limit. How far a record's timestamp may
+  /// lie after the node's time (log.message.timestamp.after.max.ms). See max_timestamp_before.
   std::chrono::milliseconds max_timestamp_after = std::chrono::hours(1);
-  /// Damage to give up, each as "TOPIC-PARTITION@OFFSET", as the line that told of it has it.
-  /// Default: none. The damaged bytes alone are put aside in the partition's directory, and the log
-  /// goes on behind a gap; a partition whose directory is missing begins anew behind its last
-  /// offset. It is valid for that damage only: a topic, a partition or damage that there is not is
-  /// a configuration error. A loss that was accepted before is left alone.
+  /// Default: none. Damage whose loss is accepted, each as "TOPIC-PARTITION@OFFSET", as in the
+  /// error that reported it. The node moves only the damaged bytes to a file in the partition's
+  /// directory, and the log continues after a gap; a partition whose directory is missing starts
+  /// anew after its last offset. An entry that names no existing topic, partition or damage is a
+  /// configuration error. A loss that was accepted before is ignored.
   std::vector<std::string> accept_loss = {};
-  /// Null: warnings and errors go to standard error.
+  /// Default: null, warnings and errors go to standard error.
   std::shared_ptr<Logger> logger = nullptr;
 };
 
@@ -108,37 +112,38 @@ struct NodeOptions {
 ///     auto node = dohle::Node::start({.data_dir = "./data"});
 ///     if (!node) return fail(node.error());
 ///
-/// Move-only. Thread safety: any thread, but not while it is being moved.
-/// Moved from, it has no address and `close` answers Errc::closed; move assignment first closes
-/// what it held, as the destructor does. In a child after fork() without exec, `close` fails with
-/// Errc::forked, the destructor leaves everything as it is, and the directory's locks are the
-/// parent's alone.
+/// Move-only. Thread safety: any thread, but not while it is being moved. Moved from, it has no
+/// address and `close` answers Errc::closed. Move assignment first closes what it held, as the
+/// destructor does. In a child after fork() without exec, `close` fails with Errc::forked, the
+/// destructor does nothing, and only the parent holds the directory's locks.
 class DOHLE_API Node {
  public:
-  /// Opens the data, recovers it if the last stop was not clean, and listens; accepts connections
-  /// when it returns. Errors: configuration; locked (another process has the directory); damaged
-  /// (says where and what to do); connection_failed (the address is taken); other storage errors.
+  /// Opens the data, recovers it if the last stop was not clean, and listens. It accepts
+  /// connections when it returns. Errors: configuration; locked (another process holds the
+  /// directory); damaged (with the place and the remedy); connection_failed (the address is in
+  /// use); other storage errors.
   static Result<Node> start(NodeOptions options = {});
 
   Node(Node&&) noexcept;
   Node& operator=(Node&&) noexcept;
-  /// As close() with its default; what fails is logged.
+  /// As close() with its default timeout; its error is logged.
   ~Node();
 
-  /// Where clients connect by the first listener, as "HOST:PORT" with the port that was picked for
-  /// port 0; without sockets, the address for clients that use `transport`. Valid while the Node
-  /// lives.
+  /// The first listener's address, as "HOST:PORT" with the actual port. Without sockets, the
+  /// address for clients that use `transport`. Valid while the Node lives.
   [[nodiscard]] const std::string& address() const;
-  /// In the order of NodeOptions::listeners, then "embedded". Valid while the Node lives.
+  /// The listeners in the order of NodeOptions::listeners, then "embedded". Valid while the Node
+  /// lives.
   [[nodiscard]] const std::vector<NodeListener>& listeners() const;
-  /// Reaches the node from inside the process, without sockets. A Client takes it as
-  /// ClientOptions::transport together with the address of the listener "embedded". It may outlive
-  /// the Node: connections then fail as if refused.
+  /// A transport that reaches the node from inside the process, without sockets. A Client takes it
+  /// as ClientOptions::transport together with the address of the listener "embedded". It may
+  /// outlive the Node: connections then fail as refused ones.
   [[nodiscard]] std::shared_ptr<Transport> transport() const;
 
-  /// Stops accepting, answers what is under way, closes connections, makes all data durable and
-  /// marks the stop as clean. Requests that are not answered within `timeout` are dropped; making
-  /// data durable takes as long as the disk does. Idempotent. Errors: storage.
+  /// Stops accepting, answers the requests under way, closes the connections, makes all data
+  /// durable and marks the stop as clean. Requests that are not answered within `timeout` are
+  /// dropped. `timeout` does not limit the time in which the data is made durable. Idempotent.
+  /// Errors: storage.
   Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(5));
 
  private:

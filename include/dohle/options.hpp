@@ -1,9 +1,9 @@
 #pragma once
 
-// The options in the other style. Each function returns an option that sets the field of the same
-// name, whose documentation gives meaning, range and default. A function works for BrokerOptions
-// and for SubscribeOptions where both have the field. Functions that set what any message broker
-// has stand in `dohle`; those that set what only Kafka has stand in `dohle::kafka`.
+// Functions that set options. Each returns an option that sets the field of the same name, which
+// documents meaning, range and default. A function works for BrokerOptions and for SubscribeOptions
+// if both have the field. Functions for options that every message broker has are in `dohle`;
+// functions for options that only Kafka has are in `dohle::kafka`.
 
 #include <chrono>
 #include <concepts>
@@ -21,7 +21,7 @@
 #include "dohle/broker_options.hpp"
 
 namespace dohle::messaging {
-/// What a function that works for both may set.
+/// The option types that a function for reading accepts.
 template <class Options>
 concept Reads =
     std::same_as<Options, kafka::BrokerOptions> || std::same_as<Options, SubscribeOptions>;
@@ -35,7 +35,7 @@ inline namespace v0 {
 
 // Broker.
 
-/// Replaces the default address; several name servers of one cluster.
+/// Sets `BrokerOptions::addresses`; several addresses are servers of one cluster.
 template <std::convertible_to<std::string>... More>
 [[nodiscard]] BrokerOption with_address(std::string address, More&&... more) {
   std::vector<std::string> addresses{std::move(address), std::string(std::forward<More>(more))...};
@@ -52,7 +52,7 @@ template <std::convertible_to<std::string>... More>
 [[nodiscard]] inline PublishOption with_publish_async(std::same_as<bool> auto async) {
   return [async](PublishOptions& o) { o.async = async; };
 }
-/// Asynchronous, with the outcome told to `callback`.
+/// Sets `PublishOptions::async` to true, and `PublishOptions::callback`.
 [[nodiscard]] inline PublishOption with_publish_async(
     std::function<void(const Result<Receipt>&)> callback) {
   return [callback = std::move(callback)](PublishOptions& o) {
@@ -217,7 +217,7 @@ namespace kafka {
   return [headers = std::move(headers)](PublishOptions& o) { o.headers = headers; };
 }
 
-// Reading: broker-wide and of one subscription.
+// Reading: for the broker or for one subscription.
 
 /// Sets `start_offset`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_start_offset(StartOffset start) {
@@ -273,7 +273,7 @@ namespace kafka {
   return [interval](BrokerOptions& o) { o.partition_watch_interval = interval; };
 }
 
-// Of one subscription.
+// For one subscription.
 
 /// Sets `SubscribeOptions::partition`.
 [[nodiscard]] inline SubscribeOption with_partition(PartitionId partition) {

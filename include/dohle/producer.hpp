@@ -17,7 +17,7 @@
 namespace dohle {
 inline namespace v0 {
 
-/// How many replicas have to have a record before the server answers.
+/// Which replicas must have stored a record before the server answers.
 enum class Acks : std::int8_t {
   none = 0,    ///< the server does not answer: failures stay unknown
   leader = 1,  ///< the leader
@@ -33,46 +33,48 @@ enum class CompressionCodec : std::uint8_t {
   zstd,    ///< RFC 8878
 };
 
-/// How a Producer batches, sends and retries.
+/// The options of a Producer.
 struct ProducerOptions {
-  /// With anything but `all`, idempotence has to be off.
+  /// Default: all. Other values need idempotence to be off.
   Acks acks = Acks::all;
-  /// Each record is stored once and in order, whatever is retried (KIP-98, KIP-360).
+  /// Default: true, each record is stored once and in order, despite retries (KIP-98, KIP-360).
   bool idempotence = true;
-  /// How long a batch waits for more records since its first. 0 to 1 min. Under load batches grow
-  /// by themselves while earlier requests are under way; at low load, with nothing in flight,
-  /// linger is the price of sharing a request, and 0 sends at once.
+  /// Default: 5 ms. 0 to 1 min. How long a batch waits for more records, from its first record on.
+  /// Under load, batches fill while earlier requests are under way. At low load linger delays each
+  /// batch by this time; 0 sends at once.
   std::chrono::microseconds linger{5'000};
-  /// A batch of that many bytes is due at once and takes no more. 512 B to 1 GiB.
+  /// Default: 256 KiB. 512 B to 1 GiB. A batch of this many bytes is full and ready to send.
   std::size_t batch_bytes = std::size_t{256} << 10;
-  /// A batch of that many records is due at once; it may grow on, up to batch_bytes, while it waits
-  /// for its turn on the wire. 0: no such limit.
+  /// Default: 0, no limit. A batch of this many records is ready to send. Until it is sent it may
+  /// still grow, up to batch_bytes.
   std::size_t batch_records = 0;
-  /// Memory of records that are not acknowledged yet, in bytes. At least two slabs of 16 KiB.
+  /// Default: 32 MiB. At least 32 KiB, two slabs of 16 KiB. Memory for records that are not
+  /// acknowledged yet, in bytes.
   std::size_t buffer_bytes = std::size_t{32} << 20;
-  /// How long `send` may wait for memory and for a topic's metadata. 0 to 1 day.
+  /// Default: 1 min. 0 to 1 day. How long `send` may wait for memory and for a topic's metadata.
   std::chrono::milliseconds max_block{60'000};
-  /// From `send` to the outcome, retries included; at least linger + request_timeout, at most 1
-  /// day.
+  /// Default: 2 min. linger + request_timeout to 1 day. Time from `send` to the outcome, retries
+  /// included.
   std::chrono::milliseconds delivery_timeout{120'000};
-  /// Time for one request's answer. 1 ms to 10 min.
+  /// Default: 30 s. 1 ms to 10 min. Time for the answer to one request.
   std::chrono::milliseconds request_timeout{30'000};
-  /// Requests under way per server. 1 to 5 with idempotence, else to 100.
+  /// Default: 5. 1 to 5 with idempotence, otherwise 1 to 100. The most requests under way per
+  /// server.
   int max_in_flight = 5;
-  /// The largest request, in bytes; a record must fit into it with its framing. 1 KiB to 2 GiB - 1,
-  /// and at least batch_bytes.
+  /// Default: 1 MiB. 1 KiB to 2 GiB - 1, and at least batch_bytes. The largest request, in bytes; a
+  /// record must fit into it with its framing.
   std::size_t max_request_bytes = std::size_t{1} << 20;
-  /// How batches are compressed. Default: none.
+  /// Default: none. How batches are compressed.
   CompressionCodec compression = CompressionCodec::none;
-  /// The codec's own scale; nothing: its default. gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22.
+  /// Default: the codec's own. gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22.
   std::optional<int> compression_level = std::nullopt;
-  /// Ask the servers to create topics that do not exist.
+  /// Default: true, sending to a topic that does not exist asks the servers to create it.
   bool allow_auto_create_topics = true;
-  /// Told of a batch that failed and whose outcome nobody took, once, in place of the log line (of
-  /// which there is one a second at most, with their number). On the thread that dropped the last
-  /// Delivery, or the client's: it must not block, nor throw. Never once the producer is gone,
-  /// since what it uses may be gone, too: a batch whose last Delivery outlives the producer is told
-  /// of by the report of flush or close alone.
+  /// Default: none; failed batches whose outcome was not read are logged, at most one line per
+  /// second with their number. Called once per such batch, on the thread that destroyed its last
+  /// Delivery or on the client's thread. It must not block or throw. It is not called after the
+  /// producer's end: a batch whose last Delivery outlives the producer is counted by flush or close
+  /// only.
   std::function<void(const Error&)> on_untaken_failure = nullptr;
 };
 
@@ -89,12 +91,12 @@ struct HandleAccess;
 namespace dohle {
 inline namespace v0 {
 
-/// What became, or will become, of one sent record: two words that point at its batch's outcome.
-/// Nobody has to look at it: a batch that failed, and of whose records neither a Delivery was asked
-/// nor a callback told, is logged (see on_untaken_failure); flush counts its records in any case.
+/// The present or future outcome of one sent record: two words that point to its batch's outcome.
+/// It may be ignored: if a batch fails and no Delivery or callback of its records received the
+/// failure, it is logged (see on_untaken_failure). flush counts its records in any case.
 ///
-/// Lifetime: independent of the producer, but what is dropped after it is no longer logged. Thread
-/// safety: distinct Deliveries from any threads.
+/// Lifetime: independent of the producer, but a failure is not logged if its last Delivery outlives
+/// the producer. Thread safety: different Deliveries may be used from different threads.
 class DOHLE_API Delivery {
  public:
   Delivery() noexcept = default;
@@ -102,42 +104,41 @@ class DOHLE_API Delivery {
   Delivery& operator=(Delivery&& other) noexcept;
   ~Delivery();
 
-  /// Waits for the outcome; makes its batch due at once instead of at the end of linger.
-  /// Errors: timed_out when `timeout` passes first (the record is still under way, `stored()` is
-  /// possibly, and the Delivery may be asked again); would_deadlock on the client's own thread;
-  /// invalid_argument for a Delivery that stands for no record (made by default, moved from, or of
-  /// a publish with a callback); otherwise the record's own failure, with `stored()` telling
-  /// whether it may be in the log.
+  /// Waits for the outcome. Sends its batch at once instead of at the end of linger. Errors:
+  /// timed_out if `timeout` expires first (the record is still under way, `stored()` is possibly,
+  /// and wait may be called again); would_deadlock on the client's own thread; invalid_argument for
+  /// a Delivery without a record (default-constructed, moved from, or of a publish with a
+  /// callback); otherwise the record's own failure, whose `stored()` tells whether it may be in the
+  /// log.
   Result<Receipt> wait(std::chrono::milliseconds timeout) const;
-  /// Waits for as long as the delivery timeout allows.
+  /// As wait(), until the delivery timeout at the latest.
   Result<Receipt> get() const;
-  /// The outcome is there; never waits, on any thread.
+  /// True if the outcome is known. Never waits. Any thread.
   [[nodiscard]] bool is_done() const;
 
  private:
   friend struct client::HandleAccess;
-  /// Takes over one reference.
+  /// Adopts one reference.
   Delivery(client::Outcome* adopted, std::uint32_t index, std::int32_t timestamp_delta) noexcept
       : outcome_(adopted), index_(index), timestamp_delta_(timestamp_delta) {}
 
   client::Outcome* outcome_ = nullptr;
   std::uint32_t index_ = 0;
-  /// Milliseconds after the batch's first record; INT32_MIN: the outcome knows the time.
+  /// Milliseconds after the batch's first record; INT32_MIN if the outcome holds the time.
   std::int32_t timestamp_delta_ = 0;
 };
 
-/// Called with a record's outcome, on the client's thread: it must not block. Free of allocation
-/// when its captures fit three words.
+/// Receives a record's outcome on the client's thread. It must not block. It allocates nothing if
+/// its captures fit three words.
 using DeliveryCallback = std::move_only_function<void(Result<Receipt>)>;
 
-/// A topic that a producer has resolved; sending to it looks nothing up. Moved from, it has no name
-/// and sending to it answers Errc::closed.
-/// Thread safety: copies may be used from any thread.
+/// A topic that a producer has resolved; sending to it needs no look-up. Moved from, it has no
+/// name, and sending to it answers Errc::closed. Thread safety: copies may be used from any thread.
 class DOHLE_API ProducerTopic {
  public:
   /// The topic's name. Valid while a copy of it lives.
   [[nodiscard]] std::string_view name() const;
-  /// As last heard from the cluster.
+  /// The number of partitions in the latest metadata.
   [[nodiscard]] std::int32_t partition_count() const;
 
  private:
@@ -147,9 +148,10 @@ class DOHLE_API ProducerTopic {
   std::shared_ptr<client::IntakeTopic> core_;
 };
 
-/// What a flush or close found.
+/// The result of flush or close.
 struct FlushReport {
-  /// Records that failed since the last flush, whoever was told.
+  /// Number of records that failed since the last flush, including failures that were reported
+  /// elsewhere.
   std::uint64_t failed = 0;
   /// The first of those failures.
   std::optional<Error> first_error;
@@ -162,39 +164,40 @@ class DOHLE_API Producer {
  public:
   Producer(Producer&&) noexcept;
   Producer& operator=(Producer&&) noexcept;
-  /// As close() with the delivery timeout, at most 5 s; on the client's own thread it does not wait
-  /// for the end.
+  /// As close() with the delivery timeout, at most 5 s. On the client's own thread it does not
+  /// wait.
   ~Producer();
 
-  /// Resolves a topic; waits at most max_block for its metadata. One that was just made takes a
-  /// moment to be known by every server, so a topic counts as missing when five answers in a row do
-  /// not know it: with the usual retry_backoff after 1.5 s.
-  /// Errors: no_such_topic, timed_out, the broker's own; would_deadlock on the client's own thread,
-  /// where only topics are found that the client knows already.
+  /// Resolves a topic; waits at most max_block for its metadata. Servers learn of a new topic with
+  /// a delay, so a topic counts as missing only after five answers in a row without it: after 1.5 s
+  /// with the default retry_backoff. Errors: no_such_topic, timed_out, the broker's own;
+  /// would_deadlock on the client's own thread, for a topic whose metadata the client does not
+  /// have.
   Result<ProducerTopic> topic(std::string_view name);
 
-  /// Copies the record into its partition's open batch. Keyless records go to one partition until
-  /// its batch is taken (sticky, per thread); keyed ones to murmur2(key) mod partitions, as in
-  /// Java. Waits at most max_block when the buffer is full; while others wait for that, it may also
-  /// wait for them once its record is in, at most 200 ms of max_block: threads take turns. On the
-  /// client's own thread it never waits. Errors: buffer_full, too_large, no_such_partition,
-  /// invalid_argument, closed, would_block.
+  /// Copies the record into its partition's open batch. Records without a key go to one partition
+  /// until its batch is taken (sticky, per thread); records with a key go to murmur2(key) mod
+  /// partitions, as in Java. Waits at most max_block while the buffer is full. If other threads
+  /// wait for memory, it may also yield to them after it has copied its record, for at most 200 ms
+  /// of max_block. On the client's own thread it never waits. Errors: buffer_full, too_large,
+  /// no_such_partition, invalid_argument, closed, would_block.
   Result<Delivery> send(const ProducerTopic& topic, const Record& record);
   /// As send, but never waits: would_block instead.
   Result<Delivery> try_send(const ProducerTopic& topic, const Record& record);
-  /// As send, with the outcome told to `callback`, which is called exactly once if this succeeds
-  /// and never if it fails.
+  /// As send, but `callback` receives the outcome: exactly once if this call succeeds, never if it
+  /// fails.
   Result<void> send(const ProducerTopic& topic, const Record& record, DeliveryCallback callback);
-  /// By name, through a cache of the calling thread. Errors: also those of `topic`.
+  /// As send, with a topic by name, through a cache of the calling thread. Errors: also those of
+  /// `topic`.
   Result<Delivery> send(std::string_view name, const Record& record);
 
-  /// Makes everything due and waits until each record accepted before the call has an outcome.
-  /// Errors: timed_out, would_deadlock.
+  /// Sends all accepted records and waits until each record accepted before the call has an
+  /// outcome. Errors: timed_out, would_deadlock.
   Result<FlushReport> flush(std::chrono::milliseconds timeout);
 
-  /// Refuses further records, delivers or fails everything it accepted within `timeout`.
-  /// What is not acknowledged by then fails, with `stored()` possibly for what was on the wire.
-  /// Errors: would_deadlock on the client's own thread.
+  /// Refuses further records, and delivers or fails all accepted ones within `timeout`. Records
+  /// that are not acknowledged by then fail; `stored()` is possibly for those that were on the
+  /// wire. Errors: would_deadlock on the client's own thread.
   Result<FlushReport> close(std::chrono::milliseconds timeout);
 
  private:

@@ -11,45 +11,45 @@
 namespace dohle {
 inline namespace v0 {
 
-/// Read-only bytes that somebody else owns.
+/// A view of read-only bytes.
 using Bytes = std::span<const std::byte>;
 
-/// Views text as bytes and bytes as text; nothing is copied.
+/// Views text as bytes, without a copy.
 [[nodiscard]] inline Bytes as_bytes(std::string_view text) {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
 }
-/// Views bytes as text.
+/// Views bytes as text, without a copy.
 [[nodiscard]] inline std::string_view as_text(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 /// A header of a record: a name and a value that may be null (absent). Names may repeat.
 struct HeaderView {
-  /// Its name, which other headers of the record may have, too.
+  /// The header's name; several headers of a record may have the same name.
   std::string_view name;
-  /// Its value. If absent, it is null.
+  /// The header's value. If absent, it is null.
   std::optional<Bytes> value;
 };
 
-/// A record to be sent. It only refers to bytes: `send` copies them before it returns, so they
-/// need to live no longer than the call.
+/// A record to be sent. It only refers to bytes: `send` copies them before it returns, so they must
+/// be valid only during the call.
 ///
 /// An absent key is not an empty key, and an absent value (a tombstone) is not an empty value.
 struct Record {
-  /// Default: none.
+  /// The key. Default: absent, no key.
   std::optional<Bytes> key = std::nullopt;
-  /// Default: none, a tombstone.
+  /// The value. Default: absent, a tombstone.
   std::optional<Bytes> value = std::nullopt;
-  /// In the order in which they are sent. Default: none.
+  /// Default: none. The headers in the order in which they are sent.
   std::span<const HeaderView> headers = {};
-  /// none: the time at which it is sent.
+  /// Default: none, the time at which it is sent.
   Timestamp timestamp = {};
-  /// none: chosen by the partitioner.
+  /// Default: none, the partitioner chooses it.
   PartitionId partition = {};
 };
 
-/// The headers of a received record, decoded while they are walked. A forward range of HeaderView.
-/// It refers to the bytes that the record refers to, and lives as long as they do.
+/// The headers of a received record. A forward range of HeaderView; iterating decodes them. It
+/// refers to the record's bytes, and is valid as long as they are.
 class HeaderRange {
  public:
   /// A C++20 forward iterator.
@@ -109,13 +109,14 @@ class HeaderRange {
 
   /// The first header.
   [[nodiscard]] iterator begin() const { return {encoded_, count_}; }
-  /// Behind the last header.
+  /// The end of the headers.
   [[nodiscard]] iterator end() const { return {}; }
-  /// How many headers there are.
+  /// The number of headers.
   [[nodiscard]] std::size_t size() const { return count_; }
-  /// There are no headers.
+  /// True if there are no headers.
   [[nodiscard]] bool empty() const { return count_ == 0; }
-  /// The value of the first header of that name; nothing if there is none or its value is null.
+  /// The value of the first header of that name. Absent if there is no such header or its value is
+  /// null.
   [[nodiscard]] std::optional<Bytes> first(std::string_view name) const {
     for (const HeaderView& header : *this) {
       if (header.name == name) return header.value;
@@ -128,7 +129,8 @@ class HeaderRange {
   std::uint32_t count_ = 0;
 };
 
-/// A received record. Views into a fetched buffer; whoever hands it out says how long they live.
+/// A received record. Its members are views into a fetched buffer; the function that returns it
+/// documents how long they are valid.
 struct RecordView {
   /// Its place in the partition.
   Offset offset;
@@ -146,7 +148,7 @@ struct RecordView {
 struct Receipt {
   /// The partition that it was stored in.
   PartitionId partition;
-  /// none when acks is 0.
+  /// The record's offset; none if acks is 0.
   Offset offset;
   /// The broker's time under LogAppendTime, otherwise the record's own.
   Timestamp timestamp;

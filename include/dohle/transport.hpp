@@ -3,8 +3,8 @@
 namespace dohle {
 inline namespace v0 {
 
-/// A way to reach a server other than by sockets; made by `Node::transport()`, given to a Client in
-/// ClientOptions::transport. Opaque. Thread safety: may be shared by several clients.
+/// A way to reach a server without sockets. `Node::transport()` makes it, and a Client takes it as
+/// ClientOptions::transport. Opaque. Thread safety: several clients may share it.
 class Transport;
 
 }  // namespace v0

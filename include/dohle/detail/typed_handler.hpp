@@ -13,7 +13,7 @@
 
 namespace dohle::messaging {
 
-/// Makes events for handlers out of what middleware passes on.
+/// Makes the events that handlers receive from the event that the middleware passes on.
 class DOHLE_API EventAccess {
  public:
   static RawEvent make(std::shared_ptr<EventState> state) { return RawEvent(std::move(state)); }
@@ -43,7 +43,7 @@ Result<void> encode_into(const void* value, const CodecContext& context, std::st
   }
 }
 
-/// Nothing for a tombstone.
+/// Absent for a tombstone.
 template <Decodable T>
 Result<std::optional<T>> decode(const RawEvent& event) {
   const auto body = event.body();
@@ -86,7 +86,7 @@ inline Error tombstone_without_value(const RawEvent& event) {
                            " has no body (a tombstone); a handler that takes an Event sees it");
 }
 
-/// Handlers need not be copyable: std::function shares this one.
+/// std::function needs a copyable callable; sharing the handler allows ones that are not.
 template <class T, class Handler>
 SubscribeHandler typed(Handler handler) {
   return [shared = std::make_shared<Handler>(std::move(handler))](RawEvent& event) -> Result<void> {
