@@ -63,7 +63,7 @@ inline namespace v0 {
 
 namespace {
 
-/// Puts the names beside the results.
+/// Pairs names with results.
 template <class T>
 Result<std::vector<Named<T>>> named(std::vector<std::string> names,
                                     Result<std::vector<Result<T>>> results) {
@@ -212,7 +212,7 @@ Result<std::vector<OffsetAnswer>> Admin::list_offsets(std::vector<OffsetQuery> q
 }  // namespace v0
 
 Admin client::make_admin(std::shared_ptr<Client::Shared> core) {
-  // Of a Client that was moved from.
+  // The client was moved from.
   if (!core) return client::HandleAccess::make<Admin>(std::shared_ptr<client::AdminCalls>());
   return client::HandleAccess::make<Admin>(std::make_shared<client::AdminCalls>(std::move(core)));
 }

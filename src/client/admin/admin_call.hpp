@@ -18,14 +18,14 @@
 
 namespace dohle::client {
 
-/// Whether an administrator's request is worth repeating. That a topic does not exist is an answer.
+/// Whether an Admin request should be repeated. A missing topic is an answer.
 [[nodiscard]] inline bool is_worth_repeating(const Error& error) {
   return error.is_retriable() && !error.is_broker(broker_error::unknown_topic_or_partition);
 }
 
-/// One call of Admin under way: attempts, with a wait between them, until it is answered or its
-/// deadline passes. Kept alive by what it waits for; when that is dropped, so is `then`.
-/// Loop thread only.
+/// One call of Admin: attempts with a backoff between them, until it is answered or its deadline
+/// passes. Its requests and timers keep it alive; if they are dropped, `then` is dropped too. Loop
+/// thread only.
 template <class T>
 class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
  public:
@@ -55,7 +55,7 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
   virtual void on_deadline() { finish(fail(overdue(what_))); }
 
   [[nodiscard]] Cluster& cluster() { return cluster_; }
-  /// "list topics": for messages.
+  /// The call's name for messages, for instance "list topics".
   [[nodiscard]] const std::string& what() const { return what_; }
   [[nodiscard]] bool is_over() const { return !then_; }
   [[nodiscard]] Duration left() const {
@@ -78,7 +78,7 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
       self->attempt();
     });
   }
-  /// As attempt_later if that may help, else the end.
+  /// As attempt_later if a retry may help, else finish.
   void on_failure(const Error& why) {
     if (!is_worth_repeating(why)) return finish(fail(why.within(what_)));
     if (why.is_broker(broker_error::not_controller)) cluster_.doubt();
@@ -107,8 +107,8 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
   TimerId retry_timer_ = 0;
 };
 
-/// A call that one answer of one server settles. `Ask` is called with (cluster, then) for each
-/// attempt; `Read` makes the result, or why there is none, of the answer.
+/// A call with one request to one server. `Ask` is called with (cluster, then) for each attempt.
+/// `Read` converts the answer to the result or an error.
 template <class T, class M>
 class SingleCall final : public AdminCall<T> {
  public:
@@ -136,15 +136,15 @@ class SingleCall final : public AdminCall<T> {
   Read read_;
 };
 
-/// A call about several things, each with an outcome of its own: rounds of questions about those
-/// that have none yet.
+/// A call about several items, each with an outcome of its own. Each round sends requests for the
+/// items without an outcome.
 template <class Answer>
 class ItemsCall : public AdminCall<std::vector<Result<Answer>>> {
  public:
   using Results = std::vector<Result<Answer>>;
   using typename AdminCall<Results>::Then;
 
-  /// `names`: of the things, for messages ("orders"); `what`: what is done to each ("create
+  /// `names`: the items' names for messages ("orders"). `what`: the action on each item ("create
   /// topic").
   ItemsCall(Cluster& cluster, Duration timeout, std::string what, std::vector<std::string> names,
             Then then)
@@ -153,10 +153,10 @@ class ItemsCall : public AdminCall<std::vector<Result<Answer>>> {
   }
 
  protected:
-  /// Things of one round, at most: what connections let wait is bounded.
+  /// Maximum items per round, since connections bound their queued requests.
   static constexpr std::size_t max_round = 500;
 
-  /// Asks about these. Answers are taken through `ask` and `ask_any`.
+  /// Sends requests for these items with `ask`, `ask_any` or `ask_controller`.
   virtual void ask_about(const std::vector<std::size_t>& pending) = 0;
 
   [[nodiscard]] const std::string& name(std::size_t item) const { return items_[item].name; }
@@ -170,7 +170,7 @@ class ItemsCall : public AdminCall<std::vector<Result<Answer>>> {
     items_[item].outcome = std::move(outcome);
     progress_ = true;
   }
-  /// Repeats the question about the item, if that may help.
+  /// Repeats the request for the item if a retry may help.
   void on_item_failure(std::size_t item, const Error& why) {
     if (!is_worth_repeating(why)) return settle(item, fail(why));
     if (why.is_broker(broker_error::not_controller)) this->cluster().doubt();
@@ -222,7 +222,7 @@ class ItemsCall : public AdminCall<std::vector<Result<Answer>>> {
     }
     if (pending.empty()) return this->finish(results());
     progress_ = false;
-    // Answers may come from within the asking; the round ends after it.
+    // Answers may arrive inside ask_about; the round ends only after it.
     open_ = 1;
     ask_about(pending);
     close_question();

@@ -24,7 +24,8 @@ using wire::ListGroupsResponse;
 using wire::OffsetFetchRequest;
 using wire::OffsetFetchResponse;
 
-/// Apache Kafka writes the types in lower case; its protocol does not say so.
+/// Ignores case: Apache Kafka writes the types in lower case, but its protocol does not require
+/// that.
 GroupType group_type(std::string_view name) {
   for (const GroupType type : {GroupType::classic, GroupType::consumer, GroupType::share}) {
     const auto is_same = [](char a, char b) {
@@ -35,7 +36,7 @@ GroupType group_type(std::string_view name) {
   return GroupType::unknown;
 }
 
-/// Asks every one of some nodes for its groups; the items are the nodes.
+/// Asks each of some nodes for its groups. The items are the nodes.
 class ListNodesGroups final : public ItemsCall<std::vector<GroupListing>> {
  public:
   ListNodesGroups(Cluster& cluster, std::vector<NodeId> nodes, Duration timeout, Then then)
@@ -68,7 +69,8 @@ class ListNodesGroups final : public ItemsCall<std::vector<GroupListing>> {
   std::vector<NodeId> nodes_;
 };
 
-/// A group that moves to another coordinator meanwhile may be named twice, or by neither.
+/// Removes duplicates: a group that moves to another coordinator meanwhile may be listed by both
+/// nodes, or by neither.
 Result<std::vector<GroupListing>> merged(ListNodesGroups::Results&& by_node) {
   std::map<std::string, GroupListing> groups;
   for (auto& listed : by_node) {
@@ -80,7 +82,7 @@ Result<std::vector<GroupListing>> merged(ListNodesGroups::Results&& by_node) {
   return all;
 }
 
-/// About groups, each of which has its coordinator.
+/// A call about groups. Each group is asked for at its coordinator.
 template <class Answer>
 class GroupsCall : public ItemsCall<Answer> {
  public:
@@ -120,7 +122,7 @@ Result<std::vector<GroupMemberDescription>> describe_members(
   for (const auto& each : group.members) {
     GroupMemberDescription member{
         each.member_id, each.group_instance_id.value_or(""), each.client_id, each.client_host, {}};
-    // Other kinds of groups put other things there.
+    // Other protocol types store other data there.
     if (group.protocol_type == "consumer") {
       auto assigned = decode_assignment(each.member_assignment);
       if (!assigned) return fail(assigned.error().within("assignment of " + each.member_id));
@@ -155,13 +157,13 @@ class DescribeGroups final : public GroupsCall<GroupDescription> {
       return on_item_failure(
           item, refused(item, group.error_code, group.error_message.value_or(std::string())));
     }
-    // Before version 6 that is how servers say that there is no such group.
+    // Servers answer so for unknown groups before version 6.
     if (group.group_state == "Dead") {
       return settle(item, fail(refused(item, broker_error::group_id_not_found)));
     }
     auto members = describe_members(group);
     if (!members) return settle(item, fail(members.error().within(doing(item))));
-    // Servers answer for classic groups alone.
+    // Servers answer this request only for classic groups.
     settle(item, GroupDescription{group.group_id, group.group_state, GroupType::classic,
                                   group.protocol_type, group.protocol_data, coordinator,
                                   std::move(*members)});
@@ -189,7 +191,7 @@ class DeleteGroups final : public GroupsCall<void> {
   }
 };
 
-/// Adds the committed offsets of one topic. Errors: of its first partition that has one.
+/// Adds the committed offsets of one topic. Errors: that of the first failed partition.
 template <class Partitions>
 Result<void> add_offsets(const std::string& topic, const Partitions& partitions,
                          std::vector<GroupOffset>& out) {
@@ -241,7 +243,7 @@ class GroupOffsets final : public GroupsCall<std::vector<GroupOffset>> {
     });
   }
   Result<std::vector<GroupOffset>> read(std::size_t item, const OffsetFetchResponse& answer) const {
-    // Servers before version 8 answer about the one group.
+    // Before version 8 an answer is about one group.
     if (answer.groups.empty()) return offsets_of(answer.error_code, answer.topics);
     for (const auto& group : answer.groups) {
       if (group.group_id == name(item)) return offsets_of(group.error_code, group.topics);

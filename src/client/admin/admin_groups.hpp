@@ -8,10 +8,10 @@
 
 namespace dohle::client {
 
-// Admin's calls about groups and offsets, without waiting; as admin_topics.hpp. Each group is asked
-// for at its own coordinator.
+// Admin's calls about groups and offsets, without waiting, as in admin_topics.hpp. Each group is
+// asked for at its coordinator.
 
-/// Asks every node of the cluster; an error if one of them cannot be asked.
+/// Asks every node of the cluster. Fails if one of them cannot be asked.
 void list_groups(Cluster& cluster, Duration timeout,
                  AdminCall<std::vector<GroupListing>>::Then then);
 void describe_groups(Cluster& cluster, std::vector<std::string> ids, Duration timeout,

@@ -22,8 +22,8 @@ std::vector<std::string> names_of(const std::vector<OffsetQuery>& queries) {
   return names;
 }
 
-/// A round asks for the leaders, then each leader. Servers refuse a request that names a partition
-/// twice, so a second query about it goes in a request of its own.
+/// A round asks for the leaders, then asks each leader. Servers refuse a request with the same
+/// partition twice, so a second query about it goes into another request.
 class ListOffsets final : public ItemsCall<OffsetAnswer::Found> {
  public:
   ListOffsets(Cluster& cluster, const std::vector<OffsetQuery>& queries, Duration timeout,
@@ -36,7 +36,7 @@ class ListOffsets final : public ItemsCall<OffsetAnswer::Found> {
     NodeId node;
     LeaderEpoch epoch;
   };
-  /// Leader, and how many queries about the same partition come before.
+  /// The leader, and the number of earlier queries about the same partition.
   using Place = std::pair<NodeId, std::size_t>;
   struct Question {
     ListOffsetsRequest request;
@@ -81,7 +81,7 @@ class ListOffsets final : public ItemsCall<OffsetAnswer::Found> {
     }
   }
 
-  /// Nothing: there is none, and the item knows.
+  /// If absent, the item was settled or will be repeated.
   std::optional<Leader> leader_of(std::size_t item, const MetadataResponse& metadata) {
     const auto topic = std::ranges::find_if(
         metadata.topics, [&](const auto& each) { return each.name == partition(item).topic; });

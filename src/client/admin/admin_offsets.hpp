@@ -7,8 +7,8 @@
 
 namespace dohle::client {
 
-/// Admin::list_offsets without waiting; as admin_topics.hpp. One result for each query, in their
-/// order; every partition is asked for at its leader. Errors: no_such_partition.
+/// Admin::list_offsets without waiting, as in admin_topics.hpp. One result per query, in their
+/// order. Each partition is asked for at its leader. Errors: no_such_partition.
 void list_offsets(Cluster& cluster, const std::vector<OffsetQuery>& queries, Duration timeout,
                   ItemsCall<OffsetAnswer::Found>::Then then);
 

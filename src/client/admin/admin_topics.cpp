@@ -30,15 +30,15 @@ std::vector<std::string> names_of(const std::vector<NewTopic>& topics) {
   return names;
 }
 
-/// Time that a server may take to make or delete: it says so when that is not enough.
+/// The time limit for the server, which reports an error if it is not enough.
 std::int32_t server_timeout(Duration left) {
   constexpr Duration most = std::chrono::seconds(25);
   return static_cast<std::int32_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(std::min(left, most)).count());
 }
 
-/// Of the controller: making and deleting. What it was asked about and never answered for may have
-/// been done all the same.
+/// A call to the controller, which creates or deletes. An unanswered request may have been carried
+/// out.
 template <class Answer>
 class ControllerCall : public ItemsCall<Answer> {
  public:
@@ -51,13 +51,13 @@ class ControllerCall : public ItemsCall<Answer> {
       this->on_item_failure(item, why.within(this->doing(item)));
     }
   }
-  /// The server's refusal of one.
+  /// The server refused the item.
   void refuse(std::size_t item, std::int16_t code, const std::string& server_message) {
     const bool was_lost = std::ranges::find(lost_, item) != lost_.end();
     const auto where =
         this->doing(item) + (was_lost ? " (an earlier request was lost and may have done it)" : "");
     const Error why = Error::broker(code, where, server_message);
-    // It goes on with what it did not finish in time; asking once more would only find it done.
+    // The server continues after its time limit. A repeated request would only find it done.
     if (why.is_broker(broker_error::request_timed_out)) return this->settle(item, fail(why));
     this->on_item_failure(item, why);
   }
@@ -266,7 +266,7 @@ class DescribeConfigs final : public ItemsCall<std::vector<ConfigEntry>> {
     if (server.is_none()) return ask_any(std::move(request), std::move(taken));
     ask(server, std::move(request), std::move(taken));
   }
-  /// none: any.
+  /// None for any server.
   static Result<NodeId> server_of(const ConfigResource& resource) {
     if (resource.type == ConfigResourceType::topic) return NodeId{};
     NodeId server;

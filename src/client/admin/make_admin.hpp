@@ -7,7 +7,7 @@
 
 namespace dohle::client {
 
-/// Any thread; nothing is sent before the first call.
+/// Sends no request before the first call. Any thread.
 [[nodiscard]] Admin make_admin(std::shared_ptr<Client::Shared> core);
 
 }  // namespace dohle::client

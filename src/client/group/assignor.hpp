@@ -12,7 +12,7 @@
 
 namespace dohle::client {
 
-/// What a member of a group told its leader.
+/// A member's subscription, as its group's leader receives it.
 struct SubscribedMember {
   std::string member_id;
   std::optional<std::string> group_instance_id;
@@ -24,28 +24,29 @@ struct MemberAssignment {
   std::vector<TopicPartition> partitions;
 };
 
-/// Partitions of each topic; topics that do not exist are left out.
+/// The number of partitions of each topic; missing topics have no entry.
 using PartitionCounts = std::map<std::string, std::int32_t, std::less<>>;
 
-/// Apache Kafka's assignor "range": of each topic every subscriber gets a run of partitions, equal
-/// in length but for the first ones, which get one more. Subscribers are in the order of their
-/// instance ids, then those without one by member id. One entry per member, in that order;
-/// partitions by topic, then by number.
+/// Apache Kafka's assignor "range". Each subscriber of a topic gets a range of its partitions. The
+/// ranges have equal lengths, but the first ones may have one partition more. Subscribers are
+/// ordered by instance id, then those without one by member id. Returns one entry per member in
+/// that order, with partitions sorted by topic and number.
 [[nodiscard]] std::vector<MemberAssignment> assign_range(std::vector<SubscribedMember> members,
                                                          const PartitionCounts& partitions);
 
-/// What goes into JoinGroup, version 3. `owned`: partitions kept while joining, sorted by topic.
+/// Encodes a subscription for JoinGroup, version 3. `owned`: partitions kept during the join,
+/// sorted by topic.
 /// Errors: those of encoding.
 [[nodiscard]] Result<Slice> encode_subscription(const std::vector<std::string>& topics,
                                                 const std::vector<TopicPartition>& owned,
                                                 Generation generation);
-/// The topics in what a member put into JoinGroup, in any version. Errors: malformed.
+/// The topics of a member's subscription from JoinGroup, in any version. Errors: malformed.
 [[nodiscard]] Result<std::vector<std::string>> subscribed_topics(const Slice& subscription);
 
-/// What goes into SyncGroup for one member. `partitions`: sorted by topic.
+/// Encodes one member's assignment for SyncGroup. `partitions`: sorted by topic.
 /// Errors: those of encoding.
 [[nodiscard]] Result<Slice> encode_assignment(const std::vector<TopicPartition>& partitions);
-/// No bytes at all are an empty assignment. Errors: malformed.
+/// Decodes an assignment from SyncGroup. No bytes are an empty assignment. Errors: malformed.
 [[nodiscard]] Result<std::vector<TopicPartition>> decode_assignment(const Slice& assignment);
 
 }  // namespace dohle::client

@@ -8,12 +8,13 @@
 
 namespace dohle::client {
 
-/// The question for a group's coordinator, for whatever version the server speaks.
+/// The request for a group's coordinator, with the fields of all versions.
 [[nodiscard]] wire::FindCoordinatorRequest ask_for_coordinator(std::string_view group_id);
-/// The coordinator that the answer names. Errors: the server's, also for the group alone.
+/// The coordinator in the answer. Errors: the server's, for the request or for the group.
 [[nodiscard]] Result<NodeId> coordinator_of(const wire::FindCoordinatorResponse& answer,
                                             std::string_view group_id);
-/// The code says that another node is the coordinator, or will be: look for it again.
+/// Whether the coordinator has to be looked up again: another node is or will be the coordinator,
+/// or the connection failed.
 [[nodiscard]] bool is_coordinator_lost(const Error& error);
 
 }  // namespace dohle::client

@@ -19,10 +19,11 @@ namespace {
 
 constexpr std::string_view protocol_type = "consumer";
 constexpr std::string_view range = "range";
-/// A node that restarts refuses a few times; the backoff makes these some seconds and a minute.
+/// A restarting node refuses a few times. With the backoff these are some seconds and about a
+/// minute.
 constexpr unsigned refusals_until_line = 5;
 constexpr unsigned refusals_per_line = 60;
-/// A frozen server takes a request_timeout to show that it is one: another one is asked before.
+/// A frozen server is detected only after request_timeout, so another one is asked earlier.
 constexpr Duration find_patience = std::chrono::seconds(5);
 
 std::int32_t milliseconds(Duration duration) {
@@ -65,7 +66,7 @@ void GroupMember::check_invariants() const {
                "an answer is awaited to a question that was not asked");
 }
 
-// What is asked, and what it depends on.
+// Requests and their conditions.
 
 bool GroupMember::is_joining() const {
   return state_ == State::joining || state_ == State::assigning || state_ == State::syncing;
@@ -112,7 +113,7 @@ TimePoint GroupMember::deadline() const {
 
 void GroupMember::on_time(TimePoint now, GroupActions& out) {
   if (minds_polls() && now >= poll_deadline_) on_poll_overdue(now, out);
-  // Heartbeats that are not answered: perhaps another node coordinates by now.
+  // Heartbeats are not answered, so another node may be the coordinator by now.
   if (beats() && now >= session_deadline_) lose_coordinator();
   advance(now, out);
 }
@@ -130,7 +131,7 @@ void GroupMember::advance(TimePoint now, GroupActions& out) {
   if (beats() && heartbeat_ticket_ == 0 && now >= heartbeat_at_) send_heartbeat(now, out);
 }
 
-// The user.
+// Calls of the consumer.
 
 void GroupMember::subscribe(std::vector<std::string> topics, TimePoint now, GroupActions& out) {
   topics_ = std::move(topics);
@@ -173,7 +174,7 @@ void GroupMember::need_coordinator(TimePoint now, GroupActions& out) {
   advance(now, out);
 }
 
-// Giving up partitions, and leaving.
+// Giving up partitions and leaving.
 
 void GroupMember::release(bool lost, After after, TimePoint now, GroupActions& out) {
   if (state_ == State::releasing) {
@@ -210,7 +211,7 @@ void GroupMember::finish_leaving(TimePoint now, GroupActions& out) {
 
 void GroupMember::on_left(GroupTicket ticket, Result<wire::LeaveGroupResponse> /*answer*/,
                           TimePoint now, GroupActions& out) {
-  // Whatever the answer: a member that the server still counts is dropped after session_timeout.
+  // The answer does not matter: the server drops the member after session_timeout at the latest.
   if (state_ != State::leaving || ticket != leave_ticket_) return;
   leave_ticket_ = 0;
   state_ = topics_.empty() ? State::off : State::unjoined;
@@ -219,7 +220,8 @@ void GroupMember::on_left(GroupTicket ticket, Result<wire::LeaveGroupResponse> /
 }
 
 bool GroupMember::send_leave(std::string_view why, GroupActions& out) {
-  // A static member stays, so that its successor of the same name gets the same partitions.
+  // A static member stays, so that its successor with the same instance id gets the same
+  // partitions.
   if (instance_id_ || member_id_.empty() || coordinator_.is_none()) return false;
   wire::LeaveGroupRequest message;
   message.group_id = options_.group_id;
@@ -266,7 +268,8 @@ void GroupMember::lose_coordinator() {
 
 TimePoint GroupMember::may_find_at() const {
   if (find_ticket_ != 0) return find_late_at_;
-  // It was named just now: it is asked for again after a while, whatever the doubt.
+  // A coordinator that was just named is asked for again only after max_retry_backoff, even in
+  // doubt.
   return coordinator_.is_none() ? find_not_before_
                                 : TimePoint(named_at_ + options_.max_retry_backoff);
 }
@@ -292,8 +295,7 @@ void GroupMember::on_probed(GroupTicket ticket, Result<wire::FindCoordinatorResp
     if (found && *found != coordinator_) take_coordinator(*found, now, out);
     return advance(now, out);
   }
-  // The connection on which the join waits is not better than the one that failed: it may be
-  // half-open, and would show nothing.
+  // The connection of the join may be half-open as well, without any sign of it.
   if (is_coordinator_lost(answer.error())) out.push_back(TakeBack{coordinator_});
   on_failure(answer.error().within("join group " + options_.group_id), Source::other, now, out);
 }
@@ -304,7 +306,7 @@ void GroupMember::take_coordinator(NodeId found, TimePoint now, GroupActions& ou
   if (has_moved && !coordinator_.is_none()) {
     heartbeat_ticket_ = probe_ticket_ = 0;
     heartbeat_at_ = std::min(heartbeat_at_, now);
-    // What was asked of the earlier one is asked anew.
+    // Requests to the earlier coordinator are made again.
     if (state_ == State::joining || state_ == State::syncing) {
       state_ = State::unjoined;
       join_ticket_ = 0;
@@ -331,7 +333,7 @@ void GroupMember::on_coordinator(GroupTicket ticket, Result<wire::FindCoordinato
     return give_up(found.error(), now, out);
   }
   if (*found == coordinator_) {
-    // Asked in doubt, and others do not know better yet.
+    // Asked in doubt, and other servers know no other coordinator yet.
     named_at_ = now;
     return;
   }
@@ -388,7 +390,7 @@ void GroupMember::on_joined(GroupTicket ticket, Result<wire::JoinGroupResponse> 
   }
 }
 
-// A server that gives ids without end, or none, is given time.
+// Waits for the backoff if a server keeps assigning ids, or assigns none.
 void GroupMember::on_member_id(const wire::JoinGroupResponse& answer, TimePoint now,
                                GroupActions& out) {
   const bool had_one = !member_id_.empty();
@@ -469,7 +471,7 @@ void GroupMember::on_assignments(GroupTicket ticket,
 
 void GroupMember::send_sync(std::vector<SyncAssignment> assignments, GroupActions& out) {
   if (coordinator_.is_none()) {
-    // Lost while the leader was at work; a new one starts with a join.
+    // The coordinator was lost during the assignment; a new one requires a join.
     state_ = State::unjoined;
     return;
   }
@@ -549,13 +551,13 @@ void GroupMember::on_heartbeat(GroupTicket ticket, Result<wire::HeartbeatRespons
     on_failure(refused("heartbeat to", code), Source::heartbeat, now, out);
 }
 
-// When something fails.
+// Failures.
 
 void GroupMember::on_failure(const Error& why, Source source, TimePoint now, GroupActions& out) {
   if (on_membership_error(why, source, now, out)) return;
   if (is_joining() && why.is_retriable()) note_refusal(why, out);
   if (is_coordinator_lost(why)) {
-    // A sync is held back on another connection, which may be half-open.
+    // A delayed sync waits on another connection, which may be half-open.
     if (source == Source::heartbeat && is_joining()) out.push_back(TakeBack{coordinator_});
     lose_coordinator();
     retry(now);
@@ -577,7 +579,7 @@ void GroupMember::retry(TimePoint now) {
   join_not_before_ = now + join_backoff_.next(*random_);
 }
 
-// Of connections that fail the cluster tells.
+// The cluster already logs failed connections.
 void GroupMember::note_refusal(const Error& why, GroupActions& out) {
   if (why.category() != ErrorCategory::broker) return;
   ++refusals_;
@@ -594,7 +596,7 @@ bool GroupMember::on_membership_error(const Error& why, Source source, TimePoint
       return true;
     case broker_error::illegal_generation:
     case broker_error::unknown_member_id: {
-      // A server that refuses even a newcomer is given time.
+      // Waits for the backoff if the server refuses even a new member.
       if (state_ == State::joining && member_id_.empty()) retry(now);
       forget_membership(why.code() == broker_error::unknown_member_id);
       rejoin_reason_ = why.name();
@@ -603,7 +605,7 @@ bool GroupMember::on_membership_error(const Error& why, Source source, TimePoint
       return true;
     }
     case broker_error::rebalance_in_progress:
-      // Answered to a join when the server could not store the group in time.
+      // The answer to a join if the server could not store the group in time.
       if (state_ == State::joining) return false;
       rejoin_reason_ = "the group rebalances";
       if (source == Source::other) start_over(why, now, out);
@@ -621,7 +623,7 @@ void GroupMember::on_offsets_error(NodeId coordinator, Generation generation, co
     lose_coordinator();
     return advance(now, out);
   }
-  // While it joins, the answer to that decides.
+  // During a join its answer decides.
   const bool concerns = is_member() && generation == generation_ &&
                         (state_ == State::stable || state_ == State::releasing);
   if (concerns) on_membership_error(error, Source::other, now, out);

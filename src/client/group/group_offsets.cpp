@@ -69,7 +69,7 @@ Result<void> outcome_of(const wire::OffsetCommitResponse& answer) {
       const Error why =
           Error::broker(partition.error_code,
                         fmt::format("commit {}-{}", topic.name, partition.partition_index.value));
-      // One that cannot be cured decides.
+      // An error that a retry cannot cure takes precedence.
       if (!first || (is_worth_retrying(*first) && !is_worth_retrying(why))) first = why;
     }
   }
@@ -144,7 +144,7 @@ void GroupOffsets::on_time() {
   for (Commit& each : commits_) {
     if (each.then && each.deadline <= now) told.push_back(std::exchange(each.then, nullptr));
   }
-  // The first one's answer may still come; those behind it were never sent.
+  // The first commit may still get its answer; the later ones were never sent.
   for (auto each = commits_.begin(); each != commits_.end();) {
     const bool is_under_way = each == commits_.begin() && is_committing_;
     each = each->then || is_under_way ? each + 1 : commits_.erase(each);
@@ -182,7 +182,8 @@ void GroupOffsets::end_commit(Result<void> outcome) {
 }
 
 void GroupOffsets::pump() {
-  // Commits that end at once come back here: as many as there are would not fit on the stack.
+  // Not recursive: a commit that ends at once calls pump again, and many of them would overflow the
+  // stack.
   if (is_pumping_) return;
   is_pumping_ = true;
   while (!is_committing_ && !commits_.empty() && !closed_) begin_commit();
@@ -194,8 +195,8 @@ void GroupOffsets::begin_commit() {
   if (head.offsets.empty()) return end_commit({});
   is_committing_ = true;
   const GroupMembership by = group_.membership();
-  // Under a later one the server would take it, though others may have read on from what was
-  // committed before.
+  // The server would accept it under a later generation, although another member may have continued
+  // from the offset committed before.
   if (by.generation != head.generation) {
     is_committing_ = false;
     return end_commit(fail(Error::broker(broker_error::illegal_generation,

@@ -12,7 +12,7 @@
 
 namespace dohle::client {
 
-/// Who a commit comes from, and to whom it goes.
+/// The membership and the coordinator of a commit.
 struct GroupMembership {
   std::string group_id;
   NodeId coordinator;
@@ -21,18 +21,18 @@ struct GroupMembership {
   std::optional<std::string> instance_id;
 };
 
-/// The membership, as those see it who commit and fetch offsets. Loop thread.
+/// The membership, as commits and fetches of offsets need it. Loop thread.
 class OffsetsGroup {
  public:
   virtual ~OffsetsGroup() = default;
-  /// No coordinator: none is known; it is looked for, and `retry` may be called later.
+  /// The coordinator is none while it is unknown; it is then looked for.
   virtual GroupMembership membership() = 0;
   virtual void on_offsets_error(NodeId coordinator, Generation generation, const Error& why) = 0;
 };
 
-/// Commits a group's offsets, one request after the other in the order of the calls, and fetches
-/// committed ones; tries again until a deadline, a commit only within its generation. Loop thread
-/// only.
+/// Commits a group's offsets, one request at a time in the order of the calls, and fetches
+/// committed offsets. It retries until the deadline, a commit only within its generation. Loop
+/// thread only.
 class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
  public:
   using Committed = std::move_only_function<void(Result<void>)>;
@@ -44,33 +44,33 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
   GroupOffsets& operator=(const GroupOffsets&) = delete;
 
   void commit(std::vector<PartitionOffset> offsets, TimePoint deadline, Committed then);
-  /// Partitions without a committed offset are left out.
+  /// The result has no entry for partitions without a committed offset.
   void fetch(std::vector<TopicPartition> partitions, TimePoint deadline, OffsetsFetched then);
-  /// Fails everything under way.
+  /// Fails all commits and fetches.
   void close(const Error& why);
 
  private:
   struct Commit {
     std::vector<PartitionOffset> offsets;
-    /// Of the call; it is committed under no other.
+    /// The generation at the time of the call. The commit is sent only under this one.
     Generation generation;
     TimePoint deadline;
     Backoff backoff;
-    /// Null: its caller was told that it ran out of time, and its answer is still awaited.
+    /// Null once its caller was told of a timeout. The answer is still awaited.
     Committed then;
   };
   struct Fetch {
     std::vector<TopicPartition> partitions;
     TimePoint deadline;
     Backoff backoff;
-    /// Null: its caller was told.
+    /// Null once its caller was told.
     OffsetsFetched then;
   };
   void pump();
   void begin_commit();
   void end_commit(Result<void> outcome);
   void retry_commit(const Error& why);
-  /// Ends what ran out of time, whatever it waits for: a frozen server holds a request much longer.
+  /// Ends calls at their deadline, since a frozen server keeps a request much longer.
   void watch_deadlines();
   void on_time();
   void end_fetch(Fetch& fetch, Result<std::vector<PartitionOffset>> outcome);
@@ -87,7 +87,8 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
   std::deque<Commit> commits_;
   bool is_committing_ = false;
   bool is_pumping_ = false;
-  /// Not cancelled when this ends: the loop may be gone before, and the timer finds nobody then.
+  /// Not cancelled by the destructor, since the loop may end earlier. The timer holds a weak
+  /// reference.
   TimerId timer_ = 0;
   TimePoint timer_at_ = never;
   std::optional<Error> closed_;
