@@ -7,13 +7,13 @@
 
 namespace dohle::client {
 
-/// Waits that double from `first` to `most`, each 20 % shorter or longer by chance, so that clients
-/// that failed together do not return together. Not thread safe.
+/// Delays that double from `first` up to `most`. Each is up to 20 % shorter or longer at random, so
+/// that clients that failed together do not retry together. Not thread safe.
 class Backoff {
  public:
   Backoff(Duration first, Duration most) : first_(first), most_(most) {}
 
-  /// The wait after one more failure.
+  /// The delay after one more failure.
   Duration next(Random& random);
   void reset() { failures_ = 0; }
   [[nodiscard]] std::uint32_t failures() const { return failures_; }

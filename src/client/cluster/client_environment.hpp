@@ -8,19 +8,19 @@
 
 namespace dohle::client {
 
-/// Time for records: what `send` stamps them with instead of reading a clock.
+/// The source of record timestamps for `send`, which reads no clock itself.
 class RecordTime {
  public:
   virtual ~RecordTime() = default;
   /// At most 5 ms old. Any thread.
   [[nodiscard]] virtual Timestamp wall() const = 0;
-  /// On: records are being sent; for as long as they are, `wall` reads no clock. Off: nothing of
-  /// one user is under way any more. Loop thread.
+  /// `on`: a producer sends records, and meanwhile `wall` reads no clock. Off: a producer has no
+  /// active partition any more. Loop thread.
   virtual void keep_fresh(bool on) = 0;
 };
 
-/// What the client needs from outside; all of it outlives the client. The construction of Client
-/// puts net behind it, sim its twins.
+/// The client's dependencies, which outlive it. Client::create uses those of net, the simulator its
+/// own.
 struct ClientEnvironment {
   Executor& loop;
   Dialer& dialer;

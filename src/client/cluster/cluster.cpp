@@ -10,24 +10,24 @@ namespace dohle::client {
 
 namespace {
 
-/// Bootstrap addresses have no ids of their own until a server answered; -1 is "none".
+/// Bootstrap addresses have ids from -2 downwards; -1 means none.
 constexpr std::int32_t first_bootstrap_id = -2;
 
-/// Between two lines about a server that throttles.
+/// Minimum time between two log lines about a server that throttles.
 constexpr Duration throttle_quiet = std::chrono::minutes(1);
-/// Between two lines about an address that does not let us connect.
+/// Minimum time between two log lines about an address that cannot be reached.
 constexpr Duration unreached_quiet = std::chrono::minutes(1);
 
-/// A server that answers nothing in the general lane for that long is asked last, and another one
-/// is asked for metadata: a frozen server keeps its connections, and takes a request_timeout to
-/// show.
+/// A server that does not answer in the general lane for this long is chosen last, and another one
+/// is asked for metadata. A frozen server keeps its connections, so only request_timeout would
+/// detect it.
 constexpr Duration patience = std::chrono::seconds(5);
-/// A server with which a connection is being set up for that long is in doubt, too.
+/// A server is also in doubt if setting up a connection takes this long.
 constexpr Duration setup_patience = std::chrono::seconds(2);
-/// Between two looks for servers that owe an answer.
+/// Time between two checks for overdue answers.
 constexpr Duration silence_look = std::chrono::seconds(1);
 
-/// Servers of whose bytes behind the last field a line tells.
+/// Maximum number of servers whose bytes after the last field are logged.
 constexpr std::size_t max_told_of = 1'000;
 
 bool is_unknown(std::int16_t code) {
@@ -120,16 +120,16 @@ NodeId Cluster::any_node() {
     return found != reach_.end() && found->second.backoff.failures() > 0;
   });
   const bool is_out_of_date = view_.should_rebootstrap(now());
-  // What one lost connection shows is no reason to forget where the servers are: the others, and
-  // those dialled anew, go on without the metadata that is asked for here.
+  // Only outdated metadata is dropped. After lost connections the known servers stay, since other
+  // and new connections to them work without new metadata.
   if (!known.empty() && is_out_of_date) view_.rebootstrap(now());
   return best_of(is_out_of_date || none_answers ? bootstrap_nodes() : known);
 }
 
 NodeId Cluster::best_of(const std::vector<NodeId>& nodes) {
   NodeId best;
-  // Those in no doubt, then those whose last failure is longest ago: they may be back. Of equals
-  // ready ones by load, then those that can be dialled soonest, ties by chance.
+  // Order: servers not in doubt, then by the oldest failure, since these may be back; ready ones by
+  // load; then the one that can be dialled soonest; ties at random.
   std::tuple<TimePoint, bool, std::size_t, TimePoint, std::uint64_t> best_rank;
   for (const NodeId node : nodes) {
     const auto found = links_.find({node, ConnectionLane::general});
@@ -145,7 +145,7 @@ NodeId Cluster::best_of(const std::vector<NodeId>& nodes) {
 TimePoint Cluster::doubted_at(NodeId node) const {
   TimePoint at = TimePoint::min();
   const Endpoint* endpoint = endpoint_of(node);
-  // A server has an id of its own as long as only its address is known.
+  // The same server has another id as a bootstrap address, so addresses are compared.
   for (const auto& [other, heard] : reach_) {
     const bool is_doubtful = heard.is_silent || heard.backoff.failures() > 0;
     if (!is_doubtful) continue;
@@ -181,8 +181,8 @@ void Cluster::watch_silence(TimePoint at) {
   });
 }
 
-// A frozen server keeps its connections and takes new ones: without a look at what it owes, it
-// would be in doubt after a request_timeout only, and after a connect_timeout once more.
+// A frozen server keeps its connections and accepts new ones. Without this check it would be in
+// doubt only after request_timeout, and again only after connect_timeout.
 void Cluster::look_for_silence() {
   TimePoint next = never;
   bool is_silent = false;
@@ -307,8 +307,8 @@ void Cluster::on_link_closed(Link& link, const Error& why) {
   notify();
 }
 
-// A first connection that fails is told to whoever waits for it. Later nobody may be waiting, and
-// records go nowhere or do not come.
+// The failure of a first connection goes to the waiting caller. Later no call may be waiting, while
+// records are neither sent nor received.
 std::string_view Cluster::note_on_advertised(NodeId node, const Link& link) const {
   const auto reached = reach_.find(node);
   const bool was_reached =
@@ -343,7 +343,7 @@ void Cluster::warn_of_unreached(const Link& link, std::string_view why) {
                           fmt::format("{}; trying on ({} times so far)", why, unreached.attempts));
 }
 
-// Whoever reads it or writes to it goes on trying: it may be made anew.
+// Consumers and producers of the topic keep trying, since it may be created again.
 void Cluster::warn_of_lost_topics(const wire::MetadataResponse& answer) {
   for (const auto& topic : answer.topics) {
     if (!topic.name || !is_unknown(topic.error_code)) continue;
@@ -402,7 +402,7 @@ void Cluster::plan_metadata() {
 
 void Cluster::ask_metadata() {
   if (now() < view_.ask_at()) return plan_metadata();
-  // Choosing the server may start over from the bootstrap addresses.
+  // any_node may rebootstrap, so it comes before view_.ask.
   const NodeId node = any_node();
   const std::uint64_t question = ++last_question_;
   environment_.loop.cancel(patience_timer_);
@@ -422,8 +422,7 @@ void Cluster::on_metadata_late(std::uint64_t question) {
 }
 
 void Cluster::on_metadata(std::uint64_t question, Result<wire::MetadataResponse> answer) {
-  // An answer may come late, when another server was asked meanwhile: a good one still counts, but
-  // not after one to a later question.
+  // A late answer counts if it is good and no later request was answered before it.
   if (closed_ || question <= last_answered_) return;
   if (question != last_question_ && !answer) return;
   last_answered_ = question;
@@ -506,7 +505,7 @@ std::optional<Result<void>> Cluster::outcome_for(Waiter& waiter, bool answered) 
       return fail(Error::client(Errc::no_such_topic,
                                 fmt::format("topic {} does not exist", *waiter.topic)));
     }
-    // Of a topic in view the last answer may be minutes old; `want` has asked anew.
+    // `answered` is required since a topic's last error may be minutes old; `want` has asked again.
     if (answered && code != broker_error::none && !Error::broker(code).is_retriable()) {
       return fail(Error::broker(code, fmt::format("look for topic {}", *waiter.topic)));
     }
@@ -559,7 +558,7 @@ std::string Cluster::last_word_on(std::string_view topic) const {
 }
 
 void Cluster::settle_waiters(bool answered) {
-  // Callbacks may add waiters and close the cluster, so they run after the list is settled.
+  // Callbacks may add waiters and close the cluster, so they run after the list is updated.
   std::vector<std::pair<std::move_only_function<void(Result<void>)>, Result<void>>> settled;
   std::vector<std::string> left;
   TimePoint next = never;
@@ -585,7 +584,7 @@ void Cluster::settle_waiters(bool answered) {
   for (auto& [then, outcome] : settled) then(std::move(outcome));
 }
 
-/// A topic that is not there would be asked for once a second, for ever.
+/// Otherwise a missing topic would be requested once a second for ever.
 void Cluster::let_go(const std::string& topic) {
   if (std::ranges::find(waiters_, topic, &Waiter::topic) == waiters_.end()) view_.let_go(topic);
 }

@@ -21,16 +21,16 @@
 
 namespace dohle::client {
 
-/// Which of the connections to a server a request takes. Servers answer each connection in order,
-/// so whatever may be held back (long polls, joining a group) has a lane of its own.
+/// The connection to a server that a request uses. Servers answer each connection in order, so
+/// requests with delayed answers (long polls, joins of a group) have a lane of their own.
 enum class ConnectionLane : std::uint32_t { general = 0, produce = 1 };
 
-/// What a Client is made of: connections, what is known of the cluster, and requests to its
-/// servers. Producer, consumer and admin put their requests through it. Retries are theirs: a
-/// request here is sent once. Requests to a server that throttles wait in front of it.
+/// A client's connections, its view of the cluster and its requests to servers. Producer, consumer
+/// and admin send their requests through it. They also retry: each request here is sent once.
+/// Requests to a server that throttles are queued.
 ///
-/// Loop thread only (or before the loop runs). Callbacks run on the loop, each exactly once,
-/// possibly from within the call when it fails at once.
+/// Loop thread only (or before the loop runs). Each callback runs exactly once on the loop, inside
+/// the call if that fails at once.
 class Cluster final : public LinkOwner {
  public:
   struct Options {
@@ -40,14 +40,14 @@ class Cluster final : public LinkOwner {
     ClusterView::Options view;
     Duration reconnect_backoff = std::chrono::milliseconds(50);
     Duration max_reconnect_backoff = std::chrono::seconds(1);
-    /// For the users of the cluster: wait before a request is tried again.
+    /// Delay before producer, consumer or admin retry a request.
     Duration retry_backoff = std::chrono::milliseconds(100);
     Duration max_retry_backoff = std::chrono::seconds(1);
     Duration default_api_timeout = std::chrono::seconds(60);
-    /// For when_connected: none of the bootstrap servers' hosts exists.
+    /// Default: false. when_connected fails once all bootstrap servers' host names are unknown.
     bool fail_on_unknown_hosts = false;
-    /// Answers that do not know a topic before it counts as missing: one that was just made takes a
-    /// moment to be known to every server of a cluster.
+    /// Number of unknown_topic answers after which a topic counts as missing. A new topic reaches
+    /// all servers of a cluster only after a moment.
     int max_unknown_answers = 5;
   };
   template <class M>
@@ -66,55 +66,56 @@ class Cluster final : public LinkOwner {
     return {options_.retry_backoff, options_.max_retry_backoff};
   }
 
-  /// Fails everything under way and every later request with `why`.
+  /// Fails all pending and all later requests with `why`.
   void close(const Error& why);
 
   // Requests.
 
-  /// To one server, over that lane, in the highest version both speak. `timeout`: from sending to
-  /// the answer; zero is the client's request_timeout. Errors: those of the connection (retriable;
-  /// the server may have acted), unsupported_version, no such node (retriable: metadata is asked
-  /// for again), malformed answers.
+  /// Sends a request to one server over that lane, in the highest version that both support.
+  /// `timeout`: from sending to the answer; 0 means the client's request_timeout. Errors: those of
+  /// the connection (retriable; the server may have acted), unsupported_version, not_connected for
+  /// an unknown node (retriable; metadata is requested again), malformed answers.
   template <class M>
   void ask(NodeId node, ConnectionLane lane, M message, Then<M> then, Duration timeout = {});
-  /// Whichever server answers soonest, as far as that is known. Servers that cannot be reached, and
-  /// those with a request past its time, come last.
+  /// The server that is expected to answer soonest. Unreachable servers and those with an overdue
+  /// answer come last.
   [[nodiscard]] NodeId any_node();
   /// To any_node().
   template <class M>
   void ask_any(M message, Then<M> then, Duration timeout = {});
-  /// To the controller; to any server while none is known (nodes then pass it on or say so).
+  /// To the controller, or to any server while none is known (which forwards the request or refuses
+  /// it).
   template <class M>
   void ask_controller(M message, Then<M> then, Duration timeout = {});
-  /// Without an answer. Errors: not_connected.
+  /// Sends a request that has no answer. Errors: not_connected.
   template <class M>
   Result<void> tell(NodeId node, ConnectionLane lane, const M& message);
 
-  /// A lane that nobody else uses; close_lane drops its connections. `holds_back`: servers may hold
-  /// its requests back, so an answer that takes long says nothing about the server.
+  /// A lane for the caller alone; close_lane closes its connections. `holds_back`: servers may
+  /// delay its answers, so a late answer does not put the server in doubt.
   [[nodiscard]] ConnectionLane new_lane(bool holds_back = false);
   void close_lane(ConnectionLane lane, const Error& why);
-  /// Takes back what the server was asked over this lane and has not answered: the requests fail as
-  /// with a lost connection (retriable; the server may have acted), and their owners send them to
-  /// the server that took its place. The connection is dropped.
+  /// Cancels the unanswered requests to the server over this lane. They fail as with a lost
+  /// connection (retriable; the server may have acted), and their owners send them to the server
+  /// that replaced it. The connection is closed.
   void take_back(NodeId node, ConnectionLane lane);
-  /// The server cannot be reached, or owes an answer for longer than it should: another one may
-  /// have its partitions and groups by now. Observers hear of it once a second while it lasts, and
+  /// Whether the server cannot be reached or has an overdue answer, so that another one may have
+  /// its partitions and groups by now. Observers are notified once a second while it lasts, and
   /// when it ends.
   [[nodiscard]] bool is_in_doubt(NodeId node) const;
-  /// Sets up the connection if there is none. True: requests go out at once. Observers hear when
-  /// that changes.
+  /// Opens the connection if there is none. True if requests are sent at once. Observers are
+  /// notified when that changes.
   bool prepare(NodeId node, ConnectionLane lane);
   [[nodiscard]] bool is_ready(NodeId node, ConnectionLane lane) const;
 
-  // For messages about time that ran out.
+  // For messages about timeouts.
 
-  /// What keeps a server from answering, as far as it is known: the last failure to reach it, or
-  /// what it has not answered yet. Empty: nothing.
+  /// The known reason why a server does not answer: the last failure to reach it, or its oldest
+  /// unanswered request. Empty if there is none.
   [[nodiscard]] std::string trouble_with(NodeId node, ConnectionLane lane) const;
-  /// That of each server in the general lane, with ": " in front; empty: of none.
+  /// The trouble_with of each server in the general lane, after ": "; empty if there is none.
   [[nodiscard]] std::string troubles() const;
-  /// Of a server that may be asked; for one that is gone, its id.
+  /// The address of a known server; "node" and the id of another one.
   [[nodiscard]] std::string name_of(NodeId node) const;
 
   // The cluster.
@@ -123,20 +124,20 @@ class Cluster final : public LinkOwner {
   /// Keeps the topic in view, see ClusterView.
   void need(std::string_view topic, bool may_create);
   void doubt();
-  /// A server named a partition's leader beside an error (KIP-951).
+  /// A server named a partition's leader together with an error (KIP-951).
   bool on_leader(std::string_view topic, PartitionId partition, PartitionLeader leader);
-  /// `on_change` runs when metadata arrived or a connection became ready, also again after a
-  /// throttle time, or was lost. It may not remove observers other than itself.
+  /// `on_change` runs after metadata arrived and after a connection became ready (also after a
+  /// throttle time) or was lost. It may remove no observer but its own.
   ObserverId observe(std::move_only_function<void()> on_change);
   void forget(ObserverId id);
 
-  /// Waits for the topic's partitions, and keeps it in view once they are there. Errors:
-  /// no_such_topic (asked for several times), the server's own where retrying is useless, timed_out
-  /// with the last reason.
+  /// Waits for the topic's partitions, and keeps the topic in view once they are known. Errors:
+  /// no_such_topic after max_unknown_answers, the server's if it is not retriable, timed_out with
+  /// the last reason.
   void when_topic(std::string_view topic, bool may_create, TimePoint deadline,
                   std::move_only_function<void(Result<void>)> then);
-  /// Waits for a first answer with the cluster's metadata. Errors, with what was wrong with each
-  /// address tried: timed_out; name_not_resolved with fail_on_unknown_hosts.
+  /// Waits for the first metadata. Errors name the failure of each address tried: timed_out;
+  /// name_not_resolved with fail_on_unknown_hosts.
   void when_connected(TimePoint deadline, std::move_only_function<void(Result<void>)> then);
 
   void on_link_ready(Link& link) override;
@@ -152,28 +153,29 @@ class Cluster final : public LinkOwner {
   struct Reach {
     Backoff backoff;
     TimePoint not_before{};
-    /// A request to it ran out of time, and nothing has been heard of it since.
+    /// A request to it timed out, and it has not been reached since.
     bool is_silent = false;
-    /// When it was last lost, or not reached.
+    /// The time of the last lost or failed connection.
     TimePoint failed_at{};
-    /// Why it could not be reached, for messages.
+    /// The last failure to reach it, for messages.
     std::string last_failure = {};
     bool is_unknown_host = false;
-    /// A connection to it was ready once.
+    /// A connection to it has been ready.
     bool was_reached = false;
-    /// Answers that asked for a wait (KIP-219), and when they may be logged again.
+    /// Number of answers with a throttle time (KIP-219), and the time from which the next one is
+    /// logged.
     std::uint64_t throttled = 0;
     TimePoint throttle_quiet_until{};
   };
-  /// An address that does not let us connect, and when that may be logged again.
+  /// An address that cannot be reached, and the time from which the next failure is logged.
   struct Unreached {
     std::uint64_t attempts = 0;
-    /// As the last line said.
+    /// The number in the last log line.
     std::uint64_t told = 0;
     TimePoint quiet_until{};
   };
   struct Waiter {
-    /// Nothing: any metadata will do.
+    /// If absent, it waits for any metadata.
     std::optional<std::string> topic;
     TimePoint deadline;
     std::move_only_function<void(Result<void>)> then;
@@ -185,27 +187,27 @@ class Cluster final : public LinkOwner {
   };
 
   [[nodiscard]] const Endpoint* endpoint_of(NodeId node) const;
-  /// Of a link in use.
+  /// The node of a link in use, else none.
   [[nodiscard]] NodeId node_of(const Link& link) const;
   Result<std::shared_ptr<Link>> link_to(NodeId node, ConnectionLane lane);
-  /// When it could not be reached, or a request to it ran past its time, unless it was reached
-  /// since; TimePoint::min(): there is no doubt about it.
+  /// The time of its last failure or overdue answer, unless it was reached since. TimePoint::min()
+  /// if it is not in doubt.
   [[nodiscard]] TimePoint doubted_at(NodeId node) const;
-  /// A server that went away, or that somebody wants and that could not be reached, may have given
-  /// up its partitions.
+  /// A server that was lost, or that a request needs and that cannot be reached, may have lost its
+  /// partitions. Metadata is requested.
   void doubt_unreached(NodeId node);
-  /// Somebody wants to reach a server that cannot be reached: perhaps others have its partitions,
-  /// and a controller takes its time to say so.
+  /// Whether a request needs a server that cannot be reached. Other servers may have its
+  /// partitions, which a controller announces only after a while.
   [[nodiscard]] bool wants_unreached() const;
-  /// From when on the server owes an answer on this link for longer than it should; `never`: it
-  /// owes none, or may hold it back.
+  /// The time from which the server's answer on this link is overdue; `never` without a pending
+  /// answer, or if the server may delay it.
   [[nodiscard]] TimePoint late_at(const Key& key, const Link& link) const;
   [[nodiscard]] bool is_late(const Key& key, const Link& link) const {
     return late_at(key, link) <= environment_.loop.tick().mono;
   }
   void watch_silence(TimePoint at);
   void look_for_silence();
-  /// Servers may take long to answer: a produce request waits for replicas, too.
+  /// Whether servers may delay answers on this lane. Produce requests wait for replicas, too.
   [[nodiscard]] bool holds_back(ConnectionLane lane) const {
     return lane == ConnectionLane::produce || holding_lanes_.contains(lane);
   }
@@ -215,26 +217,26 @@ class Cluster final : public LinkOwner {
   Reach& reach(NodeId node);
   template <class M>
   Link::Answered decoding(Then<M> then);
-  /// An answer had bytes behind its last field: says so once for each address.
+  /// Logs once per address that an answer had bytes after its last field.
   void note_trailing_bytes(const Link& link, const wire::Api& api, std::int16_t version);
 
   void plan_metadata();
   void ask_metadata();
   void on_metadata(std::uint64_t question, Result<wire::MetadataResponse> answer);
-  /// The server that was asked for metadata is slow: asks another one, too.
+  /// The server that was asked for metadata is slow, so another one is asked too.
   void on_metadata_late(std::uint64_t question);
   void drop_moved_nodes();
   void settle_waiters(bool answered);
   void let_go(const std::string& topic);
-  /// What the last answer said against the topic, with "; last: " in front; empty: nothing.
+  /// The topic's error in the last answer, after "; last: "; empty if there is none.
   [[nodiscard]] std::string last_word_on(std::string_view topic) const;
   [[nodiscard]] bool knows_no_host() const;
   void warn_of_unreached(const Link& link, std::string_view why);
   void say_how_often_in_vain();
-  /// What follows the failure to reach a server whose address came from the cluster alone.
+  /// The addition to a failure to reach a server whose address came only from the cluster.
   [[nodiscard]] std::string_view note_on_advertised(NodeId node, const Link& link) const;
   void warn_of_lost_topics(const wire::MetadataResponse& answer);
-  /// Nothing: go on waiting.
+  /// If absent, the waiter keeps waiting.
   [[nodiscard]] std::optional<Result<void>> outcome_for(Waiter& waiter, bool answered);
   void notify();
 
@@ -244,7 +246,7 @@ class Cluster final : public LinkOwner {
   std::map<Key, std::shared_ptr<Link>> links_;
   std::map<NodeId, Reach> reach_;
   std::map<std::string, Unreached> unreached_;
-  /// Addresses whose bytes behind the last field were told of, max_told_of at most.
+  /// Addresses whose bytes after the last field were logged, at most max_told_of.
   std::set<std::string> told_of_trailing_bytes_;
   std::list<Waiter> waiters_;
   std::list<Observer> observers_;
@@ -253,9 +255,9 @@ class Cluster final : public LinkOwner {
   std::set<ConnectionLane> holding_lanes_;
   std::optional<Error> closed_;
   bool has_metadata_ = false;
-  /// Why the last question for metadata was in vain.
+  /// The failure of the last metadata request.
   std::optional<Error> metadata_failure_;
-  /// Questions for metadata are numbered: of several answers the one to the latest question counts.
+  /// Metadata requests are numbered. Of several answers the one to the latest request counts.
   std::uint64_t last_question_ = 0;
   std::uint64_t last_answered_ = 0;
   TimerId patience_timer_ = 0;

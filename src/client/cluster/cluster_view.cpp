@@ -9,13 +9,13 @@ namespace dohle::client {
 
 namespace {
 
-/// The newer of two leaders. A server that is behind answers with an older epoch; a server of
-/// before KIP-320 with none, and is believed.
+/// The newer of two leaders. A server with old metadata answers with an older epoch. A server from
+/// before KIP-320 answers without an epoch and is trusted.
 PartitionLeader newer(const PartitionLeader& known, const PartitionLeader& heard) {
   return !heard.epoch.is_none() && heard.epoch < known.epoch ? known : heard;
 }
 
-/// Of one topic's name.
+/// Maximum per topic name.
 constexpr std::size_t max_replaced_ids = 64;
 
 bool is_port(std::int32_t port) {
@@ -67,7 +67,7 @@ TimePoint ClusterView::ask_at() const {
 
 wire::MetadataRequest ClusterView::ask(TimePoint now) {
   asking_ = true;
-  // A doubt that comes up while the answer is under way asks once more.
+  // A doubt that arises before the answer causes another request.
   doubted_ = false;
   if (unanswered_since_ == never) unanswered_since_ = now;
   wire::MetadataRequest request;
@@ -79,8 +79,8 @@ wire::MetadataRequest ClusterView::ask(TimePoint now) {
       must_not_create = true;
     }
   }
-  // The permission is the whole request's: when there are topics that must not be made, those to
-  // be made are asked for first, and all of them, without permission, right after.
+  // The permission to create applies to the whole request. If some topics must not be created, the
+  // first request has only the others, with permission; the next one has all topics, without it.
   rest_is_due_ = creates && must_not_create && !rest_is_due_;
   request.allow_auto_topic_creation = creates && (rest_is_due_ || !must_not_create);
   for (const auto& [name, interest] : interests_) {
@@ -136,12 +136,12 @@ Result<void> ClusterView::on_answer(const wire::MetadataResponse& answer, TimePo
 }
 
 void ClusterView::take_topic(const wire::MetadataResponse::MetadataResponseTopic& heard) {
-  // An answer may be to a question from before the topic was let go.
+  // The request may have been sent before the topic was let go.
   if (!heard.name || !interests_.contains(*heard.name)) return;
   const std::string& name = *heard.name;
   errors_[name] = heard.error_code;
   if (heard.error_code != broker_error::none) {
-    // Retriable ones pass (the topic is being made); the partitions stay as they were known.
+    // Retriable errors are temporary (the topic is being created). The known partitions stay.
     doubted_ = doubted_ || Error::broker(heard.error_code).is_retriable();
     return;
   }
@@ -155,7 +155,7 @@ void ClusterView::take_topic(const wire::MetadataResponse::MetadataResponseTopic
   if (!heard.topic_id.is_none()) names_[heard.topic_id] = name;
   for (const auto& partition : heard.partitions) {
     const auto index = partition.partition_index.value;
-    // Indexes are dense; one beyond the list is nonsense, and must not make memory grow.
+    // Indexes are dense. One beyond the list is invalid and must not allocate memory.
     if (index < 0 || static_cast<std::size_t>(index) >= heard.partitions.size()) continue;
     const auto at = static_cast<std::size_t>(index);
     if (at >= known.partitions.size()) known.partitions.resize(at + 1);
@@ -170,7 +170,7 @@ void ClusterView::replace(TopicView& topic, const TopicId& id) {
   if (!topic.id.is_none()) topic.replaced_ids.push_back(topic.id);
   if (topic.replaced_ids.size() > max_replaced_ids) topic.replaced_ids.pop_front();
   topic.id = id;
-  // A topic made anew counts its epochs from the start.
+  // A topic that was created again has new leader epochs.
   topic.partitions.clear();
 }
 

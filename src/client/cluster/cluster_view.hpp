@@ -15,7 +15,7 @@
 
 namespace dohle::client {
 
-/// Who leads a partition, as last heard. No node: nobody does at present.
+/// The last known leader of a partition. The node is none if there is no leader.
 struct PartitionLeader {
   NodeId node;
   LeaderEpoch epoch;
@@ -23,67 +23,69 @@ struct PartitionLeader {
 
 struct TopicView {
   TopicId id;
-  /// Those that topics of this name had before, the latest last: a server that is behind may still
-  /// name them.
+  /// Ids of earlier topics of this name, the latest last. A server with old metadata may still name
+  /// them.
   std::deque<TopicId> replaced_ids;
   std::vector<PartitionLeader> partitions;
 };
 
-/// What a client knows of its cluster: brokers, controller, and the topics that somebody needs.
-/// Decides when to ask again; asking is its owner's task. Reads no clock. Not thread safe.
+/// A client's view of its cluster: brokers, controller and the topics in use. Decides when metadata
+/// has to be requested; its owner sends the request. Reads no clock. Not thread safe.
 class ClusterView {
  public:
   struct Options {
     Duration metadata_max_age = std::chrono::minutes(5);
-    /// Between two questions about the same doubt; doubles up to the maximum while it lasts.
+    /// Delay between requests about the same doubt. It doubles up to the maximum while the doubt
+    /// lasts.
     Duration retry_backoff = std::chrono::milliseconds(100);
     Duration max_retry_backoff = std::chrono::seconds(1);
-    /// Without a good answer for that long the bootstrap servers are asked (KIP-1102).
+    /// Time without a good answer after which the bootstrap servers are asked (KIP-1102).
     Duration rebootstrap_after = std::chrono::minutes(5);
   };
 
   explicit ClusterView(Options options) : options_(options) {}
 
-  /// Keeps the topic in view from now on; asks at once if it is new. `may_create`: the server is
-  /// to make it if it does not exist; once allowed it stays so.
+  /// Keeps the topic in view from now on. A new topic is requested at once. `may_create`: the
+  /// server may create a missing topic; once set it stays set.
   void need(std::string_view topic, bool may_create);
-  /// The same until it is let go: somebody waits to hear of it. Asks at once also if the last
-  /// answer said something against it.
+  /// The same until let_go, for a caller that waits for the topic. Also requests it at once if the
+  /// last answer had an error for it.
   void want(std::string_view topic, bool may_create);
-  /// Nobody waits any more, or can do without: out of view unless it is needed. Who needs it then
-  /// only reads, and the server may not make it any more.
+  /// No caller waits for the topic any more. It leaves the view unless it is needed. The server may
+  /// no longer create it.
   void let_go(std::string_view topic);
-  /// Something that a server said contradicts the view: ask as soon as the backoff allows.
+  /// An answer contradicts the view. Metadata is requested as soon as the backoff allows.
   void doubt() { doubted_ = true; }
 
-  /// When to ask next; `never` while an answer is awaited.
+  /// The time of the next request; `never` while an answer is awaited.
   [[nodiscard]] TimePoint ask_at() const;
-  /// The question; counts as asked. Until an answer or `on_failed` nothing more is due.
+  /// The next request, which counts as sent. No other one is due until an answer or `on_failed`.
   [[nodiscard]] wire::MetadataRequest ask(TimePoint now);
-  /// Errors: the server's own, and then the view is as it was. An error of one topic is kept for
-  /// `topic_error`.
+  /// Errors: the server's for the whole request; the view is unchanged then. An error of one topic
+  /// is kept for `topic_error`.
   Result<void> on_answer(const wire::MetadataResponse& answer, TimePoint now);
   void on_failed(TimePoint now);
-  /// The bootstrap servers are the ones to ask: nothing is known, a server said so, or there was
-  /// no good answer for rebootstrap_after.
+  /// Whether the bootstrap servers have to be asked: no broker is known, a server required it, or
+  /// there was no good answer for rebootstrap_after.
   [[nodiscard]] bool should_rebootstrap(TimePoint now) const;
-  /// Forgets brokers, not topics (KIP-899: no known server answers).
+  /// Forgets the brokers but not the topics (KIP-899: no known server answers).
   void rebootstrap(TimePoint now);
 
-  /// A server named the leader beside an error (KIP-951). False: what is known is as new.
+  /// A server named the leader together with an error (KIP-951). False if the known leader is as
+  /// new.
   bool on_leader(std::string_view topic, PartitionId partition, PartitionLeader leader);
 
-  /// Null for topics that are not known. Valid until the next non-const call.
+  /// Null for unknown topics. Valid until the next non-const call.
   [[nodiscard]] const TopicView* topic(std::string_view name) const;
   [[nodiscard]] const std::string* topic_name(const TopicId& id) const;
-  /// Why the last answer did not describe the topic; 0: it did, or it was not asked for.
+  /// The topic's error in the last answer; 0 if there was none or if the topic was not requested.
   [[nodiscard]] std::int16_t topic_error(std::string_view name) const;
   [[nodiscard]] const std::map<NodeId, Endpoint>& brokers() const { return brokers_; }
   [[nodiscard]] NodeId controller() const { return controller_; }
 
  private:
   struct Interest {
-    /// The server may make it.
+    /// The server may create it.
     bool may_create = false;
     bool is_needed = false;
   };
@@ -105,13 +107,13 @@ class ClusterView {
   bool asking_ = false;
   bool doubted_ = true;
   bool told_to_rebootstrap_ = false;
-  /// The question under way, or the last one, was about a part of the topics.
+  /// The current or last request was about a part of the topics.
   bool rest_is_due_ = false;
-  /// Questions in a row that left a doubt.
+  /// Consecutive requests that left a doubt.
   std::uint32_t doubts_ = 0;
   TimePoint not_before_{};
   TimePoint fresh_until_{};
-  /// When the first question since the last good answer went out.
+  /// The time of the first request since the last good answer.
   TimePoint unanswered_since_ = never;
 };
 

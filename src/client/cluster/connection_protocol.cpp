@@ -11,24 +11,24 @@ namespace dohle::client {
 
 namespace {
 
-/// What servers show in their metrics (KIP-511).
+/// Shown in servers' metrics (KIP-511).
 constexpr std::string_view software_version = "0.2.0";
 
 Error malformed(std::string_view what) {
   return Error::client(Errc::malformed, what);
 }
 
-/// What answers the first question with nonsense: a web server, perhaps, or Kafka behind TLS.
+/// The first answer is not Kafka's. The peer may be a web server, or Kafka behind TLS.
 Error no_kafka(const Error& why) {
   return Error::client(Errc::malformed, fmt::format("{}; is a Kafka server there?", why.message()));
 }
 
-/// Where the server was known to speak Kafka.
+/// Makes malformed answers of a known Kafka server retriable.
 Error broken(const Error& why) {
   return why.is(Errc::malformed) ? why.with_retriable(true) : why;
 }
 
-/// What to ask with after error 35: the server's highest if it named one, else version 0, which
+/// The version of ApiVersions after error 35: the server's highest if it named one, else 0, which
 /// every server has.
 std::int16_t fallback_version(const wire::ApiVersionsResponse& answer) {
   const wire::Api api = wire::ApiVersionsRequest::api;
@@ -39,7 +39,7 @@ std::int16_t fallback_version(const wire::ApiVersionsResponse& answer) {
   return api.versions.min;
 }
 
-/// The one whose time is up first: requests may have timeouts of their own.
+/// The request with the earliest deadline; requests may have their own timeouts.
 auto earliest(const auto& in_flight) {
   return std::ranges::min_element(in_flight, {}, [](const auto& each) { return each.deadline; });
 }
@@ -189,7 +189,7 @@ Result<std::int16_t> ConnectionProtocol::admit(const wire::Api& api) const {
 
 Result<void> ConnectionProtocol::put_bytes(Result<Chain> bytes, ConnectionActions& out) {
   if (!bytes) return fail(std::move(bytes.error()));
-  // Servers only echo it; it stays positive so that logs of both sides agree.
+  // Servers only echo it. It stays positive so that logs of both sides show the same number.
   next_correlation_id_ = (next_correlation_id_ + 1) & 0x7fffffff;
   out.push_back(connection_action::Send{std::move(*bytes)});
   return {};

@@ -20,15 +20,15 @@
 
 namespace dohle::client {
 
-/// Chosen by whoever asks; comes back with the answer.
+/// Chosen by the caller of `request` and returned with the answer.
 using RequestTag = std::uint64_t;
 
-/// What a ConnectionProtocol wants done, in this order.
+/// Actions of a ConnectionProtocol, to be done in their order.
 namespace connection_action {
 struct Send {
   Chain bytes;
 };
-/// Requests are welcome: for the first time, or again after a throttle time.
+/// Requests may be sent: for the first time, or again after a throttle time.
 struct Ready {};
 struct Answer {
   RequestTag tag;
@@ -36,16 +36,16 @@ struct Answer {
   std::int16_t version;
   Slice body;
 };
-/// The server wants no requests for so long.
+/// The server accepts no requests for this time.
 struct Throttled {
   Duration time;
 };
-/// No answer will come. Whether the server acted on the request is unknown.
+/// No answer will come. The server may have acted on the request.
 struct Lost {
   RequestTag tag;
   Error why;
 };
-/// The connection is of no further use: drop it. The last action.
+/// The connection is unusable and has to be closed. The last action.
 struct Close {
   Error why;
 };
@@ -56,33 +56,34 @@ using ConnectionAction =
                  connection_action::Answer, connection_action::Lost, connection_action::Close>;
 using ConnectionActions = std::vector<ConnectionAction>;
 
-/// What was asked may have been done, and the connection is of no further use: as when it is lost.
+/// The error for an answer that cannot be decoded. As after a lost connection, the server may have
+/// acted and the connection is unusable.
 [[nodiscard]] Error unreadable_answer(const wire::Api& api, const Error& why);
 
-/// Decides what goes over one connection to a server: which versions, which answer belongs to
-/// which request, and when the server counts as dead. Servers answer in the order of requests, so
-/// a request that the server holds back (a long poll, joining a group) needs a connection of its
-/// own. Owns no socket, reads no clock. Not thread safe.
+/// The protocol of one connection to a server: chooses versions, matches answers with requests and
+/// detects a server that does not answer. Servers answer in the order of requests, so a request
+/// with a delayed answer (a long poll, a join of a group) needs a connection of its own. Owns no
+/// socket, reads no clock. Not thread safe.
 class ConnectionProtocol {
  public:
   enum class State : std::uint8_t {
     connecting,
     negotiating,
-    authenticating,  ///< passed at once while there is no authentication
+    authenticating,  ///< passed at once: there is no authentication yet
     ready,
     closed,
   };
 
   struct Options {
     std::string client_id;
-    /// To set the connection up, the agreement on versions included.
+    /// Time to set up the connection, including the exchange of versions.
     Duration connect_timeout = std::chrono::seconds(10);
     Duration request_timeout = std::chrono::seconds(30);
-    /// Requests that wait for their answer at once; at least 1.
+    /// Maximum number of unanswered requests; at least 1.
     std::size_t max_in_flight = 100;
   };
-  /// What a server may ask for; more is taken for that much. Quotas ask for a minute or two at the
-  /// most, since they are measured over the last seconds.
+  /// Maximum throttle time; longer ones are cut to it. Quotas throttle for a minute or two at most,
+  /// since they are measured over seconds.
   static constexpr Duration max_throttle = std::chrono::minutes(5);
 
   ConnectionProtocol(Options options, TimePoint now);
@@ -93,15 +94,14 @@ class ConnectionProtocol {
   /// Call at `deadline()` or later.
   void on_time(TimePoint now, ConnectionActions& out);
 
-  /// When something times out next; `never` if nothing can. Until it is ready that is
-  /// connect_timeout: a server that takes connections and says nothing would cost a
-  /// request_timeout.
+  /// The time of the next timeout, or `never`. Until the connection is ready it is the end of
+  /// connect_timeout, also for a server that accepts the connection but does not answer.
   [[nodiscard]] TimePoint deadline() const;
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
-  /// The name of the oldest request without an answer; empty when there is none.
+  /// The name of the oldest unanswered request; empty if there is none.
   [[nodiscard]] std::string_view awaited() const;
-  /// When the oldest request without an answer was sent; `never` when there is none.
+  /// The time at which the oldest unanswered request was sent; `never` if there is none.
   [[nodiscard]] TimePoint awaited_since() const;
   [[nodiscard]] bool is_throttled() const { return throttled_until_ != never; }
   [[nodiscard]] bool takes_requests() const {
@@ -110,25 +110,25 @@ class ConnectionProtocol {
   /// Errors: unsupported_version; not_connected before Ready.
   [[nodiscard]] Result<std::int16_t> version_of(const wire::Api& api) const;
 
-  /// Sends a request in the highest version that both sides speak; Answer or Lost follows, in the
-  /// order of requests. `timeout`: time for the answer; zero is the connection's own.
+  /// Sends a request in the highest version that both sides support. Answer or Lost follows, in the
+  /// order of requests. `timeout`: time for the answer; 0 means the connection's request_timeout.
   /// Errors: not_connected, limit_reached (also while throttled), unsupported_version, those of
-  /// encoding; nothing was sent then.
+  /// encoding. After an error no request was sent.
   template <class M>
   Result<void> request(const M& message, RequestTag tag, TimePoint now, ConnectionActions& out,
                        Duration timeout = {});
   /// For Produce with acks 0, which servers do not answer.
   template <class M>
   Result<void> tell(const M& message, ConnectionActions& out);
-  /// An answer came with a throttle time (KIP-219): the server reads nothing more from this
-  /// connection for that long. No request goes out before, and what is in flight has that much
-  /// longer. (Servers of before 2.0 had waited before they answered; 2.1 is the oldest spoken to.)
+  /// An answer had a throttle time (KIP-219): the server does not read from this connection for
+  /// that long. No request is sent meanwhile, and requests in flight get that much more time.
+  /// (Servers before 2.0 waited before they answered; 2.1 is the oldest supported one.)
   void throttle(Duration time, TimePoint now, ConnectionActions& out);
 
  private:
   struct InFlight {
     std::int32_t correlation_id;
-    /// None: the connection's own question, of which nobody else hears.
+    /// If absent, it is a request of the connection itself.
     std::optional<RequestTag> tag;
     wire::Api api;
     std::int16_t version;
@@ -156,7 +156,7 @@ class ConnectionProtocol {
   Options options_;
   State state_ = State::connecting;
   TimePoint connect_deadline_;
-  /// `never`: it is not throttled.
+  /// `never` if it is not throttled.
   TimePoint throttled_until_ = never;
   std::int32_t next_correlation_id_ = 0;
   bool fell_back_ = false;

@@ -4,8 +4,8 @@
 
 namespace dohle::client {
 
-/// Makes public handles and reaches their insides. It is the friend that they name, so that users
-/// can do neither.
+/// Constructs public handles and accesses their core. It is their friend, so that users can do
+/// neither.
 struct HandleAccess {
   template <class Handle, class... Insides>
   [[nodiscard]] static Handle make(Insides&&... insides) {

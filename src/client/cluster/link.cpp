@@ -75,7 +75,7 @@ void Link::apply(ConnectionActions& actions) {
     } else if (auto* close = std::get_if<connection_action::Close>(&action)) {
       return end(close->why);
     }
-    // Lost requests fail in end(), after the owner knows that the link is gone.
+    // Lost requests fail in end(), after the owner was told that the link is closed.
   }
   send_waiting();
   if (!is_closed_) watch_deadline();
@@ -101,7 +101,7 @@ void Link::end(const Error& why) {
   const auto alive = shared_from_this();
   is_closed_ = true;
   owner_.on_link_closed(*this, where);
-  // A name that is not there may come to be, as a server that is not there may.
+  // An unknown name may exist later, as an unreachable server may be reached later.
   fail_all(where.is(Errc::name_not_resolved) ? where.with_retriable(true) : where);
 }
 
@@ -130,7 +130,7 @@ std::string Link::trouble() const {
 }
 
 void Link::give_up(Answered then, const Error& why) {
-  // Requests fail in their order.
+  // To the front, so that requests fail in their order.
   asked_.push_front(std::move(then));
   end(why);
 }
@@ -146,12 +146,12 @@ void Link::fail_all(const Error& why) {
   environment_.loop.cancel(std::exchange(timer_, 0));
   if (connection_) {
     connection_->close();
-    // It may be the one whose event brought us here.
+    // Destroyed later, since this may run inside an event of the connection.
     environment_.loop.post([connection = std::move(connection_)] {});
   }
   auto asked = std::exchange(asked_, {});
   auto waiting = std::exchange(waiting_, {});
-  // Only the first one's answer was too large: what the others ask may well be answered.
+  // Only the first request's answer was too large. The others may succeed on a new connection.
   const bool is_of_first = why.is(Errc::too_large) && !asked.empty();
   const Error of_others =
       is_of_first ? Error::client(Errc::connection_lost, why.message()).with_retriable(true) : why;
@@ -170,7 +170,7 @@ void Link::throttle(Duration time) {
 
 void Link::watch_deadline() {
   const TimePoint at = core_->deadline();
-  // A timer that fires too early looks again; moving it with each request would cost more.
+  // A timer that fires too early is armed again. Moving it with each request would cost more.
   if (at >= timer_at_) return;
   environment_.loop.cancel(timer_);
   timer_at_ = at;

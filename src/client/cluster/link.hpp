@@ -20,23 +20,23 @@ struct ReceivedAnswer {
 
 class Link;
 
-/// Told of what becomes of links. Loop thread.
+/// Receives the events of links. Loop thread.
 class LinkOwner {
  public:
   virtual ~LinkOwner() = default;
   virtual void on_link_ready(Link& link) = 0;
-  /// The server wants no requests over this link for so long.
+  /// The server accepts no requests over this link for `time`.
   virtual void on_link_throttled(Link& link, Duration time) = 0;
-  /// The link is of no further use. Comes before its requests fail.
+  /// The link is closed. Called before its requests fail.
   virtual void on_link_closed(Link& link, const Error& why) = 0;
 };
 
-/// A connection to a server with its ConnectionProtocol, and the requests that wait for it to be
-/// ready. Puts the core's decisions into effect. Loop thread only.
+/// A connection to a server with its ConnectionProtocol, whose actions it performs, and the
+/// requests that wait until it is ready. Loop thread only.
 class Link final : public ConnectionEvents, public std::enable_shared_from_this<Link> {
  public:
   using Answered = std::move_only_function<void(Link&, Result<ReceivedAnswer>)>;
-  /// Requests that wait until the connection is ready, at most.
+  /// Maximum number of requests that wait until the connection is ready.
   static constexpr std::size_t max_waiting = 1'000;
 
   struct Options {
@@ -49,40 +49,40 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
 
   /// Connects at `at`; requests may be made before.
   void dial_at(TimePoint at);
-  /// Sends the request, at once or when the connection is ready. `then` is called exactly once, on
-  /// the loop, never from within this call unless it fails at once: with the answer, or with why
-  /// there is none (then the server may have acted on it). `timeout`: from sending to the answer;
-  /// zero is the connection's own.
+  /// Sends the request at once or when the connection is ready. `then` is called exactly once, on
+  /// the loop, with the answer or an error; inside this call only if that fails at once. After an
+  /// error the server may have acted on the request. `timeout`: from sending to the answer; 0 means
+  /// the connection's request_timeout.
   template <class M>
   void ask(M message, Duration timeout, Answered then);
-  /// For requests that servers do not answer. Errors: as ConnectionProtocol::tell.
+  /// Sends a request that servers do not answer. Errors: as ConnectionProtocol::tell.
   template <class M>
   Result<void> tell(const M& message);
 
-  /// Requests go out at once, as far as they are not too many.
+  /// Whether requests are sent at once, up to max_in_flight.
   [[nodiscard]] bool is_ready() const {
     return core_ && core_->state() == State::ready && !core_->is_throttled();
   }
   [[nodiscard]] bool was_ready() const { return was_ready_; }
   [[nodiscard]] bool is_closed() const { return is_closed_; }
   [[nodiscard]] const Endpoint& endpoint() const { return to_; }
-  /// Requests without an answer, waiting ones included.
+  /// Number of unanswered requests, including waiting ones.
   [[nodiscard]] std::size_t load() const { return asked_.size() + waiting_.size(); }
-  /// When the oldest request without an answer was sent; `never` when there is none.
+  /// The time at which the oldest unanswered request was sent; `never` if there is none.
   [[nodiscard]] TimePoint awaited_since() const { return core_ ? core_->awaited_since() : never; }
-  /// It is being set up, from dialling to the agreement on versions.
+  /// Whether it is being set up, from dialling to the exchange of versions.
   [[nodiscard]] bool is_setting_up() const;
-  /// Since when the server owes an answer, to the setting up or to the oldest request; `never`: it
-  /// owes none, or it throttles this client.
+  /// The time since which the server has not answered the setup or the oldest request; `never`
+  /// without such a request or while it throttles this client.
   [[nodiscard]] TimePoint silent_since() const;
-  /// The answer that was received last said so.
+  /// The last answer had a throttle time.
   void throttle(Duration time);
-  /// What it waits for, as a sentence for messages; empty when for nothing.
+  /// A phrase for messages about the awaited answer; empty if there is none.
   [[nodiscard]] std::string trouble() const;
-  /// The answer that was received last cannot be read, so neither can what follows it: `then`,
-  /// whose answer it was, and all other requests fail, and the connection is given up.
+  /// The last answer cannot be decoded, so later ones cannot be either. Fails `then`, whose answer
+  /// it was, and all other requests, and closes the connection.
   void give_up(Answered then, const Error& why);
-  /// Fails all requests and closes; the owner is not told.
+  /// Fails all requests and closes without telling the owner.
   void close(const Error& why);
 
   void on_open() override;
@@ -100,7 +100,7 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   void send_waiting();
   void end(const Error& why);
   void fail_all(const Error& why);
-  /// With the address in front, unless the message has it.
+  /// Adds the address in front of the message, unless it is there.
   [[nodiscard]] Error here(const Error& why) const;
   void watch_deadline();
   void on_time();
@@ -114,7 +114,7 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   Endpoint to_;
   std::unique_ptr<ConnectionProtocol> core_;
   std::unique_ptr<Connection> connection_;
-  /// In the order in which servers answer.
+  /// In the order of the answers.
   std::deque<Answered> asked_;
   std::deque<Waiting> waiting_;
   TimePoint dialled_at_{};

@@ -10,18 +10,18 @@
 namespace dohle {
 inline namespace v0 {
 
-/// What the handles of one Client share. Whoever holds it keeps the loop running; with the last
-/// reference the loop ends, from whatever thread that is.
+/// The state shared by the handles of one Client. Each reference keeps the loop running. The loop
+/// ends with the last reference, on any thread.
 ///
-/// client.cpp puts a thread and sockets behind it; sim, one thread and its network.
+/// client.cpp implements it with a thread and sockets; the simulator uses its loop and network.
 class Client::Shared {
  public:
   using Done = std::move_only_function<void(Result<void>)>;
-  /// A producer or consumer as seen by the client that closes. Loop thread.
+  /// A producer or consumer that the client closes. Loop thread.
   class Part {
    public:
     virtual ~Part() = default;
-    /// Ends it as its own close would, until `deadline`; `done` is called exactly once.
+    /// Closes it as its own close does, until `deadline`. `done` is called exactly once.
     virtual void close_by(TimePoint deadline, Done done) = 0;
   };
 
@@ -32,14 +32,14 @@ class Client::Shared {
   /// Any thread.
   [[nodiscard]] virtual const client::ClientEnvironment& environment() const = 0;
   [[nodiscard]] Executor& loop() const { return environment().loop; }
-  /// Errors: closed, forked. Any thread; every public call asks first.
+  /// Errors: closed, forked. Every public call checks it first. Any thread.
   [[nodiscard]] virtual Result<void> check_usable() const = 0;
 
-  /// In a child of the process that it was made in: nothing of it may be touched. Any thread;
-  /// before any lock.
+  /// Whether this is a child of the process that created it; no other member may be used then.
+  /// Called before any lock. Any thread.
   [[nodiscard]] bool is_forked() const { return made_in_.is_forked(); }
 
-  /// The client closes it when it is closed itself; forgotten once it is gone. Any thread.
+  /// The client's close closes the part, unless it is destroyed before. Any thread.
   virtual void attach(std::weak_ptr<Part> part) = 0;
 
  private:
@@ -50,7 +50,7 @@ class Client::Shared {
 
 namespace client {
 
-/// What a handle answers that was moved from.
+/// The error of a handle that was moved from.
 [[nodiscard]] inline Error moved_from(std::string_view what) {
   return Error::client(Errc::closed, std::string(what) + " was moved from");
 }

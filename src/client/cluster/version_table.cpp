@@ -8,7 +8,7 @@ namespace dohle::client {
 
 std::int16_t highest_sent(const wire::Api& api) {
   constexpr std::int16_t last_produce_by_name = 12;
-  // What comes behind it concerns followers.
+  // Later versions only concern followers.
   constexpr std::int16_t last_fetch_of_consumers = 16;
   constexpr std::int16_t last_offsets_by_name = 9;
   switch (api.key) {

@@ -10,17 +10,17 @@
 
 namespace dohle::client {
 
-/// The highest version that this client sends of an API, where that is below what it can encode:
-/// Produce names topics by id from 13 on, OffsetCommit and OffsetFetch from 10 on, and the client
-/// names them by name. Of Fetch see also highest_version.
+/// The highest version of an API that this client sends. It can encode higher ones: Produce from 13
+/// on and OffsetCommit and OffsetFetch from 10 on name topics by id, while the client uses names.
+/// For Fetch see also highest_version.
 [[nodiscard]] std::int16_t highest_sent(const wire::Api& api);
 
-/// Which versions one server speaks, as it said on one connection.
+/// The versions that one server announced on one connection.
 class VersionTable {
  public:
   void assign(const std::vector<wire::ApiVersionsResponse::ApiVersion>& spoken);
 
-  /// The highest version that both sides speak.
+  /// The highest version that both sides support.
   /// Errors: unsupported_version, naming the API and both ranges.
   [[nodiscard]] Result<std::int16_t> pick(const wire::Api& api) const;
 

@@ -12,7 +12,7 @@
 
 namespace dohle::client {
 
-/// Where a blocking call waits for the asynchronous one. One thread waits, one delivers, once.
+/// Lets a blocking call wait for an asynchronous one. One thread waits, another delivers once.
 template <class T>
 class Waiter {
  public:
@@ -35,8 +35,8 @@ class Waiter {
   std::optional<Result<T>> outcome_;
 };
 
-/// Calls its target exactly once: with an outcome, or with `closed` when it is dropped instead
-/// (the loop ended before the task ran), so that nobody waits for ever.
+/// Delivers exactly once: an outcome, or `closed` if it is destroyed before (the loop ended before
+/// the task ran), so that no call waits for ever.
 template <class T>
 class Promise {
  public:
@@ -54,8 +54,9 @@ class Promise {
   std::shared_ptr<Waiter<T>> waiter_;
 };
 
-/// Runs `start` on the loop and waits until it has called its argument. `start` sees to a deadline.
-/// Errors: would_deadlock on the loop's own thread; closed when the loop ends first.
+/// Runs `start` on the loop and waits until its argument was called. `start` has to enforce a
+/// deadline.
+/// Errors: would_deadlock on the loop's own thread; closed if the loop ends first.
 template <class T>
 Result<T> wait_for(Executor& loop, std::move_only_function<void(Promise<T>)> start) {
   if (loop.is_loop_thread()) {
