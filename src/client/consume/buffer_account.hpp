@@ -8,13 +8,13 @@
 
 namespace dohle::client {
 
-/// Counts the bytes of fetched records: queued, held by the user, decompressed, or reserved for a
-/// fetch under way. It refuses nothing; whoever plans a fetch asks for the room first.
+/// Counts the bytes of fetched records: queued, held by the caller, decompressed, or reserved for a
+/// fetch in flight. It refuses no charge; the planner of a fetch checks `room` first.
 ///
 /// Thread safety: any thread.
 class BufferAccount {
  public:
-  /// `on_room` is called, from whatever thread, when bytes were given back after `want_room`.
+  /// `on_room` is called on any thread when bytes are given back after `want_room`.
   BufferAccount(std::size_t limit, std::function<void()> on_room)
       : limit_(limit), on_room_(std::move(on_room)) {}
   BufferAccount(const BufferAccount&) = delete;

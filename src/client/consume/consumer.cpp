@@ -46,7 +46,7 @@ class ConsumerCalls {
       if (consume && !closed) consume->warn("close by the destructor", closed.error());
     };
     if (consume_->client().loop().is_loop_thread()) {
-      // Behind what was asked for before.
+      // Posted, so that it runs after earlier calls.
       post([report, timeout](ConsumerLoop& consume) {
         consume.close_by(consume.client().cluster().now() + timeout, report);
       });
@@ -87,7 +87,7 @@ class ConsumerCalls {
 
  private:
   [[nodiscard]] Result<void> check() const;
-  /// The news at the desk, one after the other. True: the last one was Left.
+  /// Handles the news at the desk in order. True if the last one was Left.
   Result<bool> hear_news();
   Result<bool> hear(ConsumerNews& news);
   void call(std::move_only_function<void(std::span<const TopicPartition>)>& listener,
@@ -102,7 +102,8 @@ class ConsumerCalls {
   RebalanceListener listener_;
   bool is_subscribed_ = false;
   bool is_calling_ = false;
-  /// Of the close or unsubscribe that calls the listener, whose own calls it bounds.
+  /// Deadline of the close or unsubscribe that calls the listener. It also bounds the listener's
+  /// calls.
   TimePoint leave_by_ = never;
 };
 
@@ -197,7 +198,7 @@ Result<void> ConsumerCalls::subscribe(std::vector<std::string> topics, Rebalance
   topics.erase(std::ranges::unique(topics).begin(), topics.end());
   listener_ = std::move(listener);
   if (!std::exchange(is_subscribed_, true)) {
-    // What was assigned by hand is not the group's.
+    // Partitions of an earlier assign() do not belong to the group.
     consume_->desk().with([](PollTable& table) { table.fetch.assign({}, false); });
   }
   post([topics = std::move(topics)](ConsumerLoop& consume) { consume.subscribe(topics); });
@@ -281,7 +282,7 @@ void ConsumerCalls::commit_async(std::vector<PartitionOffset> offsets,
   const bool has_group = !consume_->options.group_id.empty();
   post([offsets = std::move(offsets), callback = std::move(callback),
         has_group](ConsumerLoop& consume) mutable {
-    // Commits fail at the latest when the consumer is closed; it is there then.
+    // Commits fail when the consumer is closed at the latest, while it still exists.
     auto then = [callback = std::move(callback),
                  weak = consume.weak_from_this()](Result<void> outcome) mutable {
       if (callback) return callback(std::move(outcome));

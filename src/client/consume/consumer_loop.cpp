@@ -22,7 +22,7 @@ using client::StartingPoint;
 
 namespace {
 
-/// A topic that is being made is known everywhere by then.
+/// Time after which a new topic is known to all servers.
 constexpr Duration topic_patience = std::chrono::seconds(5);
 
 Error closed() {
@@ -40,7 +40,7 @@ std::int64_t special_time(const StartingPoint& from) {
   }
 }
 
-/// What the user has to be told that it no longer has.
+/// The partitions that are revoked or lost.
 std::vector<TopicPartition> released_by(const client::ConsumerNews& news) {
   if (const auto* revoke = std::get_if<Revoke>(&news)) return revoke->partitions;
   if (const auto* lose = std::get_if<Lose>(&news)) return lose->partitions;
@@ -73,7 +73,7 @@ ConsumerLoop::ConsumerLoop(std::shared_ptr<Client::Shared> client, ConsumerOptio
       desk_(make_fetch_core()) {}
 
 std::shared_ptr<client::BufferAccount> ConsumerLoop::make_account() {
-  // Charges outlive the consumer; until `start` nothing is charged.
+  // Charges may outlive the consumer. There are none before `start`.
   return std::make_shared<client::BufferAccount>(options.buffer_bytes, [self_slot = self_slot_] {
     if (const auto self = self_slot->lock()) self->kick();
   });
@@ -145,12 +145,12 @@ void ConsumerLoop::start() {
   arm_auto_commit();
 }
 
-// What the user asks for.
+// Calls of the consumer.
 
 void ConsumerLoop::subscribe(std::vector<std::string> topics) {
   if (is_closing_) return;
   topics_ = std::move(topics);
-  // Reading never creates a topic.
+  // A consumer never creates a topic.
   for (const std::string& topic : topics_) cluster().need(topic, false);
   tell_group(&GroupMember::subscribe, topics_);
 }
@@ -181,7 +181,7 @@ void ConsumerLoop::on_told_released(const std::vector<TopicPartition>& partition
 // Fetching.
 
 void ConsumerLoop::kick() {
-  // Records of the parent go in a child, too.
+  // In a forked child the parent's records are destroyed too.
   if (client_->is_forked()) return;
   if (is_kicked_.exchange(true)) return;
   post([](ConsumerLoop& self) {
@@ -192,7 +192,7 @@ void ConsumerLoop::kick() {
 
 void ConsumerLoop::pump() {
   pump_again_ = true;
-  // Requests that fail at once call back from within.
+  // Requests that fail at once call pump from within.
   if (is_pumping_) return;
   is_pumping_ = true;
   while (std::exchange(pump_again_, false) && !is_closed_) pump_once();
@@ -364,8 +364,8 @@ bool ConsumerLoop::is_subscribed() const {
 
 void ConsumerLoop::commit(std::vector<PartitionOffset> offsets, Done then, TimePoint deadline) {
   if (is_closed_) return then(fail(closed()));
-  // Without a generation the server would take it while the group is empty, though others may have
-  // read on and committed meanwhile.
+  // Without a generation the server would accept the commit while the group is empty, although
+  // other members may have committed later offsets meanwhile.
   if (is_subscribed() && group_->generation().is_none() && !offsets.empty()) {
     return then(fail(
         Error::client(Errc::not_owner,
@@ -400,7 +400,7 @@ std::vector<PartitionOffset> ConsumerLoop::uncommitted() {
 void ConsumerLoop::commit_settled(TimePoint deadline, Done then) {
   const bool may = group_ && options.auto_commit && !is_closed_ &&
                    (!is_subscribed() || !group_->generation().is_none());
-  // With nothing to commit it still comes behind the user's own commits.
+  // An empty commit still ends after the caller's own commits.
   auto offsets = may ? uncommitted() : std::vector<PartitionOffset>{};
   std::vector<std::pair<TopicPartition, Offset>> done;
   for (const auto& each : offsets) done.emplace_back(each.partition, each.committed.offset);
@@ -504,7 +504,8 @@ void ConsumerLoop::close_by(TimePoint deadline, Done done) {
   if (is_closed_) return done(close_outcome_);
   closing_.push_back(std::move(done));
   if (std::exchange(is_closing_, true)) return;
-  // Keeps this alive until it is closed, when the last handle went on the loop's own thread.
+  // The timer keeps this alive until it is closed if the last handle was destroyed on the loop's
+  // thread.
   close_timer_ = client_->loop().arm(deadline, [self = shared_from_this()] {
     self->close_outcome_ =
         fail(Error::client(Errc::timed_out, "the consumer's close did not end in time"));
@@ -522,7 +523,7 @@ void ConsumerLoop::close_by(TimePoint deadline, Done done) {
 
 void ConsumerLoop::finish_close() {
   if (std::exchange(is_closed_, true)) return;
-  // The timers hold what may be the last reference.
+  // The timers may hold the last reference.
   const auto alive = shared_from_this();
   for (TimerId* timer : {&fetch_timer_, &group_timer_, &commit_timer_, &close_timer_}) {
     client_->loop().cancel(std::exchange(*timer, 0));
@@ -540,7 +541,7 @@ void ConsumerLoop::finish_close() {
   for (Done& done : std::exchange(closing_, {})) done(close_outcome_);
 }
 
-// The group: what it decides.
+// The group: its actions.
 
 client::GroupMembership ConsumerLoop::membership() {
   client::GroupMembership by{options.group_id, group_->coordinator(), group_->generation(),
@@ -565,7 +566,7 @@ void ConsumerLoop::apply(GroupActions actions) {
     table.member_id = group_->member_id();
     table.generation = group_->generation();
   });
-  // A poll that began before this was decided did not say so.
+  // A poll that began before this decision has not called note_polls.
   if (group_->awaits_poll() && is_in_poll_.load() &&
       group_->state() == GroupMember::State::unjoined) {
     post([](ConsumerLoop& self) {
@@ -593,12 +594,12 @@ void ConsumerLoop::on_group_time() {
   tell_group(&GroupMember::on_time);
 }
 
-/// What takes the answer to a group's question.
+/// The callback for the answer to a group's request.
 template <class M, class On>
 client::Cluster::Then<M> ConsumerLoop::answered(client::GroupTicket ticket, On on) {
   using Answer = Result<typename M::Response>;
   return while_open([ticket, on](ConsumerLoop& asking, Answer answer) {
-    // Requests may fail at once, in the midst of a list of actions.
+    // Requests may fail at once, while other actions are still to be done.
     asking.post([ticket, on, answer = std::move(answer)](ConsumerLoop& self) mutable {
       self.tell_group(on, ticket, std::move(answer));
     });
@@ -692,7 +693,7 @@ void ConsumerLoop::hand_out(News news) {
     desk_.with([&](PollTable& table) { table.news.push_back(std::move(news)); });
     return desk_.notify();
   }
-  // Nobody polls any more.
+  // No poll takes news any more.
   if (std::holds_alternative<Left>(news)) return finish_close();
   if (std::holds_alternative<Failed>(news)) {
     if (close_outcome_) close_outcome_ = fail(std::get<Failed>(news).why);
@@ -701,7 +702,7 @@ void ConsumerLoop::hand_out(News news) {
   post([released = released_by(news)](ConsumerLoop& self) { self.on_told_released(released); });
 }
 
-// The group: what its leader has to know.
+// The group: the leader's assignments.
 
 client::PartitionCounts ConsumerLoop::counts_of(const std::set<std::string>& topics) {
   client::PartitionCounts counts;
@@ -727,7 +728,7 @@ void ConsumerLoop::make_assignments(client::GroupTicket ticket,
                       client::assign_range(members, self.led_counts_));
     });
   });
-  // Topics that do not come to be known are left out, and joined for when they appear.
+  // Topics that stay unknown are left out; once they appear, the leader rejoins.
   const TimePoint deadline = now() + options.session_timeout / 2;
   for (const std::string& topic : topics) {
     cluster().need(topic, false);

@@ -20,10 +20,10 @@
 
 namespace dohle::client {
 
-/// The loop's side of a consumer: puts into effect what FetchPlanner and GroupMember decide, finds
-/// positions, commits. Polls meet it at its PollDesk.
+/// The loop's side of a consumer. It performs the actions of FetchPlanner and GroupMember, looks up
+/// positions and commits. Polls exchange data with it at its PollDesk.
 ///
-/// Loop thread only, but for what says otherwise.
+/// Loop thread only, unless a member says otherwise.
 class ConsumerLoop final : public Client::Shared::Part,
                            public client::DamageReports,
                            public client::OffsetsGroup,
@@ -36,13 +36,13 @@ class ConsumerLoop final : public Client::Shared::Part,
 
   void start();
   void subscribe(std::vector<std::string> topics);
-  /// Revoke, and at last Left, come as news.
+  /// Revoke and finally Left follow as news.
   void unsubscribe();
   void assign(std::vector<TopicPartition> partitions);
-  /// The user was told of the news at the desk.
+  /// The caller has taken the news at the desk.
   void on_told_assigned();
   void on_told_released(const std::vector<TopicPartition>& partitions);
-  /// Until the default_api_timeout or `deadline`, whichever is first.
+  /// Ends at the earlier of default_api_timeout and `deadline`.
   void commit(std::vector<PartitionOffset> offsets, Done then, TimePoint deadline = never);
   void committed(std::vector<TopicPartition> partitions, client::GroupOffsets::OffsetsFetched then,
                  TimePoint deadline = never);
@@ -53,22 +53,22 @@ class ConsumerLoop final : public Client::Shared::Part,
 
   // Any thread.
 
-  /// What is there at once: records, an error, or nothing. Never waits.
+  /// Takes the records or the error that are there, if any. Never waits.
   Result<Records> take();
-  /// Something for a poll to return, or news.
+  /// Whether there is a result for a poll, or news.
   [[nodiscard]] static bool has_something(const client::PollTable& table) {
     return table.is_woken || table.is_closed || !table.news.empty() || table.fetch.has_error() ||
            table.fetch.has_records();
   }
-  /// A poll begins, or ends.
+  /// A poll begins or ends.
   void begin_poll();
   void end_poll();
-  /// Fetches and positions are looked at soon.
+  /// Plans fetches and lookups of positions soon.
   void kick();
-  /// A line in the log, for a failure that nobody else is told of.
+  /// Logs a failure that no call returns.
   void warn(std::string_view what, const Error& why);
   void warn(std::string_view line);
-  /// How long a poll may wait before there may be an error to tell.
+  /// The time that a poll may wait until an error has to be returned again, at most `timeout`.
   [[nodiscard]] std::chrono::milliseconds until_error(std::chrono::milliseconds timeout);
   void on_damage(const TopicPartition& where, std::uint64_t serial, Offset next,
                  const Error& why) override;
@@ -80,7 +80,7 @@ class ConsumerLoop final : public Client::Shared::Part,
 
  private:
   using Lookups = std::vector<client::FetchPlanner::Lookup>;
-  /// What the servers say against a topic, and since when.
+  /// The servers' error for a topic, and the time of its first occurrence.
   struct TopicTrouble {
     std::int16_t code = 0;
     TimePoint since{};
@@ -92,7 +92,7 @@ class ConsumerLoop final : public Client::Shared::Part,
   [[nodiscard]] client::FetchPlanner make_fetch_core();
   [[nodiscard]] client::GroupMember::Options group_options();
 
-  /// `f(self, …)` while the consumer is there and open; nothing afterwards.
+  /// Calls `f(self, …)` while the consumer exists and is open; does nothing afterwards.
   template <class F>
   auto while_open(F f);
   template <class F>
@@ -115,7 +115,7 @@ class ConsumerLoop final : public Client::Shared::Part,
 
   void on_cluster();
   void report_topic_errors();
-  /// Calls GroupMember's function for the event, now, and applies what it decides.
+  /// Calls GroupMember's function for the event and performs the resulting actions.
   template <class Event, class... What>
   void tell_group(Event event, What&&... what);
   void apply(client::GroupActions actions);
@@ -150,12 +150,12 @@ class ConsumerLoop final : public Client::Shared::Part,
   void arm_auto_commit();
   [[nodiscard]] std::vector<PartitionOffset> uncommitted();
   void commit_settled(TimePoint deadline, Done then);
-  /// Its positions are the group's, of which only members may commit.
+  /// Whether its positions are those of the group. Only members may commit them.
   [[nodiscard]] bool is_subscribed() const;
   void finish_close();
 
   std::shared_ptr<Client::Shared> client_;
-  /// Whom to tell that charges were given back, which outlive the consumer.
+  /// The consumer to notify when charges are given back. Charges may outlive it.
   std::shared_ptr<std::weak_ptr<ConsumerLoop>> self_slot_;
   std::shared_ptr<client::BufferAccount> account_;
   client::PollDesk desk_;
@@ -169,29 +169,29 @@ class ConsumerLoop final : public Client::Shared::Part,
   TimerId group_timer_ = 0;
   TimerId commit_timer_ = 0;
   TimerId close_timer_ = 0;
-  /// Positions have not been compared with the topics in view since one of them changed.
+  /// Topics in view changed, and positions have not been compared with them since.
   bool topics_changed_ = false;
   bool is_pumping_ = false;
   bool pump_again_ = false;
   std::vector<std::string> topics_;
   std::map<std::string, TopicTrouble> topic_troubles_;
-  /// What the leader's assignments were made for.
+  /// The topics of the last assignments that this leader made.
   std::set<std::string> led_topics_;
   client::PartitionCounts led_counts_;
-  /// A commit before partitions are given up is under way: news wait behind it.
+  /// A commit before partitions are given up is in flight. News wait for it.
   bool is_committing_revoked_ = false;
   std::deque<News> delayed_news_;
   std::map<TopicPartition, Offset> last_committed_;
-  /// A commit of that generation went unanswered and may yet arrive, behind later ones: Kafka's
-  /// bear no number. What was committed is then committed again and again, as other clients always
-  /// do.
+  /// A commit of that generation got no answer and may arrive after later ones, since Kafka's
+  /// commits have no sequence number. Auto-commit then repeats committed offsets, as other clients
+  /// always do.
   std::optional<Generation> overtaken_in_;
   bool is_closing_ = false;
   bool is_closed_ = false;
   std::vector<Done> closing_;
   Result<void> close_outcome_;
 
-  // The polling thread's.
+  // Polling thread.
   Repeats told_again_{std::chrono::minutes(1)};
 
   std::atomic<bool> is_kicked_{false};

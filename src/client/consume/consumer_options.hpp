@@ -4,7 +4,7 @@
 
 namespace dohle::client {
 
-/// Errors: configuration; names the option, its value and what is allowed.
+/// Errors: configuration; names the option, its value and its range.
 [[nodiscard]] Result<void> check(const ConsumerOptions& options);
 
 }  // namespace dohle::client

@@ -15,12 +15,12 @@ namespace dohle::client {
 
 namespace {
 
-/// A fetch for less than that waits for room, unless nothing else is going on.
+/// A smaller fetch waits for room, unless there are no fetches in flight and no queued records.
 constexpr std::size_t fetch_worth_sending_bytes = 64 * 1024;
-/// What the batches of one poll may decompress to when the account has less room: little beside the
-/// one batch by which its bound may be exceeded.
+/// Minimum decompressed size that one poll may take even if the account has less room. It is small
+/// beside the single batch that may exceed the bound.
 constexpr std::size_t min_expansion_bytes = std::size_t{8} << 20;
-/// Between two times that an error which stays is told, whatever the backoffs are.
+/// Minimum delay before a staying error is returned again, for any retry_backoff.
 constexpr Duration min_error_wait = std::chrono::milliseconds(10);
 
 std::string name_of(const TopicPartition& where) {
@@ -42,7 +42,7 @@ std::int32_t milliseconds_of(Duration span) {
       std::chrono::duration_cast<std::chrono::milliseconds>(span).count());
 }
 
-/// Errors that new metadata cures.
+/// Whether new metadata may cure the error.
 bool is_about_leader(std::int16_t code) {
   using namespace broker_error;
   return code == not_leader_or_follower || code == leader_not_available ||
@@ -112,7 +112,7 @@ void FetchPlanner::remove(const std::vector<TopicPartition>& partitions) {
     const auto found = partitions_.find(where);
     if (found == partitions_.end()) continue;
     drop_queue(*found->second);
-    // A fetch of it may be under way.
+    // A fetch of it may be in flight.
     found->second->serial = ++last_serial_;
     partitions_.erase(found);
   }
@@ -272,7 +272,7 @@ void FetchPlanner::let_go_of_moved(const ClusterView& view) {
   for (auto& [where, partition] : partitions_) {
     if (!partition->is_looked_up || partition->looked_up_at.is_none()) continue;
     const NodeId leader = leader_of(where);
-    // Under a new serial, so that a late answer is passed over.
+    // `want` assigns a new serial, so that a late answer is ignored.
     if (!leader.is_none() && leader != partition->looked_up_at)
       want(*partition, *partition->wanted);
   }
@@ -331,7 +331,7 @@ void FetchPlanner::on_found(const Lookup& lookup, Offset offset, LeaderEpoch epo
   }
   const bool is_answer = lookup.from.kind == StartingPoint::Kind::time;
   want(*partition, {StartingPoint::Kind::latest});
-  // Every partition has a start and an end.
+  // Every partition has a start and an end, so a missing one is retried later.
   if (!is_answer) put_off(*partition, now);
 }
 
@@ -402,7 +402,7 @@ void FetchPlanner::plan(TimePoint now, const ClusterView& view, std::vector<Ask>
 }
 
 bool FetchPlanner::ask(NodeId node, Group& group, TimePoint now, std::vector<Ask>& out) {
-  // A partition's share may be exceeded by one batch; that is allowed for once per answer.
+  // One batch may exceed a partition's maximum; the account allows that once per answer.
   const std::size_t wanted =
       std::min(options_.max_bytes, options_.max_partition_bytes * group.wishes.size());
   const bool is_idle = !is_fetching() && ready_.empty();
@@ -410,7 +410,7 @@ bool FetchPlanner::ask(NodeId node, Group& group, TimePoint now, std::vector<Ask
   std::size_t room = account_->room();
   if (room < least) {
     account_->want_room();
-    // It may have come between the look and the wish.
+    // Room may have been freed between the check and want_room.
     room = account_->room();
     if (room < least) return false;
   }
@@ -475,7 +475,7 @@ void FetchPlanner::narrow(const Server& server, Group& group) {
 }
 
 void FetchPlanner::widen(Server& server) {
-  if (server.sent.empty()) return;  // all of them have moved
+  if (server.sent.empty()) return;  // all partitions have moved to other leaders
   server.asked_last = server.sent.back().partition->where;
   const bool is_all = server.max_wishes > server.sent.size();
   server.max_wishes = is_all ? std::numeric_limits<std::size_t>::max() : 2 * server.max_wishes;
@@ -500,7 +500,7 @@ void FetchPlanner::on_failure(Server& server, const Error& why, TimePoint now, N
   const bool is_session =
       why.category() == ErrorCategory::broker && FetchSession::is_session_error(why.code());
   if (is_session && server.backoff.failures() == 0) {
-    // At once, but not again and again.
+    // The first retry is immediate, further ones wait.
     (void)server.backoff.next(random_);
     return;
   }
@@ -512,7 +512,8 @@ void FetchPlanner::on_failure(Server& server, const Error& why, TimePoint now, N
   for (const Sent& sent : server.sent) set_error(*sent.partition, why, false);
 }
 
-/// A server that has nothing lets a fetch wait. One that does not would be asked without end.
+/// A server without new records should delay its answer. One that answers at once is asked again
+/// only after a backoff.
 void FetchPlanner::pace(Server& server, bool brought_something, TimePoint now) {
   if (brought_something || now - server.asked_at >= options_.max_wait / 2) {
     return server.idle.reset();
@@ -583,11 +584,11 @@ void FetchPlanner::on_partition_error(Partition& partition, const PartitionData&
     if (!data.current_leader.leader_id.is_none()) {
       out.leaders.push_back(
           {*partition.where, {data.current_leader.leader_id, data.current_leader.leader_epoch}});
-      // At once, but not again and again.
+      // The first retry is immediate, further ones wait.
       if (partition.backoff.failures() == 1) partition.not_before = now;
     }
   } else if (code == broker_error::offset_out_of_range) {
-    // What is queued is still good; the position is looked at once it has been taken.
+    // Queued records are still valid. The position is reset after they have been taken.
     if (partition.queue.empty()) on_out_of_range(partition, now, out);
   } else {
     const Error why = Error::broker(code, "fetch from " + name_of(*partition.where));
@@ -603,7 +604,7 @@ void FetchPlanner::on_out_of_range(Partition& partition, TimePoint now, News& ou
   if (times < 2) return;
   partition.not_before = now + wait;
   wake_at(partition.not_before);
-  // Backoff counts to 64: by then it waits for max_retry_backoff each time.
+  // Backoff counts up to 64, where each delay is max_retry_backoff.
   if (times == 2 || times == 16 || times == 63) {
     out.lines.push_back(fmt::format(
         "{}: offset {}, which offset_reset ({}) found, is out of range, too; {} in a row so far",
@@ -617,12 +618,12 @@ void FetchPlanner::enqueue(Partition& partition, Slice batches,
   while (batches.size() - whole >= wire::batch_header_bytes) {
     const auto header = wire::read_batch_header(batches.bytes().subspan(whole));
     if (!header) {
-      // Taking it will say what is wrong with it.
+      // take_from reports the fault.
       partition.is_at_end = true;
       whole = batches.size();
       break;
     }
-    // Servers may cut the last batch short.
+    // The last batch may be truncated.
     if (header->size() > batches.size() - whole) break;
     whole += header->size();
     partition.next_fetch = std::max(partition.next_fetch, header->next_offset());
@@ -683,7 +684,7 @@ std::optional<Error> FetchPlanner::take_error(TimePoint now, bool& is_again) {
         partition->error.reset();
         continue;
       }
-      // Without jitter: polls are not on the loop's thread, whose random numbers these would be.
+      // Without jitter, since random_ belongs to the loop's thread.
       partition->error_wait =
           std::min(is_again ? 2 * partition->error_wait
                             : std::max<Duration>(options_.retry_backoff, min_error_wait),
@@ -713,10 +714,10 @@ std::size_t FetchPlanner::take(std::size_t max_records, std::vector<RecordsRun>&
     Partition& partition = *ready_.front();
     const bool was_full = partition.queued_bytes >= options_.max_partition_bytes;
     count += take_from(partition, max_records - count, expansion, out);
-    // A fetch that is under way is followed by the next one anyway.
+    // A fetch in flight is followed by the next one anyway.
     freed = freed || (was_full && partition.queued_bytes < options_.max_partition_bytes) ||
             (partition.queue.empty() && !is_fetching());
-    // Each poll begins with another partition.
+    // The next poll begins with another partition.
     if (!ready_.empty() && ready_.front() == &partition) ready_.pop_front();
     partition.is_ready = false;
     make_ready(partition);
@@ -768,7 +769,7 @@ std::size_t FetchPlanner::take_from(Partition& partition, Queued& queued, std::s
       set_error(partition, header.error().within(name_of(*partition.where)), true);
       break;
     }
-    // Of a batch that an earlier poll began, the walk has the records already.
+    // A batch that an earlier poll began is decompressed already.
     const bool goes_on = queued.at == begin && run.before != nullptr;
     const Bytes batch = queued.batches.bytes().subspan(queued.at, header->size());
     if (!goes_on && !header->is_control() && !expansion.admit(*header, batch)) break;
@@ -778,7 +779,7 @@ std::size_t FetchPlanner::take_from(Partition& partition, Queued& queued, std::s
                              : std::min<std::int64_t>(header->next_offset() - first, header->count);
     const auto records = static_cast<std::size_t>(std::max<std::int64_t>(span, 0));
     if (records > max_records - count) {
-      // Offsets are at least as many as records.
+      // A batch has at least as many offsets as records.
       partition.consumed = first + static_cast<std::int64_t>(max_records - count);
       partition.consumed_epoch = header->leader_epoch;
       run.after = queued.taken_until = std::make_shared<PartEnd>();

@@ -20,16 +20,16 @@
 
 namespace dohle::client {
 
-/// From where a partition is to be read, when that has to be asked for.
+/// The position from which a partition is read, if it has to be looked up.
 struct StartingPoint {
   enum class Kind : std::uint8_t { committed, earliest, latest, time };
   Kind kind = Kind::committed;
   Timestamp time = {};
 };
 
-/// Decides what a consumer fetches from which server, keeps what came until it is taken, and knows
-/// each partition's position. Owns no socket, reads no clock. Not thread safe: a lock guards it,
-/// since polls take from it and the loop feeds it.
+/// Plans a consumer's fetches from each server, queues fetched batches until a poll takes them, and
+/// tracks each partition's position. Owns no socket, reads no clock. Not thread safe: the desk's
+/// lock guards it, since polls take records and the loop adds them.
 class FetchPlanner {
  public:
   struct Options {
@@ -38,33 +38,33 @@ class FetchPlanner {
     std::size_t max_partition_bytes = std::size_t{1} << 20;
     Duration max_wait = std::chrono::milliseconds(500);
     OffsetReset reset = OffsetReset::latest;
-    /// Partitions begin at the group's committed offset.
+    /// Default: false. Partitions begin at the group's committed offset.
     bool has_group = false;
     Duration retry_backoff = std::chrono::milliseconds(100);
     Duration max_retry_backoff = std::chrono::seconds(1);
   };
-  /// Of what a client takes as one answer, as much may be records.
+  /// The part of max_response_bytes that records may use.
   static constexpr std::size_t max_record_share(std::size_t max_response_bytes) {
     return max_response_bytes - max_response_bytes / 8;
   }
-  /// A fetch to send; on_answer follows.
+  /// A fetch to send. on_answer follows.
   struct Ask {
     NodeId node;
     wire::FetchRequest message;
   };
-  /// A position to ask for; on_found or on_not_found follows.
+  /// A position to look up. on_found or on_not_found follows.
   struct Lookup {
     TopicPartition where;
     std::uint64_t serial;
     StartingPoint from;
   };
-  /// What an answer, or new metadata, says.
+  /// Results of an answer or of new metadata for the rest of the consumer.
   struct News {
     bool doubt = false;
     std::vector<std::pair<TopicPartition, PartitionLeader>> leaders;
-    /// Their positions were in a topic that is gone; nothing of it may be committed.
+    /// Partitions whose position was in a deleted topic. It may not be committed.
     std::vector<TopicPartition> replaced;
-    /// For the log.
+    /// Log lines.
     std::vector<std::string> lines;
   };
 
@@ -72,11 +72,11 @@ class FetchPlanner {
 
   // The assignment.
 
-  /// Reads these and no others; those that were assigned before keep their positions. `held`: new
-  /// ones are not fetched before `release`.
+  /// Reads exactly these partitions; those assigned before keep their positions. `held`: new ones
+  /// are not fetched before `release`.
   void assign(const std::vector<TopicPartition>& partitions, bool held);
   void release();
-  /// Drops what is queued of these and fetches no more; positions stay, for a commit.
+  /// Drops their queued batches and stops fetching them. Their positions stay for a commit.
   void stop(const std::vector<TopicPartition>& partitions);
   void remove(const std::vector<TopicPartition>& partitions);
   [[nodiscard]] std::vector<TopicPartition> assignment() const;
@@ -88,72 +88,75 @@ class FetchPlanner {
   Result<void> seek(const TopicPartition& where, Offset offset);
   Result<void> seek(const TopicPartition& where, StartingPoint to);
   Result<void> pause(const TopicPartition& where, bool paused);
-  /// None: not known yet.
+  /// None if it is not known yet.
   [[nodiscard]] Result<Offset> position(const TopicPartition& where) const;
   [[nodiscard]] std::optional<std::int64_t> lag(const TopicPartition& where) const;
-  /// Positions after everything that was taken.
+  /// The positions after all taken records.
   [[nodiscard]] std::vector<PartitionOffset> taken() const;
-  /// As taken(), but as of the last `settle`: what the user is certainly done with.
+  /// The positions of taken() at the last `settle`: the caller is done with all records before
+  /// them.
   [[nodiscard]] std::vector<PartitionOffset> settled() const;
-  /// The user polls again, and so is done with what it took before.
+  /// The caller polls again, so it is done with the records taken before.
   void settle();
 
-  /// Partitions without a position that may be asked for now; each once.
+  /// Adds a lookup for each partition without a position whose lookup may start now.
   void lookups(TimePoint now, std::vector<Lookup>& out);
-  /// The lookup went to that server, a partition's leader: it is taken back, and made again, once
-  /// another one leads.
+  /// The lookup was sent to that server, the partition's leader. If another server becomes the
+  /// leader, the lookup is made again there.
   void on_looked_up_at(const Lookup& lookup, NodeId node);
-  /// No offset: there is none (no committed one; no record so late), and the next best is tried.
+  /// A negative offset means that there is none (no committed offset; no record so late). The reset
+  /// policy or the end of the partition is used then.
   void on_found(const Lookup& lookup, Offset offset, LeaderEpoch epoch, TimePoint now);
-  /// Retriable errors try again after a while; others come out of take_error.
+  /// Retriable errors are retried after a backoff; take_error returns the others.
   void on_not_found(const Lookup& lookup, const Error& why, TimePoint now);
 
-  /// Metadata came, or partitions were assigned. A position is one in a topic of one id: where
-  /// another topic of that name took its place, reading starts by the reset policy. A partition
-  /// that another server leads now does not wait for the answer of the earlier one to a fetch or a
-  /// lookup: it may be frozen.
+  /// Call after new metadata or an assignment. A position belongs to a topic id: if another topic
+  /// with the name replaced it, reading starts by the reset policy. A partition with a new leader
+  /// does not wait for the earlier leader's answer to a fetch or lookup, since that server may be
+  /// frozen.
   void note_topics(const ClusterView& view, News& out);
 
   // Fetching.
 
-  /// The fetches that may go out now.
+  /// Adds the fetches that may be sent now.
   void plan(TimePoint now, const ClusterView& view, std::vector<Ask>& out);
   void on_answer(NodeId node, Result<wire::FetchResponse> answer, TimePoint now, News& out);
-  /// When plan and lookups may have more to do without anything else happening.
+  /// The time at which plan and lookups have to be called again without another event.
   [[nodiscard]] TimePoint next_at() const { return next_at_; }
   [[nodiscard]] bool is_fetching() const;
 
   // Taking.
 
-  /// Something is there to be taken.
+  /// Whether records can be taken.
   [[nodiscard]] bool has_records() const { return !ready_.empty(); }
-  /// At most that many records, from one partition after the other; advances their positions. Of
-  /// compressed batches only as many as the account has room for once they are decompressed, but
-  /// one at least. Returns how many. `freed`: a fetch may have become due.
+  /// Takes up to `max_records` records, one partition after the other, and advances their
+  /// positions. Takes compressed batches only while the account has room for them decompressed, but
+  /// at least one. Returns the number of records. `freed`: a fetch may have become due.
   std::size_t take(std::size_t max_records, std::vector<RecordsRun>& out, bool& freed);
-  /// What went wrong with some partition. Damage and missing offsets stay until a seek: they are
-  /// told again after a wait, which doubles up to max_retry_backoff. `is_again`: it is such a one.
+  /// The error of a partition, if any. Damage and missing offsets stay until a seek and are
+  /// returned again after a delay, which doubles up to max_retry_backoff. `is_again` is set for a
+  /// repeated one.
   [[nodiscard]] std::optional<Error> take_error(TimePoint now, bool& is_again);
-  /// There may be one that was not told yet.
+  /// Whether there may be an error that was not returned yet.
   [[nodiscard]] bool has_error() const { return may_have_error_; }
-  /// When an error is told again; never: there is none.
+  /// The time at which an error is returned again; `never` if there is none.
   [[nodiscard]] TimePoint error_at() const { return next_error_at_; }
   /// The records from `next` on cannot be read.
   void on_damage(const TopicPartition& where, std::uint64_t serial, Offset next, const Error& why);
 
  private:
-  /// Batches of one partition from one answer.
-  /// What the compressed batches of one poll may decompress to.
+  /// Limit on the decompressed size of the compressed batches of one poll.
   struct Expansion {
     std::size_t left = 0;
     bool has_batch = false;
     bool is_spent = false;
-    /// Whether the batch may be taken, too.
+    /// Whether the batch may be taken as well.
     bool admit(const wire::BatchHeader& header, Bytes batch);
   };
+  /// Batches of one partition from one answer.
   struct Queued {
     Slice batches;
-    /// Where the first batch begins that was not taken to its end.
+    /// Position of the first batch that was not taken completely.
     std::size_t at = 0;
     std::shared_ptr<PartEnd> taken_until;
     std::shared_ptr<const BufferCharge> charge;
@@ -165,19 +168,19 @@ class FetchPlanner {
           resets(options.retry_backoff, options.max_retry_backoff) {}
 
     std::shared_ptr<const TopicPartition> where;
-    /// Of the topic that the position is in; none: not known.
+    /// Id of the topic to which the position belongs; none if unknown.
     TopicId topic_id;
     std::uint64_t serial = 0;
-    /// What position to ask for; nothing once it is known.
+    /// The position to look up. Absent once it is known.
     std::optional<StartingPoint> wanted;
     bool is_looked_up = false;
-    /// The leader that is asked; none: the group's coordinator is.
+    /// The leader that was asked; none if it was the group's coordinator.
     NodeId looked_up_at;
     Offset consumed;
     LeaderEpoch consumed_epoch;
     Offset settled;
     LeaderEpoch settled_epoch;
-    /// Behind everything queued.
+    /// The offset after all queued batches.
     Offset next_fetch;
     Offset high_watermark;
     std::deque<Queued> queue;
@@ -186,21 +189,21 @@ class FetchPlanner {
     bool is_held = false;
     bool is_stopped = false;
     bool is_ready = false;
-    /// A batch of unknown format is queued: nothing behind it can be found.
+    /// A batch with an invalid header is queued. The batches after it cannot be located.
     bool is_at_end = false;
     bool is_asked = false;
     Backoff backoff;
-    /// Between positions that were out of range, one after the other.
+    /// Backoff between consecutive positions that were out of range.
     Backoff resets;
     TimePoint not_before{};
     std::optional<Error> error;
     bool error_stays = false;
-    /// Until it is told again; zero: it was not told yet.
+    /// Delay until it is returned again; 0 if it was not returned yet.
     Duration error_wait{};
     TimePoint error_at{};
   };
   using Partitions = std::map<TopicPartition, std::shared_ptr<Partition>>;
-  /// A partition of a fetch under way; it may be assigned no longer when the answer comes.
+  /// A partition of a fetch in flight. It may no longer be assigned when the answer arrives.
   struct Sent {
     std::shared_ptr<Partition> partition;
     std::uint64_t serial;
@@ -214,24 +217,24 @@ class FetchPlanner {
     std::vector<Sent> sent;
     BufferCharge reserved;
     Backoff backoff;
-    /// Between answers, one after the other, that came at once and brought nothing.
+    /// Backoff between consecutive answers that came at once without records.
     Backoff idle;
     TimePoint asked_at{};
     TimePoint not_before{};
-    /// Partitions of one fetch, at most: fewer after an answer above max_response_bytes, so that
-    /// the one whose batch is too large is found and the others are read on.
+    /// Maximum partitions of one fetch. It shrinks after an answer above max_response_bytes, to
+    /// find the partition with the too large batch while the others are still read.
     std::size_t max_wishes = std::numeric_limits<std::size_t>::max();
-    /// Where the next of such fetches begins: behind that one.
+    /// The next narrowed fetch begins after this partition.
     std::shared_ptr<const TopicPartition> asked_last;
     [[nodiscard]] bool is_narrowed() const {
       return max_wishes != std::numeric_limits<std::size_t>::max();
     }
   };
-  /// What could be fetched from one server, sorted by name.
+  /// The partitions to fetch from one server, sorted by name.
   struct Group {
     std::vector<FetchWish> wishes;
     std::vector<Sent> sent;
-    /// Some partition has enough queued: a long poll for the others would hold it up.
+    /// A partition has enough queued. A long poll for the others would delay its next fetch.
     bool is_full = false;
   };
   using PartitionData = wire::FetchResponse::PartitionData;
@@ -257,7 +260,7 @@ class FetchPlanner {
   static void narrow(const Server& server, Group& group);
   static void widen(Server& server);
   void on_too_large(Server& server, const Error& why, TimePoint now);
-  /// Whether it brought what nobody had, or is about what was asked for before a seek.
+  /// Whether the answer had new records or errors, or is about fetches from before a seek.
   bool on_partitions(const std::vector<Sent>& asked, wire::FetchResponse& answer, TimePoint now,
                      News& out);
   [[nodiscard]] const std::string& name_in(
@@ -277,12 +280,12 @@ class FetchPlanner {
   Random& random_;
   std::uint64_t last_serial_ = 0;
   Partitions partitions_;
-  /// Of topics with positions.
+  /// Names of the topics with positions.
   std::map<TopicId, std::string> names_;
   std::map<NodeId, Server> servers_;
-  /// Of the last plan; kept for the memory of its lists.
+  /// The groups of the last plan, kept to reuse their memory.
   std::map<NodeId, Group> groups_;
-  /// Partitions with something to take, the next one first.
+  /// Partitions with queued records, the next one first.
   std::deque<Partition*> ready_;
   bool may_have_error_ = false;
   TimePoint next_error_at_ = never;

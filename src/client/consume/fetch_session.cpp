@@ -18,7 +18,7 @@ wire::FetchRequest::FetchPartition partition_of(const FetchWish& wish) {
   return partition;
 }
 
-// The list's entry for that topic; wishes come sorted by topic.
+// The list's entry for the wish's topic. Wishes are sorted by topic.
 template <class Topic>
 Topic& entry_for(std::vector<Topic>& topics, const FetchWish& wish) {
   if (topics.empty() || topics.back().topic_id != wish.topic_id ||
@@ -30,7 +30,7 @@ Topic& entry_for(std::vector<Topic>& topics, const FetchWish& wish) {
   return topics.back();
 }
 
-// Names are compared only where the same partition may have been assigned anew.
+// Compares pointers first. The same partition has another name object after a new assignment.
 bool comes_before(const FetchWish& one, const FetchWish& other) {
   return one.where != other.where && *one.where < *other.where;
 }
@@ -67,7 +67,8 @@ void FetchSession::plan(std::vector<FetchWish>& wishes, wire::FetchRequest& requ
     if (!is_unchanged) name(wish);
   }
   while (known != known_.cend()) forget();
-  // A session by name goes on by name, which a request that names nothing does not tell.
+  // A session by name continues by name. An empty request would not have the version for names, so
+  // it gets one partition.
   const bool says_nothing = request.topics.empty() && request.forgotten_topics_data.empty();
   const auto by_name =
       std::ranges::find_if(wishes, [](const FetchWish& wish) { return wish.topic_id.is_none(); });
@@ -77,7 +78,8 @@ void FetchSession::plan(std::vector<FetchWish>& wishes, wire::FetchRequest& requ
 
 Result<void> FetchSession::on_answer(const wire::FetchResponse& answer) {
   if (answer.error_code != broker_error::none) {
-    // Only an unknown session is certainly gone; the request after names the others, to end them.
+    // Only an unknown session has certainly ended. The next request names any other session, to end
+    // it.
     const bool is_gone = answer.error_code == broker_error::fetch_session_id_not_found;
     start_over(is_gone ? 0 : id_);
     return fail(Error::broker(answer.error_code, "fetch"));

@@ -11,28 +11,29 @@
 
 namespace dohle::client {
 
-/// A partition to be fetched, as it stands in a request.
+/// A partition to fetch, with the fields of a request.
 struct FetchWish {
   std::shared_ptr<const TopicPartition> where;
-  /// Of the topic that the offset is in; none: servers know it by its name alone.
+  /// Id of the topic to which the offset belongs. None if only the name is known.
   TopicId topic_id;
   Offset offset;
   LeaderEpoch leader_epoch;
   std::int32_t max_bytes = 0;
 };
 
-/// The fetch session with one server (KIP-227): which partitions the server has in mind, so that a
-/// request names only what changed. Servers without sessions get everything each time. Not thread
-/// safe.
+/// The fetch session with one server (KIP-227). It tracks the server's list of partitions, so that
+/// a request names only changed ones. A server without sessions gets all partitions each time. Not
+/// thread safe.
 class FetchSession {
  public:
-  /// Fills in session, topics and forgotten topics of a request that fetches these partitions,
-  /// which are sorted by name. Keeps the list, and hands out the one before it to be filled again.
+  /// Sets session, topics and forgotten topics of a request that fetches these partitions, which
+  /// are sorted by name. Keeps the list and swaps the previous one into `wishes`, to reuse its
+  /// memory.
   void plan(std::vector<FetchWish>& wishes, wire::FetchRequest& request);
-  /// The server's answer. Errors: those that it has for the whole request; `is_session_error` tells
-  /// which of them are cured by asking again at once.
+  /// Handles the server's answer. Errors: the server's for the whole request. A request that failed
+  /// with an `is_session_error` may be repeated at once.
   Result<void> on_answer(const wire::FetchResponse& answer);
-  /// No answer came: what the server has in mind is unknown.
+  /// There was no answer, so the server's list is unknown.
   void on_failed();
 
   [[nodiscard]] static bool is_session_error(std::int16_t code);
@@ -41,9 +42,9 @@ class FetchSession {
   void start_over(std::int32_t id);
 
   std::int32_t id_ = 0;
-  /// 0: the next request opens a session.
+  /// 0 if the next request opens a session.
   std::int32_t epoch_ = 0;
-  /// Of the last request; empty while the next one opens a session.
+  /// The partitions of the last request; empty if the next one opens a session.
   std::vector<FetchWish> known_;
 };
 

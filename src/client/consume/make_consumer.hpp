@@ -7,7 +7,7 @@
 
 namespace dohle::client {
 
-/// Errors: configuration (names the option, its value and what is allowed). Any thread.
+/// Errors: configuration; names the option, its value and its range. Any thread.
 [[nodiscard]] Result<Consumer> make_consumer(std::shared_ptr<Client::Shared> client,
                                              ConsumerOptions options);
 

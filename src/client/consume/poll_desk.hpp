@@ -16,16 +16,16 @@
 
 namespace dohle::client {
 
-/// What the thread that polls is told, in this order.
+/// Events for the polling thread, in their order.
 using ConsumerNews = std::variant<group_action::Assigned, group_action::Revoke, group_action::Lose,
                                   group_action::Failed, group_action::Left>;
 
-/// What polls and the loop share, behind one lock.
+/// The state shared by polls and the loop, behind one lock.
 struct PollTable {
   explicit PollTable(FetchPlanner fetch_core) : fetch(std::move(fetch_core)) {}
   FetchPlanner fetch;
   std::deque<ConsumerNews> news;
-  /// What the last answer said against a topic that is read.
+  /// The errors of read topics in the last metadata.
   std::map<std::string, Error> topic_errors;
   bool is_woken = false;
   bool is_closed = false;
@@ -33,8 +33,8 @@ struct PollTable {
   Generation generation;
 };
 
-/// The one place where polls meet the loop. Locked once per poll and once per answer, never while
-/// records are decoded. Thread safety: any thread.
+/// The only exchange between polls and the loop. It is locked a few times per poll and per answer,
+/// never while records are decoded. Thread safety: any thread.
 class PollDesk {
  public:
   explicit PollDesk(FetchPlanner fetch) : table_(std::move(fetch)) {}
@@ -49,15 +49,15 @@ class PollDesk {
     const std::lock_guard lock(mutex_);
     return f(table_);
   }
-  /// After a change that somebody may wait for.
+  /// Wakes waiting callers after a change.
   void notify() { changed_.notify_all(); }
-  /// The same for records: who waits is to have them before the loop goes on to ask for more, so it
-  /// gives up its core at once, which the two often share. Loop thread.
+  /// As notify, for records. A waiting caller should take them before the loop sends the next
+  /// fetch, so the loop yields the CPU, which the two threads often share. Loop thread.
   void hand_over(const Clock& clock) {
     notify();
     if (waiting_.load(std::memory_order_relaxed) > 0) core_.give_up(clock);
   }
-  /// Until `ready(table)` is true or the time is up.
+  /// Waits until `ready(table)` is true or `timeout` has passed. Returns `ready`.
   template <class Ready>
   bool wait(std::chrono::milliseconds timeout, Ready ready) {
     std::unique_lock lock(mutex_);

@@ -13,34 +13,34 @@
 
 namespace dohle::client {
 
-/// Where the walk of one poll's part of a batch stopped, for the poll that got the next part: it
+/// The state of a batch's reader after one poll's part. With it the poll that got the next part
 /// neither checks nor decompresses the batch again. Written once, by the walk of the earlier part;
-/// who finds it not ready begins at the batch's start.
+/// while it is not ready, the later walk begins at the batch's start.
 struct PartEnd {
   std::atomic<bool> is_ready{false};
   std::optional<wire::BatchReader> reader;
-  /// What the reader's decompressed bytes count.
+  /// The charge for the reader's decompressed bytes.
   std::shared_ptr<BufferCharge> charge;
 };
 
-/// Whole batches of one partition, one after the other, of which one poll hands out the records
-/// from `from` up to, not including, `to`.
+/// Consecutive whole batches of one partition. One poll returns their records from `from` up to,
+/// not including, `to`.
 struct RecordsRun {
   std::shared_ptr<const TopicPartition> where;
-  /// Of the partition's assignment and position; another one after a seek.
+  /// Serial of the partition's assignment and position. It changes with a seek.
   std::uint64_t serial = 0;
   Slice batches;
   Offset from;
   Offset to;
-  /// Where the first batch goes on, if an earlier poll got its beginning.
+  /// The state after the beginning of the first batch, if an earlier poll got it.
   std::shared_ptr<PartEnd> before;
-  /// Where to say that the walk reached `to`, if a later poll gets the last batch's end.
+  /// Receives the state at `to`, if a later poll gets the rest of the last batch.
   std::shared_ptr<PartEnd> after;
-  /// What the bytes count.
+  /// The charge for the bytes.
   std::shared_ptr<const BufferCharge> charge;
 };
 
-/// Told of records that cannot be read. Any thread.
+/// Receives reports of damaged records. Any thread.
 class DamageReports {
  public:
   virtual ~DamageReports() = default;

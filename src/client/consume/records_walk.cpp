@@ -17,7 +17,8 @@ void RecordsWalk::end_batch() {
 
 void RecordsWalk::end_run(bool reached_end) {
   const RecordsRun& run = runs_[run_];
-  // A record beyond `to` that was read already is not there to be read again.
+  // Only if the reader is exactly at `to`: a record after it that was already read cannot be read
+  // again.
   if (reached_end && run.after && reader_) {
     run.after->reader = std::move(reader_);
     run.after->charge = reader_charge_;
@@ -61,7 +62,7 @@ bool RecordsWalk::open_batch() {
     while (at_ < run.batches.size() && next_offset_ < to_) {
       const auto header = wire::read_batch_header(run.batches.bytes().subspan(at_));
       if (!header) return on_damage(header.error()), true;
-      // Control batches mark the ends of transactions; they hold no user's records.
+      // Control batches mark the ends of transactions. They hold no records of users.
       if (header->is_control() || header->next_offset().value <= next_offset_) {
         at_ += header->size();
         continue;
@@ -88,7 +89,7 @@ void RecordsWalk::on_damage(const Error& why) {
   }
   if (!error_) error_ = where;
   reader_.reset();
-  // Nothing of that partition can follow.
+  // No further record of that partition may be returned.
   const TopicPartition* const damaged = run.where.get();
   do {
     end_run(false);

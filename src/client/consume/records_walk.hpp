@@ -10,8 +10,8 @@
 
 namespace dohle::client {
 
-/// The records of one poll: walks the batches of its runs one record at a time. It keeps all that
-/// its views refer to. Not thread safe.
+/// Iterates over the records of one poll, batch by batch. It keeps the memory of its views alive.
+/// Not thread safe.
 class RecordsWalk {
  public:
   struct Options {
@@ -56,14 +56,14 @@ class RecordsWalk {
   const Options options_;
   const std::vector<client::RecordsRun> runs_;
   const std::size_t count_;
-  /// The present run, and the present batch's place in it.
+  /// The current run, and the current batch's position in it.
   std::size_t run_ = 0;
   std::size_t at_ = 0;
   std::optional<wire::BatchReader> reader_;
   std::int64_t next_offset_ = -1;
   std::int64_t to_ = -1;
   ConsumerRecord record_;
-  /// What records of compressed batches refer to.
+  /// The decompressed bytes of returned records.
   std::vector<Slice> kept_;
   std::vector<std::shared_ptr<client::BufferCharge>> charges_;
   std::shared_ptr<client::BufferCharge> reader_charge_;
