@@ -88,7 +88,7 @@ struct BrokerOptions {
   std::chrono::milliseconds partition_watch_interval{5'000};
   /// Default: 100 ms. 1 ms to 1 min. Wait after a failed read; it doubles up to read_backoff_max.
   std::chrono::milliseconds read_backoff_min{100};
-  /// Default: 1 s. 1 ms to 1 min. See read_backoff_min.
+  /// Default: 1 s. read_backoff_min to 1 min. See read_backoff_min.
   std::chrono::milliseconds read_backoff_max{1'000};
 
   /// Default: none. Middlewares around every publish; the first is the outermost.

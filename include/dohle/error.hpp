@@ -115,8 +115,7 @@ class DOHLE_API Error {
   /// For a send: whether the record may be in the log.
   [[nodiscard]] Stored stored() const noexcept { return stored_; }
 
-  /// The same error with another property; used where the layer that knows it is not in the log the
-  /// one that made the error.
+  /// The same error with another property, for a layer that knows more than the one that made it.
   [[nodiscard]] Error with_stored(Stored stored) const;
   /// See with_stored.
   [[nodiscard]] Error with_retriable(bool retriable) const;

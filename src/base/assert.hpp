@@ -10,16 +10,17 @@ namespace dohle {
 
 }  // namespace dohle
 
-/// States what must hold, whatever a peer, a user or a disk does: a breach is a bug in this
-/// library. Checked in every build, so `condition` is cheap; never per record. `message` says what
-/// is broken.
+/// Asserts a condition that no peer, user or disk can break: a failure is a bug in this library.
+/// Checked in every build, so `condition` must be cheap; never used per record. `message` names the
+/// broken invariant.
 #define DOHLE_ASSERT(condition, message)                                  \
   do {                                                                    \
     if (!(condition)) [[unlikely]]                                        \
       ::dohle::assertion_failed(#condition, __FILE__, __LINE__, message); \
   } while (false)
 
-/// The same for what costs: checked unless NDEBUG is defined, as in the test builds.
+/// As DOHLE_ASSERT, for expensive conditions: checked only if NDEBUG is not defined, as in the test
+/// builds.
 #ifdef NDEBUG
 #define DOHLE_ASSERT_COSTLY(condition, message) \
   do {                                          \
@@ -28,8 +29,8 @@ namespace dohle {
 #define DOHLE_ASSERT_COSTLY(condition, message) DOHLE_ASSERT(condition, message)
 #endif
 
-/// Calls `object.check_invariants()`, which asserts what holds between two events. As costly as
-/// that is: called unless NDEBUG is defined.
+/// Calls `object.check_invariants()`, which asserts the object's invariants between two events. It
+/// may be expensive: called only if NDEBUG is not defined.
 #ifdef NDEBUG
 #define DOHLE_CHECK_INVARIANTS(object) \
   do {                                 \

@@ -6,14 +6,14 @@
 
 namespace dohle {
 
-/// Whether something that pays only while it is brief is still done. When it was not brief three
-/// times in a row it is left alone for the next 64 times, and twice as many after each further
-/// disappointment, 4,096 at most.
+/// Decides whether to repeat an operation that pays only while it is brief. After three long runs
+/// in a row it is skipped for the next 64 times, then twice as often after each further long run,
+/// at most 4,096 times.
 class BriefWait {
  public:
   explicit constexpr BriefWait(Duration brief) : brief_(brief) {}
 
-  /// Asked each time; after a yes it is done, and `took` told how long that was.
+  /// Call it before each run. After true, run the operation and pass its duration to `took`.
   [[nodiscard]] bool is_worth_it() {
     if (passed_over_ == 0) return true;
     --passed_over_;

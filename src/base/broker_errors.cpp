@@ -7,8 +7,8 @@ namespace dohle {
 
 namespace {
 
-// Codes, names and what may be tried again are those of Apache Kafka 4.3.1, printed from its
-// org.apache.kafka.common.protocol.Errors; the sentences are ours.
+// Codes, names and retriable flags are those of Apache Kafka 4.3.1, printed from its
+// org.apache.kafka.common.protocol.Errors. The sentences are Dohle's own.
 constexpr bool retriable = true;
 constexpr std::int16_t first_code = -1;
 constexpr BrokerErrorInfo table[] = {

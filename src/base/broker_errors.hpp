@@ -13,10 +13,10 @@ struct BrokerErrorInfo {
   bool retriable;
 };
 
-/// Null for a number that no Kafka of that version sends.
+/// Null for a number that is no error code of that version.
 [[nodiscard]] const BrokerErrorInfo* find_broker_error(std::int16_t code);
 
-/// The codes that this library names in its code. The full table is in broker_errors.cpp.
+/// The codes that this library uses by name. The full table is in broker_errors.cpp.
 namespace broker_error {
 inline constexpr std::int16_t unknown_server_error = -1, none = 0, offset_out_of_range = 1,
                               corrupt_message = 2, unknown_topic_or_partition = 3,

@@ -35,7 +35,7 @@ struct Budget::Pool {
     do {
       if (bytes > limit || was > limit - bytes) {
         refused.store(true, std::memory_order_seq_cst);
-        // Room may have come between the look and the mark: look once more.
+        // Bytes may have been freed between the check and the mark, so check again.
         was = used.load(std::memory_order_seq_cst);
         if (bytes > limit || was > limit - bytes) return false;
       }

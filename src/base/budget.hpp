@@ -11,9 +11,9 @@ namespace dohle {
 
 inline constexpr std::size_t slab_bytes = 16 * 1024;
 
-/// A limit on memory together with the pool of 16 KiB slabs that it pays for. A slab returns to
-/// the pool when its last reference goes, from whatever thread; the pool keeps what the limit
-/// allows and frees it with the Budget. Slabs may outlive the Budget object.
+/// A memory limit with its pool of 16 KiB slabs. A slab returns to the pool with its last
+/// reference, on any thread. The pool keeps free slabs until the Budget is destroyed. Slabs may
+/// outlive the Budget.
 ///
 /// Thread safety: any thread. `take` is a pop from a list under a lock, once per 16 KiB, not per
 /// record.
@@ -26,7 +26,8 @@ class Budget {
 
   /// A slab of `slab_bytes`, or null when the limit is reached. The caller owns one reference.
   [[nodiscard]] Buffer* take();
-  /// Charges bytes that live elsewhere (a large record of its own). False: over the limit.
+  /// Charges bytes that are allocated elsewhere (a single large record). False if they exceed the
+  /// limit.
   [[nodiscard]] bool reserve(std::size_t bytes);
   void unreserve(std::size_t bytes);
 
@@ -34,13 +35,13 @@ class Budget {
   [[nodiscard]] std::size_t used() const;
 
   enum class Room : bool { piece, most };
-  /// Called, from whatever thread, once there is room after a refused take or reserve, or after
-  /// ask_for: for a piece, or for what was asked for last. `most_bytes` is at least `piece_bytes`,
-  /// and neither above the limit. Set it before first use. It must not call back into the Budget
-  /// while it runs.
+  /// Sets the callback that runs, on any thread, once there is room after a refused take or
+  /// reserve, or after ask_for: room for `piece_bytes`, or for the last size that ask_for asked
+  /// for. `most_bytes` is at least `piece_bytes`, and both are at most the limit. Set it before
+  /// first use. The callback must not call the Budget.
   void on_room(std::function<void()> callback, std::size_t piece_bytes = 1,
                std::size_t most_bytes = 1);
-  /// True: so much is free now. False: on_room's callback will tell.
+  /// True if this room is free now. Otherwise on_room's callback runs once it is.
   [[nodiscard]] bool ask_for(Room room);
 
  private:

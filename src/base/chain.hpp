@@ -19,8 +19,8 @@ struct FileRange {
   std::size_t size = 0;
 };
 
-/// A list of Slices and file ranges that stands for their concatenation. net writes it with
-/// gather calls and sendfile; nothing is flattened on the way.
+/// A list of Slices and file ranges that stands for their concatenation. net writes it with gather
+/// calls and sendfile, without flattening it.
 class Chain {
  public:
   using Piece = std::variant<Slice, FileRange>;

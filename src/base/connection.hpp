@@ -18,39 +18,39 @@ struct Endpoint {
 
   /// "host:port"; an IPv6 address stands in brackets.
   [[nodiscard]] std::string to_string() const;
-  /// Reached from this machine alone: 127.0.0.0/8, ::1 or localhost.
+  /// True for an address that only this machine reaches: 127.0.0.0/8, ::1 or localhost.
   [[nodiscard]] bool is_loopback() const;
-  /// Reads what to_string writes. `default_port` 0: a port is required.
+  /// Parses the text that to_string writes. If `default_port` is 0, a port is required.
   static Result<Endpoint> parse(std::string_view text, std::uint16_t default_port = 0);
   friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
 };
 
-/// What a connection does with a frame whose length has arrived, and with more bytes of its body.
+/// Whether a connection reads a frame whose length has arrived, and more bytes of its body.
 enum class Admission : std::uint8_t {
   accept,  ///< read on
   hold,    ///< stop reading this connection until `resume_reading`, then ask again
-  refuse,  ///< close the connection (too large, or nonsense)
+  refuse,  ///< close the connection (too large or invalid)
 };
 
-/// What happens on a connection. Called on the loop's thread, never from within a call to the
-/// same connection, so that a decision is not re-entered.
+/// Receives the events of a connection, on the loop's thread. Never called from within a call to
+/// the same connection, so that decisions are not re-entered.
 class ConnectionEvents {
  public:
   virtual ~ConnectionEvents() = default;
-  /// The transport is set up (for TLS: after its handshake). Accepted connections start open, and
-  /// get this call first too.
+  /// The transport is set up (for TLS: after its handshake). Accepted connections are open from the
+  /// start, and this is their first event too.
   virtual void on_open() = 0;
   /// A frame's length prefix arrived: `bytes` is the length of its body, at least 0.
   virtual Admission on_frame_length(std::size_t bytes) = 0;
-  /// Memory is about to be taken for so many bytes more of an admitted frame. Over TCP that is when
-  /// they have arrived, and for frames above 32 KiB alone (smaller ones lie in the connection's
-  /// read buffer): a frame that is announced and never sent takes none. Others ask once, for the
-  /// whole.
+  /// Asked before memory for `bytes` more of an admitted frame is allocated. TCP asks when the
+  /// bytes have arrived, and only for frames above 32 KiB (smaller ones are in the connection's
+  /// read buffer), so a frame that is announced and never sent takes no memory. Other transports
+  /// ask once, for the whole frame.
   virtual Admission on_frame_room(std::size_t bytes) {
     (void)bytes;
     return Admission::accept;
   }
-  /// So many of the bytes that were asked for last have not arrived, and are not held.
+  /// `bytes` of the last admitted room did not arrive, and their memory is free again.
   virtual void on_frame_room_unused(std::size_t bytes) { (void)bytes; }
   /// A whole frame, without its length prefix. The slice keeps its own buffer alive; small frames
   /// may share one buffer of up to 64 KiB.
@@ -66,42 +66,43 @@ class ConnectionEvents {
 class Connection {
  public:
   virtual ~Connection() = default;
-  /// Queues bytes to be written; the caller has put the length prefix in front. Returns false
-  /// when the queue is now over its limit: stop until `on_drained`. The bytes are taken either way.
-  /// What is queued in one turn of the loop is written with one gather call at the turn's end, or
-  /// at once when it exceeds 256 KiB.
+  /// Queues bytes, which start with the length prefix. Returns false if the queue is now above its
+  /// limit: stop sending until `on_drained`. The bytes are queued in any case. All bytes queued in
+  /// one turn of the loop are written with one gather call at the turn's end, or at once if they
+  /// exceed 256 KiB.
   virtual bool send(Chain bytes) = 0;
-  /// Bytes accepted by `send` and not yet by the operating system.
+  /// Bytes that `send` has queued and the operating system has not accepted yet.
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
-  /// Those of them that lie in memory: ranges of files do not.
+  /// The queued bytes that are in memory, without ranges of files.
   [[nodiscard]] virtual std::size_t queued_memory_bytes() const { return queued_bytes(); }
-  /// Writes what is queued now instead of at the end of the turn.
+  /// Writes the queued bytes now instead of at the end of the turn.
   virtual void flush() = 0;
   virtual void pause_reading() = 0;
   virtual void resume_reading() = 0;
-  /// Drops what is queued and closes; no event follows.
+  /// Drops the queued bytes and closes; no event follows.
   virtual void close() = 0;
-  /// Closes once what is queued is written; reading stops; no event follows.
+  /// Stops reading, and closes once the queued bytes are written; no event follows.
   virtual void close_after_writes() = 0;
-  /// The other side, as text for logs and errors: "127.0.0.1:9092", "pipe".
+  /// The peer's address for logs and errors: "127.0.0.1:9092", "pipe".
   [[nodiscard]] virtual const std::string& peer() const = 0;
 };
 
 struct ConnectionLimits {
-  /// Bodies above it close the connection before anything is allocated.
+  /// A larger body closes the connection before any memory is allocated.
   std::size_t max_frame_bytes = std::size_t{100} << 20;
-  /// `send` reports full above it.
+  /// `send` returns false above it.
   std::size_t max_write_queue_bytes = std::size_t{64} << 20;
-  /// Closed when no byte moved either way for that long; zero: never.
+  /// Default: 0, never. A connection is closed when no byte moved in either direction for this
+  /// long.
   std::chrono::milliseconds idle_timeout{0};
-  /// Socket buffer sizes; 0: the system's.
+  /// Socket buffer sizes. Default: 0, the system's.
   int send_buffer_bytes = 0;
   int receive_buffer_bytes = 0;
 };
 
 struct DialOptions {
   ConnectionLimits limits;
-  /// From the call to `on_open`, name resolution included.
+  /// Time from the call to `on_open`, name resolution included.
   std::chrono::milliseconds connect_timeout{10'000};
 };
 
@@ -110,18 +111,18 @@ class Dialer {
  public:
   virtual ~Dialer() = default;
   /// Returns at once; on_open or on_closed follows. `events` outlives the connection. All addresses
-  /// of a name are tried before it counts as failed. Errc::name_not_resolved is not retriable when
-  /// it is certain that there is no such host.
+  /// of a name are tried before it counts as failed. Errc::name_not_resolved is not retriable if
+  /// the name service answered that the host does not exist.
   virtual std::unique_ptr<Connection> dial(const Endpoint& to, const DialOptions& options,
                                            ConnectionEvents& events) = 0;
 };
 
-/// Takes incoming connections. Loop thread only. Destroying it stops listening; connections that
-/// were accepted live on.
+/// Accepts connections. Loop thread only. Destroying it stops listening; accepted connections stay
+/// open.
 class Listener {
  public:
   virtual ~Listener() = default;
-  /// Where it listens, with the port that the system picked for port 0.
+  /// The listening address, with the actual port.
   [[nodiscard]] virtual const Endpoint& local() const = 0;
   /// Stops accepting (connections wait in the backlog) and starts again.
   virtual void pause() = 0;
@@ -131,8 +132,8 @@ class Listener {
 class Acceptor {
  public:
   virtual ~Acceptor() = default;
-  /// A connection came in. Returns the events it reports to, which must outlive it, or null to
-  /// close it at once. The connection does not read before this call returns.
+  /// Receives a new connection. Returns the receiver of its events, which must outlive it, or null
+  /// to close it at once. The connection does not read before this call returns.
   virtual ConnectionEvents* on_accept(std::unique_ptr<Connection> connection) = 0;
 };
 

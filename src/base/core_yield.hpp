@@ -6,11 +6,11 @@
 
 namespace dohle {
 
-/// Gives up the calling thread's core, so that who was just woken, or anybody else, has it now; and
-/// not for a while where others keep it for more than 200 us. One thread's.
+/// Yields the CPU to the thread that was just woken. Stops yielding for a while when other threads
+/// keep the CPU for more than 200 us. For use by one thread.
 class CoreYield {
  public:
-  /// False: it was not given up, for others would keep it.
+  /// False if it did not yield, because other threads kept the CPU before.
   bool give_up(const Clock& clock) {
     if (!yields_.is_worth_it()) return false;
     const TimePoint began = clock.mono();

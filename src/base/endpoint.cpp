@@ -10,7 +10,7 @@ std::string Endpoint::to_string() const {
 }
 
 bool Endpoint::is_loopback() const {
-  // A name such as 127.example.org is no number.
+  // Excludes names such as 127.example.org.
   const bool is_number = host.find_first_not_of("0123456789.") == std::string::npos;
   return host == "localhost" || host == "::1" || (is_number && host.starts_with("127."));
 }

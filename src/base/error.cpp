@@ -110,7 +110,7 @@ bool needs_restart_code(std::int16_t code) {
 Error::Error(ErrorCategory category, std::int16_t code, std::uint8_t flags, std::string message,
              std::string server_message)
     : detail_(new Detail), code_(code), category_(category), flags_(flags) {
-  // Names and messages of others enter it.
+  // It may contain foreign names and messages.
   detail_->message = is_printable(message) ? std::move(message) : printable(message);
   detail_->server_message = std::move(server_message);
 }

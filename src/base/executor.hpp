@@ -7,14 +7,14 @@
 
 namespace dohle {
 
-/// Work for a loop. Free of allocation up to three words of captures.
+/// Work for a loop. It allocates nothing if its captures fit three words.
 using Task = std::move_only_function<void()>;
 
 /// Names one armed timer; 0 is none.
 using TimerId = std::uint64_t;
 
-/// One loop: one thread (in simulation: the one thread) on which everything posted runs, in
-/// order. Decisions do not see it; the engines of client and node do.
+/// A loop: one thread (in simulation: the only thread) that runs all posted tasks in order.
+/// Decisions do not use it; the engines of client and node do.
 class Executor {
  public:
   virtual ~Executor() = default;
@@ -29,29 +29,27 @@ class Executor {
 
   /// Runs `task` at `at` or as soon after as the timer wheel's tick (1 ms) allows.
   virtual TimerId arm(TimePoint at, Task task) = 0;
-  /// After it returns the task does not run. Unknown and fired ids are ignored.
+  /// After this call the task does not run. Unknown and fired ids are ignored.
   virtual void cancel(TimerId id) = 0;
-  /// Time as it was when the loop began its present turn; no system call.
+  /// The time at which the loop began its current turn. No system call.
   [[nodiscard]] virtual Now tick() const = 0;
-  /// The time at present: one look at the clock, for work that bounds what it takes of a turn.
-  /// Loops whose turns take no time: that of `tick`.
+  /// The current time: one clock read, for work that limits its share of a turn. The time of `tick`
+  /// for loops whose turns take no time.
   [[nodiscard]] virtual TimePoint mono_now() const { return tick().mono; }
-  /// Work that can go on in a later turn stops then, and leaves the thread to others. Default: the
-  /// turn has no end.
+  /// The time at which work that can continue in a later turn has to stop. Default: never.
   [[nodiscard]] virtual TimePoint turn_end() const { return never; }
-  /// Until then the loop looks for what comes instead of sleeping, for a wait that is not much
-  /// longer than to be woken takes; of several times the latest counts. Loops that never sleep have
-  /// nothing to do.
+  /// Makes the loop poll for events until this time instead of sleeping, for a wait that is about
+  /// as short as a wake-up. The latest of several times counts. Loops that never sleep ignore it.
   virtual void stay_awake(TimePoint /*until*/) {}
 };
 
-/// Threads beside the loop for what takes long (compression, name resolution). In simulation the
-/// job runs on the one thread, after a delay that the seed chooses.
+/// Threads beside the loop for long work (compression, name resolution). In simulation the job runs
+/// on the only thread, after a delay that the seed chooses.
 class Workers {
  public:
   virtual ~Workers() = default;
-  /// Runs `job` on some worker, then `done` on `back`. Any thread. Jobs queue without limit:
-  /// callers bound what they hand over.
+  /// Runs `job` on a worker, then `done` on `back`. Any thread. The queue of jobs has no limit of
+  /// its own: callers bound their jobs.
   virtual void run(Task job, Executor& back, Task done) = 0;
 };
 

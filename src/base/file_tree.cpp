@@ -43,7 +43,7 @@ bool is_within(std::string_view path, std::string_view directory) {
 
 }  // namespace
 
-/// A directory and a name in it, whether or not something has that name.
+/// A directory and a name in it; `node` is null if nothing has that name.
 struct FileTree::Place {
   std::shared_ptr<FileNode> directory;
   std::string name;

@@ -11,7 +11,7 @@
 
 namespace dohle {
 
-/// A file or directory of a disk that lives in memory; what it contains is its disk's affair.
+/// A file or directory of a disk in memory. The disk's own subclass holds the contents.
 struct FileNode {
   explicit FileNode(bool directory) : is_directory(directory) {}
   virtual ~FileNode() = default;
@@ -19,14 +19,14 @@ struct FileNode {
   [[nodiscard]] FileIdentity identity() const { return {0, number}; }
 
   const bool is_directory;
-  /// Given by the tree, in the order in which nodes are made; the root's is 0.
+  /// Assigned by the tree in the order of creation; the root has 0.
   std::uint64_t number = 0;
   std::map<std::string, std::shared_ptr<FileNode>, std::less<>> entries;
 };
 
-/// The names of a disk that lives in memory (the memory disk, the simulated disk), with the rules
-/// of a file system. Paths are split at '/'; empty parts and "." mean nothing, ".." is refused; the
-/// root exists. Errors are worded as those of the file disk. Not thread safe.
+/// The names of a disk in memory (the memory disk, the simulated disk), with the rules of a file
+/// system. Paths are split at '/'; empty parts and "." are ignored, ".." is refused; the root
+/// exists. Errors have the same text as those of the file disk. Not thread safe.
 class FileTree {
  public:
   explicit FileTree(std::shared_ptr<FileNode> root) : root_(std::move(root)) {}
@@ -34,7 +34,7 @@ class FileTree {
   FileTree(const FileTree&) = delete;
   FileTree& operator=(const FileTree&) = delete;
 
-  /// Null where nothing is.
+  /// Null if nothing has this path.
   [[nodiscard]] std::shared_ptr<FileNode> find(std::string_view path) const;
   /// The file at `path`, made with `make_node` if it is absent and `mode` allows.
   Result<std::shared_ptr<FileNode>> open(const std::string& path, OpenMode mode);
@@ -46,8 +46,8 @@ class FileTree {
 
  protected:
   virtual std::shared_ptr<FileNode> make_node(bool directory) = 0;
-  /// One name of one directory changed; `now` is null when it went. A rename is two of these:
-  /// the old name's, with `part_of_rename`, then the new one's.
+  /// Called when one name of a directory changed; `now` is null if it was removed. A rename calls
+  /// it twice: for the old name, with `part_of_rename`, then for the new name.
   virtual void changed(const std::shared_ptr<FileNode>& directory, const std::string& name,
                        const std::shared_ptr<FileNode>& now, bool part_of_rename) {
     (void)directory, (void)name, (void)now, (void)part_of_rename;
@@ -71,7 +71,7 @@ class FileTree {
   std::uint64_t last_number_ = 0;
 };
 
-/// "`what` `path`: `why`" as a storage error; how every disk words its errors.
+/// The storage error "`what` `path`: `why`". Every disk uses this form.
 [[nodiscard]] Error file_error(Errc code, std::string_view what, std::string_view path,
                                std::string_view why);
 

@@ -15,7 +15,7 @@ namespace {
 
 std::atomic<std::uint32_t> forks{0};
 
-/// Never destroyed: static objects of users may end after those of this file.
+/// Never destroyed: static objects of the program may be destroyed after those of this file.
 struct Descriptors {
   std::mutex mutex;
   std::vector<int> open;
@@ -25,7 +25,8 @@ Descriptors& descriptors() {
   return *all;
 }
 
-// The child's copy of the mutex is then free, and the list whole.
+// Holding the mutex during the fork leaves the child with a consistent list and a mutex that it can
+// unlock.
 void before_fork() {
   descriptors().mutex.lock();
 }

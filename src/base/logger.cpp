@@ -44,7 +44,7 @@ class StderrLogger final : public Logger {
         std::back_inserter(text), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z {:<7} {}: {}\n",
         parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min,
         parts.tm_sec, now.tv_nsec / 1'000'000, name_of(level), subject, line);
-    // One write per line keeps lines of several threads apart. There is nobody to tell if it fails.
+    // One write per line keeps lines of several threads apart. A failed write cannot be reported.
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
   }
 

@@ -10,7 +10,7 @@
 
 namespace dohle {
 
-/// One option with what is allowed. A duration is given as its count in the unit of its name.
+/// An option's value and its allowed range. A duration is its count in `unit`.
 struct OptionRange {
   std::string_view name;
   std::int64_t value;
@@ -30,7 +30,7 @@ struct OptionRange {
   return {};
 }
 
-/// An enumeration's option holds one of its values: others come from casts and from foreign code.
+/// Checks that an enumeration holds one of its values; casts and foreign code can produce others.
 template <class Enum>
 [[nodiscard]] Result<void> check_enum(std::string_view name, Enum value,
                                       std::initializer_list<Enum> allowed) {
@@ -46,7 +46,8 @@ template <class Enum>
                                    ", no value of its type; allowed are " + numbers));
 }
 
-/// A size as an option's value; one too large for the protocol stays out of every range.
+/// A size as an option's value. A size above INT64_MAX becomes INT64_MAX, which is outside every
+/// range.
 [[nodiscard]] inline std::int64_t as_value(std::size_t size) {
   return size > static_cast<std::size_t>(INT64_MAX) ? INT64_MAX : static_cast<std::int64_t>(size);
 }

@@ -4,7 +4,8 @@
 
 namespace dohle {
 
-/// Who asks. Every handler of the node gets one; without authentication it is `anonymous()`.
+/// The identity that sends a request. Every handler of the node receives one; without
+/// authentication it is `anonymous()`.
 struct Principal {
   std::string type = "User";
   std::string name;

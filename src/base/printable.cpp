@@ -17,8 +17,8 @@ bool is_continuation(std::string_view text, std::size_t at) {
   return at < text.size() && (byte_at(text, at) & 0xC0u) == 0x80u;
 }
 
-/// Bytes of the printable character that begins there; 0: there is none. Overlong forms,
-/// surrogates and what lies beyond Unicode are none (RFC 3629).
+/// Number of bytes of the printable character that begins at `at`; 0 if there is none. Overlong
+/// forms, surrogates and code points above U+10FFFF are not printable (RFC 3629).
 std::size_t character_at(std::string_view text, std::size_t at) {
   const unsigned first = byte_at(text, at);
   if (first < 0x80) return first >= 0x20 && first != 0x7F ? 1 : 0;

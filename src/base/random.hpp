@@ -19,8 +19,8 @@ class Random {
   double unit() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
 };
 
-/// SplitMix64: small, fast, and the same sequence everywhere for one seed. It is handed over, never
-/// copied: two owners would draw the same numbers.
+/// SplitMix64: small, fast, and the same sequence everywhere for one seed. It can be moved but not
+/// copied: two copies would draw the same numbers.
 class SeededRandom final : public Random {
  public:
   explicit SeededRandom(std::uint64_t seed) : state_(seed) {}

@@ -8,23 +8,24 @@
 
 namespace dohle {
 
-/// A thread of a simulated world, in which one thread runs at a time and time is virtual. What
-/// waits, reads the time or starts threads outside of a loop asks for it first, so that users'
-/// blocking calls run there as they are.
+/// A thread of a simulated world, in which one thread runs at a time and time is virtual. Code
+/// outside a loop that waits, reads the time or starts threads uses `here()` first, so that the
+/// library's blocking calls run unchanged in the simulation.
 class SimulatedThread {
  public:
   virtual ~SimulatedThread() = default;
   [[nodiscard]] virtual TimePoint now() const = 0;
-  /// Lets the world go on until `wake` is called or `until` has passed. On this thread.
+  /// Blocks this thread until `wake` is called or `until` has passed; the world continues. Called
+  /// on this thread.
   virtual void stand_still(TimePoint until) = 0;
-  /// On any thread of the world.
+  /// Ends stand_still. Called on any thread of the world.
   virtual void wake() = 0;
-  /// Starts a thread of the same simulated process. On this thread.
+  /// Starts a thread of the same simulated process. Called on this thread.
   [[nodiscard]] virtual std::shared_ptr<SimulatedThread> start(Task body) = 0;
-  /// Stands still until this thread's body has returned. On another thread of the world.
+  /// Waits until this thread's body has returned. Called on another thread of the world.
   virtual void join() = 0;
 
-  /// The calling thread; null outside of a simulated world.
+  /// The calling thread; null outside a simulated world.
   [[nodiscard]] static SimulatedThread* here() { return here_; }
 
  protected:

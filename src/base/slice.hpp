@@ -12,9 +12,9 @@
 
 namespace dohle {
 
-/// A block of bytes with a reference count in front of it. Made by Slice and Budget; whoever
-/// drops the last reference gives it back to where it came from.
-/// Thread safety: the count is atomic; the bytes follow the rules of whoever writes them.
+/// A block of bytes with a reference count in front of it. Made by Slice and Budget; the last
+/// release returns it to its origin. Thread safety: the count is atomic; the writer of the bytes
+/// must synchronize them.
 class Buffer {
  public:
   using Release = void (*)(Buffer*) noexcept;
@@ -29,12 +29,12 @@ class Buffer {
 
   [[nodiscard]] std::byte* data() const { return data_; }
   [[nodiscard]] std::size_t size() const { return size_; }
-  /// What the Release function needs to find its way back.
+  /// The owner, for the Release function.
   [[nodiscard]] void* owner() const { return owner_; }
 
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
-    // Sole owners, the usual case, skip the locked instruction.
+    // A sole owner, the usual case, skips the locked instruction.
     if (references_.load(std::memory_order_acquire) == 1 ||
         references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
       release_(this);
@@ -52,13 +52,13 @@ class Buffer {
   void* owner_;
 };
 
-/// Reference-counted bytes: a window on a Buffer. Copying shares, `sub` narrows; nothing is
-/// copied but by `copy_of`. A Slice without a buffer (`borrowed`) refers to bytes that outlive it.
-/// Thread safety: distinct Slices of one Buffer may be used from distinct threads.
+/// Reference-counted bytes: a window on a Buffer. Copies share the bytes, `sub` narrows the window;
+/// only `copy_of` copies bytes. A Slice without a buffer (`borrowed`) refers to bytes that outlive
+/// it. Thread safety: different Slices of one Buffer may be used from different threads.
 class Slice {
  public:
   Slice() = default;
-  /// Takes over one reference to `buffer`.
+  /// Adopts one reference to `buffer`.
   Slice(Buffer* adopted, const std::byte* data, std::size_t size)
       : buffer_(adopted), data_(data), size_(size) {}
   Slice(const Slice& other) noexcept
@@ -81,9 +81,9 @@ class Slice {
 
   static Slice copy_of(Bytes bytes);
   static Slice copy_of(std::string_view text) { return copy_of(as_bytes(text)); }
-  /// Bytes with static lifetime, or ones that certainly outlive the Slice and its copies.
+  /// A view of bytes with static lifetime, or of bytes that outlive the Slice and its copies.
   static Slice borrowed(Bytes bytes) { return {nullptr, bytes.data(), bytes.size()}; }
-  /// `size` fresh bytes for `fill` to write, which gets a std::span<std::byte>.
+  /// `size` new bytes, which `fill` writes through a std::span<std::byte>.
   template <class Fill>
   static Slice made(std::size_t size, Fill&& fill) {
     Buffer* buffer = Buffer::allocate(size);
@@ -100,7 +100,7 @@ class Slice {
   /// Null for borrowed bytes.
   [[nodiscard]] Buffer* buffer() const { return buffer_; }
 
-  /// The bytes from `offset` on, at most `size` of them. Asking past the end is a bug.
+  /// `size` bytes from `offset` on. A range past the end is a bug.
   [[nodiscard]] Slice sub(std::size_t offset, std::size_t size) const {
     if (buffer_ != nullptr) buffer_->retain();
     return {buffer_, data_ + offset, size};

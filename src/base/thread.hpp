@@ -9,11 +9,11 @@
 
 namespace dohle {
 
-/// A thread of the world that the calling thread belongs to. As std::thread, it is joined or
-/// detached before it goes.
+/// A thread of the world that the calling thread belongs to: the system or a simulation. Like
+/// std::thread it must be joined or detached before its destruction.
 class Thread {
  public:
-  /// Throws std::system_error when the system has no room for it.
+  /// Throws std::system_error if the system cannot start a thread.
   explicit Thread(Task body) {
     if (SimulatedThread* const self = SimulatedThread::here()) {
       simulated_ = self->start(std::move(body));

@@ -7,7 +7,7 @@
 
 namespace dohle {
 
-/// Monotonic time as a Clock tells it. Decisions get it as an argument and never read a clock.
+/// The monotonic time of a Clock. Decisions receive it as an argument and never read a clock.
 struct Monotonic {
   using rep = std::int64_t;
   using period = std::nano;
@@ -20,7 +20,7 @@ using Duration = Monotonic::duration;
 
 inline constexpr TimePoint never = TimePoint::max();
 
-/// What a caller wants to wait: of "for ever", as much as can be added to a time point.
+/// A caller's timeout, limited to a year so that it can be added to a time point.
 [[nodiscard]] constexpr std::chrono::milliseconds call_timeout(std::chrono::milliseconds asked) {
   constexpr std::chrono::milliseconds longest = std::chrono::hours(24 * 365);
   return asked < longest ? asked : longest;

@@ -8,12 +8,11 @@
 
 namespace dohle {
 
-/// Lets one call through at a time, by the time of the calling thread's world. For calls that take
-/// long, with a deadline of their own: a mutex that is held meanwhile would stop a simulated world.
-/// Thread safety: any thread.
+/// Admits one call at a time, with a deadline in the time of the calling thread's world. For long
+/// calls: a mutex held during one would stop a simulated world. Thread safety: any thread.
 class TimedGate {
  public:
-  /// Leaves the gate when it goes.
+  /// Leaves the gate when it is destroyed.
   class Pass {
    public:
     Pass() = default;
@@ -28,21 +27,21 @@ class TimedGate {
     ~Pass() {
       if (gate_ != nullptr) gate_->leave();
     }
-    /// The call may go on.
+    /// True if the call was admitted.
     explicit operator bool() const { return gate_ != nullptr; }
 
    private:
     TimedGate* gate_ = nullptr;
   };
 
-  /// Waits until no call is inside. False: `deadline` has passed.
+  /// Waits until no other call is inside. The Pass is false if `deadline` has passed.
   [[nodiscard]] Pass enter_until(TimePoint deadline) {
     std::unique_lock lock(mutex_);
     if (!left_.wait_until(lock, deadline, [this] { return !is_taken_; })) return {};
     is_taken_ = true;
     return Pass(*this);
   }
-  /// Never waits. False: another call is inside.
+  /// Never waits. The Pass is false if another call is inside.
   [[nodiscard]] Pass try_enter() {
     const std::lock_guard lock(mutex_);
     if (std::exchange(is_taken_, true)) return {};

@@ -8,11 +8,12 @@
 namespace dohle {
 inline namespace v0 {
 
-/// What a Client's loop dials with instead of TCP.
+/// Replaces TCP in a Client's loop.
 class Transport {
  public:
   virtual ~Transport() = default;
-  /// A dialer whose connections report on `loop`. It keeps what it needs of the Transport alive.
+  /// A dialer whose connections report on `loop`. The dialer keeps the parts of the Transport that
+  /// it needs alive.
   virtual std::unique_ptr<Dialer> dialer(Executor& loop) = 0;
 };
 

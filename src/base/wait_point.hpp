@@ -8,8 +8,8 @@
 
 namespace dohle {
 
-/// A condition variable by the time of the calling thread's world.
-/// Thread safety: any thread; those that wait hold the one mutex that belongs to it.
+/// A condition variable in the time of the calling thread's world. Thread safety: any thread;
+/// waiting threads all use the same mutex.
 class WaitPoint {
  public:
   using Lock = std::unique_lock<std::mutex>;
@@ -25,7 +25,7 @@ class WaitPoint {
       wake_first();
   }
 
-  /// May also return when nobody has notified. False: `deadline` has passed.
+  /// May also return without a notification. False if `deadline` has passed.
   bool wait_until(Lock& lock, TimePoint deadline) {
     if (SimulatedThread* const self = SimulatedThread::here()) {
       return stand_still(*self, lock, deadline);
@@ -39,7 +39,8 @@ class WaitPoint {
   }
   bool wait_for(Lock& lock, Duration timeout) { return wait_until(lock, thread_now() + timeout); }
 
-  /// Until `ready()` is true, asked under the lock, or `deadline` has passed; what it says last.
+  /// Waits until `ready()` is true, which is called under the lock, or `deadline` has passed.
+  /// Returns the last value of `ready()`.
   template <class Ready>
   bool wait_until(Lock& lock, TimePoint deadline, Ready ready) {
     while (!ready()) {
@@ -53,7 +54,7 @@ class WaitPoint {
   }
 
  private:
-  /// A simulated thread that waits here. On its stack.
+  /// A simulated thread that waits here; it lies on the thread's stack.
   struct Waiting {
     SimulatedThread& thread;
     Waiting* next = nullptr;
@@ -81,7 +82,8 @@ class WaitPoint {
   }
 
   std::condition_variable condition_;
-  /// Null outside of simulated worlds, in which one thread runs at a time.
+  /// The first waiting simulated thread. Null outside simulated worlds. It needs no lock, since one
+  /// thread runs at a time there.
   Waiting* first_ = nullptr;
 };
 

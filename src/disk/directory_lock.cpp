@@ -16,7 +16,7 @@ namespace dohle::disk {
 
 namespace {
 
-/// The process id in the lock file, 0 if there is none (its holder is just writing it).
+/// The process id in the lock file; 0 if there is none yet (its holder is about to write it).
 long holder(int descriptor) {
   std::array<char, 24> text{};
   const ssize_t got = ::pread(descriptor, text.data(), text.size() - 1, 0);
@@ -41,26 +41,26 @@ Result<void> write_holder(int descriptor, const std::string& path) {
       ::pwrite(descriptor, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size())) {
     return {};
   }
-  // It only says who; a full disk must not keep anybody from reading.
+  // The process id is informational: a full disk must not prevent opening the data.
   if (errno == ENOSPC || errno == EDQUOT) return {};
   return fail(system_error(errno, "write", path));
 }
 
-/// Both locks of a directory, given back together.
+/// Both locks of a directory, released together.
 struct Held {
   Descriptor directory;
   Descriptor file;
-  // A child of a fork would hold them for as long as it lives.
+  // A forked child would otherwise hold the locks until it ends.
   std::optional<ClosedInChild> directory_in_child;
   std::optional<ClosedInChild> file_in_child;
 };
 
-/// A file system that cannot lock directories (NFS) leaves it to the lock file.
+/// True for a file system that cannot lock directories (NFS), where only the lock file is locked.
 bool cannot_lock_directories(int number) {
   return number == EBADF || number == EINVAL || number == ENOLCK || number == EOPNOTSUPP;
 }
 
-/// The process id that the lock file of `directory` names, without making one.
+/// The process id in the lock file at `path`, 0 if there is no such file. Does not create it.
 long holder_of(const std::string& path) {
   const Descriptor file(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
   return file.is_open() ? holder(file.get()) : 0;

@@ -11,8 +11,8 @@
 
 namespace dohle::disk {
 
-/// Threads that wait for the device. One is started when a task finds none idle, up to a limit.
-/// Thread safety: any thread.
+/// Threads that wait for the device. A new one starts when a task finds no idle thread, up to a
+/// limit. Thread safety: any thread.
 class DiskThreads {
  public:
   explicit DiskThreads(std::size_t max_threads) : max_threads_(max_threads) {}
@@ -21,9 +21,9 @@ class DiskThreads {
   /// Stops, if `stop` has not been called.
   ~DiskThreads() { stop(); }
 
-  /// Queues without limit; dropped after `stop`.
+  /// The queue has no limit. After `stop` the task is dropped.
   void run(Task task);
-  /// Waits for the tasks that run and destroys those that wait.
+  /// Waits for running tasks and destroys waiting ones.
   void stop();
 
  private:

@@ -50,7 +50,7 @@ struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
 };
 
-/// Nothing when the entry went away meanwhile.
+/// Appends nothing if the entry was removed meanwhile.
 void append_entry(DIR* directory, const dirent& entry, std::vector<DirectoryEntry>& out) {
   const std::string_view name = entry.d_name;
   if (name == "." || name == "..") return;

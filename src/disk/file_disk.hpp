@@ -11,33 +11,36 @@
 namespace dohle::disk {
 
 struct FileDiskOptions {
-  /// Threads that sync files of one group side by side. Started when first needed.
+  /// Default: 16. Number of threads that sync the files of a group in parallel. Started when first
+  /// needed.
   std::size_t max_sync_threads = 16;
-  /// Threads for `Disk::run`. Started when first needed.
+  /// Default: 2. Number of threads for `Disk::run`. Started when first needed.
   std::size_t max_job_threads = 2;
-  /// A group of at least that many files is synced with one syncfs, where the file system reports
-  /// write-back errors through it (ext4, XFS, btrfs; Linux 5.8). 0: never. On a quiet ext4 of two
-  /// cores 16 files took 1.7 ms one by one on threads and 0.2 ms at once, 100 files 4 and 0.7 ms.
+  /// Default: 8; 0 disables it. A group of at least this many files is synced with one syncfs, if
+  /// the file system reports write-back errors through it (ext4, XFS, btrfs; Linux 5.8). On a quiet
+  /// ext4 of two cores 16 files took 1.7 ms file by file on threads and 0.2 ms with syncfs, 100
+  /// files 4 and 0.7 ms.
   std::size_t min_whole_file_system_files = 8;
-  /// syncfs also waits for what other programs wrote (with compilers beside it, 4 ms for any
-  /// group). When it took longer than file by file would have, by the last such group's time per
-  /// file, groups are synced file by file for so long.
+  /// Default: 5 s. syncfs also waits for the writes of other programs (beside running compilers it
+  /// took 4 ms for any group). If it took longer than syncing file by file, estimated by the last
+  /// such group's time per file, groups are synced file by file for this long.
   std::chrono::milliseconds whole_file_system_pause{5'000};
-  /// Where tests inject faults. Outlives the disk and its files.
+  /// The system calls, through which tests inject faults. Outlives the disk and its files.
   SystemCalls* calls = &SystemCalls::real();
 };
 
-/// Disk over the file system.
+/// Disk on the file system.
 ///
-/// `sync`: one group at a time is made durable on disk threads while calls that arrive form the
-/// next group. A file that could not be synced fails exactly the calls whose set holds it, and
-/// stays failed: each later sync of that File fails at once with the same error.
+/// `sync`: one group at a time is made durable on disk threads while new calls form the next group.
+/// If a file cannot be synced, exactly the calls with that file fail, and each later sync of that
+/// File fails at once with the same error.
 ///
-/// `reserve` asks the file system for the space in one call; where it cannot promise any (tmpfs of
-/// old kernels, NFS), free space is compared instead. Callers choose the step.
+/// `reserve` asks the file system for the space in one call; if it cannot reserve space (tmpfs of
+/// old kernels, NFS), the free space is compared instead. Callers choose how much they reserve at a
+/// time.
 ///
-/// `lock` holds the directory and DIRECTORY/.lock, which has the holder's process id in it; the
-/// file stays behind.
+/// `lock` locks the directory and DIRECTORY/.lock, which contains the holder's process id; the file
+/// is not removed.
 ///
 /// Errors: disk_full for ENOSPC and EDQUOT, not_found for ENOENT, already_exists for EEXIST,
 /// io_error otherwise; each names operation, path and the system's words.
@@ -48,7 +51,7 @@ class FileDisk final : public Disk {
  public:
   /// `loop` outlives the disk. No thread is started and no file opened here.
   explicit FileDisk(Executor& loop, FileDiskOptions options = {});
-  /// Waits for the syncs and jobs that are running; those that wait are dropped with their answers.
+  /// Waits for running syncs and jobs. Waiting ones are dropped without an answer.
   ~FileDisk() override;
 
   Result<std::shared_ptr<File>> open(const std::string& path, OpenMode mode) override;

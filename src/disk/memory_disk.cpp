@@ -143,7 +143,7 @@ void MemoryDisk::sync(std::vector<std::shared_ptr<File>>, Synced done) {
 }
 
 void MemoryDisk::run(Task job, Task done) {
-  // Two turns, as with threads: what the caller does after `run` comes before `done`.
+  // Two turns, as with threads: the caller's code after `run` runs before `done`.
   parts_->loop.post([&loop = parts_->loop, job = std::move(job), done = std::move(done)]() mutable {
     job();
     if (done) loop.post(std::move(done));

@@ -10,21 +10,22 @@
 namespace dohle::disk {
 
 struct MemoryDiskOptions {
-  /// Bytes of file contents, in units of what is allocated for them (4 to 256 KiB). A write or
-  /// reservation above it fails with Errc::disk_full and "the memory disk's limit of N bytes".
+  /// Default: 1 GiB. The most bytes of file contents, counted in allocated chunks (4 to 256 KiB). A
+  /// write or reservation above it fails with Errc::disk_full and "the memory disk's limit of N
+  /// bytes".
   std::size_t max_bytes = std::size_t{1} << 30;
 };
 
-/// Disk in memory: nothing of it outlives the process. `view` gives Slices of the files' own
-/// memory; the bytes that a Slice shows never change, also when the file is cut, overwritten or
-/// removed, and count against the limit while the Slice lives. Everything is "durable" at once:
-/// `sync` answers in the loop's next turn. `run` runs the job in a turn of the loop: there is no
-/// thread. The root directory exists; others are made.
+/// Disk in memory; its data ends with the process. `view` returns Slices of the files' own memory.
+/// The bytes of a Slice never change, also if the file is truncated, overwritten or removed, and
+/// they count against the limit while the Slice lives. All writes count as durable at once: `sync`
+/// answers in the loop's next turn. `run` runs the job in a turn of the loop, without a thread.
+/// Only the root directory exists at first.
 ///
 /// Thread safety: File::read and File::view from any thread, the rest from the loop's.
 class MemoryDisk final : public Disk {
  public:
-  /// `loop` outlives the disk. Allocates next to nothing.
+  /// `loop` outlives the disk. The empty disk takes almost no memory.
   explicit MemoryDisk(Executor& loop, MemoryDiskOptions options = {});
   ~MemoryDisk() override;
 
@@ -45,7 +46,7 @@ class MemoryDisk final : public Disk {
   Result<DirectoryLock> lock(const std::string& directory) override;
   [[nodiscard]] std::string boot() const override;
 
-  /// What counts against the limit now.
+  /// The bytes that count against the limit now.
   [[nodiscard]] std::size_t bytes_used() const;
 
  private:

@@ -102,7 +102,7 @@ void MemoryContents::view(std::uint64_t offset, std::size_t size, Chain& out) co
   }
 }
 
-/// All of it or, where the limit is reached, nothing.
+/// Allocates all chunks up to `end`, or none if that would exceed the limit.
 bool MemoryContents::grow(std::uint64_t end) {
   const std::uint64_t before = capacity_;
   while (capacity_ < end) {
@@ -117,7 +117,7 @@ bool MemoryContents::grow(std::uint64_t end) {
   return true;
 }
 
-/// Copies the chunks with bytes in [from, end) that others may be shown.
+/// Copies the shared chunks whose bytes in [from, end) a Slice may show.
 bool MemoryContents::make_writable(std::uint64_t from, std::uint64_t end) {
   end = std::min(end, shown_);
   while (from < end) {
@@ -159,7 +159,7 @@ void MemoryContents::put_zeros(std::uint64_t from, std::uint64_t end) {
   }
 }
 
-/// Makes room for [from, end) and zeros between the end and `from`.
+/// Allocates [from, end), and fills the gap between the file's end and `from` with zeros.
 bool MemoryContents::prepare(std::uint64_t from, std::uint64_t end) {
   if (!grow(end) || !make_writable(std::min(from, size_), end)) return false;
   if (from > size_) put_zeros(size_, from);

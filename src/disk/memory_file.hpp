@@ -11,7 +11,7 @@
 
 namespace dohle::disk {
 
-/// What all chunks of one memory disk may take together. Chunks outlive the disk.
+/// The limit on all chunks of one memory disk together. Chunks may outlive the disk.
 class MemoryAccount {
  public:
   explicit MemoryAccount(std::size_t max_bytes) : max_bytes_(max_bytes) {}
@@ -25,10 +25,9 @@ class MemoryAccount {
   std::atomic<std::size_t> used_{0};
 };
 
-/// A file's bytes in chunks of 4 KiB doubling to 256 KiB. A byte that has been written is never
-/// changed in a chunk that somebody else refers to: such a chunk is copied first. Appending goes
-/// into the unwritten rest of a chunk, which no Slice shows.
-/// Thread safety: every call locks; the bytes of a Slice need no lock.
+/// A file's bytes in chunks of 4 KiB doubling to 256 KiB. A written byte never changes in a chunk
+/// that a Slice refers to: such a chunk is copied first. Appends go to the unwritten rest of a
+/// chunk, which no Slice shows. Thread safety: every call locks; the bytes of a Slice need no lock.
 class MemoryContents final : public FileNode {
  public:
   MemoryContents(bool directory, std::shared_ptr<MemoryAccount> account)
@@ -38,7 +37,7 @@ class MemoryContents final : public FileNode {
   [[nodiscard]] std::uint64_t size() const;
   std::size_t read(std::uint64_t offset, std::span<std::byte> into) const;
   void view(std::uint64_t offset, std::size_t size, Chain& out) const;
-  /// False: over the limit, and nothing was written.
+  /// False if it would exceed the limit; nothing is then written.
   [[nodiscard]] bool write(std::uint64_t offset, std::span<const Bytes> pieces);
   [[nodiscard]] bool reserve(std::uint64_t end);
   /// Making it smaller always succeeds.
@@ -56,7 +55,8 @@ class MemoryContents final : public FileNode {
   mutable std::mutex mutex_;
   std::vector<Slice> chunks_;
   std::uint64_t size_ = 0;
-  /// Bytes below it may be in somebody's Slice; above size() after a cut, within the last chunk.
+  /// A Slice may show bytes below it. After a truncation it may be above size(), within the last
+  /// chunk.
   std::uint64_t shown_ = 0;
   std::uint64_t capacity_ = 0;
 };

@@ -30,7 +30,7 @@ int flags_of(OpenMode mode) {
   return O_RDONLY | O_CLOEXEC;
 }
 
-/// What is left of `pieces` after their first `done` bytes; the front piece is narrowed in place.
+/// The rest of `pieces` after their first `done` bytes; the front piece is narrowed in place.
 std::span<iovec> after(std::span<iovec> pieces, std::size_t done) {
   while (!pieces.empty() && done >= pieces.front().iov_len) {
     done -= pieces.front().iov_len;
@@ -43,10 +43,10 @@ std::span<iovec> after(std::span<iovec> pieces, std::size_t done) {
   return pieces;
 }
 
-/// Pieces in one system call; fewer than IOV_MAX so that they fit on the stack.
+/// The most pieces in one system call; below IOV_MAX, so that they fit on the stack.
 constexpr std::size_t pieces_per_call = 64;
 
-/// The next pieces as the system wants them; empty ones are left out. Advances `pieces`.
+/// The next pieces as iovecs, without empty ones. Advances `pieces`.
 std::span<iovec> gather(std::span<const Bytes>& pieces, std::array<iovec, pieces_per_call>& into) {
   std::size_t count = 0;
   for (; count < into.size() && !pieces.empty(); pieces = pieces.subspan(1)) {
@@ -130,8 +130,8 @@ Result<void> OpenFile::reserve(std::uint64_t end) {
   return allocate(end, FALLOC_FL_KEEP_SIZE);
 }
 
-// New blocks are still noted at the sync after their first write; but a small append that falls
-// into a block written before then changes nothing but bytes, and its sync waits for no journal.
+// The first sync after a write to a new block still updates metadata. A later small append into
+// that block changes only data, so its sync does not wait for the file system's journal.
 Result<void> OpenFile::extend(std::uint64_t end) {
   if (auto allocated = allocate(end, 0); !allocated) return allocated;
   if (can_reserve_) size_.store(std::max(size(), end), std::memory_order_relaxed);

@@ -30,8 +30,8 @@ class Descriptor {
 /// Makes the names in a directory durable.
 Result<void> sync_directory_at(const std::string& path, SystemCalls& calls);
 
-/// A file of the file system. `path()` stays the one it was opened with, also after a rename.
-/// Thread safety: as File; `sync` from any thread, one at a time, beside everything else.
+/// A file of the file system. `path()` is the path at the open, also after a rename. Thread safety:
+/// as File. `sync` may be called from any thread, one at a time, beside all other calls.
 class OpenFile final : public File {
  public:
   static Result<std::shared_ptr<OpenFile>> open(const std::string& path, OpenMode mode,
@@ -63,10 +63,10 @@ class OpenFile final : public File {
 
   /// The number of the device that holds the file.
   [[nodiscard]] std::uint64_t device() const { return identity_.device; }
-  /// Makes what is written durable. The first failure is kept and returned ever after: the system
-  /// reports lost pages once and counts them as clean from then on.
+  /// Makes all writes durable. Every call after a failure returns the first failure: the system
+  /// reports lost pages once, and then treats them as clean.
   Result<void> sync();
-  /// The failure that `sync` keeps.
+  /// The first failure of `sync`, if any.
   [[nodiscard]] Result<void> health() const;
 
  private:

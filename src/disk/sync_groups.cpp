@@ -64,7 +64,7 @@ void SyncGroups::sync(Files files, Disk::Synced done) {
   threads_.run([this] { drive(next_group()); });
 }
 
-/// Takes what has gathered; null, and not running any more, when that is nothing.
+/// Takes the waiting calls as a group. If there are none, clears running_ and returns null.
 std::shared_ptr<SyncGroups::Group> SyncGroups::next_group() {
   auto group = std::make_shared<Group>();
   {
@@ -109,13 +109,13 @@ void SyncGroups::call_threads(const std::shared_ptr<Group>& group, std::size_t t
   }
 }
 
-/// Syncs files of the group until none is left to take; true on the thread that ended the last.
+/// Syncs files of the group until all are taken. True on the thread that completed the last one.
 bool SyncGroups::sync_files(Group& group) {
   bool ended = false;
   for (;;) {
     const std::size_t taken = group.next.fetch_add(1, std::memory_order_relaxed);
     if (taken >= group.files.size()) return ended;
-    // The error stays with the file, where `answer` finds it.
+    // The file keeps the error, and `answer` reads it.
     (void)group.files[taken]->sync();
     ended = group.left.fetch_sub(1, std::memory_order_acq_rel) == 1;
   }

@@ -14,18 +14,17 @@
 
 namespace dohle::disk {
 
-/// Whether syncfs on this file system says what could not be written (ext4, XFS, btrfs; Linux 5.8).
+/// True if syncfs reports write-back errors on this file system (ext4, XFS, btrfs; Linux 5.8).
 [[nodiscard]] bool reports_write_back(int descriptor);
 
-/// Group sync. Calls form a group while the group before them is made durable; the thread that
-/// ends a group posts all its answers at once and starts the next one itself, so that one record
-/// outstanding costs one wake of a disk thread and one of the loop.
+/// Group sync. New calls form a group while the previous group is made durable. The thread that
+/// completes a group posts all its answers at once and starts the next group itself, so that a
+/// single outstanding record costs one wake-up of a disk thread and one of the loop.
 ///
-/// A group is synced file by file, side by side on the threads, or, from
-/// FileDiskOptions::min_whole_file_system_files files on one device, with one syncfs. Once syncfs
-/// has reported an error it is not used again: it says neither which file lost bytes nor the same
-/// twice, and the lost file may belong to a later group. fdatasync of that file still knows.
-/// Thread safety: any thread.
+/// A group is synced file by file, in parallel on the threads, or, from
+/// FileDiskOptions::min_whole_file_system_files files on one device, with one syncfs. After an
+/// error of syncfs it is not used again: the error names no file and is reported once, and the file
+/// may belong to a later group. fdatasync of that file still reports it. Thread safety: any thread.
 class SyncGroups {
  public:
   using Files = std::vector<std::shared_ptr<OpenFile>>;
@@ -34,8 +33,8 @@ class SyncGroups {
       : loop_(loop), options_(options), threads_(options.max_sync_threads) {}
   ~SyncGroups() { threads_.stop(); }
 
-  /// Remembers the file system of `file` for syncfs, which reports the errors that happen from
-  /// here on: call it before the first write.
+  /// Opens the file system of `file` for syncfs, which reports the errors after this call: call it
+  /// before the first write.
   void watch(const OpenFile& file);
   void sync(Files files, Disk::Synced done);
 
@@ -66,9 +65,10 @@ class SyncGroups {
   std::mutex mutex_;
   std::vector<Call> forming_;
   bool running_ = false;
-  std::map<std::uint64_t, Descriptor> file_systems_;  ///< by device; closed: syncfs says nothing
+  std::map<std::uint64_t, Descriptor>
+      file_systems_;  ///< by device; closed if syncfs reports no errors
   std::atomic<bool> whole_works_{true};
-  // Only the thread that drives or ends a group, one at a time.
+  // Used only by the thread that drives or completes a group, one at a time.
   std::chrono::steady_clock::time_point whole_again_{};
   std::chrono::nanoseconds file_time_ = std::chrono::microseconds(50);
   DiskThreads threads_;
