@@ -76,7 +76,7 @@ std::optional<AckLedger::Commit> AckLedger::due() const {
 }
 
 void AckLedger::on_committed(Offset offset) {
-  // One of an earlier assignment may be answered late, and say more than this one knows of.
+  // A late answer to a commit of an earlier assignment may exceed the records of this one.
   const Offset prefix = entries_.empty() ? position_ : entries_.front().offset;
   if (offset <= prefix) committed_ = std::max(committed_, offset);
 }

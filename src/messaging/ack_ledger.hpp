@@ -8,9 +8,9 @@
 
 namespace dohle::messaging {
 
-/// What of one partition was handed out, and what of it is done. Records are handed out in order of
-/// their offsets and done in any order; what may be committed is the offset of the first that is
-/// not done, or, when all are, the position.
+/// The records of one partition that were handed out, and which of them are done. Records are
+/// handed out in the order of their offsets and done in any order. The offset to commit is that of
+/// the first record that is not done, or the position if all are done.
 class AckLedger {
  public:
   struct Commit {
@@ -19,34 +19,35 @@ class AckLedger {
     friend bool operator==(const Commit&, const Commit&) = default;
   };
 
-  /// `offset` is above every earlier one.
+  /// Adds a handed-out record. `offset` is above every earlier one.
   void on_delivered(Offset offset, LeaderEpoch epoch, std::size_t bytes);
-  /// Every record below it was delivered, or there is none (control batches, gaps).
+  /// Sets the position: every record below it was handed out, or does not exist (control batches,
+  /// gaps).
   void on_position(Offset position);
-  /// False when it was done before, or never handed out.
+  /// Marks a record as done. False if it was done before, or never handed out.
   bool on_done(Offset offset);
-  /// Handed out for the `attempt`th time, which is not over, nor is the record done.
+  /// True while attempt `attempt` of this record is running and the record is not done.
   [[nodiscard]] bool is_pending(Offset offset, int attempt) const;
-  /// It was handed out and is not done.
+  /// True if the record was handed out and is not done.
   [[nodiscard]] bool is_outstanding(Offset offset) const;
-  /// The record was given back; what comes next is another attempt.
+  /// Ends the current attempt of a record that is not done; the next one has a higher number.
   void on_attempt_over(Offset offset);
 
-  /// What to commit; nothing when that was committed already.
+  /// The offset to commit. Absent if it is committed already.
   [[nodiscard]] std::optional<Commit> due() const;
   void on_committed(Offset offset);
 
-  /// Records from the first that is not done on: what has to be remembered.
+  /// Number of records from the first one that is not done on, which the ledger stores.
   [[nodiscard]] std::size_t outstanding() const { return entries_.size(); }
-  /// Bytes of those that are not done.
+  /// Bytes of the records that are not done.
   [[nodiscard]] std::size_t outstanding_bytes() const { return bytes_; }
   [[nodiscard]] std::optional<Offset> first_outstanding() const;
-  /// Whether a record of that offset may be handed out next.
+  /// True if a record of this offset may be handed out next.
   [[nodiscard]] bool is_next(Offset offset) const {
     return entries_.empty() || entries_.back().offset < offset;
   }
 
-  /// Asserts what holds between two events. Walks all entries.
+  /// Asserts the invariants that hold between two events. Walks all entries.
   void check_invariants() const;
 
  private:

@@ -12,7 +12,7 @@ inline namespace v0 {
 
 namespace {
 
-/// Before any lock, which a thread that a child does not have may hold.
+/// Runs before any lock: in a forked child, a thread that does not exist there may hold it.
 Result<void> check(const messaging::BrokerRuntime* runtime) {
   if (runtime == nullptr) {
     return fail(Error::client(Errc::closed, "the Broker was moved from"));
@@ -87,7 +87,7 @@ Result<Delivery> Broker::publish(std::string_view topic, std::string_view body,
 Result<Delivery> Broker::publish_encoded(std::string_view topic, messaging::EncodeInto encode,
                                          const void* value, PublishOptions options) {
   if (auto usable = check(core_.get()); !usable) return fail(usable.error());
-  // Taken, not borrowed: a codec or a middleware may publish too.
+  // Moved out, not used in place: a codec or a middleware may publish too.
   thread_local std::string kept;
   std::string body = std::exchange(kept, {});
   body.clear();

@@ -7,8 +7,8 @@
 
 namespace dohle::messaging {
 
-/// Makes the public handles of messaging and reaches their insides. It is the friend that they
-/// name, so that users can do neither.
+/// Makes the public handles of messaging and reaches their state. It is their only friend, so that
+/// users cannot do either.
 struct BrokerAccess {
   [[nodiscard]] static Broker make(std::shared_ptr<BrokerRuntime> runtime) {
     return Broker(std::move(runtime));

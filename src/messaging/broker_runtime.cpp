@@ -78,7 +78,7 @@ Result<void> BrokerRuntime::apply(const std::vector<BrokerOption>& changes) {
   kafka::BrokerOptions changed = options_;
   for (const BrokerOption& change : changes) change(changed);
   if (auto checked = messaging::check(changed); !checked) return checked;
-  // A connect that failed has left them, made of the options as they were.
+  // A failed connect leaves a client and a node with the old options.
   const std::lock_guard lock(mutex_);
   client_.reset();
   node_.reset();
@@ -241,7 +241,7 @@ Result<Delivery> BrokerRuntime::send(std::string_view topic, const Record& recor
                                      const PublishOptions& options) {
   auto pipeline = producer(options.required_acks.value_or(Acks::all));
   if (!pipeline) return fail(pipeline.error());
-  // Asked before sending: what is refused must not be stored.
+  // Checked before sending, since a refused message must not be stored.
   if (!is_async(options) && is_client_thread()) {
     return fail(Error::client(Errc::would_deadlock,
                               "a synchronous publish on the client's own thread would wait for "
@@ -280,7 +280,7 @@ Result<SubscribeHandler> BrokerRuntime::wrapped(SubscribeHandler handler,
   }
 }
 
-// That the topic exists is fine; that it is another one than was asked for is said.
+// The existing topic is used in any case; a different number of partitions is logged.
 void BrokerRuntime::note_other_partitions(Admin& cluster, const AutoCreateTopic& create) {
   if (reports_->logger().level() > LogLevel::warning) return;
   const auto differs = messaging::other_partitions(cluster, create.topic, create.partitions);
@@ -304,7 +304,7 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
     if (!made) return fail(made.error());
     if (*made) note_other_partitions(*cluster, *create);
   }
-  // Not under the lock: a middleware may use the broker.
+  // Not under the lock, since a middleware may use the broker.
   auto whole = wrapped(std::move(handler), options);
   if (!whole) return fail(whole.error());
   const std::lock_guard lock(mutex_);
@@ -427,7 +427,8 @@ Result<FlushReport> BrokerRuntime::disconnect(milliseconds timeout) {
   }
   if (is_gone_) return FlushReport{};
   for (const auto& subscription : subscriptions) subscription->request_stop(timeout);
-  // A handler that hangs until the deadline must not take what was published with it.
+  // Half of the time is for the messages published so far, in case a handler hangs until the
+  // deadline.
   const auto early = flush_until(start + (deadline - start) / 2);
   // Handlers that are still running may publish, so the producers close after them.
   auto ended = end_subscriptions(deadline);

@@ -21,10 +21,10 @@
 
 namespace dohle::messaging {
 
-/// A Broker's insides: options, then a client, its producers, the subscriptions.
+/// The state of a Broker: its options, client, producers and subscriptions.
 class BrokerRuntime {
  public:
-  /// How it gets its client; a simulated world makes another than Client::create.
+  /// Makes the client. Client::create, or a function of the simulated world.
   using MakeClient = std::function<Result<Client>(ClientOptions)>;
 
   explicit BrokerRuntime(kafka::BrokerOptions options, MakeClient make_client = &Client::create);
@@ -41,9 +41,10 @@ class BrokerRuntime {
   Result<FlushReport> flush(std::chrono::milliseconds timeout);
   Result<FlushReport> disconnect(std::chrono::milliseconds timeout);
   void log_end(const Error& why);
-  /// On the client's own thread, which must not wait for itself.
+  /// True on the client's own thread, which must not wait for itself.
   [[nodiscard]] bool is_client_thread() const;
-  /// In a child of the process that it was made in. Any thread; before any lock.
+  /// True in a child of the process that it was made in. Any thread; check it before taking any
+  /// lock.
   [[nodiscard]] bool is_forked() const { return made_in_.is_forked(); }
   /// Errors: not_connected, closed.
   Result<Admin> admin();
@@ -51,7 +52,7 @@ class BrokerRuntime {
  private:
   Result<void> start_client(std::chrono::milliseconds timeout);
   Result<ClientOptions> reach();
-  /// The pipeline for these acks; made on first use.
+  /// The producer for these acks, made on first use.
   Result<Producer*> producer(Acks acks);
   Result<Delivery> through_middlewares(std::string_view topic, Message message,
                                        const PublishOptions& options);
@@ -78,9 +79,9 @@ class BrokerRuntime {
   TimedGate lifecycle_;
   std::mutex mutex_;
   std::unique_ptr<messaging::EmbeddedNode> node_;
-  /// Once connected, it stays until the end.
+  /// Set by connect; it then stays until the end.
   std::optional<Client> client_;
-  /// By acks: none, leader, all. Read without the lock once made; never unmade.
+  /// By acks: none, leader, all. Once set, a pointer never changes, and is read without the lock.
   std::array<std::atomic<Producer*>, 3> producers_{};
   std::vector<std::unique_ptr<Producer>> owned_producers_;
   std::vector<std::weak_ptr<Subscription>> subscriptions_;

@@ -6,7 +6,7 @@ namespace dohle::messaging {
 
 namespace {
 
-/// Stands where a function was, so that it is seen whether it was replaced.
+/// Stands in for a function, to detect whether a change replaces it.
 struct Untouched {
   void operator()(const Failure&) const {}
   PublishHandler operator()(PublishHandler next) const { return next; }

@@ -8,8 +8,8 @@
 
 namespace dohle::messaging {
 
-/// The names of the options that `changes` would give another value, separated by commas. Functions
-/// cannot be compared: setting one counts as a change.
+/// The names of the options whose values `changes` would change, separated by commas. Functions
+/// cannot be compared, so setting one counts as a change.
 [[nodiscard]] std::string changed_options(const kafka::BrokerOptions& options,
                                           const std::vector<BrokerOption>& changes);
 

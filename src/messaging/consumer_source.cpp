@@ -28,7 +28,8 @@ Result<void> ConsumerSource::start(RebalanceListener listener) {
 }
 
 Result<void> ConsumerSource::join() {
-  // The group would wait for the topic without a word. What else is wrong, joining meets itself.
+  // Without this check the group would wait silently for a missing topic. Other errors are left to
+  // the join.
   if (auto there = partitions_of_topic(max_look_before_join); !there && is_missing(there.error())) {
     return fail(there.error());
   }
@@ -36,7 +37,7 @@ Result<void> ConsumerSource::join() {
       {plan_.topic}, {.on_assigned =
                           [this](std::span<const TopicPartition> partitions) {
                             unplaced_.insert(unplaced_.end(), partitions.begin(), partitions.end());
-                            // What fails is tried again, and told, by the next poll.
+                            // The next poll retries a failure and reports it.
                             (void)place_unless_committed();
                             listener_.on_assigned(partitions);
                           },
@@ -59,7 +60,7 @@ void ConsumerSource::forget_unplaced(std::span<const TopicPartition> partitions)
 }
 
 Result<void> ConsumerSource::place_unless_committed() {
-  // First and last are the consumer's own reset policy.
+  // Starts `first` and `last` are done by the consumer's own reset policy.
   if (!plan_.start || plan_.start->kind() != StartOffset::Kind::timestamp) unplaced_.clear();
   if (unplaced_.empty()) return {};
   auto committed = consumer_.committed(unplaced_);
@@ -141,9 +142,10 @@ Result<void> ConsumerSource::follow_new_partitions() {
   if (fresh.empty()) return {};
   std::vector<TopicPartition> all = by_hand_;
   all.insert(all.end(), fresh.begin(), fresh.end());
-  // Those that were there keep their positions.
+  // Partitions that are assigned already keep their positions.
   if (auto assigned = consumer_.assign(all); !assigned) return assigned;
-  // What was written since the partition came is new, wherever the others started.
+  // All records of a new partition are new, so it is read from its beginning, independently of
+  // start_offset.
   for (const TopicPartition& partition : fresh) {
     if (auto placed = consumer_.seek_to_beginning(partition); !placed) return placed;
   }
@@ -183,7 +185,7 @@ Result<void> ConsumerSource::commit_sync(std::vector<PartitionOffset> offsets,
   return consumer_.commit_sync(std::move(offsets), timeout);
 }
 
-// Partitions that were lost meanwhile are refused, which is as good as paused.
+// A partition that was lost meanwhile is refused, which has the same effect as a pause.
 void ConsumerSource::pause(std::span<const TopicPartition> partitions) {
   (void)consumer_.pause(partitions);
 }

@@ -12,8 +12,8 @@
 
 namespace dohle::messaging {
 
-/// Reads a topic through the client: as a member of a group, or all partitions by hand, new ones
-/// included, or one partition.
+/// Reads a topic through the client: as a member of a group, or without a group all partitions
+/// (including new ones) or a single one.
 class ConsumerSource final : public Source {
  public:
   struct Plan {
@@ -22,10 +22,10 @@ class ConsumerSource final : public Source {
     std::string group_id;
     /// none: all.
     PartitionId partition;
-    /// Nothing: what the consumer's reset policy says.
+    /// If absent, the consumer's reset policy applies.
     std::optional<StartOffset> start;
     std::chrono::milliseconds partition_watch_interval{5'000};
-    /// For looking at the topic's partitions: nothing is read meanwhile.
+    /// Timeout for looking up the topic's partitions; nothing is read meanwhile.
     std::chrono::milliseconds look_timeout{10'000};
   };
 
@@ -58,7 +58,8 @@ class ConsumerSource final : public Source {
   Admin admin_;
   RebalanceListener listener_;
   std::vector<TopicPartition> by_hand_;
-  /// Of the group's: not known yet whether they start at plan_.start.
+  /// Assigned by the group, and not yet checked for a committed offset, without which they start at
+  /// plan_.start.
   std::vector<TopicPartition> unplaced_;
   TimePoint watch_at_ = TimePoint::min();
 };

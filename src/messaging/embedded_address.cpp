@@ -59,7 +59,7 @@ Result<EmbeddedAddress> parse_embedded(std::string_view address,
   auto directory = (std::filesystem::path(current_directory) / place).lexically_normal();
   if (!directory.has_filename()) directory = directory.parent_path();
   parsed.data_dir = directory.string();
-  // A slash in front keeps directories apart from names in memory.
+  // The slash in front distinguishes directories from names in memory.
   parsed.key = parsed.data_dir;
   return parsed;
 }

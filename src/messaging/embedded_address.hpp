@@ -9,11 +9,12 @@
 
 namespace dohle::messaging {
 
-/// "embedded:DIR", "embedded:memory/NAME" or "embedded:memory", with "?listen=PORT" behind it.
+/// A parsed "embedded:DIR", "embedded:memory/NAME" or "embedded:memory", optionally with
+/// "?listen=PORT".
 struct EmbeddedAddress {
-  /// What a node takes as its data directory.
+  /// The node's NodeOptions::data_dir.
   std::string data_dir;
-  /// Equal for addresses that share a node; empty: the node is private.
+  /// Equal for addresses that share a node. Empty for a private node.
   std::string key;
   std::optional<std::uint16_t> listen_port;
 
@@ -21,8 +22,8 @@ struct EmbeddedAddress {
 };
 
 [[nodiscard]] bool is_embedded(std::string_view address);
-/// `current_directory` makes relative directories absolute, so that one directory has one key.
-/// Errors: configuration, with what is allowed.
+/// Relative directories are made absolute with `current_directory`, so that each directory has one
+/// key. Errors: configuration, with the allowed forms.
 [[nodiscard]] Result<EmbeddedAddress> parse_embedded(std::string_view address,
                                                      std::string_view current_directory);
 

@@ -19,7 +19,7 @@ struct Shared {
 };
 
 /// The nodes of this process by key. A node starts and ends under the lock, so that a directory is
-/// free again before somebody can ask for it.
+/// unlocked again before another thread can open it.
 struct Nodes {
   std::mutex mutex;
   std::map<std::string, Shared> by_key;
@@ -64,7 +64,7 @@ class Share final : public EmbeddedNode {
       : key_(std::move(key)), transport_(node.transport()), server_(server_of(node)) {}
   Share(const Share&) = delete;
   Share& operator=(const Share&) = delete;
-  // What fails is logged by the node.
+  // The node logs a failure.
   ~Share() override { (void)give_up(std::chrono::milliseconds(0)); }
   std::shared_ptr<Transport> transport() const override { return transport_; }
   std::string bootstrap_server() const override { return server_; }

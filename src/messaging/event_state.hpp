@@ -16,8 +16,8 @@ namespace dohle::messaging {
 
 struct EventState;
 
-/// Where events say what became of them. It outlives the subscription, as events may.
-/// Thread safety: any thread.
+/// Receives the acks and nacks of events. Events keep it alive, so it may outlive the handle of its
+/// subscription. Thread safety: any thread.
 class AckSink {
  public:
   virtual ~AckSink() = default;
@@ -25,13 +25,13 @@ class AckSink {
   virtual Result<void> nack(const std::shared_ptr<EventState>& event, Error why) = 0;
 };
 
-/// One delivery of one record: a retry in place is a delivery of its own, so that an ack of the
-/// earlier one cannot settle the later.
+/// One delivery of one record. A retry in place is a separate delivery, so that an ack of an
+/// earlier one cannot settle a later one.
 struct EventState {
   enum class Settled : std::uint8_t {
     pending,
     acked,
-    nacked,  ///< retried, or about to be: no longer this event's to acknowledge
+    nacked,  ///< retried, or about to be: this event can no longer be acknowledged
     failed,  ///< retries used up; the error handler may still acknowledge
   };
 
@@ -46,7 +46,7 @@ struct EventState {
   std::optional<Bytes> value;
   HeaderRange headers;
   int attempt = 1;
-  /// Which time of owning the partition it belongs to.
+  /// The number of the partition's assignment that it belongs to.
   std::uint64_t assignment = 0;
   std::size_t lane = 0;
   std::shared_ptr<AckSink> sink;

@@ -11,13 +11,15 @@
 
 namespace dohle::messaging {
 
-/// Decides which failures become lines: one of a kind in a second. Those that are left out are
-/// counted, and the offsets of 8 partitions of each kind are kept as ranges. Not thread safe.
+/// Decides which failures become log lines: one per kind and second. Suppressed failures are
+/// counted, and their offsets are kept as ranges, for at most 8 partitions of each kind. Not thread
+/// safe.
 class FailureLines {
  public:
-  /// Nothing: leave it out. Otherwise what the line says at its end of those left out before.
+  /// Absent if the failure is suppressed. Otherwise the end of its line, which reports the failures
+  /// suppressed before it.
   [[nodiscard]] std::optional<std::string> admit(const Failure& failure, TimePoint now);
-  /// Lines for what was left out, of each kind that may have a line by `now`.
+  /// Lines for the suppressed failures of each kind that may have a line by `now`.
   [[nodiscard]] std::vector<std::string> take_left_out(TimePoint now);
 
  private:

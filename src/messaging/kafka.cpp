@@ -70,7 +70,7 @@ TimePoint deadline_of(milliseconds timeout) {
   return messaging::monotonic_now() + call_timeout(timeout);
 }
 
-/// That a topic exists is success, but not as another one than was asked for.
+/// Creates a topic. It succeeds if the topic exists with the requested number of partitions.
 Result<void> create(Admin& admin, const std::string& topic, std::int32_t partitions,
                     std::int16_t replication_factor, TimePoint deadline) {
   auto was_there =
@@ -84,7 +84,7 @@ Result<void> create(Admin& admin, const std::string& topic, std::int32_t partiti
       Error::broker(messaging::topic_already_exists, "create topic " + topic + ": " + *differs));
 }
 
-/// A broker for one call about topics.
+/// A connected broker for a single call about topics.
 Result<Broker> connected(std::vector<std::string> addresses, TimePoint deadline) {
   for (const std::string& address : addresses) {
     if (!messaging::is_embedded(address)) continue;

@@ -14,15 +14,15 @@
 
 namespace dohle::messaging {
 
-/// Hands items to any number of workers so that the items of one lane are worked on one after the
-/// other. What must keep its order shares a lane; unrelated items may share one by chance.
+/// Hands items to any number of workers so that the items of one lane are processed one after the
+/// other. Items that must keep their order share a lane; unrelated items may share one by chance.
 template <class Item>
 class Lanes {
  public:
   explicit Lanes(std::size_t count) : lanes_(count) {}
 
   [[nodiscard]] std::size_t count() const { return lanes_.size(); }
-  /// Items that wait, also those that wait for a retry.
+  /// Number of waiting items, including those that wait for a retry.
   [[nodiscard]] std::size_t queued() const { return queued_; }
 
   void push(std::size_t lane, Item item) {
@@ -39,7 +39,7 @@ class Lanes {
     retries_.emplace(at, lane);
   }
 
-  /// Calls `f(lane, item)` for each item that waits.
+  /// Calls `f(lane, item)` for each waiting item.
   template <class F>
   void for_each(F f) const {
     for (std::size_t index = 0; index < lanes_.size(); ++index) {
@@ -50,7 +50,7 @@ class Lanes {
     return static_cast<std::size_t>(std::ranges::count(lanes_, true, &Lane::is_busy));
   }
 
-  /// Asserts what holds between two events. Walks all lanes.
+  /// Asserts the invariants that hold between two events. Walks all lanes.
   void check_invariants() const {
     std::size_t queued = 0, ready = 0;
     for (const Lane& lane : lanes_) {
@@ -68,7 +68,7 @@ class Lanes {
     }
   }
 
-  /// The next item of some free lane, which is busy until `finish`.
+  /// The next item of a free lane. The lane is busy until `finish`.
   std::optional<Item> take() {
     while (!ready_.empty()) {
       const std::size_t index = ready_.front();
@@ -91,7 +91,7 @@ class Lanes {
     offer(lane);
   }
 
-  /// Lanes whose retry is due go on.
+  /// Unblocks the lanes whose retry is due.
   void on_time(TimePoint now) {
     while (!retries_.empty() && retries_.begin()->first <= now) {
       const std::size_t lane = retries_.begin()->second;
@@ -105,8 +105,8 @@ class Lanes {
     return retries_.empty() ? never : retries_.begin()->first;
   }
 
-  /// Drops the waiting items for which `predicate` is true. What waited behind a retry that is
-  /// dropped goes on.
+  /// Drops the waiting items for which `predicate` is true. A lane whose retry is dropped is
+  /// unblocked.
   template <class Predicate>
   void drop_if(Predicate predicate) {
     for (std::size_t index = 0; index < lanes_.size(); ++index) {

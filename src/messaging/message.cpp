@@ -14,7 +14,7 @@ void Message::merge_headers(const std::vector<Header>& headers) {
   const auto own = headers_.size();
   for (const Header& header : headers) {
     const auto end = headers_.begin() + static_cast<std::ptrdiff_t>(own);
-    // Compared with what was there before, so that a name repeated in `headers` stays repeated.
+    // Compared with the earlier headers only, so that a name repeated in `headers` stays repeated.
     if (std::find_if(headers_.begin(), end,
                      [&](const Header& mine) { return mine.name == header.name; }) == end) {
       headers_.push_back(header);

@@ -16,10 +16,11 @@
 
 namespace dohle::messaging {
 
-/// What was thrown is being handled: "`who` threw: …" as handler_failed.
+/// The exception that is being handled, as a handler_failed error: "`who` threw: …". Call it inside
+/// a catch block.
 [[nodiscard]] Error thrown_by(std::string_view who);
 
-/// Makes an error of what `handler` throws.
+/// Turns an exception of `handler` into an error.
 template <class Return, class... Arguments>
 [[nodiscard]] std::function<Return(Arguments...)> guarded(
     std::function<Return(Arguments...)> handler, std::string_view who) {
@@ -32,9 +33,10 @@ template <class Return, class... Arguments>
   };
 }
 
-/// The broker's middlewares around the call's around the handler; the first is the outermost. None
-/// of them throws: each sees what the inner one threw as the error that `next` returns. Empty when
-/// a middleware returned no handler. Throws what a middleware throws while it wraps.
+/// Wraps `handler` in the call's middlewares, and those in the broker's; the first is the
+/// outermost. The result never throws: an exception of an inner one becomes the error that `next`
+/// returns. Empty if a middleware returned no handler. Passes on an exception that a middleware
+/// throws while it wraps.
 template <class Middleware, class Handler>
 [[nodiscard]] Handler wrapped(const std::vector<Middleware>& broker,
                               const std::vector<Middleware>& call, Handler handler) {
@@ -49,7 +51,7 @@ template <class Middleware, class Handler>
   return handler;
 }
 
-/// What the options of a publish say, where the message itself says nothing.
+/// Copies the options of a publish into the message, except fields that the message has itself.
 inline void merge(const PublishOptions& options, Message& message) {
   if (!message.key() && options.key) message.with_key(*options.key);
   if (message.partition().is_none()) message.with_partition(options.partition);
@@ -57,7 +59,7 @@ inline void merge(const PublishOptions& options, Message& message) {
   for (const Header& header : options.headers) message.with_header(header.name, header.value);
 }
 
-/// Headers as the client takes them, without a copy; most messages have few.
+/// The client's view of headers, without a copy of their bytes.
 class HeaderViews {
  public:
   HeaderViews(std::span<const Header> first, std::span<const Header> second) {
@@ -81,16 +83,17 @@ inline void add(const FlushReport& one, FlushReport& all) {
   if (!all.first_error) all.first_error = one.first_error;
 }
 
-/// Nothing may leave a callback on the client's thread.
+/// Calls `callback` and logs an exception: none may escape on the client's thread.
 void tell(const std::function<void(const Result<Receipt>&)>& callback,
           const Result<Receipt>& receipt, Logger& logger);
 
-/// That the topic exists is success; says whether it did. Absent: the client's own time-out.
+/// Creates a topic unless it exists; returns whether it existed. If `timeout` is absent, the
+/// client's own applies.
 Result<bool> create_topic(Admin& admin, const std::string& topic, std::int32_t partitions,
                           std::int16_t replication_factor,
                           std::optional<std::chrono::milliseconds> timeout = {});
-/// What an existing topic has other than `partitions` partitions, as a sentence; empty: it has
-/// them, or -1 was asked for. Absent: the client's own time-out.
+/// A sentence about the difference if an existing topic does not have `partitions` partitions.
+/// Empty if it has them, or for -1. If `timeout` is absent, the client's own applies.
 Result<std::string> other_partitions(Admin& admin, const std::string& topic,
                                      std::int32_t partitions,
                                      std::optional<std::chrono::milliseconds> timeout = {});

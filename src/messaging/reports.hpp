@@ -10,22 +10,21 @@
 
 namespace dohle::messaging {
 
-/// Brings failures that no call could return to the error handler, or else to the logger: one line
-/// of a kind per second, and as soon as a second has passed, or at the end, how many others there
-/// were and at which offsets.
-/// Thread safety: any thread.
+/// Passes failures that no call could return to the error handler, or without one to the logger:
+/// one line per kind and second. The suppressed failures follow with their number and offsets once
+/// the second has passed, or at the end. Thread safety: any thread.
 class Reports {
  public:
   Reports(ErrorHandler handler, std::shared_ptr<Logger> logger)
       : handler_(std::move(handler)), logger_(std::move(logger)) {}
 
-  /// Logs what is left.
+  /// Logs the suppressed failures.
   ~Reports() { say_left_out(TimePoint::max()); }
   Reports(const Reports&) = delete;
   Reports& operator=(const Reports&) = delete;
 
   void report(const Failure& failure);
-  /// Logs what was left out of the lines, where a second has passed since the last of its kind.
+  /// Logs the suppressed failures of each kind whose last line is a second old.
   void say_left_out(TimePoint now);
   [[nodiscard]] Logger& logger() const { return *logger_; }
   [[nodiscard]] const std::shared_ptr<Logger>& shared_logger() const { return logger_; }
@@ -39,7 +38,7 @@ class Reports {
   FailureLines lines_;
 };
 
-/// What the messaging API's engines go by.
+/// The clock of the messaging API's engines.
 [[nodiscard]] TimePoint monotonic_now();
 
 }  // namespace dohle::messaging

@@ -85,7 +85,7 @@ Result<void> check_middlewares(const auto& middlewares, std::string_view name) {
   return {};
 }
 
-/// The options that a subscription may set over the broker's, whoever set them.
+/// The options that a subscription may override, after the override.
 struct Reading {
   std::size_t queue_capacity, min_bytes, max_bytes;
   milliseconds max_wait, heartbeat_interval, session_timeout, rebalance_timeout, max_poll_interval;
@@ -241,7 +241,7 @@ ClientOptions client_options(const kafka::BrokerOptions& options, std::shared_pt
   made.client_id = options.client_id;
   made.connect_timeout = options.dialer_timeout;
   made.request_timeout = options.read_timeout;
-  // New partitions of a group's topics are found by looking at the topics again.
+  // A group finds new partitions of its topics by refreshing the metadata.
   made.metadata_max_age = std::min(made.metadata_max_age, options.partition_watch_interval);
   made.logger = std::move(logger);
   return made;

@@ -7,7 +7,7 @@
 
 namespace dohle::messaging {
 
-/// Errors: configuration, naming the option, its value and what is allowed.
+/// Errors: configuration, with the option, its value and the allowed values.
 [[nodiscard]] Result<void> check(const kafka::BrokerOptions& options);
 
 [[nodiscard]] ClientOptions client_options(const kafka::BrokerOptions& options,
@@ -17,7 +17,7 @@ namespace dohle::messaging {
 /// Errors: configuration, also for options that exclude each other.
 [[nodiscard]] Result<void> check(const PublishOptions& options, bool async);
 
-/// What one subscription goes by, its own options over the broker's.
+/// The settings of one subscription: its own options, and the broker's for those that are absent.
 struct ReadSettings {
   ConsumerOptions consumer;
   ConsumerSource::Plan plan;

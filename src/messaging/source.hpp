@@ -11,25 +11,26 @@
 
 namespace dohle::messaging {
 
-/// Records as one poll returned them. Their views live as long as `buffer`.
+/// The records of one poll. Their views are valid while `buffer` lives.
 struct PolledRecords {
   std::vector<ConsumerRecord> records;
   std::shared_ptr<const void> buffer;
-  /// Why some partition could not be read to the end.
+  /// Set if a partition could not be read to the end.
   std::optional<Error> error;
 };
 
-/// What a Subscription reads from; in a program a ConsumerSource. One thread at a time, but wakeup.
+/// The records' source of a Subscription; in a program a ConsumerSource. Thread safety: one thread
+/// at a time, except wakeup.
 class Source {
  public:
   virtual ~Source() = default;
 
-  /// Joins the group or assigns partitions; `listener` is called inside poll, leave and close.
-  /// Called again after an error, and after leave.
+  /// Joins the group or assigns partitions; `listener` is called inside poll, leave and close. May
+  /// be called again after an error and after leave.
   virtual Result<void> start(RebalanceListener listener) = 0;
   /// Errors as Consumer::poll.
   virtual Result<PolledRecords> poll(std::chrono::milliseconds timeout) = 0;
-  /// Makes the present or the next poll return Errc::cancelled. Any thread.
+  /// Makes the running or the next poll return Errc::cancelled. Any thread.
   virtual void wakeup() = 0;
   virtual void commit_async(std::vector<PartitionOffset> offsets,
                             Consumer::CommitCallback callback) = 0;
@@ -37,9 +38,9 @@ class Source {
                                    std::chrono::milliseconds timeout) = 0;
   virtual void pause(std::span<const TopicPartition> partitions) = 0;
   virtual void resume(std::span<const TopicPartition> partitions) = 0;
-  /// What is known now; it does not wait for the rest.
+  /// The position as known now. Never waits.
   virtual Result<Offset> position(const TopicPartition& partition) = 0;
-  /// Leaves the group; start joins again.
+  /// Leaves the group. `start` joins again.
   virtual Result<void> leave() = 0;
   virtual Result<void> close(std::chrono::milliseconds timeout) = 0;
 };

@@ -10,7 +10,7 @@ namespace {
 
 class SplitLogger final : public Logger {
  public:
-  /// Null drops.
+  /// A null logger drops its lines.
   SplitLogger(std::shared_ptr<Logger> information, std::shared_ptr<Logger> errors)
       : information_(std::move(information)), errors_(std::move(errors)) {}
 

@@ -7,7 +7,7 @@
 
 namespace dohle::messaging {
 
-/// The one logger that the broker's four options about logging make.
+/// One logger made of the broker's four logging options.
 [[nodiscard]] std::shared_ptr<Logger> split_logger(const kafka::BrokerOptions& options);
 
 }  // namespace dohle::messaging

@@ -14,13 +14,14 @@ using messaging::monotonic_now;
 
 namespace {
 
-/// The longest time that the polling thread does not look at anything else.
+/// The longest poll, after which the polling thread does its other work.
 constexpr std::chrono::milliseconds max_poll{500};
-/// How long a full queue is waited for before its partitions pause, which costs the fetches ahead.
+/// How long the polling thread waits for room in a full queue before it pauses the partitions,
+/// which stops fetching ahead.
 constexpr std::chrono::milliseconds room_wait{100};
-/// Until it is known where reading starts, it is asked that often.
+/// The poll's length until the start positions are known.
 constexpr std::chrono::milliseconds unready_poll{20};
-/// A commit before partitions are given up takes that long, at most.
+/// The longest commit before partitions are given up.
 constexpr std::chrono::milliseconds max_commit{60'000};
 
 thread_local const Subscription* running_here = nullptr;
@@ -58,11 +59,11 @@ Subscription::Subscription(Setup setup)
     : setup_(std::move(setup)), source_(*setup_.source), core_(setup_.settings) {}
 
 Subscription::~Subscription() {
-  // The last reference may be a thread's own; those that ended need no waiting for.
+  // The last reference may be that of one of these threads, which cannot join itself.
   for (Thread& thread : threads_) {
     if (thread.joinable()) thread.detach();
   }
-  // Nobody asked how it ended.
+  // No call of unsubscribe has returned it.
   if (end_error_) report_subscription(*end_error_);
 }
 
@@ -222,7 +223,7 @@ void Subscription::handle(Lock& lock, EventPointer event) {
   const auto report = core_.on_handled(event, std::move(result), monotonic_now());
   event.reset();
   change_.notify_all();
-  // A lane that was busy may have more for others, and a retry a time to wake up at.
+  // The freed lane may have another item, and a retry a new wake-up time.
   work_.notify_one();
   end_by_policy(lock);
   nudge(lock);
@@ -289,7 +290,7 @@ bool Subscription::start_source() {
 }
 
 RebalanceListener Subscription::listener() {
-  // The source is a part of this object, so that the listener cannot outlive it.
+  // The source is a member, so its listener does not outlive this object.
   return {.on_assigned = [this](std::span<const TopicPartition> all) { on_assigned(all); },
           .on_revoked = [this](std::span<const TopicPartition> all) { on_revoked(all); },
           .on_lost = [this](std::span<const TopicPartition> all) { on_lost(all); }};
@@ -341,7 +342,7 @@ void Subscription::commit_now(std::vector<PartitionOffset> offsets) {
   {
     const std::lock_guard lock(mutex_);
     if (is_stopping_) {
-      // Told by unsubscribe.
+      // unsubscribe returns it.
       if (!end_error_) end_error_ = why;
       return;
     }
@@ -397,7 +398,7 @@ void Subscription::poll() {
     const std::lock_guard lock(mutex_);
     const TimePoint now = monotonic_now();
     if (is_stopping_) return;
-    // What became due since start_commit is not waited for.
+    // A commit that became due since start_commit must not wait for the poll.
     timeout = core_.is_commit_due(now) ? std::chrono::milliseconds(0)
                                        : until(wake_at(now), now, max_poll);
     is_polling_ = true;
@@ -418,7 +419,7 @@ void Subscription::poll() {
   } else if (fetched.error().is(Errc::cancelled)) {
     learn_positions(false);
   } else if (fetched.error().is(Errc::limit_reached)) {
-    // Events that users still hold fill the buffer: not an error, but nothing to read for now.
+    // Events that the program still holds fill the buffer: no error, but nothing can be read now.
     Lock lock(mutex_);
     change_.wait_until(lock, monotonic_now() + Duration(room_wait), [&] { return is_stopping_; });
   } else {
@@ -453,8 +454,8 @@ void Subscription::learn_positions(bool all) {
   }
   const std::lock_guard lock(mutex_);
   for (const auto& [partition, position] : known) {
-    // Records of a pause or of an earlier poll may still be queued inside the source; its position
-    // counts those that it has returned, all of which have been taken.
+    // Records may still be queued inside the source after a pause or an earlier poll. Its position
+    // counts only returned records, and those have all been taken.
     core_.on_position(partition, position);
     std::erase(unknown_positions_, partition);
   }
@@ -465,7 +466,7 @@ void Subscription::learn_positions(bool all) {
 }
 
 void Subscription::leave_if_overdue() {
-  // Without a group nobody else goes on, and a new start would pass over what came meanwhile.
+  // Without a group no other member takes over, and a new start would skip records.
   if (!setup_.settings.commits) return;
   std::vector<TopicPartition> owned;
   {
@@ -474,7 +475,7 @@ void Subscription::leave_if_overdue() {
     if (!since || monotonic_now() - *since < Duration(setup_.max_poll_interval)) return;
     owned = core_.assignment();
   }
-  // Whoever gets the partitions handles again what that handler holds up: nothing to wait for.
+  // The next owner of the partitions handles the message again, so nothing waits for this handler.
   on_lost(owned);
   report_subscription(Error::client(
       Errc::limit_reached, "a handler runs longer than max_poll_interval (" +
@@ -546,7 +547,7 @@ Subscriber::~Subscriber() {
 
 namespace {
 
-/// Before any lock, which a thread that a child does not have may hold.
+/// Runs before any lock: in a forked child, a thread that does not exist there may hold it.
 Result<void> check(const messaging::Subscription* subscription) {
   if (subscription == nullptr) {
     return fail(Error::client(Errc::closed, "the Subscriber was moved from"));

@@ -19,13 +19,14 @@
 namespace dohle::messaging {
 
 /// The engine of one subscription: a thread that polls the source, and the workers that call the
-/// handler. What to do is SubscriptionState's to decide, behind one lock that is never held while
-/// the source, the handler or the error handler is called.
+/// handler. SubscriptionState decides, under one lock that is never held while the source, the
+/// handler or the error handler is called.
 ///
-/// The threads own it, so that one that hangs in a handler can be left behind.
+/// The threads own it, so that a thread that hangs in a handler can be detached.
 class Subscription : public AckSink, public std::enable_shared_from_this<Subscription> {
  public:
-  /// In a child of the process that it was made in. Any thread; before any lock.
+  /// True in a child of the process that it was made in. Any thread; check it before taking any
+  /// lock.
   [[nodiscard]] bool is_forked() const { return made_in_.is_forked(); }
 
   struct Setup {
@@ -40,9 +41,10 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
     SubscribeHandler handler;
     std::unique_ptr<messaging::Source> source;
     std::shared_ptr<messaging::Reports> reports;
-    /// Whether the caller is the thread that serves the source: nothing may wait there.
+    /// True if the calling thread serves the source; it must not wait.
     std::function<bool()> is_client_thread = [] { return false; };
-    /// What is wrong with the servers, with ": " in front, or nothing. Not on the client's thread.
+    /// The current failures of the servers, after ": ", or an empty text. Not for the client's
+    /// thread.
     std::function<std::string()> troubles = [] { return std::string(); };
   };
 
@@ -54,13 +56,13 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   [[nodiscard]] const SubscribeOptions& options() const { return setup_.options; }
   Result<void> wait_ready(std::chrono::milliseconds timeout);
   Result<void> unsubscribe(std::chrono::milliseconds timeout);
-  /// Makes it end by itself; does not wait.
+  /// Requests the end. Does not wait.
   void request_stop(std::chrono::milliseconds timeout);
   [[nodiscard]] std::vector<HeldMessage> held() const;
-  /// Called from its handler or error handler, or from a callback of the client's.
+  /// True inside its handler or error handler, and on the client's thread.
   [[nodiscard]] bool may_not_wait() const;
 
-  /// What nobody is left to be told of.
+  /// Reports an error of the end that no call can return.
   void log_end(const Error& why);
 
   Result<void> ack(EventState& event) override;
@@ -91,7 +93,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void commit_now(std::vector<PartitionOffset> offsets);
 
   void mark_stopping(Lock& lock, std::chrono::milliseconds timeout);
-  /// After a failure that ends the subscription.
+  /// Requests the end after a failure under FailurePolicy::stop.
   void end_by_policy(Lock& lock);
 
   // The workers.
@@ -101,7 +103,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   Result<void> call_handler(RawEvent& event);
 
   void thread_ended();
-  /// Wakes the polling thread if something waits for it.
+  /// Wakes the polling thread if it has work: a due commit, a resume, or the end.
   void nudge(Lock& lock);
   [[nodiscard]] TimePoint wake_at(TimePoint now) const;
 
@@ -109,8 +111,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   messaging::Source& source_;
 
   mutable std::mutex mutex_;
-  WaitPoint work_;    ///< for workers: something to hand out, or stop
-  WaitPoint change_;  ///< for everybody else
+  WaitPoint work_;    ///< for workers: work, or the end
+  WaitPoint change_;  ///< for all other waiting threads
   messaging::SubscriptionState core_;
   std::vector<Thread> threads_;
   std::size_t alive_ = 0;

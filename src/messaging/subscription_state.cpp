@@ -10,9 +10,9 @@ namespace dohle::messaging {
 
 namespace {
 
-/// How often it is said that a partition is held.
+/// How often a held partition is reported.
 constexpr std::chrono::minutes held_period{1};
-/// More than any sensible number of workers, so that unrelated keys seldom share one.
+/// More than any sensible number of workers, so that unrelated keys rarely share a lane.
 constexpr std::size_t lane_count = 256;
 
 TopicPartition partition_of(const messaging::EventState& event) {
@@ -133,8 +133,8 @@ void SubscriptionState::on_record(const ConsumerRecord& record, std::shared_ptr<
   const TopicPartition name{std::string(record.topic), record.partition};
   const auto found = partitions_.find(name);
   if (is_stopped_ || found == partitions_.end() || found->second.is_closing) return;
-  // The topic was deleted and created again, or the offsets were out of range: reading has begun
-  // anew, and what was handed out before belongs to an earlier assignment.
+  // Reading has started anew after the topic was created again or the offset was out of range, so
+  // earlier events belong to an earlier assignment.
   if (!found->second.ledger.is_next(record.offset)) on_assigned({&name, 1});
   auto event = std::make_shared<messaging::EventState>();
   event->buffer = std::move(buffer);
@@ -156,7 +156,7 @@ void SubscriptionState::on_record(const ConsumerRecord& record, std::shared_ptr<
 
 void SubscriptionState::on_position(const TopicPartition& partition, Offset position) {
   const auto found = partitions_.find(partition);
-  // What is no longer handed out must not be passed over.
+  // Records that are not handed out any more must not be skipped.
   if (is_stopped_ || found == partitions_.end() || found->second.is_closing) return;
   found->second.ledger.on_position(position);
 }
@@ -167,7 +167,8 @@ EventPointer SubscriptionState::take_work(TimePoint now) {
   auto taken = lanes_.take();
   if (!taken) return nullptr;
   EventPointer event = std::move(*taken);
-  // What waits belongs to its present assignment: the rest is dropped when that ends.
+  // A waiting event belongs to the current assignment: others are dropped when their assignment
+  // ends.
   Partition* const partition = owned(*event);
   DOHLE_ASSERT(partition != nullptr, "work waits of a partition that is not owned");
   ++partition->running;
@@ -218,13 +219,13 @@ std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, R
 std::optional<Report> SubscriptionState::on_failed(const EventPointer& event, Partition& partition,
                                                    Error why, TimePoint now) {
   using Settled = messaging::EventState::Settled;
-  // What cannot be decoded now cannot be decoded later.
+  // A retry cannot help a message that cannot be decoded.
   const bool retry = !why.is(Errc::codec_failed) && event->attempt <= settings_.max_retries;
   event->settled = Settled::nacked;
   partition.ledger.on_attempt_over(event->offset);
   release(partition, event->offset);
   if (!retry) {
-    // The error handler's own: whoever gave the event back has no say in it any more.
+    // A new event for the error handler: the earlier handle can no longer settle the message.
     auto last = std::make_shared<messaging::EventState>(*event);
     last->nacked_with.reset();
     return on_failed_for_good(last, partition, why, now);
@@ -327,7 +328,7 @@ void SubscriptionState::await_ack(const EventPointer& event, TimePoint now) {
   awaited_.push_back({now + settings_.ack_timeout, partition_of(*event), event->offset,
                       event->attempt, event->assignment, event});
   if (awaited_.size() < max_awaited_) return;
-  // As many again must come before the next look, so that it costs little for each.
+  // The list has to double before the next clean-up, so that its cost per event is small.
   std::erase_if(awaited_, [this](const AwaitedAck& each) { return !is_awaited(each); });
   max_awaited_ = std::max<std::size_t>(1'024, 2 * awaited_.size());
 }

@@ -20,7 +20,7 @@
 
 namespace dohle::messaging {
 
-/// What a subscription was asked for, as far as it decides anything here.
+/// The settings of a subscription that influence its decisions.
 struct SubscriptionSettings {
   bool auto_ack = true;
   bool unordered = false;
@@ -31,17 +31,17 @@ struct SubscriptionSettings {
   std::size_t max_unacknowledged = 10'000;
   std::size_t max_unacknowledged_bytes = std::size_t{64} << 20;
   std::size_t queue_capacity = 100;
-  /// Nothing is committed without a group.
+  /// False without a group: nothing is then committed.
   bool commits = true;
   std::chrono::milliseconds commit_interval{0};
-  /// Wait after a commit that failed; doubles up to the maximum.
+  /// Wait after a failed commit; it doubles up to max_backoff.
   std::chrono::milliseconds min_backoff{100};
   std::chrono::milliseconds max_backoff{1'000};
 };
 
 using EventPointer = std::shared_ptr<messaging::EventState>;
 
-/// Something for the error handler.
+/// A failure for the error handler.
 struct Report {
   Failure::Kind kind = Failure::Kind::handler;
   Error error;
@@ -50,24 +50,25 @@ struct Report {
   Offset offset;
 };
 
-/// Decides for one subscription: what is handed to which worker and when, what an ack or a failure
-/// means, what is committed, which partitions pause. It reads no clock and knows no thread: the
-/// Subscription holds its lock around each call.
+/// The decisions of one subscription: which event a worker gets and when, the effect of an ack or a
+/// failure, the offsets to commit, the partitions to pause. It reads no clock and starts no thread;
+/// the Subscription holds its lock around each call.
 class SubscriptionState {
  public:
   explicit SubscriptionState(SubscriptionSettings settings);
 
-  // The assignment. Each time of owning a partition has a number of its own, so that what belongs
-  // to an earlier one changes nothing.
+  // The assignment. Each assignment of a partition has a number of its own, so that events of an
+  // earlier one have no effect.
 
   void on_assigned(std::span<const TopicPartition> partitions);
-  /// Nothing more of these is handed out; what waits is dropped, what runs may still be settled.
+  /// Stops handing out events of these partitions. Waiting events are dropped; running ones may
+  /// still be settled.
   void on_revoking(std::span<const TopicPartition> partitions);
   [[nodiscard]] bool is_running_in(std::span<const TopicPartition> partitions) const;
   /// These are no longer owned.
   void on_given_up(std::span<const TopicPartition> partitions);
   [[nodiscard]] std::vector<TopicPartition> assignment() const;
-  /// Nothing is handed out any more, of any partition.
+  /// Stops handing out events.
   void stop();
 
   // Records in, work out.
@@ -77,7 +78,7 @@ class SubscriptionState {
   void on_position(const TopicPartition& partition, Offset position);
   /// The next event to handle; it is running until on_handled.
   [[nodiscard]] EventPointer take_work(TimePoint now);
-  /// `result` is what the handler returned; decode failures are told by their code.
+  /// `result` is the handler's result; a decode failure has the code codec_failed.
   std::optional<Report> on_handled(const EventPointer& event, Result<void> result, TimePoint now);
   Result<void> ack(messaging::EventState& event);
   Result<void> nack(const EventPointer& event, Error why, TimePoint now,
@@ -85,19 +86,21 @@ class SubscriptionState {
 
   // Time.
 
-  /// When take_work or overdue_acks have something to say next.
+  /// The next time at which take_work or overdue_acks may return an event.
   [[nodiscard]] TimePoint next_time() const;
-  /// Events that nobody acknowledged in time, each once.
+  /// Events that were not acknowledged in time, each once.
   [[nodiscard]] std::vector<Report> overdue_acks(TimePoint now);
-  /// Since when the handler that runs longest does.
+  /// The start of the handler that has been running longest.
   [[nodiscard]] std::optional<TimePoint> running_since() const;
   [[nodiscard]] std::size_t running() const { return running_.size(); }
-  /// Events whose acknowledgement is waited for, some acknowledged meanwhile.
+  /// Number of events whose acknowledgement is awaited, including some that were acknowledged
+  /// meanwhile.
   [[nodiscard]] std::size_t awaited() const { return awaited_.size(); }
 
   // What failed.
 
-  /// Partitions that paused for a message that failed, and once a minute those that are held.
+  /// Reports of partitions that paused because of a failed message, and once a minute of all held
+  /// partitions.
   [[nodiscard]] std::vector<Report> held_reports(TimePoint now);
   [[nodiscard]] std::vector<HeldMessage> held() const;
   /// The failure that ends the subscription (FailurePolicy::stop).
@@ -105,32 +108,34 @@ class SubscriptionState {
 
   // Commits: one at a time.
 
-  /// Starts a commit: what is due, unless one is under way or the interval has not passed.
+  /// Starts a commit of all due offsets. Empty while a commit is under way, or before the interval
+  /// has passed.
   [[nodiscard]] std::vector<PartitionOffset> start_commit(TimePoint now);
-  /// As far as these say; ends the commit that start_commit started. Refused ones are due again,
-  /// after a while.
+  /// Ends the commit that start_commit started. If it failed, its offsets are due again after a
+  /// backoff.
   void on_commit_done(const std::vector<PartitionOffset>& offsets, bool succeeded, TimePoint now);
-  /// What is due of these partitions now, whatever is under way.
+  /// The due offsets of these partitions, also while a commit is under way.
   [[nodiscard]] std::vector<PartitionOffset> final_commit(
       std::span<const TopicPartition> partitions) const;
   void on_committed(const std::vector<PartitionOffset>& offsets);
-  /// start_commit would return something now.
+  /// True if start_commit would return offsets now.
   [[nodiscard]] bool is_commit_due(TimePoint now) const;
   [[nodiscard]] TimePoint next_commit_at() const;
 
   // Bounds.
 
-  /// Room for what one poll returns, which is at most half of the queue.
+  /// True if the queue has room for the records of one poll, at most half of its capacity.
   [[nodiscard]] bool has_room() const { return lanes_.queued() <= settings_.queue_capacity / 2; }
   struct Pauses {
     std::vector<TopicPartition> pause, resume;
   };
-  /// Partitions above, or again below, what may be unacknowledged; `all` pauses everything.
+  /// The partitions to pause because they reached max_unacknowledged, and those to resume. `all`
+  /// pauses every partition.
   [[nodiscard]] Pauses update_pauses(bool all);
-  /// A paused partition could go on.
+  /// True if a paused partition can resume.
   [[nodiscard]] bool may_resume() const;
 
-  /// Asserts what holds between two events. Walks everything that is handed out.
+  /// Asserts the invariants that hold between two events. Walks all events that are handed out.
   void check_invariants() const;
 
  private:
@@ -140,7 +145,7 @@ class SubscriptionState {
     std::size_t running = 0;
     bool is_closing = false;
     bool is_paused = false;
-    /// Why those that failed did; at most as many as are outstanding.
+    /// The errors of failed messages by offset; at most as many as are outstanding.
     std::map<Offset, Error> held = {};
     bool is_pause_told = false;
     TimePoint next_told = never;
@@ -152,7 +157,7 @@ class SubscriptionState {
     Offset offset;
     int attempt;
     std::uint64_t assignment;
-    /// Not kept alive for its ack's sake: it holds a fetched buffer.
+    /// Weak, since the event holds a fetched buffer.
     std::weak_ptr<messaging::EventState> event;
   };
 
@@ -176,9 +181,9 @@ class SubscriptionState {
   Lanes<EventPointer> lanes_;
   std::map<TopicPartition, Partition> partitions_;
   std::deque<AwaitedAck> awaited_;
-  /// Where those of `awaited_` that were acknowledged meanwhile are looked for.
+  /// The size of `awaited_` at which acknowledged entries are removed.
   std::size_t max_awaited_ = 1'024;
-  /// As many as there are workers at most.
+  /// At most one per worker.
   std::vector<EventPointer> running_;
   std::uint64_t assignments_ = 0;
   std::size_t unordered_ = 0;
