@@ -25,7 +25,7 @@ constexpr const char* footer =
     "Exit status: 0 done, 1 something failed, 2 usage, 3 no server reached or access refused, "
     "4 out of time, 130 interrupted.";
 
-/// Help that was not asked for goes where errors go.
+/// Prints help to standard error if the command is missing.
 int lacks_command(const CLI::App& app, const std::vector<std::string>& words) {
   const CLI::App* at = &app;
   for (const std::string& word : words) {
@@ -46,7 +46,7 @@ int run_command(CLI::App& app, const std::vector<std::string>& words, std::funct
     return exit_usage;
   }
   try {
-    // The parser takes them from the back.
+    // The parser takes the arguments in reverse order.
     app.parse(std::vector<std::string>(arguments->rbegin(), arguments->rend()));
   } catch (const CLI::CallForHelp& help) {
     const CLI::App* at = &app;
@@ -82,7 +82,7 @@ int main(int argc, char** argv) {
   add_produce_command(app, run);
   add_consume_command(app, run);
   add_bench_command(app, run);
-  // At the end: commands that come later would inherit it.
+  // Set last: commands that are added later would inherit it.
   app.footer(footer);
   return run_command(app, std::vector<std::string>(argv + 1, argv + argc), run);
 }

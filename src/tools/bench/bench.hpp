@@ -12,7 +12,7 @@
 #include "tools/bench/measurement.hpp"
 #include "tools/commands/connection.hpp"
 
-/// What `dohle bench` measures, one function for each of its subjects.
+/// The arguments of `dohle bench`, and one function for each of its measurements.
 namespace dohle::tools {
 
 struct BenchArguments {
@@ -20,21 +20,21 @@ struct BenchArguments {
   std::string topic;
   std::uint64_t records = 1'000'000;
   std::uint64_t size_bytes = 100;
-  /// 0: the topic has to be there.
+  /// 0 if the topic must exist.
   std::int32_t partitions = 0;
   std::optional<Acks> acks;
-  /// Unless a flag or a property says otherwise.
+  /// The linger without a flag or a property.
   std::chrono::microseconds usual_linger = ProducerOptions{}.linger;
   std::optional<std::chrono::microseconds> linger;
   std::optional<std::uint64_t> buffer_bytes;
   std::uint64_t threads = 1;
-  /// Records per second; 0: as fast as they go.
+  /// Records per second; 0 for the highest rate.
   std::uint64_t rate = 0;
   /// Each thread waits for a record's outcome before it sends the next.
   bool is_one_by_one = false;
   std::string group;
   bool is_json = false;
-  /// All of them, known once the command line is read.
+  /// All properties, set once the command line is parsed.
   Properties properties = {};
 };
 
@@ -42,7 +42,7 @@ Result<Measurement> bench_produce(const BenchArguments& arguments, Client& clien
 Result<Measurement> bench_consume(const BenchArguments& arguments, Client& client);
 Result<Measurement> bench_e2e(const BenchArguments& arguments, Client& client);
 
-/// Random bytes that values are cut from, so that making them costs nothing while it is measured.
+/// Random bytes that values are taken from, so that a measurement does not include generating them.
 class Payloads {
  public:
   explicit Payloads(std::size_t size_bytes);
@@ -56,9 +56,9 @@ class Payloads {
   std::vector<std::byte> bytes_;
 };
 
-/// The group given, else one that nobody else uses.
+/// The group of the arguments, else a new unique one.
 std::string bench_group(const BenchArguments& arguments);
-/// Errors: configuration, when a value does not fit the buffer.
+/// Errors: configuration, if a value does not fit into the buffer.
 Result<ProducerOptions> bench_producer_options(const BenchArguments& arguments);
 ConsumerOptions bench_consumer_options(const BenchArguments& arguments, OffsetReset from);
 

@@ -14,7 +14,7 @@ constexpr std::chrono::milliseconds poll_time{200};
 constexpr std::chrono::seconds max_idle{20};
 
 Result<void> read(const BenchArguments& arguments, Consumer& consumer, Measurement& measured) {
-  // Joining the group is not measured: the watch starts when the first records are there.
+  // Excludes joining the group: the stopwatch starts with the first records.
   std::optional<Stopwatch> watch;
   auto last = std::chrono::steady_clock::now();
   while (measured.records < arguments.records && !Interrupt::is_set()) {

@@ -17,12 +17,13 @@ constexpr std::chrono::milliseconds poll_time{200};
 constexpr std::chrono::milliseconds mark_interval{50};
 constexpr std::chrono::seconds max_idle{30};
 constexpr std::chrono::seconds flush_time{60};
-/// Connections, caches and a server's compiler settle in it: its records are sent and not measured.
+/// Warm-up time for connections, caches and a server's JIT compiler: its records are sent but not
+/// measured.
 constexpr std::chrono::seconds settling_time{2};
-/// In place of the time of a send.
+/// Special values in place of a record's send time.
 constexpr std::int64_t mark = 0, settling = -1;
 
-/// Which partitions have brought a mark: from then on the consumer surely waits at them.
+/// The partitions whose mark was received: the consumer waits at them from then on.
 class Marks {
  public:
   explicit Marks(std::int32_t partitions) : seen_(static_cast<std::size_t>(partitions)) {}
@@ -37,8 +38,8 @@ class Marks {
   std::vector<std::atomic<bool>> seen_;
 };
 
-/// Sends paced records, each beginning with the time of its send; marks and the records of the
-/// first two seconds have none.
+/// Sends records at a steady rate. Each starts with its send time; marks and the records of the
+/// warm-up have none.
 class Sender {
  public:
   Sender(const BenchArguments& arguments, Producer& producer, const ProducerTopic& topic,
@@ -49,14 +50,14 @@ class Sender {
     value_.assign(random.begin(), random.end());
   }
 
-  /// Runs in a thread of its own until all is sent, `stop` is called, or a send fails.
+  /// Runs on a thread of its own until all records are sent, `stop` is called, or a send fails.
   void run() {
     error_ = send_all();
     is_done_.store(true);
   }
   void stop() { is_stopped_.store(true); }
   [[nodiscard]] bool is_done() const { return is_done_.load(); }
-  /// After is_done().
+  /// Valid after is_done().
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
  private:
@@ -82,7 +83,7 @@ class Sender {
     return flush();
   }
 
-  /// In pieces: when nobody waits for the records any more, neither do we.
+  /// Flushes in short steps, so that `stop` ends it.
   std::optional<Error> flush() {
     const auto until = std::chrono::steady_clock::now() + flush_time;
     while (!is_stopped()) {

@@ -16,21 +16,21 @@ namespace dohle::tools {
 
 namespace {
 
-// Of one in so many records the time to its acknowledgement is taken; of each when they are paced
-// or awaited.
+// The latency of one in this many records is measured; of each record with a rate or with
+// is_one_by_one.
 constexpr std::uint64_t sampled_one_in = 128;
 constexpr std::uint64_t warming_records = 100;
 constexpr std::uint64_t looked_around_every = 16;
-// Beside a value of --size, a request holds a record's and a batch's frame.
+// Room in a request for the framing of a record and a batch, beside a value of --size.
 constexpr std::uint64_t frame_bytes = 1024;
 
-/// The sampled latencies; callbacks run on the client's thread alone, one at a time.
+/// The sampled latencies; callbacks run one at a time, on the client's thread only.
 struct Samples {
   LatencyHistogram latency;
 };
 
-/// What one caller waits for, over and over. (A semaphore would spin before it sleeps, on the cores
-/// that the answer needs.)
+/// A signal that one thread waits for repeatedly. (A semaphore would spin before it sleeps, on the
+/// cores that the answer needs.)
 class Told {
  public:
   void tell() {
@@ -38,7 +38,7 @@ class Told {
     is_told_ = true;
     told_.notify_one();
   }
-  /// Or until the user interrupts; the answer may come later then.
+  /// Waits for the signal, or until the user interrupts.
   void wait() {
     std::unique_lock lock(mutex_);
     while (!told_.wait_for(lock, look_time, [this] { return is_told_; })) {
@@ -91,7 +91,7 @@ class Sending {
   }
 
  private:
-  /// Connects, gets a producer id and resolves partitions, none of which is to be measured.
+  /// Connects, requests a producer id and resolves partitions, which the measurement excludes.
   Result<void> warm() {
     for (std::uint64_t i = 0; i < warming_records; ++i) {
       auto sent = producer_.send(topic_, {.value = payloads_.at(i)});
@@ -161,7 +161,7 @@ class Sending {
   Payloads payloads_;
   std::uint64_t sample_every_;
   std::unique_ptr<Samples> samples_ = std::make_unique<Samples>();
-  /// One for each thread.
+  /// One per thread.
   std::vector<std::unique_ptr<Told>> answers_;
   std::atomic<std::uint64_t> sent_count_ = 0;
   std::mutex mutex_;
@@ -188,7 +188,7 @@ std::string bench_group(const BenchArguments& arguments) {
 
 Result<ProducerOptions> bench_producer_options(const BenchArguments& arguments) {
   ProducerOptions options{.linger = arguments.usual_linger};
-  // Whether a record is too large is the server's to say.
+  // The server decides whether a record is too large.
   const std::uint64_t record_bytes = arguments.size_bytes + frame_bytes;
   options.max_request_bytes = std::max(options.max_request_bytes, record_bytes);
   arguments.properties.apply_to(options);
@@ -222,8 +222,8 @@ Result<Measurement> bench_produce(const BenchArguments& arguments, Client& clien
   auto topic = producer->topic(arguments.topic);
   if (!topic) return fail(topic.error());
   auto measured = Sending(arguments, *producer, *std::move(topic)).run();
-  // Samples and answers end with Sending, so no callback may come after it: nothing is under way
-  // any more.
+  // Samples and answers are destroyed with Sending: closing the producer first ensures that no
+  // callback runs later.
   const auto closed = producer->close(std::chrono::seconds(5));
   if (measured && !closed) return fail(closed.error());
   return measured;

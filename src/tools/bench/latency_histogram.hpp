@@ -7,9 +7,8 @@
 
 namespace dohle::tools {
 
-/// Counts durations in buckets whose width is at most 1/128 of their value, from 1 ns to 4.8 h, in
-/// memory that never grows.
-/// Thread safety: none.
+/// Counts durations from 1 ns to 4.8 h in buckets whose width is at most 1/128 of their value. Its
+/// memory never grows. Not thread safe.
 class LatencyHistogram {
  public:
   void add(std::int64_t ns) {
@@ -21,7 +20,7 @@ class LatencyHistogram {
   }
 
   [[nodiscard]] std::uint64_t count() const { return total_; }
-  /// Milliseconds; 0 without any. `quantile` is the middle of the bucket that holds it.
+  /// In milliseconds; 0 without durations. A quantile is the middle of its bucket.
   [[nodiscard]] double average_ms() const;
   [[nodiscard]] double quantile_ms(double q) const;
   [[nodiscard]] double max_ms() const { return static_cast<double>(max_ns_) / 1e6; }
@@ -30,7 +29,7 @@ class LatencyHistogram {
   static constexpr unsigned sub_bits = 7, octaves = 38;
   static constexpr std::size_t buckets = std::size_t{octaves} << sub_bits;
 
-  /// Below 2^sub_bits a bucket each; then 2^sub_bits buckets for every power of two.
+  /// One bucket per value below 2^sub_bits, then 2^sub_bits buckets per power of two.
   static constexpr std::size_t bucket_of(std::uint64_t value) {
     if (value < (1U << sub_bits)) return value;
     const auto octave = static_cast<unsigned>(std::bit_width(value)) - sub_bits;

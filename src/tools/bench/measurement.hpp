@@ -9,7 +9,7 @@
 
 namespace dohle::tools {
 
-/// What a benchmark run found.
+/// The result of a benchmark run.
 struct Measurement {
   std::uint64_t records = 0;
   std::uint64_t failed = 0;
@@ -21,8 +21,8 @@ struct Measurement {
   LatencyHistogram latency = {};
 };
 
-/// Apache's producer-performance line (`verb` "sent"), then CPU time and memory, each on a line
-/// with its end. MB are 1,000,000 bytes. Latencies are left out when none was taken.
+/// Apache's producer-performance line (`verb` "sent"), then a line with CPU time and memory. MB are
+/// 1,000,000 bytes. Latencies are omitted if none was measured.
 std::string to_text(const Measurement& measured, std::string_view verb);
 
 /// One object on one line: records seconds records_per_second mb_per_second cpu_us_per_record

@@ -20,13 +20,14 @@ using Measure = Result<Measurement> (*)(const BenchArguments&, Client&);
 
 struct Subject {
   const char* name;
-  /// What to do with so many records, and what has happened to those that were counted.
+  /// The words for --records in the help and for the counted records in the result.
   const char* task;
   const char* verb;
   Measure measure;
 };
 
-/// With --partitions makes the topic if it is not there; then sees that it is as it should be.
+/// Creates the topic if it is missing and --partitions is given. Then checks its number of
+/// partitions.
 Result<void> prepare_topic(const BenchArguments& arguments, Client& client) {
   Admin admin = client.admin();
   if (arguments.partitions > 0) {

@@ -10,7 +10,7 @@ class App;
 
 namespace dohle::tools {
 
-/// Each adds a subcommand, and sets `run` when it was chosen.
+/// Each function adds a subcommand, which sets `run` if it is chosen.
 void add_node_command(CLI::App& app, std::function<int()>& run);
 void add_topic_command(CLI::App& app, std::function<int()>& run);
 void add_group_command(CLI::App& app, std::function<int()>& run);

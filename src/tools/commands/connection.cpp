@@ -58,7 +58,7 @@ void add_property_flag(CLI::App& app, Properties& properties, Role role) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
-/// Takes a drawn progress away before a line of the client's.
+/// Clears the progress line before it logs a line.
 class TerminalLogger final : public Logger {
  public:
   explicit TerminalLogger(std::shared_ptr<Logger> to) : to_(std::move(to)) {}
@@ -121,7 +121,7 @@ Result<ConnectionSettings> settings_of(const Connection& connection) {
   }
   ConnectionSettings settings{*std::move(properties), {.client_id = "dohle-command"}};
   settings.client.default_api_timeout = usual_timeout;
-  // Whoever mistyped a name is waiting.
+  // A mistyped host name should fail at once.
   settings.client.fail_on_unknown_hosts = true;
   settings.properties.apply_to(settings.client);
   if (connection.brokers) settings.client.bootstrap_servers = {*connection.brokers};

@@ -16,36 +16,36 @@ class App;
 
 namespace dohle::tools {
 
-/// Where to connect to, and how, as flags say.
+/// The connection flags.
 struct Connection {
-  /// Nothing: $DOHLE_BROKERS, else the profile's, else 127.0.0.1:9092.
+  /// If absent, $DOHLE_BROKERS, else the profile's servers, else 127.0.0.1:9092.
   std::optional<std::string> brokers = std::nullopt;
-  /// For connecting, and for each request to look at or change the cluster. Nothing: 10 s, unless
-  /// default.api.timeout.ms says otherwise.
+  /// Timeout for connecting and for each administrative request. If absent, default.api.timeout.ms,
+  /// else 10 s.
   std::optional<std::chrono::microseconds> timeout = std::nullopt;
   Properties properties = {};
   std::optional<std::string> profile = std::nullopt;
   std::optional<std::string> config = std::nullopt;
-  /// Of `dohle bench`.
+  /// For `dohle bench`.
   std::chrono::microseconds busy_poll{0};
   bool is_quiet = false;
   bool is_verbose = false;
 };
 
-/// -b/--brokers, -X, --profile, --config, --timeout, -q, -v. `role`: whose properties make sense.
-/// `connection` has to live until the command line is parsed.
+/// -b/--brokers, -X, --profile, --config, --timeout, -q, -v. `role` selects the properties that -X
+/// accepts. `connection` must live until the command line is parsed.
 void add_connection_flags(CLI::App& app, Connection& connection, Role role = Role::admin);
 
-/// How to connect: the profile's settings, over them the environment's, over them the flags'.
+/// The settings of the flags; below them those of the environment, then those of the profile.
 struct ConnectionSettings {
   Properties properties;
   ClientOptions client;
 };
-/// Errors: configuration, naming DOHLE_BROKERS, or the configuration file and what is wrong there.
+/// Errors: configuration, with DOHLE_BROKERS, or with the configuration file and its fault.
 Result<ConnectionSettings> settings_of(const Connection& connection);
 
-/// Connects, has `work` done and closes. What fails before the work is reported and becomes the
-/// exit status, exit_connection when no server answered; `command` stands in that message.
+/// Connects, calls `work` and closes. Returns the status of `work`. A failure before `work` is
+/// reported with the name `command`; its exit status is exit_connection if no server answered.
 int with_client(std::string_view command, const Connection& connection,
                 const std::function<int(Client&, const ConnectionSettings&)>& work);
 int with_client(std::string_view command, const Connection& connection,

@@ -24,7 +24,7 @@ namespace dohle::tools {
 
 namespace {
 
-// Short, so that an interrupt is noticed; the fetch behind it goes on meanwhile.
+// Short, so that an interrupt is noticed; fetches continue in the background.
 constexpr std::chrono::milliseconds poll_time{200};
 constexpr std::chrono::seconds commit_interval{5};
 constexpr std::size_t max_output_bytes = 64 << 10;
@@ -36,19 +36,19 @@ struct ConsumeArguments {
   std::vector<std::int32_t> partitions;
   std::string group;
   std::optional<std::uint64_t> max_records;
-  /// Nothing: JSON.
+  /// If absent, JSON.
   std::optional<RecordFormat> format = *RecordFormat::parse("%v\\n");
   bool stops_at_end = false;
 };
 
-/// Where a partition's reading begins and, if anywhere, ends.
+/// The offsets at which reading of a partition starts and, if `to` is set, ends.
 struct Span {
   Offset from;
   std::optional<Offset> to;
 };
 using Spans = std::map<TopicPartition, Span>;
 
-// --- which partitions, from where to where ---
+// --- partitions and offsets ---
 
 Result<std::vector<TopicPartition>> partitions_of(const ConsumeArguments& arguments, Admin& admin) {
   auto topics = admin.describe_topics(arguments.topics);
@@ -87,7 +87,7 @@ Result<std::map<TopicPartition, Offset>> offsets_at(const std::vector<TopicParti
   return offsets;
 }
 
-/// The group went on without this member: it joins again by itself.
+/// True if the group has removed this member, which rejoins by itself.
 bool is_lost_membership(const Error& why) {
   constexpr std::array<std::int16_t, 3> codes = {22, 25,
                                                  27};  // illegal generation, unknown, rebalancing
@@ -95,7 +95,8 @@ bool is_lost_membership(const Error& why) {
          std::ranges::any_of(codes, [&](std::int16_t code) { return why.is_broker(code); });
 }
 
-/// Says where reading begins instead, of partitions that do not hold the offset that was asked for.
+/// Warns about partitions that do not have the requested offset, with the offset where reading
+/// starts instead.
 void warn_of_moved(Offset wanted, const std::map<TopicPartition, Offset>& from,
                    const std::map<TopicPartition, Offset>& ends) {
   const auto is_moved = [&](const auto& entry) { return entry.second != wanted; };
@@ -160,7 +161,7 @@ class Consuming {
     }
     progress_.clear();
     if (read && is_grouped()) read = commit();
-    // Nothing is left to do when it returns; the group only notices later that we are gone.
+    // If leaving the group fails, the group removes the member after its session timeout.
     const auto closed = consumer_.close(std::chrono::seconds(5));
     if (read && !closed) read = closed;
     if (!read) return report("consume", read.error());
@@ -208,8 +209,8 @@ class Consuming {
     return {};
   }
 
-  /// A commit that failed is no reason to stop reading: it is made again, or the group has given
-  /// the partitions to others, who read on from the last one.
+  /// A failed commit does not end the reading: it is retried, or the group has assigned the
+  /// partitions to other members, which continue from the last commit.
   Result<void> go_on_after(const Error& why, std::map<TopicPartition, OffsetAndMetadata> offsets) {
     if (why.is_fatal() || !(why.is_retriable() || is_lost_membership(why))) return fail(why);
     if (!is_lost_membership(why)) next_.merge(offsets);
@@ -244,7 +245,7 @@ class Consuming {
     return is_written;
   }
 
-  /// Every partition has an end and is at it. In a group, every one that is ours.
+  /// True if each partition has an end and has reached it; in a group, each assigned partition.
   bool is_at_end() {
     const auto ours = consumer_.assignment();
     if (ours.empty()) return false;
@@ -266,7 +267,7 @@ class Consuming {
     return committed ? committed : go_on_after(committed.error(), std::move(offsets));
   }
 
-  /// What was written to standard output, and no more.
+  /// Commits the offsets of the records written to standard output only.
   Result<void> commit() {
     if (next_.empty()) return {};
     std::vector<PartitionOffset> offsets;
@@ -280,7 +281,7 @@ class Consuming {
   Spans spans_;
   Progress progress_;
   std::string pending_;
-  /// Some of what was taken is not written: nothing more may be committed.
+  /// True if some taken records were not written: no further commit is allowed.
   bool is_cut_short_ = false;
   std::uint64_t taken_ = 0;
   std::map<TopicPartition, OffsetAndMetadata> next_;

@@ -10,11 +10,11 @@ namespace dohle::tools {
 inline constexpr int exit_ok = 0, exit_failed = 1, exit_usage = 2, exit_connection = 3,
                      exit_timeout = 4, exit_interrupted = 130;
 
-/// What a command ends with after this error: exit_usage for what a flag or a configuration said,
-/// exit_connection for servers not reached and access refused, exit_timeout, else exit_failed.
+/// The exit status for this error: exit_usage for a flag or a configuration, exit_connection for
+/// unreachable servers and refused access, exit_timeout, else exit_failed.
 int exit_status(const Error& error);
 
-/// What a command with several items ends with: the status of the first that failed.
+/// The exit status of a command with several items: the status of the first failed item.
 [[nodiscard]] constexpr int first_failure(int before, int status) {
   return before == exit_ok ? status : before;
 }

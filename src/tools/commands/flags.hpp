@@ -12,9 +12,9 @@
 
 namespace dohle::tools {
 
-/// Adds an option whose text `parse` reads into `into`. What it refuses ends the command with a
-/// sentence that names the option, and exit_usage.
-/// `into` has to live until the command line is parsed.
+/// Adds an option whose text `parse` converts to `into`. A refused text ends the command with a
+/// sentence that names the option, and exit_usage. `into` must live until the command line is
+/// parsed.
 template <class T, class Parse>
 CLI::Option* add_parsed(CLI::App& app, const std::string& name, T& into, Parse parse,
                         const std::string& shown, const std::string& help) {
@@ -26,7 +26,7 @@ CLI::Option* add_parsed(CLI::App& app, const std::string& name, T& into, Parse p
   return app.add_option_function<std::string>(name, set, help)->type_name(shown);
 }
 
-/// The same for a whole number from `min` to `max`.
+/// As add_parsed, for a whole number from `min` to `max`.
 template <class T>
 CLI::Option* add_count(CLI::App& app, const std::string& name, T& into, std::int64_t min,
                        std::int64_t max, const std::string& help) {
@@ -38,7 +38,8 @@ CLI::Option* add_count(CLI::App& app, const std::string& name, T& into, std::int
   return add_parsed(app, name, into, parse, "N", help);
 }
 
-/// An option that may be given several times; each text is read by `parse` and added.
+/// Adds an option that may be given several times; `parse` converts each text, and the value is
+/// appended.
 template <class T, class Parse>
 CLI::Option* add_repeated(CLI::App& app, const std::string& name, std::vector<T>& into, Parse parse,
                           const std::string& shown, const std::string& help) {
@@ -56,9 +57,9 @@ CLI::Option* add_repeated(CLI::App& app, const std::string& name, std::vector<T>
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
-/// How lists and descriptions are written; wide is text with more columns.
+/// The output format of lists and descriptions; wide is text with more columns.
 enum class OutputFormat : std::uint8_t { text, wide, json, yaml };
-/// One document for other programs, rather than lines for people.
+/// True for a document for other programs, false for text for people.
 constexpr bool is_document(OutputFormat format) {
   return format == OutputFormat::json || format == OutputFormat::yaml;
 }

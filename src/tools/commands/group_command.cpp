@@ -32,7 +32,7 @@ int list(const GroupArguments& arguments, Client& client) {
                       : std::vector<std::string>{"GROUP", "STATE", "PROTOCOL"});
   Json json = Json::array();
   for (const GroupListing& group : *groups) {
-    // A narrow table takes the first cells.
+    // A narrow table shows only the first cells.
     table.add(
         {group.group_id, group.state, group.protocol_type, std::string(to_string(group.type))});
     json.push_back({{"group", group.group_id},
@@ -44,13 +44,13 @@ int list(const GroupArguments& arguments, Client& client) {
   return write_out(table.to_string()) ? exit_ok : exit_failed;
 }
 
-/// A partition that the group has a committed offset or a member for.
+/// A partition with a committed offset or an assigned member of the group.
 struct Share {
   Offset committed;
   Offset end;
   const GroupMemberDescription* member = nullptr;
 
-  /// Nothing without both offsets; never negative: the end was asked for after the commits.
+  /// Absent without both offsets. Never negative, since the end is queried after the commits.
   [[nodiscard]] std::optional<std::int64_t> lag() const {
     if (committed.is_none() || end.is_none()) return std::nullopt;
     return std::max<std::int64_t>(end - committed, 0);
@@ -137,7 +137,7 @@ Json json_of(const GroupDescription& group, const Shares& shares) {
   return json;
 }
 
-/// Servers describe a group that they do not know as dead, not as an error.
+/// Servers describe an unknown group as dead instead of returning an error.
 Result<Shares> known_shares(Admin& admin, const Result<GroupDescription>& group) {
   if (!group) return fail(group.error());
   auto shares = shares_of(admin, *group);

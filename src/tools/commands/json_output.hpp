@@ -9,11 +9,11 @@
 
 namespace dohle::tools {
 
-/// Keeps the order in which fields were set.
+/// JSON that keeps the order in which fields were set.
 using Json = nlohmann::ordered_json;
 
 /// Writes one document to standard output, JSON on one line; bytes that are not UTF-8 are replaced.
-/// The exit status.
+/// Returns the exit status.
 inline int print(const Json& json, OutputFormat format) {
   const std::string text = format == OutputFormat::yaml
                                ? to_yaml(json)

@@ -14,7 +14,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Takes fixed pieces off the front of a text; once something is missing it stays failed.
+/// Takes fixed pieces from the front of a text. After a missing piece it stays failed.
 class Pieces {
  public:
   explicit Pieces(std::string_view text) : left_(text) {}
@@ -43,7 +43,7 @@ class Pieces {
     left_.remove_prefix(digits);
     return value;
   }
-  /// Up to nine digits after a point, as milliseconds; the rest is cut.
+  /// Up to nine digits after a point, as milliseconds, rounded down.
   int fraction_ms() {
     int value = 0;
     std::size_t digits = 0;
@@ -85,7 +85,7 @@ std::optional<milliseconds> take_time_of_day(Pieces& pieces) {
          milliseconds(ms);
 }
 
-/// East of UTC.
+/// The offset from UTC, positive to the east.
 std::optional<milliseconds> take_zone(Pieces& pieces) {
   if (pieces.at_end() || pieces.take('Z')) return milliseconds(0);
   const bool is_west = pieces.next_is('-');

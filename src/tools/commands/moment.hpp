@@ -8,9 +8,9 @@
 
 namespace dohle::tools {
 
-/// Reads a point in time: `-1h` (before `now`), 13 digits (milliseconds since 1970), 10 digits
+/// Parses a point in time: `-1h` (before `now`), 13 digits (milliseconds since 1970), 10 digits
 /// (seconds), or ISO 8601 as `2026-11-24`, `2026-11-24T10:30`, `2026-11-24T10:30:05.250Z` or with
-/// `+01:00`; without a zone it is UTC. Errors: configuration, naming the text and what is allowed.
+/// `+01:00`; without a zone it is UTC. Errors: configuration, with the text and the allowed forms.
 Result<Timestamp> parse_moment(std::string_view text, Timestamp now);
 
 /// "2026-11-24T10:30:05.250Z"; "-" for none.

@@ -28,7 +28,8 @@ struct NodeArguments {
   bool no_auto_create = false;
 };
 
-// Blocked before the node's threads start, so that they inherit it and the signal waits for us.
+// Called before the node's threads start: they inherit the mask, so that only the main thread
+// receives the signals.
 sigset_t block_stop_signals() {
   sigset_t signals;
   ::sigemptyset(&signals);
@@ -38,7 +39,7 @@ sigset_t block_stop_signals() {
   return signals;
 }
 
-// A connection and a file are a descriptor each. Without permission it stays as it is.
+// Each connection and each file needs a descriptor. Without permission the limit stays unchanged.
 void raise_descriptor_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -51,8 +52,8 @@ int failed(const Error& error, int status) {
   return status;
 }
 
-// What a crowd of clients took goes back to the system once it is free: the node is the whole
-// process here. Only large amounts, since the node's thread may have to wait for it.
+// Returns free heap memory to the system, for example after many clients have disconnected; the
+// node is the whole process here. Only from 64 MiB on, since the call may delay the node's thread.
 void give_back_free_memory() {
   constexpr std::size_t min_free_bytes = std::size_t{64} << 20;
   if (::mallinfo2().fordblks >= min_free_bytes) ::malloc_trim(0);

@@ -36,7 +36,7 @@ std::optional<OffsetPoint> parse_point(std::string_view text, Timestamp now) {
   return Offset{*number};
 }
 
-/// A time holds colons of its own, so every colon may be the one that separates.
+/// A time contains colons, so each colon is tried as the separator.
 std::optional<OffsetRange> parse_pair(std::string_view text, Timestamp now) {
   for (auto colon = text.find(':'); colon != std::string_view::npos;
        colon = text.find(':', colon + 1)) {

@@ -40,7 +40,7 @@ struct ProduceArguments {
   bool is_json = false;
 };
 
-/// What became of the records. Told by the client's thread and by ours.
+/// The outcomes of the records, from the client's thread and the command's own.
 class Outcomes {
  public:
   void stored() {
@@ -53,7 +53,7 @@ class Outcomes {
     if (++failed_ > max_failures_shown) return;
     say(fmt::format("dohle produce: {}", printable(error.message())));
   }
-  /// What the first failure ends the command with.
+  /// The exit status of the first failure.
   [[nodiscard]] int status() const {
     const std::lock_guard guard(mutex_);
     return status_;
@@ -74,10 +74,10 @@ class Outcomes {
   int status_ = exit_ok;
 };
 
-/// Standard input, in pieces.
+/// Standard input, read in pieces.
 class Input {
  public:
-  /// The next bytes; nothing at the end or when the user interrupts. Errors: io_error.
+  /// The next bytes. Empty at the end or when the user interrupts. Errors: io_error.
   Result<std::string_view> read() {
     while (!Interrupt::is_set()) {
       pollfd ready{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
@@ -162,7 +162,7 @@ class Producing {
   RecordInput input_;
   Progress progress_;
   std::vector<HeaderView> headers_;
-  // Shared with callbacks, which outlive us when a flush runs out of time.
+  // Shared with callbacks, which may run later if a flush times out.
   std::shared_ptr<Outcomes> outcomes_ = std::make_shared<Outcomes>();
 };
 

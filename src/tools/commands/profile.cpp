@@ -37,7 +37,7 @@ Result<std::string> value_of(const toml::node& node) {
       Error::configuration("a value is a text, a whole number, true, false, or a list of them"));
 }
 
-/// TOML reads a.b = 1 as a table a with b in it.
+/// TOML parses a.b = 1 as a table a with a member b.
 Result<void> add(const toml::table& table, const std::string& prefix, Properties& properties) {
   for (const auto& [key, node] : table) {
     const std::string name = prefix + std::string(key.str());

@@ -14,12 +14,12 @@ namespace dohle::tools {
 ///     [profiles.local]
 ///     bootstrap.servers = "127.0.0.1:9092"
 ///
-/// `name` nothing: the one that the file names, if any. Errors: configuration, naming the file and
-/// the line, the profile with those that are there, or the property.
+/// If `name` is absent, the profile that the file names, if any. Errors: configuration, with the
+/// file and the line, the missing profile and the existing ones, or the property.
 Result<Properties> read_profile(std::string_view toml, std::string_view file,
                                 const std::optional<std::string>& name);
 
-/// What of a process's environment says where a configuration is; null where it says nothing.
+/// The environment variables that locate a configuration; null if unset.
 struct ConfigEnvironment {
   const char* config = nullptr;       ///< DOHLE_CONFIG
   const char* profile = nullptr;      ///< DOHLE_PROFILE
@@ -27,8 +27,8 @@ struct ConfigEnvironment {
   const char* home = nullptr;         ///< HOME
 };
 
-/// The same from the file given, else $DOHLE_CONFIG, else dohle/config.toml in $XDG_CONFIG_HOME or
-/// ~/.config, which need not be there unless a profile is asked for.
+/// As read_profile, from `file`, else $DOHLE_CONFIG, else dohle/config.toml in $XDG_CONFIG_HOME or
+/// ~/.config. The default file may be missing unless a profile is requested.
 Result<Properties> load_profile(const std::optional<std::string>& file,
                                 const std::optional<std::string>& name,
                                 const ConfigEnvironment& environment);

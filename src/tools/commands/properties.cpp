@@ -28,7 +28,7 @@ Result<void> assign(Result<T> read, auto& into) {
   return {};
 }
 
-/// A whole number, or milliseconds where the member is a duration of them.
+/// A whole number; milliseconds if the member is a duration.
 template <auto Member, std::int64_t Min, std::int64_t Max, class Options>
 Result<void> number(std::string_view text, Options& options) {
   const auto count = parse_count(text, Min, Max);
@@ -54,7 +54,7 @@ Result<void> truth(std::string_view value, Options& options) {
   return assign(parse_truth(value), options.*Member);
 }
 
-/// -1 leaves a socket buffer to the system.
+/// -1 means the system's default.
 template <auto Member>
 Result<void> socket_buffer(std::string_view text, ClientOptions& options) {
   const auto count = parse_count(text, -1, INT32_MAX);
@@ -69,7 +69,8 @@ Result<void> set_servers(std::string_view value, ClientOptions& options) {
   return {};
 }
 
-/// As Kafka's own clients: what cannot be idempotent is not, unless it is asked for by name.
+/// As in Kafka's own clients, acks other than `all` disable idempotence unless enable.idempotence
+/// is set.
 Result<void> set_acks(std::string_view value, ProducerOptions& options) {
   auto acks = parse_acks(value);
   if (!acks) return fail(acks.error());
@@ -122,7 +123,7 @@ constexpr std::array client_properties = {
 
 using P = ProducerOptions;
 constexpr std::array producer_properties = {
-    // Before enable.idempotence, which has the last word.
+    // Applied before enable.idempotence, which overrides its effect on idempotence.
     Property<P>{"acks", set_acks},
     Property<P>{"batch.size", number<&P::batch_bytes, 512, 1 << 30, P>},
     Property<P>{"buffer.memory", number<&P::buffer_bytes, 32'768, INT64_MAX, P>},
@@ -160,7 +161,7 @@ const auto* find(const auto& table, std::string_view name) {
   return found == table.end() ? nullptr : &*found;
 }
 
-/// Whether the table has the name; `checked` becomes what its setter says of the value.
+/// True if the table has the name. `checked` becomes the setter's result for the value.
 template <class Options>
 bool check(const auto& table, std::string_view name, std::string_view value,
            Result<void>& checked) {
@@ -184,7 +185,7 @@ std::vector<std::string> all_names() {
 void apply(const auto& table, const auto& values, auto& options) {
   for (const auto& property : table) {
     const auto found = values.find(property.name);
-    // It was checked when it was set.
+    // The value was checked when it was set.
     if (found != values.end()) (void)property.set(found->second, options);
   }
 }

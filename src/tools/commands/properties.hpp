@@ -14,19 +14,19 @@
 
 namespace dohle::tools {
 
-/// Whose options Kafka's properties are read for, besides those of connecting.
+/// The handle whose properties are accepted, besides those of the connection.
 enum class Role : std::uint8_t { admin, producer, consumer, both };
 
-/// Settings under the names that Kafka's own clients have for them, as -X and profiles give them.
+/// Settings of -X and of profiles, by the names of Kafka's own clients.
 class Properties {
  public:
-  /// A later value of the same name replaces an earlier one. Errors: configuration: a name that is
-  /// not known, with the nearest that is; a value, with what is allowed.
+  /// A later value of the same name replaces an earlier one. Errors: configuration, for an unknown
+  /// name with the nearest known one, for a value with the allowed ones.
   Result<void> set(std::string_view name, std::string_view value);
-  /// The same, and `role` has to have use for it.
+  /// As set, but only for properties that `role` uses.
   Result<void> set_for(Role role, std::string_view name, std::string_view value);
 
-  /// Sets what is named here and leaves the rest.
+  /// Sets the options of these properties, and leaves the others unchanged.
   void apply_to(ClientOptions& options) const;
   void apply_to(ProducerOptions& options) const;
   void apply_to(ConsumerOptions& options) const;

@@ -6,8 +6,8 @@
 
 namespace dohle::tools {
 
-/// Waits until each record sent has an outcome. Once the user interrupts, what has none within
-/// another 5 s fails, and the producer is closed. Errors: timed_out when `patience` passes first.
+/// Waits until each sent record has an outcome. After an interrupt it waits 5 s more, then closes
+/// the producer, and the remaining records fail. Errors: timed_out if `patience` expires first.
 Result<FlushReport> settle(Producer& producer, std::chrono::milliseconds patience);
 
 }  // namespace dohle::tools

@@ -8,7 +8,8 @@ namespace dohle::tools {
 
 namespace {
 
-/// Letters inserted, left out, replaced, or exchanged with their neighbour (Damerau, Levenshtein).
+/// The Damerau-Levenshtein distance: letters inserted, omitted, replaced, or exchanged with their
+/// neighbour.
 std::size_t slips(std::string_view from, std::string_view to) {
   const std::size_t width = to.size() + 1;
   std::vector<std::size_t> cost((from.size() + 1) * width);

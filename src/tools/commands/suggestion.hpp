@@ -6,13 +6,11 @@
 
 namespace dohle::tools {
 
-/// The candidate that `word` was most likely meant to be: one that it begins, or the one that the
-/// fewest slips of the finger (a letter too many, missing, wrong, or two exchanged) lead to. Empty
-/// if none is near.
+/// The candidate nearest to a mistyped `word`: one that starts with it, or the one with the fewest
+/// typing errors (an extra, missing or wrong letter, or two exchanged). Empty if none is near.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
-/// "; did you mean X?" for the nearest, else "; allowed are X, Y and Z"; nothing without
-/// candidates.
+/// "; did you mean X?" for the nearest, else "; allowed are X, Y and Z". Empty without candidates.
 std::string suggestion(std::string_view word, const std::vector<std::string>& candidates);
 
 /// "a, b and c".

@@ -8,7 +8,7 @@ namespace dohle::tools {
 
 namespace {
 
-/// Characters, not bytes: UTF-8's continuation bytes take no column.
+/// Counts characters: continuation bytes of UTF-8 take no column.
 std::size_t width_of(const std::string& text) {
   return static_cast<std::size_t>(std::ranges::count_if(
       text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));

@@ -6,15 +6,14 @@
 namespace dohle::tools {
 
 /// Columns of text, aligned under their headings with two spaces between them; the last column is
-/// not filled up. Control characters in cells are shown as \xHH, so that a name cannot disturb a
-/// terminal.
+/// not padded. Control characters in cells are shown as \xHH, to protect the terminal.
 class Table {
  public:
   explicit Table(std::vector<std::string> headings);
   /// As many cells as there are headings.
   void add(std::vector<std::string> cells);
   [[nodiscard]] bool empty() const { return rows_.size() == 1; }
-  /// Every line with its end.
+  /// The lines, each with its newline.
   [[nodiscard]] std::string to_string() const;
 
  private:

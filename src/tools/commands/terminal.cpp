@@ -22,7 +22,7 @@ namespace dohle::tools {
 
 namespace {
 
-// Short enough for a user to take an interrupt for immediate.
+// Short enough that an interrupt seems immediate.
 constexpr std::chrono::milliseconds sleep_piece{100};
 constexpr int full_pipe_ms = 100;
 
@@ -33,14 +33,14 @@ std::atomic<std::int64_t> first_interrupt_ns = 0;
 static_assert(std::atomic<std::int64_t>::is_always_lock_free);
 constexpr std::int64_t same_interrupt_ns = 1'000'000'000;
 
-// Progress and lines of any thread share standard error.
+// Guards standard error, where all threads draw progress and write lines.
 std::mutex drawing;
 bool is_drawn = false;
 
-// The one that writes: any thread may get a signal, and only its own ends a write.
+// The thread that writes output: a signal must reach this thread to end its write.
 std::atomic<pthread_t> writing_thread{};
 
-// Only what a signal handler may do.
+// Uses only async-signal-safe calls.
 void note_interrupt(int signal) {
   if (!::pthread_equal(::pthread_self(), writing_thread.load())) {
     ::pthread_kill(writing_thread.load(), signal);
@@ -142,7 +142,7 @@ bool Interrupt::sleep_until(std::chrono::steady_clock::time_point time) {
 void hold_standard_descriptors() {
   for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(descriptor, F_GETFD) != -1 || errno != EBADF) continue;
-    // The lowest number that is free, which is this one.
+    // open returns the lowest free descriptor, which is this one.
     (void)::open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY);
   }
 }
@@ -155,7 +155,7 @@ bool write_out(std::string_view text) {
     if (out.revents == 0 && Interrupt::is_set()) return false;
     const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
     if (written < 0 && errno == EINTR && !Interrupt::is_set()) continue;
-    // Whoever reads the pipe has stopped, and the user does not want to wait for it.
+    // The reader of the pipe has stopped, and the user has interrupted.
     if (written < 0 && errno == EINTR) return false;
     if (written < 0) break;
     text.remove_prefix(static_cast<std::size_t>(written));

@@ -6,10 +6,9 @@
 
 namespace dohle::tools {
 
-/// One line on standard error that is drawn again in place. It is drawn only where standard error
-/// is a terminal and nobody types or reads on it meanwhile: not where `beside`, the descriptor that
-/// the command reads records from or writes them to, is a terminal as well. Lines of `say` go above
-/// it.
+/// A progress line on standard error that is redrawn in place. It is drawn only if standard error
+/// is a terminal and `beside`, the descriptor that the command reads records from or writes them
+/// to, is not. Lines of `say` appear above it.
 class Progress {
  public:
   Progress(bool is_quiet, int beside);
@@ -18,7 +17,7 @@ class Progress {
   /// Removes the line.
   ~Progress();
 
-  /// True when a terminal sees it and the last line is a tenth of a second old.
+  /// True if the line is shown on a terminal and its last drawing is at least 100 ms old.
   [[nodiscard]] bool is_due() const;
   void show(std::string_view line);
   void clear();
@@ -28,33 +27,34 @@ class Progress {
   std::chrono::steady_clock::time_point last_{};
 };
 
-/// Takes away a progress that is drawn; it comes back when it is due. Any thread.
+/// Clears the progress line if one is drawn. It is redrawn when it is due. Any thread.
 void clear_progress();
-/// Writes a line to standard error, in place of a progress that is drawn there. Any thread.
+/// Writes a line to standard error, in place of a drawn progress line. Any thread.
 void say(std::string_view line);
 
-/// Asks on the terminal whether to go on; the answer has to be y or yes. Where standard input is no
-/// terminal, nothing is asked and the answer is no, with a sentence that names --yes.
+/// Asks on the terminal whether to continue. True for y and yes. If standard input is not a
+/// terminal, it asks nothing, prints a sentence that names --yes, and returns false.
 bool confirm(std::string_view command, std::string_view question);
 
-/// From its construction on, the first SIGINT or SIGTERM is noted. One that follows more than a
-/// second later ends the process; GNU timeout and some supervisors send two at once.
+/// From its construction on, records the first SIGINT or SIGTERM. A second signal more than a
+/// second later ends the process; an earlier one is ignored, since GNU timeout and some supervisors
+/// send two at once.
 class Interrupt {
  public:
   Interrupt();
   [[nodiscard]] static bool is_set();
-  /// False, and early, when it is set before that time. Any thread.
+  /// Sleeps until `time`. Returns early, with false, if the interrupt is set. Any thread.
   static bool sleep_until(std::chrono::steady_clock::time_point time);
 };
 
-/// Gives those of the three standard descriptors that are closed to a file that refuses all use:
-/// the first file or connection opened would get them otherwise, and our output with them.
+/// Opens a file that refuses all use for each closed standard descriptor. Otherwise the first
+/// opened file or connection would get the descriptor, and the command's output would go there.
 void hold_standard_descriptors();
 
-/// Writes all of `text` to standard output. False when an Interrupt ends its wait for a full pipe,
-/// and when it fails or has failed before; the first failure is said on standard error.
+/// Writes all of `text` to standard output. False if an Interrupt ends its wait for a full pipe,
+/// and if it fails or has failed before. The first failure is reported on standard error.
 bool write_out(std::string_view text);
-/// False once write_out has failed, other than by an Interrupt.
+/// False once write_out has failed for a reason other than an Interrupt.
 bool is_all_written();
 
 }  // namespace dohle::tools

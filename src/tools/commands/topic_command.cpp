@@ -42,7 +42,7 @@ int list(const TopicArguments& arguments, Client& client) {
   std::ranges::sort(*topics, {}, &TopicListing::name);
   for (const TopicListing& topic : *topics) {
     if (topic.is_internal && !arguments.with_internal) continue;
-    // A narrow table takes the first cells.
+    // A narrow table shows only the first cells.
     table.add({topic.name, fmt::to_string(topic.partitions),
                fmt::to_string(topic.replication_factor), topic.id.to_string(),
                topic.is_internal ? "yes" : "no"});
@@ -101,7 +101,7 @@ Offsets offsets_of(Admin& admin, const TopicDescription& topic, const OffsetSpec
     queries.push_back({{topic.name, partition.partition}, at});
   }
   Offsets found;
-  // A partition without a leader has no offsets to show; that is no reason to show nothing.
+  // Partitions without a leader have no offsets; the others are shown nevertheless.
   const auto answers = admin.list_offsets(std::move(queries));
   if (!answers) return found;
   for (const OffsetAnswer& answer : *answers) {

@@ -18,7 +18,7 @@ namespace dohle::tools {
 
 namespace {
 
-// What every command that connects has, so that it may also stand before the command.
+// The options that every connecting command has, which are also allowed before the command.
 constexpr std::array<std::string_view, 8> with_value = {
     "-b", "--brokers", "-X", "--property", "--profile", "--config", "--timeout", "--format"};
 constexpr std::array<std::string_view, 4> without_value = {"-q", "--quiet", "-v", "--verbose"};
@@ -47,7 +47,7 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
-/// "-bHOST" and "--brokers=HOST" bring their value along.
+/// True for options with a value, also "-bHOST" and "--brokers=HOST".
 bool is_with_value(std::string_view argument) {
   if (argument.starts_with("--")) return is_in(with_value, argument.substr(0, argument.find('=')));
   return is_in(with_value, argument.substr(0, 2));
@@ -63,7 +63,7 @@ const CLI::App& deepest(const CLI::App& app) {
   return *at;
 }
 
-/// One letter is no more like another than like the rest.
+/// No suggestion for single letters, which are all equally near.
 std::string meant_option(std::string_view name, const std::vector<std::string>& known) {
   const std::string meant = name.size() > 2 ? nearest(name, known) : std::string();
   return meant.empty() ? meant : fmt::format("; did you mean {}?", meant);
@@ -112,7 +112,7 @@ std::string wrapped(std::string_view text, std::size_t indent, std::size_t width
   return out;
 }
 
-/// Paragraphs are wrapped; what is indented is an example to be copied, and stays as it is.
+/// Wraps paragraphs. Indented lines are examples to copy and stay unchanged.
 std::string wrapped_lines(std::string_view text, std::size_t width) {
   std::string out;
   for (std::size_t at = 0; at < text.size();) {
@@ -124,7 +124,7 @@ std::string wrapped_lines(std::string_view text, std::size_t width) {
   return out;
 }
 
-/// A name with what it means beside it, or below where there is no room.
+/// A name with its description beside it, or below if there is no room.
 std::string entry(const std::string& name, std::string_view meaning, std::size_t width) {
   const std::size_t column = width >= 72 ? 28 : 6;
   std::string text = "  " + name;
@@ -200,7 +200,7 @@ std::string path_of(const CLI::App& app) {
 std::string why_refused(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& at = deepest(app);
   std::string what = error.what();
-  // What is too much explains what is missing: a mistyped option leaves its value behind.
+  // Unexpected arguments come first: a mistyped option explains a missing one.
   if (at.remaining_size() > 0) return unexpected_argument(at);
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError)) {
     return missing(at, what);
@@ -254,7 +254,7 @@ std::size_t help_width() {
   constexpr std::int64_t lowest = 20, usual = 80, highest = 120;
   std::int64_t columns = usual;
   winsize size{};
-  // A terminal knows best: COLUMNS may be of before it was resized.
+  // The terminal has priority: COLUMNS may be outdated after a resize.
   if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
     columns = size.ws_col;
   } else if (const char* const told = std::getenv("COLUMNS"); told != nullptr) {

@@ -11,29 +11,28 @@ class App;
 class ParseError;
 }  // namespace CLI
 
-/// What a person meets who mistypes, or asks for help.
+/// Help texts, and errors of the command line.
 namespace dohle::tools {
 
-/// The heading under which help lists the options of every command that connects.
+/// The heading of the options that every connecting command has.
 inline constexpr const char* connection_group = "Connecting";
 
-/// The arguments in the order that the parser knows: the words of the command first, then options
-/// that stood before them, then the rest; `help WORDS` becomes `WORDS --help`. Errors:
-/// configuration: a word that is no command, with the nearest, or an option that does not go before
-/// the command.
+/// The arguments in the parser's order: the words of the command, then the options given before
+/// them, then the rest. `help WORDS` becomes `WORDS --help`. Errors: configuration, for an unknown
+/// command with the nearest one, or for an option that is not allowed before the command.
 Result<std::vector<std::string>> in_order(const CLI::App& app, std::vector<std::string> arguments);
 
-/// The (sub)command that the parser came to, as the user would type it: "dohle topic create".
+/// The (sub)command that the parser reached, as typed by the user: "dohle topic create".
 std::string path_of(const CLI::App& app);
 
-/// One sentence on what the parser refused: it names the word, and what is near or allowed.
+/// One sentence about the refused argument, with the nearest or the allowed ones.
 std::string why_refused(const CLI::App& app, const CLI::ParseError& error);
 
-/// Description, usage, every argument and option, the commands below it and the examples, with
-/// lines of at most `width` columns where words allow.
+/// Description, usage, arguments, options, subcommands and examples, in lines of at most `width`
+/// columns unless a word is longer.
 std::string help_text(const CLI::App& app, std::size_t width);
 
-/// $COLUMNS, else what the terminal at standard output says, else 80; from 40 to 100.
+/// The width of the terminal at standard output, else $COLUMNS, else 80; clamped to 20 to 120.
 std::size_t help_width();
 
 }  // namespace dohle::tools

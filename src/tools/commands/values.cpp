@@ -32,8 +32,8 @@ constexpr std::array durations = {
     Unit{"m", 60'000'000}, Unit{"h", 3'600'000'000}, Unit{"d", 86'400'000'000}};
 constexpr std::uint64_t max_duration_us = 10'000 * 86'400'000'000ULL;
 
-/// The number in front of a unit of `units`, times that unit; nothing if it is not that, or above
-/// `max`.
+/// Parses a number with a unit of `units` into `into`. False if `text` has another form or the
+/// value is above `max`.
 template <std::size_t N>
 bool parse_units(std::string_view text, const std::array<Unit, N>& units, std::uint64_t max,
                  std::uint64_t& into) {

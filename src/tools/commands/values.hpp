@@ -10,8 +10,8 @@
 #include "dohle/error.hpp"
 #include "dohle/producer.hpp"
 
-/// Reading of what flags say. Each error is a configuration error whose sentence names the value
-/// and what is allowed; whoever reports it puts the flag's name before it.
+/// Parsers of flag values. Each error is a configuration error whose sentence names the value and
+/// the allowed ones; the caller puts the flag's name before it.
 namespace dohle::tools {
 
 /// A whole number in decimal digits, from `min` to `max`.
@@ -29,7 +29,7 @@ Result<Acks> parse_acks(std::string_view text);
 /// "none", "gzip", "snappy", "lz4", "zstd".
 Result<CompressionCodec> parse_codec(std::string_view text);
 
-/// What stands before and after the first `separator`; the name is not empty.
+/// The texts before and after the first `separator`. The name must not be empty.
 Result<std::pair<std::string, std::string>> parse_named(std::string_view text, char separator);
 
 }  // namespace dohle::tools

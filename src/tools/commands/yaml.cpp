@@ -12,7 +12,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 bool is_plain(std::string_view text) {
-  // What YAML 1.1 or 1.2 reads as a truth or as nothing.
+  // Words that YAML 1.1 or 1.2 parses as a boolean or null.
   constexpr std::array<std::string_view, 10> taken = {"true", "false", "yes", "no", "on",
                                                       "off",  "null",  "y",   "n",  "~"};
   std::string lower(text);
@@ -28,7 +28,7 @@ std::string scalar(const Json& json) {
   if (json.is_string() && is_plain(json.get_ref<const std::string&>())) return json;
   if (json.is_array()) return "[]";
   if (json.is_object()) return "{}";
-  // A text in JSON's quotes is one in YAML's.
+  // A quoted JSON string is a valid YAML string.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -38,7 +38,8 @@ bool is_block(const Json& json) {
 
 void write(const Json& json, std::size_t indent, std::string& out);
 
-/// What stands after "key:" or "-", with the end of its line. After a dash a block begins at once.
+/// Writes the text after "key:" or "-", with its newline. After a dash a block starts on the same
+/// line.
 void write_value(const Json& value, std::size_t indent, bool after_dash, std::string& out) {
   if (!is_block(value)) {
     out += ' ' + scalar(value) + '\n';
@@ -51,7 +52,7 @@ void write_value(const Json& value, std::size_t indent, bool after_dash, std::st
   }
   std::string block;
   write(value, indent, block);
-  // The dash and its space take the place of the first line's indent.
+  // The dash and its space replace the first line's indent.
   out += ' ' + block.substr(indent);
 }
 

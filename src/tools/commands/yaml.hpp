@@ -6,8 +6,8 @@
 
 namespace dohle::tools {
 
-/// `json` as a YAML document in blocks, with its end of line. Texts that YAML might read as
-/// something else stand in quotes, so that what is read back is what was written.
+/// `json` as a YAML document in block style, with a final newline. Texts that YAML could parse as
+/// another type are quoted, so that parsing returns the same values.
 std::string to_yaml(const nlohmann::ordered_json& json);
 
 }  // namespace dohle::tools

@@ -24,7 +24,7 @@ std::uint32_t byte_of(std::string_view bytes, std::size_t at) {
   return at < bytes.size() ? static_cast<std::uint8_t>(bytes[at]) : 0U;
 }
 
-/// How many bytes the character that starts at `at` has; 0 if it is no character.
+/// The number of bytes of the character that starts at `at`; 0 if it is invalid.
 std::size_t character_size(std::string_view bytes, std::size_t at) {
   const std::uint32_t first = byte_of(bytes, at);
   if (first < 0x80) return 1;
@@ -75,7 +75,7 @@ std::optional<std::string> from_base64(std::string_view text) {
     bit_count -= 8;
     bytes += static_cast<char>(bits >> bit_count & 0xff);
   }
-  // What is left over of the last digit has to be zero, or two texts would mean the same bytes.
+  // The unused bits of the last digit must be zero, or two texts would decode to the same bytes.
   if ((bits & ((1U << bit_count) - 1)) != 0) return std::nullopt;
   return bytes;
 }

@@ -9,8 +9,8 @@ namespace dohle::tools {
 /// Standard base64 with padding (RFC 4648, section 4).
 std::string to_base64(std::string_view bytes);
 
-/// Reads what to_base64 writes; nothing if `text` is anything else, bits set in the padding
-/// included.
+/// Decodes the text that to_base64 writes. Absent for any other text, including one with bits set
+/// in the padding.
 std::optional<std::string> from_base64(std::string_view text);
 
 /// True for valid UTF-8 (RFC 3629: shortest forms only, no surrogates).

@@ -19,7 +19,7 @@ std::unexpected<Error> refuse(std::string_view format, std::string_view why) {
   return fail(Error::configuration(fmt::format("the format \"{}\" {}", format, why)));
 }
 
-/// Reads the byte that a backslash at `at` stands for and moves `at` behind it.
+/// Reads the byte of the escape sequence at `at` and moves `at` past it.
 Result<char> take_escape(std::string_view format, std::size_t& at) {
   const char kind = at + 1 < format.size() ? format[at + 1] : '\0';
   at += 2;
@@ -38,7 +38,7 @@ Result<char> take_escape(std::string_view format, std::size_t& at) {
   return refuse(format, "has a backslash before something else than n, t, r, 0, \\ or xHH");
 }
 
-/// Reads a field's modifier if there is one at `at`, and moves `at` behind it.
+/// Reads a field's modifier if there is one at `at`, and moves `at` past it.
 Result<std::string> take_modifier(std::string_view format, std::size_t& at) {
   if (at >= format.size() || format[at] != '{') return std::string();
   std::size_t depth = 0;

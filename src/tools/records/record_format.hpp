@@ -9,26 +9,25 @@
 
 namespace dohle::tools {
 
-/// How bytes stand in a text.
+/// How bytes are written as text.
 enum class ByteStyle : std::uint8_t { plain, hex, base64 };
 
 /// One piece of a format: the letter of a field, or 0 for literal text.
 struct FormatPiece {
   char field = 0;
-  /// What stands in braces after the field.
+  /// The text in braces after the field.
   std::string modifier = {};
   std::string literal = {};
 };
 
-/// Splits a format: `%x` is a field, `%x{…}` one with a modifier (braces nest), `%%` a percent
-/// sign;
-/// \n \t \r \0 \\ and \xHH are bytes. Errors: configuration, naming the place.
+/// Splits a format: `%x` is a field, `%x{…}` a field with a modifier (braces nest), `%%` a percent
+/// sign; \n \t \r \0 \\ and \xHH are bytes. Errors: configuration, naming the place.
 Result<std::vector<FormatPiece>> split_format(std::string_view format);
 
 /// "" (plain), "hex" or "base64". Errors: configuration.
 Result<ByteStyle> parse_byte_style(std::string_view modifier);
 
-/// How `consume` writes a record as text.
+/// The text format of a record in `consume`.
 ///   %t topic  %p partition  %o offset  %e leader epoch  %d timestamp (milliseconds; %d{iso})
 ///   %k key    %v value      (%k{hex}, %k{base64})       %K %V their sizes, -1 for null
 ///   %h{…} the text in braces for each header, with %k and %v its name and value; %H their number

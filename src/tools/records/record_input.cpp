@@ -93,7 +93,7 @@ void RecordInput::feed(std::string_view bytes) {
   buffer_ += bytes;
 }
 
-/// Where the field that starts at `from` ends; the input's end may stand for the last one's.
+/// The end of the field that starts at `from`. The end of the input may end the last field.
 std::optional<std::size_t> RecordInput::find_end(const InputFormat::Field& field, std::size_t from,
                                                  bool is_last) {
   const std::size_t start = from == at_ ? std::max(from, searched_) : from;
@@ -106,7 +106,8 @@ std::optional<std::size_t> RecordInput::find_end(const InputFormat::Field& field
   return std::nullopt;
 }
 
-/// The contents of the next record's fields, and `at_` behind it; nothing if it is not whole yet.
+/// The contents of the next record's fields; moves `at_` past it. Absent if the record is not
+/// complete yet.
 Result<std::optional<std::vector<std::string_view>>> RecordInput::cut() {
   std::vector<std::string_view> contents;
   std::size_t at = at_;

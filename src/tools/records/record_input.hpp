@@ -13,13 +13,14 @@
 
 namespace dohle::tools {
 
-/// How `produce` cuts its input into records: fields, each ended by the literal text after it.
+/// How `produce` splits its input into records: fields, each terminated by the literal text after
+/// it.
 ///   %k key  %v value  (%v{hex}, %v{base64})  %p partition  %d timestamp (milliseconds)
 class InputFormat {
  public:
-  /// Errors: configuration, naming what is wrong with the format.
+  /// Errors: configuration, with the fault in the format.
   static Result<InputFormat> parse(std::string_view format);
-  /// One JSON object a line, as record_from_json reads it; empty lines are skipped.
+  /// One JSON object per line, as record_from_json parses it; empty lines are skipped.
   static InputFormat json();
 
  private:
@@ -33,19 +34,19 @@ class InputFormat {
   bool is_json_ = false;
 };
 
-/// Cuts bytes that come in pieces of any size into records.
+/// Splits bytes that arrive in pieces of any size into records.
 class RecordInput {
  public:
-  /// A record of more bytes than that is refused.
+  /// A record with more bytes is refused.
   static constexpr std::size_t max_record_bytes = std::size_t{100} << 20;
 
   explicit RecordInput(InputFormat format) : format_(std::move(format)) {}
 
   void feed(std::string_view bytes);
-  /// Nothing more comes: the last record may lack what ends it.
+  /// Marks the end of the input: the last record may lack its terminator.
   void end() { is_ended_ = true; }
-  /// The next record; nothing when it needs more bytes or, after end(), when there is none.
-  /// Errors: codec_failed, too_large, naming the number of the record; there is no going on.
+  /// The next record. Absent if it needs more bytes, or after end() if there is none. Errors:
+  /// codec_failed, too_large, with the number of the record; the input cannot be read further.
   Result<std::optional<OwnedRecord>> next();
 
  private:
@@ -58,8 +59,8 @@ class RecordInput {
   InputFormat format_;
   std::string buffer_;
   std::size_t at_ = 0;
-  /// How far the end of a record's first field was looked for in vain, so that a long one that
-  /// comes in small pieces is not searched again and again.
+  /// The end of the bytes already searched for the end of a record's first field, so that a long
+  /// field that arrives in small pieces is searched only once.
   std::size_t searched_ = 0;
   std::uint64_t number_ = 0;
   bool is_ended_ = false;

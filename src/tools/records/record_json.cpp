@@ -56,13 +56,13 @@ Result<std::int64_t> take_number(const std::string& name, const Json& from, std:
   return from.get<std::int64_t>();
 }
 
-/// A member's name without its suffix, and whether it had it.
+/// A member's name without the suffix `_base64`, and whether it had the suffix.
 std::pair<std::string, bool> split_name(const std::string& name) {
   const bool is_base64 = name.ends_with(base64_suffix);
   return {is_base64 ? name.substr(0, name.size() - base64_suffix.size()) : name, is_base64};
 }
 
-/// What of a record a member gives, whatever it is called.
+/// The field of a record that a member sets, for Dohle's and kcat's names.
 std::string member_of(const std::string& name) {
   if (name == "payload") return "value";
   if (name == "ts") return "timestamp";
@@ -133,7 +133,7 @@ Result<void> take_member(const std::string& name, const Json& from, OwnedRecord&
   if (name == "partition") return take_id(name, from, record.partition);
   if (name == "timestamp") return take_id(name, from, record.timestamp);
   if (name == "topic" || name == "offset") return {};
-  // kcat's names, as its -J writes them.
+  // The names that kcat -J writes.
   if (name == "payload") return take_bytes_into(name, from, false, record.value);
   if (name == "ts") return take_id(name, from, record.timestamp);
   if (name == "tstype" || name == "broker") return {};
