@@ -13,19 +13,19 @@
 
 namespace dohle::fault {
 
-/// A crowd of connections that sends a node the same bytes again and again, in a thread of its own,
-/// until it is destroyed. A connection that the node closes is not made again.
+/// Connections that repeatedly send the same bytes to a node, on a thread of their own, until
+/// destruction. A connection that the node closes is not opened again.
 class Attack {
  public:
   struct Plan {
     std::size_t connections = 1;
-    /// What each connection sends, whole requests as a rule.
+    /// The bytes that each connection sends, usually whole requests.
     std::string bytes;
-    /// How often each connection sends them; 0: for ever.
+    /// Default: 0, without end. Number of times that each connection sends them.
     std::size_t rounds = 0;
-    /// Whether answers are read (and dropped).
+    /// Whether answers are read (and discarded).
     bool reads = true;
-    /// Once all rounds are sent: a byte that each connection sends that often; zero: none.
+    /// Default: 0, none. Interval at which each connection sends single bytes after all rounds.
     std::chrono::milliseconds drip{0};
   };
 
@@ -34,7 +34,7 @@ class Attack {
   Attack(const Attack&) = delete;
   Attack& operator=(const Attack&) = delete;
 
-  /// Bytes of answers that were read.
+  /// Number of answer bytes read.
   [[nodiscard]] std::uint64_t read_bytes() const { return read_bytes_; }
   [[nodiscard]] std::uint64_t sent_bytes() const { return sent_bytes_; }
   [[nodiscard]] std::size_t open_connections() const { return open_; }
@@ -49,7 +49,7 @@ class Attack {
 
   void run();
   [[nodiscard]] bool wants_to_send(const Line& line) const;
-  /// False: the connection is closed.
+  /// False if the connection is closed.
   bool send_some(Line& line);
   bool read_some(const Line& line);
 
@@ -70,19 +70,19 @@ template <class Request>
   return bytes ? std::string(bytes->flatten()->text()) : std::string();
 }
 
-/// How long a producer waits beside an attack.
+/// Waiting times of a producer during an attack.
 struct Waits {
   std::vector<std::chrono::microseconds> each;
   [[nodiscard]] double longest_ms() const;
   [[nodiscard]] double percentile_ms(int percent) const;
 };
 
-/// Produces one record every 20 ms to partition 0 of `topic`, for windows of DOHLE_PROBE_SECONDS
-/// (default: 2) seconds, `windows` times, and returns the window with the lowest p99. What fails is
-/// a test failure.
+/// Produces a record every 20 ms to partition 0 of `topic`, for `windows` windows of
+/// DOHLE_PROBE_SECONDS (default: 2) seconds, and returns the window with the lowest p99. Failed
+/// requests are test failures.
 [[nodiscard]] Waits probe(std::uint16_t port, const std::string& topic, int windows = 3);
-/// How long each of `count` produce requests of one partition waits, one after the other. What
-/// fails is a test failure.
+/// Waiting times of `count` consecutive produce requests for one partition. Failed requests are
+/// test failures.
 [[nodiscard]] Waits probe_with(std::uint16_t port, const wire::ProduceRequest& request, int count);
 /// Prints p50, p99 and the longest wait.
 void print(const std::string& attack, const Waits& waits);

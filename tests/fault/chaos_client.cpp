@@ -1,5 +1,5 @@
-// A producer, a consumer or a member of a group, for scripts/chaos. It prints one line for each
-// thing that happens to it, and ends on SIGTERM:
+// A producer, a consumer or a member of a group, for scripts/chaos. It prints one line per event
+// and ends on SIGTERM:
 //   chaos_client produce SERVERS TOPIC PARTITIONS RATE NAME
 //     ok MS NUMBER PARTITION OFFSET        acknowledged
 //     failed MS NUMBER possibly|no WHY     not acknowledged, and whether it may be stored
@@ -44,7 +44,7 @@ long long now() {
   return milliseconds(Monotonic::now().time_since_epoch());
 }
 
-/// One line each: several threads print.
+/// Prints one line. Several threads call it.
 void say(std::string line) {
   std::ranges::replace(line, '\n', ' ');
   line += '\n';
@@ -117,7 +117,7 @@ dohle::ConsumerOptions options_of_member(const std::string& group) {
   return options;
 }
 
-/// False: the poll failed.
+/// False if the poll failed.
 bool read_some(dohle::Consumer& consumer, bool& has_read) {
   auto records = consumer.poll(100ms);
   if (!records) {

@@ -15,8 +15,8 @@
 #include "fault/zeros_batch.hpp"
 #include "wire/compression.hpp"
 
-// What a consumer takes for records that decompress to a thousand times their size. A program of
-// its own, since the memory of the process is measured.
+// Measures a consumer's memory for records that decompress to a thousand times their size. It is a
+// program of its own, since it measures the memory of the process.
 
 namespace dohle::fault {
 namespace {
@@ -28,7 +28,7 @@ constexpr std::size_t bomb_bytes = is_measured ? 250'000'000 : 25'000'000;
 constexpr std::size_t buffer_bytes = 64'000'000;
 constexpr std::size_t small_bytes = 16'000'000;
 
-/// Begins the process's peak anew.
+/// Resets the process's peak memory.
 std::size_t forget_peak() {
   ::malloc_trim(0);
   std::ofstream("/proc/self/clear_refs") << "5";

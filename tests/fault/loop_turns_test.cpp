@@ -8,7 +8,7 @@
 #include "fault/node_process.hpp"
 #include "fault/wire_connection.hpp"
 
-// No turn of the node's loop uses more than 20 ms of its thread's CPU, whatever is asked of it.
+// No turn of the node's loop uses more than 20 ms of its thread's CPU, for any requests.
 
 namespace dohle::fault {
 namespace {
@@ -47,7 +47,7 @@ class LoopTurns : public testing::Test {
       EXPECT_LE(longest, turn_most) << of_what;
     }
   }
-  /// One batch of one record for each producer in turn, many requests in flight.
+  /// Sends batches of one record for each producer in turn, with many requests in flight.
   void produce_many(const std::string& topic, std::size_t count, const std::string& value,
                     std::int64_t producers) {
     WireConnection to(port());
@@ -73,7 +73,7 @@ class LoopTurns : public testing::Test {
     ASSERT_EQ(answered, count);
   }
   ScratchDirectory scratch_;
-  /// As the last answer said.
+  /// The log start in the last answer.
   Offset log_start_{0};
   std::optional<MeasuredNode> node_;
 };
@@ -85,7 +85,7 @@ TEST_F(LoopTurns, are_short_while_segments_are_rolled_and_retired) {
       create_topic(client, "t", 1, {{"segment.bytes", "1048576"}, {"retention.bytes", "4194304"}}));
   (void)node_->longest_turn();
   const std::string value(50'000, 'x');
-  // Until retention has come by, which it does every 10 s.
+  // Until retention has run, which it does every 10 s.
   for (int i = 0; i < 4'000 && log_start_ == Offset{0} && !HasFatalFailure(); ++i) {
     produce_many("t", 40, value, 0);
   }
@@ -106,7 +106,7 @@ TEST_F(LoopTurns, are_short_when_the_producers_of_a_long_tail_go_on) {
   const auto next = produce(again, "t", 0, "x", {7, 0, batches / producers});
   ASSERT_TRUE(next) << next.error().to_string();
   EXPECT_EQ(*next, Offset{batches});
-  // Remembered through the start: in the log already.
+  // The producer is known after the restart: its batch is in the log already.
   const auto twice = produce(again, "t", 0, "x", {7, 0, batches / producers - 1});
   ASSERT_TRUE(twice) << twice.error().to_string();
   EXPECT_EQ(*twice, Offset{static_cast<std::int64_t>(batches) - producers + 7});

@@ -14,8 +14,8 @@
 
 namespace dohle::fault {
 
-/// A node in this process whose turns are measured: on real files, reached by TCP on 127.0.0.1.
-/// Destroying it is what a killed process does.
+/// A node in this process, with measured turns, on real files and reached by TCP on 127.0.0.1. Its
+/// destructor acts like the kill of a process.
 class MeasuredNode {
  public:
   explicit MeasuredNode(node::NodeSettings settings) {
@@ -43,7 +43,7 @@ class MeasuredNode {
   MeasuredNode(const MeasuredNode&) = delete;
   MeasuredNode& operator=(const MeasuredNode&) = delete;
 
-  /// A clean stop.
+  /// Stops cleanly.
   Result<void> stop() {
     std::promise<Result<void>> stopped;
     loop_.post([&] {
@@ -54,9 +54,9 @@ class MeasuredNode {
   }
   [[nodiscard]] const Result<void>& started() const { return started_; }
   [[nodiscard]] std::uint16_t port() const { return port_; }
-  /// The most CPU time of one turn since the start, or the last call.
+  /// The longest CPU time of a turn since the start or the last call.
   [[nodiscard]] std::chrono::microseconds longest_turn() {
-    on_loop([] {});  // so that the turn before is over
+    on_loop([] {});  // so that the previous turn has ended
     return std::chrono::duration_cast<std::chrono::microseconds>(loop_.take_longest_turn());
   }
 
@@ -66,7 +66,7 @@ class MeasuredNode {
     std::promise<void> done;
     loop_.post([&] {
       work();
-      // In a turn of its own, so that the work's turn is over and measured.
+      // In a turn of its own, so that the turn of the work has ended and is measured.
       loop_.arm(loop_.mono_now(), [&] { loop_.post([&] { done.set_value(); }); });
     });
     done.get_future().wait();

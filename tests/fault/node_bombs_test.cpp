@@ -12,8 +12,8 @@
 #include "fault/zeros_batch.hpp"
 #include "wire/compression.hpp"
 
-// Clients that cost the node much for little: batches that decompress to a thousand times their
-// size, and fetches that wait for very many partitions. Others go on meanwhile.
+// Clients that make the node do much with little: batches that decompress to a thousand times their
+// size, and fetches that wait for very many partitions. Other clients are served meanwhile.
 
 namespace dohle::fault {
 namespace {
@@ -21,8 +21,8 @@ namespace {
 using std::chrono::milliseconds;
 using SteadyClock = std::chrono::steady_clock;
 
-/// What bombs may take beside what the node has when idle: their compressed bytes, which wait in
-/// memory, and a window.
+/// Maximum memory for bombs beside the idle node's: their compressed bytes, which wait in memory,
+/// and a window.
 constexpr std::size_t max_bomb_bytes = 64_MiB;
 
 milliseconds since(SteadyClock::time_point then) {
@@ -41,7 +41,7 @@ wire::ProduceRequest produce_of(const std::string& topic, int partitions, const 
 
 class BombsTest : public testing::Test {
  protected:
-  /// How long each of `count` produce requests waits for its answer.
+  /// Waiting times of `count` produce requests.
   Waits probe(const std::string& topic, const Chain& batch, int count) {
     return probe_with(node_.port(), produce_of(topic, 1, batch), count);
   }
@@ -52,7 +52,7 @@ class BombsTest : public testing::Test {
 
 TEST_F(BombsTest, ThirtyBombsInOneRequestHoldUpNoOtherClient) {
   WireConnection attacker(node_.port());
-  // Up to 256 MiB.
+  // A batch of this topic may decompress to 256 MiB.
   ASSERT_TRUE(create_topic(attacker, "bombs", 100, {{"max.message.bytes", "2097152"}}));
   ASSERT_TRUE(create_topic(attacker, "plain", 1));
   const Chain bomb = zeros_batch(wire::Compression::gzip, 250'000'000);

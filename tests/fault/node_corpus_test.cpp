@@ -10,15 +10,15 @@
 #include "fault/wire_connection.hpp"
 #include "wire/messages/offset_fetch.hpp"
 
-// Data directories that earlier releases left (corpus/make says how): stopped cleanly, killed, with
-// a file cut within its last batch. Every release opens them and finds the same in them.
+// Data directories of earlier releases (corpus/make makes them): stopped cleanly, killed, and with
+// a file cut within its last batch. Every release opens them and finds the same data in them.
 
 namespace dohle::fault {
 namespace {
 
 namespace fs = std::filesystem;
 
-// As corpus/make writes them.
+// The values that corpus/make writes.
 std::string value_of(const std::string& topic, int partition, int number) {
   return topic + "-" + std::to_string(partition) + " " + std::to_string(number) + " " +
          std::string(static_cast<std::size_t>(number % 40), 'x');
@@ -82,7 +82,7 @@ class CorpusTest : public testing::TestWithParam<fs::path> {
     ASSERT_FALSE(expected_.records.empty());
     ASSERT_FALSE(expected_.commits.empty());
   }
-  /// What is in the directory, `appended` records later.
+  /// Checks the contents of the directory after `appended` further records.
   void check(WireConnection& connection, int appended) {
     for (const ExpectedRecords& records : expected_.records) {
       if (records.first == records.end && appended == 0) continue;

@@ -19,9 +19,9 @@
 #include "wire/messages/offset_commit.hpp"
 #include "wire/messages/offset_fetch.hpp"
 
-// Every file of a data directory, damaged in every way, behind every kind of end: what was
-// acknowledged is there, or the node refuses and says which partition. Only where a power loss may
-// have taken it, which the durability allows, it may be missing, and that is said.
+// Damages every file of a data directory in every way, after every kind of stop. Acknowledged
+// records are there, or the node refuses and names the partition. Records may be missing only if
+// the durability setting allows their loss in a power loss, and then the node says so.
 
 namespace dohle::fault {
 namespace {
@@ -29,7 +29,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int partitions = 2;
-/// Of each partition: below the recovery point, then above it.
+/// Per partition: below the recovery point, then above it.
 constexpr int records_below = 8;
 constexpr int records = 16;
 
@@ -39,7 +39,8 @@ struct Setting {
   const char* name;
   Stop stop;
   const char* durability;
-  /// A directory that 0.1.0 left (corpus/make); null: it is made here.
+  /// Default: null, the directory is made here. Otherwise the archive of a directory that 0.1.0
+  /// left (corpus/make).
   const char* archive = nullptr;
 };
 
@@ -57,7 +58,7 @@ constexpr Setting settings[] = {
     {"KilledAfterACleanStopOf010", Stop::killed, "fsync", "killed_after_clean"},
 };
 
-/// What has to be found in a partition, from offset `first` on.
+/// The records that have to be found in a partition, from offset `first` on.
 struct Kept {
   std::string topic;
   int partition = 0;
@@ -73,7 +74,7 @@ struct Commit {
   std::int64_t offset = 0;
 };
 
-/// Of another length in each partition, so that their segments do not begin at the same offsets.
+/// With another length in each partition, so that their segments begin at different offsets.
 std::string value_of(int partition, int number) {
   const auto padding = static_cast<std::size_t>(80 + 80 * partition);
   return std::to_string(partition) + " " + std::to_string(number) + std::string(padding, 'x');
@@ -88,13 +89,13 @@ void write_bytes(const fs::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
-// As corpus/make writes them.
+// The values that corpus/make writes.
 std::string value_of_corpus(const std::string& topic, int partition, int number) {
   return topic + "-" + std::to_string(partition) + " " + std::to_string(number) + " " +
          std::string(static_cast<std::size_t>(number % 40), 'x');
 }
 
-/// The note of a copied directory names the copy, and, behind a power loss, another boot.
+/// Makes the run note name the copied directory and, after a power loss, another boot.
 void own_note(const fs::path& data, bool is_another_boot) {
   const fs::path path = data / "dohle-run";
   if (!fs::exists(path)) return;
@@ -110,14 +111,14 @@ void own_note(const fs::path& data, bool is_another_boot) {
   std::array<char, 16> crc;
   std::snprintf(crc.data(), crc.size(), " %08x\n", wire::crc32c(0, as_bytes(line)));
   line += crc.data();
-  // Entries stay where they are.
+  // Keeps the position of the entries.
   line.resize(text.find_first_of('\n') + 1 > line.size() ? text.find('\n') + 1 : line.size());
   text.replace(0, line.size(), line);
   std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
   file << text;
 }
 
-/// One way to damage a file. False: it does not apply.
+/// One way to damage a file. False if it does not apply to the file.
 struct Damage {
   std::string name;
   std::function<bool(const fs::path&)> make;
@@ -145,7 +146,7 @@ Damage flip(std::string where, double part) {
           }};
 }
 
-/// Where a text's lines end, or else a log's batches.
+/// The ends of a text's lines, or else of a log's batches.
 std::vector<std::size_t> ends_of_records(const std::string& bytes) {
   if (!bytes.ends_with('\n')) return ends_of_batches(bytes);
   std::vector<std::size_t> ends;
@@ -164,7 +165,7 @@ Damage cut(std::string where, std::function<std::size_t(const std::vector<std::s
           }};
 }
 
-/// The same file of the other partition; nothing if there is none.
+/// The same file of the other partition, if there is one.
 std::optional<fs::path> neighbour_of(const fs::path& path) {
   std::string partition = path.parent_path().filename();
   if (!partition.ends_with("-0")) return std::nullopt;
@@ -177,9 +178,9 @@ bool exchange(const fs::path& path) {
   const auto other = neighbour_of(path);
   if (!other) return false;
   const std::string mine = bytes_of(path), others = bytes_of(*other);
-  // One of equal offsets and size is that file to everybody but a clean stop's mark.
+  // Only the mark of a clean stop can tell two log files with the same offsets and size apart.
   if (mine.size() == others.size() && path.extension() == ".log") return false;
-  // 0.1.0 noted neither whose log it is nor how large its segments are.
+  // 0.1.0 stored neither a log's partition nor the sizes of its segments.
   const bool is_noted = fs::exists(path.parent_path().parent_path() / "dohle-run") ||
                         bytes_of(path.parent_path().parent_path() / "dohle-clean-stop").size() > 2;
   if (!is_noted && path.extension() == ".log") return false;
@@ -227,7 +228,7 @@ std::vector<Damage> directory_damages() {
   return all;
 }
 
-/// In memory where there is such a place: no case depends on what a sync does.
+/// In memory if possible: no case depends on the effect of a sync.
 fs::path scratch_parent() {
   return fs::exists("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path();
 }
@@ -244,7 +245,7 @@ bool commit(WireConnection& to, const Commit& what) {
   return answer && answer->topics.at(0).partitions.at(0).error_code == 0;
 }
 
-/// The line may follow the answer by as long as the machine is busy.
+/// The line may come later than the answer on a busy machine.
 bool is_told(WireConnection& connection, const NodeProcess& node, const std::string& name) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   do {
@@ -326,7 +327,7 @@ class DamageTest : public testing::TestWithParam<Setting> {
     own_note(data_, GetParam().stop == Stop::power_loss);
   }
   [[nodiscard]] bool is_earlier() const { return GetParam().archive != nullptr; }
-  /// 0.1.0 noted neither how it ran nor what it had acknowledged.
+  /// 0.1.0 stored neither the run nor its acknowledged offsets.
   [[nodiscard]] bool may_lose() const {
     if (is_earlier()) return GetParam().stop != Stop::clean;
     return GetParam().stop == Stop::power_loss &&
@@ -337,8 +338,8 @@ class DamageTest : public testing::TestWithParam<Setting> {
     return may_lose() && lines.find("may be missing") != std::string::npos &&
            lines.find(name) != std::string::npos;
   }
-  /// Empty: as promised. A partition whose directory is `lost` was made by 0.1.0, which did not
-  /// know whether it was on disk: it is made anew.
+  /// Empty if all promises hold. If the directory of a partition is `lost` and 0.1.0 made it, it is
+  /// made again, since 0.1.0 did not note whether it was on disk.
   std::string judge(const std::string& lost) {
     NodeProcess node(data_, {"--durability", GetParam().durability, "--no-auto-create"});
     if (node.port() == 0) {
@@ -376,7 +377,7 @@ class DamageTest : public testing::TestWithParam<Setting> {
       if ((*found)[i] != kept.values[i]) return name + ": another record at " + std::to_string(i);
     }
     if (found->size() == kept.values.size() || is_said(node, name)) return "";
-    // A killed node of 0.1.0 left no word of whole batches that are gone from the end of its last
+    // A killed node of 0.1.0 has no note of whole batches that are missing at the end of its last
     // segment.
     const bool may_be_unknown = is_earlier() && GetParam().stop == Stop::killed;
     const int end = kept.first + static_cast<int>(found->size());
@@ -401,7 +402,7 @@ class DamageTest : public testing::TestWithParam<Setting> {
     if (is_lost && found.is_none()) return "";
     return name + ": offset " + std::to_string(found.value) + ", without a word";
   }
-  /// Where the last segment begins.
+  /// The base offset of the last segment.
   [[nodiscard]] int last_base(const Kept& kept) const {
     int base = 0;
     for (const auto& entry : fs::directory_iterator(original_ / kept.name())) {
@@ -409,7 +410,7 @@ class DamageTest : public testing::TestWithParam<Setting> {
     }
     return base;
   }
-  /// Returns how many cases there are.
+  /// Returns the number of cases.
   int judge_each(const std::vector<fs::path>& paths, const std::vector<Damage>& damages) {
     int cases = 0;
     for (const fs::path& path : paths) {

@@ -9,7 +9,7 @@
 #include "fault/wire_connection.hpp"
 #include "wire/messages/delete_topics.hpp"
 
-// A data directory of which somebody took something away, or in which a bit is wrong.
+// A data directory with a removed entry or a wrong bit.
 
 namespace dohle::fault {
 namespace {
@@ -51,7 +51,7 @@ class DirectoryTest : public testing::Test {
     }
     EXPECT_EQ(node.stop(), 0) << node.lines();
   }
-  /// What the node says when it does not start.
+  /// The node's log lines if it does not start.
   std::string refusal(std::vector<std::string> more = {}, int status = 1) {
     NodeProcess node(data_, std::move(more));
     EXPECT_EQ(node.port(), 0);
@@ -144,7 +144,7 @@ TEST_F(DirectoryTest, APartitionWhoseDirectoryIsMissingBeginsAnewOnceItsLossIsAc
       const NodeProcess node(data_);
       EXPECT_THAT(node.lines(), HasSubstr("--accept-loss money-0@0")) << "every start says it";
     }
-    // The option may stay.
+    // The option may stay in the next start.
     for (std::size_t start = 0; start < 2; ++start) {
       NodeProcess node(data_, {"--accept-loss", "money-0@0"});
       expect_records(node, "first", records);
@@ -202,7 +202,7 @@ TEST_F(DirectoryTest, OfWhichTwoPartitionsWereExchangedServesNeitherAndLosesNeit
     }
     EXPECT_TRUE(create_topic(connection, "other", 1));
     EXPECT_TRUE(produce(connection, "other", 0, "value"));
-    // Its directory holds the other one's records.
+    // Its directory holds the other partition's records.
     EXPECT_TRUE(delete_topic(connection, "first"));
     EXPECT_THAT(node.lines(), HasSubstr("first-0 of a deleted topic holds records of another"));
     EXPECT_EQ(node.stop(), 0);
@@ -231,7 +231,7 @@ TEST_F(DirectoryTest, ThatIsRemovedWhileTheNodeRunsTakesNoMoreRecordsAfterASecon
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - removed;
   std::printf("refused %.2f s after the removal\n", took.count());
   EXPECT_TRUE(why->is_broker(56)) << why->to_string();
-  // The line follows the answer, and crosses a pipe.
+  // The line comes after the answer and through a pipe.
   const std::string line = "was removed or replaced while the node wrote to it";
   while (node.lines().find(line) == std::string::npos &&
          std::chrono::steady_clock::now() - removed < std::chrono::seconds(20)) {

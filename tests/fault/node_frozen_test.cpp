@@ -1,5 +1,5 @@
-// Every call of a client that waits, at a node that keeps its connections and answers nothing: each
-// ends at the time that it was given, whatever it has to do until then.
+// Every blocking call of a client at a node that keeps its connections and does not answer: each
+// call ends at its timeout.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -24,9 +24,9 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds patience = 20s;
-/// What each call is given.
+/// The timeout of each call.
 constexpr milliseconds given = 3s;
-/// One that takes its time twice needs twice as long.
+/// Less than `given`: a call that takes its timeout twice fails.
 constexpr milliseconds slack = 2s;
 
 class FrozenNode : public testing::Test {
@@ -53,7 +53,7 @@ class FrozenNode : public testing::Test {
     EXPECT_TRUE(producer.send("orders", {.value = as_bytes("v")})->get());
     return producer;
   }
-  /// A member of a group that has read a record and not committed it.
+  /// A member of a group that has read a record and has not committed it.
   static Consumer member(Client& client, const std::string& group,
                          RebalanceListener listener = {}) {
     const bool commits_itself = listener.on_revoked != nullptr;
@@ -114,7 +114,7 @@ TEST_F(FrozenNode, EndsNoCallOfTheClientLaterThanItsTime) {
   Consumer reader = member(client, "one"), last_reader = member(closing, "two");
   Consumer* own = nullptr;
   bool has_committed = true;
-  // A listener's own calls have no time beyond that of the close that calls it.
+  // A listener's own calls are bounded by the deadline of the close that calls it.
   Consumer committing = member(client, "three", {.on_revoked = [&](auto partitions) {
                                  std::vector<PartitionOffset> offsets;
                                  for (const TopicPartition& each : partitions) {
@@ -158,7 +158,7 @@ TEST_F(FrozenNode, EndsNoCallOfTheClientLaterThanItsTime) {
     expect_late(made->at(0).result);
   });
   freeze_and_call();
-  // Not as long as destructors may take.
+  // Closes at once, since destructors would take longer.
   (void)flushing.close(0ms);
   (void)committing_late.close(0ms);
 }
@@ -171,7 +171,7 @@ TEST_F(FrozenNode, EndsNoCallOfABrokerLaterThanItsTime) {
     ASSERT_TRUE(broker->publish("orders", "v", {.async = false}));
   }
   std::atomic<int> handled = 0;
-  // Commits are long in coming, so that the end has some.
+  // A long commit interval, so that there are commits to make at the end.
   const auto subscribe = [&](Broker& broker, const std::string& group) {
     return broker
         .subscribe<std::string>(

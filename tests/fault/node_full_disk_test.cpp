@@ -19,8 +19,8 @@
 #include "wire/messages/offset_fetch.hpp"
 #include "wire/messages/sync_group.hpp"
 
-// A disk without space: producers are refused, everybody else is served, and once there is space
-// again everything goes on without a restart.
+// A full disk: the node refuses producers, serves all other clients, and continues without a
+// restart once there is space.
 
 namespace dohle::fault {
 namespace {
@@ -31,15 +31,15 @@ using testing::HasSubstr;
 
 constexpr std::size_t disk_bytes = 24_MiB;
 constexpr std::size_t value_bytes = 20'000;
-/// Freed space is there when files are gone, which happens behind the scenes.
+/// Space is free only after files are deleted, which happens on another thread.
 constexpr int max_attempts = 10'000;
 
-/// Sends numbered values one after another, each until it is acknowledged.
+/// Sends numbered values, each until it is acknowledged.
 class Load {
  public:
   explicit Load(std::string topic) : topic_(std::move(topic)) {}
 
-  /// Once, the next value. Errors: what the node answered.
+  /// Sends the next value once. Errors: the node's answer.
   Result<void> send(WireConnection& to) {
     if (id_ < 0) {
       wire::InitProducerIdRequest request;
@@ -56,13 +56,13 @@ class Load {
     acknowledged_.push_back(std::move(value));
     return {};
   }
-  /// Until one is refused; returns why.
+  /// Sends until a value is refused; returns the error.
   Error send_until_refused(WireConnection& to) {
     for (;;) {
       if (auto sent = send(to); !sent) return sent.error();
     }
   }
-  /// Until one is taken again.
+  /// Sends until a value is accepted again.
   void send_until_taken(WireConnection& to) {
     Result<void> sent;
     for (int i = 0; i < max_attempts; ++i) {
@@ -87,7 +87,7 @@ class Load {
   std::vector<std::string> acknowledged_;
 };
 
-/// A group of one member that commits what it is told to.
+/// A group of one member that commits given offsets.
 class Group {
  public:
   std::int16_t join(WireConnection& at) {
@@ -174,7 +174,7 @@ class FullDiskTest : public testing::Test {
   void SetUp() override {
     ASSERT_EQ(disk_.fault(), "");
     fs::create_directory(disk_.path() / "data");
-    // The node's lines stay outside.
+    // The node's log lines are kept on another disk.
     fs::create_symlink(disk_.path() / "data", data_);
     disk_.take(disk_bytes / 3);
   }
@@ -197,14 +197,14 @@ class FullDiskTest : public testing::Test {
     EXPECT_TRUE(why.is_broker(broker_error::kafka_storage_error)) << why.to_string();
     EXPECT_THAT(std::string(why.server_message()), HasSubstr("No space left on device"));
   }
-  /// Everything but writing works.
+  /// All requests but writes succeed.
   void expect_served() {
     load_.expect_all_there(node());
     EXPECT_EQ(*end_of(node(), "t"), Offset{load_.count()});
     EXPECT_EQ(Group::committed(node()), committed_);
     EXPECT_EQ(group_.heartbeat(node()), 0);
   }
-  /// Commits all that is acknowledged until the node refuses, which has to be with 15.
+  /// Commits acknowledged offsets until the node refuses with error 15.
   void commit_until_refused() {
     for (int i = 0; i < max_attempts; ++i) {
       const std::int16_t error = group_.commit(node(), load_.count());
@@ -255,7 +255,7 @@ TEST_F(FullDiskTest, RefusesProducersServesTheOthersAndGoesOnOnceThereIsSpace) {
   commit_until_refused();
   expect_served();
   EXPECT_FALSE(create_topic(node(), "new", 1));
-  // A producer that begins now learns why as well.
+  // A producer that begins now gets the reason too.
   Load late("t");
   expect_refused(late.send_until_refused(node()));
 
@@ -301,7 +301,7 @@ TEST_F(FullDiskTest, ANodeStartedOnAFullDiskServesAndGoesOnOnceThereIsSpace) {
   expect_refused(load_.send_until_refused(node()));
   for (int round = 0; round < 3; ++round) {
     node_->kill();
-    // What a crash may lose, and a start makes anew: in the second round.
+    // In the second round without the files that a crash may lose and a start makes again.
     if (round == 1) {
       fs::resize_file(disk_.path() / "data/.lock", 0);
       for (const std::string partition : {"t-0", "__consumer_offsets-0"}) {

@@ -16,13 +16,14 @@
 #include "wire/messages/join_group.hpp"
 #include "wire/messages/offset_commit.hpp"
 
-// What clients make the node remember of groups, and others beside walks over very many of them.
+// The memory that clients' groups take in the node, and service to other clients during walks over
+// very many groups.
 
 namespace dohle::fault {
 namespace {
 
 constexpr std::int16_t commit_version = 9;
-/// The bound of all groups together, and what goes through the node meanwhile.
+/// The bound of all groups together, plus the requests in flight.
 constexpr std::size_t max_taken_bytes = 256_MiB + 96_MiB;
 
 wire::OffsetCommitRequest commit_of(const std::string& group, int partitions,

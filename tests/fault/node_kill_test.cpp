@@ -13,22 +13,22 @@
 #include "fault/wire_connection.hpp"
 #include "wire/messages/init_producer_id.hpp"
 
-// SIGKILL under load: what was acknowledged under acks=all is there once and in order. (That it is
-// on disk, SIGKILL cannot tell, since the page cache survives: the simulated disk does.)
+// SIGKILL under load: records acknowledged with acks=all are there once and in order. (SIGKILL does
+// not show whether they are on disk, since the page cache survives; the simulated disk does.)
 
 namespace dohle::fault {
 namespace {
 
 constexpr int producers = 4;
 constexpr std::int32_t partitions = 2;
-constexpr int enough = 1'000'000'000;  // for whoever waits for acknowledgements
+constexpr int enough = 1'000'000'000;  // no thread waits for this count
 
 int cycles() {
   const char* const text = std::getenv("DOHLE_FAULT_CYCLES");
   return text == nullptr ? 100 : std::atoi(text);
 }
 
-/// Where the node of the present life is, for whoever waits for the next one.
+/// The address of the running node, for threads that wait for its next life.
 class Place {
  public:
   void set(std::uint16_t port) {
@@ -37,7 +37,7 @@ class Place {
     ++life_;
     changed_.notify_all();
   }
-  /// Waits until there is a life after `life`. Port 0: there will be none.
+  /// Waits for the life after `life`. Port 0 means that there is none.
   std::uint16_t next(int& life) {
     std::unique_lock guard(mutex_);
     changed_.wait(guard, [&] { return life_ > life; });
@@ -52,7 +52,7 @@ class Place {
   int life_ = 0;
 };
 
-/// Counts acknowledgements; the killer waits for a number of them.
+/// Counts acknowledgements; the killing thread waits for a number of them.
 class Count {
  public:
   void add(int more = 1) {
@@ -68,7 +68,7 @@ class Count {
   std::atomic<int> value_{0};
 };
 
-/// Sends numbered records one after another, each again until it is acknowledged.
+/// Sends numbered records, each until it is acknowledged.
 struct Load {
   std::int64_t producer_id = -1;
   std::int32_t partition = 0;
@@ -126,7 +126,7 @@ TEST(KillTest, WhatWasAcknowledgedIsThereOnceAndInOrder) {
   for (int cycle = 0; cycle < cycles() && is_ready && count.value() < enough; ++cycle) {
     place.set(node->port());
     count.wait_for(count.value() + 1 + static_cast<int>(random.below(200)));
-    node.emplace(scratch / "data");  // the former one is killed as it is replaced
+    node.emplace(scratch / "data");  // kills and replaces the former one
     is_ready = node->port() != 0;
   }
   place.set(0);

@@ -24,7 +24,7 @@ using testing::HasSubstr;
 #define __has_feature(x) 0
 #endif
 #if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-// AddressSanitizer keeps what was freed.
+// AddressSanitizer does not return freed memory.
 constexpr std::size_t memory_slack_bytes = 400_MiB;
 #else
 constexpr std::size_t memory_slack_bytes = 48_MiB;
@@ -45,7 +45,7 @@ std::size_t lines_with(const NodeProcess& node, std::string_view part) {
   return count;
 }
 
-/// As many as the hard limit allows.
+/// Raises it to the hard limit.
 void raise_descriptor_limit() {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -66,7 +66,7 @@ class LimitsTest : public testing::Test {
     ASSERT_NE(node_->port(), 0) << node_->lines();
   }
   [[nodiscard]] std::uint16_t port() const { return node_->port(); }
-  /// Produces one value and finds it again.
+  /// Produces a value and reads it back.
   void expect_served(WireConnection& by, const std::string& value) {
     const auto offset = produce(by, "t", 0, value);
     ASSERT_TRUE(offset) << offset.error().to_string();
@@ -91,7 +91,7 @@ TEST_F(LimitsTest, ConnectionsOverTheLimitAreTurnedAwayAndThoseWithinItServed) {
   EXPECT_EQ(lines_with(*node_, "is turned away: there are 4 already (max_connections)"), 3u)
       << node_->lines();
   within.pop_front();
-  // That the node has noticed it, only a newcomer can tell.
+  // A new connection shows whether the node has noticed the closed ones.
   for (int attempt = 0; attempt < 10'000; ++attempt) {
     WireConnection newcomer(port());
     if (!produce(newcomer, "t", 0, "after")) continue;
@@ -147,7 +147,7 @@ TEST_F(LimitsTest, IdleConnectionsLeaveDescriptorsForRollsCommitsAndTopics) {
 
 TEST_F(LimitsTest, ThousandsOfIdleConnectionsLeaveTheOthersServed) {
   constexpr std::size_t wanted = 3'000;
-  constexpr std::size_t spare = 64;  // for everything else that this process has open
+  constexpr std::size_t spare = 64;  // other descriptors of this process
   raise_descriptor_limit();
   const std::size_t count = std::min(wanted, descriptor_limit() - spare);
   if (count < wanted) std::printf("the descriptor limit allows %zu connections\n", count);
@@ -160,7 +160,7 @@ TEST_F(LimitsTest, ThousandsOfIdleConnectionsLeaveTheOthersServed) {
     idle.emplace_back(port());
     if (i % 100 == 0) expect_served(busy, "among " + std::to_string(i));
   }
-  // The last one was accepted after all others: when it is served they are all there.
+  // The last one was accepted after all others, so all are open once it is served.
   expect_served(idle.back(), "last");
   expect_served(busy, "among all");
   std::printf(
@@ -244,8 +244,8 @@ TEST_F(LimitsTest, FramesThatAreAnnouncedAndNeverSentTakeNoMemoryAndStopNobody) 
   expect_served(other, "before");
   ASSERT_TRUE(produce(other, "t", 0, large));
   const std::size_t before = node_->resident_bytes();
-  // Of all sizes, so that no corner of what all requests together may take is left; and much more
-  // than that. Some send nothing of the body, some a little, some more than small frames have.
+  // The sizes vary, to leave no unused rest of the memory bound, and their sum is far above it.
+  // Some requests send none of the body, some a little, some more than a small frame.
   constexpr std::size_t sent[] = {0, 1, 1'000, 100'000};
   std::deque<WireConnection> silent;
   for (std::size_t i = 0; i < 200; ++i) {

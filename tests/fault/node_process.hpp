@@ -11,7 +11,7 @@
 
 namespace dohle::fault {
 
-/// A new directory below `parent`, by default TMPDIR, removed at the end.
+/// A new directory in `parent` (default: TMPDIR), removed by the destructor.
 class ScratchDirectory {
  public:
   explicit ScratchDirectory(
@@ -27,35 +27,35 @@ class ScratchDirectory {
   std::filesystem::path path_;
 };
 
-/// `dohle node` as a child, on a free port of the loopback interface unless `more` says --listen.
-/// Killed at the end.
+/// `dohle node` as a child process, on a free port of the loopback interface unless `more` has
+/// --listen. The destructor kills it.
 class NodeProcess {
  public:
-  /// Returns once it is ready, or has ended, or 30 s have passed: see `port`.
-  /// With `max_descriptors` that is its hard and soft limit of them; 0: as this process has it.
+  /// Returns once the node is ready or has ended, or after 30 s: see `port`.
+  /// `max_descriptors` is its hard and soft limit of descriptors. Default: 0, that of this process.
   explicit NodeProcess(const std::filesystem::path& data, std::vector<std::string> more = {},
                        unsigned max_descriptors = 0);
   ~NodeProcess();
   NodeProcess(const NodeProcess&) = delete;
   NodeProcess& operator=(const NodeProcess&) = delete;
 
-  /// 0: it did not become ready; `lines` says why.
+  /// 0 if it did not become ready; `lines` has the reason.
   [[nodiscard]] std::uint16_t port() const { return port_; }
-  /// From the fork to its word that it is ready.
+  /// Time from the fork to its line "ready".
   [[nodiscard]] std::chrono::microseconds ready_after() const { return ready_after_; }
   /// Resident memory, in bytes.
   [[nodiscard]] std::size_t resident_bytes() const;
-  /// The most that it ever had, in bytes.
+  /// Peak resident memory, in bytes.
   [[nodiscard]] std::size_t max_resident_bytes() const;
-  /// What it has written to standard error so far.
+  /// Its standard error so far.
   [[nodiscard]] std::string lines() const;
 
-  /// SIGSTOP: it keeps its connections and answers nothing.
+  /// SIGSTOP: it keeps its connections and does not answer.
   void freeze() const;
 
   /// SIGKILL.
   void kill() { end(9); }
-  /// SIGTERM; returns its exit status.
+  /// SIGTERM. Returns its exit status.
   int stop() { return end(15); }
 
  private:
@@ -68,7 +68,7 @@ class NodeProcess {
   std::chrono::microseconds ready_after_{};
 };
 
-/// A size from /proc/PROCESS/status, as "VmRSS:"; `process` is an id or "self".
+/// A size in /proc/PROCESS/status, for instance "VmRSS:". `process` is an id or "self".
 [[nodiscard]] std::size_t status_bytes(const std::string& process, std::string_view wanted);
 
 }  // namespace dohle::fault

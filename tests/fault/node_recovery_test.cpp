@@ -14,7 +14,7 @@
 #include "wire/messages/offset_commit.hpp"
 #include "wire/messages/offset_fetch.hpp"
 
-// Files that a crash or a bad disk left behind.
+// Files after a crash or on a bad disk.
 
 namespace dohle::fault {
 namespace {
@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 constexpr int batches = 6;
-/// So many of them are cut into.
+/// Number of batches in which files are cut.
 constexpr int batches_cut = 3;
 
 fs::path log_file(const fs::path& data, const std::string& partition = "t-0") {
@@ -43,7 +43,7 @@ void flip_bit(const fs::path& path, std::size_t at) {
   file.put(byte);
 }
 
-/// Where each batch of a log file ends.
+/// The end of each batch of a log file.
 std::vector<std::size_t> ends_of_batches(const fs::path& path) {
   const std::string bytes = bytes_of(path);
   std::vector<std::size_t> ends;
@@ -55,7 +55,7 @@ std::vector<std::size_t> ends_of_batches(const fs::path& path) {
   return ends;
 }
 
-/// The newest recovery point that a partition has written down (docs/formats.md: dohle-log).
+/// The newest recovery point that a partition has stored (docs/formats.md: dohle-log).
 long long recovery_point(const fs::path& partition) {
   const std::string text = bytes_of(partition / "dohle-log");
   long long newest = -1, point = 0;
@@ -74,7 +74,7 @@ long long recovery_point(const fs::path& partition) {
 
 class RecoveryTest : public testing::Test {
  protected:
-  /// Produces `batches` records to topic t and ends the node by `stop`.
+  /// Produces `batches` records to topic t and ends the node with `stop`.
   void fill(const fs::path& data, const std::function<void(NodeProcess&)>& stop) {
     NodeProcess node(data);
     ASSERT_NE(node.port(), 0) << node.lines();
@@ -86,7 +86,7 @@ class RecoveryTest : public testing::Test {
     }
     stop(node);
   }
-  /// The node died before anything of it was below the recovery point.
+  /// Ends the node before any of the records is below the recovery point.
   bool fill_and_kill(const fs::path& data) {
     for (int attempt = 0; attempt < 5; ++attempt) {
       fs::remove_all(data);
@@ -123,7 +123,7 @@ TEST_F(RecoveryTest, ALogCutAnywhereComesBackWithItsWholeBatches) {
     ASSERT_TRUE(next) << next.error().to_string();
     EXPECT_EQ(*next, Offset{static_cast<std::int64_t>(whole)});
 
-    // Zeros at the end are what a file is extended by: nothing to keep.
+    // Zeros at the end come from extending the file and are not kept.
     const std::string left = bytes_of(log_file(original)).substr(0, at);
     const std::size_t kept_until = whole == 0 ? 0 : ends[whole - 1];
     std::size_t torn = at - kept_until;
@@ -259,7 +259,8 @@ TEST_F(RecoveryTest, AFetchBelowTheHighWatermarkNeverEndsWithNothingAndNoError) 
     }
     EXPECT_EQ(node.stop(), 0) << node.lines();
   }
-  // No mark says how large its segments are, and all of them lie below the recovery point.
+  // No mark of a clean stop has the sizes of its segments, and all of them are below the recovery
+  // point.
   NodeProcess(original).kill();
   std::vector<fs::path> segments;
   for (const auto& entry : fs::directory_iterator(original / "t-0")) {
@@ -294,7 +295,7 @@ TEST_F(RecoveryTest, AFetchBelowTheHighWatermarkNeverEndsWithNothingAndNoError) 
         ASSERT_GT(next, before) << what << ": nothing, and no error";
       }
       EXPECT_EQ(error, 56) << what;
-      // The line may follow the answer.
+      // The line may come after the answer.
       for (int i = 0; i < 50 && node.lines().find("topic t, partition 0") == std::string::npos; ++i)
         EXPECT_FALSE(produce(connection, "t", 0, "offline"));
       EXPECT_THAT(node.lines(), HasSubstr("topic t, partition 0")) << what;

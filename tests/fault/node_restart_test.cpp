@@ -7,8 +7,8 @@
 #include "fault/node_process.hpp"
 #include "fault/wire_connection.hpp"
 
-// How long a node takes to be ready, and how much memory it holds when nobody asks it anything.
-// What is promised is promised of a release build; other builds get more.
+// The time until a node is ready, and the memory of an idle node. The promises are for a release
+// build; other builds have larger limits.
 
 namespace dohle::fault {
 namespace {
@@ -29,8 +29,8 @@ constexpr std::size_t max_idle_bytes = 200'000'000;
 
 constexpr std::int32_t partitions = 1'000;
 
-/// DOHLE_FAULT_PARTITION_BYTES: how much each of the partitions holds; 1048576 makes the gigabyte
-/// that the promise speaks of. What a clean start reads does not depend on it.
+/// DOHLE_FAULT_PARTITION_BYTES: size of each partition; 1048576 makes the gigabyte of the promise.
+/// A clean start reads the same amount for any size.
 std::size_t bytes_per_partition() {
   const char* const text = std::getenv("DOHLE_FAULT_PARTITION_BYTES");
   return text == nullptr ? 16 * 1024 : std::strtoull(text, nullptr, 10);
@@ -84,7 +84,7 @@ TEST_F(RestartTest, AThousandPartitionsAreReadyWithinASecondAfterACleanStop) {
   ASSERT_NE(node.port(), 0) << node.lines();
   show("1,000 partitions after a clean stop", node);
   EXPECT_LE(node.ready_after(), slower * std::chrono::seconds(1));
-  // Recovery has nothing to say.
+  // Recovery logs no line.
   EXPECT_EQ(std::ranges::count(node.lines(), '\n'), 1) << node.lines();
   EXPECT_NE(node.lines().find("listening on"), std::string::npos) << node.lines();
   WireConnection connection(node.port());

@@ -17,8 +17,8 @@
 #include "wire/messages/delete_topics.hpp"
 #include "wire/messages/metadata.hpp"
 
-// One client never stops the others: a producer beside attackers. DOHLE_PROBE_SECONDS=10 in a
-// release build measures what the node promises.
+// One client never delays the others: a producer beside attacks. DOHLE_PROBE_SECONDS=10 in a
+// release build measures the node's promises.
 
 namespace dohle::fault {
 namespace {
@@ -33,7 +33,7 @@ std::string repeated(const std::string& bytes, std::size_t count) {
   return all;
 }
 
-/// About 15 KB, answered with many times that when the topic has many partitions.
+/// A request of about 15 KB. Its answer is many times larger if the topic has many partitions.
 wire::MetadataRequest metadata_of(const std::string& prefix, int count) {
   wire::MetadataRequest request;
   request.topics.emplace();
@@ -66,8 +66,7 @@ class TurnsTest : public testing::Test {
     }
     return waits;
   }
-  /// How long one request takes that is answered at its end, and how long a producer waited at most
-  /// meanwhile.
+  /// The time until the answer to one request, and the longest wait of a producer meanwhile.
   template <class Request>
   std::pair<std::chrono::duration<double>, double> beside(const std::string& name,
                                                           const Request& request,
@@ -101,7 +100,7 @@ class TurnsTest : public testing::Test {
 };
 
 TEST_F(TurnsTest, AProducerIsServedBesideSixtyConnectionsThatReadNothing) {
-  // A node with sanitizers takes a minute to fill the default.
+  // A node with sanitizers would take a minute to fill the default.
   const std::string budget = is_measured ? "268435456" : "33554432";
   start({"--durability", "os", "--no-auto-create", "--max-unread-answer-bytes", budget});
   WireConnection admin(port());
@@ -156,10 +155,11 @@ TEST_F(TurnsTest, ALargeRequestGetsThroughBesideSevenThatDripBytes) {
   std::string begun;
   const std::uint32_t length = 100 << 20;
   for (int shift = 24; shift >= 0; shift -= 8) begun.push_back(static_cast<char>(length >> shift));
-  begun.resize(95 << 20);  // together more than all requests may hold, and than sockets keep
+  begun.resize(95 << 20);  // together more than the bound of all requests and than the sockets'
+                           // buffers
   Attack attack(port(), {.connections = 7, .bytes = begun, .rounds = 1, .drip = seconds(5)});
   const auto end = SteadyClock::now() + seconds(30);
-  // The node holds as much as it may once nothing more can be sent.
+  // Until no more bytes can be sent: the node then holds its maximum.
   std::uint64_t sent = 0;
   do {
     sent = attack.sent_bytes();
@@ -178,9 +178,9 @@ TEST_F(TurnsTest, ALargeRequestGetsThroughBesideSevenThatDripBytes) {
       << node_->lines();
 }
 
-/// Topics that are made and deleted beside a producer: a tenth of what the node promises, unless
-/// DOHLE_PROBE_SECONDS is set. At most: how long all of it takes, half as much again as in 0.1.0 on
-/// a machine of two cores, and how long the producer waits.
+/// Topics that are created and deleted beside a producer: a tenth of the promised number unless
+/// DOHLE_PROBE_SECONDS is set. Limits: the total time, which is 1.5 times that of 0.1.0 on a
+/// machine with two cores, and the producer's longest wait.
 class TopicTurnsTest : public TurnsTest {
  protected:
   static bool is_all() { return std::getenv("DOHLE_PROBE_SECONDS") != nullptr; }

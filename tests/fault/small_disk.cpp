@@ -20,7 +20,7 @@ namespace {
 constexpr const char* ballast = "ballast";
 constexpr std::size_t page_bytes = 4096;
 
-/// What the child needs, made before the fork: it may allocate nothing.
+/// Data for the child, prepared before the fork, since the child may not allocate.
 struct Words {
   std::string at;
   std::string options;

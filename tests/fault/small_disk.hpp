@@ -13,20 +13,20 @@ namespace dohle::fault {
 /// a child process, which dies with the test. Needs Linux and either root or user namespaces.
 class SmallDisk {
  public:
-  /// `at` is an empty directory; nothing of the disk is seen there from outside.
+  /// `at` is an empty directory. Other processes do not see the disk there.
   SmallDisk(const std::filesystem::path& at, std::size_t bytes);
   ~SmallDisk();
   SmallDisk(const SmallDisk&) = delete;
   SmallDisk& operator=(const SmallDisk&) = delete;
 
-  /// Empty when it is there; otherwise why not.
+  /// Empty if the disk exists, otherwise the reason.
   [[nodiscard]] const std::string& fault() const { return fault_; }
-  /// Where everybody of this user reaches its files.
+  /// The path by which all processes of this user reach its files.
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] std::size_t free_bytes() const;
-  /// Takes so much space, or all that is left.
+  /// Uses `bytes` of the space, or all that is left.
   void take(std::size_t bytes = SIZE_MAX);
-  /// Gives back what `take` took.
+  /// Frees the space used by `take`.
   void give_back();
 
  private:

@@ -40,7 +40,7 @@ WireConnection::WireConnection(std::uint16_t port)
   const int on = 1;
   ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  // A refusal shows in the first exchange.
+  // A refusal shows at the first exchange.
   (void)::connect(socket_, reinterpret_cast<const sockaddr*>(&to), sizeof to);
 }
 

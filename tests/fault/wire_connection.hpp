@@ -13,8 +13,8 @@
 
 namespace dohle::fault {
 
-/// A blocking connection that speaks the protocol by hand. Errors: connection_lost, timed_out (30 s
-/// without a byte).
+/// A blocking connection on which tests send requests of their own. Errors: connection_lost;
+/// timed_out after 30 s without a byte.
 class WireConnection {
  public:
   explicit WireConnection(std::uint16_t port);
@@ -36,7 +36,7 @@ class WireConnection {
     if (!bytes) return fail(bytes.error());
     return send_bytes(bytes->flatten()->bytes());
   }
-  /// Errors: also malformed, when the answer is not the next request's.
+  /// Errors: also malformed, if the answer is not that of the next request.
   template <class Request>
   Result<typename Request::Response> receive(std::int16_t version = Request::api.versions.max) {
     auto frame = receive_frame();
@@ -50,7 +50,7 @@ class WireConnection {
   }
 
   Result<void> send_bytes(Bytes bytes);
-  /// Waits for the end of the stream. False: bytes came instead, or 30 s of silence.
+  /// Waits for the end of the stream. False if bytes came instead, or after 30 s of silence.
   [[nodiscard]] bool is_closed_by_the_node();
 
  private:
@@ -68,21 +68,21 @@ struct Producer {
   std::int32_t sequence = -1;
 };
 
-/// One batch of one record for one partition, with acks=all.
+/// One batch with one record for one partition, with acks=all.
 [[nodiscard]] wire::ProduceRequest produce_request(const std::string& topic, std::int32_t partition,
                                                    std::string_view value, Producer by = {});
-/// Sends it; returns the offset. Errors: also what the node answered.
+/// Sends a produce_request and returns the offset. Errors: also the node's.
 Result<Offset> produce(WireConnection& to, const std::string& topic, std::int32_t partition,
                        std::string_view value, Producer by = {});
-/// From `offset` on, for one partition; version 12 is the last that names topics.
+/// A fetch from `offset` on of one partition. Version 12 is the last one with topic names.
 [[nodiscard]] wire::FetchRequest fetch_request(const std::string& topic, std::int32_t partition,
                                                Offset offset, std::int32_t max_bytes = 1 << 20);
 inline constexpr std::int16_t fetch_version = 12;
-/// The values of the records in the answer to a fetch_request, in order; `next` is the offset
-/// behind them. Errors: what the node answered.
+/// The values of the records in the answer to a fetch_request, in order. `next` becomes the offset
+/// after them. Errors: the node's.
 Result<std::vector<std::string>> values_in(const wire::FetchResponse& answer, Offset& next);
 
-/// Makes a topic. Errors: what the node answered.
+/// Creates a topic. Errors: the node's.
 Result<void> create_topic(WireConnection& at, const std::string& topic, std::int32_t partitions,
                           const std::map<std::string, std::string>& configs = {});
 /// The values of all records from offset `first` on to the high watermark, in order.

@@ -12,7 +12,7 @@
 
 namespace dohle::fault {
 
-/// A batch of one record of the present, whose value is that many zeros.
+/// A batch with one record whose value is that many zeros, with the current time.
 inline Chain zeros_batch(wire::Compression codec, std::size_t bytes) {
   Budget budget(1_GiB);
   wire::BatchBuilder builder(budget, 512_MiB);

@@ -4,8 +4,8 @@
 #include "wire/big_endian.hpp"
 #include "wire/crc32c.hpp"
 
-// A record batch as a client gets it in a fetch and a node in a produce request. The length and the
-// CRC are put right first, or hardly any input would come past them.
+// A record batch as a client receives it in a fetch and a node in a produce request. Length and CRC
+// are corrected first, since few inputs would pass them otherwise.
 
 namespace {
 
@@ -33,7 +33,7 @@ void must_lie_within(const Slice& records, const std::optional<Bytes>& bytes) {
   }
 }
 
-/// How many records the reader sees, -1 if it finds a fault.
+/// The number of records that the reader returns; -1 for a fault.
 std::int64_t read(const Slice& batch, bool check_crc) {
   auto reader = wire::BatchReader::open(batch, check_crc, limits);
   if (!reader) return -1;

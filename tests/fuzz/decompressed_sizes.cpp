@@ -4,8 +4,8 @@
 #include "round_trip.hpp"
 #include "wire/compression.hpp"
 
-// What is said of a compressed input's size without decompressing it, held against what comes out;
-// and the same bytes piece by piece. The first byte picks the codec, the last one the pieces' size.
+// The bounds of a compressed input's size against its real size, and the same bytes decompressed in
+// pieces. The first byte selects the codec, the last one the size of the pieces.
 
 namespace {
 
@@ -45,7 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (pieces && (!whole || whole->text() != *pieces)) {
     fuzz::report("decompression", "gives other bytes in pieces");
   }
-  // A frame of zstd may ask for a window of more than 128 MiB.
+  // A zstd frame may have a window of more than 128 MiB.
   if (whole && !pieces && !pieces.error().is(Errc::limit_reached)) {
     fuzz::report("decompression", "gives nothing in pieces");
   }

@@ -1,8 +1,8 @@
 #include "round_trip.hpp"
 #include "wire/compression.hpp"
 
-// The first byte picks the codec; the rest is decompressed under a small limit. What comes out has
-// to come back through the compressor.
+// The first byte selects the codec; the rest is decompressed under a small limit. The result has to
+// survive compression and decompression.
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace dohle;

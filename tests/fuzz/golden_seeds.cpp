@@ -7,7 +7,7 @@
 #include "golden_lines.hpp"
 #include "wire/field_types.hpp"
 
-// Writes the golden messages as seeds for the fuzz targets: a directory per target, a file per
+// Writes the golden messages as seeds for the fuzz targets: one directory per target, one file per
 // message. Usage: golden_seeds DIRECTORY
 
 namespace {
@@ -54,8 +54,8 @@ std::string seed(const golden::Line& line, const Place& place) {
   return bytes;
 }
 
-/// Small batches as they are, and what is compressed in them with its codec in front. Large ones
-/// would only make the runs slow.
+/// Writes small batches, and their compressed records after their codec. Large ones would only slow
+/// the runs down.
 std::size_t write_batches(const std::filesystem::path& root) {
   std::size_t number = 0;
   for (const auto& line : golden::read_lines(DOHLE_GOLDEN_BATCHES)) {

@@ -3,7 +3,7 @@
 
 namespace {
 
-/// What the bytes are to those who read a version from their front.
+/// Reads the bytes as each schema that begins with its version.
 void read_versioned(const dohle::Slice& bytes) {
   using namespace dohle::wire;
   (void)decode_key<OffsetCommitKey>(bytes);

@@ -5,7 +5,7 @@ namespace {
 
 using namespace dohle;
 
-/// A frame as a node gets it: header, then the body that the header announces.
+/// A frame as a node receives it: header, then the body that the header announces.
 void read_request(const Slice& frame) {
   const auto request = wire::decode_request_header(frame);
   if (!request) return;
@@ -16,7 +16,7 @@ void read_request(const Slice& frame) {
   });
 }
 
-/// A frame as a client gets it that has asked for the first two bytes' API and version.
+/// A frame as a client receives it after a request of the first two bytes' API and version.
 void read_response(const Slice& frame) {
   if (frame.size() < 2) return;
   const auto apis = wire::all_apis();

@@ -17,8 +17,8 @@ namespace dohle::fuzz {
   std::abort();
 }
 
-/// What decodes must encode, to exactly the size it says; what was encoded must decode to what
-/// encodes to the same bytes. What does not decode is malformed, nothing else.
+/// Decoded input encodes to exactly the stated size, and decoding and encoding that again gives the
+/// same bytes. The only error of decoding is malformed.
 template <class M>
 void round_trip(const Slice& body, std::int16_t version) {
   const std::string_view name = wire::field::message_name<M>();
@@ -43,12 +43,12 @@ void round_trip(const Slice& body, std::int16_t version) {
   if (same.text() != bytes.text()) report(name, "encodes differently the second time");
 }
 
-/// The input's first byte picks the message, its second one the version.
+/// The input's first byte selects the message, its second one the version.
 template <class Tuple, bool Responses = false>
 void pick_and_round_trip(const std::uint8_t* data, std::size_t size) {
   if (size < 2) return;
   const std::size_t wanted = data[0] % std::tuple_size_v<Tuple>;
-  // A buffer of its own: reading past its end is seen.
+  // In a buffer of its own, so that a sanitizer sees reads past its end.
   const Slice body = Slice::copy_of(Bytes{reinterpret_cast<const std::byte*>(data + 2), size - 2});
   std::size_t place = 0;
   wire::for_each_message<Tuple>([&]<class M>() {

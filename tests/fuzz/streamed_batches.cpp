@@ -5,9 +5,9 @@
 #include "wire/crc32c.hpp"
 #include "wire/streamed_batch.hpp"
 
-// A produced batch, streamed through small windows and a large one, has to be judged as in memory:
-// once as the input says, and once with the input's records compressed, since hardly any input
-// would come past a codec.
+// Validation of a produced batch has the same result streamed, through small windows and a large
+// one, as in memory. Each input is also tested with its records compressed, since few inputs would
+// pass a codec.
 
 namespace {
 
@@ -38,7 +38,7 @@ void must_agree(const Result<wire::ProducedBatch>& in_memory, const Slice& batch
   for (const std::size_t window :
        {wire::min_record_window_bytes, std::size_t{100}, std::size_t{64} << 10}) {
     const auto streamed = wire::validate_streamed(batch, limits, window);
-    // A frame of zstd asks for a window of more than 128 MiB.
+    // A zstd frame has a window of more than 128 MiB.
     if (!streamed && streamed.error().is(Errc::limit_reached)) continue;
     if (streamed.has_value() != in_memory.has_value()) {
       fuzz::report("batch",

@@ -8,7 +8,7 @@
 
 namespace dohle::wire {
 
-/// What tests over every message run through.
+/// All messages, for tests over each of them.
 #define DOHLE_REQUEST(key, file, Name) std::tuple<Name##Request>(),
 using AllRequests = decltype(std::tuple_cat(DOHLE_FOR_EACH_API(DOHLE_REQUEST) std::tuple<>()));
 #undef DOHLE_REQUEST

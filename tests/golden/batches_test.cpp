@@ -10,8 +10,8 @@
 #include "wire/big_endian.hpp"
 #include "wire/compression.hpp"
 
-// Record batches made by Apache Kafka's own classes (Batches.java): read, compared with what Kafka
-// reads in them, and written again byte for byte.
+// Record batches made by Apache Kafka's own classes (Batches.java): read, compared with Kafka's own
+// reading, and written again byte for byte.
 
 namespace dohle::wire {
 namespace {
@@ -54,7 +54,7 @@ Line json_of(const BatchHeader& header) {
           {"crc", header.crc}};
 }
 
-/// What this library sees in a batch, as Batches.java writes what Kafka sees in it.
+/// This library's view of a batch, in the form in which Batches.java writes Kafka's.
 Line read(const Line& line) {
   auto reader = BatchReader::open(batch_of(line));
   if (!reader) return reader.error().to_string();
@@ -72,7 +72,7 @@ bool has_gaps(const Line& line) {
   return line.at("records").size() != line.at("lastOffsetDelta").get<std::size_t>() + 1;
 }
 
-/// The batch with its records' own times to be seen: without the mark of LogAppendTime.
+/// The batch without the attribute LogAppendTime, so that its records' own times show.
 Slice with_create_times(const Slice& batch) {
   return Slice::made(batch.size(), [&](std::span<std::byte> to) {
     std::memcpy(to.data(), batch.data(), batch.size());
@@ -80,7 +80,7 @@ Slice with_create_times(const Slice& batch) {
   });
 }
 
-/// All that the batch holds, put into a new one by BatchBuilder and stamped as a leader does.
+/// The batch's contents in a new batch, written by BatchBuilder and stamped as by a leader.
 Slice written_again(const Slice& batch) {
   const BatchHeader header = *read_batch_header(batch.bytes());
   auto reader = *BatchReader::open(with_create_times(batch), false);

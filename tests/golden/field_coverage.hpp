@@ -7,8 +7,8 @@
 
 namespace dohle::golden {
 
-/// Paths of fields ("FetchResponse.responses.topic") that were seen with something other than their
-/// default, and of those that were seen null.
+/// Paths of fields ("FetchResponse.responses.topic") that had a value other than their default, and
+/// of those that were null.
 struct SeenFields {
   std::set<std::string> set;
   std::set<std::string> null;
@@ -23,7 +23,7 @@ struct Within<std::optional<T>> : Within<T> {};
 template <class T>
 struct Within<std::vector<T>> : Within<T> {};
 
-/// Every path that a message's declaration has; those that may be null are in both sets.
+/// All paths in a message's declaration. Nullable ones are in both sets.
 template <class S>
 void collect_declared(const std::string& path, SeenFields& into) {
   auto visit = [&]<class T>(const T&, const char* name, auto...) {

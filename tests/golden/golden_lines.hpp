@@ -9,12 +9,12 @@
 
 namespace dohle::golden {
 
-/// One line of messages.jsonl.gz; Golden.java says what is in it.
+/// One line of messages.jsonl.gz. Golden.java describes its contents.
 using Line = nlohmann::json;
 
-/// All lines of a gzip file; throws std::runtime_error when it cannot be read.
+/// All lines of a gzip file. Throws std::runtime_error if it cannot be read.
 [[nodiscard]] std::vector<Line> read_lines(const std::string& path);
-/// Bytes of standard base64 with padding; throws std::runtime_error when it is none.
+/// Decodes standard base64 with padding. Throws std::runtime_error if it is invalid.
 [[nodiscard]] Slice from_base64(std::string_view text);
 [[nodiscard]] std::string to_base64(Bytes bytes);
 

@@ -10,8 +10,8 @@
 
 namespace dohle::golden {
 
-/// A message as Kafka's JsonConverter shows it: fields that the version lacks are left out, and so
-/// are tagged fields that have their default; of `records` only the size is told.
+/// A message as Kafka's JsonConverter writes it. It leaves out fields that the version lacks and
+/// tagged fields with their default, and writes only the size of `records`.
 class JsonWriter {
  public:
   explicit JsonWriter(std::int16_t version) : version_(version) {}
@@ -19,7 +19,7 @@ class JsonWriter {
   template <class S>
   nlohmann::json structure(const S& s);
 
-  /// The bytes of the `records` fields, in order; nothing for null.
+  /// The bytes of the `records` fields, in order. Absent for null.
   std::vector<std::optional<Slice>> records;
 
  private:

@@ -13,7 +13,7 @@
 #include "wire/header.hpp"
 
 // Bytes and JSON of Apache Kafka 4.3.1 (messages.jsonl.gz, made by Golden.java) against our codecs,
-// in both directions, without exceptions.
+// in both directions and without exceptions.
 
 namespace dohle::golden {
 namespace {
@@ -182,7 +182,7 @@ Slice without_length(const Chain& frame) {
   return frame.flatten().value().sub(4);
 }
 
-/// Header and body of a request whose body is what the version makes of defaults.
+/// Checks header and body of a request with default values.
 template <class M>
 void check_request_header(const Line& line) {
   const auto version = line.at("version").get<std::int16_t>();

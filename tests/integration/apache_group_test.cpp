@@ -1,5 +1,4 @@
-// Groups on Apache Kafka 4.3.1: members that come, members that die, and a broker that dies under
-// one.
+// Groups on Apache Kafka 4.3.1: members that join, members that die, and a broker that dies.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -41,8 +40,8 @@ ConsumerOptions member_options(const std::string& group) {
           .heartbeat_interval = 300ms};
 }
 
-/// A member in a process of its own: says on standard output how many partitions it has, and what
-/// it has committed, until it is killed.
+/// A member in a process of its own. Until it is killed, it writes its number of partitions and its
+/// committed offsets to standard output.
 int run_member(const std::string& address, const std::string& group, const std::string& topic) {
   Client client = *Client::create({.bootstrap_servers = {address}});
   auto consumer = client.consumer(member_options(group));
@@ -69,7 +68,7 @@ int run_member(const std::string& address, const std::string& group, const std::
   }
 }
 
-/// run_member as a child. Killed at the end.
+/// Runs run_member as a child process. The destructor kills it.
 class MemberProcess {
  public:
   MemberProcess(const std::string& address, const std::string& group, const std::string& topic) {
@@ -92,9 +91,9 @@ class MemberProcess {
   MemberProcess& operator=(const MemberProcess&) = delete;
 
   [[nodiscard]] std::size_t share() const { return share_; }
-  /// The sum over its partitions.
+  /// The sum of the committed offsets of its partitions.
   [[nodiscard]] std::int64_t committed() const { return committed_; }
-  /// SIGKILL: it leaves the group without a word.
+  /// SIGKILL: it does not leave the group.
   void kill() {
     if (pid_ == 0) return;
     ::kill(pid_, SIGKILL);
@@ -102,7 +101,7 @@ class MemberProcess {
     pid_ = 0;
     listener_.join();
   }
-  /// After kill: what it has committed of each partition.
+  /// The committed offset of each partition, after kill.
   [[nodiscard]] const std::map<int, long long>& offsets() const { return offsets_; }
 
  private:
@@ -129,7 +128,7 @@ class MemberProcess {
   std::jthread listener_;
 };
 
-/// What a member read: the offsets of each partition in the order in which they came.
+/// A member's records: the offsets of each partition in the order of arrival.
 struct Reading {
   std::map<std::int32_t, std::vector<std::int64_t>> offsets;
   std::set<std::string> values;
@@ -163,7 +162,7 @@ class ApacheGroups : public testing::Test {
     EXPECT_TRUE(consumer->subscribe({topic}));
     return std::move(*consumer);
   }
-  /// Numbers from `first` to before `last`, over all partitions in turn.
+  /// Produces the numbers from `first` to before `last`, over all partitions in turn.
   void produce(const std::string& topic, int first, int last) {
     auto producer = client_.producer({.linger = 1ms});
     ASSERT_TRUE(producer);
@@ -301,7 +300,7 @@ TEST_F(ApacheGroups, ReadsOnWhenTheBrokerIsKilledAndLosesNothing) {
   repeat_until("the last commit", [&] { return consumer.commit_sync().has_value(); }, poll);
   expect_no_way_back();
   for (const auto& [partition, offset] : committed) EXPECT_EQ(offset, all / partitions);
-  // At least once: what came again starts no later than where the reading was.
+  // At least once: repeated records begin no later than the last position.
   for (const auto& [partition, offsets] : reading.offsets) {
     std::int64_t next = 0;
     for (const std::int64_t offset : offsets) {

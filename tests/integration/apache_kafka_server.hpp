@@ -9,8 +9,8 @@
 
 namespace dohle {
 
-/// One Apache Kafka 4.3.1, which scripts/apache-kafka starts in a directory of its own. It ends
-/// with this object.
+/// One Apache Kafka 4.3.1, which scripts/apache-kafka starts in a directory of its own. The
+/// destructor stops it.
 class ApacheKafkaServer {
  public:
   /// `options` are those of `apache-kafka start`.

@@ -41,7 +41,7 @@ class ApacheKafka : public testing::Test {
   Client client_;
 };
 
-/// What was read of one partition, in order.
+/// The values read from each partition, in order.
 using Values = std::map<std::int32_t, std::vector<std::string>>;
 
 std::size_t count_of(const Values& values) {
@@ -50,7 +50,7 @@ std::size_t count_of(const Values& values) {
   return count;
 }
 
-/// Reads until there are `count` records or 30 s brought none.
+/// Reads until there are `count` records, or for 30 s without one.
 Values read(Consumer& consumer, std::size_t count) {
   Values values;
   for (int idle = 0; count_of(values) < count && idle < 30;) {

@@ -1,4 +1,4 @@
-// The messaging API on Apache Kafka 4.3.1, and the example that users start with.
+// The messaging API on Apache Kafka 4.3.1, and the birdstrikes example.
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
@@ -30,7 +30,7 @@ struct Reading {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE(Reading, sensor, number)
 };
 
-/// What handlers of any thread were given, by sensor and in order.
+/// Messages that handlers got on any thread, by sensor and in order.
 class Seen {
  public:
   void add(const Reading& reading) {
@@ -116,7 +116,7 @@ TEST_F(ApacheMessaging, AGroupGetsTypedMessagesInOrderPerKeyThroughMiddlewareOnB
   ASSERT_TRUE(two->wait_ready(patience).has_value());
   publish(broker, "readings", 0, count);
   ASSERT_TRUE(seen.wait_for(count));
-  // One ends; the other goes on with everything.
+  // One subscription ends; the other one takes all partitions.
   ASSERT_TRUE(one->unsubscribe(patience).has_value());
   publish(broker, "readings", count, 2 * count);
   ASSERT_TRUE(seen.wait_for(2 * count));
@@ -126,7 +126,7 @@ TEST_F(ApacheMessaging, AGroupGetsTypedMessagesInOrderPerKeyThroughMiddlewareOnB
   EXPECT_EQ(published, 2 * count);
   EXPECT_GE(handled, 2 * count);
   for (auto [sensor, numbers] : seen.numbers()) {
-    // A group is at least once; what comes again comes in order too.
+    // A group delivers at least once; repeated messages are in order too.
     std::set<int> known;
     int last = -1;
     for (const int number : numbers) {
@@ -136,7 +136,7 @@ TEST_F(ApacheMessaging, AGroupGetsTypedMessagesInOrderPerKeyThroughMiddlewareOnB
     }
   }
 
-  // Everything was committed: a new member of the group gets what is new, and nothing else.
+  // Everything was committed: a new member of the group gets only new messages.
   Broker next = connected();
   Seen only_new;
   auto later = next.subscribe<Reading>(

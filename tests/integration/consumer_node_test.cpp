@@ -38,7 +38,7 @@ class ConsumerOnNode : public ClientOnNode {
     return std::move(*made);
   }
 
-  /// The values that polls return until there are that many, or nothing comes for ten seconds.
+  /// The values of polls until there are `count`, or until ten seconds pass without one.
   static std::vector<std::string> read(Consumer& consumer, std::size_t count) {
     std::vector<std::string> values;
     int empty_polls = 0;
@@ -232,7 +232,7 @@ TEST_F(ConsumerOnNode, says_why_it_has_no_position_in_a_topic_that_is_not_there)
   Consumer reader = consumer({});
   ASSERT_TRUE(reader.assign({partition}));
   std::string text;
-  // The first may be up before the servers were heard.
+  // The first timeout may pass before the servers have answered.
   for (int i = 0; i < 100 && text.find("UNKNOWN_TOPIC_OR_PARTITION (3)") == text.npos; ++i) {
     const auto position = reader.position(partition, milliseconds(100));
     ASSERT_FALSE(position);

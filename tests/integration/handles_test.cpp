@@ -1,5 +1,5 @@
-// What handles answer that were moved from, or that a fork took into a child process; options and
-// lines that all of them share.
+// Answers of handles that were moved from or that a fork copied into a child process; options and
+// log lines that all handles share.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,7 +26,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A directory of its own, gone with the test.
+/// A directory of its own, removed by the destructor.
 class Directory {
  public:
   Directory() {
@@ -59,8 +59,8 @@ bool says(const R& result, Errc code) {
   return !result && result.error().is(code);
 }
 
-/// Runs `what` in a child; its number says which expectation failed first, 0: none. A child that
-/// hangs is ended by its alarm.
+/// Runs `what` in a child process. It returns the number of the first failed expectation, 0 for
+/// none. An alarm ends a child that hangs.
 int in_child(const std::function<int()>& what) {
   const pid_t child = ::fork();
   if (child == 0) {
@@ -73,7 +73,7 @@ int in_child(const std::function<int()>& what) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/// An enumeration's value that comes from a cast, or from another language.
+/// A value outside the enumeration, as from a cast or from another language.
 template <class Enum>
 constexpr Enum no_value = static_cast<Enum>(77);
 
@@ -115,10 +115,10 @@ TEST(OptionEnums, AreCheckedByTheCallThatTakesThem) {
   }
 }
 
-// Names and messages of others enter lines, and a line break would forge another one.
+// Log lines contain names and messages of others. A line break in them would forge another line.
 TEST(Logging, ANodePassesPrintableLinesToTheUsersLogger) {
   const Directory directory;
-  // So that there is a catalog.
+  // Makes a catalog.
   (void)started_node(directory.path);
   const std::string stray = directory.path + "/lo\nst-0";
   std::filesystem::create_directories(stray);
@@ -269,7 +269,7 @@ TEST(Forked, EveryCallInTheChildFailsAtOnceAndDestructorsEndNothing) {
               return at;
             }),
             0);
-  // The parent's connections and threads are as they were.
+  // The parent's connections and threads are unchanged.
   EXPECT_TRUE(under_way->get());
   EXPECT_TRUE(producer->send(topic, {.value = as_bytes("three")}).value().get());
   EXPECT_TRUE(consumer->close(10s));
@@ -285,7 +285,7 @@ TEST(Forked, AnEmbeddedNodesDirectoryIsFreeOnceTheParentLetsItGo) {
     ::alarm(60);
     ::close(pipe_ends[1]);
     char end = 0;
-    // Lives until the parent has taken the directory again.
+    // Lives until the parent has opened the directory again.
     ::_exit(static_cast<int>(::read(pipe_ends[0], &end, 1)));
   }
   ::close(pipe_ends[0]);
@@ -324,7 +324,7 @@ TEST(Forked, ABrokerInTheChildFailsAtOnceAndAnExitDoesNotHang) {
         says(broker.publish("t", std::string_view("two"), {}), Errc::forked) &&
         says(broker.publish("t", std::string_view("two"), {.async = true}), Errc::forked) &&
         says(broker.flush(30s), Errc::forked) && says(broker.disconnect(2s), Errc::forked);
-    // With all destructors of static objects: the broker's and its node's.
+    // Runs the destructors of all static objects: the broker's and its node's.
     std::exit(is_so ? 0 : 1);
   }
   int status = 0;

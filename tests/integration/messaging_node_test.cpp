@@ -29,7 +29,7 @@ struct Strike {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE(Strike, airport, row)
 };
 
-/// What handlers of any thread saw.
+/// Messages that handlers got on any thread.
 struct Seen {
   std::mutex mutex;
   std::condition_variable changed;
@@ -198,7 +198,7 @@ TEST(EmbeddedAddress, that_is_equal_shares_the_node_in_memory_and_a_bare_one_is_
 }
 
 TEST(EmbeddedAddress, that_listens_is_reached_by_tcp) {
-  // The port is the system's own choice, of a socket that is closed again.
+  // The system chooses the port for a socket that is closed again.
   std::uint16_t port = 0;
   {
     auto other = Node::start({.listeners = {{.address = "127.0.0.1:0"}}});
@@ -411,8 +411,8 @@ TEST(MessagingOnNode, says_why_a_subscription_to_a_missing_topic_is_not_ready) {
   EXPECT_TRUE(reader->wait_ready(patience).has_value()) << "it goes on once the topic is there";
 }
 
-// A cluster is asked five times over 1.5 s, since a topic that was just made takes a moment to be
-// known to all of its servers.
+// A cluster is asked five times over 1.5 s, since a new topic reaches all its servers only after a
+// moment.
 TEST(MessagingOnNode, says_at_once_that_a_topic_is_missing_where_the_node_is_in_the_process) {
   Broker broker =
       connected("embedded:memory", {.async = false, .allow_publish_auto_topic_creation = false});

@@ -25,7 +25,7 @@ constexpr int threads = 8;
 
 class ProducerOnNode : public ClientOnNode {
  protected:
-  /// Runs `work(thread)` on every thread at once.
+  /// Runs `work(thread)` on all threads at once.
   template <class Work>
   static void on_threads(Work work) {
     std::latch start(threads);
@@ -38,7 +38,7 @@ class ProducerOnNode : public ClientOnNode {
     }
   }
 
-  /// Every value of the topic's partition 0, in the order of offsets.
+  /// All values of the topic's partition 0, in the order of their offsets.
   std::vector<std::string> stored(const std::string& topic, std::size_t count) {
     auto reader = client_->consumer({.offset_reset = OffsetReset::earliest});
     EXPECT_TRUE(reader && reader->assign({{topic, PartitionId{0}}}));
@@ -55,7 +55,7 @@ class ProducerOnNode : public ClientOnNode {
     return values;
   }
 
-  /// Each thread's records there once and in the order in which it sent them.
+  /// Each thread's records are there once, in the order in which it sent them.
   static void expect_each_threads_order(const std::vector<std::string>& values, int per_thread) {
     std::array<int, threads> next{};
     for (const std::string& value : values) {

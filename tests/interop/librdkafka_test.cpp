@@ -1,5 +1,5 @@
-// Debian's librdkafka against `dohle node`: an idempotent producer through a kill and in every
-// codec, offsets of times, and a group that goes on where it had committed.
+// Debian's librdkafka against `dohle node`: an idempotent producer in every codec while the node is
+// killed, offsets by time, and a group that continues from its committed offsets.
 #include <gtest/gtest.h>
 #include <librdkafka/rdkafkacpp.h>
 
@@ -49,7 +49,7 @@ class Librdkafka : public testing::Test {
     node_.emplace(scratch_ / "data", std::vector<std::string>{"--listen", listen});
     ASSERT_NE(node_->port(), 0) << node_->lines();
   }
-  /// SIGKILL, and a new life on the same port.
+  /// SIGKILL, then a new process on the same port.
   void restart() {
     const std::string same = address();
     node_.reset();
@@ -165,7 +165,7 @@ TEST_F(Librdkafka, AGroupGoesOnWhereItCommittedThoughTheNodeWasKilled) {
     EXPECT_EQ(read(*to, 600)[0], numbers(0, 600));
     ASSERT_EQ(to->commitSync(), RdKafka::ERR_NO_ERROR);
     restart();
-    // The member itself reads on and commits in the node's new life.
+    // The same member continues to read and commits at the restarted node.
     EXPECT_EQ(read(*to, 200)[0], numbers(600, 800));
     ASSERT_EQ(to->commitSync(), RdKafka::ERR_NO_ERROR);
     to->close();
