@@ -18,20 +18,20 @@
 
 namespace dohle::simulation {
 
-/// What the applications of one seed share.
+/// State that the applications of one seed share.
 struct Stage {
   sim::World& world;
   sim::Threads& threads;
   Complaints& complaints;
   Effects& effects;
   Logger& logger;
-  /// Faults are over: nobody leaves of its own accord, and handling is quick.
+  /// Faults are over: no member leaves by itself any more, and handlers are quick.
   bool is_healed = false;
-  /// Everybody ends.
+  /// All applications end.
   bool is_closing = false;
 };
 
-/// A simulated machine with a process whose threads call what users call, and wait there.
+/// A simulated machine with a process whose threads make blocking calls of the public handles.
 class Application {
  public:
   Application(Stage& stage, const std::string& name)
@@ -50,7 +50,7 @@ class Application {
   [[nodiscard]] const client::ClientEnvironment& environment() const { return environment_; }
   void start(Task body) { stage_.threads.start(process_, name_, std::move(body)); }
 
-  // On its threads from here.
+  // Called on its threads.
 
   [[nodiscard]] TimePoint now() const { return stage_.world.now(); }
   void pass_time(Duration span) {
@@ -68,8 +68,8 @@ class Application {
   void accuse(const std::string& of) { stage_.complaints.add(name_ + ": " + of); }
   [[nodiscard]] Duration stood_still() const { return process_.paused_for(); }
 
-  /// Makes a call that has `timeout`, and complains if it takes longer; what its process stands
-  /// still meanwhile, and what `*beside` grows by, is not the call's.
+  /// Makes a call that has `timeout` and complains if it takes longer. The time for which its
+  /// process is paused, and the growth of `*beside`, do not count.
   template <class Call>
   auto within(std::string_view what, Duration timeout, Call call,
               const Duration* beside = nullptr) {
@@ -93,7 +93,7 @@ class Application {
   }
 
  private:
-  /// Timers' ticks, turns of loop and thread.
+  /// Slack for timer ticks and for turns of loop and thread.
   static constexpr Duration slack = std::chrono::milliseconds(10);
   struct MachineWall {
     sim::Process& process;

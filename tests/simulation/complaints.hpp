@@ -8,14 +8,14 @@
 
 namespace dohle::simulation {
 
-/// What a seed's checks found wrong: the first lines, and how many there are.
+/// Faults found by a seed's checks: the first lines and their number.
 class Complaints {
  public:
   void add(const std::string& line) {
     if (++count_ <= max_kept) lines_.push_back(line);
   }
   [[nodiscard]] std::size_t count() const { return count_; }
-  /// The first few.
+  /// The first lines.
   [[nodiscard]] std::string text() const {
     std::string text;
     for (std::size_t i = 0; i < std::min(lines_.size(), max_shown); ++i) {
@@ -23,7 +23,7 @@ class Complaints {
     }
     return text;
   }
-  /// Whether some line holds these words: how a planted bug has to be found.
+  /// Whether a line contains these words. Planted bugs have to be found by their words.
   [[nodiscard]] bool name(std::string_view words) const {
     return std::ranges::any_of(lines_,
                                [&](const std::string& line) { return line.contains(words); });

@@ -6,8 +6,8 @@
 
 namespace dohle::simulation {
 
-/// What faults led to, as client and checker see it: counted, so that a run shows that its faults
-/// reached what they aim at. Names are shown as they are.
+/// Counts effects of faults as client and checker observe them, so that a run shows that its faults
+/// took effect. Names are printed as they are.
 class Effects {
  public:
   void add(std::string_view what, std::size_t count = 1) { counts_[what] += count; }
@@ -50,7 +50,7 @@ inline constexpr std::string_view all[] = {
     sought,          handled_again,    commit_confirmed, commit_failed,
     commit_overtaken};
 
-// Of the public handles.
+// Effects on the public handles.
 inline constexpr std::string_view flushed = "flush covered all";
 inline constexpr std::string_view producer_closed = "producer closed in time";
 inline constexpr std::string_view unsubscribed = "subscription ended in time";

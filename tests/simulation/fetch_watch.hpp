@@ -11,15 +11,15 @@
 
 namespace dohle::simulation {
 
-/// Hears on the wire how far the node lets consumers read, and holds each of its lives to what the
-/// earlier ones said: nothing that could be read is taken back by a crash.
+/// Watches on the wire how far the node lets consumers read, and checks each of its lives against
+/// the earlier ones: a crash takes back no readable record.
 class FetchWatch {
  public:
   explicit FetchWatch(Complaints& complaints) : complaints_(complaints) {}
 
   void watch(const sim::Process& node) { node_ = &node; }
   void hear(const sim::ReadFrame& frame);
-  /// That life of the node lets read up to there, as it tells somebody or as it begins.
+  /// This life of the node lets consumers read up to there, by an answer or at its begin.
   void lets_read(unsigned life, std::int32_t partition, std::int64_t high_watermark);
 
  private:
@@ -27,7 +27,7 @@ class FetchWatch {
   using Request = std::pair<std::uint64_t, std::int32_t>;
   struct Asked {
     std::int16_t version;
-    /// Of the node, which answers all that comes on a connection in one.
+    /// Life of the node, in which it answers all requests of a connection.
     unsigned life;
   };
   using HighWatermarks = std::map<std::int32_t, std::int64_t>;
@@ -35,7 +35,8 @@ class FetchWatch {
   Complaints& complaints_;
   const sim::Process* node_ = nullptr;
   std::map<Request, Asked> asked_;
-  /// The highest by life and partition. Answers of an earlier life may be read after later ones.
+  /// The highest values by life and partition. Answers of an earlier life may be read after those
+  /// of later ones.
   std::map<unsigned, HighWatermarks> told_;
 };
 

@@ -25,7 +25,7 @@ namespace {
 
 constexpr std::size_t partitions = 2;
 constexpr Duration load_time = 45s;
-/// A fetch at a node that lost power without a word waits half a minute for its timeout.
+/// Longer than the timeout of half a minute after which a fetch at a node without power fails.
 constexpr Duration quiet_time = 60s;
 constexpr Duration max_fault_time = 12s;
 
@@ -51,7 +51,8 @@ Habits draw_habits(Random& random) {
   return habits;
 }
 
-/// The node's, and everybody else's: those are not killed, for their threads cannot be.
+/// Schedules the node's faults and those of the other machines. The latter are not killed, since
+/// their threads cannot be.
 void schedule_all_faults(sim::World& world) {
   using enum sim::Fault;
   sim::FaultPlan node;
@@ -101,9 +102,9 @@ class HandlesScene {
     if (!played_.is_stuck) settle();
   }
 
-  /// Nothing of the applications' threads is left.
+  /// Called when no thread of the applications is left.
   HandlesPlayed end() {
-    // Programs refer to members.
+    // Power goes first, since programs refer to members.
     for (const auto& [name, machine] : world_.machines()) machine->lose_power();
     world_.run_for(1s);
     return result();
@@ -123,7 +124,7 @@ class HandlesScene {
       const std::string why = "the node does not start: " + running->started.error().to_string();
       world_.note("node", why);
       if (stage_.is_healed) played_.complaints.add(why);
-      // As a supervisor would.
+      // As a supervisor would do.
       world_.after(1s, [&self] {
         if (self.machine().is_up()) self.restart();
       });
@@ -188,7 +189,7 @@ HandlesPlayed play_handles(std::uint64_t seed, std::function<void(std::string_vi
   auto scene = std::make_unique<HandlesScene>(seed, std::move(trace));
   scene->play();
   if (!scene->is_stuck()) return scene->end();
-  // The stacks of its threads refer to it.
+  // Not destroyed: the stacks of its threads refer to it.
   return scene.release()->result();
 }
 

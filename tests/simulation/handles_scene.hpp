@@ -12,19 +12,19 @@
 
 namespace dohle::simulation {
 
-/// What one seed's applications, which call the public handles, came to.
+/// The result of one seed, whose applications call the public handles.
 struct HandlesPlayed {
   Complaints complaints;
   Effects effects;
   std::uint64_t hash = 0;
   std::uint64_t events = 0;
-  /// Threads of applications that never ended: the process cannot go on with another seed.
+  /// Threads of applications never ended, so the process cannot play another seed.
   bool is_stuck = false;
 };
 
 /// Plays one seed: a node with two topics; a producer with two threads, two members of a group, a
-/// publisher, a subscriber, an administrator, all in processes of their own. `trace` gets each line
-/// of what happens; empty: none is worded.
+/// publisher, a subscriber and an administrator, each in a process of its own. `trace` gets a line
+/// per event; if empty, no lines are made.
 [[nodiscard]] HandlesPlayed play_handles(std::uint64_t seed,
                                          std::function<void(std::string_view)> trace);
 

@@ -1,7 +1,7 @@
-// What users call (Producer, Consumer, Admin, Broker, Subscriber) against the real node in a
-// simulated world, on threads that take turns. docs/simulation.md says what is promised.
+// The public handles (Producer, Consumer, Admin, Broker, Subscriber) against the real node in a
+// simulated world, on threads that take turns. docs/simulation.md describes the promises.
 //   handles_test [--seeds FIRST..LAST | --seed N] [--trace] [--keep-going] [--must-find WORDS]
-// --must-find: for a build with a bug in it; succeeds as soon as a seed complains in these words.
+// --must-find: for a build with a planted bug; succeeds as soon as a seed complains in these words.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -14,10 +14,10 @@
 namespace dohle::simulation {
 namespace {
 
-/// From so many seeds on every kind of effect has to have happened, that often.
+/// From this number of seeds on, each kind of effect has to occur min_effects times.
 constexpr std::uint64_t seeds_for_coverage = 200;
 constexpr std::size_t min_effects = 10;
-/// So many seeds are played twice, to see that they are the same.
+/// Number of seeds that are played twice, to check that both runs are equal.
 constexpr std::uint64_t seeds_played_twice = 3;
 
 struct Order {
@@ -111,6 +111,6 @@ int main_of(int argc, char** argv) {
 int main(int argc, char** argv) {
   const int status = dohle::simulation::main_of(argc, argv);
   std::fflush(stdout);
-  // Threads that do not end would keep the process from doing so.
+  // Not exit(): threads that never end would block it.
   std::_Exit(status);
 }

@@ -12,13 +12,13 @@
 
 namespace dohle::simulation {
 
-/// What the handlers of a group's subscriptions did with the messages of a topic.
+/// The handlers' treatment of a topic's messages, over all subscriptions of a group.
 class Handlings {
  public:
   Handlings(Complaints& complaints, std::size_t partitions)
       : complaints_(complaints), partitions_(partitions) {}
 
-  /// A handler of that subscription begins, and ends.
+  /// A handler of that subscription begins or ends.
   void begins(int subscription, const std::string& key, PartitionId partition, Offset offset) {
     if (!running_.insert({subscription, key}).second) {
       accuse(partition, "two handlers of one subscription have messages of the key " + key +
@@ -26,7 +26,7 @@ class Handlings {
     }
   }
   void ends(int subscription, const std::string& key) { running_.erase({subscription, key}); }
-  /// Handled, skipped, or about to be acknowledged.
+  /// The message was handled or skipped, or is about to be acknowledged.
   void done(PartitionId partition, Offset offset) {
     auto& done = of(partition).done;
     const auto at = static_cast<std::size_t>(offset.value);

@@ -1,6 +1,6 @@
-// Requests that a connection, given up long ago, still brings to the node: what the network held
-// back arrives after the client has sent it again elsewhere. docs/simulation.md says what can come
-// of it.
+// Requests that arrive late on a connection that the client has given up: the network delayed them,
+// and the client has sent them again on another connection. docs/simulation.md describes the
+// consequences.
 #include <charconv>
 #include <set>
 #include <string>
@@ -16,7 +16,7 @@ namespace dohle::simulation {
 using namespace std::chrono_literals;
 namespace {
 
-/// A producer and the node, with a network in between that can hold back single connections.
+/// A producer and the node, with a network that can delay single connections.
 class LateRequests : public node::NodeWorld {
  protected:
   struct Running {
@@ -41,7 +41,7 @@ class LateRequests : public node::NodeWorld {
     ASSERT_TRUE(world.run_until([this] { return topic_ != nullptr; }, 5s));
   }
   client::RecordSender& core() { return *process_->running_as<Running>()->core; }
-  /// Sends a record; its outcome will be in `outcomes`.
+  /// Sends a record. Its outcome goes to `outcomes`.
   void send(const std::string& value) {
     auto& to = *topic_->table().all.at(0);
     DeliveryCallback callback = [this, value](Result<Receipt> outcome) {
@@ -57,13 +57,13 @@ class LateRequests : public node::NodeWorld {
     ASSERT_TRUE(world.run_until([&] { return is_told(value); }, 10s));
     ASSERT_TRUE(outcomes.at(value).has_value());
   }
-  /// The client's end of the first produce answer with that error was reached.
+  /// Whether the client has read a produce answer with that error.
   bool is_refused(std::string_view code) {
     return std::ranges::any_of(frames, [&](const std::string& line) {
       return line.starts_with("Produce") && line.find(code) != line.npos;
     });
   }
-  /// A fetch ends with its segment.
+  /// Fetches until the end, since one fetch ends with its segment.
   std::vector<std::string> all_values(const std::string& topic) {
     std::vector<std::string> all;
     for (;;) {
@@ -89,16 +89,16 @@ class LateRequests : public node::NodeWorld {
   Wording wording_;
 };
 
-// Two records are held back on a connection that the client gives up. Sent again, the first is
-// refused until its time is up; the second is refused since the first is missing. Then the old
-// connection's bytes arrive.
+// Two records are delayed on a connection that the client gives up. Sent again, the first is
+// refused until its time is up, and the second because the first is missing. Then the bytes of the
+// old connection arrive.
 TEST_F(LateRequests, of_a_given_up_connection_are_not_stored_twice) {
   ProducerOptions options;
   options.request_timeout = 5s;
   options.delivery_timeout = 12s;
   start(options);
   watch_frames();
-  // The next one needs a segment of its own, for which there will be no room.
+  // The next record needs a segment of its own, for which there is no space.
   const std::string before(900, 'x');
   send_and_wait(before);
   world.network().hold_back("client", "node");

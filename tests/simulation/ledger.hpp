@@ -16,15 +16,16 @@
 
 namespace dohle::simulation {
 
-/// What was sent, what its sender was told, and what of it was found in the log at the end.
+/// The sent records, the outcomes told to their senders, and the records found in the log at the
+/// end.
 class Ledger {
  public:
-  /// `counts_epochs`: outcomes are told when they come, so that failures explain epochs.
+  /// `counts_epochs`: outcomes are told at once, so that failures explain epochs.
   explicit Ledger(Complaints& complaints, bool counts_epochs = true)
       : complaints_(complaints), counts_epochs_(counts_epochs) {}
 
-  /// Notes a record about to be sent and returns its number, which is its value. A producer's
-  /// records for one partition are numbered in the order in which it sends them.
+  /// Registers a record that is about to be sent and returns its number, which is its value. A
+  /// producer's records for one partition are numbered in the order of sending.
   std::size_t sent(int producer, PartitionId partition) {
     records_.push_back({producer, partition, {}});
     return records_.size() - 1;
@@ -35,9 +36,9 @@ class Ledger {
     if (!outcome) failures_[{entry.producer, entry.partition.value}].insert(now);
     entry.outcome = std::move(outcome);
   }
-  /// A batch was refused as too large, so that its halves will come.
+  /// A batch was refused as too large, so its halves will be sent.
   void split(ProducerId id, PartitionId partition) { ++splits_[{id.value, partition.value}]; }
-  /// The producer died: of what it had not been told it never will be.
+  /// The producer died: it will not be told outcomes that it was not told yet.
   void died(int producer) { dead_.insert(producer); }
 
   /// A batch of the log. Batches and records come in the order of their offsets.
@@ -60,7 +61,7 @@ class Ledger {
     last->second = record;
     producers_[batch_] = entry.producer;
   }
-  /// Once everything has been told and found.
+  /// Called once all outcomes were told and all batches found.
   void settle() {
     for (std::size_t i = 0; i < records_.size(); ++i) {
       const Entry& entry = records_[i];
@@ -83,7 +84,7 @@ class Ledger {
     for (const auto& [batch, epochs] : epochs_) count += epochs.size() - 1;
     return count;
   }
-  /// Failed records that are in the log all the same, their sender having been told "possibly".
+  /// Failed records that are in the log; their sender was told "possibly".
   [[nodiscard]] std::size_t stored_after_all() const {
     std::size_t count = 0;
     for (const Entry& entry : records_) count += entry.outcome && !*entry.outcome && entry.found;
@@ -100,8 +101,8 @@ class Ledger {
   using Where = std::pair<int, std::int32_t>;
   using Batch = std::pair<std::int64_t, std::int32_t>;
 
-  /// A producer begins a new epoch in a partition behind batches that failed, all at one time, and
-  /// behind one that was refused as too large, whose halves need numbers of their own.
+  /// A producer begins a new epoch in a partition after batches that failed at one time, and after
+  /// a batch that was refused as too large, whose halves need numbers of their own.
   void check_epochs(const Batch& batch, std::size_t epochs) {
     const Where where{producers_[batch], batch.second};
     const std::size_t failures = failures_[where].size();

@@ -13,8 +13,8 @@ using client::PollTable;
 
 namespace {
 
-/// At most, once all is healed: what has to be caught up in time is what the client held up, not
-/// what an application takes its time with.
+/// The longest handling after the faults: the catch-up time is for delays by the client, not by an
+/// application.
 constexpr Duration hurried_handling = 50ms;
 
 }  // namespace
@@ -55,7 +55,7 @@ Duration Member::max_handling() const {
   return is_healed_ ? std::min(habits_.max_handling, hurried_handling) : habits_.max_handling;
 }
 
-// Joining, polling, handling.
+// Joining, polling and handling.
 
 void Member::join() {
   note("begins to read");
@@ -130,7 +130,7 @@ bool Member::hear(client::ConsumerNews news) {
 
 void Member::hear_assigned(const std::vector<TopicPartition>& partitions) {
   effects_.add(effect::assigned);
-  // Behind later news the desk shows a later generation.
+  // If there are later news, the desk has a later generation.
   const Generation generation = core_->desk().with(
       [](PollTable& table) { return table.news.empty() ? table.generation : Generation{}; });
   std::string line = "has in generation " + std::to_string(generation.value) + ":";
@@ -227,14 +227,14 @@ void Member::commit(std::move_only_function<void()> then) {
   auto offsets = core_->desk().with([](PollTable& table) { return table.fetch.taken(); });
   core_->commit(offsets, [this, offsets, alive = std::weak_ptr<char>(session_),
                           then = std::move(then)](Result<void> outcome) mutable {
-    // A closed consumer fails what is under way.
+    // A closed consumer fails its commits.
     if (alive.expired()) return;
     effects_.add(outcome ? effect::commit_confirmed : effect::commit_failed);
     if (!outcome) note("commit fails: " + outcome.error().to_string());
     for (const PartitionOffset& each : offsets) {
       if (outcome) readings_.committed(each.partition.partition, each.committed.offset);
     }
-    // The answer may have come from within a call to the core.
+    // Posted, since the answer may come inside a call of the core.
     if (then) self_.executor().post(std::move(then));
   });
 }
@@ -254,7 +254,7 @@ void Member::leave() {
 
 void Member::leave_now() {
   core_->desk().with([](PollTable& table) { table.fetch.settle(); });
-  // As a destructor does, or as close does.
+  // Closes as a destructor does, or leaves first as close does.
   if (habits_.takes_all || random_.below(2) == 0) return close_core();
   is_leaving_ = true;
   core_->unsubscribe();
@@ -271,7 +271,7 @@ void Member::close_core() {
   session_.reset();
   core_->close_by(self_.clock().mono() + 5s, [this](Result<void> outcome) {
     note(outcome ? "closed" : "closed: " + outcome.error().to_string());
-    // From within the core, which still stands on the stack.
+    // Posted, since this runs inside the core.
     self_.executor().post([this] {
       core_.reset();
       if (!is_closing_) after(up_to(5s), &Member::join);

@@ -22,7 +22,7 @@ enum class Committing : std::uint8_t {
   ahead,      ///< after handling, and goes on
 };
 
-/// How the members of a group go about it; the seed draws it.
+/// The behaviour of the members of a group, drawn from the seed.
 struct Habits {
   ConsumerOptions options;
   /// Partitions are assigned by hand, not by the group.
@@ -30,15 +30,15 @@ struct Habits {
   Committing committing = Committing::automatic;
   Duration max_poll = std::chrono::milliseconds(200);
   Duration max_handling = std::chrono::milliseconds(100);
-  /// One in so many polls is followed by leaving and, later, joining again.
+  /// After one in this number of polls it leaves and later joins again.
   std::uint64_t leaves_one_in = 200;
-  /// One in so many that brought records is followed by a seek: who commits stays where it is, so
-  /// that commits do not go back; others go back.
+  /// After one in this number of polls with records it seeks. A member that commits seeks to its
+  /// position, so that commits do not go back; others seek back.
   std::uint64_t seeks_one_in = 10;
 };
 
-/// One life of a process that reads "orders": polls, takes its time with what came, commits, as a
-/// program's thread would with a Consumer, but on the one thread. A poll that blocks is a timer.
+/// One life of a process that reads "orders": it polls, handles records and commits as a program's
+/// thread would with a Consumer, but on the loop's thread. A poll that blocks is a timer.
 class Member {
  public:
   Member(sim::Process& self, std::string name, const Habits& habits,
@@ -48,7 +48,7 @@ class Member {
   Member(const Member&) = delete;
   Member& operator=(const Member&) = delete;
 
-  /// Closes the consumer; `closed` once that is done.
+  /// Closes the consumer. is_closed() is true once that is done.
   void close();
   [[nodiscard]] bool is_closed() const { return core_ == nullptr; }
 
@@ -62,7 +62,7 @@ class Member {
   void join();
   void begin_poll();
   void end_poll();
-  /// False: it goes on by itself later (a commit before partitions are given up).
+  /// False if it continues later by itself (after a commit before partitions are given up).
   bool hear_news();
   bool hear(client::ConsumerNews news);
   void hear_assigned(const std::vector<TopicPartition>& partitions);
@@ -97,7 +97,7 @@ class Member {
   Records taken_;
   bool is_leaving_ = false;
   bool is_closing_ = false;
-  /// The life of `core_`: what it still answers afterwards is nobody's.
+  /// Expires with `core_`: callbacks of an earlier core are ignored.
   std::shared_ptr<char> session_;
 };
 

@@ -43,7 +43,7 @@ void Observer::observe(Readings& readings, const std::string& group, const std::
     asked.partition_indexes.push_back(PartitionId{i});
     least.push_back(readings.least_committed(PartitionId{i}));
   }
-  const auto answer = ask(request, 7, 1s);  // the last version for one group
+  const auto answer = ask(request, 7, 1s);  // the last version with one group
   if (!answer || answer->error_code != 0 || answer->topics.empty()) return;
   std::string line = readings.name() + " has committed";
   for (const auto& each : answer->topics.at(0).partitions) {
@@ -74,7 +74,7 @@ bool Observer::read_partition(const std::string& topic, PartitionId partition, L
   from.partition_max_bytes = 1 << 20;
   from.fetch_offset = Offset{0};
   for (;;) {
-    const auto answer = ask(request, 12, 30s);  // the last version that names topics
+    const auto answer = ask(request, 12, 30s);  // the last version with topic names
     if (!answer) return false;
     const auto& data = answer->responses.at(0).partitions.at(0);
     if (data.error_code != 0) {

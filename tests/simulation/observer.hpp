@@ -14,13 +14,13 @@
 
 namespace dohle::simulation {
 
-/// Speaks with the node from a machine that no fault reaches, frame by frame. What it asks lets the
-/// world go on.
+/// Sends requests to the node from a machine without faults, frame by frame. The world runs while
+/// it waits for an answer.
 class Observer {
  public:
   Observer(sim::World& world, Complaints& complaints);
 
-  /// Nothing: no answer within `patience`.
+  /// Absent if there is no answer within `patience`.
   template <class Request>
   std::optional<typename Request::Response> ask(const Request& request, std::int16_t version,
                                                 Duration patience) {
@@ -33,13 +33,12 @@ class Observer {
     world_.run_until([&] { return answer->has_value() || client.is_closed; }, patience);
     return std::move(*answer);
   }
-  /// With 32 KiB segments, so that there are several.
+  /// Uses segments of 32 KiB, so that there are several.
   bool create_topic(const std::string& topic, std::size_t partitions,
                     const std::string& max_message_bytes);
-  /// Tells `readings` what the node says is committed; when it does not say, there will be another
-  /// time.
+  /// Tells `readings` the committed offsets in the node's answer, if the node answers.
   void observe(Readings& readings, const std::string& group, const std::string& topic);
-  /// The whole topic, for `ledger` and `log`. False: it could not be read.
+  /// Reads the whole topic into `ledger` and `log`. False if it cannot be read.
   bool read_log(const std::string& topic, Ledger& ledger, std::vector<LogContents>& log);
 
  private:

@@ -13,7 +13,7 @@
 
 namespace dohle::simulation {
 
-/// Hears on the wire what becomes of produced batches and what no sender is told of.
+/// Watches produced batches on the wire, including outcomes that no sender is told.
 class ProduceWatch {
  public:
   ProduceWatch(Ledger& ledger, Effects& effects) : ledger_(ledger), effects_(effects) {}
@@ -38,7 +38,7 @@ class ProduceWatch {
     std::vector<Batch> batches;
   };
   std::map<Request, Asked> asked_;
-  /// Partition, producer, epoch, sequence of all batches that the node has read.
+  /// Partition, producer id, epoch and sequence of all batches that the node has read.
   std::set<std::tuple<std::int32_t, std::int64_t, std::int16_t, std::int32_t>> read_;
 };
 

@@ -63,10 +63,10 @@ void Publishing::publish_one(Broker& broker) {
   application_.note("publishes " + std::to_string(message));
   PublishOptions options;
   options.partition = partition;
-  // Few partitions share a key: handlers of one key take their turns within the subscription.
+  // Few partitions share a key, so handlers of one key run one at a time within the subscription.
   options.key = std::to_string(partition.value) + "/" + std::to_string(application_.draw(5));
   const std::uint64_t way = application_.draw(3);
-  // For what is known of the topic, and for room.
+  // Time to look the topic up and to wait for space.
   constexpr Duration max_block = 120s;
   if (way == 0) {
     options.async = false;

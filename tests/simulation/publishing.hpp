@@ -8,11 +8,11 @@
 
 namespace dohle::simulation {
 
-/// A Broker whose client runs in the application's process. Not connected.
+/// A Broker whose client runs in the application's process. Not connected yet.
 [[nodiscard]] Broker make_broker(Application& application, kafka::BrokerOptions options);
 
-/// An application that publishes to "jobs": synchronously, with callbacks, with Deliveries that
-/// nobody looks at.
+/// An application that publishes to "jobs": synchronously, with callbacks, and with Deliveries that
+/// it never reads.
 class Publishing {
  public:
   Publishing(Stage& stage, Ledger& ledger, std::int32_t partitions);

@@ -14,16 +14,15 @@
 
 namespace dohle::simulation {
 
-/// One life of a process that reads all of "orders" from scripted servers, by itself or as the
-/// member of a group that commits twice a second. It knows how long nothing was read from a
-/// partition, and nothing committed, and complains of records that it skips.
+/// One life of a process that reads all of "orders" from scripted servers, alone or as a member of
+/// a group that commits twice a second. It measures the time without records and without commits
+/// per partition, and complains of skipped records.
 class Reader {
  public:
   static constexpr Duration poll_every = std::chrono::milliseconds(50);
   static constexpr Duration commit_every = std::chrono::milliseconds(500);
 
-  /// Without a group id in `options` it assigns all `partitions` to itself. `complaints` outlives
-  /// it.
+  /// Without a group id in `options` it assigns itself all `partitions`. `complaints` outlives it.
   Reader(sim::Process& self, client::Cluster::Options engine, const ConsumerOptions& options,
          std::int32_t partitions, Complaints& complaints)
       : self_(self),
@@ -50,7 +49,7 @@ class Reader {
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
-  /// The longest times so far, with those that are not over.
+  /// The longest times so far, including the current ones.
   [[nodiscard]] Duration longest_without_records() const {
     Duration longest{};
     for (const auto& [partition, progress] : read_) {
@@ -101,7 +100,7 @@ class Reader {
     const std::int32_t partition = record.partition.value;
     read_.at(partition).made(self_.clock().mono());
     const auto next = next_.find(partition);
-    // What was read and not committed may come again.
+    // Records that were read and not committed may come again.
     if (next != next_.end() && record.offset.value > next->second) {
       complaints_.add("partition " + std::to_string(partition) + ": " +
                       std::to_string(record.offset.value) + " follows " +
@@ -146,7 +145,7 @@ class Reader {
   Complaints& complaints_;
   const bool is_member_;
   std::shared_ptr<client::ConsumerLoop> core_;
-  /// By partition: when it gave records, and the offset behind the last one.
+  /// By partition: the time of the last records, and the offset after the last one.
   std::map<std::int32_t, Progress> read_;
   std::map<std::int32_t, std::int64_t> next_;
   Progress committed_;

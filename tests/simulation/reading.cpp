@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr Duration hurried_handling = 50ms;
-/// One in so many handlings takes longer than the short max.poll.interval.
+/// One in this number of handlings takes longer than the short max_poll_interval.
 constexpr std::uint64_t oversleeps_one_in = 20;
 constexpr Duration max_oversleep = 15s;
 
@@ -85,7 +85,7 @@ void Reading::hold(std::span<const TopicPartition> partitions) {
   std::string line = "has";
   for (const TopicPartition& each : partitions) {
     line += " " + std::to_string(each.partition.value);
-    // By now the consumer may be in a later generation than the one that this is about.
+    // Without a generation: the consumer may have a later one than the callback's by now.
     holds_.insert_or_assign(each.partition.value,
                             readings_.held(application_.name(), Generation{}, each.partition));
   }
@@ -154,7 +154,7 @@ void Reading::seek_somewhere() {
   if (!hold.next) return;
   application_.note("seeks " + std::to_string(partition) + ":" + std::to_string(*hold.next));
   application_.stage().effects.add(effect::sought);
-  // That it was lost meanwhile is an answer.
+  // Fails if the partition was lost meanwhile.
   (void)consumer_->seek({"orders", PartitionId{partition}}, Offset{*hold.next});
 }
 
@@ -177,7 +177,7 @@ bool Reading::commit() {
   auto offsets = handled();
   const bool names_them = application_.one_in(2);
   if (!names_them) {
-    // What it has taken of partitions that were lost meanwhile is not committed.
+    // Records of partitions that were lost meanwhile are not committed.
     const auto assigned = consumer_->assignment();
     std::erase_if(offsets, [&](const PartitionOffset& each) {
       return std::ranges::find(assigned, each.partition) == assigned.end();

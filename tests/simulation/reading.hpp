@@ -12,8 +12,8 @@
 
 namespace dohle::simulation {
 
-/// An application that reads "orders" as a member of a group, with a Consumer of its own after each
-/// time that it left.
+/// An application that reads "orders" as a member of a group, with a new Consumer each time after
+/// it has left.
 class Reading {
  public:
   Reading(Stage& stage, const std::string& name, const Habits& habits, Readings& readings);
@@ -44,7 +44,7 @@ class Reading {
   Readings& readings_;
   std::optional<Consumer> consumer_;
   std::map<std::int32_t, Readings::Hold> holds_;
-  /// Spent in the rebalance listener.
+  /// Time spent in the rebalance listener.
   Duration listening_{};
 };
 

@@ -16,20 +16,21 @@ namespace dohle::simulation {
 /// The number of the record at each offset of a partition.
 using LogContents = std::vector<std::size_t>;
 
-/// What the members of one group, or one reader on its own, read and committed.
+/// Records read and offsets committed by the members of one group, or by one reader alone.
 class Readings {
  public:
-  /// A partition in the hands of one member, from being told of it to being told to give it up.
+  /// A member's ownership of a partition, from the news of its assignment to the news of its end.
   struct Hold {
-    /// What was surely committed before: it may not begin below.
+    /// The offset certainly committed before. The member may not begin below it.
     std::int64_t least = 0;
     std::optional<std::int64_t> next = std::nullopt;
   };
 
   struct Setting {
     bool commits = true;
-    /// A commit that its sender gave up and repeated may arrive behind later ones: Kafka's commits
-    /// bear no number. Then the committed offset may go back, within one generation.
+    /// A commit that its sender has given up and repeated may arrive after later ones, since
+    /// Kafka's commits have no sequence number. Then the committed offset may go back within one
+    /// generation.
     bool may_be_overtaken = false;
   };
   Readings(Complaints& complaints, std::string name, std::size_t partitions, Setting setting)
@@ -38,7 +39,8 @@ class Readings {
         setting_(setting),
         partitions_(partitions) {}
 
-  /// A generation's partition belongs to one member. None: it has changed again already.
+  /// A member gets a partition, which belongs to one member per generation. The generation is none
+  /// if it has already changed again.
   Hold held(const std::string& member, Generation generation, PartitionId partition) {
     if (!generation.is_none()) {
       const auto [owner, is_new] = owners_.try_emplace({generation.value, partition.value}, member);
@@ -49,7 +51,7 @@ class Readings {
     }
     return {.least = of(partition).committed};
   }
-  /// The member is done with a record.
+  /// The member has handled a record.
   void handled(const std::string& member, Hold& hold, PartitionId partition, Offset offset,
                std::size_t record) {
     Partition& known = of(partition);
@@ -78,7 +80,7 @@ class Readings {
     Partition& known = of(partition);
     known.committed = std::max(known.committed, offset.value);
   }
-  /// Who asks the node for the committed offset may not hear of less than this.
+  /// The node may not report a committed offset below this one.
   [[nodiscard]] std::int64_t least_committed(PartitionId partition) {
     return of(partition).committed;
   }
@@ -96,10 +98,10 @@ class Readings {
                             std::to_string(known.handled()));
     }
     known.observed = at;
-    if (at < least) known.committed = at;  // told once
+    if (at < least) known.committed = at;  // complains once
     known.committed = std::max(known.committed, at);
   }
-  /// Once everything is read that is in the log.
+  /// Called once all records of the log were read.
   void settle(const std::vector<LogContents>& log) {
     for (std::size_t i = 0; i < log.size(); ++i) {
       const PartitionId partition{static_cast<std::int32_t>(i)};
@@ -130,9 +132,9 @@ class Readings {
     return static_cast<std::int32_t>(partitions_.size());
   }
   [[nodiscard]] bool commits() const { return setting_.commits; }
-  /// Records that were handled again.
+  /// Number of records that were handled again.
   [[nodiscard]] std::size_t again() const { return again_; }
-  /// How often the committed offset went back and was allowed to.
+  /// Number of times that the committed offset went back and was allowed to.
   [[nodiscard]] std::size_t overtaken() const { return overtaken_; }
 
  private:

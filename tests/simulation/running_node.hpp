@@ -9,7 +9,7 @@
 
 namespace dohle::simulation {
 
-/// The lines of node and clients, as lines of the trace.
+/// Writes log lines of node and clients into the trace.
 class TracedLog final : public Logger {
  public:
   explicit TracedLog(const sim::World& world) : world_(world) {}
@@ -24,7 +24,7 @@ class TracedLog final : public Logger {
   const sim::World& world_;
 };
 
-/// The node under test, which creates no topics by itself.
+/// The node under test. It does not create topics automatically.
 struct RunningNode {
   RunningNode(sim::Process& self, Logger& logger)
       : engine({self.executor(), self.disk(), self.random(), logger},

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t partitions = 3;
-/// Faults happen and records are sent in the first; in the second all heals and catches up.
+/// Time with faults and sent records, then time in which faults are over and everything catches up.
 constexpr Duration load_time = 60s;
 constexpr Duration quiet_time = 60s;
 /// Longer than session timeouts.
@@ -30,7 +30,7 @@ Habits habits_of_reader_alone(bool commits) {
   return habits;
 }
 
-/// It opens a connection twice a second, and no fault reaches it.
+/// Leaves the observer's lines out: it opens a connection twice a second, and no fault affects it.
 std::function<void(std::string_view)> without_observer(std::function<void(std::string_view)> line) {
   if (!line) return line;
   return [line = std::move(line)](std::string_view text) {
@@ -38,8 +38,8 @@ std::function<void(std::string_view)> without_observer(std::function<void(std::s
   };
 }
 
-/// Half of the seeds have a disk whose syncs take as long as some turns of a platter, or as where
-/// others use it, too: then a power loss often finds something unsynced.
+/// In half of the seeds a sync takes as long as several turns of a platter, or as on a disk shared
+/// with others. A power loss then often finds unsynced data.
 sim::DiskOptions disk_of(std::uint64_t seed) {
   sim::DiskOptions options;
   if (seed % 2 == 0) return options;
@@ -49,8 +49,8 @@ sim::DiskOptions disk_of(std::uint64_t seed) {
   return options;
 }
 
-/// Requests that are given up and repeated are overtaken by themselves; with the longer timeout
-/// they are not given up within a fault.
+/// A request that was given up and repeated may arrive after its repetition. With the longer
+/// timeout no request is given up during a fault.
 Readings::Setting setting_of(const Habits& habits) {
   return {.commits = habits.committing != Committing::never,
           .may_be_overtaken = habits.options.request_timeout < 2 * max_fault_time};
@@ -76,7 +76,7 @@ Scene::Scene(std::uint64_t seed, Trace trace)
 }
 
 Scene::~Scene() {
-  // Programs refer to members of the scene.
+  // Power goes first, since programs refer to members of the scene.
   for (const auto& [name, machine] : world_.machines()) machine->lose_power();
   world_.run_for(1s);
 }
@@ -98,7 +98,7 @@ void Scene::play() {
   start_node();
   Observer observer(world_, complaints_);
   world_.run_for(1s);
-  // What gathers during a fault is too large for the smaller ones, and has to be split.
+  // Batches that gather during a fault are too large for the smaller limit and have to be split.
   if (!observer.create_topic("orders", partitions, draw(2) == 0 ? "4096" : "1048588")) {
     return complaints_.add("the topic was not created");
   }
@@ -130,7 +130,7 @@ void Scene::play() {
   effects_.add(effect::commit_overtaken, group_.overtaken());
 }
 
-// Who is there.
+// The participants.
 
 client::Cluster::Options Scene::client_options() const {
   client::Cluster::Options options;
@@ -149,7 +149,7 @@ void Scene::start_node() {
     world_.note("node", "does not start: " + running->started.error().to_string());
     if (is_healed_)
       complaints_.add("the node does not start: " + running->started.error().to_string());
-    // As who watches over it would.
+    // As a supervisor would do.
     world_.after(1s, [&self] {
       if (self.machine().is_up()) self.restart();
     });
@@ -170,7 +170,7 @@ void Scene::note_what_is_there(RunningNode& node) {
 
 void Scene::start_producers() {
   ProducerOptions options;
-  // With the short ones, faults outlast them in some seeds, and records fail.
+  // Faults outlast the short timeouts in some seeds, and records fail.
   options.delivery_timeout = draw(2) == 0 ? 120s : 6s;
   options.request_timeout = draw(2) == 0 ? 30s : 2s;
   options.delivery_timeout = std::max(options.delivery_timeout, options.request_timeout + 1s);
@@ -192,7 +192,7 @@ Habits Scene::draw_habits() {
   options.offset_reset = OffsetReset::earliest;
   options.session_timeout = draw(2) == 0 ? 6s : 10s;
   options.heartbeat_interval = options.session_timeout / 4;
-  // The short one passes while some member stands still, or waits for a commit.
+  // The short one passes while a member is paused or waits for a commit.
   options.max_poll_interval = draw(2) == 0 ? 5s : 30s;
   options.max_poll_records = draw(2) == 0 ? 7 : 500;
   options.request_timeout = draw(2) == 0 ? 30s : 3s;
@@ -221,7 +221,7 @@ sim::FaultPlan Scene::draw_faults() {
   plan.server = "node";
   plan.machines = {"node",     "node",     "node",     "node",  "client",
                    "member-1", "member-2", "member-3", "reader"};
-  // What it leaves differs most, and some of it is rare.
+  // A power loss has the most different consequences, some of them rare, so every seed has it.
   plan.kinds.push_back(sim::Fault::power_loss);
   constexpr std::size_t min_kinds = 3;
   while (plan.kinds.size() > min_kinds && draw(8) != 0) {

@@ -25,13 +25,13 @@
 namespace dohle::simulation {
 
 /// One seed's world, from the creation of the topic to the last check: a node, two producers, a
-/// group of three members, a reader on its own, and an observer whom no fault reaches.
+/// group of three members, a reader outside of groups, and an observer without faults.
 class Scene {
  public:
   struct Trace {
-    /// Gets each line of what happens; empty: none is worded.
+    /// Gets a line per event. If empty, no lines are made.
     std::function<void(std::string_view)> line = {};
-    /// Each request and answer is a line, too.
+    /// Also a line per request and answer.
     bool has_frames = false;
   };
   Scene(std::uint64_t seed, Trace trace);

@@ -22,8 +22,8 @@
 
 namespace dohle::simulation {
 
-/// What scripted servers answer to consumers. Each partition grows by a record every 50 ms. A group
-/// has one member and one coordinator, which may move; what was committed moves with it.
+/// The scripted servers' answers to consumers. Each partition grows by a record every 50 ms. A
+/// group has one member and one coordinator, which may move together with the committed offsets.
 class ScriptedReading {
  public:
   static constexpr Duration record_every = std::chrono::milliseconds(50);

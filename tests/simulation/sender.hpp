@@ -14,14 +14,14 @@
 
 namespace dohle::simulation {
 
-/// What a producer sends over all lives of its process.
+/// The load of a producer over all lives of its process.
 struct Load {
   int left = 1'000;
-  /// Producers are counted by their lives.
+  /// Number of the last producer; each life gets a new one.
   int* last_producer = nullptr;
 };
 
-/// One life of a producer: a few records at once, later the next ones.
+/// One life of a producer: sends a few records at once, and the next ones later.
 class Sender {
  public:
   Sender(sim::Process& self, std::shared_ptr<client::SimulatedClient> client,
@@ -30,7 +30,7 @@ class Sender {
   Sender(const Sender&) = delete;
   Sender& operator=(const Sender&) = delete;
 
-  /// Sends or fails what it has; `is_closed` once that is done.
+  /// Sends or fails all its records. is_closed() is true once that is done.
   void close();
   [[nodiscard]] bool is_closed() const { return is_closed_; }
 

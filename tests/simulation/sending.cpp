@@ -14,7 +14,7 @@ Sending::Sending(Stage& stage, Ledger& ledger, std::int32_t partitions)
   options_.delivery_timeout = application_.one_in(2) ? 120s : 6s;
   options_.request_timeout = application_.one_in(2) ? 30s : 2s;
   options_.delivery_timeout = std::max(options_.delivery_timeout, options_.request_timeout + 1s);
-  // The small one is spent while the node is away, so that send waits for room.
+  // The small buffer fills while the node is away, so that send waits for space.
   options_.batch_bytes = 16 << 10;
   options_.buffer_bytes = application_.one_in(2) ? 64 << 10 : 32 << 20;
   options_.max_block = application_.one_in(2) ? 2s : 20s;
@@ -101,7 +101,7 @@ void Sending::wait_for_one() {
   if (open == sent_.end()) return;
   constexpr std::chrono::milliseconds timeouts[] = {0ms, 3ms, 300ms, 3s};
   const auto timeout = timeouts[application_.draw(std::size(timeouts))];
-  // The other thread takes outcomes and leaves the Delivery where it is.
+  // The other thread reads outcomes and leaves the Delivery in place.
   (void)application_.within("Delivery::wait", timeout,
                             [&] { return open->second.delivery->wait(timeout); });
 }
@@ -131,7 +131,8 @@ void Sending::flush() {
     is_known = is_known && !sent.delivery;
     last = std::max(last, sent.settled.value_or(last));
   }
-  // The call reaches the loop a moment later, and covers what the other thread sent in between.
+  // The loop begins the flush a moment later, which then covers records of the other thread from in
+  // between.
   is_known = is_known && std::ranges::none_of(sent_, [&](const auto& each) {
                return each.second.accepted && *each.second.accepted >= began &&
                       *each.second.accepted < began + 1ms;

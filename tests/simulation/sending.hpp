@@ -11,8 +11,8 @@
 
 namespace dohle::simulation {
 
-/// An application with two threads that send to "orders" through one Producer: callbacks,
-/// Deliveries, waits, flushes, and a close.
+/// An application with two threads that send to "orders" through one Producer, with callbacks,
+/// Deliveries, waits, flushes and a close.
 class Sending {
  public:
   Sending(Stage& stage, Ledger& ledger, std::int32_t partitions);
@@ -23,10 +23,10 @@ class Sending {
  private:
   static constexpr int records_per_thread = 120;
   struct Sent {
-    /// Nothing: send has not returned yet, or failed.
+    /// Absent until send has returned, and if it failed.
     std::optional<TimePoint> accepted = std::nullopt;
     std::optional<TimePoint> settled = std::nullopt;
-    /// Of records without a callback.
+    /// For records without a callback.
     std::optional<Delivery> delivery = std::nullopt;
     [[nodiscard]] bool is_open() const {
       return accepted && !settled && !(delivery && delivery->is_done());
@@ -38,7 +38,7 @@ class Sending {
   void send_one(int thread);
   void wait_for_one();
   void flush();
-  /// What Deliveries know by now.
+  /// Reads the outcomes that Deliveries have by now.
   void take_outcomes();
   void told(std::size_t record, Result<Receipt> outcome);
 

@@ -1,8 +1,8 @@
-// The real client's producer, consumer and member of a group in a cluster of three scripted
-// servers, whose leaders and coordinator move: the seed kills or freezes one after the other, and
-// the controller takes 9 s to fence it. No record may wait much longer than that for its
-// acknowledgement, nothing may go unread or uncommitted for much longer, though the lost server
-// stays away; nor where the readers are started 1 s after it was lost.
+// The real client's producer, consumer and group member in a cluster of three scripted servers,
+// whose leaders and coordinator move: the seed kills or freezes one server after the other, and the
+// controller fences it after 9 s. No record may wait much longer than that for its acknowledgement,
+// and no partition may stay unread or uncommitted much longer, even if the lost server stays away.
+// The same holds for readers that start 1 s after the loss.
 //   servers_test [FIRST LAST] [--must-find WORDS]    seeds 1 to 200; --must-find succeeds as soon
 //   as one complains in these words
 #include <chrono>
@@ -27,13 +27,13 @@ using namespace std::chrono_literals;
 constexpr Duration fencing = 9s;
 constexpr std::chrono::milliseconds request_timeout = 5s;
 constexpr Duration connect_timeout = 10s;
-/// From the answer that names the new leader to the acknowledgement: metadata is asked for once a
-/// second, and a request behind it may have been on its way to the old one.
+/// From the answer that names the new leader to the acknowledgement: metadata is requested once a
+/// second, and an earlier request may still be on its way to the old leader.
 constexpr Duration grace = 3s;
 constexpr int servers = 3;
 constexpr int faults_per_seed = 3;
 
-/// Sends a record every 50 ms and knows how long each took.
+/// Sends a record every 50 ms and measures the time until its acknowledgement.
 class Load {
  public:
   Load(sim::Process& self, std::shared_ptr<client::SimulatedClient> client, Complaints& complaints)
@@ -169,8 +169,8 @@ class Servers {
                       (are_new ? ", readers new: " : ": ") + what + " for " + text(longest));
     };
     must_hold("a record waited", load().longest(), bound);
-    // A frozen server lets others connect and says nothing: what starts beside it may take up to
-    // connect_timeout to see that.
+    // A frozen server accepts connections and does not answer. A client that starts then may take
+    // up to connect_timeout to detect it.
     const Duration bound_new = is_frozen ? std::max<Duration>(bound, connect_timeout) : bound;
     for (sim::Process* process : readers_) {
       const auto* reader = process->running_as<Reader>();

@@ -1,5 +1,5 @@
-// The real client and the real node in a simulated world. docs/simulation.md says what is promised
-// and how to look into a seed that fails; --help, how to run it.
+// The real client and the real node in a simulated world. docs/simulation.md describes the promises
+// and the analysis of a failed seed; --help lists the options.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -35,10 +35,10 @@ wrong and the command that plays it again.
 Exit status: 0 all seeds pass; 1 one failed, or of some kind of fault, or of what it leads to, there
 were fewer than 20 in 500 seeds (asked of 500 seeds and more); 2 an option makes no sense.
 )";
-/// From so many seeds on, every kind of fault and of effect has to have happened, that often.
+/// From this number of seeds on, each kind of fault and effect has to occur that often.
 constexpr std::uint64_t seeds_for_coverage = 500;
 constexpr std::uint64_t min_effects = 20;
-/// So many seeds are played twice, to see that they are the same.
+/// Number of seeds that are played twice, to check that both runs are equal.
 constexpr std::uint64_t seeds_played_twice = 5;
 constexpr std::size_t min_faults_per_seed = 3;
 constexpr std::size_t records_per_seed = 2'000;
@@ -67,7 +67,7 @@ std::string replay(const Order& order, std::uint64_t seed) {
          " --trace\n";
 }
 
-/// What to print should a seed end in an abort, as a failed assert does.
+/// Printed if a seed ends in an abort, as after a failed assertion.
 std::string& last_words() {
   static std::string words;
   return words;
@@ -75,7 +75,7 @@ std::string& last_words() {
 
 void on_abort(int) {
   const std::string& words = last_words();
-  // Nothing can be done if it fails.
+  // A failed write cannot be reported.
   if (write(STDERR_FILENO, words.data(), words.size()) < 0) return;
 }
 
@@ -118,7 +118,7 @@ Played play(const Order& order, std::uint64_t seed, Scene::Trace trace, Sums& su
   return played;
 }
 
-/// True: there is enough of every kind.
+/// True if each kind occurred often enough.
 bool print_coverage(const Sums& sums, std::uint64_t wanted) {
   bool is_enough = true;
   const auto mark = [&](std::uint64_t count) {
@@ -139,7 +139,7 @@ bool print_coverage(const Sums& sums, std::uint64_t wanted) {
   std::printf("what came of it\n");
   for (const std::string_view what : effect::all) {
     const std::size_t count = sums.effects.of(what);
-    // It takes a coincidence, and is something that is allowed, not something that is aimed at.
+    // Allowed, but it needs a coincidence, so it is not required.
     const bool is_asked_for = what != effect::commit_overtaken;
     std::printf("  %-30s%22zu%s\n", what.data(), count, is_asked_for ? mark(count) : "");
   }
@@ -193,7 +193,7 @@ std::optional<std::uint64_t> number(std::string_view text) {
   return value;
 }
 
-/// "17", or "1..100".
+/// Reads "17" or "1..100".
 bool take_seeds(std::string_view text, Order& order) {
   const std::size_t dots = text.find("..");
   const auto first = number(text.substr(0, dots));
@@ -204,7 +204,7 @@ bool take_seeds(std::string_view text, Order& order) {
   return true;
 }
 
-/// For a shell.
+/// Quotes a word for a shell.
 std::string quoted(std::string_view word) {
   const bool is_plain = std::ranges::all_of(word, [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 ||

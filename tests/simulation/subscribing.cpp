@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Handlers fail for good on some messages, and once on others.
+/// Handlers fail on some messages always, and on others once.
 bool is_never_taken(std::string_view body) {
   return body.ends_with("7 ");
 }
@@ -33,7 +33,7 @@ void Subscribing::run() {
   options.session_timeout = 6s;
   options.heartbeat_interval = 1'500ms;
   options.rebalance_timeout = 5s;
-  // JoinGroup waits that long, and 5 s more, at a node that lost power without a word.
+  // At a node without power a JoinGroup waits for this time and 5 s more.
   options.max_poll_interval = 20s;
   options.start_offset = StartOffset::first();
   options.failure_policy = policy_;
@@ -127,7 +127,7 @@ void Subscribing::look_after(const Subscriber& subscriber) {
   }
   for (Kept& each : settled) {
     handlings_.done(each.partition, each.offset);
-    // Of a partition that went meanwhile it is refused, and the message comes again.
+    // It is refused if the partition was lost meanwhile; the message is then delivered again.
     if (auto acked = each.event.ack(); !acked) {
       application_.note("ack fails: " + acked.error().to_string());
       continue;

@@ -14,7 +14,7 @@
 namespace dohle::simulation {
 
 /// An application that subscribes to "jobs" in the group "workers", with handlers that fail, that
-/// never take some messages, and, in half of the seeds, events that it acknowledges later.
+/// never accept some messages and that, in half of the seeds, acknowledge events later.
 class Subscribing {
  public:
   Subscribing(Stage& stage, const std::string& name, Handlings& handlings);
@@ -29,7 +29,7 @@ class Subscribing {
     PartitionId partition;
     Offset offset;
     TimePoint until;
-    /// It failed, and so holds its partition.
+    /// It failed, so it holds its partition back.
     bool is_held;
   };
 

@@ -7,14 +7,14 @@
 
 namespace dohle::simulation {
 
-/// An application with an Admin, which asks for topics, groups and what these have committed.
+/// An application with an Admin that asks for topics, groups and their committed offsets.
 class Watching {
  public:
   Watching(Stage& stage, Readings& group, Handlings& workers);
   void start() {
     application_.start([this] { run(); });
   }
-  /// It ends once everybody else has.
+  /// Called once all other applications have ended.
   void end() { is_ending_ = true; }
 
  private:

@@ -84,12 +84,12 @@ std::string text_of_struct(const S& s) {
   return fields.text;
 }
 
-/// They are long and say little.
+/// These messages are long and of little use in a trace.
 bool is_told_by_name(wire::ApiKey key) {
   return key == wire::ApiKey::api_versions || key == wire::ApiKey::metadata;
 }
 
-/// Of a request of that API, or of the answer to it.
+/// The words for a request of that API, or for its answer.
 std::string body(wire::ApiKey key, std::int16_t version, const Slice& bytes, bool is_answer) {
   std::string text;
   if (is_told_by_name(key)) return text;

@@ -10,11 +10,11 @@
 
 namespace dohle::simulation {
 
-/// Says what Kafka's frames hold, for the trace: `Produce #12 topicData [{name orders, …}]`. Fields
-/// that have their defaults are left out.
+/// Words for the contents of Kafka's frames in the trace: `Produce #12 topicData [{name orders,
+/// …}]`. Fields with their defaults are left out.
 class Wording {
  public:
-  /// Requests have to come before their answers, which do not say what they are.
+  /// Requests have to be passed before their answers, which do not contain their API.
   [[nodiscard]] std::string of(const sim::ReadFrame& frame);
 
  private:

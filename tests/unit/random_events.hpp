@@ -10,8 +10,8 @@
 
 namespace dohle::test {
 
-/// Plays `play(random)` for seeds 1 to `count`; stops at the first that fails and prints it. The
-/// environment's DOHLE_RANDOM_SEEDS is another count, and DOHLE_RANDOM_SEED the only seed to play.
+/// Runs `play(random)` for the seeds 1 to `count`. Stops at the first failure and prints its seed.
+/// Environment: DOHLE_RANDOM_SEEDS overrides the count, DOHLE_RANDOM_SEED selects a single seed.
 template <class Play>
 void play_seeds(std::uint64_t count, Play play) {
   const auto number = [](const char* name, std::uint64_t otherwise) {
@@ -22,7 +22,8 @@ void play_seeds(std::uint64_t count, Play play) {
   const std::uint64_t last = only != 0 ? only : number("DOHLE_RANDOM_SEEDS", count);
   for (std::uint64_t seed = only != 0 ? only : 1; seed <= last; ++seed) {
     SCOPED_TRACE("DOHLE_RANDOM_SEED=" + std::to_string(seed));
-    // What an assertion ends leaves no trace of the test framework's.
+    // Recorded first, since a failed assertion ends the process without a report of the test
+    // framework.
     testing::Test::RecordProperty("seed", std::to_string(seed));
     SeededRandom random(seed);
     play(random);

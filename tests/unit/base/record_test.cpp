@@ -8,7 +8,7 @@
 namespace dohle {
 namespace {
 
-// "a" -> "xy", "bc" -> null, "" -> "" as record batch v2 writes them.
+// "a" -> "xy", "bc" -> null, "" -> "" in the encoding of record batch v2.
 constexpr std::array<unsigned char, 11> encoded{2, 'a', 4, 'x', 'y', 4, 'b', 'c', 1, 0, 0};
 
 HeaderRange headers(std::uint32_t count) {

@@ -13,16 +13,16 @@
 
 namespace dohle::client {
 
-/// A record batch as servers store it, encoded by the test itself: it may have holes, as after
-/// compaction, or mark a transaction's end, which no producer's batch does. Values are short.
+/// A record batch as servers store it, encoded by the test. It may have gaps, as after compaction,
+/// or mark a transaction's end, unlike a producer's batches. Values are short.
 struct MadeBatch {
   std::int64_t base_offset = 0;
   /// Offset delta and value of each record.
   std::vector<std::pair<int, std::string>> records = {};
   wire::Compression codec = wire::Compression::none;
-  /// -1: the last record's. More when compaction removed the last ones.
+  /// Default: -1, the last record's. More if compaction removed the last records.
   std::int32_t last_offset_delta = -1;
-  /// Beside the codec's bits: 16 transactional, 32 control.
+  /// In addition to the codec's bits: 16 transactional, 32 control.
   std::int16_t attributes = 0;
   std::int32_t leader_epoch = 3;
 

@@ -1,5 +1,5 @@
-// Every loop that tries again, against servers that answer one request with the same error for
-// ever. Counted is what such a client asks in a minute.
+// All loops with retries, against servers that always answer one request with the same error. The
+// tests count the requests of a minute.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -29,21 +29,21 @@ namespace {
 using namespace std::chrono_literals;
 using wire::ApiKey;
 
-/// In one of these places a server says its error.
+/// The place of the error in an answer.
 enum class Spot : std::uint8_t { whole, part };
 
-/// What one server does wrong, for ever.
+/// The permanent fault of one server.
 struct Fault {
   ApiKey api;
   Spot spot = Spot::part;
   std::int16_t code = 0;
-  /// The answer's body is nonsense instead.
+  /// The answer's body is invalid instead.
   bool is_garbage = false;
   /// The answer is larger than max_response_bytes.
   bool is_too_large = false;
 };
 
-/// A producer and a member of a group in one client, at one server.
+/// A producer and a group member in one client, at one server.
 class StubbornServer : public ScriptedWorld {
  public:
   explicit StubbornServer(Fault fault) : fault_(fault) {
@@ -60,13 +60,13 @@ class StubbornServer : public ScriptedWorld {
     producer_->close({}, [](Result<FlushReport>) {});
     consumer_->close_by(world.now(), [](Result<void>) {});
     world.run_for(1s);
-    // What waits for an answer that never comes refers to the client, which refers to it.
+    // Ends pending requests, whose callbacks and the client refer to each other.
     on_loop([this] { client->cluster().close(Error::client(Errc::closed, "the test is over")); });
   }
   StubbornServer(const StubbornServer&) = delete;
   StubbornServer& operator=(const StubbornServer&) = delete;
 
-  /// A record each 20 s, and a poll whenever there is something to be told, for a minute.
+  /// Sends a record every 20 s and polls whenever there is a result, for a minute.
   void run() {
     start([this](std::shared_ptr<SimulatedClient> made, sim::Process& self) {
       consumer_ = std::make_shared<ConsumerLoop>(
@@ -111,7 +111,7 @@ class StubbornServer : public ScriptedWorld {
       if (api != fault_.api) return answer;
       if (fault_.is_too_large) return std::optional(too_large());
       if (!fault_.is_garbage) return answer;
-      // Behind the frame's length, the correlation id and the tags.
+      // After the frame's length, the correlation id and the tags.
       std::string text(answer->flatten()->text());
       std::ranges::fill(text.begin() + 9, text.end(), '\xff');
       return std::optional(Chain(Slice::copy_of(text)));
@@ -282,7 +282,7 @@ class StubbornServer : public ScriptedWorld {
       ++failed_polls;
     }
   }
-  /// As a user's: it ends with a failure or what is there, and the next one begins.
+  /// Polls as a program does: a poll returns an error or records, and the next one begins.
   void poll() {
     for (;;) {
       auto news = consumer_->desk().with([](PollTable& table) -> std::optional<ConsumerNews> {
@@ -309,8 +309,8 @@ class StubbornServer : public ScriptedWorld {
   std::shared_ptr<IntakeTopic> topic_;
 };
 
-/// A fetch or a doubt about metadata every half second; what waits twice as long each time comes to
-/// one a second. A loop without a wait makes tens of thousands.
+/// A fetch or a metadata request every half second; backoffs double up to one request a second. A
+/// loop without a backoff makes tens of thousands of requests.
 constexpr int max_asked = 150;
 
 void expect_few(Fault fault, const std::string& name) {
@@ -345,7 +345,7 @@ class RetriesOf : public testing::TestWithParam<Fault> {};
 
 TEST_P(RetriesOf, BackOffWhateverCodeIsAnsweredForEver) {
   Fault fault = GetParam();
-  // 200: a code that this version does not know.
+  // 200 is a code that this version does not know.
   for (std::int16_t code = -1; code <= 200; ++code) {
     if (code == 0 || (find_broker_error(code) == nullptr && code != 200)) continue;
     fault.code = code;

@@ -22,10 +22,10 @@
 
 namespace dohle::client {
 
-/// What the servers of a scripted cluster say. One topic, "orders".
+/// Answers of the servers of a scripted cluster with one topic, "orders".
 struct ClusterScript {
-  /// A test's own answers: called with the server that is asked. Nothing: it is never answered, and
-  /// neither is what comes behind it on that connection.
+  /// A test's own answers, called with the server. Without a result the request is never answered,
+  /// and neither are later ones on that connection.
   template <class M>
   using Says = std::function<std::optional<typename M::Response>(NodeId at, const M& message)>;
   struct Handler {
@@ -46,32 +46,32 @@ struct ClusterScript {
     handlers.insert_or_assign(M::api.key, Handler{M::api, answer});
   }
   std::map<wire::ApiKey, Handler> handlers;
-  /// Set by a test's own answer: it goes out that much later, as after a long poll.
+  /// Set by a test's own answer. Default: 0. Delay before it is sent, as of a long poll.
   Duration answer_after{};
-  /// Highest version of the APIs that tests answer themselves.
+  /// Highest version of the APIs that tests answer.
   std::int16_t versions_up_to = 12;
 
-  /// Leaders of the partitions; the epoch counts up with each change.
+  /// Leaders of the partitions. The epoch increases with each change.
   std::vector<PartitionLeader> leaders;
-  /// Of "orders".
+  /// Id of "orders".
   TopicId topic_id{{1}};
   /// Ports are all 9092; hosts are "broker-ID".
   std::vector<NodeId> brokers;
   NodeId controller;
   std::int64_t producer_ids_given = 0;
-  /// Produce requests as they came, with the server that got them.
+  /// Received produce requests, with the server that received them.
   struct Produced {
     NodeId at;
     wire::ProduceRequest request;
   };
   std::vector<Produced> produced;
-  /// Answers to come, one per request; afterwards everything succeeds.
+  /// Errors of the next answers, one per request. Later requests succeed.
   std::deque<std::int16_t> produce_errors;
-  /// Produce answers name the partitions in another order than the request.
+  /// Produce answers have the partitions in another order than the request.
   bool answers_backwards = false;
-  /// Told of each question for metadata that the script answers.
+  /// Called for each metadata request that the script answers.
   std::function<void(NodeId at)> on_metadata_asked = [](NodeId) {};
-  /// Requests are taken and never answered.
+  /// Requests are received and never answered.
   bool is_silent = false;
   std::int64_t next_offset = 0;
 
@@ -104,7 +104,7 @@ class ScriptedBroker final : public Acceptor {
     }
     void on_closed(Error) override { waiting.clear(); }
 
-    /// One request after the other, as servers do.
+    /// One request at a time, as servers do.
     void go_on() {
       while (!is_busy && !waiting.empty()) {
         const Slice frame = std::move(waiting.front());
@@ -265,7 +265,7 @@ class ScriptedWorld {
     engine_options.link.core.client_id = "test";
   }
 
-  /// `program` builds what is tested, in the client's process.
+  /// `program` creates the object under test in the client's process.
   void start(
       std::function<std::shared_ptr<void>(std::shared_ptr<SimulatedClient>, sim::Process&)> program,
       Duration first = std::chrono::seconds(1)) {
@@ -287,7 +287,7 @@ class ScriptedWorld {
     });
     world.run_for(first);
   }
-  /// In the client's process, as all that belongs to its loop.
+  /// Runs `f` in the client's process, as for everything on its loop.
   template <class F>
   void on_loop(F f) {
     process->executor().post(std::move(f));
@@ -296,10 +296,10 @@ class ScriptedWorld {
 
   ClusterScript script;
   Cluster::Options engine_options;
-  /// In the metadata, and nobody listens there.
+  /// A server in the metadata on which no process listens.
   NodeId kill_before_start;
   LogLevel log_level = LogLevel::warning;
-  /// What the client logs, from that level up.
+  /// Log lines of the client from that level on.
   std::vector<std::string> warnings;
   sim::World world{7};
   sim::Process* process = nullptr;

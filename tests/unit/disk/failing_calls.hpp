@@ -11,7 +11,7 @@
 
 namespace dohle::disk {
 
-/// System calls that fail, stop half-way or wait as the test says.
+/// System calls that fail, stop half-way or wait as a test sets them up.
 class FailingCalls final : public SystemCalls {
  public:
   ssize_t write(int descriptor, const iovec* pieces, int count, off_t offset) override {

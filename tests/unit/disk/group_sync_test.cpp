@@ -152,7 +152,7 @@ TEST_F(GroupSync, a_disk_that_goes_away_ends_what_runs_and_drops_the_rest) {
   std::thread opener([this] { calls.open_gate(); });
   disk.reset();
   opener.join();
-  // The second group may have begun before the threads were stopped; then its answer is posted.
+  // The second group may have begun before the threads stopped; then its answer is posted.
   EXPECT_LE(loop.posts(), 2);
   EXPECT_EQ(held.expired(), loop.posts() < 2);
 }
@@ -164,7 +164,7 @@ TEST_F(WholeFileSystem, syncs_large_groups_at_once_and_small_ones_by_file) {
   EXPECT_EQ(calls.file_system_syncs, 0);
   sync(files);
   wait_for_answers(2);
-  // Where syncfs would not report errors (TMPDIR's file system decides), every file is asked.
+  // If syncfs does not report errors (which depends on TMPDIR's file system), each file is synced.
   const bool at_once = calls.file_system_syncs != 0;
   EXPECT_EQ(calls.file_system_syncs, at_once ? 1 : 0);
   EXPECT_EQ(calls.syncs(), at_once ? 3 : 3 + static_cast<int>(files.size()));

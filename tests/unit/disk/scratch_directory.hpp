@@ -8,7 +8,7 @@
 
 namespace dohle::disk {
 
-/// A new directory below TMPDIR, removed at the end.
+/// A new directory in TMPDIR, removed by the destructor.
 class ScratchDirectory {
  public:
   ScratchDirectory() {

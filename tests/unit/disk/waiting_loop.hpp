@@ -10,7 +10,7 @@
 
 namespace dohle::disk {
 
-/// An Executor whose tasks run in the test's thread, while it waits for something.
+/// An Executor whose tasks run in the test's thread while that waits.
 class WaitingLoop final : public Executor {
  public:
   void post(Task task) override {

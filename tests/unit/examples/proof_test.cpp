@@ -8,7 +8,7 @@ namespace {
 using dohle::Offset;
 using dohle::PartitionId;
 
-// Two keys in two partitions; rows 1, 2 and 4 are of key a.
+// Two keys in two partitions. Rows 1, 2 and 4 have key a.
 std::vector<PublishedRow> published() {
   return {{1, PartitionId{0}, Offset{0}, "a", 11},
           {2, PartitionId{0}, Offset{1}, "a", 12},
@@ -72,7 +72,7 @@ TEST(Proof, names_a_row_that_is_not_where_it_was_acknowledged) {
   auto sent = published();
   sent[2].offset = Offset{7};
   EXPECT_EQ(judge(sent, stored()).elsewhere, 1u);
-  sent[2].offset = {};  // the acknowledgement did not say where
+  sent[2].offset = {};  // the acknowledgement had no offset
   EXPECT_TRUE(judge(sent, stored()).holds());
 }
 

@@ -10,12 +10,11 @@ namespace {
 
 using std::chrono_literals::operator""s;
 
-/// Cuts the power at the operation of a given number, counted over everything that changes the
-/// disk.
+/// Cuts the power at the operation with a given number, counted over all changes of the disk.
 class Fuse {
  public:
   explicit Fuse(std::uint64_t at) : left_(at) {}
-  /// False: the operation does not happen any more, nor does any after it.
+  /// False if this operation, and each later one, does not happen.
   [[nodiscard]] bool holds() {
     ++used_;
     if (left_ == 0) return false;
@@ -62,7 +61,7 @@ class FusedFile final : public File {
   Fuse& fuse_;
 };
 
-/// Syncs in the calling turn, so that the operations of a run are the same up to the fuse.
+/// Syncs in the calling turn, so that the operations before the fuse are the same in each run.
 class FusedDisk final : public Disk {
  public:
   FusedDisk(Disk& disk, Fuse& fuse) : disk_(disk), fuse_(fuse) {}
@@ -110,7 +109,7 @@ class FusedDisk final : public Disk {
     ++blocking_syncs_;
     return sync_one(file);
   }
-  /// Those that would have waited for the device in the calling thread.
+  /// Number of syncs that would have blocked the calling thread.
   [[nodiscard]] unsigned blocking_syncs() const { return blocking_syncs_; }
   void sync(std::vector<std::shared_ptr<File>> files, Synced done) override {
     Result<void> outcome;
@@ -139,9 +138,9 @@ class FusedDisk final : public Disk {
   unsigned blocking_syncs_ = 0;
 };
 
-/// What a client was promised, and what it sent.
+/// Records sent by a client, and promises given to it.
 struct Promise {
-  std::int64_t acknowledged = 0;  // offsets below it were synced
+  std::int64_t acknowledged = 0;  // all offsets below it were synced
   std::int64_t sent = 0;
   std::int64_t start = 0;
 };
@@ -155,7 +154,7 @@ LogConfig small_segments() {
   return config;
 }
 
-// Appends, syncs every second batch, checkpoints, retires old segments, until something fails.
+// Appends, syncs every second batch, checkpoints and retires old segments until an operation fails.
 void work(Disk& disk, Promise& promise) {
   auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
   if (!opened) return;
@@ -182,7 +181,7 @@ void work(Disk& disk, Promise& promise) {
   }
 }
 
-// What a restart finds is a whole, ordered prefix of what was sent, with everything acknowledged.
+// A restart finds a whole, ordered prefix of the sent records, with all acknowledged ones.
 void verify(Disk& disk, const Promise& promise, std::uint64_t at) {
   auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
   ASSERT_TRUE(opened.has_value()) << "power cut at " << at << ": " << opened.error().to_string();
@@ -213,7 +212,8 @@ struct CrashOptions {
   bool entries_in_order;
 };
 
-// A process of the machine "node". Its data directory is the node's affair, and durable.
+// A process of the machine "node" with a durable data directory, which the node creates and not the
+// log.
 sim::Process& start_with_data(sim::World& world) {
   sim::Process& process = world.machine("node").start("log", [](sim::Process&) { return nullptr; });
   world.run_for(1s);
@@ -273,8 +273,8 @@ std::uint64_t crash_at(std::uint64_t at, CrashOptions options) {
   return fuse.used();
 }
 
-// A killed process leaves its page cache. What the next one read from there and calls synced has to
-// outlive the power all the same.
+// A killed process leaves its page cache. Data that the next process read from there and counts as
+// synced has to survive a power loss.
 void kill_then_cut(std::uint64_t at, CrashOptions options) {
   Scene scene(at, options);
   Promise promise;
@@ -295,7 +295,7 @@ void kill_then_cut(std::uint64_t at, CrashOptions options) {
   verify(disk, promise, at);
 }
 
-// A start on a full disk loses nothing either, whether the power goes before there is space or not.
+// A start on a full disk loses nothing, whether the power is lost before or after there is space.
 void start_without_space(std::uint64_t at, CrashOptions options) {
   Scene scene(at, options);
   Promise promise;
@@ -329,8 +329,8 @@ void start_without_space(std::uint64_t at, CrashOptions options) {
   verify(disk, promise, at);
 }
 
-// A failed append cuts what the file was extended by. The next one begins a segment, and a sync
-// makes that one the recovery point's.
+// A failed append truncates the extended file. The next append begins a segment, and a sync moves
+// the recovery point to it.
 void fail_an_append_then_lose_power(std::uint64_t seed) {
   Scene scene(seed);
   {
@@ -361,7 +361,7 @@ TEST(CutSegment, is_synced_before_the_recovery_point_leaves_it) {
   for_20_seeds(fail_an_append_then_lose_power);
 }
 
-// The tail that a start cuts off must not come back once the recovery point has left its segment.
+// A tail that a start truncated must not come back once the recovery point has left its segment.
 void cut_a_tail_then_lose_power(std::uint64_t seed) {
   Scene scene(seed);
   for (int life = 0; life < 2; ++life) {
@@ -398,8 +398,8 @@ TEST(CutTail, does_not_come_back) {
   for_20_seeds(cut_a_tail_then_lose_power);
 }
 
-// What a failed sync leaves can be read until the power goes and is written by no later sync: a
-// start that calls it synced has to write it anew.
+// Data of a failed sync can be read until the power is lost, and no later sync writes it. A start
+// that counts it as synced has to write it again.
 void fail_a_sync_then_lose_power(std::uint64_t seed) {
   Scene scene(seed);
   Offset synced;
@@ -460,7 +460,7 @@ TEST(Log, waits_for_no_device_on_its_owners_thread_once_it_is_open) {
   EXPECT_EQ(disk.blocking_syncs(), before);
 }
 
-// All of it expires, and a last segment is made that nothing is in.
+// All records expire, and an empty last segment is created.
 std::uint64_t empty_then_lose_power(std::uint64_t at, bool entries_in_order) {
   Scene scene(at, CrashOptions{3, entries_in_order});
   Fuse fuse(at);
@@ -528,8 +528,8 @@ INSTANTIATE_TEST_SUITE_P(Entries, CrashTest, testing::Bool(), [](const auto& tes
   return std::string(test.param ? "in_order" : "in_any_order");
 });
 
-// The sync that had to cover the cut of a finished segment fails. The next start finds the cut in
-// the page cache, and the power loss behind that must not bring the old length back.
+// The sync for the truncation of a finished segment fails. The next start finds the truncated file
+// in the page cache, and a later power loss must not bring the old length back.
 void fail_the_sync_of_a_cut_then_lose_power(std::uint64_t seed) {
   Scene scene(seed);
   FusedDisk disk(scene.process.disk(), scene.lasting);

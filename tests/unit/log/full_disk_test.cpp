@@ -5,7 +5,7 @@
 #include "sim/machine.hpp"
 #include "sim/world.hpp"
 
-// What recovery has to write waits until there is space; what it found is read at once.
+// Writes of recovery wait until there is space; recovered records can be read at once.
 
 namespace dohle::log {
 namespace {
@@ -24,7 +24,7 @@ class FullDisk : public testing::Test {
 
   Disk& disk() { return process_.disk(); }
   void set_full(bool is_full) { machine_.disk().set_full(is_full); }
-  /// Opens the log, as after a kill.
+  /// Opens the log as after a kill.
   void open() {
     log_.reset();
     OpenOptions options;
@@ -140,7 +140,7 @@ TEST_F(FullDisk, a_clean_stop_writes_it_too) {
   EXPECT_TRUE(log_->is_recovered());
 }
 
-// The epochs of segments below the recovery point are known from their file alone.
+// Only the epochs file has the epochs of segments below the recovery point.
 TEST_F(FullDisk, the_recovery_point_stays_until_all_is_written) {
   config_.segment_bytes = 2'000;
   open();

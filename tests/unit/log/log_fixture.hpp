@@ -15,7 +15,7 @@
 
 namespace dohle::log {
 
-/// Runs what was posted when a test says so.
+/// Runs posted tasks on request.
 class ManualLoop final : public Executor {
  public:
   void post(Task task) override { tasks_.push_back(std::move(task)); }
@@ -116,7 +116,7 @@ class LogTest : public testing::Test, public LogEvents {
   Result<Appended> append(const Slice& bytes, std::int64_t now = 1000, std::int32_t epoch = 0) {
     return append_to(*log_, bytes, now, epoch);
   }
-  /// The offsets of all records from `from` on, as a consumer would find them.
+  /// The offsets of all records from `from` on, as a consumer reads them.
   std::vector<std::int64_t> offsets_from(std::int64_t from) {
     const auto chain = log_->read(Offset{from}, log_->end(), 64_MiB, true);
     EXPECT_TRUE(chain.has_value()) << chain.error().to_string();

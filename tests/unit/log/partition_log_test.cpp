@@ -191,7 +191,7 @@ TEST_F(PartitionLogTest, dirty_files_are_those_since_the_last_sync) {
   EXPECT_EQ(logs(log_->dirty_files()), 3);
   log_->synced(Offset{20});
   EXPECT_EQ(log_->synced_end(), Offset{20});
-  // The last one, and the one before it: it was cut after its end had been noted.
+  // The last one, and the one before it, which was truncated after its end had been stored.
   EXPECT_EQ(logs(log_->dirty_files()), 2);
   log_->synced(Offset{30});
   EXPECT_EQ(logs(log_->dirty_files()), 0);
@@ -299,7 +299,7 @@ TEST_F(PartitionLogTest, an_idle_log_is_small) {
   EXPECT_LT(sizeof(PartitionLog) + sizeof(Segment), 4'096u);
 }
 
-// What a segment was extended by is given back before its last entries are written.
+// Space that a segment was extended by is released before its last index entries are written.
 class FullMemory : public testing::Test {
  protected:
   FullMemory() {

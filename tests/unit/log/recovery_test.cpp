@@ -32,7 +32,7 @@ TEST_F(RecoveryTest, a_tail_torn_at_any_byte_is_cut_and_kept) {
     open();
     EXPECT_EQ(log_->end(), Offset{size < whole_first ? 3 : 5}) << size;
     EXPECT_EQ(log_->synced_end(), log_->end());
-    // Zeros at the end are what a file is extended by: nothing to keep.
+    // Zeros at the end come from extending the file and are not kept.
     const std::uint64_t kept_at = size < whole_first ? synced_bytes : whole_first;
     std::uint64_t torn = size - kept_at;
     while (torn > 0 && left[kept_at + torn - 1] == std::byte{0}) --torn;
@@ -112,8 +112,8 @@ TEST_F(RecoveryTest, damage_below_the_recovery_point_is_refused_with_advice) {
   ASSERT_TRUE(append(make_batch(3)).has_value());
   const auto size = file()->size();
   log_.reset();
-  // What lies before the recovery point in its segment is read by its headers at the start, and by
-  // CRC before it is served: this is a header that no longer leads to the next one.
+  // The start reads only the headers before the recovery point in its segment; the CRC is checked
+  // before the first fetch. The wrong bit makes this header lead to a wrong place.
   flip(8);
   const auto opened = try_open();
   ASSERT_FALSE(opened.has_value());
@@ -132,7 +132,9 @@ TEST_F(RecoveryTest, a_bit_flipped_below_the_recovery_point_is_found_before_it_i
   stop();
   const auto size = file()->size();
   for (std::uint64_t at = 17; at < size; at += 5) {
-    if (at >= size / 2 && at < size / 2 + 17) continue;  // offset, length, epoch: not under the CRC
+    if (at >= size / 2 && at < size / 2 + 17)
+      continue;  // offset, length and epoch are not under
+                 // the CRC
     flip(at);
     went_offline_.reset();
     auto opened = try_open(true);
@@ -169,7 +171,7 @@ TEST_F(RecoveryTest, after_a_clean_stop_nothing_is_walked) {
   EXPECT_EQ(log_->unchecked_bytes(), log_->size_bytes());
   EXPECT_EQ(offsets_from(0).size(), 200u);
   EXPECT_EQ(log_->unchecked_bytes(), 0u);
-  // All five batches that may be in flight are still known, not just the one of the snapshot.
+  // All five batches that may be in flight are still known, not only the one in the snapshot.
   for (int i = 35; i < 40; ++i) {
     const auto again = append(make_batch(5, 100, 1000 + i, {9, 0, 5 * i}));
     ASSERT_TRUE(again.has_value()) << i;
@@ -264,7 +266,7 @@ TEST_F(RecoveryTest, index_entries_that_were_never_written_are_found_again) {
   for (int i = 0; i < 20; ++i) {
     ASSERT_TRUE(append(make_batch(10, 200, 1000 + 10 * i)).has_value());
   }
-  sync();  // without flush: what waits in memory goes with the log
+  sync();  // without flush, so that index entries in memory are lost with the log
   open(true);
   EXPECT_EQ(log_->max_timestamp()->value().offset, Offset{199});
   EXPECT_EQ(log_->offset_for(Timestamp{1195})->value().offset, Offset{195});
@@ -321,7 +323,7 @@ class StoppedLogTest : public LogTest {
     life_.marked = log_->marked();
     log_.reset();
   }
-  /// What the refusal says.
+  /// The text of the refusal.
   std::string refusal() {
     const auto opened = try_open();
     return opened ? "" : std::string(opened.error().message());
@@ -382,7 +384,7 @@ TEST_F(StoppedLogTest, refuses_files_of_another_partition) {
 }
 
 TEST_F(StoppedLogTest, goes_offline_when_a_segment_does_not_reach_the_next_one) {
-  // 0.1.0 said nothing of sizes.
+  // 0.1.0 stored no sizes.
   life_ = {};
   ASSERT_TRUE(file(0)->truncate(0).has_value());
   EXPECT_TRUE(contains(refusal(), "--accept-loss t-0@0")) << refusal();
@@ -390,7 +392,7 @@ TEST_F(StoppedLogTest, goes_offline_when_a_segment_does_not_reach_the_next_one) 
 
 TEST_F(StoppedLogTest, gives_up_a_damaged_batch_alone_when_its_loss_is_accepted) {
   flip(500, 10);
-  open();  // nothing is read
+  open();  // reads nothing
   EXPECT_TRUE(log_->fetch(Offset{10}, log_->end(), 1_MiB, true)->is_being_checked);
   loop_.run();
   ASSERT_TRUE(went_offline_.has_value());

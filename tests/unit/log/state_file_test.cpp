@@ -31,7 +31,7 @@ TEST_F(StateFileTest, a_torn_write_leaves_what_was_synced_before) {
       ASSERT_TRUE(file.write(state(n)).has_value());
       file.settle();
     }
-    // Not settled: the next write may not touch the place of the third.
+    // Not synced: the next write may not overwrite the third state.
     ASSERT_TRUE(file.write(state(4)).has_value());
     ASSERT_TRUE(file.write(state(5)).has_value());
   }

@@ -87,7 +87,7 @@ TEST(Reports, say_at_their_end_what_was_left_out) {
     Reports reports(nullptr, split_logger(options));
     for (int offset = 0; offset < 3; ++offset) reports.report(broken(offset));
   }
-  // Where the machine stands still for a second there is a line more.
+  // If the machine stalls for a second there is one line more.
   ASSERT_GE(seen.size(), 2u);
   EXPECT_NE(seen.back().find("2"), std::string::npos) << seen.back();
 }

@@ -1,5 +1,5 @@
 // Random records, results, acks, rebalances and commits for a subscription, against a model that
-// knows which records are done.
+// tracks the records that are done.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -118,12 +118,12 @@ class World {
     const auto found = owned_.find(any());
     if (found == owned_.end()) return;
     auto& [name, owned] = *found;
-    // Its topic was deleted and created again. Records that are done say that it goes on.
+    // Its topic was deleted and created again. Done records show where the model continues.
     const bool is_known = owned.next > owned.first_undone() && owned.first_undone() >= 0;
     if (is_known && random_.below(60) == 0) owned = Owned{};
     const std::string& key = *keys_.insert("key " + std::to_string(random_.below(4))).first;
     ConsumerRecord record;
-    record.topic = "strikes";  // as long as events refer to it
+    record.topic = "strikes";  // lives as long as events refer to it
     record.partition = name.partition;
     record.offset = Offset{owned.next};
     record.key = as_bytes(key);
@@ -172,7 +172,7 @@ class World {
       state_.on_commit_done(std::exchange(under_way_, {}), random_.below(4) != 0, now_);
     }
   }
-  /// A record is done once the state says so of an event of its present assignment.
+  /// A record is done once the state reports it for an event of its current assignment.
   void note(const EventPointer& event) {
     const auto found = owned_.find({std::string(event->topic), event->partition});
     if (found == owned_.end() || event->settled != EventState::Settled::acked) return;

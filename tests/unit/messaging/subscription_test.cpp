@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 const std::vector<TopicPartition> both{{"t", PartitionId{0}}, {"t", PartitionId{1}}};
 constexpr auto patience = 20s;
 
-/// A source that returns what a test puts into it, and remembers what it was told to commit.
+/// A source that returns given records and records the commits.
 class ScriptedSource final : public Source {
  public:
   struct Script {
@@ -150,7 +150,7 @@ struct SubscriptionEngine : testing::Test {
     }
     return true;
   }
-  /// Ends the subscription in the test's body, while what its handler captured there is alive.
+  /// Ends the subscription in the test's body, before objects that its handler captured there.
   class Running {
    public:
     explicit Running(SubscriptionEngine& fixture) : fixture_(fixture) {}
@@ -244,7 +244,7 @@ TEST_F(SubscriptionEngine, without_a_group_goes_on_reading_however_long_a_handle
   entered.get_future().wait();
   script.put(1, 1);
   {
-    // Full: what was put has been taken, under a handler that runs too long for a group.
+    // Full: all records were taken, and the handler runs too long for a group.
     std::unique_lock lock(script.mutex);
     ASSERT_TRUE(script.changed.wait_for(lock, patience, [&] { return !script.paused.empty(); }));
     EXPECT_FALSE(script.has_left) << "it would start anew at the end, and pass over the second";
@@ -312,7 +312,7 @@ TEST_F(SubscriptionEngine, takes_for_ever_for_a_long_time) {
 }
 
 TEST_F(SubscriptionEngine, that_is_replaced_ends) {
-  ScriptedSource::Script other_script;  // outlives both
+  ScriptedSource::Script other_script;  // outlives both subscriptions
   const Running running = start([](RawEvent&) { return Result<void>{}; });
   Subscriber one = BrokerAccess::make(subscription);
   messaging::Subscription::Setup other;

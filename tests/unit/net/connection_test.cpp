@@ -1,4 +1,4 @@
-// What base/connection.hpp promises, over TCP and through pipes alike.
+// The promises of base/connection.hpp, over TCP and through pipes.
 
 #include <unistd.h>
 
@@ -240,8 +240,8 @@ TEST_P(ConnectionTest, a_negative_length_closes_the_connection) {
 
 TEST_P(ConnectionTest, a_full_write_queue_is_reported_and_so_is_its_draining) {
   server.admission = Admission::hold;
-  // Sizes of our own: left to itself the system grows both buffers until the frame fits into them,
-  // and the queue drains with nobody reading.
+  // With fixed buffer sizes: the system would otherwise grow both buffers until the frame fits, and
+  // the queue would drain without a reader.
   sides.connect({.limits = {.max_write_queue_bytes = 1 << 20, .send_buffer_bytes = 128 * 1024}},
                 {.receive_buffer_bytes = 128 * 1024});
   const Slice frame = framed(std::string(std::size_t{8} << 20, 'x'));

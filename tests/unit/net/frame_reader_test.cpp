@@ -11,7 +11,7 @@ std::string framed_text(std::string_view body) {
   return std::string(framed(body).text());
 }
 
-// Writes as much of `bytes` as there is room for, as a socket would; returns how much.
+// Writes as much of `bytes` as there is room for, as a socket would. Returns the number of bytes.
 std::size_t receive(FrameReader& reader, std::string_view bytes) {
   const auto room = reader.room();
   EXPECT_GT(room.bytes, 0u);
@@ -25,7 +25,7 @@ std::size_t receive(FrameReader& reader, std::string_view bytes) {
   return written;
 }
 
-// Feeds a stream in pieces of `piece` bytes and returns the frames that come out.
+// Feeds a stream in pieces of `piece` bytes. Returns the frames.
 std::vector<Slice> feed(FrameReader& reader, std::string_view stream, std::size_t piece) {
   std::vector<Slice> frames;
   while (!stream.empty()) {
@@ -130,7 +130,7 @@ TEST(FrameReader, a_large_frame_after_a_large_one_is_received_in_place) {
   FrameReader reader(1 << 20, buffers);
   const std::string stream = framed_text(std::string(300'000, 'a'));
   ASSERT_EQ(feed(reader, stream, stream.size()).size(), 1u);
-  // All but what fits beside the length is written straight into the frame's own buffer.
+  // All bytes except those that fit beside the length are written directly into the frame's buffer.
   EXPECT_LE(reader.room().bytes, 4096u);
   receive(reader, stream);
   ASSERT_EQ(reader.state(), FrameState::length);

@@ -222,7 +222,7 @@ TEST(Loop, stopping_ends_a_sleeping_loop) {
   loop.join();
 }
 
-/// How often a thread of this process has slept so far.
+/// Number of sleeps so far of a thread of this process.
 std::uint64_t sleeps_of(pid_t thread) {
   std::ifstream status(fmt::format("/proc/self/task/{}/status", thread));
   std::string word;
@@ -234,7 +234,7 @@ std::uint64_t sleeps_of(pid_t thread) {
   return 0;
 }
 
-/// False: `patience` passed, and no turn told a later time.
+/// False if `patience` passed and no turn published a later time.
 bool turns_unasked(const Loop& loop) {
   const Timestamp before = loop.published_wall();
   const auto give_up_at = std::chrono::steady_clock::now() + patience;
@@ -321,7 +321,7 @@ TEST(Loop, says_how_much_of_its_thread_the_longest_turn_took) {
       loop.post([&] { loop.stop(); });
     });
     loop.post([] {});
-    // The first turn has nothing to be compared with.
+    // The first turn has no earlier one to compare with.
     loop.at_turn_end([&] { loop.post([&] { work = 0; }); });
     loop.run();
     const Duration longest = loop.take_longest_turn();

@@ -17,7 +17,7 @@
 
 namespace dohle::net {
 
-/// How long a test waits for what has to happen.
+/// Maximum time for which a test waits for an event.
 inline constexpr std::chrono::seconds patience{30};
 
 inline Slice framed(std::string_view body) {
@@ -28,7 +28,7 @@ inline Slice framed(std::string_view body) {
   });
 }
 
-/// What the loops' threads tell the test's.
+/// State that loops' threads pass to the test's thread.
 class Watched {
  public:
   template <class Change>
@@ -37,7 +37,7 @@ class Watched {
     change();
     wake_.notify_all();
   }
-  /// Waits until `holds`, which is asked under the lock after each change.
+  /// Waits until `holds` is true, which is called under the lock after each change.
   template <class Holds>
   [[nodiscard]] bool eventually(Holds holds) {
     std::unique_lock lock(mutex_);
@@ -49,7 +49,7 @@ class Watched {
   std::condition_variable wake_;
 };
 
-/// One side of a connection and what it saw.
+/// One side of a connection and the events that it got.
 class Side : public ConnectionEvents {
  public:
   explicit Side(Watched& watched) : watched_(watched) {}
@@ -88,17 +88,17 @@ class Side : public ConnectionEvents {
     if (on_closed_do) on_closed_do();
   }
 
-  std::unique_ptr<Connection> connection;  // its loop's
+  std::unique_ptr<Connection> connection;  // used on its loop
   Admission admission = Admission::accept;
   Admission room = Admission::accept;
   std::function<void()> on_open_do, on_frame_do, on_drained_do, on_closed_do;
 
-  // Read them under Watched's lock, or when nothing can happen any more.
+  // Read under Watched's lock, or after the last event.
   int opened = 0;
   int drained = 0;
   std::vector<std::size_t> lengths;
   int rooms_asked = 0;
-  std::size_t room_bytes = 0;  // granted, and not given back
+  std::size_t room_bytes = 0;  // granted and not given back yet
   std::vector<std::string> frames;
   Slice last_frame;
   std::vector<Error> closed;
@@ -112,7 +112,7 @@ class Side : public ConnectionEvents {
 
 enum class Kind : std::uint8_t { tcp, pipes };
 
-/// Two sides on a loop each, over TCP or through pipes.
+/// Two sides, each on its own loop, over TCP or through pipes.
 class Sides : public Acceptor {
  public:
   explicit Sides(Kind kind) {

@@ -1,4 +1,4 @@
-// What only TCP has: name resolution, the socket's own failures, descriptors that run out.
+// Behaviour of TCP only: name resolution, failures of sockets, exhausted descriptors.
 
 #include "net/tcp.hpp"
 
@@ -28,7 +28,7 @@ sockaddr_in loopback(std::uint16_t port) {
   return address;
 }
 
-// A blocking socket of the test's own.
+// A blocking socket for tests.
 class RawPeer {
  public:
   RawPeer() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -44,7 +44,7 @@ class RawPeer {
     ASSERT_EQ(::send(number(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(bytes.size()));
   }
-  /// Everything up to the other side's end of the stream.
+  /// Reads until the other side ends the stream.
   std::string read_all() {
     std::string text;
     std::array<char, 4096> some;
@@ -188,7 +188,8 @@ TEST_F(TcpTest, a_peer_that_went_amid_a_range_of_a_file_ends_the_connection_alon
     const std::string content(1'000'000, 'x');
     const Bytes bytes = as_bytes(content);
     ASSERT_TRUE((*file)->write(0, {&bytes, 1}).has_value());
-    // The system answers the first bytes with a reset, and the range after them with SIGPIPE.
+    // The peer's system answers the first bytes with a reset; the file range after them raises
+    // SIGPIPE.
     Chain chain(framed(content).sub(0, 4));
     chain.append(FileRange{*file, 0, content.size()});
     server.connection->send(std::move(chain));
@@ -235,7 +236,7 @@ TEST_F(TcpTest, a_dial_to_a_name_may_be_given_up) {
 }
 
 TEST_F(TcpTest, a_dial_that_nobody_answers_times_out) {
-  // A listener whose queue is full does not answer.
+  // A listener with a full queue does not answer.
   Descriptor deaf(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address = loopback(0);
   socklen_t size = sizeof address;
@@ -262,7 +263,7 @@ TEST_F(TcpTest, listening_on_a_name_is_refused) {
 TEST_F(TcpTest, ipv6_addresses_are_written_in_brackets) {
   sides.on(sides.server_loop, [&] {
     const auto made = sides.listening->listen({"::1", 0}, {}, sides);
-    // A machine without IPv6 says so; one that has it listens.
+    // A machine without IPv6 returns an error; one with IPv6 listens.
     if (made.has_value()) {
       EXPECT_TRUE((*made)->local().to_string().starts_with("[::1]:"));
     } else {
@@ -271,7 +272,7 @@ TEST_F(TcpTest, ipv6_addresses_are_written_in_brackets) {
   });
 }
 
-// Leaves the process without free descriptors while it lives.
+// Leaves the process without free descriptors during its lifetime.
 class NoDescriptors {
  public:
   NoDescriptors() {
@@ -292,7 +293,7 @@ class NoDescriptors {
 TEST_F(TcpTest, clients_are_turned_away_while_there_is_no_descriptor) {
   const auto logger = std::make_shared<CountingLogger>(sides.watched);
   const std::shared_ptr<Logger> given = logger;
-  // UBSan needs descriptors to check a type at its first virtual call, so that is made before.
+  // UBSan needs descriptors to check a type at its first virtual call, so that call is made before.
   given->log(LogLevel::debug, "test", "none is missing yet");
   sides.listening = std::make_unique<TcpListening>(sides.server_loop, given);
   sides.listen();
@@ -307,7 +308,7 @@ TEST_F(TcpTest, clients_are_turned_away_while_there_is_no_descriptor) {
   EXPECT_EQ(server.opened, 0);
   sides.dial();
   ASSERT_TRUE(sides.eventually([&] { return client.opened == 1 && server.opened == 1; }));
-  // Clients that come and go at the limit do not fill the log.
+  // Clients that come and go at the limit do not fill the log file.
   RawPeer third;
   {
     const NoDescriptors none;

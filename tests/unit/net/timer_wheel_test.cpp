@@ -98,8 +98,8 @@ TEST(TimerWheel, take_all_leaves_none) {
   EXPECT_TRUE(timers.take_all().empty());
 }
 
-// The same random timers in the wheel and in an ordered map: the wheel is woken when it asks to be
-// and at other times, and fires exactly what the map has, when the map has it.
+// Random timers in the wheel and in an ordered map. The wheel is called at its own times and at
+// others, and fires exactly the map's timers at the map's times.
 TEST(TimerWheel, behaves_like_an_ordered_map) {
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     SeededRandom random(seed);

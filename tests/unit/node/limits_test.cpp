@@ -80,7 +80,7 @@ TEST_F(LimitsTest, OldProducersAreClosedThoughTheirVersionIsAdvertised) {
 TEST_F(LimitsTest, AnUnknownApiVersionsVersionIsAnsweredInTheOldestForm) {
   const auto answer = wire::ApiVersionsResponse::api.versions;
   ASSERT_LT(answer.max, 99);
-  // The body is anything at all; the answer is of version 0 and lists the keys.
+  // The body may be anything. The answer has version 0 and lists the keys.
   class Old final : public ConnectionEvents {
    public:
     void on_open() override {}

@@ -30,7 +30,7 @@ NodeOptions in_memory() {
   return options;
 }
 
-/// Dials, sends one request, keeps the first frame that comes back; nothing when it was closed.
+/// Dials, sends one request and keeps the first frame of the answer, if there is one.
 class OneRequest final : public ConnectionEvents {
  public:
   explicit OneRequest(Chain request) : request_(std::move(request)) {}
@@ -52,7 +52,7 @@ class OneRequest final : public ConnectionEvents {
   bool is_over_ = false;
 };
 
-/// The answer to `message`, asked over a connection of its own that `dialer_of` makes.
+/// The answer to `message` over a connection of its own, made with `dialer_of`.
 template <class Request, class DialerOf>
 Result<typename Request::Response> ask(DialerOf dialer_of, const std::string& address,
                                        const Request& message, std::int16_t version) {
@@ -180,7 +180,7 @@ TEST(NodeTest, RefusesItsTransportOnceItIsClosed) {
   EXPECT_TRUE(answer.error().is(Errc::connection_failed)) << answer.error().to_string();
 }
 
-// CPU of all threads: how busy the machine is does not matter.
+// CPU time of all threads, which does not depend on the machine's load.
 std::int64_t cpu_us() {
   timespec used{};
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);

@@ -26,7 +26,7 @@ namespace dohle::node {
 
 using namespace std::chrono_literals;
 
-/// Keeps every line that the node writes, as "warning node: …".
+/// Keeps all log lines of the node, as "warning node: …".
 class KeptLines final : public Logger {
  public:
   [[nodiscard]] LogLevel level() const noexcept override { return LogLevel::debug; }
@@ -43,7 +43,7 @@ class KeptLines final : public Logger {
   std::vector<std::string> lines;
 };
 
-/// What the world's wall clocks show at the beginning.
+/// The initial time of the world's wall clocks.
 inline constexpr std::int64_t wall_start_ms = 1'735'689'600'000;
 
 struct BatchOf {
@@ -67,7 +67,7 @@ inline Chain batch_of(const std::vector<std::string>& values, BatchOf by = {},
   return builder.seal(std::move(seal));
 }
 
-/// The values of all records in a fetched answer.
+/// The values of all records in a fetch answer.
 inline std::vector<std::string> values_in(const std::optional<Chain>& records) {
   std::vector<std::string> values;
   if (!records) return values;
@@ -94,7 +94,7 @@ struct FetchFrom {
   std::int32_t max_bytes = 1 << 20;
 };
 
-/// A loop whose turns have time for one thing each.
+/// A loop whose turns have time for one task each.
 class ShortTurns final : public Executor {
  public:
   ShortTurns(Executor& loop, const bool& is_short) : loop_(loop), is_short_(is_short) {}
@@ -110,7 +110,7 @@ class ShortTurns final : public Executor {
   const bool& is_short_;
 };
 
-/// The node's real code on a simulated machine, and clients that speak the protocol by hand.
+/// The node's real code on a simulated machine, and clients that send requests of the test's.
 class NodeWorld : public testing::Test {
  protected:
   using Partition = wire::FetchResponse::PartitionData;
@@ -153,14 +153,14 @@ class NodeWorld : public testing::Test {
     world.machine("node").power_on();
     restarted();
   }
-  /// The machine lost its power and has it again.
+  /// Call after the machine lost and regained its power.
   void after_power_loss() { restarted(); }
-  /// Their connections are to a node that is gone.
+  /// Drops the clients, whose connections belonged to an earlier node.
   void forget_clients() {
     for (auto& [name, client] : clients_) client->close();
     clients_.clear();
   }
-  /// Returns how the stop went.
+  /// Returns the outcome of the stop.
   Result<void> stop_cleanly() {
     std::optional<Result<void>> outcome;
     running().engine.stop(world.now() + 5s, [&](Result<void> how) { outcome = std::move(how); });
@@ -229,7 +229,7 @@ class NodeWorld : public testing::Test {
     data.partition_data.push_back({PartitionId{partition}, std::move(batch)});
     return request;
   }
-  /// The answer for the one partition; version 12 is the last that names topics.
+  /// The answer for the one partition. Version 12 is the last one with topic names.
   wire::ProduceResponse::PartitionProduceResponse produce(const std::string& topic, Chain batch,
                                                           std::int16_t acks = -1,
                                                           std::int32_t partition = 0) {

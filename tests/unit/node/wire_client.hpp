@@ -15,12 +15,12 @@
 
 namespace dohle::node {
 
-/// What an answer looks like while it has not come: empty.
+/// An answer; empty until it has arrived.
 template <class Request>
 using Awaited = std::shared_ptr<std::optional<typename Request::Response>>;
 
-/// One connection to the node that speaks the protocol by hand: requests leave as they are asked
-/// for, and answers are taken in the order in which they have to come.
+/// A connection to the node on which tests send requests of their own. Requests are sent at once,
+/// and answers are taken in the order of the requests.
 class WireClient final : public ConnectionEvents {
  public:
   void dial(sim::Process& process, const Endpoint& to) {
@@ -41,7 +41,7 @@ class WireClient final : public ConnectionEvents {
     connection_->send(*std::move(bytes));
     return answer;
   }
-  /// The same with a body that is given as bytes.
+  /// The same with a given body.
   template <class Request>
   Awaited<Request> send_body(std::string_view body, std::int16_t version) {
     const std::int32_t correlation_id = ++last_correlation_id_;
@@ -54,7 +54,7 @@ class WireClient final : public ConnectionEvents {
     })));
     return answer;
   }
-  /// A request that is not answered, or bytes that are none.
+  /// Sends a request without an answer, or bytes that are no request.
   void send_bytes(Chain bytes) { connection_->send(std::move(bytes)); }
   template <class Request>
   void send_unanswered(const Request& message, std::int16_t version) {

@@ -157,7 +157,7 @@ TEST(Network, what_is_held_back_arrives_late_and_new_connections_do_not_wait) {
   EXPECT_THAT(first.events, ElementsAre("open"));
   EXPECT_THAT(pair.peer().events, ElementsAre("open", "the other way"));
   EXPECT_EQ(pair.world.faults().of(Fault::held_back), 1u);
-  // Given up by the client, whose kernel goes on trying.
+  // The client has given up, but its kernel keeps trying.
   pair.connect();
   pair.peer().connection->send(framed("in time"));
   pair.world.run_for(1s);

@@ -12,7 +12,7 @@
 
 namespace dohle::sim {
 
-/// A frame as it is sent: length and body.
+/// A frame with length and body.
 inline Chain framed(std::string_view body) {
   std::string bytes;
   for (int shift = 24; shift >= 0; shift -= 8) {
@@ -22,7 +22,7 @@ inline Chain framed(std::string_view body) {
   return Chain(Slice::copy_of(bytes));
 }
 
-/// One end of a connection that writes down what happens to it.
+/// One end of a connection that records its events.
 class Peer : public ConnectionEvents {
  public:
   void on_open() override { happened("open"); }
@@ -56,7 +56,7 @@ class Peer : public ConnectionEvents {
   std::string error;
 };
 
-/// Listens on port 9092 and keeps every connection that comes in.
+/// Listens on port 9092 and keeps all connections.
 class Server final : public Acceptor {
  public:
   explicit Server(Process& process, ConnectionLimits limits = {}) {
@@ -100,7 +100,7 @@ class Pair {
   void dial(DialOptions options = {}, Endpoint to = {"node", 9092}) {
     peer().connection = client.dialer().dial(to, options, peer());
   }
-  /// Dialled and open on both sides.
+  /// Dials until both sides are open.
   void connect(DialOptions options = {}) {
     dial(options);
     world.run_for(std::chrono::milliseconds(50));

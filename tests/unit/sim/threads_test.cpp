@@ -28,7 +28,7 @@ class ThreadsOfAProcess : public testing::Test {
   void start(std::string name, Task body) {
     threads_.start(process_, std::move(name), std::move(body));
   }
-  /// Waits at `point_`; true: it was notified.
+  /// Waits at `point_`. True if it was notified.
   bool wait_for(Duration timeout) {
     std::unique_lock lock(mutex_);
     return point_.wait_for(lock, timeout);

@@ -236,8 +236,8 @@ TEST(FaultCounts, name_what_has_not_happened) {
   EXPECT_EQ(name_of(Fault::lost_entry), "lost_entry");
 }
 
-// A small system under all faults: a node that appends what it gets to a file, syncs and answers;
-// a client that sends numbers one by one, dials anew when the connection ends or is silent.
+// A small system under all faults: a node that appends received bytes to a file, syncs and answers;
+// a client that sends numbers one by one and dials again after a lost or silent connection.
 
 class Appender final : public Acceptor {
  public:
@@ -275,7 +275,7 @@ class Appender final : public Acceptor {
       if (synced) {
         session.connection->send(framed(frame.text()));
       } else {
-        // A failed file stays failed; the process starts over.
+        // A failed file stays failed, so the process restarts.
         self_.restart();
       }
     });

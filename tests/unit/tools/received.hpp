@@ -10,7 +10,7 @@
 
 namespace dohle::tools {
 
-/// A record as a consumer hands it out, with the bytes that it refers to.
+/// A record of a consumer, with a copy of its bytes.
 class Received {
  public:
   explicit Received(OwnedRecord from) : from_(std::move(from)) {

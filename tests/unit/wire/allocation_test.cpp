@@ -15,7 +15,7 @@
 #include "wire/messages/produce.hpp"
 #include "wire/streamed_batch.hpp"
 
-// A program of its own, because it counts every allocation of the process.
+// A program of its own, since it counts all allocations of the process.
 
 namespace {
 
@@ -61,7 +61,7 @@ FetchResponse fetch_response(int partitions) {
 
 TEST(Allocation, encoding_takes_one_buffer_and_one_list_of_pieces) {
   const FetchResponse response = fetch_response(100);
-  (void)encode_response(1, response, 16);  // what is made once per process
+  (void)encode_response(1, response, 16);  // allocates what is made once per process
   const std::size_t made = allocations_of([&] { (void)encode_response(1, response, 16); });
   EXPECT_LE(made, 2u);
 }
@@ -73,7 +73,7 @@ TEST(Allocation, decoding_takes_one_list_per_partition) {
 }
 
 TEST(Allocation, a_claim_of_many_elements_reserves_no_more_than_a_thousand) {
-  // 999,999 topics are claimed and as many bytes follow, but the first topic is malformed.
+  // The message claims 999,999 topics and has as many bytes, but the first topic is malformed.
   std::string bytes("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0f\x42\x3f", 14);
   bytes.append(1'000'000, '\xff');
   const Slice body = Slice::copy_of(bytes);

@@ -134,7 +134,7 @@ TEST_F(BatchTest, records_straddle_slabs_at_every_position) {
 }
 
 TEST_F(BatchTest, the_checksum_is_the_same_whenever_it_is_taken) {
-  // Whole slabs, and one byte more and less.
+  // Whole slabs, one byte less and one byte more.
   for (const std::size_t more : {0u, 1u, 2u}) {
     for (std::size_t slabs = 1; slabs <= 3; ++slabs) {
       const std::size_t framing = batch_header_bytes + 11;
@@ -257,7 +257,7 @@ TEST_F(BatchTest, every_flipped_bit_after_the_crc_is_found) {
   }
 }
 
-// Damage with a CRC that matches it: what a faulty or hostile client sends.
+// Damage with a matching CRC, as from a faulty or hostile client.
 Slice with_valid_crc(const Slice& batch, std::size_t at, std::byte value) {
   return Slice::made(batch.size(), [&](std::span<std::byte> to) {
     std::memcpy(to.data(), batch.data(), batch.size());
@@ -284,7 +284,7 @@ TEST_F(BatchTest, lies_in_any_byte_never_lead_out_of_the_batch) {
   EXPECT_GT(refused, 100u);
 }
 
-// Refused as malformed by validation and by the reader, both naming record 1 and `what`.
+// Validation and reader refuse it as malformed and name record 1 and `what`.
 void expect_fault(const Slice& lie, std::string_view what) {
   const auto validated = validate_produced_batch(lie);
   ASSERT_FALSE(validated.has_value());
@@ -313,7 +313,7 @@ TEST_F(BatchTest, faults_say_which_record_and_what) {
       {4, 0x40, "its key does not fit"},      {4, 0x03, "its key does not fit"},
       {6, 0x40, "its value does not fit"},    {8, 0x02, "its header count does not fit"},
       {8, 0x01, "its header count does not"}, {3, 0x08, "its offset delta"}};
-  // The last records of a batch are read by other code than those before them.
+  // Other code reads the last records of a batch than the earlier ones.
   for (const std::size_t tail : {0UZ, 100UZ}) {
     const Slice batch = sealed(budget, {{"a", "b", {}, 1},
                                         {"c", "d", {}, 1},

@@ -7,7 +7,7 @@
 
 namespace dohle::wire {
 
-/// Bytes of hexadecimal digits in pairs; blanks between pairs are passed over.
+/// Bytes from pairs of hexadecimal digits. Blanks between pairs are ignored.
 [[nodiscard]] inline Slice bytes_of(std::string_view hex) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string bytes;

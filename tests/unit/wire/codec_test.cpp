@@ -107,7 +107,7 @@ TEST(Codec, nulls_come_back) {
   }
 }
 
-// The types that no message of today has, which golden bytes therefore do not show.
+// Types that no current message has, so golden bytes do not cover them.
 TEST(Codec, numbers_are_big_endian) {
   const Slice bytes = bytes_in(filled(), 2);
   EXPECT_EQ(hex_of(bytes.bytes().first(30)),

@@ -71,7 +71,8 @@ TEST_P(CompressionTest, truncated_input_is_an_error) {
   for (std::size_t size = 0; size < whole.size(); ++size) {
     const auto back = decompress(GetParam(), whole.bytes().first(size), {});
     if (back) {
-      // Snappy's framing has no end mark: a cut between blocks shows only in the batch's count.
+      // Snappy's framing has no end mark: only the batch's record count reveals a cut between
+      // blocks.
       EXPECT_EQ(GetParam(), Compression::snappy) << size;
       EXPECT_LT(back->size(), text.size());
     }
@@ -146,7 +147,7 @@ TEST(Compression, plain_snappy_is_read_too) {
   EXPECT_EQ(decompress(Compression::snappy, as_bytes(plain), {})->text(), "hello");
 }
 
-// Of what cannot be decompressed at all, so that nothing but its size can be what is told of.
+// These inputs cannot be decompressed, so an error about size proves that it was checked first.
 TEST(Compression, sizes_that_the_input_tells_are_checked_before_anything_is_decompressed) {
   const auto text = [](const auto& bytes) {
     return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -160,7 +161,7 @@ TEST(Compression, sizes_that_the_input_tells_are_checked_before_anything_is_deco
   gzip.replace(0, 2, "xx");
   std::string zstd = compressed(Compression::zstd);
   zstd.resize(zstd.size() / 2);
-  // An lz4 header with a content size of 1,000,000 and nothing behind it.
+  // An lz4 header with a content size of 1,000,000 and no data.
   const std::string lz4("\x04\x22\x4d\x18\x68\x40\x40\x42\x0f\x00\x00\x00\x00\x00\x00", 15);
   std::string snappy = compressed(Compression::snappy);
   snappy.back() ^= '\xff';
@@ -178,9 +179,10 @@ TEST(Compression, sizes_that_the_input_tells_are_checked_before_anything_is_deco
   }
 }
 
-// Found by fuzzing: libzstd takes it for the end of the frame when it decodes a stream.
+// Found by fuzzing: libzstd's streaming decoder takes the block for the end of the frame.
 TEST(Compression, an_empty_compressed_block_of_zstd_is_damage_in_pieces_too) {
-  // A frame header with a window, a raw block of one byte, and a last block of the type compressed.
+  // A frame header with a window, a raw block of one byte, and an empty last block of type
+  // compressed.
   const std::string frame("\x28\xb5\x2f\xfd\x00\x58\x08\x00\x00x\x05\x00\x00", 13);
   EXPECT_FALSE(decompress(Compression::zstd, as_bytes(frame), {}).has_value());
   EXPECT_FALSE(open_decompressor(Compression::zstd, as_bytes(frame), {}).has_value());
@@ -188,14 +190,14 @@ TEST(Compression, an_empty_compressed_block_of_zstd_is_damage_in_pieces_too) {
   whole[10] = 1;  // raw
   EXPECT_EQ(decompress(Compression::zstd, as_bytes(whole), {})->text(), "x");
   EXPECT_TRUE(open_decompressor(Compression::zstd, as_bytes(whole), {}).has_value());
-  // Behind another frame and a skippable one.
+  // After another frame and a skippable one.
   const std::string skippable("\x50\x2a\x4d\x18\x02\x00\x00\x00..", 10);
   EXPECT_TRUE(open_decompressor(Compression::zstd, as_bytes(whole + skippable), {}).has_value());
   EXPECT_FALSE(
       open_decompressor(Compression::zstd, as_bytes(whole + skippable + frame), {}).has_value());
 }
 
-// Likewise: only the decoder of streams looks at it.
+// Found by fuzzing: only libzstd's streaming decoder checks it.
 TEST(Compression, a_block_of_zstd_that_is_larger_than_its_window_allows_is_damage) {
   // A window of 1 KiB, and one block that repeats a byte 1,024 or 1,025 times.
   const std::string allowed("\x28\xb5\x2f\xfd\x00\x00\x03\x20\x00x", 10);
@@ -206,7 +208,8 @@ TEST(Compression, a_block_of_zstd_that_is_larger_than_its_window_allows_is_damag
   EXPECT_FALSE(open_decompressor(Compression::zstd, as_bytes(larger), {}).has_value());
 }
 
-// Likewise: it does not compare the sizes when the last block is empty.
+// Found by fuzzing: libzstd's streaming decoder does not compare the sizes if the last block is
+// empty.
 TEST(Compression, a_frame_of_zstd_that_holds_less_than_it_says_is_damage_in_pieces_too) {
   const std::string frame("\x28\xb5\x2f\xfd\x20\x02\x01\x00\x00", 9);
   EXPECT_FALSE(decompress(Compression::zstd, as_bytes(frame), {}).has_value());

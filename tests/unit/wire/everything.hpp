@@ -5,7 +5,7 @@
 
 namespace dohle::wire {
 
-/// A message with every type of field there is; versions 0 and 1 plain, 2 and 3 flexible.
+/// A message with every type of field. Versions 0 and 1 are plain, 2 and 3 flexible.
 struct Everything {
   static constexpr Api api{ApiKey::none, versions(0, 3), flexible_since(2)};
 
@@ -82,7 +82,7 @@ struct Everything {
   }
 };
 
-/// One string and one array, to be written by hand in tests of bad input.
+/// A string and an array, encoded by hand in tests of invalid input.
 struct Small {
   static constexpr Api api{ApiKey::none, versions(0, 2), flexible_since(1)};
 

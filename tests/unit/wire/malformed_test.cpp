@@ -6,8 +6,8 @@
 #include "wire/big_endian.hpp"
 #include "wire/messages/fetch.hpp"
 
-// Bytes that contradict themselves or the limits. Small is a string and an array of {int16,
-// string}; from version 1 on it is flexible, with an int32 as tag 0 and a string as tag 4.
+// Bytes that contradict themselves or the limits. Small has a string and an array of {int16,
+// string}. From version 1 on it is flexible, with an int32 as tag 0 and a string as tag 4.
 
 namespace dohle::wire {
 namespace {
@@ -129,7 +129,7 @@ TEST(Malformed, unknown_tags_are_passed_over_at_every_level) {
 }
 
 TEST(Malformed, tagged_fields_do_not_reach_beyond_their_length) {
-  // Tag 4 says 2 bytes; the string in it says 5, which the message as a whole would have.
+  // Tag 4 states 2 bytes, while its string states 5, which the whole message has left.
   EXPECT_THAT(refusal("01 01 02 04 02 06 63 09 03 636363", 1),
               HasSubstr("secondTag: length 5, 1 bytes are left"));
 }

@@ -15,7 +15,7 @@
 #include "wire/compression.hpp"
 #include "wire/crc32c.hpp"
 
-// The same batch is validated in memory, as it is, and streamed, compressed.
+// Each batch is validated in memory without compression, and streamed with compression.
 
 namespace dohle::wire {
 namespace {
@@ -27,7 +27,7 @@ constexpr std::array codecs{Compression::gzip, Compression::snappy, Compression:
 constexpr std::array windows{min_record_window_bytes, std::size_t{65}, std::size_t{300},
                              std::size_t{10'000}, std::size_t{256} << 10};
 
-/// `changed` behind `batch`'s header, which is put right.
+/// `changed` after `batch`'s header, which is corrected.
 Slice with_records(const Slice& batch, Compression codec, Bytes changed) {
   return Slice::made(batch_header_bytes + changed.size(), [&](std::span<std::byte> to) {
     std::memcpy(to.data(), batch.data(), batch_header_bytes);

@@ -1,4 +1,4 @@
-// What an administrator asks, against scripted servers over the simulated network.
+// Admin's calls against scripted servers over the simulated network.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -33,7 +33,7 @@ class AdminOnCluster : public testing::Test, public ScriptedWorld {
   void start() {
     ScriptedWorld::start([](std::shared_ptr<SimulatedClient> made, sim::Process&) { return made; });
   }
-  /// Runs `call(cluster, then)` to its end, in at most `time`.
+  /// Runs `call(cluster, then)` until it ends, for at most `time`.
   template <class T, class Call>
   std::optional<Result<T>> run(Call call, Duration time = 20s) {
     if (process == nullptr) start();
@@ -68,7 +68,7 @@ class AdminOnCluster : public testing::Test, public ScriptedWorld {
     }
     return answer;
   }
-  /// Each group is coordinated by the server of that number at its end: "g1", "g2".
+  /// The number at the end of a group's name is that of its coordinator: "g1", "g2".
   void script_coordinators() {
     script.on<wire::FindCoordinatorRequest>(
         [](NodeId, const wire::FindCoordinatorRequest& request) {
@@ -255,7 +255,7 @@ TEST_F(AdminOnCluster, AsksEachGroupsCoordinator) {
         auto& member = group.members.emplace_back();
         member.member_id = "m";
         member.member_assignment = encode_assignment({{"orders", PartitionId{1}}}).value();
-        // It moved; the next one to ask finds the coordinator anew.
+        // It moved; the next attempt finds the coordinator again.
         if (group.group_id == "g2" && asked.size() < 4) group.error_code = code::not_coordinator;
         return answer;
       });
@@ -338,7 +338,7 @@ TEST_F(AdminOnCluster, FindsOffsetsAtLeadersThatMoveMeanwhile) {
         if (script.leaders.at(index).node != at) each.error_code = code::not_leader_or_follower;
       }
     }
-    // Between the leader's name and the question to it.
+    // Moves the leader between the answer with its name and the request to it.
     if (asked.size() == 1) script.move_leader(0, two);
     return answer;
   });
@@ -468,7 +468,7 @@ TEST_F(AdminOnCluster, RefusesANegativeTime) {
   EXPECT_TRUE(results.at(0).error().is(Errc::invalid_argument));
 }
 
-/// Every request of an administrator is answered with the same code, for ever.
+/// All requests of Admin are answered with the same error code.
 class AdminRefused : public AdminOnCluster {
  protected:
   explicit AdminRefused(std::int16_t error = 0) : error_(error) {
@@ -541,7 +541,7 @@ class AdminRefused : public AdminOnCluster {
     }
   }
   void TestBody() override {}
-  /// What all calls ask together, each in the minute that it may take.
+  /// The requests of all calls together, each call within its timeout of a minute.
   int ask_all() {
     constexpr auto minute = 1min;
     const auto all = [&](auto outcome) { EXPECT_TRUE(outcome) << "a call without an end"; };
@@ -596,7 +596,7 @@ TEST(Admin, BacksOffInEachCallWhateverCodeIsAnsweredForEver) {
     using AdminRefused::refuses_topics_;
   };
   constexpr int calls = 11;
-  // One a second each, for the question and for what it needs to know before, and the metadata.
+  // Each call makes about one request a second, plus those that it needs before and metadata.
   constexpr int most = calls * 200;
   for (std::int16_t code = -1; code <= 200; ++code) {
     if (code == 0 || (find_broker_error(code) == nullptr && code != 200)) continue;

@@ -1,5 +1,5 @@
-// What the client's connections say of servers that cannot be reached or do not answer, and of
-// topics that are not there.
+// Errors and log lines of the client's connections about unreachable servers, servers that do not
+// answer, and missing topics.
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -21,7 +21,7 @@ class EngineOnCluster : public testing::Test, public ScriptedWorld {
   void start() {
     ScriptedWorld::start([](std::shared_ptr<SimulatedClient> made, sim::Process&) { return made; });
   }
-  /// Why no server answers within that time.
+  /// The error after that time without an answer of any server.
   std::string connect(Duration time, Errc code = Errc::timed_out) {
     std::optional<Result<void>> outcome;
     on_loop([&] {
@@ -33,7 +33,8 @@ class EngineOnCluster : public testing::Test, public ScriptedWorld {
     EXPECT_TRUE(outcome->error().is(code)) << outcome->error().to_string();
     return std::string(outcome->error().message());
   }
-  /// What is told within `time` of a wait for the topic of at most `max_wait`; nothing: it goes on.
+  /// The outcome within `time` of a wait for the topic of at most `max_wait`; absent while it
+  /// waits.
   std::optional<Result<void>> look_for(std::string_view topic, bool may_create, Duration max_wait,
                                        Duration time) {
     const auto outcome = std::make_shared<std::optional<Result<void>>>();
@@ -48,7 +49,7 @@ class EngineOnCluster : public testing::Test, public ScriptedWorld {
   void never_answer() {
     script.on<M>([](NodeId, const M&) { return std::nullopt; });
   }
-  /// The first server alone, and of every topic asked for what topic_error says.
+  /// Answers with the first server only, and with topic_error for each requested topic.
   void answer_metadata() {
     script.on<wire::MetadataRequest>([this](NodeId, const wire::MetadataRequest& asked) {
       wire::MetadataResponse answer;
@@ -102,7 +103,7 @@ TEST_F(EngineOnCluster, BytesBehindTheLastFieldOfAnAnswerAreIgnored) {
   const auto outcome = look_for("orders", false, 5s, 6s);
   ASSERT_TRUE(outcome);
   EXPECT_TRUE(outcome->has_value()) << outcome->error().to_string();
-  // It is told once, not on every connection.
+  // It is logged once, not for every connection.
   for (int i = 0; i < 3; ++i) {
     world.network().reset("client", "broker-1");
     world.run_for(5s);

@@ -76,7 +76,7 @@ TEST_F(Cluster, BelievesATopicThatWasMadeAnew) {
 TEST_F(Cluster, NeverTakesBackAnIdThatWasReplaced) {
   hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
   hear(answer_with(second_id, NodeId{2}, LeaderEpoch{0}));
-  // A server that is behind.
+  // A server with old metadata.
   hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
   EXPECT_EQ(view_.topic("orders")->id, second_id);
   EXPECT_EQ(leader(), NodeId{2});

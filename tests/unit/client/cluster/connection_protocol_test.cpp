@@ -17,12 +17,12 @@ using wire::HeartbeatResponse;
 
 constexpr TimePoint start{1h};
 
-/// A server that answers what the test tells it to, as bytes.
+/// A server with given answers, as bytes.
 class ScriptedConnection : public testing::Test {
  protected:
   static ConnectionProtocol::Options options() { return {"test", Duration(10s), Duration(30s), 2}; }
 
-  /// The next request that was sent. Fails the test when there is none.
+  /// The next request that was sent. Fails the test if there is none.
   wire::RequestFrame sent() {
     auto bytes = std::move(std::get<Send>(take())).bytes.flatten().value();
     return wire::decode_request_header(bytes.sub(4)).value();
@@ -195,7 +195,7 @@ TEST_F(ScriptedConnection, GivesRequestsInFlightTheThrottleTimeOnTop) {
   become_ready();
   ASSERT_TRUE(core_.request(HeartbeatRequest{}, 1, start, actions_));
   core_.throttle(40s, start, actions_);
-  // Within the time that is running; the second adds nothing.
+  // Within the current throttle time; the second one adds none.
   core_.throttle(10s, start + 5s, actions_);
   actions_.clear();
   core_.on_time(start + 40s, actions_);

@@ -9,7 +9,7 @@
 namespace dohle::client {
 namespace {
 
-/// Fitted, encoded and read back, as the server of that version reads it.
+/// The message after fitting, encoding and decoding, as a server of that version reads it.
 template <class M>
 M heard(M message, std::int16_t version) {
   EXPECT_TRUE(fit_version(message, version));

@@ -50,7 +50,7 @@ class ConsumerOnCluster : public testing::Test, public ScriptedWorld {
     world.run_for(1s);
   }
 
-  /// Partitions hold the offsets 0 to `end_`; the servers know no sessions.
+  /// Partitions hold the offsets 0 to `end_`. The servers have no fetch sessions.
   wire::FetchResponse fetched(NodeId at, const wire::FetchRequest& asked) {
     fetches_.push_back(asked);
     wire::FetchResponse answer;
@@ -94,7 +94,7 @@ class ConsumerOnCluster : public testing::Test, public ScriptedWorld {
   void assign(std::vector<TopicPartition> partitions) {
     on_loop([=, this] { consumer_->assign(partitions); });
   }
-  /// What the user's thread does, and then wakes the loop.
+  /// Changes the table as a calling thread does, then wakes the loop.
   template <class F>
   void change(F f) {
     ASSERT_TRUE(consumer_->desk().with([&](PollTable& table) { return f(table.fetch); }));
@@ -108,7 +108,7 @@ class ConsumerOnCluster : public testing::Test, public ScriptedWorld {
         .with([&](PollTable& table) { return table.fetch.position(orders(partition)); })
         .value();
   }
-  /// Polls until there is something to return, or the time is up.
+  /// Polls until there is a result or the time is up.
   Result<Records> poll(Duration time = 2s) {
     consumer_->begin_poll();
     world.run_until([this] { return consumer_->desk().with(client::ConsumerLoop::has_something); },
@@ -116,7 +116,7 @@ class ConsumerOnCluster : public testing::Test, public ScriptedWorld {
     consumer_->end_poll();
     return consumer_->take();
   }
-  /// The next `count` records: "partition:offset".
+  /// Reads the next `count` records as "partition:offset".
   std::vector<std::string> read(std::size_t count, Duration time = 2s) {
     std::vector<std::string> all;
     while (all.size() < count) {
@@ -314,7 +314,7 @@ TEST_F(ConsumerOnCluster, StartsByTheResetPolicyInATopicThatWasCreatedAgain) {
   start();
   assign({orders(0)});
   EXPECT_EQ(read(10).size(), 10U);
-  // Nobody is told, and the new one has more records than the old one had.
+  // No error announces it, and the new topic has more records than the old one.
   script.topic_id = TopicId{{2}};
   end_ = 12;
   const auto read_anew = read(12, 5s);
@@ -334,7 +334,7 @@ TEST_F(ConsumerOnCluster, FetchesNoMoreThanFitsIntoAnAnswer) {
   EXPECT_EQ(fetches_.at(0).topics.at(0).partitions.at(0).partition_max_bytes, 70'000);
 }
 
-// A server gives the first batch of a fetch whole, however large it is.
+// A server returns the first batch of a fetch whole, at any size.
 TEST_F(ConsumerOnCluster, ReadsOnBesideABatchThatNoAnswerMayHold) {
   constexpr std::int32_t partitions = 5, large = 2;
   engine_options.link.limits.max_frame_bytes = 8'192;
@@ -376,7 +376,7 @@ TEST_F(ConsumerOnCluster, ReadsOnBesideABatchThatNoAnswerMayHold) {
   EXPECT_NE(warnings[0].find("the answer to Fetch is above max_response_bytes: "),
             std::string::npos)
       << warnings[0];
-  // It is deleted, or the user reads past it.
+  // The batch is deleted, or the consumer seeks past it.
   *is_large = false;
   auto rest = poll(5s);
   while (!rest) rest = poll(5s);
@@ -418,7 +418,7 @@ TEST_F(ConsumerOnCluster, RefusesNamesThatNoTopicHasAtTheCall) {
       << pattern.error().message();
 }
 
-/// A consumer that is one member of a group, alone at its coordinator, server 1.
+/// A consumer as the only member of a group, with server 1 as coordinator.
 class GroupMemberOnCluster : public ConsumerOnCluster {
  protected:
   GroupMemberOnCluster() {
@@ -485,7 +485,7 @@ class GroupMemberOnCluster : public ConsumerOnCluster {
     on_loop([this] { consumer_->subscribe({"orders"}); });
     consumer_->begin_poll();
   }
-  /// Tells the user of what the group decided.
+  /// Passes the group's news to the caller.
   void hear_assigned() {
     const auto has_news = [this] {
       return consumer_->desk().with([](PollTable& table) { return !table.news.empty(); });
@@ -528,8 +528,8 @@ TEST_F(GroupMemberOnCluster, WaitsForAJoinAsLongAsItsRequestTimeoutSays) {
   EXPECT_GT(joins_, 1);
 }
 
-// Nor does the leader for the others, whose topics it looks up, or a member for those that it is
-// assigned.
+// The leader does not create the topics of other members that it looks up, nor a member the topics
+// of its assignment.
 TEST_F(GroupMemberOnCluster, NeverCreatesATopicByReadingItInAGroup) {
   const auto asked = std::make_shared<int>(0), creating = std::make_shared<int>(0);
   script.on<wire::MetadataRequest>([=](NodeId, const wire::MetadataRequest& request) {
@@ -564,7 +564,7 @@ TEST_F(GroupMemberOnCluster, NeverCreatesATopicByReadingItInAGroup) {
 TEST_F(GroupMemberOnCluster, CommitsByItselfWhatTheUserIsDoneWith) {
   join_and_read(6);
   EXPECT_TRUE(commits_.empty());
-  // The next poll says that the user is done with what it had.
+  // The next poll shows that the caller is done with the earlier records.
   consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
   world.run_for(6s);
   ASSERT_EQ(commits_.size(), 1U);
@@ -574,7 +574,7 @@ TEST_F(GroupMemberOnCluster, CommitsByItselfWhatTheUserIsDoneWith) {
   EXPECT_EQ(commits_.size(), 1U);
 }
 
-// The request may be under way for long, and then arrive behind what was committed after it.
+// The request may be delayed and arrive after later commits.
 TEST_F(GroupMemberOnCluster, CommitsAgainWhatACommitWithoutAnAnswerMayTakeBack) {
   join_and_read(6);
   consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
@@ -587,8 +587,8 @@ TEST_F(GroupMemberOnCluster, CommitsAgainWhatACommitWithoutAnAnswerMayTakeBack) 
   EXPECT_EQ(commits_.back().topics.at(0).partitions.at(1).committed_offset, Offset{3});
 }
 
-// While it closes it is dropped from the group, and comes into it again before it can leave. Others
-// may have read and committed meanwhile.
+// During the close the group drops it, and it joins again before it can leave. Other members may
+// have committed meanwhile.
 TEST_F(GroupMemberOnCluster, CommitsNothingOfALostGenerationWhenItCloses) {
   join_and_read(6);
   consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
@@ -607,7 +607,7 @@ TEST_F(GroupMemberOnCluster, CommitsNothingOfALostGenerationWhenItCloses) {
   EXPECT_GT(joins_, 1) << "this is about one that joins again";
 }
 
-// The group is empty then, and takes offsets from everybody.
+// The group is empty then and accepts offsets from any client.
 TEST_F(GroupMemberOnCluster, CommitsNothingWhileItIsNoMemberOfItsGroup) {
   ConsumerOptions options = group_options();
   options.max_poll_interval = 10s;
@@ -633,7 +633,7 @@ TEST_F(GroupMemberOnCluster, CommitsNothingWhileItIsNoMemberOfItsGroup) {
   EXPECT_TRUE(outcome->error().is(Errc::not_owner)) << outcome->error().to_string();
   EXPECT_NE(outcome->error().message().find("no member of group g"), std::string_view::npos);
   EXPECT_TRUE(commits_.empty());
-  // It joins again, and commits as the member that it is.
+  // It joins again and commits as a member.
   generation_ = Generation{6};
   consumer_->begin_poll();
   const auto lost = consumer_->desk().with([](PollTable& table) {
@@ -704,7 +704,7 @@ TEST_F(GroupMemberOnCluster, LogsWhatNobodyIsToldOf) {
   world.run_for(3s);
   ASSERT_EQ(warnings.size(), 1U);
   EXPECT_NE(warnings[0].find("consumer: commit: "), std::string::npos) << warnings[0];
-  // A commit that is never answered does not let the close end in time.
+  // A commit without an answer keeps the close from ending in time.
   script.on<wire::OffsetCommitRequest>(
       [](NodeId, const wire::OffsetCommitRequest&) -> std::optional<wire::OffsetCommitResponse> {
         return std::nullopt;
@@ -715,7 +715,7 @@ TEST_F(GroupMemberOnCluster, LogsWhatNobodyIsToldOf) {
   world.run_for(10s);
   ASSERT_EQ(warnings.size(), 4U);
   EXPECT_NE(warnings[2].find("close by the destructor: "), std::string::npos) << warnings[2];
-  // The other member's.
+  // The warning of the other member.
   EXPECT_NE(warnings[3].find("auto-commit: "), std::string::npos) << warnings[3];
 }
 

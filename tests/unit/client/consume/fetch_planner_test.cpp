@@ -23,12 +23,12 @@ TopicPartition t(std::int32_t partition) {
   return {"t", PartitionId{partition}};
 }
 
-/// Servers that answer what the test tells them to, and a user that polls.
+/// Servers with given answers, and a caller that polls.
 class Fetching : public testing::Test {
  protected:
   Fetching() { lead({one, one, one}); }
 
-  /// Topic "t" has that many partitions, led by these.
+  /// Topic "t" has one partition per entry, with that leader.
   void lead(const std::vector<NodeId>& leaders, TopicId id = {}) {
     wire::MetadataResponse answer;
     for (const NodeId node : {one, two}) answer.brokers.push_back({node, "host", 9092, {}});
@@ -60,13 +60,13 @@ class Fetching : public testing::Test {
     return found;
   }
   std::vector<FetchPlanner::Ask> plan() {
-    // In this order, as ConsumerLoop does: looking up begins a new reckoning of next_at.
+    // In this order, as in ConsumerLoop: lookups() resets next_at.
     (void)lookups();
     std::vector<FetchPlanner::Ask> asks;
     core_->plan(now_, view_, asks);
     return asks;
   }
-  /// The one fetch that is to go out.
+  /// The only fetch to send.
   wire::FetchRequest ask(NodeId node = one) {
     auto asks = plan();
     EXPECT_EQ(asks.size(), 1U);
@@ -115,7 +115,7 @@ class Fetching : public testing::Test {
     damage_ = std::make_shared<Damage>(*core_);
     return {std::move(runs), count, {true, account_, damage_}};
   }
-  /// "0:value" of each, with the offset in front.
+  /// "0:value" of each record, with the offset first.
   static std::vector<std::string> walk(client::RecordsWalk records) {
     std::vector<std::string> all;
     while (const ConsumerRecord* record = records.next()) {
@@ -157,7 +157,7 @@ class Fetching : public testing::Test {
 
 using Strings = std::vector<std::string>;
 
-// Where it begins.
+// Start positions.
 
 TEST_F(Fetching, BeginsWhereTheOptionsSay) {
   for (const auto& [reset, kind] : {std::pair(OffsetReset::earliest, Kind::earliest),
@@ -169,7 +169,7 @@ TEST_F(Fetching, BeginsWhereTheOptionsSay) {
     core.lookups(now_, found);
     ASSERT_EQ(found.size(), 1U);
     EXPECT_EQ(found[0].from.kind, kind);
-    // Each is asked for once.
+    // Each lookup is made once.
     core.lookups(now_, found);
     EXPECT_EQ(found.size(), 1U);
     core.on_found(found[0], Offset{17}, LeaderEpoch{2}, now_);
@@ -247,7 +247,7 @@ TEST_F(Fetching, RefusesToSeekWhatItDoesNotHave) {
   EXPECT_TRUE(core_->position(t(2)).error().is(Errc::invalid_argument));
 }
 
-// Asking.
+// Fetches.
 
 TEST_F(Fetching, AsksTheLeaderForWhatFollows) {
   options_.min_bytes = 7;
@@ -263,7 +263,7 @@ TEST_F(Fetching, AsksTheLeaderForWhatFollows) {
   EXPECT_EQ(partition.partition_max_bytes, 1 << 20);
   EXPECT_TRUE(plan().empty());
   give(plain_batch(0, 5).bytes());
-  // It fetches on before those are taken.
+  // It fetches the next records before those are taken.
   EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{5});
   EXPECT_EQ(position(), Offset{0});
   EXPECT_EQ(walk(poll()), (Strings{"0:0", "1:1", "2:2", "3:3", "4:4"}));
@@ -338,7 +338,7 @@ TEST_F(Fetching, FollowsAPartitionThatMovesOnceMetadataSaysWhere) {
   start({t(0), t(1)});
   ask();
   EXPECT_TRUE(refuse(code::not_leader_or_follower).doubt);
-  // The other goes on meanwhile.
+  // The other partition is fetched meanwhile.
   EXPECT_EQ(ask().topics.at(0).partitions.at(0).partition, PartitionId{1});
   lead({two, one});
   now_ = core_->next_at();
@@ -375,7 +375,7 @@ TEST_F(Fetching, AsksANewLeaderWhileTheEarlierOneHasNotAnswered) {
   auto answer = empty_answer();
   add(answer, 0, plain_batch(0, 2).bytes());
   give(answer, two);
-  // The earlier leader's answer comes late, and only the partition that it still leads counts.
+  // The earlier leader answers late. Only the partition that it still leads counts.
   auto late = empty_answer();
   add(late, 0, plain_batch(0, 5).bytes());
   add(late, 1, plain_batch(0, 1).bytes());
@@ -400,7 +400,7 @@ TEST_F(Fetching, LooksUpAtANewLeaderWhileTheEarlierOneHasNotAnswered) {
   EXPECT_EQ(again[0].where, t(0));
   EXPECT_EQ(again[0].from.kind, asked[0].from.kind);
   core_->on_found(again[0], Offset{7}, LeaderEpoch{2}, now_);
-  // The earlier leader's answers come late: only that of the partition which it still leads counts.
+  // The earlier leader answers late. Only the partition that it still leads counts.
   core_->on_found(asked[0], Offset{3}, LeaderEpoch{1}, now_);
   core_->on_found(asked[1], Offset{4}, LeaderEpoch{1}, now_);
   EXPECT_EQ(position(0), Offset{7});
@@ -547,7 +547,7 @@ TEST_F(Fetching, TellsAnErrorThatStaysAgainAfterAWaitThatDoubles) {
     EXPECT_TRUE(is_again_);
   }
   EXPECT_EQ(before, options_.max_retry_backoff);
-  // The other partition goes on meanwhile.
+  // The other partition is fetched meanwhile.
   ask();
   auto next = empty_answer();
   add(next, 1, plain_batch(2, 1).bytes());
@@ -561,7 +561,7 @@ TEST_F(Fetching, TellsAnErrorThatStaysAgainAfterAWaitThatDoubles) {
   EXPECT_TRUE(take_error());
 }
 
-// As one that does not let fetches wait, or sends what was read before again and again.
+// For instance a server that does not delay fetches, or that repeats old records.
 TEST_F(Fetching, WaitsForAServerThatAnswersAtOnceAndBringsNothingNew) {
   for (const bool has_old_records : {false, true}) {
     start();
@@ -603,7 +603,7 @@ TEST_F(Fetching, AsksForAnEndThatNobodyHasAfterAWait) {
   EXPECT_EQ(lookups().at(0).from.kind, Kind::latest);
 }
 
-// A topic that is deleted and created again.
+// A topic that was deleted and created again.
 
 TEST_F(Fetching, StartsByTheResetPolicyInATopicThatTookThePlaceOfAnother) {
   const TopicId first{{1}}, second{{2}};
@@ -623,7 +623,7 @@ TEST_F(Fetching, StartsByTheResetPolicyInATopicThatTookThePlaceOfAnother) {
   core_->settle();
   EXPECT_EQ(position(), Offset{50});
   ask();
-  // It has 60 records by the time that it is heard of.
+  // It has 60 records when metadata shows it.
   lead({one, one}, second);
   const auto news = note();
   EXPECT_EQ(news.replaced, (std::vector{t(0), t(1)}));
@@ -632,7 +632,7 @@ TEST_F(Fetching, StartsByTheResetPolicyInATopicThatTookThePlaceOfAnother) {
   EXPECT_NE(news.lines[0].find("earliest"), std::string::npos) << news.lines[0];
   EXPECT_TRUE(core_->settled().empty()) << "the old position is nothing to commit";
   EXPECT_TRUE(core_->taken().empty());
-  // What comes for the fetch of the old one is nothing of the new one.
+  // An answer to a fetch of the old topic does not count for the new one.
   auto late = empty_answer();
   late.responses[0].topic.clear();
   late.responses[0].topic_id = first;
@@ -670,7 +670,7 @@ TEST_F(Fetching, HandsOutWhatIsQueuedBeforeItResets) {
   EXPECT_EQ(lookups().size(), 1U);
 }
 
-// What is in the batches.
+// Contents of batches.
 
 TEST_F(Fetching, ReadsBatchesOfEveryCodec) {
   using wire::Compression;
@@ -804,7 +804,7 @@ TEST_F(Fetching, NamesTopicPartitionAndOffsetOfADamagedBatch) {
   EXPECT_EQ(position(0), Offset{2});
   core_->settle();
   EXPECT_EQ(core_->settled().at(0).committed.offset, Offset{2});
-  // It stays so, and the other partition goes on.
+  // The error stays, and the other partition is read.
   for (int i = 0; i < 2; ++i) {
     const auto why = take_error();
     ASSERT_TRUE(why);
@@ -856,7 +856,7 @@ TEST_F(Fetching, LeavesABatchThatWasCutShortForTheNextFetch) {
   EXPECT_NE(why->message().find("max_partition_fetch_bytes"), std::string_view::npos);
 }
 
-// Memory.
+// Memory bounds.
 
 TEST_F(Fetching, ReservesWhatAFetchMayBring) {
   account_ = std::make_shared<BufferAccount>(std::size_t{100} << 10, [this] { ++rooms_; });
@@ -864,7 +864,7 @@ TEST_F(Fetching, ReservesWhatAFetchMayBring) {
   lead({one, two});
   start({t(0), t(1)});
   const auto asks = plan();
-  // The room that is left is not worth a fetch.
+  // The remaining room is too small for a fetch.
   ASSERT_EQ(asks.size(), 1U);
   EXPECT_EQ(asks[0].message.max_bytes, 60 << 10);
   EXPECT_EQ(account_->used(), 60U << 10);
@@ -927,7 +927,7 @@ TEST_F(Fetching, StopsFetchingAPartitionThatHasItsShareQueued) {
   ask();
 }
 
-// Taking.
+// Taking records.
 
 TEST_F(Fetching, HandsOutABatchInPieces) {
   for (const auto codec : {wire::Compression::none, wire::Compression::gzip}) {
@@ -938,7 +938,7 @@ TEST_F(Fetching, HandsOutABatchInPieces) {
     give(made.bytes());
     EXPECT_EQ(walk(poll(4)), (Strings{"0:0", "1:1", "2:2", "3:3"}));
     EXPECT_EQ(position(), Offset{4});
-    // The second piece is walked after the third.
+    // The second part is read after the third.
     auto second = poll(3);
     EXPECT_EQ(walk(poll(5)), (Strings{"7:7", "8:8", "9:9"}));
     EXPECT_EQ(walk(std::move(second)), (Strings{"4:4", "5:5", "6:6"}));
@@ -1013,7 +1013,7 @@ TEST_F(Fetching, NeverCommitsPastDamageThatWasFoundLate) {
   damaged.back() ^= 1;
   give(Slice::copy_of(damaged));
   auto records = poll();
-  // The next poll begins before the walk of what the first one returned.
+  // The next poll begins before the records of the first one were read.
   core_->settle();
   EXPECT_EQ(records.next(), nullptr);
   EXPECT_EQ(core_->settled().at(0).committed.offset, Offset{0});
@@ -1029,7 +1029,7 @@ TEST_F(Fetching, DropsWhatComesForAnEarlierPosition) {
   give(plain_batch(2, 2).bytes());
   EXPECT_FALSE(core_->has_records());
   EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{50});
-  // Nor does damage in what was taken before the seek count.
+  // Damage in records taken before the seek does not count either.
   core_->on_damage(t(0), 0, Offset{0}, Error::client(Errc::malformed, "old"));
   EXPECT_FALSE(take_error());
 }

@@ -1,4 +1,4 @@
-// Random answers, losses, polls and waits for a group member, against what its user was told.
+// Random answers, losses, polls and waits for a group member, against the news that its caller got.
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -54,7 +54,7 @@ class World {
     }
     heed();
   }
-  /// The server is well and the user polls: it is to become stable, or has left.
+  /// The server works and the caller polls, so the member becomes stable or has left.
   void settle() {
     is_well_ = true;
     member_.doubt_coordinator(false, now_, actions_);
@@ -103,7 +103,7 @@ class World {
     ++lefts_wanted_;
     member_.unsubscribe(now_, actions_);
   }
-  /// Inside the poll the user hears the news and gives up what was taken.
+  /// Inside the poll the caller takes the news and gives up revoked partitions.
   void poll() {
     member_.polled(now_, now_, actions_);
     heed();
@@ -201,7 +201,7 @@ class World {
     answer.leader = below(2) == 0 ? answer.member_id : "other";
     answer.members.push_back(
         {answer.member_id, std::nullopt, encode_subscription({"t"}, {}, Generation{}).value()});
-    // A server that does not keep to the protocol.
+    // A server that violates the protocol.
     if (!is_well && below(2) == 0) answer.generation_id = Generation{};
     if (!is_well && below(2) == 0) answer.member_id.clear();
     member_.on_joined(question.ticket, answer, now_, actions_);
@@ -241,9 +241,9 @@ class World {
   std::vector<GroupAction> questions_;
   GroupTicket last_ticket_ = 0;
   std::int32_t generation_ = 0;
-  /// The user's, who was told of these.
+  /// The caller's partitions, by the news so far.
   std::vector<TopicPartition> owned_;
-  /// The user has heard that they go, and has not given them up yet.
+  /// The caller knows that its partitions are revoked and has not given them up yet.
   bool is_holding_ = false;
   bool is_lost_ = false;
   bool wants_ = false;

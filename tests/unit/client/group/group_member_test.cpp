@@ -20,12 +20,12 @@ std::vector<TopicPartition> two_partitions() {
   return {{"t", PartitionId{0}}, {"t", PartitionId{1}}};
 }
 
-/// A coordinator that answers what the test tells it to.
+/// A coordinator with given answers.
 class GroupMemberTest : public testing::Test {
  protected:
   static GroupMember::Options options() { return {.group_id = "g"}; }
 
-  /// The next action. Throws, which fails the test, when it is another one.
+  /// The next action. Throws, which fails the test, if it has another type.
   template <class A>
   A take() {
     if (actions_.empty() || !std::holds_alternative<A>(actions_.front())) {
@@ -107,7 +107,7 @@ class GroupMemberTest : public testing::Test {
     EXPECT_EQ(take<Assigned>().partitions, two_partitions());
     EXPECT_EQ(core_.state(), State::stable);
   }
-  /// Revoked or lost partitions are given up, and it joins again.
+  /// Gives up revoked or lost partitions, and the member joins again.
   template <class News>
   Join expect_rejoin_after() {
     EXPECT_EQ(take<News>().partitions, two_partitions());
@@ -270,7 +270,7 @@ TEST_F(GroupMemberTest, LooksAgainAfterAWaitWhileNoCoordinatorIsThere) {
   take<Join>();
 }
 
-// A frozen server answers nothing, and nothing says that it is frozen.
+// A frozen server does not answer, and nothing shows that it is frozen.
 TEST_F(GroupMemberTest, AsksAnotherServerForTheCoordinatorWhenOneIsSlow) {
   core_.subscribe({"t"}, now_, actions_);
   poll();
@@ -344,7 +344,7 @@ TEST_F(GroupMemberTest, StartsOverWhenTheRebalanceMovesOnDuringSync) {
   EXPECT_EQ(take<Join>().message.member_id, "");
 }
 
-// Any of these answered again and again would otherwise be asked for without end.
+// Without a backoff each of these answers would be requested again without end.
 TEST_F(GroupMemberTest, WaitsLongerEachTimeThatItsMembershipIsOverAtOnce) {
   const auto joins = [&](auto refuse) {
     std::vector<Duration> waits;
@@ -373,7 +373,7 @@ TEST_F(GroupMemberTest, WaitsLongerEachTimeThatItsMembershipIsOverAtOnce) {
       refuse_sync(error);
     });
     actions_.clear();
-    // To the fetch of committed offsets, once it is stable.
+    // The answer to the fetch of committed offsets, once it is stable.
     core_ = GroupMember{options(), random_};
     start_joining();
     joins([&] {
@@ -465,7 +465,7 @@ wire::FindCoordinatorResponse naming(NodeId node) {
   return answer;
 }
 
-// A frozen coordinator: its connections stay, and other servers name it until it is fenced.
+// A frozen coordinator: its connections stay open, and other servers name it until it is fenced.
 TEST_F(GroupMemberTest, AsksOthersWhileTheCoordinatorIsInDoubtUntilTheyNameAnother) {
   become_stable();
   pass(3s);
@@ -516,7 +516,7 @@ TEST_F(GroupMemberTest, TakesAJoinBackFromACoordinatorThatIsReplaced) {
   EXPECT_EQ(core_.coordinator(), successor);
 }
 
-// A join may be held back for max_poll_interval, and its connection may be half-open.
+// The server may delay a join for max_poll_interval, and its connection may be half-open.
 TEST_F(GroupMemberTest, ProbesTheCoordinatorWhileItHoldsAJoinBack) {
   start_joining();
   const auto join = take<Join>();

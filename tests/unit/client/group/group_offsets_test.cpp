@@ -15,7 +15,7 @@ namespace code = broker_error;
 constexpr NodeId one{1};
 constexpr NodeId two{2};
 
-/// A group whose coordinator is what the test says.
+/// A group whose coordinator the test chooses.
 class OffsetsOnCluster : public testing::Test, public ScriptedWorld, public OffsetsGroup {
  protected:
   OffsetsOnCluster() {
@@ -102,9 +102,9 @@ class OffsetsOnCluster : public testing::Test, public ScriptedWorld, public Offs
   NodeId moves_to_ = two;
   Generation generation_{5};
   std::optional<std::string> instance_;
-  /// Of the next answers; then none.
+  /// Errors of the next answers; later answers have none.
   std::deque<std::int16_t> errors_;
-  /// -1: all of them.
+  /// Default: -1, all partitions.
   std::int32_t refused_partition_ = -1;
   std::vector<std::pair<NodeId, wire::OffsetCommitRequest>> commits_;
   std::vector<NodeId> fetched_at_;
@@ -177,7 +177,7 @@ TEST_F(OffsetsOnCluster, TriesAgainWhileTheCoordinatorLoads) {
   ASSERT_EQ(outcomes_.size(), 1U);
   EXPECT_TRUE(outcomes_[0]);
   EXPECT_EQ(commits_.size(), 3U);
-  // With a wait between the attempts.
+  // With a backoff between the attempts.
   EXPECT_GT(world.now() - begin, 100ms);
 }
 
@@ -219,7 +219,8 @@ TEST_F(OffsetsOnCluster, NeverCommitsUnderALaterGenerationThanThatOfTheCall) {
   commit(70);
   commit(71);
   world.run_until([&] { return commits_.size() == 1; }, 1s);
-  // A rebalance between the attempts: others may have read on from what was committed before.
+  // A rebalance between the attempts: another member may have continued from the offset committed
+  // before.
   generation_ = Generation{6};
   commit(72);
   world.run_for(5s);

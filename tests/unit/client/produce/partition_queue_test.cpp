@@ -76,7 +76,7 @@ TEST_F(Queue, IsDueWhenItsFirstRecordHasLingered) {
 TEST_F(Queue, IsDueAtOnceWithoutLinger) {
   settings_.linger = Duration::zero();
   append(10);
-  // A turn of the loop that began before the record came.
+  // In a turn of the loop that began before the record was appended.
   EXPECT_TRUE(queue().take(now() - 1ms));
 }
 

@@ -7,7 +7,7 @@
 namespace dohle::client {
 namespace {
 
-// The values that Apache Kafka's own UtilsTest.testMurmur2 expects.
+// The expected values of Apache Kafka's UtilsTest.testMurmur2.
 TEST(Partitioner, HashesAsJavaDoes) {
   const auto hash = [](std::string_view text) {
     return static_cast<std::int32_t>(murmur2(as_bytes(text)));

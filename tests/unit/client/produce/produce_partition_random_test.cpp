@@ -1,5 +1,5 @@
-// Random events for one partition of a producer, against a server that tells duplicates as Apache
-// Kafka does and a network that loses answers and delivers requests late.
+// Random events for one partition of a producer, against a server that detects duplicates as Apache
+// Kafka does and a network that loses answers and delays requests.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -30,7 +30,7 @@ std::vector<int> values_of(const Chain& batch) {
   return values;
 }
 
-/// What one partition's leader knows of one producer.
+/// The state of one producer at its partition's leader.
 class ServerModel {
  public:
   explicit ServerModel(std::int32_t max_count) : max_count_(max_count) {}
@@ -41,7 +41,7 @@ class ServerModel {
   Answer append(const Chain& batch) {
     const auto whole = batch.flatten();
     const auto header = *wire::read_batch_header(whole->bytes());
-    // What is refused once is refused always.
+    // A batch that was refused once is always refused.
     const std::vector<int> values = values_of(batch);
     if (header.count > max_count_) return {broker_error::message_too_large, -1};
     if (std::ranges::any_of(values, [](int value) { return value % 23 == 22; })) {
@@ -132,7 +132,7 @@ class World final : public ProducePartition::Events {
     EXPECT_TRUE(std::ranges::is_sorted(log, std::less_equal<>{}))
         << "records are stored twice or out of order";
   }
-  /// The network heals: everything is answered.
+  /// The network heals, and all requests are answered.
   void finish() {
     for (int turn = 0; turn < 400 && !(sender_.is_idle() && splits_.empty()); ++turn) {
       now_ += 50ms;
@@ -185,7 +185,7 @@ class World final : public ProducePartition::Events {
     if (next == Next::new_identity) sender_.offer({ProducerId{8}, ProducerEpoch{0}});
     if (sent != nullptr) requests_.push_back({sent->order, sent->bytes, leader_});
   }
-  /// The server has the first request; its answer arrives, or is an error.
+  /// The server has the first request. Its answer arrives, or is an error.
   void answer(bool well) {
     if (requests_.empty()) return;
     const Request request = std::move(requests_.front());
@@ -203,7 +203,8 @@ class World final : public ProducePartition::Events {
     }
     sender_.on_verdict(request.order, verdict, now_ + std::chrono::milliseconds(below(100)));
   }
-  /// The server got the first ones of the requests under way, and gets them now, later or never.
+  /// The server received a first part of the requests in flight, and receives the others now, later
+  /// or never.
   void lose_connection() {
     const std::uint64_t arrived = below(requests_.size() + 1);
     std::vector<Chain> sent;

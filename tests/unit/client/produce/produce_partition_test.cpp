@@ -20,7 +20,7 @@ constexpr TimePoint start{1h};
 constexpr NodeId leader{1};
 constexpr NodeId other_leader{2};
 
-/// What a server reads of a batch.
+/// The header of a batch as a server reads it.
 wire::BatchHeader header_of(const SealedBatch& batch) {
   auto whole = batch.bytes.flatten();
   EXPECT_TRUE(wire::batch_crc_matches(whole->bytes()));
@@ -46,7 +46,7 @@ class Partition : public testing::Test, public ProducePartition::Events {
   void on_too_large(std::uint64_t order, Chain whole) override {
     splits_.emplace_back(order, std::move(whole));
   }
-  /// What a worker does meanwhile.
+  /// Splits batches as a worker does.
   void split_now() {
     for (auto& [order, whole] : std::exchange(splits_, {})) {
       sender_.on_halves(order, split_batch(whole, {}));
@@ -65,7 +65,7 @@ class Partition : public testing::Test, public ProducePartition::Events {
     outcomes_.push_back(outcome);
     return {std::move(builder), std::move(outcome), std::move(calls), start, ++serial_};
   }
-  /// Seals a batch of that many records and returns its order.
+  /// Seals a batch of that many records. Returns its order.
   std::uint64_t send(std::int32_t records) {
     EXPECT_EQ(sender_.next(leader, start), Next::fresh);
     return sender_.seal(batch(records), wire::Compression::none, {}, 120s, leader).order;
@@ -91,7 +91,7 @@ class Partition : public testing::Test, public ProducePartition::Events {
   ProducePartition sender_{*this, "orders-3"};
 };
 
-/// The server has taken the producer's first record.
+/// The server has accepted the producer's first record.
 class KnownPartition : public Partition {
  protected:
   KnownPartition() {
@@ -224,8 +224,7 @@ TEST_F(KnownPartition, NumbersAnewUnderTheNextEpoch) {
   EXPECT_EQ(header.count, 2);
 }
 
-// Three batches on a connection that is lost; the time of the first is up before that of the
-// others.
+// Three batches on a lost connection. The first one expires before the others.
 class LateBatches : public KnownPartition {
  protected:
   LateBatches() {
@@ -237,7 +236,7 @@ class LateBatches : public KnownPartition {
   void lose_all() {
     for (const auto order : {first_, second_, third_}) lose(order);
   }
-  /// What goes again, under which epoch and sequence.
+  /// The next batch that is sent again, with its epoch and sequence.
   wire::BatchHeader again() {
     EXPECT_EQ(sender_.next(leader, start), Next::resend);
     return header_of(sender_.resend(leader));
@@ -309,7 +308,7 @@ TEST_F(LateBatches, TakeNewNumbersBehindOneThatWasRefused) {
   lose(third_);
   sender_.expire(start + 60s);
   EXPECT_EQ(failures_.size(), 1u);
-  // The first is nowhere, so neither is behind it.
+  // The first is not stored, so no batch after it is stored.
   expect_again(1, 0);
   succeed(second_, Offset{0});
   expect_again(1, 2);

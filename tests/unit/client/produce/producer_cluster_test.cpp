@@ -34,7 +34,7 @@ class ProducerOnCluster : public testing::Test, public ScriptedWorld {
     world.run_for(1s);
   }
 
-  /// Appends one record and tells its fate in `told_`.
+  /// Appends one record and stores its outcome in `told_`.
   void send(std::size_t partition, std::string_view value = "value") {
     DeliveryCallback callback = [this](Result<Receipt> receipt) {
       told_.push_back(std::move(receipt));
@@ -44,7 +44,7 @@ class ProducerOnCluster : public testing::Test, public ScriptedWorld {
     ASSERT_EQ(place.appended, PartitionQueue::Appended::ok);
     if (place.wake) producer_->wake(to);
   }
-  /// Appends a record whose fate nobody hears of by itself.
+  /// Appends a record without a callback.
   Delivery send_untold(std::size_t partition) {
     auto& to = *topic_->table().all.at(partition);
     const auto place = to.queue.append({.value = as_bytes("value")}, {.reference = true});
@@ -52,7 +52,7 @@ class ProducerOnCluster : public testing::Test, public ScriptedWorld {
     if (place.wake) producer_->wake(to);
     return HandleAccess::make<Delivery>(place.outcome, place.index, place.timestamp_delta);
   }
-  /// Servers answer requests with one batch like this.
+  /// Makes servers answer requests with one batch in this way.
   using Told = wire::ProduceResponse::PartitionProduceResponse;
   void answer_by(std::function<void(const Slice& batch, Told& told, wire::ProduceResponse&)> by) {
     script.on<wire::ProduceRequest>([by](NodeId, const wire::ProduceRequest& asked) {
@@ -109,7 +109,7 @@ TEST_F(ProducerOnCluster, TakesAnswersInAnyOrder) {
   for (const auto& told : told_) EXPECT_EQ(told->offset.value, told->partition.value);
 }
 
-// A controller takes its time to fence a dead server: until then metadata names it.
+// A controller needs time to fence a dead server; until then metadata names it.
 TEST_F(ProducerOnCluster, LeavesADeadLeaderWithin2sOfItsFencing) {
   start();
   send(0);
@@ -154,7 +154,7 @@ TEST_F(ProducerOnCluster, StartsWhileALeaderIsDeadAndFollowsItsSuccessor) {
   EXPECT_EQ(stored(), 1u);
 }
 
-// A frozen server keeps its connections, and its kernel takes new ones.
+// A frozen server keeps its connections, and its kernel accepts new ones.
 TEST_F(ProducerOnCluster, AsksOthersForMetadataWhenTheLeaderIsFrozen) {
   start({.request_timeout = 5s});
   send(0);
@@ -222,7 +222,7 @@ TEST_F(ProducerOnCluster, TakesANewEpochAtOnceAndWaitsFromTheSecondTimeOn) {
   EXPECT_EQ(stored(), 2u);
 }
 
-// The wait is that of the partition, not of every batch that went with it.
+// The backoff is per partition, not per failed batch.
 TEST_F(ProducerOnCluster, WaitsOnceForFiveBatchesThatFailedTogether) {
   start({.linger = 0us});
   send(0);
@@ -262,7 +262,7 @@ TEST_F(ProducerOnCluster, SleepsUntilSomethingCanHappen) {
     send(partition);
     send(partition);
   }
-  // Connections look once more when their time for connecting is up.
+  // Connections time out at connect_timeout.
   world.run_for(15s);
   ASSERT_EQ(script.produced.size(), 2u);
   const auto before = world.events();
@@ -359,7 +359,7 @@ TEST_F(ProducerOnCluster, SaysThatRecordsHaveNoLeaderAndThatMetadataIsUnreadable
                                                header.api_version)
                              .value();
             std::string text(bytes.flatten()->text());
-            // As many servers as do not fit in.
+            // The number of servers exceeds the bytes of the answer.
             text.at(13) = 126;
             return std::optional(Chain(Slice::copy_of(text)));
           }});
@@ -429,9 +429,9 @@ TEST_F(ProducerOnCluster, SaysWhyThereIsNoProducerId) {
 TEST_F(ProducerOnCluster, SaysWhetherARefusedRecordMayBeStored) {
   for (const auto& [code, stored] :
        {std::pair(broker_error::not_enough_replicas, Stored::no),
-        // Also what a leader says that was replaced after the append.
+        // The answer of a leader that was replaced after the append is also inconclusive.
         std::pair(broker_error::not_leader_or_follower, Stored::possibly),
-        // Of a later Kafka: nobody here knows what it means.
+        // A code of a later Kafka that this version does not know.
         std::pair(std::int16_t{9'999}, Stored::possibly)}) {
     script.produce_errors.assign(100, code);
     if (!topic_) start({.delivery_timeout = 10s, .request_timeout = 5s});
@@ -442,8 +442,8 @@ TEST_F(ProducerOnCluster, SaysWhetherARefusedRecordMayBeStored) {
   }
 }
 
-// As behind a firewall that forgot the open connections: what was sent on them is never answered,
-// and new ones work.
+// As after a firewall dropped the open connections: requests on them get no answer, and new
+// connections work.
 TEST_F(ProducerOnCluster, ReachesTheServerAnewThoughAllOpenConnectionsHang) {
   script.brokers = {NodeId{1}};
   script.leaders = {{NodeId{1}, LeaderEpoch{0}}};
@@ -508,7 +508,7 @@ TEST_F(ProducerOnCluster, FlushDoesNotWaitForLinger) {
   EXPECT_EQ(stored(), 1u);
 }
 
-// The third batch has its outcome while the second, which the flush covers, is to be sent again.
+// The third batch is settled while the second, which the flush covers, has to be sent again.
 TEST_F(ProducerOnCluster, FlushWaitsForTheLowestUnsettledBatchOfEachPartition) {
   std::deque<std::int16_t> errors = {broker_error::none, broker_error::not_enough_replicas,
                                      broker_error::topic_authorization_failed};
@@ -605,7 +605,7 @@ TEST_F(ProducerOnCluster, ARecordThatIsWaitedForInVainMayBeStored) {
   EXPECT_EQ(waited.error().stored(), Stored::possibly);
 }
 
-// The answer after it on the same connection could belong to any request.
+// A later answer on the same connection could belong to any request.
 TEST_F(ProducerOnCluster, TakesAnAnswerThatItCannotReadForABrokenConnection) {
   start({.linger = 0us});
   send(0);
@@ -633,7 +633,7 @@ TEST_F(ProducerOnCluster, TakesAnAnswerThatItCannotReadForABrokenConnection) {
                   wire::encode_response(header.correlation_id, answer, header.api_version).value();
               if (readable) return std::optional(std::move(bytes));
               std::string text(bytes.flatten()->text());
-              // Behind the lengths, the correlation id and the tags: so many topics.
+              // After the lengths, the correlation id and the tags: the number of topics.
               text.at(9) = 126;
               return std::optional(Chain(Slice::copy_of(text)));
             }});
@@ -726,7 +726,7 @@ TEST_F(ProducerOnCluster, CompressesTheHalvesOfWhatIsTooLarge) {
   start({.linger = 50ms, .compression = CompressionCodec::gzip});
   for (int i = 0; i < 10; ++i) send(0, "record " + std::to_string(i));
   world.run_for(2s);
-  // What is behind it has the numbers that follow.
+  // The next batch has the numbers that follow.
   send(0, "record 10");
   world.run_for(1s);
   EXPECT_EQ(this->stored(), 11u);
@@ -737,7 +737,7 @@ TEST_F(ProducerOnCluster, CompressesTheHalvesOfWhatIsTooLarge) {
     EXPECT_EQ(told_.at(at)->offset, Offset{i});
   }
   ASSERT_EQ(stored.size(), 5u) << "10 is 5 and 5, each of them 2 and 3; then the last record";
-  // Whenever a batch is split, what is left is numbered anew under the next epoch.
+  // After each split the remaining records are numbered under the next epoch.
   std::map<ProducerEpoch, std::int32_t> next;
   for (const auto& header : stored) {
     EXPECT_EQ(header.compression(), wire::Compression::gzip);
@@ -811,7 +811,7 @@ TEST_F(ProducerOnCluster, DoesNotTellAgainOfWhatSomebodyTook) {
   world.run_for(1s);
   ASSERT_EQ(told_.size(), 1u);
   EXPECT_TRUE(told_[0].error().is_broker(refused));
-  // What is stored is no failure.
+  // Stored records are no failures.
   (void)send_untold(0);
   world.run_for(1s);
   EXPECT_EQ(script.produced.size(), 3u);
@@ -833,7 +833,7 @@ TEST_F(ProducerOnCluster, TellsOfABatchThatWasSplitOnce) {
 TEST_F(ProducerOnCluster, LogsWhatNobodyTookOnceASecondWithItsCount) {
   script.produce_errors = {refused, refused, refused, refused};
   start({.linger = 0us});
-  // The client's seconds began with the world's.
+  // Whole seconds of the client's clock begin with the world's.
   world.run_for(1s - world.now().time_since_epoch() % 1s);
   for (int i = 0; i < 3; ++i) {
     (void)send_untold(0);

@@ -19,7 +19,7 @@ class RealClock final : public Clock {
   Timestamp wall() const override { return {}; }
 };
 
-/// Stands still but for what the test adds.
+/// Advances only when the test adds time.
 class StillClock final : public Clock {
  public:
   TimePoint mono() const override { return TimePoint(Duration(passed_ns.load())); }
@@ -27,7 +27,7 @@ class StillClock final : public Clock {
   std::atomic<std::int64_t> passed_ns{0};
 };
 
-/// Pieces of room, and callers in threads of their own who each want one.
+/// Pieces of space, and callers on threads of their own that want one each.
 class Room : public testing::Test {
  protected:
   bool wait_for_one(Duration timeout = 30s, int number = -1) {
@@ -51,7 +51,7 @@ class Room : public testing::Test {
     }
     return have > 0;
   }
-  /// One more, whose number is noted when he gets his piece; returns when he is in line.
+  /// Adds a caller. Its number is stored when it gets its piece. Returns once the caller waits.
   void join(std::vector<std::jthread>& threads) {
     const std::size_t before = queue_.length();
     const int number = static_cast<int>(threads.size());
@@ -122,7 +122,7 @@ TEST_F(Room, beside_who_is_at_work_another_waits_for_most_of_the_room) {
   add_piece();
   wait_for_length(1);
   EXPECT_EQ(asked_, Budget::Room::most);
-  // Whoever comes is taken for the one that was let in.
+  // The next caller counts as the admitted one that came back.
   join(threads);
   EXPECT_EQ(asked_, Budget::Room::piece);
   pieces_ = 100;

@@ -14,8 +14,8 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-/// A producer's batch of records that a codec makes small: "key INDEX", a value of one letter many
-/// times, one header; timestamps count up.
+/// A producer's batch of records that compress well: key "key INDEX", a value of one repeated
+/// letter, one header, increasing timestamps.
 Chain made_batch(wire::Compression codec, int count, std::size_t value_bytes) {
   Budget budget(64 << 20);
   wire::BatchBuilder builder(budget, 1 << 30);

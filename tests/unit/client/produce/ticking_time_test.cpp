@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Published time, in place of a loop's, is 0.
+/// Published time of a loop, always 0.
 struct Zero {
   Timestamp operator()() const { return Timestamp{0}; }
 };

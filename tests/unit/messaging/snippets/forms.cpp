@@ -1,4 +1,4 @@
-// Every form in which options, handlers and middleware may be written; compiled, not run.
+// All forms of options, handlers and middleware. Compiled, not run.
 #include <cstdio>
 
 #include "dohle/codec/json.hpp"

@@ -9,7 +9,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-/// One that is answered when it is told to look.
+/// A fetch that is answered at its first attempt.
 class AnsweredAtOnce final : public WaitingFetch {
  public:
   explicit AnsweredAtOnce(std::function<void()> answer = [] {}) : answer_(std::move(answer)) {}
@@ -139,7 +139,8 @@ TEST_F(FetchTest, AboveTheBoundOnPairsIsAnsweredInTime) {
 }
 
 TEST_F(FetchTest, ClosingManyWaitsOfManyPartitionsIsLinear) {
-  // 2,000 waits of 500 partitions took 500 million steps to take apart one by one; now a million.
+  // Removing 2,000 waits of 500 partitions one by one took 500 million steps; now it takes a
+  // million.
   constexpr int waits_count = 2'000;
   constexpr int partitions_count = 500;
   std::vector<PartitionRef> partitions;
@@ -157,7 +158,7 @@ TEST_F(FetchTest, ClosingManyWaitsOfManyPartitionsIsLinear) {
   for (std::uint64_t connection = 0; connection < 7; ++connection) {
     waits.forget(connection);
     left = waits.size();
-    // What is left is where its partitions say it is.
+    // The remaining waits are registered at their partitions.
     EXPECT_EQ(partitions[3]->waits.size(), left);
     EXPECT_EQ(waits.pairs(), left * partitions_count);
   }
@@ -214,7 +215,7 @@ TEST_F(FetchTest, GoesBeforeTheAcknowledgementOfWhatItWaitedFor) {
 
 class CheckedFetchTest : public FetchTest {
  protected:
-  /// A partition of which nothing has been checked since the start.
+  /// A partition without checked segments since the start.
   void fill_and_restart() {
     create("t");
     for (int i = 0; i < 10; ++i) {

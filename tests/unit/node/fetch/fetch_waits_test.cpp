@@ -10,7 +10,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// A loop whose turns have time for two looks at the clock.
+/// A loop whose turns have time for two clock reads.
 class ShortTurns final : public Executor {
  public:
   void post(Task task) override { posted_.push_back(std::move(task)); }
@@ -26,7 +26,7 @@ class ShortTurns final : public Executor {
   [[nodiscard]] TimePoint mono_now() const override { return looked_at_ += milliseconds(1); }
   [[nodiscard]] TimePoint turn_end() const override { return now_ + milliseconds(2); }
 
-  /// The timers that are due, or else what was posted before.
+  /// Runs the due timers, or else the tasks posted before.
   void turn() {
     now_ = looked_at_;
     if (!timers_.empty() && timers_.begin()->first.first <= now_) {
@@ -50,7 +50,7 @@ class ShortTurns final : public Executor {
 
 class FetchWaitsTest : public testing::Test {
  protected:
-  /// One that counts how often it is attempted.
+  /// A fetch that counts its attempts.
   class Counted final : public WaitingFetch {
    public:
     Counted(const PartitionRef& partition, int& attempts, bool is_answered)

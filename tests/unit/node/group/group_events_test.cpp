@@ -14,8 +14,8 @@
 #include "base/broker_errors.hpp"
 #include "node/group/group_coordinator.hpp"
 
-// Random events against a simple model: who waits for an answer, which offsets are committed, and
-// what a restart would read back. random_events.hpp plays other seeds.
+// Random events against a simple model: waiting answers, committed offsets, and the state after a
+// restart. random_events.hpp plays other seeds.
 
 namespace dohle::node {
 namespace {
@@ -113,7 +113,7 @@ class RandomEvents {
 
   void join() {
     Client& client = any_client();
-    if (random_.below(8) == 0) client.id.clear();  // it has forgotten who it was
+    if (random_.below(8) == 0) client.id.clear();  // it has forgotten its id
     JoinRequest request;
     request.group_id = client.group;
     request.member_id = client.id;
@@ -244,7 +244,7 @@ class RandomEvents {
     under_way_.push_back(std::move(made));
   }
 
-  // In the order of the log, as syncs end.
+  // In the order of the log, since syncs end in order.
   void settle() {
     for (std::uint64_t i = random_.below(4); i > 0 && !under_way_.empty(); --i) {
       const Commit done = std::move(under_way_.front());
@@ -319,7 +319,7 @@ class RandomEvents {
         rewritten_from_.reset();
       }
     } else {
-      // Nothing is old enough.
+      // No offset is old enough.
       (void)groups_.expire_some(wall_, expiring_, 2, records);
       EXPECT_TRUE(records.empty());
     }
@@ -333,7 +333,7 @@ class RandomEvents {
     while (rewritten_from_ && !testing::Test::HasFailure()) walk();
   }
 
-  // --- what must hold
+  // --- invariants
 
   void check_waiting() {
     std::set<ReplyTo> kept;
@@ -364,7 +364,7 @@ class RandomEvents {
   }
   void check_offsets() { ASSERT_EQ(offsets_in(groups_), durable_); }
 
-  /// Everything that was appended is read back, for topics that are there.
+  /// All appended offsets of existing topics are read back.
   void check_restart() {
     SeededRandom random(1);
     GroupCoordinator restarted({}, random);
@@ -384,7 +384,7 @@ class RandomEvents {
     ASSERT_EQ(read, expected);
   }
 
-  /// Nobody does anything any more: groups run empty, and expire with their offsets.
+  /// No client acts any more: groups become empty and expire with their offsets.
   void fall_silent() {
     while (!under_way_.empty()) settle();
     pass(std::chrono::minutes(10));
@@ -409,10 +409,10 @@ class RandomEvents {
   ReplyTo last_reply_ = 0;
   std::int64_t last_offset_ = 0;
   std::vector<GroupRecord> log_;
-  /// What is in the log, and what of it is durable, without topics and groups that are gone.
+  /// Appended and durable offsets, without removed topics and groups.
   std::map<Key, Offset> appended_;
   std::map<Key, Offset> durable_;
-  /// Offsets up to these were for a topic or group that is gone.
+  /// Offsets up to these belonged to a removed topic or group.
   std::map<Key, std::int64_t> since_;
   std::deque<Commit> under_way_;
   GroupCoordinator::Place forgetting_, expiring_, rewriting_;

@@ -12,7 +12,7 @@
 #include "wire/messages/offset_fetch.hpp"
 #include "wire/messages/sync_group.hpp"
 
-// What all groups together take, and walks over all of them.
+// The memory of all groups together, and walks over all of them.
 
 namespace dohle::node {
 namespace {
@@ -33,7 +33,7 @@ class GroupStateTest : public NodeWorld {
     request.protocols.push_back({"range", Slice::copy_of(metadata)});
     return request;
   }
-  /// As clients before KIP-394 do it.
+  /// Joins as clients before KIP-394 do.
   wire::JoinGroupResponse join(const std::string& group, const std::string& metadata) {
     return ask(join_request(group, metadata), 3);
   }
@@ -96,14 +96,14 @@ TEST_F(GroupStateTest, WhatAllMembersTellTogetherIsBounded) {
   EXPECT_LE(groups().state_bytes(), 1_MiB);
   EXPECT_EQ(logger.count("members of group group-10 are refused: all groups together take"), 1u);
   EXPECT_EQ(logger.count("max_group_state_bytes"), 1u);
-  // Those that are in go on, and what is refused leaves nothing behind.
+  // Existing members are not affected, and refused ones leave no group behind.
   EXPECT_EQ(ask(sync_request(name(0), joined[0], "mine"), 5).assignment.text(), "mine");
   EXPECT_EQ(groups().size(), 10u);
   auto again = join_request(name(0), std::string(100'000, 'n'));
   again.member_id = joined[0].member_id;
   EXPECT_EQ(ask(again, 3).error_code, 0);
   groups().check_invariants();
-  // They fall silent, and others have the room.
+  // The members time out, and others get their memory.
   world.run_for(60s);
   EXPECT_EQ(join(name(40), std::string(100'000, 'm')).error_code, 0);
   groups().check_invariants();
@@ -120,7 +120,7 @@ TEST_F(GroupStateTest, WhatLeadersAssignTogetherIsBounded) {
     if (error == 0) continue;
     EXPECT_EQ(error, broker_error::invalid_request);
     refused = i;
-    // So much of it always has room.
+    // An assignment of this size is always accepted.
     EXPECT_EQ(ask(sync_request(name(i), joined, std::string(1'000, 'a')), 5).error_code, 0);
   }
   EXPECT_EQ(refused, 10);
@@ -141,7 +141,7 @@ TEST_F(GroupStateTest, OffsetsOfAllGroupsTogetherAreBoundedAndDeletingMakesRoom)
   EXPECT_EQ(count, 24);
   EXPECT_EQ(logger.count("offsets of group group-24 are refused: all groups together"), 1u);
   EXPECT_EQ(groups().size(), 24u);
-  // What is committed already may move on.
+  // Existing commits may still be replaced.
   EXPECT_EQ(commit(name(0), 2, 10, std::string(4'000, 'n')), 0);
   EXPECT_EQ(committed(name(0), 9), 2);
   EXPECT_EQ(remove(name(1)), 0);
@@ -284,7 +284,7 @@ TEST_F(GroupStateTest, AMemberWhoseConnectionDiedHalfOpenInJoinGroupHoldsNobodyU
   ASSERT_EQ(groups().find("g")->members().size(), 2u);
   world.network().cut("dead", "node");
   const TimePoint begin = world.now();
-  // The other one goes on as clients do: it joins again, and again when it is told to.
+  // The other member joins again each time it is told to, as clients do.
   auto again = join_request("g");
   again.member_id = first.member_id;
   wire::SyncGroupResponse synced;
@@ -303,7 +303,7 @@ TEST_F(GroupStateTest, AMemberWhoseConnectionDiedHalfOpenInJoinGroupHoldsNobodyU
     (void)ask(alive, 4);
     world.run_for(1s);
   }
-  // Its rebalance timeout is 30 s, its session 10.
+  // Its rebalance timeout is 30 s, its session timeout 10 s.
   EXPECT_LT(world.now() - begin, 30s);
   EXPECT_EQ(groups().find("g")->members().size(), 1u);
   EXPECT_LT(groups().state_bytes(), 100'000u);

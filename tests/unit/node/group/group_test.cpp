@@ -18,7 +18,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-/// A member as a client keeps it.
+/// A member's state at its client.
 struct Member {
   std::string connection;
   std::string id;
@@ -51,7 +51,7 @@ class GroupTest : public NodeWorld {
     member.generation = joined.generation_id;
     return joined;
   }
-  /// A newcomer is told its id, and joins with it.
+  /// A new member gets its id and joins with it.
   Joined join_new(Member& member) {
     const auto told = finish_join(member, start_join(member));
     EXPECT_EQ(told.error_code, broker_error::member_id_required);
@@ -141,7 +141,7 @@ TEST_F(GroupTest, IsCoordinatedHere) {
   const auto answer = ask(request);
   EXPECT_EQ(answer.coordinators.at(0).host, "node");
   EXPECT_EQ(answer.coordinators[0].port, 9092);
-  request.key_type = 2;  // share groups
+  request.key_type = 2;  // key type of share groups
   EXPECT_EQ(ask(request).coordinators.at(0).error_code, broker_error::invalid_request);
 }
 
@@ -194,7 +194,7 @@ TEST_F(GroupTest, AssignmentsAreToldOnceTheyAreOnDisk) {
   world.machine("node").disk().set_slow(10'000);
   const auto leading = start_sync(one_, {{one_.id, "0"}, {two_.id, "1"}});
   world.run_for(5ms);
-  // Who asks while the assignment is being synced waits for that, too.
+  // A member that asks during the sync of the assignment waits for it too.
   const auto following = start_sync(two_);
   world.run_for(5ms);
   EXPECT_FALSE(leading->has_value());
@@ -225,7 +225,7 @@ TEST_F(GroupTest, WhoDoesNotRejoinInTimeIsLeftBehind) {
   EXPECT_EQ(finish_join(three, start_join(three)).error_code, broker_error::member_id_required);
   const auto third = start_join(three);
   const auto first = start_join(one_);
-  // Two lives on, but does not join; the rebalance timeout is 30 s.
+  // Member two sends heartbeats but does not join. The rebalance timeout is 30 s.
   for (int i = 0; i < 9; ++i) {
     world.run_for(3s);
     EXPECT_EQ(heartbeat(two_), broker_error::rebalance_in_progress);
@@ -330,7 +330,7 @@ TEST_F(GroupTest, WhatMembersTellTogetherIsBounded) {
   }
   EXPECT_EQ(error, broker_error::group_max_size_reached);
   EXPECT_EQ(members.size(), 7u);
-  // Who is small still has room, and the group goes on.
+  // A small member is still accepted, and the group continues.
   EXPECT_EQ(describe().members.size(), 6u);
 }
 
@@ -384,7 +384,7 @@ TEST_F(GroupTest, AStoppingNodeSendsWhoWaitsAway) {
 
 class OffsetsTest : public GroupTest {
  protected:
-  /// Commits of somebody who is in no group.
+  /// Commits without membership in a group.
   Member nobody_{"one", {}, {}};
 };
 

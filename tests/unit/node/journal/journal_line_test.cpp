@@ -18,7 +18,7 @@ std::string good_lines(std::uint64_t count, std::uint64_t from = 1) {
   return text;
 }
 
-/// What reading says: how many lines it took and bytes it dropped, or why it refuses.
+/// The result of reading: the numbers of lines read and bytes dropped, or the reason of a refusal.
 struct Verdict {
   std::string damage;
   std::size_t lines = 0;
@@ -91,8 +91,8 @@ TEST(JournalTextTest, WithAnyBitFlippedRefuses) {
       std::string text = good;
       text[at] = static_cast<char>(text[at] ^ (1 << bit));
       const Verdict verdict = judge(text);
-      // A hexadecimal digit may be written in either case, and without its newline the last line
-      // is as if torn.
+      // The case of a hexadecimal digit does not matter. Without its newline the last line counts
+      // as torn.
       const bool is_same = verdict.damage.empty() && verdict.lines == 3;
       const bool is_torn = at == good.size() - 1 && verdict.lines == 2 && at >= last;
       EXPECT_TRUE(is_same || is_torn || !verdict.damage.empty()) << at << " bit " << bit;
@@ -114,14 +114,14 @@ TEST(JournalTextTest, WithALostSectorAtItsEndIsTorn) {
   const std::size_t sector = 512 - before.size() % 512;
   ASSERT_GT(sector, 0u);
   ASSERT_LT(sector, torn.size());
-  // Its first sector did not reach the disk, its last did.
+  // Its first sector did not reach the disk; its last one did.
   torn.replace(0, sector, sector, '\0');
   const Verdict verdict = judge(before + torn);
   EXPECT_EQ(verdict.damage, "");
   EXPECT_EQ(verdict.lines, 9u);
   EXPECT_EQ(verdict.dropped, torn.size());
   EXPECT_FALSE(judge(before + torn, {.noted = before.size() + 1}).damage.empty());
-  // Nor did any of it.
+  // No byte of it reached the disk.
   EXPECT_EQ(judge(before + std::string(100, '\0')).lines, 9u);
 }
 
@@ -136,9 +136,9 @@ TEST(JournalTextTest, WithAHoleBeforeALineThatSaysItWasDurableRefuses) {
   const std::string hole(512 - begin.size() % 512, '\0');
   EXPECT_THAT(judge(begin + hole + sealed_line(3, 2, "cluster x")).damage,
               HasSubstr("later lines are whole"));
-  // Both were written before either was on disk, and only the second arrived.
+  // Both were written before a sync, and only the second reached the disk.
   EXPECT_EQ(judge(begin + hole + sealed_line(3, 1, "cluster x")).damage, "");
-  // 0.1.0 had each line on disk before the next.
+  // 0.1.0 synced each line before it wrote the next.
   EXPECT_FALSE(judge(begin + hole + "1e6cd115 producer-ids 1000\n").damage.empty());
 }
 

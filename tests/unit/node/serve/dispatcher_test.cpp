@@ -11,7 +11,8 @@ using testing::ElementsAre;
 
 class TurnQueueTest : public testing::Test {
  protected:
-  /// Each waits again as soon as it went and used so much. Returns who went, in order.
+  /// Each connection waits again after its turn, which takes the given time. Returns the
+  /// connections in the order of their turns.
   std::vector<std::uint64_t> go(int count, const std::map<std::uint64_t, Duration>& uses) {
     std::vector<std::uint64_t> went;
     for (int i = 0; i < count; ++i) {
@@ -187,7 +188,7 @@ TEST_F(DispatcherTest, KeepsUnreadAnswersOfAllConnectionsWithinTheBudget) {
     for (int i = 0; i < 30; ++i) answers.push_back(ask_for_all(name));
   }
   world.run_for(2s);
-  // Of 78 MB; beyond the budget each connection gets one answer of 260 KB.
+  // The answers have 78 MB; beyond the budget each connection gets one answer of 260 KB.
   EXPECT_LT(running().engine.dispatcher().unread_bytes(), 4_MiB + 11 * 262'000);
   EXPECT_EQ(produce("topic-1", batch_of({"a"})).error_code, 0) << "others go one at a time";
   for (const std::string& name : names) client(name).go_on_reading();

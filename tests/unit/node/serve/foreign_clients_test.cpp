@@ -3,7 +3,7 @@
 #include "wire/messages/find_coordinator.hpp"
 #include "wire/messages/init_producer_id.hpp"
 
-// What clients of other people send that our own never would.
+// Requests of other clients that the own client never sends.
 
 namespace dohle::node {
 namespace {
@@ -77,14 +77,14 @@ TEST_F(ForeignClientsTest, TransactionalProducersAreRefusedAtOnceAndForGood) {
   init.transactional_id = "tx";
   EXPECT_EQ(ask(init).error_code, transactional_id_authorization_failed);
   EXPECT_GE(logger.count("is refused (53): this node has no transactions"), 1u);
-  // Others are asked for what they may have.
+  // Producers without transactions get an id.
   init.transactional_id.reset();
   EXPECT_EQ(ask(init).error_code, 0);
 }
 
-// Clients of KIP-848 and KIP-932 groups look into ApiVersions first, and say by themselves that the
-// server does not support the protocol; who asks all the same loses the connection, as with an
-// Apache Kafka of before 3.7.
+// Clients of KIP-848 and KIP-932 groups check ApiVersions first and report that the server does not
+// support the protocol. A client that sends the request all the same loses the connection, as at an
+// Apache Kafka before 3.7.
 TEST_F(ForeignClientsTest, NewGroupProtocolsAreNotAdvertisedAndAskingForThemCloses) {
   const auto versions = ask(wire::ApiVersionsRequest{}, 3);
   for (const auto& spoken : versions.api_keys) {

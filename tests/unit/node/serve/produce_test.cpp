@@ -152,7 +152,7 @@ TEST_F(ProduceTest, ZstdOfTwentyMegabytesOfZerosIsStoredAndRead) {
 }
 
 TEST_F(ProduceTest, ABatchThatDecompressesToMoreThanItsTopicAllowsIsRefused) {
-  create("t", 1, {{"max.message.bytes", "100000"}});  // 64 MiB
+  create("t", 1, {{"max.message.bytes", "100000"}});  // decompresses to at most 64 MiB
   for (const auto codec : {wire::Compression::gzip, wire::Compression::zstd}) {
     const auto refused = produce("t", compressed_batch(codec, 65_MiB));
     EXPECT_EQ(refused.error_code, broker_error::invalid_record);
@@ -374,7 +374,7 @@ TEST_F(TroubleTest, AFullDiskRefusesProducersServesReadersAndRecovers) {
   world.machine("node").disk().set_full(true);
   std::int16_t error = 0;
   std::size_t stored = 0;
-  // What was reserved ahead may still be used.
+  // Space reserved earlier may still be used.
   for (int i = 0; i < 200 && error == 0; ++i) {
     error = produce("t", batch_of({std::string(100'000, 'x')})).error_code;
     if (error == 0) ++stored;

@@ -13,7 +13,7 @@ using testing::Key;
 
 class CatalogTest : public testing::Test {
  protected:
-  /// Runs `what` in a process of its own, whose disk it gets.
+  /// Runs `what` in a process of its own with that process's disk.
   void on_disk(const std::function<void(Disk&)>& what) {
     bool is_done = false;
     auto& process = world_.machine("m").start("process " + std::to_string(++processes_),
@@ -51,7 +51,7 @@ class CatalogTest : public testing::Test {
       ASSERT_TRUE((*file)->write(0, {&bytes, 1}));
     });
   }
-  /// What became of a change that is made in the calling thread.
+  /// The outcome of a change in the calling thread.
   template <class Change>
   static Result<void> made(Change change) {
     std::optional<Result<void>> outcome;
@@ -233,13 +233,13 @@ TEST_F(CatalogTest, WithALineThatAKilledProcessWroteIsMadeDurable) {
   with_catalog([](Catalog& catalog) { EXPECT_EQ(catalog.topics().size(), 1u); });
 }
 
-/// Changes that are made on disk threads.
+/// Changes on disk threads.
 class CatalogBesideTest : public CatalogTest {
  protected:
   struct Life {
     std::unique_ptr<Catalog> catalog;
     std::vector<std::uint64_t> noted;
-    /// Of changes, in the order in which their outcomes came.
+    /// Changes, in the order of their outcomes.
     std::vector<std::string> told, refused;
   };
   Life& live() {

@@ -7,7 +7,7 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Both clocks, `mono` seconds after the start, the wall clock `ahead` further.
+/// Both clocks `mono` seconds after the start, with the wall clock ahead by `ahead`.
 Now at(std::chrono::seconds mono, std::chrono::seconds ahead = 0s) {
   return {TimePoint(mono), Timestamp{wall_start_ms + (mono + ahead).count() * 1'000}};
 }

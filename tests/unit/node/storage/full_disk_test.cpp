@@ -141,7 +141,7 @@ TEST_F(FullDiskTest, TopicsAreStillDeletedAndProducersNumbered) {
 }
 
 TEST_F(FullDiskTest, OffsetsOfADeletedTopicDoNotComeBack) {
-  // The record that deletes them is larger than the last one that there was no space for.
+  // The tombstone is larger than the last record that did not fit.
   const std::string doomed(200, 'd');
   for (const bool stays_full : {false, true}) {
     create(doomed);

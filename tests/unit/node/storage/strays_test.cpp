@@ -52,13 +52,14 @@ TEST(StrayTest, OneLineTellsOfAll) {
 
 class StrayDirectoriesTest : public NodeWorld {
  protected:
-  /// Stops the node, has `what` done to its disk, and starts it again, whatever comes of that.
+  /// Stops the node, changes its disk with `what`, and starts it again, whether or not the start
+  /// succeeds.
   void restart_with(const std::function<void(Disk&)>& what, bool keeps_mark = false) {
     (void)node();
     node().kill();
     auto& other =
         world.machine("node").start("other " + std::to_string(++others_), [&](sim::Process& self) {
-          // What was known of the files' sizes is of no use to a test that writes them.
+          // Removes the stored file sizes, since the test changes files.
           for (const char* const name : {"/data/dohle-run", "/data/dohle-clean-stop"}) {
             if (!keeps_mark && self.disk().exists(name)) {
               EXPECT_TRUE(self.disk().remove(name));
@@ -80,7 +81,7 @@ class StrayDirectoriesTest : public NodeWorld {
     const Bytes bytes = as_bytes(text);
     ASSERT_TRUE((*file)->write(0, {&bytes, 1}));
   }
-  /// A catalog that lists nothing but `more`.
+  /// A catalog with no lines but `more`.
   static std::string catalog_of(const std::string& more = "") {
     std::string text = sealed_line(1, 0, "cluster me") + sealed_line(2, 1, "producer-ids 1000");
     return more.empty() ? text : text + sealed_line(3, 2, more);
@@ -134,7 +135,7 @@ TEST_F(StrayDirectoriesTest, WithRecordsAreKeptAndTheirTopicIsNeverMadeAnew) {
   EXPECT_EQ(logger.count("topic money is listed again, with 1 partitions"), 1u);
   EXPECT_THAT(values("money"), ElementsAre("a", "b"));
   EXPECT_EQ(produce("money", batch_of({"c"})).base_offset, Offset{2});
-  // The option may stay.
+  // The option may stay in the next start.
   restart_after_power_loss();
   EXPECT_THAT(values("money", {.offset = 2}), ElementsAre("c"));
 }

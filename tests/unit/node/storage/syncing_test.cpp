@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Runs what was posted when told to, by a clock of the test's, and notes until when it is to stay
+/// Runs posted tasks on request, with a clock of the test's, and records until when it has to stay
 /// awake.
 class NotedLoop final : public Executor {
  public:
@@ -41,8 +41,8 @@ class NotedLoop final : public Executor {
 
 class SyncingTest : public testing::Test {
  protected:
-  /// Appends and waits, for `waiters` of them, and after the sync lets `pause` pass. True: the loop
-  /// was to stay awake meanwhile.
+  /// Appends and waits with `waiters` callers, and lets `pause` pass after the sync. True if the
+  /// loop had to stay awake meanwhile.
   bool sync(Duration pause, int waiters = 1) {
     int told = 0;
     loop_.awake_until = {};
@@ -57,7 +57,7 @@ class SyncingTest : public testing::Test {
 
   NotedLoop loop_;
   disk::MemoryDisk disk_{loop_};
-  /// Has no log, which nothing here is about.
+  /// Without a log, which these tests do not need.
   PartitionRef partition_ = std::make_shared<Partition>(
       "orders", PartitionId{0}, Error::client(Errc::io_error, "it has no log"));
   Syncing syncing_{loop_, disk_, Durability::fsync, 100, [](const PartitionRef&, std::uint64_t) {}};

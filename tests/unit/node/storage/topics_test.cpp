@@ -230,7 +230,7 @@ TEST_F(TopicsTest, DeletedOnesAreGoneForGood) {
   EXPECT_THAT(values("t", {.max_wait_ms = 0}), IsEmpty());
 }
 
-/// What comes for a topic while it is made or deleted.
+/// Requests for a topic during its creation or deletion.
 class TopicChangesTest : public TopicsTest {
  protected:
   using Creation = Awaited<wire::CreateTopicsRequest>;
@@ -263,7 +263,7 @@ class TopicChangesTest : public TopicsTest {
   void connect(std::initializer_list<std::string_view> names) {
     for (const std::string_view name : names) (void)client(name);
   }
-  /// So that what was sent has arrived before what follows.
+  /// Lets sent requests arrive before later ones.
   void arrive() { world.run_for(500us); }
 };
 

@@ -17,7 +17,7 @@ TEST(LatencyHistogram, KeepsEveryValueToOnePartIn128) {
   for (std::int64_t ns = 1; ns < (std::int64_t{1} << 44); ns = ns * 3 + 1) {
     LatencyHistogram one;
     one.add(ns);
-    one.add(std::int64_t{1} << 44);  // else the maximum would hold the value exactly
+    one.add(std::int64_t{1} << 44);  // otherwise the maximum would be the exact value
     const double ms = static_cast<double>(ns) / 1e6;
     EXPECT_NEAR(one.quantile_ms(0.5), ms, ms / 128) << ns;
   }

@@ -9,8 +9,8 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-/// What the input holds when its bytes come `step` at a time; an error ends it, as its own text in
-/// a key.
+/// The records of an input whose bytes arrive `step` at a time. An error ends it and is returned as
+/// the key of a last record.
 std::vector<OwnedRecord> read(InputFormat format, std::string_view bytes, std::size_t step) {
   RecordInput input(std::move(format));
   std::vector<OwnedRecord> records;
