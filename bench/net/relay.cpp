@@ -1,6 +1,6 @@
-// The bare relay: a frame goes from the caller's thread through a loop, TCP, the loop of a server
-// in a process of its own that sends it back, TCP and the loop to a consumer's thread. What Dohle
-// adds to these hops is what the end-to-end benchmark shows beside it.
+// The bare relay: the baseline of the end-to-end benchmark. A frame goes from the caller's thread
+// through a loop and TCP to a server process, whose loop sends it back, then through TCP and the
+// loop to a consumer's thread.
 //
 //   net_relay latency [FRAMES] [PER_SECOND]   one 100-byte frame at a time: p50 and p99
 //   net_relay throughput [FRAMES] [BYTES]     as many frames as the queue takes: MB/s
@@ -44,7 +44,7 @@ Slice framed(std::size_t body_bytes) {
   });
 }
 
-// Sends back what it gets.
+// Sends each frame back.
 class Relay : public Acceptor, ConnectionEvents {
  public:
   ConnectionEvents* on_accept(std::unique_ptr<Connection> connection) override {
@@ -81,7 +81,7 @@ class Relay : public Acceptor, ConnectionEvents {
   std::exit(1);
 }
 
-// Hands frames from the loop to the consumer's thread.
+// Passes frames from the loop to the consumer's thread.
 class Caller : public ConnectionEvents {
  public:
   void on_open() override { signal(is_open_); }
@@ -145,7 +145,7 @@ void on(net::Loop& loop, Work work) {
   wake.wait(lock, [&] { return is_done; });
 }
 
-// The server's side, in a process of its own as a node is. Made before the first thread.
+// The server side, in a process of its own like a node. Created before the first thread.
 class RelayProcess {
  public:
   RelayProcess() {
@@ -173,7 +173,7 @@ class RelayProcess {
   [[nodiscard]] Endpoint address() const { return {"127.0.0.1", port_}; }
 
  private:
-  // Until the parent's end is closed.
+  // Runs until the parent closes its end.
   [[noreturn]] static void serve(int child_end) {
     net::Loop loop;
     net::TcpListening listening(loop);
@@ -243,7 +243,7 @@ double cpu_seconds() {
 void latency(std::size_t frames, std::size_t per_second) {
   Hops hops;
   const Slice frame = framed(100);
-  // Two seconds that are not measured, as `dohle bench e2e` has them.
+  // A warm-up of two seconds, as in `dohle bench e2e`.
   const std::size_t unmeasured = 2 * per_second;
   const std::size_t all = unmeasured + frames;
   std::vector<SteadyClock::time_point> sent(all);
@@ -274,7 +274,7 @@ void latency(std::size_t frames, std::size_t per_second) {
              milliseconds.back());
 }
 
-// Sends on the loop until the queue is full, and again when it has drained.
+// Sends on the loop until the queue is full, and continues when it has drained.
 class Sender {
  public:
   Sender(Hops& hops, std::size_t frames, std::size_t bytes)

@@ -1,4 +1,4 @@
-// How long an in-memory node inside a program takes until it accepts connections.
+// Measures the time until an in-memory node inside a program accepts connections.
 //   memory_node [STARTS]
 #include <algorithm>
 #include <chrono>

@@ -1,4 +1,4 @@
-// What the disk itself takes: one preallocated file, SIZE bytes at a time, each followed by
+// Measures the disk itself: writes to a preallocated file, SIZE bytes at a time, each followed by
 // fdatasync.
 //   fdatasync_peer FILE SIZE COUNT
 #include <fcntl.h>

@@ -8,20 +8,20 @@
 /// Nanoseconds of the steady clock.
 std::int64_t steady_ns();
 
-/// Microseconds of CPU that this process has used, in all its threads.
+/// CPU time of all threads of this process, in microseconds.
 double cpu_us();
 
-/// The most memory that this process has held, in MB of 1,000,000 bytes.
+/// Peak resident memory of this process, in MB of 1,000,000 bytes.
 double memory_peak_mb();
 
-/// What a run measured, with the keys that `dohle bench --json` prints.
+/// The result of a run, with the keys of `dohle bench --json`.
 struct Measured {
   std::uint64_t records = 0;
   std::uint64_t failed = 0;
   std::uint64_t bytes = 0;
   double seconds = 0;
   double cpu_us = 0;
-  /// Milliseconds each, in any order; may be a sample.
+  /// In milliseconds, in any order; may be a sample.
   std::vector<double> latencies;
 
   std::string to_json();

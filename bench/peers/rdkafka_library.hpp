@@ -4,13 +4,13 @@
 
 #include <string>
 
-/// The functions of one librdkafka, loaded at run time: Debian's and a newer one differ by a path.
-/// Those used here are the same in all of 1.x and 2.x.
+/// The functions of one librdkafka, loaded at run time, so that Debian's and a newer one differ
+/// only in the path. The functions used here are the same in all of 1.x and 2.x.
 struct RdKafka {
-  /// Loads `path`, a file or a name for the dynamic loader. Ends the program when that fails.
+  /// Loads `path`, a file or a name for the dynamic loader. Ends the program if that fails.
   explicit RdKafka(const std::string& path);
 
-// A list, which the formatter takes for nested calls and indents further each time.
+// A list that clang-format takes for nested calls and would indent further with each line.
 // clang-format off
 #define DOHLE_RDKAFKA_FUNCTIONS(X)                                                                 \
   X(version_str)                                                                                   \

@@ -1,4 +1,4 @@
-// librdkafka at the work that `dohle bench` does, measured the same way and printed with the same
+// Runs librdkafka with the same work and the same measurement as `dohle bench`, and prints the same
 // keys.
 //   rdkafka_peer create|produce|consume|e2e [--option value]… [-X property=value]…
 #include <atomic>
@@ -65,13 +65,13 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-/// What the delivery callback counts; it runs in whatever thread polls, one at a time.
+/// Counters of the delivery callback, which runs on the polling thread, one call at a time.
 struct Deliveries {
   std::uint64_t failed = 0;
   std::vector<double> latencies;
 };
 
-// A record's opaque is the time of its produce call, for the few whose latency is taken.
+// For records whose latency is measured, the opaque is the time of the produce call.
 void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
   auto& deliveries = *static_cast<Deliveries*>(opaque);
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) ++deliveries.failed;
@@ -80,7 +80,7 @@ void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
   deliveries.latencies.push_back(static_cast<double>(steady_ns() - began) / 1e6);
 }
 
-/// A client of the loaded library; destroyed at the end.
+/// Owns a client of the loaded library.
 class Handle {
  public:
   Handle(const RdKafka& api, rd_kafka_type_t type, const Options& options, const Properties& own,
@@ -130,7 +130,7 @@ Properties consumer_properties(const Options& options, const char* reset) {
       {"group.id", options.text("group")}, {"auto.offset.reset", reset}, {"check.crcs", "true"}};
 }
 
-/// Random bytes that records are cut from, so that making them costs nothing while measured.
+/// Random bytes that values are taken from, so that a measurement does not include generating them.
 std::vector<char> random_bytes(std::size_t size) {
   std::vector<char> bytes(size + (1 << 20));
   std::mt19937_64 random(1);
@@ -172,7 +172,7 @@ Measured produce(const RdKafka& api, const Options& options) {
   const Stopwatch watch;
   const auto work = [&](bool polls) {
     for (std::uint64_t i = 0; i < each; ++i) {
-      // NOLINTNEXTLINE(performance-no-int-to-ptr): the word that the library hands through
+      // NOLINTNEXTLINE(performance-no-int-to-ptr): the library passes the word through unchanged
       void* opaque = i % 128 == 0 ? reinterpret_cast<void*>(steady_ns()) : nullptr;
       produce_one(api, handle.get(), topic, RD_KAFKA_PARTITION_UA,
                   bytes.data() + (i * 61) % (1 << 20), size, opaque);
@@ -195,8 +195,8 @@ Measured produce(const RdKafka& api, const Options& options) {
   return measured;
 }
 
-/// Subscribes, and hands every record to `take` until it returns false or `idle_ms` pass without
-/// one. librdkafka waits until it has `at_once` records, or 100 ms: 1 is for latency, more for
+/// Subscribes, and passes every record to `take` until it returns false or no record arrives for
+/// `idle_ms`. librdkafka waits for `at_once` records, at most 100 ms: 1 is for latency, more for
 /// throughput.
 template <class Take>
 void consume_until(const RdKafka& api, rd_kafka_t* kafka, const std::string& topic,
@@ -233,7 +233,7 @@ Measured consume(const RdKafka& api, const Options& options) {
                       nullptr);
   const std::uint64_t wanted = options.number("records");
   Measured measured;
-  // Joining the group is not measured: the watch starts at the first record.
+  // Excludes joining the group: the stopwatch starts with the first record.
   Stopwatch watch;
   consume_until(api, handle.get(), options.text("topic"), 1'000, 20'000,
                 [&](const rd_kafka_message_t& message) {
@@ -249,7 +249,8 @@ Measured consume(const RdKafka& api, const Options& options) {
   return measured;
 }
 
-/// The sending half of e2e: a mark to each partition until one came back, then the paced records.
+/// The sending half of e2e: sends marks to each partition until one is received from each, then the
+/// records at a steady rate.
 void send_paced(const RdKafka& api, const Options& options, rd_kafka_t* kafka,
                 const std::vector<std::atomic<bool>>& ready) {
   const std::size_t size = options.number("size");
@@ -268,7 +269,7 @@ void send_paced(const RdKafka& api, const Options& options, rd_kafka_t* kafka,
   }
   const auto interval = std::chrono::nanoseconds(1'000'000'000 / options.number("rate"));
   auto next = std::chrono::steady_clock::now();
-  // Two seconds that are not measured, as `dohle bench e2e` has them.
+  // A warm-up of two seconds, as in `dohle bench e2e`.
   const std::uint64_t unmeasured = 2 * options.number("rate");
   for (std::uint64_t i = 0; i < unmeasured + options.number("records"); ++i) {
     std::this_thread::sleep_until(next += interval);

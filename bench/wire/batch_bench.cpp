@@ -1,4 +1,4 @@
-// What a record costs in a batch: appended, sealed, read, validated. `items_per_second` counts
+// Measures appending, sealing, reading and validating records of a batch. `items_per_second` counts
 // records; its inverse is the time per record.
 
 #include <benchmark/benchmark.h>
@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t max_batch_bytes = 1'000'000;
 
-// Batches of 1 MB filled again and again from a warm Budget, without sealing.
+// Fills batches of 1 MB repeatedly from a warm Budget, without sealing.
 void append_records(benchmark::State& state, const Record& record) {
   Budget budget(64_MiB);
   BatchBuilder builder(budget, max_batch_bytes);
@@ -41,7 +41,7 @@ void append_keyed_with_header(benchmark::State& state) {
 }
 BENCHMARK(append_keyed_with_header);
 
-// Append and seal together, as a producer pays for them: CRC included.
+// Append and seal together, as in a producer, CRC included.
 void append_and_seal(benchmark::State& state) {
   const std::string value = random_text(100);
   const Record record{.value = as_bytes(value)};

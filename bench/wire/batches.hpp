@@ -9,7 +9,7 @@
 
 namespace dohle::wire {
 
-/// Random bytes, the same in every run: nothing in them can be compressed.
+/// Random, incompressible bytes, the same in every run.
 inline std::string random_text(std::size_t size) {
   SeededRandom random(size);
   std::string text(size, '\0');
@@ -17,7 +17,7 @@ inline std::string random_text(std::size_t size) {
   return text;
 }
 
-/// One sealed batch of `count` equal records without keys, in one piece.
+/// A sealed batch of `count` equal records without keys, in one Slice.
 inline Slice sealed_batch(std::size_t count, std::size_t value_bytes) {
   Budget budget(64_MiB);
   BatchBuilder builder(budget, 64_MiB);

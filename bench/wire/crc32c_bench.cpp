@@ -1,4 +1,4 @@
-// CRC-32C by what crc32c picks for this CPU, and by tables.
+// CRC-32C by the implementation that crc32c chooses for this CPU, and by tables.
 
 #include <benchmark/benchmark.h>
 

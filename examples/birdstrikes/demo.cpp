@@ -23,7 +23,7 @@ constexpr std::chrono::milliseconds node_is_down{500};
 constexpr std::chrono::seconds max_connect_time{10};
 constexpr std::chrono::seconds max_ready_time{15};
 constexpr std::chrono::seconds max_disconnect_time{5};
-// After the last row is published.
+// Counted from the publish of the last row.
 constexpr std::chrono::seconds max_catch_up_time{30};
 enum ExitCode { ok = 0, failed = 1, connection = 3, timeout = 4, interrupt = 130 };
 
@@ -79,7 +79,8 @@ dohle::Result<void> Demo::play() {
   if (auto subscribed = subscribe(); !subscribed) return subscribed;
   const Publisher publisher(*broker_, topic_, strikes_, options_.rate);
   if (auto watched = watch(publisher); !watched) {
-    // A publish may be waiting for room, up to a minute, and the publisher's end waits for it.
+    // A publish may wait for memory for up to a minute, and the publisher's destructor waits for
+    // the publish.
     (void)broker_->disconnect(max_disconnect_time);
     return watched;
   }
@@ -147,7 +148,8 @@ dohle::Result<dohle::Subscriber> Demo::subscribe_summary(std::size_t number) {
                                     {.group_id = summary_group_});
 }
 
-// Until every row is published, acknowledged, summed up and looked at; kills the node on the way.
+// Waits until every row is published, acknowledged, summed up and checked by the forwarder. Kills
+// the node halfway.
 dohle::Result<void> Demo::watch(const Publisher& publisher) {
   bool to_be_killed = has_own_node();
   auto last_published = Clock::now();
@@ -224,7 +226,7 @@ dohle::Result<Verdict> Demo::verdict_of(const std::string& topic, const Ledger& 
   return judge(ledger.rows(), *stored);
 }
 
-// On somebody's cluster nothing stays behind.
+// Removes the demo's topics and groups from a foreign cluster.
 dohle::Result<void> Demo::clean_up() {
   if (has_own_node() || !has_topics_) return {};
   auto client =

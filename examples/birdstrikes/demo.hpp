@@ -21,17 +21,17 @@ namespace birdstrikes {
 struct DemoOptions {
   std::filesystem::path data;     // the strikes
   std::filesystem::path command;  // dohle
-  std::string brokers;            // an Apache Kafka cluster; empty: a node of the demo's own
+  std::string brokers;            // an Apache Kafka cluster; if empty, the demo starts a node
   std::size_t rate = 400;         // rows per second
   bool verbose = false;
 };
 
-/// The whole story, in the order in which it happens. Exit codes are those of the dohle command.
+/// Runs all steps of the demo in order. Exit codes are those of the dohle command.
 class Demo {
  public:
   Demo(DemoOptions options, const std::atomic<bool>& interrupted);
 
-  /// Returns the exit code; errors are on standard error.
+  /// Returns the exit code; prints errors to standard error.
   int run();
 
  private:
@@ -62,7 +62,7 @@ class Demo {
   std::unique_ptr<Summary> summary_;
   std::unique_ptr<dohle::Broker> broker_;
   std::unique_ptr<Forwarder> forwarder_;
-  std::vector<dohle::Subscriber> subscribers_;  // the last: their handlers use the others
+  std::vector<dohle::Subscriber> subscribers_;  // the last member: their handlers use the others
 };
 
 }  // namespace birdstrikes

@@ -15,7 +15,7 @@ dohle::Result<void> Forwarder::handle(const dohle::Event<Strike>& event) {
   return {};
 }
 
-// Synchronous: when this returns the row is stored, and only then the event is acknowledged.
+// The publish is synchronous, so the event is acknowledged only after the row is stored.
 dohle::Result<void> Forwarder::forward(std::size_t row, const Strike& strike) {
   const auto delivery = broker_.publish(
       topic_, strike,

@@ -11,9 +11,9 @@
 
 namespace birdstrikes {
 
-/// The second group: publishes noteworthy rows to another topic, each once, and is done with a row
-/// only when it is stored there. `handle` is called by one subscription, one event at a time; the
-/// other members by any thread. Lifetime: `broker` outlives it.
+/// The second group: publishes noteworthy rows to another topic, each once, and acknowledges a row
+/// only when it is stored there. One subscription calls `handle`, one event at a time; any thread
+/// may call the other members. Lifetime: `broker` outlives it.
 class Forwarder {
  public:
   Forwarder(dohle::Broker& broker, std::string topic, std::size_t rows)
@@ -21,7 +21,7 @@ class Forwarder {
 
   dohle::Result<void> handle(const dohle::Event<Strike>& event);
 
-  /// Rows looked at, noteworthy or not; and those that came again.
+  /// Number of handled rows, noteworthy or not, and of redelivered ones.
   [[nodiscard]] std::size_t handled() const;
   [[nodiscard]] std::size_t redelivered() const;
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }

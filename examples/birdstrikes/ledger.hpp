@@ -13,12 +13,12 @@
 
 namespace birdstrikes {
 
-/// What was acknowledged: the published side of the proof. Thread safe.
+/// The acknowledged rows: the published side of the proof. Thread safe.
 class Ledger {
  public:
-  /// A row and where the server says that it stored it.
+  /// Adds a row with the place in its receipt.
   void add(std::size_t row, const Strike& strike, const dohle::Receipt& receipt);
-  /// A row that could not be published; the first one is kept.
+  /// Adds a failed publish; only the first one is kept.
   void add_failure(const dohle::Error& error);
 
   [[nodiscard]] std::size_t count() const;

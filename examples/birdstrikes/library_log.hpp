@@ -10,15 +10,15 @@
 
 namespace birdstrikes {
 
-/// Keeps the last lines that the library logs and the failures that it reports: while the node is
-/// down there are some, and they belong on the screen only if the demo fails. Thread safe.
+/// Keeps the last lines that the library logs and the failures that it reports. Some are expected
+/// while the node is down, so they are shown only if the demo fails. Thread safe.
 class LibraryLog {
  public:
-  /// With `verbose` each line goes to standard error at once.
+  /// With `verbose` each line is also printed to standard error at once.
   explicit LibraryLog(bool verbose) : verbose_(verbose) {}
 
   void add(std::string line);
-  /// Prints what it kept to standard error.
+  /// Prints the kept lines to standard error.
   void print() const;
 
  private:

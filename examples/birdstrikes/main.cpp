@@ -1,5 +1,5 @@
-// Publishes 10,000 wildlife strikes, sums them up and forwards the noteworthy ones while the node
-// is killed under everybody's feet, and proves at the end that nothing happened to them.
+// Publishes 10,000 wildlife strikes, sums them up and forwards the noteworthy ones. The node is
+// killed meanwhile. At the end the demo proves that no row was lost, stored twice or out of order.
 #include <atomic>
 #include <csignal>
 #include <filesystem>

@@ -69,7 +69,7 @@ void NodeProcess::spawn(int output) {
   pid_ = ::fork();
   if (pid_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ::setpgid(0, 0);  // an interrupt typed at the demo is the demo's to handle
+    ::setpgid(0, 0);  // only the demo receives an interrupt from the terminal
     ::dup2(output, STDOUT_FILENO);
     ::dup2(errors, STDERR_FILENO);
     ::execv(arguments[0], arguments.data());

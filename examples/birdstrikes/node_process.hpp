@@ -10,8 +10,7 @@
 
 namespace birdstrikes {
 
-/// `dohle node` as a child process on a temporary directory. It ends with this object, and its
-/// directory goes with it.
+/// `dohle node` as a child process on a temporary directory. Both end with this object.
 class NodeProcess {
  public:
   explicit NodeProcess(std::filesystem::path command) : command_(std::move(command)) {}
@@ -19,22 +18,22 @@ class NodeProcess {
   NodeProcess(const NodeProcess&) = delete;
   NodeProcess& operator=(const NodeProcess&) = delete;
 
-  /// Starts it, for the first time on a free port, later on the same port and directory; returns
-  /// once it says that it is ready. Errors: why it does not; timed_out after 10 s.
+  /// Starts the node: the first time on a free port, later on the same port and directory. Returns
+  /// once the node is ready. Errors: the reason why it is not; timed_out after 10 s.
   dohle::Result<void> start();
-  /// SIGKILL: no chance to write or say anything more.
+  /// Sends SIGKILL, so that the node cannot finish any work.
   void kill();
 
-  /// "HOST:PORT", once it was ready.
+  /// "HOST:PORT", after the first start.
   [[nodiscard]] const std::string& address() const { return address_; }
-  /// From the last start until it was ready.
+  /// The time that the last start took until the node was ready.
   [[nodiscard]] std::chrono::milliseconds ready_after() const { return ready_after_; }
 
  private:
   dohle::Result<void> make_directory();
   void spawn(int output);
   dohle::Result<void> await_ready(int output);
-  /// The last line that it wrote to standard error.
+  /// The last line that the node wrote to standard error.
   [[nodiscard]] std::string last_words() const;
 
   std::filesystem::path command_;

@@ -8,23 +8,23 @@
 
 namespace birdstrikes {
 
-/// What a line of progress says.
+/// The figures of a progress line.
 struct Figures {
   std::size_t rows = 0, published = 0, acknowledged = 0, summed_up = 0, noteworthy = 0;
 };
 
 /// "1,234,567".
 [[nodiscard]] std::string grouped(std::int64_t number);
-/// Columns of the terminal on standard output; 80 where there is none.
+/// Columns of the terminal on standard output; 80 without a terminal.
 [[nodiscard]] std::size_t output_width();
 
-/// Shows how far the demo is, on standard output: on a terminal one line that is redrawn, otherwise
-/// a plain line every two seconds. One thread.
+/// Shows the progress on standard output: on a terminal one line that is redrawn, otherwise a plain
+/// line every two seconds. For one thread.
 class Progress {
  public:
   Progress();
   void show(const Figures& figures);
-  /// A line that stays.
+  /// Prints a line that is not overwritten.
   void say(std::string_view line);
 
  private:

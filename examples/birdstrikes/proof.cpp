@@ -8,7 +8,7 @@ namespace birdstrikes {
 
 namespace {
 
-/// Walks the stored rows once, partition by partition in the order of offsets.
+/// Checks the stored rows one by one, partition by partition in the order of offsets.
 class Judge {
  public:
   explicit Judge(const std::vector<PublishedRow>& published) {

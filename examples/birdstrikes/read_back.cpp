@@ -30,7 +30,7 @@ StoredRow stored_row(const dohle::ConsumerRecord& record) {
           .checksum = checksum_of(text_of(record.value))};
 }
 
-// Asks each partition for its end, and turns back to its beginning.
+// Looks up the end of each partition, then seeks to its beginning.
 dohle::Result<std::vector<End>> find_ends(dohle::Consumer& consumer,
                                           const std::vector<dohle::TopicPartition>& partitions) {
   std::vector<End> ends;

@@ -9,9 +9,9 @@
 
 namespace birdstrikes {
 
-/// Reads a whole topic as it is at the call, each partition from offset 0 to its end; the second
-/// half of the proof. Uses the client itself, below the messaging API: partitions by hand, no
-/// group. Errors: what the consumer fails with; timed_out after 30 s.
+/// Reads a whole topic, each partition from offset 0 to its end at the time of the call: the stored
+/// side of the proof. It uses the client below the messaging API, with assigned partitions and
+/// without a group. Errors: those of the consumer; timed_out after 30 s.
 [[nodiscard]] dohle::Result<std::vector<StoredRow>> read_back(dohle::Client& client,
                                                               const std::string& topic,
                                                               std::int32_t partitions);

@@ -18,7 +18,7 @@ std::string number(std::size_t value) {
   return grouped(static_cast<std::int64_t>(value));
 }
 
-/// Which columns there is room for, and how wide the first one is.
+/// The columns that fit, and the width of the first one.
 struct Layout {
   explicit Layout(std::size_t width)
       : with_cost(width >= 60), with_aircraft(width >= 78), name(with_aircraft ? 30 : 20) {}

@@ -9,7 +9,7 @@
 
 namespace birdstrikes {
 
-/// What the demo found.
+/// The results of the demo.
 struct Findings {
   std::map<std::string, AirportFigures> airports;
   Summary::Totals summary;
@@ -19,8 +19,8 @@ struct Findings {
   [[nodiscard]] bool holds() const;
 };
 
-/// The table of airports and the proof, for a terminal of that many columns (at least 40; less
-/// room, fewer columns).
+/// The table of airports and the proof, for a terminal of `width` characters, at least 40. Narrow
+/// terminals get fewer columns.
 [[nodiscard]] std::string report(const Findings& findings, std::size_t width);
 
 }  // namespace birdstrikes

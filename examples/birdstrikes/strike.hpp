@@ -13,7 +13,7 @@
 
 namespace birdstrikes {
 
-/// One report: an aircraft hit an animal. What is published, as JSON.
+/// A report of an aircraft that hit an animal. It is published as JSON.
 struct Strike {
   std::string airport, aircraft, damage, date, airline, state, phase;
   std::string size, species, time_of_day;
@@ -22,19 +22,19 @@ struct Strike {
   friend bool operator==(const Strike&, const Strike&) = default;
 };
 
-// These two make a Strike a type that dohle/codec/json.hpp can publish and receive.
+// With these two functions dohle/codec/json.hpp can publish and receive a Strike.
 void to_json(nlohmann::json& json, const Strike& strike);
 void from_json(const nlohmann::json& json, Strike& strike);
 
-/// Worth a topic of its own: the aircraft was damaged.
+/// True if the aircraft was damaged. Such strikes are forwarded to a topic of their own.
 [[nodiscard]] bool is_noteworthy(const Strike& strike);
 
-/// Reads one line of the file, which may end with a carriage return. Errors: malformed, naming the
+/// Parses one line of the file, which may end with a carriage return. Errors: malformed, with the
 /// column.
 [[nodiscard]] dohle::Result<Strike> parse_strike(std::string_view line);
 
 /// Reads a gzip-compressed file with a line of headings. A strike's row number is its place in the
-/// vector plus one. Errors: what the file cannot be read for; malformed, naming the line.
+/// vector plus one. Errors: the reason why the file cannot be read; malformed, with the line.
 [[nodiscard]] dohle::Result<std::vector<Strike>> read_strikes(const std::filesystem::path& file);
 
 }  // namespace birdstrikes

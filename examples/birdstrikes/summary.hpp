@@ -11,13 +11,13 @@
 
 namespace birdstrikes {
 
-/// Which rows were seen. A group delivers at least once: after a crash or a rebalance a row may
-/// come again, and whoever counts has to know it. Not thread safe.
+/// The rows that were seen. A group delivers at least once: after a crash or a rebalance a row may
+/// be delivered again, and must not be counted twice. Not thread safe.
 class SeenRows {
  public:
   explicit SeenRows(std::size_t rows) : seen_(rows + 1) {}
 
-  /// True the first time. Rows are numbered from 1; others are counted as strangers.
+  /// True the first time. Rows are numbered from 1; other numbers are counted as unknown.
   bool insert(std::size_t row);
   [[nodiscard]] bool contains(std::size_t row) const { return row < seen_.size() && seen_[row]; }
   [[nodiscard]] std::size_t count() const { return count_; }
@@ -38,7 +38,7 @@ struct AirportFigures {
   [[nodiscard]] std::string most_hit() const;
 };
 
-/// The running summary that the two subscribers of a group keep together. Thread safe.
+/// The running summary of the two subscribers of a group. Thread safe.
 class Summary {
  public:
   struct Totals {
@@ -48,7 +48,7 @@ class Summary {
 
   Summary(std::size_t rows, std::size_t subscribers) : seen_(rows), by_subscriber_(subscribers) {}
 
-  /// Counts the row, unless it was counted before.
+  /// Counts the row unless it was counted before.
   void apply(std::size_t row, const Strike& strike, std::size_t subscriber);
   [[nodiscard]] Totals totals() const;
   [[nodiscard]] std::map<std::string, AirportFigures> airports() const;
