@@ -132,9 +132,7 @@ TEST_F(RecoveryTest, a_bit_flipped_below_the_recovery_point_is_found_before_it_i
   stop();
   const auto size = file()->size();
   for (std::uint64_t at = 17; at < size; at += 5) {
-    if (at >= size / 2 && at < size / 2 + 17)
-      continue;  // offset, length and epoch are not under
-                 // the CRC
+    if (at >= size / 2 && at < size / 2 + 17) continue;  // offset, length, epoch: without CRC
     flip(at);
     went_offline_.reset();
     auto opened = try_open(true);
