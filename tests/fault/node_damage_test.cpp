@@ -436,7 +436,7 @@ class DamageTest : public testing::TestWithParam<Setting> {
   std::vector<Commit> commits_;
 };
 
-TEST_P(DamageTest, OfAnyFileOrDirectoryLosesNothingInSilence) {
+TEST_P(DamageTest, OfAnyFileOrDirectoryLosesNoRecordSilently) {
   std::vector<fs::path> files, directories;
   for (const auto& entry : fs::recursive_directory_iterator(original_)) {
     const fs::path path = fs::relative(entry.path(), original_);

@@ -134,7 +134,7 @@ TEST_F(DirectoryTest, AMissingPartitionDirectoryIsDamageOfThatPartitionAlone) {
   EXPECT_THAT(node.lines(), HasSubstr("restore the directory from a copy, or delete the topic"));
 }
 
-TEST_F(DirectoryTest, APartitionWhoseDirectoryIsMissingBeginsAnewOnceItsLossIsAccepted) {
+TEST_F(DirectoryTest, APartitionWithoutItsDirectoryBeginsAgainOnceItsLossIsAccepted) {
   for (const bool is_clean : {true, false}) {
     fs::remove_all(data_);
     fill();
@@ -163,7 +163,7 @@ TEST_F(DirectoryTest, APartitionWhoseDirectoryIsMissingBeginsAnewOnceItsLossIsAc
   }
 }
 
-TEST_F(DirectoryTest, AnAcceptedLossThatThereIsNotKeepsTheNodeFromStartingAndChangesNothing) {
+TEST_F(DirectoryTest, AnAcceptedLossThatDoesNotExistRefusesTheStartAndChangesNothing) {
   fill();
   constexpr int exit_usage = 2;
   const std::pair<const char*, const char*> slips[] = {
@@ -181,7 +181,7 @@ TEST_F(DirectoryTest, AnAcceptedLossThatThereIsNotKeepsTheNodeFromStartingAndCha
   expect_records(node, "first", records);
 }
 
-TEST_F(DirectoryTest, OfWhichTwoPartitionsWereExchangedServesNeitherAndLosesNeither) {
+TEST_F(DirectoryTest, WithTwoExchangedPartitionsServesAndLosesNeither) {
   fill();
   const auto exchange = [&] {
     fs::rename(data_ / "money-0", data_ / "aside");
@@ -214,7 +214,7 @@ TEST_F(DirectoryTest, OfWhichTwoPartitionsWereExchangedServesNeitherAndLosesNeit
   EXPECT_FALSE(fs::exists(data_ / "first-0")) << "of a deleted topic";
 }
 
-TEST_F(DirectoryTest, ThatIsRemovedWhileTheNodeRunsTakesNoMoreRecordsAfterASecond) {
+TEST_F(DirectoryTest, RemovedWhileTheNodeRunsTakesNoRecordsAfterASecond) {
   fill();
   NodeProcess node(data_);
   ASSERT_NE(node.port(), 0) << node.lines();

@@ -108,7 +108,7 @@ void expect_late(const auto& outcome) {
   }
 }
 
-TEST_F(FrozenNode, EndsNoCallOfTheClientLaterThanItsTime) {
+TEST_F(FrozenNode, LetsEveryCallOfTheClientEndAtItsTimeout) {
   Client client = make_client(), closing = make_client(), fresh = make_client();
   Producer flushing = sent(client), closed = sent(client), last = sent(closing);
   Consumer reader = member(client, "one"), last_reader = member(closing, "two");
@@ -163,7 +163,7 @@ TEST_F(FrozenNode, EndsNoCallOfTheClientLaterThanItsTime) {
   (void)committing_late.close(0ms);
 }
 
-TEST_F(FrozenNode, EndsNoCallOfABrokerLaterThanItsTime) {
+TEST_F(FrozenNode, LetsEveryCallOfABrokerEndAtItsTimeout) {
   Broker publishing = make_broker(), flushing = make_broker(), ending = make_broker(),
          reading = make_broker();
   for (Broker* broker : {&publishing, &flushing, &ending, &reading}) {

@@ -108,7 +108,7 @@ TEST_F(NodeGroupsTest, NamesOfGroupsTakeNoMoreMemoryThanTheirBound) {
   check_taken("names of 32,000 bytes", count);
 }
 
-TEST_F(NodeGroupsTest, AProducerIsServedWhileOffsetsOfVeryManyGroupsGoWithTheirTopic) {
+TEST_F(NodeGroupsTest, AProducerIsServedWhileOffsetsOfVeryManyGroupsAreDeletedWithTheirTopic) {
   ASSERT_TRUE(create_topic(connection_, "beside", 1));
   const int groups = is_measured ? 99'000 : 5'000;
   for (int sent = 0; sent < groups; sent += 100) {

@@ -104,7 +104,7 @@ std::int64_t new_producer_id(WireConnection& at) {
   return answer ? answer->producer_id.value : -1;
 }
 
-TEST(KillTest, WhatWasAcknowledgedIsThereOnceAndInOrder) {
+TEST(KillTest, AcknowledgedRecordsAreStoredOnceAndInOrder) {
   ScratchDirectory scratch;
   std::vector<Load> loads(producers);
   Place place;

@@ -195,7 +195,7 @@ std::vector<Nonsense> nonsense() {
   };
 }
 
-TEST_F(LimitsTest, NonsenseClosesItsConnectionWithOneLineAndNoOther) {
+TEST_F(LimitsTest, GarbageClosesOnlyItsConnectionWithOneLine) {
   start();
   WireConnection other(port());
   ASSERT_TRUE(create_topic(other, "t", 1));
@@ -213,7 +213,7 @@ TEST_F(LimitsTest, NonsenseClosesItsConnectionWithOneLineAndNoOther) {
   EXPECT_EQ(lines, nonsense().size());
 }
 
-TEST_F(LimitsTest, HalfAFrameWaitsForTheRestAndHoldsUpNobody) {
+TEST_F(LimitsTest, HalfAFrameWaitsForTheRestAndDelaysNoOtherClient) {
   start();
   WireConnection other(port());
   ASSERT_TRUE(create_topic(other, "t", 1));
@@ -236,7 +236,7 @@ TEST_F(LimitsTest, HalfAFrameWaitsForTheRestAndHoldsUpNobody) {
   EXPECT_EQ(lines_with(*node_, "closing"), 0u) << node_->lines();
 }
 
-TEST_F(LimitsTest, FramesThatAreAnnouncedAndNeverSentTakeNoMemoryAndStopNobody) {
+TEST_F(LimitsTest, AnnouncedFramesThatAreNeverSentTakeNoMemoryAndDelayNoOtherClient) {
   start();
   WireConnection other(port());
   ASSERT_TRUE(create_topic(other, "t", 1));
@@ -265,7 +265,7 @@ TEST_F(LimitsTest, FramesThatAreAnnouncedAndNeverSentTakeNoMemoryAndStopNobody) 
   EXPECT_LT(node_->resident_bytes(), before + memory_slack_bytes);
 }
 
-TEST_F(LimitsTest, AClientThatReadsNothingStopsNobodyAndGetsAllItsAnswersInTheEnd) {
+TEST_F(LimitsTest, AClientThatStopsReadingDelaysNoOtherClientAndGetsAllItsAnswersLater) {
   constexpr int values_count = 64;
   constexpr int fetches = 1'500;
   start();

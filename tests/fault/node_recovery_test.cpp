@@ -198,7 +198,7 @@ TEST_F(RecoveryTest, ALogThatEndsBelowTheRecoveryPointMakesThePartitionRefuse) {
   EXPECT_TRUE(produce(connection, "t", 1, "still here"));
 }
 
-TEST_F(RecoveryTest, GroupsWaitForAnOfflineConsumerOffsetsAndHearWhy) {
+TEST_F(RecoveryTest, GroupsWaitForAnOfflineConsumerOffsetsAndGetTheReason) {
   constexpr std::int16_t coordinator_not_available = 15;
   const fs::path data = scratch_ / "data";
   fill(data, [](NodeProcess& node) {
@@ -246,7 +246,7 @@ TEST_F(RecoveryTest, GroupsWaitForAnOfflineConsumerOffsetsAndHearWhy) {
   EXPECT_TRUE(produce(connection, "t", 0, "still here"));
 }
 
-TEST_F(RecoveryTest, AFetchBelowTheHighWatermarkNeverEndsWithNothingAndNoError) {
+TEST_F(RecoveryTest, AFetchBelowTheHighWatermarkReturnsRecordsOrAnError) {
   const fs::path original = scratch_ / "original";
   constexpr int count = 40;
   {
@@ -313,7 +313,7 @@ TEST_F(RecoveryTest, TwoNodesDoNotShareADirectory) {
   EXPECT_THAT(second.lines(), HasSubstr(data.string()));
 }
 
-TEST_F(RecoveryTest, TwoNodesDoNotShareADirectoryOfWhichTheLockFileWasRemoved) {
+TEST_F(RecoveryTest, TwoNodesDoNotShareADirectoryWithoutItsLockFile) {
   const fs::path data = scratch_ / "data";
   NodeProcess first(data);
   ASSERT_NE(first.port(), 0) << first.lines();

@@ -236,7 +236,7 @@ TEST(Headers, bytes_are_apache_kafkas) {
   EXPECT_GT(checked, 500);
 }
 
-TEST(Errors, codes_names_and_what_to_retry_are_apache_kafkas) {
+TEST(Errors, codes_names_and_retriability_are_apache_kafkas) {
   std::set<std::string> sentences;
   int last = -2;
   for (const Line& line : lines()) {

@@ -104,7 +104,7 @@ TEST_F(AdminOnANode, FindsOffsetsOfOnePartitionFromBothEnds) {
   EXPECT_TRUE(found[3].result.error().is_broker(3));
 }
 
-TEST_F(AdminOnANode, DescribesTheClusterAndWhatGroupsThereAre) {
+TEST_F(AdminOnANode, DescribesTheClusterAndItsGroups) {
   const auto cluster = admin_->describe_cluster({.timeout = 10s}).value();
   ASSERT_EQ(cluster.nodes.size(), 1u);
   EXPECT_EQ(cluster.controller, cluster.nodes[0].id);

@@ -193,7 +193,7 @@ class ApacheGroups : public testing::Test {
   Client client_;
 };
 
-TEST_F(ApacheGroups, AKilledMembersPartitionsAreReadOnFromWhatItCommitted) {
+TEST_F(ApacheGroups, AKilledMembersPartitionsContinueAtItsCommittedOffsets) {
   constexpr int before = 2'000, after = 4'000;
   make_topic("widows");
   Consumer staying = join("widows", "widows");

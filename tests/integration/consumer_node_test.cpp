@@ -145,7 +145,7 @@ TEST_F(ConsumerOnNode, a_group_goes_on_where_it_committed) {
   EXPECT_EQ(read(second, 180), numbers(120, 300));
 }
 
-TEST_F(ConsumerOnNode, closing_commits_what_was_read) {
+TEST_F(ConsumerOnNode, closing_commits_the_read_records) {
   produce("orders", 50);
   const TopicPartition where{"orders", PartitionId{0}};
   {
@@ -161,7 +161,7 @@ TEST_F(ConsumerOnNode, closing_commits_what_was_read) {
   EXPECT_EQ(committed->front().committed.offset, Offset{50});
 }
 
-TEST_F(ConsumerOnNode, a_listener_hears_of_assignment_and_revocation) {
+TEST_F(ConsumerOnNode, a_listener_is_called_for_assignment_and_revocation) {
   produce("orders", 1);
   std::vector<std::string> heard;
   RebalanceListener listener;

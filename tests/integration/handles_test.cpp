@@ -212,7 +212,7 @@ TEST(Options, RefuseValuesThatTheirTypesDoNotHave) {
   EXPECT_TRUE(refused(kafka::new_broker(std::move(options)), "compression is 77"));
 }
 
-TEST(MovedFrom, MoveAssignmentEndsWhatTheHandleHeld) {
+TEST(MovedFrom, MoveAssignmentClosesTheEarlierHandle) {
   const Directory directory;
   const Node node = started_node(directory.path);
   Client client = client_of(node);

@@ -93,7 +93,7 @@ TEST(MessagingOnNode, publishes_synchronously_with_a_receipt) {
   }
 }
 
-TEST(MessagingOnNode, resumes_a_group_where_it_was_left) {
+TEST(MessagingOnNode, resumes_a_group_at_its_committed_offsets) {
   Broker keeper = connected("embedded:memory/resume");
   ASSERT_TRUE(kafka::create_topic(keeper, "t", 1, 1).has_value());
   for (int round = 0; round < 2; ++round) {
@@ -109,7 +109,7 @@ TEST(MessagingOnNode, resumes_a_group_where_it_was_left) {
   }
 }
 
-TEST(MessagingOnNode, reports_what_cannot_be_decoded_and_goes_on_once_it_is_skipped) {
+TEST(MessagingOnNode, reports_an_undecodable_message_and_continues_once_it_is_skipped) {
   std::atomic<int> failures{0};
   Broker broker = connected("embedded:memory", {.error_handler = [&](const Failure& failure) {
                               if (failure.kind != Failure::Kind::decode) return;
@@ -331,7 +331,7 @@ TEST(MessagingOnNode, stores_nothing_of_a_synchronous_publish_that_it_refuses) {
   EXPECT_EQ(second->get()->offset, Offset{1});
 }
 
-TEST(MessagingOnNode, delivers_what_was_published_under_a_handler_that_hangs) {
+TEST(MessagingOnNode, delivers_messages_published_while_a_handler_hangs) {
   Broker keeper = connected("embedded:memory/hang");
   ASSERT_TRUE(kafka::create_topic(keeper, "t", 1, 1).has_value());
   auto leave = std::make_shared<std::promise<void>>();
@@ -358,7 +358,7 @@ TEST(MessagingOnNode, delivers_what_was_published_under_a_handler_that_hangs) {
   EXPECT_EQ(next->get()->offset, Offset{2}) << "what was published was lost";
 }
 
-TEST(MessagingOnNode, refuses_by_name_what_init_comes_too_late_for) {
+TEST(MessagingOnNode, refuses_by_name_options_that_init_cannot_change_any_more) {
   auto early = kafka::new_broker(with_address("127.0.0.1:1"));
   ASSERT_TRUE(early.has_value());
   ASSERT_FALSE(early->connect(1ms).has_value());
@@ -374,7 +374,7 @@ TEST(MessagingOnNode, refuses_by_name_what_init_comes_too_late_for) {
   }
 }
 
-TEST(MessagingOnNode, tells_of_middleware_that_throws) {
+TEST(MessagingOnNode, reports_middleware_that_throws) {
   Broker broker = connected("embedded:memory");
   ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1).has_value());
   const PublishMiddleware throws = [](PublishHandler) -> PublishHandler { throw 7; };

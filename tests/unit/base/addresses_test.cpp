@@ -23,7 +23,7 @@ TEST(Addresses, TakesTheSchemesThatItSpeaks) {
   EXPECT_EQ(parsed({"PLAINTEXT://h:1,kafka://[::1]:2,plaintext://i:3"}), "h:1 [::1]:2 i:3");
 }
 
-TEST(Addresses, NamesWhatItDoesNotTake) {
+TEST(Addresses, NamesTheTextThatItRefuses) {
   EXPECT_NE(parsed({"h1:9092,SSL://h2:9093"}).find("\"SSL://h2:9093\" has the scheme SSL"),
             std::string::npos);
   EXPECT_NE(parsed({"http://h:80/x"}).find("scheme http"), std::string::npos);

@@ -25,7 +25,7 @@ TEST(BriefWait, is_worth_it_while_it_is_brief) {
   }
 }
 
-TEST(BriefWait, is_worth_it_though_it_is_not_brief_now_and_then) {
+TEST(BriefWait, is_worth_it_despite_occasional_long_waits) {
   BriefWait wait(200us);
   for (int i = 0; i < 10; ++i) {
     disappoint(wait, 2);
@@ -34,7 +34,7 @@ TEST(BriefWait, is_worth_it_though_it_is_not_brief_now_and_then) {
   }
 }
 
-TEST(BriefWait, is_passed_over_more_often_after_each_that_was_not_brief) {
+TEST(BriefWait, is_skipped_more_often_after_each_long_wait) {
   BriefWait wait(200us);
   disappoint(wait, 2);
   for (const int expected : {64, 128, 256, 512, 1024, 2048, 4096, 4096}) {
@@ -43,7 +43,7 @@ TEST(BriefWait, is_passed_over_more_often_after_each_that_was_not_brief) {
   }
 }
 
-TEST(BriefWait, forgets_what_it_learned_once_it_is_brief_again) {
+TEST(BriefWait, forgets_long_waits_once_it_is_brief_again) {
   BriefWait wait(200us);
   for (int i = 0; i < 3; ++i) {
     disappoint(wait, 3);

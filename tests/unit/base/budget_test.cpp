@@ -61,7 +61,7 @@ TEST(Budget, reserved_bytes_and_slabs_share_one_limit) {
   EXPECT_EQ(budget.used(), 0u);
 }
 
-TEST(Budget, tells_of_room_only_after_a_refusal) {
+TEST(Budget, notifies_of_room_only_after_a_refusal) {
   Budget budget(slab_bytes);
   int told = 0;
   budget.on_room([&] { ++told; });
@@ -76,7 +76,7 @@ TEST(Budget, tells_of_room_only_after_a_refusal) {
   EXPECT_EQ(told, 1);
 }
 
-TEST(Budget, tells_of_room_once_there_is_a_piece) {
+TEST(Budget, notifies_of_room_once_there_is_a_piece) {
   Budget budget(3 * slab_bytes);
   int told = 0;
   budget.on_room([&] { ++told; }, 2 * slab_bytes);
@@ -100,7 +100,7 @@ TEST(Budget, a_piece_is_at_most_the_limit) {
   EXPECT_EQ(told, 1);
 }
 
-TEST(Budget, who_asks_for_a_piece_is_told_without_a_refusal) {
+TEST(Budget, a_request_for_a_piece_is_notified_without_a_refusal) {
   Budget budget(2 * slab_bytes);
   int told = 0;
   budget.on_room([&] { ++told; }, 2 * slab_bytes);
@@ -112,7 +112,7 @@ TEST(Budget, who_asks_for_a_piece_is_told_without_a_refusal) {
   EXPECT_EQ(told, 1);
 }
 
-TEST(Budget, who_asks_for_most_is_told_when_that_is_free) {
+TEST(Budget, a_request_for_most_is_notified_when_that_is_free) {
   Budget budget(8 * slab_bytes);
   int told = 0;
   budget.on_room([&] { ++told; }, slab_bytes, 7 * slab_bytes);

@@ -5,7 +5,7 @@
 namespace dohle {
 namespace {
 
-TEST(Endpoint, reads_what_it_writes) {
+TEST(Endpoint, reads_its_own_text) {
   for (const char* text : {"127.0.0.1:9092", "localhost:0", "[::1]:65535", "a.b-c:1"}) {
     const auto endpoint = Endpoint::parse(text);
     ASSERT_TRUE(endpoint.has_value()) << text;
@@ -29,7 +29,7 @@ TEST(Endpoint, refuses_nonsense_and_names_it) {
   }
 }
 
-TEST(Endpoint, knows_what_is_reached_from_this_machine_alone) {
+TEST(Endpoint, knows_addresses_that_only_this_machine_reaches) {
   for (const char* here : {"127.0.0.1", "127.8.9.10", "::1", "localhost"}) {
     EXPECT_TRUE((Endpoint{here, 1}).is_loopback()) << here;
   }

@@ -14,7 +14,7 @@ TEST(Error, of_a_broker_keeps_its_wire_number_and_the_servers_words) {
   EXPECT_TRUE(error.message().starts_with("produce to orders-3: "));
 }
 
-TEST(Error, of_a_broker_does_not_repeat_what_the_server_said_in_the_same_words) {
+TEST(Error, of_a_broker_does_not_repeat_a_message_that_equals_its_own) {
   const std::string plain(Error::broker(36, "create topic a").message());
   EXPECT_EQ(plain, "create topic a: a topic of that name exists");
   EXPECT_EQ(Error::broker(36, "create topic a", "topic a: a topic of that name exists").message(),

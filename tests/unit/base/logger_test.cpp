@@ -7,7 +7,7 @@
 namespace dohle {
 namespace {
 
-TEST(StderrLogger, leaves_out_what_is_below_its_level) {
+TEST(StderrLogger, leaves_out_lines_below_its_level) {
   const auto logger = stderr_logger(LogLevel::warning);
   testing::internal::CaptureStderr();
   logger->log(LogLevel::info, "node", "not to be seen");

@@ -16,7 +16,7 @@ TEST(Printable, LeavesTextOfAnyLanguageAsItIs) {
   }
 }
 
-TEST(Printable, EscapesWhatWouldEndALineOrCommandATerminal) {
+TEST(Printable, EscapesCharactersThatEndALineOrControlATerminal) {
   using namespace std::string_literals;
   EXPECT_EQ(printable("a\nb\r\tc"), "a\\nb\\r\\tc");
   EXPECT_EQ(printable("\x1b[31mred"), "\\x1b[31mred");

@@ -25,7 +25,7 @@ TEST(Result, value_of_a_temporary_lives_through_a_range_for) {
   EXPECT_EQ(sum, 6);
 }
 
-TEST(Result, value_of_a_temporary_moves_out_what_cannot_be_copied) {
+TEST(Result, value_of_a_temporary_moves_out_a_value_that_cannot_be_copied) {
   const auto made = []() -> Result<std::unique_ptr<int>> { return std::make_unique<int>(7); };
   EXPECT_EQ(*made().value(), 7);
   const std::unique_ptr<int> kept = *made();
@@ -46,7 +46,7 @@ TEST(Result, holds_an_error_made_by_fail) {
   EXPECT_THROW((void)result.value(), std::bad_expected_access<Error>);
 }
 
-TEST(Result, takes_what_the_monadic_operations_return) {
+TEST(Result, takes_the_results_of_monadic_operations) {
   const Result<void> done;
   const Result<void> copy = done;
   EXPECT_TRUE(copy);

@@ -7,7 +7,7 @@
 namespace dohle {
 namespace {
 
-TEST(TopicName, TakesWhatKafkaTakes) {
+TEST(TopicName, AcceptsTheNamesThatKafkaAccepts) {
   for (const std::string& name : {std::string("orders"), std::string("A.b_c-9"), std::string("..."),
                                   std::string("__consumer_offsets"), std::string(249, 'x')}) {
     EXPECT_TRUE(check_topic_name(name)) << name;
@@ -31,7 +31,7 @@ TEST(TopicName, NamesThatDifferByDotsAndUnderscoresAloneAreEqualWithoutDots) {
   EXPECT_NE(undotted("a.b"), undotted("a-b"));
 }
 
-TEST(TopicName, QuotesANameThatNoTopicHasAndSaysWhatIsWrong) {
+TEST(TopicName, QuotesAnIllegalNameWithTheReason) {
   const auto why = [](const std::string& name) {
     const auto checked = check_topic_name(name);
     EXPECT_FALSE(checked) << name;

@@ -343,7 +343,7 @@ TEST(Retries, AHealthyServerIsAskedSeldom) {
 
 class RetriesOf : public testing::TestWithParam<Fault> {};
 
-TEST_P(RetriesOf, BackOffWhateverCodeIsAnsweredForEver) {
+TEST_P(RetriesOf, BackOffForAnyCodeThatIsAnsweredForEver) {
   Fault fault = GetParam();
   // 200 is a code that this version does not know.
   for (std::int16_t code = -1; code <= 200; ++code) {

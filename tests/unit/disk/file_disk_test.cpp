@@ -102,7 +102,7 @@ TEST_F(FileDiskTest, short_and_interrupted_calls_go_on) {
   EXPECT_EQ(read_all(*file), "hello, world");
 }
 
-TEST_F(FileDiskTest, a_full_disk_is_disk_full_and_leaves_what_was_written) {
+TEST_F(FileDiskTest, a_full_disk_is_disk_full_and_keeps_written_bytes) {
   FileDisk faulty(loop, {.calls = &calls});
   auto file = faulty.open(directory / "a", OpenMode::create).value();
   calls.space = 7;

@@ -142,7 +142,7 @@ TEST_F(GroupSync, an_empty_set_is_answered) {
   EXPECT_THAT(outcomes, ElementsAre("ok"));
 }
 
-TEST_F(GroupSync, a_disk_that_goes_away_ends_what_runs_and_drops_the_rest) {
+TEST_F(GroupSync, destroying_the_disk_finishes_running_syncs_and_drops_queued_ones) {
   calls.close_gate();
   auto token = std::make_shared<int>(0);
   const std::weak_ptr<int> held = token;
@@ -170,7 +170,7 @@ TEST_F(WholeFileSystem, syncs_large_groups_at_once_and_small_ones_by_file) {
   EXPECT_EQ(calls.syncs(), at_once ? 3 : 3 + static_cast<int>(files.size()));
 }
 
-TEST_F(WholeFileSystem, after_its_error_every_file_is_asked_from_then_on) {
+TEST_F(WholeFileSystem, syncs_each_file_after_its_first_error) {
   calls.file_system_fails = true;
   calls.bad_files = {files[5]->descriptor()};
   sync(files);

@@ -42,7 +42,7 @@ TEST_F(MemoryDiskTest, is_empty_at_first) {
   EXPECT_EQ(disk.bytes_used(), 0u);
 }
 
-TEST_F(MemoryDiskTest, holds_the_same_bytes_as_a_plain_string_whatever_is_done) {
+TEST_F(MemoryDiskTest, holds_the_same_bytes_as_a_string_after_any_operations) {
   SeededRandom random(1);
   auto file = open("/a");
   std::string model;
@@ -104,7 +104,7 @@ TEST_F(MemoryDiskTest, the_limit_is_named_and_cutting_always_works) {
   EXPECT_EQ(text_of(view), text);
 }
 
-TEST_F(MemoryDiskTest, what_a_view_holds_counts_until_it_goes) {
+TEST_F(MemoryDiskTest, bytes_of_a_view_count_until_it_is_destroyed) {
   Chain view;
   {
     auto file = open("/a");

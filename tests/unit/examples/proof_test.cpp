@@ -86,7 +86,7 @@ TEST(Proof, names_other_bytes_and_other_keys) {
   EXPECT_EQ(judge(published(), rows).altered, 1u);
 }
 
-TEST(Proof, names_rows_that_nobody_published_and_offsets_without_a_row) {
+TEST(Proof, names_rows_that_were_not_published_and_offsets_without_a_row) {
   auto rows = stored();
   rows.push_back({0, PartitionId{1}, Offset{3}, "b", 1});
   const Verdict verdict = judge(published(), rows);

@@ -53,7 +53,7 @@ TEST(Strike, survives_json_with_and_without_a_speed) {
   EXPECT_FALSE(nlohmann::json(strike).contains("speed"));
 }
 
-TEST(Strike, the_file_holds_what_its_description_says) {
+TEST(Strike, the_file_matches_its_description) {
   const auto strikes = read_strikes(BIRDSTRIKES_DATA);
   ASSERT_TRUE(strikes) << strikes.error().to_string();
   ASSERT_EQ(strikes->size(), 10'000u);

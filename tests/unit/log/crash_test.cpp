@@ -508,7 +508,7 @@ TEST_P(CrashTest, power_lost_at_any_operation_loses_nothing_acknowledged) {
   }
 }
 
-TEST_P(CrashTest, what_a_killed_process_left_unsynced_is_synced_before_it_counts) {
+TEST_P(CrashTest, unsynced_records_of_a_killed_process_are_synced_before_they_count) {
   for (std::uint64_t at = 0; at < 130; ++at) {
     kill_then_cut(at, {7, GetParam()});
     if (HasFatalFailure()) return;

@@ -116,7 +116,7 @@ TEST_F(FullDisk, a_log_is_read_at_once_and_written_to_once_there_is_space) {
   EXPECT_TRUE(log_->is_recovered());
 }
 
-TEST_F(FullDisk, what_needs_no_append_is_written_when_asked) {
+TEST_F(FullDisk, writes_without_an_append_are_made_on_request) {
   open();
   ASSERT_TRUE(append(3).has_value());
   set_full(true);
@@ -224,7 +224,7 @@ TEST_F(FullDisk, segments_behind_a_cut_are_set_aside_once_there_is_space) {
   EXPECT_EQ(report_.cut_bytes, 0u);
 }
 
-TEST_F(FullDisk, a_log_whose_beginning_is_lost_refuses_and_changes_nothing) {
+TEST_F(FullDisk, a_log_without_its_beginning_refuses_and_changes_nothing) {
   config_.segment_bytes = 2'000;
   open();
   ASSERT_TRUE(log_->write_recovery_point().has_value());
@@ -238,7 +238,7 @@ TEST_F(FullDisk, a_log_whose_beginning_is_lost_refuses_and_changes_nothing) {
   EXPECT_GT(bytes_of(path(10, ".log")), 0u);
 }
 
-TEST_F(FullDisk, retention_makes_room_before_anything_is_written) {
+TEST_F(FullDisk, retention_frees_space_before_the_first_write) {
   config_.segment_bytes = 2'000;
   config_.retention_bytes = 3'000;
   open();
@@ -266,7 +266,7 @@ TEST_F(FullDisk, retention_makes_room_before_anything_is_written) {
   EXPECT_EQ(records_read(), 71 - begin.value);
 }
 
-TEST_F(FullDisk, retention_of_everything_waits_for_the_space_of_a_new_segment) {
+TEST_F(FullDisk, retention_of_all_records_waits_for_the_space_of_a_new_segment) {
   config_.retention_ms = 10;
   open();
   ASSERT_TRUE(append(3).has_value());
@@ -282,7 +282,7 @@ TEST_F(FullDisk, retention_of_everything_waits_for_the_space_of_a_new_segment) {
   EXPECT_EQ(log_->log_start(), Offset{3});
 }
 
-TEST_F(FullDisk, retention_of_everything_begins_with_what_needs_no_new_segment) {
+TEST_F(FullDisk, retention_of_all_records_begins_with_segments_that_need_no_new_one) {
   config_.segment_bytes = 2'000;
   config_.retention_ms = 10;
   open();
@@ -303,7 +303,7 @@ TEST_F(FullDisk, retention_of_everything_begins_with_what_needs_no_new_segment) 
   EXPECT_EQ(log_->log_start(), log_->end());
 }
 
-TEST_F(FullDisk, a_log_that_is_new_says_that_it_cannot_begin) {
+TEST_F(FullDisk, a_new_log_reports_that_it_cannot_begin) {
   set_full(true);
   open();
   ASSERT_TRUE(report_.unwritten.has_value());

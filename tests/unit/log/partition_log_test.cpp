@@ -197,7 +197,7 @@ TEST_F(PartitionLogTest, dirty_files_are_those_since_the_last_sync) {
   EXPECT_EQ(logs(log_->dirty_files()), 0);
 }
 
-TEST_F(PartitionLogTest, consumers_see_what_is_synced) {
+TEST_F(PartitionLogTest, consumers_see_only_synced_records) {
   open();
   ASSERT_TRUE(append(make_batch(3)).has_value());
   EXPECT_EQ(log_->high_watermark(), Offset{0});

@@ -61,7 +61,7 @@ TEST(Decide, refuses_where_acknowledged_records_are_affected_and_otherwise_cuts)
   }
 }
 
-TEST(Decide, refuses_a_log_that_ends_below_what_was_acknowledged) {
+TEST(Decide, refuses_a_log_that_ends_below_its_acknowledged_offset) {
   for (const End end : {End::unknown, End::killed}) {
     const LastLife life = life_that_ended(end, true);
     EXPECT_EQ(decide({}, Offset{9}, recovery_point, life).kind, Do::refuse);
@@ -72,7 +72,7 @@ TEST(Decide, refuses_a_log_that_ends_below_what_was_acknowledged) {
             Do::keep);
 }
 
-TEST(Decide, refuses_every_difference_from_what_a_clean_stop_left) {
+TEST(Decide, refuses_every_difference_from_the_mark_of_a_clean_stop) {
   LastLife life;
   life.marked = MarkedLog{Offset{0}, Offset{30}, {}, {{Offset{0}, 100, 7}}};
   for (const Kind kind : {Kind::short_file, Kind::zeros, Kind::gap, Kind::not_as_marked}) {
@@ -83,7 +83,7 @@ TEST(Decide, refuses_every_difference_from_what_a_clean_stop_left) {
   EXPECT_EQ(decide({}, Offset{30}, recovery_point, life).kind, Do::keep);
 }
 
-TEST(Decide, says_what_may_be_missing_of_a_lost_write_and_not_of_a_killed_process) {
+TEST(Decide, names_offsets_missing_after_a_lost_write_but_not_after_a_kill) {
   const Fault fault{Kind::zeros, Offset{25}, false, "it is torn"};
   EXPECT_EQ(decide(fault, Offset{25}, recovery_point, life_that_ended(End::unknown, false)).why,
             "something");

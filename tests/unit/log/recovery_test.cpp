@@ -179,7 +179,7 @@ TEST_F(RecoveryTest, after_a_clean_stop_nothing_is_walked) {
   EXPECT_EQ(append(make_batch(1, 10, 5, {9, 0, 200}))->base_offset, Offset{200});
 }
 
-TEST_F(RecoveryTest, a_stop_called_clean_whose_file_has_changed_since_is_walked) {
+TEST_F(RecoveryTest, a_file_changed_after_a_clean_stop_is_read) {
   open();
   ASSERT_TRUE(append(make_batch(3)).has_value());
   stop();
@@ -455,7 +455,7 @@ TEST_F(LogTest, a_lost_end_is_given_up_and_its_offsets_are_not_used_again) {
   EXPECT_EQ(offsets_from(8).front(), 12);
 }
 
-TEST_F(LogTest, a_killed_log_is_cut_only_above_what_was_noted) {
+TEST_F(LogTest, a_killed_log_is_cut_only_above_its_noted_offset) {
   open();
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(append(make_batch(4)).has_value());
   const std::uint64_t bytes = log_->size_bytes() / 3;

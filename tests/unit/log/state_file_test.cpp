@@ -23,7 +23,7 @@ TEST_F(StateFileTest, there_is_none_at_first) {
   EXPECT_EQ(*state_file().load(), std::nullopt);
 }
 
-TEST_F(StateFileTest, a_torn_write_leaves_what_was_synced_before) {
+TEST_F(StateFileTest, a_torn_write_leaves_the_state_synced_before) {
   {
     StateFile file = state_file();
     ASSERT_TRUE(file.load().has_value());

@@ -18,7 +18,7 @@ Offset due_offset(const AckLedger& ledger) {
   return due ? due->offset : Offset{};
 }
 
-TEST(AckLedger, never_passes_what_is_not_done) {
+TEST(AckLedger, never_passes_an_event_that_is_not_done) {
   AckLedger ledger = with_offsets({5, 6, 7, 8});
   EXPECT_TRUE(ledger.on_done(Offset{8}));
   EXPECT_TRUE(ledger.on_done(Offset{6}));

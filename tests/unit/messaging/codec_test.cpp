@@ -37,7 +37,7 @@ TEST(JsonCodec, brings_a_value_back) {
   EXPECT_EQ(Codec<Strike>::decode(as_bytes(text), context), strike);
 }
 
-TEST(JsonCodec, says_what_it_cannot_decode_and_of_which_topic) {
+TEST(JsonCodec, names_the_fault_and_the_topic_of_a_value_that_it_cannot_decode) {
   for (const char* text : {"", "{", R"({"airport":"X"})", R"({"airport":1,"cost":2})", "[]"}) {
     const auto decoded = Codec<Strike>::decode(as_bytes(std::string_view(text)), context);
     ASSERT_FALSE(decoded.has_value()) << text;

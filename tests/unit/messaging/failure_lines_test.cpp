@@ -77,7 +77,7 @@ TEST(Reports, escape_names_and_messages_of_others_in_their_lines) {
   EXPECT_EQ(seen.find('\x1b'), std::string::npos);
 }
 
-TEST(Reports, say_at_their_end_what_was_left_out) {
+TEST(Reports, name_failures_left_out_at_their_end) {
   std::vector<std::string> seen;
   kafka::BrokerOptions options;
   options.logger = function_logger(

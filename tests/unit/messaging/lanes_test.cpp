@@ -53,7 +53,7 @@ TEST(Lanes, put_a_retry_in_front_while_another_item_of_the_lane_is_worked_on) {
   EXPECT_EQ(lanes.take(), 1);
 }
 
-TEST(Lanes, drop_what_waits) {
+TEST(Lanes, drop_waiting_items) {
   Lanes<int> lanes(2);
   lanes.push(0, 1);
   lanes.push(0, 2);

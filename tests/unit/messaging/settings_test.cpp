@@ -29,7 +29,7 @@ TEST(BrokerOptions, have_defaults_that_make_sense) {
   EXPECT_EQ(refusal(kafka::BrokerOptions{}), "");
 }
 
-TEST(BrokerOptions, are_refused_with_name_value_and_what_is_allowed) {
+TEST(BrokerOptions, are_refused_with_name_value_and_range) {
   EXPECT_EQ(refusal(kafka::BrokerOptions{.batch_size = 0}),
             "batch_size is 0; allowed are 1 to 1000000");
   EXPECT_THAT(refusal(kafka::BrokerOptions{.addresses = {}}), HasSubstr("addresses is empty"));
@@ -48,7 +48,7 @@ TEST(BrokerOptions, are_refused_with_name_value_and_what_is_allowed) {
               HasSubstr("less than session_timeout, 45000 ms"));
 }
 
-TEST(SubscribeOptions, are_refused_with_name_value_and_what_is_allowed) {
+TEST(SubscribeOptions, are_refused_with_name_value_and_range) {
   EXPECT_EQ(refusal(SubscribeOptions{.concurrency = 0}), "concurrency is 0; allowed are 1 to 1000");
   EXPECT_THAT(refusal(SubscribeOptions{.max_retries = -1}), HasSubstr("max_retries is -1"));
   EXPECT_THAT(refusal(SubscribeOptions{.group_id = "g", .partition = PartitionId{1}}),
@@ -109,7 +109,7 @@ TEST(EmbeddedAddress, names_a_directory_or_memory) {
   EXPECT_TRUE(parse_embedded("embedded:memory", "/")->is_private());
 }
 
-TEST(EmbeddedAddress, is_refused_with_what_is_allowed) {
+TEST(EmbeddedAddress, is_refused_with_the_allowed_forms) {
   for (const char* wrong :
        {"embedded:", "embedded:memory/", "embedded:memory/a/b", "embedded:d?port=1",
         "embedded:d?listen=70000", "embedded:d?listen=0", "kafka:9092"}) {
@@ -140,7 +140,7 @@ TEST(Middlewares, wrap_with_the_brokers_first_outermost) {
   EXPECT_EQ(order, "a b c d send");
 }
 
-TEST(Middlewares, see_what_the_handler_throws_as_the_error_of_next) {
+TEST(Middlewares, see_an_exception_of_the_handler_as_the_error_of_next) {
   std::vector<std::string> seen;
   const auto look = [&seen](SubscribeHandler next) -> SubscribeHandler {
     return [&seen, next](RawEvent& event) {
@@ -167,7 +167,7 @@ TEST(Middlewares, see_what_the_handler_throws_as_the_error_of_next) {
   EXPECT_NE(seen[1].find("a middleware threw no std::exception"), std::string::npos) << seen[1];
 }
 
-TEST(Middlewares, of_publish_see_what_an_inner_one_throws_as_the_error_of_next) {
+TEST(Middlewares, of_publish_see_an_exception_of_an_inner_one_as_the_error_of_next) {
   std::string seen;
   const PublishMiddleware look = [&seen](PublishHandler next) -> PublishHandler {
     return [&seen, next](std::string_view topic, Message& message) {
@@ -188,7 +188,7 @@ TEST(Middlewares, of_publish_see_what_an_inner_one_throws_as_the_error_of_next) 
   EXPECT_NE(seen.find("a middleware threw: no ink"), std::string::npos) << seen;
 }
 
-TEST(Middlewares, of_which_one_returns_nothing_make_no_handler) {
+TEST(Middlewares, with_one_that_returns_no_handler_make_no_handler) {
   const SubscribeMiddleware empty = [](SubscribeHandler) { return SubscribeHandler(); };
   const SubscribeMiddleware pass = [](SubscribeHandler next) { return next; };
   const SubscribeHandler handler = [](RawEvent&) { return Result<void>{}; };

@@ -17,7 +17,7 @@ Error broken() {
   return Error::client(Errc::handler_failed, "broken");
 }
 
-struct Fixture : testing::Test {
+struct SubscriptionStateTest : testing::Test {
   SubscriptionSettings settings;
   std::optional<SubscriptionState> made;
 
@@ -48,7 +48,7 @@ struct Fixture : testing::Test {
   std::optional<Report> report;
 };
 
-TEST_F(Fixture, acknowledges_what_a_handler_took) {
+TEST_F(SubscriptionStateTest, acknowledges_handled_events) {
   deliver(0);
   deliver(1);
   handled();
@@ -58,7 +58,7 @@ TEST_F(Fixture, acknowledges_what_a_handler_took) {
   EXPECT_FALSE(report.has_value());
 }
 
-TEST_F(Fixture, keeps_the_order_of_a_key_and_lets_others_pass) {
+TEST_F(SubscriptionStateTest, keeps_the_order_of_a_key_and_lets_others_pass) {
   deliver(0, "a");
   deliver(1, "a");
   deliver(2, "b");
@@ -74,7 +74,7 @@ TEST_F(Fixture, keeps_the_order_of_a_key_and_lets_others_pass) {
   EXPECT_EQ(second->offset, Offset{1});
 }
 
-TEST_F(Fixture, by_hand_commits_the_contiguous_prefix_of_acks_in_any_order) {
+TEST_F(SubscriptionStateTest, by_hand_commits_the_contiguous_prefix_of_acks_in_any_order) {
   settings.auto_ack = false;
   for (const std::int64_t offset : {0, 1, 2}) deliver(offset);
   const EventPointer a = handled(), b = handled(), c = handled();
@@ -87,7 +87,7 @@ TEST_F(Fixture, by_hand_commits_the_contiguous_prefix_of_acks_in_any_order) {
   EXPECT_TRUE(core().ack(*a).has_value()) << "a second ack has no effect";
 }
 
-TEST_F(Fixture, an_ack_of_an_earlier_ownership_changes_nothing) {
+TEST_F(SubscriptionStateTest, an_ack_of_an_earlier_ownership_changes_nothing) {
   settings.auto_ack = false;
   deliver(0);
   const EventPointer event = handled();
@@ -100,7 +100,7 @@ TEST_F(Fixture, an_ack_of_an_earlier_ownership_changes_nothing) {
   EXPECT_EQ(due(), 0);
 }
 
-TEST_F(Fixture, retries_in_place_then_reports_and_does_not_commit_past) {
+TEST_F(SubscriptionStateTest, retries_in_place_then_reports_and_does_not_commit_past) {
   settings.max_retries = 1;
   settings.retry_delay = 10ms;
   deliver(0);
@@ -125,14 +125,14 @@ TEST_F(Fixture, retries_in_place_then_reports_and_does_not_commit_past) {
   EXPECT_EQ(due(), 2);
 }
 
-TEST_F(Fixture, does_not_retry_what_cannot_be_decoded) {
+TEST_F(SubscriptionStateTest, does_not_retry_an_undecodable_message) {
   deliver(0);
   handled(fail(Error::client(Errc::codec_failed, "no JSON")));
   ASSERT_TRUE(report.has_value());
   EXPECT_EQ(report->kind, Failure::Kind::decode);
 }
 
-TEST_F(Fixture, says_that_a_message_that_failed_pauses_its_partition_and_repeats_it_each_minute) {
+TEST_F(SubscriptionStateTest, reports_each_minute_that_a_failed_message_pauses_its_partition) {
   settings.max_unacknowledged = 3;
   for (int offset = 4; offset < 7; ++offset) deliver(offset);
   handled(fail(Error::client(Errc::codec_failed, "no JSON")));
@@ -163,7 +163,8 @@ TEST_F(Fixture, says_that_a_message_that_failed_pauses_its_partition_and_repeats
   EXPECT_TRUE(held[0].reason.is(Errc::codec_failed));
 }
 
-TEST_F(Fixture, holds_nothing_once_what_failed_is_acknowledged_or_given_up) {
+TEST_F(SubscriptionStateTest,
+       holds_no_partition_once_the_failed_event_is_acknowledged_or_given_up) {
   settings.max_retries = 0;
   deliver(0);
   deliver(1);
@@ -177,7 +178,7 @@ TEST_F(Fixture, holds_nothing_once_what_failed_is_acknowledged_or_given_up) {
   EXPECT_TRUE(core().held().empty());
 }
 
-TEST_F(Fixture, skips_what_fails_under_policy_skip_and_tells) {
+TEST_F(SubscriptionStateTest, skips_and_reports_failed_events_under_policy_skip) {
   settings.failure_policy = FailurePolicy::skip;
   settings.max_retries = 0;
   deliver(0);
@@ -191,7 +192,8 @@ TEST_F(Fixture, skips_what_fails_under_policy_skip_and_tells) {
   EXPECT_TRUE(core().held().empty());
 }
 
-TEST_F(Fixture, names_the_failure_that_ends_it_under_policy_stop_and_does_not_commit_it) {
+TEST_F(SubscriptionStateTest,
+       names_the_failure_that_ends_it_under_policy_stop_and_does_not_commit_it) {
   settings.failure_policy = FailurePolicy::stop;
   settings.max_retries = 0;
   deliver(0);
@@ -203,7 +205,7 @@ TEST_F(Fixture, names_the_failure_that_ends_it_under_policy_stop_and_does_not_co
   EXPECT_EQ(due(), 1);
 }
 
-TEST_F(Fixture, counts_an_event_that_nobody_acknowledged_among_those_held) {
+TEST_F(SubscriptionStateTest, counts_an_unacknowledged_event_among_those_held) {
   settings.auto_ack = false;
   deliver(0);
   const EventPointer event = handled();
@@ -215,7 +217,7 @@ TEST_F(Fixture, counts_an_event_that_nobody_acknowledged_among_those_held) {
   EXPECT_TRUE(core().held().empty());
 }
 
-TEST_F(Fixture, a_nack_from_elsewhere_is_retried_too) {
+TEST_F(SubscriptionStateTest, a_nack_from_elsewhere_is_retried_too) {
   settings.auto_ack = false;
   settings.retry_delay = 0ms;
   deliver(0);
@@ -229,7 +231,7 @@ TEST_F(Fixture, a_nack_from_elsewhere_is_retried_too) {
   EXPECT_FALSE(core().nack(event, broken(), start, told).has_value());
 }
 
-TEST_F(Fixture, revoking_drops_what_waits_and_lets_what_runs_be_settled) {
+TEST_F(SubscriptionStateTest, revoking_drops_waiting_events_and_lets_running_ones_settle) {
   deliver(0);
   deliver(1);
   const EventPointer running = core().take_work(start);
@@ -242,7 +244,7 @@ TEST_F(Fixture, revoking_drops_what_waits_and_lets_what_runs_be_settled) {
   EXPECT_EQ(due(), 1) << "the second was never handled";
 }
 
-TEST_F(Fixture, a_handler_that_outlives_its_ownership_commits_nothing) {
+TEST_F(SubscriptionStateTest, a_handler_that_outlives_its_ownership_commits_nothing) {
   deliver(0);
   const EventPointer running = core().take_work(start);
   core().on_given_up(only_zero);
@@ -251,7 +253,7 @@ TEST_F(Fixture, a_handler_that_outlives_its_ownership_commits_nothing) {
   EXPECT_EQ(due(), -1);
 }
 
-TEST_F(Fixture, pauses_a_partition_with_too_much_unacknowledged) {
+TEST_F(SubscriptionStateTest, pauses_a_partition_with_too_much_unacknowledged) {
   settings.auto_ack = false;
   settings.max_unacknowledged = 2;
   deliver(0);
@@ -265,7 +267,7 @@ TEST_F(Fixture, pauses_a_partition_with_too_much_unacknowledged) {
   EXPECT_EQ(core().update_pauses(false).resume, only_zero);
 }
 
-TEST_F(Fixture, reports_an_event_that_nobody_acknowledges_once) {
+TEST_F(SubscriptionStateTest, reports_an_event_without_an_acknowledgement_once) {
   settings.auto_ack = false;
   settings.ack_timeout = 50ms;
   deliver(0);
@@ -278,7 +280,7 @@ TEST_F(Fixture, reports_an_event_that_nobody_acknowledges_once) {
   EXPECT_TRUE(core().overdue_acks(start + 1h).empty());
 }
 
-TEST_F(Fixture, commits_one_at_a_time_and_again_what_was_refused) {
+TEST_F(SubscriptionStateTest, commits_one_at_a_time_and_repeats_refused_commits) {
   deliver(0);
   handled();
   const auto first = core().start_commit(start);
@@ -296,7 +298,7 @@ TEST_F(Fixture, commits_one_at_a_time_and_again_what_was_refused) {
   EXPECT_FALSE(core().is_commit_due(start + 1h));
 }
 
-TEST_F(Fixture, forgets_awaited_acks_that_came) {
+TEST_F(SubscriptionStateTest, forgets_awaited_acks_that_came) {
   settings.auto_ack = false;
   for (int offset = 0; offset < 100'000; ++offset) {
     deliver(offset);
@@ -306,7 +308,7 @@ TEST_F(Fixture, forgets_awaited_acks_that_came) {
   EXPECT_LE(core().awaited(), 1'024u) << "each would stay for all of ack_timeout";
 }
 
-TEST_F(Fixture, does_not_miss_the_ack_of_an_event_that_was_given_back) {
+TEST_F(SubscriptionStateTest, does_not_miss_the_ack_of_an_event_that_was_given_back) {
   settings.auto_ack = false;
   settings.ack_timeout = 50ms;
   settings.retry_delay = 10ms;
@@ -322,7 +324,7 @@ TEST_F(Fixture, does_not_miss_the_ack_of_an_event_that_was_given_back) {
   EXPECT_EQ(core().overdue_acks(start + 100ms).size(), 1u);
 }
 
-TEST_F(Fixture, commits_at_most_once_per_interval) {
+TEST_F(SubscriptionStateTest, commits_at_most_once_per_interval) {
   settings.commit_interval = 100ms;
   deliver(0);
   handled();
@@ -333,7 +335,7 @@ TEST_F(Fixture, commits_at_most_once_per_interval) {
   EXPECT_EQ(core().start_commit(start + 100ms).size(), 1u);
 }
 
-TEST_F(Fixture, passes_nothing_over_once_stopped) {
+TEST_F(SubscriptionStateTest, skips_no_event_once_stopped) {
   deliver(0);
   handled();
   core().stop();
@@ -343,7 +345,7 @@ TEST_F(Fixture, passes_nothing_over_once_stopped) {
   EXPECT_EQ(core().take_work(start), nullptr);
 }
 
-TEST_F(Fixture, begins_anew_where_records_come_from_a_lower_offset) {
+TEST_F(SubscriptionStateTest, begins_again_when_records_come_from_a_lower_offset) {
   for (const std::int64_t offset : {100, 101}) deliver(offset);
   const EventPointer before = core().take_work(start);
   deliver(0, "other");

@@ -254,7 +254,7 @@ TEST_F(SubscriptionEngine, without_a_group_goes_on_reading_however_long_a_handle
   EXPECT_TRUE(wait_until([&] { return handled == 3; }));
 }
 
-TEST_F(SubscriptionEngine, tells_a_last_commit_that_failed_once) {
+TEST_F(SubscriptionEngine, reports_a_failed_last_commit_once) {
   script.commit_error = Error::broker(25, "commit");
   setup.settings.commit_interval = 1h;
   setup.settings.min_backoff = setup.settings.max_backoff = 1h;
@@ -269,7 +269,7 @@ TEST_F(SubscriptionEngine, tells_a_last_commit_that_failed_once) {
   EXPECT_EQ(failures, 1) << "unsubscribe has told";
 }
 
-TEST_F(SubscriptionEngine, that_marks_itself_tells_of_its_last_commit_when_nobody_asked) {
+TEST_F(SubscriptionEngine, reports_a_failed_last_commit_if_no_call_returns_it) {
   std::promise<void> returned;
   script.commit_error = Error::broker(25, "commit");
   setup.settings.commit_interval = 1h;
@@ -302,7 +302,7 @@ TEST_F(SubscriptionEngine, waits_for_nothing_on_the_clients_thread) {
   std::async(std::launch::async, [&] { EXPECT_TRUE(subscription->unsubscribe(patience)); }).wait();
 }
 
-TEST_F(SubscriptionEngine, takes_for_ever_for_a_long_time) {
+TEST_F(SubscriptionEngine, treats_an_unlimited_timeout_as_a_long_one) {
   std::promise<void> entered;
   const Running running = start([&](RawEvent&) { return entered.set_value(), Result<void>{}; });
   EXPECT_TRUE(subscription->wait_ready(std::chrono::milliseconds::max()).has_value());
@@ -358,7 +358,7 @@ TEST_F(SubscriptionEngine, says_which_message_holds_its_partition_with_20000_goo
   EXPECT_TRUE(held[0].reason.is(Errc::codec_failed));
 }
 
-TEST_F(SubscriptionEngine, reads_on_past_what_it_skips) {
+TEST_F(SubscriptionEngine, reads_on_after_skipped_events) {
   setup.settings.failure_policy = FailurePolicy::skip;
   const Running running = start([&](RawEvent& event) -> Result<void> {
     if (event.offset() == Offset{0}) return fail(Error::client(Errc::codec_failed, "no JSON"));

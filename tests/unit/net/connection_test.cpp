@@ -163,7 +163,7 @@ TEST_P(ConnectionTest, a_held_frame_comes_after_reading_resumes) {
   }
 }
 
-TEST_P(ConnectionTest, a_paused_connection_hands_out_nothing) {
+TEST_P(ConnectionTest, a_paused_connection_delivers_no_frame) {
   server.on_frame_do = [&] { server.connection->pause_reading(); };
   sides.connect();
   sides.client_sends([&](Connection& connection) {
@@ -288,7 +288,7 @@ TEST_P(ConnectionTest, a_sender_that_waits_for_room_gets_everything_through) {
   });
 }
 
-TEST_P(ConnectionTest, what_is_queued_is_written_before_a_gentle_close) {
+TEST_P(ConnectionTest, queued_bytes_are_written_before_a_gentle_close) {
   sides.connect();
   sides.client_sends([&](Connection& connection) {
     connection.send(Chain(framed(std::string(5'000'000, 'x'))));

@@ -40,7 +40,7 @@ std::vector<Slice> feed(FrameReader& reader, std::string_view stream, std::size_
   return frames;
 }
 
-TEST(FrameReader, cuts_the_same_frames_whatever_the_pieces) {
+TEST(FrameReader, cuts_the_same_frames_from_pieces_of_any_size) {
   ReadBuffers buffers;
   std::vector<std::string> bodies{"",
                                   "a",
@@ -85,7 +85,7 @@ TEST(FrameReader, lengths_that_make_no_sense_break_it) {
   EXPECT_NE(large.error().message().find("100"), std::string_view::npos);
 }
 
-TEST(FrameReader, who_speaks_another_protocol_is_told_by_its_first_bytes) {
+TEST(FrameReader, a_peer_with_another_protocol_is_named_by_its_first_bytes) {
   ReadBuffers buffers;
   const auto said = [&](std::string_view bytes) {
     FrameReader reader(100, buffers);
@@ -139,7 +139,7 @@ TEST(FrameReader, a_large_frame_after_a_large_one_is_received_in_place) {
   EXPECT_GE(reader.room().pieces[0].iov_len, 256u * 1024);
 }
 
-TEST(FrameReader, a_large_frame_wants_room_for_what_the_next_read_may_bring) {
+TEST(FrameReader, a_large_frame_reserves_room_for_the_next_read) {
   ReadBuffers buffers;
   FrameReader reader(10 << 20, buffers);
   const std::string stream = framed_text(std::string(1 << 20, 'a')) + framed_text("small");
@@ -169,7 +169,7 @@ TEST(FrameReader, a_large_frame_wants_room_for_what_the_next_read_may_bring) {
   EXPECT_EQ(reader.state(), FrameState::frame);
 }
 
-TEST(FrameReader, an_idle_connection_gives_its_buffer_back) {
+TEST(FrameReader, an_idle_connection_returns_its_buffer) {
   ReadBuffers buffers;
   FrameReader reader(1000, buffers);
   Buffer* const spare = buffers.take();

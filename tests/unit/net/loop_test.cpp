@@ -76,7 +76,7 @@ TEST(Loop, timers_are_never_early) {
   loop.join();
 }
 
-TEST(Loop, the_end_of_a_turn_comes_after_what_was_posted_before) {
+TEST(Loop, the_end_of_a_turn_comes_after_earlier_posted_tasks) {
   Loop loop;
   std::string order;
   loop.post([&] {
@@ -119,7 +119,7 @@ TEST(Loop, timers_fire_by_time_then_by_order_of_arming) {
   EXPECT_EQ(fired, "abcd");
 }
 
-TEST(Loop, many_timers_leave_time_for_what_was_posted) {
+TEST(Loop, many_timers_leave_time_for_posted_tasks) {
   Loop loop;
   std::string order;
   const TimePoint at = loop.tick().mono + 1ms;
@@ -168,7 +168,7 @@ TEST(Loop, tasks_posted_by_tasks_run_after_them) {
   EXPECT_EQ(order, "first second third");
 }
 
-TEST(Loop, what_did_not_run_is_destroyed_with_it) {
+TEST(Loop, tasks_that_did_not_run_are_destroyed_with_it) {
   auto owned = std::make_shared<int>(1);
   const std::weak_ptr<int> watched = owned;
   {
@@ -182,7 +182,7 @@ TEST(Loop, what_did_not_run_is_destroyed_with_it) {
   EXPECT_TRUE(watched.expired());
 }
 
-TEST(Loop, what_is_destroyed_with_it_may_still_use_it) {
+TEST(Loop, tasks_destroyed_with_it_may_still_use_it) {
   struct Clingy {
     Loop* loop;
     TimerId timer;
@@ -330,7 +330,7 @@ TEST(Loop, says_how_much_of_its_thread_the_longest_turn_took) {
   }
 }
 
-TEST(WorkerThreads, drop_what_queues_when_they_end) {
+TEST(WorkerThreads, drop_queued_jobs_when_they_end) {
   Loop loop;
   std::latch begun(1);
   std::latch go_on(1);

@@ -149,7 +149,7 @@ TEST_F(TcpTest, a_reset_is_told_even_while_paused) {
   EXPECT_TRUE(server.frames.empty());
 }
 
-TEST_F(TcpTest, last_words_survive_bytes_that_nobody_read) {
+TEST_F(TcpTest, last_bytes_arrive_despite_unread_ones) {
   connect_raw();
   sides.on(sides.server_loop, [&] { server.connection->pause_reading(); });
   raw.send(framed("never read").text());
@@ -175,7 +175,7 @@ TEST_F(TcpTest, a_socket_that_takes_little_at_a_time_takes_all) {
   EXPECT_TRUE(server.frames.front() == body);
 }
 
-TEST_F(TcpTest, a_peer_that_went_amid_a_range_of_a_file_ends_the_connection_alone) {
+TEST_F(TcpTest, a_peer_that_closes_amid_a_file_range_ends_only_the_connection) {
   connect_raw();
   sides.on(sides.server_loop, [&] { server.connection->pause_reading(); });
   raw.close();
@@ -235,7 +235,7 @@ TEST_F(TcpTest, a_dial_to_a_name_may_be_given_up) {
   EXPECT_TRUE(client.closed.empty());
 }
 
-TEST_F(TcpTest, a_dial_that_nobody_answers_times_out) {
+TEST_F(TcpTest, a_dial_without_an_answer_times_out) {
   // A listener with a full queue does not answer.
   Descriptor deaf(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address = loopback(0);

@@ -59,7 +59,7 @@ TEST(TimerWheel, a_due_timer_can_still_be_cancelled) {
   fire(timers, start);
 }
 
-TEST(TimerWheel, what_is_armed_while_firing_waits_for_the_next_call) {
+TEST(TimerWheel, timers_armed_while_firing_wait_for_the_next_call) {
   TimerWheel timers(start);
   int fired = 0;
   timers.arm(start, [&] { timers.arm(start, [&] { ++fired; }); });

@@ -16,7 +16,7 @@ std::string gathered(const WriteQueue& queue) {
   return text;
 }
 
-TEST(WriteQueue, forgets_exactly_what_was_written) {
+TEST(WriteQueue, forgets_exactly_the_written_bytes) {
   const std::string text = "hello, gathered world";
   for (std::size_t written = 0; written <= text.size(); ++written) {
     WriteQueue queue;

@@ -55,7 +55,7 @@ class OneDisk {
 
 constexpr std::uint64_t seeds = 60;
 
-TEST(SimDisk, keeps_what_was_synced_and_may_lose_the_rest) {
+TEST(SimDisk, keeps_synced_bytes_and_may_lose_the_others) {
   bool lost = false;
   bool kept = false;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
@@ -203,7 +203,7 @@ TEST(SimDisk, a_removal_is_undone_unless_its_directory_is_synced) {
   EXPECT_TRUE(undone);
 }
 
-TEST(SimDisk, sync_answers_later_and_covers_what_was_written_before) {
+TEST(SimDisk, sync_answers_later_and_covers_earlier_writes) {
   OneDisk one(1);
   auto file = one.open("/log");
   ASSERT_TRUE(one.disk().sync_directory("/"));
@@ -247,7 +247,7 @@ TEST(SimDisk, a_failed_sync_fails_its_calls_and_the_file_from_then_on) {
   EXPECT_EQ(one.world.faults().of(Fault::sync_error), 1u);
 }
 
-TEST(SimDisk, what_a_failed_sync_lost_is_not_saved_by_a_later_one) {
+TEST(SimDisk, bytes_lost_by_a_failed_sync_are_not_saved_by_a_later_one) {
   bool lost = false;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     OneDisk one(seed);

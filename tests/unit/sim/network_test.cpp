@@ -146,7 +146,7 @@ TEST(Network, a_one_way_cut_stops_one_direction) {
   EXPECT_EQ(pair.world.faults().of(Fault::cut_one_way), 1u);
 }
 
-TEST(Network, what_is_held_back_arrives_late_and_new_connections_do_not_wait) {
+TEST(Network, delayed_bytes_arrive_late_and_new_connections_do_not_wait) {
   Pair pair;
   pair.connect();
   Peer& first = pair.server_peer();
@@ -168,7 +168,7 @@ TEST(Network, what_is_held_back_arrives_late_and_new_connections_do_not_wait) {
   EXPECT_THAT(first.events, ElementsAre("open", "late", "closed"));
 }
 
-TEST(Network, what_is_held_back_for_long_ends_the_connection_at_the_sender) {
+TEST(Network, bytes_delayed_for_long_end_the_connection_at_the_sender) {
   Pair pair;
   pair.connect();
   pair.world.network().hold_back("client", "node");
@@ -252,7 +252,7 @@ TEST(Network, a_slow_link_takes_its_time) {
   EXPECT_EQ(pair.world.faults().of(Fault::slow_link), 1u);
 }
 
-TEST(Network, closing_tells_the_other_side_after_what_was_sent) {
+TEST(Network, closing_reaches_the_other_side_after_sent_bytes) {
   Pair pair;
   pair.connect();
   pair.peer().connection->send(framed("last"));
@@ -283,7 +283,7 @@ TEST(Network, a_paused_reader_learns_of_a_reset) {
   EXPECT_THAT(pair.server_peer().events, ElementsAre("open", "closed"));
 }
 
-TEST(Network, close_drops_what_is_queued_and_reports_nothing) {
+TEST(Network, close_drops_queued_bytes_without_an_event) {
   Pair pair;
   pair.connect();
   pair.peer().connection->send(framed("never"));
@@ -357,7 +357,7 @@ TEST(Network, a_full_write_queue_says_so_and_drains) {
   EXPECT_THAT(pair.peer().events, ElementsAre("open", "drained"));
 }
 
-TEST(Network, an_oversized_frame_closes_before_anyone_is_asked) {
+TEST(Network, an_oversized_frame_closes_without_asking_for_admission) {
   ConnectionLimits limits;
   limits.max_frame_bytes = 10;
   Pair pair(1, {}, limits);

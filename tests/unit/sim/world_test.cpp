@@ -166,7 +166,7 @@ TEST(World, a_restart_runs_the_program_on_a_new_life) {
   EXPECT_EQ(world.faults().of(Fault::kill), 1u);
 }
 
-TEST(World, power_comes_back_to_what_ran) {
+TEST(World, power_restarts_the_programs_that_ran) {
   World world(1);
   Machine& machine = world.machine("m");
   Process& runs = machine.start("runs", idle);
@@ -224,7 +224,7 @@ TEST(World, a_trace_is_readable) {
   EXPECT_THAT(lines, Contains("[   2.500000] node: ! power_loss: loses power"));
 }
 
-TEST(FaultCounts, name_what_has_not_happened) {
+TEST(FaultCounts, name_kinds_that_did_not_occur) {
   FaultCounts sum;
   FaultCounts one;
   one.add(Fault::cut);

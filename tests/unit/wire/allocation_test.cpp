@@ -92,7 +92,7 @@ TEST(Allocation, a_claim_without_bytes_reserves_nothing) {
   EXPECT_LE(largest.load(), 512u) << "the error's text";
 }
 
-TEST(Allocation, a_streamed_batch_takes_its_window_whatever_it_decompresses_to) {
+TEST(Allocation, a_streamed_batch_takes_its_window_for_any_decompressed_size) {
   Budget budget(64_MiB);
   BatchBuilder builder(budget, 64_MiB);
   const std::string zeros(50'000'000, '\0');

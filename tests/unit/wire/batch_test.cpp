@@ -84,7 +84,7 @@ class BatchTest : public testing::Test {
   Budget budget{8_MiB};
 };
 
-TEST_F(BatchTest, reads_what_was_written) {
+TEST_F(BatchTest, reads_written_records) {
   EXPECT_EQ(read_all(sealed(budget, some_records())), some_records());
   EXPECT_EQ(budget.used(), 0u);
 }
@@ -99,7 +99,7 @@ TEST_F(BatchTest, every_codec_brings_the_records_back) {
   }
 }
 
-TEST_F(BatchTest, the_header_says_what_was_sealed) {
+TEST_F(BatchTest, the_header_has_the_sealed_values) {
   const Slice batch = sealed(budget, some_records(),
                              {.producer_id = ProducerId{7},
                               .producer_epoch = ProducerEpoch{3},

@@ -33,7 +33,7 @@ class CompressionTest : public testing::TestWithParam<Compression> {
   }
 };
 
-TEST_P(CompressionTest, brings_bytes_back_whatever_their_pieces) {
+TEST_P(CompressionTest, brings_bytes_back_from_pieces_of_any_size) {
   for (const std::size_t size : {std::size_t{1}, std::size_t{100}, std::size_t{32 * 1024},
                                  std::size_t{70'000}, std::size_t{1} << 20}) {
     for (const std::string& text : {compressible(size), noise(size)}) {
@@ -95,7 +95,7 @@ TEST_P(CompressionTest, limits_of_nothing_refuse_everything) {
   EXPECT_FALSE(decompress(GetParam(), whole.bytes(), {.max_bytes = 0}).has_value());
 }
 
-TEST_P(CompressionTest, keeps_no_more_memory_than_twice_what_it_holds) {
+TEST_P(CompressionTest, keeps_at_most_twice_the_memory_of_its_bytes) {
   for (const std::string& text : {compressible(5'000), noise(5'000), compressible(300'000)}) {
     const Chain compressed = *compress(GetParam(), std::nullopt, chain_of(text, 16 * 1024));
     for (const auto& piece : compressed.pieces()) {

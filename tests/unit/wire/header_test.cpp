@@ -76,7 +76,7 @@ TEST(Header, unknown_tags_in_headers_are_passed_over) {
   EXPECT_EQ(hex_of(response->body.bytes()), "aabb");
 }
 
-TEST(Header, what_is_cut_off_or_unknown_is_refused) {
+TEST(Header, truncated_or_unknown_requests_are_refused) {
   const Slice whole = bytes_of("000c 0004 00000007 0001 63 00");
   for (std::size_t size = 0; size < whole.size(); ++size) {
     const auto cut = decode_request_header(whole.sub(0, size));

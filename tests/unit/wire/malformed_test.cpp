@@ -21,7 +21,7 @@ std::string refusal(std::string_view hex, std::int16_t version) {
   return std::string(message.error().message());
 }
 
-TEST(Malformed, what_is_well_formed_is_accepted) {
+TEST(Malformed, well_formed_bytes_are_accepted) {
   EXPECT_EQ(refusal("0001 61 00000001 0007 0001 62", 0), "accepted");
   EXPECT_EQ(refusal("02 61 02 0007 02 62 00 00", 1), "accepted");
 }

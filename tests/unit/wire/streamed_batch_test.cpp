@@ -81,7 +81,7 @@ class StreamedBatchTest : public testing::Test {
   BatchBuilder builder_{budget_, 128_MiB};
 };
 
-TEST_F(StreamedBatchTest, batches_are_judged_as_in_memory_whatever_codec_and_window) {
+TEST_F(StreamedBatchTest, batches_are_judged_as_in_memory_with_any_codec_and_window) {
   for (int round = 0; round < 60; ++round) {
     const Slice plain = random_batch();
     const auto in_memory = validate_produced_batch(plain);
@@ -209,7 +209,7 @@ TEST_F(StreamedBatchTest, the_limit_is_exact_and_named) {
   }
 }
 
-TEST_F(StreamedBatchTest, what_is_not_compressed_is_judged_too) {
+TEST_F(StreamedBatchTest, uncompressed_batches_are_judged_too) {
   append({.value = as_bytes("a")});
   const Slice plain = sealed();
   EXPECT_TRUE(validate_streamed(plain).has_value());

@@ -8,7 +8,7 @@
 namespace dohle::wire {
 namespace {
 
-TEST(Varint, sizes_are_what_is_written) {
+TEST(Varint, sizes_equal_the_written_bytes) {
   std::array<std::byte, max_varlong_bytes> bytes;
   for (int bit = 0; bit < 64; ++bit) {
     for (const std::int64_t add : {-1, 0, 1}) {

@@ -101,7 +101,7 @@ TEST_F(AdminOnCluster, MovesToTheControllerThatTookOver) {
   EXPECT_EQ(asked.back(), two);
 }
 
-TEST_F(AdminOnCluster, SaysAtItsDeadlineWhatWasInTheWay) {
+TEST_F(AdminOnCluster, NamesTheLastFailureAtItsDeadline) {
   script.on<wire::CreateTopicsRequest>([](NodeId, const wire::CreateTopicsRequest& request) {
     return created(request, code::not_controller);
   });
@@ -114,7 +114,7 @@ TEST_F(AdminOnCluster, SaysAtItsDeadlineWhatWasInTheWay) {
                 Error::broker(code::not_controller, "create topic a").to_string());
 }
 
-TEST_F(AdminOnCluster, SaysAtItsDeadlineWhoDidNotAnswer) {
+TEST_F(AdminOnCluster, NamesTheSilentServerAtItsDeadline) {
   script.on<wire::CreateTopicsRequest>(
       [](NodeId, const wire::CreateTopicsRequest&) { return std::nullopt; });
   const auto results = create({{.name = "a"}}, 3s);
@@ -124,7 +124,7 @@ TEST_F(AdminOnCluster, SaysAtItsDeadlineWhoDidNotAnswer) {
             "create topic a: not done within 3000 ms: broker-1:9092 has not answered CreateTopics");
 }
 
-TEST_F(AdminOnCluster, TellsOfEachWhatBecameOfIt) {
+TEST_F(AdminOnCluster, ReportsTheOutcomeOfEachItem) {
   script.on<wire::CreateTopicsRequest>([](NodeId, const wire::CreateTopicsRequest& request) {
     auto answer = created(request);
     answer.topics.at(1).error_code = code::topic_already_exists;
@@ -143,7 +143,7 @@ TEST_F(AdminOnCluster, TellsOfEachWhatBecameOfIt) {
   EXPECT_TRUE(results[3].error().is(Errc::malformed));
 }
 
-TEST_F(AdminOnCluster, AsksAgainOnlyForWhatFailedForTheMoment) {
+TEST_F(AdminOnCluster, RepeatsOnlyItemsWithRetriableFailures) {
   std::vector<std::vector<std::string>> asked;
   script.on<wire::DeleteTopicsRequest>([&](NodeId, const wire::DeleteTopicsRequest& request) {
     auto& names = asked.emplace_back();
@@ -167,7 +167,7 @@ TEST_F(AdminOnCluster, AsksAgainOnlyForWhatFailedForTheMoment) {
   EXPECT_EQ(asked, (std::vector<std::vector<std::string>>{{"a", "b", "c"}, {"b"}, {"b"}}));
 }
 
-TEST_F(AdminOnCluster, AsksForManyInRoundsOfFiveHundred) {
+TEST_F(AdminOnCluster, AsksForManyItemsInRoundsOfFiveHundred) {
   std::vector<std::size_t> sizes;
   script.on<wire::CreateTopicsRequest>([&](NodeId, const wire::CreateTopicsRequest& request) {
     sizes.push_back(request.topics.size());
@@ -181,7 +181,7 @@ TEST_F(AdminOnCluster, AsksForManyInRoundsOfFiveHundred) {
   EXPECT_EQ(sizes, (std::vector<std::size_t>{500, 500, 234}));
 }
 
-TEST_F(AdminOnCluster, SaysThatALostRequestMayHaveDoneIt) {
+TEST_F(AdminOnCluster, SaysThatALostRequestMayHaveBeenCarriedOut) {
   int requests = 0;
   script.on<wire::CreateTopicsRequest>(
       [&](NodeId,
@@ -397,7 +397,7 @@ TEST_F(AdminOnCluster, DescribesTopicsAndTheirConfiguration) {
   }
 }
 
-TEST_F(AdminOnCluster, FailsOnlyTheCallWhoseAnswerIsAboveMaxResponseBytes) {
+TEST_F(AdminOnCluster, FailsOnlyTheCallWithAnAnswerAboveMaxResponseBytes) {
   engine_options.link.limits.max_frame_bytes = 4'096;
   int asked = 0;
   script.on<wire::ListGroupsRequest>([&](NodeId, const wire::ListGroupsRequest&) {
@@ -588,7 +588,7 @@ class AdminRefused : public AdminOnCluster {
   int asked_ = 0;
 };
 
-TEST(Admin, BacksOffInEachCallWhateverCodeIsAnsweredForEver) {
+TEST(Admin, BacksOffInEachCallForAnyCodeThatIsAnsweredForEver) {
   struct Asking : AdminRefused {
     explicit Asking(std::int16_t code) : AdminRefused(code) {}
     using AdminRefused::ask_all;

@@ -16,7 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class EngineOnCluster : public testing::Test, public ScriptedWorld {
+class ClientOnCluster : public testing::Test, public ScriptedWorld {
  protected:
   void start() {
     ScriptedWorld::start([](std::shared_ptr<SimulatedClient> made, sim::Process&) { return made; });
@@ -71,7 +71,7 @@ class EngineOnCluster : public testing::Test, public ScriptedWorld {
   std::int16_t topic_error = broker_error::none;
 };
 
-TEST_F(EngineOnCluster, NamesTheServerThatAcceptsAndNeverAnswers) {
+TEST_F(ClientOnCluster, NamesTheServerThatAcceptsAndNeverAnswers) {
   never_answer<wire::ApiVersionsRequest>();
   start();
   EXPECT_EQ(connect(5s), "no server answered in time: broker-1:9092 has not answered ApiVersions");
@@ -81,13 +81,13 @@ TEST_F(EngineOnCluster, NamesTheServerThatAcceptsAndNeverAnswers) {
       "ApiVersions");
 }
 
-TEST_F(EngineOnCluster, NamesTheServerThatStopsAnswering) {
+TEST_F(ClientOnCluster, NamesTheServerThatStopsAnswering) {
   never_answer<wire::MetadataRequest>();
   start();
   EXPECT_EQ(connect(5s), "no server answered in time: broker-1:9092 has not answered Metadata");
 }
 
-TEST_F(EngineOnCluster, BytesBehindTheLastFieldOfAnAnswerAreIgnored) {
+TEST_F(ClientOnCluster, BytesBehindTheLastFieldOfAnAnswerAreIgnored) {
   answer_metadata();
   auto& handler = script.handlers.at(wire::MetadataRequest::api.key);
   handler.answer = [inner = handler.answer](NodeId at, const wire::RequestHeader& header,
@@ -121,7 +121,7 @@ TEST_F(EngineOnCluster, BytesBehindTheLastFieldOfAnAnswerAreIgnored) {
       << testing::PrintToString(warnings);
 }
 
-TEST_F(EngineOnCluster, NamesTheAddressWhereNobodyListensOnce) {
+TEST_F(ClientOnCluster, NamesAnAddressWithoutAListenerOnce) {
   start();
   world.machine("broker-1").process("broker-1")->kill();
   world.machine("broker-2").process("broker-2")->kill();
@@ -135,7 +135,7 @@ TEST_F(EngineOnCluster, NamesTheAddressWhereNobodyListensOnce) {
   EXPECT_EQ(text.find("broker-1:9092: connecting to broker-1:9092"), std::string::npos) << text;
 }
 
-TEST_F(EngineOnCluster, GivesUpAtOnceWhenNoServersHostExists) {
+TEST_F(ClientOnCluster, GivesUpAtOnceIfTheHostOfNoServerExists) {
   engine_options.fail_on_unknown_hosts = true;
   engine_options.bootstrap = {{"broker-7", 9092}, {"broker-8", 9092}};
   start();
@@ -147,7 +147,7 @@ TEST_F(EngineOnCluster, GivesUpAtOnceWhenNoServersHostExists) {
   EXPECT_NE(text.find("broker-8:9092: no machine is called broker-8"), std::string::npos) << text;
 }
 
-TEST_F(EngineOnCluster, GoesOnWhileSomeServersHostExists) {
+TEST_F(ClientOnCluster, ContinuesWhileTheHostOfOneServerExists) {
   engine_options.fail_on_unknown_hosts = true;
   engine_options.bootstrap = {{"broker-7", 9092}, {"broker-1", 9092}};
   start();
@@ -156,7 +156,7 @@ TEST_F(EngineOnCluster, GoesOnWhileSomeServersHostExists) {
   EXPECT_NE(text.find("connecting to broker-1:9092: refused"), std::string::npos) << text;
 }
 
-TEST_F(EngineOnCluster, GoesOnTryingNamesUnlessToldOtherwise) {
+TEST_F(ClientOnCluster, KeepsResolvingNamesByDefault) {
   engine_options.bootstrap = {{"broker-7", 9092}};
   start();
   std::optional<Result<wire::ApiVersionsResponse>> answer;
@@ -172,7 +172,7 @@ TEST_F(EngineOnCluster, GoesOnTryingNamesUnlessToldOtherwise) {
   EXPECT_TRUE(answer->error().is_retriable()) << "requests are not given up for it";
 }
 
-TEST_F(EngineOnCluster, FindsOutEachTimeWithin2sThatATopicIsMissingAndThenLetsGo) {
+TEST_F(ClientOnCluster, DetectsAMissingTopicEachTimeWithin2sAndThenLetsGo) {
   std::size_t asked = 0;
   script.on<wire::MetadataRequest>([&](NodeId, const wire::MetadataRequest& request) {
     ++asked;
@@ -199,7 +199,7 @@ TEST_F(EngineOnCluster, FindsOutEachTimeWithin2sThatATopicIsMissingAndThenLetsGo
   EXPECT_LE(asked, 1u);
 }
 
-TEST_F(EngineOnCluster, BelievesTheOneServerOfAProcessAtOnceThatATopicIsMissing) {
+TEST_F(ClientOnCluster, BelievesTheOnlyServerOfAProcessAtOnceThatATopicIsMissing) {
   engine_options.max_unknown_answers = 1;
   script.on<wire::MetadataRequest>([](NodeId, const wire::MetadataRequest&) {
     wire::MetadataResponse answer;
@@ -219,7 +219,7 @@ TEST_F(EngineOnCluster, BelievesTheOneServerOfAProcessAtOnceThatATopicIsMissing)
   EXPECT_TRUE(outcome->error().is(Errc::no_such_topic)) << outcome->error().to_string();
 }
 
-TEST_F(EngineOnCluster, LooksForATopicWithoutANameAsForAnyOther) {
+TEST_F(ClientOnCluster, LooksForATopicWithoutANameAsForAnyOther) {
   answer_metadata();
   topic_error = broker_error::invalid_topic_exception;
   start();
@@ -229,7 +229,7 @@ TEST_F(EngineOnCluster, LooksForATopicWithoutANameAsForAnyOther) {
   EXPECT_TRUE(outcome->error().is_broker(topic_error)) << outcome->error().to_string();
 }
 
-TEST_F(EngineOnCluster, AsksAnewOfATopicInViewThatWasRefusedBefore) {
+TEST_F(ClientOnCluster, AsksAgainForATopicInViewThatWasRefusedBefore) {
   answer_metadata();
   topic_error = broker_error::topic_authorization_failed;
   start();
@@ -241,7 +241,7 @@ TEST_F(EngineOnCluster, AsksAnewOfATopicInViewThatWasRefusedBefore) {
   EXPECT_TRUE(*outcome) << outcome->error().to_string();
 }
 
-TEST_F(EngineOnCluster, SaysWhatTheLastAnswerSaidOfATopicThatDoesNotCome) {
+TEST_F(ClientOnCluster, NamesTheLastErrorOfATopicThatStaysMissing) {
   answer_metadata();
   topic_error = broker_error::leader_not_available;
   start();
@@ -253,7 +253,7 @@ TEST_F(EngineOnCluster, SaysWhatTheLastAnswerSaidOfATopicThatDoesNotCome) {
             "no metadata of topic orders in time; last: " + Error::broker(topic_error).to_string());
 }
 
-TEST_F(EngineOnCluster, SaysOnceAMinuteThatAServerIsGone) {
+TEST_F(ClientOnCluster, LogsOnceAMinuteThatAServerIsGone) {
   start();
   ASSERT_EQ(connect(5s), "it was reached");
   EXPECT_TRUE(warnings.empty());
@@ -272,7 +272,7 @@ TEST_F(EngineOnCluster, SaysOnceAMinuteThatAServerIsGone) {
   EXPECT_EQ(of_first(), 2);
 }
 
-TEST_F(EngineOnCluster, SaysOnceThatATopicIsGone) {
+TEST_F(ClientOnCluster, LogsOnceThatATopicIsGone) {
   answer_metadata();
   start();
   on_loop([&] { client->cluster().need("orders", true); });
@@ -285,7 +285,7 @@ TEST_F(EngineOnCluster, SaysOnceThatATopicIsGone) {
                             "client: the server no longer has topic orders; waiting for it"));
 }
 
-TEST_F(EngineOnCluster, SaysNothingOfATopicThatWasNeverThere) {
+TEST_F(ClientOnCluster, LogsNoLineAboutATopicThatNeverExisted) {
   answer_metadata();
   topic_error = broker_error::unknown_topic_or_partition;
   start();

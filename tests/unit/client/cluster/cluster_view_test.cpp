@@ -65,7 +65,7 @@ TEST_F(Cluster, RefusesOlderLeaderEpochs) {
   EXPECT_EQ(leader(), NodeId{2});
 }
 
-TEST_F(Cluster, BelievesATopicThatWasMadeAnew) {
+TEST_F(Cluster, BelievesATopicThatWasCreatedAgain) {
   hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
   hear(answer_with(second_id, NodeId{2}, LeaderEpoch{0}));
   EXPECT_EQ(leader(), NodeId{2});
@@ -102,7 +102,7 @@ TEST_F(Cluster, TakesANewerLeaderFromAnError) {
   EXPECT_EQ(leader(), NodeId{2});
 }
 
-TEST_F(Cluster, KeepsAskingWhileATopicIsBeingMade) {
+TEST_F(Cluster, KeepsAskingWhileATopicIsBeingCreated) {
   auto answer = answer_with(first_id, NodeId{}, LeaderEpoch{});
   answer.topics[0].error_code = broker_error::leader_not_available;
   hear(answer);
@@ -129,7 +129,7 @@ TEST_F(Cluster, LetsGoOfATopicThatWasWantedOnly) {
   EXPECT_EQ(request.topics->front().name, "orders");
 }
 
-TEST_F(Cluster, MakesNoTopicThatOnlyReadersNeedOnceTheWriterHasGivenUp) {
+TEST_F(Cluster, CreatesNoTopicThatOnlyReadersNeedOnceTheWriterHasGivenUp) {
   hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
   view_.need("read", false);
   EXPECT_FALSE(view_.ask(start).allow_auto_topic_creation);
@@ -144,7 +144,7 @@ TEST_F(Cluster, MakesNoTopicThatOnlyReadersNeedOnceTheWriterHasGivenUp) {
   EXPECT_EQ(request.topics->size(), 2u);
 }
 
-TEST_F(Cluster, AsksAtOnceForWhoWaitsForATopicThatWasNotThere) {
+TEST_F(Cluster, AsksAtOnceForAWaitingCallerIfTheTopicWasMissing) {
   auto answer = answer_with(first_id, NodeId{}, LeaderEpoch{});
   answer.topics[0].error_code = broker_error::unknown_topic_or_partition;
   for (int i = 0; i < 5; ++i) hear(answer);

@@ -157,7 +157,7 @@ TEST_F(ScriptedConnection, IsReadyAtOnceWhereNothingAuthenticates) {
   EXPECT_TRUE(actions_.empty());
 }
 
-TEST_F(ScriptedConnection, KeepsItsOwnQuestionsToItself) {
+TEST_F(ScriptedConnection, DoesNotReportAnswersToItsOwnRequests) {
   core_.on_open(start, actions_);
   actions_.clear();
   core_.on_closed(Error::client(Errc::connection_lost, "gone"), actions_);
@@ -165,7 +165,7 @@ TEST_F(ScriptedConnection, KeepsItsOwnQuestionsToItself) {
   EXPECT_TRUE(actions_.empty()) << "nobody asked, so nobody is told";
 }
 
-TEST_F(ScriptedConnection, DoubtsThatNonsenseComesFromAKafkaServer) {
+TEST_F(ScriptedConnection, DoubtsThatGarbageComesFromAKafkaServer) {
   core_.on_open(start, actions_);
   actions_.clear();
   core_.on_frame(Slice::copy_of("HTTP/1.1 400"), start, actions_);
@@ -175,7 +175,7 @@ TEST_F(ScriptedConnection, DoubtsThatNonsenseComesFromAKafkaServer) {
       << why.message();
 }
 
-TEST_F(ScriptedConnection, HoldsRequestsBackForTheThrottleTime) {
+TEST_F(ScriptedConnection, SendsNoRequestDuringTheThrottleTime) {
   become_ready();
   core_.throttle(2s, start, actions_);
   EXPECT_EQ(std::get<Throttled>(take()).time, 2s);
@@ -206,7 +206,7 @@ TEST_F(ScriptedConnection, GivesRequestsInFlightTheThrottleTimeOnTop) {
   EXPECT_TRUE(std::get<Lost>(take()).why.is(Errc::timed_out));
 }
 
-TEST_F(ScriptedConnection, WaitsNoLongerThanIsSane) {
+TEST_F(ScriptedConnection, LimitsTheThrottleTime) {
   become_ready();
   core_.throttle(24h, start, actions_);
   EXPECT_EQ(std::get<Throttled>(take()).time, ConnectionProtocol::max_throttle);

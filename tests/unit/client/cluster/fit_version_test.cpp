@@ -73,7 +73,7 @@ TEST(FitVersion, FetchesByIdWhereEveryTopicHasOne) {
   EXPECT_EQ(table.pick(wire::FetchRequest::api).value(), 16);
 }
 
-TEST(FitVersion, OffsetsNameTopicsByNameWhateverTheServerSpeaks) {
+TEST(FitVersion, OffsetsNameTopicsByNameForAnyVersionsOfTheServer) {
   VersionTable table;
   table.assign({{8, 2, 10}, {9, 1, 10}});
   EXPECT_EQ(table.pick(wire::OffsetCommitRequest::api).value(), 9);

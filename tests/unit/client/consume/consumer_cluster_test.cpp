@@ -157,7 +157,7 @@ TEST_F(ConsumerOnCluster, FollowsAPartitionToItsNewLeader) {
   EXPECT_EQ(read(2, 10s), (Strings{"0:3", "0:4"}));
 }
 
-TEST_F(ConsumerOnCluster, CarriesOnWhenTheServerComesBack) {
+TEST_F(ConsumerOnCluster, ContinuesWhenTheServerComesBack) {
   start();
   assign({orders(0)});
   EXPECT_EQ(read(3).size(), 3U);
@@ -201,7 +201,7 @@ TEST_F(ConsumerOnCluster, SeeksAtOnceAndReadsAfterTheFetchUnderWay) {
   EXPECT_LT(world.now() - sought, 500ms);
 }
 
-TEST_F(ConsumerOnCluster, ReadsNothingOfWhatIsPaused) {
+TEST_F(ConsumerOnCluster, ReadsNoRecordsOfPausedPartitions) {
   start();
   assign({orders(0), orders(1)});
   change([](FetchPlanner& fetch) { return fetch.pause(orders(0), true); });
@@ -211,7 +211,7 @@ TEST_F(ConsumerOnCluster, ReadsNothingOfWhatIsPaused) {
   EXPECT_EQ(read(3), (Strings{"0:0", "0:1", "0:2"}));
 }
 
-TEST_F(ConsumerOnCluster, IsWokenOnce) {
+TEST_F(ConsumerOnCluster, ReturnsFromOnePollPerWakeup) {
   start();
   assign({orders(0)});
   consumer_->desk().with([](PollTable& table) { table.is_woken = true; });
@@ -219,7 +219,7 @@ TEST_F(ConsumerOnCluster, IsWokenOnce) {
   EXPECT_EQ(read(3).size(), 3U);
 }
 
-TEST_F(ConsumerOnCluster, SaysOnceThatItsTopicDoesNotCome) {
+TEST_F(ConsumerOnCluster, LogsOnceThatItsTopicStaysMissing) {
   auto error = code::unknown_topic_or_partition;
   script.on<wire::MetadataRequest>([&](NodeId, const wire::MetadataRequest&) {
     wire::MetadataResponse answer;
@@ -250,7 +250,7 @@ TEST_F(ConsumerOnCluster, SaysOnceThatItsTopicDoesNotCome) {
   EXPECT_TRUE(last_word().empty());
 }
 
-TEST_F(ConsumerOnCluster, SaysWhatItCannotRead) {
+TEST_F(ConsumerOnCluster, NamesThePartitionThatItCannotRead) {
   script.on<wire::FetchRequest>([](NodeId, const wire::FetchRequest& asked) {
     wire::FetchResponse answer;
     auto& told = answer.responses.emplace_back();
@@ -276,7 +276,7 @@ TEST_F(ConsumerOnCluster, SaysWhatItCannotRead) {
   EXPECT_EQ(position(0), Offset{0});
 }
 
-TEST_F(ConsumerOnCluster, PassesOverADamagedBatchInWaitsThatDoubleAndSaysSo) {
+TEST_F(ConsumerOnCluster, ReportsADamagedBatchAfterDelaysThatDoubleUntilASeek) {
   script.on<wire::FetchRequest>([](NodeId, const wire::FetchRequest& asked) {
     wire::FetchResponse answer;
     auto& told = answer.responses.emplace_back();
@@ -561,7 +561,7 @@ TEST_F(GroupMemberOnCluster, NeverCreatesATopicByReadingItInAGroup) {
   EXPECT_EQ(about("orders"), 1) << testing::PrintToString(warnings);
 }
 
-TEST_F(GroupMemberOnCluster, CommitsByItselfWhatTheUserIsDoneWith) {
+TEST_F(GroupMemberOnCluster, CommitsAutomaticallyOnlyHandledRecords) {
   join_and_read(6);
   EXPECT_TRUE(commits_.empty());
   // The next poll shows that the caller is done with the earlier records.
@@ -575,7 +575,7 @@ TEST_F(GroupMemberOnCluster, CommitsByItselfWhatTheUserIsDoneWith) {
 }
 
 // The request may be delayed and arrive after later commits.
-TEST_F(GroupMemberOnCluster, CommitsAgainWhatACommitWithoutAnAnswerMayTakeBack) {
+TEST_F(GroupMemberOnCluster, RepeatsCommitsThatAnUnansweredCommitMayTakeBack) {
   join_and_read(6);
   consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
   commit_takes_ = 10min;
@@ -666,7 +666,7 @@ TEST_F(GroupMemberOnCluster, LosesItsPartitionsOnceACommitSaysThatItsGenerationI
   });
 }
 
-TEST_F(GroupMemberOnCluster, LeavesItsGroupWhenNobodyElseHoldsItAnyMore) {
+TEST_F(GroupMemberOnCluster, LeavesItsGroupWhenItsLastHandleIsDestroyed) {
   join_and_read(6);
   consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
   std::optional<Result<void>> outcome;
@@ -681,7 +681,7 @@ TEST_F(GroupMemberOnCluster, LeavesItsGroupWhenNobodyElseHoldsItAnyMore) {
   EXPECT_EQ(leaves_, 1);
 }
 
-TEST_F(GroupMemberOnCluster, AnswersCommitsOfAHandleThatIsGone) {
+TEST_F(GroupMemberOnCluster, AnswersCommitsOfADestroyedHandle) {
   commit_takes_ = 500ms;
   join_and_read(6);
   std::optional<Result<void>> outcome;
@@ -695,7 +695,7 @@ TEST_F(GroupMemberOnCluster, AnswersCommitsOfAHandleThatIsGone) {
   EXPECT_TRUE(*outcome) << outcome->error().to_string();
 }
 
-TEST_F(GroupMemberOnCluster, LogsWhatNobodyIsToldOf) {
+TEST_F(GroupMemberOnCluster, LogsFailuresThatNoCallReturns) {
   join_and_read(6);
   commit_error_ = code::group_authorization_failed;
   {

@@ -159,7 +159,7 @@ using Strings = std::vector<std::string>;
 
 // Start positions.
 
-TEST_F(Fetching, BeginsWhereTheOptionsSay) {
+TEST_F(Fetching, BeginsAtTheOptionsPosition) {
   for (const auto& [reset, kind] : {std::pair(OffsetReset::earliest, Kind::earliest),
                                     std::pair(OffsetReset::latest, Kind::latest)}) {
     options_.reset = reset;
@@ -239,7 +239,7 @@ TEST_F(Fetching, SeeksByTimeAndToTheEndWhereNoRecordIsSoLate) {
   EXPECT_EQ(position(), Offset{70});
 }
 
-TEST_F(Fetching, RefusesToSeekWhatItDoesNotHave) {
+TEST_F(Fetching, RefusesToSeekInPartitionsThatAreNotAssigned) {
   start();
   EXPECT_TRUE(core_->seek(t(2), Offset{0}).error().is(Errc::invalid_argument));
   EXPECT_TRUE(core_->seek(t(0), Offset{-5}).error().is(Errc::invalid_argument));
@@ -249,7 +249,7 @@ TEST_F(Fetching, RefusesToSeekWhatItDoesNotHave) {
 
 // Fetches.
 
-TEST_F(Fetching, AsksTheLeaderForWhatFollows) {
+TEST_F(Fetching, AsksTheLeaderForTheNextRecords) {
   options_.min_bytes = 7;
   options_.max_wait = 250ms;
   start();
@@ -271,7 +271,7 @@ TEST_F(Fetching, AsksTheLeaderForWhatFollows) {
   EXPECT_EQ(core_->lag(t(0)), 995);
 }
 
-TEST_F(Fetching, AsksEachLeaderForItsOwn) {
+TEST_F(Fetching, AsksEachLeaderForItsPartitions) {
   lead({one, two, one});
   start({t(0), t(1), t(2)});
   const auto asks = plan();
@@ -281,7 +281,7 @@ TEST_F(Fetching, AsksEachLeaderForItsOwn) {
   EXPECT_EQ(asks[1].message.topics.at(0).partitions.at(0).partition, PartitionId{1});
 }
 
-TEST_F(Fetching, NamesInASessionOnlyWhatChanged) {
+TEST_F(Fetching, NamesInASessionOnlyChangedPartitions) {
   start({t(0), t(1), t(2)});
   EXPECT_EQ(ask().session_epoch, 0);
   auto answer = empty_answer(42);
@@ -334,7 +334,7 @@ TEST_F(Fetching, OpensANewSessionAfterALostConnection) {
   EXPECT_FALSE(take_error());
 }
 
-TEST_F(Fetching, FollowsAPartitionThatMovesOnceMetadataSaysWhere) {
+TEST_F(Fetching, FollowsAMovedPartitionOnceMetadataNamesItsLeader) {
   start({t(0), t(1)});
   ask();
   EXPECT_TRUE(refuse(code::not_leader_or_follower).doubt);
@@ -407,7 +407,7 @@ TEST_F(Fetching, LooksUpAtANewLeaderWhileTheEarlierOneHasNotAnswered) {
   EXPECT_EQ(position(1), Offset{4});
 }
 
-TEST_F(Fetching, WaitsWhileAServerIsNotThereYet) {
+TEST_F(Fetching, WaitsWhileAServerIsMissing) {
   start();
   for (const auto error : {code::unknown_leader_epoch, code::offset_not_available}) {
     ask();
@@ -426,7 +426,7 @@ TEST_F(Fetching, WaitsWhileAServerIsNotThereYet) {
   ask();
 }
 
-TEST_F(Fetching, TellsOnceWhatItMayNotRead) {
+TEST_F(Fetching, ReportsOnceAPartitionThatItMayNotRead) {
   start();
   ask();
   refuse(code::topic_authorization_failed);
@@ -473,7 +473,7 @@ TEST_F(Fetching, SaysWhichOffsetIsOutOfRangeWhenItMayNotReset) {
   EXPECT_TRUE(plan().empty());
 }
 
-TEST_F(Fetching, WaitsLongerEachTimeThatWhatAResetFoundIsOutOfRangeToo) {
+TEST_F(Fetching, WaitsLongerEachTimeThatAResetFindsAnOffsetOutOfRange) {
   options_.reset = OffsetReset::earliest;
   start();
   std::vector<Duration> waits;
@@ -524,7 +524,7 @@ TEST_F(Fetching, FollowsTheLeaderThatTheServerNamesAtOnceOnlyTheFirstTime) {
   }
 }
 
-TEST_F(Fetching, TellsAnErrorThatStaysAgainAfterAWaitThatDoubles) {
+TEST_F(Fetching, ReportsAStayingErrorAgainAfterADelayThatDoubles) {
   start({t(0), t(1)});
   ask();
   auto answer = empty_answer();
@@ -594,7 +594,7 @@ TEST_F(Fetching, WaitsForAServerThatAnswersAtOnceAndBringsNothingNew) {
   }
 }
 
-TEST_F(Fetching, AsksForAnEndThatNobodyHasAfterAWait) {
+TEST_F(Fetching, LooksUpAMissingEndAgainAfterABackoff) {
   start();
   ASSERT_TRUE(core_->seek(t(0), StartingPoint{Kind::latest}));
   core_->on_found(lookups().at(0), Offset{}, LeaderEpoch{}, now_);
@@ -605,7 +605,7 @@ TEST_F(Fetching, AsksForAnEndThatNobodyHasAfterAWait) {
 
 // A topic that was deleted and created again.
 
-TEST_F(Fetching, StartsByTheResetPolicyInATopicThatTookThePlaceOfAnother) {
+TEST_F(Fetching, StartsByTheResetPolicyInATopicThatReplacedAnother) {
   const TopicId first{{1}}, second{{2}};
   options_.reset = OffsetReset::earliest;
   options_.has_group = true;
@@ -655,7 +655,7 @@ TEST_F(Fetching, StartsByTheResetPolicyInATopicThatTookThePlaceOfAnother) {
   EXPECT_TRUE(note().lines.empty());
 }
 
-TEST_F(Fetching, HandsOutWhatIsQueuedBeforeItResets) {
+TEST_F(Fetching, ReturnsQueuedRecordsBeforeItResets) {
   options_.reset = OffsetReset::latest;
   start();
   ask();
@@ -703,7 +703,7 @@ TEST_F(Fetching, CountsDecompressedBytesUntilTheRecordsAreGone) {
   EXPECT_EQ(account_->used(), 0U);
 }
 
-TEST_F(Fetching, TakesOfBombsOneAtATimeAboveTheBoundOfTheBuffer) {
+TEST_F(Fetching, TakesOneBombAtATimeAboveTheBoundOfTheBuffer) {
   constexpr std::size_t value_bytes = 20'000'000;
   for (const auto codec : {wire::Compression::zstd, wire::Compression::gzip}) {
     account_ = std::make_shared<BufferAccount>(std::size_t{48} << 20, nullptr);
@@ -745,7 +745,7 @@ TEST_F(Fetching, GivesSmallCompressedBatchesAllAtOnce) {
   EXPECT_EQ(walk(poll()).size(), 500U);
 }
 
-TEST_F(Fetching, GoesOnBehindTheHolesOfCompaction) {
+TEST_F(Fetching, ContinuesAfterGapsOfCompaction) {
   start();
   ask();
   const MadeBatch holes{
@@ -765,7 +765,7 @@ TEST_F(Fetching, BeginsInTheMiddleOfABatch) {
   EXPECT_EQ(walk(poll()), (Strings{"13:c"}));
 }
 
-TEST_F(Fetching, PassesOverTheMarksOfTransactions) {
+TEST_F(Fetching, SkipsControlBatchesOfTransactions) {
   start();
   ask();
   MadeBatch in_transaction = plain_batch(0, 2);
@@ -841,7 +841,7 @@ TEST_F(Fetching, TakesABatchThatIsLargerThanItsShare) {
   EXPECT_EQ(position(), Offset{1});
 }
 
-TEST_F(Fetching, LeavesABatchThatWasCutShortForTheNextFetch) {
+TEST_F(Fetching, LeavesATruncatedBatchForTheNextFetch) {
   start();
   ask();
   const Slice second = plain_batch(2, 2).bytes();
@@ -858,7 +858,7 @@ TEST_F(Fetching, LeavesABatchThatWasCutShortForTheNextFetch) {
 
 // Memory bounds.
 
-TEST_F(Fetching, ReservesWhatAFetchMayBring) {
+TEST_F(Fetching, ReservesMemoryForTheAnswerToAFetch) {
   account_ = std::make_shared<BufferAccount>(std::size_t{100} << 10, [this] { ++rooms_; });
   options_.max_partition_bytes = 60 << 10;
   lead({one, two});
@@ -873,7 +873,7 @@ TEST_F(Fetching, ReservesWhatAFetchMayBring) {
   EXPECT_EQ(rooms_, 1);
 }
 
-TEST_F(Fetching, WaitsForNoRoomThatItHas) {
+TEST_F(Fetching, DoesNotWaitForRoomThatItHas) {
   account_ = std::make_shared<BufferAccount>(std::size_t{1} << 20, [this] { ++rooms_; });
   options_.max_partition_bytes = 60 << 10;
   start();
@@ -882,7 +882,7 @@ TEST_F(Fetching, WaitsForNoRoomThatItHas) {
   EXPECT_EQ(rooms_, 0);
 }
 
-TEST_F(Fetching, CallsForAFetchBehindWhatWasTakenOnlyIfNoneIsUnderWay) {
+TEST_F(Fetching, CallsForAFetchAfterATakeOnlyIfNoneIsInFlight) {
   start();
   ask();
   give(plain_batch(0, 1).bytes());
@@ -929,7 +929,7 @@ TEST_F(Fetching, StopsFetchingAPartitionThatHasItsShareQueued) {
 
 // Taking records.
 
-TEST_F(Fetching, HandsOutABatchInPieces) {
+TEST_F(Fetching, ReturnsABatchInParts) {
   for (const auto codec : {wire::Compression::none, wire::Compression::gzip}) {
     start();
     ask();
@@ -946,7 +946,7 @@ TEST_F(Fetching, HandsOutABatchInPieces) {
   }
 }
 
-TEST_F(Fetching, HandsOutSparseBatchesInPieces) {
+TEST_F(Fetching, ReturnsSparseBatchesInParts) {
   start();
   ask();
   give(MadeBatch{.records = {{0, "a"}, {5, "b"}, {9, "c"}}, .last_offset_delta = 12}.bytes());
@@ -970,7 +970,7 @@ TEST_F(Fetching, BeginsEachPollWithAnotherPartition) {
   EXPECT_EQ(walk(poll(2)), (Strings{"2:2", "3:3"}));
 }
 
-TEST_F(Fetching, CommitsOnlyWhatTheUserIsDoneWith) {
+TEST_F(Fetching, CommitsOnlyRecordsOfEarlierPolls) {
   start();
   ask();
   give(plain_batch(0, 4).bytes());
@@ -984,7 +984,7 @@ TEST_F(Fetching, CommitsOnlyWhatTheUserIsDoneWith) {
   EXPECT_EQ(core_->settled().at(0).committed.offset, Offset{3});
 }
 
-TEST_F(Fetching, NeitherFetchesNorHandsOutWhatIsPaused) {
+TEST_F(Fetching, NeitherFetchesNorReturnsPausedPartitions) {
   start({t(0), t(1)});
   ask();
   auto answer = empty_answer();
@@ -1019,7 +1019,7 @@ TEST_F(Fetching, NeverCommitsPastDamageThatWasFoundLate) {
   EXPECT_EQ(core_->settled().at(0).committed.offset, Offset{0});
 }
 
-TEST_F(Fetching, DropsWhatComesForAnEarlierPosition) {
+TEST_F(Fetching, DropsAnswersForAnEarlierPosition) {
   start();
   ask();
   give(plain_batch(0, 2).bytes());
@@ -1034,7 +1034,7 @@ TEST_F(Fetching, DropsWhatComesForAnEarlierPosition) {
   EXPECT_FALSE(take_error());
 }
 
-TEST_F(Fetching, HoldsPartitionsUntilTheUserWasTold) {
+TEST_F(Fetching, HoldsPartitionsUntilTheCallerWasTold) {
   core_.emplace(options_, account_, random_);
   core_->assign({t(0)}, true);
   EXPECT_TRUE(lookups().empty());
@@ -1044,7 +1044,7 @@ TEST_F(Fetching, HoldsPartitionsUntilTheUserWasTold) {
   EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{3});
 }
 
-TEST_F(Fetching, DropsWhatComesForAPartitionThatWasAssignedAnew) {
+TEST_F(Fetching, DropsAnswersForAnEarlierAssignmentOfAPartition) {
   start();
   ask();
   core_->remove({t(0)});
@@ -1053,7 +1053,7 @@ TEST_F(Fetching, DropsWhatComesForAPartitionThatWasAssignedAnew) {
   EXPECT_FALSE(core_->has_records());
 }
 
-TEST_F(Fetching, KeepsThePositionOfWhatItStops) {
+TEST_F(Fetching, KeepsThePositionsOfStoppedPartitions) {
   start({t(0), t(1)});
   ask();
   auto answer = empty_answer();

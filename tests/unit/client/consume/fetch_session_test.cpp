@@ -27,7 +27,7 @@ wire::FetchResponse answer(std::int32_t session_id, std::int16_t error = 0) {
   return made;
 }
 
-TEST(FetchSession, names_only_what_changed_once_the_server_opened_one) {
+TEST(FetchSession, names_only_changed_partitions_once_the_server_opened_one) {
   FetchSession session;
   const auto first = plan(session, {wish(0, 5), wish(1, 7)});
   EXPECT_EQ(first.session_id, 0);
@@ -50,7 +50,7 @@ TEST(FetchSession, names_only_what_changed_once_the_server_opened_one) {
   EXPECT_TRUE(third.topics.empty());
 }
 
-TEST(FetchSession, knows_a_partition_that_was_assigned_anew_by_its_name) {
+TEST(FetchSession, knows_a_partition_that_was_assigned_again_by_its_name) {
   FetchSession session;
   (void)plan(session, {wish(0, 5), wish(1, 7), wish(2, 0)});
   ASSERT_TRUE(session.on_answer(answer(42)));
@@ -65,7 +65,7 @@ TEST(FetchSession, knows_a_partition_that_was_assigned_anew_by_its_name) {
             (std::vector{PartitionId{0}, PartitionId{2}}));
 }
 
-TEST(FetchSession, forgets_a_topic_whose_place_another_of_its_name_took) {
+TEST(FetchSession, forgets_a_topic_that_another_of_its_name_replaced) {
   FetchSession session;
   (void)plan(session, {wish(0, 5)});
   ASSERT_TRUE(session.on_answer(answer(42)));
@@ -103,7 +103,7 @@ TEST(FetchSession, starts_over_when_the_server_forgot_it) {
   EXPECT_EQ(next.topics.size(), 1U);
 }
 
-TEST(FetchSession, a_server_without_sessions_gets_everything_each_time) {
+TEST(FetchSession, a_server_without_sessions_gets_all_partitions_each_time) {
   FetchSession session;
   (void)plan(session, {wish(0, 5)});
   ASSERT_TRUE(session.on_answer(answer(0)));

@@ -27,7 +27,7 @@ TEST(RangeAssignor, PutsStaticMembersFirstByTheirInstanceIds) {
   EXPECT_EQ(assigned[2].partitions, (std::vector{at("t", 3)}));
 }
 
-TEST(RangeAssignor, GivesNothingOfWhatAMemberDidNotAskForOrIsNotThere) {
+TEST(RangeAssignor, AssignsOnlySubscribedTopicsThatExist) {
   const auto assigned = assign_range({{"a", std::nullopt, {"t"}},
                                       {"b", std::nullopt, {"u", "absent"}},
                                       {"c", std::nullopt, {"t"}}},
@@ -37,7 +37,7 @@ TEST(RangeAssignor, GivesNothingOfWhatAMemberDidNotAskForOrIsNotThere) {
   EXPECT_TRUE(assigned[2].partitions.empty());
 }
 
-TEST(ConsumerProtocol, ReadsBackWhatItWrites) {
+TEST(ConsumerProtocol, DecodesItsOwnEncoding) {
   const std::vector partitions{at("t", 0), at("t", 2), at("u", 1)};
   EXPECT_EQ(decode_assignment(encode_assignment(partitions).value()).value(), partitions);
   EXPECT_TRUE(decode_assignment(Slice()).value().empty());

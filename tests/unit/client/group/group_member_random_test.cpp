@@ -258,7 +258,7 @@ void play(Random& random, bool is_static) {
   if (!testing::Test::HasFailure()) world.settle();
 }
 
-TEST(RandomEventsOfAGroupMember, KeepItsPromisesToTheUserAndEndInAStableMember) {
+TEST(RandomEventsOfAGroupMember, KeepItsPromisesToTheCallerAndEndInAStableMember) {
   test::play_seeds(1'000, [](Random& random) { play(random, false); });
 }
 

@@ -124,7 +124,7 @@ class GroupMemberTest : public testing::Test {
   GroupMember core_{options(), random_};
 };
 
-TEST_F(GroupMemberTest, JoinsAtTheFirstPollWithTheIdThatItIsGiven) {
+TEST_F(GroupMemberTest, JoinsAtTheFirstPollWithTheIdFromTheServer) {
   start_joining();
   const Join first = std::get<Join>(actions_.at(0));
   EXPECT_EQ(first.message.member_id, "");
@@ -140,7 +140,7 @@ TEST_F(GroupMemberTest, JoinsAtTheFirstPollWithTheIdThatItIsGiven) {
   EXPECT_EQ(core_.assignment(), two_partitions());
 }
 
-TEST_F(GroupMemberTest, LeadsWithTheAssignmentsThatItIsHanded) {
+TEST_F(GroupMemberTest, LeadsWithTheGivenAssignments) {
   start_joining();
   accept_join("m");
   EXPECT_TRUE(core_.is_leader());
@@ -170,7 +170,7 @@ TEST_F(GroupMemberTest, RevokesInsideAPollBeforeItRejoins) {
   EXPECT_EQ(expect_rejoin_after<Revoke>().message.member_id, "m");
 }
 
-TEST_F(GroupMemberTest, KeepsSendingHeartbeatsWhileTheUserGivesUpPartitions) {
+TEST_F(GroupMemberTest, KeepsSendingHeartbeatsWhileTheCallerGivesUpPartitions) {
   become_stable();
   beat(code::rebalance_in_progress);
   take<Revoke>();
@@ -191,7 +191,7 @@ TEST_F(GroupMemberTest, LosesPartitionsAndIdWhenTheServerDoesNotKnowIt) {
   EXPECT_EQ(expect_rejoin_after<Lose>().message.member_id, "");
 }
 
-TEST_F(GroupMemberTest, TellsOfALossEvenWhileItRevokes) {
+TEST_F(GroupMemberTest, ReportsALossEvenWhileItRevokes) {
   become_stable();
   beat(code::rebalance_in_progress);
   take<Revoke>();
@@ -213,7 +213,7 @@ TEST_F(GroupMemberTest, IsFencedForEver) {
   take<Left>();
 }
 
-TEST_F(GroupMemberTest, SaysNowAndThenThatItIsRefused) {
+TEST_F(GroupMemberTest, ReportsOccasionallyThatItIsRefused) {
   start_joining();
   std::vector<int> told;
   const auto refuse = [&](int times) {
@@ -303,7 +303,7 @@ TEST_F(GroupMemberTest, JoinsTheCoordinatorThatTookOver) {
   EXPECT_EQ(take<Join>().coordinator, coordinator);
 }
 
-TEST_F(GroupMemberTest, ReportsWhatRetryingCannotCureAndTriesAgainAtTheNextPoll) {
+TEST_F(GroupMemberTest, ReportsAnErrorThatIsNotRetriableAndTriesAgainAtTheNextPoll) {
   for (const auto error : {code::group_max_size_reached, code::invalid_session_timeout,
                            code::inconsistent_group_protocol, code::group_authorization_failed,
                            code::invalid_group_id}) {
@@ -320,7 +320,7 @@ TEST_F(GroupMemberTest, ReportsWhatRetryingCannotCureAndTriesAgainAtTheNextPoll)
   }
 }
 
-TEST_F(GroupMemberTest, ReportsThatItMayNotAskForTheCoordinator) {
+TEST_F(GroupMemberTest, ReportsThatItMayNotLookUpTheCoordinator) {
   core_.subscribe({"t"}, now_, actions_);
   poll();
   refuse_find(code::group_authorization_failed);
@@ -491,7 +491,7 @@ TEST_F(GroupMemberTest, AsksOthersWhileTheCoordinatorIsInDoubtUntilTheyNameAnoth
   EXPECT_EQ(core_.state(), State::stable);
 }
 
-TEST_F(GroupMemberTest, AsksNobodyAnyMoreOnceTheCoordinatorIsBack) {
+TEST_F(GroupMemberTest, StopsAskingOtherServersOnceTheCoordinatorIsBack) {
   become_stable();
   core_.doubt_coordinator(true, now_, actions_);
   expect_nothing();
@@ -561,7 +561,7 @@ TEST_F(GroupMemberTest, LeavesWhenThereIsNoPollAndReturnsWithTheNext) {
   EXPECT_EQ(take<Join>().message.member_id, "");
 }
 
-TEST_F(GroupMemberTest, LeavesAfterTheUserGaveUpItsPartitions) {
+TEST_F(GroupMemberTest, LeavesAfterTheCallerGaveUpItsPartitions) {
   become_stable();
   core_.unsubscribe(now_, actions_);
   take<Revoke>();
@@ -591,7 +591,7 @@ TEST_F(GroupMemberTest, StaysAsAStaticMemberWhenItCloses) {
   expect_nothing();
 }
 
-TEST_F(GroupMemberTest, PassesOverAnswersThatCameTooLate) {
+TEST_F(GroupMemberTest, IgnoresLateAnswers) {
   start_joining();
   const auto join = take<Join>();
   core_.unsubscribe(now_, actions_);

@@ -113,7 +113,7 @@ class OffsetsOnCluster : public testing::Test, public ScriptedWorld, public Offs
   std::shared_ptr<GroupOffsets> offsets_;
 };
 
-TEST_F(OffsetsOnCluster, CommitsAsTheMemberThatItIs) {
+TEST_F(OffsetsOnCluster, CommitsAsAMember) {
   instance_ = "i";
   commit(70, 10s, {0, 1});
   world.run_for(1s);
@@ -132,7 +132,7 @@ TEST_F(OffsetsOnCluster, CommitsAsTheMemberThatItIs) {
   EXPECT_EQ(asked.topics[0].partitions[1].committed_metadata, "note");
 }
 
-TEST_F(OffsetsOnCluster, CommitsOutsideOfAGenerationWithoutAName) {
+TEST_F(OffsetsOnCluster, CommitsWithoutAMemberIdOutsideOfAGeneration) {
   generation_ = Generation{};
   instance_ = "i";
   commit(70);
@@ -196,7 +196,7 @@ TEST_F(OffsetsOnCluster, GivesUpAtTheDeadlineWithTheLastReason) {
   EXPECT_NE(outcomes_[1].error().message().find("coordinator of group g"), std::string_view::npos);
 }
 
-TEST_F(OffsetsOnCluster, DoesNotRepeatWhatAnotherGenerationMayNotCommit) {
+TEST_F(OffsetsOnCluster, DoesNotRepeatACommitThatAnotherGenerationMayNotMake) {
   for (const auto error : {code::illegal_generation, code::unknown_member_id,
                            code::rebalance_in_progress, code::fenced_instance_id}) {
     commits_.clear();
@@ -280,7 +280,7 @@ TEST_F(OffsetsOnCluster, TriesAgainAfterALostConnection) {
   EXPECT_TRUE(outcomes_[0]);
 }
 
-TEST_F(OffsetsOnCluster, FetchesWhatIsCommittedAndLeavesOutTheRest) {
+TEST_F(OffsetsOnCluster, FetchesOnlyPartitionsWithACommittedOffset) {
   const auto found = fetch({0, 3, 7});
   ASSERT_TRUE(found && *found);
   ASSERT_EQ((*found)->size(), 2U);
@@ -308,7 +308,7 @@ TEST_F(OffsetsOnCluster, SaysWhyItCannotFetch) {
   EXPECT_NE(one_of_them->error().message().find("orders-3"), std::string_view::npos);
 }
 
-TEST_F(OffsetsOnCluster, CommitsAtAFrozenCoordinatorEndInTimeAndSayWhatStoodInTheWay) {
+TEST_F(OffsetsOnCluster, CommitsAtAFrozenCoordinatorEndInTimeAndNameTheReason) {
   commit(1);
   world.run_for(1s);
   ASSERT_EQ(outcomes_.size(), 1u);
@@ -329,7 +329,7 @@ TEST_F(OffsetsOnCluster, CommitsAtAFrozenCoordinatorEndInTimeAndSayWhatStoodInTh
   }
 }
 
-TEST_F(OffsetsOnCluster, FetchesAtAFrozenCoordinatorEndInTimeAndSayWhatStoodInTheWay) {
+TEST_F(OffsetsOnCluster, FetchesAtAFrozenCoordinatorEndInTimeAndNameTheReason) {
   ASSERT_TRUE(fetch({0}));
   world.machine("broker-1").process("broker-1")->pause(10min);
   const TimePoint asked = world.now();
@@ -341,7 +341,7 @@ TEST_F(OffsetsOnCluster, FetchesAtAFrozenCoordinatorEndInTimeAndSayWhatStoodInTh
             "OffsetFetch");
 }
 
-TEST_F(OffsetsOnCluster, FailsEverythingWhenItIsClosed) {
+TEST_F(OffsetsOnCluster, FailsAllCallsWhenItIsClosed) {
   coordinator_ = NodeId{};
   commit(70);
   commit(71);

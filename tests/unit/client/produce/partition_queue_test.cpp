@@ -90,7 +90,7 @@ TEST_F(Queue, StartsANewBatchWhenOneIsFull) {
   EXPECT_FALSE(queue().take(now()));
 }
 
-TEST_F(Queue, IsDueWithSoManyRecordsAndStillGrows) {
+TEST_F(Queue, IsDueWithBatchRecordsAndStillGrows) {
   settings_.batch_records = 2;
   EXPECT_TRUE(append(10).wake);
   EXPECT_TRUE(append(10).wake);
@@ -98,7 +98,7 @@ TEST_F(Queue, IsDueWithSoManyRecordsAndStillGrows) {
   EXPECT_EQ(queue().take(now())->builder.count(), 3);
 }
 
-TEST_F(Queue, TellsWhoSticksToABatchThatItWasTaken) {
+TEST_F(Queue, RefusesAnAppendToABatchThatWasTaken) {
   const auto serial = append(10).serial;
   EXPECT_EQ(append(10, {.only_serial = serial}).appended, Appended::ok);
   queue().take_any();
@@ -122,7 +122,7 @@ TEST_F(Queue, LeavesNoEmptyBatchBehindWhenThereIsNoMemory) {
   EXPECT_EQ(queue().opened(), 0u);
 }
 
-TEST_F(Queue, HurriesWhatItHolds) {
+TEST_F(Queue, MakesItsBatchesDueOnRequest) {
   EXPECT_FALSE(queue().hurry());
   append(10);
   EXPECT_TRUE(queue().hurry());
@@ -132,7 +132,7 @@ TEST_F(Queue, HurriesWhatItHolds) {
   EXPECT_FALSE(queue().take(now())) << "what came later is not due";
 }
 
-TEST_F(Queue, TakesNothingMoreWhenClosed) {
+TEST_F(Queue, TakesNoMoreRecordsWhenClosed) {
   append(10);
   queue().close();
   EXPECT_EQ(append(10).appended, Appended::closed);

@@ -261,7 +261,7 @@ TEST(RandomEventsOfAPartition, StoreEachRecordOnceInOrderWithIdempotence) {
   test::play_seeds(500, [](Random& random) { play(random, true); });
 }
 
-TEST(RandomEventsOfAPartition, TellWhatIsStoredWithoutIdempotence) {
+TEST(RandomEventsOfAPartition, ReportStoredRecordsWithoutIdempotence) {
   test::play_seeds(300, [](Random& random) { play(random, false); });
 }
 

@@ -180,14 +180,14 @@ TEST_F(Partition, WaitsForTheBackoff) {
   EXPECT_EQ(sender_.next(leader, start + 1s), Next::resend);
 }
 
-TEST_F(Partition, GivesANewLeaderNothingBeforeTheOldOneAnswered) {
+TEST_F(Partition, SendsNoBatchToANewLeaderBeforeTheOldOneAnswered) {
   const auto order = send(1);
   EXPECT_EQ(sender_.next(other_leader, start), Next::nothing);
   refuse(order, broker_error::not_leader_or_follower);
   EXPECT_EQ(sender_.next(other_leader, start), Next::resend);
 }
 
-TEST_F(Partition, TakesADuplicateForStored) {
+TEST_F(Partition, TreatsADuplicateAsStored) {
   const auto order = send(1);
   refuse(order, broker_error::duplicate_sequence_number);
   EXPECT_TRUE(failures_.empty());
@@ -196,7 +196,7 @@ TEST_F(Partition, TakesADuplicateForStored) {
   EXPECT_TRUE(receipt->offset.is_none());
 }
 
-TEST_F(KnownPartition, ResendsWhatCameOutOfOrderBehindAFailure) {
+TEST_F(KnownPartition, ResendsABatchThatWasOutOfOrderAfterAFailure) {
   const auto first = send(1), second = send(1);
   refuse(first, broker_error::not_enough_replicas);
   refuse(second, broker_error::out_of_order_sequence_number);
@@ -204,7 +204,7 @@ TEST_F(KnownPartition, ResendsWhatCameOutOfOrderBehindAFailure) {
   EXPECT_EQ(sender_.identity().epoch, ProducerEpoch{0});
 }
 
-TEST_F(KnownPartition, ChangesTheEpochOnlyWhenNothingIsUnderWay) {
+TEST_F(KnownPartition, ChangesTheEpochOnlyWhenNoBatchIsInFlight) {
   const auto first = send(4), second = send(2);
   refuse(second, broker_error::unknown_producer_id);
   EXPECT_EQ(sender_.next(leader, start), Next::nothing) << "the first is still under way";
@@ -213,7 +213,7 @@ TEST_F(KnownPartition, ChangesTheEpochOnlyWhenNothingIsUnderWay) {
   EXPECT_EQ(sender_.identity().epoch, ProducerEpoch{1});
 }
 
-TEST_F(KnownPartition, NumbersAnewUnderTheNextEpoch) {
+TEST_F(KnownPartition, NumbersBatchesAgainUnderTheNextEpoch) {
   const auto first = send(4), second = send(2);
   succeed(first, Offset{0});
   refuse(second, broker_error::out_of_order_sequence_number);
@@ -252,7 +252,7 @@ class LateBatches : public KnownPartition {
   std::uint64_t third_ = 0;
 };
 
-TEST_F(LateBatches, GoAgainUnderTheirNumbersWhileTheOldConnectionMayBringThem) {
+TEST_F(LateBatches, AreSentAgainUnderTheirNumbersWhileTheyMayArriveOnTheOldConnection) {
   lose_all();
   sender_.expire(start + 60s);
   ASSERT_EQ(failures_.size(), 1u);
@@ -282,7 +282,7 @@ TEST_F(LateBatches, AreGivenUpTogether) {
   EXPECT_EQ(sender_.identity().epoch, ProducerEpoch{1}) << "they may still arrive under the other";
 }
 
-TEST_F(LateBatches, AreGivenUpTogetherAlsoWhenTheFirstIsUnderWay) {
+TEST_F(LateBatches, AreGivenUpTogetherAlsoWhenTheFirstIsInFlight) {
   lose_all();
   sender_.expire(start + 60s);
   expect_again(0, 1);
@@ -295,14 +295,14 @@ TEST_F(LateBatches, AreGivenUpTogetherAlsoWhenTheFirstIsUnderWay) {
   EXPECT_EQ(sender_.identity().epoch, ProducerEpoch{1});
 }
 
-TEST_F(LateBatches, AreNotDroppedBeforeThoseBehindThemAreHeardOf) {
+TEST_F(LateBatches, AreNotDroppedBeforeLaterOnesAreAnswered) {
   sender_.expire(start + 60s);
   EXPECT_EQ(failures_.size(), 1u);
   lose_all();
   expect_again(0, 1);
 }
 
-TEST_F(LateBatches, TakeNewNumbersBehindOneThatWasRefused) {
+TEST_F(LateBatches, TakeNewNumbersAfterOneThatWasRefused) {
   refuse(first_, broker_error::not_enough_replicas);
   lose(second_);
   lose(third_);
@@ -316,7 +316,7 @@ TEST_F(LateBatches, TakeNewNumbersBehindOneThatWasRefused) {
   EXPECT_TRUE(sender_.is_idle());
 }
 
-TEST_F(LateBatches, AskAboutOldNumbersBeforeTheyTakeNewOnes) {
+TEST_F(LateBatches, AreSentUnderOldNumbersBeforeTheyTakeNewOnes) {
   lose_all();
   expect_again(0, 1);
   refuse(first_, broker_error::invalid_record);
@@ -330,7 +330,7 @@ TEST_F(LateBatches, AskAboutOldNumbersBeforeTheyTakeNewOnes) {
   EXPECT_TRUE(sender_.is_idle());
 }
 
-TEST_F(LateBatches, AreNotSplitForNobody) {
+TEST_F(LateBatches, AreNotSplitOnceTheirCallersWereTold) {
   lose_all();
   sender_.expire(start + 60s);
   expect_again(0, 1);
@@ -343,7 +343,7 @@ TEST_F(LateBatches, AreNotSplitForNobody) {
   EXPECT_EQ(failures_.size(), 1u);
 }
 
-TEST_F(Partition, SendsNothingAgainForNobodyWithoutNumbers) {
+TEST_F(Partition, DoesNotResendExpiredBatchesWithoutNumbers) {
   ProducePartition plain(*this, "orders-0");
   ASSERT_EQ(plain.next(leader, start), Next::fresh);
   const auto first = plain.seal(batch(1), wire::Compression::none, {}, 60s, leader).order;
@@ -369,7 +369,7 @@ TEST_F(Partition, AsksForANewIdWhenItsEpochsAreUsedUp) {
   EXPECT_EQ(header_of(last.resend(leader)).producer_id, ProducerId{8});
 }
 
-TEST_F(Partition, SplitsWhatIsTooLarge) {
+TEST_F(Partition, SplitsABatchThatIsTooLarge) {
   std::vector<std::int64_t> offsets;
   std::vector<DeliveryCall> calls;
   for (std::uint32_t i = 0; i < 3; ++i) {
@@ -396,7 +396,7 @@ TEST_F(Partition, SplitsWhatIsTooLarge) {
   EXPECT_EQ(offsets, (std::vector<std::int64_t>{10, 90, 91}));
 }
 
-TEST_F(Partition, SplitsDownToTheRecordAtFaultAndFailsItAlone) {
+TEST_F(Partition, SplitsDownToTheRecordAtFaultAndFailsOnlyThat) {
   std::map<std::uint32_t, Result<Receipt>> told;
   std::vector<DeliveryCall> calls;
   for (std::uint32_t i = 0; i < 7; ++i) {
@@ -429,7 +429,7 @@ TEST_F(Partition, SplitsDownToTheRecordAtFaultAndFailsItAlone) {
   EXPECT_TRUE(sender_.is_idle());
 }
 
-TEST_F(KnownPartition, HoldsBackWhatIsBehindABatchThatIsSplit) {
+TEST_F(KnownPartition, HoldsBackBatchesAfterOneThatIsSplit) {
   const auto first = send(2), second = send(1);
   refuse(first, broker_error::message_too_large);
   refuse(second, broker_error::out_of_order_sequence_number);
@@ -458,7 +458,7 @@ TEST_F(Partition, SplitsWithoutNumbersToo) {
   }
 }
 
-TEST_F(Partition, DropsTheHalvesOfABatchWhoseTimeIsUp) {
+TEST_F(Partition, DropsTheHalvesOfAnExpiredBatch) {
   refuse(send(2), broker_error::message_too_large);
   sender_.expire(start + 120s);
   ASSERT_EQ(failures_.size(), 1u);
@@ -468,7 +468,7 @@ TEST_F(Partition, DropsTheHalvesOfABatchWhoseTimeIsUp) {
   EXPECT_EQ(settled_, 2);
 }
 
-TEST_F(Partition, FailsWhatCannotBeSplit) {
+TEST_F(Partition, FailsABatchThatCannotBeSplit) {
   const auto order = send(2);
   refuse(order, broker_error::message_too_large);
   sender_.on_halves(order, fail(Error::client(Errc::limit_reached, "no memory")));
@@ -541,7 +541,7 @@ TEST_F(Partition, SaysNotStoredWhenTheServerHadRefusedIt) {
   EXPECT_TRUE(sender_.is_idle());
 }
 
-TEST_F(KnownPartition, FailsEverythingAtTheEnd) {
+TEST_F(KnownPartition, FailsAllBatchesAtTheEnd) {
   send(1);
   const auto second = send(2);
   lose(second);
@@ -564,7 +564,7 @@ TEST_F(KnownPartition, SendsNoMorePartsOfSplitBatchesAtOnceThanServersRemember) 
   EXPECT_EQ(sender_.next(leader, start), Next::nothing) << "four more parts wait";
 }
 
-TEST_F(KnownPartition, GoesOnAloneUntilTheOldestBatchSucceedsWhateverSucceedsBehindIt) {
+TEST_F(KnownPartition, SendsSingleBatchesUntilTheOldestSucceedsEvenIfLaterOnesDo) {
   const auto first = send(1), second = send(1);
   refuse(first, broker_error::not_leader_or_follower);
   succeed(second, Offset{2});

@@ -178,7 +178,7 @@ TEST_F(ProducerOnCluster, FollowsAPartitionToItsNewLeader) {
   EXPECT_EQ(script.produced.back().at, NodeId{2});
 }
 
-TEST_F(ProducerOnCluster, TriesAgainWhatTheServerCouldNotDo) {
+TEST_F(ProducerOnCluster, RetriesABatchThatTheServerCouldNotStore) {
   script.produce_errors = {broker_error::not_enough_replicas, broker_error::request_timed_out};
   start();
   send(0);
@@ -187,7 +187,7 @@ TEST_F(ProducerOnCluster, TriesAgainWhatTheServerCouldNotDo) {
   EXPECT_EQ(script.produced.size(), 3u);
 }
 
-TEST_F(ProducerOnCluster, TellsWhatCannotBeRetried) {
+TEST_F(ProducerOnCluster, ReportsErrorsThatAreNotRetriable) {
   script.produce_errors = {broker_error::topic_authorization_failed};
   start();
   send(0);
@@ -255,7 +255,7 @@ TEST_F(ProducerOnCluster, GivesUpAtTheDeliveryTimeout) {
   EXPECT_EQ(told_[0].error().stored(), Stored::possibly);
 }
 
-TEST_F(ProducerOnCluster, SleepsUntilSomethingCanHappen) {
+TEST_F(ProducerOnCluster, SleepsUntilTheNextPossibleEvent) {
   script.is_silent = true;
   start({.delivery_timeout = 40s, .request_timeout = 30s});
   for (const std::size_t partition : {0u, 1u}) {
@@ -310,7 +310,7 @@ TEST_F(ProducerOnCluster, SaysWhyARecordWasNotSentInTime) {
   EXPECT_EQ(told_[0].error().stored(), Stored::no);
 }
 
-TEST_F(ProducerOnCluster, SaysAfterFiveSecondsWhatStandsInTheWayOfRecords) {
+TEST_F(ProducerOnCluster, LogsTheReasonForStalledRecordsAfterFiveSeconds) {
   answer_by([](const Slice&, Told& told, wire::ProduceResponse&) {
     told.error_code = broker_error::kafka_storage_error;
     told.error_message = "no space left on /data";
@@ -334,7 +334,7 @@ TEST_F(ProducerOnCluster, SaysAfterFiveSecondsWhatStandsInTheWayOfRecords) {
   EXPECT_NE(at_the_end.find("KAFKA_STORAGE_ERROR (56)"), std::string::npos) << at_the_end;
 }
 
-TEST_F(ProducerOnCluster, SaysWhichServerLetsRecordsWait) {
+TEST_F(ProducerOnCluster, LogsTheServerThatStallsRecords) {
   script.is_silent = true;
   start({.linger = 3s, .delivery_timeout = 60s});
   send(0);
@@ -444,7 +444,7 @@ TEST_F(ProducerOnCluster, SaysWhetherARefusedRecordMayBeStored) {
 
 // As after a firewall dropped the open connections: requests on them get no answer, and new
 // connections work.
-TEST_F(ProducerOnCluster, ReachesTheServerAnewThoughAllOpenConnectionsHang) {
+TEST_F(ProducerOnCluster, ReachesTheServerAgainAlthoughAllOpenConnectionsHang) {
   script.brokers = {NodeId{1}};
   script.leaders = {{NodeId{1}, LeaderEpoch{0}}};
   start({.delivery_timeout = 20s, .request_timeout = 5s});
@@ -457,7 +457,7 @@ TEST_F(ProducerOnCluster, ReachesTheServerAnewThoughAllOpenConnectionsHang) {
   EXPECT_EQ(stored(), 2u);
 }
 
-TEST_F(ProducerOnCluster, CarriesOnWhenTheServerComesBack) {
+TEST_F(ProducerOnCluster, ContinuesWhenTheServerComesBack) {
   start();
   sim::Machine& broker = world.machine("broker-1");
   broker.lose_power();
@@ -480,7 +480,7 @@ TEST_F(ProducerOnCluster, LingersForMoreRecords) {
   EXPECT_EQ(stored(), 2u);
 }
 
-TEST_F(ProducerOnCluster, ASpentBufferHurriesWhereNoAnswerWillMakeRoom) {
+TEST_F(ProducerOnCluster, ASpentBufferMakesBatchesDueWhereNoAnswerWillFreeSpace) {
   script.is_silent = true;
   start({.linger = 60s});
   const auto hurry = [this] {
@@ -568,7 +568,7 @@ TEST_F(ProducerOnCluster, RefusesARecordThatNoRequestMayHold) {
   EXPECT_EQ(stored(), 1u);
 }
 
-TEST_F(ProducerOnCluster, TellsTheExactTimesOfRecordsThatLieYearsApart) {
+TEST_F(ProducerOnCluster, ReportsTheExactTimesOfRecordsThatLieYearsApart) {
   start({.linger = 10ms});
   auto& to = *topic_->table().all.at(0);
   constexpr std::int64_t far = std::int64_t{1} << 33;
@@ -588,7 +588,7 @@ TEST_F(ProducerOnCluster, TellsTheExactTimesOfRecordsThatLieYearsApart) {
   }
 }
 
-TEST_F(ProducerOnCluster, ARecordThatIsWaitedForInVainMayBeStored) {
+TEST_F(ProducerOnCluster, ARecordMayBeStoredAfterAWaitThatTimedOut) {
   script.is_silent = true;
   start();
   const Delivery under_way = send_untold(0);
@@ -606,7 +606,7 @@ TEST_F(ProducerOnCluster, ARecordThatIsWaitedForInVainMayBeStored) {
 }
 
 // A later answer on the same connection could belong to any request.
-TEST_F(ProducerOnCluster, TakesAnAnswerThatItCannotReadForABrokenConnection) {
+TEST_F(ProducerOnCluster, TreatsAnUnreadableAnswerAsABrokenConnection) {
   start({.linger = 0us});
   send(0);
   world.run_for(1s);
@@ -653,7 +653,7 @@ TEST_F(ProducerOnCluster, TakesAnAnswerThatItCannotReadForABrokenConnection) {
       << warnings[0];
 }
 
-TEST_F(ProducerOnCluster, TakesAnAnswerAboveMaxResponseBytesForABrokenConnection) {
+TEST_F(ProducerOnCluster, TreatsAnAnswerAboveMaxResponseBytesAsABrokenConnection) {
   engine_options.link.limits.max_frame_bytes = 4'096;
   start({.linger = 0us});
   int asked = 0;
@@ -670,7 +670,7 @@ TEST_F(ProducerOnCluster, TakesAnAnswerAboveMaxResponseBytesForABrokenConnection
       << warnings[0];
 }
 
-TEST_F(ProducerOnCluster, CloseFailsWhatIsStillUnderWay) {
+TEST_F(ProducerOnCluster, CloseFailsUnsettledRecords) {
   script.is_silent = true;
   start();
   send(0);
@@ -708,7 +708,7 @@ TEST_F(ProducerOnCluster, CompressesBesideTheLoopAndKeepsTheOrder) {
   EXPECT_EQ(next, 20);
 }
 
-TEST_F(ProducerOnCluster, CompressesTheHalvesOfWhatIsTooLarge) {
+TEST_F(ProducerOnCluster, CompressesTheHalvesOfABatchThatIsTooLarge) {
   std::vector<wire::BatchHeader> stored;
   std::vector<std::string> values;
   answer_by([&](const Slice& batch, Told& told, wire::ProduceResponse&) {
@@ -748,7 +748,7 @@ TEST_F(ProducerOnCluster, CompressesTheHalvesOfWhatIsTooLarge) {
 
 constexpr std::int16_t refused = broker_error::topic_authorization_failed;
 
-TEST_F(ProducerOnCluster, TellsOnceOfABatchThatFailedAndNobodyTook) {
+TEST_F(ProducerOnCluster, ReportsAFailedBatchThatNoCallerReadOnce) {
   std::vector<Error> untaken;
   script.produce_errors = {refused, refused};
   start({.on_untaken_failure = [&](const Error& why) { untaken.push_back(why); }});
@@ -768,7 +768,7 @@ TEST_F(ProducerOnCluster, TellsOnceOfABatchThatFailedAndNobodyTook) {
   EXPECT_TRUE(warnings.empty());
 }
 
-TEST_F(ProducerOnCluster, TellsOfWhatItsDeliveriesOutliveInItsLastReportAlone) {
+TEST_F(ProducerOnCluster, ReportsFailuresOfDeliveriesThatOutliveItOnlyInItsLastReport) {
   int untaken = 0;
   script.produce_errors = {refused};
   const ProducerOptions options{.on_untaken_failure = [&](const Error&) { ++untaken; }};
@@ -798,7 +798,7 @@ TEST_F(ProducerOnCluster, TellsOfWhatItsDeliveriesOutliveInItsLastReportAlone) {
   EXPECT_TRUE(warnings.empty());
 }
 
-TEST_F(ProducerOnCluster, DoesNotTellAgainOfWhatSomebodyTook) {
+TEST_F(ProducerOnCluster, DoesNotReportFailuresThatACallerRead) {
   int untaken = 0;
   script.produce_errors = {refused, refused};
   start({.on_untaken_failure = [&](const Error&) { ++untaken; }});
@@ -819,7 +819,7 @@ TEST_F(ProducerOnCluster, DoesNotTellAgainOfWhatSomebodyTook) {
   EXPECT_TRUE(warnings.empty());
 }
 
-TEST_F(ProducerOnCluster, TellsOfABatchThatWasSplitOnce) {
+TEST_F(ProducerOnCluster, ReportsASplitBatchOnce) {
   int untaken = 0;
   answer_by([](const Slice&, Told& told, wire::ProduceResponse&) {
     told.error_code = broker_error::message_too_large;
@@ -830,7 +830,7 @@ TEST_F(ProducerOnCluster, TellsOfABatchThatWasSplitOnce) {
   EXPECT_EQ(untaken, 1);
 }
 
-TEST_F(ProducerOnCluster, LogsWhatNobodyTookOnceASecondWithItsCount) {
+TEST_F(ProducerOnCluster, LogsFailuresThatNoCallerReadOnceASecondWithTheirCount) {
   script.produce_errors = {refused, refused, refused, refused};
   start({.linger = 0us});
   // Whole seconds of the client's clock begin with the world's.
@@ -850,7 +850,7 @@ TEST_F(ProducerOnCluster, LogsWhatNobodyTookOnceASecondWithItsCount) {
   EXPECT_TRUE(warnings[1].starts_with(line + "4; the last: ")) << warnings[1];
 }
 
-TEST_F(ProducerOnCluster, SendsNothingForAsLongAsTheServerThrottles) {
+TEST_F(ProducerOnCluster, SendsNoRequestWhileTheServerThrottles) {
   std::vector<TimePoint> asked_at;
   std::int32_t throttle_ms = 700;
   answer_by([&](const Slice&, Told& told, wire::ProduceResponse& answer) {
@@ -886,7 +886,7 @@ TEST_F(ProducerOnCluster, SendsNothingForAsLongAsTheServerThrottles) {
   EXPECT_EQ(warnings.size(), 2u);
 }
 
-TEST_F(ProducerOnCluster, FindsOutThatATopicDoesNotExist) {
+TEST_F(ProducerOnCluster, DetectsThatATopicDoesNotExist) {
   start();
   script.leaders.clear();
   std::optional<Error> why;

@@ -114,7 +114,7 @@ TEST_F(Room, one_call_serves_as_many_as_there_are_pieces) {
   EXPECT_EQ(served(), (std::vector<int>{0, 1, 2}));
 }
 
-TEST_F(Room, beside_who_is_at_work_another_waits_for_most_of_the_room) {
+TEST_F(Room, a_second_caller_waits_for_most_of_the_room) {
   std::vector<std::jthread> threads;
   join(threads);
   join(threads);
@@ -129,7 +129,7 @@ TEST_F(Room, beside_who_is_at_work_another_waits_for_most_of_the_room) {
   queue_.on_room();
 }
 
-TEST_F(Room, who_comes_back_within_his_turn_goes_first_and_then_last) {
+TEST_F(Room, a_caller_that_comes_back_within_its_turn_goes_first_and_then_last) {
   StillClock still;
   clock_ = &still;
   std::jthread hog([this, &still] {
@@ -152,7 +152,7 @@ TEST_F(Room, who_comes_back_within_his_turn_goes_first_and_then_last) {
   EXPECT_EQ(served(), (std::vector<int>{0, 0, 1, 0}));
 }
 
-TEST_F(Room, it_is_the_turn_of_others_while_they_wait_unless_one_was_let_in) {
+TEST_F(Room, it_is_the_turn_of_waiting_callers_unless_one_was_admitted) {
   StillClock still;
   clock_ = &still;
   EXPECT_FALSE(queue_.is_turn_of_others(still));
@@ -168,7 +168,7 @@ TEST_F(Room, it_is_the_turn_of_others_while_they_wait_unless_one_was_let_in) {
   EXPECT_FALSE(queue_.is_turn_of_others(still));
 }
 
-TEST(ImpatientRoom, what_nobody_tells_of_is_found) {
+TEST(ImpatientRoom, finds_room_without_a_notification) {
   RoomQueue queue{1ms};
   std::atomic<int> attempts{0};
   EXPECT_TRUE(queue.wait(
@@ -184,7 +184,7 @@ TEST_F(Room, a_caller_gives_up_when_its_time_is_up) {
   EXPECT_EQ(queue_.length(), 0u);
 }
 
-TEST_F(Room, who_gives_up_lets_the_next_one_in) {
+TEST_F(Room, a_caller_that_gives_up_lets_the_next_one_in) {
   std::jthread first([this] { EXPECT_FALSE(wait_for_one(30ms)); });
   while (queue_.length() == 0) std::this_thread::yield();
   std::vector<std::jthread> threads;
@@ -195,7 +195,7 @@ TEST_F(Room, who_gives_up_lets_the_next_one_in) {
   wait_until_served(1);
 }
 
-TEST_F(Room, closing_sends_everybody_away) {
+TEST_F(Room, closing_wakes_all_callers_without_room) {
   std::vector<std::jthread> threads;
   for (int i = 0; i < 3; ++i) join(threads);
   queue_.close();

@@ -82,7 +82,7 @@ INSTANTIATE_TEST_SUITE_P(Codecs, SplitBatch,
                                          wire::Compression::snappy, wire::Compression::lz4,
                                          wire::Compression::zstd));
 
-TEST(SplitBatch, SplitsWhatCompressesVeryWell) {
+TEST(SplitBatch, SplitsABatchThatCompressesVeryWell) {
   const Chain whole = made_batch(wire::Compression::zstd, 2, 8 << 20);
   ASSERT_LT(whole.size() * 1'032, std::size_t{16} << 20);
   const auto halves = split_batch(whole, {});
@@ -90,7 +90,7 @@ TEST(SplitBatch, SplitsWhatCompressesVeryWell) {
   EXPECT_EQ((*halves)[1].count, 1);
 }
 
-TEST(SplitBatch, SaysWhatIsWrongWithTheLevel) {
+TEST(SplitBatch, NamesAWrongLevel) {
   const auto halves = split_batch(made_batch(wire::Compression::gzip, 2, 100), 77);
   ASSERT_FALSE(halves);
   EXPECT_EQ(halves.error().category(), ErrorCategory::configuration);

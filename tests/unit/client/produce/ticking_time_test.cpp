@@ -60,7 +60,7 @@ TEST_F(Ticking, TurnsTheLoopEvery5MsForAsLongAsItIsUsed) {
   EXPECT_TRUE(is_published());
 }
 
-TEST_F(Ticking, StopsAtOnceWhenNothingIsUnderWayUnlessSomebodyElseUsesIt) {
+TEST_F(Ticking, StopsAtOnceWhenNoRecordIsUnderWayUnlessAnotherProducerUsesIt) {
   keep_fresh(true);
   keep_fresh(false);
   EXPECT_FALSE(is_published());

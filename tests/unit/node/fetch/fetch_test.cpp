@@ -56,7 +56,7 @@ TEST_F(FetchTest, CountsBytesUpToItsMinimum) {
   EXPECT_EQ(values_of(answer).size(), 3u);
 }
 
-TEST_F(FetchTest, AnswersWithNothingWhenItsTimeIsUp) {
+TEST_F(FetchTest, IsAnsweredWithoutRecordsWhenItsTimeIsUp) {
   create("t");
   const TimePoint before = world.now();
   const auto answer = start_fetch({.max_wait_ms = 700});
@@ -91,7 +91,7 @@ TEST_F(FetchTest, GoesOnAtTheNextSegmentWithoutWaiting) {
   }
 }
 
-TEST_F(FetchTest, GivesTheFirstBatchWhateverItsSize) {
+TEST_F(FetchTest, ReturnsTheFirstBatchAtAnySize) {
   create("t", 2);
   ASSERT_EQ(produce("t", batch_of({std::string(5'000, 'x')})).error_code, 0);
   ASSERT_EQ(produce("t", batch_of({std::string(5'000, 'y')}), -1, 1).error_code, 0);
@@ -165,7 +165,7 @@ TEST_F(FetchTest, ClosingManyWaitsOfManyPartitionsIsLinear) {
   EXPECT_EQ(left, 0u);
 }
 
-TEST_F(FetchTest, TellsErrorsAtOnce) {
+TEST_F(FetchTest, ReturnsErrorsAtOnce) {
   create("t");
   EXPECT_EQ(fetch("t", {.offset = 5}).error_code, broker_error::offset_out_of_range);
   EXPECT_EQ(fetch("t", {.partition = 3}).error_code, broker_error::unknown_topic_or_partition);
@@ -187,7 +187,7 @@ TEST_F(FetchTest, IsToldWhenItsTopicIsDeleted) {
             broker_error::unknown_topic_or_partition);
 }
 
-TEST_F(FetchTest, OfAGoneConnectionIsForgotten) {
+TEST_F(FetchTest, OfAClosedConnectionIsForgotten) {
   create("t");
   (void)start_fetch({.max_wait_ms = 60'000});
   world.run_for(10ms);
@@ -197,7 +197,7 @@ TEST_F(FetchTest, OfAGoneConnectionIsForgotten) {
   EXPECT_EQ(running().engine.fetch_waits().size(), 0u);
 }
 
-TEST_F(FetchTest, GoesBeforeTheAcknowledgementOfWhatItWaitedFor) {
+TEST_F(FetchTest, IsAnsweredBeforeTheAcknowledgementOfItsRecords) {
   create("t");
   const PartitionRef partition = *running().engine.topics().find("t")->partition(PartitionId{0});
   FetchWaits& waits = running().engine.fetch_waits();
@@ -232,7 +232,7 @@ TEST_F(CheckedFetchTest, WaitsLikeALongPoll) {
   EXPECT_THAT(logger.lines, IsEmpty());
 }
 
-TEST_F(CheckedFetchTest, DamageTakesThePartitionOfflineBeforeAnybodyGetsIt) {
+TEST_F(CheckedFetchTest, DamageTakesThePartitionOfflineBeforeItIsReturned) {
   create("t");
   for (int i = 0; i < 10; ++i) {
     ASSERT_EQ(produce("t", batch_of({std::to_string(i)})).error_code, 0);
@@ -246,7 +246,7 @@ TEST_F(CheckedFetchTest, DamageTakesThePartitionOfflineBeforeAnybodyGetsIt) {
   EXPECT_EQ(logger.count("restore the file from a copy, or delete the topic"), 1u);
 }
 
-TEST_F(CheckedFetchTest, WhatNobodyReadsIsCheckedBehindTheScenes) {
+TEST_F(CheckedFetchTest, UnreadSegmentsAreCheckedInTheBackground) {
   create("t");
   ASSERT_EQ(produce("t", batch_of({std::string(1'000, 'x')})).error_code, 0);
   ASSERT_TRUE(stop_cleanly());
@@ -278,7 +278,7 @@ class FetchSessionTest : public NodeWorld {
   }
 };
 
-TEST_F(FetchSessionTest, AnswersOnlyWhatChanged) {
+TEST_F(FetchSessionTest, AnswersOnlyChangedPartitions) {
   create("t", 3);
   const auto full = begin(3);
   EXPECT_NE(full.session_id, 0);
@@ -296,7 +296,7 @@ TEST_F(FetchSessionTest, AnswersOnlyWhatChanged) {
   EXPECT_THAT(values_in(news.responses[0].partitions[0].records), ElementsAre("a"));
 }
 
-TEST_F(FetchSessionTest, ForgetsWhatItIsToldToForget) {
+TEST_F(FetchSessionTest, ForgetsTheForgottenTopicsOfARequest) {
   create("t", 2);
   const auto full = begin(2);
   ASSERT_EQ(produce("t", batch_of({"a"}), -1, 0).error_code, 0);
@@ -309,7 +309,7 @@ TEST_F(FetchSessionTest, ForgetsWhatItIsToldToForget) {
   EXPECT_EQ(answer.responses[0].partitions[0].partition_index, PartitionId{1});
 }
 
-TEST_F(FetchSessionTest, RefusesWhatItDoesNotKnow) {
+TEST_F(FetchSessionTest, RefusesUnknownSessionsAndEpochs) {
   create("t");
   EXPECT_EQ(ask(of_session(77, 1), 12).error_code, broker_error::fetch_session_id_not_found);
   const auto full = begin(1);

@@ -419,7 +419,7 @@ class RandomEvents {
   std::optional<std::size_t> rewritten_from_;
 };
 
-TEST(GroupEvents, GroupsHoldTheirInvariantsAndTheModelWhateverHappens) {
+TEST(GroupEvents, KeepTheInvariantsAndTheModelForAnyEvents) {
   test::play_seeds(300, [](Random& random) { RandomEvents(random.next()).run(400); });
 }
 

@@ -84,7 +84,7 @@ class GroupStateTest : public NodeWorld {
   const GroupCoordinator& groups() { return running().engine.groups().coordinator(); }
 };
 
-TEST_F(GroupStateTest, WhatAllMembersTellTogetherIsBounded) {
+TEST_F(GroupStateTest, SubscriptionsOfAllGroupsTogetherAreBounded) {
   settings.groups.max_state_bytes = 1_MiB;
   std::vector<wire::JoinGroupResponse> joined;
   for (int i = 0; i < 30; ++i) {
@@ -109,7 +109,7 @@ TEST_F(GroupStateTest, WhatAllMembersTellTogetherIsBounded) {
   groups().check_invariants();
 }
 
-TEST_F(GroupStateTest, WhatLeadersAssignTogetherIsBounded) {
+TEST_F(GroupStateTest, AssignmentsOfAllGroupsTogetherAreBounded) {
   settings.groups.max_state_bytes = 1_MiB;
   int refused = 0;
   for (int i = 0; i < 30 && refused == 0; ++i) {
@@ -269,7 +269,7 @@ TEST_F(GroupStateTest, GroupsAreListedAndDescribedASliceAtATime) {
   EXPECT_EQ(ask(filtered).error_code, broker_error::invalid_request);
 }
 
-TEST_F(GroupStateTest, AMemberWhoseConnectionDiedHalfOpenInJoinGroupHoldsNobodyUpForLong) {
+TEST_F(GroupStateTest, AMemberWithAHalfOpenConnectionInJoinGroupDelaysOthersOnlyBriefly) {
   const auto first = join("g", "m");
   ASSERT_EQ(first.error_code, 0);
   ASSERT_EQ(ask(sync_request("g", first, "all"), 5).error_code, 0);

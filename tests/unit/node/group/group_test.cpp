@@ -184,7 +184,7 @@ TEST_F(GroupTest, ASecondMemberMakesANewGeneration) {
   EXPECT_EQ(committed(), 5);
 }
 
-TEST_F(GroupTest, AssignmentsAreToldOnceTheyAreOnDisk) {
+TEST_F(GroupTest, AssignmentsAreAnsweredOnceTheyAreOnDisk) {
   make_pair();
   const auto first = start_join(one_);
   world.run_for(1ms);
@@ -206,7 +206,7 @@ TEST_F(GroupTest, AssignmentsAreToldOnceTheyAreOnDisk) {
   EXPECT_EQ(sync(two_).assignment.text(), "1");
 }
 
-TEST_F(GroupTest, AMemberThatFallsSilentIsTakenOut) {
+TEST_F(GroupTest, AMemberWithoutHeartbeatsIsRemoved) {
   make_pair();
   for (int i = 0; i < 4; ++i) {
     world.run_for(3s);
@@ -219,7 +219,7 @@ TEST_F(GroupTest, AMemberThatFallsSilentIsTakenOut) {
   EXPECT_EQ(joined.members.size(), 1u);
 }
 
-TEST_F(GroupTest, WhoDoesNotRejoinInTimeIsLeftBehind) {
+TEST_F(GroupTest, AMemberThatDoesNotRejoinInTimeIsRemoved) {
   make_pair();
   Member three{"three", {}, {}};
   EXPECT_EQ(finish_join(three, start_join(three)).error_code, broker_error::member_id_required);
@@ -237,7 +237,7 @@ TEST_F(GroupTest, WhoDoesNotRejoinInTimeIsLeftBehind) {
   EXPECT_EQ(heartbeat(two_), broker_error::unknown_member_id);
 }
 
-TEST_F(GroupTest, WhoDoesNotAskForItsAssignmentIsTakenOut) {
+TEST_F(GroupTest, AMemberThatDoesNotAskForItsAssignmentIsRemoved) {
   make_pair();
   const auto first = start_join(one_);
   world.run_for(1ms);
@@ -263,7 +263,7 @@ TEST_F(GroupTest, LeavingRebalancesAtOnce) {
   EXPECT_EQ(describe().group_state, "Empty");
 }
 
-TEST_F(GroupTest, RefusesWhatItCannotAgreeOn) {
+TEST_F(GroupTest, RefusesMembersWithoutACommonProtocol) {
   make_pair();
   Member other{"three", {}, {}};
   auto request = join_request(other);
@@ -316,7 +316,7 @@ TEST_F(GroupTest, AMemberIdTakesTheBeginningOfTheClientId) {
   EXPECT_EQ(sync(member, {{member.id, "0"}}).error_code, 0);
 }
 
-TEST_F(GroupTest, WhatMembersTellTogetherIsBounded) {
+TEST_F(GroupTest, SubscriptionsOfAllMembersTogetherAreBounded) {
   std::vector<Member> members;
   std::int16_t error = 0;
   for (int i = 0; i < 10 && error == 0; ++i) {
@@ -334,7 +334,7 @@ TEST_F(GroupTest, WhatMembersTellTogetherIsBounded) {
   EXPECT_EQ(describe().members.size(), 6u);
 }
 
-TEST_F(GroupTest, WhatALeaderAssignsIsBoundedAndItMaySendLess) {
+TEST_F(GroupTest, AssignmentsOfALeaderAreBoundedAndItMaySendLess) {
   ASSERT_EQ(join_new(one_).error_code, 0);
   const std::string large(limits::max_group_assignment_bytes, 'a');
   EXPECT_EQ(sync(one_, {{one_.id, large}}).error_code, broker_error::invalid_request);
@@ -368,7 +368,7 @@ TEST_F(GroupTest, MembersGoOnAfterACrashOfTheNode) {
   EXPECT_EQ(describe().members.size(), 2u);
 }
 
-TEST_F(GroupTest, AStoppingNodeSendsWhoWaitsAway) {
+TEST_F(GroupTest, AStoppingNodeAnswersWaitingMembers) {
   make_pair();
   const auto waiting = start_join(one_);
   world.run_for(10ms);
@@ -418,7 +418,7 @@ TEST_F(OffsetsTest, AreThereAfterTheAnswerAndNotBefore) {
   EXPECT_EQ(committed(), 2);
 }
 
-TEST_F(OffsetsTest, AreRefusedForWhatIsNotThere) {
+TEST_F(OffsetsTest, AreRefusedForUnknownTopicsAndPartitions) {
   create("t");
   EXPECT_EQ(commit(nobody_, 1, "u"), broker_error::unknown_topic_or_partition);
   EXPECT_EQ(commit(nobody_, 1, "t", std::string(5'000, 'm')),
@@ -427,13 +427,13 @@ TEST_F(OffsetsTest, AreRefusedForWhatIsNotThere) {
   EXPECT_EQ(committed("g", "u"), -1);
 }
 
-TEST_F(OffsetsTest, RefusedOnesMakeNoGroup) {
+TEST_F(OffsetsTest, ThatAreRefusedCreateNoGroup) {
   create("t");
   EXPECT_EQ(commit(nobody_, 1, "u"), broker_error::unknown_topic_or_partition);
   EXPECT_THAT(ask(wire::ListGroupsRequest{}).groups, IsEmpty());
 }
 
-TEST_F(OffsetsTest, OnTheirWayToTheDiskGoWithTheirTopic) {
+TEST_F(OffsetsTest, OnTheirWayToTheDiskAreDeletedWithTheirTopic) {
   create("t");
   ASSERT_EQ(commit(nobody_, 1), 0);
   wire::OffsetCommitRequest request;
@@ -455,7 +455,7 @@ TEST_F(OffsetsTest, OnTheirWayToTheDiskGoWithTheirTopic) {
   EXPECT_EQ(committed(), -1);
 }
 
-TEST_F(OffsetsTest, OfAGroupWithMembersAreTheirsAlone) {
+TEST_F(OffsetsTest, OfAGroupWithMembersAreCommittedOnlyByThem) {
   make_pair();
   EXPECT_EQ(commit(nobody_, 1), broker_error::unknown_member_id);
 }
@@ -475,7 +475,7 @@ TEST_F(OffsetsTest, AllOfAGroupAreListed) {
   EXPECT_EQ(answer.groups[0].topics[1].partitions[0].committed_offset, Offset{3});
 }
 
-TEST_F(OffsetsTest, GoWithTheirTopicAndWithTheirGroup) {
+TEST_F(OffsetsTest, AreDeletedWithTheirTopicAndWithTheirGroup) {
   create("t");
   create("u");
   ASSERT_EQ(commit(nobody_, 1, "t"), 0);
@@ -512,7 +512,7 @@ TEST_F(OffsetsTest, OfAGroupWithMembersCannotBeDeleted) {
   EXPECT_EQ(ask(repeated).groups.size(), 2u);
 }
 
-TEST_F(OffsetsTest, TheirTopicIsRewrittenWhenGarbageOutweighsWhatLives) {
+TEST_F(OffsetsTest, TheirTopicIsRewrittenWhenDeadRecordsOutweighLiveOnes) {
   create("t");
   for (int i = 1; i <= 10'100; ++i) ASSERT_EQ(commit(nobody_, i), 0);
   world.run_for(5s);

@@ -101,7 +101,7 @@ TEST(JournalTextTest, WithAnyBitFlippedRefuses) {
   }
 }
 
-TEST(JournalTextTest, OfWhichALineIsMissingRefuses) {
+TEST(JournalTextTest, WithAMissingLineRefuses) {
   const std::string text = good_lines(1) + good_lines(2, 3);
   EXPECT_THAT(judge(text).damage, HasSubstr("has number 3 and not 2"));
   EXPECT_THAT(judge(good_lines(2, 2)).damage, HasSubstr("has number 2 and not 1"));

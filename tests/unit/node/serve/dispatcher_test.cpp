@@ -36,7 +36,7 @@ TEST_F(TurnQueueTest, GivesEqualConnectionsEqualTurns) {
   EXPECT_THAT(go(6, {{1, 1ms}, {2, 1ms}, {3, 1ms}}), ElementsAre(1, 2, 3, 1, 2, 3));
 }
 
-TEST_F(TurnQueueTest, LetsThoseThatUseLittleGoMoreOften) {
+TEST_F(TurnQueueTest, GivesConnectionsThatUseLittleMoreTurns) {
   for (const std::uint64_t who : {1u, 2u}) wait(who);
   const auto went = go(40, {{1, 9ms}, {2, 1ms}});
   EXPECT_GE(std::ranges::count(went, 1u), 3);
@@ -58,7 +58,7 @@ TEST_F(TurnQueueTest, LetsAnIdleConnectionGoBeforeAThousandBusyOnes) {
   }
 }
 
-TEST_F(TurnQueueTest, LetsNobodySaveUpTurns) {
+TEST_F(TurnQueueTest, LetsNoConnectionSaveUpTurns) {
   wait(1);
   (void)go(100, {{1, 1ms}});  // 2 is idle meanwhile
   wait(2);
@@ -163,7 +163,7 @@ TEST_F(DispatcherTest, MakesAndDeletesTopicsInSlices) {
   }
 }
 
-TEST_F(DispatcherTest, DropsTheRestOfARequestWhoseConnectionCloses) {
+TEST_F(DispatcherTest, DropsTheRestOfARequestOfAClosedConnection) {
   turns_are_short = true;
   create("t");
   wire::MetadataRequest unknown;
@@ -201,7 +201,7 @@ TEST_F(DispatcherTest, KeepsUnreadAnswersOfAllConnectionsWithinTheBudget) {
   EXPECT_EQ(ask(all_topics, 9).topics.size(), 100u);
 }
 
-TEST_F(DispatcherTest, ClosesWhoReadsNothingFor10sWhileOthersWaitForTheBudget) {
+TEST_F(DispatcherTest, ClosesAConnectionThatReadsNothingFor10sWhileOthersWaitForTheBudget) {
   settings.max_unread_answer_bytes = 4_MiB;
   make_many_partitions();
   WireClient& lazy = client("lazy");

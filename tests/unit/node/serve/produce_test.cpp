@@ -27,7 +27,7 @@ TEST_F(ProduceTest, AnswersWithTheOffsetAndServesTheRecords) {
   EXPECT_THAT(values("t", {.partition = 1, .max_wait_ms = 0}), ElementsAre());
 }
 
-TEST_F(ProduceTest, WhatAcksAllAcknowledgedSurvivesAPowerLoss) {
+TEST_F(ProduceTest, RecordsAcknowledgedWithAcksAllSurviveAPowerLoss) {
   create("t");
   for (int i = 0; i < 20; ++i) {
     ASSERT_EQ(produce("t", batch_of({std::to_string(i)})).error_code, 0);
@@ -98,7 +98,7 @@ TEST_F(ProduceTest, TellsEachPartitionItsOwnOutcome) {
   EXPECT_THAT(large.error_message.value_or(""), HasSubstr("max.message.bytes 200"));
 }
 
-TEST_F(ProduceTest, RefusesWhatIsNoWholeBatch) {
+TEST_F(ProduceTest, RefusesBytesThatAreNotOneWholeBatch) {
   create("t");
   Slice batch = *batch_of({"abc"}).flatten();
   const auto broken = Slice::made(batch.size(), [&](std::span<std::byte> to) {
@@ -168,7 +168,7 @@ TEST_F(ProduceTest, TheSizeIsCheckedBeforeAnythingIsDecompressed) {
   EXPECT_EQ(running().engine.batch_checks().size(), 0u);
 }
 
-TEST_F(ProduceTest, BatchesOfOnePartitionKeepTheirOrderWhateverTheyTakeToValidate) {
+TEST_F(ProduceTest, BatchesOfOnePartitionKeepTheirOrderForAnyTimesOfValidation) {
   create("t", 2);
   // On one connection, and on another that comes later.
   std::vector<Awaited<wire::ProduceRequest>> answers;
@@ -216,7 +216,7 @@ TEST_F(ProduceTest, ConnectionsTakeTurnsWhileBatchesAreValidated) {
   }
 }
 
-TEST_F(ProduceTest, APartitionNamedTwiceIsRefusedAndNothingAppended) {
+TEST_F(ProduceTest, APartitionNamedTwiceIsRefusedWithoutAnAppend) {
   create("t", 2);
   auto request = produce_request("t", batch_of({"a"}));
   request.topic_data[0].partition_data.push_back({PartitionId{0}, batch_of({"b"})});
@@ -273,7 +273,7 @@ TEST_F(ProduceTest, TheNodesOptionIsTheDefaultOfItsTopics) {
             broker_error::invalid_timestamp);
 }
 
-TEST_F(ProduceTest, AMaxTimestampThatLiesIsReplacedByTheRecords) {
+TEST_F(ProduceTest, AFalseMaxTimestampIsReplacedByThatOfTheRecords) {
   create("t");
   const Slice honest = *batch_of({"a", "b"}).flatten();
   const Slice lie = Slice::made(honest.size(), [&](std::span<std::byte> to) {
@@ -289,7 +289,7 @@ TEST_F(ProduceTest, AMaxTimestampThatLiesIsReplacedByTheRecords) {
   EXPECT_THAT(values("t"), ElementsAre("a", "b"));
 }
 
-TEST_F(ProduceTest, NobodyWritesToTheNodesOwnTopic) {
+TEST_F(ProduceTest, NoClientMayWriteToTheNodesOwnTopic) {
   (void)produce("__consumer_offsets", batch_of({"a"}));
   EXPECT_EQ(try_create("__consumer_offsets").error_code, broker_error::invalid_topic_exception);
 }
@@ -309,7 +309,7 @@ class IdempotenceTest : public NodeWorld {
   }
 };
 
-TEST_F(IdempotenceTest, NeverGivesOutAProducerIdTwice) {
+TEST_F(IdempotenceTest, NeverReturnsAProducerIdTwice) {
   std::vector<std::int64_t> ids;
   for (int i = 0; i < 5; ++i) ids.push_back(new_producer());
   restart_after_power_loss();
@@ -386,7 +386,7 @@ TEST_F(TroubleTest, AFullDiskRefusesProducersServesReadersAndRecovers) {
             Offset{static_cast<std::int64_t>(1 + stored)});
 }
 
-TEST_F(TroubleTest, AFailedSyncTakesOnlyItsPartitionOfflineAndSaysSo) {
+TEST_F(TroubleTest, AFailedSyncTakesOnlyItsPartitionOfflineWithALine) {
   create("good");
   create("bad");
   ASSERT_EQ(produce("bad", batch_of({"first"})).error_code, 0);

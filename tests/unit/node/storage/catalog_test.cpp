@@ -89,7 +89,7 @@ const char* const text_of_0_1_0 =
     "1e6cd115 producer-ids 1000\n"
     "c52b581d deleted gone AgAAAAAAAAAAAAAAAAAAAA\n";
 
-TEST_F(CatalogTest, KeepsWhatItWasTold) {
+TEST_F(CatalogTest, KeepsItsTopics) {
   with_catalog([](Catalog& catalog) {
     ASSERT_TRUE(name_cluster(catalog, "me"));
     auto wanted = topic(1, 3);
@@ -133,7 +133,7 @@ TEST_F(CatalogTest, RemembersDeletedTopicsAcrossRewrites) {
   });
 }
 
-TEST_F(CatalogTest, OfTheFirstReleaseOpensAndIsWrittenAnew) {
+TEST_F(CatalogTest, OfTheFirstReleaseOpensAndIsRewritten) {
   write(text_of_0_1_0);
   const auto check = [](Catalog& catalog) {
     EXPECT_EQ(catalog.cluster_id(), "lt6pw2cFRNaR2ZOhIEYnvw");
@@ -156,7 +156,7 @@ TEST_F(CatalogTest, OfTheFirstReleaseWithAWrongBitRefuses) {
   EXPECT_EQ(text(), damaged) << "nothing of it is touched";
 }
 
-TEST_F(CatalogTest, RefusesWhatIsShortOfAKnownSizeAndSaysWhatToDo) {
+TEST_F(CatalogTest, RefusesAFileBelowItsKnownSizeWithAdvice) {
   with_catalog([](Catalog& catalog) {
     ASSERT_TRUE(name_cluster(catalog, "me"));
     ASSERT_TRUE(add(catalog, "t", topic(1)));
@@ -178,7 +178,7 @@ TEST_F(CatalogTest, RefusesWhatIsShortOfAKnownSizeAndSaysWhatToDo) {
   EXPECT_EQ(text(), whole.substr(0, text().size())) << "the torn line is gone";
 }
 
-TEST_F(CatalogTest, ThatIsGoneAltogetherRefusesWhereItsSizeIsKnown) {
+TEST_F(CatalogTest, ThatIsMissingRefusesIfItsSizeIsKnown) {
   on_disk([](Disk& disk) { ASSERT_TRUE(disk.make_directories("/data")); });
   EXPECT_THAT(refusal({.sizes = {.noted = 100}}), HasSubstr("it has 0 bytes, and the node had"));
   on_disk([&](Disk& disk) { EXPECT_FALSE(disk.exists(path)); });
@@ -267,7 +267,7 @@ class CatalogBesideTest : public CatalogTest {
   }
 };
 
-TEST_F(CatalogBesideTest, ManyChangesOfOneTimeShareASync) {
+TEST_F(CatalogBesideTest, SimultaneousChangesShareASync) {
   Life& life = live();
   for (std::uint8_t id = 1; id <= 100; ++id) add_beside(life, id);
   EXPECT_TRUE(life.told.empty()) << "nothing is made within the call";
@@ -279,7 +279,7 @@ TEST_F(CatalogBesideTest, ManyChangesOfOneTimeShareASync) {
   EXPECT_EQ(life.noted.back(), text().size());
 }
 
-TEST_F(CatalogBesideTest, WhatWasToldSurvivesAnyCrash) {
+TEST_F(CatalogBesideTest, AcknowledgedChangesSurviveAnyCrash) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     on_disk([&](Disk& disk) { (void)disk.remove(path); });
     Life& life = live();
@@ -309,7 +309,7 @@ TEST_F(CatalogBesideTest, AFailedSyncRefusesItsLinesAndAllThatFollow) {
   EXPECT_TRUE(life.noted.empty());
 }
 
-TEST_F(CatalogBesideTest, IsRewrittenWhileChangesComeAndLosesNone) {
+TEST_F(CatalogBesideTest, IsRewrittenDuringChangesAndLosesNone) {
   Life& life = live();
   std::int64_t next = 0;
   std::int64_t told = 0;

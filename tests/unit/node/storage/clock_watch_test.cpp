@@ -12,7 +12,7 @@ Now at(std::chrono::seconds mono, std::chrono::seconds ahead = 0s) {
   return {TimePoint(mono), Timestamp{wall_start_ms + (mono + ahead).count() * 1'000}};
 }
 
-TEST(ClockWatchTest, SaysNothingOfAClockThatGoes) {
+TEST(ClockWatchTest, DoesNotReportAClockThatRunsNormally) {
   ClockWatch watch;
   for (auto time = 0s; time < 24h; time += 2s) {
     EXPECT_FALSE(watch.look(at(time)));
@@ -44,7 +44,7 @@ TEST(ClockWatchTest, BelievesAClockThatIsSetRightAgainAtOnce) {
   EXPECT_EQ(watch.believed(at(4s)).wall, at(4s).wall);
 }
 
-TEST(ClockWatchTest, DoubtsAnewWhatGoesFurtherMeanwhile) {
+TEST(ClockWatchTest, DoubtsAClockAgainThatGoesFurtherAhead) {
   ClockWatch watch;
   EXPECT_FALSE(watch.look(at(0s)));
   EXPECT_TRUE(watch.look(at(2s, 2h)));

@@ -48,7 +48,7 @@ class FullDiskTest : public NodeWorld {
   }
 };
 
-TEST_F(FullDiskTest, WhatIsRefusedIsNamedWithItsCode) {
+TEST_F(FullDiskTest, RefusalsNameTheirCode) {
   create("t");
   set_full(true);
   const auto refused = produce("t", batch_of({"a"}));
@@ -59,7 +59,7 @@ TEST_F(FullDiskTest, WhatIsRefusedIsNamedWithItsCode) {
   EXPECT_LE(logger.lines.size(), 2 * limits::max_log_lines);
 }
 
-TEST_F(FullDiskTest, RetentionSaysOnceWhatItKeepsAndGoesOnElsewhere) {
+TEST_F(FullDiskTest, RetentionLogsOnceThatItKeepsAPartitionAndContinuesWithOthers) {
   for (const std::string name : {"a", "b", "c"}) {
     create(name, 1, {{"retention.ms", "1000"}, {"segment.bytes", "1024"}});
     const int batches = name == "b" ? 3 : 1;
@@ -105,7 +105,7 @@ TEST_F(FullDiskTest, ANodeThatStartsOnOneServesAndGoesOnByItself) {
   EXPECT_EQ(committed(), 3);
 }
 
-TEST_F(FullDiskTest, PartitionsThatNobodyWritesToRecoverAsWell) {
+TEST_F(FullDiskTest, PartitionsWithoutAppendsRecoverAsWell) {
   create("t");
   create("u");
   ASSERT_EQ(produce("t", batch_of({"one"})).error_code, 0);

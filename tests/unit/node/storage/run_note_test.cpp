@@ -44,7 +44,7 @@ class RunNoteTest : public testing::Test {
   std::string warned_;
 };
 
-TEST_F(RunNoteTest, TellsTheNextStartOfTheSameBootWhatWasAcknowledged) {
+TEST_F(RunNoteTest, KeepsAcknowledgedOffsetsForTheNextStartOfTheSameBoot) {
   {
     auto note = begin(Durability::os);
     RunNote::Place place;
@@ -64,7 +64,7 @@ TEST_F(RunNoteTest, TellsTheNextStartOfTheSameBootWhatWasAcknowledged) {
   EXPECT_EQ(note->earlier().ends.size(), 2u);
 }
 
-TEST_F(RunNoteTest, KnowsAnotherBootAndKeepsWhatWasSyncedAtTheStart) {
+TEST_F(RunNoteTest, KnowsAnotherBootAndKeepsOffsetsSyncedAtTheStart) {
   (void)begin();
   lose_power();
   const auto note = open();
@@ -73,7 +73,7 @@ TEST_F(RunNoteTest, KnowsAnotherBootAndKeepsWhatWasSyncedAtTheStart) {
   EXPECT_EQ(note->earlier().end_of(partition_), Offset{5});
 }
 
-TEST_F(RunNoteTest, TakesACopyForNoneOfItsOwn) {
+TEST_F(RunNoteTest, IgnoresANoteInACopiedDirectory) {
   (void)begin();
   const auto text = *machine_.disk().contents("/data/dohle-run");
   ASSERT_TRUE(disk().rename("/data/dohle-run", "/data/other").has_value());

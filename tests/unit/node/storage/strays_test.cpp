@@ -39,7 +39,7 @@ TEST(StrayTest, AdoptionNeedsEveryPartitionOfOneTopic) {
   EXPECT_THAT(why({{"t", 0, one}, {"t", 1, two}}), HasSubstr("belong to 2 different topics"));
 }
 
-TEST(StrayTest, OneLineTellsOfAll) {
+TEST(StrayTest, OneLineNamesAllOfThem) {
   EXPECT_FALSE(line_about_strays("/data", {}, {}));
   std::vector<Stray> many;
   for (int i = 0; i < 25; ++i) many.push_back({"t", i, std::nullopt, true});
@@ -117,7 +117,7 @@ class StrayDirectoriesTest : public NodeWorld {
   int others_ = 0;
 };
 
-TEST_F(StrayDirectoriesTest, WithRecordsAreKeptAndTheirTopicIsNeverMadeAnew) {
+TEST_F(StrayDirectoriesTest, WithRecordsAreKeptAndTheirTopicIsNotCreatedAgain) {
   create("money");
   ASSERT_EQ(produce("money", batch_of({"a", "b"})).error_code, 0);
   restart_without_catalog_lines();
@@ -211,7 +211,7 @@ TEST_F(StrayDirectoriesTest, ThatWereRenamedCannotBeAdopted) {
               HasSubstr("are those of topic t, renamed"));
 }
 
-TEST_F(StrayDirectoriesTest, OfWhichSomeCannotBeAdoptedLeaveTheCatalogAsGoodAsItWas) {
+TEST_F(StrayDirectoriesTest, ThatCannotAllBeAdoptedLeaveTheCatalogUnchanged) {
   create("t");
   ASSERT_EQ(produce("t", batch_of({"a"})).error_code, 0);
   ASSERT_TRUE(stop_cleanly());

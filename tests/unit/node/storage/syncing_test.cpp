@@ -78,7 +78,7 @@ TEST_F(SyncingTest, sleeps_when_several_wait) {
   EXPECT_TRUE(sync(100us));
 }
 
-TEST_F(SyncingTest, notes_each_partition_once_a_turn_before_anybody_is_told_under_os) {
+TEST_F(SyncingTest, notes_each_partition_once_a_turn_before_the_acknowledgements_under_os) {
   std::vector<std::string> order;
   const auto other = std::make_shared<Partition>("orders", PartitionId{1},
                                                  Error::client(Errc::io_error, "it has no log"));

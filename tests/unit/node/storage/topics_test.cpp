@@ -332,7 +332,7 @@ TEST_F(TopicChangesTest, ANameIsUsedAgainAsSoonAsItsTopicIsGone) {
   EXPECT_THAT(logger.lines, IsEmpty());
 }
 
-TEST_F(TopicChangesTest, FetchesThatWaitHearThatTheirTopicIsDeleted) {
+TEST_F(TopicChangesTest, WaitingFetchesAreAnsweredWhenTheirTopicIsDeleted) {
   create("t", 3);
   connect({"a", "b"});
   const auto waiting = send(fetch_request("t", {.max_wait_ms = 20'000}), 12, "a");
@@ -342,7 +342,7 @@ TEST_F(TopicChangesTest, FetchesThatWaitHearThatTheirTopicIsDeleted) {
             broker_error::unknown_topic_or_partition);
 }
 
-TEST_F(TopicChangesTest, ATopicThatCannotBeMadeWholeLeavesNothing) {
+TEST_F(TopicChangesTest, ATopicThatCannotBeCreatedCompletelyLeavesNoTrace) {
   world.machine("node").disk().fail_writes("/t-70/dohle-log", 1);
   const auto refused = try_create("t", 100);
   EXPECT_EQ(refused.error_code, broker_error::kafka_storage_error);
@@ -392,7 +392,7 @@ TEST_F(TopicChangesTest, AStopWhileTopicsAreMadeAndDeletedIsClean) {
   }
 }
 
-TEST_F(TopicChangesTest, WhateverWasAnsweredHoldsAfterAPowerLossAtAnyMoment) {
+TEST_F(TopicChangesTest, AnsweredChangesSurviveAPowerLossAtAnyMoment) {
   for (unsigned change = 1; change <= 120; change += 7) {
     const std::string run = std::to_string(change);
     create("old-" + run, 3);
@@ -426,7 +426,7 @@ TEST_F(TopicChangesTest, WhateverWasAnsweredHoldsAfterAPowerLossAtAnyMoment) {
   }
 }
 
-TEST_F(TopicsTest, APartitionOfNobodyIsPointedOut) {
+TEST_F(TopicsTest, AStrayPartitionIsLogged) {
   create("t");
   ASSERT_EQ(produce("t", batch_of({"a"})).error_code, 0);
   ASSERT_TRUE(stop_cleanly());
@@ -442,7 +442,7 @@ TEST_F(TopicsTest, APartitionOfNobodyIsPointedOut) {
   EXPECT_EQ(logger.count("are kept (lost-0): --adopt TOPIC lists a topic again"), 1u);
 }
 
-TEST_F(TopicsTest, PartitionsWithoutACatalogAreNotTakenForNothing) {
+TEST_F(TopicsTest, PartitionsWithoutACatalogAreNotIgnored) {
   create("t");
   ASSERT_TRUE(stop_cleanly());
   node().kill();

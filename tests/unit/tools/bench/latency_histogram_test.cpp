@@ -34,7 +34,7 @@ TEST(LatencyHistogram, QuantilesOfAKnownSpread) {
   EXPECT_LE(spread.quantile_ms(1), 1.0);
 }
 
-TEST(LatencyHistogram, WhatIsOutsideStaysInTheLastBuckets) {
+TEST(LatencyHistogram, ValuesOutsideOfItsRangeCountInTheLastBuckets) {
   LatencyHistogram odd;
   odd.add(-5);
   EXPECT_EQ(odd.max_ms(), 0);

@@ -39,7 +39,7 @@ TEST(Moment, TakesUpTo11DigitsForSecondsAndMoreForMilliseconds) {
   EXPECT_EQ(parse_moment("1700000000000", now), Timestamp{1'700'000'000'000});
 }
 
-TEST(Moment, RefusesWhatIsNoTime) {
+TEST(Moment, RefusesTextThatIsNoTime) {
   for (const char* text :
        {"", "-", "-1", "1h", "99999999999999999999", "2026-13-01", "2026-02-29", "2026-11-24T",
         "2026-11-24T24:00", "2026-11-24T10", "2026-11-24T10:30:60", "2026-11-24T10:30:05.Z",

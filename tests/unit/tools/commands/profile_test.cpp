@@ -37,7 +37,7 @@ TEST(Profile, is_the_one_named_else_the_one_that_the_file_names) {
   EXPECT_THAT(read_profile("[profiles.a]\nacks = 1", "c.toml", std::nullopt)->values(), IsEmpty());
 }
 
-TEST(Profile, is_refused_with_the_file_and_what_is_wrong_in_it) {
+TEST(Profile, is_refused_with_the_file_and_the_fault_in_it) {
   EXPECT_EQ(refusal(config, "lcoal"), "c.toml: there is no profile lcoal; did you mean local?");
   EXPECT_THAT(refusal("a = ["), HasSubstr("c.toml: line 1: "));
   EXPECT_THAT(refusal("brokers = 1"), HasSubstr("c.toml: brokers does not belong there; allowed"));

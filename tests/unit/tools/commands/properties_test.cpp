@@ -58,7 +58,7 @@ TEST(Properties, let_the_later_value_win) {
   EXPECT_EQ(producer.linger, 2ms);
 }
 
-TEST(Properties, are_refused_by_name_with_what_is_near_or_allowed) {
+TEST(Properties, are_refused_by_name_with_similar_or_allowed_ones) {
   EXPECT_EQ(refusal("linger.m", "5"), "there is no property linger.m; did you mean linger.ms?");
   EXPECT_THAT(refusal("sasl.mechanism", "PLAIN"),
               HasSubstr("there is no property sasl.mechanism; allowed are acks, auto.offset"));
@@ -69,7 +69,7 @@ TEST(Properties, are_refused_by_name_with_what_is_near_or_allowed) {
             "auto.offset.reset: \"middle\" is not one of earliest, latest, none");
 }
 
-TEST(Properties, are_refused_where_nobody_has_use_for_them) {
+TEST(Properties, are_refused_by_commands_that_do_not_use_them) {
   EXPECT_EQ(refusal("linger.ms", "5", Role::admin),
             "linger.ms is a property of producers, and this command has none");
   EXPECT_EQ(refusal("fetch.min.bytes", "5", Role::producer),

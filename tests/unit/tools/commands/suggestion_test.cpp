@@ -15,11 +15,11 @@ TEST(Suggestion, is_the_word_with_the_fewest_slips) {
   EXPECT_EQ(nearest("--formt", {"--from", "--format"}), "--format");
 }
 
-TEST(Suggestion, is_what_the_word_begins) {
+TEST(Suggestion, is_a_name_that_begins_with_the_word) {
   EXPECT_EQ(nearest("desc", verbs), "describe");
 }
 
-TEST(Suggestion, is_nothing_for_a_word_that_is_like_none) {
+TEST(Suggestion, is_absent_for_a_word_unlike_all_names) {
   EXPECT_EQ(nearest("frobnicate", verbs), "");
   EXPECT_EQ(nearest("", verbs), "");
   EXPECT_EQ(nearest("x", verbs), "");

@@ -22,7 +22,7 @@ TEST(Yaml, writes_lists_and_tables_in_blocks) {
             "  config: {}\n");
 }
 
-TEST(Yaml, quotes_what_would_be_read_as_something_else) {
+TEST(Yaml, quotes_text_that_would_be_read_as_another_type) {
   const Json json = {{"a", "true"}, {"b", "No"},        {"c", "1.5"},   {"d", "x: y"},
                      {"e", ""},     {"f", "- \n\x01#"}, {"g", nullptr}, {"retention.ms", true},
                      {"y", -1}};

@@ -28,7 +28,7 @@ TEST(Base64, KeepsEveryByte) {
   }
 }
 
-TEST(Base64, RefusesWhatItDoesNotWrite) {
+TEST(Base64, RefusesTextThatItNeverWrites) {
   for (const char* text :
        {"Zg", "Zg=", "Z===", "====", "Zg==Zg==", "Zm9-", "Zm 9v", "Zh==", "Zm9="}) {
     EXPECT_EQ(from_base64(text), std::nullopt) << text;

@@ -48,7 +48,7 @@ TEST(RecordFormat, NullsAreEmptyAndTheirSizesMinusOne) {
   EXPECT_EQ(written("<%k> <%v> %K %V", {.key = "", .value = ""}), "<> <> 0 0");
 }
 
-TEST(RecordFormat, RefusesWhatItDoesNotKnow) {
+TEST(RecordFormat, RefusesUnknownFields) {
   for (const char* format : {"%x", "%", "100%", "%h", "\\q", "\\", "\\x4", "\\xg1", "%h{%k",
                              "%h{%t}", "%p{hex}", "%d{rfc}", "%v{iso}"}) {
     const auto parsed = RecordFormat::parse(format);

@@ -54,7 +54,7 @@ TEST(RecordInput, TheLastLineNeedsNoEnd) {
   EXPECT_THAT(read("%v\\n", ""), ElementsAre());
 }
 
-TEST(RecordInput, CutsFieldsAtWhatStandsBetweenThem) {
+TEST(RecordInput, CutsFieldsAtTheirSeparators) {
   EXPECT_THAT(read("%k\\t%v\\n", "k1\tv1\nk2\tv\t2\n"),
               ElementsAre(OwnedRecord{.key = "k1", .value = "v1"},
                           OwnedRecord{.key = "k2", .value = "v\t2"}));

@@ -28,7 +28,7 @@ TEST(RecordJson, WritesMembersInAFixedOrder) {
             R"({"name":"b","value_base64":"/wE="},{"name_base64":"/g==","value":""}]})");
 }
 
-TEST(RecordJson, ReadsBackWhatItWrites) {
+TEST(RecordJson, ReadsItsOwnText) {
   std::vector<OwnedRecord> records = {
       full_record(), {.value = ""}, {.key = "", .value = "v"}, {.key = "k"}};
   std::string every_byte;
