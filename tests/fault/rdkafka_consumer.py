@@ -1,4 +1,4 @@
-"""librdkafka at the work of `chaos_client consume` and `chaos_client group`, with the same lines; scripts/chaos --starts.
+"""librdkafka in the place of `chaos_client consume` and `chaos_client group`, with the same lines; scripts/chaos --starts.
 
 rdkafka_consumer.py consume SERVERS TOPIC
 rdkafka_consumer.py group SERVERS TOPIC GROUP

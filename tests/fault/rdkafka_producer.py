@@ -1,4 +1,4 @@
-"""librdkafka's producer at the work of `chaos_client produce`, with the same lines; scripts/chaos --measure.
+"""librdkafka's producer in the place of `chaos_client produce`, with the same lines; scripts/chaos --measure.
 
 rdkafka_producer.py SERVERS TOPIC PARTITIONS RATE NAME
 """

@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-# A constructor or function that the language gives a meaning of its own.
+# A constructor or function whose meaning the language defines.
 SELF_EXPLAINING = re.compile(
     r"~\w+\s*\(|\busing (?:value_type|difference_type)\b|^template <.*> struct std::hash|^struct std::hash|^iterator\(|^explicit iterator\(|\boperator\b|^friend\b|^using\s+[\w:<>, ]+::[\w=]+\s*$|=\s*(?:default|delete)$|^static_assert\b"
 )
@@ -26,7 +26,7 @@ def blank_strings(line):
 
 
 def without_requires(text):
-    """The declaration behind `requires(…)`."""
+    """The declaration after `requires(…)`."""
     if not re.match(r"requires\s*\(", text):
         return text
     depth = 0
@@ -38,7 +38,7 @@ def without_requires(text):
 
 
 def name_of(text):
-    """What a declaration declares, as far as a person needs it to find the place."""
+    """The name that a declaration declares, so that a reader finds the place."""
     text = re.sub(r"^\s*template\s*<.*?>\s*(?=\w|\[)", "", text)
     text = re.sub(r"\[\[.*?\]\]|DOHLE_API", "", text).strip()
     concept = re.search(r"\bconcept (\w+)", text)
@@ -78,7 +78,7 @@ class Header:
             return
         owner = next((name for kind, name, _ in reversed(self.scopes) if kind == "class"), None)
         name = name_of(text)
-        # Copies, moves, and what the scope declares a second time.
+        # Copies, moves, and second declarations in the same scope.
         if owner and name == owner and re.search(r"\(\s*(?:const\s+)?" + owner + r"(?:<\w+>)?\s*&", text):
             return
         if owner and re.match(r"(?:constexpr )?" + owner + r"\(\)", text):
@@ -149,7 +149,7 @@ class Header:
                 pending += char
 
     def open(self, pending, line, documented):
-        """A brace opens: of a namespace, a type, or what does not declare (bodies, initializers)."""
+        """A brace opens a namespace, a type, or a scope without declarations (bodies, initializers)."""
         text = re.sub(r"\s+", " ", pending).strip()
         scope = SCOPE.match(text)
         if scope and "(" not in text.split("requires")[0].replace(scope.group(0), ""):
@@ -161,7 +161,7 @@ class Header:
                 self.note(text, line, documented, is_definition=True)
                 self.remember(text)
                 in_enum = kind.startswith("enum")
-                # What a Codec has is written at Codec.
+                # Codec documents its members.
                 public = kind != "class" and "Codec<" not in text
                 self.scopes.append(("enum" if in_enum else "class", scope.group("name"), public))
             return False

@@ -19,10 +19,10 @@ import rules
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 NAMED = re.compile(r"(?<![\w/.-])(?:src|include|tests|bench|examples|docs|cmake|scripts)/[\w./-]*\w/?")
 ROW = re.compile(r"^\| `src/(\w+)/` \|[^|]*\| ([^|]*) \|$", re.M)
-# Rooms whose row says it in words.
+# Rooms that a row describes in words.
 IN_WORDS = {"messaging": "client and what it may include", "tools": "`include/dohle`"}
 
-# What the table "Where it goes" has a row for.
+# Rows of the table "Where it goes".
 COMING = ["SCRAM", "a new handler", "a partitioner", "retry topics", "an OTLP exporter", "the console's server"]
 
 
@@ -71,7 +71,7 @@ def check_rooms(root, texts):
 
 
 def check_architecture(root, texts):
-    """What it names is there, and it says where what is coming goes."""
+    """All code names in it exist, and it has a row for each planned feature."""
     path, text = "docs/architecture.md", texts["docs/architecture.md"]
     code = "\n".join(each.read_text("utf-8") for tree in ("src", "include")
                      for each in sorted((root / tree).rglob("*.?pp")))

@@ -23,11 +23,11 @@ ARROWS = {
     "messaging": {"base", "wire", "client"},
     "tools": set(),
 }
-# What one .cpp file of a room may include besides: the construction of Client and of Node puts the real
-# net and disk behind the decisions, and one file makes `embedded:` addresses.
+# Additional includes of one .cpp file of a room: the construction of Client and of Node uses the real
+# net and disk, and one file makes `embedded:` addresses.
 IN_ONE_FILE = {"client": {"net"}, "node": {"net", "disk"}, "messaging": {"node"}}
-# Rooms inside a room: which of its neighbours each may include. The files that stand in the outer room
-# itself (the face, and what puts the parts together) may include all of them.
+# Rooms inside a room, with the neighbours that each may include. The files of the outer room
+# itself (its interface, and the assembly of its parts) may include all of them.
 INNER_ARROWS = {
     "client": {
         "cluster": set(),

@@ -62,13 +62,13 @@ class Rules(unittest.TestCase):
                 found = breaches({**CLEAN, path: text})
                 self.assertEqual([(b.rule, b.path) for b in found], [(rule, path)])
 
-    def test_one_file_of_a_room_constructs(self):
+    def test_one_file_of_a_room_may_construct(self):
         files = {**CLEAN, "src/node/node.cpp": '#include "net/loop.hpp"\n'}
         self.assertEqual(breaches(files), [])
         files["src/node/other.cpp"] = '#include "net/loop.hpp"\n'
         self.assertEqual([b.rule for b in breaches(files)], ["arrow:net"])
 
-    def test_an_exception_allows_its_own_rule_alone(self):
+    def test_an_exception_allows_only_its_own_rule(self):
         files = {**CLEAN, "src/node/node.cpp": "std::mutex lock;\n"}
         self.assertEqual(breaches(files, {("src/node/node.cpp", "pure"): "a reason"}), [])
         self.assertEqual(len(breaches(files, {("src/node/node.cpp", "boost"): "a reason"})), 2)

@@ -1,5 +1,5 @@
-"""confluent-kafka (librdkafka) against a server: ADDRESS TOPIC COUNT. Ends with 0 when everything was as it
-has to be."""
+"""confluent-kafka (librdkafka) against a server: ADDRESS TOPIC COUNT. Exits with 0 if all checks
+pass."""
 
 import sys
 import time
