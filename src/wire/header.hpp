@@ -41,8 +41,8 @@ struct ResponseFrame {
 /// caller checks it.
 /// Errors: Errc::malformed; Errc::unsupported_version for an API key without messages.
 [[nodiscard]] Result<RequestFrame> decode_request_header(const Slice& frame);
-/// Splits the response to a request of that API and version into correlation id and body. Errors:
-/// Errc::malformed.
+/// Splits the response to a request of that API and version into correlation id and body.
+/// Errors: Errc::malformed.
 [[nodiscard]] Result<ResponseFrame> decode_response_header(const Slice& frame, const Api& api,
                                                            std::int16_t api_version);
 

@@ -17,9 +17,9 @@ namespace dohle::simulation {
 
 enum class Committing : std::uint8_t {
   never,
-  automatic,  ///< the consumer does it itself
-  waiting,    ///< after handling, and waits for the answer
-  ahead,      ///< after handling, and goes on
+  automatic,  ///< by the consumer itself
+  waiting,    ///< after handling, waiting for the answer
+  ahead,      ///< after handling, without waiting
 };
 
 /// The behaviour of the members of a group, drawn from the seed.

@@ -40,7 +40,7 @@ class PartitionQueue {
     std::size_t batch_bytes = std::size_t{256} << 10;
     /// Maximum size of a batch with a single record.
     std::size_t max_lone_bytes = INT32_MAX;
-    /// 0: no limit.
+    /// Default: 0, no limit.
     std::size_t batch_records = 0;
     Duration linger = std::chrono::milliseconds(5);
     wire::BatchBuilder::Checksum checksum = wire::BatchBuilder::Checksum::while_appending;
