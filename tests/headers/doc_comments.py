@@ -2,8 +2,8 @@
 """Finds public names without a doc comment; prints each as PATH:LINE: NAME.
 
 doc_comments.py [ROOT]. Looks at include/dohle, without detail/. A name is documented by a `///` comment
-right before its declaration, or by `///<` behind it. Not asked of: private and protected members,
-constructors by default, copies, moves, assignments, destructors, operators, friends, and names that
+right before its declaration, or by `///<` after it. Not required for: private and protected members,
+default constructors, copies, moves, assignments, destructors, operators, friends, and names that
 are declared again.
 """
 import re

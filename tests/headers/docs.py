@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Holds README and docs to the tree: prints each breach as PATH:LINE: WHY.
+"""Checks README and docs against the tree; prints each breach as PATH:LINE: WHY.
 
 - a block of C++ is, word for word, one of the programs in a folder `snippets` that a CMakeLists.txt compiles,
   or a run of whole lines of one;
 - a path that is named exists;
 - the map of rooms in docs/architecture.md and the table in CONTRIBUTING.md name every room of src/ and no other,
   and the table's "may include" is what rules.py holds the tree to;
-- a type that docs/architecture.md names exists, and its table says where what is coming goes.
+- a type that docs/architecture.md names exists, and its table has a row for each planned feature.
 
 docs.py [ROOT]
 """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Holds the sources against the rules of docs/architecture.md; prints each breach as PATH:LINE: RULE: WHY.
+"""Checks the sources by the rules of docs/architecture.md; prints each breach as PATH:LINE: RULE: WHY.
 
-rules.py [ROOT]. What may break a rule stands in exceptions.txt beside this file, with its reason.
+rules.py [ROOT]. exceptions.txt next to this file lists the allowed breaches with their reasons.
 """
 import re
 import sys
@@ -186,11 +186,11 @@ def check_names(tree):
         if path in tree.code and not FILE_NAME.match(name):
             yield Breach(path, 1, "name", "files are snake_case.hpp and snake_case.cpp")
         if EMPTY_FILE_WORDS & set(re.split(r"[_.]", name)):
-            yield Breach(path, 1, "name", "the file's name says nothing of its subject")
+            yield Breach(path, 1, "name", "the file's name does not name its subject")
         for number, line in enumerate(text.split("\n"), 1):
             if UNFINISHED.search(line):
                 yield Breach(path, number, "unfinished", line.strip()[:60])
-    yield from check_lines(tree, tree.code, EMPTY_NAME, "name", "the type's name says nothing of its subject")
+    yield from check_lines(tree, tree.code, EMPTY_NAME, "name", "the type's name does not name its subject")
 
 
 CHECKS = [check_arrows, check_inner_arrows, check_public, check_boost, check_purity, check_assertions, check_tests, check_names]
@@ -217,7 +217,7 @@ def breaches(root, exceptions):
             else:
                 yield breach
     for path, rule in sorted(set(exceptions) - used):
-        yield Breach(path, 1, rule, "stands in exceptions.txt, but breaks nothing")
+        yield Breach(path, 1, rule, "is in exceptions.txt but breaks no rule")
 
 
 def main():

@@ -1,6 +1,6 @@
-# Sourced by the tests that run other people's programs against `dohle node`. Wants $dohle, the command;
-# gives $work, a directory that goes with the test, and after start_node $node and $address. Whatever
-# still runs at the end is killed.
+# Sourced by the tests that run other programs against `dohle node`. Needs $dohle, the command. Sets
+# $work, a directory that is removed after the test, and by start_node $node and $address. Kills the
+# processes that still run at the end.
 work=$(mktemp -d)
 node=
 others=()

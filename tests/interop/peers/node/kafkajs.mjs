@@ -1,4 +1,4 @@
-// kafkajs against a server: ADDRESS TOPIC COUNT. Ends with 0 when everything was as it has to be.
+// kafkajs against a server: ADDRESS TOPIC COUNT. Exits with 0 if all checks pass.
 import kafkajs from 'kafkajs';
 
 const { Kafka, logLevel } = kafkajs;
@@ -49,7 +49,7 @@ await consumer.disconnect();
 const [committed] = await admin.fetchOffsets({ groupId, topics: [topic] });
 const sum = committed.partitions.reduce((all, each) => all + Math.max(Number(each.offset), 0), 0);
 expect('committed', count, sum);
-// This client tries a topic that is not there again and again, unless told otherwise.
+// By default this client retries a missing topic without end.
 const impatient = kafka.admin({ retry: { retries: 0 } });
 await impatient.connect();
 const refused = await impatient.deleteTopics({ topics: [`${topic}-absent`] }).then(() => 'nothing', (e) => (e.cause ?? e).type);

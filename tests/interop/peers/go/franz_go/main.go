@@ -1,4 +1,4 @@
-// franz-go against a server: ADDRESS TOPIC COUNT. Ends with 0 when everything was as it has to be.
+// franz-go against a server: ADDRESS TOPIC COUNT. Exits with 0 if all checks pass.
 package main
 
 import (

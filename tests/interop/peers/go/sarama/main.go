@@ -1,4 +1,4 @@
-// sarama against a server: ADDRESS TOPIC COUNT. Ends with 0 when everything was as it has to be.
+// sarama against a server: ADDRESS TOPIC COUNT. Exits with 0 if all checks pass.
 package main
 
 import (
