@@ -45,7 +45,7 @@ struct BrokerOptions {
   /// Default: false. If true, publishing to a topic that does not exist asks the servers to create
   /// it.
   bool allow_publish_auto_topic_creation = false;
-  /// How batches are compressed. Default: none.
+  /// Default: none. How batches are compressed.
   CompressionCodec compression = CompressionCodec::none;
   /// Default: the codec's own. gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22.
   std::optional<int> compression_level = std::nullopt;

@@ -12,7 +12,7 @@
 namespace dohle {
 inline namespace v0 {
 
-/// Who found the fault.
+/// The origin of an error.
 enum class ErrorCategory : std::uint8_t {
   broker,         ///< a Kafka server answered with an error code; `code()` is its wire number
   client,         ///< this library, on its own account: timeouts, lost connections, wrong calls
@@ -26,7 +26,7 @@ enum class Errc : std::int16_t {
   connection_failed,    ///< refused, unreachable, or not set up in time
   connection_lost,      ///< closed by the other side or by the network
   name_not_resolved,    ///< a host name has no address
-  malformed,            ///< bytes that are not what the protocol says
+  malformed,            ///< bytes that violate the protocol
   unsupported_version,  ///< both sides share no version of a request
   would_block,          ///< waiting is needed and the caller may not wait
   would_deadlock,       ///< a blocking call on the thread that has to complete it
@@ -61,8 +61,8 @@ enum class Stored : std::uint8_t {
   possibly,  ///< unknown: the answer was lost
 };
 
-/// A failure as a value of two words. It holds what failed, where, the server's code and message,
-/// and whether a retry is useful. Copying is cheap (a reference count).
+/// A failure as a value of two words. It holds the operation and its place, the cause, the server's
+/// code and message, and whether a retry is useful. Copying is cheap (a reference count).
 ///
 /// Thread safety: a const Error may be read from any thread; copies are independent.
 class DOHLE_API Error {
@@ -84,7 +84,7 @@ class DOHLE_API Error {
   Error& operator=(Error&& other) noexcept;
   ~Error();
 
-  /// Who found the fault.
+  /// The origin of the error.
   [[nodiscard]] ErrorCategory category() const noexcept { return category_; }
   /// broker: the wire number (3 is UNKNOWN_TOPIC_OR_PARTITION); otherwise an Errc.
   [[nodiscard]] std::int16_t code() const noexcept { return code_; }

@@ -7,7 +7,7 @@
     "dohle needs C++23 with std::expected: compile with -std=c++23, by g++ 12 or clang 19 or newer"
 #endif
 
-// Marks what the shared library exports; everything else is hidden.
+// Marks the symbols that the shared library exports; all others are hidden.
 #if defined(DOHLE_SHARED)
 #define DOHLE_API __attribute__((visibility("default")))
 #else

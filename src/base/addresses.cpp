@@ -29,7 +29,7 @@ Error refused(std::string_view address, std::string_view why) {
   return Error::configuration("address \"" + printable(address) + "\" " + std::string(why));
 }
 
-/// What stands behind a scheme.
+/// The address after an allowed scheme.
 Result<std::string_view> without_scheme(std::string_view address) {
   constexpr std::array<std::string_view, 2> spoken = {"kafka", "plaintext"};
   constexpr std::string_view mark = "://";

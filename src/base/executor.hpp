@@ -19,7 +19,7 @@ class Executor {
  public:
   virtual ~Executor() = default;
 
-  /// Runs `task` on the loop, after what was posted before. Any thread. Tasks still queued when
+  /// Runs `task` on the loop, after all tasks posted before. Any thread. Tasks still queued when
   /// the loop ends are destroyed, not run.
   virtual void post(Task task) = 0;
   /// True on the loop's own thread.

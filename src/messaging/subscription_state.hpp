@@ -97,7 +97,7 @@ class SubscriptionState {
   /// meanwhile.
   [[nodiscard]] std::size_t awaited() const { return awaited_.size(); }
 
-  // What failed.
+  // Failures.
 
   /// Reports of partitions that paused because of a failed message, and once a minute of all held
   /// partitions.
