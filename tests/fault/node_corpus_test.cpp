@@ -10,8 +10,8 @@
 #include "fault/wire_connection.hpp"
 #include "wire/messages/offset_fetch.hpp"
 
-// Data directories of earlier releases (corpus/make makes them): stopped cleanly, killed, and with
-// a file cut within its last batch. Every release opens them and finds the same data in them.
+// Data directories of earlier versions (corpus/make makes them): stopped cleanly, killed, and with
+// a file cut within its last batch. Every version opens them and finds the same data in them.
 
 namespace dohle::fault {
 namespace {
@@ -67,7 +67,7 @@ std::string name_of(const testing::TestParamInfo<fs::path>& archive) {
   std::string name = "Of_" + archive.param.parent_path().filename().string() + "_" +
                      archive.param.filename().string();
   name.resize(name.size() - std::string_view(".tar.gz").size());
-  std::ranges::replace(name, '.', '_');
+  std::ranges::replace_if(name, [](char c) { return c == '.' || c == '-'; }, '_');
   return name;
 }
 
