@@ -71,6 +71,9 @@ inline constexpr std::size_t max_offset_metadata_bytes = 4'096;
 /// What all groups together may take of the node's memory: names, ids, what members tell and are
 /// assigned, committed offsets. What is there already may be replaced by as much.
 inline constexpr std::size_t max_group_state_bytes = std::size_t{256} << 20;
+/// Of __consumer_offsets, what is read before the node is ready. A longer one is read in pieces
+/// while the node serves, and groups are refused with COORDINATOR_LOAD_IN_PROGRESS until then.
+inline constexpr std::size_t max_replayed_at_start = std::size_t{2} << 20;
 /// Committed offsets of a group without members are kept for that long.
 inline constexpr auto offsets_retention = std::chrono::hours(24 * 7);
 

@@ -73,7 +73,13 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
               {visible_, this, settings_.max_open_files, settings_.adopt, log_defaults(settings_),
                [this](std::string_view line) { lines_.warn(line); }, settings_.durability,
                settings_.accept_losses,
-               [this](const PartitionRef& partition) { fetch_waits_.changed(*partition); }}),
+               [this](const PartitionRef& partition) { fetch_waits_.changed(*partition); },
+               [this](const std::string& topic, Task then) {
+                 groups_.forget_topic(topic, [this, then = std::move(then)]() mutable {
+                   // Offsets that came back after a crash would be the next topic's of that name.
+                   syncing_.when_durable(std::move(then));
+                 });
+               }}),
       syncing_(
           environment.loop, environment.disk, settings_.durability,
           max_dirty_segments(settings_.max_open_files),
@@ -88,7 +94,7 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
       batch_checks_(environment.disk),
       fetch_waits_(environment.loop, {limits::max_waiting_fetches, settings_.max_fetch_wait_pairs}),
       fetch_sessions_(fetch_session_options(), environment.random),
-      groups_(*this, environment.loop, environment.random, settings_.groups),
+      groups_(*this, environment.loop, environment.disk, environment.random, settings_.groups),
       dispatcher_(*this, doorway_.sessions(), lines_, environment.loop,
                   settings_.max_unread_answer_bytes) {}
 
@@ -112,9 +118,7 @@ Result<void> NodeEngine::start() {
   for (const Topics::Finding& finding : *findings) {
     finding.is_error ? lines_.report_error(finding.line) : lines_.warn(finding.line);
   }
-  if (auto restored = groups_.restore(now()); !restored) {
-    lines_.report_error("groups are unavailable: " + std::string(restored.error().message()));
-  }
+  groups_.load();
   (void)clock_watch_.look(now());  // the first look has nothing to compare with
   arm_maintenance();
   check_in_background();
@@ -197,7 +201,10 @@ void NodeEngine::on_partition_synced(const PartitionRef& partition, std::uint64_
 
 void NodeEngine::on_checked(log::PartitionLog& log) {
   if (log.offline() != nullptr) return;  // on_offline follows, and says why before it answers
-  if (const PartitionRef partition = topics_.owner_of(log)) fetch_waits_.changed(*partition);
+  const PartitionRef partition = topics_.owner_of(log);
+  if (partition == nullptr) return;
+  if (partition->topic() == offsets_topic) groups_.on_checked();
+  fetch_waits_.changed(*partition);
 }
 
 void NodeEngine::on_offline(log::PartitionLog& log, const Error& why) {
@@ -207,19 +214,8 @@ void NodeEngine::on_offline(log::PartitionLog& log, const Error& why) {
       "partition " + partition->name() +
       " is offline until a restart: " + std::string(why.message()) +
       std::string(partition->topic() == offsets_topic ? groups_wait : std::string_view()));
+  if (partition->topic() == offsets_topic) groups_.on_checked();
   fetch_waits_.changed(*partition);
-}
-
-void NodeEngine::delete_topic(const TopicId& id, Topics::Removed done) {
-  const Topic* topic = topics_.find(id);
-  topics_.remove(id, [this, name = topic == nullptr ? std::string() : topic->name,
-                      done = std::move(done)](Result<void> removed) mutable {
-    if (!removed) return done(std::move(removed));
-    groups_.forget_topic(name, [this, done = std::move(done)]() mutable {
-      // Offsets that came back after a crash would be those of the next topic of that name.
-      syncing_.when_durable([done = std::move(done)]() mutable { done({}); });
-    });
-  });
 }
 
 // --- now and then

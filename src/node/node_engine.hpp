@@ -101,8 +101,6 @@ class NodeEngine final : private log::LogEvents, private DoorwayEvents {
   /// Appends a batch that was checked, and sees to it that it becomes durable and visible.
   Result<log::Appended> append(const PartitionRef& partition, const Slice& batch,
                                const wire::BatchHeader& header);
-  /// Deletes a topic, and what groups committed for it. Calls `done` as Topics::remove does.
-  void delete_topic(const TopicId& id, Topics::Removed done);
 
  private:
   void on_request(Session& session, Slice frame) override;

@@ -338,18 +338,6 @@ std::int16_t GroupCoordinator::remove(const std::string& group, std::vector<Grou
   return broker_error::none;
 }
 
-void GroupCoordinator::forget_topics(const std::function<bool(const std::string& topic)>& is_gone,
-                                     std::vector<GroupRecord>& records) {
-  for (auto& [id, entry] : groups_) {
-    for (auto at = entry.offsets.begin(); at != entry.offsets.end();) {
-      const auto here = at++;
-      if (!is_gone(here->first.first)) continue;
-      add(offset_tombstone(id, here->first.first, here->first.second), records);
-      erase_offset(entry, here);
-    }
-  }
-}
-
 void GroupCoordinator::forget(std::string topic) {
   forgotten_.insert_or_assign(std::move(topic), ++round_);
 }

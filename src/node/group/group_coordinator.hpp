@@ -107,9 +107,6 @@ class GroupCoordinator {
 
   /// Deletes an empty group with its offsets; `records` store that. Returns an error code.
   [[nodiscard]] std::int16_t remove(const std::string& group, std::vector<GroupRecord>& records);
-  /// Topics are gone, and so are all offsets in them. Walks all groups: at the start.
-  void forget_topics(const std::function<bool(const std::string& topic)>& is_gone,
-                     std::vector<GroupRecord>& records);
   /// A topic is gone, and so are all offsets in it from now on; what is committed later is for
   /// another topic of that name. `forget_some` removes them.
   void forget(std::string topic);

@@ -33,8 +33,21 @@ Result<GroupRecord> with_value(const Key& key, const Value& value, std::int16_t 
 }
 
 Error damaged(const Error& why) {
-  return Error::storage(Errc::damaged,
-                        "a record of __consumer_offsets: " + std::string(why.message()));
+  return Error::storage(Errc::damaged, "a group's record: " + std::string(why.message()));
+}
+
+/// Reads a value. One of a later version was written by a later Apache Kafka or Dohle, for nothing
+/// that can be passed over: the key is of a known kind.
+template <class Value>
+Result<Value> read_value(const Slice& value) {
+  auto read = wire::decode_versioned<Value>(value);
+  if (read) return read;
+  if (!read.error().is(Errc::unsupported_version)) return fail(damaged(read.error()));
+  return fail(
+      Error::storage(Errc::unsupported_version,
+                     "a group's record: " + std::string(read.error().message()) + "; Dohle " +
+                         std::string(journal_version()) +
+                         " does not know it: run the version that wrote it or a later one"));
 }
 
 Result<StoredRecord> read_offset(const Slice& key, const std::optional<Slice>& value) {
@@ -43,8 +56,8 @@ Result<StoredRecord> read_offset(const Slice& key, const std::optional<Slice>& v
   if (!names) return fail(damaged(names.error()));
   StoredOffset stored{names->group, names->topic, names->partition, std::nullopt};
   if (!value) return stored;
-  const auto committed = wire::decode_versioned<wire::OffsetCommitValue>(*value);
-  if (!committed) return fail(damaged(committed.error()));
+  const auto committed = read_value<wire::OffsetCommitValue>(*value);
+  if (!committed) return fail(committed.error());
   stored.committed = CommittedOffset{committed->offset, committed->leader_epoch,
                                      committed->metadata, committed->commit_timestamp};
   return stored;
@@ -85,8 +98,8 @@ Result<StoredRecord> read_group_record(const Slice& key, const std::optional<Sli
   auto names = wire::decode_key<wire::GroupMetadataKey>(key);
   if (!names) return fail(damaged(names.error()));
   if (!value) return StoredGroup{std::move(names->group), std::nullopt};
-  auto state = wire::decode_versioned<wire::GroupMetadataValue>(*value);
-  if (!state) return fail(damaged(state.error()));
+  auto state = read_value<wire::GroupMetadataValue>(*value);
+  if (!state) return fail(state.error());
   return StoredGroup{std::move(names->group), *std::move(state)};
 }
 

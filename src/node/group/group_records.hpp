@@ -8,6 +8,7 @@
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
 #include "node/group/classic_group.hpp"
+#include "node/journal/journal.hpp"
 
 namespace dohle::node {
 
@@ -21,11 +22,8 @@ struct CommittedOffset {
   std::uint64_t round = 0;
 };
 
-/// A record of __consumer_offsets; without a value it deletes what the key names.
-struct GroupRecord {
-  Slice key;
-  std::optional<Slice> value;
-};
+/// A record of __consumer_offsets.
+using GroupRecord = JournalRecord;
 
 // In Apache Kafka's schemas: what its tools read, and what its brokers could take over.
 
@@ -48,10 +46,10 @@ struct StoredGroup {
   std::string group;
   std::optional<wire::GroupMetadataValue> state;
 };
-struct StoredUnknown {};  ///< of a kind that this version does not know; kept, not understood
+struct StoredUnknown {};  ///< of a kind that this version does not know
 using StoredRecord = std::variant<StoredOffset, StoredGroup, StoredUnknown>;
 
-/// Errors: damaged.
+/// Errors: damaged; unsupported_version (a known kind, with a value of a later version).
 [[nodiscard]] Result<StoredRecord> read_group_record(const Slice& key,
                                                      const std::optional<Slice>& value);
 

@@ -4,45 +4,15 @@
 
 #include "base/assert.hpp"
 #include "base/broker_errors.hpp"
-#include "base/budget.hpp"
-#include "base/units.hpp"
 #include "node/node_engine.hpp"
 #include "node/turn.hpp"
-#include "wire/batch_builder.hpp"
 
 namespace dohle::node {
 
 namespace {
 
-constexpr std::size_t max_batch_bytes = 1_MiB;
-// A single record may be larger, by what one group's members told.
-constexpr std::size_t record_bytes_limit = 60_MiB;
-constexpr std::size_t read_bytes = 4_MiB;
-constexpr std::size_t min_garbage_records = 10'000;
 /// Groups and offsets that a walk looks at between two looks at the clock: each may be a record.
 constexpr std::size_t walked_at_once = 64;
-
-Record record_of(const GroupRecord& from) {
-  Record record;
-  record.key = from.key.bytes();
-  if (from.value) record.value = from.value->bytes();
-  return record;
-}
-
-/// Batches of at most `max_batch_bytes`, or of one record.
-Result<std::size_t> fill(wire::BatchBuilder& builder, std::span<const GroupRecord> records,
-                         Timestamp now) {
-  std::size_t count = 0;
-  while (count < records.size()) {
-    const auto appended = builder.append(record_of(records[count]), now);
-    if (appended == wire::BatchBuilder::Appended::no_memory) {
-      return fail(Error::client(Errc::too_large, "a record of __consumer_offsets"));
-    }
-    if (appended != wire::BatchBuilder::Appended::ok) break;
-    ++count;
-  }
-  return count;
-}
 
 std::int16_t code_of(const Error& error) {
   // The client's cure is to look for the coordinator and try again.
@@ -52,9 +22,19 @@ std::int16_t code_of(const Error& error) {
 
 }  // namespace
 
-GroupService::GroupService(NodeEngine& engine, Executor& loop, Random& random,
+GroupService::GroupService(NodeEngine& engine, Executor& loop, Disk& disk, Random& random,
                            GroupCoordinator::Options options)
-    : engine_(engine), loop_(loop), coordinator_(options, random) {}
+    : engine_(engine),
+      loop_(loop),
+      coordinator_(options, random),
+      journal_(loop, disk, engine.syncing(),
+               [&engine](const PartitionRef& partition, const Slice& batch,
+                         const wire::BatchHeader& header) {
+                 return engine.append(partition, batch, header);
+               },
+               {.topic = std::string(offsets_topic), .warn = [&engine](std::string_view line) {
+                  engine.lines().warn_now_and_then(line);
+                }}) {}
 
 GroupService::~GroupService() {
   loop_.cancel(timer_);
@@ -72,81 +52,73 @@ bool GroupService::has_room_for(std::size_t growth, std::string_view what, std::
   return false;
 }
 
-bool GroupService::is_offline() const {
-  return partition_ != nullptr && partition_->fault() != nullptr;
+std::int16_t GroupService::refusal() const {
+  if (is_loading()) return broker_error::coordinator_load_in_progress;
+  return is_available() ? broker_error::none : broker_error::coordinator_not_available;
 }
 
 std::optional<std::string> GroupService::why_unavailable() const {
-  if (is_available()) return std::nullopt;
-  const Error& why = fault_ ? *fault_ : *partition_->fault();
+  const Error* why = is_loading() ? nullptr : journal_.fault();
+  if (why == nullptr) return std::nullopt;
   return "all groups wait for the node's partition " + std::string(offsets_topic) +
-         "-0, which is offline (the node's log says what to do): " + std::string(why.message());
+         "-0, which is offline (the node's log says what to do): " + std::string(why->message());
 }
 
 void GroupService::warn(std::string_view what, const Error& why) {
   engine_.lines().warn_now_and_then(std::string(what) + ": " + std::string(why.message()));
 }
 
-// --- the log
+// --- loading
 
-Result<void> GroupService::restore(Now now) {
+void GroupService::load() {
+  loading_since_ = loop_.mono_now();
   const Topic* topic = engine_.topics().find(offsets_topic);
-  if (topic == nullptr) {
-    // Groups must not begin anew while their offsets are there.
-    fault_ = engine_.topics().refused_by_strays(offsets_topic);
-    return fault_ ? Result<void>(fail(*fault_)) : Result<void>();
+  if (topic != nullptr) {
+    return journal_.open(
+        topic->partitions.front(), [this](const JournalRecord& record) { return take(record); },
+        [this](const Result<void>& outcome) { loaded(outcome); });
   }
-  partition_ = topic->partitions.front();
-  auto outcome = partition_->fault() != nullptr ? Result<void>(fail(*partition_->fault()))
-                                                : read_log(*partition_->log(), now);
-  if (!outcome) fault_ = outcome.error();
-  if (outcome) forget_missing_topics();
-  arm();
-  return outcome;
+  // Groups must not begin anew while their offsets are there.
+  const auto refused = engine_.topics().refused_by_strays(offsets_topic);
+  if (refused) journal_.refuse(*refused);
+  loaded(refused ? Result<void>(fail(*refused)) : Result<void>());
 }
 
-// A crash may have come between the end of a topic and that of the offsets in it, which would
-// otherwise be those of the next topic of that name.
-void GroupService::forget_missing_topics() {
-  std::vector<GroupRecord> records;
-  coordinator_.forget_topics(
-      [&](const std::string& topic) { return engine_.topics().find(topic) == nullptr; }, records);
-  (void)store_deletions(std::move(records));
+Result<Taken> GroupService::take(const JournalRecord& record) {
+  auto stored = read_group_record(record.key, record.value);
+  if (!stored) return fail(stored.error());
+  if (std::holds_alternative<StoredUnknown>(*stored)) return Taken::unknown_kind;
+  const auto* offset = std::get_if<StoredOffset>(&*stored);
+  // A crash may have come between the end of a topic and that of the offsets in it, which would
+  // otherwise be those of the next topic of that name.
+  if (offset != nullptr && engine_.topics().find(offset->topic) == nullptr) {
+    missing_topics_.insert(offset->topic);
+  }
+  coordinator_.restore(*std::move(stored), loop_.tick());
+  return Taken::taken;
 }
 
-Result<void> GroupService::read_log(log::PartitionLog& log, Now now) {
-  for (Offset next = log.log_start(); next < log.end();) {
-    auto chain = log.read(next, log.end(), read_bytes, true);
-    if (!chain) return fail(chain.error());
-    auto bytes = chain->flatten();
-    if (!bytes) return fail(bytes.error());
-    if (bytes->empty()) break;
-    for (std::size_t at = 0; at < bytes->size();) {
-      auto header = wire::read_batch_header(bytes->bytes().subspan(at));
-      if (!header) return fail(header.error());
-      auto restored = restore(bytes->sub(at, header->size()), now);
-      if (!restored) return restored;
-      next = header->next_offset();
-      at += header->size();
-    }
+void GroupService::loaded(const Result<void>& outcome) {
+  if (!outcome) {
+    engine_.lines().report_error("groups are unavailable: " +
+                                 std::string(outcome.error().message()));
   }
-  return {};
+  const TimePoint now = loop_.mono_now();
+  // Of sessions that began with their records, the time that loading took does not count.
+  expire_from_ = now + (now - loading_since_);
+  for (const std::string& topic : missing_topics_) {
+    coordinator_.forget(topic);
+    if (engine_.topics().hold_name(topic)) held_names_.push_back(topic);
+  }
+  forgetting_.is_under_way = !missing_topics_.empty();
+  missing_topics_.clear();
+  journal_.when_prepared([this] {
+    arm();
+    walk();
+  });
 }
 
-Result<void> GroupService::restore(const Slice& batch, Now now) {
-  auto reader = wire::BatchReader::open(batch);
-  if (!reader) return fail(reader.error());
-  for (RecordView record; reader->next(record);) {
-    ++stored_records_;
-    if (!record.key) continue;
-    auto value = record.value ? std::optional(Slice::borrowed(*record.value)) : std::nullopt;
-    auto stored = read_group_record(Slice::borrowed(*record.key), value);
-    if (!stored) return fail(stored.error());
-    coordinator_.restore(*std::move(stored), now);
-  }
-  if (const Error* fault = reader->fault()) return fail(*fault);
-  return {};
-}
+// --- records
 
 Result<void> GroupService::store(const std::vector<GroupRecord>& records) {
   auto outcome = store_without_rewrite(records);
@@ -156,100 +128,44 @@ Result<void> GroupService::store(const std::vector<GroupRecord>& records) {
 
 Result<void> GroupService::store_without_rewrite(const std::vector<GroupRecord>& records) {
   if (records.empty()) return {};
-  if (fault_) return fail(*fault_);
-  DOHLE_ASSERT(partition_ != nullptr || not_made_, "what leads to a record begins with when_ready");
-  if (partition_ == nullptr) return fail(*not_made_);
-  if (auto stored = store_owed(); !stored) return stored;
-  return append(records);
+  DOHLE_ASSERT(journal_.is_open() || journal_.fault() != nullptr || not_made_,
+               "what leads to a record begins with when_ready");
+  if (!journal_.is_open() && not_made_) return fail(*not_made_);
+  return journal_.append(records);
 }
 
 // What is deleted in memory must not come back with the next start.
 Result<void> GroupService::store_deletions(std::vector<GroupRecord> records) {
-  auto stored = store(records);
-  const bool may_come_back = !stored && partition_ != nullptr && is_available();
-  if (!may_come_back) return stored;
-  owed_.insert(owed_.end(), std::make_move_iterator(records.begin()),
-               std::make_move_iterator(records.end()));
-  return stored;
+  auto outcome = journal_.append_or_owe(std::move(records));
+  if (outcome) begin_rewrite_if_due();
+  return outcome;
 }
 
 Result<void> GroupService::store_owed() {
-  if (owed_.empty()) return {};
-  auto stored = append(owed_);
-  if (stored) owed_.clear();
-  return stored;
-}
-
-Result<void> GroupService::append(std::span<const GroupRecord> records) {
-  if (is_offline()) return fail(*partition_->fault());
-  const Now now = loop_.tick();
-  while (!records.empty()) {
-    Budget budget(record_bytes_limit);
-    wire::BatchBuilder builder(budget, max_batch_bytes);
-    auto count = fill(builder, records, now.wall);
-    if (!count) return fail(count.error());
-    auto batch = builder.seal({}).flatten();
-    if (!batch) return fail(batch.error());
-    auto header = wire::read_batch_header(batch->bytes());
-    if (!header) return fail(header.error());
-    auto appended = engine_.append(partition_, *batch, *header);
-    if (!appended) return fail(appended.error());
-    stored_records_ += *count;
-    records = records.subspan(*count);
-  }
-  return {};
+  return journal_.append_owed();
 }
 
 // --- walks
 
-// What is live is written once more at the end, and the log then begins there. A crash in between
-// leaves both, which read back to the same.
 void GroupService::begin_rewrite_if_due() {
-  const std::size_t live = coordinator_.live_records();
-  if (is_rewriting_ || stored_records_ < min_garbage_records + 2 * live) return;
-  is_rewriting_ = true;
-  rewritten_from_ = partition_->log()->end();
-  stored_records_ = 0;
+  if (!journal_.begin_rewrite_if_due(coordinator_.live_records())) return;
   rewriting_ = {{}, true};
   walk();
 }
 
 void GroupService::rewrite_some() {
-  if (is_offline()) return give_up_rewriting(*partition_->fault());
-  std::vector<GroupRecord> records;
-  auto has_more = coordinator_.snapshot_some(rewriting_.place, walked_at_once, records);
-  if (!has_more) return give_up_rewriting(has_more.error());
-  if (auto owed = store_owed(); !owed) return give_up_rewriting(owed.error());
-  if (auto appended = append(records); !appended) return give_up_rewriting(appended.error());
-  if (!*has_more) end_rewrite();
-}
-
-void GroupService::give_up_rewriting(const Error& why) {
-  rewriting_ = {};
-  is_rewriting_ = false;
-  stored_records_ += coordinator_.live_records();
-  warn("__consumer_offsets cannot be rewritten", why);
-}
-
-void GroupService::end_rewrite() {
-  rewriting_ = {};
-  engine_.syncing().when_synced([this, begin = rewritten_from_] {
-    is_rewriting_ = false;
-    if (is_offline()) return;
-    auto cut = partition_->log()->set_log_start(begin);
-    if (!cut) warn("__consumer_offsets keeps its old records", cut.error());
+  rewriting_.is_under_way = journal_.rewrite_some([this](std::vector<JournalRecord>& records) {
+    return coordinator_.snapshot_some(rewriting_.place, walked_at_once, records);
   });
+  if (!rewriting_.is_under_way) rewriting_ = {};
 }
 
-void GroupService::forget_topic(std::string_view topic, Task done) {
+void GroupService::forget_topic(const std::string& topic, Task done) {
   when_forgotten_.push_back(std::move(done));
-  coordinator_.forget(std::string(topic));
+  if (is_loading()) return void(missing_topics_.insert(topic));
+  coordinator_.forget(topic);
   forgetting_.is_under_way = true;
   walk();
-}
-
-void GroupService::finish_forgetting(const std::string& topic) {
-  while (coordinator_.is_forgetting(topic)) forget_some();
 }
 
 void GroupService::forget_some() {
@@ -258,11 +174,19 @@ void GroupService::forget_some() {
   if (auto stored = store_deletions(std::move(records)); !stored) {
     warn("offsets of deleted topics stay on disk for now", stored.error());
   }
-  if (forgetting_.is_under_way) return;
+  if (!forgetting_.is_under_way) end_forgetting();
+}
+
+void GroupService::end_forgetting() {
   for (Task& done : std::exchange(when_forgotten_, {})) done();
+  // Offsets that came back after a crash would be those of the next topic of that name.
+  engine_.syncing().when_durable([this, names = std::exchange(held_names_, {})] {
+    for (const std::string& name : names) engine_.topics().release_name(name);
+  });
 }
 
 void GroupService::expire(Now now) {
+  if (!is_ready()) return;  // there is a next time
   expired_at_ = now.wall;
   expiring_.is_under_way = true;
   walk();
@@ -292,6 +216,7 @@ bool GroupService::walk_some() {
 }
 
 void GroupService::walk() {
+  if (!is_ready()) return;  // goes on then
   // What a piece stores may begin the next rewrite.
   if (walk_timer_ != 0 || is_walking_) return;
   is_walking_ = true;
@@ -313,17 +238,23 @@ ReplyTo GroupService::keep(Waiting waiting) {
 }
 
 // Whatever may lead to something that is stored begins with it: the topic is made when it is first
-// needed.
+// needed, and a log that was there is read before it is appended to.
 void GroupService::when_ready(Task then) {
-  if (partition_ != nullptr || fault_) return then();
+  if (is_loading() || journal_.fault() != nullptr) return then();
+  if (journal_.is_open()) return journal_.when_prepared(std::move(then));
   engine_.topics().offsets([this, then = std::move(then)](Result<Topic*> topic) mutable {
     if (topic) {
-      partition_ = (*topic)->partitions.front();
+      journal_.open_new((*topic)->partitions.front());
     } else {
       not_made_ = topic.error();
     }
     then();
   });
+}
+
+void GroupService::when_prepared(Task then) {
+  if (is_loading()) return then();
+  journal_.when_prepared(std::move(then));
 }
 
 void GroupService::join(JoinRequest request, JoinDone done) {
@@ -343,7 +274,7 @@ void GroupService::begin_join(JoinRequest request, JoinDone done) {
   } else if (is_available()) {
     coordinator_.join(std::move(request), to, now, actions);
   } else {
-    actions.push_back(refused_join(to, {}, broker_error::coordinator_not_available));
+    actions.push_back(refused_join(to, {}, refusal()));
   }
   perform(std::move(actions), now);
 }
@@ -364,7 +295,9 @@ void GroupService::begin_sync(SyncRequest request, SyncDone done) {
   } else if (is_available()) {
     coordinator_.sync(std::move(request), to, now, actions);
   } else {
-    actions.push_back(refused_sync(to, broker_error::coordinator_not_available));
+    // Clients take 14 for fatal here; they are to join again, as Apache Kafka let them.
+    actions.push_back(refused_sync(to, is_loading() ? broker_error::rebalance_in_progress
+                                                    : broker_error::coordinator_not_available));
   }
   perform(std::move(actions), now);
 }
@@ -372,17 +305,24 @@ void GroupService::begin_sync(SyncRequest request, SyncDone done) {
 std::int16_t GroupService::heartbeat(const std::string& group, std::string_view member_id,
                                      const std::optional<std::string>& instance_id,
                                      Generation generation, Now now) {
+  if (is_loading()) return broker_error::none;  // as Apache Kafka answers: nothing is known yet
   if (!is_available()) return broker_error::coordinator_not_available;
   return coordinator_.heartbeat(group, member_id, instance_id, generation, now);
 }
 
-void GroupService::leave(const std::string& group,
-                         const std::vector<GroupCoordinator::Leaver>& leavers, LeaveDone done,
-                         Now now) {
-  if (!is_available()) {
-    return done(std::vector<std::int16_t>(leavers.size(), broker_error::none),
-                broker_error::coordinator_not_available);
+void GroupService::leave(const std::string& group, std::vector<GroupCoordinator::Leaver> leavers,
+                         LeaveDone done) {
+  when_prepared([this, group, leavers = std::move(leavers), done = std::move(done)]() mutable {
+    leave_now(group, leavers, std::move(done));
+  });
+}
+
+void GroupService::leave_now(const std::string& group,
+                             const std::vector<GroupCoordinator::Leaver>& leavers, LeaveDone done) {
+  if (const std::int16_t refused = refusal()) {
+    return done(std::vector<std::int16_t>(leavers.size(), broker_error::none), refused);
   }
+  const Now now = loop_.tick();
   ClassicGroupActions actions;
   std::int16_t error = broker_error::none;
   auto errors = coordinator_.leave(group, leavers, now, error, actions);
@@ -394,7 +334,7 @@ void GroupService::leave(const std::string& group,
 std::int16_t GroupService::check_commit(const std::string& group, std::string_view member_id,
                                         const std::optional<std::string>& instance_id,
                                         Generation generation, Now now) {
-  if (!is_available()) return broker_error::coordinator_not_available;
+  if (const std::int16_t refused = refusal()) return refused;
   return coordinator_.check_commit(group, member_id, instance_id, generation, now);
 }
 
@@ -428,12 +368,11 @@ void GroupService::store_commits(const std::string& group, std::vector<Commit> c
   }
   begin_rewrite_if_due();
   // Nobody sees an offset that a crash could take back.
-  engine_.syncing().when_durable(
-      [this, group, commits = std::move(commits), done = std::move(done)]() mutable {
-        const bool is_durable = is_available();
-        settle(group, commits, is_durable);
-        done(is_durable ? broker_error::none : broker_error::coordinator_not_available);
-      });
+  journal_.when_durable([this, group, commits = std::move(commits),
+                         done = std::move(done)](const Result<void>& durable) mutable {
+    settle(group, commits, durable.has_value());
+    done(durable ? broker_error::none : broker_error::coordinator_not_available);
+  });
 }
 
 void GroupService::settle(const std::string& group, std::vector<Commit>& commits, bool is_durable) {
@@ -444,7 +383,7 @@ void GroupService::settle(const std::string& group, std::vector<Commit>& commits
 }
 
 std::int16_t GroupService::remove(const std::string& group) {
-  if (!is_available()) return broker_error::coordinator_not_available;
+  if (const std::int16_t refused = refusal()) return refused;
   std::vector<GroupRecord> records;
   const std::int16_t error = coordinator_.remove(group, records);
   auto stored = store_deletions(std::move(records));
@@ -452,7 +391,10 @@ std::int16_t GroupService::remove(const std::string& group) {
 }
 
 void GroupService::answer_all() {
+  journal_.stop_replay(Error::client(Errc::closed, "the node stops"));
   while (forgetting_.is_under_way) forget_some();
+  // The next start finds that their topics are gone.
+  for (Task& done : std::exchange(when_forgotten_, {})) done();
   for (auto& [to, waiting] : std::exchange(waiting_, {})) {
     if (auto* join = std::get_if<JoinDone>(&waiting)) {
       (*join)(refused_join(0, {}, broker_error::coordinator_not_available));
@@ -499,9 +441,9 @@ bool GroupService::store_group(const std::string& group) {
 }
 
 void GroupService::answer_when_stored(ClassicGroupActions answers) {
-  engine_.syncing().when_durable([this, answers = std::move(answers)] {
+  journal_.when_durable([this, answers = std::move(answers)](const Result<void>& durable) {
     const std::int16_t error =
-        is_available() ? broker_error::none : broker_error::coordinator_not_available;
+        durable ? broker_error::none : broker_error::coordinator_not_available;
     for (const ClassicGroupAction& action : answers) answer(action, error);
   });
 }
@@ -523,7 +465,8 @@ void GroupService::answer(const ClassicGroupAction& action, std::int16_t error) 
 }
 
 void GroupService::arm() {
-  const TimePoint next = coordinator_.next_deadline();
+  if (!is_ready()) return;  // comes again then
+  const TimePoint next = std::max(coordinator_.next_deadline(), expire_from_);
   if (next >= timer_at_) return;  // one that fires too early finds nothing due
   loop_.cancel(timer_);
   timer_at_ = next;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -11,7 +12,7 @@
 #include "base/executor.hpp"
 #include "base/random.hpp"
 #include "node/group/group_coordinator.hpp"
-#include "node/storage/partition.hpp"
+#include "node/journal/topic_journal.hpp"
 
 namespace dohle::node {
 
@@ -19,6 +20,10 @@ class NodeEngine;
 
 /// Drives the GroupCoordinator: keeps the requests that wait, stores what has to be stored in
 /// __consumer_offsets before the answers that depend on it go out, and calls it on time.
+///
+/// While a long __consumer_offsets is loaded, requests are refused as Apache Kafka refuses them:
+/// with COORDINATOR_LOAD_IN_PROGRESS, but for heartbeats, which are answered blindly, and
+/// SyncGroup.
 class GroupService {
  public:
   using JoinDone = std::move_only_function<void(const AnswerJoin&)>;
@@ -33,34 +38,38 @@ class GroupService {
     CommittedOffset committed;
   };
 
-  GroupService(NodeEngine& engine, Executor& loop, Random& random,
+  /// All but the options outlive it; the engine's topics and syncing are there.
+  GroupService(NodeEngine& engine, Executor& loop, Disk& disk, Random& random,
                GroupCoordinator::Options options);
   ~GroupService();
   GroupService(const GroupService&) = delete;
   GroupService& operator=(const GroupService&) = delete;
 
-  /// Reads what is stored. Errors: damaged, storage; groups are then unavailable, the rest works.
-  Result<void> restore(Now now);
+  /// Reads what is stored, in the call if it is little. Where that fails, a line says so; groups
+  /// are then unavailable, the rest works.
+  void load();
+  /// The log of __consumer_offsets was checked.
+  void on_checked() { journal_.on_checked(); }
 
   void join(JoinRequest request, JoinDone done);
   void sync(SyncRequest request, SyncDone done);
   [[nodiscard]] std::int16_t heartbeat(const std::string& group, std::string_view member_id,
                                        const std::optional<std::string>& instance_id,
                                        Generation generation, Now now);
-  void leave(const std::string& group, const std::vector<GroupCoordinator::Leaver>& leavers,
-             LeaveDone done, Now now);
+  void leave(const std::string& group, std::vector<GroupCoordinator::Leaver> leavers,
+             LeaveDone done);
   /// Whether the group takes a commit from there. Returns an error code.
   [[nodiscard]] std::int16_t check_commit(const std::string& group, std::string_view member_id,
                                           const std::optional<std::string>& instance_id,
                                           Generation generation, Now now);
   void commit(const std::string& group, std::vector<Commit> commits, Done done);
+  /// Calls `then` once deletions find the log prepared, or at once while requests are refused.
+  void when_prepared(Task then);
   /// Deletes a group; the next sync makes that durable. Returns an error code.
   [[nodiscard]] std::int16_t remove(const std::string& group);
-  /// Its offsets are gone from now on, and removed in pieces; then calls `done`.
-  void forget_topic(std::string_view topic, Task done);
-  /// A topic of that name was made: what is left of an earlier one's is removed at once, so that no
-  /// crash brings it back.
-  void finish_forgetting(const std::string& topic);
+  /// Its offsets are gone from now on, and removed in pieces; then calls `done`. No topic of that
+  /// name is made before.
+  void forget_topic(const std::string& topic, Task done);
   /// In pieces.
   void expire(Now now);
   /// Stores the deletions for which the disk had no space. They come before anything else that is
@@ -69,8 +78,11 @@ class GroupService {
   /// Everybody who waits for others is sent to look for the coordinator again: the node stops.
   void answer_all();
 
-  [[nodiscard]] bool is_available() const { return !fault_ && !is_offline(); }
-  /// Why groups have to wait, as a sentence; nothing if they do not.
+  [[nodiscard]] bool is_loading() const { return journal_.is_replaying(); }
+  [[nodiscard]] bool is_available() const { return !is_loading() && journal_.fault() == nullptr; }
+  /// What requests are refused with; none while groups are available.
+  [[nodiscard]] std::int16_t refusal() const;
+  /// Why groups have to wait for somebody to do something, as a sentence; nothing if they do not.
   [[nodiscard]] std::optional<std::string> why_unavailable() const;
   [[nodiscard]] const GroupCoordinator& coordinator() const { return coordinator_; }
 
@@ -83,8 +95,13 @@ class GroupService {
     bool is_under_way = false;
   };
 
-  [[nodiscard]] bool is_offline() const;
+  /// Nothing keeps a walk from storing what it changes.
+  [[nodiscard]] bool is_ready() const { return !is_loading() && journal_.is_prepared(); }
   void when_ready(Task then);
+  Result<Taken> take(const JournalRecord& record);
+  void loaded(const Result<void>& outcome);
+  void leave_now(const std::string& group, const std::vector<GroupCoordinator::Leaver>& leavers,
+                 LeaveDone done);
   void begin_join(JoinRequest request, JoinDone done);
   void begin_sync(SyncRequest request, SyncDone done);
   void store_commits(const std::string& group, std::vector<Commit> commits, Done done);
@@ -99,39 +116,36 @@ class GroupService {
   Result<void> store(const std::vector<GroupRecord>& records);
   Result<void> store_without_rewrite(const std::vector<GroupRecord>& records);
   Result<void> store_deletions(std::vector<GroupRecord> records);
-  Result<void> append(std::span<const GroupRecord> records);
   void settle(const std::string& group, std::vector<Commit>& commits, bool is_durable);
   void begin_rewrite_if_due();
   void rewrite_some();
-  void give_up_rewriting(const Error& why);
-  void end_rewrite();
   void forget_some();
+  void end_forgetting();
   void expire_some();
   void walk();
   bool walk_some();
   [[nodiscard]] bool has_walk() const;
-  Result<void> read_log(log::PartitionLog& log, Now now);
-  Result<void> restore(const Slice& batch, Now now);
-  void forget_missing_topics();
   void arm();
   void warn(std::string_view what, const Error& why);
 
   NodeEngine& engine_;
   Executor& loop_;
   GroupCoordinator coordinator_;
-  PartitionRef partition_;  // null until something is to be stored
-  /// Why there is no partition, when one was last to be made.
+  /// Not open until something is to be stored.
+  TopicJournal journal_;
+  /// Why there is no topic, when one was last to be made.
   std::optional<Error> not_made_;
-  std::optional<Error> fault_;
+  /// While loading: topics of offsets that are not there, and those that were deleted meanwhile.
+  std::set<std::string> missing_topics_;
+  /// Of those, until none of their offsets can come back.
+  std::vector<std::string> held_names_;
+  TimePoint loading_since_{};
+  /// No member is taken out before.
+  TimePoint expire_from_{};
   std::unordered_map<ReplyTo, Waiting> waiting_;
   ReplyTo last_reply_ = 0;
   TimerId timer_ = 0;
   TimePoint timer_at_ = never;
-  std::vector<GroupRecord> owed_;
-  std::size_t stored_records_ = 0;
-  bool is_rewriting_ = false;
-  /// Where the rewritten log begins.
-  Offset rewritten_from_{};
   Walk forgetting_;
   std::vector<Task> when_forgotten_;
   Walk expiring_;

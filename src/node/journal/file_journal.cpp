@@ -166,21 +166,9 @@ Result<void> FileJournal::load(const Take& take) {
 
 Result<void> FileJournal::take_lines(const JournalText& text, const Take& take) {
   for (const JournalLine& line : text.lines) {
-    const std::string where = "the line at byte " + std::to_string(line.at) +
-                              ", written by Dohle " + std::string(line.version) + ",";
-    switch (take(line)) {
-      case Taken::taken:
-        break;
-      case Taken::senseless:
-        return fail(damaged(where + " makes no sense behind those before it"));
-      case Taken::unknown_kind:
-        if (line.is_optional) break;
-        return fail(Error::storage(Errc::unsupported_version,
-                                   path_ + ": " + where + " is of the kind " +
-                                       std::string(line.kind) + ", which Dohle " +
-                                       std::string(journal_version()) +
-                                       " does not know: run that version or a later one"));
-    }
+    const JournalPlace place{path_ + ": the line at byte " + std::to_string(line.at), line.kind,
+                             line.version, line.is_optional};
+    if (auto judged = judge(take(line), place, options_.remedy); !judged) return judged;
     has_unnumbered_lines_ |= !line.is_numbered();
   }
   at_.lines = at_.durable = text.lines.size();

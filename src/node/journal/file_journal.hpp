@@ -10,12 +10,14 @@
 
 #include "base/disk.hpp"
 #include "dohle/error.hpp"
+#include "node/journal/journal.hpp"
 #include "node/journal/journal_line.hpp"
 
 namespace dohle::node {
 
 /// Durable state of the node in one file, as lines that are appended (journal_line.hpp). Its owner
 /// takes each line at the start, appends changes, and rewrites the file when most of it is history.
+/// See journal.hpp for what journals share.
 ///
 /// Lines are written and synced in rounds on a disk thread: what is appended while one runs goes
 /// into the next one together. Until `work_beside` everything is done in the calling thread.
@@ -27,8 +29,6 @@ namespace dohle::node {
 /// the file is opened anew. Owner's thread only.
 class FileJournal {
  public:
-  /// What a line meant to the owner.
-  enum class Taken : std::uint8_t { taken, unknown_kind, senseless };
   using Take = std::function<Taken(const JournalLine&)>;
   using Done = std::move_only_function<void(Result<void>)>;
   /// Says in few lines what many say, as kinds and words. Called on a disk thread.

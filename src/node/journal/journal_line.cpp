@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/slice.hpp"
+#include "node/journal/journal.hpp"
 #include "wire/crc32c.hpp"
 
 namespace dohle::node {
@@ -104,10 +105,6 @@ std::optional<std::string> judge_rest(std::string_view rest, std::uint64_t at, s
 }
 
 }  // namespace
-
-std::string_view journal_version() {
-  return DOHLE_VERSION;
-}
 
 std::string sealed_line(std::uint64_t number, std::uint64_t durable, std::string_view body) {
   const std::string text = std::string(journal_version()) + " " + std::to_string(number) + " " +

@@ -27,9 +27,6 @@ struct JournalLine {
   [[nodiscard]] bool is_numbered() const { return number != 0; }
 };
 
-/// The version that this program writes into its lines.
-[[nodiscard]] std::string_view journal_version();
-
 /// A line as it goes into the file: CRC, version, numbers, `body` (kind and words), newline.
 [[nodiscard]] std::string sealed_line(std::uint64_t number, std::uint64_t durable,
                                       std::string_view body);

@@ -10,7 +10,6 @@ namespace dohle::node {
 
 namespace {
 
-using Taken = FileJournal::Taken;
 using Reserve = FileJournal::Reserve;
 
 constexpr std::uint64_t min_history_lines = 1'000;
@@ -202,7 +201,7 @@ void Catalog::append(std::string body, Reserve reserve, Task change, Done done) 
 
 void Catalog::rewrite_if_due() {
   const std::uint64_t lines = journal_->lines();
-  const bool is_due = lines > min_history_lines + 2 * state_.line_count();
+  const bool is_due = is_mostly_history(lines, state_.line_count(), min_history_lines);
   if (!is_due || lines < rewrite_from_lines_ || std::exchange(is_rewriting_, true)) return;
   journal_->rewrite(compacted, [this](const Result<void>& outcome) {
     is_rewriting_ = false;

@@ -37,7 +37,7 @@ class CatalogState {
   [[nodiscard]] std::int64_t free_producer_id() const { return free_producer_id_; }
   [[nodiscard]] bool is_deleted(const TopicId& id) const { return deleted_ids_.contains(id); }
 
-  [[nodiscard]] FileJournal::Taken take(const JournalLine& line);
+  [[nodiscard]] Taken take(const JournalLine& line);
   void set_cluster_id(std::string id) { cluster_id_ = std::move(id); }
   void set_free_producer_id(std::int64_t id) { free_producer_id_ = id; }
   void add(const std::string& name, CatalogTopic topic);

@@ -496,6 +496,10 @@ void Topics::set_free(const std::string& name) {
   }
 }
 
+bool Topics::hold_name(const std::string& name) {
+  return find(name) == nullptr && busy_.try_emplace(undotted(name)).second;
+}
+
 Result<void> Topics::check_new(const std::string& name, std::int32_t partitions,
                                const TopicConfig& config) {
   if (auto legal = check_topic_name(name); !legal) return legal;
@@ -641,8 +645,10 @@ void Topics::put_away(const std::string& name, Removed done) {
   topic_files_.put_away(name, topic.id, std::move(topic.partitions),
                         [this, name, partitions, done = std::move(done)]() mutable {
                           partition_count_ -= partitions;
-                          done({});
-                          set_free(name);
+                          options_.on_removed(name, [this, name, done = std::move(done)]() mutable {
+                            done({});
+                            set_free(name);
+                          });
                         });
 }
 

@@ -86,6 +86,9 @@ class Topics {
     std::vector<AcceptedLoss> accept_losses = {};
     /// The partition's topic was deleted: told after it is closed.
     std::function<void(const PartitionRef&)> on_closed = [](const PartitionRef&) {};
+    /// A topic is gone. Its removal ends, and its name can be used again, once `then` is called.
+    std::function<void(const std::string& name, Task then)> on_removed = [](const std::string&,
+                                                                            Task then) { then(); };
   };
   using Created = std::move_only_function<void(Result<Topic*>)>;
   using Removed = std::move_only_function<void(Result<void>)>;
@@ -127,6 +130,11 @@ class Topics {
   /// are closed and their directories are out of the way; the files go later, and `warn` is told
   /// when they do not. Errors: unknown_topic_or_partition, storage.
   void remove(const TopicId& id, Removed done);
+
+  /// What is asked about the name of no topic waits until `release_name`. False: it waits already,
+  /// or there is a topic.
+  [[nodiscard]] bool hold_name(const std::string& name);
+  void release_name(const std::string& name) { set_free(name); }
 
   /// All records of the partition below `end` are about to be acknowledged. One small write,
   /// without a sync.

@@ -120,7 +120,6 @@ class Creating : public std::enable_shared_from_this<Creating> {
                    partitions = *partitions](Result<Topic*> made) {
                     Created& topic = self->response_.topics[place];
                     if (made) {
-                      self->engine_.groups().finish_forgetting((*made)->name);
                       topic.topic_id = (*made)->id;
                       self->describe(topic, partitions, (*made)->config);
                     } else {

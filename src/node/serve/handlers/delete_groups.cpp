@@ -1,22 +1,69 @@
 #include "wire/messages/delete_groups.hpp"
 
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "node/serve/handlers/handlers.hpp"
 
 namespace dohle::node {
 
+namespace {
+
+using Progress = Dispatcher::Progress;
+
+/// One request until it is answered: a group is deleted in each slice.
+class Deleting : public std::enable_shared_from_this<Deleting> {
+ public:
+  Deleting(const Call& call, std::vector<std::string> groups)
+      : engine_(call.engine), responder_(call.responder), groups_(std::move(groups)) {}
+
+  Progress go_on() {
+    if (waits_) return Progress::waits;
+    if (!std::exchange(is_begun_, true)) {
+      return when([this](Task then) { engine_.groups().when_prepared(std::move(then)); });
+    }
+    const std::size_t next = response_.results.size();
+    if (next < groups_.size()) {
+      response_.results.push_back({groups_[next], engine_.groups().remove(groups_[next])});
+      return Progress::more;
+    }
+    if (!std::exchange(is_ended_, true)) {
+      return when([this](Task then) { engine_.syncing().when_durable(std::move(then)); });
+    }
+    responder_.answer(response_);
+    return Progress::answered;
+  }
+
+ private:
+  /// `wait` calls what it is given, within the call or later; the next slice comes then.
+  template <class Wait>
+  Progress when(Wait wait) {
+    waits_ = true;
+    wait([self = shared_from_this()] {
+      self->waits_ = false;
+      self->engine_.dispatcher().wake(self->responder_.session());
+    });
+    return waits_ ? Progress::waits : Progress::more;
+  }
+
+  NodeEngine& engine_;
+  const Responder responder_;
+  const std::vector<std::string> groups_;
+  wire::DeleteGroupsResponse response_;
+  bool is_begun_ = false;
+  bool is_ended_ = false;
+  bool waits_ = false;
+};
+
+}  // namespace
+
 void handle(Call& call, wire::DeleteGroupsRequest request) {
   call.engine.dispatcher().go_on(
       call.responder.session(),
-      [&engine = call.engine, responder = call.responder, groups = std::move(request.groups_names),
-       response = wire::DeleteGroupsResponse()]() mutable {
-        const std::size_t next = response.results.size();
-        if (next < groups.size()) {
-          response.results.push_back({groups[next], engine.groups().remove(groups[next])});
-          return Dispatcher::Progress::more;
-        }
-        engine.syncing().when_durable(
-            [responder, response = std::move(response)] { responder.answer(response); });
-        return Dispatcher::Progress::answered;
+      [deleting = std::make_shared<Deleting>(call, std::move(request.groups_names))] {
+        return deleting->go_on();
       });
 }
 

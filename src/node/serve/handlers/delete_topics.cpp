@@ -53,8 +53,8 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
                                            "the node needs this topic itself"));
     }
     ++under_way_;
-    engine_.delete_topic(topic->id, [self = shared_from_this(),
-                                     place = response_.responses.size() - 1](Result<void> removed) {
+    topics.remove(topic->id, [self = shared_from_this(),
+                              place = response_.responses.size() - 1](Result<void> removed) {
       if (!removed) refuse(self->response_.responses[place], removed.error());
       --self->under_way_;
       self->engine_.dispatcher().wake(self->responder_.session());

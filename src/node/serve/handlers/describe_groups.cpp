@@ -62,7 +62,7 @@ void handle(Call& call, wire::DescribeGroupsRequest request) {
         const ClassicGroup* group = groups.coordinator().find(id);
         Described described =
             group == nullptr ? missing(id, responder.version()) : describe(*group);
-        if (!groups.is_available()) described.error_code = broker_error::coordinator_not_available;
+        if (const auto refused = groups.refusal()) described.error_code = refused;
         if (request.include_authorized_operations)
           described.authorized_operations = may::with_group;
         response.groups.push_back(std::move(described));

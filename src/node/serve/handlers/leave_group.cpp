@@ -18,9 +18,9 @@ void handle(Call& call, wire::LeaveGroupRequest request) {
   for (auto& member : request.members) {
     leavers.push_back({std::move(member.member_id), std::move(member.group_instance_id)});
   }
-  const auto asked = leavers;
+  auto asked = leavers;
   call.engine.groups().leave(
-      request.group_id, asked,
+      request.group_id, std::move(asked),
       [responder = call.responder, leavers = std::move(leavers)](
           const std::vector<std::int16_t>& errors, std::int16_t error) {
         wire::LeaveGroupResponse response;
@@ -33,8 +33,7 @@ void handle(Call& call, wire::LeaveGroupRequest request) {
           response.members.push_back({leavers[i].member_id, leavers[i].instance_id, errors[i]});
         }
         responder.answer(response);
-      },
-      call.now);
+      });
 }
 
 }  // namespace dohle::node

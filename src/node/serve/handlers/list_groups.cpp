@@ -31,8 +31,8 @@ bool passes(const std::vector<std::string>& filter, std::string_view word) {
 
 void handle(Call& call, wire::ListGroupsRequest request) {
   wire::ListGroupsResponse refused;
-  if (!call.engine.groups().is_available()) {
-    refused.error_code = broker_error::coordinator_not_available;
+  refused.error_code = call.engine.groups().refusal();
+  if (refused.error_code != broker_error::none) {
     return call.responder.answer(refused);
   }
   if (request.states_filter.size() + request.types_filter.size() > max_filters) {

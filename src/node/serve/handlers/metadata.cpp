@@ -126,7 +126,6 @@ class Describing : public std::enable_shared_from_this<Describing> {
         name, 1, {},
         [self = shared_from_this(), name,
          place = response_.topics.size() - 1](Result<Topic*> made) {
-          self->engine_.groups().finish_forgetting(name);
           // Somebody else may have made it meanwhile.
           const Topic* topic = made ? *made : self->engine_.topics().find(name);
           self->response_.topics[place] =

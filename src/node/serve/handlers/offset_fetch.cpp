@@ -51,9 +51,7 @@ void add_all(const GroupCoordinator& groups, const Offsets* offsets, Add&& add) 
 void answer_one(Call& call, const Request& request) {
   using Partition = Response::OffsetFetchResponsePartition;
   Response response;
-  if (!call.engine.groups().is_available()) {
-    response.error_code = broker_error::coordinator_not_available;
-  }
+  response.error_code = call.engine.groups().refusal();
   const GroupCoordinator& groups = call.engine.groups().coordinator();
   const Offsets* offsets = groups.offsets(request.group_id);
   if (!request.topics) {
@@ -88,10 +86,8 @@ class GroupOffsets {
   Response::OffsetFetchResponseGroup answer_for(const Request::OffsetFetchRequestGroup& wanted) {
     Response::OffsetFetchResponseGroup group;
     group.group_id = wanted.group_id;
-    if (!engine_.groups().is_available()) {
-      group.error_code = broker_error::coordinator_not_available;
-      return group;
-    }
+    group.error_code = engine_.groups().refusal();
+    if (group.error_code != broker_error::none) return group;
     const Offsets* offsets = groups().offsets(wanted.group_id);
     if (!wanted.topics) {
       add_all<Partition>(groups(), offsets,

@@ -1,4 +1,5 @@
 #include "node/journal/journal_line.hpp"
+#include "node/journal/journal.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -46,8 +46,8 @@ TEST_F(PartitionWalkTest, GoesOnBehindATopicThatWasDeletedMeanwhile) {
   EXPECT_EQ(piece(7).back(), "b-1");
   std::optional<Result<void>> deleted;
   NodeEngine& engine = running().engine;
-  engine.delete_topic(engine.topics().find("b")->id,
-                      [&](Result<void> outcome) { deleted = std::move(outcome); });
+  engine.topics().remove(engine.topics().find("b")->id,
+                         [&](Result<void> outcome) { deleted = std::move(outcome); });
   ASSERT_TRUE(world.run_until([&] { return deleted.has_value(); }, 1s));
   ASSERT_TRUE(deleted->has_value());
   EXPECT_THAT(piece(7), testing::ElementsAre("c-0", "c-1"));
