@@ -59,7 +59,7 @@ Options parse(int argc, char** argv) {
     } else if (name.starts_with("--") && options.values.contains(name.substr(2))) {
       options.values[name.substr(2)] = value;
     } else {
-      fail(name + " is no option");
+      fail(name + " is not an option");
     }
   }
   return options;

@@ -160,7 +160,7 @@ dohle::Result<void> Demo::watch(const Publisher& publisher) {
     progress_.show(now);
     if (now.acknowledged == now.rows && now.summed_up == now.rows &&
         forwarder_->handled() == now.rows) {
-      progress_.say("every row is published, stored, summed up and looked at");
+      progress_.say("every row is published, stored, summed up and checked");
       return {};
     }
     if (to_be_killed && now.acknowledged >= now.rows / 2) {
@@ -180,7 +180,7 @@ dohle::Result<void> Demo::restart_node() {
   std::this_thread::sleep_for(node_is_down);
   auto started = node_.start();
   if (started) {
-    progress_.say(fmt::format("the node is ready again after {} ms; everybody carries on",
+    progress_.say(fmt::format("the node is ready again after {} ms; all clients continue",
                               node_.ready_after().count()));
   }
   return started;
@@ -189,7 +189,7 @@ dohle::Result<void> Demo::restart_node() {
 dohle::Error Demo::why_not_complete(const Figures& f) const {
   return client_error(dohle::Errc::timed_out,
                       fmt::format("30 s after the last row, {} of {} rows are acknowledged, {} "
-                                  "summed up and {} looked at by the second group",
+                                  "summed up and {} checked by the second group",
                                   f.acknowledged, f.rows, f.summed_up, forwarder_->handled()));
 }
 

@@ -40,7 +40,7 @@ Result<std::string_view> without_scheme(std::string_view address) {
       std::ranges::any_of(spoken, [&](auto each) { return is_same_word(each, scheme); });
   if (is_spoken) return address.substr(end + mark.size());
   return fail(refused(address, "has the scheme " + printable(scheme) +
-                                   ", which this version does not speak; allowed are HOST:PORT, "
+                                   ", which is not supported; allowed are HOST:PORT, "
                                    "kafka://HOST:PORT and PLAINTEXT://HOST:PORT"));
 }
 

@@ -40,7 +40,7 @@ Result<Endpoint> Endpoint::parse(std::string_view text, std::uint16_t default_po
   }
   if (host.empty()) return refuse("has no host");
   if (host.find_first_of(" \t\r\n/@") != std::string_view::npos) {
-    return refuse("has a character that no host name has");
+    return refuse("has a character that is not allowed in a host name");
   }
   if (!has_port) {
     if (default_port == 0) return refuse("has no port");

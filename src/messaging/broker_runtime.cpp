@@ -47,7 +47,7 @@ std::string troubles_of(const std::shared_ptr<Client::Shared>& client) {
 }
 
 Error not_connected() {
-  return Error::client(Errc::not_connected, "the broker is not connected: connect() comes first");
+  return Error::client(Errc::not_connected, "the broker is not connected; call connect() first");
 }
 
 Error disconnected() {
@@ -67,13 +67,14 @@ BrokerRuntime::~BrokerRuntime() = default;
 Result<void> BrokerRuntime::apply(const std::vector<BrokerOption>& changes) {
   const auto lifecycle = lifecycle_.try_enter();
   if (!lifecycle) {
-    return fail(Error::configuration("init during connect or disconnect; it comes before connect"));
+    return fail(Error::configuration(
+        "init was called during connect or disconnect; call it before connect"));
   }
   if (is_connected_ || is_closing_) {
     const std::string names = messaging::changed_options(options_, changes);
     if (names.empty()) return {};
     return fail(Error::configuration(names + " cannot be changed once the broker is connected; "
-                                             "init comes before connect"));
+                                             "call init before connect"));
   }
   kafka::BrokerOptions changed = options_;
   for (const BrokerOption& change : changes) change(changed);

@@ -71,7 +71,7 @@ Result<void> RawEvent::nack(Error why) {
   return state_->sink->nack(state_, std::move(why));
 }
 Result<void> RawEvent::nack() {
-  return nack(Error::client(Errc::handler_failed, "the handler did not take the message"));
+  return nack(Error::client(Errc::handler_failed, "the handler passed the message to nack"));
 }
 
 void RawEvent::throw_no_value() const {

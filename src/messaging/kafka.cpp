@@ -91,7 +91,7 @@ Result<Broker> connected(std::vector<std::string> addresses, TimePoint deadline)
     auto parsed = messaging::parse_embedded(address, "/");
     if (parsed && parsed->is_private()) {
       return fail(Error::configuration("address is " + address +
-                                       ", which only its own Broker reaches; give the Broker "
+                                       ", which only its own Broker reaches; pass the Broker "
                                        "instead, or use embedded:memory/NAME"));
     }
   }

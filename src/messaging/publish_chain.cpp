@@ -12,7 +12,7 @@ Error thrown_by(std::string_view who) {
   } catch (const std::exception& fault) {
     return Error::client(Errc::handler_failed, threw + ": " + fault.what());
   } catch (...) {
-    return Error::client(Errc::handler_failed, threw + " no std::exception");
+    return Error::client(Errc::handler_failed, threw + " an object that is no std::exception");
   }
 }
 
@@ -24,7 +24,8 @@ void tell(const std::function<void(const Result<Receipt>&)>& callback,
     logger.log(LogLevel::error, "messaging",
                std::string("a publish callback threw: ") + fault.what());
   } catch (...) {
-    logger.log(LogLevel::error, "messaging", "a publish callback threw no std::exception");
+    logger.log(LogLevel::error, "messaging",
+               "a publish callback threw an object that is no std::exception");
   }
 }
 

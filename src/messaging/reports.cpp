@@ -32,7 +32,8 @@ void Reports::report(const Failure& failure) {
                  std::string("the error handler threw: ") + fault.what());
     log(failure);
   } catch (...) {
-    logger_->log(LogLevel::error, "messaging", "the error handler threw no std::exception");
+    logger_->log(LogLevel::error, "messaging",
+                 "the error handler threw an object that is no std::exception");
     log(failure);
   }
 }

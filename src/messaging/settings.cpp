@@ -28,7 +28,7 @@ Result<void> check_below(std::string_view lower, milliseconds value, std::string
 Result<void> check_embedded(const std::string& address, std::size_t of) {
   if (of > 1) {
     return fail(Error::configuration("address is " + address + ", one of " + std::to_string(of) +
-                                     "; an embedded address stands alone"));
+                                     "; an embedded address must be the only one"));
   }
   auto parsed = parse_embedded(address, "/");
   if (!parsed) return fail(parsed.error());
@@ -150,7 +150,7 @@ Result<void> check_start(const std::optional<StartOffset>& start, bool has_parti
   if (start->kind() != StartOffset::Kind::offset) return {};
   if (!has_partition) {
     return fail(Error::configuration("start_offset is offset " + std::to_string(start->value()) +
-                                     "; a number is allowed with partition only"));
+                                     "; an offset is allowed with partition only"));
   }
   return check_options({{"start_offset", start->value(), 0, INT64_MAX}});
 }
@@ -299,7 +299,7 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
   if (auto named = check_topic_name(topic); !named) {
     return fail(
         Error::configuration("topic to subscribe to: " + std::string(named.error().message()) +
-                             " (a subscription reads one topic; patterns are not there yet)"));
+                             " (a subscription reads one topic; patterns are not supported yet)"));
   }
   if (auto checked = check_handling(own); !checked) return fail(checked.error());
   if (auto checked = check(reading, broker.read_timeout); !checked) return fail(checked.error());

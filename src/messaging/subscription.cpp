@@ -136,10 +136,10 @@ Result<void> Subscription::unsubscribe(std::chrono::milliseconds timeout) {
     ended.swap(threads_);
     if (!all) {
       for (Thread& thread : ended) thread.detach();
-      return fail(Error::client(Errc::timed_out,
-                                "unsubscribe from " + setup_.topic + ": after " +
-                                    std::to_string(timeout.count()) +
-                                    " ms a handler or the server still kept it from ending"));
+      return fail(
+          Error::client(Errc::timed_out, "unsubscribe from " + setup_.topic +
+                                             ": a handler or a request was still running after " +
+                                             std::to_string(timeout.count()) + " ms"));
     }
   }
   for (Thread& thread : ended) thread.join();
@@ -480,8 +480,7 @@ void Subscription::leave_if_overdue() {
   report_subscription(Error::client(
       Errc::limit_reached, "a handler runs longer than max_poll_interval (" +
                                std::to_string(setup_.max_poll_interval.count()) +
-                               " ms); the subscription leaves its partitions to others until "
-                               "the handler ends"));
+                               " ms); the subscription leaves the group until the handler ends"));
   if (auto left = source_.leave(); !left) back_off(left.error());
   is_started_ = false;
 }

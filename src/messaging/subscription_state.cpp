@@ -300,7 +300,7 @@ Report SubscriptionState::tell_held(const TopicPartition& name, Partition& parti
     text += "; " + std::to_string(partition.held.size() - 1) + " of them failed too";
   }
   if (partition.times_told > 0) {
-    text += "; said " + std::to_string(partition.times_told) + " times before";
+    text += "; reported " + std::to_string(partition.times_told) + " times before";
   }
   ++partition.times_told;
   text +=
@@ -363,7 +363,7 @@ Result<void> SubscriptionState::ack(messaging::EventState& event) {
   if (event.settled == Settled::acked) return {};
   if (event.settled == Settled::nacked) {
     return fail(Error::client(Errc::invalid_argument,
-                              "ack of " + place_of(event) + ": it was given back before"));
+                              "ack of " + place_of(event) + ": it was passed to nack before"));
   }
   Partition* partition = owned(event);
   if (partition == nullptr) return fail(not_owner(event));

@@ -12,8 +12,8 @@ namespace dohle::tools {
 namespace {
 
 constexpr const char* footer =
-    "Those who connect know -b, -X, --profile, --config, --timeout, -q and -v; these may also "
-    "stand before the command.\n"
+    "Commands that connect accept -b, -X, --profile, --config, --timeout, -q and -v, also before "
+    "the command.\n"
     "\n"
     "Examples:\n"
     "  dohle node --data ./data\n"
@@ -21,9 +21,10 @@ constexpr const char* footer =
     "  echo hello | dohle produce greetings\n"
     "  dohle consume greetings -e\n"
     "\n"
-    "`dohle COMMAND --help` says more. Data goes to standard output, the rest to standard error.\n"
-    "Exit status: 0 done, 1 something failed, 2 usage, 3 no server reached or access refused, "
-    "4 out of time, 130 interrupted.";
+    "`dohle COMMAND --help` shows its options. Data goes to standard output, all else to standard "
+    "error.\n"
+    "Exit status: 0 success, 1 failure, 2 wrong usage, 3 no server reached or access refused, "
+    "4 timeout, 130 interrupted.";
 
 /// Prints help to standard error if the command is missing.
 int lacks_command(const CLI::App& app, const std::vector<std::string>& words) {
@@ -41,7 +42,7 @@ int run_command(CLI::App& app, const std::vector<std::string>& words, std::funct
   const auto arguments = in_order(app, words);
   if (!arguments) {
     const auto message = arguments.error().message();
-    fmt::print(stderr, "{}\n`{} --help` has the commands.\n", message,
+    fmt::print(stderr, "{}\n`{} --help` lists the commands.\n", message,
                message.substr(0, message.find(':')));
     return exit_usage;
   }
@@ -56,7 +57,7 @@ int run_command(CLI::App& app, const std::vector<std::string>& words, std::funct
     return write_out(fmt::format("{}\n", version.what())) ? exit_ok : exit_failed;
   } catch (const CLI::ParseError& error) {
     const std::string path = path_of(app);
-    fmt::print(stderr, "{}: {}\n`{} --help` has the options and examples.\n", path,
+    fmt::print(stderr, "{}: {}\n`{} --help` shows the options and examples.\n", path,
                why_refused(app, error), path);
     return exit_usage;
   }
@@ -73,8 +74,8 @@ int main(int argc, char** argv) {
   using namespace dohle::tools;
   hold_standard_descriptors();
   CLI::App app("Dohle: Kafka for C++", "dohle");
-  app.set_help_flag("-h,--help", "Say this and nothing else");
-  app.set_version_flag("--version", "dohle " DOHLE_VERSION, "Say the version and nothing else");
+  app.set_help_flag("-h,--help", "Show this help and exit");
+  app.set_version_flag("--version", "dohle " DOHLE_VERSION, "Show the version and exit");
   std::function<int()> run;
   add_node_command(app, run);
   add_topic_command(app, run);

@@ -153,13 +153,13 @@ class Help(Command):
 
     def test_breaks_lines_where_they_are_full(self):
         self.assertIn("\nPrints \"ready HOST:PORT\" once it accepts connections; logs\n"
-                      "go to standard error. There is no authentication: listen on\n",
+                      "go to standard error. There is no authentication: every\n",
                       self.dohle("node", "--help", COLUMNS="60"))
         last_paragraph = self.dohle("node", "--help", COLUMNS="80").rstrip("\n").split("\n\n")[-1]
         self.assertEqual(last_paragraph,
                          "Prints \"ready HOST:PORT\" once it accepts connections; logs go to standard error.\n"
-                         "There is no authentication: listen on another interface only where everybody may\n"
-                         "do everything. SIGINT and SIGTERM stop it cleanly.")
+                         "There is no authentication: every client that reaches the address may do\n"
+                         "everything. SIGINT and SIGTERM stop it cleanly.")
 
     def test_gives_a_property_that_the_command_takes(self):
         arguments = {"topic create": ["t"], "topic describe": ["t"], "topic delete": ["t", "--yes"], "produce": ["t"],
@@ -168,7 +168,7 @@ class Help(Command):
             if "-X,--property" not in options:
                 continue
             text = self.dohle(*words.split(), "--help", COLUMNS="100")
-            example = re.search(r"Kafka's own settings, as (\S+);", text).group(1)
+            example = re.search(r"by its Kafka name, as (\S+);", text).group(1)
             rest = arguments.get(words) or (["--topic", "t"] if words.startswith("bench") else [])
             self.refused(CONNECTION, *words.split(), *rest, "-X", example, "-b", "127.0.0.1:1", "--timeout", "1ms")
 
@@ -180,14 +180,14 @@ class Refusals(Command):
     """Each names the word that makes no sense, and what is near it or allowed."""
 
     CASES = [
-        ("topc list", 'dohle: there is no command "topc"; did you mean topic?\n`dohle --help` has'),
+        ("topc list", 'dohle: there is no command "topc"; did you mean topic?\n`dohle --help` lists'),
         ("topic creat", 'dohle topic: there is no command "creat"; did you mean create?\n`dohle topic --help`'),
         ("topic grow", 'no command "grow"; allowed are create, list, describe and delete'),
         ("topic list --formt json", "dohle topic list: there is no option --formt; did you mean --format?"),
         ("topic create t --parttions 3", "there is no option --parttions; did you mean --partitions?"),
         ("--brokrs a:1 topic list", "there is no option --brokrs before the command; did you mean --brokers?"),
         ("node --data d -b a:1", "dohle node: there is no option -b"),
-        ("topic list extra", 'dohle topic list: nothing is expected where "extra" stands'),
+        ("topic list extra", 'dohle topic list: unexpected argument "extra"'),
         ("topic list --format wdie", '--format: "wdie" is not one of text, wide, json, yaml'),
         ("topic list -b nonsense", 'address "nonsense" has no port; expected HOST:PORT or [IPv6]:PORT'),
         ("topic list -b a:99999", "a port that is not a number from 0 to 65535"),
@@ -197,10 +197,10 @@ class Refusals(Command):
         ("topic list -b a:1 -b b:1", "dohle topic list: --brokers is given more than once"),
         ("topic list -b", "dohle topic list: --brokers needs a value"),
         ("topic list --timeout 3", '--timeout: "3" is not a duration'),
-        ("topic list --timeout 0", '--timeout: "0" is not from 1ms to 10m'),
+        ("topic list --timeout 0", '--timeout: "0" is not a duration from 1ms to 10m'),
         ("topic list -q -v", "--quiet excludes --verbose"),
         ("topic list -X foo", '-X: "foo" is not of the form NAME=VALUE'),
-        ("topic list -X linger.ms=5", "-X: linger.ms is a property of producers, and this command has none"),
+        ("topic list -X linger.ms=5", "-X: linger.ms is a property of producers, which this command does not use"),
         ("topic list -X request.timeout.m=5", "no property request.timeout.m; did you mean request.timeout.ms?"),
         ("topic list --config /nonexistent/c", "/nonexistent/c: the configuration file cannot be read"),
         ("topic list --profile x", "/nonexistent/.config/dohle/config.toml: the file with profile x"),
@@ -208,24 +208,24 @@ class Refusals(Command):
         ("topic create t -p 0", '-p,--partitions: "0" is not a whole number from 1 to 100000'),
         ("topic create t -r many", '-r,--replication: "many" is not a whole number from 1 to 1000'),
         ("topic create t -c retention.ms", '-c,--topic-config: "retention.ms" is not of the form NAME=VALUE'),
-        ("topic delete t", "dohle topic delete: there is no terminal to ask on; --yes does it without asking"),
+        ("topic delete t", "dohle topic delete: standard input is not a terminal; --yes skips the question"),
         ("produce", "dohle produce: TOPIC is missing"),
-        ("produce a b", 'nothing is expected where "b" stands'),
+        ("produce a b", 'unexpected argument "b"'),
         ("produce t -z lzma", '-z,--compression: "lzma" is not one of none, gzip, snappy, lz4, zstd'),
         ("produce t --acks 2", '--acks: "2" is not one of all (-1), leader (1), none (0)'),
         ("produce t -H name", '-H,--header: "name" is not of the form NAME:VALUE'),
         ("produce t -p -2", '-p,--partition: "-2" is not a whole number from -1 to 2147483647'),
         ("produce t -f %q", "-f,--format: "),
         ("produce t --input xml", '--input: "xml" is not one of text, json'),
-        (r"produce t --input json -f %v\n", "-f says how text is cut; it does not go with --input json"),
+        (r"produce t --input json -f %v\n", "-f is a format of text; it cannot be used with --input json"),
         ("consume", "dohle consume: TOPIC is missing"),
         ("consume t -o middle", '-o,--offset: "middle" is not an offset: start, end, 42, +10'),
         ("consume t -o 5:1", '"5:1" ends before it starts'),
-        ("consume t -f %q", "-f,--format: the format knows no %q; it knows %t %p %o"),
+        ("consume t -f %q", "-f,--format: the format has no field %q; its fields are %t %p %o"),
         ("consume t -n 0", '-n,--number: "0" is not a whole number from 1 to '),
         ("consume t -p x", '-p,--partition: "x" is not a whole number from 0 to 2147483647'),
-        ("consume t -g g -p 1", "-p does not go with -g: the group deals out partitions"),
-        ("consume t -g g -o 5", "with -g, -o is start or end"),
+        ("consume t -g g -p 1", "-p cannot be used with -g: the group assigns the partitions"),
+        ("consume t -g g -o 5", "with -g, -o must be start or end"),
         ("group describe", "dohle group describe: GROUP is missing"),
         ("bench produc", 'dohle bench: there is no command "produc"; did you mean produce?'),
         ("bench produce", "dohle bench produce: --topic is missing"),
@@ -237,7 +237,7 @@ class Refusals(Command):
         ("bench produce --topic t --threads 0", '--threads: "0" is not a whole number from 1 to 1024'),
         ("bench produce --topic t --rate 0", '--rate: "0" is not a whole number from 1 to 10000000'),
         ("bench produce --topic t --buffer 1", '--buffer: "1" is not a size from 32KiB'),
-        ("bench produce --topic t --linger 2m", '--linger: "2m" is not from 0 to 1m'),
+        ("bench produce --topic t --linger 2m", '--linger: "2m" is not a duration from 0 to 1m'),
         ("node", "dohle node: --data is missing: Directory, or :memory:"),
         ("node --data", "dohle node: --data needs a value"),
         ("node --data :memory: --durability fsnc", 'durability is "fsnc"; allowed are fsync, interval and os'),
@@ -370,7 +370,7 @@ class Endings(Command):
                 pass
         status, _, said = self.interrupted(writer)
         self.assertEqual(status, INTERRUPTED)
-        self.assertIn("dohle: interrupted; records under way get 5 s, another interrupt ends at once\n", said)
+        self.assertIn("dohle: interrupted; waiting up to 5 s for records under way, another interrupt ends at once\n", said)
         # In the 5 s there are many attempts.
         self.assertRegex(said, rf"\n1 record stored, [12] failed\n{writer.in_vain}\Z")
 
@@ -513,7 +513,7 @@ class Records(Command):
         self.assertEqual(self.dohle("consume", "small", "-n", "1", "-X", "fetch.max.wait.ms=10"), "x\n")
 
     def test_that_cannot_be_read_or_stored_fail(self):
-        self.assertIn("record 1 of the input: this is no JSON object on one line",
+        self.assertIn("record 1 of the input: it is not a JSON object on one line",
                       self.refused(FAILED, "produce", "bad", "--input", "json", stdin="{bad\n"))
         self.assertIn("describe topic nobody: the server has no such topic", self.refused(FAILED, "consume", "nobody"))
         self.dohle("topic", "create", "two", "-p", "2")
@@ -531,8 +531,8 @@ class Records(Command):
         self.assertEqual((done.returncode, done.stdout, done.stderr),
                          (OK, b"", b"dohle consume: short-0 ends before offset 3, so reading begins at 2\n"))
         done = self.run_dohle("consume", "short", "-e", "-o", "3")
-        self.assertEqual(done.stderr, b"dohle consume: short-0 ends before offset 3, so reading begins at 2; 1 more lack "
-                                      b"it\n")
+        self.assertEqual(done.stderr, b"dohle consume: short-0 ends before offset 3, so reading begins at 2; the same "
+                                      b"holds for 1 more\n")
         self.assertEqual(self.run_dohle("consume", "short", "-e", "-o", "3", "-q").stderr, b"")
 
     def test_stop_with_the_reader(self):
@@ -717,7 +717,7 @@ class Readers(unittest.TestCase):
         self.assertEqual((again.returncode, again.stdout), (OK, b""), again.stderr)
 
     def expect_a_commit_to_fail(self):
-        while b"reading goes on" not in (line := self.reader.stderr.readline()):
+        while b"reading continues" not in (line := self.reader.stderr.readline()):
             self.assertIn(b" warning ", line)
 
     def test_go_on_when_their_server_was_frozen(self):
@@ -795,7 +795,7 @@ class Benchmarks(Command):
     def test_of_a_topic_that_is_not_there_or_not_so_are_refused_at_once(self):
         for subject in ("produce", "consume", "e2e"):
             said = self.refused(FAILED, "bench", subject, "--topic", "nobody", "--records", "10")
-            self.assertEqual(said, f"dohle bench {subject}: there is no topic nobody; --partitions makes it\n")
+            self.assertEqual(said, f"dohle bench {subject}: topic nobody does not exist; --partitions creates it\n")
         self.dohle("topic", "create", "single", "-p", "1")
         said = self.refused(FAILED, "bench", "produce", "--topic", "single", "--partitions", "2")
         self.assertIn("topic single has 1 partition, not the 2 of --partitions", said)

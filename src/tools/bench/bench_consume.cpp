@@ -23,7 +23,7 @@ Result<void> read(const BenchArguments& arguments, Consumer& consumer, Measureme
     if (records->empty()) {
       if (std::chrono::steady_clock::now() - last < max_idle) continue;
       return fail(Error::client(
-          Errc::timed_out, fmt::format("only {} of {} records came; none for {} s",
+          Errc::timed_out, fmt::format("only {} of {} records arrived; none for {} s",
                                        measured.records, arguments.records, max_idle.count())));
     }
     last = std::chrono::steady_clock::now();

@@ -138,7 +138,7 @@ Result<void> receive(const BenchArguments& arguments, Consumer& consumer, const 
     if (sender.is_done() && sender.error()) return fail(*sender.error());
     if (now - last > max_idle) {
       return fail(Error::client(
-          Errc::timed_out, fmt::format("only {} of {} records came; none for {} s",
+          Errc::timed_out, fmt::format("only {} of {} records arrived; none for {} s",
                                        measured.records, arguments.records, max_idle.count())));
     }
   }

@@ -44,8 +44,8 @@ Result<void> prepare_topic(const BenchArguments& arguments, Client& client) {
   if (!described) return fail(described.error());
   for (const auto& [name, topic] : *described) {
     if (!topic && topic.error().is_broker(broker_unknown_topic)) {
-      return fail(Error::client(Errc::not_found,
-                                fmt::format("there is no topic {}; --partitions makes it", name)));
+      return fail(Error::client(
+          Errc::not_found, fmt::format("topic {} does not exist; --partitions creates it", name)));
     }
     if (!topic) return fail(topic.error());
     if (arguments.partitions > 0 &&
@@ -83,7 +83,8 @@ auto duration_up_to(std::string_view most) {
   return [most](std::string_view text) -> Result<std::chrono::microseconds> {
     auto span = parse_duration(text);
     if (span && *span > *parse_duration(most)) {
-      return fail(Error::configuration(fmt::format("\"{}\" is not from 0 to {}", text, most)));
+      return fail(
+          Error::configuration(fmt::format("\"{}\" is not a duration from 0 to {}", text, most)));
     }
     return span;
   };
@@ -98,12 +99,14 @@ CLI::App* add_subject(CLI::App& bench, const Subject& subject, const char* help,
       ->type_name("NAME")
       ->required();
   add_count(*command, "--records", arguments->records, 1, 1'000'000'000'000,
-            fmt::format("How many {}, 1 to 1000000000000 [{}]", subject.task, arguments->records));
+            fmt::format("Number of records {}, 1 to 1000000000000 [{}]", subject.task,
+                        arguments->records));
   add_count(*command, "--partitions", arguments->partitions, 1, 100'000,
-            "Make the topic with so many if it is not there, 1 to 100000 [it has to be there]");
+            "Create the topic with this number of partitions unless it exists, 1 to 100000 [it "
+            "must exist]");
   add_parsed(*command, "--busy-poll", arguments->connection.busy_poll, duration_up_to("1s"),
-             "DURATION", "How long the client looks for more before it sleeps, 0 to 1s [0]");
-  command->add_flag("--json", arguments->is_json, "One JSON object on standard output");
+             "DURATION", "How long the client polls before it sleeps, 0 to 1s [0]");
+  command->add_flag("--json", arguments->is_json, "Print one JSON object");
   command->callback([arguments, subject, &run] {
     run = [arguments, subject] { return run_bench(*arguments, subject); };
   });
@@ -138,7 +141,7 @@ void add_sending_flags(CLI::App& command, BenchArguments& arguments, std::uint64
         }
         return size;
       },
-      "SIZE", "Memory for records that are not acknowledged yet, from 32KiB on [32MiB]");
+      "SIZE", "Memory for unacknowledged records, at least 32KiB [32MiB]");
 }
 
 void add_group(CLI::App& command, BenchArguments& arguments) {
@@ -157,11 +160,11 @@ void add_produce(CLI::App& bench, std::function<int()>& run) {
   add_count(*command, "--threads", arguments->threads, 1, 1024,
             "Threads that share the producer, 1 to 1024 [1]");
   add_count(*command, "--rate", arguments->rate, 1, max_rate,
-            "Records per second, all threads together, 1 to 10000000 [as fast as they go]");
+            "Records per second, all threads together, 1 to 10000000 [no limit]");
   command->add_flag("--one-by-one", arguments->is_one_by_one,
                     "Wait for each record's outcome before the next is sent");
   command->footer(
-      "Latency is taken of one record in 128, with --rate or --one-by-one of each.\n"
+      "Latency is measured for one record in 128; with --rate or --one-by-one for each.\n"
       "MB are 1,000,000 bytes.\n"
       "Example:\n  dohle bench produce --topic t --partitions 6 --records 5000000 --size 100");
 }
@@ -173,7 +176,7 @@ void add_consume(CLI::App& bench, std::function<int()>& run) {
                                   arguments, Role::consumer, run);
   add_group(*command, *arguments);
   command->footer(
-      "Measured from the first record on: joining the group is not counted.\n"
+      "The measurement starts with the first record: it excludes joining the group.\n"
       "Example:\n  dohle bench consume --topic t --records 5000000");
 }
 
@@ -182,15 +185,15 @@ void add_e2e(CLI::App& bench, std::function<int()>& run) {
   arguments->records = 10'000;
   arguments->rate = 1000;
   arguments->usual_linger = std::chrono::microseconds(0);
-  CLI::App* command =
-      add_subject(bench, {"e2e", "to send", "received", bench_e2e},
-                  "Time from send to poll, at a steady rate", arguments, Role::both, run);
+  CLI::App* command = add_subject(bench, {"e2e", "to send", "received", bench_e2e},
+                                  "Measure the time from send to poll, at a steady rate", arguments,
+                                  Role::both, run);
   add_sending_flags(*command, *arguments, sizeof(std::int64_t));
   add_count(*command, "--rate", arguments->rate, 1, max_rate,
             "Records per second, 1 to 10000000 [1000]");
   add_group(*command, *arguments);
   command->footer(
-      "The topic must have no other producer meanwhile.\n"
+      "No other producer may use the topic meanwhile.\n"
       "Example:\n  dohle bench e2e --topic t --partitions 6 --rate 1000 --records 10000");
 }
 

@@ -21,7 +21,8 @@ constexpr milliseconds usual_timeout{10'000};
 Result<std::chrono::microseconds> parse_timeout(std::string_view text) {
   auto timeout = parse_duration(text);
   if (timeout && (*timeout < milliseconds(1) || *timeout > std::chrono::minutes(10))) {
-    return fail(Error::configuration(fmt::format("\"{}\" is not from 1ms to 10m", text)));
+    return fail(
+        Error::configuration(fmt::format("\"{}\" is not a duration from 1ms to 10m", text)));
   }
   return timeout;
 }
@@ -50,7 +51,7 @@ void add_property_flag(CLI::App& app, Properties& properties, Role role) {
   };
   app.add_option_function<std::vector<std::string>>(
          "-X,--property", add,
-         fmt::format("One of Kafka's own settings, as {}; may be repeated", example_for(role)))
+         fmt::format("A property by its Kafka name, as {}; may be repeated", example_for(role)))
       ->type_name("NAME=VALUE")
       ->group(connection_group)
       ->expected(1)
@@ -86,21 +87,21 @@ Result<std::string> parse_name(std::string_view text) {
 
 void add_connection_flags(CLI::App& app, Connection& connection, Role role) {
   add_parsed(app, "-b,--brokers", connection.brokers, any_text, "HOST:PORT,...",
-             "Servers to ask first [$DOHLE_BROKERS, else the profile's, else 127.0.0.1:9092]")
+             "Servers to contact first [$DOHLE_BROKERS, else the profile's, else 127.0.0.1:9092]")
       ->group(connection_group);
   add_property_flag(app, connection.properties, role);
   add_parsed(app, "--profile", connection.profile, parse_name, "NAME",
-             "The profile to use [$DOHLE_PROFILE, else the one that the configuration names]")
+             "The profile to use [$DOHLE_PROFILE, else the one that the file names]")
       ->group(connection_group);
   add_parsed(app, "--config", connection.config, parse_name, "FILE",
-             "Where the profiles are [$DOHLE_CONFIG, else ~/.config/dohle/config.toml]")
+             "The file with the profiles [$DOHLE_CONFIG, else ~/.config/dohle/config.toml]")
       ->group(connection_group);
   add_parsed(app, "--timeout", connection.timeout, parse_timeout, "DURATION",
-             "For connecting and for each request, 1ms to 10m [10s]")
+             "Timeout for connecting and for each request, 1ms to 10m [10s]")
       ->group(connection_group);
-  auto* quiet = app.add_flag("-q,--quiet", connection.is_quiet, "No progress and no warnings");
+  auto* quiet = app.add_flag("-q,--quiet", connection.is_quiet, "Show no progress and no warnings");
   quiet->group(connection_group);
-  app.add_flag("-v,--verbose", connection.is_verbose, "Say what the client does")
+  app.add_flag("-v,--verbose", connection.is_verbose, "Log the client's activity")
       ->group(connection_group)
       ->excludes(quiet);
 }

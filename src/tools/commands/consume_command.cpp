@@ -107,7 +107,7 @@ void warn_of_moved(Offset wanted, const std::map<TopicPartition, Offset>& from,
   fmt::print(stderr, "dohle consume: {}-{} {} offset {}, so reading begins at {}{}\n",
              printable(partition.topic), partition.partition.value,
              offset == ends.at(partition) ? "ends before" : "no longer has", wanted.value,
-             offset.value, others == 0 ? "" : fmt::format("; {} more lack it", others));
+             offset.value, others == 0 ? "" : fmt::format("; the same holds for {} more", others));
 }
 
 Result<Spans> spans_of(const ConsumeArguments& arguments,
@@ -215,7 +215,7 @@ class Consuming {
     if (why.is_fatal() || !(why.is_retriable() || is_lost_membership(why))) return fail(why);
     if (!is_lost_membership(why)) next_.merge(offsets);
     if (!arguments_.connection.is_quiet) {
-      say(fmt::format("dohle consume: {}; reading goes on", printable(why.message())));
+      say(fmt::format("dohle consume: {}; reading continues", printable(why.message())));
     }
     return {};
   }
@@ -291,12 +291,12 @@ class Consuming {
 std::string why_not(const ConsumeArguments& arguments) {
   if (arguments.group.empty()) return {};
   if (!arguments.partitions.empty())
-    return "-p does not go with -g: the group deals out partitions";
+    return "-p cannot be used with -g: the group assigns the partitions";
   const OffsetRange& range = arguments.range;
   const bool is_plain =
       range.from == OffsetPoint(AfterStart{}) || range.from == OffsetPoint(BeforeEnd{});
   if (!is_plain || range.to) {
-    return "with -g, -o is start or end: where a partition without a committed offset begins";
+    return "with -g, -o must be start or end: it applies to partitions without a committed offset";
   }
   return {};
 }
@@ -370,21 +370,22 @@ void add_consume_command(CLI::App& app, std::function<int()>& run) {
         if (!number) return fail(number.error());
         return static_cast<std::int32_t>(*number);
       },
-      "N", "Read that partition alone; may be repeated");
+      "N", "Read only this partition; may be repeated");
   command
-      ->add_option("-g,--group", arguments->group,
-                   "Read as a member of this group; what was written is committed every 5 s and "
-                   "at the end")
+      ->add_option(
+          "-g,--group", arguments->group,
+          "Read as a member of this group; the offsets of written records are committed every "
+          "5 s and at the end")
       ->type_name("NAME");
   add_count(*command, "-n,--number", arguments->max_records, 1,
-            std::numeric_limits<std::int64_t>::max(), "Stop after so many records");
+            std::numeric_limits<std::int64_t>::max(), "Stop after N records");
   add_parsed(
       *command, "-f,--format", arguments->format, parse_format, "FORMAT|json",
       "%t topic, %p partition, %o offset, %d timestamp (%d{iso}), %k key, %v value (%v{hex}, "
       "%v{base64}), %K %V their sizes, %h{%k=%v } headers, %H their number, %e leader epoch; "
-      "json: one object a line [%v\\n]");
+      "json: one object per line [%v\\n]");
   command->add_flag("-e,--exit-at-end", arguments->stops_at_end,
-                    "Stop at the end, as it is when reading starts");
+                    "Stop at the end that the partitions have when reading starts");
   command->footer(
       "Examples:\n"
       "  dohle consume orders -o -10:end -f '%p %o %k %v\\n'\n"

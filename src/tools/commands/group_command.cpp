@@ -176,7 +176,7 @@ void add_group_command(CLI::App& app, std::function<int()>& run) {
   group->footer("Examples:\n  dohle group list\n  dohle group describe billing");
   auto arguments = std::make_shared<GroupArguments>();
 
-  CLI::App* lists = group->add_subcommand("list", "Name all groups");
+  CLI::App* lists = group->add_subcommand("list", "List all groups");
   add_connection_flags(*lists, arguments->connection);
   add_output_format(*lists, arguments->format);
   lists->footer("Example:\n  dohle group list --format json");

@@ -84,7 +84,7 @@ Result<std::vector<NodeListener>> listeners_of(const NodeArguments& arguments) {
     const auto [name, address] = named_address(text);
     const auto listener = std::ranges::find(listeners, name, &NodeListener::name);
     if (listener == listeners.end()) {
-      return fail(Error::configuration("--advertise " + text + ": no listener is called " + name));
+      return fail(Error::configuration("--advertise " + text + ": there is no listener " + name));
     }
     listener->advertised = address;
   }
@@ -134,7 +134,7 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
       "  dohle node --data ./data\n"
       "  dohle node --data :memory: --listen 127.0.0.1:0\n\n"
       "Prints \"ready HOST:PORT\" once it accepts connections; logs go to standard error. There "
-      "is no authentication: listen on another interface only where everybody may do everything. "
+      "is no authentication: every client that reaches the address may do everything. "
       "SIGINT and SIGTERM stop it cleanly.");
   command->add_option("--data", arguments->options.data_dir, "Directory, or :memory:")
       ->type_name("DIR")
@@ -142,47 +142,50 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
   command
       ->add_option(
           "--listen", arguments->listen,
-          "Where to listen; port 0 picks one; may be repeated, each with a name of its own "
+          "Address to listen on; port 0 chooses a free port; may be repeated with other names "
           "[tcp=127.0.0.1:9092]")
       ->type_name("[NAME=]HOST:PORT")
       ->allow_extra_args(false);
   command
       ->add_option("--advertise", arguments->advertise,
-                   "What clients of a listener are told to connect to; may be repeated [the "
-                   "listening address]")
+                   "Address that clients of a listener connect to; may be repeated [the listening "
+                   "address]")
       ->type_name("[NAME=]HOST:PORT")
       ->allow_extra_args(false);
   command
       ->add_option("--durability", arguments->durability,
                    "fsync: acknowledged records survive a power failure; interval: all but those "
-                   "of the last 50 ms do; os: they survive the end of the process alone [fsync]")
+                   "of the last 50 ms do; os: they survive only the end of the process [fsync]")
       ->type_name("WHEN");
   command->add_flag("--no-auto-create", arguments->no_auto_create,
-                    "Refuse unknown topics instead of making them with one partition");
+                    "Refuse unknown topics instead of creating them with one partition");
   command
       ->add_option("--adopt", arguments->options.adopt,
-                   "List a topic again of which only the directories are left; may be repeated")
+                   "List a topic again whose directories exist but whose catalog entry is lost; "
+                   "may be repeated")
       ->type_name("TOPIC")
       ->allow_extra_args(false);
   command
       ->add_option(
           "--accept-loss", arguments->options.accept_loss,
-          "Give up the damage that begins at this offset, as the node's line about it says; "
-          "its bytes are put aside, and the rest is served; may be repeated")
+          "Accept the loss of the damage at this offset, as named in the node's log line; its "
+          "bytes are moved to a file, and the rest is served; may be repeated")
       ->type_name("TOPIC-P@OFFSET")
       ->allow_extra_args(false);
-  add_count(*command, "--max-connections", arguments->options.max_connections, 1, 100'000,
-            "More are closed at once; 1 to 100000, fewer where ulimit -n is low [10000]");
+  add_count(
+      *command, "--max-connections", arguments->options.max_connections, 1, 100'000,
+      "Most connections; further ones are closed; 1 to 100000, fewer if ulimit -n is low [10000]");
   add_count(*command, "--max-unread-answer-bytes", arguments->options.max_unread_answer_bytes,
             1'024, 1'000'000'000'000,
-            "Bytes of answers that clients may leave unread, all together [268435456]");
+            "Most bytes of unread answers, of all clients together [268435456]");
   add_count(*command, "--max-fetch-wait-pairs", arguments->options.max_fetch_wait_pairs, 1,
             1'000'000'000,
-            "Waiting fetches times their partitions; above it fetches look every 100 ms [1000000]");
+            "Most pairs of a waiting fetch and a partition; above it fetches check every 100 ms "
+            "[1000000]");
   add_timestamp_limit(*command, "--max-timestamp-before", arguments->options.max_timestamp_before,
-                      "How many ms a record's time may lie before the node's [any]");
+                      "How many ms a record's timestamp may lie before the node's time [no limit]");
   add_timestamp_limit(*command, "--max-timestamp-after", arguments->options.max_timestamp_after,
-                      "How many ms a record's time may lie after the node's [3600000]");
+                      "How many ms a record's timestamp may lie after the node's time [3600000]");
   command->callback([arguments, &run] { run = [arguments] { return run_node(*arguments); }; });
 }
 

@@ -68,7 +68,7 @@ Result<OffsetRange> parse_offset_range(std::string_view text, Timestamp now) {
   const auto* to = std::get_if<Offset>(&*range->to);
   if (from != nullptr && to != nullptr && *to < *from) {
     return fail(Error::configuration(fmt::format(
-        "\"{}\" ends before it starts; the first offset has to be the smaller one", text)));
+        "\"{}\" ends before it starts; the first offset must be the smaller one", text)));
   }
   return *range;
 }

@@ -195,7 +195,7 @@ Result<bool> parse_is_json(std::string_view text) {
 int run_produce(ProduceArguments arguments) {
   if (arguments.is_json && arguments.format) {
     fmt::print(stderr,
-               "dohle produce: -f says how text is cut; it does not go with --input json\n");
+               "dohle produce: -f is a format of text; it cannot be used with --input json\n");
     return exit_usage;
   }
   if (arguments.is_json) arguments.format = InputFormat::json();
@@ -212,28 +212,28 @@ void add_produce_command(CLI::App& app, std::function<int()>& run) {
   auto arguments = std::make_shared<ProduceArguments>();
   CLI::App* command = app.add_subcommand("produce", "Store records from standard input");
   add_connection_flags(*command, arguments->connection, Role::producer);
-  command->add_option("TOPIC", arguments->topic, "The topic to store them in")->required();
+  command->add_option("TOPIC", arguments->topic, "The topic")->required();
   add_parsed(
       *command, "-k,--key", arguments->key,
       [](std::string_view text) -> Result<std::string> { return std::string(text); }, "TEXT",
-      "The key of records that bring none");
+      "The key of records without one");
   add_repeated(
       *command, "-H,--header", arguments->headers,
       [](std::string_view text) { return parse_named(text, ':'); }, "NAME:VALUE",
       "A header of every record; may be repeated");
   add_count(*command, "-p,--partition", arguments->partition, -1, 2'147'483'647,
-            "The partition of every record, whatever the input says; -1: by key");
+            "The partition of every record, which overrides the input; -1: by key");
   add_parsed(*command, "-z,--compression", arguments->compression, parse_codec, "CODEC",
              "none, gzip, snappy, lz4 or zstd [none]");
   add_parsed(*command, "--acks", arguments->acks, parse_acks, "ACKS",
              "all (-1), leader (1) or none (0); idempotent with all [all]");
   command->add_flag("-Z,--empty-is-null", arguments->empty_is_null,
-                    "An empty value is null: a tombstone");
+                    "Store an empty value as null, a tombstone");
   add_parsed(*command, "-f,--format", arguments->format, InputFormat::parse, "FORMAT",
-             "How text is cut into records, each field ended by the text after it: %k key, %v "
+             "How text is split into records, each field ended by the text after it: %k key, %v "
              "value (%v{hex}, %v{base64}), %p partition, %d timestamp in ms [%v\\n]");
   add_parsed(*command, "--input", arguments->is_json, parse_is_json, "text|json",
-             "json: one object a line, as consume writes them [text]");
+             "json: one object per line, as consume writes it [text]");
   command->footer(
       "Examples:\n"
       "  echo hello | dohle produce greetings\n"

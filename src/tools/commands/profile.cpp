@@ -33,8 +33,8 @@ Result<std::string> value_of(const toml::node& node) {
     }
     return joined;
   }
-  return fail(
-      Error::configuration("a value is a text, a whole number, true, false, or a list of them"));
+  return fail(Error::configuration(
+      "a value must be a string, a whole number, true, false, or a list of them"));
 }
 
 /// TOML parses a.b = 1 as a table a with a member b.
@@ -59,7 +59,7 @@ Result<void> check_top(const toml::table& config) {
         (name == "profile" && node.is_string()) || (name == "profiles" && node.is_table());
     if (!is_right) {
       return fail(Error::configuration(
-          fmt::format("{} does not belong there; allowed are profile = \"NAME\" and tables "
+          fmt::format("{} is not allowed there; allowed are profile = \"NAME\" and tables "
                       "[profiles.NAME]",
                       name)));
     }

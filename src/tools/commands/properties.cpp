@@ -214,8 +214,8 @@ Result<void> Properties::set_for(Role role, std::string_view name, std::string_v
                        (of_consumer && (role == Role::consumer || role == Role::both));
   if ((of_producer || of_consumer) && !is_used) {
     return fail(
-        Error::configuration(fmt::format("{} is a property of {}, and this command has none", name,
-                                         of_producer ? "producers" : "consumers")));
+        Error::configuration(fmt::format("{} is a property of {}, which this command does not use",
+                                         name, of_producer ? "producers" : "consumers")));
   }
   return set(name, value);
 }

@@ -21,9 +21,10 @@ Result<FlushReport> settle(Producer& producer, std::chrono::milliseconds patienc
     auto flushed = producer.flush(flush_time);
     if (flushed || !flushed.error().is(Errc::timed_out)) return flushed;
     if (is_interrupted) {
-      say(fmt::format(
-          "dohle: interrupted; records under way get {} s, another interrupt ends at once",
-          interrupted_time.count()));
+      say(
+          fmt::format("dohle: interrupted; waiting up to {} s for records under way, another "
+                      "interrupt ends at once",
+                      interrupted_time.count()));
       return producer.close(interrupted_time);
     }
     if (std::chrono::steady_clock::now() >= until) return flushed;

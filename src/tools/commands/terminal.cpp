@@ -107,7 +107,7 @@ void say(std::string_view line) {
 
 bool confirm(std::string_view command, std::string_view question) {
   if (::isatty(STDIN_FILENO) != 1) {
-    fmt::print(stderr, "dohle {}: there is no terminal to ask on; --yes does it without asking\n",
+    fmt::print(stderr, "dohle {}: standard input is not a terminal; --yes skips the question\n",
                command);
     return false;
   }

@@ -252,17 +252,17 @@ CLI::App* add_verb(CLI::App& topic, const char* verb, const char* help, const Sh
 
 void add_create(CLI::App& topic, std::function<int()>& run) {
   auto arguments = std::make_shared<TopicArguments>();
-  CLI::App* command = add_verb(topic, "create", "Make topics", arguments);
+  CLI::App* command = add_verb(topic, "create", "Create topics", arguments);
   command->add_option("TOPIC", arguments->names, "Names of the topics")->required();
   add_count(*command, "-p,--partitions", arguments->partitions, 1, 100'000,
-            "Of each, 1 to 100000 [the cluster's default]");
+            "Partitions of each topic, 1 to 100000 [the cluster's default]");
   add_count(*command, "-r,--replication", arguments->replication, 1, 1000,
-            "Copies of each partition, 1 to 1000 [the cluster's default]");
+            "Replicas of each partition, 1 to 1000 [the cluster's default]");
   add_repeated(
       *command, "-c,--topic-config", arguments->config,
       [](std::string_view text) { return parse_named(text, '='); }, "NAME=VALUE",
-      "A setting of each, as retention.ms=3600000; may be repeated");
-  command->add_flag("--dry-run", arguments->is_dry_run, "Check everything, make nothing");
+      "A setting of each topic, as retention.ms=3600000; may be repeated");
+  command->add_flag("--dry-run", arguments->is_dry_run, "Check the request, create nothing");
   command->footer("Example:\n  dohle topic create orders -p 6 -c retention.ms=3600000");
   command->callback([arguments, &run] {
     run = [arguments] {
@@ -274,8 +274,8 @@ void add_create(CLI::App& topic, std::function<int()>& run) {
 
 void add_list(CLI::App& topic, std::function<int()>& run) {
   auto arguments = std::make_shared<TopicArguments>();
-  CLI::App* command = add_verb(topic, "list", "Name all topics", arguments);
-  command->add_flag("--internal", arguments->with_internal, "The servers' own topics too");
+  CLI::App* command = add_verb(topic, "list", "List all topics", arguments);
+  command->add_flag("--internal", arguments->with_internal, "Include the servers' internal topics");
   command->footer("Example:\n  dohle topic list --format wide");
   command->callback([arguments, &run] {
     run = [arguments] {
@@ -304,7 +304,7 @@ void add_delete(CLI::App& topic, std::function<int()>& run) {
   auto arguments = std::make_shared<TopicArguments>();
   CLI::App* command = add_verb(topic, "delete", "Delete topics with all records", arguments);
   command->add_option("TOPIC", arguments->names, "Names of the topics")->required();
-  command->add_flag("-y,--yes", arguments->is_sure, "Do not ask; needed without a terminal");
+  command->add_flag("-y,--yes", arguments->is_sure, "Do not ask; required without a terminal");
   command->footer("Example:\n  dohle topic delete orders --yes");
   command->callback(
       [arguments, &run] { run = [arguments] { return delete_if_sure(*arguments); }; });
@@ -313,7 +313,7 @@ void add_delete(CLI::App& topic, std::function<int()>& run) {
 }  // namespace
 
 void add_topic_command(CLI::App& app, std::function<int()>& run) {
-  CLI::App* topic = app.add_subcommand("topic", "Make, list, describe and delete topics");
+  CLI::App* topic = app.add_subcommand("topic", "Create, list, describe and delete topics");
   topic->footer(
       "Examples:\n"
       "  dohle topic create orders -p 6\n"

@@ -77,7 +77,7 @@ std::string unexpected_argument(const CLI::App& app) {
     const std::string name = option->substr(0, option->find('='));
     return fmt::format("there is no option {}{}", name, meant_option(name, option_names(app)));
   }
-  return fmt::format("nothing is expected where \"{}\" stands", fmt::join(rest, " "));
+  return fmt::format("unexpected argument \"{}\"", fmt::join(rest, " "));
 }
 
 std::string missing(const CLI::App& app, std::string what) {

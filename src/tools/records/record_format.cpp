@@ -35,7 +35,7 @@ Result<char> take_escape(std::string_view format, std::size_t& at) {
     at += 2;
     if (read == end) return static_cast<char>(byte);
   }
-  return refuse(format, "has a backslash before something else than n, t, r, 0, \\ or xHH");
+  return refuse(format, "has a backslash that is not followed by n, t, r, 0, \\ or xHH");
 }
 
 /// Reads a field's modifier if there is one at `at`, and moves `at` past it.
@@ -118,8 +118,8 @@ Result<RecordFormat::Piece> RecordFormat::piece_of(FormatPiece from, std::string
   Piece piece{.field = from.field, .literal = std::move(from.literal)};
   if (from.field == 0) return piece;
   if (fields.find(from.field) == std::string_view::npos) {
-    return fail(Error::configuration(
-        fmt::format("the format knows no %{}; it knows %{}", from.field, fmt::join(fields, " %"))));
+    return fail(Error::configuration(fmt::format("the format has no field %{}; its fields are %{}",
+                                                 from.field, fmt::join(fields, " %"))));
   }
   if (from.field == 'h') {
     auto each = pieces_of(from.modifier, header_fields);
@@ -133,7 +133,7 @@ Result<RecordFormat::Piece> RecordFormat::piece_of(FormatPiece from, std::string
     piece.style = *style;
   } else if (!from.modifier.empty()) {
     return fail(Error::configuration(
-        fmt::format("%{} of the format takes no {{{}}}", from.field, from.modifier)));
+        fmt::format("field %{} of the format has no modifier {{{}}}", from.field, from.modifier)));
   }
   return piece;
 }

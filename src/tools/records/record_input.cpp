@@ -53,22 +53,22 @@ Result<InputFormat> InputFormat::parse(std::string_view format) {
   InputFormat made;
   for (FormatPiece& piece : *pieces) {
     if (piece.field == 0) {
-      if (made.fields_.empty()) return refuse("starts with text; it has to start with a field");
+      if (made.fields_.empty()) return refuse("starts with text; it must start with a field");
       made.fields_.back().ended_by = std::move(piece.literal);
       continue;
     }
     if (std::string_view("kvpd").find(piece.field) == std::string_view::npos) {
-      return refuse("names a field that input does not have; %k %v %p %d are there");
+      return refuse("names a field that input does not have; its fields are %k %v %p %d");
     }
     if (!made.fields_.empty() && made.fields_.back().ended_by.empty()) {
-      return refuse("has two fields with nothing between them");
+      return refuse("has two fields without text between them");
     }
     const auto style = parse_byte_style(piece.modifier);
     if (!style) return fail(style.error());
     made.fields_.push_back({.letter = piece.field, .style = *style});
   }
   if (made.fields_.empty() || made.fields_.back().ended_by.empty()) {
-    return refuse("has to end in text that ends a record, as \\n");
+    return refuse("must end with text that ends a record, as \\n");
   }
   return made;
 }
@@ -157,8 +157,8 @@ Result<OwnedRecord> RecordInput::record_of(const std::vector<std::string_view>& 
       is_good = into.has_value();
     }
     if (!is_good) {
-      return fail(refused(Errc::codec_failed, fmt::format("\"{}\" is no %{} as the format has it",
-                                                          contents[i], field.letter)));
+      return fail(refused(Errc::codec_failed,
+                          fmt::format("\"{}\" is not a valid %{}", contents[i], field.letter)));
     }
   }
   return record;

@@ -76,10 +76,10 @@ Result<std::pair<std::string, std::optional<std::string>>> header_from(const Jso
   std::set<std::string> members;
   for (const auto& [member, content] : from.items()) {
     const auto [plain, is_base64] = split_name(member);
-    if (plain != "name" && plain != "value") return refuse(member, "is no member of a header");
+    if (plain != "name" && plain != "value") return refuse(member, "is not a member of a header");
     auto bytes = take_bytes(member, content, is_base64);
     if (!bytes) return fail(bytes.error());
-    if (!members.insert(plain).second) return refuse(plain, "is there twice, once as base64");
+    if (!members.insert(plain).second) return refuse(plain, "appears twice, once as base64");
     (plain == "name" ? name : value) = *std::move(bytes);
   }
   if (!name) return refuse("headers", "holds one without a name");
@@ -137,9 +137,10 @@ Result<void> take_member(const std::string& name, const Json& from, OwnedRecord&
   if (name == "payload") return take_bytes_into(name, from, false, record.value);
   if (name == "ts") return take_id(name, from, record.timestamp);
   if (name == "tstype" || name == "broker") return {};
-  return refuse(name,
-                "is no member of a record: key, value (or key_base64, value_base64), headers, "
-                "partition and timestamp are");
+  return refuse(
+      name,
+      "is not a member of a record; its members are key, value (or key_base64, value_base64), "
+      "headers, partition and timestamp");
 }
 
 }  // namespace
@@ -160,7 +161,7 @@ std::string to_json(const ConsumerRecord& record) {
 Result<OwnedRecord> record_from_json(std::string_view line) {
   const Json from = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!from.is_object()) {
-    return fail(Error::client(Errc::codec_failed, "this is no JSON object on one line"));
+    return fail(Error::client(Errc::codec_failed, "it is not a JSON object on one line"));
   }
   OwnedRecord record;
   std::set<std::string> members;
@@ -168,7 +169,7 @@ Result<OwnedRecord> record_from_json(std::string_view line) {
     if (auto taken = take_member(name, content, record); !taken) return fail(taken.error());
     const std::string member = member_of(name);
     if (!members.insert(member).second) {
-      return refuse(member, fmt::format("is there twice, once as \"{}\"", name));
+      return refuse(member, fmt::format("appears twice, once as \"{}\"", name));
     }
   }
   if (!members.contains("value")) return refuse("value", "is missing; null means a tombstone");

@@ -154,7 +154,7 @@ TEST_F(SubscriptionStateTest, reports_each_minute_that_a_failed_message_pauses_i
   EXPECT_TRUE(core().held_reports(start + 59s).empty());
   const auto again = core().held_reports(start + 60s);
   ASSERT_EQ(again.size(), 1u);
-  EXPECT_NE(again[0].error.to_string().find("said 1 times before"), std::string::npos);
+  EXPECT_NE(again[0].error.to_string().find("reported 1 times before"), std::string::npos);
 
   const auto held = core().held();
   ASSERT_EQ(held.size(), 1u);

@@ -40,12 +40,12 @@ TEST(Profile, is_the_one_named_else_the_one_that_the_file_names) {
 TEST(Profile, is_refused_with_the_file_and_the_fault_in_it) {
   EXPECT_EQ(refusal(config, "lcoal"), "c.toml: there is no profile lcoal; did you mean local?");
   EXPECT_THAT(refusal("a = ["), HasSubstr("c.toml: line 1: "));
-  EXPECT_THAT(refusal("brokers = 1"), HasSubstr("c.toml: brokers does not belong there; allowed"));
-  EXPECT_THAT(refusal("profile = 7"), HasSubstr("profile does not belong there"));
+  EXPECT_THAT(refusal("brokers = 1"), HasSubstr("c.toml: brokers is not allowed there; allowed"));
+  EXPECT_THAT(refusal("profile = 7"), HasSubstr("profile is not allowed there"));
   EXPECT_EQ(refusal("[profiles.a]\nlinger.mss = 1", "a"),
             "c.toml: profile a: there is no property linger.mss; did you mean linger.ms?");
   EXPECT_THAT(refusal("[profiles.a]\nlinger.ms = 1.5", "a"),
-              HasSubstr("profile a: linger.ms: a value is a text"));
+              HasSubstr("profile a: linger.ms: a value must be a string"));
 }
 
 TEST(Profile, needs_its_file_only_when_it_is_asked_for) {

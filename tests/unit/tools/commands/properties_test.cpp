@@ -71,9 +71,9 @@ TEST(Properties, are_refused_by_name_with_similar_or_allowed_ones) {
 
 TEST(Properties, are_refused_by_commands_that_do_not_use_them) {
   EXPECT_EQ(refusal("linger.ms", "5", Role::admin),
-            "linger.ms is a property of producers, and this command has none");
+            "linger.ms is a property of producers, which this command does not use");
   EXPECT_EQ(refusal("fetch.min.bytes", "5", Role::producer),
-            "fetch.min.bytes is a property of consumers, and this command has none");
+            "fetch.min.bytes is a property of consumers, which this command does not use");
   EXPECT_EQ(refusal("linger.ms", "5", Role::producer), "");
   EXPECT_EQ(refusal("fetch.min.bytes", "5", Role::consumer), "");
   EXPECT_EQ(refusal("request.timeout.ms", "5", Role::admin), "");

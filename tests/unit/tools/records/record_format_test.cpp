@@ -60,7 +60,7 @@ TEST(RecordFormat, RefusesUnknownFields) {
     EXPECT_EQ(parsed.error().category(), ErrorCategory::configuration) << format;
   }
   EXPECT_EQ(RecordFormat::parse("%x").error().message(),
-            "the format knows no %x; it knows %t %p %o %e %d %k %v %K %V %h %H");
+            "the format has no field %x; its fields are %t %p %o %e %d %k %v %K %V %h %H");
 }
 
 }  // namespace

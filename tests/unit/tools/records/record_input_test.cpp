@@ -71,7 +71,7 @@ TEST(RecordInput, DecodesHexAndBase64) {
   EXPECT_THAT(read("%k{hex} %v{base64}\\n", "00ff /w==\n"),
               ElementsAre(OwnedRecord{.key = std::string("\0\xff", 2), .value = "\xff"}));
   EXPECT_THAT(*read("%v{hex}\\n", "0g\n").front().key,
-              HasSubstr("record 1 of the input: \"0g\" is no %v as the format has it"));
+              HasSubstr("record 1 of the input: \"0g\" is not a valid %v"));
 }
 
 TEST(RecordInput, AFieldThatIsMissingIsAnErrorAndEatsNoOtherRecord) {

@@ -51,8 +51,8 @@ TEST(RecordJson, NeedsAValueAndNothingElse) {
 }
 
 TEST(RecordJson, NamesTheMemberThatIsWrong) {
-  EXPECT_EQ(why_not("[1]"), "this is no JSON object on one line");
-  EXPECT_EQ(why_not("{"), "this is no JSON object on one line");
+  EXPECT_EQ(why_not("[1]"), "it is not a JSON object on one line");
+  EXPECT_EQ(why_not("{"), "it is not a JSON object on one line");
   EXPECT_EQ(why_not(R"({"value":1})"), R"("value" is neither a string nor null)");
   EXPECT_EQ(why_not(R"({"value_base64":"?"})"), R"("value_base64" is not base64)");
   EXPECT_EQ(why_not(R"({"value":"v","partition":-2})"),
@@ -63,9 +63,9 @@ TEST(RecordJson, NamesTheMemberThatIsWrong) {
   EXPECT_EQ(why_not(R"({"value":"v","headers":[{"value":"x"}]})"),
             R"("headers" holds one without a name)");
   EXPECT_EQ(why_not(R"({"value":"v","headers":[{"name":"a","val":"x"}]})"),
-            R"("val" is no member of a header)");
+            R"("val" is not a member of a header)");
   EXPECT_THAT(why_not(R"({"vaule":"v"})"),
-              testing::StartsWith(R"("vaule" is no member of a record)"));
+              testing::StartsWith(R"("vaule" is not a member of a record)"));
 }
 
 TEST(RecordJson, MembersThatAreThereTwiceAreRefused) {
@@ -75,7 +75,7 @@ TEST(RecordJson, MembersThatAreThereTwiceAreRefused) {
         R"({"value":"a","headers":[{"name":"n","name_base64":"bg=="}]})"}) {
     const auto record = record_from_json(line);
     ASSERT_FALSE(record) << line;
-    EXPECT_NE(record.error().message().find("is there twice"), std::string_view::npos)
+    EXPECT_NE(record.error().message().find("appears twice"), std::string_view::npos)
         << record.error().message();
   }
 }
