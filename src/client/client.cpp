@@ -233,8 +233,9 @@ Result<Client> Client::create(ClientOptions options) {
     return Client(
         std::make_shared<ThreadedClient>(std::make_unique<Running>(options, std::move(*found))));
   } catch (const std::system_error& error) {
-    return fail(Error::client(Errc::limit_reached,
-                              fmt::format("the system has no room for a loop: {}", error.what())));
+    return fail(Error::client(
+        Errc::limit_reached,
+        fmt::format("the system could not create the client's loop: {}", error.what())));
   }
 }
 

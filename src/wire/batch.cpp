@@ -72,7 +72,7 @@ Error bad_record(std::int32_t index, std::string_view what) {
 Result<BatchHeader> whole_batch_header(const Slice& batch) {
   auto header = read_batch_header(batch.bytes());
   if (header && header->size() != batch.size()) {
-    return fail(malformed("it says that it has " + std::to_string(header->size()) +
+    return fail(malformed("its length is " + std::to_string(header->size()) +
                           " bytes, and there are " + std::to_string(batch.size())));
   }
   return header;

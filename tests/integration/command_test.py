@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The `dohle` command as people and scripts meet it: help, refusals, output and exit status, against
+"""The `dohle` command as users and scripts call it: help, refusals, output and exit status, against
 `dohle node --data :memory:` on a port that the system picks.
 
 command_test.py DOHLE [unittest's arguments]
@@ -51,7 +51,7 @@ OPTIONS = {
 
 
 def environment(**more):
-    """That of this process, without what would change the command's ways."""
+    """The environment of this process, without variables that change the command's behaviour."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DOHLE_", "XDG_")) and k != "COLUMNS"}
     return kept | {"HOME": "/nonexistent"} | more
 
@@ -102,13 +102,13 @@ class Command(unittest.TestCase):
         return subprocess.run([DOHLE, *arguments], input=stdin, capture_output=True, timeout=TIME_MAX, env=env)
 
     def dohle(self, *arguments, status=OK, **more):
-        """Standard output; the exit status has to be `status`."""
+        """Returns standard output. The exit status has to be `status`."""
         done = self.run_dohle(*arguments, **more)
         self.assertEqual(done.returncode, status, (arguments, done.stdout, done.stderr))
         return done.stdout.decode()
 
     def refused(self, status, *arguments, **more):
-        """What standard error says; standard output stays empty."""
+        """Returns standard error. Standard output has to be empty."""
         done = self.run_dohle(*arguments, **more)
         self.assertEqual((done.returncode, done.stdout), (status, b""), (arguments, done.stderr))
         return done.stderr.decode()
@@ -127,7 +127,7 @@ class Help(Command):
                 self.assertEqual(sorted(found), sorted(options + ["-h,--help"]))
                 self.assertRegex(text, r"Examples?:\n  .*dohle " + words)
 
-    def test_says_something_of_every_option(self):
+    def test_describes_every_option(self):
         for words in OPTIONS:
             text = self.dohle(*words.split(), "--help", COLUMNS="100")
             for line in text.split("\n"):
@@ -141,12 +141,12 @@ class Help(Command):
                 is_example = line.startswith("  ") and "dohle " in line
                 self.assertTrue(len(line) <= 40 or is_example or " " not in line.strip(), line)
 
-    def test_shows_itself_where_a_command_is_missing(self):
+    def test_is_shown_without_a_command(self):
         for words in ("", "topic", "group", "bench"):
             said = self.refused(USAGE, *words.split())
             self.assertEqual(said, self.dohle(*words.split(), "--help"))
 
-    def test_names_what_is_required_in_its_first_lines(self):
+    def test_names_required_options_in_its_first_lines(self):
         for words, usage in (("node", "--data DIR [OPTIONS]"), ("topic create", "TOPIC... [OPTIONS]"),
                              ("bench e2e", "--topic NAME [OPTIONS]")):
             self.assertIn(f"\nUsage: dohle {words} {usage}\n", self.dohle(*words.split(), "--help"))
@@ -177,7 +177,7 @@ class Help(Command):
 
 
 class Refusals(Command):
-    """Each names the word that makes no sense, and what is near it or allowed."""
+    """Each names the wrong word, and similar or allowed ones."""
 
     CASES = [
         ("topc list", 'dohle: there is no command "topc"; did you mean topic?\n`dohle --help` lists'),
@@ -247,7 +247,7 @@ class Refusals(Command):
         ("node --data :memory: --max-connections 0", '--max-connections: "0" is not a whole number from 1 to 100000'),
     ]
 
-    def test_name_the_word_and_what_is_allowed(self):
+    def test_name_the_word_and_the_allowed_ones(self):
         for words, sentence in self.CASES:
             with self.subTest(words):
                 said = self.refused(USAGE, *words.split())
@@ -259,27 +259,27 @@ class Refusals(Command):
 
 
 class Servers(Command):
-    def test_nobody_listens(self):
+    def test_that_refuse_connections_are_named(self):
         for command in ("topic list", "group list", "produce t", "consume t", "bench e2e --topic t"):
             said = self.refused(CONNECTION, *command.split(), "-b", "127.0.0.1:1", "--timeout", "200ms")
             name = command.replace(" --topic", "").removesuffix(" t")
             self.assertTrue(said.startswith(f"dohle {name}: no server answered in time: connecting to 127.0.0.1:1: "), said)
             self.assertIn("Connection refused", said)
 
-    def test_no_host_has_that_name(self):
-        # Of a name with nothing between its dots the system is sure without asking anybody.
+    def test_with_unknown_host_names_are_named(self):
+        # A name with two dots in a row is invalid, so the system needs no lookup.
         said = self.refused(CONNECTION, "topic", "list", "-b", "no..host:9092,no..other:9092", "--timeout", "10m")
         self.assertTrue(said.startswith("dohle topic list: no server can be reached: connecting to no.."), said)
         for name in ("no..host", "no..other"):
             self.assertIn(f'{name}:9092: host name "{name}" does not resolve: ', said)
 
-    def test_somebody_listens_and_never_answers(self):
+    def test_that_never_answer_are_named(self):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             address = f"127.0.0.1:{silent.getsockname()[1]}"
             said = self.refused(CONNECTION, "topic", "list", "-b", address, "--timeout", "200ms")
             self.assertEqual(said, f"dohle topic list: no server answered in time: {address} has not answered ApiVersions\n")
 
-    def test_somebody_listens_and_speaks_something_else(self):
+    def test_that_speak_another_protocol_are_named(self):
         with socket.create_server(("127.0.0.1", 0)) as server:
             asking = subprocess.Popen([DOHLE, "topic", "list", "-b", f"127.0.0.1:{server.getsockname()[1]}",
                                        "--timeout", "1s"], stderr=subprocess.PIPE, env=environment())
@@ -309,7 +309,7 @@ class Servers(Command):
 
 
 class Endings(Command):
-    """What long-running commands say when something ends under them, and how they end themselves."""
+    """Output of long-running commands whose server, topic or output ends, and their own end."""
 
     def start(self, *arguments, address=None, **more):
         return subprocess.Popen([DOHLE, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
@@ -324,23 +324,23 @@ class Endings(Command):
             said += line
 
     def interrupted(self, process):
-        """Exit status, standard output and error; the time is what the user waits at most."""
+        """Returns exit status, standard output and standard error; the time is the longest wait."""
         process.send_signal(signal.SIGINT)
         output, said = process.communicate(timeout=25)
         return process.returncode, output.decode(), said.decode()
 
     def gone(self, *arguments, topic, before, **more):
-        """The command, reading or writing when its server was killed; it has said so."""
+        """A reading or writing command whose server was killed and which has logged that."""
         node = Node("--data", ":memory:")
         self.dohle("topic", "create", topic, "-p", "1", DOHLE_BROKERS=node.address)
         process = self.start(*arguments, address=node.address, **more)
-        # What the end says of attempts that the log has left out.
-        process.in_vain = (rf"\S+ warning connection: {re.escape(node.address)} was not reached: "
-                           r"(?:[2-9]|\d\d+) attempts in all\n")
+        # The last line about attempts that were not logged.
+        process.in_vain = (rf"\S+ warning connection: {re.escape(node.address)} was not reached in "
+                           r"(?:[2-9]|\d\d+) attempts\n")
         before(process, node.address)
         node.stop(signal.SIGKILL)
         node.log.close()
-        self.until_said(process, f"connecting to {node.address}: Connection refused; trying on".encode())
+        self.until_said(process, f"connecting to {node.address}: Connection refused; retrying".encode())
         return process
 
     def test_of_a_reader_whose_server_is_gone(self):
@@ -364,14 +364,14 @@ class Endings(Command):
             self.assertEqual(self.dohle("consume", "t", "-n", "1", DOHLE_BROKERS=address), "stored\n")
 
         writer = self.gone("produce", "t", topic="t", before=store_one, stdin=subprocess.PIPE)
-        for _ in range(2):  # when it has taken the second, it has sent the first
+        for _ in range(2):  # once it has read the second, it has sent the first
             writer.stdin.write(b"late\n")
             while struct.unpack("i", fcntl.ioctl(writer.stdin, termios.FIONREAD, bytes(4)))[0] > 0:
                 pass
         status, _, said = self.interrupted(writer)
         self.assertEqual(status, INTERRUPTED)
         self.assertIn("dohle: interrupted; waiting up to 5 s for records under way, another interrupt ends at once\n", said)
-        # In the 5 s there are many attempts.
+        # The 5 s have many attempts.
         self.assertRegex(said, rf"\n1 record stored, [12] failed\n{writer.in_vain}\Z")
 
     def test_of_a_reader_whose_topic_is_deleted(self):
@@ -385,7 +385,7 @@ class Endings(Command):
     def test_of_a_benchmark_that_waits_between_records(self):
         for name, pace in (("paced", ["--rate", "1"]), ("awaited", ["--one-by-one", "--linger", "1m"])):
             sending = self.start("bench", "produce", "--topic", name, "--partitions", "1", *pace)
-            while name not in self.dohle("topic", "list") or self.end_offset(name) < 100:  # those that warm up
+            while name not in self.dohle("topic", "list") or self.end_offset(name) < 100:  # the records of the warm-up
                 pass
             status, output, said = self.interrupted(sending)
             self.assertEqual((status, said), (INTERRUPTED, ""))
@@ -394,7 +394,7 @@ class Endings(Command):
     def end_offset(self, topic):
         return self.json("topic", "describe", topic)[0]["partitions"][0]["end_offset"]
 
-    def test_of_output_that_nobody_can_take(self):
+    def test_of_output_that_cannot_be_written(self):
         self.dohle("produce", "output", stdin="x\n")
         for words in ("--help", "topic list", "topic describe output", "consume output -e", "group list --format yaml",
                       "bench produce --topic output --records 10"):
@@ -417,7 +417,7 @@ class Endings(Command):
 
 
 class Topics(Command):
-    def test_are_made_listed_described_and_deleted(self):
+    def test_are_created_listed_described_and_deleted(self):
         self.assertEqual(self.dohle("topic", "create", "orders", "-p", "3", "-c", "retention.ms=3600000"),
                          "created orders with 3 partitions\n")
         self.assertRegex(self.dohle("topic", "list"), r"^NAME +PARTITIONS +REPLICATION\n(.*\n)*orders +3 +1\n")
@@ -443,7 +443,7 @@ class Topics(Command):
         self.assertEqual(self.dohle("topic", "create", "dry", "-p", "1", "--dry-run"), "could create dry with 1 partition\n")
         self.assertNotIn("dry", self.dohle("topic", "list"))
 
-    def test_that_exist_or_make_no_sense_are_refused(self):
+    def test_that_exist_or_are_invalid_are_refused(self):
         self.dohle("topic", "create", "twice")
         self.assertIn("Topic 'twice' already exists.", self.refused(FAILED, "topic", "create", "twice"))
         said = self.refused(FAILED, "topic", "create", "a b")
@@ -459,7 +459,7 @@ class Topics(Command):
             self.assertEqual(self.refused(FAILED, "topic", *verb, "nobody"),
                              f"dohle topic {verb[0]}: {verb[0]} topic nobody: the server has no such topic or partition\n")
 
-    def test_are_counted_in_words_that_fit(self):
+    def test_are_counted_in_singular_and_plural(self):
         self.dohle("topic", "create", "alone", "-p", "1")
         self.assertRegex(self.dohle("topic", "describe", "alone"), r"^alone  id \S+, 1 partition\n")
 
@@ -522,7 +522,7 @@ class Records(Command):
         self.assertIn("dohle produce: look for topic : the topic's name is not allowed",
                       self.refused(FAILED, "produce", "", stdin="x\n"))
 
-    def test_of_offsets_that_are_not_there_are_said_to_be_read_from_elsewhere(self):
+    def test_of_missing_offsets_are_read_from_elsewhere_with_a_line(self):
         self.dohle("topic", "create", "short", "-p", "2")
         self.dohle("produce", "short", "-p", "0", stdin="a\nb\n")
         done = self.run_dohle("consume", "short", "-p", "0", "-e", "-o", "2")
@@ -572,7 +572,7 @@ class Records(Command):
         reader.stdout.close()
         reader.stderr.close()
 
-    def test_take_two_signals_at_once_for_one(self):
+    def test_treat_two_simultaneous_signals_as_one(self):
         writer = subprocess.Popen([DOHLE, "produce", "twice"], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
                                   env=environment(DOHLE_BROKERS=self.node.address))
         writer.stdin.write(b"first\n")
@@ -585,7 +585,7 @@ class Records(Command):
         self.assertEqual(writer.stderr.read(), b"1 record stored, 0 failed\n")
         writer.stderr.close()
 
-    def test_show_no_progress_where_they_are_shown(self):
+    def test_show_no_progress_when_they_are_printed(self):
         self.dohle("produce", "both", stdin="x\n")
         parent, child = pty.openpty()
         reader = subprocess.run([DOHLE, "consume", "both", "-e"], stdout=child, stderr=child, timeout=TIME_MAX,
@@ -618,7 +618,7 @@ class Records(Command):
         self.assertEqual(writer.stderr.read(), b"1 record stored, 0 failed\n")
         writer.stderr.close()
 
-    def test_show_progress_on_a_terminal_alone(self):
+    def test_show_progress_only_on_a_terminal(self):
         self.dohle("produce", "shown", stdin="x\n")
         parent, child = pty.openpty()
         reader = subprocess.Popen([DOHLE, "consume", "shown"], stdout=subprocess.PIPE, stderr=child,
@@ -671,7 +671,7 @@ class Groups(Command):
         self.assertEqual(described["partitions"][0]["member_id"], only["member_id"])
         self.assertRegex(text, r"MEMBER +HOST +CLIENT +INSTANCE\nlive .* me\b")
 
-    def test_that_nobody_knows_are_refused(self):
+    def test_that_are_unknown_are_refused(self):
         said = self.refused(FAILED, "group", "describe", "nobody")
         self.assertEqual(said.count("nobody"), 2, said)
         self.assertIn("error", self.json("group", "describe", "nobody", status=FAILED)[0])
@@ -706,7 +706,7 @@ class Readers(unittest.TestCase):
                        env=self.env)
 
     def expect_to_go_on(self):
-        """It reads what is produced from now on, and commits it."""
+        """It reads records produced from now on and commits them."""
         self.produce("after")
         while (line := self.reader.stdout.readline()) != b"after\n":
             self.assertEqual(line, b"before\n", "read again, since it was not committed")
@@ -764,7 +764,7 @@ class Benchmarks(Command):
         self.assertEqual((sent["records"], sent["failed"]), (3000, 0))
         stored = sum(self.end_offsets("load"))
         self.assertGreaterEqual(stored, 3000)
-        self.assertLess(stored, 3200)  # the records that warm up
+        self.assertLess(stored, 3200)  # the records of the warm-up
         read = self.measured("consume", "--topic", "load", "--records", str(stored))
         self.assertEqual(read["records"], stored)
 
@@ -778,7 +778,7 @@ class Benchmarks(Command):
         sent = self.measured("produce", "--topic", "single-file", "--partitions", "1", "--records", "200", "--one-by-one",
                              "--linger", "20ms")
         self.assertEqual((sent["records"], sent["failed"]), (200, 0))
-        # Nothing shares its batch, so each waits for linger.
+        # No other record shares its batch, so each waits for linger.
         self.assertGreaterEqual(sent["seconds"], 200 * 0.015)
 
     def test_take_the_time_from_end_to_end(self):
@@ -792,7 +792,7 @@ class Benchmarks(Command):
                                r"[\d.]+ ms max latency, [\d.]+ ms 50th, [\d.]+ ms 95th, [\d.]+ ms 99th, "
                                r"[\d.]+ ms 99\.9th\.\n[\d.]+ us CPU per record, [\d.]+ MB peak memory\n$")
 
-    def test_of_a_topic_that_is_not_there_or_not_so_are_refused_at_once(self):
+    def test_of_a_missing_or_different_topic_are_refused_at_once(self):
         for subject in ("produce", "consume", "e2e"):
             said = self.refused(FAILED, "bench", subject, "--topic", "nobody", "--records", "10")
             self.assertEqual(said, f"dohle bench {subject}: topic nobody does not exist; --partitions creates it\n")
@@ -800,7 +800,7 @@ class Benchmarks(Command):
         said = self.refused(FAILED, "bench", "produce", "--topic", "single", "--partitions", "2")
         self.assertIn("topic single has 1 partition, not the 2 of --partitions", said)
 
-    def test_of_large_values_go_as_far_as_buffer_and_topic_allow(self):
+    def test_of_large_values_are_limited_by_buffer_and_topic(self):
         large = ["bench", "produce", "--topic", "large", "--records", "2", "--size", "2MiB"]
         self.dohle("topic", "create", "large", "-p", "1")
         self.assertIn("exceeds the maximum configured size of max.message.bytes 1048588", self.refused(FAILED, *large))
@@ -812,7 +812,7 @@ class Benchmarks(Command):
 
 
 class Nodes(unittest.TestCase):
-    def test_say_where_they_listen_and_stop_with_an_interrupt(self):
+    def test_print_their_address_and_stop_with_an_interrupt(self):
         node = Node("--data", ":memory:")
         self.assertEqual(node.stop(signal.SIGINT), OK)
         self.assertIn(f"listening on {node.address}", node.said())
@@ -831,7 +831,7 @@ class Nodes(unittest.TestCase):
             self.assertEqual(first.stop(), OK)
             first.log.close()
 
-    def test_take_no_file_for_a_directory(self):
+    def test_refuse_a_file_as_their_directory(self):
         with tempfile.NamedTemporaryFile() as file:
             done = subprocess.run([DOHLE, "node", "--data", file.name], capture_output=True, timeout=TIME_MAX, text=True)
         self.assertEqual((done.returncode, done.stdout), (FAILED, ""))

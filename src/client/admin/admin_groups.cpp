@@ -99,7 +99,7 @@ class GroupsCall : public ItemsCall<Answer> {
     return Error::broker(code, this->doing(item), server_message);
   }
   [[nodiscard]] Error left_out(std::size_t item) const {
-    return Error::client(Errc::malformed, this->doing(item) + ": the answer leaves it out");
+    return Error::client(Errc::malformed, this->doing(item) + ": the answer has no entry for it");
   }
 
  private:
@@ -248,7 +248,7 @@ class GroupOffsets final : public GroupsCall<std::vector<GroupOffset>> {
     for (const auto& group : answer.groups) {
       if (group.group_id == name(item)) return offsets_of(group.error_code, group.topics);
     }
-    return fail(Error::client(Errc::malformed, "the answer leaves it out"));
+    return fail(Error::client(Errc::malformed, "the answer has no entry for it"));
   }
 };
 

@@ -62,8 +62,9 @@ class ListOffsets final : public ItemsCall<OffsetAnswer::Found> {
     std::map<TopicPartition, std::size_t> seen;
     for (const std::size_t item : pending) {
       if (!queries_[item].at.is_valid()) {
-        settle(item, fail(Error::client(Errc::invalid_argument,
-                                        doing(item) + ": a negative time is asked for")));
+        settle(item, fail(Error::client(
+                         Errc::invalid_argument,
+                         doing(item) + ": the time is negative; allowed are 0 and above")));
         continue;
       }
       const auto leader = leader_of(item, metadata);
@@ -125,7 +126,8 @@ class ListOffsets final : public ItemsCall<OffsetAnswer::Found> {
         return settle(item, OffsetAnswer::Found{each.offset, each.timestamp, each.leader_epoch});
       }
     }
-    settle(item, fail(Error::client(Errc::malformed, doing(item) + ": the answer leaves it out")));
+    settle(item,
+           fail(Error::client(Errc::malformed, doing(item) + ": the answer has no entry for it")));
   }
   void on_refusal(std::size_t item, std::int16_t code) {
     const Error why = Error::broker(code, doing(item));

@@ -64,8 +64,9 @@ class ControllerCall : public ItemsCall<Answer> {
   void settle_the_rest(const std::vector<std::size_t>& asked) {
     for (const std::size_t item : asked) {
       if (this->last_failure(item)) continue;
-      this->settle(item, fail(Error::client(Errc::malformed,
-                                            this->doing(item) + ": the answer leaves it out")));
+      this->settle(item,
+                   fail(Error::client(Errc::malformed,
+                                      this->doing(item) + ": the answer has no entry for it")));
     }
   }
 
@@ -282,8 +283,8 @@ class DescribeConfigs final : public ItemsCall<std::vector<ConfigEntry>> {
              each.resource_type == static_cast<std::int8_t>(resource.type);
     });
     if (about == answer.results.end()) {
-      return settle(
-          item, fail(Error::client(Errc::malformed, doing(item) + ": the answer leaves it out")));
+      return settle(item, fail(Error::client(Errc::malformed,
+                                             doing(item) + ": the answer has no entry for it")));
     }
     if (about->error_code != broker_error::none) {
       return on_item_failure(

@@ -264,7 +264,7 @@ void Cluster::on_link_ready(Link& link) {
     if (attempts != found->second.told && environment_.logger.level() <= LogLevel::warning) {
       environment_.logger.log(
           LogLevel::warning, "connection",
-          fmt::format("{} is reached again, after {} attempts in vain", found->first, attempts));
+          fmt::format("{} is reached again after {} failed attempts", found->first, attempts));
     }
     unreached_.erase(found);
   }
@@ -317,9 +317,8 @@ std::string_view Cluster::note_on_advertised(NodeId node, const Link& link) cons
   if (was_reached || node.value < 0 || std::ranges::find(given, link.endpoint()) != given.end()) {
     return {};
   }
-  return "; the cluster advertises this address (advertised.listeners of the server), and it "
-         "cannot "
-         "be reached from here";
+  return "; the cluster advertises this address (advertised.listeners of the server), which "
+         "cannot be reached from this machine";
 }
 
 void Cluster::say_how_often_in_vain() {
@@ -328,7 +327,7 @@ void Cluster::say_how_often_in_vain() {
     if (each.attempts == each.told) continue;
     environment_.logger.log(
         LogLevel::warning, "connection",
-        fmt::format("{} was not reached: {} attempts in all", address, each.attempts));
+        fmt::format("{} was not reached in {} attempts", address, each.attempts));
   }
 }
 
@@ -339,8 +338,9 @@ void Cluster::warn_of_unreached(const Link& link, std::string_view why) {
   if (now() < unreached.quiet_until) return;
   unreached.quiet_until = now() + unreached_quiet;
   unreached.told = unreached.attempts;
-  environment_.logger.log(LogLevel::warning, "connection",
-                          fmt::format("{}; trying on ({} times so far)", why, unreached.attempts));
+  environment_.logger.log(
+      LogLevel::warning, "connection",
+      fmt::format("{}; retrying ({} attempts so far)", why, unreached.attempts));
 }
 
 // Consumers and producers of the topic keep trying, since it may be created again.
@@ -363,9 +363,10 @@ void Cluster::note_trailing_bytes(const Link& link, const wire::Api& api, std::i
   if (!told_of_trailing_bytes_.insert(address).second) return;
   environment_.logger.log(
       LogLevel::info, "connection",
-      fmt::format("{} sends bytes behind the last field of the answer to {} version {}, which are "
-                  "ignored; further answers of it are not told of",
-                  address, wire::api_name(api.key), version));
+      fmt::format(
+          "{} sends bytes after the last field of the answer to {} version {}; they are ignored, "
+          "and further ones from this server are not logged",
+          address, wire::api_name(api.key), version));
 }
 
 void Cluster::need(std::string_view topic, bool may_create) {

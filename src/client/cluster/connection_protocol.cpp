@@ -71,13 +71,13 @@ void ConnectionProtocol::negotiate(std::int16_t version, TimePoint now, Connecti
 
 void ConnectionProtocol::on_frame(const Slice& frame, TimePoint now, ConnectionActions& out) {
   if (state_ == State::closed) return;
-  if (in_flight_.empty()) return end(malformed("an answer that nothing was asked for"), out);
+  if (in_flight_.empty()) return end(malformed("an answer without a request"), out);
   const InFlight& asked = in_flight_.front();
   auto answer = wire::decode_response_header(frame, asked.api, asked.version);
   if (!answer) return end(unreadable_answer(asked.api, answer.error()), out);
   if (answer->correlation_id != asked.correlation_id) {
-    return end(malformed(fmt::format("answer {} where {} was due", answer->correlation_id,
-                                     asked.correlation_id)),
+    return end(malformed(fmt::format("an answer to request {}, expected one to {}",
+                                     answer->correlation_id, asked.correlation_id)),
                out);
   }
   const InFlight done = asked;

@@ -339,7 +339,8 @@ void ConsumerLoop::on_listed(const Lookups& lookups, Result<wire::ListOffsetsRes
     if (!answer) {
       not_found(lookup, answer.error());
     } else if (at == found.end()) {
-      not_found(lookup, Error::client(Errc::malformed, "the answer lacks a partition asked for"));
+      not_found(lookup,
+                Error::client(Errc::malformed, "the answer has no entry for the partition"));
     } else if (at->second.error_code != broker_error::none) {
       const auto where =
           fmt::format("find an offset in {}-{}", lookup.where.topic, lookup.where.partition.value);
@@ -477,9 +478,10 @@ Result<Records> ConsumerLoop::take() {
     count = table.fetch.take(options.max_poll_records, runs, freed);
     const bool is_stuck = count == 0 && !table.fetch.is_fetching() && account_->room() == 0;
     if (is_stuck) {
-      return Error::client(Errc::limit_reached,
-                           fmt::format("Records that are still held fill buffer_bytes ({})",
-                                       options.buffer_bytes))
+      return Error::client(
+                 Errc::limit_reached,
+                 fmt::format("buffer_bytes ({}) are in use by Records; destroy some to read on",
+                             options.buffer_bytes))
           .with_retriable(true);
     }
     return std::nullopt;
@@ -487,7 +489,7 @@ Result<Records> ConsumerLoop::take() {
   if (freed) kick();
   if (is_again) {
     if (const auto more = told_again_.admit(client_->environment().clock.mono())) {
-      warn(fmt::format("still not read on, until a seek: {}{}", error->to_string(),
+      warn(fmt::format("the partition is not read until a seek: {}{}", error->to_string(),
                        more_since(*more)));
     }
   }
@@ -679,7 +681,7 @@ void ConsumerLoop::apply_one(Left& action) {
   tell(action);
 }
 void ConsumerLoop::apply_one(Refused& action) {
-  warn("refused for now, and tried again", action.why);
+  warn("refused by the server, retrying", action.why);
 }
 
 void ConsumerLoop::tell(News news) {

@@ -87,7 +87,7 @@ void FetchPlanner::assign(const std::vector<TopicPartition>& partitions, bool he
     if (options_.has_group) {
       want(*partition, {StartingPoint::Kind::committed});
     } else {
-      reset(*partition, "there is no group whose committed offset it could begin at");
+      reset(*partition, "there is no group with a committed offset");
     }
   }
 }
@@ -327,7 +327,7 @@ void FetchPlanner::on_found(const Lookup& lookup, Offset offset, LeaderEpoch epo
   if (partition == nullptr || partition->serial != lookup.serial) return;
   if (offset.value >= 0) return start_at(*partition, offset, epoch);
   if (lookup.from.kind == StartingPoint::Kind::committed) {
-    return reset(*partition, "nothing is committed");
+    return reset(*partition, "the group has committed no offset");
   }
   const bool is_answer = lookup.from.kind == StartingPoint::Kind::time;
   want(*partition, {StartingPoint::Kind::latest});

@@ -48,22 +48,23 @@ void GroupMember::check_invariants() const {
   DOHLE_ASSERT(!owns || state_ == State::stable || state_ == State::releasing,
                "a member that joins or leaves owns partitions");
   DOHLE_ASSERT(state_ != State::stable || is_member(), "a stable member has no generation");
-  DOHLE_ASSERT(state_ != State::releasing || owns, "a member waits to give up no partitions");
-  DOHLE_ASSERT(!is_joining() || join_ticket_ != 0, "a member joins without a question under way");
-  DOHLE_ASSERT(state_ != State::assigning || is_leader_, "a member assigns that does not lead");
-  DOHLE_ASSERT(!is_leader_ || is_member(), "a leader is no member");
+  DOHLE_ASSERT(state_ != State::releasing || owns, "a member releases without partitions");
+  DOHLE_ASSERT(!is_joining() || join_ticket_ != 0, "a member joins without a request in flight");
+  DOHLE_ASSERT(state_ != State::assigning || is_leader_,
+               "a member assigns partitions and does not lead");
+  DOHLE_ASSERT(!is_leader_ || is_member(), "a leader has no generation");
   DOHLE_ASSERT(!is_member() || !member_id_.empty(), "a member has no id");
   DOHLE_ASSERT(state_ != State::leaving || (leave_ticket_ != 0 && !is_member()),
-               "a member that leaves waits for no answer, or is a member still");
+               "a leaving member has no request in flight or still has a generation");
   DOHLE_ASSERT(state_ != State::fenced || !is_member(), "a fenced member has a generation");
-  DOHLE_ASSERT(state_ != State::off || !is_member(), "a member without a subscription");
+  DOHLE_ASSERT(state_ != State::off || !is_member(),
+               "a member without a subscription has a generation");
   DOHLE_ASSERT(heartbeat_ticket_ == 0 || (beats() && !coordinator_.is_none()),
-               "a heartbeat is under way of no member, or to no coordinator");
-  DOHLE_ASSERT(coordinator_.is_none() || !coordinator_needed_,
-               "a coordinator is looked for that is known");
+               "a heartbeat is in flight without membership or coordinator");
+  DOHLE_ASSERT(coordinator_.is_none() || !coordinator_needed_, "a known coordinator is looked for");
   DOHLE_ASSERT(std::max({find_ticket_, join_ticket_, heartbeat_ticket_, leave_ticket_,
                          probe_ticket_}) <= last_ticket_,
-               "an answer is awaited to a question that was not asked");
+               "an answer is awaited to a request that was not made");
 }
 
 // Requests and their conditions.

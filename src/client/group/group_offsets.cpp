@@ -200,7 +200,7 @@ void GroupOffsets::begin_commit() {
   if (by.generation != head.generation) {
     is_committing_ = false;
     return end_commit(fail(Error::broker(broker_error::illegal_generation,
-                                         "commit: the group has rebalanced since it was asked")));
+                                         "commit: the group has rebalanced since the call")));
   }
   if (by.coordinator.is_none()) return retry_commit(no_coordinator(by.group_id));
   cluster_.ask<wire::OffsetCommitRequest>(

@@ -41,7 +41,7 @@ Timestamp PartitionQueue::open(Timestamp of_record) {
   const Now now = environment_.clock.now();
   const Timestamp timestamp = of_record.is_none() ? now.wall : of_record;
   opened_wall_ = now.wall;
-  DOHLE_ASSERT(!is_closed_, "a batch is opened in a queue that is closed");
+  DOHLE_ASSERT(!is_closed_, "a batch is opened in a closed queue");
   batches_.push_back(
       {wire::BatchBuilder(budget_, settings_.batch_bytes, settings_.checksum,
                           settings_.max_lone_bytes),
@@ -99,7 +99,7 @@ PartitionQueue::Place PartitionQueue::append(const Record& record, const Wish& w
 bool PartitionQueue::hurry() {
   const std::lock_guard lock(mutex_);
   if (batches_.empty() || due_up_to_ == opened_) return false;
-  DOHLE_ASSERT(due_up_to_ < opened_, "a batch is due that was not opened");
+  DOHLE_ASSERT(due_up_to_ < opened_, "an unopened batch is due");
   due_up_to_ = opened_;
   return true;
 }
@@ -136,7 +136,7 @@ PartitionQueue::Due PartitionQueue::due(TimePoint now) const {
 OpenBatch PartitionQueue::take_first() {
   DOHLE_ASSERT(!batches_.empty(), "a batch is taken from an empty queue");
   DOHLE_ASSERT(opened_ - batches_.front().serial + 1 == batches_.size(),
-               "batches of a queue do not follow each other");
+               "batches of a queue are not consecutive");
   OpenBatch taken(std::move(batches_.front()));
   DOHLE_ASSERT(!taken.builder.empty(), "an open batch has no records");
   batches_.pop_front();

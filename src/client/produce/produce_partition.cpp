@@ -31,37 +31,40 @@ void ProducePartition::offer(const ProducerIdentity& identity) {
 void ProducePartition::check_batch(const SealedBatch& batch) const {
   DOHLE_ASSERT(batch.count > 0, "a sealed batch has no records");
   DOHLE_ASSERT(!batch.bytes.empty(), "a sealed batch has no bytes");
-  DOHLE_ASSERT(batch.order > 0 && batch.order < next_order_, "a batch has an order of the future");
+  DOHLE_ASSERT(batch.order > 0 && batch.order < next_order_,
+               "a batch has an order that was not assigned yet");
   DOHLE_ASSERT(batch.order_span > 0, "a batch was split below single records");
   DOHLE_ASSERT(!batch.is_abandoned || batch.calls.empty(),
-               "callbacks of a batch are kept that were told already");
-  DOHLE_ASSERT(is_numbered() || batch.base_sequence < 0, "a batch has a number of no identity");
+               "an abandoned batch still has callbacks");
+  DOHLE_ASSERT(is_numbered() || batch.base_sequence < 0,
+               "a batch has a sequence without a producer id");
   DOHLE_ASSERT(!batch.is_unresolved || batch.may_be_stored,
                "a batch that cannot be stored is unresolved");
 }
 
 void ProducePartition::check_invariants() const {
   DOHLE_ASSERT(in_flight_.size() <= max_in_flight, "more batches in flight than servers remember");
-  DOHLE_ASSERT(in_flight_.empty() || !in_flight_node_.is_none(), "batches in flight to no server");
-  DOHLE_ASSERT(!must_bump_ || is_numbered(), "an epoch is to change that is not there");
+  DOHLE_ASSERT(in_flight_.empty() || !in_flight_node_.is_none(),
+               "batches are in flight to no server");
+  DOHLE_ASSERT(!must_bump_ || is_numbered(), "an epoch has to change without a producer id");
   DOHLE_ASSERT(next_sequence_ >= 0, "the next sequence is negative");
   for (const SealedBatch& batch : in_flight_) {
     check_batch(batch);
-    DOHLE_ASSERT(!batch.is_splitting, "a batch is in flight that is to go as its halves");
+    DOHLE_ASSERT(!batch.is_splitting, "a batch is in flight that has to be split");
     DOHLE_ASSERT(is_numbered() == (batch.base_sequence >= 0),
-                 "a batch is in flight without a number, or with one of no identity");
+                 "a batch in flight has no sequence, or one without a producer id");
     DOHLE_ASSERT(std::ranges::find(resend_, batch.order, &SealedBatch::order) == resend_.end(),
-                 "a batch is in flight and waits to go again");
+                 "a batch is in flight and queued for resending");
   }
   const SealedBatch* before = nullptr;
   for (const SealedBatch& batch : resend_) {
     check_batch(batch);
     DOHLE_ASSERT(before == nullptr || before->order < batch.order,
-                 "batches that go again are out of order");
+                 "batches queued for resending are out of order");
     DOHLE_ASSERT(!batch.is_splitting || !batch.is_unresolved,
                  "a batch that was refused as too large counts as possibly stored");
     DOHLE_ASSERT(!is_numbered() || batch.base_sequence >= 0 || must_bump_,
-                 "a batch without a number goes again under the present epoch");
+                 "a batch without a sequence is resent under the current epoch");
     before = &batch;
   }
 }
@@ -126,7 +129,7 @@ bool ProducePartition::bump() {
 }
 
 const SealedBatch& ProducePartition::resend(NodeId leader) {
-  DOHLE_ASSERT(!resend_.empty() && !resend_.front().is_splitting, "no batch is there to go again");
+  DOHLE_ASSERT(!resend_.empty() && !resend_.front().is_splitting, "there is no batch to resend");
   DOHLE_ASSERT(in_flight_.empty() || in_flight_node_ == leader,
                "a new leader gets a batch before the old one has answered");
   in_flight_node_ = leader;
@@ -139,8 +142,8 @@ const SealedBatch& ProducePartition::resend(NodeId leader) {
 const SealedBatch& ProducePartition::seal(OpenBatch taken, wire::Compression codec,
                                           Chain compressed, Duration delivery_timeout,
                                           NodeId leader) {
-  DOHLE_ASSERT(resend_.empty(), "a fresh batch goes before one that has to go again");
-  DOHLE_ASSERT(!must_bump_, "a batch is sealed under an epoch that is over");
+  DOHLE_ASSERT(resend_.empty(), "a fresh batch is sealed before one that has to be resent");
+  DOHLE_ASSERT(!must_bump_, "a batch is sealed under an ended epoch");
   DOHLE_ASSERT(in_flight_.empty() || in_flight_node_ == leader,
                "a new leader gets a batch before the old one has answered");
   SealedBatch batch;

@@ -183,7 +183,7 @@ std::size_t RecordIntake::max_bytes_alone() const {
 
 Error RecordIntake::too_large(const Record& record) const {
   return Error::client(Errc::too_large,
-                       fmt::format("a record that takes {} bytes as a batch; max_request_bytes "
+                       fmt::format("the record needs {} bytes as a batch; max_request_bytes "
                                    "({}) and buffer_bytes ({}) allow {}",
                                    bytes_alone(record), produce_->options.max_request_bytes,
                                    produce_->options.buffer_bytes, max_bytes_alone()));
@@ -224,8 +224,8 @@ Result<std::shared_ptr<IntakeTopic>> RecordIntake::topic(std::string_view name) 
     if (auto known = produce_->known_topic(name)) return known;
     return fail(
         Error::client(Errc::would_deadlock,
-                      fmt::format("the client's own thread would wait for itself to hear of "
-                                  "topic {}",
+                      fmt::format("a call on the client's own thread would wait for itself for "
+                                  "the metadata of topic {}",
                                   name)));
   }
   return client::wait_for<std::shared_ptr<IntakeTopic>>(
@@ -284,7 +284,8 @@ bool Delivery::is_done() const {
 
 Result<Receipt> Delivery::wait(std::chrono::milliseconds timeout) const {
   if (outcome_ == nullptr) {
-    return fail(Error::client(Errc::invalid_argument, "a Delivery that stands for no record"));
+    return fail(Error::client(Errc::invalid_argument,
+                              "the Delivery is empty: it was moved from or not returned by send"));
   }
   if (!outcome_->is_settled()) {
     if (outcome_->made_in.is_forked()) return fail(client::forked().with_stored(Stored::possibly));

@@ -153,8 +153,8 @@ void RecordSender::on_identity(std::string_view server,
   if (!answer) answer = fail(broken_if_too_large(answer.error()));
   // A new id is requested only once all epochs of the last one are used.
   if (answer && answer->producer_id == identity_.id) {
-    answer = fail(Error::client(Errc::malformed, fmt::format("{} gave producer id {} again", server,
-                                                             identity_.id.value))
+    answer = fail(Error::client(Errc::malformed, fmt::format("{} assigned producer id {} again",
+                                                             server, identity_.id.value))
                       .with_retriable(true));
   }
   if (!answer) {
@@ -295,7 +295,7 @@ void RecordSender::log_untaken(std::uint64_t count, const Error& why) {
   untaken_logged_.store(count, std::memory_order_relaxed);
   client_->environment().logger.log(
       LogLevel::error, "producer",
-      fmt::format("batches that failed and nobody asked about: {}; the last: {}", count,
+      fmt::format("failed batches whose outcome was not read: {}; the last: {}", count,
                   why.to_string()));
 }
 
@@ -664,7 +664,7 @@ client::ProduceVerdict RecordSender::verdict_of(const Sent& sent, const AnswerIn
   }
   const std::string where = fmt::format("produce to {}-{}", topic.name, sent.partition->id.value);
   if (heard == nullptr) {
-    return {.error = Error::client(Errc::malformed, where + ": the answer says nothing of it")
+    return {.error = Error::client(Errc::malformed, where + ": the answer has no entry for it")
                          .with_retriable(true),
             .is_unanswered = true};
   }

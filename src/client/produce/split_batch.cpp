@@ -20,7 +20,7 @@ Result<HalfBatch> take_half(wire::BatchReader& from, std::int32_t count, Budget&
     if (!from.next(view)) {
       return fail(from.fault() != nullptr
                       ? *from.fault()
-                      : Error::client(Errc::malformed, "a batch with fewer records than it says"));
+                      : Error::client(Errc::malformed, "a batch has fewer records than its count"));
     }
     const std::vector<HeaderView> headers(view.headers.begin(), view.headers.end());
     const Record record{view.key, view.value, headers, view.timestamp, {}};

@@ -55,7 +55,7 @@ class Blocks {
     }
     // snappy copies at most 64 bytes per 3 bytes of input, so a larger stated length is false.
     if (block.size > 64 * block.compressed.size()) {
-      return broken("a block that claims more than it can hold");
+      return broken("a block states a size that it cannot have");
     }
     return block;
   }

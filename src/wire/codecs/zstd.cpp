@@ -125,7 +125,7 @@ class ZstdReader final : public Decompressor {
       is_between_frames_ = hint == 0;
       // libzstd does not check the size if the last block is empty.
       if (is_between_frames_ && given_ != content_.value_or(given_)) {
-        return fail(damaged(Compression::zstd, "a frame's content has another size than it says"));
+        return fail(damaged(Compression::zstd, "a frame's content differs from its stated size"));
       }
       if (out.pos > 0) return out.pos;
       if (in_.pos == before) return fail(damaged(Compression::zstd, "truncated frame"));

@@ -112,7 +112,7 @@ TEST_F(ClientOnCluster, BytesBehindTheLastFieldOfAnAnswerAreIgnored) {
   }
   EXPECT_EQ(std::ranges::count_if(warnings,
                                   [](const std::string& line) {
-                                    return line.find("bytes behind the last field") != line.npos;
+                                    return line.find("bytes after the last field") != line.npos;
                                   }),
             1);
   EXPECT_GE(std::ranges::count_if(
@@ -267,7 +267,7 @@ TEST_F(ClientOnCluster, LogsOnceAMinuteThatAServerIsGone) {
     });
   };
   EXPECT_EQ(of_first(), 1);
-  EXPECT_TRUE(warnings[0].ends_with("; trying on (1 times so far)")) << warnings[0];
+  EXPECT_TRUE(warnings[0].ends_with("; retrying (1 attempts so far)")) << warnings[0];
   world.run_for(1min);
   EXPECT_EQ(of_first(), 2);
 }

@@ -402,7 +402,7 @@ TEST_F(ProducerOnCluster, SaysAtItsEndHowManyFailuresWereNotLogged) {
   producer_->close(world.now() + 1s, [](Result<FlushReport>) {});
   world.run_for(100ms);
   ASSERT_EQ(warnings.size(), 2u);
-  EXPECT_NE(warnings[1].find("nobody asked about: 3"), std::string::npos) << warnings[1];
+  EXPECT_NE(warnings[1].find("was not read: 3"), std::string::npos) << warnings[1];
 }
 
 TEST_F(ProducerOnCluster, SaysWhyThereIsNoProducerId) {
@@ -839,7 +839,7 @@ TEST_F(ProducerOnCluster, LogsFailuresThatNoCallerReadOnceASecondWithTheirCount)
     (void)send_untold(0);
     world.run_for(100ms);
   }
-  const std::string line = "producer: batches that failed and nobody asked about: ";
+  const std::string line = "producer: failed batches whose outcome was not read: ";
   ASSERT_EQ(warnings.size(), 1u);
   EXPECT_TRUE(warnings[0].starts_with(line + "1; the last: TOPIC_AUTHORIZATION_FAILED (29): "))
       << warnings[0];
