@@ -5,6 +5,8 @@
 #include <new>
 #include <utility>
 
+#include "base/assert.hpp"
+
 namespace dohle {
 
 /// Lives as long as the Budget or any of its slabs.
@@ -43,7 +45,9 @@ struct Budget::Pool {
     return true;
   }
   void uncharge(std::size_t bytes) {
-    const std::size_t left = used.fetch_sub(bytes, std::memory_order_seq_cst) - bytes;
+    const std::size_t was = used.fetch_sub(bytes, std::memory_order_seq_cst);
+    DOHLE_ASSERT(was >= bytes, "a budget gets back more than was taken from it");
+    const std::size_t left = was - bytes;
     const bool is_awaited = refused.load(std::memory_order_seq_cst);
     if (!is_awaited || limit - left < wanted_bytes.load(std::memory_order_relaxed)) return;
     if (refused.exchange(false) && room) room();
@@ -52,6 +56,7 @@ struct Budget::Pool {
   static void give_back(Buffer* buffer) noexcept {
     auto* slab = static_cast<Slab*>(buffer->owner());
     const std::shared_ptr<Pool> pool = std::move(slab->pool);
+    DOHLE_ASSERT(pool != nullptr, "a slab is given back twice");
     {
       const std::lock_guard guard(pool->lock);
       slab->next = pool->free_slabs;
@@ -88,6 +93,7 @@ Buffer* Budget::take() {
   } else {
     std::construct_at(&slab->buffer, slab->buffer.data(), slab_bytes, &Pool::give_back, slab);
   }
+  DOHLE_ASSERT(slab->pool == nullptr, "a slab is handed out twice");
   slab->pool = pool_;
   return &slab->buffer;
 }

@@ -1,5 +1,6 @@
 #include "base/chain.hpp"
 
+#include "base/assert.hpp"
 #include "base/disk.hpp"
 
 namespace dohle {
@@ -34,6 +35,7 @@ Result<Slice> Chain::flatten() const {
         to = to.subspan(range.size);
       }
     }
+    DOHLE_ASSERT(to.empty(), "a chain is longer than its pieces");
   });
   if (!outcome) return fail(outcome.error());
   return whole;

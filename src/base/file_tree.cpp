@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.hpp"
+
 namespace dohle {
 
 Error file_error(Errc code, std::string_view what, std::string_view path, std::string_view why) {
@@ -81,6 +83,7 @@ Result<FileTree::Place> FileTree::place_of(std::string_view what, const std::str
 
 void FileTree::set(const std::shared_ptr<FileNode>& directory, const std::string& name,
                    std::shared_ptr<FileNode> node, bool part_of_rename) {
+  DOHLE_ASSERT(directory->is_directory, "a name is set in a file");
   changed(directory, name, node, part_of_rename);
   if (node == nullptr) {
     directory->entries.erase(name);

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "base/time.hpp"
 #include "base/wait_point.hpp"
 
@@ -51,6 +52,7 @@ class TimedGate {
  private:
   void leave() {
     const std::lock_guard lock(mutex_);
+    DOHLE_ASSERT(is_taken_, "a call leaves a gate that none has entered");
     is_taken_ = false;
     left_.notify_one();
   }

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/assert.hpp"
+
 namespace dohle::disk {
 
 namespace {
@@ -141,6 +143,7 @@ bool MemoryContents::make_writable(std::uint64_t from, std::uint64_t end) {
 void MemoryContents::put(std::uint64_t offset, Bytes bytes) {
   while (!bytes.empty()) {
     const Spot spot = spot_of(offset);
+    DOHLE_ASSERT(spot.chunk < chunks_.size(), "a file is written to beyond its chunks");
     Slice& chunk = chunks_[spot.chunk];
     const std::size_t part = std::min(chunk.size() - spot.within, bytes.size());
     std::memcpy(chunk.buffer()->data() + spot.within, bytes.data(), part);
@@ -164,6 +167,7 @@ bool MemoryContents::prepare(std::uint64_t from, std::uint64_t end) {
   if (!grow(end) || !make_writable(std::min(from, size_), end)) return false;
   if (from > size_) put_zeros(size_, from);
   if (end > size_) size_ = shown_ = end;
+  DOHLE_ASSERT(size_ <= shown_ && shown_ <= capacity_, "a file is longer than its chunks");
   return true;
 }
 
@@ -198,6 +202,7 @@ bool MemoryContents::truncate(std::uint64_t size) {
   size_ = size;
   drop_above(size);
   shown_ = std::min(shown_, capacity_);
+  DOHLE_ASSERT(size_ <= shown_, "bytes of a cut file count as unwritten");
   return true;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/assert.hpp"
 #include "base/disk.hpp"
 #include "base/file_tree.hpp"
 
@@ -16,7 +17,10 @@ class MemoryAccount {
  public:
   explicit MemoryAccount(std::size_t max_bytes) : max_bytes_(max_bytes) {}
   [[nodiscard]] bool take(std::size_t bytes);
-  void give_back(std::size_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
+  void give_back(std::size_t bytes) {
+    const std::size_t was = used_.fetch_sub(bytes, std::memory_order_relaxed);
+    DOHLE_ASSERT(was >= bytes, "a memory disk gets back more than was taken from it");
+  }
   [[nodiscard]] std::size_t used() const { return used_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::size_t max_bytes() const { return max_bytes_; }
 

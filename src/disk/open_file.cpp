@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/assert.hpp"
 #include "base/file_tree.hpp"
 #include "disk/system_error.hpp"
 
@@ -36,6 +37,7 @@ std::span<iovec> after(std::span<iovec> pieces, std::size_t done) {
     done -= pieces.front().iov_len;
     pieces = pieces.subspan(1);
   }
+  DOHLE_ASSERT(done == 0 || !pieces.empty(), "more bytes were written than there are");
   if (done > 0) {
     pieces.front().iov_base = static_cast<std::byte*>(pieces.front().iov_base) + done;
     pieces.front().iov_len -= done;
@@ -113,6 +115,7 @@ Result<std::size_t> OpenFile::write_some(std::uint64_t offset, std::span<const i
 }
 
 Result<void> OpenFile::write(std::uint64_t offset, std::span<const Bytes> pieces) {
+  DOHLE_ASSERT(!is_directory_, "the names in a directory are written to as a file");
   std::array<iovec, pieces_per_call> storage;
   while (!pieces.empty()) {
     std::span<iovec> left = gather(pieces, storage);
@@ -173,6 +176,7 @@ std::optional<Timestamp> OpenFile::modified_at() const {
 }
 
 Result<void> OpenFile::truncate(std::uint64_t size) {
+  DOHLE_ASSERT(!is_directory_, "the names in a directory are cut as a file");
   const int outcome =
       uninterrupted([&] { return calls_.truncate(descriptor_.get(), static_cast<off_t>(size)); });
   if (outcome == -1) return fail(system_error(errno, "truncate", path_));

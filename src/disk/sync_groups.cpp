@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "disk/system_error.hpp"
 
 namespace dohle::disk {
@@ -69,6 +70,7 @@ std::shared_ptr<SyncGroups::Group> SyncGroups::next_group() {
   auto group = std::make_shared<Group>();
   {
     const std::scoped_lock lock(mutex_);
+    DOHLE_ASSERT(running_, "two threads drive groups");
     if (forming_.empty()) {
       running_ = false;
       return nullptr;
@@ -158,6 +160,9 @@ void SyncGroups::learn_file_time(const Group& group) {
 }
 
 void SyncGroups::answer(Group& group) {
+  // A sync of the whole file system takes no file of the group.
+  DOHLE_ASSERT(group.left == 0 || group.left == group.files.size(),
+               "a group is answered while files of it are synced");
   std::vector<std::pair<Disk::Synced, Result<void>>> answers;
   answers.reserve(group.calls.size());
   for (Call& call : group.calls) {

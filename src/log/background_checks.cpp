@@ -1,5 +1,7 @@
 #include "log/background_checks.hpp"
 
+#include "base/assert.hpp"
+
 namespace dohle::log {
 
 void BackgroundChecks::remove(PartitionLog& log) {
@@ -14,6 +16,7 @@ void BackgroundChecks::tick(Now now) {
     if (log->offline() == nullptr && log->unchecked_bytes() > 0) {
       // False while a fetch has a check under way: the next call comes back to it.
       if (!log->check_next(piece_bytes, [this] { busy_ = nullptr; })) return;
+      DOHLE_ASSERT(busy_ == nullptr, "two checks in the background at a time");
       busy_ = log;
       next_ = now.mono +
               std::chrono::duration_cast<Duration>(std::chrono::duration<double>(

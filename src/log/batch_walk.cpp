@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "base/assert.hpp"
 #include "base/units.hpp"
 #include "wire/batch_layout.hpp"
 #include "wire/crc32c.hpp"
@@ -25,6 +26,7 @@ Error BatchWalk::damaged(std::string_view what) const {
 // At least `least` bytes from `position` on (which are there), `wanted` if they must be read
 // anyway.
 Result<Bytes> BatchWalk::bytes_at(std::uint64_t position, std::size_t least, std::size_t wanted) {
+  DOHLE_ASSERT(position <= end_ && least <= end_ - position, "a walk reads behind its end");
   if (position < window_at_ || position + least > window_at_ + window_.size()) {
     window_.resize(std::min<std::uint64_t>(std::max(least, wanted), end_ - position));
     window_at_ = position;

@@ -1,8 +1,11 @@
 #include "log/file_cache.hpp"
 
+#include "base/assert.hpp"
+
 namespace dohle::log {
 
 void FileCache::touch(CachedFile& file) {
+  DOHLE_ASSERT(file.open_ != nullptr, "a file that is not open is kept open");
   if (file.place_ == recent_.end()) {
     recent_.push_front(&file);
     file.place_ = recent_.begin();
@@ -13,6 +16,7 @@ void FileCache::touch(CachedFile& file) {
 }
 
 void FileCache::drop(CachedFile& file) {
+  DOHLE_ASSERT(file.place_ != recent_.end(), "an open file has no place among the open ones");
   recent_.erase(file.place_);
   file.place_ = recent_.end();
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/assert.hpp"
+
 namespace dohle::log {
 
 namespace {
@@ -44,6 +46,7 @@ LeaderEpochs::Start LeaderEpochs::end_of(LeaderEpoch wanted, Offset log_end) con
   if (wanted.is_none() || wanted > latest()) return {};
   if (wanted == latest()) return {wanted, log_end};
   const auto higher = std::ranges::upper_bound(starts_, wanted, {}, &Start::epoch);
+  DOHLE_ASSERT(higher != starts_.end(), "leader epochs are out of order");
   // Before the first epoch that is known nothing can be there.
   if (higher == starts_.begin()) return {wanted, higher->offset};
   return {std::prev(higher)->epoch, higher->offset};

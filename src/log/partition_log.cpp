@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "log/checkpoint.hpp"
 #include "wire/batch_layout.hpp"
@@ -98,6 +99,40 @@ void PartitionLog::go_offline(Error why) {
              });
 }
 
+void PartitionLog::check_invariants() const {
+  if (offline_) return;
+  DOHLE_ASSERT(!segments_.empty(), "a log has no segment to append to");
+  DOHLE_ASSERT(log_start_ <= end_, "a log begins behind its end");
+  DOHLE_ASSERT(synced_end_ <= end_, "more is synced than was written");
+  DOHLE_ASSERT(recovery_point_ <= std::max(synced_end_, log_start_),
+               "the recovery point lies behind the synced end");
+  DOHLE_ASSERT(synced_mark_.offset <= synced_end_, "a place counts as synced that is not");
+  DOHLE_ASSERT(active().base_offset() <= end_, "the last segment begins behind the log's end");
+  DOHLE_ASSERT((active().size() > 0) == (active().base_offset() < end_),
+               "the end of the log is not that of its last segment");
+  DOHLE_ASSERT(!unwritten_ || synced_end_ == end_, "a log is appended to before it is recovered");
+  DOHLE_ASSERT(!is_check_awaited_ || is_checking_, "a fetch waits for a check that does not run");
+  const Segment* before = nullptr;
+  for (const auto& segment : segments_) {
+    segment->check_invariants();
+    DOHLE_ASSERT(before == nullptr || before->base_offset() < segment->base_offset(),
+                 "segments are out of order");
+    before = segment.get();
+  }
+  for (const auto& segment : doomed_) {
+    DOHLE_ASSERT(segment->base_offset() < log_start_, "a segment goes that is part of the log");
+  }
+  Offset last = synced_end_;
+  for (const Mark& mark : syncing_marks_) {
+    DOHLE_ASSERT(mark.offset >= last && mark.offset <= end_, "syncs are awaited out of order");
+    last = mark.offset;
+  }
+  for (const ToSync& extra : to_sync_) {
+    DOHLE_ASSERT(extra.file != nullptr && extra.until <= end_ + 1,
+                 "a file waits for a sync of records that were not written");
+  }
+}
+
 Error PartitionLog::refused(std::int16_t code, std::string_view why) const {
   return Error::broker(code, "append to " + directory_, why);
 }
@@ -107,6 +142,8 @@ Error PartitionLog::refused(std::int16_t code, std::string_view why) const {
 Result<Appended> PartitionLog::append(const Slice& batch, const wire::BatchHeader& header,
                                       LeaderEpoch leader_epoch, Now now) {
   if (offline_) return fail(*offline_);
+  DOHLE_ASSERT(batch.size() == header.size() && header.count > 0,
+               "a batch is appended that was not validated");
   if (auto fits = check_batch_size(batch.size(), config_); !fits) {
     return fail(fits.error().within(directory_));
   }
@@ -143,6 +180,7 @@ Result<Appended> PartitionLog::append(const Slice& batch, const wire::BatchHeade
   if (active_since_.is_none()) active_since_ = now.wall;
   end_ = stored.next_offset();
   if (are_producers_known_) producers_.stored(stored, now.wall);
+  DOHLE_CHECK_INVARIANTS(*this);
   return Appended{stored.base_offset, stored.last_offset(), stamps ? now.wall : Timestamp{}, false,
                   log_start_};
 }
@@ -190,6 +228,7 @@ bool PartitionLog::should_roll(const wire::BatchHeader& header, std::size_t byte
 
 // A roll that cannot be completed is a refused append: the old segment stays the last one.
 Result<void> PartitionLog::roll(Timestamp now) {
+  DOHLE_ASSERT(active().size() > 0, "a new segment would have the name of the last one");
   if (auto finished = finish_active(end_ + 1); !finished) return finished;
   auto next = make_segment(end_);
   if (auto created = next->create(); !created) return created;
@@ -252,6 +291,7 @@ void PartitionLog::synced(Offset covered) {
     syncing_marks_.erase(syncing_marks_.begin());
   }
   std::erase_if(to_sync_, [&](const ToSync& extra) { return extra.until <= covered; });
+  DOHLE_CHECK_INVARIANTS(*this);
 }
 
 void PartitionLog::sync_failed(Error why) {
@@ -317,6 +357,7 @@ void PartitionLog::checkpointed(std::uint64_t number, const LogState& state, Res
   durable_state_ = state;
   recovery_point_ = state.recovery_point;
   remove_doomed(state.log_start, max_retired_at_once);
+  DOHLE_CHECK_INVARIANTS(*this);
 }
 
 void PartitionLog::forget_names(const std::vector<std::shared_ptr<File>>& durable) {
@@ -406,12 +447,14 @@ Result<void> PartitionLog::set_log_start(Offset offset) {
 // The new start is durable before the first file goes, so that a crash between them leaves files
 // that the next start knows to be below it.
 Result<std::size_t> PartitionLog::drop_segments(std::size_t count) {
+  DOHLE_ASSERT(count < segments_.size(), "a log loses its last segment");
   log_start_ = std::max(log_start_, segments_[count]->base_offset());
   for (std::size_t i = 0; i < count; ++i) {
     forget_to_sync(*segments_[i]);
     doomed_.push_back(std::move(segments_[i]));
   }
   segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(count));
+  DOHLE_CHECK_INVARIANTS(*this);
   checkpoint();
   return count;
 }

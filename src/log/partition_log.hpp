@@ -161,6 +161,9 @@ class PartitionLog {
   PartitionLog(const PartitionLog&) = delete;
   PartitionLog& operator=(const PartitionLog&) = delete;
 
+  /// Asserts the conditions that hold between two calls, unless the log is offline.
+  void check_invariants() const;
+
   /// Closes its files, and opens them by that cache from now on. A log is made on another thread
   /// without the cache of the thread that will own it, which is not touched by this.
   void use_files(std::shared_ptr<FileCache> files);
@@ -205,11 +208,11 @@ class PartitionLog {
   Result<Appended> append(const Slice& batch, const wire::BatchHeader& header,
                           LeaderEpoch leader_epoch, Now now);
 
-  /// Whole batches from the one that holds `offset` on, below `limit`, at most `max_bytes`; with
-  /// `at_least_one` the first batch may be larger. As file ranges: nothing is read but headers, and
-  /// nothing at all when a fetch goes on where one ended before and reaches the end of the log. May
-  /// end at the end of a segment. Errors: broker error 1 when `offset` lies outside of
-  /// [log_start, end].
+  /// Whole batches from the one that holds `offset` on, below `limit`, where one ends, at most
+  /// `max_bytes`; with `at_least_one` the first batch may be larger. As file ranges: nothing is
+  /// read but headers, and nothing at all when a fetch goes on where one ended before and reaches
+  /// the end of the log. May end at the end of a segment. Errors: broker error 1 when `offset` lies
+  /// outside of [log_start, end].
   [[nodiscard]] Result<FetchedBatches> fetch(Offset offset, Offset limit, std::size_t max_bytes,
                                              bool at_least_one) const;
   /// The same over several segments, checking in place what has not been checked. Blocks.

@@ -1,3 +1,4 @@
+#include "base/assert.hpp"
 #include "log/partition_log.hpp"
 
 // Reads on a disk thread what a log has to know before it is appended to.
@@ -31,6 +32,7 @@ struct PartitionLog::Preparation {
       own.push_back(std::make_unique<Segment>(*disk, cache, directory, base, index_interval_bytes));
       own.back()->adopt(size);
     }
+    DOHLE_ASSERT(!own.empty(), "a log without a segment is prepared");
     // The append meets the same error again, and reports it.
     (void)own.back()->max_timestamp();
     const LogFiles files{disk, &directory, own, snapshots, end};

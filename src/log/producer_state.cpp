@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "wire/big_endian.hpp"
 #include "wire/crc32c.hpp"
@@ -72,6 +73,16 @@ void ProducerState::stored(const wire::BatchHeader& batch, Timestamp now) {
                  batch.max_timestamp});
 }
 
+void ProducerState::check_invariants() const {
+  for (const auto& [id, producer] : producers_) {
+    DOHLE_ASSERT(!id.is_none(), "a batch without a producer is remembered");
+    DOHLE_ASSERT(producer.count > 0 && producer.count <= remembered_batches,
+                 "a known producer has no batch, or too many");
+    DOHLE_ASSERT(producer.seen.is_none() || oldest_seen_ <= producer.seen,
+                 "a producer expires unseen");
+  }
+}
+
 void ProducerState::expire(Timestamp before, Timestamp now) {
   if (!oldest_seen_.is_none() && oldest_seen_ >= before) return;
   Timestamp oldest = now;
@@ -86,6 +97,7 @@ void ProducerState::expire(Timestamp before, Timestamp now) {
     }
   }
   oldest_seen_ = oldest;
+  DOHLE_CHECK_INVARIANTS(*this);
 }
 
 ProducerId ProducerState::highest_id() const {

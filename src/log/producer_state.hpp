@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <variant>
 
+#include "base/assert.hpp"
 #include "base/slice.hpp"
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
@@ -39,6 +40,7 @@ class ProducerState {
   /// first call on.
   void expire(Timestamp before, Timestamp now);
   void clear() { producers_.clear(); }
+  void check_invariants() const;
   [[nodiscard]] std::size_t size() const { return producers_.size(); }
   /// none if there is no producer.
   [[nodiscard]] ProducerId highest_id() const;
@@ -67,7 +69,10 @@ class ProducerState {
     std::uint8_t count = 0;
     std::array<Batch, remembered_batches> batches;  // the newest last
     Timestamp seen;
-    [[nodiscard]] const Batch& newest() const { return batches[count - 1u]; }
+    [[nodiscard]] const Batch& newest() const {
+      DOHLE_ASSERT(count > 0 && count <= remembered_batches, "a known producer has no batch");
+      return batches[count - 1u];
+    }
     void push(const Batch& batch);
   };
 

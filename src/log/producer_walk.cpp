@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/assert.hpp"
 #include "base/units.hpp"
 #include "log/checkpoint.hpp"
 
@@ -16,6 +17,7 @@ constexpr std::uint64_t producer_tail_bytes = 8_MiB;
 }  // namespace
 
 std::size_t LogFiles::segment_of(Offset offset) const {
+  DOHLE_ASSERT(!segments.empty(), "a log has no segment");
   const auto after = std::ranges::upper_bound(
       segments, offset, {}, [](const auto& segment) { return segment->base_offset(); });
   return after == segments.begin() ? 0 : static_cast<std::size_t>(after - segments.begin()) - 1;

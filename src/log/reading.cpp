@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "base/units.hpp"
 #include "log/partition_log.hpp"
@@ -135,6 +136,8 @@ Result<PartitionLog::Range> PartitionLog::range_from(Offset offset, Offset limit
     if (!behind) return fail(behind.error());
     range.next = (*behind)->header.base_offset;
   }
+  DOHLE_ASSERT(range.to > range.from && range.to <= segment.size(),
+               "a range that is given out lies outside of its segment");
   remember({range.next, segment.base_offset(), range.to});
   return range;
 }
@@ -301,6 +304,8 @@ bool PartitionLog::check_next(std::size_t max_bytes, Task done) {
 }
 
 void PartitionLog::start_check(Segment& segment, std::size_t max_bytes, Task done) const {
+  DOHLE_ASSERT(!is_checking_, "two checks of one log at a time");
+  DOHLE_ASSERT(segment.unchecked().bytes() > 0, "a check of bytes that have been checked");
   auto piece = std::make_shared<CheckPiece>();
   piece->base = segment.base_offset();
   piece->what = segment.unchecked();
@@ -325,6 +330,7 @@ void PartitionLog::start_check(Segment& segment, std::size_t max_bytes, Task don
 }
 
 void PartitionLog::checked(const CheckPiece& piece) {
+  DOHLE_ASSERT(is_checking_, "a check ends that was not started");
   is_checking_ = false;
   const auto segment = std::ranges::find_if(
       segments_, [&](const auto& s) { return s->base_offset() == piece.base; });

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "base/units.hpp"
 
 namespace dohle::log {
@@ -42,6 +43,16 @@ void Segment::use_files(const std::shared_ptr<FileCache>& cache) {
   log_.use(cache);
   offsets_.use_files(cache);
   times_.use_files(cache);
+}
+
+void Segment::check_invariants() const {
+  DOHLE_ASSERT(extended_ == 0 || extended_ >= size_, "a segment is longer than its file");
+  DOHLE_ASSERT(unchecked_.from <= unchecked_.to && unchecked_.to <= size_,
+               "bytes that are not there are to be checked");
+  DOHLE_ASSERT(!is_tail_known_ || last_time_entry_ <= max_timestamp_,
+               "the time index is ahead of its segment");
+  DOHLE_ASSERT(!is_tail_known_ || bytes_since_entry_ <= size_,
+               "the offset index counts bytes that are not there");
 }
 
 Result<void> Segment::create() {
@@ -234,6 +245,12 @@ Result<std::uint64_t> Segment::batch_before(std::uint64_t position) {
 // Appending.
 
 Result<void> Segment::append(std::span<const Bytes> batch, const wire::BatchHeader& header) {
+  DOHLE_ASSERT(
+      header.base_offset >= base_offset_ && header.last_offset() - base_offset_ <= INT32_MAX,
+      "an offset does not fit into the index of its segment");
+  DOHLE_ASSERT(size_ + header.size() <= INT32_MAX,
+               "a position does not fit into the index of its segment");
+  DOHLE_ASSERT(!is_broken_, "a segment is appended to after its end became unknown");
   if (auto known = know_tail(); !known) return known;
   auto file = log_.get();
   if (!file) return fail(file.error());
@@ -285,6 +302,7 @@ Result<void> Segment::truncate(std::uint64_t position) {
   size_ = position;
   extended_ = 0;
   is_tail_known_ = false;
+  DOHLE_ASSERT(extended_ == 0, "a file that was cut counts as extended");
   unchecked_.to = std::min(unchecked_.to, position);
   unchecked_.from = std::min(unchecked_.from, unchecked_.to);
   return {};
@@ -369,6 +387,7 @@ Result<Slice> Segment::load(const BatchAt& batch) const {
 }
 
 Result<std::uint64_t> Segment::boundary(std::uint64_t from, std::uint64_t most) {
+  DOHLE_ASSERT(from <= most && most <= size_, "a boundary is sought outside of the segment");
   auto known = batch_before(most);
   if (!known) return known;
   std::uint64_t end = std::max(from, *known);

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/assert.hpp"
 #include "base/disk.hpp"
 #include "log/batch_walk.hpp"
 #include "log/file_cache.hpp"
@@ -26,6 +27,8 @@ class Segment {
 
   /// "00000000000000000042.log"
   static std::string file_name(Offset base_offset, std::string_view suffix);
+
+  void check_invariants() const;
 
   /// As PartitionLog::use_files.
   void use_files(const std::shared_ptr<FileCache>& cache);
@@ -101,7 +104,11 @@ class Segment {
     [[nodiscard]] std::uint64_t bytes() const { return to - from; }
   };
   [[nodiscard]] const Unchecked& unchecked() const { return unchecked_; }
-  void set_unchecked(Unchecked unchecked) { unchecked_ = unchecked; }
+  void set_unchecked(Unchecked unchecked) {
+    DOHLE_ASSERT(unchecked.from <= unchecked.to && unchecked.to <= size_,
+                 "bytes that are not there are to be checked");
+    unchecked_ = unchecked;
+  }
   /// How far bytes from `position` on may be given out; `position` itself if not at all.
   [[nodiscard]] std::uint64_t checked_until(std::uint64_t position) const;
 

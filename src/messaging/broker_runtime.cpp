@@ -5,6 +5,7 @@
 #include <ranges>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "client/cluster/handle_access.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/waiter.hpp"
@@ -310,6 +311,7 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   if (!whole) return fail(whole.error());
   const std::lock_guard lock(mutex_);
   if (is_closing_) return fail(disconnected());
+  DOHLE_ASSERT(client_.has_value(), "a broker subscribes that is not connected");
   auto consumer = client_->consumer(read->consumer);
   if (!consumer) return fail(consumer.error());
   Subscription::Setup setup;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "messaging/reports.hpp"
 
 namespace dohle::messaging {
@@ -69,6 +70,7 @@ Result<void> ConsumerSource::place_unless_committed() {
     const bool known = std::ranges::any_of(
         *committed, [&](const PartitionOffset& offset) { return offset.partition == partition; });
     if (known) continue;
+    DOHLE_ASSERT(plan_.start.has_value(), "a partition is to start nowhere");
     if (auto placed = place(partition, *plan_.start); !placed) return placed;
   }
   unplaced_.clear();

@@ -4,6 +4,7 @@
 #include <exception>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "messaging/event_state.hpp"
 #include "messaging/publish_chain.hpp"
 
@@ -78,6 +79,7 @@ void Subscription::report_subscription(const Error& why) {
 
 void Subscription::thread_ended() {
   const std::lock_guard lock(mutex_);
+  DOHLE_ASSERT(alive_ > 0, "more threads end than were started");
   --alive_;
   change_.notify_all();
 }
@@ -169,6 +171,7 @@ Result<void> Subscription::nack(const std::shared_ptr<EventState>& event, Error 
 }
 
 void Subscription::end_by_policy(Lock& lock) {
+  DOHLE_ASSERT(lock.owns_lock(), "a subscription's state is read without its lock");
   if (!core_.stop_reason() || is_stopping_) return;
   end_error_ = core_.stop_reason();
   mark_stopping(lock, setup_.rebalance_timeout);
@@ -180,6 +183,7 @@ std::vector<HeldMessage> Subscription::held() const {
 }
 
 void Subscription::nudge(Lock& lock) {
+  DOHLE_ASSERT(lock.owns_lock(), "a subscription's state is read without its lock");
   const TimePoint now = monotonic_now();
   const bool wanted = is_stopping_ || core_.is_commit_due(now) || core_.may_resume();
   if (!wanted || !is_polling_ || is_nudged_) return;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/assert.hpp"
 #include "node/limits.hpp"
 #include "node/serve/handlers/handlers.hpp"
 
@@ -105,6 +106,18 @@ NodeEngine::~NodeEngine() {
   environment_.loop.cancel(background_check_);
 }
 
+void NodeEngine::check_invariants() const {
+  if (!lock_) return;
+  topics_.check_invariants();
+  syncing_.check_invariants();
+  batch_checks_.check_invariants();
+  fetch_waits_.check_invariants();
+  fetch_sessions_.check_invariants();
+  groups_.coordinator().check_invariants();
+  doorway_.check_invariants();
+  dispatcher_.check_invariants();
+}
+
 // --- start and stop
 
 Result<void> NodeEngine::start() {
@@ -146,6 +159,7 @@ void NodeEngine::drain_sessions() {
 }
 
 void NodeEngine::finish_stop() {
+  DOHLE_ASSERT(stopping_.has_value(), "a node ends that was not stopped");
   doorway_.close_all();
   dispatcher_.drop_all();
   batch_checks_.drop_all();
@@ -186,6 +200,7 @@ Result<log::Appended> NodeEngine::append(const PartitionRef& partition, const Sl
 }
 
 void NodeEngine::show(const PartitionRef& partition, std::uint64_t visible_bytes) {
+  DOHLE_ASSERT(visible_bytes >= partition->visible_bytes, "consumers see fewer bytes than before");
   const std::uint64_t more = visible_bytes - partition->visible_bytes;
   partition->visible_bytes = visible_bytes;
   fetch_waits_.advanced(*partition, static_cast<std::size_t>(more));

@@ -96,6 +96,9 @@ class NodeEngine final : private log::LogEvents, private DoorwayEvents {
   [[nodiscard]] FetchWaits& fetch_waits() { return fetch_waits_; }
   [[nodiscard]] FetchSessions& fetch_sessions() { return fetch_sessions_; }
   [[nodiscard]] const NodeSettings& settings() const { return settings_; }
+  /// Asserts the conditions that hold between two turns, in all its parts. For tests: it takes time
+  /// for each connection, partition and group.
+  void check_invariants() const;
   [[nodiscard]] Now now() const { return environment_.loop.tick(); }
 
   /// Appends a batch that was checked, and sees to it that it becomes durable and visible.

@@ -82,6 +82,9 @@ Disk& Process::disk() {
 Workers& Process::workers() {
   return present().workers;
 }
+void Process::after_each_turn(Task check) {
+  present().loop.after_each_turn(std::move(check));
+}
 void* Process::program_state() {
   return present().state.get();
 }

@@ -50,6 +50,9 @@ class Process {
   /// Runs jobs on the one thread, after a delay that the seed chooses; not in order.
   [[nodiscard]] Workers& workers();
 
+  /// Runs `check` after each turn of the present life: what it asserts holds between two turns.
+  void after_each_turn(Task check);
+
   /// What the program returned, as the type that it is; null while it has not run.
   template <class T>
   [[nodiscard]] T* running_as() {

@@ -83,6 +83,7 @@ void ProcessLoop::turn() {
   world_.set_running(this);
   run_all(inbox_);
   run_all(at_end_);
+  if (is_alive_ && after_turns_) after_turns_();
   world_.set_running(nullptr);
   const Duration jitter(random_.below(turn_jitter_ns));
   busy_until_ = std::max(busy_until_, world_.now() + turn_cost + tasks * task_cost + jitter);
@@ -148,6 +149,7 @@ void ProcessLoop::pause(Duration span) {
 void ProcessLoop::clear() {
   const auto inbox = std::exchange(inbox_, {});
   const auto at_end = std::exchange(at_end_, {});
+  const auto after_turns = std::exchange(after_turns_, {});
   for (auto& [id, timer] : timers_) world_.queue().cancel(timer.event);
   const auto timers = std::exchange(timers_, {});
 }

@@ -28,6 +28,8 @@ class ProcessLoop final : public Executor, public Clock {
 
   /// Runs `task` at the end of the present turn, or of the next one.
   void at_turn_end(Task task);
+  /// Runs `task` after each turn from now on, of which it is no part.
+  void after_each_turn(Task task) { after_turns_ = std::move(task); }
   /// Runs `job` as if on another thread of the process.
   void run_beside(Task& job);
   /// Counts as a fault once something has to wait for its end.
@@ -73,6 +75,7 @@ class ProcessLoop final : public Executor, public Clock {
   std::vector<Task> inbox_;
   std::vector<Task> batch_;
   std::vector<Task> at_end_;
+  Task after_turns_;
   std::unordered_map<TimerId, Timer> timers_;
   TimerId last_timer_ = 0;
 };

@@ -227,7 +227,9 @@ void BatchBuilder::write(const void* bytes, std::size_t size) {
   while (size > 0) {
     if (at_ == slab_end_) {
       if (checksum_ == Checksum::while_appending) sum_up(current_, slabs_[current_]->size());
-      Buffer* slab = slabs_[++current_];
+      ++current_;
+      DOHLE_ASSERT(current_ < slabs_.size(), "a record is longer than was computed");
+      Buffer* slab = slabs_[current_];
       at_ = slab->data();
       slab_end_ = slab->data() + slab->size();
     }
@@ -273,6 +275,7 @@ Chain BatchBuilder::slices(std::size_t from) const {
     const std::size_t skipped = std::exchange(from, std::size_t{0});
     chain.append(Slice(slab, slab->data() + skipped, used - skipped));
   }
+  DOHLE_ASSERT(left == 0, "a batch is longer than its slabs");
   return chain;
 }
 
@@ -282,6 +285,8 @@ Chain BatchBuilder::records() const {
 
 Chain BatchBuilder::seal(Seal seal) {
   DOHLE_ASSERT(count_ > 0, "a batch without records is sealed");
+  DOHLE_ASSERT((seal.compression == Compression::none) == seal.compressed.empty(),
+               "a batch is sealed under another compression than its records have");
   Chain batch;
   std::byte* header = nullptr;
   if (seal.compression == Compression::none) {
@@ -322,7 +327,9 @@ void BatchBuilder::write_header(std::byte* header, std::size_t size, const Seal&
 
 Chain renumber_batch(const Chain& batch, ProducerId producer_id, ProducerEpoch producer_epoch,
                      std::int32_t base_sequence) {
+  DOHLE_ASSERT(!batch.empty(), "a batch without bytes is renumbered");
   const auto& first = std::get<Slice>(batch.pieces().front());
+  DOHLE_ASSERT(first.size() >= batch_header_bytes, "a batch's header is in two pieces");
   Buffer* buffer = Buffer::allocate(batch_header_bytes);
   std::byte* header = buffer->data();
   copy(header, first.data(), batch_header_bytes);

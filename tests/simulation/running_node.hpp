@@ -33,6 +33,7 @@ struct RunningNode {
     if (!started) return;
     auto at = engine.listen(self.listening(), {"tcp", {"0.0.0.0", 9092}, {"node", 9092}});
     if (!at) started = fail(at.error());
+    self.after_each_turn([this] { engine.check_invariants(); });
   }
   Result<void> started;
   node::NodeEngine engine;

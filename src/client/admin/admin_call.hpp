@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "client/cluster/cluster.hpp"
 
@@ -72,6 +73,7 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
   void attempt_later(const Error& why) {
     if (is_over()) return;
     last_failure_ = why;
+    DOHLE_ASSERT(retry_timer_ == 0, "two attempts of one call wait at a time");
     const TimePoint at = cluster_.now() + backoff_.next(cluster_.environment().random);
     retry_timer_ = loop().arm(at, [self = this->shared_from_this()] {
       self->retry_timer_ = 0;
@@ -166,6 +168,7 @@ class ItemsCall : public AdminCall<std::vector<Result<Answer>>> {
   [[nodiscard]] std::size_t size() const { return items_.size(); }
 
   void settle(std::size_t item, Result<Answer> outcome) {
+    DOHLE_ASSERT(item < items_.size(), "an outcome of nothing that was asked about");
     if (items_[item].outcome) return;
     items_[item].outcome = std::move(outcome);
     progress_ = true;
@@ -221,6 +224,7 @@ class ItemsCall : public AdminCall<std::vector<Result<Answer>>> {
       if (!items_[i].outcome) pending.push_back(i);
     }
     if (pending.empty()) return this->finish(results());
+    DOHLE_ASSERT(open_ == 0, "a round of questions begins before the last one ended");
     progress_ = false;
     // Answers may arrive inside ask_about; the round ends only after it.
     open_ = 1;
@@ -229,6 +233,7 @@ class ItemsCall : public AdminCall<std::vector<Result<Answer>>> {
   }
 
   void close_question() {
+    DOHLE_ASSERT(open_ > 0, "more answers came than were asked for");
     if (--open_ != 0) return;
     const auto waiting = std::ranges::find_if(
         items_, [](const Item& item) { return !item.outcome && item.last_failure; });
@@ -245,7 +250,10 @@ class ItemsCall : public AdminCall<std::vector<Result<Answer>>> {
 
   Results results() {
     Results all;
-    for (Item& item : items_) all.push_back(std::move(*item.outcome));
+    for (Item& item : items_) {
+      DOHLE_ASSERT(item.outcome.has_value(), "a call ends without an outcome for each item");
+      all.push_back(std::move(*item.outcome));
+    }
     return all;
   }
 

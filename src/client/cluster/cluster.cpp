@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 
 namespace dohle::client {
@@ -253,6 +254,7 @@ NodeId Cluster::node_of(const Link& link) const {
 }
 
 void Cluster::on_link_ready(Link& link) {
+  DOHLE_ASSERT(!node_of(link).is_none(), "a link is ready that is not in use");
   Reach& heard = reach(node_of(link));
   heard.backoff.reset();
   heard.is_silent = false;
@@ -272,6 +274,7 @@ void Cluster::on_link_ready(Link& link) {
 }
 
 void Cluster::on_link_throttled(Link& link, Duration time) {
+  DOHLE_ASSERT(!node_of(link).is_none(), "a link is throttled that is not in use");
   Reach& throttling = reach(node_of(link));
   ++throttling.throttled;
   if (now() < throttling.throttle_quiet_until) return;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 
 namespace dohle::client {
@@ -23,6 +24,18 @@ bool is_port(std::int32_t port) {
 }
 
 }  // namespace
+
+void ClusterView::check_invariants() const {
+  for (const auto& [name, topic] : topics_) {
+    DOHLE_ASSERT(interests_.contains(name), "a topic is kept in view that is not needed");
+    DOHLE_ASSERT(topic.replaced_ids.size() <= max_replaced_ids, "too many replaced ids are kept");
+    DOHLE_ASSERT(std::ranges::find(topic.replaced_ids, topic.id) == topic.replaced_ids.end(),
+                 "a topic has an id that was replaced");
+  }
+  for (const auto& [name, code] : errors_) {
+    DOHLE_ASSERT(interests_.contains(name), "an error is kept of a topic that is not needed");
+  }
+}
 
 void ClusterView::need(std::string_view topic, bool may_create) {
   look_for(topic, may_create).is_needed = true;
@@ -66,6 +79,7 @@ TimePoint ClusterView::ask_at() const {
 }
 
 wire::MetadataRequest ClusterView::ask(TimePoint now) {
+  DOHLE_ASSERT(!asking_, "metadata is asked for twice at a time");
   asking_ = true;
   // A doubt that arises before the answer causes another request.
   doubted_ = false;
@@ -123,6 +137,7 @@ Result<void> ClusterView::on_answer(const wire::MetadataResponse& answer, TimePo
     brokers_[broker.node_id] = {broker.host, static_cast<std::uint16_t>(broker.port)};
   }
   for (const auto& topic : answer.topics) take_topic(topic);
+  DOHLE_CHECK_INVARIANTS(*this);
   if (rest_is_due_) {
     doubted_ = true;
     not_before_ = now;

@@ -45,6 +45,9 @@ class ClusterView {
 
   explicit ClusterView(Options options) : options_(options) {}
 
+  /// Asserts the conditions that hold between two calls.
+  void check_invariants() const;
+
   /// Keeps the topic in view from now on. A new topic is requested at once. `may_create`: the
   /// server may create a missing topic; once set it stays set.
   void need(std::string_view topic, bool may_create);

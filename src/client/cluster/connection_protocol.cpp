@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 
 namespace dohle::client {
@@ -89,6 +90,7 @@ void ConnectionProtocol::on_frame(const Slice& frame, TimePoint now, ConnectionA
 
 void ConnectionProtocol::on_versions(const Slice& body, std::int16_t asked, TimePoint now,
                                      ConnectionActions& out) {
+  DOHLE_ASSERT(state_ == State::negotiating, "versions are agreed on twice");
   const auto answer = wire::decode_api_versions_response(body, asked);
   if (!answer) return end(answer.error(), out);
   if (answer->error_code == broker_error::unsupported_version && !fell_back_) {
@@ -109,6 +111,8 @@ void ConnectionProtocol::authenticate(ConnectionActions& out) {
 }
 
 void ConnectionProtocol::become_ready(ConnectionActions& out) {
+  DOHLE_ASSERT(state_ == State::authenticating && in_flight_.empty(),
+               "a connection becomes ready before it is set up");
   state_ = State::ready;
   if (!is_throttled()) out.push_back(connection_action::Ready{});
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.hpp"
+
 namespace dohle::client {
 
 Link::Link(const ClientEnvironment& environment, const Options& options, LinkOwner& owner,
@@ -25,6 +27,7 @@ void Link::dial_at(TimePoint at) {
 
 void Link::dial() {
   if (is_closed_) return;
+  DOHLE_ASSERT(!core_ && !connection_, "a link dials twice");
   dialled_at_ = now();
   core_ = std::make_unique<ConnectionProtocol>(options_.core, now());
   const DialOptions dial{
@@ -65,6 +68,7 @@ void Link::apply(ConnectionActions& actions) {
     if (auto* send = std::get_if<connection_action::Send>(&action)) {
       connection_->send(std::move(send->bytes));
     } else if (auto* answer = std::get_if<connection_action::Answer>(&action)) {
+      DOHLE_ASSERT(!asked_.empty(), "an answer came to a request that was not made");
       Answered then = std::move(asked_.front());
       asked_.pop_front();
       then(*this, ReceivedAnswer{answer->version, std::move(answer->body)});
@@ -78,7 +82,10 @@ void Link::apply(ConnectionActions& actions) {
     // Lost requests fail in end(), after the owner was told that the link is closed.
   }
   send_waiting();
-  if (!is_closed_) watch_deadline();
+  if (is_closed_) return;
+  DOHLE_ASSERT(core_->state() != State::ready || asked_.size() == core_->in_flight(),
+               "a request in flight has no callback, or an answered one has");
+  watch_deadline();
 }
 
 void Link::become_ready() {

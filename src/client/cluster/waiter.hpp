@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "base/executor.hpp"
 #include "base/wait_point.hpp"
 #include "dohle/error.hpp"
@@ -19,6 +20,7 @@ class Waiter {
   void deliver(Result<T> outcome) {
     {
       const std::lock_guard lock(mutex_);
+      DOHLE_ASSERT(!outcome_, "an outcome is delivered twice");
       outcome_.emplace(std::move(outcome));
     }
     delivered_.notify_one();
@@ -47,6 +49,7 @@ class Promise {
     if (waiter_) waiter_->deliver(fail(Error::client(Errc::closed, "the client is closed")));
   }
   void operator()(Result<T> outcome) {
+    DOHLE_ASSERT(waiter_ != nullptr, "a promise is kept twice");
     std::exchange(waiter_, nullptr)->deliver(std::move(outcome));
   }
 

@@ -6,6 +6,8 @@
 #include <memory>
 #include <utility>
 
+#include "base/assert.hpp"
+
 namespace dohle::client {
 
 /// Counts the bytes of fetched records: queued, held by the caller, decompressed, or reserved for a
@@ -31,7 +33,8 @@ class BufferAccount {
  private:
   friend class BufferCharge;
   void give_back(std::size_t bytes) {
-    used_.fetch_sub(bytes);
+    const std::size_t was = used_.fetch_sub(bytes);
+    DOHLE_ASSERT(was >= bytes, "an account gets back more than was charged to it");
     if (is_wanted_.load() && is_wanted_.exchange(false) && on_room_) on_room_();
   }
 
@@ -59,6 +62,8 @@ class BufferCharge {
   ~BufferCharge() {
     if (account_) account_->give_back(bytes_);
   }
+
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
  private:
   std::shared_ptr<BufferAccount> account_;

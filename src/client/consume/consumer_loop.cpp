@@ -57,6 +57,8 @@ wire::ListOffsetsRequest request_for(const client::ClusterView& view,
     }
     const auto index = static_cast<std::size_t>(each.where.partition.value);
     const client::TopicView* topic = view.topic(each.where.topic);
+    DOHLE_ASSERT(topic != nullptr && index < topic->partitions.size(),
+                 "an offset is asked for at the leader of a partition that is not known");
     request.topics.back().partitions.push_back(
         {each.where.partition, topic->partitions[index].epoch, Timestamp{special_time(each.from)}});
   }
@@ -115,6 +117,7 @@ auto ConsumerLoop::while_open(F f) {
 
 template <class Event, class... What>
 void ConsumerLoop::tell_group(Event event, What&&... what) {
+  DOHLE_ASSERT(group_.has_value(), "a consumer without a group is told of one");
   GroupActions actions;
   std::invoke(event, *group_, std::forward<What>(what)..., now(), actions);
   DOHLE_CHECK_INVARIANTS(*group_);

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "wire/compression.hpp"
 
@@ -66,6 +67,54 @@ const FetchPlanner::Partition* FetchPlanner::find(const TopicPartition& where) c
   return found == partitions_.end() ? nullptr : found->second.get();
 }
 
+void FetchPlanner::check_invariants(const Partition& partition) const {
+  std::size_t bytes = 0;
+  for (const Queued& queued : partition.queue) {
+    DOHLE_ASSERT(queued.at < queued.batches.size(), "records that were taken are queued");
+    DOHLE_ASSERT(queued.at == 0 || &queued == &partition.queue.front(),
+                 "records are taken before earlier ones");
+    bytes += queued.batches.size() - queued.at;
+  }
+  DOHLE_ASSERT(bytes == partition.queued_bytes, "the bytes that are queued are miscounted");
+  DOHLE_ASSERT(partition.serial <= last_serial_, "a partition has a serial of the future");
+  DOHLE_ASSERT(partition.is_ready == (!partition.is_paused && !partition.queue.empty()),
+               "a partition is offered that is paused or has no records, or is not offered");
+  DOHLE_ASSERT(!partition.is_stopped || partition.queue.empty(),
+               "records are queued of a partition that is given up");
+  DOHLE_ASSERT(partition.wanted.has_value() == partition.consumed.is_none(),
+               "a position is looked for that is known, or is not looked for");
+  DOHLE_ASSERT(!partition.wanted || (partition.queue.empty() && partition.next_fetch.is_none()),
+               "a partition without a position is read");
+  DOHLE_ASSERT(!partition.is_looked_up || partition.wanted, "a known position is looked up");
+  DOHLE_ASSERT(partition.consumed <= partition.next_fetch, "records are taken that did not come");
+  DOHLE_ASSERT(partition.settled <= partition.consumed, "records are settled that were not taken");
+}
+
+void FetchPlanner::check_invariants() const {
+  std::size_t ready = 0;
+  std::size_t asked = 0;
+  for (const auto& [where, partition] : partitions_) {
+    DOHLE_ASSERT(where == *partition->where, "a partition stands under another's name");
+    check_invariants(*partition);
+    ready += partition->is_ready ? 1 : 0;
+    asked += partition->is_asked ? 1 : 0;
+  }
+  DOHLE_ASSERT(ready == ready_.size(), "a partition is offered twice, or is not");
+  for (const Partition* partition : ready_) {
+    DOHLE_ASSERT(find(*partition->where) == partition, "a partition is offered that is gone");
+  }
+  for (const auto& [node, server] : servers_) {
+    DOHLE_ASSERT(server.is_asked == (server.reserved.bytes() > 0),
+                 "a fetch is under way without room for its answer, or keeps it");
+    DOHLE_ASSERT(server.is_asked || server.sent.empty(), "a fetch that ended has partitions");
+    for (const Sent& sent : server.sent) {
+      DOHLE_ASSERT(sent.partition->is_asked, "a partition is fetched and not known to be");
+      asked -= find(*sent.partition->where) == sent.partition.get() ? 1 : 0;
+    }
+  }
+  DOHLE_ASSERT(asked == 0, "a partition counts as fetched and is in no fetch, or in two");
+}
+
 // The assignment.
 
 void FetchPlanner::assign(const std::vector<TopicPartition>& partitions, bool held) {
@@ -102,6 +151,9 @@ void FetchPlanner::stop(const std::vector<TopicPartition>& partitions) {
     if (partition == nullptr) continue;
     drop_queue(*partition);
     partition->next_fetch = partition->consumed;
+    partition->is_at_end = false;
+    // Its answer is passed over, and the partition may be assigned again.
+    partition->is_looked_up = false;
     partition->is_stopped = true;
     partition->serial = ++last_serial_;
   }
@@ -325,6 +377,7 @@ void FetchPlanner::on_looked_up_at(const Lookup& lookup, NodeId node) {
 void FetchPlanner::on_found(const Lookup& lookup, Offset offset, LeaderEpoch epoch, TimePoint now) {
   Partition* partition = find(lookup.where);
   if (partition == nullptr || partition->serial != lookup.serial) return;
+  DOHLE_ASSERT(partition->wanted.has_value(), "a position is found after it was known");
   if (offset.value >= 0) return start_at(*partition, offset, epoch);
   if (lookup.from.kind == StartingPoint::Kind::committed) {
     return reset(*partition, "the group has committed no offset");
@@ -416,6 +469,7 @@ bool FetchPlanner::ask(NodeId node, Group& group, TimePoint now, std::vector<Ask
   }
   const std::size_t bytes = std::min(room, wanted);
   Server& server = servers_.at(node);
+  DOHLE_ASSERT(!server.is_asked, "two fetches from one server at a time");
   server.is_asked = true;
   server.asked_at = now;
   server.reserved = BufferCharge(account_, bytes);
@@ -437,6 +491,7 @@ bool FetchPlanner::is_fetching() const {
 void FetchPlanner::on_answer(NodeId node, Result<wire::FetchResponse> answer, TimePoint now,
                              News& out) {
   Server& server = servers_.at(node);
+  DOHLE_ASSERT(server.is_asked, "an answer to a fetch that was not sent");
   server.is_asked = false;
   server.reserved = {};
   for (const Sent& sent : server.sent) sent.partition->is_asked = false;
@@ -743,6 +798,7 @@ std::size_t FetchPlanner::take_from(Partition& partition, std::size_t max_record
     const std::size_t at = queued.at;
     const std::size_t taken = take_from(partition, queued, max_records - count, expansion, run);
     count += taken;
+    DOHLE_ASSERT(queued.at - at <= partition.queued_bytes, "more is taken than is queued");
     partition.queued_bytes -= queued.at - at;
     if (taken > 0) {
       run.to = partition.consumed;

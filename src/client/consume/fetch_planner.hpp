@@ -70,6 +70,9 @@ class FetchPlanner {
 
   FetchPlanner(Options options, std::shared_ptr<BufferAccount> account, Random& random);
 
+  /// Asserts the conditions that hold between two calls.
+  void check_invariants() const;
+
   // The assignment.
 
   /// Reads exactly these partitions; those assigned before keep their positions. `held`: new ones
@@ -241,6 +244,7 @@ class FetchPlanner {
 
   Partition* find(const TopicPartition& where);
   [[nodiscard]] const Partition* find(const TopicPartition& where) const;
+  void check_invariants(const Partition& partition) const;
   void let_go_of_moved(const ClusterView& view);
   [[nodiscard]] bool wants_fetch(const Partition& partition) const;
   void want(Partition& partition, StartingPoint from);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 
 namespace dohle::client {
@@ -43,6 +44,11 @@ bool is_same(const FetchWish& one, const FetchWish& other) {
 }  // namespace
 
 void FetchSession::plan(std::vector<FetchWish>& wishes, wire::FetchRequest& request) {
+  DOHLE_ASSERT(epoch_ >= 0 && (epoch_ == 0 || id_ != 0), "a session goes on that was not opened");
+  DOHLE_ASSERT_COSTLY(
+      std::ranges::is_sorted(
+          wishes, {}, [](const FetchWish& wish) -> const TopicPartition& { return *wish.where; }),
+      "the partitions of a fetch are out of order");
   request.session_id = id_;
   request.session_epoch = epoch_;
   auto known = known_.cbegin();

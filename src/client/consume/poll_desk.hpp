@@ -9,6 +9,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/assert.hpp"
 #include "base/core_yield.hpp"
 #include "base/wait_point.hpp"
 #include "client/consume/fetch_planner.hpp"
@@ -42,6 +43,7 @@ class PollDesk {
   template <class F>
   auto with(F f) {
     const std::lock_guard lock(mutex_);
+    const Check check{table_.fetch};
     return f(table_);
   }
   template <class F>
@@ -68,6 +70,12 @@ class PollDesk {
   }
 
  private:
+  /// Of the planner, whatever it was used for.
+  struct Check {
+    const FetchPlanner& fetch;
+    ~Check() { DOHLE_CHECK_INVARIANTS(fetch); }
+  };
+
   mutable std::mutex mutex_;
   WaitPoint changed_;
   std::atomic<int> waiting_{0};

@@ -4,11 +4,14 @@
 
 #include <utility>
 
+#include "base/assert.hpp"
+
 namespace dohle::client {
 
 using client::RecordsRun;
 
 void RecordsWalk::end_batch() {
+  DOHLE_ASSERT(reader_ && run_ < runs_.size(), "a batch ends that was not begun");
   if (next_offset_ >= to_) return end_run(true);
   if (const Error* fault = reader_->fault()) return on_damage(*fault);
   at_ += reader_->header().size();
@@ -16,6 +19,7 @@ void RecordsWalk::end_batch() {
 }
 
 void RecordsWalk::end_run(bool reached_end) {
+  DOHLE_ASSERT(run_ < runs_.size(), "more runs end than there are");
   const RecordsRun& run = runs_[run_];
   // Only if the reader is exactly at `to`: a record after it that was already read cannot be read
   // again.

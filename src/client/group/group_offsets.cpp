@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "client/group/coordinator.hpp"
 
@@ -175,6 +176,7 @@ void GroupOffsets::commit(std::vector<PartitionOffset> offsets, TimePoint deadli
 }
 
 void GroupOffsets::end_commit(Result<void> outcome) {
+  DOHLE_ASSERT(!commits_.empty() && !is_committing_, "a commit ends that is under way, or is gone");
   Committed then = std::move(commits_.front().then);
   commits_.pop_front();
   if (then) then(std::move(outcome));
@@ -191,6 +193,7 @@ void GroupOffsets::pump() {
 }
 
 void GroupOffsets::begin_commit() {
+  DOHLE_ASSERT(!is_committing_, "a commit overtakes the one before it");
   Commit& head = commits_.front();
   if (head.offsets.empty()) return end_commit({});
   is_committing_ = true;
@@ -212,7 +215,8 @@ void GroupOffsets::begin_commit() {
 
 void GroupOffsets::on_committed(const GroupMembership& by,
                                 Result<wire::OffsetCommitResponse> answer) {
-  if (closed_ || commits_.empty()) return;
+  if (closed_) return;
+  DOHLE_ASSERT(is_committing_ && !commits_.empty(), "an answer to a commit that was not sent");
   const Result<void> outcome = answer ? outcome_of(*answer) : Result<void>(fail(answer.error()));
   if (!outcome) group_.on_offsets_error(by.coordinator, by.generation, outcome.error());
   if (!outcome && is_worth_retrying(outcome.error())) return retry_commit(outcome.error());

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/assert.hpp"
+
 namespace dohle::client {
 
 void Outcome::release() noexcept {
@@ -25,6 +27,7 @@ void Outcome::settle(Part part) {
   {
     const std::lock_guard lock(mutex_);
     have_ += part.count;
+    DOHLE_ASSERT(have_ <= expected_, "more records of a batch are settled than it has");
     parts_.push_back(std::move(part));
     if (have_ < expected_) return;
     settled_.store(true, std::memory_order_release);

@@ -67,6 +67,7 @@ class Doorway {
   void close_all();
 
   [[nodiscard]] const Sessions& sessions() const { return sessions_; }
+  void check_invariants() const { room_.check_invariants(); }
 
   // For sessions.
   [[nodiscard]] DoorwayEvents& events() { return events_; }

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/assert.hpp"
 #include "node/limits.hpp"
 
 namespace dohle::node {
@@ -15,6 +16,16 @@ RequestRoom::RequestRoom(const Sessions& sessions, Executor& loop, Lines& lines,
 
 RequestRoom::~RequestRoom() {
   loop_.cancel(watch_);
+}
+
+void RequestRoom::check_invariants() const {
+  std::size_t bytes = 0;
+  for (const auto& [id, session] : sessions_.all()) bytes += session->reserved_bytes();
+  DOHLE_ASSERT(bytes == bytes_, "the memory of requests is miscounted");
+  DOHLE_ASSERT(bytes <= max_bytes_ || exceeding_ != 0, "requests exceed the bound, and none may");
+  DOHLE_ASSERT(exceeding_ == 0 || sessions_.find(exceeding_) != nullptr,
+               "a connection that is gone keeps the others waiting");
+  DOHLE_ASSERT(held_.empty() || watch_ != 0, "requests wait for memory and no timer is armed");
 }
 
 bool RequestRoom::reserve(std::size_t bytes, const Session& session) {
@@ -32,6 +43,7 @@ bool RequestRoom::reserve(std::size_t bytes, const Session& session) {
 }
 
 void RequestRoom::give_back(std::size_t bytes) {
+  DOHLE_ASSERT(bytes <= bytes_, "more room is given back than requests hold");
   bytes_ -= bytes;
   bool may_exceed = exceeding_ == 0;
   for (const Held& held : std::exchange(held_, {})) {

@@ -29,6 +29,7 @@ class RequestRoom {
   void give_back(std::size_t bytes);
   /// Its request is whole, or given up, and held this much.
   void release(std::size_t bytes, const Session& session);
+  void check_invariants() const;
   /// It waits no longer.
   void forget(const Session& session);
   /// No session waits any longer: what is given back from now on resumes none.

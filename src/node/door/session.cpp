@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "base/assert.hpp"
 #include "node/door/doorway.hpp"
 #include "node/limits.hpp"
 
@@ -53,6 +54,7 @@ Admission Session::on_frame_room(std::size_t bytes) {
 }
 
 void Session::on_frame_room_unused(std::size_t bytes) {
+  DOHLE_ASSERT(bytes <= reserved_bytes_, "a session gives back more room than it holds");
   reserved_bytes_ -= bytes;
   counted_bytes_ -= std::min(bytes, counted_bytes_);
   doorway_.room().give_back(bytes);
@@ -100,14 +102,20 @@ std::uint64_t Session::reserve_answer() {
 
 void Session::answer(std::uint64_t number, Chain bytes) {
   if (state_ == State::closing) return;
+  DOHLE_ASSERT(number >= first_answer_ && number - first_answer_ < answers_.size(),
+               "an answer goes to no request");
   const auto place = static_cast<std::size_t>(number - first_answer_);
+  DOHLE_ASSERT(!answers_[place], "a request is answered twice");
   if (place > 0) held_answer_bytes_ += memory_of(bytes);
   answers_[place] = std::move(bytes);
   for (bool is_first = place == 0; !answers_.empty() && answers_.front(); is_first = false) {
     Chain ready = *std::move(answers_.front());
     answers_.pop_front();
     ++first_answer_;
-    if (!is_first) held_answer_bytes_ -= memory_of(ready);
+    if (!is_first) {
+      DOHLE_ASSERT(held_answer_bytes_ >= memory_of(ready), "an answer was held uncounted");
+      held_answer_bytes_ -= memory_of(ready);
+    }
     if (!ready.empty()) send(std::move(ready));
   }
   doorway_.events().on_answers(*this);
@@ -122,6 +130,7 @@ void Session::send(Chain bytes) {
 
 std::size_t Session::note_unread_bytes(TimePoint now) {
   if (state_ == State::closing) return unread_bytes_;
+  DOHLE_ASSERT(sent_bytes_ >= connection_->queued_bytes(), "more is to be written than was sent");
   const std::uint64_t read = sent_bytes_ - connection_->queued_bytes();
   if (unread_bytes_ == 0 || read != read_bytes_) last_read_at_ = now;
   read_bytes_ = read;

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "node/door/session.hpp"
 
 namespace dohle::node {
@@ -25,7 +26,8 @@ class Sessions {
 
   Session& add(std::unique_ptr<Session> session) {
     Session& added = *session;
-    by_id_.emplace(added.id(), std::move(session));
+    const bool is_new = by_id_.emplace(added.id(), std::move(session)).second;
+    DOHLE_ASSERT(is_new, "two connections have one number");
     return added;
   }
   void erase(std::uint64_t id) { by_id_.erase(id); }

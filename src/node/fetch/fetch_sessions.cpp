@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "node/storage/partition.hpp"
 
@@ -18,6 +19,25 @@ std::int32_t epoch_after(std::int32_t epoch) {
 }
 
 }  // namespace
+
+void ServedFetchSession::check_invariants() const {
+  if (!is_lasting_) {
+    DOHLE_ASSERT(told_.empty() && order_.empty() && places_.empty(),
+                 "a session of one request is kept like a lasting one");
+    return;
+  }
+  DOHLE_ASSERT(told_.size() == entries_.size(), "a partition has nothing that its client was told");
+  DOHLE_ASSERT(order_.size() == places_.size(), "a partition is served twice, or never");
+  DOHLE_ASSERT(places_.size() + free_entries_.size() == entries_.size(), "an entry is lost");
+  DOHLE_ASSERT(topic_places_.size() + free_topics_.size() == topics_.size(), "a topic is lost");
+  std::size_t used = 0;
+  for (const UsedTopic& topic : topics_) used += topic.entries;
+  DOHLE_ASSERT(used == places_.size(), "the partitions of topics are miscounted");
+  for (const auto& [key, place] : places_) {
+    DOHLE_ASSERT(entries_[place].topic == key.first && entries_[place].partition == key.second,
+                 "a partition stands in another's place");
+  }
+}
 
 void ServedFetchSession::update(const wire::FetchRequest& request) {
   if (entries_.empty()) {
@@ -57,6 +77,7 @@ std::uint32_t ServedFetchSession::use_topic(Topic topic) {
 
 void ServedFetchSession::leave_topic(std::uint32_t topic) {
   UsedTopic& used = topics_[topic];
+  DOHLE_ASSERT(used.entries > 0, "a topic is left that has no partition");
   if (--used.entries > 0) return;
   topic_places_.erase(used.topic);
   used = {};
@@ -123,6 +144,23 @@ void ServedFetchSession::move_to_end(const std::vector<std::uint32_t>& served) {
   order_.insert(order_.end(), served.begin(), served.end());
 }
 
+void FetchSessions::check_invariants() const {
+  DOHLE_ASSERT(sessions_.size() <= options_.max_sessions, "more sessions than are allowed");
+  DOHLE_ASSERT(partitions_ <= options_.max_partitions,
+               "sessions have more partitions than allowed");
+  DOHLE_ASSERT(by_use_.size() == sessions_.size(), "a session that is gone may be given up");
+  std::size_t partitions = 0;
+  for (const auto& [id, session] : sessions_) {
+    session->check_invariants();
+    DOHLE_ASSERT(id == session->id_, "a session stands under another's id");
+    DOHLE_ASSERT(session->is_lasting() && session->counted_ == session->size(),
+                 "a session has grown uncounted");
+    DOHLE_ASSERT(by_use_.contains({session->used_at_, id}), "a session is never given up");
+    partitions += session->counted_;
+  }
+  DOHLE_ASSERT(partitions == partitions_, "the partitions of sessions are miscounted");
+}
+
 FetchSessions::Begun FetchSessions::begin(const wire::FetchRequest& request, bool by_id,
                                           TimePoint now) {
   const bool is_full =
@@ -186,6 +224,7 @@ bool FetchSessions::make_room(std::size_t partitions, TimePoint now) {
   if (partitions > options_.max_partitions) return false;
   while (sessions_.size() >= options_.max_sessions ||
          partitions_ + partitions > options_.max_partitions) {
+    DOHLE_ASSERT(!by_use_.empty(), "partitions are counted of no session");
     const auto [used_at, id] = *by_use_.begin();
     if (now - used_at < options_.eviction_age) return false;
     drop(sessions_.find(id));
@@ -212,11 +251,13 @@ void FetchSessions::touch(ServedFetchSession& session, TimePoint now) {
 }
 
 void FetchSessions::count(ServedFetchSession& session) {
+  DOHLE_ASSERT(partitions_ >= session.counted_, "more partitions go than sessions have");
   partitions_ = partitions_ - session.counted_ + session.size();
   session.counted_ = session.size();
 }
 
 void FetchSessions::drop(Sessions::iterator session) {
+  DOHLE_ASSERT(session != sessions_.end(), "a session goes that is not there");
   partitions_ -= session->second->counted_;
   session->second->counted_ = 0;
   by_use_.erase({session->second->used_at_, session->first});

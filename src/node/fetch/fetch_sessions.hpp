@@ -68,6 +68,7 @@ class ServedFetchSession {
   /// Adds what the request names, or changes it.
   void update(const wire::FetchRequest& request);
   void forget(const wire::FetchRequest& request);
+  void check_invariants() const;
   /// These were served, in the order of their places: the others come first next time.
   void move_to_end(const std::vector<std::uint32_t>& served);
 
@@ -135,6 +136,7 @@ class FetchSessions {
   [[nodiscard]] Begun begin(const wire::FetchRequest& request, bool by_id, TimePoint now);
   [[nodiscard]] std::size_t size() const { return sessions_.size(); }
   [[nodiscard]] std::size_t partitions() const { return partitions_; }
+  void check_invariants() const;
 
  private:
   using Sessions = std::unordered_map<std::int32_t, std::shared_ptr<ServedFetchSession>>;

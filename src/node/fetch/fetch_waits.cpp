@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/assert.hpp"
 #include "node/turn.hpp"
 
 namespace dohle::node {
@@ -20,9 +21,42 @@ FetchWaits::~FetchWaits() {
   loop_.cancel(look_timer_);
 }
 
+void FetchWaits::check_invariants() const {
+  std::size_t pairs = 0;
+  std::size_t lookers = 0;
+  std::size_t ready = 0;
+  for (const auto& [id, wait] : waits_) {
+    DOHLE_ASSERT(id == wait->id && id.second <= last_number_, "a wait stands under another's id");
+    DOHLE_ASSERT(wait->fetch != nullptr, "a wait has no fetch");
+    ready += wait->is_ready ? 1 : 0;
+    if (wait->looks_by_itself) {
+      ++lookers;
+      DOHLE_ASSERT(wait->partitions.empty(), "a fetch that looks by itself is pointed at");
+      continue;
+    }
+    pairs += wait->partitions.size();
+    DOHLE_ASSERT(slots_[wait->slot] == wait.get(), "a wait's slot holds another");
+    for (std::size_t i = 0; i < wait->partitions.size(); ++i) {
+      const PartitionWait& there = wait->partitions[i]->waits[wait->places[i]];
+      DOHLE_ASSERT(there.wait == wait->slot && there.index == i,
+                   "a partition does not point at a fetch that waits for it");
+    }
+  }
+  DOHLE_ASSERT(pairs == pairs_ && pairs <= options_.max_pairs, "the pairs are miscounted");
+  DOHLE_ASSERT(lookers == lookers_.size(), "a fetch that is gone looks by itself");
+  DOHLE_ASSERT(free_slots_.size() + waits_.size() - lookers == slots_.size(), "a slot is lost");
+  DOHLE_ASSERT(ready <= ready_.size(), "a fetch is ready and not tried");
+  DOHLE_ASSERT(is_posted_ || (ready_.empty() && after_ready_.empty()),
+               "ready fetches are never tried");
+  DOHLE_ASSERT(lookers_.empty() || is_looking_ || look_timer_ != 0,
+               "waiting fetches are never looked at again");
+}
+
 void FetchWaits::add(std::uint64_t connection, std::vector<PartitionRef> partitions,
                      std::size_t bytes_missing, TimePoint deadline,
                      std::unique_ptr<WaitingFetch> fetch) {
+  DOHLE_ASSERT(!is_full(), "a fetch waits beyond the bound");
+  DOHLE_ASSERT(bytes_missing > 0, "a fetch waits that has enough");
   auto wait = std::make_unique<FetchWait>();
   wait->id = {connection, ++last_number_};
   wait->fetch = std::move(fetch);
@@ -36,6 +70,7 @@ void FetchWaits::add(std::uint64_t connection, std::vector<PartitionRef> partiti
 }
 
 void FetchWaits::enlist(FetchWait& wait) {
+  DOHLE_ASSERT(pairs_ <= options_.max_pairs, "more pairs wait than are allowed");
   wait.looks_by_itself = wait.partitions.size() > options_.max_pairs - pairs_;
   if (wait.looks_by_itself) {
     wait.partitions = std::vector<PartitionRef>();  // `{}` would keep the room
@@ -66,9 +101,12 @@ void FetchWaits::delist(FetchWait& wait) {
     lookers_.erase(wait.looker);
     return;
   }
+  DOHLE_ASSERT(slots_[wait.slot] == &wait, "a wait that is gone ends again");
+  DOHLE_ASSERT(pairs_ >= wait.partitions.size(), "more pairs end than began");
   pairs_ -= wait.partitions.size();
   for (std::size_t i = 0; i < wait.partitions.size(); ++i) {
     auto& waits = wait.partitions[i]->waits;
+    DOHLE_ASSERT(wait.places[i] < waits.size(), "a partition has forgotten a fetch that waits");
     const PartitionWait last = waits.back();
     waits[wait.places[i]] = last;
     slots_[last.wait]->places[last.index] = wait.places[i];
@@ -90,6 +128,7 @@ void FetchWaits::on_deadline(const Id& id) {
 
 void FetchWaits::advanced(Partition& partition, std::size_t bytes) {
   for (const auto& [slot, index] : partition.waits) {
+    DOHLE_ASSERT(slots_[slot] != nullptr, "a partition points at a wait that is gone");
     FetchWait& wait = *slots_[slot];
     wait.bytes_missing -= std::min(wait.bytes_missing, bytes);
     if (wait.bytes_missing == 0) make_ready(wait);

@@ -90,6 +90,8 @@ class FetchWaits {
   /// Everybody gets what there is.
   void answer_all();
   [[nodiscard]] std::size_t size() const { return waits_.size(); }
+  /// Asserts the conditions that hold between two turns.
+  void check_invariants() const;
   /// Pairs of a wait and a partition that points at it.
   [[nodiscard]] std::size_t pairs() const { return pairs_; }
 

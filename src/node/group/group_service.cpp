@@ -454,11 +454,15 @@ void GroupService::answer(const ClassicGroupAction& action, std::int16_t error) 
   if (const auto* join = std::get_if<AnswerJoin>(&action)) {
     auto waiting = take(join->to);
     if (!waiting) return;
+    DOHLE_ASSERT(std::holds_alternative<JoinDone>(waiting.mapped()),
+                 "a member that syncs is answered as one that joins");
     auto& done = std::get<JoinDone>(waiting.mapped());
     done(error == broker_error::none ? *join : refused_join(0, join->member_id, error));
   } else if (const auto* sync = std::get_if<AnswerSync>(&action)) {
     auto waiting = take(sync->to);
     if (!waiting) return;
+    DOHLE_ASSERT(std::holds_alternative<SyncDone>(waiting.mapped()),
+                 "a member that joins is answered as one that syncs");
     auto& done = std::get<SyncDone>(waiting.mapped());
     done(error == broker_error::none ? *sync : refused_sync(0, error));
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "base/units.hpp"
 
 namespace dohle::node {
@@ -190,6 +191,14 @@ Result<void> FileJournal::make_durable(std::string_view text) {
 
 // --- rounds
 
+void FileJournal::check_invariants() const {
+  DOHLE_ASSERT(at_.file != nullptr, "a journal has no file");
+  DOHLE_ASSERT(at_.durable <= at_.lines, "more lines are durable than there are");
+  DOHLE_ASSERT(waiting_.empty() || is_running_, "lines wait for a round that does not run");
+  DOHLE_ASSERT(rewriting_ == nullptr || is_running_, "a rewrite waits for nothing");
+  DOHLE_ASSERT(when_idle_.empty() || is_running_, "a journal is idle and does not say so");
+}
+
 void FileJournal::append(std::string body, Reserve reserve, Done done) {
   waiting_.push_back({std::move(body), reserve, std::move(done)});
   start_next();
@@ -225,6 +234,10 @@ void FileJournal::start_round() {
 }
 
 void FileJournal::end_round(Round& round) {
+  DOHLE_ASSERT(is_running_, "a round ends that was not started");
+  DOHLE_ASSERT(round.outcomes.size() == round.lines.size(), "a line has no outcome");
+  DOHLE_ASSERT(round.at.lines >= at_.lines && round.at.size >= at_.size,
+               "a round takes lines away");
   is_running_ = false;
   const bool is_longer = round.at.durable > at_.durable;
   at_ = std::move(round.at);
@@ -241,6 +254,7 @@ void FileJournal::end_round(Round& round) {
 // --- rewriting
 
 void FileJournal::rewrite(Compact compact, Done done) {
+  DOHLE_ASSERT(rewriting_ == nullptr, "two rewrites at a time");
   rewriting_ = std::make_shared<Rewriting>(Rewriting{
       disk_, std::move(compact), std::move(done), path_, options_.directory, {}, {}, {}, {}});
   start_next();

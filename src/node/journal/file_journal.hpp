@@ -65,6 +65,8 @@ class FileJournal {
   /// Calls `idle` once all that was appended has an outcome.
   void when_idle(Task idle);
 
+  /// Asserts the conditions that hold between two calls.
+  void check_invariants() const;
   [[nodiscard]] const std::string& path() const { return path_; }
   /// As of the last round.
   [[nodiscard]] std::uint64_t size() const { return at_.size; }

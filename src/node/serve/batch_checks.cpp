@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "wire/batch_layout.hpp"
 #include "wire/big_endian.hpp"
 #include "wire/compression.hpp"
@@ -64,6 +65,17 @@ void BatchChecks::check(std::uint64_t connection, const PartitionRef& partition,
   start_next();
 }
 
+void BatchChecks::check_invariants() const {
+  std::size_t waiting = 0;
+  for (const auto& [partition, queue] : by_partition_) {
+    DOHLE_ASSERT(!queue.empty() && queue.front()->partition.get() == partition,
+                 "a batch waits for another partition's outcomes");
+    waiting += queue.size();
+  }
+  DOHLE_ASSERT(waiting == waiting_, "the batches that wait are miscounted");
+  DOHLE_ASSERT(by_connection_.empty() || is_running_, "batches wait for a check that does not run");
+}
+
 void BatchChecks::prepare(const PartitionRef& partition) {
   if (is_prepared(*partition)) return;
   partition->log()->prepare([this, partition, alive = is_alive_] {
@@ -84,6 +96,7 @@ void BatchChecks::start_next() {
       [work = next->work] { work->outcome = wire::validate_streamed(work->batch, work->limits); },
       [this, next, alive = is_alive_] {
         if (!*alive) return;
+        DOHLE_ASSERT(next->work->outcome.has_value(), "a check of a batch ends without an outcome");
         is_running_ = false;
         start_next();
         settle(next->partition);
@@ -98,6 +111,8 @@ void BatchChecks::settle(const PartitionRef& partition) {
     const auto first = std::move(queue->second.front());
     queue->second.pop_front();
     if (queue->second.empty()) by_partition_.erase(queue);
+    DOHLE_ASSERT(waiting_ > 0 && first->partition == partition,
+                 "an outcome is told that was not waited for");
     --waiting_;
     first->done(*std::move(first->work->outcome));
   }

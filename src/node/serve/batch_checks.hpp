@@ -39,6 +39,8 @@ class BatchChecks {
   /// Nobody is told anything any more: the node stops.
   void drop_all();
   [[nodiscard]] std::size_t size() const { return waiting_; }
+  /// Asserts the conditions that hold between two turns.
+  void check_invariants() const;
 
  private:
   /// All that the disk thread sees, and may be the last to hold.

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "node/limits.hpp"
 #include "node/serve/handlers/handlers.hpp"
 #include "node/turn.hpp"
@@ -29,6 +30,22 @@ Dispatcher::Dispatcher(NodeEngine& engine, const Sessions& sessions, Lines& line
 Dispatcher::~Dispatcher() {
   *is_alive_ = false;
   loop_.cancel(watch_);
+}
+
+void Dispatcher::check_invariants() const {
+  std::size_t unread = 0;
+  for (const auto& [id, session] : sessions_.all()) unread += session->noted_unread_bytes();
+  DOHLE_ASSERT(unread == unread_bytes_, "unread answers are miscounted");
+  DOHLE_ASSERT(turns_.size() + blocked_.size() == waiting_.size(),
+               "a request waits that has no turn, or two");
+  DOHLE_ASSERT(turns_.empty() || is_posted_, "requests wait for a turn that does not come");
+  DOHLE_ASSERT(blocked_.empty() || is_posted_ || watch_ != 0,
+               "requests wait for others to read and no timer is armed");
+  for (const auto& [id, work] : waiting_) {
+    DOHLE_ASSERT(sessions_.find(id) != nullptr, "a request waits after its connection is gone");
+    DOHLE_ASSERT(work.frame.empty() || !work.rest, "a request waits as a whole and as a rest");
+    DOHLE_ASSERT(!asleep_.contains(id), "a connection waits for its turn and for something else");
+  }
 }
 
 // --- requests
@@ -90,6 +107,7 @@ void Dispatcher::go_on(std::uint64_t session, Rest rest) {
 
 void Dispatcher::sleep(Session& session, Rest rest) {
   if (session.state() == Session::State::closing) return;
+  DOHLE_ASSERT(!waiting_.contains(session.id()), "a connection has two requests under way");
   session.hold_for_turn();
   asleep_.insert_or_assign(session.id(), std::move(rest));
 }
@@ -115,6 +133,8 @@ void Dispatcher::note_trailing_bytes(const Call& call, const wire::Api& api) {
 
 void Dispatcher::wait(Session& session, Waiting work) {
   if (session.state() == Session::State::closing) return;
+  DOHLE_ASSERT(!waiting_.contains(session.id()) && !asleep_.contains(session.id()),
+               "a connection has two requests under way");
   session.hold_for_turn();
   waiting_.insert_or_assign(session.id(), std::move(work));
   turns_.wait(session.id(), session.turn_mark());
@@ -174,6 +194,7 @@ void Dispatcher::after_request(Session& session) {
 
 void Dispatcher::note_unread(Session& session) {
   const std::size_t before = session.noted_unread_bytes();
+  DOHLE_ASSERT(before <= unread_bytes_, "a session has more unread than all together");
   unread_bytes_ += session.note_unread_bytes(loop_.tick().mono) - before;
 }
 
@@ -265,6 +286,7 @@ void Dispatcher::drop_all() {
   blocked_.clear();
   waiting_.clear();
   asleep_.clear();
+  unread_bytes_ = 0;
   loop_.cancel(std::exchange(watch_, 0));
 }
 

@@ -70,6 +70,8 @@ class Dispatcher {
   /// The node stops: nothing further is served.
   void drop_all();
 
+  /// Asserts the conditions that hold between two turns.
+  void check_invariants() const;
   /// Of all connections together, as far as noted.
   [[nodiscard]] std::size_t unread_bytes() const { return unread_bytes_; }
 

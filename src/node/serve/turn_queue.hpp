@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "base/time.hpp"
 
 namespace dohle::node {
@@ -25,6 +26,8 @@ class TurnQueue {
 
   /// `mark` is the connection's own. It waits once at a time.
   void wait(std::uint64_t connection, Mark& mark) {
+    DOHLE_ASSERT_COSTLY(std::ranges::find(places_, connection, &Place::connection) == places_.end(),
+                        "a connection waits twice");
     mark.at = std::max(mark.at, last_);
     places_.insert({mark.at + mark.last_use, ++arrivals_, connection, mark.at});
   }
@@ -39,9 +42,13 @@ class TurnQueue {
   void forget(std::uint64_t connection) {
     std::erase_if(places_, [=](const Place& place) { return place.connection == connection; });
   }
-  void charge(Mark& mark, Duration used) const { mark = {std::max(mark.at, last_) + used, used}; }
+  void charge(Mark& mark, Duration used) const {
+    DOHLE_ASSERT(used >= Duration::zero(), "a request ends before it began");
+    mark = {std::max(mark.at, last_) + used, used};
+  }
 
   [[nodiscard]] bool empty() const { return places_.empty(); }
+  [[nodiscard]] std::size_t size() const { return places_.size(); }
   void clear() { places_.clear(); }
 
  private:

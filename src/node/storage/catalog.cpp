@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "node/limits.hpp"
 
 namespace dohle::node {
@@ -76,7 +77,21 @@ Result<std::unique_ptr<Catalog>> Catalog::open(Disk& disk, const std::string& di
   return catalog;
 }
 
+void Catalog::check_invariants() const {
+  state_.check_invariants();
+  journal_->check_invariants();
+}
+
 // --- what lines say
+
+void CatalogState::check_invariants() const {
+  DOHLE_ASSERT(deleted_.size() == deleted_ids_.size(), "a deleted topic is listed twice");
+  DOHLE_ASSERT(deleted_.size() <= limits::max_kept_deletions,
+               "more deletions are kept than may be");
+  for (const Deleted& deleted : deleted_) {
+    DOHLE_ASSERT(deleted_ids_.contains(deleted.id), "a deleted topic is not known as deleted");
+  }
+}
 
 Taken CatalogState::take(const JournalLine& line) {
   const auto& words = line.words;
@@ -178,6 +193,7 @@ void Catalog::add(const std::string& name, CatalogTopic topic, Done done) {
 }
 
 void Catalog::remove(const std::string& name, Done done) {
+  DOHLE_ASSERT(topics().contains(name), "a topic is deleted that is not listed");
   append(
       deleted_line(name, topics().at(name).id), Reserve::may_be_used,
       [this, name] { state_.remove(name); }, std::move(done));

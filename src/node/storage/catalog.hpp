@@ -37,6 +37,7 @@ class CatalogState {
   [[nodiscard]] std::int64_t free_producer_id() const { return free_producer_id_; }
   [[nodiscard]] bool is_deleted(const TopicId& id) const { return deleted_ids_.contains(id); }
 
+  void check_invariants() const;
   [[nodiscard]] Taken take(const JournalLine& line);
   void set_cluster_id(std::string id) { cluster_id_ = std::move(id); }
   void set_free_producer_id(std::int64_t id) { free_producer_id_ = id; }
@@ -88,6 +89,7 @@ class Catalog {
   static Result<std::unique_ptr<Catalog>> open(Disk& disk, const std::string& directory,
                                                Options options);
 
+  void check_invariants() const;
   /// As FileJournal::work_beside.
   void work_beside() { journal_->work_beside(); }
   /// Calls `idle` once all changes have an outcome.

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/assert.hpp"
 #include "node/limits.hpp"
 
 namespace dohle::node {
@@ -11,6 +12,7 @@ PlaceWatch::~PlaceWatch() {
 }
 
 void PlaceWatch::watch(const PartitionRef& partition) {
+  DOHLE_ASSERT(!partition->is_watched, "a partition is watched twice");
   auto file = partition->log()->active_file();
   if (!file) return;  // the next append says why
   partition->is_watched = true;

@@ -6,6 +6,7 @@
 #include <sstream>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "wire/big_endian.hpp"
 #include "wire/crc32c.hpp"
 
@@ -130,6 +131,7 @@ void RunNote::catalog_bytes(std::uint64_t size) {
 Result<void> RunNote::begin(Durability durability,
                             const std::vector<std::pair<NotedPartition, Offset>>& ends,
                             std::function<void(std::string_view)> warn) {
+  DOHLE_ASSERT(!has_begun_, "the note of a run begins twice");
   warn_ = std::move(warn);
   file_.reset();
   has_begun_ = true;
@@ -172,6 +174,8 @@ std::uint32_t RunNote::place_of(const NotedPartition& partition) {
     at->second = free_places_.back();
     free_places_.pop_back();
   }
+  DOHLE_ASSERT(places_.size() + free_places_.size() + 1 == next_place_,
+               "a place in the run's note is lost");
   return at->second;
 }
 
@@ -183,6 +187,7 @@ void RunNote::acknowledged(const NotedPartition& partition, Place& place, Offset
 void RunNote::forget(const NotedPartition& partition) {
   const auto found = places_.find(partition);
   if (found == places_.end()) return;
+  DOHLE_ASSERT(found->second > 0 && found->second < next_place_, "the note has no such place");
   free_places_.push_back(found->second);
   places_.erase(found);
 }

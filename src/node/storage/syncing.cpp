@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "base/assert.hpp"
+
 namespace dohle::node {
 
 namespace {
@@ -41,6 +43,24 @@ Syncing::Syncing(Executor& loop, Disk& disk, Durability durability, std::size_t 
 Syncing::~Syncing() {
   *is_alive_ = false;
   loop_.cancel(delay_);
+}
+
+void Syncing::check_invariants() const {
+  DOHLE_ASSERT(dirty_segments_ >= dirty_.size(), "a partition is dirty without a segment that is");
+  for (const PartitionRef& partition : dirty_) {
+    DOHLE_ASSERT(partition->is_dirty, "a partition is to be synced that is not dirty");
+    DOHLE_ASSERT(partition->visible_bytes <= partition->appended_bytes,
+                 "consumers see more than was appended");
+  }
+  for (const PartitionRef& partition : unnoted_) {
+    DOHLE_ASSERT(partition->is_unnoted, "a partition is to be noted that is");
+  }
+  DOHLE_ASSERT(unnoted_.empty() || is_telling_posted_, "written partitions are never noted");
+  DOHLE_ASSERT(group_.empty() || is_running_, "a group waits for a sync that does not run");
+  DOHLE_ASSERT(waits_.empty() || is_running_ || is_start_posted_,
+               "a caller waits for a sync that never starts");
+  DOHLE_ASSERT(dirty_.empty() || is_running_ || is_start_posted_ || delay_ != 0,
+               "appended records are never synced");
 }
 
 void Syncing::appended(const PartitionRef& partition, bool has_rolled) {
@@ -85,6 +105,8 @@ void Syncing::tell() {
 }
 
 void Syncing::when_synced(Task done) {
+  DOHLE_ASSERT(waits_.empty() || waits_.back().group <= started_ + 1,
+               "a caller waits for a group after the next one");
   if (!dirty_.empty()) {
     waits_.push_back({started_ + 1, std::move(done)});
     if (!is_running_) start_at_turn_end();
@@ -117,6 +139,7 @@ void Syncing::start_within_delay() {
 void Syncing::start_group() {
   if (is_running_ || dirty_.empty()) return;
   loop_.cancel(std::exchange(delay_, 0));
+  DOHLE_ASSERT(group_.empty(), "a group begins before the last one ended");
   is_running_ = true;
   ++started_;
   std::vector<std::shared_ptr<File>> files;
@@ -148,6 +171,7 @@ void Syncing::stay_awake() {
 }
 
 void Syncing::on_group(Result<void> outcome) {
+  DOHLE_ASSERT(is_running_ && ones_left_ == 0, "a sync ends that was not started");
   if (!outcome && group_.size() > 1) return sync_one_by_one();
   for (const Covered& covered : group_) settle(covered, outcome);
   end_group();
@@ -168,12 +192,14 @@ void Syncing::sync_one_by_one() {
 }
 
 void Syncing::on_one(std::size_t index, Result<void> outcome) {
+  DOHLE_ASSERT(ones_left_ > 0 && index < group_.size(), "a partition's sync ends twice");
   settle(group_[index], outcome);
   if (--ones_left_ == 0) end_group();
 }
 
 void Syncing::settle(const Covered& covered, const Result<void>& outcome) {
   Partition& partition = *covered.partition;
+  DOHLE_ASSERT(covered.bytes <= partition.appended_bytes, "a sync covers more than was appended");
   if (partition.fault() == nullptr) {
     if (outcome) {
       partition.log()->synced(covered.end);

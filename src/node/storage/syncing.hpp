@@ -40,6 +40,8 @@ class Syncing {
   /// Calls `done` once everything appended so far is as durable as the node promises, or its
   /// partition has a fault: whoever waits looks.
   void when_durable(Task done);
+  /// Asserts the conditions that hold between two turns.
+  void check_invariants() const;
   /// The same whatever the durability is.
   void when_synced(Task done);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "node/limits.hpp"
 
@@ -164,6 +165,7 @@ void TopicFiles::run(Task job, Task done) {
   ++running_;
   disk_->run(std::move(job), [this, alive = is_alive_, done = std::move(done)]() mutable {
     if (!*alive) return;
+    DOHLE_ASSERT(running_ > 0, "a job ends that was not started");
     --running_;
     if (is_stopped_) return look_if_idle();
     done();
@@ -197,6 +199,7 @@ void TopicFiles::make_some() {
     part.topic = making->topic.name;
     part.first = static_cast<std::int32_t>(making->partitions.size());
     part.count = std::min(static_cast<std::int32_t>(room), making->topic.partitions - part.first);
+    DOHLE_ASSERT(part.count > 0, "a topic waits to be made that has all its partitions");
     part.config = making->topic.config;
     part.options = log_options_;
     part.options.topic_id = making->topic.id;
@@ -210,6 +213,7 @@ void TopicFiles::make_some() {
 }
 
 void TopicFiles::end_making_some(MakeJob& job) {
+  DOHLE_ASSERT(is_making_, "partitions are made that no job makes");
   is_making_ = false;
   for (MakeJob::Part& part : job.parts) {
     Making& making = *part.making;
@@ -300,6 +304,7 @@ void TopicFiles::put_some_away() {
   auto job = std::make_shared<RenameJob>(RenameJob{disk_, directory_, {}});
   while (job->parts.size() < partitions_per_job && !to_put_away_.empty()) {
     const PuttingAwayRef& first = to_put_away_.front();
+    DOHLE_ASSERT(first->next < first->partitions.size(), "a topic waits that was put away");
     const PartitionRef& partition = first->partitions[first->next];
     RenameJob::Part part;
     part.putting_away = first;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "base/topic_name.hpp"
 #include "log/checkpoint.hpp"
@@ -457,6 +458,30 @@ Topic* Topics::find(const TopicId& id) {
   return found == by_id_.end() ? nullptr : found->second;
 }
 
+void Topics::check_invariants() const {
+  catalog_->check_invariants();
+  DOHLE_ASSERT(by_id_.size() == topics_.size(), "two topics have one id");
+  DOHLE_ASSERT(undotted_.size() == topics_.size(), "a topic that is gone keeps its name");
+  DOHLE_ASSERT(next_producer_id_ <= catalog_->free_producer_id(),
+               "a producer id was given out that is not reserved");
+  std::size_t partitions = 0;
+  for (const auto& [name, topic] : topics_) {
+    DOHLE_ASSERT(name == topic.name, "a topic stands under another's name");
+    const auto found = by_id_.find(topic.id);
+    DOHLE_ASSERT(found != by_id_.end() && found->second == &topic, "a topic's id finds another");
+    partitions += topic.partitions.size();
+    for (const PartitionRef& partition : topic.partitions) {
+      DOHLE_ASSERT(!partition->is_closed(), "a partition of a topic is closed");
+      DOHLE_ASSERT(partition->visible_bytes <= partition->appended_bytes,
+                   "consumers see more than was appended");
+      if (partition->log() == nullptr) continue;
+      DOHLE_ASSERT(owner_of(*partition->log()) == partition, "a log belongs to no partition");
+      partition->log()->check_invariants();
+    }
+  }
+  DOHLE_ASSERT(partitions <= partition_count_, "topics have partitions that are not counted");
+}
+
 // --- topics that are made and deleted
 
 struct Topics::Making {
@@ -483,6 +508,7 @@ void Topics::when_free(const std::string& name, Task then) {
 
 void Topics::set_free(const std::string& name) {
   const std::string key = undotted(name);
+  DOHLE_ASSERT(busy_.contains(key), "a name becomes free that is");
   auto waiting = std::move(busy_.extract(key).mapped());
   while (!waiting.empty()) {
     if (const auto again = busy_.find(key); again != busy_.end()) {
@@ -585,6 +611,8 @@ void Topics::list(const std::shared_ptr<Making>& making, TopicFiles::Partitions 
 }
 
 void Topics::end_making(const std::shared_ptr<Making>& making, Result<Topic*> outcome) {
+  DOHLE_ASSERT(partition_count_ >= static_cast<std::size_t>(making->partitions),
+               "a topic is made uncounted");
   if (!outcome) partition_count_ -= static_cast<std::size_t>(making->partitions);
   const std::string name = outcome ? (*outcome)->name : making->topic.name;
   making->done(outcome);
@@ -593,6 +621,7 @@ void Topics::end_making(const std::shared_ptr<Making>& making, Result<Topic*> ou
 
 Topic& Topics::place(Topic topic) {
   const std::string name = topic.name;
+  DOHLE_ASSERT(!topics_.contains(name), "a topic is listed twice");
   Topic& placed = topics_.emplace(name, std::move(topic)).first->second;
   by_id_[placed.id] = &placed;
   undotted_.emplace(undotted(name), name);
@@ -636,6 +665,7 @@ void Topics::remove(const TopicId& id, Removed done) {
 
 void Topics::put_away(const std::string& name, Removed done) {
   auto node = topics_.extract(name);
+  DOHLE_ASSERT(!node.empty(), "a topic is put away that is not listed");
   Topic& topic = node.mapped();
   by_id_.erase(topic.id);
   const auto [first, last] = undotted_.equal_range(undotted(name));

@@ -113,6 +113,8 @@ class Topics {
   [[nodiscard]] const std::map<std::string, Topic, std::less<>>& all() const { return topics_; }
   [[nodiscard]] const log::LogConfig& log_defaults() const { return options_.log_defaults; }
   [[nodiscard]] std::size_t partition_count() const { return partition_count_; }
+  /// Asserts the conditions that hold between two turns, of their partitions too.
+  void check_invariants() const;
   /// Why a topic of that name cannot be created: the data directory has records of one that the
   /// catalog does not list. Nothing if it can.
   [[nodiscard]] std::optional<Error> refused_by_strays(std::string_view name);

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "wire/codecs/codecs.hpp"
 
 namespace dohle::wire::codecs {
@@ -17,6 +18,7 @@ constexpr std::size_t large_bytes = std::size_t{8} << 20;
 }  // namespace
 
 Slice trimmed(Buffer* buffer, std::size_t used) {
+  DOHLE_ASSERT(used <= buffer->size(), "a codec wrote beyond its buffer");
   Slice slice(buffer, buffer->data(), used);
   return used < buffer->size() / 2 ? Slice::copy_of(slice.bytes()) : slice;
 }
@@ -72,6 +74,7 @@ Slice Output::take() {
 }
 
 void Output::grow_to(std::size_t capacity) {
+  DOHLE_ASSERT(capacity >= size_ && capacity <= limit_, "a buffer grows beyond its limit");
   Buffer* larger = Buffer::allocate(capacity);
   if (buffer_ != nullptr) {
     std::memcpy(larger->data(), buffer_->data(), size_);

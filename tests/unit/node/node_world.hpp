@@ -123,6 +123,7 @@ class NodeWorld : public testing::Test {
       if (!started) return;
       auto at = engine.listen(self.listening(), {"tcp", {"0.0.0.0", 9092}, {"node", 0}});
       if (!at) started = fail(at.error());
+      self.after_each_turn([this] { engine.check_invariants(); });
     }
     ShortTurns loop;
     Result<void> started;

@@ -226,6 +226,19 @@ TEST_F(Fetching, LooksUpAgainAfterAWait) {
   EXPECT_EQ(lookups().size(), 1U);
 }
 
+TEST_F(Fetching, LooksUpAStoppedPartitionAgainThatIsAssignedAgain) {
+  core_.emplace(options_, account_, random_);
+  core_->assign({t(0)}, false);
+  const auto asked = lookups();
+  ASSERT_EQ(asked.size(), 1U);
+  core_->stop({t(0)});
+  core_->on_found(asked[0], Offset{7}, LeaderEpoch{}, now_);
+  EXPECT_TRUE(position().is_none());
+  EXPECT_TRUE(lookups().empty());
+  core_->assign({t(0)}, false);
+  EXPECT_EQ(lookups().size(), 1U);
+}
+
 TEST_F(Fetching, SeeksByTimeAndToTheEndWhereNoRecordIsSoLate) {
   start();
   ASSERT_TRUE(core_->seek(t(0), StartingPoint{Kind::time, Timestamp{5'000}}));

@@ -2,8 +2,12 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <deque>
+#include <set>
 #include <string>
+
+#include "../../random_events.hpp"
 
 namespace dohle::node {
 namespace {
@@ -154,6 +158,135 @@ TEST_F(FetchWaitsTest, MayBeForgottenWhileTheyAnswer) {
   EXPECT_EQ(waits.size(), 0u);
   EXPECT_EQ(waits.pairs(), 0u);
   EXPECT_THAT(partition_->waits, testing::IsEmpty());
+}
+
+// Random events for fetches that wait, against a list of how many bytes each still lacks.
+
+class RandomWaits {
+ public:
+  explicit RandomWaits(Random& random)
+      : random_(random), waits_(loop_, {.max_waits = 12, .max_pairs = 10 * (1 + random.below(3))}) {
+    for (std::int32_t i = 0; i < 5; ++i) {
+      partitions_.push_back(
+          std::make_shared<Partition>("t", PartitionId{i}, Error::client(Errc::closed, "no log")));
+    }
+  }
+
+  void step() {
+    switch (below(8)) {
+      case 0:
+      case 1:
+        return add();
+      case 2:
+      case 3: {
+        const std::uint64_t which = below(partitions_.size());
+        const std::size_t bytes = 1 + below(40);
+        partitions_[which]->visible_bytes += bytes;
+        visible_[which] += bytes;
+        return waits_.advanced(*partitions_[which], bytes);
+      }
+      case 4:
+        if (below(4) == 0) waits_.changed(*partitions_[below(partitions_.size())]);
+        return;
+      case 5:
+        if (below(6) == 0) forget(below(3));
+        return;
+      default:
+        loop_.pass(milliseconds(below(40)));
+        loop_.turn();
+    }
+  }
+  void check() const { waits_.check_invariants(); }
+
+  /// Time passes: each is answered once it has what it lacked, or at its deadline.
+  void finish() {
+    for (int i = 0; i < 2'000 && waits_.size() > 0; ++i) {
+      loop_.pass(milliseconds(20));
+      loop_.turn();
+      check();
+    }
+    EXPECT_EQ(waits_.size(), 0u) << "a fetch waits for ever";
+    EXPECT_EQ(waits_.pairs(), 0u);
+    for (const PartitionRef& partition : partitions_) EXPECT_TRUE(partition->waits.empty());
+    EXPECT_TRUE(open_.empty()) << "a fetch is neither answered nor forgotten";
+  }
+
+ private:
+  /// It looks at what its partitions have shown since it came.
+  class Fetch final : public WaitingFetch {
+   public:
+    Fetch(RandomWaits& world, int number, std::vector<std::uint64_t> of, std::size_t wanted)
+        : world_(world), number_(number), of_(std::move(of)), began_(bytes()), wanted_(wanted) {}
+    std::size_t attempt(bool is_last) override {
+      EXPECT_TRUE(world_.open_.contains(number_)) << "a fetch is attempted that was answered";
+      const std::uint64_t have = bytes() - began_;
+      if (!is_last && have < wanted_) return wanted_ - static_cast<std::size_t>(have);
+      world_.open_.erase(number_);
+      return 0;
+    }
+    [[nodiscard]] Seen seen() const override {
+      std::uint64_t changes = 0;
+      for (const std::uint64_t each : of_) changes += world_.partitions_[each]->changes;
+      return {bytes(), changes};
+    }
+
+   private:
+    [[nodiscard]] std::uint64_t bytes() const {
+      std::uint64_t all = 0;
+      for (const std::uint64_t each : of_) all += world_.visible_[each];
+      return all;
+    }
+    RandomWaits& world_;
+    int number_;
+    std::vector<std::uint64_t> of_;
+    std::uint64_t began_;
+    std::size_t wanted_;
+  };
+
+  std::uint64_t below(std::uint64_t bound) { return random_.below(bound); }
+
+  void add() {
+    if (waits_.is_full()) return;
+    std::vector<std::uint64_t> of;
+    std::vector<PartitionRef> partitions;
+    for (std::uint64_t i = 0; i < partitions_.size(); ++i) {
+      if (below(2) == 0) continue;
+      of.push_back(i);
+      partitions.push_back(partitions_[i]);
+    }
+    const std::size_t wanted = 1 + below(100);
+    const std::uint64_t connection = below(3);
+    const int number = ++last_;
+    open_.insert(number);
+    of_connection_[connection].push_back(number);
+    waits_.add(connection, std::move(partitions), wanted,
+               loop_.tick().mono + milliseconds(1 + below(2'000)),
+               std::make_unique<Fetch>(*this, number, std::move(of), wanted));
+  }
+  void forget(std::uint64_t connection) {
+    waits_.forget(connection);
+    for (const int number : std::exchange(of_connection_[connection], {})) open_.erase(number);
+  }
+
+  Random& random_;
+  ShortTurns loop_;
+  std::vector<PartitionRef> partitions_;
+  std::array<std::uint64_t, 5> visible_{};
+  std::set<int> open_;
+  std::map<std::uint64_t, std::vector<int>> of_connection_;
+  int last_ = 0;
+  FetchWaits waits_;
+};
+
+TEST(FetchWaitsRandom, AreEachAnsweredOnceWhateverHappensToTheirPartitions) {
+  test::play_seeds(1'000, [](Random& random) {
+    RandomWaits world(random);
+    for (int i = 0; i < 120; ++i) {
+      world.step();
+      world.check();
+    }
+    world.finish();
+  });
 }
 
 }  // namespace
