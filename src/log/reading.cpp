@@ -361,7 +361,7 @@ Result<void> PartitionLog::check_end_of(std::size_t index, Offset reached) const
   // Appended to since the start, and checked by whoever appended.
   if (segment.unchecked().to < segment.size()) return {};
   const Offset next = segments_[index + 1]->base_offset();
-  if (gaps_.behind(reached) == next) return {};
+  if (reached == next || gaps_.behind(reached) == next) return {};
   return fail(Error::storage(Errc::damaged,
                              segment.path() + " ends at offset " + std::to_string(reached.value) +
                                  ", and the next segment begins at " + std::to_string(next.value)));

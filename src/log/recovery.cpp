@@ -403,7 +403,8 @@ Result<PartitionLog::Stopped> PartitionLog::walk_to_fault(RecoveryReport& report
   bool is_walking = false;
   for (std::size_t i = 0; i < segments_.size(); ++i) {
     const Segment& segment = *segments_[i];
-    end_ = gaps_.behind(end_);
+    // What was given up may have been put back.
+    if (segment.base_offset() != end_) end_ = gaps_.behind(end_);
     if (segment.base_offset() != end_) {
       stopped.at_end_of(i - 1, segments_[i - 1]->size(), fault_between(end_, segment));
       return stopped;

@@ -365,6 +365,40 @@ TEST_F(StoppedLogTest, refuses_a_first_segment_that_is_missing) {
   EXPECT_EQ(log_->log_start(), Offset{10});
 }
 
+TEST_F(StoppedLogTest, reads_a_first_segment_that_was_given_up_and_is_put_back) {
+  const std::string state = std::string(directory) + "/dohle-log";
+  std::vector<std::byte> before((*disk_.open(state, OpenMode::read))->size());
+  ASSERT_TRUE((*disk_.open(state, OpenMode::read))->read(0, before).has_value());
+  ASSERT_TRUE(disk_.rename(path(0, ".log"), "/data/copy").has_value());
+  life_ = {};
+  accepted_ = {Offset{0}};
+  open();
+  ASSERT_EQ(log_->log_start(), Offset{10});
+  log_.reset();
+  accepted_.clear();
+  // The state file comes from the same copy.
+  ASSERT_TRUE(disk_.rename("/data/copy", path(0, ".log")).has_value());
+  const Bytes piece(before);
+  ASSERT_TRUE((*disk_.open(state, OpenMode::truncate))->write(0, {&piece, 1}).has_value());
+  open();
+  EXPECT_EQ(log_->log_start(), Offset{0});
+  EXPECT_EQ(offsets_from(0).size(), 30u);
+}
+
+TEST_F(StoppedLogTest, reads_a_segment_that_was_given_up_and_is_put_back) {
+  ASSERT_TRUE(disk_.rename(path(10, ".log"), "/data/copy").has_value());
+  life_ = {};
+  accepted_ = {Offset{10}};
+  open();
+  ASSERT_EQ(offsets_from(0).size(), 20u);
+  log_.reset();
+  accepted_.clear();
+  ASSERT_TRUE(disk_.rename("/data/copy", path(10, ".log")).has_value());
+  open();
+  EXPECT_EQ(offsets_from(0).size(), 30u);
+  EXPECT_EQ(offsets_from(10).front(), 10);
+}
+
 TEST_F(StoppedLogTest, is_there_though_its_state_file_is_lost) {
   ASSERT_TRUE(disk_.remove(std::string(directory) + "/dohle-log").has_value());
   open();
