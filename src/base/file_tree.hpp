@@ -52,7 +52,6 @@ class FileTree {
                        const std::shared_ptr<FileNode>& now, bool part_of_rename) {
     (void)directory, (void)name, (void)now, (void)part_of_rename;
   }
-  void replace_root(std::shared_ptr<FileNode> root) { root_ = std::move(root); }
   [[nodiscard]] const std::shared_ptr<FileNode>& root() const { return root_; }
 
  private:

@@ -180,7 +180,6 @@ class PartitionLog {
   [[nodiscard]] std::uint64_t size_bytes() const;
   [[nodiscard]] std::size_t segment_count() const { return segments_.size(); }
   [[nodiscard]] const LogConfig& config() const { return config_; }
-  void set_config(LogConfig config) { config_ = config; }
   /// What the mark of a clean stop says of the log, once all is synced. A CRC that cannot be read
   /// is left out.
   [[nodiscard]] MarkedLog marked() const;

@@ -81,8 +81,4 @@ void AckLedger::on_committed(Offset offset) {
   if (offset <= prefix) committed_ = std::max(committed_, offset);
 }
 
-std::optional<Offset> AckLedger::first_outstanding() const {
-  return entries_.empty() ? std::nullopt : std::optional(entries_.front().offset);
-}
-
 }  // namespace dohle::messaging

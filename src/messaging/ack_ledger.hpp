@@ -41,7 +41,6 @@ class AckLedger {
   [[nodiscard]] std::size_t outstanding() const { return entries_.size(); }
   /// Bytes of the records that are not done.
   [[nodiscard]] std::size_t outstanding_bytes() const { return bytes_; }
-  [[nodiscard]] std::optional<Offset> first_outstanding() const;
   /// True if a record of this offset may be handed out next.
   [[nodiscard]] bool is_next(Offset offset) const {
     return entries_.empty() || entries_.back().offset < offset;

@@ -128,7 +128,6 @@ class ProducePartition {
   /// Whether the server refused the batch because of its sequence or epoch. A new epoch may help.
   [[nodiscard]] bool is_about_numbers(const Error& why) const;
   [[nodiscard]] bool is_idle() const { return in_flight_.empty() && resend_.empty(); }
-  [[nodiscard]] bool has_in_flight() const { return !in_flight_.empty(); }
   /// The time at which expire() has to be called next; `never` without a batch that can expire.
   [[nodiscard]] TimePoint expires_at() const;
   /// The last failure of the oldest batch, if it has failed.

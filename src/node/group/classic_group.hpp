@@ -14,6 +14,7 @@
 #include "base/slice.hpp"
 #include "base/time.hpp"
 #include "dohle/ids.hpp"
+#include "node/limits.hpp"
 #include "wire/messages/consumer_offsets.hpp"
 
 namespace dohle::node {
@@ -96,9 +97,9 @@ using ClassicGroupActions = std::vector<ClassicGroupAction>;
 struct GroupOptions {
   /// A first rebalance waits that long for more members (group.initial.rebalance.delay.ms).
   std::chrono::milliseconds initial_rebalance_delay{0};
-  std::size_t max_members = 10'000;
+  std::size_t max_members = limits::max_group_members;
   /// What all members tell together, client ids included.
-  std::size_t max_metadata_bytes = std::size_t{6} << 20;
+  std::size_t max_metadata_bytes = limits::max_group_metadata_bytes;
 };
 
 /// Membership of one classic group: who is in, who leads, which generation it is, and who waits.

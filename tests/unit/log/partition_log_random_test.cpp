@@ -32,6 +32,7 @@ class World final : public LogEvents {
     config_.segment_bytes = 2'000;
     config_.index_interval_bytes = 300;
     config_.retention_ms = -1;
+    config_.retention_bytes = static_cast<std::int64_t>(below(12'000));
     open();
   }
   void on_checked(PartitionLog&) override {}
@@ -150,8 +151,6 @@ class World final : public LogEvents {
   }
 
   void retain() {
-    config_.retention_bytes = static_cast<std::int64_t>(below(12'000));
-    log_->set_config(config_);
     const auto retained = log_->retain({TimePoint{}, Timestamp{time_}});
     ASSERT_TRUE(retained.has_value()) << retained.error().to_string();
     // Which segments go is the log's to say: the start is that of a batch.
