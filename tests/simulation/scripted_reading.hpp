@@ -9,6 +9,7 @@
 #include "sim/world.hpp"
 #include "simulation/complaints.hpp"
 #include "unit/client/made_batch.hpp"
+#include "unit/client/scripted_answers.hpp"
 #include "unit/client/scripted_cluster.hpp"
 #include "wire/messages/fetch.hpp"
 #include "wire/messages/find_coordinator.hpp"
@@ -103,41 +104,26 @@ class ScriptedReading {
 
   wire::FetchResponse fetched(NodeId at, const wire::FetchRequest& asked) {
     constexpr std::int64_t max_records = 100;
-    wire::FetchResponse answer;
     bool waits = true;
-    for (const auto& topic : asked.topics) {
-      auto& told = answer.responses.emplace_back();
-      told.topic = topic.topic;
-      for (const auto& each : topic.partitions) {
-        auto& data = told.partitions.emplace_back();
-        data.partition_index = each.partition;
-        data.error_code = leader_fault(at, each.partition);
-        waits = waits && data.error_code == 0;
-        if (data.error_code != 0) continue;
-        data.high_watermark = Offset{end()};
-        const std::int64_t from = each.fetch_offset.value;
-        if (from >= end()) continue;
-        const auto count = static_cast<int>(std::min(end() - from, max_records));
-        data.records = Chain(client::plain_batch(from, count).bytes());
-        waits = false;
-      }
-    }
+    auto answer = client::answer_each(asked, [&](const auto& wanted, auto& data) {
+      data.error_code = leader_fault(at, wanted.partition);
+      waits = waits && data.error_code == 0;
+      if (data.error_code != 0) return;
+      data.high_watermark = Offset{end()};
+      const std::int64_t from = wanted.fetch_offset.value;
+      if (from >= end()) return;
+      const auto count = static_cast<int>(std::min(end() - from, max_records));
+      data.records = Chain(client::plain_batch(from, count).bytes());
+      waits = false;
+    });
     if (waits) script_.answer_after = record_every;
     return answer;
   }
   wire::ListOffsetsResponse found(NodeId at, const wire::ListOffsetsRequest& asked) {
-    wire::ListOffsetsResponse answer;
-    for (const auto& topic : asked.topics) {
-      auto& told = answer.topics.emplace_back();
-      told.name = topic.name;
-      for (const auto& each : topic.partitions) {
-        auto& offset = told.partitions.emplace_back();
-        offset.partition_index = each.partition_index;
-        offset.error_code = leader_fault(at, each.partition_index);
-        offset.offset = Offset{each.timestamp.value == -1 ? end() : 0};
-      }
-    }
-    return answer;
+    return client::answer_each(asked, [&](const auto& wanted, auto& found) {
+      found.error_code = leader_fault(at, wanted.partition_index);
+      found.offset = Offset{wanted.timestamp.value == -1 ? end() : 0};
+    });
   }
   wire::OffsetFetchResponse committed_of(NodeId at, const wire::OffsetFetchRequest& asked) {
     wire::OffsetFetchResponse answer;
@@ -155,23 +141,17 @@ class ScriptedReading {
     return answer;
   }
   wire::OffsetCommitResponse commit(NodeId at, const wire::OffsetCommitRequest& asked) {
-    wire::OffsetCommitResponse answer;
     const std::int16_t fault = fault_at(at, asked.generation_id_or_member_epoch);
-    for (const auto& topic : asked.topics) {
-      auto& told = answer.topics.emplace_back();
-      told.name = topic.name;
-      for (const auto& each : topic.partitions) {
-        told.partitions.push_back({each.partition_index, fault});
-        if (fault != 0) continue;
-        auto& committed = committed_[each.partition_index.value];
-        if (each.committed_offset.value < committed) {
-          complaints_.add("a commit goes back from " + std::to_string(committed) + " to " +
-                          std::to_string(each.committed_offset.value));
-        }
-        committed = each.committed_offset.value;
+    return client::answer_each(asked, [&](const auto& wanted) {
+      if (fault != 0) return fault;
+      auto& committed = committed_[wanted.partition_index.value];
+      if (wanted.committed_offset.value < committed) {
+        complaints_.add("a commit goes back from " + std::to_string(committed) + " to " +
+                        std::to_string(wanted.committed_offset.value));
       }
-    }
-    return answer;
+      committed = wanted.committed_offset.value;
+      return fault;
+    });
   }
 
   client::ClusterScript& script_;

@@ -12,6 +12,7 @@
 #include "client/consume/consumer_loop.hpp"
 #include "client/produce/record_sender.hpp"
 #include "made_batch.hpp"
+#include "scripted_answers.hpp"
 #include "scripted_cluster.hpp"
 #include "wire/messages/fetch.hpp"
 #include "wire/messages/find_coordinator.hpp"
@@ -163,22 +164,15 @@ class StubbornServer : public ScriptedWorld {
   }
   void script_reading() {
     script.on<wire::FetchRequest>([this](NodeId, const wire::FetchRequest& request) {
-      wire::FetchResponse answer;
-      answer.error_code = code_for(ApiKey::fetch, Spot::whole);
       bool has_records = false;
-      for (const auto& topic : request.topics) {
-        auto& told = answer.responses.emplace_back();
-        told.topic = topic.topic;
-        for (const auto& each : topic.partitions) {
-          auto& data = told.partitions.emplace_back();
-          data.partition_index = each.partition;
-          data.high_watermark = Offset{3};
-          data.error_code = code_for(ApiKey::fetch, Spot::part);
-          if (data.error_code != 0 || each.fetch_offset.value >= 3) continue;
-          data.records = Chain(plain_batch(each.fetch_offset.value, 3).bytes());
-          has_records = true;
-        }
-      }
+      auto answer = answer_each(request, [&](const auto& wanted, auto& data) {
+        data.high_watermark = Offset{3};
+        data.error_code = code_for(ApiKey::fetch, Spot::part);
+        if (data.error_code != 0 || wanted.fetch_offset.value >= 3) return;
+        data.records = Chain(plain_batch(wanted.fetch_offset.value, 3).bytes());
+        has_records = true;
+      });
+      answer.error_code = code_for(ApiKey::fetch, Spot::whole);
       const bool fails = fault_.api == ApiKey::fetch && fault_.code != 0;
       if (!has_records && !fails) {
         script.answer_after = std::chrono::milliseconds(request.max_wait_ms);
@@ -186,18 +180,10 @@ class StubbornServer : public ScriptedWorld {
       return answer;
     });
     script.on<wire::ListOffsetsRequest>([this](NodeId, const wire::ListOffsetsRequest& request) {
-      wire::ListOffsetsResponse answer;
-      for (const auto& topic : request.topics) {
-        auto& told = answer.topics.emplace_back();
-        told.name = topic.name;
-        for (const auto& each : topic.partitions) {
-          auto& found = told.partitions.emplace_back();
-          found.partition_index = each.partition_index;
-          found.error_code = code_for(ApiKey::list_offsets, Spot::part);
-          found.offset = Offset{0};
-        }
-      }
-      return answer;
+      return answer_each(request, [this](const auto&, auto& found) {
+        found.error_code = code_for(ApiKey::list_offsets, Spot::part);
+        found.offset = Offset{0};
+      });
     });
   }
   void script_membership() {
@@ -236,32 +222,15 @@ class StubbornServer : public ScriptedWorld {
     script.on<wire::LeaveGroupRequest>(
         [](NodeId, const wire::LeaveGroupRequest&) { return wire::LeaveGroupResponse{}; });
     script.on<wire::OffsetFetchRequest>([this](NodeId, const wire::OffsetFetchRequest& request) {
-      wire::OffsetFetchResponse answer;
-      auto& group = answer.groups.emplace_back();
-      group.group_id = request.groups.at(0).group_id;
-      group.error_code = code_for(ApiKey::offset_fetch, Spot::whole);
-      for (const auto& topic : *request.groups[0].topics) {
-        auto& told = group.topics.emplace_back();
-        told.name = topic.name;
-        for (const PartitionId each : topic.partition_indexes) {
-          auto& partition = told.partitions.emplace_back();
-          partition.partition_index = each;
-          partition.error_code = code_for(ApiKey::offset_fetch, Spot::part);
-        }
-      }
+      auto answer = answer_each(request, [this](PartitionId, auto& committed) {
+        committed.error_code = code_for(ApiKey::offset_fetch, Spot::part);
+      });
+      answer.groups[0].error_code = code_for(ApiKey::offset_fetch, Spot::whole);
       return answer;
     });
     script.on<wire::OffsetCommitRequest>([this](NodeId, const wire::OffsetCommitRequest& request) {
-      wire::OffsetCommitResponse answer;
-      for (const auto& topic : request.topics) {
-        auto& told = answer.topics.emplace_back();
-        told.name = topic.name;
-        for (const auto& each : topic.partitions) {
-          told.partitions.push_back(
-              {each.partition_index, code_for(ApiKey::offset_commit, Spot::part)});
-        }
-      }
-      return answer;
+      return answer_each(
+          request, [this](const auto&) { return code_for(ApiKey::offset_commit, Spot::part); });
     });
   }
 

@@ -8,6 +8,7 @@
 #include "client/admin/admin_offsets.hpp"
 #include "client/admin/admin_topics.hpp"
 #include "client/group/assignor.hpp"
+#include "scripted_answers.hpp"
 #include "scripted_cluster.hpp"
 #include "wire/messages/create_topics.hpp"
 #include "wire/messages/delete_groups.hpp"
@@ -326,18 +327,11 @@ TEST_F(AdminOnCluster, FindsOffsetsAtLeadersThatMoveMeanwhile) {
   std::vector<NodeId> asked;
   script.on<wire::ListOffsetsRequest>([&](NodeId at, const wire::ListOffsetsRequest& request) {
     asked.push_back(at);
-    wire::ListOffsetsResponse answer;
-    for (const auto& topic : request.topics) {
-      auto& told = answer.topics.emplace_back();
-      told.name = topic.name;
-      for (const auto& partition : topic.partitions) {
-        auto& each = told.partitions.emplace_back();
-        each.partition_index = partition.partition_index;
-        each.offset = Offset{100 + partition.timestamp.value};
-        const auto index = static_cast<std::size_t>(partition.partition_index.value);
-        if (script.leaders.at(index).node != at) each.error_code = code::not_leader_or_follower;
-      }
-    }
+    auto answer = answer_each(request, [&](const auto& wanted, auto& found) {
+      found.offset = Offset{100 + wanted.timestamp.value};
+      const auto index = static_cast<std::size_t>(wanted.partition_index.value);
+      if (script.leaders.at(index).node != at) found.error_code = code::not_leader_or_follower;
+    });
     // Moves the leader between the answer with its name and the request to it.
     if (asked.size() == 1) script.move_leader(0, two);
     return answer;

@@ -9,6 +9,7 @@
 #include "client/consume/consumer_loop.hpp"
 #include "client/consume/make_consumer.hpp"
 #include "made_batch.hpp"
+#include "scripted_answers.hpp"
 #include "scripted_cluster.hpp"
 #include "wire/messages/fetch.hpp"
 #include "wire/messages/list_offsets.hpp"
@@ -29,20 +30,12 @@ class ConsumerOnCluster : public testing::Test, public ScriptedWorld {
     script.on<wire::FetchRequest>(
         [this](NodeId at, const wire::FetchRequest& asked) { return fetched(at, asked); });
     script.on<wire::ListOffsetsRequest>([this](NodeId, const wire::ListOffsetsRequest& asked) {
-      wire::ListOffsetsResponse answer;
-      for (const auto& topic : asked.topics) {
-        auto& told = answer.topics.emplace_back();
-        told.name = topic.name;
-        for (const auto& each : topic.partitions) {
-          looked_up_.push_back(each.timestamp);
-          auto& found = told.partitions.emplace_back();
-          found.partition_index = each.partition_index;
-          found.offset = Offset{each.timestamp.value == -2   ? 0
-                                : each.timestamp.value == -1 ? end_
-                                                             : each.timestamp.value / 1'000};
-        }
-      }
-      return answer;
+      return answer_each(asked, [this](const auto& wanted, auto& found) {
+        looked_up_.push_back(wanted.timestamp);
+        found.offset = Offset{wanted.timestamp.value == -2   ? 0
+                              : wanted.timestamp.value == -1 ? end_
+                                                             : wanted.timestamp.value / 1'000};
+      });
     });
   }
   void TearDown() override {
@@ -50,37 +43,42 @@ class ConsumerOnCluster : public testing::Test, public ScriptedWorld {
     world.run_for(1s);
   }
 
+  /// From now on each fetch gets a batch whose last byte is another.
+  void serve_damage() {
+    script.on<wire::FetchRequest>([](NodeId, const wire::FetchRequest& asked) {
+      return answer_each(asked, [](const auto&, auto& data) {
+        std::string damaged(plain_batch(0, 3).bytes().text());
+        damaged.back() ^= 1;
+        data.records = Chain(Slice::copy_of(damaged));
+      });
+    });
+  }
   /// Partitions hold the offsets 0 to `end_`. The servers have no fetch sessions.
   wire::FetchResponse fetched(NodeId at, const wire::FetchRequest& asked) {
     fetches_.push_back(asked);
-    wire::FetchResponse answer;
     bool has_records = false;
-    for (const auto& topic : asked.topics) {
-      auto& told = answer.responses.emplace_back();
-      told.topic = topic.topic;
-      told.topic_id = topic.topic_id;
-      for (const auto& each : topic.partitions) {
-        auto& data = told.partitions.emplace_back();
-        data.partition_index = each.partition;
-        if (!topic.topic_id.is_none() && topic.topic_id != script.topic_id) {
-          data.error_code = code::unknown_topic_id;
-          has_records = true;
-          continue;
-        }
-        data.high_watermark = Offset{end_};
-        const auto index = static_cast<std::size_t>(each.partition.value);
-        if (script.leaders.at(index).node != at) {
-          data.error_code = code::not_leader_or_follower;
-          continue;
-        }
-        const std::int64_t from = each.fetch_offset.value;
-        if (from > end_) data.error_code = code::offset_out_of_range;
-        if (from >= end_) continue;
-        data.records = Chain(
-            plain_batch(from, static_cast<int>(std::min<std::int64_t>(end_ - from, 10))).bytes());
+    const bool is_of_other_id = std::ranges::any_of(asked.topics, [this](const auto& topic) {
+      return !topic.topic_id.is_none() && topic.topic_id != script.topic_id;
+    });
+    auto answer = answer_each(asked, [&](const auto& wanted, auto& data) {
+      if (is_of_other_id) {
+        data.error_code = code::unknown_topic_id;
         has_records = true;
+        return;
       }
-    }
+      data.high_watermark = Offset{end_};
+      const auto index = static_cast<std::size_t>(wanted.partition.value);
+      if (script.leaders.at(index).node != at) {
+        data.error_code = code::not_leader_or_follower;
+        return;
+      }
+      const std::int64_t from = wanted.fetch_offset.value;
+      if (from > end_) data.error_code = code::offset_out_of_range;
+      if (from >= end_) return;
+      data.records = Chain(
+          plain_batch(from, static_cast<int>(std::min<std::int64_t>(end_ - from, 10))).bytes());
+      has_records = true;
+    });
     if (!has_records) script.answer_after = std::chrono::milliseconds(asked.max_wait_ms);
     return answer;
   }
@@ -251,17 +249,7 @@ TEST_F(ConsumerOnCluster, LogsOnceThatItsTopicStaysMissing) {
 }
 
 TEST_F(ConsumerOnCluster, NamesThePartitionThatItCannotRead) {
-  script.on<wire::FetchRequest>([](NodeId, const wire::FetchRequest& asked) {
-    wire::FetchResponse answer;
-    auto& told = answer.responses.emplace_back();
-    told.topic = asked.topics.at(0).topic;
-    auto& data = told.partitions.emplace_back();
-    data.partition_index = PartitionId{0};
-    std::string damaged(plain_batch(0, 3).bytes().text());
-    damaged.back() ^= 1;
-    data.records = Chain(Slice::copy_of(damaged));
-    return answer;
-  });
+  serve_damage();
   start();
   assign({orders(0)});
   auto records = poll();
@@ -277,17 +265,7 @@ TEST_F(ConsumerOnCluster, NamesThePartitionThatItCannotRead) {
 }
 
 TEST_F(ConsumerOnCluster, ReportsADamagedBatchAfterDelaysThatDoubleUntilASeek) {
-  script.on<wire::FetchRequest>([](NodeId, const wire::FetchRequest& asked) {
-    wire::FetchResponse answer;
-    auto& told = answer.responses.emplace_back();
-    told.topic = asked.topics.at(0).topic;
-    auto& data = told.partitions.emplace_back();
-    data.partition_index = PartitionId{0};
-    std::string damaged(plain_batch(0, 3).bytes().text());
-    damaged.back() ^= 1;
-    data.records = Chain(Slice::copy_of(damaged));
-    return answer;
-  });
+  serve_damage();
   start();
   assign({orders(0)});
   {
@@ -466,16 +444,8 @@ class GroupMemberOnCluster : public ConsumerOnCluster {
     });
     script.on<wire::OffsetCommitRequest>([this](NodeId, const wire::OffsetCommitRequest& asked) {
       commits_.push_back(asked);
-      wire::OffsetCommitResponse answer;
-      for (const auto& topic : asked.topics) {
-        auto& told = answer.topics.emplace_back();
-        told.name = topic.name;
-        for (const auto& each : topic.partitions) {
-          told.partitions.push_back({each.partition_index, commit_error_});
-        }
-      }
       script.answer_after = commit_takes_;
-      return answer;
+      return answer_each(asked, [this](const auto&) { return commit_error_; });
     });
   }
   static ConsumerOptions group_options() {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/broker_errors.hpp"
+#include "scripted_answers.hpp"
 #include "scripted_cluster.hpp"
 
 namespace dohle::client {
@@ -21,36 +22,21 @@ class OffsetsOnCluster : public testing::Test, public ScriptedWorld, public Offs
   OffsetsOnCluster() {
     script.on<wire::OffsetCommitRequest>([this](NodeId at, const wire::OffsetCommitRequest& asked) {
       commits_.emplace_back(at, asked);
-      wire::OffsetCommitResponse answer;
       const std::int16_t error = next_error();
-      for (const auto& topic : asked.topics) {
-        auto& told = answer.topics.emplace_back();
-        told.name = topic.name;
-        for (const auto& each : topic.partitions) {
-          const bool is_refused =
-              refused_partition_ < 0 || each.partition_index.value == refused_partition_;
-          told.partitions.push_back({each.partition_index, is_refused ? error : std::int16_t{0}});
-        }
-      }
-      return answer;
+      return answer_each(asked, [&](const auto& wanted) {
+        const bool is_refused =
+            refused_partition_ < 0 || wanted.partition_index.value == refused_partition_;
+        return is_refused ? error : std::int16_t{0};
+      });
     });
     script.on<wire::OffsetFetchRequest>([this](NodeId at, const wire::OffsetFetchRequest& asked) {
       fetched_at_.push_back(at);
-      wire::OffsetFetchResponse answer;
-      auto& group = answer.groups.emplace_back();
-      group.group_id = asked.groups.at(0).group_id;
       const std::int16_t error = next_error();
-      if (refused_partition_ < 0) group.error_code = error;
-      for (const auto& topic : *asked.groups[0].topics) {
-        auto& told = group.topics.emplace_back();
-        told.name = topic.name;
-        for (const PartitionId each : topic.partition_indexes) {
-          auto& partition = told.partitions.emplace_back();
-          partition.partition_index = each;
-          partition.committed_offset = each.value == 7 ? Offset{} : Offset{100 + each.value};
-          if (each.value == refused_partition_) partition.error_code = error;
-        }
-      }
+      auto answer = answer_each(asked, [&](PartitionId wanted, auto& committed) {
+        committed.committed_offset = wanted.value == 7 ? Offset{} : Offset{100 + wanted.value};
+        if (wanted.value == refused_partition_) committed.error_code = error;
+      });
+      if (refused_partition_ < 0) answer.groups[0].error_code = error;
       return answer;
     });
     start([this](const std::shared_ptr<SimulatedClient>& made, sim::Process&) {
