@@ -60,4 +60,8 @@ Result<void> check_topic_name(std::string_view name) {
                   quoted, name.size() > max_quoted ? "..." : "", wrong)));
 }
 
+std::string partition_name(std::string_view topic, PartitionId partition) {
+  return fmt::format("{}-{}", topic, partition.value);
+}
+
 }  // namespace dohle

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "dohle/error.hpp"
+#include "dohle/ids.hpp"
 
 namespace dohle {
 
@@ -25,5 +26,8 @@ enum class TopicNameFault : std::uint8_t { none, empty, directory, too_long, oth
 /// The name with '_' for each '.'. Two topics may not have names that are equal in this form, since
 /// Kafka's metrics cannot tell them apart.
 [[nodiscard]] std::string undotted(std::string_view name);
+
+/// "orders-0": the name of a partition in log lines and errors, and of its directory.
+[[nodiscard]] std::string partition_name(std::string_view topic, PartitionId partition);
 
 }  // namespace dohle

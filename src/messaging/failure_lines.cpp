@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/topic_name.hpp"
+
 namespace dohle::messaging {
 
 namespace {
@@ -78,7 +80,7 @@ std::string FailureLines::take(Failure::Kind kind, Kind& of) {
   for (const Range& range : ranges) {
     text += between;
     between = ", ";
-    text += range.topic + "-" + std::to_string(range.partition.value);
+    text += partition_name(range.topic, range.partition);
     if (range.count == 1) {
       text += " at offset " + std::to_string(range.first.value);
     } else {

@@ -5,14 +5,16 @@
 #include <utility>
 
 #include "base/simulated_thread.hpp"
+#include "base/topic_name.hpp"
 
 namespace dohle::messaging {
 
 namespace {
 
 std::string place_of(const Failure& failure) {
-  std::string place(failure.topic);
-  if (!failure.partition.is_none()) place += "-" + std::to_string(failure.partition.value);
+  std::string place = failure.partition.is_none()
+                          ? std::string(failure.topic)
+                          : partition_name(failure.topic, failure.partition);
   if (!failure.offset.is_none()) place += " at offset " + std::to_string(failure.offset.value);
   return place;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "base/topic_name.hpp"
 
 namespace dohle::messaging {
 
@@ -20,7 +21,7 @@ TopicPartition partition_of(const messaging::EventState& event) {
 }
 
 std::string place_of(const TopicPartition& partition, Offset offset) {
-  return partition.topic + "-" + std::to_string(partition.partition.value) + " at offset " +
+  return partition_name(partition.topic, partition.partition) + " at offset " +
          std::to_string(offset.value);
 }
 

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "base/topic_name.hpp"
 #include "client/admin/admin_topics.hpp"
 #include "client/group/assignor.hpp"
 #include "client/group/coordinator.hpp"
@@ -197,8 +198,7 @@ Result<void> add_offsets(const std::string& topic, const Partitions& partitions,
                          std::vector<GroupOffset>& out) {
   for (const auto& each : partitions) {
     if (each.error_code != broker_error::none) {
-      return fail(
-          Error::broker(each.error_code, fmt::format("{}-{}", topic, each.partition_index.value)));
+      return fail(Error::broker(each.error_code, partition_name(topic, each.partition_index)));
     }
     if (each.committed_offset.is_none()) continue;
     out.push_back({{topic, each.partition_index},

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "base/topic_name.hpp"
 #include "client/admin/admin_topics.hpp"
 #include "wire/messages/list_offsets.hpp"
 
@@ -17,7 +18,7 @@ using wire::MetadataResponse;
 std::vector<std::string> names_of(const std::vector<OffsetQuery>& queries) {
   std::vector<std::string> names;
   for (const OffsetQuery& query : queries) {
-    names.push_back(fmt::format("{}-{}", query.partition.topic, query.partition.partition.value));
+    names.push_back(partition_name(query.partition.topic, query.partition.partition));
   }
   return names;
 }

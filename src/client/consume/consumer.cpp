@@ -330,10 +330,10 @@ Result<Offset> ConsumerCalls::position(const TopicPartition& partition, Millisec
     return fail(Error::client(Errc::would_deadlock, "the position is not known yet"));
   }
   if (!consume_->desk().wait(call_timeout(timeout), is_known)) {
-    return fail(Error::client(
-        Errc::timed_out,
-        fmt::format("no position of {}-{} within {} ms{}", partition.topic,
-                    partition.partition.value, timeout.count(), last_word_on(partition.topic))));
+    return fail(Error::client(Errc::timed_out,
+                              fmt::format("no position of {} within {} ms{}",
+                                          partition_name(partition.topic, partition.partition),
+                                          timeout.count(), last_word_on(partition.topic))));
   }
   return found;
 }

@@ -8,6 +8,7 @@
 
 #include "base/assert.hpp"
 #include "base/broker_errors.hpp"
+#include "base/topic_name.hpp"
 #include "client/cluster/handle_access.hpp"
 
 namespace dohle::client {
@@ -346,7 +347,7 @@ void ConsumerLoop::on_listed(const Lookups& lookups, Result<wire::ListOffsetsRes
                 Error::client(Errc::malformed, "the answer has no entry for the partition"));
     } else if (at->second.error_code != broker_error::none) {
       const auto where =
-          fmt::format("find an offset in {}-{}", lookup.where.topic, lookup.where.partition.value);
+          "find an offset in " + partition_name(lookup.where.topic, lookup.where.partition);
       const Error why = Error::broker(at->second.error_code, where);
       if (why.is_retriable()) cluster().doubt();
       not_found(lookup, why);
@@ -371,12 +372,12 @@ void ConsumerLoop::commit(std::vector<PartitionOffset> offsets, Done then, TimeP
   // Without a generation the server would accept the commit while the group is empty, although
   // other members may have committed later offsets meanwhile.
   if (is_subscribed() && group_->generation().is_none() && !offsets.empty()) {
-    return then(fail(
-        Error::client(Errc::not_owner,
-                      fmt::format("commit {}-{}: this consumer is no member of group {} at "
-                                  "present; it joins again with its next poll",
-                                  offsets.front().partition.topic,
-                                  offsets.front().partition.partition.value, options.group_id))));
+    return then(fail(Error::client(
+        Errc::not_owner, fmt::format("commit {}: this consumer is no member of group {} at "
+                                     "present; it joins again with its next poll",
+                                     partition_name(offsets.front().partition.topic,
+                                                    offsets.front().partition.partition),
+                                     options.group_id))));
   }
   std::ranges::sort(offsets, {}, &PartitionOffset::partition);
   deadline = std::min<TimePoint>(deadline, now() + options.default_api_timeout);

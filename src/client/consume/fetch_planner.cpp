@@ -10,6 +10,7 @@
 
 #include "base/assert.hpp"
 #include "base/broker_errors.hpp"
+#include "base/topic_name.hpp"
 #include "wire/compression.hpp"
 
 namespace dohle::client {
@@ -25,7 +26,7 @@ constexpr std::size_t min_expansion_bytes = std::size_t{8} << 20;
 constexpr Duration min_error_wait = std::chrono::milliseconds(10);
 
 std::string name_of(const TopicPartition& where) {
-  return fmt::format("{}-{}", where.topic, where.partition.value);
+  return partition_name(where.topic, where.partition);
 }
 
 Error not_assigned(const TopicPartition& where) {

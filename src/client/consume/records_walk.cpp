@@ -1,10 +1,9 @@
 #include "client/consume/records_walk.hpp"
 
-#include <fmt/format.h>
-
 #include <utility>
 
 #include "base/assert.hpp"
+#include "base/topic_name.hpp"
 
 namespace dohle::client {
 
@@ -86,8 +85,7 @@ bool RecordsWalk::open_batch() {
 
 void RecordsWalk::on_damage(const Error& why) {
   const RecordsRun& run = runs_[run_];
-  const Error where =
-      why.within(fmt::format("{}-{}", run.where->topic, run.where->partition.value));
+  const Error where = why.within(partition_name(run.where->topic, run.where->partition));
   if (const auto damage = options_.damage.lock()) {
     damage->on_damage(*run.where, run.serial, Offset{next_offset_}, where);
   }

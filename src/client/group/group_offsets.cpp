@@ -7,6 +7,7 @@
 
 #include "base/assert.hpp"
 #include "base/broker_errors.hpp"
+#include "base/topic_name.hpp"
 #include "client/group/coordinator.hpp"
 
 namespace dohle::client {
@@ -67,9 +68,8 @@ Result<void> outcome_of(const wire::OffsetCommitResponse& answer) {
   for (const auto& topic : answer.topics) {
     for (const auto& partition : topic.partitions) {
       if (partition.error_code == broker_error::none) continue;
-      const Error why =
-          Error::broker(partition.error_code,
-                        fmt::format("commit {}-{}", topic.name, partition.partition_index.value));
+      const Error why = Error::broker(
+          partition.error_code, "commit " + partition_name(topic.name, partition.partition_index));
       // An error that a retry cannot cure takes precedence.
       if (!first || (is_worth_retrying(*first) && !is_worth_retrying(why))) first = why;
     }
@@ -84,9 +84,9 @@ Result<void> collect(const Topics& topics, std::vector<PartitionOffset>& into) {
     for (const auto& each : topic.partitions) {
       const TopicPartition where{topic.name, each.partition_index};
       if (each.error_code != broker_error::none) {
-        return fail(Error::broker(
-            each.error_code,
-            fmt::format("committed offset of {}-{}", where.topic, where.partition.value)));
+        return fail(
+            Error::broker(each.error_code,
+                          "committed offset of " + partition_name(where.topic, where.partition)));
       }
       if (each.committed_offset.value < 0) continue;
       into.push_back({where,

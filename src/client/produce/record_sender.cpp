@@ -85,7 +85,7 @@ IntakeTopic::Partition::Partition(RecordSender& core_, IntakeTopic& topic_, Part
       id(id_),
       queue(core_.budget, core_.queue_settings, core_.client().environment(),
             core_.weak_from_this(), topic_.serial, id_),
-      sender(*this, fmt::format("{}-{}", topic_.name, id_.value)),
+      sender(*this, partition_name(topic_.name, id_)),
       retries(core_.cluster().retry_backoff()) {}
 
 void IntakeTopic::Partition::on_settled(const client::SealedBatch& batch,
@@ -352,8 +352,8 @@ void RecordSender::on_stall_time() {
   if (log.level() <= LogLevel::warning) {
     log.log(
         LogLevel::warning, "producer",
-        fmt::format("records for {}-{}{} wait {} s for their outcome: {}", first->topic.name,
-                    first->id.value,
+        fmt::format("records for {}{} wait {} s for their outcome: {}",
+                    partition_name(first->topic.name, first->id),
                     others == 0 ? std::string() : fmt::format(" and {} more partitions", others),
                     waited, why_stalled(*first)));
   }
@@ -662,7 +662,7 @@ client::ProduceVerdict RecordSender::verdict_of(const Sent& sent, const AnswerIn
   if (heard != nullptr && heard->error_code == broker_error::none) {
     return {.base_offset = heard->base_offset, .append_time = heard->log_append_time_ms};
   }
-  const std::string where = fmt::format("produce to {}-{}", topic.name, sent.partition->id.value);
+  const std::string where = "produce to " + partition_name(topic.name, sent.partition->id);
   if (heard == nullptr) {
     return {.error = Error::client(Errc::malformed, where + ": the answer has no entry for it")
                          .with_retriable(true),
@@ -717,8 +717,8 @@ void RecordSender::warn_of_refusals(const Partition& partition, const Error& why
   Logger& log = client_->environment().logger;
   if (log.level() > LogLevel::warning) return;
   log.log(LogLevel::warning, "producer",
-          fmt::format("records for {}-{} are refused again, {} times in a row so far: {}",
-                      partition.topic.name, partition.id.value, times, why.to_string()));
+          fmt::format("records for {} are refused again, {} times in a row so far: {}",
+                      partition_name(partition.topic.name, partition.id), times, why.to_string()));
 }
 
 // Time.
@@ -758,10 +758,10 @@ std::string RecordSender::why_unsent(const Partition& partition) const {
 
 Error RecordSender::unsent_in_time(const Partition& partition) const {
   const std::string trouble = why_unsent(partition);
-  return Error::client(
-      Errc::timed_out,
-      fmt::format("produce to {}-{}: delivery_timeout passed before it was sent{}{}",
-                  partition.topic.name, partition.id.value, trouble.empty() ? "" : ": ", trouble));
+  return Error::client(Errc::timed_out,
+                       fmt::format("produce to {}: delivery_timeout passed before it was sent{}{}",
+                                   partition_name(partition.topic.name, partition.id),
+                                   trouble.empty() ? "" : ": ", trouble));
 }
 
 // Endings.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/broker_errors.hpp"
+#include "base/topic_name.hpp"
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
 #include "log/partition_log.hpp"
@@ -37,7 +38,7 @@ class Partition {
 
   [[nodiscard]] const std::string& topic() const { return topic_; }
   [[nodiscard]] PartitionId index() const { return index_; }
-  [[nodiscard]] std::string name() const { return topic_ + "-" + std::to_string(index_.value); }
+  [[nodiscard]] std::string name() const { return dohle::partition_name(topic_, index_); }
 
   /// Why it cannot be used; null when it can.
   [[nodiscard]] const Error* fault() const {

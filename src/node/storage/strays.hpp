@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/disk.hpp"
+#include "base/topic_name.hpp"
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
 #include "node/storage/catalog.hpp"
@@ -18,9 +19,9 @@ struct PartitionDirectory {
   std::string topic;
   std::int32_t partition = 0;
 };
-/// "money-0": what a partition is called, and its directory.
+/// As dohle::partition_name.
 [[nodiscard]] inline std::string partition_name(std::string_view topic, std::int32_t index) {
-  return std::string(topic) + "-" + std::to_string(index);
+  return dohle::partition_name(topic, PartitionId{index});
 }
 /// Reads "money-0"; nothing if the name is not of that form.
 [[nodiscard]] std::optional<PartitionDirectory> parse_partition_directory(std::string_view name);
