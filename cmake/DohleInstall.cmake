@@ -3,7 +3,7 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-set(DOHLE_ROOMS_SHIPPED base wire auth net disk log client node messaging)
+set(DOHLE_ROOMS_SHIPPED base wire frames auth net disk log client node messaging)
 
 # Static, unless BUILD_SHARED_LIBS says otherwise.
 add_library(dohle_library)

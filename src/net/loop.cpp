@@ -12,9 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/assert.hpp"
 #include "base/core_yield.hpp"
+#include "frames/read_buffers.hpp"
 #include "net/poller.hpp"
-#include "net/read_buffers.hpp"
 #include "net/system.hpp"
 #include "net/timer_wheel.hpp"
 
@@ -62,7 +63,7 @@ struct Loop::State {
   Now now = clock.now();
   TimePoint turn_end = never;
   Poller poller;
-  ReadBuffers read_buffers;
+  frames::ReadBuffers read_buffers;
   TimerWheel timers{now.mono};
   std::vector<Task> at_turn_end;
   std::vector<Task> ending;  // keeps its capacity, as `running` does
@@ -105,12 +106,14 @@ Loop::~Loop() {
 
 void Loop::run() {
   const WithoutPipeSignal without_pipe_signal;
+  DOHLE_ASSERT(state_->thread_id == std::thread::id(), "a loop runs in two threads");
   state_->thread_id = std::this_thread::get_id();
   while (!state_->is_stopping) turn();
   state_->thread_id = std::thread::id();
 }
 
 void Loop::start(std::string name) {
+  DOHLE_ASSERT(!state_->thread.joinable(), "a loop is started twice");
   state_->thread = std::thread([this, name = std::move(name)] {
     ::pthread_setname_np(::pthread_self(), name.substr(0, 15).c_str());
     run();
@@ -123,6 +126,7 @@ void Loop::stop() {
 }
 
 void Loop::join() {
+  DOHLE_ASSERT(!is_loop_thread(), "a loop waits for its own end");
   if (state_->thread.joinable()) state_->thread.join();
 }
 
@@ -242,7 +246,7 @@ Poller& Loop::poller() {
   return state_->poller;
 }
 
-ReadBuffers& Loop::read_buffers() {
+frames::ReadBuffers& Loop::read_buffers() {
   return state_->read_buffers;
 }
 
@@ -266,6 +270,7 @@ void Loop::end_turn() {
 }
 
 void Loop::measure_turns() {
+  DOHLE_ASSERT(state_->thread_id == std::thread::id(), "turns are measured before the first");
   state_->is_measured = true;
 }
 

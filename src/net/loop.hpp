@@ -7,11 +7,15 @@
 
 #include "base/executor.hpp"
 #include "base/time.hpp"
+#include "base/turns.hpp"
+
+namespace dohle::frames {
+class ReadBuffers;
+}  // namespace dohle::frames
 
 namespace dohle::net {
 
 class Poller;
-class ReadBuffers;
 
 /// The event loop: one thread, its descriptors, its timers, and what other threads post to it.
 ///
@@ -25,7 +29,7 @@ class ReadBuffers;
 /// same.
 ///
 /// Throws std::system_error when the system has no descriptors left for it.
-class Loop final : public Executor {
+class Loop final : public Executor, public Turns {
  public:
   explicit Loop(Duration busy_poll = Duration::zero());
   /// Stops and joins. Tasks that did not run are destroyed, in the calling thread.
@@ -46,6 +50,7 @@ class Loop final : public Executor {
   [[nodiscard]] bool is_loop_thread() const override;
   TimerId arm(TimePoint at, Task task) override;
   void cancel(TimerId id) override;
+  void at_turn_end(Task task) override;
   [[nodiscard]] Now tick() const override;
   [[nodiscard]] TimePoint mono_now() const override;
   [[nodiscard]] TimePoint turn_end() const override;
@@ -59,9 +64,6 @@ class Loop final : public Executor {
     return Timestamp{published_wall_.load(std::memory_order_relaxed)};
   }
 
-  /// Runs `task` when the present turn ends. Loop thread.
-  void at_turn_end(Task task);
-
   /// From here on each turn's CPU time is measured, at the price of one look at a clock. Before
   /// run().
   void measure_turns();
@@ -71,7 +73,7 @@ class Loop final : public Executor {
 
   // For net's own files.
   [[nodiscard]] Poller& poller();
-  [[nodiscard]] ReadBuffers& read_buffers();
+  [[nodiscard]] frames::ReadBuffers& read_buffers();
 
  private:
   struct State;

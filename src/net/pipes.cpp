@@ -5,7 +5,9 @@
 #include <mutex>
 #include <utility>
 
-#include "net/pipe_end.hpp"
+#include "base/assert.hpp"
+#include "frames/framed_connection.hpp"
+#include "net/pipe_stream.hpp"
 
 namespace dohle::net {
 
@@ -13,6 +15,24 @@ namespace {
 
 constexpr std::size_t max_waiting = 1024;
 constexpr std::uint16_t first_free_port = 32'768;
+
+/// A connection at one end of a pipe, and its stream.
+struct PipeConnection {
+  PipeConnection(Executor& loop, const ConnectionLimits& limits, std::string dialed,
+                 std::shared_ptr<Pipe> pipe, Pipe::Side side)
+      : framed(std::make_shared<frames::FramedConnection>(
+            frames::OnLoop{loop, dynamic_cast<Turns*>(&loop), nullptr}, limits,
+            frames::PeerNames{"pipe", std::move(dialed)})) {
+    // What is unread at the other side is the second half of the limit of the write queue.
+    auto made = std::make_unique<PipeStream>(loop, *framed, std::move(pipe), side,
+                                             limits.max_write_queue_bytes / 2);
+    stream = std::shared_ptr<PipeStream>(framed, made.get());
+    framed->set_stream(std::move(made));
+  }
+
+  std::shared_ptr<frames::FramedConnection> framed;
+  std::shared_ptr<PipeStream> stream;  // keeps `framed`, too
+};
 
 // A listener's part that the connections on their way to it keep alive. On its loop only.
 class PipeAccepting {
@@ -43,13 +63,13 @@ class PipeAccepting {
 
  private:
   void take(const std::shared_ptr<Pipe>& pipe) {
-    const auto end = std::make_shared<PipeEnd>(loop_, limits_, pipe, Pipe::Side::accepting);
-    pipe->attach(Pipe::Side::accepting, loop_, end);
-    ConnectionEvents* events = acceptor_.on_accept(std::make_unique<PipeConnection>(end));
-    if (events == nullptr || end->is_closed()) return end->close();
-    end->set_events(events);
+    const PipeConnection made(loop_, limits_, "pipe", pipe, Pipe::Side::accepting);
+    made.stream->attach(made.stream);
+    ConnectionEvents* events = acceptor_.on_accept(made.framed->handle());
+    if (events == nullptr || made.framed->is_closed()) return made.framed->close();
+    made.framed->set_events(events);
     pipe->tell_opened();
-    end->opened();
+    made.stream->opened();
   }
 
   Executor& loop_;
@@ -150,14 +170,14 @@ class PipeDialer final : public Dialer {
   std::unique_ptr<Connection> dial(const Endpoint& to, const DialOptions& options,
                                    ConnectionEvents& events) override {
     const auto pipe = std::make_shared<Pipe>();
-    auto end = std::make_shared<PipeEnd>(loop_, options.limits, pipe, Pipe::Side::dialing);
-    end->set_events(&events);
-    pipe->attach(Pipe::Side::dialing, loop_, end);
-    end->begin_dial(to, options.connect_timeout);
+    const PipeConnection made(loop_, options.limits, to.to_string(), pipe, Pipe::Side::dialing);
+    made.framed->set_events(&events);
+    made.stream->attach(made.stream);
+    made.stream->begin_dial(options.connect_timeout);
     if (!registry_->dial(to, pipe)) {
-      loop_.post([end] { end->dial_failed("nobody listens there"); });
+      loop_.post([stream = made.stream] { stream->dial_failed("nobody listens there"); });
     }
-    return std::make_unique<PipeConnection>(std::move(end));
+    return made.framed->handle();
   }
 
  private:

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "base/assert.hpp"
+
 namespace dohle::net {
 
 namespace {
@@ -56,6 +58,7 @@ WatchId Poller::watch(int descriptor, Watcher& watcher) {
   epoll_event event{.events = both_ways, .data = {.u64 = id}};
   if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) != 0) return 0;
   free_.pop_back();
+  DOHLE_ASSERT(slots_[index].watcher == nullptr, "a slot that is free has a watcher");
   slots_[index].watcher = &watcher;
   return id;
 }
@@ -67,7 +70,9 @@ Poller::Slot* Poller::find(WatchId id) {
 }
 
 void Poller::hand_over(WatchId id, Watcher& watcher) {
-  if (Slot* slot = find(id)) slot->watcher = &watcher;
+  Slot* slot = find(id);
+  DOHLE_ASSERT(slot != nullptr, "a watch is handed over that was removed");
+  slot->watcher = &watcher;
 }
 
 void Poller::remove(WatchId id) {
@@ -93,6 +98,7 @@ void Poller::tell(const Clock& clock, TimePoint end) {
     const epoll_event& event = ready_[told_count_++];
     Slot* slot = find(event.data.u64);
     if (slot == nullptr) continue;
+    DOHLE_ASSERT(slot->watcher != nullptr, "a watch that is told has no watcher");
     slot->watcher->on_ready(event.events);
     if (clock.mono() >= end) return;
   }

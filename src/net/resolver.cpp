@@ -3,6 +3,8 @@
 #include <deque>
 #include <thread>
 
+#include "base/assert.hpp"
+
 namespace dohle::net {
 
 namespace {
@@ -58,6 +60,7 @@ void Resolver::work(const std::shared_ptr<Queue>& queue) {
     {
       const std::lock_guard guard(queue->mutex);
       if (queue->queries.empty()) {
+        DOHLE_ASSERT(queue->threads > 0, "more threads end than ask for names");
         --queue->threads;
         return;
       }

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <system_error>
 
+#include "base/assert.hpp"
+
 namespace dohle::net {
 
 std::string text_of_errno(int code) {
@@ -47,6 +49,7 @@ Result<std::vector<SocketAddress>> addresses_of(const Endpoint& endpoint, Lookup
   std::vector<SocketAddress> addresses;
   for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next) {
     SocketAddress& address = addresses.emplace_back();
+    DOHLE_ASSERT(entry->ai_addrlen <= sizeof address.storage, "an address has no place");
     std::memcpy(&address.storage, entry->ai_addr, entry->ai_addrlen);
     address.size = entry->ai_addrlen;
   }

@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "base/assert.hpp"
+#include "frames/framed_connection.hpp"
 #include "net/poller.hpp"
 #include "net/resolver.hpp"
 #include "net/socket.hpp"
@@ -66,6 +68,7 @@ class Dial final : public std::enable_shared_from_this<Dial>, public Watcher {
 
   // The outcome comes as an event; false, with errno set, when there will be none.
   bool connect(const SocketAddress& address) {
+    DOHLE_ASSERT(watch_ == 0, "two addresses are tried at once");
     socket_ = tcp_socket(address.family(), options_.limits);
     if (!socket_.is_open()) return false;
     if (::connect(socket_.number(), address.get(), address.size) != 0 && errno != EINPROGRESS) {
@@ -95,7 +98,7 @@ class Dial final : public std::enable_shared_from_this<Dial>, public Watcher {
 
   void fail(const Error& why) {
     const auto self = shared_from_this();
-    stream_.dial_failed(why);
+    stream_.failed(why);
   }
 
   void end_attempt() {
@@ -124,12 +127,17 @@ TcpDialer::~TcpDialer() = default;
 
 std::unique_ptr<Connection> TcpDialer::dial(const Endpoint& to, const DialOptions& options,
                                             ConnectionEvents& events) {
-  auto stream = std::make_shared<TcpStream>(*loop_, options.limits, to.to_string());
-  stream->set_events(&events);
+  const std::string name = to.to_string();
+  const auto connection = std::make_shared<frames::FramedConnection>(
+      frames::OnLoop{*loop_, loop_, &loop_->read_buffers()}, options.limits,
+      frames::PeerNames{name, name});
+  connection->set_events(&events);
+  auto stream = std::make_unique<TcpStream>(*loop_, *connection);
   const auto dial = std::make_shared<Dial>(*loop_, to, options, *stream);
   stream->set_dial(dial);
+  connection->set_stream(std::move(stream));
   dial->begin(*resolver_);
-  return std::make_unique<TcpConnection>(std::move(stream));
+  return connection->handle();
 }
 
 }  // namespace dohle::net

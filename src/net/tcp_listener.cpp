@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <chrono>
 
+#include "base/assert.hpp"
+#include "frames/framed_connection.hpp"
 #include "net/poller.hpp"
 #include "net/socket.hpp"
 #include "net/tcp.hpp"
@@ -126,11 +128,18 @@ class Accepting final : public std::enable_shared_from_this<Accepting>, public W
   }
 
   void take(Descriptor socket, const SocketAddress& peer) {
-    auto stream = std::make_shared<TcpStream>(loop_, limits_, peer.endpoint().to_string());
-    ConnectionEvents* events = acceptor_.on_accept(std::make_unique<TcpConnection>(stream));
-    if (events == nullptr || stream->is_closed()) return stream->close();
-    stream->set_events(events);
-    stream->opened(std::move(socket), 0);
+    DOHLE_ASSERT(!is_paused_ && socket_.is_open(), "a listener that does not accept accepts");
+    const std::string name = peer.endpoint().to_string();
+    const auto connection = std::make_shared<frames::FramedConnection>(
+        frames::OnLoop{loop_, &loop_, &loop_.read_buffers()}, limits_,
+        frames::PeerNames{name, name});
+    auto stream = std::make_unique<TcpStream>(loop_, *connection);
+    TcpStream& opening = *stream;
+    connection->set_stream(std::move(stream));
+    ConnectionEvents* events = acceptor_.on_accept(connection->handle());
+    if (events == nullptr || connection->is_closed()) return connection->close();
+    connection->set_events(events);
+    opening.opened(std::move(socket), 0);
   }
 
   Loop& loop_;

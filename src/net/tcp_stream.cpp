@@ -8,53 +8,53 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 
+#include "base/assert.hpp"
 #include "base/disk.hpp"
-#include "net/frame_delivery.hpp"
 
 namespace dohle::net {
 
 namespace {
 
-// One connection may take that much in one turn of the loop before the others have theirs. Who
-// reads as fast as we write would never fill its socket.
-constexpr std::size_t read_bytes_per_turn = std::size_t{1} << 20;
-constexpr std::size_t write_bytes_per_turn = std::size_t{1} << 20;
-constexpr std::size_t flush_above_bytes = 256 * 1024;
+// What one call writes at most, and what is dropped of bytes that nobody reads any more.
+constexpr std::size_t max_write_bytes = std::size_t{1} << 20;
+constexpr std::size_t max_dropped_bytes = std::size_t{1} << 20;
+// Of a range of a file that has no descriptor and is not in memory, read for one write.
+constexpr std::size_t max_range_read_bytes = 256 * 1024;
 constexpr std::size_t pieces_per_write = IOV_MAX;
+
+// What a call that sent fewer bytes than it was asked to, or failed, says of the next one.
+Result<Moved> sent_bytes(ssize_t sent, std::size_t asked, WriteQueue& from) {
+  if (sent >= 0) {
+    const auto bytes = static_cast<std::size_t>(sent);
+    from.consume(bytes);
+    return Moved{bytes, bytes < asked ? StreamState::blocked : StreamState::ready};
+  }
+  if (errno == EINTR) return Moved{};
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return Moved{0, StreamState::blocked};
+  return fail(Error::client(Errc::connection_lost, text_of_errno(errno)));
+}
 
 }  // namespace
 
-TcpStream::TcpStream(Loop& loop, const ConnectionLimits& limits, std::string peer)
-    : loop_(loop),
-      limits_(limits),
-      peer_(std::move(peer)),
-      in_(limits.max_frame_bytes, loop.read_buffers()),
-      idle_(loop, limits.idle_timeout) {}
-
-TcpStream::~TcpStream() {
-  close();
-}
-
 void TcpStream::opened(Descriptor socket, WatchId watch) {
-  const auto self = shared_from_this();
+  DOHLE_ASSERT(!socket_.is_open(), "a stream has one socket");
+  DOHLE_ASSERT(socket.is_open(), "a stream opens without a socket");
+  const bool had_watch = watch != 0;
   dial_.reset();
   socket_ = std::move(socket);
   watch_ = watch;
-  if (watch_ == 0) {
-    watch_ = loop_.poller().watch(socket_.number(), *this);
-    if (watch_ == 0) return failed(Error::client(Errc::connection_failed, text_of_errno(errno)));
-  } else {
+  if (had_watch) {
     loop_.poller().hand_over(watch_, *this);
-    is_readable_ = true;  // the event that the dial used up may have told of bytes, too
+  } else {
+    watch_ = loop_.poller().watch(socket_.number(), *this);
+    if (watch_ == 0) {
+      return events_.on_lost(Error::client(Errc::connection_failed, text_of_errno(errno)));
+    }
   }
   set_up_socket();
-  is_open_ = true;
-  idle_.begin(weak_from_this());
-  if (!is_closing_) events_->on_open();
-  if (!is_closed_) schedule_flush();
-  read_later();
+  // The event that the dial used up may have told of bytes, too.
+  events_.on_open(had_watch);
 }
 
 void TcpStream::set_up_socket() {
@@ -65,248 +65,92 @@ void TcpStream::set_up_socket() {
   ::setsockopt(socket_.number(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
-void TcpStream::failed(const Error& why) {
-  if (!is_closed_) end(why.within("connection to " + peer_));
-}
-
-void TcpStream::dial_failed(const Error& why) {
-  if (!is_closed_) end(why.within("connecting to " + peer_));
-}
-
-void TcpStream::end(Error why) {
-  const bool was_closing = is_closing_;
-  close();
-  if (!was_closing) events_->on_closed(std::move(why));
-}
-
-TcpStream::Written TcpStream::fail_later(Error why) {
-  is_broken_ = true;
-  loop_.post([self = shared_from_this(), why = std::move(why)] { self->failed(why); });
-  return Written::failed;
-}
-
 void TcpStream::close() {
-  if (is_closed_) return;
-  is_closed_ = true;
   dial_.reset();
-  idle_.end();
-  out_.clear();
-  loop_.poller().remove(std::exchange(watch_, 0));
+  if (watch_ != 0) loop_.poller().remove(std::exchange(watch_, 0));
   socket_.close();
-}
-
-void TcpStream::close_after_writes() {
-  if (is_closed_) return;
-  is_closing_ = true;
-  is_paused_ = true;
-  if (is_open_) flush();
-  if (out_.empty()) shut_down();
 }
 
 // Closing a socket with unread bytes makes the system reset the connection, and the other side may
 // lose our last words to that.
-void TcpStream::shut_down() {
-  if (is_open_ && !is_closed_) {
-    ::shutdown(socket_.number(), SHUT_WR);
-    ::recv(socket_.number(), nullptr, read_bytes_per_turn, MSG_TRUNC | MSG_DONTWAIT);
-  }
-  close();
+void TcpStream::end_writes() {
+  DOHLE_ASSERT(socket_.is_open(), "a stream that is not open ends its writes");
+  ::shutdown(socket_.number(), SHUT_WR);
+  ::recv(socket_.number(), nullptr, max_dropped_bytes, MSG_TRUNC | MSG_DONTWAIT);
 }
 
 void TcpStream::on_ready(std::uint32_t events) {
-  const auto self = shared_from_this();
-  const bool is_dead = (events & (EPOLLERR | EPOLLHUP)) != 0;
-  if (is_dead && is_closing_) return close();
-  if ((events & EPOLLOUT) != 0 && is_socket_full_) {
-    is_socket_full_ = false;
-    flush();
+  StreamNews news;
+  news.is_reset = (events & EPOLLERR) != 0;
+  news.is_dead = (events & (EPOLLERR | EPOLLHUP)) != 0;
+  news.may_write = (events & EPOLLOUT) != 0;
+  news.may_read = news.is_dead || (events & (EPOLLIN | EPOLLRDHUP)) != 0;
+  has_ended_ = has_ended_ || news.is_dead || (events & EPOLLRDHUP) != 0;
+  events_.on_news(news);
+}
+
+Result<Moved> TcpStream::read(const ReadRoom& into) {
+  DOHLE_ASSERT(socket_.is_open() && into.bytes > 0, "nothing can be read");
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(into.pieces.data());
+  message.msg_iovlen = into.count;
+  const ssize_t got = ::recvmsg(socket_.number(), &message, 0);
+  if (got > 0) {
+    // A short read emptied the socket, and an event will tell of more.
+    const auto bytes = static_cast<std::size_t>(got);
+    const bool is_last = bytes < into.bytes && !has_ended_;
+    return Moved{bytes, is_last ? StreamState::blocked : StreamState::ready};
   }
-  if ((events & (EPOLLIN | EPOLLRDHUP)) == 0 && !is_dead) return;
-  is_readable_ = true;
-  has_ended_ = has_ended_ || is_dead || (events & EPOLLRDHUP) != 0;
-  if ((events & EPOLLERR) != 0 && is_paused_) {
-    return failed(Error::client(Errc::connection_lost, "reset by the other side"));
+  if (got == 0) return Moved{0, StreamState::ended};
+  if (errno == EINTR) return Moved{};
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return Moved{0, StreamState::blocked};
+  return fail(Error::client(Errc::connection_lost, text_of_errno(errno)));
+}
+
+Result<Moved> TcpStream::read_slices(SliceQueue& /*into*/, std::size_t /*max_bytes*/) {
+  DOHLE_ASSERT(hands_over_slices(), "a socket reads into memory");
+  return Moved{0, StreamState::blocked};
+}
+
+Result<Moved> TcpStream::write(WriteQueue& from) {
+  DOHLE_ASSERT(socket_.is_open() && !from.empty(), "nothing can be written");
+  if (const FileRange* range = from.front_range()) {
+    if (range->file->descriptor() >= 0) return send_range(*range, from);
+    if (auto read = from.read_front_range(max_range_read_bytes); !read) return fail(read.error());
   }
-  read();
+  return send_slices(from);
 }
 
-void TcpStream::read_later() {
-  if (is_read_scheduled_ || !is_readable_ || is_stopped()) return;
-  is_read_scheduled_ = true;
-  loop_.post([self = shared_from_this()] {
-    self->is_read_scheduled_ = false;
-    self->read();
-  });
-}
-
-void TcpStream::read() {
-  if (hand_out_frames(in_, *this) == Delivery::stopped) return;
-  for (std::size_t taken = 0; is_readable_ && !is_stopped() && taken < read_bytes_per_turn;) {
-    if (!has_room()) break;
-    auto room = in_.room();
-    msghdr message{};
-    message.msg_iov = room.pieces.data();
-    message.msg_iovlen = room.count;
-    const ssize_t got = ::recvmsg(socket_.number(), &message, 0);
-    if (got > 0) {
-      taken += static_cast<std::size_t>(got);
-      received(static_cast<std::size_t>(got), room.bytes);
-    } else if (got == 0) {
-      failed(Error::client(Errc::connection_lost, "closed by the other side"));
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      is_readable_ = false;
-      give_back_room();
-    } else if (errno != EINTR) {
-      failed(Error::client(Errc::connection_lost, text_of_errno(errno)));
-    }
-  }
-  in_.release_idle_buffer();
-  read_later();
-}
-
-// Asked when bytes are there to be read, so that nobody holds room with what it does not send.
-bool TcpStream::has_room() {
-  const std::size_t wanted = in_.room_wanted();
-  if (wanted == 0) return true;
-  switch (events_->on_frame_room(wanted)) {
-    case Admission::accept:
-      in_.grant_room(wanted);
-      return true;
-    case Admission::hold:
-      pause_reading();
-      return false;
-    case Admission::refuse:
-      break;
-  }
-  failed(Error::client(Errc::too_large, "there is no room for a frame of " +
-                                            std::to_string(in_.length()) + " bytes"));
-  return false;
-}
-
-void TcpStream::give_back_room() {
-  if (const std::size_t unused = in_.take_unused_room()) events_->on_frame_room_unused(unused);
-}
-
-void TcpStream::received(std::size_t bytes, std::size_t asked) {
-  idle_.moved();
-  // A short read emptied the socket, and an event will tell of more.
-  if (bytes < asked && !has_ended_) is_readable_ = false;
-  in_.wrote(bytes);
-  give_back_room();
-  hand_out_frames(in_, *this);
-}
-
-void TcpStream::resume_reading() {
-  if (!is_paused_ || is_closing_) return;
-  is_paused_ = false;
-  if (!is_open_) return;
-  loop_.post([self = shared_from_this()] { self->read(); });
-}
-
-bool TcpStream::send(Chain bytes) {
-  if (is_closed_ || is_closing_) return true;
-  out_.append(std::move(bytes));
-  was_full_ = was_full_ || out_.size() > limits_.max_write_queue_bytes;
-  if (is_open_) {
-    if (out_.size() > flush_above_bytes) {
-      flush();
-    } else {
-      schedule_flush();
-    }
-  }
-  return !was_full_;
-}
-
-void TcpStream::schedule_flush() {
-  if (is_flush_scheduled_ || is_socket_full_ || out_.empty()) return;
-  is_flush_scheduled_ = true;
-  loop_.at_turn_end([self = shared_from_this()] {
-    self->is_flush_scheduled_ = false;
-    self->flush();
-  });
-}
-
-void TcpStream::flush() {
-  if (!is_open_ || is_closed_ || is_broken_) return;
-  const std::size_t before = out_.size();
-  while (!out_.empty() && !is_socket_full_) {
-    if (before - out_.size() >= write_bytes_per_turn) {
-      flush_later();
-      break;
-    }
-    if (write_some() == Written::failed) return;
-  }
-  after_write();
-}
-
-void TcpStream::flush_later() {
-  if (is_flush_scheduled_) return;
-  is_flush_scheduled_ = true;
-  loop_.post([self = shared_from_this()] {
-    self->is_flush_scheduled_ = false;
-    self->flush();
-  });
-}
-
-TcpStream::Written TcpStream::write_some() {
-  if (auto ready = out_.materialize_front(); !ready) return fail_later(ready.error());
-  const FileRange* range = out_.front_range();
-  return range != nullptr ? send_range(*range) : send_slices();
-}
-
-TcpStream::Written TcpStream::send_range(const FileRange& range) {
+Result<Moved> TcpStream::send_range(const FileRange& range, WriteQueue& from) {
   auto offset = static_cast<off_t>(range.offset);
-  const std::size_t asked = std::min(range.size, write_bytes_per_turn);
+  const std::size_t asked = std::min(range.size, max_write_bytes);
   const ssize_t sent = ::sendfile(socket_.number(), range.file->descriptor(), &offset, asked);
   if (sent == 0) {
-    return fail_later(Error::storage(Errc::damaged, range.file->path() + " ends before byte " +
-                                                        std::to_string(range.offset + range.size)));
+    return fail(Error::storage(Errc::damaged, range.file->path() + " ends before byte " +
+                                                  std::to_string(range.offset + range.size)));
   }
-  // The file's own failures come back as EIO; a short count may also be a file's page boundary, so
-  // only the next call tells whether the socket is full.
+  // The file's own failures come back as EIO.
   if (sent < 0 && errno == EIO) {
-    return fail_later(Error::storage(Errc::io_error, range.file->path() + ": cannot be read"));
+    return fail(Error::storage(Errc::io_error, range.file->path() + ": cannot be read"));
   }
-  return wrote(sent, sent > 0 ? static_cast<std::size_t>(sent) : asked);
+  // A short count may also be a file's page boundary, so only the next call tells whether the
+  // socket is full.
+  return sent_bytes(sent, sent > 0 ? static_cast<std::size_t>(sent) : asked, from);
 }
 
-TcpStream::Written TcpStream::send_slices() {
+Result<Moved> TcpStream::send_slices(WriteQueue& from) {
   std::array<iovec, pieces_per_write> pieces;
   msghdr message{};
   message.msg_iov = pieces.data();
-  message.msg_iovlen = out_.gather(pieces);
+  message.msg_iovlen = from.gather(pieces);
+  DOHLE_ASSERT(message.msg_iovlen > 0, "a queue with bytes has no piece to send");
   std::size_t asked = 0;
   for (std::size_t i = 0; i < message.msg_iovlen; ++i) {
     asked += pieces[i].iov_len;
-    if (asked >= write_bytes_per_turn) message.msg_iovlen = i + 1;
+    if (asked >= max_write_bytes) message.msg_iovlen = i + 1;
   }
-  const int more = asked < out_.size() ? MSG_MORE : 0;
-  return wrote(::sendmsg(socket_.number(), &message, MSG_NOSIGNAL | more), asked);
-}
-
-TcpStream::Written TcpStream::wrote(ssize_t sent, std::size_t asked) {
-  if (sent >= 0) {
-    const auto bytes = static_cast<std::size_t>(sent);
-    idle_.moved();
-    out_.consume(bytes);
-    is_socket_full_ = bytes < asked;
-    return Written::something;
-  }
-  if (errno == EINTR) return Written::nothing;
-  if (errno == EAGAIN || errno == EWOULDBLOCK) {
-    is_socket_full_ = true;
-    return Written::nothing;
-  }
-  return fail_later(Error::client(Errc::connection_lost, text_of_errno(errno)));
-}
-
-void TcpStream::after_write() {
-  if (is_closing_ && out_.empty()) return shut_down();
-  if (!was_full_ || out_.size() > limits_.max_write_queue_bytes / 2) return;
-  was_full_ = false;
-  loop_.post([self = shared_from_this()] {
-    if (!self->is_closed_ && !self->is_closing_) self->events_->on_drained();
-  });
+  const int more = asked < from.size() ? MSG_MORE : 0;
+  return sent_bytes(::sendmsg(socket_.number(), &message, MSG_NOSIGNAL | more), asked, from);
 }
 
 }  // namespace dohle::net

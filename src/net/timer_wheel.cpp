@@ -5,6 +5,8 @@
 #include <tuple>
 #include <utility>
 
+#include "base/assert.hpp"
+
 namespace dohle::net {
 
 namespace {
@@ -43,6 +45,7 @@ TimerId TimerWheel::arm(TimePoint at, Task task) {
   const std::uint32_t index = free_.back();
   free_.pop_back();
   Timer& timer = timers_[index];
+  DOHLE_ASSERT(!timer.task, "a timer that is free has a task");
   timer.at = at;
   timer.order = ++last_order_;
   timer.task = std::move(task);
@@ -149,6 +152,7 @@ void TimerWheel::expire(TimePoint now) {
 }
 
 void TimerWheel::spread(int wheel, int slot) {
+  DOHLE_ASSERT(wheel > 0, "slots of the first wheel are not spread");
   const auto from = static_cast<std::size_t>((wheel << slot_bits) | slot);
   std::uint32_t index = std::exchange(first_[from], none);
   last_[from] = none;
@@ -171,6 +175,7 @@ Task TimerWheel::take_due() {
   while (due_taken_ < due_.size()) {
     const std::uint32_t index = find(due_[due_taken_++].id);
     if (index == none) continue;  // cancelled by a task before it
+    DOHLE_ASSERT(timers_[index].slot == not_in_slot, "a due timer is still in its wheel");
     Task task = std::move(timers_[index].task);
     free(index);
     return task;

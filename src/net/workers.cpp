@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/assert.hpp"
+
 namespace dohle::net {
 
 struct WorkerThreads::Pool {
@@ -28,6 +30,7 @@ struct WorkerThreads::Pool {
       Job job = std::move(jobs.front());
       jobs.pop_front();
       lock.unlock();
+      DOHLE_ASSERT(job.back != nullptr, "a job has no loop to be done on");
       job.work();
       job.back->post(std::move(job.done));
       lock.lock();
@@ -60,6 +63,7 @@ WorkerThreads::~WorkerThreads() {
 void WorkerThreads::run(Task job, Executor& back, Task done) {
   {
     const std::lock_guard guard(pool_->mutex);
+    DOHLE_ASSERT(!pool_->stopping, "workers that are ending get a job");
     pool_->jobs.push_back({std::move(job), &back, std::move(done)});
     if (pool_->idle < pool_->jobs.size() && pool_->threads.size() < pool_->max_threads) {
       pool_->threads.emplace_back([pool = pool_.get()] { pool->work(); });

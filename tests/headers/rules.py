@@ -14,9 +14,10 @@ Breach = namedtuple("Breach", "path line rule why")
 ARROWS = {
     "base": set(),
     "wire": {"base"},
-    "net": {"base"},
+    "frames": {"base"},
+    "net": {"base", "frames"},
     "disk": {"base"},
-    "sim": {"base"},
+    "sim": {"base", "frames"},
     "log": {"base", "wire"},
     "client": {"base", "wire"},
     "node": {"base", "wire", "log"},
@@ -37,7 +38,7 @@ INNER_ARROWS = {
         "admin": {"cluster", "group"},
     },
 }
-DECIDING = {"wire", "client", "log", "node", "messaging"}
+DECIDING = {"wire", "frames", "client", "log", "node", "messaging"}
 CODE = {".hpp", ".cpp"}
 TEXT = CODE | {".py", ".java", ".sh", ".cmake", ".txt", ".md", ""}
 TREES = ["src", "include", "tests", "bench", "examples", "scripts", "cmake", "docs"]

@@ -1,10 +1,12 @@
-#include "net/frame_reader.hpp"
+#include "frames/frame_reader.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
-namespace dohle::net {
+#include "base/assert.hpp"
+
+namespace dohle::frames {
 
 namespace {
 
@@ -25,13 +27,11 @@ FrameState FrameReader::state() {
   if (error_) return FrameState::broken;
   if (!has_length_) {
     if (available() < frame_prefix_bytes) return FrameState::need_bytes;
-    const auto length =
-        check_frame_length(load_frame_length(buffer_->data() + begin_), max_frame_bytes_);
+    const auto length = check_frame_length(take_prefix(), max_frame_bytes_);
     if (!length) {
       error_ = length.error();
       return FrameState::broken;
     }
-    begin_ += frame_prefix_bytes;
     length_ = *length;
     has_length_ = true;
     is_admitted_ = false;
@@ -43,14 +43,32 @@ FrameState FrameReader::state() {
   return available() >= length_ ? FrameState::frame : FrameState::need_bytes;
 }
 
+std::uint32_t FrameReader::take_prefix() {
+  if (buffers_ == nullptr) return load_frame_length(handed_over_.take(frame_prefix_bytes).data());
+  const std::uint32_t length = load_frame_length(buffer_->data() + begin_);
+  begin_ += frame_prefix_bytes;
+  return length;
+}
+
+void FrameReader::admit() {
+  DOHLE_ASSERT(has_length_ && !is_admitted_, "a frame is admitted before its length arrived");
+  is_admitted_ = true;
+}
+
 bool FrameReader::is_in_large_frame() const {
-  return has_length_ && is_admitted_ && length_ > large_frame_bytes;
+  return buffers_ != nullptr && has_length_ && is_admitted_ && length_ > large_frame_bytes;
 }
 
 std::size_t FrameReader::room_wanted() const {
   if (!is_in_large_frame()) return 0;
-  const std::size_t have = large_ != nullptr ? large_have_ : available();
+  const std::size_t have = large_ != nullptr ? large_have_ : in_buffer();
+  DOHLE_ASSERT(granted_ <= length_, "more room is granted than the frame is long");
   return std::min(length_, have + max_read_bytes) - granted_;
+}
+
+void FrameReader::grant_room(std::size_t bytes) {
+  DOHLE_ASSERT(bytes <= room_wanted(), "room is granted that no frame wants");
+  granted_ += bytes;
 }
 
 std::size_t FrameReader::take_unused_room() {
@@ -60,29 +78,35 @@ std::size_t FrameReader::take_unused_room() {
 
 void FrameReader::begin_large_frame() {
   large_ = Buffer::allocate(length_);
-  large_have_ = available();
+  large_have_ = in_buffer();
+  DOHLE_ASSERT(large_have_ < length_, "a frame that has arrived gets a buffer to arrive in");
   if (large_have_ != 0) std::memcpy(large_->data(), buffer_->data() + begin_, large_have_);
   begin_ = end_;
   was_large_ = true;
 }
 
 Slice FrameReader::take_frame() {
+  DOHLE_ASSERT(has_length_ && is_admitted_, "a frame is taken that was not admitted");
   has_length_ = false;
   granted_ = 0;
+  if (buffers_ == nullptr) return handed_over_.take(length_);
   if (large_ != nullptr) {
+    DOHLE_ASSERT(large_have_ == length_, "a frame is taken that has not arrived");
     Buffer* buffer = std::exchange(large_, nullptr);
     return {buffer, buffer->data(), length_};
   }
   was_large_ = length_ > large_frame_bytes;
   if (length_ == 0) return {};
+  DOHLE_ASSERT(in_buffer() >= length_, "a frame is taken that has not arrived");
   buffer_->retain();
   Slice frame(buffer_, buffer_->data() + begin_, length_);
   begin_ += length_;
   return frame;
 }
 
-FrameReader::Room FrameReader::room() {
-  Room room;
+ReadRoom FrameReader::room() {
+  DOHLE_ASSERT(buffers_ != nullptr, "a stream that hands over Slices reads into memory");
+  ReadRoom room;
   if (is_in_large_frame() && large_ == nullptr) begin_large_frame();
   if (large_ != nullptr) {
     const std::size_t missing = length_ - large_have_;
@@ -113,11 +137,11 @@ void FrameReader::make_room(std::size_t wanted) {
   if (buffer_->size() - begin_ >= least && end_ < buffer_->size()) return;
   if (is_shared) {
     Buffer* fresh = buffers_->take();
-    std::memcpy(fresh->data(), buffer_->data() + begin_, available());
+    std::memcpy(fresh->data(), buffer_->data() + begin_, in_buffer());
     buffer_->release();
     buffer_ = fresh;
   } else {
-    std::memmove(buffer_->data(), buffer_->data() + begin_, available());
+    std::memmove(buffer_->data(), buffer_->data() + begin_, in_buffer());
   }
   end_ -= std::exchange(begin_, 0);
 }
@@ -129,6 +153,8 @@ void FrameReader::wrote(std::size_t bytes) {
     bytes -= in_large;
   }
   end_ += bytes;
+  DOHLE_ASSERT(buffer_ == nullptr ? end_ == 0 : end_ <= buffer_->size(),
+               "more bytes are written than there was room for");
 }
 
 void FrameReader::release_idle_buffer() {
@@ -137,4 +163,4 @@ void FrameReader::release_idle_buffer() {
   begin_ = end_ = 0;
 }
 
-}  // namespace dohle::net
+}  // namespace dohle::frames

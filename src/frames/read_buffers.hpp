@@ -3,9 +3,10 @@
 #include <array>
 #include <cstddef>
 
+#include "base/assert.hpp"
 #include "base/slice.hpp"
 
-namespace dohle::net {
+namespace dohle::frames {
 
 /// Buffers of 64 KiB that the connections of one loop read small frames into. A connection has one
 /// only while bytes are in it, so idle connections hold none; a few spare ones are kept here.
@@ -26,6 +27,7 @@ class ReadBuffers {
     return count_ > 0 ? spare_[--count_] : Buffer::allocate(buffer_bytes);
   }
   void give_back(Buffer* buffer) {
+    DOHLE_ASSERT(buffer->size() == buffer_bytes, "a buffer comes back to where it was not from");
     if (count_ < spare_.size() && !buffer->is_shared()) {
       spare_[count_++] = buffer;
     } else {
@@ -38,4 +40,4 @@ class ReadBuffers {
   std::size_t count_ = 0;
 };
 
-}  // namespace dohle::net
+}  // namespace dohle::frames

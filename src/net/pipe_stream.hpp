@@ -7,15 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "base/byte_stream.hpp"
 #include "base/connection.hpp"
-#include "net/idle_watch.hpp"
-#include "net/loop.hpp"
-#include "net/pipe_frames.hpp"
-#include "net/stream_connection.hpp"
+#include "base/executor.hpp"
 
 namespace dohle::net {
 
-class PipeEnd;
+class PipeStream;
 
 /// What the two ends of a pipe share: for each end, what the other one sent and it has not fetched.
 /// Thread safety: any thread. An executor is only used under the lock and while its end is open, so
@@ -25,7 +23,7 @@ class Pipe {
   enum class Side : std::uint8_t { dialing, accepting };
 
   /// From now on `end` is told, on `loop`.
-  void attach(Side side, Executor& loop, std::weak_ptr<PipeEnd> end);
+  void attach(Side side, Executor& loop, std::weak_ptr<PipeStream> end);
   /// No use of the end's loop follows; what waits for it is dropped. The other side is told.
   void detach(Side side);
 
@@ -62,7 +60,7 @@ class Pipe {
   };
   struct Place {  // of one side
     Executor* loop = nullptr;
-    std::weak_ptr<PipeEnd> end;
+    std::weak_ptr<PipeStream> end;
     bool is_told = false;  // a fetch is under way
     News news;
   };
@@ -78,74 +76,50 @@ class Pipe {
   std::array<Way, 2> ways_;
 };
 
-/// One end of a pipe, on its own loop. Kept alive by its PipeConnection and by the work under way.
-class PipeEnd final : public std::enable_shared_from_this<PipeEnd> {
+/// One end of a pipe, on its own loop: gives the Slices that were written to the other end as they
+/// are. `window_bytes` may be unread at the other side; then it waits for room. Loop thread only.
+class PipeStream final : public ByteStream {
  public:
-  PipeEnd(Executor& loop, const ConnectionLimits& limits, std::shared_ptr<Pipe> pipe,
-          Pipe::Side side);
-  ~PipeEnd();
-  PipeEnd(const PipeEnd&) = delete;
-  PipeEnd& operator=(const PipeEnd&) = delete;
+  /// `events` owns the stream.
+  PipeStream(Executor& loop, StreamEvents& events, std::shared_ptr<Pipe> pipe, Pipe::Side side,
+             std::size_t window_bytes);
+  ~PipeStream() override { close(); }
+  PipeStream(const PipeStream&) = delete;
+  PipeStream& operator=(const PipeStream&) = delete;
 
-  /// For a dialing end: on_closed follows unless it opens in time.
-  void begin_dial(const Endpoint& to, std::chrono::milliseconds timeout);
-  void set_events(ConnectionEvents* events) { events_ = events; }
-  [[nodiscard]] ConnectionEvents& events() { return *events_; }
-
+  /// `self` keeps the stream's owner alive while something is told to it.
+  void attach(std::weak_ptr<PipeStream> self);
+  /// For a dialing end: it fails unless it opens in time.
+  void begin_dial(std::chrono::milliseconds timeout);
   void opened();
-  void failed(const Error& why);
   void dial_failed(std::string_view why);
   /// Something waits in the pipe.
   void fetch();
 
-  bool send(Chain bytes);
-  [[nodiscard]] std::size_t queued_bytes() const { return out_.size() + pipe_->unread_from(side_); }
-  /// What a file's range stands for is read when it goes into the pipe.
-  [[nodiscard]] std::size_t queued_memory_bytes() const { return queued_bytes(); }
-  void flush();
-  void pause_reading() { is_paused_ = true; }
-  void resume_reading();
-  void close();
-  void close_after_writes();
-
-  [[nodiscard]] const std::string& peer() const { return peer_; }
-  [[nodiscard]] bool is_closed() const { return is_closed_; }
-  [[nodiscard]] bool is_stopped() const {
-    return is_closed_ || is_paused_ || in_.size() < stop_below_;
-  }
+  Result<Moved> read(const ReadRoom& into) override;
+  [[nodiscard]] bool hands_over_slices() const override { return true; }
+  Result<Moved> read_slices(SliceQueue& into, std::size_t max_bytes) override;
+  Result<Moved> write(WriteQueue& from) override;
+  [[nodiscard]] std::size_t unread_bytes() const override { return pipe_->unread_from(side_); }
+  void end_writes() override {}  // closing does not take what was written from the other side
+  void close() override;
 
  private:
-  void end(Error why);
-  void fetch_later();
-  void hand_out();
-  void schedule_flush();
-  void tell_drained();
-  [[nodiscard]] TimePoint now() const { return loop_.tick().mono; }
+  [[nodiscard]] Moved took(std::size_t bytes);
+  [[nodiscard]] std::size_t room() const;
 
   Executor& loop_;
-  Loop* const turning_;  // the same, where it has turns that end
-  const ConnectionLimits limits_;
+  StreamEvents& events_;
   const std::shared_ptr<Pipe> pipe_;
   const Pipe::Side side_;
-  const std::string peer_ = "pipe";
-  Endpoint dialed_;
-  ConnectionEvents* events_ = nullptr;
-  PipeFrames in_;
-  Chain out_;
-  std::vector<Slice> slices_;   // keeps its capacity
-  std::size_t stop_below_ = 0;  // bytes left in in_ for the next turn
+  const std::size_t window_bytes_;
+  std::weak_ptr<PipeStream> self_;
+  SliceQueue arrived_;
+  std::vector<Slice> slices_;  // keeps its capacity
   bool is_open_ = false;
   bool is_closed_ = false;
-  bool is_closing_ = false;  // after what is queued is fetched
   bool is_other_closed_ = false;
-  bool is_paused_ = false;
-  bool is_fetch_scheduled_ = false;
-  bool is_flush_scheduled_ = false;
-  bool was_full_ = false;
-  IdleWatch idle_;
   TimerId dial_timer_ = 0;
 };
-
-using PipeConnection = StreamConnection<PipeEnd>;
 
 }  // namespace dohle::net

@@ -5,7 +5,7 @@
 
 #include "dohle/error.hpp"
 
-namespace dohle::net {
+namespace dohle::frames {
 
 inline constexpr std::size_t frame_prefix_bytes = 4;
 
@@ -28,4 +28,4 @@ enum class FrameState : std::uint8_t {
 /// Errc::malformed for a negative length, Errc::too_large for one above `max_bytes`.
 [[nodiscard]] Result<std::size_t> check_frame_length(std::uint32_t length, std::size_t max_bytes);
 
-}  // namespace dohle::net
+}  // namespace dohle::frames

@@ -4,12 +4,12 @@
 
 #include <cstddef>
 #include <deque>
-#include <optional>
 #include <span>
+#include <vector>
 
 #include "base/chain.hpp"
 
-namespace dohle::net {
+namespace dohle {
 
 /// Bytes that wait to be written, in order, and how far the first of them are. Owns no socket.
 /// Ranges of files stay such, but for short ones, which are read when they are appended.
@@ -21,14 +21,17 @@ class WriteQueue {
   /// Bytes of slices.
   [[nodiscard]] std::size_t memory_size() const { return memory_size_; }
 
-  /// A file range at the front that has a descriptor, to be sent by the kernel; null otherwise.
+  /// The file range at the front; null where a slice is.
   [[nodiscard]] const FileRange* front_range() const;
-  /// Fills `into` with the slices up to the next such range; returns how many.
+  /// Reads at most `max_bytes` of the range at the front into slices, which take its place.
+  Result<void> read_front_range(std::size_t max_bytes);
+  /// Fills `into` with the slices up to the next range; returns how many.
   [[nodiscard]] std::size_t gather(std::span<iovec> into) const;
   /// The first `bytes` are written.
   void consume(std::size_t bytes);
-  /// Turns ranges without a descriptor at the front into slices, 256 KiB at a time.
-  Result<void> materialize_front();
+  /// Moves the first `max_bytes` to the end of `into`, or all; ranges are read. Returns how many
+  /// bytes.
+  Result<std::size_t> take_slices(std::size_t max_bytes, std::vector<Slice>& into);
   void clear();
 
  private:
@@ -39,4 +42,4 @@ class WriteQueue {
   std::size_t memory_size_ = 0;
 };
 
-}  // namespace dohle::net
+}  // namespace dohle

@@ -1,10 +1,10 @@
-#include "net/write_queue.hpp"
+#include "base/write_queue.hpp"
 
 #include <array>
 
 #include <gtest/gtest.h>
 
-namespace dohle::net {
+namespace dohle {
 namespace {
 
 std::string gathered(const WriteQueue& queue) {
@@ -37,5 +37,29 @@ TEST(WriteQueue, gathers_no_more_than_it_is_given_room_for) {
   EXPECT_EQ(queue.gather(pieces), 3u);
 }
 
+TEST(WriteQueue, gives_slices_of_any_size_and_shares_them) {
+  const std::string text = "hello, shared world";
+  for (std::size_t bytes = 1; bytes <= text.size() + 1; ++bytes) {
+    WriteQueue queue;
+    const Slice first = Slice::copy_of(text.substr(0, 7));
+    queue.append(Chain(first));
+    queue.append(Chain(Slice::copy_of(text.substr(7))));
+    std::string taken;
+    while (!queue.empty()) {
+      std::vector<Slice> slices;
+      const auto moved = queue.take_slices(bytes, slices);
+      ASSERT_TRUE(moved.has_value());
+      EXPECT_EQ(*moved, std::min(bytes, text.size() - taken.size()));
+      if (taken.empty()) {
+        EXPECT_EQ(slices.front().data(), first.data());
+      }
+      for (const Slice& slice : slices) taken += slice.text();
+      EXPECT_EQ(queue.size(), text.size() - taken.size());
+      EXPECT_EQ(queue.memory_size(), queue.size());
+    }
+    EXPECT_EQ(taken, text);
+  }
+}
+
 }  // namespace
-}  // namespace dohle::net
+}  // namespace dohle

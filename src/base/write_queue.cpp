@@ -1,14 +1,14 @@
-#include "net/write_queue.hpp"
+#include "base/write_queue.hpp"
 
 #include <algorithm>
 
+#include "base/assert.hpp"
 #include "base/disk.hpp"
 
-namespace dohle::net {
+namespace dohle {
 
 namespace {
 
-constexpr std::size_t max_materialized_bytes = 256 * 1024;
 // A shorter range is read into memory: copying it costs less than the two calls that it would add
 // between the slices before and behind it.
 constexpr std::size_t min_sent_from_file_bytes = 16 * 1024;
@@ -53,8 +53,7 @@ void WriteQueue::append(Chain bytes) {
 
 const FileRange* WriteQueue::front_range() const {
   if (pieces_.empty()) return nullptr;
-  const auto* range = std::get_if<FileRange>(&pieces_.front());
-  return range != nullptr && range->file->descriptor() >= 0 ? range : nullptr;
+  return std::get_if<FileRange>(&pieces_.front());
 }
 
 std::size_t WriteQueue::gather(std::span<iovec> into) const {
@@ -68,6 +67,7 @@ std::size_t WriteQueue::gather(std::span<iovec> into) const {
 }
 
 void WriteQueue::consume(std::size_t bytes) {
+  DOHLE_ASSERT(bytes <= size_, "more bytes are written than were queued");
   size_ -= bytes;
   while (bytes > 0) {
     Chain::Piece& front = pieces_.front();
@@ -90,11 +90,10 @@ void WriteQueue::consume(std::size_t bytes) {
   }
 }
 
-Result<void> WriteQueue::materialize_front() {
-  if (pieces_.empty()) return {};
-  auto* range = std::get_if<FileRange>(&pieces_.front());
-  if (range == nullptr || range->file->descriptor() >= 0) return {};
-  const FileRange part{range->file, range->offset, std::min(range->size, max_materialized_bytes)};
+Result<void> WriteQueue::read_front_range(std::size_t max_bytes) {
+  auto* range = pieces_.empty() ? nullptr : std::get_if<FileRange>(&pieces_.front());
+  DOHLE_ASSERT(range != nullptr && max_bytes > 0, "no range of a file is at the front");
+  const FileRange part{range->file, range->offset, std::min(range->size, max_bytes)};
   Chain bytes;
   if (!part.file->view(part.offset, part.size, bytes)) {
     Chain unread;
@@ -103,6 +102,7 @@ Result<void> WriteQueue::materialize_front() {
     if (!read) return fail(read.error());
     bytes = Chain(*std::move(read));
   }
+  DOHLE_ASSERT(bytes.size() == part.size, "a range is not as long as the bytes it stands for");
   if (part.size == range->size) {
     pieces_.pop_front();
   } else {
@@ -116,9 +116,24 @@ Result<void> WriteQueue::materialize_front() {
   return {};
 }
 
+Result<std::size_t> WriteQueue::take_slices(std::size_t max_bytes, std::vector<Slice>& into) {
+  std::size_t taken = 0;
+  while (taken < max_bytes && !empty()) {
+    if (front_range() != nullptr) {
+      if (auto read = read_front_range(max_bytes - taken); !read) return fail(read.error());
+    }
+    const Slice& front = std::get<Slice>(pieces_.front());
+    const std::size_t part = std::min(front.size(), max_bytes - taken);
+    into.push_back(front.sub(0, part));
+    taken += part;
+    consume(part);
+  }
+  return taken;
+}
+
 void WriteQueue::clear() {
   pieces_.clear();
   size_ = memory_size_ = 0;
 }
 
-}  // namespace dohle::net
+}  // namespace dohle

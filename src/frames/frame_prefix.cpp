@@ -1,9 +1,9 @@
-#include "net/frame_prefix.hpp"
+#include "frames/frame_prefix.hpp"
 
 #include <string>
 #include <string_view>
 
-namespace dohle::net {
+namespace dohle::frames {
 
 namespace {
 
@@ -40,4 +40,4 @@ Result<std::size_t> check_frame_length(std::uint32_t length, std::size_t max_byt
   return length;
 }
 
-}  // namespace dohle::net
+}  // namespace dohle::frames

@@ -1,15 +1,13 @@
-#include "net/frame_reader.hpp"
+#include "frames/frame_reader.hpp"
 
 #include <algorithm>
 
-#include "sides.hpp"
+#include <gtest/gtest.h>
 
-namespace dohle::net {
+#include "framed_play.hpp"
+
+namespace dohle::frames {
 namespace {
-
-std::string framed_text(std::string_view body) {
-  return std::string(framed(body).text());
-}
 
 // Writes as much of `bytes` as there is room for, as a socket would. Returns the number of bytes.
 std::size_t receive(FrameReader& reader, std::string_view bytes) {
@@ -53,7 +51,7 @@ TEST(FrameReader, cuts_the_same_frames_from_pieces_of_any_size) {
   for (const std::string& body : bodies) stream += framed_text(body);
   for (const std::size_t piece :
        {std::size_t{1}, std::size_t{3}, std::size_t{4096}, std::size_t{65'536}, stream.size()}) {
-    FrameReader reader(1 << 20, buffers);
+    FrameReader reader(1 << 20, &buffers);
     const auto frames = feed(reader, stream, piece);
     ASSERT_EQ(frames.size(), bodies.size()) << piece;
     for (std::size_t i = 0; i < frames.size(); ++i) EXPECT_EQ(frames[i].text(), bodies[i]);
@@ -62,7 +60,7 @@ TEST(FrameReader, cuts_the_same_frames_from_pieces_of_any_size) {
 
 TEST(FrameReader, frames_that_are_held_are_not_overwritten) {
   ReadBuffers buffers;
-  FrameReader reader(1 << 20, buffers);
+  FrameReader reader(1 << 20, &buffers);
   std::string stream;
   for (int i = 0; i < 1000; ++i)
     stream += framed_text("frame " + std::to_string(i) + std::string(300, 'x'));
@@ -76,10 +74,10 @@ TEST(FrameReader, frames_that_are_held_are_not_overwritten) {
 
 TEST(FrameReader, lengths_that_make_no_sense_break_it) {
   ReadBuffers buffers;
-  FrameReader negative(1 << 20, buffers);
+  FrameReader negative(1 << 20, &buffers);
   EXPECT_TRUE(feed(negative, std::string("\xff\xff\xff\xff", 4), 4).empty());
   EXPECT_TRUE(negative.error().is(Errc::malformed));
-  FrameReader large(100, buffers);
+  FrameReader large(100, &buffers);
   EXPECT_TRUE(feed(large, framed_text(std::string(101, 'x')), 4).empty());
   EXPECT_TRUE(large.error().is(Errc::too_large));
   EXPECT_NE(large.error().message().find("100"), std::string_view::npos);
@@ -88,7 +86,7 @@ TEST(FrameReader, lengths_that_make_no_sense_break_it) {
 TEST(FrameReader, a_peer_with_another_protocol_is_named_by_its_first_bytes) {
   ReadBuffers buffers;
   const auto said = [&](std::string_view bytes) {
-    FrameReader reader(100, buffers);
+    FrameReader reader(100, &buffers);
     EXPECT_TRUE(feed(reader, bytes, bytes.size()).empty());
     return std::string(reader.error().message());
   };
@@ -100,7 +98,7 @@ TEST(FrameReader, a_peer_with_another_protocol_is_named_by_its_first_bytes) {
 
 TEST(FrameReader, a_frame_waits_until_its_length_is_admitted) {
   ReadBuffers buffers;
-  FrameReader reader(1 << 20, buffers);
+  FrameReader reader(1 << 20, &buffers);
   const std::string stream = framed_text("body");
   receive(reader, stream);
   EXPECT_EQ(reader.state(), FrameState::length);
@@ -115,7 +113,7 @@ TEST(FrameReader, cuts_the_same_frames_wherever_the_stream_is_split) {
   ReadBuffers buffers;
   const std::string stream = framed_text("first") + framed_text("") + framed_text("third");
   for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
-    FrameReader reader(1000, buffers);
+    FrameReader reader(1000, &buffers);
     auto frames = feed(reader, stream.substr(0, cut), 1000);
     for (Slice& frame : feed(reader, stream.substr(cut), 1000)) frames.push_back(std::move(frame));
     ASSERT_EQ(frames.size(), 3u) << cut;
@@ -127,7 +125,7 @@ TEST(FrameReader, cuts_the_same_frames_wherever_the_stream_is_split) {
 
 TEST(FrameReader, a_large_frame_after_a_large_one_is_received_in_place) {
   ReadBuffers buffers;
-  FrameReader reader(1 << 20, buffers);
+  FrameReader reader(1 << 20, &buffers);
   const std::string stream = framed_text(std::string(300'000, 'a'));
   ASSERT_EQ(feed(reader, stream, stream.size()).size(), 1u);
   // All bytes except those that fit beside the length are written directly into the frame's buffer.
@@ -141,7 +139,7 @@ TEST(FrameReader, a_large_frame_after_a_large_one_is_received_in_place) {
 
 TEST(FrameReader, a_large_frame_reserves_room_for_the_next_read) {
   ReadBuffers buffers;
-  FrameReader reader(10 << 20, buffers);
+  FrameReader reader(10 << 20, &buffers);
   const std::string stream = framed_text(std::string(1 << 20, 'a')) + framed_text("small");
   std::size_t at = receive(reader, std::string_view(stream).substr(0, 4));
   ASSERT_EQ(reader.state(), FrameState::length);
@@ -171,7 +169,7 @@ TEST(FrameReader, a_large_frame_reserves_room_for_the_next_read) {
 
 TEST(FrameReader, an_idle_connection_returns_its_buffer) {
   ReadBuffers buffers;
-  FrameReader reader(1000, buffers);
+  FrameReader reader(1000, &buffers);
   Buffer* const spare = buffers.take();
   buffers.give_back(spare);
   ASSERT_EQ(feed(reader, framed_text("frame"), 100).size(), 1u);
@@ -181,5 +179,56 @@ TEST(FrameReader, an_idle_connection_returns_its_buffer) {
   buffers.give_back(again);
 }
 
+std::vector<Slice> frames_of(FrameReader& reader) {
+  std::vector<Slice> taken;
+  for (;;) {
+    switch (reader.state()) {
+      case FrameState::length:
+        reader.admit();
+        break;
+      case FrameState::frame:
+        taken.push_back(reader.take_frame());
+        break;
+      default:
+        return taken;
+    }
+  }
+}
+
+TEST(FrameReader, cuts_the_same_frames_of_slices_wherever_the_stream_is_split) {
+  const std::string stream = framed_text("first") + framed_text("") + framed_text("third");
+  for (std::size_t i = 0; i <= stream.size(); ++i) {
+    for (std::size_t j = i; j <= stream.size(); ++j) {
+      FrameReader reader(1000, nullptr);
+      std::vector<Slice> all;
+      for (const auto& part : {stream.substr(0, i), stream.substr(i, j - i), stream.substr(j)}) {
+        reader.handed_over().add(Slice::copy_of(part));
+        for (Slice& frame : frames_of(reader)) all.push_back(std::move(frame));
+      }
+      ASSERT_EQ(all.size(), 3u) << i << ' ' << j;
+      EXPECT_EQ(all[0].text(), "first");
+      EXPECT_EQ(all[1].text(), "");
+      EXPECT_EQ(all[2].text(), "third");
+      EXPECT_TRUE(reader.handed_over().empty());
+    }
+  }
+}
+
+TEST(FrameReader, a_frame_within_one_slice_is_shared) {
+  FrameReader reader(1000, nullptr);
+  const Slice slice = Slice::copy_of(framed_text("shared"));
+  reader.handed_over().add(slice);
+  const auto taken = frames_of(reader);
+  ASSERT_EQ(taken.size(), 1u);
+  EXPECT_EQ(taken.front().data(), slice.data() + 4);
+}
+
+TEST(FrameReader, a_length_above_the_limit_breaks_it_when_slices_are_handed_over) {
+  FrameReader reader(5, nullptr);
+  reader.handed_over().add(Slice::copy_of(framed_text("123456")));
+  EXPECT_EQ(reader.state(), FrameState::broken);
+  EXPECT_TRUE(reader.error().is(Errc::too_large));
+}
+
 }  // namespace
-}  // namespace dohle::net
+}  // namespace dohle::frames

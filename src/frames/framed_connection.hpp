@@ -1,0 +1,116 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/byte_stream.hpp"
+#include "base/connection.hpp"
+#include "base/executor.hpp"
+#include "base/turns.hpp"
+#include "base/write_queue.hpp"
+#include "frames/frame_reader.hpp"
+
+namespace dohle::frames {
+
+/// The two names of a connection's other side.
+struct PeerNames {
+  std::string peer;    ///< what Connection::peer gives, and errors of an open connection say
+  std::string dialed;  ///< what errors of a failed dial say
+};
+
+/// The loop that a connection works on.
+struct OnLoop {
+  Executor& executor;
+  Turns* turns;          ///< the same, where it works in turns; null: it writes by tasks of its own
+  ReadBuffers* buffers;  ///< the loop's; null: the stream hands over Slices
+};
+
+/// Frames over a ByteStream: the length prefix and its limit, admission, the write queue, the end
+/// of an idle connection, and how much one connection may take of a turn of the loop. The only one
+/// there is: sockets, pipes and the simulated network differ in their streams alone.
+///
+/// Kept alive by its handle and by the work under way, so that a connection may be destroyed inside
+/// its own callback. It owns its stream. Loop thread only.
+class FramedConnection final : public std::enable_shared_from_this<FramedConnection>,
+                               public StreamEvents {
+ public:
+  /// The loop and what belongs to it outlive the connection.
+  FramedConnection(OnLoop on, const ConnectionLimits& limits, PeerNames names);
+  ~FramedConnection();
+  FramedConnection(const FramedConnection&) = delete;
+  FramedConnection& operator=(const FramedConnection&) = delete;
+
+  /// Before anything else. The stream tells this connection what happens to it.
+  void set_stream(std::unique_ptr<ByteStream> stream);
+  /// Before the stream opens or fails.
+  void set_events(ConnectionEvents* events) { events_ = events; }
+  /// What its owner holds: passes calls on, and closes when it is destroyed.
+  [[nodiscard]] std::unique_ptr<Connection> handle();
+
+  void on_open(bool may_read) override;
+  void on_news(StreamNews news) override;
+  void on_lost(const Error& why) override;
+
+  bool send(Chain bytes);
+  [[nodiscard]] std::size_t queued_bytes() const;
+  [[nodiscard]] std::size_t queued_memory_bytes() const;
+  void flush();
+  void pause_reading() { is_paused_ = true; }
+  void resume_reading();
+  void close();
+  void close_after_writes();
+  [[nodiscard]] const std::string& peer() const { return names_.peer; }
+  [[nodiscard]] bool is_closed() const { return is_closed_; }
+
+ private:
+  enum class Delivery : std::uint8_t {
+    wants_more,  ///< all that arrived was handed out
+    stopped,     ///< paused, held or closed meanwhile
+  };
+
+  [[nodiscard]] bool is_stopped() const { return is_closed_ || is_paused_; }
+  void end(Error why);
+  void fail_later(Error why);
+  void shut_down();
+  void moved() { last_moved_ = loop_.tick().mono; }
+  void watch_idle();
+  void look_idle();
+
+  // Reading.
+  void read_later();
+  void read();
+  [[nodiscard]] std::size_t read_some();
+  [[nodiscard]] Delivery hand_out();
+  void ask_admission();
+  [[nodiscard]] bool has_room();
+  void give_back_room();
+
+  // Writing.
+  void schedule_flush();
+  void flush_later();
+  [[nodiscard]] bool write_some();
+  void after_write();
+
+  Executor& loop_;
+  Turns* const turns_;
+  const ConnectionLimits limits_;
+  const PeerNames names_;
+  std::unique_ptr<ByteStream> stream_;
+  ConnectionEvents* events_ = nullptr;
+  FrameReader in_;
+  WriteQueue out_;
+  bool is_open_ = false;
+  bool is_closed_ = false;
+  bool is_closing_ = false;  // after what is queued is written
+  bool is_broken_ = false;   // writing failed; on_closed follows
+  bool is_paused_ = false;
+  bool may_read_ = false;  // there may be bytes that no further news tell of
+  bool may_write_ = false;
+  bool is_read_scheduled_ = false;
+  bool is_flush_scheduled_ = false;
+  bool was_full_ = false;
+  TimePoint last_moved_{};
+  TimerId idle_timer_ = 0;
+};
+
+}  // namespace dohle::frames
