@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.hpp"
+
 namespace dohle::sim {
 
 bool EventQueue::later(const Entry& a, const Entry& b) {
@@ -50,6 +52,7 @@ std::optional<TimePoint> EventQueue::next_at() {
 
 Task EventQueue::take() {
   drop_cancelled();
+  DOHLE_ASSERT(!heap_.empty(), "an event is taken that there is not");
   const std::uint32_t slot = heap_.front().slot;
   std::ranges::pop_heap(heap_, later);
   heap_.pop_back();

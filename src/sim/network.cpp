@@ -218,14 +218,9 @@ void Network::forget_closed() {
 std::unique_ptr<Connection> Network::dial(ProcessLoop& from, const Endpoint& to,
                                           const DialOptions& options, ConnectionEvents& events) {
   forget_closed();
-  auto stream = std::make_shared<Stream>(*this, next_stream_++, from, to, options, events);
-  if (from.is_alive()) {
-    streams_.push_back(stream);
-    stream->connect();
-  } else {
-    stream->process_ended(Side::dialer, false);
-  }
-  return std::make_unique<SimulatedConnection>(std::move(stream), Side::dialer);
+  const auto stream = std::make_shared<Stream>(*this, next_stream_++, from, to, options);
+  if (from.is_alive()) streams_.push_back(stream);
+  return stream->connect(events);
 }
 
 Result<std::unique_ptr<Listener>> Network::listen(ProcessLoop& at, const Endpoint& where,

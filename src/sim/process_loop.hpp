@@ -6,6 +6,8 @@
 
 #include "base/executor.hpp"
 #include "base/random.hpp"
+#include "base/turns.hpp"
+#include "frames/read_buffers.hpp"
 #include "sim/event_queue.hpp"
 
 namespace dohle::sim {
@@ -14,7 +16,7 @@ class Machine;
 class World;
 
 /// The loop and the clock of one life of a process. After `die` every call does nothing.
-class ProcessLoop final : public Executor, public Clock {
+class ProcessLoop final : public Executor, public Turns, public Clock {
  public:
   ProcessLoop(Machine& machine, std::string name, SeededRandom random);
 
@@ -22,12 +24,11 @@ class ProcessLoop final : public Executor, public Clock {
   [[nodiscard]] bool is_loop_thread() const override;
   TimerId arm(TimePoint at, Task task) override;
   void cancel(TimerId id) override;
+  void at_turn_end(Task task) override;
   [[nodiscard]] Now tick() const override { return now(); }
   [[nodiscard]] TimePoint mono() const override;
   [[nodiscard]] Timestamp wall() const override;
 
-  /// Runs `task` at the end of the present turn, or of the next one.
-  void at_turn_end(Task task);
   /// Runs `task` after each turn from now on, of which it is no part.
   void after_each_turn(Task task) { after_turns_ = std::move(task); }
   /// Runs `job` as if on another thread of the process.
@@ -46,6 +47,7 @@ class ProcessLoop final : public Executor, public Clock {
   [[nodiscard]] bool is_alive() const { return is_alive_; }
   [[nodiscard]] Machine& machine() const { return machine_; }
   [[nodiscard]] World& world() const { return world_; }
+  [[nodiscard]] frames::ReadBuffers& read_buffers() { return read_buffers_; }
   [[nodiscard]] const std::string& name() const { return name_; }
 
  private:
@@ -78,6 +80,7 @@ class ProcessLoop final : public Executor, public Clock {
   Task after_turns_;
   std::unordered_map<TimerId, Timer> timers_;
   TimerId last_timer_ = 0;
+  frames::ReadBuffers read_buffers_;
 };
 
 }  // namespace dohle::sim

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/disk.hpp"
+#include "base/assert.hpp"
 #include "sim/machine.hpp"
 #include "sim/world.hpp"
 
@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::size_t packet_bytes = 60;  ///< of a packet without content
 constexpr std::size_t max_segment_bytes = 64 * 1024;
-constexpr std::size_t flush_bytes = 256 * 1024;
+/// One read or write in so many is a short one, and one short write in two finds no room.
+constexpr std::uint64_t short_one_in = 8;
 constexpr Duration retry_first = std::chrono::milliseconds(200);
 constexpr Duration retry_longest = std::chrono::seconds(5);
 constexpr Duration syn_retry = std::chrono::seconds(1);
@@ -27,8 +28,31 @@ std::string milliseconds_text(Duration span) {
 
 }  // namespace
 
+Admission FrameTap::on_frame_length(std::size_t bytes) {
+  return stream_.is_process_alive(side_) ? events_.on_frame_length(bytes) : Admission::hold;
+}
+
+Admission FrameTap::on_frame_room(std::size_t bytes) {
+  return stream_.is_process_alive(side_) ? events_.on_frame_room(bytes) : Admission::hold;
+}
+
+void FrameTap::on_frame_room_unused(std::size_t bytes) {
+  events_.on_frame_room_unused(bytes);
+}
+
+void FrameTap::on_frame(Slice frame) {
+  if (!stream_.is_process_alive(side_)) return;
+  stream_.frame_is_read(side_, frame);
+  events_.on_frame(std::move(frame));
+}
+
+Result<Moved> StreamEnd::read_slices(SliceQueue& /*into*/, std::size_t /*max_bytes*/) {
+  DOHLE_ASSERT(hands_over_slices(), "a simulated socket reads into memory");
+  return Moved{0, StreamState::blocked};
+}
+
 Stream::Stream(Network& network, std::uint64_t id, ProcessLoop& dialer, Endpoint to,
-               const DialOptions& options, ConnectionEvents& events)
+               const DialOptions& options)
     : network_(network),
       id_(id),
       dialer_(dialer.name()),
@@ -38,14 +62,12 @@ Stream::Stream(Network& network, std::uint64_t id, ProcessLoop& dialer, Endpoint
   end.state = State::connecting;
   end.machine = &dialer.machine();
   end.loop = &dialer;
-  end.events = &events;
   end.limits = options.limits;
   end.peer = to_.to_string();
 }
 
 bool Stream::is_live(const End& end) {
-  return end.state == State::connecting || end.state == State::backlog ||
-         end.state == State::open || end.state == State::draining;
+  return end.state == State::connecting || end.state == State::backlog || end.state == State::open;
 }
 
 bool Stream::is_open() const {
@@ -106,14 +128,42 @@ void Stream::note(std::string_view line) const {
 
 // Setting up.
 
-void Stream::connect() {
+std::unique_ptr<Connection> Stream::connect(ConnectionEvents& events) {
   End& end = at(Side::dialer);
+  const auto connection = hold(Side::dialer);
+  connection->set_events(tapped(Side::dialer, events));
+  if (!end.loop->is_alive()) {
+    process_ended(Side::dialer, false);
+    return connection->handle();
+  }
   at(Side::acceptor).machine = network_.resolve(to_.host, *end.loop);
   if (at(Side::acceptor).machine == nullptr) {
-    return lost(Side::dialer, Errc::name_not_resolved, "no machine is called " + to_.host);
+    lost(Side::dialer, Errc::name_not_resolved, "no machine is called " + to_.host);
+  } else {
+    later(connect_timeout_, &Stream::connect_timed_out);
+    send_syn();
   }
-  later(connect_timeout_, &Stream::connect_timed_out);
-  send_syn();
+  return connection->handle();
+}
+
+std::shared_ptr<frames::FramedConnection> Stream::hold(Side side) {
+  End& end = at(side);
+  DOHLE_ASSERT(end.events == nullptr, "an end of a stream has two connections");
+  auto connection = std::make_shared<frames::FramedConnection>(
+      frames::OnLoop{*end.loop, end.loop, &end.loop->read_buffers()}, end.limits,
+      frames::PeerNames{end.peer, end.peer});
+  end.events = connection.get();
+  connection->set_stream(std::make_unique<StreamEnd>(shared_from_this(), side));
+  return connection;
+}
+
+ConnectionEvents* Stream::tapped(Side side, ConnectionEvents& events) {
+  at(side).tap = std::make_unique<FrameTap>(*this, side, events);
+  return at(side).tap.get();
+}
+
+void Stream::frame_is_read(Side side, const Slice& frame) const {
+  world().frame_read({id_, dialer_, at(Side::dialer).peer, side == Side::dialer, frame});
 }
 
 void Stream::connect_timed_out() {
@@ -176,133 +226,98 @@ void Stream::handshake_ends() {
 
 void Stream::opened(Side side) {
   End& end = at(side);
+  DOHLE_ASSERT(end.state == State::connecting, "an end of a stream opens twice");
   end.state = State::open;
-  end.last_byte = world().now();
   note("open");
   end.loop->post([self = shared_from_this(), side] {
-    End& mine = self->at(side);
-    if (mine.state == State::open && !mine.is_released) mine.events->on_open();
+    const End& mine = self->at(side);
+    if (mine.state == State::open && mine.events != nullptr) mine.events->on_open(true);
   });
-  watch_idle(side);
-  if (!end.queue.empty()) flush(side);
-  schedule_read(side);
 }
 
 void Stream::accept(Acceptor& acceptor) {
   End& end = at(Side::acceptor);
   if (end.state != State::backlog) return;
   end.state = State::open;
-  end.last_byte = world().now();
-  end.events =
-      acceptor.on_accept(std::make_unique<SimulatedConnection>(shared_from_this(), Side::acceptor));
-  if (end.events == nullptr) return release(Side::acceptor, false);
-  if (end.state != State::open || end.is_released) return;
-  end.events->on_open();
-  if (end.state != State::open) return;
-  watch_idle(Side::acceptor);
-  schedule_read(Side::acceptor);
-}
-
-void Stream::watch_idle(Side side) {
-  const Duration limit = at(side).limits.idle_timeout;
-  if (limit == Duration::zero()) return;
-  world().schedule(at(side).last_byte + limit, [self = shared_from_this(), side] {
-    const End& end = self->at(side);
-    if (end.state != State::open) return;
-    const Duration allowed = end.limits.idle_timeout;
-    if (self->world().now() - end.last_byte < allowed) return self->watch_idle(side);
-    self->send_end(side);
-    self->lost(side, Errc::connection_lost, "idle for " + milliseconds_text(allowed));
-  });
+  const auto connection = hold(Side::acceptor);
+  ConnectionEvents* const events = acceptor.on_accept(connection->handle());
+  if (events == nullptr || connection->is_closed()) return connection->close();
+  connection->set_events(tapped(Side::acceptor, *events));
+  if (end.state == State::open) connection->on_open(true);
 }
 
 // Bytes.
 
-bool Stream::queue_piece(Side side, const Chain::Piece& piece) {
-  End& end = at(side);
-  if (const auto* slice = std::get_if<Slice>(&piece)) {
-    end.queue.push_back(*slice);
-    return true;
-  }
-  Chain range;
-  range.append(std::get<FileRange>(piece));
-  auto bytes = range.flatten();
-  if (!bytes) {
-    send_reset(side);
-    lost(side, Errc::connection_lost, std::string(bytes.error().message()));
-    return false;
-  }
-  end.queue.push_back(std::move(*bytes));
-  return true;
-}
-
-bool Stream::send(Side side, Chain bytes) {
-  End& end = at(side);
-  if ((end.state != State::open && end.state != State::connecting) || end.is_released) return true;
-  for (const Chain::Piece& piece : bytes.pieces()) {
-    if (!queue_piece(side, piece)) return true;
-  }
-  end.queued_bytes += bytes.size();
-  end.unflushed_bytes += bytes.size();
-  if (end.state == State::open && end.unflushed_bytes > flush_bytes) {
-    flush(side);
-  } else if (!end.flush_is_due) {
-    end.flush_is_due = true;
-    end.loop->at_turn_end([self = shared_from_this(), side] {
-      self->at(side).flush_is_due = false;
-      self->flush(side);
-    });
-  }
-  end.reported_full |= end.queued_bytes > end.limits.max_write_queue_bytes;
-  return !end.reported_full;
-}
-
-void Stream::flush(Side side) {
-  End& end = at(side);
-  end.unflushed_bytes = 0;
-  if (end.state != State::open && end.state != State::draining) return;
-  if (end.was_reset) return lost(side, Errc::connection_lost, other_reset);
-  fill_segments(side);
-}
-
-void Stream::fill_segments(Side side) {
-  End& end = at(side);
-  const std::size_t window = network_.options_.window_bytes;
-  while (!end.queue.empty() && end.outstanding_bytes < window) {
-    std::size_t most = std::min(window - end.outstanding_bytes, max_segment_bytes);
-    if (network_.random_.below(8) == 0) most = 1 + network_.random_.below(most);
-    put_on_way(side, next_segment(end, most));
-  }
-  if (end.state == State::draining && end.queue.empty()) {
-    send_end(side);
-    return close_end(side);
-  }
-  report_drained(side);
-}
-
-Stream::Segment Stream::next_segment(End& end, std::size_t max_bytes) {
+Result<Stream::Segment> Stream::next_segment(WriteQueue& from, std::size_t max_bytes) {
   Segment segment;
-  while (!end.queue.empty() && segment.bytes < max_bytes) {
-    Slice& front = end.queue.front();
-    const std::size_t part = std::min(front.size(), max_bytes - segment.bytes);
-    // As into a kernel: the sender has its memory back, however long the bytes are on the way.
-    segment.pieces.push_back(Slice::copy_of(front.bytes().subspan(0, part)));
-    segment.bytes += part;
-    if (part == front.size()) {
-      end.queue.pop_front();
-    } else {
-      front = front.sub(part);
-    }
-  }
-  end.queued_bytes -= segment.bytes;
-  end.outstanding_bytes += segment.bytes;
+  std::vector<Slice> slices;
+  const auto taken = from.take_slices(max_bytes, slices);
+  if (!taken) return fail(taken.error());
+  segment.bytes = *taken;
+  // As into a kernel: the sender has its memory back, however long the bytes are on the way.
+  for (const Slice& slice : slices) segment.pieces.push_back(Slice::copy_of(slice.bytes()));
   return segment;
+}
+
+Result<Moved> Stream::write(Side side, WriteQueue& from) {
+  End& end = at(side);
+  if (end.state != State::open) return Moved{0, StreamState::blocked};
+  DOHLE_ASSERT(!end.has_ended, "bytes are written behind the end of a stream");
+  if (end.was_reset) return fail(Error::client(Errc::connection_lost, other_reset));
+  const std::size_t window = network_.options_.window_bytes;
+  if (end.outstanding_bytes >= window) {
+    end.waits_for_room = true;
+    return Moved{0, StreamState::blocked};
+  }
+  std::size_t most = std::min(window - end.outstanding_bytes, max_segment_bytes);
+  const bool is_short = network_.random_.below(short_one_in) == 0;
+  if (is_short) most = 1 + network_.random_.below(most);
+  Result<Segment> segment = next_segment(from, most);
+  if (!segment) return fail(segment.error());
+  const std::size_t bytes = segment->bytes;
+  end.outstanding_bytes += bytes;
+  put_on_way(side, *std::move(segment));
+  if (!is_short || network_.random_.below(2) == 0) return Moved{bytes, StreamState::ready};
+  end.waits_for_room = true;
+  room_comes(side);
+  return Moved{bytes, StreamState::blocked};
+}
+
+/// Later, since the answer of the other side has to travel.
+void Stream::room_comes(Side side) {
+  if (!std::exchange(at(side).waits_for_room, false)) return;
+  world().after(travel_time(other(side), packet_bytes),
+                [self = shared_from_this(), side] { self->window_opens(side); });
+}
+
+Result<Moved> Stream::read(Side side, const ReadRoom& into) {
+  End& end = at(side);
+  if (end.state != State::open) return Moved{0, StreamState::blocked};
+  if (end.arrived.empty()) {
+    if (end.other_ended) return Moved{0, StreamState::ended};
+    if (end.was_reset) return fail(Error::client(Errc::connection_lost, other_reset));
+    return Moved{0, StreamState::blocked};
+  }
+  std::size_t most = std::min(into.bytes, end.arrived.size());
+  if (network_.random_.below(short_one_in) == 0) most = 1 + network_.random_.below(most);
+  std::size_t left = most;
+  for (std::size_t i = 0; i < into.count && left > 0; ++i) {
+    const std::size_t part = std::min(into.pieces[i].iov_len, left);
+    end.arrived.copy_to({static_cast<std::byte*>(into.pieces[i].iov_base), part});
+    left -= part;
+  }
+  End& sender = at(other(side));
+  DOHLE_ASSERT(most <= sender.outstanding_bytes, "more bytes are read than were sent");
+  sender.outstanding_bytes -= most;
+  room_comes(other(side));
+  const bool is_more = !end.arrived.empty() || end.other_ended || end.was_reset;
+  return Moved{most, is_more ? StreamState::ready : StreamState::blocked};
 }
 
 void Stream::put_on_way(Side from, Segment segment) {
   End& end = at(from);
-  end.last_byte = world().now();
   const Duration travel = travel_time(from, segment.bytes + packet_bytes);
+  DOHLE_ASSERT(segment.is_end || segment.bytes > 0, "nothing is on its way");
   end.last_arrival = std::max(end.last_arrival, world().now() + travel);
   segment.arrives = end.last_arrival;
   end.on_way.push_back(std::move(segment));
@@ -357,7 +372,6 @@ void Stream::arrive(Side from, Segment segment) {
     case State::vanished:
       return send_reset(side);
     case State::absent:
-    case State::draining:
       return;
     case State::connecting:
     case State::backlog:
@@ -365,9 +379,8 @@ void Stream::arrive(Side from, Segment segment) {
       break;
   }
   to.other_ended |= segment.is_end;
-  to.arrived_bytes += segment.bytes;
-  for (Slice& piece : segment.pieces) to.arrived.push_back(std::move(piece));
-  schedule_read(side);
+  for (Slice& piece : segment.pieces) to.arrived.add(std::move(piece));
+  tell(side, {.may_read = true});
 }
 
 void Stream::window_opens(Side from) {
@@ -375,121 +388,45 @@ void Stream::window_opens(Side from) {
     world().after(retry_first, [self = shared_from_this(), from] { self->window_opens(from); });
     return;
   }
-  const State state = at(from).state;
-  if (state == State::open || state == State::draining) fill_segments(from);
+  tell(from, {.may_write = true});
 }
 
-void Stream::report_drained(Side side) {
+/// In a turn of the process. What happens before it is open it learns by on_open.
+void Stream::tell(Side side, StreamNews news) {
   End& end = at(side);
-  if (!end.reported_full || end.queued_bytes > end.limits.max_write_queue_bytes / 2) return;
-  end.reported_full = false;
+  if (end.state != State::open || end.events == nullptr) return;
+  end.news.may_read |= news.may_read;
+  end.news.may_write |= news.may_write;
+  end.news.is_dead |= news.is_dead;
+  end.news.is_reset |= news.is_reset;
+  if (std::exchange(end.news_are_due, true)) return;
   end.loop->post([self = shared_from_this(), side] {
     End& mine = self->at(side);
-    if (mine.state == State::open && !mine.is_released) mine.events->on_drained();
+    mine.news_are_due = false;
+    const StreamNews told = std::exchange(mine.news, {});
+    if (mine.state == State::open && mine.events != nullptr) mine.events->on_news(told);
   });
-}
-
-// Reading.
-
-void Stream::resume(Side side) {
-  End& end = at(side);
-  end.is_paused = end.is_held = false;
-  schedule_read(side);
-}
-
-void Stream::schedule_read(Side side) {
-  End& end = at(side);
-  if (end.state != State::open || end.is_paused || end.is_held || end.read_is_due) return;
-  end.read_is_due = true;
-  end.loop->post([self = shared_from_this(), side] { self->read(side); });
-}
-
-void Stream::read(Side side) {
-  End& end = at(side);
-  end.read_is_due = false;
-  const auto may_read = [&end] {
-    return end.state == State::open && !end.is_released && !end.is_paused && !end.is_held;
-  };
-  if (!may_read()) return;
-  take_arrived(side);
-  while (may_read() && read_step(side)) {
-  }
-  if (!may_read()) return;
-  if (end.other_ended) {
-    lost(side, Errc::connection_lost, "closed by the other side");
-  } else if (end.was_reset) {
-    lost(side, Errc::connection_lost, other_reset);
-  }
-}
-
-void Stream::take_arrived(Side side) {
-  End& end = at(side);
-  if (end.arrived.empty()) return;
-  end.last_byte = world().now();
-  for (Slice& piece : end.arrived) end.reader.add(std::move(piece));
-  End& sender = at(other(side));
-  sender.outstanding_bytes -= std::min(sender.outstanding_bytes, end.arrived_bytes);
-  end.arrived.clear();
-  end.arrived_bytes = 0;
-  if (sender.queue.empty()) return;
-  world().after(travel_time(side, packet_bytes),
-                [self = shared_from_this(), side] { self->window_opens(other(side)); });
-}
-
-bool Stream::read_step(Side side) {
-  End& end = at(side);
-  if (!end.body_bytes) {
-    const auto length = end.reader.peek_length();
-    if (!length || !ask_admission(side, *length)) return false;
-    end.reader.drop_length();
-    end.body_bytes = static_cast<std::size_t>(*length);
-  }
-  if (end.is_paused || end.reader.size() < *end.body_bytes) return false;
-  const std::size_t size = *std::exchange(end.body_bytes, std::nullopt);
-  Slice frame = end.reader.take(size);
-  world().frame_read({id_, dialer_, at(Side::dialer).peer, side == Side::dialer, frame});
-  end.events->on_frame(std::move(frame));
-  return true;
-}
-
-bool Stream::ask_admission(Side side, std::int32_t length) {
-  End& end = at(side);
-  const std::string text = "a frame of " + std::to_string(length) + " bytes";
-  const auto refuse = [&](Errc code, const std::string& why) {
-    send_reset(side);
-    lost(side, code, why);
-    return false;
-  };
-  if (length < 0) return refuse(Errc::malformed, "a frame with a negative length");
-  const auto bytes = static_cast<std::size_t>(length);
-  if (bytes > end.limits.max_frame_bytes) {
-    return refuse(Errc::too_large,
-                  text + ", the limit is " + std::to_string(end.limits.max_frame_bytes));
-  }
-  Admission verdict = end.events->on_frame_length(bytes);
-  if (verdict == Admission::accept) verdict = end.events->on_frame_room(bytes);
-  if (end.state != State::open || end.is_released) return false;
-  if (verdict == Admission::refuse) return refuse(Errc::too_large, text + " was refused");
-  end.is_held = verdict == Admission::hold;
-  return !end.is_held;
 }
 
 // Ending.
 
-void Stream::release(Side side, bool after_writes) {
+void Stream::end_writes(Side side) {
   End& end = at(side);
-  end.is_released = true;
+  if (end.state != State::open) return;
+  DOHLE_ASSERT(!end.has_ended, "a stream ends twice");
+  end.has_ended = true;
+  end.arrived.clear();
+  send_end(side);
+}
+
+void Stream::close(Side side) {
+  End& end = at(side);
+  end.events = nullptr;
   if (!is_live(end)) return;
-  if (after_writes && end.state == State::open && !end.was_reset) {
-    // What the window takes is the kernel's from here on; the rest goes while the Connection lives.
-    end.state = State::draining;
-    return fill_segments(side);
-  }
-  if (after_writes && end.state == State::draining) return;
   note("closed by " + end.loop->name());
-  if (end.arrived_bytes > 0) {
+  if (!end.arrived.empty()) {
     send_reset(side);
-  } else if (end.state != State::connecting) {
+  } else if (end.state != State::connecting && !end.has_ended) {
     send_end(side);
   }
   close_end(side);
@@ -511,38 +448,29 @@ void Stream::send_reset(Side side) {
 
 void Stream::reset_arrives(Side side) {
   End& end = at(side);
-  if (end.state == State::backlog || end.state == State::draining) return close_end(side);
+  if (end.state == State::backlog) return close_end(side);
   if (end.state == State::connecting) return lost(side, Errc::connection_failed, "reset");
   if (end.state != State::open) return;
   end.was_reset = true;
-  if (end.is_paused || end.is_held) return lost(side, Errc::connection_lost, other_reset);
-  schedule_read(side);
+  tell(side, {.may_read = true, .may_write = true, .is_dead = true, .is_reset = true});
 }
 
 void Stream::close_end(Side side) {
   End& end = at(side);
   end.state = State::closed;
-  end.queue.clear();
-  end.queued_bytes = end.unflushed_bytes = 0;
   end.arrived.clear();
-  end.arrived_bytes = 0;
-  end.reader.clear();
 }
 
-void Stream::lost(Side side, Errc code, std::string why) {
+void Stream::lost(Side side, Errc code, const std::string& why) {
   End& end = at(side);
   if (!is_live(end)) return;
   note("lost by " + end.loop->name() + ": " + why);
-  const bool is_told = !end.is_released && end.events != nullptr;
   close_end(side);
-  if (!is_told) return;
-  const bool was_dialing = code == Errc::connection_failed || code == Errc::name_not_resolved;
-  const char* const what = was_dialing ? "connecting to " : "connection to ";
-  Error error = Error::client(code, what + end.peer + ": " + why)
-                    .with_retriable(code != Errc::name_not_resolved);
+  if (end.events == nullptr) return;
+  Error error = Error::client(code, why).with_retriable(code != Errc::name_not_resolved);
   end.loop->post([self = shared_from_this(), side, error = std::move(error)] {
-    End& mine = self->at(side);
-    if (!std::exchange(mine.is_released, true)) mine.events->on_closed(error);
+    const End& mine = self->at(side);
+    if (mine.events != nullptr) mine.events->on_lost(error);
   });
 }
 
@@ -556,8 +484,7 @@ void Stream::reset() {
       for (const Slice& piece : segment.pieces) {
         const std::size_t part = std::min(kept, piece.size());
         kept -= part;
-        if (part > 0) at(other(from)).arrived.push_back(piece.sub(0, part));
-        at(other(from)).arrived_bytes += part;
+        if (part > 0) at(other(from)).arrived.add(piece.sub(0, part));
       }
     }
   }
@@ -569,15 +496,16 @@ void Stream::reset() {
 void Stream::process_ended(Side side, bool is_told) {
   End& end = at(side);
   if (!is_live(end)) return;
-  end.is_released = true;
+  end.events = nullptr;
   const State was = end.state;
-  const bool has_unread = end.arrived_bytes > 0;
+  const bool has_unread = !end.arrived.empty();
+  const bool has_ended = end.has_ended;
   close_end(side);
   if (!is_told) {
     end.state = State::vanished;
   } else if (was == State::backlog || has_unread) {
     send_reset(side);
-  } else if (was != State::connecting) {
+  } else if (was != State::connecting && !has_ended) {
     send_end(side);
   }
 }
@@ -589,6 +517,7 @@ bool ListenerPort::has_room() const {
 }
 
 void ListenerPort::offer(std::shared_ptr<Stream> stream) {
+  DOHLE_ASSERT(is_open_, "a port that is closed takes a connection");
   waiting_.push_back(std::move(stream));
   schedule();
 }

@@ -8,8 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "base/byte_stream.hpp"
 #include "base/connection.hpp"
-#include "sim/arrived_bytes.hpp"
+#include "frames/framed_connection.hpp"
 #include "sim/network.hpp"
 #include "sim/process_loop.hpp"
 
@@ -21,29 +22,53 @@ enum class Side : std::uint8_t { dialer = 0, acceptor = 1 };
   return side == Side::dialer ? Side::acceptor : Side::dialer;
 }
 
-/// One TCP connection: two ends, and the bytes on the way between them. Ends outlive the
-/// Connection objects that the processes hold; nothing here is called by a process but through
-/// those. Bytes on the way belong to the network: they arrive also after their sender has died.
+class Stream;
+
+/// Passes a connection's events on, and tells the world of each frame before. Nothing reaches a
+/// process that has ended amid its turn.
+class FrameTap final : public ConnectionEvents {
+ public:
+  FrameTap(Stream& stream, Side side, ConnectionEvents& events)
+      : stream_(stream), side_(side), events_(events) {}
+
+  void on_open() override { events_.on_open(); }
+  Admission on_frame_length(std::size_t bytes) override;
+  Admission on_frame_room(std::size_t bytes) override;
+  void on_frame_room_unused(std::size_t bytes) override;
+  void on_frame(Slice frame) override;
+  void on_drained() override { events_.on_drained(); }
+  void on_closed(Error why) override { events_.on_closed(std::move(why)); }
+
+ private:
+  Stream& stream_;
+  const Side side_;
+  ConnectionEvents& events_;
+};
+
+/// One TCP connection: two ends, and the bytes on the way between them. Each end is the ByteStream
+/// of a FramedConnection in its process. Bytes on the way belong to the network: they arrive also
+/// after their sender has died.
 class Stream final : public std::enable_shared_from_this<Stream> {
  public:
   Stream(Network& network, std::uint64_t id, ProcessLoop& dialer, Endpoint to,
-         const DialOptions& options, ConnectionEvents& events);
+         const DialOptions& options);
 
-  /// Resolves and sends the first SYN.
-  void connect();
+  /// Resolves and sends the first SYN. Returns what the dialing process holds.
+  std::unique_ptr<Connection> connect(ConnectionEvents& events);
   /// The listener takes it: gives the acceptor its Connection and begins to read.
   void accept(Acceptor& acceptor);
 
   // What a process does with its end.
 
-  bool send(Side side, Chain bytes);
-  void flush(Side side);
-  void pause(Side side) { at(side).is_paused = true; }
-  void resume(Side side);
-  /// The process is done with its end; `after_writes`: once what is queued is on its way.
-  void release(Side side, bool after_writes);
-  [[nodiscard]] std::size_t queued_bytes(Side side) { return at(side).queued_bytes; }
-  [[nodiscard]] const std::string& peer(Side side) { return at(side).peer; }
+  /// Bytes in pieces that the seed chooses.
+  Result<Moved> read(Side side, const ReadRoom& into);
+  Result<Moved> write(Side side, WriteQueue& from);
+  void end_writes(Side side);
+  /// The process is done with its end.
+  void close(Side side);
+  /// The process gets a whole frame.
+  void frame_is_read(Side side, const Slice& frame) const;
+  [[nodiscard]] bool is_process_alive(Side side) const { return at(side).loop->is_alive(); }
 
   // What the world does with the stream.
 
@@ -66,7 +91,6 @@ class Stream final : public std::enable_shared_from_this<Stream> {
     connecting,  ///< the dialer's end before the answer
     backlog,     ///< open for the other side, waiting for its listener
     open,
-    draining,  ///< released by the process, still writing
     closed,
     vanished,  ///< its machine lost power
   };
@@ -80,18 +104,14 @@ class Stream final : public std::enable_shared_from_this<Stream> {
     State state = State::absent;
     Machine* machine = nullptr;
     ProcessLoop* loop = nullptr;
-    ConnectionEvents* events = nullptr;
     ConnectionLimits limits;
     std::string peer;
-    bool is_released = false;  ///< no event reaches the process any more
-    TimePoint last_byte{};
+    StreamEvents* events = nullptr;  ///< null: the process has no connection at this end any more
+    std::unique_ptr<FrameTap> tap;
 
     // Writing.
-    std::deque<Slice> queue;
-    std::size_t queued_bytes = 0;
-    std::size_t unflushed_bytes = 0;
-    bool flush_is_due = false;
-    bool reported_full = false;
+    bool has_ended = false;  ///< its end is on the way
+    bool waits_for_room = false;
 
     // On the way to the other end.
     std::deque<Segment> on_way;
@@ -104,13 +124,9 @@ class Stream final : public std::enable_shared_from_this<Stream> {
     Duration backoff{};
 
     // Reading.
-    std::deque<Slice> arrived;
-    std::size_t arrived_bytes = 0;
-    ArrivedBytes reader;
-    std::optional<std::size_t> body_bytes;  ///< of the frame whose length was accepted
-    bool is_paused = false;
-    bool is_held = false;
-    bool read_is_due = false;
+    SliceQueue arrived;
+    StreamNews news;  ///< that the process has not been told
+    bool news_are_due = false;
     bool other_ended = false;
     bool was_reset = false;
   };
@@ -132,35 +148,27 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   void refusal_arrives();
   void handshake_ends();
   void retry_syn();
+  [[nodiscard]] std::shared_ptr<frames::FramedConnection> hold(Side side);
+  [[nodiscard]] ConnectionEvents* tapped(Side side, ConnectionEvents& events);
   void opened(Side side);
-  void watch_idle(Side side);
 
   // Bytes.
-  void fill_segments(Side side);
-  [[nodiscard]] Segment next_segment(End& end, std::size_t max_bytes);
+  [[nodiscard]] static Result<Segment> next_segment(WriteQueue& from, std::size_t max_bytes);
   void put_on_way(Side from, Segment segment);
   void deliver(Side from);
   void stall(Side from);
   void retry(Side from);
   void arrive(Side from, Segment segment);
   void window_opens(Side from);
-  void report_drained(Side side);
-  [[nodiscard]] bool queue_piece(Side side, const Chain::Piece& piece);
-
-  // Reading.
-  void schedule_read(Side side);
-  void read(Side side);
-  void take_arrived(Side side);
-  /// True when another step may be possible.
-  bool read_step(Side side);
-  [[nodiscard]] bool ask_admission(Side side, std::int32_t length);
+  void room_comes(Side side);
+  void tell(Side side, StreamNews news);
 
   // Ending.
   void send_end(Side side);
   void send_reset(Side side);
   void reset_arrives(Side side);
   void close_end(Side side);
-  void lost(Side side, Errc code, std::string why);
+  void lost(Side side, Errc code, const std::string& why);
 
   Network& network_;
   const std::uint64_t id_;
@@ -210,21 +218,19 @@ class ListenerPort final : public std::enable_shared_from_this<ListenerPort> {
   bool is_due_ = false;
 };
 
-/// The Connection that a process holds.
-class SimulatedConnection final : public Connection {
+/// One end, as the ByteStream of its process' connection.
+class StreamEnd final : public ByteStream {
  public:
-  SimulatedConnection(std::shared_ptr<Stream> stream, Side side)
-      : stream_(std::move(stream)), side_(side) {}
-  ~SimulatedConnection() override { stream_->release(side_, false); }
+  StreamEnd(std::shared_ptr<Stream> stream, Side side) : stream_(std::move(stream)), side_(side) {}
+  ~StreamEnd() override { stream_->close(side_); }
+  StreamEnd(const StreamEnd&) = delete;
+  StreamEnd& operator=(const StreamEnd&) = delete;
 
-  bool send(Chain bytes) override { return stream_->send(side_, std::move(bytes)); }
-  [[nodiscard]] std::size_t queued_bytes() const override { return stream_->queued_bytes(side_); }
-  void flush() override { stream_->flush(side_); }
-  void pause_reading() override { stream_->pause(side_); }
-  void resume_reading() override { stream_->resume(side_); }
-  void close() override { stream_->release(side_, false); }
-  void close_after_writes() override { stream_->release(side_, true); }
-  [[nodiscard]] const std::string& peer() const override { return stream_->peer(side_); }
+  Result<Moved> read(const ReadRoom& into) override { return stream_->read(side_, into); }
+  Result<Moved> read_slices(SliceQueue& into, std::size_t max_bytes) override;
+  Result<Moved> write(WriteQueue& from) override { return stream_->write(side_, from); }
+  void end_writes() override { stream_->end_writes(side_); }
+  void close() override { stream_->close(side_); }
 
  private:
   std::shared_ptr<Stream> stream_;

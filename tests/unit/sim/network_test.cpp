@@ -366,7 +366,7 @@ TEST(Network, an_oversized_frame_closes_without_asking_for_admission) {
   pair.peer().connection->send(framed("01234567890"));
   pair.world.run_for(50ms);
   EXPECT_THAT(pair.server_peer().events, ElementsAre("open", "0123456789", "closed"));
-  EXPECT_THAT(pair.server_peer().error, HasSubstr("11 bytes, the limit is 10"));
+  EXPECT_THAT(pair.server_peer().error, HasSubstr("11 bytes; the limit is 10"));
   EXPECT_EQ(pair.peer().events.back(), "closed");
 }
 
