@@ -4,6 +4,8 @@
 //
 //   net_relay latency [FRAMES] [PER_SECOND]   one 100-byte frame at a time: p50 and p99
 //   net_relay throughput [FRAMES] [BYTES]     as many frames as the queue takes: MB/s
+//   net_relay pipe-latency …, pipe-throughput …   the same through a pipe, the relay on a loop of
+//                                                 this process; the CPU is that of both sides
 //
 // System calls: strace -fc net_relay throughput
 
@@ -21,6 +23,7 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -28,6 +31,7 @@
 #include <fmt/format.h>
 
 #include "net/loop.hpp"
+#include "net/pipes.hpp"
 #include "net/tcp.hpp"
 
 namespace {
@@ -204,15 +208,60 @@ class RelayProcess {
   std::uint16_t port_ = 0;
 };
 
+// The same on a loop of this process, through pipes.
+class PipeRelay {
+ public:
+  PipeRelay() {
+    loop_.start("relay");
+    on(loop_, [&] {
+      auto made = listening_->listen({"relay", 1}, {}, relay_);
+      if (!made) give_up(made.error().to_string());
+      listener_ = *std::move(made);
+    });
+  }
+  ~PipeRelay() {
+    on(loop_, [&] {
+      listener_.reset();
+      relay_.close();
+    });
+    loop_.stop();
+    loop_.join();
+  }
+  PipeRelay(const PipeRelay&) = delete;
+  PipeRelay& operator=(const PipeRelay&) = delete;
+
+  [[nodiscard]] std::unique_ptr<Dialer> dialer(net::Loop& loop) { return pipes_.dialer(loop); }
+
+ private:
+  net::Loop loop_;
+  net::PipeNetwork pipes_;
+  std::unique_ptr<Listening> listening_ = pipes_.listening(loop_);
+  Relay relay_;
+  std::unique_ptr<Listener> listener_;
+};
+
+enum class Through : std::uint8_t { tcp, pipe };
+
 class Hops {
  public:
-  Hops() {
+  explicit Hops(Through through) {
+    if (through == Through::tcp) {
+      process_.emplace();
+      dialer_ = std::make_unique<net::TcpDialer>(loop_);
+    } else {
+      thread_.emplace();
+      dialer_ = thread_->dialer(loop_);
+    }
+    const Endpoint to = process_ ? process_->address() : Endpoint{"relay", 1};
     loop_.start("client");
-    on(loop_, [&] { connection = dialer_.dial(relay_.address(), {.limits = limits_}, caller); });
+    on(loop_, [&] { connection = dialer_->dial(to, {.limits = limits_}, caller); });
     caller.wait_open();
   }
   ~Hops() {
-    on(loop_, [&] { connection.reset(); });
+    on(loop_, [&] {
+      connection.reset();
+      dialer_.reset();
+    });
     loop_.stop();
     loop_.join();
   }
@@ -225,10 +274,11 @@ class Hops {
   std::unique_ptr<Connection> connection;
 
  private:
-  RelayProcess relay_;
+  std::optional<RelayProcess> process_;
+  std::optional<PipeRelay> thread_;
   ConnectionLimits limits_{.max_write_queue_bytes = std::size_t{4} << 20};
   net::Loop loop_;
-  net::TcpDialer dialer_{loop_};
+  std::unique_ptr<Dialer> dialer_;
 };
 
 double cpu_seconds() {
@@ -240,8 +290,8 @@ double cpu_seconds() {
   return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
-void latency(std::size_t frames, std::size_t per_second) {
-  Hops hops;
+void latency(Through through, std::size_t frames, std::size_t per_second) {
+  Hops hops(through);
   const Slice frame = framed(100);
   // A warm-up of two seconds, as in `dohle bench e2e`.
   const std::size_t unmeasured = 2 * per_second;
@@ -302,8 +352,8 @@ class Sender {
   Slice frame_;
 };
 
-void throughput(std::size_t frames, std::size_t bytes) {
-  Hops hops;
+void throughput(Through through, std::size_t frames, std::size_t bytes) {
+  Hops hops(through);
   Sender sender(hops, frames, bytes);
   const double cpu_before = cpu_seconds();
   const auto begin = SteadyClock::now();
@@ -325,17 +375,21 @@ void throughput(std::size_t frames, std::size_t bytes) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  const std::string_view mode = count > 1 ? arguments[1] : "latency";
+  std::string_view mode = count > 1 ? arguments[1] : "latency";
+  const Through through = mode.starts_with("pipe-") ? Through::pipe : Through::tcp;
+  if (through == Through::pipe) mode.remove_prefix(5);
   const auto number = [&](int at, std::size_t otherwise) {
     return count > at ? static_cast<std::size_t>(std::strtoull(arguments[at], nullptr, 10))
                       : otherwise;
   };
   if (mode == "latency") {
-    latency(std::max<std::size_t>(number(2, 3000), 1), std::max<std::size_t>(number(3, 1000), 1));
+    latency(through, std::max<std::size_t>(number(2, 3000), 1),
+            std::max<std::size_t>(number(3, 1000), 1));
   } else if (mode == "throughput") {
-    throughput(number(2, 4000), number(3, std::size_t{256} * 1024));
+    throughput(through, number(2, 4000), number(3, std::size_t{256} * 1024));
   } else {
-    fmt::print(stderr, "usage: net_relay latency|throughput [FRAMES] [PER_SECOND|BYTES]\n");
+    fmt::print(stderr,
+               "usage: net_relay [pipe-]latency|[pipe-]throughput [FRAMES] [PER_SECOND|BYTES]\n");
     return 2;
   }
 }
