@@ -89,6 +89,8 @@ bool FileDisk::exists(const std::string& path) const {
 }
 
 Result<void> FileDisk::make_directories(const std::string& path) {
+  // Its parents are usually there.
+  if (::mkdir(path.c_str(), 0755) == 0) return {};
   for (std::size_t end = path.find('/', 1); end != std::string::npos;
        end = path.find('/', end + 1)) {
     if (auto made = make_directory(path.substr(0, end)); !made) return made;

@@ -42,6 +42,13 @@ Result<void> IndexFile<Entry>::clear() {
 }
 
 template <class Entry>
+void IndexFile<Entry>::begin() {
+  pending_.clear();
+  written_ = 0;
+  is_stale_ = true;
+}
+
+template <class Entry>
 Result<std::size_t> IndexFile<Entry>::written() {
   if (written_ != unknown) return written_;
   auto file = file_.get();
@@ -59,12 +66,14 @@ Result<std::size_t> IndexFile<Entry>::written() {
 
 template <class Entry>
 Result<void> IndexFile<Entry>::write_pending() {
-  if (pending_.empty()) return {};
   auto count = written();
   if (!count) return fail(count.error());
+  if (pending_.empty() && *count > 0) return {};
   auto file = is_stale_ ? file_.make() : file_.get(OpenMode::create);
   if (!file) return fail(file.error());
+  is_made_ |= *count == 0;
   is_stale_ = false;
+  if (pending_.empty()) return {};
   std::vector<std::byte> bytes(pending_.size() * Entry::bytes);
   for (std::size_t i = 0; i < pending_.size(); ++i) {
     encode(pending_[i], bytes.data() + i * Entry::bytes);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "log/file_cache.hpp"
@@ -41,11 +42,16 @@ class IndexFile {
   /// Begins anew, without an entry. A full disk may refuse the file: it is then made by the first
   /// write that finds room.
   Result<void> clear();
+  /// The same for a new log: the file is made by the first write.
+  void begin();
   /// Greater than all before it.
   void append(Entry entry) { pending_.push_back(entry); }
   [[nodiscard]] bool should_write() const { return pending_.size() >= max_pending; }
-  /// On failure the entries stay in memory.
+  /// Makes the file if it is not there yet. On failure the entries stay in memory.
   Result<void> write_pending();
+  /// Whether a write may have made the file since the last call: no sync is known to cover its
+  /// name.
+  [[nodiscard]] bool take_made() { return std::exchange(is_made_, false); }
   /// For a sync; null when there is no file.
   [[nodiscard]] Result<std::shared_ptr<File>> file();
 
@@ -71,6 +77,7 @@ class IndexFile {
   std::size_t written_ = unknown;
   /// What the file holds, if it is there, is of before `clear`.
   bool is_stale_ = false;
+  bool is_made_ = false;
   std::vector<Entry> pending_;
 };
 

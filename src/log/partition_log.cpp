@@ -241,6 +241,8 @@ Result<void> PartitionLog::roll(Timestamp now) {
 Result<void> PartitionLog::flush() {
   if (offline_) return fail(*offline_);
   if (auto finished = finish_active(end_); !finished) return finished;
+  // Behind a roll the next append notes the directory's names anyway.
+  if (active().take_made_indexes()) to_sync_.push_back({disk_->names_in(directory_), end_, true});
   for (ToSync& extra : to_sync_) extra.until = std::min(extra.until, end_);
   return {};
 }

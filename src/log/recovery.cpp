@@ -171,6 +171,7 @@ Result<PartitionLog::Found> PartitionLog::survey() {
   if (!disk_->exists(directory_)) {
     if (auto made = disk_->make_directories(directory_); !made) return fail(made.error());
     found.is_new = true;
+    return found;
   }
   auto entries = disk_->list(directory_);
   if (!entries) return fail(entries.error());

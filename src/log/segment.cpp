@@ -59,7 +59,10 @@ Result<void> Segment::create() {
   auto made = log_.make();
   if (!made) return fail(made.error());
   size_ = extended_ = 0;
-  return begin_indexes();
+  offsets_.begin();
+  times_.begin();
+  know_no_entries();
+  return {};
 }
 
 void Segment::adopt(std::uint64_t size) {
@@ -131,10 +134,14 @@ Result<Timestamp> Segment::max_timestamp() {
 Result<void> Segment::begin_indexes() {
   if (auto cleared = offsets_.clear(); !cleared) return cleared;
   if (auto cleared = times_.clear(); !cleared) return cleared;
+  know_no_entries();
+  return {};
+}
+
+void Segment::know_no_entries() {
   bytes_since_entry_ = 0;
   max_timestamp_ = last_time_entry_ = Timestamp{};
   is_tail_known_ = true;
-  return {};
 }
 
 void Segment::look_at_indexes_again() {
@@ -174,7 +181,9 @@ Result<void> Segment::end_indexes() {
   return written;
 }
 
+// An empty log has no index files.
 Result<void> Segment::write_indexes() {
+  if (size_ == 0) return {};
   append_time_entry();
   if (auto wrote = offsets_.write_pending(); !wrote) return wrote;
   return times_.write_pending();
@@ -195,6 +204,11 @@ Result<void> Segment::rebuild_indexes() {
     index(**batch);
   }
   return end_indexes();
+}
+
+bool Segment::take_made_indexes() {
+  const bool are_offsets_made = offsets_.take_made();
+  return times_.take_made() || are_offsets_made;
 }
 
 Result<std::vector<std::shared_ptr<File>>> Segment::index_files() {

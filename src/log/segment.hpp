@@ -32,7 +32,8 @@ class Segment {
 
   /// As PartitionLog::use_files.
   void use_files(const std::shared_ptr<FileCache>& cache);
-  /// Makes the file, empty; files of that name are replaced.
+  /// Makes the file, empty; files of that name are replaced. Those of the indexes are made when
+  /// there is something to write to them: an empty partition has none.
   Result<void> create();
   /// Takes up a file that is there. Nothing is read.
   void adopt(std::uint64_t size);
@@ -68,6 +69,9 @@ class Segment {
   /// log file was extended by is cut off. True: it was cut, which the next sync has to cover.
   Result<bool> finish();
   [[nodiscard]] Result<std::vector<std::shared_ptr<File>>> index_files();
+  /// Whether an index file may have been made since the last call: no sync is known to cover its
+  /// name.
+  [[nodiscard]] bool take_made_indexes();
 
   /// The end of the indexes is known: an append and a search by time rebuild nothing.
   [[nodiscard]] bool is_tail_known() const { return is_tail_known_; }
@@ -119,6 +123,7 @@ class Segment {
   Result<std::uint64_t> position_before(Offset offset);
   Result<std::uint64_t> verified(const std::optional<OffsetEntry>& entry);
   Result<bool> is_borne_out(const std::optional<TimeEntry>& entry);
+  void know_no_entries();
   void note_time(const wire::BatchHeader& header);
   void append_time_entry();
 

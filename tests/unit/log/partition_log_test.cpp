@@ -52,6 +52,32 @@ TEST_F(PartitionLogTest, a_read_ends_at_its_limits) {
   }
 }
 
+TEST_F(PartitionLogTest, a_log_without_records_has_no_index_files) {
+  const auto has_indexes = [&] {
+    EXPECT_EQ(disk_.exists(path(0, ".index")), disk_.exists(path(0, ".timeindex")));
+    return disk_.exists(path(0, ".index"));
+  };
+  const auto syncs_names = [&] {
+    const auto files = log_->dirty_files();
+    return std::ranges::any_of(files, [](const auto& file) { return file->path() == directory; });
+  };
+  open();
+  stop();
+  EXPECT_FALSE(has_indexes());
+  open(true);
+  ASSERT_TRUE(append(make_batch(1)).has_value());
+  sync();
+  EXPECT_FALSE(syncs_names());
+  EXPECT_FALSE(has_indexes()) << "entries wait in memory";
+  ASSERT_TRUE(log_->flush().has_value());
+  EXPECT_TRUE(has_indexes());
+  EXPECT_TRUE(syncs_names()) << "the files' names are synced with them";
+  sync();
+  EXPECT_FALSE(syncs_names());
+  open(true);
+  EXPECT_EQ(log_->offset_for(Timestamp{1000})->value().offset, Offset{0});
+}
+
 TEST_F(PartitionLogTest, segments_roll_by_size_and_are_read_across) {
   config_.segment_bytes = 5'000;
   open();
