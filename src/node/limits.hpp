@@ -42,7 +42,7 @@ inline constexpr std::size_t max_maintained_at_once = 100;
 /// Between comparisons of the paths of segments that are written to with the files that are open.
 inline constexpr auto place_check_interval = std::chrono::seconds(1);
 /// Topics that one request may have in the making or being deleted at a time.
-inline constexpr std::size_t max_topic_changes_per_request = 64;
+inline constexpr std::size_t max_topic_changes_per_request = 512;
 /// Directories of deleted partitions whose files are still to be removed. While there are so many,
 /// deletions wait.
 inline constexpr std::size_t max_doomed_directories = max_partitions;

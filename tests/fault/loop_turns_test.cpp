@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <optional>
@@ -7,6 +8,8 @@
 #include "fault/measured_node.hpp"
 #include "fault/node_process.hpp"
 #include "fault/wire_connection.hpp"
+#include "wire/messages/delete_topics.hpp"
+#include "wire/messages/metadata.hpp"
 
 // No turn of the node's loop uses more than 20 ms of its thread's CPU, for any requests.
 
@@ -27,6 +30,28 @@ constexpr bool is_measured = true;
 
 constexpr microseconds turn_most{20'000};
 
+/// Counts what waits for the device.
+class CountedSyncs final : public disk::SystemCalls {
+ public:
+  int sync_file(int descriptor) override {
+    ++count_;
+    return SystemCalls::sync_file(descriptor);
+  }
+  int sync_file_system(int descriptor) override {
+    ++count_;
+    return SystemCalls::sync_file_system(descriptor);
+  }
+  int sync_directory(int descriptor) override {
+    ++count_;
+    return SystemCalls::sync_directory(descriptor);
+  }
+  /// Since the last call.
+  [[nodiscard]] std::size_t take() { return count_.exchange(0); }
+
+ private:
+  std::atomic<std::size_t> count_ = 0;
+};
+
 class LoopTurns : public testing::Test {
  protected:
   void start(Durability durability) {
@@ -34,7 +59,9 @@ class LoopTurns : public testing::Test {
     node::NodeSettings settings;
     settings.data_directory = scratch_ / "data";
     settings.durability = durability;
-    node_.emplace(std::move(settings));
+    disk::FileDiskOptions disk;
+    disk.calls = &syncs_;
+    node_.emplace(std::move(settings), disk);
     ASSERT_TRUE(node_->started()) << node_->started().error().to_string();
   }
   [[nodiscard]] std::uint16_t port() const { return node_->port(); }
@@ -73,6 +100,7 @@ class LoopTurns : public testing::Test {
     ASSERT_EQ(answered, count);
   }
   ScratchDirectory scratch_;
+  CountedSyncs syncs_;
   /// The log start in the last answer.
   Offset log_start_{0};
   std::optional<MeasuredNode> node_;
@@ -91,6 +119,33 @@ TEST_F(LoopTurns, are_short_while_segments_are_rolled_and_retired) {
   }
   EXPECT_GT(log_start_, Offset{0});
   expect_short_turns("rolls and retention");
+}
+
+TEST_F(LoopTurns, are_short_while_a_thousand_topics_are_made_and_deleted_with_few_syncs) {
+  start(Durability::fsync);
+  WireConnection client(port());
+  wire::MetadataRequest unknown;
+  wire::DeleteTopicsRequest deletion;
+  unknown.topics.emplace();
+  for (int i = 0; i < 1'000; ++i) {
+    const std::string name = "n-" + std::to_string(i);
+    unknown.topics->emplace_back().name = name;
+    deletion.topics.emplace_back().name = name;
+  }
+  (void)node_->longest_turn();
+  (void)syncs_.take();
+  const auto made = client.ask(unknown, 9);
+  ASSERT_TRUE(made) << made.error().to_string();
+  for (const auto& topic : made->topics) ASSERT_EQ(topic.error_code, 0) << *topic.name;
+  const std::size_t syncs = syncs_.take();
+  std::printf("a thousand unknown names: %zu syncs\n", syncs);
+  EXPECT_GT(syncs, 0u);
+  EXPECT_LE(syncs, 40u);
+  expect_short_turns("a thousand unknown names");
+  const auto deleted = client.ask(deletion, 6);
+  ASSERT_TRUE(deleted) << deleted.error().to_string();
+  for (const auto& topic : deleted->responses) ASSERT_EQ(topic.error_code, 0) << *topic.name;
+  expect_short_turns("a thousand deletions");
 }
 
 TEST_F(LoopTurns, are_short_when_the_producers_of_a_long_tail_go_on) {

@@ -18,7 +18,8 @@ namespace dohle::fault {
 /// destructor acts like the kill of a process.
 class MeasuredNode {
  public:
-  explicit MeasuredNode(node::NodeSettings settings) {
+  explicit MeasuredNode(node::NodeSettings settings, disk::FileDiskOptions disk = {})
+      : disk_(loop_, disk) {
     loop_.measure_turns();
     loop_.start("measured-node");
     on_loop([&] {
@@ -74,7 +75,7 @@ class MeasuredNode {
 
   std::shared_ptr<Logger> logger_ = stderr_logger();
   net::Loop loop_;
-  disk::FileDisk disk_{loop_};
+  disk::FileDisk disk_;
   net::SystemRandom random_;
   net::TcpListening tcp_{loop_, logger_};
   std::unique_ptr<node::NodeEngine> engine_;

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 #include <thread>
 
@@ -196,10 +198,28 @@ class TopicTurnsTest : public TurnsTest {
       EXPECT_LE(took.count(), max_seconds);
     }
   }
+  /// The most that making so many partitions may take where the file system makes files as fast as
+  /// ever; else twice what it takes for them alone. ext4 without a journal looks past every inode
+  /// that was freed in the last minute: behind a deletion a file costs up to 50 times as much.
+  double max_seconds_of(int partitions, double usually) {
+    if (!is_measured || !is_all()) return usually;
+    constexpr int share = 10;
+    const auto begin = SteadyClock::now();
+    for (int i = 0; i < partitions / share; ++i) {
+      const auto directory = scratch_ / ("alone-" + std::to_string(i));
+      std::filesystem::create_directory(directory);
+      for (const char* name : {"log", "state", "metadata"}) std::ofstream(directory / name) << name;
+    }
+    const std::chrono::duration<double> took = SteadyClock::now() - begin;
+    const double alone = share * took.count();
+    std::printf("%d directories of three files, without a node: %.2f s\n", partitions, alone);
+    return std::max(usually, 2 * alone);
+  }
   void make_list_and_delete_a_large_topic(double max_seconds) {
     const int partitions = scaled(30'000);
     const std::string count = std::to_string(partitions) + " partitions";
-    expect_beside("making " + count, creation("large-", 1, partitions), 7, max_seconds);
+    expect_beside("making " + count, creation("large-", 1, partitions), 7,
+                  max_seconds_of(partitions, max_seconds));
     WireConnection connection(port());
     const auto listed = connection.ask(metadata_of("large-", 1), 9);
     ASSERT_TRUE(listed.has_value()) << listed.error().to_string();
@@ -227,10 +247,17 @@ class TopicTurnsTest : public TurnsTest {
   }
 };
 
+// Before the others, which free inodes.
+TEST_F(TopicTurnsTest, AProducerIsServedBesideATopicOfThirtyThousandPartitionsUnderOs) {
+  start({"--durability", "os"});
+  make_list_and_delete_a_large_topic(5.6);
+}
+
 TEST_F(TopicTurnsTest, AProducerIsServedBesideManyUnknownNames) {
   start({"--durability", "fsync"});
   const int names = scaled(5'000);
-  expect_beside(std::to_string(names) + " unknown names", metadata_of("n-", names), 9, 3.0);
+  expect_beside(std::to_string(names) + " unknown names", metadata_of("n-", names), 9,
+                max_seconds_of(names, 3.0));
 }
 
 TEST_F(TopicTurnsTest, AProducerIsServedBesideAThousandTopicsThatAreMadeAndDeleted) {
@@ -244,11 +271,6 @@ TEST_F(TopicTurnsTest, AProducerIsServedBesideAThousandTopicsThatAreMadeAndDelet
 TEST_F(TopicTurnsTest, AProducerIsServedBesideATopicOfThirtyThousandPartitions) {
   start({"--durability", "fsync"});
   make_list_and_delete_a_large_topic(137.0);
-}
-
-TEST_F(TopicTurnsTest, AProducerIsServedBesideATopicOfThirtyThousandPartitionsUnderOs) {
-  start({"--durability", "os"});
-  make_list_and_delete_a_large_topic(5.6);
 }
 
 }  // namespace

@@ -68,7 +68,6 @@ TEST_F(PartitionLogTest, a_log_without_records_has_no_index_files) {
   ASSERT_TRUE(append(make_batch(1)).has_value());
   sync();
   EXPECT_FALSE(syncs_names());
-  EXPECT_FALSE(has_indexes()) << "entries wait in memory";
   ASSERT_TRUE(log_->flush().has_value());
   EXPECT_TRUE(has_indexes());
   EXPECT_TRUE(syncs_names()) << "the files' names are synced with them";
