@@ -50,7 +50,7 @@ class Session final : public ConnectionEvents {
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] const Way& way() const { return way_; }
   [[nodiscard]] const std::string& peer() const { return connection_->peer(); }
-  [[nodiscard]] const Principal& principal() const { return principal_; }
+  [[nodiscard]] const std::shared_ptr<const Principal>& principal() const { return principal_; }
 
   /// What the client says that it is (KIP-511), as "NAME VERSION"; empty: it has not said.
   [[nodiscard]] const std::string& software() const { return software_; }
@@ -110,7 +110,8 @@ class Session final : public ConnectionEvents {
   const std::uint64_t id_;
   const Way& way_;
   std::unique_ptr<Connection> connection_;
-  Principal principal_ = Principal::anonymous();
+  std::shared_ptr<const Principal> principal_ =
+      std::make_shared<const Principal>(Principal::anonymous());
   State state_ = State::authenticating;
   std::string software_;
   std::deque<std::optional<Chain>> answers_;

@@ -4,7 +4,6 @@
 
 #include "base/assert.hpp"
 #include "base/broker_errors.hpp"
-#include "node/node_engine.hpp"
 #include "node/turn.hpp"
 
 namespace dohle::node {
@@ -22,19 +21,19 @@ std::int16_t code_of(const Error& error) {
 
 }  // namespace
 
-GroupService::GroupService(NodeEngine& engine, Executor& loop, Disk& disk, Random& random,
-                           GroupCoordinator::Options options)
-    : engine_(engine),
+GroupService::GroupService(Storage& storage, Lines& lines, Executor& loop, Disk& disk,
+                           Random& random, GroupCoordinator::Options options)
+    : storage_(storage),
+      lines_(lines),
       loop_(loop),
       coordinator_(options, random),
-      journal_(loop, disk, engine.syncing(),
-               [&engine](const PartitionRef& partition, const Slice& batch,
-                         const wire::BatchHeader& header) {
-                 return engine.append(partition, batch, header);
+      journal_(loop, disk, storage.syncing(),
+               [&storage](const PartitionRef& partition, const Slice& batch,
+                          const wire::BatchHeader& header) {
+                 return storage.append(partition, batch, header);
                },
-               {.topic = std::string(offsets_topic), .warn = [&engine](std::string_view line) {
-                  engine.lines().warn_now_and_then(line);
-                }}) {}
+               {.topic = std::string(offsets_topic),
+                .warn = [&lines](std::string_view line) { lines.warn_now_and_then(line); }}) {}
 
 GroupService::~GroupService() {
   loop_.cancel(timer_);
@@ -43,12 +42,12 @@ GroupService::~GroupService() {
 
 bool GroupService::has_room_for(std::size_t growth, std::string_view what, std::string_view group) {
   if (coordinator_.has_room_for(growth)) return true;
-  engine_.lines().complain(std::string(what) + " of group " + shortened(group) +
-                           " are refused: all groups together take " +
-                           std::to_string(coordinator_.state_bytes()) + " bytes of memory, " +
-                           std::to_string(growth) + " more are needed, and at most " +
-                           std::to_string(coordinator_.max_state_bytes()) +
-                           " are allowed (max_group_state_bytes); deleting groups makes room");
+  lines_.complain(std::string(what) + " of group " + shortened(group) +
+                  " are refused: all groups together take " +
+                  std::to_string(coordinator_.state_bytes()) + " bytes of memory, " +
+                  std::to_string(growth) + " more are needed, and at most " +
+                  std::to_string(coordinator_.max_state_bytes()) +
+                  " are allowed (max_group_state_bytes); deleting groups makes room");
   return false;
 }
 
@@ -65,21 +64,21 @@ std::optional<std::string> GroupService::why_unavailable() const {
 }
 
 void GroupService::warn(std::string_view what, const Error& why) {
-  engine_.lines().warn_now_and_then(std::string(what) + ": " + std::string(why.message()));
+  lines_.warn_now_and_then(std::string(what) + ": " + std::string(why.message()));
 }
 
 // --- loading
 
 void GroupService::load() {
   loading_since_ = loop_.mono_now();
-  const Topic* topic = engine_.topics().find(offsets_topic);
+  const Topic* topic = storage_.topics().find(offsets_topic);
   if (topic != nullptr) {
     return journal_.open(
         topic->partitions.front(), [this](const JournalRecord& record) { return take(record); },
         [this](const Result<void>& outcome) { loaded(outcome); });
   }
   // Groups must not begin anew while their offsets are there.
-  const auto refused = engine_.topics().refused_by_strays(offsets_topic);
+  const auto refused = storage_.topics().refused_by_strays(offsets_topic);
   if (refused) journal_.refuse(*refused);
   loaded(refused ? Result<void>(fail(*refused)) : Result<void>());
 }
@@ -91,7 +90,7 @@ Result<Taken> GroupService::take(const JournalRecord& record) {
   const auto* offset = std::get_if<StoredOffset>(&*stored);
   // A crash may have come between the end of a topic and that of the offsets in it, which would
   // otherwise be those of the next topic of that name.
-  if (offset != nullptr && engine_.topics().find(offset->topic) == nullptr) {
+  if (offset != nullptr && storage_.topics().find(offset->topic) == nullptr) {
     missing_topics_.insert(offset->topic);
   }
   coordinator_.restore(*std::move(stored), loop_.tick());
@@ -100,15 +99,14 @@ Result<Taken> GroupService::take(const JournalRecord& record) {
 
 void GroupService::loaded(const Result<void>& outcome) {
   if (!outcome) {
-    engine_.lines().report_error("groups are unavailable: " +
-                                 std::string(outcome.error().message()));
+    lines_.report_error("groups are unavailable: " + std::string(outcome.error().message()));
   }
   const TimePoint now = loop_.mono_now();
   // Of sessions that began with their records, the time that loading took does not count.
   expire_from_ = now + (now - loading_since_);
   for (const std::string& topic : missing_topics_) {
     coordinator_.forget(topic);
-    if (engine_.topics().hold_name(topic)) held_names_.push_back(topic);
+    if (storage_.topics().hold_name(topic)) held_names_.push_back(topic);
   }
   forgetting_.is_under_way = !missing_topics_.empty();
   missing_topics_.clear();
@@ -180,8 +178,8 @@ void GroupService::forget_some() {
 void GroupService::end_forgetting() {
   for (Task& done : std::exchange(when_forgotten_, {})) done();
   // Offsets that came back after a crash would be those of the next topic of that name.
-  engine_.syncing().when_durable([this, names = std::exchange(held_names_, {})] {
-    for (const std::string& name : names) engine_.topics().release_name(name);
+  storage_.when_durable([this, names = std::exchange(held_names_, {})] {
+    for (const std::string& name : names) storage_.topics().release_name(name);
   });
 }
 
@@ -242,7 +240,7 @@ ReplyTo GroupService::keep(Waiting waiting) {
 void GroupService::when_ready(Task then) {
   if (is_loading() || journal_.fault() != nullptr) return then();
   if (journal_.is_open()) return journal_.when_prepared(std::move(then));
-  engine_.topics().offsets([this, then = std::move(then)](Result<Topic*> topic) mutable {
+  storage_.topics().offsets([this, then = std::move(then)](Result<Topic*> topic) mutable {
     if (topic) {
       journal_.open_new((*topic)->partitions.front());
     } else {
@@ -327,8 +325,9 @@ void GroupService::leave_now(const std::string& group,
   std::int16_t error = broker_error::none;
   auto errors = coordinator_.leave(group, leavers, now, error, actions);
   perform(std::move(actions), now);
-  engine_.syncing().when_durable([done = std::move(done), errors = std::move(errors),
-                                  error]() mutable { done(errors, error); });
+  storage_.when_durable([done = std::move(done), errors = std::move(errors), error]() mutable {
+    done(errors, error);
+  });
 }
 
 std::int16_t GroupService::check_commit(const std::string& group, std::string_view member_id,

@@ -13,10 +13,10 @@
 #include "base/random.hpp"
 #include "node/group/group_coordinator.hpp"
 #include "node/journal/topic_journal.hpp"
+#include "node/lines.hpp"
+#include "node/storage/storage.hpp"
 
 namespace dohle::node {
-
-class NodeEngine;
 
 /// Drives the GroupCoordinator: keeps the requests that wait, stores what has to be stored in
 /// __consumer_offsets before the answers that depend on it go out, and calls it on time.
@@ -38,8 +38,8 @@ class GroupService {
     CommittedOffset committed;
   };
 
-  /// All but the options outlive it; the engine's topics and syncing are there.
-  GroupService(NodeEngine& engine, Executor& loop, Disk& disk, Random& random,
+  /// All but the options outlive it.
+  GroupService(Storage& storage, Lines& lines, Executor& loop, Disk& disk, Random& random,
                GroupCoordinator::Options options);
   ~GroupService();
   GroupService(const GroupService&) = delete;
@@ -128,7 +128,8 @@ class GroupService {
   void arm();
   void warn(std::string_view what, const Error& why);
 
-  NodeEngine& engine_;
+  Storage& storage_;
+  Lines& lines_;
   Executor& loop_;
   GroupCoordinator coordinator_;
   /// Not open until something is to be stored.

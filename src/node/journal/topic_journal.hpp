@@ -34,7 +34,7 @@ class TopicJournal {
   using Done = std::move_only_function<void(Result<void>)>;
   /// Adds the next records of a snapshot. False: those were the last ones. Errors: too_large.
   using Snapshot = std::function<Result<bool>(std::vector<JournalRecord>&)>;
-  /// Appends a batch to the partition and has it synced, as NodeEngine::append.
+  /// Appends a batch to the partition and has it synced, as Storage::append.
   using Append = std::function<Result<log::Appended>(const PartitionRef&, const Slice& batch,
                                                      const wire::BatchHeader&)>;
 

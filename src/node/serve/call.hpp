@@ -1,41 +1,60 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
-#include "base/principal.hpp"
 #include "base/time.hpp"
 #include "node/door/session.hpp"
+#include "node/serve/access.hpp"
+#include "node/serve/node_parts.hpp"
 #include "wire/header.hpp"
 
 namespace dohle::node {
 
-class NodeEngine;
+/// The place of one request's answer.
+struct AnswerPlace {
+  std::uint64_t session;
+  /// In the order of the session's answers.
+  std::uint64_t number;
+  std::int32_t correlation_id;
+  std::int16_t version;
+  /// How long the client is told to wait before its next request.
+  std::chrono::milliseconds throttle{0};
+};
 
-/// The place of one request: whom to answer, now or later. Copyable; answering after the connection
-/// is gone does nothing. Every request is answered, or closes its connection.
+/// The answer's frame, with the throttle time in it.
+template <class Response>
+[[nodiscard]] Result<Chain> encode_answer(const AnswerPlace& place, Response& response) {
+  response.throttle_time_ms = static_cast<std::int32_t>(place.throttle.count());
+  return wire::encode_response(place.correlation_id, response, place.version);
+}
+
+/// Answers one request, now or later. Copyable; answering after the connection is gone does
+/// nothing. Every request is answered, or closes its connection. The sessions and the lines outlive
+/// it.
 class Responder {
  public:
-  Responder(NodeEngine& engine, std::uint64_t session, std::uint64_t number,
-            std::int32_t correlation_id, std::int16_t version)
-      : engine_(&engine),
-        session_(session),
-        number_(number),
-        correlation_id_(correlation_id),
-        version_(version) {}
+  Responder(const Sessions& sessions, Lines& lines, AnswerPlace place)
+      : sessions_(&sessions), lines_(&lines), place_(place) {}
 
-  [[nodiscard]] std::uint64_t session() const { return session_; }
-  [[nodiscard]] std::int16_t version() const { return version_; }
+  [[nodiscard]] std::uint64_t session() const { return place_.session; }
+  [[nodiscard]] std::int16_t version() const { return place_.version; }
 
+  /// Sends the response, which gets the throttle time.
   template <class Response>
-  void answer(const Response& response) const {
-    answer(response, version_);
-  }
-  template <class Response>
-  void answer(const Response& response, std::int16_t version) const {
-    auto bytes = wire::encode_response(correlation_id_, response, version);
+  void answer(Response&& response) const {
+    auto bytes = encode_answer(place_, response);
     if (!bytes) return close(bytes.error());
     send(*std::move(bytes));
+  }
+  /// In another version than the request's.
+  template <class Response>
+  void answer_in_version(std::int16_t version, Response&& response) const {
+    Responder other = *this;
+    other.place_.version = version;
+    other.answer(response);
   }
   /// For acks=0: the request is done and gets no answer.
   void no_answer() const { send(Chain()); }
@@ -45,24 +64,31 @@ class Responder {
  private:
   void send(Chain bytes) const;
 
-  NodeEngine* engine_;
-  std::uint64_t session_;
-  std::uint64_t number_;
-  std::int32_t correlation_id_;
-  std::int16_t version_;
+  const Sessions* sessions_;
+  Lines* lines_;
+  AnswerPlace place_;
 };
 
-/// One request as its handler gets it: who asks, which way they came, and how they are answered.
-/// Valid during the handler's call; what goes on later keeps the responder.
+/// One request as its handler gets it: the node's parts, who asks, which way they came, and how
+/// they are answered. Valid during the handler's call; what goes on later keeps the parts, the
+/// access and the responder.
 struct Call {
-  NodeEngine& engine;
-  const Principal& principal;
+  const NodeParts& node;
+  Access access;
   const Way& way;
   const std::string& peer;
   std::string client_id;
   Responder responder;
   std::int16_t version;
   Now now;
+
+  /// The topic of that name or id, if the client may do that with it.
+  [[nodiscard]] FoundTopic topic(std::string_view name, Operation what) const {
+    return access.topic(name, what);
+  }
+  [[nodiscard]] FoundTopic topic(const TopicId& id, Operation what) const {
+    return access.topic(id, what);
+  }
 };
 
 }  // namespace dohle::node

@@ -19,12 +19,11 @@ constexpr auto blocked_interval = std::chrono::milliseconds(5);
 
 }  // namespace
 
-Dispatcher::Dispatcher(NodeEngine& engine, const Sessions& sessions, Lines& lines, Executor& loop,
-                       std::size_t max_unread_answer_bytes)
-    : engine_(engine),
-      sessions_(sessions),
-      lines_(lines),
-      loop_(loop),
+Dispatcher::Dispatcher(const NodeParts& node, std::size_t max_unread_answer_bytes)
+    : node_(node),
+      sessions_(node.sessions),
+      lines_(node.lines),
+      loop_(node.loop),
       max_unread_bytes_(max_unread_answer_bytes) {}
 
 Dispatcher::~Dispatcher() {
@@ -71,15 +70,16 @@ void Dispatcher::serve(Session& session, const Slice& frame) {
 
 void Dispatcher::handle(Session& session, wire::RequestFrame frame) {
   const std::int16_t version = frame.header.api_version;
-  Call call{engine_,
-            session.principal(),
-            session.way(),
-            session.peer(),
-            std::move(frame.header.client_id).value_or(""),
-            Responder(engine_, session.id(), session.reserve_answer(), frame.header.correlation_id,
-                      version),
-            version,
-            loop_.tick()};
+  Call call{
+      node_,
+      Access(node_.storage.topics(), node_.authorizer, session.principal()),
+      session.way(),
+      session.peer(),
+      std::move(frame.header.client_id).value_or(""),
+      Responder(sessions_, lines_,
+                {session.id(), session.reserve_answer(), frame.header.correlation_id, version}),
+      version,
+      loop_.tick()};
   const Handler* handler = find_handler(frame.header.api_key);
   if (handler == nullptr) {
     return call.responder.close(Error::client(

@@ -20,7 +20,7 @@
 namespace dohle::node {
 
 struct Call;
-class NodeEngine;
+struct NodeParts;
 
 /// Serves requests: decodes them, calls their handlers, and decides which connection's goes next.
 ///
@@ -44,9 +44,8 @@ class Dispatcher {
   };
   using Rest = std::move_only_function<Progress()>;
 
-  /// All outlive it.
-  Dispatcher(NodeEngine& engine, const Sessions& sessions, Lines& lines, Executor& loop,
-             std::size_t max_unread_answer_bytes);
+  /// The parts outlive it.
+  Dispatcher(const NodeParts& node, std::size_t max_unread_answer_bytes);
   ~Dispatcher();
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
@@ -97,7 +96,7 @@ class Dispatcher {
   void watch_blocked();
   void close_who_reads_nothing();
 
-  NodeEngine& engine_;
+  const NodeParts& node_;
   const Sessions& sessions_;
   Lines& lines_;
   Executor& loop_;

@@ -116,9 +116,10 @@ class NodeWorld : public testing::Test {
   using Partition = wire::FetchResponse::PartitionData;
 
   struct Running {
-    Running(sim::Process& self, const NodeSettings& settings, Logger& logger, const bool& is_short)
+    Running(sim::Process& self, const NodeSettings& settings, Logger& logger, const bool& is_short,
+            const Authorizer& authorizer)
         : loop(self.executor(), is_short),
-          engine({loop, self.disk(), self.random(), logger}, settings) {
+          engine({loop, self.disk(), self.random(), logger, authorizer}, settings) {
       started = engine.start();
       if (!started) return;
       auto at = engine.listen(self.listening(), {"tcp", {"0.0.0.0", 9092}, {"node", 0}});
@@ -133,7 +134,7 @@ class NodeWorld : public testing::Test {
   sim::Process& node() {
     if (node_ == nullptr) {
       node_ = &world.machine("node").start("node", [this](sim::Process& self) {
-        return std::make_shared<Running>(self, settings, logger, turns_are_short);
+        return std::make_shared<Running>(self, settings, logger, turns_are_short, *authorizer);
       });
       world.run_for(100ms);
       const auto& started = running().started;
@@ -142,6 +143,7 @@ class NodeWorld : public testing::Test {
     return *node_;
   }
   Running& running() { return *node_->running_as<Running>(); }
+  Topics& topics() { return running().engine.parts().storage.topics(); }
 
   void restart_after_kill() {
     node().restart();
@@ -258,6 +260,7 @@ class NodeWorld : public testing::Test {
     return values_in(fetch(topic, from).records);
   }
 
+  const Authorizer* authorizer = &everything_allowed;
   sim::World world{1};
   NodeSettings settings = [] {
     NodeSettings chosen;

@@ -32,7 +32,7 @@ bool is_software_name(std::string_view name) {
 }
 
 void note_software(Call& call, const wire::ApiVersionsRequest& request) {
-  Session* from = call.engine.session(call.responder.session());
+  Session* from = call.node.sessions.find(call.responder.session());
   if (from == nullptr || request.client_software_name.empty()) return;
   constexpr std::size_t max_name_bytes = 100;
   from->set_software(request.client_software_name.substr(0, max_name_bytes) + " " +
@@ -57,7 +57,7 @@ void handle(Call& call, wire::ApiVersionsRequest request) {
 void answer_unknown_version(Call& call) {
   wire::ApiVersionsResponse response = served();
   response.error_code = broker_error::unsupported_version;
-  call.responder.answer(response, 0);
+  call.responder.answer_in_version(0, response);
 }
 
 }  // namespace dohle::node

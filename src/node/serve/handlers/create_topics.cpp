@@ -77,7 +77,10 @@ Result<TopicConfig> config_of(const Wanted& wanted) {
 class Creating : public std::enable_shared_from_this<Creating> {
  public:
   Creating(Call& call, wire::CreateTopicsRequest request)
-      : engine_(call.engine), responder_(call.responder), request_(std::move(request)) {
+      : node_(call.node),
+        access_(call.access),
+        responder_(call.responder),
+        request_(std::move(request)) {
     for (const Wanted& wanted : request_.topics) names_.insert(wanted.name);
     response_.topics.reserve(request_.topics.size());
   }
@@ -102,11 +105,15 @@ class Creating : public std::enable_shared_from_this<Creating> {
     if (names_.count(wanted.name) > 1) {
       return fail(refused(broker_error::invalid_request, wanted, "Duplicate topic name."));
     }
+    if (!access_.may(Operation::create, wanted.name)) {
+      return fail(
+          refused(broker_error::topic_authorization_failed, wanted, "Authorization failed."));
+    }
     const auto partitions = partitions_of(wanted);
     if (!partitions) return fail(partitions.error());
     const auto config = config_of(wanted);
     if (!config) return fail(config.error());
-    Topics& topics = engine_.topics();
+    Topics& topics = node_.storage.topics();
     if (request_.validate_only) {
       if (auto checked = topics.check_new(wanted.name, *partitions, *config); !checked) {
         return checked;
@@ -126,7 +133,7 @@ class Creating : public std::enable_shared_from_this<Creating> {
                       refuse(topic, made.error());
                     }
                     --self->under_way_;
-                    self->engine_.dispatcher().wake(self->responder_.session());
+                    self->node_.dispatcher.wake(self->responder_.session());
                   });
     return {};
   }
@@ -135,7 +142,7 @@ class Creating : public std::enable_shared_from_this<Creating> {
     topic.num_partitions = partitions;
     topic.replication_factor = 1;
     for (const TopicSetting& setting :
-         describe_topic_config(config, engine_.topics().log_defaults())) {
+         describe_topic_config(config, node_.storage.topics().log_defaults())) {
       auto& entry = topic.configs->emplace_back();
       entry.name = setting.name;
       entry.value = setting.value;
@@ -149,7 +156,8 @@ class Creating : public std::enable_shared_from_this<Creating> {
     topic.error_message = text_of(why);
   }
 
-  NodeEngine& engine_;
+  const NodeParts& node_;
+  const Access access_;
   const Responder responder_;
   const wire::CreateTopicsRequest request_;
   /// Views of the request.
@@ -161,10 +169,10 @@ class Creating : public std::enable_shared_from_this<Creating> {
 }  // namespace
 
 void handle(Call& call, wire::CreateTopicsRequest request) {
-  call.engine.dispatcher().go_on(call.responder.session(),
-                                 [creating = std::make_shared<Creating>(call, std::move(request))] {
-                                   return creating->go_on();
-                                 });
+  call.node.dispatcher.go_on(call.responder.session(),
+                             [creating = std::make_shared<Creating>(call, std::move(request))] {
+                               return creating->go_on();
+                             });
 }
 
 }  // namespace dohle::node

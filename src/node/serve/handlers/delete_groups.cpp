@@ -17,20 +17,20 @@ using Progress = Dispatcher::Progress;
 class Deleting : public std::enable_shared_from_this<Deleting> {
  public:
   Deleting(const Call& call, std::vector<std::string> groups)
-      : engine_(call.engine), responder_(call.responder), groups_(std::move(groups)) {}
+      : node_(call.node), responder_(call.responder), groups_(std::move(groups)) {}
 
   Progress go_on() {
     if (waits_) return Progress::waits;
     if (!std::exchange(is_begun_, true)) {
-      return when([this](Task then) { engine_.groups().when_prepared(std::move(then)); });
+      return when([this](Task then) { node_.groups.when_prepared(std::move(then)); });
     }
     const std::size_t next = response_.results.size();
     if (next < groups_.size()) {
-      response_.results.push_back({groups_[next], engine_.groups().remove(groups_[next])});
+      response_.results.push_back({groups_[next], node_.groups.remove(groups_[next])});
       return Progress::more;
     }
     if (!std::exchange(is_ended_, true)) {
-      return when([this](Task then) { engine_.syncing().when_durable(std::move(then)); });
+      return when([this](Task then) { node_.storage.when_durable(std::move(then)); });
     }
     responder_.answer(response_);
     return Progress::answered;
@@ -43,12 +43,12 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
     waits_ = true;
     wait([self = shared_from_this()] {
       self->waits_ = false;
-      self->engine_.dispatcher().wake(self->responder_.session());
+      self->node_.dispatcher.wake(self->responder_.session());
     });
     return waits_ ? Progress::waits : Progress::more;
   }
 
-  NodeEngine& engine_;
+  const NodeParts& node_;
   const Responder responder_;
   const std::vector<std::string> groups_;
   wire::DeleteGroupsResponse response_;
@@ -60,7 +60,7 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
 }  // namespace
 
 void handle(Call& call, wire::DeleteGroupsRequest request) {
-  call.engine.dispatcher().go_on(
+  call.node.dispatcher.go_on(
       call.responder.session(),
       [deleting = std::make_shared<Deleting>(call, std::move(request.groups_names))] {
         return deleting->go_on();

@@ -19,7 +19,10 @@ using Progress = Dispatcher::Progress;
 class Deleting : public std::enable_shared_from_this<Deleting> {
  public:
   Deleting(Call& call, std::vector<Wanted> topics)
-      : engine_(call.engine), responder_(call.responder), topics_(std::move(topics)) {
+      : node_(call.node),
+        access_(call.access),
+        responder_(call.responder),
+        topics_(std::move(topics)) {
     response_.responses.reserve(topics_.size());
   }
 
@@ -36,14 +39,13 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
 
  private:
   void begin(const Wanted& wanted) {
-    Topics& topics = engine_.topics();
     Deleted& deleted = response_.responses.emplace_back();
     deleted.name = wanted.name;
     deleted.topic_id = wanted.topic_id;
-    const Topic* topic = wanted.name ? topics.find(*wanted.name) : topics.find(wanted.topic_id);
-    if (topic == nullptr) {
-      deleted.error_code =
-          wanted.name ? broker_error::unknown_topic_or_partition : broker_error::unknown_topic_id;
+    const FoundTopic topic = wanted.name ? access_.topic(*wanted.name, Operation::remove)
+                                         : access_.topic(wanted.topic_id, Operation::remove);
+    if (!topic) {
+      deleted.error_code = topic.code;
       return;
     }
     deleted.name = topic->name;
@@ -53,12 +55,13 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
                                            "the node needs this topic itself"));
     }
     ++under_way_;
-    topics.remove(topic->id, [self = shared_from_this(),
-                              place = response_.responses.size() - 1](Result<void> removed) {
-      if (!removed) refuse(self->response_.responses[place], removed.error());
-      --self->under_way_;
-      self->engine_.dispatcher().wake(self->responder_.session());
-    });
+    node_.storage.topics().remove(
+        topic->id,
+        [self = shared_from_this(), place = response_.responses.size() - 1](Result<void> removed) {
+          if (!removed) refuse(self->response_.responses[place], removed.error());
+          --self->under_way_;
+          self->node_.dispatcher.wake(self->responder_.session());
+        });
   }
 
   static void refuse(Deleted& deleted, const Error& why) {
@@ -66,7 +69,8 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
     deleted.error_message = text_of(why);
   }
 
-  NodeEngine& engine_;
+  const NodeParts& node_;
+  const Access access_;
   const Responder responder_;
   const std::vector<Wanted> topics_;
   wire::DeleteTopicsResponse response_;
@@ -80,10 +84,9 @@ void handle(Call& call, wire::DeleteTopicsRequest request) {
   for (std::string& name : request.topic_names) {
     request.topics.emplace_back().name = std::move(name);
   }
-  call.engine.dispatcher().go_on(call.responder.session(), [deleting = std::make_shared<Deleting>(
-                                                                call, std::move(request.topics))] {
-    return deleting->go_on();
-  });
+  call.node.dispatcher.go_on(call.responder.session(),
+                             [deleting = std::make_shared<Deleting>(
+                                  call, std::move(request.topics))] { return deleting->go_on(); });
 }
 
 }  // namespace dohle::node

@@ -50,15 +50,19 @@ class Describing {
 
  private:
   void describe_topic(const Wanted& wanted, Described& into) {
-    const Topic* topic = call_.engine.topics().find(wanted.resource_name);
-    if (topic == nullptr) {
-      into.error_code = broker_error::unknown_topic_or_partition;
+    const FoundTopic topic = call_.topic(wanted.resource_name, Operation::describe_configs);
+    if (!topic) {
+      into.error_code = topic.code;
+      if (topic.code == broker_error::topic_authorization_failed) {
+        into.error_message = "Authorization failed.";
+        return;
+      }
       into.error_message = "This server does not host this topic-partition: there is no topic " +
                            shortened(wanted.resource_name);
       return;
     }
     for (const TopicSetting& from :
-         describe_topic_config(topic->config, call_.engine.topics().log_defaults())) {
+         describe_topic_config(topic->config, call_.node.storage.topics().log_defaults())) {
       if (!is_wanted(wanted, from.name)) continue;
       Setting setting = setting_of(from.name, from.value, from.type, from.documentation);
       setting.read_only = from.is_fixed;
@@ -75,7 +79,7 @@ class Describing {
                            " or empty string, but received " + shortened(wanted.resource_name);
       return;
     }
-    const NodeSettings& settings = call_.engine.settings();
+    const NodeSettings& settings = call_.node.settings;
     const auto add = [&](std::string_view name, std::string value, SettingType type,
                          std::string_view documentation) {
       if (!is_wanted(wanted, name)) return;

@@ -47,9 +47,9 @@ Described describe(const ClassicGroup& group) {
 
 void handle(Call& call, wire::DescribeGroupsRequest request) {
   // Once each: an answer may be large, and its name repeated in a few bytes.
-  call.engine.dispatcher().go_on(
+  call.node.dispatcher.go_on(
       call.responder.session(),
-      [&engine = call.engine, responder = call.responder, request = std::move(request),
+      [&node = call.node, responder = call.responder, request = std::move(request),
        response = wire::DescribeGroupsResponse(), answered = std::set<std::string>(),
        next = std::size_t{0}]() mutable {
         if (next == request.groups.size()) {
@@ -58,7 +58,7 @@ void handle(Call& call, wire::DescribeGroupsRequest request) {
         }
         const std::string& id = request.groups[next++];
         if (!answered.insert(id).second) return Dispatcher::Progress::more;
-        const GroupService& groups = engine.groups();
+        const GroupService& groups = node.groups;
         const ClassicGroup* group = groups.coordinator().find(id);
         Described described =
             group == nullptr ? missing(id, responder.version()) : describe(*group);

@@ -19,7 +19,7 @@ constexpr auto max_wait = std::chrono::minutes(5);
 class Fetching final : public WaitingFetch {
  public:
   Fetching(const Call& call, FetchSessions::Begun begun, const wire::FetchRequest& request)
-      : engine_(call.engine),
+      : access_(call.access),
         responder_(call.responder),
         begun_(std::move(begun)),
         min_bytes_(static_cast<std::size_t>(std::max(0, request.min_bytes))),
@@ -148,12 +148,10 @@ class Fetching final : public WaitingFetch {
     entry.found.reset();
     const bool by_id = begun_.session->by_id();
     const ServedFetchSession::Topic& named = begun_.session->topic(entry);
-    const Topic* topic =
-        by_id ? engine_.topics().find(named.id) : engine_.topics().find(named.name);
-    if (topic == nullptr) {
-      return by_id ? broker_error::unknown_topic_id : broker_error::unknown_topic_or_partition;
-    }
-    const PartitionRef* partition = topic->partition(entry.partition);
+    const FoundTopic topic = by_id ? access_.topic(named.id, Operation::read)
+                                   : access_.topic(named.name, Operation::read);
+    if (!topic) return topic.code;
+    const PartitionRef* partition = topic.partition(entry.partition);
     if (partition == nullptr) return broker_error::unknown_topic_or_partition;
     entry.found = *partition;
     return broker_error::none;
@@ -188,7 +186,7 @@ class Fetching final : public WaitingFetch {
     response.responses.back().partitions.push_back(std::move(data));
   }
 
-  NodeEngine& engine_;
+  const Access access_;
   const Responder responder_;
   FetchSessions::Begun begun_;
   std::size_t min_bytes_;
@@ -203,22 +201,22 @@ class Fetching final : public WaitingFetch {
 }  // namespace
 
 void handle(Call& call, wire::FetchRequest request) {
-  NodeEngine& engine = call.engine;
+  const NodeParts& node = call.node;
   const bool by_id = call.version >= first_version_with_ids;
-  auto begun = engine.fetch_sessions().begin(request, by_id, call.now.mono);
+  auto begun = node.fetch_sessions.begin(request, by_id, call.now.mono);
   if (begun.error != broker_error::none) {
     wire::FetchResponse response;
     response.error_code = begun.error;
     return call.responder.answer(response);
   }
   auto fetching = std::make_unique<Fetching>(call, std::move(begun), request);
-  const bool may_wait = request.max_wait_ms > 0 && !engine.fetch_waits().is_full();
+  const bool may_wait = request.max_wait_ms > 0 && !node.fetch_waits.is_full();
   const std::size_t missing = fetching->attempt(!may_wait);
   if (missing == 0) return;
   const auto wait = std::min<Duration>(std::chrono::milliseconds(request.max_wait_ms), max_wait);
   auto partitions = fetching->partitions();
-  engine.fetch_waits().add(call.responder.session(), std::move(partitions), missing,
-                           call.now.mono + wait, std::move(fetching));
+  node.fetch_waits.add(call.responder.session(), std::move(partitions), missing,
+                       call.now.mono + wait, std::move(fetching));
 }
 
 }  // namespace dohle::node

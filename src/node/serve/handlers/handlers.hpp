@@ -1,11 +1,20 @@
 #pragma once
 
+#include <initializer_list>
 #include <span>
 #include <string>
 
 #include "base/broker_errors.hpp"
+#include "node/fetch/fetch_sessions.hpp"
+#include "node/fetch/fetch_waits.hpp"
+#include "node/group/group_service.hpp"
 #include "node/limits.hpp"
-#include "node/node_engine.hpp"
+#include "node/lines.hpp"
+#include "node/node_settings.hpp"
+#include "node/serve/batch_checks.hpp"
+#include "node/serve/call.hpp"
+#include "node/serve/dispatcher.hpp"
+#include "node/storage/storage.hpp"
 #include "wire/api.hpp"
 #include "wire/frame_body.hpp"
 
@@ -53,7 +62,7 @@ inline constexpr Handler handler_of{
       }
       auto request = wire::decode_frame_body<Request>(body, call.version);
       if (!request) return call.responder.close(request.error());
-      if (request->has_more) call.engine.dispatcher().note_trailing_bytes(call, Request::api);
+      if (request->has_more) call.node.dispatcher.note_trailing_bytes(call, Request::api);
       handle(call, std::move(request->message));
     }};
 
@@ -85,18 +94,22 @@ void answer_unknown_version(Call& call);
   return known_epoch > leader_epoch ? broker_error::unknown_leader_epoch : broker_error::none;
 }
 
-/// Which operations somebody may do, as a set of AclOperation's numbers (KIP-430); everything,
-/// while nobody is asked for a name.
+/// Sets of operations, as bits of AclOperation's numbers (KIP-430): everything, while nobody is
+/// asked for a name.
 namespace may {
-inline constexpr std::int32_t read = 1 << 3, write = 1 << 4, create = 1 << 5, remove = 1 << 6,
-                              alter = 1 << 7, describe = 1 << 8, act_as_cluster = 1 << 9,
-                              describe_configs = 1 << 10, alter_configs = 1 << 11,
-                              write_idempotently = 1 << 12;
-inline constexpr std::int32_t with_topic =
-    read | write | create | remove | alter | describe | describe_configs | alter_configs;
-inline constexpr std::int32_t with_group = read | remove | describe;
-inline constexpr std::int32_t with_cluster = create | alter | describe | act_as_cluster |
-                                             describe_configs | alter_configs | write_idempotently;
+[[nodiscard]] constexpr std::int32_t set_of(std::initializer_list<Operation> operations) {
+  std::int32_t bits = 0;
+  for (const Operation operation : operations) bits |= 1 << static_cast<int>(operation);
+  return bits;
+}
+inline constexpr std::int32_t with_topic = set_of(
+    {Operation::read, Operation::write, Operation::create, Operation::remove, Operation::alter,
+     Operation::describe, Operation::describe_configs, Operation::alter_configs});
+inline constexpr std::int32_t with_group =
+    set_of({Operation::read, Operation::remove, Operation::describe});
+inline constexpr std::int32_t with_cluster =
+    set_of({Operation::create, Operation::alter, Operation::describe, Operation::act_as_cluster,
+            Operation::describe_configs, Operation::alter_configs, Operation::write_idempotently});
 }  // namespace may
 
 }  // namespace dohle::node

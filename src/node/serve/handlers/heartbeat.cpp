@@ -7,8 +7,8 @@ namespace dohle::node {
 void handle(Call& call, wire::HeartbeatRequest request) {
   wire::HeartbeatResponse response;
   response.error_code =
-      call.engine.groups().heartbeat(request.group_id, request.member_id, request.group_instance_id,
-                                     request.generation_id, call.now);
+      call.node.groups.heartbeat(request.group_id, request.member_id, request.group_instance_id,
+                                 request.generation_id, call.now);
   call.responder.answer(response);
 }
 

@@ -13,7 +13,7 @@ void handle(Call& call, wire::InitProducerIdRequest request) {
     complain_of_transactions(call);
     return call.responder.answer(response);
   }
-  call.engine.topics().next_producer_id([responder = call.responder](Result<ProducerId> id) {
+  call.node.storage.topics().next_producer_id([responder = call.responder](Result<ProducerId> id) {
     wire::InitProducerIdResponse answer;
     if (id) {
       answer.producer_id = *id;

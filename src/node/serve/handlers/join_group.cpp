@@ -53,10 +53,10 @@ wire::JoinGroupResponse response_of(const AnswerJoin& answer, std::int16_t versi
 }  // namespace
 
 void handle(Call& call, wire::JoinGroupRequest request) {
-  call.engine.groups().join(request_of(call, std::move(request)),
-                            [responder = call.responder](const AnswerJoin& answer) {
-                              responder.answer(response_of(answer, responder.version()));
-                            });
+  call.node.groups.join(request_of(call, std::move(request)),
+                        [responder = call.responder](const AnswerJoin& answer) {
+                          responder.answer(response_of(answer, responder.version()));
+                        });
 }
 
 }  // namespace dohle::node

@@ -31,7 +31,7 @@ bool passes(const std::vector<std::string>& filter, std::string_view word) {
 
 void handle(Call& call, wire::ListGroupsRequest request) {
   wire::ListGroupsResponse refused;
-  refused.error_code = call.engine.groups().refusal();
+  refused.error_code = call.node.groups.refusal();
   if (refused.error_code != broker_error::none) {
     return call.responder.answer(refused);
   }
@@ -40,11 +40,11 @@ void handle(Call& call, wire::ListGroupsRequest request) {
     return call.responder.answer(refused);
   }
   // Groups may come and go between two slices: the next one is found by its name.
-  call.engine.dispatcher().go_on(
+  call.node.dispatcher.go_on(
       call.responder.session(),
-      [&engine = call.engine, responder = call.responder, request = std::move(request),
+      [&node = call.node, responder = call.responder, request = std::move(request),
        response = wire::ListGroupsResponse(), last = std::string()]() mutable {
-        const bool has_more = engine.groups().coordinator().visit_after(
+        const bool has_more = node.groups.coordinator().visit_after(
             last, groups_at_once, [&](const ClassicGroup& group) {
               const std::string_view state = to_string(group.state());
               if (!passes(request.states_filter, state)) return;

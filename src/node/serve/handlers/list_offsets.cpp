@@ -40,15 +40,15 @@ Result<std::optional<Position>> look_up(const log::PartitionLog& log, Timestamp 
   return position;
 }
 
-Found answer_for(Call& call, const Topic* topic, const Wanted& wanted) {
+Found answer_for(const Call& call, const FoundTopic& topic, const Wanted& wanted) {
   Found found;
   found.partition_index = wanted.partition_index;
   const auto failed = [&](std::int16_t code) {
     found.error_code = code;
     return found;
   };
-  const PartitionRef* partition =
-      topic == nullptr ? nullptr : topic->partition(wanted.partition_index);
+  if (!topic) return failed(topic.code);
+  const PartitionRef* partition = topic.partition(wanted.partition_index);
   const std::int16_t fault = fault_of(partition, wanted.current_leader_epoch);
   if (fault != broker_error::none) return failed(fault);
   if (!is_known(wanted.timestamp, call.version)) return failed(broker_error::unsupported_version);
@@ -77,7 +77,7 @@ void handle(Call& call, wire::ListOffsetsRequest request) {
   for (const auto& wanted : request.topics) {
     auto& topic = response.topics.emplace_back();
     topic.name = wanted.name;
-    const Topic* found = call.engine.topics().find(wanted.name);
+    const FoundTopic found = call.topic(wanted.name, Operation::describe);
     for (const auto& partition : wanted.partitions) {
       if (named.at({wanted.name, partition.partition_index}) == 1) {
         topic.partitions.push_back(answer_for(call, found, partition));

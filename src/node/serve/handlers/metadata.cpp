@@ -47,18 +47,18 @@ Entry missing(std::optional<std::string> name, const TopicId& id, std::int16_t c
 class Describing : public std::enable_shared_from_this<Describing> {
  public:
   Describing(Call& call, wire::MetadataRequest request)
-      : engine_(call.engine),
+      : node_(call.node),
+        access_(call.access),
         responder_(call.responder),
         request_(std::move(request)),
         // Version 0 has no null: there an empty list asks for all topics.
         wants_all_(!request_.topics || (call.version == 0 && request_.topics->empty())),
-        may_create_(request_.allow_auto_topic_creation &&
-                    call.engine.settings().auto_create_topics) {
+        may_create_(request_.allow_auto_topic_creation && call.node.settings.auto_create_topics) {
     auto& broker = response_.brokers.emplace_back();
     broker.node_id = node_id;
     broker.host = call.way.advertised.host;
     broker.port = call.way.advertised.port;
-    response_.cluster_id = engine_.topics().cluster_id();
+    response_.cluster_id = node_.storage.topics().cluster_id();
     response_.controller_id = node_id;
     if (request_.include_cluster_authorized_operations) {
       response_.cluster_authorized_operations = may::with_cluster;
@@ -76,11 +76,11 @@ class Describing : public std::enable_shared_from_this<Describing> {
  private:
   // Topics may come and go between two slices: the next one is found by its name.
   bool add_next_of_all() {
-    const auto& topics = engine_.topics().all();
-    const auto next = response_.topics.empty() ? topics.begin()
-                                               : topics.upper_bound(*response_.topics.back().name);
+    const auto& topics = node_.storage.topics().all();
+    const auto next = last_of_all_.empty() ? topics.begin() : topics.upper_bound(last_of_all_);
     if (next == topics.end()) return false;
-    add(next->second);
+    last_of_all_ = next->first;
+    if (access_.may(Operation::describe, next->first)) add(next->second);
     return true;
   }
 
@@ -92,10 +92,10 @@ class Describing : public std::enable_shared_from_this<Describing> {
     if (!answered_.emplace(wanted.name, id).second) return true;
     if (wanted.name) {
       add_by_name(*wanted.name);
-    } else if (const Topic* topic = engine_.topics().find(id)) {
-      add(*topic);
+    } else if (const FoundTopic topic = access_.topic(id, Operation::describe)) {
+      add(*topic.topic);
     } else {
-      response_.topics.push_back(missing(std::nullopt, id, broker_error::unknown_topic_id));
+      response_.topics.push_back(missing(std::nullopt, id, topic.code));
     }
     return true;
   }
@@ -105,15 +105,19 @@ class Describing : public std::enable_shared_from_this<Describing> {
   }
 
   void add_by_name(const std::string& name) {
-    Topics& topics = engine_.topics();
-    if (const Topic* topic = topics.find(name)) return add(*topic);
+    const FoundTopic topic = access_.topic(name, Operation::describe);
+    if (topic) return add(*topic.topic);
     const auto add_missing = [&](std::int16_t code) {
       response_.topics.push_back(missing(name, {}, code));
     };
     if (auto legal = check_topic_name(name); !legal) return add_missing(wire_code(legal.error()));
+    if (topic.code != broker_error::unknown_topic_or_partition) return add_missing(topic.code);
     // A topic of which only the directories are there is not made anew over them.
-    if (!may_create_ || topics.refused_by_strays(name)) {
+    if (!may_create_ || node_.storage.topics().refused_by_strays(name)) {
       return add_missing(broker_error::unknown_topic_or_partition);
+    }
+    if (!access_.may(Operation::create, name)) {
+      return add_missing(broker_error::topic_authorization_failed);
     }
     create(name);
   }
@@ -122,28 +126,30 @@ class Describing : public std::enable_shared_from_this<Describing> {
   void create(const std::string& name) {
     response_.topics.emplace_back().name = name;
     ++under_way_;
-    engine_.topics().create(
+    node_.storage.topics().create(
         name, 1, {},
         [self = shared_from_this(), name,
          place = response_.topics.size() - 1](Result<Topic*> made) {
           // Somebody else may have made it meanwhile.
-          const Topic* topic = made ? *made : self->engine_.topics().find(name);
+          const Topic* topic = made ? *made : self->node_.storage.topics().find(name);
           self->response_.topics[place] =
               topic == nullptr
                   ? missing(name, {}, wire_code(made.error()))
                   : describe(*topic, self->request_.include_topic_authorized_operations);
           --self->under_way_;
-          self->engine_.dispatcher().wake(self->responder_.session());
+          self->node_.dispatcher.wake(self->responder_.session());
         });
   }
 
-  NodeEngine& engine_;
+  const NodeParts& node_;
+  const Access access_;
   const Responder responder_;
   const wire::MetadataRequest request_;
   const bool wants_all_;
   const bool may_create_;
   wire::MetadataResponse response_;
   std::size_t next_ = 0;
+  std::string last_of_all_;
   std::size_t under_way_ = 0;
   std::set<std::pair<std::optional<std::string>, TopicId>> answered_;
 };
@@ -151,9 +157,10 @@ class Describing : public std::enable_shared_from_this<Describing> {
 }  // namespace
 
 void handle(Call& call, wire::MetadataRequest request) {
-  call.engine.dispatcher().go_on(call.responder.session(),
-                                 [describing = std::make_shared<Describing>(
-                                      call, std::move(request))] { return describing->go_on(); });
+  call.node.dispatcher.go_on(call.responder.session(),
+                             [describing = std::make_shared<Describing>(call, std::move(request))] {
+                               return describing->go_on();
+                             });
 }
 
 }  // namespace dohle::node

@@ -4,7 +4,8 @@
 #include <string>
 #include <string_view>
 
-#include "node/node_engine.hpp"
+#include "node/lines.hpp"
+#include "node/serve/call.hpp"
 
 namespace dohle::node {
 
@@ -18,8 +19,8 @@ inline constexpr std::string_view this_node_has_no_transactions =
 
 /// For answers that have no place for the sentence.
 inline void complain_of_transactions(Call& call) {
-  call.engine.lines().complain("a transactional producer at " + call.peer +
-                               " is refused (53): " + std::string(this_node_has_no_transactions));
+  call.node.lines.complain("a transactional producer at " + call.peer +
+                           " is refused (53): " + std::string(this_node_has_no_transactions));
 }
 
 }  // namespace dohle::node

@@ -12,11 +12,9 @@ using Wanted = wire::OffsetCommitRequest::OffsetCommitRequestPartition;
 
 constexpr std::int16_t first_version_with_ids = 10;
 
-std::int16_t fault_of(const Topic* topic, const Wanted& wanted, bool by_id) {
-  if (topic == nullptr) {
-    return by_id ? broker_error::unknown_topic_id : broker_error::unknown_topic_or_partition;
-  }
-  if (topic->partition(wanted.partition_index) == nullptr) {
+std::int16_t fault_of(const FoundTopic& topic, const Wanted& wanted) {
+  if (!topic) return topic.code;
+  if (topic.partition(wanted.partition_index) == nullptr) {
     return broker_error::unknown_topic_or_partition;
   }
   const std::size_t metadata = wanted.committed_metadata ? wanted.committed_metadata->size() : 0;
@@ -36,19 +34,19 @@ void set_errors(Response& response, std::int16_t error) {
 
 void handle(Call& call, wire::OffsetCommitRequest request) {
   const bool by_id = call.version >= first_version_with_ids;
-  const std::int16_t error = call.engine.groups().check_commit(
-      request.group_id, request.member_id, request.group_instance_id,
-      request.generation_id_or_member_epoch, call.now);
+  const std::int16_t error =
+      call.node.groups.check_commit(request.group_id, request.member_id, request.group_instance_id,
+                                    request.generation_id_or_member_epoch, call.now);
   Response response;
   std::vector<GroupService::Commit> commits;
   for (auto& wanted : request.topics) {
     auto& topic = response.topics.emplace_back();
     topic.name = wanted.name;
     topic.topic_id = wanted.topic_id;
-    Topics& topics = call.engine.topics();
-    const Topic* found = by_id ? topics.find(wanted.topic_id) : topics.find(wanted.name);
+    const FoundTopic found = by_id ? call.topic(wanted.topic_id, Operation::read)
+                                   : call.topic(wanted.name, Operation::read);
     for (auto& partition : wanted.partitions) {
-      const std::int16_t fault = fault_of(found, partition, by_id);
+      const std::int16_t fault = fault_of(found, partition);
       topic.partitions.push_back({partition.partition_index, fault});
       if (fault != broker_error::none) continue;
       commits.push_back({found->name,
@@ -61,7 +59,7 @@ void handle(Call& call, wire::OffsetCommitRequest request) {
     set_errors(response, error);
     return call.responder.answer(response);
   }
-  call.engine.groups().commit(
+  call.node.groups.commit(
       request.group_id, std::move(commits),
       [responder = call.responder, response = std::move(response)](std::int16_t outcome) mutable {
         set_errors(response, outcome);

@@ -51,22 +51,28 @@ void add_all(const GroupCoordinator& groups, const Offsets* offsets, Add&& add) 
 void answer_one(Call& call, const Request& request) {
   using Partition = Response::OffsetFetchResponsePartition;
   Response response;
-  response.error_code = call.engine.groups().refusal();
-  const GroupCoordinator& groups = call.engine.groups().coordinator();
+  response.error_code = call.node.groups.refusal();
+  const GroupCoordinator& groups = call.node.groups.coordinator();
   const Offsets* offsets = groups.offsets(request.group_id);
   if (!request.topics) {
     add_all<Partition>(groups, offsets, [&](const std::string& topic) {
-      return &response.topics.emplace_back(Response::OffsetFetchResponseTopic{topic, {}})
-                  .partitions;
+      return call.access.may(Operation::describe, topic)
+                 ? &response.topics.emplace_back(Response::OffsetFetchResponseTopic{topic, {}})
+                        .partitions
+                 : nullptr;
     });
     return call.responder.answer(response);
   }
   for (const auto& wanted : *request.topics) {
     auto& topic = response.topics.emplace_back();
     topic.name = wanted.name;
+    const bool may_know = call.access.may(Operation::describe, wanted.name);
     for (const PartitionId index : wanted.partition_indexes) {
-      topic.partitions.push_back(
-          partition_of<Partition>(index, find(groups, offsets, wanted.name, index)));
+      topic.partitions.push_back(partition_of<Partition>(
+          index, may_know ? find(groups, offsets, wanted.name, index) : nullptr));
+      if (!may_know) {
+        topic.partitions.back().error_code = broker_error::topic_authorization_failed;
+      }
       if (call.version < first_version_with_group_error) {
         topic.partitions.back().error_code = response.error_code;
       }
@@ -80,13 +86,15 @@ class GroupOffsets {
   using Partition = Response::OffsetFetchResponsePartitions;
   using TopicAnswer = Response::OffsetFetchResponseTopics;
 
-  GroupOffsets(NodeEngine& engine, std::int16_t version)
-      : engine_(engine), by_id_(version >= first_version_with_ids) {}
+  explicit GroupOffsets(const Call& call)
+      : groups_(call.node.groups),
+        access_(call.access),
+        by_id_(call.version >= first_version_with_ids) {}
 
   Response::OffsetFetchResponseGroup answer_for(const Request::OffsetFetchRequestGroup& wanted) {
     Response::OffsetFetchResponseGroup group;
     group.group_id = wanted.group_id;
-    group.error_code = engine_.groups().refusal();
+    group.error_code = groups_.refusal();
     if (group.error_code != broker_error::none) return group;
     const Offsets* offsets = groups().offsets(wanted.group_id);
     if (!wanted.topics) {
@@ -99,13 +107,14 @@ class GroupOffsets {
   }
 
  private:
-  // Null: by id, and the topic is gone.
+  // Null: the client may not know of it, or it is asked for by id and gone.
   std::vector<Partition>* add(Response::OffsetFetchResponseGroup& group, const std::string& name) {
     TopicAnswer topic;
     topic.name = name;
+    const FoundTopic found = access_.topic(name, Operation::describe);
+    if (found.code == broker_error::topic_authorization_failed) return nullptr;
     if (by_id_) {
-      const Topic* found = engine_.topics().find(name);
-      if (found == nullptr) return nullptr;
+      if (!found) return nullptr;
       topic.topic_id = found->id;
     }
     return &group.topics.emplace_back(std::move(topic)).partitions;
@@ -115,11 +124,15 @@ class GroupOffsets {
     TopicAnswer topic;
     topic.name = wanted.name;
     topic.topic_id = wanted.topic_id;
-    const Topic* found = by_id_ ? engine_.topics().find(wanted.topic_id) : nullptr;
+    const FoundTopic found = by_id_ ? access_.topic(wanted.topic_id, Operation::describe)
+                                    : access_.topic(wanted.name, Operation::describe);
+    // Of a topic that is gone what was committed by its name is told.
+    const bool is_refused =
+        !found && (by_id_ || found.code == broker_error::topic_authorization_failed);
     for (const PartitionId index : wanted.partition_indexes) {
-      if (by_id_ && found == nullptr) {
+      if (is_refused) {
         topic.partitions.push_back(partition_of<Partition>(index, nullptr));
-        topic.partitions.back().error_code = broker_error::unknown_topic_id;
+        topic.partitions.back().error_code = found.code;
         continue;
       }
       topic.partitions.push_back(partition_of<Partition>(
@@ -128,9 +141,10 @@ class GroupOffsets {
     return topic;
   }
 
-  [[nodiscard]] const GroupCoordinator& groups() const { return engine_.groups().coordinator(); }
+  [[nodiscard]] const GroupCoordinator& groups() const { return groups_.coordinator(); }
 
-  NodeEngine& engine_;
+  const GroupService& groups_;
+  const Access access_;
   bool by_id_;
 };
 
@@ -138,12 +152,12 @@ class GroupOffsets {
 
 void handle(Call& call, wire::OffsetFetchRequest request) {
   if (call.version < first_version_with_several) return answer_one(call, request);
-  call.engine.dispatcher().go_on(
+  call.node.dispatcher.go_on(
       call.responder.session(),
       // Once each: an answer may be large, and its name repeated in a few bytes.
-      [offsets = GroupOffsets(call.engine, call.version), responder = call.responder,
-       request = std::move(request), response = Response(),
-       answered_whole = std::set<std::string>(), next = std::size_t{0}]() mutable {
+      [offsets = GroupOffsets(call), responder = call.responder, request = std::move(request),
+       response = Response(), answered_whole = std::set<std::string>(),
+       next = std::size_t{0}]() mutable {
         if (next == request.groups.size()) {
           responder.answer(response);
           return Dispatcher::Progress::answered;

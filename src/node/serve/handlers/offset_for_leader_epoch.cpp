@@ -11,11 +11,11 @@ namespace {
 using Wanted = wire::OffsetForLeaderEpochRequest::OffsetForLeaderPartition;
 using Found = wire::OffsetForLeaderEpochResponse::EpochEndOffset;
 
-Found answer_for(const Topic* topic, const Wanted& wanted) {
+Found answer_for(const FoundTopic& topic, const Wanted& wanted) {
   Found found;
   found.partition = wanted.partition;
-  const PartitionRef* partition = topic == nullptr ? nullptr : topic->partition(wanted.partition);
-  found.error_code = fault_of(partition, wanted.current_leader_epoch);
+  const PartitionRef* partition = topic.partition(wanted.partition);
+  found.error_code = topic ? fault_of(partition, wanted.current_leader_epoch) : topic.code;
   if (found.error_code != broker_error::none) return found;
   const log::PartitionLog& log = *(*partition)->log();
   const auto end = log.epoch_end(wanted.leader_epoch);
@@ -38,7 +38,7 @@ void handle(Call& call, wire::OffsetForLeaderEpochRequest request) {
   for (const auto& wanted : request.topics) {
     auto& topic = response.topics.emplace_back();
     topic.topic = wanted.topic;
-    const Topic* found = call.engine.topics().find(wanted.topic);
+    const FoundTopic found = call.topic(wanted.topic, Operation::describe);
     for (const auto& partition : wanted.partitions) {
       topic.partitions.push_back(answer_for(found, partition));
     }

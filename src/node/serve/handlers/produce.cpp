@@ -87,7 +87,8 @@ Result<Slice> batch_of(const std::optional<Chain>& records, const log::LogConfig
 class Producing : public std::enable_shared_from_this<Producing> {
  public:
   explicit Producing(const Call& call, std::int16_t acks)
-      : engine_(call.engine),
+      : node_(call.node),
+        access_(call.access),
         responder_(call.responder),
         version_(call.version),
         acks_(acks),
@@ -105,8 +106,8 @@ class Producing : public std::enable_shared_from_this<Producing> {
     unfinished_ = 1;  // this function
     for (std::size_t i = 0; i < request.topic_data.size(); ++i) {
       const TopicData& data = request.topic_data[i];
-      Topics& topics = engine_.topics();
-      const Topic* found = by_id_ ? topics.find(data.topic_id) : topics.find(data.name);
+      const FoundTopic found = by_id_ ? access_.topic(data.topic_id, Operation::write)
+                                      : access_.topic(data.name, Operation::write);
       for (std::size_t j = 0; j < data.partition_data.size(); ++j) {
         produce({i, j, partitions_.size()}, found, data);
       }
@@ -114,7 +115,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
     named_twice_.clear();  // views of the request
     if (--unfinished_ == 0) return finish();
     is_held_ = true;
-    if (Session* from = engine_.session(responder_.session())) from->hold_for_checks();
+    if (Session* from = node_.sessions.find(responder_.session())) from->hold_for_checks();
   }
 
  private:
@@ -140,7 +141,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
     return response_.responses[place.topic].partition_responses[place.partition];
   }
 
-  void produce(const Place& place, const Topic* topic, const TopicData& data) {
+  void produce(const Place& place, const FoundTopic& topic, const TopicData& data) {
     const auto& wanted = data.partition_data[place.partition];
     answer_at(place).index = wanted.index;
     partitions_.emplace_back();
@@ -148,7 +149,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
       return failed(
           place, refused(broker_error::invalid_request, "the request names this partition twice"));
     }
-    const PartitionRef* partition = topic == nullptr ? nullptr : topic->partition(wanted.index);
+    const PartitionRef* partition = topic.partition(wanted.index);
     if (partition == nullptr) return failed(place, no_such(topic, data));
     if (topic->is_internal) {
       return failed(place, refused(broker_error::invalid_topic_exception,
@@ -159,12 +160,11 @@ class Producing : public std::enable_shared_from_this<Producing> {
     auto batch = batch_of(wanted.records, config);
     if (!batch) return failed(place, batch.error());
     ++unfinished_;
-    engine_.batch_checks().check(responder_.session(), *partition, *batch,
-                                 decompression_limits(config),
-                                 [self = shared_from_this(), place, partition = *partition,
-                                  batch = *batch](Result<wire::ProducedBatch> checked) {
-                                   self->checked(place, partition, batch, std::move(checked));
-                                 });
+    node_.batch_checks.check(responder_.session(), *partition, *batch, decompression_limits(config),
+                             [self = shared_from_this(), place, partition = *partition,
+                              batch = *batch](Result<wire::ProducedBatch> checked) {
+                               self->checked(place, partition, batch, std::move(checked));
+                             });
   }
 
   void checked(const Place& place, const PartitionRef& partition, const Slice& batch,
@@ -195,26 +195,25 @@ class Producing : public std::enable_shared_from_this<Producing> {
       return fail(refused(broker_error::unsupported_compression_type,
                           "zstd needs version 7 of the request"));
     }
-    const auto timely = check_times(partition->log()->config(), *checked, engine_.now().wall);
+    const auto timely = check_times(partition->log()->config(), *checked, node_.loop.tick().wall);
     if (!timely) return fail(timely.error());
     wire::BatchHeader header = *checked;
     header.max_timestamp = checked->latest;
-    return engine_.append(partition, batch, header);
+    return node_.storage.append(partition, batch, header);
   }
 
   void say_what_the_disk_refuses(const Partition& partition, const Error& why) const {
     // Of a partition that is offline its own line has told.
     if (why.category() != ErrorCategory::storage || partition.fault() != nullptr) return;
     const std::int16_t code = wire_code(why);
-    engine_.lines().warn_now_and_then("partition " + partition.name() + " refuses records: " +
-                                      std::string(find_broker_error(code)->name) + " (" +
-                                      std::to_string(code) + "): " + std::string(why.message()));
+    node_.lines.warn_now_and_then("partition " + partition.name() + " refuses records: " +
+                                  std::string(find_broker_error(code)->name) + " (" +
+                                  std::to_string(code) + "): " + std::string(why.message()));
   }
 
-  [[nodiscard]] Error no_such(const Topic* topic, const TopicData& data) const {
-    return by_id_ && topic == nullptr
-               ? refused(broker_error::unknown_topic_id, data.topic_id.to_string())
-               : refused(broker_error::unknown_topic_or_partition, data.name);
+  [[nodiscard]] Error no_such(const FoundTopic& topic, const TopicData& data) const {
+    return refused(topic ? broker_error::unknown_topic_or_partition : topic.code,
+                   by_id_ && !topic ? data.topic_id.to_string() : data.name);
   }
 
   void failed(const Place& place, const Error& why) {
@@ -241,7 +240,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
 
   void finish() {
     if (is_held_) {
-      if (Session* from = engine_.session(responder_.session())) from->end_hold_for_checks();
+      if (Session* from = node_.sessions.find(responder_.session())) from->end_hold_for_checks();
     }
     if (acks_ == acks_none) {
       // Nobody reads an answer: closing is the only way to tell.
@@ -252,15 +251,16 @@ class Producing : public std::enable_shared_from_this<Producing> {
       self->note_faults();
       self->responder_.answer(self->response_);
     };
-    FetchWaits& waits = engine_.fetch_waits();
+    FetchWaits& waits = node_.fetch_waits;
     // Under the others nothing waits for a disk, and what is answered is noted.
-    const bool waits_for_disk = engine_.settings().durability == Durability::fsync;
+    const bool waits_for_disk = node_.storage.durability() == Durability::fsync;
     if (acks_ != acks_all && waits_for_disk) return waits.after_ready(std::move(answer));
-    engine_.syncing().when_durable(
+    node_.storage.when_durable(
         [&waits, answer = std::move(answer)]() mutable { waits.after_ready(std::move(answer)); });
   }
 
-  NodeEngine& engine_;
+  const NodeParts& node_;
+  const Access access_;
   const Responder responder_;
   const std::int16_t version_;
   const std::int16_t acks_;

@@ -18,10 +18,10 @@ std::size_t assigned_bytes(const wire::SyncGroupRequest& request) {
 // The answer has no room for a sentence. Nothing of the group has changed: its leader may send
 // less.
 void refuse(Call& call, const wire::SyncGroupRequest& request, std::size_t bytes) {
-  call.engine.lines().complain("the assignments of group " + shortened(request.group_id) +
-                               " are refused: " + std::to_string(bytes) + " bytes, and at most " +
-                               std::to_string(limits::max_group_assignment_bytes) +
-                               " are allowed (max_group_assignment_bytes)");
+  call.node.lines.complain("the assignments of group " + shortened(request.group_id) +
+                           " are refused: " + std::to_string(bytes) + " bytes, and at most " +
+                           std::to_string(limits::max_group_assignment_bytes) +
+                           " are allowed (max_group_assignment_bytes)");
   wire::SyncGroupResponse response;
   response.error_code = broker_error::invalid_request;
   call.responder.answer(response);
@@ -44,15 +44,14 @@ void handle(Call& call, wire::SyncGroupRequest from) {
   for (const auto& assigned : from.assignments) {
     request.assignments[assigned.member_id] = Slice::copy_of(assigned.assignment.bytes());
   }
-  call.engine.groups().sync(std::move(request),
-                            [responder = call.responder](const AnswerSync& answer) {
-                              wire::SyncGroupResponse response;
-                              response.error_code = answer.error;
-                              response.protocol_type = answer.protocol_type;
-                              response.protocol_name = answer.protocol;
-                              response.assignment = answer.assignment;
-                              responder.answer(response);
-                            });
+  call.node.groups.sync(std::move(request), [responder = call.responder](const AnswerSync& answer) {
+    wire::SyncGroupResponse response;
+    response.error_code = answer.error;
+    response.protocol_type = answer.protocol_type;
+    response.protocol_name = answer.protocol;
+    response.assignment = answer.assignment;
+    responder.answer(response);
+  });
 }
 
 }  // namespace dohle::node

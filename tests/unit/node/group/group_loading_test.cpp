@@ -74,10 +74,8 @@ class GroupLoadingTest : public NodeWorld {
   void wait_until_loaded() {
     ASSERT_TRUE(world.run_until([&] { return !groups().is_loading(); }, 10s));
   }
-  log::PartitionLog& offsets_log() {
-    return *running().engine.topics().find(offsets_topic)->partitions[0]->log();
-  }
-  GroupService& groups() { return running().engine.groups(); }
+  log::PartitionLog& offsets_log() { return *topics().find(offsets_topic)->partitions[0]->log(); }
+  GroupService& groups() { return running().engine.parts().groups; }
   /// Appends a record to __consumer_offsets as it is.
   void append_record(const GroupRecord& record) {
     Budget budget{1_MiB};
@@ -87,9 +85,9 @@ class GroupLoadingTest : public NodeWorld {
     if (record.value) from.value = record.value->bytes();
     ASSERT_EQ(builder.append(from, Timestamp{wall_start_ms}), wire::BatchBuilder::Appended::ok);
     const Slice batch = *builder.seal({}).flatten();
-    NodeEngine& engine = running().engine;
-    const PartitionRef partition = engine.topics().find(offsets_topic)->partitions[0];
-    ASSERT_TRUE(engine.append(partition, batch, *wire::read_batch_header(batch.bytes())));
+    const PartitionRef partition = topics().find(offsets_topic)->partitions[0];
+    ASSERT_TRUE(running().engine.parts().storage.append(partition, batch,
+                                                        *wire::read_batch_header(batch.bytes())));
     world.run_for(100ms);
   }
   static Slice key_of_kind(std::int16_t kind) {

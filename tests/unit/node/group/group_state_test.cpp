@@ -81,7 +81,7 @@ class GroupStateTest : public NodeWorld {
         found != groups().offsets(group)->end() && !groups().is_forgotten("t", found->second);
     return is_there ? found->second.offset.value : -1;
   }
-  const GroupCoordinator& groups() { return running().engine.groups().coordinator(); }
+  const GroupCoordinator& groups() { return running().engine.parts().groups.coordinator(); }
 };
 
 TEST_F(GroupStateTest, SubscriptionsOfAllGroupsTogetherAreBounded) {
@@ -223,7 +223,7 @@ TEST_F(GroupStateTest, TheLogIsRewrittenInPiecesWhileOffsetsAreCommitted) {
     groups().check_invariants();
   }
   world.run_for(5s);
-  const auto& log = *running().engine.topics().find(offsets_topic)->partitions[0]->log();
+  const auto& log = *topics().find(offsets_topic)->partitions[0]->log();
   EXPECT_GE(log.log_start(), Offset{10'000});
   turns_are_short = false;
   restart_after_power_loss();
@@ -309,7 +309,7 @@ TEST_F(GroupStateTest, AMemberWithAHalfOpenConnectionInJoinGroupDelaysOthersOnly
   EXPECT_LT(groups().state_bytes(), 100'000u);
   EXPECT_FALSE(lost->has_value());
   world.run_for(limits::connection_idle_timeout + 60s);
-  EXPECT_EQ(running().engine.dispatcher().unread_bytes(), 0u);
+  EXPECT_EQ(running().engine.parts().dispatcher.unread_bytes(), 0u);
 }
 
 TEST_F(GroupStateTest, ALargeRequestThatIsNoProduceIsClosedWithALineBeforeItIsDecoded) {

@@ -516,7 +516,7 @@ TEST_F(OffsetsTest, TheirTopicIsRewrittenWhenDeadRecordsOutweighLiveOnes) {
   create("t");
   for (int i = 1; i <= 10'100; ++i) ASSERT_EQ(commit(nobody_, i), 0);
   world.run_for(5s);
-  const Topic* offsets = running().engine.topics().find(offsets_topic);
+  const Topic* offsets = topics().find(offsets_topic);
   ASSERT_NE(offsets, nullptr);
   EXPECT_GE(offsets->partitions[0]->log()->log_start(), Offset{10'000});
   restart_after_power_loss();

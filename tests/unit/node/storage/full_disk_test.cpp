@@ -44,7 +44,7 @@ class FullDiskTest : public NodeWorld {
     EXPECT_EQ(error, broker_error::coordinator_not_available);
   }
   bool is_recovered(std::string_view topic) {
-    return running().engine.topics().find(topic)->partitions.at(0)->log()->is_recovered();
+    return topics().find(topic)->partitions.at(0)->log()->is_recovered();
   }
 };
 
@@ -135,7 +135,7 @@ TEST_F(FullDiskTest, TopicsAreStillDeletedAndProducersNumbered) {
     ASSERT_EQ(remove("topic-" + std::to_string(i)), 0) << i;
   }
   restart_after_power_loss();
-  EXPECT_EQ(running().engine.topics().all().size(), 0u);
+  EXPECT_EQ(this->topics().all().size(), 0u);
   set_full(false);
   create("new");
 }

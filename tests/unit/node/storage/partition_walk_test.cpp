@@ -10,9 +10,8 @@ class PartitionWalkTest : public NodeWorld {
   /// The names of the partitions of one piece.
   std::vector<std::string> piece(std::size_t max) {
     std::vector<std::string> names;
-    is_over_ = !walk_.step(running().engine.topics(), max, [&](const PartitionRef& partition) {
-      names.push_back(partition->name());
-    });
+    is_over_ = !walk_.step(
+        topics(), max, [&](const PartitionRef& partition) { names.push_back(partition->name()); });
     return names;
   }
 
@@ -45,9 +44,8 @@ TEST_F(PartitionWalkTest, GoesOnBehindATopicThatWasDeletedMeanwhile) {
   create("c", 2);
   EXPECT_EQ(piece(7).back(), "b-1");
   std::optional<Result<void>> deleted;
-  NodeEngine& engine = running().engine;
-  engine.topics().remove(engine.topics().find("b")->id,
-                         [&](Result<void> outcome) { deleted = std::move(outcome); });
+  topics().remove(topics().find("b")->id,
+                  [&](Result<void> outcome) { deleted = std::move(outcome); });
   ASSERT_TRUE(world.run_until([&] { return deleted.has_value(); }, 1s));
   ASSERT_TRUE(deleted->has_value());
   EXPECT_THAT(piece(7), testing::ElementsAre("c-0", "c-1"));
@@ -59,7 +57,7 @@ TEST_F(PartitionWalkTest, OfTheNodeReachesEveryPartitionWithinARound) {
   const std::int32_t last = 2 * limits::max_maintained_at_once;
   ASSERT_EQ(produce("t", batch_of({"a"}), -1, last).error_code, 0);
   world.run_for(3s);
-  const Topic* topic = running().engine.topics().find("t");
+  const Topic* topic = topics().find("t");
   EXPECT_EQ((*topic->partition(PartitionId{last}))->log()->recovery_point(), Offset{1});
 }
 

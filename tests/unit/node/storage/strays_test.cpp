@@ -183,7 +183,7 @@ TEST_F(StrayDirectoriesTest, OfGroupsKeepGroupsFromBeginningAnew) {
     return ask(request, 9).topics.at(0).partitions.at(0).error_code;
   };
   ASSERT_EQ(commit(), 0);
-  const TopicId id = running().engine.topics().find("t")->id;
+  const TopicId id = topics().find("t")->id;
   restart_with([&](Disk& disk) {
     write_catalog(disk, catalog_of("topic t " + id.to_string() + " 1 durable"));
   });
@@ -256,7 +256,7 @@ TEST_F(StrayDirectoriesTest, AreAdoptedWhenTheCatalogIsLost) {
 TEST_F(StrayDirectoriesTest, ProducerIdsSkipThoseInTheLogsWhenALineWasTorn) {
   create("t");
   ASSERT_EQ(produce("t", batch_of({"a"}, {5'000, 0, 0})).error_code, 0);
-  const TopicId id = running().engine.topics().find("t")->id;
+  const TopicId id = topics().find("t")->id;
   restart_with([&](Disk& disk) {
     const std::string torn = sealed_line(4, 3, "producer-ids 6000");
     write_catalog(disk, catalog_of("topic t " + id.to_string() + " 1 durable") +
@@ -312,7 +312,7 @@ TEST_F(StrayDirectoriesTest, NoPowerLossTakesTheFilesOfATopicThatWasCreated) {
     restart_after_power_loss();
     EXPECT_EQ(logger.count("missing"), 0u);
   }
-  EXPECT_EQ(running().engine.topics().all().size(), 20u);
+  EXPECT_EQ(topics().all().size(), 20u);
 }
 
 TEST_F(StrayDirectoriesTest, OfHalfADeletionAreRemovedAndThoseOfOthersAreNot) {
@@ -391,7 +391,7 @@ TEST_F(PlaceWatchTest, SegmentsThatRetentionTakesAreNotMissed) {
     ASSERT_EQ(produce("t", batch_of({std::string(800, 'x')})).error_code, 0);
     world.run_for(300ms);
   }
-  EXPECT_GT(running().engine.topics().find("t")->partitions[0]->log()->log_start(), Offset{100});
+  EXPECT_GT(topics().find("t")->partitions[0]->log()->log_start(), Offset{100});
   EXPECT_EQ(logger.count("removed or replaced"), 0u);
 }
 

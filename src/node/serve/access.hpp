@@ -1,0 +1,60 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "base/broker_errors.hpp"
+#include "base/principal.hpp"
+#include "node/serve/authorizer.hpp"
+#include "node/storage/topics.hpp"
+
+namespace dohle::node {
+
+/// What asking for a topic found.
+struct FoundTopic {
+  /// Null: it is not there for who asks, and `code` says why.
+  const Topic* topic = nullptr;
+  std::int16_t code = broker_error::none;
+
+  explicit operator bool() const { return topic != nullptr; }
+  const Topic* operator->() const { return topic; }
+  /// Null when there is no such partition, or no topic.
+  [[nodiscard]] const PartitionRef* partition(PartitionId index) const {
+    return topic == nullptr ? nullptr : topic->partition(index);
+  }
+};
+
+/// Topics as one client sees them: found by name or id, if it may do with them what it wants to.
+/// Copyable; the topics and the authorizer outlive it.
+class Access {
+ public:
+  Access(Topics& topics, const Authorizer& authorizer, std::shared_ptr<const Principal> who)
+      : topics_(&topics), authorizer_(&authorizer), who_(std::move(who)) {}
+
+  [[nodiscard]] const Principal& who() const { return *who_; }
+  [[nodiscard]] bool may(Operation what, std::string_view topic) const {
+    return authorizer_->allows(*who_, what, topic);
+  }
+  /// Codes: 3, 29. Of a topic that it may not use, a client is not told whether it is there.
+  [[nodiscard]] FoundTopic topic(std::string_view name, Operation what) const {
+    if (!may(what, name)) return {nullptr, broker_error::topic_authorization_failed};
+    const Topic* found = topics_->find(name);
+    return {found,
+            found == nullptr ? broker_error::unknown_topic_or_partition : broker_error::none};
+  }
+  /// Codes: 100, 29. An id is known only to who has been told of it.
+  [[nodiscard]] FoundTopic topic(const TopicId& id, Operation what) const {
+    const Topic* found = topics_->find(id);
+    if (found == nullptr) return {nullptr, broker_error::unknown_topic_id};
+    if (!may(what, found->name)) return {nullptr, broker_error::topic_authorization_failed};
+    return {found, broker_error::none};
+  }
+
+ private:
+  Topics* topics_;
+  const Authorizer* authorizer_;
+  std::shared_ptr<const Principal> who_;
+};
+
+}  // namespace dohle::node

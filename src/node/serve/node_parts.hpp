@@ -1,0 +1,33 @@
+#pragma once
+
+#include "base/executor.hpp"
+
+namespace dohle::node {
+
+class Authorizer;
+class BatchChecks;
+class Dispatcher;
+class FetchSessions;
+class FetchWaits;
+class GroupService;
+class Lines;
+class Sessions;
+class Storage;
+struct NodeSettings;
+
+/// The parts of a node that serve requests. All outlive every request.
+struct NodeParts {
+  const NodeSettings& settings;
+  const Authorizer& authorizer;
+  Executor& loop;
+  Lines& lines;
+  const Sessions& sessions;
+  Dispatcher& dispatcher;
+  Storage& storage;
+  GroupService& groups;
+  BatchChecks& batch_checks;
+  FetchWaits& fetch_waits;
+  FetchSessions& fetch_sessions;
+};
+
+}  // namespace dohle::node

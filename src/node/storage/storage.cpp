@@ -1,0 +1,229 @@
+#include "node/storage/storage.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "node/limits.hpp"
+
+namespace dohle::node {
+
+namespace {
+
+constexpr auto maintenance_interval = std::chrono::seconds(2);
+constexpr std::uint64_t rounds_per_retention = 5;
+// How often the checks behind the scenes are asked whether their next piece is due.
+constexpr auto background_check_interval = std::chrono::milliseconds(20);
+
+// What a consumer has read is never taken back under `fsync`.
+log::Visible visible_under(Durability durability) {
+  return durability == Durability::fsync ? log::Visible::synced : log::Visible::written;
+}
+
+// Segments that no sync covers hold their log, two indexes and a snapshot open, and one group of
+// them is synced while the next fills. Where descriptors are scarce, that is a bound.
+std::size_t max_dirty_segments(std::size_t max_open_files) {
+  constexpr std::size_t files_of_segment = 4;
+  const bool is_scarce = max_open_files < log::FileCache::open_max_default;
+  return std::max<std::size_t>(1, max_open_files / (is_scarce ? 2 * files_of_segment : 2));
+}
+
+bool is_full(const Result<void>& outcome) {
+  return !outcome && outcome.error().is(Errc::disk_full);
+}
+
+}  // namespace
+
+Storage::Storage(StorageEvents& events, Executor& loop, Disk& disk, Random& random, Lines& lines,
+                 Options options)
+    : events_(events),
+      loop_(loop),
+      disk_(disk),
+      lines_(lines),
+      options_(std::move(options)),
+      visible_(visible_under(options_.durability)),
+      topics_(disk, options_.directory, random,
+              {visible_, this, options_.max_open_files, options_.adopt, options_.log_defaults,
+               [this](std::string_view line) { lines_.warn(line); }, options_.durability,
+               options_.accept_losses,
+               [this](const PartitionRef& partition) { events_.on_changed(*partition); },
+               [this](const std::string& topic, Task then) {
+                 events_.on_removed(topic, std::move(then));
+               }}),
+      syncing_(
+          loop, disk, options_.durability, max_dirty_segments(options_.max_open_files),
+          [this](const PartitionRef& partition, std::uint64_t bytes) {
+            on_partition_synced(partition, bytes);
+          },
+          [this](const PartitionRef& partition) {
+            if (partition->fault() != nullptr) return;
+            topics_.acknowledged(*partition, partition->log()->end());
+          }),
+      places_(loop, disk) {}
+
+Storage::~Storage() {
+  *is_alive_ = false;
+  stop_maintenance();
+}
+
+// --- the directory
+
+Result<void> Storage::open() {
+  if (auto made = disk_.make_directories(options_.directory); !made) return made;
+  auto lock = disk_.lock(options_.directory);
+  if (!lock) return fail(lock.error());
+  lock_ = *std::move(lock);
+  auto findings = topics_.open();
+  if (!findings) return fail(findings.error());
+  for (const Topics::Finding& finding : *findings) {
+    finding.is_error ? lines_.report_error(finding.line) : lines_.warn(finding.line);
+  }
+  return {};
+}
+
+void Storage::close(Disk::Synced done) {
+  stop_maintenance();
+  topics_.close([this, done = std::move(done)](Result<void> outcome) mutable {
+    lock_.reset();
+    done(std::move(outcome));
+  });
+}
+
+void Storage::check_invariants() const {
+  topics_.check_invariants();
+  syncing_.check_invariants();
+}
+
+// --- records
+
+Result<log::Appended> Storage::append(const PartitionRef& partition, const Slice& batch,
+                                      const wire::BatchHeader& header) {
+  if (const Error* fault = partition->fault()) return fail(*fault);
+  const std::size_t segments = partition->log()->segment_count();
+  auto appended = partition->log()->append(batch, header, leader_epoch, loop_.tick());
+  if (!appended || appended->is_duplicate) return appended;
+  partition->appended_bytes += batch.size();
+  syncing_.appended(partition, partition->log()->segment_count() > segments);
+  places_.appended(partition);
+  if (visible_ == log::Visible::written) show(partition, partition->appended_bytes);
+  return appended;
+}
+
+void Storage::show(const PartitionRef& partition, std::uint64_t visible_bytes) {
+  DOHLE_ASSERT(visible_bytes >= partition->visible_bytes, "consumers see fewer bytes than before");
+  const std::uint64_t more = visible_bytes - partition->visible_bytes;
+  partition->visible_bytes = visible_bytes;
+  events_.on_advanced(*partition, static_cast<std::size_t>(more));
+}
+
+void Storage::on_partition_synced(const PartitionRef& partition, std::uint64_t bytes) {
+  if (partition->fault() != nullptr) return;  // on_offline tells
+  if (options_.durability == Durability::fsync) {
+    topics_.acknowledged(*partition, partition->log()->synced_end());
+  }
+  if (visible_ == log::Visible::synced) show(partition, bytes);
+}
+
+void Storage::on_checked(log::PartitionLog& log) {
+  if (log.offline() != nullptr) return;  // on_offline follows, and says why before it answers
+  if (const PartitionRef partition = topics_.owner_of(log)) events_.on_changed(*partition);
+}
+
+void Storage::on_offline(log::PartitionLog& log, const Error& why) {
+  const PartitionRef partition = topics_.owner_of(log);
+  if (partition == nullptr) return;
+  lines_.report_error(
+      "partition " + partition->name() +
+      " is offline until a restart: " + std::string(why.message()) +
+      std::string(partition->topic() == offsets_topic ? groups_wait : std::string_view()));
+  events_.on_changed(*partition);
+}
+
+// --- now and then
+
+void Storage::start_maintenance() {
+  is_maintained_ = true;
+  (void)clock_watch_.look(loop_.tick());  // the first look has nothing to compare with
+  arm_maintenance();
+  check_in_background();
+}
+
+void Storage::stop_maintenance() {
+  is_maintained_ = false;
+  loop_.cancel(std::exchange(maintenance_, 0));
+  loop_.cancel(std::exchange(background_check_, 0));
+}
+
+void Storage::arm_maintenance() {
+  maintenance_ = loop_.arm(loop_.tick().mono + maintenance_interval, [this] {
+    maintenance_ = 0;
+    begin_maintenance();
+  });
+}
+
+void Storage::begin_maintenance() {
+  ++maintenance_round_;
+  has_space_ = true;
+  if (const auto line = clock_watch_.look(loop_.tick())) lines_.warn(*line);
+  maintain_some();
+}
+
+// A piece of the round: requests are served between pieces, however many partitions there are.
+void Storage::maintain_some() {
+  const Now believed = clock_watch_.believed(loop_.tick());
+  const bool retains = maintenance_round_ % rounds_per_retention == 0;
+  const auto visit = [&](const PartitionRef& partition) {
+    if (retains) retain(partition, believed);
+    if (partition->fault() != nullptr) return;
+    if (has_space_) has_space_ = !is_full(partition->log()->finish_recovery());
+    if (partition->log()->needs_checkpoint()) due_.push_back(partition);
+  };
+  if (!maintained_.step(topics_, limits::max_maintained_at_once, visit)) return end_maintenance();
+  maintenance_ = loop_.arm(loop_.tick().mono, [this] {
+    maintenance_ = 0;
+    maintain_some();
+  });
+}
+
+void Storage::end_maintenance() {
+  checkpoint(std::exchange(due_, {}));
+  events_.on_maintained(clock_watch_.believed(loop_.tick()));
+  arm_maintenance();
+}
+
+void Storage::retain(const PartitionRef& partition, Now now) {
+  if (partition->fault() != nullptr) return;
+  const auto retained = partition->log()->retain(now);
+  const std::string why(retained ? std::string_view() : retained.error().message());
+  const bool is_told =
+      why.empty() || why == partition->told_of_retention ||
+      lines_.warn_now_and_then("partition " + partition->name() + " keeps its old records: " + why);
+  if (is_told) partition->told_of_retention = why;
+  if (retained.value_or(0) < log::PartitionLog::max_retired_at_once) return;
+  loop_.post([this, partition, now, alive = is_alive_] {
+    if (*alive && is_maintained_) retain(partition, now);
+  });
+}
+
+// Each holds a file open until it is durable: those first that have most to walk after a crash, and
+// the others in a later round.
+void Storage::checkpoint(std::vector<PartitionRef> due) const {
+  std::erase_if(due, [](const PartitionRef& partition) { return partition->fault() != nullptr; });
+  const auto to_walk = [](const PartitionRef& partition) {
+    return partition->log()->synced_end() - partition->log()->recovery_point();
+  };
+  const std::size_t at_once =
+      std::min(due.size(), std::max<std::size_t>(1, options_.max_open_files / 4));
+  std::ranges::partial_sort(due, due.begin() + static_cast<std::ptrdiff_t>(at_once),
+                            std::ranges::greater(), to_walk);
+  for (std::size_t i = 0; i < at_once; ++i) due[i]->log()->checkpoint();
+}
+
+void Storage::check_in_background() {
+  background_check_ = 0;
+  if (!topics_.check_more(loop_.tick())) return;
+  background_check_ =
+      loop_.arm(loop_.tick().mono + background_check_interval, [this] { check_in_background(); });
+}
+
+}  // namespace dohle::node

@@ -1,0 +1,121 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/disk.hpp"
+#include "base/executor.hpp"
+#include "base/random.hpp"
+#include "dohle/node.hpp"
+#include "node/lines.hpp"
+#include "node/storage/clock_watch.hpp"
+#include "node/storage/partition_walk.hpp"
+#include "node/storage/place_watch.hpp"
+#include "node/storage/syncing.hpp"
+#include "node/storage/topics.hpp"
+
+namespace dohle::node {
+
+/// What storage tells whoever serves requests. On the node's thread.
+class StorageEvents {
+ public:
+  /// So many bytes more of the partition can be read.
+  virtual void on_advanced(Partition& partition, std::size_t bytes) = 0;
+  /// It went offline, was closed, or is checked: whoever waits for it looks again.
+  virtual void on_changed(Partition& partition) = 0;
+  /// A topic was removed. Its name is free again once `then` is called, now or later.
+  virtual void on_removed(const std::string& topic, Task then) = 0;
+  /// A round of maintenance has ended. `believed` is the time that deletions may go by.
+  virtual void on_maintained(Now believed) = 0;
+
+ protected:
+  ~StorageEvents() = default;
+};
+
+/// The data directory while the node runs: its topics, what is appended to them and when that is
+/// durable and visible, and what is done to them now and then (retention, checkpoints, checks in
+/// the background). On the node's thread.
+class Storage final : private log::LogEvents {
+ public:
+  struct Options {
+    std::string directory;
+    Durability durability = Durability::fsync;
+    std::size_t max_open_files = log::FileCache::open_max_default;
+    /// As Topics::Options.
+    log::LogConfig log_defaults = {};
+    std::vector<std::string> adopt = {};
+    std::vector<AcceptedLoss> accept_losses = {};
+  };
+
+  /// All outlive it.
+  Storage(StorageEvents& events, Executor& loop, Disk& disk, Random& random, Lines& lines,
+          Options options);
+  ~Storage() override;
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  /// Takes the directory's lock, opens and recovers the data, and says what it found. Blocks.
+  /// Errors: locked, damaged, storage.
+  Result<void> open();
+  /// Begins the rounds of maintenance and the checks in the background.
+  void start_maintenance();
+  void stop_maintenance();
+  /// Makes the data durable, marks the stop as clean and gives the lock back; then calls `done`.
+  void close(Disk::Synced done);
+
+  /// The data directory is locked.
+  [[nodiscard]] bool is_open() const { return static_cast<bool>(lock_); }
+  /// Asserts the conditions that hold between two turns.
+  void check_invariants() const;
+
+  [[nodiscard]] Topics& topics() { return topics_; }
+  [[nodiscard]] Syncing& syncing() { return syncing_; }
+  /// Appends a batch that was checked, and sees to it that it becomes durable and visible.
+  Result<log::Appended> append(const PartitionRef& partition, const Slice& batch,
+                               const wire::BatchHeader& header);
+  /// As Syncing::when_durable.
+  void when_durable(Task done) { syncing_.when_durable(std::move(done)); }
+  /// As Syncing::when_synced.
+  void when_synced(Task done) { syncing_.when_synced(std::move(done)); }
+  [[nodiscard]] Durability durability() const { return options_.durability; }
+
+ private:
+  void on_partition_synced(const PartitionRef& partition, std::uint64_t bytes);
+  void show(const PartitionRef& partition, std::uint64_t visible_bytes);
+  void on_checked(log::PartitionLog& log) override;
+  void on_offline(log::PartitionLog& log, const Error& why) override;
+  void arm_maintenance();
+  void begin_maintenance();
+  void maintain_some();
+  void end_maintenance();
+  void retain(const PartitionRef& partition, Now now);
+  void checkpoint(std::vector<PartitionRef> due) const;
+  void check_in_background();
+
+  StorageEvents& events_;
+  Executor& loop_;
+  Disk& disk_;
+  Lines& lines_;
+  const Options options_;
+  const log::Visible visible_;
+  Disk::DirectoryLock lock_;
+  Topics topics_;
+  Syncing syncing_;
+  PlaceWatch places_;
+  ClockWatch clock_watch_;
+  TimerId maintenance_ = 0;
+  TimerId background_check_ = 0;
+  std::uint64_t maintenance_round_ = 0;
+  bool is_maintained_ = false;
+  PartitionWalk maintained_;
+  /// Of this round: partitions whose recovery point is behind, and whether the disk took what
+  /// recovery had to write.
+  std::vector<PartitionRef> due_;
+  bool has_space_ = true;
+  std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace dohle::node
