@@ -115,10 +115,11 @@ struct PublishOptions {
   Timestamp timestamp = {};
   /// As `BrokerOptions::async`. If absent, the broker's.
   std::optional<bool> async = {};
-  /// Default: 0, the delivery timeout (120 s). 0 to 1 day. How long a synchronous publish waits for
-  /// the acknowledgement. When it expires, the message stays under way, and the error says that it
-  /// is possibly stored. An asynchronous publish with a timeout is refused.
-  std::chrono::milliseconds timeout{0};
+  /// How long a synchronous publish waits for the acknowledgement. 0 to 1 day; with 0 it does not
+  /// wait. If absent, it waits for the delivery timeout (120 s). When the time expires, the message
+  /// stays under way, and the error says that it is possibly stored. An asynchronous publish with a
+  /// timeout is refused.
+  std::optional<std::chrono::milliseconds> timeout = {};
   /// Default: `all`. Each other value uses a producer of its own, without idempotence; there is no
   /// order between messages of different producers.
   std::optional<Acks> required_acks = {};
@@ -210,10 +211,10 @@ struct SubscribeOptions {
   std::chrono::milliseconds retry_delay{100};
   /// As `BrokerOptions::failure_policy`. If absent, the broker's.
   std::optional<FailurePolicy> failure_policy = {};
-  /// Default: 1 min. 0 to 1 day; 0 disables it. With auto_ack off, an event that is not
-  /// acknowledged within this time after its handler returned is reported to the error handler,
-  /// once.
-  std::chrono::milliseconds ack_timeout{60'000};
+  /// Default: 1 min. 0 to 1 day; with 0 when the handler returns. With auto_ack off, an event that
+  /// is not acknowledged within this time after its handler returned is reported to the error
+  /// handler, once. If absent, it is never reported.
+  std::optional<std::chrono::milliseconds> ack_timeout = std::chrono::milliseconds(60'000);
   /// Default: 10,000 messages and 64 MiB. At least 1. The most messages and bytes of one partition
   /// that are handed out and not acknowledged. At either bound the partition pauses until some are
   /// acknowledged.

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,9 +55,9 @@ struct ClientOptions {
   std::chrono::milliseconds reconnect_backoff{50};
   /// Default: 1 s. 0 to 1 day. See reconnect_backoff.
   std::chrono::milliseconds max_reconnect_backoff{1'000};
-  /// Default: 9 min. 0 to 365 days; 0 disables it. Connections that are unused for this long are
-  /// closed.
-  std::chrono::milliseconds idle_timeout{540'000};
+  /// Default: 9 min. 1 ms to 365 days. Connections that are unused for this long are closed. If
+  /// absent, they are kept.
+  std::optional<std::chrono::milliseconds> idle_timeout = std::chrono::milliseconds(540'000);
   /// Default: 5 min. 1 ms to 1 day. After this long without usable metadata the client asks the
   /// bootstrap servers again (KIP-1102). It also asks them as soon as no known server answers
   /// (KIP-899).
@@ -69,10 +70,10 @@ struct ClientOptions {
   /// one fails the request with too_large and closes the connection; a consumer's fetches ask for
   /// at most 7/8 of it.
   std::size_t max_response_bytes = std::size_t{100} << 20;
-  /// Default: 0, the system's default. The socket's send buffer in bytes.
-  int socket_send_buffer_bytes = 0;
-  /// Default: 0, the system's default. The socket's receive buffer in bytes.
-  int socket_receive_buffer_bytes = 0;
+  /// The socket's send buffer. 1 B to 2 GiB - 1. If absent, the system's default.
+  std::optional<int> socket_send_buffer_bytes = {};
+  /// The socket's receive buffer. 1 B to 2 GiB - 1. If absent, the system's default.
+  std::optional<int> socket_receive_buffer_bytes = {};
   /// Default: 0, no polling. 0 to 1 s. How long the client's thread polls for work before it
   /// sleeps. Polling saves a wake-up of 5 to 30 us per event, for the lowest latency. Costs up to
   /// one CPU core.

@@ -65,8 +65,9 @@ template <std::convertible_to<std::string>... More>
     std::function<void(const Result<Receipt>&)> callback) {
   return [callback = std::move(callback)](PublishOptions& o) { o.callback = callback; };
 }
-/// Sets `PublishOptions::timeout`.
-[[nodiscard]] inline PublishOption with_publish_timeout(std::chrono::milliseconds timeout) {
+/// Sets `PublishOptions::timeout`. std::nullopt: the delivery timeout.
+[[nodiscard]] inline PublishOption with_publish_timeout(
+    std::optional<std::chrono::milliseconds> timeout) {
   return [timeout](PublishOptions& o) { o.timeout = timeout; };
 }
 /// Sets `PublishOptions::required_acks`.
@@ -122,8 +123,9 @@ template <std::convertible_to<std::string>... More>
 [[nodiscard]] inline auto with_failure_policy(FailurePolicy policy) {
   return [policy](messaging::Reads auto& o) { o.failure_policy = policy; };
 }
-/// Sets `SubscribeOptions::ack_timeout`.
-[[nodiscard]] inline SubscribeOption with_ack_timeout(std::chrono::milliseconds timeout) {
+/// Sets `SubscribeOptions::ack_timeout`. std::nullopt: never reported.
+[[nodiscard]] inline SubscribeOption with_ack_timeout(
+    std::optional<std::chrono::milliseconds> timeout) {
   return [timeout](SubscribeOptions& o) { o.ack_timeout = timeout; };
 }
 /// Sets `SubscribeOptions::max_unacknowledged` and `SubscribeOptions::max_unacknowledged_bytes`.

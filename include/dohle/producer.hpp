@@ -45,9 +45,9 @@ struct ProducerOptions {
   std::chrono::microseconds linger{5'000};
   /// Default: 256 KiB. 512 B to 1 GiB. A batch of this many bytes is full and ready to send.
   std::size_t batch_bytes = std::size_t{256} << 10;
-  /// Default: 0, no limit. A batch of this many records is ready to send. Until it is sent it may
-  /// still grow, up to batch_bytes.
-  std::size_t batch_records = 0;
+  /// A batch of this many records is ready to send. Until it is sent it may still grow, up to
+  /// batch_bytes. At least 1. If absent, there is no limit.
+  std::optional<std::size_t> batch_records = {};
   /// Default: 32 MiB. At least 32 KiB, two slabs of 16 KiB. Memory for records that are not
   /// acknowledged yet, in bytes.
   std::size_t buffer_bytes = std::size_t{32} << 20;

@@ -37,6 +37,7 @@ constexpr std::int64_t day_ms = 86'400'000;
 
 Result<void> check(const ClientOptions& options) {
   const auto ms = [](std::chrono::milliseconds span) { return span.count(); };
+  constexpr std::chrono::milliseconds one_ms(1);
   auto checked = check_options({
       {"bootstrap_servers (their number)", as_value(options.bootstrap_servers.size()), 1, 1'000},
       {"client_id (its length)", as_value(options.client_id.size()), 0, 249, "bytes"},
@@ -48,11 +49,13 @@ Result<void> check(const ClientOptions& options) {
       {"max_retry_backoff", ms(options.max_retry_backoff), 0, day_ms, "ms"},
       {"reconnect_backoff", ms(options.reconnect_backoff), 0, day_ms, "ms"},
       {"max_reconnect_backoff", ms(options.max_reconnect_backoff), 0, day_ms, "ms"},
-      {"idle_timeout", ms(options.idle_timeout), 0, 365 * day_ms, "ms"},
+      {"idle_timeout", ms(options.idle_timeout.value_or(one_ms)), 1, 365 * day_ms, "ms"},
       {"rebootstrap_after", ms(options.rebootstrap_after), 1, day_ms, "ms"},
       {"max_response_bytes", as_value(options.max_response_bytes), 1'024, INT32_MAX, "bytes"},
-      {"socket_send_buffer_bytes", options.socket_send_buffer_bytes, 0, INT32_MAX, "bytes"},
-      {"socket_receive_buffer_bytes", options.socket_receive_buffer_bytes, 0, INT32_MAX, "bytes"},
+      {"socket_send_buffer_bytes", options.socket_send_buffer_bytes.value_or(1), 1, INT32_MAX,
+       "bytes"},
+      {"socket_receive_buffer_bytes", options.socket_receive_buffer_bytes.value_or(1), 1, INT32_MAX,
+       "bytes"},
       {"busy_poll", options.busy_poll.count(), 0, 1'000'000, "us"},
   });
   return checked;
@@ -67,9 +70,9 @@ Result<client::Cluster::Options> cluster_options(const ClientOptions& options) {
   made.link.core.connect_timeout = options.connect_timeout;
   made.link.core.request_timeout = options.request_timeout;
   made.link.limits.max_frame_bytes = options.max_response_bytes;
-  made.link.limits.idle_timeout = options.idle_timeout;
-  made.link.limits.send_buffer_bytes = options.socket_send_buffer_bytes;
-  made.link.limits.receive_buffer_bytes = options.socket_receive_buffer_bytes;
+  made.link.limits.idle_timeout = options.idle_timeout.value_or(std::chrono::milliseconds(0));
+  made.link.limits.send_buffer_bytes = options.socket_send_buffer_bytes.value_or(0);
+  made.link.limits.receive_buffer_bytes = options.socket_receive_buffer_bytes.value_or(0);
   made.view.metadata_max_age = options.metadata_max_age;
   made.view.retry_backoff = options.retry_backoff;
   made.view.max_retry_backoff = options.max_retry_backoff;

@@ -262,7 +262,7 @@ Result<Delivery> BrokerRuntime::send(std::string_view topic, const Record& recor
   }
   auto delivery = (*pipeline)->send(topic, record);
   if (!delivery || is_async(options)) return delivery;
-  auto receipt = options.timeout.count() == 0 ? delivery->get() : delivery->wait(options.timeout);
+  auto receipt = options.timeout ? delivery->wait(*options.timeout) : delivery->get();
   if (receipt) return delivery;
   const bool under_way = receipt.error().is(Errc::timed_out) && !delivery->is_done();
   return fail(under_way ? receipt.error().with_stored(Stored::possibly) : receipt.error());

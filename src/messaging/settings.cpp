@@ -160,7 +160,7 @@ Result<void> check_handling(const SubscribeOptions& own) {
       {"concurrency", as_value(own.concurrency), 1, 1'000},
       {"max_retries", own.max_retries, 0, 1'000'000},
       {"retry_delay", own.retry_delay.count(), 0, 60 * minute_ms, "ms"},
-      {"ack_timeout", own.ack_timeout.count(), 0, day_ms, "ms"},
+      {"ack_timeout", own.ack_timeout.value_or(milliseconds(0)).count(), 0, day_ms, "ms"},
       {"max_unacknowledged", as_value(own.max_unacknowledged), 1, INT32_MAX},
       {"max_unacknowledged_bytes", as_value(own.max_unacknowledged_bytes), 1, INT64_MAX, "bytes"},
       {"partition", own.partition.value, -1, INT32_MAX},
@@ -275,12 +275,12 @@ Result<void> check(const PublishOptions& options, bool async) {
       !partition) {
     return partition;
   }
-  if (options.timeout.count() != 0) {
+  if (options.timeout) {
     if (async) {
-      return fail(Error::configuration("timeout is " + std::to_string(options.timeout.count()) +
+      return fail(Error::configuration("timeout is " + std::to_string(options.timeout->count()) +
                                        " ms; it is allowed with async false only"));
     }
-    if (auto range = check_options({{"timeout", options.timeout.count(), 1, day_ms, "ms"}});
+    if (auto range = check_options({{"timeout", options.timeout->count(), 0, day_ms, "ms"}});
         !range) {
       return range;
     }

@@ -205,8 +205,8 @@ std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, R
       report = on_failed(event, *partition, result.error(), now);
     } else if (settings_.auto_ack) {
       settle(*event, *partition);
-    } else if (event->settled == Settled::pending && settings_.ack_timeout.count() > 0) {
-      await_ack(event, now);
+    } else if (event->settled == Settled::pending && settings_.ack_timeout) {
+      await_ack(event, now + *settings_.ack_timeout);
     }
   }
   lanes_.finish(event->lane);
@@ -325,9 +325,9 @@ std::vector<HeldMessage> SubscriptionState::held() const {
   return all;
 }
 
-void SubscriptionState::await_ack(const EventPointer& event, TimePoint now) {
-  awaited_.push_back({now + settings_.ack_timeout, partition_of(*event), event->offset,
-                      event->attempt, event->assignment, event});
+void SubscriptionState::await_ack(const EventPointer& event, TimePoint due) {
+  awaited_.push_back(
+      {due, partition_of(*event), event->offset, event->attempt, event->assignment, event});
   if (awaited_.size() < max_awaited_) return;
   // The list has to double before the next clean-up, so that its cost per event is small.
   std::erase_if(awaited_, [this](const AwaitedAck& each) { return !is_awaited(each); });
@@ -403,7 +403,7 @@ std::vector<Report> SubscriptionState::overdue_acks(TimePoint now) {
     const Error why =
         Error::client(Errc::timed_out, place_of(awaited.partition, awaited.offset) +
                                            " was not acknowledged within ack_timeout (" +
-                                           std::to_string(settings_.ack_timeout.count()) + " ms)");
+                                           std::to_string(settings_.ack_timeout->count()) + " ms)");
     hold(partitions_.at(awaited.partition), awaited.offset, why, now);
     reports.push_back({.error = why,
                        .event = awaited.event.lock(),

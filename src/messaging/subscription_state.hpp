@@ -27,7 +27,7 @@ struct SubscriptionSettings {
   int max_retries = 3;
   std::chrono::milliseconds retry_delay{100};
   FailurePolicy failure_policy = FailurePolicy::hold;
-  std::chrono::milliseconds ack_timeout{60'000};
+  std::optional<std::chrono::milliseconds> ack_timeout = std::chrono::milliseconds(60'000);
   std::size_t max_unacknowledged = 10'000;
   std::size_t max_unacknowledged_bytes = std::size_t{64} << 20;
   std::size_t queue_capacity = 100;
@@ -167,7 +167,7 @@ class SubscriptionState {
   std::optional<Report> on_failed(const EventPointer& event, Partition& partition, Error why,
                                   TimePoint now);
   void settle(messaging::EventState& event, Partition& partition);
-  void await_ack(const EventPointer& event, TimePoint now);
+  void await_ack(const EventPointer& event, TimePoint due);
   [[nodiscard]] bool is_awaited(const AwaitedAck& awaited) const;
   void drop_waiting(const TopicPartition& partition);
   static Report report_of(const EventPointer& event, Error why);

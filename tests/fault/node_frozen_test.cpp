@@ -187,6 +187,11 @@ TEST_F(FrozenNode, LetsEveryCallOfABrokerEndAtItsTimeout) {
 
   add("Broker::publish",
       [&] { expect_late(publishing.publish("orders", "w", {.async = false, .timeout = given})); });
+  add("Broker::publish that does not wait", [&] {
+    const auto sent = publishing.publish("orders", "w", {.async = false, .timeout = 0ms});
+    expect_late(sent);
+    EXPECT_TRUE(!sent && sent.error().stored() == Stored::possibly);
+  });
   add("Broker::flush", [&] {
     EXPECT_TRUE(flushing.publish("orders", "w", {.async = true}));
     expect_late(flushing.flush(given));

@@ -16,7 +16,7 @@ Result<void> check_sizes(const ProducerOptions& options) {
   const std::int64_t gibibyte = std::int64_t{1} << 30;
   return check_options({
       {"batch_bytes", as_value(options.batch_bytes), 512, gibibyte, "bytes"},
-      {"batch_records", as_value(options.batch_records), 0, INT32_MAX},
+      {"batch_records", as_value(options.batch_records.value_or(1)), 1, INT32_MAX},
       {"buffer_bytes", as_value(options.buffer_bytes), 32'768, INT64_MAX, "bytes"},
       {"max_request_bytes", as_value(options.max_request_bytes), 1'024, INT32_MAX, "bytes"},
       {"max_in_flight", options.max_in_flight, 1, options.idempotence ? 5 : 100},

@@ -64,7 +64,7 @@ client::PartitionQueue::Settings settings_of(const ProducerOptions& options,
   using Checksum = wire::BatchBuilder::Checksum;
   const bool compresses = options.compression != CompressionCodec::none;
   const std::size_t most = max_lone_bytes(options, client_id_bytes);
-  return {std::min(options.batch_bytes, most), most, options.batch_records,
+  return {std::min(options.batch_bytes, most), most, options.batch_records.value_or(0),
           std::chrono::duration_cast<Duration>(options.linger),
           compresses ? Checksum::at_seal : Checksum::while_appending};
 }

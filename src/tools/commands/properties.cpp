@@ -54,12 +54,21 @@ Result<void> truth(std::string_view value, Options& options) {
   return assign(parse_truth(value), options.*Member);
 }
 
-/// -1 means the system's default.
+/// -1, and 0 in librdkafka, mean the system's default.
 template <auto Member>
 Result<void> socket_buffer(std::string_view text, ClientOptions& options) {
   const auto count = parse_count(text, -1, INT32_MAX);
   if (!count) return fail(count.error());
-  options.*Member = static_cast<int>(std::max<std::int64_t>(*count, 0));
+  options.*Member = *count > 0 ? std::optional(static_cast<int>(*count)) : std::nullopt;
+  return {};
+}
+
+/// -1 in Kafka's own clients and 0 in librdkafka keep unused connections.
+Result<void> set_idle_timeout(std::string_view text, ClientOptions& options) {
+  const auto count = parse_count(text, -1, day_ms);
+  if (!count) return fail(count.error());
+  options.idle_timeout.reset();
+  if (*count > 0) options.idle_timeout = std::chrono::milliseconds(*count);
   return {};
 }
 
@@ -107,7 +116,7 @@ using C = ClientOptions;
 constexpr std::array client_properties = {
     Property<C>{"bootstrap.servers", set_servers},
     Property<C>{"client.id", text<&C::client_id, C>},
-    Property<C>{"connections.max.idle.ms", number<&C::idle_timeout, 0, day_ms, C>},
+    Property<C>{"connections.max.idle.ms", set_idle_timeout},
     Property<C>{"default.api.timeout.ms", number<&C::default_api_timeout, 1, day_ms, C>},
     Property<C>{"metadata.max.age.ms", number<&C::metadata_max_age, 10, day_ms, C>},
     Property<C>{"receive.buffer.bytes", socket_buffer<&C::socket_receive_buffer_bytes>},

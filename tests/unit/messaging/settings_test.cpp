@@ -92,6 +92,9 @@ TEST(SubscribeOptions, start_at_the_first_record_in_a_group_and_at_the_end_witho
 TEST(PublishOptions, are_refused_where_they_exclude_each_other) {
   EXPECT_FALSE(check(PublishOptions{.timeout = 1s}, true).has_value());
   EXPECT_TRUE(check(PublishOptions{.timeout = 1s}, false).has_value());
+  EXPECT_FALSE(check(PublishOptions{.timeout = 0s}, true).has_value());
+  EXPECT_TRUE(check(PublishOptions{.timeout = 0s}, false).has_value());
+  EXPECT_TRUE(check(PublishOptions{}, true).has_value()) << "no timeout is no wish";
   EXPECT_FALSE(check(PublishOptions{.callback = [](auto&) {}}, false).has_value());
   EXPECT_FALSE(check(PublishOptions{.partition = PartitionId{-2}}, true).has_value());
 }

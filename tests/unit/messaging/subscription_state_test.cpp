@@ -280,6 +280,24 @@ TEST_F(SubscriptionStateTest, reports_an_event_without_an_acknowledgement_once) 
   EXPECT_TRUE(core().overdue_acks(start + 1h).empty());
 }
 
+TEST_F(SubscriptionStateTest, reports_an_event_at_once_with_an_ack_timeout_of_zero) {
+  settings.auto_ack = false;
+  settings.ack_timeout = 0ms;
+  deliver(0);
+  const EventPointer event = handled();
+  EXPECT_EQ(core().next_time(), start);
+  EXPECT_EQ(core().overdue_acks(start).size(), 1u);
+}
+
+TEST_F(SubscriptionStateTest, never_reports_an_event_without_an_ack_timeout) {
+  settings.auto_ack = false;
+  settings.ack_timeout.reset();
+  deliver(0);
+  const EventPointer event = handled();
+  EXPECT_TRUE(core().overdue_acks(start + 24h * 365).empty());
+  EXPECT_EQ(core().awaited(), 0u);
+}
+
 TEST_F(SubscriptionStateTest, commits_one_at_a_time_and_repeats_refused_commits) {
   deliver(0);
   handled();

@@ -33,7 +33,7 @@ TEST(Properties, set_the_options_of_their_names) {
   properties.apply_to(client);
   EXPECT_EQ(client.bootstrap_servers, (std::vector<std::string>{"a:1,b:2"}));
   EXPECT_EQ(client.request_timeout, 1500ms);
-  EXPECT_EQ(client.socket_send_buffer_bytes, 0);
+  EXPECT_EQ(client.socket_send_buffer_bytes, std::nullopt) << "the system chooses";
   EXPECT_EQ(client.client_id, "mine");
   ProducerOptions producer;
   properties.apply_to(producer);
@@ -47,6 +47,18 @@ TEST(Properties, set_the_options_of_their_names) {
   EXPECT_EQ(consumer.offset_reset, OffsetReset::earliest);
   EXPECT_FALSE(consumer.check_crcs);
   EXPECT_EQ(consumer.max_poll_records, 9u);
+}
+
+TEST(Properties, keep_unused_connections_with_what_kafkas_clients_and_librdkafka_take_for_never) {
+  for (const auto& [value, kept_for] :
+       std::vector<std::pair<std::string, std::optional<std::chrono::milliseconds>>>{
+           {"-1", std::nullopt}, {"0", std::nullopt}, {"1500", 1500ms}}) {
+    Properties properties;
+    ASSERT_TRUE(properties.set("connections.max.idle.ms", value).has_value());
+    ClientOptions client;
+    properties.apply_to(client);
+    EXPECT_EQ(client.idle_timeout, kept_for) << value;
+  }
 }
 
 TEST(Properties, let_the_later_value_win) {
