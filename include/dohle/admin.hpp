@@ -293,6 +293,13 @@ inline namespace v0 {
 /// servers that can answer them, retries retriable errors, and blocks until it has its answer or
 /// its timeout expires.
 ///
+/// A server whose answer is 5 s overdue may be frozen. A call that only reads then asks another
+/// server too: any other one, or the next leader or coordinator once it is named. The first answer
+/// counts. A call that changes something waits for its server's answer until the call's timeout. It
+/// asks another server only after a lost connection, or after the cluster has removed the server.
+/// Both requests may be carried out then: a warning says so, and so does the message of a later
+/// refusal.
+///
 /// Errors of every call: timed_out, with the last failure; closed and forked, of the Client;
 /// would_deadlock on the client's own thread; invalid_argument for a negative timeout; the error
 /// that a server answered. A call about several items returns an outcome for each, and fails as a
@@ -305,7 +312,9 @@ class DOHLE_API Admin {
   Result<std::vector<Named<CreatedTopic>>> create_topics(std::vector<NewTopic> topics,
                                                          CreateTopicsOptions options = {});
   /// Deletes topics with all their records. Errors of an item: UNKNOWN_TOPIC_OR_PARTITION (3),
-  /// TOPIC_DELETION_DISABLED (73).
+  /// TOPIC_DELETION_DISABLED (73); timed_out also when the server may be frozen and may still
+  /// delete the topic. Such a request is never repeated: the second one could delete a topic of
+  /// that name that was created meanwhile.
   Result<std::vector<Named<void>>> delete_topics(std::vector<std::string> names,
                                                  CallOptions options = {});
   /// All topics that this client may see, ordered by name.
@@ -326,8 +335,9 @@ class DOHLE_API Admin {
   /// Groups with their members. Errors of an item: GROUP_ID_NOT_FOUND (69).
   Result<std::vector<Named<GroupDescription>>> describe_groups(std::vector<std::string> ids,
                                                                CallOptions options = {});
-  /// Deletes groups that have no members, with their committed offsets. Errors of an item:
-  /// NON_EMPTY_GROUP (68), GROUP_ID_NOT_FOUND (69).
+  /// Deletes groups that have no members, with their committed offsets. After a coordinator that
+  /// may be frozen the next one is asked, since the earlier one can no longer delete. Errors of an
+  /// item: NON_EMPTY_GROUP (68), GROUP_ID_NOT_FOUND (69).
   Result<std::vector<Named<void>>> delete_groups(std::vector<std::string> ids,
                                                  CallOptions options = {});
   /// All committed offsets of a group; none for a group that does not exist. Errors: the error that

@@ -1,10 +1,13 @@
-// The real client's producer, consumer and group member in a cluster of three scripted servers,
-// whose leaders and coordinator move: the seed kills or freezes one server after the other, and the
-// controller fences it after 9 s. No record may wait much longer than that for its acknowledgement,
-// and no partition may stay unread or uncommitted much longer, even if the lost server stays away.
-// The same holds for readers that start 1 s after the loss.
+// The real client's producer, consumer, group member and administrator in a cluster of three
+// scripted servers, whose leaders and coordinator move: the seed kills or freezes one server after
+// the other, and the controller fences it after 9 s. No record may wait much longer than that for
+// its acknowledgement, no partition may stay unread or uncommitted and no call unanswered much
+// longer, even if the lost server stays away, though a request may take 30 s. The same holds for
+// readers that start 1 s after the loss. Calls that any server can answer wait 5 s for a frozen
+// one.
 //   servers_test [FIRST LAST] [--must-find WORDS]    seeds 1 to 200; --must-find succeeds as soon
 //   as one complains in these words
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +17,7 @@
 #include <vector>
 
 #include "client/produce/record_sender.hpp"
+#include "simulation/administering.hpp"
 #include "simulation/complaints.hpp"
 #include "simulation/reader.hpp"
 #include "simulation/scripted_reading.hpp"
@@ -25,11 +29,15 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration fencing = 9s;
-constexpr std::chrono::milliseconds request_timeout = 5s;
+constexpr std::chrono::milliseconds request_timeout = 30s;
+/// Until a server that owes an answer is in doubt.
+constexpr Duration patience = 5s;
 constexpr Duration connect_timeout = 10s;
 /// From the answer that names the new leader to the acknowledgement: metadata is requested once a
 /// second, and an earlier request may still be on its way to the old leader.
 constexpr Duration grace = 3s;
+/// Until all is as before a server was lost.
+constexpr Duration settling = 5s;
 constexpr int servers = 3;
 constexpr int faults_per_seed = 3;
 
@@ -114,6 +122,10 @@ class Servers {
             return std::make_shared<Reader>(self, options, reading, servers, complaints_);
           }));
     }
+    answer_administrators(script_, reading_.coordinator);
+    admin_ = &world_.machine("admin").start("admin", [this, options](sim::Process& self) {
+      return std::make_shared<Administrator>(self, options, complaints_);
+    });
     world_.run_for(2s);
   }
   ~Servers() {
@@ -124,7 +136,7 @@ class Servers {
   const Complaints& play() {
     for (int i = 0; i < faults_per_seed; ++i) lose_one();
     load().stop();
-    world_.run_for(fencing + request_timeout);
+    world_.run_for(fencing + settling);
     if (load().told() == 0) complaints_.add("nothing was sent");
     if (load().unsettled() > 0) {
       complaints_.add(std::to_string(load().unsettled()) + " records were never told of");
@@ -135,6 +147,7 @@ class Servers {
  private:
   static std::string name_of(NodeId id) { return "broker-" + std::to_string(id.value); }
   Load& load() { return *load_->running_as<Load>(); }
+  Administrator& admin() { return *admin_->running_as<Administrator>(); }
 
   void lose_one() {
     const NodeId lost{static_cast<std::int32_t>(1 + random_.below(servers))};
@@ -143,6 +156,7 @@ class Servers {
     const Duration away = std::chrono::milliseconds(1'000 + random_.below(39'000));
     load().forget_longest();
     for (sim::Process* reader : readers_) reader->running_as<Reader>()->forget_longest();
+    admin().forget_longest();
     if (is_frozen) {
       server.pause(away);
     } else {
@@ -160,15 +174,20 @@ class Servers {
       world_.run_for(away - fencing);
     }
     if (!is_frozen) server.restart();
-    world_.run_for(fencing + request_timeout);
-    const Duration bound =
-        std::max(std::min(away, fencing), is_frozen ? Duration(request_timeout) : 0s);
+    if (std::ranges::find(script_.brokers, lost) == script_.brokers.end()) {
+      script_.brokers.push_back(lost);
+    }
+    world_.run_for(fencing + settling);
+    const Duration bound = std::min(away, fencing);
     const auto must_hold = [&](const std::string& what, Duration longest, Duration most) {
       if (longest <= most + grace) return;
       complaints_.add(name_of(lost) + (is_frozen ? " frozen for " : " killed for ") + text(away) +
                       (are_new ? ", readers new: " : ": ") + what + " for " + text(longest));
     };
     must_hold("a record waited", load().longest(), bound);
+    for (const auto& [call, is_for_any, longest] : admin().taken()) {
+      must_hold(call + " took", longest, is_for_any ? std::min(bound, patience) : bound);
+    }
     // A frozen server accepts connections and does not answer. A client that starts then may take
     // up to connect_timeout to detect it.
     const Duration bound_new = is_frozen ? std::max<Duration>(bound, connect_timeout) : bound;
@@ -185,6 +204,8 @@ class Servers {
            " ms";
   }
   void fence(NodeId lost) {
+    std::erase(script_.brokers, lost);
+    if (script_.controller == lost) script_.controller = another_than(lost);
     if (reading_.coordinator == lost) reading_.coordinator = another_than(lost);
     for (std::size_t partition = 0; partition < script_.leaders.size(); ++partition) {
       if (script_.leaders[partition].node != lost) continue;
@@ -202,6 +223,7 @@ class Servers {
   SeededRandom random_;
   ScriptedReading reading_{script_, world_, complaints_};
   sim::Process* load_ = nullptr;
+  sim::Process* admin_ = nullptr;
   std::vector<sim::Process*> readers_;
 };
 

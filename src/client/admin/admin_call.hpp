@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,12 +50,17 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
       self->deadline_timer_ = 0;
       self->on_deadline();
     });
+    observer_ = cluster_.observe([weak = this->weak_from_this()] {
+      if (const auto self = weak.lock()) self->on_change();
+    });
     attempt();
   }
 
  protected:
   virtual void attempt() = 0;
-  virtual void on_deadline() { finish(fail(overdue(what_))); }
+  virtual void on_deadline() = 0;
+  /// The state of the servers has changed: one of them may have an overdue answer.
+  virtual void on_change() = 0;
 
   [[nodiscard]] Cluster& cluster() { return cluster_; }
   /// The call's name for messages, for instance "list topics".
@@ -66,13 +73,13 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
   void finish(Result<T> outcome) {
     if (is_over()) return;
     loop().cancel(std::exchange(deadline_timer_, 0));
-    loop().cancel(std::exchange(retry_timer_, 0));
+    cancel_retry();
+    cluster_.forget(std::exchange(observer_, 0));
     std::exchange(then_, nullptr)(std::move(outcome));
   }
   /// Waits, then makes the next attempt.
-  void attempt_later(const Error& why) {
+  void attempt_later() {
     if (is_over()) return;
-    last_failure_ = why;
     DOHLE_ASSERT(retry_timer_ == 0, "two attempts of one call wait at a time");
     const TimePoint at = cluster_.now() + backoff_.next(cluster_.environment().random);
     retry_timer_ = loop().arm(at, [self = this->shared_from_this()] {
@@ -80,13 +87,7 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
       self->attempt();
     });
   }
-  /// As attempt_later if a retry may help, else finish.
-  void on_failure(const Error& why) {
-    if (!is_worth_repeating(why)) return finish(fail(why.within(what_)));
-    if (why.is_broker(broker_error::not_controller)) cluster_.doubt();
-    attempt_later(why);
-  }
-  [[nodiscard]] Error overdue(std::string_view what) const { return overdue(what, last_failure_); }
+  void cancel_retry() { loop().cancel(std::exchange(retry_timer_, 0)); }
   [[nodiscard]] Error overdue(std::string_view what, const std::optional<Error>& last) const {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(timeout_).count();
     return Error::client(
@@ -104,42 +105,23 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
   std::string what_;
   Then then_;
   Backoff backoff_;
-  std::optional<Error> last_failure_;
+  Cluster::ObserverId observer_ = 0;
   TimerId deadline_timer_ = 0;
   TimerId retry_timer_ = 0;
 };
 
-/// A call with one request to one server. `Ask` is called with (cluster, then) for each attempt.
-/// `Read` converts the answer to the result or an error.
-template <class T, class M>
-class SingleCall final : public AdminCall<T> {
- public:
-  using Ask = std::move_only_function<void(Cluster&, Cluster::Then<M>)>;
-  using Read = std::move_only_function<Result<T>(const typename M::Response&)>;
-
-  SingleCall(Cluster& cluster, Duration timeout, std::string what, Ask ask, Read read,
-             typename AdminCall<T>::Then then)
-      : AdminCall<T>(cluster, timeout, std::move(what), std::move(then)),
-        ask_(std::move(ask)),
-        read_(std::move(read)) {}
-
- private:
-  void attempt() override {
-    ask_(this->cluster(),
-         [self = this->shared_from_this(), this](Result<typename M::Response> answer) {
-           if (this->is_over()) return;
-           auto outcome = answer ? read_(*answer) : Result<T>(fail(answer.error()));
-           if (!outcome) return this->on_failure(outcome.error());
-           this->finish(std::move(outcome));
-         });
-  }
-
-  Ask ask_;
-  Read read_;
+/// What a call does while the answer to its request is overdue, so that the server may be frozen
+/// (Cluster::owes_answer). A request is never repeated to a server that has not answered it.
+enum class WhenLate : std::uint8_t {
+  /// The request only reads: the call asks the server that is named then. The first answer counts.
+  ask_again,
+  /// The request changes something, or no other server can answer it: the call waits until its time
+  /// is over, the connection is lost, or the cluster's metadata no longer lists the server.
+  wait,
 };
 
 /// A call about several items, each with an outcome of its own. Each round sends requests for the
-/// items without an outcome.
+/// items without an outcome. A late answer to a request of an earlier round counts, too.
 template <class Answer>
 class ItemsCall : public AdminCall<std::vector<Result<Answer>>> {
  public:
@@ -158,14 +140,13 @@ class ItemsCall : public AdminCall<std::vector<Result<Answer>>> {
   /// Maximum items per round, since connections bound their queued requests.
   static constexpr std::size_t max_round = 500;
 
-  /// Sends requests for these items with `ask`, `ask_any` or `ask_controller`.
+  /// Sends requests for these items with `ask`.
   virtual void ask_about(const std::vector<std::size_t>& pending) = 0;
 
   [[nodiscard]] const std::string& name(std::size_t item) const { return items_[item].name; }
   [[nodiscard]] std::string doing(std::size_t item) const {
-    return fmt::format("{} {}", this->what(), name(item));
+    return name(item).empty() ? this->what() : fmt::format("{} {}", this->what(), name(item));
   }
-  [[nodiscard]] std::size_t size() const { return items_.size(); }
 
   void settle(std::size_t item, Result<Answer> outcome) {
     DOHLE_ASSERT(item < items_.size(), "an outcome of nothing that was asked about");
@@ -184,21 +165,59 @@ class ItemsCall : public AdminCall<std::vector<Result<Answer>>> {
     return items_[item].last_failure;
   }
 
+  /// Sends that server a request for these items. `take` receives the answer or an error. With
+  /// ask_again it receives an error first if the answer is overdue, and later the answer.
   template <class M, class Take>
-  void ask(NodeId node, M message, Take take) {
+  void ask(NodeId node, std::vector<std::size_t> items, M message, Take take,
+           WhenLate when_late = WhenLate::ask_again) {
+    if (std::ranges::all_of(items,
+                            [this](auto item) { return items_[item].outcome.has_value(); })) {
+      return;
+    }
+    if (const Question* owed = find(node, M::api.key, items); owed != nullptr) {
+      if (!owed->is_open) put_off(node, items);
+      return;
+    }
+    using Heard = Result<typename M::Response>;
+    const auto shared = std::make_shared<Take>(std::move(take));
+    const std::uint64_t id = ++last_question_;
     ++open_;
-    this->cluster().ask(node, ConnectionLane::general, std::move(message),
-                        taking<M>(std::move(take)));
+    questions_.emplace(id, Question{node, M::api.key, std::move(items), when_late,
+                                    [shared](const Error& why) { (*shared)(Heard(fail(why))); }});
+    const Duration timeout = when_late == WhenLate::wait
+                                 ? std::max<Duration>(this->left(), std::chrono::milliseconds(1))
+                                 : Duration{};
+    this->cluster().template ask<M>(
+        node, ConnectionLane::general, std::move(message),
+        [self = this->shared_from_this(), this, shared, id](Heard answer) {
+          const auto question = questions_.extract(id);
+          if (this->is_over()) return;
+          if (!question.mapped().is_open && !answer) return;
+          if (!question.mapped().is_open) reopen();
+          was_late_ = question.mapped().is_late;
+          (*shared)(std::move(answer));
+          was_late_ = false;
+          close_question();
+        },
+        timeout);
   }
-  template <class M, class Take>
-  void ask_any(M message, Take take) {
-    ++open_;
-    this->cluster().ask_any(std::move(message), taking<M>(std::move(take)));
+  /// Within `take`: whether the answer was overdue.
+  [[nodiscard]] bool was_late() const { return was_late_; }
+  /// Whether the request was sent, so that the server may carry it out.
+  [[nodiscard]] static bool may_be_done(const Error& why) {
+    return why.is(Errc::connection_lost) || why.is(Errc::timed_out);
   }
-  template <class M, class Take>
-  void ask_controller(M message, Take take) {
-    ++open_;
-    this->cluster().ask_controller(std::move(message), taking<M>(std::move(take)));
+  /// Logs that a request for these items is repeated though the first may be carried out.
+  void warn_of_repetition(const std::vector<std::size_t>& items, const Error& why) {
+    Logger& logger = this->cluster().environment().logger;
+    if (items.empty() || logger.level() > LogLevel::warning) return;
+    const auto others = items.size() - 1;
+    logger.log(LogLevel::warning, "admin",
+               fmt::format("{}{}: asked for once more, since the answer to the first request is "
+                           "lost; both may be carried out ({})",
+                           doing(items.front()),
+                           others == 0 ? std::string() : fmt::format(" and {} more", others),
+                           why.to_string()));
   }
 
  private:
@@ -208,14 +227,61 @@ class ItemsCall : public AdminCall<std::vector<Result<Answer>>> {
     std::optional<Error> last_failure;
   };
 
-  template <class M, class Take>
-  auto taking(Take take) {
-    return [self = this->shared_from_this(), this,
-            take = std::move(take)](Result<typename M::Response> answer) mutable {
-      if (this->is_over()) return;
-      take(std::move(answer));
+  struct Question {
+    NodeId node;
+    wire::ApiKey api;
+    std::vector<std::size_t> items;
+    WhenLate when_late;
+    std::move_only_function<void(const Error&)> give_up;
+    /// Whether the round waits for the answer.
+    bool is_open = true;
+    bool is_late = false;
+  };
+
+  /// An unanswered request to that server for all of these items.
+  [[nodiscard]] const Question* find(NodeId node, wire::ApiKey api,
+                                     const std::vector<std::size_t>& items) const {
+    for (const auto& [id, each] : questions_) {
+      if (each.node != node || each.api != api) continue;
+      const auto covers = [&](std::size_t item) {
+        return std::ranges::find(each.items, item) != each.items.end();
+      };
+      if (std::ranges::all_of(items, covers)) return &each;
+    }
+    return nullptr;
+  }
+  [[nodiscard]] Error late(NodeId node) {
+    const std::string trouble = this->cluster().trouble_with(node, ConnectionLane::general);
+    return Error::client(Errc::timed_out, trouble.empty()
+                                              ? this->cluster().name_of(node) + " answers nothing"
+                                              : trouble)
+        .with_retriable(true);
+  }
+  void put_off(NodeId node, const std::vector<std::size_t>& items) {
+    for (const std::size_t item : items) {
+      if (!items_[item].outcome) repeat(item, late(node).within(doing(item)));
+    }
+  }
+
+  void on_change() final {
+    std::vector<std::uint64_t> given_up;
+    for (auto& [id, each] : questions_) {
+      if (!each.is_open || !this->cluster().owes_answer(each.node)) continue;
+      each.is_late = true;
+      if (each.when_late == WhenLate::ask_again) given_up.push_back(id);
+    }
+    for (const std::uint64_t id : given_up) {
+      const auto found = questions_.find(id);
+      if (found == questions_.end() || this->is_over()) continue;
+      found->second.is_open = false;
+      found->second.give_up(late(found->second.node));
       close_question();
-    };
+    }
+  }
+  /// A late answer continues the present round or begins the next one.
+  void reopen() {
+    this->cancel_retry();
+    ++open_;
   }
 
   void attempt() final {
@@ -238,7 +304,7 @@ class ItemsCall : public AdminCall<std::vector<Result<Answer>>> {
     const auto waiting = std::ranges::find_if(
         items_, [](const Item& item) { return !item.outcome && item.last_failure; });
     if (progress_ || waiting == items_.end()) return attempt();
-    this->attempt_later(*waiting->last_failure);
+    this->attempt_later();
   }
 
   void on_deadline() final {
@@ -258,8 +324,43 @@ class ItemsCall : public AdminCall<std::vector<Result<Answer>>> {
   }
 
   std::vector<Item> items_;
+  std::map<std::uint64_t, Question> questions_;
+  std::uint64_t last_question_ = 0;
   std::size_t open_ = 0;
   bool progress_ = false;
+  bool was_late_ = false;
+};
+
+/// A call that any server can answer. `Make` makes its request, `Read` converts the answer to the
+/// result or an error.
+template <class T, class M>
+class SingleCall final : public ItemsCall<T> {
+ public:
+  using Make = M (*)();
+  using Read = Result<T> (*)(const typename M::Response&);
+
+  SingleCall(Cluster& cluster, Duration timeout, std::string what, Make make, Read read,
+             typename AdminCall<T>::Then then)
+      : ItemsCall<T>(cluster, timeout, std::move(what), {""},
+                     [then = std::move(then)](Result<std::vector<Result<T>>> outcome) mutable {
+                       then(outcome ? std::move(outcome->front()) : fail(outcome.error()));
+                     }),
+        make_(make),
+        read_(read) {}
+
+ private:
+  void ask_about(const std::vector<std::size_t>& pending) override {
+    this->ask(this->cluster().any_node(), pending, make_(),
+              [this](Result<typename M::Response> answer) {
+                auto outcome = answer ? read_(*answer) : Result<T>(fail(answer.error()));
+                if (outcome) return this->settle(0, std::move(outcome));
+                const Error& why = outcome.error();
+                this->on_item_failure(0, is_worth_repeating(why) ? why : why.within(this->what()));
+              });
+  }
+
+  Make make_;
+  Read read_;
 };
 
 }  // namespace dohle::client

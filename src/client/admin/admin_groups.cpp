@@ -1,6 +1,7 @@
 #include "client/admin/admin_groups.hpp"
 
 #include <map>
+#include <set>
 
 #include "base/topic_name.hpp"
 #include "client/admin/admin_topics.hpp"
@@ -52,8 +53,8 @@ class ListNodesGroups final : public ItemsCall<std::vector<GroupListing>> {
   }
   void ask_about(const std::vector<std::size_t>& pending) override {
     for (const std::size_t item : pending) {
-      ask(nodes_[item], ListGroupsRequest{}, [this, item](Result<ListGroupsResponse> answer) {
-        if (!answer) return on_item_failure(item, answer.error().within(doing(item)));
+      const auto take = [this, item](Result<ListGroupsResponse> answer) {
+        if (!answer) return on_lost(item, answer.error().within(doing(item)));
         if (answer->error_code != broker_error::none) {
           return on_item_failure(item, Error::broker(answer->error_code, doing(item)));
         }
@@ -63,12 +64,24 @@ class ListNodesGroups final : public ItemsCall<std::vector<GroupListing>> {
               {each.group_id, each.protocol_type, each.group_state, group_type(each.group_type)});
         }
         settle(item, std::move(groups));
-      });
+      };
+      ask(nodes_[item], {item}, ListGroupsRequest{}, take, WhenLate::wait);
     }
+  }
+  /// The groups of a removed server have moved to others.
+  void on_lost(std::size_t item, const Error& why) {
+    if (cluster().view().brokers().contains(nodes_[item])) return on_item_failure(item, why);
+    settle(item, fail(Error::client(Errc::not_connected, why.message()).with_retriable(true)));
   }
 
   std::vector<NodeId> nodes_;
 };
+
+/// Whether the cluster gave up a server that had not answered: other servers have its groups now.
+bool has_lost_node(const ListNodesGroups::Results& listed) {
+  return std::ranges::any_of(
+      listed, [](const auto& each) { return !each && each.error().is(Errc::not_connected); });
+}
 
 /// Removes duplicates: a group that moves to another coordinator meanwhile may be listed by both
 /// nodes, or by neither.
@@ -106,13 +119,13 @@ class GroupsCall : public ItemsCall<Answer> {
  private:
   void ask_about(const std::vector<std::size_t>& pending) final {
     for (const std::size_t item : pending) {
-      this->ask_any(ask_for_coordinator(this->name(item)),
-                    [this, item](Result<FindCoordinatorResponse> answer) {
-                      auto found =
-                          answer ? coordinator_of(*answer, this->name(item)) : fail(answer.error());
-                      if (!found) return on_lost(item, found.error());
-                      ask_coordinator(item, *found);
-                    });
+      this->ask(this->cluster().any_node(), {item}, ask_for_coordinator(this->name(item)),
+                [this, item](Result<FindCoordinatorResponse> answer) {
+                  auto found =
+                      answer ? coordinator_of(*answer, this->name(item)) : fail(answer.error());
+                  if (!found) return on_lost(item, found.error());
+                  ask_coordinator(item, *found);
+                });
     }
   }
 };
@@ -143,7 +156,7 @@ class DescribeGroups final : public GroupsCall<GroupDescription> {
   void ask_coordinator(std::size_t item, NodeId coordinator) override {
     DescribeGroupsRequest request;
     request.groups.push_back(name(item));
-    ask(coordinator, std::move(request),
+    ask(coordinator, {item}, std::move(request),
         [this, item, coordinator](Result<DescribeGroupsResponse> answer) {
           if (!answer) return on_lost(item, answer.error());
           for (const auto& group : answer->groups) {
@@ -180,16 +193,28 @@ class DeleteGroups final : public GroupsCall<void> {
   void ask_coordinator(std::size_t item, NodeId coordinator) override {
     DeleteGroupsRequest request;
     request.groups_names.push_back(name(item));
-    ask(coordinator, std::move(request), [this, item](Result<DeleteGroupsResponse> answer) {
-      if (!answer) return on_lost(item, answer.error());
+    ask(coordinator, {item}, std::move(request), [this, item](Result<DeleteGroupsResponse> answer) {
+      if (!answer) return lose(item, answer.error());
       for (const auto& group : answer->results) {
         if (group.group_id != name(item)) continue;
         if (group.error_code == broker_error::none) return settle(item, {});
-        return on_item_failure(item, refused(item, group.error_code));
+        return on_item_failure(item, refusal(item, group.error_code));
       }
       settle(item, fail(left_out(item)));
     });
   }
+  // The earlier coordinator cannot delete the group once another server coordinates it.
+  void lose(std::size_t item, const Error& why) {
+    if (why.is_retriable() && may_be_done(why)) lost_.insert(item);
+    on_lost(item, why);
+  }
+  [[nodiscard]] Error refusal(std::size_t item, std::int16_t code) const {
+    const Error why = refused(item, code);
+    return lost_.contains(item) ? why.within("an earlier request was lost and may have done it")
+                                : why;
+  }
+
+  std::set<std::size_t> lost_;
 };
 
 /// Adds the committed offsets of one topic. Errors: that of the first failed partition.
@@ -235,7 +260,7 @@ class GroupOffsets final : public GroupsCall<std::vector<GroupOffset>> {
     auto& group = request.groups.emplace_back();
     group.group_id = name(item);
     group.topics = std::nullopt;
-    ask(coordinator, std::move(request), [this, item](Result<OffsetFetchResponse> answer) {
+    ask(coordinator, {item}, std::move(request), [this, item](Result<OffsetFetchResponse> answer) {
       if (!answer) return on_lost(item, answer.error());
       auto offsets = read(item, *answer);
       if (!offsets) return on_lost(item, offsets.error());
@@ -257,18 +282,29 @@ class GroupOffsets final : public GroupsCall<std::vector<GroupOffset>> {
 void list_groups(Cluster& cluster, Duration timeout,
                  AdminCall<std::vector<GroupListing>>::Then then) {
   const TimePoint deadline = cluster.now() + timeout;
+  const auto left = [&cluster, deadline] {
+    return std::max(deadline - cluster.now(), Duration::zero());
+  };
+  const auto list = [&cluster, left](const std::vector<NodeId>& nodes, auto listed) {
+    std::make_shared<ListNodesGroups>(cluster, nodes, left(), std::move(listed))->start();
+  };
   describe_cluster(
       cluster, timeout,
-      [&cluster, deadline, then = std::move(then)](Result<ClusterDescription> described) mutable {
+      [&cluster, left, list, then = std::move(then)](Result<ClusterDescription> described) mutable {
         if (!described) return then(fail(described.error().within("list groups")));
         std::vector<NodeId> nodes;
         for (const NodeDescription& node : described->nodes) nodes.push_back(node.id);
-        std::make_shared<ListNodesGroups>(
-            cluster, std::move(nodes), std::max(deadline - cluster.now(), Duration::zero()),
-            [then = std::move(then)](Result<ListNodesGroups::Results> listed) mutable {
-              then(listed ? merged(std::move(*listed)) : fail(listed.error()));
-            })
-            ->start();
+        list(nodes, [&cluster, left,
+                     then = std::move(then)](Result<ListNodesGroups::Results> listed) mutable {
+          if (!listed) return then(fail(listed.error()));
+          if (left() == Duration::zero() || !has_lost_node(*listed)) {
+            return then(merged(std::move(*listed)));
+          }
+          const TimePoint at = cluster.now() + cluster.options().retry_backoff;
+          cluster.environment().loop.arm(at, [&cluster, left, then = std::move(then)]() mutable {
+            list_groups(cluster, left(), std::move(then));
+          });
+        });
       });
 }
 

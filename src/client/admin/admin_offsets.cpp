@@ -45,14 +45,14 @@ class ListOffsets final : public ItemsCall<OffsetAnswer::Found> {
   };
 
   void ask_about(const std::vector<std::size_t>& pending) override {
-    ++rounds_;
     std::set<std::string> topics;
     for (const std::size_t item : pending) topics.insert(partition(item).topic);
-    ask_any(ask_for_topics({topics.begin(), topics.end()}),
-            [this, pending](Result<MetadataResponse> answer) {
-              if (answer) return ask_leaders(pending, *answer);
-              on_lost(pending, answer.error());
-            });
+    ask(cluster().any_node(), pending, ask_for_topics({topics.begin(), topics.end()}),
+        [this, pending](Result<MetadataResponse> answer) {
+          if (!answer) return on_lost(pending, answer.error());
+          ++answers_;
+          ask_leaders(pending, *answer);
+        });
   }
   void on_lost(const std::vector<std::size_t>& items, const Error& why) {
     for (const std::size_t item : items) on_item_failure(item, why.within(doing(item)));
@@ -75,8 +75,8 @@ class ListOffsets final : public ItemsCall<OffsetAnswer::Found> {
       add(question.request, item, leader->epoch);
     }
     for (auto& [place, question] : questions) {
-      ask(place.first, std::move(question.request),
-          [this, items = std::move(question.items)](Result<ListOffsetsResponse> answer) {
+      ask(place.first, question.items, std::move(question.request),
+          [this, items = question.items](Result<ListOffsetsResponse> answer) {
             if (!answer) return on_lost(items, answer.error());
             for (const std::size_t item : items) take(item, *answer);
           });
@@ -133,7 +133,7 @@ class ListOffsets final : public ItemsCall<OffsetAnswer::Found> {
   void on_refusal(std::size_t item, std::int16_t code) {
     const Error why = Error::broker(code, doing(item));
     if (code == broker_error::unknown_topic_or_partition &&
-        rounds_ < max_unknown_answers(cluster())) {
+        answers_ < max_unknown_answers(cluster())) {
       return repeat(item, why);
     }
     on_item_failure(item, why);
@@ -143,7 +143,7 @@ class ListOffsets final : public ItemsCall<OffsetAnswer::Found> {
   }
 
   std::vector<OffsetQuery> queries_;
-  int rounds_ = 0;
+  int answers_ = 0;
 };
 
 }  // namespace

@@ -38,16 +38,25 @@ std::int32_t server_timeout(Duration left) {
 }
 
 /// A call to the controller, which creates or deletes. An unanswered request may have been carried
-/// out.
+/// out, and a frozen server may carry it out later.
 template <class Answer>
 class ControllerCall : public ItemsCall<Answer> {
  public:
   using ItemsCall<Answer>::ItemsCall;
 
  protected:
+  template <class M, class Take>
+  void ask_controller(const std::vector<std::size_t>& items, M message, Take take) {
+    this->ask(this->cluster().controller(), items, std::move(message), std::move(take),
+              WhenLate::wait);
+  }
   void lose(const std::vector<std::size_t>& asked, const Error& why) {
+    const bool is_done_perhaps = why.is_retriable() && this->may_be_done(why);
+    if (is_done_perhaps) {
+      lost_.insert(lost_.end(), asked.begin(), asked.end());
+      this->warn_of_repetition(asked, why);
+    }
     for (const std::size_t item : asked) {
-      if (why.is_retriable()) lost_.push_back(item);
       this->on_item_failure(item, why.within(this->doing(item)));
     }
   }
@@ -74,6 +83,14 @@ class ControllerCall : public ItemsCall<Answer> {
   std::vector<std::size_t> lost_;
 };
 
+/// Starts the call once the cluster's servers are known. A server that is known by its bootstrap
+/// address alone would not be recognized when the cluster removes it.
+template <class Call>
+void start_connected(Cluster& cluster, Duration timeout, std::shared_ptr<Call> call) {
+  cluster.when_connected(cluster.now() + timeout,
+                         [call = std::move(call)](const Result<void>&) { call->start(); });
+}
+
 class CreateTopics final : public ControllerCall<CreatedTopic> {
  public:
   CreateTopics(Cluster& cluster, std::vector<NewTopic> topics, bool validate_only, Duration timeout,
@@ -88,11 +105,12 @@ class CreateTopics final : public ControllerCall<CreatedTopic> {
     request.timeout_ms = server_timeout(left());
     request.validate_only = validate_only_;
     for (const std::size_t item : pending) request.topics.push_back(creatable(topics_[item]));
-    ask_controller(std::move(request), [this, pending](Result<CreateTopicsResponse> answer) {
-      if (!answer) return lose(pending, answer.error());
-      for (const auto& made : answer->topics) take(made, pending);
-      settle_the_rest(pending);
-    });
+    ask_controller(pending, std::move(request),
+                   [this, pending](Result<CreateTopicsResponse> answer) {
+                     if (!answer) return lose(pending, answer.error());
+                     for (const auto& made : answer->topics) take(made, pending);
+                     settle_the_rest(pending);
+                   });
   }
   static CreateTopicsRequest::CreatableTopic creatable(const NewTopic& topic) {
     CreateTopicsRequest::CreatableTopic made;
@@ -131,11 +149,25 @@ class DeleteTopics final : public ControllerCall<void> {
       request.topic_names.push_back(name(item));
       request.topics.emplace_back().name = name(item);
     }
-    ask_controller(std::move(request), [this, pending](Result<DeleteTopicsResponse> answer) {
-      if (!answer) return lose(pending, answer.error());
-      for (const auto& deleted : answer->responses) take(deleted, pending);
-      settle_the_rest(pending);
-    });
+    ask_controller(pending, std::move(request),
+                   [this, pending](Result<DeleteTopicsResponse> answer) {
+                     if (!answer && was_late() && may_be_done(answer.error()))
+                       return doubt(pending, answer.error());
+                     if (!answer) return lose(pending, answer.error());
+                     for (const auto& deleted : answer->responses) take(deleted, pending);
+                     settle_the_rest(pending);
+                   });
+  }
+  /// A frozen server that continues deletes the topic that has the name then: perhaps a new one,
+  /// created after another server had deleted the old one.
+  void doubt(const std::vector<std::size_t>& asked, const Error& why) {
+    for (const std::size_t item : asked) {
+      settle(item, fail(Error::client(
+                       Errc::timed_out,
+                       fmt::format("{}: the server that was asked owes its answer and may still "
+                                   "delete it; look for the topic before this is repeated ({})",
+                                   doing(item), why.message()))));
+    }
   }
   void take(const DeleteTopicsResponse::DeletableTopicResult& deleted,
             const std::vector<std::size_t>& pending) {
@@ -170,10 +202,10 @@ class DescribeTopics final : public ItemsCall<TopicDescription> {
 
  private:
   void ask_about(const std::vector<std::size_t>& pending) override {
-    ++rounds_;
     std::vector<std::string> names;
     for (const std::size_t item : pending) names.push_back(name(item));
-    ask_any(ask_for_topics(names), [this, pending](Result<MetadataResponse> answer) {
+    const auto taken = [this, pending](Result<MetadataResponse> answer) {
+      if (answer) ++answers_;
       for (const std::size_t item : pending) {
         if (answer) {
           take(item, *answer);
@@ -181,7 +213,8 @@ class DescribeTopics final : public ItemsCall<TopicDescription> {
           on_item_failure(item, answer.error().within(doing(item)));
         }
       }
-    });
+    };
+    ask(cluster().any_node(), pending, ask_for_topics(names), taken);
   }
   void take(std::size_t item, const MetadataResponse& answer) {
     const auto found = std::ranges::find_if(
@@ -193,13 +226,13 @@ class DescribeTopics final : public ItemsCall<TopicDescription> {
     if (code == broker_error::none) return settle(item, describe(*found));
     const Error why = Error::broker(code, doing(item));
     if (code == broker_error::unknown_topic_or_partition &&
-        rounds_ < max_unknown_answers(cluster())) {
+        answers_ < max_unknown_answers(cluster())) {
       return repeat(item, why);
     }
     on_item_failure(item, why);
   }
 
-  int rounds_ = 0;
+  int answers_ = 0;
 };
 
 Result<std::vector<TopicListing>> listings(const MetadataResponse& answer) {
@@ -246,16 +279,16 @@ class DescribeConfigs final : public ItemsCall<std::vector<ConfigEntry>> {
         settle(item, fail(server.error().within(doing(item))));
       }
     }
-    for (auto& [server, items] : by_server) ask_server(server, std::move(items));
+    for (const auto& [server, items] : by_server) ask_server(server, items);
   }
-  void ask_server(NodeId server, std::vector<std::size_t> items) {
+  void ask_server(NodeId server, const std::vector<std::size_t>& items) {
     DescribeConfigsRequest request;
     for (const std::size_t item : items) {
       const ConfigResource& resource = resources_[item];
       request.resources.push_back(
           {static_cast<std::int8_t>(resource.type), resource.name, std::nullopt});
     }
-    auto taken = [this, items = std::move(items)](Result<DescribeConfigsResponse> answer) {
+    const auto taken = [this, items](Result<DescribeConfigsResponse> answer) {
       for (const std::size_t item : items) {
         if (answer) {
           take(item, *answer);
@@ -264,8 +297,8 @@ class DescribeConfigs final : public ItemsCall<std::vector<ConfigEntry>> {
         }
       }
     };
-    if (server.is_none()) return ask_any(std::move(request), std::move(taken));
-    ask(server, std::move(request), std::move(taken));
+    if (server.is_none()) return ask(cluster().any_node(), items, std::move(request), taken);
+    ask(server, items, std::move(request), taken, WhenLate::wait);
   }
   /// None for any server.
   static Result<NodeId> server_of(const ConfigResource& resource) {
@@ -333,14 +366,16 @@ MetadataRequest ask_for_topics(const std::vector<std::string>& names) {
 
 void create_topics(Cluster& cluster, std::vector<NewTopic> topics, bool validate_only,
                    Duration timeout, ItemsCall<CreatedTopic>::Then then) {
-  std::make_shared<CreateTopics>(cluster, std::move(topics), validate_only, timeout,
-                                 std::move(then))
-      ->start();
+  start_connected(cluster, timeout,
+                  std::make_shared<CreateTopics>(cluster, std::move(topics), validate_only, timeout,
+                                                 std::move(then)));
 }
 
 void delete_topics(Cluster& cluster, std::vector<std::string> names, Duration timeout,
                    ItemsCall<void>::Then then) {
-  std::make_shared<DeleteTopics>(cluster, std::move(names), timeout, std::move(then))->start();
+  start_connected(
+      cluster, timeout,
+      std::make_shared<DeleteTopics>(cluster, std::move(names), timeout, std::move(then)));
 }
 
 void describe_topics(Cluster& cluster, std::vector<std::string> names, Duration timeout,
@@ -351,12 +386,12 @@ void describe_topics(Cluster& cluster, std::vector<std::string> names, Duration 
 void list_topics(Cluster& cluster, Duration timeout,
                  AdminCall<std::vector<TopicListing>>::Then then) {
   using Call = SingleCall<std::vector<TopicListing>, MetadataRequest>;
-  const auto ask = [](Cluster& via, Cluster::Then<MetadataRequest> taken) {
+  const auto make = [] {
     MetadataRequest request = ask_for_topics({});
     request.topics = std::nullopt;
-    via.ask_any(std::move(request), std::move(taken));
+    return request;
   };
-  std::make_shared<Call>(cluster, timeout, "list topics", ask, listings, std::move(then))->start();
+  std::make_shared<Call>(cluster, timeout, "list topics", make, listings, std::move(then))->start();
 }
 
 void describe_configs(Cluster& cluster, std::vector<ConfigResource> resources, Duration timeout,
@@ -368,10 +403,8 @@ void describe_configs(Cluster& cluster, std::vector<ConfigResource> resources, D
 void describe_cluster(Cluster& cluster, Duration timeout,
                       AdminCall<ClusterDescription>::Then then) {
   using Call = SingleCall<ClusterDescription, MetadataRequest>;
-  const auto ask = [](Cluster& via, Cluster::Then<MetadataRequest> taken) {
-    via.ask_any(ask_for_topics({}), std::move(taken));
-  };
-  std::make_shared<Call>(cluster, timeout, "describe the cluster", ask, read_cluster,
+  const auto make = [] { return ask_for_topics({}); };
+  std::make_shared<Call>(cluster, timeout, "describe the cluster", make, read_cluster,
                          std::move(then))
       ->start();
 }

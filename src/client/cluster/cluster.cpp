@@ -81,7 +81,9 @@ Result<std::shared_ptr<Link>> Cluster::link_to(NodeId node, ConnectionLane lane)
   if (closed_) return fail(*closed_);
   const Key key{node, lane};
   if (const auto found = links_.find(key); found != links_.end()) {
-    if (!holds_back(lane)) watch_silence(now() + patience);
+    if (const Duration held = may_hold_back(lane); held != for_ever) {
+      watch_silence(now() + held + patience);
+    }
     return found->second;
   }
   const Endpoint* endpoint = endpoint_of(node);
@@ -94,7 +96,6 @@ Result<std::shared_ptr<Link>> Cluster::link_to(NodeId node, ConnectionLane lane)
   auto link = std::make_shared<Link>(environment_, options_.link, *this, *endpoint);
   links_.emplace(key, link);
   link->dial_at(reach(node).not_before);
-  environment_.loop.cancel(std::exchange(silence_timer_, 0));
   watch_silence(std::max(reach(node).not_before, now()) + setup_patience);
   doubt_unreached(node);
   return link;
@@ -155,12 +156,21 @@ TimePoint Cluster::doubted_at(NodeId node) const {
         other == node || (endpoint != nullptr && of_other != nullptr && *endpoint == *of_other);
     if (is_same) at = std::max(at, heard.failed_at);
   }
-  const bool owes_answer = std::ranges::any_of(links_, [&](const auto& entry) {
+  return owes_answer(node) ? environment_.loop.tick().mono : at;
+}
+
+bool Cluster::owes_answer(NodeId node) const {
+  const Endpoint* endpoint = endpoint_of(node);
+  return std::ranges::any_of(links_, [&](const auto& entry) {
     const auto& [key, link] = entry;
     const bool is_same = key.node == node || (endpoint != nullptr && link->endpoint() == *endpoint);
     return is_same && is_late(key, *link);
   });
-  return owes_answer ? environment_.loop.tick().mono : at;
+}
+
+NodeId Cluster::controller() {
+  const NodeId known = view_.controller();
+  return view_.brokers().contains(known) && !owes_answer(known) ? known : any_node();
 }
 
 bool Cluster::is_in_doubt(NodeId node) const {
@@ -171,11 +181,19 @@ TimePoint Cluster::late_at(const Key& key, const Link& link) const {
   const TimePoint since = link.silent_since();
   if (since == never) return never;
   if (link.is_setting_up()) return since + setup_patience;
-  return holds_back(key.lane) ? never : TimePoint(since + patience);
+  const Duration held = may_hold_back(key.lane);
+  return held == for_ever ? never : TimePoint(since + held + patience);
+}
+
+Duration Cluster::may_hold_back(ConnectionLane lane) const {
+  const auto found = holding_lanes_.find(lane);
+  return found == holding_lanes_.end() ? Duration{} : found->second;
 }
 
 void Cluster::watch_silence(TimePoint at) {
-  if (silence_timer_ != 0 || closed_) return;
+  if ((silence_timer_ != 0 && silence_at_ <= at) || closed_) return;
+  environment_.loop.cancel(silence_timer_);
+  silence_at_ = at;
   silence_timer_ = environment_.loop.arm(at, [this] {
     silence_timer_ = 0;
     look_for_silence();
@@ -190,7 +208,7 @@ void Cluster::look_for_silence() {
   for (const auto& [key, link] : links_) {
     const TimePoint at = late_at(key, *link);
     next = std::min(next, std::max<TimePoint>(at, now() + silence_look));
-    if (at > now() || key.node.value < 0) continue;
+    if (at > now()) continue;
     is_silent = true;
     view_.doubt();
   }
@@ -209,9 +227,9 @@ bool Cluster::wants_unreached() const {
   });
 }
 
-ConnectionLane Cluster::new_lane(bool holds_back) {
+ConnectionLane Cluster::new_lane(Duration may_hold_back) {
   const auto lane = static_cast<ConnectionLane>(next_lane_++);
-  if (holds_back) holding_lanes_.insert(lane);
+  if (may_hold_back > Duration::zero()) holding_lanes_.emplace(lane, may_hold_back);
   return lane;
 }
 
@@ -459,7 +477,9 @@ void Cluster::drop_moved_nodes() {
     return true;
   });
   for (const auto& link : moved) {
-    link->close(Error::client(Errc::connection_lost, "the node moved to another address"));
+    link->close(Error::client(Errc::connection_lost,
+                              fmt::format("the cluster's metadata no longer has a server at {}",
+                                          link->endpoint().to_string())));
   }
 }
 

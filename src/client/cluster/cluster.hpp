@@ -80,20 +80,20 @@ class Cluster final : public LinkOwner {
   /// The server that is expected to answer soonest. Unreachable servers and those with an overdue
   /// answer come last.
   [[nodiscard]] NodeId any_node();
+  /// The controller. Any server while the controller is unknown or has an overdue answer; that
+  /// server forwards the request or refuses it.
+  [[nodiscard]] NodeId controller();
   /// To any_node().
   template <class M>
   void ask_any(M message, Then<M> then, Duration timeout = {});
-  /// To the controller, or to any server while none is known (which forwards the request or refuses
-  /// it).
-  template <class M>
-  void ask_controller(M message, Then<M> then, Duration timeout = {});
   /// Sends a request that has no answer. Errors: not_connected.
   template <class M>
   Result<void> tell(NodeId node, ConnectionLane lane, const M& message);
 
-  /// A lane for the caller alone; close_lane closes its connections. `holds_back`: servers may
-  /// delay its answers, so a late answer does not put the server in doubt.
-  [[nodiscard]] ConnectionLane new_lane(bool holds_back = false);
+  /// A lane for the caller alone; close_lane closes its connections. Servers may delay its answers
+  /// by `may_hold_back` before a late one puts them in doubt; with `for_ever` none does.
+  [[nodiscard]] ConnectionLane new_lane(Duration may_hold_back = {});
+  static constexpr Duration for_ever = Duration::max();
   void close_lane(ConnectionLane lane, const Error& why);
   /// Cancels the unanswered requests to the server over this lane. They fail as with a lost
   /// connection (retriable; the server may have acted), and their owners send them to the server
@@ -103,6 +103,9 @@ class Cluster final : public LinkOwner {
   /// its partitions and groups by now. Observers are notified once a second while it lasts, and
   /// when it ends.
   [[nodiscard]] bool is_in_doubt(NodeId node) const;
+  /// Whether the server has an overdue answer. It may be frozen, and requests to it may stay
+  /// unanswered until they time out. It is in doubt, too.
+  [[nodiscard]] bool owes_answer(NodeId node) const;
   /// Opens the connection if there is none. True if requests are sent at once. Observers are
   /// notified when that changes.
   bool prepare(NodeId node, ConnectionLane lane);
@@ -207,10 +210,9 @@ class Cluster final : public LinkOwner {
   }
   void watch_silence(TimePoint at);
   void look_for_silence();
-  /// Whether servers may delay answers on this lane. Produce requests wait for replicas, too.
-  [[nodiscard]] bool holds_back(ConnectionLane lane) const {
-    return lane == ConnectionLane::produce || holding_lanes_.contains(lane);
-  }
+  /// How long servers may delay answers on this lane. Produce requests wait for replicas; where
+  /// these are slow, the doubt does no harm.
+  [[nodiscard]] Duration may_hold_back(ConnectionLane lane) const;
   [[nodiscard]] NodeId best_of(const std::vector<NodeId>& nodes);
   [[nodiscard]] std::vector<NodeId> known_nodes() const;
   [[nodiscard]] std::vector<NodeId> bootstrap_nodes() const;
@@ -252,7 +254,8 @@ class Cluster final : public LinkOwner {
   std::list<Observer> observers_;
   ObserverId next_observer_ = 1;
   std::uint32_t next_lane_ = 2;
-  std::set<ConnectionLane> holding_lanes_;
+  /// Lanes on which servers may delay answers, and for how long.
+  std::map<ConnectionLane, Duration> holding_lanes_;
   std::optional<Error> closed_;
   bool has_metadata_ = false;
   /// The failure of the last metadata request.
@@ -265,6 +268,7 @@ class Cluster final : public LinkOwner {
   TimePoint timer_at_ = never;
   TimerId waiters_timer_ = 0;
   TimerId silence_timer_ = 0;
+  TimePoint silence_at_ = never;
   bool was_silent_ = false;
 };
 
@@ -300,13 +304,6 @@ void Cluster::ask(NodeId node, ConnectionLane lane, M message, Then<M> then, Dur
 template <class M>
 void Cluster::ask_any(M message, Then<M> then, Duration timeout) {
   ask(any_node(), ConnectionLane::general, std::move(message), std::move(then), timeout);
-}
-
-template <class M>
-void Cluster::ask_controller(M message, Then<M> then, Duration timeout) {
-  const NodeId controller = view_.controller();
-  const NodeId node = view_.brokers().contains(controller) ? controller : any_node();
-  ask(node, ConnectionLane::general, std::move(message), std::move(then), timeout);
 }
 
 template <class M>

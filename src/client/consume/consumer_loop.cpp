@@ -140,8 +140,8 @@ void ConsumerLoop::arm(TimerId ConsumerLoop::* timer, TimePoint at, F f) {
 
 void ConsumerLoop::start() {
   *self_slot_ = weak_from_this();
-  fetch_lane_ = cluster().new_lane(true);
-  join_lane_ = cluster().new_lane(true);
+  fetch_lane_ = cluster().new_lane(options.max_fetch_wait);
+  join_lane_ = cluster().new_lane(client::Cluster::for_ever);
   coordinator_lane_ = cluster().new_lane();
   if (!options.group_id.empty()) group_.emplace(group_options(), cluster().environment().random);
   offsets_ = std::make_shared<client::GroupOffsets>(cluster(), coordinator_lane_, *this);

@@ -118,6 +118,7 @@ void RecordSender::start() {
   observer_ = cluster().observe([this] {
     refresh_leaders();
     pump_all();
+    ask_another_for_identity();
   });
   if (options.idempotence) ask_identity();
 }
@@ -129,16 +130,33 @@ void RecordSender::ask_identity() {
       identity_state_ == Identity::asking || identity_state_ == Identity::waiting;
   if (is_under_way || is_stopped_) return;
   identity_state_ = Identity::asking;
+  ask_identity_of(cluster().any_node());
+}
+
+// The first answer counts; an unused producer id does no harm.
+void RecordSender::ask_another_for_identity() {
+  if (identity_state_ != Identity::asking || is_stopped_) return;
+  if (!cluster().owes_answer(identity_asked_of_)) return;
+  const NodeId another = cluster().any_node();
+  if (!cluster().owes_answer(another)) ask_identity_of(another);
+}
+
+void RecordSender::ask_identity_of(NodeId node) {
+  identity_asked_of_ = node;
+  const std::uint64_t question = ++identity_question_;
   wire::InitProducerIdRequest request;
   request.transactional_id.reset();
   // There is no transaction, but servers require a timeout.
   request.transaction_timeout_ms = INT32_MAX;
-  const NodeId node = cluster().any_node();
   cluster().ask<wire::InitProducerIdRequest>(
       node, client::ConnectionLane::general, std::move(request),
-      [weak = weak_from_this(),
+      [weak = weak_from_this(), question,
        server = cluster().name_of(node)](Result<wire::InitProducerIdResponse> answer) {
-        if (const auto self = weak.lock()) self->on_identity(server, std::move(answer));
+        const auto self = weak.lock();
+        if (!self || self->identity_state_ != Identity::asking) return;
+        // The request to another server is still under way.
+        if (!answer && question != self->identity_question_) return;
+        self->on_identity(server, std::move(answer));
       });
 }
 

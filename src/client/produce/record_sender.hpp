@@ -130,6 +130,9 @@ class RecordSender final : public OutcomeOwner,
   [[nodiscard]] TimePoint now() { return cluster().now(); }
 
   void ask_identity();
+  void ask_identity_of(NodeId node);
+  /// Asks another server if the first one has an overdue answer.
+  void ask_another_for_identity();
   void on_identity(std::string_view server, Result<wire::InitProducerIdResponse> answer);
 
   std::shared_ptr<IntakeTopic> make_topic(const std::string& name);
@@ -185,6 +188,9 @@ class RecordSender final : public OutcomeOwner,
   /// `waiting`: the last attempt failed and the next one is scheduled.
   enum class Identity : std::uint8_t { none, asking, waiting, known };
   Identity identity_state_ = Identity::none;
+  NodeId identity_asked_of_;
+  /// The number of the latest request.
+  std::uint64_t identity_question_ = 0;
   /// The failure of the last attempt.
   std::optional<Error> identity_failure_;
   client::Backoff identity_backoff_;

@@ -1,6 +1,7 @@
 // Admin's calls against scripted servers over the simulated network.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/broker_errors.hpp"
@@ -93,6 +94,8 @@ TEST_F(AdminOnCluster, MovesToTheControllerThatTookOver) {
     return created(request, code::not_controller);
   });
   start();
+  on_loop([this] { client->cluster().when_connected(world.now() + 5s, [](Result<void>) {}); });
+  world.run_for(1s);
   script.controller = two;
   const auto results = create({{.name = "a", .partitions = 3}});
   ASSERT_EQ(results.size(), 1U);
@@ -389,6 +392,229 @@ TEST_F(AdminOnCluster, DescribesTopicsAndTheirConfiguration) {
       EXPECT_TRUE(entries[0].error().is_broker(code::unknown_topic_or_partition));
     }
   }
+}
+
+// Frozen servers: the answer of one is overdue, and another server may have to give it.
+
+class AdminBesideAFrozenServer : public AdminOnCluster {
+ protected:
+  AdminBesideAFrozenServer() {
+    engine_options.bootstrap = {{"broker-1", 9092}, {"broker-2", 9092}};
+  }
+  /// Runs `call` and checks that it takes at most `most`.
+  template <class Answer, class Call>
+  std::vector<Result<Answer>> within(Duration most, Call call) {
+    if (process == nullptr) start();
+    const TimePoint began = world.now();
+    auto results = items<Answer>(std::move(call), 2min);
+    EXPECT_LE((world.now() - began) / 1ms, most / 1ms);
+    return results;
+  }
+  /// The cluster removes the server 9 s from now, as one without heartbeats.
+  void give_up(NodeId lost) {
+    world.after(9s, [this, lost] {
+      std::erase(script.brokers, lost);
+      script.controller = script.brokers.front();
+    });
+  }
+  static wire::DescribeConfigsResponse configs(const wire::DescribeConfigsRequest& request) {
+    wire::DescribeConfigsResponse answer;
+    for (const auto& each : request.resources) {
+      auto& told = answer.results.emplace_back();
+      told.resource_type = each.resource_type;
+      told.resource_name = each.resource_name;
+    }
+    return answer;
+  }
+  static auto describe_orders(Duration timeout) {
+    return [timeout](Cluster& cluster, auto then) {
+      describe_configs(cluster, {{ConfigResourceType::topic, "orders"}}, timeout, std::move(then));
+    };
+  }
+  std::vector<NodeId> asked_;
+};
+
+TEST_F(AdminBesideAFrozenServer, AsksAnotherServerWhatAnyCanAnswer) {
+  script.on<wire::DescribeConfigsRequest>(
+      [&](NodeId at, const wire::DescribeConfigsRequest& request)
+          -> std::optional<wire::DescribeConfigsResponse> {
+        asked_.push_back(at);
+        if (at == asked_.front()) return std::nullopt;
+        return configs(request);
+      });
+  const auto results = within<std::vector<ConfigEntry>>(7s, describe_orders(60s));
+  ASSERT_EQ(results.size(), 1U);
+  EXPECT_TRUE(results[0]) << results[0].error().to_string();
+  ASSERT_EQ(asked_.size(), 2U);
+  EXPECT_NE(asked_[0], asked_[1]);
+}
+
+TEST_F(AdminBesideAFrozenServer, TakesTheLateAnswerOfTheOnlyServerAndAsksItOnce) {
+  script.brokers = {one};
+  script.on<wire::DescribeConfigsRequest>(
+      [&](NodeId at, const wire::DescribeConfigsRequest& request) {
+        asked_.push_back(at);
+        script.answer_after = 12s;
+        return configs(request);
+      });
+  const auto results = within<std::vector<ConfigEntry>>(13s, describe_orders(60s));
+  ASSERT_EQ(results.size(), 1U);
+  EXPECT_TRUE(results[0]) << results[0].error().to_string();
+  EXPECT_EQ(asked_.size(), 1U);
+}
+
+TEST_F(AdminBesideAFrozenServer, SaysAtItsDeadlineWhichServerOwesTheAnswer) {
+  script.on<wire::DescribeConfigsRequest>(
+      [](NodeId, const wire::DescribeConfigsRequest&) { return std::nullopt; });
+  const auto results = within<std::vector<ConfigEntry>>(20s, describe_orders(20s));
+  ASSERT_EQ(results.size(), 1U);
+  ASSERT_FALSE(results[0]);
+  EXPECT_TRUE(results[0].error().is(Errc::timed_out));
+  EXPECT_NE(results[0].error().message().find("has not answered DescribeConfigs"),
+            std::string_view::npos)
+      << results[0].error().to_string();
+}
+
+TEST_F(AdminBesideAFrozenServer, AsksForACreationOnceWhileTheServerMayAnswer) {
+  script.on<wire::CreateTopicsRequest>([&](NodeId at, const wire::CreateTopicsRequest& request) {
+    asked_.push_back(at);
+    script.answer_after = 20s;
+    return created(request);
+  });
+  const auto results = within<CreatedTopic>(21s, [](Cluster& cluster, auto then) {
+    create_topics(cluster, {{.name = "a"}}, false, 60s, std::move(then));
+  });
+  ASSERT_EQ(results.size(), 1U);
+  EXPECT_TRUE(results[0]) << results[0].error().to_string();
+  EXPECT_EQ(asked_, std::vector{one});
+  EXPECT_TRUE(warnings.empty());
+}
+
+TEST_F(AdminBesideAFrozenServer, AsksAnotherOneForACreationOnceTheClusterGaveItUpAndSaysSo) {
+  script.on<wire::CreateTopicsRequest>(
+      [&](NodeId at,
+          const wire::CreateTopicsRequest& request) -> std::optional<wire::CreateTopicsResponse> {
+        asked_.push_back(at);
+        if (at == one) return std::nullopt;
+        return created(request, asked_.size() == 2 ? code::topic_already_exists : 0);
+      });
+  start();
+  give_up(one);
+  const auto results = within<CreatedTopic>(12s, [](Cluster& cluster, auto then) {
+    create_topics(cluster, {{.name = "a"}, {.name = "b"}}, false, 60s, std::move(then));
+  });
+  ASSERT_EQ(results.size(), 2U);
+  ASSERT_FALSE(results[0]);
+  EXPECT_TRUE(results[0].error().is_broker(code::topic_already_exists));
+  EXPECT_NE(results[0].error().message().find("may have done it"), std::string_view::npos);
+  EXPECT_EQ(asked_, (std::vector{one, two}));
+  ASSERT_EQ(
+      std::ranges::count_if(
+          warnings,
+          [](const std::string& line) {
+            return line.starts_with(
+                "admin: create topic a and 1 more: asked for once more, since the answer to the "
+                "first request is lost; both may be carried out (");
+          }),
+      1)
+      << testing::PrintToString(warnings);
+}
+
+TEST_F(AdminBesideAFrozenServer, NeverRepeatsADeletionThatMayStillBeCarriedOut) {
+  script.on<wire::DeleteTopicsRequest>(
+      [&](NodeId at,
+          const wire::DeleteTopicsRequest&) -> std::optional<wire::DeleteTopicsResponse> {
+        asked_.push_back(at);
+        return std::nullopt;
+      });
+  start();
+  give_up(one);
+  const auto results = within<void>(12s, [](Cluster& cluster, auto then) {
+    delete_topics(cluster, {"a"}, 60s, std::move(then));
+  });
+  ASSERT_EQ(results.size(), 1U);
+  ASSERT_FALSE(results[0]);
+  EXPECT_NE(results[0].error().message().find("may still delete it"), std::string_view::npos)
+      << results[0].error().to_string();
+  EXPECT_EQ(asked_, std::vector{one});
+}
+
+TEST_F(AdminBesideAFrozenServer, AsksAGroupsNextCoordinatorOnceItIsNamed) {
+  NodeId coordinator = one;
+  script.on<wire::FindCoordinatorRequest>([&](NodeId, const wire::FindCoordinatorRequest& request) {
+    wire::FindCoordinatorResponse answer;
+    for (const auto& key : request.coordinator_keys) {
+      auto& found = answer.coordinators.emplace_back();
+      found.key = key;
+      found.node_id = coordinator;
+    }
+    return answer;
+  });
+  script.on<wire::DescribeGroupsRequest>([&](NodeId at, const wire::DescribeGroupsRequest& request)
+                                             -> std::optional<wire::DescribeGroupsResponse> {
+    asked_.push_back(at);
+    if (at == one) return std::nullopt;
+    wire::DescribeGroupsResponse answer;
+    answer.groups.emplace_back().group_id = request.groups.at(0);
+    answer.groups.back().group_state = "Empty";
+    return answer;
+  });
+  start();
+  world.after(9s, [&] { coordinator = two; });
+  const auto results = within<GroupDescription>(12s, [](Cluster& cluster, auto then) {
+    describe_groups(cluster, {"g"}, 60s, std::move(then));
+  });
+  ASSERT_EQ(results.size(), 1U);
+  ASSERT_TRUE(results[0]) << results[0].error().to_string();
+  EXPECT_EQ(results[0]->coordinator, two);
+  EXPECT_EQ(asked_, (std::vector{one, two})) << "the frozen one is not asked again and again";
+}
+
+TEST_F(AdminBesideAFrozenServer, FindsOffsetsAtTheNextLeader) {
+  script.on<wire::ListOffsetsRequest>(
+      [&](NodeId at,
+          const wire::ListOffsetsRequest& request) -> std::optional<wire::ListOffsetsResponse> {
+        asked_.push_back(at);
+        if (at == one) return std::nullopt;
+        wire::ListOffsetsResponse answer;
+        auto& told = answer.topics.emplace_back();
+        told.name = request.topics.at(0).name;
+        told.partitions.emplace_back().partition_index = PartitionId{0};
+        told.partitions.back().offset = Offset{7};
+        return answer;
+      });
+  start();
+  world.after(9s, [&] { script.move_leader(0, two); });
+  const auto results = within<OffsetAnswer::Found>(12s, [](Cluster& cluster, auto then) {
+    list_offsets(cluster, {{{"orders", PartitionId{0}}, OffsetSpec::latest()}}, 60s,
+                 std::move(then));
+  });
+  ASSERT_EQ(results.size(), 1U);
+  ASSERT_TRUE(results[0]) << results[0].error().to_string();
+  EXPECT_EQ(results[0]->offset, Offset{7});
+  EXPECT_EQ(asked_, (std::vector{one, two}));
+}
+
+TEST_F(AdminBesideAFrozenServer, ListsTheGroupsAnewOnceTheClusterGaveItUp) {
+  script.on<wire::ListGroupsRequest>(
+      [&](NodeId at, const wire::ListGroupsRequest&) -> std::optional<wire::ListGroupsResponse> {
+        asked_.push_back(at);
+        if (at == two) return std::nullopt;
+        wire::ListGroupsResponse answer;
+        answer.groups.push_back({"g", "consumer", "Stable", "classic"});
+        return answer;
+      });
+  start();
+  give_up(two);
+  const TimePoint began = world.now();
+  const auto listed = run<std::vector<GroupListing>>(
+      [](Cluster& cluster, auto then) { list_groups(cluster, 60s, std::move(then)); }, 2min);
+  EXPECT_LE((world.now() - began) / 1ms, 12'000);
+  ASSERT_TRUE(listed);
+  ASSERT_TRUE(*listed) << listed->error().to_string();
+  EXPECT_EQ((*listed)->size(), 1U);
+  EXPECT_EQ(std::ranges::count(asked_, one), 2) << "it has the other one's groups now";
+  EXPECT_EQ(std::ranges::count(asked_, two), 1);
 }
 
 TEST_F(AdminOnCluster, FailsOnlyTheCallWithAnAnswerAboveMaxResponseBytes) {

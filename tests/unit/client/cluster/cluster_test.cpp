@@ -10,6 +10,7 @@
 #include "client/admin/admin_call.hpp"
 #include "scripted_cluster.hpp"
 #include "wire/big_endian.hpp"
+#include "wire/messages/describe_configs.hpp"
 
 namespace dohle::client {
 namespace {
@@ -251,6 +252,52 @@ TEST_F(ClientOnCluster, NamesTheLastErrorOfATopicThatStaysMissing) {
   EXPECT_TRUE(outcome->error().is(Errc::timed_out));
   EXPECT_EQ(outcome->error().message(),
             "no metadata of topic orders in time; last: " + Error::broker(topic_error).to_string());
+}
+
+TEST_F(ClientOnCluster, DoubtsAServerOnceItOwesAnAnswerForLongerThanItMayHoldItBack) {
+  never_answer<wire::DescribeConfigsRequest>();
+  start();
+  ASSERT_EQ(connect(5s), "it was reached");
+  const auto owes_after = [this](ConnectionLane lane) {
+    Cluster& cluster = client->cluster();
+    on_loop([&] {
+      cluster.ask<wire::DescribeConfigsRequest>(NodeId{1}, lane, {}, [](auto) {}, 10min);
+    });
+    const TimePoint began = world.now();
+    world.run_until([&] { return cluster.owes_answer(NodeId{1}); }, 1min);
+    const bool owes = cluster.owes_answer(NodeId{1});
+    EXPECT_EQ(cluster.is_in_doubt(NodeId{1}), owes);
+    on_loop([&] { cluster.close_lane(lane, Error::client(Errc::closed, "enough")); });
+    EXPECT_FALSE(cluster.owes_answer(NodeId{1}));
+    return owes ? std::chrono::round<std::chrono::seconds>(world.now() - began) : 0s;
+  };
+  EXPECT_EQ(owes_after(client->cluster().new_lane()), 5s);
+  EXPECT_EQ(owes_after(client->cluster().new_lane(20s)), 25s);
+  EXPECT_EQ(owes_after(client->cluster().new_lane(Cluster::for_ever)), 0s);
+  EXPECT_EQ(owes_after(ConnectionLane::produce), 5s);
+}
+
+TEST_F(ClientOnCluster, AsksOthersForMetadataWhileAServerOwesAnAnswer) {
+  std::vector<NodeId> asked;
+  script.on_metadata_asked = [&](NodeId at) { asked.push_back(at); };
+  never_answer<wire::DescribeConfigsRequest>();
+  start();
+  ASSERT_EQ(connect(5s), "it was reached");
+  on_loop([this] { client->cluster().need("orders", false); });
+  world.run_for(2s);
+  asked.clear();
+  on_loop([this] {
+    client->cluster().ask<wire::DescribeConfigsRequest>(
+        NodeId{1}, ConnectionLane::produce, {}, [](auto) {}, 10min);
+    // It is looked at first; what is asked later may be due before it.
+    client->cluster().ask<wire::DescribeConfigsRequest>(
+        NodeId{2}, client->cluster().new_lane(10min), {}, [](auto) {}, 20min);
+  });
+  world.run_for(4s);
+  EXPECT_TRUE(asked.empty());
+  world.run_for(10s);
+  EXPECT_GE(asked.size(), 5U);
+  EXPECT_EQ(std::ranges::count(asked, NodeId{1}), 0) << "it is asked last";
 }
 
 TEST_F(ClientOnCluster, LogsOnceAMinuteThatAServerIsGone) {

@@ -137,6 +137,26 @@ class ConsumerOnCluster : public testing::Test, public ScriptedWorld {
 
 using Strings = std::vector<std::string>;
 
+TEST_F(ConsumerOnCluster, ReadsOnAtTheNextLeaderWhileAFrozenOneOwesAFetch) {
+  bool is_frozen = false;
+  script.on<wire::FetchRequest>(
+      [&](NodeId at, const wire::FetchRequest& asked) -> std::optional<wire::FetchResponse> {
+        if (is_frozen && at == NodeId{1}) return std::nullopt;
+        return fetched(at, asked);
+      });
+  start();
+  assign({orders(0)});
+  EXPECT_EQ(read(3), (Strings{"0:0", "0:1", "0:2"}));
+  is_frozen = true;
+  // The fetch that is under way may still be answered.
+  world.run_for(2s);
+  end_ = 6;
+  script.move_leader(0, NodeId{2});
+  const TimePoint began = world.now();
+  EXPECT_EQ(read(3, 1min), (Strings{"0:3", "0:4", "0:5"}));
+  EXPECT_LE((world.now() - began) / 1ms, 7'000) << "not as long as the fetch may take";
+}
+
 TEST_F(ConsumerOnCluster, ReadsEachPartitionFromItsLeader) {
   start();
   assign({orders(0), orders(1)});
