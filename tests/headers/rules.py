@@ -14,6 +14,7 @@ Breach = namedtuple("Breach", "path line rule why")
 ARROWS = {
     "base": set(),
     "wire": {"base"},
+    "auth": {"base"},
     "frames": {"base"},
     "net": {"base", "frames"},
     "disk": {"base"},
@@ -38,7 +39,7 @@ INNER_ARROWS = {
         "admin": {"cluster", "group"},
     },
 }
-DECIDING = {"wire", "frames", "client", "log", "node", "messaging"}
+DECIDING = {"wire", "auth", "frames", "client", "log", "node", "messaging"}
 CODE = {".hpp", ".cpp"}
 TEXT = CODE | {".py", ".java", ".sh", ".cmake", ".txt", ".md", ""}
 TREES = ["src", "include", "tests", "bench", "examples", "scripts", "cmake", "docs"]

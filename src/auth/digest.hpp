@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace dohle::auth {
+
+/// The hash function of a SCRAM mechanism.
+enum class Digest : std::uint8_t { sha256, sha512 };
+
+/// 32 or 64.
+[[nodiscard]] std::size_t size_of(Digest digest);
+
+/// These return octets, as many as size_of says. Any thread.
+[[nodiscard]] std::string hash(Digest digest, std::string_view octets);
+[[nodiscard]] std::string hmac(Digest digest, std::string_view key, std::string_view message);
+/// PBKDF2 (RFC 8018): the Hi of RFC 5802. Takes about a microsecond per iteration: it runs on a
+/// worker, never on a loop's thread. `iterations` is at least 1.
+[[nodiscard]] std::string stretch(Digest digest, std::string_view password, std::string_view salt,
+                                  std::uint32_t iterations);
+
+/// Compares in a time that depends on the lengths alone.
+[[nodiscard]] bool is_equal(std::string_view one, std::string_view other);
+
+/// Standard base64 with padding (RFC 4648, section 4).
+[[nodiscard]] std::string to_base64(std::string_view octets);
+/// If absent, the text is not base64: other characters, a wrong length, or bits behind the last
+/// octet that are not zero.
+[[nodiscard]] std::optional<std::string> from_base64(std::string_view text);
+
+}  // namespace dohle::auth

@@ -1,0 +1,71 @@
+#include "auth/digest.hpp"
+
+#include <gtest/gtest.h>
+
+namespace dohle::auth {
+namespace {
+
+std::string hex(std::string_view octets) {
+  std::string text;
+  for (const char octet : octets) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    text += digits[static_cast<unsigned char>(octet) >> 4];
+    text += digits[static_cast<unsigned char>(octet) & 15];
+  }
+  return text;
+}
+
+TEST(Digest, HashesAsFips180Says) {
+  EXPECT_EQ(hex(hash(Digest::sha256, "abc")),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(hex(hash(Digest::sha512, "abc")),
+            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+            "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f");
+}
+
+TEST(Digest, AuthenticatesAsRfc4231Says) {
+  EXPECT_EQ(hex(hmac(Digest::sha256, "Jefe", "what do ya want for nothing?")),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+  EXPECT_EQ(hex(hmac(Digest::sha512, "Jefe", "what do ya want for nothing?")),
+            "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
+            "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737");
+}
+
+TEST(Digest, StretchesAsRfc7914Says) {
+  EXPECT_EQ(hex(stretch(Digest::sha256, "passwd", "salt", 1)),
+            "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
+}
+
+TEST(Digest, ComparesLengthsToo) {
+  EXPECT_TRUE(is_equal("", ""));
+  EXPECT_TRUE(is_equal("ab", "ab"));
+  EXPECT_FALSE(is_equal("ab", "abc"));
+  EXPECT_FALSE(is_equal("ab", "ac"));
+}
+
+TEST(Base64, IsThatOfRfc4648) {
+  const std::pair<std::string_view, std::string_view> vectors[] = {
+      {"", ""},
+      {"f", "Zg=="},
+      {"fo", "Zm8="},
+      {"foo", "Zm9v"},
+      {"foob", "Zm9vYg=="},
+      {"fooba", "Zm9vYmE="},
+      {"foobar", "Zm9vYmFy"},
+      {"\xff\xfe", "//4="},
+  };
+  for (const auto& [octets, text] : vectors) {
+    EXPECT_EQ(to_base64(octets), text);
+    EXPECT_EQ(from_base64(text), octets) << text;
+  }
+}
+
+TEST(Base64, RefusesWhatIsNoBase64) {
+  for (const std::string_view text :
+       {"Z", "Zg", "Zg=", "=", "====", "Zg==Zg==", "Z*==", "Zh==", "Zm9=", "Zm8=\n", "Zg= ="}) {
+    EXPECT_FALSE(from_base64(text).has_value()) << text;
+  }
+}
+
+}  // namespace
+}  // namespace dohle::auth
