@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/random.hpp"
+#include "base/secure_random.hpp"
 #include "base/time.hpp"
 
 namespace dohle::net {
@@ -20,6 +21,12 @@ class SystemRandom final : public Random {
 
  private:
   SeededRandom generator_;
+};
+
+/// getrandom(2). Not thread safe.
+class SystemSecureRandom final : public SecureRandom {
+ public:
+  void fill(std::span<std::byte> bytes) override;
 };
 
 }  // namespace dohle::net

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/random.hpp"
+
+namespace dohle {
+
+/// Bytes that nobody can guess from those before them: for nonces, salts, keys, and ids that a
+/// client may act with. Seeded in tests and simulation, the operating system's otherwise. Not
+/// thread safe: each loop has its own.
+class SecureRandom {
+ public:
+  virtual ~SecureRandom() = default;
+  virtual void fill(std::span<std::byte> bytes) = 0;
+
+  [[nodiscard]] std::uint64_t next() {
+    std::uint64_t bits = 0;
+    fill(std::as_writable_bytes(std::span(&bits, 1)));
+    return bits;
+  }
+};
+
+/// For tests and simulation alone: one output reveals the rest.
+class SeededSecureRandom final : public SecureRandom {
+ public:
+  explicit SeededSecureRandom(std::uint64_t seed) : bits_(seed) {}
+  void fill(std::span<std::byte> bytes) override {
+    for (std::byte& byte : bytes) byte = static_cast<std::byte>(bits_.next() & 0xff);
+  }
+
+ private:
+  SeededRandom bits_;
+};
+
+}  // namespace dohle
