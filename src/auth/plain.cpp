@@ -41,7 +41,7 @@ Result<PlainLogin> read_plain_message(std::string_view message) {
   if (name.empty()) return fail(malformed("the user's name is empty"));
   if (password.empty()) return fail(malformed("the password is empty"));
   if (!authorization.empty() && authorization != name) {
-    return fail(malformed("nobody may act for another user"));
+    return fail(malformed("a user may not act for another one"));
   }
   return PlainLogin{std::string(name), std::string(password)};
 }

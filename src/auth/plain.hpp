@@ -10,7 +10,7 @@ namespace dohle::auth {
 /// Of one PLAIN message; longer ones are refused.
 inline constexpr std::size_t max_plain_message_bytes = 4 * 1024;
 
-/// Whose password a client sends (RFC 4616).
+/// A PLAIN login (RFC 4616).
 struct PlainLogin {
   std::string name;
   std::string password;
@@ -19,7 +19,7 @@ struct PlainLogin {
 /// The client's one message. `name` and `password` hold no NUL and are UTF-8. Errors:
 /// configuration.
 [[nodiscard]] Result<std::string> plain_message(std::string_view name, std::string_view password);
-/// What the server reads. Errors: malformed (also another authorization id than the name).
+/// The server reads a message. Errors: malformed (also another authorization id than the name).
 [[nodiscard]] Result<PlainLogin> read_plain_message(std::string_view message);
 
 }  // namespace dohle::auth

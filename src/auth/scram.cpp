@@ -100,7 +100,7 @@ std::string xor_of(std::string_view one, std::string_view other) {
   return out;
 }
 
-// What the other side says of a failed login (RFC 5802, server-error).
+// The server's reason for a failed login (RFC 5802, server-error).
 Error refused_by_server(std::string_view why) {
   return Error::client(Errc::malformed, "SCRAM: the server says " + printable(why));
 }
@@ -228,7 +228,7 @@ Result<std::string> ScramServer::on_client_first(std::string_view message) {
                   "escaped"));
   }
   const bool is_own = authorization.empty() || authorization == "a=" + std::string(*escaped_name);
-  if (!is_own) return fail(malformed("nobody may act for another user"));
+  if (!is_own) return fail(malformed("a user may not act for another one"));
   nonce_ = std::string(*nonce) + nonce_;
   return *std::move(name);
 }

@@ -10,14 +10,14 @@
 
 namespace dohle::auth {
 
-/// How many iterations a client accepts of a server, and how many a server stores.
+/// Iterations that a client accepts of a server, and that a server stores.
 inline constexpr std::uint32_t min_scram_iterations = 4'096;
 inline constexpr std::uint32_t max_client_iterations = 1'000'000;
 inline constexpr std::uint32_t max_stored_iterations = 16'384;
 /// Of one message of either side; longer ones are refused before they are looked at.
 inline constexpr std::size_t max_scram_message_bytes = 16 * 1024;
 
-/// What a client derives from the password, once per salt and number of iterations.
+/// Keys that a client derives from the password, once per salt and number of iterations.
 struct ScramKeys {
   std::string client_key;
   std::string server_key;
@@ -27,7 +27,7 @@ struct ScramKeys {
 [[nodiscard]] ScramKeys derive_keys(Digest digest, std::string_view password, std::string_view salt,
                                     std::uint32_t iterations);
 
-/// What a server stores of a user: enough to check the password, not to log in with.
+/// A stored user: enough to check a password, not enough to log in.
 struct ScramVerifier {
   std::string salt;
   std::string stored_key;
@@ -86,7 +86,7 @@ class ScramServer {
   /// `nonce` is random: printable ASCII without ','.
   ScramServer(Digest digest, std::string nonce) : digest_(digest), nonce_(std::move(nonce)) {}
 
-  /// Returns the name of the user. Errors: malformed (also what the node does not take: channel
+  /// Returns the name of the user. Errors: malformed (also features that the node refuses: channel
   /// binding, another authorization id, extensions, names that are not ASCII).
   [[nodiscard]] Result<std::string> on_client_first(std::string_view message);
   /// The verifier is the user's, or a decoy.

@@ -8,7 +8,7 @@
 
 namespace dohle {
 
-/// Bytes that nobody can guess from those before them: for nonces, salts, keys, and ids that a
+/// Bytes that cannot be guessed from earlier ones: for nonces, salts, keys, and ids that a
 /// client may act with. Seeded in tests and simulation, the operating system's otherwise. Not
 /// thread safe: each loop has its own.
 class SecureRandom {

@@ -35,7 +35,7 @@ Timestamp SystemClock::wall() const {
   return Timestamp{nanoseconds_of(CLOCK_REALTIME) / 1'000'000};
 }
 
-// A kernel that has no entropy to give is one that nothing may be signed or salted on.
+// Without random bytes nothing may be signed or salted.
 void SystemSecureRandom::fill(std::span<std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t got = ::getrandom(bytes.data(), bytes.size(), 0);

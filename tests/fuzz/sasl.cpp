@@ -17,7 +17,7 @@ void require(bool holds) {
   if (!holds) std::abort();
 }
 
-// Nobody gets in without the password, whatever the bytes are.
+// No bytes are accepted without the password.
 void be_the_client(std::string_view message) {
   ScramServer server(digest, "servernonce");
   const auto name = server.on_client_first(message);
@@ -38,7 +38,7 @@ void be_the_client(std::string_view message) {
   }
 }
 
-// No server is believed that does not know the keys.
+// No bytes of a server are accepted without the keys.
 void be_the_server(std::string_view message) {
   ScramClient client(digest, "user", "clientnonce");
   const std::string nonce = "r=clientnonce";

@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::string_literals;
 
-/// One login, as somebody else computed it.
+/// One login, computed by other software.
 struct Vector {
   Digest digest;
   std::string name, password, client_nonce, server_nonce;
