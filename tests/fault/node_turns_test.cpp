@@ -200,7 +200,7 @@ class TopicTurnsTest : public TurnsTest {
   }
   /// The most that making so many partitions may take where the file system makes files as fast as
   /// ever; else twice what it takes for them alone. ext4 without a journal looks past every inode
-  /// that was freed in the last minute: behind a deletion a file costs up to 50 times as much.
+  /// that was freed in the last minute: behind a deletion a file took 16 times as long.
   double max_seconds_of(int partitions, double usually) {
     if (!is_measured || !is_all()) return usually;
     constexpr int share = 10;
