@@ -70,8 +70,9 @@ void Publishing::publish_one(Broker& broker) {
   constexpr Duration max_block = 120s;
   if (way == 0) {
     options.async = false;
-    options.timeout = application_.one_in(2) ? 300ms : 30s;
-    auto published = application_.within("Broker::publish", max_block + options.timeout,
+    const std::chrono::milliseconds timeout = application_.one_in(2) ? 300ms : 30s;
+    options.timeout = timeout;
+    auto published = application_.within("Broker::publish", max_block + timeout,
                                          [&] { return broker.publish("jobs", body, options); });
     return told(message, published ? published->wait(0ms) : fail(published.error()));
   }
