@@ -138,16 +138,18 @@ class ConsumerOnCluster : public testing::Test, public ScriptedWorld {
 using Strings = std::vector<std::string>;
 
 TEST_F(ConsumerOnCluster, ReadsOnAtTheNextLeaderWhileAFrozenOneOwesAFetch) {
-  bool is_frozen = false;
+  // The script outlives this body.
+  const auto is_frozen = std::make_shared<bool>(false);
   script.on<wire::FetchRequest>(
-      [&](NodeId at, const wire::FetchRequest& asked) -> std::optional<wire::FetchResponse> {
-        if (is_frozen && at == NodeId{1}) return std::nullopt;
+      [this, is_frozen](NodeId at,
+                        const wire::FetchRequest& asked) -> std::optional<wire::FetchResponse> {
+        if (*is_frozen && at == NodeId{1}) return std::nullopt;
         return fetched(at, asked);
       });
   start();
   assign({orders(0)});
   EXPECT_EQ(read(3), (Strings{"0:0", "0:1", "0:2"}));
-  is_frozen = true;
+  *is_frozen = true;
   // The fetch that is under way may still be answered.
   world.run_for(2s);
   end_ = 6;
