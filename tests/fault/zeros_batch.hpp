@@ -22,7 +22,9 @@ inline Chain zeros_batch(wire::Compression codec, std::size_t bytes) {
             wire::BatchBuilder::Appended::ok);
   wire::BatchBuilder::Seal seal;
   seal.compression = codec;
-  seal.compressed = *wire::compress(codec, std::nullopt, builder.records());
+  if (codec != wire::Compression::none) {
+    seal.compressed = *wire::compress(codec, std::nullopt, builder.records());
+  }
   return builder.seal(std::move(seal));
 }
 
