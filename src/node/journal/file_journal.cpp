@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint64_t reserved_bytes = 16_KiB;
 
-// What is written to a file that is not at its path any more is lost.
+// Writes to a file that is no longer at its path are lost.
 Result<void> check_place(Disk& disk, const std::string& path, const File& file) {
   const auto there = disk.identity_of(path);
   if (!there || *there == file.identity()) return {};
@@ -23,7 +23,7 @@ Result<void> check_place(Disk& disk, const std::string& path, const File& file) 
 
 }  // namespace
 
-/// Lines that are written and synced together, as the disk thread sees them.
+/// Lines that are written and synced together. Used by the disk thread.
 struct FileJournal::Round {
   Disk* disk;
   std::string path;
@@ -59,7 +59,7 @@ struct FileJournal::Round {
     if (!reserved && line.reserve == Reserve::is_kept) return reserved;
     const Bytes bytes = as_bytes(text);
     if (auto written = at.file->write(at.size, {&bytes, 1}); !written) {
-      // What a partial write left is cut, now or at the next start.
+      // A partial write is cut off, now or at the next start.
       if (auto cut = at.file->truncate(at.size); !cut) broken = cut.error();
       return written;
     }
@@ -69,7 +69,7 @@ struct FileJournal::Round {
   }
 };
 
-/// A new file beside the old one, which is then put in its place.
+/// A new file that replaces the old one.
 struct FileJournal::Rewriting {
   Disk* disk;
   Compact compact;
@@ -177,8 +177,8 @@ Result<void> FileJournal::take_lines(const JournalText& text, const Take& take) 
   return {};
 }
 
-// What was read may be known to the page cache alone, of a process that died before its sync or
-// after one that failed: whoever sees it from now on relies on it.
+// The lines may be in the page cache only, after a process that died before its sync or whose sync
+// failed. They have to be durable before they are used.
 Result<void> FileJournal::make_durable(std::string_view text) {
   if (dropped_bytes_ > 0) {
     if (auto cut = at_.file->truncate(at_.size); !cut) return cut;
@@ -243,7 +243,7 @@ void FileJournal::end_round(Round& round) {
   at_ = std::move(round.at);
   broken_ = round.broken;
   if (is_longer) options_.note(at_.size);
-  // The next one does not wait for what is done about this one.
+  // The next round starts before the callbacks of this one.
   if (!waiting_.empty()) start_next();
   for (std::size_t i = 0; i < round.lines.size(); ++i) {
     round.lines[i].done(std::move(round.outcomes[i]));
@@ -269,7 +269,7 @@ void FileJournal::start_rewriting() {
 void FileJournal::put_in_place(const std::shared_ptr<Rewriting>& rewriting) {
   if (rewriting->outcome && broken_) rewriting->outcome = fail(*broken_);
   if (!rewriting->outcome) return end_rewriting(*rewriting);
-  // Either file may be the one that the next start finds.
+  // The next start may find either file.
   options_.note(std::min(at_.size, rewriting->to.size));
   run([rewriting] { rewriting->put_in_place(); }, [this, rewriting] { end_rewriting(*rewriting); });
 }

@@ -15,67 +15,69 @@
 
 namespace dohle::node {
 
-/// Durable state of the node in one file, as lines that are appended (journal_line.hpp). Its owner
-/// takes each line at the start, appends changes, and rewrites the file when most of it is history.
-/// See journal.hpp for what journals share.
+/// Durable state of the node in one file, as a sequence of lines (journal_line.hpp). The owner
+/// replays all lines at the start, appends changes, and rewrites the file once most lines are
+/// history. See journal.hpp for the rules of all journals.
 ///
-/// Lines are written and synced in rounds on a disk thread: what is appended while one runs goes
-/// into the next one together. Until `work_beside` everything is done in the calling thread.
+/// Lines are written and synced in rounds on a disk thread. Lines that are appended during a round
+/// share the next one. Before `work_beside` all work runs on the calling thread.
 ///
-/// Space for some hundred more lines is reserved ahead, which lines with Reserve::is_kept may not
-/// use, so that a full disk refuses them first.
+/// 16 KiB of space are reserved ahead. Lines with Reserve::is_kept may not use them, so a full disk
+/// refuses such lines first.
 ///
-/// Once a sync has failed, or a write in a way that leaves the file unknown, everything fails until
-/// the file is opened anew. Owner's thread only.
+/// After a failed sync, or a failed write that cannot be cut off, everything fails until the file
+/// is opened again. Owner's thread only.
 class FileJournal {
  public:
   using Take = std::function<Taken(const JournalLine&)>;
   using Done = std::move_only_function<void(Result<void>)>;
-  /// Says in few lines what many say, as kinds and words. Called on a disk thread.
+  /// Returns fewer lines (kinds and words) that describe the same state. Runs on a disk thread,
+  /// before `work_beside` on the calling one.
   using Compact = std::function<std::vector<std::string>(const std::vector<JournalLine>&)>;
 
   struct Options {
     std::string directory;
     std::string name;
     KnownSizes sizes = {};
-    /// What to do about damage, the end of each such error.
+    /// The action to take after damage; ends each such error.
     std::string remedy;
-    /// Told of a size that the file has from then on, for the note that KnownSizes::noted comes
-    /// from.
+    /// Called with a size that the file has at least from now on. KnownSizes::noted of the next run
+    /// comes from it.
     std::function<void(std::uint64_t)> note = [](std::uint64_t) {};
   };
-  /// Reads the file, or begins one. Blocks. Errors: damaged; unsupported_version (a line of a later
+  /// Reads the file, or creates it. Blocks. Errors: damaged; unsupported_version (a line of a later
   /// version); storage.
   static Result<std::unique_ptr<FileJournal>> open(Disk& disk, Options options, const Take& take);
   ~FileJournal() { *is_alive_ = false; }
   FileJournal(const FileJournal&) = delete;
   FileJournal& operator=(const FileJournal&) = delete;
 
-  /// From now on rounds run on disk threads, and what they end with is told in later turns.
+  /// From now on rounds run on disk threads, and callbacks run in later turns.
   void work_beside() { is_beside_ = true; }
 
-  /// Who may use the space that is reserved ahead.
+  /// Whether a line may use the space that is reserved ahead.
   enum class Reserve : std::uint8_t { is_kept, may_be_used };
-  /// Appends one line; `body` is its kind and words. `done` is called once it is on disk, or
-  /// refused: then nothing was appended, unless the journal is broken. Errors: storage.
+  /// Appends one line; `body` is its kind and words. Calls `done` once the line is on disk or
+  /// refused. A refused line was not appended, unless the journal is broken. Errors: storage.
   void append(std::string body, Reserve reserve, Done done);
-  /// Replaces the file by one with the lines that `compact` makes of its lines. On a full disk the
-  /// old one goes on. One at a time. Errors: damaged (the file is not what was written), storage.
+  /// Replaces the file by one with the lines that `compact` returns for its lines. If that fails,
+  /// for instance on a full disk, the old file stays in use. One rewrite at a time. Errors: damaged
+  /// (the file differs from the written lines), storage.
   void rewrite(Compact compact, Done done);
-  /// Calls `idle` once all that was appended has an outcome.
+  /// Calls `idle` once all appended lines have an outcome.
   void when_idle(Task idle);
 
   /// Asserts the conditions that hold between two calls.
   void check_invariants() const;
   [[nodiscard]] const std::string& path() const { return path_; }
-  /// As of the last round.
+  /// After the last round.
   [[nodiscard]] std::uint64_t size() const { return at_.size; }
   [[nodiscard]] std::uint64_t lines() const { return at_.lines; }
-  /// Whether a line that was refused may be in the file all the same.
+  /// True if a refused line may be in the file.
   [[nodiscard]] bool is_broken() const { return broken_.has_value(); }
-  /// Bytes of a torn write that the start dropped.
+  /// Bytes of a torn write that `open` dropped.
   [[nodiscard]] std::uint64_t dropped_bytes() const { return dropped_bytes_; }
-  /// The file holds lines of 0.1.0.
+  /// Whether the file holds lines of 0.1.0.
   [[nodiscard]] bool has_unnumbered_lines() const { return has_unnumbered_lines_; }
 
  private:
@@ -84,7 +86,7 @@ class FileJournal {
     Reserve reserve;
     Done done;
   };
-  /// The file and how far it is written.
+  /// The file and its written and durable extent.
   struct At {
     std::shared_ptr<File> file;
     std::uint64_t size = 0;

@@ -36,7 +36,7 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-/// What follows the CRC, if that is right.
+/// The text after the CRC. None if the CRC is wrong.
 std::optional<std::string_view> body_of(std::string_view line) {
   if (line.size() <= crc_digits || line[crc_digits] != ' ') return std::nullopt;
   std::uint32_t crc = 0;
@@ -50,22 +50,23 @@ std::string at_byte(std::uint64_t at) {
   return "the line at byte " + std::to_string(at);
 }
 
-/// A good line somewhere in `rest` that was written after line `number` was on disk.
+/// Whether `rest` has a good line that was written after line `number` was durable.
 bool proves_durable(std::string_view rest, std::uint64_t number) {
   for (std::size_t at = 0; at < rest.size();) {
     const std::size_t end = std::min(rest.find('\n', at), rest.size());
     std::string_view piece = rest.substr(at, end - at);
-    // A lost page ends where the next line begins, or in the middle of one.
+    // A lost page ends before a line or inside one.
     if (const auto zero = piece.rfind('\0'); zero != piece.npos) piece.remove_prefix(zero + 1);
     const auto line = unsealed_line(piece);
-    // 0.1.0 waited for each line to be on disk before it wrote the next.
+    // 0.1.0 synced each line before it wrote the next.
     if (line && (!line->is_numbered() || line->durable >= number)) return true;
     at = end + 1;
   }
   return false;
 }
 
-/// A sector that a crash kept from the disk reads as zeros, up to its end or the file's.
+/// Whether `rest` has a sector that was lost in a crash. Such a sector reads as zeros, up to its
+/// end or that of the file.
 bool has_lost_sector(std::string_view rest, std::uint64_t at) {
   for (std::size_t i = rest.find('\0'); i != rest.npos; i = rest.find('\0', i + 1)) {
     if (i + 1 == rest.size() || (at + i + 1) % sector_bytes == 0) return true;
@@ -88,7 +89,8 @@ std::optional<std::string> judge_size(std::uint64_t size, const KnownSizes& size
   return std::nullopt;
 }
 
-/// `rest` begins with the first line that is not good, which should be line `number`.
+/// `rest` begins with the first bad line, whose number should be `number`. Returns the damage. None
+/// if a torn write explains the line.
 std::optional<std::string> judge_rest(std::string_view rest, std::uint64_t at, std::uint64_t number,
                                       const KnownSizes& sizes) {
   const std::uint64_t known = std::max(sizes.marked.value_or(0), sizes.noted.value_or(0));

@@ -15,10 +15,10 @@ namespace dohle::node {
 namespace {
 
 constexpr std::size_t max_batch_bytes = 1_MiB;
-// A single record may be larger, by what one group's members told.
+// A single record may be larger: that of a group holds data of all its members.
 constexpr std::size_t record_bytes_limit = 60_MiB;
 constexpr std::size_t read_bytes = 1_MiB;
-/// Records that are taken between two looks at the clock.
+/// Records that are taken between two checks of the turn's time.
 constexpr std::size_t taken_at_once = 64;
 
 Record record_of(const JournalRecord& from) {
@@ -28,7 +28,7 @@ Record record_of(const JournalRecord& from) {
   return record;
 }
 
-/// Batches of at most `max_batch_bytes`, or of one record.
+/// Appends as many records as `builder` accepts, and returns their number.
 Result<std::size_t> fill(wire::BatchBuilder& builder, std::span<const JournalRecord> records,
                          Timestamp now) {
   std::size_t count = 0;
@@ -45,13 +45,13 @@ Result<std::size_t> fill(wire::BatchBuilder& builder, std::span<const JournalRec
 
 }  // namespace
 
-/// Whole batches of the log, and what a disk thread makes of them.
+/// Whole batches of the log, and their records, which a disk thread reads.
 struct TopicJournal::Piece {
   Chain bytes;
-  /// What the records refer to.
+  /// Memory that `records` refer to.
   std::vector<Slice> kept = {};
   std::vector<JournalRecord> records = {};
-  /// Of the first batch, and behind the last one.
+  /// Offset of the first batch, and the offset after the last one.
   Offset first = {};
   Offset next = {};
   std::size_t keyless = 0;
@@ -93,10 +93,10 @@ struct TopicJournal::Replay {
   Offset next;
   Offset end;
   std::shared_ptr<Piece> piece = {};
-  /// The next record of the piece.
+  /// Index of the next record in the piece.
   std::size_t at = 0;
   bool waits_for_check = false;
-  /// Records of unknown kinds, and one of those kinds.
+  /// Number of records of unknown kinds, and one of those kinds.
   std::uint64_t skipped = 0;
   std::int16_t skipped_kind = 0;
 };
@@ -155,7 +155,7 @@ Result<void> TopicJournal::replay_now() {
   return {};
 }
 
-// Looks up where the next batches are, as a fetch does; the rest is done on a disk thread.
+// Looks up the next batches, as a fetch does. A disk thread reads and decompresses them.
 void TopicJournal::read_piece() {
   if (const Error* why = offline()) return end_replay(fail(*why));
   replay_->waits_for_check = false;
@@ -313,7 +313,7 @@ void TopicJournal::when_durable(Done done) {
 
 // --- rewriting
 
-// What is live is written once more at the end, and the log then begins there.
+// Live records are appended again, and the log then begins with them.
 bool TopicJournal::begin_rewrite_if_due(std::uint64_t live) {
   if (is_rewriting_ || !is_open() || fault() != nullptr) return false;
   if (!is_mostly_history(records_, live, options_.min_history)) return false;

@@ -20,32 +20,35 @@
 
 namespace dohle::node {
 
-/// Durable state of the node in the one partition of an internal topic: records of Apache Kafka's
-/// schemas, whose keys begin with a kind. Every unknown kind is optional, as in Apache Kafka
-/// (KIP-915); docs/formats.md, "Internal topics". See journal.hpp for what journals share.
+/// Durable state of the node in the single partition of an internal topic. Its records have Apache
+/// Kafka's schemas, and their keys begin with a kind. Every unknown kind is optional, as in Apache
+/// Kafka (KIP-915); docs/formats.md, "Internal topics". See journal.hpp for the rules of all
+/// journals.
 ///
-/// A short log is replayed in the call of `open`, a longer one in pieces: a disk thread reads and
-/// decompresses, the owner's thread takes records while its turn has time. Owner's thread only.
+/// A short log is replayed within `open`. A longer one is replayed in pieces: a disk thread reads
+/// and decompresses, and the owner's thread takes records until its turn is over. Owner's thread
+/// only.
 class TopicJournal {
  public:
-  /// Says what a record meant. Its bytes live as long as the call. Errors: damaged,
+  /// Takes a record and returns the result. The bytes live as long as the call. Errors: damaged,
   /// unsupported_version; the journal is then unusable.
   using Take = std::function<Result<Taken>(const JournalRecord&)>;
   using Done = std::move_only_function<void(Result<void>)>;
-  /// Adds the next records of a snapshot. False: those were the last ones. Errors: too_large.
+  /// Adds the next records of a snapshot. False if those were the last. Errors: too_large.
   using Snapshot = std::function<Result<bool>(std::vector<JournalRecord>&)>;
-  /// Appends a batch to the partition and has it synced, as Storage::append.
+  /// Appends a batch to the partition and starts its sync, as Storage::append.
   using Append = std::function<Result<log::Appended>(const PartitionRef&, const Slice& batch,
                                                      const wire::BatchHeader&)>;
 
   struct Options {
-    /// For lines and errors.
+    /// The topic's name, for log lines and errors.
     std::string topic;
-    /// Superseded records that a rewrite is worth.
+    /// Default: 10,000. Minimum number of superseded records before a rewrite.
     std::uint64_t min_history = 10'000;
-    /// A log of at most so many bytes is replayed in the call of `open`.
+    /// Default: limits::max_replayed_at_start. Maximum size of a log, in bytes, that is replayed
+    /// within `open`.
     std::size_t max_replayed_at_once = limits::max_replayed_at_start;
-    /// Gets a line about what no caller waits for.
+    /// Default: none. Called with a log line about an event that no caller waits for.
     std::function<void(std::string_view line)> warn = [](std::string_view) {};
   };
 
@@ -55,44 +58,45 @@ class TopicJournal {
   TopicJournal(const TopicJournal&) = delete;
   TopicJournal& operator=(const TopicJournal&) = delete;
 
-  /// Replays what the partition holds, then calls `done`, within the call or later. Errors:
-  /// damaged, unsupported_version, storage; nothing can be appended then.
+  /// Replays the records of the partition, then calls `done`, within the call or later. Errors:
+  /// damaged, unsupported_version, storage; later appends then fail.
   void open(PartitionRef partition, Take take, Done done);
-  /// Gives the replay up, so that nothing can be appended; its `done` is not called.
+  /// Ends the replay without calling its `done`. Later appends fail with `why`.
   void stop_replay(Error why);
-  /// The topic was made now: there is nothing to replay.
+  /// Opens a topic that was just created, without a replay.
   void open_new(PartitionRef partition) { partition_ = std::move(partition); }
-  /// Why nothing can be appended.
+  /// Makes later appends fail with `why`.
   void refuse(Error why) { fault_ = std::move(why); }
 
   [[nodiscard]] bool is_open() const { return partition_ != nullptr; }
   [[nodiscard]] bool is_replaying() const { return replay_ != nullptr; }
-  /// Why nothing can be appended or was replayed; null: it can. Also while it is being replayed.
+  /// The reason why appends or the replay failed. Null if there is none, also during the replay.
   [[nodiscard]] const Error* fault() const;
-  /// Appends read nothing of what a clean stop left.
+  /// Whether an append needs no reads of the log first (PartitionLog::is_prepared). True without a
+  /// usable log.
   [[nodiscard]] bool is_prepared() const;
-  /// Calls `then` once appends find their log prepared (PartitionLog::prepare), or at once.
+  /// Calls `then` once the log is prepared (PartitionLog::prepare), at once if it is.
   void when_prepared(Task then);
-  /// A check of the partition's log has ended, or the log is offline.
+  /// To be called after a check of the partition's log has ended, or the log went offline.
   void on_checked();
 
-  /// Appends records, behind owed ones. Errors: storage; too_large (a record).
+  /// Appends records, after owed ones. Errors: storage; too_large (a record).
   Result<void> append(std::span<const JournalRecord> records);
-  /// The same for deletions. What cannot be appended now is kept, and appended before anything
-  /// else. Errors: as append, which say that it is owed.
+  /// Like `append`, for deletions. If it fails and the journal has no fault, the records are owed:
+  /// they are appended before any others. Errors: as append.
   Result<void> append_or_owe(std::vector<JournalRecord> records);
-  /// Errors: storage; the next call tries again.
+  /// Appends the owed records. Errors: storage; the next call tries again.
   Result<void> append_owed();
-  /// Calls `done` once what was appended so far is as durable as the node promises. Errors: the
+  /// Calls `done` once all records appended so far are as durable as the node promises. Errors: the
   /// journal's fault.
   void when_durable(Done done);
 
-  /// Begins a rewrite if most records are history and none is under way. `live`: records that a
-  /// snapshot would have. True: `rewrite_some` follows until it returns false.
+  /// Begins a rewrite if most records are history and no rewrite runs. `live`: records that a
+  /// snapshot has. If true, the caller calls `rewrite_some` until it returns false.
   bool begin_rewrite_if_due(std::uint64_t live);
-  /// Appends the next piece of a snapshot. What changes meanwhile is appended beside it. False:
-  /// that was the last piece, and the log begins with the snapshot once that is durable; or it is
-  /// given up, with a line.
+  /// Appends the next piece of a snapshot. Other changes may be appended between pieces. False
+  /// after the last piece; once that is durable, the log begins with the snapshot. Also false if
+  /// the rewrite fails, which is logged.
   bool rewrite_some(const Snapshot& snapshot);
 
  private:
@@ -122,10 +126,10 @@ class TopicJournal {
   std::unique_ptr<Replay> replay_;
   std::vector<Task> when_prepared_;
   std::vector<JournalRecord> owed_;
-  /// In the log, as far as the journal knows.
+  /// Records in the log, as far as the journal knows.
   std::uint64_t records_ = 0;
   bool is_rewriting_ = false;
-  /// Where the rewritten log begins, and how many records were live then.
+  /// Start of the rewritten log, and the number of records that were live then.
   Offset rewritten_from_{};
   std::uint64_t rewritten_live_ = 0;
   TimerId timer_ = 0;
