@@ -44,7 +44,7 @@ std::string topic_line(const std::string& name, const CatalogTopic& topic) {
 
 std::vector<std::string> compacted(const std::vector<JournalLine>& lines) {
   CatalogState state;
-  // Optional lines that this version does not know are history to it.
+  // Drops optional lines of unknown kinds.
   for (const JournalLine& line : lines) (void)state.take(line);
   return state.lines();
 }
@@ -69,7 +69,8 @@ Result<std::unique_ptr<Catalog>> Catalog::open(Disk& disk, const std::string& di
   if (!journal) return fail(journal.error());
   catalog->journal_ = *std::move(journal);
   if (!catalog->journal_->has_unnumbered_lines()) return catalog;
-  // 0.1.0 would take a single line that it does not understand for a torn one, and drop it.
+  // All lines are rewritten, since 0.1.0 would take a single line of this version for a torn write
+  // and drop it.
   Result<void> rewritten;
   catalog->journal_->rewrite(compacted,
                              [&](Result<void> outcome) { rewritten = std::move(outcome); });
@@ -82,7 +83,7 @@ void Catalog::check_invariants() const {
   journal_->check_invariants();
 }
 
-// --- what lines say
+// --- lines
 
 void CatalogState::check_invariants() const {
   DOHLE_ASSERT(deleted_.size() == deleted_ids_.size(), "a deleted topic is listed twice");
@@ -127,7 +128,7 @@ bool CatalogState::take_topic(const std::vector<std::string_view>& words) {
   return true;
 }
 
-// A rewritten file names deleted topics without having named them before.
+// A rewritten file has lines of deleted topics without earlier lines of the topics.
 bool CatalogState::take_deleted(const JournalLine& line) {
   if (line.words.size() != 2) return false;
   const auto id = TopicId::parse(line.words[1]);
@@ -222,7 +223,7 @@ void Catalog::rewrite_if_due() {
   journal_->rewrite(compacted, [this](const Result<void>& outcome) {
     is_rewriting_ = false;
     rewrite_from_lines_ = outcome ? 0 : journal_->lines() + min_history_lines;
-    // The file as it is goes on.
+    // The old file stays in use.
     if (outcome || outcome.error().is(Errc::disk_full)) return;
     warn_(journal_->path() + " keeps its history: " + std::string(outcome.error().message()));
   });

@@ -19,17 +19,17 @@
 
 namespace dohle::node {
 
-/// A topic as the catalog knows it.
+/// A topic as listed in the catalog.
 struct CatalogTopic {
   TopicId id;
   std::int32_t partitions = 0;
   TopicConfig config;
-  /// Its directories and their first files were on disk before the catalog named it: one that is
-  /// missing is damage. False: 0.1.0 made the topic.
+  /// Its directories and their first files were on disk before the catalog listed it, so a missing
+  /// one is damage. False for topics of 0.1.0.
   bool has_durable_files = false;
 };
 
-/// What the lines of a catalog say.
+/// The state that the lines of a catalog describe.
 class CatalogState {
  public:
   [[nodiscard]] const std::string& cluster_id() const { return cluster_id_; }
@@ -44,7 +44,7 @@ class CatalogState {
   void add(const std::string& name, CatalogTopic topic);
   void remove(const std::string& name);
 
-  /// As few lines as say the same, and how many there are.
+  /// The fewest lines that describe this state, and their number.
   [[nodiscard]] std::vector<std::string> lines() const;
   [[nodiscard]] std::size_t line_count() const { return topics_.size() + deleted_.size() + 2; }
 
@@ -65,13 +65,13 @@ class CatalogState {
   std::int64_t free_producer_id_ = 0;
 };
 
-/// What the node has to remember besides records and groups: its cluster's id, topics, those that
-/// were deleted, and which producer ids have been given out. A journal in the file dohle-catalog
-/// (docs/formats.md, "The catalog"). A change is made once it is durable; then `done` is called,
-/// in the order of the calls. Until `work_beside` that is within the call.
+/// The node's state besides records and groups: its cluster's id, its topics, deleted topics, and
+/// the producer ids that were given out. A journal in the file dohle-catalog (docs/formats.md, "The
+/// catalog"). A change takes effect once it is durable; then `done` is called, in the order of the
+/// calls. Before `work_beside` both happen within the call.
 ///
-/// On a full disk no topic is made, but topics are still deleted, and producers still get their ids
-/// (FileJournal). Owner's thread only.
+/// On a full disk topics cannot be created, but they can be deleted, and producers still get their
+/// ids (FileJournal). Owner's thread only.
 class Catalog {
  public:
   static constexpr std::string_view file_name = "dohle-catalog";
@@ -81,10 +81,10 @@ class Catalog {
     KnownSizes sizes = {};
     /// As FileJournal::Options::note.
     std::function<void(std::uint64_t)> note = [](std::uint64_t) {};
-    /// Gets a line when the file cannot be made shorter.
+    /// Default: none. Called with a log line if a rewrite of the file fails, except on a full disk.
     std::function<void(std::string_view)> warn = [](std::string_view) {};
   };
-  /// Reads the catalog of a directory, or begins one. Errors: damaged, with what to do;
+  /// Reads the catalog of a directory, or creates it. Errors: damaged, with the action to take;
   /// unsupported_version; storage.
   static Result<std::unique_ptr<Catalog>> open(Disk& disk, const std::string& directory,
                                                Options options);
@@ -100,14 +100,15 @@ class Catalog {
     return state_.topics();
   }
   [[nodiscard]] std::int64_t free_producer_id() const { return state_.free_producer_id(); }
-  /// Whether a topic of that id was deleted, among the newest `limits::max_kept_deletions`.
+  /// Whether a topic with this id was deleted. Only the newest `limits::max_kept_deletions` are
+  /// known.
   [[nodiscard]] bool is_deleted(const TopicId& id) const { return state_.is_deleted(id); }
   [[nodiscard]] const FileJournal& journal() const { return *journal_; }
 
   void set_cluster_id(std::string id, Done done);
-  /// One that was deleted may be listed again.
+  /// Lists a topic. A deleted topic may be listed again.
   void add(const std::string& name, CatalogTopic topic, Done done);
-  /// The topic is listed, and no other change of it is under way.
+  /// The topic must be listed, and no other change of it may be in progress.
   void remove(const std::string& name, Done done);
   void set_free_producer_id(std::int64_t id, Done done);
 
@@ -120,7 +121,7 @@ class Catalog {
   CatalogState state_;
   std::function<void(std::string_view)> warn_;
   bool is_rewriting_ = false;
-  /// Not before the file has so many lines: the last try failed.
+  /// After a failed rewrite: the number of lines at which the next one is tried.
   std::uint64_t rewrite_from_lines_ = 0;
 };
 

@@ -16,21 +16,21 @@ namespace dohle::node {
 struct CleanStop {
   static constexpr std::string_view file_name = "dohle-clean-stop";
 
-  /// The mark is there and says so.
+  /// Whether the mark exists and is intact, so that the last stop was clean.
   bool is_clean = false;
-  /// 0.1.0 wrote it: it says nothing more.
+  /// Whether the mark is that of 0.1.0, which states nothing else.
   bool is_bare = false;
   std::optional<std::uint64_t> catalog_bytes;
   std::unordered_map<NotedPartition, log::MarkedLog, NotedPartitionHash> logs;
 
-  /// What is known of a log; nothing if the mark does not say.
+  /// The marked state of a log. Null if the mark has none.
   [[nodiscard]] const log::MarkedLog* log_of(const NotedPartition& partition) const;
   [[nodiscard]] std::string text() const;
-  /// Nothing if the text is damaged.
+  /// None if the text is damaged.
   [[nodiscard]] static std::optional<CleanStop> parse(std::string_view text);
 };
 
-/// What the mark in `directory` says. A damaged one says nothing, and `is_damaged` is set. Errors:
+/// The mark in `directory`. If it is damaged, `mark` is empty and `is_damaged` is set. Errors:
 /// storage.
 struct ReadCleanStop {
   CleanStop mark;

@@ -3,7 +3,7 @@
 #include "log/checkpoint.hpp"
 #include "node/storage/topics.hpp"
 
-// How the last run ended, and what this one leaves for the next to know it by.
+// Topics: reads how the last run ended, and records how this one ends.
 
 namespace dohle::node {
 
@@ -76,7 +76,7 @@ log::LastLife Topics::last_life_of(const NotedPartition& partition) const {
     life.end = log::LastLife::End::killed;
     life.noted_end = noted;
   } else if (noted && earlier.durability == Durability::fsync) {
-    // It was synced before it was noted.
+    // The end was synced before it was noted.
     life.noted_end = noted;
   } else {
     life.told_end = noted;
@@ -84,8 +84,8 @@ log::LastLife Topics::last_life_of(const NotedPartition& partition) const {
   return life;
 }
 
-// From here on a crash is not a clean stop. A partition that refused is judged again by what it was
-// judged by.
+// After this call a crash is not taken for a clean stop. A partition that refused to open keeps its
+// end of the earlier run, so that the next start judges it by the same end.
 Result<void> Topics::begin_run() {
   std::vector<std::pair<NotedPartition, Offset>> ends;
   for (const auto& [name, topic] : topics_) {

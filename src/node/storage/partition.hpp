@@ -15,24 +15,25 @@
 
 namespace dohle::node {
 
-/// The node is its own cluster: one broker, leader of everything, in its first epoch.
+/// The node is a cluster of one broker, which leads all partitions in their first epoch.
 inline constexpr NodeId node_id{1};
 inline constexpr LeaderEpoch leader_epoch{0};
 
-/// A fetch that waits for a partition, by its slot in FetchWaits, and the partition's place among
-/// those that it waits for. There may be a million.
+/// A fetch that waits for a partition: its slot in FetchWaits, and the index of the partition in
+/// the fetch's list. There may be a million of these.
 struct PartitionWait {
   std::uint32_t wait;
   std::uint32_t index;
 };
 
-/// A partition as handlers see it: its log, as long as it can be used, and who waits for it.
-/// Shared by the topic, syncs and fetches under way; `close` ends it for all of them.
+/// A partition as handlers use it: its log, while that is usable, and the fetches that wait for it.
+/// Shared by its topic and by syncs and fetches in flight; `close` makes it unusable for all of
+/// them.
 class Partition {
  public:
   Partition(std::string topic, PartitionId index, std::unique_ptr<log::PartitionLog> log)
       : topic_(std::move(topic)), index_(index), log_(std::move(log)) {}
-  /// One whose log refused to open.
+  /// A partition whose log failed to open.
   Partition(std::string topic, PartitionId index, Error fault)
       : topic_(std::move(topic)), index_(index), fault_(std::move(fault)) {}
 
@@ -40,14 +41,14 @@ class Partition {
   [[nodiscard]] PartitionId index() const { return index_; }
   [[nodiscard]] std::string name() const { return dohle::partition_name(topic_, index_); }
 
-  /// Why it cannot be used; null when it can.
+  /// The reason why it cannot be used. Null if it can.
   [[nodiscard]] const Error* fault() const {
     if (fault_) return &*fault_;
     return log_->offline();
   }
-  /// Usable while `fault` is null; null itself after `close` and when it never opened.
+  /// Usable while `fault` is null. Null after `close`, and if the log never opened.
   [[nodiscard]] log::PartitionLog* log() const { return log_.get(); }
-  /// The topic was deleted, or the node stops: everybody who still refers to it sees a fault.
+  /// Called when the topic is deleted. All users of the partition see a fault from then on.
   void close() {
     log_.reset();
     fault_ = Error::broker(broker_error::unknown_topic_or_partition, "partition " + name(),
@@ -61,18 +62,18 @@ class Partition {
   RunNote::Place note_place;
 
   // Kept by NodeEngine, Syncing and FetchWaits.
-  /// Bytes of batches since the start: appended, and of those visible to consumers.
+  /// Bytes of batches since the start: of all appended ones, and of those visible to consumers.
   std::uint64_t appended_bytes = 0;
   std::uint64_t visible_bytes = 0;
   bool is_dirty = false;
-  /// Has records of this turn that the run's note does not tell of yet.
+  /// Has records of this turn that the run's note does not cover yet.
   bool is_unnoted = false;
-  /// Noted by PlaceWatch in this second.
+  /// PlaceWatch has its file on the list of this second.
   bool is_watched = false;
   std::vector<PartitionWait> waits;
   /// As of FetchWaits::changed.
   std::uint64_t changes = 0;
-  /// Why it keeps old records, as it was logged; empty: it does not, or nobody was told.
+  /// The logged reason why it keeps old records. Empty if there is none or it was not logged.
   std::string told_of_retention;
 
  private:

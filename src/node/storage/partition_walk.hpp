@@ -8,12 +8,12 @@
 
 namespace dohle::node {
 
-/// Visits all partitions, a piece at a time, in the order of topics' names. Topics may come and go
-/// between pieces: those that are there all the time are visited once. Owner's thread only.
+/// Visits all partitions in pieces, in the order of topic names. Topics may be added and removed
+/// between pieces; a topic that exists throughout is visited once. Owner's thread only.
 class PartitionWalk {
  public:
-  /// Visits at most `max` more partitions. False: those were the last ones, and the next call
-  /// begins anew.
+  /// Visits at most `max` more partitions. False after the last ones; the next call then begins
+  /// again.
   template <class Visit>
   bool step(const Topics& topics, std::size_t max, Visit&& visit) {
     auto topic = topics.all().lower_bound(topic_);
@@ -33,7 +33,7 @@ class PartitionWalk {
   }
 
  private:
-  /// Where the next piece begins.
+  /// Start of the next piece.
   std::string topic_;
   std::size_t next_ = 0;
 };

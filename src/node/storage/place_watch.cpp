@@ -14,7 +14,7 @@ PlaceWatch::~PlaceWatch() {
 void PlaceWatch::watch(const PartitionRef& partition) {
   DOHLE_ASSERT(!partition->is_watched, "a partition is watched twice");
   auto file = partition->log()->active_file();
-  if (!file) return;  // the next append says why
+  if (!file) return;  // the next append returns the error
   partition->is_watched = true;
   places_.push_back({partition, (*file)->path(), (*file)->identity()});
   if (timer_ != 0) return;
@@ -31,7 +31,7 @@ void PlaceWatch::compare() {
       [disk = &disk_, places] {
         for (Place& place : *places) {
           const auto there = disk->identity_of(place.path);
-          // A path that cannot be looked at now proves nothing.
+          // A path that cannot be read now proves nothing.
           place.is_lost = there && *there != place.identity;
         }
       },
@@ -42,7 +42,7 @@ void PlaceWatch::compare() {
       });
 }
 
-// Meanwhile retention may have taken the file, or somebody have deleted the topic.
+// Meanwhile retention may have removed the file, or the topic may have been deleted.
 void PlaceWatch::settle(const Place& place) {
   if (place.partition->fault() != nullptr) return;
   log::PartitionLog& log = *place.partition->log();

@@ -10,11 +10,10 @@
 
 namespace dohle::node {
 
-/// Notices that files are written to which nobody will find again: the data directory or a
-/// partition's was removed, moved or replaced while the node runs. Once a second, the path of each
-/// segment that was appended to since then is compared with the file that is open, on a disk
-/// thread. A partition whose file is another goes offline. Nothing is looked at while nothing is
-/// written.
+/// Detects writes to files that are no longer at their paths, because the data directory or a
+/// partition's was removed, moved or replaced while the node runs. Once a second a disk thread
+/// compares the path of each segment that was appended to with the open file. A partition whose
+/// file differs goes offline. Without appends nothing is compared.
 class PlaceWatch {
  public:
   /// Both outlive the watch.
@@ -23,7 +22,8 @@ class PlaceWatch {
   PlaceWatch(const PlaceWatch&) = delete;
   PlaceWatch& operator=(const PlaceWatch&) = delete;
 
-  /// A batch was appended to the partition. Costs a flag's test, but for the first of each second.
+  /// A batch was appended to the partition. Costs one test of a flag, except for the first append
+  /// of each second.
   void appended(const PartitionRef& partition) {
     if (!partition->is_watched) watch(partition);
   }

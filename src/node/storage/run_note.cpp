@@ -18,9 +18,9 @@ constexpr std::uint64_t entries_at = 4'096;
 constexpr std::size_t entry_bytes = 32;
 constexpr std::size_t value_at = 20;
 constexpr std::size_t crc_at = 28;
-/// Entries that are reserved ahead, so that a full disk seldom ends the note.
+/// Entries whose space is reserved ahead, so that a full disk seldom ends the note.
 constexpr std::uint64_t entries_ahead = 1'024;
-/// More partitions than a node may have.
+/// Enough for more partitions than a node may have.
 constexpr std::uint64_t max_note_bytes = entries_at + entry_bytes * 4'000'000;
 constexpr NotedPartition the_catalog{{}, PartitionId{-1}};
 
@@ -82,7 +82,7 @@ Result<std::unique_ptr<RunNote>> RunNote::open(Disk& disk, const std::string& di
   text.resize(*got);
   note->file_ = *std::move(file);
   note->read(text);
-  // Of another boot or of a copy it is not added to.
+  // A note of another boot, or a copy, is not written to.
   if (!note->earlier_.is_same_boot) note->file_.reset();
   return note;
 }
@@ -206,7 +206,7 @@ void RunNote::write(std::uint32_t place, const NotedPartition& partition, std::i
   }
 }
 
-// A note that lags behind would have the next start take acknowledged records for others.
+// With an outdated note the next start would treat acknowledged records as unacknowledged ones.
 void RunNote::give_up(const Error& why) {
   file_.reset();
   const auto removed = disk_->remove(path());

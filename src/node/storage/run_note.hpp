@@ -16,7 +16,7 @@
 
 namespace dohle::node {
 
-/// Names a partition for the note: a topic that is made anew has another id.
+/// Identifies a partition in the note. A topic that is created again has another id.
 struct NotedPartition {
   TopicId topic;
   PartitionId partition;
@@ -30,54 +30,54 @@ struct NotedPartitionHash {
   }
 };
 
-/// What the note of the run before says.
+/// The note of the previous run.
 struct EarlierRun {
-  /// The note is that run's own file and not a copy.
+  /// The note is the file of that run and not a copy.
   bool is_own = false;
-  /// The machine was not started again since: what that run wrote is there, synced or not.
+  /// The machine was not restarted since, so all writes of that run are there, synced or not.
   bool is_same_boot = false;
-  /// Nothing if there is no note that can be read.
+  /// None without a readable note.
   std::optional<Durability> durability;
-  /// Of a note that is its own; otherwise nothing is known.
+  /// This and `ends` are known only if `is_own`.
   std::optional<std::uint64_t> catalog_bytes;
   std::unordered_map<NotedPartition, Offset, NotedPartitionHash> ends;
 
   [[nodiscard]] std::optional<Offset> end_of(const NotedPartition& partition) const;
 };
 
-/// The file dohle-run (docs/formats.md, "The note of a run"): what clients were told, written
-/// without a sync, so that it costs one write of 32 bytes.
+/// The file dohle-run (docs/formats.md, "The note of a run"): the acknowledged ends of the
+/// partitions and the catalog's size. An update is one write of 32 bytes, without a sync.
 ///
-/// The note of the run before stays until `begin`. A write that fails ends the note: the file is
-/// removed, so that the next start knows nothing rather than too little, and `warn` is told.
-/// Owner's thread only.
+/// The note of the previous run stays until `begin`. After a failed write the file is removed and
+/// `warn` is called, so that the next start does not rely on an outdated note. Owner's thread only.
 class RunNote {
  public:
   static constexpr std::string_view file_name = "dohle-run";
 
-  /// Reads the note of the run before. Errors: storage; a note that cannot be understood counts as
-  /// none.
+  /// Reads the note of the previous run. A note that cannot be parsed counts as none. Errors:
+  /// storage.
   static Result<std::unique_ptr<RunNote>> open(Disk& disk, const std::string& directory);
 
   [[nodiscard]] const EarlierRun& earlier() const { return earlier_; }
 
-  /// The catalog has that size from now on. Before `begin` the earlier note is told, if it counts.
+  /// Notes the size of the catalog. Before `begin` it is written to the earlier note, if that is of
+  /// the same boot.
   void catalog_bytes(std::uint64_t size);
-  /// Replaces the note by this run's, durably but for its name, which the next sync of the
-  /// directory covers. `ends`: of each partition that was recovered, and of those that refused what
-  /// the earlier note says. On a full disk there is no note. Errors: storage.
+  /// Replaces the note by that of this run. Its content is synced, its name by the next sync of the
+  /// directory. `ends`: those of the recovered partitions, and those of the earlier note for
+  /// partitions that refused to open. On a full disk there is no note. Errors: storage.
   Result<void> begin(Durability durability,
                      const std::vector<std::pair<NotedPartition, Offset>>& ends,
                      std::function<void(std::string_view)> warn);
 
-  /// Where an entry is; `none` before it has one.
+  /// The index of an entry, `none` before it is assigned.
   struct Place {
     static constexpr std::uint32_t none = UINT32_MAX;
     std::uint32_t value = none;
   };
-  /// Notes the acknowledged end of a partition. The first call gives it a place.
+  /// Notes the acknowledged end of a partition. The first call assigns `place`.
   void acknowledged(const NotedPartition& partition, Place& place, Offset end);
-  /// The partition is gone.
+  /// Frees the entry of a removed partition.
   void forget(const NotedPartition& partition);
 
  private:
@@ -90,7 +90,7 @@ class RunNote {
 
   Disk* disk_;
   std::string directory_;
-  /// Written to; null: there is no note.
+  /// Null if there is no note to write to.
   std::shared_ptr<File> file_;
   EarlierRun earlier_;
   bool has_begun_ = false;

@@ -12,16 +12,16 @@ namespace {
 
 constexpr auto maintenance_interval = std::chrono::seconds(2);
 constexpr std::uint64_t rounds_per_retention = 5;
-// How often the checks behind the scenes are asked whether their next piece is due.
+// Time between two pieces of the background checks.
 constexpr auto background_check_interval = std::chrono::milliseconds(20);
 
-// What a consumer has read is never taken back under `fsync`.
+// Under `fsync` a crash never removes a record that a consumer has read.
 log::Visible visible_under(Durability durability) {
   return durability == Durability::fsync ? log::Visible::synced : log::Visible::written;
 }
 
-// Segments that no sync covers hold their log, two indexes and a snapshot open, and one group of
-// them is synced while the next fills. Where descriptors are scarce, that is a bound.
+// A segment with unsynced bytes holds its log, two indexes and a snapshot open. One group of them
+// is synced while the next one fills. If descriptors are scarce, that limits their number.
 std::size_t max_dirty_segments(std::size_t max_open_files) {
   constexpr std::size_t files_of_segment = 4;
   const bool is_scarce = max_open_files < log::FileCache::open_max_default;
@@ -117,7 +117,7 @@ void Storage::show(const PartitionRef& partition, std::uint64_t visible_bytes) {
 }
 
 void Storage::on_partition_synced(const PartitionRef& partition, std::uint64_t bytes) {
-  if (partition->fault() != nullptr) return;  // on_offline tells
+  if (partition->fault() != nullptr) return;  // on_offline logs it
   if (options_.durability == Durability::fsync) {
     topics_.acknowledged(*partition, partition->log()->synced_end());
   }
@@ -125,7 +125,7 @@ void Storage::on_partition_synced(const PartitionRef& partition, std::uint64_t b
 }
 
 void Storage::on_checked(log::PartitionLog& log) {
-  if (log.offline() != nullptr) return;  // on_offline follows, and says why before it answers
+  if (log.offline() != nullptr) return;  // on_offline follows: it logs, then answers
   if (const PartitionRef partition = topics_.owner_of(log)) events_.on_changed(*partition);
 }
 
@@ -139,7 +139,7 @@ void Storage::on_offline(log::PartitionLog& log, const Error& why) {
   events_.on_changed(*partition);
 }
 
-// --- now and then
+// --- maintenance
 
 void Storage::start_maintenance() {
   is_maintained_ = true;
@@ -168,7 +168,7 @@ void Storage::begin_maintenance() {
   maintain_some();
 }
 
-// A piece of the round: requests are served between pieces, however many partitions there are.
+// One piece of a round. Requests are served between pieces.
 void Storage::maintain_some() {
   const Now believed = clock_watch_.believed(loop_.tick());
   const bool retains = maintenance_round_ % rounds_per_retention == 0;
@@ -205,8 +205,8 @@ void Storage::retain(const PartitionRef& partition, Now now) {
   });
 }
 
-// Each holds a file open until it is durable: those first that have most to walk after a crash, and
-// the others in a later round.
+// A checkpoint holds a file open until it is durable, so their number is limited. Partitions with
+// the most records to read after a crash come first, the others in a later round.
 void Storage::checkpoint(std::vector<PartitionRef> due) const {
   std::erase_if(due, [](const PartitionRef& partition) { return partition->fault() != nullptr; });
   const auto to_walk = [](const PartitionRef& partition) {

@@ -19,25 +19,26 @@
 
 namespace dohle::node {
 
-/// What storage tells whoever serves requests. On the node's thread.
+/// Events of the storage, for the objects that serve requests. On the node's thread.
 class StorageEvents {
  public:
-  /// So many bytes more of the partition can be read.
+  /// `bytes` more bytes of the partition can be read.
   virtual void on_advanced(Partition& partition, std::size_t bytes) = 0;
-  /// It went offline, was closed, or is checked: whoever waits for it looks again.
+  /// The partition went offline, was closed, or was checked: requests that wait for it have to
+  /// check it again.
   virtual void on_changed(Partition& partition) = 0;
-  /// A topic was removed. Its name is free again once `then` is called, now or later.
+  /// A topic was removed. Its name is free again once `then` is called, within the call or later.
   virtual void on_removed(const std::string& topic, Task then) = 0;
-  /// A round of maintenance has ended. `believed` is the time that deletions may go by.
+  /// A round of maintenance has ended. `believed` is the time to use for deletions by age.
   virtual void on_maintained(Now believed) = 0;
 
  protected:
   ~StorageEvents() = default;
 };
 
-/// The data directory while the node runs: its topics, what is appended to them and when that is
-/// durable and visible, and what is done to them now and then (retention, checkpoints, checks in
-/// the background). On the node's thread.
+/// The data directory while the node runs: its topics, appends with their durability and
+/// visibility, and maintenance (retention, checkpoints, checks in the background). On the node's
+/// thread.
 class Storage final : private log::LogEvents {
  public:
   struct Options {
@@ -50,30 +51,30 @@ class Storage final : private log::LogEvents {
     std::vector<AcceptedLoss> accept_losses = {};
   };
 
-  /// All outlive it.
+  /// All references outlive it.
   Storage(StorageEvents& events, Executor& loop, Disk& disk, Random& random, Lines& lines,
           Options options);
   ~Storage() override;
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
-  /// Takes the directory's lock, opens and recovers the data, and says what it found. Blocks.
-  /// Errors: locked, damaged, storage.
+  /// Locks the directory, opens and recovers the data, and logs the findings. Blocks. Errors:
+  /// locked, damaged, storage.
   Result<void> open();
-  /// Begins the rounds of maintenance and the checks in the background.
+  /// Starts the rounds of maintenance and the checks in the background.
   void start_maintenance();
   void stop_maintenance();
-  /// Makes the data durable, marks the stop as clean and gives the lock back; then calls `done`.
+  /// Makes the data durable, marks the stop as clean and releases the lock; then calls `done`.
   void close(Disk::Synced done);
 
-  /// The data directory is locked.
+  /// Whether the data directory is locked.
   [[nodiscard]] bool is_open() const { return static_cast<bool>(lock_); }
   /// Asserts the conditions that hold between two turns.
   void check_invariants() const;
 
   [[nodiscard]] Topics& topics() { return topics_; }
   [[nodiscard]] Syncing& syncing() { return syncing_; }
-  /// Appends a batch that was checked, and sees to it that it becomes durable and visible.
+  /// Appends a checked batch, which then becomes durable and visible.
   Result<log::Appended> append(const PartitionRef& partition, const Slice& batch,
                                const wire::BatchHeader& header);
   /// As Syncing::when_durable.
@@ -111,8 +112,8 @@ class Storage final : private log::LogEvents {
   std::uint64_t maintenance_round_ = 0;
   bool is_maintained_ = false;
   PartitionWalk maintained_;
-  /// Of this round: partitions whose recovery point is behind, and whether the disk took what
-  /// recovery had to write.
+  /// Of this round: partitions that need a checkpoint, and whether the disk had space for the
+  /// writes of unfinished recoveries.
   std::vector<PartitionRef> due_;
   bool has_space_ = true;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);

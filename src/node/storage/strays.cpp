@@ -24,7 +24,7 @@ bool is_cut_off(std::string_view name) {
   return name.ends_with(".cut") || name.find(".cut-") != name.npos;
 }
 
-/// Without batches a segment is empty, or zeros that it was extended by.
+/// A segment without batches is empty, or consists of the zeros that it was extended by.
 Result<bool> has_content(Disk& disk, const std::string& path) {
   auto file = disk.open(path, OpenMode::read);
   if (!file) return fail(file.error());

@@ -14,7 +14,7 @@
 
 namespace dohle::node {
 
-/// A directory of the data directory that is named like a partition's.
+/// A directory of the data directory whose name has the form of a partition's.
 struct PartitionDirectory {
   std::string topic;
   std::int32_t partition = 0;
@@ -23,36 +23,36 @@ struct PartitionDirectory {
 [[nodiscard]] inline std::string partition_name(std::string_view topic, std::int32_t index) {
   return dohle::partition_name(topic, PartitionId{index});
 }
-/// Reads "money-0"; nothing if the name is not of that form.
+/// Parses "money-0". None if the name has another form.
 [[nodiscard]] std::optional<PartitionDirectory> parse_partition_directory(std::string_view name);
 
-/// A directory with a partition's files of which the catalog says nothing.
+/// A directory with a partition's files that the catalog does not list.
 struct Stray {
   std::string topic;
   std::int32_t partition = 0;
-  /// As its files say; nothing if they do not.
+  /// The id in its files. None if they have none.
   std::optional<TopicId> id = std::nullopt;
-  /// Also bytes that a recovery cut off and kept.
+  /// Also true for bytes that a recovery cut off and kept.
   bool has_records = false;
 
   [[nodiscard]] std::string name() const { return partition_name(topic, partition); }
 };
 
-/// Looks into the directory `name` below `parent`; nothing if it holds no file of a partition.
-/// Blocks for as long as it takes to read to the first byte of a record. Errors: storage.
+/// Examines the directory `name` in `parent`. None if it holds no file of a partition. Blocks until
+/// the first byte of a record is read. Errors: storage.
 [[nodiscard]] Result<std::optional<Stray>> look_at_directory(Disk& disk, const std::string& parent,
                                                              const PartitionDirectory& name);
 
-/// A stray is kept unless nothing is lost with it: it has no records, or its topic was deleted.
+/// True if the stray has no records or its topic was deleted. Other strays are kept.
 [[nodiscard]] bool may_be_removed(const Stray& stray, const Catalog& catalog);
 
-/// The topic that strays of one name make, for `--adopt`. `fresh` is its id if their files name
-/// none. Errors: configuration: partitions are missing, or of several topics.
+/// The topic that the strays of one name form, for `--adopt`. `fresh` is its id if their files have
+/// none. Errors: configuration, if partitions are missing or belong to several topics.
 [[nodiscard]] Result<CatalogTopic> adopted_topic(std::string_view name,
                                                  const std::vector<Stray>& strays,
                                                  const TopicId& fresh);
 
-/// The one line of a start about strays; nothing if there were none. `kept` in the order of names.
+/// The log line of a start about strays. None without strays. `kept` is in the order of names.
 [[nodiscard]] std::optional<std::string> line_about_strays(const std::string& parent,
                                                            const std::vector<Stray>& kept,
                                                            const std::vector<Stray>& removed);

@@ -11,8 +11,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// How long unsynced bytes may lie when nobody waits for them. `os` promises nothing: it syncs now
-// and then so that a start after a crash has little to walk.
+// Maximum time that bytes stay unsynced if no caller waits for them. `os` promises no sync; it
+// syncs so that a start after a crash has little to read.
 Duration delay_of(Durability durability) {
   switch (durability) {
     case Durability::fsync:
@@ -25,7 +25,7 @@ Duration delay_of(Durability durability) {
   return std::chrono::seconds(30);
 }
 
-/// For a sync of a quick disk, and until whoever waited for it has sent the next.
+/// Time for the sync of a fast disk and until the caller sends its next record.
 constexpr Duration awake_time = std::chrono::microseconds(300);
 
 }  // namespace
@@ -159,9 +159,9 @@ void Syncing::start_group() {
   });
 }
 
-// Somebody waits for each record before he sends the next: to be woken twice, for the end of this
-// sync and for that next, would take as long again as a quick disk does. With several who wait, and
-// when the next does not come soon, it would only burn the core.
+// A single caller waits for each record before it sends the next. Waking up twice, for the end of
+// this sync and for the next record, would take as long as the sync of a fast disk. With several
+// waiting callers, or if the next record comes late, staying awake would only waste CPU time.
 void Syncing::stay_awake() {
   const TimePoint now = loop_.tick().mono;
   if (awake_since_) until_next_.took(now - *std::exchange(awake_since_, std::nullopt));
@@ -177,8 +177,8 @@ void Syncing::on_group(Result<void> outcome) {
   end_group();
 }
 
-// Some file of the group failed, and failed for good. Asked one by one, the others tell that they
-// are well: a failed file repeats its error, and never turns into a success.
+// A file of the group has failed, and for good. Syncs of single partitions show which ones are
+// unaffected: a failed file repeats its error and never succeeds.
 void Syncing::sync_one_by_one() {
   ones_left_ = group_.size();
   for (std::size_t i = 0; i < group_.size(); ++i) {

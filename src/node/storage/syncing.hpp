@@ -14,18 +14,18 @@
 
 namespace dohle::node {
 
-/// Makes what was appended durable, in groups: all that is dirty goes into one Disk::sync, and the
-/// next group fills meanwhile. A group starts at the end of the turn when somebody waits for it or
-/// `max_dirty` segments are dirty, each of which holds files open; otherwise within the
-/// durability's own delay. While groups that one waits for follow closely on each other, the loop
-/// stays awake.
+/// Makes appended batches durable in groups: one Disk::sync covers all dirty files, and meanwhile
+/// the next group fills. A group starts at the end of the turn if a caller waits for it or
+/// `max_dirty` segments are dirty, each of which holds files open; otherwise after the delay of the
+/// durability. While groups with a single waiting caller follow each other closely, the loop stays
+/// awake.
 class Syncing {
  public:
-  /// Told of each partition of which a sync has ended, well or not, and how many of its appended
-  /// bytes the sync was to cover.
+  /// Called for each partition of which a sync has ended, successful or not, with the number of its
+  /// appended bytes that the sync was to cover.
   using Synced = std::move_only_function<void(const PartitionRef&, std::uint64_t bytes)>;
-  /// Under `interval` and `os`, told at the end of a turn of each partition that was appended to:
-  /// whoever waits for what is durable is called after that.
+  /// Under `interval` and `os`, called at the end of a turn for each partition that was appended
+  /// to, before callers that wait for durability.
   using Written = std::move_only_function<void(const PartitionRef&)>;
 
   Syncing(
@@ -35,14 +35,14 @@ class Syncing {
   Syncing(const Syncing&) = delete;
   Syncing& operator=(const Syncing&) = delete;
 
-  /// The partition has bytes that no sync covers, in a new segment if it `has_rolled`.
+  /// The partition has bytes that no sync covers. `has_rolled`: they are in a new segment.
   void appended(const PartitionRef& partition, bool has_rolled = false);
-  /// Calls `done` once everything appended so far is as durable as the node promises, or its
-  /// partition has a fault: whoever waits looks.
+  /// Calls `done` once all bytes appended so far are as durable as the node promises, or their
+  /// partition has a fault. The caller has to check for a fault.
   void when_durable(Task done);
   /// Asserts the conditions that hold between two turns.
   void check_invariants() const;
-  /// The same whatever the durability is.
+  /// As `when_durable`, but waits for a sync under every durability.
   void when_synced(Task done);
 
  private:
@@ -72,20 +72,20 @@ class Syncing {
   Disk& disk_;
   const Durability durability_;
   const std::size_t max_dirty_;
-  std::size_t dirty_segments_ = 0;  // of those
+  std::size_t dirty_segments_ = 0;  // with unsynced bytes
   Synced synced_;
   Written written_;
-  std::vector<PartitionRef> dirty_;    // since the last group was started
-  std::vector<PartitionRef> unnoted_;  // of this turn
+  std::vector<PartitionRef> dirty_;    // appended to since the last group started
+  std::vector<PartitionRef> unnoted_;  // appended to in this turn
   std::vector<Task> until_noted_;
   bool is_telling_posted_ = false;
   std::vector<Covered> group_;
   std::deque<Wait> waits_;
-  std::uint64_t started_ = 0;  // number of the last group that was started
+  std::uint64_t started_ = 0;  // number of the last started group
   bool is_running_ = false;
-  /// Since when the loop stays awake for the present or last group, if it does.
+  /// Start of the time for which the loop stays awake for the current or last group, if it does.
   std::optional<TimePoint> awake_since_;
-  /// From such a group to the next.
+  /// The time from one such group to the next.
   BriefWait until_next_;
   bool is_start_posted_ = false;
   std::size_t ones_left_ = 0;

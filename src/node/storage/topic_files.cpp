@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view deleted_suffix = "-delete";
 constexpr std::size_t max_doomed_name_bytes = 200;
 
-// What one job does: some milliseconds of a disk thread, and few of the owner's.
+// The size of a job: some milliseconds on a disk thread, few on the owner's.
 constexpr std::size_t partitions_per_job = 64;
 constexpr std::size_t removals_per_job = 16;
 
@@ -26,10 +26,10 @@ Error in_the_way(std::string_view topic, std::int32_t index) {
 
 }  // namespace
 
-/// Partitions of one or several topics that are made by one job. What the disk thread sees.
+/// Partitions of one or several topics that one job creates. Used by the disk thread.
 struct TopicFiles::MakeJob {
   struct Part {
-    MakingRef making;  // not looked at by the job
+    MakingRef making;  // not used by the job
     std::string topic;
     std::int32_t first = 0;
     std::int32_t count = 0;
@@ -39,7 +39,7 @@ struct TopicFiles::MakeJob {
 
     std::vector<std::unique_ptr<log::PartitionLog>> logs;
     std::optional<Error> fault;
-    /// In the way of the first partition that was not made.
+    /// The directory in the way of the first partition that was not created.
     std::optional<Stray> stray;
   };
 
@@ -92,16 +92,17 @@ struct TopicFiles::MakeJob {
   }
 };
 
-/// Directories that are renamed by one job. What the disk thread sees.
+/// Directories that one job renames. Used by the disk thread.
 struct TopicFiles::RenameJob {
   struct Part {
-    PuttingAwayRef putting_away;  // not looked at by the job
+    PuttingAwayRef putting_away;  // not used by the job
     std::string topic;
     std::int32_t index = 0;
     TopicId id;
     std::string from;
     std::string to;
-    /// Its log refused to open: the directory may be another topic's, exchanged for its own.
+    /// Set if its log refused to open: another topic's directory may have taken the place of its
+    /// own.
     bool looks_first = false;
 
     Result<void> outcome;
@@ -246,8 +247,8 @@ void TopicFiles::settle(const MakingRef& making) {
   }
 }
 
-// Before the catalog says that they are: the names of their files, and of each one's directory.
-// Those of the partitions first, whose sync usually covers the other.
+// Runs before the catalog lists the topics. The directories of the partitions are synced first,
+// since that usually covers the data directory too.
 void TopicFiles::sync_made() {
   struct Job {
     std::vector<MakingRef> makings;
@@ -291,7 +292,7 @@ void TopicFiles::discard(const std::string& name, Partitions partitions, Task do
       [doomed, disk = disk_, path = directory_ + "/" + name + "-"] {
         const std::size_t count = std::exchange(*doomed, {}).size();
         for (std::size_t i = 0; i < count; ++i) {
-          // What cannot be removed now is replaced when the name is used again.
+          // A directory that cannot be removed now is replaced when its name is used again.
           (void)disk->remove_all(path + std::to_string(i));
         }
       },
@@ -337,7 +338,7 @@ void TopicFiles::end_putting_away(RenameJob& job) {
                   " of a deleted topic holds records of another topic and is kept");
       continue;
     }
-    // Seldom: only of a partition that refused to open.
+    // Renamed on this thread, since this is rare: the partition refused to open.
     if (part.stray) part.outcome = disk_->rename(part.from, part.to);
     if (part.outcome) {
       remove_later(part.to);
@@ -367,7 +368,7 @@ void TopicFiles::remove_some() {
     to_remove_.pop_front();
   }
   is_removing_ = true;
-  // No call waits for it: what it does is behind the names of topics.
+  // `stop` does not wait for this job, which changes no directory with a topic's name.
   disk_->run(
       [job, disk = disk_] {
         for (const std::string& directory : job->directories) {
@@ -391,14 +392,14 @@ std::string TopicFiles::directory_of(std::string_view topic, std::int32_t index)
   return directory_ + "/" + partition_name(topic, index);
 }
 
-// A name of its own, and no longer than file systems allow however long the topic's is.
+// A unique name. The topic's name is cut to fit the limit of file systems.
 std::string TopicFiles::doomed_directory(std::string_view topic, std::int32_t index,
                                          const TopicId& id) const {
   return directory_of(topic.substr(0, max_doomed_name_bytes), index) + "." + id.to_string() +
          std::string(deleted_suffix);
 }
 
-/// TOPIC-N.ID-delete; other directories of such an end are not the node's.
+/// The form is TOPIC-N.ID-delete. Other directories that end in -delete are not the node's.
 bool TopicFiles::is_doomed(std::string_view name) {
   if (!name.ends_with(deleted_suffix)) return false;
   name.remove_suffix(deleted_suffix.size());

@@ -17,28 +17,28 @@
 
 namespace dohle::node {
 
-/// The directories of topics that are made and deleted, on disk threads: what is done for many
-/// topics at a time is done in few jobs, a topic of many partitions takes several, and topics take
-/// turns. Callers keep two topics of one name apart.
+/// The directories of topics that are created and deleted, on disk threads. Work for several topics
+/// shares a job, a topic of many partitions takes several jobs, and topics take turns. Callers
+/// change the topics of one name one after the other.
 ///
-/// Owner's thread only. Callbacks come in turns of their own, and none after it is destroyed.
+/// Owner's thread only. Callbacks run in turns of their own, and none runs after the destruction.
 class TopicFiles {
  public:
-  /// What its owner says and is told.
+  /// Callbacks of the owner.
   struct Owner {
-    /// Whether a directory that is in the way of a new partition may be removed.
+    /// Whether a directory in the way of a new partition may be removed.
     std::function<bool(const Stray&)> may_be_removed;
-    /// A directory holds records that belong to no topic, and stays.
+    /// A directory holds records that belong to no topic, and is kept.
     std::function<void(const Stray&)> on_stray;
-    /// A partition has its files; not yet durable.
+    /// The files of a partition were created; they are not durable yet.
     std::function<void(const PartitionRef&, const TopicId&)> on_made;
-    /// A partition is about to be closed, or came to nothing.
+    /// A partition is about to be closed or discarded.
     std::function<void(const PartitionRef&)> on_closing;
     /// A partition of a deleted topic is closed.
     std::function<void(const PartitionRef&)> on_closed;
     std::function<void(std::string_view line)> warn;
   };
-  /// Of each new log, but for its topic's id.
+  /// `log_options`: those of each new log, except for the topic's id.
   TopicFiles(Disk& disk, std::string directory, log::OpenOptions log_options, Owner owner);
   ~TopicFiles() { *is_alive_ = false; }
   TopicFiles(const TopicFiles&) = delete;
@@ -52,27 +52,27 @@ class TopicFiles {
   };
   using Partitions = std::vector<PartitionRef>;
   using Made = std::move_only_function<void(Result<Partitions>)>;
-  /// Makes the partitions' directories and first files, and makes those durable. Of a topic that
-  /// cannot be made whole nothing is left. Errors: kafka_storage_error (something is in the way),
+  /// Creates the partitions' directories and first files, and makes them durable. After a failure
+  /// nothing of the topic is left. Errors: kafka_storage_error (other files are in the way),
   /// storage.
   void make(NewTopic topic, Made made);
-  /// Removes the files of a topic that was made and could not be listed; then calls `done`.
+  /// Removes the files of a topic that was created but could not be listed; then calls `done`.
   void discard(const std::string& name, Partitions partitions, Task done);
   /// Closes the partitions of a deleted topic and renames their directories, so that the topic's
-  /// name can be used again; then calls `done`. The files go later.
+  /// name can be used again; then calls `done`. The files are removed later.
   void put_away(const std::string& name, const TopicId& id, Partitions partitions, Task done);
-  /// Removes a directory that nothing needs any more, some time later.
+  /// Removes an unused directory, some time later.
   void remove_later(std::string directory);
 
-  /// Tells of nothing any more: calls `idle` once no job changes a directory that has a
-  /// topic's name.
+  /// Ends all other callbacks. Calls `idle` once no job changes a directory that has a topic's
+  /// name.
   void stop(Task idle);
 
   [[nodiscard]] std::string directory_of(std::string_view topic, std::int32_t index) const;
-  /// Where a deleted partition's directory waits until its files are gone.
+  /// The path of a deleted partition's directory until its files are removed.
   [[nodiscard]] std::string doomed_directory(std::string_view topic, std::int32_t index,
                                              const TopicId& id) const;
-  /// Whether a directory has such a name.
+  /// Whether `name` has the form of such a path's last part.
   [[nodiscard]] static bool is_doomed(std::string_view name);
 
  private:
@@ -80,7 +80,7 @@ class TopicFiles {
     NewTopic topic;
     Made made;
     Partitions partitions;
-    /// A directory that is in the way of the next partition and may be removed.
+    /// Whether a directory in the way of the next partition is to be removed.
     bool clears_next = false;
     std::optional<Error> fault;
   };
@@ -111,9 +111,9 @@ class TopicFiles {
   std::string directory_;
   log::OpenOptions log_options_;
   Owner owner_;
-  /// With partitions to be made.
+  /// Topics with partitions to create.
   std::deque<MakingRef> to_make_;
-  /// Whole, and not durable.
+  /// Topics whose partitions are all created, but not durable.
   std::vector<MakingRef> to_sync_;
   std::deque<PuttingAwayRef> to_put_away_;
   std::deque<std::string> to_remove_;
@@ -121,7 +121,7 @@ class TopicFiles {
   bool is_syncing_ = false;
   bool is_putting_away_ = false;
   bool is_removing_ = false;
-  /// Jobs that change directories of topics.
+  /// Number of jobs that change directories of topics.
   std::size_t running_ = 0;
   bool is_stopped_ = false;
   Task when_idle_;

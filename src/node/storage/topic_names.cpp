@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t max_echoed_bytes = 64;
 
-/// Somebody's own text in a message: printable, and not long.
+/// A client's text for a message: printable and short.
 std::string echoed(std::string_view name) {
   std::string text(name.substr(0, max_echoed_bytes));
   std::ranges::replace_if(text, [](unsigned char c) { return c < ' ' || c == 0x7f; }, '?');

@@ -58,7 +58,7 @@ constexpr std::array numbers{
 };
 constexpr std::string_view timestamp_type = "message.timestamp.type";
 
-// True of every topic here; to ask for it is welcome, to ask for something else is not.
+// The value of every topic here. Requests may set this value and no other.
 struct Fixed {
   std::string_view name;
   SettingType type;

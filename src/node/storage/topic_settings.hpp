@@ -11,7 +11,7 @@
 
 namespace dohle::node {
 
-/// Settings as they were given, by name.
+/// Settings as given, by name.
 using TopicConfig = std::map<std::string, std::string>;
 
 /// Kafka's numbers for the types of settings (DescribeConfigs version 3).
@@ -23,21 +23,21 @@ enum class SettingType : std::int8_t {
   list = 7
 };
 
-/// One setting of a topic with the value that is in force.
+/// A setting of a topic with its effective value.
 struct TopicSetting {
   std::string_view name;
   SettingType type;
   std::string value;
   std::string default_value;
   bool is_set = false;
-  /// This node knows only the one value.
+  /// This node supports only this value.
   bool is_fixed = false;
   std::string_view documentation;
 };
 
-/// What the logs of the topic obey; `defaults` where the topic says nothing. Errors: broker error
-/// 40, naming the setting and what is allowed; a setting that this node does not obey is refused by
-/// name.
+/// The configuration of a topic's logs. `defaults` apply to settings that are not in `config`.
+/// Errors: broker error 40 names the setting and the allowed values, also for a setting that this
+/// node does not support.
 [[nodiscard]] Result<log::LogConfig> parse_topic_config(const TopicConfig& config,
                                                         const log::LogConfig& defaults);
 /// All settings of a topic, in the order of their names.

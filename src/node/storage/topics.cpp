@@ -15,10 +15,12 @@ namespace dohle::node {
 
 namespace {
 
-// Ids are reserved in blocks, so that most requests write nothing; a crash skips the rest of one.
+// Ids are reserved in blocks, so that most requests write nothing. A crash skips the rest of a
+// block.
 constexpr std::int64_t producer_id_block = 1'000;
 
-// Small segments, so that little is read at a start; nothing expires, it is rewritten.
+// Small segments, so that a start reads little. Records do not expire; the log is rewritten
+// instead.
 log::LogConfig offsets_log_config() {
   log::LogConfig config;
   config.segment_bytes = std::int64_t{8} << 20;
@@ -28,7 +30,7 @@ log::LogConfig offsets_log_config() {
   return config;
 }
 
-/// Where the catalog's outcome goes while the node starts.
+/// Stores the catalog's outcome in `outcome` while the node starts.
 Catalog::Done into(Result<void>& outcome) {
   return [&outcome](Result<void> told) { outcome = std::move(told); };
 }
@@ -73,7 +75,7 @@ Result<std::vector<Topics::Finding>> Topics::open() {
   of_catalog.note = [this](std::uint64_t bytes) { run_note_->catalog_bytes(bytes); };
   of_catalog.warn = options_.warn;
   const bool is_lost = !disk_->exists(directory_ + "/" + std::string(Catalog::file_name));
-  // Whoever adopts topics into a new catalog knows that the old one is gone.
+  // With `adopt` set the user knows that the old catalog is lost.
   if (is_lost && !options_.adopt.empty()) of_catalog.sizes = {};
   auto catalog = Catalog::open(*disk_, directory_, std::move(of_catalog));
   if (!catalog) return fail(catalog.error());
@@ -97,7 +99,8 @@ Result<std::vector<Topics::Finding>> Topics::open() {
     if (auto skipped = skip_producer_ids(findings); !skipped) return fail(skipped.error());
   }
   if (auto begun = begin_run(); !begun) return fail(begun.error());
-  // Only now: other losses may have been given up, which the last stop's mark does not know of.
+  // Checked after begin_run, since other losses may have been given up already, which the mark of
+  // the last stop does not include.
   if (!unfounded_losses_.empty()) {
     return fail(Error::configuration("accept_loss: " + unfounded_losses_.front()));
   }
@@ -128,7 +131,7 @@ Result<void> Topics::open_topic(const std::string& name, const CatalogTopic& lis
   return {};
 }
 
-// What 0.1.0 made may never have reached the disk.
+// Files of 0.1.0 may never have reached the disk.
 std::optional<Error> Topics::missing_files(const CatalogTopic& listed,
                                            const std::string& name) const {
   if (!listed.has_durable_files) return std::nullopt;
@@ -154,7 +157,7 @@ std::optional<Error> Topics::missing_files(const CatalogTopic& listed,
                             "behind them");
 }
 
-// Whoever accepts a loss has read the line about it: a name that there is not is a slip.
+// An accepted loss is copied from a log line, so an unknown name is a mistake.
 Result<void> Topics::check_accepted_losses() const {
   for (const AcceptedLoss& loss : options_.accept_losses) {
     const std::string what =
@@ -196,7 +199,7 @@ void Topics::open_partition(Topic& topic, std::int32_t index, const log::LogConf
     if (is_this) options.accepted_losses.push_back(loss.offset);
   }
   if (is_anew) {
-    // Behind every offset that a client was told of, so that none is given out twice.
+    // After every offset that a client was told of, so that none is assigned twice.
     const Offset told = options.last.told_end.value_or(Offset{0});
     const Offset begins = std::max(told, log::acknowledged_end(options.last, Offset{0}));
     options.last = {};
@@ -248,8 +251,8 @@ Result<void> Topics::make_cluster_id() {
   return stored;
 }
 
-// Removes what a delete had renamed when the node stopped, and finds what the catalog does not
-// list.
+// Removes directories that a deletion had renamed before the node stopped, and finds those that the
+// catalog does not list.
 Result<void> Topics::find_strays() {
   auto entries = disk_->list(directory_);
   if (!entries) return fail(entries.error());
@@ -276,7 +279,7 @@ bool Topics::is_listed(const PartitionDirectory& directory) const {
 
 Result<void> Topics::adopt(std::vector<Finding>& findings) {
   for (const std::string& name : options_.adopt) {
-    // The option may stay for later starts.
+    // The option may stay set for later starts.
     if (catalog_->topics().contains(name)) continue;
     auto topic = adopted_topic(name, strays_[name], random_id());
     if (!topic) return fail(topic.error().within(directory_));
@@ -286,7 +289,8 @@ Result<void> Topics::adopt(std::vector<Finding>& findings) {
                                        directory_ + " are those of topic " + other +
                                        ", renamed: give them their names again"));
     }
-    // It says how long the catalog was, which changes before the run begins.
+    // The mark states the size of the catalog, which changes here, before begin_run removes the
+    // mark.
     if (auto removed = remove_clean_mark(); !removed) return removed;
     Result<void> added;
     catalog_->add(name, *topic, into(added));
@@ -336,8 +340,8 @@ void Topics::settle_strays(std::vector<Finding>& findings) {
   }
 }
 
-// Ids that a dropped line had reserved may be in use: a producer that got one of them again would
-// have its first batches taken for repetitions.
+// A dropped line may have reserved ids that are in use. If a producer got one of them again, its
+// first batches would be taken for duplicates.
 Result<void> Topics::skip_producer_ids(std::vector<Finding>& findings) {
   std::int64_t next = catalog_->free_producer_id();
   for (const auto& [log, partition] : owners_) {
@@ -382,8 +386,8 @@ std::optional<Error> Topics::refused_by_strays(std::string_view name) {
                            " to list that topic again, or move the directory away");
 }
 
-/// A clean stop under way: all partitions, some at a time, since each has files open until it is
-/// through.
+/// A clean stop in progress. Partitions are closed some at a time, since each has files open
+/// meanwhile.
 struct Topics::Closing {
   std::vector<PartitionRef> partitions;
   std::size_t next = 0;
@@ -482,7 +486,7 @@ void Topics::check_invariants() const {
   DOHLE_ASSERT(partitions <= partition_count_, "topics have partitions that are not counted");
 }
 
-// --- topics that are made and deleted
+// --- creation and deletion
 
 struct Topics::Making {
   Topic topic;
@@ -499,7 +503,7 @@ TopicFiles::Owner Topics::owner_of_files() {
           [this](std::string_view line) { options_.warn(line); }};
 }
 
-// Names that may not both exist wait for each other, too.
+// Names that may not both exist also wait for each other.
 void Topics::when_free(const std::string& name, Task then) {
   const auto found = busy_.find(undotted(name));
   if (found == busy_.end()) return then();
@@ -604,7 +608,7 @@ void Topics::list(const std::shared_ptr<Making>& making, TopicFiles::Partitions 
                   if (!catalog_->journal().is_broken()) {
                     return topic_files_.discard(making->topic.name, std::move(partitions), refuse);
                   }
-                  // The line may be on the disk, and says that the files are.
+                  // The files stay: the line may be on disk, and states that they are.
                   for (const PartitionRef& partition : partitions) let_go(partition);
                   refuse();
                 });

@@ -24,13 +24,13 @@
 
 namespace dohle::node {
 
-/// Where groups and committed offsets are kept.
+/// Stores groups and committed offsets.
 inline constexpr std::string_view offsets_topic = "__consumer_offsets";
-/// Ends the line of a fault of its partition.
+/// The end of a log line about a fault of its partition.
 inline constexpr std::string_view groups_wait =
     "; all groups and their committed offsets wait for this partition";
 
-/// Damage that somebody gives up, as the line that told of it named it.
+/// Damage whose loss the user accepts, as named in the log line about it.
 struct AcceptedLoss {
   /// TOPIC-PARTITION
   std::string partition;
@@ -44,10 +44,10 @@ struct Topic {
   TopicId id;
   TopicConfig config;
   std::vector<PartitionRef> partitions;
-  /// Written by the node alone.
+  /// Only the node writes to it.
   bool is_internal = false;
 
-  /// Null when there is no such partition.
+  /// Null if there is no such partition.
   [[nodiscard]] const PartitionRef* partition(PartitionId index) const {
     const bool exists =
         index.value >= 0 && static_cast<std::size_t>(index.value) < partitions.size();
@@ -55,14 +55,15 @@ struct Topic {
   }
 };
 
-/// The node's topics with their logs, one directory per partition, `topic-N`. What exists is what
-/// the catalog says: a topic is visible from when its line is durable until that of its end is.
+/// The node's topics with their logs, one directory per partition, `topic-N`. The catalog decides
+/// which topics exist: a topic is visible from when its line is durable until the line of its
+/// deletion is.
 ///
-/// Files are made, synced and removed on disk threads. What is asked about a name while a topic of
-/// it is made or deleted waits for the outcome. Owner's thread only.
+/// Files are created, synced and removed on disk threads. A call for a name waits while a topic of
+/// that name is created or deleted. Owner's thread only.
 class Topics {
  public:
-  /// What opening found that somebody should know.
+  /// A finding of `open`, for the log.
   struct Finding {
     bool is_error = false;
     std::string line;
@@ -70,23 +71,23 @@ class Topics {
 
   struct Options {
     log::Visible visible = log::Visible::synced;
-    /// Outlives the topics; null: nobody listens.
+    /// Default: null, no receiver. Outlives the topics.
     log::LogEvents* events = nullptr;
-    /// Files of segments that are kept open; more are open while they are written or sent.
+    /// Number of segment files that stay open. More are open while they are written or sent.
     std::size_t max_open_files = log::FileCache::open_max_default;
-    /// Topics that the catalog does not list and whose directories are there: they are listed
-    /// again.
+    /// Topics to list again: the catalog does not list them, but their directories exist.
     std::vector<std::string> adopt = {};
-    /// Of topics that do not say otherwise.
+    /// The values of settings that a topic does not set.
     log::LogConfig log_defaults = {};
-    /// Gets a line when something goes wrong that no request waits for.
+    /// Default: none. Called with a log line about a failure that no request waits for.
     std::function<void(std::string_view line)> warn = [](std::string_view) {};
-    /// What the note of the run says.
+    /// The durability that the note of the run states.
     Durability durability = Durability::fsync;
     std::vector<AcceptedLoss> accept_losses = {};
-    /// The partition's topic was deleted: told after it is closed.
+    /// Called after a partition of a deleted topic was closed.
     std::function<void(const PartitionRef&)> on_closed = [](const PartitionRef&) {};
-    /// A topic is gone. Its removal ends, and its name can be used again, once `then` is called.
+    /// Called when a topic was removed. The removal ends, and the name can be used again, once
+    /// `then` is called.
     std::function<void(const std::string& name, Task then)> on_removed = [](const std::string&,
                                                                             Task then) { then(); };
   };
@@ -98,13 +99,13 @@ class Topics {
   Topics(const Topics&) = delete;
   Topics& operator=(const Topics&) = delete;
 
-  /// Opens the catalog and every log. A log that refuses makes its partition unusable, not the
-  /// node. Errors: damaged and unsupported_version (the catalog), configuration (a topic that
-  /// cannot be adopted, an accepted loss that there is not), storage.
+  /// Opens the catalog and every log. If a log refuses to open, only its partition is unusable.
+  /// Errors: damaged and unsupported_version (the catalog), configuration (a topic that cannot be
+  /// adopted, an accepted loss that does not exist), storage.
   Result<std::vector<Finding>> open();
-  /// Makes everything durable and marks the stop as clean; then calls `done`, unless the topics are
-  /// gone. A log that cannot be made durable does not keep the others from it; the first fault is
-  /// told, and the stop is not clean.
+  /// Makes all records durable and marks the stop as clean; then calls `done`, unless the topics
+  /// were destroyed. If a log fails, the others are still made durable; `done` gets the first
+  /// error, and the stop is not marked as clean.
   void close(Disk::Synced done);
 
   [[nodiscard]] const std::string& cluster_id() const { return catalog_->cluster_id(); }
@@ -113,50 +114,50 @@ class Topics {
   [[nodiscard]] const std::map<std::string, Topic, std::less<>>& all() const { return topics_; }
   [[nodiscard]] const log::LogConfig& log_defaults() const { return options_.log_defaults; }
   [[nodiscard]] std::size_t partition_count() const { return partition_count_; }
-  /// Asserts the conditions that hold between two turns, of their partitions too.
+  /// Asserts the conditions that hold between two turns, also those of the partitions.
   void check_invariants() const;
-  /// Why a topic of that name cannot be created: the data directory has records of one that the
-  /// catalog does not list. Nothing if it can.
+  /// The reason why no topic of that name can be created: the data directory has records of one
+  /// that the catalog does not list. None if it can be created.
   [[nodiscard]] std::optional<Error> refused_by_strays(std::string_view name);
 
-  /// Whether `create` would be tried. Errors: broker errors as Apache Kafka answers them (17, 36,
-  /// 37, 40, 56).
+  /// Checks the arguments of `create`. Errors: broker errors as in Apache Kafka (17, 36, 37, 40,
+  /// 56).
   Result<void> check_new(const std::string& name, std::int32_t partitions,
                          const TopicConfig& config);
   /// Calls `done` within the call or later. Errors: as check_new; storage.
   void create(const std::string& name, std::int32_t partitions, const TopicConfig& config,
               Created done);
-  /// The topic of groups and offsets, made when it is first needed.
+  /// The topic of groups and offsets, created at its first use.
   void offsets(Created done);
-  /// Calls `done`, within the call or later, once the end of the topic is durable, its partitions
-  /// are closed and their directories are out of the way; the files go later, and `warn` is told
-  /// when they do not. Errors: unknown_topic_or_partition, storage.
+  /// Calls `done`, within the call or later, once the deletion is durable, the partitions are
+  /// closed and their directories are renamed. The files are removed later; if that fails, `warn`
+  /// is called. Errors: unknown_topic_or_partition, storage.
   void remove(const TopicId& id, Removed done);
 
-  /// What is asked about the name of no topic waits until `release_name`. False: it waits already,
-  /// or there is a topic.
+  /// Makes calls for a name that no topic has wait until `release_name`. False if they already wait
+  /// or the topic exists.
   [[nodiscard]] bool hold_name(const std::string& name);
   void release_name(const std::string& name) { set_free(name); }
 
-  /// All records of the partition below `end` are about to be acknowledged. One small write,
-  /// without a sync.
+  /// Notes that all records of the partition below `end` are about to be acknowledged. One small
+  /// write, without a sync.
   void acknowledged(Partition& partition, Offset end) {
     run_note_->acknowledged(partition.noted, partition.note_place, end);
   }
 
-  /// Whose log it is; null: it was deleted meanwhile.
+  /// The partition of the log. Null if it was deleted meanwhile.
   [[nodiscard]] PartitionRef owner_of(const log::PartitionLog& log) const;
-  /// Walks in the background, a piece at a time, what nobody has read since the start. Returns
-  /// whether there is more.
+  /// Checks a piece of the records that were not checked since the start. Returns whether there are
+  /// more.
   bool check_more(Now now);
 
-  /// A producer id that was never given out, and is not after any crash. Calls `done` within the
-  /// call or later. Errors: storage.
+  /// Provides a producer id that was never given out and will not be after any crash. Calls `done`
+  /// within the call or later. Errors: storage.
   void next_producer_id(std::move_only_function<void(Result<ProducerId>)> done);
 
  private:
   using ProducerIdDone = std::move_only_function<void(Result<ProducerId>)>;
-  /// A topic that is made, until it is listed.
+  /// A topic that is being created, until it is listed.
   struct Making;
 
   [[nodiscard]] TopicFiles::Owner owner_of_files();
@@ -195,7 +196,7 @@ class Topics {
   static Result<void> write_recovery_points(
       const std::vector<std::pair<PartitionRef, Offset>>& covered);
   [[nodiscard]] log::OpenOptions open_options(const TopicId& id) const;
-  // How runs end (last_stop.cpp).
+  // The ends of runs (last_stop.cpp).
   Result<void> read_last_stop(std::vector<Finding>& findings);
   [[nodiscard]] log::LastLife last_life_of(const NotedPartition& partition) const;
   Result<void> begin_run();
@@ -213,23 +214,24 @@ class Topics {
   std::unique_ptr<Catalog> catalog_;
   std::map<std::string, Topic, std::less<>> topics_;
   std::unordered_map<TopicId, Topic*> by_id_;
-  /// Names in the form in which they may not be equal; those of an old disk may be.
+  /// Names of topics by the form in which they may not be equal. On an old disk several may have
+  /// one form.
   std::unordered_multimap<std::string, std::string> undotted_;
-  /// By topic; those that are kept, once the start is through.
+  /// By topic. After the start only the kept ones.
   std::map<std::string, std::vector<Stray>, std::less<>> strays_;
-  /// Accepted losses that there are not, in words.
+  /// Texts about accepted losses that do not exist.
   std::vector<std::string> unfounded_losses_;
   Options options_;
   std::shared_ptr<log::FileCache> files_;
   std::unordered_map<const log::PartitionLog*, PartitionRef> owners_;
   log::BackgroundChecks checks_;
-  /// Of topics that are listed or being made or deleted.
+  /// Partitions of topics that are listed, being created or being deleted.
   std::size_t partition_count_ = 0;
   std::int64_t next_producer_id_ = 0;
   std::vector<ProducerIdDone> waiting_for_producer_ids_;
   TopicFiles topic_files_;
-  /// By names in the form of `undotted_`: those of topics that are made or deleted, and what waits
-  /// for the outcome.
+  /// By names in the form of `undotted_`: topics that are being created or deleted, with the tasks
+  /// that wait for the outcome.
   std::unordered_map<std::string, std::deque<Task>> busy_;
   bool is_closing_ = false;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
