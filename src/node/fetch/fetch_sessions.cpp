@@ -11,7 +11,7 @@ namespace dohle::node {
 
 namespace {
 
-constexpr std::int32_t final_epoch = -1;  // no session, and the old one may go
+constexpr std::int32_t final_epoch = -1;  // no session; an old one ends
 constexpr std::int32_t initial_epoch = 0;
 
 std::int32_t epoch_after(std::int32_t epoch) {
@@ -103,7 +103,7 @@ std::uint32_t ServedFetchSession::add(Key key) {
 
 void ServedFetchSession::settle() {
   is_lasting_ = false;
-  told_ = std::vector<Told>();  // `{}` would keep the room
+  told_ = std::vector<Told>();  // `{}` would keep the capacity
   order_ = std::vector<std::uint32_t>();
   topic_places_.clear();
   places_.clear();
@@ -133,7 +133,7 @@ void ServedFetchSession::forget(const wire::FetchRequest& request) {
 
 void ServedFetchSession::move_to_end(const std::vector<std::uint32_t>& served) {
   if (served.empty() || !is_lasting_) return;
-  // Both are in the order of serving.
+  // Both lists are in the order of serving.
   auto next = served.begin();
   const auto is_served = [&](std::uint32_t place) {
     const bool is = next != served.end() && *next == place;
@@ -219,7 +219,7 @@ FetchSessions::Begun FetchSessions::go_on(const wire::FetchRequest& request, boo
   return begun;
 }
 
-// Gives up the session that was not used for longest, once it is old enough.
+// Evicts the sessions that were not used for longest, if they are old enough.
 bool FetchSessions::make_room(std::size_t partitions, TimePoint now) {
   if (partitions > options_.max_partitions) return false;
   while (sessions_.size() >= options_.max_sessions ||

@@ -20,27 +20,28 @@ class Partition;
 
 /// One partition of a fetch. Two million of them may wait at once, so it is small.
 struct FetchEntry {
-  /// Found once; null until then and after the topic was deleted.
+  /// Looked up once. Null before that and after the topic was deleted.
   std::shared_ptr<Partition> found;
   Offset fetch_offset;
-  /// Its topic's place in the session.
+  /// The index of its topic in the session.
   std::uint32_t topic = 0;
   PartitionId partition;
   std::uint32_t max_bytes = 0;
   LeaderEpoch current_leader_epoch;
 };
 
-/// The partitions of one fetch, in the order in which they are served. Outlives its place in
-/// FetchSessions while a fetch works on it.
+/// The partitions of one fetch, in the order of serving. May outlive its entry in FetchSessions
+/// while a fetch uses it.
 class ServedFetchSession {
  public:
-  /// The name before version 13, the id from there on; the other one is empty.
+  /// The name before version 13, the id from version 13 on; the other one is empty.
   struct Topic {
     std::string name;
     TopicId id;
     friend auto operator<=>(const Topic&, const Topic&) = default;
   };
-  /// What a session's client was last told of a partition. none: nothing yet, or an error.
+  /// The values for a partition that the client was last sent. Both are none before the first ones,
+  /// and after an error.
   struct Told {
     Offset high_watermark;
     Offset log_start;
@@ -51,7 +52,7 @@ class ServedFetchSession {
 
   [[nodiscard]] bool by_id() const { return by_id_; }
   [[nodiscard]] std::size_t size() const { return is_lasting_ ? order_.size() : entries_.size(); }
-  /// The place of the entry that is served as the nth.
+  /// The index of the entry that is served as the nth.
   [[nodiscard]] std::uint32_t place(std::size_t n) const {
     return is_lasting_ ? order_[n] : static_cast<std::uint32_t>(n);
   }
@@ -60,16 +61,17 @@ class ServedFetchSession {
   [[nodiscard]] const Topic& topic(const FetchEntry& entry) const {
     return topics_[entry.topic].topic;
   }
-  /// Of lasting sessions.
+  /// Only for lasting sessions.
   [[nodiscard]] Told& told(std::uint32_t place) { return told_[place]; }
   [[nodiscard]] const Told& told(std::uint32_t place) const { return told_[place]; }
   [[nodiscard]] bool is_lasting() const { return is_lasting_; }
 
-  /// Adds what the request names, or changes it.
+  /// Adds or changes the partitions that the request names.
   void update(const wire::FetchRequest& request);
   void forget(const wire::FetchRequest& request);
   void check_invariants() const;
-  /// These were served, in the order of their places: the others come first next time.
+  /// Moves served partitions to the end, so that the others come first next time. `served`: their
+  /// indexes, in the order of serving.
   void move_to_end(const std::vector<std::uint32_t>& served);
 
  private:
@@ -86,12 +88,12 @@ class ServedFetchSession {
   std::uint32_t use_topic(Topic topic);
   void leave_topic(std::uint32_t topic);
   std::uint32_t add(Key key);
-  /// Nothing is added to it any more, and no client is told twice.
+  /// Makes this a session of a single request, and frees the data that only lasting ones need.
   void settle();
 
   bool by_id_;
-  /// Entries keep their places; those of forgotten ones are used again. A session that serves one
-  /// request has nothing but the entries, in their order.
+  /// Entries keep their indexes; those of forgotten partitions are used again. A session of a
+  /// single request has only the entries, in their order.
   std::vector<FetchEntry> entries_;
   std::vector<UsedTopic> topics_;
   std::vector<Told> told_;
@@ -107,11 +109,11 @@ class ServedFetchSession {
   std::size_t counted_ = 0;
 };
 
-/// Remembers what clients fetch, so that a request names only what changes (KIP-227). When all
-/// places are taken, a session that was not used for a while is given up for a new one; its client
-/// is told that it is not found and begins anew.
+/// Stores the partitions that clients fetch, so that a request names only changes (KIP-227). If all
+/// places are taken, a new session evicts one that was not used for a while. Its client gets
+/// fetch_session_id_not_found and begins again.
 ///
-/// Decides; owns nothing of the network and reads no clock.
+/// Decides; owns no connection and reads no clock.
 class FetchSessions {
  public:
   struct Options {
@@ -120,11 +122,11 @@ class FetchSessions {
     Duration eviction_age = std::chrono::minutes(2);
   };
   struct Begun {
-    /// Not 0: the answer, and nothing else.
+    /// If it is not 0, it is the whole answer.
     std::int16_t error = 0;
-    /// To be answered; 0: no session.
+    /// The id in the answer; 0: no session.
     std::int32_t session_id = 0;
-    /// Only what changed is answered.
+    /// Only changes are answered.
     bool is_incremental = false;
     std::shared_ptr<ServedFetchSession> session;
   };

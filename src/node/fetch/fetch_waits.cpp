@@ -10,7 +10,7 @@ namespace dohle::node {
 
 namespace {
 
-// A list keeps that much room when those that waited are gone.
+// A list of at most this capacity is not shrunk.
 constexpr std::size_t kept_waits = 64;
 
 }  // namespace
@@ -73,7 +73,7 @@ void FetchWaits::enlist(FetchWait& wait) {
   DOHLE_ASSERT(pairs_ <= options_.max_pairs, "more pairs wait than are allowed");
   wait.looks_by_itself = wait.partitions.size() > options_.max_pairs - pairs_;
   if (wait.looks_by_itself) {
-    wait.partitions = std::vector<PartitionRef>();  // `{}` would keep the room
+    wait.partitions = std::vector<PartitionRef>();  // `{}` would keep the capacity
     wait.seen = wait.fetch->seen();
     wait.looker = lookers_.insert(lookers_.end(), &wait);
     return look_later();
@@ -94,7 +94,7 @@ void FetchWaits::enlist(FetchWait& wait) {
   }
 }
 
-// The last one of a partition takes the place that becomes free.
+// The last wait of a partition moves to the place that becomes free.
 void FetchWaits::delist(FetchWait& wait) {
   if (wait.looks_by_itself) {
     if (next_look_ == wait.looker) ++next_look_;
@@ -124,7 +124,7 @@ void FetchWaits::on_deadline(const Id& id) {
   attempt(due, true);
 }
 
-// --- those that their partitions point at
+// --- waits that partitions refer to
 
 void FetchWaits::advanced(Partition& partition, std::size_t bytes) {
   for (const auto& [slot, index] : partition.waits) {
@@ -140,7 +140,7 @@ void FetchWaits::changed(Partition& partition) {
   for (const auto& [slot, index] : partition.waits) make_ready(*slots_[slot]);
 }
 
-// Tried at the end of the turn, so that one answer takes all that a turn brings.
+// Tried at the end of the turn, so that one answer has all new records of the turn.
 void FetchWaits::make_ready(FetchWait& wait) {
   if (std::exchange(wait.is_ready, true)) return;
   ready_.push_back(wait.id);
@@ -177,9 +177,9 @@ void FetchWaits::after_ready(Task task) {
   after_ready_.push_back(std::move(task));
 }
 
-// --- those that look by themselves
+// --- waits that are checked at intervals
 
-// A round begins 100 ms after the last one began, or once that one is through.
+// A round begins 100 ms after the start of the last one, or at its end if that is later.
 void FetchWaits::look_later() {
   if (is_looking_ || look_timer_ != 0 || lookers_.empty()) return;
   const TimePoint next = std::max(loop_.tick().mono, round_began_ + options_.look_interval);
@@ -215,7 +215,7 @@ void FetchWaits::look_at(FetchWait& wait) {
 
 // --- ends
 
-// Its answer may close its connection, which forgets it.
+// The answer may close the connection, which removes the wait.
 void FetchWaits::attempt(Waits::iterator wait, bool is_last) {
   const Id id = wait->first;
   std::unique_ptr<WaitingFetch> fetch = std::move(wait->second->fetch);

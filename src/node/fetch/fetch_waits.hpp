@@ -12,14 +12,14 @@
 
 namespace dohle::node {
 
-/// A fetch that found too little: what FetchWaits asks of it until it is answered.
+/// A fetch that waits for more records. FetchWaits calls it until it is answered.
 class WaitingFetch {
  public:
-  /// Of all its partitions together. Two of them tell what happened in between.
+  /// Sums over all its partitions. The difference of two shows the changes in between.
   struct Seen {
     /// Bytes that became visible to consumers.
     std::uint64_t visible_bytes = 0;
-    /// Other changes, as of FetchWaits::changed.
+    /// Calls of FetchWaits::changed.
     std::uint64_t changes = 0;
   };
 
@@ -28,39 +28,39 @@ class WaitingFetch {
   WaitingFetch(const WaitingFetch&) = delete;
   WaitingFetch& operator=(const WaitingFetch&) = delete;
 
-  /// Looks whether it has enough; answers then, or whatever there is when `is_last`. Returns the
-  /// bytes that it still lacks; 0: answered.
+  /// Answers if there are enough bytes, or with the available ones if `is_last`. Returns the number
+  /// of missing bytes; 0: answered.
   virtual std::size_t attempt(bool is_last) = 0;
   [[nodiscard]] virtual Seen seen() const = 0;
 };
 
-/// Its place among those that wait. Its partitions point at it.
+/// The entry of a waiting fetch. Its partitions refer to it.
 struct FetchWait {
   std::pair<std::uint64_t, std::uint64_t> id;  // connection, number
-  /// Null while it is attempted.
+  /// Null during an attempt.
   std::unique_ptr<WaitingFetch> fetch;
   std::vector<PartitionRef> partitions;
-  /// Its place in the `waits` of each.
+  /// Its index in the `waits` of each partition.
   std::vector<std::uint32_t> places;
   std::size_t bytes_missing = 0;
   TimePoint deadline = never;
   TimerId timer = 0;
-  /// What PartitionWait calls it by.
+  /// Its number in PartitionWait.
   std::uint32_t slot = 0;
   bool is_ready = false;
-  /// Its partitions do not point at it: it looks by itself now and then.
+  /// Its partitions do not refer to it. It is checked at intervals instead.
   bool looks_by_itself = false;
-  /// Then: what it saw the last time, and its place among those that look.
+  /// Set if it is checked at intervals: the state at its last check, and its place in `lookers_`.
   WaitingFetch::Seen seen;
   std::list<FetchWait*>::iterator looker;
 };
 
-/// Fetches that found too little and wait for more, each at most until its deadline. It is looked
-/// at again only once its partitions together have become visible by as many bytes as it lacks.
+/// Fetches that wait for more records, each until its deadline at most. A fetch is tried again only
+/// once its partitions together have as many more visible bytes as it lacks.
 ///
-/// A wait of a hundred partitions is a hundred pairs. Above the bound on pairs a fetch waits on its
-/// timer alone, and looks every 100 ms whether there is enough. Ready fetches are answered, and
-/// the others look, as many in a turn of the loop as it has time for.
+/// A wait for a hundred partitions is a hundred pairs. Above the bound on pairs, the partitions of
+/// a fetch do not refer to it, and it is checked every 100 ms. Each turn of the loop answers ready
+/// fetches, and checks others, as long as it has time.
 class FetchWaits {
  public:
   struct Options {
@@ -74,25 +74,25 @@ class FetchWaits {
   FetchWaits(const FetchWaits&) = delete;
   FetchWaits& operator=(const FetchWaits&) = delete;
 
-  /// No further fetch may wait: answer it with what there is.
+  /// Whether no more fetches may wait. They are then answered with the available records.
   [[nodiscard]] bool is_full() const { return waits_.size() >= options_.max_waits; }
   void add(std::uint64_t connection, std::vector<PartitionRef> partitions,
            std::size_t bytes_missing, TimePoint deadline, std::unique_ptr<WaitingFetch> fetch);
-  /// Consumers of the partition see that many bytes more.
+  /// `bytes` more bytes of the partition became visible to consumers.
   void advanced(Partition& partition, std::size_t bytes);
-  /// Something else changed: fetches that wait for the partition look again.
+  /// There was another change: fetches that wait for the partition are tried again.
   void changed(Partition& partition);
   /// Runs `task` once the ready fetches have been tried, or as many as a turn has time for; at once
-  /// if none is ready. So a waiting fetch is answered before the producer of its records.
+  /// if none is ready. A waiting fetch is thus answered before the producer of its records.
   void after_ready(Task task);
-  /// The connection is gone.
+  /// Removes the waits of a closed connection.
   void forget(std::uint64_t connection);
-  /// Everybody gets what there is.
+  /// Answers all fetches with the available records.
   void answer_all();
   [[nodiscard]] std::size_t size() const { return waits_.size(); }
   /// Asserts the conditions that hold between two turns.
   void check_invariants() const;
-  /// Pairs of a wait and a partition that points at it.
+  /// Pairs of a wait and a partition that refers to it.
   [[nodiscard]] std::size_t pairs() const { return pairs_; }
 
  private:
@@ -116,12 +116,12 @@ class FetchWaits {
   Waits waits_;
   std::uint64_t last_number_ = 0;
   std::size_t pairs_ = 0;
-  /// By their slots; null: free.
+  /// By slot; null if it is free.
   std::vector<FetchWait*> slots_;
   std::vector<std::uint32_t> free_slots_;
   std::vector<Id> ready_;
   std::vector<Task> after_ready_;
-  /// Those that look by themselves, and the next of them in this round.
+  /// Fetches that are checked at intervals, and the next of them in this round.
   std::list<FetchWait*> lookers_;
   std::list<FetchWait*>::iterator next_look_;
   TimePoint round_began_{};

@@ -71,7 +71,7 @@ class Partition {
   /// PlaceWatch has its file on the list of this second.
   bool is_watched = false;
   std::vector<PartitionWait> waits;
-  /// As of FetchWaits::changed.
+  /// Calls of FetchWaits::changed.
   std::uint64_t changes = 0;
   /// The logged reason why it keeps old records. Empty if there is none or it was not logged.
   std::string told_of_retention;
