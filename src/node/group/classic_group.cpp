@@ -11,7 +11,7 @@ namespace dohle::node {
 
 namespace {
 
-// As java.util.UUID prints it, which is what tools and people know from Apache Kafka's member ids.
+// The format of java.util.UUID, as in the member ids of Apache Kafka.
 std::string random_uuid(Random& random) {
   static constexpr std::string_view digits = "0123456789abcdef";
   std::string text;
@@ -25,7 +25,7 @@ std::string random_uuid(Random& random) {
   return text;
 }
 
-// At the end of a character, as UTF-8 has them.
+// The longest prefix of at most `max_bytes` that ends between two UTF-8 characters.
 std::string_view beginning_of(std::string_view text, std::size_t max_bytes) {
   if (text.size() <= max_bytes) return text;
   std::size_t end = max_bytes;
@@ -42,7 +42,7 @@ std::size_t metadata_bytes(std::string_view client_id,
   return bytes;
 }
 
-// Beside the bytes of texts: nodes of maps, the ends of strings, what waits for an answer.
+// Memory besides the bytes of texts: map nodes, ends of strings, waiting requests.
 constexpr std::size_t member_overhead = 512, protocol_overhead = 128, group_overhead = 1'024;
 constexpr std::size_t min_counted_bytes = 1'024;
 
@@ -96,7 +96,7 @@ ClassicGroup ClassicGroup::restored(std::string id, GroupOptions options,
   ClassicGroup group(std::move(id), options, stored.current_state_timestamp);
   group.generation_ = stored.generation;
   group.protocol_type_ = stored.protocol_type;
-  // Up to 0.1.0 a rewritten log may hold a rebalance that had not ended.
+  // A log that 0.1.0 or an earlier version rewrote may hold an unfinished rebalance.
   if (stored.members.empty() || !stored.protocol) return group;
   group.protocol_ = stored.protocol;
   group.leader_ = stored.leader.value_or("");
@@ -125,7 +125,7 @@ wire::GroupMetadataValue ClassicGroup::to_stored() const {
   stored.protocol_type = protocol_type_;
   stored.generation = generation_;
   stored.current_state_timestamp = state_since_;
-  // Of a rebalance that a crash interrupts nothing holds: its members have to join again.
+  // An unfinished rebalance is not stored: after a crash its members have to join again.
   if (state_ != State::stable) return stored;
   stored.protocol = protocol_;
   stored.leader = leader_.empty() ? std::nullopt : std::optional(leader_);
@@ -205,7 +205,7 @@ void ClassicGroup::join(JoinRequest request, ReplyTo to, Now now, Random& random
   }
 }
 
-// What a member told before makes room for what it tells now.
+// The earlier metadata of the joining member do not count, since the new ones replace them.
 bool ClassicGroup::has_room_for(const JoinRequest& request) const {
   std::size_t bytes = metadata_bytes(request.client_id, request.protocols);
   std::string_view known = request.member_id;
@@ -256,7 +256,7 @@ void ClassicGroup::join_known(JoinRequest& request, ReplyTo to, Now now, Classic
                             ? is_unchanged
                             : state_ == State::stable && is_unchanged && member.id != leader_;
   if (may_keep) {
-    // Its earlier answer was lost: the same generation once more.
+    // The earlier answer was lost, so the member gets the same generation again.
     restart_session(member, now.mono);
     out.push_back(joined(member, to));
     return;
@@ -264,7 +264,7 @@ void ClassicGroup::join_known(JoinRequest& request, ReplyTo to, Now now, Classic
   rejoin(member, request, to, now, out);
 }
 
-// An instance came back without remembering its member id: it takes over its place under a new one.
+// An instance that lost its member id gets its place back under a new id.
 void ClassicGroup::replace_static(const std::string& old_id, std::string new_id,
                                   JoinRequest& request, ReplyTo to, Now now,
                                   ClassicGroupActions& out) {
@@ -293,13 +293,13 @@ void ClassicGroup::replace_static(const std::string& old_id, std::string new_id,
     member.awaiting_join = to;
     return rebalance_or_go_on(now, out);
   }
-  // Nothing changes for the others, so nobody has to rejoin.
+  // Nothing changes for the other members, so they need not rejoin.
   out.push_back(StoreGroup{id_});
   AnswerJoin answer = joined(member, to);
   if (was_leader && request.can_skip_assignment) {
     answer.skip_assignment = true;
   } else if (was_leader) {
-    // Older clients would assign anew when told that they lead.
+    // Older clients would assign again if the answer named them as leader.
     answer.leader = old_id;
     answer.members.clear();
   }
@@ -331,7 +331,8 @@ void ClassicGroup::rejoin(Member& member, JoinRequest& request, ReplyTo to, Now 
   rebalance_or_go_on(now, out);
 }
 
-// The newest request of a member counts; one that waited before it is told to look again.
+// The newest request of a member counts. An earlier one that still waits is answered with
+// rebalance_in_progress.
 void ClassicGroup::update(Member& member, JoinRequest& request, ReplyTo to,
                           ClassicGroupActions& out) {
   member.protocols = std::move(request.protocols);
@@ -405,14 +406,14 @@ void ClassicGroup::complete_join(Now now, ClassicGroupActions& out) {
   }
   if (members_.empty()) return become_empty(now, out);
   if (!elect_joined_leader()) {
-    // Only static members, and none of them has come: they keep their places.
+    // There are only static members, and none has joined: they keep their places.
     rebalance_deadline_ = now.mono + longest_rebalance_timeout();
     return;
   }
   begin_generation(now, out);
 }
 
-// False when nobody has joined.
+// False if no member has joined.
 bool ClassicGroup::elect_joined_leader() {
   const auto leader = members_.find(leader_);
   if (leader != members_.end() && leader->second.awaiting_join != 0) return true;
@@ -601,7 +602,7 @@ void ClassicGroup::on_time(Now now, ClassicGroupActions& out) {
   if (members_deadline_ <= now.mono) expire_members(now, out);
 }
 
-// More members may come while the group is young, until the rebalance timeout at most.
+// Extends the delay while members join, until the rebalance timeout at most.
 void ClassicGroup::end_initial_delay(Now now, ClassicGroupActions& out) {
   if (std::exchange(joined_during_delay_, false) && delay_left_.count() > 0) {
     const auto more = std::min(options_.initial_rebalance_delay, delay_left_);
@@ -614,7 +615,7 @@ void ClassicGroup::end_initial_delay(Now now, ClassicGroupActions& out) {
   complete_join_if_all_came(now, out);
 }
 
-// Members that joined this generation and never asked for their assignment.
+// Removes members that joined this generation but never asked for their assignment.
 void ClassicGroup::expire_unsynced(Now now, ClassicGroupActions& out) {
   rebalance_deadline_ = never;
   const auto gone = std::exchange(unsynced_, {});
@@ -633,7 +634,7 @@ void ClassicGroup::expire_members(Now now, ClassicGroupActions& out) {
   for (auto member = members_.begin(); member != members_.end();) {
     const auto here = member++;
     Member& who = here->second;
-    // Who waits for an answer of ours is alive as far as we know.
+    // A member that waits for an answer counts as alive, except for a new one that waits to join.
     const bool is_waiting = (who.awaiting_join != 0 && !who.is_new) || who.awaiting_sync != 0;
     if (who.expires_at <= now.mono && is_waiting) restart_session(who, now.mono);
     if (who.expires_at <= now.mono) remove_member(here, broker_error::unknown_member_id, out);
@@ -643,7 +644,7 @@ void ClassicGroup::expire_members(Now now, ClassicGroupActions& out) {
   if (members_.size() + pending_.size() < before) rebalance_after_leaving(now, out);
 }
 
-// --- small things
+// --- protocols and sessions
 
 bool ClassicGroup::accepts_protocols(const JoinRequest& request) const {
   if (request.protocols.empty() || request.protocol_type.empty()) return false;
@@ -701,7 +702,7 @@ bool ClassicGroup::is_blank() const {
          protocol_type_.empty();
 }
 
-// --- what always holds
+// --- invariants
 
 void ClassicGroup::check_invariants() const {
   check_places();

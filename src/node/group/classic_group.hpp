@@ -19,7 +19,7 @@
 
 namespace dohle::node {
 
-/// Names a request that waits for its answer; the driver knows which.
+/// Identifies a waiting request. The driver maps it to the request.
 using ReplyTo = std::uint64_t;
 
 struct GroupProtocol {
@@ -29,7 +29,7 @@ struct GroupProtocol {
 
 struct JoinRequest {
   std::string group_id;
-  /// Empty: a newcomer.
+  /// Empty for a new member.
   std::string member_id;
   /// Static membership (KIP-345).
   std::optional<std::string> instance_id;
@@ -40,7 +40,7 @@ struct JoinRequest {
   std::vector<GroupProtocol> protocols;
   std::chrono::milliseconds session_timeout{};
   std::chrono::milliseconds rebalance_timeout{};
-  /// A newcomer is told its id first and joins with it (KIP-394).
+  /// A new member first gets its id in an error answer and then joins with it (KIP-394).
   bool needs_known_member_id = false;
   /// A returning static leader may be told to skip the assignment (KIP-814).
   bool can_skip_assignment = false;
@@ -53,7 +53,7 @@ struct SyncRequest {
   std::optional<std::string> instance_id;
   std::optional<std::string> protocol_type;
   std::optional<std::string> protocol;
-  /// The leader's decision: who gets what.
+  /// The leader's assignments, by member id.
   std::map<std::string, Slice> assignments;
 };
 
@@ -63,7 +63,7 @@ struct JoinedMember {
   Slice metadata;
 };
 
-// What is to be done, in this order. Answers behind a StoreGroup wait until that is durable.
+// The actions of a group, in their order. Answers after a StoreGroup wait until that is durable.
 
 struct AnswerJoin {
   ReplyTo to = 0;
@@ -74,7 +74,7 @@ struct AnswerJoin {
   std::optional<std::string> protocol;
   std::string leader;
   bool skip_assignment = false;
-  /// For the leader alone.
+  /// Only for the leader.
   std::vector<JoinedMember> members;
 };
 struct AnswerSync {
@@ -85,7 +85,7 @@ struct AnswerSync {
   Slice assignment;
 };
 
-/// Answers that say no, or with `none` the beginning of one that says yes.
+/// An answer with an error, or with `none` the start of a successful one.
 [[nodiscard]] AnswerJoin refused_join(ReplyTo to, std::string member_id, std::int16_t error);
 [[nodiscard]] AnswerSync refused_sync(ReplyTo to, std::int16_t error);
 struct StoreGroup {
@@ -95,15 +95,17 @@ using ClassicGroupAction = std::variant<AnswerJoin, AnswerSync, StoreGroup>;
 using ClassicGroupActions = std::vector<ClassicGroupAction>;
 
 struct GroupOptions {
-  /// A first rebalance waits that long for more members (group.initial.rebalance.delay.ms).
+  /// Default: 0. Time that a first rebalance waits for more members
+  /// (group.initial.rebalance.delay.ms).
   std::chrono::milliseconds initial_rebalance_delay{0};
   std::size_t max_members = limits::max_group_members;
-  /// What all members tell together, client ids included.
+  /// Default: limits::max_group_metadata_bytes. Maximum size of all members' metadata and client
+  /// ids together.
   std::size_t max_metadata_bytes = limits::max_group_metadata_bytes;
 };
 
-/// Membership of one classic group: who is in, who leads, which generation it is, and who waits.
-/// The rules are Apache Kafka's (KIP-62, 345, 394, 559, 814).
+/// Membership of one classic group: its members, leader, generation and waiting requests. The rules
+/// are Apache Kafka's (KIP-62, 345, 394, 559, 814).
 ///
 /// Decides; owns no connection and reads no clock. Every waiting request is answered exactly once.
 class ClassicGroup {
@@ -126,14 +128,14 @@ class ClassicGroup {
     Slice assignment;
     ReplyTo awaiting_join = 0;
     ReplyTo awaiting_sync = 0;
-    /// Has never seen a rebalance end.
+    /// It has not completed a rebalance yet.
     bool is_new = false;
     TimePoint expires_at = never;
   };
   using Members = std::map<std::string, Member, std::less<>>;
 
   ClassicGroup(std::string id, GroupOptions options, Timestamp now);
-  /// As it was stored; members have their session timeouts from now on.
+  /// A group from its stored state. The session timeouts of its members start now.
   static ClassicGroup restored(std::string id, GroupOptions options,
                                const wire::GroupMetadataValue& stored, Now now);
 
@@ -144,18 +146,18 @@ class ClassicGroup {
   [[nodiscard]] const std::optional<std::string>& protocol() const { return protocol_; }
   [[nodiscard]] const std::string& leader() const { return leader_; }
   [[nodiscard]] const Members& members() const { return members_; }
-  /// Since when it has been in this state.
+  /// The time at which it entered this state.
   [[nodiscard]] Timestamp state_since() const { return state_since_; }
-  /// Nobody has ever been in it, and nobody is about to.
+  /// Whether it never had a member, and no new member is about to join.
   [[nodiscard]] bool is_blank() const;
   [[nodiscard]] wire::GroupMetadataValue to_stored() const;
-  /// About as many bytes as it takes of the node's memory. A member counts with 1 KiB at least for
-  /// what it tells, and for what it is assigned: so much of it can always be replaced.
+  /// Approximate memory use in bytes. Metadata and assignment of a member each count as at least 1
+  /// KiB, so that up to this size they can always be replaced.
   [[nodiscard]] std::size_t memory_bytes() const;
-  /// How many more it takes once this member has joined, or once these are assigned.
+  /// Additional bytes after this member has joined, or after these assignments.
   [[nodiscard]] std::size_t growth_by(const JoinRequest& request) const;
   [[nodiscard]] std::size_t growth_by(const SyncRequest& request) const;
-  /// What a member told under the chosen protocol.
+  /// The metadata of a member under the chosen protocol.
   [[nodiscard]] Slice metadata_of(const Member& member) const;
 
   void join(JoinRequest request, ReplyTo to, Now now, Random& random, ClassicGroupActions& out);
@@ -164,24 +166,25 @@ class ClassicGroup {
   [[nodiscard]] std::int16_t heartbeat(std::string_view member_id,
                                        const std::optional<std::string>& instance_id,
                                        Generation generation, TimePoint now);
-  /// Takes out one member, by its id or, with an empty one, by its instance id. Returns an error
-  /// code. `rebalance_after_leaving` follows once all of a request are out.
+  /// Removes one member, by its id, or by its instance id if the id is empty. Returns an error
+  /// code. After the last member of a request the caller calls `rebalance_after_leaving`.
   [[nodiscard]] std::int16_t leave(std::string_view member_id,
                                    const std::optional<std::string>& instance_id,
                                    ClassicGroupActions& out);
   void rebalance_after_leaving(Now now, ClassicGroupActions& out);
-  /// Whether a commit from there is welcome; it counts as a heartbeat. Returns an error code.
+  /// Whether this sender may commit. The check counts as a heartbeat. Returns an error code.
   [[nodiscard]] std::int16_t check_commit(std::string_view member_id,
                                           const std::optional<std::string>& instance_id,
                                           Generation generation, TimePoint now);
-  /// The group could not be stored: the assignment is void, and members have to join again.
+  /// The group could not be stored. Its assignment becomes invalid, and members have to join again.
   void store_failed(Now now, ClassicGroupActions& out);
 
-  /// When on_time is due: never later than the first deadline, sometimes earlier.
+  /// When to call on_time: never after the first deadline, sometimes earlier.
   [[nodiscard]] TimePoint next_deadline() const;
   void on_time(Now now, ClassicGroupActions& out);
 
-  /// Ends the process when it contradicts itself. For tests and the simulation, after each event.
+  /// Ends the process if the state contradicts itself. For tests and the simulation, after each
+  /// event.
   void check_invariants() const;
 
  private:
@@ -232,13 +235,13 @@ class ClassicGroup {
   std::string leader_;
   Members members_;
   std::map<std::string, std::string, std::less<>> static_members_;  // instance id to member id
-  std::map<std::string, TimePoint, std::less<>> pending_;  // ids given out, not yet joined with
-  std::set<std::string, std::less<>> unsynced_;            // of this generation
+  std::map<std::string, TimePoint, std::less<>> pending_;  // assigned ids that have not joined yet
+  std::set<std::string, std::less<>> unsynced_;            // members of this generation
   TimePoint rebalance_deadline_ = never;                   // for all to join, or all to sync
   bool in_initial_delay_ = false;
   bool joined_during_delay_ = false;
   std::chrono::milliseconds delay_left_{0};
-  TimePoint members_deadline_ = never;  // no session ends before
+  TimePoint members_deadline_ = never;  // no session ends earlier
 };
 
 [[nodiscard]] std::string_view to_string(ClassicGroup::State state);

@@ -37,7 +37,7 @@ void refuse(ReplyTo to, std::string member_id, std::int16_t error, ClassicGroupA
   out.push_back(std::move(answer));
 }
 
-// Nodes of maps, and the ends of strings.
+// Map nodes, and ends of strings.
 constexpr std::size_t offset_overhead = 192;
 
 std::size_t counted(const GroupCoordinator::OffsetKey& at, const CommittedOffset& committed) {
@@ -87,7 +87,7 @@ GroupCoordinator::StagedOffsets::iterator GroupCoordinator::erase_staged(
   return entry.staged.erase(at);
 }
 
-// The group has changed, but for its offsets.
+// To be called after a change of the group, except of its offsets.
 void GroupCoordinator::count(Entry& entry) {
   state_bytes_ -= entry.bytes;
   entry.bytes = entry.group.memory_bytes();
@@ -122,7 +122,7 @@ std::size_t GroupCoordinator::growth_by_offset(const std::string& group, const s
   return bytes > before ? bytes - before : 0;
 }
 
-// A join that was refused leaves no group behind.
+// Erases a group without any state, as after a refused join.
 void GroupCoordinator::erase_if_blank(const std::string& group) {
   const auto found = groups_.find(group);
   const Entry& entry = found->second;
@@ -139,7 +139,7 @@ void GroupCoordinator::restore(StoredRecord record, Now now) {
     if (found == groups_.end()) return;
     const auto known = found->second.offsets.find({offset->topic, offset->partition});
     if (known != found->second.offsets.end()) erase_offset(found->second, known);
-    // A group without a record of its own exists through its offsets.
+    // A group without a record of its own exists only while it has offsets.
     if (found->second.offsets.empty() && found->second.group.protocol_type().empty()) erase(found);
     return;
   }
@@ -249,7 +249,7 @@ void GroupCoordinator::stage(const std::string& group, const std::string& topic,
   Staged& staged = at->second;
   if (!is_new) state_bytes_ -= counted(at->first, staged.newest);
   if (!is_new && is_forgotten(topic, staged.newest)) {
-    // Its record lies in the log, and this one's may never get there.
+    // Its record is in the log, and the new one may never get there: forget_some has to find it.
     commit(entry, topic, partition, std::move(staged.newest));
     staged = {};
   }
@@ -314,8 +314,8 @@ bool GroupCoordinator::visit_after(std::string& last, std::size_t max,
 
 namespace {
 
-// Encoding fails for names and metadata that were refused before; what cannot be encoded was never
-// stored and needs no tombstone.
+// Encoding fails only for names and metadata that were refused before. They were never stored and
+// need no tombstone.
 void add(Result<GroupRecord> record, std::vector<GroupRecord>& records) {
   if (record) records.push_back(*std::move(record));
 }
@@ -334,7 +334,7 @@ std::int16_t GroupCoordinator::remove(const std::string& group, std::vector<Grou
   }
   add(group_tombstone(group), records);
   erase(found);
-  ++round_;  // what is under way is not for the next group of that name
+  ++round_;  // staged offsets are not for the next group of that name
   return broker_error::none;
 }
 
@@ -342,7 +342,7 @@ void GroupCoordinator::forget(std::string topic) {
   forgotten_.insert_or_assign(std::move(topic), ++round_);
 }
 
-/// Of each group: the group, its staged offsets, its offsets, its end.
+/// Visits of each group: the group, its staged offsets, its offsets, its end.
 template <class Groups, class Visit>
 bool GroupCoordinator::walk(Groups& groups, Place& place, std::size_t max, Visit&& visit) {
   using Part = Place::Part;
@@ -389,13 +389,13 @@ bool GroupCoordinator::forget_some(Place& place, std::size_t max,
     void group(const std::string&, Entry&) {}
     void staged(const std::string& id, Entry& entry, StagedOffsets::iterator at) {
       if (!self.is_forgotten(at->first.first, at->second.newest)) return;
-      // Its record lies in the log already.
+      // Its record is already in the log.
       add(offset_tombstone(id, at->first.first, at->first.second), records);
       self.erase_staged(entry, at);
     }
     void offset(const std::string& id, Entry& entry, Offsets::iterator at) {
       if (!self.is_forgotten(at->first.first, at->second)) return;
-      // The same name may have been committed for the next topic.
+      // An offset for the next topic of that name may be staged.
       if (!entry.staged.contains(at->first)) {
         add(offset_tombstone(id, at->first.first, at->first.second), records);
       }
@@ -411,7 +411,7 @@ bool GroupCoordinator::forget_some(Place& place, std::size_t max,
 bool GroupCoordinator::is_expired(const Entry& entry, const CommittedOffset& committed,
                                   Timestamp now) const {
   if (entry.group.state() != ClassicGroup::State::empty) return false;
-  // A group that had members counts from when the last of them left.
+  // If the group had members, the time counts from when the last of them left.
   const Timestamp since = entry.group.protocol_type().empty()
                               ? committed.committed_at
                               : std::max(committed.committed_at, entry.group.state_since());
@@ -506,11 +506,12 @@ Result<bool> GroupCoordinator::snapshot_some(Place& place, std::size_t max,
         fault = record.error();
       }
     }
-    // A group that never had members exists through its offsets.
+    // A group that never had members has no record of its own.
     void group(const std::string&, const Entry& entry) {
       if (!entry.group.protocol_type().empty()) take(group_record(entry.group));
     }
-    // What becomes durable while the walk is in the group's other offsets is written before.
+    // Staged offsets come before committed ones, since they may become durable while the walk
+    // visits the committed ones.
     void staged(const std::string& id, const Entry&, StagedOffsets::const_iterator at) {
       if (self.is_forgotten(at->first.first, at->second.newest)) return;
       take(offset_record(id, at->first.first, at->first.second, at->second.newest));

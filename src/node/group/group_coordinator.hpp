@@ -19,17 +19,18 @@
 namespace dohle::node {
 
 /// All groups of the node with their members and committed offsets. Decides; its driver stores
-/// records, keeps the requests that wait, and calls `on_time`.
+/// records, keeps the waiting requests, and calls `on_time`.
 ///
-/// A group's members are one thing (today a ClassicGroup; KIP-848's groups, where the server
-/// assigns, will be another), its committed offsets a second one that does not depend on the first.
+/// A group's members are one object (today a ClassicGroup; KIP-848's groups, where the server
+/// assigns, will be another). Its committed offsets are a second one, which does not depend on the
+/// first.
 class GroupCoordinator {
  public:
   using OffsetKey = std::pair<std::string, PartitionId>;
   using Offsets = std::map<OffsetKey, CommittedOffset>;
 
-  /// Where a walk over all groups and their offsets goes on. Groups and offsets may come and go
-  /// between its pieces.
+  /// The position of a walk over all groups and their offsets. Groups and offsets may be added and
+  /// removed between its pieces.
   struct Place {
     enum class Part : std::uint8_t { group, staged, offsets };
     std::string group;
@@ -47,7 +48,7 @@ class GroupCoordinator {
   /// `random` outlives the coordinator.
   GroupCoordinator(Options options, Random& random) : options_(options), random_(&random) {}
 
-  // What was stored, at the start, in the order of the log.
+  // Takes a stored record. Called at the start, in the order of the log.
   void restore(StoredRecord record, Now now);
 
   void join(JoinRequest request, ReplyTo to, Now now, ClassicGroupActions& out);
@@ -59,24 +60,24 @@ class GroupCoordinator {
     std::string member_id;
     std::optional<std::string> instance_id;
   };
-  /// One error code for each leaver. Errors of the whole: `group_error`.
+  /// Returns one error code for each leaver. `group_error`: the error of the whole request.
   [[nodiscard]] std::vector<std::int16_t> leave(const std::string& group,
                                                 const std::vector<Leaver>& leavers, Now now,
                                                 std::int16_t& group_error,
                                                 ClassicGroupActions& out);
 
-  /// Whether the group takes offsets from there, though it need not exist when the commit is not a
-  /// member's. Returns an error code.
+  /// Whether this sender may commit offsets of the group. The group need not exist, unless the
+  /// sender is a member. Returns an error code.
   [[nodiscard]] std::int16_t check_commit(const std::string& group, std::string_view member_id,
                                           const std::optional<std::string>& instance_id,
                                           Generation generation, Now now);
-  /// What all groups together take of the node's memory.
+  /// Memory use of all groups together, in bytes.
   [[nodiscard]] std::size_t state_bytes() const { return state_bytes_; }
   [[nodiscard]] std::size_t max_state_bytes() const { return options_.max_state_bytes; }
   [[nodiscard]] bool has_room_for(std::size_t growth) const {
     return growth == 0 || growth + state_bytes_ <= options_.max_state_bytes;
   }
-  /// How many more it will be.
+  /// Additional bytes that the request, group or offset would need.
   [[nodiscard]] std::size_t growth_by(const JoinRequest& request) const;
   [[nodiscard]] std::size_t growth_by(const SyncRequest& request) const;
   [[nodiscard]] std::size_t growth_by_group(const std::string& group) const;
@@ -84,47 +85,49 @@ class GroupCoordinator {
                                              PartitionId partition,
                                              const CommittedOffset& committed) const;
 
-  /// Topics are forgotten between rounds: a commit names the one it came in.
+  /// The current round. The deletion of a topic or group begins a new one. Each commit carries the
+  /// round in which it arrived.
   [[nodiscard]] std::uint64_t round() const { return round_; }
-  /// An offset was appended: until it is durable only a rewritten log has it. Makes the group if it
-  /// does not exist. `settle` follows.
+  /// Adds an offset that was appended to the log. Before it is durable, only a rewritten log
+  /// contains it. Creates the group if it does not exist. `settle` follows.
   void stage(const std::string& group, const std::string& topic, PartitionId partition,
              CommittedOffset committed);
-  /// It is durable, and from now on the committed one; or it never will be. Nothing happens when
-  /// its group or topic was deleted meanwhile.
+  /// Ends a staged offset: it becomes the committed one if `is_durable`, else it is dropped. Does
+  /// nothing if its group or topic was deleted meanwhile.
   void settle(const std::string& group, const std::string& topic, PartitionId partition,
               CommittedOffset committed, bool is_durable);
-  /// Null when there are none.
+  /// Null if there is no such group.
   [[nodiscard]] const Offsets* offsets(const std::string& group) const;
 
-  /// Null: no such group.
+  /// Null if the group does not exist.
   [[nodiscard]] const ClassicGroup* find(const std::string& group) const;
-  /// The next `max` groups behind that name, which becomes the last one's. False: there are no
-  /// more.
+  /// Visits the next `max` groups after the name `last`, and sets `last` to the last visited one.
+  /// False if there are no more.
   bool visit_after(std::string& last, std::size_t max,
                    const std::function<void(const ClassicGroup&)>& visit) const;
   [[nodiscard]] std::size_t size() const { return groups_.size(); }
 
-  /// Deletes an empty group with its offsets; `records` store that. Returns an error code.
+  /// Deletes an empty group with its offsets. `records` gets the deletions to store. Returns an
+  /// error code.
   [[nodiscard]] std::int16_t remove(const std::string& group, std::vector<GroupRecord>& records);
-  /// A topic is gone, and so are all offsets in it from now on; what is committed later is for
-  /// another topic of that name. `forget_some` removes them.
+  /// A topic was deleted: all its present offsets are invalid from now on. Later commits are for
+  /// another topic of that name. `forget_some` removes the offsets.
   void forget(std::string topic);
   [[nodiscard]] bool is_forgetting() const { return !forgotten_.empty(); }
   [[nodiscard]] bool is_forgetting(const std::string& topic) const {
     return forgotten_.contains(topic);
   }
-  /// Whether the topic of an offset in `offsets` is gone.
+  /// Whether the topic of an offset in `offsets` was deleted.
   [[nodiscard]] bool is_forgotten(const std::string& topic, const CommittedOffset& committed) const;
 
-  // Walks in pieces, of at most `max` (2 or more) groups and offsets; `records` store what changed.
-  // False: that was the last piece, and `place` is at the beginning again.
+  // Walks in pieces of at most `max` (2 or more) groups and offsets. `records` gets the changes to
+  // store. False if that was the last piece; `place` is then at the beginning again.
 
   bool forget_some(Place& place, std::size_t max, std::vector<GroupRecord>& records);
-  /// Drops offsets that nobody has used for too long, and groups of which nothing is left.
+  /// Removes offsets and empty groups that were not used for `offsets_retention`.
   bool expire_some(Timestamp now, Place& place, std::size_t max, std::vector<GroupRecord>& records);
-  /// Everything that has to be stored to have the present state, for a rewritten log. What changes
-  /// meanwhile is stored by itself, behind the walk's beginning. Errors: too_large.
+  /// Adds all records of the present state, for a rewritten log. Changes during the walk are stored
+  /// separately, after the start of the walk. Errors: too_large.
   Result<bool> snapshot_some(Place& place, std::size_t max,
                              std::vector<GroupRecord>& records) const;
 
@@ -134,17 +137,18 @@ class GroupCoordinator {
   [[nodiscard]] TimePoint next_deadline() const;
   void on_time(Now now, ClassicGroupActions& out);
 
-  /// Ends the process when it contradicts itself. For tests and the simulation, after each event.
+  /// Ends the process if the state contradicts itself. For tests and the simulation, after each
+  /// event.
   void check_invariants() const;
 
-  /// Records that a whole snapshot would hold.
+  /// Number of records in a whole snapshot.
   [[nodiscard]] std::size_t live_records() const { return offset_count_ + groups_.size(); }
 
  private:
   struct Staged {
     CommittedOffset newest;
     std::size_t count = 0;
-    /// Earlier commits are for a topic that is gone.
+    /// Commits of earlier rounds are for a deleted topic.
     std::uint64_t since_round = 0;
   };
   using StagedOffsets = std::map<OffsetKey, Staged>;
@@ -153,7 +157,7 @@ class GroupCoordinator {
     Offsets offsets;
     StagedOffsets staged;
     TimePoint deadline = never;
-    /// What its group was counted with last.
+    /// The counted bytes of the group.
     std::size_t bytes = 0;
   };
   using Entries = std::map<std::string, Entry, std::less<>>;
@@ -179,8 +183,8 @@ class GroupCoordinator {
   std::size_t offset_count_ = 0;
   std::size_t state_bytes_ = 0;
   std::uint64_t round_ = 0;
-  std::map<std::string, std::uint64_t, std::less<>> forgotten_;  // and in which round
-  std::uint64_t forgetting_ = 0;  // the round up to which the present walk forgets
+  std::map<std::string, std::uint64_t, std::less<>> forgotten_;  // topic to round
+  std::uint64_t forgetting_ = 0;  // last round that the current walk removes
 };
 
 }  // namespace dohle::node

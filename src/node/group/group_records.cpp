@@ -36,8 +36,8 @@ Error damaged(const Error& why) {
   return Error::storage(Errc::damaged, "a group's record: " + std::string(why.message()));
 }
 
-/// Reads a value. One of a later version was written by a later Apache Kafka or Dohle, for nothing
-/// that can be passed over: the key is of a known kind.
+/// Reads a value. A later version is an error: the key is of a known kind, so the record must not
+/// be skipped.
 template <class Value>
 Result<Value> read_value(const Slice& value) {
   auto read = wire::decode_versioned<Value>(value);
@@ -51,7 +51,7 @@ Result<Value> read_value(const Slice& value) {
 }
 
 Result<StoredRecord> read_offset(const Slice& key, const std::optional<Slice>& value) {
-  // Kinds 0 and 1 differ in the number alone.
+  // Kinds 0 and 1 differ only in the number.
   const auto names = wire::decode<wire::OffsetCommitKey>(key.sub(sizeof(std::int16_t)), 0);
   if (!names) return fail(damaged(names.error()));
   StoredOffset stored{names->group, names->topic, names->partition, std::nullopt};

@@ -25,7 +25,7 @@ struct CommittedOffset {
 /// A record of __consumer_offsets.
 using GroupRecord = JournalRecord;
 
-// In Apache Kafka's schemas: what its tools read, and what its brokers could take over.
+// Records in Apache Kafka's schemas, which its tools and brokers can read.
 
 [[nodiscard]] Result<GroupRecord> offset_record(const std::string& group, const std::string& topic,
                                                 PartitionId partition,
@@ -35,7 +35,7 @@ using GroupRecord = JournalRecord;
 [[nodiscard]] Result<GroupRecord> group_record(const ClassicGroup& group);
 [[nodiscard]] Result<GroupRecord> group_tombstone(const std::string& group);
 
-/// A record, read back. Nothing as value: deleted.
+/// A decoded record. Without `committed` or `state` it is a deletion.
 struct StoredOffset {
   std::string group;
   std::string topic;
@@ -46,7 +46,7 @@ struct StoredGroup {
   std::string group;
   std::optional<wire::GroupMetadataValue> state;
 };
-struct StoredUnknown {};  ///< of a kind that this version does not know
+struct StoredUnknown {};  ///< a record of a kind that this version does not know
 using StoredRecord = std::variant<StoredOffset, StoredGroup, StoredUnknown>;
 
 /// Errors: damaged; unsupported_version (a known kind, with a value of a later version).

@@ -10,11 +10,12 @@ namespace dohle::node {
 
 namespace {
 
-/// Groups and offsets that a walk looks at between two looks at the clock: each may be a record.
+/// Groups and offsets that a walk visits between two checks of the turn's time. Each may be a
+/// record.
 constexpr std::size_t walked_at_once = 64;
 
 std::int16_t code_of(const Error& error) {
-  // The client's cure is to look for the coordinator and try again.
+  // The client then looks for the coordinator and tries again.
   return error.is(Errc::too_large) ? broker_error::invalid_request
                                    : broker_error::coordinator_not_available;
 }
@@ -77,7 +78,7 @@ void GroupService::load() {
         topic->partitions.front(), [this](const JournalRecord& record) { return take(record); },
         [this](const Result<void>& outcome) { loaded(outcome); });
   }
-  // Groups must not begin anew while their offsets are there.
+  // Groups must not start empty while a directory holds their offsets.
   const auto refused = storage_.topics().refused_by_strays(offsets_topic);
   if (refused) journal_.refuse(*refused);
   loaded(refused ? Result<void>(fail(*refused)) : Result<void>());
@@ -88,8 +89,8 @@ Result<Taken> GroupService::take(const JournalRecord& record) {
   if (!stored) return fail(stored.error());
   if (std::holds_alternative<StoredUnknown>(*stored)) return Taken::unknown_kind;
   const auto* offset = std::get_if<StoredOffset>(&*stored);
-  // A crash may have come between the end of a topic and that of the offsets in it, which would
-  // otherwise be those of the next topic of that name.
+  // A crash may have come between the deletion of a topic and that of its offsets. They would
+  // otherwise belong to the next topic of that name.
   if (offset != nullptr && storage_.topics().find(offset->topic) == nullptr) {
     missing_topics_.insert(offset->topic);
   }
@@ -102,7 +103,7 @@ void GroupService::loaded(const Result<void>& outcome) {
     lines_.report_error("groups are unavailable: " + std::string(outcome.error().message()));
   }
   const TimePoint now = loop_.mono_now();
-  // Of sessions that began with their records, the time that loading took does not count.
+  // Sessions began when their records were read. The time that loading took does not count.
   expire_from_ = now + (now - loading_since_);
   for (const std::string& topic : missing_topics_) {
     coordinator_.forget(topic);
@@ -132,7 +133,7 @@ Result<void> GroupService::store_without_rewrite(const std::vector<GroupRecord>&
   return journal_.append(records);
 }
 
-// What is deleted in memory must not come back with the next start.
+// A deletion in memory must not be undone by the next start.
 Result<void> GroupService::store_deletions(std::vector<GroupRecord> records) {
   auto outcome = journal_.append_or_owe(std::move(records));
   if (outcome) begin_rewrite_if_due();
@@ -177,14 +178,14 @@ void GroupService::forget_some() {
 
 void GroupService::end_forgetting() {
   for (Task& done : std::exchange(when_forgotten_, {})) done();
-  // Offsets that came back after a crash would be those of the next topic of that name.
+  // Offsets that return after a crash would belong to the next topic of that name.
   storage_.when_durable([this, names = std::exchange(held_names_, {})] {
     for (const std::string& name : names) storage_.topics().release_name(name);
   });
 }
 
 void GroupService::expire(Now now) {
-  if (!is_ready()) return;  // there is a next time
+  if (!is_ready()) return;  // the next maintenance calls it again
   expired_at_ = now.wall;
   expiring_.is_under_way = true;
   walk();
@@ -214,8 +215,8 @@ bool GroupService::walk_some() {
 }
 
 void GroupService::walk() {
-  if (!is_ready()) return;  // goes on then
-  // What a piece stores may begin the next rewrite.
+  if (!is_ready()) return;  // continues once ready
+  // The records of a piece may begin the next rewrite, which calls this function.
   if (walk_timer_ != 0 || is_walking_) return;
   is_walking_ = true;
   while (walk_some() && !is_turn_over(loop_)) continue;
@@ -235,8 +236,8 @@ ReplyTo GroupService::keep(Waiting waiting) {
   return last_reply_;
 }
 
-// Whatever may lead to something that is stored begins with it: the topic is made when it is first
-// needed, and a log that was there is read before it is appended to.
+// All calls that may store a record begin with this. The topic is created when it is first needed,
+// and an existing log is prepared before it is appended to.
 void GroupService::when_ready(Task then) {
   if (is_loading() || journal_.fault() != nullptr) return then();
   if (journal_.is_open()) return journal_.when_prepared(std::move(then));
@@ -293,7 +294,7 @@ void GroupService::begin_sync(SyncRequest request, SyncDone done) {
   } else if (is_available()) {
     coordinator_.sync(std::move(request), to, now, actions);
   } else {
-    // Clients take 14 for fatal here; they are to join again, as Apache Kafka let them.
+    // Clients treat code 14 as fatal here. As in Apache Kafka they have to join again.
     actions.push_back(refused_sync(to, is_loading() ? broker_error::rebalance_in_progress
                                                     : broker_error::coordinator_not_available));
   }
@@ -303,7 +304,7 @@ void GroupService::begin_sync(SyncRequest request, SyncDone done) {
 std::int16_t GroupService::heartbeat(const std::string& group, std::string_view member_id,
                                      const std::optional<std::string>& instance_id,
                                      Generation generation, Now now) {
-  if (is_loading()) return broker_error::none;  // as Apache Kafka answers: nothing is known yet
+  if (is_loading()) return broker_error::none;  // as in Apache Kafka: nothing is known yet
   if (!is_available()) return broker_error::coordinator_not_available;
   return coordinator_.heartbeat(group, member_id, instance_id, generation, now);
 }
@@ -366,7 +367,7 @@ void GroupService::store_commits(const std::string& group, std::vector<Commit> c
     coordinator_.stage(group, commit.topic, commit.partition, commit.committed);
   }
   begin_rewrite_if_due();
-  // Nobody sees an offset that a crash could take back.
+  // An offset becomes visible only once a crash cannot remove it.
   journal_.when_durable([this, group, commits = std::move(commits),
                          done = std::move(done)](const Result<void>& durable) mutable {
     settle(group, commits, durable.has_value());
@@ -392,7 +393,7 @@ std::int16_t GroupService::remove(const std::string& group) {
 void GroupService::answer_all() {
   journal_.stop_replay(Error::client(Errc::closed, "the node stops"));
   while (forgetting_.is_under_way) forget_some();
-  // The next start finds that their topics are gone.
+  // The next start removes the offsets, since their topics do not exist.
   for (Task& done : std::exchange(when_forgotten_, {})) done();
   for (auto& [to, waiting] : std::exchange(waiting_, {})) {
     if (auto* join = std::get_if<JoinDone>(&waiting)) {
@@ -418,8 +419,8 @@ void GroupService::perform(ClassicGroupActions actions, Now now) {
       coordinator_.store_failed(to_store->group_id, now, after_failure);
     } else if (error == broker_error::none &&
                (has_stored || std::holds_alternative<AnswerSync>(action))) {
-      // An assignment that somebody asks for later may still be on its way to the disk: lost in a
-      // crash, its generation would be given out again.
+      // The assignment of a later SyncGroup may not be durable yet. If a crash lost it, its
+      // generation would be used again.
       stored_answers.push_back(std::move(action));
     } else {
       answer(action, error);
@@ -448,7 +449,7 @@ void GroupService::answer_when_stored(ClassicGroupActions answers) {
 }
 
 void GroupService::answer(const ClassicGroupAction& action, std::int16_t error) {
-  // Nobody waits any more once the node has begun to stop.
+  // No request waits any more once the node has begun to stop.
   const auto take = [&](ReplyTo to) { return waiting_.extract(to); };
   if (const auto* join = std::get_if<AnswerJoin>(&action)) {
     auto waiting = take(join->to);
@@ -468,9 +469,9 @@ void GroupService::answer(const ClassicGroupAction& action, std::int16_t error) 
 }
 
 void GroupService::arm() {
-  if (!is_ready()) return;  // comes again then
+  if (!is_ready()) return;  // called again once ready
   const TimePoint next = std::max(coordinator_.next_deadline(), expire_from_);
-  if (next >= timer_at_) return;  // one that fires too early finds nothing due
+  if (next >= timer_at_) return;  // a timer may fire too early
   loop_.cancel(timer_);
   timer_at_ = next;
   timer_ = loop_.arm(next, [this] {

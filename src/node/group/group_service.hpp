@@ -18,17 +18,17 @@
 
 namespace dohle::node {
 
-/// Drives the GroupCoordinator: keeps the requests that wait, stores what has to be stored in
-/// __consumer_offsets before the answers that depend on it go out, and calls it on time.
+/// Drives the GroupCoordinator: keeps the waiting requests, stores its records in
+/// __consumer_offsets before dependent answers are sent, and calls `on_time`.
 ///
-/// While a long __consumer_offsets is loaded, requests are refused as Apache Kafka refuses them:
-/// with COORDINATOR_LOAD_IN_PROGRESS, but for heartbeats, which are answered blindly, and
-/// SyncGroup.
+/// While a long __consumer_offsets is loaded, requests are refused as in Apache Kafka, with
+/// COORDINATOR_LOAD_IN_PROGRESS. Heartbeats succeed without a check, and SyncGroup gets
+/// REBALANCE_IN_PROGRESS.
 class GroupService {
  public:
   using JoinDone = std::move_only_function<void(const AnswerJoin&)>;
   using SyncDone = std::move_only_function<void(const AnswerSync&)>;
-  /// With one error code for each leaver, and one for the whole.
+  /// Gets one error code for each leaver, and one for the whole request.
   using LeaveDone = std::move_only_function<void(const std::vector<std::int16_t>&, std::int16_t)>;
   using Done = std::move_only_function<void(std::int16_t error)>;
 
@@ -38,17 +38,17 @@ class GroupService {
     CommittedOffset committed;
   };
 
-  /// All but the options outlive it.
+  /// All arguments except the options outlive it.
   GroupService(Storage& storage, Lines& lines, Executor& loop, Disk& disk, Random& random,
                GroupCoordinator::Options options);
   ~GroupService();
   GroupService(const GroupService&) = delete;
   GroupService& operator=(const GroupService&) = delete;
 
-  /// Reads what is stored, in the call if it is little. Where that fails, a line says so; groups
-  /// are then unavailable, the rest works.
+  /// Reads the stored groups, within the call if the log is short. A failure is logged; groups are
+  /// then unavailable, and the node serves all other requests.
   void load();
-  /// The log of __consumer_offsets was checked.
+  /// To be called after a check of the log of __consumer_offsets.
   void on_checked() { journal_.on_checked(); }
 
   void join(JoinRequest request, JoinDone done);
@@ -58,44 +58,45 @@ class GroupService {
                                        Generation generation, Now now);
   void leave(const std::string& group, std::vector<GroupCoordinator::Leaver> leavers,
              LeaveDone done);
-  /// Whether the group takes a commit from there. Returns an error code.
+  /// Whether this sender may commit offsets of the group. Returns an error code.
   [[nodiscard]] std::int16_t check_commit(const std::string& group, std::string_view member_id,
                                           const std::optional<std::string>& instance_id,
                                           Generation generation, Now now);
   void commit(const std::string& group, std::vector<Commit> commits, Done done);
-  /// Calls `then` once deletions find the log prepared, or at once while requests are refused.
+  /// Calls `then` once the log is prepared for deletions, or at once while requests are refused.
   void when_prepared(Task then);
   /// Deletes a group; the next sync makes that durable. Returns an error code.
   [[nodiscard]] std::int16_t remove(const std::string& group);
-  /// Its offsets are gone from now on, and removed in pieces; then calls `done`. No topic of that
-  /// name is made before.
+  /// The topic's offsets are invalid from now on and are removed in pieces; then calls `done`. No
+  /// topic of that name is created before.
   void forget_topic(const std::string& topic, Task done);
-  /// In pieces.
+  /// Removes expired offsets and groups, in pieces.
   void expire(Now now);
-  /// Stores the deletions for which the disk had no space. They come before anything else that is
-  /// stored. Errors: storage; the next call tries again.
+  /// Stores deletions for which the disk had no space. They are stored before any other record.
+  /// Errors: storage; the next call tries again.
   Result<void> store_owed();
-  /// Everybody who waits for others is sent to look for the coordinator again: the node stops.
+  /// Answers all waiting requests with coordinator_not_available, since the node stops.
   void answer_all();
 
   [[nodiscard]] bool is_loading() const { return journal_.is_replaying(); }
   [[nodiscard]] bool is_available() const { return !is_loading() && journal_.fault() == nullptr; }
-  /// What requests are refused with; none while groups are available.
+  /// The error code that requests are refused with; `none` while groups are available.
   [[nodiscard]] std::int16_t refusal() const;
-  /// Why groups have to wait for somebody to do something, as a sentence; nothing if they do not.
+  /// Why groups are unavailable until the user acts, as a sentence. None while they are available
+  /// or being loaded.
   [[nodiscard]] std::optional<std::string> why_unavailable() const;
   [[nodiscard]] const GroupCoordinator& coordinator() const { return coordinator_; }
 
  private:
   using Waiting = std::variant<JoinDone, SyncDone>;
 
-  /// A walk over all groups that goes on while the turn has time, then in later turns.
+  /// A walk over all groups. It runs until the end of the turn and continues in later turns.
   struct Walk {
     GroupCoordinator::Place place;
     bool is_under_way = false;
   };
 
-  /// Nothing keeps a walk from storing what it changes.
+  /// Whether a walk can store its changes.
   [[nodiscard]] bool is_ready() const { return !is_loading() && journal_.is_prepared(); }
   void when_ready(Task then);
   Result<Taken> take(const JournalRecord& record);
@@ -105,7 +106,7 @@ class GroupService {
   void begin_join(JoinRequest request, JoinDone done);
   void begin_sync(SyncRequest request, SyncDone done);
   void store_commits(const std::string& group, std::vector<Commit> commits, Done done);
-  /// Says which bound it is when all groups together have no room for so many bytes more.
+  /// False if all groups together have no space for `growth` more bytes, which is logged.
   [[nodiscard]] bool has_room_for(std::size_t growth, std::string_view what,
                                   std::string_view group);
   ReplyTo keep(Waiting waiting);
@@ -132,16 +133,16 @@ class GroupService {
   Lines& lines_;
   Executor& loop_;
   GroupCoordinator coordinator_;
-  /// Not open until something is to be stored.
+  /// Not open before the first record is to be stored.
   TopicJournal journal_;
-  /// Why there is no topic, when one was last to be made.
+  /// The error of the last attempt to create the topic.
   std::optional<Error> not_made_;
-  /// While loading: topics of offsets that are not there, and those that were deleted meanwhile.
+  /// While loading: topics of offsets that do not exist, and topics that were deleted meanwhile.
   std::set<std::string> missing_topics_;
-  /// Of those, until none of their offsets can come back.
+  /// Names of these topics, held until none of their offsets can return after a crash.
   std::vector<std::string> held_names_;
   TimePoint loading_since_{};
-  /// No member is taken out before.
+  /// No member is removed before this time.
   TimePoint expire_from_{};
   std::unordered_map<ReplyTo, Waiting> waiting_;
   ReplyTo last_reply_ = 0;
