@@ -140,7 +140,8 @@ void FetchWaits::changed(Partition& partition) {
   for (const auto& [slot, index] : partition.waits) make_ready(*slots_[slot]);
 }
 
-// Tried at the end of the turn, so that one answer has all new records of the turn.
+// A ready fetch is tried at the end of the turn, so that one answer has all new records of the
+// turn.
 void FetchWaits::make_ready(FetchWait& wait) {
   if (std::exchange(wait.is_ready, true)) return;
   ready_.push_back(wait.id);

@@ -12,7 +12,7 @@
 
 namespace dohle::node {
 
-/// The file dohle-clean-stop (docs/formats.md, "The mark of a clean stop"). A value.
+/// The file dohle-clean-stop (docs/formats.md, "The mark of a clean stop"). A value type.
 struct CleanStop {
   static constexpr std::string_view file_name = "dohle-clean-stop";
 

@@ -57,11 +57,11 @@ class Partition {
   }
   [[nodiscard]] bool is_closed() const { return is_closed_; }
 
-  // Kept by Topics.
+  // Maintained by Topics.
   NotedPartition noted;
   RunNote::Place note_place;
 
-  // Kept by NodeEngine, Syncing and FetchWaits.
+  // Maintained by NodeEngine, Syncing and FetchWaits.
   /// Bytes of batches since the start: of all appended ones, and of those visible to consumers.
   std::uint64_t appended_bytes = 0;
   std::uint64_t visible_bytes = 0;

@@ -18,7 +18,7 @@ constexpr std::uint64_t entries_at = 4'096;
 constexpr std::size_t entry_bytes = 32;
 constexpr std::size_t value_at = 20;
 constexpr std::size_t crc_at = 28;
-/// Entries whose space is reserved ahead, so that a full disk seldom ends the note.
+/// Entries whose space is reserved ahead, so that a full disk rarely ends the note.
 constexpr std::uint64_t entries_ahead = 1'024;
 /// Enough for more partitions than a node may have.
 constexpr std::uint64_t max_note_bytes = entries_at + entry_bytes * 4'000'000;

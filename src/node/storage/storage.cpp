@@ -143,7 +143,7 @@ void Storage::on_offline(log::PartitionLog& log, const Error& why) {
 
 void Storage::start_maintenance() {
   is_maintained_ = true;
-  (void)clock_watch_.look(loop_.tick());  // the first look has nothing to compare with
+  (void)clock_watch_.look(loop_.tick());  // the first call only sets the base
   arm_maintenance();
   check_in_background();
 }

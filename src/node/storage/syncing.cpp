@@ -87,7 +87,8 @@ void Syncing::when_durable(Task done) {
   until_noted_.push_back(std::move(done));
 }
 
-// Posted, so that all requests of this turn share one note of each partition.
+// A posted task runs after all requests of this turn, so that they share one note of each
+// partition.
 void Syncing::tell_at_turn_end() {
   if (std::exchange(is_telling_posted_, true)) return;
   loop_.post([this, alive = is_alive_] {
@@ -117,7 +118,7 @@ void Syncing::when_synced(Task done) {
   }
 }
 
-// Posted, so that all requests of this turn share one group.
+// A posted task runs after all requests of this turn, so that they share one group.
 void Syncing::start_at_turn_end() {
   if (is_start_posted_) return;
   is_start_posted_ = true;

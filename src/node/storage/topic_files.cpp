@@ -189,7 +189,7 @@ void TopicFiles::start_next() {
   if (!is_removing_ && !to_remove_.empty()) remove_some();
 }
 
-// --- making
+// --- creation
 
 void TopicFiles::make_some() {
   auto job = std::make_shared<MakeJob>(MakeJob{disk_, directory_, {}});
@@ -299,7 +299,7 @@ void TopicFiles::discard(const std::string& name, Partitions partitions, Task do
       std::move(done));
 }
 
-// --- putting away
+// --- deletion
 
 void TopicFiles::put_some_away() {
   auto job = std::make_shared<RenameJob>(RenameJob{disk_, directory_, {}});

@@ -36,7 +36,7 @@ struct AcceptedLoss {
   std::string partition;
   Offset offset;
 };
-/// Reads TOPIC-PARTITION@OFFSET. Errors: configuration.
+/// Parses TOPIC-PARTITION@OFFSET. Errors: configuration.
 [[nodiscard]] Result<AcceptedLoss> parse_accepted_loss(std::string_view text);
 
 struct Topic {
