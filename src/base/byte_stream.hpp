@@ -24,38 +24,38 @@ struct ReadRoom {
   }
 };
 
-/// What a further read or write would do.
+/// The state of a stream after a read or write.
 enum class StreamState : std::uint8_t {
-  ready,    ///< it may move more bytes at once
-  blocked,  ///< nothing, until news tell of more
-  ended,    ///< reads only, and with no byte: the other side writes no more
+  ready,    ///< another call may move more bytes
+  blocked,  ///< no call moves bytes until `on_news`
+  ended,    ///< only of reads without bytes: the other side has ended its writes
 };
 
-/// What one read or write did. It may move fewer bytes than it could.
+/// The result of one read or write. A call may move fewer bytes than possible.
 struct Moved {
   std::size_t bytes = 0;
   StreamState state = StreamState::ready;
 };
 
-/// What happened to a stream since it was asked last.
+/// Changes of a stream's state.
 struct StreamNews {
   bool may_read = false;   ///< bytes, the end or an error can be read
-  bool may_write = false;  ///< there is room
-  bool is_dead = false;    ///< the other side reads nothing that is written from now on
-  bool is_reset = false;   ///< as is_dead, and bytes that arrived may be lost: a reader that is
-                           ///< paused need not wait for them
+  bool may_write = false;  ///< bytes can be written
+  bool is_dead = false;    ///< the other side reads no bytes that are written from now on
+  bool is_reset = false;   ///< as is_dead, and received bytes may be lost: a paused reader need
+                           ///< not wait for them
 };
 
-/// What a stream tells its owner. Called on the loop's thread, never from within a call to the
-/// stream. The owner may close or destroy the stream in each of them.
+/// Receives the events of a stream, on the loop's thread. Never called from within a call to the
+/// stream. The owner may close or destroy the stream in each event.
 class StreamEvents {
  public:
-  /// It is connected and may be written to. `may_read`: bytes may have arrived already.
+  /// The stream is connected and can be written to. `may_read`: bytes may have arrived already.
   virtual void on_open(bool may_read) = 0;
-  /// After `blocked`, or when the stream broke. Only while it is open.
+  /// Follows `blocked`, or a failure of the stream. Only while the stream is open.
   virtual void on_news(StreamNews news) = 0;
-  /// It could not be connected, or broke with nobody reading or writing. `why` does not name the
-  /// other side.
+  /// The stream could not be connected, or failed outside of reads and writes. `why` does not name
+  /// the other side.
   virtual void on_lost(const Error& why) = 0;
 
  protected:
@@ -63,30 +63,31 @@ class StreamEvents {
 };
 
 /// Bytes in both directions, in order: a TCP socket, one end of a pipe within the process, a
-/// simulated connection, or one of these with encryption above it. It knows no frames; one
+/// simulated connection, or one of these with encryption above it. It knows no frames; a
 /// FramedConnection above it does. Loop thread only. Destroying it closes it.
 ///
-/// Errors do not name the other side. After one the stream is only closed.
+/// Errors do not name the other side. After an error the stream can only be closed.
 class ByteStream {
  public:
   virtual ~ByteStream() = default;
 
-  /// Reads at most `into.bytes`, which are at least 1.
+  /// Reads up to `into.bytes`, which is at least 1.
   virtual Result<Moved> read(const ReadRoom& into) = 0;
-  /// What arrives lies in Slices that can be shared. They are read by `read_slices`, without a
-  /// copy.
+  /// True if received bytes lie in Slices that can be shared. `read_slices` then reads them without
+  /// a copy.
   [[nodiscard]] virtual bool hands_over_slices() const { return false; }
-  /// Whole Slices, until they are at least `max_bytes`. Only of streams that hand over Slices.
+  /// Reads whole Slices until they hold at least `max_bytes`. Only for streams that hand over
+  /// Slices.
   virtual Result<Moved> read_slices(SliceQueue& into, std::size_t max_bytes) = 0;
-  /// Takes bytes off the front of `from`, which is not empty: as many as it has room for, or fewer.
-  /// Ranges of files are sent as such or read here; an error of a file is returned.
+  /// Takes bytes off the front of `from`, which is not empty: as many as there is room for, or
+  /// fewer. Ranges of files are sent as ranges or read here; an error of a file is returned.
   virtual Result<Moved> write(WriteQueue& from) = 0;
-  /// Bytes that it took, that the other side has not read, and that lie in this process' memory.
+  /// Written bytes that the other side has not read and that lie in this process' memory.
   [[nodiscard]] virtual std::size_t unread_bytes() const { return 0; }
-  /// Nothing more is written: the other side reads what was written, then the end. What has
-  /// arrived unread is dropped, so that `close` does not reset what the other side is to read.
+  /// Ends writing: the other side reads the written bytes, then the end. Received but unread bytes
+  /// are dropped, so that `close` sends no reset, which could drop written bytes.
   virtual void end_writes() = 0;
-  /// No call to the events follows.
+  /// Closes the stream. No event follows.
   virtual void close() = 0;
 };
 

@@ -62,7 +62,7 @@ class ConnectionEvents {
 };
 
 /// A framed, ordered byte stream: each frame is a 4-byte big-endian length and that many bytes. It
-/// knows no Kafka. Loop thread only. Destroying it closes it without an event.
+/// knows no Kafka requests. Loop thread only. Destroying it closes it without an event.
 class Connection {
  public:
   virtual ~Connection() = default;

@@ -10,7 +10,7 @@ namespace dohle {
 
 namespace {
 
-// Below it the taken Slices in front are not worth moving the others.
+// With fewer taken Slices at the front, the other ones are not moved.
 constexpr std::size_t min_taken_to_compact = 32;
 
 }  // namespace

@@ -9,8 +9,8 @@ namespace dohle {
 
 namespace {
 
-// A shorter range is read into memory: copying it costs less than the two calls that it would add
-// between the slices before and behind it.
+// Shorter ranges are read into memory: a copy costs less than the two extra calls that it takes to
+// send a range between slices.
 constexpr std::size_t min_sent_from_file_bytes = 16 * 1024;
 
 std::size_t size_of(const Chain::Piece& piece) {
@@ -32,7 +32,7 @@ std::size_t memory_of(const Chain::Piece& piece) {
 
 }  // namespace
 
-// What cannot be read stays a range: sending it will say why.
+// A range that cannot be read stays a range; sending it returns the error.
 void WriteQueue::read_if_short(Chain::Piece& piece) {
   const auto* range = std::get_if<FileRange>(&piece);
   if (range == nullptr || range->size >= min_sent_from_file_bytes) return;

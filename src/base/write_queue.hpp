@@ -11,26 +11,26 @@
 
 namespace dohle {
 
-/// Bytes that wait to be written, in order, and how far the first of them are. Owns no socket.
-/// Ranges of files stay such, but for short ones, which are read when they are appended.
+/// Queued bytes to write, in order. Owns no socket. Ranges of files stay ranges, except those below
+/// 16 KiB of files with a descriptor: they are read when they are appended.
 class WriteQueue {
  public:
   void append(Chain bytes);
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
-  /// Bytes of slices.
+  /// Queued bytes in memory, without ranges of files.
   [[nodiscard]] std::size_t memory_size() const { return memory_size_; }
 
-  /// The file range at the front; null where a slice is.
+  /// The file range at the front. Null if a slice is at the front, or if the queue is empty.
   [[nodiscard]] const FileRange* front_range() const;
-  /// Reads at most `max_bytes` of the range at the front into slices, which take its place.
+  /// Replaces up to `max_bytes` of the range at the front by slices with its bytes.
   Result<void> read_front_range(std::size_t max_bytes);
-  /// Fills `into` with the slices up to the next range; returns how many.
+  /// Fills `into` with the slices before the next range. Returns their number.
   [[nodiscard]] std::size_t gather(std::span<iovec> into) const;
-  /// The first `bytes` are written.
+  /// Removes the first `bytes`, which were written.
   void consume(std::size_t bytes);
-  /// Moves the first `max_bytes` to the end of `into`, or all; ranges are read. Returns how many
-  /// bytes.
+  /// Moves up to `max_bytes` from the front to the end of `into`; ranges are read. Returns the
+  /// number of bytes.
   Result<std::size_t> take_slices(std::size_t max_bytes, std::vector<Slice>& into);
   void clear();
 

@@ -7,7 +7,7 @@ namespace dohle::frames {
 
 namespace {
 
-/// Who speaks something else takes us for a server of that, or is one: its first four bytes tell.
+/// The protocol of a peer that does not speak Kafka's, by its first four bytes. Empty if unknown.
 std::string_view other_protocol(std::uint32_t prefix) {
   constexpr auto of = [](const char(&text)[5]) {
     std::uint32_t value = 0;

@@ -9,9 +9,9 @@ namespace dohle::frames {
 
 inline constexpr std::size_t frame_prefix_bytes = 4;
 
-/// How far a stream has been cut into frames.
+/// The next step in cutting a stream into frames.
 enum class FrameState : std::uint8_t {
-  need_bytes,  ///< the rest has not arrived
+  need_bytes,  ///< more bytes have to arrive
   length,      ///< a length arrived and waits to be admitted
   frame,       ///< a frame can be taken
   broken,      ///< no frame can follow

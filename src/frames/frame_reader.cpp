@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::size_t max_read_bytes = 256 * 1024;
 constexpr std::size_t large_frame_bytes = ReadBuffers::buffer_bytes / 2;
-// What may be read beyond a large frame, or before the length of the next one is known: little
-// enough to be copied into the next large frame, enough for most small ones.
+// Bytes read at most beyond a large frame, and before the next length is known. Few enough to be
+// copied into the next large frame, enough for most small frames.
 constexpr std::size_t after_large_bytes = 4 * 1024;
 
 }  // namespace
@@ -123,7 +123,7 @@ ReadRoom FrameReader::room() {
   return room;
 }
 
-// Frames that users still hold share the buffer: what they may read is never moved or overwritten.
+// Frames that are still in use share the buffer. Their bytes are never moved or overwritten.
 void FrameReader::make_room(std::size_t wanted) {
   if (buffer_ == nullptr) {
     buffer_ = buffers_->take();
@@ -132,7 +132,7 @@ void FrameReader::make_room(std::size_t wanted) {
   }
   const bool is_shared = buffer_->is_shared();
   if (begin_ == end_ && !is_shared) begin_ = end_ = 0;
-  // A few bytes at its end are not worth a call of their own.
+  // Less room at the end of the buffer is not worth a read.
   const std::size_t least = std::max(wanted, after_large_bytes);
   if (buffer_->size() - begin_ >= least && end_ < buffer_->size()) return;
   if (is_shared) {

@@ -10,18 +10,18 @@
 
 namespace dohle::frames {
 
-/// Cuts a byte stream into frames. Owns no stream: the connection asks it where to read to, tells
-/// it how much it got, and takes frames out.
+/// Cuts a byte stream into frames. Owns no stream: the connection asks it for memory to read into,
+/// reports the number of bytes read, and takes frames out.
 ///
-/// Frames of up to 32 KiB share buffers of 64 KiB. A larger one gets one buffer of its own size and
-/// is received in place; only what came in one call with its length (after a large frame at most
-/// 4 KiB) is copied. That buffer is made when more of the frame has arrived than its length.
+/// Frames of up to 32 KiB share buffers of 64 KiB. A larger frame gets a buffer of its own size and
+/// is received in place. Only bytes that were read together with its length (after a large frame at
+/// most 4 KiB) are copied. That buffer is allocated once bytes behind the length have arrived.
 ///
-/// Streams that hand over Slices put them into `handed_over` instead. A frame that lies within one
-/// Slice is shared, any other is put together in a buffer of its own once its length was admitted.
+/// Streams that hand over Slices put them into `handed_over` instead. A frame within one Slice is
+/// shared; any other one is assembled in a buffer of its own once its length was admitted.
 class FrameReader {
  public:
-  /// `buffers`: null for a stream that hands over Slices.
+  /// `buffers` is null for a stream that hands over Slices.
   FrameReader(std::size_t max_frame_bytes, ReadBuffers* buffers)
       : max_frame_bytes_(max_frame_bytes), buffers_(buffers) {}
   FrameReader(const FrameReader&) = delete;
@@ -30,27 +30,27 @@ class FrameReader {
 
   [[nodiscard]] FrameState state();
   [[nodiscard]] std::size_t length() const { return length_; }
-  /// The length that state() reported is welcome.
+  /// Admits the frame whose length state() reported.
   void admit();
   [[nodiscard]] Slice take_frame();
   [[nodiscard]] const Error& error() const { return *error_; }
 
-  /// Where Slices are added; its bytes count as arrived.
+  /// The Slices that a stream hands over; their bytes count as received.
   [[nodiscard]] SliceQueue& handed_over() { return handed_over_; }
-  /// A frame is received piece by piece, and room for each piece is asked for before room().
+  /// True if a frame is received in pieces. Room for each piece is requested before room().
   [[nodiscard]] bool is_read_in_pieces() const { return buffers_ != nullptr; }
 
-  /// Where the next bytes go, together at most 260 KiB. Never empty.
+  /// Memory for the next bytes, at most 260 KiB. Never empty.
   [[nodiscard]] ReadRoom room();
-  /// So many bytes came into what room() returned last.
+  /// Reports that `bytes` were read into the memory that room() returned last.
   void wrote(std::size_t bytes);
-  /// How many bytes have to be granted before room(): those of a frame with a buffer of its own
-  /// that the next call may bring.
+  /// Bytes to grant before room(): those that the next read may add to a frame with a buffer of its
+  /// own.
   [[nodiscard]] std::size_t room_wanted() const;
   void grant_room(std::size_t bytes);
-  /// How many granted bytes did not come; they are not granted any more.
+  /// Withdraws the granted bytes that did not arrive. Returns their number.
   [[nodiscard]] std::size_t take_unused_room();
-  /// Gives back the buffer while nothing is in it: idle connections hold no memory.
+  /// Gives back the buffer if it is empty, so that idle connections hold no memory.
   void release_idle_buffer();
 
  private:

@@ -8,14 +8,14 @@ namespace dohle::frames {
 
 namespace {
 
-// One connection may take that much in one turn of the loop before the others have theirs. A peer
-// that reads as fast as this side writes would never fill its socket.
+// Bytes that one connection may move in one turn of the loop, so that the other connections get a
+// turn. A peer that reads as fast as this side writes would never fill its socket.
 constexpr std::size_t read_bytes_per_turn = std::size_t{1} << 20;
 constexpr std::size_t write_bytes_per_turn = std::size_t{1} << 20;
 constexpr std::size_t flush_above_bytes = 256 * 1024;
 constexpr std::size_t max_slices_read_bytes = 256 * 1024;
 
-/// What its owner holds of a connection, which lives on while work of its own is under way.
+/// The owner's handle of a connection. The connection may outlive it while it has work to finish.
 class Handle final : public Connection {
  public:
   explicit Handle(std::shared_ptr<FramedConnection> connection)
@@ -125,7 +125,7 @@ void FramedConnection::watch_idle() {
   });
 }
 
-// Bytes that move only note the time; the timer follows when it fires.
+// Moved bytes only note the time; the timer is armed again when it fires.
 void FramedConnection::look_idle() {
   idle_timer_ = 0;
   if (loop_.tick().mono < last_moved_ + limits_.idle_timeout) return watch_idle();
@@ -216,7 +216,8 @@ FramedConnection::Delivery FramedConnection::hand_out() {
   return Delivery::stopped;
 }
 
-// Slices that were handed over are in memory already: the whole frame is asked for at once.
+// Slices that were handed over are in memory already, so room for the whole frame is requested at
+// once.
 void FramedConnection::ask_admission() {
   const std::size_t length = in_.length();
   Admission admission = events_->on_frame_length(length);
@@ -235,7 +236,7 @@ void FramedConnection::ask_admission() {
                         "a frame of " + std::to_string(length) + " bytes was refused"));
 }
 
-// Asked when bytes are there to be read, so that nobody holds room for bytes that never come.
+// Called when bytes can be read, so that no room is held for bytes that never arrive.
 bool FramedConnection::has_room() {
   const std::size_t wanted = in_.room_wanted();
   if (wanted == 0) return true;
@@ -286,7 +287,7 @@ std::size_t FramedConnection::queued_bytes() const {
 }
 
 std::size_t FramedConnection::queued_memory_bytes() const {
-  // A range of a file is read as soon as a stream that hands over Slices takes it.
+  // A stream that hands over Slices reads a range of a file when it takes it.
   return in_.is_read_in_pieces() ? out_.memory_size() : queued_bytes();
 }
 

@@ -14,37 +14,37 @@ namespace dohle::frames {
 
 /// The two names of a connection's other side.
 struct PeerNames {
-  std::string peer;    ///< what Connection::peer gives, and errors of an open connection say
-  std::string dialed;  ///< what errors of a failed dial say
+  std::string peer;    ///< in Connection::peer and in errors of an open connection
+  std::string dialed;  ///< in errors of a failed dial
 };
 
 /// The loop that a connection works on.
 struct OnLoop {
   Executor& executor;
-  Turns* turns;          ///< the same, where it works in turns; null: it writes by tasks of its own
-  ReadBuffers* buffers;  ///< the loop's; null: the stream hands over Slices
+  Turns* turns;          ///< the same loop; null if it has no turns: writes are posted tasks
+  ReadBuffers* buffers;  ///< the loop's; null if the stream hands over Slices
 };
 
-/// Frames over a ByteStream: the length prefix and its limit, admission, the write queue, the end
-/// of an idle connection, and how much one connection may take of a turn of the loop. The only one
-/// there is: sockets, pipes and the simulated network differ in their streams alone.
+/// Frames over a ByteStream: the length prefix and its limit, admission, the write queue, the idle
+/// timeout, and the share of one connection in a turn of the loop. Sockets, pipes and the simulated
+/// network all use it; only their streams differ.
 ///
-/// Kept alive by its handle and by the work under way, so that a connection may be destroyed inside
-/// its own callback. It owns its stream. Loop thread only.
+/// Its handle and its pending work keep it alive, so a connection may be destroyed inside its own
+/// callback. It owns its stream. Loop thread only.
 class FramedConnection final : public std::enable_shared_from_this<FramedConnection>,
                                public StreamEvents {
  public:
-  /// The loop and what belongs to it outlive the connection.
+  /// The loop and its parts in `on` outlive the connection.
   FramedConnection(OnLoop on, const ConnectionLimits& limits, PeerNames names);
   ~FramedConnection();
   FramedConnection(const FramedConnection&) = delete;
   FramedConnection& operator=(const FramedConnection&) = delete;
 
-  /// Before anything else. The stream tells this connection what happens to it.
+  /// Called before any other function. The stream reports its events to this connection.
   void set_stream(std::unique_ptr<ByteStream> stream);
-  /// Before the stream opens or fails.
+  /// Called before the stream opens or fails.
   void set_events(ConnectionEvents* events) { events_ = events; }
-  /// What its owner holds: passes calls on, and closes when it is destroyed.
+  /// The owner's handle: passes calls on, and closes the connection when it is destroyed.
   [[nodiscard]] std::unique_ptr<Connection> handle();
 
   void on_open(bool may_read) override;
@@ -64,7 +64,7 @@ class FramedConnection final : public std::enable_shared_from_this<FramedConnect
 
  private:
   enum class Delivery : std::uint8_t {
-    wants_more,  ///< all that arrived was handed out
+    wants_more,  ///< all frames that arrived were handed out
     stopped,     ///< paused, held or closed meanwhile
   };
 
@@ -101,10 +101,10 @@ class FramedConnection final : public std::enable_shared_from_this<FramedConnect
   WriteQueue out_;
   bool is_open_ = false;
   bool is_closed_ = false;
-  bool is_closing_ = false;  // after what is queued is written
+  bool is_closing_ = false;  // once the queued bytes are written
   bool is_broken_ = false;   // writing failed; on_closed follows
   bool is_paused_ = false;
-  bool may_read_ = false;  // there may be bytes that no further news tell of
+  bool may_read_ = false;  // bytes may be there that no further event reports
   bool may_write_ = false;
   bool is_read_scheduled_ = false;
   bool is_flush_scheduled_ = false;

@@ -8,9 +8,10 @@
 
 namespace dohle::frames {
 
-/// Buffers of 64 KiB that the connections of one loop read small frames into. A connection has one
-/// only while bytes are in it, so idle connections hold none; a few spare ones are kept here.
-/// Loop thread only; frames cut from a buffer may live anywhere and longer.
+/// Buffers of 64 KiB into which the connections of one loop read small frames. A connection holds
+/// one only while bytes are in it, so idle connections hold none. Up to four spare buffers are kept
+/// here. Loop thread only; frames cut from a buffer may be used by any thread and may outlive this
+/// object.
 class ReadBuffers {
  public:
   static constexpr std::size_t buffer_bytes = 64 * 1024;
@@ -22,7 +23,7 @@ class ReadBuffers {
     while (count_ > 0) spare_[--count_]->release();
   }
 
-  /// The caller owns one reference.
+  /// The caller owns one reference to the result.
   [[nodiscard]] Buffer* take() {
     return count_ > 0 ? spare_[--count_] : Buffer::allocate(buffer_bytes);
   }
