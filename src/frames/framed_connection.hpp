@@ -101,7 +101,7 @@ class FramedConnection final : public std::enable_shared_from_this<FramedConnect
   WriteQueue out_;
   bool is_open_ = false;
   bool is_closed_ = false;
-  bool is_closing_ = false;  // once the queued bytes are written
+  bool is_closing_ = false;  // closes once the queued bytes are written
   bool is_broken_ = false;   // writing failed; on_closed follows
   bool is_paused_ = false;
   bool may_read_ = false;  // bytes may be there that no further event reports

@@ -26,8 +26,8 @@ namespace {
 constexpr Duration until_woken{-1};
 constexpr Duration half_of_a_turn = std::chrono::microseconds(2'500);
 
-/// Keeps SIGPIPE from the present thread. sendfile, unlike sendmsg, cannot be told to do without,
-/// and a client that goes away amid a large answer would end the process.
+/// Blocks SIGPIPE in the current thread. sendfile, unlike sendmsg, has no flag against it, and a
+/// client that closes during a large answer would end the process.
 class WithoutPipeSignal {
  public:
   WithoutPipeSignal() {
@@ -58,7 +58,7 @@ struct Loop::State {
   const Duration busy_poll;
   TimePoint awake_until{};
   bool was_idle = false;
-  CoreYield core;  // between turns that found nothing
+  CoreYield core;  // yields between turns without work
   SystemClock clock;
   Now now = clock.now();
   TimePoint turn_end = never;
@@ -70,15 +70,15 @@ struct Loop::State {
 
   std::mutex mutex;
   std::vector<Task> posted;  // guarded by mutex
-  // Set under the mutex when nothing was posted, just before the loop waits; whoever clears it
-  // after posting wakes the loop.
+  // Set under the mutex just before the loop waits, if no task is posted. The poster that clears it
+  // wakes the loop.
   std::atomic<bool> is_asleep{false};
 
   bool is_measured = false;
   Duration measured_until{-1};  // the thread's CPU time at the end of the last turn
   std::atomic<Duration> longest_turn{Duration::zero()};
 
-  std::vector<Task> running;  // loop thread; those that the last turn had no time for
+  std::vector<Task> running;  // loop thread; tasks that the last turn had no time for
   std::atomic<bool> is_stopping{false};
   std::atomic<std::thread::id> thread_id;
   std::thread thread;
@@ -90,7 +90,7 @@ Loop::Loop(Duration busy_poll)
 Loop::~Loop() {
   stop();
   join();
-  // Tasks may own connections and post or arm as they go: the loop still stands, and takes it.
+  // A destroyed task may own connections, and may post or arm: the loop still accepts that.
   for (bool is_clean = false; !is_clean;) {
     std::vector<Task> posted;
     {
@@ -145,7 +145,7 @@ void Loop::turn() {
 
 Duration Loop::time_to_sleep() {
   State& state = *state_;
-  // The first from before run(), the others what a turn had no time for.
+  // `at_turn_end` may hold tasks from before run(), `running` those that a turn had no time for.
   if (!state.at_turn_end.empty() || !state.running.empty()) return Duration::zero();
   if (state.timers.has_due()) return Duration::zero();
   const bool may_stay_awake = state.now.mono < state.awake_until;
@@ -197,7 +197,7 @@ bool Loop::run_posted() {
   state_->turn_end = state_->clock.mono() + half_of_a_turn;
   std::size_t count = 0;
   while (count < running.size()) {
-    // It goes as soon as it ran, so that what it owns does not outlive its successors' work.
+    // Destroyed right after it ran, so that its objects do not live on while later tasks run.
     Task once = std::move(running[count++]);
     once();
     if (count < running.size() && state_->clock.mono() >= state_->turn_end) break;

@@ -17,18 +17,19 @@ namespace dohle::net {
 
 class Poller;
 
-/// The event loop: one thread, its descriptors, its timers, and what other threads post to it.
+/// The event loop: one thread, its descriptors, its timers, and the tasks that are posted to it.
 ///
-/// A turn begins when something is ready. It takes the time once, tells connections what arrived,
-/// runs what was posted before, then the timers that are due, and ends by running what was put off
-/// to its end (connections write what they were given). What arrived, what was posted and the
-/// timers have half of 5 ms each; what is left then is the beginning of the next turn's. Other
-/// threads pay a system call for `post` only when the loop sleeps. It does not while it is to stay
-/// awake, or for `busy_poll` after the last turn that found something: then turns follow each
-/// other, and others may have the core between them; where they keep it, the loop sleeps all the
-/// same.
+/// A turn begins when a descriptor, a task or a timer is ready. It reads the clock once, passes
+/// readiness on to connections, runs the tasks posted before, then the due timers, and at last the
+/// tasks deferred to its end (connections write their queued bytes). Readiness, posted tasks and
+/// timers have half of 5 ms each; the next turn goes on with the rest.
 ///
-/// Throws std::system_error when the system has no descriptors left for it.
+/// `post` costs other threads a system call only while the loop sleeps. It does not sleep before
+/// the time of `stay_awake`, nor for `busy_poll` after the last turn with work. Turns then follow
+/// each other, and the loop yields its core between turns without work. If other threads keep the
+/// core, the loop sleeps all the same.
+///
+/// Throws std::system_error if the system has no descriptors left for it.
 class Loop final : public Executor, public Turns {
  public:
   explicit Loop(Duration busy_poll = Duration::zero());
@@ -58,17 +59,16 @@ class Loop final : public Executor, public Turns {
 
   /// The clock that ticks are read from. Any thread.
   [[nodiscard]] const Clock& clock() const;
-  /// The wall clock as of the last turn, however long ago that is. Any thread: what producers stamp
-  /// records with instead of reading a clock.
+  /// The wall clock as of the last turn, however long ago that is. Producers stamp records with it
+  /// instead of reading a clock. Any thread.
   [[nodiscard]] Timestamp published_wall() const {
     return Timestamp{published_wall_.load(std::memory_order_relaxed)};
   }
 
-  /// From here on each turn's CPU time is measured, at the price of one look at a clock. Before
-  /// run().
+  /// Measures the CPU time of each turn from now on, which costs one clock read per turn. Call it
+  /// before run().
   void measure_turns();
-  /// The most CPU time that a measured turn took of the loop's thread since the last call. Any
-  /// thread.
+  /// The most CPU time that one measured turn took since the last call. Any thread.
   [[nodiscard]] Duration take_longest_turn();
 
   // For net's own files.
@@ -81,7 +81,7 @@ class Loop final : public Executor, public Turns {
   [[nodiscard]] Duration time_to_sleep();
   void take_time();
   void tell_what_arrived();
-  /// Whether there was something.
+  /// True if a task ran.
   bool run_posted();
   void run_timers();
   void end_turn();

@@ -82,8 +82,8 @@ void Pipe::took(Side receiver, std::size_t bytes) {
   tell(place(sender));
 }
 
-// The wish is stored before the count is read, and `took` does it the other way round: one of the
-// two notices.
+// The limit is stored before the count is read; `took` changes the count before it reads the limit.
+// At least one of the two sees the other.
 bool Pipe::wait_for_room(Side sender, std::size_t max_unread) {
   Way& from = way(sender);
   from.max_wanted_unread = max_unread;
@@ -179,7 +179,7 @@ std::size_t PipeStream::room() const {
 
 Result<Moved> PipeStream::write(WriteQueue& from) {
   DOHLE_ASSERT(is_open_ && !is_closed_, "an end of a pipe that is not open is written to");
-  // As into a socket whose other side is gone: the reader's end tells.
+  // A pipe whose other side is closed takes all bytes, as a socket does; reading reports the end.
   std::size_t wanted = is_other_closed_ ? from.size() : room();
   if (wanted == 0) {
     if (pipe_->wait_for_room(side_, window_bytes_ / 2)) return Moved{0, StreamState::blocked};

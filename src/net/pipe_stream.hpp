@@ -15,25 +15,26 @@ namespace dohle::net {
 
 class PipeStream;
 
-/// What the two ends of a pipe share: for each end, what the other one sent and it has not fetched.
-/// Thread safety: any thread. An executor is only used under the lock and while its end is open, so
-/// that it may go once the end is closed.
+/// The shared state of the two ends of a pipe: for each end, the news from the other one that it
+/// has not fetched. Thread safety: any thread. An executor is used only under the lock and while
+/// its end is open, so it may be destroyed once the end is closed.
 class Pipe {
  public:
   enum class Side : std::uint8_t { dialing, accepting };
 
-  /// From now on `end` is told, on `loop`.
+  /// Opens a side. From now on `end` is told of news, on `loop`.
   void attach(Side side, Executor& loop, std::weak_ptr<PipeStream> end);
-  /// No use of the end's loop follows; what waits for it is dropped. The other side is told.
+  /// Closes a side. Its loop is not used any more, and its unfetched news are dropped. The other
+  /// side is told.
   void detach(Side side);
 
-  /// Gives slices to the other side; `unread` counts them until they are taken.
+  /// Passes slices to the other side. They count as unread until that side takes them.
   void deliver(Side from, std::vector<Slice>& slices, std::size_t bytes);
-  /// Whether the end is open; one that was never attached is not.
+  /// True if the end is open; false if it was never attached.
   [[nodiscard]] bool is_attached(Side side);
   /// The accepting side took the connection.
   void tell_opened();
-  /// Nobody takes the connection.
+  /// The connection is refused.
   void refuse();
 
   struct News {
@@ -46,9 +47,9 @@ class Pipe {
 
   /// Bytes that `from` delivered and the other side has not taken.
   [[nodiscard]] std::size_t unread_from(Side from) const { return way(from).unread.load(); }
-  /// The receiver took bytes; a sender that waits for that is told.
+  /// The receiver took bytes. A sender that waits for room is told once there is enough.
   void took(Side receiver, std::size_t bytes);
-  /// The sender wants to be told when no more than `max_unread` bytes are unread. False: there is
+  /// Asks to tell the sender once at most `max_unread` bytes are unread. Returns false if there is
   /// room already.
   [[nodiscard]] bool wait_for_room(Side sender, std::size_t max_unread);
 
@@ -61,7 +62,7 @@ class Pipe {
   struct Place {  // of one side
     Executor* loop = nullptr;
     std::weak_ptr<PipeStream> end;
-    bool is_told = false;  // a fetch is under way
+    bool is_told = false;  // a fetch is posted
     News news;
   };
 
@@ -76,8 +77,9 @@ class Pipe {
   std::array<Way, 2> ways_;
 };
 
-/// One end of a pipe, on its own loop: gives the Slices that were written to the other end as they
-/// are. `window_bytes` may be unread at the other side; then it waits for room. Loop thread only.
+/// One end of a pipe, on its own loop. It hands over the Slices that were written to the other end
+/// without a copy. Up to `window_bytes` may be unread at the other side; a write then waits for
+/// room. Loop thread only.
 class PipeStream final : public ByteStream {
  public:
   /// `events` owns the stream.
@@ -87,13 +89,13 @@ class PipeStream final : public ByteStream {
   PipeStream(const PipeStream&) = delete;
   PipeStream& operator=(const PipeStream&) = delete;
 
-  /// `self` keeps the stream's owner alive while something is told to it.
+  /// `self` keeps the stream's owner alive during an event.
   void attach(std::weak_ptr<PipeStream> self);
-  /// For a dialing end: it fails unless it opens in time.
+  /// For a dialing end. The dial fails unless it opens within `timeout`.
   void begin_dial(std::chrono::milliseconds timeout);
   void opened();
   void dial_failed(std::string_view why);
-  /// Something waits in the pipe.
+  /// Fetches the news from the pipe and reports them.
   void fetch();
 
   Result<Moved> read(const ReadRoom& into) override;
@@ -101,7 +103,7 @@ class PipeStream final : public ByteStream {
   Result<Moved> read_slices(SliceQueue& into, std::size_t max_bytes) override;
   Result<Moved> write(WriteQueue& from) override;
   [[nodiscard]] std::size_t unread_bytes() const override { return pipe_->unread_from(side_); }
-  void end_writes() override {}  // closing does not take what was written from the other side
+  void end_writes() override {}  // written bytes stay readable after close()
   void close() override;
 
  private:

@@ -23,7 +23,7 @@ struct PipeConnection {
       : framed(std::make_shared<frames::FramedConnection>(
             frames::OnLoop{loop, dynamic_cast<Turns*>(&loop), nullptr}, limits,
             frames::PeerNames{"pipe", std::move(dialed)})) {
-    // What is unread at the other side is the second half of the limit of the write queue.
+    // The unread bytes at the other side have half of the write queue's limit.
     auto made = std::make_unique<PipeStream>(loop, *framed, std::move(pipe), side,
                                              limits.max_write_queue_bytes / 2);
     stream = std::shared_ptr<PipeStream>(framed, made.get());
@@ -31,10 +31,10 @@ struct PipeConnection {
   }
 
   std::shared_ptr<frames::FramedConnection> framed;
-  std::shared_ptr<PipeStream> stream;  // keeps `framed`, too
+  std::shared_ptr<PipeStream> stream;  // keeps `framed` alive, too
 };
 
-// A listener's part that the connections on their way to it keep alive. On its loop only.
+// The part of a listener that pending connections keep alive. Loop thread only.
 class PipeAccepting {
  public:
   PipeAccepting(Executor& loop, const ConnectionLimits& limits, Acceptor& acceptor)
@@ -84,7 +84,7 @@ class PipeAccepting {
 
 class PipeNetwork::Registry {
  public:
-  // False: somebody listens there. Port 0 is filled in.
+  // Replaces port 0 by a free one. Returns false if the address is taken, or if no port is free.
   bool add(Endpoint& at, std::shared_ptr<PipeAccepting> accepting) {
     const std::lock_guard guard(mutex_);
     if (at.port == 0) {
@@ -97,7 +97,8 @@ class PipeNetwork::Registry {
     const std::lock_guard guard(mutex_);
     listeners_.erase(at);
   }
-  // False: nobody listens there. The lock keeps the listener, and so its loop, while we post.
+  // Returns false if the address has no listener. The lock keeps the listener, and so its loop,
+  // alive during the post.
   bool dial(const Endpoint& to, std::shared_ptr<Pipe> pipe) {
     const std::lock_guard guard(mutex_);
     const auto found = listeners_.find(to);

@@ -87,7 +87,7 @@ bool Poller::wait(Duration patience) {
   if (told_count_ < ready_count_) return true;
   const int found =
       wait_for_events(epoll_, ready_.data(), static_cast<int>(ready_.size()), patience);
-  // Interrupted by a signal: a turn with nothing ready.
+  // An interrupted wait makes a turn with nothing ready.
   ready_count_ = found > 0 ? static_cast<std::size_t>(found) : 0;
   told_count_ = 0;
   return ready_count_ > 0;
@@ -104,7 +104,7 @@ void Poller::tell(const Clock& clock, TimePoint end) {
   }
 }
 
-// Edge-triggered, each write is an event of its own, so nobody has to read the counter back; it
+// The watch is edge-triggered: each write is an event of its own, so the counter is never read. It
 // would overflow after 2^64 writes.
 void Poller::wake() const {
   const std::uint64_t one = 1;

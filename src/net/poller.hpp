@@ -10,10 +10,10 @@
 
 namespace dohle::net {
 
-/// What wants to know that a descriptor is ready.
+/// Receives the readiness of a descriptor.
 class Watcher {
  public:
-  /// `events` as epoll tells them. Loop thread. May remove any watch, its own too.
+  /// `events` are epoll's flags. Loop thread. May remove any watch, also its own.
   virtual void on_ready(std::uint32_t events) = 0;
 
  protected:
@@ -24,8 +24,9 @@ class Watcher {
 using WatchId = std::uint64_t;
 
 /// Readiness of descriptors, by epoll. Every descriptor is registered once, edge-triggered and for
-/// both directions, and never again: who stops reading or writing early has to remember that there
-/// is more. A short read or write says that there is not, so no call is spent on being told so.
+/// both directions. A watcher that stops reading or writing early has to remember that more is
+/// possible: no event repeats that. A short read or write means that no more is possible for now,
+/// so no further call is needed to learn that.
 ///
 /// Loop thread only, `wake` excepted.
 class Poller {
@@ -35,21 +36,21 @@ class Poller {
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
 
-  /// 0, with errno set, when the system refuses.
+  /// Registers a descriptor. Returns 0, with errno set, if the system refuses.
   [[nodiscard]] WatchId watch(int descriptor, Watcher& watcher);
-  /// From now on `watcher` is told.
+  /// From now on events go to `watcher`.
   void hand_over(WatchId id, Watcher& watcher);
-  /// No call follows, events already fetched included. The caller closes the descriptor, which
-  /// ends its registration.
+  /// Removes a watch. No call follows, not even for events already fetched. The caller closes the
+  /// descriptor, which ends its registration.
   void remove(WatchId id);
 
-  /// Waits at most `patience`; below zero: without limit. False: nothing is ready. While `tell` has
-  /// left something it does not wait.
+  /// Waits at most `patience`, or without limit if it is negative. Returns false if nothing is
+  /// ready. Does not wait while `tell` has events left.
   bool wait(Duration patience);
-  /// Tells the watchers what `wait` found, at least one of them, and until `end` as many as there
-  /// is time for; the others come first in the next turn.
+  /// Passes the events that `wait` found to their watchers: at least one, and further ones until
+  /// `end`. The rest comes first in the next turn.
   void tell(const Clock& clock, TimePoint end);
-  /// Ends the present or next wait. Any thread.
+  /// Ends the current or next wait. Any thread.
   void wake() const;
 
  private:

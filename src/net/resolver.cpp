@@ -32,7 +32,7 @@ bool NameQuery::is_given_up() {
 void NameQuery::look_up(const std::shared_ptr<NameQuery>& self) {
   if (is_given_up()) return;
   Answer answer = addresses_of(name_, Lookup::names);
-  // Posting under the lock keeps the loop alive meanwhile: giving up waits for it.
+  // The lock keeps the loop alive during the post: `give_up` waits for it.
   const std::lock_guard guard(mutex_);
   if (loop_ == nullptr) return;
   loop_->post([self, answer = std::move(answer)]() mutable {

@@ -11,7 +11,7 @@
 
 namespace dohle::net {
 
-/// A question to the name service that may be given up before it is answered.
+/// A query to the name service. It can be given up before it is answered.
 class NameQuery {
  public:
   using Answer = Result<std::vector<SocketAddress>>;
@@ -20,10 +20,10 @@ class NameQuery {
   NameQuery(Endpoint name, Executor& loop, Found found)
       : name_(std::move(name)), loop_(&loop), found_(std::move(found)) {}
 
-  /// No answer follows, nor any other use of the loop. On the loop, or when it no longer runs.
+  /// No answer follows, and the loop is not used any more. On the loop, or when it no longer runs.
   void give_up();
 
-  // On a thread of the resolver.
+  // Runs on a thread of the resolver.
   void look_up(const std::shared_ptr<NameQuery>& self);
 
  private:
@@ -35,12 +35,12 @@ class NameQuery {
   Found found_;     // loop thread
 };
 
-/// Asks the system's name service on up to four threads, which end when nothing is to be asked.
-/// They are never waited for: a name server that does not answer delays no shutdown.
+/// Queries the system's name service on up to four threads, which end when no query is left. They
+/// are never waited for: a name server that does not answer delays no shutdown.
 class Resolver {
  public:
   Resolver();
-  /// `found` is called on the loop unless the query is given up before.
+  /// `found` is called on the loop, unless the query is given up before.
   std::shared_ptr<NameQuery> resolve(const Endpoint& name, Executor& loop, NameQuery::Found found);
 
  private:

@@ -18,8 +18,8 @@ namespace dohle::net {
 
 namespace {
 
-// One more than the descriptor that the signal handler writes to; 0: nobody watches that signal. A
-// handler may do little else than write to a descriptor.
+// For each signal the descriptor that the handler writes to, plus one; 0 if the signal is not
+// watched. A signal handler may do little else than write to a descriptor.
 std::array<std::atomic<int>, NSIG> pipe_of_signal{};
 static_assert(std::atomic<int>::is_always_lock_free);
 
@@ -27,7 +27,7 @@ extern "C" void write_to_pipe(int number) {
   const int code = errno;
   const auto byte = static_cast<std::uint8_t>(number);
   const int pipe = pipe_of_signal[static_cast<std::size_t>(number)] - 1;
-  // A full pipe means that the loop has enough of them to read.
+  // If the pipe is full, the loop has enough signals to read.
   if (pipe >= 0) {
     [[maybe_unused]] const ssize_t written = ::write(pipe, &byte, 1);
   }
@@ -98,7 +98,7 @@ class PipeWatch final : public SignalWatch, public Watcher {
     for (ssize_t got = 0; (got = ::read(read_end_.number(), numbers.data(), numbers.size())) > 0;) {
       for (ssize_t i = 0; i < got; ++i) has_arrived[numbers[static_cast<std::size_t>(i)]] = true;
     }
-    // The handler may destroy the watch; then nobody but us has it any more.
+    // The handler may destroy the watch. Then this is the last reference to the handler.
     const auto handler = handler_;
     for (int number = 0; number < NSIG; ++number) {
       if (has_arrived[static_cast<std::size_t>(number)] && handler.use_count() > 1) {

@@ -60,7 +60,7 @@ Result<std::vector<SocketAddress>> addresses_of(const Endpoint& endpoint, Lookup
 Descriptor tcp_socket(int family, const ConnectionLimits& limits) {
   Descriptor socket(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
   const auto set_size = [&](int name, int bytes) {
-    // A wish: the system rounds and caps it.
+    // Errors are ignored: the system rounds and caps the size.
     if (bytes > 0) ::setsockopt(socket.number(), SOL_SOCKET, name, &bytes, sizeof bytes);
   };
   if (socket.is_open()) {

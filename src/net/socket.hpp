@@ -13,7 +13,7 @@ namespace dohle::net {
 /// The text of an errno value, without the number.
 [[nodiscard]] std::string text_of_errno(int code);
 
-/// A descriptor that is closed with its owner.
+/// A descriptor that is closed when its owner is destroyed.
 class Descriptor {
  public:
   Descriptor() = default;
@@ -45,17 +45,17 @@ struct SocketAddress {
 };
 
 enum class Lookup : std::uint8_t {
-  numeric,  ///< addresses only, no waiting
-  names,    ///< asks the system's name service, which may take long
+  numeric,  ///< numeric addresses only; does not block
+  names,    ///< queries the system's name service, which may block for long
 };
 
-/// The addresses of an endpoint, at least one; Errc::name_not_resolved names it, and is retriable
-/// unless the name service is sure that there is no such host.
+/// The addresses of an endpoint, at least one. Errc::name_not_resolved names the endpoint; it is
+/// retriable unless the name service answered that the host does not exist.
 [[nodiscard]] Result<std::vector<SocketAddress>> addresses_of(const Endpoint& endpoint,
                                                               Lookup lookup);
 
-/// A non-blocking TCP socket with the buffer sizes of `limits`, or one that is not open, with
-/// errno set. The sizes count from the handshake on, so they are set before it.
+/// A non-blocking TCP socket with the buffer sizes of `limits`. If the system refuses, it is not
+/// open, and errno is set. The sizes apply from the handshake on, so they are set before it.
 [[nodiscard]] Descriptor tcp_socket(int family, const ConnectionLimits& limits);
 
 }  // namespace dohle::net

@@ -21,7 +21,7 @@ std::int64_t nanoseconds_of(clockid_t clock) {
 std::uint64_t system_seed() {
   std::uint64_t seed = 0;
   if (::getrandom(&seed, sizeof seed, 0) == static_cast<ssize_t>(sizeof seed)) return seed;
-  // Only a kernel without getrandom comes here; ids then differ by time and process.
+  // If getrandom fails, ids still differ by time and process.
   return static_cast<std::uint64_t>(nanoseconds_of(CLOCK_REALTIME)) ^
          (static_cast<std::uint64_t>(::getpid()) << 32);
 }

@@ -10,9 +10,9 @@ namespace dohle::net {
 
 class Resolver;
 
-/// Connects over TCP, without Nagle's delay. Names are resolved on threads of their own; numeric
-/// addresses are not looked up. The loop has to outlive it and its connections. Loop thread only,
-/// or before the loop runs.
+/// Connects over TCP, without Nagle's delay. Names are resolved on other threads; numeric addresses
+/// are not looked up. The loop has to outlive it and its connections. Loop thread only, or before
+/// the loop runs.
 class TcpDialer final : public Dialer {
  public:
   explicit TcpDialer(Loop& loop);
@@ -29,11 +29,11 @@ class TcpDialer final : public Dialer {
   std::unique_ptr<Resolver> resolver_;
 };
 
-/// Listens on TCP addresses. `listen` takes numeric addresses and "localhost" (127.0.0.1); port 0
-/// lets the system pick; up to 1,024 connections wait to be accepted. While the process has no
-/// descriptor left, a spare one is used to accept and close, so that clients are told; that is
-/// logged once until it is over. The loop has to outlive it and its listeners. Loop thread only,
-/// or before the loop runs.
+/// Listens on TCP addresses. `listen` takes numeric addresses and "localhost" (127.0.0.1). Port 0
+/// lets the system pick. Up to 1,024 connections wait to be accepted. While the process has no
+/// descriptor left, a spare one is used to accept and close connections, so that clients see the
+/// refusal; this is logged at most once in 10 s. The loop has to outlive it and its listeners. Loop
+/// thread only, or before the loop runs.
 class TcpListening final : public Listening {
  public:
   explicit TcpListening(Loop& loop, std::shared_ptr<Logger> logger = silent_logger())

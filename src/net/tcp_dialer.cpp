@@ -15,7 +15,7 @@ namespace dohle::net {
 
 namespace {
 
-// Dialing a port of this machine where nobody listens may, by chance, connect a socket to itself.
+// A dial to a port of this machine without a listener may, by chance, connect the socket to itself.
 bool is_connected_to_itself(int socket) {
   SocketAddress here;
   SocketAddress there;
@@ -24,8 +24,8 @@ bool is_connected_to_itself(int socket) {
   return here.size == there.size && std::memcmp(here.get(), there.get(), here.size) == 0;
 }
 
-// Resolves a name and tries its addresses one after the other, all within one timeout. Owned by
-// the stream that it opens.
+// Resolves a name and tries its addresses one after the other, all within one timeout. Owned by the
+// stream that it opens.
 class Dial final : public std::enable_shared_from_this<Dial>, public Watcher {
  public:
   Dial(Loop& loop, Endpoint to, const DialOptions& options, TcpStream& stream)
@@ -66,7 +66,8 @@ class Dial final : public std::enable_shared_from_this<Dial>, public Watcher {
     fail(Error::client(Errc::connection_failed, text_of_errno(last_errno_)));
   }
 
-  // The outcome comes as an event; false, with errno set, when there will be none.
+  // Returns false, with errno set, if the attempt failed at once. Otherwise an event brings the
+  // outcome.
   bool connect(const SocketAddress& address) {
     DOHLE_ASSERT(watch_ == 0, "two addresses are tried at once");
     socket_ = tcp_socket(address.family(), options_.limits);

@@ -18,7 +18,7 @@ namespace {
 constexpr int accepts_per_turn = 64;
 constexpr int backlog = 1024;
 constexpr auto retry_after = std::chrono::milliseconds(100);
-// Between two lines about clients that are turned away.
+// Minimum time between two log lines about rejected clients.
 constexpr auto quiet = std::chrono::seconds(10);
 
 Descriptor spare_descriptor() {
@@ -29,7 +29,7 @@ bool is_without_descriptors(int code) {
   return code == EMFILE || code == ENFILE;
 }
 
-// Lives on while an accept is being handled, so that a listener may be destroyed by its acceptor.
+// Kept alive while it accepts, so that the acceptor may destroy the listener.
 class Accepting final : public std::enable_shared_from_this<Accepting>, public Watcher {
  public:
   Accepting(Loop& loop, const ConnectionLimits& limits, Acceptor& acceptor,
@@ -43,7 +43,7 @@ class Accepting final : public std::enable_shared_from_this<Accepting>, public W
   Accepting(const Accepting&) = delete;
   Accepting& operator=(const Accepting&) = delete;
 
-  // False, with errno set, when the system refuses.
+  // Returns false, with errno set, if the system refuses.
   bool open(const SocketAddress& at) {
     socket_ = tcp_socket(at.family(), limits_);
     const int on = 1;
@@ -80,7 +80,7 @@ class Accepting final : public std::enable_shared_from_this<Accepting>, public W
     loop_.post([self = shared_from_this()] { self->accept_some(); });
   }
 
-  // The watch is edge-triggered: it is silent about connections that an earlier event told of.
+  // The watch is edge-triggered: it does not report a connection twice.
   void accept_some() {
     const auto self = shared_from_this();
     for (int i = 0; i < accepts_per_turn; ++i) {
@@ -97,7 +97,7 @@ class Accepting final : public std::enable_shared_from_this<Accepting>, public W
       } else if (errno == ENOBUFS || errno == ENOMEM) {
         return retry_later();
       }
-      // Anything else is the end of a connection that was still waiting.
+      // Any other error belongs to a connection that ended while it waited.
     }
     accept_later();
   }
@@ -112,8 +112,8 @@ class Accepting final : public std::enable_shared_from_this<Accepting>, public W
     });
   }
 
-  // Without a descriptor the connection would wait in the backlog for ever; the spare one lets the
-  // client hear that it is not welcome.
+  // Without a descriptor the connection would wait in the backlog for ever. The spare one serves to
+  // accept and close it, so that the client sees the refusal.
   bool turn_one_away() {
     if (loop_.tick().mono >= quiet_until_) {
       quiet_until_ = loop_.tick().mono + quiet;

@@ -16,14 +16,14 @@ namespace dohle::net {
 
 namespace {
 
-// What one call writes at most, and what is dropped of bytes that nobody reads any more.
+// Bytes that one call writes at most, and unread bytes that `end_writes` drops at most.
 constexpr std::size_t max_write_bytes = std::size_t{1} << 20;
 constexpr std::size_t max_dropped_bytes = std::size_t{1} << 20;
-// Of a range of a file that has no descriptor and is not in memory, read for one write.
+// Bytes that one write reads at most of a file without a descriptor.
 constexpr std::size_t max_range_read_bytes = 256 * 1024;
 constexpr std::size_t pieces_per_write = IOV_MAX;
 
-// What a call that sent fewer bytes than it was asked to, or failed, says of the next one.
+// The result of a call that was asked to send `asked` bytes. A shorter one found the socket full.
 Result<Moved> sent_bytes(ssize_t sent, std::size_t asked, WriteQueue& from) {
   if (sent >= 0) {
     const auto bytes = static_cast<std::size_t>(sent);
@@ -53,15 +53,15 @@ void TcpStream::opened(Descriptor socket, WatchId watch) {
     }
   }
   set_up_socket();
-  // The event that the dial used up may have told of bytes, too.
+  // The event that ended the dial may have reported bytes, too.
   events_.on_open(had_watch);
 }
 
 void TcpStream::set_up_socket() {
-  // Wishes, not needs: a connection without them works as well.
+  // Errors are ignored: a connection works without these options.
   const int on = 1;
   ::setsockopt(socket_.number(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  // Ends, within hours, a connection whose other side vanished and that has no idle timeout.
+  // Ends, within hours, a connection without an idle timeout whose other side vanished.
   ::setsockopt(socket_.number(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
@@ -71,8 +71,8 @@ void TcpStream::close() {
   socket_.close();
 }
 
-// Closing a socket with unread bytes makes the system reset the connection, and the other side may
-// lose our last words to that.
+// Closing a socket with unread bytes makes the system reset the connection, which may drop the last
+// bytes sent to the other side.
 void TcpStream::end_writes() {
   DOHLE_ASSERT(socket_.is_open(), "a stream that is not open ends its writes");
   ::shutdown(socket_.number(), SHUT_WR);
@@ -96,7 +96,7 @@ Result<Moved> TcpStream::read(const ReadRoom& into) {
   message.msg_iovlen = into.count;
   const ssize_t got = ::recvmsg(socket_.number(), &message, 0);
   if (got > 0) {
-    // A short read emptied the socket, and an event will tell of more.
+    // A short read emptied the socket; an event will report further bytes.
     const auto bytes = static_cast<std::size_t>(got);
     const bool is_last = bytes < into.bytes && !has_ended_;
     return Moved{bytes, is_last ? StreamState::blocked : StreamState::ready};
@@ -129,12 +129,12 @@ Result<Moved> TcpStream::send_range(const FileRange& range, WriteQueue& from) {
     return fail(Error::storage(Errc::damaged, range.file->path() + " ends before byte " +
                                                   std::to_string(range.offset + range.size)));
   }
-  // The file's own failures come back as EIO.
+  // sendfile reports errors of the file as EIO.
   if (sent < 0 && errno == EIO) {
     return fail(Error::storage(Errc::io_error, range.file->path() + ": cannot be read"));
   }
-  // A short count may also be a file's page boundary, so only the next call tells whether the
-  // socket is full.
+  // A short count may also come from a page boundary of the file, so only the next call shows
+  // whether the socket is full.
   return sent_bytes(sent, sent > 0 ? static_cast<std::size_t>(sent) : asked, from);
 }
 

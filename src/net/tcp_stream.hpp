@@ -18,11 +18,12 @@ class TcpStream final : public ByteStream, public Watcher {
   TcpStream(const TcpStream&) = delete;
   TcpStream& operator=(const TcpStream&) = delete;
 
-  /// What makes the connection; goes when it is open or closed.
+  /// Owns the dial until the stream is open or closed.
   void set_dial(std::shared_ptr<void> dial) { dial_ = std::move(dial); }
-  /// Takes over a connected socket and tells on_open. `watch` is the socket's, or 0 to make one.
+  /// Takes over a connected socket and calls on_open. `watch` is that of the socket; if 0, a new
+  /// one is made.
   void opened(Descriptor socket, WatchId watch);
-  /// The dial came to nothing.
+  /// The dial failed.
   void failed(const Error& why) { events_.on_lost(why); }
 
   Result<Moved> read(const ReadRoom& into) override;
@@ -42,7 +43,7 @@ class TcpStream final : public ByteStream, public Watcher {
   std::shared_ptr<void> dial_;
   Descriptor socket_;
   WatchId watch_ = 0;
-  bool has_ended_ = false;  // the other side writes no more: a short read is not the last
+  bool has_ended_ = false;  // the other side writes no more: the end follows a short read
 };
 
 }  // namespace dohle::net

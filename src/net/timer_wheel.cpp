@@ -57,7 +57,7 @@ TimerId TimerWheel::arm(TimePoint at, Task task) {
 void TimerWheel::cancel(TimerId id) {
   const std::uint32_t index = find(id);
   if (index == none) return;
-  // The task may own what cancels more timers when it goes: the wheel is whole again by then.
+  // Destroying the task may cancel more timers. The wheel is consistent again by then.
   const Task task = std::move(timers_[index].task);
   if (timers_[index].at <= next_) next_is_known_ = false;
   take_out(index);
@@ -65,7 +65,7 @@ void TimerWheel::cancel(TimerId id) {
 }
 
 // The wheel of a timer is that of the highest digit (to base 64) in which its time differs from
-// now; so the timers of a lower wheel all come before those of a higher one.
+// now. So the timers of a lower wheel all come before those of a higher one.
 void TimerWheel::place(std::uint32_t index) {
   Timer& timer = timers_[index];
   const std::int64_t horizon = now_ | ((std::int64_t{1} << (wheels * slot_bits)) - 1);
@@ -140,11 +140,12 @@ void TimerWheel::expire(TimePoint now) {
       continue;
     }
     collect(static_cast<std::uint32_t>(slot), now);
-    if (begin == until) break;  // what is left in it is due later in this millisecond
+    if (begin == until) break;  // its other timers are due later in this millisecond
   }
-  // The beginning of a slot that cancelling emptied: it would be told again and again.
+  // `next_` is the beginning of a slot that cancelling emptied. It must not be returned again.
   if (next_is_known_ && next_ <= now) next_is_known_ = false;
-  // No slot left begins before `until`: every timer is in the wheel that it would be put in now.
+  // No remaining slot begins before `until`, so every timer is in the wheel in which it would be
+  // placed now.
   now_ = std::max(now_, until);
   std::sort(
       due_.begin() + static_cast<std::ptrdiff_t>(due_taken_), due_.end(),

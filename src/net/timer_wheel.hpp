@@ -8,12 +8,14 @@
 
 namespace dohle::net {
 
-/// Armed timers in seven wheels of 64 slots; a slot of the first wheel is a millisecond, one of
-/// each further wheel a whole turn of the one before. Arming and cancelling cost the same whatever
-/// their number. Owns no clock: the loop asks it when to wake and tells it what time it is.
+/// Armed timers in seven wheels of 64 slots. A slot of the first wheel is a millisecond; a slot of
+/// each further wheel is a whole turn of the one before. The cost of arming and cancelling does not
+/// depend on the number of timers. Owns no clock: the loop asks it for the time of the next wake-up
+/// and tells it the current time.
 ///
-/// A timer is never early. Due ones fire by time, those of one time in the order of arming. What
-/// is armed for later than the wheels reach, a century after the machine's start, never fires.
+/// A timer never fires early. Due timers fire in the order of their times; timers of the same time
+/// fire in the order of arming. A timer that is armed for later than the wheels reach, a century
+/// after the machine's start, never fires.
 class TimerWheel {
  public:
   explicit TimerWheel(TimePoint start);
@@ -22,16 +24,16 @@ class TimerWheel {
 
   TimerId arm(TimePoint at, Task task);
   void cancel(TimerId id);
-  /// When to call `expire`: the time of the first timer, or earlier (at most six times in a
-  /// timer's life) when a slot of a further wheel has to be spread; `never` without timers.
+  /// The time at which to call `expire`: the time of the first timer, or earlier (at most six times
+  /// in the life of a timer) if a slot of a further wheel has to be spread. `never` without timers.
   [[nodiscard]] TimePoint next();
-  /// What is due at `now` waits for take_due. Timers armed later wait for the next call.
+  /// Collects the timers due at `now` for take_due. Timers armed later wait for the next call.
   void expire(TimePoint now);
-  /// The next due task; an empty one when there is none.
+  /// Takes the next due task. Empty if no timer is due.
   [[nodiscard]] Task take_due();
-  /// Some of what was due is not taken yet; it may have been cancelled meanwhile.
+  /// True if collected timers have not been taken. They may have been cancelled meanwhile.
   [[nodiscard]] bool has_due() const { return due_taken_ < due_.size(); }
-  /// Disarms all; their tasks, for the caller to destroy.
+  /// Disarms all timers. Returns their tasks, for the caller to destroy.
   [[nodiscard]] std::vector<Task> take_all();
 
  private:

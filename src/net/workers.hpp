@@ -6,9 +6,9 @@
 
 namespace dohle::net {
 
-/// Threads for jobs that take long. They start as jobs come, up to the number given, and end with
-/// the object, which waits for the jobs that run and drops those that queue. The queue has no limit
-/// of its own: callers bound what they hand over. A job's loop has to outlive the object.
+/// Threads for long jobs. They start as jobs come, up to the given number, and end with the object.
+/// Its destructor waits for running jobs and drops queued ones. The queue has no limit of its own:
+/// callers bound their jobs. The loop of a job has to outlive the object.
 class WorkerThreads final : public Workers {
  public:
   /// 1 to 64 threads.
