@@ -23,7 +23,8 @@ void put(std::vector<std::byte>& to, std::uint64_t offset, Bytes bytes) {
 }  // namespace
 
 /// Decides which of a file's unsynced changes reached the medium. A page is written as a whole at
-/// some time, so it holds the changes up to some point; a torn one holds two such points.
+/// one time, so it holds all changes up to one point. The two parts of a torn page have different
+/// points.
 class SimContents::Survivors {
  public:
   Survivors(std::size_t changes, Random& random) : changes_(changes), random_(random) {
@@ -33,10 +34,10 @@ class SimContents::Survivors {
     sized_ = point();
   }
 
-  /// How many changes the file's size reflects.
+  /// Number of changes that the file's size reflects.
   [[nodiscard]] std::size_t sized() const { return sized_; }
 
-  /// Whether the sector of `offset` holds change `index`.
+  /// True if the sector of `offset` holds change `index`.
   [[nodiscard]] bool has(std::uint64_t offset, std::size_t index) {
     const auto [at, is_new] = pages_.try_emplace(offset / page_bytes);
     Page& page = at->second;
@@ -54,7 +55,8 @@ class SimContents::Survivors {
     std::uint64_t back_begins = page_bytes;
   };
 
-  /// Close behind the first unsynced byte: elsewhere it would show only in long writes.
+  /// Tears the page shortly behind its first unsynced byte. A tear elsewhere would show only in
+  /// long writes.
   void tear(Page& page, std::uint64_t first_byte) {
     if (everything_ || nothing_) return;
     page.back = (page.front + 1 + random_.below(changes_)) % (changes_ + 1);

@@ -13,10 +13,10 @@
 
 namespace dohle::sim {
 
-/// What a crash did to one file.
+/// The effects of a crash on one file.
 struct CrashMarks {
-  bool lost = false;  ///< some written bytes are gone
-  bool torn = false;  ///< a part of one write is there, a part is not
+  bool lost = false;  ///< some written bytes are lost
+  bool torn = false;  ///< a part of one write was kept, a part lost
 };
 
 /// A file or directory of a simulated disk: as processes see it (the page cache; `entries` of a
@@ -30,30 +30,30 @@ class SimContents final : public FileNode {
   [[nodiscard]] std::uint64_t bytes() const override { return cached_.size(); }
   [[nodiscard]] std::span<const std::byte> cached() const { return cached_; }
 
-  // Changes of the cache. Whoever calls has made sure of the space.
+  // Changes of the cache. Callers have checked the space.
 
   void write(std::uint64_t offset, Bytes bytes);
   void truncate(std::uint64_t size);
   void reserve(std::uint64_t end) { allocate(end); }
   [[nodiscard]] std::uint64_t allocated() const { return allocated_; }
-  /// How many bytes more than now a file with that end takes.
+  /// Further bytes of space that a file with this end needs.
   [[nodiscard]] std::uint64_t missing_space(std::uint64_t end) const;
 
-  // Toward the medium.
+  // Writes to the medium.
 
-  /// Stands for the changes made so far.
+  /// Marks the changes made so far: the number of the next one.
   [[nodiscard]] std::uint64_t change_mark() const { return next_change_; }
-  /// Brings the changes before `mark` to the medium.
+  /// Writes the changes before `mark` to the medium.
   void persist(std::uint64_t mark);
-  /// Brings to the medium what `random` chooses of the changes before `mark`, and forgets the
-  /// others: a failed sync.
+  /// A failed sync: writes a part of the changes before `mark` to the medium, as `random` chooses,
+  /// and drops the others.
   CrashMarks persist_some(std::uint64_t mark, Random& random);
-  /// After a crash: persist_some of everything, then the cache is the medium.
+  /// A crash: persist_some of all changes. The cache then equals the medium.
   CrashMarks crash(Random& random);
-  /// Turns a bit over on the medium and in the cache; false where there is no such byte.
+  /// Inverts a bit on the medium and in the cache. Returns false if there is no such byte.
   bool flip_bit(std::uint64_t offset, unsigned bit);
 
-  /// The entries of a directory that a crash leaves.
+  /// The entries of a directory that survive a crash.
   std::map<std::string, std::shared_ptr<SimContents>, std::less<>> durable_entries;
 
  private:

@@ -33,7 +33,7 @@ Task EventQueue::empty_slot(std::uint32_t slot) {
 void EventQueue::cancel(Id id) {
   const auto slot = static_cast<std::uint32_t>(id);
   if (slot >= slots_.size() || slots_[slot].generation != id >> 32) return;
-  // Destroyed after the queue is consistent again: a task's captures may call back in here.
+  // Destroyed after the queue is consistent again: captures of the task may call the queue.
   const Task dropped = empty_slot(slot);
 }
 

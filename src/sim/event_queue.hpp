@@ -8,8 +8,8 @@
 
 namespace dohle::sim {
 
-/// What will happen, by time and then by the order of scheduling. A binary heap of small entries
-/// over reused slots: some tens of nanoseconds per event.
+/// Future events, by time and then by the order of scheduling. A binary heap of small entries over
+/// reused slots: an event costs some tens of nanoseconds.
 class EventQueue {
  public:
   /// Names one event; 0 is none.
@@ -18,9 +18,9 @@ class EventQueue {
   Id add(TimePoint at, Task task);
   /// Destroys the event's task. Unknown and past ids are ignored.
   void cancel(Id id);
-  /// When the next event is due; nothing when there is none.
+  /// The time of the next event. Empty if there is none.
   [[nodiscard]] std::optional<TimePoint> next_at();
-  /// The next event's task. There is one.
+  /// Takes the task of the next event. There has to be one.
   [[nodiscard]] Task take();
   void clear();
 

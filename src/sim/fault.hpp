@@ -8,16 +8,16 @@
 
 namespace dohle::sim {
 
-/// Kinds of faults. A kind counts once the fault has bitten: a cut that stopped bytes, a crash that
-/// really lost a sector.
+/// Kinds of faults. A fault counts once it took effect: a cut that stopped bytes, a crash that lost
+/// a sector.
 enum class Fault : std::uint8_t {
   kill,         ///< a process ended without warning (SIGKILL); its page cache survives
-  power_loss,   ///< a machine stopped; what was not synced may be lost; nobody is told
+  power_loss,   ///< a machine stopped; unsynced changes may be lost; peers are not told
   pause,        ///< a process stood still and then went on
   clock_jump,   ///< a machine's wall clock was set forward or back
-  cut,          ///< a link lost everything both ways
-  cut_one_way,  ///< a link lost everything one way: half-open connections
-  held_back,    ///< open connections lost everything one way; new ones between the two did not
+  cut,          ///< a link delivered nothing in either direction
+  cut_one_way,  ///< a link delivered nothing in one direction: half-open connections
+  held_back,    ///< open connections delivered nothing in one direction; later ones did
   refuse,       ///< a machine refused new connections
   reset,        ///< connections were reset with bytes under way, possibly within a frame
   slow_link,    ///< a link had many times its delay and little bandwidth
@@ -34,7 +34,8 @@ inline constexpr std::size_t fault_kinds = 17;
 /// "power_loss".
 [[nodiscard]] std::string_view name_of(Fault fault);
 
-/// How often each kind has bitten. Add up over the worlds of a test, then ask what is missing.
+/// Numbers of faults that took effect, by kind. Sum them over the worlds of a test, then check
+/// `missing`.
 class FaultCounts {
  public:
   void add(Fault fault) { ++counts_[static_cast<std::size_t>(fault)]; }
@@ -42,7 +43,7 @@ class FaultCounts {
     return counts_[static_cast<std::size_t>(fault)];
   }
   [[nodiscard]] std::uint64_t total() const;
-  /// The kinds that have not bitten yet.
+  /// The kinds without a counted fault.
   [[nodiscard]] std::vector<Fault> missing() const;
   FaultCounts& operator+=(const FaultCounts& other);
 

@@ -20,7 +20,7 @@ constexpr std::uint64_t max_changes_before_loss = 8;
 constexpr double longest_gap = 3;
 constexpr std::uint64_t clock_jump_max_ms = 3'600'000;
 
-/// Draws and begins one fault after the other, each with its end already scheduled.
+/// Draws and begins one fault after the other. The end of each is scheduled at its beginning.
 class Faulter final : public std::enable_shared_from_this<Faulter> {
  public:
   Faulter(World& world, FaultPlan plan)
@@ -49,7 +49,7 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
         [self = shared_from_this()] { self->next(); });
   }
 
-  /// From 1 ms to the longest, every order of magnitude as likely as the others.
+  /// A duration from 1 ms to `max_lasting`. Every order of magnitude is equally likely.
   Duration lasting() {
     const double shortest = 1e6;
     const double longest = std::max(shortest, static_cast<double>(plan_.max_lasting.count()));
@@ -112,8 +112,8 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
     world_.after(lasting(), [&network, a, b] { network.heal(a, b); });
   }
 
-  /// Where a machine writes, most often right after a change or soon after it, while a sync goes
-  /// on.
+  /// A machine that writes loses power most often right after a change, or soon after it, during a
+  /// sync.
   void begin_power_loss() {
     Machine& machine = victim();
     const auto lose = [self = shared_from_this(), &machine] { self->lose_power(machine); };
@@ -172,7 +172,7 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
     }
   }
 
-  /// Connections that are open end too, or nobody would notice.
+  /// Open connections end, too; otherwise the refusal would have no effect.
   void refuse(Machine& machine) {
     Network& network = world_.network();
     network.refuse(machine.name());
@@ -180,8 +180,8 @@ class Faulter final : public std::enable_shared_from_this<Faulter> {
     world_.after(lasting(), [&network, &machine] { network.refuse(machine.name(), false); });
   }
 
-  /// What a failed disk call takes out of service comes back with a restart alone, which may come
-  /// long after what waits for it was given up.
+  /// Parts that a failed disk call took out of service come back only with a restart. The restart
+  /// may come long after the calls that wait for them were given up.
   void restart_later(Machine& machine) {
     const Duration later = random_.below(2) == 0 ? lasting() : within(plan_.max_lasting);
     world_.after(std::min(later, until_ - world_.now()), [&machine] {

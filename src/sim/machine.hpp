@@ -36,10 +36,10 @@ class Machine {
     return processes_;
   }
 
-  /// Ends all processes at once, tells nobody (their connections stay half-open at the other
-  /// side), and takes from the disk what a crash takes. Nothing when the power is off already.
+  /// Ends all processes at once, without a word to their peers (connections stay half-open at the
+  /// other side), and crashes the disk. No effect if the power is off already.
   void lose_power();
-  /// Restarts the processes that ran when the power went.
+  /// Restarts the processes that ran when the power was lost.
   void power_on();
   [[nodiscard]] bool is_up() const { return is_up_; }
 

@@ -57,7 +57,7 @@ std::size_t Network::index_of(std::string_view machine) {
   return world_.machine(machine).index();
 }
 
-// What the test says.
+// Calls of the test.
 
 void Network::set_link(std::string_view a, std::string_view b, const LinkOptions& options) {
   link(index_of(a), index_of(b)).options = options;
@@ -155,7 +155,7 @@ std::size_t Network::open_connections() const {
       std::ranges::count_if(streams_, [](const auto& stream) { return stream->is_open(); }));
 }
 
-// What streams ask.
+// Calls of streams.
 
 Duration Network::transfer_time(std::size_t from, std::size_t to, std::size_t bytes) {
   Link& used = link(from, to);
@@ -207,7 +207,7 @@ std::uint16_t Network::next_port() {
   return last_port_;
 }
 
-// What processes ask.
+// Calls of processes.
 
 void Network::forget_closed() {
   if (streams_.size() < forget_at_) return;

@@ -25,36 +25,36 @@ class World;
 /// One direction between two machines.
 struct LinkOptions {
   Duration latency = std::chrono::microseconds(200);
-  /// Added uniformly from 0 to it.
+  /// Maximum of a random addition to the latency.
   Duration jitter = std::chrono::microseconds(100);
-  /// One in so many transfers takes up to `spike` longer; 0: none.
+  /// One in this many transfers takes up to `spike` longer (0: none).
   std::uint64_t spike_one_in = 200;
   Duration spike = std::chrono::milliseconds(20);
-  /// 0: unlimited.
+  /// Default: 0, unlimited.
   std::uint64_t bytes_per_second = 0;
 };
 
 struct NetworkOptions {
   LinkOptions link;
-  /// Within one machine.
+  /// Links within one machine.
   LinkOptions loopback{.latency = std::chrono::microseconds(15),
                        .jitter = std::chrono::microseconds(10),
                        .spike_one_in = 0,
                        .spike = {},
                        .bytes_per_second = 0};
-  /// Bytes under way or unread at the other side before a sender has to wait.
+  /// Default: 256 KiB. Bytes in transit or unread at the other side before a sender has to wait.
   std::size_t window_bytes = 256 * 1024;
-  /// Connections that wait for a listener before further ones get no answer.
+  /// Default: 128. Connections that wait for a listener; further ones get no answer.
   std::size_t backlog = 128;
-  /// Bytes that could not be delivered for that long end the connection at the sender.
+  /// Default: 30 s. If bytes cannot be delivered for this long, the connection ends at the sender.
   Duration retransmit_timeout = std::chrono::seconds(30);
 };
 
 /// The simulated network: TCP as processes see it. Bytes of one connection arrive in order and
-/// once, in pieces that the seed chooses; a cut only delays them, unless it lasts longer than the
+/// once, in pieces that the seed chooses. A cut only delays them, unless it lasts longer than the
 /// retransmit timeout. Host names are the machines' names; "localhost" and 127.0.0.1 are the own
-/// machine; every other name does not resolve. A machine without power answers nothing; one that
-/// came back answers old connections with a reset.
+/// machine; no other name resolves. A machine without power does not answer. Once it is back, it
+/// answers old connections with a reset.
 ///
 /// Known simplification: acknowledgements are not simulated, so a sender whose bytes arrive does
 /// not notice that the way back is cut.
@@ -65,18 +65,18 @@ class Network {
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
 
-  /// Both directions between two machines, from now on.
+  /// Sets both directions between two machines, from now on.
   void set_link(std::string_view a, std::string_view b, const LinkOptions& options);
 
-  /// Nothing gets through either way until `heal`.
+  /// No bytes pass in either direction until `heal`.
   void cut(std::string_view a, std::string_view b);
-  /// Nothing gets from `from` to `to` until `heal`: half-open.
+  /// No bytes pass from `from` to `to` until `heal`: connections are half-open.
   void cut_one_way(std::string_view from, std::string_view to);
-  /// What the connections that are open now carry from `from` to `to` waits until `heal`, also what
-  /// their sender left behind when it closed them; connections made later are not touched, as where
-  /// one of several paths is lost. Returns how many connections.
+  /// Holds back, until `heal`, the bytes from `from` to `to` of all connections that are open now,
+  /// also bytes that their sender wrote before it closed them. Connections made later are not
+  /// affected, as if one of several paths were lost. Returns the number of connections.
   std::size_t hold_back(std::string_view from, std::string_view to);
-  /// Everything takes `factor` times as long, at `bytes_per_second`, until `heal`.
+  /// Transfers take `factor` times as long, at `bytes_per_second`, until `heal`.
   void slow(std::string_view a, std::string_view b, std::uint64_t factor,
             std::uint64_t bytes_per_second);
   /// Ends cuts, slowness and holding back between the two.
@@ -85,8 +85,8 @@ class Network {
   void refuse(std::string_view machine, bool refuses = true);
   /// Ends all cuts, slowness, holding back and refusals.
   void heal_all();
-  /// Resets every connection between the two machines. Of the bytes under way a prefix arrives
-  /// that the seed chooses, so that frames are cut short. Returns how many connections.
+  /// Resets every connection between the two machines. A prefix of the bytes in transit arrives;
+  /// the seed chooses its length, so that frames are cut short. Returns the number of connections.
   std::size_t reset(std::string_view a, std::string_view b);
 
   /// Connections that at least one side holds open.
@@ -98,7 +98,7 @@ class Network {
                                    const DialOptions& options, ConnectionEvents& events);
   Result<std::unique_ptr<Listener>> listen(ProcessLoop& at, const Endpoint& where,
                                            const ConnectionLimits& limits, Acceptor& acceptor);
-  /// The process ended: by its kernel's hand (others are told) or with its machine (they are not).
+  /// The process ended: it was killed (`others_are_told`), or its machine lost power.
   void process_ended(const ProcessLoop& loop, bool others_are_told);
 
  private:
@@ -110,7 +110,7 @@ class Network {
     bool is_cut = false;
     bool is_cut_both_ways = false;
     bool is_slow = false;
-    bool has_bitten = false;  ///< the present cut or slowness has been counted
+    bool has_bitten = false;  ///< the current cut or slowness has been counted
     std::uint64_t slow_factor = 1;
     std::uint64_t slow_bytes_per_second = 0;
     TimePoint line_free{};
@@ -121,11 +121,12 @@ class Network {
   [[nodiscard]] std::size_t index_of(std::string_view machine);
   void cut_link(std::size_t from, std::size_t to, bool both_ways);
   [[nodiscard]] Machine* resolve(std::string_view host, ProcessLoop& from);
-  /// How long `bytes` take from machine to machine if they leave now.
+  /// The time that `bytes` take from machine to machine if they leave now.
   [[nodiscard]] Duration transfer_time(std::size_t from, std::size_t to, std::size_t bytes);
-  /// True, and the fault counted, when nothing gets through.
+  /// True if the link is cut; counts the fault.
   [[nodiscard]] bool is_stopped(std::size_t from, std::size_t to);
-  /// Who listens; null, and the fault counted, when the machine refuses.
+  /// The listener at a port. Null if there is none, or if the machine refuses, which counts as a
+  /// fault.
   [[nodiscard]] std::shared_ptr<ListenerPort> port_for(Machine& machine, std::uint16_t port);
   /// A port for a connection or a listener that did not ask for one.
   [[nodiscard]] std::uint16_t next_port();

@@ -19,7 +19,7 @@ std::string life_name(const std::string& name, std::size_t life) {
 
 }  // namespace
 
-/// One life: what a process is given, and what its program made.
+/// One life of a process: its interfaces and the result of its program.
 class ProcessLife final : public Dialer, public Listening {
  public:
   ProcessLife(Machine& machine, const std::string& name)
@@ -37,7 +37,7 @@ class ProcessLife final : public Dialer, public Listening {
     return loop.world().network().listen(loop, at, limits, acceptor);
   }
 
-  /// Tasks go first: what they captured may refer to the program's objects.
+  /// Tasks are destroyed first: their captures may refer to the program's objects.
   void release() {
     loop.clear();
     workers.clear();

@@ -17,16 +17,16 @@ class Process;
 class ProcessLife;
 class ProcessLoop;
 
-/// What a process runs: builds its objects with what the Process offers and returns what keeps
-/// them alive. Called again, on the new life, by each restart.
+/// The program of a process. It builds its objects on the interfaces of the Process and returns an
+/// owner that keeps them alive. Each restart calls it again, for the new life.
 using Program = std::function<std::shared_ptr<void>(Process&)>;
 
-/// A simulated process: one loop, its clock, random numbers, network, disk and workers, each the
-/// twin of the interface in base. Made by Machine::start.
+/// A simulated process: one loop, its clock, random numbers, network, disk and workers, each a
+/// simulated version of the interface in base. Made by Machine::start.
 ///
-/// Killing: pending tasks, timers, answers and connections vanish (destroyed in that order while
-/// the program's objects still stand), then the program's result is released. Objects of a former
-/// life may go on calling what they were given; it does nothing and answers nothing.
+/// Killing destroys pending tasks, timers, answers and connections, in that order, while the
+/// program's objects still exist; then it releases the program's result. Objects of a former life
+/// may go on calling their interfaces; such calls have no effect and get no answer.
 class Process {
  public:
   Process(Machine& machine, std::string name, Program program);
@@ -40,33 +40,34 @@ class Process {
   /// 1 for the first life, one more after each restart.
   [[nodiscard]] unsigned life() const { return static_cast<unsigned>(lives_.size()); }
 
-  // Of the present life; references stay valid (and dead) after it.
+  // Interfaces of the current life. References stay valid after it, without effect.
   [[nodiscard]] Executor& executor();
   [[nodiscard]] Clock& clock();
   [[nodiscard]] Random& random();
   [[nodiscard]] Dialer& dialer();
   [[nodiscard]] Listening& listening();
   [[nodiscard]] Disk& disk();
-  /// Runs jobs on the one thread, after a delay that the seed chooses; not in order.
+  /// Runs jobs on the only thread, each after a delay that the seed chooses, so not in order.
   [[nodiscard]] Workers& workers();
 
-  /// Runs `check` after each turn of the present life: what it asserts holds between two turns.
+  /// Runs `check` after each turn of the current life, for assertions that hold between two turns.
   void after_each_turn(Task check);
 
-  /// What the program returned, as the type that it is; null while it has not run.
+  /// The result of the program, as its type. Null before the program ran.
   template <class T>
   [[nodiscard]] T* running_as() {
     return static_cast<T*>(program_state());
   }
 
-  /// SIGKILL: the machine's kernel closes its connections, the page cache survives. From within
-  /// its own turn the objects are released when the turn ends. Nothing when it does not run.
+  /// SIGKILL: the machine's kernel closes its connections, the page cache survives. If it is called
+  /// in a turn of the process, the objects are released after that turn. No effect if the process
+  /// does not run.
   void kill();
-  /// Begins a new life; kills the present one first. The machine is up.
+  /// Begins a new life; kills the current one first. The machine has to be up.
   void restart();
-  /// Stands still for `span`; what arrives meanwhile waits.
+  /// Stops the process for `span`; events that arrive meanwhile wait.
   void pause(Duration span);
-  /// How long its present life stands still in all, also for what is left of the present pause.
+  /// Total time of pauses of the current life, including the rest of the current pause.
   [[nodiscard]] Duration paused_for() const;
 
  private:

@@ -78,7 +78,7 @@ Result<void> SimFile::truncate(std::uint64_t size) {
   return changed("truncate");
 }
 
-/// The change is made; it may have been the last one.
+/// Reports a change. The process may end by it.
 Result<void> SimFile::changed(std::string_view what) const {
   disk_.changed(SimDisk::Change::any);
   return check_alive(what);
@@ -115,7 +115,7 @@ Result<void> ProcessDisk::check_alive(std::string_view what, const std::string& 
   return fail(dead(what, path));
 }
 
-/// What became of a change of names; it may have been the last one.
+/// Reports a change of names and returns its outcome. The process may end by it.
 Result<void> ProcessDisk::changed(Result<void> outcome, std::string_view what,
                                   const std::string& path) {
   if (outcome) disk_.changed(SimDisk::Change::of_names);
@@ -228,7 +228,7 @@ void ProcessDisk::start_group() {
 
 void ProcessDisk::finish_group(const std::map<SimFile*, std::uint64_t>& marks) {
   std::map<const SimFile*, Result<void>> outcomes;
-  // In the order of the calls: the map's order is that of addresses, which differ between runs.
+  // In the order of the calls: the map is ordered by addresses, which differ between runs.
   for (const Call& call : syncing_) {
     for (const auto& file : call.files) {
       if (!outcomes.contains(file.get())) {

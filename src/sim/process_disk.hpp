@@ -15,7 +15,7 @@
 
 namespace dohle::sim {
 
-/// A file that a process has open. When the process is dead, everything fails with Errc::closed.
+/// A file that a process has open. After the end of the process all calls fail with Errc::closed.
 class SimFile final : public File {
  public:
   SimFile(SimDisk& disk, ProcessLoop& loop, std::string path, std::shared_ptr<SimContents> contents)
@@ -38,7 +38,7 @@ class SimFile final : public File {
   [[nodiscard]] std::uint64_t change_mark() const {
     return directory_ ? 0 : contents_->change_mark();
   }
-  /// Makes the changes before `mark` durable, or fails, now and from then on.
+  /// Makes the changes before `mark` durable. After a failure all further calls fail.
   Result<void> sync(std::uint64_t mark);
 
  private:
@@ -50,7 +50,7 @@ class SimFile final : public File {
   ProcessLoop& loop_;
   const std::string path_;
   std::shared_ptr<SimContents> contents_;
-  std::optional<FileIdentity> directory_;  // there are no contents then
+  std::optional<FileIdentity> directory_;  // set for a directory, which has no contents
   std::optional<Error> sync_error_;
 };
 
@@ -77,7 +77,7 @@ class ProcessDisk final : public Disk {
   Result<DirectoryLock> lock(const std::string& directory) override;
   [[nodiscard]] std::string boot() const override;
 
-  /// Destroys what has not been answered.
+  /// Destroys all calls that have no answer yet.
   void clear();
 
  private:

@@ -12,7 +12,7 @@ namespace dohle::sim {
 namespace {
 
 constexpr Duration timer_tick = std::chrono::milliseconds(1);
-/// What a turn costs at least, what the seed adds, and what each task costs.
+/// Minimum cost of a turn, maximum of its random addition, and cost of each task.
 constexpr Duration turn_cost = std::chrono::microseconds(1);
 constexpr std::uint64_t turn_jitter_ns = 8'000;
 constexpr Duration task_cost = std::chrono::nanoseconds(200);
@@ -56,7 +56,7 @@ void ProcessLoop::at_turn_end(Task task) {
   wake();
 }
 
-/// Within a turn, what is left at its end wakes again.
+/// Without effect within a turn: the end of the turn wakes the loop if tasks are left.
 void ProcessLoop::wake() {
   if (turn_is_due_ || world_.running() == this) return;
   turn_is_due_ = true;
@@ -119,7 +119,7 @@ void ProcessLoop::cancel(TimerId id) {
   const auto at = timers_.find(id);
   if (at == timers_.end()) return;
   world_.queue().cancel(at->second.event);
-  // The task's captures may call back in here when they go.
+  // Destroyed last: captures of the task may call the loop.
   const Timer dropped = std::move(at->second);
   timers_.erase(at);
 }

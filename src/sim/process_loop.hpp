@@ -15,7 +15,7 @@ namespace dohle::sim {
 class Machine;
 class World;
 
-/// The loop and the clock of one life of a process. After `die` every call does nothing.
+/// The loop and the clock of one life of a process. After `die` no call has an effect.
 class ProcessLoop final : public Executor, public Turns, public Clock {
  public:
   ProcessLoop(Machine& machine, std::string name, SeededRandom random);
@@ -29,19 +29,19 @@ class ProcessLoop final : public Executor, public Turns, public Clock {
   [[nodiscard]] TimePoint mono() const override;
   [[nodiscard]] Timestamp wall() const override;
 
-  /// Runs `task` after each turn from now on, of which it is no part.
+  /// Runs `task` after all tasks of each turn, from now on.
   void after_each_turn(Task task) { after_turns_ = std::move(task); }
   /// Runs `job` as if on another thread of the process.
   void run_beside(Task& job);
-  /// Counts as a fault once something has to wait for its end.
+  /// Stops the process for `span`. Counts as a fault once an event has to wait for its end.
   void pause(Duration span);
-  /// Until when the process stands still, for something that has to wait for it.
+  /// The end of the pause, for an event that has to wait for it.
   TimePoint feel_pause();
-  /// How long it stands still in all, also for what is left of the present pause.
+  /// Total time of pauses, including the rest of the current one.
   [[nodiscard]] Duration paused_for() const { return paused_for_; }
   /// No further task starts.
   void die() { is_alive_ = false; }
-  /// Destroys what was queued and armed; after `die`.
+  /// Destroys queued tasks and armed timers. Call it after `die`.
   void clear();
 
   [[nodiscard]] bool is_alive() const { return is_alive_; }
@@ -72,7 +72,7 @@ class ProcessLoop final : public Executor, public Turns, public Clock {
   TimePoint busy_until_{};
   TimePoint paused_until_{};
   Duration paused_for_{};
-  /// Nothing had to wait for the end of the present pause so far.
+  /// True if no event had to wait for the end of the current pause so far.
   bool is_pause_unfelt_ = false;
   std::vector<Task> inbox_;
   std::vector<Task> batch_;

@@ -11,9 +11,9 @@ namespace dohle::sim {
 
 namespace {
 
-constexpr std::size_t packet_bytes = 60;  ///< of a packet without content
+constexpr std::size_t packet_bytes = 60;  ///< size of a packet without content
 constexpr std::size_t max_segment_bytes = 64 * 1024;
-/// One read or write in so many is a short one, and one short write in two finds no room.
+/// One read or write in this many is short, and half of the short writes find no room.
 constexpr std::uint64_t short_one_in = 8;
 constexpr Duration retry_first = std::chrono::milliseconds(200);
 constexpr Duration retry_longest = std::chrono::seconds(5);
@@ -254,7 +254,7 @@ Result<Stream::Segment> Stream::next_segment(WriteQueue& from, std::size_t max_b
   const auto taken = from.take_slices(max_bytes, slices);
   if (!taken) return fail(taken.error());
   segment.bytes = *taken;
-  // As into a kernel: the sender has its memory back, however long the bytes are on the way.
+  // Copied, as into a kernel: the sender gets its memory back while the bytes are in transit.
   for (const Slice& slice : slices) segment.pieces.push_back(Slice::copy_of(slice.bytes()));
   return segment;
 }
@@ -283,7 +283,7 @@ Result<Moved> Stream::write(Side side, WriteQueue& from) {
   return Moved{bytes, StreamState::blocked};
 }
 
-/// Later, since the answer of the other side has to travel.
+/// Later: the answer of the other side has to travel.
 void Stream::room_comes(Side side) {
   if (!std::exchange(at(side).waits_for_room, false)) return;
   world().after(travel_time(other(side), packet_bytes),
@@ -391,7 +391,7 @@ void Stream::window_opens(Side from) {
   tell(from, {.may_write = true});
 }
 
-/// In a turn of the process. What happens before it is open it learns by on_open.
+/// Reports news in a turn of the process. Before the end is open, `on_open` covers them.
 void Stream::tell(Side side, StreamNews news) {
   End& end = at(side);
   if (end.state != State::open || end.events == nullptr) return;

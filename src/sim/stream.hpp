@@ -24,8 +24,8 @@ enum class Side : std::uint8_t { dialer = 0, acceptor = 1 };
 
 class Stream;
 
-/// Passes a connection's events on, and tells the world of each frame before. Nothing reaches a
-/// process that has ended amid its turn.
+/// Passes the events of a connection on, and reports each frame to the world before. A process that
+/// ended within its turn gets no frames.
 class FrameTap final : public ConnectionEvents {
  public:
   FrameTap(Stream& stream, Side side, ConnectionEvents& events)
@@ -45,44 +45,44 @@ class FrameTap final : public ConnectionEvents {
   ConnectionEvents& events_;
 };
 
-/// One TCP connection: two ends, and the bytes on the way between them. Each end is the ByteStream
-/// of a FramedConnection in its process. Bytes on the way belong to the network: they arrive also
-/// after their sender has died.
+/// One TCP connection: two ends, and the bytes in transit between them. Each end is the ByteStream
+/// of a FramedConnection in its process. Bytes in transit belong to the network: they arrive even
+/// if their sender has ended.
 class Stream final : public std::enable_shared_from_this<Stream> {
  public:
   Stream(Network& network, std::uint64_t id, ProcessLoop& dialer, Endpoint to,
          const DialOptions& options);
 
-  /// Resolves and sends the first SYN. Returns what the dialing process holds.
+  /// Resolves the name and sends the first SYN. Returns the handle for the dialing process.
   std::unique_ptr<Connection> connect(ConnectionEvents& events);
-  /// The listener takes it: gives the acceptor its Connection and begins to read.
+  /// Called by the listener: gives the acceptor its Connection and begins to read.
   void accept(Acceptor& acceptor);
 
-  // What a process does with its end.
+  // Calls of a process, for its end.
 
-  /// Bytes in pieces that the seed chooses.
+  /// Moves bytes, in pieces that the seed chooses.
   Result<Moved> read(Side side, const ReadRoom& into);
   Result<Moved> write(Side side, WriteQueue& from);
   void end_writes(Side side);
-  /// The process is done with its end.
+  /// The process closes its end.
   void close(Side side);
-  /// The process gets a whole frame.
+  /// Reports a whole frame to the world before the process gets it.
   void frame_is_read(Side side, const Slice& frame) const;
   [[nodiscard]] bool is_process_alive(Side side) const { return at(side).loop->is_alive(); }
 
-  // What the world does with the stream.
+  // Calls of the world.
 
-  /// Resets both ends; of the bytes on the way a prefix arrives.
+  /// Resets both ends. A prefix of the bytes in transit arrives.
   void reset();
-  /// What `from` sends, and has sent, waits until let_go.
+  /// Holds back the bytes that `from` sends or has in transit, until let_go.
   void hold_back(const Machine& from);
   void let_go();
-  /// The kernel of that end's machine closes it (`is_told`), or the machine is gone.
+  /// The process of an end ended. The kernel closes the end (`is_told`), or the machine lost power.
   void process_ended(Side side, bool is_told);
   [[nodiscard]] ProcessLoop* loop(Side side) { return at(side).loop; }
   [[nodiscard]] bool connects(const Machine* a, const Machine* b);
   [[nodiscard]] bool is_open() const;
-  /// Nothing of it will ever matter again.
+  /// True if no end is open and no bytes are in transit.
   [[nodiscard]] bool is_over() const;
 
  private:
@@ -106,11 +106,11 @@ class Stream final : public std::enable_shared_from_this<Stream> {
     ProcessLoop* loop = nullptr;
     ConnectionLimits limits;
     std::string peer;
-    StreamEvents* events = nullptr;  ///< null: the process has no connection at this end any more
+    StreamEvents* events = nullptr;  ///< null if the process has no connection at this end
     std::unique_ptr<FrameTap> tap;
 
     // Writing.
-    bool has_ended = false;  ///< its end is on the way
+    bool has_ended = false;  ///< the end of its bytes was sent
     bool waits_for_room = false;
 
     // On the way to the other end.
@@ -125,7 +125,7 @@ class Stream final : public std::enable_shared_from_this<Stream> {
 
     // Reading.
     SliceQueue arrived;
-    StreamNews news;  ///< that the process has not been told
+    StreamNews news;  ///< not yet reported to the process
     bool news_are_due = false;
     bool other_ended = false;
     bool was_reset = false;
@@ -196,7 +196,7 @@ class ListenerPort final : public std::enable_shared_from_this<ListenerPort> {
   void offer(std::shared_ptr<Stream> stream);
   void pause() { is_paused_ = true; }
   void resume();
-  /// Frees the port and resets what waits.
+  /// Closes the port and resets the waiting connections.
   void close();
 
   [[nodiscard]] ProcessLoop& loop() const { return loop_; }

@@ -13,7 +13,7 @@ namespace dohle::sim {
 
 namespace {
 
-/// From what a thread waits for to its turn, at least, and what the seed adds.
+/// Minimum time from a wake to the turn of the thread, and maximum of its random addition.
 constexpr Duration wake_cost = std::chrono::microseconds(2);
 constexpr std::uint64_t wake_jitter_ns = 20'000;
 
@@ -74,8 +74,8 @@ class Threads::OneThread final : public SimulatedThread,
     DOHLE_ASSERT(here() == this, "a simulated thread waits on behalf of another");
     waits_ = true;
     if (until != never) {
-      // A wait takes time also where none is left, or a thread that asks again and again would keep
-      // the world from going on.
+      // A wait takes time even if none is left. Otherwise a thread that polls would keep the world
+      // from going on.
       event_ = all_.world_.queue().add(std::max(until, now() + cost()), [this] { take_turn(); });
     }
     all_.turn_ended_.release();
@@ -108,7 +108,7 @@ class Threads::OneThread final : public SimulatedThread,
  private:
   [[nodiscard]] Duration cost() { return wake_cost + Duration(random_.below(wake_jitter_ns)); }
 
-  /// On the world's thread.
+  /// Runs on the world's thread.
   void take_turn() {
     World& world = all_.world_;
     if (const TimePoint paused_until = loop_.feel_pause(); world.now() < paused_until) {
@@ -133,7 +133,7 @@ class Threads::OneThread final : public SimulatedThread,
   std::thread system_;
   std::binary_semaphore turn_{0};
   EventQueue::Id event_ = 0;
-  /// Nobody has woken it since it began to wait.
+  /// True from the beginning of a wait until the thread is woken.
   bool waits_ = true;
   bool has_ended_ = false;
   unsigned started_ = 0;

@@ -14,18 +14,18 @@ namespace dohle::sim {
 class Process;
 class World;
 
-/// Threads of simulated processes, for programs whose calls wait: each is a thread of the system,
-/// but one of them or the world runs at a time, so that the same seed gives the same run. A thread
-/// runs, in no virtual time, until a call of its waits; its turn comes again some microseconds
-/// after what it waits for, later where its process stands still.
+/// Threads of simulated processes, for programs whose calls block. Each is a thread of the system,
+/// but only one of them or the world runs at a time, so the same seed gives the same run. A thread
+/// runs, in no virtual time, until one of its calls blocks. Its next turn comes some microseconds
+/// after it is woken, or later if its process is paused.
 ///
 ///     sim::Threads threads(world);
 ///     threads.start(process, "sender", [&] { …producer.flush(5s)… });
 ///     world.run_for(60s);
 ///     EXPECT_THAT(threads.unfinished(), IsEmpty());
 ///
-/// A process that has threads is not killed: their stacks cannot go.
-/// Thread safety: the world's thread. All threads have ended before it goes.
+/// A process with threads cannot be killed: their stacks cannot be destroyed.
+/// Thread safety: the world's thread. All threads have to end before the object is destroyed.
 class Threads {
  public:
   explicit Threads(World& world);
@@ -33,9 +33,9 @@ class Threads {
   Threads(const Threads&) = delete;
   Threads& operator=(const Threads&) = delete;
 
-  /// `body` gets its first turn soon, and throws nothing.
+  /// Starts a thread of `process`. `body` gets its first turn soon. It must not throw.
   void start(Process& process, std::string name, Task body);
-  /// The names of those whose bodies have not returned.
+  /// Names of the threads whose bodies have not returned.
   [[nodiscard]] std::vector<std::string> unfinished() const;
 
  private:

@@ -31,8 +31,9 @@ void SimTree::persist(const Change& change) {
   }
 }
 
-/// In order: everything up to the directory's last change, as a journal commits. Otherwise the
-/// changes of the directory, and of the directories that renames tie to it.
+/// With `entries_in_order`, persists all changes up to the last one of the directory, as a journal
+/// commits. Otherwise persists the changes of the directory, and of directories tied to it by
+/// renames.
 Result<void> SimTree::sync_directory(const std::string& path) {
   const auto node = find(path);
   if (node == nullptr || !node->is_directory) {

@@ -16,11 +16,11 @@ class SimTree final : public FileTree {
   explicit SimTree(SimDisk& disk);
 
   Result<void> sync_directory(const std::string& path);
-  /// Loses what `random` chooses: names first, then what the files that are left hold.
+  /// Loses changes that `random` chooses: names first, then contents of the files that are left.
   void crash(Random& random, bool in_order);
 
  private:
-  /// One creation or removal, or a rename, which is two entries that go together.
+  /// One creation or removal, or a rename: two entries that are kept or lost together.
   struct Change {
     struct Entry {
       std::shared_ptr<SimContents> directory;

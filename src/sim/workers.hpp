@@ -10,14 +10,14 @@
 
 namespace dohle::sim {
 
-/// Workers of one process: each job runs on the one thread, 10 to 500 µs later, in whatever order
-/// that gives.
+/// Workers of one process. Each job runs on the only thread, 10 to 500 µs later; the delays decide
+/// the order.
 class SimWorkers final : public Workers {
  public:
   SimWorkers(ProcessLoop& loop, SeededRandom random) : loop_(loop), random_(std::move(random)) {}
 
   void run(Task job, Executor& back, Task done) override;
-  /// Destroys what has not run.
+  /// Destroys jobs that have not run.
   void clear() { pending_.clear(); }
 
  private:

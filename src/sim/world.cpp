@@ -94,7 +94,7 @@ void World::bitten(Fault fault, std::string_view who, std::string_view how) {
   faults_.add(fault);
   mark(hash_of(who), static_cast<std::uint64_t>(fault));
   if (!is_traced()) return;
-  // A full disk refuses every write.
+  // Repetitions are traced once: a full disk, for example, refuses every write.
   std::string line = fmt::format("! {}: {}", name_of(fault), how);
   if (line == last_bitten_) return;
   trace(who, line);

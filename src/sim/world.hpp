@@ -22,28 +22,28 @@ class ProcessLoop;
 
 /// A frame that a process reads from a connection.
 struct ReadFrame {
-  /// Counted over the world.
+  /// Number of the connection in the world.
   std::uint64_t connection;
-  /// Who dialed, and what.
+  /// Names of the dialing process and of the dialed address.
   std::string_view dialer;
   std::string_view dialed;
-  /// The dialer reads answers, the other side requests.
+  /// True for answers, which the dialer reads; false for requests.
   bool is_read_by_dialer;
   const Slice& bytes;
 };
 
 struct WorldOptions {
-  /// Gets each line of the trace: "[   1.204518] node: …". Empty: no line is even worded.
+  /// Default: none; no line is formatted. Receives each line of the trace: "[   1.204518] node: …".
   std::function<void(std::string_view)> trace = {};
-  /// What wall clocks show at the beginning: 2025-01-01 00:00 UTC.
+  /// Default: 2025-01-01 00:00 UTC. Time of all wall clocks at the beginning.
   Timestamp wall_start{1'735'689'600'000};
   NetworkOptions network = {};
   DiskOptions disk = {};
 };
 
 /// A simulated world: machines with processes, a network and disks, under virtual time, in one
-/// thread (or several that take turns: sim/threads.hpp). Everything that happens is decided by the
-/// seed: the same seed and program give the same run, which `trace_hash` proves. No clock is read.
+/// thread (or several that take turns: sim/threads.hpp). The seed decides all events: the same seed
+/// and program give the same run, which `trace_hash` proves. No clock is read.
 ///
 ///     sim::World world(seed);
 ///     world.machine("node").start("node", [&](sim::Process& self) {
@@ -56,17 +56,17 @@ struct WorldOptions {
 ///     world.run_for(60s);
 ///     EXPECT_TRUE(checker.holds()) << "seed " << world.seed();
 ///
-/// Virtual time moves only from event to event; while code runs it stands still. A process works
-/// in turns: what arrives while it is "busy" (a few microseconds after each turn, by the seed)
-/// waits for the next turn. Monotonic time is the same on all machines; wall clocks are each
-/// machine's own and may jump both ways (`Machine::jump_wall_clock`), monotonic time never does.
+/// Virtual time moves only from event to event; it stands still while code runs. A process works in
+/// turns: events that arrive while it is "busy" (a few microseconds after each turn, by the seed)
+/// wait for the next turn. Monotonic time is the same on all machines and never jumps. Each machine
+/// has its own wall clock, which may jump both ways (`Machine::jump_wall_clock`).
 ///
 /// `schedule_faults` in sim/fault_plan.hpp lets the seed choose faults.
 /// Thread safety: one thread. Machines, processes and network live as long as the world.
 class World {
  public:
   explicit World(std::uint64_t seed, WorldOptions options = {});
-  /// Ends all processes, machine by machine; nothing of theirs runs any more.
+  /// Ends all processes, machine by machine. None of their code runs after that.
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -87,31 +87,31 @@ class World {
     return machines_;
   }
 
-  /// Runs `task` at `at`, or next if that is past; outside of any process.
+  /// Runs `task` at `at`, or next if that is past. It runs outside of any process.
   void schedule(TimePoint at, Task task);
   void after(Duration delay, Task task) { schedule(now_ + delay, std::move(task)); }
 
-  /// Lets everything happen that is due within `span`; then it is `span` later.
+  /// Runs all events within `span`. The time is then `span` later.
   void run_for(Duration span);
   /// Runs until `done` (asked after each event) or until `at_most` has passed; true if done.
   bool run_until(const std::function<bool()>& done, Duration at_most);
-  /// Runs the next event; false when nothing will ever happen again.
+  /// Runs the next event. Returns false if there is none.
   bool step();
-  /// Events so far; some 100,000 take 0.05 s of CPU with little behind them.
+  /// Number of events so far. About 100,000 take 0.05 s of CPU if they do little.
   [[nodiscard]] std::uint64_t events() const { return events_; }
 
-  /// Those that have bitten.
+  /// Faults that took effect.
   [[nodiscard]] FaultCounts& faults() { return faults_; }
-  /// Those that a FaultPlan began, whether or not they found something to bite.
+  /// Faults that a FaultPlan began, also those without effect.
   [[nodiscard]] FaultCounts& drawn_faults() { return drawn_faults_; }
 
   /// Depends on everything that happened, in order: events, bytes, faults, notes.
   [[nodiscard]] std::uint64_t trace_hash() const { return hash_; }
   [[nodiscard]] bool is_traced() const { return options_.trace != nullptr; }
-  /// A line of the test's own (of a process, `who`); part of the hash.
+  /// Adds a line of the test (or of a process, `who`) to the trace and to the hash.
   void note(std::string_view who, std::string_view line);
 
-  /// `hear` is told of every frame, before its reader is.
+  /// Calls `hear` with every frame, before its reader gets it.
   void on_frame(std::function<void(const ReadFrame&)> hear) { on_frame_ = std::move(hear); }
 
   // For the parts of the world.
@@ -121,7 +121,7 @@ class World {
   }
   [[nodiscard]] EventQueue& queue() { return queue_; }
   [[nodiscard]] const WorldOptions& options() const { return options_; }
-  /// Mixes what happened into the hash.
+  /// Mixes an event into the hash.
   void mark(std::uint64_t what, std::uint64_t value) {
     hash_ = (hash_ ^ what ^ (value << 20)) * 0x9e3779b97f4a7c15u;
     hash_ ^= hash_ >> 29;
@@ -129,12 +129,12 @@ class World {
   void mark(std::uint64_t what, Bytes bytes);
   /// Counts, marks and traces a fault; in the trace, repetitions are one line.
   void bitten(Fault fault, std::string_view who, std::string_view how);
-  /// A line for the trace that is not part of the hash; ask is_traced first.
+  /// Adds a line to the trace, not to the hash. Check is_traced first.
   void trace(std::string_view who, std::string_view line) const;
-  /// The process whose turn it is; null between turns.
+  /// The process that has its turn. Null between turns.
   [[nodiscard]] ProcessLoop* running() const { return running_; }
   void set_running(ProcessLoop* loop) { running_ = loop; }
-  /// A thread beside the loops has its turn.
+  /// True if a thread beside the loops has its turn.
   [[nodiscard]] bool runs_thread() const { return runs_thread_; }
   void set_runs_thread(bool runs) { runs_thread_ = runs; }
 
