@@ -36,8 +36,8 @@ class Machine {
     return processes_;
   }
 
-  /// Ends all processes at once, without a word to their peers (connections stay half-open at the
-  /// other side), and crashes the disk. No effect if the power is off already.
+  /// Ends all processes at once and crashes the disk. Peers are not told: their connections stay
+  /// half-open. No effect if the power is off already.
   void lose_power();
   /// Restarts the processes that ran when the power was lost.
   void power_on();
