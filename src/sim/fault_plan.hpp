@@ -18,7 +18,8 @@ struct FaultPlan {
   /// on and checks for progress.
   Duration from = std::chrono::seconds(2);
   Duration until = std::chrono::seconds(45);
-  /// Default: 5 s. Mean time between the beginnings of two faults; at most three times as long.
+  /// Default: 5 s. Mean time between the beginnings of two faults. A single gap is at most three
+  /// times as long.
   Duration mean_gap = std::chrono::seconds(5);
   /// Default: 8 s. Maximum duration of a fault. The minimum is 1 ms, and short faults are more
   /// frequent.
