@@ -24,10 +24,10 @@ class Poller;
 /// tasks deferred to its end (connections write their queued bytes). Readiness, posted tasks and
 /// timers have half of 5 ms each; the next turn goes on with the rest.
 ///
-/// `post` costs other threads a system call only while the loop sleeps. It does not sleep before
-/// the time of `stay_awake`, nor for `busy_poll` after the last turn with work. Turns then follow
-/// each other, and the loop yields its core between turns without work. If other threads keep the
-/// core, the loop sleeps all the same.
+/// `post` costs other threads a system call only while the loop sleeps. The loop does not sleep
+/// before the time of `stay_awake`, nor for `busy_poll` after the last turn with work. Turns then
+/// follow each other, and the loop yields its core between turns without work. If other threads
+/// keep the core, the loop sleeps all the same.
 ///
 /// Throws std::system_error if the system has no descriptors left for it.
 class Loop final : public Executor, public Turns {
@@ -40,11 +40,11 @@ class Loop final : public Executor, public Turns {
 
   /// Runs the loop in the calling thread until stop().
   void run();
-  /// Runs it in a thread of its own; `name` (at most 15 bytes) is shown by the system's tools.
+  /// Runs the loop in a thread of its own. The system's tools show `name` (at most 15 bytes).
   void start(std::string name);
-  /// Ends run() after the present turn. Any thread; idempotent.
+  /// Ends run() after the current turn. Any thread; idempotent.
   void stop();
-  /// Waits for the thread of start(). Not on the loop's own thread.
+  /// Waits for the thread of start(). Called on another thread than the loop's.
   void join();
 
   void post(Task task) override;

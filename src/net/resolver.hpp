@@ -20,7 +20,8 @@ class NameQuery {
   NameQuery(Endpoint name, Executor& loop, Found found)
       : name_(std::move(name)), loop_(&loop), found_(std::move(found)) {}
 
-  /// No answer follows, and the loop is not used any more. On the loop, or when it no longer runs.
+  /// No answer follows, and the loop is not used any more. Called on the loop, or when it no longer
+  /// runs.
   void give_up();
 
   // Runs on a thread of the resolver.

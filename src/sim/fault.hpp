@@ -13,13 +13,13 @@ namespace dohle::sim {
 enum class Fault : std::uint8_t {
   kill,         ///< a process ended without warning (SIGKILL); its page cache survives
   power_loss,   ///< a machine stopped; unsynced changes may be lost; peers are not told
-  pause,        ///< a process stood still and then went on
+  pause,        ///< a process was paused and then went on
   clock_jump,   ///< a machine's wall clock was set forward or back
   cut,          ///< a link delivered nothing in either direction
   cut_one_way,  ///< a link delivered nothing in one direction: half-open connections
   held_back,    ///< open connections delivered nothing in one direction; later ones did
   refuse,       ///< a machine refused new connections
-  reset,        ///< connections were reset with bytes under way, possibly within a frame
+  reset,        ///< connections were reset with bytes in transit, possibly within a frame
   slow_link,    ///< a link had many times its delay and little bandwidth
   disk_full,    ///< a write or reservation found no space
   sync_error,   ///< a sync failed

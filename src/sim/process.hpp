@@ -40,7 +40,7 @@ class Process {
   /// 1 for the first life, one more after each restart.
   [[nodiscard]] unsigned life() const { return static_cast<unsigned>(lives_.size()); }
 
-  // Interfaces of the current life. References stay valid after it, without effect.
+  // Interfaces of the current life. References stay valid after it, but calls have no effect.
   [[nodiscard]] Executor& executor();
   [[nodiscard]] Clock& clock();
   [[nodiscard]] Random& random();
