@@ -14,7 +14,7 @@ void BackgroundChecks::tick(Now now) {
   while (!logs_.empty()) {
     PartitionLog* const log = logs_.back();
     if (log->offline() == nullptr && log->unchecked_bytes() > 0) {
-      // False while a fetch has a check under way: the next call comes back to it.
+      // False while a fetch's check is under way: the next call tries again.
       if (!log->check_next(piece_bytes, [this] { busy_ = nullptr; })) return;
       DOHLE_ASSERT(busy_ == nullptr, "two checks in the background at a time");
       busy_ = log;

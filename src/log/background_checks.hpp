@@ -6,8 +6,8 @@
 
 namespace dohle::log {
 
-/// Walks what no fetch has asked for since the start, piece by piece, one piece at a time, so that
-/// damage is noticed while there are copies elsewhere and serving is not disturbed. Owner's thread;
+/// Checks bytes that no fetch has asked for since the start, one piece at a time. So damage is
+/// noticed while copies still exist elsewhere, and serving is not disturbed. Owner's thread;
 /// outlives the logs' checks.
 class BackgroundChecks {
  public:
@@ -18,11 +18,11 @@ class BackgroundChecks {
       : bytes_per_second_(bytes_per_second == 0 ? 1 : bytes_per_second) {}
 
   void add(PartitionLog& log) { logs_.push_back(&log); }
-  /// Before the log goes.
+  /// Called before the log is destroyed.
   void remove(PartitionLog& log);
-  /// Starts the next piece if it is due. Call it often: each piece waits for a call.
+  /// Starts the next piece if it is due. Each piece waits for a call, so call it often.
   void tick(Now now);
-  /// Nothing is left to check.
+  /// True if every log is checked.
   [[nodiscard]] bool is_done() const { return logs_.empty(); }
 
  private:

@@ -13,7 +13,7 @@ namespace dohle::log {
 namespace {
 
 constexpr std::size_t crc_window_bytes = 256_KiB;
-/// Holds some twenty headers when batches are small; reading it costs little more than one header.
+/// Holds about twenty headers of small batches; reading it costs little more than one header.
 constexpr std::size_t header_window_bytes = 4_KiB;
 
 }  // namespace
@@ -23,8 +23,7 @@ Error BatchWalk::damaged(std::string_view what) const {
                                            ": " + std::string(what));
 }
 
-// At least `least` bytes from `position` on (which are there), `wanted` if they must be read
-// anyway.
+// At least `least` bytes from `position` on (they exist), `wanted` if the file has to be read.
 Result<Bytes> BatchWalk::bytes_at(std::uint64_t position, std::size_t least, std::size_t wanted) {
   DOHLE_ASSERT(position <= end_ && least <= end_ - position, "a walk reads behind its end");
   if (position < window_at_ || position + least > window_at_ + window_.size()) {

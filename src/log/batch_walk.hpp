@@ -15,9 +15,9 @@ struct BatchAt {
   wire::BatchHeader header;
 };
 
-/// Reads the batches of a file one after the other: headers only, but from `crc_from` on every
-/// byte, to check the CRC. Memory: one window of at most 256 KiB, however large a batch says it is.
-/// Any thread; the file outlives it.
+/// Reads the batches of a file in order. Reads headers only, and from `crc_from` on also every
+/// byte, to check the CRC. Memory: one window of at most 256 KiB, whatever size a batch claims. Any
+/// thread; the file outlives it.
 class BatchWalk {
  public:
   static constexpr std::uint64_t no_crc = UINT64_MAX;
@@ -26,10 +26,10 @@ class BatchWalk {
             std::uint64_t crc_from = no_crc)
       : file_(&file), position_(position), end_(end), crc_from_(crc_from) {}
 
-  /// The next batch; nothing at the end. Errors: damaged (names file and byte; the walk stays where
-  /// it is), storage.
+  /// The next batch; none at the end. Errors: damaged (names file and byte; the walk does not
+  /// advance), storage.
   Result<std::optional<BatchAt>> next();
-  /// Where the next batch begins.
+  /// Position of the next batch.
   [[nodiscard]] std::uint64_t position() const { return position_; }
 
  private:

@@ -13,7 +13,7 @@ namespace dohle::log {
 /// writes PATH.tmp, syncs it, renames it over PATH, syncs the directory.
 [[nodiscard]] Result<void> write_checkpoint(Disk& disk, const std::string& directory,
                                             std::string_view name, std::string_view text);
-/// The whole of a small file. Errors: not_found, damaged when it is larger than `max_bytes`.
+/// Reads a whole small file. Errors: not_found; damaged if it is larger than `max_bytes`.
 [[nodiscard]] Result<std::string> read_checkpoint(Disk& disk, const std::string& directory,
                                                   std::string_view name,
                                                   std::size_t max_bytes = std::size_t{1} << 20);

@@ -11,10 +11,10 @@ namespace dohle::log {
 
 class CachedFile;
 
-/// Keeps at most `max_open` files of cold segments open; the least recently used one is closed
-/// first. A file that somebody still refers to (a range being sent, bytes that no sync covers yet)
-/// stays open beside that, and is found again instead of being opened twice. Shared by all logs of
-/// a node. Owner's thread only.
+/// Keeps at most `max_open` files of cold segments open and closes the least recently used one
+/// first. A file that is still referred to (a range being sent, unsynced bytes) stays open in
+/// addition, and is found again instead of being opened twice. Shared by all logs of a node.
+/// Owner's thread only.
 class FileCache {
  public:
   static constexpr std::size_t open_max_default = 1000;
@@ -24,7 +24,7 @@ class FileCache {
   FileCache(const FileCache&) = delete;
   FileCache& operator=(const FileCache&) = delete;
 
-  /// How many files the cache keeps open now.
+  /// Files that the cache keeps open now.
   [[nodiscard]] std::size_t open_count() const { return recent_.size(); }
   [[nodiscard]] std::size_t max_open() const { return max_open_; }
 
@@ -37,7 +37,7 @@ class FileCache {
   std::list<CachedFile*> recent_;  // the most recently used first
 };
 
-/// One file that is opened when it is needed. Owned by its segment; does not move.
+/// A file that is opened on demand. Owned by its segment; does not move.
 class CachedFile {
  public:
   CachedFile(Disk& disk, std::shared_ptr<FileCache> cache, std::string path);
@@ -46,15 +46,15 @@ class CachedFile {
   CachedFile& operator=(const CachedFile&) = delete;
 
   [[nodiscard]] const std::string& path() const { return path_; }
-  /// The open file, opened with `mode` if it is not. Errors: as Disk::open.
+  /// The open file; opens it with `mode` if it is closed. Errors: as Disk::open.
   Result<std::shared_ptr<File>> get(OpenMode mode = OpenMode::read_write);
-  /// Empties the file, or makes it.
+  /// Opens the file empty; creates it if absent.
   Result<std::shared_ptr<File>> make();
-  /// Lets go of the open file; whoever refers to it keeps it.
+  /// Releases the open file. Other references keep it open.
   void close();
-  /// Closes the file, and opens it by that cache from now on, which is not touched by this.
+  /// Closes the file and opens it through `cache` from now on. Does not touch `cache`.
   void use(std::shared_ptr<FileCache> cache);
-  /// Closes the file; the next call opens the path anew.
+  /// Closes the file; the next call opens the path again.
   void forget() {
     close();
     known_.reset();
@@ -67,7 +67,7 @@ class CachedFile {
   std::shared_ptr<FileCache> cache_;
   std::string path_;
   std::shared_ptr<File> open_;
-  std::weak_ptr<File> known_;  // finds a file again that the cache let go and somebody keeps
+  std::weak_ptr<File> known_;  // finds a file again that the cache released and that is still open
   std::list<CachedFile*>::iterator place_;
 };
 

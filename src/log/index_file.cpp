@@ -80,7 +80,7 @@ Result<void> IndexFile<Entry>::write_pending() {
   }
   const Bytes piece(bytes);
   if (auto wrote = (*file)->write(*count * Entry::bytes, {&piece, 1}); !wrote) {
-    // What was written of it is overwritten the next time, or cut now.
+    // Cuts a partial write; otherwise the next write overwrites it.
     (void)(*file)->truncate(*count * Entry::bytes);
     return wrote;
   }

@@ -17,21 +17,20 @@ struct OffsetEntry {
   std::int32_t position;
 };
 
-/// An entry of NNN.timeindex: no record up to this offset is later than `timestamp`.
+/// An entry of NNN.timeindex: no record up to this offset has a later timestamp than `timestamp`.
 struct TimeEntry {
   static constexpr std::size_t bytes = 12;
   std::int64_t timestamp;
   std::int32_t relative_offset;
 };
 
-/// A sorted file of fixed-size entries in Apache Kafka's format. Nothing of it is kept in memory
-/// but the newest entries, which are written in groups. It is a hint that readers verify: a file
-/// that is missing is empty, and one that is damaged gets rebuilt from the log. Owner's thread
-/// only.
+/// A sorted file of fixed-size entries in Apache Kafka's format. Only the newest entries are kept
+/// in memory; they are written in groups. The index is a hint that readers verify: a missing file
+/// counts as empty, and a damaged one is rebuilt from the log. Owner's thread only.
 template <class Entry>
 class IndexFile {
  public:
-  /// So many entries wait in memory: 512 KiB of log.
+  /// Entries kept in memory before a write: 512 KiB of log.
   static constexpr std::size_t max_pending = 128;
 
   IndexFile(Disk& disk, const std::shared_ptr<FileCache>& cache, std::string path)
@@ -39,20 +38,19 @@ class IndexFile {
 
   [[nodiscard]] const std::string& path() const { return file_.path(); }
   void use_files(const std::shared_ptr<FileCache>& cache) { file_.use(cache); }
-  /// Begins anew, without an entry. A full disk may refuse the file: it is then made by the first
-  /// write that finds room.
+  /// Removes all entries. On a full disk the file is created by the first write that succeeds.
   Result<void> clear();
-  /// The same for a new log: the file is made by the first write.
+  /// The same for a new log: the first write creates the file.
   void begin();
-  /// Greater than all before it.
+  /// `entry` is greater than all earlier ones.
   void append(Entry entry) { pending_.push_back(entry); }
   [[nodiscard]] bool should_write() const { return pending_.size() >= max_pending; }
-  /// Makes the file if it is not there yet. On failure the entries stay in memory.
+  /// Creates the file if it is absent. On failure the entries stay in memory.
   Result<void> write_pending();
-  /// Whether a write may have made the file since the last call: no sync is known to cover its
+  /// Whether a write may have created the file since the last call: no sync is known to cover its
   /// name.
   [[nodiscard]] bool take_made() { return std::exchange(is_made_, false); }
-  /// For a sync; null when there is no file.
+  /// For a sync. Null if there is no file.
   [[nodiscard]] Result<std::shared_ptr<File>> file();
 
   /// The file may have been changed.
@@ -63,7 +61,7 @@ class IndexFile {
 
   [[nodiscard]] Result<std::size_t> count();
   [[nodiscard]] Result<std::optional<Entry>> last();
-  /// The last entry of those in front for which `holds` is true.
+  /// The last entry of the prefix for which `holds` is true.
   template <class Holds>
   [[nodiscard]] Result<std::optional<Entry>> last_where(Holds holds);
 
@@ -75,7 +73,7 @@ class IndexFile {
 
   CachedFile file_;
   std::size_t written_ = unknown;
-  /// What the file holds, if it is there, is of before `clear`.
+  /// The contents of the file, if it exists, are older than the last `clear` or `begin`.
   bool is_stale_ = false;
   bool is_made_ = false;
   std::vector<Entry> pending_;

@@ -9,7 +9,7 @@ namespace dohle::log {
 
 namespace {
 
-/// Takes a number and the character that ends it off the front of `text`.
+/// Takes a number and the character after it off the front of `text`.
 std::optional<std::int64_t> take_number(std::string_view& text, char end) {
   std::int64_t value = 0;
   const auto [at, code] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -47,7 +47,7 @@ LeaderEpochs::Start LeaderEpochs::end_of(LeaderEpoch wanted, Offset log_end) con
   if (wanted == latest()) return {wanted, log_end};
   const auto higher = std::ranges::upper_bound(starts_, wanted, {}, &Start::epoch);
   DOHLE_ASSERT(higher != starts_.end(), "leader epochs are out of order");
-  // Before the first epoch that is known nothing can be there.
+  // The log has no records before its first known epoch.
   if (higher == starts_.begin()) return {wanted, higher->offset};
   return {std::prev(higher)->epoch, higher->offset};
 }

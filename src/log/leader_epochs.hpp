@@ -9,8 +9,8 @@
 
 namespace dohle::log {
 
-/// Where each leader epoch of a partition began (KIP-101): what leader-epoch-checkpoint holds.
-/// Decides; owns no file.
+/// Start offsets of a partition's leader epochs (KIP-101), the contents of leader-epoch-checkpoint.
+/// Does no I/O.
 class LeaderEpochs {
  public:
   static constexpr std::string_view file_name = "leader-epoch-checkpoint";
@@ -20,18 +20,18 @@ class LeaderEpochs {
     Offset offset;
   };
 
-  /// A batch with this epoch lies at `offset`. True if that begins a new one.
+  /// A batch with this epoch lies at `offset`. Returns true if a new epoch begins there.
   bool assign(LeaderEpoch epoch, Offset offset);
-  /// Everything from `end` on is gone.
+  /// The log was cut at `end`.
   void cut(Offset end);
-  /// Everything below `start` is gone; the epoch that covers it begins there.
+  /// The log now starts at `start`; the epoch that covers it begins there.
   void begin(Offset start);
   [[nodiscard]] LeaderEpoch latest() const;
-  /// The largest epoch up to `wanted` and where it ended; none and none when `wanted` is none or
-  /// later than all.
+  /// The largest epoch up to `wanted` and its end. Both none if `wanted` is none or later than all
+  /// epochs.
   [[nodiscard]] Start end_of(LeaderEpoch wanted, Offset log_end) const;
 
-  /// As Apache Kafka writes it: "0", the count, then "EPOCH OFFSET" a line.
+  /// In Apache Kafka's format: "0", the count, then a line "EPOCH OFFSET" for each.
   [[nodiscard]] std::string text() const;
   static std::optional<LeaderEpochs> parse(std::string_view text);
 

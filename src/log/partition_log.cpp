@@ -91,7 +91,7 @@ void PartitionLog::go_offline(Error why) {
   if (offline_) return;
   offline_ = std::move(why);
   if (options_.events == nullptr) return;
-  // Told in a turn of its own: the caller may be in the middle of its work.
+  // Runs in a turn of its own: the caller may be in the middle of its work.
   disk_->run([] {},
              [self = std::weak_ptr(self_)] {
                if (const auto log = self.lock())
@@ -185,7 +185,7 @@ Result<Appended> PartitionLog::append(const Slice& batch, const wire::BatchHeade
                   log_start_};
 }
 
-// The header is stamped in a copy; the records are written from where they are.
+// Stamps a copy of the header; writes the records from their place in the batch.
 Result<void> PartitionLog::write(const Slice& batch, wire::BatchHeader& header,
                                  Timestamp append_time) {
   std::array<std::byte, wire::batch_header_bytes> head;
@@ -207,7 +207,7 @@ Result<void> PartitionLog::write(const Slice& batch, wire::BatchHeader& header,
   return written;
 }
 
-// A sync of a file does not cover its name. The group that covers the next batch covers the names.
+// A sync of a file does not cover its name. The sync of the next batch covers the names.
 Result<void> PartitionLog::note_names() {
   if (are_names_noted_) return {};
   if (auto noted = note_metadata(); !noted) return noted;
@@ -226,7 +226,7 @@ bool PartitionLog::should_roll(const wire::BatchHeader& header, std::size_t byte
          now.wall.value - active_since_.value > config_.max_segment_age.count();
 }
 
-// A roll that cannot be completed is a refused append: the old segment stays the last one.
+// If a roll cannot be completed, the append is refused and the old segment stays the last one.
 Result<void> PartitionLog::roll(Timestamp now) {
   DOHLE_ASSERT(active().size() > 0, "a new segment would have the name of the last one");
   if (auto finished = finish_active(end_ + 1); !finished) return finished;
@@ -241,13 +241,13 @@ Result<void> PartitionLog::roll(Timestamp now) {
 Result<void> PartitionLog::flush() {
   if (offline_) return fail(*offline_);
   if (auto finished = finish_active(end_); !finished) return finished;
-  // Behind a roll the next append notes the directory's names anyway.
+  // After a roll the next append notes the directory's names anyway.
   if (active().take_made_indexes()) to_sync_.push_back({disk_->names_in(directory_), end_, true});
   for (ToSync& extra : to_sync_) extra.until = std::min(extra.until, end_);
   return {};
 }
 
-// What a sync has to cover is covered once all below `until` is.
+// The files to sync are covered once all below `until` is.
 Result<void> PartitionLog::finish_active(Offset until) {
   if (auto finished = finish_recovery(); !finished) return finished;
   const auto was_cut = active().finish();
@@ -300,7 +300,7 @@ void PartitionLog::sync_failed(Error why) {
   go_offline(std::move(why));
 }
 
-// The recovery point is a place whose position is known; the newest one that was synced.
+// The recovery point is the newest synced offset whose position is known.
 LogState PartitionLog::state() const {
   if (unwritten_) return state_before_recovery();
   return {log_start_,
@@ -311,8 +311,8 @@ LogState PartitionLog::state() const {
           active_since_};
 }
 
-// The point stays where it was, for files that belong to what lies above it may not be written;
-// only what retention takes away is noted.
+// The recovery point does not move, because files that belong to records above it may not be
+// written yet. Only the removals of retention are noted.
 LogState PartitionLog::state_before_recovery() const {
   LogState state = durable_state_.value_or(LogState());
   state.log_start = log_start_;
@@ -333,8 +333,8 @@ void PartitionLog::checkpoint() {
   const LogState wanted = state();
   if (durable_state_ == wanted) return;
   auto file = state_file_.write(wanted);
-  if (!file) return;  // a full disk: the old one still holds, and the next call tries again
-  // The state may name an empty segment, whose name no group covers.
+  if (!file) return;  // a full disk: the old state is still valid, and the next call tries again
+  // The state may name an empty segment, whose name is covered by no batch's sync.
   std::vector<std::shared_ptr<File>> files;
   for (const ToSync& extra : to_sync_) {
     if (extra.is_names) files.push_back(extra.file);
@@ -352,7 +352,7 @@ void PartitionLog::checkpoint() {
 }
 
 void PartitionLog::checkpointed(std::uint64_t number, const LogState& state, Result<void> outcome) {
-  if (number != checkpoint_number_) return;  // a blocking one overtook it
+  if (number != checkpoint_number_) return;  // a blocking checkpoint overtook it
   is_checkpointing_ = false;
   if (!outcome) return go_offline(outcome.error());
   state_file_.settle();
@@ -396,7 +396,7 @@ Result<std::size_t> PartitionLog::retain(Now now) {
         bytes - oldest.size() >= static_cast<std::uint64_t>(config_.retention_bytes);
     if (!is_too_much) {
       const auto expired = is_expired(oldest, now.wall);
-      // Those before it go, and the next call says so.
+      // The segments before it are removed; the next call reports the error.
       if (!expired && count == 0) return fail(expired.error());
       if (!expired || !*expired) break;
     }
@@ -416,7 +416,7 @@ Result<bool> PartitionLog::is_expired(Segment& segment, Timestamp now) const {
   auto newest = segment.max_timestamp();
   if (!newest) return fail(newest.error());
   if (*newest > now) {
-    // No record can be from then: it was written when its file was.
+    // No record can have a time in the future: the file's time of writing is used instead.
     auto file = segment.file();
     if (!file) return fail(file.error());
     *newest = std::min(*newest, (*file)->modified_at().value_or(*newest));
@@ -446,8 +446,8 @@ Result<void> PartitionLog::set_log_start(Offset offset) {
   return {};
 }
 
-// The new start is durable before the first file goes, so that a crash between them leaves files
-// that the next start knows to be below it.
+// The new start is durable before the first file is removed. After a crash in between, the next
+// start knows that the remaining files lie below it.
 Result<std::size_t> PartitionLog::drop_segments(std::size_t count) {
   DOHLE_ASSERT(count < segments_.size(), "a log loses its last segment");
   log_start_ = std::max(log_start_, segments_[count]->base_offset());
@@ -461,21 +461,21 @@ Result<std::size_t> PartitionLog::drop_segments(std::size_t count) {
   return count;
 }
 
-// A file that is held open gives no space back.
+// The space of a removed file is not freed while the file is open.
 void PartitionLog::forget_to_sync(const Segment& segment) {
   const std::string begin = directory_ + "/" + Segment::file_name(segment.base_offset(), ".");
   std::erase_if(to_sync_,
                 [&](const ToSync& extra) { return extra.file->path().starts_with(begin); });
 }
 
-// Renamed here, for a topic of the same name may have the same paths later; removed on a disk
+// Renamed at once, because a topic of the same name may get the same paths later; removed on a disk
 // thread. At most `most` segments in one turn.
 void PartitionLog::remove_doomed(Offset log_start, std::size_t most) {
   std::vector<std::string> paths;
   std::size_t count = 0;
   for (; count < most && !doomed_.empty() && doomed_.front()->base_offset() < log_start; ++count) {
     std::erase(snapshots_, doomed_.front()->base_offset());
-    // What cannot be renamed is removed by the next start, which knows that it lies below.
+    // A file that cannot be renamed is removed by the next start, which knows that it lies below.
     auto retired = doomed_.front()->retire(*disk_);
     if (retired) paths.insert(paths.end(), retired->begin(), retired->end());
     doomed_.erase(doomed_.begin());

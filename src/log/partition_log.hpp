@@ -26,135 +26,133 @@ namespace dohle::log {
 
 enum class TimestampType : std::uint8_t { create_time, log_append_time };
 
-/// A topic's settings as far as its logs obey them; the defaults are Apache Kafka's.
+/// The settings of a topic that its logs use. The defaults are Apache Kafka's.
 struct LogConfig {
-  /// A segment never grows above it. Up to 2^31-1.
+  /// Maximum size of a segment. Up to 2^31-1.
   std::int64_t segment_bytes = std::int64_t{1} << 30;
-  /// Since the segment's first append, by the wall clock.
+  /// Measured from the segment's first append, by the wall clock.
   std::chrono::milliseconds max_segment_age = std::chrono::hours(24 * 7);
-  /// -1: for ever.
+  /// -1: unlimited.
   std::int64_t retention_ms = std::int64_t{7} * 24 * 3600 * 1000;
-  /// -1: without limit.
+  /// -1: unlimited.
   std::int64_t retention_bytes = -1;
   std::size_t max_message_bytes = 1'048'588;
   TimestampType timestamp_type = TimestampType::create_time;
-  /// How far a record's time may lie before and behind the time of its append. Checked by whoever
-  /// validates a client's batch.
+  /// How far a record's time may lie before and after the time of its append. Checked when a
+  /// client's batch is validated, not by the log.
   std::int64_t max_timestamp_before_ms = std::numeric_limits<std::int64_t>::max();
   std::int64_t max_timestamp_after_ms = std::int64_t{3600} * 1000;
   std::uint32_t index_interval_bytes = 4096;
-  /// A producer that has not appended for so long is forgotten.
+  /// A producer is forgotten after this time without an append.
   std::chrono::milliseconds producer_id_expiration = std::chrono::hours(24);
 };
 
-/// Whether a batch of that size may be appended. Errors: broker errors 10 and 18.
+/// Whether a batch of this size may be appended. Errors: broker errors 10 and 18.
 [[nodiscard]] Result<void> check_batch_size(std::size_t bytes, const LogConfig& config);
 
-/// What opening a log after a crash did to it.
+/// Changes that opening a log after a crash made to it.
 struct RecoveryReport {
-  /// Offsets that were cut off: [from, to). Equal when nothing was.
+  /// Offsets that were cut off: [from, to). Equal if none were.
   Offset cut_from;
   Offset cut_to;
   std::uint64_t cut_bytes = 0;
-  /// The file where the cut bytes are kept; segments behind it are kept beside it as *.cut.
+  /// The file that keeps the cut bytes. Later segments are kept beside it as *.cut.
   std::string kept_in;
-  /// What was wrong with the first byte that was cut.
+  /// The fault at the first byte that was cut.
   std::string why;
-  /// Clients were told of records up to here, and the log ends before; none: of none that is
+  /// Clients were told of records up to here, and the log ends earlier. None if no such record is
   /// missing.
   Offset missing_to = {};
-  /// What may be missing beside unacknowledged records; empty: nothing.
+  /// Records that may be missing besides unacknowledged ones. Empty if there are none.
   std::string may_be_missing;
-  /// Each loss that was accepted, in words.
+  /// One sentence for each accepted loss.
   std::vector<std::string> accepted;
-  /// Each accepted loss that there was not, neither now nor before, in words.
+  /// One sentence for each accepted loss without damage, now or earlier.
   std::vector<std::string> unfounded;
   /// Bytes whose CRC was checked.
   std::uint64_t walked_bytes = 0;
-  /// The disk is full, and something has yet to be written: see PartitionLog::finish_recovery.
+  /// Set if the disk is full and some writes are pending: see PartitionLog::finish_recovery.
   std::optional<Error> unwritten;
 };
 
 struct Appended {
   Offset base_offset;
   Offset last_offset;
-  /// none under create_time.
+  /// None under create_time.
   Timestamp append_time;
-  /// The batch was in the log already; nothing was written.
+  /// The batch was in the log already; no bytes were written.
   bool is_duplicate = false;
   Offset log_start = {};
 };
 
-/// What a fetch found.
+/// The result of a fetch.
 struct FetchedBatches {
   /// Whole batches, as file ranges.
   Chain bytes;
-  /// The offset behind the last of them; the fetch's own offset when there are none.
+  /// The offset after the last batch; the offset of the fetch if there are no batches.
   Offset next;
-  /// There is something to read, but its segment has not been checked since the start. A check is
-  /// under way: LogEvents::on_checked follows, then fetch again.
+  /// There are batches to read, but their segment has not been checked since the start. A check is
+  /// under way: fetch again after LogEvents::on_checked.
   bool is_being_checked = false;
 };
 
 class PartitionLog;
 
-/// What a log tells its node, on the loop, never from within a call to the log.
+/// Notifies the node. Called on the loop, never from within a call to the log.
 class LogEvents {
  public:
   virtual ~LogEvents() = default;
   /// A segment that a fetch waited for has been checked, or the log went offline meanwhile.
   virtual void on_checked(PartitionLog& log) = 0;
-  /// The log is offline: it answers everything with `why` until it is opened anew.
+  /// The log is offline: every call fails with `why` until it is opened again.
   virtual void on_offline(PartitionLog& log, const Error& why) = 0;
 };
 
-/// What consumers may see.
+/// Records that consumers may read.
 enum class Visible : std::uint8_t {
-  synced,   ///< what a crash cannot take back
-  written,  ///< whatever was appended
+  synced,   ///< records that a crash cannot remove
+  written,  ///< all appended records
 };
 
 struct OpenOptions {
-  /// How the last life ended. A log without one ended in no way that is known.
+  /// How the last run ended. By default it is unknown.
   LastLife last = {};
   /// Damage that begins at one of these offsets is given up: only its bytes are put aside, and the
-  /// log goes on behind a gap.
+  /// log continues after a gap.
   std::vector<Offset> accepted_losses = {};
-  /// Whose log it is, together with the number at the end of the directory's name. Written into
-  /// partition.metadata and dohle-log; none: into neither, and nothing is compared.
+  /// The topic of the log; the number at the end of the directory's name is its partition. Written
+  /// into partition.metadata and dohle-log. If none, it is neither written nor compared.
   TopicId topic_id = {};
   Visible visible = Visible::synced;
-  /// Shared by all logs of a node; null: one of its own.
+  /// Shared by all logs of a node. If null, the log has its own.
   std::shared_ptr<FileCache> files = nullptr;
-  /// Outlives the log; null: nobody listens.
+  /// Outlives the log. May be null.
   LogEvents* events = nullptr;
 };
 
-/// The log of one partition: segments, indexes, producers, leader epochs, in Apache Kafka's own
+/// The log of one partition: segments, indexes, producers and leader epochs, in Apache Kafka's own
 /// format on disk, so that its DumpLogSegments reads it.
 ///
-/// Offsets: log_start <= recovery_point <= synced_end <= end. What lies below the recovery point is
-/// known to be on disk whatever happens. What `open` does about damage decides `decide`
-/// (recovery_plan.hpp): it refuses where acknowledged records are affected, and otherwise cuts what
-/// is torn, and keeps it beside the log.
+/// Offsets: log_start <= recovery_point <= synced_end <= end. Records below the recovery point are
+/// known to be on disk whatever happens. `decide` (recovery_plan.hpp) says what `open` does about
+/// damage: it refuses if acknowledged records are affected; otherwise it cuts the torn bytes and
+/// keeps them beside the log.
 ///
-/// Each segment that was there at the start is walked once by CRC on a disk thread before the first
-/// range of it is given out, and has to end where the next one begins; BackgroundChecks walks those
-/// that nobody asks for.
+/// Each segment that existed at the start is walked once by CRC on a disk thread before its first
+/// range is given out, and has to end where the next one begins. BackgroundChecks walks the
+/// segments that no fetch asks for.
 ///
-/// Decides and writes; owner's thread only (`open` may run on a disk thread, when the log's file
-/// cache is its own). Reads no clock. Once a sync has failed, or a write in a way that leaves the
-/// files unknown, or a check has found damage, the log is offline: every call fails until it is
-/// opened anew.
+/// Owner's thread only (`open` may run on a disk thread if the log's file cache is its own). Reads
+/// no clock. The log goes offline when a sync fails, a write leaves the files in an unknown state,
+/// or a check finds damage: then every call fails until it is opened again.
 class PartitionLog {
  public:
   struct Opened;
 
-  /// Opens or makes the log in `directory`. After a clean stop nothing is read but a small file and
-  /// the directory, whose names and sizes are compared; otherwise what lies above the recovery
-  /// point is walked by CRC, and what was left unsynced is synced. A full disk does not keep a log
-  /// from being read: what recovery has to write waits. Errors: damaged (says where, and what to
-  /// do), storage.
+  /// Opens the log in `directory`, or creates it. After a clean stop it reads only a small file and
+  /// the directory, and compares names and sizes. Otherwise it walks the bytes above the recovery
+  /// point by CRC and syncs the unsynced ones. A log can be read although the disk is full: the
+  /// writes of its recovery are postponed. Errors: damaged (says where, and what to do), storage.
   static Result<Opened> open(Disk& disk, std::string directory, LogConfig config,
                              OpenOptions options);
   ~PartitionLog();
@@ -164,8 +162,8 @@ class PartitionLog {
   /// Asserts the conditions that hold between two calls, unless the log is offline.
   void check_invariants() const;
 
-  /// Closes its files, and opens them by that cache from now on. A log is made on another thread
-  /// without the cache of the thread that will own it, which is not touched by this.
+  /// Closes the log's files and opens them through `files` from now on. Does not touch `files`: a
+  /// log may be opened on a disk thread, which must not use its owner's cache.
   void use_files(std::shared_ptr<FileCache> files);
 
   [[nodiscard]] const std::string& directory() const { return directory_; }
@@ -173,48 +171,49 @@ class PartitionLog {
   [[nodiscard]] Offset end() const { return end_; }
   [[nodiscard]] Offset synced_end() const { return synced_end_; }
   [[nodiscard]] Offset recovery_point() const { return recovery_point_; }
-  /// Consumers may read up to here: synced_end or end, as OpenOptions::visible says.
+  /// Consumers may read up to here: synced_end or end, depending on OpenOptions::visible.
   [[nodiscard]] Offset high_watermark() const;
   /// Consumers with isolation read_committed may read up to here.
   [[nodiscard]] Offset last_stable() const { return high_watermark(); }
   [[nodiscard]] std::uint64_t size_bytes() const;
   [[nodiscard]] std::size_t segment_count() const { return segments_.size(); }
   [[nodiscard]] const LogConfig& config() const { return config_; }
-  /// What the mark of a clean stop says of the log, once all is synced. A CRC that cannot be read
-  /// is left out.
+  /// The log's part of the clean-stop mark, valid once everything is synced. Leaves out a CRC that
+  /// cannot be read.
   [[nodiscard]] MarkedLog marked() const;
-  /// Null unless the log is offline; then why.
+  /// Null unless the log is offline; then the reason.
   [[nodiscard]] const Error* offline() const { return offline_ ? &*offline_ : nullptr; }
 
-  /// All that recovery had to write is written. Until then the log is read from and not written to:
-  /// whatever writes calls `finish_recovery` first.
+  /// All writes of the recovery are done. Until then the log may be read but not written to: every
+  /// call that writes calls `finish_recovery` first.
   [[nodiscard]] bool is_recovered() const { return !unwritten_; }
-  /// Writes what `open` had no space for. Errors: disk_full (the next call tries again), storage.
+  /// Does the writes for which `open` had no space. Errors: disk_full (the next call tries again),
+  /// storage.
   Result<void> finish_recovery();
 
   /// Producers, epochs and the end of the last segment's indexes are known, or `prepare` failed to
-  /// find them: an append walks nothing. True for a new log, and after a recovery.
+  /// read them: an append walks no batches. True for a new log, and after a recovery.
   [[nodiscard]] bool is_prepared() const;
-  /// Reads them on a disk thread, then calls `done`, also when the log is gone by then. An append
-  /// does not wait for it, and reads them itself.
+  /// Reads them on a disk thread, then calls `done`, even if the log is destroyed by then. An
+  /// append does not wait for it; it reads them itself.
   void prepare(Task done);
 
-  /// Appends one batch of a client, which `wire::validate_produced_batch` has accepted: judges its
-  /// sequence, stamps offset, leader epoch and append time into a copy of its header, and the max
-  /// timestamp of `header` where the bytes have another, writes.
-  /// Errors: broker errors for the client (10, 18, 45, 47), storage errors (disk_full: nothing was
-  /// written, and reading goes on).
+  /// Appends one batch of a client that `wire::validate_produced_batch` has accepted. Checks its
+  /// sequence, stamps offset, leader epoch and append time into a copy of its header (also the max
+  /// timestamp of `header` if the bytes have another one), and writes it. Errors: broker errors for
+  /// the client (10, 18, 45, 47), storage errors (disk_full: no bytes were written, and the log can
+  /// still be read).
   Result<Appended> append(const Slice& batch, const wire::BatchHeader& header,
                           LeaderEpoch leader_epoch, Now now);
 
-  /// Whole batches from the one that holds `offset` on, below `limit`, where one ends, at most
-  /// `max_bytes`; with `at_least_one` the first batch may be larger. As file ranges: nothing is
-  /// read but headers, and nothing at all when a fetch goes on where one ended before and reaches
-  /// the end of the log. May end at the end of a segment. Errors: broker error 1 when `offset` lies
-  /// outside of [log_start, end].
+  /// Whole batches from the one that holds `offset` on, below `limit` (the end of a batch), at most
+  /// `max_bytes`. With `at_least_one` the first batch may be larger. Returns file ranges and reads
+  /// only headers; reads no bytes if the fetch continues an earlier one and reaches the end of the
+  /// log. May stop at the end of a segment. Errors: broker error 1 if `offset` lies outside of
+  /// [log_start, end].
   [[nodiscard]] Result<FetchedBatches> fetch(Offset offset, Offset limit, std::size_t max_bytes,
                                              bool at_least_one) const;
-  /// The same over several segments, checking in place what has not been checked. Blocks.
+  /// The same over several segments; checks unchecked bytes itself. Blocks.
   [[nodiscard]] Result<Chain> read(Offset offset, Offset limit, std::size_t max_bytes,
                                    bool at_least_one) const;
 
@@ -223,86 +222,87 @@ class PartitionLog {
     Timestamp timestamp;
     LeaderEpoch leader_epoch = {};
   };
-  /// The first record at or after `time`, from the log's start on; nothing if there is none.
+  /// The first record at or after `time`, from the log's start on; none if there is none.
   [[nodiscard]] Result<std::optional<OffsetAndTime>> offset_for(Timestamp time) const;
-  /// The first record with the largest timestamp; nothing in an empty log.
+  /// The first record with the largest timestamp; none in an empty log.
   [[nodiscard]] Result<std::optional<OffsetAndTime>> max_timestamp() const;
 
   struct EpochEnd {
     LeaderEpoch epoch;
     Offset end;
   };
-  /// Where the largest epoch up to `wanted` ended, as OffsetForLeaderEpoch answers (KIP-101, 320);
-  /// none and none when `wanted` is later than all.
+  /// End of the largest epoch up to `wanted`, as OffsetForLeaderEpoch answers (KIP-101, 320). Both
+  /// none if `wanted` is later than all epochs.
   [[nodiscard]] Result<EpochEnd> epoch_end(LeaderEpoch wanted) const;
-  /// The epoch of the last batch; none in a log without one.
+  /// The epoch of the last batch; none in a log without batches.
   [[nodiscard]] Result<LeaderEpoch> latest_epoch() const;
 
   /// The segment that is appended to. Errors: storage.
   [[nodiscard]] Result<std::shared_ptr<File>> active_file() const { return active().file(); }
-  /// The largest id of the producers that the log remembers; none if there are none. Blocks for up
-  /// to a snapshot and some megabytes of batches.
+  /// The largest id of the producers that the log remembers; none if there are none. Blocks: reads
+  /// up to a snapshot and some megabytes of batches.
   Result<ProducerId> highest_producer_id();
 
-  /// Files with bytes that no sync covers yet, for Disk::sync; `end()` at this time is what the
-  /// sync will have covered.
+  /// Files with unsynced bytes, for Disk::sync. The sync covers the log up to `end()` at the time
+  /// of this call.
   [[nodiscard]] std::vector<std::shared_ptr<File>> dirty_files();
   /// All syncs that began when the end was `covered` or less have succeeded.
   void synced(Offset covered);
   /// A sync failed: the log goes offline.
   void sync_failed(Error why);
-  /// checkpoint would change what is durable.
+  /// `checkpoint` would change the durable state.
   [[nodiscard]] bool needs_checkpoint() const;
-  /// Makes synced_end the recovery point once that is durable; returns at once. Nothing happens
-  /// while one is under way. Cheap enough for each few megabytes or seconds.
+  /// Makes synced_end the recovery point once that is durable. Returns at once. Has no effect while
+  /// another checkpoint is under way. Cheap enough to be called every few megabytes or seconds.
   void checkpoint();
-  /// The same, blocking for a small file's sync; nothing happens when it is durable already.
+  /// The same, but blocks for the sync of a small file. Has no effect if the point is durable
+  /// already.
   Result<void> write_recovery_point();
-  /// Before the last sync of a clean stop: writes out indexes and producers, so that the next start
-  /// has to walk nothing. The stop: flush, sync dirty_files(), synced(end()),
-  /// write_recovery_point().
+  /// Writes indexes and producers before the last sync of a clean stop, so that the next start
+  /// walks no batches. A stop is: flush, sync dirty_files(), synced(end()), write_recovery_point().
   Result<void> flush();
 
-  /// Segments that one call of `retain` removes at most. Each may have to be read.
+  /// Maximum number of segments that one call of `retain` removes. Each of them may have to be
+  /// read.
   static constexpr std::size_t max_retired_at_once = 16;
-  /// Takes away whole segments that retention no longer covers (never what is not synced), rolling
-  /// the last one if all of it has expired; forgets producers. Returns how many segments went;
-  /// after max_retired_at_once call it again, for others may be due. Their files go in the
-  /// background, once the new start is durable. Errors: only where nothing could go; what keeps
-  /// some is said once those before it are gone.
+  /// Removes whole segments that have expired by the retention settings, but no unsynced ones;
+  /// rolls the last one if all of it has expired. Also forgets expired producers. Returns how many
+  /// segments were removed; after max_retired_at_once call it again, because more may have expired.
+  /// Their files are removed in the background, once the new start is durable. Errors: only if no
+  /// segment could be removed; otherwise the next call reports the error.
   Result<std::size_t> retain(Now now);
-  /// Starts the log at `offset`, and takes away the segments wholly below. Durable once
-  /// recovery_point's state is: checkpoint or write_recovery_point.
+  /// Starts the log at `offset` and removes the segments that lie wholly below. Durable after the
+  /// next successful `checkpoint` or `write_recovery_point`.
   Result<void> set_log_start(Offset offset);
 
-  /// How many bytes no check has walked since the start.
+  /// Number of bytes that no check has walked since the start.
   [[nodiscard]] std::uint64_t unchecked_bytes() const;
-  /// Checks the next `max_bytes` or so on a disk thread, then calls `done`, unless the log is gone.
-  /// False: there is nothing to check, or a check is under way.
+  /// Checks about the next `max_bytes` on a disk thread, then calls `done`, unless the log is
+  /// destroyed. False if there are no unchecked bytes, or a check is under way.
   bool check_next(std::size_t max_bytes, Task done);
 
  private:
-  /// A place in the log that is known without looking for it.
+  /// The position of an offset, so that it need not be searched.
   struct Mark {
     Offset offset;
     Offset base;
     std::uint64_t position = 0;
   };
-  /// A file that a sync has to cover beside the segments; covered once the end it was noted at is.
+  /// A file that a sync has to cover besides the segments. It is covered once all below `until` is.
   struct ToSync {
     std::shared_ptr<File> file;
     Offset until;
     /// The file stands for the names in a directory.
     bool is_names = false;
   };
-  /// What recovery has found out and not yet written down.
+  /// Results of the recovery that are not written yet.
   struct Unwritten {
-    /// The log begins here: its first segment and its small files have to be made.
+    /// The log is new: its first segment and its small files have to be created.
     bool is_new = false;
-    /// Bytes of the last segment from its end up to here are kept in `tail_path`, and cut.
+    /// Bytes of the last segment from its end up to here are copied to `tail_path`, then cut.
     std::uint64_t tail_end = 0;
     std::string tail_path;
-    /// Segments behind a cut, to be renamed.
+    /// Segments after a cut, to be renamed.
     std::vector<std::unique_ptr<Segment>> aside;
   };
   struct CheckPiece;
@@ -431,7 +431,7 @@ class PartitionLog {
   Offset recovery_point_{0};
   Mark synced_mark_;
   std::vector<Mark> syncing_marks_;
-  /// Where fetches ended, so that those that go on from there look for nothing.
+  /// Ends of earlier fetches, so that a fetch that continues there need not search.
   mutable std::array<Mark, 4> fetch_marks_{};
   mutable std::size_t next_fetch_mark_ = 0;
   Timestamp active_since_;
@@ -442,7 +442,7 @@ class PartitionLog {
   mutable bool is_checking_ = false;
   mutable bool is_check_awaited_ = false;
   std::optional<Error> offline_;
-  /// Answers of the disk find the log through it, if it is still there.
+  /// Answers of the disk find the log through it, if the log still exists.
   std::shared_ptr<PartitionLog*> self_;
 };
 

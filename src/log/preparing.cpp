@@ -1,18 +1,18 @@
 #include "base/assert.hpp"
 #include "log/partition_log.hpp"
 
-// Reads on a disk thread what a log has to know before it is appended to.
+// Reads, on a disk thread, the state that an append needs.
 
 namespace dohle::log {
 
 namespace {
 
-/// Files that one job keeps open at most.
+/// Maximum number of files that one job keeps open.
 constexpr std::size_t open_files = 4;
 
 }  // namespace
 
-/// A job sees nothing of the log's owner. It rebuilds indexes of the last segment that do not fit
+/// A job does not access the log itself. It rebuilds indexes of the last segment that do not match
 /// it; the owner may read them meanwhile, since it verifies each entry.
 struct PartitionLog::Preparation {
   Disk* disk;
@@ -33,7 +33,7 @@ struct PartitionLog::Preparation {
       own.back()->adopt(size);
     }
     DOHLE_ASSERT(!own.empty(), "a log without a segment is prepared");
-    // The append meets the same error again, and reports it.
+    // The append gets the same error again and reports it.
     (void)own.back()->max_timestamp();
     const LogFiles files{disk, &directory, own, snapshots, end};
     if (auto found = files.producers_at(end)) producers = *std::move(found);
@@ -58,7 +58,7 @@ void PartitionLog::prepare(Task done) {
              });
 }
 
-// Batches that were appended meanwhile are added to the producers.
+// Adds the batches that were appended meanwhile to the producers.
 void PartitionLog::prepared(Preparation& found) {
   was_prepared_ = true;
   if (offline_) return;

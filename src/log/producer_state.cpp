@@ -12,13 +12,13 @@ namespace dohle::log {
 
 namespace {
 
-// Sequences count from 0 to 2^31-1 and then from 0 again.
+// Sequences run from 0 to 2^31-1 and then start at 0 again.
 std::int32_t advance(std::int32_t sequence, std::int32_t by) {
   return static_cast<std::int32_t>(
       (static_cast<std::uint32_t>(sequence) + static_cast<std::uint32_t>(by)) & 0x7fffffffu);
 }
 
-// docs/formats.md: version i16, CRC-32C u32 of all that follows, count i32, then the producers.
+// docs/formats.md: version i16, CRC-32C u32 of all following bytes, count i32, then the producers.
 constexpr std::int16_t snapshot_version = 1;
 constexpr std::size_t crc_at = 2, count_at = 6, producers_at = 10;
 // A producer: id i64, epoch i16, last sequence i32, last offset i64, offset delta i32, timestamp

@@ -14,12 +14,12 @@
 
 namespace dohle::log {
 
-/// What the log knows of idempotent producers, and what it says to their next batch (KIP-98).
-/// Decides; owns no file. Rebuilt by feeding it the batches of the log in order.
+/// What the log knows of idempotent producers, and how it judges their next batch (KIP-98). Does no
+/// I/O. Rebuilt from the batches of the log in order.
 class ProducerState {
  public:
   struct Accept {};
-  /// The batch is in the log already, from this offset on.
+  /// The batch is in the log already, at this offset.
   struct Duplicate {
     Offset base_offset;
     Timestamp append_time;
@@ -30,30 +30,30 @@ class ProducerState {
   };
   using Verdict = std::variant<Accept, Duplicate, Refuse>;
 
-  /// A new epoch has to begin at sequence 0, a known one has to go on without a gap; a producer
-  /// that is not known may begin anywhere (its past may have been retained away).
+  /// A new epoch has to begin at sequence 0, and a known one has to continue without a gap. An
+  /// unknown producer may begin anywhere, because retention may have removed its earlier batches.
   [[nodiscard]] Verdict judge(const wire::BatchHeader& batch) const;
-  /// The batch was stored at `now`, with its offsets and append time final. none: read from the
-  /// log.
+  /// The batch was stored at `now`, with its final offsets and append time. None if it was read
+  /// from the log.
   void stored(const wire::BatchHeader& batch, Timestamp now = {});
-  /// Forgets producers that last appended before `before`. Those read from the log count from the
-  /// first call on.
+  /// Forgets producers whose last append was before `before`. Producers read from the log count as
+  /// seen at the first call.
   void expire(Timestamp before, Timestamp now);
   void clear() { producers_.clear(); }
   void check_invariants() const;
   [[nodiscard]] std::size_t size() const { return producers_.size(); }
-  /// none if there is no producer.
+  /// None if there is no producer.
   [[nodiscard]] ProducerId highest_id() const;
 
   /// The last batch of each producer, in the format of Apache Kafka's NNN.snapshot (version 1).
   [[nodiscard]] Slice snapshot() const;
-  /// Reads one. Errors: damaged (length, version, CRC).
+  /// Reads a snapshot. Errors: damaged (length, version, CRC).
   [[nodiscard]] static Result<ProducerState> from_snapshot(Bytes bytes);
-  /// Takes over the longer histories that `recent` has, a walk of the log's last batches.
+  /// Takes over the longer histories of `recent`, which was read from the log's last batches.
   void enrich(ProducerState recent);
 
  private:
-  /// How many batches back a repetition is recognised: as many as a producer may have in flight.
+  /// Batches of a producer in which a repetition is recognised: as many as it may have in flight.
   static constexpr std::size_t remembered_batches = 5;
 
   struct Batch {
@@ -77,7 +77,8 @@ class ProducerState {
   };
 
   std::unordered_map<ProducerId, Producer> producers_;
-  /// No producer was seen before; none: some were read from the log, and have no time yet.
+  /// No producer was last seen before this time. None if some were read from the log and have no
+  /// time yet.
   Timestamp oldest_seen_;
 };
 

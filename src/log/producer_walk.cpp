@@ -10,8 +10,8 @@ namespace dohle::log {
 
 namespace {
 
-/// So much of the log's end is walked to find the last batches of each producer, of which a
-/// snapshot names only one: more than a producer has in flight.
+/// Size of the log's end that is walked to find the last batches of each producer: a snapshot names
+/// only one of them. More than a producer has in flight.
 constexpr std::uint64_t producer_tail_bytes = 8_MiB;
 
 }  // namespace
@@ -23,7 +23,7 @@ std::size_t LogFiles::segment_of(Offset offset) const {
   return after == segments.begin() ? 0 : static_cast<std::size_t>(after - segments.begin()) - 1;
 }
 
-// The newest snapshot up to `until` that is whole; without one, nothing at the log's beginning.
+// The newest whole snapshot up to `until`; without one, an empty state at the log's beginning.
 Result<std::pair<Offset, ProducerState>> LogFiles::best_snapshot(Offset until) const {
   for (auto at = snapshots.rbegin(); at != snapshots.rend(); ++at) {
     if (*at > until || *at < segments.front()->base_offset()) continue;
@@ -55,7 +55,7 @@ Result<ProducerState> LogFiles::producers_at(Offset until) const {
   return into;
 }
 
-// Some offset with about producer_tail_bytes of the segments known so far behind it.
+// An offset with about producer_tail_bytes of the known segments after it.
 Result<Offset> LogFiles::tail_begin() const {
   std::uint64_t bytes = producer_tail_bytes;
   for (std::size_t i = segments.size(); i-- > 0;) {
@@ -102,7 +102,7 @@ Result<LeaderEpochs> LogFiles::epochs() const {
   if (text) {
     if (auto parsed = LeaderEpochs::parse(*text)) return *std::move(parsed);
   }
-  // A crash may have kept the file's name and lost its bytes; each batch names its epoch.
+  // A crash may have kept the file's name but lost its bytes. Each batch names its epoch.
   LeaderEpochs epochs;
   for (const auto& segment : segments) {
     auto file = segment->file();

@@ -9,14 +9,14 @@ namespace dohle::log {
 
 namespace {
 
-/// What one job checks for a fetch that waits.
+/// Bytes that one job checks for a waiting fetch.
 constexpr std::size_t awaited_check_bytes = 64_MiB;
 
 struct Checked {
   Result<void> outcome;
   std::uint64_t reached;
   Offset next;
-  /// Of the last batch that was walked.
+  /// CRC of the last batch that was walked.
   std::optional<std::uint32_t> last_crc = {};
 };
 
@@ -43,7 +43,7 @@ Checked check_bytes(const File& file, const Segment::Unchecked& what, std::uint6
   return {{}, walk.position(), next, last_crc};
 }
 
-// A clean stop left another last batch: the file is not the one that it was.
+// If a clean stop left another last batch, the file has been changed or replaced.
 Result<void> check_last_crc(const Segment& segment, const std::optional<std::uint32_t>& found) {
   const auto expected = segment.expected_last_crc();
   const bool is_appended_to = segment.unchecked().to < segment.size();
@@ -70,7 +70,7 @@ void PartitionLog::remember(const Mark& mark) const {
   next_fetch_mark_ = (next_fetch_mark_ + 1) % fetch_marks_.size();
 }
 
-// Where the batch that holds `offset` begins; the segment's size when that lies behind it.
+// Position of the batch that holds `offset`; the segment's size if that batch lies after it.
 Result<std::uint64_t> PartitionLog::position_of(std::size_t index, Offset offset) const {
   Segment& segment = *segments_[index];
   if (offset <= segment.base_offset()) return 0;
@@ -94,7 +94,8 @@ Result<PartitionLog::Range> PartitionLog::range_from(Offset offset, Offset limit
   range.next = offset;
   auto from = position_of(range.index, offset);
   if (!from) return fail(from.error());
-  // In a gap that was accepted, or a segment that does not reach the next one: the check finds out.
+  // The offset may lie in an accepted gap, or in a segment that does not reach the next one. The
+  // check tells which.
   const bool is_behind = *from == segments_[range.index]->size() &&
                          segments_[range.index]->unchecked().bytes() == 0 &&
                          range.index + 1 < segments_.size() && !gaps_.empty();
@@ -107,7 +108,7 @@ Result<PartitionLog::Range> PartitionLog::range_from(Offset offset, Offset limit
   auto most = position_of(range.index, limit);
   if (!most) return fail(most.error());
   if (*most <= *from) {
-    // There is no such place in a segment that is whole.
+    // A whole segment has no such place.
     range.is_unchecked = segment.unchecked().bytes() > 0;
     return range;
   }
@@ -178,8 +179,8 @@ Result<FetchedBatches> PartitionLog::fetch(Offset offset, Offset limit, std::siz
   return fetched;
 }
 
-// Below the end of the log and not to be found. The check of a segment that has none finds the
-// place.
+// `offset` lies below the end of the log but is not found. If the segment is unchecked, its check
+// finds the damage.
 Result<FetchedBatches> PartitionLog::fetch_damaged(std::size_t index, Offset offset,
                                                    std::string_view why) const {
   if (segments_[index]->unchecked().bytes() > 0) {
@@ -201,7 +202,7 @@ Result<Chain> PartitionLog::read(Offset offset, Offset limit, std::size_t max_by
     auto fetched = fetch(offset, limit, left, at_least_one && bytes.empty());
     if (!fetched) return fail(fetched.error());
     if (fetched->is_being_checked) {
-      // Behind a gap it is the segment that follows.
+      // For an offset in a gap it is a later segment.
       std::size_t index = segment_of(offset);
       while (segments_[index]->unchecked().bytes() == 0 && index + 1 < segments_.size()) ++index;
       if (auto done = check_in_place(*segments_[index]); !done) return fail(done.error());
@@ -353,12 +354,12 @@ void PartitionLog::checked(const CheckPiece& piece) {
   }
 }
 
-// The batches that were there at the start end where the next segment begins, or where a gap does
-// that was accepted. Those of the last segment end where others were appended since.
+// The batches that existed at the start have to end where the next segment begins; an accepted gap
+// may lie between the two. In the last segment they end where the later appends begin.
 Result<void> PartitionLog::check_end_of(std::size_t index, Offset reached) const {
   if (index + 1 >= segments_.size()) return {};
   const Segment& segment = *segments_[index];
-  // Appended to since the start, and checked by whoever appended.
+  // Appended to since the start; the append checked these batches.
   if (segment.unchecked().to < segment.size()) return {};
   const Offset next = segments_[index + 1]->base_offset();
   if (reached == next || gaps_.behind(reached) == next) return {};

@@ -23,7 +23,7 @@ std::optional<Offset> offset_of(std::string_view name, std::string_view suffix) 
   return offset;
 }
 
-/// Where the bytes of [from, to) end that are not zero; `from` if there is none.
+/// End of the last nonzero byte in [from, to); `from` if there is none.
 Result<std::uint64_t> end_of_content(const File& file, std::uint64_t from, std::uint64_t to) {
   std::vector<std::byte> window;
   while (to > from) {
@@ -40,11 +40,11 @@ Result<std::uint64_t> end_of_content(const File& file, std::uint64_t from, std::
   return from;
 }
 
-/// Whether a lost write may have left [from, to) as it is.
+/// Whether [from, to) may be the result of a lost write.
 Result<bool> looks_unwritten(const File& file, std::uint64_t from, std::uint64_t to) {
   std::vector<std::byte> window;
   while (from < to) {
-    // Windows end where sectors do.
+    // Each window ends at a sector boundary.
     window.resize(std::min<std::uint64_t>(to - from, 64_KiB - from % sector_bytes));
     auto got = file.read(from, window);
     if (!got) return fail(got.error());
@@ -55,7 +55,7 @@ Result<bool> looks_unwritten(const File& file, std::uint64_t from, std::uint64_t
   return false;
 }
 
-/// What became of the batch that begins at `position`, where none can be read.
+/// The fault of the unreadable batch at `position`.
 Result<Fault::Kind> kind_of_fault(const File& file, std::uint64_t position, std::uint64_t size) {
   std::array<std::byte, wire::batch_header_bytes> head;
   auto got = file.read(position, head);
@@ -75,7 +75,7 @@ Result<Fault::Kind> kind_of_fault(const File& file, std::uint64_t position, std:
   return *unwritten ? Fault::Kind::zeros : Fault::Kind::wrong_bytes;
 }
 
-/// The number behind the last '-' of a partition's directory.
+/// The number after the last '-' of a partition's directory.
 std::optional<PartitionId> partition_of(std::string_view directory) {
   const auto dash = directory.rfind('-');
   if (dash == directory.npos) return std::nullopt;
@@ -85,12 +85,12 @@ std::optional<PartitionId> partition_of(std::string_view directory) {
   return code == std::errc{} && read == end ? std::optional(partition) : std::nullopt;
 }
 
-/// As far as the state on disk knows, the recovery point was in this segment.
+/// The recovery point was in this segment, as far as the durable state tells.
 bool held_point(const std::optional<LogState>& durable, const Segment& segment) {
   return durable && durable->point_base == segment.base_offset();
 }
 
-/// Of a segment that does not begin where the one before it ended, at `end`.
+/// Fault of a segment that does not begin at `end`, where the one before it ends.
 Fault fault_between(Offset end, const Segment& segment) {
   if (segment.base_offset() > end) {
     return {Fault::Kind::gap, end, false,
@@ -102,8 +102,8 @@ Fault fault_between(Offset end, const Segment& segment) {
           segment.path() + " begins before the end of the segment before it"};
 }
 
-/// Of a segment, by its index, that has other bytes than a clean stop left, and ends at `end`; none
-/// if offsets are missing at its end, because those show in the next segment.
+/// Fault of a segment, by its index, that differs from the clean-stop mark and ends at `end`. None
+/// if offsets are missing at its end: the walk reports them with the next segment.
 std::optional<Fault> fault_by_mark(const MarkedLog& left, std::size_t index, const Segment& segment,
                                    Offset end) {
   const bool has_next = index + 1 < left.segments.size();
@@ -114,7 +114,7 @@ std::optional<Fault> fault_by_mark(const MarkedLog& left, std::size_t index, con
                                                  : std::string("none"))};
 }
 
-/// Its indexes are under way, and stay.
+/// Sets the size of a segment whose indexes are being rebuilt; keeps them.
 void end_at(Segment& segment, std::uint64_t position) {
   const auto unchecked = segment.unchecked();
   segment.adopt(position);
@@ -129,26 +129,26 @@ struct PartitionLog::Found {
   std::vector<std::string> leftovers;
 };
 
-/// A segment whose batches were followed, and how far they are good.
+/// A segment whose batches were walked, and the end of its good bytes.
 struct PartitionLog::Walked {
   std::size_t index = 0;
   std::uint64_t position = 0;
-  /// What lies below was not walked by CRC.
+  /// Bytes below were not walked by CRC.
   std::uint64_t crc_from = 0;
-  /// Behind `position` is nothing but what the file was extended by.
+  /// After `position` there is only preallocated space.
   bool is_extended = false;
   std::optional<Fault> fault;
 };
 
-/// What a walk found, and where it ended.
+/// The result of a walk and where it stopped.
 struct PartitionLog::Stopped {
   std::vector<Walked> walked;
   std::optional<Fault> fault;
-  /// Of the fault.
+  /// Segment and position of the fault.
   std::size_t index = 0;
   std::uint64_t position = 0;
 
-  /// At the end of the good bytes of this segment.
+  /// Sets the fault to the end of this segment's good bytes.
   void at_end_of(std::size_t segment, std::uint64_t size, Fault why) {
     const bool is_walked = !walked.empty() && walked.back().index == segment;
     index = segment;
@@ -185,7 +185,7 @@ Result<PartitionLog::Found> PartitionLog::survey() {
     } else if (entry.name == AcceptedGaps::file_name) {
       auto text = read_checkpoint(*disk_, directory_, AcceptedGaps::file_name);
       if (!text) return fail(text.error());
-      // A damaged one is as good as none: what it named is said again.
+      // A damaged file counts as absent: its losses can be accepted again.
       if (auto gaps = AcceptedGaps::parse(*text)) gaps_ = *std::move(gaps);
     }
   }
@@ -230,14 +230,14 @@ Result<RecoveryReport> PartitionLog::recover() {
   return report;
 }
 
-// What the log knows of itself, and the segments that are there.
+// Takes over the log's durable state and its existing segments.
 void PartitionLog::take_up_state(const Found& found) {
   if (durable_state_) {
     log_start_ = durable_state_->log_start;
     recovery_point_ = durable_state_->recovery_point;
     active_since_ = durable_state_->active_since;
     are_names_noted_ = true;
-    // Written when the log was made, and never synced.
+    // Written when the log was created, and never synced.
     if (*durable_state_ == LogState()) {
       durable_state_.reset();
       are_names_noted_ = false;
@@ -274,7 +274,7 @@ Result<void> PartitionLog::check_identity() const {
           ": directories or files were exchanged; put them back, or delete the topic"));
 }
 
-// Nothing has to be walked. The mark of 0.1.0 said no more than that the stop was clean.
+// No batches have to be walked. The mark of 0.1.0 tells only that the stop was clean.
 bool PartitionLog::is_as_left() const {
   if (segments_.empty()) return false;
   if (options_.last.marked) return !difference_from_mark();
@@ -312,7 +312,7 @@ Error PartitionLog::refusal(Offset at, std::string_view why) const {
           name + "@" + number + ", which puts the damaged bytes aside and keeps what follows them");
 }
 
-// What a deletion or a replacement left behind, and segments that lie below the start.
+// Removes leftovers of deletions and replacements, and segments that lie below the start.
 Result<void> PartitionLog::clean_up(const Found& found) {
   for (const std::string& name : found.leftovers) {
     if (auto removed = disk_->remove(directory_ + "/" + name); !removed) return removed;
@@ -321,9 +321,9 @@ Result<void> PartitionLog::clean_up(const Found& found) {
     return segments_.size() > 1 && segments_[1]->base_offset() <= log_start_;
   };
   if (has_below() && durable_state_) {
-    // The start may have been read from the page cache of a process that died.
+    // The start may come from the page cache of a process that died.
     auto file = state_file_.write(*durable_state_);
-    if (!file && file.error().is(Errc::disk_full)) return {};  // another start removes them
+    if (!file && file.error().is(Errc::disk_full)) return {};  // the next start removes them
     if (!file) return fail(file.error());
     if (auto synced = disk_->sync_now(**file); !synced) return synced;
     state_file_.settle();
@@ -364,7 +364,7 @@ Result<void> PartitionLog::take_up_clean() {
     return fail(Error::storage(Errc::damaged, active().path() + " begins behind the log's end " +
                                                   std::to_string(end_.value)));
   }
-  // Its name was lost, and is made durable with the next ones.
+  // The file's name was lost; it becomes durable with the next names.
   return durable_state_ ? Result<void>() : state_file_.make();
 }
 
@@ -390,7 +390,7 @@ Result<void> PartitionLog::walk_segments(RecoveryReport& report) {
   return take_up_recovered();
 }
 
-// Follows the segments as far as their batches are good. Changes nothing but indexes.
+// Walks the segments as far as their batches are good. Changes only indexes.
 Result<PartitionLog::Stopped> PartitionLog::walk_to_fault(RecoveryReport& report) {
   Stopped stopped;
   const auto differs = difference_from_mark();
@@ -404,13 +404,13 @@ Result<PartitionLog::Stopped> PartitionLog::walk_to_fault(RecoveryReport& report
   bool is_walking = false;
   for (std::size_t i = 0; i < segments_.size(); ++i) {
     const Segment& segment = *segments_[i];
-    // What was given up may have been put back.
+    // A part that was given up may have been put back.
     if (segment.base_offset() != end_) end_ = gaps_.behind(end_);
     if (segment.base_offset() != end_) {
       stopped.at_end_of(i - 1, segments_[i - 1]->size(), fault_between(end_, segment));
       return stopped;
     }
-    // The one that the recovery point was in may have been finished since, and its cut lost.
+    // The segment with the recovery point may have been finished since, and its cut lost.
     const bool lies_below = i + 1 < segments_.size() && !held_point(durable_state_, segment) &&
                             segments_[i + 1]->base_offset() <= recovery_point_ &&
                             segment.size() > 0 && differs != i && differs != i + 1;
@@ -436,7 +436,7 @@ Result<PartitionLog::Stopped> PartitionLog::walk_to_fault(RecoveryReport& report
   return stopped;
 }
 
-// Producers and epochs as they were at `from`.
+// Loads producers and epochs as of `from`.
 Result<void> PartitionLog::begin_walk(Offset from) {
   if (auto epochs = know_epochs(); !epochs) return epochs;
   epochs_->cut(from);
@@ -447,10 +447,10 @@ Result<void> PartitionLog::begin_walk(Offset from) {
   return {};
 }
 
-// Follows the batches of a segment, feeds producers and epochs, and makes its indexes anew.
+// Walks the batches of a segment, feeds producers and epochs, and rebuilds its indexes.
 Result<PartitionLog::Walked> PartitionLog::walk_segment(std::size_t index, RecoveryReport& report) {
   Segment& segment = *segments_[index];
-  // What lies below is known to be on disk.
+  // Bytes below are known to be on disk.
   const std::uint64_t crc_from =
       held_point(durable_state_, segment) ? durable_state_->point_position : 0;
   auto file = segment.file();
@@ -468,13 +468,13 @@ Result<PartitionLog::Walked> PartitionLog::walk_segment(std::size_t index, Recov
   walked->fault->is_below_point = position < crc_from;
   auto content = end_of_content(**file, position, segment.size());
   if (!content) return fail(content.error());
-  // What the file was extended by, for appends that never came.
+  // Only preallocated space is left.
   walked->is_extended = *content == position;
   if (walked->is_extended) walked->fault.reset();
   return walked;
 }
 
-// Those up to the first that is damaged or does not follow on the one before it.
+// Takes the batches up to the first one that is damaged or does not follow the one before it.
 Result<PartitionLog::Walked> PartitionLog::take_up_batches(BatchWalk& walk, Segment& segment) {
   Walked walked;
   for (;;) {
@@ -507,7 +507,7 @@ Result<PartitionLog::Walked> PartitionLog::take_up_batches(BatchWalk& walk, Segm
   }
 }
 
-// The log is taken up as it was walked: from here on its files are changed.
+// Takes over the walked log. From here on its files are changed.
 Result<void> PartitionLog::take_up_walked(const std::vector<Walked>& walked) {
   for (const Walked& each : walked) {
     Segment& segment = *segments_[each.index];
@@ -524,9 +524,8 @@ Result<void> PartitionLog::take_up_walked(const std::vector<Walked>& walked) {
   return {};
 }
 
-// Behind a sync that failed, the page cache may hold bytes that the disk does not, as clean ones:
-// they can be read until a crash, and no later sync writes them. The same goes for where the file
-// ends.
+// After a failed sync the page cache may hold, as clean, bytes that the disk does not have: they
+// can be read until a crash, but no later sync writes them. The same goes for the file's size.
 Result<void> PartitionLog::write_again(File& file, std::uint64_t from, std::uint64_t to) {
   const std::uint64_t end = file.size();
   if (auto longer = file.truncate(end + 1); !longer) return longer;
@@ -545,7 +544,7 @@ Result<void> PartitionLog::write_again(File& file, std::uint64_t from, std::uint
   return {};
 }
 
-// Ends the log at `position` of a segment. Nothing that follows was acknowledged; it is kept.
+// Ends the log at `position` of a segment. The bytes after it were not acknowledged; they are kept.
 Result<void> PartitionLog::cut(std::size_t index, std::uint64_t position, const Fault& why,
                                RecoveryReport& report) {
   Segment& segment = *segments_[index];
@@ -589,8 +588,8 @@ Result<void> PartitionLog::note_tail(Segment& segment, std::uint64_t position,
   return {};
 }
 
-// What recovery read may have come from the page cache of a process that died: it counts once it is
-// synced, which takes no space.
+// Recovery may have read from the page cache of a process that died. So it syncs what it read,
+// which needs no space.
 Result<void> PartitionLog::take_up_recovered() {
   log_start_ = std::max(log_start_, segments_.front()->base_offset());
   if (auto synced = sync_segments(); !synced) return synced;
@@ -600,7 +599,7 @@ Result<void> PartitionLog::take_up_recovered() {
 }
 
 Result<void> PartitionLog::sync_segments() {
-  // The names may come from the page cache of a process that died before it had synced them.
+  // The names may come from the page cache of a process that died before it synced them.
   for (const std::string& names : {directory_, parent_of(directory_)}) {
     if (auto synced = disk_->sync_directory(names); !synced) return synced;
   }
@@ -623,7 +622,7 @@ Result<void> PartitionLog::sync_segments() {
   return {};
 }
 
-// Writing. Each step may have been done before, up to one for which there was no space.
+// Writing. On a retry the steps before the one that found no space are done again or skipped.
 
 Result<void> PartitionLog::finish_recovery() {
   if (offline_) return fail(*offline_);
@@ -633,7 +632,7 @@ Result<void> PartitionLog::finish_recovery() {
   unwritten_.reset();
   if (is_new) return {};
   auto pointed = write_recovery_point();
-  // The old one still holds, and the next checkpoint tries again.
+  // The old point is still valid, and the next checkpoint tries again.
   if (!pointed && !offline_ && pointed.error().is(Errc::disk_full)) return {};
   return pointed;
 }
@@ -641,7 +640,7 @@ Result<void> PartitionLog::finish_recovery() {
 Result<void> PartitionLog::write_new() {
   if (auto created = active().create(); !created) return created;
   if (auto made = state_file_.make(); !made) return made;
-  // Names the log from the start, though no sync covers it yet.
+  // Names the log from the start, although no sync covers it yet.
   if (auto file =
           state_file_.write(LogState{log_start_, log_start_, log_start_, 0, log_start_, {}});
       !file)
@@ -664,11 +663,11 @@ Result<void> PartitionLog::write_recovered() {
     go_offline(synced.error());
     return synced;
   }
-  durable_state_.reset();  // what was read may never have been synced
+  durable_state_.reset();  // the state that was read may never have been synced
   return {};
 }
 
-// The bytes behind the end, beside the log; then they are cut.
+// Copies the bytes after the end into a file beside the log, then cuts them.
 Result<void> PartitionLog::keep_tail() {
   if (unwritten_->tail_end == 0) return {};
   auto file = active().file();
@@ -684,7 +683,7 @@ Result<void> PartitionLog::keep_tail() {
     if (*got == 0) break;
     const Bytes piece(bytes.data(), *got);
     if (auto written = (*kept)->write(at - begin, {&piece, 1}); !written) {
-      // A part would only take space from whoever waits for some.
+      // A partial copy would only take up space.
       (void)disk_->remove(unwritten_->tail_path);
       return written;
     }
@@ -723,7 +722,7 @@ Result<void> PartitionLog::forget_snapshots_behind_the_end() {
   return {};
 }
 
-// A failed sync is never repeated: what it left is unknown.
+// A failed sync is never repeated: it leaves an unknown state.
 Result<void> PartitionLog::sync_now(File& file) {
   auto synced = disk_->sync_now(file);
   if (!synced) go_offline(synced.error());

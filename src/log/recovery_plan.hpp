@@ -10,8 +10,8 @@
 #include "base/slice.hpp"
 #include "dohle/ids.hpp"
 
-// What a start does with a log, as values: from what its files hold, what the last life noted and
-// marked, and how that life ended. No file is touched here.
+// Decides how a start handles a log. Works on values: the contents of the log's files, the notes
+// and the mark of the last run, and how that run ended. Accesses no files.
 
 namespace dohle::log {
 
@@ -19,7 +19,7 @@ namespace dohle::log {
 struct MarkedSegment {
   Offset base;
   std::uint64_t bytes = 0;
-  /// Of the last batch, as its header has it; nothing: unknown, or there is none.
+  /// CRC of the last batch, as in its header. Absent if unknown, or if there is no batch.
   std::optional<std::uint32_t> last_crc;
   friend bool operator==(const MarkedSegment&, const MarkedSegment&) = default;
 };
@@ -29,39 +29,39 @@ struct MarkedLog {
   Offset log_start;
   Offset end;
   Timestamp active_since;
-  /// In order; the last is the one that was written to.
+  /// In order; the last one was written to.
   std::vector<MarkedSegment> segments;
   friend bool operator==(const MarkedLog&, const MarkedLog&) = default;
 };
 
-/// How the last life of a log ended, and what it left to know it by.
+/// How the last run ended, and what it noted about the log.
 struct LastLife {
   enum class End : std::uint8_t {
-    unknown,    ///< power loss, a copy, or nothing says
-    killed,     ///< the process ended, the machine went on: what was written is there
+    unknown,    ///< a power loss, a copied directory, or no note
+    killed,     ///< the process ended, but the system kept running, so all written bytes exist
     clean_old,  ///< a clean stop of 0.1.0
   };
   End end = End::unknown;
-  /// All records below were acknowledged; nothing: unknown. After a power loss only where that
-  /// means that they were synced.
+  /// All records below were acknowledged. Absent if unknown. After a power loss it is set only if
+  /// acknowledged records were synced.
   std::optional<Offset> noted_end = std::nullopt;
-  /// Clients were told of all records below, which a power loss may have taken all the same.
+  /// Clients were told of all records below, but a power loss may have removed some.
   std::optional<Offset> told_end = std::nullopt;
-  /// A clean stop left it so.
+  /// The log as a clean stop left it.
   std::optional<MarkedLog> marked = std::nullopt;
-  /// What is said to be missing when something is cut; empty: nothing that was acknowledged.
+  /// Reported as possibly missing if bytes are cut. Empty if no acknowledged record can be missing.
   std::string may_be_missing = {};
 };
 
-/// Where the files of a log stop to make sense.
+/// The first inconsistency in the files of a log.
 struct Fault {
   enum class Kind : std::uint8_t {
-    short_file,     ///< the file ends inside a batch
-    zeros,          ///< a sector of a batch's bytes ends in zeros
-    gap,            ///< offsets are missing
-    wrong_bytes,    ///< bytes of no batch, a CRC that does not match, an offset that goes back
-    missing_start,  ///< the log begins behind the start that it has on record
-    not_as_marked,  ///< a clean stop left the segment otherwise
+    short_file,   ///< the file ends inside a batch
+    zeros,        ///< a sector of a batch's bytes ends in zeros
+    gap,          ///< offsets are missing
+    wrong_bytes,  ///< bytes that are no batch, a CRC that does not match, an offset that decreases
+    missing_start,  ///< the log begins after its recorded start
+    not_as_marked,  ///< the segment differs from the mark of a clean stop
   };
   Kind kind = Kind::wrong_bytes;
   /// The first offset that is affected.
@@ -72,51 +72,52 @@ struct Fault {
   std::string what;
 };
 
-/// The offsets below which a record that is missing was acknowledged.
+/// Missing records below this offset were acknowledged.
 [[nodiscard]] Offset acknowledged_end(const LastLife& life, Offset recovery_point);
 
 struct Decision {
   enum class Kind : std::uint8_t { keep, cut, refuse };
   Kind kind = Kind::keep;
-  /// Of a refusal, what is damaged; of a cut, what may be missing (empty: nothing acknowledged).
+  /// For a refusal: the damage. For a cut: the records that may be missing (empty if no
+  /// acknowledged ones).
   std::string why = {};
-  /// Of a refusal: the first offset that is affected.
+  /// For a refusal: the first offset that is affected.
   Offset offset = {};
 };
 
-/// What is done with a log whose batches are good up to `end`, where `fault` ended them, if any
-/// did. A cut keeps the bytes that it takes away.
+/// How a start handles a log whose batches are good up to `end`, where `fault`, if any, was found.
+/// A cut keeps the bytes that it removes.
 [[nodiscard]] Decision decide(const std::optional<Fault>& fault, Offset end, Offset recovery_point,
                               const LastLife& life);
 
-/// A segment as the directory shows it.
+/// A segment found in the directory: its base offset and size.
 using FoundSegment = std::pair<Offset, std::uint64_t>;
 
-/// Index of the first segment that differs in name or size from what a clean stop left, counted in
-/// `found` (its size: those at the end are missing); nothing if all are the same.
+/// Index in `found` of the first segment whose name or size differs from the clean-stop mark (the
+/// size of `found` if segments at the end are missing). Absent if all are equal.
 [[nodiscard]] std::optional<std::size_t> first_difference(const std::vector<FoundSegment>& found,
                                                           const MarkedLog& marked);
 
-/// Whether a lost write may have left these bytes where a batch was: in some 512-byte sector they
-/// end in at least 8 zeros, or are nothing but zeros. `position`: where they begin in the file.
+/// Whether a lost write may have left these bytes in the place of a batch: in some 512-byte sector
+/// they end in at least 8 zeros, or are all zeros. `position`: their position in the file.
 [[nodiscard]] bool looks_unwritten(Bytes bytes, std::uint64_t position);
 
-/// The same of a batch that is whole but for its base offset, which no CRC covers: a sector ends in
-/// it or right behind it, and its bytes in that sector are zeros. `found`: what the file has;
-/// `due`: what belongs there.
+/// The same for a batch that is whole except its base offset, which no CRC covers: a sector ends
+/// within it or right after it, and its bytes in that sector are zeros. `found`: the offset in the
+/// file; `due`: the right one.
 [[nodiscard]] bool looks_unwritten(Offset found, Offset due, std::uint64_t position);
 
-/// Offsets that were given up, so that a log without them is whole.
+/// Offsets that were given up. A log without them counts as whole.
 class AcceptedGaps {
  public:
   static constexpr std::string_view file_name = "dohle-gaps";
 
   void add(Offset from, Offset to) { gaps_.emplace_back(from, to); }
-  /// Where a log goes on that ended at `end`: behind a gap that begins there, or right there.
+  /// Where a log that ended at `end` continues: after a gap that begins there, otherwise at `end`.
   [[nodiscard]] Offset behind(Offset end) const;
   [[nodiscard]] bool empty() const { return gaps_.empty(); }
   [[nodiscard]] std::string text() const;
-  /// Nothing if the text is damaged.
+  /// Absent if the text is damaged.
   [[nodiscard]] static std::optional<AcceptedGaps> parse(std::string_view text);
 
  private:

@@ -6,7 +6,7 @@
 #include "log/partition_log.hpp"
 #include "wire/batch_layout.hpp"
 
-// Losses that somebody accepted: the damaged bytes are put aside, and the log goes on behind a gap.
+// Accepts losses: puts the damaged bytes aside and continues the log after a gap.
 
 namespace dohle::log {
 
@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t copied_at_once = 1_MiB;
 constexpr std::size_t window_bytes = 1_MiB;
 
-/// Whether a whole batch of an offset behind `at` begins at `position`.
+/// Whether a whole batch with an offset above `at` begins at `position`.
 Result<bool> is_whole_batch(const File& file, std::uint64_t position, std::uint64_t end,
                             Offset at) {
   BatchWalk walk(file, position, end, 0);
@@ -24,7 +24,7 @@ Result<bool> is_whole_batch(const File& file, std::uint64_t position, std::uint6
   return *batch && (*batch)->header.base_offset > at;
 }
 
-/// Where the first whole batch begins from `from` on; `end` if there is none.
+/// Position of the first whole batch from `from` on; `end` if there is none.
 Result<std::uint64_t> next_whole_batch(const File& file, std::uint64_t from, std::uint64_t end,
                                        Offset at) {
   std::vector<std::byte> window(window_bytes);
@@ -34,7 +34,7 @@ Result<std::uint64_t> next_whole_batch(const File& file, std::uint64_t from, std
     if (*got < wire::batch_header_bytes) break;
     const std::size_t begins = *got - wire::batch_header_bytes + 1;
     for (std::size_t i = 0; i < begins; ++i) {
-      // Cheap to tell for nearly every byte.
+      // A cheap check that excludes nearly every byte.
       if (window[i + wire::batch_at::magic] != std::byte{2} || window[i] != std::byte{0}) continue;
       auto is_whole = is_whole_batch(file, from + i, end, at);
       if (!is_whole) return fail(is_whole.error());
@@ -45,11 +45,11 @@ Result<std::uint64_t> next_whole_batch(const File& file, std::uint64_t from, std
   return end;
 }
 
-/// The batches at the start of a segment that follow on one another and whose CRCs match.
+/// The batches at the start of a segment that follow one another and whose CRCs match.
 struct GoodBatches {
-  /// Offset behind the last of them.
+  /// Offset after the last of them.
   Offset end;
-  /// Position of the first other batch; nothing: all are good.
+  /// Position of the first bad batch; absent if all are good.
   std::optional<std::uint64_t> damaged_at;
 };
 
@@ -73,15 +73,14 @@ Result<GoodBatches> good_batches(Segment& segment) {
 
 }  // namespace
 
-/// Damage in a log: of a segment the bytes [from, to), and offsets from `at` on to where the log
-/// goes on.
+/// Damage in a log: the bytes [from, to) of a segment, and the offsets from `at` to `goes_on`.
 struct PartitionLog::Damage {
   Offset at;
-  /// Of the segment; nothing: whole segments are missing.
+  /// Index of the segment; absent if whole segments are missing.
   std::optional<std::size_t> index;
   std::uint64_t from = 0;
   std::uint64_t to = 0;
-  /// The log goes on here; none: nothing follows.
+  /// The log continues here; none if no batch follows.
   Offset goes_on;
 };
 
@@ -91,7 +90,7 @@ Result<void> PartitionLog::accept_losses(RecoveryReport& report) {
     auto damage = find_damage(accepted);
     if (!damage) return fail(damage.error());
     if (!*damage || (*damage)->at != accepted) {
-      // The option may stay for later starts.
+      // The option may remain set for later starts.
       if (gaps_.behind(accepted) != accepted) continue;
       report.unfounded.push_back(
           "there is no damage at offset " + std::to_string(accepted.value) + " of partition " +
@@ -105,7 +104,7 @@ Result<void> PartitionLog::accept_losses(RecoveryReport& report) {
   return {};
 }
 
-// The first damage at or behind `from`, by CRC.
+// The first damage at or after `from`, found by CRC.
 Result<std::optional<PartitionLog::Damage>> PartitionLog::find_damage(Offset from) {
   if (segments_.empty()) {
     if (acknowledged() <= log_start_) return std::nullopt;
@@ -115,7 +114,7 @@ Result<std::optional<PartitionLog::Damage>> PartitionLog::find_damage(Offset fro
     return Damage{log_start_, std::nullopt, 0, 0, segments_.front()->base_offset()};
   }
   std::size_t index = segment_of(from);
-  // Where a segment is missing, it is the one before it that does not reach the next.
+  // A missing segment shows as a gap after the one before it.
   if (index > 0 && segments_[index]->base_offset() == from) --index;
   for (; index < segments_.size(); ++index) {
     auto good = good_batches(*segments_[index]);
@@ -153,7 +152,8 @@ Result<PartitionLog::Damage> PartitionLog::damage_in(std::size_t index, std::uin
   return damage;
 }
 
-// The bytes are kept before they are cut, and what follows is where it goes before the log is told.
+// Copies the damaged bytes before they are cut. The state file is written last, when all files are
+// in place.
 Result<void> PartitionLog::put_aside(const Damage& damage, RecoveryReport& report) {
   std::string line = "--accept-loss: offset " + std::to_string(damage.at.value) +
                      " on of partition " + directory_ + " is given up";
@@ -177,7 +177,7 @@ Result<void> PartitionLog::go_on_behind(const Damage& damage) {
   if (is_at_end) goes_on = std::max(damage.at, acknowledged());
   if (damage.at < goes_on) gaps_.add(damage.at, goes_on);
   if (auto written = write_gaps(); !written) return written;
-  // A batch that follows in the same file begins a segment of its own.
+  // A batch that follows in the same file begins a new segment.
   if (damage.index) {
     if (auto done = split(*segments_[*damage.index], damage); !done) return done;
   }
@@ -203,7 +203,7 @@ Result<void> PartitionLog::go_on_behind(const Damage& damage) {
   state.log_start = log_start_;
   state.active_base = active().base_offset();
   if (std::max(recovery_point_, state.recovery_point) > damage.at) {
-    // What lies behind is walked, and still has to be there.
+    // The batches after the damage are walked, and have to exist.
     options_.last.noted_end = std::max(acknowledged(), state.recovery_point);
     recovery_point_ = std::max(damage.at, log_start_);
     const Segment& point = *segments_[segment_of(recovery_point_)];
@@ -222,7 +222,7 @@ Result<void> PartitionLog::go_on_behind(const Damage& damage) {
   return disk_->sync_directory(directory_);
 }
 
-// Cuts the segment before the damage; what follows it in the file becomes a segment.
+// Cuts the segment before the damage. The batches after it become a segment.
 Result<void> PartitionLog::split(Segment& segment, const Damage& damage) {
   if (damage.to < segment.size()) {
     auto copied =

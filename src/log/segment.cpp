@@ -71,7 +71,7 @@ void Segment::adopt(std::uint64_t size) {
   unchecked_ = {0, size, base_offset_};
 }
 
-// What the newest index entries say of the end of the log.
+// Reads the end of the log from the newest index entries.
 Result<void> Segment::know_tail() {
   if (is_tail_known_) return {};
   auto offset = offsets_.last();
@@ -93,7 +93,7 @@ Result<void> Segment::know_tail() {
     max_timestamp_ = last_time_entry_ = Timestamp{(*time)->timestamp};
     max_timestamp_offset_ = base_offset_ + (*time)->relative_offset;
   }
-  // Entries that were never written leave more than an interval behind the last one.
+  // Entries that were never written leave more than an interval after the last one.
   auto file = log_.get();
   if (!file) return fail(file.error());
   bytes_since_entry_ = 0;
@@ -116,7 +116,7 @@ Result<void> Segment::know_tail() {
   }
 }
 
-// Whether the batch that a time entry names has that time.
+// Whether the batch that a time entry names has its time.
 Result<bool> Segment::is_borne_out(const std::optional<TimeEntry>& entry) {
   if (!entry) return true;
   auto batch = find(base_offset_ + entry->relative_offset);
@@ -222,7 +222,7 @@ Result<std::vector<std::shared_ptr<File>>> Segment::index_files() {
   return files;
 }
 
-// The position that an entry names, if a batch is there that ends as the entry says.
+// The position that an entry names, if a batch ends there as the entry says.
 Result<std::uint64_t> Segment::verified(const std::optional<OffsetEntry>& entry) {
   if (!entry) return 0;
   const auto position = static_cast<std::uint64_t>(entry->position);
@@ -270,7 +270,8 @@ Result<void> Segment::append(std::span<const Bytes> batch, const wire::BatchHead
   if (!file) return fail(file.error());
   const std::uint64_t end = size_ + header.size();
   if (end > extended_) {
-    // Space first: then a full disk is a refused append, not half a batch.
+    // Allocates space first, so that on a full disk the append is refused and leaves no partial
+    // batch.
     const std::uint64_t step = std::clamp(size_, extend_min_bytes, extend_max_bytes);
     std::uint64_t wanted = size_ + std::max<std::uint64_t>(step, header.size());
     auto extended = (*file)->extend(wanted);
@@ -289,7 +290,7 @@ Result<void> Segment::append(std::span<const Bytes> batch, const wire::BatchHead
   }
   index({size_, header});
   size_ = end;
-  // A full disk may refuse them: they stay in memory, and recovery makes them from the log.
+  // If the disk is full, they stay in memory, and recovery rebuilds them from the log.
   if (offsets_.should_write()) (void)offsets_.write_pending();
   if (times_.should_write()) (void)times_.write_pending();
   return {};
@@ -304,7 +305,7 @@ Result<bool> Segment::finish() {
     extended_ = 0;
     is_cut_ = true;
   }
-  // Behind the cut, which on a full disk gives them their space.
+  // Written after the cut, which frees space for them on a full disk.
   if (auto written = write_indexes(); !written) return fail(written.error());
   return std::exchange(is_cut_, false);
 }

@@ -18,8 +18,8 @@ namespace dohle::log {
 
 /// One file of a partition with its two indexes, in Apache Kafka's format: NNN.log, NNN.index
 /// (offset to position) and NNN.timeindex (time to offset), NNN being the first offset in twenty
-/// digits. Files are opened when they are needed. An index entry is a hint: it is compared with the
-/// batch it names, and indexes that do not bear it out are rebuilt. Owner's thread only.
+/// digits. Files are opened on demand. An index entry is a hint: it is compared with its batch, and
+/// the indexes are rebuilt if the two differ. Owner's thread only.
 class Segment {
  public:
   Segment(Disk& disk, const std::shared_ptr<FileCache>& cache, const std::string& directory,
@@ -32,68 +32,68 @@ class Segment {
 
   /// As PartitionLog::use_files.
   void use_files(const std::shared_ptr<FileCache>& cache);
-  /// Makes the file, empty; files of that name are replaced. Those of the indexes are made when
-  /// there is something to write to them: an empty partition has none.
+  /// Creates the file, empty; replaces files of that name. Index files are created by the first
+  /// write to them: an empty partition has none.
   Result<void> create();
-  /// Takes up a file that is there. Nothing is read.
+  /// Takes over an existing file of this size. Reads no bytes.
   void adopt(std::uint64_t size);
 
   [[nodiscard]] Offset base_offset() const { return base_offset_; }
   [[nodiscard]] std::uint64_t size() const { return size_; }
   [[nodiscard]] const std::string& path() const { return log_.path(); }
   [[nodiscard]] Result<std::shared_ptr<File>> file() const { return log_.get(); }
-  /// The largest timestamp; none when no record has one.
+  /// The largest timestamp; none if no record has one.
   [[nodiscard]] Result<Timestamp> max_timestamp();
 
-  /// Writes one stamped batch, in pieces, at the end. On failure the segment is as it was, unless
+  /// Appends one stamped batch, given in pieces. On failure the segment is unchanged, unless
   /// `is_broken`.
   Result<void> append(std::span<const Bytes> batch, const wire::BatchHeader& header);
-  /// A write failed and what it left could not be cut off.
+  /// A write failed, and its bytes could not be cut off.
   [[nodiscard]] bool is_broken() const { return is_broken_; }
 
-  /// The first batch that ends at or after `offset`; nothing past the end.
+  /// The first batch that ends at or after `offset`; none past the end.
   [[nodiscard]] Result<std::optional<BatchAt>> find(Offset offset);
-  /// The first batch with a record at or after `time`; nothing if there is none.
+  /// The first batch with a record at or after `time`; none if there is none.
   [[nodiscard]] Result<std::optional<BatchAt>> find(Timestamp time);
-  /// The batch at a position; nothing at the end.
+  /// The batch at a position; none at the end.
   [[nodiscard]] Result<std::optional<BatchAt>> at(std::uint64_t position) const;
-  /// The whole bytes of a batch.
+  /// All bytes of a batch.
   [[nodiscard]] Result<Slice> load(const BatchAt& batch) const;
-  /// Where the last whole batch ends that fits between `from`, the beginning of one, and `most`.
+  /// End of the last whole batch between `from`, the beginning of a batch, and `most`.
   [[nodiscard]] Result<std::uint64_t> boundary(std::uint64_t from, std::uint64_t most);
-  /// The beginning of some batch at or before `position`, less than an index interval away as far
-  /// as the index knows.
+  /// Beginning of a batch at or before `position`, less than an index interval away as far as the
+  /// index knows.
   [[nodiscard]] Result<std::uint64_t> batch_before(std::uint64_t position);
 
-  /// Nothing more will be appended for now: the last entries go to the index files, and what the
-  /// log file was extended by is cut off. True: it was cut, which the next sync has to cover.
+  /// Appending stops for now: writes the last index entries and cuts the preallocated space off the
+  /// log file. True if a cut has yet to be covered by a sync.
   Result<bool> finish();
   [[nodiscard]] Result<std::vector<std::shared_ptr<File>>> index_files();
-  /// Whether an index file may have been made since the last call: no sync is known to cover its
+  /// Whether an index file may have been created since the last call: no sync is known to cover its
   /// name.
   [[nodiscard]] bool take_made_indexes();
 
-  /// The end of the indexes is known: an append and a search by time rebuild nothing.
+  /// The end of the indexes is known: an append and a search by time rebuild no indexes.
   [[nodiscard]] bool is_tail_known() const { return is_tail_known_; }
   /// Another Segment of the same files may have rebuilt the indexes.
   void look_at_indexes_again();
 
-  // Recovery: the indexes are made anew from a walk.
+  // Recovery: the indexes are rebuilt from a walk.
   Result<void> begin_indexes();
   void index(const BatchAt& batch);
-  /// Entries for which the disk has no room serve from memory, until a later write takes them.
+  /// Entries that do not fit on the disk are used from memory, until a later write succeeds.
   Result<void> end_indexes();
-  /// Cuts the log. Its indexes have to be made anew.
+  /// Cuts the log. Its indexes have to be rebuilt.
   Result<void> truncate(std::uint64_t position);
 
   /// Renames the files to *.deleted, so that a crash cannot bring them back, and returns the new
   /// names. Ranges being sent keep the open file alive.
   Result<std::vector<std::string>> retire(Disk& disk);
 
-  /// CRC of the last batch; nothing if the segment is empty. Reads where it is not known. Errors:
-  /// damaged, storage.
+  /// CRC of the last batch; absent if the segment is empty. Reads the file if the CRC is not known.
+  /// Errors: damaged, storage.
   [[nodiscard]] Result<std::optional<std::uint32_t>> last_crc();
-  /// A clean stop left that one; the check of the segment compares.
+  /// Sets the CRC from a clean stop, which the check of the segment compares.
   void expect_last_crc(std::optional<std::uint32_t> crc) { expected_last_crc_ = crc; }
   [[nodiscard]] std::optional<std::uint32_t> expected_last_crc() const {
     return expected_last_crc_;
@@ -104,7 +104,7 @@ class Segment {
   struct Unchecked {
     std::uint64_t from = 0;
     std::uint64_t to = 0;
-    Offset next;  ///< the offset that the batch at `from` may not go below
+    Offset next;  ///< lower bound of the offset of the batch at `from`
     [[nodiscard]] std::uint64_t bytes() const { return to - from; }
   };
   [[nodiscard]] const Unchecked& unchecked() const { return unchecked_; }
@@ -113,7 +113,7 @@ class Segment {
                  "bytes that are not there are to be checked");
     unchecked_ = unchecked;
   }
-  /// How far bytes from `position` on may be given out; `position` itself if not at all.
+  /// End of the checked bytes that begin at `position`; `position` itself if it is unchecked.
   [[nodiscard]] std::uint64_t checked_until(std::uint64_t position) const;
 
  private:
@@ -134,7 +134,7 @@ class Segment {
   IndexFile<OffsetEntry> offsets_;
   IndexFile<TimeEntry> times_;
   std::uint64_t size_ = 0;
-  /// How far the file is extended.
+  /// End of the preallocated space.
   std::uint64_t extended_ = 0;
   /// The file was cut; no sync is known to cover that.
   bool is_cut_ = false;

@@ -48,14 +48,14 @@ Result<void> PartitionLog::write_snapshot() {
   return {};
 }
 
-// The newest two, and those where a segment begins, are worth keeping.
+// Keeps the newest two and those at which a segment begins.
 void PartitionLog::forget_old_snapshots() {
   if (snapshots_.size() <= 2) return;
   const auto newest = snapshots_.end() - 2;
   const auto gone = std::remove_if(snapshots_.begin(), newest, [&](Offset at) {
     const bool begins_segment = std::ranges::any_of(
         segments_, [&](const auto& segment) { return segment->base_offset() == at; });
-    // One that stays behind costs nothing but its bytes.
+    // A snapshot that cannot be removed only takes up space.
     if (!begins_segment) (void)disk_->remove(directory_ + "/" + snapshot_name(at));
     return !begins_segment;
   });
@@ -97,8 +97,8 @@ Result<void> PartitionLog::write_epochs() {
   return {};
 }
 
-// Its sync waits for the first append: until then it is no more than the directory that names it,
-// and a file held open for it would be one for each partition that nobody uses.
+// Its sync waits for the first append. Until then it needs no more durability than its directory,
+// and an early sync would hold one file open for each unused partition.
 Result<void> PartitionLog::write_metadata() {
   if (options_.topic_id.is_none()) return {};
   auto file = disk_->open(metadata_path(), OpenMode::truncate);
@@ -119,7 +119,7 @@ Result<void> PartitionLog::note_metadata() {
   return {};
 }
 
-// After a crash, which may have kept the file's name and lost its bytes.
+// A crash may have kept the file's name but lost its bytes.
 Result<void> PartitionLog::restore_metadata() {
   if (options_.topic_id.is_none()) return {};
   auto file = disk_->open(metadata_path(), OpenMode::create);
@@ -127,7 +127,7 @@ Result<void> PartitionLog::restore_metadata() {
   std::string text((*file)->size(), '\0');
   auto got = (*file)->read(0, std::as_writable_bytes(std::span(text)));
   if (!got) return fail(got.error());
-  // Any other text is not ours to replace.
+  // Any other text is not replaced.
   const bool is_lost = std::ranges::all_of(text, [](char byte) { return byte == '\0'; });
   return is_lost ? write_metadata() : Result<void>();
 }

@@ -20,7 +20,7 @@ struct Line {
   std::optional<LogIdentity> identity;
 };
 
-// Version 1 is 0.1.0's, and that of logs without an identity.
+// Version 1 is used by 0.1.0, and for logs without an identity.
 std::string body_of(const Line& line) {
   const LogState& s = line.state;
   std::string text = line.identity ? "dohle-log 2 " : "dohle-log 1 ";
@@ -61,7 +61,7 @@ std::optional<Line> parse(std::string_view text) {
     identity.topic = *id;
     line.identity = identity;
   }
-  // Written anew, it has to be the same, CRC and all.
+  // The parsed line must serialize to the same text, including the CRC.
   if (!words || sealed(line) != text.substr(0, newline + 1)) return std::nullopt;
   return line;
 }
@@ -93,7 +93,7 @@ Result<std::optional<LogState>> StateFile::load() {
 Result<void> StateFile::make() {
   auto file = file_.get(OpenMode::create);
   if (!file) return fail(file.error());
-  // A full disk must not keep retention from making room.
+  // Reserves space, so that retention can write the state on a full disk.
   return (*file)->reserve(place_bytes + max_line_bytes);
 }
 

@@ -8,12 +8,12 @@
 
 namespace dohle::log {
 
-/// What a log knows of itself that its batches do not say.
+/// State of a log that its batches do not hold.
 struct LogState {
   Offset log_start{0};
-  /// Everything below is on disk...
+  /// All bytes below are on disk...
   Offset recovery_point{0};
-  /// ...which is up to this byte of this segment.
+  /// ...up to this byte of this segment.
   Offset point_base{0};
   std::uint64_t point_position = 0;
   /// When the last segment got its first batch, by the wall clock.
@@ -22,7 +22,7 @@ struct LogState {
   friend bool operator==(const LogState&, const LogState&) = default;
 };
 
-/// Whose log it is.
+/// The partition of a log.
 struct LogIdentity {
   TopicId topic;
   PartitionId partition;
@@ -30,9 +30,9 @@ struct LogIdentity {
 };
 
 /// The file `dohle-log` of a partition: two lines of text, 4096 bytes apart, each with a number,
-/// the log's identity, and a CRC. The newer whole one counts. A write goes to the place of the
-/// other, and to the same place again until a sync has succeeded, so that a crash always leaves one
-/// that was synced: a checkpoint costs one sync, and no rename. Owner's thread only.
+/// the log's identity and a CRC. The newer whole line is valid. A write replaces the other line,
+/// and replaces the same line again until a sync has succeeded. So a crash always leaves one synced
+/// line, and a checkpoint costs one sync and no rename. Owner's thread only.
 class StateFile {
  public:
   static constexpr std::string_view name = "dohle-log";
@@ -41,17 +41,17 @@ class StateFile {
       : file_(disk, cache, directory + "/" + std::string(name)) {}
 
   void use_files(const std::shared_ptr<FileCache>& cache) { file_.use(cache); }
-  /// Nothing where there is no file or no whole line.
+  /// Absent if there is no file or no whole line.
   Result<std::optional<LogState>> load();
-  /// What the loaded line says; nothing if 0.1.0 wrote it.
+  /// Identity in the loaded line; absent if 0.1.0 wrote it.
   [[nodiscard]] const std::optional<LogIdentity>& loaded_identity() const {
     return loaded_identity_;
   }
-  /// What later lines say.
+  /// Identity to write into later lines.
   void set_identity(const LogIdentity& identity) { identity_ = identity; }
-  /// Makes the file if it is not there.
+  /// Creates the file if it is absent.
   Result<void> make();
-  /// Returns the file, which a sync has to cover; then `settle`.
+  /// Returns the file that a sync has to cover; then call `settle`.
   Result<std::shared_ptr<File>> write(const LogState& state);
   /// A sync that began after the last write has succeeded.
   void settle();
@@ -61,7 +61,7 @@ class StateFile {
   std::optional<LogIdentity> loaded_identity_;
   std::optional<LogIdentity> identity_;
   std::uint64_t number_ = 0;
-  unsigned place_ = 0;  // where the next write goes
+  unsigned place_ = 0;  // index of the line that the next write replaces
 };
 
 }  // namespace dohle::log
