@@ -16,7 +16,7 @@ struct BatchAt {
 };
 
 /// Reads the batches of a file in order. Reads headers only, and from `crc_from` on also every
-/// byte, to check the CRC. Memory: one window of at most 256 KiB, whatever size a batch claims. Any
+/// byte, to check the CRC. Memory: one window of at most 256 KiB, also for larger batches. Any
 /// thread; the file outlives it.
 class BatchWalk {
  public:

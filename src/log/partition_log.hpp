@@ -134,9 +134,9 @@ struct OpenOptions {
 /// format on disk, so that its DumpLogSegments reads it.
 ///
 /// Offsets: log_start <= recovery_point <= synced_end <= end. Records below the recovery point are
-/// known to be on disk whatever happens. `decide` (recovery_plan.hpp) says what `open` does about
-/// damage: it refuses if acknowledged records are affected; otherwise it cuts the torn bytes and
-/// keeps them beside the log.
+/// known to survive any crash. `decide` (recovery_plan.hpp) says what `open` does about damage: it
+/// refuses if acknowledged records are affected; otherwise it cuts the torn bytes and keeps them
+/// beside the log.
 ///
 /// Each segment that existed at the start is walked once by CRC on a disk thread before its first
 /// range is given out, and has to end where the next one begins. BackgroundChecks walks the
