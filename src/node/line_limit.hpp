@@ -10,11 +10,11 @@
 
 namespace dohle::node {
 
-/// Lets some lines of one kind pass per period and counts the others, so that no client can fill a
-/// log.
+/// Limits the lines of one kind per period and counts the omitted ones, so that no client can fill
+/// a log.
 class LineLimit {
  public:
-  /// The line as it may be written, with how many were left out before it; nothing: leave it out.
+  /// The line to write, with the number of lines omitted before it. Absent if it is to be omitted.
   [[nodiscard]] std::optional<std::string> pass(std::string_view line, TimePoint now) {
     if (now >= period_end_) {
       period_end_ = now + limits::log_lines_period;

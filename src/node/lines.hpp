@@ -9,15 +9,15 @@
 
 namespace dohle::node {
 
-/// Text that may hold what a client sent, cut to what an answer or a line has room for.
+/// Shortens text that may come from a client to fit into an answer or a line.
 [[nodiscard]] inline std::string shortened(std::string_view text, std::size_t max_bytes = 1'000) {
   if (text.size() <= max_bytes) return std::string(text);
   while (max_bytes > 0 && (static_cast<unsigned char>(text[max_bytes]) & 0xc0) == 0x80) --max_bytes;
   return std::string(text.substr(0, max_bytes)) + "...";
 }
 
-/// What the node says in the log. What clients or disks can cause again and again passes a limit,
-/// and the lines that were left out are counted.
+/// The node's log lines. Lines that clients or disks can cause repeatedly pass a limit; omitted
+/// ones are counted.
 class Lines {
  public:
   /// Both outlive it.
@@ -26,10 +26,10 @@ class Lines {
   void inform(std::string_view line) { logger_.log(LogLevel::info, "node", line); }
   void warn(std::string_view line) { logger_.log(LogLevel::warning, "node", line); }
   void report_error(std::string_view line) { logger_.log(LogLevel::error, "node", line); }
-  /// The same as `warn` for what comes again until it is cured. False: left out, there were too
-  /// many.
+  /// As `warn`, for a fault that repeats until it is repaired. False if the line was omitted
+  /// because there were too many.
   bool warn_now_and_then(std::string_view line) { return pass(troubles_, line); }
-  /// The client's fault: one of many such lines.
+  /// For faults of clients, limited in the same way.
   void complain(std::string_view line) { (void)pass(complaints_, line); }
   [[nodiscard]] bool has_information() const { return logger_.level() <= LogLevel::info; }
 

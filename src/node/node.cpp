@@ -28,7 +28,7 @@ constexpr std::string_view in_memory = ":memory:";
 constexpr std::string_view embedded_name = "embedded";
 constexpr std::size_t max_listeners = 16, max_listener_name_bytes = 64;
 constexpr std::size_t open_files_lowest = 16, open_files_highest = 1'000;
-/// For what is neither a file of a log nor a connection.
+/// Descriptors that are neither files of a log nor connections.
 constexpr std::size_t reserved_descriptors = 64;
 
 Result<void> check_range(std::string_view name, std::size_t value, std::size_t lowest,
@@ -120,17 +120,17 @@ Result<std::vector<node::ListenAt>> listeners_of(const NodeOptions& options) {
   return all;
 }
 
-/// The descriptors of the process, and what a node does with them.
+/// The descriptors of the process, and how a node divides them.
 struct Descriptors {
   std::size_t limit = 0;
-  /// Files that are kept open: a quarter of them.
+  /// Files that are kept open: a quarter of the limit.
   std::size_t files = open_files_highest;
-  /// For connections: what is left beside what is open now, files, those that are open for a
-  /// moment only (as many again at most), and a reserve.
+  /// For connections: the limit minus descriptors that are open now, files kept open, files that
+  /// are open only briefly (at most as many again), and a reserve.
   std::size_t connections = 0;
 };
 
-/// As the limit is now. Nothing if there is none.
+/// By the current limit; absent if there is none.
 std::optional<Descriptors> descriptors() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
@@ -150,7 +150,7 @@ std::optional<Descriptors> descriptors() {
   return of;
 }
 
-/// Above what the descriptors allow, a connection would take the one that a roll or a commit needs.
+/// Further connections would take the descriptors that a roll or a commit needs.
 void bound_by_descriptors(node::NodeSettings& settings, const NodeOptions& options) {
   const auto found = descriptors();
   if (!found) return;
@@ -212,7 +212,7 @@ Result<Durability> parse_durability(std::string_view text) {
                                    "\"; allowed are fsync, interval and os"));
 }
 
-// Members are destroyed from the last to the first: the engine before what it stands on.
+// Members are destroyed from the last to the first: the engine before the parts that it uses.
 struct Node::Parts {
   explicit Parts(const NodeOptions& options)
       : logger(printing_logger(options.logger ? options.logger : stderr_logger())),
@@ -227,7 +227,7 @@ struct Node::Parts {
     }
   }
 
-  /// Runs `work` on the loop; it calls what it is given once it is done.
+  /// Runs `work` on the loop; `work` calls its argument once it is done.
   Result<void> on_loop(
       std::move_only_function<void(std::move_only_function<void(Result<void>)>)> work) {
     std::promise<Result<void>> promise;
@@ -237,7 +237,7 @@ struct Node::Parts {
     return outcome.get();
   }
 
-  /// Calls `done` once the node listens, or has given up and let go of its data.
+  /// Calls `done` once the node listens, or has failed and released its data.
   void open(const node::NodeSettings& settings, const std::vector<node::ListenAt>& wanted,
             Disk::Synced done) {
     engine = std::make_unique<node::NodeEngine>(node::NodeEnvironment{loop, *disk, random, *logger},
@@ -248,7 +248,7 @@ struct Node::Parts {
     }
     auto listening = listen_everywhere(wanted);
     if (listening) return done(std::move(listening));
-    // Stopped cleanly, so that an address that is taken does not cost the next start a recovery.
+    // Stops cleanly, so that the next start needs no recovery after an address that is in use.
     engine->stop(loop.tick().mono, [this, listening = std::move(listening),
                                     done = std::move(done)](Result<void>) mutable {
       loop.post([this, listening = std::move(listening), done = std::move(done)]() mutable {
@@ -311,7 +311,7 @@ Node& Node::operator=(Node&& other) noexcept {
 
 Node::~Node() {
   if (parts_ == nullptr) return;
-  // Its threads are the parent's alone.
+  // Its threads belong to the parent.
   if (parts_->made_in.is_forked()) {
     keep_for_ever(std::shared_ptr<Parts>(std::move(parts_)));
     return;

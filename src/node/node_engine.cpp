@@ -95,7 +95,7 @@ void NodeEngine::stop(TimePoint deadline, std::move_only_function<void(Result<vo
   storage_.when_synced([this] { drain_sessions(); });
 }
 
-// Waits for the last answers to be written.
+// Waits until the last answers are written.
 void NodeEngine::drain_sessions() {
   if (now().mono >= stopping_->deadline || doorway_.is_idle()) return finish_stop();
   environment_.loop.arm(now().mono + drain_interval, [this, alive = is_alive_] {
@@ -139,7 +139,7 @@ void NodeEngine::on_changed(Partition& partition) {
 
 void NodeEngine::on_removed(const std::string& topic, Task then) {
   groups_.forget_topic(topic, [this, then = std::move(then)]() mutable {
-    // Offsets that came back after a crash would be the next topic's of that name.
+    // Otherwise a crash could bring these offsets back for the next topic of that name.
     storage_.when_durable(std::move(then));
   });
 }

@@ -27,7 +27,7 @@
 
 namespace dohle::node {
 
-/// What the engine needs from outside; all of it outlives the engine.
+/// Everything that the engine needs from outside. All of it outlives the engine.
 struct NodeEnvironment {
   Executor& loop;
   Disk& disk;
@@ -36,8 +36,8 @@ struct NodeEnvironment {
   const Authorizer& authorizer = everything_allowed;
 };
 
-/// The server: what comes in by its doorway, topics, groups, and what waits for a sync, for records
-/// or for other members. One thread; sim drives the same code:
+/// The server: its doorway, topics, groups, and the requests that wait for a sync, for records or
+/// for other members. One thread; the simulation drives the same code:
 ///
 ///     node::NodeEngine engine({loop, disk, random, logger}, settings);
 ///     if (auto started = engine.start(); !started) …
@@ -45,7 +45,7 @@ struct NodeEnvironment {
 ///     …
 ///     engine.stop(deadline, [](Result<void> outcome) { … });
 ///
-/// Destroying it without `stop` is what a killed process does.
+/// Destroying it without `stop` has the effect of a killed process.
 class NodeEngine final : private DoorwayEvents, private StorageEvents {
  public:
   NodeEngine(NodeEnvironment environment, NodeSettings settings);
@@ -53,18 +53,18 @@ class NodeEngine final : private DoorwayEvents, private StorageEvents {
   NodeEngine(const NodeEngine&) = delete;
   NodeEngine& operator=(const NodeEngine&) = delete;
 
-  /// Takes the directory's lock, opens and recovers the data. Blocks. Errors: locked, damaged,
+  /// Locks the data directory, opens and recovers the data. Blocks. Errors: locked, damaged,
   /// storage.
   Result<void> start();
-  /// Takes connections there, as many ways as there are calls. Returns where it listens.
+  /// Accepts connections at `where`, as one more way. Returns the address that it listens at.
   Result<Endpoint> listen(Listening& listening, ListenAt where);
-  /// Stops listening, answers what is under way until `deadline`, closes connections, makes the
-  /// data durable and marks the stop as clean; then calls `done`.
+  /// Stops listening, answers pending requests until `deadline`, closes connections, makes the data
+  /// durable and marks the stop as clean; then calls `done`.
   void stop(TimePoint deadline, std::move_only_function<void(Result<void>)> done);
 
   [[nodiscard]] const NodeParts& parts() const { return parts_; }
-  /// Asserts the conditions that hold between two turns, in all its parts. For tests: it takes time
-  /// for each connection, partition and group.
+  /// Asserts the conditions that hold between two turns, in all its parts. For tests: visits each
+  /// connection, partition and group.
   void check_invariants() const;
 
  private:

@@ -17,7 +17,7 @@ struct NodeSettings {
   Durability durability = Durability::fsync;
   bool auto_create_topics = true;
   std::size_t max_connections = 10'000;
-  /// What sets that bound, for the line about a connection above it.
+  /// Source of this limit, for the line about a rejected connection.
   std::string connections_bound = "max_connections";
   std::size_t max_request_bytes = std::size_t{100} << 20;
   std::size_t max_requests_bytes = std::size_t{512} << 20;

@@ -70,7 +70,7 @@ void Doorway::forget_later(Session& session) {
 // --- ends
 
 void Doorway::drain() {
-  // Ways stay: sessions refer to them.
+  // Keeps the ways, because sessions refer to them.
   for (const auto& entrance : entrances_) entrance->listener.reset();
   for (const auto& [id, session] : sessions_.all()) session->drain();
 }
@@ -80,7 +80,7 @@ bool Doorway::is_idle() const {
                              [](const auto& entry) { return entry.second->is_idle(); });
 }
 
-// A session that goes gives back its reservation, which must not wake one that is about to go.
+// A session that closes frees its room, which must not resume another closing session.
 void Doorway::close_all() {
   room_.forget_all();
   sessions_.clear();

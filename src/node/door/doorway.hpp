@@ -16,52 +16,52 @@
 
 namespace dohle::node {
 
-/// One listener as it is asked for.
+/// A listener to be started.
 struct ListenAt {
   std::string name;
   Endpoint at;
-  /// What clients that come this way are told; an empty host: the listening address; port 0: the
-  /// listening port.
+  /// The address that clients of this listener are told. An empty host stands for the listening
+  /// address, port 0 for the listening port.
   Endpoint advertise = {};
 };
 
-/// What a doorway tells of its sessions. A session is never destroyed inside one of these calls.
+/// Events of the doorway's sessions. A session is never destroyed inside one of these calls.
 class DoorwayEvents {
  public:
-  /// A whole request came.
+  /// A whole request arrived.
   virtual void on_request(Session& session, Slice frame) = 0;
-  /// Bytes of answers that its client has not read may have changed.
+  /// The number of unread answer bytes may have changed.
   virtual void on_answers(Session& session) = 0;
-  /// It closes: nothing of it goes on.
+  /// The session closes: its work stops.
   virtual void on_gone(Session& session) = 0;
 
  protected:
   ~DoorwayEvents() = default;
 };
 
-/// The ways into the node: listeners, the sessions that come in by them, and the memory that their
-/// requests take before they are served. On the node's thread.
+/// The node's entrance: listeners, their sessions, and the memory of requests that are not served
+/// yet. On the node's thread.
 class Doorway {
  public:
   struct Options {
     std::size_t max_connections = 0;
-    /// What sets that bound, for the line about a connection above it.
+    /// Source of this limit, for the line about a rejected connection.
     std::string connections_bound;
     std::size_t max_request_bytes = 0;
     std::size_t max_requests_bytes = 0;
   };
 
-  /// All outlive it.
+  /// All arguments outlive it.
   Doorway(DoorwayEvents& events, Executor& loop, Lines& lines, Options options);
   ~Doorway();
   Doorway(const Doorway&) = delete;
   Doorway& operator=(const Doorway&) = delete;
 
-  /// Takes connections there, as many ways as there are calls. Returns where it listens.
+  /// Accepts connections at `where`, as one more way. Returns the address that it listens at.
   Result<Endpoint> listen(Listening& listening, ListenAt where);
-  /// Takes no further connections, and reads no further requests.
+  /// Accepts no further connections and reads no further requests.
   void drain();
-  /// Everything that was asked is answered, and the answers are written.
+  /// All requests are answered, and the answers are written.
   [[nodiscard]] bool is_idle() const;
   /// Closes all connections at once.
   void close_all();
@@ -78,7 +78,7 @@ class Doorway {
   void forget_later(Session& session);
 
  private:
-  /// One listener with its way; also where its connections come in.
+  /// One listener with its way; accepts its connections.
   struct Entrance final : Acceptor {
     Entrance(Doorway& owner, Way as) : doorway(owner), way(std::move(as)) {}
     ConnectionEvents* on_accept(std::unique_ptr<Connection> connection) override;

@@ -30,8 +30,8 @@ void RequestRoom::check_invariants() const {
 
 bool RequestRoom::reserve(std::size_t bytes, const Session& session) {
   const bool fits = has_room_for(bytes);
-  // All may have arrived in part and wait for each other: one always goes on, whatever its size.
-  // The frame limit bounds it.
+  // All requests may be incomplete and wait for each other, so one always continues. Only the
+  // frame limit bounds it.
   if (!fits && exceeding_ == 0) exceeding_ = session.id();
   if (!fits && exceeding_ != session.id()) {
     held_.push_back({session.id(), bytes});

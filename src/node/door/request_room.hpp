@@ -12,27 +12,27 @@
 
 namespace dohle::node {
 
-/// Room for requests that are not served yet, of all connections together. A connection for whose
-/// bytes there is none waits, in the order of asking. Meanwhile those that send slowest are closed,
-/// as many as make room for the first that waits.
+/// Memory for requests that are not served yet, of all connections together. A connection whose
+/// bytes do not fit waits in the order of asking. Meanwhile the slowest senders are closed, until
+/// the first waiting connection fits.
 class RequestRoom {
  public:
-  /// All outlive it.
+  /// All arguments outlive it.
   RequestRoom(const Sessions& sessions, Executor& loop, Lines& lines, std::size_t max_bytes);
   ~RequestRoom();
   RequestRoom(const RequestRoom&) = delete;
   RequestRoom& operator=(const RequestRoom&) = delete;
 
-  /// Room for so many bytes more of a request; false: the session is resumed when there may be
-  /// some.
+  /// Reserves room for `bytes` more of a request. If false, the session is resumed when there may
+  /// be room.
   bool reserve(std::size_t bytes, const Session& session);
   void give_back(std::size_t bytes);
-  /// Its request is whole, or given up, and held this much.
+  /// The request of `session` is complete or given up, and held `bytes`.
   void release(std::size_t bytes, const Session& session);
   void check_invariants() const;
-  /// It waits no longer.
+  /// The session waits no longer.
   void forget(const Session& session);
-  /// No session waits any longer: what is given back from now on resumes none.
+  /// No session waits any longer: freed room resumes no session from now on.
   void forget_all();
 
  private:
@@ -50,7 +50,7 @@ class RequestRoom {
   Lines& lines_;
   const std::size_t max_bytes_;
   std::size_t bytes_ = 0;
-  /// The session whose request may exceed the bound, so that some request always gets through.
+  /// The session whose request may exceed the limit, so that some request always completes.
   std::uint64_t exceeding_ = 0;
   std::deque<Held> held_;
   TimerId watch_ = 0;

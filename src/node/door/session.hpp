@@ -16,20 +16,20 @@ namespace dohle::node {
 
 class Doorway;
 
-/// One way into the node.
+/// One listener of the node.
 struct Way {
   std::string name;
-  /// What clients that came this way are told to connect to.
+  /// The address that clients of this listener are told to connect to.
   Endpoint advertised;
 };
 
-/// One client's connection: whole frames are told, answers leave in the order of requests.
-/// It is not read from while it has too many requests under way, while there is no room for its
-/// next one, while a request of it waits for its turn, or while it does not read its answers.
+/// One client's connection. Delivers whole frames and sends answers in the order of requests. It is
+/// not read from while it has too many pending requests, while there is no room for its next
+/// request, while one of its requests waits for a turn, or while it does not read its answers.
 class Session final : public ConnectionEvents {
  public:
   enum class State : std::uint8_t {
-    authenticating,  ///< passed at once while there is no authentication
+    authenticating,  ///< skipped at once while there is no authentication
     serving,
     closing,
   };
@@ -52,39 +52,42 @@ class Session final : public ConnectionEvents {
   [[nodiscard]] const std::string& peer() const { return connection_->peer(); }
   [[nodiscard]] const std::shared_ptr<const Principal>& principal() const { return principal_; }
 
-  /// What the client says that it is (KIP-511), as "NAME VERSION"; empty: it has not said.
+  /// Client software as the client names it (KIP-511), as "NAME VERSION". Empty if the client has
+  /// not named it.
   [[nodiscard]] const std::string& software() const { return software_; }
   void set_software(std::string software) { software_ = std::move(software); }
 
-  /// A place in the order of answers. Returns its number.
+  /// Reserves a place in the order of answers. Returns its number.
   std::uint64_t reserve_answer();
-  /// Fills it; what is complete at the front is sent. An empty chain stands for "no answer".
+  /// Sets that answer and sends all complete answers at the front. An empty chain stands for "no
+  /// answer".
   void answer(std::uint64_t number, Chain bytes);
-  /// Closes for a fault of the client's, after the answers before it.
+  /// Closes the connection for a fault of the client, after the answers passed to it so far are
+  /// written.
   void close();
-  /// Reads nothing further until the batches of its last request are validated; the request's bytes
+  /// Reads no further requests until the batches of the last one are validated. The request's bytes
   /// stay counted until then.
   void hold_for_checks();
   void end_hold_for_checks();
   /// The same until its request, which waits for a turn of the node's thread, is served.
   void hold_for_turn() { is_held_for_turn_ = true; }
   void end_hold_for_turn();
-  /// Drops the answers that are not read, and closes at once.
+  /// Drops the unread answers and closes at once.
   void abort();
-  /// Reads no further requests; those under way are answered.
+  /// Reads no further requests; answers the pending ones.
   void drain();
-  /// Everything that was asked is answered, and the answers are written.
+  /// All requests are answered, and the answers are written.
   [[nodiscard]] bool is_idle() const {
     return answers_.empty() && !is_held_for_turn_ && connection_->queued_bytes() == 0;
   }
-  /// There may be room for the request that is held.
+  /// There may be room for the held request.
   void resume();
-  /// Bytes of an unfinished request that are in memory.
+  /// Bytes of an unfinished request in memory.
   [[nodiscard]] std::size_t reserved_bytes() const { return reserved_bytes_; }
-  /// From now on the bytes of requests that arrive are counted anew.
+  /// Counts the bytes of arriving requests from zero.
   void begin_to_count() { counted_bytes_ = 0; }
   [[nodiscard]] std::size_t counted_bytes() const { return counted_bytes_; }
-  /// It sends since then a request that is not whole, and there was room for what it sends.
+  /// It has been sending an unfinished request since `then` or earlier, and is not held.
   [[nodiscard]] bool sends_since(TimePoint then) const {
     return reserved_bytes_ > 0 && !is_held_for_room_ && !is_held_for_checks_ &&
            !is_held_for_turn_ && request_began_at_ <= then;
@@ -92,11 +95,11 @@ class Session final : public ConnectionEvents {
 
   // For the dispatcher.
   [[nodiscard]] TurnQueue::Mark& turn_mark() { return turn_mark_; }
-  /// Bytes of answers in memory that the client has not read, as of the last note.
+  /// Answer bytes in memory that the client has not read, as of the last note.
   [[nodiscard]] std::size_t noted_unread_bytes() const { return unread_bytes_; }
   std::size_t note_unread_bytes(TimePoint now);
   std::size_t forget_unread_bytes() { return std::exchange(unread_bytes_, 0); }
-  /// Of answers that wait for it the client has read nothing since then, as of the last note.
+  /// The client has read no bytes of its pending answers since `then`, as of the last note.
   [[nodiscard]] bool reads_nothing_since(TimePoint then) const {
     return state_ == State::serving && unread_bytes_ > held_answer_bytes_ && last_read_at_ <= then;
   }
@@ -121,7 +124,7 @@ class Session final : public ConnectionEvents {
   TimePoint request_began_at_{};
   TurnQueue::Mark turn_mark_{};
   std::size_t unread_bytes_ = 0;
-  /// Of answers that wait for earlier ones.
+  /// Bytes of answers that wait for earlier ones.
   std::size_t held_answer_bytes_ = 0;
   std::uint64_t sent_bytes_ = 0;
   std::uint64_t read_bytes_ = 0;

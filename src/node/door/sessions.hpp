@@ -11,12 +11,12 @@
 
 namespace dohle::node {
 
-/// The connections that are open, by the numbers of their sessions.
+/// The open connections, by the numbers of their sessions.
 class Sessions {
  public:
   using ById = std::unordered_map<std::uint64_t, std::unique_ptr<Session>>;
 
-  /// Null: it is closed.
+  /// Null if it is closed.
   [[nodiscard]] Session* find(std::uint64_t id) const {
     const auto found = by_id_.find(id);
     return found == by_id_.end() ? nullptr : found->second.get();
@@ -31,7 +31,8 @@ class Sessions {
     return added;
   }
   void erase(std::uint64_t id) { by_id_.erase(id); }
-  /// Each is out of the map before it goes: what it gives back may look for others.
+  /// Takes all sessions out of the map before it destroys them, because a session that frees its
+  /// room may look up others.
   void clear() { const auto gone = std::exchange(by_id_, {}); }
 
  private:
