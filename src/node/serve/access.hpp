@@ -11,22 +11,22 @@
 
 namespace dohle::node {
 
-/// What asking for a topic found.
+/// The result of a topic lookup.
 struct FoundTopic {
-  /// Null: it is not there for who asks, and `code` says why.
+  /// Null if the topic does not exist for this client; `code` says why.
   const Topic* topic = nullptr;
   std::int16_t code = broker_error::none;
 
   explicit operator bool() const { return topic != nullptr; }
   const Topic* operator->() const { return topic; }
-  /// Null when there is no such partition, or no topic.
+  /// Null if the partition or the topic does not exist.
   [[nodiscard]] const PartitionRef* partition(PartitionId index) const {
     return topic == nullptr ? nullptr : topic->partition(index);
   }
 };
 
-/// Topics as one client sees them: found by name or id, if it may do with them what it wants to.
-/// Copyable; the topics and the authorizer outlive it.
+/// Topics as one client sees them: found by name or id, if the client may do the operation with
+/// them. Copyable; the topics and the authorizer outlive it.
 class Access {
  public:
   Access(Topics& topics, const Authorizer& authorizer, std::shared_ptr<const Principal> who)
@@ -36,14 +36,14 @@ class Access {
   [[nodiscard]] bool may(Operation what, std::string_view topic) const {
     return authorizer_->allows(*who_, what, topic);
   }
-  /// Codes: 3, 29. Of a topic that it may not use, a client is not told whether it is there.
+  /// Codes: 3, 29. A client is not told whether a topic that it may not use exists.
   [[nodiscard]] FoundTopic topic(std::string_view name, Operation what) const {
     if (!may(what, name)) return {nullptr, broker_error::topic_authorization_failed};
     const Topic* found = topics_->find(name);
     return {found,
             found == nullptr ? broker_error::unknown_topic_or_partition : broker_error::none};
   }
-  /// Codes: 100, 29. An id is known only to who has been told of it.
+  /// Codes: 100, 29. A client knows only ids that it was told.
   [[nodiscard]] FoundTopic topic(const TopicId& id, Operation what) const {
     const Topic* found = topics_->find(id);
     if (found == nullptr) return {nullptr, broker_error::unknown_topic_id};

@@ -7,7 +7,7 @@
 
 namespace dohle::node {
 
-/// What somebody wants to do, by the numbers of Kafka's AclOperation.
+/// An operation, by the numbers of Kafka's AclOperation.
 enum class Operation : std::uint8_t {
   read = 3,
   write,
@@ -21,7 +21,8 @@ enum class Operation : std::uint8_t {
   write_idempotently,
 };
 
-/// Decides who may do what with a topic. On the node's thread, for each topic of a request.
+/// Decides whether a client may do an operation with a topic. Called on the node's thread, for each
+/// topic of a request.
 class Authorizer {
  public:
   virtual ~Authorizer() = default;
@@ -29,7 +30,7 @@ class Authorizer {
                                     std::string_view topic) const = 0;
 };
 
-/// For a node that asks nobody for a name.
+/// For a node without authentication.
 class AllowEverything final : public Authorizer {
  public:
   [[nodiscard]] bool allows(const Principal&, Operation, std::string_view) const override {

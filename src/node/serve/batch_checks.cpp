@@ -13,7 +13,7 @@ namespace dohle::node {
 
 namespace {
 
-/// None also for what has no whole header.
+/// None also if there is no whole header.
 wire::Compression codec_of(const Slice& batch) {
   if (batch.size() < wire::batch_header_bytes) return wire::Compression::none;
   const auto attributes =
@@ -26,7 +26,7 @@ bool says_that_it_is_large(wire::Compression codec, const Slice& batch) {
          BatchChecks::max_bytes_at_once;
 }
 
-/// Nothing: it takes longer than the owner's thread has.
+/// Absent if validating it takes too long for the owner's thread.
 std::optional<Result<wire::ProducedBatch>> check_at_once(const Slice& batch,
                                                          const wire::DecompressionLimits& limits) {
   const wire::Compression codec = codec_of(batch);

@@ -14,17 +14,17 @@
 
 namespace dohle::node {
 
-/// Validates the batches that clients produce. One that decompresses to little is validated at
-/// once; a larger one on a disk thread, in a window of 256 KiB while it is decompressed, so that
-/// neither time nor memory of others goes to it. There is one at a time, and connections take
-/// turns. The outcomes of one partition come in the order of the calls, whatever each batch takes,
-/// and not before its log is prepared for appends.
+/// Validates the batches that clients produce. A batch that decompresses to few bytes is validated
+/// at once. A larger one is validated on a disk thread and decompressed in a window of 256 KiB, so
+/// that it takes neither time nor memory from other requests. One batch is validated there at a
+/// time, and connections take turns. The outcomes of one partition arrive in the order of the
+/// calls, and not before its log is prepared for appends.
 ///
-/// Owner's thread only; a batch's bytes are kept until its outcome is told.
+/// Owner's thread only. A batch's bytes are kept until its outcome is delivered.
 class BatchChecks {
  public:
   using Done = std::move_only_function<void(Result<wire::ProducedBatch>)>;
-  /// What is decompressed on the owner's thread.
+  /// Largest decompressed size that is validated on the owner's thread.
   static constexpr std::size_t max_bytes_at_once = std::size_t{64} << 10;
 
   /// `disk` outlives the checks.
@@ -33,17 +33,17 @@ class BatchChecks {
   BatchChecks(const BatchChecks&) = delete;
   BatchChecks& operator=(const BatchChecks&) = delete;
 
-  /// Calls `done` within the call or later, once.
+  /// Calls `done` once, within the call or later.
   void check(std::uint64_t connection, const PartitionRef& partition, Slice batch,
              const wire::DecompressionLimits& limits, Done done);
-  /// Nobody is told anything any more: the node stops.
+  /// The node stops: no pending `done` is called.
   void drop_all();
   [[nodiscard]] std::size_t size() const { return waiting_; }
   /// Asserts the conditions that hold between two turns.
   void check_invariants() const;
 
  private:
-  /// All that the disk thread sees, and may be the last to hold.
+  /// The data that the disk thread uses. The thread may hold the last reference to it.
   struct Work {
     Slice batch;
     wire::DecompressionLimits limits;
@@ -62,7 +62,7 @@ class BatchChecks {
 
   Disk* disk_;
   std::unordered_map<const Partition*, Queue> by_partition_;
-  /// Those that wait for the thread.
+  /// Checks that wait for the disk thread.
   std::map<std::uint64_t, Queue> by_connection_;
   std::uint64_t last_connection_ = 0;
   std::size_t waiting_ = 0;

@@ -16,7 +16,7 @@ namespace dohle::node {
 /// The place of one request's answer.
 struct AnswerPlace {
   std::uint64_t session;
-  /// In the order of the session's answers.
+  /// Number in the order of the session's answers.
   std::uint64_t number;
   std::int32_t correlation_id;
   std::int16_t version;
@@ -31,9 +31,8 @@ template <class Response>
   return wire::encode_response(place.correlation_id, response, place.version);
 }
 
-/// Answers one request, now or later. Copyable; answering after the connection is gone does
-/// nothing. Every request is answered, or closes its connection. The sessions and the lines outlive
-/// it.
+/// Answers one request, now or later. Copyable. Has no effect after the connection has closed.
+/// Every request is answered or closes its connection. The sessions and the lines outlive it.
 class Responder {
  public:
   Responder(const Sessions& sessions, Lines& lines, AnswerPlace place)
@@ -49,7 +48,7 @@ class Responder {
     if (!bytes) return close(bytes.error());
     send(*std::move(bytes));
   }
-  /// In another version than the request's.
+  /// As `answer`, in another version than the request's.
   template <class Response>
   void answer_in_version(std::int16_t version, Response&& response) const {
     Responder other = *this;
@@ -58,7 +57,7 @@ class Responder {
   }
   /// For acks=0: the request is done and gets no answer.
   void no_answer() const { send(Chain()); }
-  /// A fault that the protocol has no answer for.
+  /// Closes the connection, for a fault that the protocol has no answer for.
   void close(const Error& why) const;
 
  private:
@@ -69,8 +68,8 @@ class Responder {
   AnswerPlace place_;
 };
 
-/// One request as its handler gets it: the node's parts, who asks, which way they came, and how
-/// they are answered. Valid during the handler's call; what goes on later keeps the parts, the
+/// One request as its handler gets it: the node's parts, the client, the way of its connection, and
+/// the responder. Valid during the handler's call; work that continues later keeps the parts, the
 /// access and the responder.
 struct Call {
   const NodeParts& node;
@@ -82,7 +81,7 @@ struct Call {
   std::int16_t version;
   Now now;
 
-  /// The topic of that name or id, if the client may do that with it.
+  /// The topic of that name or id, if the client may do the operation with it.
   [[nodiscard]] FoundTopic topic(std::string_view name, Operation what) const {
     return access.topic(name, what);
   }

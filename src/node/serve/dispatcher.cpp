@@ -13,8 +13,8 @@ namespace dohle::node {
 
 namespace {
 
-// How soon connections that wait for others to read are looked at again, and how long the next one
-// waits for the last one that went beyond the budget: it may never read.
+// Interval of looking at blocked connections again, and maximum wait for the last connection served
+// beyond the budget, which may never read its answer.
 constexpr auto blocked_interval = std::chrono::milliseconds(5);
 
 }  // namespace
@@ -148,7 +148,7 @@ void Dispatcher::run_later() {
   });
 }
 
-// At least one goes in each turn.
+// At least one request is served in each turn.
 void Dispatcher::run() {
   is_posted_ = false;
   let_blocked_go();
@@ -182,7 +182,8 @@ void Dispatcher::run_one(Session& session) {
   if (!goes_on) session.end_hold_for_turn();
 }
 
-// Whoever goes beyond the budget writes at once, so that the next one may in the same turn.
+// A connection beyond the budget sends its answer at once, so that the next one may be served in
+// the same turn.
 void Dispatcher::after_request(Session& session) {
   if (exceeding_ == session.id()) session.flush_answers();
   const TimePoint now = loop_.mono_now();
@@ -210,7 +211,7 @@ bool Dispatcher::has_answer_budget(const Session& session) {
   return true;
 }
 
-// What was read since is counted once in a turn, and only while it matters.
+// Counts read answers at most once in a turn, and only at the limit.
 bool Dispatcher::is_over_budget() {
   const TimePoint now = loop_.tick().mono;
   if (unread_bytes_ >= max_unread_bytes_ && std::exchange(unread_looked_at_, now) != now) {

@@ -22,25 +22,26 @@ namespace dohle::node {
 struct Call;
 struct NodeParts;
 
-/// Serves requests: decodes them, calls their handlers, and decides which connection's goes next.
+/// Serves requests: decodes them, calls their handlers, and decides which connection is served
+/// next.
 ///
-/// A request is served as it comes while the loop's turn has time left and nobody waits. Otherwise
-/// its connection is not read from, and waits for a later turn; the one that used least of the
-/// thread lately goes first. A handler whose request takes long does it in slices, and its
-/// connection waits between them in the same way. It may also wait for something else (the disk);
-/// nothing further is read from its connection meanwhile.
+/// A request is served at once while the loop's turn has time left and no request waits. Otherwise
+/// its connection is not read from and waits for a later turn; the connection that used least of
+/// the thread lately is served first. A handler of a long request works in slices, and its
+/// connection waits between them in the same way. It may also wait for other events (the disk); no
+/// further requests are read from its connection meanwhile.
 ///
-/// Answers that clients do not read lie in memory. Above a budget for all of them together requests
-/// of connections with unread answers wait, and those of others go one at a time: the next one once
-/// the last one's answer is read, or 5 ms later. A connection that has read nothing for a while is
-/// closed once another one waits for that budget.
+/// Unread answers occupy memory. Above a budget for all of them together, requests of connections
+/// with unread answers wait, and those of other connections are served one at a time: the next one
+/// once the last one's answer is read, or 5 ms later. A connection that reads no bytes of its
+/// answers for a while is closed if another one waits for that budget.
 class Dispatcher {
  public:
-  /// What became of a slice of a request.
+  /// State of a request after a slice.
   enum class Progress : std::uint8_t {
-    more,      ///< the next slice can go on at once
-    waits,     ///< the next one comes after `wake`
-    answered,  ///< there is no next one
+    more,      ///< the next slice may run at once
+    waits,     ///< the next slice runs after `wake`
+    answered,  ///< there is no next slice
   };
   using Rest = std::move_only_function<Progress()>;
 
@@ -50,32 +51,33 @@ class Dispatcher {
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
-  /// A request came: serves it now or later.
+  /// A request arrived: serves it now or later.
   void take(Session& session, Slice frame);
-  /// From a handler: goes on with `rest` while the turn has time, then in later turns. `rest` is
-  /// dropped when the connection closes, so it owns what it needs and keeps no pointer to a topic
-  /// from one call to the next.
+  /// For handlers: calls `rest` while the turn has time, then in later turns. `rest` is dropped if
+  /// the connection closes. So it owns all its data, and keeps no pointer to a topic from one call
+  /// to the next.
   void go_on(std::uint64_t session, Rest rest);
-  /// What the request of that connection waits for may have come. Does nothing if it does not wait.
+  /// The event that the connection's request waits for may have occurred. Has no effect if it does
+  /// not wait.
   void wake(std::uint64_t session);
 
-  /// A request had bytes behind its last field: says so once for each client software.
+  /// A request had bytes after its last field: logs it once for each client software.
   void note_trailing_bytes(const Call& call, const wire::Api& api);
 
-  /// Bytes of answers that the session's client has not read may have changed.
+  /// The number of unread answer bytes of the session may have changed.
   void note_unread(Session& session);
   /// The session closes.
   void forget(Session& session);
-  /// The node stops: nothing further is served.
+  /// The node stops: no further requests are served.
   void drop_all();
 
   /// Asserts the conditions that hold between two turns.
   void check_invariants() const;
-  /// Of all connections together, as far as noted.
+  /// Of all connections together, as of their last notes.
   [[nodiscard]] std::size_t unread_bytes() const { return unread_bytes_; }
 
  private:
-  /// A connection holds one of the two.
+  /// Holds either a frame or a rest.
   struct Waiting {
     Slice frame;
     Rest rest;
@@ -103,20 +105,20 @@ class Dispatcher {
   const std::size_t max_unread_bytes_;
   TurnQueue turns_;
   std::unordered_map<std::uint64_t, Waiting> waiting_;
-  /// Requests that wait for something else than a turn.
+  /// Requests that wait for an event other than a turn.
   std::unordered_map<std::uint64_t, Rest> asleep_;
-  /// Of those that wait, the ones that wait for others to read.
+  /// Waiting connections that wait for other connections to read their answers.
   std::vector<std::uint64_t> blocked_;
-  /// Since when the budget is exceeded; `never` while it is not.
+  /// Time since which the budget is exceeded; `never` while it is not.
   TimePoint over_since_ = never;
-  /// When the request that is served, or was last, began or ended.
+  /// Time at which the current or last request began or ended.
   TimePoint last_look_{};
   std::size_t unread_bytes_ = 0;
   TimePoint unread_looked_at_{};
-  /// The connection that was last let go beyond the budget.
+  /// The connection that was last served beyond the budget.
   std::uint64_t exceeding_ = 0;
   TimePoint exceeding_since_{};
-  /// Client software that was told of, as in Session::software.
+  /// Client software that was logged, as in Session::software.
   std::set<std::string, std::less<>> told_of_trailing_bytes_;
   bool is_posted_ = false;
   TimerId watch_ = 0;

@@ -11,12 +11,13 @@
 
 namespace dohle::node {
 
-/// Connections whose requests wait for the node's thread. The one that used least of it lately goes
-/// first; of equal ones, the one that waits longest (fair queueing).
+/// Connections whose requests wait for the node's thread. The connection that used least of it
+/// lately is first; among equal ones, the one that waits longest (fair queueing).
 ///
-/// Each connection has a mark that moves with what it uses. A connection that was idle begins at
-/// the mark of the last one that went, so it saves nothing up. The order is that of the marks as
-/// they will be if each uses as much as the last time: whoever uses little goes first.
+/// Each connection has a mark that advances by the time it uses. A connection that was idle starts
+/// at the mark of the last one served, so it cannot save up time. The order is by the marks after
+/// the next use, if each connection uses as much as the last time: a connection that uses little is
+/// first.
 class TurnQueue {
  public:
   struct Mark {
@@ -24,14 +25,14 @@ class TurnQueue {
     Duration last_use{};
   };
 
-  /// `mark` is the connection's own. It waits once at a time.
+  /// `mark` belongs to the connection. A connection waits only once at a time.
   void wait(std::uint64_t connection, Mark& mark) {
     DOHLE_ASSERT_COSTLY(std::ranges::find(places_, connection, &Place::connection) == places_.end(),
                         "a connection waits twice");
     mark.at = std::max(mark.at, last_);
     places_.insert({mark.at + mark.last_use, ++arrivals_, connection, mark.at});
   }
-  /// The next connection, which waits no longer. Nothing: none waits.
+  /// Removes and returns the next connection; absent if none waits.
   std::optional<std::uint64_t> take() {
     if (places_.empty()) return std::nullopt;
     const Place first = *places_.begin();

@@ -13,8 +13,8 @@ wire::ApiVersionsResponse served() {
   for (const Handler& handler : handlers()) {
     auto& entry = response.api_keys.emplace_back();
     entry.api_key = static_cast<std::int16_t>(handler.api.key);
-    // Older librdkafka takes a Produce that begins at 3 for a broker without compression
-    // (KAFKA-18659); a request of version 0 to 2 closes the connection, as with Apache Kafka.
+    // Older librdkafka takes a broker whose Produce begins at version 3 for one without compression
+    // (KAFKA-18659). A request of version 0 to 2 closes the connection, as with Apache Kafka.
     entry.min_version =
         handler.api.key == wire::ApiKey::produce ? std::int16_t{0} : handler.api.versions.min;
     entry.max_version = handler.api.versions.max;
@@ -53,7 +53,7 @@ void handle(Call& call, wire::ApiVersionsRequest request) {
   call.responder.answer(response);
 }
 
-// Told in the oldest form, which every client reads.
+// Uses the oldest version, which every client can read.
 void answer_unknown_version(Call& call) {
   wire::ApiVersionsResponse response = served();
   response.error_code = broker_error::unsupported_version;

@@ -21,7 +21,7 @@ Error refused(std::int16_t code, const Wanted& wanted, std::string_view why) {
   return Error::broker(code, "topic " + wanted.name, why);
 }
 
-// A placement by hand is welcome when it says what is anyway the case.
+// Accepts a manual assignment only if it matches the only possible one.
 Result<std::int32_t> assigned_partitions(const Wanted& wanted) {
   if (wanted.num_partitions != -1 || wanted.replication_factor != -1) {
     return fail(refused(broker_error::invalid_request, wanted,
@@ -73,7 +73,7 @@ Result<TopicConfig> config_of(const Wanted& wanted) {
   return config;
 }
 
-/// One request until it is answered: a topic is begun in each slice, and several are under way.
+/// One request until it is answered. Each slice begins one topic, and several may be in progress.
 class Creating : public std::enable_shared_from_this<Creating> {
  public:
   Creating(Call& call, wire::CreateTopicsRequest request)

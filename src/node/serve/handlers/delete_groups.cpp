@@ -13,7 +13,7 @@ namespace {
 
 using Progress = Dispatcher::Progress;
 
-/// One request until it is answered: a group is deleted in each slice.
+/// One request until it is answered. Each slice deletes one group.
 class Deleting : public std::enable_shared_from_this<Deleting> {
  public:
   Deleting(const Call& call, std::vector<std::string> groups)
@@ -37,7 +37,7 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
   }
 
  private:
-  /// `wait` calls what it is given, within the call or later; the next slice comes then.
+  /// `wait` calls its argument, within the call or later; then the next slice runs.
   template <class Wait>
   Progress when(Wait wait) {
     waits_ = true;

@@ -15,7 +15,7 @@ using Wanted = wire::DeleteTopicsRequest::DeleteTopicState;
 using Deleted = wire::DeleteTopicsResponse::DeletableTopicResult;
 using Progress = Dispatcher::Progress;
 
-/// One request until it is answered: a topic is begun in each slice, and several are under way.
+/// One request until it is answered. Each slice begins one topic, and several may be in progress.
 class Deleting : public std::enable_shared_from_this<Deleting> {
  public:
   Deleting(Call& call, std::vector<Wanted> topics)
@@ -80,7 +80,7 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
 }  // namespace
 
 void handle(Call& call, wire::DeleteTopicsRequest request) {
-  // Up to version 5 by names, then by names or ids.
+  // Names up to version 5, then names or ids.
   for (std::string& name : request.topic_names) {
     request.topics.emplace_back().name = std::move(name);
   }

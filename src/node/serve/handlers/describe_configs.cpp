@@ -38,7 +38,7 @@ class Describing {
       case broker_resource:
         describe_broker(wanted, described);
         break;
-      case group_resource:  // groups have no settings here
+      case group_resource:  // groups have no settings
         break;
       default:
         described.error_code = broker_error::invalid_request;
@@ -120,7 +120,7 @@ class Describing {
     return setting;
   }
 
-  // The first source is the one in force.
+  // The first source is the effective one.
   void add_source(Setting& setting, std::int8_t source, std::string_view value) const {
     if (setting.config_source == Setting().config_source) setting.config_source = source;
     if (request_.include_synonyms) {

@@ -46,7 +46,7 @@ Described describe(const ClassicGroup& group) {
 }  // namespace
 
 void handle(Call& call, wire::DescribeGroupsRequest request) {
-  // Once each: an answer may be large, and its name repeated in a few bytes.
+  // Answers each group once: an answer may be large, but a repeated name takes few bytes.
   call.node.dispatcher.go_on(
       call.responder.session(),
       [&node = call.node, responder = call.responder, request = std::move(request),

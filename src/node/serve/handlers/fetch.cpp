@@ -12,10 +12,10 @@ using PartitionData = wire::FetchResponse::PartitionData;
 
 constexpr std::int16_t first_version_with_ids = 13;
 constexpr std::int8_t read_committed = 1;
-// A client that asks for longer asks again.
+// A longer wait ends here; the client then fetches again.
 constexpr auto max_wait = std::chrono::minutes(5);
 
-/// One fetch request until it is answered: it may look several times.
+/// One fetch request until it is answered. It may look at its partitions several times.
 class Fetching final : public WaitingFetch {
  public:
   Fetching(const Call& call, FetchSessions::Begun begun, const wire::FetchRequest& request)
@@ -32,7 +32,8 @@ class Fetching final : public WaitingFetch {
       answer();
       return 0;
     }
-    // It is looked for again: nothing is kept while the fetch waits. `{}` would keep the room.
+    // Data is not kept while the fetch waits; the next attempt reads it again. `{}` would keep the
+    // capacity.
     found_ = std::vector<Found>();
     return missing;
   }
@@ -67,7 +68,7 @@ class Fetching final : public WaitingFetch {
     PartitionData data;
   };
 
-  /// Looks at all partitions. Returns the bytes that are still missing; 0: `answer` is due.
+  /// Reads all partitions. Returns the number of missing bytes; 0 if the fetch has to be answered.
   std::size_t look() {
     found_.clear();
     bytes_ = 0;
@@ -99,7 +100,8 @@ class Fetching final : public WaitingFetch {
     responder_.answer(response);
   }
 
-  /// Most partitions of a session most of the time: reading one would find and tell nothing.
+  /// True for most partitions of a session most of the time. Reading such a partition finds no new
+  /// data.
   [[nodiscard]] bool has_nothing_new(std::uint32_t place) const {
     const FetchEntry& entry = begun_.session->entry(place);
     if (entry.found == nullptr || entry.found->is_closed()) return false;
@@ -125,7 +127,7 @@ class Fetching final : public WaitingFetch {
     data.high_watermark = log.high_watermark();
     data.last_stable_offset = log.last_stable();
     data.log_start_offset = log.log_start();
-    // The request's limit yields to the first batch of the first partition that has one: otherwise
+    // The first batch of the first partition that has one may exceed the request's limit: otherwise
     // a large batch could never be read.
     const std::size_t left = max_bytes_ - std::min(max_bytes_, bytes_);
     if (left == 0 && bytes_ > 0) {
@@ -137,8 +139,8 @@ class Fetching final : public WaitingFetch {
                              std::min<std::size_t>(left, entry.max_bytes), bytes_ == 0);
     if (!fetched) return failed(std::move(data), wire_code(fetched.error()));
     bytes_ += fetched->bytes.size();
-    // A range ends at the end of its segment: more is there already, and nothing to wait for.
-    // While a segment is checked there is nothing yet, and the end of the check is waited for.
+    // A range ends at the end of its segment: then more data exists already, and the fetch does not
+    // wait. While a segment is checked there is no data yet, and the fetch waits for the check.
     if (!fetched->bytes.empty() && fetched->next < visible) is_due_ = true;
     data.records = std::move(fetched->bytes);
     return data;
@@ -194,7 +196,7 @@ class Fetching final : public WaitingFetch {
   bool is_committed_;
   std::vector<Found> found_;
   std::size_t bytes_ = 0;
-  /// Waiting would not help: there is an error to tell, or more to read than one answer takes.
+  /// Waiting would not help: there is an error, or more data than one answer takes.
   bool is_due_ = false;
 };
 

@@ -10,7 +10,7 @@ namespace {
 constexpr std::int8_t for_group = 0, for_transaction = 1;
 constexpr std::int16_t first_version_with_several = 4;
 
-/// Why there is no coordinator for keys of that type; none: this node is it.
+/// Why there is no coordinator for keys of that type. The code is none if this node is it.
 struct Refusal {
   std::int16_t code = broker_error::none;
   std::optional<std::string> message;

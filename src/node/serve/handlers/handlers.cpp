@@ -6,7 +6,7 @@
 
 namespace dohle::node {
 
-// One file each, of the same name as the message's.
+// Each handler has a file with the name of its message.
 #define DOHLE_HANDLE(key, file, Name) void handle(Call& call, wire::Name##Request request);
 DOHLE_FOR_EACH_API(DOHLE_HANDLE)
 #undef DOHLE_HANDLE

@@ -20,14 +20,15 @@
 
 namespace dohle::node {
 
-/// What the node serves: an API in a range of versions, and the function for one request. What is
-/// advertised is the table of these, so the two cannot disagree.
+/// A served API: its range of versions and the function for one request. The node advertises the
+/// table of these.
 struct Handler {
   wire::Api api;
   void (*handle)(Call& call, const Slice& body);
 };
 
-/// The largest body of a request: it is decoded in one turn. Only records make a request larger.
+/// The largest body of a request, which is decoded in one turn. Only Produce, because of its
+/// records, has no limit here.
 [[nodiscard]] constexpr std::size_t max_body_bytes(wire::ApiKey key) {
   switch (key) {
     case wire::ApiKey::produce:
@@ -48,12 +49,12 @@ struct Handler {
       return limits::max_small_body_bytes;
   }
 }
-/// Closes the connection with a line: the client cannot send this.
+/// Closes the connection and logs a line: the request is too large.
 void refuse_size(Call& call, const wire::Api& api, std::size_t bytes);
 
-/// Decodes the body and calls the `handle` for that request, wherever it is declared; a body that
-/// is too large or not what the version says closes the connection. Bytes behind its last field are
-/// ignored, and a line says so once for each kind of client.
+/// Decodes the body and calls the `handle` for that request, wherever it is declared. Closes the
+/// connection if the body is too large or does not fit the version. Ignores bytes after its last
+/// field and logs that once for each kind of client.
 template <class Request>
 inline constexpr Handler handler_of{
     Request::api, [](Call& call, const Slice& body) {
@@ -68,13 +69,14 @@ inline constexpr Handler handler_of{
 
 /// All handlers, by key (handlers.cpp).
 [[nodiscard]] std::span<const Handler> handlers();
-/// Null: not served.
+/// Null if not served.
 [[nodiscard]] const Handler* find_handler(wire::ApiKey key);
 
 /// The answer to an ApiVersions request of a version that is too new (KIP-511).
 void answer_unknown_version(Call& call);
 
-/// The wire code of an error: a broker's own, or what storage errors are told as.
+/// The wire code of an error: a broker error's own, KAFKA_STORAGE_ERROR for storage errors,
+/// otherwise UNKNOWN_SERVER_ERROR.
 [[nodiscard]] inline std::int16_t wire_code(const Error& error) {
   if (error.category() == ErrorCategory::broker) return error.code();
   if (error.category() == ErrorCategory::storage) return broker_error::kafka_storage_error;
@@ -85,17 +87,16 @@ void answer_unknown_version(Call& call);
   return shortened(has_detail ? error.server_message() : error.message());
 }
 
-/// Why a request cannot be served by the partition it names: unknown, unusable, or known to the
-/// client in an epoch that has not begun. none: it can. `partition` is null for one that does not
-/// exist.
+/// Why the partition cannot serve a request: it does not exist, it is unusable, or the client knows
+/// an epoch that has not begun. none if it can. `partition` is null if it does not exist.
 [[nodiscard]] inline std::int16_t fault_of(const PartitionRef* partition, LeaderEpoch known_epoch) {
   if (partition == nullptr) return broker_error::unknown_topic_or_partition;
   if (const Error* fault = (*partition)->fault()) return wire_code(*fault);
   return known_epoch > leader_epoch ? broker_error::unknown_leader_epoch : broker_error::none;
 }
 
-/// Sets of operations, as bits of AclOperation's numbers (KIP-430): everything, while nobody is
-/// asked for a name.
+/// Sets of operations, as bits of AclOperation's numbers (KIP-430): all operations, because there
+/// is no authentication.
 namespace may {
 [[nodiscard]] constexpr std::int32_t set_of(std::initializer_list<Operation> operations) {
   std::int32_t bits = 0;

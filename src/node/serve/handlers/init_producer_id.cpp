@@ -6,7 +6,7 @@
 namespace dohle::node {
 
 void handle(Call& call, wire::InitProducerIdRequest request) {
-  // There are no transactions here; to an idempotent producer a new id is as good as a new epoch.
+  // The node has no transactions. For an idempotent producer a new id is as good as a new epoch.
   if (request.transactional_id) {
     wire::InitProducerIdResponse response;
     response.error_code = transactions_refused;
@@ -19,7 +19,7 @@ void handle(Call& call, wire::InitProducerIdRequest request) {
       answer.producer_id = *id;
       answer.producer_epoch = ProducerEpoch{0};
     } else {
-      answer.error_code = broker_error::coordinator_load_in_progress;  // cured by another try
+      answer.error_code = broker_error::coordinator_load_in_progress;  // the client may retry
     }
     responder.answer(answer);
   });

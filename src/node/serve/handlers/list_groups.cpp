@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view classic = "classic";
 constexpr std::size_t groups_at_once = 100;
-/// There are fewer states and kinds; each is compared with each group.
+/// More than there are states and kinds. Each filter is compared with each group.
 constexpr std::size_t max_filters = 100;
 
 bool is_same_word(std::string_view a, std::string_view b) {
@@ -20,7 +20,7 @@ bool is_same_word(std::string_view a, std::string_view b) {
   });
 }
 
-// An empty filter lets everything pass.
+// An empty filter accepts every word.
 bool passes(const std::vector<std::string>& filter, std::string_view word) {
   return filter.empty() || std::ranges::any_of(filter, [&](const std::string& wanted) {
            return is_same_word(wanted, word);
@@ -39,7 +39,7 @@ void handle(Call& call, wire::ListGroupsRequest request) {
     refused.error_code = broker_error::invalid_request;
     return call.responder.answer(refused);
   }
-  // Groups may come and go between two slices: the next one is found by its name.
+  // Groups may be created and deleted between two slices, so the next one is found by name.
   call.node.dispatcher.go_on(
       call.responder.session(),
       [&node = call.node, responder = call.responder, request = std::move(request),

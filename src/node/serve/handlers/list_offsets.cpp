@@ -14,7 +14,7 @@ using Found = wire::ListOffsetsResponse::ListOffsetsPartitionResponse;
 using Position = log::PartitionLog::OffsetAndTime;
 
 // Timestamps that stand for positions (KIP-79, KIP-734, KIP-405, KIP-1005, KIP-1023), and the
-// version that brought each.
+// version that added each.
 constexpr Timestamp latest{-1}, earliest{-2}, of_max_timestamp{-3}, earliest_local{-4},
     latest_tiered{-5}, earliest_pending_upload{-6};
 constexpr std::int16_t first_version_with_epoch = 4;
@@ -32,10 +32,10 @@ Result<std::optional<Position>> look_up(const log::PartitionLog& log, Timestamp 
   if (at == earliest || at == earliest_local) {
     return Position{log.log_start(), Timestamp{}, leader_epoch};
   }
-  // Nothing is tiered here.
+  // The node has no tiered storage.
   if (at == latest_tiered || at == earliest_pending_upload) return std::nullopt;
   auto position = at == of_max_timestamp ? log.max_timestamp() : log.offset_for(at);
-  // What is not yet below the high watermark does not exist for consumers.
+  // Consumers cannot see records above the high watermark.
   if (position && *position && (*position)->offset >= visible) return std::nullopt;
   return position;
 }

@@ -42,8 +42,7 @@ Entry missing(std::optional<std::string> name, const TopicId& id, std::int16_t c
   return entry;
 }
 
-/// One request until it is answered: a topic of the answer in each slice; several may be in the
-/// making.
+/// One request until it is answered. Each slice adds one topic; several topics may be in creation.
 class Describing : public std::enable_shared_from_this<Describing> {
  public:
   Describing(Call& call, wire::MetadataRequest request)
@@ -74,7 +73,7 @@ class Describing : public std::enable_shared_from_this<Describing> {
   }
 
  private:
-  // Topics may come and go between two slices: the next one is found by its name.
+  // Topics may be created and deleted between two slices, so the next one is found by name.
   bool add_next_of_all() {
     const auto& topics = node_.storage.topics().all();
     const auto next = last_of_all_.empty() ? topics.begin() : topics.upper_bound(last_of_all_);
@@ -87,7 +86,7 @@ class Describing : public std::enable_shared_from_this<Describing> {
   bool add_next_wanted() {
     if (next_ == request_.topics->size()) return false;
     const auto& wanted = (*request_.topics)[next_++];
-    // Once each: an answer may be large, and its name repeated in a few bytes.
+    // Answers each topic once: an answer may be large, but a repeated name takes few bytes.
     const TopicId id = wanted.name ? TopicId() : wanted.topic_id;
     if (!answered_.emplace(wanted.name, id).second) return true;
     if (wanted.name) {
@@ -112,7 +111,7 @@ class Describing : public std::enable_shared_from_this<Describing> {
     };
     if (auto legal = check_topic_name(name); !legal) return add_missing(wire_code(legal.error()));
     if (topic.code != broker_error::unknown_topic_or_partition) return add_missing(topic.code);
-    // A topic of which only the directories are there is not made anew over them.
+    // A topic that has only directories left is not created over them.
     if (!may_create_ || node_.storage.topics().refused_by_strays(name)) {
       return add_missing(broker_error::unknown_topic_or_partition);
     }
@@ -122,7 +121,7 @@ class Describing : public std::enable_shared_from_this<Describing> {
     create(name);
   }
 
-  // Its place is kept meanwhile.
+  // Reserves the topic's place in the answer.
   void create(const std::string& name) {
     response_.topics.emplace_back().name = name;
     ++under_way_;
@@ -130,7 +129,7 @@ class Describing : public std::enable_shared_from_this<Describing> {
         name, 1, {},
         [self = shared_from_this(), name,
          place = response_.topics.size() - 1](Result<Topic*> made) {
-          // Somebody else may have made it meanwhile.
+          // Another request may have created it meanwhile.
           const Topic* topic = made ? *made : self->node_.storage.topics().find(name);
           self->response_.topics[place] =
               topic == nullptr

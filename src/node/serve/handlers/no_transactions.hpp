@@ -9,15 +9,15 @@
 
 namespace dohle::node {
 
-/// TRANSACTIONAL_ID_AUTHORIZATION_FAILED: clients take it for final and give up at once, while they
-/// repeat what other codes refuse until their time-out.
+/// TRANSACTIONAL_ID_AUTHORIZATION_FAILED: clients take it as final and give up at once. They retry
+/// other codes until their time-out.
 inline constexpr std::int16_t transactions_refused = 53;
-/// What a client is told that begins a transaction.
+/// Message for a client that begins a transaction.
 inline constexpr std::string_view this_node_has_no_transactions =
     "this node has no transactions: use a producer without a transactional id, or an Apache Kafka "
     "cluster";
 
-/// For answers that have no place for the sentence.
+/// For answers without a field for the message.
 inline void complain_of_transactions(Call& call) {
   call.node.lines.complain("a transactional producer at " + call.peer +
                            " is refused (53): " + std::string(this_node_has_no_transactions));

@@ -35,7 +35,7 @@ const CommittedOffset* find(const GroupCoordinator& groups, const Offsets* offse
   return &found->second;
 }
 
-// All that the group has committed, in the order of topics. `add` makes a topic's entry.
+// Adds all committed offsets of the group, in the order of topics. `add` creates a topic's entry.
 template <class Partition, class Add>
 void add_all(const GroupCoordinator& groups, const Offsets* offsets, Add&& add) {
   if (offsets == nullptr) return;
@@ -107,7 +107,7 @@ class GroupOffsets {
   }
 
  private:
-  // Null: the client may not know of it, or it is asked for by id and gone.
+  // Null if the client may not see the topic, or asks by id and the topic is deleted.
   std::vector<Partition>* add(Response::OffsetFetchResponseGroup& group, const std::string& name) {
     TopicAnswer topic;
     topic.name = name;
@@ -126,7 +126,7 @@ class GroupOffsets {
     topic.topic_id = wanted.topic_id;
     const FoundTopic found = by_id_ ? access_.topic(wanted.topic_id, Operation::describe)
                                     : access_.topic(wanted.name, Operation::describe);
-    // Of a topic that is gone what was committed by its name is told.
+    // For a deleted topic the offsets committed under its name are returned.
     const bool is_refused =
         !found && (by_id_ || found.code == broker_error::topic_authorization_failed);
     for (const PartitionId index : wanted.partition_indexes) {
@@ -154,7 +154,7 @@ void handle(Call& call, wire::OffsetFetchRequest request) {
   if (call.version < first_version_with_several) return answer_one(call, request);
   call.node.dispatcher.go_on(
       call.responder.session(),
-      // Once each: an answer may be large, and its name repeated in a few bytes.
+      // Answers each group once: an answer may be large, but a repeated name takes few bytes.
       [offsets = GroupOffsets(call), responder = call.responder, request = std::move(request),
        response = Response(), answered_whole = std::set<std::string>(),
        next = std::size_t{0}]() mutable {

@@ -25,7 +25,7 @@ Found answer_for(const FoundTopic& topic, const Wanted& wanted) {
   }
   const bool is_present_without_batch = end->epoch.is_none() && wanted.leader_epoch == leader_epoch;
   found.leader_epoch = is_present_without_batch ? leader_epoch : end->epoch;
-  // The last epoch ends where consumers may read to.
+  // The last epoch ends at the offset up to which consumers may read.
   found.end_offset =
       is_present_without_batch ? log.high_watermark() : std::min(end->end, log.high_watermark());
   return found;

@@ -24,7 +24,7 @@ Error refused(std::int16_t code, std::string_view why) {
   return Error::broker(code, "produce", why);
 }
 
-// The client's fault in a batch, as the protocol tells it.
+// The broker error for a client's faulty batch.
 Error as_broker_error(const Error& fault) {
   return refused(
       fault.is(Errc::damaged) ? broker_error::corrupt_message : broker_error::invalid_record,
@@ -35,7 +35,7 @@ constexpr std::size_t max_expansion = 128;
 constexpr std::size_t expansion_lowest = std::size_t{64} << 20,
                       expansion_highest = std::size_t{256} << 20;
 
-// Apache Kafka has no limit on what a batch decompresses to.
+// Apache Kafka has no limit on the decompressed size of a batch.
 wire::DecompressionLimits decompression_limits(const log::LogConfig& config) {
   const std::size_t most = std::min(config.max_message_bytes, expansion_highest) * max_expansion;
   return {std::clamp(most, expansion_lowest, expansion_highest)};
@@ -78,7 +78,7 @@ Result<Slice> batch_of(const std::optional<Chain>& records, const log::LogConfig
   if (!records || records->empty()) {
     return fail(refused(broker_error::invalid_record, "there is no batch"));
   }
-  // Before anything is decompressed.
+  // Checked before any bytes are decompressed.
   if (auto fits = log::check_batch_size(records->size(), config); !fits) return fail(fits.error());
   return records->flatten();
 }
@@ -119,7 +119,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
   }
 
  private:
-  /// A partition's answer: its topic's place, its own, and its number over all.
+  /// A partition's answer: the index of its topic, its own index, and its number over all topics.
   struct Place {
     std::size_t topic;
     std::size_t partition;
@@ -203,7 +203,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
   }
 
   void say_what_the_disk_refuses(const Partition& partition, const Error& why) const {
-    // Of a partition that is offline its own line has told.
+    // An offline partition has logged its fault already.
     if (why.category() != ErrorCategory::storage || partition.fault() != nullptr) return;
     const std::int16_t code = wire_code(why);
     node_.lines.warn_now_and_then("partition " + partition.name() + " refuses records: " +
@@ -223,7 +223,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
     if (!first_error_) first_error_ = why;
   }
 
-  // What could not be made durable is not acknowledged.
+  // Records that could not be made durable are not acknowledged.
   void note_faults() {
     auto partition = partitions_.begin();
     for (auto& topic : response_.responses) {
@@ -243,7 +243,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
       if (Session* from = node_.sessions.find(responder_.session())) from->end_hold_for_checks();
     }
     if (acks_ == acks_none) {
-      // Nobody reads an answer: closing is the only way to tell.
+      // With acks=0 the client reads no answers: closing is the only signal.
       return first_error_ ? responder_.close(*first_error_) : responder_.no_answer();
     }
     if (!has_appended_) return responder_.answer(response_);
@@ -252,7 +252,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
       self->responder_.answer(self->response_);
     };
     FetchWaits& waits = node_.fetch_waits;
-    // Under the others nothing waits for a disk, and what is answered is noted.
+    // With the other durabilities this does not wait for the disk; it notes the answered records.
     const bool waits_for_disk = node_.storage.durability() == Durability::fsync;
     if (acks_ != acks_all && waits_for_disk) return waits.after_ready(std::move(answer));
     node_.storage.when_durable(
@@ -267,7 +267,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
   const bool by_id_;
   wire::ProduceResponse response_;
   std::set<Named> named_twice_;
-  /// In the order of the answers; null for those that failed.
+  /// In the order of the answers; null for partitions that failed.
   std::vector<PartitionRef> partitions_;
   std::size_t unfinished_ = 0;
   bool is_held_ = false;

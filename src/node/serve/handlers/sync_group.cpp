@@ -15,8 +15,7 @@ std::size_t assigned_bytes(const wire::SyncGroupRequest& request) {
   return bytes;
 }
 
-// The answer has no room for a sentence. Nothing of the group has changed: its leader may send
-// less.
+// The answer has no field for a message. The group is unchanged, so its leader may send less.
 void refuse(Call& call, const wire::SyncGroupRequest& request, std::size_t bytes) {
   call.node.lines.complain("the assignments of group " + shortened(request.group_id) +
                            " are refused: " + std::to_string(bytes) + " bytes, and at most " +
