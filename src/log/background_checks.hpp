@@ -22,7 +22,7 @@ class BackgroundChecks {
   void remove(PartitionLog& log);
   /// Starts the next piece if it is due. Each piece waits for a call, so call it often.
   void tick(Now now);
-  /// True if every log is checked.
+  /// No log is left to check.
   [[nodiscard]] bool is_done() const { return logs_.empty(); }
 
  private:

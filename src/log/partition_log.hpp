@@ -418,7 +418,7 @@ class PartitionLog {
   std::optional<Unwritten> unwritten_;
   std::vector<std::unique_ptr<Segment>> segments_;  // by offset; the last is written to
   std::vector<std::unique_ptr<Segment>> doomed_;    // no longer part of the log; files remain
-  std::vector<Offset> snapshots_;                   // files that are there
+  std::vector<Offset> snapshots_;                   // existing files
   AcceptedGaps gaps_;
   ProducerState producers_;
   bool are_producers_known_ = false;

@@ -108,7 +108,7 @@ Result<PartitionLog::Range> PartitionLog::range_from(Offset offset, Offset limit
   auto most = position_of(range.index, limit);
   if (!most) return fail(most.error());
   if (*most <= *from) {
-    // A whole segment has no such place.
+    // Impossible in an undamaged segment; an unchecked one may be damaged.
     range.is_unchecked = segment.unchecked().bytes() > 0;
     return range;
   }

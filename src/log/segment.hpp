@@ -99,7 +99,7 @@ class Segment {
     return expected_last_crc_;
   }
 
-  // Which bytes have been checked by CRC since the start.
+  // Bytes that have been checked by CRC since the start.
 
   struct Unchecked {
     std::uint64_t from = 0;
