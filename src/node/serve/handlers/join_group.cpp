@@ -19,7 +19,7 @@ JoinRequest request_of(const Call& call, wire::JoinGroupRequest from) {
   request.client_id = call.client_id;
   request.client_host = "/" + call.peer.substr(0, call.peer.rfind(':'));
   request.protocol_type = std::move(from.protocol_type);
-  // Copied, so that a member does not keep the whole request in memory.
+  // Copies the metadata, so that a member does not keep the whole request in memory.
   for (const auto& protocol : from.protocols) {
     request.protocols.push_back({protocol.name, Slice::copy_of(protocol.metadata.bytes())});
   }

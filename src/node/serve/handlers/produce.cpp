@@ -103,7 +103,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
       topic.topic_id = data.topic_id;
       topic.partition_responses.resize(data.partition_data.size());
     }
-    unfinished_ = 1;  // this function
+    unfinished_ = 1;  // counts this function
     for (std::size_t i = 0; i < request.topic_data.size(); ++i) {
       const TopicData& data = request.topic_data[i];
       const FoundTopic found = by_id_ ? access_.topic(data.topic_id, Operation::write)

@@ -39,7 +39,7 @@ void handle(Call& call, wire::SyncGroupRequest from) {
   request.instance_id = std::move(from.group_instance_id);
   request.protocol_type = std::move(from.protocol_type);
   request.protocol = std::move(from.protocol_name);
-  // Copied, so that the group does not keep the whole request in memory.
+  // Copies the assignments, so that the group does not keep the whole request in memory.
   for (const auto& assigned : from.assignments) {
     request.assignments[assigned.member_id] = Slice::copy_of(assigned.assignment.bytes());
   }
