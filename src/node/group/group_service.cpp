@@ -28,11 +28,7 @@ GroupService::GroupService(Storage& storage, Lines& lines, Executor& loop, Disk&
       lines_(lines),
       loop_(loop),
       coordinator_(options, random),
-      journal_(loop, disk, storage.syncing(),
-               [&storage](const PartitionRef& partition, const Slice& batch,
-                          const wire::BatchHeader& header) {
-                 return storage.append(partition, batch, header);
-               },
+      journal_(loop, disk, storage,
                {.topic = std::string(offsets_topic),
                 .warn = [&lines](std::string_view line) { lines.warn_now_and_then(line); }}) {}
 

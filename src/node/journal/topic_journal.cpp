@@ -101,13 +101,8 @@ struct TopicJournal::Replay {
   std::int16_t skipped_kind = 0;
 };
 
-TopicJournal::TopicJournal(Executor& loop, Disk& disk, Syncing& syncing, Append append,
-                           Options options)
-    : loop_(loop),
-      disk_(disk),
-      syncing_(syncing),
-      append_(std::move(append)),
-      options_(std::move(options)) {}
+TopicJournal::TopicJournal(Executor& loop, Disk& disk, Storage& storage, Options options)
+    : loop_(loop), disk_(disk), storage_(storage), options_(std::move(options)) {}
 
 TopicJournal::~TopicJournal() {
   *is_alive_ = false;
@@ -296,7 +291,7 @@ Result<void> TopicJournal::append_now(std::span<const JournalRecord> records) {
     if (!batch) return fail(batch.error());
     auto header = wire::read_batch_header(batch->bytes());
     if (!header) return fail(header.error());
-    auto appended = append_(partition_, *batch, *header);
+    auto appended = storage_.append(partition_, *batch, *header);
     if (!appended) return fail(appended.error());
     records_ += *count;
     records = records.subspan(*count);
@@ -305,7 +300,7 @@ Result<void> TopicJournal::append_now(std::span<const JournalRecord> records) {
 }
 
 void TopicJournal::when_durable(Done done) {
-  syncing_.when_durable([this, done = std::move(done)]() mutable {
+  storage_.when_durable([this, done = std::move(done)]() mutable {
     const Error* why = fault();
     done(why == nullptr ? Result<void>() : Result<void>(fail(*why)));
   });
@@ -343,7 +338,7 @@ void TopicJournal::give_up_rewrite(const Error& why) {
 }
 
 void TopicJournal::end_rewrite() {
-  syncing_.when_synced([this, begin = rewritten_from_] {
+  storage_.when_synced([this, begin = rewritten_from_] {
     is_rewriting_ = false;
     if (fault() != nullptr) return;
     auto cut = partition_->log()->set_log_start(begin);

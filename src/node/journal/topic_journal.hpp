@@ -16,7 +16,7 @@
 #include "node/journal/journal.hpp"
 #include "node/limits.hpp"
 #include "node/storage/partition.hpp"
-#include "node/storage/syncing.hpp"
+#include "node/storage/storage.hpp"
 
 namespace dohle::node {
 
@@ -36,10 +36,6 @@ class TopicJournal {
   using Done = std::move_only_function<void(Result<void>)>;
   /// Adds the next records of a snapshot. False if those were the last. Errors: too_large.
   using Snapshot = std::function<Result<bool>(std::vector<JournalRecord>&)>;
-  /// Appends a batch to the partition and starts its sync, as Storage::append.
-  using Append = std::function<Result<log::Appended>(const PartitionRef&, const Slice& batch,
-                                                     const wire::BatchHeader&)>;
-
   struct Options {
     /// The topic's name, for log lines and errors.
     std::string topic;
@@ -52,8 +48,8 @@ class TopicJournal {
     std::function<void(std::string_view line)> warn = [](std::string_view) {};
   };
 
-  /// `loop`, `disk` and `syncing` outlive it.
-  TopicJournal(Executor& loop, Disk& disk, Syncing& syncing, Append append, Options options);
+  /// All but the options outlive it.
+  TopicJournal(Executor& loop, Disk& disk, Storage& storage, Options options);
   ~TopicJournal();
   TopicJournal(const TopicJournal&) = delete;
   TopicJournal& operator=(const TopicJournal&) = delete;
@@ -118,8 +114,7 @@ class TopicJournal {
 
   Executor& loop_;
   Disk& disk_;
-  Syncing& syncing_;
-  Append append_;
+  Storage& storage_;
   Options options_;
   PartitionRef partition_;
   std::optional<Error> fault_;

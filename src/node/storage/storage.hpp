@@ -73,7 +73,6 @@ class Storage final : private log::LogEvents {
   void check_invariants() const;
 
   [[nodiscard]] Topics& topics() { return topics_; }
-  [[nodiscard]] Syncing& syncing() { return syncing_; }
   /// Appends a checked batch, which then becomes durable and visible.
   Result<log::Appended> append(const PartitionRef& partition, const Slice& batch,
                                const wire::BatchHeader& header);
