@@ -12,6 +12,7 @@
 #include "client/admin/admin_topics.hpp"
 #include "sim/process.hpp"
 #include "simulation/complaints.hpp"
+#include "unit/client/scripted_answers.hpp"
 #include "unit/client/scripted_cluster.hpp"
 #include "wire/messages/create_topics.hpp"
 #include "wire/messages/delete_groups.hpp"
@@ -32,15 +33,8 @@ inline void answer_administrators(client::ClusterScript& script, const NodeId& c
     for (const auto& topic : asked.topics) answer.topics.emplace_back().name = topic.name;
     return answer;
   });
-  script.on<wire::DescribeConfigsRequest>([](NodeId, const wire::DescribeConfigsRequest& asked) {
-    wire::DescribeConfigsResponse answer;
-    for (const auto& each : asked.resources) {
-      auto& told = answer.results.emplace_back();
-      told.resource_type = each.resource_type;
-      told.resource_name = each.resource_name;
-    }
-    return answer;
-  });
+  script.on<wire::DescribeConfigsRequest>(
+      [](NodeId, const wire::DescribeConfigsRequest& asked) { return client::answer_each(asked); });
   script.on<wire::ListGroupsRequest>(
       [](NodeId, const wire::ListGroupsRequest&) { return wire::ListGroupsResponse{}; });
   script.on<wire::DescribeGroupsRequest>(

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "wire/messages/describe_configs.hpp"
 #include "wire/messages/fetch.hpp"
 #include "wire/messages/list_offsets.hpp"
 #include "wire/messages/offset_commit.hpp"
@@ -68,6 +69,17 @@ wire::OffsetFetchResponse answer_each(const wire::OffsetFetchRequest& asked, Fil
       entry.partition_index = wanted;
       fill(wanted, entry);
     }
+  }
+  return answer;
+}
+
+/// Without settings.
+inline wire::DescribeConfigsResponse answer_each(const wire::DescribeConfigsRequest& asked) {
+  wire::DescribeConfigsResponse answer;
+  for (const auto& wanted : asked.resources) {
+    auto& entry = answer.results.emplace_back();
+    entry.resource_type = wanted.resource_type;
+    entry.resource_name = wanted.resource_name;
   }
   return answer;
 }

@@ -417,15 +417,6 @@ class AdminBesideAFrozenServer : public AdminOnCluster {
       script.controller = script.brokers.front();
     });
   }
-  static wire::DescribeConfigsResponse configs(const wire::DescribeConfigsRequest& request) {
-    wire::DescribeConfigsResponse answer;
-    for (const auto& each : request.resources) {
-      auto& told = answer.results.emplace_back();
-      told.resource_type = each.resource_type;
-      told.resource_name = each.resource_name;
-    }
-    return answer;
-  }
   static auto describe_orders(Duration timeout) {
     return [timeout](Cluster& cluster, auto then) {
       describe_configs(cluster, {{ConfigResourceType::topic, "orders"}}, timeout, std::move(then));
@@ -440,7 +431,7 @@ TEST_F(AdminBesideAFrozenServer, AsksAnotherServerWhatAnyCanAnswer) {
           -> std::optional<wire::DescribeConfigsResponse> {
         asked_.push_back(at);
         if (at == asked_.front()) return std::nullopt;
-        return configs(request);
+        return answer_each(request);
       });
   const auto results = within<std::vector<ConfigEntry>>(7s, describe_orders(60s));
   ASSERT_EQ(results.size(), 1U);
@@ -455,7 +446,7 @@ TEST_F(AdminBesideAFrozenServer, TakesTheLateAnswerOfTheOnlyServerAndAsksItOnce)
       [&](NodeId at, const wire::DescribeConfigsRequest& request) {
         asked_.push_back(at);
         script.answer_after = 12s;
-        return configs(request);
+        return answer_each(request);
       });
   const auto results = within<std::vector<ConfigEntry>>(13s, describe_orders(60s));
   ASSERT_EQ(results.size(), 1U);
