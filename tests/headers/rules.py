@@ -22,8 +22,9 @@ ARROWS = {
     "log": {"base", "wire"},
     "client": {"base", "wire"},
     "node": {"base", "wire", "log"},
-    "messaging": {"base", "wire", "client"},
-    "tools": set(),
+    "properties": set(),
+    "messaging": {"base", "wire", "client", "properties"},
+    "tools": {"properties"},
 }
 # Additional includes of one .cpp file of a room: the construction of Client and of Node uses the real
 # net and disk, and one file makes `embedded:` addresses.
@@ -39,7 +40,7 @@ INNER_ARROWS = {
         "admin": {"cluster", "group"},
     },
 }
-DECIDING = {"wire", "auth", "frames", "client", "log", "node", "messaging"}
+DECIDING = {"wire", "auth", "frames", "client", "log", "node", "properties", "messaging"}
 CODE = {".hpp", ".cpp"}
 TEXT = CODE | {".py", ".java", ".sh", ".cmake", ".txt", ".md", ""}
 TREES = ["src", "include", "tests", "bench", "examples", "scripts", "cmake", "docs"]

@@ -8,13 +8,16 @@
 #include <vector>
 
 #include "dohle/client.hpp"
-#include "tools/commands/properties.hpp"
+#include "properties/properties.hpp"
 
 namespace CLI {
 class App;
 }
 
 namespace dohle::tools {
+
+using properties::Properties;
+using properties::Role;
 
 /// The connection flags.
 struct Connection {

@@ -10,7 +10,7 @@
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
 
-#include "tools/commands/suggestion.hpp"
+#include "properties/suggestion.hpp"
 
 namespace dohle::tools {
 
@@ -87,7 +87,8 @@ Result<Properties> read_profile(std::string_view toml, std::string_view file,
     if (profiles != nullptr) {
       for (const auto& [key, each] : *profiles) names.emplace_back(key.str());
     }
-    return refuse(file, fmt::format("there is no profile {}{}", wanted, suggestion(wanted, names)));
+    return refuse(file, fmt::format("there is no profile {}{}", wanted,
+                                    properties::suggestion(wanted, names)));
   }
   Properties properties;
   if (auto added = add(*node->as_table(), "", properties); !added) {

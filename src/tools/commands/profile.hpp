@@ -4,9 +4,11 @@
 #include <string>
 #include <string_view>
 
-#include "tools/commands/properties.hpp"
+#include "properties/properties.hpp"
 
 namespace dohle::tools {
+
+using properties::Properties;
 
 /// Reads the properties of a profile out of a configuration file in TOML:
 ///

@@ -11,7 +11,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include "tools/commands/suggestion.hpp"
+#include "properties/suggestion.hpp"
 #include "tools/commands/values.hpp"
 
 namespace dohle::tools {
@@ -65,7 +65,7 @@ const CLI::App& deepest(const CLI::App& app) {
 
 /// No suggestion for single letters, which are all equally near.
 std::string meant_option(std::string_view name, const std::vector<std::string>& known) {
-  const std::string meant = name.size() > 2 ? nearest(name, known) : std::string();
+  const std::string meant = name.size() > 2 ? properties::nearest(name, known) : std::string();
   return meant.empty() ? meant : fmt::format("; did you mean {}?", meant);
 }
 
@@ -176,7 +176,7 @@ Result<std::vector<std::string>> in_order(const CLI::App& app, std::vector<std::
     if (found == commands.end()) {
       return fail(
           Error::configuration(fmt::format("{}: there is no command \"{}\"{}", path, argument,
-                                           suggestion(argument, names_of(commands)))));
+                                           properties::suggestion(argument, names_of(commands)))));
     }
     at = *found;
     path += ' ' + argument;

@@ -53,16 +53,6 @@ bool parse_units(std::string_view text, const std::array<Unit, N>& units, std::u
 
 }  // namespace
 
-Result<std::int64_t> parse_count(std::string_view text, std::int64_t min, std::int64_t max) {
-  std::int64_t number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, code] = std::from_chars(text.data(), end, number);
-  if (code != std::errc{} || rest != end || number < min || number > max) {
-    return refuse(text, fmt::format("a whole number from {} to {}", min, max));
-  }
-  return number;
-}
-
 Result<std::uint64_t> parse_size(std::string_view text) {
   std::uint64_t bytes = 0;
   if (!parse_units(text, sizes, std::numeric_limits<std::int64_t>::max(), bytes)) {
@@ -78,22 +68,6 @@ Result<std::chrono::microseconds> parse_duration(std::string_view text) {
                   "a duration: a whole number with us, ms, s, m, h or d, as 5ms, up to 10000d");
   }
   return std::chrono::microseconds(static_cast<std::int64_t>(us));
-}
-
-Result<Acks> parse_acks(std::string_view text) {
-  if (text == "all" || text == "-1") return Acks::all;
-  if (text == "leader" || text == "1") return Acks::leader;
-  if (text == "none" || text == "0") return Acks::none;
-  return refuse(text, "one of all (-1), leader (1), none (0)");
-}
-
-Result<CompressionCodec> parse_codec(std::string_view text) {
-  if (text == "none") return CompressionCodec::none;
-  if (text == "gzip") return CompressionCodec::gzip;
-  if (text == "snappy") return CompressionCodec::snappy;
-  if (text == "lz4") return CompressionCodec::lz4;
-  if (text == "zstd") return CompressionCodec::zstd;
-  return refuse(text, "one of none, gzip, snappy, lz4, zstd");
 }
 
 Result<std::pair<std::string, std::string>> parse_named(std::string_view text, char separator) {

@@ -1,10 +1,10 @@
-#include "tools/commands/suggestion.hpp"
+#include "properties/suggestion.hpp"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-namespace dohle::tools {
+namespace dohle::properties {
 
 namespace {
 
@@ -62,4 +62,4 @@ std::string suggestion(std::string_view word, const std::vector<std::string>& ca
                      listed(candidates));
 }
 
-}  // namespace dohle::tools
+}  // namespace dohle::properties

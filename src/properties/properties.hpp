@@ -12,12 +12,12 @@
 #include "dohle/consumer.hpp"
 #include "dohle/producer.hpp"
 
-namespace dohle::tools {
+namespace dohle::properties {
 
 /// The handle whose properties are accepted, besides those of the connection.
 enum class Role : std::uint8_t { admin, producer, consumer, both };
 
-/// Settings of -X and of profiles, by the names of Kafka's own clients.
+/// Settings as text, by the names of Kafka's own clients.
 class Properties {
  public:
   /// A later value of the same name replaces an earlier one. Errors: configuration, for an unknown
@@ -39,4 +39,4 @@ class Properties {
   std::map<std::string, std::string, std::less<>> values_;
 };
 
-}  // namespace dohle::tools
+}  // namespace dohle::properties

@@ -1,9 +1,9 @@
-#include "tools/commands/properties.hpp"
+#include "properties/properties.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace dohle::tools {
+namespace dohle::properties {
 namespace {
 
 using namespace std::chrono_literals;
@@ -92,4 +92,4 @@ TEST(Properties, are_refused_by_commands_that_do_not_use_them) {
 }
 
 }  // namespace
-}  // namespace dohle::tools
+}  // namespace dohle::properties

@@ -1,8 +1,8 @@
-#include "tools/commands/suggestion.hpp"
+#include "properties/suggestion.hpp"
 
 #include <gtest/gtest.h>
 
-namespace dohle::tools {
+namespace dohle::properties {
 namespace {
 
 const std::vector<std::string> verbs = {"create", "list", "describe", "delete"};
@@ -34,4 +34,4 @@ TEST(Suggestion, names_all_when_none_is_near) {
 }
 
 }  // namespace
-}  // namespace dohle::tools
+}  // namespace dohle::properties

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-namespace dohle::tools {
+namespace dohle::properties {
 
 /// The candidate nearest to a mistyped `word`: one that starts with it, or the one with the fewest
 /// typing errors (an extra, missing or wrong letter, or two exchanged). Empty if none is near.
@@ -16,4 +16,4 @@ std::string suggestion(std::string_view word, const std::vector<std::string>& ca
 /// "a, b and c".
 std::string listed(const std::vector<std::string>& words);
 
-}  // namespace dohle::tools
+}  // namespace dohle::properties

@@ -1,4 +1,4 @@
-#include "tools/commands/properties.hpp"
+#include "properties/properties.hpp"
 
 #include <algorithm>
 #include <array>
@@ -6,10 +6,10 @@
 
 #include <fmt/format.h>
 
-#include "tools/commands/suggestion.hpp"
-#include "tools/commands/values.hpp"
+#include "properties/suggestion.hpp"
+#include "properties/values.hpp"
 
-namespace dohle::tools {
+namespace dohle::properties {
 
 namespace {
 
@@ -241,4 +241,4 @@ void Properties::apply_to(ConsumerOptions& options) const {
   apply(consumer_properties, values_, options);
 }
 
-}  // namespace dohle::tools
+}  // namespace dohle::properties
