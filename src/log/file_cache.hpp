@@ -54,11 +54,6 @@ class CachedFile {
   void close();
   /// Closes the file and opens it through `cache` from now on. Does not touch `cache`.
   void use(std::shared_ptr<FileCache> cache);
-  /// Closes the file; the next call opens the path again.
-  void forget() {
-    close();
-    known_.reset();
-  }
 
  private:
   friend class FileCache;

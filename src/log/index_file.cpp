@@ -1,6 +1,7 @@
 #include "log/index_file.hpp"
 
 #include <array>
+#include <utility>
 
 #include "wire/big_endian.hpp"
 
@@ -49,6 +50,12 @@ void IndexFile<Entry>::begin() {
 }
 
 template <class Entry>
+void IndexFile<Entry>::replace_by(IndexFile& made) {
+  begin();
+  pending_ = std::exchange(made.pending_, {});
+}
+
+template <class Entry>
 Result<std::size_t> IndexFile<Entry>::written() {
   if (written_ != unknown) return written_;
   auto file = file_.get();
@@ -85,6 +92,8 @@ Result<void> IndexFile<Entry>::write_pending() {
     return wrote;
   }
   written_ += pending_.size();
+  // The entries of a whole segment take much memory: release it.
+  if (pending_.size() > 2 * max_pending) pending_ = std::vector<Entry>();
   pending_.clear();
   return {};
 }

@@ -40,8 +40,12 @@ class IndexFile {
   void use_files(const std::shared_ptr<FileCache>& cache) { file_.use(cache); }
   /// Removes all entries. On a full disk the file is created by the first write that succeeds.
   Result<void> clear();
-  /// The same for a new log: the first write creates the file.
+  /// The same in memory only: the contents of an existing file are ignored, and the next write
+  /// replaces them. Creates an absent file then.
   void begin();
+  /// Takes over all entries of `made`, which holds them only in memory. The next write replaces the
+  /// file's entries by them.
+  void replace_by(IndexFile& made);
   /// `entry` is greater than all earlier ones.
   void append(Entry entry) { pending_.push_back(entry); }
   [[nodiscard]] bool should_write() const { return pending_.size() >= max_pending; }
@@ -52,12 +56,6 @@ class IndexFile {
   [[nodiscard]] bool take_made() { return std::exchange(is_made_, false); }
   /// For a sync. Null if there is no file.
   [[nodiscard]] Result<std::shared_ptr<File>> file();
-
-  /// The file may have been changed.
-  void look_again() {
-    if (!is_stale_) written_ = unknown;
-    file_.forget();
-  }
 
   [[nodiscard]] Result<std::size_t> count();
   [[nodiscard]] Result<std::optional<Entry>> last();
@@ -73,7 +71,8 @@ class IndexFile {
 
   CachedFile file_;
   std::size_t written_ = unknown;
-  /// The contents of the file, if it exists, are older than the last `clear` or `begin`.
+  /// The contents of the file, if it exists, are older than the last `clear`, `begin` or
+  /// `replace_by`. The next write empties the file first.
   bool is_stale_ = false;
   bool is_made_ = false;
   std::vector<Entry> pending_;

@@ -46,7 +46,14 @@ PartitionLog::PartitionLog(Disk& disk, std::string directory, LogConfig config, 
                   directory_),
       self_(std::make_shared<PartitionLog*>(this)) {}
 
-PartitionLog::~PartitionLog() = default;
+PartitionLog::~PartitionLog() {
+  for (Disk::Synced& done : when_finished_) {
+    disk_->run([] {},
+               [done = std::move(done)]() mutable {
+                 done(fail(Error::client(Errc::closed, "the log was closed")));
+               });
+  }
+}
 
 void PartitionLog::use_files(std::shared_ptr<FileCache> files) {
   for (const auto& segment : segments_) segment->use_files(files);
@@ -111,7 +118,8 @@ void PartitionLog::check_invariants() const {
   DOHLE_ASSERT((active().size() > 0) == (active().base_offset() < end_),
                "the end of the log is not that of its last segment");
   DOHLE_ASSERT(!unwritten_ || synced_end_ == end_, "a log is appended to before it is recovered");
-  DOHLE_ASSERT(!is_check_awaited_ || is_checking_, "a fetch waits for a check that does not run");
+  DOHLE_ASSERT(!is_check_awaited_ || is_checking_ || is_indexing_,
+               "a fetch waits for a disk thread that does not run");
   const Segment* before = nullptr;
   for (const auto& segment : segments_) {
     segment->check_invariants();
@@ -168,7 +176,7 @@ Result<Appended> PartitionLog::append(const Slice& batch, const wire::BatchHeade
     stored.attributes = static_cast<std::int16_t>(stored.attributes | log_append_time_bit);
     stored.max_timestamp = now.wall;
   }
-  if (auto finished = finish_recovery(); !finished) return fail(finished.error());
+  if (auto written = write_what_recovery_left(); !written) return fail(written.error());
   if (should_roll(stored, batch.size(), now)) {
     if (auto rolled = roll(now.wall); !rolled) return fail(rolled.error());
   }
@@ -183,6 +191,13 @@ Result<Appended> PartitionLog::append(const Slice& batch, const wire::BatchHeade
   DOHLE_CHECK_INVARIANTS(*this);
   return Appended{stored.base_offset, stored.last_offset(), stamps ? now.wall : Timestamp{}, false,
                   log_start_};
+}
+
+Result<void> PartitionLog::write_what_recovery_left() {
+  if (!unwritten_) return {};
+  if (!std::exchange(unwritten_->is_news, false)) finish_recovery();
+  if (offline_) return fail(*offline_);
+  return unwritten_ ? fail(*unwritten_->why) : Result<void>();
 }
 
 // Stamps a copy of the header; writes the records from their place in the batch.
@@ -204,6 +219,7 @@ Result<void> PartitionLog::write(const Slice& batch, wire::BatchHeader& header,
   const std::array<Bytes, 2> pieces{Bytes(head), records};
   auto written = active().append(pieces, header);
   if (!written && active().is_broken()) go_offline(written.error());
+  if (!written && active().needs_indexes()) was_prepared_ = false;  // the next append waits
   return written;
 }
 
@@ -240,6 +256,11 @@ Result<void> PartitionLog::roll(Timestamp now) {
 
 Result<void> PartitionLog::flush() {
   if (offline_) return fail(*offline_);
+  if (is_finishing_) return fail(*unwritten_->why);
+  if (auto finished = finish_recovery_now(); !finished) return finished;
+  if (!active().max_timestamp() && active().needs_indexes()) {
+    if (auto made = make_indexes_in_place(active()); !made) return made;
+  }
   if (auto finished = finish_active(end_); !finished) return finished;
   // After a roll the next append notes the directory's names anyway.
   if (active().take_made_indexes()) to_sync_.push_back({disk_->names_in(directory_), end_, true});
@@ -249,7 +270,6 @@ Result<void> PartitionLog::flush() {
 
 // The files to sync are covered once all below `until` is.
 Result<void> PartitionLog::finish_active(Offset until) {
-  if (auto finished = finish_recovery(); !finished) return finished;
   const auto was_cut = active().finish();
   if (!was_cut) return fail(was_cut.error());
   if (*was_cut) {
@@ -414,6 +434,11 @@ Result<std::size_t> PartitionLog::retain(Now now) {
 Result<bool> PartitionLog::is_expired(Segment& segment, Timestamp now) const {
   if (config_.retention_ms < 0) return false;
   auto newest = segment.max_timestamp();
+  if (!newest && segment.needs_indexes()) {
+    // The next round of retention knows its newest time.
+    if (auto begun = make_indexes(segment); !begun) return fail(begun.error());
+    return false;
+  }
   if (!newest) return fail(newest.error());
   if (*newest > now) {
     // No record can have a time in the future: the file's time of writing is used instead.
@@ -426,6 +451,7 @@ Result<bool> PartitionLog::is_expired(Segment& segment, Timestamp now) const {
 
 // Rolls to an empty segment so that all older ones can be removed.
 Result<void> PartitionLog::begin_anew() {
+  if (auto written = write_what_recovery_left(); !written) return written;
   if (auto rolled = roll(Timestamp{}); !rolled) return rolled;
   if (auto noted = note_names(); !noted) return noted;
   synced_mark_ = {end_, end_, 0};

@@ -20,6 +20,7 @@
 #include "log/recovery_plan.hpp"
 #include "log/segment.hpp"
 #include "log/state_file.hpp"
+#include "log/time_search.hpp"
 #include "wire/batch.hpp"
 
 namespace dohle::log {
@@ -91,8 +92,9 @@ struct FetchedBatches {
   Chain bytes;
   /// The offset after the last batch; the offset of the fetch if there are no batches.
   Offset next;
-  /// There are batches to read, but their segment has not been checked since the start. A check is
-  /// under way: fetch again after LogEvents::on_checked.
+  /// There are batches to read, but their segment has not been checked since the start, or has lost
+  /// its indexes. A disk thread checks it or rebuilds them: fetch again after
+  /// LogEvents::on_checked.
   bool is_being_checked = false;
 };
 
@@ -102,7 +104,8 @@ class PartitionLog;
 class LogEvents {
  public:
   virtual ~LogEvents() = default;
-  /// A segment that a fetch waited for has been checked, or the log went offline meanwhile.
+  /// A segment that a fetch waited for has been checked or has its indexes again, or the log went
+  /// offline meanwhile.
   virtual void on_checked(PartitionLog& log) = 0;
   /// The log is offline: every call fails with `why` until it is opened again.
   virtual void on_offline(PartitionLog& log, const Error& why) = 0;
@@ -185,24 +188,27 @@ class PartitionLog {
   [[nodiscard]] const Error* offline() const { return offline_ ? &*offline_ : nullptr; }
 
   /// All writes of the recovery are done. Until then the log may be read but not written to: every
-  /// call that writes calls `finish_recovery` first.
+  /// call that writes starts `finish_recovery` first.
   [[nodiscard]] bool is_recovered() const { return !unwritten_; }
-  /// Does the writes for which `open` had no space. Errors: disk_full (the next call tries again),
-  /// storage.
-  Result<void> finish_recovery();
+  /// Does the writes for which `open` had no space. Long ones and syncs run on disk threads. Calls
+  /// `done`, within the call or later, even if the log is destroyed by then. Errors: disk_full (the
+  /// next call tries again), storage.
+  void finish_recovery(Disk::Synced done = nullptr);
 
-  /// Producers, epochs and the end of the last segment's indexes are known, or `prepare` failed to
-  /// read them: an append walks no batches. True for a new log, and after a recovery.
+  /// Producers, epochs and the end of the last segment's indexes are known, and the writes of the
+  /// recovery are done; or `prepare` failed to do that. Then an append walks no batches. True for a
+  /// new log, and after a recovery.
   [[nodiscard]] bool is_prepared() const;
-  /// Reads them on a disk thread, then calls `done`, even if the log is destroyed by then. An
-  /// append does not wait for it; it reads them itself.
+  /// Does that on disk threads, then calls `done`, even if the log is destroyed by then. An append
+  /// does not wait for it: it reads producers and epochs itself, and fails if the last segment has
+  /// lost its indexes.
   void prepare(Task done);
 
   /// Appends one batch of a client that `wire::validate_produced_batch` has accepted. Checks its
   /// sequence, stamps offset, leader epoch and append time into a copy of its header (also the max
   /// timestamp of `header` if the bytes have another one), and writes it. Errors: broker errors for
-  /// the client (10, 18, 45, 47), storage errors (disk_full: no bytes were written, and the log can
-  /// still be read).
+  /// the client (10, 18, 45, 47), storage errors (disk_full: no bytes were written, the log can
+  /// still be read, and a recovery that is not finished continues).
   Result<Appended> append(const Slice& batch, const wire::BatchHeader& header,
                           LeaderEpoch leader_epoch, Now now);
 
@@ -217,12 +223,11 @@ class PartitionLog {
   [[nodiscard]] Result<Chain> read(Offset offset, Offset limit, std::size_t max_bytes,
                                    bool at_least_one) const;
 
-  struct OffsetAndTime {
-    Offset offset;
-    Timestamp timestamp;
-    LeaderEpoch leader_epoch = {};
-  };
-  /// The first record at or after `time`, from the log's start on; none if there is none.
+  /// A search by time, for a disk thread. Begin a new one if the log went offline meanwhile, or if
+  /// the search ended with not_found and the log's start has moved. Errors: why the log is offline.
+  [[nodiscard]] Result<std::unique_ptr<TimeSearch>> search(TimeSearch::Wanted wanted) const;
+  /// The first record at or after `time`, from the log's start on; none if there is none. Blocks,
+  /// as max_timestamp does.
   [[nodiscard]] Result<std::optional<OffsetAndTime>> offset_for(Timestamp time) const;
   /// The first record with the largest timestamp; none in an empty log.
   [[nodiscard]] Result<std::optional<OffsetAndTime>> max_timestamp() const;
@@ -231,6 +236,8 @@ class PartitionLog {
     LeaderEpoch epoch;
     Offset end;
   };
+  /// True: `epoch_end` walks no batches. Otherwise prepare the log first.
+  [[nodiscard]] bool knows_epochs() const { return epochs_.has_value(); }
   /// End of the largest epoch up to `wanted`, as OffsetForLeaderEpoch answers (KIP-101, 320). Both
   /// none if `wanted` is later than all epochs.
   [[nodiscard]] Result<EpochEnd> epoch_end(LeaderEpoch wanted) const;
@@ -304,9 +311,15 @@ class PartitionLog {
     std::string tail_path;
     /// Segments after a cut, to be renamed.
     std::vector<std::unique_ptr<Segment>> aside;
+    /// The error of the last attempt.
+    std::optional<Error> why;
+    /// `prepare` got that error, and no append has reported it yet.
+    bool is_news = false;
   };
   struct CheckPiece;
   struct Preparation;
+  struct Indexing;
+  struct KeptTail;
   struct Found;
   struct Walked;
   struct Stopped;
@@ -350,16 +363,24 @@ class PartitionLog {
 
   Result<void> take_up_recovered();
   Result<void> sync_segments();
+  Result<void> finish_recovery_now();
   Result<void> write_new();
   Result<void> write_recovered();
+  [[nodiscard]] Result<KeptTail> begin_tail();
   Result<void> keep_tail();
+  void keep_tail_beside();
+  void end_tail(const KeptTail& kept);
+  void write_recovered_beside();
+  void end_recovered();
+  void finished(Result<void> outcome);
   Result<void> set_aside();
   Result<void> forget_snapshots_behind_the_end();
-  Result<void> sync_now(File& file);
 
   // Producers and epochs (side_files.cpp).
   Result<void> know_producers();
   [[nodiscard]] LogFiles files() const;
+  [[nodiscard]] FilesBeside files_beside() const;
+  [[nodiscard]] Result<ProducerState> producers_at(Offset until) const;
   Result<void> write_snapshot();
   void forget_old_snapshots();
   [[nodiscard]] Result<void> know_epochs() const;
@@ -380,6 +401,7 @@ class PartitionLog {
   Result<void> roll(Timestamp now);
   Result<void> finish_active(Offset until);
   Result<void> write(const Slice& batch, wire::BatchHeader& header, Timestamp append_time);
+  Result<void> write_what_recovery_left();
   [[nodiscard]] Error refused(std::int16_t code, std::string_view why) const;
 
   struct Range;
@@ -387,14 +409,11 @@ class PartitionLog {
                                          bool at_least_one) const;
   [[nodiscard]] Result<std::uint64_t> position_of(std::size_t index, Offset offset) const;
   void remember(const Mark& mark) const;
-  [[nodiscard]] Result<std::optional<OffsetAndTime>> first_record(const Segment& segment,
-                                                                  const BatchAt& batch,
-                                                                  Timestamp at_least) const;
-
   void go_offline(Error why);
   [[nodiscard]] Result<void> check_end_of(std::size_t index, Offset reached) const;
   [[nodiscard]] Result<FetchedBatches> fetch_damaged(std::size_t index, Offset offset,
                                                      std::string_view why) const;
+  [[nodiscard]] Result<FetchedBatches> fetch_failed(Offset offset, const Error& why) const;
   [[nodiscard]] LogState state() const;
   [[nodiscard]] LogState state_before_recovery() const;
   void forget_names(const std::vector<std::shared_ptr<File>>& durable);
@@ -404,7 +423,15 @@ class PartitionLog {
   Result<void> begin_anew();
   void forget_to_sync(const Segment& segment);
   void remove_doomed(Offset log_start, std::size_t most);
+  [[nodiscard]] bool knows_all() const;
+  void finish_recovery_then(Task done);
   void prepared(Preparation& found);
+  [[nodiscard]] Segment* without_indexes(Offset offset) const;
+  [[nodiscard]] Result<void> make_indexes(Segment& segment) const;
+  void run_indexing(std::shared_ptr<Indexing> work) const;
+  void indexed(std::shared_ptr<Indexing> work);
+  Result<void> make_indexes_in_place(Segment& segment) const;
+  [[nodiscard]] std::unique_ptr<Segment> beside(const Segment& segment) const;
   void start_check(Segment& segment, std::size_t max_bytes, Task done) const;
   void checked(const CheckPiece& piece);
   Result<void> check_in_place(Segment& segment) const;
@@ -416,6 +443,8 @@ class PartitionLog {
   StateFile state_file_;
   std::optional<LogState> durable_state_;
   std::optional<Unwritten> unwritten_;
+  bool is_finishing_ = false;
+  std::vector<Disk::Synced> when_finished_;
   std::vector<std::unique_ptr<Segment>> segments_;  // by offset; the last is written to
   std::vector<std::unique_ptr<Segment>> doomed_;    // no longer part of the log; files remain
   std::vector<Offset> snapshots_;                   // existing files
@@ -441,6 +470,9 @@ class PartitionLog {
   std::uint64_t checkpoint_number_ = 0;
   mutable bool is_checking_ = false;
   mutable bool is_check_awaited_ = false;
+  mutable bool is_indexing_ = false;
+  /// Why the indexes of that segment could not be rebuilt. Reported once.
+  mutable std::optional<std::pair<Offset, Error>> indexing_fault_;
   std::optional<Error> offline_;
   /// Answers of the disk find the log through it, if the log still exists.
   std::shared_ptr<PartitionLog*> self_;

@@ -14,7 +14,20 @@ namespace {
 /// only one of them. More than a producer has in flight.
 constexpr std::uint64_t producer_tail_bytes = 8_MiB;
 
+/// Maximum number of files that one job keeps open.
+constexpr std::size_t files_of_job = 4;
+
 }  // namespace
+
+void FilesBeside::open() {
+  const auto cache = std::make_shared<FileCache>(files_of_job);
+  for (const auto& [base, size] : found_) {
+    segments_.push_back(
+        std::make_unique<Segment>(*disk_, cache, directory_, base, index_interval_bytes_));
+    segments_.back()->adopt(size);
+    segments_.back()->work_beside_owner();
+  }
+}
 
 std::size_t LogFiles::segment_of(Offset offset) const {
   DOHLE_ASSERT(!segments.empty(), "a log has no segment");

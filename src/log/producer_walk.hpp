@@ -3,9 +3,12 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "log/leader_epochs.hpp"
 #include "log/producer_state.hpp"
+#include "log/recovery_plan.hpp"
 #include "log/segment.hpp"
 
 namespace dohle::log {
@@ -34,6 +37,36 @@ struct LogFiles {
  private:
   [[nodiscard]] Result<std::pair<Offset, ProducerState>> best_snapshot(Offset until) const;
   [[nodiscard]] Result<Offset> tail_begin() const;
+};
+
+/// The files of a log for a job on a disk thread. The job has segments of its own, which rebuild
+/// lost indexes in memory and write no files. Created by the owner of the log; then used by one
+/// thread at a time.
+class FilesBeside {
+ public:
+  FilesBeside(Disk& disk, std::string directory, std::uint32_t index_interval_bytes,
+              std::vector<FoundSegment> found, std::vector<Offset> snapshots, Offset end)
+      : disk_(&disk),
+        directory_(std::move(directory)),
+        index_interval_bytes_(index_interval_bytes),
+        found_(std::move(found)),
+        snapshots_(std::move(snapshots)),
+        end_(end) {}
+
+  /// The job calls it first.
+  void open();
+  [[nodiscard]] std::span<const std::unique_ptr<Segment>> segments() const { return segments_; }
+  [[nodiscard]] LogFiles files() const { return {disk_, &directory_, segments_, snapshots_, end_}; }
+  [[nodiscard]] Offset end() const { return end_; }
+
+ private:
+  Disk* disk_;
+  std::string directory_;
+  std::uint32_t index_interval_bytes_;
+  std::vector<FoundSegment> found_;
+  std::vector<std::unique_ptr<Segment>> segments_;
+  std::vector<Offset> snapshots_;
+  Offset end_;
 };
 
 }  // namespace dohle::log

@@ -156,10 +156,7 @@ Result<FetchedBatches> PartitionLog::fetch(Offset offset, Offset limit, std::siz
   limit = std::min(limit, end_);
   if (offset >= limit) return fetched;
   auto range = range_from(offset, limit, max_bytes, at_least_one);
-  if (!range) {
-    if (!range.error().is(Errc::damaged)) return fail(range.error());
-    return fetch_damaged(segment_of(offset), offset, range.error().message());
-  }
+  if (!range) return fetch_failed(offset, range.error());
   Segment& segment = *segments_[range->index];
   const bool has_room = range->to > range->from || range->is_unchecked;
   if (!has_room && (at_least_one || range->from >= segment.size())) {
@@ -177,6 +174,20 @@ Result<FetchedBatches> PartitionLog::fetch(Offset offset, Offset limit, std::siz
   fetched.bytes.append(FileRange{*std::move(file), range->from, range->to - range->from});
   fetched.next = range->next;
   return fetched;
+}
+
+// A fetch whose segment has lost its indexes waits until a disk thread has rebuilt them.
+Result<FetchedBatches> PartitionLog::fetch_failed(Offset offset, const Error& why) const {
+  Error error = why;
+  if (Segment* const lost = without_indexes(offset)) {
+    const bool was_awaited = std::exchange(is_check_awaited_, true);
+    const auto begun = make_indexes(*lost);
+    if (begun) return FetchedBatches{{}, offset, true};
+    is_check_awaited_ = was_awaited;
+    error = begun.error();
+  }
+  if (!error.is(Errc::damaged)) return fail(error);
+  return fetch_damaged(segment_of(offset), offset, error.message());
 }
 
 // `offset` lies below the end of the log but is not found. If the segment is unchecked, its check
@@ -202,6 +213,10 @@ Result<Chain> PartitionLog::read(Offset offset, Offset limit, std::size_t max_by
     auto fetched = fetch(offset, limit, left, at_least_one && bytes.empty());
     if (!fetched) return fail(fetched.error());
     if (fetched->is_being_checked) {
+      if (Segment* const lost = without_indexes(offset)) {
+        if (auto made = make_indexes_in_place(*lost); !made) return fail(made.error());
+        continue;
+      }
       // For an offset in a gap it is a later segment.
       std::size_t index = segment_of(offset);
       while (segments_[index]->unchecked().bytes() == 0 && index + 1 < segments_.size()) ++index;
@@ -217,53 +232,23 @@ Result<Chain> PartitionLog::read(Offset offset, Offset limit, std::size_t max_by
 
 // Times and epochs.
 
-Result<std::optional<PartitionLog::OffsetAndTime>> PartitionLog::first_record(
-    const Segment& segment, const BatchAt& batch, Timestamp at_least) const {
-  auto bytes = segment.load(batch);
-  if (!bytes) return fail(bytes.error());
-  auto reader = wire::BatchReader::open(*bytes);
-  if (!reader) return fail(reader.error().within(segment.path()));
-  for (RecordView record; reader->next(record);) {
-    if (record.timestamp >= at_least && record.offset >= log_start_) {
-      return OffsetAndTime{record.offset, record.timestamp, batch.header.leader_epoch};
-    }
-  }
-  if (reader->fault() != nullptr) return fail(reader->fault()->within(segment.path()));
-  return std::nullopt;
+Result<std::unique_ptr<TimeSearch>> PartitionLog::search(TimeSearch::Wanted wanted) const {
+  if (offline_) return fail(*offline_);
+  return std::make_unique<TimeSearch>(files_beside(), log_start_, wanted);
 }
 
-Result<std::optional<PartitionLog::OffsetAndTime>> PartitionLog::offset_for(Timestamp time) const {
-  if (offline_) return fail(*offline_);
-  for (const auto& segment : segments_) {
-    auto batch = segment->find(time);
-    if (!batch) return fail(batch.error());
-    while (*batch) {
-      auto record = first_record(*segment, **batch, time);
-      if (!record || *record) return record;
-      // Its own records are older than its header says, or lie below the log's start.
-      batch = segment->at((*batch)->position + (*batch)->header.size());
-      if (!batch) return fail(batch.error());
-    }
-  }
-  return std::nullopt;
+Result<std::optional<OffsetAndTime>> PartitionLog::offset_for(Timestamp time) const {
+  auto begun = search(time);
+  if (!begun) return fail(begun.error());
+  (*begun)->run();
+  return (*begun)->found();
 }
 
-Result<std::optional<PartitionLog::OffsetAndTime>> PartitionLog::max_timestamp() const {
-  if (offline_) return fail(*offline_);
-  Segment* newest = nullptr;
-  Timestamp latest;
-  for (const auto& segment : segments_) {
-    auto largest = segment->max_timestamp();
-    if (!largest) return fail(largest.error());
-    if (*largest <= latest) continue;
-    latest = *largest;
-    newest = segment.get();
-  }
-  if (newest == nullptr) return std::nullopt;
-  auto batch = newest->find(latest);
-  if (!batch) return fail(batch.error());
-  if (!*batch) return std::nullopt;
-  return first_record(*newest, **batch, latest);
+Result<std::optional<OffsetAndTime>> PartitionLog::max_timestamp() const {
+  auto begun = search(std::nullopt);
+  if (!begun) return fail(begun.error());
+  (*begun)->run();
+  return (*begun)->found();
 }
 
 Result<PartitionLog::EpochEnd> PartitionLog::epoch_end(LeaderEpoch wanted) const {

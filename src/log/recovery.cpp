@@ -223,9 +223,9 @@ Result<RecoveryReport> PartitionLog::recover() {
     active_since_ =
         is_as_left && options_.last.marked ? options_.last.marked->active_since : Timestamp{};
   }
-  if (auto finished = finish_recovery(); !finished) {
+  if (auto finished = finish_recovery_now(); !finished) {
     if (offline_ || !finished.error().is(Errc::disk_full)) return fail(finished.error());
-    report.unwritten = finished.error();
+    report.unwritten = unwritten_->why = finished.error();
   }
   return report;
 }
@@ -440,7 +440,7 @@ Result<PartitionLog::Stopped> PartitionLog::walk_to_fault(RecoveryReport& report
 Result<void> PartitionLog::begin_walk(Offset from) {
   if (auto epochs = know_epochs(); !epochs) return epochs;
   epochs_->cut(from);
-  auto producers = files().producers_at(from);
+  auto producers = producers_at(from);
   if (!producers) return fail(producers.error());
   producers_ = *std::move(producers);
   are_producers_known_ = true;
@@ -620,113 +620,6 @@ Result<void> PartitionLog::sync_segments() {
     }
   }
   return {};
-}
-
-// Writing. On a retry the steps before the one that found no space are done again or skipped.
-
-Result<void> PartitionLog::finish_recovery() {
-  if (offline_) return fail(*offline_);
-  if (!unwritten_) return {};
-  const bool is_new = unwritten_->is_new;
-  if (auto written = is_new ? write_new() : write_recovered(); !written) return written;
-  unwritten_.reset();
-  if (is_new) return {};
-  auto pointed = write_recovery_point();
-  // The old point is still valid, and the next checkpoint tries again.
-  if (!pointed && !offline_ && pointed.error().is(Errc::disk_full)) return {};
-  return pointed;
-}
-
-Result<void> PartitionLog::write_new() {
-  if (auto created = active().create(); !created) return created;
-  if (auto made = state_file_.make(); !made) return made;
-  // Names the log from the start, although no sync covers it yet.
-  if (auto file =
-          state_file_.write(LogState{log_start_, log_start_, log_start_, 0, log_start_, {}});
-      !file)
-    return fail(file.error());
-  return write_metadata();
-}
-
-Result<void> PartitionLog::write_recovered() {
-  if (auto kept = keep_tail(); !kept) return kept;
-  if (auto aside = set_aside(); !aside) return aside;
-  if (auto forgotten = forget_snapshots_behind_the_end(); !forgotten) return forgotten;
-  if (auto restored = restore_metadata(); !restored) return restored;
-  if (auto noted = note_metadata(); !noted) return noted;
-  if (auto written = write_epochs(); !written) return written;
-  for (const ToSync& extra : std::exchange(to_sync_, {})) {
-    if (auto synced = sync_now(*extra.file); !synced) return synced;
-  }
-  if (auto made = state_file_.make(); !made) return made;
-  if (auto synced = disk_->sync_directory(directory_); !synced) {
-    go_offline(synced.error());
-    return synced;
-  }
-  durable_state_.reset();  // the state that was read may never have been synced
-  return {};
-}
-
-// Copies the bytes after the end into a file beside the log, then cuts them.
-Result<void> PartitionLog::keep_tail() {
-  if (unwritten_->tail_end == 0) return {};
-  auto file = active().file();
-  if (!file) return fail(file.error());
-  auto kept = disk_->open(unwritten_->tail_path, OpenMode::truncate);
-  if (!kept) return fail(kept.error());
-  const std::uint64_t begin = active().size();
-  std::vector<std::byte> bytes(std::min<std::uint64_t>(copy_bytes, unwritten_->tail_end - begin));
-  for (std::uint64_t at = begin; at < unwritten_->tail_end;) {
-    const std::uint64_t most = std::min<std::uint64_t>(bytes.size(), unwritten_->tail_end - at);
-    auto got = (*file)->read(at, std::span(bytes).first(most));
-    if (!got) return fail(got.error());
-    if (*got == 0) break;
-    const Bytes piece(bytes.data(), *got);
-    if (auto written = (*kept)->write(at - begin, {&piece, 1}); !written) {
-      // A partial copy would only take up space.
-      (void)disk_->remove(unwritten_->tail_path);
-      return written;
-    }
-    at += *got;
-  }
-  if (auto synced = sync_now(**kept); !synced) return synced;
-  if (auto synced = disk_->sync_directory(directory_); !synced) {
-    go_offline(synced.error());
-    return synced;
-  }
-  if (auto shorter = (*file)->truncate(begin); !shorter) return shorter;
-  unwritten_->tail_end = 0;
-  return sync_now(**file);
-}
-
-Result<void> PartitionLog::set_aside() {
-  for (auto& aside = unwritten_->aside; !aside.empty(); aside.pop_back()) {
-    const std::string path = aside.back()->path();
-    if (auto renamed = disk_->rename(path, path + ".cut"); !renamed) return renamed;
-    for (const std::string_view suffix : {".index", ".timeindex"}) {
-      const auto removed =
-          disk_->remove(directory_ + "/" + Segment::file_name(aside.back()->base_offset(), suffix));
-      if (!removed && !removed.error().is(Errc::not_found)) return removed;
-    }
-  }
-  return {};
-}
-
-Result<void> PartitionLog::forget_snapshots_behind_the_end() {
-  while (!snapshots_.empty() && snapshots_.back() > end_) {
-    const auto removed =
-        disk_->remove(directory_ + "/" + Segment::file_name(snapshots_.back(), ".snapshot"));
-    if (!removed && !removed.error().is(Errc::not_found)) return removed;
-    snapshots_.pop_back();
-  }
-  return {};
-}
-
-// A failed sync is never repeated: it leaves an unknown state.
-Result<void> PartitionLog::sync_now(File& file) {
-  auto synced = disk_->sync_now(file);
-  if (!synced) go_offline(synced.error());
-  return synced;
 }
 
 }  // namespace dohle::log

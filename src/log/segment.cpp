@@ -22,6 +22,35 @@ Error index_is_wrong(const std::string& path) {
   return Error::storage(Errc::damaged, path + " does not fit its log");
 }
 
+/// Walks the batches from the place of an index entry, at most to the place of the next entry.
+/// Entries that were only in memory when a process was killed cover 512 KiB.
+class IndexedWalk {
+ public:
+  IndexedWalk(const File& file, std::uint64_t position, std::uint64_t end, std::uint32_t interval)
+      : walk_(file, position, end),
+        begin_(position),
+        max_bytes_(std::max<std::uint64_t>(1_MiB, 2 * std::uint64_t{interval})),
+        max_batches_(std::max<std::size_t>(200, interval / wire::batch_header_bytes + 2)) {}
+
+  Result<std::optional<BatchAt>> next() {
+    is_over_ = batches_ >= max_batches_ && walk_.position() - begin_ > max_bytes_;
+    if (is_over_) return std::nullopt;
+    ++batches_;
+    return walk_.next();
+  }
+  /// The last call found no batch because an index entry is missing.
+  [[nodiscard]] bool is_over() const { return is_over_; }
+  [[nodiscard]] std::uint64_t position() const { return walk_.position(); }
+
+ private:
+  BatchWalk walk_;
+  const std::uint64_t begin_;
+  const std::uint64_t max_bytes_;
+  const std::size_t max_batches_;
+  std::size_t batches_ = 0;
+  bool is_over_ = false;
+};
+
 }  // namespace
 
 Segment::Segment(Disk& disk, const std::shared_ptr<FileCache>& cache, const std::string& directory,
@@ -78,17 +107,20 @@ Result<void> Segment::know_tail() {
   auto time = times_.last();
   const bool is_index_bad =
       (!offset && offset.error().is(Errc::damaged)) || (!time && time.error().is(Errc::damaged));
-  if (is_index_bad) return rebuild_indexes();
+  if (is_index_bad) return lose_indexes();
   if (!offset) return fail(offset.error());
   if (!time) return fail(time.error());
-  if (!*time && size_ > 0) return rebuild_indexes();
+  if (!*time && size_ > 0) return lose_indexes();
   auto position = verified(*offset);
   if (!position) {
-    return position.error().is(Errc::damaged) ? rebuild_indexes() : fail(position.error());
+    return position.error().is(Errc::damaged) ? lose_indexes() : fail(position.error());
   }
   auto is_true = is_borne_out(*time);
   if (!is_true) return fail(is_true.error());
-  if (!*is_true) return rebuild_indexes();
+  if (is_tail_known_) return {};  // rebuilt meanwhile
+  auto is_far = is_far_from_end(*position);
+  if (!is_far) return fail(is_far.error());
+  if (!*is_true || *is_far) return lose_indexes();
   if (*time) {
     max_timestamp_ = last_time_entry_ = Timestamp{(*time)->timestamp};
     max_timestamp_offset_ = base_offset_ + (*time)->relative_offset;
@@ -113,6 +145,18 @@ Result<void> Segment::know_tail() {
     }
     if (!*batch) return {};
     index(**batch);
+  }
+}
+
+// Whether index entries are missing between `position` and the end.
+Result<bool> Segment::is_far_from_end(std::uint64_t position) const {
+  auto file = log_.get();
+  if (!file) return fail(file.error());
+  IndexedWalk walk(**file, position, size_, index_interval_bytes_);
+  for (;;) {
+    auto batch = walk.next();
+    if (!batch) return fail(batch.error());
+    if (!*batch) return walk.is_over();
   }
 }
 
@@ -142,12 +186,7 @@ void Segment::know_no_entries() {
   bytes_since_entry_ = 0;
   max_timestamp_ = last_time_entry_ = Timestamp{};
   is_tail_known_ = true;
-}
-
-void Segment::look_at_indexes_again() {
-  if (is_tail_known_) return;
-  offsets_.look_again();
-  times_.look_again();
+  needs_indexes_ = false;
 }
 
 void Segment::note_time(const wire::BatchHeader& header) {
@@ -189,20 +228,48 @@ Result<void> Segment::write_indexes() {
   return times_.write_pending();
 }
 
-Result<void> Segment::rebuild_indexes() {
+// The indexes do not match the log, or lack entries.
+Result<void> Segment::lose_indexes() {
+  if (is_beside_owner_) return make_indexes();
+  needs_indexes_ = true;
+  return fail(index_is_wrong(offsets_.path()));
+}
+
+Result<void> Segment::make_indexes() {
+  if (!has_made_indexes_) {
+    offsets_.begin();
+    times_.begin();
+    bytes_since_entry_ = indexed_ = 0;
+    max_timestamp_ = last_time_entry_ = Timestamp{};
+    has_made_indexes_ = true;
+  }
+  is_tail_known_ = false;
   auto file = log_.get();
   if (!file) return fail(file.error());
-  if (auto begun = begin_indexes(); !begun) return begun;
-  BatchWalk walk(**file, 0, size_);
+  BatchWalk walk(**file, indexed_, size_);
   for (;;) {
     auto batch = walk.next();
-    if (!batch) {
-      is_tail_known_ = false;
-      return fail(batch.error());
-    }
+    if (!batch) return fail(batch.error());
     if (!*batch) break;
     index(**batch);
+    indexed_ = walk.position();
   }
+  is_tail_known_ = true;
+  return {};
+}
+
+Result<void> Segment::take_indexes(Segment& made) {
+  made.grow(size_);
+  if (auto all = made.make_indexes(); !all) return all;
+  offsets_.replace_by(made.offsets_);
+  times_.replace_by(made.times_);
+  bytes_since_entry_ = made.bytes_since_entry_;
+  max_timestamp_ = made.max_timestamp_;
+  max_timestamp_offset_ = made.max_timestamp_offset_;
+  last_time_entry_ = made.last_time_entry_;
+  last_crc_ = made.last_crc_;
+  is_tail_known_ = true;
+  needs_indexes_ = false;
   return end_indexes();
 }
 
@@ -241,7 +308,7 @@ Result<std::uint64_t> Segment::position_before(Offset offset) {
         [&](const OffsetEntry& e) { return base_offset_ + e.relative_offset <= offset; });
     auto position = entry ? verified(*entry) : Result<std::uint64_t>(fail(entry.error()));
     if (position || !position.error().is(Errc::damaged) || round > 0) return position;
-    if (auto rebuilt = rebuild_indexes(); !rebuilt) return fail(rebuilt.error());
+    if (auto made = lose_indexes(); !made) return fail(made.error());
   }
 }
 
@@ -252,7 +319,7 @@ Result<std::uint64_t> Segment::batch_before(std::uint64_t position) {
     });
     auto found = entry ? verified(*entry) : Result<std::uint64_t>(fail(entry.error()));
     if (found || !found.error().is(Errc::damaged) || round > 0) return found;
-    if (auto rebuilt = rebuild_indexes(); !rebuilt) return fail(rebuilt.error());
+    if (auto made = lose_indexes(); !made) return fail(made.error());
   }
 }
 
@@ -350,15 +417,20 @@ Result<std::optional<BatchAt>> Segment::at(std::uint64_t position) const {
 }
 
 Result<std::optional<BatchAt>> Segment::find(Offset offset) {
-  if (offset < base_offset_) offset = base_offset_;
-  auto position = offset == base_offset_ ? Result<std::uint64_t>(0) : position_before(offset);
-  if (!position) return fail(position.error());
+  if (offset <= base_offset_) return at(0);
   auto file = log_.get();
   if (!file) return fail(file.error());
-  BatchWalk walk(**file, *position, size_);
   for (;;) {
-    auto batch = walk.next();
-    if (!batch || !*batch || (*batch)->header.last_offset() >= offset) return batch;
+    auto position = position_before(offset);
+    if (!position) return fail(position.error());
+    IndexedWalk walk(**file, *position, size_, index_interval_bytes_);
+    for (;;) {
+      auto batch = walk.next();
+      if (walk.is_over()) break;
+      if (!batch || !*batch || (*batch)->header.last_offset() >= offset) return batch;
+    }
+    if (has_made_indexes_) return fail(index_is_wrong(offsets_.path()));
+    if (auto made = lose_indexes(); !made) return fail(made.error());
   }
 }
 
@@ -371,7 +443,7 @@ Result<std::optional<BatchAt>> Segment::find(Timestamp time) {
   auto is_true = is_borne_out(*earlier);
   if (!is_true) return fail(is_true.error());
   if (!*is_true) {
-    if (auto rebuilt = rebuild_indexes(); !rebuilt) return fail(rebuilt.error());
+    if (auto made = lose_indexes(); !made) return fail(made.error());
     earlier = times_.last_where(is_earlier);
     if (!earlier) return fail(earlier.error());
   }
@@ -408,13 +480,16 @@ Result<std::uint64_t> Segment::boundary(std::uint64_t from, std::uint64_t most) 
   std::uint64_t end = std::max(from, *known);
   auto file = log_.get();
   if (!file) return fail(file.error());
-  BatchWalk walk(**file, end, size_);
+  IndexedWalk walk(**file, end, size_, index_interval_bytes_);
   for (;;) {
     auto batch = walk.next();
     if (!batch) return fail(batch.error());
+    if (walk.is_over()) break;
     if (!*batch || walk.position() > most) return end;
     end = walk.position();
   }
+  if (auto lost = lose_indexes(); !lost) return fail(lost.error());
+  return end;
 }
 
 std::uint64_t Segment::checked_until(std::uint64_t position) const {

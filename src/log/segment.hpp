@@ -18,8 +18,13 @@ namespace dohle::log {
 
 /// One file of a partition with its two indexes, in Apache Kafka's format: NNN.log, NNN.index
 /// (offset to position) and NNN.timeindex (time to offset), NNN being the first offset in twenty
-/// digits. Files are opened on demand. An index entry is a hint: it is compared with its batch, and
-/// the indexes are rebuilt if the two differ. Owner's thread only.
+/// digits. Files are opened on demand. Owner's thread only.
+///
+/// An index entry is a hint: it is compared with its batch, and a call walks from there at most to
+/// the place of the next entry. Indexes that do not match the log, or lack entries, are lost: the
+/// call fails as damaged, and `needs_indexes` is true from then on. To rebuild them the whole file
+/// is walked. A second Segment of the same file does that on a disk thread, and `take_indexes`
+/// takes over its result.
 class Segment {
  public:
   Segment(Disk& disk, const std::shared_ptr<FileCache>& cache, const std::string& directory,
@@ -37,6 +42,9 @@ class Segment {
   Result<void> create();
   /// Takes over an existing file of this size. Reads no bytes.
   void adopt(std::uint64_t size);
+  /// From now on each call rebuilds lost indexes in memory if it needs them. Writes no files:
+  /// another Segment owns them.
+  void work_beside_owner() { is_beside_owner_ = true; }
 
   [[nodiscard]] Offset base_offset() const { return base_offset_; }
   [[nodiscard]] std::uint64_t size() const { return size_; }
@@ -73,10 +81,21 @@ class Segment {
   /// name.
   [[nodiscard]] bool take_made_indexes();
 
-  /// The end of the indexes is known: an append and a search by time rebuild no indexes.
+  /// The end of the indexes is known: an append reads no files.
   [[nodiscard]] bool is_tail_known() const { return is_tail_known_; }
-  /// Another Segment of the same files may have rebuilt the indexes.
-  void look_at_indexes_again();
+  /// A call failed because the indexes are lost.
+  [[nodiscard]] bool needs_indexes() const { return needs_indexes_; }
+  /// After `work_beside_owner`: rebuilds the indexes of all batches below size() in memory.
+  /// Continues where the last call ended. Blocks. Errors: damaged, storage.
+  Result<void> make_indexes();
+  /// The indexes were rebuilt in memory, not read from files.
+  [[nodiscard]] bool has_made_indexes() const { return has_made_indexes_; }
+  /// After `work_beside_owner`: the file has grown since `adopt`.
+  void grow(std::uint64_t size) { size_ = size; }
+  /// Takes over the indexes that `made` has rebuilt for the same file, adds the batches that were
+  /// appended since, and writes the index files. Entries that do not fit on the disk are used from
+  /// memory. Errors: damaged, storage.
+  Result<void> take_indexes(Segment& made);
 
   // Recovery: the indexes are rebuilt from a walk.
   Result<void> begin_indexes();
@@ -118,7 +137,8 @@ class Segment {
 
  private:
   Result<void> know_tail();
-  Result<void> rebuild_indexes();
+  Result<void> lose_indexes();
+  [[nodiscard]] Result<bool> is_far_from_end(std::uint64_t position) const;
   Result<void> write_indexes();
   Result<std::uint64_t> position_before(Offset offset);
   Result<std::uint64_t> verified(const std::optional<OffsetEntry>& entry);
@@ -139,6 +159,11 @@ class Segment {
   /// The file was cut; no sync is known to cover that.
   bool is_cut_ = false;
   bool is_tail_known_ = false;
+  bool needs_indexes_ = false;
+  bool is_beside_owner_ = false;
+  bool has_made_indexes_ = false;
+  /// The rebuilt indexes cover the batches below this position.
+  std::uint64_t indexed_ = 0;
   bool is_broken_ = false;
   std::uint64_t bytes_since_entry_ = 0;
   Timestamp max_timestamp_;

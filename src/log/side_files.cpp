@@ -18,15 +18,30 @@ std::string snapshot_name(Offset offset) {
 
 Result<void> PartitionLog::know_producers() {
   if (are_producers_known_) return {};
-  auto producers = files().producers_at(end_);
+  auto producers = producers_at(end_);
   if (!producers) return fail(producers.error());
   producers_ = *std::move(producers);
   are_producers_known_ = true;
   return {};
 }
 
+Result<ProducerState> PartitionLog::producers_at(Offset until) const {
+  FilesBeside beside = files_beside();
+  beside.open();
+  return beside.files().producers_at(until);
+}
+
 LogFiles PartitionLog::files() const {
   return {disk_, &directory_, segments_, snapshots_, end_};
+}
+
+FilesBeside PartitionLog::files_beside() const {
+  std::vector<FoundSegment> found;
+  found.reserve(segments_.size());
+  for (const auto& segment : segments_) {
+    found.emplace_back(segment->base_offset(), segment->size());
+  }
+  return {*disk_, directory_, config_.index_interval_bytes, std::move(found), snapshots_, end_};
 }
 
 Result<ProducerId> PartitionLog::highest_producer_id() {

@@ -41,6 +41,7 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
       storage_(*this, environment.loop, environment.disk, environment.random, lines_,
                storage_options(settings_)),
       batch_checks_(environment.disk),
+      time_searches_(environment.disk),
       fetch_waits_(environment.loop, {limits::max_waiting_fetches, settings_.max_fetch_wait_pairs}),
       fetch_sessions_(fetch_session_options(), environment.random),
       groups_(storage_, lines_, environment.loop, environment.disk, environment.random,
@@ -54,6 +55,7 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
              storage_,
              groups_,
              batch_checks_,
+             time_searches_,
              fetch_waits_,
              fetch_sessions_},
       dispatcher_(parts_, settings_.max_unread_answer_bytes) {}
@@ -108,6 +110,7 @@ void NodeEngine::finish_stop() {
   doorway_.close_all();
   dispatcher_.drop_all();
   batch_checks_.drop_all();
+  time_searches_.drop_all();
   storage_.close([this](Result<void> outcome) {
     auto done = std::move(stopping_->done);
     stopping_.reset();

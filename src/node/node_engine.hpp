@@ -23,6 +23,7 @@
 #include "node/serve/batch_checks.hpp"
 #include "node/serve/dispatcher.hpp"
 #include "node/serve/node_parts.hpp"
+#include "node/serve/time_searches.hpp"
 #include "node/storage/storage.hpp"
 
 namespace dohle::node {
@@ -90,6 +91,7 @@ class NodeEngine final : private DoorwayEvents, private StorageEvents {
   Doorway doorway_;
   Storage storage_;
   BatchChecks batch_checks_;
+  TimeSearches time_searches_;
   FetchWaits fetch_waits_;
   FetchSessions fetch_sessions_;
   GroupService groups_;

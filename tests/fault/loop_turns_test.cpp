@@ -1,14 +1,29 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
 
+#include "base/units.hpp"
+#include "fault/measured.hpp"
 #include "fault/measured_node.hpp"
 #include "fault/node_process.hpp"
+#include "fault/small_disk.hpp"
 #include "fault/wire_connection.hpp"
+#include "wire/batch.hpp"
+#include "wire/messages/create_topics.hpp"
 #include "wire/messages/delete_topics.hpp"
+#include "wire/messages/list_offsets.hpp"
 #include "wire/messages/metadata.hpp"
 
 // No turn of the node's loop uses more than 20 ms of its thread's CPU, for any requests.
@@ -16,17 +31,8 @@
 namespace dohle::fault {
 namespace {
 
+namespace fs = std::filesystem;
 using std::chrono::microseconds;
-
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool is_measured = false;
-#else
-constexpr bool is_measured = true;
-#endif
 
 constexpr microseconds turn_most{20'000};
 
@@ -52,12 +58,62 @@ class CountedSyncs final : public disk::SystemCalls {
   std::atomic<std::size_t> count_ = 0;
 };
 
+/// What became of a segment's index between two lives of the node.
+enum class Lost : std::uint8_t { nothing, file, second_half, bytes };
+
+void spoil(const fs::path& index, Lost what) {
+  const auto size = fs::file_size(index);
+  switch (what) {
+    case Lost::nothing:
+      return;
+    case Lost::file:
+      fs::remove(index);
+      return;
+    case Lost::second_half:
+      return fs::resize_file(index, size / 24 * 12);  // whole entries of either index
+    case Lost::bytes:
+      fs::resize_file(index, 0);
+      return fs::resize_file(index, size);  // zeros
+  }
+}
+
+std::vector<fs::path> files_of(const fs::path& directory, const std::string& extension) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.path().extension() == extension) found.push_back(entry.path());
+  }
+  return found;
+}
+
+/// The size of the first batch of partition 0 of topic t.
+std::int64_t end_of_first_batch(const fs::path& data) {
+  std::ifstream log(data / "t-0/00000000000000000000.log", std::ios::binary);
+  std::array<char, wire::batch_header_bytes> head{};
+  log.read(head.data(), head.size());
+  const auto header = wire::read_batch_header(std::as_bytes(std::span(head)));
+  return header ? static_cast<std::int64_t>(header->size()) : -1;
+}
+
+/// The offset of the first record at or after that time. Errors: what the node answered.
+Result<Offset> offset_at(WireConnection& at, const std::string& topic, std::int64_t time) {
+  wire::ListOffsetsRequest request;
+  auto& wanted = request.topics.emplace_back();
+  wanted.name = topic;
+  wanted.partitions.push_back({PartitionId{0}, {}, Timestamp{time}});
+  const auto answer = at.ask(request, 7);
+  if (!answer) return fail(answer.error());
+  const auto& found = answer->topics.at(0).partitions.at(0);
+  if (found.error_code != 0) return fail(Error::broker(found.error_code));
+  return found.offset;
+}
+
 class LoopTurns : public testing::Test {
  protected:
-  void start(Durability durability) {
+  void start(Durability durability) { start(durability, scratch_ / "data"); }
+  void start(Durability durability, const fs::path& data) {
     node_.reset();
     node::NodeSettings settings;
-    settings.data_directory = scratch_ / "data";
+    settings.data_directory = data;
     settings.durability = durability;
     disk::FileDiskOptions disk;
     disk.calls = &syncs_;
@@ -167,6 +223,243 @@ TEST_F(LoopTurns, are_short_when_the_producers_of_a_long_tail_go_on) {
   ASSERT_TRUE(twice) << twice.error().to_string();
   EXPECT_EQ(*twice, Offset{static_cast<std::int64_t>(batches) - producers + 7});
   expect_short_turns("the first produce after a start");
+}
+
+TEST_F(LoopTurns, are_short_when_the_indexes_of_a_large_log_were_lost) {
+  start(Durability::os);
+  constexpr std::size_t batches = is_measured ? 120'000 : 3'000;
+  const std::string value(900, 'x');
+  WireConnection client(port());
+  ASSERT_TRUE(create_topic(client, "t", 1));
+  produce_many("t", batches, value, 0);
+  const auto last = offset_at(client, "t", -3);
+  ASSERT_TRUE(last) << last.error().to_string();
+  Offset end{batches};
+  const auto check = [&](const std::string& what) {
+    WireConnection consumer(port());
+    for (const std::int64_t from : {end.value / 2, end.value - 10}) {
+      Offset next{from};
+      const auto answer = consumer.ask(fetch_request("t", 0, next), fetch_version);
+      ASSERT_TRUE(answer) << answer.error().to_string();
+      const auto found = values_in(*answer, next);
+      ASSERT_TRUE(found && !found->empty()) << what;
+    }
+    expect_short_turns((what + ": first fetches").c_str());
+    const auto first = offset_at(consumer, "t", 0);
+    ASSERT_TRUE(first) << first.error().to_string();
+    EXPECT_EQ(*first, Offset{0});
+    const auto newest = offset_at(consumer, "t", -3);
+    ASSERT_TRUE(newest) << newest.error().to_string();
+    EXPECT_GE(*newest, *last);
+    expect_short_turns((what + ": offsets by time").c_str());
+    const auto appended = produce(consumer, "t", 0, value);
+    ASSERT_TRUE(appended) << appended.error().to_string();
+    EXPECT_EQ(*appended, end);
+    end = *appended + 1;
+    expect_short_turns((what + ": the first produce").c_str());
+  };
+  for (const auto& [lost, what] : {std::pair{Lost::nothing, "whole indexes"},
+                                   {Lost::file, "no indexes"},
+                                   {Lost::second_half, "half of the indexes"},
+                                   {Lost::bytes, "zeros for indexes"}}) {
+    ASSERT_TRUE(node_->stop());
+    node_.reset();
+    const fs::path directory = scratch_ / "data/t-0";
+    for (const fs::path& index : files_of(directory, ".index")) spoil(index, lost);
+    for (const fs::path& index : files_of(directory, ".timeindex")) spoil(index, lost);
+    start(Durability::os);
+    check(what);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_F(LoopTurns, are_short_while_retention_meets_segments_without_indexes) {
+  start(Durability::os);
+  WireConnection client(port());
+  ASSERT_TRUE(create_topic(client, "t", 1, {{"segment.bytes", "16777216"}}));
+  produce_many("t", is_measured ? 80'000 : 2'000, std::string(900, 'x'), 0);
+  ASSERT_TRUE(node_->stop());
+  node_.reset();
+  for (const fs::path& index : files_of(scratch_ / "data/t-0", ".timeindex")) fs::remove(index);
+  start(Durability::os);
+  // It comes by every 10 s, and has the indexes made.
+  WireConnection again(port());
+  const auto index = scratch_ / "data/t-0/00000000000000000000.timeindex";
+  for (int i = 0; i < 2'000'000 && !(fs::exists(index) && fs::file_size(index) > 0); ++i) {
+    ASSERT_TRUE(offset_at(again, "t", -1));
+  }
+  EXPECT_TRUE(fs::exists(index));
+  expect_short_turns("retention without indexes");
+}
+
+TEST_F(LoopTurns, are_short_when_many_partitions_are_fetched_for_the_first_time) {
+  start(Durability::os);
+  constexpr std::int32_t partitions = is_measured ? 1'000 : 200;
+  WireConnection client(port());
+  ASSERT_TRUE(create_topic(client, "t", partitions));
+  expect_short_turns("creating a topic of many partitions");
+  wire::ProduceRequest request;
+  for (std::int32_t i = 0; i < partitions; ++i) {
+    auto one = produce_request("t", i, "some value");
+    if (i == 0) {
+      request = std::move(one);
+    } else {
+      request.topic_data[0].partition_data.push_back(
+          std::move(one.topic_data[0].partition_data[0]));
+    }
+  }
+  ASSERT_TRUE(client.ask(request, 9));
+  expect_short_turns("the first produce to many partitions");
+  ASSERT_TRUE(node_->stop());
+  start(Durability::os);
+  WireConnection consumer(port());
+  std::set<std::int32_t> read;
+  for (int round = 0; round < 10'000 && read.size() < partitions; ++round) {
+    auto wanted = fetch_request("t", 0, Offset{0}, 1'000);
+    wanted.topics[0].partitions.clear();
+    for (std::int32_t i = 0; i < partitions; ++i) {
+      if (read.contains(i)) continue;
+      auto& partition = wanted.topics[0].partitions.emplace_back();
+      partition.partition = PartitionId{i};
+      partition.fetch_offset = Offset{0};
+      partition.partition_max_bytes = 1'000;
+    }
+    const auto answer = consumer.ask(wanted, fetch_version);
+    ASSERT_TRUE(answer) << answer.error().to_string();
+    for (const auto& data : answer->responses.at(0).partitions) {
+      ASSERT_EQ(data.error_code, 0);
+      if (!data.records->empty()) read.insert(data.partition_index.value);
+    }
+  }
+  EXPECT_EQ(read.size(), static_cast<std::size_t>(partitions));
+  expect_short_turns("first fetches of many partitions");
+  const auto all = [&](std::int64_t time) {
+    wire::ListOffsetsRequest list;
+    auto& topic = list.topics.emplace_back();
+    topic.name = "t";
+    for (std::int32_t i = 0; i < partitions; ++i) {
+      topic.partitions.push_back({PartitionId{i}, {}, Timestamp{time}});
+    }
+    const auto answer = consumer.ask(list, 7);
+    ASSERT_TRUE(answer) << answer.error().to_string();
+    for (const auto& found : answer->topics.at(0).partitions) ASSERT_EQ(found.error_code, 0);
+  };
+  all(-1);
+  all(0);
+  expect_short_turns("offsets of many partitions by time");
+}
+
+TEST_F(LoopTurns, are_short_when_a_full_disk_has_space_again) {
+  constexpr std::size_t tail = is_measured ? 48_MiB : 4_MiB;
+  SmallDisk disk{scratch_ / "disk", 2 * tail + 32_MiB};
+  ASSERT_EQ(disk.fault(), "");
+  const fs::path data = disk.path() / "data";
+  start(Durability::os, data);
+  {
+    WireConnection client(port());
+    ASSERT_TRUE(create_topic(client, "t", 1));
+    ASSERT_TRUE(produce(client, "t", 0, "first"));
+  }
+  node_.reset();
+  {
+    std::fstream log(data / "t-0/00000000000000000000.log",
+                     std::ios::binary | std::ios::in | std::ios::out);
+    log.seekp(200);
+    const std::string torn(1_MiB, '\x55');
+    for (std::size_t i = 0; i < tail / torn.size(); ++i) log << torn;
+  }
+  disk.take();
+  start(Durability::os, data);
+  WireConnection client(port());
+  const auto kept = values(client, "t", 0);
+  ASSERT_TRUE(kept) << kept.error().to_string();
+  EXPECT_EQ(kept->size(), 1u);
+  EXPECT_FALSE(produce(client, "t", 0, "refused"));
+  disk.give_back();
+  bool is_taken = false;
+  for (int i = 0; i < 100'000 && !is_taken; ++i) {
+    is_taken = produce(client, "t", 0, "second").has_value();
+  }
+  EXPECT_TRUE(is_taken);
+  EXPECT_EQ(values(client, "t", 0)->size(), 2u);
+  EXPECT_EQ(fs::file_size(data / "t-0/00000000000000000000.cut-1"),
+            tail + 200 - static_cast<std::size_t>(end_of_first_batch(data)));
+  expect_short_turns("the end of a full disk");
+}
+
+TEST_F(LoopTurns, are_short_when_a_segment_of_many_producers_is_rolled) {
+  start(Durability::os);
+  WireConnection client(port());
+  constexpr std::int64_t producers = is_measured ? 20'000 : 2'000;
+  ASSERT_TRUE(create_topic(client, "t", 1, {{"segment.bytes", "1048576"}}));
+  produce_many("t", 3 * producers, "some value", producers);
+  EXPECT_GT(files_of(scratch_ / "data/t-0", ".snapshot").size(), 1u);
+  expect_short_turns("rolls with many producers");
+  ASSERT_TRUE(node_->stop());
+  start(Durability::os);
+  WireConnection again(port());
+  const auto twice = produce(again, "t", 0, "x", {7, 0, 2});
+  ASSERT_TRUE(twice) << twice.error().to_string();
+  EXPECT_EQ(*twice, Offset{2 * producers + 7});
+  expect_short_turns("the first produce beside many producers");
+}
+
+TEST_F(LoopTurns, are_short_while_many_recovery_points_are_written) {
+  start(Durability::interval);
+  WireConnection client(port());
+  constexpr std::int32_t partitions = 1'000;
+  ASSERT_TRUE(create_topic(client, "t", partitions));
+  const fs::path last = scratch_ / "data/t-999/dohle-log";
+  std::ifstream before(last);
+  const std::string state{std::istreambuf_iterator<char>(before), {}};
+  for (std::int32_t i = 0; i < partitions; ++i) {
+    ASSERT_TRUE(client.send(produce_request("t", i, "some value"), 9));
+    ASSERT_TRUE(client.receive<wire::ProduceRequest>(9));
+  }
+  (void)node_->longest_turn();
+  // They are written every 2 s.
+  std::string now = state;
+  for (int i = 0; i < 2'000'000 && now == state; ++i) {
+    ASSERT_TRUE(offset_at(client, "t", -1));
+    std::ifstream after(last);
+    now.assign(std::istreambuf_iterator<char>(after), {});
+  }
+  EXPECT_NE(now, state);
+  expect_short_turns("many recovery points");
+}
+
+TEST_F(LoopTurns, are_short_when_many_topics_are_created_listed_and_deleted) {
+  start(Durability::os);
+  WireConnection client(port());
+  constexpr int topics = is_measured ? 1'000 : 100;
+  const auto name = [](int i) { return "topic-" + std::to_string(i); };
+  wire::CreateTopicsRequest create;
+  for (int i = 0; i < topics; ++i) {
+    auto& topic = create.topics.emplace_back();
+    topic.name = name(i);
+    topic.num_partitions = 1;
+    topic.replication_factor = 1;
+  }
+  const auto created = client.ask(create);
+  ASSERT_TRUE(created) << created.error().to_string();
+  for (const auto& topic : created->topics) ASSERT_EQ(topic.error_code, 0);
+  expect_short_turns("creating many topics");
+  wire::MetadataRequest list;
+  list.allow_auto_topic_creation = true;
+  for (int i = 0; i < topics; ++i) list.topics->push_back({{}, name(i + topics / 2)});
+  const auto listed = client.ask(list);
+  ASSERT_TRUE(listed) << listed.error().to_string();
+  ASSERT_EQ(listed->topics.size(), static_cast<std::size_t>(topics));
+  expect_short_turns("metadata of many topics, half of them new");
+  list.topics.reset();
+  ASSERT_TRUE(client.ask(list));
+  expect_short_turns("metadata of all topics");
+  wire::DeleteTopicsRequest remove;
+  for (int i = 0; i < topics; ++i) remove.topics.push_back({name(i), {}});
+  const auto removed = client.ask(remove);
+  ASSERT_TRUE(removed) << removed.error().to_string();
+  for (const auto& topic : removed->responses) ASSERT_EQ(topic.error_code, 0);
+  expect_short_turns("deleting many topics");
 }
 
 }  // namespace

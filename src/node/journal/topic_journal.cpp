@@ -234,9 +234,7 @@ void TopicJournal::end_replay(Result<void> outcome) {
   }
   ended->done(std::move(outcome));
   if (is_prepared()) return prepared();
-  partition_->log()->prepare([this, alive = is_alive_] {
-    if (*alive) prepared();
-  });
+  prepare();
 }
 
 // --- appending
@@ -248,6 +246,17 @@ bool TopicJournal::is_prepared() const {
 void TopicJournal::when_prepared(Task then) {
   if (is_prepared()) return then();
   when_prepared_.push_back(std::move(then));
+  if (!is_replaying()) prepare();
+}
+
+// Called again if the last attempt failed because the disk was full.
+void TopicJournal::prepare() {
+  if (std::exchange(is_preparing_, true)) return;
+  partition_->log()->prepare([this, alive = is_alive_] {
+    if (!*alive) return;
+    is_preparing_ = false;
+    prepared();
+  });
 }
 
 void TopicJournal::prepared() {

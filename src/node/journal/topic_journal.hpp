@@ -106,6 +106,7 @@ class TopicJournal {
   Result<void> replay_now();
   Result<void> take(const Piece& piece, std::size_t from, std::size_t to);
   void end_replay(Result<void> outcome);
+  void prepare();
   void prepared();
   Result<void> append_now(std::span<const JournalRecord> records);
   void give_up_rewrite(const Error& why);
@@ -120,6 +121,7 @@ class TopicJournal {
   std::optional<Error> fault_;
   std::unique_ptr<Replay> replay_;
   std::vector<Task> when_prepared_;
+  bool is_preparing_ = false;
   std::vector<JournalRecord> owed_;
   /// Records in the log, as far as the journal knows.
   std::uint64_t records_ = 0;

@@ -77,9 +77,11 @@ void BatchChecks::check_invariants() const {
 }
 
 void BatchChecks::prepare(const PartitionRef& partition) {
-  if (is_prepared(*partition)) return;
+  if (is_prepared(*partition) || !preparing_.insert(partition.get()).second) return;
   partition->log()->prepare([this, partition, alive = is_alive_] {
-    if (*alive) settle(partition);
+    if (!*alive) return;
+    preparing_.erase(partition.get());
+    settle(partition);
   });
 }
 
@@ -107,7 +109,8 @@ void BatchChecks::settle(const PartitionRef& partition) {
   for (;;) {
     const auto queue = by_partition_.find(partition.get());
     if (queue == by_partition_.end() || !queue->second.front()->work->outcome) return;
-    if (!is_prepared(*partition)) return;
+    // Also when the last append found that it is not.
+    if (!is_prepared(*partition)) return prepare(partition);
     const auto first = std::move(queue->second.front());
     queue->second.pop_front();
     if (queue->second.empty()) by_partition_.erase(queue);
@@ -121,6 +124,7 @@ void BatchChecks::settle(const PartitionRef& partition) {
 void BatchChecks::drop_all() {
   *std::exchange(is_alive_, std::make_shared<bool>(true)) = false;
   by_partition_.clear();
+  preparing_.clear();
   by_connection_.clear();
   waiting_ = 0;
   is_running_ = false;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/disk.hpp"
 #include "node/storage/partition.hpp"
@@ -62,6 +63,8 @@ class BatchChecks {
 
   Disk* disk_;
   std::unordered_map<const Partition*, Queue> by_partition_;
+  /// Partitions whose logs are being prepared.
+  std::unordered_set<const Partition*> preparing_;
   /// Checks that wait for the disk thread.
   std::map<std::uint64_t, Queue> by_connection_;
   std::uint64_t last_connection_ = 0;

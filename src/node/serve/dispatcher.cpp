@@ -129,6 +129,12 @@ void Dispatcher::note_trailing_bytes(const Call& call, const wire::Api& api) {
                 ", which are ignored; further requests of it are not told of");
 }
 
+Task Dispatcher::waker(std::uint64_t session) {
+  return [this, session, alive = is_alive_] {
+    if (*alive) wake(session);
+  };
+}
+
 // --- turns
 
 void Dispatcher::wait(Session& session, Waiting work) {

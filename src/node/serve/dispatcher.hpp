@@ -60,6 +60,8 @@ class Dispatcher {
   /// The event that the connection's request waits for may have occurred. Has no effect if it does
   /// not wait.
   void wake(std::uint64_t session);
+  /// Calls `wake`, and has no effect once the node has stopped.
+  [[nodiscard]] Task waker(std::uint64_t session);
 
   /// A request had bytes after its last field: logs it once for each client software.
   void note_trailing_bytes(const Call& call, const wire::Api& api);

@@ -13,6 +13,7 @@ class GroupService;
 class Lines;
 class Sessions;
 class Storage;
+class TimeSearches;
 struct NodeSettings;
 
 /// The parts of a node that serve requests. All outlive every request.
@@ -26,6 +27,7 @@ struct NodeParts {
   Storage& storage;
   GroupService& groups;
   BatchChecks& batch_checks;
+  TimeSearches& time_searches;
   FetchWaits& fetch_waits;
   FetchSessions& fetch_sessions;
 };

@@ -5,6 +5,7 @@
 
 #include "base/assert.hpp"
 #include "node/limits.hpp"
+#include "node/turn.hpp"
 
 namespace dohle::node {
 
@@ -26,10 +27,6 @@ std::size_t max_dirty_segments(std::size_t max_open_files) {
   constexpr std::size_t files_of_segment = 4;
   const bool is_scarce = max_open_files < log::FileCache::open_max_default;
   return std::max<std::size_t>(1, max_open_files / (is_scarce ? 2 * files_of_segment : 2));
-}
-
-bool is_full(const Result<void>& outcome) {
-  return !outcome && outcome.error().is(Errc::disk_full);
 }
 
 }  // namespace
@@ -163,7 +160,7 @@ void Storage::arm_maintenance() {
 
 void Storage::begin_maintenance() {
   ++maintenance_round_;
-  has_space_ = true;
+  unrecovered_.clear();
   if (const auto line = clock_watch_.look(loop_.tick())) lines_.warn(*line);
   maintain_some();
 }
@@ -175,10 +172,13 @@ void Storage::maintain_some() {
   const auto visit = [&](const PartitionRef& partition) {
     if (retains) retain(partition, believed);
     if (partition->fault() != nullptr) return;
-    if (has_space_) has_space_ = !is_full(partition->log()->finish_recovery());
+    if (!partition->log()->is_recovered()) unrecovered_.push_back(partition);
     if (partition->log()->needs_checkpoint()) due_.push_back(partition);
   };
-  if (!maintained_.step(topics_, limits::max_maintained_at_once, visit)) return end_maintenance();
+  for (std::size_t i = 0; i < limits::max_maintained_at_once; ++i) {
+    if (!maintained_.step(topics_, 1, visit)) return end_maintenance();
+    if (is_turn_over(loop_)) break;
+  }
   maintenance_ = loop_.arm(loop_.tick().mono, [this] {
     maintenance_ = 0;
     maintain_some();
@@ -186,9 +186,24 @@ void Storage::maintain_some() {
 }
 
 void Storage::end_maintenance() {
-  checkpoint(std::exchange(due_, {}));
-  events_.on_maintained(clock_watch_.believed(loop_.tick()));
-  arm_maintenance();
+  finish_recovery_of_next();
+  choose_checkpoints();
+  checkpoint_some();
+}
+
+// One partition after the other, until one finds no space.
+void Storage::finish_recovery_of_next() {
+  while (!unrecovered_.empty() && unrecovered_.back()->fault() != nullptr) unrecovered_.pop_back();
+  if (unrecovered_.empty()) return;
+  const PartitionRef next = std::move(unrecovered_.back());
+  unrecovered_.pop_back();
+  next->log()->finish_recovery([this, alive = is_alive_](const Result<void>& outcome) {
+    if (!*alive) return;
+    if (!outcome && outcome.error().is(Errc::disk_full)) return unrecovered_.clear();
+    loop_.post([this, alive] {
+      if (*alive && is_maintained_) finish_recovery_of_next();
+    });
+  });
 }
 
 void Storage::retain(const PartitionRef& partition, Now now) {
@@ -207,16 +222,34 @@ void Storage::retain(const PartitionRef& partition, Now now) {
 
 // A checkpoint holds a file open until it is durable, so their number is limited. Partitions with
 // the most records to read after a crash come first, the others in a later round.
-void Storage::checkpoint(std::vector<PartitionRef> due) const {
-  std::erase_if(due, [](const PartitionRef& partition) { return partition->fault() != nullptr; });
+void Storage::choose_checkpoints() {
+  std::erase_if(due_, [](const PartitionRef& partition) { return partition->fault() != nullptr; });
   const auto to_walk = [](const PartitionRef& partition) {
     return partition->log()->synced_end() - partition->log()->recovery_point();
   };
   const std::size_t at_once =
-      std::min(due.size(), std::max<std::size_t>(1, options_.max_open_files / 4));
-  std::ranges::partial_sort(due, due.begin() + static_cast<std::ptrdiff_t>(at_once),
+      std::min(due_.size(), std::max<std::size_t>(1, options_.max_open_files / 4));
+  std::ranges::partial_sort(due_, due_.begin() + static_cast<std::ptrdiff_t>(at_once),
                             std::ranges::greater(), to_walk);
-  for (std::size_t i = 0; i < at_once; ++i) due[i]->log()->checkpoint();
+  due_.resize(at_once);
+}
+
+void Storage::checkpoint_some() {
+  while (!due_.empty()) {
+    const PartitionRef partition = std::move(due_.back());
+    due_.pop_back();
+    if (partition->fault() == nullptr) partition->log()->checkpoint();
+    if (is_turn_over(loop_)) break;
+  }
+  if (!due_.empty()) {
+    maintenance_ = loop_.arm(loop_.tick().mono, [this] {
+      maintenance_ = 0;
+      checkpoint_some();
+    });
+    return;
+  }
+  events_.on_maintained(clock_watch_.believed(loop_.tick()));
+  arm_maintenance();
 }
 
 void Storage::check_in_background() {

@@ -91,8 +91,10 @@ class Storage final : private log::LogEvents {
   void begin_maintenance();
   void maintain_some();
   void end_maintenance();
+  void finish_recovery_of_next();
+  void choose_checkpoints();
+  void checkpoint_some();
   void retain(const PartitionRef& partition, Now now);
-  void checkpoint(std::vector<PartitionRef> due) const;
   void check_in_background();
 
   StorageEvents& events_;
@@ -111,10 +113,9 @@ class Storage final : private log::LogEvents {
   std::uint64_t maintenance_round_ = 0;
   bool is_maintained_ = false;
   PartitionWalk maintained_;
-  /// Of this round: partitions that need a checkpoint, and whether the disk had space for the
-  /// writes of unfinished recoveries.
+  /// Of this round: partitions that need a checkpoint, and those with an unfinished recovery.
   std::vector<PartitionRef> due_;
-  bool has_space_ = true;
+  std::vector<PartitionRef> unrecovered_;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
 };
 

@@ -42,6 +42,21 @@ class FullDisk : public testing::Test {
     world_.run_for(1s);
   }
   Result<Appended> append(int records) { return append_to(*log_, make_batch(records), 1000, 0); }
+  /// The first append finds that there is space; what recovery had to write is written then.
+  Result<Appended> append_again(int records) {
+    const auto refused = append(records);
+    EXPECT_FALSE(refused.has_value());
+    EXPECT_FALSE(log_->is_recovered()) << "nothing long is done in an append";
+    world_.run_for(1s);
+    return append(records);
+  }
+  Result<void> finish_recovery() {
+    std::optional<Result<void>> outcome;
+    log_->finish_recovery([&](Result<void> told) { outcome = std::move(told); });
+    world_.run_for(1s);
+    EXPECT_TRUE(outcome.has_value());
+    return outcome.value_or(Result<void>());
+  }
   void sync() {
     for (const auto& file : log_->dirty_files()) ASSERT_TRUE(disk().sync_now(*file).has_value());
     log_->synced(log_->end());
@@ -104,7 +119,7 @@ TEST_F(FullDisk, a_log_is_read_at_once_and_written_to_once_there_is_space) {
   open();
   expect_read_and_not_written(5);
   set_full(false);
-  const auto appended = append(1);
+  const auto appended = append_again(1);
   ASSERT_TRUE(appended.has_value()) << appended.error().to_string();
   EXPECT_EQ(appended->base_offset, Offset{5});
   EXPECT_TRUE(log_->is_recovered());
@@ -121,13 +136,53 @@ TEST_F(FullDisk, writes_without_an_append_are_made_on_request) {
   ASSERT_TRUE(append(3).has_value());
   set_full(true);
   open();
-  EXPECT_TRUE(log_->finish_recovery().error().is(Errc::disk_full));
+  EXPECT_TRUE(finish_recovery().error().is(Errc::disk_full));
   set_full(false);
-  EXPECT_TRUE(log_->finish_recovery().has_value());
+  EXPECT_TRUE(finish_recovery().has_value());
   EXPECT_TRUE(log_->is_recovered());
   EXPECT_EQ(log_->recovery_point(), Offset{3});
   set_full(true);
-  EXPECT_TRUE(log_->finish_recovery().has_value()) << "there is nothing left to write";
+  EXPECT_TRUE(finish_recovery().has_value()) << "there is nothing left to write";
+}
+
+TEST_F(FullDisk, an_append_behind_prepare_finds_all_written) {
+  open();
+  ASSERT_TRUE(append(3).has_value());
+  set_full(true);
+  open();
+  const auto prepare = [&] {
+    bool is_done = false;
+    log_->prepare([&] { is_done = true; });
+    world_.run_for(1s);
+    EXPECT_TRUE(is_done);
+  };
+  EXPECT_FALSE(log_->is_prepared());
+  prepare();
+  EXPECT_TRUE(log_->is_prepared()) << "the append tells what was met";
+  EXPECT_TRUE(append(1).error().is(Errc::disk_full));
+  EXPECT_FALSE(log_->is_prepared()) << "the next one finds out whether there is space by then";
+  set_full(false);
+  prepare();
+  EXPECT_EQ(append(1)->base_offset, Offset{3});
+}
+
+TEST_F(FullDisk, whoever_waits_for_a_log_that_goes_is_told) {
+  open();
+  ASSERT_TRUE(append(3).has_value());
+  sync();
+  const std::uint64_t whole = log_->size_bytes();
+  ASSERT_TRUE(append(4).has_value());
+  spoil(path(0, ".log"), whole + 70);
+  set_full(true);
+  open();
+  set_full(false);
+  int told = 0;
+  for (int i = 0; i < 2; ++i) {
+    log_->finish_recovery([&](const Result<void>& outcome) { told += outcome ? 10 : 1; });
+  }
+  log_.reset();
+  world_.run_for(1s);
+  EXPECT_EQ(told, 2);
 }
 
 TEST_F(FullDisk, a_clean_stop_writes_it_too) {
@@ -192,7 +247,7 @@ TEST_F(FullDisk, a_torn_tail_is_kept_once_there_is_space_for_it) {
       expect_read_and_not_written(3);
     }
     set_full(false);
-    ASSERT_TRUE(append(1).has_value());
+    ASSERT_TRUE(append_again(1).has_value());
     EXPECT_EQ(bytes_of(path(0, ".cut-3")), torn);
     sync();
     lose_power();
@@ -216,7 +271,7 @@ TEST_F(FullDisk, segments_behind_a_cut_are_set_aside_once_there_is_space) {
   open();
   expect_read_and_not_written(10);
   set_full(false);
-  EXPECT_EQ(append(1)->base_offset, Offset{10});
+  EXPECT_EQ(append_again(1)->base_offset, Offset{10});
   EXPECT_FALSE(disk().exists(path(20, ".log")));
   EXPECT_TRUE(disk().exists(path(20, ".log.cut")));
   open();
@@ -261,7 +316,7 @@ TEST_F(FullDisk, retention_frees_space_before_the_first_write) {
   EXPECT_GE(log_->recovery_point(), begin);
   EXPECT_EQ(log_->end(), Offset{70});
   set_full(false);
-  ASSERT_TRUE(append(1).has_value());
+  ASSERT_TRUE(append_again(1).has_value());
   open();
   EXPECT_EQ(records_read(), 71 - begin.value);
 }
@@ -278,6 +333,8 @@ TEST_F(FullDisk, retention_of_all_records_waits_for_the_space_of_a_new_segment) 
   EXPECT_TRUE(kept.error().is(Errc::disk_full));
   EXPECT_EQ(records_read(), 3);
   set_full(false);
+  EXPECT_FALSE(log_->retain(late).has_value());
+  world_.run_for(1s);
   EXPECT_EQ(log_->retain(late).value_or(0), 1u);
   EXPECT_EQ(log_->log_start(), Offset{3});
 }
@@ -356,7 +413,7 @@ TEST_F(FullDisk, files_that_a_crash_took_are_made_anew_once_there_is_space) {
   open();
   expect_read_and_not_written(3);
   set_full(false);
-  ASSERT_TRUE(log_->finish_recovery().has_value());
+  ASSERT_TRUE(finish_recovery().has_value());
   EXPECT_GT(bytes_of(epochs), 0u);
   EXPECT_GT(bytes_of(metadata), 0u);
 }
@@ -368,7 +425,7 @@ TEST_F(FullDisk, a_sync_that_fails_when_there_is_space_takes_the_log_offline) {
   open();
   set_full(false);
   machine_.disk().fail_syncs("leader-epoch-checkpoint", 1);
-  EXPECT_FALSE(append(1).has_value());
+  EXPECT_FALSE(append_again(1).has_value());
   EXPECT_NE(log_->offline(), nullptr);
   EXPECT_FALSE(append(1).has_value());
   open();

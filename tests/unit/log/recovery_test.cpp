@@ -259,6 +259,163 @@ TEST_F(RecoveryTest, indexes_that_are_lost_or_wrong_are_made_anew) {
   }
 }
 
+class LostIndexTest : public LogTest {
+ protected:
+  /// Three segments of 4 MB with an index entry for every other batch, after a clean stop.
+  void fill() {
+    config_.segment_bytes = 4'000'000;
+    config_.index_interval_bytes = 400;
+    open();
+    for (int i = 0; log_->segment_count() < 3 || log_->size_bytes() < 11'500'000; ++i) {
+      ASSERT_TRUE(append(make_batch(1, 200, 1000 + i)).has_value());
+    }
+    stop();
+    bases_ = {0};
+    for (const auto& entry : *disk_.list(directory)) {
+      if (!entry.name.ends_with(".log") || entry.name == Segment::file_name(Offset{0}, ".log"))
+        continue;
+      bases_.push_back(std::stoll(entry.name));
+    }
+    log_.reset();
+    loop_.run();
+  }
+  void lose_half(std::int64_t base, std::string_view suffix) {
+    auto index = file(base, suffix);
+    ASSERT_TRUE(index->truncate(index->size() / 48 * 24).has_value());
+  }
+  /// How often a fetch from there has to wait for a disk thread before it finds its batch.
+  int waits_of_fetch(std::int64_t offset) {
+    for (int waits = 0; waits < 10; ++waits) {
+      const auto fetched = log_->fetch(Offset{offset}, log_->end(), 1'000, true);
+      EXPECT_TRUE(fetched.has_value()) << fetched.error().to_string();
+      if (!fetched || !fetched->is_being_checked) {
+        EXPECT_TRUE(fetched && !fetched->bytes.empty());
+        EXPECT_EQ(fetched ? offsets_in(*fetched->bytes.flatten()).front() : -1, offset);
+        return waits;
+      }
+      loop_.run();
+      EXPECT_EQ(checked_, waits + 1) << "whoever waits is told";
+    }
+    ADD_FAILURE() << "the fetch waits for ever";
+    return -1;
+  }
+  std::vector<std::int64_t> bases_;
+};
+
+TEST_F(LostIndexTest, a_fetch_waits_for_a_disk_thread_that_makes_it_anew) {
+  for (const std::size_t segment : {1uz, 2uz}) {
+    for (const bool is_lost : {true, false}) {
+      log_.reset();
+      if (disk_.exists("/data")) (void)disk_.remove_all("/data");
+      fill();
+      const std::int64_t base = bases_.at(segment);
+      const auto before = file(base, ".index")->size();
+      if (is_lost) {
+        ASSERT_TRUE(disk_.remove(path(base, ".index")).has_value());
+      } else {
+        lose_half(base, ".index");
+      }
+      open(true);
+      checked_ = 0;
+      const std::int64_t late = (segment == 1 ? bases_[2] : log_->end().value) - 10;
+      ASSERT_GT(late, base);
+      EXPECT_EQ(waits_of_fetch(late), 2) << "for the index, and for the check of the bytes";
+      checked_ = 0;
+      EXPECT_EQ(waits_of_fetch(late - 1), 0);
+      EXPECT_GE(file(base, ".index")->size() + 100, before);
+    }
+  }
+}
+
+TEST_F(LostIndexTest, that_cannot_be_made_is_an_error_once_for_each_attempt) {
+  fill();
+  ASSERT_TRUE(disk_.remove(path(bases_[1], ".index")).has_value());
+  // The length of a batch in the middle: those behind it are not found.
+  const auto batches = static_cast<std::uint64_t>(bases_[2] - bases_[1]);
+  const std::uint64_t batch_bytes = file(bases_[1])->size() / batches;
+  flip(batches / 2 * batch_bytes + 8, bases_[1]);
+  open(true);
+  const Offset late{bases_[2] - 10};
+  auto fetched = log_->fetch(late, log_->end(), 1'000, true);
+  ASSERT_TRUE(fetched.has_value() && fetched->is_being_checked);
+  for (int i = 0; i < 5 && fetched && fetched->is_being_checked; ++i) {
+    loop_.run();
+    fetched = log_->fetch(late, log_->end(), 1'000, true);
+  }
+  ASSERT_FALSE(fetched.has_value());
+  EXPECT_TRUE(fetched.error().is(Errc::damaged)) << fetched.error().to_string();
+}
+
+TEST_F(LostIndexTest, of_the_last_segment_is_made_anew_before_an_append) {
+  for (const std::string_view suffix : {".index", ".timeindex"}) {
+    log_.reset();
+    if (disk_.exists("/data")) (void)disk_.remove_all("/data");
+    fill();
+    ASSERT_TRUE(disk_.remove(path(bases_[2], suffix)).has_value());
+    open(true);
+    EXPECT_FALSE(log_->is_prepared());
+    EXPECT_FALSE(append(make_batch(1)).has_value()) << "the owner walks no segment";
+    bool is_prepared = false;
+    log_->prepare([&] { is_prepared = true; });
+    loop_.run();
+    ASSERT_TRUE(is_prepared && log_->is_prepared());
+    const Offset end = log_->end();
+    EXPECT_EQ(append(make_batch(1))->base_offset, end);
+    EXPECT_EQ(offsets_from(end.value), std::vector<std::int64_t>{end.value});
+  }
+}
+
+TEST_F(LostIndexTest, keeps_a_segment_until_it_is_known_when_that_expired) {
+  fill();
+  ASSERT_TRUE(disk_.remove(path(0, ".timeindex")).has_value());
+  config_.retention_ms = 1'000;
+  open(true);
+  const Now late{TimePoint{}, Timestamp{1'000'000'000}};
+  EXPECT_EQ(log_->retain(late).value_or(9), 0u);
+  loop_.run();
+  EXPECT_GT(log_->retain(late).value_or(0), 0u);
+}
+
+TEST_F(LostIndexTest, is_made_anew_by_a_clean_stop) {
+  fill();
+  ASSERT_TRUE(disk_.remove(path(bases_[2], ".timeindex")).has_value());
+  open(true);
+  stop();
+  EXPECT_GT(file(bases_[2], ".timeindex")->size(), 0u);
+}
+
+TEST_F(LostIndexTest, is_never_made_in_a_directory_that_is_another_topics_by_now) {
+  fill();
+  for (const std::string_view suffix : {".index", ".timeindex"}) {
+    ASSERT_TRUE(disk_.remove(path(bases_[2], suffix)).has_value());
+  }
+  open(true);
+  bool is_done = false;
+  log_->prepare([&] { is_done = true; });
+  (void)log_->fetch(log_->end() + -10, log_->end(), 1'000, true);
+  // The topic is deleted, and one of the same name created, before a disk thread comes to it.
+  log_.reset();
+  ASSERT_TRUE(disk_.rename(directory, std::string(directory) + ".deleted").has_value());
+  OpenOptions options;
+  options.files = files_;
+  auto next = PartitionLog::open(disk_, directory, config_, options);
+  ASSERT_TRUE(next.has_value());
+  ASSERT_TRUE(append_to(*next->log, make_batch(3)));
+  const auto names = [&](const std::string& of) {
+    std::vector<std::string> found;
+    for (const auto& entry : *disk_.list(of)) {
+      found.push_back(entry.name + " " + std::to_string(entry.size));
+    }
+    return found;
+  };
+  const auto before = names(directory);
+  const auto deleted = names(std::string(directory) + ".deleted");
+  loop_.run();
+  EXPECT_TRUE(is_done);
+  EXPECT_EQ(names(directory), before);
+  EXPECT_EQ(names(std::string(directory) + ".deleted"), deleted);
+}
+
 TEST_F(RecoveryTest, index_entries_that_were_never_written_are_found_again) {
   open();
   for (int i = 0; i < 20; ++i) {

@@ -14,6 +14,7 @@ constexpr std::int16_t first_version_with_ids = 13;
 constexpr std::int8_t read_committed = 1;
 // A longer wait ends here; the client then fetches again.
 constexpr auto max_wait = std::chrono::minutes(5);
+constexpr std::size_t partitions_of_slice = 64;
 
 /// One fetch request until it is answered. It may look at its partitions several times.
 class Fetching final : public WaitingFetch {
@@ -27,7 +28,35 @@ class Fetching final : public WaitingFetch {
         is_committed_(request.isolation_level == read_committed) {}
 
   std::size_t attempt(bool is_last) override {
-    const std::size_t missing = look();
+    begin_look();
+    while (look_at_some()) {
+    }
+    return end_look(is_last);
+  }
+
+  void begin_look() {
+    found_.clear();
+    bytes_ = 0;
+    is_due_ = false;
+    next_ = 0;
+  }
+
+  /// Reads some more partitions; this may open files of each. Returns whether there are more.
+  bool look_at_some() {
+    ServedFetchSession& session = *begun_.session;
+    const std::size_t end = std::min(session.size(), next_ + partitions_of_slice);
+    for (; next_ < end; ++next_) {
+      const std::uint32_t place = session.place(next_);
+      if (begun_.is_incremental && has_nothing_new(place)) continue;
+      found_.push_back({place, read(session.entry(place))});
+    }
+    return next_ < session.size();
+  }
+
+  /// As `attempt`, for the partitions that were read.
+  std::size_t end_look(bool is_last) {
+    const bool is_enough = is_due_ || begun_.session->size() == 0 || bytes_ >= min_bytes_;
+    const std::size_t missing = is_enough ? 0 : min_bytes_ - bytes_;
     if (missing == 0 || is_last) {
       answer();
       return 0;
@@ -67,21 +96,6 @@ class Fetching final : public WaitingFetch {
     std::uint32_t place;
     PartitionData data;
   };
-
-  /// Reads all partitions. Returns the number of missing bytes; 0 if the fetch has to be answered.
-  std::size_t look() {
-    found_.clear();
-    bytes_ = 0;
-    is_due_ = false;
-    ServedFetchSession& session = *begun_.session;
-    for (std::size_t i = 0; i < session.size(); ++i) {
-      const std::uint32_t place = session.place(i);
-      if (begun_.is_incremental && has_nothing_new(place)) continue;
-      found_.push_back({place, read(session.entry(place))});
-    }
-    const bool is_enough = is_due_ || session.size() == 0 || bytes_ >= min_bytes_;
-    return is_enough ? 0 : min_bytes_ - bytes_;
-  }
 
   void answer() {
     wire::FetchResponse response;
@@ -195,6 +209,7 @@ class Fetching final : public WaitingFetch {
   std::size_t max_bytes_;
   bool is_committed_;
   std::vector<Found> found_;
+  std::size_t next_ = 0;
   std::size_t bytes_ = 0;
   /// Waiting would not help: there is an error, or more data than one answer takes.
   bool is_due_ = false;
@@ -212,13 +227,20 @@ void handle(Call& call, wire::FetchRequest request) {
     return call.responder.answer(response);
   }
   auto fetching = std::make_unique<Fetching>(call, std::move(begun), request);
-  const bool may_wait = request.max_wait_ms > 0 && !node.fetch_waits.is_full();
-  const std::size_t missing = fetching->attempt(!may_wait);
-  if (missing == 0) return;
+  fetching->begin_look();
   const auto wait = std::min<Duration>(std::chrono::milliseconds(request.max_wait_ms), max_wait);
-  auto partitions = fetching->partitions();
-  node.fetch_waits.add(call.responder.session(), std::move(partitions), missing,
-                       call.now.mono + wait, std::move(fetching));
+  auto go_on = [&node, connection = call.responder.session(), deadline = call.now.mono + wait,
+                may_wait = request.max_wait_ms > 0, fetching = std::move(fetching)]() mutable {
+    if (fetching->look_at_some()) return Dispatcher::Progress::more;
+    FetchWaits& waits = node.fetch_waits;
+    const std::size_t missing = fetching->end_look(!may_wait || waits.is_full());
+    if (missing > 0) {
+      auto partitions = fetching->partitions();
+      waits.add(connection, std::move(partitions), missing, deadline, std::move(fetching));
+    }
+    return Dispatcher::Progress::answered;
+  };
+  node.dispatcher.go_on(call.responder.session(), std::move(go_on));
 }
 
 }  // namespace dohle::node

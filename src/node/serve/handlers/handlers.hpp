@@ -14,6 +14,7 @@
 #include "node/serve/batch_checks.hpp"
 #include "node/serve/call.hpp"
 #include "node/serve/dispatcher.hpp"
+#include "node/serve/time_searches.hpp"
 #include "node/storage/storage.hpp"
 #include "wire/api.hpp"
 #include "wire/frame_body.hpp"

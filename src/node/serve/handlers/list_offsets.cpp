@@ -2,6 +2,9 @@
 
 #include <array>
 #include <map>
+#include <memory>
+#include <optional>
+#include <utility>
 
 #include "node/serve/handlers/handlers.hpp"
 
@@ -11,7 +14,8 @@ namespace {
 
 using Wanted = wire::ListOffsetsRequest::ListOffsetsPartition;
 using Found = wire::ListOffsetsResponse::ListOffsetsPartitionResponse;
-using Position = log::PartitionLog::OffsetAndTime;
+using Position = log::OffsetAndTime;
+using Progress = Dispatcher::Progress;
 
 // Timestamps that stand for positions (KIP-79, KIP-734, KIP-405, KIP-1005, KIP-1023), and the
 // version that added each.
@@ -26,69 +30,140 @@ bool is_known(Timestamp at, std::int16_t version) {
          version >= since_version[static_cast<std::size_t>(-at.value)];
 }
 
-Result<std::optional<Position>> look_up(const log::PartitionLog& log, Timestamp at) {
-  const Offset visible = log.high_watermark();
-  if (at == latest) return Position{visible, Timestamp{}, leader_epoch};
-  if (at == earliest || at == earliest_local) {
-    return Position{log.log_start(), Timestamp{}, leader_epoch};
-  }
-  // The node has no tiered storage.
-  if (at == latest_tiered || at == earliest_pending_upload) return std::nullopt;
-  auto position = at == of_max_timestamp ? log.max_timestamp() : log.offset_for(at);
-  // Consumers cannot see records above the high watermark.
-  if (position && *position && (*position)->offset >= visible) return std::nullopt;
-  return position;
-}
-
-Found answer_for(const Call& call, const FoundTopic& topic, const Wanted& wanted) {
-  Found found;
-  found.partition_index = wanted.partition_index;
-  const auto failed = [&](std::int16_t code) {
-    found.error_code = code;
-    return found;
-  };
-  if (!topic) return failed(topic.code);
-  const PartitionRef* partition = topic.partition(wanted.partition_index);
-  const std::int16_t fault = fault_of(partition, wanted.current_leader_epoch);
-  if (fault != broker_error::none) return failed(fault);
-  if (!is_known(wanted.timestamp, call.version)) return failed(broker_error::unsupported_version);
-  const auto position = look_up(*(*partition)->log(), wanted.timestamp);
-  if (!position) return failed(wire_code(position.error()));
-  if (*position) {
-    found.offset = (*position)->offset;
-    found.timestamp = (*position)->timestamp;
-    if (call.version >= first_version_with_epoch) {
-      found.leader_epoch = (*position)->leader_epoch;
+/// One request until it is answered: one partition in each slice. A search by time runs on a disk
+/// thread, and the request waits for it.
+class Listing : public std::enable_shared_from_this<Listing> {
+ public:
+  Listing(const Call& call, wire::ListOffsetsRequest request)
+      : node_(call.node),
+        access_(call.access),
+        responder_(call.responder),
+        request_(std::move(request)) {
+    for (const auto& wanted : request_.topics) {
+      for (const auto& partition : wanted.partitions) {
+        ++named_[{wanted.name, partition.partition_index}];
+      }
     }
   }
-  return found;
-}
+
+  Progress go_on() {
+    if (search_ != nullptr) {
+      if (auto found = look_at_search()) return add(*std::move(found));
+      return Progress::waits;
+    }
+    if (topic_ == request_.topics.size()) {
+      responder_.answer(response_);
+      return Progress::answered;
+    }
+    if (partition_ == 0) response_.topics.emplace_back().name = request_.topics[topic_].name;
+    if (partition_ == request_.topics[topic_].partitions.size()) {
+      ++topic_;
+      partition_ = 0;
+      return Progress::more;
+    }
+    if (auto found = look()) return add(*std::move(found));
+    return Progress::waits;
+  }
+
+ private:
+  [[nodiscard]] const Wanted& wanted() const {
+    return request_.topics[topic_].partitions[partition_];
+  }
+
+  Progress add(Found found) {
+    response_.topics.back().partitions.push_back(std::move(found));
+    ++partition_;
+    return Progress::more;
+  }
+
+  [[nodiscard]] Found failed(std::int16_t code) const {
+    Found found;
+    found.partition_index = wanted().partition_index;
+    found.error_code = code;
+    return found;
+  }
+
+  [[nodiscard]] Found found_at(const std::optional<Position>& position) const {
+    Found found;
+    found.partition_index = wanted().partition_index;
+    if (!position) return found;
+    found.offset = position->offset;
+    found.timestamp = position->timestamp;
+    if (responder_.version() >= first_version_with_epoch) {
+      found.leader_epoch = position->leader_epoch;
+    }
+    return found;
+  }
+
+  /// None while a search runs.
+  std::optional<Found> look() {
+    const std::string& name = request_.topics[topic_].name;
+    if (named_.at({name, wanted().partition_index}) > 1) {
+      return failed(broker_error::invalid_request);
+    }
+    const FoundTopic topic = access_.topic(name, Operation::describe);
+    if (!topic) return failed(topic.code);
+    const PartitionRef* found = topic.partition(wanted().partition_index);
+    const std::int16_t fault = fault_of(found, wanted().current_leader_epoch);
+    if (fault != broker_error::none) return failed(fault);
+    const Timestamp at = wanted().timestamp;
+    if (!is_known(at, responder_.version())) return failed(broker_error::unsupported_version);
+    const log::PartitionLog& log = *(*found)->log();
+    if (at == latest) return found_at(Position{log.high_watermark(), Timestamp{}, leader_epoch});
+    if (at == earliest || at == earliest_local) {
+      return found_at(Position{log.log_start(), Timestamp{}, leader_epoch});
+    }
+    // The node has no tiered storage.
+    if (at == latest_tiered || at == earliest_pending_upload) return found_at(std::nullopt);
+    searched_ = *found;
+    return search();
+  }
+
+  std::optional<Found> search() {
+    const Timestamp at = wanted().timestamp;
+    if (const Error* fault = searched_->fault()) return failed(wire_code(*fault));
+    const bool wants_largest = at == of_max_timestamp;
+    auto begun = searched_->log()->search(wants_largest ? std::nullopt : std::optional(at));
+    if (!begun) return failed(wire_code(begun.error()));
+    search_ = *std::move(begun);
+    node_.time_searches.run(search_, node_.dispatcher.waker(responder_.session()));
+    return std::nullopt;
+  }
+
+  /// None if the search has to run again.
+  std::optional<Found> look_at_search() {
+    const auto search = std::exchange(search_, nullptr);
+    if (const Error* fault = searched_->fault()) return failed(wire_code(*fault));
+    const log::PartitionLog& log = *searched_->log();
+    const auto& position = search->found();
+    const bool is_moved = log.log_start() != search->log_start();
+    if (!position && position.error().is(Errc::not_found) && is_moved) return this->search();
+    if (!position) return failed(wire_code(position.error()));
+    // Consumers cannot see records above the high watermark.
+    const bool is_visible = *position && (*position)->offset < log.high_watermark();
+    return found_at(is_visible ? *position : std::nullopt);
+  }
+
+  const NodeParts& node_;
+  const Access access_;
+  const Responder responder_;
+  const wire::ListOffsetsRequest request_;
+  wire::ListOffsetsResponse response_;
+  /// How often each partition is named.
+  std::map<std::pair<std::string_view, PartitionId>, int> named_;
+  /// Indexes of the next partition to answer for.
+  std::size_t topic_ = 0;
+  std::size_t partition_ = 0;
+  PartitionRef searched_;
+  std::shared_ptr<log::TimeSearch> search_;
+};
 
 }  // namespace
 
 void handle(Call& call, wire::ListOffsetsRequest request) {
-  wire::ListOffsetsResponse response;
-  std::map<std::pair<std::string_view, PartitionId>, int> named;
-  for (const auto& wanted : request.topics) {
-    for (const auto& partition : wanted.partitions) {
-      ++named[{wanted.name, partition.partition_index}];
-    }
-  }
-  for (const auto& wanted : request.topics) {
-    auto& topic = response.topics.emplace_back();
-    topic.name = wanted.name;
-    const FoundTopic found = call.topic(wanted.name, Operation::describe);
-    for (const auto& partition : wanted.partitions) {
-      if (named.at({wanted.name, partition.partition_index}) == 1) {
-        topic.partitions.push_back(answer_for(call, found, partition));
-        continue;
-      }
-      Found& twice = topic.partitions.emplace_back();
-      twice.partition_index = partition.partition_index;
-      twice.error_code = broker_error::invalid_request;
-    }
-  }
-  call.responder.answer(response);
+  call.node.dispatcher.go_on(
+      call.responder.session(),
+      [listing = std::make_shared<Listing>(call, std::move(request))] { return listing->go_on(); });
 }
 
 }  // namespace dohle::node

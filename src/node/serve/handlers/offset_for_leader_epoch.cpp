@@ -1,6 +1,9 @@
 #include "wire/messages/offset_for_leader_epoch.hpp"
 
 #include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
 
 #include "node/serve/handlers/handlers.hpp"
 
@@ -10,40 +13,83 @@ namespace {
 
 using Wanted = wire::OffsetForLeaderEpochRequest::OffsetForLeaderPartition;
 using Found = wire::OffsetForLeaderEpochResponse::EpochEndOffset;
+using Progress = Dispatcher::Progress;
 
-Found answer_for(const FoundTopic& topic, const Wanted& wanted) {
-  Found found;
-  found.partition = wanted.partition;
-  const PartitionRef* partition = topic.partition(wanted.partition);
-  found.error_code = topic ? fault_of(partition, wanted.current_leader_epoch) : topic.code;
-  if (found.error_code != broker_error::none) return found;
-  const log::PartitionLog& log = *(*partition)->log();
-  const auto end = log.epoch_end(wanted.leader_epoch);
-  if (!end) {
-    found.error_code = wire_code(end.error());
+/// One request until it is answered: one partition in each slice. A log whose epochs have to be
+/// read from its batches is prepared first.
+class Finding : public std::enable_shared_from_this<Finding> {
+ public:
+  Finding(const Call& call, wire::OffsetForLeaderEpochRequest request)
+      : node_(call.node),
+        access_(call.access),
+        responder_(call.responder),
+        request_(std::move(request)) {}
+
+  Progress go_on() {
+    if (topic_ == request_.topics.size()) {
+      responder_.answer(response_);
+      return Progress::answered;
+    }
+    const auto& wanted = request_.topics[topic_];
+    if (partition_ == 0 && !was_prepared_) response_.topics.emplace_back().topic = wanted.topic;
+    if (partition_ == wanted.partitions.size()) {
+      ++topic_;
+      partition_ = 0;
+      return Progress::more;
+    }
+    auto found =
+        answer_for(access_.topic(wanted.topic, Operation::describe), wanted.partitions[partition_]);
+    if (!found) return Progress::waits;
+    response_.topics.back().partitions.push_back(*std::move(found));
+    ++partition_;
+    was_prepared_ = false;
+    return Progress::more;
+  }
+
+ private:
+  /// None while the log is being prepared.
+  std::optional<Found> answer_for(const FoundTopic& topic, const Wanted& wanted) {
+    Found found;
+    found.partition = wanted.partition;
+    const PartitionRef* partition = topic.partition(wanted.partition);
+    found.error_code = topic ? fault_of(partition, wanted.current_leader_epoch) : topic.code;
+    if (found.error_code != broker_error::none) return found;
+    log::PartitionLog& log = *(*partition)->log();
+    if (!log.knows_epochs() && !std::exchange(was_prepared_, true)) {
+      log.prepare(node_.dispatcher.waker(responder_.session()));
+      return std::nullopt;
+    }
+    const auto end = log.epoch_end(wanted.leader_epoch);
+    if (!end) {
+      found.error_code = wire_code(end.error());
+      return found;
+    }
+    const bool is_present_without_batch =
+        end->epoch.is_none() && wanted.leader_epoch == leader_epoch;
+    found.leader_epoch = is_present_without_batch ? leader_epoch : end->epoch;
+    // The last epoch ends at the offset up to which consumers may read.
+    found.end_offset =
+        is_present_without_batch ? log.high_watermark() : std::min(end->end, log.high_watermark());
     return found;
   }
-  const bool is_present_without_batch = end->epoch.is_none() && wanted.leader_epoch == leader_epoch;
-  found.leader_epoch = is_present_without_batch ? leader_epoch : end->epoch;
-  // The last epoch ends at the offset up to which consumers may read.
-  found.end_offset =
-      is_present_without_batch ? log.high_watermark() : std::min(end->end, log.high_watermark());
-  return found;
-}
+
+  const NodeParts& node_;
+  const Access access_;
+  const Responder responder_;
+  const wire::OffsetForLeaderEpochRequest request_;
+  wire::OffsetForLeaderEpochResponse response_;
+  /// Indexes of the next partition to answer for, and whether its log was prepared for it.
+  std::size_t topic_ = 0;
+  std::size_t partition_ = 0;
+  bool was_prepared_ = false;
+};
 
 }  // namespace
 
 void handle(Call& call, wire::OffsetForLeaderEpochRequest request) {
-  wire::OffsetForLeaderEpochResponse response;
-  for (const auto& wanted : request.topics) {
-    auto& topic = response.topics.emplace_back();
-    topic.topic = wanted.topic;
-    const FoundTopic found = call.topic(wanted.topic, Operation::describe);
-    for (const auto& partition : wanted.partitions) {
-      topic.partitions.push_back(answer_for(found, partition));
-    }
-  }
-  call.responder.answer(response);
+  call.node.dispatcher.go_on(
+      call.responder.session(),
+      [finding = std::make_shared<Finding>(call, std::move(request))] { return finding->go_on(); });
 }
 
 }  // namespace dohle::node

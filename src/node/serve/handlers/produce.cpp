@@ -14,6 +14,10 @@ namespace {
 
 using PartitionAnswer = wire::ProduceResponse::PartitionProduceResponse;
 using TopicData = wire::ProduceRequest::TopicProduceData;
+using Progress = Dispatcher::Progress;
+
+/// The first append of each may make files.
+constexpr std::size_t partitions_of_slice = 16;
 
 constexpr std::int16_t acks_none = 0;
 constexpr std::int16_t acks_all = -1;
@@ -83,39 +87,41 @@ Result<Slice> batch_of(const std::optional<Chain>& records, const log::LogConfig
   return records->flatten();
 }
 
-/// One request until it is answered.
+/// One request until it is answered: some partitions in each slice.
 class Producing : public std::enable_shared_from_this<Producing> {
  public:
-  explicit Producing(const Call& call, std::int16_t acks)
+  Producing(const Call& call, wire::ProduceRequest request)
       : node_(call.node),
         access_(call.access),
         responder_(call.responder),
         version_(call.version),
-        acks_(acks),
-        by_id_(call.version >= first_version_with_ids) {}
-
-  void run(const wire::ProduceRequest& request) {
-    response_.responses.reserve(request.topic_data.size());
-    note_partitions_named_twice(request);
-    for (const TopicData& data : request.topic_data) {
+        acks_(request.acks),
+        by_id_(call.version >= first_version_with_ids),
+        request_(std::move(request)) {
+    response_.responses.reserve(request_.topic_data.size());
+    note_partitions_named_twice();
+    for (const TopicData& data : request_.topic_data) {
       auto& topic = response_.responses.emplace_back();
       topic.name = data.name;
       topic.topic_id = data.topic_id;
       topic.partition_responses.resize(data.partition_data.size());
     }
-    unfinished_ = 1;  // counts this function
-    for (std::size_t i = 0; i < request.topic_data.size(); ++i) {
-      const TopicData& data = request.topic_data[i];
+  }
+
+  Progress go_on() {
+    std::size_t left = partitions_of_slice;
+    for (; topic_ < request_.topic_data.size(); ++topic_, partition_ = 0) {
+      const TopicData& data = request_.topic_data[topic_];
       const FoundTopic found = by_id_ ? access_.topic(data.topic_id, Operation::write)
                                       : access_.topic(data.name, Operation::write);
-      for (std::size_t j = 0; j < data.partition_data.size(); ++j) {
-        produce({i, j, partitions_.size()}, found, data);
+      for (; partition_ < data.partition_data.size(); ++partition_) {
+        if (left-- == 0) return Progress::more;
+        produce({topic_, partition_, partitions_.size()}, found, data);
       }
     }
-    named_twice_.clear();  // views of the request
-    if (--unfinished_ == 0) return finish();
-    is_held_ = true;
-    if (Session* from = node_.sessions.find(responder_.session())) from->hold_for_checks();
+    request_ = {};
+    end_slices();
+    return Progress::answered;
   }
 
  private:
@@ -127,9 +133,16 @@ class Producing : public std::enable_shared_from_this<Producing> {
   };
   using Named = std::pair<std::pair<std::string_view, TopicId>, PartitionId>;
 
-  void note_partitions_named_twice(const wire::ProduceRequest& request) {
+  void end_slices() {
+    named_twice_.clear();  // views of the request
+    if (--unfinished_ == 0) return finish();
+    is_held_ = true;
+    if (Session* from = node_.sessions.find(responder_.session())) from->hold_for_checks();
+  }
+
+  void note_partitions_named_twice() {
     std::set<Named> seen;
-    for (const TopicData& data : request.topic_data) {
+    for (const TopicData& data : request_.topic_data) {
       for (const auto& partition : data.partition_data) {
         const Named named{{data.name, data.topic_id}, partition.index};
         if (!seen.insert(named).second) named_twice_.insert(named);
@@ -265,11 +278,15 @@ class Producing : public std::enable_shared_from_this<Producing> {
   const std::int16_t version_;
   const std::int16_t acks_;
   const bool by_id_;
+  /// Empty once all its partitions are served. The indexes are those of the next partition.
+  wire::ProduceRequest request_;
+  std::size_t topic_ = 0;
+  std::size_t partition_ = 0;
   wire::ProduceResponse response_;
   std::set<Named> named_twice_;
   /// In the order of the answers; null for partitions that failed.
   std::vector<PartitionRef> partitions_;
-  std::size_t unfinished_ = 0;
+  std::size_t unfinished_ = 1;  // counts the slices
   bool is_held_ = false;
   bool has_appended_ = false;
   std::optional<Error> first_error_;
@@ -294,7 +311,10 @@ void refuse_acks(Call& call, const wire::ProduceRequest& request) {
 
 void handle(Call& call, wire::ProduceRequest request) {
   if (request.acks < acks_all || request.acks > 1) return refuse_acks(call, request);
-  std::make_shared<Producing>(call, request.acks)->run(request);
+  call.node.dispatcher.go_on(call.responder.session(),
+                             [producing = std::make_shared<Producing>(call, std::move(request))] {
+                               return producing->go_on();
+                             });
 }
 
 }  // namespace dohle::node
