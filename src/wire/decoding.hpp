@@ -64,7 +64,7 @@ class Reader {
         refuse_null();
       }
     } else if constexpr (is_string<T> || is_bytes<T> || is_records<T>) {
-      if (const auto length = sized<T>(spec); length >= 0) {
+      if (const auto length = sized<T>(); length >= 0) {
         take(into, static_cast<std::size_t>(length));
       } else {
         refuse_null();
@@ -91,23 +91,19 @@ class Reader {
  private:
   void refuse_short(std::size_t wanted);
   void refuse_null();
-  [[nodiscard]] bool is_compact(const FieldSpec& spec) const {
-    return flexible_ && !spec.is_never_compact;
-  }
-
   void leave_tagged(const std::byte* outer_end);
 
   /// -1 for null. Refuses a length above the bytes left.
   std::int64_t checked_length(std::int64_t length);
   std::int64_t array_count();
-  std::int64_t string_length(bool is_compact);
-  std::int64_t bytes_length(bool is_compact);
+  std::int64_t string_length();
+  std::int64_t bytes_length();
   template <class T>
-  std::int64_t sized(const FieldSpec& spec) {
+  std::int64_t sized() {
     if constexpr (is_string<T>) {
-      return string_length(is_compact(spec));
+      return string_length();
     } else {
-      return bytes_length(is_compact(spec));
+      return bytes_length();
     }
   }
 
@@ -160,7 +156,7 @@ class Reader {
       is_null = count < 0;
       if (!is_null && !failed_) elements(into.emplace(), static_cast<std::size_t>(count), spec);
     } else {
-      const auto length = sized<T>(spec);
+      const auto length = sized<T>();
       is_null = length < 0;
       if (!is_null && !failed_) take(into.emplace(), static_cast<std::size_t>(length));
     }

@@ -48,17 +48,17 @@ class Measure {
       bytes_ += fixed_bytes<T>();
     } else if constexpr (is_string<T>) {
       if (v.size() > max_string_bytes) refuse(Errc::invalid_argument, "string too long", name);
-      add_length(v.size(), spec, 2);
+      add_length(v.size(), 2);
       bytes_ += v.size();
     } else if constexpr (is_bytes<T>) {
-      add_length(v.size(), spec, 4);
+      add_length(v.size(), 4);
       bytes_ += v.size();
     } else if constexpr (is_records<T>) {
-      add_length(v.size(), spec, 4);
+      add_length(v.size(), 4);
       spliced_bytes_ += v.size();
       splices_ += v.pieces().size() + 1;
     } else if constexpr (is_vector<T>) {
-      add_length(v.size(), spec, 4);
+      add_length(v.size(), 4);
       elements(v, spec, name);
     } else {
       structure(v);
@@ -69,8 +69,8 @@ class Measure {
   void structure(const S& s);
 
  private:
-  void add_length(std::size_t length, const FieldSpec& spec, std::size_t fixed) {
-    bytes_ += flexible_ && !spec.is_never_compact ? unsigned_varint_size(length + 1) : fixed;
+  void add_length(std::size_t length, std::size_t fixed) {
+    bytes_ += flexible_ ? unsigned_varint_size(length + 1) : fixed;
   }
 
   template <class T>
@@ -80,11 +80,11 @@ class Measure {
     if (!spec.is_nullable_in(version_)) {
       refuse(Errc::invalid_argument, "may not be null", name);
     }
-    if constexpr (!is_struct<T>) add_null<T>(spec);
+    if constexpr (!is_struct<T>) add_null<T>();
   }
   template <class T>
-  void add_null(const FieldSpec& spec) {
-    bytes_ += flexible_ && !spec.is_never_compact ? 1 : is_string<T> ? 2 : 4;
+  void add_null() {
+    bytes_ += flexible_ ? 1 : is_string<T> ? 2 : 4;
   }
 
   template <class T>
@@ -177,23 +177,23 @@ class Writer {
   void varint(std::size_t value) { at_ = write_unsigned_varint(at_, value); }
 
   template <class T>
-  void value(const T& v, const FieldSpec& spec) {
+  void value(const T& v) {
     if constexpr (is_optional<T>) {
-      optional(v, spec);
+      optional(v);
     } else if constexpr (is_fixed<T>) {
       fixed(v);
     } else if constexpr (is_string<T>) {
-      length<std::int16_t>(v.size(), spec);
+      length<std::int16_t>(v.size());
       raw(v.data(), v.size());
     } else if constexpr (is_bytes<T>) {
-      length<std::int32_t>(v.size(), spec);
+      length<std::int32_t>(v.size());
       raw(v.data(), v.size());
     } else if constexpr (is_records<T>) {
-      length<std::int32_t>(v.size(), spec);
+      length<std::int32_t>(v.size());
       splice(v);
     } else if constexpr (is_vector<T>) {
-      length<std::int32_t>(v.size(), spec);
-      for (const auto& element : v) value(element, spec);
+      length<std::int32_t>(v.size());
+      for (const auto& element : v) value(element);
     } else {
       structure(v);
     }
@@ -229,18 +229,18 @@ class Writer {
     }
   }
   template <class Fixed>
-  void length(std::size_t n, const FieldSpec& spec) {
-    if (flexible_ && !spec.is_never_compact) return varint(n + 1);
+  void length(std::size_t n) {
+    if (flexible_) return varint(n + 1);
     integer(static_cast<Fixed>(n));
   }
   template <class T>
-  void optional(const std::optional<T>& v, const FieldSpec& spec) {
+  void optional(const std::optional<T>& v) {
     if constexpr (is_struct<T>) {
       integer(static_cast<std::int8_t>(v ? 1 : -1));
       if (v) structure(*v);
     } else {
-      if (v) return value(*v, spec);
-      if (flexible_ && !spec.is_never_compact) return varint(0);
+      if (v) return value(*v);
+      if (flexible_) return varint(0);
       if constexpr (is_string<T>) {
         integer(std::int16_t{-1});
       } else {
@@ -295,7 +295,7 @@ class TagWriter {
     payload.value(value, spec, name);
     writer_.varint(spec.tag);
     writer_.varint(payload.bytes());
-    writer_.value(value, spec);
+    writer_.value(value);
   }
 
   Writer& writer_;
@@ -312,7 +312,7 @@ class FieldWriter {
   void operator()(const T& value, const char*, auto... options) {
     const FieldSpec spec = make_spec(options...);
     const std::int16_t version = writer_.version();
-    if (spec.exists_in(version) && !spec.is_tagged_in(version)) writer_.value(value, spec);
+    if (spec.exists_in(version) && !spec.is_tagged_in(version)) writer_.value(value);
   }
 
  private:

@@ -24,7 +24,6 @@ struct FieldSpec {
   std::int16_t tagged_first = no_version;
   std::uint32_t tag = 0;
   bool is_ignorable = false;
-  bool is_never_compact = false;
 
   [[nodiscard]] constexpr bool exists_in(std::int16_t version) const {
     return version >= first && version <= last;
@@ -62,9 +61,6 @@ struct Tagged {
 struct Ignorable {
   constexpr void apply(FieldSpec& spec) const { spec.is_ignorable = true; }
 };
-struct NeverCompact {
-  constexpr void apply(FieldSpec& spec) const { spec.is_never_compact = true; }
-};
 }  // namespace field_option
 
 /// The first version that has the field.
@@ -87,8 +83,6 @@ struct NeverCompact {
 /// In a version without the field its value is dropped. Without this option, encoding a value other
 /// than the default there is an error.
 inline constexpr field_option::Ignorable ignorable{};
-/// A string with a two-byte length even in flexible versions (only the request header's client id).
-inline constexpr field_option::NeverCompact never_compact{};
 
 /// Computed from the options' types, so that fields without such options generate no code.
 template <class... Options>

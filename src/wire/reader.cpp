@@ -96,8 +96,8 @@ std::int64_t Reader::array_count() {
   return checked_length(count);
 }
 
-std::int64_t Reader::string_length(bool is_compact) {
-  if (!is_compact) return checked_length(integer<std::int16_t>());
+std::int64_t Reader::string_length() {
+  if (!flexible_) return checked_length(integer<std::int16_t>());
   const std::int64_t length = std::int64_t{varint()} - 1;
   if (length > static_cast<std::int64_t>(max_string_bytes)) {
     refuse("string of " + std::to_string(length) + " bytes, at most 32767 are allowed");
@@ -105,9 +105,9 @@ std::int64_t Reader::string_length(bool is_compact) {
   return checked_length(length);
 }
 
-std::int64_t Reader::bytes_length(bool is_compact) {
-  return checked_length(is_compact ? std::int64_t{varint()} - 1
-                                   : std::int64_t{integer<std::int32_t>()});
+std::int64_t Reader::bytes_length() {
+  return checked_length(flexible_ ? std::int64_t{varint()} - 1
+                                  : std::int64_t{integer<std::int32_t>()});
 }
 
 void Reader::leave_tagged(const std::byte* outer_end) {
