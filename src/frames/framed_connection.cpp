@@ -42,7 +42,6 @@ class Handle final : public Connection {
 
 FramedConnection::FramedConnection(OnLoop on, const ConnectionLimits& limits, PeerNames names)
     : loop_(on.executor),
-      turns_(on.turns),
       limits_(limits),
       names_(std::move(names)),
       in_(limits.max_frame_bytes, on.buffers) {}
@@ -293,9 +292,8 @@ std::size_t FramedConnection::queued_memory_bytes() const {
 
 void FramedConnection::schedule_flush() {
   if (is_flush_scheduled_ || !may_write_ || out_.empty()) return;
-  if (turns_ == nullptr) return flush_later();
   is_flush_scheduled_ = true;
-  turns_->at_turn_end([self = shared_from_this()] {
+  loop_.at_turn_end([self = shared_from_this()] {
     self->is_flush_scheduled_ = false;
     self->flush();
   });

@@ -6,7 +6,6 @@
 #include "base/byte_stream.hpp"
 #include "base/connection.hpp"
 #include "base/executor.hpp"
-#include "base/turns.hpp"
 #include "base/write_queue.hpp"
 #include "frames/frame_reader.hpp"
 
@@ -21,7 +20,6 @@ struct PeerNames {
 /// The loop that a connection works on.
 struct OnLoop {
   Executor& executor;
-  Turns* turns;          ///< the same loop; null if it has no turns: writes are posted tasks
   ReadBuffers* buffers;  ///< the loop's; null if the stream hands over Slices
 };
 
@@ -92,7 +90,6 @@ class FramedConnection final : public std::enable_shared_from_this<FramedConnect
   void after_write();
 
   Executor& loop_;
-  Turns* const turns_;
   const ConnectionLimits limits_;
   const PeerNames names_;
   std::unique_ptr<ByteStream> stream_;

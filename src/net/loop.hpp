@@ -7,7 +7,6 @@
 
 #include "base/executor.hpp"
 #include "base/time.hpp"
-#include "base/turns.hpp"
 
 namespace dohle::frames {
 class ReadBuffers;
@@ -30,7 +29,7 @@ class Poller;
 /// keep the core, the loop sleeps all the same.
 ///
 /// Throws std::system_error if the system has no descriptors left for it.
-class Loop final : public Executor, public Turns {
+class Loop final : public Executor {
  public:
   explicit Loop(Duration busy_poll = Duration::zero());
   /// Stops and joins. Tasks that did not run are destroyed, in the calling thread.

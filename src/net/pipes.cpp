@@ -21,8 +21,7 @@ struct PipeConnection {
   PipeConnection(Executor& loop, const ConnectionLimits& limits, std::string dialed,
                  std::shared_ptr<Pipe> pipe, Pipe::Side side)
       : framed(std::make_shared<frames::FramedConnection>(
-            frames::OnLoop{loop, dynamic_cast<Turns*>(&loop), nullptr}, limits,
-            frames::PeerNames{"pipe", std::move(dialed)})) {
+            frames::OnLoop{loop, nullptr}, limits, frames::PeerNames{"pipe", std::move(dialed)})) {
     // The unread bytes at the other side have half of the write queue's limit.
     auto made = std::make_unique<PipeStream>(loop, *framed, std::move(pipe), side,
                                              limits.max_write_queue_bytes / 2);
@@ -176,7 +175,7 @@ class PipeDialer final : public Dialer {
     made.stream->attach(made.stream);
     made.stream->begin_dial(options.connect_timeout);
     if (!registry_->dial(to, pipe)) {
-      loop_.post([stream = made.stream] { stream->dial_failed("nobody listens there"); });
+      loop_.post([stream = made.stream] { stream->dial_failed("no listener is there"); });
     }
     return made.framed->handle();
   }

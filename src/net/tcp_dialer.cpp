@@ -129,9 +129,9 @@ TcpDialer::~TcpDialer() = default;
 std::unique_ptr<Connection> TcpDialer::dial(const Endpoint& to, const DialOptions& options,
                                             ConnectionEvents& events) {
   const std::string name = to.to_string();
-  const auto connection = std::make_shared<frames::FramedConnection>(
-      frames::OnLoop{*loop_, loop_, &loop_->read_buffers()}, options.limits,
-      frames::PeerNames{name, name});
+  const auto connection =
+      std::make_shared<frames::FramedConnection>(frames::OnLoop{*loop_, &loop_->read_buffers()},
+                                                 options.limits, frames::PeerNames{name, name});
   connection->set_events(&events);
   auto stream = std::make_unique<TcpStream>(*loop_, *connection);
   const auto dial = std::make_shared<Dial>(*loop_, to, options, *stream);

@@ -118,7 +118,7 @@ class Accepting final : public std::enable_shared_from_this<Accepting>, public W
     if (loop_.tick().mono >= quiet_until_) {
       quiet_until_ = loop_.tick().mono + quiet;
       logger_->log(LogLevel::error, "listener",
-                   "the process has no file descriptor left: connections are turned away");
+                   "the process has no file descriptor left: connections are refused");
     }
     spare_.close();
     const bool is_away =
@@ -131,8 +131,7 @@ class Accepting final : public std::enable_shared_from_this<Accepting>, public W
     DOHLE_ASSERT(!is_paused_ && socket_.is_open(), "a listener that does not accept accepts");
     const std::string name = peer.endpoint().to_string();
     const auto connection = std::make_shared<frames::FramedConnection>(
-        frames::OnLoop{loop_, &loop_, &loop_.read_buffers()}, limits_,
-        frames::PeerNames{name, name});
+        frames::OnLoop{loop_, &loop_.read_buffers()}, limits_, frames::PeerNames{name, name});
     auto stream = std::make_unique<TcpStream>(loop_, *connection);
     TcpStream& opening = *stream;
     connection->set_stream(std::move(stream));

@@ -6,7 +6,6 @@
 
 #include "base/executor.hpp"
 #include "base/random.hpp"
-#include "base/turns.hpp"
 #include "frames/read_buffers.hpp"
 #include "sim/event_queue.hpp"
 
@@ -16,7 +15,7 @@ class Machine;
 class World;
 
 /// The loop and the clock of one life of a process. After `die` no call has an effect.
-class ProcessLoop final : public Executor, public Turns, public Clock {
+class ProcessLoop final : public Executor, public Clock {
  public:
   ProcessLoop(Machine& machine, std::string name, SeededRandom random);
 

@@ -150,7 +150,7 @@ std::shared_ptr<frames::FramedConnection> Stream::hold(Side side) {
   End& end = at(side);
   DOHLE_ASSERT(end.events == nullptr, "an end of a stream has two connections");
   auto connection = std::make_shared<frames::FramedConnection>(
-      frames::OnLoop{*end.loop, end.loop, &end.loop->read_buffers()}, end.limits,
+      frames::OnLoop{*end.loop, &end.loop->read_buffers()}, end.limits,
       frames::PeerNames{end.peer, end.peer});
   end.events = connection.get();
   connection->set_stream(std::make_unique<StreamEnd>(shared_from_this(), side));

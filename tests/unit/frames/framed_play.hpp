@@ -15,7 +15,7 @@
 namespace dohle::frames {
 
 /// A loop whose turns the test runs.
-class HandLoop final : public Executor, public Turns {
+class HandLoop final : public Executor {
  public:
   void post(Task task) override { posted_.push_back(std::move(task)); }
   [[nodiscard]] bool is_loop_thread() const override { return true; }
@@ -127,8 +127,8 @@ class Framed : public ConnectionEvents {
  public:
   explicit Framed(const ConnectionLimits& limits = {}, bool hands_over = false) {
     script.hands_over = hands_over;
-    connection = std::make_shared<FramedConnection>(
-        OnLoop{loop, &loop, hands_over ? nullptr : &buffers}, limits, PeerNames{"peer", "dialed"});
+    connection = std::make_shared<FramedConnection>(OnLoop{loop, hands_over ? nullptr : &buffers},
+                                                    limits, PeerNames{"peer", "dialed"});
     connection->set_stream(std::make_unique<ScriptedStream>(script));
     connection->set_events(this);
     handle = connection->handle();
