@@ -88,7 +88,7 @@ TEST_F(LimitsTest, ConnectionsOverTheLimitAreTurnedAwayAndThoseWithinItServed) {
   for (WireConnection& each : within) expect_served(each, "before");
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(WireConnection(port()).is_closed_by_the_node());
   for (WireConnection& each : within) expect_served(each, "meanwhile");
-  EXPECT_EQ(lines_with(*node_, "is turned away: there are 4 already (max_connections)"), 3u)
+  EXPECT_EQ(lines_with(*node_, "is refused: there are 4 already (max_connections)"), 3u)
       << node_->lines();
   within.pop_front();
   // A new connection shows whether the node has noticed the closed ones.
@@ -106,7 +106,7 @@ TEST_F(LimitsTest, AFloodOfConnectionsOverTheLimitDoesNotFillTheLog) {
   ASSERT_TRUE(create_topic(one, "t", 1));
   for (int i = 0; i < 200; ++i) ASSERT_TRUE(WireConnection(port()).is_closed_by_the_node());
   expect_served(one, "still here");
-  EXPECT_LT(lines_with(*node_, "is turned away"), 100u);
+  EXPECT_LT(lines_with(*node_, "is refused"), 100u);
 }
 
 TEST_F(LimitsTest, IdleConnectionsLeaveDescriptorsForRollsCommitsAndTopics) {

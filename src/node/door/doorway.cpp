@@ -44,7 +44,7 @@ ConnectionEvents* Doorway::Entrance::on_accept(std::unique_ptr<Connection> conne
 
 ConnectionEvents* Doorway::accept(std::unique_ptr<Connection> connection, const Way& way) {
   if (sessions_.size() >= options_.max_connections) {
-    lines_.complain("a connection of " + connection->peer() + " is turned away: there are " +
+    lines_.complain("a connection of " + connection->peer() + " is refused: there are " +
                     std::to_string(options_.max_connections) + " already (" +
                     options_.connections_bound + ")");
     return nullptr;

@@ -10,7 +10,7 @@
 #include "base/connection.hpp"
 #include "base/principal.hpp"
 #include "base/time.hpp"
-#include "node/serve/turn_queue.hpp"
+#include "node/door/turn_queue.hpp"
 
 namespace dohle::node {
 

@@ -12,9 +12,9 @@
 #include "base/executor.hpp"
 #include "base/random.hpp"
 #include "node/group/group_coordinator.hpp"
-#include "node/journal/topic_journal.hpp"
 #include "node/lines.hpp"
 #include "node/storage/storage.hpp"
+#include "node/storage/topic_journal.hpp"
 
 namespace dohle::node {
 

@@ -124,7 +124,7 @@ void Dispatcher::note_trailing_bytes(const Call& call, const wire::Api& api) {
   const std::string& software = from->software();
   if (!told_of_trailing_bytes_.insert(software).second || !lines_.has_information()) return;
   const std::string client = software.empty() ? "a client that gives no name" : software;
-  lines_.inform(client + " sends bytes behind the last field of " +
+  lines_.inform(client + " sends bytes after the last field of " +
                 std::string(wire::api_name(api.key)) + " version " + std::to_string(call.version) +
                 ", which are ignored; further requests of it are not told of");
 }
@@ -264,14 +264,14 @@ void Dispatcher::close_who_reads_nothing() {
     if (has_others && session->reads_nothing_since(then)) silent.push_back(session.get());
   }
   for (Session* session : silent) {
-    const auto for_whom = std::ranges::find_if(blocked_, [&](std::uint64_t id) {
+    const auto waiting = std::ranges::find_if(blocked_, [&](std::uint64_t id) {
       return id != session->id() && sessions_.find(id) != nullptr;
     });
-    if (for_whom == blocked_.end()) return;
+    if (waiting == blocked_.end()) return;
     lines_.complain("closing the connection of " + session->peer() + ": it has read nothing of " +
                     std::to_string(session->noted_unread_bytes()) + " bytes of answers for " +
                     std::to_string(limits::unread_answers_timeout.count()) + " s, and " +
-                    sessions_.find(*for_whom)->peer() + " waits for room (" +
+                    sessions_.find(*waiting)->peer() + " waits for room (" +
                     std::to_string(max_unread_bytes_) + " bytes, max_unread_answer_bytes)");
     session->abort();
   }

@@ -12,8 +12,8 @@
 #include "base/executor.hpp"
 #include "base/slice.hpp"
 #include "node/door/sessions.hpp"
+#include "node/door/turn_queue.hpp"
 #include "node/lines.hpp"
-#include "node/serve/turn_queue.hpp"
 #include "wire/api.hpp"
 #include "wire/header.hpp"
 

@@ -31,6 +31,7 @@ int exit_status(const Error& error) {
                                                                                  : exit_failed;
   }
   if (error.category() == ErrorCategory::configuration) return exit_usage;
+  if (error.is_auth()) return exit_connection;
   if (is_one_of(error, connection_errors)) {
     return exit_connection;
   }

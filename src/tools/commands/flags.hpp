@@ -8,7 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "dohle/error.hpp"
-#include "tools/commands/values.hpp"
+#include "tools/text/values.hpp"
 
 namespace dohle::tools {
 

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "tools/commands/moment.hpp"
+#include "tools/text/moment.hpp"
 
 namespace dohle::tools {
 

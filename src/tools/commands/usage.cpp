@@ -12,7 +12,7 @@
 #include <CLI/CLI.hpp>
 
 #include "properties/suggestion.hpp"
-#include "tools/commands/values.hpp"
+#include "tools/text/values.hpp"
 
 namespace dohle::tools {
 

@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "tools/commands/moment.hpp"
 #include "tools/records/base64.hpp"
+#include "tools/text/moment.hpp"
 
 namespace dohle::tools {
 

@@ -35,7 +35,7 @@ TEST_F(ForeignClientsTest, BytesBehindTheLastFieldOfARequestAreIgnoredAndToldOnc
     ASSERT_THAT(metadata.topics, SizeIs(1)) << from;
     EXPECT_EQ(metadata.topics[0].name, "t");
   }
-  EXPECT_EQ(logger.count("librdkafka 2.16.0 sends bytes behind the last field of Metadata version "
+  EXPECT_EQ(logger.count("librdkafka 2.16.0 sends bytes after the last field of Metadata version "
                          "13, which are ignored"),
             1u);
   EXPECT_EQ(logger.count("other 1 sends bytes behind"), 1u);

@@ -1,4 +1,4 @@
-#include "tools/commands/moment.hpp"
+#include "tools/text/moment.hpp"
 
 #include <charconv>
 #include <chrono>
@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "tools/commands/values.hpp"
+#include "tools/text/values.hpp"
 
 namespace dohle::tools {
 

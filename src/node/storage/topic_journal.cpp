@@ -1,4 +1,4 @@
-#include "node/journal/topic_journal.hpp"
+#include "node/storage/topic_journal.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "tools/commands/values.hpp"
+#include "tools/text/values.hpp"
 
 #include <array>
 #include <charconv>

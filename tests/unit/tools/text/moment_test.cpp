@@ -1,4 +1,4 @@
-#include "tools/commands/moment.hpp"
+#include "tools/text/moment.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
