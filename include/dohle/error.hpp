@@ -18,6 +18,7 @@ enum class ErrorCategory : std::uint8_t {
   client,         ///< this library, on its own account: timeouts, lost connections, wrong calls
   storage,        ///< files: full disk, damage, I/O errors
   configuration,  ///< an option, flag or address that makes no sense
+  auth,           ///< a login or a TLS handshake failed, as this side found
 };
 
 /// The code of an error that no Kafka server reported.
@@ -52,6 +53,8 @@ enum class Errc : std::int16_t {
   locked,               ///< another process holds the data directory
   not_found,            ///< a required file or directory does not exist
   already_exists,       ///< a file or directory of that name exists
+  handshake_failed,     ///< TLS: a certificate was refused, or both sides have nothing in common
+  login_failed,         ///< SASL: the other side is not who it says, or offers no such mechanism
 };
 
 /// Whether a record that could not be acknowledged may nevertheless be in the log.
@@ -75,6 +78,9 @@ class DOHLE_API Error {
   static Error client(Errc code, std::string_view message);
   /// An error of a file.
   static Error storage(Errc code, std::string_view message);
+  /// A failed login or TLS handshake that this side found. Not retriable. A server's own refusal is
+  /// a broker error.
+  static Error auth(Errc code, std::string_view message);
   /// An invalid option, flag or address; `message` names it and the allowed values.
   static Error configuration(std::string_view message);
 
@@ -95,6 +101,11 @@ class DOHLE_API Error {
   /// True for a broker's error with that wire number.
   [[nodiscard]] bool is_broker(std::int16_t code) const noexcept {
     return category_ == ErrorCategory::broker && code_ == code;
+  }
+  /// True if a login or a TLS handshake failed, whichever side found that: category auth, or the
+  /// broker errors UNSUPPORTED_SASL_MECHANISM, ILLEGAL_SASL_STATE and SASL_AUTHENTICATION_FAILED.
+  [[nodiscard]] bool is_auth() const noexcept {
+    return category_ == ErrorCategory::auth || is_broker(33) || is_broker(34) || is_broker(58);
   }
   /// The code's name: "UNKNOWN_TOPIC_OR_PARTITION", "timed_out".
   [[nodiscard]] std::string_view name() const noexcept;

@@ -81,6 +81,10 @@ std::string_view errc_name(Errc code) {
       return "not_found";
     case Errc::already_exists:
       return "already_exists";
+    case Errc::handshake_failed:
+      return "handshake_failed";
+    case Errc::login_failed:
+      return "login_failed";
   }
   return "unknown";
 }
@@ -168,6 +172,9 @@ Error Error::client(Errc code, std::string_view message) {
 Error Error::storage(Errc code, std::string_view message) {
   const std::uint8_t flags = is_retriable_errc(code) ? retriable_flag : std::uint8_t{0};
   return {ErrorCategory::storage, static_cast<std::int16_t>(code), flags, std::string(message), {}};
+}
+Error Error::auth(Errc code, std::string_view message) {
+  return {ErrorCategory::auth, static_cast<std::int16_t>(code), 0, std::string(message), {}};
 }
 Error Error::configuration(std::string_view message) {
   return {ErrorCategory::configuration,

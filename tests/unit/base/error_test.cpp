@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 namespace dohle {
 namespace {
 
@@ -55,6 +57,18 @@ TEST(Error, assignment_and_moves_keep_the_message) {
   const Error c = std::move(a);
   EXPECT_EQ(c.message(), "a");
   EXPECT_EQ(b.message(), "a");
+}
+
+TEST(Error, IsAboutAuthenticationWhicheverSideRefused) {
+  const Error own = Error::auth(Errc::handshake_failed, "h:9093: the certificate has expired");
+  EXPECT_EQ(own.category(), ErrorCategory::auth);
+  EXPECT_EQ(own.name(), "handshake_failed");
+  EXPECT_FALSE(own.is_retriable());
+  EXPECT_TRUE(own.is_auth());
+  constexpr std::array<std::int16_t, 3> codes = {33, 34, 58};
+  for (const std::int16_t code : codes) EXPECT_TRUE(Error::broker(code).is_auth()) << code;
+  EXPECT_FALSE(Error::broker(29).is_auth()) << "an authorization is none";
+  EXPECT_FALSE(Error::client(Errc::timed_out, "late").is_auth());
 }
 
 }  // namespace
