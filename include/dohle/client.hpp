@@ -11,6 +11,7 @@
 #include "dohle/error.hpp"
 #include "dohle/export.hpp"
 #include "dohle/logger.hpp"
+#include "dohle/sasl.hpp"
 #include "dohle/transport.hpp"
 
 namespace dohle::client {
@@ -70,6 +71,9 @@ struct ClientOptions {
   /// one fails the request with too_large and closes the connection; a consumer's fetches ask for
   /// at most 7/8 of it.
   std::size_t max_response_bytes = std::size_t{100} << 20;
+  /// Default: none, servers are not logged in to. With it, each connection logs in before its first
+  /// request, and again before the server's session ends (KIP-368).
+  std::optional<SaslOptions> sasl = {};
   /// The socket's send buffer. 1 B to 2 GiB - 1. If absent, the system's default.
   std::optional<int> socket_send_buffer_bytes = {};
   /// The socket's receive buffer. 1 B to 2 GiB - 1. If absent, the system's default.
@@ -115,6 +119,12 @@ class DOHLE_API Client {
   Result<Consumer> consumer(ConsumerOptions options);
   /// An administrator on this client. Sends nothing.
   Admin admin();
+
+  /// Replaces the credentials that `ClientOptions::sasl` gave. Later logins use them; servers that
+  /// refused the former ones are asked at once, open connections keep their session until it is
+  /// renewed. Errors: configuration (an invalid login, or a client without one); closed; forked;
+  /// would_deadlock on the client's own thread.
+  Result<void> replace_login(SaslOptions login);
 
   /// Closes every producer and consumer made from it, then the connections, within `timeout`.
   /// Idempotent; later calls of any handle fail with Errc::closed. Errors: the first error of these

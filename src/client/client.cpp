@@ -58,6 +58,7 @@ Result<void> check(const ClientOptions& options) {
        "bytes"},
       {"busy_poll", options.busy_poll.count(), 0, 1'000'000, "us"},
   });
+  if (checked && options.sasl) return client::Login::check(*options.sasl);
   return checked;
 }
 
@@ -73,6 +74,7 @@ Result<client::Cluster::Options> cluster_options(const ClientOptions& options) {
   made.link.limits.idle_timeout = options.idle_timeout.value_or(std::chrono::milliseconds(0));
   made.link.limits.send_buffer_bytes = options.socket_send_buffer_bytes.value_or(0);
   made.link.limits.receive_buffer_bytes = options.socket_receive_buffer_bytes.value_or(0);
+  made.sasl = options.sasl;
   made.view.metadata_max_age = options.metadata_max_age;
   made.view.retry_backoff = options.retry_backoff;
   made.view.max_retry_backoff = options.max_retry_backoff;
@@ -101,9 +103,9 @@ struct Running {
         transport(options.transport),
         loop(options.busy_poll),
         dialer(transport ? transport->dialer(loop) : std::make_unique<net::TcpDialer>(loop)),
-        cluster(
-            client::ClientEnvironment{loop, *dialer, loop.clock(), random, workers, time, *logger},
-            std::move(cluster_options)) {
+        cluster(client::ClientEnvironment{loop, *dialer, loop.clock(), random, workers, time,
+                                          *logger, secure_random},
+                std::move(cluster_options)) {
     loop.start("dohle-client");
   }
   ~Running() {
@@ -116,6 +118,7 @@ struct Running {
   std::shared_ptr<Transport> transport;
   net::Loop loop;
   net::SystemRandom random;
+  net::SystemSecureRandom secure_random;
   std::unique_ptr<Dialer> dialer;
   client::TickingTime<PublishedWall> time{loop, loop.clock(), PublishedWall{loop}};
   net::WorkerThreads workers{2};
@@ -263,6 +266,15 @@ Admin Client::admin() {
 Result<Consumer> Client::consumer(ConsumerOptions options) {
   if (!core_) return fail(client::moved_from("the Client"));
   return client::make_consumer(core_, std::move(options));
+}
+Result<void> Client::replace_login(SaslOptions login) {
+  if (!core_) return fail(client::moved_from("the Client"));
+  if (auto usable = core_->check_usable(); !usable) return usable;
+  if (auto checked = client::Login::check(login); !checked) return checked;
+  return client::wait_for<void>(core_->loop(),
+                                [core = core_, login = std::move(login)](auto then) mutable {
+                                  then(core->cluster().replace_login(std::move(login)));
+                                });
 }
 Result<void> Client::close(std::chrono::milliseconds timeout) {
   if (!core_) return fail(client::moved_from("the Client"));

@@ -25,6 +25,8 @@ class ProcessLife final : public Dialer, public Listening {
   ProcessLife(Machine& machine, const std::string& name)
       : loop(machine, name, machine.world().stream(machine.name() + "/" + name + "/loop")),
         random(machine.world().stream(machine.name() + "/" + name + "/random")),
+        secure_random(
+            machine.world().stream(machine.name() + "/" + name + "/secure_random").next()),
         disk(machine.disk().for_process(loop)),
         workers(loop, machine.world().stream(machine.name() + "/" + name + "/workers")) {}
 
@@ -47,6 +49,7 @@ class ProcessLife final : public Dialer, public Listening {
 
   ProcessLoop loop;
   SeededRandom random;
+  SeededSecureRandom secure_random;
   std::unique_ptr<ProcessDisk> disk;
   SimWorkers workers;
   std::shared_ptr<void> state;
@@ -69,6 +72,9 @@ Clock& Process::clock() {
 }
 Random& Process::random() {
   return present().random;
+}
+SecureRandom& Process::secure_random() {
+  return present().secure_random;
 }
 Dialer& Process::dialer() {
   return present();

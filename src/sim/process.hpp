@@ -9,6 +9,7 @@
 #include "base/disk.hpp"
 #include "base/executor.hpp"
 #include "base/random.hpp"
+#include "base/secure_random.hpp"
 
 namespace dohle::sim {
 
@@ -44,6 +45,7 @@ class Process {
   [[nodiscard]] Executor& executor();
   [[nodiscard]] Clock& clock();
   [[nodiscard]] Random& random();
+  [[nodiscard]] SecureRandom& secure_random();
   [[nodiscard]] Dialer& dialer();
   [[nodiscard]] Listening& listening();
   [[nodiscard]] Disk& disk();

@@ -41,9 +41,9 @@ class Application {
             name, [](sim::Process&) { return std::make_shared<int>(); })),
         random_(stage.world.stream(name)),
         time_(process_.executor(), process_.clock(), MachineWall{process_}),
-        environment_{process_.executor(), process_.dialer(),  process_.clock(),
-                     process_.random(),   process_.workers(), time_,
-                     stage.logger} {}
+        environment_{process_.executor(), process_.dialer(),       process_.clock(),
+                     process_.random(),   process_.workers(),      time_,
+                     stage.logger,        process_.secure_random()} {}
 
   [[nodiscard]] Stage& stage() { return stage_; }
   [[nodiscard]] const std::string& name() const { return name_; }

@@ -3,6 +3,7 @@
 #include "base/connection.hpp"
 #include "base/executor.hpp"
 #include "base/random.hpp"
+#include "base/secure_random.hpp"
 #include "base/time.hpp"
 #include "dohle/logger.hpp"
 
@@ -29,6 +30,8 @@ struct ClientEnvironment {
   Workers& workers;
   RecordTime& record_time;
   Logger& logger;
+  /// For nonces. Loop thread.
+  SecureRandom& secure_random;
 };
 
 }  // namespace dohle::client

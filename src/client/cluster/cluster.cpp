@@ -38,13 +38,32 @@ bool is_unknown(std::int16_t code) {
 }  // namespace
 
 Cluster::Cluster(ClientEnvironment environment, Options options)
-    : environment_(environment), options_(std::move(options)), view_(options_.view) {}
+    : environment_(environment), options_(std::move(options)), view_(options_.view) {
+  if (options_.sasl) login_.emplace(environment_, *std::exchange(options_.sasl, {}));
+}
 
 Cluster::~Cluster() {
   environment_.loop.cancel(timer_);
   environment_.loop.cancel(waiters_timer_);
   environment_.loop.cancel(patience_timer_);
   environment_.loop.cancel(silence_timer_);
+}
+
+Result<void> Cluster::replace_login(SaslOptions login) {
+  if (closed_) return fail(*closed_);
+  if (!login_) return fail(Error::configuration("sasl: this client was made without a login"));
+  login_->replace(std::move(login));
+  for (auto& [node, each] : reach_) {
+    if (!each.refusal) continue;
+    each.refusal.reset();
+    each.refusal_backoff.reset();
+    each.not_before = {};
+  }
+  metadata_failure_.reset();
+  view_.ask_at_once();
+  doubt();
+  notify();
+  return {};
 }
 
 void Cluster::close(const Error& why) {
@@ -93,7 +112,11 @@ Result<std::shared_ptr<Link>> Cluster::link_to(NodeId node, ConnectionLane lane)
                               fmt::format("node {} is not in the cluster's metadata", node.value))
                     .with_retriable(true));
   }
-  auto link = std::make_shared<Link>(environment_, options_.link, *this, *endpoint);
+  if (const Reach& heard = reach(node); heard.refusal && now() < heard.not_before) {
+    return fail(*heard.refusal);
+  }
+  auto link = std::make_shared<Link>(environment_, options_.link, login_ ? &*login_ : nullptr,
+                                     *this, *endpoint);
   links_.emplace(key, link);
   link->dial_at(reach(node).not_before);
   watch_silence(std::max(reach(node).not_before, now()) + setup_patience);
@@ -275,6 +298,8 @@ void Cluster::on_link_ready(Link& link) {
   DOHLE_ASSERT(!node_of(link).is_none(), "a link is ready that is not in use");
   Reach& heard = reach(node_of(link));
   heard.backoff.reset();
+  heard.refusal.reset();
+  heard.refusal_backoff.reset();
   heard.is_silent = false;
   heard.last_failure.clear();
   heard.is_unknown_host = false;
@@ -319,13 +344,20 @@ void Cluster::on_link_closed(Link& link, const Error& why) {
   lost.is_silent = lost.is_silent || why.is(Errc::timed_out);
   lost.last_failure = fmt::format("{}{}", why.message(), note_on_advertised(node, link));
   lost.is_unknown_host = why.is(Errc::name_not_resolved) && !why.is_retriable();
+  if (why.is_auth()) note_refusal(node, why);
   if (environment_.logger.level() <= LogLevel::info) {
     environment_.logger.log(LogLevel::info, "connection", why.message());
   }
-  const bool is_unusual = why.is(Errc::malformed) || why.is(Errc::too_large);
+  const bool is_unusual = why.is(Errc::malformed) || why.is(Errc::too_large) || why.is_auth();
   if (!link.was_ready() || is_unusual) warn_of_unreached(link, lost.last_failure);
   doubt_unreached(node);
   notify();
+}
+
+void Cluster::note_refusal(NodeId node, const Error& why) {
+  Reach& refusing = reach(node);
+  refusing.refusal = why;
+  refusing.not_before = now() + refusing.refusal_backoff.next(environment_.random);
 }
 
 // The failure of a first connection goes to the waiting caller. Later no call may be waiting, while
@@ -534,6 +566,7 @@ std::optional<Result<void>> Cluster::outcome_for(Waiter& waiter, bool answered) 
       return fail(Error::broker(code, fmt::format("look for topic {}", *waiter.topic)));
     }
   }
+  if (metadata_failure_ && metadata_failure_->is_auth()) return fail(*metadata_failure_);
   if (now() < waiter.deadline) return std::nullopt;
   if (!waiter.topic) {
     return fail(Error::client(Errc::timed_out, "no server answered in time" + troubles()));

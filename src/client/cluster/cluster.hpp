@@ -37,6 +37,8 @@ class Cluster final : public LinkOwner {
     /// Resolved each time they are dialled.
     std::vector<Endpoint> bootstrap;
     Link::Options link;
+    /// If absent, connections need no login.
+    std::optional<SaslOptions> sasl;
     ClusterView::Options view;
     Duration reconnect_backoff = std::chrono::milliseconds(50);
     Duration max_reconnect_backoff = std::chrono::seconds(1);
@@ -65,6 +67,11 @@ class Cluster final : public LinkOwner {
   [[nodiscard]] Backoff retry_backoff() const {
     return {options_.retry_backoff, options_.max_retry_backoff};
   }
+
+  /// Later logins use these credentials, which passed Login::check. Servers that refused
+  /// the former ones may be asked at once. Connections stay. Errors: configuration (the client was
+  /// made without a login).
+  Result<void> replace_login(SaslOptions login);
 
   /// Fails all pending and all later requests with `why`.
   void close(const Error& why);
@@ -153,9 +160,15 @@ class Cluster final : public LinkOwner {
     ConnectionLane lane;
     friend auto operator<=>(const Key&, const Key&) = default;
   };
+  /// Time between two logins after a refused one, per server: a password is not guessed at speed.
+  static constexpr Duration min_refusal_backoff = std::chrono::milliseconds(1'250);
+  static constexpr Duration max_refusal_backoff = std::chrono::seconds(10);
   struct Reach {
     Backoff backoff;
     TimePoint not_before{};
+    /// The last failed login or TLS handshake. Until `not_before`, requests fail with it.
+    std::optional<Error> refusal = {};
+    Backoff refusal_backoff{min_refusal_backoff, max_refusal_backoff};
     /// A request to it timed out, and it has not been reached since.
     bool is_silent = false;
     /// The time of the last lost or failed connection.
@@ -190,6 +203,7 @@ class Cluster final : public LinkOwner {
   };
 
   [[nodiscard]] const Endpoint* endpoint_of(NodeId node) const;
+  void note_refusal(NodeId node, const Error& why);
   /// The node of a link in use, else none.
   [[nodiscard]] NodeId node_of(const Link& link) const;
   Result<std::shared_ptr<Link>> link_to(NodeId node, ConnectionLane lane);
@@ -244,6 +258,7 @@ class Cluster final : public LinkOwner {
 
   ClientEnvironment environment_;
   Options options_;
+  std::optional<Login> login_;
   ClusterView view_;
   std::map<Key, std::shared_ptr<Link>> links_;
   std::map<NodeId, Reach> reach_;

@@ -57,6 +57,8 @@ class ClusterView {
   /// No caller waits for the topic any more. It leaves the view unless it is needed. The server may
   /// no longer create it.
   void let_go(std::string_view topic);
+  /// The next request need not wait for the backoff.
+  void ask_at_once();
   /// An answer contradicts the view. Metadata is requested as soon as the backoff allows.
   void doubt() { doubted_ = true; }
 
@@ -93,7 +95,6 @@ class ClusterView {
     bool is_needed = false;
   };
   Interest& look_for(std::string_view topic, bool may_create);
-  void ask_at_once();
   [[nodiscard]] bool must_create(std::string_view name, bool may_create) const;
   void put_off(TimePoint now);
   void replace(TopicView& topic, const TopicId& id);

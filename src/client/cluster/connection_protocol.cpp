@@ -1,12 +1,15 @@
 #include "client/cluster/connection_protocol.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "base/assert.hpp"
 #include "base/broker_errors.hpp"
+#include "wire/messages/sasl_authenticate.hpp"
+#include "wire/messages/sasl_handshake.hpp"
 
 namespace dohle::client {
 
@@ -21,7 +24,13 @@ Error malformed(std::string_view what) {
 
 /// The first answer is not Kafka's. The peer may be a web server, or Kafka behind TLS.
 Error no_kafka(const Error& why) {
-  return Error::client(Errc::malformed, fmt::format("{}; is a Kafka server there?", why.message()));
+  return Error::client(Errc::malformed,
+                       fmt::format("{}; is a Kafka server there, and without TLS?", why.message()));
+}
+
+/// A login that this side gave up.
+Error failed_login(const std::string& login, std::string_view why) {
+  return Error::auth(Errc::login_failed, fmt::format("{}: {}", login, why));
 }
 
 /// Makes malformed answers of a known Kafka server retriable.
@@ -53,8 +62,13 @@ Error unreadable_answer(const wire::Api& api, const Error& why) {
       fmt::format("unreadable answer to {}: {}", wire::api_name(api.key), why.message())));
 }
 
-ConnectionProtocol::ConnectionProtocol(Options options, TimePoint now)
-    : options_(std::move(options)), connect_deadline_(now + options_.connect_timeout) {}
+ConnectionProtocol::ConnectionProtocol(Options options, TimePoint now, Logins logins)
+    : options_(std::move(options)),
+      connect_deadline_(now + options_.connect_timeout),
+      logins_(std::move(logins)) {
+  DOHLE_ASSERT(logins_.lifetime_used > 0 && logins_.lifetime_used < 1,
+               "a login is renewed within its lifetime");
+}
 
 void ConnectionProtocol::on_open(TimePoint now, ConnectionActions& out) {
   if (state_ != State::connecting) return;
@@ -66,7 +80,7 @@ void ConnectionProtocol::negotiate(std::int16_t version, TimePoint now, Connecti
   wire::ApiVersionsRequest message;
   message.client_software_name = "dohle";
   message.client_software_version = std::string(software_version);
-  const auto sent = ask(message, version, std::nullopt, now, connect_deadline_, out);
+  const auto sent = ask(message, version, Asker::connection, now, connect_deadline_, out);
   if (!sent) end(sent.error(), out);
 }
 
@@ -83,9 +97,21 @@ void ConnectionProtocol::on_frame(const Slice& frame, TimePoint now, ConnectionA
   }
   const InFlight done = asked;
   in_flight_.pop_front();
-  if (!done.tag) return on_versions(answer->body, done.version, now, out);
-  out.push_back(
-      connection_action::Answer{*done.tag, done.api, done.version, std::move(answer->body)});
+  if (done.asker == Asker::connection) return on_own_answer(done, answer->body, now, out);
+  was_answered_ = true;
+  out.push_back(connection_action::Answer{done.api, done.version, std::move(answer->body)});
+}
+
+void ConnectionProtocol::on_own_answer(const InFlight& asked, const Slice& body, TimePoint now,
+                                       ConnectionActions& out) {
+  switch (asked.api.key) {
+    case wire::ApiKey::sasl_handshake:
+      return on_handshake(body, asked.version, now, out);
+    case wire::ApiKey::sasl_authenticate:
+      return on_authenticated(body, asked.version, now, out);
+    default:
+      return on_versions(body, asked.version, now, out);
+  }
 }
 
 void ConnectionProtocol::on_versions(const Slice& body, std::int16_t asked, TimePoint now,
@@ -102,17 +128,103 @@ void ConnectionProtocol::on_versions(const Slice& body, std::int16_t asked, Time
   }
   versions_.assign(answer->api_keys);
   throttle(std::chrono::milliseconds(answer->throttle_time_ms), now, out);
-  authenticate(out);
+  authenticate(now, out);
 }
 
-void ConnectionProtocol::authenticate(ConnectionActions& out) {
-  state_ = State::authenticating;
+void ConnectionProtocol::authenticate(TimePoint now, ConnectionActions& out) {
+  state_ = state_ == State::ready ? State::reauthenticating : State::authenticating;
+  if (!logins_.begin) return become_ready(out);
+  login_at_ = never;
+  login_.emplace(logins_.begin());
+  wire::SaslHandshakeRequest message;
+  message.mechanism = to_string(login_->mechanism());
+  ask_for_login(message, now, out);
+}
+
+// The login's requests follow those in flight, and are answered behind them.
+template <class M>
+void ConnectionProtocol::ask_for_login(const M& message, TimePoint now, ConnectionActions& out) {
+  const auto version = versions_.pick(M::api);
+  if (!version) return end(failed_login(login_name(), version.error().message()), out);
+  const TimePoint deadline =
+      is_setting_up() ? connect_deadline_ : TimePoint(now + options_.request_timeout);
+  const auto sent = ask(message, *version, Asker::connection, now, deadline, out);
+  if (!sent) end(sent.error(), out);
+}
+
+std::string ConnectionProtocol::login_name() const {
+  return fmt::format("log in as {} by {}", login_->username(), to_string(login_->mechanism()));
+}
+
+void ConnectionProtocol::on_handshake(const Slice& body, std::int16_t version, TimePoint now,
+                                      ConnectionActions& out) {
+  const auto answer = wire::decode<wire::SaslHandshakeResponse>(body, version);
+  if (!answer) return end(unreadable_answer(wire::SaslHandshakeRequest::api, answer.error()), out);
+  if (answer->error_code == broker_error::illegal_sasl_state) {
+    return end(Error::broker(answer->error_code,
+                             login_name() + ": this listener of the server takes no login"),
+               out);
+  }
+  if (answer->error_code != 0) {
+    return end(
+        Error::broker(answer->error_code, fmt::format("{}: the server offers {}", login_name(),
+                                                      fmt::join(answer->mechanisms, ", "))),
+        out);
+  }
+  if (version == 0) {
+    return end(failed_login(login_name(), "the server is older than Apache Kafka 1.0"), out);
+  }
+  reply(login_->first_message(), now, out);
+}
+
+void ConnectionProtocol::reply(std::string message, TimePoint now, ConnectionActions& out) {
+  wire::SaslAuthenticateRequest request;
+  request.auth_bytes = Slice::copy_of(message);
+  ask_for_login(request, now, out);
+}
+
+void ConnectionProtocol::on_authenticated(const Slice& body, std::int16_t version, TimePoint now,
+                                          ConnectionActions& out) {
+  const auto answer = wire::decode<wire::SaslAuthenticateResponse>(body, version);
+  if (!answer) {
+    return end(unreadable_answer(wire::SaslAuthenticateRequest::api, answer.error()), out);
+  }
+  if (answer->error_code != 0) {
+    return end(Error::broker(answer->error_code, login_name(), answer->error_message.value_or("")),
+               out);
+  }
+  auto step = login_->on_message(answer->auth_bytes.text());
+  if (!step) return end(failed_login(login_name(), step.error().message()), out);
+  if (auto* reply_with = std::get_if<auth::SaslClient::Reply>(&*step)) {
+    return reply(std::move(reply_with->message), now, out);
+  }
+  if (auto* need = std::get_if<auth::SaslClient::NeedKeys>(&*step)) {
+    out.push_back(connection_action::Derive{std::move(*need)});
+    return;
+  }
+  login_.reset();
+  on_session(answer->session_lifetime_ms, now);
   become_ready(out);
 }
 
+void ConnectionProtocol::on_keys(const auth::ScramKeys& keys, TimePoint now,
+                                 ConnectionActions& out) {
+  if (state_ == State::closed) return;
+  DOHLE_ASSERT(login_.has_value(), "keys come without a login");
+  reply(login_->on_keys(keys), now, out);
+}
+
+void ConnectionProtocol::on_session(std::int64_t lifetime_ms, TimePoint now) {
+  if (lifetime_ms <= 0) return;
+  const auto used = static_cast<double>(std::min<std::int64_t>(lifetime_ms, max_lifetime.count())) *
+                    logins_.lifetime_used;
+  login_at_ = now + std::chrono::milliseconds(static_cast<std::int64_t>(used));
+}
+
 void ConnectionProtocol::become_ready(ConnectionActions& out) {
-  DOHLE_ASSERT(state_ == State::authenticating && in_flight_.empty(),
-               "a connection becomes ready before it is set up");
+  DOHLE_ASSERT(
+      state_ == State::reauthenticating || (state_ == State::authenticating && in_flight_.empty()),
+      "a connection becomes ready before it is set up");
   state_ = State::ready;
   if (!is_throttled()) out.push_back(connection_action::Ready{});
 }
@@ -153,15 +265,19 @@ void ConnectionProtocol::on_time(TimePoint now, ConnectionActions& out) {
                                                    wire::api_name(late->api.key))),
         out);
   }
-  throttled_until_ = never;
-  if (state_ == State::ready) out.push_back(connection_action::Ready{});
+  if (throttled_until_ <= now) {
+    throttled_until_ = never;
+    if (state_ == State::ready) out.push_back(connection_action::Ready{});
+  }
+  if (state_ == State::ready && login_at_ <= now) authenticate(now, out);
 }
 
 TimePoint ConnectionProtocol::deadline() const {
   if (is_setting_up()) return connect_deadline_;
   if (state_ == State::closed) return never;
   const auto late = earliest(in_flight_);
-  return late == in_flight_.end() ? throttled_until_ : std::min(late->deadline, throttled_until_);
+  const TimePoint own = std::min(throttled_until_, login_at_);
+  return late == in_flight_.end() ? own : std::min(late->deadline, own);
 }
 
 std::string_view ConnectionProtocol::awaited() const {
@@ -202,11 +318,13 @@ Result<void> ConnectionProtocol::put_bytes(Result<Chain> bytes, ConnectionAction
 void ConnectionProtocol::end(const Error& why, ConnectionActions& out) {
   if (state_ == State::closed) return;
   const bool is_nonsense = why.is(Errc::malformed) || why.is(Errc::too_large);
-  const Error said = state_ == State::negotiating && is_nonsense ? no_kafka(why) : broken(why);
+  Error said = state_ == State::negotiating && is_nonsense ? no_kafka(why) : broken(why);
+  // A listener with authentication or TLS closes the connection without a word.
+  const bool is_refused = why.is(Errc::connection_lost) && !logins_.begin && !was_answered_ &&
+                          state_ == State::ready && !in_flight_.empty();
+  if (is_refused) said = said.within("closed at the first request; it may require a login");
   state_ = State::closed;
-  for (const auto& request : std::exchange(in_flight_, {})) {
-    if (request.tag) out.push_back(connection_action::Lost{*request.tag, said});
-  }
+  in_flight_.clear();
   out.push_back(connection_action::Close{said});
 }
 

@@ -4,12 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
+#include "auth/sasl_client.hpp"
 #include "base/chain.hpp"
 #include "base/slice.hpp"
 #include "base/time.hpp"
@@ -20,9 +22,6 @@
 
 namespace dohle::client {
 
-/// Chosen by the caller of `request` and returned with the answer.
-using RequestTag = std::uint64_t;
-
 /// Actions of a ConnectionProtocol, to be done in their order.
 namespace connection_action {
 struct Send {
@@ -30,8 +29,8 @@ struct Send {
 };
 /// Requests may be sent: for the first time, or again after a throttle time.
 struct Ready {};
+/// The answer to the oldest request.
 struct Answer {
-  RequestTag tag;
   wire::Api api;
   std::int16_t version;
   Slice body;
@@ -40,12 +39,12 @@ struct Answer {
 struct Throttled {
   Duration time;
 };
-/// No answer will come. The server may have acted on the request.
-struct Lost {
-  RequestTag tag;
-  Error why;
+/// Keys are needed for the login; they go to `on_keys`.
+struct Derive {
+  auth::SaslClient::NeedKeys keys;
 };
-/// The connection is unusable and has to be closed. The last action.
+/// The connection is unusable and has to be closed. The last action. No answer will come to
+/// requests in flight; the server may have acted on them.
 struct Close {
   Error why;
 };
@@ -53,7 +52,7 @@ struct Close {
 
 using ConnectionAction =
     std::variant<connection_action::Send, connection_action::Ready, connection_action::Throttled,
-                 connection_action::Answer, connection_action::Lost, connection_action::Close>;
+                 connection_action::Answer, connection_action::Derive, connection_action::Close>;
 using ConnectionActions = std::vector<ConnectionAction>;
 
 /// The error for an answer that cannot be decoded. As after a lost connection, the server may have
@@ -61,16 +60,18 @@ using ConnectionActions = std::vector<ConnectionAction>;
 [[nodiscard]] Error unreadable_answer(const wire::Api& api, const Error& why);
 
 /// The protocol of one connection to a server: chooses versions, matches answers with requests and
-/// detects a server that does not answer. Servers answer in the order of requests, so a request
-/// with a delayed answer (a long poll, a join of a group) needs a connection of its own. Owns no
-/// socket, reads no clock. Not thread safe.
+/// detects a server that does not answer; logs in (SaslHandshake, SaslAuthenticate), and again
+/// before the session's lifetime ends (KIP-368). Servers answer in the order of requests, so a
+/// request with a delayed answer (a long poll, a join of a group) needs a connection of its own.
+/// Owns no socket, reads no clock. Not thread safe.
 class ConnectionProtocol {
  public:
   enum class State : std::uint8_t {
     connecting,
     negotiating,
-    authenticating,  ///< passed at once: there is no authentication yet
+    authenticating,  ///< the first login; passed at once without one
     ready,
+    reauthenticating,  ///< a further login; requests in flight are still answered
     closed,
   };
 
@@ -85,11 +86,27 @@ class ConnectionProtocol {
   /// Maximum throttle time; longer ones are cut to it. Quotas throttle for a minute or two at most,
   /// since they are measured over seconds.
   static constexpr Duration max_throttle = std::chrono::minutes(5);
+  /// Maximum lifetime of a session; longer ones are cut to it.
+  static constexpr std::chrono::milliseconds max_lifetime = std::chrono::hours(24 * 365);
 
-  ConnectionProtocol(Options options, TimePoint now);
+  /// The logins of a connection.
+  struct Logins {
+    /// Makes each login; empty if there is none.
+    std::move_only_function<auth::SaslClient()> begin;
+    /// The part of a session's lifetime after which the next login begins: 0.85 to 0.95, at random,
+    /// so that connections do not all do it at once.
+    double lifetime_used = 0.9;
+  };
+
+  ConnectionProtocol(Options options, TimePoint now, Logins logins);
+  /// Without a login.
+  ConnectionProtocol(Options options, TimePoint now)
+      : ConnectionProtocol(std::move(options), now, Logins()) {}
 
   void on_open(TimePoint now, ConnectionActions& out);
   void on_frame(const Slice& frame, TimePoint now, ConnectionActions& out);
+  /// The keys that Derive asked for. Ignored if the connection is closed.
+  void on_keys(const auth::ScramKeys& keys, TimePoint now, ConnectionActions& out);
   void on_closed(const Error& why, ConnectionActions& out);
   /// Call at `deadline()` or later.
   void on_time(TimePoint now, ConnectionActions& out);
@@ -98,6 +115,11 @@ class ConnectionProtocol {
   /// connect_timeout, also for a server that accepts the connection but does not answer.
   [[nodiscard]] TimePoint deadline() const;
   [[nodiscard]] State state() const { return state_; }
+  /// Whether it is not ready for the first time yet.
+  [[nodiscard]] bool is_setting_up() const {
+    return state_ == State::connecting || state_ == State::negotiating ||
+           state_ == State::authenticating;
+  }
   [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
   /// The name of the oldest unanswered request; empty if there is none.
   [[nodiscard]] std::string_view awaited() const;
@@ -110,12 +132,12 @@ class ConnectionProtocol {
   /// Errors: unsupported_version; not_connected before Ready.
   [[nodiscard]] Result<std::int16_t> version_of(const wire::Api& api) const;
 
-  /// Sends a request in the highest version that both sides support. Answer or Lost follows, in the
-  /// order of requests. `timeout`: time for the answer; 0 means the connection's request_timeout.
-  /// Errors: not_connected, limit_reached (also while throttled), unsupported_version, those of
-  /// encoding. After an error no request was sent.
+  /// Sends a request in the highest version that both sides support. Answers follow in the order
+  /// of requests, until Close. `timeout`: time for the answer; 0 means the connection's
+  /// request_timeout. Errors: not_connected, limit_reached (also while throttled),
+  /// unsupported_version, those of encoding. After an error no request was sent.
   template <class M>
-  Result<void> request(const M& message, RequestTag tag, TimePoint now, ConnectionActions& out,
+  Result<void> request(const M& message, TimePoint now, ConnectionActions& out,
                        Duration timeout = {});
   /// For Produce with acks 0, which servers do not answer.
   template <class M>
@@ -126,30 +148,40 @@ class ConnectionProtocol {
   void throttle(Duration time, TimePoint now, ConnectionActions& out);
 
  private:
+  enum class Asker : std::uint8_t {
+    user,        ///< a caller of `request`
+    connection,  ///< the connection itself, to set itself up
+  };
   struct InFlight {
     std::int32_t correlation_id;
-    /// If absent, it is a request of the connection itself.
-    std::optional<RequestTag> tag;
+    Asker asker;
     wire::Api api;
     std::int16_t version;
     TimePoint sent;
     TimePoint deadline;
   };
 
-  [[nodiscard]] bool is_setting_up() const {
-    return state_ == State::connecting || state_ == State::negotiating ||
-           state_ == State::authenticating;
-  }
   [[nodiscard]] Result<std::int16_t> admit(const wire::Api& api) const;
   template <class M>
-  Result<void> ask(const M& message, std::int16_t version, std::optional<RequestTag> tag,
-                   TimePoint now, TimePoint deadline, ConnectionActions& out);
+  Result<void> ask(const M& message, std::int16_t version, Asker asker, TimePoint now,
+                   TimePoint deadline, ConnectionActions& out);
   template <class M>
   Result<void> put(const M& message, std::int16_t version, ConnectionActions& out);
   Result<void> put_bytes(Result<Chain> bytes, ConnectionActions& out);
   void negotiate(std::int16_t version, TimePoint now, ConnectionActions& out);
   void on_versions(const Slice& body, std::int16_t asked, TimePoint now, ConnectionActions& out);
-  void authenticate(ConnectionActions& out);
+  void on_own_answer(const InFlight& asked, const Slice& body, TimePoint now,
+                     ConnectionActions& out);
+  void authenticate(TimePoint now, ConnectionActions& out);
+  void on_handshake(const Slice& body, std::int16_t version, TimePoint now, ConnectionActions& out);
+  void on_authenticated(const Slice& body, std::int16_t version, TimePoint now,
+                        ConnectionActions& out);
+  void on_session(std::int64_t lifetime_ms, TimePoint now);
+  void reply(std::string message, TimePoint now, ConnectionActions& out);
+  template <class M>
+  void ask_for_login(const M& message, TimePoint now, ConnectionActions& out);
+  /// "log in as NAME by MECHANISM", for errors.
+  [[nodiscard]] std::string login_name() const;
   void become_ready(ConnectionActions& out);
   void end(const Error& why, ConnectionActions& out);
 
@@ -160,6 +192,12 @@ class ConnectionProtocol {
   TimePoint throttled_until_ = never;
   std::int32_t next_correlation_id_ = 0;
   bool fell_back_ = false;
+  bool was_answered_ = false;
+  Logins logins_;
+  /// The login under way.
+  std::optional<auth::SaslClient> login_;
+  /// The time of the next login; `never` if the session does not end.
+  TimePoint login_at_ = never;
   VersionTable versions_;
   std::deque<InFlight> in_flight_;
 };
@@ -179,25 +217,24 @@ Result<void> ConnectionProtocol::put(const M& message, std::int16_t version,
 }
 
 template <class M>
-Result<void> ConnectionProtocol::ask(const M& message, std::int16_t version,
-                                     std::optional<RequestTag> tag, TimePoint now,
-                                     TimePoint deadline, ConnectionActions& out) {
+Result<void> ConnectionProtocol::ask(const M& message, std::int16_t version, Asker asker,
+                                     TimePoint now, TimePoint deadline, ConnectionActions& out) {
   const std::int32_t correlation_id = next_correlation_id_;
   auto sent = put(message, version, out);
-  if (sent) in_flight_.push_back({correlation_id, tag, M::api, version, now, deadline});
+  if (sent) in_flight_.push_back({correlation_id, asker, M::api, version, now, deadline});
   return sent;
 }
 
 template <class M>
-Result<void> ConnectionProtocol::request(const M& message, RequestTag tag, TimePoint now,
-                                         ConnectionActions& out, Duration timeout) {
+Result<void> ConnectionProtocol::request(const M& message, TimePoint now, ConnectionActions& out,
+                                         Duration timeout) {
   auto version = admit(M::api);
   if (!version) return fail(version.error());
   if constexpr (requires { highest_version(message); }) {
     version = std::min(*version, highest_version(message));
   }
   if (timeout <= Duration::zero()) timeout = options_.request_timeout;
-  return ask(message, *version, tag, now, now + timeout, out);
+  return ask(message, *version, Asker::user, now, now + timeout, out);
 }
 
 template <class M>

@@ -7,9 +7,13 @@
 
 namespace dohle::client {
 
-Link::Link(const ClientEnvironment& environment, const Options& options, LinkOwner& owner,
-           Endpoint to)
-    : environment_(environment), options_(options), owner_(owner), to_(std::move(to)) {}
+Link::Link(const ClientEnvironment& environment, const Options& options, Login* login,
+           LinkOwner& owner, Endpoint to)
+    : environment_(environment),
+      options_(options),
+      login_(login),
+      owner_(owner),
+      to_(std::move(to)) {}
 
 Link::~Link() {
   environment_.loop.cancel(timer_);
@@ -29,11 +33,30 @@ void Link::dial() {
   if (is_closed_) return;
   DOHLE_ASSERT(!core_ && !connection_, "a link dials twice");
   dialled_at_ = now();
-  core_ = std::make_unique<ConnectionProtocol>(options_.core, now());
+  core_ = std::make_unique<ConnectionProtocol>(options_.core, now(), logins());
   const DialOptions dial{
       options_.limits, std::chrono::ceil<std::chrono::milliseconds>(options_.core.connect_timeout)};
   connection_ = environment_.dialer.dial(to_, dial, *this);
   watch_deadline();
+}
+
+ConnectionProtocol::Logins Link::logins() const {
+  if (login_ == nullptr) return {};
+  constexpr double first_part = 0.85;
+  constexpr double variation = 0.1;
+  constexpr std::uint64_t steps = 1'000;
+  const auto step = static_cast<double>(environment_.random.next() % steps);
+  return {[login = login_] { return login->begin(); }, first_part + variation * step / steps};
+}
+
+void Link::derive(const auth::SaslClient::NeedKeys& need) {
+  login_->derive(need, [weak = weak_from_this()](const auth::ScramKeys& keys) {
+    const auto link = weak.lock();
+    if (!link || link->is_closed_) return;
+    ConnectionActions actions;
+    link->core_->on_keys(keys, link->now(), actions);
+    link->apply(actions);
+  });
 }
 
 void Link::on_open() {
@@ -76,10 +99,11 @@ void Link::apply(ConnectionActions& actions) {
       become_ready();
     } else if (auto* throttled = std::get_if<connection_action::Throttled>(&action)) {
       owner_.on_link_throttled(*this, throttled->time);
+    } else if (auto* needed = std::get_if<connection_action::Derive>(&action)) {
+      derive(needed->keys);
     } else if (auto* close = std::get_if<connection_action::Close>(&action)) {
       return end(close->why);
     }
-    // Lost requests fail in end(), after the owner was told that the link is closed.
   }
   send_waiting();
   if (is_closed_) return;
@@ -118,7 +142,7 @@ Error Link::here(const Error& why) const {
 }
 
 bool Link::is_setting_up() const {
-  return core_ && core_->state() != State::ready && core_->state() != State::closed;
+  return core_ && core_->is_setting_up();
 }
 
 TimePoint Link::silent_since() const {

@@ -9,6 +9,7 @@
 #include "base/connection.hpp"
 #include "client/cluster/client_environment.hpp"
 #include "client/cluster/connection_protocol.hpp"
+#include "client/cluster/login.hpp"
 
 namespace dohle::client {
 
@@ -44,7 +45,9 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
     ConnectionLimits limits;
   };
 
-  Link(const ClientEnvironment& environment, const Options& options, LinkOwner& owner, Endpoint to);
+  /// `login` is null without authentication. All but `to` outlive the link.
+  Link(const ClientEnvironment& environment, const Options& options, Login* login, LinkOwner& owner,
+       Endpoint to);
   ~Link() override;
 
   /// Connects at `at`; requests may be made before.
@@ -96,6 +99,8 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
 
   void dial();
   void apply(ConnectionActions& actions);
+  [[nodiscard]] ConnectionProtocol::Logins logins() const;
+  void derive(const auth::SaslClient::NeedKeys& need);
   void become_ready();
   void send_waiting();
   void end(const Error& why);
@@ -110,6 +115,7 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
 
   const ClientEnvironment& environment_;
   const Options& options_;
+  Login* const login_;
   LinkOwner& owner_;
   Endpoint to_;
   std::unique_ptr<ConnectionProtocol> core_;
@@ -148,7 +154,7 @@ void Link::ask(M message, Duration timeout, Answered then) {
 template <class M>
 void Link::put(const M& message, Duration timeout, Answered then) {
   ConnectionActions actions;
-  auto sent = core_->request(message, 0, now(), actions, timeout);
+  auto sent = core_->request(message, now(), actions, timeout);
   if (!sent) return then(*this, fail(here(sent.error())));
   asked_.push_back(std::move(then));
   apply(actions);

@@ -236,7 +236,8 @@ class SimulatedClient final : public Client::Shared {
       : time_(process.executor(), process.clock(), MachineWall{process}),
         logger_(std::move(logger)),
         cluster_(ClientEnvironment{process.executor(), process.dialer(), process.clock(),
-                                   process.random(), process.workers(), time_, *logger_},
+                                   process.random(), process.workers(), time_, *logger_,
+                                   process.secure_random()},
                  std::move(options)) {}
   Cluster& cluster() override { return cluster_; }
   const ClientEnvironment& environment() const override { return cluster_.environment(); }

@@ -50,7 +50,8 @@ class Queue : public testing::Test {
                                  process_.random(),
                                  process_.workers(),
                                  time_,
-                                 *logger_};
+                                 *logger_,
+                                 process_.secure_random()};
   static inline const std::shared_ptr<Logger> logger_ = silent_logger();
   Budget budget_{1 << 20};
   PartitionQueue::Settings settings_{.batch_bytes = 1'000, .batch_records = 0, .linger = 5ms};
