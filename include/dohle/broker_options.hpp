@@ -10,6 +10,7 @@
 #include "dohle/broker.hpp"
 #include "dohle/logger.hpp"
 #include "dohle/producer.hpp"
+#include "dohle/sasl.hpp"
 
 namespace dohle {
 inline namespace v0 {
@@ -30,6 +31,9 @@ struct BrokerOptions {
   std::chrono::milliseconds dialer_timeout{10'000};
   /// Default: 10 s. 1 ms to 10 min. Time for the answer to one request.
   std::chrono::milliseconds read_timeout{10'000};
+  /// Default: none, servers are not logged in to. Of this Broker alone. Not allowed with an
+  /// embedded address.
+  std::optional<SaslOptions> sasl = {};
 
   /// Default: true, publish returns once the message is in its batch. If false, it returns once the
   /// message is acknowledged.

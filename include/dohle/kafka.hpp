@@ -11,6 +11,7 @@
 #include "dohle/admin.hpp"
 #include "dohle/broker.hpp"
 #include "dohle/broker_options.hpp"
+#include "dohle/client.hpp"
 #include "dohle/error.hpp"
 #include "dohle/export.hpp"
 #include "dohle/options.hpp"
@@ -46,6 +47,10 @@ DOHLE_API Result<void> create_topic(std::vector<std::string> addresses, std::str
 DOHLE_API Result<void> create_topic(Broker& broker, std::string topic, std::int32_t partitions,
                                     std::int16_t replication_factor,
                                     std::chrono::milliseconds timeout = std::chrono::seconds(30));
+/// With the servers, login and timeouts of `client`.
+DOHLE_API Result<void> create_topic(ClientOptions client, std::string topic,
+                                    std::int32_t partitions, std::int16_t replication_factor,
+                                    std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
 /// `create_topic({"one:9092", "two:9092"}, "orders", 6, 3)`
 inline Result<void> create_topic(std::initializer_list<std::string> addresses, std::string topic,
@@ -65,6 +70,10 @@ DOHLE_API Result<std::vector<Named<void>>> delete_topic(
     std::chrono::milliseconds timeout = std::chrono::seconds(30));
 DOHLE_API Result<std::vector<Named<void>>> delete_topic(
     Broker& broker, std::vector<std::string> topics,
+    std::chrono::milliseconds timeout = std::chrono::seconds(30));
+/// With the servers, login and timeouts of `client`.
+DOHLE_API Result<std::vector<Named<void>>> delete_topic(
+    ClientOptions client, std::vector<std::string> topics,
     std::chrono::milliseconds timeout = std::chrono::seconds(30));
 inline Result<std::vector<Named<void>>> delete_topic(
     std::initializer_list<std::string> addresses, std::vector<std::string> topics,

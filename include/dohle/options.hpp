@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -273,6 +274,28 @@ namespace kafka {
 [[nodiscard]] inline BrokerOption with_partition_watch_interval(
     std::chrono::milliseconds interval) {
   return [interval](BrokerOptions& o) { o.partition_watch_interval = interval; };
+}
+
+/// The hash function of a SCRAM mechanism.
+enum class ScramAlgorithm : std::uint8_t {
+  sha256,  ///< SCRAM-SHA-256
+  sha512,  ///< SCRAM-SHA-512
+};
+/// Sets `BrokerOptions::sasl`: the login by PLAIN, which sends the password itself.
+[[nodiscard]] inline BrokerOption with_plain_mechanism(std::string username,
+                                                       std::string_view password) {
+  SaslOptions login{SaslMechanism::plain, std::move(username), Secret(password)};
+  return [login = std::move(login)](BrokerOptions& o) { o.sasl = login; };
+}
+/// Sets `BrokerOptions::sasl`: the login by SCRAM.
+[[nodiscard]] inline BrokerOption with_scram_mechanism(ScramAlgorithm algorithm,
+                                                       std::string username,
+                                                       std::string_view password) {
+  const SaslMechanism mechanism = algorithm == ScramAlgorithm::sha512
+                                      ? SaslMechanism::scram_sha_512
+                                      : SaslMechanism::scram_sha_256;
+  SaslOptions login{mechanism, std::move(username), Secret(password)};
+  return [login = std::move(login)](BrokerOptions& o) { o.sasl = login; };
 }
 
 // For one subscription.

@@ -50,6 +50,7 @@ std::string changed_options(const kafka::BrokerOptions& options,
   compare("client_id", &O::client_id);
   compare("dialer_timeout", &O::dialer_timeout);
   compare("read_timeout", &O::read_timeout);
+  compare("sasl", &O::sasl);
   compare("async", &O::async);
   compare("batch_size", &O::batch_size);
   compare("batch_bytes", &O::batch_bytes);

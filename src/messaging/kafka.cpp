@@ -101,6 +101,14 @@ Result<Broker> connected(std::vector<std::string> addresses, TimePoint deadline)
   return broker;
 }
 
+/// A connected client for a single call about topics.
+Result<Client> connected(ClientOptions options, TimePoint deadline) {
+  auto client = Client::create(std::move(options));
+  if (!client) return client;
+  if (auto reached = client->connect(left_until(deadline)); !reached) return fail(reached.error());
+  return client;
+}
+
 Result<Admin> admin_of(const Broker& broker) {
   const auto& runtime = messaging::BrokerAccess::runtime(broker);
   if (!runtime) return fail(Error::client(Errc::closed, "the Broker was moved from"));
@@ -133,6 +141,15 @@ Result<void> create_topic(std::vector<std::string> addresses, std::string topic,
                       left_until(deadline));
 }
 
+Result<void> create_topic(ClientOptions client, std::string topic, std::int32_t partitions,
+                          std::int16_t replication_factor, milliseconds timeout) {
+  const TimePoint deadline = deadline_of(timeout);
+  auto reached = connected(std::move(client), deadline);
+  if (!reached) return fail(reached.error());
+  Admin admin = reached->admin();
+  return create(admin, topic, partitions, replication_factor, deadline);
+}
+
 Result<void> create_topic(std::string address, std::string topic, std::int32_t partitions,
                           std::int16_t replication_factor, milliseconds timeout) {
   return create_topic(std::vector<std::string>{std::move(address)}, std::move(topic), partitions,
@@ -154,6 +171,14 @@ Result<std::vector<Named<void>>> delete_topic(std::vector<std::string> addresses
   auto broker = connected(std::move(addresses), deadline);
   if (!broker) return fail(broker.error());
   return delete_topic(*broker, std::move(topics), left_until(deadline));
+}
+
+Result<std::vector<Named<void>>> delete_topic(ClientOptions client, std::vector<std::string> topics,
+                                              milliseconds timeout) {
+  const TimePoint deadline = deadline_of(timeout);
+  auto reached = connected(std::move(client), deadline);
+  if (!reached) return fail(reached.error());
+  return reached->admin().delete_topics(std::move(topics), {.timeout = left_until(deadline)});
 }
 
 Result<std::vector<Named<void>>> delete_topic(std::string address, std::vector<std::string> topics,

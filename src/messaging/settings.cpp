@@ -6,6 +6,7 @@
 #include "base/addresses.hpp"
 #include "base/option_checks.hpp"
 #include "base/topic_name.hpp"
+#include "client/cluster/login.hpp"
 #include "messaging/embedded_address.hpp"
 
 namespace dohle::messaging {
@@ -224,6 +225,13 @@ Result<void> check(const kafka::BrokerOptions& options) {
       {"partition_watch_interval", options.partition_watch_interval.count(), 100, day_ms, "ms"},
   });
   if (!ranges) return ranges;
+  if (options.sasl && is_embedded(options.addresses.front())) {
+    return fail(Error::configuration("sasl is set and the address is " + options.addresses.front() +
+                                     "; an embedded node takes no login"));
+  }
+  if (options.sasl) {
+    if (auto login = client::Login::check(*options.sasl); !login) return login;
+  }
   if (auto level = check_compression(options.compression, options.compression_level); !level) {
     return level;
   }
@@ -241,6 +249,7 @@ ClientOptions client_options(const kafka::BrokerOptions& options, std::shared_pt
   made.client_id = options.client_id;
   made.connect_timeout = options.dialer_timeout;
   made.request_timeout = options.read_timeout;
+  made.sasl = options.sasl;
   // A group finds new partitions of its topics by refreshing the metadata.
   made.metadata_max_age = std::min(made.metadata_max_age, options.partition_watch_interval);
   made.logger = std::move(logger);

@@ -48,6 +48,32 @@ TEST(BrokerOptions, are_refused_with_name_value_and_range) {
               HasSubstr("less than session_timeout, 45000 ms"));
 }
 
+TEST(BrokerOptions, HaveALoginOfTheirOwn) {
+  kafka::BrokerOptions plain;
+  kafka::with_plain_mechanism("alice", "first secret")(plain);
+  kafka::BrokerOptions scram;
+  kafka::with_scram_mechanism(kafka::ScramAlgorithm::sha512, "bob", "second secret")(scram);
+  EXPECT_EQ(client_options(plain, nullptr).sasl,
+            (SaslOptions{SaslMechanism::plain, "alice", Secret("first secret")}));
+  EXPECT_EQ(client_options(scram, nullptr).sasl,
+            (SaslOptions{SaslMechanism::scram_sha_512, "bob", Secret("second secret")}));
+  EXPECT_EQ(refusal(plain), "");
+  EXPECT_EQ(refusal(scram), "");
+  EXPECT_FALSE(client_options({}, nullptr).sasl.has_value());
+}
+
+TEST(BrokerOptions, AreRefusedWithAnImpossibleLogin) {
+  kafka::BrokerOptions options;
+  kafka::with_plain_mechanism("", "secret")(options);
+  EXPECT_THAT(refusal(options), HasSubstr("sasl: username is empty"));
+  kafka::with_plain_mechanism("alice", "")(options);
+  EXPECT_THAT(refusal(options), HasSubstr("sasl: password is not set"));
+  kafka::with_plain_mechanism("alice", "secret")(options);
+  options.addresses = {"embedded:memory"};
+  EXPECT_THAT(refusal(options), HasSubstr("an embedded node takes no login"));
+  EXPECT_THAT(refusal(options), testing::Not(HasSubstr("secret")));
+}
+
 TEST(SubscribeOptions, are_refused_with_name_value_and_range) {
   EXPECT_EQ(refusal(SubscribeOptions{.concurrency = 0}), "concurrency is 0; allowed are 1 to 1000");
   EXPECT_THAT(refusal(SubscribeOptions{.max_retries = -1}), HasSubstr("max_retries is -1"));
@@ -218,6 +244,7 @@ TEST(ChangedOptions, are_named) {
                 now, {kafka::with_batch_size(7), with_group_id("h"),
                       kafka::with_start_offset(StartOffset::first()), with_error_handler(nullptr)}),
             "batch_size, group_id, start_offset, error_handler");
+  EXPECT_EQ(changed_options(now, {kafka::with_plain_mechanism("alice", "hidden")}), "sasl");
 }
 
 TEST(Merge, lets_the_message_win_and_appends_headers) {
