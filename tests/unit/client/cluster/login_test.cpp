@@ -250,9 +250,8 @@ TEST_F(LoginOnCluster, IsRenewedWhileRequestsAreUnderWay) {
 
 TEST_F(LoginOnCluster, FailsTheRequestsBehindItIfItIsNotRenewed) {
   lifetime_ms = 10'000;
-  script.on<wire::DescribeConfigsRequest>([](NodeId, const wire::DescribeConfigsRequest&) {
-    return wire::DescribeConfigsResponse{};
-  });
+  script.on<wire::DescribeConfigsRequest>(
+      [](NodeId, const wire::DescribeConfigsRequest&) { return wire::DescribeConfigsResponse{}; });
   start(SaslMechanism::scram_sha_256, "right");
   ASSERT_TRUE(connect(5s).value());
   int answered = 0;
