@@ -27,11 +27,11 @@ unsigned char* octets_of(std::string& text) {
   return reinterpret_cast<unsigned char*>(text.data());
 }
 
-constexpr std::array<std::int8_t, 256> values_of_characters() {
-  std::array<std::int8_t, 256> values{};
+constexpr std::array<std::int16_t, 256> values_of_characters() {
+  std::array<std::int16_t, 256> values{};
   values.fill(-1);
   for (std::size_t i = 0; i < alphabet.size(); ++i) {
-    values[static_cast<unsigned char>(alphabet[i])] = static_cast<std::int8_t>(i);
+    values[static_cast<unsigned char>(alphabet[i])] = static_cast<std::int16_t>(i);
   }
   return values;
 }

@@ -18,11 +18,9 @@ class ApacheKafkaServer {
     char pattern[] = "/tmp/dohle-apache-kafka-XXXXXX";
     directory_ = ::mkdtemp(pattern);
     const std::string printed = run("start", " --lifetime 600 " + options);
-    const auto ready = printed.find("ready ");
-    EXPECT_NE(ready, std::string::npos) << printed;
-    if (ready != std::string::npos) {
-      address_ = printed.substr(ready + 6, printed.find('\n', ready) - ready - 6);
-    }
+    address_ = after("ready ", printed);
+    EXPECT_NE(address_, "") << printed;
+    sasl_address_ = after("sasl ", printed);
   }
   ~ApacheKafkaServer() {
     run("stop");
@@ -32,6 +30,8 @@ class ApacheKafkaServer {
   ApacheKafkaServer& operator=(const ApacheKafkaServer&) = delete;
 
   [[nodiscard]] const std::string& address() const { return address_; }
+  /// The listener that `--sasl` adds.
+  [[nodiscard]] const std::string& sasl_address() const { return sasl_address_; }
   /// SIGKILL.
   void kill() const { run("kill9"); }
   void restart() const { run("restart"); }
@@ -48,8 +48,16 @@ class ApacheKafkaServer {
     return printed;
   }
 
+  /// The rest of the line that begins with `word`; empty if there is none.
+  static std::string after(const std::string& word, const std::string& printed) {
+    const auto at = printed.find(word);
+    if (at == std::string::npos) return {};
+    return printed.substr(at + word.size(), printed.find('\n', at) - at - word.size());
+  }
+
   std::string directory_;
   std::string address_;
+  std::string sasl_address_;
 };
 
 }  // namespace dohle

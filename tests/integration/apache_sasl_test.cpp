@@ -1,0 +1,140 @@
+// Logins of the client and the messaging API at Apache Kafka 4.3.1.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "dohle/admin.hpp"
+#include "dohle/client.hpp"
+#include "dohle/consumer.hpp"
+#include "dohle/kafka.hpp"
+#include "dohle/producer.hpp"
+#include "integration/apache_kafka_server.hpp"
+
+namespace dohle {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+constexpr std::string_view password = "pencil-of-alice";
+
+SaslOptions alice(SaslMechanism mechanism, std::string_view with = password) {
+  return {mechanism, "alice", Secret(with)};
+}
+
+constexpr std::array mechanisms = {SaslMechanism::plain, SaslMechanism::scram_sha_256,
+                                   SaslMechanism::scram_sha_512};
+
+class ApacheKafkaWithLogins : public testing::Test {
+ protected:
+  // Sessions are short, so that tests see them renewed.
+  static void SetUpTestSuite() {
+    server_.emplace("--sasl 'alice=" + std::string(password) +
+                    "' -o connections.max.reauth.ms=4000");
+    ASSERT_FALSE(server_->sasl_address().empty());
+  }
+  static void TearDownTestSuite() { server_.reset(); }
+
+  static ClientOptions options(std::optional<SaslOptions> login) {
+    ClientOptions made;
+    made.bootstrap_servers = {server_->sasl_address()};
+    made.sasl = std::move(login);
+    return made;
+  }
+  /// Why the login is refused; it fails the test if that takes 2 s.
+  static Error refusal(std::optional<SaslOptions> login) {
+    auto client = Client::create(options(std::move(login))).value();
+    const auto begin = std::chrono::steady_clock::now();
+    const auto connected = client.connect(10s);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s);
+    return connected ? Error::client(Errc::already_exists, "it was let in") : connected.error();
+  }
+
+  static inline std::optional<ApacheKafkaServer> server_;
+};
+
+TEST_F(ApacheKafkaWithLogins, ServeAUserWhoseSessionIsRenewedUnderLoad) {
+  for (const SaslMechanism mechanism : mechanisms) {
+    SCOPED_TRACE(to_string(mechanism));
+    auto client = Client::create(options(alice(mechanism))).value();
+    ASSERT_TRUE(client.connect(20s));
+    const std::string topic = "of-" + std::string(to_string(mechanism));
+    ASSERT_TRUE(client.admin().create_topics({{.name = topic}}).value().at(0).result);
+    auto producer = client.producer().value();
+    std::size_t sent = 0;
+    const auto end = std::chrono::steady_clock::now() + 6s;
+    while (std::chrono::steady_clock::now() < end) {
+      for (int i = 0; i < 100; ++i, ++sent) {
+        ASSERT_TRUE(producer.send(topic, {.value = as_bytes("a record")}));
+      }
+      ASSERT_TRUE(producer.flush(10s));
+    }
+    auto consumer = client.consumer({.offset_reset = OffsetReset::earliest}).value();
+    ASSERT_TRUE(consumer.assign({{topic, PartitionId{0}}}));
+    std::size_t read = 0;
+    for (int idle = 0; read < sent && idle < 10;) {
+      auto records = consumer.poll(1s);
+      ASSERT_TRUE(records) << records.error().to_string();
+      const std::size_t before = read;
+      for (const auto& record : *records) read += record.value ? 1 : 0;
+      idle = read == before ? idle + 1 : 0;
+    }
+    EXPECT_EQ(read, sent);
+  }
+}
+
+TEST_F(ApacheKafkaWithLogins, RefuseAWrongPasswordAndAnUnknownUser) {
+  for (const SaslMechanism mechanism : mechanisms) {
+    SCOPED_TRACE(to_string(mechanism));
+    const Error wrong = refusal(alice(mechanism, "another"));
+    EXPECT_TRUE(wrong.is_broker(58)) << wrong.to_string();
+    EXPECT_FALSE(wrong.is_retriable());
+    EXPECT_NE(wrong.server_message(), "");
+    const Error unknown = refusal(SaslOptions{mechanism, "mallory", Secret(password)});
+    EXPECT_TRUE(unknown.is_broker(58)) << unknown.to_string();
+    EXPECT_THAT(std::string(unknown.message()), testing::Not(HasSubstr(std::string(password))));
+  }
+}
+
+TEST_F(ApacheKafkaWithLogins, AreFoundToRequireOne) {
+  ClientOptions made = options(std::nullopt);
+  made.request_timeout = 1s;
+  auto client = Client::create(made).value();
+  const auto connected = client.connect(2s);
+  ASSERT_FALSE(connected);
+  EXPECT_THAT(std::string(connected.error().message()), HasSubstr("may require a login"));
+}
+
+TEST_F(ApacheKafkaWithLogins, HaveAListenerThatTakesNone) {
+  ClientOptions made = options(alice(SaslMechanism::scram_sha_256));
+  made.bootstrap_servers = {server_->address()};
+  auto client = Client::create(made).value();
+  const auto connected = client.connect(10s);
+  ASSERT_FALSE(connected);
+  EXPECT_TRUE(connected.error().is_auth()) << connected.error().to_string();
+}
+
+TEST_F(ApacheKafkaWithLogins, SeeTwoBrokersOfOneProcessAsTwoUsers) {
+  auto good = kafka::new_broker(
+                  with_address(server_->sasl_address()),
+                  kafka::with_scram_mechanism(kafka::ScramAlgorithm::sha512, "alice", password))
+                  .value();
+  auto bad = kafka::new_broker(with_address(server_->sasl_address()),
+                               kafka::with_plain_mechanism("mallory", "guess"))
+                 .value();
+  EXPECT_TRUE(good.connect(20s));
+  const auto refused = bad.connect(10s);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is_broker(58)) << refused.error().to_string();
+  EXPECT_TRUE(kafka::create_topic(options(alice(SaslMechanism::plain)), "made-by-alice", 1, 1));
+  EXPECT_TRUE(good.publish("made-by-alice", Message("hello"), with_publish_async(false)));
+}
+
+}  // namespace
+}  // namespace dohle
