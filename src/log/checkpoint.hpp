@@ -7,8 +7,8 @@
 
 namespace dohle::log {
 
-/// The directory that holds `path`.
-[[nodiscard]] std::string parent_of(const std::string& path);
+/// The directory that holds `directory`.
+[[nodiscard]] std::string parent_of(const std::string& directory);
 /// Replaces a small text file so that after any crash it holds either the old or the new text:
 /// writes PATH.tmp, syncs it, renames it over PATH, syncs the directory.
 [[nodiscard]] Result<void> write_checkpoint(Disk& disk, const std::string& directory,

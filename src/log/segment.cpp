@@ -125,13 +125,18 @@ Result<void> Segment::know_tail() {
     max_timestamp_ = last_time_entry_ = Timestamp{(*time)->timestamp};
     max_timestamp_offset_ = base_offset_ + (*time)->relative_offset;
   }
-  // Entries that were never written leave more than an interval after the last one.
+  return index_tail(*position, offset->has_value());
+}
+
+// Indexes the batches from `position` on. An entry names the first of them if `has_entry`. Entries
+// that were never written leave more than an interval after the last one.
+Result<void> Segment::index_tail(std::uint64_t position, bool has_entry) {
   auto file = log_.get();
   if (!file) return fail(file.error());
   bytes_since_entry_ = 0;
   is_tail_known_ = true;
-  BatchWalk walk(**file, *position, size_);
-  if (*offset) {
+  BatchWalk walk(**file, position, size_);
+  if (has_entry) {
     auto named = walk.next();
     if (!named) return fail(named.error());
     note_time((*named)->header);

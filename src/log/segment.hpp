@@ -137,6 +137,7 @@ class Segment {
 
  private:
   Result<void> know_tail();
+  Result<void> index_tail(std::uint64_t position, bool has_entry);
   Result<void> lose_indexes();
   [[nodiscard]] Result<bool> is_far_from_end(std::uint64_t position) const;
   Result<void> write_indexes();
