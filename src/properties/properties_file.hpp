@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dohle/error.hpp"
+#include "dohle/secret.hpp"
+
+namespace dohle::properties {
+
+/// Of a properties file; longer ones are refused.
+inline constexpr std::size_t max_properties_file_bytes = std::size_t{1} << 20;
+
+struct FileProperty {
+  std::string name;
+  /// Any value may be a password.
+  Secret value;
+  /// Of the file, from 1.
+  std::size_t line = 0;
+};
+
+/// Reads a file in the format of java.util.Properties: NAME=VALUE, NAME:VALUE or NAME VALUE, \n and
+/// \uXXXX, lines that continue behind a backslash, comments that begin with # or !. In order; a
+/// name may occur again. Unlike in Java, an empty name and half of a surrogate pair are refused.
+/// Bytes above 127 are refused outside comments, since Java reads them as ISO-8859-1 and librdkafka
+/// as they are. Errors: configuration, with the line, never with a part of the text.
+[[nodiscard]] Result<std::vector<FileProperty>> read_properties_file(std::string_view text);
+
+/// Checks the permission bits (07777) of a file with secrets. Errors: configuration, with the chmod
+/// command, if its group or others may read or write it.
+[[nodiscard]] Result<void> check_private(std::string_view path, std::uint32_t mode);
+
+/// The word as a shell takes it, quoted if it has to be.
+[[nodiscard]] std::string shell_word(std::string_view word);
+
+}  // namespace dohle::properties

@@ -1,0 +1,64 @@
+#include "properties/utf8.hpp"
+
+namespace dohle::properties {
+
+namespace {
+
+/// Decodes the sequence of `bytes` bytes at the beginning of `text`. False if it is not one.
+bool decode(std::string_view text, std::size_t bytes, std::uint32_t& code_point) {
+  if (bytes == 0 || text.size() < bytes) return false;
+  const auto first = static_cast<unsigned char>(text[0]);
+  code_point = bytes == 1 ? first : first & (0x7fU >> bytes);
+  for (std::size_t i = 1; i < bytes; ++i) {
+    const auto next = static_cast<unsigned char>(text[i]);
+    if ((next & 0xc0U) != 0x80) return false;
+    code_point = code_point << 6 | (next & 0x3fU);
+  }
+  constexpr std::uint32_t first_of_size[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool is_surrogate = code_point >= 0xd800 && code_point <= 0xdfff;
+  return code_point >= first_of_size[bytes] && code_point <= 0x10ffff && !is_surrogate;
+}
+
+}  // namespace
+
+std::size_t sequence_bytes(char first) {
+  const auto byte = static_cast<unsigned char>(first);
+  if (byte < 0x80) return 1;
+  if (byte < 0xc0) return 0;
+  if (byte < 0xe0) return 2;
+  if (byte < 0xf0) return 3;
+  return byte < 0xf8 ? 4 : 0;
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t bytes = sequence_bytes(text.front());
+    std::uint32_t code_point = 0;
+    if (!decode(text, bytes, code_point)) return false;
+    text.remove_prefix(bytes);
+  }
+  return true;
+}
+
+void append_utf8(std::string& text, std::uint32_t code_point) {
+  const auto tail = [&](int shift) {
+    text += static_cast<char>(0x80U | (code_point >> shift & 0x3fU));
+  };
+  if (code_point < 0x80) {
+    text += static_cast<char>(code_point);
+  } else if (code_point < 0x800) {
+    text += static_cast<char>(0xc0U | code_point >> 6);
+    tail(0);
+  } else if (code_point < 0x10000) {
+    text += static_cast<char>(0xe0U | code_point >> 12);
+    tail(6);
+    tail(0);
+  } else {
+    text += static_cast<char>(0xf0U | code_point >> 18);
+    tail(12);
+    tail(6);
+    tail(0);
+  }
+}
+
+}  // namespace dohle::properties
