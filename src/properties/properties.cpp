@@ -182,7 +182,7 @@ bool check(const auto& table, std::string_view name, std::string_view value,
 }
 
 std::vector<std::string> all_names() {
-  std::vector<std::string> names;
+  std::vector<std::string> names = security_names();
   for (const auto& each : client_properties) names.emplace_back(each.name);
   for (const auto& each : producer_properties) names.emplace_back(each.name);
   for (const auto& each : consumer_properties) names.emplace_back(each.name);
@@ -202,6 +202,11 @@ void apply(const auto& table, const auto& values, auto& options) {
 }  // namespace
 
 Result<void> Properties::set(std::string_view name, std::string_view value) {
+  if (is_security_name(name)) {
+    if (auto checked = check_security(name, value); !checked) return checked;
+    security_.insert_or_assign(std::string(name), Secret(value));
+    return {};
+  }
   Result<void> checked;
   const bool of_client = check<C>(client_properties, name, value, checked);
   const bool of_producer = check<P>(producer_properties, name, value, checked);
@@ -227,6 +232,28 @@ Result<void> Properties::set_for(Role role, std::string_view name, std::string_v
                                          name, of_producer ? "producers" : "consumers")));
   }
   return set(name, value);
+}
+
+void Properties::merge(const Properties& later) {
+  for (const auto& [name, value] : later.values_) values_.insert_or_assign(name, value);
+  for (const auto& [name, value] : later.security_) security_.insert_or_assign(name, value);
+}
+
+Result<void> Properties::apply_security_to(ClientOptions& options) const {
+  auto said = security();
+  if (!said) return fail(said.error());
+  if (said->tls) {
+    return fail(Error::configuration(
+        "security.protocol: TLS is not available in this version; allowed are PLAINTEXT and "
+        "SASL_PLAINTEXT"));
+  }
+  if (said->sasl) options.sasl = *std::move(said->sasl);
+  return {};
+}
+
+bool Properties::has_secret() const {
+  return std::ranges::any_of(security_,
+                             [](const auto& each) { return is_secret_name(each.first); });
 }
 
 void Properties::apply_to(ClientOptions& options) const {

@@ -199,7 +199,7 @@ class Refusals(Command):
         ("topic list --timeout 3", '--timeout: "3" is not a duration'),
         ("topic list --timeout 0", '--timeout: "0" is not a duration from 1ms to 10m'),
         ("topic list -q -v", "--quiet excludes --verbose"),
-        ("topic list -X foo", '-X: "foo" is not of the form NAME=VALUE'),
+        ("topic list -X foo", '-X: a value is not of the form NAME=VALUE'),
         ("topic list -X linger.ms=5", "-X: linger.ms is a property of producers, which this command does not use"),
         ("topic list -X request.timeout.m=5", "no property request.timeout.m; did you mean request.timeout.ms?"),
         ("topic list --config /nonexistent/c", "/nonexistent/c: the configuration file cannot be read"),

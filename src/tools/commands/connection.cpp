@@ -44,7 +44,8 @@ void add_property_flag(CLI::App& app, Properties& properties, Role role) {
   const auto add = [&properties, role](const std::vector<std::string>& texts) {
     for (const std::string& text : texts) {
       const auto named = parse_named(text, '=');
-      if (!named) throw CLI::ValidationError("-X", std::string(named.error().message()));
+      // The text may be a password.
+      if (!named) throw CLI::ValidationError("-X", "a value is not of the form NAME=VALUE");
       const auto set = properties.set_for(role, named->first, named->second);
       if (!set) throw CLI::ValidationError("-X", std::string(set.error().message()));
     }
@@ -117,14 +118,15 @@ Result<ConnectionSettings> settings_of(const Connection& connection) {
     const auto set = properties->set("bootstrap.servers", brokers);
     if (!set) return fail(set.error().within("DOHLE_BROKERS"));
   }
-  for (const auto& [name, value] : connection.properties.values()) {
-    if (auto set = properties->set(name, value); !set) return fail(set.error());
-  }
+  properties->merge(connection.properties);
   ConnectionSettings settings{*std::move(properties), {.client_id = "dohle-command"}};
   settings.client.default_api_timeout = usual_timeout;
   // A mistyped host name should fail at once.
   settings.client.fail_on_unknown_hosts = true;
   settings.properties.apply_to(settings.client);
+  if (auto applied = settings.properties.apply_security_to(settings.client); !applied) {
+    return fail(applied.error());
+  }
   if (connection.brokers) settings.client.bootstrap_servers = {*connection.brokers};
   settings.client.busy_poll = connection.busy_poll;
   if (connection.timeout) {

@@ -1,5 +1,6 @@
 #include "tools/commands/profile.hpp"
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -10,6 +11,7 @@
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
 
+#include "properties/properties_file.hpp"
 #include "properties/suggestion.hpp"
 
 namespace dohle::tools {
@@ -52,6 +54,11 @@ Result<void> add(const toml::table& table, const std::string& prefix, Properties
   return {};
 }
 
+/// Descriptions of toml++ quote the text.
+bool may_show_secret(std::string_view toml) {
+  return toml.contains("password") || toml.contains("jaas") || toml.contains("PRIVATE KEY");
+}
+
 Result<void> check_top(const toml::table& config) {
   for (const auto& [key, node] : config) {
     const std::string name(key.str());
@@ -74,6 +81,12 @@ Result<Properties> read_profile(std::string_view toml, std::string_view file,
   const toml::parse_result parsed = toml::parse(toml);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();
+    if (may_show_secret(toml)) {
+      return refuse(file,
+                    fmt::format("line {}: this is not TOML; the file has a password or key, so "
+                                "no part of it is shown",
+                                error.source().begin.line));
+    }
     return refuse(file, fmt::format("line {}: {}", error.source().begin.line, error.description()));
   }
   const toml::table& config = parsed.table();
@@ -124,7 +137,17 @@ Result<Properties> load_profile(const std::optional<std::string>& file,
                   wanted ? fmt::format("the file with profile {} cannot be read", *wanted)
                          : std::string("the configuration file cannot be read"));
   }
-  return read_profile(text.str(), path.string(), wanted);
+  auto profile = read_profile(text.str(), path.string(), wanted);
+  if (!profile || !profile->has_secret()) return profile;
+  std::error_code code;
+  const auto mode = std::filesystem::status(path, code).permissions();
+  const bool is_known = !code && mode != std::filesystem::perms::unknown;
+  if (!is_known) return refuse(path.string(), "its permissions cannot be read");
+  if (auto checked = properties::check_private(path.string(), static_cast<std::uint32_t>(mode));
+      !checked) {
+    return fail(checked.error());
+  }
+  return profile;
 }
 
 }  // namespace dohle::tools

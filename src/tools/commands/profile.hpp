@@ -30,7 +30,8 @@ struct ConfigEnvironment {
 };
 
 /// As read_profile, from `file`, else $DOHLE_CONFIG, else dohle/config.toml in $XDG_CONFIG_HOME or
-/// ~/.config. The default file may be missing unless a profile is requested.
+/// ~/.config. The default file may be missing unless a profile is requested. A file whose profile
+/// has a password or key must not be readable by other users.
 Result<Properties> load_profile(const std::optional<std::string>& file,
                                 const std::optional<std::string>& name,
                                 const ConfigEnvironment& environment);

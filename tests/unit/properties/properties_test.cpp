@@ -72,13 +72,43 @@ TEST(Properties, let_the_later_value_win) {
 
 TEST(Properties, are_refused_by_name_with_similar_or_allowed_ones) {
   EXPECT_EQ(refusal("linger.m", "5"), "there is no property linger.m; did you mean linger.ms?");
-  EXPECT_THAT(refusal("sasl.mechanism", "PLAIN"),
-              HasSubstr("there is no property sasl.mechanism; allowed are acks, auto.offset"));
+  EXPECT_THAT(refusal("partitioner", "murmur2"),
+              HasSubstr("there is no property partitioner; allowed are acks, auto.offset"));
   EXPECT_EQ(refusal("linger.ms", "-5"), "linger.ms: \"-5\" is not a whole number from 0 to 60000");
   EXPECT_EQ(refusal("acks", "2"), "acks: \"2\" is not one of all (-1), leader (1), none (0)");
   EXPECT_EQ(refusal("check.crcs", "yes"), "check.crcs: \"yes\" is not one of true, false");
   EXPECT_EQ(refusal("auto.offset.reset", "middle"),
             "auto.offset.reset: \"middle\" is not one of earliest, latest, none");
+}
+
+TEST(Properties, of_security_are_read_together_and_not_shown) {
+  Properties properties;
+  EXPECT_FALSE(properties.has_secret());
+  ASSERT_TRUE(properties.set_for(Role::admin, "security.protocol", "SSL").has_value());
+  EXPECT_FALSE(properties.has_secret());
+  ASSERT_TRUE(properties.set("sasl.username", "alice").has_value());
+  Properties later;
+  ASSERT_TRUE(later.set("sasl.password", "correct horse battery").has_value());
+  ASSERT_TRUE(later.set("security.protocol", "SASL_SSL").has_value());
+  ASSERT_TRUE(later.set("linger.ms", "7").has_value());
+  properties.merge(later);
+  EXPECT_TRUE(properties.has_secret());
+  EXPECT_EQ(properties.values().size(), 1U);
+  const auto security = properties.security();
+  ASSERT_TRUE(security.has_value()) << security.error().message();
+  EXPECT_EQ(security->protocol, SecurityProtocol::sasl_ssl);
+  EXPECT_EQ(security->sasl->username, "alice");
+  EXPECT_EQ(security->sasl->password.reveal(), "correct horse battery");
+  ClientOptions client;
+  const auto applied = properties.apply_security_to(client);
+  ASSERT_FALSE(applied.has_value()) << "TLS is not dropped";
+  EXPECT_THAT(std::string(applied.error().message()), HasSubstr("TLS is not available"));
+  EXPECT_FALSE(client.sasl.has_value());
+  ASSERT_TRUE(properties.set("security.protocol", "SASL_PLAINTEXT").has_value());
+  ASSERT_TRUE(properties.apply_security_to(client).has_value());
+  EXPECT_EQ(client.sasl, security->sasl);
+  EXPECT_EQ(refusal("security.protocol", "none"),
+            "security.protocol: \"none\" is not one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL");
 }
 
 TEST(Properties, are_refused_by_commands_that_do_not_use_them) {

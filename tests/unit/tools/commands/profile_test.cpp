@@ -2,6 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "unit/shown_secret.hpp"
 
 namespace dohle::tools {
 namespace {
@@ -61,6 +67,44 @@ TEST(Profile, needs_its_file_only_when_it_is_asked_for) {
       HasSubstr("/nowhere/d: "));
   EXPECT_THAT(std::string(load_profile({}, "x", {.config_home = "/xdg"}).error().message()),
               HasSubstr("/xdg/dohle/config.toml"));
+}
+
+constexpr std::string_view secret = "correct horse battery";
+
+TEST(Profile, never_shows_a_password_in_an_error) {
+  for (const std::string& line :
+       {"sasl.password = " + std::string(secret), "sasl.password = \"" + std::string(secret),
+        "sasl.password = 1" + std::string(secret),
+        "sasl.jaas.config = \"" + std::string(secret) + "\"",
+        "sasl.password = 1.5 # " + std::string(secret)}) {
+    const std::string message = refusal("[profiles.a]\n" + line + "\n", "a");
+    EXPECT_THAT(message, HasSubstr("c.toml: ")) << line;
+    EXPECT_EQ(shown_secret(message, secret), "") << line;
+  }
+  EXPECT_EQ(refusal("[profiles.a]\nsasl.password = hunter2"),
+            "c.toml: line 2: this is not TOML; the file has a password or key, so no part of it is "
+            "shown");
+}
+
+TEST(Profile, with_a_password_has_to_be_in_a_private_file) {
+  const std::filesystem::path path = std::filesystem::temp_directory_path() /
+                                     ("dohle_profile_test_" + std::to_string(::getpid()) + ".toml");
+  std::ofstream(path) << "[profiles.open]\nlinger.ms = 1\n[profiles.secret]\nsasl.password = \""
+                      << secret << "\"\n";
+  const auto load = [&](const std::string& name) {
+    const auto loaded = load_profile(path.string(), name, {});
+    return loaded ? std::string("accepted") : std::string(loaded.error().message());
+  };
+  using std::filesystem::perms;
+  std::filesystem::permissions(path, perms::owner_read | perms::owner_write | perms::group_read);
+  EXPECT_EQ(load("open"), "accepted");
+  EXPECT_EQ(load("secret"), path.string() +
+                                " holds a password or key, and its mode 0640 lets other users read "
+                                "or change it; run: chmod 600 " +
+                                path.string());
+  std::filesystem::permissions(path, perms::owner_read | perms::owner_write);
+  EXPECT_EQ(load("secret"), "accepted");
+  std::filesystem::remove(path);
 }
 
 }  // namespace
