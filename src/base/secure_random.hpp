@@ -21,6 +21,10 @@ class SecureRandom {
     fill(std::as_writable_bytes(std::span(&bits, 1)));
     return bits;
   }
+  /// Uniform in [0, bound); 0 for a bound of 0. The bias is below bound / 2^64.
+  [[nodiscard]] std::uint64_t below(std::uint64_t bound) {
+    return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
+  }
 };
 
 /// For tests and simulation alone: one output reveals the rest.

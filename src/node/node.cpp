@@ -288,7 +288,7 @@ struct Node::Parts {
 
   std::shared_ptr<Logger> logger;
   net::Loop loop;
-  net::SystemRandom random;
+  net::SystemSecureRandom random;
   std::unique_ptr<Disk> disk;
   std::shared_ptr<net::PipeNetwork> pipes;
   net::TcpListening tcp;

@@ -10,7 +10,7 @@
 #include "base/connection.hpp"
 #include "base/disk.hpp"
 #include "base/executor.hpp"
-#include "base/random.hpp"
+#include "base/secure_random.hpp"
 #include "dohle/logger.hpp"
 #include "dohle/node.hpp"
 #include "node/door/doorway.hpp"
@@ -32,7 +32,7 @@ namespace dohle::node {
 struct NodeEnvironment {
   Executor& loop;
   Disk& disk;
-  Random& random;
+  SecureRandom& random;
   Logger& logger;
   const Authorizer& authorizer = everything_allowed;
 };

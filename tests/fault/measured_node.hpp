@@ -76,7 +76,7 @@ class MeasuredNode {
   std::shared_ptr<Logger> logger_ = stderr_logger();
   net::Loop loop_;
   disk::FileDisk disk_;
-  net::SystemRandom random_;
+  net::SystemSecureRandom random_;
   net::TcpListening tcp_{loop_, logger_};
   std::unique_ptr<node::NodeEngine> engine_;
   Result<void> started_;

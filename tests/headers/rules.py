@@ -68,6 +68,7 @@ IMPURE = re.compile(
     r"|this_thread|lock_guard|unique_lock|scoped_lock|shared_lock)\b|\bpthread_\w+"
 )
 ASSERTED = re.compile(r"(?<![\w.:])assert\s*\(|\bcassert\b")
+GUESSABLE = re.compile(r"\b(?:Seeded|System)?Random\b")
 SLEEP = re.compile(r"\b(?:sleep_for|sleep_until|usleep|nanosleep)\b|\b(?<!await_)sleep\s*\(\s*\d")
 UNFINISHED = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"]) + r")\b")
 SKIPPED = re.compile(r"\b(?:DISABLED_\w+|GTEST" + r"_SKIP)\b")
@@ -195,6 +196,11 @@ def check_assertions(tree):
     return check_lines(tree, sources, ASSERTED, "assert", "base/assert.hpp has DOHLE_ASSERT, with a message")
 
 
+def check_randomness(tree):
+    why = "a client may act with it: the node draws from SecureRandom"
+    return check_lines(tree, [p for p in tree.code if room_of(p) == "node"], GUESSABLE, "random", why)
+
+
 def check_tests(tree):
     tests = [p for p in tree.code if p.startswith("tests/")]
     yield from check_lines(tree, tests, SLEEP, "sleep", "tests wait for events, not for time")
@@ -214,7 +220,7 @@ def check_names(tree):
     yield from check_lines(tree, tree.code, EMPTY_NAME, "name", "the type's name does not name its subject")
 
 
-CHECKS = [check_arrows, check_inner_arrows, check_public, check_boost, check_purity, check_assertions, check_tests, check_names]
+CHECKS = [check_arrows, check_inner_arrows, check_public, check_boost, check_purity, check_assertions, check_randomness, check_tests, check_names]
 
 
 def read_exceptions(file):

@@ -34,6 +34,7 @@ PLANTED = [
     ("pure", "src/log/log.cpp", "auto now = std::chrono::steady_clock::now();\n"),
     ("pure", "src/node/node.cpp", "std::mutex lock;\n"),
     ("pure", "src/client/cluster/jitter.cpp", "std::random_device device;\n"),
+    ("random", "src/node/group/ids.cpp", "std::string id_of(Random& random);\n"),
     ("assert", "src/sim/world.cpp", "#include <cassert>\n"),
     ("assert", "src/log/log.cpp", "void f(int i) { assert(i > 0); }\n"),
     ("sleep", "tests/unit/base/wait_test.cpp", "std::this_thread::sleep_for(1s);\n"),

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/random.hpp"
+#include "base/secure_random.hpp"
 #include "base/time.hpp"
 #include "dohle/ids.hpp"
 #include "wire/messages/fetch.hpp"
@@ -132,7 +132,7 @@ class FetchSessions {
   };
 
   /// `random` outlives the sessions.
-  FetchSessions(Options options, Random& random) : options_(options), random_(&random) {}
+  FetchSessions(Options options, SecureRandom& random) : options_(options), random_(&random) {}
 
   /// `by_id`: the request's version names topics by id.
   [[nodiscard]] Begun begin(const wire::FetchRequest& request, bool by_id, TimePoint now);
@@ -152,7 +152,7 @@ class FetchSessions {
   void drop(Sessions::iterator session);
 
   Options options_;
-  Random* random_;
+  SecureRandom* random_;
   Sessions sessions_;
   std::set<std::pair<TimePoint, std::int32_t>> by_use_;
   std::size_t partitions_ = 0;

@@ -12,7 +12,7 @@ namespace dohle::node {
 namespace {
 
 // The format of java.util.UUID, as in the member ids of Apache Kafka.
-std::string random_uuid(Random& random) {
+std::string random_uuid(SecureRandom& random) {
   static constexpr std::string_view digits = "0123456789abcdef";
   std::string text;
   std::uint64_t bits = 0;
@@ -190,7 +190,7 @@ Slice ClassicGroup::metadata_of(const Member& member) const {
 
 // --- joining
 
-void ClassicGroup::join(JoinRequest request, ReplyTo to, Now now, Random& random,
+void ClassicGroup::join(JoinRequest request, ReplyTo to, Now now, SecureRandom& random,
                         ClassicGroupActions& out) {
   if (!accepts_protocols(request)) {
     out.push_back(
@@ -219,7 +219,7 @@ bool ClassicGroup::has_room_for(const JoinRequest& request) const {
   return bytes <= options_.max_metadata_bytes;
 }
 
-void ClassicGroup::join_new(JoinRequest& request, ReplyTo to, Now now, Random& random,
+void ClassicGroup::join_new(JoinRequest& request, ReplyTo to, Now now, SecureRandom& random,
                             ClassicGroupActions& out) {
   std::string id(beginning_of(request.instance_id ? *request.instance_id : request.client_id,
                               limits::max_instance_id_bytes));

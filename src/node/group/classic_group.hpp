@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include "base/random.hpp"
+#include "base/secure_random.hpp"
 #include "base/slice.hpp"
 #include "base/time.hpp"
 #include "dohle/ids.hpp"
@@ -160,7 +160,8 @@ class ClassicGroup {
   /// The metadata of a member under the chosen protocol.
   [[nodiscard]] Slice metadata_of(const Member& member) const;
 
-  void join(JoinRequest request, ReplyTo to, Now now, Random& random, ClassicGroupActions& out);
+  void join(JoinRequest request, ReplyTo to, Now now, SecureRandom& random,
+            ClassicGroupActions& out);
   void sync(SyncRequest request, ReplyTo to, Now now, ClassicGroupActions& out);
   /// Returns an error code.
   [[nodiscard]] std::int16_t heartbeat(std::string_view member_id,
@@ -190,7 +191,7 @@ class ClassicGroup {
  private:
   void check_places() const;
   void check_waits() const;
-  void join_new(JoinRequest& request, ReplyTo to, Now now, Random& random,
+  void join_new(JoinRequest& request, ReplyTo to, Now now, SecureRandom& random,
                 ClassicGroupActions& out);
   void join_known(JoinRequest& request, ReplyTo to, Now now, ClassicGroupActions& out);
   void replace_static(const std::string& old_id, std::string new_id, JoinRequest& request,

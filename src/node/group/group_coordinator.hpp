@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/random.hpp"
+#include "base/secure_random.hpp"
 #include "node/group/classic_group.hpp"
 #include "node/group/group_records.hpp"
 #include "node/limits.hpp"
@@ -46,7 +46,7 @@ class GroupCoordinator {
   };
 
   /// `random` outlives the coordinator.
-  GroupCoordinator(Options options, Random& random) : options_(options), random_(&random) {}
+  GroupCoordinator(Options options, SecureRandom& random) : options_(options), random_(&random) {}
 
   // Takes a stored record. Called at the start, in the order of the log.
   void restore(StoredRecord record, Now now);
@@ -177,7 +177,7 @@ class GroupCoordinator {
                                 Timestamp now) const;
 
   Options options_;
-  Random* random_;
+  SecureRandom* random_;
   Entries groups_;
   std::set<std::pair<TimePoint, std::string>> deadlines_;
   std::size_t offset_count_ = 0;

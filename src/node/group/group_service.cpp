@@ -23,7 +23,7 @@ std::int16_t code_of(const Error& error) {
 }  // namespace
 
 GroupService::GroupService(Storage& storage, Lines& lines, Executor& loop, Disk& disk,
-                           Random& random, GroupCoordinator::Options options)
+                           SecureRandom& random, GroupCoordinator::Options options)
     : storage_(storage),
       lines_(lines),
       loop_(loop),

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/executor.hpp"
-#include "base/random.hpp"
+#include "base/secure_random.hpp"
 #include "node/group/group_coordinator.hpp"
 #include "node/lines.hpp"
 #include "node/storage/storage.hpp"
@@ -39,7 +39,7 @@ class GroupService {
   };
 
   /// All arguments except the options outlive it.
-  GroupService(Storage& storage, Lines& lines, Executor& loop, Disk& disk, Random& random,
+  GroupService(Storage& storage, Lines& lines, Executor& loop, Disk& disk, SecureRandom& random,
                GroupCoordinator::Options options);
   ~GroupService();
   GroupService(const GroupService&) = delete;

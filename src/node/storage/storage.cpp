@@ -31,8 +31,8 @@ std::size_t max_dirty_segments(std::size_t max_open_files) {
 
 }  // namespace
 
-Storage::Storage(StorageEvents& events, Executor& loop, Disk& disk, Random& random, Lines& lines,
-                 Options options)
+Storage::Storage(StorageEvents& events, Executor& loop, Disk& disk, SecureRandom& random,
+                 Lines& lines, Options options)
     : events_(events),
       loop_(loop),
       disk_(disk),

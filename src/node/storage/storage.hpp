@@ -8,7 +8,7 @@
 
 #include "base/disk.hpp"
 #include "base/executor.hpp"
-#include "base/random.hpp"
+#include "base/secure_random.hpp"
 #include "dohle/node.hpp"
 #include "node/lines.hpp"
 #include "node/storage/clock_watch.hpp"
@@ -52,7 +52,7 @@ class Storage final : private log::LogEvents {
   };
 
   /// All references outlive it.
-  Storage(StorageEvents& events, Executor& loop, Disk& disk, Random& random, Lines& lines,
+  Storage(StorageEvents& events, Executor& loop, Disk& disk, SecureRandom& random, Lines& lines,
           Options options);
   ~Storage() override;
   Storage(const Storage&) = delete;

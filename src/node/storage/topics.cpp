@@ -43,7 +43,7 @@ Result<log::LogConfig> log_config_of(const std::string& name, const TopicConfig&
 
 }  // namespace
 
-Topics::Topics(Disk& disk, std::string directory, Random& random, Options options)
+Topics::Topics(Disk& disk, std::string directory, SecureRandom& random, Options options)
     : disk_(&disk),
       directory_(std::move(directory)),
       random_(&random),

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/disk.hpp"
-#include "base/random.hpp"
+#include "base/secure_random.hpp"
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
 #include "log/background_checks.hpp"
@@ -94,7 +94,7 @@ class Topics {
   using Created = std::move_only_function<void(Result<Topic*>)>;
   using Removed = std::move_only_function<void(Result<void>)>;
 
-  Topics(Disk& disk, std::string directory, Random& random, Options options);
+  Topics(Disk& disk, std::string directory, SecureRandom& random, Options options);
   ~Topics();
   Topics(const Topics&) = delete;
   Topics& operator=(const Topics&) = delete;
@@ -208,7 +208,7 @@ class Topics {
 
   Disk* disk_;
   std::string directory_;
-  Random* random_;
+  SecureRandom* random_;
   std::unique_ptr<RunNote> run_note_;
   CleanStop last_stop_;
   std::unique_ptr<Catalog> catalog_;

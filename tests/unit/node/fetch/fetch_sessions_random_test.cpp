@@ -38,8 +38,9 @@ class World {
  public:
   explicit World(Random& random)
       : random_(random),
+        ids_(random.next()),
         sessions_({.max_sessions = 4, .max_partitions = 20, .eviction_age = Duration(1'000)},
-                  random) {}
+                  ids_) {}
 
   void step() {
     now_ += Duration(below(400));
@@ -181,6 +182,7 @@ class World {
   }
 
   Random& random_;
+  SeededSecureRandom ids_;
   FetchSessions sessions_;
   TimePoint now_{Duration(1'000'000)};
   std::map<std::int32_t, Model> models_;

@@ -400,7 +400,7 @@ class RandomEvents {
   }
 
   SeededRandom random_;
-  SeededRandom ids_;
+  SeededSecureRandom ids_;
   GroupCoordinator groups_;
   TimePoint mono_{std::chrono::hours(1)};
   Timestamp wall_{1'735'689'600'000};
