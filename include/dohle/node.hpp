@@ -11,6 +11,9 @@
 #include "dohle/error.hpp"
 #include "dohle/export.hpp"
 #include "dohle/logger.hpp"
+#include "dohle/sasl.hpp"
+#include "dohle/secret.hpp"
+#include "dohle/security_protocol.hpp"
 #include "dohle/transport.hpp"
 
 namespace dohle {
@@ -46,7 +49,55 @@ struct NodeListener {
   /// listener. Required if the listening address is a wildcard, as 0.0.0.0. Port 0 means the
   /// listening port.
   std::string advertised = {};
+  /// Default: plaintext. sasl_plaintext: its clients have to log in (NodeOptions::sasl). This
+  /// version of the node has no TLS: ssl and sasl_ssl are configuration errors.
+  SecurityProtocol protocol = SecurityProtocol::plaintext;
 };
+
+/// A user of a node, with the password.
+struct NodeUser {
+  /// 1 to 1,024 characters of printable ASCII.
+  std::string name;
+  /// At least one byte, without NUL; taken as it is, without SASLprep.
+  Secret password;
+};
+
+/// The logins of a node's listeners with sasl_plaintext. Whoever has logged in may do everything.
+struct NodeSaslOptions {
+  /// Default: all. At least one. The mechanisms that are offered, in the order of the answer to
+  /// SaslHandshake.
+  std::vector<SaslMechanism> mechanisms = {SaslMechanism::plain, SaslMechanism::scram_sha_256,
+                                           SaslMechanism::scram_sha_512};
+  /// Default: none. Up to 1,000. The users of PLAIN. Only verifiers of the passwords are kept.
+  std::vector<NodeUser> plain_users = {};
+  /// Default: none. A file with further users of PLAIN, one a line as `hash_user` makes them; it is
+  /// read at the start. Others than its owner must not be allowed to read it.
+  std::string plain_user_file = {};
+  /// Default: none. A file of the same form with SCRAM users. It is read by the first start with
+  /// logins in a data directory, and ignored by later ones; afterwards requests change the users
+  /// (AlterUserScramCredentials, `dohle user`). Others than its owner must not be allowed to read
+  /// it.
+  std::string scram_user_file = {};
+  /// Default: 0, as long as its connection. 0 to 365 days. How long a login lasts (KIP-368,
+  /// connections.max.reauth.ms). Clients log in again on the same connection before that; the first
+  /// other request after it closes the connection.
+  std::chrono::milliseconds max_reauth{0};
+};
+
+/// How `hash_user` makes the verifier of a password.
+struct UserHashOptions {
+  /// Default: scram_sha_512. scram_sha_256 or scram_sha_512. For SCRAM users the mechanism that the
+  /// user may log in with; without meaning for PLAIN.
+  SaslMechanism mechanism = SaslMechanism::scram_sha_512;
+  /// Default: 4,096. 4,096 to 16,384. The iterations of PBKDF2.
+  std::uint32_t iterations = 4'096;
+};
+
+/// The line of a user in the files of NodeSaslOptions: NAME:SCRAM-SHA-512$4096:SALT$KEY:KEY with a
+/// new random salt. It checks the password but does not reveal it; a weak password can be guessed
+/// from it. Takes milliseconds. Errors: configuration. Thread safety: any thread.
+[[nodiscard]] DOHLE_API Result<std::string> hash_user(const NodeUser& user,
+                                                      const UserHashOptions& options = {});
 
 /// The options of a node.
 struct NodeOptions {
@@ -57,9 +108,11 @@ struct NodeOptions {
   /// producers are refused with KAFKA_STORAGE_ERROR; reading still works.
   std::size_t max_memory_bytes = std::size_t{1} << 30;
   /// Default: one at 127.0.0.1:9092. 0 to 16. The TCP listeners. If empty, there are no sockets,
-  /// and only `Node::transport` reaches the node. There is no authentication: every client that
-  /// reaches an address may do everything.
+  /// and only `Node::transport` reaches the node. Every client that reaches a listener without a
+  /// login may do everything but see and change users, if another listener has logins.
   std::vector<NodeListener> listeners = {{}};
+  /// The logins of the listeners that ask for one.
+  NodeSaslOptions sasl = {};
   /// Default: fsync. When a produce with acks=all is answered.
   Durability durability = Durability::fsync;
   /// Default: true, a topic is created on first use, with one partition.

@@ -109,8 +109,11 @@ Error refused_by_server(std::string_view why) {
 
 ScramKeys derive_keys(Digest digest, std::string_view password, std::string_view salt,
                       std::uint32_t iterations) {
-  const std::string salted = stretch(digest, password, salt, iterations);
-  return {hmac(digest, salted, "Client Key"), hmac(digest, salted, "Server Key")};
+  return keys_of_salted(digest, stretch(digest, password, salt, iterations));
+}
+
+ScramKeys keys_of_salted(Digest digest, std::string_view salted_password) {
+  return {hmac(digest, salted_password, "Client Key"), hmac(digest, salted_password, "Server Key")};
 }
 
 ScramVerifier make_verifier(Digest digest, const ScramKeys& keys, std::string salt,
@@ -254,7 +257,13 @@ Result<std::optional<std::string>> ScramServer::on_client_final(std::string_view
   if (*binding != to_base64(gs2_header_)) {
     return fail(malformed("the channel binding is not that of the first message"));
   }
-  if (*nonce != nonce_) return fail(malformed("the nonce is not that of this login"));
+  if (*nonce != nonce_) {
+    // https://github.com/confluentinc/librdkafka/pull/4895
+    const bool is_doubled = nonce->ends_with(nonce_);
+    return fail(malformed(is_doubled ? "the nonce is not that of this login: librdkafka before "
+                                       "2.6.1 sends its own part twice; update the client"
+                                     : "the nonce is not that of this login"));
+  }
   const auto proof = from_base64(message.substr(end + 3));
   if (!proof || proof->size() != size_of(digest_)) return fail(malformed("the proof is no proof"));
   const std::string login =

@@ -27,6 +27,9 @@ struct ScramKeys {
 [[nodiscard]] ScramKeys derive_keys(Digest digest, std::string_view password, std::string_view salt,
                                     std::uint32_t iterations);
 
+/// The keys for a password that is salted and stretched already. It is as good as the password.
+[[nodiscard]] ScramKeys keys_of_salted(Digest digest, std::string_view salted_password);
+
 /// A stored user: enough to check a password, not enough to log in.
 struct ScramVerifier {
   std::string salt;

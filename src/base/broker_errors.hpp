@@ -55,6 +55,7 @@ inline constexpr std::int16_t unknown_server_error = -1, none = 0, offset_out_of
                               resource_not_found = 91, unknown_topic_id = 100,
                               inconsistent_topic_id = 103, fetch_session_topic_id_error = 106,
                               stale_member_epoch = 113, rebootstrap_required = 129;
+inline constexpr std::int16_t duplicate_resource = 92, unacceptable_credential = 93;
 }  // namespace broker_error
 
 }  // namespace dohle

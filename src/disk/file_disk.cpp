@@ -28,8 +28,11 @@ FileDiskOptions checked(FileDiskOptions options) {
   return options;
 }
 
-Result<void> make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0755) == 0) return {};
+// Records, and what checks passwords, are for the owner alone.
+constexpr mode_t owner_only = 0700;
+
+Result<void> make_directory(const std::string& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) == 0) return {};
   const int number = errno;
   struct stat status{};
   if (number == EEXIST && ::stat(path.c_str(), &status) == 0) {
@@ -90,12 +93,12 @@ bool FileDisk::exists(const std::string& path) const {
 
 Result<void> FileDisk::make_directories(const std::string& path) {
   // Its parents are usually there.
-  if (::mkdir(path.c_str(), 0755) == 0) return {};
+  if (::mkdir(path.c_str(), owner_only) == 0) return {};
   for (std::size_t end = path.find('/', 1); end != std::string::npos;
        end = path.find('/', end + 1)) {
-    if (auto made = make_directory(path.substr(0, end)); !made) return made;
+    if (auto made = make_directory(path.substr(0, end), 0755); !made) return made;
   }
-  return make_directory(path);
+  return make_directory(path, owner_only);
 }
 
 Result<std::vector<DirectoryEntry>> FileDisk::list(const std::string& path) const {

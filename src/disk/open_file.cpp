@@ -67,7 +67,7 @@ Descriptor::~Descriptor() {
 
 Result<std::shared_ptr<OpenFile>> OpenFile::open(const std::string& path, OpenMode mode,
                                                  SystemCalls& calls) {
-  Descriptor descriptor(uninterrupted([&] { return ::open(path.c_str(), flags_of(mode), 0644); }));
+  Descriptor descriptor(uninterrupted([&] { return ::open(path.c_str(), flags_of(mode), 0600); }));
   if (!descriptor.is_open()) return fail(system_error(errno, "open", path));
   struct stat status{};
   if (::fstat(descriptor.get(), &status) == -1) return fail(system_error(errno, "stat", path));

@@ -26,6 +26,19 @@ inline constexpr std::size_t min_request_bytes_per_period = std::size_t{64} << 1
 /// A connection without any traffic for this time is closed (connections.max.idle.ms): its client
 /// may have disappeared silently.
 inline constexpr auto connection_idle_timeout = std::chrono::minutes(10);
+/// Connections that have not logged in, where a login is needed. A further one takes the place of
+/// the oldest.
+inline constexpr std::size_t max_unauthenticated_connections = 1'000;
+/// Time for the login of a connection, from its accept.
+inline constexpr auto authentication_timeout = std::chrono::seconds(10);
+inline constexpr std::size_t max_unauthenticated_frame_bytes = std::size_t{512} << 10;
+/// Pause before a failed login is answered and its connection closed
+/// (connection.failed.authentication.delay.ms).
+inline constexpr auto failed_authentication_delay = std::chrono::milliseconds(100);
+/// SCRAM users, each under one mechanism.
+inline constexpr std::size_t max_scram_users = 10'000;
+/// Changes of SCRAM users in one request, and users that one request asks for.
+inline constexpr std::size_t max_users_per_request = 1'000;
 /// Waiting fetches of all connections together. Above the limit fetches are answered at once.
 inline constexpr std::size_t max_waiting_fetches = 20'000;
 

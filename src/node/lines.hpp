@@ -23,6 +23,7 @@ class Lines {
   /// Both outlive it.
   Lines(Executor& loop, Logger& logger) : loop_(loop), logger_(logger) {}
 
+  void trace(std::string_view line) { logger_.log(LogLevel::debug, "node", line); }
   void inform(std::string_view line) { logger_.log(LogLevel::info, "node", line); }
   void warn(std::string_view line) { logger_.log(LogLevel::warning, "node", line); }
   void report_error(std::string_view line) { logger_.log(LogLevel::error, "node", line); }
@@ -31,6 +32,7 @@ class Lines {
   bool warn_now_and_then(std::string_view line) { return pass(troubles_, line); }
   /// For faults of clients, limited in the same way.
   void complain(std::string_view line) { (void)pass(complaints_, line); }
+  [[nodiscard]] bool has_traces() const { return logger_.level() <= LogLevel::debug; }
   [[nodiscard]] bool has_information() const { return logger_.level() <= LogLevel::info; }
 
  private:

@@ -6,8 +6,12 @@
 #include <filesystem>
 #include <future>
 #include <optional>
+#include <set>
+#include <span>
 #include <system_error>
 
+#include "auth/plain.hpp"
+#include "auth/scram.hpp"
 #include "base/fork_watch.hpp"
 #include "base/option_checks.hpp"
 #include "base/printable.hpp"
@@ -76,6 +80,24 @@ bool is_listener_name(std::string_view name) {
          std::ranges::all_of(name, is_allowed) && name != embedded_name;
 }
 
+Result<void> check_protocol(const NodeListener& wanted) {
+  using enum SecurityProtocol;
+  if (auto known =
+          check_enum("the value", wanted.protocol, {plaintext, ssl, sasl_plaintext, sasl_ssl});
+      !known) {
+    return known;
+  }
+  if (wanted.protocol == plaintext || wanted.protocol == sasl_plaintext) return {};
+  return fail(Error::configuration(std::string(to_string(wanted.protocol)) +
+                                   " needs TLS, which this version of the node does not have; "
+                                   "allowed are PLAINTEXT and SASL_PLAINTEXT"));
+}
+
+bool asks_for_login(const NodeListener& listener) {
+  return listener.protocol == SecurityProtocol::sasl_plaintext ||
+         listener.protocol == SecurityProtocol::sasl_ssl;
+}
+
 Result<node::ListenAt> listener_of(const NodeListener& wanted) {
   const std::string which = "listener " + wanted.name + ": ";
   if (!is_listener_name(wanted.name)) {
@@ -85,7 +107,9 @@ Result<node::ListenAt> listener_of(const NodeListener& wanted) {
   }
   auto at = Endpoint::parse(wanted.address);
   if (!at) return fail(at.error().within(which + "address"));
-  node::ListenAt where{wanted.name, *at, {}};
+  if (auto known = check_protocol(wanted); !known)
+    return fail(known.error().within(which + "protocol"));
+  node::ListenAt where{wanted.name, *at, {}, wanted.protocol};
   if (!wanted.advertised.empty()) {
     auto advertised = Endpoint::parse(wanted.advertised);
     if (!advertised) return fail(advertised.error().within(which + "advertised"));
@@ -118,6 +142,104 @@ Result<std::vector<node::ListenAt>> listeners_of(const NodeOptions& options) {
     all.push_back(*std::move(where));
   }
   return all;
+}
+
+// --- logins
+
+constexpr std::size_t max_plain_users = 1'000, salt_bytes = 16;
+constexpr std::size_t max_password_bytes = 1'024;
+constexpr auto longest_reauth = std::chrono::days(365);
+
+auth::Digest digest_of(SaslMechanism mechanism) {
+  return mechanism == SaslMechanism::scram_sha_256 ? auth::Digest::sha256 : auth::Digest::sha512;
+}
+
+Result<void> check_user(const NodeUser& user) {
+  if (auto checked = node::check_user_name(user.name); !checked) return checked;
+  const std::string_view password = user.password.reveal();
+  if (password.empty()) return fail(Error::configuration("the password is empty"));
+  if (password.contains('\0')) return fail(Error::configuration("the password holds a NUL"));
+  if (password.size() <= max_password_bytes) return {};
+  return fail(Error::configuration("the password has more than " +
+                                   std::to_string(max_password_bytes) + " bytes"));
+}
+
+/// Slow: PBKDF2.
+node::UserEntry entry_of(const NodeUser& user, auth::Digest digest, std::uint32_t iterations) {
+  std::string salt(salt_bytes, '\0');
+  net::SystemSecureRandom().fill(std::as_writable_bytes(std::span(salt)));
+  const auth::ScramKeys keys = auth::derive_keys(digest, user.password.reveal(), salt, iterations);
+  return {user.name, digest, auth::make_verifier(digest, keys, std::move(salt), iterations)};
+}
+
+Result<std::vector<node::UserEntry>> plain_users_of(const NodeSaslOptions& sasl) {
+  if (sasl.plain_users.size() > max_plain_users) {
+    return fail(
+        Error::configuration("sasl.plain_users has " + std::to_string(sasl.plain_users.size()) +
+                             " items; allowed are 0 to " + std::to_string(max_plain_users)));
+  }
+  std::vector<node::UserEntry> users;
+  if (!sasl.plain_user_file.empty()) {
+    auto read = node::read_users_file(sasl.plain_user_file);
+    if (!read) return fail(read.error().within("sasl.plain_user_file"));
+    users = *std::move(read);
+  }
+  for (const NodeUser& user : sasl.plain_users) {
+    if (auto checked = check_user(user); !checked) {
+      return fail(checked.error().within("sasl.plain_users: user " + user.name));
+    }
+    users.push_back(entry_of(user, auth::Digest::sha512, auth::min_scram_iterations));
+  }
+  std::set<std::string_view> names;
+  for (const node::UserEntry& user : users) {
+    if (!names.insert(user.name).second) {
+      return fail(Error::configuration("PLAIN has two users with the name " + user.name));
+    }
+  }
+  return users;
+}
+
+Result<void> check_mechanisms(const std::vector<SaslMechanism>& mechanisms) {
+  using enum SaslMechanism;
+  if (mechanisms.empty()) return fail(Error::configuration("sasl.mechanisms is empty"));
+  for (const SaslMechanism each : mechanisms) {
+    if (auto known = check_enum("sasl.mechanisms", each, {plain, scram_sha_256, scram_sha_512});
+        !known) {
+      return known;
+    }
+    if (std::ranges::count(mechanisms, each) == 1) continue;
+    return fail(
+        Error::configuration("sasl.mechanisms has " + std::string(to_string(each)) + " twice"));
+  }
+  return {};
+}
+
+Result<node::SecuritySettings> security_of(const NodeOptions& options) {
+  const NodeSaslOptions& sasl = options.sasl;
+  node::SecuritySettings settings;
+  settings.authenticates = std::ranges::any_of(options.listeners, asks_for_login);
+  if (auto checked = check_mechanisms(sasl.mechanisms); !checked) return fail(checked.error());
+  if (sasl.max_reauth.count() < 0 || sasl.max_reauth > longest_reauth) {
+    return fail(Error::configuration("sasl.max_reauth is " +
+                                     std::to_string(sasl.max_reauth.count()) +
+                                     " ms; allowed are 0 to 365 days"));
+  }
+  settings.mechanisms = sasl.mechanisms;
+  settings.max_reauth = sasl.max_reauth;
+  auto plain = plain_users_of(sasl);
+  if (!plain) return fail(plain.error());
+  settings.plain_users = *std::move(plain);
+  if (!sasl.scram_user_file.empty()) {
+    auto scram = node::read_users_file(sasl.scram_user_file);
+    if (!scram) return fail(scram.error().within("sasl.scram_user_file"));
+    settings.first_scram_users = *std::move(scram);
+  }
+  const bool has_users = !settings.plain_users.empty() || !sasl.scram_user_file.empty();
+  if (has_users && !settings.authenticates) {
+    return fail(Error::configuration(
+        "sasl has users, but no listener asks for a login: give one the protocol SASL_PLAINTEXT"));
+  }
+  return settings;
 }
 
 /// The descriptors of the process, and how a node divides them.
@@ -193,6 +315,9 @@ Result<node::NodeSettings> settings_of(const NodeOptions& options) {
   settings.max_timestamp_before = options.max_timestamp_before;
   settings.max_timestamp_after = options.max_timestamp_after;
   settings.adopt = options.adopt;
+  auto security = security_of(options);
+  if (!security) return fail(security.error());
+  settings.security = *std::move(security);
   for (const std::string& text : options.accept_loss) {
     auto loss = node::parse_accepted_loss(text);
     if (!loss) return fail(loss.error());
@@ -211,6 +336,31 @@ Result<Durability> parse_durability(std::string_view text) {
   return fail(Error::configuration("durability is \"" + std::string(text) +
                                    "\"; allowed are fsync, interval and os"));
 }
+
+Result<std::string> hash_user(const NodeUser& user, const UserHashOptions& options) {
+  if (auto checked = check_user(user); !checked) return fail(checked.error());
+  using enum SaslMechanism;
+  if (auto known = check_enum("mechanism", options.mechanism, {scram_sha_256, scram_sha_512});
+      !known) {
+    return fail(known.error());
+  }
+  auto checked = check_range("iterations", options.iterations, auth::min_scram_iterations,
+                             auth::max_stored_iterations);
+  if (!checked) return fail(checked.error());
+  return node::user_line(entry_of(user, digest_of(options.mechanism), options.iterations));
+}
+
+namespace {
+
+std::string names_of(const std::vector<SaslMechanism>& mechanisms) {
+  std::string names;
+  for (const SaslMechanism each : mechanisms) {
+    names += (names.empty() ? "" : ", ") + std::string(to_string(each));
+  }
+  return names;
+}
+
+}  // namespace
 
 // Members are destroyed from the last to the first: the engine before the parts that it uses.
 struct Node::Parts {
@@ -246,7 +396,7 @@ struct Node::Parts {
       engine.reset();
       return done(std::move(started));
     }
-    auto listening = listen_everywhere(wanted);
+    auto listening = listen_everywhere(wanted, settings.security);
     if (listening) return done(std::move(listening));
     // Stops cleanly, so that the next start needs no recovery after an address that is in use.
     engine->stop(loop.tick().mono, [this, listening = std::move(listening),
@@ -258,31 +408,43 @@ struct Node::Parts {
     });
   }
 
-  Result<void> listen_everywhere(const std::vector<node::ListenAt>& wanted) {
+  Result<void> listen_everywhere(const std::vector<node::ListenAt>& wanted,
+                                 const node::SecuritySettings& settings) {
     for (const node::ListenAt& where : wanted) {
       if (auto listening = listen(tcp, where); !listening) return listening;
-      say_who_may_come(where.at);
+      say_who_may_come(where, settings);
     }
     return listen(*embedded, {std::string(embedded_name), {std::string(embedded_name), 0}, {}});
   }
 
-  void say_who_may_come(const Endpoint& at) {
-    const std::string where = "listening on " + listeners.back().address;
-    if (at.is_loopback()) {
-      logger->log(LogLevel::info, "node", where + ", which is reached from this machine alone");
+  void say_who_may_come(const node::ListenAt& where, const node::SecuritySettings& settings) {
+    const std::string begin = "listening on " + listeners.back().address;
+    const bool is_local = where.at.is_loopback();
+    const auto level = is_local ? LogLevel::info : LogLevel::warning;
+    if (where.protocol == SecurityProtocol::sasl_plaintext) {
+      say(LogLevel::info, begin + " with " + names_of(settings.mechanisms) +
+                              ": everyone who has logged in may do everything");
+      if (!is_local) {
+        say(level, begin +
+                       " without TLS: passwords of PLAIN and all records can be read on the way, "
+                       "and those of SCRAM can be guessed from what is read");
+      }
+    } else if (is_local) {
+      say(level, begin + ", which is reached from this machine alone");
     } else {
-      logger->log(LogLevel::warning, "node",
-                  where +
-                      " without authentication: whoever reaches it may read, write and delete "
-                      "everything; 127.0.0.1 is reached from this machine alone");
+      say(level, begin +
+                     " without authentication: whoever reaches it may read, write and delete "
+                     "everything; 127.0.0.1 is reached from this machine alone");
     }
   }
+
+  void say(LogLevel level, const std::string& line) { logger->log(level, "node", line); }
 
   Result<void> listen(Listening& listening, const node::ListenAt& where) {
     auto at = engine->listen(listening, where);
     if (!at) return fail(at.error());
     const std::string advertised = where.advertise.host.empty() ? "" : where.advertise.to_string();
-    listeners.push_back({where.name, at->to_string(), advertised});
+    listeners.push_back({where.name, at->to_string(), advertised, where.protocol});
     return {};
   }
 

@@ -24,6 +24,19 @@ log::LogConfig log_defaults(const NodeSettings& settings) {
   return config;
 }
 
+Users::Options user_options(const NodeSettings& settings) {
+  return {settings.data_directory, settings.security.plain_users,
+          settings.security.first_scram_users, settings.security.authenticates};
+}
+
+Doorway::Options doorway_options(const NodeSettings& settings) {
+  return {settings.max_connections,
+          settings.connections_bound,
+          settings.max_request_bytes,
+          settings.max_requests_bytes,
+          {settings.security.mechanisms, settings.security.max_reauth}};
+}
+
 Storage::Options storage_options(const NodeSettings& settings) {
   return {settings.data_directory, settings.durability, settings.max_open_files,
           log_defaults(settings),  settings.adopt,      settings.accept_losses};
@@ -35,9 +48,10 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
     : environment_(environment),
       settings_(std::move(settings)),
       lines_(environment.loop, environment.logger),
-      doorway_(*this, environment.loop, lines_,
-               {settings_.max_connections, settings_.connections_bound, settings_.max_request_bytes,
-                settings_.max_requests_bytes}),
+      users_(environment.disk, environment.random, lines_, user_options(settings_)),
+      password_checks_(environment.disk),
+      doorway_(*this, environment.loop, lines_, {users_, password_checks_, environment.random},
+               doorway_options(settings_)),
       storage_(*this, environment.loop, environment.disk, environment.random, lines_,
                storage_options(settings_)),
       batch_checks_(environment.disk),
@@ -53,6 +67,7 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
              doorway_.sessions(),
              dispatcher_,
              storage_,
+             users_,
              groups_,
              batch_checks_,
              time_searches_,
@@ -72,6 +87,8 @@ void NodeEngine::check_invariants() const {
   fetch_waits_.check_invariants();
   fetch_sessions_.check_invariants();
   groups_.coordinator().check_invariants();
+  users_.check_invariants();
+  password_checks_.check_invariants();
   doorway_.check_invariants();
   dispatcher_.check_invariants();
 }
@@ -80,6 +97,8 @@ void NodeEngine::check_invariants() const {
 
 Result<void> NodeEngine::start() {
   if (auto opened = storage_.open(); !opened) return opened;
+  if (auto opened = users_.open(); !opened) return opened;
+  users_.work_beside();
   groups_.load();
   storage_.start_maintenance();
   return {};
@@ -111,6 +130,13 @@ void NodeEngine::finish_stop() {
   dispatcher_.drop_all();
   batch_checks_.drop_all();
   time_searches_.drop_all();
+  password_checks_.drop_all();
+  users_.when_idle([this, alive = is_alive_] {
+    if (*alive) close_storage();
+  });
+}
+
+void NodeEngine::close_storage() {
   storage_.close([this](Result<void> outcome) {
     auto done = std::move(stopping_->done);
     stopping_.reset();

@@ -19,6 +19,8 @@
 #include "node/group/group_service.hpp"
 #include "node/lines.hpp"
 #include "node/node_settings.hpp"
+#include "node/security/password_checks.hpp"
+#include "node/security/users.hpp"
 #include "node/serve/authorizer.hpp"
 #include "node/serve/batch_checks.hpp"
 #include "node/serve/dispatcher.hpp"
@@ -79,6 +81,7 @@ class NodeEngine final : private DoorwayEvents, private StorageEvents {
   void on_maintained(Now believed) override;
   void drain_sessions();
   void finish_stop();
+  void close_storage();
 
   struct Stopping {
     TimePoint deadline;
@@ -88,6 +91,8 @@ class NodeEngine final : private DoorwayEvents, private StorageEvents {
   NodeEnvironment environment_;
   const NodeSettings settings_;
   Lines lines_;
+  Users users_;
+  PasswordChecks password_checks_;
   Doorway doorway_;
   Storage storage_;
   BatchChecks batch_checks_;

@@ -8,6 +8,7 @@
 #include "dohle/node.hpp"
 #include "log/file_cache.hpp"
 #include "node/group/group_coordinator.hpp"
+#include "node/security/security_settings.hpp"
 #include "node/storage/topics.hpp"
 
 namespace dohle::node {
@@ -27,6 +28,7 @@ struct NodeSettings {
   std::chrono::milliseconds max_timestamp_before = std::chrono::milliseconds::max();
   std::chrono::milliseconds max_timestamp_after = std::chrono::hours(1);
   GroupCoordinator::Options groups = {};
+  SecuritySettings security = {};
   /// As Topics::Options::adopt.
   std::vector<std::string> adopt = {};
   /// As Topics::Options::accept_losses.

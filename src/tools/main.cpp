@@ -82,6 +82,7 @@ int main(int argc, char** argv) {
   add_group_command(app, run);
   add_produce_command(app, run);
   add_consume_command(app, run);
+  add_user_command(app, run);
   add_bench_command(app, run);
   // Set last: commands that are added later would inherit it.
   app.footer(footer);

@@ -5,31 +5,31 @@
 /// the build, the tests and the program that makes golden bytes come from these lines. `file` names
 /// the file of the messages in wire/messages and, if the node serves it, that of the node's handler
 /// in node/serve/handlers.
-#define DOHLE_LIST_APIS(SERVED, UNSERVED)                                     \
-  SERVED(0, produce, Produce)                                                 \
-  SERVED(1, fetch, Fetch)                                                     \
-  SERVED(2, list_offsets, ListOffsets)                                        \
-  SERVED(3, metadata, Metadata)                                               \
-  SERVED(8, offset_commit, OffsetCommit)                                      \
-  SERVED(9, offset_fetch, OffsetFetch)                                        \
-  SERVED(10, find_coordinator, FindCoordinator)                               \
-  SERVED(11, join_group, JoinGroup)                                           \
-  SERVED(12, heartbeat, Heartbeat)                                            \
-  SERVED(13, leave_group, LeaveGroup)                                         \
-  SERVED(14, sync_group, SyncGroup)                                           \
-  SERVED(15, describe_groups, DescribeGroups)                                 \
-  SERVED(16, list_groups, ListGroups)                                         \
-  UNSERVED(17, sasl_handshake, SaslHandshake)                                 \
-  SERVED(18, api_versions, ApiVersions)                                       \
-  SERVED(19, create_topics, CreateTopics)                                     \
-  SERVED(20, delete_topics, DeleteTopics)                                     \
-  SERVED(22, init_producer_id, InitProducerId)                                \
-  SERVED(23, offset_for_leader_epoch, OffsetForLeaderEpoch)                   \
-  SERVED(32, describe_configs, DescribeConfigs)                               \
-  UNSERVED(36, sasl_authenticate, SaslAuthenticate)                           \
-  SERVED(42, delete_groups, DeleteGroups)                                     \
-  UNSERVED(50, describe_user_scram_credentials, DescribeUserScramCredentials) \
-  UNSERVED(51, alter_user_scram_credentials, AlterUserScramCredentials)       \
+#define DOHLE_LIST_APIS(SERVED, UNSERVED)                                   \
+  SERVED(0, produce, Produce)                                               \
+  SERVED(1, fetch, Fetch)                                                   \
+  SERVED(2, list_offsets, ListOffsets)                                      \
+  SERVED(3, metadata, Metadata)                                             \
+  SERVED(8, offset_commit, OffsetCommit)                                    \
+  SERVED(9, offset_fetch, OffsetFetch)                                      \
+  SERVED(10, find_coordinator, FindCoordinator)                             \
+  SERVED(11, join_group, JoinGroup)                                         \
+  SERVED(12, heartbeat, Heartbeat)                                          \
+  SERVED(13, leave_group, LeaveGroup)                                       \
+  SERVED(14, sync_group, SyncGroup)                                         \
+  SERVED(15, describe_groups, DescribeGroups)                               \
+  SERVED(16, list_groups, ListGroups)                                       \
+  SERVED(17, sasl_handshake, SaslHandshake)                                 \
+  SERVED(18, api_versions, ApiVersions)                                     \
+  SERVED(19, create_topics, CreateTopics)                                   \
+  SERVED(20, delete_topics, DeleteTopics)                                   \
+  SERVED(22, init_producer_id, InitProducerId)                              \
+  SERVED(23, offset_for_leader_epoch, OffsetForLeaderEpoch)                 \
+  SERVED(32, describe_configs, DescribeConfigs)                             \
+  SERVED(36, sasl_authenticate, SaslAuthenticate)                           \
+  SERVED(42, delete_groups, DeleteGroups)                                   \
+  SERVED(50, describe_user_scram_credentials, DescribeUserScramCredentials) \
+  SERVED(51, alter_user_scram_credentials, AlterUserScramCredentials)       \
   SERVED(60, describe_cluster, DescribeCluster)
 
 /// Every API that has messages, as API(key, file, Name).

@@ -4,7 +4,10 @@
 
 command_test.py DOHLE [unittest's arguments]
 """
+import base64
 import fcntl
+import hashlib
+import hmac
 import json
 import os
 import pty
@@ -31,7 +34,10 @@ SENDING = "--size --acks --linger --buffer --rate".split()
 OPTIONS = {
     "": ["--version"],
     "node": "--accept-loss --data --listen --advertise --adopt --durability --no-auto-create --max-connections "
-    "--max-fetch-wait-pairs --max-unread-answer-bytes --max-timestamp-before --max-timestamp-after".split(),
+    "--max-fetch-wait-pairs --max-unread-answer-bytes --max-timestamp-before --max-timestamp-after "
+    "--plain-user-file --scram-user-file --sasl-mechanisms --max-reauth".split(),
+    "user": [],
+    "user hash": "--password-file --password --mechanism --iterations".split(),
     "topic": [],
     "topic create": "-p,--partitions -r,--replication -c,--topic-config --dry-run --format".split() + CONNECTING,
     "topic list": "--internal --format".split() + CONNECTING,
@@ -142,7 +148,7 @@ class Help(Command):
                 self.assertTrue(len(line) <= 40 or is_example or " " not in line.strip(), line)
 
     def test_is_shown_without_a_command(self):
-        for words in ("", "topic", "group", "bench"):
+        for words in ("", "topic", "group", "user", "bench"):
             said = self.refused(USAGE, *words.split())
             self.assertEqual(said, self.dohle(*words.split(), "--help"))
 
@@ -153,13 +159,13 @@ class Help(Command):
 
     def test_breaks_lines_where_they_are_full(self):
         self.assertIn("\nPrints \"ready HOST:PORT\" once it accepts connections; logs\n"
-                      "go to standard error. There is no authentication: every\n",
+                      "go to standard error. Without SASL_PLAINTEXT there is no\n",
                       self.dohle("node", "--help", COLUMNS="60"))
         last_paragraph = self.dohle("node", "--help", COLUMNS="80").rstrip("\n").split("\n\n")[-1]
         self.assertEqual(last_paragraph,
                          "Prints \"ready HOST:PORT\" once it accepts connections; logs go to standard error.\n"
-                         "There is no authentication: every client that reaches the address may do\n"
-                         "everything. SIGINT and SIGTERM stop it cleanly.")
+                         "Without SASL_PLAINTEXT there is no authentication: every client that reaches the\n"
+                         "address may do everything. SIGINT and SIGTERM stop it cleanly.")
 
     def test_gives_a_property_that_the_command_takes(self):
         arguments = {"topic create": ["t"], "topic describe": ["t"], "topic delete": ["t", "--yes"], "produce": ["t"],
@@ -244,6 +250,19 @@ class Refusals(Command):
         ("node --data :memory: --listen here", 'listener tcp: address: address "here" has no port; expected HOST:PORT'),
         ("node --data :memory: --listen 0.0.0.0:0", "listener tcp: address is 0.0.0.0:0, an address that nobody can connect to"),
         ("node --data :memory: --advertise x", 'listener tcp: advertised: address "x" has no port'),
+        ("node --data :memory: --listen SSL://a:1", "listener tcp: protocol: SSL needs TLS, which this version"),
+        ("node --data :memory: --listen x=SASL_SSL://a:1", "listener x: protocol: SASL_SSL needs TLS"),
+        ("node --data :memory: --listen HTTP://a:1", 'the security protocol is "HTTP"; allowed are PLAINTEXT, SSL'),
+        ("node --data :memory: --plain-user-file /nonexistent/u", "sasl.plain_user_file: /nonexistent/u cannot be read"),
+        ("node --data :memory: --scram-user-file /nonexistent/u", "sasl.scram_user_file: /nonexistent/u cannot be read"),
+        ("node --data :memory: --sasl-mechanisms PLAIN,GSSAPI", '--sasl-mechanisms: "GSSAPI" is not one of PLAIN'),
+        ("node --data :memory: --sasl-mechanisms PLAIN,PLAIN", "sasl.mechanisms has PLAIN twice"),
+        ("node --data :memory: --max-reauth -1", '--max-reauth: "-1" is not a whole number'),
+        ("user hash", "dohle user hash: NAME is missing: Name of the user"),
+        ("user hash a --mechanism PLAIN", '--mechanism: "PLAIN" is not one of SCRAM-SHA-256, SCRAM-SHA-512'),
+        ("user hash a --iterations 4095", '--iterations: "4095" is not a whole number from 4096 to 16384'),
+        ("user hash a", "dohle user hash: standard input holds no password"),
+        ("user hash a --password-file /nonexistent/p", "--password-file /nonexistent/p cannot be read"),
         ("node --data :memory: --max-connections 0", '--max-connections: "0" is not a whole number from 1 to 100000'),
     ]
 
@@ -414,6 +433,70 @@ class Endings(Command):
         self.assertIn(b"dohle produce: reading standard input: Bad file descriptor\n", done.stderr)
         done = closed(">&-", "topic", "list")
         self.assertEqual((done.returncode, done.stderr), (FAILED, b"dohle: standard output: Bad file descriptor\n"))
+
+
+class Users(unittest.TestCase):
+    PASSWORD = "A secret password"
+
+    run_dohle, dohle, refused = Command.run_dohle, Command.dohle, Command.refused
+    node = None
+
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory()
+        self.addCleanup(self.directory.cleanup)
+        Users.node = type("NoNode", (), {"address": "127.0.0.1:1"})
+
+    def file(self, name, text, mode=0o600):
+        path = Path(self.directory.name) / name
+        path.write_text(text)
+        path.chmod(mode)
+        return str(path)
+
+    def test_are_hashed_with_a_password_of_every_source(self):
+        file = self.file("password", self.PASSWORD + "\n")
+        lines = [self.dohle("user", "hash", "alice", "--password-file", file),
+                 self.dohle("user", "hash", "alice", stdin=self.PASSWORD + "\n"),
+                 self.dohle("user", "hash", "alice", stdin=self.PASSWORD),
+                 self.dohle("user", "hash", "alice", DOHLE_PASSWORD=self.PASSWORD)]
+        flag = self.run_dohle("user", "hash", "alice", "--password", self.PASSWORD)
+        self.assertEqual(flag.returncode, OK)
+        self.assertIn(b"warning: other users of this machine can see a password", flag.stderr)
+        self.assertNotIn(self.PASSWORD.encode(), flag.stderr)
+        for line in lines + [flag.stdout.decode()]:
+            found = re.fullmatch(r"alice:SCRAM-SHA-512\$4096:(\S+)\$(\S+):(\S+)\n", line)
+            salt, stored, _ = (base64.b64decode(part) for part in found.groups())
+            salted = hashlib.pbkdf2_hmac("sha512", self.PASSWORD.encode(), salt, 4096)
+            client_key = hmac.digest(salted, b"Client Key", "sha512")
+            self.assertEqual(hashlib.sha512(client_key).digest(), stored)
+        self.assertEqual(len(set(lines)), len(lines), "each has a salt of its own")
+
+    def test_are_hashed_with_the_mechanism_and_iterations_that_are_asked_for(self):
+        line = self.dohle("user", "hash", "a b", "--mechanism", "SCRAM-SHA-256", "--iterations", "5000", stdin="x")
+        self.assertRegex(line, r"^a b:SCRAM-SHA-256\$5000:")
+
+    def test_files_that_others_may_read_are_refused(self):
+        password = self.file("password", self.PASSWORD, 0o644)
+        self.assertIn(f"run chmod 600 {password}", self.refused(USAGE, "user", "hash", "a", "--password-file", password))
+        users = self.file("users", self.dohle("user", "hash", "alice", stdin="x"), 0o640)
+        for flag in ("--plain-user-file", "--scram-user-file"):
+            said = self.refused(USAGE, "node", "--data", ":memory:", "--listen", "SASL_PLAINTEXT://127.0.0.1:0", flag, users)
+            self.assertIn(f"run chmod 600 {users}", said)
+
+    def test_are_of_no_use_without_a_listener_that_asks_for_them(self):
+        users = self.file("users", self.dohle("user", "hash", "alice", stdin="x"))
+        said = self.refused(USAGE, "node", "--data", ":memory:", "--listen", "127.0.0.1:0", "--plain-user-file", users)
+        self.assertIn("no listener asks for a login", said)
+
+    def test_a_node_says_that_all_of_them_may_do_everything_and_keeps_its_directory_to_itself(self):
+        users = self.file("users", self.dohle("user", "hash", "alice", stdin=self.PASSWORD))
+        data = Path(self.directory.name) / "data"
+        node = Node("--data", str(data), "--plain-user-file", users, listen="login=SASL_PLAINTEXT://127.0.0.1:0")
+        self.assertEqual(node.stop(), OK)
+        said = node.said()
+        self.assertIn("with PLAIN, SCRAM-SHA-256, SCRAM-SHA-512: everyone who has logged in may do everything", said)
+        self.assertEqual(data.stat().st_mode & 0o777, 0o700)
+        self.assertEqual((data / "dohle-users").stat().st_mode & 0o777, 0o600)
+        node.log.close()
 
 
 class Topics(Command):

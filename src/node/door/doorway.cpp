@@ -3,19 +3,31 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "node/limits.hpp"
 
 namespace dohle::node {
 
-Doorway::Doorway(DoorwayEvents& events, Executor& loop, Lines& lines, Options options)
+namespace {
+
+bool asks_for_login(SecurityProtocol protocol) {
+  return protocol == SecurityProtocol::sasl_plaintext || protocol == SecurityProtocol::sasl_ssl;
+}
+
+}  // namespace
+
+Doorway::Doorway(DoorwayEvents& events, Executor& loop, Lines& lines, Logins logins,
+                 Options options)
     : events_(events),
       loop_(loop),
       lines_(lines),
+      logins_(logins),
       options_(std::move(options)),
       room_(sessions_, loop, lines, options_.max_requests_bytes) {}
 
 Doorway::~Doorway() {
   *is_alive_ = false;
+  loop_.cancel(newcomers_timer_);
   close_all();
 }
 
@@ -24,7 +36,8 @@ Result<Endpoint> Doorway::listen(Listening& listening, ListenAt where) {
   limits.max_frame_bytes = options_.max_request_bytes;
   limits.max_write_queue_bytes = limits::max_unread_bytes_per_connection;
   limits.idle_timeout = limits::connection_idle_timeout;
-  auto entrance = std::make_unique<Entrance>(*this, Way{std::move(where.name), where.advertise});
+  auto entrance = std::make_unique<Entrance>(
+      *this, Way{std::move(where.name), where.advertise, asks_for_login(where.protocol)});
   auto listener = listening.listen(where.at, limits, *entrance);
   if (!listener) return fail(listener.error());
   entrance->listener = *std::move(listener);
@@ -49,9 +62,91 @@ ConnectionEvents* Doorway::accept(std::unique_ptr<Connection> connection, const 
                     options_.connections_bound + ")");
     return nullptr;
   }
+  if (way.authenticates) add_newcomer(last_session_ + 1);
   return &sessions_.add(
       std::make_unique<Session>(*this, ++last_session_, way, std::move(connection)));
 }
+
+void Doorway::check_invariants() const {
+  room_.check_invariants();
+  DOHLE_ASSERT(newcomers_.size() <= limits::max_unauthenticated_connections,
+               "more connections wait for their login than may");
+  DOHLE_ASSERT(newcomers_.empty() || newcomers_timer_ != 0,
+               "connections wait for their login without a timer");
+  for (const auto& [id, until] : newcomers_) {
+    DOHLE_ASSERT(sessions_.find(id) != nullptr, "a connection that is gone waits for its login");
+  }
+}
+
+// --- logins
+
+std::unique_ptr<Authentication> Doorway::new_authentication() {
+  return std::make_unique<Authentication>(options_.logins, logins_.users, logins_.random);
+}
+
+void Doorway::add_newcomer(std::uint64_t session) {
+  if (newcomers_.size() >= limits::max_unauthenticated_connections) {
+    Session* oldest = sessions_.find(newcomers_.begin()->first);
+    complain_of(*oldest, "it has not logged in and is the oldest of " +
+                             std::to_string(limits::max_unauthenticated_connections) +
+                             " such connections (max_unauthenticated_connections)");
+    oldest->abort();
+  }
+  newcomers_.emplace(session, now() + limits::authentication_timeout);
+  watch_newcomers();
+}
+
+void Doorway::watch_newcomers() {
+  if (newcomers_timer_ != 0 || newcomers_.empty()) return;
+  newcomers_timer_ = loop_.arm(newcomers_.begin()->second, [this, alive = is_alive_] {
+    if (!*alive) return;
+    newcomers_timer_ = 0;
+    close_overdue_newcomers();
+  });
+}
+
+void Doorway::close_overdue_newcomers() {
+  while (!newcomers_.empty() && newcomers_.begin()->second <= now()) {
+    Session* session = sessions_.find(newcomers_.begin()->first);
+    complain_of(*session, "it has not logged in within " +
+                              std::to_string(limits::authentication_timeout.count()) +
+                              " s (authentication_timeout)");
+    session->abort();
+  }
+  watch_newcomers();
+}
+
+void Doorway::check_password(Session& session, Login::Check check, bool is_known) {
+  logins_.checks.check(session.id(),
+                       {std::move(check.password), std::move(check.against), is_known},
+                       [this, id = session.id()](bool is_right) {
+                         Session* of = sessions_.find(id);
+                         if (of != nullptr) of->on_password_checked(is_right);
+                       });
+}
+
+void Doorway::on_authenticated(Session& session) {
+  newcomers_.erase(session.id());
+  if (!lines_.has_traces()) return;
+  lines_.trace(session.peer() + " logged in on " + session.way().name + " as " +
+               session.principal()->to_string());
+}
+
+void Doorway::refuse_later(Session& session, const std::string& why) {
+  complain_of(session, why);
+  loop_.arm(now() + limits::failed_authentication_delay,
+            [this, id = session.id(), alive = is_alive_] {
+              Session* of = *alive ? sessions_.find(id) : nullptr;
+              if (of != nullptr) of->end_refusal();
+            });
+}
+
+void Doorway::complain_of(const Session& session, const std::string& why) {
+  lines_.complain("closing the connection of " + session.peer() + " on " + session.way().name +
+                  ": " + why);
+}
+
+// --- ends of connections
 
 void Doorway::on_session_closed(Session& session, const Error& why) {
   const bool is_usual = why.is(Errc::connection_lost) || why.is(Errc::timed_out);
@@ -60,6 +155,8 @@ void Doorway::on_session_closed(Session& session, const Error& why) {
 }
 
 void Doorway::forget_later(Session& session) {
+  newcomers_.erase(session.id());
+  logins_.checks.forget(session.id());
   events_.on_gone(session);
   room_.forget(session);
   loop_.post([this, id = session.id(), alive = is_alive_] {
@@ -83,6 +180,7 @@ bool Doorway::is_idle() const {
 // A session that closes frees its room, which must not resume another closing session.
 void Doorway::close_all() {
   room_.forget_all();
+  newcomers_.clear();
   sessions_.clear();
 }
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -10,9 +11,13 @@
 #include "base/executor.hpp"
 #include "base/slice.hpp"
 #include "dohle/error.hpp"
+#include "dohle/security_protocol.hpp"
+#include "node/door/authentication.hpp"
 #include "node/door/request_room.hpp"
 #include "node/door/sessions.hpp"
 #include "node/lines.hpp"
+#include "node/security/password_checks.hpp"
+#include "node/security/users.hpp"
 
 namespace dohle::node {
 
@@ -23,6 +28,7 @@ struct ListenAt {
   /// The address that clients of this listener are told. An empty host stands for the listening
   /// address, port 0 for the listening port.
   Endpoint advertise = {};
+  SecurityProtocol protocol = SecurityProtocol::plaintext;
 };
 
 /// Events of the doorway's sessions. A session is never destroyed inside one of these calls.
@@ -49,10 +55,17 @@ class Doorway {
     std::string connections_bound;
     std::size_t max_request_bytes = 0;
     std::size_t max_requests_bytes = 0;
+    Authentication::Options logins = {};
+  };
+  /// The parts that logins need.
+  struct Logins {
+    const Users& users;
+    PasswordChecks& checks;
+    SecureRandom& random;
   };
 
   /// All arguments outlive it.
-  Doorway(DoorwayEvents& events, Executor& loop, Lines& lines, Options options);
+  Doorway(DoorwayEvents& events, Executor& loop, Lines& lines, Logins logins, Options options);
   ~Doorway();
   Doorway(const Doorway&) = delete;
   Doorway& operator=(const Doorway&) = delete;
@@ -67,12 +80,19 @@ class Doorway {
   void close_all();
 
   [[nodiscard]] const Sessions& sessions() const { return sessions_; }
-  void check_invariants() const { room_.check_invariants(); }
+  void check_invariants() const;
 
   // For sessions.
   [[nodiscard]] DoorwayEvents& events() { return events_; }
   [[nodiscard]] RequestRoom& room() { return room_; }
   [[nodiscard]] TimePoint now() const { return loop_.tick().mono; }
+  [[nodiscard]] std::unique_ptr<Authentication> new_authentication();
+  /// Calls Session::on_password_checked later. `is_known`: the session is logged in already.
+  void check_password(Session& session, Login::Check check, bool is_known);
+  void on_authenticated(Session& session);
+  /// Logs the reason, and calls Session::end_refusal after a pause.
+  void refuse_later(Session& session, const std::string& why);
+  void complain_of(const Session& session, const std::string& why);
   void on_session_closed(Session& session, const Error& why);
   /// A session is never destroyed inside one of its own callbacks.
   void forget_later(Session& session);
@@ -88,15 +108,22 @@ class Doorway {
   };
 
   ConnectionEvents* accept(std::unique_ptr<Connection> connection, const Way& way);
+  void add_newcomer(std::uint64_t session);
+  void watch_newcomers();
+  void close_overdue_newcomers();
 
   DoorwayEvents& events_;
   Executor& loop_;
   Lines& lines_;
+  const Logins logins_;
   const Options options_;
   std::list<std::unique_ptr<Entrance>> entrances_;
   Sessions sessions_;
   RequestRoom room_;
   std::uint64_t last_session_ = 0;
+  /// Sessions that have not logged in where a login is needed, with the time at which each closes.
+  std::map<std::uint64_t, TimePoint> newcomers_;
+  TimerId newcomers_timer_ = 0;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
 };
 

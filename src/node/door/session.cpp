@@ -23,19 +23,28 @@ std::size_t memory_of(const Chain& bytes) {
 
 Session::Session(Doorway& doorway, std::uint64_t id, const Way& way,
                  std::unique_ptr<Connection> connection)
-    : doorway_(doorway), id_(id), way_(way), connection_(std::move(connection)) {}
+    : doorway_(doorway), id_(id), way_(way), connection_(std::move(connection)) {
+  if (way_.authenticates) authentication_ = doorway_.new_authentication();
+}
 
 Session::~Session() {
   doorway_.room().release(reserved_bytes_, *this);
 }
 
 void Session::on_open() {
-  state_ = State::serving;
+  if (authentication_ == nullptr) state_ = State::serving;
 }
 
-Admission Session::on_frame_length(std::size_t /*bytes*/) {
+Admission Session::on_frame_length(std::size_t bytes) {
   if (state_ == State::closing || is_draining_) return Admission::hold;
-  if (is_held_for_checks_ || is_held_for_turn_) return Admission::hold;
+  if (is_held_for_checks_ || is_held_for_turn_ || is_held_for_login_) return Admission::hold;
+  if (is_newcomer() && bytes > limits::max_unauthenticated_frame_bytes) {
+    refused_frame_ = "closing the connection of " + peer() + ": a frame of " +
+                     std::to_string(bytes) + " bytes before the login; at most " +
+                     std::to_string(limits::max_unauthenticated_frame_bytes) +
+                     " are allowed (max_unauthenticated_frame_bytes)";
+    return Admission::refuse;
+  }
   if (answers_.size() >= limits::max_requests_per_connection) {
     is_held_for_answers_ = true;
     return Admission::hold;
@@ -61,8 +70,69 @@ void Session::on_frame_room_unused(std::size_t bytes) {
 }
 
 void Session::on_frame(Slice frame) {
-  if (state_ == State::serving) doorway_.events().on_request(*this, std::move(frame));
+  if (authentication_ != nullptr && state_ != State::closing) {
+    auto action = authentication_->on_frame(frame, doorway_.now());
+    act(std::move(action), std::move(frame));
+  } else if (state_ == State::serving) {
+    doorway_.events().on_request(*this, std::move(frame));
+  }
   release_request();
+}
+
+// --- the login
+
+void Session::act(Authentication::Action action, Slice frame) {
+  if (std::holds_alternative<Authentication::Serve>(action)) {
+    return doorway_.events().on_request(*this, std::move(frame));
+  }
+  if (auto* answered = std::get_if<Authentication::Answer>(&action)) {
+    login_answer_ = reserve_answer();
+    return answer_login(std::move(answered->bytes));
+  }
+  if (auto* check = std::get_if<Authentication::Check>(&action)) {
+    is_held_for_login_ = true;
+    login_answer_ = reserve_answer();
+    return doorway_.check_password(*this, std::move(check->what), !is_newcomer());
+  }
+  if (auto* refusal = std::get_if<Authentication::Refuse>(&action)) {
+    login_answer_ = reserve_answer();
+    return begin_refusal(std::move(*refusal));
+  }
+  doorway_.complain_of(*this, std::get<Authentication::Close>(action).why);
+  close();
+}
+
+void Session::on_password_checked(bool is_right) {
+  if (state_ == State::closing) return;
+  auto action = authentication_->on_checked(is_right, doorway_.now());
+  if (auto* refusal = std::get_if<Authentication::Refuse>(&action)) {
+    return begin_refusal(std::move(*refusal));
+  }
+  is_held_for_login_ = false;
+  answer_login(std::move(std::get<Authentication::Answer>(action).bytes));
+  resume();
+}
+
+void Session::answer_login(Chain bytes) {
+  if (state_ == State::authenticating && authentication_->is_authenticated()) {
+    state_ = State::serving;
+    principal_ = std::make_shared<const Principal>(authentication_->principal());
+    doorway_.on_authenticated(*this);
+  }
+  answer(login_answer_, std::move(bytes));
+}
+
+void Session::begin_refusal(Authentication::Refuse refusal) {
+  is_held_for_login_ = true;
+  refusal_ = std::move(refusal.answer);
+  doorway_.refuse_later(*this, refusal.why);
+}
+
+void Session::end_refusal() {
+  if (state_ == State::closing) return;
+  if (!refusal_) return close();
+  closes_when_answered_ = true;
+  answer(login_answer_, *std::exchange(refusal_, std::nullopt));
 }
 
 void Session::release_request() {
@@ -92,7 +162,8 @@ void Session::on_drained() {
 
 void Session::on_closed(Error why) {
   state_ = State::closing;
-  doorway_.on_session_closed(*this, why);
+  doorway_.on_session_closed(
+      *this, refused_frame_.empty() ? why : Error::client(Errc::too_large, refused_frame_));
 }
 
 std::uint64_t Session::reserve_answer() {
@@ -118,6 +189,7 @@ void Session::answer(std::uint64_t number, Chain bytes) {
     }
     if (!ready.empty()) send(std::move(ready));
   }
+  if (closes_when_answered_ && answers_.empty()) return close();
   doorway_.events().on_answers(*this);
   const bool has_room = answers_.size() <= limits::max_requests_per_connection / 2;
   if (has_room && std::exchange(is_held_for_answers_, false)) resume();
@@ -161,13 +233,15 @@ void Session::close() {
 }
 
 void Session::drain() {
+  if (is_newcomer()) return abort();
   is_draining_ = true;
   connection_->pause_reading();
 }
 
 void Session::resume() {
   const bool is_full = connection_->queued_bytes() > limits::max_unread_bytes_per_connection;
-  const bool is_held = is_held_for_answers_ || is_held_for_checks_ || is_held_for_turn_;
+  const bool is_held =
+      is_held_for_answers_ || is_held_for_checks_ || is_held_for_turn_ || is_held_for_login_;
   if (!is_draining_ && !is_held && !is_full) connection_->resume_reading();
 }
 

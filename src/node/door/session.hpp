@@ -10,6 +10,7 @@
 #include "base/connection.hpp"
 #include "base/principal.hpp"
 #include "base/time.hpp"
+#include "node/door/authentication.hpp"
 #include "node/door/turn_queue.hpp"
 
 namespace dohle::node {
@@ -21,6 +22,8 @@ struct Way {
   std::string name;
   /// The address that clients of this listener are told to connect to.
   Endpoint advertised;
+  /// Whether its clients log in.
+  bool authenticates = false;
 };
 
 /// One client's connection. Delivers whole frames and sends answers in the order of requests. It is
@@ -29,7 +32,7 @@ struct Way {
 class Session final : public ConnectionEvents {
  public:
   enum class State : std::uint8_t {
-    authenticating,  ///< skipped at once while there is no authentication
+    authenticating,  ///< skipped at once if its listener does not authenticate
     serving,
     closing,
   };
@@ -50,12 +53,18 @@ class Session final : public ConnectionEvents {
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] const Way& way() const { return way_; }
   [[nodiscard]] const std::string& peer() const { return connection_->peer(); }
+  /// ANONYMOUS until the client has logged in.
   [[nodiscard]] const std::shared_ptr<const Principal>& principal() const { return principal_; }
 
   /// Client software as the client names it (KIP-511), as "NAME VERSION". Empty if the client has
   /// not named it.
   [[nodiscard]] const std::string& software() const { return software_; }
   void set_software(std::string software) { software_ = std::move(software); }
+
+  /// The outcome of the password check that it asked the doorway for.
+  void on_password_checked(bool is_right);
+  /// The pause before the answer to a failed login is over.
+  void end_refusal();
 
   /// Reserves a place in the order of answers. Returns its number.
   std::uint64_t reserve_answer();
@@ -108,6 +117,12 @@ class Session final : public ConnectionEvents {
  private:
   void release_request();
   void send(Chain bytes);
+  void act(Authentication::Action action, Slice frame);
+  void answer_login(Chain bytes);
+  void begin_refusal(Authentication::Refuse refusal);
+  [[nodiscard]] bool is_newcomer() const {
+    return authentication_ != nullptr && !authentication_->is_authenticated();
+  }
 
   Doorway& doorway_;
   const std::uint64_t id_;
@@ -115,7 +130,15 @@ class Session final : public ConnectionEvents {
   std::unique_ptr<Connection> connection_;
   std::shared_ptr<const Principal> principal_ =
       std::make_shared<const Principal>(Principal::anonymous());
+  /// Null if the listener does not authenticate.
+  std::unique_ptr<Authentication> authentication_;
   State state_ = State::authenticating;
+  /// The place of the answer that waits for a password check or for the end of a pause.
+  std::uint64_t login_answer_ = 0;
+  /// Absent while no failed login waits for its answer, and if it gets none.
+  std::optional<Chain> refusal_;
+  /// Why a frame was not admitted.
+  std::string refused_frame_;
   std::string software_;
   std::deque<std::optional<Chain>> answers_;
   std::uint64_t first_answer_ = 0;
@@ -133,6 +156,8 @@ class Session final : public ConnectionEvents {
   bool is_held_for_answers_ = false;
   bool is_held_for_checks_ = false;
   bool is_held_for_turn_ = false;
+  bool is_held_for_login_ = false;
+  bool closes_when_answered_ = false;
   bool is_draining_ = false;
 };
 

@@ -24,10 +24,12 @@ struct AnswerPlace {
   std::chrono::milliseconds throttle{0};
 };
 
-/// The answer's frame, with the throttle time in it.
+/// The answer's frame, with the throttle time in it if the message has one: those of SASL do not.
 template <class Response>
 [[nodiscard]] Result<Chain> encode_answer(const AnswerPlace& place, Response& response) {
-  response.throttle_time_ms = static_cast<std::int32_t>(place.throttle.count());
+  if constexpr (requires { response.throttle_time_ms; }) {
+    response.throttle_time_ms = static_cast<std::int32_t>(place.throttle.count());
+  }
   return wire::encode_response(place.correlation_id, response, place.version);
 }
 

@@ -80,6 +80,7 @@ void Dispatcher::handle(Session& session, wire::RequestFrame frame) {
                 {session.id(), session.reserve_answer(), frame.header.correlation_id, version}),
       version,
       loop_.tick()};
+  if (lines_.has_traces()) trace(call, frame.header);
   const Handler* handler = find_handler(frame.header.api_key);
   if (handler == nullptr) {
     return call.responder.close(Error::client(
@@ -91,6 +92,13 @@ void Dispatcher::handle(Session& session, wire::RequestFrame frame) {
   call.responder.close(Error::client(
       Errc::unsupported_version,
       std::string(wire::api_name(handler->api.key)) + " version " + std::to_string(version)));
+}
+
+void Dispatcher::trace(const Call& call, const wire::RequestHeader& header) {
+  lines_.trace(call.access.who().to_string() + " at " + call.peer + " sends " +
+               std::string(wire::api_name(header.api_key)) + " version " +
+               std::to_string(header.api_version) + " as client \"" +
+               shortened(call.client_id, 100) + "\"");
 }
 
 void Dispatcher::go_on(std::uint64_t session, Rest rest) {

@@ -87,6 +87,7 @@ class Dispatcher {
 
   void serve(Session& session, const Slice& frame);
   void handle(Session& session, wire::RequestFrame frame);
+  void trace(const Call& call, const wire::RequestHeader& header);
   void wait(Session& session, Waiting work);
   void sleep(Session& session, Rest rest);
   void run();

@@ -14,6 +14,7 @@ class Lines;
 class Sessions;
 class Storage;
 class TimeSearches;
+class Users;
 struct NodeSettings;
 
 /// The parts of a node that serve requests. All outlive every request.
@@ -25,6 +26,7 @@ struct NodeParts {
   const Sessions& sessions;
   Dispatcher& dispatcher;
   Storage& storage;
+  Users& users;
   GroupService& groups;
   BatchChecks& batch_checks;
   TimeSearches& time_searches;

@@ -16,6 +16,7 @@ void add_topic_command(CLI::App& app, std::function<int()>& run);
 void add_group_command(CLI::App& app, std::function<int()>& run);
 void add_produce_command(CLI::App& app, std::function<int()>& run);
 void add_consume_command(CLI::App& app, std::function<int()>& run);
+void add_user_command(CLI::App& app, std::function<int()>& run);
 void add_bench_command(CLI::App& app, std::function<int()>& run);
 
 }  // namespace dohle::tools

@@ -21,8 +21,9 @@ namespace {
 
 struct NodeArguments {
   NodeOptions options;
-  /// Each as "[NAME=]HOST:PORT".
+  /// Each as "[NAME=][PROTOCOL://]HOST:PORT".
   std::vector<std::string> listen;
+  /// Each as "[NAME=]HOST:PORT".
   std::vector<std::string> advertise;
   std::string durability = "fsync";
   bool no_auto_create = false;
@@ -73,11 +74,48 @@ std::pair<std::string, std::string> named_address(const std::string& text) {
   return {text.substr(0, end), text.substr(end + 1)};
 }
 
+/// "[PROTOCOL://]HOST:PORT".
+Result<NodeListener> listener_of(std::string name, const std::string& text) {
+  constexpr std::string_view separator = "://";
+  NodeListener listener{.name = std::move(name), .address = text};
+  const auto end = text.find(separator);
+  if (end == std::string::npos) return listener;
+  auto protocol = parse_security_protocol(text.substr(0, end));
+  if (!protocol) return fail(protocol.error().within("--listen " + text));
+  listener.protocol = *protocol;
+  listener.address = text.substr(end + separator.size());
+  return listener;
+}
+
+Result<SaslMechanism> parse_mechanism(std::string_view text) {
+  for (const auto each :
+       {SaslMechanism::plain, SaslMechanism::scram_sha_256, SaslMechanism::scram_sha_512}) {
+    if (to_string(each) == text) return each;
+  }
+  return fail(Error::configuration("\"" + std::string(text) +
+                                   "\" is not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"));
+}
+
+Result<std::vector<SaslMechanism>> parse_mechanisms(std::string_view text) {
+  std::vector<SaslMechanism> mechanisms;
+  for (bool has_more = true; has_more;) {
+    const auto end = text.find(',');
+    auto mechanism = parse_mechanism(text.substr(0, end));
+    if (!mechanism) return fail(mechanism.error());
+    mechanisms.push_back(*mechanism);
+    has_more = end != std::string_view::npos;
+    if (has_more) text.remove_prefix(end + 1);
+  }
+  return mechanisms;
+}
+
 Result<std::vector<NodeListener>> listeners_of(const NodeArguments& arguments) {
   std::vector<NodeListener> listeners;
   for (const std::string& text : arguments.listen) {
     auto [name, address] = named_address(text);
-    listeners.push_back({.name = std::move(name), .address = std::move(address)});
+    auto listener = listener_of(std::move(name), address);
+    if (!listener) return fail(listener.error());
+    listeners.push_back(*std::move(listener));
   }
   if (listeners.empty()) listeners.emplace_back();
   for (const std::string& text : arguments.advertise) {
@@ -114,14 +152,29 @@ int run_node(NodeArguments arguments) {
   return exit_ok;
 }
 
-void add_timestamp_limit(CLI::App& app, const std::string& name, std::chrono::milliseconds& into,
-                         const std::string& help) {
+void add_milliseconds(CLI::App& app, const std::string& name, std::chrono::milliseconds& into,
+                      const std::string& help) {
   const auto parse = [](std::string_view text) -> Result<std::chrono::milliseconds> {
     const auto count = parse_count(text, 0, std::chrono::milliseconds::max().count());
     if (!count) return fail(count.error());
     return std::chrono::milliseconds(*count);
   };
   add_parsed(app, name, into, parse, "MS", help);
+}
+
+void add_logins(CLI::App& app, NodeSaslOptions& sasl) {
+  app.add_option("--plain-user-file", sasl.plain_user_file,
+                 "Users of PLAIN, one a line as `dohle user hash` prints them; mode 0600")
+      ->type_name("FILE");
+  app.add_option("--scram-user-file", sasl.scram_user_file,
+                 "SCRAM users for the first start, in the same form; mode 0600")
+      ->type_name("FILE");
+  add_parsed(app, "--sasl-mechanisms", sasl.mechanisms, parse_mechanisms, "LIST",
+             "Mechanisms that are offered, separated by commas "
+             "[PLAIN,SCRAM-SHA-256,SCRAM-SHA-512]");
+  add_milliseconds(app, "--max-reauth", sasl.max_reauth,
+                   "How many ms a login lasts before the client has to repeat it; 0 is as long as "
+                   "its connection [0]");
 }
 
 }  // namespace
@@ -133,18 +186,18 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
       "Examples:\n"
       "  dohle node --data ./data\n"
       "  dohle node --data :memory: --listen 127.0.0.1:0\n\n"
-      "Prints \"ready HOST:PORT\" once it accepts connections; logs go to standard error. There "
-      "is no authentication: every client that reaches the address may do everything. "
-      "SIGINT and SIGTERM stop it cleanly.");
+      "Prints \"ready HOST:PORT\" once it accepts connections; logs go to standard error. Without "
+      "SASL_PLAINTEXT there is no authentication: every client that reaches the address may do "
+      "everything. SIGINT and SIGTERM stop it cleanly.");
   command->add_option("--data", arguments->options.data_dir, "Directory, or :memory:")
       ->type_name("DIR")
       ->required();
   command
       ->add_option(
           "--listen", arguments->listen,
-          "Address to listen on; port 0 chooses a free port; may be repeated with other names "
-          "[tcp=127.0.0.1:9092]")
-      ->type_name("[NAME=]HOST:PORT")
+          "Address to listen on; port 0 chooses a free port; PROTOCOL is PLAINTEXT or "
+          "SASL_PLAINTEXT; may be repeated with other names [tcp=PLAINTEXT://127.0.0.1:9092]")
+      ->type_name("[NAME=][PROTOCOL://]HOST:PORT")
       ->allow_extra_args(false);
   command
       ->add_option("--advertise", arguments->advertise,
@@ -152,6 +205,7 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
                    "address]")
       ->type_name("[NAME=]HOST:PORT")
       ->allow_extra_args(false);
+  add_logins(*command, arguments->options.sasl);
   command
       ->add_option("--durability", arguments->durability,
                    "fsync: acknowledged records survive a power failure; interval: all but those "
@@ -182,10 +236,10 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
             1'000'000'000,
             "Most pairs of a waiting fetch and a partition; above it fetches check every 100 ms "
             "[1000000]");
-  add_timestamp_limit(*command, "--max-timestamp-before", arguments->options.max_timestamp_before,
-                      "How many ms a record's timestamp may lie before the node's time [no limit]");
-  add_timestamp_limit(*command, "--max-timestamp-after", arguments->options.max_timestamp_after,
-                      "How many ms a record's timestamp may lie after the node's time [3600000]");
+  add_milliseconds(*command, "--max-timestamp-before", arguments->options.max_timestamp_before,
+                   "How many ms a record's timestamp may lie before the node's time [no limit]");
+  add_milliseconds(*command, "--max-timestamp-after", arguments->options.max_timestamp_after,
+                   "How many ms a record's timestamp may lie after the node's time [3600000]");
   command->callback([arguments, &run] { run = [arguments] { return run_node(*arguments); }; });
 }
 

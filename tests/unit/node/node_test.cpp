@@ -22,6 +22,7 @@ namespace dohle {
 namespace {
 
 using testing::HasSubstr;
+using namespace std::chrono_literals;
 
 NodeOptions in_memory() {
   NodeOptions options;
@@ -94,7 +95,7 @@ TEST(NodeTest, IsReachedFromInsideWithoutSockets) {
   const auto versions = ask_inside(*node, request, 4);
   ASSERT_TRUE(versions) << versions.error().to_string();
   EXPECT_EQ(versions->error_code, 0);
-  EXPECT_EQ(versions->api_keys.size(), 21u);
+  EXPECT_EQ(versions->api_keys.size(), 25u);
 }
 
 TEST(NodeTest, TellsEachClientTheWayItCame) {
@@ -287,8 +288,63 @@ INSTANTIATE_TEST_SUITE_P(
                   "topic typo: the data directory has no partition of it"},
         BadOption{"loss", [](NodeOptions& o) { o.accept_loss = {"typo-0@1"}; },
                   "accept_loss: typo-0@1: there is no such topic"},
+        BadOption{"tls",
+                  [](NodeOptions& o) {
+                    o.listeners = {{.address = "127.0.0.1:0", .protocol = SecurityProtocol::ssl}};
+                  },
+                  "listener tcp: protocol: SSL needs TLS"},
+        BadOption{"protocol",
+                  [](NodeOptions& o) {
+                    o.listeners = {{.address = "127.0.0.1:0", .protocol = SecurityProtocol{9}}};
+                  },
+                  "listener tcp: protocol: the value is 9"},
+        BadOption{"no_mechanism", [](NodeOptions& o) { o.sasl.mechanisms.clear(); },
+                  "sasl.mechanisms is empty"},
+        BadOption{"mechanism", [](NodeOptions& o) { o.sasl.mechanisms = {SaslMechanism{7}}; },
+                  "sasl.mechanisms is 7"},
+        BadOption{"reauth", [](NodeOptions& o) { o.sasl.max_reauth = -1ms; },
+                  "sasl.max_reauth is -1 ms"},
+        BadOption{"no_login", [](NodeOptions& o) { o.sasl.plain_users = {{"alice", Secret("x")}}; },
+                  "no listener asks for a login"},
+        BadOption{"no_password", [](NodeOptions& o) { o.sasl.plain_users = {{"alice", Secret()}}; },
+                  "sasl.plain_users: user alice: the password is empty"},
+        BadOption{"user_name",
+                  [](NodeOptions& o) { o.sasl.plain_users = {{"al\nice", Secret("x")}}; },
+                  "is not printable ASCII"},
+        BadOption{"twice",
+                  [](NodeOptions& o) {
+                    o.sasl.plain_users = {{"alice", Secret("x")}, {"alice", Secret("y")}};
+                  },
+                  "PLAIN has two users with the name alice"},
         BadOption{"memory", [](NodeOptions& o) { o.max_memory_bytes = 1; }, "max_memory_bytes"}),
     [](const auto& info) { return std::string(info.param.what); });
+
+// --- users
+
+TEST(UserHash, IsOfThePasswordAloneAndDifferentEachTime) {
+  const NodeUser alice{"alice", Secret("A password")};
+  const auto one = hash_user(alice), other = hash_user(alice);
+  ASSERT_TRUE(one) << one.error().to_string();
+  EXPECT_TRUE(one->starts_with("alice:SCRAM-SHA-512$4096:"));
+  EXPECT_NE(*one, *other);
+  EXPECT_EQ(one->find("A password"), one->npos);
+}
+
+TEST(UserHash, RefusesWhatNobodyCanLogInWith) {
+  const auto refused = [](const NodeUser& user, const UserHashOptions& options = {}) {
+    const auto line = hash_user(user, options);
+    return line ? std::string("accepted") : std::string(line.error().message());
+  };
+  const Secret password("A password");
+  EXPECT_THAT(refused({"", password}), HasSubstr("name is empty"));
+  EXPECT_THAT(refused({"a", Secret()}), HasSubstr("password is empty"));
+  EXPECT_THAT(refused({"a", Secret(std::string_view("a\0b", 3))}), HasSubstr("holds a NUL"));
+  EXPECT_THAT(refused({"a", Secret(std::string(1'025, 'x'))}), HasSubstr("more than 1024 bytes"));
+  EXPECT_THAT(refused({"a", password}, {.mechanism = SaslMechanism::plain}),
+              HasSubstr("mechanism is 0"));
+  EXPECT_THAT(refused({"a", password}, {.iterations = 4'095}), HasSubstr("iterations is 4095"));
+  EXPECT_THAT(refused({"a", password}, {.iterations = 16'385}), HasSubstr("iterations is 16385"));
+}
 
 }  // namespace
 }  // namespace dohle

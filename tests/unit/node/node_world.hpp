@@ -29,7 +29,7 @@ using namespace std::chrono_literals;
 /// Keeps all log lines of the node, as "warning node: …".
 class KeptLines final : public Logger {
  public:
-  [[nodiscard]] LogLevel level() const noexcept override { return LogLevel::debug; }
+  [[nodiscard]] LogLevel level() const noexcept override { return lowest; }
   void log(LogLevel level, std::string_view subject, std::string_view line) noexcept override {
     const std::string word = level == LogLevel::error     ? "error "
                              : level == LogLevel::warning ? "warning "
@@ -41,6 +41,7 @@ class KeptLines final : public Logger {
         lines, [&](const std::string& line) { return line.find(part) != line.npos; }));
   }
   std::vector<std::string> lines;
+  LogLevel lowest = LogLevel::info;
 };
 
 /// The initial time of the world's wall clocks.
@@ -123,6 +124,11 @@ class NodeWorld : public testing::Test {
       started = engine.start();
       if (!started) return;
       auto at = engine.listen(self.listening(), {"tcp", {"0.0.0.0", 9092}, {"node", 0}});
+      if (at && settings.security.authenticates) {
+        at = engine.listen(
+            self.listening(),
+            {"login", {"0.0.0.0", 9093}, {"node", 0}, SecurityProtocol::sasl_plaintext});
+      }
       if (!at) started = fail(at.error());
       self.after_each_turn([this] { engine.check_invariants(); });
     }
@@ -171,8 +177,11 @@ class NodeWorld : public testing::Test {
     return outcome.value_or(fail(Error::client(Errc::timed_out, "the stop")));
   }
 
-  WireClient& client(std::string_view name = "one") {
+  /// With `port` the client connects there, otherwise where it was before.
+  WireClient& client(std::string_view name = "one", std::uint16_t port = 0) {
     (void)node();
+    auto& to = ports_.try_emplace(std::string(name), std::uint16_t{9092}).first->second;
+    if (port != 0) to = port;
     auto& known = clients_[std::string(name)];
     if (known != nullptr && !known->is_closed) return *known;
     if (process_ == nullptr) {
@@ -181,9 +190,15 @@ class NodeWorld : public testing::Test {
       world.run_for(1ms);
     }
     known = std::make_unique<WireClient>();
-    known->dial(*process_, {"node", 9092});
+    known->dial(*process_, {"node", to});
     EXPECT_TRUE(world.run_until([&] { return known->is_open; }, 5s));
     return *known;
+  }
+
+  /// Null before `client` was called with that name.
+  WireClient* known_client(std::string_view name) {
+    const auto known = clients_.find(std::string(name));
+    return known == clients_.end() ? nullptr : known->second.get();
   }
 
   template <class Request>
@@ -281,6 +296,7 @@ class NodeWorld : public testing::Test {
   sim::Process* node_ = nullptr;
   sim::Process* process_ = nullptr;
   std::map<std::string, std::unique_ptr<WireClient>> clients_;
+  std::map<std::string, std::uint16_t> ports_;
 };
 
 }  // namespace dohle::node

@@ -54,6 +54,22 @@ class WireClient final : public ConnectionEvents {
     })));
     return answer;
   }
+  /// Sends a frame without a header, which is answered by one.
+  std::shared_ptr<std::optional<std::string>> send_token(std::string_view token) {
+    auto answer = std::make_shared<std::optional<std::string>>();
+    expected_.push_back([=](const Slice& frame) { *answer = std::string(as_text(frame.bytes())); });
+    send_frame(token);
+    return answer;
+  }
+  /// Sends a frame that is not answered.
+  void send_frame(std::string_view body) {
+    connection_->send(Chain(Slice::made(4 + body.size(), [&](std::span<std::byte> to) {
+      for (std::size_t i = 0; i < 4; ++i) {
+        to[i] = static_cast<std::byte>(body.size() >> (8 * (3 - i)) & 0xff);
+      }
+      std::ranges::copy(as_bytes(body), to.begin() + 4);
+    })));
+  }
   /// Sends a request without an answer, or bytes that are no request.
   void send_bytes(Chain bytes) { connection_->send(std::move(bytes)); }
   template <class Request>

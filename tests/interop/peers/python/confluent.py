@@ -1,6 +1,7 @@
 """confluent-kafka (librdkafka) against a server: ADDRESS TOPIC COUNT. Exits with 0 if all checks
-pass."""
+pass. With SASL in the environment, as MECHANISM NAME PASSWORD, it logs in."""
 
+import os
 import sys
 import time
 
@@ -8,6 +9,30 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, NewTopic
 
 PARTITIONS = 4
+LOGIN = {}
+REFUSED = []
+if "SASL" in os.environ:
+    mechanism, name, password = os.environ["SASL"].split(" ", 2)
+    LOGIN = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": mechanism, "sasl.username": name,
+             "sasl.password": password}
+
+
+def note(error):
+    if error.code() == KafkaError._AUTHENTICATION:
+        REFUSED.append(error)
+
+
+def await_login(admin):
+    """librdkafka goes on trying after a refused login."""
+    for _ in range(100):
+        admin.poll(0.05)
+        if REFUSED:
+            sys.exit(f"login: {REFUSED[0]}")
+        try:
+            admin.list_topics(timeout=0.5)
+            return
+        except KafkaException:
+            pass
 
 
 def expect(what, wanted, got):
@@ -25,14 +50,15 @@ def code_of(future):
 
 def main():
     address, topic, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    admin = AdminClient({"bootstrap.servers": address})
+    admin = AdminClient({"bootstrap.servers": address, "error_cb": note, **LOGIN})
+    await_login(admin)
     wanted = NewTopic(topic, PARTITIONS, 1)
     expect("create", KafkaError.NO_ERROR, code_of(admin.create_topics([wanted])[topic]))
     expect("create again", KafkaError.TOPIC_ALREADY_EXISTS, code_of(admin.create_topics([wanted])[topic]))
     expect("list", PARTITIONS, len(admin.list_topics(timeout=30).topics[topic].partitions))
 
     failures = []
-    producer = Producer({"bootstrap.servers": address, "enable.idempotence": True})
+    producer = Producer({"bootstrap.servers": address, "enable.idempotence": True, **LOGIN})
     for i in range(count):
         producer.produce(topic, key=f"key {i % 13}", value=str(i),
                          on_delivery=lambda error, _: failures.append(error) if error else None)
@@ -41,7 +67,7 @@ def main():
 
     group = "of " + topic
     consumer = Consumer({"bootstrap.servers": address, "group.id": group, "auto.offset.reset": "earliest",
-                         "enable.auto.commit": False, "check.crcs": True})
+                         "enable.auto.commit": False, "check.crcs": True, **LOGIN})
     consumer.subscribe([topic])
     seen = set()
     deadline = time.monotonic() + 60

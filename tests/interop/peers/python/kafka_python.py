@@ -1,5 +1,7 @@
-"""kafka-python against a server: ADDRESS TOPIC COUNT. Exits with 0 if all checks pass."""
+"""kafka-python against a server: ADDRESS TOPIC COUNT. Exits with 0 if all checks pass. With SASL in the
+environment, as MECHANISM NAME PASSWORD, it logs in."""
 
+import os
 import sys
 import time
 
@@ -8,6 +10,11 @@ from kafka.admin import NewTopic
 from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 PARTITIONS = 4
+LOGIN = {}
+if "SASL" in os.environ:
+    mechanism, name, password = os.environ["SASL"].split(" ", 2)
+    LOGIN = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": mechanism, "sasl_plain_username": name,
+             "sasl_plain_password": password}
 
 
 def expect(what, wanted, got):
@@ -17,7 +24,7 @@ def expect(what, wanted, got):
 
 def main():
     address, topic, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    admin = KafkaAdminClient(bootstrap_servers=address)
+    admin = KafkaAdminClient(bootstrap_servers=address, **LOGIN)
     admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
     try:
         admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
@@ -26,14 +33,14 @@ def main():
         pass
     expect("list", True, topic in admin.list_topics())
 
-    producer = KafkaProducer(bootstrap_servers=address, acks="all", linger_ms=5)
+    producer = KafkaProducer(bootstrap_servers=address, acks="all", linger_ms=5, **LOGIN)
     sent = [producer.send(topic, key=b"key %d" % (i % 13), value=b"%d" % i) for i in range(count)]
     producer.flush(60)
     expect("receipts", count, len({(r.partition, r.offset) for r in (each.get(60) for each in sent)}))
     producer.close()
 
     consumer = KafkaConsumer(topic, bootstrap_servers=address, group_id="of " + topic,
-                             auto_offset_reset="earliest", enable_auto_commit=False, check_crcs=True)
+                             auto_offset_reset="earliest", enable_auto_commit=False, check_crcs=True, **LOGIN)
     seen = set()
     deadline = time.monotonic() + 60
     while len(seen) < count:

@@ -366,7 +366,7 @@ class RandomEvents {
 
   /// All appended offsets of existing topics are read back.
   void check_restart() {
-    SeededRandom random(1);
+    SeededSecureRandom random(1);
     GroupCoordinator restarted({}, random);
     for (const GroupRecord& record : log_) {
       auto stored = read_group_record(record.key, record.value);

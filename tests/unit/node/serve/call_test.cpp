@@ -16,7 +16,13 @@ void expect_throttle_time_in_answer() {
   Response response;
   auto bytes = encode_answer({1, 2, 3, version, 7ms}, response);
   ASSERT_TRUE(bytes.has_value()) << wire::api_name(Request::api.key);
-  EXPECT_EQ(response.throttle_time_ms, 7) << wire::api_name(Request::api.key);
+  if constexpr (requires { response.throttle_time_ms; }) {
+    EXPECT_EQ(response.throttle_time_ms, 7) << wire::api_name(Request::api.key);
+  } else {
+    const bool is_of_sasl = Request::api.key == wire::ApiKey::sasl_handshake ||
+                            Request::api.key == wire::ApiKey::sasl_authenticate;
+    EXPECT_TRUE(is_of_sasl) << wire::api_name(Request::api.key);
+  }
 }
 
 TEST(Answers, SayHowLongTheClientWaitsWhateverTheRequestWas) {

@@ -38,7 +38,7 @@ TEST_F(ForeignClientsTest, BytesBehindTheLastFieldOfARequestAreIgnoredAndToldOnc
   EXPECT_EQ(logger.count("librdkafka 2.16.0 sends bytes after the last field of Metadata version "
                          "13, which are ignored"),
             1u);
-  EXPECT_EQ(logger.count("other 1 sends bytes behind"), 1u);
+  EXPECT_EQ(logger.count("other 1 sends bytes after"), 1u);
   EXPECT_THAT(logger.lines, SizeIs(2));
 }
 

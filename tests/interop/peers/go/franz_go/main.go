@@ -1,4 +1,5 @@
-// franz-go against a server: ADDRESS TOPIC COUNT. Exits with 0 if all checks pass.
+// franz-go against a server: ADDRESS TOPIC COUNT. Exits with 0 if all checks pass. With SASL in the
+// environment, as MECHANISM NAME PASSWORD, it logs in.
 package main
 
 import (
@@ -7,11 +8,14 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
 const partitions = 4
@@ -23,13 +27,28 @@ func check(what string, err error) {
 	}
 }
 
+func login() []kgo.Opt {
+	words := strings.SplitN(os.Getenv("SASL"), " ", 3)
+	if len(words) != 3 {
+		return nil
+	}
+	auth := scram.Auth{User: words[1], Pass: words[2]}
+	switch words[0] {
+	case "SCRAM-SHA-256":
+		return []kgo.Opt{kgo.SASL(auth.AsSha256Mechanism())}
+	case "SCRAM-SHA-512":
+		return []kgo.Opt{kgo.SASL(auth.AsSha512Mechanism())}
+	}
+	return []kgo.Opt{kgo.SASL(plain.Auth{User: words[1], Pass: words[2]}.AsMechanism())}
+}
+
 func main() {
 	address, topic := os.Args[1], os.Args[2]
 	count, _ := strconv.Atoi(os.Args[3])
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 
-	client, err := kgo.NewClient(kgo.SeedBrokers(address))
+	client, err := kgo.NewClient(append(login(), kgo.SeedBrokers(address))...)
 	check("client", err)
 	admin := kadm.NewClient(client)
 	made, err := admin.CreateTopic(ctx, partitions, 1, nil, topic)
@@ -55,8 +74,8 @@ func main() {
 	check("flush", client.Flush(ctx))
 
 	group := "of " + topic
-	reader, err := kgo.NewClient(kgo.SeedBrokers(address), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit())
+	reader, err := kgo.NewClient(append(login(), kgo.SeedBrokers(address), kgo.ConsumerGroup(group),
+		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit())...)
 	check("reader", err)
 	seen := map[string]bool{}
 	for len(seen) < count {

@@ -1,4 +1,5 @@
-// kafka-go against a server: ADDRESS TOPIC COUNT. Exits with 0 if all checks pass.
+// kafka-go against a server: ADDRESS TOPIC COUNT. Exits with 0 if all checks pass. With SASL in the
+// environment, as MECHANISM NAME PASSWORD, it logs in.
 package main
 
 import (
@@ -7,9 +8,13 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl"
+	"github.com/segmentio/kafka-go/sasl/plain"
+	"github.com/segmentio/kafka-go/sasl/scram"
 )
 
 const partitions = 4
@@ -21,13 +26,32 @@ func check(what string, err error) {
 	}
 }
 
+func login() sasl.Mechanism {
+	words := strings.SplitN(os.Getenv("SASL"), " ", 3)
+	if len(words) != 3 {
+		return nil
+	}
+	algorithm := scram.SHA256
+	switch words[0] {
+	case "PLAIN":
+		return plain.Mechanism{Username: words[1], Password: words[2]}
+	case "SCRAM-SHA-512":
+		algorithm = scram.SHA512
+	}
+	mechanism, err := scram.Mechanism(algorithm, words[1], words[2])
+	check("login", err)
+	return mechanism
+}
+
 func main() {
 	address, topic := os.Args[1], os.Args[2]
 	count, _ := strconv.Atoi(os.Args[3])
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 
-	client := &kafka.Client{Addr: kafka.TCP(address), Timeout: 10 * time.Second}
+	transport := &kafka.Transport{SASL: login()}
+	dialer := &kafka.Dialer{Timeout: 10 * time.Second, SASLMechanism: login()}
+	client := &kafka.Client{Addr: kafka.TCP(address), Timeout: 10 * time.Second, Transport: transport}
 	create := func() error {
 		answer, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{
 			{Topic: topic, NumPartitions: partitions, ReplicationFactor: 1}}})
@@ -46,7 +70,8 @@ func main() {
 		check("metadata", fmt.Errorf("the topic has not its %d partitions", partitions))
 	}
 
-	writer := &kafka.Writer{Addr: kafka.TCP(address), Topic: topic, Balancer: &kafka.Hash{}, RequiredAcks: kafka.RequireAll}
+	writer := &kafka.Writer{Addr: kafka.TCP(address), Topic: topic, Balancer: &kafka.Hash{}, RequiredAcks: kafka.RequireAll,
+		Transport: transport}
 	messages := make([]kafka.Message, count)
 	for i := range messages {
 		messages[i] = kafka.Message{Key: []byte(fmt.Sprintf("key %d", i%13)), Value: []byte(strconv.Itoa(i))}
@@ -56,7 +81,7 @@ func main() {
 
 	group := "of " + topic
 	reader := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{address}, GroupID: group, Topic: topic,
-		StartOffset: kafka.FirstOffset, MaxWait: 500 * time.Millisecond})
+		StartOffset: kafka.FirstOffset, MaxWait: 500 * time.Millisecond, Dialer: dialer})
 	seen := map[string]bool{}
 	for len(seen) < count {
 		message, err := reader.FetchMessage(ctx)

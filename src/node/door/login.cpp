@@ -1,0 +1,74 @@
+#include "node/door/login.hpp"
+
+#include <string.h>  // explicit_bzero
+
+#include <utility>
+
+#include "auth/plain.hpp"
+#include "base/assert.hpp"
+
+namespace dohle::node {
+
+namespace {
+
+auth::Digest digest_of(SaslMechanism mechanism) {
+  return mechanism == SaslMechanism::scram_sha_256 ? auth::Digest::sha256 : auth::Digest::sha512;
+}
+
+}  // namespace
+
+Login::Login(SaslMechanism mechanism, const Users& users, std::string nonce)
+    : mechanism_(mechanism), users_(&users), scram_(digest_of(mechanism), std::move(nonce)) {}
+
+Login::Step Login::on_message(std::string_view message) {
+  switch (state_) {
+    case State::begun:
+      return mechanism_ == SaslMechanism::plain ? on_plain(message) : on_scram_first(message);
+    case State::challenged:
+      return on_scram_final(message);
+    case State::checking:
+    case State::ended:
+      break;
+  }
+  return refused("a message after the last one");
+}
+
+Login::Step Login::on_plain(std::string_view message) {
+  auto login = auth::read_plain_message(message);
+  if (!login) return refused(login.error().message());
+  state_ = State::checking;
+  name_ = std::move(login->name);
+  Check check{Secret(login->password), users_->find(mechanism_, name_)};
+  ::explicit_bzero(login->password.data(), login->password.size());
+  return check;
+}
+
+Login::Step Login::on_scram_first(std::string_view message) {
+  auto name = scram_.on_client_first(message);
+  if (!name) return refused(name.error().message());
+  state_ = State::challenged;
+  name_ = *std::move(name);
+  return Reply{scram_.first_message(users_->find(mechanism_, name_).verifier)};
+}
+
+Login::Step Login::on_scram_final(std::string_view message) {
+  auto proven = scram_.on_client_final(message);
+  if (!proven) return refused(proven.error().message());
+  if (!*proven) return refused("the user is unknown or the password is wrong");
+  state_ = State::ended;
+  return Accepted{std::move(name_), **std::move(proven)};
+}
+
+Login::Step Login::on_checked(bool is_right) {
+  DOHLE_ASSERT(state_ == State::checking, "a password was checked that no client sent");
+  if (!is_right) return refused("the user is unknown or the password is wrong");
+  state_ = State::ended;
+  return Accepted{std::move(name_), ""};
+}
+
+Login::Step Login::refused(std::string_view why) {
+  state_ = State::ended;
+  return Refused{std::string(why)};
+}
+
+}  // namespace dohle::node

@@ -1,0 +1,288 @@
+#include "node/security/users.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <functional>
+#include <span>
+#include <utility>
+
+#include "auth/digest.hpp"
+#include "base/assert.hpp"
+
+namespace dohle::node {
+
+namespace {
+
+using Reserve = FileJournal::Reserve;
+
+constexpr std::size_t decoy_key_bytes = 32;
+constexpr std::uint64_t min_history_lines = 1'000;
+constexpr std::string_view user_kind = "scram-user", deleted_kind = "deleted-scram-user",
+                           key_kind = "decoy-key";
+
+// Names may contain spaces, which separate words.
+std::string line_of(const Users::Key& key, const auth::ScramVerifier& verifier) {
+  return std::string(user_kind) + " " + auth::to_base64(key.name) + " " +
+         std::string(name_of(key.digest)) + " " + std::to_string(verifier.iterations) + " " +
+         auth::to_base64(verifier.salt) + " " + auth::to_base64(verifier.stored_key) + " " +
+         auth::to_base64(verifier.server_key);
+}
+
+std::string line_of_deleted(const Users::Key& key) {
+  return std::string(deleted_kind) + " " + auth::to_base64(key.name) + " " +
+         std::string(name_of(key.digest));
+}
+
+std::string line_of_key(std::string_view key) {
+  return std::string(key_kind) + " " + auth::to_base64(key);
+}
+
+std::optional<Users::Key> key_of(std::string_view name, std::string_view mechanism) {
+  auto octets = auth::from_base64(name);
+  if (!octets || octets->empty()) return std::nullopt;
+  for (const auth::Digest digest : {auth::Digest::sha256, auth::Digest::sha512}) {
+    if (mechanism == name_of(digest)) return Users::Key{*std::move(octets), digest};
+  }
+  return std::nullopt;
+}
+
+// The last line of each user counts. The key's line comes after the users of the first start, as in
+// the journal that is replaced.
+std::vector<std::string> compacted(const std::vector<JournalLine>& lines) {
+  std::map<Users::Key, std::string> users;
+  std::string decoy_key;
+  for (const JournalLine& line : lines) {
+    std::string body(line.kind);
+    for (const std::string_view word : line.words) body.append(" ").append(word);
+    if (line.kind == key_kind) decoy_key = std::move(body);
+    if (line.kind != user_kind && line.kind != deleted_kind) continue;
+    const auto key = key_of(line.words.at(0), line.words.at(1));
+    if (!key) continue;
+    if (line.kind == user_kind) {
+      users[*key] = std::move(body);
+    } else {
+      users.erase(*key);
+    }
+  }
+  std::vector<std::string> bodies;
+  for (auto& [key, body] : users) bodies.push_back(std::move(body));
+  bodies.push_back(std::move(decoy_key));
+  return bodies;
+}
+
+/// Counts how often each form of verifier occurs.
+template <class Form>
+class Forms {
+ public:
+  void add(Form form) { ++counts_[form]; }
+  /// The most frequent one.
+  [[nodiscard]] Form usual(Form without_any) const {
+    std::size_t most = 0;
+    for (const auto& [form, count] : counts_) {
+      if (count > most) without_any = form;
+      most = std::max(most, count);
+    }
+    return without_any;
+  }
+
+ private:
+  std::map<Form, std::size_t> counts_;
+};
+
+}  // namespace
+
+Users::Users(Disk& disk, SecureRandom& random, Lines& lines, Options options)
+    : disk_(disk), random_(random), lines_(lines), options_(std::move(options)) {
+  for (UserEntry& user : options_.plain) {
+    std::string name = user.name;
+    plain_.insert_or_assign(std::move(name), std::move(user));
+  }
+  options_.plain.clear();
+  Forms<Form> forms;
+  for (const auto& [name, user] : plain_) forms.add({user.digest, user.verifier.iterations});
+  usual_plain_ = forms.usual({});
+}
+
+Result<void> Users::open() {
+  const bool is_there = disk_.exists(options_.directory + "/" + std::string(file_name));
+  if (!is_there && !options_.are_needed && options_.first_scram.empty()) return {};
+  return open_journal();
+}
+
+Result<void> Users::open_journal() {
+  FileJournal::Options of_file;
+  of_file.directory = options_.directory;
+  of_file.name = file_name;
+  of_file.remedy =
+      "restore it from a copy; or, if there is none, move it away and create the SCRAM users again";
+  auto journal = FileJournal::open(disk_, std::move(of_file),
+                                   [this](const JournalLine& line) { return take(line); });
+  if (!journal) return fail(journal.error());
+  journal_ = *std::move(journal);
+  // The key's line ends the first start: without it no client has logged in yet.
+  if (decoy_key_.empty()) {
+    if (auto stored = store_first(); !stored) return stored;
+  } else if (!options_.first_scram.empty()) {
+    lines_.inform("the file of SCRAM users is for the first start: " + journal_->path() +
+                  " has the users already, and `dohle user` changes them");
+  }
+  note_usual();
+  if (is_beside_) journal_->work_beside();
+  return {};
+}
+
+Result<void> Users::store_first() {
+  Result<void> outcome;
+  const auto keep = [&](Result<void> stored) {
+    if (outcome) outcome = std::move(stored);
+  };
+  for (UserEntry& user : options_.first_scram) {
+    Key key{std::move(user.name), user.digest};
+    journal_->append(line_of(key, user.verifier), Reserve::is_kept, keep);
+    scram_.insert_or_assign(std::move(key), std::move(user.verifier));
+  }
+  options_.first_scram.clear();
+  std::array<std::byte, decoy_key_bytes> bytes{};
+  random_.fill(bytes);
+  decoy_key_ = as_text(bytes);
+  journal_->append(line_of_key(decoy_key_), Reserve::is_kept, keep);
+  return outcome;
+}
+
+void Users::work_beside() {
+  is_beside_ = true;
+  if (journal_) journal_->work_beside();
+}
+
+void Users::when_idle(Task idle) {
+  if (!journal_) return idle();
+  journal_->when_idle(std::move(idle));
+}
+
+void Users::check_invariants() const {
+  DOHLE_ASSERT(scram_.empty() || !decoy_key_.empty(), "there are users and no key for decoys");
+  if (journal_) journal_->check_invariants();
+}
+
+// --- lines
+
+Taken Users::take(const JournalLine& line) {
+  const auto taken_if = [](bool makes_sense) {
+    return makes_sense ? Taken::taken : Taken::senseless;
+  };
+  if (line.kind == user_kind) return taken_if(take_user(line.words));
+  if (line.kind == deleted_kind) {
+    const auto key = line.words.size() == 2 ? key_of(line.words[0], line.words[1]) : std::nullopt;
+    if (key) scram_.erase(*key);
+    return taken_if(key.has_value());
+  }
+  if (line.kind == key_kind) {
+    auto key = line.words.size() == 1 ? auth::from_base64(line.words[0]) : std::nullopt;
+    if (!key || key->size() != decoy_key_bytes) return Taken::senseless;
+    decoy_key_ = *std::move(key);
+    return Taken::taken;
+  }
+  return Taken::unknown_kind;
+}
+
+bool Users::take_user(const std::vector<std::string_view>& words) {
+  if (words.size() != 6) return false;
+  auto key = key_of(words[0], words[1]);
+  std::uint32_t iterations = 0;
+  const auto [end, code] =
+      std::from_chars(words[2].data(), words[2].data() + words[2].size(), iterations);
+  auto salt = auth::from_base64(words[3]);
+  auto stored_key = auth::from_base64(words[4]);
+  auto server_key = auth::from_base64(words[5]);
+  const bool is_number = code == std::errc{} && end == words[2].data() + words[2].size();
+  if (!key || !is_number || !salt || !stored_key || !server_key) return false;
+  scram_.insert_or_assign(*std::move(key),
+                          auth::ScramVerifier{*std::move(salt), *std::move(stored_key),
+                                              *std::move(server_key), iterations});
+  return true;
+}
+
+// --- logins
+
+// The decoy is made in any case, so that the time does not tell who is there.
+Users::Found Users::find(SaslMechanism mechanism, std::string_view name) const {
+  DOHLE_ASSERT(!decoy_key_.empty(), "a client logs in before the users are open");
+  const bool is_plain = mechanism == SaslMechanism::plain;
+  const bool is_sha256 = mechanism == SaslMechanism::scram_sha_256;
+  const Form& form = is_plain ? usual_plain_ : is_sha256 ? usual_sha256_ : usual_sha512_;
+  Found found{form.digest, auth::make_decoy(form.digest, decoy_key_, name, form.iterations)};
+  if (is_plain) {
+    const auto user = plain_.find(name);
+    if (user != plain_.end()) found = {user->second.digest, user->second.verifier};
+  } else {
+    const auto user = scram_.find({std::string(name), form.digest});
+    if (user != scram_.end()) found.verifier = user->second;
+  }
+  return found;
+}
+
+void Users::note_usual() {
+  Forms<Form> sha256, sha512;
+  for (const auto& [key, verifier] : scram_) {
+    (key.digest == auth::Digest::sha256 ? sha256 : sha512).add({key.digest, verifier.iterations});
+  }
+  usual_sha256_ = sha256.usual({auth::Digest::sha256});
+  usual_sha512_ = sha512.usual({auth::Digest::sha512});
+}
+
+// --- changes
+
+void Users::set(UserEntry user, Done done) {
+  Key key{std::move(user.name), user.digest};
+  std::string line = line_of(key, user.verifier);
+  append(
+      std::move(line), Reserve::is_kept,
+      [this, key = std::move(key), verifier = std::move(user.verifier)]() mutable {
+        scram_.insert_or_assign(std::move(key), std::move(verifier));
+        note_usual();
+      },
+      std::move(done));
+}
+
+void Users::remove(Key key, Done done) {
+  std::string line = line_of_deleted(key);
+  append(
+      std::move(line), Reserve::may_be_used,
+      [this, key = std::move(key)] {
+        scram_.erase(key);
+        note_usual();
+      },
+      std::move(done));
+}
+
+void Users::append(std::string body, Reserve reserve, Task change, Done done) {
+  if (!journal_) {
+    if (auto opened = open_journal(); !opened) {
+      journal_.reset();
+      return done(std::move(opened));
+    }
+  }
+  journal_->append(
+      std::move(body), reserve,
+      [this, change = std::move(change), done = std::move(done)](Result<void> outcome) mutable {
+        if (outcome) change();
+        done(std::move(outcome));
+        rewrite_if_due();
+      });
+}
+
+void Users::rewrite_if_due() {
+  const std::uint64_t lines = journal_->lines();
+  const bool is_due = is_mostly_history(lines, scram_.size() + 1, min_history_lines);
+  if (!is_due || lines < rewrite_from_lines_ || std::exchange(is_rewriting_, true)) return;
+  journal_->rewrite(compacted, [this](const Result<void>& outcome) {
+    is_rewriting_ = false;
+    rewrite_from_lines_ = outcome ? 0 : journal_->lines() + min_history_lines;
+    // The old file stays in use.
+    if (outcome || outcome.error().is(Errc::disk_full)) return;
+    lines_.warn(journal_->path() + " keeps its history: " + std::string(outcome.error().message()));
+  });
+}
+
+}  // namespace dohle::node

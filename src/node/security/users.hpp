@@ -1,0 +1,111 @@
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auth/scram.hpp"
+#include "base/disk.hpp"
+#include "base/secure_random.hpp"
+#include "dohle/error.hpp"
+#include "dohle/sasl.hpp"
+#include "node/journal/file_journal.hpp"
+#include "node/lines.hpp"
+#include "node/security/user_line.hpp"
+
+namespace dohle::node {
+
+/// The users that the node knows: those of PLAIN from its options, and those of SCRAM from the
+/// journal in the file dohle-users (docs/formats.md, "Users"). A change of a SCRAM user takes
+/// effect once it is durable; then `done` is called, in the order of the calls.
+///
+/// The journal also holds the key of the decoys: verifiers of users that are not there, which are
+/// the same at each login and after each start. Owner's thread only.
+class Users {
+ public:
+  static constexpr std::string_view file_name = "dohle-users";
+  using Done = FileJournal::Done;
+
+  /// A SCRAM user under one mechanism.
+  struct Key {
+    std::string name;
+    auth::Digest digest = auth::Digest::sha512;
+    friend auto operator<=>(const Key&, const Key&) = default;
+  };
+  using ScramUsers = std::map<Key, auth::ScramVerifier>;
+
+  struct Options {
+    std::string directory;
+    /// At most one for each name.
+    std::vector<UserEntry> plain = {};
+    /// SCRAM users that the first start stores, before any other change.
+    std::vector<UserEntry> first_scram = {};
+    /// Whether clients log in. If false, the file is created by the first change.
+    bool are_needed = false;
+  };
+
+  /// What checks a login's password.
+  struct Found {
+    auth::Digest digest = auth::Digest::sha512;
+    auth::ScramVerifier verifier;
+  };
+
+  /// All but the options outlive it.
+  Users(Disk& disk, SecureRandom& random, Lines& lines, Options options);
+
+  /// Reads the journal, if there is one or users are needed. Blocks. Errors: damaged,
+  /// unsupported_version, storage.
+  Result<void> open();
+  /// As FileJournal::work_beside.
+  void work_beside();
+  /// Calls `idle` once all changes have an outcome.
+  void when_idle(Task idle);
+
+  /// The user's verifier under that mechanism, or a decoy: nothing tells which.
+  [[nodiscard]] Found find(SaslMechanism mechanism, std::string_view name) const;
+  [[nodiscard]] const ScramUsers& scram() const { return scram_; }
+  /// Stores a SCRAM user or replaces it. Errors: storage.
+  void set(UserEntry user, Done done);
+  /// Deletes a SCRAM user under one mechanism, if it is there. Errors: storage.
+  void remove(Key key, Done done);
+
+  void check_invariants() const;
+
+ private:
+  Result<void> open_journal();
+  Result<void> store_first();
+  [[nodiscard]] Taken take(const JournalLine& line);
+  [[nodiscard]] bool take_user(const std::vector<std::string_view>& words);
+  void append(std::string body, FileJournal::Reserve reserve, Task change, Done done);
+  void rewrite_if_due();
+  void note_usual();
+
+  Disk& disk_;
+  SecureRandom& random_;
+  Lines& lines_;
+  Options options_;
+  std::map<std::string, UserEntry, std::less<>> plain_;
+  ScramUsers scram_;
+  std::string decoy_key_;
+  /// What most users have, so that decoys are like them.
+  struct Form {
+    auth::Digest digest = auth::Digest::sha512;
+    std::uint32_t iterations = auth::min_scram_iterations;
+    friend auto operator<=>(const Form&, const Form&) = default;
+  };
+  Form usual_plain_;
+  Form usual_sha256_{auth::Digest::sha256};
+  Form usual_sha512_;
+  std::unique_ptr<FileJournal> journal_;
+  bool is_beside_ = false;
+  bool is_rewriting_ = false;
+  std::uint64_t rewrite_from_lines_ = 0;
+};
+
+}  // namespace dohle::node

@@ -1,0 +1,125 @@
+#include "tools/commands/password.hpp"
+
+#include <fcntl.h>
+#include <string.h>  // explicit_bzero
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <string_view>
+#include <system_error>
+
+#include <CLI/CLI.hpp>
+
+#include "tools/commands/terminal.hpp"
+
+namespace dohle::tools {
+
+namespace {
+
+constexpr std::size_t max_password_bytes = 1'024;
+
+/// A terminal that does not show what is typed, until this object goes.
+class WithoutEcho {
+ public:
+  explicit WithoutEcho(int terminal) : terminal_(terminal) {
+    is_changed_ = ::tcgetattr(terminal, &before_) == 0;
+    if (!is_changed_) return;
+    termios silent = before_;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    is_changed_ = ::tcsetattr(terminal, TCSAFLUSH, &silent) == 0;
+  }
+  WithoutEcho(const WithoutEcho&) = delete;
+  WithoutEcho& operator=(const WithoutEcho&) = delete;
+  ~WithoutEcho() {
+    if (is_changed_) (void)::tcsetattr(terminal_, TCSAFLUSH, &before_);
+  }
+
+ private:
+  int terminal_;
+  bool is_changed_ = false;
+  termios before_{};
+};
+
+/// The first line; what follows it is refused by the caller's bound.
+Result<Secret> first_line(int descriptor, const std::string& where) {
+  std::array<char, max_password_bytes + 2> bytes{};
+  std::size_t size = 0;
+  while (size < bytes.size()) {
+    const ssize_t got = ::read(descriptor, bytes.data() + size, bytes.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      return fail(Error::configuration(
+          where + " cannot be read: " + std::error_code(errno, std::generic_category()).message()));
+    }
+    const std::string_view all(bytes.data(), size + static_cast<std::size_t>(got));
+    size = all.size();
+    if (got == 0 || all.contains('\n')) break;
+  }
+  std::string_view line(bytes.data(), size);
+  line = line.substr(0, line.find('\n'));
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  if (line.empty()) return fail(Error::configuration(where + " holds no password"));
+  Secret password(line);
+  ::explicit_bzero(bytes.data(), bytes.size());
+  if (password.reveal().size() <= max_password_bytes) return password;
+  return fail(Error::configuration(where + " holds a password of more than " +
+                                   std::to_string(max_password_bytes) + " bytes"));
+}
+
+Result<Secret> of_file(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) {
+    return fail(Error::configuration("--password-file " + path + " cannot be read: " +
+                                     std::error_code(errno, std::generic_category()).message()));
+  }
+  struct stat status{};
+  const bool is_shared = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) &&
+                         (status.st_mode & (S_IRWXG | S_IRWXO)) != 0;
+  auto password =
+      is_shared
+          ? fail(Error::configuration("--password-file " + path +
+                                      ": others than its owner may read it: run chmod 600 " + path))
+          : first_line(descriptor, "--password-file " + path);
+  ::close(descriptor);
+  return password;
+}
+
+Result<Secret> of_terminal() {
+  (void)!::write(STDERR_FILENO, "Password: ", 10);
+  const WithoutEcho silent(STDIN_FILENO);
+  auto password = first_line(STDIN_FILENO, "the terminal");
+  (void)!::write(STDERR_FILENO, "\n", 1);
+  return password;
+}
+
+}  // namespace
+
+void add_password_flags(CLI::App& app, PasswordSource& source) {
+  auto* file = app.add_option("--password-file", source.file,
+                              "File with the password, mode 0600 [$DOHLE_PASSWORD, else the first "
+                              "line of standard input]")
+                   ->type_name("FILE");
+  app.add_option("--password", source.text,
+                 "The password itself, which other users of the machine can see")
+      ->type_name("TEXT")
+      ->excludes(file);
+}
+
+Result<Secret> read_password(const std::string& command, const PasswordSource& source) {
+  if (source.text) {
+    say("dohle " + command +
+        ": warning: other users of this machine can see a password on the command line; use "
+        "--password-file, $DOHLE_PASSWORD or standard input");
+    return Secret(*source.text);
+  }
+  if (!source.file.empty()) return of_file(source.file);
+  // Read before any thread starts.
+  if (const char* text = std::getenv("DOHLE_PASSWORD")) return Secret(text);
+  return ::isatty(STDIN_FILENO) == 1 ? of_terminal() : first_line(STDIN_FILENO, "standard input");
+}
+
+}  // namespace dohle::tools

@@ -1,0 +1,251 @@
+// SCRAM users: requests that change and list them, and what is left of them after a crash.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "../../random_events.hpp"
+#include "../door/login_world.hpp"
+
+namespace dohle::node {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+using Alter = wire::AlterUserScramCredentialsRequest;
+using Describe = wire::DescribeUserScramCredentialsRequest;
+constexpr auth::Digest sha256 = auth::Digest::sha256, sha512 = auth::Digest::sha512;
+
+class ScramUsers : public LoginWorld {
+ protected:
+  /// Logs in once and asks as alice.
+  template <class Request>
+  typename Request::Response as_alice(const Request& request) {
+    if (known_client("alice") == nullptr || client_is_closed("alice")) {
+      EXPECT_EQ(log_in_plain("alice", alice_password, "alice").error_code, 0);
+    }
+    return ask(request, 0, "alice");
+  }
+  wire::AlterUserScramCredentialsResponse set(const Alter::ScramCredentialUpsertion& user) {
+    Alter request;
+    request.upsertions.push_back(user);
+    return as_alice(request);
+  }
+  std::int16_t code_of(const wire::AlterUserScramCredentialsResponse& answer) {
+    return answer.results.size() == 1 ? answer.results[0].error_code : std::int16_t{-100};
+  }
+  std::vector<std::string> listed() {
+    std::vector<std::string> users;
+    for (const auto& user : as_alice(Describe{}).results) {
+      EXPECT_EQ(user.error_code, 0);
+      for (const auto& each : user.credential_infos) {
+        users.push_back(user.user + " " + std::to_string(each.mechanism) + " " +
+                        std::to_string(each.iterations));
+      }
+    }
+    return users;
+  }
+};
+
+TEST_F(ScramUsers, OfTheFileAreThereAfterTheFirstStartAndChangeFromThen) {
+  EXPECT_THAT(listed(), ElementsAre("bob 1 4096", "carol 2 4096"));
+  Alter request;
+  request.deletions.push_back(deletion("bob"));
+  EXPECT_EQ(code_of(as_alice(request)), 0);
+  restart_after_kill();
+  EXPECT_THAT(listed(), ElementsAre("carol 2 4096"));
+  EXPECT_EQ(logger.count("the file of SCRAM users is for the first start"), 1u);
+}
+
+TEST_F(ScramUsers, LogInOnceTheyWereSetAlsoAfterAKill) {
+  EXPECT_EQ(code_of(set(upsertion("erin", carol_password, sha256))), 0);
+  EXPECT_EQ(code_of(set(upsertion("erin", bob_password, sha512, 8'192))), 0);
+  EXPECT_EQ(log_in_scram(sha256, "erin", carol_password, "1").error_code, 0);
+  restart_after_kill();
+  EXPECT_EQ(log_in_scram(sha256, "erin", carol_password, "2").error_code, 0);
+  EXPECT_EQ(log_in_scram(sha512, "erin", bob_password, "3").error_code, 0);
+  EXPECT_EQ(log_in_scram(sha512, "erin", carol_password, "4").error_code,
+            broker_error::sasl_authentication_failed);
+  EXPECT_THAT(listed(), ElementsAre("bob 1 4096", "carol 2 4096", "erin 1 4096", "erin 2 8192"));
+}
+
+TEST_F(ScramUsers, GetANewPasswordAtOnce) {
+  EXPECT_EQ(code_of(set(upsertion("bob", carol_password))), 0);
+  EXPECT_EQ(log_in_scram(sha256, "bob", bob_password, "1").error_code,
+            broker_error::sasl_authentication_failed);
+  EXPECT_EQ(log_in_scram(sha256, "bob", carol_password, "2").error_code, 0);
+}
+
+TEST_F(ScramUsers, AreRefusedWithTheCodesOfApacheKafka) {
+  const auto refused = [&](const Alter::ScramCredentialUpsertion& user) {
+    const auto answer = set(user);
+    const auto& result = answer.results.at(0);
+    return std::to_string(result.error_code) + " " + result.error_message.value_or("null");
+  };
+  EXPECT_EQ(refused(upsertion("", bob_password)), "93 Username must not be empty");
+  EXPECT_EQ(refused(upsertion("x", bob_password, sha256, 4'095)), "93 Too few iterations");
+  EXPECT_EQ(refused(upsertion("x", bob_password, sha256, 16'385)), "93 Too many iterations");
+  EXPECT_EQ(refused(upsertion("x", bob_password, sha256, -1)), "93 Too few iterations");
+  EXPECT_EQ(refused(upsertion("x", bob_password, sha256, 16'384)), "0 null");
+  auto unknown = upsertion("x", bob_password);
+  unknown.mechanism = 3;
+  EXPECT_EQ(refused(unknown), "33 Unknown SCRAM mechanism");
+  auto without_salt = upsertion("x", bob_password);
+  without_salt.salt = Slice();
+  EXPECT_THAT(refused(without_salt), HasSubstr("93 The salt"));
+  EXPECT_THAT(refused(upsertion("n\xc3\xb6", bob_password)), HasSubstr("93 "));
+  Alter request;
+  request.deletions.push_back(deletion("nobody"));
+  const auto answer = as_alice(request);
+  EXPECT_EQ(answer.results.at(0).error_code, 91);
+  EXPECT_EQ(answer.results.at(0).error_message,
+            "Attempt to delete a user credential that does not exist");
+}
+
+TEST_F(ScramUsers, AreChangedOnceInARequest) {
+  Alter request;
+  request.deletions = {deletion("bob"), deletion("carol", sha512)};
+  request.upsertions = {upsertion("bob", carol_password), upsertion("erin", carol_password)};
+  std::map<std::string, int> codes;
+  for (const auto& result : as_alice(request).results) codes[result.user] = result.error_code;
+  EXPECT_EQ(codes, (std::map<std::string, int>{{"bob", 92}, {"carol", 0}, {"erin", 0}}));
+  EXPECT_THAT(listed(), ElementsAre("bob 1 4096", "erin 1 4096"));
+}
+
+TEST_F(ScramUsers, AreDescribedByNameWithTheCodesOfApacheKafka) {
+  Describe request;
+  for (const auto name : {"bob", "nobody", "carol", "carol"}) request.users->push_back({name});
+  const auto answer = as_alice(request);
+  EXPECT_EQ(answer.error_code, 0);
+  std::map<std::string, std::string> results;
+  for (const auto& each : answer.results) {
+    results[each.user] =
+        std::to_string(each.error_code) + " " + each.error_message.value_or("null");
+  }
+  EXPECT_EQ(results["bob"], "0 null");
+  EXPECT_EQ(results["nobody"],
+            "91 Attempt to describe a user credential that does not exist: nobody");
+  EXPECT_EQ(results["carol"],
+            "92 Cannot describe SCRAM credentials for the same user twice in a single request: "
+            "carol");
+}
+
+TEST_F(ScramUsers, AreNeitherShownToNorChangedByWhoeverHasNotLoggedIn) {
+  const auto described = ask(Describe{}, 0, "stranger");
+  EXPECT_EQ(described.error_code, broker_error::cluster_authorization_failed);
+  EXPECT_TRUE(described.results.empty());
+  Alter request;
+  request.upsertions = {upsertion("mallory", carol_password)};
+  request.deletions = {deletion("bob")};
+  const auto altered = ask(request, 0, "stranger");
+  ASSERT_EQ(altered.results.size(), 2u);
+  for (const auto& each : altered.results) {
+    EXPECT_EQ(each.error_code, broker_error::cluster_authorization_failed);
+  }
+  EXPECT_THAT(listed(), ElementsAre("bob 1 4096", "carol 2 4096"));
+}
+
+TEST_F(ScramUsers, AreKeptByANodeWithoutLoginsToo) {
+  settings.security.authenticates = false;
+  settings.security.first_scram_users.clear();
+  EXPECT_TRUE(ask(Describe{}, 0).results.empty());
+  Alter request;
+  request.upsertions = {upsertion("erin", carol_password)};
+  EXPECT_EQ(ask(request, 0).results.at(0).error_code, 0);
+  restart_after_kill();
+  ASSERT_EQ(ask(Describe{}, 0).results.size(), 1u);
+  EXPECT_EQ(ask(Describe{}, 0).results.at(0).user, "erin");
+}
+
+TEST_F(ScramUsers, ChangeInTheOrderOfTheRequestsOfAConnection) {
+  (void)listed();
+  Alter set_erin, remove_erin;
+  set_erin.upsertions = {upsertion("erin", carol_password)};
+  remove_erin.deletions = {deletion("erin")};
+  const auto set = send(set_erin, 0, "alice");
+  const auto removed = send(remove_erin, 0, "alice");
+  EXPECT_EQ(wait<Alter>(set).results.at(0).error_code, 0);
+  EXPECT_EQ(wait<Alter>(removed).results.at(0).error_code, 0);
+  EXPECT_THAT(listed(), ElementsAre("bob 1 4096", "carol 2 4096"));
+}
+
+TEST_F(ScramUsers, AreBoundedInOneRequest) {
+  Alter request;
+  for (int i = 0; i < 1'001; ++i) request.deletions.push_back(deletion("u" + std::to_string(i)));
+  const auto answer = as_alice(request);
+  ASSERT_EQ(answer.results.size(), 1'001u);
+  EXPECT_EQ(answer.results[0].error_code, broker_error::invalid_request);
+  EXPECT_THAT(*answer.results[0].error_message, HasSubstr("max_users_per_request"));
+  Describe describe;
+  for (int i = 0; i < 1'001; ++i) describe.users->push_back({"u" + std::to_string(i)});
+  EXPECT_EQ(as_alice(describe).error_code, broker_error::invalid_request);
+}
+
+// Kills and power losses while users are changed: a change that was answered holds, any other was
+// made as a whole or not at all.
+class ChangedUsers : public ScramUsers {
+ public:
+  void play(Random& random) {
+    for (int round = 0; round < 12 && !HasFailure(); ++round) {
+      for (int i = 0; i < 5; ++i) change(random);
+      world.run_for(Duration(static_cast<Duration::rep>(random.below(8'000'000))));
+      random.below(2) == 0 ? restart_after_kill() : restart_after_power_loss();
+      waiting_.clear();
+      check();
+    }
+  }
+  void TestBody() override {}
+
+ private:
+  void change(Random& random) {
+    const std::string name = "user" + std::to_string(random.below(4));
+    Alter request;
+    const auto iterations = static_cast<std::int32_t>(4'096 + random.below(1'000));
+    const bool is_deleted = random.below(3) == 0;
+    if (is_deleted) {
+      request.deletions.push_back(deletion(name));
+    } else {
+      auto user = upsertion(name, "", sha256, 4'096);
+      user.iterations = iterations;
+      request.upsertions.push_back(user);
+    }
+    if (known_client("alice") == nullptr || client_is_closed("alice")) {
+      EXPECT_EQ(log_in_plain("alice", alice_password, "alice").error_code, 0);
+    }
+    // Earlier changes have an outcome in half of the cases.
+    auto answer = send(request, 0, "alice");
+    possible_[name].insert(is_deleted ? 0 : iterations);
+    if (random.below(2) == 0) return waiting_.push_back(answer);
+    const auto outcome = wait<Alter>(answer).results.at(0).error_code;
+    const bool was_absent = is_deleted && outcome == broker_error::resource_not_found;
+    EXPECT_TRUE(outcome == 0 || was_absent) << outcome;
+    // Changes take effect in the order of the requests.
+    possible_[name] = {is_deleted ? 0 : iterations};
+  }
+  void check() {
+    std::map<std::string, std::int32_t> found;
+    for (const auto& user : as_alice(Describe{}).results) {
+      for (const auto& each : user.credential_infos) {
+        if (each.mechanism == 1) found[user.user] = each.iterations;
+      }
+    }
+    for (auto& [name, values] : possible_) {
+      const std::int32_t now = found.contains(name) ? found[name] : 0;
+      EXPECT_TRUE(values.contains(now)) << name << " has " << now;
+      values = {now};
+    }
+  }
+
+  std::map<std::string, std::set<std::int32_t>> possible_ = {
+      {"user0", {0}}, {"user1", {0}}, {"user2", {0}}, {"user3", {0}}};
+  std::vector<Awaited<Alter>> waiting_;
+};
+
+TEST(ScramUsersRandom, AreAsWasAnsweredAfterKillsAndPowerLosses) {
+  test::play_seeds(25, [](Random& random) { ChangedUsers().play(random); });
+}
+
+}  // namespace
+}  // namespace dohle::node
