@@ -13,6 +13,8 @@
 #include "dohle/error.hpp"
 #include "dohle/export.hpp"
 #include "dohle/ids.hpp"
+#include "dohle/sasl.hpp"
+#include "dohle/secret.hpp"
 
 namespace dohle {
 inline namespace v0 {
@@ -263,6 +265,28 @@ struct GroupOffset {
   std::string metadata;
 };
 
+/// A user who may log in by SCRAM, under one mechanism.
+struct ScramUser {
+  /// The user's name.
+  std::string name;
+  /// scram_sha_256 or scram_sha_512.
+  SaslMechanism mechanism = SaslMechanism::scram_sha_512;
+  /// The iterations of PBKDF2. Without meaning where a user is deleted.
+  std::uint32_t iterations = 4'096;
+};
+
+/// A SCRAM user to create, or one to give another password.
+struct NewScramUser {
+  /// Not empty. Servers refuse names that are not ASCII.
+  std::string name;
+  /// Not empty. The server gets only what PBKDF2 makes of it.
+  Secret password;
+  /// Default: scram_sha_512. scram_sha_256 or scram_sha_512.
+  SaslMechanism mechanism = SaslMechanism::scram_sha_512;
+  /// Default: 4,096. 4,096 to 16,384, which Apache Kafka and the node accept.
+  std::uint32_t iterations = 4'096;
+};
+
 /// The options of a call of Admin.
 struct CallOptions {
   /// Default: ClientOptions::default_api_timeout. 0 to 1 day. Time for the whole call, retries
@@ -347,6 +371,19 @@ class DOHLE_API Admin {
   /// item: UNKNOWN_TOPIC_OR_PARTITION (3); invalid_argument for a negative time.
   Result<std::vector<OffsetAnswer>> list_offsets(std::vector<OffsetQuery> queries,
                                                  CallOptions options = {});
+  /// Creates SCRAM users, or gives them other passwords (KIP-554). A user has one password for each
+  /// mechanism. Takes milliseconds per user, on a worker. Errors of an item:
+  /// UNACCEPTABLE_CREDENTIAL (93), CLUSTER_AUTHORIZATION_FAILED (31). Errors of the call:
+  /// invalid_argument for a mechanism that is not SCRAM, an empty password, or iterations outside
+  /// their range.
+  Result<std::vector<Named<void>>> set_scram_users(std::vector<NewScramUser> users,
+                                                   CallOptions options = {});
+  /// Deletes SCRAM users, each under one mechanism. Their connections stay open until the next
+  /// login. Errors of an item: RESOURCE_NOT_FOUND (91), CLUSTER_AUTHORIZATION_FAILED (31).
+  Result<std::vector<Named<void>>> delete_scram_users(std::vector<ScramUser> users,
+                                                      CallOptions options = {});
+  /// All SCRAM users, ordered by name and mechanism. Errors: CLUSTER_AUTHORIZATION_FAILED (31).
+  Result<std::vector<ScramUser>> list_scram_users(CallOptions options = {});
 
  private:
   friend struct client::HandleAccess;

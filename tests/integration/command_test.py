@@ -37,6 +37,9 @@ OPTIONS = {
     "--max-fetch-wait-pairs --max-unread-answer-bytes --max-timestamp-before --max-timestamp-after "
     "--plain-user-file --scram-user-file --sasl-mechanisms --max-reauth".split(),
     "user": [],
+    "user create": "--password-file --password --mechanism --iterations".split() + CONNECTING,
+    "user list": ["--format"] + CONNECTING,
+    "user delete": ["--mechanism"] + CONNECTING,
     "user hash": "--password-file --password --mechanism --iterations".split(),
     "topic": [],
     "topic create": "-p,--partitions -r,--replication -c,--topic-config --dry-run --format".split() + CONNECTING,
@@ -169,7 +172,8 @@ class Help(Command):
 
     def test_gives_a_property_that_the_command_takes(self):
         arguments = {"topic create": ["t"], "topic describe": ["t"], "topic delete": ["t", "--yes"], "produce": ["t"],
-                     "consume": ["t"], "group describe": ["g"]}
+                     "consume": ["t"], "group describe": ["g"],
+                     "user create": ["u", "--password", "p"], "user delete": ["u"]}
         for words, options in OPTIONS.items():
             if "-X,--property" not in options:
                 continue
@@ -438,7 +442,7 @@ class Endings(Command):
 class Users(unittest.TestCase):
     PASSWORD = "A secret password"
 
-    run_dohle, dohle, refused = Command.run_dohle, Command.dohle, Command.refused
+    run_dohle, dohle, refused, json = Command.run_dohle, Command.dohle, Command.refused, Command.json
     node = None
 
     def setUp(self):
@@ -486,6 +490,33 @@ class Users(unittest.TestCase):
         users = self.file("users", self.dohle("user", "hash", "alice", stdin="x"))
         said = self.refused(USAGE, "node", "--data", ":memory:", "--listen", "127.0.0.1:0", "--plain-user-file", users)
         self.assertIn("no listener asks for a login", said)
+
+    def test_are_created_listed_and_deleted(self):
+        node = Node("--data", ":memory:")
+        at = ("-b", node.address)
+        self.assertEqual(self.json("user", "list", *at), [])
+        self.dohle("user", "create", "bob", *at, "--mechanism", "SCRAM-SHA-256", stdin=self.PASSWORD)
+        self.dohle("user", "create", "bob", *at, "--iterations", "5000", DOHLE_PASSWORD=self.PASSWORD)
+        self.dohle("user", "create", "alice", *at, "--password-file", self.file("password", self.PASSWORD))
+        self.assertEqual(self.json("user", "list", *at),
+                         [{"user": "alice", "mechanism": "SCRAM-SHA-512", "iterations": 4096},
+                          {"user": "bob", "mechanism": "SCRAM-SHA-256", "iterations": 4096},
+                          {"user": "bob", "mechanism": "SCRAM-SHA-512", "iterations": 5000}])
+        self.dohle("user", "delete", "bob", *at)
+        self.assertRegex(self.dohle("user", "list", *at), r"alice .*\n *bob +SCRAM-SHA-256 +4096")
+        self.assertIn("does not exist", self.refused(FAILED, "user", "delete", "bob", *at))
+        self.assertIn("not printable ASCII", self.refused(FAILED, "user", "create", "b\u00f6b", *at, stdin="x"))
+        self.assertEqual(node.stop(), OK)
+        node.log.close()
+
+    def test_are_refused_to_whoever_has_not_logged_in(self):
+        users = self.file("users", self.dohle("user", "hash", "alice", stdin=self.PASSWORD))
+        node = Node("--data", ":memory:", "--listen", "login=SASL_PLAINTEXT://127.0.0.1:0", "--plain-user-file", users)
+        for words in (("list",), ("create", "mallory"), ("delete", "alice")):
+            said = self.refused(CONNECTION, "user", *words, "-b", node.address, stdin="x")
+            self.assertIn("only a client that has logged in", said)
+        self.assertEqual(node.stop(), OK)
+        node.log.close()
 
     def test_a_node_says_that_all_of_them_may_do_everything_and_keeps_its_directory_to_itself(self):
         users = self.file("users", self.dohle("user", "hash", "alice", stdin=self.PASSWORD))

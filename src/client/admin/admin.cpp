@@ -7,6 +7,7 @@
 #include "client/admin/admin_groups.hpp"
 #include "client/admin/admin_offsets.hpp"
 #include "client/admin/admin_topics.hpp"
+#include "client/admin/admin_users.hpp"
 #include "client/admin/make_admin.hpp"
 #include "client/cluster/handle_access.hpp"
 #include "client/cluster/shared_client.hpp"
@@ -75,9 +76,9 @@ Result<std::vector<Named<T>>> named(std::vector<std::string> names,
   return all;
 }
 
-std::vector<std::string> names_of(const std::vector<NewTopic>& topics) {
+std::vector<std::string> names_of(const auto& items) {
   std::vector<std::string> names;
-  for (const NewTopic& topic : topics) names.push_back(topic.name);
+  for (const auto& item : items) names.push_back(item.name);
   return names;
 }
 
@@ -207,6 +208,36 @@ Result<std::vector<OffsetAnswer>> Admin::list_offsets(std::vector<OffsetQuery> q
     answers.push_back({std::move(queries[i].partition), std::move((*results)[i])});
   }
   return answers;
+}
+
+Result<std::vector<Named<void>>> Admin::set_scram_users(std::vector<NewScramUser> users,
+                                                        CallOptions options) {
+  if (auto checked = client::check_new_users(users); !checked) return fail(checked.error());
+  auto names = names_of(users);
+  auto results = client::admin_wait_for<std::vector<Result<void>>>(
+      core_.get(), options.timeout,
+      [users = std::move(users)](client::Cluster& cluster, Duration most, auto then) mutable {
+        client::set_scram_users(cluster, std::move(users), most, std::move(then));
+      });
+  return named(std::move(names), std::move(results));
+}
+
+Result<std::vector<Named<void>>> Admin::delete_scram_users(std::vector<ScramUser> users,
+                                                           CallOptions options) {
+  auto names = names_of(users);
+  auto results = client::admin_wait_for<std::vector<Result<void>>>(
+      core_.get(), options.timeout,
+      [users = std::move(users)](client::Cluster& cluster, Duration most, auto then) mutable {
+        client::delete_scram_users(cluster, std::move(users), most, std::move(then));
+      });
+  return named(std::move(names), std::move(results));
+}
+
+Result<std::vector<ScramUser>> Admin::list_scram_users(CallOptions options) {
+  return client::admin_wait_for<std::vector<ScramUser>>(
+      core_.get(), options.timeout, [](client::Cluster& cluster, Duration most, auto then) {
+        client::list_scram_users(cluster, most, std::move(then));
+      });
 }
 
 }  // namespace v0

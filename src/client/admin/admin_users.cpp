@@ -1,0 +1,174 @@
+#include "client/admin/admin_users.hpp"
+
+#include <algorithm>
+#include <span>
+#include <tuple>
+
+#include "auth/scram.hpp"
+#include "wire/messages/alter_user_scram_credentials.hpp"
+#include "wire/messages/describe_user_scram_credentials.hpp"
+
+namespace dohle::client {
+
+namespace {
+
+using Alter = wire::AlterUserScramCredentialsRequest;
+using Altered = wire::AlterUserScramCredentialsResponse;
+using Describe = wire::DescribeUserScramCredentialsRequest;
+using Described = wire::DescribeUserScramCredentialsResponse;
+
+constexpr std::size_t salt_bytes = 16;
+constexpr std::int8_t sha256_number = 1, sha512_number = 2;
+
+std::int8_t number_of(SaslMechanism mechanism) {
+  return mechanism == SaslMechanism::scram_sha_256 ? sha256_number : sha512_number;
+}
+
+auth::Digest digest_of(SaslMechanism mechanism) {
+  return mechanism == SaslMechanism::scram_sha_256 ? auth::Digest::sha256 : auth::Digest::sha512;
+}
+
+std::vector<std::string> names_of(const std::vector<Alter>& changes) {
+  std::vector<std::string> names;
+  for (const Alter& change : changes) {
+    names.push_back(change.deletions.empty() ? change.upsertions.front().name
+                                             : change.deletions.front().name);
+  }
+  return names;
+}
+
+/// One request for each change, because a user may occur once in a request. Repeating a change
+/// whose answer was lost does no harm, but a deletion may then find no user.
+class AlterUsers final : public ItemsCall<void> {
+ public:
+  AlterUsers(Cluster& cluster, std::string what, std::vector<Alter> changes, Duration timeout,
+             Then then)
+      : ItemsCall(cluster, timeout, std::move(what), names_of(changes), std::move(then)),
+        changes_(std::move(changes)) {}
+
+ private:
+  void ask_about(const std::vector<std::size_t>& pending) override {
+    for (const std::size_t item : pending) {
+      ask(
+          cluster().any_node(), {item}, Alter(changes_[item]),
+          [this, item](Result<Altered> answer) { take(item, std::move(answer)); }, WhenLate::wait);
+    }
+  }
+  void take(std::size_t item, Result<Altered> answer) {
+    if (!answer) return on_item_failure(item, answer.error().within(doing(item)));
+    for (const auto& each : answer->results) {
+      if (each.user != name(item)) continue;
+      if (each.error_code == broker_error::none) return settle(item, {});
+      return on_item_failure(
+          item, Error::broker(each.error_code, doing(item), each.error_message.value_or("")));
+    }
+    settle(item,
+           fail(Error::client(Errc::malformed, doing(item) + ": the answer has no entry for it")));
+  }
+
+  std::vector<Alter> changes_;
+};
+
+/// The passwords, until a worker has salted and stretched them.
+struct Salting {
+  std::vector<NewScramUser> users;
+  std::vector<std::string> salts;
+  std::vector<Alter> changes;
+
+  void run() {
+    for (std::size_t i = 0; i < users.size(); ++i) {
+      const NewScramUser& user = users[i];
+      Alter& change = changes.emplace_back();
+      change.upsertions.push_back(
+          {user.name, number_of(user.mechanism), static_cast<std::int32_t>(user.iterations),
+           Slice::copy_of(salts[i]),
+           Slice::copy_of(auth::stretch(digest_of(user.mechanism), user.password.reveal(), salts[i],
+                                        user.iterations))});
+    }
+    users.clear();
+  }
+};
+
+Result<std::vector<ScramUser>> users_in(const Described& answer) {
+  if (answer.error_code != broker_error::none) {
+    return fail(Error::broker(answer.error_code, "", answer.error_message.value_or("")));
+  }
+  std::vector<ScramUser> users;
+  for (const auto& user : answer.results) {
+    if (user.error_code != broker_error::none) {
+      return fail(
+          Error::broker(user.error_code, "user " + user.user, user.error_message.value_or("")));
+    }
+    for (const auto& each : user.credential_infos) {
+      if (each.mechanism != sha256_number && each.mechanism != sha512_number) continue;
+      users.push_back({user.user,
+                       each.mechanism == sha256_number ? SaslMechanism::scram_sha_256
+                                                       : SaslMechanism::scram_sha_512,
+                       static_cast<std::uint32_t>(std::max(each.iterations, 0))});
+    }
+  }
+  std::ranges::sort(users, [](const ScramUser& one, const ScramUser& other) {
+    return std::tie(one.name, one.mechanism) < std::tie(other.name, other.mechanism);
+  });
+  return users;
+}
+
+}  // namespace
+
+Result<void> check_new_users(const std::vector<NewScramUser>& users) {
+  for (const NewScramUser& user : users) {
+    const auto refused = [&](const std::string& why) {
+      return fail(Error::client(Errc::invalid_argument, "user " + user.name + ": " + why));
+    };
+    if (user.password.reveal().empty()) return refused("the password is empty");
+    if (user.mechanism != SaslMechanism::scram_sha_256 &&
+        user.mechanism != SaslMechanism::scram_sha_512) {
+      return refused("the mechanism is " + std::string(to_string(user.mechanism)) +
+                     "; allowed are SCRAM-SHA-256 and SCRAM-SHA-512");
+    }
+    if (user.iterations < auth::min_scram_iterations ||
+        user.iterations > auth::max_stored_iterations) {
+      return refused(fmt::format("iterations is {}; allowed are {} to {}", user.iterations,
+                                 auth::min_scram_iterations, auth::max_stored_iterations));
+    }
+  }
+  return {};
+}
+
+void set_scram_users(Cluster& cluster, std::vector<NewScramUser> users, Duration timeout,
+                     ItemsCall<void>::Then then) {
+  const auto salting = std::make_shared<Salting>();
+  for (std::size_t i = 0; i < users.size(); ++i) {
+    std::string& salt = salting->salts.emplace_back(salt_bytes, '\0');
+    cluster.environment().secure_random.fill(std::as_writable_bytes(std::span(salt)));
+  }
+  salting->users = std::move(users);
+  cluster.environment().workers.run([salting] { salting->run(); }, cluster.environment().loop,
+                                    [&cluster, salting, timeout, then = std::move(then)]() mutable {
+                                      std::make_shared<AlterUsers>(cluster, "set SCRAM user",
+                                                                   std::move(salting->changes),
+                                                                   timeout, std::move(then))
+                                          ->start();
+                                    });
+}
+
+void delete_scram_users(Cluster& cluster, std::vector<ScramUser> users, Duration timeout,
+                        ItemsCall<void>::Then then) {
+  std::vector<Alter> changes;
+  for (ScramUser& user : users) {
+    changes.emplace_back().deletions.push_back({std::move(user.name), number_of(user.mechanism)});
+  }
+  std::make_shared<AlterUsers>(cluster, "delete SCRAM user", std::move(changes), timeout,
+                               std::move(then))
+      ->start();
+}
+
+void list_scram_users(Cluster& cluster, Duration timeout,
+                      AdminCall<std::vector<ScramUser>>::Then then) {
+  using Call = SingleCall<std::vector<ScramUser>, Describe>;
+  std::make_shared<Call>(
+      cluster, timeout, "list SCRAM users", [] { return Describe{}; }, users_in, std::move(then))
+      ->start();
+}
+
+}  // namespace dohle::client

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <vector>
+
+#include "client/admin/admin_call.hpp"
+#include "dohle/admin.hpp"
+
+namespace dohle::client {
+
+// Admin's calls about SCRAM users, without waiting: `then` is called exactly once, on the loop. One
+// result per user, in their order. Loop thread only.
+
+/// Errors: invalid_argument. Any thread.
+[[nodiscard]] Result<void> check_new_users(const std::vector<NewScramUser>& users);
+/// The users passed check_new_users. The time for PBKDF2 does not count.
+void set_scram_users(Cluster& cluster, std::vector<NewScramUser> users, Duration timeout,
+                     ItemsCall<void>::Then then);
+void delete_scram_users(Cluster& cluster, std::vector<ScramUser> users, Duration timeout,
+                        ItemsCall<void>::Then then);
+void list_scram_users(Cluster& cluster, Duration timeout,
+                      AdminCall<std::vector<ScramUser>>::Then then);
+
+}  // namespace dohle::client
