@@ -70,8 +70,8 @@ class Listing : public std::enable_shared_from_this<Listing> {
     return request_.topics[topic_].partitions[partition_];
   }
 
-  Progress add(Found found) {
-    response_.topics.back().partitions.push_back(std::move(found));
+  Progress add(const Found& found) {
+    response_.topics.back().partitions.push_back(found);
     ++partition_;
     return Progress::more;
   }
