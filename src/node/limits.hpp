@@ -14,6 +14,14 @@ inline constexpr std::size_t max_requests_per_connection = 128;
 inline constexpr std::size_t max_large_body_bytes = std::size_t{8} << 20;
 inline constexpr std::size_t max_body_bytes = std::size_t{4} << 20;
 inline constexpr std::size_t max_small_body_bytes = std::size_t{1} << 20;
+/// Largest of those bodies that is decoded in a turn of the node's thread. A larger one is decoded
+/// on a disk thread.
+inline constexpr std::size_t max_decoded_at_once = std::size_t{128} << 10;
+/// Offsets or groups in an answer that is encoded in a turn. A larger one is encoded on a disk
+/// thread.
+inline constexpr std::size_t max_encoded_at_once = 4'000;
+/// Offsets of one request that are committed or looked up in one slice.
+inline constexpr std::size_t max_offsets_at_once = 2'000;
 /// Unread answer bytes of one connection. Above the limit it is not read from.
 inline constexpr std::size_t max_unread_bytes_per_connection = std::size_t{64} << 20;
 /// A connection that reads none of its answers for this time is closed while other connections wait

@@ -25,9 +25,11 @@ class MeasuredNode {
     on_loop([&] {
       engine_ = std::make_unique<node::NodeEngine>(
           node::NodeEnvironment{loop_, disk_, random_, *logger_}, std::move(settings));
+      const TimePoint begin = loop_.mono_now();
       started_ = engine_->start();
       if (!started_) return;
       auto at = engine_->listen(tcp_, {"tcp", Endpoint{"127.0.0.1", 0}, {}});
+      start_time_ = std::chrono::duration_cast<std::chrono::microseconds>(loop_.mono_now() - begin);
       if (at) {
         port_ = at->port;
       } else {
@@ -53,6 +55,14 @@ class MeasuredNode {
     });
     return stopped.get_future().get();
   }
+  /// Runs `work` with the engine, on its thread. The turn of `work` is not measured.
+  template <class Work>
+  void with_engine(Work work) {
+    on_loop([&] { work(*engine_); });
+    (void)longest_turn();
+  }
+  /// Time from the lock of the directory until the node listened.
+  [[nodiscard]] std::chrono::microseconds start_time() const { return start_time_; }
   [[nodiscard]] const Result<void>& started() const { return started_; }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   /// The longest CPU time of a turn since the start or the last call.
@@ -80,6 +90,7 @@ class MeasuredNode {
   net::TcpListening tcp_{loop_, logger_};
   std::unique_ptr<node::NodeEngine> engine_;
   Result<void> started_;
+  std::chrono::microseconds start_time_{};
   std::uint16_t port_ = 0;
 };
 

@@ -329,13 +329,40 @@ std::int16_t GroupCoordinator::remove(const std::string& group, std::vector<Grou
   if (found->second.group.state() != ClassicGroup::State::empty) {
     return broker_error::non_empty_group;
   }
-  for (const auto& [at, committed] : found->second.offsets) {
-    add(offset_tombstone(group, at.first, at.second), records);
-  }
+  // At the next start this record deletes all offsets of the group before it.
   add(group_tombstone(group), records);
-  erase(found);
+  Entry& entry = found->second;
+  if (entry.deadline != never) deadlines_.erase({entry.deadline, group});
+  offset_count_ -= entry.offsets.size();
+  removed_.emplace_back(group, std::move(entry));
+  groups_.erase(found);
   ++round_;  // staged offsets are not for the next group of that name
   return broker_error::none;
+}
+
+// Apache Kafka's brokers and tools need a deletion of each offset, not only of the group.
+bool GroupCoordinator::bury_some(std::size_t max, std::vector<GroupRecord>& records) {
+  while (!removed_.empty()) {
+    auto& [group, entry] = removed_.front();
+    const auto anew = groups_.find(group);
+    while (!entry.offsets.empty()) {
+      if (max-- == 0) return true;
+      const auto at = entry.offsets.begin();
+      const bool is_committed_anew =
+          anew != groups_.end() &&
+          (anew->second.offsets.contains(at->first) || anew->second.staged.contains(at->first));
+      if (!is_committed_anew)
+        add(offset_tombstone(group, at->first.first, at->first.second), records);
+      state_bytes_ -= counted(at->first, at->second);
+      entry.offsets.erase(at);
+    }
+    for (const auto& [at, staged] : entry.staged) state_bytes_ -= counted(at, staged.newest);
+    state_bytes_ -= entry.bytes;
+    removed_.pop_front();
+    if (max == 0) break;
+    --max;
+  }
+  return !removed_.empty();
 }
 
 void GroupCoordinator::forget(std::string topic) {
@@ -464,6 +491,11 @@ void GroupCoordinator::check_invariants() const {
       bytes += counted(at, staged.newest);
       DOHLE_ASSERT(staged.count > 0, "an offset is on its way to the disk and never arrives");
     }
+  }
+  for (const auto& [id, entry] : removed_) {
+    bytes += entry.bytes;
+    for (const auto& [at, committed] : entry.offsets) bytes += counted(at, committed);
+    for (const auto& [at, staged] : entry.staged) bytes += counted(at, staged.newest);
   }
   DOHLE_ASSERT(bytes == state_bytes_, "the memory of all groups is counted wrong");
   DOHLE_ASSERT(offsets == offset_count_, "the offsets of all groups are counted wrong");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -107,9 +108,10 @@ class GroupCoordinator {
                    const std::function<void(const ClassicGroup&)>& visit) const;
   [[nodiscard]] std::size_t size() const { return groups_.size(); }
 
-  /// Deletes an empty group with its offsets. `records` gets the deletions to store. Returns an
-  /// error code.
+  /// Deletes an empty group with its offsets. `records` gets the deletion to store. `bury_some`
+  /// then frees the memory of its offsets and stores their deletions. Returns an error code.
   [[nodiscard]] std::int16_t remove(const std::string& group, std::vector<GroupRecord>& records);
+  [[nodiscard]] bool is_burying() const { return !removed_.empty(); }
   /// A topic was deleted: all its present offsets are invalid from now on. Later commits are for
   /// another topic of that name. `forget_some` removes the offsets.
   void forget(std::string topic);
@@ -124,6 +126,8 @@ class GroupCoordinator {
   // store. False if that was the last piece; `place` is then at the beginning again.
 
   bool forget_some(Place& place, std::size_t max, std::vector<GroupRecord>& records);
+  /// Of groups that were removed. It needs no place.
+  bool bury_some(std::size_t max, std::vector<GroupRecord>& records);
   /// Removes offsets and empty groups that were not used for `offsets_retention`.
   bool expire_some(Timestamp now, Place& place, std::size_t max, std::vector<GroupRecord>& records);
   /// Adds all records of the present state, for a rewritten log. Changes during the walk are stored
@@ -179,6 +183,8 @@ class GroupCoordinator {
   Options options_;
   SecureRandom* random_;
   Entries groups_;
+  /// Deleted groups. The deletions of their offsets are still to be stored.
+  std::deque<std::pair<std::string, Entry>> removed_;
   std::set<std::pair<TimePoint, std::string>> deadlines_;
   std::size_t offset_count_ = 0;
   std::size_t state_bytes_ = 0;

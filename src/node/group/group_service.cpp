@@ -35,6 +35,7 @@ GroupService::GroupService(Storage& storage, Lines& lines, Executor& loop, Disk&
 GroupService::~GroupService() {
   loop_.cancel(timer_);
   loop_.cancel(walk_timer_);
+  loop_.cancel(late_answers_timer_);
 }
 
 bool GroupService::has_room_for(std::size_t growth, std::string_view what, std::string_view group) {
@@ -180,6 +181,14 @@ void GroupService::end_forgetting() {
   });
 }
 
+void GroupService::bury_some() {
+  std::vector<GroupRecord> records;
+  (void)coordinator_.bury_some(walked_at_once, records);
+  if (auto stored = store_deletions(std::move(records)); !stored) {
+    warn("offsets of deleted groups stay on disk for now", stored.error());
+  }
+}
+
 void GroupService::expire(Now now) {
   if (!is_ready()) return;  // the next maintenance calls it again
   expired_at_ = now.wall;
@@ -196,12 +205,15 @@ void GroupService::expire_some() {
 }
 
 bool GroupService::has_walk() const {
-  return forgetting_.is_under_way || expiring_.is_under_way || rewriting_.is_under_way;
+  return forgetting_.is_under_way || coordinator_.is_burying() || expiring_.is_under_way ||
+         rewriting_.is_under_way;
 }
 
 bool GroupService::walk_some() {
   if (forgetting_.is_under_way) {
     forget_some();
+  } else if (coordinator_.is_burying()) {
+    bury_some();
   } else if (expiring_.is_under_way) {
     expire_some();
   } else if (rewriting_.is_under_way) {
@@ -383,14 +395,18 @@ std::int16_t GroupService::remove(const std::string& group) {
   std::vector<GroupRecord> records;
   const std::int16_t error = coordinator_.remove(group, records);
   auto stored = store_deletions(std::move(records));
+  if (coordinator_.is_burying()) walk();
   return stored || error != broker_error::none ? error : code_of(stored.error());
 }
 
 void GroupService::answer_all() {
   journal_.stop_replay(Error::client(Errc::closed, "the node stops"));
   while (forgetting_.is_under_way) forget_some();
+  while (coordinator_.is_burying()) bury_some();
   // The next start removes the offsets, since their topics do not exist.
   for (Task& done : std::exchange(when_forgotten_, {})) done();
+  for (const LateAnswer& late : std::exchange(late_answers_, {})) answer(late.action, late.error);
+  loop_.cancel(std::exchange(late_answers_timer_, 0));
   for (auto& [to, waiting] : std::exchange(waiting_, {})) {
     if (auto* join = std::get_if<JoinDone>(&waiting)) {
       (*join)(refused_join(0, {}, broker_error::coordinator_not_available));
@@ -419,7 +435,7 @@ void GroupService::perform(ClassicGroupActions actions, Now now) {
       // generation would be used again.
       stored_answers.push_back(std::move(action));
     } else {
-      answer(action, error);
+      answer_in_turn(std::move(action), error);
     }
   }
   if (!stored_answers.empty()) answer_when_stored(std::move(stored_answers));
@@ -437,10 +453,30 @@ bool GroupService::store_group(const std::string& group) {
 }
 
 void GroupService::answer_when_stored(ClassicGroupActions answers) {
-  journal_.when_durable([this, answers = std::move(answers)](const Result<void>& durable) {
+  journal_.when_durable([this, answers = std::move(answers)](const Result<void>& durable) mutable {
     const std::int16_t error =
         durable ? broker_error::none : broker_error::coordinator_not_available;
-    for (const ClassicGroupAction& action : answers) answer(action, error);
+    for (ClassicGroupAction& action : answers) answer_in_turn(std::move(action), error);
+  });
+}
+
+// A group may have thousands of members, which a rebalance answers together.
+void GroupService::answer_in_turn(ClassicGroupAction action, std::int16_t error) {
+  if (late_answers_.empty() && !is_turn_over(loop_)) return answer(action, error);
+  late_answers_.push_back({std::move(action), error});
+  arm_late_answers();
+}
+
+void GroupService::arm_late_answers() {
+  if (late_answers_.empty() || late_answers_timer_ != 0) return;
+  late_answers_timer_ = loop_.arm(loop_.tick().mono, [this] {
+    late_answers_timer_ = 0;
+    do {
+      const LateAnswer late = std::move(late_answers_.front());
+      late_answers_.pop_front();
+      answer(late.action, late.error);
+    } while (!late_answers_.empty() && !is_turn_over(loop_));
+    arm_late_answers();
   });
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <set>
@@ -96,6 +97,12 @@ class GroupService {
     bool is_under_way = false;
   };
 
+  /// An answer that waits for a later turn.
+  struct LateAnswer {
+    ClassicGroupAction action;
+    std::int16_t error;
+  };
+
   /// Whether a walk can store its changes.
   [[nodiscard]] bool is_ready() const { return !is_loading() && journal_.is_prepared(); }
   void when_ready(Task then);
@@ -113,6 +120,9 @@ class GroupService {
   void perform(ClassicGroupActions actions, Now now);
   void answer(const ClassicGroupAction& action, std::int16_t error);
   void answer_when_stored(ClassicGroupActions answers);
+  /// Answers now, or in a later turn if this one has no time left.
+  void answer_in_turn(ClassicGroupAction action, std::int16_t error);
+  void arm_late_answers();
   [[nodiscard]] bool store_group(const std::string& group);
   Result<void> store(const std::vector<GroupRecord>& records);
   Result<void> store_without_rewrite(const std::vector<GroupRecord>& records);
@@ -122,6 +132,7 @@ class GroupService {
   void rewrite_some();
   void forget_some();
   void end_forgetting();
+  void bury_some();
   void expire_some();
   void walk();
   bool walk_some();
@@ -146,6 +157,8 @@ class GroupService {
   TimePoint expire_from_{};
   std::unordered_map<ReplyTo, Waiting> waiting_;
   ReplyTo last_reply_ = 0;
+  std::deque<LateAnswer> late_answers_;
+  TimerId late_answers_timer_ = 0;
   TimerId timer_ = 0;
   TimePoint timer_at_ = never;
   Walk forgetting_;

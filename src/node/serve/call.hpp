@@ -46,7 +46,14 @@ class Responder {
   /// Sends the response, which gets the throttle time.
   template <class Response>
   void answer(Response&& response) const {
-    auto bytes = encode_answer(place_, response);
+    answer_encoded(encode(response));
+  }
+  /// As `answer`, in two steps. The first one may run on another thread.
+  template <class Response>
+  [[nodiscard]] Result<Chain> encode(Response& response) const {
+    return encode_answer(place_, response);
+  }
+  void answer_encoded(Result<Chain> bytes) const {
     if (!bytes) return close(bytes.error());
     send(*std::move(bytes));
   }

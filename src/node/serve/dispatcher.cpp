@@ -113,6 +113,13 @@ void Dispatcher::go_on(std::uint64_t session, Rest rest) {
   wait(*from, {{}, std::move(rest)});
 }
 
+void Dispatcher::go_on_after(std::uint64_t session, Task job, Rest rest) {
+  Session* from = sessions_.find(session);
+  if (from == nullptr) return;
+  sleep(*from, std::move(rest));
+  node_.disk.run(std::move(job), waker(session));
+}
+
 void Dispatcher::sleep(Session& session, Rest rest) {
   if (session.state() == Session::State::closing) return;
   DOHLE_ASSERT(!waiting_.contains(session.id()), "a connection has two requests under way");

@@ -57,6 +57,10 @@ class Dispatcher {
   /// the connection closes. So it owns all its data, and keeps no pointer to a topic from one call
   /// to the next.
   void go_on(std::uint64_t session, Rest rest);
+  /// For handlers and slices: runs `job` on a disk thread, then continues with `rest` as `go_on`
+  /// does. No further requests are read from the connection meanwhile. `job` must not use any part
+  /// of the node.
+  void go_on_after(std::uint64_t session, Task job, Rest rest);
   /// The event that the connection's request waits for may have occurred. Has no effect if it does
   /// not wait.
   void wake(std::uint64_t session);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/disk.hpp"
 #include "base/executor.hpp"
 
 namespace dohle::node {
@@ -22,6 +23,7 @@ struct NodeParts {
   const NodeSettings& settings;
   const Authorizer& authorizer;
   Executor& loop;
+  Disk& disk;
   Lines& lines;
   const Sessions& sessions;
   Dispatcher& dispatcher;

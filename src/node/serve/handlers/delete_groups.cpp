@@ -32,7 +32,7 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
     if (!std::exchange(is_ended_, true)) {
       return when([this](Task then) { node_.storage.when_durable(std::move(then)); });
     }
-    responder_.answer(response_);
+    answer_beside(node_, responder_, std::move(response_), groups_.size());
     return Progress::answered;
   }
 

@@ -53,7 +53,8 @@ void handle(Call& call, wire::DescribeGroupsRequest request) {
        response = wire::DescribeGroupsResponse(), answered = std::set<std::string>(),
        next = std::size_t{0}]() mutable {
         if (next == request.groups.size()) {
-          responder.answer(response);
+          const std::size_t count = response.groups.size();
+          answer_beside(node, responder, std::move(response), count);
           return Dispatcher::Progress::answered;
         }
         const std::string& id = request.groups[next++];

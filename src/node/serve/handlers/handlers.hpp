@@ -1,6 +1,8 @@
 #pragma once
 
 #include <initializer_list>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -28,8 +30,7 @@ struct Handler {
   void (*handle)(Call& call, const Slice& body);
 };
 
-/// The largest body of a request, which is decoded in one turn. Only Produce, because of its
-/// records, has no limit here.
+/// The largest body of a request. Only Produce, because of its records, has no limit here.
 [[nodiscard]] constexpr std::size_t max_body_bytes(wire::ApiKey key) {
   switch (key) {
     case wire::ApiKey::produce:
@@ -53,20 +54,80 @@ struct Handler {
 /// Closes the connection and logs a line: the request is too large.
 void refuse_size(Call& call, const wire::Api& api, std::size_t bytes);
 
-/// Decodes the body and calls the `handle` for that request, wherever it is declared. Closes the
-/// connection if the body is too large or does not fit the version. Ignores bytes after its last
-/// field and logs that once for each kind of client.
+/// Calls the `handle` for that request, wherever it is declared. Closes the connection if the body
+/// does not fit the version. Ignores bytes after its last field and logs that once for each kind of
+/// client.
+template <class Request>
+void handle_decoded(Call& call, Result<wire::FrameBody<Request>> request) {
+  if (!request) return call.responder.close(request.error());
+  if (request->has_more) call.node.dispatcher.note_trailing_bytes(call, Request::api);
+  handle(call, std::move(request->message));
+}
+
+/// Decodes a large body on a disk thread, then handles it in a later turn.
+template <class Request>
+void decode_beside(Call& call, const Slice& body) {
+  struct Decoding {
+    Slice body;
+    std::int16_t version;
+    std::optional<Result<wire::FrameBody<Request>>> request;
+  };
+  auto decoding = std::make_shared<Decoding>(Decoding{body, call.version, {}});
+  call.node.dispatcher.go_on_after(
+      call.responder.session(),
+      [decoding] {
+        decoding->request = wire::decode_frame_body<Request>(decoding->body, decoding->version);
+      },
+      [call, decoding]() mutable {
+        call.now = call.node.loop.tick();
+        handle_decoded<Request>(call, *std::move(decoding->request));
+        return Dispatcher::Progress::answered;
+      });
+}
+
+/// Decodes the body and handles it. Closes the connection if the body is too large.
 template <class Request>
 inline constexpr Handler handler_of{
     Request::api, [](Call& call, const Slice& body) {
+      constexpr bool is_bounded = max_body_bytes(Request::api.key) != SIZE_MAX;
       if (body.size() > max_body_bytes(Request::api.key)) {
         return refuse_size(call, Request::api, body.size());
       }
-      auto request = wire::decode_frame_body<Request>(body, call.version);
-      if (!request) return call.responder.close(request.error());
-      if (request->has_more) call.node.dispatcher.note_trailing_bytes(call, Request::api);
-      handle(call, std::move(request->message));
+      if (is_bounded && body.size() > limits::max_decoded_at_once) {
+        return decode_beside<Request>(call, body);
+      }
+      handle_decoded<Request>(call, wire::decode_frame_body<Request>(body, call.version));
     }};
+
+/// Destroys a value with very many parts on a disk thread.
+template <class Value>
+void drop_beside(const NodeParts& node, Value value) {
+  auto dropped = std::make_shared<std::optional<Value>>(std::move(value));
+  node.disk.run([dropped] { dropped->reset(); }, [] {});
+}
+
+/// As `Responder::answer`, for the handler or last slice of a request whose answer has `items`
+/// items. An answer with more than `max_encoded_at_once` items is encoded on a disk thread.
+template <class Response>
+void answer_beside(const NodeParts& node, const Responder& responder, Response response,
+                   std::size_t items) {
+  if (items <= limits::max_encoded_at_once) return responder.answer(response);
+  struct Encoding {
+    Response response;
+    std::optional<Result<Chain>> bytes;
+  };
+  auto encoding = std::make_shared<Encoding>(Encoding{std::move(response), {}});
+  node.dispatcher.go_on_after(
+      responder.session(),
+      [encoding, responder] {
+        encoding->bytes = responder.encode(encoding->response);
+        encoding->response = {};
+      },
+      [encoding, responder] {
+        responder.answer_encoded(*std::move(encoding->bytes));
+        return Dispatcher::Progress::answered;
+      });
+}
 
 /// All handlers, by key (handlers.cpp).
 [[nodiscard]] std::span<const Handler> handlers();

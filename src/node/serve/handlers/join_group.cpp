@@ -1,5 +1,8 @@
 #include "wire/messages/join_group.hpp"
 
+#include <utility>
+
+#include "node/limits.hpp"
 #include "node/serve/handlers/handlers.hpp"
 
 namespace dohle::node {
@@ -53,6 +56,12 @@ wire::JoinGroupResponse response_of(const AnswerJoin& answer, std::int16_t versi
 }  // namespace
 
 void handle(Call& call, wire::JoinGroupRequest request) {
+  // One protocol above the limit is enough for the refusal.
+  if (request.protocols.size() > limits::max_member_protocols) {
+    auto all = std::exchange(request.protocols, {});
+    request.protocols.assign(all.begin(), all.begin() + limits::max_member_protocols + 1);
+    drop_beside(call.node, std::move(all));
+  }
   call.node.groups.join(request_of(call, std::move(request)),
                         [responder = call.responder](const AnswerJoin& answer) {
                           responder.answer(response_of(answer, responder.version()));

@@ -53,7 +53,8 @@ void handle(Call& call, wire::ListGroupsRequest request) {
                   {group.id(), group.protocol_type(), std::string(state), std::string(classic)});
             });
         if (has_more) return Dispatcher::Progress::more;
-        responder.answer(response);
+        const std::size_t count = response.groups.size();
+        answer_beside(node, responder, std::move(response), count);
         return Dispatcher::Progress::answered;
       });
 }

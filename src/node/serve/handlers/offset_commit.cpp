@@ -1,5 +1,10 @@
 #include "wire/messages/offset_commit.hpp"
 
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
 #include "node/limits.hpp"
 #include "node/serve/handlers/handlers.hpp"
 
@@ -9,6 +14,7 @@ namespace {
 
 using Response = wire::OffsetCommitResponse;
 using Wanted = wire::OffsetCommitRequest::OffsetCommitRequestPartition;
+using Progress = Dispatcher::Progress;
 
 constexpr std::int16_t first_version_with_ids = 10;
 
@@ -22,49 +28,122 @@ std::int16_t fault_of(const FoundTopic& topic, const Wanted& wanted) {
                                                       : broker_error::none;
 }
 
-void set_errors(Response& response, std::int16_t error) {
-  for (auto& topic : response.topics) {
-    for (auto& partition : topic.partitions) {
-      if (partition.error_code == broker_error::none) partition.error_code = error;
+/// One request until it is answered. If it has more than `max_offsets_at_once` offsets, each slice
+/// is committed when the previous one is durable. The group may refuse the later slices if its
+/// members change meanwhile.
+class Committing : public std::enable_shared_from_this<Committing> {
+ public:
+  Committing(const Call& call, wire::OffsetCommitRequest request)
+      : node_(call.node),
+        access_(call.access),
+        responder_(call.responder),
+        request_(std::move(request)) {
+    for (const auto& topic : request_.topics) items_ += 1 + topic.partitions.size();
+    response_.topics.reserve(request_.topics.size());
+  }
+
+  [[nodiscard]] bool is_small() const { return items_ <= limits::max_offsets_at_once; }
+  void commit_at_once() {
+    commit_some([self = shared_from_this()] { self->responder_.answer(self->response_); });
+  }
+  Progress go_on() {
+    if (is_under_way_) return Progress::waits;
+    if (topic_ == request_.topics.size()) {
+      drop_beside(node_, std::move(request_));
+      answer_beside(node_, responder_, std::move(response_), items_);
+      return Progress::answered;
+    }
+    is_under_way_ = true;
+    commit_some([self = shared_from_this()] {
+      self->is_under_way_ = false;
+      self->node_.dispatcher.wake(self->responder_.session());
+    });
+    return is_under_way_ ? Progress::waits : Progress::more;
+  }
+
+ private:
+  /// Of an offset in the answer: the indexes of its topic and of its partition there.
+  using Place = std::pair<std::size_t, std::size_t>;
+
+  /// Calls `then`, within the call or later, once the next offsets have an outcome.
+  void commit_some(Task then) {
+    std::vector<GroupService::Commit> commits;
+    std::vector<Place> places;
+    std::size_t left = limits::max_offsets_at_once;
+    while (left > 0 && topic_ < request_.topics.size()) take_some(left, commits, places);
+    const std::int16_t error =
+        node_.groups.check_commit(request_.group_id, request_.member_id, request_.group_instance_id,
+                                  request_.generation_id_or_member_epoch, node_.loop.tick());
+    if (error != broker_error::none || commits.empty()) {
+      set_errors(places, error);
+      return then();
+    }
+    node_.groups.commit(request_.group_id, std::move(commits),
+                        [self = shared_from_this(), places = std::move(places),
+                         then = std::move(then)](std::int16_t outcome) mutable {
+                          self->set_errors(places, outcome);
+                          then();
+                        });
+  }
+
+  /// Takes at most `left` offsets of the next topic, which counts as one if it has none.
+  void take_some(std::size_t& left, std::vector<GroupService::Commit>& commits,
+                 std::vector<Place>& places) {
+    auto& wanted = request_.topics[topic_];
+    if (partition_ == 0) {
+      auto& topic = response_.topics.emplace_back();
+      topic.name = wanted.name;
+      topic.topic_id = wanted.topic_id;
+      topic.partitions.reserve(wanted.partitions.size());
+    }
+    const FoundTopic found = responder_.version() >= first_version_with_ids
+                                 ? access_.topic(wanted.topic_id, Operation::read)
+                                 : access_.topic(wanted.name, Operation::read);
+    const std::size_t count = std::min(left, wanted.partitions.size() - partition_);
+    auto& answers = response_.topics.back().partitions;
+    for (const std::size_t end = partition_ + count; partition_ < end; ++partition_) {
+      auto& partition = wanted.partitions[partition_];
+      const std::int16_t fault = fault_of(found, partition);
+      answers.push_back({partition.partition_index, fault});
+      if (fault != broker_error::none) continue;
+      places.emplace_back(topic_, partition_);
+      commits.push_back(
+          {found->name,
+           partition.partition_index,
+           {partition.committed_offset, partition.committed_leader_epoch,
+            std::move(partition.committed_metadata).value_or(""), node_.loop.tick().wall}});
+    }
+    left -= std::max<std::size_t>(count, 1);
+    if (partition_ < wanted.partitions.size()) return;
+    ++topic_;
+    partition_ = 0;
+  }
+
+  void set_errors(const std::vector<Place>& places, std::int16_t error) {
+    for (const auto& [topic, partition] : places) {
+      response_.topics[topic].partitions[partition].error_code = error;
     }
   }
-}
+
+  const NodeParts& node_;
+  const Access access_;
+  const Responder responder_;
+  wire::OffsetCommitRequest request_;
+  Response response_;
+  std::size_t items_ = 0;
+  /// The next offset.
+  std::size_t topic_ = 0;
+  std::size_t partition_ = 0;
+  bool is_under_way_ = false;
+};
 
 }  // namespace
 
 void handle(Call& call, wire::OffsetCommitRequest request) {
-  const bool by_id = call.version >= first_version_with_ids;
-  const std::int16_t error =
-      call.node.groups.check_commit(request.group_id, request.member_id, request.group_instance_id,
-                                    request.generation_id_or_member_epoch, call.now);
-  Response response;
-  std::vector<GroupService::Commit> commits;
-  for (auto& wanted : request.topics) {
-    auto& topic = response.topics.emplace_back();
-    topic.name = wanted.name;
-    topic.topic_id = wanted.topic_id;
-    const FoundTopic found = by_id ? call.topic(wanted.topic_id, Operation::read)
-                                   : call.topic(wanted.name, Operation::read);
-    for (auto& partition : wanted.partitions) {
-      const std::int16_t fault = fault_of(found, partition);
-      topic.partitions.push_back({partition.partition_index, fault});
-      if (fault != broker_error::none) continue;
-      commits.push_back({found->name,
-                         partition.partition_index,
-                         {partition.committed_offset, partition.committed_leader_epoch,
-                          std::move(partition.committed_metadata).value_or(""), call.now.wall}});
-    }
-  }
-  if (error != broker_error::none || commits.empty()) {
-    set_errors(response, error);
-    return call.responder.answer(response);
-  }
-  call.node.groups.commit(
-      request.group_id, std::move(commits),
-      [responder = call.responder, response = std::move(response)](std::int16_t outcome) mutable {
-        set_errors(response, outcome);
-        responder.answer(response);
-      });
+  auto committing = std::make_shared<Committing>(call, std::move(request));
+  if (committing->is_small()) return committing->commit_at_once();
+  call.node.dispatcher.go_on(call.responder.session(),
+                             [committing] { return committing->go_on(); });
 }
 
 }  // namespace dohle::node

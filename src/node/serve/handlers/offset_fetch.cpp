@@ -1,6 +1,10 @@
 #include "wire/messages/offset_fetch.hpp"
 
+#include <algorithm>
+#include <memory>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "node/serve/handlers/handlers.hpp"
 
@@ -11,163 +15,265 @@ namespace {
 using Request = wire::OffsetFetchRequest;
 using Response = wire::OffsetFetchResponse;
 using Offsets = GroupCoordinator::Offsets;
+using Progress = Dispatcher::Progress;
 
 constexpr std::int16_t first_version_with_group_error = 2;
 constexpr std::int16_t first_version_with_several = 8;
 constexpr std::int16_t first_version_with_ids = 10;
 
-template <class Partition>
-Partition partition_of(PartitionId index, const CommittedOffset* committed) {
-  Partition partition;
-  partition.partition_index = index;
-  if (committed == nullptr) return partition;
-  partition.committed_offset = committed->offset;
-  partition.committed_leader_epoch = committed->leader_epoch;
-  partition.metadata = committed->metadata;
-  return partition;
-}
-
-const CommittedOffset* find(const GroupCoordinator& groups, const Offsets* offsets,
-                            const std::string& topic, PartitionId index) {
-  if (offsets == nullptr) return nullptr;
-  const auto found = offsets->find({topic, index});
-  if (found == offsets->end() || groups.is_forgotten(topic, found->second)) return nullptr;
-  return &found->second;
-}
-
-// Adds all committed offsets of the group, in the order of topics. `add` creates a topic's entry.
-template <class Partition, class Add>
-void add_all(const GroupCoordinator& groups, const Offsets* offsets, Add&& add) {
-  if (offsets == nullptr) return;
-  std::string last;
-  std::vector<Partition>* into = nullptr;
-  for (const auto& [at, committed] : *offsets) {
-    if (groups.is_forgotten(at.first, committed)) continue;
-    if (into == nullptr || at.first != last) into = add(last = at.first);
-    if (into != nullptr) into->push_back(partition_of<Partition>(at.second, &committed));
-  }
-}
-
-void answer_one(Call& call, const Request& request) {
-  using Partition = Response::OffsetFetchResponsePartition;
-  Response response;
-  response.error_code = call.node.groups.refusal();
-  const GroupCoordinator& groups = call.node.groups.coordinator();
-  const Offsets* offsets = groups.offsets(request.group_id);
-  if (!request.topics) {
-    add_all<Partition>(groups, offsets, [&](const std::string& topic) {
-      return call.access.may(Operation::describe, topic)
-                 ? &response.topics.emplace_back(Response::OffsetFetchResponseTopic{topic, {}})
-                        .partitions
-                 : nullptr;
-    });
-    return call.responder.answer(response);
-  }
-  for (const auto& wanted : *request.topics) {
-    auto& topic = response.topics.emplace_back();
-    topic.name = wanted.name;
-    const bool may_know = call.access.may(Operation::describe, wanted.name);
-    for (const PartitionId index : wanted.partition_indexes) {
-      topic.partitions.push_back(partition_of<Partition>(
-          index, may_know ? find(groups, offsets, wanted.name, index) : nullptr));
-      if (!may_know) {
-        topic.partitions.back().error_code = broker_error::topic_authorization_failed;
-      }
-      if (call.version < first_version_with_group_error) {
-        topic.partitions.back().error_code = response.error_code;
-      }
-    }
-  }
-  call.responder.answer(response);
-}
-
-class GroupOffsets {
+/// Looks up the committed offsets of one group, at most `max_offsets_at_once` in a step.
+/// `TopicAnswer` is the answer's type for a topic: in versions for one group, or for several.
+template <class TopicAnswer>
+class Lookup {
  public:
-  using Partition = Response::OffsetFetchResponsePartitions;
-  using TopicAnswer = Response::OffsetFetchResponseTopics;
+  using Partitions = decltype(TopicAnswer::partitions);
+  using Partition = typename Partitions::value_type;
 
-  explicit GroupOffsets(const Call& call)
-      : groups_(call.node.groups),
-        access_(call.access),
-        by_id_(call.version >= first_version_with_ids) {}
+  Lookup(const NodeParts& node, Access access, const std::string& group, bool by_id)
+      : node_(node), access_(std::move(access)), group_(group), by_id_(by_id) {}
 
-  Response::OffsetFetchResponseGroup answer_for(const Request::OffsetFetchRequestGroup& wanted) {
-    Response::OffsetFetchResponseGroup group;
-    group.group_id = wanted.group_id;
-    group.error_code = groups_.refusal();
-    if (group.error_code != broker_error::none) return group;
-    const Offsets* offsets = groups().offsets(wanted.group_id);
-    if (!wanted.topics) {
-      add_all<Partition>(groups(), offsets,
-                         [&](const std::string& topic) { return add(group, topic); });
-      return group;
-    }
-    for (const auto& topic : *wanted.topics) group.topics.push_back(look_up(topic, offsets));
-    return group;
+  /// Adds the next offsets: those of the wanted topics and partitions, or all offsets of the group
+  /// if `wanted` is absent. False if those were the last ones.
+  template <class Wanted>
+  bool step(const Wanted& wanted, std::vector<TopicAnswer>& into) {
+    std::size_t left = limits::max_offsets_at_once;
+    if (!wanted) return add_all(left, into);
+    if (topic_ == 0) into.reserve(wanted->size());
+    while (left > 0 && topic_ < wanted->size()) add_some((*wanted)[topic_], left, into);
+    return topic_ < wanted->size();
   }
 
  private:
-  // Null if the client may not see the topic, or asks by id and the topic is deleted.
-  std::vector<Partition>* add(Response::OffsetFetchResponseGroup& group, const std::string& name) {
+  struct Found {
+    std::int16_t code = broker_error::none;
+    const std::string* name = nullptr;
+  };
+
+  [[nodiscard]] const Offsets* offsets() const {
+    return node_.groups.coordinator().offsets(group_);
+  }
+
+  // For a deleted topic the offsets committed under its name are returned.
+  template <class Wanted>
+  [[nodiscard]] Found find_topic(const Wanted& wanted) const {
+    if constexpr (requires { wanted.topic_id; }) {
+      if (by_id_) {
+        const FoundTopic found = access_.topic(wanted.topic_id, Operation::describe);
+        return {found.code, found ? &found->name : nullptr};
+      }
+    }
+    const bool may_know = access_.may(Operation::describe, wanted.name);
+    return {may_know ? broker_error::none : broker_error::topic_authorization_failed, &wanted.name};
+  }
+
+  /// Adds at most `left` offsets of the topic, which counts as one if it has none.
+  template <class Wanted>
+  void add_some(const Wanted& wanted, std::size_t& left, std::vector<TopicAnswer>& into) {
+    if (partition_ == 0) {
+      TopicAnswer& topic = into.emplace_back();
+      topic.name = wanted.name;
+      if constexpr (requires { topic.topic_id; }) topic.topic_id = wanted.topic_id;
+      // A vector that grows would move a million partitions in one turn.
+      topic.partitions.reserve(wanted.partition_indexes.size());
+    }
+    const Found topic = find_topic(wanted);
+    const std::size_t count = std::min(left, wanted.partition_indexes.size() - partition_);
+    auto& partitions = into.back().partitions;
+    for (const std::size_t end = partition_ + count; partition_ < end; ++partition_) {
+      const PartitionId index = wanted.partition_indexes[partition_];
+      const bool is_refused = topic.code != broker_error::none;
+      partitions.push_back(partition_of(index, is_refused ? nullptr : find(*topic.name, index)));
+      partitions.back().error_code = topic.code;
+    }
+    left -= std::max<std::size_t>(count, 1);
+    if (partition_ < wanted.partition_indexes.size()) return;
+    ++topic_;
+    partition_ = 0;
+  }
+
+  [[nodiscard]] const CommittedOffset* find(const std::string& topic, PartitionId index) const {
+    const Offsets* all = offsets();
+    if (all == nullptr) return nullptr;
+    const auto found = all->find({topic, index});
+    const bool is_known =
+        found != all->end() && !node_.groups.coordinator().is_forgotten(topic, found->second);
+    return is_known ? &found->second : nullptr;
+  }
+
+  // In the order of topics. Further offsets may be committed between two steps.
+  bool add_all(std::size_t left, std::vector<TopicAnswer>& into) {
+    const Offsets* all = offsets();
+    if (all == nullptr) return false;
+    for (auto at = all->lower_bound(next_); at != all->end(); ++at) {
+      if (left-- == 0) {
+        next_ = at->first;
+        return true;
+      }
+      const auto& [topic, index] = at->first;
+      if (node_.groups.coordinator().is_forgotten(topic, at->second)) continue;
+      if (!last_ || *last_ != topic) has_topic_ = add_topic(*(last_ = topic), into);
+      if (has_topic_) into.back().partitions.push_back(partition_of(index, &at->second));
+    }
+    return false;
+  }
+
+  // False if the client may not see the topic, or asks by id and the topic is deleted.
+  bool add_topic(const std::string& name, std::vector<TopicAnswer>& into) {
+    const FoundTopic found = access_.topic(name, Operation::describe);
+    if (found.code == broker_error::topic_authorization_failed) return false;
+    if (by_id_ && !found) return false;
     TopicAnswer topic;
     topic.name = name;
-    const FoundTopic found = access_.topic(name, Operation::describe);
-    if (found.code == broker_error::topic_authorization_failed) return nullptr;
-    if (by_id_) {
-      if (!found) return nullptr;
-      topic.topic_id = found->id;
+    if constexpr (requires { topic.topic_id; }) {
+      if (by_id_) topic.topic_id = found->id;
     }
-    return &group.topics.emplace_back(std::move(topic)).partitions;
+    into.push_back(std::move(topic));
+    return true;
   }
 
-  TopicAnswer look_up(const Request::OffsetFetchRequestTopics& wanted, const Offsets* offsets) {
-    TopicAnswer topic;
-    topic.name = wanted.name;
-    topic.topic_id = wanted.topic_id;
-    const FoundTopic found = by_id_ ? access_.topic(wanted.topic_id, Operation::describe)
-                                    : access_.topic(wanted.name, Operation::describe);
-    // For a deleted topic the offsets committed under its name are returned.
-    const bool is_refused =
-        !found && (by_id_ || found.code == broker_error::topic_authorization_failed);
-    for (const PartitionId index : wanted.partition_indexes) {
-      if (is_refused) {
-        topic.partitions.push_back(partition_of<Partition>(index, nullptr));
-        topic.partitions.back().error_code = found.code;
-        continue;
-      }
-      topic.partitions.push_back(partition_of<Partition>(
-          index, find(groups(), offsets, by_id_ ? found->name : wanted.name, index)));
-    }
-    return topic;
+  static Partition partition_of(PartitionId index, const CommittedOffset* committed) {
+    Partition partition;
+    partition.partition_index = index;
+    if (committed == nullptr) return partition;
+    partition.committed_offset = committed->offset;
+    partition.committed_leader_epoch = committed->leader_epoch;
+    partition.metadata = committed->metadata;
+    return partition;
   }
 
-  [[nodiscard]] const GroupCoordinator& groups() const { return groups_.coordinator(); }
-
-  const GroupService& groups_;
+  const NodeParts& node_;
   const Access access_;
-  bool by_id_;
+  const std::string group_;
+  const bool by_id_;
+  /// The next wanted partition.
+  std::size_t topic_ = 0;
+  std::size_t partition_ = 0;
+  /// Of all offsets of the group: the next one, the topic of the last one, and whether the answer
+  /// has that topic.
+  GroupCoordinator::OffsetKey next_{std::string(), PartitionId{INT32_MIN}};
+  std::optional<std::string> last_;
+  bool has_topic_ = false;
 };
+
+template <class Topics>
+std::size_t count_of(const Topics& topics) {
+  std::size_t count = topics.size();
+  for (const auto& topic : topics) count += topic.partitions.size();
+  return count;
+}
+
+/// A request of a version for one group.
+class FetchingOne {
+ public:
+  FetchingOne(const Call& call, Request request)
+      : node_(call.node),
+        responder_(call.responder),
+        request_(std::move(request)),
+        lookup_(node_, call.access, request_.group_id, false) {}
+
+  Progress go_on() {
+    // Groups may become unavailable between two steps.
+    if (const auto refused = node_.groups.refusal()) response_.error_code = refused;
+    if (lookup_.step(request_.topics, response_.topics)) return Progress::more;
+    if (responder_.version() < first_version_with_group_error) set_errors();
+    const std::size_t count = count_of(response_.topics);
+    if (count > limits::max_encoded_at_once) drop_beside(node_, std::move(request_));
+    answer_beside(node_, responder_, std::move(response_), count);
+    return Progress::answered;
+  }
+
+ private:
+  void set_errors() {
+    if (response_.error_code == broker_error::none) return;
+    for (auto& topic : response_.topics) {
+      for (auto& partition : topic.partitions) partition.error_code = response_.error_code;
+    }
+  }
+
+  const NodeParts& node_;
+  const Responder responder_;
+  Request request_;
+  Response response_;
+  Lookup<Response::OffsetFetchResponseTopic> lookup_;
+};
+
+class FetchingSeveral {
+ public:
+  FetchingSeveral(const Call& call, Request request)
+      : node_(call.node),
+        access_(call.access),
+        responder_(call.responder),
+        request_(std::move(request)) {
+    response_.groups.reserve(request_.groups.size());
+  }
+
+  Progress go_on() {
+    if (lookup_) {
+      go_on_with(request_.groups[next_ - 1], response_.groups.back());
+      return Progress::more;
+    }
+    if (next_ < request_.groups.size()) {
+      begin(request_.groups[next_++]);
+      return Progress::more;
+    }
+    const std::size_t count = count_ + response_.groups.size();
+    if (count > limits::max_encoded_at_once) drop_beside(node_, std::move(request_));
+    answer_beside(node_, responder_, std::move(response_), count);
+    return Progress::answered;
+  }
+
+ private:
+  // Answers each group once: an answer may be large, but a repeated name takes few bytes.
+  void begin(const Request::OffsetFetchRequestGroup& wanted) {
+    if (!wanted.topics && !answered_whole_.insert(wanted.group_id).second) return;
+    auto& group = response_.groups.emplace_back();
+    group.group_id = wanted.group_id;
+    lookup_.emplace(node_, access_, wanted.group_id,
+                    responder_.version() >= first_version_with_ids);
+  }
+
+  void go_on_with(const Request::OffsetFetchRequestGroup& wanted,
+                  Response::OffsetFetchResponseGroup& group) {
+    // Groups may become unavailable between two steps.
+    group.error_code = node_.groups.refusal();
+    if (group.error_code != broker_error::none) {
+      group.topics.clear();
+    } else if (lookup_->step(wanted.topics, group.topics)) {
+      return;
+    }
+    count_ += count_of(group.topics);
+    lookup_.reset();
+  }
+
+  const NodeParts& node_;
+  const Access access_;
+  const Responder responder_;
+  Request request_;
+  Response response_;
+  std::set<std::string> answered_whole_;
+  /// The next group.
+  std::size_t next_ = 0;
+  /// Topics and partitions in the answer.
+  std::size_t count_ = 0;
+  std::optional<Lookup<Response::OffsetFetchResponseTopics>> lookup_;
+};
+
+template <class Fetching>
+void begin(Call& call, Request request) {
+  call.node.dispatcher.go_on(call.responder.session(),
+                             [fetching = std::make_shared<Fetching>(call, std::move(request))] {
+                               return fetching->go_on();
+                             });
+}
 
 }  // namespace
 
-void handle(Call& call, wire::OffsetFetchRequest request) {
-  if (call.version < first_version_with_several) return answer_one(call, request);
-  call.node.dispatcher.go_on(
-      call.responder.session(),
-      // Answers each group once: an answer may be large, but a repeated name takes few bytes.
-      [offsets = GroupOffsets(call), responder = call.responder, request = std::move(request),
-       response = Response(), answered_whole = std::set<std::string>(),
-       next = std::size_t{0}]() mutable {
-        if (next == request.groups.size()) {
-          responder.answer(response);
-          return Dispatcher::Progress::answered;
-        }
-        const auto& group = request.groups[next++];
-        if (!group.topics && !answered_whole.insert(group.group_id).second)
-          return Dispatcher::Progress::more;
-        response.groups.push_back(offsets.answer_for(group));
-        return Dispatcher::Progress::more;
-      });
+void handle(Call& call, Request request) {
+  if (call.version < first_version_with_several) {
+    begin<FetchingOne>(call, std::move(request));
+  } else {
+    begin<FetchingSeveral>(call, std::move(request));
+  }
 }
 
 }  // namespace dohle::node

@@ -29,6 +29,12 @@ void refuse(Call& call, const wire::SyncGroupRequest& request, std::size_t bytes
 }  // namespace
 
 void handle(Call& call, wire::SyncGroupRequest from) {
+  if (from.assignments.size() > limits::max_group_members) {
+    wire::SyncGroupResponse response;
+    response.error_code = broker_error::invalid_request;
+    call.responder.answer(response);
+    return drop_beside(call.node, std::move(from));
+  }
   if (const std::size_t bytes = assigned_bytes(from); bytes > limits::max_group_assignment_bytes) {
     return refuse(call, from, bytes);
   }

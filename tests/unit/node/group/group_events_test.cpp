@@ -307,7 +307,9 @@ class RandomEvents {
 
   void walk() {
     std::vector<GroupRecord> records;
-    if (groups_.is_forgetting() && random_.below(2) == 0) {
+    if (groups_.is_burying() && random_.below(2) == 0) {
+      (void)groups_.bury_some(2, records);
+    } else if (groups_.is_forgetting() && random_.below(2) == 0) {
       (void)groups_.forget_some(forgetting_, 2, records);
     } else if (rewritten_from_) {
       const auto has_more = groups_.snapshot_some(rewriting_, 2, records);
@@ -328,6 +330,7 @@ class RandomEvents {
 
   void finish_walks() {
     std::vector<GroupRecord> records;
+    while (groups_.is_burying()) (void)groups_.bury_some(2, records);
     while (groups_.is_forgetting()) (void)groups_.forget_some(forgetting_, 2, records);
     std::ranges::move(records, std::back_inserter(log_));
     while (rewritten_from_ && !testing::Test::HasFailure()) walk();

@@ -154,6 +154,30 @@ TEST_F(GroupLoadingTest, FindsALogPreparedBeforeAnythingIsAppended) {
   EXPECT_EQ(committed("g"), 2);
 }
 
+TEST_F(GroupLoadingTest, LetsRequestsThatAppendWaitUntilTheLogIsPrepared) {
+  create("t");
+  ASSERT_EQ(commit("g", 1), 0);
+  ASSERT_EQ(commit("h", 1), 0);
+  ASSERT_TRUE(stop_cleanly());
+  world.machine("node").disk().set_slow(1'000);
+  node().restart();
+  forget_clients();
+  ASSERT_TRUE(world.run_until([&] { return node().running_as<Running>() != nullptr; }, 60s));
+  ASSERT_TRUE(running().started.has_value());
+  ASSERT_FALSE(groups().is_loading());
+  ASSERT_FALSE(offsets_log().is_prepared());
+  const Offset end = offsets_log().end();
+  std::vector<std::int16_t> outcomes;
+  groups().commit("g", {{"t", PartitionId{0}, {Offset{3}, LeaderEpoch{0}, "", {}}}},
+                  [&](std::int16_t error) { outcomes.push_back(error); });
+  EXPECT_TRUE(outcomes.empty());
+  EXPECT_EQ(offsets_log().end(), end);
+  world.machine("node").disk().set_slow(1);
+  ASSERT_TRUE(world.run_until([&] { return outcomes.size() == 1; }, 60s));
+  EXPECT_EQ(outcomes[0], 0);
+  EXPECT_EQ(committed("g"), 3);
+}
+
 TEST_F(GroupLoadingTest, LeavesMembersTheirSessionHoweverLongItTakes) {
   commit_many();
   const auto joined = ask(join_request("g", 200), 3);
