@@ -3,7 +3,7 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-set(DOHLE_ROOMS_SHIPPED base wire frames auth net disk log client node messaging)
+set(DOHLE_ROOMS_SHIPPED base wire frames auth net tls disk log client node messaging)
 
 # Static, unless BUILD_SHARED_LIBS says otherwise.
 add_library(dohle_library)
@@ -24,9 +24,9 @@ endforeach()
 
 # What the objects need at link time. A user who includes dohle/codec/json.hpp
 # brings nlohmann-json.
-set(DOHLE_PKG_CONFIG_REQUIRES "fmt libcrypto zlib liblz4 libzstd snappy")
+set(DOHLE_PKG_CONFIG_REQUIRES "fmt libssl libcrypto zlib liblz4 libzstd snappy")
 target_link_libraries(dohle_library PUBLIC
-  Threads::Threads fmt::fmt $<BUILD_INTERFACE:crypto> $<BUILD_INTERFACE:z> $<BUILD_INTERFACE:lz4>
+  Threads::Threads fmt::fmt $<BUILD_INTERFACE:ssl> $<BUILD_INTERFACE:crypto> $<BUILD_INTERFACE:z> $<BUILD_INTERFACE:lz4>
   $<BUILD_INTERFACE:zstd> $<BUILD_INTERFACE:snappy> $<INSTALL_INTERFACE:PkgConfig::dohle_codecs>)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/dohle)

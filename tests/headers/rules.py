@@ -48,6 +48,7 @@ INNER_ARROWS = {
         "group": {"storage", "journal"},
         "serve": {"door", "fetch", "group", "security", "storage"},
     },
+    "net": {"tls": set()},
     "tools": {
         "text": set(),
         "records": {"text"},
@@ -57,6 +58,8 @@ INNER_ARROWS = {
 }
 # Headers of the outer room that each inner room may include: constants, and values without rooms.
 GROUND = {"node": {"limits.hpp", "line_limit.hpp", "lines.hpp", "node_settings.hpp", "turn.hpp"}}
+# Folders whose sources may include a library's headers.
+LIBRARY_FOLDERS = {"openssl/": ("src/auth/", "src/net/tls/", "tests/")}
 DECIDING = {"wire", "auth", "frames", "client", "log", "node", "properties", "messaging"}
 CODE = {".hpp", ".cpp"}
 TEXT = CODE | {".py", ".java", ".sh", ".cmake", ".txt", ".md", ""}
@@ -178,6 +181,14 @@ def check_boost(tree):
                 yield Breach(path, number, "boost", "nothing includes Boost: no build installs it")
 
 
+def check_libraries(tree):
+    for path in tree.code:
+        for number, _, name in tree.includes(path):
+            for library, folders in LIBRARY_FOLDERS.items():
+                if name.startswith(library) and not path.startswith(folders):
+                    yield Breach(path, number, "library", f"only {', '.join(folders)} may include {name}")
+
+
 def check_lines(tree, paths, pattern, rule, why):
     for path in paths:
         lines = tree.code[path] if path in tree.code else tree.files[path].split("\n")
@@ -221,7 +232,7 @@ def check_names(tree):
     yield from check_lines(tree, tree.code, EMPTY_NAME, "name", "the type's name does not name its subject")
 
 
-CHECKS = [check_arrows, check_inner_arrows, check_public, check_boost, check_purity, check_assertions, check_randomness, check_tests, check_names]
+CHECKS = [check_arrows, check_inner_arrows, check_public, check_boost, check_libraries, check_purity, check_assertions, check_randomness, check_tests, check_names]
 
 
 def read_exceptions(file):
