@@ -246,6 +246,7 @@ bool PartitionLog::should_roll(const wire::BatchHeader& header, std::size_t byte
 Result<void> PartitionLog::roll(Timestamp now) {
   DOHLE_ASSERT(active().size() > 0, "a new segment would have the name of the last one");
   if (auto finished = finish_active(end_ + 1); !finished) return finished;
+  if (auto written = write_snapshot_beside(); !written) return written;
   auto next = make_segment(end_);
   if (auto created = next->create(); !created) return created;
   are_names_noted_ = false;
@@ -262,6 +263,7 @@ Result<void> PartitionLog::flush() {
     if (auto made = make_indexes_in_place(active()); !made) return made;
   }
   if (auto finished = finish_active(end_); !finished) return finished;
+  if (auto written = write_snapshot(); !written) return written;
   // After a roll the next append notes the directory's names anyway.
   if (active().take_made_indexes()) to_sync_.push_back({disk_->names_in(directory_), end_, true});
   for (ToSync& extra : to_sync_) extra.until = std::min(extra.until, end_);
@@ -277,7 +279,6 @@ Result<void> PartitionLog::finish_active(Offset until) {
     if (!file) return fail(file.error());
     to_sync_.push_back({*std::move(file), until});
   }
-  if (auto written = write_snapshot(); !written) return written;
   auto indexes = active().index_files();
   if (!indexes) return fail(indexes.error());
   for (auto& file : *indexes) to_sync_.push_back({std::move(file), until});
@@ -405,7 +406,15 @@ Result<void> PartitionLog::write_recovery_point() {
 
 Result<std::size_t> PartitionLog::retain(Now now) {
   if (offline_) return fail(*offline_);
+  auto retired = retire(now);
+  // After the removal, which may free space for it. On a failure the next round tries again.
+  if (retired && is_snapshot_due_) is_snapshot_due_ = !write_snapshot_beside();
+  return retired;
+}
+
+Result<std::size_t> PartitionLog::retire(Now now) {
   producers_.expire(Timestamp{now.wall.value - config_.producer_id_expiration.count()}, now.wall);
+  if (is_snapshot_running_) return 0;
   std::uint64_t bytes = size_bytes();
   std::size_t count = 0;
   for (; count < std::min(segments_.size(), max_retired_at_once); ++count) {
@@ -427,6 +436,8 @@ Result<std::size_t> PartitionLog::retain(Now now) {
     const auto emptied = begin_anew();
     if (!emptied && (count == 1 || offline_)) return fail(emptied.error());
     if (!emptied) --count;
+    // The segments are removed once the snapshot of their producers is written.
+    if (is_snapshot_running_) return 0;
   }
   return drop_segments(count);
 }

@@ -318,6 +318,7 @@ class PartitionLog {
   };
   struct CheckPiece;
   struct Preparation;
+  struct Snapshot;
   struct Indexing;
   struct KeptTail;
   struct Found;
@@ -382,6 +383,10 @@ class PartitionLog {
   [[nodiscard]] FilesBeside files_beside() const;
   [[nodiscard]] Result<ProducerState> producers_at(Offset until) const;
   Result<void> write_snapshot();
+  Result<void> write_snapshot_beside();
+  [[nodiscard]] Result<std::optional<Snapshot>> begin_snapshot();
+  void snapshot_written(const Snapshot& snapshot);
+  void add_snapshot(Offset at);
   void forget_old_snapshots();
   [[nodiscard]] Result<void> know_epochs() const;
   Result<void> begin_epoch(LeaderEpoch epoch, Offset offset);
@@ -419,6 +424,7 @@ class PartitionLog {
   void forget_names(const std::vector<std::shared_ptr<File>>& durable);
   void checkpointed(std::uint64_t number, const LogState& state, Result<void> outcome);
   Result<std::size_t> drop_segments(std::size_t count);
+  Result<std::size_t> retire(Now now);
   [[nodiscard]] Result<bool> is_expired(Segment& segment, Timestamp now) const;
   Result<void> begin_anew();
   void forget_to_sync(const Segment& segment);
@@ -450,6 +456,9 @@ class PartitionLog {
   std::vector<Offset> snapshots_;                   // existing files
   AcceptedGaps gaps_;
   ProducerState producers_;
+  bool is_snapshot_running_ = false;
+  /// The last snapshot failed, or was skipped because another one was still being written.
+  bool is_snapshot_due_ = false;
   bool are_producers_known_ = false;
   bool was_prepared_ = false;
   mutable std::optional<LeaderEpochs> epochs_;

@@ -31,19 +31,11 @@ Error damaged(std::string_view what) {
 
 }  // namespace
 
-void ProducerState::Producer::push(const Batch& batch) {
-  if (count == remembered_batches) {
-    std::shift_left(batches.begin(), batches.end(), 1);
-    --count;
-  }
-  batches[count++] = batch;
-}
-
 ProducerState::Verdict ProducerState::judge(const wire::BatchHeader& batch) const {
   if (batch.producer_id.is_none()) return Accept{};
-  const auto found = producers_.find(batch.producer_id);
-  if (found == producers_.end()) return Accept{};
-  const Producer& producer = found->second;
+  const KnownProducer* found = producers_.find(batch.producer_id);
+  if (found == nullptr) return Accept{};
+  const KnownProducer& producer = *found;
   if (batch.producer_epoch < producer.epoch) return Refuse{broker_error::invalid_producer_epoch};
   if (batch.producer_epoch > producer.epoch) {
     if (batch.base_sequence == 0) return Accept{};
@@ -63,70 +55,54 @@ ProducerState::Verdict ProducerState::judge(const wire::BatchHeader& batch) cons
 
 void ProducerState::stored(const wire::BatchHeader& batch, Timestamp now) {
   if (batch.producer_id.is_none() || batch.is_control()) return;
-  Producer& producer = producers_[batch.producer_id];
+  KnownProducer& producer = producers_.use(batch.producer_id, now);
   if (producer.epoch != batch.producer_epoch) producer.count = 0;
   producer.epoch = batch.producer_epoch;
   producer.seen = now;
-  oldest_seen_ = std::min(oldest_seen_, now);
   producer.push({batch.base_sequence, advance(batch.base_sequence, batch.count - 1),
                  batch.base_offset, batch.last_offset_delta, batch.is_log_append_time(),
                  batch.max_timestamp});
 }
 
 void ProducerState::check_invariants() const {
-  for (const auto& [id, producer] : producers_) {
-    DOHLE_ASSERT(!id.is_none(), "a batch without a producer is remembered");
-    DOHLE_ASSERT(producer.count > 0 && producer.count <= remembered_batches,
-                 "a known producer has no batch, or too many");
-    DOHLE_ASSERT(producer.seen.is_none() || oldest_seen_ <= producer.seen,
-                 "a producer expires unseen");
-  }
+  producers_.check_invariants();
 }
 
 void ProducerState::expire(Timestamp before, Timestamp now) {
-  if (!oldest_seen_.is_none() && oldest_seen_ >= before) return;
-  Timestamp oldest = now;
-  for (auto at = producers_.begin(); at != producers_.end();) {
-    Timestamp& seen = at->second.seen;
-    if (seen.is_none()) seen = now;
-    if (seen < before) {
-      at = producers_.erase(at);
-    } else {
-      oldest = std::min(oldest, seen);
-      ++at;
-    }
-  }
-  oldest_seen_ = oldest;
-  DOHLE_CHECK_INVARIANTS(*this);
+  producers_.expire(before, now);
 }
 
 ProducerId ProducerState::highest_id() const {
   ProducerId highest;
-  for (const auto& [id, producer] : producers_) highest = std::max(highest, id);
+  producers_.for_each(
+      [&](ProducerId id, const KnownProducer&) { highest = std::max(highest, id); });
   return highest;
 }
 
-Slice ProducerState::snapshot() const {
-  return Slice::made(
-      producers_at + producers_.size() * producer_bytes, [&](std::span<std::byte> out) {
-        std::byte* to = out.data();
-        wire::store_big_endian(to, snapshot_version);
-        wire::store_big_endian(to + count_at, static_cast<std::int32_t>(producers_.size()));
-        std::byte* at = to + producers_at;
-        for (const auto& [id, producer] : producers_) {
-          const Batch& last = producer.newest();
-          wire::store_big_endian(at, id.value);
-          wire::store_big_endian(at + 8, producer.epoch.value);
-          wire::store_big_endian(at + 10, last.last_sequence);
-          wire::store_big_endian(at + 14, (last.base_offset + last.offset_delta).value);
-          wire::store_big_endian(at + 22, last.offset_delta);
-          wire::store_big_endian(at + 26, last.max_timestamp.value);
-          wire::store_big_endian(at + 34, std::int32_t{-1});
-          wire::store_big_endian(at + 38, std::int64_t{-1});
-          at += producer_bytes;
-        }
-        wire::store_big_endian(to + crc_at, wire::crc32c(0, Bytes(out).subspan(count_at)));
-      });
+Slice ProducerState::snapshot(const ProducerTable::View& producers) {
+  std::size_t count = 0;
+  for (const auto& shard : producers) count += shard->producers.size();
+  return Slice::made(producers_at + count * producer_bytes, [&](std::span<std::byte> out) {
+    std::byte* to = out.data();
+    wire::store_big_endian(to, snapshot_version);
+    wire::store_big_endian(to + count_at, static_cast<std::int32_t>(count));
+    std::byte* at = to + producers_at;
+    for (const auto& shard : producers) {
+      for (const auto& [id, producer] : shard->producers) {
+        const Batch& last = producer.newest();
+        wire::store_big_endian(at, id.value);
+        wire::store_big_endian(at + 8, producer.epoch.value);
+        wire::store_big_endian(at + 10, last.last_sequence);
+        wire::store_big_endian(at + 14, (last.base_offset + last.offset_delta).value);
+        wire::store_big_endian(at + 22, last.offset_delta);
+        wire::store_big_endian(at + 26, last.max_timestamp.value);
+        wire::store_big_endian(at + 34, std::int32_t{-1});
+        wire::store_big_endian(at + 38, std::int64_t{-1});
+        at += producer_bytes;
+      }
+    }
+    wire::store_big_endian(to + crc_at, wire::crc32c(0, Bytes(out).subspan(count_at)));
+  });
 }
 
 Result<ProducerState> ProducerState::from_snapshot(Bytes bytes) {
@@ -146,7 +122,8 @@ Result<ProducerState> ProducerState::from_snapshot(Bytes bytes) {
   ProducerState state;
   for (const std::byte* at = bytes.data() + producers_at; at != bytes.data() + bytes.size();
        at += producer_bytes) {
-    Producer& producer = state.producers_[ProducerId{wire::load_big_endian<std::int64_t>(at)}];
+    const ProducerId id{wire::load_big_endian<std::int64_t>(at)};
+    KnownProducer& producer = state.producers_.use(id, Timestamp{});
     producer.epoch = ProducerEpoch{wire::load_big_endian<std::int16_t>(at + 8)};
     Batch last;
     last.last_sequence = wire::load_big_endian<std::int32_t>(at + 10);
@@ -161,8 +138,9 @@ Result<ProducerState> ProducerState::from_snapshot(Bytes bytes) {
 }
 
 void ProducerState::enrich(ProducerState recent) {
-  for (auto& [id, producer] : recent.producers_) producers_[id] = producer;
-  oldest_seen_ = Timestamp{};
+  recent.producers_.for_each([&](ProducerId id, const KnownProducer& producer) {
+    producers_.use(id, producer.seen) = producer;
+  });
 }
 
 }  // namespace dohle::log

@@ -1,15 +1,13 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string_view>
-#include <unordered_map>
 #include <variant>
 
-#include "base/assert.hpp"
 #include "base/slice.hpp"
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
+#include "log/producer_table.hpp"
 #include "wire/batch.hpp"
 
 namespace dohle::log {
@@ -36,50 +34,29 @@ class ProducerState {
   /// The batch was stored at `now`, with its final offsets and append time. None if it was read
   /// from the log.
   void stored(const wire::BatchHeader& batch, Timestamp now = {});
-  /// Forgets producers whose last append was before `before`. Producers read from the log count as
-  /// seen at the first call.
+  /// Forgets producers whose last append was before `before`; if there are thousands, some of them
+  /// in each call. Producers read from the log count as seen at the first call that visits them.
   void expire(Timestamp before, Timestamp now);
-  void clear() { producers_.clear(); }
+  void clear() { producers_ = {}; }
   void check_invariants() const;
   [[nodiscard]] std::size_t size() const { return producers_.size(); }
   /// None if there is no producer.
   [[nodiscard]] ProducerId highest_id() const;
 
   /// The last batch of each producer, in the format of Apache Kafka's NNN.snapshot (version 1).
-  [[nodiscard]] Slice snapshot() const;
+  [[nodiscard]] static Slice snapshot(const ProducerTable::View& producers);
+  /// All producers as they are now, for `snapshot`. As ProducerTable::begin_view.
+  [[nodiscard]] ProducerTable::View begin_view() { return producers_.begin_view(); }
+  void end_view() { producers_.end_view(); }
   /// Reads a snapshot. Errors: damaged (length, version, CRC).
   [[nodiscard]] static Result<ProducerState> from_snapshot(Bytes bytes);
   /// Takes over the longer histories of `recent`, which was read from the log's last batches.
   void enrich(ProducerState recent);
 
  private:
-  /// Batches of a producer in which a repetition is recognised: as many as it may have in flight.
-  static constexpr std::size_t remembered_batches = 5;
+  using Batch = KnownProducer::Batch;
 
-  struct Batch {
-    std::int32_t first_sequence = -1;
-    std::int32_t last_sequence = -1;
-    Offset base_offset;
-    std::int32_t offset_delta = 0;
-    bool is_log_append_time = false;
-    Timestamp max_timestamp;
-  };
-  struct Producer {
-    ProducerEpoch epoch;
-    std::uint8_t count = 0;
-    std::array<Batch, remembered_batches> batches;  // the newest last
-    Timestamp seen;
-    [[nodiscard]] const Batch& newest() const {
-      DOHLE_ASSERT(count > 0 && count <= remembered_batches, "a known producer has no batch");
-      return batches[count - 1u];
-    }
-    void push(const Batch& batch);
-  };
-
-  std::unordered_map<ProducerId, Producer> producers_;
-  /// No producer was last seen before this time. None if some were read from the log and have no
-  /// time yet.
-  Timestamp oldest_seen_;
+  ProducerTable producers_;
 };
 
 }  // namespace dohle::log

@@ -6,6 +6,7 @@ namespace dohle::log {
 
 namespace {
 
+constexpr std::size_t max_producers_written_at_once = 4'096;
 constexpr std::string_view metadata_file = "partition.metadata";
 
 std::string snapshot_name(Offset offset) {
@@ -49,18 +50,91 @@ Result<ProducerId> PartitionLog::highest_producer_id() {
   return producers_.highest_id();
 }
 
-Result<void> PartitionLog::write_snapshot() {
-  if (!snapshots_.empty() && snapshots_.back() == end_) return {};
-  if (auto known = know_producers(); !known) return known;
+/// A snapshot that a disk thread writes and syncs. Uses a file that the owner has opened: the
+/// directory may belong to another topic by now.
+struct PartitionLog::Snapshot {
+  std::shared_ptr<File> file;
+  Offset at;
+  ProducerTable::View producers;
+
+  Result<void> outcome = {};
+  bool is_sync = false;
+
+  void run(Disk& disk) {
+    outcome = write();
+    // The owner may have replaced shards, which are destroyed here.
+    producers.clear();
+    if (!outcome) return;
+    outcome = disk.sync_now(*file);
+    is_sync = !outcome;
+  }
+  Result<void> write() {
+    const Slice snapshot = ProducerState::snapshot(producers);
+    const Bytes piece = snapshot.bytes();
+    return file->write(0, {&piece, 1});
+  }
+};
+
+Result<std::optional<PartitionLog::Snapshot>> PartitionLog::begin_snapshot() {
+  if (!snapshots_.empty() && snapshots_.back() == end_) return std::nullopt;
+  if (auto known = know_producers(); !known) return fail(known.error());
   auto file = disk_->open(directory_ + "/" + snapshot_name(end_), OpenMode::truncate);
   if (!file) return fail(file.error());
-  const Slice snapshot = producers_.snapshot();
-  const Bytes piece = snapshot.bytes();
-  if (auto written = (*file)->write(0, {&piece, 1}); !written) return written;
-  to_sync_.push_back({*std::move(file), end_ + 1});
-  snapshots_.push_back(end_);
-  forget_old_snapshots();
+  return Snapshot{*std::move(file), end_, producers_.begin_view()};
+}
+
+Result<void> PartitionLog::write_snapshot() {
+  auto begun = begin_snapshot();
+  if (!begun) return fail(begun.error());
+  if (!*begun) return {};
+  auto written = (*begun)->write();
+  // Another view may be in use on a disk thread.
+  if (!is_snapshot_running_) producers_.end_view();
+  if (!written) return written;
+  to_sync_.push_back({std::move((*begun)->file), end_ + 1});
+  add_snapshot(end_);
   return {};
+}
+
+// A snapshot of many producers is written on a disk thread. Until it is durable, no segment is
+// removed, because a segment may hold the last batch of a producer. If it fails, the next round of
+// retention tries again.
+Result<void> PartitionLog::write_snapshot_beside() {
+  is_snapshot_due_ = is_snapshot_running_;
+  if (is_snapshot_running_) return {};
+  if (producers_.size() <= max_producers_written_at_once) return write_snapshot();
+  auto begun = begin_snapshot();
+  if (!begun) return fail(begun.error());
+  if (!*begun) return {};
+  is_snapshot_running_ = true;
+  are_names_noted_ = false;
+  auto work = std::make_shared<Snapshot>(**std::move(begun));
+  disk_->run([work, disk = disk_] { work->run(*disk); },
+             [self = std::weak_ptr(self_), work] {
+               if (const auto log = self.lock()) (*log)->snapshot_written(*work);
+             });
+  return {};
+}
+
+void PartitionLog::snapshot_written(const Snapshot& snapshot) {
+  is_snapshot_running_ = false;
+  producers_.end_view();
+  if (offline_) return;
+  if (snapshot.outcome) {
+    add_snapshot(snapshot.at);
+    if (is_snapshot_due_) is_snapshot_due_ = !write_snapshot_beside();
+    return;
+  }
+  // A failed sync is never repeated: it leaves an unknown state.
+  if (snapshot.is_sync) return go_offline(snapshot.outcome.error());
+  is_snapshot_due_ = true;
+  // A partial snapshot would only take up space.
+  (void)disk_->remove(directory_ + "/" + snapshot_name(snapshot.at));
+}
+
+void PartitionLog::add_snapshot(Offset at) {
+  snapshots_.insert(std::ranges::upper_bound(snapshots_, at), at);
+  forget_old_snapshots();
 }
 
 // Keeps the newest two and those at which a segment begins.

@@ -390,7 +390,7 @@ TEST_F(LoopTurns, are_short_when_a_full_disk_has_space_again) {
 TEST_F(LoopTurns, are_short_when_a_segment_of_many_producers_is_rolled) {
   start(Durability::os);
   WireConnection client(port());
-  constexpr std::int64_t producers = is_measured ? 20'000 : 2'000;
+  constexpr std::int64_t producers = is_measured ? 200'000 : 2'000;
   ASSERT_TRUE(create_topic(client, "t", 1, {{"segment.bytes", "1048576"}}));
   produce_many("t", 3 * producers, "some value", producers);
   EXPECT_GT(files_of(scratch_ / "data/t-0", ".snapshot").size(), 1u);

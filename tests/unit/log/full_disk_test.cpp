@@ -339,6 +339,31 @@ TEST_F(FullDisk, retention_of_all_records_waits_for_the_space_of_a_new_segment) 
   EXPECT_EQ(log_->log_start(), Offset{3});
 }
 
+TEST_F(FullDisk, a_snapshot_of_many_producers_is_written_once_there_is_space) {
+  constexpr std::int64_t producers = 5'000;
+  const auto append_by = [&](std::int64_t id, std::int32_t sequence) {
+    return append_to(*log_, make_batch(1, 100, 1000, {id, 0, sequence}), 1000, 0);
+  };
+  config_.segment_bytes =
+      static_cast<std::int32_t>(make_batch(1, 100, 1000, {0, 0, 0}).size() * producers);
+  config_.retention_bytes = 1;
+  open();
+  for (std::int64_t id = 0; id < producers; ++id) ASSERT_TRUE(append_by(id, 0).has_value());
+  ASSERT_TRUE(append_by(0, 1).has_value());
+  ASSERT_EQ(log_->segment_count(), 2u);
+  set_full(true);
+  world_.run_for(1s);
+  EXPECT_FALSE(disk().exists(path(producers, ".snapshot")));
+  log_->synced(log_->end());
+  const Now now{TimePoint{}, Timestamp{2000}};
+  EXPECT_EQ(log_->retain(now).value_or(99), 1u) << "retention may be what frees space";
+  world_.run_for(1s);
+  set_full(false);
+  EXPECT_EQ(log_->retain(now).value_or(99), 0u);
+  world_.run_for(1s);
+  EXPECT_EQ(bytes_of(path(producers + 1, ".snapshot")), 10u + 46u * producers);
+}
+
 TEST_F(FullDisk, retention_of_all_records_begins_with_segments_that_need_no_new_one) {
   config_.segment_bytes = 2'000;
   config_.retention_ms = 10;

@@ -448,6 +448,82 @@ TEST_F(RecoveryTest, a_snapshot_that_is_lost_is_made_from_the_log) {
   EXPECT_TRUE(append(make_batch(1, 10, 1, {0, 0, 25})).has_value());
 }
 
+class ManyProducersTest : public LogTest {
+ protected:
+  static constexpr std::int64_t producers = 5'000;
+  /// A first segment with one batch of each producer, and a second one with the next batch of one.
+  void fill() {
+    const Slice batch = make_batch(1, 100, 1000, {0, 0, 0});
+    config_.segment_bytes = static_cast<std::int32_t>(batch.size() * producers);
+    config_.retention_bytes = 1;
+    open();
+    for (std::int64_t id = 0; id < producers; ++id) append_by(id, 0);
+    ASSERT_EQ(log_->segment_count(), 1u);
+    append_by(0, 1);
+    ASSERT_EQ(log_->segment_count(), 2u);
+  }
+  void append_by(std::int64_t id, std::int32_t sequence) {
+    ASSERT_TRUE(append(make_batch(1, 100, 1000, {id, 0, sequence})).has_value()) << id;
+  }
+  std::size_t retire() {
+    log_->synced(log_->end());
+    const auto retired = log_->retain({TimePoint{}, Timestamp{2000}});
+    EXPECT_TRUE(retired.has_value()) << retired.error().to_string();
+    return retired.value_or(99);
+  }
+  std::uint64_t size_of_snapshot(std::int64_t at) {
+    return disk_.exists(path(at, ".snapshot")) ? file(at, ".snapshot")->size() : 0;
+  }
+};
+
+TEST_F(ManyProducersTest, are_written_on_a_disk_thread_and_their_segment_stays_until_then) {
+  fill();
+  EXPECT_EQ(size_of_snapshot(producers), 0u);
+  EXPECT_EQ(retire(), 0u);
+  append_by(1, 1);
+  append_by(producers, 0);
+  loop_.run();
+  EXPECT_EQ(size_of_snapshot(producers), 10u + 46u * producers) << "as they were at the roll";
+  EXPECT_EQ(retire(), 1u);
+  for (int life = 0; life < 2; ++life) {
+    for (const auto& [id, sequence] : {std::pair(0, 1), {1, 1}, {2, 0}, {4'999, 0}, {5'000, 0}}) {
+      const auto twice = append(make_batch(1, 100, 1000, {id, 0, sequence}));
+      EXPECT_TRUE(twice && twice->is_duplicate) << id;
+    }
+    sync();
+    open();
+  }
+}
+
+TEST_F(ManyProducersTest, are_written_again_when_a_roll_comes_while_they_are_written) {
+  fill();
+  for (std::int64_t id = 1; id < producers; ++id) append_by(id, 1);
+  append_by(0, 2);
+  ASSERT_EQ(log_->segment_count(), 3u);
+  loop_.run();
+  EXPECT_GT(size_of_snapshot(producers), 0u);
+  EXPECT_EQ(size_of_snapshot(log_->end().value), size_of_snapshot(producers));
+  EXPECT_EQ(retire(), 2u);
+}
+
+TEST_F(ManyProducersTest, of_a_log_that_goes_meanwhile_leave_nothing_in_the_next_one) {
+  fill();
+  log_.reset();
+  ASSERT_TRUE(disk_.rename(directory, std::string(directory) + ".deleted").has_value());
+  ASSERT_TRUE(disk_.make_directories(directory).has_value());
+  loop_.run();
+  EXPECT_TRUE(disk_.list(directory)->empty());
+}
+
+TEST_F(ManyProducersTest, are_all_in_the_snapshot_of_a_clean_stop) {
+  fill();
+  stop();
+  EXPECT_EQ(size_of_snapshot(producers + 1), 10u + 46u * producers);
+  open(true);
+  const auto twice = append(make_batch(1, 100, 1000, {producers - 1, 0, 0}));
+  EXPECT_TRUE(twice && twice->is_duplicate);
+}
+
 TEST_F(RecoveryTest, leader_epochs_survive_and_are_cut_with_the_log) {
   open();
   ASSERT_TRUE(append(make_batch(3), 1000, 1).has_value());
