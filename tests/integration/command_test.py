@@ -530,6 +530,39 @@ class Users(unittest.TestCase):
         node.log.close()
 
 
+class SecurityPage(unittest.TestCase):
+    """docs/security.md, whose commands run as they stand there, but for the port and the end of the node."""
+
+    PAGE = Path(__file__).parents[2] / "docs" / "security.md"
+
+    def test_makes_a_node_with_users_and_logs_in_to_it(self):
+        house, client, users = re.findall(r"^```sh\n(.*?)^```$", self.PAGE.read_text(), re.M | re.S)
+        with tempfile.TemporaryDirectory() as directory:
+            env = environment(PATH=f"{Path(DOHLE).parent}:{os.environ['PATH']}")
+            house = house.replace("127.0.0.1:9093", "127.0.0.1:0").replace("dohle node", "exec dohle node")
+            node = subprocess.Popen(["bash", "-ec", house], cwd=directory, env=env, text=True,
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            try:
+                ready = node.stdout.readline()
+                self.assertTrue(ready.startswith("ready 127.0.0.1:"), ready)
+                at_node = (client + users).replace("127.0.0.1:9093", ready.split()[1])
+                done = subprocess.run(["bash", "-ec", at_node], cwd=directory, env=env, text=True, capture_output=True,
+                                      timeout=TIME_MAX)
+                self.assertEqual(done.returncode, OK, done.stderr)
+                self.assertIn("created orders", done.stdout)
+                self.assertIn("\nfirst\n", done.stdout)
+                self.assertRegex(done.stdout, r"\nalice +SCRAM-SHA-512 +4096\nbob +SCRAM-SHA-512 +4096\n")
+                for secret in ("a password of alice", "a password of bob"):
+                    self.assertNotIn(secret, done.stdout + done.stderr)
+            finally:
+                node.terminate()
+                self.assertEqual(node.wait(TIME_MAX), OK)
+                said = node.stdout.read() + node.stderr.read()
+                node.stdout.close()
+                node.stderr.close()
+            self.assertNotIn("a password of", said)
+
+
 class Topics(Command):
     def test_are_created_listed_described_and_deleted(self):
         self.assertEqual(self.dohle("topic", "create", "orders", "-p", "3", "-c", "retention.ms=3600000"),
