@@ -20,7 +20,7 @@ SaslClient::NeedKeys needed(Result<SaslClient::Step> step) {
 /// A server that knows alice.
 class Server {
  public:
-  explicit Server(Digest digest) : digest_(digest), scram_(digest, "servernonce") {
+  explicit Server(Digest digest) : scram_(digest, "servernonce") {
     const std::string salt = "sixteen bytes ..";
     verifier_ = make_verifier(digest, derive_keys(digest, password, salt, 4'096), salt, 4'096);
   }
@@ -34,7 +34,6 @@ class Server {
   }
 
  private:
-  Digest digest_;
   ScramServer scram_;
   ScramVerifier verifier_;
 };
