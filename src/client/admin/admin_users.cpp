@@ -143,13 +143,16 @@ void set_scram_users(Cluster& cluster, std::vector<NewScramUser> users, Duration
     cluster.environment().secure_random.fill(std::as_writable_bytes(std::span(salt)));
   }
   salting->users = std::move(users);
-  cluster.environment().workers.run([salting] { salting->run(); }, cluster.environment().loop,
-                                    [&cluster, salting, timeout, then = std::move(then)]() mutable {
-                                      std::make_shared<AlterUsers>(cluster, "set SCRAM user",
-                                                                   std::move(salting->changes),
-                                                                   timeout, std::move(then))
-                                          ->start();
-                                    });
+  cluster.environment().workers.run(
+      [salting] { salting->run(); }, cluster.environment().loop,
+      [&cluster, life = cluster.life(), salting, timeout, then = std::move(then)]() mutable {
+        if (life.expired()) {
+          return then(fail(Error::client(Errc::closed, "the client is closed")));
+        }
+        std::make_shared<AlterUsers>(cluster, "set SCRAM user", std::move(salting->changes),
+                                     timeout, std::move(then))
+            ->start();
+      });
 }
 
 void delete_scram_users(Cluster& cluster, std::vector<ScramUser> users, Duration timeout,

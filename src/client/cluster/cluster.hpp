@@ -73,6 +73,9 @@ class Cluster final : public LinkOwner {
   /// made without a login).
   Result<void> replace_login(SaslOptions login);
 
+  /// Expires with this object, for work whose end may come later.
+  [[nodiscard]] std::weak_ptr<const void> life() const { return life_; }
+
   /// Fails all pending and all later requests with `why`.
   void close(const Error& why);
 
@@ -256,6 +259,7 @@ class Cluster final : public LinkOwner {
   [[nodiscard]] std::optional<Result<void>> outcome_for(Waiter& waiter, bool answered);
   void notify();
 
+  const std::shared_ptr<const void> life_ = std::make_shared<int>();
   ClientEnvironment environment_;
   Options options_;
   std::optional<Login> login_;
