@@ -20,6 +20,9 @@ namespace {
 // As Apache Kafka: a login is not begun again more often.
 constexpr auto min_time_between_logins = std::chrono::seconds(1);
 constexpr std::size_t nonce_octets = 24;
+// One in a version that the node does not have, and one in a version that it named. More of them
+// would be a cheap way to fill the memory for unread answers.
+constexpr std::uint8_t max_asked_versions = 2;
 constexpr std::size_t frame_length_bytes = 4;
 
 std::string nonce_from(SecureRandom& random) {
@@ -83,6 +86,7 @@ bool Authentication::begins_again(const Slice& frame, TimePoint now) {
   if (key != static_cast<std::int16_t>(wire::ApiKey::sasl_handshake)) return false;
   if (began_again_at_ && now - *began_again_at_ < min_time_between_logins) return false;
   began_again_at_ = now;
+  asked_versions_ = 0;
   state_ = State::handshake;
   return true;
 }
@@ -93,7 +97,11 @@ Authentication::Action Authentication::on_request(const Slice& frame, TimePoint 
   const bool is_handshake = state_ == State::handshake;
   switch (request->header.api_key) {
     case wire::ApiKey::api_versions:
-      return is_handshake ? Action(Serve{}) : on_wrong_state(*request);
+      if (!is_handshake) return on_wrong_state(*request);
+      if (++asked_versions_ > max_asked_versions) {
+        return refuse(std::nullopt, "ApiVersions came more than twice before the login");
+      }
+      return Serve{};
     case wire::ApiKey::sasl_handshake:
       return is_handshake ? on_handshake(*request) : on_wrong_state(*request);
     case wire::ApiKey::sasl_authenticate:

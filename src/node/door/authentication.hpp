@@ -102,6 +102,8 @@ class Authentication {
   TimePoint expires_at_ = never;
   /// When the login was last begun again.
   std::optional<TimePoint> began_again_at_;
+  /// ApiVersions requests since the connection or the login began.
+  std::uint8_t asked_versions_ = 0;
 };
 
 }  // namespace dohle::node

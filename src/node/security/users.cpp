@@ -258,8 +258,11 @@ void Users::remove(Key key, Done done) {
 
 void Users::append(std::string body, Reserve reserve, Task change, Done done) {
   if (!journal_) {
+    const bool had_key = !decoy_key_.empty();
     if (auto opened = open_journal(); !opened) {
       journal_.reset();
+      // Its line may not be in the file, so the next attempt draws another key.
+      if (!had_key) decoy_key_.clear();
       return done(std::move(opened));
     }
   }
