@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "properties/security.hpp"
 #include "tools/commands/failure.hpp"
 #include "tools/commands/flags.hpp"
 #include "tools/commands/profile.hpp"
@@ -48,6 +49,10 @@ void add_property_flag(CLI::App& app, Properties& properties, Role role) {
       if (!named) throw CLI::ValidationError("-X", "a value is not of the form NAME=VALUE");
       const auto set = properties.set_for(role, named->first, named->second);
       if (!set) throw CLI::ValidationError("-X", std::string(set.error().message()));
+      if (properties::is_secret_name(named->first)) {
+        say("dohle: warning: other users of this machine can see " + named->first +
+            " on the command line; use a profile");
+      }
     }
   };
   app.add_option_function<std::vector<std::string>>(
