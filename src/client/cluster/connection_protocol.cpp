@@ -18,6 +18,9 @@ namespace {
 /// Shown in servers' metrics (KIP-511).
 constexpr std::string_view software_version = "0.2.0";
 
+/// Also for a server whose sessions are shorter.
+constexpr std::chrono::milliseconds min_time_between_logins = std::chrono::seconds(1);
+
 Error malformed(std::string_view what) {
   return Error::client(Errc::malformed, what);
 }
@@ -136,6 +139,13 @@ void ConnectionProtocol::authenticate(TimePoint now, ConnectionActions& out) {
   if (!logins_.begin) return become_ready(out);
   login_at_ = never;
   login_.emplace(logins_.begin());
+  const std::pair identity(login_->username(), login_->mechanism());
+  if (!identity_) identity_ = identity;
+  if (identity != *identity_) {
+    return end(Error::client(Errc::connection_lost, "the client logs in as another user by now")
+                   .with_retriable(true),
+               out);
+  }
   wire::SaslHandshakeRequest message;
   message.mechanism = to_string(login_->mechanism());
   ask_for_login(message, now, out);
@@ -218,7 +228,8 @@ void ConnectionProtocol::on_session(std::int64_t lifetime_ms, TimePoint now) {
   if (lifetime_ms <= 0) return;
   const auto used = static_cast<double>(std::min<std::int64_t>(lifetime_ms, max_lifetime.count())) *
                     logins_.lifetime_used;
-  login_at_ = now + std::chrono::milliseconds(static_cast<std::int64_t>(used));
+  const std::chrono::milliseconds until(static_cast<std::int64_t>(used));
+  login_at_ = now + std::max(until, min_time_between_logins);
 }
 
 void ConnectionProtocol::become_ready(ConnectionActions& out) {

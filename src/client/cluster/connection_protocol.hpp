@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -196,6 +197,8 @@ class ConnectionProtocol {
   Logins logins_;
   /// The login under way.
   std::optional<auth::SaslClient> login_;
+  /// The user and mechanism of the first login; later ones have the same.
+  std::optional<std::pair<std::string, SaslMechanism>> identity_;
   /// The time of the next login; `never` if the session does not end.
   TimePoint login_at_ = never;
   VersionTable versions_;

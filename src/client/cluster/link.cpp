@@ -40,16 +40,24 @@ void Link::dial() {
   watch_deadline();
 }
 
-ConnectionProtocol::Logins Link::logins() const {
+ConnectionProtocol::Logins Link::logins() {
   if (login_ == nullptr) return {};
   constexpr double first_part = 0.85;
   constexpr double variation = 0.1;
   constexpr std::uint64_t steps = 1'000;
   const auto step = static_cast<double>(environment_.random.next() % steps);
-  return {[login = login_] { return login->begin(); }, first_part + variation * step / steps};
+  return {[this] {
+            login_version_ = login_->version();
+            return login_->begin();
+          },
+          first_part + variation * step / steps};
 }
 
 void Link::derive(const auth::SaslClient::NeedKeys& need) {
+  if (login_version_ != login_->version()) {
+    return end(Error::client(Errc::connection_lost, "the login was replaced while it was under way")
+                   .with_retriable(true));
+  }
   login_->derive(need, [weak = weak_from_this()](const auth::ScramKeys& keys) {
     const auto link = weak.lock();
     if (!link || link->is_closed_) return;
@@ -101,6 +109,7 @@ void Link::apply(ConnectionActions& actions) {
       owner_.on_link_throttled(*this, throttled->time);
     } else if (auto* needed = std::get_if<connection_action::Derive>(&action)) {
       derive(needed->keys);
+      if (is_closed_) return;
     } else if (auto* close = std::get_if<connection_action::Close>(&action)) {
       return end(close->why);
     }
@@ -128,12 +137,19 @@ void Link::send_waiting() {
 
 void Link::end(const Error& why) {
   if (is_closed_) return;
-  const Error where = here(why);
+  const Error where = here(unless_replaced(why));
   const auto alive = shared_from_this();
   is_closed_ = true;
   owner_.on_link_closed(*this, where);
   // An unknown name may exist later, as an unreachable server may be reached later.
   fail_all(where.is(Errc::name_not_resolved) ? where.with_retriable(true) : where);
+}
+
+Error Link::unless_replaced(const Error& why) const {
+  if (!why.is_auth() || login_ == nullptr || login_version_ == login_->version()) return why;
+  return Error::client(Errc::connection_lost,
+                       "a login that was replaced meanwhile: " + std::string(why.message()))
+      .with_retriable(true);
 }
 
 Error Link::here(const Error& why) const {

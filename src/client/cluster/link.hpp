@@ -99,12 +99,14 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
 
   void dial();
   void apply(ConnectionActions& actions);
-  [[nodiscard]] ConnectionProtocol::Logins logins() const;
+  [[nodiscard]] ConnectionProtocol::Logins logins();
   void derive(const auth::SaslClient::NeedKeys& need);
   void become_ready();
   void send_waiting();
   void end(const Error& why);
   void fail_all(const Error& why);
+  /// `why`, or a retriable error if it is the refusal of credentials that were replaced meanwhile.
+  [[nodiscard]] Error unless_replaced(const Error& why) const;
   /// Adds the address in front of the message, unless it is there.
   [[nodiscard]] Error here(const Error& why) const;
   void watch_deadline();
@@ -116,6 +118,8 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   const ClientEnvironment& environment_;
   const Options& options_;
   Login* const login_;
+  /// Of the credentials of the last login that began.
+  std::uint64_t login_version_ = 0;
   LinkOwner& owner_;
   Endpoint to_;
   std::unique_ptr<ConnectionProtocol> core_;

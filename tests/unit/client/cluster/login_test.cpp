@@ -43,8 +43,10 @@ class LoginOnCluster : public testing::Test, public ScriptedWorld {
       attempts.push_back(world.now());
       return answer;
     });
-    script.on<Authenticate>(
-        [this](NodeId, const Authenticate& asked) { return answer(asked.auth_bytes.text()); });
+    script.on<Authenticate>([this](NodeId, const Authenticate& asked) {
+      script.answer_after = answer_delay;
+      return answer(asked.auth_bytes.text());
+    });
   }
   void start(SaslMechanism mechanism, std::string_view password) {
     engine_options.sasl = SaslOptions{mechanism, "alice", Secret(password)};
@@ -67,6 +69,7 @@ class LoginOnCluster : public testing::Test, public ScriptedWorld {
     const auto refused = [&] {
       said.error_code = broker_error::sasl_authentication_failed;
       said.error_message = std::string(servers_words);
+      ++refused_logins;
       return said;
     };
     if (chosen == "PLAIN") {
@@ -96,6 +99,8 @@ class LoginOnCluster : public testing::Test, public ScriptedWorld {
   std::vector<TimePoint> attempts;
   std::int64_t lifetime_ms = 0;
   int logins = 0;
+  int refused_logins = 0;
+  Duration answer_delay{};
   bool is_impostor = false;
 };
 
@@ -167,6 +172,58 @@ TEST_F(LoginOnCluster, IsTriedAtOnceWithNewCredentials) {
         client->cluster().replace_login({SaslMechanism::scram_sha_256, "alice", Secret("right")}));
   });
   EXPECT_TRUE(connect(500ms).value());
+}
+
+TEST_F(LoginOnCluster, OfAnotherUserIsOnANewConnection) {
+  lifetime_ms = 10'000;
+  int begun = 0;
+  script.on<wire::ApiVersionsRequest>([&](NodeId, const wire::ApiVersionsRequest&) {
+    ++begun;
+    wire::ApiVersionsResponse versions;
+    for (const wire::Api& api : {wire::ApiVersionsRequest::api, wire::MetadataRequest::api,
+                                 wire::SaslHandshakeRequest::api, Authenticate::api}) {
+      versions.api_keys.push_back({static_cast<std::int16_t>(api.key), api.versions.min,
+                                   std::min<std::int16_t>(api.versions.max, 12)});
+    }
+    return versions;
+  });
+  start(SaslMechanism::plain, "right");
+  ASSERT_TRUE(connect(5s).value());
+  const int before = begun;
+  on_loop([&] {
+    EXPECT_TRUE(client->cluster().replace_login({SaslMechanism::plain, "bob", Secret("right")}));
+  });
+  world.run_for(12s);
+  EXPECT_TRUE(connect(5s).value());
+  EXPECT_GT(begun, before) << "the old connection is not logged in as bob";
+  EXPECT_EQ(refused_logins, 0);
+}
+
+TEST_F(LoginOnCluster, OfCredentialsThatWereReplacedMeanwhileIsNoRefusal) {
+  start(SaslMechanism::scram_sha_256, "right");
+  ASSERT_TRUE(connect(5s).value());
+  answer_delay = 200ms;
+  client.reset();
+  process = nullptr;
+  engine_options.sasl = SaslOptions{SaslMechanism::scram_sha_256, "alice", Secret("wrong")};
+  process = &world.machine("second").start("client", [this](sim::Process& self) {
+    client = std::make_shared<SimulatedClient>(self, engine_options);
+    return client;
+  });
+  std::optional<Result<void>> outcome;
+  on_loop([&] {
+    client->cluster().when_connected(world.now() + 10s,
+                                     [&](Result<void> done) { outcome = std::move(done); });
+  });
+  const std::size_t before = attempts.size();
+  world.run_until([&] { return attempts.size() > before; }, 5s);
+  on_loop([&] {
+    EXPECT_TRUE(
+        client->cluster().replace_login({SaslMechanism::scram_sha_256, "alice", Secret("right")}));
+  });
+  world.run_until([&] { return outcome.has_value(); }, 3s);
+  ASSERT_TRUE(outcome.has_value()) << "it waits for the pause after a refusal";
+  EXPECT_TRUE(*outcome) << outcome->error().to_string();
 }
 
 TEST_F(LoginOnCluster, NamesTheMechanismsThatTheServerOffers) {
