@@ -415,6 +415,21 @@ Result<std::size_t> PartitionLog::retain(Now now) {
 Result<std::size_t> PartitionLog::retire(Now now) {
   producers_.expire(Timestamp{now.wall.value - config_.producer_id_expiration.count()}, now.wall);
   if (is_snapshot_running_) return 0;
+  auto retired = count_retired(now.wall);
+  if (!retired || *retired == 0) return retired;
+  std::size_t count = *retired;
+  if (count == segments_.size()) {
+    const auto emptied = begin_anew();
+    if (!emptied && (count == 1 || offline_)) return fail(emptied.error());
+    if (!emptied) --count;
+    // The segments are removed once the snapshot of their producers is written.
+    if (is_snapshot_running_) return 0;
+  }
+  return drop_segments(count);
+}
+
+/// The number of oldest segments that retention may remove now.
+Result<std::size_t> PartitionLog::count_retired(Timestamp now) const {
   std::uint64_t bytes = size_bytes();
   std::size_t count = 0;
   for (; count < std::min(segments_.size(), max_retired_at_once); ++count) {
@@ -424,22 +439,14 @@ Result<std::size_t> PartitionLog::retire(Now now) {
         config_.retention_bytes >= 0 &&
         bytes - oldest.size() >= static_cast<std::uint64_t>(config_.retention_bytes);
     if (!is_too_much) {
-      const auto expired = is_expired(oldest, now.wall);
+      const auto expired = is_expired(oldest, now);
       // The segments before it are removed; the next call reports the error.
       if (!expired && count == 0) return fail(expired.error());
       if (!expired || !*expired) break;
     }
     bytes -= oldest.size();
   }
-  if (count == 0) return 0;
-  if (count == segments_.size()) {
-    const auto emptied = begin_anew();
-    if (!emptied && (count == 1 || offline_)) return fail(emptied.error());
-    if (!emptied) --count;
-    // The segments are removed once the snapshot of their producers is written.
-    if (is_snapshot_running_) return 0;
-  }
-  return drop_segments(count);
+  return count;
 }
 
 Result<bool> PartitionLog::is_expired(Segment& segment, Timestamp now) const {

@@ -425,6 +425,7 @@ class PartitionLog {
   void checkpointed(std::uint64_t number, const LogState& state, Result<void> outcome);
   Result<std::size_t> drop_segments(std::size_t count);
   Result<std::size_t> retire(Now now);
+  [[nodiscard]] Result<std::size_t> count_retired(Timestamp now) const;
   [[nodiscard]] Result<bool> is_expired(Segment& segment, Timestamp now) const;
   Result<void> begin_anew();
   void forget_to_sync(const Segment& segment);
