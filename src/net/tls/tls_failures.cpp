@@ -4,6 +4,8 @@
 #include <openssl/err.h>
 #include <openssl/sslerr.h>
 #include <openssl/x509v3.h>
+#include <algorithm>
+#include <array>
 
 #include <ctime>
 #include <string_view>
@@ -173,11 +175,11 @@ bool begins_with(const TlsFacts& facts, std::string_view text) {
 }
 
 bool is_http(const TlsFacts& facts) {
-  for (const std::string_view method :
-       {"GET ", "POST ", "PUT ", "HEAD ", "OPTIONS ", "DELETE ", "CONNECT ", "PATCH ", "HTTP/"}) {
-    if (begins_with(facts, method.substr(0, facts.first_bytes.size()))) return true;
-  }
-  return false;
+  constexpr std::array<std::string_view, 9> words = {
+      "GET ", "POST ", "PUT ", "HEAD ", "OPTIONS ", "DELETE ", "CONNECT ", "PATCH ", "HTTP/"};
+  return std::ranges::any_of(words, [&](std::string_view word) {
+    return begins_with(facts, word.substr(0, facts.first_bytes.size()));
+  });
 }
 
 // Empty if the first bytes are TLS.

@@ -253,7 +253,7 @@ Result<Moved> TlsStream::read(const ReadRoom& into) {
       block_ = {};
       return Moved{0, StreamState::blocked};
     }
-    const Result<Moved> got = fill();
+    Result<Moved> got = fill();
     if (!got) return got;
     if (got->state == StreamState::ended) return fail(session_->ended_early());
     if (got->bytes == 0 && may_read_) return Moved{0, StreamState::ready};

@@ -224,7 +224,8 @@ Authentication::Action Authentication::refuse(std::optional<Chain> answer, std::
   return Refuse{std::move(answer), std::move(why)};
 }
 
-Chain Authentication::token_answer(std::string_view token, std::chrono::milliseconds lifetime) {
+Chain Authentication::token_answer(std::string_view token,
+                                   std::chrono::milliseconds lifetime) const {
   if (asked_.is_raw) return raw_frame(token);
   wire::SaslAuthenticateResponse response;
   response.auth_bytes = Slice::copy_of(token);

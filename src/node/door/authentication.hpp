@@ -87,7 +87,8 @@ class Authentication {
   [[nodiscard]] Action accept(Login::Accepted accepted, TimePoint now);
   [[nodiscard]] Action refuse_login(const std::string& why);
   [[nodiscard]] Action refuse(std::optional<Chain> answer, std::string why);
-  [[nodiscard]] Chain token_answer(std::string_view token, std::chrono::milliseconds lifetime);
+  [[nodiscard]] Chain token_answer(std::string_view token,
+                                   std::chrono::milliseconds lifetime) const;
   [[nodiscard]] bool begins_again(const Slice& frame, TimePoint now);
 
   const Options& options_;
