@@ -12,10 +12,6 @@ namespace {
 constexpr std::size_t max_name_bytes = 1'024;
 constexpr std::size_t max_password_bytes = 1'024;
 
-Digest digest_of(SaslMechanism mechanism) {
-  return mechanism == SaslMechanism::scram_sha_512 ? Digest::sha512 : Digest::sha256;
-}
-
 Error failed(std::string_view why) {
   return Error::auth(Errc::login_failed, why);
 }

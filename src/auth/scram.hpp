@@ -7,6 +7,7 @@
 
 #include "auth/digest.hpp"
 #include "dohle/error.hpp"
+#include "dohle/sasl.hpp"
 
 namespace dohle::auth {
 
@@ -16,6 +17,14 @@ inline constexpr std::uint32_t max_client_iterations = 1'000'000;
 inline constexpr std::uint32_t max_stored_iterations = 16'384;
 /// Of one message of either side; longer ones are refused before they are looked at.
 inline constexpr std::size_t max_scram_message_bytes = 16 * 1024;
+
+/// The hash function of a SCRAM mechanism; SHA-512 for PLAIN, which has none.
+[[nodiscard]] constexpr Digest digest_of(SaslMechanism mechanism) {
+  return mechanism == SaslMechanism::scram_sha_256 ? Digest::sha256 : Digest::sha512;
+}
+[[nodiscard]] constexpr SaslMechanism mechanism_of(Digest digest) {
+  return digest == Digest::sha256 ? SaslMechanism::scram_sha_256 : SaslMechanism::scram_sha_512;
+}
 
 /// Keys that a client derives from the password, once per salt and number of iterations.
 struct ScramKeys {

@@ -150,10 +150,6 @@ constexpr std::size_t max_plain_users = 1'000, salt_bytes = 16;
 constexpr std::size_t max_password_bytes = 1'024;
 constexpr auto longest_reauth = std::chrono::days(365);
 
-auth::Digest digest_of(SaslMechanism mechanism) {
-  return mechanism == SaslMechanism::scram_sha_256 ? auth::Digest::sha256 : auth::Digest::sha512;
-}
-
 Result<void> check_user(const NodeUser& user) {
   if (auto checked = node::check_user_name(user.name); !checked) return checked;
   const std::string_view password = user.password.reveal();
@@ -347,7 +343,7 @@ Result<std::string> hash_user(const NodeUser& user, const UserHashOptions& optio
   auto checked = check_range("iterations", options.iterations, auth::min_scram_iterations,
                              auth::max_stored_iterations);
   if (!checked) return fail(checked.error());
-  return node::user_line(entry_of(user, digest_of(options.mechanism), options.iterations));
+  return node::user_line(entry_of(user, auth::digest_of(options.mechanism), options.iterations));
 }
 
 namespace {

@@ -18,14 +18,10 @@ using Describe = wire::DescribeUserScramCredentialsRequest;
 using Described = wire::DescribeUserScramCredentialsResponse;
 
 constexpr std::size_t salt_bytes = 16;
-constexpr std::int8_t sha256_number = 1, sha512_number = 2;
 
 std::int8_t number_of(SaslMechanism mechanism) {
-  return mechanism == SaslMechanism::scram_sha_256 ? sha256_number : sha512_number;
-}
-
-auth::Digest digest_of(SaslMechanism mechanism) {
-  return mechanism == SaslMechanism::scram_sha_256 ? auth::Digest::sha256 : auth::Digest::sha512;
+  return mechanism == SaslMechanism::scram_sha_256 ? wire::scram_sha_256_number
+                                                   : wire::scram_sha_512_number;
 }
 
 std::vector<std::string> names_of(const std::vector<Alter>& changes) {
@@ -82,8 +78,8 @@ struct Salting {
       change.upsertions.push_back(
           {user.name, number_of(user.mechanism), static_cast<std::int32_t>(user.iterations),
            Slice::copy_of(salts[i]),
-           Slice::copy_of(auth::stretch(digest_of(user.mechanism), user.password.reveal(), salts[i],
-                                        user.iterations))});
+           Slice::copy_of(auth::stretch(auth::digest_of(user.mechanism), user.password.reveal(),
+                                        salts[i], user.iterations))});
     }
     users.clear();
   }
@@ -100,10 +96,12 @@ Result<std::vector<ScramUser>> users_in(const Described& answer) {
           Error::broker(user.error_code, "user " + user.user, user.error_message.value_or("")));
     }
     for (const auto& each : user.credential_infos) {
-      if (each.mechanism != sha256_number && each.mechanism != sha512_number) continue;
+      if (each.mechanism != wire::scram_sha_256_number &&
+          each.mechanism != wire::scram_sha_512_number)
+        continue;
       users.push_back({user.user,
-                       each.mechanism == sha256_number ? SaslMechanism::scram_sha_256
-                                                       : SaslMechanism::scram_sha_512,
+                       each.mechanism == wire::scram_sha_256_number ? SaslMechanism::scram_sha_256
+                                                                    : SaslMechanism::scram_sha_512,
                        static_cast<std::uint32_t>(std::max(each.iterations, 0))});
     }
   }

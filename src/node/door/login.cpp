@@ -9,16 +9,8 @@
 
 namespace dohle::node {
 
-namespace {
-
-auth::Digest digest_of(SaslMechanism mechanism) {
-  return mechanism == SaslMechanism::scram_sha_256 ? auth::Digest::sha256 : auth::Digest::sha512;
-}
-
-}  // namespace
-
 Login::Login(SaslMechanism mechanism, const Users& users, std::string nonce)
-    : mechanism_(mechanism), users_(&users), scram_(digest_of(mechanism), std::move(nonce)) {}
+    : mechanism_(mechanism), users_(&users), scram_(auth::digest_of(mechanism), std::move(nonce)) {}
 
 Login::Step Login::on_message(std::string_view message) {
   switch (state_) {

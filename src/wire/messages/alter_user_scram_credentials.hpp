@@ -11,11 +11,14 @@
 
 namespace dohle::wire {
 
+/// The numbers of the SCRAM mechanisms in DescribeUserScramCredentials and
+/// AlterUserScramCredentials (KIP-554).
+inline constexpr std::int8_t scram_sha_256_number = 1, scram_sha_512_number = 2;
+
 struct AlterUserScramCredentialsResponse;
 
-// AlterUserScramCredentials (51). Sets and deletes SCRAM users (KIP-554). Mechanisms: 1
-// SCRAM-SHA-256, 2 SCRAM-SHA-512. A salted password is as good as the password: errors and traces
-// show its size only.
+// AlterUserScramCredentials (51). Sets and deletes SCRAM users (KIP-554). A salted password is as
+// good as the password: errors and traces show its size only.
 struct AlterUserScramCredentialsRequest {
   using Response = AlterUserScramCredentialsResponse;
   static constexpr Api api{ApiKey::alter_user_scram_credentials, versions(0, 0), flexible_since(0)};

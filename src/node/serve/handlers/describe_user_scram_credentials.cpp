@@ -27,8 +27,8 @@ void add_credentials(const Users::ScramUsers& users, const std::string& name, De
   for (const auto digest : {auth::Digest::sha256, auth::Digest::sha512}) {
     const auto found = users.find({name, digest});
     if (found == users.end()) continue;
-    to.credential_infos.push_back({static_cast<std::int8_t>(number_of(digest)),
-                                   static_cast<std::int32_t>(found->second.iterations)});
+    to.credential_infos.push_back(
+        {number_of(digest), static_cast<std::int32_t>(found->second.iterations)});
   }
 }
 

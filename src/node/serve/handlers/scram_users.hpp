@@ -7,18 +7,16 @@
 #include "auth/digest.hpp"
 #include "node/node_settings.hpp"
 #include "node/serve/call.hpp"
+#include "wire/messages/alter_user_scram_credentials.hpp"
 
 namespace dohle::node {
 
-/// The numbers of the mechanisms in DescribeUserScramCredentials and AlterUserScramCredentials.
-enum class ScramNumber : std::int8_t { sha256 = 1, sha512 = 2 };
-
-[[nodiscard]] inline ScramNumber number_of(auth::Digest digest) {
-  return digest == auth::Digest::sha256 ? ScramNumber::sha256 : ScramNumber::sha512;
+[[nodiscard]] inline std::int8_t number_of(auth::Digest digest) {
+  return digest == auth::Digest::sha256 ? wire::scram_sha_256_number : wire::scram_sha_512_number;
 }
 [[nodiscard]] inline std::optional<auth::Digest> digest_of(std::int8_t number) {
-  if (number == static_cast<std::int8_t>(ScramNumber::sha256)) return auth::Digest::sha256;
-  if (number == static_cast<std::int8_t>(ScramNumber::sha512)) return auth::Digest::sha512;
+  if (number == wire::scram_sha_256_number) return auth::Digest::sha256;
+  if (number == wire::scram_sha_512_number) return auth::Digest::sha512;
   return std::nullopt;
 }
 
