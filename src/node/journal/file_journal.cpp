@@ -11,6 +11,7 @@ namespace dohle::node {
 namespace {
 
 constexpr std::uint64_t reserved_bytes = 16_KiB;
+constexpr std::uint64_t min_history_lines = 1'000;
 
 // Writes to a file that is no longer at its path are lost.
 Result<void> check_place(Disk& disk, const std::string& path, const File& file) {
@@ -202,6 +203,21 @@ void FileJournal::check_invariants() const {
 void FileJournal::append(std::string body, Reserve reserve, Done done) {
   waiting_.push_back({std::move(body), reserve, std::move(done)});
   start_next();
+}
+
+void FileJournal::rewrite_if_due(std::uint64_t live, Compact compact,
+                                 std::move_only_function<void(const std::string&)> warn) {
+  const bool is_due = is_mostly_history(lines(), live, min_history_lines);
+  if (!is_due || lines() < rewrite_from_lines_ || std::exchange(is_due_rewrite_running_, true)) {
+    return;
+  }
+  rewrite(std::move(compact), [this, warn = std::move(warn)](const Result<void>& outcome) mutable {
+    is_due_rewrite_running_ = false;
+    rewrite_from_lines_ = outcome ? 0 : lines() + min_history_lines;
+    // The old file stays in use.
+    if (outcome || outcome.error().is(Errc::disk_full)) return;
+    warn(path() + " keeps its history: " + std::string(outcome.error().message()));
+  });
 }
 
 void FileJournal::when_idle(Task idle) {

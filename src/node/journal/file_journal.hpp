@@ -64,6 +64,11 @@ class FileJournal {
   /// for instance on a full disk, the old file stays in use. One rewrite at a time. Errors: damaged
   /// (the file differs from the written lines), storage.
   void rewrite(Compact compact, Done done);
+  /// Rewrites the file with `compact` if most of its lines are history, where `live` lines describe
+  /// the present state. After a failure the next attempt waits for more lines; `warn` is called
+  /// with a log line, unless the disk was full.
+  void rewrite_if_due(std::uint64_t live, Compact compact,
+                      std::move_only_function<void(const std::string&)> warn);
   /// Calls `idle` once all appended lines have an outcome.
   void when_idle(Task idle);
 
@@ -120,6 +125,9 @@ class FileJournal {
   bool is_running_ = false;
   std::vector<Line> waiting_;
   std::shared_ptr<Rewriting> rewriting_;
+  bool is_due_rewrite_running_ = false;
+  /// After a failed rewrite: the number of lines at which the next one is tried.
+  std::uint64_t rewrite_from_lines_ = 0;
   std::vector<Task> when_idle_;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
 };

@@ -27,11 +27,6 @@ std::vector<std::string_view> words_of(std::string_view line) {
   return words;
 }
 
-bool read_number(std::string_view text, std::uint64_t& into) {
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), into);
-  return code == std::errc{} && end == text.data() + text.size();
-}
-
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <charconv>
+#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -26,6 +28,13 @@ struct JournalLine {
 
   [[nodiscard]] bool is_numbered() const { return number != 0; }
 };
+
+/// Reads a word that is a decimal number. False if it is not one, or does not fit.
+template <std::integral Number>
+[[nodiscard]] bool read_number(std::string_view text, Number& into) {
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), into);
+  return code == std::errc{} && end == text.data() + text.size();
+}
 
 /// A line as stored in the file: CRC, version, numbers, `body` (kind and words), newline.
 [[nodiscard]] std::string sealed_line(std::uint64_t number, std::uint64_t durable,

@@ -1,7 +1,6 @@
 #include "node/storage/catalog.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "base/assert.hpp"
@@ -13,14 +12,7 @@ namespace {
 
 using Reserve = FileJournal::Reserve;
 
-constexpr std::uint64_t min_history_lines = 1'000;
 constexpr std::string_view durable_word = "durable";
-
-template <class Number>
-bool read_number(std::string_view text, Number& into) {
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), into);
-  return code == std::errc{} && end == text.data() + text.size();
-}
 
 std::string cluster_line(const std::string& id) {
   return "cluster " + id;
@@ -212,21 +204,9 @@ void Catalog::append(std::string body, Reserve reserve, Task change, Done done) 
       [this, change = std::move(change), done = std::move(done)](Result<void> outcome) mutable {
         if (outcome) change();
         done(std::move(outcome));
-        rewrite_if_due();
+        journal_->rewrite_if_due(state_.line_count(), compacted,
+                                 [this](const std::string& line) { warn_(line); });
       });
-}
-
-void Catalog::rewrite_if_due() {
-  const std::uint64_t lines = journal_->lines();
-  const bool is_due = is_mostly_history(lines, state_.line_count(), min_history_lines);
-  if (!is_due || lines < rewrite_from_lines_ || std::exchange(is_rewriting_, true)) return;
-  journal_->rewrite(compacted, [this](const Result<void>& outcome) {
-    is_rewriting_ = false;
-    rewrite_from_lines_ = outcome ? 0 : journal_->lines() + min_history_lines;
-    // The old file stays in use.
-    if (outcome || outcome.error().is(Errc::disk_full)) return;
-    warn_(journal_->path() + " keeps its history: " + std::string(outcome.error().message()));
-  });
 }
 
 }  // namespace dohle::node

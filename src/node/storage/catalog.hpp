@@ -115,14 +115,10 @@ class Catalog {
  private:
   Catalog() = default;
   void append(std::string body, FileJournal::Reserve reserve, Task change, Done done);
-  void rewrite_if_due();
 
   std::unique_ptr<FileJournal> journal_;
   CatalogState state_;
   std::function<void(std::string_view)> warn_;
-  bool is_rewriting_ = false;
-  /// After a failed rewrite: the number of lines at which the next one is tried.
-  std::uint64_t rewrite_from_lines_ = 0;
 };
 
 }  // namespace dohle::node
