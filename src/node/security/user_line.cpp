@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -14,12 +13,11 @@
 #include <utility>
 
 #include "auth/digest.hpp"
+#include "node/journal/journal_line.hpp"
 
 namespace dohle::node {
 
 namespace {
-
-constexpr std::size_t max_salt_bytes = 1'024;
 
 Error wrong_line() {
   return Error::configuration(
@@ -36,29 +34,23 @@ std::optional<std::string_view> take_until(std::string_view& rest, char end) {
   return taken;
 }
 
-std::optional<std::uint32_t> number_of(std::string_view text) {
-  std::uint32_t number = 0;
-  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (fault != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
 std::optional<auth::ScramVerifier> verifier_of(std::string_view rest, auth::Digest digest) {
   const auto iterations = take_until(rest, ':');
   const auto salt = iterations ? take_until(rest, '$') : std::nullopt;
   const auto stored = salt ? take_until(rest, ':') : std::nullopt;
   if (!stored) return std::nullopt;
-  const auto count = number_of(*iterations);
+  std::uint32_t count = 0;
+  const bool is_number = read_number(*iterations, count);
   auto salt_octets = auth::from_base64(*salt);
   auto stored_key = auth::from_base64(*stored);
   auto server_key = auth::from_base64(rest);
-  if (!count || !salt_octets || !stored_key || !server_key) return std::nullopt;
+  if (!is_number || !salt_octets || !stored_key || !server_key) return std::nullopt;
   const bool has_sizes = !salt_octets->empty() && salt_octets->size() <= max_salt_bytes &&
                          stored_key->size() == auth::size_of(digest) &&
                          server_key->size() == auth::size_of(digest);
   if (!has_sizes) return std::nullopt;
   return auth::ScramVerifier{*std::move(salt_octets), *std::move(stored_key),
-                             *std::move(server_key), *count};
+                             *std::move(server_key), count};
 }
 
 Error unreadable(const std::string& path, int number) {
@@ -117,7 +109,7 @@ Result<std::string> private_text(const std::string& path) {
 }  // namespace
 
 std::string_view name_of(auth::Digest digest) {
-  return digest == auth::Digest::sha256 ? "SCRAM-SHA-256" : "SCRAM-SHA-512";
+  return to_string(auth::mechanism_of(digest));
 }
 
 Result<void> check_user_name(std::string_view name) {

@@ -20,6 +20,7 @@ struct UserEntry {
 };
 
 /// Of a user's name, in bytes.
+inline constexpr std::size_t max_salt_bytes = 1'024;
 inline constexpr std::size_t max_user_name_bytes = 1'024;
 /// Users of one file, and bytes of it.
 inline constexpr std::size_t max_users_per_file = 10'000;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <functional>
 #include <span>
 #include <utility>
@@ -17,7 +16,6 @@ namespace {
 using Reserve = FileJournal::Reserve;
 
 constexpr std::size_t decoy_key_bytes = 32;
-constexpr std::uint64_t min_history_lines = 1'000;
 constexpr std::string_view user_kind = "scram-user", deleted_kind = "deleted-scram-user",
                            key_kind = "decoy-key";
 
@@ -71,25 +69,6 @@ std::vector<std::string> compacted(const std::vector<JournalLine>& lines) {
   return bodies;
 }
 
-/// Counts how often each form of verifier occurs.
-template <class Form>
-class Forms {
- public:
-  void add(Form form) { ++counts_[form]; }
-  /// The most frequent one.
-  [[nodiscard]] Form usual(Form without_any) const {
-    std::size_t most = 0;
-    for (const auto& [form, count] : counts_) {
-      if (count > most) without_any = form;
-      most = std::max(most, count);
-    }
-    return without_any;
-  }
-
- private:
-  std::map<Form, std::size_t> counts_;
-};
-
 }  // namespace
 
 Users::Users(Disk& disk, SecureRandom& random, Lines& lines, Options options)
@@ -99,9 +78,9 @@ Users::Users(Disk& disk, SecureRandom& random, Lines& lines, Options options)
     plain_.insert_or_assign(std::move(name), std::move(user));
   }
   options_.plain.clear();
-  Forms<Form> forms;
-  for (const auto& [name, user] : plain_) forms.add({user.digest, user.verifier.iterations});
-  usual_plain_ = forms.usual({});
+  for (const auto& [name, user] : plain_) {
+    plain_forms_.add({user.digest, user.verifier.iterations});
+  }
 }
 
 Result<void> Users::open() {
@@ -127,7 +106,6 @@ Result<void> Users::open_journal() {
     lines_.inform("the file of SCRAM users is for the first start: " + journal_->path() +
                   " has the users already, and `dohle user` changes them");
   }
-  note_usual();
   if (is_beside_) journal_->work_beside();
   return {};
 }
@@ -140,7 +118,7 @@ Result<void> Users::store_first() {
   for (UserEntry& user : options_.first_scram) {
     Key key{std::move(user.name), user.digest};
     journal_->append(line_of(key, user.verifier), Reserve::is_kept, keep);
-    scram_.insert_or_assign(std::move(key), std::move(user.verifier));
+    put(std::move(key), std::move(user.verifier));
   }
   options_.first_scram.clear();
   std::array<std::byte, decoy_key_bytes> bytes{};
@@ -174,7 +152,7 @@ Taken Users::take(const JournalLine& line) {
   if (line.kind == user_kind) return taken_if(take_user(line.words));
   if (line.kind == deleted_kind) {
     const auto key = line.words.size() == 2 ? key_of(line.words[0], line.words[1]) : std::nullopt;
-    if (key) scram_.erase(*key);
+    if (key) erase(*key);
     return taken_if(key.has_value());
   }
   if (line.kind == key_kind) {
@@ -190,16 +168,13 @@ bool Users::take_user(const std::vector<std::string_view>& words) {
   if (words.size() != 6) return false;
   auto key = key_of(words[0], words[1]);
   std::uint32_t iterations = 0;
-  const auto [end, code] =
-      std::from_chars(words[2].data(), words[2].data() + words[2].size(), iterations);
+  const bool is_number = read_number(words[2], iterations);
   auto salt = auth::from_base64(words[3]);
   auto stored_key = auth::from_base64(words[4]);
   auto server_key = auth::from_base64(words[5]);
-  const bool is_number = code == std::errc{} && end == words[2].data() + words[2].size();
   if (!key || !is_number || !salt || !stored_key || !server_key) return false;
-  scram_.insert_or_assign(*std::move(key),
-                          auth::ScramVerifier{*std::move(salt), *std::move(stored_key),
-                                              *std::move(server_key), iterations});
+  put(*std::move(key), auth::ScramVerifier{*std::move(salt), *std::move(stored_key),
+                                           *std::move(server_key), iterations});
   return true;
 }
 
@@ -210,7 +185,7 @@ Users::Found Users::find(SaslMechanism mechanism, std::string_view name) const {
   DOHLE_ASSERT(!decoy_key_.empty(), "a client logs in before the users are open");
   const bool is_plain = mechanism == SaslMechanism::plain;
   const bool is_sha256 = mechanism == SaslMechanism::scram_sha_256;
-  const Form& form = is_plain ? usual_plain_ : is_sha256 ? usual_sha256_ : usual_sha512_;
+  const Form& form = (is_plain ? plain_forms_ : is_sha256 ? sha256_forms_ : sha512_forms_).usual();
   Found found{form.digest, auth::make_decoy(form.digest, decoy_key_, name, form.iterations)};
   if (is_plain) {
     const auto user = plain_.find(name);
@@ -222,16 +197,38 @@ Users::Found Users::find(SaslMechanism mechanism, std::string_view name) const {
   return found;
 }
 
-void Users::note_usual() {
-  Forms<Form> sha256, sha512;
-  for (const auto& [key, verifier] : scram_) {
-    (key.digest == auth::Digest::sha256 ? sha256 : sha512).add({key.digest, verifier.iterations});
-  }
-  usual_sha256_ = sha256.usual({auth::Digest::sha256});
-  usual_sha512_ = sha512.usual({auth::Digest::sha512});
+void Users::Forms::add(const Form& form) {
+  ++counts_[form];
+  note_usual();
+}
+
+void Users::Forms::remove(const Form& form) {
+  const auto found = counts_.find(form);
+  DOHLE_ASSERT(found != counts_.end(), "a user leaves whose form was not counted");
+  if (--found->second == 0) counts_.erase(found);
+  note_usual();
+}
+
+void Users::Forms::note_usual() {
+  const auto most = std::ranges::max_element(
+      counts_, {}, [](const auto& form_and_count) { return form_and_count.second; });
+  usual_ = most == counts_.end() ? without_users_ : most->first;
 }
 
 // --- changes
+
+void Users::put(Key key, auth::ScramVerifier verifier) {
+  erase(key);
+  forms_of(key.digest).add({key.digest, verifier.iterations});
+  scram_.emplace(std::move(key), std::move(verifier));
+}
+
+void Users::erase(const Key& key) {
+  const auto found = scram_.find(key);
+  if (found == scram_.end()) return;
+  forms_of(key.digest).remove({key.digest, found->second.iterations});
+  scram_.erase(found);
+}
 
 void Users::set(UserEntry user, Done done) {
   Key key{std::move(user.name), user.digest};
@@ -239,8 +236,7 @@ void Users::set(UserEntry user, Done done) {
   append(
       std::move(line), Reserve::is_kept,
       [this, key = std::move(key), verifier = std::move(user.verifier)]() mutable {
-        scram_.insert_or_assign(std::move(key), std::move(verifier));
-        note_usual();
+        put(std::move(key), std::move(verifier));
       },
       std::move(done));
 }
@@ -248,11 +244,7 @@ void Users::set(UserEntry user, Done done) {
 void Users::remove(Key key, Done done) {
   std::string line = line_of_deleted(key);
   append(
-      std::move(line), Reserve::may_be_used,
-      [this, key = std::move(key)] {
-        scram_.erase(key);
-        note_usual();
-      },
+      std::move(line), Reserve::may_be_used, [this, key = std::move(key)] { erase(key); },
       std::move(done));
 }
 
@@ -271,21 +263,9 @@ void Users::append(std::string body, Reserve reserve, Task change, Done done) {
       [this, change = std::move(change), done = std::move(done)](Result<void> outcome) mutable {
         if (outcome) change();
         done(std::move(outcome));
-        rewrite_if_due();
+        journal_->rewrite_if_due(scram_.size() + 1, compacted,
+                                 [this](const std::string& line) { lines_.warn(line); });
       });
-}
-
-void Users::rewrite_if_due() {
-  const std::uint64_t lines = journal_->lines();
-  const bool is_due = is_mostly_history(lines, scram_.size() + 1, min_history_lines);
-  if (!is_due || lines < rewrite_from_lines_ || std::exchange(is_rewriting_, true)) return;
-  journal_->rewrite(compacted, [this](const Result<void>& outcome) {
-    is_rewriting_ = false;
-    rewrite_from_lines_ = outcome ? 0 : journal_->lines() + min_history_lines;
-    // The old file stays in use.
-    if (outcome || outcome.error().is(Errc::disk_full)) return;
-    lines_.warn(journal_->path() + " keeps its history: " + std::string(outcome.error().message()));
-  });
 }
 
 }  // namespace dohle::node

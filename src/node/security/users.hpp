@@ -83,8 +83,8 @@ class Users {
   [[nodiscard]] Taken take(const JournalLine& line);
   [[nodiscard]] bool take_user(const std::vector<std::string_view>& words);
   void append(std::string body, FileJournal::Reserve reserve, Task change, Done done);
-  void rewrite_if_due();
-  void note_usual();
+  void put(Key key, auth::ScramVerifier verifier);
+  void erase(const Key& key);
 
   Disk& disk_;
   SecureRandom& random_;
@@ -99,13 +99,30 @@ class Users {
     std::uint32_t iterations = auth::min_scram_iterations;
     friend auto operator<=>(const Form&, const Form&) = default;
   };
-  Form usual_plain_;
-  Form usual_sha256_{auth::Digest::sha256};
-  Form usual_sha512_;
+  /// How many users have each form.
+  class Forms {
+   public:
+    explicit Forms(Form without_users) : without_users_(without_users), usual_(without_users) {}
+    void add(const Form& form);
+    void remove(const Form& form);
+    /// The most frequent form.
+    [[nodiscard]] const Form& usual() const { return usual_; }
+
+   private:
+    void note_usual();
+
+    Form without_users_;
+    Form usual_;
+    std::map<Form, std::size_t> counts_;
+  };
+  Forms& forms_of(auth::Digest digest) {
+    return digest == auth::Digest::sha256 ? sha256_forms_ : sha512_forms_;
+  }
+  Forms plain_forms_{Form{}};
+  Forms sha256_forms_{Form{auth::Digest::sha256}};
+  Forms sha512_forms_{Form{auth::Digest::sha512}};
   std::unique_ptr<FileJournal> journal_;
   bool is_beside_ = false;
-  bool is_rewriting_ = false;
-  std::uint64_t rewrite_from_lines_ = 0;
 };
 
 }  // namespace dohle::node

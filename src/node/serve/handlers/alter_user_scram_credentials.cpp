@@ -20,8 +20,6 @@ using Response = wire::AlterUserScramCredentialsResponse;
 using Altered = Response::AlterUserScramCredentialsResult;
 using Progress = Dispatcher::Progress;
 
-constexpr std::size_t max_salt_bytes = 1'024;
-
 /// Why a change is refused; none if it is not. The words are those of Apache Kafka where it refuses
 /// the same.
 struct Refusal {
