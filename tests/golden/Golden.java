@@ -68,7 +68,7 @@ public class Golden {
 
     // The versions that Dohle speaks, from the declarations of its messages.
     static List<Api> apis(Path wire) throws IOException {
-        Pattern listed = Pattern.compile("SERVED\\((\\d+), (\\w+), (\\w+)\\)");
+        Pattern listed = Pattern.compile("API\\((\\d+), (\\w+), (\\w+)\\)");
         Pattern spoken = Pattern.compile("ApiKey::\\w+, versions\\((\\d+), (\\d+)\\)");
         List<Api> apis = new ArrayList<>();
         Matcher line = listed.matcher(Files.readString(wire.resolve("api_list.hpp")));

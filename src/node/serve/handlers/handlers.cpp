@@ -8,13 +8,13 @@ namespace dohle::node {
 
 // Each handler has a file with the name of its message.
 #define DOHLE_HANDLE(key, file, Name) void handle(Call& call, wire::Name##Request request);
-DOHLE_FOR_EACH_SERVED_API(DOHLE_HANDLE)
+DOHLE_FOR_EACH_API(DOHLE_HANDLE)
 #undef DOHLE_HANDLE
 
 namespace {
 
 #define DOHLE_HANDLER(key, file, Name) handler_of<wire::Name##Request>,
-constexpr std::array table{DOHLE_FOR_EACH_SERVED_API(DOHLE_HANDLER)};
+constexpr std::array table{DOHLE_FOR_EACH_API(DOHLE_HANDLER)};
 #undef DOHLE_HANDLER
 
 constexpr std::size_t keys = static_cast<std::size_t>(table.back().api.key) + 1;

@@ -28,7 +28,7 @@ void expect_throttle_time_in_answer() {
 TEST(Answers, SayHowLongTheClientWaitsWhateverTheRequestWas) {
 #define DOHLE_EXPECT_THROTTLE(key, file, Name) \
   expect_throttle_time_in_answer<wire::Name##Request>();
-  DOHLE_FOR_EACH_SERVED_API(DOHLE_EXPECT_THROTTLE)
+  DOHLE_FOR_EACH_API(DOHLE_EXPECT_THROTTLE)
 #undef DOHLE_EXPECT_THROTTLE
 }
 
