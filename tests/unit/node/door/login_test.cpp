@@ -16,7 +16,15 @@ using testing::HasSubstr;
 constexpr std::int16_t refused = broker_error::sasl_authentication_failed;
 constexpr auth::Digest sha256 = auth::Digest::sha256, sha512 = auth::Digest::sha512;
 
-class Logins : public LoginWorld {};
+class Logins : public LoginWorld {
+ protected:
+  static wire::ApiVersionsRequest named_client() {
+    wire::ApiVersionsRequest versions;
+    versions.client_software_name = "test";
+    versions.client_software_version = "1";
+    return versions;
+  }
+};
 
 TEST_F(Logins, AreServedAsTheUserThatTheyProvedToBe) {
   EXPECT_EQ(log_in_plain("alice", alice_password, "a").error_code, 0);
@@ -143,23 +151,16 @@ TEST_F(Logins, ComeBeforeEveryOtherRequest) {
 
 TEST_F(Logins, MayNotBePrecededByManyApiVersions) {
   (void)client("a", login_port);
-  wire::ApiVersionsRequest versions;
-  versions.client_software_name = "test";
-  versions.client_software_version = "1";
+  const wire::ApiVersionsRequest versions = named_client();
   EXPECT_EQ(ask(versions, 4, "a").error_code, 0);
   EXPECT_EQ(ask(versions, 4, "a").error_code, 0);
-  const wire::RequestPrefix prefix{wire::ApiVersionsRequest::api, 4, 7, "tester"};
-  const wire::FramePrefix frame = prefix.frame();
-  client("a").send_bytes(Chain(Slice::made(
-      frame.size, [&](std::span<std::byte> to) { frame.write(frame.from, to.data(), 0); })));
+  client("a").send_unanswered(versions, 4);
   EXPECT_TRUE(closes("a"));
 }
 
 TEST_F(Logins, MayBePrecededByApiVersions) {
   (void)client("a", login_port);
-  wire::ApiVersionsRequest versions;
-  versions.client_software_name = "test";
-  versions.client_software_version = "1";
+  const wire::ApiVersionsRequest versions = named_client();
   EXPECT_EQ(ask(versions, 4, "a").error_code, 0);
   EXPECT_EQ(ask(versions, 4, "a").error_code, 0);
   EXPECT_EQ(log_in_plain("alice", alice_password, "a").error_code, 0);
