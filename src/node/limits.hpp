@@ -40,6 +40,9 @@ inline constexpr std::size_t max_unauthenticated_connections = 1'000;
 /// Time for the login of a connection, from its accept.
 inline constexpr auto authentication_timeout = std::chrono::seconds(10);
 inline constexpr std::size_t max_unauthenticated_frame_bytes = std::size_t{512} << 10;
+/// Unfinished frames of all those connections together. Frames of logins are far smaller than the
+/// 32 KiB from which on a frame is counted.
+inline constexpr std::size_t max_unauthenticated_bytes = std::size_t{8} << 20;
 /// Pause before a failed login is answered and its connection closed
 /// (connection.failed.authentication.delay.ms).
 inline constexpr auto failed_authentication_delay = std::chrono::milliseconds(100);

@@ -23,7 +23,9 @@ Doorway::Doorway(DoorwayEvents& events, Executor& loop, Lines& lines, Logins log
       lines_(lines),
       logins_(logins),
       options_(std::move(options)),
-      room_(sessions_, loop, lines, options_.max_requests_bytes) {}
+      room_(sessions_, loop, lines, {options_.max_requests_bytes, "max_requests_bytes"}),
+      newcomers_room_(sessions_, loop, lines,
+                      {limits::max_unauthenticated_bytes, "max_unauthenticated_bytes"}) {}
 
 Doorway::~Doorway() {
   *is_alive_ = false;
@@ -69,6 +71,7 @@ ConnectionEvents* Doorway::accept(std::unique_ptr<Connection> connection, const 
 
 void Doorway::check_invariants() const {
   room_.check_invariants();
+  newcomers_room_.check_invariants();
   DOHLE_ASSERT(newcomers_.size() <= limits::max_unauthenticated_connections,
                "more connections wait for their login than may");
   DOHLE_ASSERT(newcomers_.empty() || newcomers_timer_ != 0,
@@ -158,7 +161,7 @@ void Doorway::forget_later(Session& session) {
   newcomers_.erase(session.id());
   logins_.checks.forget(session.id());
   events_.on_gone(session);
-  room_.forget(session);
+  session.room().forget(session);
   loop_.post([this, id = session.id(), alive = is_alive_] {
     if (*alive) sessions_.erase(id);
   });
@@ -180,6 +183,7 @@ bool Doorway::is_idle() const {
 // A session that closes frees its room, which must not resume another closing session.
 void Doorway::close_all() {
   room_.forget_all();
+  newcomers_room_.forget_all();
   newcomers_.clear();
   sessions_.clear();
 }

@@ -84,7 +84,11 @@ class Doorway {
 
   // For sessions.
   [[nodiscard]] DoorwayEvents& events() { return events_; }
-  [[nodiscard]] RequestRoom& room() { return room_; }
+  /// Connections that have not logged in share a small room of their own, so that they cannot
+  /// take that of the others.
+  [[nodiscard]] RequestRoom& room(bool is_newcomer) {
+    return is_newcomer ? newcomers_room_ : room_;
+  }
   [[nodiscard]] TimePoint now() const { return loop_.tick().mono; }
   [[nodiscard]] std::unique_ptr<Authentication> new_authentication();
   /// Calls Session::on_password_checked later. `is_known`: the session is logged in already.
@@ -120,6 +124,7 @@ class Doorway {
   std::list<std::unique_ptr<Entrance>> entrances_;
   Sessions sessions_;
   RequestRoom room_;
+  RequestRoom newcomers_room_;
   std::uint64_t last_session_ = 0;
   /// Sessions that have not logged in where a login is needed, with the time at which each closes.
   std::map<std::uint64_t, TimePoint> newcomers_;

@@ -10,19 +10,27 @@
 
 namespace dohle::node {
 
-RequestRoom::RequestRoom(const Sessions& sessions, Executor& loop, Lines& lines,
-                         std::size_t max_bytes)
-    : sessions_(sessions), loop_(loop), lines_(lines), max_bytes_(max_bytes) {}
+RequestRoom::RequestRoom(const Sessions& sessions, Executor& loop, Lines& lines, Bound bound)
+    : sessions_(sessions), loop_(loop), lines_(lines), bound_(bound) {}
 
 RequestRoom::~RequestRoom() {
   loop_.cancel(watch_);
 }
 
+std::vector<Session*> RequestRoom::its_sessions() const {
+  std::vector<Session*> its;
+  for (const auto& [id, session] : sessions_.all()) {
+    if (&session->room() == this) its.push_back(session.get());
+  }
+  return its;
+}
+
 void RequestRoom::check_invariants() const {
   std::size_t bytes = 0;
-  for (const auto& [id, session] : sessions_.all()) bytes += session->reserved_bytes();
+  for (const Session* session : its_sessions()) bytes += session->reserved_bytes();
   DOHLE_ASSERT(bytes == bytes_, "the memory of requests is miscounted");
-  DOHLE_ASSERT(bytes <= max_bytes_ || exceeding_ != 0, "requests exceed the bound, and none may");
+  DOHLE_ASSERT(bytes <= bound_.max_bytes || exceeding_ != 0,
+               "requests exceed the bound, and none may");
   DOHLE_ASSERT(exceeding_ == 0 || sessions_.find(exceeding_) != nullptr,
                "a connection that is gone keeps the others waiting");
   DOHLE_ASSERT(held_.empty() || watch_ != 0, "requests wait for memory and no timer is armed");
@@ -74,7 +82,7 @@ void RequestRoom::forget_all() {
 void RequestRoom::watch() {
   if (watch_ != 0) return;
   counted_since_ = loop_.tick().mono;
-  for (const auto& [id, session] : sessions_.all()) session->begin_to_count();
+  for (Session* session : its_sessions()) session->begin_to_count();
   watch_ = loop_.arm(counted_since_ + limits::slow_request_period, [this] {
     watch_ = 0;
     close_slow_senders();
@@ -86,9 +94,9 @@ void RequestRoom::close_slow_senders() {
                 [this](const Held& held) { return sessions_.find(held.session) == nullptr; });
   if (held_.empty()) return;
   std::vector<Session*> slow;
-  for (const auto& [id, session] : sessions_.all()) {
+  for (Session* session : its_sessions()) {
     const bool is_slow = session->counted_bytes() < limits::min_request_bytes_per_period;
-    if (is_slow && session->sends_since(counted_since_)) slow.push_back(session.get());
+    if (is_slow && session->sends_since(counted_since_)) slow.push_back(session);
   }
   std::ranges::sort(
       slow, {}, [](const Session* each) { return std::pair(each->counted_bytes(), each->id()); });
@@ -96,15 +104,15 @@ void RequestRoom::close_slow_senders() {
   const std::string waiting_peer = sessions_.find(first.session)->peer();
   std::size_t freed = 0;
   for (Session* each : slow) {
-    if (bytes_ - freed + first.bytes <= max_bytes_) break;
+    if (bytes_ - freed + first.bytes <= bound_.max_bytes) break;
     freed += each->reserved_bytes();
     lines_.complain("closing the connection of " + each->peer() + ": of its request, which holds " +
                     std::to_string(each->reserved_bytes()) + " bytes, " +
                     std::to_string(each->counted_bytes()) + " came in the last " +
                     std::to_string(limits::slow_request_period.count()) + " s, fewer than " +
                     std::to_string(limits::min_request_bytes_per_period) + ", and " + waiting_peer +
-                    " waits for room (" + std::to_string(max_bytes_) +
-                    " bytes, max_requests_bytes)");
+                    " waits for room (" + std::to_string(bound_.max_bytes) + " bytes, " +
+                    std::string(bound_.name) + ")");
     each->abort();
   }
   watch();

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string_view>
+#include <vector>
 
 #include "base/executor.hpp"
 #include "base/time.hpp"
@@ -12,13 +14,19 @@
 
 namespace dohle::node {
 
-/// Memory for requests that are not served yet, of all connections together. A connection whose
-/// bytes do not fit waits in the order of asking. Meanwhile the slowest senders are closed, until
-/// the first waiting connection fits.
+/// Memory for requests that are not served yet, of all connections together whose Session::room it
+/// is. A connection whose bytes do not fit waits in the order of asking. Meanwhile the slowest
+/// senders are closed, until the first waiting connection fits.
 class RequestRoom {
  public:
+  struct Bound {
+    std::size_t max_bytes;
+    /// For the line about a closed connection.
+    std::string_view name;
+  };
+
   /// All arguments outlive it.
-  RequestRoom(const Sessions& sessions, Executor& loop, Lines& lines, std::size_t max_bytes);
+  RequestRoom(const Sessions& sessions, Executor& loop, Lines& lines, Bound bound);
   ~RequestRoom();
   RequestRoom(const RequestRoom&) = delete;
   RequestRoom& operator=(const RequestRoom&) = delete;
@@ -41,14 +49,17 @@ class RequestRoom {
     std::size_t bytes;
   };
 
-  [[nodiscard]] bool has_room_for(std::size_t bytes) const { return bytes_ + bytes <= max_bytes_; }
+  [[nodiscard]] bool has_room_for(std::size_t bytes) const {
+    return bytes_ + bytes <= bound_.max_bytes;
+  }
+  [[nodiscard]] std::vector<Session*> its_sessions() const;
   void watch();
   void close_slow_senders();
 
   const Sessions& sessions_;
   Executor& loop_;
   Lines& lines_;
-  const std::size_t max_bytes_;
+  const Bound bound_;
   std::size_t bytes_ = 0;
   /// The session whose request may exceed the limit, so that some request always completes.
   std::uint64_t exceeding_ = 0;

@@ -25,10 +25,11 @@ Session::Session(Doorway& doorway, std::uint64_t id, const Way& way,
                  std::unique_ptr<Connection> connection)
     : doorway_(doorway), id_(id), way_(way), connection_(std::move(connection)) {
   if (way_.authenticates) authentication_ = doorway_.new_authentication();
+  room_ = &doorway_.room(is_newcomer());
 }
 
 Session::~Session() {
-  doorway_.room().release(reserved_bytes_, *this);
+  room_->release(reserved_bytes_, *this);
 }
 
 void Session::on_open() {
@@ -54,7 +55,8 @@ Admission Session::on_frame_length(std::size_t bytes) {
 
 Admission Session::on_frame_room(std::size_t bytes) {
   if (state_ == State::closing || is_draining_) return Admission::hold;
-  is_held_for_room_ = !doorway_.room().reserve(bytes, *this);
+  if (reserved_bytes_ == 0) room_ = &doorway_.room(is_newcomer());
+  is_held_for_room_ = !room_->reserve(bytes, *this);
   if (is_held_for_room_) return Admission::hold;
   if (reserved_bytes_ == 0) request_began_at_ = doorway_.now();
   reserved_bytes_ += bytes;
@@ -66,7 +68,7 @@ void Session::on_frame_room_unused(std::size_t bytes) {
   DOHLE_ASSERT(bytes <= reserved_bytes_, "a session gives back more room than it holds");
   reserved_bytes_ -= bytes;
   counted_bytes_ -= std::min(bytes, counted_bytes_);
-  doorway_.room().give_back(bytes);
+  room_->give_back(bytes);
 }
 
 void Session::on_frame(Slice frame) {
@@ -137,7 +139,7 @@ void Session::end_refusal() {
 
 void Session::release_request() {
   if (is_held_for_checks_ || is_held_for_turn_) return;
-  doorway_.room().release(std::exchange(reserved_bytes_, 0), *this);
+  room_->release(std::exchange(reserved_bytes_, 0), *this);
 }
 
 void Session::hold_for_checks() {

@@ -16,6 +16,7 @@
 namespace dohle::node {
 
 class Doorway;
+class RequestRoom;
 
 /// One listener of the node.
 struct Way {
@@ -91,6 +92,9 @@ class Session final : public ConnectionEvents {
   }
   /// There may be room for the held request.
   void resume();
+  /// Where its unfinished request is counted.
+  [[nodiscard]] const RequestRoom& room() const { return *room_; }
+  [[nodiscard]] RequestRoom& room() { return *room_; }
   /// Bytes of an unfinished request in memory.
   [[nodiscard]] std::size_t reserved_bytes() const { return reserved_bytes_; }
   /// Counts the bytes of arriving requests from zero.
@@ -133,6 +137,8 @@ class Session final : public ConnectionEvents {
   /// Null if the listener does not authenticate.
   std::unique_ptr<Authentication> authentication_;
   State state_ = State::authenticating;
+  /// Changes after the login, between two requests.
+  RequestRoom* room_;
   /// The place of the answer that waits for a password check or for the end of a pause.
   std::uint64_t login_answer_ = 0;
   /// Absent while no failed login waits for its answer, and if it gets none.

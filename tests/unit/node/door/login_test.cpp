@@ -5,6 +5,7 @@
 #include <array>
 
 #include "login_world.hpp"
+#include "node/limits.hpp"
 #include "node/serve/handlers/handlers.hpp"
 
 namespace dohle::node {
@@ -215,6 +216,42 @@ TEST_F(Logins, WaitOnAtMostAThousandConnectionsOfWhichTheOldestGoes) {
   EXPECT_EQ(logger.count("max_unauthenticated_connections"), 1u);
   (void)client("and another", login_port);
   EXPECT_FALSE(client_is_closed("waits 1"));
+}
+
+// A connection that sends the begin of a large frame and no more.
+void begin_large_frame(WireClient& client, std::size_t bytes, std::size_t length = 500'000) {
+  std::string begin(4 + bytes, '\0');
+  for (std::size_t i = 0; i < 4; ++i) begin[i] = static_cast<char>(length >> (8 * (3 - i)) & 0xff);
+  client.send_bytes(Chain(Slice::copy_of(begin)));
+}
+
+TEST_F(Logins, ThatAreNotOverTakeNoRoomOfThoseThatAre) {
+  settings.max_requests_bytes = 400'000;
+  create("t");
+  ASSERT_EQ(log_in_plain("alice", alice_password, "a").error_code, 0);
+  for (int i = 0; i < 4; ++i) {
+    begin_large_frame(client("waits " + std::to_string(i), login_port), 300'000);
+  }
+  world.run_for(100ms);
+  const auto answer = send(produce_request("t", batch_of({std::string(150'000, 'x')})), 12, "a");
+  EXPECT_TRUE(world.run_until([&] { return answer->has_value(); }, 1s));
+}
+
+TEST_F(Logins, ThatAreNotOverHoldABoundedNumberOfBytes) {
+  for (int i = 0; i < 40; ++i) {
+    begin_large_frame(client("waits " + std::to_string(i), login_port), 400'000);
+  }
+  world.run_for(1s);
+  std::size_t held = 0;
+  for (const auto& [id, session] : running().engine.parts().sessions.all()) {
+    held += session->reserved_bytes();
+  }
+  EXPECT_GT(held, limits::max_unauthenticated_bytes / 2);
+  EXPECT_LE(held, limits::max_unauthenticated_bytes + limits::max_unauthenticated_frame_bytes);
+  EXPECT_EQ(log_in_plain("alice", alice_password, "a").error_code, 0);
+  EXPECT_TRUE(is_served("a"));
+  world.run_for(20s);
+  EXPECT_GE(logger.count("max_unauthenticated_bytes"), 1u);
 }
 
 TEST_F(Logins, OfAnUnknownUserGetTheSameSaltEachTimeAlsoAfterARestart) {
