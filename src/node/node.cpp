@@ -21,6 +21,7 @@
 #include "net/pipes.hpp"
 #include "net/system.hpp"
 #include "net/tcp.hpp"
+#include "net/workers.hpp"
 #include "node/node_engine.hpp"
 
 namespace dohle {
@@ -386,8 +387,8 @@ struct Node::Parts {
   /// Calls `done` once the node listens, or has failed and released its data.
   void open(const node::NodeSettings& settings, const std::vector<node::ListenAt>& wanted,
             Disk::Synced done) {
-    engine = std::make_unique<node::NodeEngine>(node::NodeEnvironment{loop, *disk, random, *logger},
-                                                settings);
+    engine = std::make_unique<node::NodeEngine>(
+        node::NodeEnvironment{loop, *disk, workers, random, *logger}, settings);
     if (auto started = engine->start(); !started) {
       engine.reset();
       return done(std::move(started));
@@ -447,6 +448,8 @@ struct Node::Parts {
   std::shared_ptr<Logger> logger;
   net::Loop loop;
   net::SystemSecureRandom random;
+  /// Checks passwords.
+  net::WorkerThreads workers{1};
   std::unique_ptr<Disk> disk;
   std::shared_ptr<net::PipeNetwork> pipes;
   net::TcpListening tcp;

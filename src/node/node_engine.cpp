@@ -49,7 +49,7 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
       settings_(std::move(settings)),
       lines_(environment.loop, environment.logger),
       users_(environment.disk, environment.random, lines_, user_options(settings_)),
-      password_checks_(environment.disk),
+      password_checks_(environment.workers, environment.loop),
       doorway_(*this, environment.loop, lines_, {users_, password_checks_, environment.random},
                doorway_options(settings_)),
       storage_(*this, environment.loop, environment.disk, environment.random, lines_,

@@ -34,6 +34,8 @@ namespace dohle::node {
 struct NodeEnvironment {
   Executor& loop;
   Disk& disk;
+  /// For password checks alone, which take milliseconds each.
+  Workers& workers;
   SecureRandom& random;
   Logger& logger;
   const Authorizer& authorizer = everything_allowed;
@@ -42,7 +44,7 @@ struct NodeEnvironment {
 /// The server: its doorway, topics, groups, and the requests that wait for a sync, for records or
 /// for other members. One thread; the simulation drives the same code:
 ///
-///     node::NodeEngine engine({loop, disk, random, logger}, settings);
+///     node::NodeEngine engine({loop, disk, workers, random, logger}, settings);
 ///     if (auto started = engine.start(); !started) …
 ///     if (auto at = engine.listen(listening, {"tcp", Endpoint{"127.0.0.1", 9092}}); !at) …
 ///     …

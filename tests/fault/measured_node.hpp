@@ -10,6 +10,7 @@
 #include "net/loop.hpp"
 #include "net/system.hpp"
 #include "net/tcp.hpp"
+#include "net/workers.hpp"
 #include "node/node_engine.hpp"
 
 namespace dohle::fault {
@@ -24,7 +25,7 @@ class MeasuredNode {
     loop_.start("measured-node");
     on_loop([&] {
       engine_ = std::make_unique<node::NodeEngine>(
-          node::NodeEnvironment{loop_, disk_, random_, *logger_}, std::move(settings));
+          node::NodeEnvironment{loop_, disk_, workers_, random_, *logger_}, std::move(settings));
       const TimePoint begin = loop_.mono_now();
       started_ = engine_->start();
       if (!started_) return;
@@ -85,6 +86,7 @@ class MeasuredNode {
 
   std::shared_ptr<Logger> logger_ = stderr_logger();
   net::Loop loop_;
+  net::WorkerThreads workers_{1};
   disk::FileDisk disk_;
   net::SystemSecureRandom random_;
   net::TcpListening tcp_{loop_, logger_};

@@ -27,7 +27,7 @@ class TracedLog final : public Logger {
 /// The node under test. It does not create topics automatically.
 struct RunningNode {
   RunningNode(sim::Process& self, Logger& logger)
-      : engine({self.executor(), self.disk(), self.secure_random(), logger},
+      : engine({self.executor(), self.disk(), self.workers(), self.secure_random(), logger},
                {.data_directory = "/data", .auto_create_topics = false}) {
     started = engine.start();
     if (!started) return;

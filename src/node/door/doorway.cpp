@@ -5,6 +5,7 @@
 
 #include "base/assert.hpp"
 #include "node/limits.hpp"
+#include "node/security/origin.hpp"
 
 namespace dohle::node {
 
@@ -120,12 +121,13 @@ void Doorway::close_overdue_newcomers() {
 }
 
 void Doorway::check_password(Session& session, Login::Check check, bool is_known) {
-  logins_.checks.check(session.id(),
-                       {std::move(check.password), std::move(check.against), is_known},
-                       [this, id = session.id()](bool is_right) {
-                         Session* of = sessions_.find(id);
-                         if (of != nullptr) of->on_password_checked(is_right);
-                       });
+  logins_.checks.check(
+      session.id(),
+      {std::move(check.password), std::move(check.against), is_known, origin_of(session.peer())},
+      [this, id = session.id()](bool is_right) {
+        Session* of = sessions_.find(id);
+        if (of != nullptr) of->on_password_checked(is_right);
+      });
 }
 
 void Doorway::on_authenticated(Session& session) {

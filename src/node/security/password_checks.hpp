@@ -4,24 +4,27 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
+#include <string>
 
-#include "base/disk.hpp"
+#include "base/executor.hpp"
 #include "dohle/secret.hpp"
 #include "node/security/users.hpp"
 
 namespace dohle::node {
 
-/// Checks the passwords of PLAIN on a disk thread, since each takes milliseconds (PBKDF2). One is
+/// Checks the passwords of PLAIN on a worker, since each takes milliseconds (PBKDF2). One is
 /// checked at a time. Connections that are logged in and prove it again take turns with the others,
-/// so a flood of new connections does not keep them waiting. Each connection has at most one check,
-/// so the connections bound them. Owner's thread only.
+/// and within both kinds the origins of the connections take turns: many logins from one address
+/// delay one from another address by one check. Each connection has at most one check, so the
+/// connections bound them. Owner's thread only.
 class PasswordChecks {
  public:
   using Done = std::move_only_function<void(bool is_right)>;
 
-  /// `disk` outlives the checks.
-  explicit PasswordChecks(Disk& disk) : disk_(&disk) {}
+  /// Both outlive the checks. The workers serve nothing else that must not wait.
+  PasswordChecks(Workers& workers, Executor& loop) : workers_(workers), loop_(loop) {}
   ~PasswordChecks() { *is_alive_ = false; }
   PasswordChecks(const PasswordChecks&) = delete;
   PasswordChecks& operator=(const PasswordChecks&) = delete;
@@ -31,6 +34,8 @@ class PasswordChecks {
     Users::Found against;
     /// Whether the connection is logged in already.
     bool is_known = false;
+    /// As origin_of.
+    std::string origin = {};
   };
   /// Calls `done` later, unless `forget` or `drop_all` comes before.
   void check(std::uint64_t connection, Check check, Done done);
@@ -48,12 +53,29 @@ class PasswordChecks {
     std::shared_ptr<Check> check;
     Done done;
   };
+  /// Origins take turns; the checks of one keep their order.
+  class Queue {
+   public:
+    void push(Waiting waiting);
+    /// The queue is not empty.
+    [[nodiscard]] Waiting pop();
+    void forget(std::uint64_t connection);
+    void clear();
+    [[nodiscard]] std::size_t size() const { return size_; }
+
+   private:
+    std::map<std::string, std::deque<Waiting>> by_origin_;
+    /// The origins in the order of their turns.
+    std::deque<std::string> turns_;
+    std::size_t size_ = 0;
+  };
 
   void start_next();
 
-  Disk* disk_;
-  std::deque<Waiting> known_;
-  std::deque<Waiting> unknown_;
+  Workers& workers_;
+  Executor& loop_;
+  Queue known_;
+  Queue unknown_;
   bool was_known_ = false;
   bool is_running_ = false;
   /// The connection whose check runs; 0 if it is gone.

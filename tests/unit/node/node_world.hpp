@@ -120,7 +120,8 @@ class NodeWorld : public testing::Test {
     Running(sim::Process& self, const NodeSettings& settings, Logger& logger, const bool& is_short,
             const Authorizer& authorizer)
         : loop(self.executor(), is_short),
-          engine({loop, self.disk(), self.secure_random(), logger, authorizer}, settings) {
+          engine({loop, self.disk(), self.workers(), self.secure_random(), logger, authorizer},
+                 settings) {
       started = engine.start();
       if (!started) return;
       auto at = engine.listen(self.listening(), {"tcp", {"0.0.0.0", 9092}, {"node", 0}});

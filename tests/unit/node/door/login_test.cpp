@@ -225,6 +225,36 @@ void begin_large_frame(WireClient& client, std::size_t bytes, std::size_t length
   client.send_bytes(Chain(Slice::copy_of(begin)));
 }
 
+TEST_F(Logins, OfAnAddressAreNotDelayedByManyOfAnotherOne) {
+  wire::SaslHandshakeRequest handshake;
+  handshake.mechanism = "PLAIN";
+  const auto log_in_from = [&](sim::Process& process, std::string_view password) {
+    auto client = std::make_unique<WireClient>();
+    client->dial(process, {"node", login_port});
+    (void)client->send(handshake, 1);
+    auto answer = client->send(token_request(plain("alice", password)), 2);
+    return std::pair(std::move(client), std::move(answer));
+  };
+  (void)node();
+  const auto start = [&](std::string_view machine) -> sim::Process& {
+    return world.machine(std::string(machine)).start("process", [](sim::Process&) {
+      return std::make_shared<int>();
+    });
+  };
+  auto& flood = start("flood");
+  auto& other = start("other");
+  world.run_for(1ms);
+  // A check takes a quarter of a millisecond in the simulation.
+  std::vector<decltype(log_in_from(flood, ""))> wrong;
+  for (int i = 0; i < 400; ++i) wrong.push_back(log_in_from(flood, wrong_password));
+  world.run_for(10ms);
+  const TimePoint asked = world.now();
+  const auto [client, answer] = log_in_from(other, alice_password);
+  ASSERT_TRUE(world.run_until([&] { return answer->has_value(); }, 5s));
+  EXPECT_EQ((*answer)->error_code, 0);
+  EXPECT_LE(world.now() - asked, 20ms);
+}
+
 TEST_F(Logins, ThatAreNotOverTakeNoRoomOfThoseThatAre) {
   settings.max_requests_bytes = 400'000;
   create("t");
