@@ -5,6 +5,7 @@
 #include <openssl/hmac.h>
 
 #include <array>
+#include <utility>
 
 #include "base/assert.hpp"
 
@@ -36,6 +37,12 @@ constexpr std::array<std::int16_t, 256> values_of_characters() {
   return values;
 }
 
+Secret secret_of(std::string octets) {
+  Secret secret(octets);
+  cleanse(octets);
+  return secret;
+}
+
 }  // namespace
 
 std::size_t size_of(Digest digest) {
@@ -58,8 +65,12 @@ std::string hmac(Digest digest, std::string_view key, std::string_view message) 
   return out;
 }
 
-std::string stretch(Digest digest, std::string_view password, std::string_view salt,
-                    std::uint32_t iterations) {
+Secret derive(Digest digest, std::string_view key, std::string_view message) {
+  return secret_of(hmac(digest, key, message));
+}
+
+Secret stretch(Digest digest, std::string_view password, std::string_view salt,
+               std::uint32_t iterations) {
   DOHLE_ASSERT(iterations >= 1, "PBKDF2 has at least one iteration");
   std::string out(size_of(digest), '\0');
   const int done =
@@ -67,7 +78,11 @@ std::string stretch(Digest digest, std::string_view password, std::string_view s
                         static_cast<int>(salt.size()), static_cast<int>(iterations),
                         function_of(digest), static_cast<int>(out.size()), octets_of(out));
   DOHLE_ASSERT(done == 1, "the library stretches any password");
-  return out;
+  return secret_of(std::move(out));
+}
+
+void cleanse(std::string& octets) {
+  OPENSSL_cleanse(octets.data(), octets.size());
 }
 
 bool is_equal(std::string_view one, std::string_view other) {

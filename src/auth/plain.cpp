@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "auth/digest.hpp"
+
 namespace dohle::auth {
 
 namespace {
@@ -12,7 +14,7 @@ Error malformed(std::string_view what) {
 
 }  // namespace
 
-Result<std::string> plain_message(std::string_view name, std::string_view password) {
+Result<Secret> plain_message(std::string_view name, std::string_view password) {
   const auto refused = [](std::string_view why) {
     return fail(Error::configuration("PLAIN: " + std::string(why)));
   };
@@ -20,8 +22,12 @@ Result<std::string> plain_message(std::string_view name, std::string_view passwo
   if (password.empty()) return refused("the password is empty");
   if (name.contains('\0')) return refused("the user's name holds a NUL");
   if (password.contains('\0')) return refused("the password holds a NUL");
-  std::string message(1, '\0');
-  message.append(name).append(1, '\0').append(password);
+  std::string text;
+  // Before the password comes, so that no smaller text with a part of it is left behind.
+  text.reserve(name.size() + password.size() + 2);
+  text.append(1, '\0').append(name).append(1, '\0').append(password);
+  Secret message(text);
+  cleanse(text);
   return message;
 }
 
@@ -43,7 +49,7 @@ Result<PlainLogin> read_plain_message(std::string_view message) {
   if (!authorization.empty() && authorization != name) {
     return fail(malformed("a user may not act for another one"));
   }
-  return PlainLogin{std::string(name), std::string(password)};
+  return PlainLogin{std::string(name), Secret(password)};
 }
 
 }  // namespace dohle::auth

@@ -48,7 +48,7 @@ SaslClient::SaslClient(const SaslOptions& login, std::string nonce)
   if (login.mechanism == SaslMechanism::plain) {
     auto message = plain_message(login.username, login.password.reveal());
     DOHLE_ASSERT(message.has_value(), "a login was not checked");
-    plain_message_ = Secret(*message);
+    plain_message_ = *std::move(message);
     return;
   }
   scram_ = ScramClient(digest_of(mechanism_), login.username, std::move(nonce));

@@ -109,16 +109,18 @@ Error refused_by_server(std::string_view why) {
 
 ScramKeys derive_keys(Digest digest, std::string_view password, std::string_view salt,
                       std::uint32_t iterations) {
-  return keys_of_salted(digest, stretch(digest, password, salt, iterations));
+  return keys_of_salted(digest, stretch(digest, password, salt, iterations).reveal());
 }
 
 ScramKeys keys_of_salted(Digest digest, std::string_view salted_password) {
-  return {hmac(digest, salted_password, "Client Key"), hmac(digest, salted_password, "Server Key")};
+  return {derive(digest, salted_password, "Client Key"),
+          derive(digest, salted_password, "Server Key")};
 }
 
 ScramVerifier make_verifier(Digest digest, const ScramKeys& keys, std::string salt,
                             std::uint32_t iterations) {
-  return {std::move(salt), hash(digest, keys.client_key), keys.server_key, iterations};
+  return {std::move(salt), hash(digest, keys.client_key.reveal()),
+          std::string(keys.server_key.reveal()), iterations};
 }
 
 ScramVerifier make_decoy(Digest digest, std::string_view key, std::string_view name,
@@ -182,9 +184,12 @@ std::string ScramClient::final_message(const ScramKeys& keys) {
   DOHLE_ASSERT(!nonce_.empty(), "the server's first message came before");
   const std::string without_proof = "c=" + to_base64(client_gs2_header) + ",r=" + nonce_;
   const std::string login = first_bare_ + "," + server_first_ + "," + without_proof;
-  const std::string signature = hmac(digest_, hash(digest_, keys.client_key), login);
-  server_signature_ = hmac(digest_, keys.server_key, login);
-  return without_proof + ",p=" + to_base64(xor_of(keys.client_key, signature));
+  const std::string_view client_key = keys.client_key.reveal();
+  std::string stored_key = hash(digest_, client_key);
+  const std::string signature = hmac(digest_, stored_key, login);
+  cleanse(stored_key);
+  server_signature_ = hmac(digest_, keys.server_key.reveal(), login);
+  return without_proof + ",p=" + to_base64(xor_of(client_key, signature));
 }
 
 Result<void> ScramClient::on_server_final(std::string_view message) const {
@@ -268,8 +273,10 @@ Result<std::optional<std::string>> ScramServer::on_client_final(std::string_view
   if (!proof || proof->size() != size_of(digest_)) return fail(malformed("the proof is no proof"));
   const std::string login =
       first_bare_ + "," + server_first_ + "," + std::string(message.substr(0, end));
-  const std::string client_key = xor_of(*proof, hmac(digest_, verifier_.stored_key, login));
-  if (!is_equal(hash(digest_, client_key), verifier_.stored_key)) return std::nullopt;
+  std::string client_key = xor_of(*proof, hmac(digest_, verifier_.stored_key, login));
+  const bool is_right = is_equal(hash(digest_, client_key), verifier_.stored_key);
+  cleanse(client_key);
+  if (!is_right) return std::nullopt;
   return "v=" + to_base64(hmac(digest_, verifier_.server_key, login));
 }
 

@@ -8,6 +8,7 @@
 #include "auth/digest.hpp"
 #include "dohle/error.hpp"
 #include "dohle/sasl.hpp"
+#include "dohle/secret.hpp"
 
 namespace dohle::auth {
 
@@ -28,8 +29,8 @@ inline constexpr std::size_t max_scram_message_bytes = 16 * 1024;
 
 /// Keys that a client derives from the password, once per salt and number of iterations.
 struct ScramKeys {
-  std::string client_key;
-  std::string server_key;
+  Secret client_key;
+  Secret server_key;
 };
 /// Slow (PBKDF2): on a worker. The password is taken as its UTF-8 octets, without SASLprep, as
 /// Apache Kafka, librdkafka and franz-go do.

@@ -34,7 +34,7 @@ void be_the_client(std::string_view message) {
     require(!outcome || !outcome->has_value());
   }
   if (const auto login = read_plain_message(message)) {
-    require(!login->name.empty() && !login->password.empty());
+    require(!login->name.empty() && !login->password.reveal().empty());
   }
 }
 

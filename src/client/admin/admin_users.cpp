@@ -79,7 +79,8 @@ struct Salting {
           {user.name, number_of(user.mechanism), static_cast<std::int32_t>(user.iterations),
            Slice::copy_of(salts[i]),
            Slice::copy_of(auth::stretch(auth::digest_of(user.mechanism), user.password.reveal(),
-                                        salts[i], user.iterations))});
+                                        salts[i], user.iterations)
+                              .reveal())});
     }
     users.clear();
   }

@@ -1,7 +1,5 @@
 #include "node/door/login.hpp"
 
-#include <string.h>  // explicit_bzero
-
 #include <utility>
 
 #include "auth/plain.hpp"
@@ -30,9 +28,7 @@ Login::Step Login::on_plain(std::string_view message) {
   if (!login) return refused(login.error().message());
   state_ = State::checking;
   name_ = std::move(login->name);
-  Check check{Secret(login->password), users_->find(mechanism_, name_)};
-  ::explicit_bzero(login->password.data(), login->password.size());
-  return check;
+  return Check{std::move(login->password), users_->find(mechanism_, name_)};
 }
 
 Login::Step Login::on_scram_first(std::string_view message) {

@@ -13,7 +13,7 @@ bool is_right(const PasswordChecks::Check& check) {
   const auto& [digest, verifier] = check.against;
   const auth::ScramKeys keys =
       auth::derive_keys(digest, check.password.reveal(), verifier.salt, verifier.iterations);
-  return auth::is_equal(auth::hash(digest, keys.client_key), verifier.stored_key);
+  return auth::is_equal(auth::hash(digest, keys.client_key.reveal()), verifier.stored_key);
 }
 
 }  // namespace

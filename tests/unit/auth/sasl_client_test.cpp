@@ -89,7 +89,7 @@ TEST(SaslClient, SendsNameAndPasswordUnderPlain) {
   SaslClient client(login_by(SaslMechanism::plain), "unused");
   const PlainLogin sent = read_plain_message(client.first_message()).value();
   EXPECT_EQ(sent.name, "alice");
-  EXPECT_EQ(sent.password, password);
+  EXPECT_EQ(sent.password.reveal(), password);
   EXPECT_TRUE(std::holds_alternative<SaslClient::Done>(client.on_message("").value()));
 }
 

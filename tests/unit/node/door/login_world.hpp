@@ -87,7 +87,7 @@ class LoginWorld : public NodeWorld {
   }
 
   static std::string plain(std::string_view name, std::string_view password) {
-    return *auth::plain_message(name, password);
+    return std::string(auth::plain_message(name, password)->reveal());
   }
   wire::SaslAuthenticateResponse log_in_plain(std::string_view name, std::string_view password,
                                               std::string_view from = "one",
@@ -141,9 +141,10 @@ class LoginWorld : public NodeWorld {
       std::int32_t iterations = 4'096) {
     const std::string salt = "a new salt";
     const auto rounds = static_cast<std::uint32_t>(std::max(iterations, 1));
-    return {std::string(name), static_cast<std::int8_t>(digest == auth::Digest::sha256 ? 1 : 2),
-            iterations, Slice::copy_of(salt),
-            Slice::copy_of(auth::stretch(digest, password, salt, std::min(rounds, 20'000u)))};
+    return {
+        std::string(name), static_cast<std::int8_t>(digest == auth::Digest::sha256 ? 1 : 2),
+        iterations, Slice::copy_of(salt),
+        Slice::copy_of(auth::stretch(digest, password, salt, std::min(rounds, 20'000u)).reveal())};
   }
   static wire::AlterUserScramCredentialsRequest::ScramCredentialDeletion deletion(
       std::string_view name, auth::Digest digest = auth::Digest::sha256) {
