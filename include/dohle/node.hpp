@@ -78,9 +78,10 @@ struct NodeSaslOptions {
   /// (AlterUserScramCredentials, `dohle user`). Others than its owner must not be allowed to read
   /// it.
   std::string scram_user_file = {};
-  /// Default: 0, as long as its connection. 0 to 365 days. How long a login lasts (KIP-368,
+  /// Default: 0, as long as its connection. 0, or 2 s to 365 days. How long a login lasts (KIP-368,
   /// connections.max.reauth.ms). Clients log in again on the same connection before that; the first
-  /// other request after it closes the connection.
+  /// other request after it closes the connection. Shorter times are refused, since a connection
+  /// may log in again once a second, as at Apache Kafka.
   std::chrono::milliseconds max_reauth{0};
 };
 

@@ -149,6 +149,8 @@ Result<std::vector<node::ListenAt>> listeners_of(const NodeOptions& options) {
 
 constexpr std::size_t max_plain_users = 1'000, salt_bytes = 16;
 constexpr std::size_t max_password_bytes = 1'024;
+/// A connection may begin a further login a second after the last one.
+constexpr auto shortest_reauth = std::chrono::milliseconds(2'000);
 constexpr auto longest_reauth = std::chrono::days(365);
 
 Result<void> check_user(const NodeUser& user) {
@@ -216,10 +218,12 @@ Result<node::SecuritySettings> security_of(const NodeOptions& options) {
   node::SecuritySettings settings;
   settings.authenticates = std::ranges::any_of(options.listeners, asks_for_login);
   if (auto checked = check_mechanisms(sasl.mechanisms); !checked) return fail(checked.error());
-  if (sasl.max_reauth.count() < 0 || sasl.max_reauth > longest_reauth) {
+  const bool is_in_range = sasl.max_reauth >= shortest_reauth && sasl.max_reauth <= longest_reauth;
+  if (sasl.max_reauth.count() != 0 && !is_in_range) {
     return fail(Error::configuration("sasl.max_reauth is " +
                                      std::to_string(sasl.max_reauth.count()) +
-                                     " ms; allowed are 0 to 365 days"));
+                                     " ms; allowed are 0, and 2,000 ms to 365 days: a "
+                                     "connection may log in again once a second"));
   }
   settings.mechanisms = sasl.mechanisms;
   settings.max_reauth = sasl.max_reauth;

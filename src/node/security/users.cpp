@@ -233,12 +233,17 @@ void Users::erase(const Key& key) {
 void Users::set(UserEntry user, Done done) {
   Key key{std::move(user.name), user.digest};
   std::string line = line_of(key, user.verifier);
+  const std::size_t added = scram_.contains(key) ? 0 : 1;
+  being_added_ += added;
   append(
       std::move(line), Reserve::is_kept,
       [this, key = std::move(key), verifier = std::move(user.verifier)]() mutable {
         put(std::move(key), std::move(verifier));
       },
-      std::move(done));
+      [this, added, done = std::move(done)](Result<void> outcome) mutable {
+        being_added_ -= added;
+        done(std::move(outcome));
+      });
 }
 
 void Users::remove(Key key, Done done) {

@@ -70,6 +70,8 @@ class Users {
   /// The user's verifier under that mechanism, or a decoy: nothing tells which.
   [[nodiscard]] Found find(SaslMechanism mechanism, std::string_view name) const;
   [[nodiscard]] const ScramUsers& scram() const { return scram_; }
+  /// The number of SCRAM users once all changes so far are durable, or more.
+  [[nodiscard]] std::size_t promised() const { return scram_.size() + being_added_; }
   /// Stores a SCRAM user or replaces it. Errors: storage.
   void set(UserEntry user, Done done);
   /// Deletes a SCRAM user under one mechanism, if it is there. Errors: storage.
@@ -92,6 +94,8 @@ class Users {
   Options options_;
   std::map<std::string, UserEntry, std::less<>> plain_;
   ScramUsers scram_;
+  /// Changes under way that may each add one.
+  std::size_t being_added_ = 0;
   std::string decoy_key_;
   /// What most users have, so that decoys are like them.
   struct Form {

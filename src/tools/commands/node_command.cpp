@@ -172,9 +172,10 @@ void add_logins(CLI::App& app, NodeSaslOptions& sasl) {
   add_parsed(app, "--sasl-mechanisms", sasl.mechanisms, parse_mechanisms, "LIST",
              "Mechanisms that are offered, separated by commas "
              "[PLAIN,SCRAM-SHA-256,SCRAM-SHA-512]");
-  add_milliseconds(app, "--max-reauth", sasl.max_reauth,
-                   "How many ms a login lasts before the client has to repeat it; 0 is as long as "
-                   "its connection [0]");
+  add_milliseconds(
+      app, "--max-reauth", sasl.max_reauth,
+      "How many ms a login lasts before the client has to repeat it, at least 2000; 0 is "
+      "as long as its connection [0]");
 }
 
 }  // namespace

@@ -304,6 +304,8 @@ INSTANTIATE_TEST_SUITE_P(
                   "sasl.mechanisms is 7"},
         BadOption{"reauth", [](NodeOptions& o) { o.sasl.max_reauth = -1ms; },
                   "sasl.max_reauth is -1 ms"},
+        BadOption{"short_reauth", [](NodeOptions& o) { o.sasl.max_reauth = 1'999ms; },
+                  "sasl.max_reauth is 1999 ms; allowed are 0, and 2,000 ms to 365 days"},
         BadOption{"no_login", [](NodeOptions& o) { o.sasl.plain_users = {{"alice", Secret("x")}}; },
                   "no listener asks for a login"},
         BadOption{"no_password", [](NodeOptions& o) { o.sasl.plain_users = {{"alice", Secret()}}; },

@@ -62,8 +62,14 @@ Refusal check(const Users& users, const Request::ScramCredentialUpsertion& upser
     return unacceptable("The salt has " + std::to_string(upsertion.salt.size()) +
                         " bytes; allowed are 1 to " + std::to_string(max_salt_bytes));
   }
+  const std::size_t size = auth::size_of(*digest_of(upsertion.mechanism));
+  if (upsertion.salted_password.size() != size) {
+    return unacceptable("The salted password has " +
+                        std::to_string(upsertion.salted_password.size()) + " bytes; " +
+                        std::to_string(size) + " are what the mechanism makes");
+  }
   const bool is_new = !users.scram().contains({upsertion.name, *digest_of(upsertion.mechanism)});
-  if (is_new && users.scram().size() >= limits::max_scram_users) {
+  if (is_new && users.promised() >= limits::max_scram_users) {
     return {broker_error::policy_violation, "there are " + std::to_string(limits::max_scram_users) +
                                                 " SCRAM users already (max_scram_users)"};
   }

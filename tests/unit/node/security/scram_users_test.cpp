@@ -7,6 +7,7 @@
 
 #include "../../random_events.hpp"
 #include "../door/login_world.hpp"
+#include "node/limits.hpp"
 
 namespace dohle::node {
 namespace {
@@ -95,6 +96,11 @@ TEST_F(ScramUsers, AreRefusedWithTheCodesOfApacheKafka) {
   auto without_salt = upsertion("x", bob_password);
   without_salt.salt = Slice();
   EXPECT_THAT(refused(without_salt), HasSubstr("93 The salt"));
+  for (const std::size_t size : {0, 31, 33, 64, 100'000}) {
+    auto user = upsertion("x", bob_password);
+    user.salted_password = Slice::copy_of(std::string(size, 'x'));
+    EXPECT_THAT(refused(user), HasSubstr("93 The salted password has ")) << size;
+  }
   EXPECT_THAT(refused(upsertion("n\xc3\xb6", bob_password)), HasSubstr("93 "));
   Alter request;
   request.deletions.push_back(deletion("nobody"));
@@ -181,6 +187,39 @@ TEST_F(ScramUsers, AreBoundedInOneRequest) {
   Describe describe;
   for (int i = 0; i < 1'001; ++i) describe.users->push_back({"u" + std::to_string(i)});
   EXPECT_EQ(as_alice(describe).error_code, broker_error::invalid_request);
+}
+
+TEST_F(ScramUsers, AreBoundedAlsoWhileManyAreAddedAtATime) {
+  settings.security.authenticates = false;
+  settings.security.first_scram_users.clear();
+  constexpr std::size_t free = 5;
+  auto next = upsertion("", bob_password);
+  const auto request_of = [&](const std::string& prefix, std::size_t users) {
+    Alter request;
+    for (std::size_t i = 0; i < users; ++i) {
+      next.name = prefix + std::to_string(i);
+      request.upsertions.push_back(next);
+    }
+    return request;
+  };
+  for (std::size_t there = 0; there < limits::max_scram_users - free;) {
+    const std::size_t users =
+        std::min(limits::max_users_per_request, limits::max_scram_users - free - there);
+    (void)ask(request_of("user" + std::to_string(there) + " ", users), 0);
+    there += users;
+  }
+  const auto one = send(request_of("a", free), 0, "one");
+  const auto other = send(request_of("b", free), 0, "other");
+  std::size_t added = 0, refused = 0;
+  for (const auto& answer : {wait<Alter>(one), wait<Alter>(other)}) {
+    for (const auto& each : answer.results) {
+      added += each.error_code == 0 ? 1 : 0;
+      refused += each.error_code == broker_error::policy_violation ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(added, free);
+  EXPECT_EQ(refused, free);
+  EXPECT_EQ(ask(Describe{}, 0).results.size(), limits::max_scram_users);
 }
 
 // Kills and power losses while users are changed: a change that was answered holds, any other was
