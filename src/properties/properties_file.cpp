@@ -190,25 +190,4 @@ Result<std::vector<FileProperty>> read_properties_file(std::string_view text) {
   return FileReader(text).read();
 }
 
-Result<void> check_private(std::string_view path, std::uint32_t mode) {
-  constexpr std::uint32_t group_and_others = 066;
-  if ((mode & group_and_others) == 0) return {};
-  return fail(Error::configuration(
-      fmt::format("{} holds a password or key, and its mode {:04o} lets other users read or change "
-                  "it; run: chmod 600 {}",
-                  path, mode & 07777, shell_word(path))));
-}
-
-std::string shell_word(std::string_view word) {
-  const bool is_plain = !word.empty() && std::ranges::all_of(word, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("/._-+:@%,").contains(c);
-  });
-  if (is_plain && !word.starts_with('-')) return std::string(word);
-  std::string text = word.starts_with('-') ? "./" : "";
-  text += '\'';
-  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return text + "'";
-}
-
 }  // namespace dohle::properties

@@ -28,11 +28,4 @@ struct FileProperty {
 /// as they are. Errors: configuration, with the line, never with a part of the text.
 [[nodiscard]] Result<std::vector<FileProperty>> read_properties_file(std::string_view text);
 
-/// Checks the permission bits (07777) of a file with secrets. Errors: configuration, with the chmod
-/// command, if its group or others may read or write it.
-[[nodiscard]] Result<void> check_private(std::string_view path, std::uint32_t mode);
-
-/// The word as a shell takes it, quoted if it has to be.
-[[nodiscard]] std::string shell_word(std::string_view word);
-
 }  // namespace dohle::properties

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/shell_word.hpp"
 #include "properties/jaas.hpp"
 #include "properties/properties_file.hpp"
 #include "properties/suggestion.hpp"

@@ -20,8 +20,7 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 NAMED = re.compile(r"(?<![\w/.-])(?:src|include|tests|bench|examples|docs|cmake|scripts)/[\w./-]*\w/?")
 ROW = re.compile(r"^\| `src/(\w+)/` \|[^|]*\| ([^|]*) \|$", re.M)
 # Rooms that a row describes in words.
-IN_WORDS = {"messaging": "client and what it may include, properties", "properties": "`include/dohle`",
-            "tools": "`include/dohle`, properties"}
+IN_WORDS = {"messaging": "client and what it may include, properties", "tools": "base, properties"}
 
 # Rows of the table "Where it goes".
 COMING = ["SCRAM", "a new handler", "a partitioner", "retry topics", "an OTLP exporter", "the console's server"]

@@ -22,9 +22,9 @@ ARROWS = {
     "log": {"base", "wire"},
     "client": {"base", "wire", "auth"},
     "node": {"base", "wire", "auth", "log"},
-    "properties": set(),
+    "properties": {"base"},
     "messaging": {"base", "wire", "client", "properties"},
-    "tools": {"properties"},
+    "tools": {"base", "properties"},
 }
 # Additional includes of one .cpp file of a room: the construction of Client and of Node uses the real
 # net and disk, and one file makes `embedded:` addresses.

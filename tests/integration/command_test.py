@@ -266,7 +266,7 @@ class Refusals(Command):
         ("user hash a --mechanism PLAIN", '--mechanism: "PLAIN" is not one of SCRAM-SHA-256, SCRAM-SHA-512'),
         ("user hash a --iterations 4095", '--iterations: "4095" is not a whole number from 4096 to 16384'),
         ("user hash a", "dohle user hash: standard input holds no password"),
-        ("user hash a --password-file /nonexistent/p", "--password-file /nonexistent/p cannot be read"),
+        ("user hash a --password-file /nonexistent/p", "--password-file: /nonexistent/p cannot be read"),
         ("node --data :memory: --max-connections 0", '--max-connections: "0" is not a whole number from 1 to 100000'),
     ]
 
@@ -480,11 +480,11 @@ class Users(unittest.TestCase):
 
     def test_files_that_others_may_read_are_refused(self):
         password = self.file("password", self.PASSWORD, 0o644)
-        self.assertIn(f"run chmod 600 {password}", self.refused(USAGE, "user", "hash", "a", "--password-file", password))
+        self.assertIn(f"run: chmod 600 {password}", self.refused(USAGE, "user", "hash", "a", "--password-file", password))
         users = self.file("users", self.dohle("user", "hash", "alice", stdin="x"), 0o640)
         for flag in ("--plain-user-file", "--scram-user-file"):
             said = self.refused(USAGE, "node", "--data", ":memory:", "--listen", "SASL_PLAINTEXT://127.0.0.1:0", flag, users)
-            self.assertIn(f"run chmod 600 {users}", said)
+            self.assertIn(f"run: chmod 600 {users}", said)
 
     def test_are_of_no_use_without_a_listener_that_asks_for_them(self):
         users = self.file("users", self.dohle("user", "hash", "alice", stdin="x"))

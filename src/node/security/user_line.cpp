@@ -1,18 +1,13 @@
 #include "node/security/user_line.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstdint>
 #include <optional>
 #include <set>
-#include <system_error>
 #include <utility>
 
 #include "auth/digest.hpp"
+#include "base/secret_file.hpp"
 #include "node/journal/journal_line.hpp"
 
 namespace dohle::node {
@@ -51,59 +46,6 @@ std::optional<auth::ScramVerifier> verifier_of(std::string_view rest, auth::Dige
   if (!has_sizes) return std::nullopt;
   return auth::ScramVerifier{*std::move(salt_octets), *std::move(stored_key),
                              *std::move(server_key), count};
-}
-
-Error unreadable(const std::string& path, int number) {
-  return Error::configuration(
-      path + " cannot be read: " + std::error_code(number, std::generic_category()).message());
-}
-
-/// Closes the descriptor when it goes.
-struct OpenDescriptor {
-  explicit OpenDescriptor(int opened) : number(opened) {}
-  OpenDescriptor(const OpenDescriptor&) = delete;
-  OpenDescriptor& operator=(const OpenDescriptor&) = delete;
-  ~OpenDescriptor() {
-    if (number >= 0) ::close(number);
-  }
-  const int number;
-};
-
-Result<void> check_private(const std::string& path, int descriptor) {
-  struct stat status{};
-  if (::fstat(descriptor, &status) != 0) return fail(unreadable(path, errno));
-  if (!S_ISREG(status.st_mode)) return fail(Error::configuration(path + " is not a file"));
-  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    return fail(Error::configuration(path +
-                                     " holds what checks passwords, and others than its "
-                                     "owner may read it: run chmod 600 " +
-                                     path));
-  }
-  if (static_cast<std::uint64_t>(status.st_size) > max_users_file_bytes) {
-    return fail(Error::configuration(path + " has " + std::to_string(status.st_size) +
-                                     " bytes; at most " + std::to_string(max_users_file_bytes) +
-                                     " are allowed (max_users_file_bytes)"));
-  }
-  return {};
-}
-
-Result<std::string> private_text(const std::string& path) {
-  const OpenDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.number < 0) return fail(unreadable(path, errno));
-  if (auto is_private = check_private(path, file.number); !is_private) {
-    return fail(is_private.error());
-  }
-  std::string text(max_users_file_bytes + 1, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t got = ::read(file.number, text.data() + size, text.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail(unreadable(path, errno));
-    if (got == 0) break;
-    size += static_cast<std::size_t>(got);
-  }
-  text.resize(size);
-  return text;
 }
 
 }  // namespace
@@ -188,9 +130,12 @@ Result<std::vector<UserEntry>> parse_users(std::string_view text) {
 }
 
 Result<std::vector<UserEntry>> read_users_file(const std::string& path) {
-  auto text = private_text(path);
-  if (!text) return fail(text.error());
-  auto users = parse_users(*text);
+  const auto file = SecretFile::read(path, {max_users_file_bytes, "max_users_file_bytes", false});
+  if (!file) return fail(file.error());
+  if (auto checked = file->check_private("what checks passwords"); !checked) {
+    return fail(checked.error());
+  }
+  auto users = parse_users(file->text().reveal());
   if (!users) return fail(users.error().within(path));
   return users;
 }

@@ -42,8 +42,8 @@ inline constexpr std::size_t max_users_file_bytes = std::size_t{8} << 20;
 /// configuration, with the number of the line.
 [[nodiscard]] Result<std::vector<UserEntry>> parse_users(std::string_view text);
 
-/// Reads a users file. Errors: configuration (it cannot be read, others may read it, or a line is
-/// wrong), with the path and what to do.
+/// Reads a users file. Errors: configuration (it cannot be read, others than its owner have rights
+/// on it, or a line is wrong), with the path and what to do.
 [[nodiscard]] Result<std::vector<UserEntry>> read_users_file(const std::string& path);
 
 }  // namespace dohle::node

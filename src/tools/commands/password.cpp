@@ -1,8 +1,6 @@
 #include "tools/commands/password.hpp"
 
-#include <fcntl.h>
 #include <string.h>  // explicit_bzero
-#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -14,13 +12,14 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/secret_file.hpp"
 #include "tools/commands/terminal.hpp"
 
 namespace dohle::tools {
 
 namespace {
 
-constexpr std::size_t max_password_bytes = 1'024;
+constexpr std::size_t max_password_bytes = 1'024, max_password_file_bytes = 64 * 1024;
 
 /// A terminal that does not show what is typed, until this object goes.
 class WithoutEcho {
@@ -44,9 +43,18 @@ class WithoutEcho {
   termios before_{};
 };
 
-/// The first line; what follows it is refused by the caller's bound.
+Result<Secret> first_line_of(std::string_view text, const std::string& where) {
+  std::string_view line = text.substr(0, text.find('\n'));
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  if (line.empty()) return fail(Error::configuration(where + " holds no password"));
+  if (line.size() <= max_password_bytes) return Secret(line);
+  return fail(Error::configuration(where + " holds a password of more than " +
+                                   std::to_string(max_password_bytes) + " bytes"));
+}
+
+/// Reads no further than the first line.
 Result<Secret> first_line(int descriptor, const std::string& where) {
-  std::array<char, max_password_bytes + 2> bytes{};
+  std::array<char, max_password_bytes + 3> bytes{};
   std::size_t size = 0;
   while (size < bytes.size()) {
     const ssize_t got = ::read(descriptor, bytes.data() + size, bytes.size() - size);
@@ -59,33 +67,19 @@ Result<Secret> first_line(int descriptor, const std::string& where) {
     size = all.size();
     if (got == 0 || all.contains('\n')) break;
   }
-  std::string_view line(bytes.data(), size);
-  line = line.substr(0, line.find('\n'));
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  if (line.empty()) return fail(Error::configuration(where + " holds no password"));
-  Secret password(line);
+  auto password = first_line_of({bytes.data(), size}, where);
   ::explicit_bzero(bytes.data(), bytes.size());
-  if (password.reveal().size() <= max_password_bytes) return password;
-  return fail(Error::configuration(where + " holds a password of more than " +
-                                   std::to_string(max_password_bytes) + " bytes"));
+  return password;
 }
 
 Result<Secret> of_file(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) {
-    return fail(Error::configuration("--password-file " + path + " cannot be read: " +
-                                     std::error_code(errno, std::generic_category()).message()));
+  const auto file =
+      SecretFile::read(path, {max_password_file_bytes, "max_password_file_bytes", true});
+  if (!file) return fail(file.error().within("--password-file"));
+  if (auto checked = file->check_private("a password"); !checked) {
+    return fail(checked.error().within("--password-file"));
   }
-  struct stat status{};
-  const bool is_shared = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) &&
-                         (status.st_mode & (S_IRWXG | S_IRWXO)) != 0;
-  auto password =
-      is_shared
-          ? fail(Error::configuration("--password-file " + path +
-                                      ": others than its owner may read it: run chmod 600 " + path))
-          : first_line(descriptor, "--password-file " + path);
-  ::close(descriptor);
-  return password;
+  return first_line_of(file->text().reveal(), "--password-file " + path);
 }
 
 Result<Secret> of_terminal() {

@@ -1,9 +1,8 @@
 #include "tools/commands/profile.hpp"
 
-#include <cstdint>
+#include <cstddef>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -11,12 +10,14 @@
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
 
-#include "properties/properties_file.hpp"
+#include "base/secret_file.hpp"
 #include "properties/suggestion.hpp"
 
 namespace dohle::tools {
 
 namespace {
+
+constexpr std::size_t max_config_file_bytes = std::size_t{1} << 20;
 
 std::unexpected<Error> refuse(std::string_view file, std::string_view why) {
   return fail(Error::configuration(fmt::format("{}: {}", file, why)));
@@ -129,22 +130,19 @@ Result<Properties> load_profile(const std::optional<std::string>& file,
   }
   std::optional<std::string> wanted = name;
   if (!wanted && environment.profile != nullptr) wanted = environment.profile;
-  std::ifstream input(path);
-  std::ostringstream text;
-  if (!input.is_open() || !(text << input.rdbuf())) {
+  const auto config =
+      SecretFile::read(path.string(), {max_config_file_bytes, "max_config_file_bytes", true});
+  if (!config) {
+    std::error_code code;
+    if (!path.empty() && std::filesystem::exists(path, code)) return fail(config.error());
     if (!has_to_be_there && !wanted) return Properties();
     return refuse(path.string(),
                   wanted ? fmt::format("the file with profile {} cannot be read", *wanted)
                          : std::string("the configuration file cannot be read"));
   }
-  auto profile = read_profile(text.str(), path.string(), wanted);
+  auto profile = read_profile(config->text().reveal(), path.string(), wanted);
   if (!profile || !profile->has_secret()) return profile;
-  std::error_code code;
-  const auto mode = std::filesystem::status(path, code).permissions();
-  const bool is_known = !code && mode != std::filesystem::perms::unknown;
-  if (!is_known) return refuse(path.string(), "its permissions cannot be read");
-  if (auto checked = properties::check_private(path.string(), static_cast<std::uint32_t>(mode));
-      !checked) {
+  if (auto checked = config->check_private("a password or key"); !checked) {
     return fail(checked.error());
   }
   return profile;

@@ -54,24 +54,5 @@ TEST(PropertiesFile, IsRefusedWithTheLineAndNeverShowsAValue) {
               HasSubstr("(max_properties_file_bytes)"));
 }
 
-TEST(FileWithSecrets, HasToBePrivate) {
-  for (const std::uint32_t mode : {0600U, 0400U, 0700U, 0100600U}) {
-    EXPECT_TRUE(check_private("a", mode)) << mode;
-  }
-  for (const std::uint32_t mode : {0640U, 0604U, 0620U, 0602U, 0100644U}) {
-    EXPECT_FALSE(check_private("a", mode)) << mode;
-  }
-  EXPECT_EQ(check_private("/etc/a b.conf", 0100644).error().message(),
-            "/etc/a b.conf holds a password or key, and its mode 0644 lets other users read or "
-            "change it; run: chmod 600 '/etc/a b.conf'");
-}
-
-TEST(ShellWord, IsQuotedIfItHasToBe) {
-  EXPECT_EQ(shell_word("/a/b-c_d.p12"), "/a/b-c_d.p12");
-  EXPECT_EQ(shell_word("it's $HOME"), "'it'\\''s $HOME'");
-  EXPECT_EQ(shell_word("-rf"), "./'-rf'");
-  EXPECT_EQ(shell_word(""), "''");
-}
-
 }  // namespace
 }  // namespace dohle::properties

@@ -99,8 +99,8 @@ TEST(Profile, with_a_password_has_to_be_in_a_private_file) {
   std::filesystem::permissions(path, perms::owner_read | perms::owner_write | perms::group_read);
   EXPECT_EQ(load("open"), "accepted");
   EXPECT_EQ(load("secret"), path.string() +
-                                " holds a password or key, and its mode 0640 lets other users read "
-                                "or change it; run: chmod 600 " +
+                                " holds a password or key, and its mode 0640 gives other users "
+                                "rights on it; run: chmod 600 " +
                                 path.string());
   std::filesystem::permissions(path, perms::owner_read | perms::owner_write);
   EXPECT_EQ(load("secret"), "accepted");
