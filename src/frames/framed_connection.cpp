@@ -33,6 +33,7 @@ class Handle final : public Connection {
   void close() override { connection_->close(); }
   void close_after_writes() override { connection_->close_after_writes(); }
   const std::string& peer() const override { return connection_->peer(); }
+  std::string certificate_name() const override { return connection_->certificate_name(); }
 
  private:
   std::shared_ptr<FramedConnection> connection_;
@@ -80,7 +81,10 @@ void FramedConnection::on_open(bool may_read) {
 void FramedConnection::on_lost(const Error& why) {
   if (is_closed_) return;
   const auto self = shared_from_this();
-  end(why.within(is_open_ ? "connection to " + names_.peer : "connecting to " + names_.dialed));
+  const bool is_accepted = names_.dialed.empty();
+  end(why.within(is_open_      ? "connection to " + names_.peer
+                 : is_accepted ? "connection of " + names_.peer
+                               : "connecting to " + names_.dialed));
 }
 
 void FramedConnection::end(Error why) {
@@ -93,6 +97,10 @@ void FramedConnection::end(Error why) {
 void FramedConnection::fail_later(Error why) {
   is_broken_ = true;
   loop_.post([self = shared_from_this(), why = std::move(why)] { self->on_lost(why); });
+}
+
+std::string FramedConnection::certificate_name() const {
+  return is_open_ && !is_closed_ ? stream_->certificate_name() : std::string();
 }
 
 void FramedConnection::close() {

@@ -14,7 +14,7 @@ namespace dohle::frames {
 /// The two names of a connection's other side.
 struct PeerNames {
   std::string peer;    ///< in Connection::peer and in errors of an open connection
-  std::string dialed;  ///< in errors of a failed dial
+  std::string dialed;  ///< in errors of a failed dial; empty if the other side has dialed
 };
 
 /// The loop that a connection works on.
@@ -58,6 +58,7 @@ class FramedConnection final : public std::enable_shared_from_this<FramedConnect
   void close();
   void close_after_writes();
   [[nodiscard]] const std::string& peer() const { return names_.peer; }
+  [[nodiscard]] std::string certificate_name() const;
   [[nodiscard]] bool is_closed() const { return is_closed_; }
 
  private:

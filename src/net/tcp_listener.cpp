@@ -10,6 +10,8 @@
 #include "net/socket.hpp"
 #include "net/tcp.hpp"
 #include "net/tcp_stream.hpp"
+#include "net/tls/tls_stream.hpp"
+#include "net/tls_listening.hpp"
 
 namespace dohle::net {
 
@@ -33,11 +35,12 @@ bool is_without_descriptors(int code) {
 class Accepting final : public std::enable_shared_from_this<Accepting>, public Watcher {
  public:
   Accepting(Loop& loop, const ConnectionLimits& limits, Acceptor& acceptor,
-            std::shared_ptr<Logger> logger)
+            std::shared_ptr<Logger> logger, std::shared_ptr<const TlsServing> tls)
       : loop_(loop),
         limits_(limits),
         acceptor_(acceptor),
         logger_(std::move(logger)),
+        tls_(std::move(tls)),
         spare_(spare_descriptor()) {}
   ~Accepting() { close(); }
   Accepting(const Accepting&) = delete;
@@ -131,20 +134,36 @@ class Accepting final : public std::enable_shared_from_this<Accepting>, public W
     DOHLE_ASSERT(!is_paused_ && socket_.is_open(), "a listener that does not accept accepts");
     const std::string name = peer.endpoint().to_string();
     const auto connection = std::make_shared<frames::FramedConnection>(
-        frames::OnLoop{loop_, &loop_.read_buffers()}, limits_, frames::PeerNames{name, name});
-    auto stream = std::make_unique<TcpStream>(loop_, *connection);
-    TcpStream& opening = *stream;
-    connection->set_stream(std::move(stream));
+        frames::OnLoop{loop_, &loop_.read_buffers()}, limits_, frames::PeerNames{name, {}});
+    TcpStream& opening = tls_ != nullptr ? set_tls_stream(*connection) : set_stream(*connection);
     ConnectionEvents* events = acceptor_.on_accept(connection->handle());
     if (events == nullptr || connection->is_closed()) return connection->close();
     connection->set_events(events);
     opening.opened(std::move(socket), 0);
   }
 
+  TcpStream& set_stream(frames::FramedConnection& connection) {
+    auto tcp = std::make_unique<TcpStream>(loop_, connection);
+    TcpStream& opening = *tcp;
+    connection.set_stream(std::move(tcp));
+    return opening;
+  }
+
+  TcpStream& set_tls_stream(frames::FramedConnection& connection) {
+    auto tls = std::make_unique<TlsStream>(TlsPlace{.loop = loop_, .turns = &tls_->turns},
+                                           connection, TlsSession::server(tls_->context));
+    auto tcp = std::make_unique<TcpStream>(loop_, *tls);
+    TcpStream& opening = *tcp;
+    tls->set_stream(std::move(tcp));
+    connection.set_stream(std::move(tls));
+    return opening;
+  }
+
   Loop& loop_;
   const ConnectionLimits limits_;
   Acceptor& acceptor_;
   std::shared_ptr<Logger> logger_;
+  const std::shared_ptr<const TlsServing> tls_;  // null for plain TCP
   Descriptor socket_;
   Descriptor spare_;
   WatchId watch_ = 0;
@@ -169,24 +188,43 @@ class TcpListener final : public Listener {
   Endpoint local_;
 };
 
-}  // namespace
-
-Result<std::unique_ptr<Listener>> TcpListening::listen(const Endpoint& at,
-                                                       const ConnectionLimits& limits,
-                                                       Acceptor& acceptor) {
+Result<std::unique_ptr<Listener>> listen_at(Loop& loop, const Endpoint& at,
+                                            const ConnectionLimits& limits, Acceptor& acceptor,
+                                            const std::shared_ptr<Logger>& logger,
+                                            std::shared_ptr<const TlsServing> tls) {
   const Endpoint numeric{at.host == "localhost" ? "127.0.0.1" : at.host, at.port};
   const auto addresses = addresses_of(numeric, Lookup::numeric);
   if (!addresses) {
     return fail(Error::configuration("cannot listen on " + at.to_string() +
                                      ": the host has to be a numeric address or localhost"));
   }
-  auto accepting = std::make_shared<Accepting>(*loop_, limits, acceptor, logger_);
+  auto accepting = std::make_shared<Accepting>(loop, limits, acceptor, logger, std::move(tls));
   if (!accepting->open(addresses->front())) {
     const std::string why = text_of_errno(errno);
     return fail(
         Error::client(Errc::connection_failed, "cannot listen on " + at.to_string() + ": " + why));
   }
   return std::make_unique<TcpListener>(std::move(accepting));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Listener>> TcpListening::listen(const Endpoint& at,
+                                                       const ConnectionLimits& limits,
+                                                       Acceptor& acceptor) {
+  return listen_at(*loop_, at, limits, acceptor, logger_, nullptr);
+}
+
+TlsListening::TlsListening(Loop& loop, HandshakeTurns& turns, TlsContext context,
+                           std::shared_ptr<Logger> logger)
+    : loop_(&loop),
+      logger_(std::move(logger)),
+      serving_(std::make_shared<TlsServing>(std::move(context), turns)) {}
+
+Result<std::unique_ptr<Listener>> TlsListening::listen(const Endpoint& at,
+                                                       const ConnectionLimits& limits,
+                                                       Acceptor& acceptor) {
+  return listen_at(*loop_, at, limits, acceptor, logger_, serving_);
 }
 
 }  // namespace dohle::net

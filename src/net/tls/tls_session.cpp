@@ -147,6 +147,10 @@ std::shared_ptr<TlsSession> TlsSession::server(const TlsContext& context) {
   return std::shared_ptr<TlsSession>(new TlsSession(std::move(parts)));
 }
 
+bool TlsSession::is_server() const {
+  return parts_->facts.is_server;
+}
+
 SliceQueue& TlsSession::received() {
   return parts_->received;
 }

@@ -35,6 +35,7 @@ class TlsSession {
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;
 
+  [[nodiscard]] bool is_server() const;
   /// Encrypted bytes of the other side. The session takes them off the front.
   [[nodiscard]] SliceQueue& received();
   /// Encrypted bytes for the other side. The owner takes them off the front.

@@ -12,6 +12,8 @@ namespace dohle::net {
 namespace {
 
 constexpr std::size_t block_bytes = 64 * 1024;
+// Of a handshake, which may wait for its turn with these bytes.
+constexpr std::size_t handshake_block_bytes = 8 * 1024;
 constexpr std::size_t max_write_bytes = 64 * 1024;
 // Received bytes of a whole handshake, certificates included.
 constexpr std::size_t max_handshake_bytes = 256 * 1024;
@@ -28,7 +30,9 @@ TlsStream::TlsStream(const TlsPlace& place, StreamEvents& events,
     : place_(place),
       events_(events),
       session_(std::move(session)),
-      anchor_(std::make_shared<Anchor>(this)) {}
+      anchor_(std::make_shared<Anchor>(this)),
+      needs_bytes_(session_->is_server()),
+      turn_(place_.turns != nullptr ? place_.turns->new_place() : 0) {}
 
 TlsStream::~TlsStream() {
   anchor_->stream = nullptr;
@@ -42,6 +46,7 @@ void TlsStream::set_stream(std::unique_ptr<ByteStream> below) {
 
 void TlsStream::close() {
   if (phase_ == Phase::closed) return;
+  if (phase_ < Phase::open && place_.turns != nullptr) place_.turns->forget(turn_);
   phase_ = Phase::closed;
   place_.loop.cancel(std::exchange(timer_, 0));
   if (below_ != nullptr) below_->close();
@@ -49,6 +54,7 @@ void TlsStream::close() {
 
 void TlsStream::lose(const Error& why) {
   if (phase_ == Phase::closed || phase_ == Phase::lost) return;
+  if (phase_ < Phase::open && place_.turns != nullptr) place_.turns->forget(turn_);
   phase_ = Phase::lost;
   place_.loop.cancel(std::exchange(timer_, 0));
   events_.on_lost(why);
@@ -102,14 +108,18 @@ void TlsStream::advance() {
     if (const Result<bool> sent = flush(); !sent) return lose(write_failure(sent.error()));
     if (needs_bytes_ && !get_bytes()) return;
     needs_bytes_ = false;
-    if (place_.workers != nullptr) return step_on_worker();
+    if (place_.workers != nullptr || place_.turns != nullptr) return step_elsewhere();
     if (!is_to_continue(session_->handshake())) return;
   }
 }
 
 // False: there are none yet, or the stream is lost and may be destroyed.
 bool TlsStream::get_bytes() {
-  if (!may_read_) return false;
+  if (!may_read_) {
+    // While it waits for the other side it holds no memory.
+    block_ = {};
+    return false;
+  }
   const Result<Moved> got = fill();
   if (!got) {
     lose(got.error().within("TLS handshake failed"));
@@ -135,26 +145,27 @@ bool TlsStream::get_bytes() {
   return false;
 }
 
-void TlsStream::step_on_worker() {
+void TlsStream::step_elsewhere() {
   is_stepping_ = true;
+  auto done = [anchor = std::weak_ptr(anchor_)](Result<HandshakeState> result) {
+    const auto held = anchor.lock();
+    if (held != nullptr && held->stream != nullptr) held->stream->on_step(std::move(result));
+  };
+  if (place_.turns != nullptr) return place_.turns->step(turn_, session_, std::move(done));
   // The worker shares the session, so that the stream may be destroyed meanwhile.
   struct Step {
     std::shared_ptr<TlsSession> session;
-    std::weak_ptr<Anchor> anchor;
     Result<HandshakeState> result = HandshakeState::needs_bytes;
   };
-  auto shared = std::make_shared<Step>();
-  shared->session = session_;
-  shared->anchor = anchor_;
-  place_.workers->run([shared] { shared->result = shared->session->handshake(); }, place_.loop,
-                      [shared] {
-                        const auto held = shared->anchor.lock();
-                        if (held == nullptr || held->stream == nullptr) return;
-                        TlsStream& stream = *held->stream;
-                        stream.is_stepping_ = false;
-                        if (stream.phase_ != Phase::handshake) return;
-                        if (stream.is_to_continue(std::move(shared->result))) stream.advance();
-                      });
+  auto shared = std::make_shared<Step>(session_);
+  place_.workers->run(
+      [shared] { shared->result = shared->session->handshake(); }, place_.loop,
+      [shared, done = std::move(done)]() mutable { done(std::move(shared->result)); });
+}
+
+void TlsStream::on_step(Result<HandshakeState> result) {
+  is_stepping_ = false;
+  if (phase_ == Phase::handshake && is_to_continue(std::move(result))) advance();
 }
 
 // False: the stream is open or lost, and may be destroyed.
@@ -188,9 +199,12 @@ Result<Moved> TlsStream::fill() {
     got = below_->read_slices(received, block_bytes);
   } else {
     const bool is_free = block_.buffer() != nullptr && !block_.buffer()->is_shared();
-    if (!is_free) block_ = Slice::made(block_bytes, [](std::span<std::byte>) {});
+    const std::size_t bytes = phase_ == Phase::open ? block_bytes : handshake_block_bytes;
+    if (!is_free || block_.size() < bytes) {
+      block_ = Slice::made(bytes, [](std::span<std::byte>) {});
+    }
     ReadRoom room;
-    room.add(block_.buffer()->data(), block_bytes);
+    room.add(block_.buffer()->data(), bytes);
     got = below_->read(room);
     if (got && got->bytes > 0) received.add(block_.sub(0, got->bytes));
   }
@@ -318,6 +332,10 @@ Result<Moved> TlsStream::write(WriteQueue& from) {
   if (!*flushed) return Moved{0, StreamState::blocked};
   from.consume(claimed_);
   return Moved{std::exchange(claimed_, 0), StreamState::ready};
+}
+
+std::string TlsStream::certificate_name() const {
+  return session_->peer_principal();
 }
 
 std::size_t TlsStream::unread_bytes() const {

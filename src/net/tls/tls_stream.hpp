@@ -7,6 +7,7 @@
 
 #include "base/byte_stream.hpp"
 #include "base/executor.hpp"
+#include "net/tls/handshake_turns.hpp"
 #include "net/tls/tls_session.hpp"
 
 namespace dohle::net {
@@ -16,6 +17,8 @@ struct TlsPlace {
   Executor& loop;
   /// Runs the steps of the handshake. Null: the loop does, which costs it up to milliseconds.
   Workers* workers = nullptr;
+  /// For listeners, instead of `workers`: where the steps wait for their turn. Outlives the stream.
+  HandshakeTurns* turns = nullptr;
   /// 1 ms or more. Time from the opening of the stream below to the end of the handshake.
   std::chrono::milliseconds handshake_timeout{10'000};
 };
@@ -46,6 +49,7 @@ class TlsStream final : public ByteStream, public StreamEvents {
   Result<Moved> read_slices(SliceQueue& into, std::size_t max_bytes) override;
   Result<Moved> write(WriteQueue& from) override;
   [[nodiscard]] std::size_t unread_bytes() const override;
+  [[nodiscard]] std::string certificate_name() const override;
   void end_writes() override;
   void close() override;
 
@@ -66,7 +70,8 @@ class TlsStream final : public ByteStream, public StreamEvents {
   [[nodiscard]] Error write_failure(Error why);
   void advance();
   [[nodiscard]] bool get_bytes();
-  void step_on_worker();
+  void step_elsewhere();
+  void on_step(Result<HandshakeState> result);
   [[nodiscard]] bool is_to_continue(Result<HandshakeState> result);
   void lose(const Error& why);
   void arm_timeout();
@@ -78,12 +83,13 @@ class TlsStream final : public ByteStream, public StreamEvents {
   std::shared_ptr<Anchor> anchor_;  // what waiting tasks hold; null in it once this is gone
   Phase phase_ = Phase::opening;
   bool is_stepping_ = false;  // a worker has the session
-  bool needs_bytes_ = false;
-  bool may_read_ = false;  // the stream below may have bytes that no news reports
+  bool needs_bytes_;          // before the next step
+  bool may_read_ = false;     // the stream below may have bytes that no news reports
   std::size_t handshake_bytes_ = 0;
   std::size_t claimed_ = 0;  // bytes at the front of the write queue that are encrypted already
   std::optional<Error> failed_;
   TimerId timer_ = 0;
+  const HandshakeTurns::Place turn_;
   Slice block_;  // memory to read into
 };
 

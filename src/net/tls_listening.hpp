@@ -1,0 +1,38 @@
+#pragma once
+
+#include <memory>
+
+#include "base/connection.hpp"
+#include "dohle/logger.hpp"
+#include "net/loop.hpp"
+#include "net/tls/handshake_turns.hpp"
+#include "net/tls/tls_context.hpp"
+
+namespace dohle::net {
+
+/// What a TLS listener's connections begin with.
+struct TlsServing {
+  TlsContext context;
+  HandshakeTurns& turns;
+};
+
+/// As TcpListening, with TLS over TCP. A connection opens once its handshake is done, within 10 s
+/// from its accept; a failed handshake is `on_closed`, in words. The steps of handshakes take their
+/// turns with workers. The loop and the turns outlive it, its listeners and their connections. Loop
+/// thread only, or before the loop runs.
+class TlsListening final : public Listening {
+ public:
+  TlsListening(Loop& loop, HandshakeTurns& turns, TlsContext context,
+               std::shared_ptr<Logger> logger = silent_logger());
+  Result<std::unique_ptr<Listener>> listen(const Endpoint& at, const ConnectionLimits& limits,
+                                           Acceptor& acceptor) override;
+  /// Connections that are accepted from now on begin with `context`; open ones keep theirs.
+  void use(TlsContext context) { serving_->context = std::move(context); }
+
+ private:
+  Loop* loop_;
+  std::shared_ptr<Logger> logger_;
+  std::shared_ptr<TlsServing> serving_;
+};
+
+}  // namespace dohle::net
