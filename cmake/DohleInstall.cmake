@@ -24,10 +24,10 @@ endforeach()
 
 # What the objects need at link time. A user who includes dohle/codec/json.hpp
 # brings nlohmann-json.
-set(DOHLE_PKG_CONFIG_REQUIRES "fmt libssl libcrypto zlib liblz4 libzstd snappy")
+set(DOHLE_PKG_CONFIG_REQUIRES "fmt libssl libcrypto zlib liblz4 libzstd snappy re2")
 target_link_libraries(dohle_library PUBLIC
   Threads::Threads fmt::fmt $<BUILD_INTERFACE:ssl> $<BUILD_INTERFACE:crypto> $<BUILD_INTERFACE:z> $<BUILD_INTERFACE:lz4>
-  $<BUILD_INTERFACE:zstd> $<BUILD_INTERFACE:snappy> $<INSTALL_INTERFACE:PkgConfig::dohle_codecs>)
+  $<BUILD_INTERFACE:zstd> $<BUILD_INTERFACE:snappy> $<BUILD_INTERFACE:re2> $<INSTALL_INTERFACE:PkgConfig::dohle_codecs>)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/dohle)
 # A build of some targets alone, as of scripts/demo, has no library to install.

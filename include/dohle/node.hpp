@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "dohle/sasl.hpp"
 #include "dohle/secret.hpp"
 #include "dohle/security_protocol.hpp"
+#include "dohle/tls.hpp"
 #include "dohle/transport.hpp"
 
 namespace dohle {
@@ -49,9 +51,19 @@ struct NodeListener {
   /// listener. Required if the listening address is a wildcard, as 0.0.0.0. Port 0 means the
   /// listening port.
   std::string advertised = {};
-  /// Default: plaintext. sasl_plaintext: its clients have to log in (NodeOptions::sasl). This
-  /// version of the node has no TLS: ssl and sasl_ssl are configuration errors.
+  /// Default: plaintext. sasl_plaintext and sasl_ssl: its clients have to log in
+  /// (NodeOptions::sasl). ssl and sasl_ssl: its connections are encrypted, which needs `tls`.
   SecurityProtocol protocol = SecurityProtocol::plaintext;
+  /// Default: absent. The certificate and rules of ssl and sasl_ssl; a configuration error with
+  /// other protocols. `Node::listeners` leaves it out. A connection has 10 s for its handshake.
+  std::optional<TlsServerOptions> tls = {};
+  /// Default: "DEFAULT", the whole name as Java writes it (RFC 2253). How the name in a client's
+  /// certificate becomes that of its principal, as Apache Kafka's ssl.principal.mapping.rules:
+  /// "RULE:PATTERN/REPLACEMENT/[LU]" and "DEFAULT", separated by commas, of which the first that
+  /// fits counts; if none does, the connection is closed. At most 64 KiB and 100 rules; patterns
+  /// are RE2's. Only for ssl with certificates wanted or required: with sasl_ssl the user that logs
+  /// in is the principal, and a client of ssl without a certificate is ANONYMOUS.
+  std::string principal_rules = "DEFAULT";
 };
 
 /// A user of a node, with the password.
@@ -62,7 +74,8 @@ struct NodeUser {
   Secret password;
 };
 
-/// The logins of a node's listeners with sasl_plaintext. Whoever has logged in may do everything.
+/// The logins of a node's listeners with sasl_plaintext and sasl_ssl. Whoever has logged in may do
+/// everything.
 struct NodeSaslOptions {
   /// Default: all. At least one. The mechanisms that are offered, in the order of the answer to
   /// SaslHandshake.
@@ -110,7 +123,8 @@ struct NodeOptions {
   std::size_t max_memory_bytes = std::size_t{1} << 30;
   /// Default: one at 127.0.0.1:9092. 0 to 16. The TCP listeners. If empty, there are no sockets,
   /// and only `Node::transport` reaches the node. Every client that reaches a listener without a
-  /// login may do everything but see and change users, if another listener has logins.
+  /// login may do everything but see and change users, if another listener has logins or asks for
+  /// certificates.
   std::vector<NodeListener> listeners = {{}};
   /// The logins of the listeners that ask for one.
   NodeSaslOptions sasl = {};
@@ -194,6 +208,12 @@ class DOHLE_API Node {
   /// outlive the Node: connections then fail as refused ones.
   [[nodiscard]] std::shared_ptr<Transport> transport() const;
 
+  /// Reads the certificates, keys, CAs and revocation lists of all listeners with TLS again. New
+  /// connections use the new ones; open ones go on. If any file cannot be used, every listener
+  /// keeps the old ones. Reads files in the calling thread. Errors: configuration, with the
+  /// listener, the file and the reason; closed. Not at the same time as `close`.
+  Result<void> reload_certificates();
+
   /// Stops accepting, answers the requests under way, closes the connections, makes all data
   /// durable and marks the stop as clean. Requests that are not answered within `timeout` are
   /// dropped. `timeout` does not limit the time in which the data is made durable. Idempotent.
@@ -203,6 +223,7 @@ class DOHLE_API Node {
  private:
   struct Parts;
   explicit Node(std::unique_ptr<Parts> parts);
+  [[nodiscard]] Result<void> check_usable() const;
   std::unique_ptr<Parts> parts_;
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <future>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -21,6 +22,7 @@
 #include "net/pipes.hpp"
 #include "net/system.hpp"
 #include "net/tcp.hpp"
+#include "net/tls_listening.hpp"
 #include "net/workers.hpp"
 #include "node/node_engine.hpp"
 
@@ -81,17 +83,59 @@ bool is_listener_name(std::string_view name) {
          std::ranges::all_of(name, is_allowed) && name != embedded_name;
 }
 
-Result<void> check_protocol(const NodeListener& wanted) {
-  using enum SecurityProtocol;
-  if (auto known =
-          check_enum("the value", wanted.protocol, {plaintext, ssl, sasl_plaintext, sasl_ssl});
+bool is_encrypted(const NodeListener& listener) {
+  return listener.protocol == SecurityProtocol::ssl ||
+         listener.protocol == SecurityProtocol::sasl_ssl;
+}
+
+/// Whether certificates say who its clients are.
+bool asks_for_certificates(const NodeListener& listener) {
+  return listener.protocol == SecurityProtocol::ssl && listener.tls &&
+         listener.tls->client_certificates != ClientCertificates::none;
+}
+
+Result<void> check_tls(const NodeListener& wanted) {
+  const std::string protocol(to_string(wanted.protocol));
+  if (is_encrypted(wanted) && !wanted.tls) {
+    return fail(Error::configuration("tls is not set, and the protocol is " + protocol +
+                                     ": set tls.identity to a certificate and its key"));
+  }
+  if (!is_encrypted(wanted) && wanted.tls) {
+    return fail(Error::configuration("tls is set, but the protocol is " + protocol +
+                                     ", which does not encrypt: set the protocol to SSL or "
+                                     "SASL_SSL, or leave tls out"));
+  }
+  if (!wanted.tls) return {};
+  if (auto known = check_enum(
+          "tls.client_certificates", wanted.tls->client_certificates,
+          {ClientCertificates::none, ClientCertificates::wanted, ClientCertificates::required});
       !known) {
     return known;
   }
-  if (wanted.protocol == plaintext || wanted.protocol == sasl_plaintext) return {};
-  return fail(Error::configuration(std::string(to_string(wanted.protocol)) +
-                                   " needs TLS, which this version of the node does not have; "
-                                   "allowed are PLAINTEXT and SASL_PLAINTEXT"));
+  for (const TlsVersion version :
+       {wanted.tls->parameters.min_version, wanted.tls->parameters.max_version}) {
+    if (auto known = check_enum("tls.parameters: a version", version,
+                                {TlsVersion::tls_1_2, TlsVersion::tls_1_3});
+        !known) {
+      return known;
+    }
+  }
+  return {};
+}
+
+Result<void> check_protocol(const NodeListener& wanted) {
+  using enum SecurityProtocol;
+  if (auto known = check_enum("protocol: the value", wanted.protocol,
+                              {plaintext, ssl, sasl_plaintext, sasl_ssl});
+      !known) {
+    return known;
+  }
+  if (auto checked = check_tls(wanted); !checked) return checked;
+  if (wanted.principal_rules == NodeListener().principal_rules) return {};
+  if (asks_for_certificates(wanted)) return {};
+  return fail(Error::configuration(
+      "principal_rules are for the names in clients' certificates, and this listener takes none: "
+      "they need the protocol SSL and tls.client_certificates wanted or required"));
 }
 
 bool asks_for_login(const NodeListener& listener) {
@@ -108,9 +152,15 @@ Result<node::ListenAt> listener_of(const NodeListener& wanted) {
   }
   auto at = Endpoint::parse(wanted.address);
   if (!at) return fail(at.error().within(which + "address"));
-  if (auto known = check_protocol(wanted); !known)
-    return fail(known.error().within(which + "protocol"));
-  node::ListenAt where{wanted.name, *at, {}, wanted.protocol};
+  if (auto checked = check_protocol(wanted); !checked) {
+    return fail(checked.error().within("listener " + wanted.name));
+  }
+  node::ListenAt where{wanted.name, *at, {}, wanted.protocol, {}};
+  if (asks_for_certificates(wanted)) {
+    auto rules = node::PrincipalRules::parse(wanted.principal_rules);
+    if (!rules) return fail(rules.error().within(which + "principal_rules"));
+    where.rules = *std::move(rules);
+  }
   if (!wanted.advertised.empty()) {
     auto advertised = Endpoint::parse(wanted.advertised);
     if (!advertised) return fail(advertised.error().within(which + "advertised"));
@@ -144,6 +194,36 @@ Result<std::vector<node::ListenAt>> listeners_of(const NodeOptions& options) {
   }
   return all;
 }
+
+// --- TLS
+
+/// The options of a listener with TLS, kept to read its files again.
+struct TlsFiles {
+  std::string listener;
+  TlsServerOptions options;
+};
+
+std::vector<TlsFiles> tls_files_of(const NodeOptions& options) {
+  std::vector<TlsFiles> all;
+  for (const NodeListener& each : options.listeners) {
+    if (each.tls) all.push_back({each.name, *each.tls});
+  }
+  return all;
+}
+
+/// In the order of the files. Reads them.
+Result<std::vector<net::TlsContext>> contexts_of(const std::vector<TlsFiles>& all) {
+  std::vector<net::TlsContext> contexts;
+  for (const TlsFiles& each : all) {
+    auto context = net::TlsContext::server(each.options);
+    if (!context) return fail(context.error().within("listener " + each.listener));
+    contexts.push_back(*std::move(context));
+  }
+  return contexts;
+}
+
+/// Threads for the costly steps of handshakes. They start with the first handshake.
+constexpr std::size_t handshake_threads = 2;
 
 // --- logins
 
@@ -216,7 +296,9 @@ Result<void> check_mechanisms(const std::vector<SaslMechanism>& mechanisms) {
 Result<node::SecuritySettings> security_of(const NodeOptions& options) {
   const NodeSaslOptions& sasl = options.sasl;
   node::SecuritySettings settings;
-  settings.authenticates = std::ranges::any_of(options.listeners, asks_for_login);
+  const bool has_logins = std::ranges::any_of(options.listeners, asks_for_login);
+  settings.authenticates =
+      has_logins || std::ranges::any_of(options.listeners, asks_for_certificates);
   if (auto checked = check_mechanisms(sasl.mechanisms); !checked) return fail(checked.error());
   const bool is_in_range = sasl.max_reauth >= shortest_reauth && sasl.max_reauth <= longest_reauth;
   if (sasl.max_reauth.count() != 0 && !is_in_range) {
@@ -236,9 +318,10 @@ Result<node::SecuritySettings> security_of(const NodeOptions& options) {
     settings.first_scram_users = *std::move(scram);
   }
   const bool has_users = !settings.plain_users.empty() || !sasl.scram_user_file.empty();
-  if (has_users && !settings.authenticates) {
+  if (has_users && !has_logins) {
     return fail(Error::configuration(
-        "sasl has users, but no listener asks for a login: give one the protocol SASL_PLAINTEXT"));
+        "sasl has users, but no listener asks for a login: give one the protocol SASL_SSL or "
+        "SASL_PLAINTEXT"));
   }
   return settings;
 }
@@ -365,8 +448,10 @@ std::string names_of(const std::vector<SaslMechanism>& mechanisms) {
 
 // Members are destroyed from the last to the first: the engine before the parts that it uses.
 struct Node::Parts {
-  explicit Parts(const NodeOptions& options)
-      : logger(printing_logger(options.logger ? options.logger : stderr_logger())),
+  Parts(const NodeOptions& options, std::vector<TlsFiles> files,
+        std::vector<net::TlsContext> contexts)
+      : tls_files(std::move(files)),
+        logger(printing_logger(options.logger ? options.logger : stderr_logger())),
         pipes(std::make_shared<net::PipeNetwork>()),
         tcp(loop, logger),
         embedded(pipes->listening(loop)) {
@@ -375,6 +460,10 @@ struct Node::Parts {
           loop, disk::MemoryDiskOptions{.max_bytes = options.max_memory_bytes});
     } else {
       disk = std::make_unique<disk::FileDisk>(loop);
+    }
+    for (std::size_t i = 0; i < contexts.size(); ++i) {
+      encrypted.emplace(tls_files[i].listener,
+                        net::TlsListening(loop, turns, std::move(contexts[i]), logger));
     }
   }
 
@@ -412,24 +501,33 @@ struct Node::Parts {
   Result<void> listen_everywhere(const std::vector<node::ListenAt>& wanted,
                                  const node::SecuritySettings& settings) {
     for (const node::ListenAt& where : wanted) {
-      if (auto listening = listen(tcp, where); !listening) return listening;
+      const auto tls = encrypted.find(where.name);
+      Listening& listening = tls == encrypted.end() ? static_cast<Listening&>(tcp) : tls->second;
+      if (auto done = listen(listening, where); !done) return done;
       say_who_may_come(where, settings);
     }
     return listen(*embedded, {std::string(embedded_name), {std::string(embedded_name), 0}, {}});
   }
 
   void say_who_may_come(const node::ListenAt& where, const node::SecuritySettings& settings) {
-    const std::string begin = "listening on " + listeners.back().address;
+    using enum SecurityProtocol;
+    const bool has_tls = where.protocol == ssl || where.protocol == sasl_ssl;
+    const std::string begin =
+        "listening on " + listeners.back().address + (has_tls ? " over TLS" : "");
     const bool is_local = where.at.is_loopback();
     const auto level = is_local ? LogLevel::info : LogLevel::warning;
-    if (where.protocol == SecurityProtocol::sasl_plaintext) {
+    if (where.protocol == sasl_plaintext || where.protocol == sasl_ssl) {
       say(LogLevel::info, begin + " with " + names_of(settings.mechanisms) +
                               ": everyone who has logged in may do everything");
-      if (!is_local) {
+      if (!is_local && !has_tls) {
         say(level, begin +
                        " without TLS: passwords of PLAIN and all records can be read on the way, "
                        "and those of SCRAM can be guessed from what is read");
       }
+    } else if (needs_certificate(where.name)) {
+      say(LogLevel::info, begin +
+                              " with clients' certificates: everyone whose certificate comes "
+                              "from one of its CAs may do everything");
     } else if (is_local) {
       say(level, begin + ", which is reached from this machine alone");
     } else {
@@ -439,24 +537,45 @@ struct Node::Parts {
     }
   }
 
+  [[nodiscard]] bool needs_certificate(const std::string& listener) const {
+    const auto found = std::ranges::find(tls_files, listener, &TlsFiles::listener);
+    return found != tls_files.end() &&
+           found->options.client_certificates == ClientCertificates::required;
+  }
+
+  void use(std::vector<net::TlsContext> contexts) {
+    for (std::size_t i = 0; i < contexts.size(); ++i) {
+      encrypted.at(tls_files[i].listener).use(std::move(contexts[i]));
+    }
+    say(LogLevel::info, "new connections use the certificates as they are in the files now");
+  }
+
   void say(LogLevel level, const std::string& line) { logger->log(level, "node", line); }
 
   Result<void> listen(Listening& listening, const node::ListenAt& where) {
     auto at = engine->listen(listening, where);
     if (!at) return fail(at.error());
     const std::string advertised = where.advertise.host.empty() ? "" : where.advertise.to_string();
-    listeners.push_back({where.name, at->to_string(), advertised, where.protocol});
+    listeners.push_back({.name = where.name,
+                         .address = at->to_string(),
+                         .advertised = advertised,
+                         .protocol = where.protocol});
     return {};
   }
 
+  const std::vector<TlsFiles> tls_files;
   std::shared_ptr<Logger> logger;
   net::Loop loop;
+  net::WorkerThreads handshake_workers{handshake_threads};
+  net::HandshakeTurns turns{handshake_workers, loop};
   net::SystemSecureRandom random;
   /// Checks passwords.
   net::WorkerThreads workers{1};
   std::unique_ptr<Disk> disk;
   std::shared_ptr<net::PipeNetwork> pipes;
   net::TcpListening tcp;
+  /// By the names of their listeners.
+  std::map<std::string, net::TlsListening> encrypted;
   std::unique_ptr<Listening> embedded;
   std::unique_ptr<node::NodeEngine> engine;
   std::vector<NodeListener> listeners;
@@ -491,7 +610,10 @@ Result<Node> Node::start(NodeOptions options) {
   if (!settings) return fail(settings.error());
   auto listeners = listeners_of(options);
   if (!listeners) return fail(listeners.error());
-  auto parts = std::make_unique<Parts>(options);
+  auto files = tls_files_of(options);
+  auto contexts = contexts_of(files);
+  if (!contexts) return fail(contexts.error());
+  auto parts = std::make_unique<Parts>(options, std::move(files), *std::move(contexts));
   parts->loop.start("dohle-node");
   auto started =
       parts->on_loop([&](auto done) { parts->open(*settings, *listeners, std::move(done)); });
@@ -517,12 +639,26 @@ std::shared_ptr<Transport> Node::transport() const {
   return parts_ ? parts_->pipes : nullptr;
 }
 
-Result<void> Node::close(std::chrono::milliseconds timeout) {
+Result<void> Node::check_usable() const {
   if (!parts_) return fail(Error::client(Errc::closed, "the Node was moved from"));
-  if (parts_->made_in.is_forked()) {
-    return fail(
-        Error::client(Errc::forked, "a node cannot be used after fork() in the child process"));
-  }
+  if (!parts_->made_in.is_forked()) return {};
+  return fail(
+      Error::client(Errc::forked, "a node cannot be used after fork() in the child process"));
+}
+
+Result<void> Node::reload_certificates() {
+  if (auto usable = check_usable(); !usable) return usable;
+  if (parts_->is_closed) return fail(Error::client(Errc::closed, "the Node is closed"));
+  auto contexts = contexts_of(parts_->tls_files);
+  if (!contexts) return fail(contexts.error());
+  return parts_->on_loop([&](auto done) {
+    parts_->use(*std::move(contexts));
+    done({});
+  });
+}
+
+Result<void> Node::close(std::chrono::milliseconds timeout) {
+  if (auto usable = check_usable(); !usable) return usable;
   if (parts_->is_closed) return {};
   parts_->is_closed = true;
   auto stopped = parts_->on_loop([&](auto done) {

@@ -59,7 +59,7 @@ INNER_ARROWS = {
 # Headers of the outer room that each inner room may include: constants, and values without rooms.
 GROUND = {"node": {"limits.hpp", "line_limit.hpp", "lines.hpp", "node_settings.hpp", "turn.hpp"}}
 # Folders whose sources may include a library's headers.
-LIBRARY_FOLDERS = {"openssl/": ("src/auth/", "src/net/tls/", "tests/")}
+LIBRARY_FOLDERS = {"openssl/": ("src/auth/", "src/net/tls/", "tests/"), "re2/": ("src/node/security/",)}
 DECIDING = {"wire", "auth", "frames", "client", "log", "node", "properties", "messaging"}
 CODE = {".hpp", ".cpp"}
 TEXT = CODE | {".py", ".java", ".sh", ".cmake", ".txt", ".md", ""}

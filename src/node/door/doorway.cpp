@@ -15,6 +15,16 @@ bool asks_for_login(SecurityProtocol protocol) {
   return protocol == SecurityProtocol::sasl_plaintext || protocol == SecurityProtocol::sasl_ssl;
 }
 
+bool is_encrypted(SecurityProtocol protocol) {
+  return protocol == SecurityProtocol::ssl || protocol == SecurityProtocol::sasl_ssl;
+}
+
+// What a connection lacks that takes too long.
+std::string lack_of(const Session& session) {
+  return session.is_in_handshake() ? "it has not finished its TLS handshake"
+                                   : "it has not logged in";
+}
+
 }  // namespace
 
 Doorway::Doorway(DoorwayEvents& events, Executor& loop, Lines& lines, Logins logins,
@@ -40,7 +50,8 @@ Result<Endpoint> Doorway::listen(Listening& listening, ListenAt where) {
   limits.max_write_queue_bytes = limits::max_unread_bytes_per_connection;
   limits.idle_timeout = limits::connection_idle_timeout;
   auto entrance = std::make_unique<Entrance>(
-      *this, Way{std::move(where.name), where.advertise, asks_for_login(where.protocol)});
+      *this, Way{std::move(where.name), where.advertise, asks_for_login(where.protocol),
+                 is_encrypted(where.protocol), std::move(where.rules)});
   auto listener = listening.listen(where.at, limits, *entrance);
   if (!listener) return fail(listener.error());
   entrance->listener = *std::move(listener);
@@ -65,7 +76,7 @@ ConnectionEvents* Doorway::accept(std::unique_ptr<Connection> connection, const 
                     options_.connections_bound + ")");
     return nullptr;
   }
-  if (way.authenticates) add_newcomer(last_session_ + 1);
+  if (way.authenticates || way.is_encrypted) add_newcomer(last_session_ + 1);
   return &sessions_.add(
       std::make_unique<Session>(*this, ++last_session_, way, std::move(connection)));
 }
@@ -91,7 +102,7 @@ std::unique_ptr<Authentication> Doorway::new_authentication() {
 void Doorway::add_newcomer(std::uint64_t session) {
   if (newcomers_.size() >= limits::max_unauthenticated_connections) {
     Session* oldest = sessions_.find(newcomers_.begin()->first);
-    complain_of(*oldest, "it has not logged in and is the oldest of " +
+    complain_of(*oldest, lack_of(*oldest) + " and is the oldest of " +
                              std::to_string(limits::max_unauthenticated_connections) +
                              " such connections (max_unauthenticated_connections)");
     oldest->abort();
@@ -112,7 +123,7 @@ void Doorway::watch_newcomers() {
 void Doorway::close_overdue_newcomers() {
   while (!newcomers_.empty() && newcomers_.begin()->second <= now()) {
     Session* session = sessions_.find(newcomers_.begin()->first);
-    complain_of(*session, "it has not logged in within " +
+    complain_of(*session, lack_of(*session) + " within " +
                               std::to_string(limits::authentication_timeout.count()) +
                               " s (authentication_timeout)");
     session->abort();
@@ -137,6 +148,14 @@ void Doorway::on_authenticated(Session& session) {
                session.principal()->to_string());
 }
 
+void Doorway::on_opened(Session& session) {
+  const Way& way = session.way();
+  if (!way.authenticates) newcomers_.erase(session.id());
+  if (!way.is_encrypted || !lines_.has_traces()) return;
+  lines_.trace(session.peer() + " set up TLS on " + way.name + " as " +
+               session.principal()->to_string());
+}
+
 void Doorway::refuse_later(Session& session, const std::string& why) {
   complain_of(session, why);
   loop_.arm(now() + limits::failed_authentication_delay,
@@ -155,7 +174,11 @@ void Doorway::complain_of(const Session& session, const std::string& why) {
 
 void Doorway::on_session_closed(Session& session, const Error& why) {
   const bool is_usual = why.is(Errc::connection_lost) || why.is(Errc::timed_out);
-  if (!is_usual) lines_.complain(why.message());
+  if (session.is_in_handshake()) {
+    lines_.complain(why.within("listener " + session.way().name).message());
+  } else if (!is_usual) {
+    lines_.complain(why.message());
+  }
   forget_later(session);
 }
 

@@ -5,6 +5,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/connection.hpp"
@@ -17,6 +18,7 @@
 #include "node/door/sessions.hpp"
 #include "node/lines.hpp"
 #include "node/security/password_checks.hpp"
+#include "node/security/principal_rules.hpp"
 #include "node/security/users.hpp"
 
 namespace dohle::node {
@@ -29,6 +31,8 @@ struct ListenAt {
   /// address, port 0 for the listening port.
   Endpoint advertise = {};
   SecurityProtocol protocol = SecurityProtocol::plaintext;
+  /// As Way::rules.
+  std::optional<PrincipalRules> rules = {};
 };
 
 /// Events of the doorway's sessions. A session is never destroyed inside one of these calls.
@@ -94,6 +98,8 @@ class Doorway {
   /// Calls Session::on_password_checked later. `is_known`: the session is logged in already.
   void check_password(Session& session, Login::Check check, bool is_known);
   void on_authenticated(Session& session);
+  /// Its handshake is done, or it has none.
+  void on_opened(Session& session);
   /// Logs the reason, and calls Session::end_refusal after a pause.
   void refuse_later(Session& session, const std::string& why);
   void complain_of(const Session& session, const std::string& why);
@@ -126,7 +132,8 @@ class Doorway {
   RequestRoom room_;
   RequestRoom newcomers_room_;
   std::uint64_t last_session_ = 0;
-  /// Sessions that have not logged in where a login is needed, with the time at which each closes.
+  /// Sessions in a handshake of TLS, and those that have not logged in where a login is needed,
+  /// with the time at which each closes.
   std::map<std::uint64_t, TimePoint> newcomers_;
   TimerId newcomers_timer_ = 0;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);

@@ -23,7 +23,11 @@ std::size_t memory_of(const Chain& bytes) {
 
 Session::Session(Doorway& doorway, std::uint64_t id, const Way& way,
                  std::unique_ptr<Connection> connection)
-    : doorway_(doorway), id_(id), way_(way), connection_(std::move(connection)) {
+    : doorway_(doorway),
+      id_(id),
+      way_(way),
+      connection_(std::move(connection)),
+      is_in_handshake_(way.is_encrypted) {
   if (way_.authenticates) authentication_ = doorway_.new_authentication();
   room_ = &doorway_.room(is_newcomer());
 }
@@ -33,7 +37,25 @@ Session::~Session() {
 }
 
 void Session::on_open() {
+  is_in_handshake_ = false;
+  if (!take_certificate_name()) return close();
   if (authentication_ == nullptr) state_ = State::serving;
+  doorway_.on_opened(*this);
+}
+
+// False: no rule fits it.
+bool Session::take_certificate_name() {
+  if (!way_.rules) return true;
+  const std::string certificate_name = connection_->certificate_name();
+  if (certificate_name.empty()) return true;
+  auto name = way_.rules->name_of(certificate_name);
+  if (!name) {
+    doorway_.complain_of(*this, "no rule for principals fits the name in its certificate, \"" +
+                                    shortened(certificate_name) + "\" (principal_rules)");
+    return false;
+  }
+  principal_ = std::make_shared<const Principal>(Principal{"User", *std::move(name)});
+  return true;
 }
 
 Admission Session::on_frame_length(std::size_t bytes) {

@@ -12,6 +12,7 @@
 #include "base/time.hpp"
 #include "node/door/authentication.hpp"
 #include "node/door/turn_queue.hpp"
+#include "node/security/principal_rules.hpp"
 
 namespace dohle::node {
 
@@ -25,6 +26,11 @@ struct Way {
   Endpoint advertised;
   /// Whether its clients log in.
   bool authenticates = false;
+  /// Whether its connections begin with a handshake of TLS.
+  bool is_encrypted = false;
+  /// How the name in a client's certificate becomes that of its principal. Absent: certificates
+  /// name nobody.
+  std::optional<PrincipalRules> rules = {};
 };
 
 /// One client's connection. Delivers whole frames and sends answers in the order of requests. It is
@@ -33,7 +39,7 @@ struct Way {
 class Session final : public ConnectionEvents {
  public:
   enum class State : std::uint8_t {
-    authenticating,  ///< skipped at once if its listener does not authenticate
+    authenticating,  ///< ends once the connection is open if its listener does not authenticate
     serving,
     closing,
   };
@@ -54,7 +60,9 @@ class Session final : public ConnectionEvents {
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] const Way& way() const { return way_; }
   [[nodiscard]] const std::string& peer() const { return connection_->peer(); }
-  /// ANONYMOUS until the client has logged in.
+  /// The handshake of TLS is not done.
+  [[nodiscard]] bool is_in_handshake() const { return is_in_handshake_; }
+  /// ANONYMOUS until the client has logged in, or shown a certificate that names it.
   [[nodiscard]] const std::shared_ptr<const Principal>& principal() const { return principal_; }
 
   /// Client software as the client names it (KIP-511), as "NAME VERSION". Empty if the client has
@@ -124,8 +132,9 @@ class Session final : public ConnectionEvents {
   void act(Authentication::Action action, Slice frame);
   void answer_login(Chain bytes);
   void begin_refusal(Authentication::Refuse refusal);
+  [[nodiscard]] bool take_certificate_name();
   [[nodiscard]] bool is_newcomer() const {
-    return authentication_ != nullptr && !authentication_->is_authenticated();
+    return is_in_handshake_ || (authentication_ != nullptr && !authentication_->is_authenticated());
   }
 
   Doorway& doorway_;
@@ -139,6 +148,7 @@ class Session final : public ConnectionEvents {
   State state_ = State::authenticating;
   /// Changes after the login, between two requests.
   RequestRoom* room_;
+  bool is_in_handshake_;
   /// The place of the answer that waits for a password check or for the end of a pause.
   std::uint64_t login_answer_ = 0;
   /// Absent while no failed login waits for its answer, and if it gets none.

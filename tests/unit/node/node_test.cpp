@@ -292,7 +292,7 @@ INSTANTIATE_TEST_SUITE_P(
                   [](NodeOptions& o) {
                     o.listeners = {{.address = "127.0.0.1:0", .protocol = SecurityProtocol::ssl}};
                   },
-                  "listener tcp: protocol: SSL needs TLS"},
+                  "listener tcp: tls is not set, and the protocol is SSL"},
         BadOption{"protocol",
                   [](NodeOptions& o) {
                     o.listeners = {{.address = "127.0.0.1:0", .protocol = SecurityProtocol{9}}};
