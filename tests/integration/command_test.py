@@ -15,6 +15,7 @@ import re
 import select
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -35,7 +36,9 @@ OPTIONS = {
     "": ["--version"],
     "node": "--accept-loss --data --listen --advertise --adopt --durability --no-auto-create --max-connections "
     "--max-fetch-wait-pairs --max-unread-answer-bytes --max-timestamp-before --max-timestamp-after "
-    "--plain-user-file --scram-user-file --sasl-mechanisms --max-reauth".split(),
+    "--plain-user-file --scram-user-file --sasl-mechanisms --max-reauth --tls-certificate --tls-key --tls-keystore "
+    "--tls-password-file --tls-client-certificates --tls-ca --tls-crl --tls-principal-rules --tls-min-version "
+    "--tls-ciphers --tls-ciphersuites --tls-groups".split(),
     "user": [],
     "user create": "--password-file --password --mechanism --iterations".split() + CONNECTING,
     "user list": ["--format"] + CONNECTING,
@@ -162,13 +165,15 @@ class Help(Command):
 
     def test_breaks_lines_where_they_are_full(self):
         self.assertIn("\nPrints \"ready HOST:PORT\" once it accepts connections; logs\n"
-                      "go to standard error. Without SASL_PLAINTEXT there is no\n",
+                      "go to standard error. Without SASL_PLAINTEXT, SASL_SSL or\n",
                       self.dohle("node", "--help", COLUMNS="60"))
         last_paragraph = self.dohle("node", "--help", COLUMNS="80").rstrip("\n").split("\n\n")[-1]
         self.assertEqual(last_paragraph,
                          "Prints \"ready HOST:PORT\" once it accepts connections; logs go to standard error.\n"
-                         "Without SASL_PLAINTEXT there is no authentication: every client that reaches the\n"
-                         "address may do everything. SIGINT and SIGTERM stop it cleanly.")
+                         "Without SASL_PLAINTEXT, SASL_SSL or clients' certificates there is no\n"
+                         "authentication: every client that reaches the address may do everything. SIGINT\n"
+                         "and SIGTERM stop it cleanly. SIGHUP reads the certificates again; if one cannot\n"
+                         "be used, all stay as they were.")
 
     def test_gives_a_property_that_the_command_takes(self):
         arguments = {"topic create": ["t"], "topic describe": ["t"], "topic delete": ["t", "--yes"], "produce": ["t"],
@@ -254,8 +259,15 @@ class Refusals(Command):
         ("node --data :memory: --listen here", 'listener tcp: address: address "here" has no port; expected HOST:PORT'),
         ("node --data :memory: --listen 0.0.0.0:0", "listener tcp: address is 0.0.0.0:0, an address that nobody can connect to"),
         ("node --data :memory: --advertise x", 'listener tcp: advertised: address "x" has no port'),
-        ("node --data :memory: --listen SSL://a:1", "listener tcp: protocol: SSL needs TLS, which this version"),
-        ("node --data :memory: --listen x=SASL_SSL://a:1", "listener x: protocol: SASL_SSL needs TLS"),
+        ("node --data :memory: --listen SSL://a:1", "listener tcp: SSL needs a certificate and its key: --tls-certificate"),
+        ("node --data :memory: --listen x=SASL_SSL://a:1", "listener x: SASL_SSL needs a certificate and its key"),
+        ("node --data :memory: --tls-key a", "--tls-key: no listener has the protocol SSL or SASL_SSL"),
+        ("node --data :memory: --tls-key tcp=a", "--tls-key: listener tcp has the protocol PLAINTEXT"),
+        ("node --data :memory: --listen SSL://127.0.0.1:0 --tls-certificate absent.pem", "listener tcp: TLS: certificate file"),
+        ("node --data :memory: --listen SSL://127.0.0.1:0 --tls-certificate a --tls-min-version 1.1",
+         '--tls-min-version: "1.1" is not one of 1.2 and 1.3'),
+        ("node --data :memory: --listen SSL://127.0.0.1:0 --tls-certificate a --tls-client-certificates yes",
+         '"yes" is not one of none, wanted and required'),
         ("node --data :memory: --listen HTTP://a:1", 'the security protocol is "HTTP"; allowed are PLAINTEXT, SSL'),
         ("node --data :memory: --plain-user-file /nonexistent/u", "sasl.plain_user_file: /nonexistent/u cannot be read"),
         ("node --data :memory: --scram-user-file /nonexistent/u", "sasl.scram_user_file: /nonexistent/u cannot be read"),
@@ -527,6 +539,89 @@ class Users(unittest.TestCase):
         self.assertIn("with PLAIN, SCRAM-SHA-256, SCRAM-SHA-512: everyone who has logged in may do everything", said)
         self.assertEqual(data.stat().st_mode & 0o777, 0o700)
         self.assertEqual((data / "dohle-users").stat().st_mode & 0o777, 0o600)
+        node.log.close()
+
+
+class TlsListeners(unittest.TestCase):
+    PASSPHRASE = "A long-Passphrase"
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.folder = Path(directory.name)
+
+    def make(self, name, *more):
+        """Files NAME.pem and NAME.key: a certificate that signs itself."""
+        certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "1",
+                        "-subj", f"/O=Dohle/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                        "-out", certificate, "-keyout", key, *(more or ["-nodes"])],
+                       check=True, capture_output=True, timeout=TIME_MAX)
+        return str(certificate), str(key)
+
+    def shown(self, address):
+        """The certificate that a listener shows, as PEM."""
+        host, port = address.rsplit(":", 1)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        with socket.create_connection((host, int(port)), timeout=TIME_MAX) as plain:
+            with context.wrap_socket(plain) as wrapped:
+                return ssl.DER_cert_to_PEM_cert(wrapped.getpeercert(binary_form=True))
+
+    def await_line(self, node, words):
+        deadline = time.monotonic() + TIME_MAX
+        while words not in node.said():
+            self.assertLess(time.monotonic(), deadline, node.said())
+            select.select([], [], [], 0.02)
+
+    def test_read_their_files_again_with_a_hangup(self):
+        certificate, key = self.make("node")
+        node = Node("--data", ":memory:", "--tls-certificate", certificate, "--tls-key", key,
+                    listen="SSL://127.0.0.1:0")
+        first = Path(certificate).read_text()
+        self.assertEqual(self.shown(node.address), first)
+        Path(key).rename(key + ".gone")
+        node.process.send_signal(signal.SIGHUP)
+        self.await_line(node, "the certificates stay as they were, for all listeners: listener tcp: TLS: ")
+        self.assertEqual(self.shown(node.address), first)
+        self.make("node")
+        node.process.send_signal(signal.SIGHUP)
+        self.await_line(node, "new connections use the certificates as they are in the files now")
+        self.assertEqual(self.shown(node.address), Path(certificate).read_text())
+        self.assertNotEqual(self.shown(node.address), first)
+        self.assertEqual(node.stop(), OK)
+        self.assertNotIn("PRIVATE", node.said())
+        node.log.close()
+
+    def test_have_flags_of_their_own_and_keys_with_a_passphrase(self):
+        both, of_two = self.make("both"), self.make("two", "-passout", "pass:" + self.PASSPHRASE)
+        password = self.folder / "password"
+        password.write_text(self.PASSPHRASE + "\n")
+        password.chmod(0o600)
+        node = Node("--data", ":memory:", "--tls-certificate", both[0], "--tls-key", both[1],
+                    "--tls-certificate", "two=" + of_two[0], "--tls-key", "two=" + of_two[1],
+                    "--tls-password-file", f"two={password}", "--listen", "two=SSL://127.0.0.1:0", listen="one=SSL://127.0.0.1:0")
+        addresses = re.findall(r"listening on (\S+) over TLS", node.said())
+        self.assertEqual([self.shown(each) for each in addresses],
+                         [Path(both[0]).read_text(), Path(of_two[0]).read_text()])
+        self.assertEqual(node.stop(), OK)
+        self.assertNotIn(self.PASSPHRASE, node.said())
+        node.log.close()
+
+    def test_do_not_show_a_wrong_passphrase(self):
+        certificate, key = self.make("node", "-passout", "pass:right")
+        done = subprocess.run([DOHLE, "node", "--data", ":memory:", "--listen", "SSL://127.0.0.1:0", "--tls-certificate",
+                               certificate, "--tls-key", key], capture_output=True, timeout=TIME_MAX, text=True,
+                              env=environment(DOHLE_TLS_PASSWORD=self.PASSPHRASE))
+        self.assertEqual(done.returncode, USAGE)
+        self.assertIn("listener tcp: TLS: ", done.stderr)
+        self.assertIn("passphrase", done.stderr)
+        self.assertNotIn(self.PASSPHRASE, done.stderr)
+
+    def test_that_are_absent_leave_a_hangup_its_usual_meaning(self):
+        node = Node("--data", ":memory:")
+        self.assertEqual(node.stop(signal.SIGHUP), -signal.SIGHUP)
         node.log.close()
 
 

@@ -14,6 +14,7 @@
 #include "dohle/node.hpp"
 #include "tools/commands/commands.hpp"
 #include "tools/commands/flags.hpp"
+#include "tools/commands/node_tls.hpp"
 
 namespace dohle::tools {
 
@@ -25,17 +26,19 @@ struct NodeArguments {
   std::vector<std::string> listen;
   /// Each as "[NAME=]HOST:PORT".
   std::vector<std::string> advertise;
+  NodeTlsFlags tls = {};
   std::string durability = "fsync";
   bool no_auto_create = false;
 };
 
 // Called before the node's threads start: they inherit the mask, so that only the main thread
-// receives the signals.
-sigset_t block_stop_signals() {
+// receives the signals. Without TLS, SIGHUP ends the process as usual.
+sigset_t block_signals(bool has_tls) {
   sigset_t signals;
   ::sigemptyset(&signals);
   ::sigaddset(&signals, SIGINT);
   ::sigaddset(&signals, SIGTERM);
+  if (has_tls) ::sigaddset(&signals, SIGHUP);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
@@ -60,10 +63,26 @@ void give_back_free_memory() {
   if (::mallinfo2().fordblks >= min_free_bytes) ::malloc_trim(0);
 }
 
-void wait_for_signal(const sigset_t& signals) {
+void reload_certificates(Node& node, Logger& logger) {
+  if (auto done = node.reload_certificates(); !done) {
+    logger.log(LogLevel::error, "node",
+               "the certificates stay as they were, for all listeners: " +
+                   std::string(done.error().message()));
+  }
+}
+
+/// Until a signal to stop comes.
+void handle_signals(const sigset_t& signals, Node& node, Logger& logger) {
   constexpr timespec interval{.tv_sec = 2, .tv_nsec = 0};
-  while (::sigtimedwait(&signals, nullptr, &interval) < 0) {
-    if (errno == EAGAIN) give_back_free_memory();
+  for (;;) {
+    const int number = ::sigtimedwait(&signals, nullptr, &interval);
+    if (number == SIGHUP) {
+      reload_certificates(node, logger);
+    } else if (number > 0) {
+      return;
+    } else if (errno == EAGAIN) {
+      give_back_free_memory();
+    }
   }
 }
 
@@ -135,11 +154,15 @@ int run_node(NodeArguments arguments) {
   arguments.options.durability = *durability;
   auto listeners = listeners_of(arguments);
   if (!listeners) return failed(listeners.error(), exit_usage);
+  if (auto set = set_tls(arguments.tls, *listeners); !set) return failed(set.error(), exit_usage);
+  const bool has_tls = std::ranges::any_of(
+      *listeners, [](const NodeListener& listener) { return listener.tls.has_value(); });
   arguments.options.listeners = *std::move(listeners);
   arguments.options.auto_create_topics = !arguments.no_auto_create;
-  arguments.options.logger = stderr_logger(LogLevel::info);
+  const std::shared_ptr<Logger> logger = stderr_logger(LogLevel::info);
+  arguments.options.logger = logger;
   raise_descriptor_limit();
-  const sigset_t signals = block_stop_signals();
+  const sigset_t signals = block_signals(has_tls);
   auto node = Node::start(std::move(arguments.options));
   if (!node) {
     const bool is_usage = node.error().category() == ErrorCategory::configuration;
@@ -147,7 +170,7 @@ int run_node(NodeArguments arguments) {
   }
   std::printf("ready %s\n", node->address().c_str());
   std::fflush(stdout);
-  wait_for_signal(signals);
+  handle_signals(signals, *node, *logger);
   if (auto closed = node->close(); !closed) return failed(closed.error(), exit_failed);
   return exit_ok;
 }
@@ -186,18 +209,21 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
   command->footer(
       "Examples:\n"
       "  dohle node --data ./data\n"
-      "  dohle node --data :memory: --listen 127.0.0.1:0\n\n"
+      "  dohle node --data :memory: --listen 127.0.0.1:0\n"
+      "  dohle node --data ./data --listen SSL://127.0.0.1:9093 --tls-certificate node.pem "
+      "--tls-key node.key\n\n"
       "Prints \"ready HOST:PORT\" once it accepts connections; logs go to standard error. Without "
-      "SASL_PLAINTEXT there is no authentication: every client that reaches the address may do "
-      "everything. SIGINT and SIGTERM stop it cleanly.");
+      "SASL_PLAINTEXT, SASL_SSL or clients' certificates there is no authentication: every client "
+      "that reaches the address may do everything. SIGINT and SIGTERM stop it cleanly. SIGHUP "
+      "reads the certificates again; if one cannot be used, all stay as they were.");
   command->add_option("--data", arguments->options.data_dir, "Directory, or :memory:")
       ->type_name("DIR")
       ->required();
   command
-      ->add_option(
-          "--listen", arguments->listen,
-          "Address to listen on; port 0 chooses a free port; PROTOCOL is PLAINTEXT or "
-          "SASL_PLAINTEXT; may be repeated with other names [tcp=PLAINTEXT://127.0.0.1:9092]")
+      ->add_option("--listen", arguments->listen,
+                   "Address to listen on; port 0 chooses a free port; PROTOCOL is PLAINTEXT, "
+                   "SSL, SASL_PLAINTEXT or SASL_SSL; may be repeated with other names "
+                   "[tcp=PLAINTEXT://127.0.0.1:9092]")
       ->type_name("[NAME=][PROTOCOL://]HOST:PORT")
       ->allow_extra_args(false);
   command
@@ -207,6 +233,7 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
       ->type_name("[NAME=]HOST:PORT")
       ->allow_extra_args(false);
   add_logins(*command, arguments->options.sasl);
+  add_tls_flags(*command, arguments->tls);
   command
       ->add_option("--durability", arguments->durability,
                    "fsync: acknowledged records survive a power failure; interval: all but those "

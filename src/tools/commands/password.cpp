@@ -72,16 +72,6 @@ Result<Secret> first_line(int descriptor, const std::string& where) {
   return password;
 }
 
-Result<Secret> of_file(const std::string& path) {
-  const auto file =
-      SecretFile::read(path, {max_password_file_bytes, "max_password_file_bytes", true});
-  if (!file) return fail(file.error().within("--password-file"));
-  if (auto checked = file->check_private("a password"); !checked) {
-    return fail(checked.error().within("--password-file"));
-  }
-  return first_line_of(file->text().reveal(), "--password-file " + path);
-}
-
 Result<Secret> of_terminal() {
   (void)!::write(STDERR_FILENO, "Password: ", 10);
   const WithoutEcho silent(STDIN_FILENO);
@@ -91,6 +81,16 @@ Result<Secret> of_terminal() {
 }
 
 }  // namespace
+
+Result<Secret> read_password_file(const std::string& flag, const std::string& path) {
+  const auto file =
+      SecretFile::read(path, {max_password_file_bytes, "max_password_file_bytes", true});
+  if (!file) return fail(file.error().within(flag));
+  if (auto checked = file->check_private("a password"); !checked) {
+    return fail(checked.error().within(flag));
+  }
+  return first_line_of(file->text().reveal(), flag + " " + path);
+}
 
 void add_password_flags(CLI::App& app, PasswordSource& source) {
   auto* file = app.add_option("--password-file", source.file,
@@ -110,7 +110,7 @@ Result<Secret> read_password(const std::string& command, const PasswordSource& s
         "--password-file, $DOHLE_PASSWORD or standard input");
     return Secret(*source.text);
   }
-  if (!source.file.empty()) return of_file(source.file);
+  if (!source.file.empty()) return read_password_file("--password-file", source.file);
   // Read before any thread starts.
   if (const char* text = std::getenv("DOHLE_PASSWORD")) return Secret(text);
   return ::isatty(STDIN_FILENO) == 1 ? of_terminal() : first_line(STDIN_FILENO, "standard input");
