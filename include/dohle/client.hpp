@@ -12,6 +12,7 @@
 #include "dohle/export.hpp"
 #include "dohle/logger.hpp"
 #include "dohle/sasl.hpp"
+#include "dohle/tls.hpp"
 #include "dohle/transport.hpp"
 
 namespace dohle::client {
@@ -72,8 +73,13 @@ struct ClientOptions {
   /// at most 7/8 of it.
   std::size_t max_response_bytes = std::size_t{100} << 20;
   /// Default: none, servers are not logged in to. With it, each connection logs in before its first
-  /// request, and again before the server's session ends (KIP-368).
+  /// request, and again before the server's session ends (KIP-368). Not allowed with a transport.
   std::optional<SaslOptions> sasl = {};
+  /// Default: none, connections are not encrypted. With it, each connection begins with a TLS
+  /// handshake, for which connect_timeout counts, too, and never falls back to plain TCP. The host
+  /// that is connected to, which may be one that the cluster advertises, is verified. A refused
+  /// certificate fails calls at once, with Errc::handshake_failed. Not allowed with a transport.
+  std::optional<TlsOptions> tls = {};
   /// The socket's send buffer. 1 B to 2 GiB - 1. If absent, the system's default.
   std::optional<int> socket_send_buffer_bytes = {};
   /// The socket's receive buffer. 1 B to 2 GiB - 1. If absent, the system's default.

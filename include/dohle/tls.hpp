@@ -62,7 +62,7 @@ struct TlsParameters {
   /// Default: tls_1_3. The newest version that is spoken. Not older than `min_version`.
   TlsVersion max_version = TlsVersion::tls_1_3;
   /// Default: OpenSSL's. The ciphers of TLS 1.2, in OpenSSL's list format, as
-  /// "ECDHE+AESGCM:!SHA1".
+  /// "ECDHE+AESGCM:!SHA1". Names of the IANA registry (TLS_...) are taken, too.
   std::string ciphers = {};
   /// Default: OpenSSL's. The ciphers of TLS 1.3, separated by ':', as "TLS_AES_128_GCM_SHA256".
   std::string ciphersuites = {};
@@ -72,8 +72,11 @@ struct TlsParameters {
 
 /// TLS as a client speaks it. The default verifies the server against the system's CAs.
 ///
-/// Files are read when a connection's context is made; a changed file counts for contexts made
-/// afterwards.
+/// Files are read when the client is created; what is wrong with one fails it at once. Before each
+/// new connection the client looks whether a file has changed (the file itself or, for `ca_folder`,
+/// its entries; not the system's CAs), and reads all of them again if so. If they cannot be used,
+/// new connections keep the former ones, and a warning is logged once. Open connections keep those
+/// with which they began.
 struct TlsOptions {
   /// Default: the CAs of the system.
   TlsTrust trust = {};

@@ -26,6 +26,7 @@
 #include "net/loop.hpp"
 #include "net/system.hpp"
 #include "net/tcp.hpp"
+#include "net/tls/followed_context.hpp"
 #include "net/workers.hpp"
 
 namespace dohle {
@@ -58,7 +59,13 @@ Result<void> check(const ClientOptions& options) {
        "bytes"},
       {"busy_poll", options.busy_poll.count(), 0, 1'000'000, "us"},
   });
-  if (checked && options.sasl) return client::Login::check(*options.sasl);
+  if (!checked) return checked;
+  if (options.transport && (options.tls || options.sasl)) {
+    return fail(Error::configuration(fmt::format(
+        "{} is set beside transport; servers within the process take neither TLS nor logins",
+        options.tls ? "tls" : "sasl")));
+  }
+  if (options.sasl) return client::Login::check(*options.sasl);
   return checked;
 }
 
@@ -70,6 +77,7 @@ Result<client::Cluster::Options> cluster_options(const ClientOptions& options) {
   made.link.core.client_id = options.client_id;
   made.link.core.connect_timeout = options.connect_timeout;
   made.link.core.request_timeout = options.request_timeout;
+  made.link.core.is_over_tls = options.tls.has_value();
   made.link.limits.max_frame_bytes = options.max_response_bytes;
   made.link.limits.idle_timeout = options.idle_timeout.value_or(std::chrono::milliseconds(0));
   made.link.limits.send_buffer_bytes = options.socket_send_buffer_bytes.value_or(0);
@@ -96,17 +104,36 @@ struct PublishedWall {
   Timestamp operator()() const { return loop.published_wall(); }
 };
 
+std::shared_ptr<Logger> logger_of(const ClientOptions& options) {
+  return printing_logger(options.logger ? options.logger : stderr_logger());
+}
+
+using FollowedTls = std::unique_ptr<net::FollowedContext>;
+
+/// Null without TLS.
+Result<FollowedTls> open_tls(const ClientOptions& options) {
+  if (!options.tls) return nullptr;
+  return net::FollowedContext::open(*options.tls, logger_of(options));
+}
+
 /// The loop's thread and the objects that live on it.
 struct Running {
-  Running(const ClientOptions& options, client::Cluster::Options cluster_options)
-      : logger(printing_logger(options.logger ? options.logger : stderr_logger())),
+  Running(const ClientOptions& options, FollowedTls followed_tls,
+          client::Cluster::Options cluster_options)
+      : logger(logger_of(options)),
         transport(options.transport),
         loop(options.busy_poll),
-        dialer(transport ? transport->dialer(loop) : std::make_unique<net::TcpDialer>(loop)),
+        tls(std::move(followed_tls)),
+        dialer(make_dialer()),
         cluster(client::ClientEnvironment{loop, *dialer, loop.clock(), random, workers, time,
                                           *logger, secure_random},
                 std::move(cluster_options)) {
     loop.start("dohle-client");
+  }
+  std::unique_ptr<Dialer> make_dialer() {
+    if (transport) return transport->dialer(loop);
+    if (tls == nullptr) return std::make_unique<net::TcpDialer>(loop);
+    return std::make_unique<net::TcpDialer>(loop, net::DialedTls{*tls, workers});
   }
   ~Running() {
     loop.stop();
@@ -119,9 +146,10 @@ struct Running {
   net::Loop loop;
   net::SystemRandom random;
   net::SystemSecureRandom secure_random;
+  FollowedTls tls;
+  net::WorkerThreads workers{2};
   std::unique_ptr<Dialer> dialer;
   client::TickingTime<PublishedWall> time{loop, loop.clock(), PublishedWall{loop}};
-  net::WorkerThreads workers{2};
   client::Cluster cluster;
 };
 
@@ -235,9 +263,11 @@ Result<Client> Client::create(ClientOptions options) {
   if (auto checked = check(options); !checked) return fail(checked.error());
   auto found = cluster_options(options);
   if (!found) return fail(found.error());
+  auto tls = open_tls(options);
+  if (!tls) return fail(tls.error());
   try {
-    return Client(
-        std::make_shared<ThreadedClient>(std::make_unique<Running>(options, std::move(*found))));
+    return Client(std::make_shared<ThreadedClient>(
+        std::make_unique<Running>(options, std::move(*tls), std::move(*found))));
   } catch (const std::system_error& error) {
     return fail(Error::client(
         Errc::limit_reached,
@@ -292,6 +322,9 @@ Result<Client> client::make_client(const ClientOptions& options,
   if (auto checked = check(options); !checked) return fail(checked.error());
   auto found = cluster_options(options);
   if (!found) return fail(found.error());
+  if (options.tls) {
+    return fail(Error::configuration("tls: a client on its caller's loop dials without it"));
+  }
   std::shared_ptr<Client::Shared> shared =
       std::make_shared<HostedClient>(environment, std::move(*found));
   return HandleAccess::make<Client>(std::move(shared));

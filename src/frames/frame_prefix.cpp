@@ -21,11 +21,14 @@ std::string_view other_protocol(std::uint32_t prefix) {
   return prefix >> 16 == tls_alert || prefix >> 16 == tls_handshake ? "TLS" : "";
 }
 
-std::string too_large(std::uint32_t length, std::size_t max_bytes) {
+Error too_large(std::uint32_t length, std::size_t max_bytes) {
   const std::string_view protocol = other_protocol(length);
-  if (!protocol.empty()) return "the other side speaks " + std::string(protocol);
-  return "a frame of " + std::to_string(length) + " bytes; the limit is " +
-         std::to_string(max_bytes);
+  if (protocol == "TLS") return Error::auth(Errc::handshake_failed, "the other side speaks TLS");
+  if (!protocol.empty()) {
+    return Error::client(Errc::too_large, "the other side speaks " + std::string(protocol));
+  }
+  return Error::client(Errc::too_large, "a frame of " + std::to_string(length) +
+                                            " bytes; the limit is " + std::to_string(max_bytes));
 }
 
 }  // namespace
@@ -35,7 +38,7 @@ Result<std::size_t> check_frame_length(std::uint32_t length, std::size_t max_byt
     return fail(Error::client(Errc::malformed, "a frame with a negative length"));
   }
   if (length > max_bytes) {
-    return fail(Error::client(Errc::too_large, too_large(length, max_bytes)));
+    return fail(too_large(length, max_bytes));
   }
   return length;
 }

@@ -25,7 +25,8 @@ enum class FrameState : std::uint8_t {
   return length;
 }
 
-/// Errc::malformed for a negative length, Errc::too_large for one above `max_bytes`.
+/// Errc::malformed for a negative length, Errc::too_large for one above `max_bytes`,
+/// Errc::handshake_failed for one that is the beginning of TLS.
 [[nodiscard]] Result<std::size_t> check_frame_length(std::uint32_t length, std::size_t max_bytes);
 
 }  // namespace dohle::frames

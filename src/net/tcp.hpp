@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "base/connection.hpp"
 #include "dohle/logger.hpp"
@@ -8,24 +9,35 @@
 
 namespace dohle::net {
 
+class FollowedContext;
 class Resolver;
 
+/// TLS above the connections of a dialer. Both outlive the dialer.
+struct DialedTls {
+  FollowedContext& context;
+  /// Run the steps of handshakes.
+  Workers& workers;
+};
+
 /// Connects over TCP, without Nagle's delay. Names are resolved on other threads; numeric addresses
-/// are not looked up. The loop has to outlive it and its connections. Loop thread only, or before
-/// the loop runs.
+/// are not looked up. With `tls` a connection opens after its handshake, in which the dialed host
+/// is verified; it never falls back to plain TCP. The loop has to outlive it and its connections.
+/// Loop thread only, or before the loop runs.
 class TcpDialer final : public Dialer {
  public:
-  explicit TcpDialer(Loop& loop);
+  explicit TcpDialer(Loop& loop, std::optional<DialedTls> tls = {});
   ~TcpDialer() override;
   TcpDialer(const TcpDialer&) = delete;
   TcpDialer& operator=(const TcpDialer&) = delete;
 
-  /// Fails with Errc::name_not_resolved or Errc::connection_failed; both name the endpoint.
+  /// Fails with Errc::name_not_resolved, Errc::connection_failed or Errc::handshake_failed; all
+  /// name the endpoint.
   std::unique_ptr<Connection> dial(const Endpoint& to, const DialOptions& options,
                                    ConnectionEvents& events) override;
 
  private:
   Loop* loop_;
+  std::optional<DialedTls> tls_;
   std::unique_ptr<Resolver> resolver_;
 };
 

@@ -10,6 +10,8 @@
 #include "net/socket.hpp"
 #include "net/tcp.hpp"
 #include "net/tcp_stream.hpp"
+#include "net/tls/followed_context.hpp"
+#include "net/tls/tls_stream.hpp"
 
 namespace dohle::net {
 
@@ -120,9 +122,29 @@ class Dial final : public std::enable_shared_from_this<Dial>, public Watcher {
   TimerId timer_ = 0;
 };
 
+// Gives the connection its stream, and returns the TCP stream at the bottom.
+TcpStream& set_plain_stream(frames::FramedConnection& connection, Loop& loop) {
+  auto tcp = std::make_unique<TcpStream>(loop, connection);
+  TcpStream& bottom = *tcp;
+  connection.set_stream(std::move(tcp));
+  return bottom;
+}
+
+// The same, with encryption between the two.
+TcpStream& set_tls_stream(frames::FramedConnection& connection, Loop& loop, const TlsPlace& place,
+                          std::shared_ptr<TlsSession> session) {
+  auto tls = std::make_unique<TlsStream>(place, connection, std::move(session));
+  auto tcp = std::make_unique<TcpStream>(loop, *tls);
+  TcpStream& bottom = *tcp;
+  tls->set_stream(std::move(tcp));
+  connection.set_stream(std::move(tls));
+  return bottom;
+}
+
 }  // namespace
 
-TcpDialer::TcpDialer(Loop& loop) : loop_(&loop), resolver_(std::make_unique<Resolver>()) {}
+TcpDialer::TcpDialer(Loop& loop, std::optional<DialedTls> tls)
+    : loop_(&loop), tls_(tls), resolver_(std::make_unique<Resolver>()) {}
 
 TcpDialer::~TcpDialer() = default;
 
@@ -133,11 +155,26 @@ std::unique_ptr<Connection> TcpDialer::dial(const Endpoint& to, const DialOption
       std::make_shared<frames::FramedConnection>(frames::OnLoop{*loop_, &loop_->read_buffers()},
                                                  options.limits, frames::PeerNames{name, name});
   connection->set_events(&events);
-  auto stream = std::make_unique<TcpStream>(*loop_, *connection);
-  const auto dial = std::make_shared<Dial>(*loop_, to, options, *stream);
-  stream->set_dial(dial);
-  connection->set_stream(std::move(stream));
-  dial->begin(*resolver_);
+  const auto begin = [loop = loop_, resolver = resolver_.get(), to, options](TcpStream& stream) {
+    const auto dial = std::make_shared<Dial>(*loop, to, options, stream);
+    stream.set_dial(dial);
+    dial->begin(*resolver);
+  };
+  if (!tls_) {
+    begin(set_plain_stream(*connection, *loop_));
+    return connection->handle();
+  }
+  const TlsPlace place{
+      .loop = *loop_, .workers = &tls_->workers, .handshake_timeout = options.connect_timeout};
+  // The context outlives neither this dialer nor its resolver.
+  tls_->context.next(
+      *loop_, tls_->workers,
+      [weak = std::weak_ptr(connection), loop = loop_, place, begin,
+       host = to.host](const TlsContext& context) {
+        const auto held = weak.lock();
+        if (held == nullptr || held->is_closed()) return;
+        begin(set_tls_stream(*held, *loop, place, TlsSession::client(context, host)));
+      });
   return connection->handle();
 }
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "properties/suggestion.hpp"
+#include "properties/tls_options.hpp"
 #include "properties/values.hpp"
 
 namespace dohle::properties {
@@ -243,9 +244,9 @@ Result<void> Properties::apply_security_to(ClientOptions& options) const {
   auto said = security();
   if (!said) return fail(said.error());
   if (said->tls) {
-    return fail(Error::configuration(
-        "security.protocol: TLS is not available in this version; allowed are PLAINTEXT and "
-        "SASL_PLAINTEXT"));
+    auto tls = tls_options(*said->tls);
+    if (!tls) return fail(tls.error());
+    options.tls = *std::move(tls);
   }
   if (said->sasl) options.sasl = *std::move(said->sasl);
   return {};

@@ -39,7 +39,7 @@ class Properties {
   /// What the properties say about TLS and SASL, checked with each other. Errors: those of
   /// read_security.
   [[nodiscard]] Result<SecurityProperties> security() const { return read_security(security_); }
-  /// Sets `ClientOptions::sasl`. Errors: as security(); TLS, which the options do not have yet.
+  /// Sets `ClientOptions::sasl` and `ClientOptions::tls`. Errors: as security() and tls_options.
   Result<void> apply_security_to(ClientOptions& options) const;
   /// Whether a password or a key is among them.
   [[nodiscard]] bool has_secret() const;

@@ -21,6 +21,7 @@ class ApacheKafkaServer {
     address_ = after("ready ", printed);
     EXPECT_NE(address_, "") << printed;
     sasl_address_ = after("sasl ", printed);
+    tls_address_ = after("tls ", printed);
   }
   ~ApacheKafkaServer() {
     run("stop");
@@ -32,6 +33,8 @@ class ApacheKafkaServer {
   [[nodiscard]] const std::string& address() const { return address_; }
   /// The listener that `--sasl` adds.
   [[nodiscard]] const std::string& sasl_address() const { return sasl_address_; }
+  /// The listener that `--tls` adds, at localhost.
+  [[nodiscard]] const std::string& tls_address() const { return tls_address_; }
   /// SIGKILL.
   void kill() const { run("kill9"); }
   void restart() const { run("restart"); }
@@ -58,6 +61,7 @@ class ApacheKafkaServer {
   std::string directory_;
   std::string address_;
   std::string sasl_address_;
+  std::string tls_address_;
 };
 
 }  // namespace dohle

@@ -25,10 +25,17 @@ Error malformed(std::string_view what) {
   return Error::client(Errc::malformed, what);
 }
 
-/// The first answer is not Kafka's. The peer may be a web server, or Kafka behind TLS.
+/// The first answer is not Kafka's. The peer may be a web server.
 Error no_kafka(const Error& why) {
-  return Error::client(Errc::malformed,
-                       fmt::format("{}; is a Kafka server there, and without TLS?", why.message()));
+  return Error::client(Errc::malformed, fmt::format("{}; is a Kafka server there?", why.message()));
+}
+
+/// Plain requests met a listener with TLS.
+Error needs_tls(const Error& why) {
+  return Error::auth(Errc::handshake_failed,
+                     fmt::format("{}, and this client does not; set ClientOptions::tls "
+                                 "(security.protocol SSL or SASL_SSL)",
+                                 why.message()));
 }
 
 /// A login that this side gave up.
@@ -261,7 +268,11 @@ void ConnectionProtocol::on_closed(const Error& why, ConnectionActions& out) {
 void ConnectionProtocol::on_time(TimePoint now, ConnectionActions& out) {
   if (state_ == State::closed || now < deadline()) return;
   if (state_ == State::connecting) {
-    return end(Error::client(Errc::connection_failed, "connect_timeout passed"), out);
+    return end(Error::client(Errc::connection_failed,
+                             options_.is_over_tls
+                                 ? "connect_timeout passed before the TLS handshake was done"
+                                 : "connect_timeout passed"),
+               out);
   }
   if (is_setting_up() && now >= connect_deadline_) {
     return end(
@@ -330,7 +341,11 @@ void ConnectionProtocol::end(const Error& why, ConnectionActions& out) {
   if (state_ == State::closed) return;
   const bool is_nonsense = why.is(Errc::malformed) || why.is(Errc::too_large);
   Error said = state_ == State::negotiating && is_nonsense ? no_kafka(why) : broken(why);
-  // A listener with authentication or TLS closes the connection without a word.
+  if (!options_.is_over_tls && why.is(Errc::handshake_failed)) said = needs_tls(why);
+  const bool is_unanswered =
+      !options_.is_over_tls && why.is(Errc::connection_lost) && state_ == State::negotiating;
+  if (is_unanswered) said = said.within("closed before the first answer; it may require TLS");
+  // A listener with authentication closes the connection without a word.
   const bool is_refused = why.is(Errc::connection_lost) && !logins_.begin && !was_answered_ &&
                           state_ == State::ready && !in_flight_.empty();
   if (is_refused) said = said.within("closed at the first request; it may require a login");

@@ -83,6 +83,8 @@ class ConnectionProtocol {
     Duration request_timeout = std::chrono::seconds(30);
     /// Maximum number of unanswered requests; at least 1.
     std::size_t max_in_flight = 100;
+    /// Whether frames are encrypted; for messages.
+    bool is_over_tls = false;
   };
   /// Maximum throttle time; longer ones are cut to it. Quotas throttle for a minute or two at most,
   /// since they are measured over seconds.

@@ -146,7 +146,9 @@ void Link::end(const Error& why) {
 }
 
 Error Link::unless_replaced(const Error& why) const {
-  if (!why.is_auth() || login_ == nullptr || login_version_ == login_->version()) return why;
+  // A TLS handshake is before the first login, so it fails with no credentials.
+  const bool has_begun = login_ != nullptr && login_version_ != 0;
+  if (!why.is_auth() || !has_begun || login_version_ == login_->version()) return why;
   return Error::client(Errc::connection_lost,
                        "a login that was replaced meanwhile: " + std::string(why.message()))
       .with_retriable(true);

@@ -45,6 +45,25 @@ ContextHandle made_context(bool is_server) {
   return made;
 }
 
+// Names of the IANA registry become OpenSSL's.
+Result<std::string> own_names(const std::string& ciphers) {
+  std::string names;
+  for (std::size_t at = 0; at <= ciphers.size();) {
+    const std::size_t end = std::min(ciphers.find(':', at), ciphers.size());
+    std::string name = ciphers.substr(at, end - at);
+    if (name.starts_with("TLS_")) {
+      const std::string own = OPENSSL_cipher_name(name.c_str());
+      if (own == "(NONE)") {
+        return refuse(fmt::format("ciphers: OpenSSL does not know '{}'", name));
+      }
+      name = own;
+    }
+    names += (at == 0 ? "" : ":") + name;
+    at = end + 1;
+  }
+  return names;
+}
+
 Result<void> set_parameters(SSL_CTX* context, const TlsParameters& wanted) {
   if (wanted.max_version < wanted.min_version) {
     return refuse("max_version is older than min_version");
@@ -53,8 +72,12 @@ Result<void> set_parameters(SSL_CTX* context, const TlsParameters& wanted) {
       SSL_CTX_set_max_proto_version(context, protocol_number(wanted.max_version)) != 1) {
     return refuse("min_version, max_version: OpenSSL does not have one of them");
   }
-  if (!wanted.ciphers.empty() && SSL_CTX_set_cipher_list(context, wanted.ciphers.c_str()) != 1) {
-    return refuse(fmt::format("ciphers '{}': OpenSSL knows none of them", wanted.ciphers));
+  if (!wanted.ciphers.empty()) {
+    const auto ciphers = own_names(wanted.ciphers);
+    if (!ciphers) return fail(ciphers.error());
+    if (SSL_CTX_set_cipher_list(context, ciphers->c_str()) != 1) {
+      return refuse(fmt::format("ciphers '{}': OpenSSL knows none of them", wanted.ciphers));
+    }
   }
   if (!wanted.ciphersuites.empty() &&
       SSL_CTX_set_ciphersuites(context, wanted.ciphersuites.c_str()) != 1) {

@@ -100,13 +100,16 @@ TEST(Properties, of_security_are_read_together_and_not_shown) {
   EXPECT_EQ(security->sasl->username, "alice");
   EXPECT_EQ(security->sasl->password.reveal(), "correct horse battery");
   ClientOptions client;
-  const auto applied = properties.apply_security_to(client);
-  ASSERT_FALSE(applied.has_value()) << "TLS is not dropped";
-  EXPECT_THAT(std::string(applied.error().message()), HasSubstr("TLS is not available"));
-  EXPECT_FALSE(client.sasl.has_value());
-  ASSERT_TRUE(properties.set("security.protocol", "SASL_PLAINTEXT").has_value());
   ASSERT_TRUE(properties.apply_security_to(client).has_value());
   EXPECT_EQ(client.sasl, security->sasl);
+  ASSERT_TRUE(client.tls.has_value());
+  EXPECT_TRUE(client.tls->verify_certificate);
+  EXPECT_TRUE(client.tls->verify_hostname);
+  ClientOptions plain;
+  ASSERT_TRUE(properties.set("security.protocol", "SASL_PLAINTEXT").has_value());
+  ASSERT_TRUE(properties.apply_security_to(plain).has_value());
+  EXPECT_EQ(plain.sasl, security->sasl);
+  EXPECT_FALSE(plain.tls.has_value());
   EXPECT_EQ(refusal("security.protocol", "none"),
             "security.protocol: \"none\" is not one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL");
 }

@@ -177,9 +177,28 @@ TEST_F(ScriptedConnection, DoubtsThatGarbageComesFromAKafkaServer) {
   core_.on_frame(Slice::copy_of("HTTP/1.1 400"), start, actions_);
   const Error why = std::get<Close>(take()).why;
   EXPECT_TRUE(why.is(Errc::malformed));
-  EXPECT_NE(why.message().find("; is a Kafka server there, and without TLS?"),
-            std::string_view::npos)
+  EXPECT_NE(why.message().find("; is a Kafka server there?"), std::string_view::npos)
       << why.message();
+}
+
+TEST_F(ScriptedConnection, SaysThatAServerWithTlsMetPlainRequests) {
+  core_.on_open(start, actions_);
+  actions_.clear();
+  core_.on_closed(Error::auth(Errc::handshake_failed, "h:1: the other side speaks TLS"), actions_);
+  const Error why = std::get<Close>(take()).why;
+  EXPECT_TRUE(why.is(Errc::handshake_failed));
+  EXPECT_EQ(why.message(),
+            "h:1: the other side speaks TLS, and this client does not; set ClientOptions::tls "
+            "(security.protocol SSL or SASL_SSL)");
+}
+
+TEST_F(ScriptedConnection, SaysThatASilentServerMayRequireTls) {
+  core_.on_open(start, actions_);
+  actions_.clear();
+  core_.on_closed(Error::client(Errc::connection_lost, "gone"), actions_);
+  const Error why = std::get<Close>(take()).why;
+  EXPECT_TRUE(why.is(Errc::connection_lost));
+  EXPECT_EQ(why.message(), "closed before the first answer; it may require TLS: gone");
 }
 
 TEST_F(ScriptedConnection, SendsNoRequestDuringTheThrottleTime) {

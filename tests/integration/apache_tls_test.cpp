@@ -1,0 +1,281 @@
+// TLS of the client at Apache Kafka 4.3.1. Certificates are made by the test.
+#include <stdlib.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "dohle/admin.hpp"
+#include "dohle/client.hpp"
+#include "dohle/consumer.hpp"
+#include "dohle/producer.hpp"
+#include "integration/apache_kafka_server.hpp"
+#include "unit/net/tls/made_certificates.hpp"
+
+namespace dohle {
+namespace {
+
+using namespace std::chrono_literals;
+using net::Made;
+using testing::HasSubstr;
+
+constexpr std::string_view password = "pencil-of-alice";
+
+/// A folder with files, removed at the end.
+class Folder {
+ public:
+  Folder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "dohle-tls-XXXXXX").string();
+    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
+    path_ = pattern;
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
+  /// Replaces a file at once.
+  std::string write(const std::string& name, std::string_view bytes) const {
+    std::ofstream(file(name + ".next"), std::ios::binary).write(bytes.data(), std::ssize(bytes));
+    std::filesystem::rename(file(name + ".next"), file(name));
+    return file(name);
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::string key_store(const Made& made) {
+  return made.key_pem() + made.certificate_pem();
+}
+
+TlsIdentity identity_of(const Made& made) {
+  return {.certificate_pem = made.certificate_pem(), .key_pem = Secret(made.key_pem())};
+}
+
+/// Nodes that share their authority. `plain_` is open to everybody, and its TLS names localhost.
+class ApacheKafkaWithTls : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    files_.emplace();
+    authority_.emplace(net::make({.name = "authority", .is_authority = true}));
+    other_authority_.emplace(net::make({.name = "stranger", .is_authority = true}));
+    const Made own = net::make({.alternatives = "DNS:localhost", .issuer = &*authority_});
+    files_->write("ca.pem", authority_->certificate_pem());
+    server_.emplace("--sasl 'alice=" + std::string(password) + "' --tls " +
+                    files_->write("server.pem", key_store(own)) +
+                    " -o listener.name.tls.ssl.client.auth=required -o ssl.truststore.type=PEM"
+                    " -o ssl.truststore.location=" +
+                    files_->file("ca.pem") + " -o ssl.enabled.protocols=TLSv1.3");
+    ASSERT_FALSE(server_->tls_address().empty());
+  }
+  static void TearDownTestSuite() {
+    server_.reset();
+    other_authority_.reset();
+    authority_.reset();
+    files_.reset();
+  }
+
+  /// What is right at the SASL_SSL listener, and with `identity` at the other one.
+  static ClientOptions options(const std::string& address) {
+    ClientOptions made;
+    made.bootstrap_servers = {address};
+    made.tls = TlsOptions{.trust = {.ca_pem = authority_->certificate_pem()}};
+    if (address == server_->sasl_address()) {
+      made.sasl = SaslOptions{SaslMechanism::scram_sha_512, "alice", Secret(password)};
+    }
+    return made;
+  }
+  static Made client_certificate() { return net::make({.name = "client", .issuer = &*authority_}); }
+
+  /// Why there is no connection; it fails the test if that takes 2 s.
+  static Error refusal(ClientOptions made, std::chrono::milliseconds timeout = 10s) {
+    auto client = Client::create(std::move(made)).value();
+    const auto begin = std::chrono::steady_clock::now();
+    const auto connected = client.connect(timeout);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s);
+    return connected ? Error::client(Errc::already_exists, "it was let in") : connected.error();
+  }
+  /// The same for failures that nobody but an operator mends.
+  static std::string lasting_refusal(ClientOptions made) {
+    const Error why = refusal(std::move(made));
+    EXPECT_TRUE(why.is(Errc::handshake_failed)) << why.to_string();
+    EXPECT_FALSE(why.is_retriable());
+    return std::string(why.message());
+  }
+  static void move_a_record(Client& client, const std::string& topic) {
+    ASSERT_TRUE(client.admin().create_topics({{.name = topic}}).value().at(0).result);
+    auto producer = client.producer().value();
+    ASSERT_TRUE(producer.send(topic, {.value = as_bytes("a record")}));
+    ASSERT_TRUE(producer.flush(10s));
+    auto consumer = client.consumer({.offset_reset = OffsetReset::earliest}).value();
+    ASSERT_TRUE(consumer.assign({{topic, PartitionId{0}}}));
+    auto records = consumer.poll(10s);
+    ASSERT_TRUE(records) << records.error().to_string();
+    std::size_t read = 0;
+    for (const auto& record : *records) read += record.value ? 1 : 0;
+    EXPECT_EQ(read, 1U);
+  }
+
+  static inline std::optional<Folder> files_;
+  static inline std::optional<Made> authority_, other_authority_;
+  static inline std::optional<ApacheKafkaServer> server_;
+};
+
+TEST_F(ApacheKafkaWithTls, ServeAClientWithACertificate) {
+  ClientOptions made = options(server_->tls_address());
+  made.tls->identity = identity_of(client_certificate());
+  auto client = Client::create(std::move(made)).value();
+  const auto connected = client.connect(20s);
+  ASSERT_TRUE(connected) << connected.error().to_string();
+  move_a_record(client, "by-certificate");
+}
+
+TEST_F(ApacheKafkaWithTls, ServeAUserWhoLogsIn) {
+  auto client = Client::create(options(server_->sasl_address())).value();
+  const auto connected = client.connect(20s);
+  ASSERT_TRUE(connected) << connected.error().to_string();
+  move_a_record(client, "by-login");
+}
+
+TEST_F(ApacheKafkaWithTls, RefuseAWrongPassword) {
+  ClientOptions made = options(server_->sasl_address());
+  made.sasl->password = Secret("another");
+  const Error why = refusal(std::move(made));
+  EXPECT_TRUE(why.is_broker(58)) << why.to_string();
+}
+
+TEST_F(ApacheKafkaWithTls, HaveToBeTheHostOfTheirCertificate) {
+  std::string address = server_->sasl_address();
+  address.replace(0, address.find(':'), "127.0.0.1");
+  ClientOptions made = options(server_->sasl_address());
+  made.bootstrap_servers = {address};
+  EXPECT_THAT(lasting_refusal(std::move(made)),
+              HasSubstr("the server's certificate is not for '127.0.0.1'; it is for localhost"));
+}
+
+TEST_F(ApacheKafkaWithTls, HaveToBeIssuedByATrustedAuthority) {
+  ClientOptions made = options(server_->sasl_address());
+  made.tls->trust.ca_pem = other_authority_->certificate_pem();
+  EXPECT_THAT(lasting_refusal(std::move(made)), HasSubstr("unknown issuer"));
+  made = options(server_->sasl_address());
+  made.tls = TlsOptions{};
+  EXPECT_THAT(lasting_refusal(std::move(made)), HasSubstr("unknown issuer"));
+}
+
+TEST_F(ApacheKafkaWithTls, RequireAClientCertificate) {
+  EXPECT_THAT(lasting_refusal(options(server_->tls_address())),
+              HasSubstr("the server requires a client certificate, and none is set"));
+}
+
+TEST_F(ApacheKafkaWithTls, RefuseClientCertificatesThatAreExpiredOrOfAStranger) {
+  ClientOptions made = options(server_->tls_address());
+  made.tls->identity = identity_of(net::make({.issuer = &*other_authority_}));
+  EXPECT_THAT(lasting_refusal(std::move(made)), HasSubstr("certificate"));
+  made = options(server_->tls_address());
+  made.tls->identity =
+      identity_of(net::make({.issuer = &*authority_, .begins_in = -86'400, .ends_in = -3600}));
+  EXPECT_THAT(lasting_refusal(std::move(made)), HasSubstr("certificate"));
+}
+
+TEST_F(ApacheKafkaWithTls, RefuseOlderVersions) {
+  ClientOptions made = options(server_->sasl_address());
+  made.tls->parameters.max_version = TlsVersion::tls_1_2;
+  EXPECT_THAT(lasting_refusal(std::move(made)), HasSubstr("no common TLS version"));
+}
+
+TEST_F(ApacheKafkaWithTls, TellPlainClientsThatTheySpeakTls) {
+  ClientOptions made = options(server_->sasl_address());
+  made.tls.reset();
+  EXPECT_THAT(lasting_refusal(std::move(made)),
+              HasSubstr("the other side speaks TLS, and this client does not"));
+}
+
+TEST_F(ApacheKafkaWithTls, AreFoundToSpeakNoTlsAtAPlainListener) {
+  ClientOptions made = options(server_->tls_address());
+  made.bootstrap_servers = {server_->address()};
+  const Error why = refusal(std::move(made), 1500ms);
+  EXPECT_THAT(std::string(why.message()), HasSubstr("it may be a plain listener"));
+}
+
+TEST(ApacheKafka, WithAnExpiredCertificateIsRefused) {
+  const Folder files;
+  const Made authority = net::make({.name = "authority", .is_authority = true});
+  const Made expired = net::make({.issuer = &authority, .begins_in = -86'400, .ends_in = -3600});
+  const ApacheKafkaServer server("--tls " + files.write("server.pem", key_store(expired)));
+  ClientOptions options;
+  options.bootstrap_servers = {server.tls_address()};
+  options.tls = TlsOptions{.trust = {.ca_pem = authority.certificate_pem()}};
+  auto client = Client::create(options).value();
+  const auto connected = client.connect(10s);
+  ASSERT_FALSE(connected);
+  EXPECT_TRUE(connected.error().is(Errc::handshake_failed)) << connected.error().to_string();
+  EXPECT_THAT(std::string(connected.error().message()), HasSubstr("has expired on"));
+}
+
+// Server and client get certificates of another authority, and trust nothing of the former one.
+TEST(ApacheKafka, LosesNothingWhenAllCertificatesAreReplacedUnderLoad) {
+  const Folder files;
+  const auto write_all = [&](const Made& authority) {
+    files.write("ca.pem", authority.certificate_pem());
+    files.write("server.pem", key_store(net::make({.issuer = &authority})));
+    files.write("client.pem", key_store(net::make({.name = "client", .issuer = &authority})));
+  };
+  write_all(net::make({.name = "former", .is_authority = true}));
+  const ApacheKafkaServer server(
+      "--tls " + files.file("server.pem") +
+      " -o ssl.client.auth=required -o ssl.truststore.type=PEM -o ssl.truststore.location=" +
+      files.file("ca.pem"));
+  ClientOptions options;
+  options.bootstrap_servers = {server.tls_address()};
+  options.tls = TlsOptions{.trust = {.ca_file = files.file("ca.pem")},
+                           .identity = {.certificate_file = files.file("client.pem")}};
+  options.logger = silent_logger();
+  auto client = Client::create(options).value();
+  const auto connected = client.connect(20s);
+  ASSERT_TRUE(connected) << connected.error().to_string();
+  ASSERT_TRUE(client.admin().create_topics({{.name = "t"}}).value().at(0).result);
+  auto producer = client.producer().value();
+  std::atomic<bool> is_replaced = false;
+  std::uint64_t sent = 0;
+  std::jthread load([&] {
+    do {
+      for (int i = 0; i < 100; ++i, ++sent) {
+        const auto accepted = producer.send("t", {.value = as_bytes(std::to_string(sent))});
+        ASSERT_TRUE(accepted) << accepted.error().to_string();
+      }
+      const auto flushed = producer.flush(100s);
+      ASSERT_TRUE(flushed) << flushed.error().to_string();
+    } while (!is_replaced);
+  });
+  write_all(net::make({.name = "next", .is_authority = true}));
+  server.kill();
+  server.restart();
+  is_replaced = true;
+  load.join();
+  auto consumer = client.consumer({.offset_reset = OffsetReset::earliest}).value();
+  ASSERT_TRUE(consumer.assign({{"t", PartitionId{0}}}));
+  std::uint64_t read = 0;
+  while (read < sent) {
+    auto records = consumer.poll(20s);
+    ASSERT_TRUE(records) << records.error().to_string();
+    const std::uint64_t before = read;
+    for (const auto& record : *records) {
+      if (!record.value) continue;
+      ASSERT_EQ(as_text(*record.value), std::to_string(read));
+      ++read;
+    }
+    ASSERT_GT(read, before) << "no record within 20 s";
+  }
+  EXPECT_EQ(read, sent);
+}
+
+}  // namespace
+}  // namespace dohle
