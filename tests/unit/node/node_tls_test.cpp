@@ -1,9 +1,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -14,6 +18,7 @@
 #include <vector>
 
 #include "dohle/node.hpp"
+#include "fault/measured.hpp"
 #include "made_certificates.hpp"
 #include "tls_wire.hpp"
 #include "wire/messages/api_versions.hpp"
@@ -237,6 +242,48 @@ TEST_F(NodeTlsTest, silent_handshakes_do_not_hold_up_others) {
     if (i % 3 == 2) silent.back()->send_bytes(hello);
   }
   EXPECT_TRUE(is_served(port, client()));
+}
+
+// How long others wait is printed; a limit on it would depend on the machine.
+TEST_F(NodeTlsTest, a_thousand_clients_at_once_are_all_let_in_while_others_are_served) {
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  limit.rlim_cur = limit.rlim_max;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  constexpr std::size_t threads = 4, clients = fault::is_measured ? 1'000 : 100;
+  const auto port = start(listener(SecurityProtocol::ssl, server()));
+  const auto context = client();
+  TlsWire other(port);
+  ASSERT_TRUE(other.shake_hands(context));
+  std::vector<std::unique_ptr<TlsWire>> wires(clients);
+  std::atomic<std::size_t> let_in = 0, ended = 0;
+  std::vector<std::jthread> running;
+  for (std::size_t thread = 0; thread < threads; ++thread) {
+    running.emplace_back([&, thread] {
+      for (std::size_t i = thread; i < clients; i += threads) {
+        wires[i] = std::make_unique<TlsWire>(port);
+        (void)wires[i]->begin(context);
+      }
+      for (std::size_t i = thread; i < clients; i += threads) {
+        if (wires[i]->finish() && wires[i]->ask(wire::MetadataRequest{}, 12)) ++let_in;
+      }
+      ++ended;
+    });
+  }
+  std::vector<double> waits_ms;
+  while (ended < threads) {
+    const auto begin = std::chrono::steady_clock::now();
+    ASSERT_TRUE(other.ask(wire::MetadataRequest{}, 12));
+    waits_ms.push_back(
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
+            .count());
+  }
+  running.clear();
+  EXPECT_EQ(let_in, clients);
+  std::ranges::sort(waits_ms);
+  std::printf("%zu handshakes; others: %zu requests, p50 %.2f ms, p99 %.2f ms, longest %.2f ms\n",
+              clients, waits_ms.size(), waits_ms[waits_ms.size() / 2],
+              waits_ms[waits_ms.size() * 99 / 100], waits_ms.back());
 }
 
 TEST_F(NodeTlsTest, a_stop_ends_handshakes_under_way) {

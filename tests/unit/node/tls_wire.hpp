@@ -44,7 +44,16 @@ class TlsWire {
   }
 
   Result<void> shake_hands(const net::TlsContext& context) {
+    if (auto begun = begin(context); !begun) return begun;
+    return finish();
+  }
+  /// Sends the first bytes of a handshake.
+  Result<void> begin(const net::TlsContext& context) {
     session_ = net::TlsSession::client(context, "localhost");
+    (void)session_->handshake();
+    return flush();
+  }
+  Result<void> finish() {
     for (;;) {
       auto state = session_->handshake();
       if (auto sent = flush(); !sent) return sent;
