@@ -631,9 +631,11 @@ class SecurityPage(unittest.TestCase):
     PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 
     def test_makes_a_node_with_users_and_logs_in_to_it(self):
-        house, client, users = re.findall(r"^```sh\n(.*?)^```$", self.PAGE.read_text(), re.M | re.S)
+        certificates, house, client, users = re.findall(r"^```sh\n(.*?)^```$", self.PAGE.read_text(), re.M | re.S)
         with tempfile.TemporaryDirectory() as directory:
             env = environment(PATH=f"{Path(DOHLE).parent}:{os.environ['PATH']}")
+            subprocess.run(["bash", "-ec", certificates], cwd=directory, env=env, check=True, capture_output=True,
+                           timeout=TIME_MAX)
             house = house.replace("127.0.0.1:9093", "127.0.0.1:0").replace("dohle node", "exec dohle node")
             node = subprocess.Popen(["bash", "-ec", house], cwd=directory, env=env, text=True,
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
