@@ -11,6 +11,7 @@
 #include "dohle/logger.hpp"
 #include "dohle/producer.hpp"
 #include "dohle/sasl.hpp"
+#include "dohle/tls.hpp"
 
 namespace dohle {
 inline namespace v0 {
@@ -34,6 +35,12 @@ struct BrokerOptions {
   /// Default: none, servers are not logged in to. Of this Broker alone. Not allowed with an
   /// embedded address.
   std::optional<SaslOptions> sasl = {};
+  /// Default: none. TLS as `ClientOptions::tls`, of this Broker alone. Not allowed with an embedded
+  /// address.
+  std::optional<TlsOptions> tls = {};
+  /// Default: whether `tls` is set. True without `tls` is TLS with its defaults, which verify the
+  /// server against the system's CAs. False beside `tls` is an error.
+  std::optional<bool> enable_secure = {};
 
   /// Default: true, publish returns once the message is in its batch. If false, it returns once the
   /// message is acknowledged.

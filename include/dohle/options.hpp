@@ -276,6 +276,14 @@ namespace kafka {
   return [interval](BrokerOptions& o) { o.partition_watch_interval = interval; };
 }
 
+/// Sets `BrokerOptions::tls`.
+[[nodiscard]] inline BrokerOption with_tls(TlsOptions tls) {
+  return [tls = std::move(tls)](BrokerOptions& o) { o.tls = tls; };
+}
+/// Sets `BrokerOptions::enable_secure`.
+[[nodiscard]] inline BrokerOption with_enable_secure(bool enable) {
+  return [enable](BrokerOptions& o) { o.enable_secure = enable; };
+}
 /// The hash function of a SCRAM mechanism.
 enum class ScramAlgorithm : std::uint8_t {
   sha256,  ///< SCRAM-SHA-256

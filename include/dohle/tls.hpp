@@ -31,6 +31,8 @@ struct TlsTrust {
   /// Default: none. A PEM file with revocation lists. If present, the other side's certificate has
   /// to have an issuer with a list in the file, and must not be in that list.
   std::string crl_file = {};
+
+  friend bool operator==(const TlsTrust&, const TlsTrust&) = default;
 };
 
 /// The own certificate, its chain and its private key, from one source: PEM files, PEM text, or
@@ -53,6 +55,8 @@ struct TlsIdentity {
   Secret pkcs12_bytes = {};
   /// Default: not set. Decrypts the key or the PKCS#12 file. Nothing ever prompts for it.
   Secret passphrase = {};
+
+  friend bool operator==(const TlsIdentity&, const TlsIdentity&) = default;
 };
 
 /// The algorithms of a connection.
@@ -68,6 +72,8 @@ struct TlsParameters {
   std::string ciphersuites = {};
   /// Default: OpenSSL's. The groups of the key exchange, separated by ':', as "X25519:P-256".
   std::string groups = {};
+
+  friend bool operator==(const TlsParameters&, const TlsParameters&) = default;
 };
 
 /// TLS as a client speaks it. The default verifies the server against the system's CAs.
@@ -92,6 +98,8 @@ struct TlsOptions {
   std::string server_name = {};
   /// Default: OpenSSL's, from TLS 1.2 on.
   TlsParameters parameters = {};
+
+  friend bool operator==(const TlsOptions&, const TlsOptions&) = default;
 };
 
 /// Whether a listener asks clients for certificates.

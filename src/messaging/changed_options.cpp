@@ -51,6 +51,8 @@ std::string changed_options(const kafka::BrokerOptions& options,
   compare("dialer_timeout", &O::dialer_timeout);
   compare("read_timeout", &O::read_timeout);
   compare("sasl", &O::sasl);
+  compare("tls", &O::tls);
+  compare("enable_secure", &O::enable_secure);
   compare("async", &O::async);
   compare("batch_size", &O::batch_size);
   compare("batch_bytes", &O::batch_bytes);

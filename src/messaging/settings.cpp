@@ -211,6 +211,25 @@ OffsetReset reset_of(const std::string& group, const std::optional<StartOffset>&
   return start->kind() == StartOffset::Kind::last ? OffsetReset::latest : OffsetReset::earliest;
 }
 
+Result<void> check_security(const kafka::BrokerOptions& options) {
+  if (options.tls && options.enable_secure == false) {
+    return fail(
+        Error::configuration("enable_secure is false and tls is set; leave out one of them"));
+  }
+  const std::string& address = options.addresses.front();
+  if (!is_embedded(address)) return {};
+  if (options.sasl) {
+    return fail(Error::configuration("sasl is set and the address is " + address +
+                                     "; an embedded node takes no login"));
+  }
+  if (options.tls || options.enable_secure == true) {
+    return fail(Error::configuration((options.tls ? "tls is set and the address is "
+                                                  : "enable_secure is true and the address is ") +
+                                     address + "; an embedded node has no TLS"));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> check(const kafka::BrokerOptions& options) {
@@ -225,10 +244,7 @@ Result<void> check(const kafka::BrokerOptions& options) {
       {"partition_watch_interval", options.partition_watch_interval.count(), 100, day_ms, "ms"},
   });
   if (!ranges) return ranges;
-  if (options.sasl && is_embedded(options.addresses.front())) {
-    return fail(Error::configuration("sasl is set and the address is " + options.addresses.front() +
-                                     "; an embedded node takes no login"));
-  }
+  if (auto secured = check_security(options); !secured) return secured;
   if (options.sasl) {
     if (auto login = client::Login::check(*options.sasl); !login) return login;
   }
@@ -250,6 +266,8 @@ ClientOptions client_options(const kafka::BrokerOptions& options, std::shared_pt
   made.connect_timeout = options.dialer_timeout;
   made.request_timeout = options.read_timeout;
   made.sasl = options.sasl;
+  made.tls = options.tls;
+  if (options.enable_secure == true && !made.tls) made.tls.emplace();
   // A group finds new partitions of its topics by refreshing the metadata.
   made.metadata_max_age = std::min(made.metadata_max_age, options.partition_watch_interval);
   made.logger = std::move(logger);

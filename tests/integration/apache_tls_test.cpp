@@ -16,6 +16,7 @@
 #include "dohle/admin.hpp"
 #include "dohle/client.hpp"
 #include "dohle/consumer.hpp"
+#include "dohle/kafka.hpp"
 #include "dohle/producer.hpp"
 #include "integration/apache_kafka_server.hpp"
 #include "unit/net/tls/made_certificates.hpp"
@@ -203,6 +204,23 @@ TEST_F(ApacheKafkaWithTls, AreFoundToSpeakNoTlsAtAPlainListener) {
   made.bootstrap_servers = {server_->address()};
   const Error why = refusal(std::move(made), 1500ms);
   EXPECT_THAT(std::string(why.message()), HasSubstr("it may be a plain listener"));
+}
+
+TEST_F(ApacheKafkaWithTls, SeeBrokersOfOneProcessThatShareNothing) {
+  const ClientOptions right = options(server_->sasl_address());
+  const auto login = kafka::with_scram_mechanism(kafka::ScramAlgorithm::sha512, "alice", password);
+  auto good = kafka::new_broker(with_address(server_->sasl_address()), kafka::with_tls(*right.tls),
+                                kafka::with_enable_secure(true), login)
+                  .value();
+  auto distrustful = kafka::new_broker(with_address(server_->sasl_address()),
+                                       kafka::with_enable_secure(true), login)
+                         .value();
+  ASSERT_TRUE(good.connect(20s));
+  const auto refused = distrustful.connect(10s);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is(Errc::handshake_failed)) << refused.error().to_string();
+  ASSERT_TRUE(kafka::create_topic(right, "by-messaging", 1, 1));
+  EXPECT_TRUE(good.publish("by-messaging", Message("hello"), with_publish_async(false)));
 }
 
 TEST(ApacheKafka, WithAnExpiredCertificateIsRefused) {

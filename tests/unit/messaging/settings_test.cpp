@@ -62,6 +62,35 @@ TEST(BrokerOptions, HaveALoginOfTheirOwn) {
   EXPECT_FALSE(client_options({}, nullptr).sasl.has_value());
 }
 
+TEST(BrokerOptions, HaveTlsOfTheirOwn) {
+  EXPECT_FALSE(client_options({}, nullptr).tls.has_value());
+  kafka::BrokerOptions options;
+  kafka::with_enable_secure(true)(options);
+  EXPECT_EQ(refusal(options), "");
+  EXPECT_EQ(client_options(options, nullptr).tls, TlsOptions{});
+  const TlsOptions own{.trust = {.ca_file = "/ca.pem"}};
+  kafka::with_tls(own)(options);
+  EXPECT_EQ(refusal(options), "");
+  EXPECT_EQ(client_options(options, nullptr).tls, own);
+  kafka::BrokerOptions off;
+  kafka::with_enable_secure(false)(off);
+  EXPECT_EQ(refusal(off), "");
+  EXPECT_FALSE(client_options(off, nullptr).tls.has_value());
+}
+
+TEST(BrokerOptions, AreRefusedWithContradictingTls) {
+  kafka::BrokerOptions options;
+  kafka::with_tls({})(options);
+  kafka::with_enable_secure(false)(options);
+  EXPECT_THAT(refusal(options), HasSubstr("enable_secure is false and tls is set"));
+  options.enable_secure.reset();
+  options.addresses = {"embedded:memory"};
+  EXPECT_THAT(refusal(options), HasSubstr("tls is set and the address is embedded:memory"));
+  options.tls.reset();
+  options.enable_secure = true;
+  EXPECT_THAT(refusal(options), HasSubstr("an embedded node has no TLS"));
+}
+
 TEST(BrokerOptions, AreRefusedWithAnImpossibleLogin) {
   kafka::BrokerOptions options;
   kafka::with_plain_mechanism("", "secret")(options);
@@ -245,6 +274,8 @@ TEST(ChangedOptions, are_named) {
                       kafka::with_start_offset(StartOffset::first()), with_error_handler(nullptr)}),
             "batch_size, group_id, start_offset, error_handler");
   EXPECT_EQ(changed_options(now, {kafka::with_plain_mechanism("alice", "hidden")}), "sasl");
+  EXPECT_EQ(changed_options(now, {kafka::with_tls({}), kafka::with_enable_secure(true)}),
+            "tls, enable_secure");
 }
 
 TEST(Merge, lets_the_message_win_and_appends_headers) {
