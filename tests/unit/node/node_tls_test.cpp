@@ -244,12 +244,45 @@ TEST_F(NodeTlsTest, silent_handshakes_do_not_hold_up_others) {
   EXPECT_TRUE(is_served(port, client()));
 }
 
-// How long others wait is printed; a limit on it would depend on the machine.
-TEST_F(NodeTlsTest, a_thousand_clients_at_once_are_all_let_in_while_others_are_served) {
+void raise_descriptor_limit() {
   rlimit limit{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
   limit.rlim_cur = limit.rlim_max;
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+TEST_F(NodeTlsTest, of_too_many_handshakes_the_oldest_ends) {
+  raise_descriptor_limit();
+  constexpr std::size_t allowed = 1'000;
+  const auto port = start(listener(SecurityProtocol::ssl, server()));
+  const std::string hello = TlsWire::first_bytes(client());
+  std::vector<std::unique_ptr<TlsWire>> silent;
+  for (std::size_t i = 0; i <= allowed; ++i) {
+    silent.push_back(std::make_unique<TlsWire>(port));
+    ASSERT_TRUE(silent.back()->is_connected());
+    silent.back()->send_bytes(hello.substr(0, hello.size() / 2));
+  }
+  EXPECT_TRUE(silent.front()->is_closed_by_the_node());
+  EXPECT_NE(log->await({"on one: it has not finished its TLS handshake and is the oldest of 1000"}),
+            "");
+  EXPECT_TRUE(is_served(port, client()));
+}
+
+TEST_F(NodeTlsTest, a_handshake_that_is_not_done_within_10_s_ends) {
+  const auto port = start(listener(SecurityProtocol::ssl, server()));
+  const std::string hello = TlsWire::first_bytes(client());
+  TlsWire silent(port), half(port), whole(port);
+  half.send_bytes(hello.substr(0, hello.size() / 2));
+  whole.send_bytes(hello);
+  EXPECT_TRUE(silent.is_closed_by_the_node());
+  EXPECT_TRUE(half.is_closed_by_the_node());
+  EXPECT_TRUE(whole.is_closed_by_the_node());
+  EXPECT_NE(log->await({"127.0.0.1:", "TLS handshake", "within 10"}), "");
+}
+
+// How long others wait is printed; a limit on it would depend on the machine.
+TEST_F(NodeTlsTest, a_thousand_clients_at_once_are_all_let_in_while_others_are_served) {
+  raise_descriptor_limit();
   constexpr std::size_t threads = 4, clients = fault::is_measured ? 1'000 : 100;
   const auto port = start(listener(SecurityProtocol::ssl, server()));
   const auto context = client();
