@@ -1,5 +1,6 @@
 """confluent-kafka (librdkafka) against a server: ADDRESS TOPIC COUNT. Exits with 0 if all checks
-pass. With SASL in the environment, as MECHANISM NAME PASSWORD, it logs in."""
+pass. With SASL in the environment, as MECHANISM NAME PASSWORD, it logs in; with TLS_CA, a file, it
+does so over TLS."""
 
 import os
 import sys
@@ -15,10 +16,12 @@ if "SASL" in os.environ:
     mechanism, name, password = os.environ["SASL"].split(" ", 2)
     LOGIN = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": mechanism, "sasl.username": name,
              "sasl.password": password}
+if "TLS_CA" in os.environ:
+    LOGIN |= {"security.protocol": "SASL_SSL", "ssl.ca.location": os.environ["TLS_CA"]}
 
 
 def note(error):
-    if error.code() == KafkaError._AUTHENTICATION:
+    if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
         REFUSED.append(error)
 
 

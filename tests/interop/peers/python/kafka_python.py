@@ -1,5 +1,5 @@
 """kafka-python against a server: ADDRESS TOPIC COUNT. Exits with 0 if all checks pass. With SASL in the
-environment, as MECHANISM NAME PASSWORD, it logs in."""
+environment, as MECHANISM NAME PASSWORD, it logs in; with TLS_CA, a file, it does so over TLS."""
 
 import os
 import sys
@@ -15,6 +15,8 @@ if "SASL" in os.environ:
     mechanism, name, password = os.environ["SASL"].split(" ", 2)
     LOGIN = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": mechanism, "sasl_plain_username": name,
              "sasl_plain_password": password}
+if "TLS_CA" in os.environ:
+    LOGIN |= {"security_protocol": "SASL_SSL", "ssl_cafile": os.environ["TLS_CA"]}
 
 
 def expect(what, wanted, got):

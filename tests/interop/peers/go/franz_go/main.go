@@ -1,9 +1,11 @@
 // franz-go against a server: ADDRESS TOPIC COUNT. Exits with 0 if all checks pass. With SASL in the
-// environment, as MECHANISM NAME PASSWORD, it logs in.
+// environment, as MECHANISM NAME PASSWORD, it logs in; with TLS_CA, a file, it does so over TLS.
 package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -32,14 +34,22 @@ func login() []kgo.Opt {
 	if len(words) != 3 {
 		return nil
 	}
+	options := []kgo.Opt{}
+	if file := os.Getenv("TLS_CA"); file != "" {
+		authorities := x509.NewCertPool()
+		bytes, err := os.ReadFile(file)
+		check("TLS_CA", err)
+		authorities.AppendCertsFromPEM(bytes)
+		options = append(options, kgo.DialTLSConfig(&tls.Config{RootCAs: authorities}))
+	}
 	auth := scram.Auth{User: words[1], Pass: words[2]}
 	switch words[0] {
 	case "SCRAM-SHA-256":
-		return []kgo.Opt{kgo.SASL(auth.AsSha256Mechanism())}
+		return append(options, kgo.SASL(auth.AsSha256Mechanism()))
 	case "SCRAM-SHA-512":
-		return []kgo.Opt{kgo.SASL(auth.AsSha512Mechanism())}
+		return append(options, kgo.SASL(auth.AsSha512Mechanism()))
 	}
-	return []kgo.Opt{kgo.SASL(plain.Auth{User: words[1], Pass: words[2]}.AsMechanism())}
+	return append(options, kgo.SASL(plain.Auth{User: words[1], Pass: words[2]}.AsMechanism()))
 }
 
 func main() {

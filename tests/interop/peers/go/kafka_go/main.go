@@ -1,9 +1,11 @@
 // kafka-go against a server: ADDRESS TOPIC COUNT. Exits with 0 if all checks pass. With SASL in the
-// environment, as MECHANISM NAME PASSWORD, it logs in.
+// environment, as MECHANISM NAME PASSWORD, it logs in; with TLS_CA, a file, it does so over TLS.
 package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -43,14 +45,26 @@ func login() sasl.Mechanism {
 	return mechanism
 }
 
+func encryption() *tls.Config {
+	file := os.Getenv("TLS_CA")
+	if file == "" {
+		return nil
+	}
+	authorities := x509.NewCertPool()
+	bytes, err := os.ReadFile(file)
+	check("TLS_CA", err)
+	authorities.AppendCertsFromPEM(bytes)
+	return &tls.Config{RootCAs: authorities}
+}
+
 func main() {
 	address, topic := os.Args[1], os.Args[2]
 	count, _ := strconv.Atoi(os.Args[3])
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 
-	transport := &kafka.Transport{SASL: login()}
-	dialer := &kafka.Dialer{Timeout: 10 * time.Second, SASLMechanism: login()}
+	transport := &kafka.Transport{SASL: login(), TLS: encryption()}
+	dialer := &kafka.Dialer{Timeout: 10 * time.Second, SASLMechanism: login(), TLS: encryption()}
 	client := &kafka.Client{Addr: kafka.TCP(address), Timeout: 10 * time.Second, Transport: transport}
 	create := func() error {
 		answer, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{
