@@ -26,7 +26,8 @@ log::LogConfig log_defaults(const NodeSettings& settings) {
 
 Users::Options user_options(const NodeSettings& settings) {
   return {settings.data_directory, settings.security.plain_users,
-          settings.security.first_scram_users, settings.security.authenticates};
+          settings.security.first_scram_users, settings.security.authenticates,
+          settings.security.mechanisms};
 }
 
 Doorway::Options doorway_options(const NodeSettings& settings) {

@@ -86,7 +86,40 @@ Users::Users(Disk& disk, SecureRandom& random, Lines& lines, Options options)
 Result<void> Users::open() {
   const bool is_there = disk_.exists(options_.directory + "/" + std::string(file_name));
   if (!is_there && !options_.are_needed && options_.first_scram.empty()) return {};
-  return open_journal();
+  if (auto opened = open_journal(); !opened) return opened;
+  if (options_.are_needed) warn_of_users_without_mechanism();
+  return {};
+}
+
+// Users that were made before the first start with logins, as well.
+void Users::say_that_first_users_are_not_taken() {
+  const auto missing = std::ranges::count_if(options_.first_scram, [&](const UserEntry& user) {
+    return !scram_.contains({user.name, user.digest});
+  });
+  const std::string line =
+      "the file of SCRAM users is for the first start and was not taken: " + journal_->path() +
+      " has " + std::to_string(scram_.size()) + " already, and `dohle user` changes them";
+  if (missing == 0) {
+    lines_.inform(line);
+  } else {
+    lines_.warn(line + "; " + std::to_string(missing) +
+                " of the file are not among them and cannot log in");
+  }
+  options_.first_scram.clear();
+}
+
+void Users::warn_of_users_without_mechanism() const {
+  const auto warn = [&](SaslMechanism mechanism, std::ptrdiff_t users) {
+    if (users == 0 || std::ranges::count(options_.mechanisms, mechanism) > 0) return;
+    lines_.warn(std::to_string(users) + " users of " + std::string(to_string(mechanism)) +
+                " cannot log in by it: it is not among the mechanisms that are offered");
+  };
+  warn(SaslMechanism::plain, std::ssize(plain_));
+  for (const auth::Digest digest : {auth::Digest::sha256, auth::Digest::sha512}) {
+    warn(auth::mechanism_of(digest), std::ranges::count_if(scram_, [=](const auto& user) {
+           return user.first.digest == digest;
+         }));
+  }
 }
 
 Result<void> Users::open_journal() {
@@ -103,8 +136,7 @@ Result<void> Users::open_journal() {
   if (decoy_key_.empty()) {
     if (auto stored = store_first(); !stored) return stored;
   } else if (!options_.first_scram.empty()) {
-    lines_.inform("the file of SCRAM users is for the first start: " + journal_->path() +
-                  " has the users already, and `dohle user` changes them");
+    say_that_first_users_are_not_taken();
   }
   if (is_beside_) journal_->work_beside();
   return {};

@@ -48,6 +48,8 @@ class Users {
     std::vector<UserEntry> first_scram = {};
     /// Whether clients log in. If false, the file is created by the first change.
     bool are_needed = false;
+    /// Mechanisms that are offered; users of others are warned of.
+    std::vector<SaslMechanism> mechanisms = {};
   };
 
   /// What checks a login's password.
@@ -82,6 +84,8 @@ class Users {
  private:
   Result<void> open_journal();
   Result<void> store_first();
+  void say_that_first_users_are_not_taken();
+  void warn_of_users_without_mechanism() const;
   [[nodiscard]] Taken take(const JournalLine& line);
   [[nodiscard]] bool take_user(const std::vector<std::string_view>& words);
   void append(std::string body, FileJournal::Reserve reserve, Task change, Done done);

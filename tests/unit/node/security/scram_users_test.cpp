@@ -57,7 +57,10 @@ TEST_F(ScramUsers, OfTheFileAreThereAfterTheFirstStartAndChangeFromThen) {
   EXPECT_EQ(code_of(as_alice(request)), 0);
   restart_after_kill();
   EXPECT_THAT(listed(), ElementsAre("carol 2 4096"));
-  EXPECT_EQ(logger.count("the file of SCRAM users is for the first start"), 1u);
+  EXPECT_EQ(logger.count("warning node: the file of SCRAM users is for the first start and was not "
+                         "taken: /data/dohle-users has 1 already"),
+            1u);
+  EXPECT_EQ(logger.count("1 of the file are not among them"), 1u);
 }
 
 TEST_F(ScramUsers, LogInOnceTheyWereSetAlsoAfterAKill) {
@@ -70,6 +73,37 @@ TEST_F(ScramUsers, LogInOnceTheyWereSetAlsoAfterAKill) {
   EXPECT_EQ(log_in_scram(sha512, "erin", carol_password, "4").error_code,
             broker_error::sasl_authentication_failed);
   EXPECT_THAT(listed(), ElementsAre("bob 1 4096", "carol 2 4096", "erin 1 4096", "erin 2 8192"));
+}
+
+TEST_F(ScramUsers, OfTheFileAreNotMissedOnceTheyAreThere) {
+  (void)listed();
+  restart_after_kill();
+  EXPECT_EQ(logger.count("info node: the file of SCRAM users is for the first start"), 1u);
+  EXPECT_EQ(logger.count("warning"), 0u);
+}
+
+TEST_F(ScramUsers, OfTheFileAreNotTakenBesideThoseThatWereMadeBeforeLogins) {
+  settings.security.authenticates = false;
+  const auto of_the_file = std::exchange(settings.security.first_scram_users, {});
+  Alter request;
+  request.upsertions = {upsertion("erin", carol_password)};
+  EXPECT_EQ(ask(request, 0).results.at(0).error_code, 0);
+  settings.security.authenticates = true;
+  settings.security.first_scram_users = of_the_file;
+  restart_after_kill();
+  EXPECT_EQ(logger.count("warning node: the file of SCRAM users is for the first start and was not "
+                         "taken: /data/dohle-users has 1 already"),
+            1u);
+  EXPECT_EQ(logger.count("2 of the file are not among them and cannot log in"), 1u);
+  EXPECT_THAT(listed(), ElementsAre("erin 1 4096"));
+}
+
+TEST_F(ScramUsers, OfMechanismsThatAreNotOfferedAreWarnedOfAtTheStart) {
+  settings.security.mechanisms = {SaslMechanism::scram_sha_512};
+  (void)node();
+  EXPECT_EQ(logger.count("warning node: 1 users of PLAIN cannot log in by it"), 1u);
+  EXPECT_EQ(logger.count("warning node: 1 users of SCRAM-SHA-256 cannot log in by it"), 1u);
+  EXPECT_EQ(logger.count("SCRAM-SHA-512 cannot log in"), 0u);
 }
 
 TEST_F(ScramUsers, GetANewPasswordAtOnce) {
