@@ -1,6 +1,7 @@
 #include "auth/scram.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -100,6 +101,26 @@ std::string xor_of(std::string_view one, std::string_view other) {
   return out;
 }
 
+constexpr std::string_view base36 = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+// As ScramFormatter of Apache Kafka: new BigInteger(130, random).toString(36).
+std::string java_salt_of(std::string_view octets) {
+  std::array<unsigned char, 17> number{};
+  std::copy_n(octets.begin(), number.size(), number.begin());
+  number[0] &= 3;
+  std::string text;
+  while (std::ranges::any_of(number, [](unsigned char each) { return each != 0; })) {
+    unsigned rest = 0;
+    for (unsigned char& each : number) {
+      const unsigned value = rest << 8 | each;
+      each = static_cast<unsigned char>(value / base36.size());
+      rest = static_cast<unsigned>(value % base36.size());
+    }
+    text.insert(text.begin(), base36[rest]);
+  }
+  return text;
+}
+
 // The server's reason for a failed login (RFC 5802, server-error).
 Error refused_by_server(std::string_view why) {
   return Error::client(Errc::malformed, "SCRAM: the server says " + printable(why));
@@ -123,14 +144,28 @@ ScramVerifier make_verifier(Digest digest, const ScramKeys& keys, std::string sa
           std::string(keys.server_key.reveal()), iterations};
 }
 
-ScramVerifier make_decoy(Digest digest, std::string_view key, std::string_view name,
-                         std::uint32_t iterations) {
-  constexpr std::size_t salt_bytes = 16;
-  const auto draw = [&](std::string_view what) {
-    return hmac(digest, key, std::string(what) + std::string(name));
+SaltForm form_of_salt(std::string_view salt) {
+  // Shorter ones of Java are rarer than one in a billion.
+  constexpr std::size_t shortest = 20, longest = 26;
+  const bool is_java = salt.size() >= shortest && salt.size() <= longest &&
+                       std::ranges::all_of(salt, [](char c) { return base36.contains(c); });
+  return {is_java ? 0 : salt.size()};
+}
+
+ScramVerifier make_decoy(const VerifierForm& form, std::string_view key, std::string_view name) {
+  const auto draw = [&](const std::string& what) {
+    return hmac(form.digest, key, what + " " + std::string(name));
   };
-  return {draw("salt ").substr(0, salt_bytes), draw("stored key "), draw("server key "),
-          iterations};
+  std::string salt = draw("salt");
+  if (form.salt.octets == 0) {
+    salt = java_salt_of(salt);
+  } else {
+    for (std::size_t i = 1; salt.size() < form.salt.octets; ++i) {
+      salt += draw("salt" + std::to_string(i));
+    }
+    salt.resize(form.salt.octets);
+  }
+  return {std::move(salt), draw("stored-key"), draw("server-key"), form.iterations};
 }
 
 // --- the client

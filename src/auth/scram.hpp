@@ -1,5 +1,7 @@
 #pragma once
 
+#include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -50,10 +52,25 @@ struct ScramVerifier {
 };
 [[nodiscard]] ScramVerifier make_verifier(Digest digest, const ScramKeys& keys, std::string salt,
                                           std::uint32_t iterations);
+/// What a salt shows of the tool that made it.
+struct SaltForm {
+  /// Its size; 0 for a salt of Java's tools, which is a number below 2^130 to the base 36.
+  std::size_t octets = 16;
+  friend auto operator<=>(const SaltForm&, const SaltForm&) = default;
+};
+[[nodiscard]] SaltForm form_of_salt(std::string_view salt);
+
+/// What a login shows of a stored user.
+struct VerifierForm {
+  Digest digest = Digest::sha512;
+  std::uint32_t iterations = min_scram_iterations;
+  SaltForm salt = {};
+  friend auto operator<=>(const VerifierForm&, const VerifierForm&) = default;
+};
 /// The verifier of a user that is not there. Nothing matches it; it is the same each time for one
-/// key and name, so that a client cannot tell the user from one that is there.
-[[nodiscard]] ScramVerifier make_decoy(Digest digest, std::string_view key, std::string_view name,
-                                       std::uint32_t iterations);
+/// key, name and form, so that a client cannot tell the user from one that is there.
+[[nodiscard]] ScramVerifier make_decoy(const VerifierForm& form, std::string_view key,
+                                       std::string_view name);
 
 /// The client's side of one SCRAM login (RFC 5802, RFC 7677) without channel binding.
 ///

@@ -23,11 +23,11 @@ void be_the_client(std::string_view message) {
   const auto name = server.on_client_first(message);
   if (name) {
     require(!name->empty());
-    (void)server.first_message(make_decoy(digest, "key", *name, min_scram_iterations));
+    (void)server.first_message(make_decoy({.digest = digest}, "key", *name));
   }
   ScramServer begun(digest, "servernonce");
   require(begun.on_client_first("n,,n=user,r=clientnonce").has_value());
-  (void)begun.first_message(make_decoy(digest, "key", "user", min_scram_iterations));
+  (void)begun.first_message(make_decoy({.digest = digest}, "key", "user"));
   for (const std::string& final :
        {std::string(message), "c=biws,r=clientnonceservernonce," + std::string(message)}) {
     const auto outcome = begun.on_client_final(final);

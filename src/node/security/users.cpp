@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <cstring>
 #include <functional>
+#include <limits>
 #include <span>
 #include <utility>
 
@@ -18,6 +21,30 @@ using Reserve = FileJournal::Reserve;
 constexpr std::size_t decoy_key_bytes = 32;
 constexpr std::string_view user_kind = "scram-user", deleted_kind = "deleted-scram-user",
                            key_kind = "decoy-key";
+
+auth::VerifierForm form_of(auth::Digest digest, const auth::ScramVerifier& verifier) {
+  return {digest, verifier.iterations, auth::form_of_salt(verifier.salt)};
+}
+
+// The finalizer of SplitMix64.
+std::uint64_t mixed(std::uint64_t value) {
+  value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9;
+  value = (value ^ value >> 27) * 0x94d049bb133111eb;
+  return value ^ value >> 31;
+}
+
+std::uint64_t number_of(const auth::VerifierForm& form) {
+  const std::uint64_t digest = form.digest == auth::Digest::sha256 ? 1 : 2;
+  return mixed(digest << 48 | std::uint64_t{form.iterations} << 16 | form.salt.octets);
+}
+
+// Nobody without the key knows it.
+std::uint64_t seed_of(std::string_view key, std::string_view name) {
+  std::uint64_t seed = 0;
+  const std::string drawn = auth::hmac(auth::Digest::sha256, key, "form " + std::string(name));
+  std::memcpy(&seed, drawn.data(), sizeof(seed));
+  return seed;
+}
 
 // Names may contain spaces, which separate words.
 std::string line_of(const Users::Key& key, const auth::ScramVerifier& verifier) {
@@ -79,7 +106,7 @@ Users::Users(Disk& disk, SecureRandom& random, Lines& lines, Options options)
   }
   options_.plain.clear();
   for (const auto& [name, user] : plain_) {
-    plain_forms_.add({user.digest, user.verifier.iterations});
+    plain_forms_.add(form_of(user.digest, user.verifier));
   }
 }
 
@@ -217,8 +244,9 @@ Users::Found Users::find(SaslMechanism mechanism, std::string_view name) const {
   DOHLE_ASSERT(!decoy_key_.empty(), "a client logs in before the users are open");
   const bool is_plain = mechanism == SaslMechanism::plain;
   const bool is_sha256 = mechanism == SaslMechanism::scram_sha_256;
-  const Form& form = (is_plain ? plain_forms_ : is_sha256 ? sha256_forms_ : sha512_forms_).usual();
-  Found found{form.digest, auth::make_decoy(form.digest, decoy_key_, name, form.iterations)};
+  const Forms& forms = is_plain ? plain_forms_ : is_sha256 ? sha256_forms_ : sha512_forms_;
+  const auth::VerifierForm& form = forms.pick(seed_of(decoy_key_, name));
+  Found found{form.digest, auth::make_decoy(form, decoy_key_, name)};
   if (is_plain) {
     const auto user = plain_.find(name);
     if (user != plain_.end()) found = {user->second.digest, user->second.verifier};
@@ -229,36 +257,38 @@ Users::Found Users::find(SaslMechanism mechanism, std::string_view name) const {
   return found;
 }
 
-void Users::Forms::add(const Form& form) {
-  ++counts_[form];
-  note_usual();
-}
-
-void Users::Forms::remove(const Form& form) {
+void Users::Forms::remove(const auth::VerifierForm& form) {
   const auto found = counts_.find(form);
   DOHLE_ASSERT(found != counts_.end(), "a user leaves whose form was not counted");
   if (--found->second == 0) counts_.erase(found);
-  note_usual();
 }
 
-void Users::Forms::note_usual() {
-  const auto most = std::ranges::max_element(
-      counts_, {}, [](const auto& form_and_count) { return form_and_count.second; });
-  usual_ = most == counts_.end() ? without_users_ : most->first;
+// Weighted rendezvous hashing: each form bids for the name, and one with more users bids more.
+const auth::VerifierForm& Users::Forms::pick(std::uint64_t seed) const {
+  const auth::VerifierForm* best = &without_users_;
+  double lowest = std::numeric_limits<double>::infinity();
+  for (const auto& [form, users] : counts_) {
+    const double drawn = static_cast<double>(mixed(seed ^ number_of(form)) >> 11) + 1;
+    const double bid = -std::log(drawn * 0x1p-53) / static_cast<double>(users);
+    if (bid >= lowest) continue;
+    lowest = bid;
+    best = &form;
+  }
+  return *best;
 }
 
 // --- changes
 
 void Users::put(Key key, auth::ScramVerifier verifier) {
   erase(key);
-  forms_of(key.digest).add({key.digest, verifier.iterations});
+  forms_of(key.digest).add(form_of(key.digest, verifier));
   scram_.emplace(std::move(key), std::move(verifier));
 }
 
 void Users::erase(const Key& key) {
   const auto found = scram_.find(key);
   if (found == scram_.end()) return;
-  forms_of(key.digest).remove({key.digest, found->second.iterations});
+  forms_of(key.digest).remove(form_of(key.digest, found->second));
   scram_.erase(found);
 }
 

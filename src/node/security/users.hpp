@@ -101,34 +101,26 @@ class Users {
   /// Changes under way that may each add one.
   std::size_t being_added_ = 0;
   std::string decoy_key_;
-  /// What most users have, so that decoys are like them.
-  struct Form {
-    auth::Digest digest = auth::Digest::sha512;
-    std::uint32_t iterations = auth::min_scram_iterations;
-    friend auto operator<=>(const Form&, const Form&) = default;
-  };
-  /// How many users have each form.
+  /// How many users have each form. Decoys have the forms of users, as often as these, so that
+  /// neither the salt nor the time of a check tells who is there.
   class Forms {
    public:
-    explicit Forms(Form without_users) : without_users_(without_users), usual_(without_users) {}
-    void add(const Form& form);
-    void remove(const Form& form);
-    /// The most frequent form.
-    [[nodiscard]] const Form& usual() const { return usual_; }
+    explicit Forms(auth::VerifierForm without_users) : without_users_(without_users) {}
+    void add(const auth::VerifierForm& form) { ++counts_[form]; }
+    void remove(const auth::VerifierForm& form);
+    /// The form for a name, of which `seed` is a hash. A further user changes it for few names.
+    [[nodiscard]] const auth::VerifierForm& pick(std::uint64_t seed) const;
 
    private:
-    void note_usual();
-
-    Form without_users_;
-    Form usual_;
-    std::map<Form, std::size_t> counts_;
+    auth::VerifierForm without_users_;
+    std::map<auth::VerifierForm, std::size_t> counts_;
   };
   Forms& forms_of(auth::Digest digest) {
     return digest == auth::Digest::sha256 ? sha256_forms_ : sha512_forms_;
   }
-  Forms plain_forms_{Form{}};
-  Forms sha256_forms_{Form{auth::Digest::sha256}};
-  Forms sha512_forms_{Form{auth::Digest::sha512}};
+  Forms plain_forms_{{}};
+  Forms sha256_forms_{{.digest = auth::Digest::sha256}};
+  Forms sha512_forms_{{.digest = auth::Digest::sha512}};
   std::unique_ptr<FileJournal> journal_;
   bool is_beside_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -238,10 +239,11 @@ TEST_F(ScramServerFinal, TakesNoReplayOfAnotherLogin) {
 }
 
 TEST(Decoy, IsTheSameForOneNameAndMatchesNothing) {
-  const auto decoy = make_decoy(Digest::sha256, "key", "eve", 4'096);
-  EXPECT_EQ(decoy, make_decoy(Digest::sha256, "key", "eve", 4'096));
-  EXPECT_NE(decoy.salt, make_decoy(Digest::sha256, "key", "eva", 4'096).salt);
-  EXPECT_NE(decoy.salt, make_decoy(Digest::sha256, "yek", "eve", 4'096).salt);
+  const VerifierForm form{.digest = Digest::sha256};
+  const auto decoy = make_decoy(form, "key", "eve");
+  EXPECT_EQ(decoy, make_decoy(form, "key", "eve"));
+  EXPECT_NE(decoy.salt, make_decoy(form, "key", "eva").salt);
+  EXPECT_NE(decoy.salt, make_decoy(form, "yek", "eve").salt);
 
   ScramServer server(Digest::sha256, "s");
   ASSERT_TRUE(server.on_client_first("n,,n=eve,r=c"));
@@ -252,6 +254,41 @@ TEST(Decoy, IsTheSameForOneNameAndMatchesNothing) {
   const auto outcome = server.on_client_final(client.final_message(keys));
   ASSERT_TRUE(outcome.has_value());
   EXPECT_FALSE(outcome->has_value());
+}
+
+TEST(Decoy, HasASaltOfTheFormThatIsAskedFor) {
+  for (const std::size_t octets : {1, 16, 31, 33, 64, 300}) {
+    const VerifierForm form{Digest::sha256, 8'192, {octets}};
+    const auto decoy = make_decoy(form, "key", "eve");
+    EXPECT_EQ(decoy.salt.size(), octets);
+    EXPECT_EQ(form_of_salt(decoy.salt).octets, octets);
+    EXPECT_EQ(decoy.iterations, 8'192u);
+    EXPECT_EQ(decoy.stored_key.size(), 32u);
+  }
+}
+
+// 130 random bits to the base 36, as ScramFormatter of Apache Kafka makes them.
+TEST(Decoy, HasASaltAsThoseOfJavasTools) {
+  const VerifierForm form{.salt = {0}};
+  std::map<std::size_t, int> sizes;
+  for (int i = 0; i < 1'000; ++i) {
+    const std::string salt = make_decoy(form, "key", "user" + std::to_string(i)).salt;
+    ++sizes[salt.size()];
+    EXPECT_EQ(form_of_salt(salt), form.salt) << salt;
+    // 2^130 is 1k times 36^25.
+    if (salt.size() == 26) {
+      EXPECT_EQ(salt[0], '1');
+    }
+    EXPECT_NE(salt[0], '0');
+  }
+  EXPECT_NEAR(sizes[25], 580, 80);
+  EXPECT_NEAR(sizes[26], 405, 80);
+}
+
+TEST(SaltForm, TellsSaltsOfJavaFromOthers) {
+  EXPECT_EQ(form_of_salt("1vbyekehjm9ot1l6jjahu5x3rh").octets, 0u);
+  EXPECT_EQ(form_of_salt("1vbyekehjm9ot1l6jjahu5x3rH").octets, 26u);
+  EXPECT_EQ(form_of_salt("salt of bob").octets, 11u);
 }
 
 }  // namespace

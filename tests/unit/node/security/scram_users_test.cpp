@@ -106,6 +106,78 @@ TEST_F(ScramUsers, OfMechanismsThatAreNotOfferedAreWarnedOfAtTheStart) {
   EXPECT_EQ(logger.count("SCRAM-SHA-512 cannot log in"), 0u);
 }
 
+// Decoys of the names 0, 1, … and how many of them have each form.
+class Decoys : public LoginWorld {
+ protected:
+  using Forms = std::map<auth::VerifierForm, int>;
+
+  static UserEntry user_with(std::string name, auth::VerifierForm form) {
+    auto verifier = auth::make_decoy(form, "of a test", name);
+    return {std::move(name), form.digest, std::move(verifier)};
+  }
+  std::vector<auth::VerifierForm> forms(SaslMechanism mechanism) {
+    (void)node();
+    std::vector<auth::VerifierForm> all;
+    for (int i = 0; i < names; ++i) {
+      const auto [digest, verifier] =
+          running().engine.parts().users.find(mechanism, "nobody" + std::to_string(i));
+      all.push_back({digest, verifier.iterations, auth::form_of_salt(verifier.salt)});
+    }
+    return all;
+  }
+  static Forms counted(const std::vector<auth::VerifierForm>& all) {
+    Forms forms;
+    for (const auto& each : all) ++forms[each];
+    return forms;
+  }
+  static constexpr int names = 400;
+  static constexpr auth::VerifierForm java{sha512, 4'096, {0}}, ours{sha512, 8'192, {16}},
+      short_work{sha256, 4'096, {16}}, long_work{sha512, 16'384, {16}};
+};
+
+TEST_F(Decoys, HaveTheFormsOfTheUsersThatThereAreAsOftenAsThese) {
+  settings.security.first_scram_users.clear();
+  for (int i = 0; i < 9; ++i) {
+    settings.security.first_scram_users.push_back(
+        user_with("user" + std::to_string(i), i < 6 ? java : ours));
+  }
+  const Forms found = counted(forms(SaslMechanism::scram_sha_512));
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_NEAR(found.at(java), names * 2 / 3, 60);
+  EXPECT_NEAR(found.at(ours), names / 3, 60);
+  // No user has this mechanism.
+  EXPECT_THAT(counted(forms(SaslMechanism::scram_sha_256)),
+              ElementsAre(testing::Pair(auth::VerifierForm{.digest = sha256}, names)));
+}
+
+TEST_F(Decoys, StayTheSameAfterARestartAndMostlyWithAnotherUser) {
+  settings.security.first_scram_users.clear();
+  for (int i = 0; i < 9; ++i) {
+    settings.security.first_scram_users.push_back(user_with("user" + std::to_string(i), java));
+  }
+  const auto before = forms(SaslMechanism::scram_sha_512);
+  restart_after_kill();
+  EXPECT_EQ(forms(SaslMechanism::scram_sha_512), before);
+  running().engine.parts().users.set(user_with("another", ours), [](Result<void>) {});
+  world.run_for(100ms);
+  const auto after = forms(SaslMechanism::scram_sha_512);
+  int changed = 0;
+  for (std::size_t i = 0; i < before.size(); ++i) changed += before[i] == after[i] ? 0 : 1;
+  EXPECT_NEAR(changed, names / 10, 25);
+}
+
+TEST_F(Decoys, OfPlainTakeTheWorkOfUsersThatThereAre) {
+  settings.security.plain_users.clear();
+  for (int i = 0; i < 4; ++i) {
+    settings.security.plain_users.push_back(
+        user_with("user" + std::to_string(i), i % 2 == 0 ? short_work : long_work));
+  }
+  const Forms found = counted(forms(SaslMechanism::plain));
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_NEAR(found.at(short_work), names / 2, 60);
+  EXPECT_NEAR(found.at(long_work), names / 2, 60);
+}
+
 TEST_F(ScramUsers, GetANewPasswordAtOnce) {
   EXPECT_EQ(code_of(set(upsertion("bob", carol_password))), 0);
   EXPECT_EQ(log_in_scram(sha256, "bob", bob_password, "1").error_code,
