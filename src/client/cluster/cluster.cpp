@@ -28,6 +28,9 @@ constexpr Duration setup_patience = std::chrono::seconds(2);
 /// Time between two checks for overdue answers.
 constexpr Duration silence_look = std::chrono::seconds(1);
 
+/// A refused login is forgotten if its address was not tried again for this long.
+constexpr Duration forgotten_refusal = std::chrono::minutes(1);
+
 /// Maximum number of servers whose bytes after the last field are logged.
 constexpr std::size_t max_told_of = 1'000;
 
@@ -54,11 +57,10 @@ Result<void> Cluster::replace_login(SaslOptions login) {
   if (!login_) return fail(Error::configuration("sasl: this client was made without a login"));
   login_->replace(std::move(login));
   for (auto& [node, each] : reach_) {
-    if (!each.refusal) continue;
-    each.refusal.reset();
-    each.refusal_backoff.reset();
-    each.not_before = {};
+    const Endpoint* address = endpoint_of(node);
+    if (address != nullptr && refused_.contains(*address)) each.not_before = {};
   }
+  refused_.clear();
   metadata_failure_.reset();
   view_.ask_at_once();
   doubt();
@@ -112,9 +114,7 @@ Result<std::shared_ptr<Link>> Cluster::link_to(NodeId node, ConnectionLane lane)
                               fmt::format("node {} is not in the cluster's metadata", node.value))
                     .with_retriable(true));
   }
-  if (const Reach& heard = reach(node); heard.refusal && now() < heard.not_before) {
-    return fail(*heard.refusal);
-  }
+  if (const Error* refusal = refusal_of(*endpoint)) return fail(*refusal);
   auto link = std::make_shared<Link>(environment_, options_.link, login_ ? &*login_ : nullptr,
                                      *this, *endpoint);
   links_.emplace(key, link);
@@ -159,9 +159,8 @@ NodeId Cluster::best_of(const std::vector<NodeId>& nodes) {
   for (const NodeId node : nodes) {
     const auto found = links_.find({node, ConnectionLane::general});
     const bool ready = found != links_.end() && found->second->is_ready();
-    const auto rank =
-        std::tuple(doubted_at(node), !ready, ready ? found->second->load() : 0,
-                   std::max(reach(node).not_before, now()), environment_.random.next());
+    const auto rank = std::tuple(doubted_at(node), !ready, ready ? found->second->load() : 0,
+                                 std::max(dialable_from(node), now()), environment_.random.next());
     if (best.is_none() || rank < best_rank) best = node, best_rank = rank;
   }
   return best;
@@ -298,8 +297,7 @@ void Cluster::on_link_ready(Link& link) {
   DOHLE_ASSERT(!node_of(link).is_none(), "a link is ready that is not in use");
   Reach& heard = reach(node_of(link));
   heard.backoff.reset();
-  heard.refusal.reset();
-  heard.refusal_backoff.reset();
+  refused_.erase(link.endpoint());
   heard.is_silent = false;
   heard.last_failure.clear();
   heard.is_unknown_host = false;
@@ -344,7 +342,7 @@ void Cluster::on_link_closed(Link& link, const Error& why) {
   lost.is_silent = lost.is_silent || why.is(Errc::timed_out);
   lost.last_failure = fmt::format("{}{}", why.message(), note_on_advertised(node, link));
   lost.is_unknown_host = why.is(Errc::name_not_resolved) && !why.is_retriable();
-  if (why.is_auth()) note_refusal(node, why);
+  if (why.is_auth()) note_refusal(link.endpoint(), why);
   if (environment_.logger.level() <= LogLevel::info) {
     environment_.logger.log(LogLevel::info, "connection", why.message());
   }
@@ -354,10 +352,30 @@ void Cluster::on_link_closed(Link& link, const Error& why) {
   notify();
 }
 
-void Cluster::note_refusal(NodeId node, const Error& why) {
-  Reach& refusing = reach(node);
-  refusing.refusal = why;
-  refusing.not_before = now() + refusing.refusal_backoff.next(environment_.random);
+void Cluster::note_refusal(const Endpoint& address, const Error& why) {
+  // Addresses that are asked no more, so that the servers of the cluster bound the others.
+  std::erase_if(refused_, [&](const auto& entry) {
+    return entry.second.not_before + forgotten_refusal < now();
+  });
+  Refused& refused = refused_.try_emplace(address, Refused{why}).first->second;
+  refused.why = why;
+  refused.not_before = now() + refused.backoff.next(environment_.random);
+}
+
+const Error* Cluster::refusal_of(const Endpoint& address) const {
+  const auto found = refused_.find(address);
+  if (found == refused_.end()) return nullptr;
+  const bool is_tried = std::ranges::any_of(links_, [&](const auto& entry) {
+    return !entry.second->is_ready() && entry.second->endpoint() == address;
+  });
+  return is_tried || now() < found->second.not_before ? &found->second.why : nullptr;
+}
+
+TimePoint Cluster::dialable_from(NodeId node) {
+  const TimePoint at = reach(node).not_before;
+  const Endpoint* address = endpoint_of(node);
+  const auto found = address == nullptr ? refused_.end() : refused_.find(*address);
+  return found == refused_.end() ? at : std::max(at, found->second.not_before);
 }
 
 // The failure of a first connection goes to the waiting caller. Later no call may be waiting, while

@@ -163,15 +163,20 @@ class Cluster final : public LinkOwner {
     ConnectionLane lane;
     friend auto operator<=>(const Key&, const Key&) = default;
   };
-  /// Time between two logins after a refused one, per server: a password is not guessed at speed.
+  /// Time between two logins after a refused one, per address: a password is not guessed at
+  /// speed.
   static constexpr Duration min_refusal_backoff = std::chrono::milliseconds(1'250);
   static constexpr Duration max_refusal_backoff = std::chrono::seconds(10);
+  /// Of an address, since several nodes and lanes may have one: the last failed login or TLS
+  /// handshake. Requests fail with it until `not_before`, and while a further attempt is under way.
+  struct Refused {
+    Error why;
+    Backoff backoff{min_refusal_backoff, max_refusal_backoff};
+    TimePoint not_before{};
+  };
   struct Reach {
     Backoff backoff;
     TimePoint not_before{};
-    /// The last failed login or TLS handshake. Until `not_before`, requests fail with it.
-    std::optional<Error> refusal = {};
-    Backoff refusal_backoff{min_refusal_backoff, max_refusal_backoff};
     /// A request to it timed out, and it has not been reached since.
     bool is_silent = false;
     /// The time of the last lost or failed connection.
@@ -206,7 +211,11 @@ class Cluster final : public LinkOwner {
   };
 
   [[nodiscard]] const Endpoint* endpoint_of(NodeId node) const;
-  void note_refusal(NodeId node, const Error& why);
+  void note_refusal(const Endpoint& address, const Error& why);
+  /// Null if a connection to that address may be made now.
+  [[nodiscard]] const Error* refusal_of(const Endpoint& address) const;
+  /// The time from which a connection to the node may be made.
+  [[nodiscard]] TimePoint dialable_from(NodeId node);
   /// The node of a link in use, else none.
   [[nodiscard]] NodeId node_of(const Link& link) const;
   Result<std::shared_ptr<Link>> link_to(NodeId node, ConnectionLane lane);
@@ -266,6 +275,7 @@ class Cluster final : public LinkOwner {
   ClusterView view_;
   std::map<Key, std::shared_ptr<Link>> links_;
   std::map<NodeId, Reach> reach_;
+  std::map<Endpoint, Refused> refused_;
   std::map<std::string, Unreached> unreached_;
   /// Addresses whose bytes after the last field were logged, at most max_told_of.
   std::set<std::string> told_of_trailing_bytes_;

@@ -146,6 +146,33 @@ TEST_F(LoginOnCluster, IsTriedAtMostOnceASecondAndLessOftenWithTime) {
   EXPECT_GE(attempts.back() - attempts[attempts.size() - 2], 7s);
 }
 
+TEST_F(LoginOnCluster, IsTriedAtMostOnceASecondAtAnAddressByAllNodesAndLanes) {
+  start(SaslMechanism::plain, "right");
+  ASSERT_TRUE(connect(5s).value());
+  password_at_server = "replaced";
+  std::vector<ConnectionLane> lanes;
+  on_loop([&] {
+    for (int i = 0; i < 4; ++i) lanes.push_back(client->cluster().new_lane({}));
+    // The one node of the cluster has the address that the client began with.
+    EXPECT_FALSE(client->cluster().prepare(NodeId{1}, lanes[0]));
+  });
+  world.run_until([&] { return refused_logins == 1; }, 5s);
+  world.run_for(100ms);
+  attempts.clear();
+  for (int i = 0; i < 300; ++i) {
+    on_loop([&] {
+      for (const NodeId node : {NodeId{1}, NodeId{-2}}) {
+        for (const ConnectionLane lane : lanes) (void)client->cluster().prepare(node, lane);
+      }
+    });
+    world.run_for(100ms);
+  }
+  ASSERT_GE(attempts.size(), 3u);
+  for (std::size_t i = 1; i < attempts.size(); ++i) {
+    EXPECT_GE(attempts[i] - attempts[i - 1], 1s) << "attempt " << i;
+  }
+}
+
 TEST_F(LoginOnCluster, FailsRequestsAtOnceBetweenTwoAttempts) {
   start(SaslMechanism::plain, "wrong");
   (void)connect(5s);
