@@ -66,7 +66,8 @@ struct TlsParameters {
   /// Default: tls_1_3. The newest version that is spoken. Not older than `min_version`.
   TlsVersion max_version = TlsVersion::tls_1_3;
   /// Default: OpenSSL's. The ciphers of TLS 1.2, in OpenSSL's list format, as
-  /// "ECDHE+AESGCM:!SHA1". Names of the IANA registry (TLS_...) are taken, too.
+  /// "ECDHE+AESGCM:!SHA1". Names of the IANA registry (TLS_...) are taken, too. Ciphers without
+  /// authentication or with fewer than 112 bits are refused.
   std::string ciphers = {};
   /// Default: OpenSSL's. The ciphers of TLS 1.3, separated by ':', as "TLS_AES_128_GCM_SHA256".
   std::string ciphersuites = {};
@@ -89,7 +90,7 @@ struct TlsOptions {
   /// Default: none. The certificate with which the client identifies itself, if a server asks.
   TlsIdentity identity = {};
   /// Default: true. If false, any certificate is accepted, with any name: whoever can redirect the
-  /// connection can read and change it.
+  /// connection can read and change it. With `trust` it has to be true.
   bool verify_certificate = true;
   /// Default: true. Whether the certificate has to be for the host that is connected to. An IP
   /// address has to be in the certificate as an address.

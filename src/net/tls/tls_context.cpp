@@ -64,6 +64,29 @@ Result<std::string> own_names(const std::string& ciphers) {
   return names;
 }
 
+// A list such as "aNULL:@SECLEVEL=0" names ciphers without authentication or encryption.
+Result<void> check_ciphers(const SSL_CTX* context, std::string_view wanted) {
+  constexpr int least_bits = 112;
+  const auto no = [&](std::string_view what) {
+    return refuse(fmt::format("ciphers '{}': {}", wanted, what));
+  };
+  if (SSL_CTX_get_security_level(context) < 1) {
+    return no("security level 0 allows keys and signatures that are no protection");
+  }
+  const STACK_OF(SSL_CIPHER)* all = SSL_CTX_get_ciphers(context);
+  for (int i = 0; i < sk_SSL_CIPHER_num(all); ++i) {
+    const SSL_CIPHER* cipher = sk_SSL_CIPHER_value(all, i);
+    if (SSL_CIPHER_get_auth_nid(cipher) == NID_auth_null) {
+      return no(fmt::format("{} does not authenticate the server", SSL_CIPHER_get_name(cipher)));
+    }
+    if (const int bits = SSL_CIPHER_get_bits(cipher, nullptr); bits < least_bits) {
+      return no(fmt::format("{} encrypts with {} bits; at least {} are allowed",
+                            SSL_CIPHER_get_name(cipher), bits, least_bits));
+    }
+  }
+  return {};
+}
+
 Result<void> set_parameters(SSL_CTX* context, const TlsParameters& wanted) {
   if (wanted.max_version < wanted.min_version) {
     return refuse("max_version is older than min_version");
@@ -78,6 +101,7 @@ Result<void> set_parameters(SSL_CTX* context, const TlsParameters& wanted) {
     if (SSL_CTX_set_cipher_list(context, ciphers->c_str()) != 1) {
       return refuse(fmt::format("ciphers '{}': OpenSSL knows none of them", wanted.ciphers));
     }
+    if (auto checked = check_ciphers(context, wanted.ciphers); !checked) return checked;
   }
   if (!wanted.ciphersuites.empty() &&
       SSL_CTX_set_ciphersuites(context, wanted.ciphersuites.c_str()) != 1) {
@@ -166,6 +190,12 @@ bool TlsContext::is_server() const {
 }
 
 Result<TlsContext> TlsContext::client(const TlsOptions& options) {
+  const bool has_trust = has_authorities(options.trust) || !options.trust.crl_file.empty();
+  if (has_trust && !options.verify_certificate) {
+    return refuse(
+        "verify_certificate is false, so the CAs and revocation lists of trust would not be used: "
+        "remove them, or verify certificates");
+  }
   auto state = std::make_shared<State>();
   state->context = made_context(false);
   SSL_CTX* context = state->context.get();

@@ -136,8 +136,34 @@ TEST_F(TlsContextTest, contradicting_sources_are_refused) {
   EXPECT_THAT(refusal({.key_pem = Secret(own.key_pem())}), HasSubstr("a key and no certificate"));
 }
 
+TEST_F(TlsContextTest, trust_without_verification_is_refused) {
+  for (const TlsTrust& trust : {TlsTrust{.ca_file = "/ca.pem"}, TlsTrust{.ca_pem = "x"},
+                                TlsTrust{.crl_file = "/crl.pem"}}) {
+    EXPECT_THAT(refusal(TlsOptions{.trust = trust, .verify_certificate = false}),
+                HasSubstr("verify_certificate is false, so the CAs"));
+  }
+  EXPECT_TRUE(TlsContext::client({.verify_certificate = false}).has_value());
+}
+
 TEST_F(TlsContextTest, unknown_algorithms_are_refused) {
   EXPECT_THAT(refusal(TlsOptions{.parameters = {.ciphers = "ROT13"}}), HasSubstr("'ROT13'"));
+  for (const std::string ciphers :
+       {"aNULL:@SECLEVEL=1", "HIGH:aNULL:@SECLEVEL=1", "ADH-AES256-GCM-SHA384:@SECLEVEL=1",
+        "AECDH-AES256-SHA:@SECLEVEL=1"}) {
+    EXPECT_THAT(refusal(TlsOptions{.parameters = {.ciphers = ciphers}}),
+                HasSubstr("does not authenticate the server"))
+        << ciphers;
+  }
+  for (const std::string ciphers : {"eNULL:@SECLEVEL=0", "aNULL:@SECLEVEL=0", "ALL:@SECLEVEL=0"}) {
+    EXPECT_THAT(refusal(TlsOptions{.parameters = {.ciphers = ciphers}}),
+                HasSubstr("ciphers '" + ciphers + "': security level 0"));
+  }
+  EXPECT_THAT(refusal(TlsOptions{.parameters = {.ciphers = "eNULL"}}),
+              HasSubstr("encrypts with 0 bits"));
+  for (const std::string ciphers : {"EXPORT", "LOW"}) {
+    EXPECT_THAT(refusal(TlsOptions{.parameters = {.ciphers = ciphers}}), HasSubstr("knows none"));
+  }
+  EXPECT_TRUE(TlsContext::client({.parameters = {.ciphers = "ECDHE+AESGCM:!SHA1"}}).has_value());
   EXPECT_THAT(refusal(TlsOptions{.parameters = {.ciphersuites = "TLS_ROT13"}}),
               HasSubstr("'TLS_ROT13'"));
   EXPECT_THAT(refusal(TlsOptions{.parameters = {.groups = "P-13"}}), HasSubstr("'P-13'"));
