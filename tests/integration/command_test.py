@@ -498,6 +498,21 @@ class Users(unittest.TestCase):
             said = self.refused(USAGE, "node", "--data", ":memory:", "--listen", "SASL_PLAINTEXT://127.0.0.1:0", flag, users)
             self.assertIn(f"run: chmod 600 {users}", said)
 
+    def test_are_warned_of_when_they_are_sent_without_tls(self):
+        said = "without TLS, whoever reads what is sent"
+        node = Node("--data", ":memory:")
+        local = self.run_dohle("user", "create", "bob", "-b", node.address, stdin=self.PASSWORD)
+        self.assertEqual((local.returncode, local.stderr), (OK, b""))
+        port = node.address.rsplit(":", 1)[1]
+        # This address of the machine is not one of loopback by its form.
+        far = self.run_dohle("user", "create", "bob", "-b", f"0.0.0.0:{port}", stdin=self.PASSWORD)
+        self.assertEqual(far.returncode, OK)
+        self.assertIn(said.encode(), far.stderr)
+        quiet = self.run_dohle("user", "create", "bob", "-q", "-b", f"0.0.0.0:{port}", stdin=self.PASSWORD)
+        self.assertEqual((quiet.returncode, quiet.stderr), (OK, b""))
+        self.assertEqual(node.stop(), OK)
+        node.log.close()
+
     def test_are_of_no_use_without_a_listener_that_asks_for_them(self):
         users = self.file("users", self.dohle("user", "hash", "alice", stdin="x"))
         said = self.refused(USAGE, "node", "--data", ":memory:", "--listen", "127.0.0.1:0", "--plain-user-file", users)
