@@ -498,6 +498,22 @@ class Users(unittest.TestCase):
             said = self.refused(USAGE, "node", "--data", ":memory:", "--listen", "SASL_PLAINTEXT://127.0.0.1:0", flag, users)
             self.assertIn(f"run: chmod 600 {users}", said)
 
+    def test_prompt_that_is_interrupted_leaves_the_terminal_with_echo(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+            parent, child = pty.openpty()
+            process = subprocess.Popen([DOHLE, "user", "hash", "alice"], stdin=child, stdout=subprocess.PIPE,
+                                       stderr=child, env=environment(), start_new_session=True)
+            self.assertEqual(os.read(parent, 1000), b"Password: ")
+            deadline = time.monotonic() + TIME_MAX
+            while termios.tcgetattr(child)[3] & termios.ECHO and time.monotonic() < deadline:
+                os.sched_yield()
+            process.send_signal(number)
+            process.communicate(timeout=TIME_MAX)
+            self.assertEqual(process.returncode, -number)
+            self.assertTrue(termios.tcgetattr(child)[3] & termios.ECHO, number)
+            os.close(child)
+            os.close(parent)
+
     def test_are_warned_of_when_they_are_sent_without_tls(self):
         said = "without TLS, whoever reads what is sent"
         node = Node("--data", ":memory:")

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <string_view>
 #include <system_error>
@@ -21,26 +22,50 @@ namespace {
 
 constexpr std::size_t max_password_bytes = 1'024, max_password_file_bytes = 64 * 1024;
 
-/// A terminal that does not show what is typed, until this object goes.
+/// A terminal that does not show what is typed, until this object goes or a signal ends the
+/// process. One at a time.
 class WithoutEcho {
  public:
-  explicit WithoutEcho(int terminal) : terminal_(terminal) {
+  explicit WithoutEcho(int terminal) {
     is_changed_ = ::tcgetattr(terminal, &before_) == 0;
     if (!is_changed_) return;
+    terminal_ = terminal;
+    struct sigaction on_signal{};
+    on_signal.sa_handler = end;
+    for (std::size_t i = 0; i < ending_signals.size(); ++i) {
+      (void)::sigaction(ending_signals[i], &on_signal, &former_[i]);
+    }
     termios silent = before_;
     silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    is_changed_ = ::tcsetattr(terminal, TCSAFLUSH, &silent) == 0;
+    (void)::tcsetattr(terminal, TCSAFLUSH, &silent);
   }
   WithoutEcho(const WithoutEcho&) = delete;
   WithoutEcho& operator=(const WithoutEcho&) = delete;
   ~WithoutEcho() {
-    if (is_changed_) (void)::tcsetattr(terminal_, TCSAFLUSH, &before_);
+    if (!is_changed_) return;
+    (void)::tcsetattr(terminal_, TCSAFLUSH, &before_);
+    for (std::size_t i = 0; i < ending_signals.size(); ++i) {
+      (void)::sigaction(ending_signals[i], &former_[i], nullptr);
+    }
   }
 
  private:
-  int terminal_;
+  static constexpr std::array ending_signals = {SIGINT, SIGTERM, SIGQUIT, SIGHUP};
+
+  // Calls only functions that a signal handler may call. The signal ends the process once the
+  // handler has returned.
+  static void end(int number) {
+    (void)::tcsetattr(terminal_, TCSANOW, &before_);
+    (void)!::write(STDERR_FILENO, "\n", 1);
+    (void)::signal(number, SIG_DFL);
+    (void)::raise(number);
+  }
+
+  // Of the process, since the handler needs them.
+  static inline int terminal_ = -1;
+  static inline termios before_{};
+  std::array<struct sigaction, ending_signals.size()> former_{};
   bool is_changed_ = false;
-  termios before_{};
 };
 
 Result<Secret> first_line_of(std::string_view text, const std::string& where) {
