@@ -1,0 +1,193 @@
+// The real client logs in to the real node, by each mechanism, while the connection is reset at
+// each step of the login and of its renewal (KIP-368). No cut may look like a refused login, and
+// requests are answered again soon. Then the user is deleted: it is out when its session ends, and
+// told so; once it is there again, its requests are answered.
+//   logins_test [--must-find WORDS]    with --must-find it succeeds as soon as a case complains in
+//   these words
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "client/cluster/cluster.hpp"
+#include "simulation/complaints.hpp"
+#include "unit/client/scripted_cluster.hpp"
+#include "unit/node/door/login_world.hpp"
+#include "wire/messages/describe_configs.hpp"
+
+namespace dohle::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::milliseconds session = 5s;
+constexpr Duration asked_every = 100ms;
+/// Until a further connection after a cut has logged in, and until a refused login is repeated.
+constexpr Duration grace = 2s, longest_refusal = 12s;
+/// SASL requests of two logins and two renewals by SCRAM.
+constexpr int steps = 12;
+
+struct Case {
+  SaslMechanism mechanism;
+  /// The connection is reset after the node has read the SASL request of this number.
+  int step;
+  Duration later;
+};
+
+/// A client that asks something every 100 ms.
+class Application {
+ public:
+  Application(sim::Process& self, client::Cluster::Options options)
+      : self_(self), client_(std::make_shared<client::SimulatedClient>(self, std::move(options))) {
+    ask();
+  }
+  [[nodiscard]] int answers() const { return answers_; }
+  [[nodiscard]] int refusals() const { return refusals_; }
+  [[nodiscard]] TimePoint answered_at() const { return answered_at_; }
+
+ private:
+  void ask() {
+    using Request = wire::DescribeConfigsRequest;
+    client_->cluster().ask_any(
+        Request{}, client::Cluster::Then<Request>([this](Result<Request::Response> answer) {
+          if (answer) {
+            ++answers_;
+            answered_at_ = self_.clock().mono();
+          } else if (answer.error().is_auth()) {
+            ++refusals_;
+          }
+        }));
+    self_.executor().arm(self_.clock().mono() + asked_every, [this] { ask(); });
+  }
+
+  sim::Process& self_;
+  std::shared_ptr<client::SimulatedClient> client_;
+  int answers_ = 0;
+  int refusals_ = 0;
+  TimePoint answered_at_{};
+};
+
+class LoginsUnderCuts final : public node::LoginWorld {
+ public:
+  explicit LoginsUnderCuts(const Case& played) : case_(played) {
+    settings.security.max_reauth = session;
+  }
+  void TestBody() override {}
+
+  const Complaints& play() {
+    start();
+    world.run_for(3 * session + grace);
+    if (sasl_requests_ < case_.step) complain("the connection was not cut");
+    if (app().refusals() > 0) complain("a cut looks like a refused login");
+    must_be_served("after a cut");
+    if (case_.mechanism != SaslMechanism::plain) delete_and_create();
+    return complaints_;
+  }
+
+ private:
+  [[nodiscard]] bool is_sha256() const { return case_.mechanism == SaslMechanism::scram_sha_256; }
+  [[nodiscard]] auth::Digest digest() const { return auth::digest_of(case_.mechanism); }
+  [[nodiscard]] std::string name() const {
+    return case_.mechanism == SaslMechanism::plain ? "alice" : is_sha256() ? "bob" : "carol";
+  }
+  [[nodiscard]] std::string_view password() const {
+    return case_.mechanism == SaslMechanism::plain ? alice_password
+           : is_sha256()                           ? bob_password
+                                                   : carol_password;
+  }
+
+  void start() {
+    (void)node();
+    world.on_frame([this](const sim::ReadFrame& frame) {
+      if (!frame.is_read_by_dialer && frame.dialer == "app") note_request(frame.bytes);
+    });
+    client::Cluster::Options options;
+    options.bootstrap = {{"node", node::login_port}};
+    options.link.core.client_id = "app";
+    options.sasl = SaslOptions{case_.mechanism, name(), Secret(password())};
+    app_ = &world.machine("app").start("app", [options](sim::Process& self) {
+      return std::make_shared<Application>(self, options);
+    });
+  }
+  void note_request(const Slice& bytes) {
+    if (bytes.size() < 2) return;
+    const int key =
+        std::to_integer<int>(bytes.data()[0]) << 8 | std::to_integer<int>(bytes.data()[1]);
+    const bool is_sasl = key == static_cast<int>(wire::ApiKey::sasl_handshake) ||
+                         key == static_cast<int>(wire::ApiKey::sasl_authenticate);
+    if (!is_sasl || ++sasl_requests_ != case_.step) return;
+    world.after(case_.later, [this] { (void)world.network().reset("app", "node"); });
+  }
+
+  void delete_and_create() {
+    wire::AlterUserScramCredentialsRequest remove, add;
+    remove.deletions = {deletion(name(), digest())};
+    add.upsertions = {upsertion(name(), password(), digest())};
+    change(remove, "first");
+    world.run_for(session + grace);
+    const int before = app().answers();
+    world.run_for(session);
+    if (app().answers() > before) complain("a deleted user is served after its session");
+    if (app().refusals() == 0) complain("a deleted user is not told that its login is refused");
+    change(add, "second");
+    world.run_for(longest_refusal);
+    must_be_served("once the user is there again");
+  }
+  /// As alice, from another machine.
+  void change(const wire::AlterUserScramCredentialsRequest& request, std::string_view from) {
+    const bool is_in = log_in_plain("alice", alice_password, from).error_code == 0;
+    const auto answer = is_in ? ask(request, 0, from) : decltype(ask(request, 0, from)){};
+    if (answer.results.size() != 1 || answer.results[0].error_code != 0) {
+      complain("a change of users failed");
+    }
+  }
+
+  void must_be_served(const std::string& when) {
+    if (app().answered_at() + grace < world.now()) complain("no request is answered " + when);
+  }
+  void complain(const std::string& what) {
+    complaints_.add(std::string(to_string(case_.mechanism)) + ", cut at SASL request " +
+                    std::to_string(case_.step) + ": " + what);
+  }
+  Application& app() { return *app_->running_as<Application>(); }
+
+  const Case case_;
+  Complaints complaints_;
+  sim::Process* app_ = nullptr;
+  int sasl_requests_ = 0;
+};
+
+int run(const std::optional<std::string>& must_find) {
+  int cases = 0;
+  for (const auto mechanism :
+       {SaslMechanism::scram_sha_256, SaslMechanism::scram_sha_512, SaslMechanism::plain}) {
+    // PLAIN has one message where SCRAM has two.
+    const int last = mechanism == SaslMechanism::plain ? steps * 2 / 3 : steps;
+    for (int step = 1; step <= last; ++step) {
+      for (const Duration later : {Duration(0), Duration(1ms)}) {
+        LoginsUnderCuts played({mechanism, step, later});
+        const Complaints& found = played.play();
+        ++cases;
+        if (found.count() == 0) continue;
+        std::printf("%s", found.text().c_str());
+        if (!must_find) return 1;
+        if (found.name(*must_find)) return 0;
+      }
+    }
+  }
+  if (must_find) {
+    std::printf("one case had to complain: %s\n", must_find->c_str());
+    return 1;
+  }
+  std::printf("%d cases pass\n", cases);
+  return testing::UnitTest::GetInstance()->Failed() ? 1 : 0;
+}
+
+}  // namespace
+}  // namespace dohle::simulation
+
+int main(int argc, char** argv) {
+  std::optional<std::string> must_find;
+  if (argc == 3 && std::string(argv[1]) == "--must-find") must_find = argv[2];
+  return dohle::simulation::run(must_find);
+}
