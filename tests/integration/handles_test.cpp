@@ -212,6 +212,32 @@ TEST(Options, RefuseValuesThatTheirTypesDoNotHave) {
   EXPECT_TRUE(refused(kafka::new_broker(std::move(options)), "compression is 77"));
 }
 
+TEST(Options, RefuseTlsAndALoginBesideATransport) {
+  auto node = Node::start({.data_dir = ":memory:", .listeners = {}}).value();
+  ClientOptions options;
+  options.transport = node.transport();
+  options.tls.emplace();
+  const auto with_tls = Client::create(options);
+  ASSERT_FALSE(with_tls);
+  EXPECT_EQ(with_tls.error().category(), ErrorCategory::configuration);
+  EXPECT_NE(with_tls.error().message().find("tls is set beside transport"), std::string_view::npos);
+  options.tls.reset();
+  options.sasl = SaslOptions{SaslMechanism::plain, "alice", Secret("x")};
+  const auto with_login = Client::create(options);
+  ASSERT_FALSE(with_login);
+  EXPECT_NE(with_login.error().message().find("sasl is set beside transport"),
+            std::string_view::npos);
+}
+
+TEST(Options, RefuseACaFileThatIsMissingWithItsName) {
+  ClientOptions options;
+  options.tls = TlsOptions{.trust = {.ca_file = "/none/ca.pem"}};
+  const auto client = Client::create(options);
+  ASSERT_FALSE(client);
+  EXPECT_EQ(client.error().category(), ErrorCategory::configuration);
+  EXPECT_NE(client.error().message().find("/none/ca.pem"), std::string_view::npos);
+}
+
 TEST(MovedFrom, MoveAssignmentClosesTheEarlierHandle) {
   const Directory directory;
   const Node node = started_node(directory.path);
