@@ -257,7 +257,7 @@ TEST(Decoy, IsTheSameForOneNameAndMatchesNothing) {
 }
 
 TEST(Decoy, HasASaltOfTheFormThatIsAskedFor) {
-  for (const std::size_t octets : {1, 16, 31, 33, 64, 300}) {
+  for (const std::size_t octets : {1u, 16u, 31u, 33u, 64u, 300u}) {
     const VerifierForm form{Digest::sha256, 8'192, {octets}};
     const auto decoy = make_decoy(form, "key", "eve");
     EXPECT_EQ(decoy.salt.size(), octets);

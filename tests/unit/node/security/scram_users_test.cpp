@@ -202,7 +202,7 @@ TEST_F(ScramUsers, AreRefusedWithTheCodesOfApacheKafka) {
   auto without_salt = upsertion("x", bob_password);
   without_salt.salt = Slice();
   EXPECT_THAT(refused(without_salt), HasSubstr("93 The salt"));
-  for (const std::size_t size : {0, 31, 33, 64, 100'000}) {
+  for (const std::size_t size : {0u, 31u, 33u, 64u, 100'000u}) {
     auto user = upsertion("x", bob_password);
     user.salted_password = Slice::copy_of(std::string(size, 'x'));
     EXPECT_THAT(refused(user), HasSubstr("93 The salted password has ")) << size;
