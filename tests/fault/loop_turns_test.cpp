@@ -392,10 +392,12 @@ TEST_F(LoopTurns, are_short_when_a_segment_of_many_producers_is_rolled) {
   WireConnection client(port());
   constexpr std::int64_t producers = is_measured ? 200'000 : 2'000;
   ASSERT_TRUE(create_topic(client, "t", 1, {{"segment.bytes", "1048576"}}));
-  produce_many("t", 3 * producers, "some value", producers);
-  EXPECT_GT(files_of(scratch_ / "data/t-0", ".snapshot").size(), 1u);
+  // Few producers need large records to fill several segments.
+  const std::string value(is_measured ? 10 : 1'000, 'x');
+  produce_many("t", 3 * producers, value, producers);
   expect_short_turns("rolls with many producers");
   ASSERT_TRUE(node_->stop());
+  EXPECT_GT(files_of(scratch_ / "data/t-0", ".snapshot").size(), 1u);
   start(Durability::os);
   WireConnection again(port());
   const auto twice = produce(again, "t", 0, "x", {7, 0, 2});
