@@ -14,11 +14,11 @@ inline constexpr std::size_t max_requests_per_connection = 128;
 inline constexpr std::size_t max_large_body_bytes = std::size_t{8} << 20;
 inline constexpr std::size_t max_body_bytes = std::size_t{4} << 20;
 inline constexpr std::size_t max_small_body_bytes = std::size_t{1} << 20;
-/// Largest of those bodies that is decoded in a turn of the node's thread. A larger one is decoded
+/// Elements of a request that is decoded in a turn of the node's thread. One with more is decoded
 /// on a disk thread.
-inline constexpr std::size_t max_decoded_at_once = std::size_t{128} << 10;
-/// Offsets or groups in an answer that is encoded in a turn. A larger one is encoded on a disk
-/// thread.
+inline constexpr std::size_t max_decoded_at_once = 4'000;
+/// Partitions, offsets or groups in an answer that is encoded in a turn. A larger one is encoded on
+/// a disk thread.
 inline constexpr std::size_t max_encoded_at_once = 4'000;
 /// Offsets of one request that are committed or looked up in one slice.
 inline constexpr std::size_t max_offsets_at_once = 2'000;
@@ -60,6 +60,8 @@ inline constexpr std::size_t max_fetch_session_partitions = 1'000'000;
 inline constexpr auto fetch_session_eviction_age = std::chrono::minutes(2);
 
 inline constexpr std::size_t max_partitions = 100'000;
+/// Elements of all arrays of a request together: topics, partitions, members.
+inline constexpr std::size_t max_request_elements = 3 * max_partitions;
 
 /// Partitions per turn of maintenance: retention, recovery points and unfinished recoveries.
 inline constexpr std::size_t max_maintained_at_once = 100;

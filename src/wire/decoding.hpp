@@ -5,6 +5,7 @@
 #include <string>
 
 #include "wire/big_endian.hpp"
+#include "wire/bounded_decode.hpp"
 #include "wire/codec.hpp"
 #include "wire/field_types.hpp"
 
@@ -16,10 +17,13 @@ namespace dohle::wire::field {
 /// grows to the names of the fields around the fault.
 class Reader {
  public:
-  Reader(const Slice& frame, std::int16_t version, bool flexible)
+  /// `max_elements`: of all arrays together.
+  Reader(const Slice& frame, std::int16_t version, bool flexible, std::size_t max_elements)
       : frame_(frame),
         at_(frame.data()),
         end_(frame.data() + frame.size()),
+        max_elements_(max_elements),
+        elements_left_(max_elements),
         version_(version),
         flexible_(flexible) {}
 
@@ -30,6 +34,8 @@ class Reader {
     return static_cast<std::size_t>(at_ - frame_.data());
   }
   [[nodiscard]] std::int16_t version() const { return version_; }
+  /// Whether the fault is that there are more elements than allowed.
+  [[nodiscard]] bool has_too_many_elements() const { return has_too_many_elements_; }
   [[nodiscard]] std::string_view what() const { return what_; }
   [[nodiscard]] std::string_view path() const { return path_; }
 
@@ -91,6 +97,7 @@ class Reader {
  private:
   void refuse_short(std::size_t wanted);
   void refuse_null();
+  void refuse_elements();
   void leave_tagged(const std::byte* outer_end);
 
   /// -1 for null. Refuses a length above the bytes left.
@@ -172,6 +179,8 @@ class Reader {
     if constexpr (is_fixed<T>) {
       if (count * fixed_bytes<T>() > left()) return refuse_short(count * fixed_bytes<T>());
     }
+    if (count > elements_left_) return refuse_elements();
+    elements_left_ -= count;
     into.reserve(std::min(count, max_first_reservation_elements));
     for (std::size_t i = 0; i < count && !failed_; ++i) {
       if constexpr (std::is_same_v<T, bool>) {
@@ -185,9 +194,12 @@ class Reader {
   const Slice& frame_;
   const std::byte* at_;
   const std::byte* end_;
+  std::size_t max_elements_;
+  std::size_t elements_left_;
   std::int16_t version_;
   bool flexible_;
   bool failed_ = false;
+  bool has_too_many_elements_ = false;
   std::string what_;
   std::string path_;
 };
@@ -267,18 +279,21 @@ void Reader::structure(S& s) {
   if (flexible_ && !failed_) tags(s);
 }
 
-[[nodiscard]] Error malformed(std::string_view message, std::int16_t version, const Reader& reader);
+/// The fault of a reader that failed.
+[[nodiscard]] Error decode_error(std::string_view message, std::int16_t version,
+                                 const Reader& reader);
 
 template <class M>
-Result<M> decoded(const Slice& body, std::int16_t version, bool may_have_more) {
+Result<M> decoded(const Slice& body, std::int16_t version, std::size_t max_elements,
+                  bool may_have_more) {
   if (!M::api.versions.contains(version)) {
     return fail(unknown_version(message_name<M>(), version, M::api.versions));
   }
   Result<M> message;
-  Reader reader(body, version, M::api.is_flexible(version));
+  Reader reader(body, version, M::api.is_flexible(version), max_elements);
   reader.structure(*message);
   if (!may_have_more) reader.refuse_rest();
-  if (reader.failed()) return fail(malformed(message_name<M>(), version, reader));
+  if (reader.failed()) return fail(decode_error(message_name<M>(), version, reader));
   return message;
 }
 
@@ -288,12 +303,23 @@ namespace dohle::wire {
 
 template <class M>
 Result<M> decode(const Slice& body, std::int16_t version) {
-  return field::decoded<M>(body, version, false);
+  return field::decoded<M>(body, version, SIZE_MAX, false);
 }
 
 template <class M>
 Result<M> decode_prefix(const Slice& body, std::int16_t version) {
-  return field::decoded<M>(body, version, true);
+  return field::decoded<M>(body, version, SIZE_MAX, true);
+}
+
+template <class M>
+Result<FrameBody<M>> decode_bounded(const Slice& body, std::int16_t version,
+                                    std::size_t max_elements) {
+  auto exact = field::decoded<M>(body, version, max_elements, false);
+  if (exact) return FrameBody<M>{*std::move(exact), false};
+  if (exact.error().is(Errc::too_large)) return fail(exact.error());
+  auto prefix = field::decoded<M>(body, version, max_elements, true);
+  if (!prefix) return fail(prefix.error());
+  return FrameBody<M>{*std::move(prefix), true};
 }
 
 }  // namespace dohle::wire

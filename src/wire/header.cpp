@@ -66,7 +66,7 @@ FramePrefix ResponsePrefix::frame() const {
 }
 
 Result<RequestFrame> decode_request_header(const Slice& frame) {
-  field::Reader reader(frame, 1, false);
+  field::Reader reader(frame, 1, false, SIZE_MAX);
   RequestFrame request;
   RequestHeader& header = request.header;
   header.api_key = ApiKey{reader.integer<std::int16_t>()};
@@ -87,7 +87,7 @@ Result<RequestFrame> decode_request_header(const Slice& frame) {
 
 Result<ResponseFrame> decode_response_header(const Slice& frame, const Api& api,
                                              std::int16_t api_version) {
-  field::Reader reader(frame, 0, false);
+  field::Reader reader(frame, 0, false, SIZE_MAX);
   ResponseFrame response;
   response.correlation_id = reader.integer<std::int32_t>();
   if (!reader.failed() && response_header_version(api, api_version) >= 1) skip_tags(reader);

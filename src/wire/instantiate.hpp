@@ -14,4 +14,5 @@
   template Result<Chain> encode(const M&, std::int16_t);                            \
   template Result<Chain> encode_behind(const FramePrefix&, const M&, std::int16_t); \
   template Result<M> decode(const Slice&, std::int16_t);                            \
-  template Result<M> decode_prefix(const Slice&, std::int16_t)
+  template Result<M> decode_prefix(const Slice&, std::int16_t);                     \
+  template Result<FrameBody<M>> decode_bounded(const Slice&, std::int16_t, std::size_t)

@@ -31,11 +31,13 @@ Error too_large(std::string_view message, std::size_t bytes) {
                                             " bytes, a frame holds at most 2147483647");
 }
 
-Error malformed(std::string_view message, std::int16_t version, const Reader& reader) {
-  std::string text =
-      "malformed " + named(message, version) + " at byte " + std::to_string(reader.position());
+Error decode_error(std::string_view message, std::int16_t version, const Reader& reader) {
+  const bool is_large = reader.has_too_many_elements();
+  std::string text = (is_large ? "" : "malformed ") + named(message, version) + " at byte " +
+                     std::to_string(reader.position());
   if (!reader.path().empty()) text.append(", field ").append(reader.path());
-  return Error::client(Errc::malformed, text.append(": ").append(reader.what()));
+  return Error::client(is_large ? Errc::too_large : Errc::malformed,
+                       text.append(": ").append(reader.what()));
 }
 
 void Reader::refuse(std::string what) {
@@ -54,6 +56,11 @@ void Reader::refuse_short(std::size_t wanted) {
 
 void Reader::refuse_null() {
   refuse("null where null is not allowed");
+}
+
+void Reader::refuse_elements() {
+  refuse("all arrays together have more than " + std::to_string(max_elements_) + " elements");
+  has_too_many_elements_ = true;
 }
 
 std::uint32_t Reader::varint() {

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/broker_errors.hpp"
 #include "base/units.hpp"
 #include "fault/measured.hpp"
 #include "fault/measured_node.hpp"
@@ -23,8 +24,11 @@
 #include "wire/batch.hpp"
 #include "wire/messages/create_topics.hpp"
 #include "wire/messages/delete_topics.hpp"
+#include "wire/messages/fetch.hpp"
 #include "wire/messages/list_offsets.hpp"
 #include "wire/messages/metadata.hpp"
+#include "wire/messages/offset_for_leader_epoch.hpp"
+#include "wire/messages/produce.hpp"
 
 // No turn of the node's loop uses more than 20 ms of its thread's CPU, for any requests.
 
@@ -462,6 +466,105 @@ TEST_F(LoopTurns, are_short_when_many_topics_are_created_listed_and_deleted) {
   ASSERT_TRUE(removed) << removed.error().to_string();
   for (const auto& topic : removed->responses) ASSERT_EQ(topic.error_code, 0);
   expect_short_turns("deleting many topics");
+}
+
+TEST_F(LoopTurns, are_short_when_requests_name_very_many_partitions) {
+  start(Durability::os);
+  WireConnection client(port());
+  constexpr std::int32_t partitions = is_measured ? 20'000 : 2'000;
+  constexpr std::int32_t named = is_measured ? 200'000 : 20'000;
+  ASSERT_TRUE(create_topic(client, "t", partitions));
+  expect_short_turns("a topic of very many partitions");
+
+  // None has records, so that nothing is appended; those above the topic's number do not exist.
+  wire::ProduceRequest produced;
+  produced.acks = 1;
+  auto& to = produced.topic_data.emplace_back();
+  to.name = "t";
+  for (std::int32_t i = 0; i < named; ++i) to.partition_data.push_back({PartitionId{i}, {}});
+  const auto refused = client.ask(produced, 9);
+  ASSERT_TRUE(refused) << refused.error().to_string();
+  const auto& answers = refused->responses.at(0).partition_responses;
+  ASSERT_EQ(answers.size(), static_cast<std::size_t>(named));
+  EXPECT_EQ(answers.front().error_code, broker_error::invalid_record);
+  EXPECT_EQ(answers.back().error_code, broker_error::unknown_topic_or_partition);
+  expect_short_turns("a produce request that names very many partitions");
+
+  WireConnection greedy(port());
+  wire::ProduceRequest too_many;
+  too_many.topic_data.resize(400'000);
+  ASSERT_TRUE(greedy.send(too_many, 9));
+  EXPECT_FALSE(greedy.receive<wire::ProduceRequest>(9)) << "it is closed";
+  expect_short_turns("a produce request that names too many topics");
+
+  wire::MetadataRequest metadata;
+  metadata.topics.emplace().emplace_back().name = "t";
+  const auto described = client.ask(metadata, 9);
+  ASSERT_TRUE(described) << described.error().to_string();
+  ASSERT_EQ(described->topics.at(0).partitions.size(), static_cast<std::size_t>(partitions));
+  expect_short_turns("metadata of very many partitions");
+
+  wire::ListOffsetsRequest list;
+  auto& listed = list.topics.emplace_back();
+  listed.name = "t";
+  for (std::int32_t i = 0; i < named; ++i) {
+    listed.partitions.push_back({PartitionId{i}, {}, Timestamp{-1}});
+  }
+  const auto offsets = client.ask(list, 7);
+  ASSERT_TRUE(offsets) << offsets.error().to_string();
+  ASSERT_EQ(offsets->topics.at(0).partitions.size(), static_cast<std::size_t>(named));
+  expect_short_turns("offsets of very many partitions");
+
+  wire::FetchRequest fetch;
+  fetch.max_bytes = 1'000'000;
+  fetch.session_epoch = 0;
+  auto& fetched = fetch.topics.emplace_back();
+  fetched.topic = "t";
+  for (std::int32_t i = 0; i < named; ++i) {
+    auto& partition = fetched.partitions.emplace_back();
+    partition.partition = PartitionId{i};
+    partition.fetch_offset = Offset{0};
+    partition.partition_max_bytes = 1'000;
+  }
+  auto first = client.ask(fetch, 11);
+  ASSERT_TRUE(first) << first.error().to_string();
+  ASSERT_EQ(first->responses.at(0).partitions.size(), static_cast<std::size_t>(named));
+  expect_short_turns("a fetch of very many partitions");
+  fetch.session_id = first->session_id;
+  fetch.session_epoch = 1;
+  first = client.ask(fetch, 11);
+  ASSERT_TRUE(first) << first.error().to_string();
+  expect_short_turns("a fetch that changes very many partitions");
+  fetch.session_epoch = 2;
+  auto all_of_topic = std::move(fetched);
+  all_of_topic.partitions.resize(partitions);
+  fetch.topics.clear();
+  first = client.ask(fetch, 11);
+  ASSERT_TRUE(first) << first.error().to_string();
+  expect_short_turns("a fetch of a session with very many partitions");
+  // Waits until a record comes. All partitions exist, so that none is answered with an error.
+  fetch.topics.push_back(all_of_topic);
+  fetch.session_id = 0;
+  fetch.session_epoch = 0;
+  fetch.max_wait_ms = 60'000;
+  fetch.min_bytes = 1;
+  ASSERT_TRUE(client.send(fetch, 11));
+  WireConnection producer(port());
+  ASSERT_TRUE(offset_at(producer, "t", -1));
+  ASSERT_TRUE(produce(producer, "t", partitions - 1, "some value"));
+  first = client.receive<wire::FetchRequest>(11);
+  ASSERT_TRUE(first) << first.error().to_string();
+  expect_short_turns("a waiting fetch of very many partitions");
+
+  wire::OffsetForLeaderEpochRequest epochs;
+  auto& asked = epochs.topics.emplace_back();
+  asked.topic = "t";
+  for (std::int32_t i = 0; i < named; ++i) {
+    asked.partitions.emplace_back().partition = PartitionId{i};
+  }
+  const auto ends = client.ask(epochs, 3);
+  ASSERT_TRUE(ends) << ends.error().to_string();
+  expect_short_turns("epochs of very many partitions");
 }
 
 }  // namespace

@@ -39,16 +39,32 @@ void ServedFetchSession::check_invariants() const {
   }
 }
 
-void ServedFetchSession::update(const wire::FetchRequest& request) {
-  if (entries_.empty()) {
+bool ServedFetchSession::change_some(const wire::FetchRequest& request, Cursor& from,
+                                     std::size_t most) {
+  std::size_t left = most;
+  if (!from.has_forgotten) {
+    if (forget_some(request, from, left)) return true;
+    from = {true, 0, 0};
     std::size_t count = 0;
     for (const auto& topic : request.topics) count += topic.partitions.size();
-    entries_.reserve(count);
+    if (entries_.empty()) entries_.reserve(count);
   }
-  for (const auto& topic : request.topics) {
+  return update_some(request, from, left);
+}
+
+bool ServedFetchSession::update_some(const wire::FetchRequest& request, Cursor& from,
+                                     std::size_t& left) {
+  for (; from.topic < request.topics.size(); ++from.topic, from.partition = 0) {
+    if (left == 0) return true;
+    --left;
+    const auto& topic = request.topics[from.topic];
     if (topic.partitions.empty()) continue;
     const std::uint32_t place_of_topic = use_topic(topic_of(by_id_, topic.topic, topic.topic_id));
-    for (const auto& wanted : topic.partitions) {
+    for (; from.partition < topic.partitions.size(); ++from.partition) {
+      // Not before the topic's first partition: a topic without partitions would stay.
+      if (left == 0 && from.partition > 0) return true;
+      left -= std::min<std::size_t>(left, 1);
+      const auto& wanted = topic.partitions[from.partition];
       const Key key{place_of_topic, wanted.partition};
       const auto known = places_.find(key);
       FetchEntry& entry = entries_[known == places_.end() ? add(key) : known->second];
@@ -57,6 +73,7 @@ void ServedFetchSession::update(const wire::FetchRequest& request) {
       entry.current_leader_epoch = wanted.current_leader_epoch;
     }
   }
+  return false;
 }
 
 std::uint32_t ServedFetchSession::use_topic(Topic topic) {
@@ -109,15 +126,19 @@ void ServedFetchSession::settle() {
   places_.clear();
 }
 
-void ServedFetchSession::forget(const wire::FetchRequest& request) {
-  if (request.forgotten_topics_data.empty()) return;
+bool ServedFetchSession::forget_some(const wire::FetchRequest& request, Cursor& from,
+                                     std::size_t& left) {
+  const auto& topics = request.forgotten_topics_data;
+  if (topics.empty()) return false;
   std::vector<bool> is_forgotten(entries_.size());
-  for (const auto& topic : request.forgotten_topics_data) {
+  for (; from.topic < topics.size() && left > 0; ++from.topic, from.partition = 0) {
+    --left;
+    const auto& topic = topics[from.topic];
     const auto known = topic_places_.find(topic_of(by_id_, topic.topic, topic.topic_id));
     if (known == topic_places_.end()) continue;
     const std::uint32_t place_of_topic = known->second;
-    for (const PartitionId partition : topic.partitions) {
-      const auto entry = places_.find({place_of_topic, partition});
+    for (; from.partition < topic.partitions.size() && left > 0; ++from.partition, --left) {
+      const auto entry = places_.find({place_of_topic, topic.partitions[from.partition]});
       if (entry == places_.end()) continue;
       const std::uint32_t place = entry->second;
       places_.erase(entry);
@@ -127,8 +148,10 @@ void ServedFetchSession::forget(const wire::FetchRequest& request) {
       free_entries_.push_back(place);
       leave_topic(place_of_topic);
     }
+    if (from.partition < topic.partitions.size()) break;
   }
   std::erase_if(order_, [&](std::uint32_t place) { return is_forgotten[place]; });
+  return from.topic < topics.size();
 }
 
 void ServedFetchSession::move_to_end(const std::vector<std::uint32_t>& served) {
@@ -163,20 +186,60 @@ void FetchSessions::check_invariants() const {
 
 FetchSessions::Begun FetchSessions::begin(const wire::FetchRequest& request, bool by_id,
                                           TimePoint now) {
-  const bool is_full =
-      request.session_epoch == final_epoch || request.session_epoch == initial_epoch;
-  return is_full ? begin_full(request, by_id, now) : go_on(request, by_id, now);
+  Beginning beginning = open(request, by_id);
+  while (enter_some(beginning, request, SIZE_MAX, now)) {
+  }
+  return std::move(beginning.begun);
 }
 
-FetchSessions::Begun FetchSessions::begin_full(const wire::FetchRequest& request, bool by_id,
-                                               TimePoint now) {
+FetchSessions::Beginning FetchSessions::open(const wire::FetchRequest& request, bool by_id) {
+  Beginning beginning;
+  beginning.is_full =
+      request.session_epoch == final_epoch || request.session_epoch == initial_epoch;
+  if (!beginning.is_full) {
+    check(beginning.begun, request, by_id);
+    return beginning;
+  }
   if (request.session_id != 0) {
     const auto old = sessions_.find(request.session_id);
     if (old != sessions_.end()) drop(old);
   }
-  Begun begun;
-  begun.session = std::make_shared<ServedFetchSession>(by_id);
-  begun.session->update(request);
+  beginning.begun.session = std::make_shared<ServedFetchSession>(by_id);
+  beginning.next.has_forgotten = true;  // a new session has nothing to forget
+  return beginning;
+}
+
+// Takes the session and its epoch, so that no other request with this epoch is accepted.
+void FetchSessions::check(Begun& begun, const wire::FetchRequest& request, bool by_id) const {
+  const auto found = sessions_.find(request.session_id);
+  if (found == sessions_.end()) {
+    begun.error = broker_error::fetch_session_id_not_found;
+    return;
+  }
+  ServedFetchSession& session = *found->second;
+  if (session.by_id() != by_id) {
+    begun.error = broker_error::fetch_session_topic_id_error;
+    return;
+  }
+  if (session.next_epoch_ != request.session_epoch) {
+    begun.error = broker_error::invalid_fetch_session_epoch;
+    return;
+  }
+  session.next_epoch_ = epoch_after(session.next_epoch_);
+  begun.session = found->second;
+}
+
+bool FetchSessions::enter_some(Beginning& beginning, const wire::FetchRequest& request,
+                               std::size_t most, TimePoint now) {
+  Begun& begun = beginning.begun;
+  if (begun.error != broker_error::none) return false;
+  if (!beginning.is_full) return enter_changes(beginning, request, most, now);
+  if (begun.session->change_some(request, beginning.next, most)) return true;
+  end_full(begun, request, now);
+  return false;
+}
+
+void FetchSessions::end_full(Begun& begun, const wire::FetchRequest& request, TimePoint now) {
   const bool wants_session = request.session_epoch == initial_epoch && begun.session->size() > 0;
   if (wants_session && make_room(begun.session->size(), now)) {
     place(begun.session, now);
@@ -184,39 +247,26 @@ FetchSessions::Begun FetchSessions::begin_full(const wire::FetchRequest& request
   } else {
     begun.session->settle();
   }
-  return begun;
 }
 
-FetchSessions::Begun FetchSessions::go_on(const wire::FetchRequest& request, bool by_id,
-                                          TimePoint now) {
-  Begun begun;
-  const auto found = sessions_.find(request.session_id);
-  if (found == sessions_.end()) {
-    begun.error = broker_error::fetch_session_id_not_found;
-    return begun;
-  }
-  ServedFetchSession& session = *found->second;
-  if (session.by_id() != by_id) {
-    begun.error = broker_error::fetch_session_topic_id_error;
-    return begun;
-  }
-  if (session.next_epoch_ != request.session_epoch) {
-    begun.error = broker_error::invalid_fetch_session_epoch;
-    return begun;
-  }
-  session.forget(request);
-  session.update(request);
-  begun.session = found->second;
+bool FetchSessions::enter_changes(Beginning& beginning, const wire::FetchRequest& request,
+                                  std::size_t most, TimePoint now) {
+  Begun& begun = beginning.begun;
+  ServedFetchSession& session = *begun.session;
+  const bool has_more = session.change_some(request, beginning.next, most);
+  const auto found = sessions_.find(session.id_);
+  // It may have been dropped between two pieces; this request is still served.
+  if (found == sessions_.end() || found->second != begun.session) return has_more;
   count(session);
-  if (session.size() == 0 || partitions_ > options_.max_partitions) {
+  if ((!has_more && session.size() == 0) || partitions_ > options_.max_partitions) {
     drop(found);
-    return begun;
+    return has_more;
   }
-  session.next_epoch_ = epoch_after(session.next_epoch_);
+  if (has_more) return true;
   touch(session, now);
   begun.session_id = session.id_;
   begun.is_incremental = true;
-  return begun;
+  return false;
 }
 
 // Evicts the sessions that were not used for longest, if they are old enough.

@@ -66,9 +66,15 @@ class ServedFetchSession {
   [[nodiscard]] const Told& told(std::uint32_t place) const { return told_[place]; }
   [[nodiscard]] bool is_lasting() const { return is_lasting_; }
 
-  /// Adds or changes the partitions that the request names.
-  void update(const wire::FetchRequest& request);
-  void forget(const wire::FetchRequest& request);
+  /// The next partition of a request: first of those that it forgets, then of those that it wants.
+  struct Cursor {
+    bool has_forgotten = false;
+    std::size_t topic = 0;
+    std::size_t partition = 0;
+  };
+  /// Forgets, adds or changes the partitions that the request names from `from` on, at most `most`
+  /// of them and of their topics. Returns whether there are more.
+  bool change_some(const wire::FetchRequest& request, Cursor& from, std::size_t most);
   void check_invariants() const;
   /// Moves served partitions to the end, so that the others come first next time. `served`: their
   /// indexes, in the order of serving.
@@ -85,6 +91,10 @@ class ServedFetchSession {
   [[nodiscard]] static Topic topic_of(bool by_id, const std::string& name, TopicId id) {
     return by_id ? Topic{{}, id} : Topic{name, {}};
   }
+  [[nodiscard]] bool forget_some(const wire::FetchRequest& request, Cursor& from,
+                                 std::size_t& left);
+  [[nodiscard]] bool update_some(const wire::FetchRequest& request, Cursor& from,
+                                 std::size_t& left);
   std::uint32_t use_topic(Topic topic);
   void leave_topic(std::uint32_t topic);
   std::uint32_t add(Key key);
@@ -136,6 +146,17 @@ class FetchSessions {
 
   /// `by_id`: the request's version names topics by id.
   [[nodiscard]] Begun begin(const wire::FetchRequest& request, bool by_id, TimePoint now);
+  /// As `begin`, in pieces: a request whose partitions are being entered into its session.
+  struct Beginning {
+    /// Complete once `enter_some` has returned false.
+    Begun begun;
+    ServedFetchSession::Cursor next;
+    bool is_full = true;
+  };
+  [[nodiscard]] Beginning open(const wire::FetchRequest& request, bool by_id);
+  /// Enters at most `most` partitions and topics. Returns whether there are more.
+  bool enter_some(Beginning& beginning, const wire::FetchRequest& request, std::size_t most,
+                  TimePoint now);
   [[nodiscard]] std::size_t size() const { return sessions_.size(); }
   [[nodiscard]] std::size_t partitions() const { return partitions_; }
   void check_invariants() const;
@@ -143,8 +164,10 @@ class FetchSessions {
  private:
   using Sessions = std::unordered_map<std::int32_t, std::shared_ptr<ServedFetchSession>>;
 
-  [[nodiscard]] Begun begin_full(const wire::FetchRequest& request, bool by_id, TimePoint now);
-  [[nodiscard]] Begun go_on(const wire::FetchRequest& request, bool by_id, TimePoint now);
+  void end_full(Begun& begun, const wire::FetchRequest& request, TimePoint now);
+  void check(Begun& begun, const wire::FetchRequest& request, bool by_id) const;
+  bool enter_changes(Beginning& beginning, const wire::FetchRequest& request, std::size_t most,
+                     TimePoint now);
   [[nodiscard]] bool make_room(std::size_t partitions, TimePoint now);
   void place(const std::shared_ptr<ServedFetchSession>& session, TimePoint now);
   void touch(ServedFetchSession& session, TimePoint now);

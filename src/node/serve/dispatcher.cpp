@@ -120,6 +120,12 @@ void Dispatcher::go_on_after(std::uint64_t session, Task job, Rest rest) {
   node_.disk.run(std::move(job), waker(session));
 }
 
+void Dispatcher::run_beside(Task job, Task then) {
+  node_.disk.run(std::move(job), [then = std::move(then), alive = is_alive_]() mutable {
+    if (*alive) then();
+  });
+}
+
 void Dispatcher::sleep(Session& session, Rest rest) {
   if (session.state() == Session::State::closing) return;
   DOHLE_ASSERT(!waiting_.contains(session.id()), "a connection has two requests under way");

@@ -61,6 +61,9 @@ class Dispatcher {
   /// does. No further requests are read from the connection meanwhile. `job` must not use any part
   /// of the node.
   void go_on_after(std::uint64_t session, Task job, Rest rest);
+  /// Runs `job` on a disk thread, then `then`, which is dropped once the node has stopped. `job`
+  /// must not use any part of the node.
+  void run_beside(Task job, Task then);
   /// The event that the connection's request waits for may have occurred. Has no effect if it does
   /// not wait.
   void wake(std::uint64_t session);

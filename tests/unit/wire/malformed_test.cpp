@@ -4,6 +4,7 @@
 #include "bytes_of.hpp"
 #include "everything.hpp"
 #include "wire/big_endian.hpp"
+#include "wire/bounded_decode.hpp"
 #include "wire/messages/fetch.hpp"
 
 // Bytes that contradict themselves or the limits. Small has a string and an array of {int16,
@@ -67,6 +68,19 @@ TEST(Malformed, counts_above_the_bytes_left_or_the_limit) {
               HasSubstr("1000001 elements, at most 1000000 are allowed"));
   EXPECT_THAT(refusal("0000 7fffffff", 0), HasSubstr("at most 1000000 are allowed"));
   EXPECT_THAT(refusal("01 ffffffff0f 00", 1), HasSubstr("at most 1000000 are allowed"));
+}
+
+TEST(Malformed, elements_of_all_arrays_above_the_limit_are_not_decoded) {
+  Small message;
+  message.items.resize(7);
+  const Slice body = *encode(message, 1)->flatten();
+  EXPECT_TRUE(decode_bounded<Small>(body, 1, 7));
+  const auto refused = decode_bounded<Small>(body, 1, 6);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is(Errc::too_large));
+  EXPECT_EQ(
+      refused.error().message(),
+      "Small version 1 at byte 2, field items: all arrays together have more than 6 elements");
 }
 
 TEST(Malformed, variable_length_numbers) {

@@ -9,19 +9,24 @@ namespace dohle::node {
 namespace {
 
 using PartitionData = wire::FetchResponse::PartitionData;
+using TopicData = wire::FetchResponse::FetchableTopicResponse;
 
 constexpr std::int16_t first_version_with_ids = 13;
 constexpr std::int8_t read_committed = 1;
 // A longer wait ends here; the client then fetches again.
 constexpr auto max_wait = std::chrono::minutes(5);
 constexpr std::size_t partitions_of_slice = 64;
+/// Topics and partitions that a slice enters into the session.
+constexpr std::size_t names_of_slice = 1'000;
 
 /// One fetch request until it is answered. It may look at its partitions several times.
 class Fetching final : public WaitingFetch {
  public:
-  Fetching(const Call& call, FetchSessions::Begun begun, const wire::FetchRequest& request)
-      : access_(call.access),
-        responder_(call.responder),
+  Fetching(const NodeParts& node, const Access& access, const Responder& responder,
+           FetchSessions::Begun begun, const wire::FetchRequest& request)
+      : node_(node),
+        access_(access),
+        responder_(responder),
         begun_(std::move(begun)),
         min_bytes_(static_cast<std::size_t>(std::max(0, request.min_bytes))),
         max_bytes_(static_cast<std::size_t>(std::max(0, request.max_bytes))),
@@ -35,7 +40,7 @@ class Fetching final : public WaitingFetch {
   }
 
   void begin_look() {
-    found_.clear();
+    clear();
     bytes_ = 0;
     is_due_ = false;
     next_ = 0;
@@ -48,7 +53,10 @@ class Fetching final : public WaitingFetch {
     for (; next_ < end; ++next_) {
       const std::uint32_t place = session.place(next_);
       if (begun_.is_incremental && has_nothing_new(place)) continue;
-      found_.push_back({place, read(session.entry(place))});
+      PartitionData data = read(session.entry(place));
+      if (begun_.is_incremental && !is_news(place, data)) continue;
+      add(session.topic(session.entry(place)), std::move(data));
+      places_.push_back(place);
     }
     return next_ < session.size();
   }
@@ -61,9 +69,8 @@ class Fetching final : public WaitingFetch {
       answer();
       return 0;
     }
-    // Data is not kept while the fetch waits; the next attempt reads it again. `{}` would keep the
-    // capacity.
-    found_ = std::vector<Found>();
+    // Data is not kept while the fetch waits; the next attempt reads it again.
+    clear();
     return missing;
   }
 
@@ -92,26 +99,33 @@ class Fetching final : public WaitingFetch {
 
  private:
   using Told = ServedFetchSession::Told;
-  struct Found {
-    std::uint32_t place;
-    PartitionData data;
-  };
+
+  void clear() {
+    if (places_.size() > limits::max_encoded_at_once) drop_beside(node_, std::move(topics_));
+    topics_ = std::vector<TopicData>();  // `{}` would keep the capacity
+    places_ = std::vector<std::uint32_t>();
+  }
 
   void answer() {
     wire::FetchResponse response;
     response.session_id = begun_.session_id;
+    if (begun_.session->is_lasting()) note_told();
+    response.responses = std::move(topics_);
+    answer_whenever(node_, responder_, std::move(response), places_.size());
+  }
+
+  void note_told() {
     ServedFetchSession& session = *begun_.session;
     std::vector<std::uint32_t> served;
-    for (Found& found : found_) {
-      if (begun_.is_incremental && !is_news(found)) continue;
-      if (session.is_lasting()) {
-        session.told(found.place) = told_by(found.data);
-        if (!found.data.records->empty()) served.push_back(found.place);
+    auto place = places_.begin();
+    for (const TopicData& topic : topics_) {
+      for (const PartitionData& data : topic.partitions) {
+        session.told(*place) = told_by(data);
+        if (!data.records->empty()) served.push_back(*place);
+        ++place;
       }
-      add(session.topic(session.entry(found.place)), std::move(found.data), response);
     }
     session.move_to_end(served);
-    responder_.answer(response);
   }
 
   /// True for most partitions of a session most of the time. Reading such a partition finds no new
@@ -180,67 +194,107 @@ class Fetching final : public WaitingFetch {
     return data;
   }
 
-  [[nodiscard]] bool is_news(const Found& found) const {
-    return !found.data.records->empty() || found.data.error_code != broker_error::none ||
-           begun_.session->told(found.place) != told_by(found.data);
+  [[nodiscard]] bool is_news(std::uint32_t place, const PartitionData& data) const {
+    return !data.records->empty() || data.error_code != broker_error::none ||
+           begun_.session->told(place) != told_by(data);
   }
 
   static Told told_by(const PartitionData& data) {
     return {data.high_watermark, data.log_start_offset};
   }
 
-  static void add(const ServedFetchSession::Topic& of, PartitionData data,
-                  wire::FetchResponse& response) {
-    const bool is_same = !response.responses.empty() &&
-                         response.responses.back().topic == of.name &&
-                         response.responses.back().topic_id == of.id;
+  void add(const ServedFetchSession::Topic& of, PartitionData data) {
+    const bool is_same =
+        !topics_.empty() && topics_.back().topic == of.name && topics_.back().topic_id == of.id;
     if (!is_same) {
-      auto& topic = response.responses.emplace_back();
+      auto& topic = topics_.emplace_back();
       topic.topic = of.name;
       topic.topic_id = of.id;
     }
-    response.responses.back().partitions.push_back(std::move(data));
+    topics_.back().partitions.push_back(std::move(data));
   }
 
+  const NodeParts& node_;
   const Access access_;
   const Responder responder_;
   FetchSessions::Begun begun_;
   std::size_t min_bytes_;
   std::size_t max_bytes_;
   bool is_committed_;
-  std::vector<Found> found_;
+  /// The answer's data, and the place of each of its partitions in the session.
+  std::vector<TopicData> topics_;
+  std::vector<std::uint32_t> places_;
   std::size_t next_ = 0;
   std::size_t bytes_ = 0;
   /// Waiting would not help: there is an error, or more data than one answer takes.
   bool is_due_ = false;
 };
 
+/// One request until it is answered or waits.
+class Beginning {
+ public:
+  Beginning(const Call& call, wire::FetchRequest request)
+      : node_(call.node),
+        access_(call.access),
+        responder_(call.responder),
+        now_(call.now.mono),
+        request_(std::move(request)),
+        begun_(call.node.fetch_sessions.open(request_, call.version >= first_version_with_ids)) {}
+
+  Dispatcher::Progress go_on() {
+    if (fetching_ == nullptr && !enter_some()) return Dispatcher::Progress::more;
+    if (begun_.begun.error != broker_error::none) {
+      refuse();
+      return Dispatcher::Progress::answered;
+    }
+    if (fetching_->look_at_some()) return Dispatcher::Progress::more;
+    FetchWaits& waits = node_.fetch_waits;
+    const bool may_wait = request_.max_wait_ms > 0 && !waits.is_full();
+    const std::size_t missing = fetching_->end_look(!may_wait);
+    if (missing > 0) {
+      auto partitions = fetching_->partitions();
+      const auto wait =
+          std::min<Duration>(std::chrono::milliseconds(request_.max_wait_ms), max_wait);
+      waits.add(responder_.session(), std::move(partitions), missing, now_ + wait,
+                std::move(fetching_));
+    }
+    return Dispatcher::Progress::answered;
+  }
+
+ private:
+  /// Enters some partitions into the session. Returns whether these were the last ones.
+  bool enter_some() {
+    FetchSessions& sessions = node_.fetch_sessions;
+    if (sessions.enter_some(begun_, request_, names_of_slice, now_)) return false;
+    if (begun_.begun.error != broker_error::none) return true;
+    fetching_ =
+        std::make_unique<Fetching>(node_, access_, responder_, std::move(begun_.begun), request_);
+    fetching_->begin_look();
+    return true;
+  }
+
+  void refuse() const {
+    wire::FetchResponse response;
+    response.error_code = begun_.begun.error;
+    responder_.answer(response);
+  }
+
+  const NodeParts& node_;
+  const Access access_;
+  const Responder responder_;
+  const TimePoint now_;
+  wire::FetchRequest request_;
+  FetchSessions::Beginning begun_;
+  std::unique_ptr<Fetching> fetching_;
+};
+
 }  // namespace
 
 void handle(Call& call, wire::FetchRequest request) {
-  const NodeParts& node = call.node;
-  const bool by_id = call.version >= first_version_with_ids;
-  auto begun = node.fetch_sessions.begin(request, by_id, call.now.mono);
-  if (begun.error != broker_error::none) {
-    wire::FetchResponse response;
-    response.error_code = begun.error;
-    return call.responder.answer(response);
-  }
-  auto fetching = std::make_unique<Fetching>(call, std::move(begun), request);
-  fetching->begin_look();
-  const auto wait = std::min<Duration>(std::chrono::milliseconds(request.max_wait_ms), max_wait);
-  auto go_on = [&node, connection = call.responder.session(), deadline = call.now.mono + wait,
-                may_wait = request.max_wait_ms > 0, fetching = std::move(fetching)]() mutable {
-    if (fetching->look_at_some()) return Dispatcher::Progress::more;
-    FetchWaits& waits = node.fetch_waits;
-    const std::size_t missing = fetching->end_look(!may_wait || waits.is_full());
-    if (missing > 0) {
-      auto partitions = fetching->partitions();
-      waits.add(connection, std::move(partitions), missing, deadline, std::move(fetching));
-    }
-    return Dispatcher::Progress::answered;
-  };
-  node.dispatcher.go_on(call.responder.session(), std::move(go_on));
+  call.node.dispatcher.go_on(call.responder.session(),
+                             [beginning = std::make_unique<Beginning>(call, std::move(request))] {
+                               return beginning->go_on();
+                             });
 }
 
 }  // namespace dohle::node

@@ -19,7 +19,7 @@
 #include "node/serve/time_searches.hpp"
 #include "node/storage/storage.hpp"
 #include "wire/api.hpp"
-#include "wire/frame_body.hpp"
+#include "wire/bounded_decode.hpp"
 
 namespace dohle::node {
 
@@ -76,7 +76,8 @@ void decode_beside(Call& call, const Slice& body) {
   call.node.dispatcher.go_on_after(
       call.responder.session(),
       [decoding] {
-        decoding->request = wire::decode_frame_body<Request>(decoding->body, decoding->version);
+        decoding->request = wire::decode_bounded<Request>(decoding->body, decoding->version,
+                                                          limits::max_request_elements);
       },
       [call, decoding]() mutable {
         call.now = call.node.loop.tick();
@@ -85,18 +86,18 @@ void decode_beside(Call& call, const Slice& body) {
       });
 }
 
-/// Decodes the body and handles it. Closes the connection if the body is too large.
+/// Decodes the body and handles it. Closes the connection if the body is too large, or has too many
+/// elements.
 template <class Request>
 inline constexpr Handler handler_of{
     Request::api, [](Call& call, const Slice& body) {
-      constexpr bool is_bounded = max_body_bytes(Request::api.key) != SIZE_MAX;
       if (body.size() > max_body_bytes(Request::api.key)) {
         return refuse_size(call, Request::api, body.size());
       }
-      if (is_bounded && body.size() > limits::max_decoded_at_once) {
-        return decode_beside<Request>(call, body);
-      }
-      handle_decoded<Request>(call, wire::decode_frame_body<Request>(body, call.version));
+      auto request = wire::decode_bounded<Request>(body, call.version, limits::max_decoded_at_once);
+      const bool is_large = !request && request.error().is(Errc::too_large);
+      if (is_large) return decode_beside<Request>(call, body);
+      handle_decoded<Request>(call, std::move(request));
     }};
 
 /// Destroys a value with very many parts on a disk thread.
@@ -106,25 +107,46 @@ void drop_beside(const NodeParts& node, Value value) {
   node.disk.run([dropped] { dropped->reset(); }, [] {});
 }
 
+/// An answer that is encoded and destroyed on a disk thread.
+template <class Response>
+class Encoding {
+ public:
+  Encoding(Response response, const Responder& responder)
+      : response_(std::move(response)), responder_(responder) {}
+  void encode() {
+    bytes_ = responder_.encode(response_);
+    response_ = {};
+  }
+  void answer() { responder_.answer_encoded(*std::move(bytes_)); }
+
+ private:
+  Response response_;
+  Responder responder_;
+  std::optional<Result<Chain>> bytes_;
+};
+
+/// As `Responder::answer`, from any event. An answer with more than `max_encoded_at_once` items is
+/// encoded on a disk thread. The next requests of the connection are served meanwhile.
+template <class Response>
+void answer_whenever(const NodeParts& node, const Responder& responder, Response response,
+                     std::size_t items) {
+  if (items <= limits::max_encoded_at_once) return responder.answer(response);
+  const auto encoding = std::make_shared<Encoding<Response>>(std::move(response), responder);
+  node.dispatcher.run_beside([encoding] { encoding->encode(); },
+                             [encoding] { encoding->answer(); });
+}
+
 /// As `Responder::answer`, for the handler or last slice of a request whose answer has `items`
 /// items. An answer with more than `max_encoded_at_once` items is encoded on a disk thread.
 template <class Response>
 void answer_beside(const NodeParts& node, const Responder& responder, Response response,
                    std::size_t items) {
   if (items <= limits::max_encoded_at_once) return responder.answer(response);
-  struct Encoding {
-    Response response;
-    std::optional<Result<Chain>> bytes;
-  };
-  auto encoding = std::make_shared<Encoding>(Encoding{std::move(response), {}});
+  const auto encoding = std::make_shared<Encoding<Response>>(std::move(response), responder);
   node.dispatcher.go_on_after(
-      responder.session(),
-      [encoding, responder] {
-        encoding->bytes = responder.encode(encoding->response);
-        encoding->response = {};
-      },
-      [encoding, responder] {
-        responder.answer_encoded(*std::move(encoding->bytes));
+      responder.session(), [encoding] { encoding->encode(); },
+      [encoding] {
+        encoding->answer();
         return Dispatcher::Progress::answered;
       });
 }

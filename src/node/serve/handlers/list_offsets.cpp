@@ -30,6 +30,9 @@ bool is_known(Timestamp at, std::int16_t version) {
          version >= since_version[static_cast<std::size_t>(-at.value)];
 }
 
+/// Topics and partitions that a slice looks through for some that are named twice.
+constexpr std::size_t names_of_slice = 1'000;
+
 /// One request until it is answered: one partition in each slice. A search by time runs on a disk
 /// thread, and the request waits for it.
 class Listing : public std::enable_shared_from_this<Listing> {
@@ -38,24 +41,25 @@ class Listing : public std::enable_shared_from_this<Listing> {
       : node_(call.node),
         access_(call.access),
         responder_(call.responder),
-        request_(std::move(request)) {
-    for (const auto& wanted : request_.topics) {
-      for (const auto& partition : wanted.partitions) {
-        ++named_[{wanted.name, partition.partition_index}];
-      }
-    }
-  }
+        request_(std::move(request)) {}
 
   Progress go_on() {
+    if (!are_names_noted_) {
+      are_names_noted_ = note_names();
+      return Progress::more;
+    }
     if (search_ != nullptr) {
       if (auto found = look_at_search()) return add(*std::move(found));
       return Progress::waits;
     }
     if (topic_ == request_.topics.size()) {
-      responder_.answer(response_);
+      answer();
       return Progress::answered;
     }
-    if (partition_ == 0) response_.topics.emplace_back().name = request_.topics[topic_].name;
+    if (response_.topics.size() == topic_) {
+      response_.topics.emplace_back().name = request_.topics[topic_].name;
+      ++items_;
+    }
     if (partition_ == request_.topics[topic_].partitions.size()) {
       ++topic_;
       partition_ = 0;
@@ -66,12 +70,36 @@ class Listing : public std::enable_shared_from_this<Listing> {
   }
 
  private:
+  /// Notes some more partitions. Returns whether these were the last ones.
+  bool note_names() {
+    std::size_t left = names_of_slice;
+    for (; topic_ < request_.topics.size(); ++topic_, partition_ = 0) {
+      if (left-- == 0) return false;
+      const auto& wanted = request_.topics[topic_];
+      for (; partition_ < wanted.partitions.size(); ++partition_) {
+        if (left-- == 0) return false;
+        ++named_[{wanted.name, wanted.partitions[partition_].partition_index}];
+      }
+    }
+    topic_ = 0;
+    return true;
+  }
+
+  void answer() {
+    if (items_ > limits::max_encoded_at_once) {
+      drop_beside(node_, std::move(named_));  // views of the request
+      drop_beside(node_, std::move(request_));
+    }
+    answer_beside(node_, responder_, std::move(response_), items_);
+  }
+
   [[nodiscard]] const Wanted& wanted() const {
     return request_.topics[topic_].partitions[partition_];
   }
 
   Progress add(const Found& found) {
     response_.topics.back().partitions.push_back(found);
+    ++items_;
     ++partition_;
     return Progress::more;
   }
@@ -147,13 +175,16 @@ class Listing : public std::enable_shared_from_this<Listing> {
   const NodeParts& node_;
   const Access access_;
   const Responder responder_;
-  const wire::ListOffsetsRequest request_;
+  wire::ListOffsetsRequest request_;
   wire::ListOffsetsResponse response_;
   /// How often each partition is named.
   std::map<std::pair<std::string_view, PartitionId>, int> named_;
+  bool are_names_noted_ = false;
   /// Indexes of the next partition to answer for.
   std::size_t topic_ = 0;
   std::size_t partition_ = 0;
+  /// Topics and partitions in the answer.
+  std::size_t items_ = 0;
   PartitionRef searched_;
   std::shared_ptr<log::TimeSearch> search_;
 };

@@ -68,11 +68,21 @@ class Describing : public std::enable_shared_from_this<Describing> {
     if (under_way_ >= limits::max_topic_changes_per_request) return Progress::waits;
     if (wants_all_ ? add_next_of_all() : add_next_wanted()) return Progress::more;
     if (under_way_ > 0) return Progress::waits;
-    responder_.answer(response_);
+    answer();
     return Progress::answered;
   }
 
  private:
+  void answer() {
+    std::size_t items = response_.topics.size();
+    for (const Entry& entry : response_.topics) items += entry.partitions.size();
+    if (items > limits::max_encoded_at_once) {
+      drop_beside(node_, std::move(request_));
+      drop_beside(node_, std::move(answered_));
+    }
+    answer_beside(node_, responder_, std::move(response_), items);
+  }
+
   // Topics may be created and deleted between two slices, so the next one is found by name.
   bool add_next_of_all() {
     const auto& topics = node_.storage.topics().all();
@@ -143,7 +153,7 @@ class Describing : public std::enable_shared_from_this<Describing> {
   const NodeParts& node_;
   const Access access_;
   const Responder responder_;
-  const wire::MetadataRequest request_;
+  wire::MetadataRequest request_;
   const bool wants_all_;
   const bool may_create_;
   wire::MetadataResponse response_;

@@ -27,11 +27,15 @@ class Finding : public std::enable_shared_from_this<Finding> {
 
   Progress go_on() {
     if (topic_ == request_.topics.size()) {
-      responder_.answer(response_);
+      if (items_ > limits::max_encoded_at_once) drop_beside(node_, std::move(request_));
+      answer_beside(node_, responder_, std::move(response_), items_);
       return Progress::answered;
     }
     const auto& wanted = request_.topics[topic_];
-    if (partition_ == 0 && !was_prepared_) response_.topics.emplace_back().topic = wanted.topic;
+    if (response_.topics.size() == topic_) {
+      response_.topics.emplace_back().topic = wanted.topic;
+      ++items_;
+    }
     if (partition_ == wanted.partitions.size()) {
       ++topic_;
       partition_ = 0;
@@ -41,6 +45,7 @@ class Finding : public std::enable_shared_from_this<Finding> {
         answer_for(access_.topic(wanted.topic, Operation::describe), wanted.partitions[partition_]);
     if (!found) return Progress::waits;
     response_.topics.back().partitions.push_back(*std::move(found));
+    ++items_;
     ++partition_;
     was_prepared_ = false;
     return Progress::more;
@@ -76,11 +81,13 @@ class Finding : public std::enable_shared_from_this<Finding> {
   const NodeParts& node_;
   const Access access_;
   const Responder responder_;
-  const wire::OffsetForLeaderEpochRequest request_;
+  wire::OffsetForLeaderEpochRequest request_;
   wire::OffsetForLeaderEpochResponse response_;
   /// Indexes of the next partition to answer for, and whether its log was prepared for it.
   std::size_t topic_ = 0;
   std::size_t partition_ = 0;
+  /// Topics and partitions in the answer.
+  std::size_t items_ = 0;
   bool was_prepared_ = false;
 };
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <memory>
-#include <set>
 
 #include "node/serve/handlers/handlers.hpp"
 #include "wire/batch.hpp"
@@ -18,8 +18,11 @@ using Progress = Dispatcher::Progress;
 
 /// The first append of each may make files.
 constexpr std::size_t partitions_of_slice = 16;
+/// Topics and partitions that a slice looks through for some that are named twice.
+constexpr std::size_t names_of_slice = 1'000;
 
 constexpr std::int16_t acks_none = 0;
+constexpr std::int16_t acks_leader = 1;
 constexpr std::int16_t acks_all = -1;
 constexpr std::int16_t first_version_with_zstd = 7;
 constexpr std::int16_t first_version_with_ids = 13;
@@ -97,29 +100,22 @@ class Producing : public std::enable_shared_from_this<Producing> {
         version_(call.version),
         acks_(request.acks),
         by_id_(call.version >= first_version_with_ids),
-        request_(std::move(request)) {
-    response_.responses.reserve(request_.topic_data.size());
-    note_partitions_named_twice();
-    for (const TopicData& data : request_.topic_data) {
-      auto& topic = response_.responses.emplace_back();
-      topic.name = data.name;
-      topic.topic_id = data.topic_id;
-      topic.partition_responses.resize(data.partition_data.size());
-    }
-  }
+        request_(std::move(request)) {}
 
   Progress go_on() {
+    if (!are_names_noted_ && !note_names()) return Progress::more;
     std::size_t left = partitions_of_slice;
     for (; topic_ < request_.topic_data.size(); ++topic_, partition_ = 0) {
+      if (left-- == 0) return Progress::more;
       const TopicData& data = request_.topic_data[topic_];
       const FoundTopic found = by_id_ ? access_.topic(data.topic_id, Operation::write)
                                       : access_.topic(data.name, Operation::write);
+      if (response_.responses.size() == topic_) add_topic(data);
       for (; partition_ < data.partition_data.size(); ++partition_) {
         if (left-- == 0) return Progress::more;
         produce({topic_, partition_, partitions_.size()}, found, data);
       }
     }
-    request_ = {};
     end_slices();
     return Progress::answered;
   }
@@ -134,20 +130,40 @@ class Producing : public std::enable_shared_from_this<Producing> {
   using Named = std::pair<std::pair<std::string_view, TopicId>, PartitionId>;
 
   void end_slices() {
-    named_twice_.clear();  // views of the request
+    drop(std::move(named_));  // views of the request
+    drop(std::move(request_));
     if (--unfinished_ == 0) return finish();
     is_held_ = true;
     if (Session* from = node_.sessions.find(responder_.session())) from->hold_for_checks();
   }
 
-  void note_partitions_named_twice() {
-    std::set<Named> seen;
-    for (const TopicData& data : request_.topic_data) {
-      for (const auto& partition : data.partition_data) {
-        const Named named{{data.name, data.topic_id}, partition.index};
-        if (!seen.insert(named).second) named_twice_.insert(named);
+  /// Notes some more partitions. Returns whether these were the last ones.
+  bool note_names() {
+    std::size_t left = names_of_slice;
+    for (; topic_ < request_.topic_data.size(); ++topic_, partition_ = 0) {
+      if (left-- == 0) return false;
+      const TopicData& data = request_.topic_data[topic_];
+      for (; partition_ < data.partition_data.size(); ++partition_) {
+        if (left-- == 0) return false;
+        const auto index = data.partition_data[partition_].index;
+        if (++named_[{{data.name, data.topic_id}, index}] > 1) are_named_twice_ = true;
       }
     }
+    topic_ = 0;
+    return are_names_noted_ = true;
+  }
+
+  void add_topic(const TopicData& data) {
+    auto& topic = response_.responses.emplace_back();
+    topic.name = data.name;
+    topic.topic_id = data.topic_id;
+    topic.partition_responses.reserve(std::min(data.partition_data.size(), names_of_slice));
+  }
+
+  /// Values of large requests take long to destroy.
+  template <class Value>
+  void drop(Value value) const {
+    if (partitions_.size() > limits::max_encoded_at_once) drop_beside(node_, std::move(value));
   }
 
   PartitionAnswer& answer_at(const Place& place) {
@@ -156,9 +172,13 @@ class Producing : public std::enable_shared_from_this<Producing> {
 
   void produce(const Place& place, const FoundTopic& topic, const TopicData& data) {
     const auto& wanted = data.partition_data[place.partition];
-    answer_at(place).index = wanted.index;
+    response_.responses[place.topic].partition_responses.emplace_back().index = wanted.index;
     partitions_.emplace_back();
-    if (named_twice_.contains({{data.name, data.topic_id}, wanted.index})) {
+    if (acks_ < acks_all || acks_ > acks_leader) {
+      answer_at(place).error_code = broker_error::invalid_required_acks;
+      return;
+    }
+    if (are_named_twice_ && named_.at({{data.name, data.topic_id}, wanted.index}) > 1) {
       return failed(
           place, refused(broker_error::invalid_request, "the request names this partition twice"));
     }
@@ -257,12 +277,13 @@ class Producing : public std::enable_shared_from_this<Producing> {
     }
     if (acks_ == acks_none) {
       // With acks=0 the client reads no answers: closing is the only signal.
+      drop(std::move(response_));
       return first_error_ ? responder_.close(*first_error_) : responder_.no_answer();
     }
-    if (!has_appended_) return responder_.answer(response_);
+    if (!has_appended_) return answer();
     auto answer = [self = shared_from_this()] {
       self->note_faults();
-      self->responder_.answer(self->response_);
+      self->answer();
     };
     FetchWaits& waits = node_.fetch_waits;
     // With the other durabilities this does not wait for the disk; it notes the answered records.
@@ -271,6 +292,8 @@ class Producing : public std::enable_shared_from_this<Producing> {
     node_.storage.when_durable(
         [&waits, answer = std::move(answer)]() mutable { waits.after_ready(std::move(answer)); });
   }
+
+  void answer() { answer_whenever(node_, responder_, std::move(response_), partitions_.size()); }
 
   const NodeParts& node_;
   const Access access_;
@@ -283,7 +306,10 @@ class Producing : public std::enable_shared_from_this<Producing> {
   std::size_t topic_ = 0;
   std::size_t partition_ = 0;
   wire::ProduceResponse response_;
-  std::set<Named> named_twice_;
+  /// How often each partition is named.
+  std::map<Named, std::uint32_t> named_;
+  bool are_names_noted_ = false;
+  bool are_named_twice_ = false;
   /// In the order of the answers; null for partitions that failed.
   std::vector<PartitionRef> partitions_;
   std::size_t unfinished_ = 1;  // counts the slices
@@ -292,25 +318,9 @@ class Producing : public std::enable_shared_from_this<Producing> {
   std::optional<Error> first_error_;
 };
 
-void refuse_acks(Call& call, const wire::ProduceRequest& request) {
-  wire::ProduceResponse response;
-  for (const TopicData& data : request.topic_data) {
-    auto& topic = response.responses.emplace_back();
-    topic.name = data.name;
-    topic.topic_id = data.topic_id;
-    for (const auto& partition : data.partition_data) {
-      auto& answer = topic.partition_responses.emplace_back();
-      answer.index = partition.index;
-      answer.error_code = broker_error::invalid_required_acks;
-    }
-  }
-  call.responder.answer(response);
-}
-
 }  // namespace
 
 void handle(Call& call, wire::ProduceRequest request) {
-  if (request.acks < acks_all || request.acks > 1) return refuse_acks(call, request);
   call.node.dispatcher.go_on(call.responder.session(),
                              [producing = std::make_shared<Producing>(call, std::move(request))] {
                                return producing->go_on();
