@@ -6,8 +6,8 @@
 #include <tuple>
 
 #include "all_messages.hpp"
+#include "wire/bounded_decode.hpp"
 #include "wire/field_types.hpp"
-#include "wire/frame_body.hpp"
 
 namespace dohle::fuzz {
 
@@ -18,15 +18,20 @@ namespace dohle::fuzz {
 }
 
 /// Decoded input encodes to exactly the stated size, and decoding and encoding that again gives the
-/// same bytes. The only error of decoding is malformed.
+/// same bytes. The only error of decoding is malformed, or too_large with a bound on elements.
 template <class M>
 void round_trip(const Slice& body, std::int16_t version) {
   const std::string_view name = wire::field::message_name<M>();
+  const auto bounded = wire::decode_bounded<M>(body, version, 3);
+  if (!bounded && !bounded.error().is(Errc::too_large) && !bounded.error().is(Errc::malformed)) {
+    report(name, "refused, but neither as malformed nor as too large");
+  }
   const auto message = wire::decode<M>(body, version);
   if (!message) {
     if (!message.error().is(Errc::malformed)) report(name, "refused, but not as malformed");
     if (message.error().message().empty()) report(name, "refused without a word");
     const auto in_frame = wire::decode_frame_body<M>(body, version);
+    if (bounded && !in_frame) report(name, "accepted with a bound alone");
     if (in_frame && !in_frame->has_more) report(name, "accepted in a frame alone, with no more");
     if (in_frame && !wire::encode(in_frame->message, version)) {
       report(name, "decoded in a frame, but does not encode");

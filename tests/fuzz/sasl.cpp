@@ -48,7 +48,8 @@ void be_the_server(std::string_view message) {
     if (!challenge) continue;
     require(challenge->iterations >= min_scram_iterations);
     require(challenge->iterations <= max_client_iterations);
-    (void)client.final_message({hmac(digest, "a", "b"), hmac(digest, "c", "d")});
+    (void)client.final_message(
+        {dohle::Secret(hmac(digest, "a", "b")), dohle::Secret(hmac(digest, "c", "d"))});
     require(!client.on_server_final(message).has_value());
   }
 }
