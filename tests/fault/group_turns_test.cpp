@@ -201,7 +201,7 @@ TEST_F(GroupTurns, are_short_when_the_largest_requests_are_served) {
 
   for (const std::int16_t version : {fetch_version_of_one, std::int16_t{9}}) {
     wire::OffsetFetchRequest fetch;
-    const std::vector<PartitionId> partitions(is_measured ? 1'000'000 : 50'000, PartitionId{0});
+    const std::vector<PartitionId> partitions(is_measured ? 290'000 : 50'000, PartitionId{0});
     if (version == fetch_version_of_one) {
       fetch.group_id = "g";
       fetch.topics->push_back({"t", partitions});
@@ -216,7 +216,7 @@ TEST_F(GroupTurns, are_short_when_the_largest_requests_are_served) {
                            ? fetched->topics.at(0).partitions.back().committed_offset
                            : fetched->groups.at(0).topics.at(0).partitions.back().committed_offset;
     EXPECT_EQ(found, Offset{1});
-    expect_short_turns("fetching 1,000,000 offsets, version " + std::to_string(version));
+    expect_short_turns("fetching 290,000 offsets, version " + std::to_string(version));
   }
 
   wire::JoinGroupRequest join;
@@ -224,19 +224,19 @@ TEST_F(GroupTurns, are_short_when_the_largest_requests_are_served) {
   join.session_timeout_ms = 10'000;
   join.rebalance_timeout_ms = 10'000;
   join.protocol_type = "consumer";
-  join.protocols.assign(is_measured ? 1'000'000 : 50'000, {"", Slice()});
+  join.protocols.assign(is_measured ? 300'000 : 50'000, {"", Slice()});
   const auto joined = client.ask(join, 6);
   ASSERT_TRUE(joined) << joined.error().to_string();
   EXPECT_EQ(joined->error_code, broker_error::invalid_request);
-  expect_short_turns("a join with 1,000,000 protocols");
+  expect_short_turns("a join with 300,000 protocols");
 
   wire::SyncGroupRequest sync;
   sync.group_id = "g";
-  sync.assignments.assign(is_measured ? 1'000'000 : 50'000, {"", Slice()});
+  sync.assignments.assign(is_measured ? 300'000 : 50'000, {"", Slice()});
   const auto synced = client.ask(sync, 4);
   ASSERT_TRUE(synced) << synced.error().to_string();
   EXPECT_NE(synced->error_code, 0);
-  expect_short_turns("a sync with 1,000,000 assignments");
+  expect_short_turns("a sync with 300,000 assignments");
 
   wire::DescribeGroupsRequest describe;
   wire::DeleteGroupsRequest remove;
