@@ -1,6 +1,9 @@
 #include "wire/messages/fetch.hpp"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
 
 #include "node/serve/handlers/handlers.hpp"
 
@@ -22,10 +25,10 @@ constexpr std::size_t names_of_slice = 1'000;
 /// One fetch request until it is answered. It may look at its partitions several times.
 class Fetching final : public WaitingFetch {
  public:
-  Fetching(const NodeParts& node, const Access& access, const Responder& responder,
+  Fetching(const NodeParts& node, Access access, const Responder& responder,
            FetchSessions::Begun begun, const wire::FetchRequest& request)
       : node_(node),
-        access_(access),
+        access_(std::move(access)),
         responder_(responder),
         begun_(std::move(begun)),
         min_bytes_(static_cast<std::size_t>(std::max(0, request.min_bytes))),
