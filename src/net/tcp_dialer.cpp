@@ -1,6 +1,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/assert.hpp"
@@ -144,7 +145,7 @@ TcpStream& set_tls_stream(frames::FramedConnection& connection, Loop& loop, cons
 }  // namespace
 
 TcpDialer::TcpDialer(Loop& loop, std::optional<DialedTls> tls)
-    : loop_(&loop), tls_(tls), resolver_(std::make_unique<Resolver>()) {}
+    : loop_(&loop), tls_(std::move(tls)), resolver_(std::make_unique<Resolver>()) {}
 
 TcpDialer::~TcpDialer() = default;
 

@@ -229,33 +229,41 @@ Result<std::size_t> TlsStream::read_piece(const ReadRoom& into) {
   return total;
 }
 
+// Reads a piece, and sends what TLS itself answers to it.
+Result<std::size_t> TlsStream::read_answered(const ReadRoom& into) {
+  const Result<std::size_t> bytes = read_piece(into);
+  if (!bytes) {
+    // An alert of this side, as far as the other side reads.
+    (void)flush();
+    return fail(bytes.error());
+  }
+  if (!session_->to_send().empty() && claimed_ == 0) {
+    const Result<bool> flushed = flush();
+    if (!flushed && *bytes == 0) return fail(flushed.error());
+  }
+  if (session_->to_send().memory_size() > max_write_bytes + max_answers_bytes) {
+    return fail(Error::client(Errc::limit_reached,
+                              fmt::format("TLS: the other side asks for more than {} bytes of "
+                                          "answers and does not read them",
+                                          max_answers_bytes)));
+  }
+  return *bytes;
+}
+
+// An idle connection holds no memory.
+Moved TlsStream::after_bytes(std::size_t bytes, bool has_room_left) {
+  const bool is_used_up = has_room_left && !may_read_ && !session_->is_over();
+  if (is_used_up) block_ = {};
+  return {bytes, is_used_up ? StreamState::blocked : StreamState::ready};
+}
+
 Result<Moved> TlsStream::read(const ReadRoom& into) {
   DOHLE_ASSERT(phase_ == Phase::open && into.bytes > 0, "nothing can be read");
   if (failed_) return fail(*failed_);
   for (std::size_t taken = 0;;) {
-    const Result<std::size_t> bytes = read_piece(into);
-    if (!bytes) {
-      // An alert of this side, as far as the other side reads.
-      (void)flush();
-      return fail(bytes.error());
-    }
-    if (!session_->to_send().empty() && claimed_ == 0) {
-      if (const Result<bool> flushed = flush(); !flushed && *bytes == 0) {
-        return fail(flushed.error());
-      }
-    }
-    if (session_->to_send().memory_size() > max_write_bytes + max_answers_bytes) {
-      return fail(Error::client(Errc::limit_reached,
-                                fmt::format("TLS: the other side asks for more than {} bytes of "
-                                            "answers and does not read them",
-                                            max_answers_bytes)));
-    }
-    if (*bytes > 0) {
-      const bool is_used_up = *bytes < into.bytes && !may_read_ && !session_->is_over();
-      // An idle connection holds no memory.
-      if (is_used_up) block_ = {};
-      return Moved{*bytes, is_used_up ? StreamState::blocked : StreamState::ready};
-    }
+    const Result<std::size_t> bytes = read_answered(into);
+    if (!bytes) return fail(bytes.error());
+    if (*bytes > 0) return after_bytes(*bytes, *bytes < into.bytes);
     if (session_->has_ended()) return Moved{0, StreamState::ended};
     if (taken > max_idle_bytes) {
       return fail(

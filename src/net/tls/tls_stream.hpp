@@ -67,6 +67,8 @@ class TlsStream final : public ByteStream, public StreamEvents {
   [[nodiscard]] Result<Moved> fill();
   [[nodiscard]] Result<bool> flush();
   [[nodiscard]] Result<std::size_t> read_piece(const ReadRoom& into);
+  [[nodiscard]] Result<std::size_t> read_answered(const ReadRoom& into);
+  [[nodiscard]] Moved after_bytes(std::size_t bytes, bool has_room_left);
   [[nodiscard]] Error write_failure(Error why);
   void advance();
   [[nodiscard]] bool get_bytes();
