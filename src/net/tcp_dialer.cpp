@@ -9,10 +9,9 @@
 #include "net/poller.hpp"
 #include "net/resolver.hpp"
 #include "net/socket.hpp"
+#include "net/stream_stack.hpp"
 #include "net/tcp.hpp"
-#include "net/tcp_stream.hpp"
 #include "net/tls/followed_context.hpp"
-#include "net/tls/tls_stream.hpp"
 
 namespace dohle::net {
 
@@ -122,25 +121,6 @@ class Dial final : public std::enable_shared_from_this<Dial>, public Watcher {
   int last_errno_ = 0;
   TimerId timer_ = 0;
 };
-
-// Gives the connection its stream, and returns the TCP stream at the bottom.
-TcpStream& set_plain_stream(frames::FramedConnection& connection, Loop& loop) {
-  auto tcp = std::make_unique<TcpStream>(loop, connection);
-  TcpStream& bottom = *tcp;
-  connection.set_stream(std::move(tcp));
-  return bottom;
-}
-
-// The same, with encryption between the two.
-TcpStream& set_tls_stream(frames::FramedConnection& connection, Loop& loop, const TlsPlace& place,
-                          std::shared_ptr<TlsSession> session) {
-  auto tls = std::make_unique<TlsStream>(place, connection, std::move(session));
-  auto tcp = std::make_unique<TcpStream>(loop, *tls);
-  TcpStream& bottom = *tcp;
-  tls->set_stream(std::move(tcp));
-  connection.set_stream(std::move(tls));
-  return bottom;
-}
 
 }  // namespace
 

@@ -8,9 +8,8 @@
 #include "frames/framed_connection.hpp"
 #include "net/poller.hpp"
 #include "net/socket.hpp"
+#include "net/stream_stack.hpp"
 #include "net/tcp.hpp"
-#include "net/tcp_stream.hpp"
-#include "net/tls/tls_stream.hpp"
 #include "net/tls_listening.hpp"
 
 namespace dohle::net {
@@ -135,7 +134,7 @@ class Accepting final : public std::enable_shared_from_this<Accepting>, public W
     const std::string name = peer.endpoint().to_string();
     const auto connection = std::make_shared<frames::FramedConnection>(
         frames::OnLoop{loop_, &loop_.read_buffers()}, limits_, frames::PeerNames{name, {}});
-    TcpStream& opening = tls_ != nullptr ? set_tls_stream(*connection) : set_stream(*connection);
+    TcpStream& opening = set_stream(*connection);
     ConnectionEvents* events = acceptor_.on_accept(connection->handle());
     if (events == nullptr || connection->is_closed()) return connection->close();
     connection->set_events(events);
@@ -143,20 +142,9 @@ class Accepting final : public std::enable_shared_from_this<Accepting>, public W
   }
 
   TcpStream& set_stream(frames::FramedConnection& connection) {
-    auto tcp = std::make_unique<TcpStream>(loop_, connection);
-    TcpStream& opening = *tcp;
-    connection.set_stream(std::move(tcp));
-    return opening;
-  }
-
-  TcpStream& set_tls_stream(frames::FramedConnection& connection) {
-    auto tls = std::make_unique<TlsStream>(TlsPlace{.loop = loop_, .turns = &tls_->turns},
-                                           connection, TlsSession::server(tls_->context));
-    auto tcp = std::make_unique<TcpStream>(loop_, *tls);
-    TcpStream& opening = *tcp;
-    tls->set_stream(std::move(tcp));
-    connection.set_stream(std::move(tls));
-    return opening;
+    if (tls_ == nullptr) return set_plain_stream(connection, loop_);
+    return set_tls_stream(connection, loop_, {.loop = loop_, .turns = &tls_->turns},
+                          TlsSession::server(tls_->context));
   }
 
   Loop& loop_;
