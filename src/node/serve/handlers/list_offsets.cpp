@@ -1,12 +1,12 @@
 #include "wire/messages/list_offsets.hpp"
 
 #include <array>
-#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "node/serve/handlers/handlers.hpp"
+#include "node/serve/handlers/named_partitions.hpp"
 
 namespace dohle::node {
 
@@ -30,9 +30,6 @@ bool is_known(Timestamp at, std::int16_t version) {
          version >= since_version[static_cast<std::size_t>(-at.value)];
 }
 
-/// Topics and partitions that a slice looks through for some that are named twice.
-constexpr std::size_t names_of_slice = 1'000;
-
 /// One request until it is answered: one partition in each slice. A search by time runs on a disk
 /// thread, and the request waits for it.
 class Listing : public std::enable_shared_from_this<Listing> {
@@ -44,8 +41,8 @@ class Listing : public std::enable_shared_from_this<Listing> {
         request_(std::move(request)) {}
 
   Progress go_on() {
-    if (!are_names_noted_) {
-      are_names_noted_ = note_names();
+    if (!named_.is_complete()) {
+      note_names();
       return Progress::more;
     }
     if (search_ != nullptr) {
@@ -70,19 +67,13 @@ class Listing : public std::enable_shared_from_this<Listing> {
   }
 
  private:
-  /// Notes some more partitions. Returns whether these were the last ones.
-  bool note_names() {
-    std::size_t left = names_of_slice;
-    for (; topic_ < request_.topics.size(); ++topic_, partition_ = 0) {
-      if (left-- == 0) return false;
-      const auto& wanted = request_.topics[topic_];
-      for (; partition_ < wanted.partitions.size(); ++partition_) {
-        if (left-- == 0) return false;
-        ++named_[{wanted.name, wanted.partitions[partition_].partition_index}];
-      }
-    }
-    topic_ = 0;
-    return true;
+  void note_names() {
+    using Topic = wire::ListOffsetsRequest::ListOffsetsTopic;
+    named_.note_some(
+        request_.topics,
+        [](const Topic& topic) { return NamedPartitions::TopicKey(topic.name, TopicId()); },
+        [](const Topic& topic) -> const auto& { return topic.partitions; },
+        [](const Wanted& wanted) { return wanted.partition_index; });
   }
 
   void answer() {
@@ -126,7 +117,7 @@ class Listing : public std::enable_shared_from_this<Listing> {
   /// None while a search runs.
   std::optional<Found> look() {
     const std::string& name = request_.topics[topic_].name;
-    if (named_.at({name, wanted().partition_index}) > 1) {
+    if (named_.is_repeated({name, TopicId()}, wanted().partition_index)) {
       return failed(broker_error::invalid_request);
     }
     const FoundTopic topic = access_.topic(name, Operation::describe);
@@ -177,9 +168,7 @@ class Listing : public std::enable_shared_from_this<Listing> {
   const Responder responder_;
   wire::ListOffsetsRequest request_;
   wire::ListOffsetsResponse response_;
-  /// How often each partition is named.
-  std::map<std::pair<std::string_view, PartitionId>, int> named_;
-  bool are_names_noted_ = false;
+  NamedPartitions named_;
   /// Indexes of the next partition to answer for.
   std::size_t topic_ = 0;
   std::size_t partition_ = 0;

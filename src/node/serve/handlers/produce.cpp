@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <limits>
-#include <map>
 #include <memory>
 
 #include "node/serve/handlers/handlers.hpp"
+#include "node/serve/handlers/named_partitions.hpp"
 #include "wire/batch.hpp"
 
 namespace dohle::node {
@@ -18,8 +18,6 @@ using Progress = Dispatcher::Progress;
 
 /// The first append of each may make files.
 constexpr std::size_t partitions_of_slice = 16;
-/// Topics and partitions that a slice looks through for some that are named twice.
-constexpr std::size_t names_of_slice = 1'000;
 
 constexpr std::int16_t acks_none = 0;
 constexpr std::int16_t acks_leader = 1;
@@ -103,7 +101,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
         request_(std::move(request)) {}
 
   Progress go_on() {
-    if (!are_names_noted_ && !note_names()) return Progress::more;
+    if (!named_.is_complete() && !note_names()) return Progress::more;
     std::size_t left = partitions_of_slice;
     for (; topic_ < request_.topic_data.size(); ++topic_, partition_ = 0) {
       if (left-- == 0) return Progress::more;
@@ -127,7 +125,6 @@ class Producing : public std::enable_shared_from_this<Producing> {
     std::size_t partition;
     std::size_t number;
   };
-  using Named = std::pair<std::pair<std::string_view, TopicId>, PartitionId>;
 
   void end_slices() {
     drop(std::move(named_));  // views of the request
@@ -139,25 +136,19 @@ class Producing : public std::enable_shared_from_this<Producing> {
 
   /// Notes some more partitions. Returns whether these were the last ones.
   bool note_names() {
-    std::size_t left = names_of_slice;
-    for (; topic_ < request_.topic_data.size(); ++topic_, partition_ = 0) {
-      if (left-- == 0) return false;
-      const TopicData& data = request_.topic_data[topic_];
-      for (; partition_ < data.partition_data.size(); ++partition_) {
-        if (left-- == 0) return false;
-        const auto index = data.partition_data[partition_].index;
-        if (++named_[{{data.name, data.topic_id}, index}] > 1) are_named_twice_ = true;
-      }
-    }
-    topic_ = 0;
-    return are_names_noted_ = true;
+    return named_.note_some(
+        request_.topic_data,
+        [](const TopicData& data) { return NamedPartitions::TopicKey(data.name, data.topic_id); },
+        [](const TopicData& data) -> const auto& { return data.partition_data; },
+        [](const wire::ProduceRequest::PartitionProduceData& wanted) { return wanted.index; });
   }
 
   void add_topic(const TopicData& data) {
     auto& topic = response_.responses.emplace_back();
     topic.name = data.name;
     topic.topic_id = data.topic_id;
-    topic.partition_responses.reserve(std::min(data.partition_data.size(), names_of_slice));
+    topic.partition_responses.reserve(
+        std::min(data.partition_data.size(), wire::max_first_reservation_elements));
   }
 
   /// Values of large requests take long to destroy.
@@ -178,7 +169,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
       answer_at(place).error_code = broker_error::invalid_required_acks;
       return;
     }
-    if (are_named_twice_ && named_.at({{data.name, data.topic_id}, wanted.index}) > 1) {
+    if (named_.is_repeated({data.name, data.topic_id}, wanted.index)) {
       return failed(
           place, refused(broker_error::invalid_request, "the request names this partition twice"));
     }
@@ -306,10 +297,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
   std::size_t topic_ = 0;
   std::size_t partition_ = 0;
   wire::ProduceResponse response_;
-  /// How often each partition is named.
-  std::map<Named, std::uint32_t> named_;
-  bool are_names_noted_ = false;
-  bool are_named_twice_ = false;
+  NamedPartitions named_;
   /// In the order of the answers; null for partitions that failed.
   std::vector<PartitionRef> partitions_;
   std::size_t unfinished_ = 1;  // counts the slices
