@@ -16,6 +16,7 @@
 #include "base/fork_watch.hpp"
 #include "base/option_checks.hpp"
 #include "base/printable.hpp"
+#include "base/security_protocols.hpp"
 #include "disk/file_disk.hpp"
 #include "disk/memory_disk.hpp"
 #include "net/loop.hpp"
@@ -83,11 +84,6 @@ bool is_listener_name(std::string_view name) {
          std::ranges::all_of(name, is_allowed) && name != embedded_name;
 }
 
-bool is_encrypted(const NodeListener& listener) {
-  return listener.protocol == SecurityProtocol::ssl ||
-         listener.protocol == SecurityProtocol::sasl_ssl;
-}
-
 /// Whether certificates say who its clients are.
 bool asks_for_certificates(const NodeListener& listener) {
   return listener.protocol == SecurityProtocol::ssl && listener.tls &&
@@ -96,11 +92,11 @@ bool asks_for_certificates(const NodeListener& listener) {
 
 Result<void> check_tls(const NodeListener& wanted) {
   const std::string protocol(to_string(wanted.protocol));
-  if (is_encrypted(wanted) && !wanted.tls) {
+  if (has_tls(wanted.protocol) && !wanted.tls) {
     return fail(Error::configuration("tls is not set, and the protocol is " + protocol +
                                      ": set tls.identity to a certificate and its key"));
   }
-  if (!is_encrypted(wanted) && wanted.tls) {
+  if (!has_tls(wanted.protocol) && wanted.tls) {
     return fail(Error::configuration("tls is set, but the protocol is " + protocol +
                                      ", which does not encrypt: set the protocol to SSL or "
                                      "SASL_SSL, or leave tls out"));
@@ -136,11 +132,6 @@ Result<void> check_protocol(const NodeListener& wanted) {
   return fail(Error::configuration(
       "principal_rules are for the names in clients' certificates, and this listener takes none: "
       "they need the protocol SSL and tls.client_certificates wanted or required"));
-}
-
-bool asks_for_login(const NodeListener& listener) {
-  return listener.protocol == SecurityProtocol::sasl_plaintext ||
-         listener.protocol == SecurityProtocol::sasl_ssl;
 }
 
 Result<node::ListenAt> listener_of(const NodeListener& wanted) {
@@ -296,7 +287,7 @@ Result<void> check_mechanisms(const std::vector<SaslMechanism>& mechanisms) {
 Result<node::SecuritySettings> security_of(const NodeOptions& options) {
   const NodeSaslOptions& sasl = options.sasl;
   node::SecuritySettings settings;
-  const bool has_logins = std::ranges::any_of(options.listeners, asks_for_login);
+  const bool has_logins = std::ranges::any_of(options.listeners, has_sasl, &NodeListener::protocol);
   settings.authenticates =
       has_logins || std::ranges::any_of(options.listeners, asks_for_certificates);
   if (auto checked = check_mechanisms(sasl.mechanisms); !checked) return fail(checked.error());
@@ -510,16 +501,15 @@ struct Node::Parts {
   }
 
   void say_who_may_come(const node::ListenAt& where, const node::SecuritySettings& settings) {
-    using enum SecurityProtocol;
-    const bool has_tls = where.protocol == ssl || where.protocol == sasl_ssl;
+    const bool is_encrypted = has_tls(where.protocol);
     const std::string begin =
-        "listening on " + listeners.back().address + (has_tls ? " over TLS" : "");
+        "listening on " + listeners.back().address + (is_encrypted ? " over TLS" : "");
     const bool is_local = where.at.is_loopback();
     const auto level = is_local ? LogLevel::info : LogLevel::warning;
-    if (where.protocol == sasl_plaintext || where.protocol == sasl_ssl) {
+    if (has_sasl(where.protocol)) {
       say(LogLevel::info, begin + " with " + names_of(settings.mechanisms) +
                               ": everyone who has logged in may do everything");
-      if (!is_local && !has_tls) {
+      if (!is_local && !is_encrypted) {
         say(level, begin +
                        " without TLS: passwords of PLAIN and all records can be read on the way, "
                        "and those of SCRAM can be guessed from what is read");

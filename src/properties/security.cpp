@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/security_protocols.hpp"
 #include "base/shell_word.hpp"
 #include "properties/jaas.hpp"
 #include "properties/properties_file.hpp"
@@ -77,28 +78,13 @@ std::vector<std::string> split(std::string_view text) {
   return parts;
 }
 
-constexpr std::array protocols = {
-    std::pair{std::string_view("PLAINTEXT"), SecurityProtocol::plaintext},
-    std::pair{std::string_view("SSL"), SecurityProtocol::ssl},
-    std::pair{std::string_view("SASL_PLAINTEXT"), SecurityProtocol::sasl_plaintext},
-    std::pair{std::string_view("SASL_SSL"), SecurityProtocol::sasl_ssl}};
-
 Result<void> read_protocol(std::string_view value, Draft& draft) {
-  for (const auto& [name, protocol] : protocols) {
-    if (!is_equal_but_case(name, value)) continue;
-    draft.protocol = protocol;
-    return {};
+  const auto protocol = parse_security_protocol(value);
+  if (!protocol) {
+    return refuse("\"{}\" is not one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL", value);
   }
-  return refuse("\"{}\" is not one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL", value);
-}
-std::string_view name_of(SecurityProtocol protocol) {
-  return protocols[static_cast<std::size_t>(protocol)].first;
-}
-bool has_tls(SecurityProtocol protocol) {
-  return protocol == SecurityProtocol::ssl || protocol == SecurityProtocol::sasl_ssl;
-}
-bool has_sasl(SecurityProtocol protocol) {
-  return protocol == SecurityProtocol::sasl_plaintext || protocol == SecurityProtocol::sasl_ssl;
+  draft.protocol = *protocol;
+  return {};
 }
 
 constexpr std::array mechanisms = {
@@ -355,7 +341,8 @@ Result<void> check_protocol(const Draft& draft, const SecurityTexts& texts) {
     if (!is_unused) continue;
     const bool is_other = has_tls(draft.protocol) || has_sasl(draft.protocol);
     return refuse("{} is set, but security.protocol is {}{}, which does not use it; set {}", name,
-                  name_of(draft.protocol), texts.contains("security.protocol") ? "" : " by default",
+                  to_string(draft.protocol),
+                  texts.contains("security.protocol") ? "" : " by default",
                   is_other                        ? "SASL_SSL"
                   : property->needs == Needs::tls ? "SSL or SASL_SSL"
                                                   : "SASL_SSL or SASL_PLAINTEXT");
@@ -384,7 +371,7 @@ Result<SaslOptions> login_of(Draft& draft) {
     draft.password = draft.jaas->password;
   }
   const auto missing = [&](std::string_view name) {
-    return refuse("security.protocol is {}, but {} is not set", name_of(draft.protocol), name);
+    return refuse("security.protocol is {}, but {} is not set", to_string(draft.protocol), name);
   };
   if (!draft.username) return missing("sasl.username");
   if (!draft.password.is_set()) return missing("sasl.password");

@@ -10,10 +10,10 @@
 #include "dohle/error.hpp"
 #include "dohle/sasl.hpp"
 #include "dohle/secret.hpp"
+#include "dohle/security_protocol.hpp"
+#include "dohle/tls.hpp"
 
 namespace dohle::properties {
-
-enum class SecurityProtocol : std::uint8_t { plaintext, ssl, sasl_plaintext, sasl_ssl };
 
 /// The format of a file with certificates or keys.
 enum class StoreType : std::uint8_t { pem, pkcs12 };
@@ -43,8 +43,6 @@ struct OwnCertificate {
   Store store;
   Secret key_password;
 };
-
-enum class TlsVersion : std::uint8_t { tls_1_2, tls_1_3 };
 
 struct TlsProperties {
   TrustedIssuers trust;

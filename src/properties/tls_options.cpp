@@ -34,6 +34,26 @@ Result<StoreType> type_of(const Store& store) {
   return type;
 }
 
+/// Where the options have a store.
+struct StorePlace {
+  std::string& pem_file;
+  std::string& pkcs12_file;
+  Secret& passphrase;
+};
+
+Result<void> put_store(const Store& store, const StorePlace& into) {
+  if (store.location.empty()) return {};
+  const auto type = type_of(store);
+  if (!type) return fail(type.error());
+  if (*type == StoreType::pem) {
+    into.pem_file = store.location;
+  } else {
+    into.pkcs12_file = store.location;
+    into.passphrase = store.password;
+  }
+  return {};
+}
+
 Result<TlsTrust> trust_of(const TrustedIssuers& said) {
   TlsTrust trust;
   if (std::filesystem::is_directory(said.location)) {
@@ -43,15 +63,8 @@ Result<TlsTrust> trust_of(const TrustedIssuers& said) {
   }
   trust.ca_pem = said.pem;
   trust.crl_file = said.crl_location;
-  if (said.store.location.empty()) return trust;
-  const auto type = type_of(said.store);
-  if (!type) return fail(type.error().within("ssl.truststore.location"));
-  if (*type == StoreType::pem) {
-    trust.ca_file = said.store.location;
-  } else {
-    trust.pkcs12_file = said.store.location;
-    trust.passphrase = said.store.password;
-  }
+  auto put = put_store(said.store, {trust.ca_file, trust.pkcs12_file, trust.passphrase});
+  if (!put) return fail(put.error().within("ssl.truststore.location"));
   return trust;
 }
 
@@ -62,15 +75,8 @@ Result<TlsIdentity> identity_of(const OwnCertificate& said) {
   own.key_file = said.key_location;
   own.key_pem = said.key_pem;
   own.passphrase = said.key_password;
-  if (said.store.location.empty()) return own;
-  const auto type = type_of(said.store);
-  if (!type) return fail(type.error().within("ssl.keystore.location"));
-  if (*type == StoreType::pem) {
-    own.certificate_file = said.store.location;
-  } else {
-    own.pkcs12_file = said.store.location;
-    own.passphrase = said.store.password;
-  }
+  auto put = put_store(said.store, {own.certificate_file, own.pkcs12_file, own.passphrase});
+  if (!put) return fail(put.error().within("ssl.keystore.location"));
   return own;
 }
 
@@ -86,12 +92,8 @@ void set_suites(const TlsProperties& said, TlsParameters& into) {
     into.ciphers = said.openssl_ciphers;
     return;
   }
-  if (into.ciphers.empty()) into.min_version = dohle::TlsVersion::tls_1_3;
-  if (into.ciphersuites.empty()) into.max_version = dohle::TlsVersion::tls_1_2;
-}
-
-dohle::TlsVersion version_of(TlsVersion version) {
-  return version == TlsVersion::tls_1_3 ? dohle::TlsVersion::tls_1_3 : dohle::TlsVersion::tls_1_2;
+  if (into.ciphers.empty()) into.min_version = TlsVersion::tls_1_3;
+  if (into.ciphersuites.empty()) into.max_version = TlsVersion::tls_1_2;
 }
 
 }  // namespace
@@ -106,8 +108,8 @@ Result<TlsOptions> tls_options(const TlsProperties& said) {
   made.identity = *std::move(identity);
   made.verify_certificate = said.verify_certificate;
   made.verify_hostname = said.verify_host;
-  made.parameters.min_version = version_of(said.min_version);
-  made.parameters.max_version = version_of(said.max_version);
+  made.parameters.min_version = said.min_version;
+  made.parameters.max_version = said.max_version;
   set_suites(said, made.parameters);
   if (made.parameters.max_version < made.parameters.min_version) {
     return fail(Error::configuration(

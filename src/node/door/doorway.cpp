@@ -4,20 +4,13 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "base/security_protocols.hpp"
 #include "node/limits.hpp"
 #include "node/security/origin.hpp"
 
 namespace dohle::node {
 
 namespace {
-
-bool asks_for_login(SecurityProtocol protocol) {
-  return protocol == SecurityProtocol::sasl_plaintext || protocol == SecurityProtocol::sasl_ssl;
-}
-
-bool is_encrypted(SecurityProtocol protocol) {
-  return protocol == SecurityProtocol::ssl || protocol == SecurityProtocol::sasl_ssl;
-}
 
 // What a connection lacks that takes too long.
 std::string lack_of(const Session& session) {
@@ -50,8 +43,8 @@ Result<Endpoint> Doorway::listen(Listening& listening, ListenAt where) {
   limits.max_write_queue_bytes = limits::max_unread_bytes_per_connection;
   limits.idle_timeout = limits::connection_idle_timeout;
   auto entrance = std::make_unique<Entrance>(
-      *this, Way{std::move(where.name), where.advertise, asks_for_login(where.protocol),
-                 is_encrypted(where.protocol), std::move(where.rules)});
+      *this, Way{std::move(where.name), where.advertise, has_sasl(where.protocol),
+                 has_tls(where.protocol), std::move(where.rules)});
   auto listener = listening.listen(where.at, limits, *entrance);
   if (!listener) return fail(listener.error());
   entrance->listener = *std::move(listener);

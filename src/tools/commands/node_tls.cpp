@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/security_protocols.hpp"
 #include "tools/commands/password.hpp"
 
 namespace dohle::tools {
@@ -107,13 +108,8 @@ constexpr Flag all_flags[] = {
      "Groups of the key exchange [OpenSSL's]"},
 };
 
-bool is_encrypted(const NodeListener& listener) {
-  return listener.protocol == SecurityProtocol::ssl ||
-         listener.protocol == SecurityProtocol::sasl_ssl;
-}
-
 Result<void> set_one(const Flag& flag, NodeListener& listener, const std::string& value) {
-  if (!is_encrypted(listener)) {
+  if (!has_tls(listener.protocol)) {
     return fail(Error::configuration(
         std::string(flag.name) + ": listener " + listener.name + " has the protocol " +
         std::string(to_string(listener.protocol)) + "; TLS is for SSL and SASL_SSL"));
@@ -132,12 +128,12 @@ Result<void> set_all(const Flag& flag, const Texts& values, std::vector<NodeList
   };
   for (const std::string& value : values) {
     if (is_for_one(value)) continue;
-    if (std::ranges::none_of(listeners, is_encrypted)) {
+    if (std::ranges::none_of(listeners, has_tls, &NodeListener::protocol)) {
       return fail(Error::configuration(std::string(flag.name) +
                                        ": no listener has the protocol SSL or SASL_SSL"));
     }
     for (NodeListener& listener : listeners) {
-      if (!is_encrypted(listener)) continue;
+      if (!has_tls(listener.protocol)) continue;
       if (auto set = set_one(flag, listener, value); !set) return set;
     }
   }
@@ -163,7 +159,7 @@ Result<void> set_tls(const NodeTlsFlags& flags, std::vector<NodeListener>& liste
   // Read before any thread starts.
   const char* passphrase = std::getenv("DOHLE_TLS_PASSWORD");
   for (NodeListener& listener : listeners) {
-    if (!is_encrypted(listener)) continue;
+    if (!has_tls(listener.protocol)) continue;
     listener.tls.emplace();
     if (passphrase != nullptr) listener.tls->identity.passphrase = Secret(passphrase);
   }
