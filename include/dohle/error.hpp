@@ -42,7 +42,6 @@ enum class Errc : std::int16_t {
   no_such_topic,        ///< unknown topic, and it may not be created
   no_such_partition,    ///< the topic has fewer partitions
   fenced,               ///< a newer instance replaced this one
-  unresolved,           ///< the outcome of an earlier send is unknown
   handler_failed,       ///< the user's handler returned an error or threw
   codec_failed,         ///< a body could not be encoded or decoded
   limit_reached,        ///< a documented limit; the message names it

@@ -59,8 +59,6 @@ std::string_view errc_name(Errc code) {
       return "no_such_partition";
     case Errc::fenced:
       return "fenced";
-    case Errc::unresolved:
-      return "unresolved";
     case Errc::handler_failed:
       return "handler_failed";
     case Errc::codec_failed:
