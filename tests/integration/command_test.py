@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -95,6 +96,66 @@ class Node:
         return status
 
 
+class Stalling:
+    """A server in front of a node, which passes ApiVersions and one request for Metadata, and answers no others."""
+
+    API_VERSIONS, METADATA = 18, 3
+
+    def __init__(self):
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.server.getsockname()[1]}"
+        self.open = []
+        self.threads = []
+        self.metadata_left = 0
+
+    def start(self, node):
+        host, port = node.rsplit(":", 1)
+        self.node = (host, int(port))
+        self.threads.append(threading.Thread(target=self.accept))
+        self.threads[0].start()
+
+    def stop(self):
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.threads[0].join()
+        for connection in self.open:
+            connection.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads[1:]:
+            thread.join()
+        for connection in [self.server, *self.open]:
+            connection.close()
+
+    @staticmethod
+    def frame(stream):
+        """The next frame, or nothing at the end."""
+        head = stream.read(4)
+        return head + stream.read(struct.unpack(">i", head)[0]) if len(head) == 4 else None
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.server.accept()
+            except OSError:
+                return
+            self.open.append(client)
+            self.threads.append(threading.Thread(target=self.serve, args=(client,)))
+            self.threads[-1].start()
+
+    def serve(self, client):
+        try:
+            with socket.create_connection(self.node, timeout=TIME_MAX) as node, \
+                    client.makefile("rb") as requests, node.makefile("rb") as answers:
+                while request := self.frame(requests):
+                    key = struct.unpack(">h", request[4:6])[0]
+                    if key == self.METADATA and self.metadata_left > 0:
+                        self.metadata_left -= 1
+                    elif key != self.API_VERSIONS:
+                        continue
+                    node.sendall(request)
+                    client.sendall(self.frame(answers))
+        except OSError:
+            pass
+
+
 class Command(unittest.TestCase):
     maxDiff = None
 
@@ -152,6 +213,25 @@ class Help(Command):
             for line in self.dohle(*words.split(), "--help", COLUMNS="40").split("\n"):
                 is_example = line.startswith("  ") and "dohle " in line
                 self.assertTrue(len(line) <= 40 or is_example or " " not in line.strip(), line)
+
+    def test_has_the_width_of_the_terminal(self):
+        for columns in (40, 120):
+            parent, child = pty.openpty()
+            fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            text = b""
+            with subprocess.Popen([DOHLE, "topic", "create", "--help"], stdout=child,
+                                  env=environment(COLUMNS="80")) as process:
+                os.close(child)
+                # Linux ends a terminal whose other side was closed with an error.
+                try:
+                    while piece := os.read(parent, 4096):
+                        text += piece
+                except OSError:
+                    pass
+                self.assertEqual(process.wait(TIME_MAX), OK)
+            os.close(parent)
+            shown = text.decode().replace("\r\n", "\n")
+            self.assertEqual(shown, self.dohle("topic", "create", "--help", COLUMNS=str(columns)))
 
     def test_is_shown_without_a_command(self):
         for words in ("", "topic", "group", "user", "bench"):
@@ -294,11 +374,18 @@ class Refusals(Command):
 
 
 class Servers(Command):
+    # Each verb that connects, and its own arguments.
+    VERBS = {"topic create": "t", "topic list": "", "topic describe": "t", "topic delete": "t --yes", "group list": "",
+             "group describe": "g", "user create": "u --password p", "user list": "", "user delete": "u", "produce": "t",
+             "consume": "t", "bench produce": "--topic t", "bench consume": "--topic t", "bench e2e": "--topic t"}
+
+    def test_are_needed_by_the_verbs_that_connect(self):
+        self.assertEqual(sorted(self.VERBS), sorted(words for words, options in OPTIONS.items() if "--timeout" in options))
+
     def test_that_refuse_connections_are_named(self):
-        for command in ("topic list", "group list", "produce t", "consume t", "bench e2e --topic t"):
-            said = self.refused(CONNECTION, *command.split(), "-b", "127.0.0.1:1", "--timeout", "200ms")
-            name = command.replace(" --topic", "").removesuffix(" t")
-            self.assertTrue(said.startswith(f"dohle {name}: no server answered in time: connecting to 127.0.0.1:1: "), said)
+        for verb, more in self.VERBS.items():
+            said = self.refused(CONNECTION, *verb.split(), *more.split(), "-b", "127.0.0.1:1", "--timeout", "200ms")
+            self.assertIn(f"dohle {verb}: no server answered in time: connecting to 127.0.0.1:1: ", said)
             self.assertIn("Connection refused", said)
 
     def test_with_unknown_host_names_are_named(self):
@@ -311,8 +398,24 @@ class Servers(Command):
     def test_that_never_answer_are_named(self):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             address = f"127.0.0.1:{silent.getsockname()[1]}"
-            said = self.refused(CONNECTION, "topic", "list", "-b", address, "--timeout", "200ms")
-            self.assertEqual(said, f"dohle topic list: no server answered in time: {address} has not answered ApiVersions\n")
+            for verb, more in self.VERBS.items():
+                said = self.refused(CONNECTION, *verb.split(), *more.split(), "-b", address, "--timeout", "200ms")
+                self.assertIn(f"dohle {verb}: no server answered in time: {address} has not answered ApiVersions\n", said)
+
+    def test_that_stop_answering_end_each_verb_with_a_timeout(self):
+        stalling = Stalling()
+        node = Node("--data", ":memory:", "--advertise", stalling.address)
+        stalling.start(node.address)
+        for verb, more in self.VERBS.items():
+            with self.subTest(verb):
+                stalling.metadata_left = 1
+                said = self.refused(TIMEOUT, *verb.split(), *more.split(), "-b", stalling.address, "--timeout", "300ms",
+                                    stdin="x\n")
+                self.assertIn(f"dohle {verb}: ", said)
+                self.assertIn(stalling.address, said)
+        stalling.stop()
+        self.assertEqual(node.stop(), OK)
+        node.log.close()
 
     def test_that_speak_another_protocol_are_named(self):
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -848,6 +951,7 @@ class Records(Command):
         reader.stderr.close()
 
     def test_treat_two_simultaneous_signals_as_one(self):
+        self.dohle("topic", "create", "twice")
         writer = subprocess.Popen([DOHLE, "produce", "twice"], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
                                   env=environment(DOHLE_BROKERS=self.node.address))
         writer.stdin.write(b"first\n")
@@ -859,6 +963,50 @@ class Records(Command):
         writer.stdin.close()
         self.assertEqual(writer.stderr.read(), b"1 record stored, 0 failed\n")
         writer.stderr.close()
+
+    def test_under_way_at_two_signals_keep_their_5_seconds(self):
+        node = Node("--data", ":memory:")
+        self.dohle("topic", "create", "frozen", DOHLE_BROKERS=node.address)
+        writer = subprocess.Popen([DOHLE, "produce", "frozen"], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  env=environment(DOHLE_BROKERS=node.address))
+        writer.stdin.write(b"first\n")
+        writer.stdin.flush()
+        self.assertEqual(self.dohle("consume", "frozen", "-n", "1", DOHLE_BROKERS=node.address), "first\n")
+        node.process.send_signal(signal.SIGSTOP)
+        try:
+            writer.stdin.write(b"second\n")
+            writer.stdin.flush()
+            while struct.unpack("i", fcntl.ioctl(writer.stdin, termios.FIONREAD, bytes(4)))[0] > 0:
+                pass
+            # Two signals of one number that are pending together count as one for the system.
+            writer.send_signal(signal.SIGTERM)
+            writer.send_signal(signal.SIGINT)
+            self.assertIn(b"interrupted; waiting up to 5 s for records under way", writer.stderr.readline())
+        finally:
+            node.process.send_signal(signal.SIGCONT)
+        self.assertEqual(writer.wait(TIME_MAX), INTERRUPTED)
+        writer.stdin.close()
+        self.assertEqual(writer.stderr.read(), b"2 records stored, 0 failed\n")
+        writer.stderr.close()
+        self.assertEqual(node.stop(), OK)
+        node.log.close()
+
+    def test_show_no_progress_when_they_are_typed(self):
+        self.dohle("topic", "create", "by-hand")
+        parent, child = pty.openpty()
+        settings = termios.tcgetattr(child)
+        settings[3] &= ~termios.ECHO
+        termios.tcsetattr(child, termios.TCSANOW, settings)
+        writer = subprocess.Popen([DOHLE, "produce", "by-hand"], stdin=child, stderr=child,
+                                  env=environment(DOHLE_BROKERS=self.node.address))
+        os.close(child)
+        for number, line in enumerate((b"one\n", b"two\n"), 1):
+            os.write(parent, line)
+            self.assertEqual(self.dohle("consume", "by-hand", "-n", str(number)).count("\n"), number)
+        os.write(parent, b"\x04")
+        self.assertEqual(writer.wait(TIME_MAX), OK)
+        self.assertEqual(os.read(parent, 1000), b"2 records stored, 0 failed\r\n")
+        os.close(parent)
 
     def test_show_no_progress_when_they_are_printed(self):
         self.dohle("produce", "both", stdin="x\n")
@@ -1059,6 +1207,8 @@ class Benchmarks(Command):
     def test_take_the_time_from_end_to_end(self):
         received = self.measured("e2e", "--topic", "ends", "--partitions", "3", "--records", "200", "--rate", "2000")
         self.assertEqual(received["records"], 200)
+        # Those of the first two seconds are sent and not measured.
+        self.assertGreaterEqual(sum(self.end_offsets("ends")), 2 * 2000 + 200)
         self.assertLessEqual(received["latency_ms"]["p50"], received["latency_ms"]["max"])
 
     def test_print_the_line_of_apaches_own(self):
