@@ -200,6 +200,11 @@ class Help(Command):
                 self.assertEqual(sorted(found), sorted(options + ["-h,--help"]))
                 self.assertRegex(text, r"Examples?:\n  .*dohle " + words)
 
+    def test_and_the_page_of_options_have_the_same_flags_of_the_node(self):
+        page = (Path(__file__).parents[2] / "docs" / "options.md").read_text().split("\n## The node\n")[1]
+        named = re.findall(r"`(--[\w-]+)`", "".join(line for line in page.splitlines(True) if line.startswith("| ")))
+        self.assertEqual(sorted(named), sorted(OPTIONS["node"]))
+
     def test_describes_every_option(self):
         for words in OPTIONS:
             text = self.dohle(*words.split(), "--help", COLUMNS="100")
