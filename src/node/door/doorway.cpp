@@ -69,7 +69,7 @@ ConnectionEvents* Doorway::accept(std::unique_ptr<Connection> connection, const 
                     options_.connections_bound + ")");
     return nullptr;
   }
-  if (way.authenticates || way.is_encrypted) add_newcomer(last_session_ + 1);
+  if (way.authenticates || way.is_encrypted) add_newcomer(last_session_ + 1, connection->peer());
   return &sessions_.add(
       std::make_unique<Session>(*this, ++last_session_, way, std::move(connection)));
 }
@@ -81,9 +81,9 @@ void Doorway::check_invariants() const {
                "more connections wait for their login than may");
   DOHLE_ASSERT(newcomers_.empty() || newcomers_timer_ != 0,
                "connections wait for their login without a timer");
-  for (const auto& [id, until] : newcomers_) {
-    DOHLE_ASSERT(sessions_.find(id) != nullptr, "a connection that is gone waits for its login");
-  }
+  newcomers_.check_invariants();
+  DOHLE_ASSERT(newcomers_.empty() || sessions_.find(newcomers_.oldest()) != nullptr,
+               "a connection that is gone waits for its login");
 }
 
 // --- logins
@@ -92,21 +92,27 @@ std::unique_ptr<Authentication> Doorway::new_authentication() {
   return std::make_unique<Authentication>(options_.logins, logins_.users, logins_.random);
 }
 
-void Doorway::add_newcomer(std::uint64_t session) {
-  if (newcomers_.size() >= limits::max_unauthenticated_connections) {
-    Session* oldest = sessions_.find(newcomers_.begin()->first);
-    complain_of(*oldest, lack_of(*oldest) + " and is the oldest of " +
-                             std::to_string(limits::max_unauthenticated_connections) +
-                             " such connections (max_unauthenticated_connections)");
-    oldest->abort();
-  }
-  newcomers_.emplace(session, now() + limits::authentication_timeout);
+void Doorway::add_newcomer(std::uint64_t session, const std::string& peer) {
+  newcomers_.add(session, origin_of(peer), now() + limits::authentication_timeout);
+  if (newcomers_.size() > limits::max_unauthenticated_connections) close_excess_newcomer();
   watch_newcomers();
+}
+
+// The newest is never the one, since it is the only one of its origin if that has the most.
+void Doorway::close_excess_newcomer() {
+  const Newcomers::Excess excess = newcomers_.excess();
+  Session* session = sessions_.find(excess.id);
+  complain_of(*session, lack_of(*session) + " and is the oldest of the " +
+                            std::to_string(excess.of_origin) +
+                            " of its address, which has most of such connections; at most " +
+                            std::to_string(limits::max_unauthenticated_connections) +
+                            " are allowed (max_unauthenticated_connections)");
+  session->abort();
 }
 
 void Doorway::watch_newcomers() {
   if (newcomers_timer_ != 0 || newcomers_.empty()) return;
-  newcomers_timer_ = loop_.arm(newcomers_.begin()->second, [this, alive = is_alive_] {
+  newcomers_timer_ = loop_.arm(newcomers_.first_until(), [this, alive = is_alive_] {
     if (!*alive) return;
     newcomers_timer_ = 0;
     close_overdue_newcomers();
@@ -114,8 +120,8 @@ void Doorway::watch_newcomers() {
 }
 
 void Doorway::close_overdue_newcomers() {
-  while (!newcomers_.empty() && newcomers_.begin()->second <= now()) {
-    Session* session = sessions_.find(newcomers_.begin()->first);
+  while (!newcomers_.empty() && newcomers_.first_until() <= now()) {
+    Session* session = sessions_.find(newcomers_.oldest());
     complain_of(*session, lack_of(*session) + " within " +
                               std::to_string(limits::authentication_timeout.count()) +
                               " s (authentication_timeout)");
@@ -135,7 +141,7 @@ void Doorway::check_password(Session& session, Login::Check check, bool is_known
 }
 
 void Doorway::on_authenticated(Session& session) {
-  newcomers_.erase(session.id());
+  newcomers_.remove(session.id());
   if (!lines_.has_traces()) return;
   lines_.trace(session.peer() + " logged in on " + session.way().name + " as " +
                session.principal()->to_string());
@@ -143,7 +149,7 @@ void Doorway::on_authenticated(Session& session) {
 
 void Doorway::on_opened(Session& session) {
   const Way& way = session.way();
-  if (!way.authenticates) newcomers_.erase(session.id());
+  if (!way.authenticates) newcomers_.remove(session.id());
   if (!way.is_encrypted || !lines_.has_traces()) return;
   lines_.trace(session.peer() + " set up TLS on " + way.name + " as " +
                session.principal()->to_string());
@@ -176,7 +182,7 @@ void Doorway::on_session_closed(Session& session, const Error& why) {
 }
 
 void Doorway::forget_later(Session& session) {
-  newcomers_.erase(session.id());
+  newcomers_.remove(session.id());
   logins_.checks.forget(session.id());
   events_.on_gone(session);
   session.room().forget(session);

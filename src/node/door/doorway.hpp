@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 #include "dohle/error.hpp"
 #include "dohle/security_protocol.hpp"
 #include "node/door/authentication.hpp"
+#include "node/door/newcomers.hpp"
 #include "node/door/request_room.hpp"
 #include "node/door/sessions.hpp"
 #include "node/lines.hpp"
@@ -118,7 +118,8 @@ class Doorway {
   };
 
   ConnectionEvents* accept(std::unique_ptr<Connection> connection, const Way& way);
-  void add_newcomer(std::uint64_t session);
+  void add_newcomer(std::uint64_t session, const std::string& peer);
+  void close_excess_newcomer();
   void watch_newcomers();
   void close_overdue_newcomers();
 
@@ -134,7 +135,7 @@ class Doorway {
   std::uint64_t last_session_ = 0;
   /// Sessions in a handshake of TLS, and those that have not logged in where a login is needed,
   /// with the time at which each closes.
-  std::map<std::uint64_t, TimePoint> newcomers_;
+  Newcomers newcomers_;
   TimerId newcomers_timer_ = 0;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
 };

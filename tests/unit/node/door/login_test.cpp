@@ -218,6 +218,26 @@ TEST_F(Logins, WaitOnAtMostAThousandConnectionsOfWhichTheOldestGoes) {
   EXPECT_FALSE(client_is_closed("waits 1"));
 }
 
+// A machine that connects again and again takes the places of its own connections alone.
+TEST_F(Logins, UnderWayAreNotPushedOutByManyConnectionsOfAnotherAddress) {
+  ASSERT_EQ(shake_hands("PLAIN", "slow").error_code, 0);
+  auto& flood = world.machine("flood").start("process",
+                                             [](sim::Process&) { return std::make_shared<int>(); });
+  world.run_for(1ms);
+  std::vector<std::unique_ptr<WireClient>> silent;
+  for (int i = 0; i < 3'000; ++i) {
+    silent.push_back(std::make_unique<WireClient>());
+    silent.back()->dial(flood, {"node", login_port});
+    if (i % 100 == 99) world.run_for(1ms);
+  }
+  ASSERT_TRUE(world.run_until([&] { return silent[1'999]->is_closed; }, 1s));
+  EXPECT_FALSE(silent[2'500]->is_closed);
+  EXPECT_FALSE(client_is_closed("slow"));
+  EXPECT_EQ(send_login(plain("alice", alice_password), "slow").error_code, 0);
+  EXPECT_TRUE(is_served("slow"));
+  EXPECT_GE(logger.count("is the oldest of the 1000 of its address"), 1u);
+}
+
 // A connection that sends the begin of a large frame and no more.
 void begin_large_frame(WireClient& client, std::size_t bytes, std::size_t length = 500'000) {
   std::string begin(4 + bytes, '\0');
