@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::string_view default_word = "DEFAULT", rule_word = "RULE:";
 constexpr std::size_t max_groups = 9, max_shown_bytes = 100;
+// Matches of a pattern in one name. Each may take time linear in the name.
+constexpr std::size_t max_matches = 256;
 // Memory of one compiled pattern, and of its matching.
 constexpr std::int64_t max_pattern_memory_bytes = std::int64_t{1} << 20;
 
@@ -52,6 +54,13 @@ char changed(char c, Letters to) {
   return c;
 }
 
+// The place behind the character of UTF-8 that begins at `at`.
+std::size_t next_character(std::string_view text, std::size_t at) {
+  do ++at;
+  while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80);
+  return at;
+}
+
 // A part of a replacement: text, or the number of a group.
 struct Piece {
   std::string text;
@@ -65,26 +74,45 @@ struct PrincipalRules::Rule {
   std::vector<Piece> replacement;
   Letters letters = Letters::as_they_are;
 
-  [[nodiscard]] std::optional<std::string> name_of(std::string_view name) const {
-    if (pattern == nullptr) return std::string(name);
-    std::array<re2::StringPiece, max_groups + 1> groups;
-    const re2::StringPiece whole(name.data(), name.size());
-    const int count = pattern->NumberOfCapturingGroups() + 1;
-    if (!pattern->Match(whole, 0, name.size(), RE2::ANCHOR_BOTH, groups.data(), count)) {
-      return std::nullopt;
-    }
-    std::string made;
-    for (const Piece& piece : replacement) {
-      const re2::StringPiece& group = groups[piece.group];
-      made.append(piece.text);
-      if (piece.group > 0) made.append(group.data(), group.size());
-      if (made.size() > max_name_bytes) return std::nullopt;
-    }
-    std::ranges::transform(made, made.begin(), [this](char c) { return changed(c, letters); });
-    if (made.empty()) return std::nullopt;
-    return made;
-  }
+  [[nodiscard]] std::optional<std::string> name_of(std::string_view name) const;
+
+ private:
+  using Groups = std::array<re2::StringPiece, max_groups + 1>;
+  void append_replacement(const Groups& groups, std::string& made) const;
 };
+
+void PrincipalRules::Rule::append_replacement(const Groups& groups, std::string& made) const {
+  for (const Piece& piece : replacement) {
+    const re2::StringPiece& group = groups[piece.group];
+    made.append(piece.text);
+    if (piece.group > 0) made.append(group.data(), group.size());
+  }
+}
+
+// As Apache Kafka: if the pattern fits the whole name, each of its matches in it is replaced. A
+// pattern without '^' and '$' may match shorter parts then, and ".*" the empty end once more.
+std::optional<std::string> PrincipalRules::Rule::name_of(std::string_view name) const {
+  if (pattern == nullptr) return std::string(name);
+  const re2::StringPiece whole(name.data(), name.size());
+  const int count = pattern->NumberOfCapturingGroups() + 1;
+  if (!pattern->Match(whole, 0, name.size(), RE2::ANCHOR_BOTH, nullptr, 0)) return std::nullopt;
+  std::string made;
+  Groups groups;
+  std::size_t copied = 0;  // bytes of the name that are replaced or copied
+  for (std::size_t from = 0, matches = 0; from <= name.size(); ++matches) {
+    if (!pattern->Match(whole, from, name.size(), RE2::UNANCHORED, groups.data(), count)) break;
+    const auto begin = static_cast<std::size_t>(groups[0].data() - whole.data());
+    made.append(name.substr(copied, begin - copied));
+    append_replacement(groups, made);
+    if (made.size() > max_name_bytes || matches == max_matches) return std::nullopt;
+    copied = begin + groups[0].size();
+    from = groups[0].empty() ? next_character(name, copied) : copied;
+  }
+  made.append(name.substr(copied));
+  if (made.empty() || made.size() > max_name_bytes) return std::nullopt;
+  std::ranges::transform(made, made.begin(), [this](char c) { return changed(c, letters); });
+  return made;
+}
 
 namespace {
 

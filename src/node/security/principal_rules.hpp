@@ -18,13 +18,17 @@ namespace dohle::node {
 ///                                      L and U change ASCII letters to lower and upper case
 ///     DEFAULT                          the name as it is
 ///
+/// Apache Kafka replaces each match of the pattern in a name that it matches as a whole, and so do
+/// these rules: "(.*)" has two, the name and its empty end. Patterns from '^' to '$' have one.
+///
 /// A '/' in a pattern or replacement is written "\/". Patterns are RE2's, which match in time
 /// linear in the name: no look-ahead and no references to groups within the pattern.
 ///
 /// Copies are cheap. Thread safety: any thread.
 class PrincipalRules {
  public:
-  /// Bounds. A longer name fits no rule, and a rule that makes a longer name does not fit.
+  /// Bounds. A longer name fits no rule, and a rule that makes a longer name or has more than 256
+  /// matches in it does not fit.
   static constexpr std::size_t max_text_bytes = std::size_t{64} << 10;
   static constexpr std::size_t max_rules = 100;
   static constexpr std::size_t max_name_bytes = 4'096;

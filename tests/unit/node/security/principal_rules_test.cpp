@@ -44,8 +44,21 @@ TEST(PrincipalRulesTest, the_first_rule_that_fits_the_whole_name_counts) {
 
 TEST(PrincipalRulesTest, slashes_dollars_and_backslashes_are_escaped) {
   EXPECT_EQ(name_by(R"(RULE:^CN=(.*)\/(.*)$/$2\/$1/)", "CN=host/name"), "name/host");
-  EXPECT_EQ(name_by(R"(RULE:(.*)/\$$1\\/)", "a"), "$a\\");
+  EXPECT_EQ(name_by(R"(RULE:^(.*)$/\$$1\\/)", "a"), "$a\\");
   EXPECT_EQ(name_by("RULE:a,b/x,y/", "a,b"), "x,y");
+}
+
+TEST(PrincipalRulesTest, each_match_is_replaced_in_a_name_that_the_pattern_fits) {
+  EXPECT_EQ(name_by("RULE:(.*)/<$1>/", "a"), "<a><>");
+  EXPECT_EQ(name_by("RULE:^(.*)$/<$1>/", "a"), "<a>");
+  EXPECT_EQ(name_by("RULE:CN=(.*?)/<$1>/", "CN=a"), "<>a");
+  EXPECT_EQ(name_by("RULE:(b|a)+?/$1-/", "abc"), "(none)") << "it does not fit the whole name";
+  EXPECT_EQ(name_by("RULE:(.*?)/-/", "\xc3\xbc"), "-\xc3\xbc-") << "characters stay whole";
+}
+
+TEST(PrincipalRulesTest, a_rule_with_too_many_matches_does_not_fit) {
+  EXPECT_EQ(name_by("RULE:a*?/-/", std::string(255, 'a')).size(), 511U);
+  EXPECT_EQ(name_by("RULE:a*?/-/", std::string(256, 'a')), "(none)");
 }
 
 TEST(PrincipalRulesTest, an_empty_name_is_no_name) {
