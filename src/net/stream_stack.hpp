@@ -19,10 +19,12 @@ inline TcpStream& set_plain_stream(frames::FramedConnection& connection, Loop& l
   return bottom;
 }
 
-/// The same, with encryption between the two.
+/// The same, with encryption between the two. `doubts`: for a client's side, those of its dialer.
 inline TcpStream& set_tls_stream(frames::FramedConnection& connection, Loop& loop,
-                                 const TlsPlace& place, std::shared_ptr<TlsSession> session) {
+                                 const TlsPlace& place, std::shared_ptr<TlsSession> session,
+                                 std::shared_ptr<HelloDoubts> doubts = nullptr) {
   auto tls = std::make_unique<TlsStream>(place, connection, std::move(session));
+  if (doubts != nullptr) tls->set_doubts(std::move(doubts), connection.peer());
   auto tcp = std::make_unique<TcpStream>(loop, *tls);
   TcpStream& bottom = *tcp;
   tls->set_stream(std::move(tcp));

@@ -10,6 +10,7 @@
 namespace dohle::net {
 
 class FollowedContext;
+class HelloDoubts;
 class Resolver;
 
 /// TLS above the connections of a dialer. Both outlive the dialer.
@@ -38,6 +39,7 @@ class TcpDialer final : public Dialer {
  private:
   Loop* loop_;
   std::optional<DialedTls> tls_;
+  std::shared_ptr<HelloDoubts> doubts_;
   std::unique_ptr<Resolver> resolver_;
 };
 

@@ -125,7 +125,10 @@ class Dial final : public std::enable_shared_from_this<Dial>, public Watcher {
 }  // namespace
 
 TcpDialer::TcpDialer(Loop& loop, std::optional<DialedTls> tls)
-    : loop_(&loop), tls_(std::move(tls)), resolver_(std::make_unique<Resolver>()) {}
+    : loop_(&loop),
+      tls_(std::move(tls)),
+      doubts_(tls_ ? std::make_shared<HelloDoubts>() : nullptr),
+      resolver_(std::make_unique<Resolver>()) {}
 
 TcpDialer::~TcpDialer() = default;
 
@@ -150,11 +153,11 @@ std::unique_ptr<Connection> TcpDialer::dial(const Endpoint& to, const DialOption
   // The context outlives neither this dialer nor its resolver.
   tls_->context.next(
       *loop_, tls_->workers,
-      [weak = std::weak_ptr(connection), loop = loop_, place, begin,
+      [weak = std::weak_ptr(connection), loop = loop_, place, begin, doubts = doubts_,
        host = to.host](const TlsContext& context) {
         const auto held = weak.lock();
         if (held == nullptr || held->is_closed()) return;
-        begin(set_tls_stream(*held, *loop, place, TlsSession::client(context, host)));
+        begin(set_tls_stream(*held, *loop, place, TlsSession::client(context, host), doubts));
       });
   return connection->handle();
 }

@@ -276,6 +276,10 @@ Error tls_failure(const TlsFacts& facts) {
   return Error::auth(Errc::handshake_failed, message);
 }
 
+bool is_without_tls(const TlsFacts& facts) {
+  return facts.is_server && !is_http(facts) && !words_without_tls(facts).empty();
+}
+
 Error tls_ended_early(const TlsFacts& facts) {
   if (facts.is_established && (facts.is_server || facts.has_read)) {
     return Error::client(Errc::connection_lost,

@@ -28,6 +28,9 @@ int note_request_for_certificate(SSL* ssl, void* unused);
 
 /// The error for a failed call, from the calling thread's error queue, which is cleared.
 [[nodiscard]] Error tls_failure(const TlsFacts& facts);
+/// Whether the first bytes that a server's side received are those of a client of Kafka without
+/// TLS. OpenSSL sends no alert to it.
+[[nodiscard]] bool is_without_tls(const TlsFacts& facts);
 /// The error for bytes that ended before TLS said so.
 [[nodiscard]] Error tls_ended_early(const TlsFacts& facts);
 

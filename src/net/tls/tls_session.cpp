@@ -24,6 +24,9 @@ namespace {
 
 constexpr std::size_t max_record_bytes = 16 * 1024;
 constexpr std::size_t max_gathered = 64;
+// The fatal alert unexpected_message, which tells a client without TLS that it met TLS, as Java's
+// does.
+constexpr std::string_view plain_alert("\x15\x03\x03\x00\x02\x02\x0a", 7);
 
 bool is_address(const std::string& host) {
   std::array<unsigned char, sizeof(in6_addr)> address{};
@@ -174,6 +177,7 @@ Result<HandshakeState> TlsSession::handshake() {
     return HandshakeState::done;
   }
   if (SSL_get_error(ssl, done) == SSL_ERROR_WANT_READ) return HandshakeState::needs_bytes;
+  if (is_without_tls(parts_->facts)) parts_->to_send.append(Chain(Slice::copy_of(plain_alert)));
   return fail(failure());
 }
 

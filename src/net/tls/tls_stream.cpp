@@ -44,11 +44,16 @@ void TlsStream::set_stream(std::unique_ptr<ByteStream> below) {
   below_ = std::move(below);
 }
 
+void TlsStream::set_doubts(std::shared_ptr<HelloDoubts> doubts, std::string address) {
+  DOHLE_ASSERT(!session_->is_server(), "a server's side says no hello");
+  hello_ = std::make_unique<Hello>(Hello{std::move(doubts), std::move(address)});
+}
+
 void TlsStream::close() {
   if (phase_ == Phase::closed) return;
   if (phase_ < Phase::open && place_.turns != nullptr) place_.turns->forget(turn_);
   phase_ = Phase::closed;
-  place_.loop.cancel(std::exchange(timer_, 0));
+  cancel_timers();
   if (below_ != nullptr) below_->close();
 }
 
@@ -56,8 +61,13 @@ void TlsStream::lose(const Error& why) {
   if (phase_ == Phase::closed || phase_ == Phase::lost) return;
   if (phase_ < Phase::open && place_.turns != nullptr) place_.turns->forget(turn_);
   phase_ = Phase::lost;
-  place_.loop.cancel(std::exchange(timer_, 0));
+  cancel_timers();
   events_.on_lost(why);
+}
+
+void TlsStream::cancel_timers() {
+  place_.loop.cancel(std::exchange(timer_, 0));
+  if (hello_ != nullptr) place_.loop.cancel(std::exchange(hello_->timer, 0));
 }
 
 // Events of the stream below.
@@ -67,6 +77,7 @@ void TlsStream::on_open(bool may_read) {
   phase_ = Phase::handshake;
   may_read_ = may_read;
   arm_timeout();
+  if (hello_ != nullptr) hold_hello();
   advance();
 }
 
@@ -101,6 +112,39 @@ void TlsStream::arm_timeout() {
       });
 }
 
+// A connection that ends during the pause was not closed for its first bytes.
+void TlsStream::hold_hello() {
+  const Duration pause =
+      std::min<Duration>(hello_->doubts->pause_of(hello_->address), place_.handshake_timeout / 4);
+  if (pause == Duration::zero()) return release_hello();
+  needs_bytes_ = hello_->sent.was_held = true;
+  hello_->timer =
+      place_.loop.arm(place_.loop.tick().mono + pause, [anchor = std::weak_ptr(anchor_)] {
+        const auto held = anchor.lock();
+        if (held == nullptr || held->stream == nullptr) return;
+        held->stream->hello_->timer = 0;
+        held->stream->release_hello();
+        held->stream->advance();
+      });
+}
+
+void TlsStream::release_hello() {
+  needs_bytes_ = false;
+  hello_->sent.sent_at = place_.loop.tick().mono;
+}
+
+void TlsStream::note_answer() {
+  if (hello_ == nullptr) return;
+  hello_->doubts->on_answered(hello_->address);
+  place_.loop.cancel(hello_->timer);
+  hello_.reset();
+}
+
+Error TlsStream::unanswered(const Error& why) {
+  if (hello_ == nullptr) return why;
+  return hello_->doubts->on_unanswered(hello_->address, why, hello_->sent, place_.loop.tick().mono);
+}
+
 // Sends what the last step made, gets bytes for the next one, and takes it. A loop, since the
 // other side may send byte by byte.
 void TlsStream::advance() {
@@ -122,11 +166,13 @@ bool TlsStream::get_bytes() {
   }
   const Result<Moved> got = fill();
   if (!got) {
-    lose(got.error().within("TLS handshake failed"));
+    // A reset before the first byte is an end as any other.
+    lose(hello_ != nullptr ? unanswered(session_->ended_early())
+                           : got.error().within("TLS handshake failed"));
     return false;
   }
   if (got->state == StreamState::ended) {
-    lose(session_->ended_early());
+    lose(unanswered(session_->ended_early()));
     return false;
   }
   if (got->bytes == 0) {
@@ -137,6 +183,7 @@ bool TlsStream::get_bytes() {
     });
     return false;
   }
+  note_answer();
   handshake_bytes_ += got->bytes;
   if (handshake_bytes_ <= max_handshake_bytes) return true;
   lose(Error::client(
@@ -307,6 +354,7 @@ Error TlsStream::write_failure(Error why) {
   for (std::size_t taken = 0; taken <= max_idle_bytes;) {
     const Result<Moved> got = fill();
     if (!got || got->bytes == 0) break;
+    note_answer();
     taken += got->bytes;
     if (phase_ == Phase::handshake) {
       const Result<HandshakeState> result = session_->handshake();
@@ -318,7 +366,10 @@ Error TlsStream::write_failure(Error why) {
     while (bytes && *bytes > 0) bytes = session_->read(data);
     if (!bytes) return bytes.error();
   }
-  return phase_ == Phase::handshake ? why.within("TLS handshake failed") : why;
+  if (phase_ != Phase::handshake) return why;
+  if (hello_ == nullptr) return why.within("TLS handshake failed");
+  hello_->sent.sent_at.reset();
+  return unanswered(session_->ended_early());
 }
 
 Result<Moved> TlsStream::write(WriteQueue& from) {

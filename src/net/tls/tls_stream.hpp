@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/byte_stream.hpp"
 #include "base/executor.hpp"
 #include "net/tls/handshake_turns.hpp"
+#include "net/tls/hello_doubts.hpp"
 #include "net/tls/tls_session.hpp"
 
 namespace dohle::net {
@@ -42,6 +44,8 @@ class TlsStream final : public ByteStream, public StreamEvents {
 
   /// Called before any event.
   void set_stream(std::unique_ptr<ByteStream> below);
+  /// Called before any event, for a client's side.
+  void set_doubts(std::shared_ptr<HelloDoubts> doubts, std::string address);
   /// The session, once the stream is open: the principal, version and cipher.
   [[nodiscard]] const TlsSession& session() const { return *session_; }
 
@@ -63,6 +67,13 @@ class TlsStream final : public ByteStream, public StreamEvents {
     TlsStream* stream;
   };
   enum class Phase : std::uint8_t { opening, handshake, open, lost, closed };
+  /// The first bytes of a client's side, until the first ones of the server.
+  struct Hello {
+    std::shared_ptr<HelloDoubts> doubts;
+    std::string address;
+    HelloDoubts::Hello sent = {};
+    TimerId timer = 0;  // while it is held
+  };
 
   [[nodiscard]] Result<Moved> fill();
   [[nodiscard]] Result<bool> flush();
@@ -77,6 +88,11 @@ class TlsStream final : public ByteStream, public StreamEvents {
   [[nodiscard]] bool is_to_continue(Result<HandshakeState> result);
   void lose(const Error& why);
   void arm_timeout();
+  void cancel_timers();
+  void hold_hello();
+  void release_hello();
+  void note_answer();
+  [[nodiscard]] Error unanswered(const Error& why);
 
   TlsPlace place_;
   StreamEvents& events_;
@@ -92,7 +108,8 @@ class TlsStream final : public ByteStream, public StreamEvents {
   std::optional<Error> failed_;
   TimerId timer_ = 0;
   const HandshakeTurns::Place turn_;
-  Slice block_;  // memory to read into
+  std::unique_ptr<Hello> hello_;  // null for a server's side, and once it is answered
+  Slice block_;                   // memory to read into
 };
 
 }  // namespace dohle::net

@@ -90,6 +90,16 @@ class TlsWire {
   void send_bytes(std::string_view bytes) const {
     (void)::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
+  /// Everything up to the end of the stream, or up to 20 s of silence.
+  [[nodiscard]] std::string rest() const {
+    std::string all;
+    std::array<char, 4096> bytes;
+    ssize_t got = 0;
+    while ((got = ::recv(socket_, bytes.data(), bytes.size(), 0)) > 0) {
+      all.append(bytes.data(), static_cast<std::size_t>(got));
+    }
+    return all;
+  }
   /// Waits for the end of the stream. False after 20 s of silence.
   [[nodiscard]] bool is_closed_by_the_node() const {
     std::array<char, 4096> bytes;
