@@ -329,13 +329,14 @@ void Cluster::on_link_throttled(Link& link, Duration time) {
                   throttling.throttled));
 }
 
-void Cluster::on_link_closed(Link& link, const Error& why) {
+Error Cluster::on_link_closed(Link& link, const Error& how) {
   const auto found =
       std::ranges::find_if(links_, [&](const auto& entry) { return entry.second.get() == &link; });
-  if (found == links_.end()) return;
+  if (found == links_.end()) return how;
   const NodeId node = found->first.node;
   const auto alive = std::move(found->second);
   links_.erase(found);
+  const Error why = unless_login_is_missing(link, how);
   Reach& lost = reach(node);
   lost.not_before = now() + lost.backoff.next(environment_.random);
   lost.failed_at = now();
@@ -350,6 +351,15 @@ void Cluster::on_link_closed(Link& link, const Error& why) {
   if (!link.was_ready() || is_unusual) warn_of_unreached(link, lost.last_failure);
   doubt_unreached(node);
   notify();
+  return why;
+}
+
+// Servers close a connection without a word if they need a login and get another request.
+Error Cluster::unless_login_is_missing(const Link& link, const Error& why) {
+  const bool is_one = !has_metadata_ && link.was_closed_at_first_request();
+  closed_at_first_request_ = is_one ? closed_at_first_request_ + 1 : 0;
+  if (closed_at_first_request_ < max_closed_at_first_request) return why;
+  return Error::auth(Errc::login_failed, why.message());
 }
 
 void Cluster::note_refusal(const Endpoint& address, const Error& why) {

@@ -155,7 +155,7 @@ class Cluster final : public LinkOwner {
 
   void on_link_ready(Link& link) override;
   void on_link_throttled(Link& link, Duration time) override;
-  void on_link_closed(Link& link, const Error& why) override;
+  Error on_link_closed(Link& link, const Error& how) override;
 
  private:
   struct Key {
@@ -167,6 +167,9 @@ class Cluster final : public LinkOwner {
   /// speed.
   static constexpr Duration min_refusal_backoff = std::chrono::milliseconds(1'250);
   static constexpr Duration max_refusal_backoff = std::chrono::seconds(10);
+  /// Connections without a login that a server closes at their first request before it counts as
+  /// one that needs a login. One alone may end for another reason.
+  static constexpr int max_closed_at_first_request = 3;
   /// Of an address, since several nodes and lanes may have one: the last failed login or TLS
   /// handshake. Requests fail with it until `not_before`, and while a further attempt is under way.
   struct Refused {
@@ -211,6 +214,8 @@ class Cluster final : public LinkOwner {
   };
 
   [[nodiscard]] const Endpoint* endpoint_of(NodeId node) const;
+  /// `why`, or a failed login if the server has closed several connections at their first request.
+  [[nodiscard]] Error unless_login_is_missing(const Link& link, const Error& why);
   void note_refusal(const Endpoint& address, const Error& why);
   /// Null if a connection to that address may be made now.
   [[nodiscard]] const Error* refusal_of(const Endpoint& address) const;
@@ -287,6 +292,8 @@ class Cluster final : public LinkOwner {
   std::map<ConnectionLane, Duration> holding_lanes_;
   std::optional<Error> closed_;
   bool has_metadata_ = false;
+  /// Connections in a row that were closed at their first request, before the first metadata.
+  int closed_at_first_request_ = 0;
   /// The failure of the last metadata request.
   std::optional<Error> metadata_failure_;
   /// Metadata requests are numbered. Of several answers the one to the latest request counts.

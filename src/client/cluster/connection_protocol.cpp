@@ -346,9 +346,11 @@ void ConnectionProtocol::end(const Error& why, ConnectionActions& out) {
       !options_.is_over_tls && why.is(Errc::connection_lost) && state_ == State::negotiating;
   if (is_unanswered) said = said.within("closed before the first answer; it may require TLS");
   // A listener with authentication closes the connection without a word.
-  const bool is_refused = why.is(Errc::connection_lost) && !logins_.begin && !was_answered_ &&
-                          state_ == State::ready && !in_flight_.empty();
-  if (is_refused) said = said.within("closed at the first request; it may require a login");
+  was_closed_at_first_request_ = why.is(Errc::connection_lost) && !logins_.begin &&
+                                 !was_answered_ && state_ == State::ready && !in_flight_.empty();
+  if (was_closed_at_first_request_) {
+    said = said.within("closed at the first request; it may require a login");
+  }
   state_ = State::closed;
   in_flight_.clear();
   out.push_back(connection_action::Close{said});

@@ -124,6 +124,8 @@ class ConnectionProtocol {
            state_ == State::authenticating;
   }
   [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
+  /// Whether the server closed it at the first request of a caller, to a client without a login.
+  [[nodiscard]] bool was_closed_at_first_request() const { return was_closed_at_first_request_; }
   /// The name of the oldest unanswered request; empty if there is none.
   [[nodiscard]] std::string_view awaited() const;
   /// The time at which the oldest unanswered request was sent; `never` if there is none.
@@ -196,6 +198,7 @@ class ConnectionProtocol {
   std::int32_t next_correlation_id_ = 0;
   bool fell_back_ = false;
   bool was_answered_ = false;
+  bool was_closed_at_first_request_ = false;
   Logins logins_;
   /// The login under way.
   std::optional<auth::SaslClient> login_;

@@ -137,10 +137,9 @@ void Link::send_waiting() {
 
 void Link::end(const Error& why) {
   if (is_closed_) return;
-  const Error where = here(unless_replaced(why));
   const auto alive = shared_from_this();
   is_closed_ = true;
-  owner_.on_link_closed(*this, where);
+  const Error where = owner_.on_link_closed(*this, here(unless_replaced(why)));
   // An unknown name may exist later, as an unreachable server may be reached later.
   fail_all(where.is(Errc::name_not_resolved) ? where.with_retriable(true) : where);
 }

@@ -28,8 +28,8 @@ class LinkOwner {
   virtual void on_link_ready(Link& link) = 0;
   /// The server accepts no requests over this link for `time`.
   virtual void on_link_throttled(Link& link, Duration time) = 0;
-  /// The link is closed. Called before its requests fail.
-  virtual void on_link_closed(Link& link, const Error& why) = 0;
+  /// The link is closed. Called before its requests fail, with the error that it returns.
+  virtual Error on_link_closed(Link& link, const Error& why) = 0;
 };
 
 /// A connection to a server with its ConnectionProtocol, whose actions it performs, and the
@@ -68,6 +68,10 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   }
   [[nodiscard]] bool was_ready() const { return was_ready_; }
   [[nodiscard]] bool is_closed() const { return is_closed_; }
+  /// As ConnectionProtocol has it.
+  [[nodiscard]] bool was_closed_at_first_request() const {
+    return core_ && core_->was_closed_at_first_request();
+  }
   [[nodiscard]] const Endpoint& endpoint() const { return to_; }
   /// Number of unanswered requests, including waiting ones.
   [[nodiscard]] std::size_t load() const { return asked_.size() + waiting_.size(); }

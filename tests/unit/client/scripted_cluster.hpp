@@ -73,6 +73,8 @@ struct ClusterScript {
   std::function<void(NodeId at)> on_metadata_asked = [](NodeId) {};
   /// Requests are received and never answered.
   bool is_silent = false;
+  /// Connections are closed at their first metadata request.
+  bool closes_at_metadata = false;
   std::int64_t next_offset = 0;
 
   void move_leader(std::size_t partition, NodeId to) {
@@ -133,6 +135,7 @@ class ScriptedBroker final : public Acceptor {
       case wire::ApiKey::api_versions:
         return peer.send(header, versions());
       case wire::ApiKey::metadata:
+        if (script_.closes_at_metadata) return peer.connection->close();
         script_.on_metadata_asked(id_);
         return peer.send(header, metadata());
       case wire::ApiKey::init_producer_id: {

@@ -293,6 +293,38 @@ TEST_F(LoginOnCluster, SaysThatAServerWithoutSaslHasNone) {
   EXPECT_THAT(std::string(outcome->error().message()), HasSubstr("SaslHandshake"));
 }
 
+class WithoutALogin : public LoginOnCluster {
+ protected:
+  void start() {
+    script.closes_at_metadata = true;
+    ScriptedWorld::start([](std::shared_ptr<SimulatedClient> made, sim::Process&) { return made; });
+  }
+};
+
+TEST_F(WithoutALogin, AServerThatClosesEachConnectionAtItsFirstRequestNeedsOne) {
+  start();
+  const TimePoint begin = world.now();
+  const auto outcome = connect(30s);
+  ASSERT_TRUE(outcome.has_value() && !*outcome);
+  EXPECT_LT(world.now() - begin, 2s);
+  EXPECT_TRUE(outcome->error().is(Errc::login_failed)) << outcome->error().to_string();
+  EXPECT_THAT(std::string(outcome->error().message()), HasSubstr("it may require a login"));
+}
+
+TEST_F(WithoutALogin, AServerThatClosesOneConnectionIsAskedAgain) {
+  start();
+  const auto outcome = std::make_shared<std::optional<Result<void>>>();
+  on_loop([&] {
+    client->cluster().when_connected(world.now() + 5s,
+                                     [outcome](Result<void> done) { *outcome = std::move(done); });
+  });
+  world.run_for(10ms);
+  script.closes_at_metadata = false;
+  world.run_until([&] { return outcome->has_value(); }, 5s);
+  ASSERT_TRUE(outcome->has_value());
+  EXPECT_TRUE(**outcome) << (*outcome)->error().to_string();
+}
+
 TEST_F(LoginOnCluster, IsRenewedWithinTheLastPartOfTheSession) {
   lifetime_ms = 100'000;
   start(SaslMechanism::scram_sha_256, "right");
