@@ -1,5 +1,5 @@
-// Logins of the client and the messaging API at Apache Kafka 4.3.1.
-#include <gmock/gmock.h>
+// Logins of the client and the messaging API at Apache Kafka 4.3.1. Those that are refused are in
+// security_matrix.cpp.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -20,7 +20,6 @@ namespace dohle {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::HasSubstr;
 
 constexpr std::string_view password = "pencil-of-alice";
 
@@ -47,15 +46,6 @@ class ApacheKafkaWithLogins : public testing::Test {
     made.sasl = std::move(login);
     return made;
   }
-  /// Why the login is refused; it fails the test if that takes 2 s.
-  static Error refusal(std::optional<SaslOptions> login) {
-    auto client = Client::create(options(std::move(login))).value();
-    const auto begin = std::chrono::steady_clock::now();
-    const auto connected = client.connect(10s);
-    EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s);
-    return connected ? Error::client(Errc::already_exists, "it was let in") : connected.error();
-  }
-
   static inline std::optional<ApacheKafkaServer> server_;
 };
 
@@ -87,37 +77,6 @@ TEST_F(ApacheKafkaWithLogins, ServeAUserWhoseSessionIsRenewedUnderLoad) {
     }
     EXPECT_EQ(read, sent);
   }
-}
-
-TEST_F(ApacheKafkaWithLogins, RefuseAWrongPasswordAndAnUnknownUser) {
-  for (const SaslMechanism mechanism : mechanisms) {
-    SCOPED_TRACE(to_string(mechanism));
-    const Error wrong = refusal(alice(mechanism, "another"));
-    EXPECT_TRUE(wrong.is_broker(58)) << wrong.to_string();
-    EXPECT_FALSE(wrong.is_retriable());
-    EXPECT_NE(wrong.server_message(), "");
-    const Error unknown = refusal(SaslOptions{mechanism, "mallory", Secret(password)});
-    EXPECT_TRUE(unknown.is_broker(58)) << unknown.to_string();
-    EXPECT_THAT(std::string(unknown.message()), testing::Not(HasSubstr(std::string(password))));
-  }
-}
-
-TEST_F(ApacheKafkaWithLogins, AreFoundToRequireOne) {
-  ClientOptions made = options(std::nullopt);
-  made.request_timeout = 1s;
-  auto client = Client::create(made).value();
-  const auto connected = client.connect(2s);
-  ASSERT_FALSE(connected);
-  EXPECT_THAT(std::string(connected.error().message()), HasSubstr("may require a login"));
-}
-
-TEST_F(ApacheKafkaWithLogins, HaveAListenerThatTakesNone) {
-  ClientOptions made = options(alice(SaslMechanism::scram_sha_256));
-  made.bootstrap_servers = {server_->address()};
-  auto client = Client::create(made).value();
-  const auto connected = client.connect(10s);
-  ASSERT_FALSE(connected);
-  EXPECT_TRUE(connected.error().is_auth()) << connected.error().to_string();
 }
 
 TEST_F(ApacheKafkaWithLogins, SeeTwoBrokersOfOneProcessAsTwoUsers) {

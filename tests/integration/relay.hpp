@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace dohle {
+
+/// Passes bytes between clients and a port of 127.0.0.1, and keeps what it has seen of each
+/// connection, up to 64 KiB a direction. A thread of its own.
+class Relay {
+ public:
+  /// Changes bytes on their way, without changing their number.
+  using Change = std::function<void(std::string& bytes, bool is_to_client)>;
+  struct Seen {
+    std::string to_server, to_client;
+  };
+
+  explicit Relay(std::uint16_t server, Change change = nullptr);
+  ~Relay();
+  Relay(const Relay&) = delete;
+  Relay& operator=(const Relay&) = delete;
+
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  /// All connections so far, in their order.
+  [[nodiscard]] std::vector<Seen> seen() const;
+
+ private:
+  struct Pair {
+    int client = -1, server = -1;
+    std::size_t number = 0;
+  };
+
+  void run();
+  void accept();
+  /// False: one side has ended.
+  [[nodiscard]] bool pass(const Pair& pair, bool is_to_client);
+
+  const std::uint16_t server_;
+  const Change change_;
+  std::uint16_t port_ = 0;
+  int listener_ = -1;
+  int stop_ = -1;  // an eventfd
+  std::vector<Pair> pairs_;
+  mutable std::mutex mutex_;
+  std::vector<Seen> seen_;
+  std::jthread thread_;
+};
+
+/// A server that sends the same answer to the first bytes of each connection, and closes none. A
+/// thread of its own.
+class AnsweringServer {
+ public:
+  explicit AnsweringServer(std::string answer);
+  ~AnsweringServer();
+  AnsweringServer(const AnsweringServer&) = delete;
+  AnsweringServer& operator=(const AnsweringServer&) = delete;
+
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  /// The first bytes of all connections so far.
+  [[nodiscard]] std::vector<std::string> received() const;
+
+ private:
+  void run();
+
+  const std::string answer_;
+  std::uint16_t port_ = 0;
+  int listener_ = -1;
+  int stop_ = -1;  // an eventfd
+  std::vector<int> connections_;
+  mutable std::mutex mutex_;
+  std::vector<std::string> received_;
+  std::jthread thread_;
+};
+
+/// A port of 127.0.0.1 that refuses connections, and that nobody else gets meanwhile.
+class RefusingPort {
+ public:
+  RefusingPort();
+  ~RefusingPort();
+  RefusingPort(const RefusingPort&) = delete;
+  RefusingPort& operator=(const RefusingPort&) = delete;
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+
+ private:
+  std::uint16_t port_ = 0;
+  int socket_ = -1;
+};
+
+/// Sends bytes to a port of 127.0.0.1 and returns everything up to the end of the connection. Fails
+/// the test if that takes 2 s.
+[[nodiscard]] std::string answer_until_closed(std::uint16_t port, const std::string& bytes);
+
+}  // namespace dohle
