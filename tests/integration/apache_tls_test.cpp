@@ -60,7 +60,7 @@ TlsIdentity identity_of(const Made& made) {
   return {.certificate_pem = made.certificate_pem(), .key_pem = Secret(made.key_pem())};
 }
 
-/// Nodes that share their authority. `plain_` is open to everybody, and its TLS names localhost.
+/// One Apache Kafka whose certificate is for localhost.
 class ApacheKafkaWithTls : public testing::Test {
  protected:
   static void SetUpTestSuite() {
