@@ -21,7 +21,7 @@ class HelloDoubts {
  public:
   static constexpr Duration pause = std::chrono::milliseconds(200);
   /// Time between the first bytes and the end that is put down to them.
-  static constexpr Duration prompt = std::chrono::seconds(2);
+  static constexpr Duration prompt = std::chrono::seconds(1);
   /// The most addresses that are kept.
   static constexpr std::size_t max_addresses = 1'000;
 
