@@ -30,6 +30,8 @@
 
 #include <fmt/format.h>
 
+#include "frames/framed_dialer.hpp"
+#include "frames/framed_listening.hpp"
 #include "net/loop.hpp"
 #include "net/pipes.hpp"
 #include "net/tcp.hpp"
@@ -180,7 +182,8 @@ class RelayProcess {
   // Runs until the parent closes its end.
   [[noreturn]] static void serve(int child_end) {
     net::Loop loop;
-    net::TcpListening listening(loop);
+    net::TcpListening streams(loop);
+    frames::FramedListening listening(streams, {loop, &loop.read_buffers()});
     Relay relay;
     std::unique_ptr<Listener> listener;
     loop.start("relay");
@@ -214,7 +217,7 @@ class PipeRelay {
   PipeRelay() {
     loop_.start("relay");
     on(loop_, [&] {
-      auto made = listening_->listen({"relay", 1}, {}, relay_);
+      auto made = listening_.listen({"relay", 1}, {}, relay_);
       if (!made) give_up(made.error().to_string());
       listener_ = *std::move(made);
     });
@@ -230,12 +233,15 @@ class PipeRelay {
   PipeRelay(const PipeRelay&) = delete;
   PipeRelay& operator=(const PipeRelay&) = delete;
 
-  [[nodiscard]] std::unique_ptr<Dialer> dialer(net::Loop& loop) { return pipes_.dialer(loop); }
+  [[nodiscard]] std::unique_ptr<StreamDialer> dialer(net::Loop& loop) {
+    return pipes_.dialer(loop);
+  }
 
  private:
   net::Loop loop_;
   net::PipeNetwork pipes_;
-  std::unique_ptr<Listening> listening_ = pipes_.listening(loop_);
+  std::unique_ptr<StreamListening> streams_ = pipes_.listening(loop_);
+  frames::FramedListening listening_{*streams_, {loop_, nullptr}};
   Relay relay_;
   std::unique_ptr<Listener> listener_;
 };
@@ -247,10 +253,11 @@ class Hops {
   explicit Hops(Through through) {
     if (through == Through::tcp) {
       process_.emplace();
-      dialer_ = std::make_unique<net::TcpDialer>(loop_);
+      dialer_.emplace(std::make_unique<net::TcpDialer>(loop_),
+                      frames::OnLoop{loop_, &loop_.read_buffers()});
     } else {
       thread_.emplace();
-      dialer_ = thread_->dialer(loop_);
+      dialer_.emplace(thread_->dialer(loop_), frames::OnLoop{loop_, nullptr});
     }
     const Endpoint to = process_ ? process_->address() : Endpoint{"relay", 1};
     loop_.start("client");
@@ -278,7 +285,7 @@ class Hops {
   std::optional<PipeRelay> thread_;
   ConnectionLimits limits_{.max_write_queue_bytes = std::size_t{4} << 20};
   net::Loop loop_;
-  std::unique_ptr<Dialer> dialer_;
+  std::optional<frames::FramedDialer> dialer_;
 };
 
 double cpu_seconds() {

@@ -23,6 +23,7 @@
 #include "client/produce/ticking_time.hpp"
 #include "dohle/consumer.hpp"
 #include "dohle/producer.hpp"
+#include "frames/framed_dialer.hpp"
 #include "net/loop.hpp"
 #include "net/system.hpp"
 #include "net/tcp.hpp"
@@ -125,15 +126,16 @@ struct Running {
         loop(options.busy_poll),
         tls(std::move(followed_tls)),
         dialer(make_dialer()),
-        cluster(client::ClientEnvironment{loop, *dialer, loop.clock(), random, workers, time,
+        cluster(client::ClientEnvironment{loop, dialer, loop.clock(), random, workers, time,
                                           *logger, secure_random},
                 std::move(cluster_options)) {
     loop.start("dohle-client");
   }
-  std::unique_ptr<Dialer> make_dialer() {
-    if (transport) return transport->dialer(loop);
-    if (tls == nullptr) return std::make_unique<net::TcpDialer>(loop);
-    return std::make_unique<net::TcpDialer>(loop, net::DialedTls{*tls, workers});
+  frames::FramedDialer make_dialer() {
+    if (transport) return {transport->dialer(loop), {loop, nullptr}};
+    std::optional<net::DialedTls> over;
+    if (tls != nullptr) over.emplace(*tls, workers);
+    return {std::make_unique<net::TcpDialer>(loop, over), {loop, &loop.read_buffers()}};
   }
   ~Running() {
     loop.stop();
@@ -148,7 +150,7 @@ struct Running {
   net::SystemSecureRandom secure_random;
   FollowedTls tls;
   net::WorkerThreads workers{2};
-  std::unique_ptr<Dialer> dialer;
+  frames::FramedDialer dialer;
   client::TickingTime<PublishedWall> time{loop, loop.clock(), PublishedWall{loop}};
   client::Cluster cluster;
 };

@@ -4,9 +4,9 @@
 #include <optional>
 
 #include "base/byte_stream.hpp"
+#include "base/read_buffers.hpp"
 #include "base/slice.hpp"
 #include "frames/frame_prefix.hpp"
-#include "frames/read_buffers.hpp"
 
 namespace dohle::frames {
 

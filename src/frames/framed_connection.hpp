@@ -6,6 +6,7 @@
 #include "base/byte_stream.hpp"
 #include "base/connection.hpp"
 #include "base/executor.hpp"
+#include "base/stream_dialer.hpp"
 #include "base/write_queue.hpp"
 #include "frames/frame_reader.hpp"
 
@@ -30,16 +31,16 @@ struct OnLoop {
 /// Its handle and its pending work keep it alive, so a connection may be destroyed inside its own
 /// callback. It owns its stream. Loop thread only.
 class FramedConnection final : public std::enable_shared_from_this<FramedConnection>,
-                               public StreamEvents {
+                               public StreamOwner {
  public:
   /// The loop and its parts in `on` outlive the connection.
   FramedConnection(OnLoop on, const ConnectionLimits& limits, PeerNames names);
-  ~FramedConnection();
+  ~FramedConnection() override;
   FramedConnection(const FramedConnection&) = delete;
   FramedConnection& operator=(const FramedConnection&) = delete;
 
-  /// Called before any other function. The stream reports its events to this connection.
-  void set_stream(std::unique_ptr<ByteStream> stream);
+  /// The stream reports its events to this connection.
+  void set_stream(std::unique_ptr<ByteStream> stream) override;
   /// Called before the stream opens or fails.
   void set_events(ConnectionEvents* events) { events_ = events; }
   /// The owner's handle: passes calls on, and closes the connection when it is destroyed.
@@ -59,7 +60,7 @@ class FramedConnection final : public std::enable_shared_from_this<FramedConnect
   void close_after_writes();
   [[nodiscard]] const std::string& peer() const { return names_.peer; }
   [[nodiscard]] std::string certificate_name() const;
-  [[nodiscard]] bool is_closed() const { return is_closed_; }
+  [[nodiscard]] bool is_closed() const override { return is_closed_; }
 
  private:
   enum class Delivery : std::uint8_t {

@@ -14,7 +14,7 @@
 
 #include "base/assert.hpp"
 #include "base/core_yield.hpp"
-#include "frames/read_buffers.hpp"
+#include "base/read_buffers.hpp"
 #include "net/poller.hpp"
 #include "net/system.hpp"
 #include "net/timer_wheel.hpp"
@@ -63,7 +63,7 @@ struct Loop::State {
   Now now = clock.now();
   TimePoint turn_end = never;
   Poller poller;
-  frames::ReadBuffers read_buffers;
+  ReadBuffers read_buffers;
   TimerWheel timers{now.mono};
   std::vector<Task> at_turn_end;
   std::vector<Task> ending;  // keeps its capacity, as `running` does
@@ -246,7 +246,7 @@ Poller& Loop::poller() {
   return state_->poller;
 }
 
-frames::ReadBuffers& Loop::read_buffers() {
+ReadBuffers& Loop::read_buffers() {
   return state_->read_buffers;
 }
 

@@ -8,9 +8,9 @@
 #include "base/executor.hpp"
 #include "base/time.hpp"
 
-namespace dohle::frames {
+namespace dohle {
 class ReadBuffers;
-}  // namespace dohle::frames
+}  // namespace dohle
 
 namespace dohle::net {
 
@@ -70,9 +70,10 @@ class Loop final : public Executor {
   /// The most CPU time that one measured turn took since the last call. Any thread.
   [[nodiscard]] Duration take_longest_turn();
 
+  /// For the connections of this loop.
+  [[nodiscard]] ReadBuffers& read_buffers();
   // For net's own files.
   [[nodiscard]] Poller& poller();
-  [[nodiscard]] frames::ReadBuffers& read_buffers();
 
  private:
   struct State;

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "base/assert.hpp"
-#include "frames/framed_connection.hpp"
 #include "net/pipe_stream.hpp"
 
 namespace dohle::net {
@@ -16,28 +15,29 @@ namespace {
 constexpr std::size_t max_waiting = 1024;
 constexpr std::uint16_t first_free_port = 32'768;
 
-/// A connection at one end of a pipe, and its stream.
-struct PipeConnection {
-  PipeConnection(Executor& loop, const ConnectionLimits& limits, std::string dialed,
-                 std::shared_ptr<Pipe> pipe, Pipe::Side side)
-      : framed(std::make_shared<frames::FramedConnection>(
-            frames::OnLoop{loop, nullptr}, limits, frames::PeerNames{"pipe", std::move(dialed)})) {
-    // The unread bytes at the other side have half of the write queue's limit.
-    auto made = std::make_unique<PipeStream>(loop, *framed, std::move(pipe), side,
-                                             limits.max_write_queue_bytes / 2);
-    stream = std::shared_ptr<PipeStream>(framed, made.get());
-    framed->set_stream(std::move(made));
+/// The name of the other side of each pipe.
+constexpr std::string_view peer_name = "pipe";
+
+/// One end of a pipe. `stream` keeps the owner alive, too, which gets `made`.
+struct PipeEnd {
+  PipeEnd(Executor& loop, const ConnectionLimits& limits,
+          const std::shared_ptr<StreamEvents>& owner, std::shared_ptr<Pipe> pipe, Pipe::Side side)
+      : made(std::make_unique<PipeStream>(loop, *owner, std::move(pipe), side,
+                                          limits.max_write_queue_bytes / 2)),
+        stream(owner, made.get()) {
+    stream->attach(stream);
   }
 
-  std::shared_ptr<frames::FramedConnection> framed;
-  std::shared_ptr<PipeStream> stream;  // keeps `framed` alive, too
+  std::unique_ptr<PipeStream> made;
+  std::shared_ptr<PipeStream> stream;
 };
 
 // The part of a listener that pending connections keep alive. Loop thread only.
 class PipeAccepting {
  public:
-  PipeAccepting(Executor& loop, const ConnectionLimits& limits, Acceptor& acceptor)
-      : loop_(loop), limits_(limits), acceptor_(acceptor) {}
+  PipeAccepting(Executor& loop, const ConnectionLimits& limits,
+                std::shared_ptr<StreamAcceptor> acceptor)
+      : loop_(loop), limits_(limits), acceptor_(std::move(acceptor)) {}
 
   [[nodiscard]] Executor& loop() const { return loop_; }
 
@@ -62,18 +62,20 @@ class PipeAccepting {
 
  private:
   void take(const std::shared_ptr<Pipe>& pipe) {
-    const PipeConnection made(loop_, limits_, "pipe", pipe, Pipe::Side::accepting);
-    made.stream->attach(made.stream);
-    ConnectionEvents* events = acceptor_.on_accept(made.framed->handle());
-    if (events == nullptr || made.framed->is_closed()) return made.framed->close();
-    made.framed->set_events(events);
+    std::shared_ptr<PipeStream> stream;
+    const auto make = [&](const std::shared_ptr<StreamEvents>& owner) {
+      PipeEnd end(loop_, limits_, owner, pipe, Pipe::Side::accepting);
+      stream = end.stream;
+      return std::move(end.made);
+    };
+    if (!acceptor_->on_accept(std::string(peer_name), make)) return;
     pipe->tell_opened();
-    made.stream->opened();
+    stream->opened();
   }
 
   Executor& loop_;
   const ConnectionLimits limits_;
-  Acceptor& acceptor_;
+  const std::shared_ptr<StreamAcceptor> acceptor_;
   std::deque<std::shared_ptr<Pipe>> waiting_;
   bool is_paused_ = false;
   bool is_closed_ = false;
@@ -141,14 +143,14 @@ class PipeListener final : public Listener {
   Endpoint local_;
 };
 
-class PipeListening final : public Listening {
+class PipeListening final : public StreamListening {
  public:
   PipeListening(std::shared_ptr<PipeNetwork::Registry> registry, Executor& loop)
       : registry_(std::move(registry)), loop_(loop) {}
 
   Result<std::unique_ptr<Listener>> listen(const Endpoint& at, const ConnectionLimits& limits,
-                                           Acceptor& acceptor) override {
-    auto accepting = std::make_shared<PipeAccepting>(loop_, limits, acceptor);
+                                           std::shared_ptr<StreamAcceptor> acceptor) override {
+    auto accepting = std::make_shared<PipeAccepting>(loop_, limits, std::move(acceptor));
     Endpoint local = at;
     if (!registry_->add(local, accepting)) {
       return fail(Error::client(Errc::already_exists,
@@ -162,22 +164,20 @@ class PipeListening final : public Listening {
   Executor& loop_;
 };
 
-class PipeDialer final : public Dialer {
+class PipeDialer final : public StreamDialer {
  public:
   PipeDialer(std::shared_ptr<PipeNetwork::Registry> registry, Executor& loop)
       : registry_(std::move(registry)), loop_(loop) {}
 
-  std::unique_ptr<Connection> dial(const Endpoint& to, const DialOptions& options,
-                                   ConnectionEvents& events) override {
+  std::string peer_of(const Endpoint& /*to*/) const override { return std::string(peer_name); }
+  void dial(const Endpoint& to, const DialOptions& options,
+            const std::shared_ptr<StreamOwner>& owner) override {
     const auto pipe = std::make_shared<Pipe>();
-    const PipeConnection made(loop_, options.limits, to.to_string(), pipe, Pipe::Side::dialing);
-    made.framed->set_events(&events);
-    made.stream->attach(made.stream);
-    made.stream->begin_dial(options.connect_timeout);
-    if (!registry_->dial(to, pipe)) {
-      loop_.post([stream = made.stream] { stream->dial_failed("no listener is there"); });
-    }
-    return made.framed->handle();
+    PipeEnd end(loop_, options.limits, owner, pipe, Pipe::Side::dialing);
+    owner->set_stream(std::move(end.made));
+    end.stream->begin_dial(options.connect_timeout);
+    if (registry_->dial(to, pipe)) return;
+    loop_.post([stream = end.stream] { stream->dial_failed("no listener is there"); });
   }
 
  private:
@@ -191,11 +191,11 @@ PipeNetwork::PipeNetwork() : registry_(std::make_shared<Registry>()) {}
 
 PipeNetwork::~PipeNetwork() = default;
 
-std::unique_ptr<Listening> PipeNetwork::listening(Executor& loop) {
+std::unique_ptr<StreamListening> PipeNetwork::listening(Executor& loop) {
   return std::make_unique<PipeListening>(registry_, loop);
 }
 
-std::unique_ptr<Dialer> PipeNetwork::dialer(Executor& loop) {
+std::unique_ptr<StreamDialer> PipeNetwork::dialer(Executor& loop) {
   return std::make_unique<PipeDialer>(registry_, loop);
 }
 

@@ -3,7 +3,8 @@
 #include <memory>
 #include <optional>
 
-#include "base/connection.hpp"
+#include "base/stream_dialer.hpp"
+#include "base/stream_listening.hpp"
 #include "dohle/logger.hpp"
 #include "net/loop.hpp"
 
@@ -13,7 +14,7 @@ class FollowedContext;
 class HelloDoubts;
 class Resolver;
 
-/// TLS above the connections of a dialer. Both outlive the dialer.
+/// TLS above the streams of a dialer. Both outlive the dialer.
 struct DialedTls {
   FollowedContext& context;
   /// Run the steps of handshakes.
@@ -21,20 +22,19 @@ struct DialedTls {
 };
 
 /// Connects over TCP, without Nagle's delay. Names are resolved on other threads; numeric addresses
-/// are not looked up. With `tls` a connection opens after its handshake, in which the dialed host
-/// is verified; it never falls back to plain TCP. The loop has to outlive it and its connections.
-/// Loop thread only, or before the loop runs.
-class TcpDialer final : public Dialer {
+/// are not looked up. With `tls` a stream opens after its handshake, in which the dialed host is
+/// verified; it never falls back to plain TCP. The loop has to outlive it and its streams. Loop
+/// thread only, or before the loop runs.
+class TcpDialer final : public StreamDialer {
  public:
   explicit TcpDialer(Loop& loop, std::optional<DialedTls> tls = {});
   ~TcpDialer() override;
   TcpDialer(const TcpDialer&) = delete;
   TcpDialer& operator=(const TcpDialer&) = delete;
 
-  /// Fails with Errc::name_not_resolved, Errc::connection_failed or Errc::handshake_failed; all
-  /// name the endpoint.
-  std::unique_ptr<Connection> dial(const Endpoint& to, const DialOptions& options,
-                                   ConnectionEvents& events) override;
+  /// Fails with Errc::name_not_resolved, Errc::connection_failed or Errc::handshake_failed.
+  void dial(const Endpoint& to, const DialOptions& options,
+            const std::shared_ptr<StreamOwner>& owner) override;
 
  private:
   Loop* loop_;
@@ -48,12 +48,12 @@ class TcpDialer final : public Dialer {
 /// descriptor left, a spare one is used to accept and close connections, so that clients see the
 /// refusal; this is logged at most once in 10 s. The loop has to outlive it and its listeners. Loop
 /// thread only, or before the loop runs.
-class TcpListening final : public Listening {
+class TcpListening final : public StreamListening {
  public:
   explicit TcpListening(Loop& loop, std::shared_ptr<Logger> logger = silent_logger())
       : loop_(&loop), logger_(std::move(logger)) {}
   Result<std::unique_ptr<Listener>> listen(const Endpoint& at, const ConnectionLimits& limits,
-                                           Acceptor& acceptor) override;
+                                           std::shared_ptr<StreamAcceptor> acceptor) override;
 
  private:
   Loop* loop_;

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "base/assert.hpp"
-#include "frames/framed_connection.hpp"
 #include "net/poller.hpp"
 #include "net/resolver.hpp"
 #include "net/socket.hpp"
@@ -132,34 +131,28 @@ TcpDialer::TcpDialer(Loop& loop, std::optional<DialedTls> tls)
 
 TcpDialer::~TcpDialer() = default;
 
-std::unique_ptr<Connection> TcpDialer::dial(const Endpoint& to, const DialOptions& options,
-                                            ConnectionEvents& events) {
-  const std::string name = to.to_string();
-  const auto connection =
-      std::make_shared<frames::FramedConnection>(frames::OnLoop{*loop_, &loop_->read_buffers()},
-                                                 options.limits, frames::PeerNames{name, name});
-  connection->set_events(&events);
-  const auto begin = [loop = loop_, resolver = resolver_.get(), to, options](TcpStream& stream) {
-    const auto dial = std::make_shared<Dial>(*loop, to, options, stream);
-    stream.set_dial(dial);
+void TcpDialer::dial(const Endpoint& to, const DialOptions& options,
+                     const std::shared_ptr<StreamOwner>& owner) {
+  const auto begin = [loop = loop_, resolver = resolver_.get(), to, options](StreamOwner& of,
+                                                                             TcpStack stack) {
+    const auto dial = std::make_shared<Dial>(*loop, to, options, stack.bottom);
+    stack.bottom.set_dial(dial);
+    of.set_stream(std::move(stack.stream));
     dial->begin(*resolver);
   };
-  if (!tls_) {
-    begin(set_plain_stream(*connection, *loop_));
-    return connection->handle();
-  }
+  if (!tls_) return begin(*owner, plain_stack(*loop_, *owner));
   const TlsPlace place{
       .loop = *loop_, .workers = &tls_->workers, .handshake_timeout = options.connect_timeout};
   // The context outlives neither this dialer nor its resolver.
-  tls_->context.next(
-      *loop_, tls_->workers,
-      [weak = std::weak_ptr(connection), loop = loop_, place, begin, doubts = doubts_,
-       host = to.host](const TlsContext& context) {
-        const auto held = weak.lock();
-        if (held == nullptr || held->is_closed()) return;
-        begin(set_tls_stream(*held, *loop, place, TlsSession::client(context, host), doubts));
-      });
-  return connection->handle();
+  tls_->context.next(*loop_, tls_->workers,
+                     [weak = std::weak_ptr(owner), loop = loop_, place, begin, doubts = doubts_,
+                      to](const TlsContext& context) {
+                       const auto held = weak.lock();
+                       if (held == nullptr || held->is_closed()) return;
+                       begin(*held,
+                             tls_stack(*loop, *held, place, TlsSession::client(context, to.host),
+                                       doubts, to.to_string()));
+                     });
 }
 
 }  // namespace dohle::net

@@ -5,7 +5,6 @@
 #include <chrono>
 
 #include "base/assert.hpp"
-#include "frames/framed_connection.hpp"
 #include "net/poller.hpp"
 #include "net/socket.hpp"
 #include "net/stream_stack.hpp"
@@ -33,11 +32,11 @@ bool is_without_descriptors(int code) {
 // Kept alive while it accepts, so that the acceptor may destroy the listener.
 class Accepting final : public std::enable_shared_from_this<Accepting>, public Watcher {
  public:
-  Accepting(Loop& loop, const ConnectionLimits& limits, Acceptor& acceptor,
+  Accepting(Loop& loop, const ConnectionLimits& limits, std::shared_ptr<StreamAcceptor> acceptor,
             std::shared_ptr<Logger> logger, std::shared_ptr<const TlsServing> tls)
       : loop_(loop),
         limits_(limits),
-        acceptor_(acceptor),
+        acceptor_(std::move(acceptor)),
         logger_(std::move(logger)),
         tls_(std::move(tls)),
         spare_(spare_descriptor()) {}
@@ -131,25 +130,27 @@ class Accepting final : public std::enable_shared_from_this<Accepting>, public W
 
   void take(Descriptor socket, const SocketAddress& peer) {
     DOHLE_ASSERT(!is_paused_ && socket_.is_open(), "a listener that does not accept accepts");
-    const std::string name = peer.endpoint().to_string();
-    const auto connection = std::make_shared<frames::FramedConnection>(
-        frames::OnLoop{loop_, &loop_.read_buffers()}, limits_, frames::PeerNames{name, {}});
-    TcpStream& opening = set_stream(*connection);
-    ConnectionEvents* events = acceptor_.on_accept(connection->handle());
-    if (events == nullptr || connection->is_closed()) return connection->close();
-    connection->set_events(events);
-    opening.opened(std::move(socket), 0);
+    std::shared_ptr<StreamEvents> kept;
+    TcpStream* opening = nullptr;
+    const auto make = [&](const std::shared_ptr<StreamEvents>& owner) {
+      kept = owner;
+      TcpStack stack = stack_for(*owner);
+      opening = &stack.bottom;
+      return std::move(stack.stream);
+    };
+    const bool is_taken = acceptor_->on_accept(peer.endpoint().to_string(), make);
+    if (is_taken) opening->opened(std::move(socket), 0);
   }
 
-  TcpStream& set_stream(frames::FramedConnection& connection) {
-    if (tls_ == nullptr) return set_plain_stream(connection, loop_);
-    return set_tls_stream(connection, loop_, {.loop = loop_, .turns = &tls_->turns},
-                          TlsSession::server(tls_->context));
+  TcpStack stack_for(StreamEvents& events) {
+    if (tls_ == nullptr) return plain_stack(loop_, events);
+    return tls_stack(loop_, events, {.loop = loop_, .turns = &tls_->turns},
+                     TlsSession::server(tls_->context));
   }
 
   Loop& loop_;
   const ConnectionLimits limits_;
-  Acceptor& acceptor_;
+  const std::shared_ptr<StreamAcceptor> acceptor_;
   std::shared_ptr<Logger> logger_;
   const std::shared_ptr<const TlsServing> tls_;  // null for plain TCP
   Descriptor socket_;
@@ -177,7 +178,8 @@ class TcpListener final : public Listener {
 };
 
 Result<std::unique_ptr<Listener>> listen_at(Loop& loop, const Endpoint& at,
-                                            const ConnectionLimits& limits, Acceptor& acceptor,
+                                            const ConnectionLimits& limits,
+                                            std::shared_ptr<StreamAcceptor> acceptor,
                                             const std::shared_ptr<Logger>& logger,
                                             std::shared_ptr<const TlsServing> tls) {
   const Endpoint numeric{at.host == "localhost" ? "127.0.0.1" : at.host, at.port};
@@ -186,7 +188,8 @@ Result<std::unique_ptr<Listener>> listen_at(Loop& loop, const Endpoint& at,
     return fail(Error::configuration("cannot listen on " + at.to_string() +
                                      ": the host has to be a numeric address or localhost"));
   }
-  auto accepting = std::make_shared<Accepting>(loop, limits, acceptor, logger, std::move(tls));
+  auto accepting =
+      std::make_shared<Accepting>(loop, limits, std::move(acceptor), logger, std::move(tls));
   if (!accepting->open(addresses->front())) {
     const std::string why = text_of_errno(errno);
     return fail(
@@ -199,8 +202,8 @@ Result<std::unique_ptr<Listener>> listen_at(Loop& loop, const Endpoint& at,
 
 Result<std::unique_ptr<Listener>> TcpListening::listen(const Endpoint& at,
                                                        const ConnectionLimits& limits,
-                                                       Acceptor& acceptor) {
-  return listen_at(*loop_, at, limits, acceptor, logger_, nullptr);
+                                                       std::shared_ptr<StreamAcceptor> acceptor) {
+  return listen_at(*loop_, at, limits, std::move(acceptor), logger_, nullptr);
 }
 
 TlsListening::TlsListening(Loop& loop, HandshakeTurns& turns, TlsContext context,
@@ -211,8 +214,8 @@ TlsListening::TlsListening(Loop& loop, HandshakeTurns& turns, TlsContext context
 
 Result<std::unique_ptr<Listener>> TlsListening::listen(const Endpoint& at,
                                                        const ConnectionLimits& limits,
-                                                       Acceptor& acceptor) {
-  return listen_at(*loop_, at, limits, acceptor, logger_, serving_);
+                                                       std::shared_ptr<StreamAcceptor> acceptor) {
+  return listen_at(*loop_, at, limits, std::move(acceptor), logger_, serving_);
 }
 
 }  // namespace dohle::net

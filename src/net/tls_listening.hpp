@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "base/connection.hpp"
+#include "base/stream_listening.hpp"
 #include "dohle/logger.hpp"
 #include "net/loop.hpp"
 #include "net/tls/handshake_turns.hpp"
@@ -10,23 +10,23 @@
 
 namespace dohle::net {
 
-/// What a TLS listener's connections begin with.
+/// What a TLS listener's streams begin with.
 struct TlsServing {
   TlsContext context;
   HandshakeTurns& turns;
 };
 
-/// As TcpListening, with TLS over TCP. A connection opens once its handshake is done, within 10 s
-/// from its accept; a failed handshake is `on_closed`, in words. The steps of handshakes take their
-/// turns with workers. The loop and the turns outlive it, its listeners and their connections. Loop
-/// thread only, or before the loop runs.
-class TlsListening final : public Listening {
+/// As TcpListening, with TLS over TCP. A stream opens once its handshake is done, within 10 s from
+/// its accept; a failed handshake is `on_lost`, in words. The steps of handshakes take their turns
+/// with workers. The loop and the turns outlive it, its listeners and their streams. Loop thread
+/// only, or before the loop runs.
+class TlsListening final : public StreamListening {
  public:
   TlsListening(Loop& loop, HandshakeTurns& turns, TlsContext context,
                std::shared_ptr<Logger> logger = silent_logger());
   Result<std::unique_ptr<Listener>> listen(const Endpoint& at, const ConnectionLimits& limits,
-                                           Acceptor& acceptor) override;
-  /// Connections that are accepted from now on begin with `context`; open ones keep theirs.
+                                           std::shared_ptr<StreamAcceptor> acceptor) override;
+  /// Streams that are accepted from now on begin with `context`; open ones keep theirs.
   void use(TlsContext context) { serving_->context = std::move(context); }
 
  private:

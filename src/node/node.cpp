@@ -19,6 +19,7 @@
 #include "base/security_protocols.hpp"
 #include "disk/file_disk.hpp"
 #include "disk/memory_disk.hpp"
+#include "frames/framed_listening.hpp"
 #include "net/loop.hpp"
 #include "net/pipes.hpp"
 #include "net/system.hpp"
@@ -493,11 +494,14 @@ struct Node::Parts {
                                  const node::SecuritySettings& settings) {
     for (const node::ListenAt& where : wanted) {
       const auto tls = encrypted.find(where.name);
-      Listening& listening = tls == encrypted.end() ? static_cast<Listening&>(tcp) : tls->second;
+      StreamListening& streams =
+          tls == encrypted.end() ? static_cast<StreamListening&>(tcp) : tls->second;
+      frames::FramedListening listening(streams, {loop, &loop.read_buffers()});
       if (auto done = listen(listening, where); !done) return done;
       say_who_may_come(where, settings);
     }
-    return listen(*embedded, {std::string(embedded_name), {std::string(embedded_name), 0}, {}});
+    frames::FramedListening listening(*embedded, {loop, nullptr});
+    return listen(listening, {std::string(embedded_name), {std::string(embedded_name), 0}, {}});
   }
 
   void say_who_may_come(const node::ListenAt& where, const node::SecuritySettings& settings) {
@@ -566,7 +570,7 @@ struct Node::Parts {
   net::TcpListening tcp;
   /// By the names of their listeners.
   std::map<std::string, net::TlsListening> encrypted;
-  std::unique_ptr<Listening> embedded;
+  std::unique_ptr<StreamListening> embedded;
   std::unique_ptr<node::NodeEngine> engine;
   std::vector<NodeListener> listeners;
   bool is_closed = false;

@@ -6,7 +6,7 @@
 
 #include "base/executor.hpp"
 #include "base/random.hpp"
-#include "frames/read_buffers.hpp"
+#include "base/read_buffers.hpp"
 #include "sim/event_queue.hpp"
 
 namespace dohle::sim {
@@ -46,7 +46,7 @@ class ProcessLoop final : public Executor, public Clock {
   [[nodiscard]] bool is_alive() const { return is_alive_; }
   [[nodiscard]] Machine& machine() const { return machine_; }
   [[nodiscard]] World& world() const { return world_; }
-  [[nodiscard]] frames::ReadBuffers& read_buffers() { return read_buffers_; }
+  [[nodiscard]] ReadBuffers& read_buffers() { return read_buffers_; }
   [[nodiscard]] const std::string& name() const { return name_; }
 
  private:
@@ -79,7 +79,7 @@ class ProcessLoop final : public Executor, public Clock {
   Task after_turns_;
   std::unordered_map<TimerId, Timer> timers_;
   TimerId last_timer_ = 0;
-  frames::ReadBuffers read_buffers_;
+  ReadBuffers read_buffers_;
 };
 
 }  // namespace dohle::sim

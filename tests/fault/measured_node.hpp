@@ -7,6 +7,7 @@
 
 #include "disk/file_disk.hpp"
 #include "dohle/logger.hpp"
+#include "frames/framed_listening.hpp"
 #include "net/loop.hpp"
 #include "net/system.hpp"
 #include "net/tcp.hpp"
@@ -29,7 +30,7 @@ class MeasuredNode {
       const TimePoint begin = loop_.mono_now();
       started_ = engine_->start();
       if (!started_) return;
-      auto at = engine_->listen(tcp_, {"tcp", Endpoint{"127.0.0.1", 0}, {}});
+      auto at = engine_->listen(listening_, {"tcp", Endpoint{"127.0.0.1", 0}, {}});
       start_time_ = std::chrono::duration_cast<std::chrono::microseconds>(loop_.mono_now() - begin);
       if (at) {
         port_ = at->port;
@@ -90,6 +91,7 @@ class MeasuredNode {
   disk::FileDisk disk_;
   net::SystemSecureRandom random_;
   net::TcpListening tcp_{loop_, logger_};
+  frames::FramedListening listening_{tcp_, {loop_, &loop_.read_buffers()}};
   std::unique_ptr<node::NodeEngine> engine_;
   Result<void> started_;
   std::chrono::microseconds start_time_{};

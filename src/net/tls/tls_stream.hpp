@@ -31,8 +31,8 @@ struct TlsPlace {
 /// so that nothing is lost when `end_writes` follows. An end without close_notify is an error of
 /// `read`. Loop thread only.
 ///
-/// Use: make it with the events of the FramedConnection, make the stream below with this one as its
-/// events, and pass that one to `set_stream`.
+/// Use: make it with the events of its owner, make the stream below with this one as its events,
+/// and pass that one to `set_stream`.
 class TlsStream final : public ByteStream, public StreamEvents {
  public:
   /// `events` owns the stream. `session` is used by this stream alone from now on; the loop and the

@@ -430,7 +430,7 @@ TEST_P(ConnectionTest, a_paused_listener_accepts_later) {
 TEST_P(ConnectionTest, listening_twice_on_one_address_is_an_error) {
   sides.listen();
   sides.on(sides.server_loop, [&] {
-    const auto second = sides.listening->listen(sides.at, {}, sides);
+    const auto second = sides.listen_at(sides.at);
     ASSERT_FALSE(second.has_value());
     EXPECT_NE(second.error().message().find(sides.at.to_string()), std::string_view::npos);
   });

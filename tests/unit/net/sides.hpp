@@ -11,6 +11,8 @@
 #include <gtest/gtest.h>
 
 #include "base/connection.hpp"
+#include "frames/framed_dialer.hpp"
+#include "frames/framed_listening.hpp"
 #include "net/loop.hpp"
 #include "net/pipes.hpp"
 #include "net/tcp.hpp"
@@ -115,13 +117,15 @@ enum class Kind : std::uint8_t { tcp, pipes };
 /// Two sides, each on its own loop, over TCP or through pipes.
 class Sides : public Acceptor {
  public:
-  explicit Sides(Kind kind) {
+  explicit Sides(Kind kind) : kind_(kind) {
     if (kind == Kind::tcp) {
-      listening = std::make_unique<TcpListening>(server_loop);
-      dialer = std::make_unique<TcpDialer>(client_loop);
+      streams = std::make_unique<TcpListening>(server_loop);
+      dialer = std::make_unique<frames::FramedDialer>(std::make_unique<TcpDialer>(client_loop),
+                                                      with_buffers(client_loop));
     } else {
-      listening = pipes_.listening(server_loop);
-      dialer = pipes_.dialer(client_loop);
+      streams = pipes_.listening(server_loop);
+      dialer = std::make_unique<frames::FramedDialer>(pipes_.dialer(client_loop),
+                                                      frames::OnLoop{client_loop, nullptr});
     }
     server_loop.start("server");
     client_loop.start("client");
@@ -151,9 +155,16 @@ class Sides : public Acceptor {
     return watched.eventually(holds);
   }
 
+  /// On the server's loop.
+  Result<std::unique_ptr<Listener>> listen_at(const Endpoint& where,
+                                              const ConnectionLimits& limits = {}) {
+    const auto on_loop =
+        kind_ == Kind::tcp ? with_buffers(server_loop) : frames::OnLoop{server_loop, nullptr};
+    return frames::FramedListening(*streams, on_loop).listen(where, limits, *this);
+  }
   void listen(const ConnectionLimits& limits = {}) {
     on(server_loop, [&] {
-      auto made = listening->listen({"127.0.0.1", 0}, limits, *this);
+      auto made = listen_at({"127.0.0.1", 0}, limits);
       ASSERT_TRUE(made.has_value()) << made.error().to_string();
       listener = *std::move(made);
       at = listener->local();
@@ -175,14 +186,17 @@ class Sides : public Acceptor {
     on(server_loop, [&] { send(*server.connection); });
   }
 
+  static frames::OnLoop with_buffers(Loop& loop) { return {loop, &loop.read_buffers()}; }
+
  private:
+  const Kind kind_;
   PipeNetwork pipes_;
 
  public:
   Watched watched;
   Loop server_loop;
   Loop client_loop;
-  std::unique_ptr<Listening> listening;
+  std::unique_ptr<StreamListening> streams;
   std::unique_ptr<Dialer> dialer;
   std::unique_ptr<Listener> listener;
   Endpoint at;

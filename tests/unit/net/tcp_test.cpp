@@ -253,7 +253,7 @@ TEST_F(TcpTest, a_dial_without_an_answer_times_out) {
 
 TEST_F(TcpTest, listening_on_a_name_is_refused) {
   sides.on(sides.server_loop, [&] {
-    const auto made = sides.listening->listen({"example.org", 0}, {}, sides);
+    const auto made = sides.listen_at({"example.org", 0});
     ASSERT_FALSE(made.has_value());
     EXPECT_EQ(made.error().category(), ErrorCategory::configuration);
     EXPECT_NE(made.error().message().find("example.org"), std::string_view::npos);
@@ -262,7 +262,7 @@ TEST_F(TcpTest, listening_on_a_name_is_refused) {
 
 TEST_F(TcpTest, ipv6_addresses_are_written_in_brackets) {
   sides.on(sides.server_loop, [&] {
-    const auto made = sides.listening->listen({"::1", 0}, {}, sides);
+    const auto made = sides.listen_at({"::1", 0});
     // A machine without IPv6 returns an error; one with IPv6 listens.
     if (made.has_value()) {
       EXPECT_TRUE((*made)->local().to_string().starts_with("[::1]:"));
@@ -295,7 +295,7 @@ TEST_F(TcpTest, clients_are_turned_away_while_there_is_no_descriptor) {
   const std::shared_ptr<Logger> given = logger;
   // UBSan needs descriptors to check a type at its first virtual call, so that call is made before.
   given->log(LogLevel::debug, "test", "none is missing yet");
-  sides.listening = std::make_unique<TcpListening>(sides.server_loop, given);
+  sides.streams = std::make_unique<TcpListening>(sides.server_loop, given);
   sides.listen();
   RawPeer second;
   {

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/transport.hpp"
+#include "frames/framed_dialer.hpp"
 #include "net/loop.hpp"
 #include "net/tcp.hpp"
 #include "wire/header.hpp"
@@ -53,6 +54,16 @@ class OneRequest final : public ConnectionEvents {
   bool is_over_ = false;
 };
 
+frames::FramedDialer over_tcp(net::Loop& loop) {
+  return {std::make_unique<net::TcpDialer>(loop), {loop, &loop.read_buffers()}};
+}
+
+auto through(std::shared_ptr<Transport> transport) {
+  return [transport = std::move(transport)](net::Loop& loop) {
+    return frames::FramedDialer(transport->dialer(loop), {loop, nullptr});
+  };
+}
+
 /// The answer to `message` over a connection of its own, made with `dialer_of`.
 template <class Request, class DialerOf>
 Result<typename Request::Response> ask(DialerOf dialer_of, const std::string& address,
@@ -60,9 +71,9 @@ Result<typename Request::Response> ask(DialerOf dialer_of, const std::string& ad
   OneRequest request(*wire::encode_request(7, "test", message, version));
   auto answer = request.answer.get_future();
   net::Loop loop;
-  const auto dialer = dialer_of(loop);
+  frames::FramedDialer dialer = dialer_of(loop);
   loop.start("test");
-  loop.post([&] { request.connection = dialer->dial(*Endpoint::parse(address), {}, request); });
+  loop.post([&] { request.connection = dialer.dial(*Endpoint::parse(address), {}, request); });
   auto frame = answer.get();
   loop.stop();
   loop.join();
@@ -77,9 +88,7 @@ Result<typename Request::Response> ask(DialerOf dialer_of, const std::string& ad
 template <class Request>
 Result<typename Request::Response> ask_inside(const Node& node, const Request& message,
                                               std::int16_t version) {
-  const auto transport = node.transport();
-  return ask([&](Executor& loop) { return transport->dialer(loop); },
-             node.listeners().back().address, message, version);
+  return ask(through(node.transport()), node.listeners().back().address, message, version);
 }
 
 TEST(NodeTest, IsReachedFromInsideWithoutSockets) {
@@ -114,8 +123,7 @@ TEST(NodeTest, TellsEachClientTheWayItCame) {
   EXPECT_EQ((Endpoint{pipe.host, static_cast<std::uint16_t>(pipe.port)}).to_string(),
             node->listeners()[1].address);
 
-  const auto outside = ask([](net::Loop& loop) { return std::make_unique<net::TcpDialer>(loop); },
-                           node->address(), wire::MetadataRequest{}, 12);
+  const auto outside = ask(over_tcp, node->address(), wire::MetadataRequest{}, 12);
   ASSERT_TRUE(outside) << outside.error().to_string();
   const auto& tcp = outside->brokers.at(0);
   EXPECT_EQ((Endpoint{tcp.host, static_cast<std::uint16_t>(tcp.port)}).to_string(),
@@ -134,8 +142,7 @@ TEST(NodeTest, ListensInSeveralWaysAndTellsEachItsOwnAddress) {
   EXPECT_EQ(node->listeners()[1].advertised, "example:7");
   const std::string told[] = {node->address(), "example:7"};
   for (std::size_t i = 0; i < 2; ++i) {
-    const auto answer = ask([](net::Loop& loop) { return std::make_unique<net::TcpDialer>(loop); },
-                            node->listeners()[i].address, wire::MetadataRequest{}, 12);
+    const auto answer = ask(over_tcp, node->listeners()[i].address, wire::MetadataRequest{}, 12);
     ASSERT_TRUE(answer) << answer.error().to_string();
     const auto& server = answer->brokers.at(0);
     EXPECT_EQ((Endpoint{server.host, static_cast<std::uint16_t>(server.port)}).to_string(),
@@ -157,9 +164,7 @@ TEST(NodeTest, LargeRequestsThatTogetherExceedTheBoundAllGetThrough) {
   std::vector<std::future<std::size_t>> answers;
   for (int i = 0; i < 8; ++i) {
     answers.push_back(std::async(std::launch::async, [&] {
-      const auto answer =
-          ask([](net::Loop& loop) { return std::make_unique<net::TcpDialer>(loop); },
-              node->address(), large, 12);
+      const auto answer = ask(over_tcp, node->address(), large, 12);
       return answer ? answer->topics.size() : 0;
     }));
   }
@@ -175,8 +180,7 @@ TEST(NodeTest, RefusesItsTransportOnceItIsClosed) {
   ASSERT_TRUE(node->close());
   node = fail(Error::client(Errc::closed, "gone"));
 
-  const auto answer = ask([&](Executor& loop) { return transport->dialer(loop); }, address,
-                          wire::MetadataRequest{}, 12);
+  const auto answer = ask(through(transport), address, wire::MetadataRequest{}, 12);
   ASSERT_FALSE(answer);
   EXPECT_TRUE(answer.error().is(Errc::connection_failed)) << answer.error().to_string();
 }

@@ -6,7 +6,7 @@
 #include "base/assert.hpp"
 #include "base/slice.hpp"
 
-namespace dohle::frames {
+namespace dohle {
 
 /// Buffers of 64 KiB into which the connections of one loop read small frames. A connection holds
 /// one only while bytes are in it, so idle connections hold none. Up to four spare buffers are kept
@@ -41,4 +41,4 @@ class ReadBuffers {
   std::size_t count_ = 0;
 };
 
-}  // namespace dohle::frames
+}  // namespace dohle
