@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,11 +30,5 @@ void cleanse(std::string& octets);
 
 /// Compares in a time that depends on the lengths alone.
 [[nodiscard]] bool is_equal(std::string_view one, std::string_view other);
-
-/// Standard base64 with padding (RFC 4648, section 4).
-[[nodiscard]] std::string to_base64(std::string_view octets);
-/// If absent, the text is not base64: other characters, a wrong length, or bits behind the last
-/// octet that are not zero.
-[[nodiscard]] std::optional<std::string> from_base64(std::string_view text);
 
 }  // namespace dohle::auth

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "base/base64.hpp"
 #include "base/printable.hpp"
 
 namespace dohle::auth {

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/utf8.hpp"
+
 namespace dohle {
 
 namespace {
@@ -13,27 +15,13 @@ unsigned byte_at(std::string_view text, std::size_t at) {
   return static_cast<unsigned char>(text[at]);
 }
 
-bool is_continuation(std::string_view text, std::size_t at) {
-  return at < text.size() && (byte_at(text, at) & 0xC0u) == 0x80u;
-}
-
-/// Number of bytes of the printable character that begins at `at`; 0 if there is none. Overlong
-/// forms, surrogates and code points above U+10FFFF are not printable (RFC 3629).
+/// Number of bytes of the printable character that begins at `at`; 0 if there is none.
 std::size_t character_at(std::string_view text, std::size_t at) {
+  const std::size_t bytes = character_bytes(text.substr(at));
   const unsigned first = byte_at(text, at);
-  if (first < 0x80) return first >= 0x20 && first != 0x7F ? 1 : 0;
-  if (first < 0xC2 || first > 0xF4 || !is_continuation(text, at + 1)) return 0;
-  const unsigned second = byte_at(text, at + 1);
-  if (first < 0xE0) return first == 0xC2 && second < 0xA0 ? 0 : 2;
-  if (!is_continuation(text, at + 2)) return 0;
-  if (first < 0xF0) {
-    const bool is_overlong = first == 0xE0 && second < 0xA0;
-    const bool is_surrogate = first == 0xED && second >= 0xA0;
-    return is_overlong || is_surrogate ? 0 : 3;
-  }
-  const bool is_overlong = first == 0xF0 && second < 0x90;
-  const bool is_beyond = first == 0xF4 && second >= 0x90;
-  return is_overlong || is_beyond || !is_continuation(text, at + 3) ? 0 : 4;
+  if (bytes == 1) return first >= 0x20 && first != 0x7F ? 1 : 0;
+  const bool is_c1 = bytes == 2 && first == 0xC2 && byte_at(text, at + 1) < 0xA0;
+  return is_c1 ? 0 : bytes;
 }
 
 void escape(unsigned byte, std::string& into) {

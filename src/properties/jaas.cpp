@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include "properties/utf8.hpp"
+#include "base/utf8.hpp"
 
 namespace dohle::properties {
 

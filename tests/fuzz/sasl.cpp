@@ -6,10 +6,13 @@
 
 #include "auth/plain.hpp"
 #include "auth/scram.hpp"
+#include "base/base64.hpp"
 
 namespace {
 
 using namespace dohle::auth;
+using dohle::from_base64;
+using dohle::to_base64;
 
 constexpr Digest digest = Digest::sha256;
 

@@ -6,12 +6,11 @@
 #include <memory>
 #include <stdexcept>
 
+#include "base/base64.hpp"
+
 namespace dohle::golden {
 
 namespace {
-
-constexpr std::string_view alphabet =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 std::string unzip(const std::string& path) {
   const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
@@ -24,12 +23,6 @@ std::string unzip(const std::string& path) {
   }
   if (got < 0) throw std::runtime_error("cannot read " + path);
   return text;
-}
-
-std::uint32_t digit(char c) {
-  const auto place = alphabet.find(c);
-  if (place == std::string_view::npos) throw std::runtime_error("not base64");
-  return static_cast<std::uint32_t>(place);
 }
 
 }  // namespace
@@ -46,32 +39,13 @@ std::vector<Line> read_lines(const std::string& path) {
 }
 
 Slice from_base64(std::string_view text) {
-  while (text.ends_with('=')) text.remove_suffix(1);
-  std::string bytes;
-  std::uint32_t bits = 0;
-  int held = 0;
-  for (const char c : text) {
-    bits = bits << 6 | digit(c);
-    held += 6;
-    if (held < 8) continue;
-    held -= 8;
-    bytes.push_back(static_cast<char>(bits >> held & 0xff));
-  }
-  return Slice::copy_of(bytes);
+  const auto bytes = dohle::from_base64(text);
+  if (!bytes) throw std::runtime_error("not base64");
+  return Slice::copy_of(*bytes);
 }
 
 std::string to_base64(Bytes bytes) {
-  std::string text;
-  std::size_t at = 0;
-  for (; at < bytes.size(); at += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t i = 0; i < 3; ++i) {
-      group = group << 8 | (at + i < bytes.size() ? static_cast<std::uint32_t>(bytes[at + i]) : 0);
-    }
-    for (int shift = 18; shift >= 0; shift -= 6) text.push_back(alphabet[group >> shift & 63]);
-  }
-  for (std::size_t pad = at - bytes.size(); pad > 0; --pad) text[text.size() - pad] = '=';
-  return text;
+  return dohle::to_base64(as_text(bytes));
 }
 
 }  // namespace dohle::golden

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/base64.hpp"
+
 namespace dohle {
 
 [[nodiscard]] inline std::string hex_text(std::string_view bytes) {
@@ -20,16 +22,7 @@ namespace dohle {
 
 /// Base64 of whole groups of three bytes; the rest is left out.
 [[nodiscard]] inline std::string base64_text(std::string_view bytes) {
-  constexpr std::string_view digits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (std::size_t at = 0; at + 3 <= bytes.size(); at += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t i = 0; i < 3; ++i)
-      group = group << 8 | static_cast<std::uint8_t>(bytes[at + i]);
-    for (int shift = 18; shift >= 0; shift -= 6) text += digits[group >> shift & 63];
-  }
-  return text;
+  return to_base64(bytes.substr(0, bytes.size() / 3 * 3));
 }
 
 /// "clear", "base64" or "hex" if the text contains the secret in that form, also within a longer

@@ -4,7 +4,7 @@
 #include <span>
 #include <utility>
 
-#include "auth/digest.hpp"
+#include "base/base64.hpp"
 
 namespace dohle::client {
 
@@ -31,7 +31,7 @@ auth::SaslClient Login::begin() {
   std::array<std::byte, nonce_bytes> bytes;
   environment_.secure_random.fill(bytes);
   // Base64 has no comma.
-  return {options_, auth::to_base64({reinterpret_cast<const char*>(bytes.data()), bytes.size()})};
+  return {options_, to_base64({reinterpret_cast<const char*>(bytes.data()), bytes.size()})};
 }
 
 void Login::derive(const NeedKeys& need, Derived then) {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include "base/printable.hpp"
+#include "base/utf8.hpp"
 #include "net/tls/openssl_handles.hpp"
 
 namespace dohle::net {
@@ -46,22 +46,6 @@ bool is_text(const ASN1_STRING* value) {
 std::string_view bytes_of(const ASN1_STRING* value) {
   return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
           static_cast<std::size_t>(ASN1_STRING_length(value))};
-}
-
-// UTF-8 with control characters, which `is_printable` refuses.
-bool is_utf8(std::string_view text) {
-  std::string visible(text);
-  for (char& c : visible) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  // C1 controls are two bytes, 0xC2 and 0x80 to 0x9F.
-  for (std::size_t i = 0; i + 1 < visible.size(); ++i) {
-    const auto next = static_cast<unsigned char>(visible[i + 1]);
-    if (static_cast<unsigned char>(visible[i]) == 0xc2 && next >= 0x80 && next < 0xa0) {
-      visible[i] = visible[i + 1] = ' ';
-    }
-  }
-  return is_printable(visible);
 }
 
 std::string escape(std::string_view value) {

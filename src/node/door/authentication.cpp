@@ -6,6 +6,7 @@
 
 #include "auth/digest.hpp"
 #include "base/assert.hpp"
+#include "base/base64.hpp"
 #include "base/broker_errors.hpp"
 #include "wire/big_endian.hpp"
 #include "wire/frame_body.hpp"
@@ -28,7 +29,7 @@ constexpr std::size_t frame_length_bytes = 4;
 std::string nonce_from(SecureRandom& random) {
   std::array<std::byte, nonce_octets> octets{};
   random.fill(octets);
-  return auth::to_base64(as_text(octets));
+  return to_base64(as_text(octets));
 }
 
 template <class Response>

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "auth/digest.hpp"
+#include "base/base64.hpp"
 #include "base/secret_file.hpp"
 #include "node/journal/journal_line.hpp"
 
@@ -36,9 +37,9 @@ std::optional<auth::ScramVerifier> verifier_of(std::string_view rest, auth::Dige
   if (!stored) return std::nullopt;
   std::uint32_t count = 0;
   const bool is_number = read_number(*iterations, count);
-  auto salt_octets = auth::from_base64(*salt);
-  auto stored_key = auth::from_base64(*stored);
-  auto server_key = auth::from_base64(rest);
+  auto salt_octets = from_base64(*salt);
+  auto stored_key = from_base64(*stored);
+  auto server_key = from_base64(rest);
   if (!is_number || !salt_octets || !stored_key || !server_key) return std::nullopt;
   const bool has_sizes = !salt_octets->empty() && salt_octets->size() <= max_salt_bytes &&
                          stored_key->size() == auth::size_of(digest) &&
@@ -70,9 +71,8 @@ Result<void> check_user_name(std::string_view name) {
 
 std::string user_line(const UserEntry& user) {
   return user.name + ":" + std::string(name_of(user.digest)) + "$" +
-         std::to_string(user.verifier.iterations) + ":" + auth::to_base64(user.verifier.salt) +
-         "$" + auth::to_base64(user.verifier.stored_key) + ":" +
-         auth::to_base64(user.verifier.server_key);
+         std::to_string(user.verifier.iterations) + ":" + to_base64(user.verifier.salt) + "$" +
+         to_base64(user.verifier.stored_key) + ":" + to_base64(user.verifier.server_key);
 }
 
 Result<UserEntry> parse_user_line(std::string_view line) {

@@ -11,6 +11,7 @@
 
 #include "auth/digest.hpp"
 #include "base/assert.hpp"
+#include "base/base64.hpp"
 
 namespace dohle::node {
 
@@ -48,23 +49,23 @@ std::uint64_t seed_of(std::string_view key, std::string_view name) {
 
 // Names may contain spaces, which separate words.
 std::string line_of(const Users::Key& key, const auth::ScramVerifier& verifier) {
-  return std::string(user_kind) + " " + auth::to_base64(key.name) + " " +
+  return std::string(user_kind) + " " + to_base64(key.name) + " " +
          std::string(name_of(key.digest)) + " " + std::to_string(verifier.iterations) + " " +
-         auth::to_base64(verifier.salt) + " " + auth::to_base64(verifier.stored_key) + " " +
-         auth::to_base64(verifier.server_key);
+         to_base64(verifier.salt) + " " + to_base64(verifier.stored_key) + " " +
+         to_base64(verifier.server_key);
 }
 
 std::string line_of_deleted(const Users::Key& key) {
-  return std::string(deleted_kind) + " " + auth::to_base64(key.name) + " " +
+  return std::string(deleted_kind) + " " + to_base64(key.name) + " " +
          std::string(name_of(key.digest));
 }
 
 std::string line_of_key(std::string_view key) {
-  return std::string(key_kind) + " " + auth::to_base64(key);
+  return std::string(key_kind) + " " + to_base64(key);
 }
 
 std::optional<Users::Key> key_of(std::string_view name, std::string_view mechanism) {
-  auto octets = auth::from_base64(name);
+  auto octets = from_base64(name);
   if (!octets || octets->empty()) return std::nullopt;
   for (const auth::Digest digest : {auth::Digest::sha256, auth::Digest::sha512}) {
     if (mechanism == name_of(digest)) return Users::Key{*std::move(octets), digest};
@@ -215,7 +216,7 @@ Taken Users::take(const JournalLine& line) {
     return taken_if(key.has_value());
   }
   if (line.kind == key_kind) {
-    auto key = line.words.size() == 1 ? auth::from_base64(line.words[0]) : std::nullopt;
+    auto key = line.words.size() == 1 ? from_base64(line.words[0]) : std::nullopt;
     if (!key || key->size() != decoy_key_bytes) return Taken::senseless;
     decoy_key_ = *std::move(key);
     return Taken::taken;
@@ -228,9 +229,9 @@ bool Users::take_user(const std::vector<std::string_view>& words) {
   auto key = key_of(words[0], words[1]);
   std::uint32_t iterations = 0;
   const bool is_number = read_number(words[2], iterations);
-  auto salt = auth::from_base64(words[3]);
-  auto stored_key = auth::from_base64(words[4]);
-  auto server_key = auth::from_base64(words[5]);
+  auto salt = from_base64(words[3]);
+  auto stored_key = from_base64(words[4]);
+  auto server_key = from_base64(words[5]);
   if (!key || !is_number || !salt || !stored_key || !server_key) return false;
   put(*std::move(key), auth::ScramVerifier{*std::move(salt), *std::move(stored_key),
                                            *std::move(server_key), iterations});

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "tools/records/base64.hpp"
+#include "base/base64.hpp"
 #include "tools/text/moment.hpp"
 
 namespace dohle::tools {

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "tools/records/base64.hpp"
+#include "base/base64.hpp"
 #include "tools/records/record_json.hpp"
 
 namespace dohle::tools {

@@ -6,7 +6,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "tools/records/base64.hpp"
+#include "base/base64.hpp"
+#include "base/utf8.hpp"
 
 namespace dohle::tools {
 

@@ -43,29 +43,5 @@ TEST(Digest, ComparesLengthsToo) {
   EXPECT_FALSE(is_equal("ab", "ac"));
 }
 
-TEST(Base64, IsThatOfRfc4648) {
-  const std::pair<std::string_view, std::string_view> vectors[] = {
-      {"", ""},
-      {"f", "Zg=="},
-      {"fo", "Zm8="},
-      {"foo", "Zm9v"},
-      {"foob", "Zm9vYg=="},
-      {"fooba", "Zm9vYmE="},
-      {"foobar", "Zm9vYmFy"},
-      {"\xff\xfe", "//4="},
-  };
-  for (const auto& [octets, text] : vectors) {
-    EXPECT_EQ(to_base64(octets), text);
-    EXPECT_EQ(from_base64(text), octets) << text;
-  }
-}
-
-TEST(Base64, RefusesWhatIsNoBase64) {
-  for (const std::string_view text :
-       {"Z", "Zg", "Zg=", "=", "====", "Zg==Zg==", "Z*==", "Zh==", "Zm9=", "Zm8=\n", "Zg= ="}) {
-    EXPECT_FALSE(from_base64(text).has_value()) << text;
-  }
-}
-
 }  // namespace
 }  // namespace dohle::auth

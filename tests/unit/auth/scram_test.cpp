@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/base64.hpp"
+
 namespace dohle::auth {
 namespace {
 

@@ -1,25 +1,6 @@
-#include "properties/utf8.hpp"
+#include "base/utf8.hpp"
 
-namespace dohle::properties {
-
-namespace {
-
-/// Decodes the sequence of `bytes` bytes at the beginning of `text`. False if it is not one.
-bool decode(std::string_view text, std::size_t bytes, std::uint32_t& code_point) {
-  if (bytes == 0 || text.size() < bytes) return false;
-  const auto first = static_cast<unsigned char>(text[0]);
-  code_point = bytes == 1 ? first : first & (0x7fU >> bytes);
-  for (std::size_t i = 1; i < bytes; ++i) {
-    const auto next = static_cast<unsigned char>(text[i]);
-    if ((next & 0xc0U) != 0x80) return false;
-    code_point = code_point << 6 | (next & 0x3fU);
-  }
-  constexpr std::uint32_t first_of_size[] = {0, 0, 0x80, 0x800, 0x10000};
-  const bool is_surrogate = code_point >= 0xd800 && code_point <= 0xdfff;
-  return code_point >= first_of_size[bytes] && code_point <= 0x10ffff && !is_surrogate;
-}
-
-}  // namespace
+namespace dohle {
 
 std::size_t sequence_bytes(char first) {
   const auto byte = static_cast<unsigned char>(first);
@@ -30,11 +11,27 @@ std::size_t sequence_bytes(char first) {
   return byte < 0xf8 ? 4 : 0;
 }
 
+std::size_t character_bytes(std::string_view text) {
+  const std::size_t bytes = text.empty() ? 0 : sequence_bytes(text.front());
+  if (bytes == 0 || text.size() < bytes) return 0;
+  const auto first = static_cast<unsigned char>(text[0]);
+  std::uint32_t code_point = bytes == 1 ? first : first & (0x7fU >> bytes);
+  for (std::size_t i = 1; i < bytes; ++i) {
+    const auto next = static_cast<unsigned char>(text[i]);
+    if ((next & 0xc0U) != 0x80) return 0;
+    code_point = code_point << 6 | (next & 0x3fU);
+  }
+  constexpr std::uint32_t first_of_size[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool is_surrogate = code_point >= 0xd800 && code_point <= 0xdfff;
+  const bool is_valid =
+      code_point >= first_of_size[bytes] && code_point <= 0x10ffff && !is_surrogate;
+  return is_valid ? bytes : 0;
+}
+
 bool is_utf8(std::string_view text) {
   while (!text.empty()) {
-    const std::size_t bytes = sequence_bytes(text.front());
-    std::uint32_t code_point = 0;
-    if (!decode(text, bytes, code_point)) return false;
+    const std::size_t bytes = character_bytes(text);
+    if (bytes == 0) return false;
     text.remove_prefix(bytes);
   }
   return true;
@@ -61,4 +58,4 @@ void append_utf8(std::string& text, std::uint32_t code_point) {
   }
 }
 
-}  // namespace dohle::properties
+}  // namespace dohle

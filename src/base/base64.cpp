@@ -1,9 +1,9 @@
-#include "tools/records/base64.hpp"
+#include "base/base64.hpp"
 
 #include <array>
 #include <cstdint>
 
-namespace dohle::tools {
+namespace dohle {
 
 namespace {
 
@@ -22,21 +22,6 @@ constexpr std::array<std::uint8_t, 256> values = [] {
 
 std::uint32_t byte_of(std::string_view bytes, std::size_t at) {
   return at < bytes.size() ? static_cast<std::uint8_t>(bytes[at]) : 0U;
-}
-
-/// The number of bytes of the character that starts at `at`; 0 if it is invalid.
-std::size_t character_size(std::string_view bytes, std::size_t at) {
-  const std::uint32_t first = byte_of(bytes, at);
-  if (first < 0x80) return 1;
-  const std::size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || at + size > bytes.size()) return 0;
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte_of(bytes, at + i) & 0xc0) != 0x80) return 0;
-  }
-  const std::uint32_t second = byte_of(bytes, at + 1);
-  const bool is_overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-  const bool is_outside = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
-  return is_overlong || is_outside ? 0 : size;
 }
 
 }  // namespace
@@ -80,13 +65,4 @@ std::optional<std::string> from_base64(std::string_view text) {
   return bytes;
 }
 
-bool is_utf8(std::string_view bytes) {
-  for (std::size_t at = 0; at < bytes.size();) {
-    const std::size_t size = character_size(bytes, at);
-    if (size == 0) return false;
-    at += size;
-  }
-  return true;
-}
-
-}  // namespace dohle::tools
+}  // namespace dohle
