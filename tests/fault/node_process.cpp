@@ -28,16 +28,6 @@ std::string command_file() {
 
 }  // namespace
 
-ScratchDirectory::ScratchDirectory(const std::filesystem::path& parent) {
-  std::string pattern = (parent / "dohle-fault-XXXXXX").string();
-  path_ = ::mkdtemp(pattern.data());
-}
-
-ScratchDirectory::~ScratchDirectory() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 NodeProcess::NodeProcess(const std::filesystem::path& data, std::vector<std::string> more,
                          unsigned max_descriptors)
     : errors_(data.string() + ".stderr") {

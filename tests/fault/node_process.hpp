@@ -9,23 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "scratch_directory.hpp"
+
 namespace dohle::fault {
-
-/// A new directory in `parent` (default: TMPDIR), removed by the destructor.
-class ScratchDirectory {
- public:
-  explicit ScratchDirectory(
-      const std::filesystem::path& parent = std::filesystem::temp_directory_path());
-  ~ScratchDirectory();
-  ScratchDirectory(const ScratchDirectory&) = delete;
-  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
-  [[nodiscard]] std::filesystem::path operator/(const std::string& name) const {
-    return path_ / name;
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// `dohle node` as a child process, on a free port of the loopback interface unless `more` has
 /// --listen. The destructor kills it.

@@ -1,7 +1,5 @@
 // TLS of the client at Apache Kafka 4.3.1. Certificates are made by the test. What is refused is in
 // security_matrix.cpp.
-#include <stdlib.h>
-
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -19,6 +17,7 @@
 #include "dohle/kafka.hpp"
 #include "dohle/producer.hpp"
 #include "integration/apache_kafka_server.hpp"
+#include "scratch_directory.hpp"
 #include "unit/net/tls/made_certificates.hpp"
 
 namespace dohle {
@@ -28,29 +27,6 @@ using namespace std::chrono_literals;
 using net::Made;
 
 constexpr std::string_view password = "pencil-of-alice";
-
-/// A folder with files, removed at the end.
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "dohle-tls-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
-    path_ = pattern;
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
-  /// Replaces a file at once.
-  std::string write(const std::string& name, std::string_view bytes) const {
-    std::ofstream(file(name + ".next"), std::ios::binary).write(bytes.data(), std::ssize(bytes));
-    std::filesystem::rename(file(name + ".next"), file(name));
-    return file(name);
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 std::string key_store(const Made& made) {
   return made.key_pem() + made.certificate_pem();
@@ -72,7 +48,7 @@ class ApacheKafkaWithTls : public testing::Test {
                     files_->write("server.pem", key_store(own)) +
                     " -o listener.name.tls.ssl.client.auth=required -o ssl.truststore.type=PEM"
                     " -o ssl.truststore.location=" +
-                    files_->file("ca.pem"));
+                    (*files_ / "ca.pem").string());
     ASSERT_FALSE(server_->tls_address().empty());
   }
   static void TearDownTestSuite() {
@@ -107,7 +83,7 @@ class ApacheKafkaWithTls : public testing::Test {
     EXPECT_EQ(read, 1U);
   }
 
-  static inline std::optional<Folder> files_;
+  static inline std::optional<ScratchDirectory> files_;
   static inline std::optional<Made> authority_;
   static inline std::optional<ApacheKafkaServer> server_;
 };
@@ -147,7 +123,7 @@ TEST_F(ApacheKafkaWithTls, SeeBrokersOfOneProcessThatShareNothing) {
 
 // Server and client get certificates of another authority, and trust nothing of the former one.
 TEST(ApacheKafka, LosesNothingWhenAllCertificatesAreReplacedUnderLoad) {
-  const Folder files;
+  const ScratchDirectory files;
   const auto write_all = [&](const Made& authority) {
     files.write("ca.pem", authority.certificate_pem());
     files.write("server.pem", key_store(net::make({.issuer = &authority})));
@@ -155,13 +131,13 @@ TEST(ApacheKafka, LosesNothingWhenAllCertificatesAreReplacedUnderLoad) {
   };
   write_all(net::make({.name = "former", .is_authority = true}));
   const ApacheKafkaServer server(
-      "--tls " + files.file("server.pem") +
+      "--tls " + (files / "server.pem").string() +
       " -o ssl.client.auth=required -o ssl.truststore.type=PEM -o ssl.truststore.location=" +
-      files.file("ca.pem"));
+      (files / "ca.pem").string());
   ClientOptions options;
   options.bootstrap_servers = {server.tls_address()};
-  options.tls = TlsOptions{.trust = {.ca_file = files.file("ca.pem")},
-                           .identity = {.certificate_file = files.file("client.pem")}};
+  options.tls = TlsOptions{.trust = {.ca_file = (files / "ca.pem").string()},
+                           .identity = {.certificate_file = (files / "client.pem").string()}};
   options.logger = silent_logger();
   auto client = Client::create(options).value();
   const auto connected = client.connect(20s);

@@ -20,23 +20,12 @@
 #include "dohle/kafka.hpp"
 #include "dohle/node.hpp"
 #include "dohle/producer.hpp"
+#include "scratch_directory.hpp"
 
 namespace dohle {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// A directory of its own, removed by the destructor.
-class Directory {
- public:
-  Directory() {
-    std::string made = (std::filesystem::temp_directory_path() / "handles-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(made.data()), nullptr);
-    path = made;
-  }
-  ~Directory() { std::filesystem::remove_all(path); }
-  std::string path;
-};
 
 Node started_node(const std::string& directory) {
   NodeOptions options;
@@ -78,8 +67,8 @@ template <class Enum>
 constexpr Enum no_value = static_cast<Enum>(77);
 
 TEST(OptionEnums, AreCheckedByTheCallThatTakesThem) {
-  const Directory directory;
-  const Node node = started_node(directory.path);
+  const ScratchDirectory directory;
+  const Node node = started_node(directory.path());
   Client client = client_of(node);
   Broker broker =
       kafka::new_broker({.addresses = {"embedded:memory"}, .logger = silent_logger()}).value();
@@ -117,16 +106,16 @@ TEST(OptionEnums, AreCheckedByTheCallThatTakesThem) {
 
 // Log lines contain names and messages of others. A line break in them would forge another line.
 TEST(Logging, ANodePassesPrintableLinesToTheUsersLogger) {
-  const Directory directory;
+  const ScratchDirectory directory;
   // Makes a catalog.
-  (void)started_node(directory.path);
-  const std::string stray = directory.path + "/lo\nst-0";
+  (void)started_node(directory.path());
+  const std::string stray = directory.path() + "/lo\nst-0";
   std::filesystem::create_directories(stray);
   std::ofstream(stray + "/00000000000000000000.log") << "bytes";
   std::mutex mutex;
   std::vector<std::string> lines;
   NodeOptions options;
-  options.data_dir = directory.path;
+  options.data_dir = directory.path();
   options.listeners.clear();
   options.logger =
       function_logger(LogLevel::debug, [&](LogLevel, std::string_view, std::string_view line) {
@@ -146,8 +135,8 @@ TEST(Logging, ANodePassesPrintableLinesToTheUsersLogger) {
 }
 
 TEST(MovedFrom, ClientProducerConsumerAndAdminAnswerClosed) {
-  const Directory directory;
-  const Node node = started_node(directory.path);
+  const ScratchDirectory directory;
+  const Node node = started_node(directory.path());
   Client client = client_of(node);
   Producer producer = client.producer().value();
   Consumer consumer = client.consumer({.group_id = "g"}).value();
@@ -194,8 +183,8 @@ TEST(MovedFrom, ClientProducerConsumerAndAdminAnswerClosed) {
 }
 
 TEST(Options, RefuseValuesThatTheirTypesDoNotHave) {
-  const Directory directory;
-  const Node node = started_node(directory.path);
+  const ScratchDirectory directory;
+  const Node node = started_node(directory.path());
   Client client = client_of(node);
   const auto refused = [](const auto& made, std::string_view name) {
     return !made && made.error().category() == ErrorCategory::configuration &&
@@ -239,8 +228,8 @@ TEST(Options, RefuseACaFileThatIsMissingWithItsName) {
 }
 
 TEST(MovedFrom, MoveAssignmentClosesTheEarlierHandle) {
-  const Directory directory;
-  const Node node = started_node(directory.path);
+  const ScratchDirectory directory;
+  const Node node = started_node(directory.path());
   Client client = client_of(node);
   Producer first = client.producer().value();
   const ProducerTopic topic = first.topic("t").value();
@@ -255,8 +244,8 @@ TEST(MovedFrom, MoveAssignmentClosesTheEarlierHandle) {
 }
 
 TEST(Forked, EveryCallInTheChildFailsAtOnceAndDestructorsEndNothing) {
-  const Directory directory;
-  std::optional<Node> node = started_node(directory.path);
+  const ScratchDirectory directory;
+  std::optional<Node> node = started_node(directory.path());
   std::optional<Client> client = client_of(*node);
   std::optional<Producer> producer = client->producer().value();
   std::optional<Consumer> consumer = client->consumer({.group_id = "g"}).value();
@@ -302,8 +291,8 @@ TEST(Forked, EveryCallInTheChildFailsAtOnceAndDestructorsEndNothing) {
 }
 
 TEST(Forked, AnEmbeddedNodesDirectoryIsFreeOnceTheParentLetsItGo) {
-  const Directory directory;
-  std::optional<Node> node = started_node(directory.path);
+  const ScratchDirectory directory;
+  std::optional<Node> node = started_node(directory.path());
   int pipe_ends[2] = {};
   ASSERT_EQ(::pipe(pipe_ends), 0);
   const pid_t child = ::fork();
@@ -317,7 +306,7 @@ TEST(Forked, AnEmbeddedNodesDirectoryIsFreeOnceTheParentLetsItGo) {
   ::close(pipe_ends[0]);
   node.reset();
   NodeOptions again;
-  again.data_dir = directory.path;
+  again.data_dir = directory.path();
   again.listeners.clear();
   again.logger = silent_logger();
   const auto taken = Node::start(std::move(again));
@@ -334,9 +323,9 @@ std::optional<Broker>& kept_broker() {
 }
 
 TEST(Forked, ABrokerInTheChildFailsAtOnceAndAnExitDoesNotHang) {
-  const Directory directory;
+  const ScratchDirectory directory;
   kafka::BrokerOptions options;
-  options.addresses = {"embedded:" + directory.path};
+  options.addresses = {"embedded:" + directory.path()};
   options.allow_publish_auto_topic_creation = true;
   options.logger = silent_logger();
   kept_broker() = kafka::new_broker(std::move(options)).value();

@@ -14,7 +14,7 @@
 #include "dohle/codec/json.hpp"
 #include "dohle/kafka.hpp"
 #include "dohle/node.hpp"
-#include "unit/disk/scratch_directory.hpp"
+#include "scratch_directory.hpp"
 
 namespace dohle {
 namespace {
@@ -156,9 +156,9 @@ void publish_rows(Broker& broker, int first, int last) {
 }
 
 TEST(EmbeddedAddress, of_a_directory_keeps_messages_and_groups_between_two_lives) {
-  const disk::ScratchDirectory directory;
+  const ScratchDirectory directory;
   for (int life = 0; life < 2; ++life) {
-    Broker broker = connected("embedded:" + directory / "data");
+    Broker broker = connected("embedded:" + (directory / "data").string());
     ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1).has_value());
     publish_rows(broker, 10 * life, 10 * (life + 1));
     Seen group, all;

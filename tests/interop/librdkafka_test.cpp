@@ -117,7 +117,7 @@ class Librdkafka : public testing::Test {
     return all;
   }
 
-  fault::ScratchDirectory scratch_;
+  ScratchDirectory scratch_;
   std::optional<NodeProcess> node_;
 };
 

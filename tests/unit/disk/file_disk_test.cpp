@@ -84,12 +84,12 @@ TEST_F(FileDiskTest, errors_name_operation_path_and_reason) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().category(), ErrorCategory::storage);
   EXPECT_EQ(refused.error().message(),
-            "open " + (directory / "no/such") + ": No such file or directory");
+            "open " + (directory / "no/such").string() + ": No such file or directory");
   open("a");
   const auto taken = disk.make_directories(directory / "a");
   ASSERT_FALSE(taken);
   EXPECT_EQ(taken.error().message(),
-            "make directory " + (directory / "a") + ": A file has that name");
+            "make directory " + (directory / "a").string() + ": A file has that name");
 }
 
 TEST_F(FileDiskTest, short_and_interrupted_calls_go_on) {
@@ -109,7 +109,8 @@ TEST_F(FileDiskTest, a_full_disk_is_disk_full_and_keeps_written_bytes) {
   const auto refused = append(*file, "0123456789");
   ASSERT_FALSE(refused);
   EXPECT_TRUE(refused.error().is(Errc::disk_full));
-  EXPECT_EQ(refused.error().message(), "write " + (directory / "a") + ": No space left on device");
+  EXPECT_EQ(refused.error().message(),
+            "write " + (directory / "a").string() + ": No space left on device");
   EXPECT_EQ(file->size(), 7u);
   ASSERT_TRUE(file->truncate(5));
   EXPECT_EQ(directory.contents("a"), "01234");

@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <string>
 
-#include "../disk/scratch_directory.hpp"
 #include "base/broker_errors.hpp"
 #include "disk/file_disk.hpp"
 #include "log_fixture.hpp"
+#include "scratch_directory.hpp"
 
 namespace dohle::log {
 namespace {
@@ -117,7 +117,7 @@ TEST_F(PartitionLogTest, retention_by_size_drops_the_oldest_segments) {
 
 TEST(PartitionLogOnFiles,
      retention_goes_by_the_files_time_where_records_claim_to_be_from_the_future) {
-  const disk::ScratchDirectory scratch;
+  const ScratchDirectory scratch;
   ManualLoop loop;
   disk::FileDisk disk(loop);
   LogConfig config;

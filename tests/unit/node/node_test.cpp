@@ -13,6 +13,7 @@
 #include "frames/framed_dialer.hpp"
 #include "net/loop.hpp"
 #include "net/tcp.hpp"
+#include "scratch_directory.hpp"
 #include "wire/header.hpp"
 #include "wire/messages/api_versions.hpp"
 #include "wire/messages/metadata.hpp"
@@ -205,10 +206,9 @@ TEST(NodeTest, StartsInMemoryWithMillisecondsOfCpu) {
 }
 
 TEST(NodeTest, KeepsItsDataBetweenTwoLives) {
-  std::string directory = (std::filesystem::temp_directory_path() / "dohle-node-XXXXXX").string();
-  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  const ScratchDirectory directory;
   auto options = in_memory();
-  options.data_dir = directory + "/data";
+  options.data_dir = (directory / "data").string();
   std::optional<TopicId> id;
   for (int life = 0; life < 2; ++life) {
     auto node = Node::start(options);
@@ -225,7 +225,6 @@ TEST(NodeTest, KeepsItsDataBetweenTwoLives) {
     EXPECT_EQ(metadata->topics[0].topic_id, id.value_or(metadata->topics[0].topic_id));
     id = metadata->topics[0].topic_id;
   }
-  std::filesystem::remove_all(directory);
 }
 
 TEST(NodeTest, ATakenAddressIsToldAndLeavesTheDataAsItWas) {
@@ -233,16 +232,14 @@ TEST(NodeTest, ATakenAddressIsToldAndLeavesTheDataAsItWas) {
   options.listeners = {{.address = "127.0.0.1:0"}};
   auto first = Node::start(options);
   ASSERT_TRUE(first);
-  std::string directory = (std::filesystem::temp_directory_path() / "dohle-node-XXXXXX").string();
-  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  const ScratchDirectory directory;
   options.listeners = {{.address = first->address()}};
-  options.data_dir = directory + "/data";
+  options.data_dir = (directory / "data").string();
   const auto second = Node::start(options);
   ASSERT_FALSE(second);
   EXPECT_TRUE(second.error().is(Errc::connection_failed)) << second.error().to_string();
   EXPECT_THAT(std::string(second.error().message()), HasSubstr(first->address()));
-  EXPECT_TRUE(std::filesystem::exists(directory + "/data/dohle-clean-stop"));
-  std::filesystem::remove_all(directory);
+  EXPECT_TRUE(std::filesystem::exists(directory / "data/dohle-clean-stop"));
 }
 
 struct BadOption {

@@ -20,6 +20,7 @@
 #include "dohle/node.hpp"
 #include "fault/measured.hpp"
 #include "made_certificates.hpp"
+#include "scratch_directory.hpp"
 #include "tls_wire.hpp"
 #include "wire/messages/api_versions.hpp"
 #include "wire/messages/metadata.hpp"
@@ -331,11 +332,8 @@ TEST_F(NodeTlsTest, a_stop_ends_handshakes_under_way) {
 
 class NodeTlsFilesTest : public NodeTlsTest {
  protected:
-  ~NodeTlsFilesTest() override { std::filesystem::remove_all(folder); }
   [[nodiscard]] std::string file(const std::string& name) const { return (folder / name).string(); }
-  void write(const std::string& name, const std::string& text) const {
-    std::ofstream(file(name)) << text;
-  }
+  void write(const std::string& name, const std::string& text) const { folder.write(name, text); }
   void write_pair(const std::string& name, const net::Made& made) const {
     write(name + ".pem", made.certificate_pem());
     write(name + ".key", made.key_pem());
@@ -354,10 +352,7 @@ class NodeTlsFilesTest : public NodeTlsTest {
     return static_cast<std::uint16_t>(std::stoi(at.substr(at.rfind(':') + 1)));
   }
 
-  const std::filesystem::path folder = [] {
-    std::string name = (std::filesystem::temp_directory_path() / "node-tls-XXXXXX").string();
-    return std::filesystem::path(::mkdtemp(name.data()));
-  }();
+  const ScratchDirectory folder;
 };
 
 TEST_F(NodeTlsFilesTest, certificates_are_read_again_for_all_listeners_or_for_none) {

@@ -1,13 +1,11 @@
 // What the properties about TLS become, with files that say what they are.
 #include "properties/tls_options.hpp"
 
-#include <stdlib.h>
-
-#include <filesystem>
-#include <fstream>
 #include <string>
 
 #include <gmock/gmock.h>
+
+#include "scratch_directory.hpp"
 
 namespace dohle::properties {
 namespace {
@@ -16,12 +14,8 @@ using testing::HasSubstr;
 
 class TlsOptionsOfProperties : public testing::Test {
  protected:
-  ~TlsOptionsOfProperties() override { std::filesystem::remove_all(folder); }
-
   std::string file(const std::string& name, std::string_view bytes) const {
-    const std::string path = (folder / name).string();
-    std::ofstream(path, std::ios::binary).write(bytes.data(), std::ssize(bytes));
-    return path;
+    return folder.write(name, bytes);
   }
   static Result<TlsOptions> read(const std::map<std::string, std::string>& texts) {
     SecurityTexts all{{"security.protocol", Secret("SSL")}};
@@ -36,12 +30,7 @@ class TlsOptionsOfProperties : public testing::Test {
     return options.value_or(TlsOptions{});
   }
 
-  static std::filesystem::path made_folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "dohle-tls-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
-    return pattern;
-  }
-  const std::filesystem::path folder = made_folder();
+  const ScratchDirectory folder;
   const std::string pem = "Bag Attributes\n-----BEGIN CERTIFICATE-----\n", der = "\x30\x82\x01";
 };
 
@@ -55,7 +44,7 @@ TEST_F(TlsOptionsOfProperties, verify_against_the_system_by_default) {
 }
 
 TEST_F(TlsOptionsOfProperties, tell_a_file_of_issuers_from_a_folder) {
-  EXPECT_EQ(made({{"ssl.ca.location", folder.string()}}).trust.ca_folder, folder.string());
+  EXPECT_EQ(made({{"ssl.ca.location", folder.path()}}).trust.ca_folder, folder.path());
   const std::string path = file("ca.pem", pem);
   const TlsTrust trust = made({{"ssl.ca.location", path}, {"ssl.crl.location", "/crl"}}).trust;
   EXPECT_EQ(trust.ca_file, path);

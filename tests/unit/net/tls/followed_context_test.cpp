@@ -1,13 +1,9 @@
 // Certificates that are replaced while a client runs.
 #include "net/tls/followed_context.hpp"
 
-#include <stdlib.h>
-
-#include <filesystem>
-#include <fstream>
-
 #include <gmock/gmock.h>
 
+#include "scratch_directory.hpp"
 #include "tls_pair.hpp"
 
 namespace dohle::net {
@@ -17,13 +13,8 @@ using testing::HasSubstr;
 
 class FollowedContextTest : public testing::Test {
  protected:
-  ~FollowedContextTest() override { std::filesystem::remove_all(folder); }
-
   std::string write(const std::string& name, std::string_view bytes) const {
-    const std::string path = (folder / name).string(), next = path + ".next";
-    std::ofstream(next, std::ios::binary).write(bytes.data(), std::ssize(bytes));
-    std::filesystem::rename(next, path);
-    return path;
+    return folder.write(name, bytes);
   }
   std::unique_ptr<FollowedContext> open(const TlsOptions& options) {
     auto opened = FollowedContext::open(
@@ -54,13 +45,8 @@ class FollowedContextTest : public testing::Test {
     pair.begin(context, server.value());
     return pair.client.is_open && !pair.client.lost;
   }
-  static std::filesystem::path made_folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "dohle-tls-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
-    return pattern;
-  }
 
-  const std::filesystem::path folder = made_folder();
+  const ScratchDirectory folder;
   const Made one = make({.name = "one", .is_authority = true});
   const Made other = make({.name = "other", .is_authority = true});
   frames::HandLoop loop;

@@ -1,12 +1,8 @@
 // What options are accepted, and what the errors about the others say.
 
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
-
 #include <gmock/gmock.h>
 
+#include "scratch_directory.hpp"
 #include "tls_pair.hpp"
 
 namespace dohle::net {
@@ -16,12 +12,8 @@ using testing::HasSubstr;
 
 class TlsContextTest : public testing::Test {
  protected:
-  ~TlsContextTest() override { std::filesystem::remove_all(folder); }
-
   std::string file(const std::string& name, std::string_view bytes) const {
-    const std::string path = (folder / name).string();
-    std::ofstream(path, std::ios::binary).write(bytes.data(), std::ssize(bytes));
-    return path;
+    return folder.write(name, bytes);
   }
   static std::string refusal(const TlsIdentity& identity) {
     const auto made = TlsContext::client({.identity = identity});
@@ -40,12 +32,7 @@ class TlsContextTest : public testing::Test {
     EXPECT_TRUE(made.has_value()) << made.error().to_string();
   }
 
-  static std::filesystem::path made_folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "dohle-tls-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
-    return pattern;
-  }
-  const std::filesystem::path folder = made_folder();
+  const ScratchDirectory folder;
   const Made own = make({});
   const Made other = make({});
 };
@@ -73,8 +60,7 @@ TEST_F(TlsContextTest, a_missing_file_is_named) {
               HasSubstr("CA file '/nowhere/ca.pem': cannot be read"));
   EXPECT_THAT(refusal(TlsOptions{.trust = {.ca_folder = "/nowhere"}}),
               HasSubstr("CA folder '/nowhere': cannot be read"));
-  EXPECT_THAT(refusal(TlsOptions{.trust = {.ca_file = folder.string()}}),
-              HasSubstr("is not a file"));
+  EXPECT_THAT(refusal(TlsOptions{.trust = {.ca_file = folder.path()}}), HasSubstr("is not a file"));
 }
 
 TEST_F(TlsContextTest, an_encrypted_key_needs_its_passphrase) {
@@ -174,8 +160,8 @@ TEST_F(TlsContextTest, unknown_algorithms_are_refused) {
 
 TEST_F(TlsContextTest, a_folder_without_hashed_names_is_refused_with_the_command_that_makes_them) {
   (void)file("ca.pem", own.certificate_pem());
-  EXPECT_THAT(refusal(TlsOptions{.trust = {.ca_folder = folder.string()}}),
-              HasSubstr("openssl rehash " + folder.string()));
+  EXPECT_THAT(refusal(TlsOptions{.trust = {.ca_folder = folder.path()}}),
+              HasSubstr("openssl rehash " + folder.path()));
 }
 
 TEST_F(TlsContextTest, a_listener_needs_a_certificate_and_the_cas_of_its_clients) {
@@ -216,7 +202,7 @@ TEST_F(TrustTest, cas_come_from_a_file_a_folder_text_and_a_trust_store) {
   std::snprintf(name.data(), name.size(), "%08lx.0",
                 X509_subject_name_hash(root.certificate.get()));
   (void)file(name.data(), root.certificate_pem());
-  EXPECT_EQ(words_of_handshake({.ca_folder = folder.string()}), "open");
+  EXPECT_EQ(words_of_handshake({.ca_folder = folder.path()}), "open");
 }
 
 TEST_F(TrustTest, the_system_does_not_trust_a_private_ca) {

@@ -8,11 +8,11 @@
 #include <utility>
 #include <vector>
 
-#include "../../shown_secret.hpp"
 #include "auth/digest.hpp"
 #include "auth/plain.hpp"
 #include "auth/scram.hpp"
 #include "node_world.hpp"
+#include "unit/shown_secret.hpp"
 #include "wire/messages/alter_user_scram_credentials.hpp"
 #include "wire/messages/api_versions.hpp"
 #include "wire/messages/describe_user_scram_credentials.hpp"
