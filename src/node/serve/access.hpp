@@ -25,6 +25,13 @@ struct FoundTopic {
   }
 };
 
+/// A topic as a request names it: by name or, in newer versions, by id.
+struct TopicReference {
+  bool is_by_id = false;
+  std::string_view name;
+  TopicId id;
+};
+
 /// Topics as one client sees them: found by name or id, if the client may do the operation with
 /// them. Copyable; the topics and the authorizer outlive it.
 class Access {
@@ -49,6 +56,9 @@ class Access {
     if (found == nullptr) return {nullptr, broker_error::unknown_topic_id};
     if (!may(what, found->name)) return {nullptr, broker_error::topic_authorization_failed};
     return {found, broker_error::none};
+  }
+  [[nodiscard]] FoundTopic topic(const TopicReference& named, Operation what) const {
+    return named.is_by_id ? topic(named.id, what) : topic(named.name, what);
   }
 
  private:

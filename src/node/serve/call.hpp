@@ -97,6 +97,9 @@ struct Call {
   [[nodiscard]] FoundTopic topic(const TopicId& id, Operation what) const {
     return access.topic(id, what);
   }
+  [[nodiscard]] FoundTopic topic(const TopicReference& named, Operation what) const {
+    return access.topic(named, what);
+  }
 };
 
 }  // namespace dohle::node

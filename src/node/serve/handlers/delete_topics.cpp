@@ -42,8 +42,9 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
     Deleted& deleted = response_.responses.emplace_back();
     deleted.name = wanted.name;
     deleted.topic_id = wanted.topic_id;
-    const FoundTopic topic = wanted.name ? access_.topic(*wanted.name, Operation::remove)
-                                         : access_.topic(wanted.topic_id, Operation::remove);
+    const std::string_view name = wanted.name ? std::string_view(*wanted.name) : "";
+    const FoundTopic topic =
+        access_.topic({!wanted.name, name, wanted.topic_id}, Operation::remove);
     if (!topic) {
       deleted.error_code = topic.code;
       return;

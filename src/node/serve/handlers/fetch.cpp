@@ -179,10 +179,9 @@ class Fetching final : public WaitingFetch {
 
   std::int16_t resolve(FetchEntry& entry) const {
     entry.found.reset();
-    const bool by_id = begun_.session->by_id();
     const ServedFetchSession::Topic& named = begun_.session->topic(entry);
-    const FoundTopic topic = by_id ? access_.topic(named.id, Operation::read)
-                                   : access_.topic(named.name, Operation::read);
+    const FoundTopic topic =
+        access_.topic({begun_.session->by_id(), named.name, named.id}, Operation::read);
     if (!topic) return topic.code;
     const PartitionRef* partition = topic.partition(entry.partition);
     if (partition == nullptr) return broker_error::unknown_topic_or_partition;

@@ -96,9 +96,9 @@ class Committing : public std::enable_shared_from_this<Committing> {
       topic.topic_id = wanted.topic_id;
       topic.partitions.reserve(wanted.partitions.size());
     }
-    const FoundTopic found = responder_.version() >= first_version_with_ids
-                                 ? access_.topic(wanted.topic_id, Operation::read)
-                                 : access_.topic(wanted.name, Operation::read);
+    const bool is_by_id = responder_.version() >= first_version_with_ids;
+    const FoundTopic found =
+        access_.topic({is_by_id, wanted.name, wanted.topic_id}, Operation::read);
     const std::size_t count = std::min(left, wanted.partitions.size() - partition_);
     auto& answers = response_.topics.back().partitions;
     for (const std::size_t end = partition_ + count; partition_ < end; ++partition_) {
