@@ -387,9 +387,9 @@ class DOHLE_API Admin {
 
  private:
   friend struct client::HandleAccess;
-  explicit Admin(std::shared_ptr<client::AdminCalls> core);
+  explicit Admin(std::shared_ptr<client::AdminCalls> inside);
 
-  std::shared_ptr<client::AdminCalls> core_;
+  std::shared_ptr<client::AdminCalls> inside_;
 };
 
 }  // namespace v0

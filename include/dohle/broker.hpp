@@ -440,14 +440,14 @@ class DOHLE_API Broker {
 
  private:
   friend struct messaging::BrokerAccess;
-  explicit Broker(std::shared_ptr<messaging::BrokerRuntime> core);
+  explicit Broker(std::shared_ptr<messaging::BrokerRuntime> inside);
   Result<void> apply(std::vector<BrokerOption> options);
   Result<Delivery> publish_encoded(std::string_view topic, messaging::EncodeInto encode,
                                    const void* value, PublishOptions options);
   Result<Subscriber> subscribe_raw(std::string topic, SubscribeHandler handler,
                                    SubscribeOptions options);
 
-  std::shared_ptr<messaging::BrokerRuntime> core_;
+  std::shared_ptr<messaging::BrokerRuntime> inside_;
 };
 
 }  // namespace v0

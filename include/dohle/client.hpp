@@ -142,9 +142,9 @@ class DOHLE_API Client {
 
  private:
   friend struct client::HandleAccess;
-  explicit Client(std::shared_ptr<Shared> core);
+  explicit Client(std::shared_ptr<Shared> inside);
 
-  std::shared_ptr<Shared> core_;
+  std::shared_ptr<Shared> inside_;
 };
 
 }  // namespace v0

@@ -108,7 +108,7 @@ class DOHLE_API Records {
     const ConsumerRecord& operator*() const { return *current_; }
     const ConsumerRecord* operator->() const { return current_; }
     iterator& operator++() {
-      current_ = next(core_);
+      current_ = next(walk_);
       return *this;
     }
     void operator++(int) { ++*this; }
@@ -118,9 +118,9 @@ class DOHLE_API Records {
 
    private:
     friend class Records;
-    explicit iterator(client::RecordsWalk* core) : core_(core) { ++*this; }
-    static const ConsumerRecord* next(client::RecordsWalk* core);
-    client::RecordsWalk* core_ = nullptr;
+    explicit iterator(client::RecordsWalk* walk) : walk_(walk) { ++*this; }
+    static const ConsumerRecord* next(client::RecordsWalk* walk);
+    client::RecordsWalk* walk_ = nullptr;
     const ConsumerRecord* current_ = nullptr;
   };
 
@@ -145,9 +145,9 @@ class DOHLE_API Records {
 
  private:
   friend struct client::HandleAccess;
-  explicit Records(std::unique_ptr<client::RecordsWalk> core);
+  explicit Records(std::unique_ptr<client::RecordsWalk> inside);
 
-  std::unique_ptr<client::RecordsWalk> core_;
+  std::unique_ptr<client::RecordsWalk> inside_;
 };
 
 /// An offset to commit, or a committed one.
@@ -272,9 +272,9 @@ class DOHLE_API Consumer {
 
  private:
   friend struct client::HandleAccess;
-  explicit Consumer(std::shared_ptr<client::ConsumerCalls> core);
+  explicit Consumer(std::shared_ptr<client::ConsumerCalls> inside);
 
-  std::shared_ptr<client::ConsumerCalls> core_;
+  std::shared_ptr<client::ConsumerCalls> inside_;
 };
 
 }  // namespace v0

@@ -143,9 +143,9 @@ class DOHLE_API ProducerTopic {
 
  private:
   friend struct client::HandleAccess;
-  explicit ProducerTopic(std::shared_ptr<client::IntakeTopic> core);
+  explicit ProducerTopic(std::shared_ptr<client::IntakeTopic> inside);
 
-  std::shared_ptr<client::IntakeTopic> core_;
+  std::shared_ptr<client::IntakeTopic> inside_;
 };
 
 /// The result of flush or close.
@@ -202,9 +202,9 @@ class DOHLE_API Producer {
 
  private:
   friend struct client::HandleAccess;
-  explicit Producer(std::shared_ptr<client::RecordIntake> core);
+  explicit Producer(std::shared_ptr<client::RecordIntake> inside);
 
-  std::shared_ptr<client::RecordIntake> core_;
+  std::shared_ptr<client::RecordIntake> inside_;
 };
 
 }  // namespace v0

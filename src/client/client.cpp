@@ -75,10 +75,10 @@ Result<client::Cluster::Options> cluster_options(const ClientOptions& options) {
   auto servers = parse_addresses(options.bootstrap_servers);
   if (!servers) return fail(servers.error().within("bootstrap_servers"));
   made.bootstrap = std::move(*servers);
-  made.link.core.client_id = options.client_id;
-  made.link.core.connect_timeout = options.connect_timeout;
-  made.link.core.request_timeout = options.request_timeout;
-  made.link.core.is_over_tls = options.tls.has_value();
+  made.link.protocol.client_id = options.client_id;
+  made.link.protocol.connect_timeout = options.connect_timeout;
+  made.link.protocol.request_timeout = options.request_timeout;
+  made.link.protocol.is_over_tls = options.tls.has_value();
   made.link.limits.max_frame_bytes = options.max_response_bytes;
   made.link.limits.idle_timeout = options.idle_timeout.value_or(std::chrono::milliseconds(0));
   made.link.limits.send_buffer_bytes = options.socket_send_buffer_bytes.value_or(0);
@@ -173,8 +173,7 @@ class OpenClient : public Client::Shared {
     });
   }
 
-  /// Loop thread.
-  void close(TimePoint deadline, Done done) {
+  void close(TimePoint deadline, Done done) final {
     if (is_closed_.exchange(true)) return done({});
     auto closing = std::make_shared<Closing>();
     closing->done = std::move(done);
@@ -251,12 +250,12 @@ class HostedClient final : public OpenClient {
 
 }  // namespace
 
-Client::Client(std::shared_ptr<Shared> core) : core_(std::move(core)) {}
+Client::Client(std::shared_ptr<Shared> inside) : inside_(std::move(inside)) {}
 Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&& other) noexcept {
   if (this == &other) return *this;
-  core_.reset();
-  core_ = std::move(other.core_);
+  inside_.reset();
+  inside_ = std::move(other.inside_);
   return *this;
 }
 Client::~Client() = default;
@@ -278,42 +277,42 @@ Result<Client> Client::create(ClientOptions options) {
 }
 
 Result<void> Client::connect(std::chrono::milliseconds timeout) {
-  if (!core_) return fail(client::moved_from("the Client"));
-  if (auto usable = core_->check_usable(); !usable) return usable;
-  return client::wait_for<void>(core_->loop(), [core = core_, timeout](auto then) mutable {
-    core->cluster().when_connected(core->cluster().now() + call_timeout(timeout), std::move(then));
+  if (!inside_) return fail(client::moved_from("the Client"));
+  if (auto usable = inside_->check_usable(); !usable) return usable;
+  return client::wait_for<void>(inside_->loop(), [shared = inside_, timeout](auto then) mutable {
+    shared->cluster().when_connected(shared->cluster().now() + call_timeout(timeout),
+                                     std::move(then));
   });
 }
 
 Result<Producer> Client::producer(ProducerOptions options) {
-  if (!core_) return fail(client::moved_from("the Client"));
-  return client::make_producer(core_, std::move(options));
+  if (!inside_) return fail(client::moved_from("the Client"));
+  return client::make_producer(inside_, std::move(options));
 }
 Result<Producer> Client::producer() {
   return producer({});
 }
 Admin Client::admin() {
-  return client::make_admin(core_);
+  return client::make_admin(inside_);
 }
 Result<Consumer> Client::consumer(ConsumerOptions options) {
-  if (!core_) return fail(client::moved_from("the Client"));
-  return client::make_consumer(core_, std::move(options));
+  if (!inside_) return fail(client::moved_from("the Client"));
+  return client::make_consumer(inside_, std::move(options));
 }
 Result<void> Client::replace_login(SaslOptions login) {
-  if (!core_) return fail(client::moved_from("the Client"));
-  if (auto usable = core_->check_usable(); !usable) return usable;
+  if (!inside_) return fail(client::moved_from("the Client"));
+  if (auto usable = inside_->check_usable(); !usable) return usable;
   if (auto checked = client::Login::check(login); !checked) return checked;
-  return client::wait_for<void>(core_->loop(),
-                                [core = core_, login = std::move(login)](auto then) mutable {
-                                  then(core->cluster().replace_login(std::move(login)));
+  return client::wait_for<void>(inside_->loop(),
+                                [shared = inside_, login = std::move(login)](auto then) mutable {
+                                  then(shared->cluster().replace_login(std::move(login)));
                                 });
 }
 Result<void> Client::close(std::chrono::milliseconds timeout) {
-  if (!core_) return fail(client::moved_from("the Client"));
-  if (core_->is_forked()) return fail(client::forked());
-  return client::wait_for<void>(core_->loop(), [core = core_, timeout](auto then) mutable {
-    static_cast<OpenClient&>(*core).close(core->cluster().now() + call_timeout(timeout),
-                                          std::move(then));
+  if (!inside_) return fail(client::moved_from("the Client"));
+  if (inside_->is_forked()) return fail(client::forked());
+  return client::wait_for<void>(inside_->loop(), [shared = inside_, timeout](auto then) mutable {
+    shared->close(shared->cluster().now() + call_timeout(timeout), std::move(then));
   });
 }
 

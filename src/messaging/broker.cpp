@@ -26,24 +26,24 @@ Result<void> check(const messaging::BrokerRuntime* runtime) {
 
 }  // namespace
 
-Broker::Broker(std::shared_ptr<messaging::BrokerRuntime> core) : core_(std::move(core)) {}
+Broker::Broker(std::shared_ptr<messaging::BrokerRuntime> inside) : inside_(std::move(inside)) {}
 Broker::Broker(Broker&&) noexcept = default;
 
 Broker& Broker::operator=(Broker&& other) noexcept {
   if (this == &other) return *this;
   const Broker ended(std::move(*this));
-  core_ = std::move(other.core_);
+  inside_ = std::move(other.inside_);
   return *this;
 }
 
 Broker::~Broker() {
-  if (!core_) return;
-  if (core_->is_forked()) {
-    keep_for_ever(std::move(core_));
+  if (!inside_) return;
+  if (inside_->is_forked()) {
+    keep_for_ever(std::move(inside_));
     return;
   }
-  auto ended = core_->disconnect(std::chrono::seconds(5));
-  if (!ended) core_->log_end(ended.error());
+  auto ended = inside_->disconnect(std::chrono::seconds(5));
+  if (!ended) inside_->log_end(ended.error());
 }
 
 std::string_view Broker::name() const {
@@ -51,12 +51,12 @@ std::string_view Broker::name() const {
 }
 const kafka::BrokerOptions& Broker::options() const {
   static const kafka::BrokerOptions none;
-  return core_ ? core_->options() : none;
+  return inside_ ? inside_->options() : none;
 }
 
 std::string Broker::address() const {
   std::string joined;
-  if (!core_) return joined;
+  if (!inside_) return joined;
   for (const std::string& address : options().addresses) {
     if (!joined.empty()) joined += ",";
     joined += address;
@@ -65,53 +65,53 @@ std::string Broker::address() const {
 }
 
 Result<void> Broker::apply(std::vector<BrokerOption> options) {
-  if (auto usable = check(core_.get()); !usable) return fail(usable.error());
-  return core_->apply(options);
+  if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  return inside_->apply(options);
 }
 Result<void> Broker::connect(std::chrono::milliseconds timeout) {
-  if (auto usable = check(core_.get()); !usable) return fail(usable.error());
-  return core_->connect(timeout);
+  if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  return inside_->connect(timeout);
 }
 
 Result<Delivery> Broker::publish(std::string_view topic, Message message, PublishOptions options) {
-  if (auto usable = check(core_.get()); !usable) return fail(usable.error());
-  return core_->publish(topic, std::move(message), options);
+  if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  return inside_->publish(topic, std::move(message), options);
 }
 
 Result<Delivery> Broker::publish(std::string_view topic, std::string_view body,
                                  PublishOptions options) {
-  if (auto usable = check(core_.get()); !usable) return fail(usable.error());
-  return core_->publish(topic, body, options);
+  if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  return inside_->publish(topic, body, options);
 }
 
 Result<Delivery> Broker::publish_encoded(std::string_view topic, messaging::EncodeInto encode,
                                          const void* value, PublishOptions options) {
-  if (auto usable = check(core_.get()); !usable) return fail(usable.error());
+  if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
   // Moved out, not used in place: a codec or a middleware may publish too.
   thread_local std::string kept;
   std::string body = std::exchange(kept, {});
   body.clear();
   if (auto encoded = encode(value, {.topic = topic}, body); !encoded) return fail(encoded.error());
-  auto published = core_->publish(topic, std::string_view(body), options);
+  auto published = inside_->publish(topic, std::string_view(body), options);
   kept = std::move(body);
   return published;
 }
 
 Result<Subscriber> Broker::subscribe_raw(std::string topic, SubscribeHandler handler,
                                          SubscribeOptions options) {
-  if (auto usable = check(core_.get()); !usable) return fail(usable.error());
-  auto started = core_->subscribe(std::move(topic), std::move(handler), std::move(options));
+  if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  auto started = inside_->subscribe(std::move(topic), std::move(handler), std::move(options));
   if (!started) return fail(started.error());
   return messaging::BrokerAccess::make(std::move(*started));
 }
 
 Result<FlushReport> Broker::flush(std::chrono::milliseconds timeout) {
-  if (auto usable = check(core_.get()); !usable) return fail(usable.error());
-  return core_->flush(timeout);
+  if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  return inside_->flush(timeout);
 }
 Result<FlushReport> Broker::disconnect(std::chrono::milliseconds timeout) {
-  if (auto usable = check(core_.get()); !usable) return fail(usable.error());
-  return core_->disconnect(timeout);
+  if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  return inside_->disconnect(timeout);
 }
 
 }  // namespace v0

@@ -17,7 +17,7 @@ struct BrokerAccess {
     return Subscriber(std::move(subscription));
   }
   [[nodiscard]] static const std::shared_ptr<BrokerRuntime>& runtime(const Broker& broker) {
-    return broker.core_;
+    return broker.inside_;
   }
 };
 

@@ -316,7 +316,7 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   if (!consumer) return fail(consumer.error());
   Subscription::Setup setup;
   setup.topic = std::move(topic);
-  setup.settings = read->core;
+  setup.settings = read->state;
   setup.workers = options.concurrency;
   setup.rebalance_timeout = read->rebalance_timeout;
   setup.max_poll_interval = read->consumer.max_poll_interval;

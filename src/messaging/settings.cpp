@@ -357,19 +357,19 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
                .start = start,
                .partition_watch_interval = broker.partition_watch_interval,
                .look_timeout = broker.read_timeout};
-  made.core = {.auto_ack = own.auto_ack,
-               .unordered = own.unordered,
-               .max_retries = own.max_retries,
-               .retry_delay = own.retry_delay,
-               .failure_policy = reading.failure_policy,
-               .ack_timeout = own.ack_timeout,
-               .max_unacknowledged = own.max_unacknowledged,
-               .max_unacknowledged_bytes = own.max_unacknowledged_bytes,
-               .queue_capacity = reading.queue_capacity,
-               .commits = !group.empty(),
-               .commit_interval = reading.commit_interval,
-               .min_backoff = reading.min_backoff,
-               .max_backoff = reading.max_backoff};
+  made.state = {.auto_ack = own.auto_ack,
+                .unordered = own.unordered,
+                .max_retries = own.max_retries,
+                .retry_delay = own.retry_delay,
+                .failure_policy = reading.failure_policy,
+                .ack_timeout = own.ack_timeout,
+                .max_unacknowledged = own.max_unacknowledged,
+                .max_unacknowledged_bytes = own.max_unacknowledged_bytes,
+                .queue_capacity = reading.queue_capacity,
+                .commits = !group.empty(),
+                .commit_interval = reading.commit_interval,
+                .min_backoff = reading.min_backoff,
+                .max_backoff = reading.max_backoff};
   made.rebalance_timeout = reading.rebalance_timeout;
   made.min_backoff = reading.min_backoff;
   made.max_backoff = reading.max_backoff;

@@ -21,7 +21,7 @@ namespace dohle::messaging {
 struct ReadSettings {
   ConsumerOptions consumer;
   ConsumerSource::Plan plan;
-  SubscriptionSettings core;
+  SubscriptionSettings state;
   std::chrono::milliseconds rebalance_timeout;
   std::chrono::milliseconds min_backoff;
   std::chrono::milliseconds max_backoff;

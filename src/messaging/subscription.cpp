@@ -57,7 +57,7 @@ std::shared_ptr<Subscription> Subscription::start(Setup setup) {
 }
 
 Subscription::Subscription(Setup setup)
-    : setup_(std::move(setup)), source_(*setup_.source), core_(setup_.settings) {}
+    : setup_(std::move(setup)), source_(*setup_.source), state_(setup_.settings) {}
 
 Subscription::~Subscription() {
   // The last reference may be that of one of these threads, which cannot join itself.
@@ -97,7 +97,7 @@ Result<void> Subscription::wait_ready(std::chrono::milliseconds timeout) {
   change_.wait_until(lock, deadline, [&] { return is_ready_ || is_stopping_; });
   if (is_ready_ && !is_stopping_) return {};
   if (is_stopping_) {
-    const auto& why = core_.stop_reason();
+    const auto& why = state_.stop_reason();
     return fail(Error::client(Errc::closed, "the subscription has ended" +
                                                 (why ? ": " + why->to_string() : std::string())));
   }
@@ -121,7 +121,7 @@ void Subscription::request_stop(std::chrono::milliseconds timeout) {
 void Subscription::mark_stopping(Lock& lock, std::chrono::milliseconds timeout) {
   stop_by_ = std::min(stop_by_, monotonic_now() + call_timeout(timeout));
   is_stopping_ = true;
-  core_.stop();
+  state_.stop();
   work_.notify_all();
   change_.notify_all();
   nudge(lock);
@@ -152,7 +152,7 @@ Result<void> Subscription::unsubscribe(std::chrono::milliseconds timeout) {
 
 Result<void> Subscription::ack(EventState& event) {
   Lock lock(mutex_);
-  auto acked = core_.ack(event);
+  auto acked = state_.ack(event);
   if (acked) nudge(lock);
   return acked;
 }
@@ -161,7 +161,7 @@ Result<void> Subscription::nack(const std::shared_ptr<EventState>& event, Error 
   std::optional<messaging::Report> report;
   {
     Lock lock(mutex_);
-    auto nacked = core_.nack(event, std::move(why), monotonic_now(), report);
+    auto nacked = state_.nack(event, std::move(why), monotonic_now(), report);
     if (!nacked) return nacked;
     work_.notify_one();
     end_by_policy(lock);
@@ -172,20 +172,20 @@ Result<void> Subscription::nack(const std::shared_ptr<EventState>& event, Error 
 
 void Subscription::end_by_policy(Lock& lock) {
   DOHLE_ASSERT(lock.owns_lock(), "a subscription's state is read without its lock");
-  if (!core_.stop_reason() || is_stopping_) return;
-  end_error_ = core_.stop_reason();
+  if (!state_.stop_reason() || is_stopping_) return;
+  end_error_ = state_.stop_reason();
   mark_stopping(lock, setup_.rebalance_timeout);
 }
 
 std::vector<HeldMessage> Subscription::held() const {
   const std::lock_guard lock(mutex_);
-  return core_.held();
+  return state_.held();
 }
 
 void Subscription::nudge(Lock& lock) {
   DOHLE_ASSERT(lock.owns_lock(), "a subscription's state is read without its lock");
   const TimePoint now = monotonic_now();
-  const bool wanted = is_stopping_ || core_.is_commit_due(now) || core_.may_resume();
+  const bool wanted = is_stopping_ || state_.is_commit_due(now) || state_.may_resume();
   if (!wanted || !is_polling_ || is_nudged_) return;
   is_nudged_ = true;
   lock.unlock();
@@ -203,16 +203,16 @@ void Subscription::work() {
   Lock lock(mutex_);
   while (!is_stopping_) {
     const TimePoint now = monotonic_now();
-    for (const messaging::Report& report : core_.overdue_acks(now)) {
+    for (const messaging::Report& report : state_.overdue_acks(now)) {
       lock.unlock();
       tell(report);
       lock.lock();
     }
-    if (EventPointer event = core_.take_work(now)) {
+    if (EventPointer event = state_.take_work(now)) {
       handle(lock, std::move(event));
       continue;
     }
-    const TimePoint next = core_.next_time();
+    const TimePoint next = state_.next_time();
     work_.wait_until(lock, next);
   }
 }
@@ -224,7 +224,7 @@ void Subscription::handle(Lock& lock, EventPointer event) {
     return call_handler(raw);
   }();
   lock.lock();
-  const auto report = core_.on_handled(event, std::move(result), monotonic_now());
+  const auto report = state_.on_handled(event, std::move(result), monotonic_now());
   event.reset();
   change_.notify_all();
   // The freed lane may have another item, and a retry a new wake-up time.
@@ -302,7 +302,7 @@ RebalanceListener Subscription::listener() {
 
 void Subscription::on_assigned(std::span<const TopicPartition> partitions) {
   const std::lock_guard lock(mutex_);
-  core_.on_assigned(partitions);
+  state_.on_assigned(partitions);
   was_assigned_ = true;
   unknown_positions_.insert(unknown_positions_.end(), partitions.begin(), partitions.end());
 }
@@ -311,11 +311,11 @@ void Subscription::on_revoked(std::span<const TopicPartition> partitions) {
   std::vector<PartitionOffset> offsets;
   {
     Lock lock(mutex_);
-    core_.on_revoking(partitions);
+    state_.on_revoking(partitions);
     const TimePoint deadline =
         std::min(stop_by_, monotonic_now() + Duration(setup_.rebalance_timeout));
-    change_.wait_until(lock, deadline, [&] { return !core_.is_running_in(partitions); });
-    offsets = core_.final_commit(partitions);
+    change_.wait_until(lock, deadline, [&] { return !state_.is_running_in(partitions); });
+    offsets = state_.final_commit(partitions);
   }
   commit_now(std::move(offsets));
   on_lost(partitions);
@@ -323,7 +323,7 @@ void Subscription::on_revoked(std::span<const TopicPartition> partitions) {
 
 void Subscription::on_lost(std::span<const TopicPartition> partitions) {
   const std::lock_guard lock(mutex_);
-  core_.on_given_up(partitions);
+  state_.on_given_up(partitions);
   std::erase_if(unknown_positions_, [&](const TopicPartition& partition) {
     return std::ranges::find(partitions, partition) != partitions.end();
   });
@@ -339,7 +339,7 @@ void Subscription::commit_now(std::vector<PartitionOffset> offsets) {
   auto committed = source_.commit_sync(offsets, timeout);
   if (committed) {
     const std::lock_guard lock(mutex_);
-    core_.on_committed(offsets);
+    state_.on_committed(offsets);
     return;
   }
   const Error why = committed.error().within("commit");
@@ -355,9 +355,9 @@ void Subscription::commit_now(std::vector<PartitionOffset> offsets) {
 }
 
 void Subscription::wait_for_room(Lock& lock) {
-  if (core_.has_room()) return;
+  if (state_.has_room()) return;
   const auto deadline = monotonic_now() + Duration(room_wait);
-  change_.wait_until(lock, deadline, [&] { return core_.has_room() || is_stopping_; });
+  change_.wait_until(lock, deadline, [&] { return state_.has_room() || is_stopping_; });
 }
 
 void Subscription::apply_pauses() {
@@ -365,8 +365,8 @@ void Subscription::apply_pauses() {
   std::vector<Report> held;
   {
     const std::lock_guard lock(mutex_);
-    pauses = core_.update_pauses(!core_.has_room());
-    held = core_.held_reports(monotonic_now());
+    pauses = state_.update_pauses(!state_.has_room());
+    held = state_.held_reports(monotonic_now());
   }
   for (const Report& report : held) tell(report);
   setup_.reports->say_left_out(monotonic_now());
@@ -378,13 +378,13 @@ void Subscription::start_commit() {
   std::vector<PartitionOffset> offsets;
   {
     const std::lock_guard lock(mutex_);
-    offsets = core_.start_commit(monotonic_now());
+    offsets = state_.start_commit(monotonic_now());
   }
   if (offsets.empty()) return;
   source_.commit_async(offsets, [self = shared_from_this(), offsets](Result<void> committed) {
     {
       Lock inner(self->mutex_);
-      self->core_.on_commit_done(offsets, committed.has_value(), monotonic_now());
+      self->state_.on_commit_done(offsets, committed.has_value(), monotonic_now());
       if (committed) self->nudge(inner);
     }
     if (!committed) self->report_subscription(committed.error().within("commit"));
@@ -393,7 +393,7 @@ void Subscription::start_commit() {
 
 TimePoint Subscription::wake_at(TimePoint now) const {
   const TimePoint at = now + Duration(is_ready_ ? max_poll : unready_poll);
-  return core_.next_commit_at() > now ? std::min(at, core_.next_commit_at()) : at;
+  return state_.next_commit_at() > now ? std::min(at, state_.next_commit_at()) : at;
 }
 
 void Subscription::poll() {
@@ -403,8 +403,8 @@ void Subscription::poll() {
     const TimePoint now = monotonic_now();
     if (is_stopping_) return;
     // A commit that became due since start_commit must not wait for the poll.
-    timeout = core_.is_commit_due(now) ? std::chrono::milliseconds(0)
-                                       : until(wake_at(now), now, max_poll);
+    timeout = state_.is_commit_due(now) ? std::chrono::milliseconds(0)
+                                        : until(wake_at(now), now, max_poll);
     is_polling_ = true;
     is_nudged_ = false;
   }
@@ -436,7 +436,7 @@ void Subscription::take(messaging::PolledRecords fetched) {
   const std::shared_ptr<AckSink> self = shared_from_this();
   const std::lock_guard lock(mutex_);
   for (const ConsumerRecord& record : fetched.records)
-    core_.on_record(record, fetched.buffer, self);
+    state_.on_record(record, fetched.buffer, self);
   if (setup_.workers > 1) {
     work_.notify_all();
   } else {
@@ -449,7 +449,7 @@ void Subscription::learn_positions(bool all) {
   {
     const std::lock_guard lock(mutex_);
     if (!was_assigned_) return;
-    asked = all ? core_.assignment() : unknown_positions_;
+    asked = all ? state_.assignment() : unknown_positions_;
   }
   std::vector<std::pair<TopicPartition, Offset>> known;
   for (const TopicPartition& partition : asked) {
@@ -460,7 +460,7 @@ void Subscription::learn_positions(bool all) {
   for (const auto& [partition, position] : known) {
     // Records may still be queued inside the source after a pause or an earlier poll. Its position
     // counts only returned records, and those have all been taken.
-    core_.on_position(partition, position);
+    state_.on_position(partition, position);
     std::erase(unknown_positions_, partition);
   }
   if (unknown_positions_.empty() && !is_ready_) {
@@ -475,9 +475,9 @@ void Subscription::leave_if_overdue() {
   std::vector<TopicPartition> owned;
   {
     const std::lock_guard lock(mutex_);
-    const auto since = core_.running_since();
+    const auto since = state_.running_since();
     if (!since || monotonic_now() - *since < Duration(setup_.max_poll_interval)) return;
-    owned = core_.assignment();
+    owned = state_.assignment();
   }
   // The next owner of the partitions handles the message again, so nothing waits for this handler.
   on_lost(owned);
@@ -492,8 +492,8 @@ void Subscription::leave_if_overdue() {
 bool Subscription::wait_for_overdue() {
   Lock lock(mutex_);
   change_.wait_until(lock, monotonic_now() + Duration(max_poll),
-                     [&] { return core_.running() == 0 || is_stopping_; });
-  return core_.running() == 0 && !is_stopping_;
+                     [&] { return state_.running() == 0 || is_stopping_; });
+  return state_.running() == 0 && !is_stopping_;
 }
 
 void Subscription::back_off(const Error& why) {
@@ -510,14 +510,14 @@ void Subscription::finish() {
   std::chrono::milliseconds left;
   {
     Lock lock(mutex_);
-    change_.wait_until(lock, stop_by_, [&] { return core_.running() == 0; });
-    offsets = core_.final_commit(core_.assignment());
+    change_.wait_until(lock, stop_by_, [&] { return state_.running() == 0; });
+    offsets = state_.final_commit(state_.assignment());
     left = until(stop_by_, monotonic_now(), std::chrono::hours(1));
   }
   commit_now(std::move(offsets));
   auto closed = source_.close(left);
   const std::lock_guard lock(mutex_);
-  core_.on_given_up(core_.assignment());
+  state_.on_given_up(state_.assignment());
   if (!closed && !end_error_) end_error_ = closed.error();
 }
 

@@ -113,7 +113,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   mutable std::mutex mutex_;
   WaitPoint work_;    ///< for workers: work, or the end
   WaitPoint change_;  ///< for all other waiting threads
-  messaging::SubscriptionState core_;
+  messaging::SubscriptionState state_;
   std::vector<Thread> threads_;
   std::size_t alive_ = 0;
   bool is_polling_ = false;

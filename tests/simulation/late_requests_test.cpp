@@ -24,11 +24,11 @@ class LateRequests : public node::NodeWorld {
       client::Cluster::Options engine;
       engine.bootstrap = {{"node", 9092}};
       client = std::make_shared<client::SimulatedClient>(self, std::move(engine));
-      core = std::make_shared<client::RecordSender>(client, options);
-      core->start();
+      sender = std::make_shared<client::RecordSender>(client, options);
+      sender->start();
     }
     std::shared_ptr<client::SimulatedClient> client;
-    std::shared_ptr<client::RecordSender> core;
+    std::shared_ptr<client::RecordSender> sender;
   };
 
   void start(ProducerOptions options) {
@@ -37,10 +37,10 @@ class LateRequests : public node::NodeWorld {
       return std::make_shared<Running>(self, options);
     });
     world.run_for(1ms);
-    core().find_topic("orders", world.now() + 5s, [this](auto found) { topic_ = *found; });
+    sender().find_topic("orders", world.now() + 5s, [this](auto found) { topic_ = *found; });
     ASSERT_TRUE(world.run_until([this] { return topic_ != nullptr; }, 5s));
   }
-  client::RecordSender& core() { return *process_->running_as<Running>()->core; }
+  client::RecordSender& sender() { return *process_->running_as<Running>()->sender; }
   /// Sends a record. Its outcome goes to `outcomes`.
   void send(const std::string& value) {
     auto& to = *topic_->table().all.at(0);
@@ -49,7 +49,7 @@ class LateRequests : public node::NodeWorld {
     };
     const auto place = to.queue.append({.value = as_bytes(value)}, {.callback = &callback});
     ASSERT_EQ(place.appended, client::PartitionQueue::Appended::ok);
-    if (place.wake) core().wake(to);
+    if (place.wake) sender().wake(to);
   }
   bool is_told(const std::string& value) { return outcomes.contains(value); }
   void send_and_wait(const std::string& value) {

@@ -103,7 +103,7 @@ class LoginsUnderCuts final : public node::LoginWorld {
     });
     client::Cluster::Options options;
     options.bootstrap = {{"node", node::login_port}};
-    options.link.core.client_id = "app";
+    options.link.protocol.client_id = "app";
     options.sasl = SaslOptions{case_.mechanism, name(), Secret(password())};
     app_ = &world.machine("app").start("app", [options](sim::Process& self) {
       return std::make_shared<Application>(self, options);

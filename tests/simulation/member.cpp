@@ -35,7 +35,7 @@ Member::Member(sim::Process& self, std::string name, const Habits& habits,
 }
 
 Member::~Member() {
-  if (core_ != nullptr) effects_.add(effect::member_died);
+  if (consumer_ != nullptr) effects_.add(effect::member_died);
 }
 
 void Member::after(Duration delay, Next next) {
@@ -60,8 +60,8 @@ Duration Member::max_handling() const {
 void Member::join() {
   note("begins to read");
   session_ = std::make_shared<char>();
-  core_ = std::make_shared<client::ConsumerLoop>(client_, habits_.options);
-  core_->start();
+  consumer_ = std::make_shared<client::ConsumerLoop>(client_, habits_.options);
+  consumer_->start();
   effects_.add(effect::joined);
   if (habits_.takes_all) {
     std::vector<TopicPartition> all;
@@ -69,16 +69,16 @@ void Member::join() {
       all.push_back({"orders", PartitionId{i}});
       hold(PartitionId{i}, Generation{});
     }
-    core_->assign(std::move(all));
+    consumer_->assign(std::move(all));
   } else {
-    core_->subscribe({"orders"});
+    consumer_->subscribe({"orders"});
   }
   begin_poll();
 }
 
 void Member::begin_poll() {
-  core_->desk().with([](PollTable& table) { table.fetch.settle(); });
-  core_->begin_poll();
+  consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
+  consumer_->begin_poll();
   after(up_to(habits_.max_poll), &Member::end_poll);
 }
 
@@ -88,7 +88,7 @@ void Member::end_poll() {
 
 bool Member::hear_news() {
   for (;;) {
-    auto next = core_->desk().with([](PollTable& table) -> std::optional<client::ConsumerNews> {
+    auto next = consumer_->desk().with([](PollTable& table) -> std::optional<client::ConsumerNews> {
       if (table.news.empty()) return std::nullopt;
       client::ConsumerNews first = std::move(table.news.front());
       table.news.pop_front();
@@ -122,7 +122,7 @@ bool Member::hear(client::ConsumerNews news) {
     note("poll fails: " + failed->why.to_string());
     if (failed->why.is_fatal()) readings_.accuse(name_ + ": " + failed->why.to_string());
   } else {
-    close_core();
+    close_consumer();
     return false;
   }
   return true;
@@ -131,7 +131,7 @@ bool Member::hear(client::ConsumerNews news) {
 void Member::hear_assigned(const std::vector<TopicPartition>& partitions) {
   effects_.add(effect::assigned);
   // If there are later news, the desk has a later generation.
-  const Generation generation = core_->desk().with(
+  const Generation generation = consumer_->desk().with(
       [](PollTable& table) { return table.news.empty() ? table.generation : Generation{}; });
   std::string line = "has in generation " + std::to_string(generation.value) + ":";
   for (const TopicPartition& each : partitions) {
@@ -139,7 +139,7 @@ void Member::hear_assigned(const std::vector<TopicPartition>& partitions) {
     hold(each.partition, generation);
   }
   note(line);
-  self_.executor().post([core = core_] { core->on_told_assigned(); });
+  self_.executor().post([consumer = consumer_] { consumer->on_told_assigned(); });
 }
 
 void Member::hold(PartitionId partition, Generation generation) {
@@ -148,12 +148,13 @@ void Member::hold(PartitionId partition, Generation generation) {
 
 void Member::give_up(const std::vector<TopicPartition>& partitions) {
   for (const TopicPartition& each : partitions) holds_.erase(each.partition.value);
-  self_.executor().post([core = core_, partitions] { core->on_told_released(partitions); });
+  self_.executor().post(
+      [consumer = consumer_, partitions] { consumer->on_told_released(partitions); });
 }
 
 void Member::take() {
-  auto records = core_->take();
-  core_->end_poll();
+  auto records = consumer_->take();
+  consumer_->end_poll();
   if (!records) {
     note("poll fails: " + records.error().to_string());
     return go_on();
@@ -213,8 +214,9 @@ void Member::seek_somewhere() {
   note("seeks " + std::to_string(partition) + ":" + std::to_string(*hold.next));
   effects_.add(effect::sought);
   const TopicPartition where{"orders", PartitionId{partition}};
-  core_->desk().with([&](PollTable& table) { (void)table.fetch.seek(where, Offset{*hold.next}); });
-  core_->kick();
+  consumer_->desk().with(
+      [&](PollTable& table) { (void)table.fetch.seek(where, Offset{*hold.next}); });
+  consumer_->kick();
 }
 
 void Member::go_on() {
@@ -224,9 +226,9 @@ void Member::go_on() {
 }
 
 void Member::commit(std::move_only_function<void()> then) {
-  auto offsets = core_->desk().with([](PollTable& table) { return table.fetch.taken(); });
-  core_->commit(offsets, [this, offsets, alive = std::weak_ptr<char>(session_),
-                          then = std::move(then)](Result<void> outcome) mutable {
+  auto offsets = consumer_->desk().with([](PollTable& table) { return table.fetch.taken(); });
+  consumer_->commit(offsets, [this, offsets, alive = std::weak_ptr<char>(session_),
+                              then = std::move(then)](Result<void> outcome) mutable {
     // A closed consumer fails its commits.
     if (alive.expired()) return;
     effects_.add(outcome ? effect::commit_confirmed : effect::commit_failed);
@@ -234,7 +236,7 @@ void Member::commit(std::move_only_function<void()> then) {
     for (const PartitionOffset& each : offsets) {
       if (outcome) readings_.committed(each.partition.partition, each.committed.offset);
     }
-    // Posted, since the answer may come inside a call of the core.
+    // Posted, since the answer may come inside a call of the consumer.
     if (then) self_.executor().post(std::move(then));
   });
 }
@@ -253,11 +255,11 @@ void Member::leave() {
 }
 
 void Member::leave_now() {
-  core_->desk().with([](PollTable& table) { table.fetch.settle(); });
+  consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
   // Closes as a destructor does, or leaves first as close does.
-  if (habits_.takes_all || random_.below(2) == 0) return close_core();
+  if (habits_.takes_all || random_.below(2) == 0) return close_consumer();
   is_leaving_ = true;
-  core_->unsubscribe();
+  consumer_->unsubscribe();
   finish_leaving();
 }
 
@@ -265,15 +267,15 @@ void Member::finish_leaving() {
   if (hear_news()) after(5ms, &Member::finish_leaving);
 }
 
-void Member::close_core() {
+void Member::close_consumer() {
   is_leaving_ = false;
   holds_.clear();
   session_.reset();
-  core_->close_by(self_.clock().mono() + 5s, [this](Result<void> outcome) {
+  consumer_->close_by(self_.clock().mono() + 5s, [this](Result<void> outcome) {
     note(outcome ? "closed" : "closed: " + outcome.error().to_string());
-    // Posted, since this runs inside the core.
+    // Posted, since this runs inside the consumer.
     self_.executor().post([this] {
-      core_.reset();
+      consumer_.reset();
       if (!is_closing_) after(up_to(5s), &Member::join);
     });
   });

@@ -50,7 +50,7 @@ class Member {
 
   /// Closes the consumer. is_closed() is true once that is done.
   void close();
-  [[nodiscard]] bool is_closed() const { return core_ == nullptr; }
+  [[nodiscard]] bool is_closed() const { return consumer_ == nullptr; }
 
  private:
   using Next = void (Member::*)();
@@ -81,7 +81,7 @@ class Member {
   void leave();
   void leave_now();
   void finish_leaving();
-  void close_core();
+  void close_consumer();
 
   sim::Process& self_;
   sim::World& world_;
@@ -92,12 +92,12 @@ class Member {
   const bool& is_healed_;
   SeededRandom random_;
   std::shared_ptr<client::SimulatedClient> client_;
-  std::shared_ptr<client::ConsumerLoop> core_;
+  std::shared_ptr<client::ConsumerLoop> consumer_;
   std::map<std::int32_t, Readings::Hold> holds_;
   Records taken_;
   bool is_leaving_ = false;
   bool is_closing_ = false;
-  /// Expires with `core_`: callbacks of an earlier core are ignored.
+  /// Expires with `consumer_`: callbacks of an earlier consumer are ignored.
   std::shared_ptr<char> session_;
 };
 

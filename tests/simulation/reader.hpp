@@ -28,7 +28,7 @@ class Reader {
       : self_(self),
         complaints_(complaints),
         is_member_(!options.group_id.empty()),
-        core_(std::make_shared<client::ConsumerLoop>(
+        consumer_(std::make_shared<client::ConsumerLoop>(
             std::make_shared<client::SimulatedClient>(self, std::move(engine)), options)) {
     const TimePoint now = self_.clock().mono();
     std::vector<TopicPartition> all;
@@ -37,13 +37,13 @@ class Reader {
       read_[i].last = now;
     }
     committed_.last = now;
-    core_->start();
+    consumer_->start();
     if (is_member_) {
-      core_->subscribe({"orders"});
+      consumer_->subscribe({"orders"});
     } else {
-      core_->assign(std::move(all));
+      consumer_->assign(std::move(all));
     }
-    core_->begin_poll();
+    consumer_->begin_poll();
     poll_later();
   }
   Reader(const Reader&) = delete;
@@ -83,17 +83,17 @@ class Reader {
   }
   void poll() {
     hear_news();
-    auto records = core_->take();
-    core_->end_poll();
+    auto records = consumer_->take();
+    consumer_->end_poll();
     if (!records) {
       complaints_.add("a poll fails: " + records.error().to_string());
     } else {
       for (const ConsumerRecord& record : *records) take(record);
       if (records->error() != nullptr) complaints_.add(records->error()->to_string());
     }
-    core_->desk().with([](client::PollTable& table) { table.fetch.settle(); });
+    consumer_->desk().with([](client::PollTable& table) { table.fetch.settle(); });
     if (is_member_ && !next_.empty() && self_.clock().mono() >= commit_at_) commit();
-    core_->begin_poll();
+    consumer_->begin_poll();
     poll_later();
   }
   void take(const ConsumerRecord& record) {
@@ -110,7 +110,7 @@ class Reader {
   }
   void hear_news() {
     using namespace client::group_action;
-    while (auto news = core_->desk().with([](client::PollTable& table) {
+    while (auto news = consumer_->desk().with([](client::PollTable& table) {
       std::optional<client::ConsumerNews> first;
       if (table.news.empty()) return first;
       first = std::move(table.news.front());
@@ -118,7 +118,7 @@ class Reader {
       return first;
     })) {
       if (std::holds_alternative<Assigned>(*news)) {
-        self_.executor().post([core = core_] { core->on_told_assigned(); });
+        self_.executor().post([consumer = consumer_] { consumer->on_told_assigned(); });
       } else if (auto* revoke = std::get_if<Revoke>(&*news)) {
         release(revoke->partitions);
       } else if (auto* lose = std::get_if<Lose>(&*news)) {
@@ -129,12 +129,14 @@ class Reader {
     }
   }
   void release(const std::vector<TopicPartition>& partitions) {
-    self_.executor().post([core = core_, partitions] { core->on_told_released(partitions); });
+    self_.executor().post(
+        [consumer = consumer_, partitions] { consumer->on_told_released(partitions); });
   }
   void commit() {
     commit_at_ = never;
-    auto offsets = core_->desk().with([](client::PollTable& table) { return table.fetch.taken(); });
-    core_->commit(std::move(offsets), [this](Result<void> outcome) {
+    auto offsets =
+        consumer_->desk().with([](client::PollTable& table) { return table.fetch.taken(); });
+    consumer_->commit(std::move(offsets), [this](Result<void> outcome) {
       const TimePoint now = self_.clock().mono();
       if (outcome) committed_.made(now);
       commit_at_ = now + commit_every;
@@ -144,7 +146,7 @@ class Reader {
   sim::Process& self_;
   Complaints& complaints_;
   const bool is_member_;
-  std::shared_ptr<client::ConsumerLoop> core_;
+  std::shared_ptr<client::ConsumerLoop> consumer_;
   /// By partition: the time of the last records, and the offset after the last one.
   std::map<std::int32_t, Progress> read_;
   std::map<std::int32_t, std::int64_t> next_;

@@ -135,7 +135,7 @@ void Scene::play() {
 client::Cluster::Options Scene::client_options() const {
   client::Cluster::Options options;
   options.bootstrap = {{"node", 9092}};
-  options.link.core.client_id = "simulation";
+  options.link.protocol.client_id = "simulation";
   return options;
 }
 

@@ -18,8 +18,8 @@ Sender::Sender(sim::Process& self, std::shared_ptr<client::SimulatedClient> clie
       effects_(effects),
       random_(self.machine().world().stream(name_)),
       client_(std::move(client)),
-      core_(std::make_shared<client::RecordSender>(client_, options)) {
-  core_->start();
+      sender_(std::make_shared<client::RecordSender>(client_, options)) {
+  sender_->start();
   find_topic();
 }
 
@@ -29,12 +29,12 @@ Sender::~Sender() {
 }
 
 void Sender::find_topic() {
-  core_->find_topic("orders", self_.clock().mono() + 20s,
-                    [this](Result<std::shared_ptr<client::IntakeTopic>> found) {
-                      if (!found) note("no topic: " + found.error().to_string());
-                      topic_ = found ? *found : nullptr;
-                      self_.executor().post([this] { topic_ ? send_some() : find_topic(); });
-                    });
+  sender_->find_topic("orders", self_.clock().mono() + 20s,
+                      [this](Result<std::shared_ptr<client::IntakeTopic>> found) {
+                        if (!found) note("no topic: " + found.error().to_string());
+                        topic_ = found ? *found : nullptr;
+                        self_.executor().post([this] { topic_ ? send_some() : find_topic(); });
+                      });
 }
 
 void Sender::send_some() {
@@ -75,11 +75,11 @@ void Sender::send_one(std::string& line) {
     ledger_.told(record, fail(Error::client(Errc::limit_reached, "not appended")),
                  self_.clock().mono());
   }
-  if (place.wake) core_->wake(to);
+  if (place.wake) sender_->wake(to);
 }
 
 void Sender::close() {
-  core_->close(self_.clock().mono() + 5s, [this](Result<FlushReport> report) {
+  sender_->close(self_.clock().mono() + 5s, [this](Result<FlushReport> report) {
     note(report ? "closed" : "closed: " + report.error().to_string());
     is_closed_ = true;
   });

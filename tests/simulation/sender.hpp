@@ -49,7 +49,7 @@ class Sender {
   Effects& effects_;
   SeededRandom random_;
   std::shared_ptr<client::SimulatedClient> client_;
-  std::shared_ptr<client::RecordSender> core_;
+  std::shared_ptr<client::RecordSender> sender_;
   std::shared_ptr<client::IntakeTopic> topic_;
   bool is_closed_ = false;
 };

@@ -48,15 +48,15 @@ class Load {
       : self_(self),
         complaints_(complaints),
         random_(self.machine().world().stream("load")),
-        core_(std::make_shared<client::RecordSender>(
+        sender_(std::make_shared<client::RecordSender>(
             std::move(client), ProducerOptions{.request_timeout = request_timeout})) {
-    core_->start();
-    core_->find_topic("orders", self_.clock().mono() + 20s,
-                      [this](Result<std::shared_ptr<client::IntakeTopic>> found) {
-                        if (!found) return complaints_.add(found.error().to_string());
-                        topic_ = *found;
-                        self_.executor().post([this] { send(); });
-                      });
+    sender_->start();
+    sender_->find_topic("orders", self_.clock().mono() + 20s,
+                        [this](Result<std::shared_ptr<client::IntakeTopic>> found) {
+                          if (!found) return complaints_.add(found.error().to_string());
+                          topic_ = *found;
+                          self_.executor().post([this] { send(); });
+                        });
   }
   void stop() { is_stopped_ = true; }
   [[nodiscard]] std::size_t unsettled() const { return sent_ - told_; }
@@ -77,14 +77,14 @@ class Load {
     };
     const auto place = to.queue.append({.value = as_bytes("x")}, {.callback = &callback});
     if (place.appended != client::PartitionQueue::Appended::ok) complaints_.add("not appended");
-    if (place.wake) core_->wake(to);
+    if (place.wake) sender_->wake(to);
     self_.executor().arm(self_.clock().mono() + 50ms, [this] { send(); });
   }
 
   sim::Process& self_;
   Complaints& complaints_;
   SeededRandom random_;
-  std::shared_ptr<client::RecordSender> core_;
+  std::shared_ptr<client::RecordSender> sender_;
   std::shared_ptr<client::IntakeTopic> topic_;
   bool is_stopped_ = false;
   std::size_t sent_ = 0;
@@ -96,8 +96,8 @@ class Servers {
  public:
   explicit Servers(std::uint64_t seed) : world_(seed), random_(world_.stream("servers")) {
     client::Cluster::Options options;
-    options.link.core.client_id = "test";
-    options.link.core.connect_timeout = connect_timeout;
+    options.link.protocol.client_id = "test";
+    options.link.protocol.connect_timeout = connect_timeout;
     for (int id = 1; id <= servers; ++id) {
       const std::string name = name_of(NodeId{id});
       script_.brokers.push_back(NodeId{id});

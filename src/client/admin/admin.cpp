@@ -98,13 +98,13 @@ std::string_view to_string(GroupType type) {
   return "unknown";
 }
 
-Admin::Admin(std::shared_ptr<client::AdminCalls> core) : core_(std::move(core)) {}
+Admin::Admin(std::shared_ptr<client::AdminCalls> inside) : inside_(std::move(inside)) {}
 
 Result<std::vector<Named<CreatedTopic>>> Admin::create_topics(std::vector<NewTopic> topics,
                                                               CreateTopicsOptions options) {
   auto names = names_of(topics);
   auto results = client::admin_wait_for<std::vector<Result<CreatedTopic>>>(
-      core_.get(), options.timeout,
+      inside_.get(), options.timeout,
       [topics = std::move(topics), validate_only = options.validate_only](
           client::Cluster& cluster, Duration most, auto then) mutable {
         client::create_topics(cluster, std::move(topics), validate_only, most, std::move(then));
@@ -115,7 +115,7 @@ Result<std::vector<Named<CreatedTopic>>> Admin::create_topics(std::vector<NewTop
 Result<std::vector<Named<void>>> Admin::delete_topics(std::vector<std::string> names,
                                                       CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<void>>>(
-      core_.get(), options.timeout,
+      inside_.get(), options.timeout,
       [names](client::Cluster& cluster, Duration most, auto then) mutable {
         client::delete_topics(cluster, std::move(names), most, std::move(then));
       });
@@ -124,7 +124,7 @@ Result<std::vector<Named<void>>> Admin::delete_topics(std::vector<std::string> n
 
 Result<std::vector<TopicListing>> Admin::list_topics(CallOptions options) {
   return client::admin_wait_for<std::vector<TopicListing>>(
-      core_.get(), options.timeout, [](client::Cluster& cluster, Duration most, auto then) {
+      inside_.get(), options.timeout, [](client::Cluster& cluster, Duration most, auto then) {
         client::list_topics(cluster, most, std::move(then));
       });
 }
@@ -132,7 +132,7 @@ Result<std::vector<TopicListing>> Admin::list_topics(CallOptions options) {
 Result<std::vector<Named<TopicDescription>>> Admin::describe_topics(std::vector<std::string> names,
                                                                     CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<TopicDescription>>>(
-      core_.get(), options.timeout,
+      inside_.get(), options.timeout,
       [names](client::Cluster& cluster, Duration most, auto then) mutable {
         client::describe_topics(cluster, std::move(names), most, std::move(then));
       });
@@ -144,7 +144,7 @@ Result<std::vector<Named<std::vector<ConfigEntry>>>> Admin::describe_configs(
   std::vector<std::string> names;
   for (const ConfigResource& resource : resources) names.push_back(resource.name);
   auto results = client::admin_wait_for<std::vector<Result<std::vector<ConfigEntry>>>>(
-      core_.get(), options.timeout,
+      inside_.get(), options.timeout,
       [resources = std::move(resources)](client::Cluster& cluster, Duration most,
                                          auto then) mutable {
         client::describe_configs(cluster, std::move(resources), most, std::move(then));
@@ -154,14 +154,14 @@ Result<std::vector<Named<std::vector<ConfigEntry>>>> Admin::describe_configs(
 
 Result<ClusterDescription> Admin::describe_cluster(CallOptions options) {
   return client::admin_wait_for<ClusterDescription>(
-      core_.get(), options.timeout, [](client::Cluster& cluster, Duration most, auto then) {
+      inside_.get(), options.timeout, [](client::Cluster& cluster, Duration most, auto then) {
         client::describe_cluster(cluster, most, std::move(then));
       });
 }
 
 Result<std::vector<GroupListing>> Admin::list_groups(CallOptions options) {
   return client::admin_wait_for<std::vector<GroupListing>>(
-      core_.get(), options.timeout, [](client::Cluster& cluster, Duration most, auto then) {
+      inside_.get(), options.timeout, [](client::Cluster& cluster, Duration most, auto then) {
         client::list_groups(cluster, most, std::move(then));
       });
 }
@@ -169,7 +169,7 @@ Result<std::vector<GroupListing>> Admin::list_groups(CallOptions options) {
 Result<std::vector<Named<GroupDescription>>> Admin::describe_groups(std::vector<std::string> ids,
                                                                     CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<GroupDescription>>>(
-      core_.get(), options.timeout,
+      inside_.get(), options.timeout,
       [ids](client::Cluster& cluster, Duration most, auto then) mutable {
         client::describe_groups(cluster, std::move(ids), most, std::move(then));
       });
@@ -179,7 +179,7 @@ Result<std::vector<Named<GroupDescription>>> Admin::describe_groups(std::vector<
 Result<std::vector<Named<void>>> Admin::delete_groups(std::vector<std::string> ids,
                                                       CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<void>>>(
-      core_.get(), options.timeout,
+      inside_.get(), options.timeout,
       [ids](client::Cluster& cluster, Duration most, auto then) mutable {
         client::delete_groups(cluster, std::move(ids), most, std::move(then));
       });
@@ -188,7 +188,7 @@ Result<std::vector<Named<void>>> Admin::delete_groups(std::vector<std::string> i
 
 Result<std::vector<GroupOffset>> Admin::group_offsets(std::string id, CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<std::vector<GroupOffset>>>>(
-      core_.get(), options.timeout,
+      inside_.get(), options.timeout,
       [id = std::move(id)](client::Cluster& cluster, Duration most, auto then) {
         client::group_offsets(cluster, id, most, std::move(then));
       });
@@ -199,7 +199,8 @@ Result<std::vector<GroupOffset>> Admin::group_offsets(std::string id, CallOption
 Result<std::vector<OffsetAnswer>> Admin::list_offsets(std::vector<OffsetQuery> queries,
                                                       CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<OffsetAnswer::Found>>>(
-      core_.get(), options.timeout, [&queries](client::Cluster& cluster, Duration most, auto then) {
+      inside_.get(), options.timeout,
+      [&queries](client::Cluster& cluster, Duration most, auto then) {
         client::list_offsets(cluster, queries, most, std::move(then));
       });
   if (!results) return fail(results.error());
@@ -215,7 +216,7 @@ Result<std::vector<Named<void>>> Admin::set_scram_users(std::vector<NewScramUser
   if (auto checked = client::check_new_users(users); !checked) return fail(checked.error());
   auto names = names_of(users);
   auto results = client::admin_wait_for<std::vector<Result<void>>>(
-      core_.get(), options.timeout,
+      inside_.get(), options.timeout,
       [users = std::move(users)](client::Cluster& cluster, Duration most, auto then) mutable {
         client::set_scram_users(cluster, std::move(users), most, std::move(then));
       });
@@ -226,7 +227,7 @@ Result<std::vector<Named<void>>> Admin::delete_scram_users(std::vector<ScramUser
                                                            CallOptions options) {
   auto names = names_of(users);
   auto results = client::admin_wait_for<std::vector<Result<void>>>(
-      core_.get(), options.timeout,
+      inside_.get(), options.timeout,
       [users = std::move(users)](client::Cluster& cluster, Duration most, auto then) mutable {
         client::delete_scram_users(cluster, std::move(users), most, std::move(then));
       });
@@ -235,17 +236,17 @@ Result<std::vector<Named<void>>> Admin::delete_scram_users(std::vector<ScramUser
 
 Result<std::vector<ScramUser>> Admin::list_scram_users(CallOptions options) {
   return client::admin_wait_for<std::vector<ScramUser>>(
-      core_.get(), options.timeout, [](client::Cluster& cluster, Duration most, auto then) {
+      inside_.get(), options.timeout, [](client::Cluster& cluster, Duration most, auto then) {
         client::list_scram_users(cluster, most, std::move(then));
       });
 }
 
 }  // namespace v0
 
-Admin client::make_admin(std::shared_ptr<Client::Shared> core) {
+Admin client::make_admin(std::shared_ptr<Client::Shared> client) {
   // The client was moved from.
-  if (!core) return client::HandleAccess::make<Admin>(std::shared_ptr<client::AdminCalls>());
-  return client::HandleAccess::make<Admin>(std::make_shared<client::AdminCalls>(std::move(core)));
+  if (!client) return client::HandleAccess::make<Admin>(std::shared_ptr<client::AdminCalls>());
+  return client::HandleAccess::make<Admin>(std::make_shared<client::AdminCalls>(std::move(client)));
 }
 
 }  // namespace dohle

@@ -8,6 +8,6 @@
 namespace dohle::client {
 
 /// Sends no request before the first call. Any thread.
-[[nodiscard]] Admin make_admin(std::shared_ptr<Client::Shared> core);
+[[nodiscard]] Admin make_admin(std::shared_ptr<Client::Shared> client);
 
 }  // namespace dohle::client

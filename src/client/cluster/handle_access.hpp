@@ -4,7 +4,7 @@
 
 namespace dohle::client {
 
-/// Constructs public handles and accesses their core. It is their friend, so that users can do
+/// Constructs public handles and accesses their insides. It is their friend, so that users can do
 /// neither.
 struct HandleAccess {
   template <class Handle, class... Insides>
@@ -13,7 +13,7 @@ struct HandleAccess {
   }
   template <class Handle>
   [[nodiscard]] static const auto& insides(const Handle& handle) {
-    return handle.core_;
+    return handle.inside_;
   }
 };
 

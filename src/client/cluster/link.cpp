@@ -31,11 +31,11 @@ void Link::dial_at(TimePoint at) {
 
 void Link::dial() {
   if (is_closed_) return;
-  DOHLE_ASSERT(!core_ && !connection_, "a link dials twice");
+  DOHLE_ASSERT(!protocol_ && !connection_, "a link dials twice");
   dialled_at_ = now();
-  core_ = std::make_unique<ConnectionProtocol>(options_.core, now(), logins());
-  const DialOptions dial{
-      options_.limits, std::chrono::ceil<std::chrono::milliseconds>(options_.core.connect_timeout)};
+  protocol_ = std::make_unique<ConnectionProtocol>(options_.protocol, now(), logins());
+  const DialOptions dial{options_.limits, std::chrono::ceil<std::chrono::milliseconds>(
+                                              options_.protocol.connect_timeout)};
   connection_ = environment_.dialer.dial(to_, dial, *this);
   watch_deadline();
 }
@@ -62,7 +62,7 @@ void Link::derive(const auth::SaslClient::NeedKeys& need) {
     const auto link = weak.lock();
     if (!link || link->is_closed_) return;
     ConnectionActions actions;
-    link->core_->on_keys(keys, link->now(), actions);
+    link->protocol_->on_keys(keys, link->now(), actions);
     link->apply(actions);
   });
 }
@@ -70,7 +70,7 @@ void Link::derive(const auth::SaslClient::NeedKeys& need) {
 void Link::on_open() {
   const auto alive = shared_from_this();
   ConnectionActions actions;
-  core_->on_open(now(), actions);
+  protocol_->on_open(now(), actions);
   apply(actions);
 }
 
@@ -81,7 +81,7 @@ Admission Link::on_frame_length(std::size_t bytes) {
 void Link::on_frame(Slice frame) {
   const auto alive = shared_from_this();
   ConnectionActions actions;
-  core_->on_frame(frame, now(), actions);
+  protocol_->on_frame(frame, now(), actions);
   frame = {};
   apply(actions);
 }
@@ -89,7 +89,7 @@ void Link::on_frame(Slice frame) {
 void Link::on_closed(Error why) {
   const auto alive = shared_from_this();
   ConnectionActions actions;
-  core_->on_closed(why, actions);
+  protocol_->on_closed(why, actions);
   apply(actions);
 }
 
@@ -116,7 +116,7 @@ void Link::apply(ConnectionActions& actions) {
   }
   send_waiting();
   if (is_closed_) return;
-  DOHLE_ASSERT(core_->state() != State::ready || asked_.size() == core_->in_flight(),
+  DOHLE_ASSERT(protocol_->state() != State::ready || asked_.size() == protocol_->in_flight(),
                "a request in flight has no callback, or an answered one has");
   watch_deadline();
 }
@@ -128,7 +128,7 @@ void Link::become_ready() {
 }
 
 void Link::send_waiting() {
-  while (!is_closed_ && !waiting_.empty() && core_->takes_requests()) {
+  while (!is_closed_ && !waiting_.empty() && protocol_->takes_requests()) {
     Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
     next(*this, {});
@@ -159,20 +159,21 @@ Error Link::here(const Error& why) const {
 }
 
 bool Link::is_setting_up() const {
-  return core_ && core_->is_setting_up();
+  return protocol_ && protocol_->is_setting_up();
 }
 
 TimePoint Link::silent_since() const {
   if (is_setting_up()) return dialled_at_;
-  return !core_ || core_->is_throttled() ? never : core_->awaited_since();
+  return !protocol_ || protocol_->is_throttled() ? never : protocol_->awaited_since();
 }
 
 std::string Link::trouble() const {
-  if (!core_) return {};
+  if (!protocol_) return {};
   const std::string address = to_.to_string();
-  if (core_->state() == State::connecting) return "connecting to " + address + ": no answer yet";
-  if (core_->is_throttled()) return address + " throttles this client";
-  const std::string_view awaited = core_->awaited();
+  if (protocol_->state() == State::connecting)
+    return "connecting to " + address + ": no answer yet";
+  if (protocol_->is_throttled()) return address + " throttles this client";
+  const std::string_view awaited = protocol_->awaited();
   if (awaited.empty()) return {};
   return address + " has not answered " + std::string(awaited);
 }
@@ -212,12 +213,12 @@ void Link::fail_all(const Error& why) {
 void Link::throttle(Duration time) {
   if (is_closed_) return;
   ConnectionActions actions;
-  core_->throttle(time, now(), actions);
+  protocol_->throttle(time, now(), actions);
   apply(actions);
 }
 
 void Link::watch_deadline() {
-  const TimePoint at = core_->deadline();
+  const TimePoint at = protocol_->deadline();
   // A timer that fires too early is armed again. Moving it with each request would cost more.
   if (at >= timer_at_) return;
   environment_.loop.cancel(timer_);
@@ -230,7 +231,7 @@ void Link::on_time() {
   timer_ = 0;
   timer_at_ = never;
   ConnectionActions actions;
-  core_->on_time(now(), actions);
+  protocol_->on_time(now(), actions);
   apply(actions);
 }
 

@@ -41,7 +41,7 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   static constexpr std::size_t max_waiting = 1'000;
 
   struct Options {
-    ConnectionProtocol::Options core;
+    ConnectionProtocol::Options protocol;
     ConnectionLimits limits;
   };
 
@@ -64,19 +64,21 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
 
   /// Whether requests are sent at once, up to max_in_flight.
   [[nodiscard]] bool is_ready() const {
-    return core_ && core_->state() == State::ready && !core_->is_throttled();
+    return protocol_ && protocol_->state() == State::ready && !protocol_->is_throttled();
   }
   [[nodiscard]] bool was_ready() const { return was_ready_; }
   [[nodiscard]] bool is_closed() const { return is_closed_; }
   /// As ConnectionProtocol has it.
   [[nodiscard]] bool was_closed_at_first_request() const {
-    return core_ && core_->was_closed_at_first_request();
+    return protocol_ && protocol_->was_closed_at_first_request();
   }
   [[nodiscard]] const Endpoint& endpoint() const { return to_; }
   /// Number of unanswered requests, including waiting ones.
   [[nodiscard]] std::size_t load() const { return asked_.size() + waiting_.size(); }
   /// The time at which the oldest unanswered request was sent; `never` if there is none.
-  [[nodiscard]] TimePoint awaited_since() const { return core_ ? core_->awaited_since() : never; }
+  [[nodiscard]] TimePoint awaited_since() const {
+    return protocol_ ? protocol_->awaited_since() : never;
+  }
   /// Whether it is being set up, from dialling to the exchange of versions.
   [[nodiscard]] bool is_setting_up() const;
   /// The time since which the server has not answered the setup or the oldest request; `never`
@@ -126,7 +128,7 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   std::uint64_t login_version_ = 0;
   LinkOwner& owner_;
   Endpoint to_;
-  std::unique_ptr<ConnectionProtocol> core_;
+  std::unique_ptr<ConnectionProtocol> protocol_;
   std::unique_ptr<Connection> connection_;
   /// In the order of the answers.
   std::deque<Answered> asked_;
@@ -144,7 +146,7 @@ void Link::ask(M message, Duration timeout, Answered then) {
     return then(*this,
                 fail(here(Error::client(Errc::connection_lost, "the connection is closed"))));
   }
-  if (core_ && core_->takes_requests() && waiting_.empty()) {
+  if (protocol_ && protocol_->takes_requests() && waiting_.empty()) {
     return put(message, timeout, std::move(then));
   }
   if (waiting_.size() >= max_waiting) {
@@ -162,7 +164,7 @@ void Link::ask(M message, Duration timeout, Answered then) {
 template <class M>
 void Link::put(const M& message, Duration timeout, Answered then) {
   ConnectionActions actions;
-  auto sent = core_->request(message, now(), actions, timeout);
+  auto sent = protocol_->request(message, now(), actions, timeout);
   if (!sent) return then(*this, fail(here(sent.error())));
   asked_.push_back(std::move(then));
   apply(actions);
@@ -174,7 +176,7 @@ Result<void> Link::tell(const M& message) {
     return fail(here(Error::client(Errc::not_connected, "the connection is not ready")));
   }
   ConnectionActions actions;
-  auto sent = core_->tell(message, actions);
+  auto sent = protocol_->tell(message, actions);
   apply(actions);
   if (!sent) return fail(here(sent.error()));
   return sent;

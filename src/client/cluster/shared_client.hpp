@@ -41,6 +41,8 @@ class Client::Shared {
 
   /// The client's close closes the part, unless it is destroyed before. Any thread.
   virtual void attach(std::weak_ptr<Part> part) = 0;
+  /// Closes the parts, then the connections. `done` is called exactly once. Loop thread.
+  virtual void close(TimePoint deadline, Done done) = 0;
 
  private:
   const ForkMark made_in_;

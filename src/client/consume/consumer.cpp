@@ -390,76 +390,76 @@ bool is_usable(const client::ConsumerCalls* calls) {
 
 }  // namespace
 
-Consumer::Consumer(std::shared_ptr<client::ConsumerCalls> core) : core_(std::move(core)) {}
+Consumer::Consumer(std::shared_ptr<client::ConsumerCalls> inside) : inside_(std::move(inside)) {}
 Consumer::Consumer(Consumer&&) noexcept = default;
 Consumer& Consumer::operator=(Consumer&& other) noexcept {
   if (this == &other) return *this;
-  core_.reset();
-  core_ = std::move(other.core_);
+  inside_.reset();
+  inside_ = std::move(other.inside_);
   return *this;
 }
 Consumer::~Consumer() = default;
 
 Result<void> Consumer::subscribe(std::vector<std::string> topics, RebalanceListener listener) {
-  if (!core_) return fail(moved_from());
-  return core_->subscribe(std::move(topics), std::move(listener));
+  if (!inside_) return fail(moved_from());
+  return inside_->subscribe(std::move(topics), std::move(listener));
 }
 Result<void> Consumer::unsubscribe() {
-  if (!core_) return fail(moved_from());
-  return core_->unsubscribe();
+  if (!inside_) return fail(moved_from());
+  return inside_->unsubscribe();
 }
 Result<void> Consumer::assign(std::vector<TopicPartition> partitions) {
-  if (!core_) return fail(moved_from());
-  return core_->assign(std::move(partitions));
+  if (!inside_) return fail(moved_from());
+  return inside_->assign(std::move(partitions));
 }
 Result<Records> Consumer::poll(std::chrono::milliseconds timeout) {
-  if (!core_) return fail(moved_from());
-  return core_->poll(timeout);
+  if (!inside_) return fail(moved_from());
+  return inside_->poll(timeout);
 }
 void Consumer::wakeup() {
-  if (!is_usable(core_.get())) return;
-  auto& desk = core_->consume().desk();
+  if (!is_usable(inside_.get())) return;
+  auto& desk = inside_->consume().desk();
   desk.with([](PollTable& table) { table.is_woken = true; });
   desk.notify();
 }
 Result<void> Consumer::commit_sync() {
-  if (!core_) return fail(moved_from());
-  return core_->commit(core_->taken());
+  if (!inside_) return fail(moved_from());
+  return inside_->commit(inside_->taken());
 }
 Result<void> Consumer::commit_sync(std::vector<PartitionOffset> offsets) {
-  if (!core_) return fail(moved_from());
-  return core_->commit(std::move(offsets));
+  if (!inside_) return fail(moved_from());
+  return inside_->commit(std::move(offsets));
 }
 Result<void> Consumer::commit_sync(std::vector<PartitionOffset> offsets,
                                    std::chrono::milliseconds timeout) {
-  if (!core_) return fail(moved_from());
-  return core_->commit(std::move(offsets), timeout);
+  if (!inside_) return fail(moved_from());
+  return inside_->commit(std::move(offsets), timeout);
 }
 void Consumer::commit_async(CommitCallback callback) {
-  if (!core_ && callback) callback(fail(moved_from()));
-  if (!core_) return;
-  core_->commit_async(core_->taken(), std::move(callback));
+  if (!inside_ && callback) callback(fail(moved_from()));
+  if (!inside_) return;
+  inside_->commit_async(inside_->taken(), std::move(callback));
 }
 void Consumer::commit_async(std::vector<PartitionOffset> offsets, CommitCallback callback) {
-  if (!core_ && callback) callback(fail(moved_from()));
-  if (!core_) return;
-  core_->commit_async(std::move(offsets), std::move(callback));
+  if (!inside_ && callback) callback(fail(moved_from()));
+  if (!inside_) return;
+  inside_->commit_async(std::move(offsets), std::move(callback));
 }
 Result<std::vector<PartitionOffset>> Consumer::committed(std::vector<TopicPartition> partitions) {
-  if (!core_) return fail(moved_from());
-  return core_->committed(std::move(partitions));
+  if (!inside_) return fail(moved_from());
+  return inside_->committed(std::move(partitions));
 }
 Result<void> Consumer::seek(const TopicPartition& partition, Offset offset) {
-  if (!core_) return fail(moved_from());
-  return core_->seek(partition, offset);
+  if (!inside_) return fail(moved_from());
+  return inside_->seek(partition, offset);
 }
 Result<void> Consumer::seek_to_beginning(const TopicPartition& partition) {
-  if (!core_) return fail(moved_from());
-  return core_->seek(partition, StartingPoint{StartingPoint::Kind::earliest});
+  if (!inside_) return fail(moved_from());
+  return inside_->seek(partition, StartingPoint{StartingPoint::Kind::earliest});
 }
 Result<void> Consumer::seek_to_end(const TopicPartition& partition) {
-  if (!core_) return fail(moved_from());
-  return core_->seek(partition, StartingPoint{StartingPoint::Kind::latest});
+  if (!inside_) return fail(moved_from());
+  return inside_->seek(partition, StartingPoint{StartingPoint::Kind::latest});
 }
 Result<void> Consumer::seek_to_time(const TopicPartition& partition, Timestamp time) {
   if (time.value < 0) {
@@ -467,50 +467,51 @@ Result<void> Consumer::seek_to_time(const TopicPartition& partition, Timestamp t
                                                           std::to_string(time.value) +
                                                           " ms; allowed are 0 and above"));
   }
-  if (!core_) return fail(moved_from());
-  return core_->seek(partition, StartingPoint{StartingPoint::Kind::time, time});
+  if (!inside_) return fail(moved_from());
+  return inside_->seek(partition, StartingPoint{StartingPoint::Kind::time, time});
 }
 Result<Offset> Consumer::position(const TopicPartition& partition) {
-  if (!core_) return fail(moved_from());
-  return core_->position(partition, core_->consume().options.default_api_timeout);
+  if (!inside_) return fail(moved_from());
+  return inside_->position(partition, inside_->consume().options.default_api_timeout);
 }
 Result<Offset> Consumer::position(const TopicPartition& partition,
                                   std::chrono::milliseconds timeout) {
-  if (!core_) return fail(moved_from());
-  return core_->position(partition, timeout);
+  if (!inside_) return fail(moved_from());
+  return inside_->position(partition, timeout);
 }
 Result<void> Consumer::pause(std::span<const TopicPartition> partitions) {
-  if (!core_) return fail(moved_from());
-  return core_->pause(partitions, true);
+  if (!inside_) return fail(moved_from());
+  return inside_->pause(partitions, true);
 }
 Result<void> Consumer::resume(std::span<const TopicPartition> partitions) {
-  if (!core_) return fail(moved_from());
-  return core_->pause(partitions, false);
+  if (!inside_) return fail(moved_from());
+  return inside_->pause(partitions, false);
 }
 std::vector<TopicPartition> Consumer::assignment() const {
-  if (!is_usable(core_.get())) return {};
-  return core_->consume().desk().with([](PollTable& table) { return table.fetch.assignment(); });
+  if (!is_usable(inside_.get())) return {};
+  return inside_->consume().desk().with([](PollTable& table) { return table.fetch.assignment(); });
 }
 std::vector<TopicPartition> Consumer::paused() const {
-  if (!is_usable(core_.get())) return {};
-  return core_->consume().desk().with([](PollTable& table) { return table.fetch.paused(); });
+  if (!is_usable(inside_.get())) return {};
+  return inside_->consume().desk().with([](PollTable& table) { return table.fetch.paused(); });
 }
 std::string Consumer::member_id() const {
-  if (!is_usable(core_.get())) return {};
-  return core_->consume().desk().with([](PollTable& table) { return table.member_id; });
+  if (!is_usable(inside_.get())) return {};
+  return inside_->consume().desk().with([](PollTable& table) { return table.member_id; });
 }
 MemberEpoch Consumer::member_epoch() const {
-  if (!is_usable(core_.get())) return {};
+  if (!is_usable(inside_.get())) return {};
   return MemberEpoch{
-      core_->consume().desk().with([](PollTable& table) { return table.generation.value; })};
+      inside_->consume().desk().with([](PollTable& table) { return table.generation.value; })};
 }
 std::optional<std::int64_t> Consumer::lag(const TopicPartition& partition) const {
-  if (!is_usable(core_.get())) return std::nullopt;
-  return core_->consume().desk().with([&](PollTable& table) { return table.fetch.lag(partition); });
+  if (!is_usable(inside_.get())) return std::nullopt;
+  return inside_->consume().desk().with(
+      [&](PollTable& table) { return table.fetch.lag(partition); });
 }
 Result<void> Consumer::close(std::chrono::milliseconds timeout) {
-  if (!core_) return fail(moved_from());
-  return core_->close(timeout);
+  if (!inside_) return fail(moved_from());
+  return inside_->close(timeout);
 }
 
 }  // namespace v0

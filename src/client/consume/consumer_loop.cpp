@@ -73,7 +73,7 @@ ConsumerLoop::ConsumerLoop(std::shared_ptr<Client::Shared> client, ConsumerOptio
       client_(std::move(client)),
       self_slot_(std::make_shared<std::weak_ptr<ConsumerLoop>>()),
       account_(make_account()),
-      desk_(make_fetch_core()) {}
+      desk_(make_planner()) {}
 
 std::shared_ptr<client::BufferAccount> ConsumerLoop::make_account() {
   // Charges may outlive the consumer. There are none before `start`.
@@ -82,7 +82,7 @@ std::shared_ptr<client::BufferAccount> ConsumerLoop::make_account() {
   });
 }
 
-FetchPlanner ConsumerLoop::make_fetch_core() {
+FetchPlanner ConsumerLoop::make_planner() {
   FetchPlanner::Options made;
   made.min_bytes = options.min_fetch_bytes;
   const std::size_t most =

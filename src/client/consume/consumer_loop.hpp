@@ -89,7 +89,7 @@ class ConsumerLoop final : public Client::Shared::Part,
   [[nodiscard]] client::Cluster& cluster() { return client_->cluster(); }
   [[nodiscard]] TimePoint now() { return cluster().now(); }
   [[nodiscard]] std::shared_ptr<client::BufferAccount> make_account();
-  [[nodiscard]] client::FetchPlanner make_fetch_core();
+  [[nodiscard]] client::FetchPlanner make_planner();
   [[nodiscard]] client::GroupMember::Options group_options();
 
   /// Calls `f(self, …)` while the consumer exists and is open; does nothing afterwards.

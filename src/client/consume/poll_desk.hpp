@@ -23,7 +23,7 @@ using ConsumerNews = std::variant<group_action::Assigned, group_action::Revoke, 
 
 /// The state shared by polls and the loop, behind one lock.
 struct PollTable {
-  explicit PollTable(FetchPlanner fetch_core) : fetch(std::move(fetch_core)) {}
+  explicit PollTable(FetchPlanner planner) : fetch(std::move(planner)) {}
   FetchPlanner fetch;
   std::deque<ConsumerNews> news;
   /// The errors of read topics in the last metadata.
@@ -57,7 +57,7 @@ class PollDesk {
   /// fetch, so the loop yields the CPU, which the two threads often share. Loop thread.
   void hand_over(const Clock& clock) {
     notify();
-    if (waiting_.load(std::memory_order_relaxed) > 0) core_.give_up(clock);
+    if (waiting_.load(std::memory_order_relaxed) > 0) yield_.give_up(clock);
   }
   /// Waits until `ready(table)` is true or `timeout` has passed. Returns `ready`.
   template <class Ready>
@@ -79,7 +79,7 @@ class PollDesk {
   mutable std::mutex mutex_;
   WaitPoint changed_;
   std::atomic<int> waiting_{0};
-  CoreYield core_;  // loop thread
+  CoreYield yield_;  // loop thread
   PollTable table_;
 };
 

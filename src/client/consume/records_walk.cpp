@@ -104,25 +104,25 @@ namespace dohle {
 inline namespace v0 {
 
 Records::Records() = default;
-Records::Records(std::unique_ptr<client::RecordsWalk> core) : core_(std::move(core)) {}
+Records::Records(std::unique_ptr<client::RecordsWalk> inside) : inside_(std::move(inside)) {}
 Records::Records(Records&&) noexcept = default;
 Records& Records::operator=(Records&&) noexcept = default;
 Records::~Records() = default;
 
 Records::iterator Records::begin() {
-  return core_ ? iterator(core_.get()) : iterator();
+  return inside_ ? iterator(inside_.get()) : iterator();
 }
 bool Records::empty() const {
   return count() == 0;
 }
 std::size_t Records::count() const {
-  return core_ ? core_->count() : 0;
+  return inside_ ? inside_->count() : 0;
 }
 const Error* Records::error() const {
-  return core_ ? core_->error() : nullptr;
+  return inside_ ? inside_->error() : nullptr;
 }
-const ConsumerRecord* Records::iterator::next(client::RecordsWalk* core) {
-  return core->next();
+const ConsumerRecord* Records::iterator::next(client::RecordsWalk* walk) {
+  return walk->next();
 }
 
 }  // namespace v0

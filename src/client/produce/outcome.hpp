@@ -24,6 +24,8 @@ class OutcomeOwner {
   virtual void hurry(PartitionId partition, std::uint64_t topic_serial) = 0;
   /// The last reference to a failed outcome is gone and no caller has read it. Any thread.
   virtual void report_untaken(const Error& why) = 0;
+  /// Whether the caller is on the thread that settles outcomes. Any thread.
+  [[nodiscard]] virtual bool is_loop_thread() const = 0;
 };
 
 /// The outcome of one batch's records. It is reference-counted and may outlive the batch and the

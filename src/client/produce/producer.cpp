@@ -290,7 +290,7 @@ Result<Receipt> Delivery::wait(std::chrono::milliseconds timeout) const {
   if (!outcome_->is_settled()) {
     if (outcome_->made_in.is_forked()) return fail(client::forked().with_stored(Stored::possibly));
     if (const auto owner = outcome_->owner.lock()) {
-      if (static_cast<client::RecordSender&>(*owner).client().loop().is_loop_thread()) {
+      if (owner->is_loop_thread()) {
         return fail(Error::client(Errc::would_deadlock,
                                   "waiting on the client's own thread would wait for itself")
                         .with_stored(Stored::possibly));
@@ -313,31 +313,32 @@ Result<Receipt> Delivery::get() const {
 
 // ProducerTopic.
 
-ProducerTopic::ProducerTopic(std::shared_ptr<client::IntakeTopic> core) : core_(std::move(core)) {}
+ProducerTopic::ProducerTopic(std::shared_ptr<client::IntakeTopic> inside)
+    : inside_(std::move(inside)) {}
 
 std::string_view ProducerTopic::name() const {
-  return core_ ? std::string_view(core_->name) : std::string_view();
+  return inside_ ? std::string_view(inside_->name) : std::string_view();
 }
 
 std::int32_t ProducerTopic::partition_count() const {
-  return core_ ? static_cast<std::int32_t>(core_->table().all.size()) : 0;
+  return inside_ ? static_cast<std::int32_t>(inside_->table().all.size()) : 0;
 }
 
 // Producer.
 
-Producer::Producer(std::shared_ptr<RecordIntake> core) : core_(std::move(core)) {}
+Producer::Producer(std::shared_ptr<RecordIntake> inside) : inside_(std::move(inside)) {}
 Producer::Producer(Producer&&) noexcept = default;
 Producer& Producer::operator=(Producer&& other) noexcept {
   if (this == &other) return *this;
-  core_.reset();
-  core_ = std::move(other.core_);
+  inside_.reset();
+  inside_ = std::move(other.inside_);
   return *this;
 }
 Producer::~Producer() = default;
 
 Result<ProducerTopic> Producer::topic(std::string_view name) {
-  if (!core_) return fail(client::moved_from("the Producer"));
-  auto topic = core_->topic(name);
+  if (!inside_) return fail(client::moved_from("the Producer"));
+  auto topic = inside_->topic(name);
   if (!topic) return fail(topic.error());
   return client::HandleAccess::make<ProducerTopic>(std::move(*topic));
 }
@@ -350,11 +351,11 @@ Result<void> check(const RecordIntake* producer, const client::IntakeTopic* topi
   return {};
 }
 
-Result<Delivery> send_for_delivery(RecordIntake* core, client::IntakeTopic* topic,
+Result<Delivery> send_for_delivery(RecordIntake* intake, client::IntakeTopic* topic,
                                    const Record& record, RecordIntake::Waits waits) {
-  if (core == nullptr || topic == nullptr) [[unlikely]]
-    return fail(check(core, topic).error());
-  auto placed = core->append(*topic, record, {.reference = true}, waits);
+  if (intake == nullptr || topic == nullptr) [[unlikely]]
+    return fail(check(intake, topic).error());
+  auto placed = intake->append(*topic, record, {.reference = true}, waits);
   if (!placed) [[unlikely]]
     return fail(placed.error());
   return client::HandleAccess::make<Delivery>(placed->outcome, placed->index,
@@ -364,21 +365,21 @@ Result<Delivery> send_for_delivery(RecordIntake* core, client::IntakeTopic* topi
 }  // namespace
 
 Result<Delivery> Producer::send(const ProducerTopic& topic, const Record& record) {
-  return send_for_delivery(core_.get(), client::HandleAccess::insides(topic).get(), record,
+  return send_for_delivery(inside_.get(), client::HandleAccess::insides(topic).get(), record,
                            RecordIntake::Waits::yes);
 }
 
 Result<Delivery> Producer::try_send(const ProducerTopic& topic, const Record& record) {
-  return send_for_delivery(core_.get(), client::HandleAccess::insides(topic).get(), record,
+  return send_for_delivery(inside_.get(), client::HandleAccess::insides(topic).get(), record,
                            RecordIntake::Waits::no);
 }
 
 Result<void> Producer::send(const ProducerTopic& topic, const Record& record,
                             DeliveryCallback callback) {
-  if (auto usable = check(core_.get(), client::HandleAccess::insides(topic).get()); !usable)
+  if (auto usable = check(inside_.get(), client::HandleAccess::insides(topic).get()); !usable)
     return usable;
-  auto placed = core_->append(*client::HandleAccess::insides(topic), record,
-                              {.callback = &callback}, RecordIntake::Waits::yes);
+  auto placed = inside_->append(*client::HandleAccess::insides(topic), record,
+                                {.callback = &callback}, RecordIntake::Waits::yes);
   if (!placed) return fail(placed.error());
   return {};
 }
@@ -393,25 +394,25 @@ Result<Delivery> Producer::send(std::string_view name, const Record& record) {
   };
   thread_local std::array<Known, 16> known;
   Known& slot = known[std::hash<std::string_view>{}(name) % known.size()];
-  auto topic = slot.producer == core_.get() && slot.name == name ? slot.topic.lock() : nullptr;
+  auto topic = slot.producer == inside_.get() && slot.name == name ? slot.topic.lock() : nullptr;
   if (!topic) {
-    if (!core_) return fail(client::moved_from("the Producer"));
-    auto found = core_->topic(name);
+    if (!inside_) return fail(client::moved_from("the Producer"));
+    auto found = inside_->topic(name);
     if (!found) return fail(found.error());
     topic = std::move(*found);
-    slot = {core_.get(), std::string(name), topic};
+    slot = {inside_.get(), std::string(name), topic};
   }
-  return send_for_delivery(core_.get(), topic.get(), record, RecordIntake::Waits::yes);
+  return send_for_delivery(inside_.get(), topic.get(), record, RecordIntake::Waits::yes);
 }
 
 Result<FlushReport> Producer::flush(std::chrono::milliseconds timeout) {
-  if (!core_) return fail(client::moved_from("the Producer"));
-  return core_->flush(timeout);
+  if (!inside_) return fail(client::moved_from("the Producer"));
+  return inside_->flush(timeout);
 }
 
 Result<FlushReport> Producer::close(std::chrono::milliseconds timeout) {
-  if (!core_) return fail(client::moved_from("the Producer"));
-  return core_->close(timeout);
+  if (!inside_) return fail(client::moved_from("the Producer"));
+  return inside_->close(timeout);
 }
 
 }  // namespace v0

@@ -79,27 +79,28 @@ IntakeTopic::IntakeTopic(std::string name_, std::uint64_t serial_)
     : name(std::move(name_)), serial(serial_) {}
 IntakeTopic::~IntakeTopic() = default;
 
-IntakeTopic::Partition::Partition(RecordSender& core_, IntakeTopic& topic_, PartitionId id_)
-    : core(core_),
+IntakeTopic::Partition::Partition(RecordSender& owner_, IntakeTopic& topic_, PartitionId id_)
+    : owner(owner_),
       topic(topic_),
       id(id_),
-      queue(core_.budget, core_.queue_settings, core_.client().environment(),
-            core_.weak_from_this(), topic_.serial, id_),
+      queue(owner_.budget, owner_.queue_settings, owner_.client().environment(),
+            owner_.weak_from_this(), topic_.serial, id_),
       sender(*this, partition_name(topic_.name, id_)),
-      retries(core_.cluster().retry_backoff()) {}
+      retries(owner_.cluster().retry_backoff()) {}
 
 void IntakeTopic::Partition::on_settled(const client::SealedBatch& batch,
                                         const std::optional<Error>& why) {
-  core.on_settled(*this, batch, why);
+  owner.on_settled(*this, batch, why);
 }
 
 void IntakeTopic::Partition::on_too_large(std::uint64_t order, Chain batch) {
-  core.split(*this, order, std::move(batch));
+  owner.split(*this, order, std::move(batch));
 }
 
 RecordSender::RecordSender(std::shared_ptr<Client::Shared> client, ProducerOptions options_)
     : options(options_),
-      queue_settings(settings_of(options_, client->cluster().options().link.core.client_id.size())),
+      queue_settings(
+          settings_of(options_, client->cluster().options().link.protocol.client_id.size())),
       budget(options_.buffer_bytes),
       client_(std::move(client)),
       identity_backoff_(cluster().retry_backoff()) {
@@ -562,7 +563,7 @@ bool RecordSender::send_to(NodeId node) {
     const client::SealedBatch* batch;
   };
   std::vector<Chosen> chosen;
-  std::size_t bytes = request_framing_bytes + cluster().options().link.core.client_id.size();
+  std::size_t bytes = request_framing_bytes + cluster().options().link.protocol.client_id.size();
   const std::size_t count = active_.size();
   ++rotation_;
   for (std::size_t i = 0; i < count; ++i) {

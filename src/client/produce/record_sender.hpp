@@ -82,6 +82,7 @@ class RecordSender final : public OutcomeOwner,
   void hurry_all();
   void hurry(PartitionId partition, std::uint64_t topic_serial) override;
   void report_untaken(const Error& why) override;
+  [[nodiscard]] bool is_loop_thread() const override { return client_->loop().is_loop_thread(); }
 
   // Read by callers of `send`.
   const ProducerOptions options;
@@ -217,7 +218,7 @@ struct IntakeTopic::Partition final : client::ProducePartition::Events {
     bool is_ready = false;
   };
 
-  Partition(RecordSender& core_, IntakeTopic& topic_, PartitionId id_);
+  Partition(RecordSender& owner_, IntakeTopic& topic_, PartitionId id_);
   void on_settled(const client::SealedBatch& batch, const std::optional<Error>& why) override;
   void on_too_large(std::uint64_t order, Chain batch) override;
   /// The time at which the oldest unsent record was accepted.
@@ -225,7 +226,7 @@ struct IntakeTopic::Partition final : client::ProducePartition::Events {
     return staged.empty() ? queue.oldest() : staged.front().batch.opened_at;
   }
 
-  RecordSender& core;
+  RecordSender& owner;
   IntakeTopic& topic;
   const PartitionId id;
   client::PartitionQueue queue;

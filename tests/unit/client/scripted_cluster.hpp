@@ -246,6 +246,7 @@ class SimulatedClient final : public Client::Shared {
   const ClientEnvironment& environment() const override { return cluster_.environment(); }
   Result<void> check_usable() const override { return {}; }
   void attach(std::weak_ptr<Part>) override {}
+  void close(TimePoint, Done done) override { done({}); }
 
  private:
   struct MachineWall {
@@ -266,7 +267,7 @@ class ScriptedWorld {
     script.leaders = {{NodeId{1}, LeaderEpoch{0}}, {NodeId{2}, LeaderEpoch{0}}};
     script.controller = NodeId{1};
     engine_options.bootstrap = {{"broker-1", 9092}};
-    engine_options.link.core.client_id = "test";
+    engine_options.link.protocol.client_id = "test";
   }
 
   /// `program` creates the object under test in the client's process.

@@ -120,10 +120,10 @@ TEST(FailurePolicy, is_one_of_three_and_the_subscriptions_wins_over_the_brokers)
   EXPECT_THAT(refusal(SubscribeOptions{.failure_policy = static_cast<FailurePolicy>(7)}),
               HasSubstr("failure_policy is 7"));
   const kafka::BrokerOptions broker{.failure_policy = FailurePolicy::skip};
-  EXPECT_EQ(read_settings("t", {}, {})->core.failure_policy, FailurePolicy::hold);
-  EXPECT_EQ(read_settings("t", {}, broker)->core.failure_policy, FailurePolicy::skip);
+  EXPECT_EQ(read_settings("t", {}, {})->state.failure_policy, FailurePolicy::hold);
+  EXPECT_EQ(read_settings("t", {}, broker)->state.failure_policy, FailurePolicy::skip);
   EXPECT_EQ(
-      read_settings("t", {.failure_policy = FailurePolicy::stop}, broker)->core.failure_policy,
+      read_settings("t", {.failure_policy = FailurePolicy::stop}, broker)->state.failure_policy,
       FailurePolicy::stop);
 }
 
@@ -141,7 +141,7 @@ TEST(SubscribeOptions, start_at_the_first_record_in_a_group_and_at_the_end_witho
   EXPECT_EQ(read_settings("t", {.group_id = "g"}, {})->consumer.offset_reset,
             OffsetReset::earliest);
   EXPECT_EQ(read_settings("t", {}, {})->consumer.offset_reset, OffsetReset::latest);
-  EXPECT_FALSE(read_settings("t", {}, {})->core.commits);
+  EXPECT_FALSE(read_settings("t", {}, {})->state.commits);
 }
 
 TEST(PublishOptions, are_refused_where_they_exclude_each_other) {

@@ -35,7 +35,7 @@ class ScriptedConnection : public testing::Test {
   template <class M>
   void answer(std::int32_t correlation_id, const M& message, std::int16_t version) {
     auto bytes = wire::encode_response(correlation_id, message, version).value().flatten().value();
-    core_.on_frame(bytes.sub(4), start, actions_);
+    protocol_.on_frame(bytes.sub(4), start, actions_);
   }
   static ApiVersionsResponse speaks(std::vector<ApiVersionsResponse::ApiVersion> apis) {
     ApiVersionsResponse response;
@@ -52,29 +52,30 @@ class ScriptedConnection : public testing::Test {
     return wire::decode<HeartbeatResponse>(received.body, received.version).value().error_code;
   }
   void become_ready() {
-    core_.on_open(start, actions_);
+    protocol_.on_open(start, actions_);
     const auto asked = sent().header;
     answer(asked.correlation_id, speaks({{0, 0, 13}, {12, 0, 3}, {18, 0, 4}}), 4);
     ASSERT_TRUE(std::holds_alternative<Ready>(take()));
   }
 
   ConnectionActions actions_;
-  ConnectionProtocol core_{options(), start};
+  ConnectionProtocol protocol_{options(), start};
 };
 
 TEST_F(ScriptedConnection, AsksForVersionsAndPicksTheHighestShared) {
   become_ready();
-  EXPECT_EQ(core_.version_of(HeartbeatRequest::api).value(), 3);
-  EXPECT_TRUE(core_.version_of(wire::MetadataRequest::api).error().is(Errc::unsupported_version));
+  EXPECT_EQ(protocol_.version_of(HeartbeatRequest::api).value(), 3);
+  EXPECT_TRUE(
+      protocol_.version_of(wire::MetadataRequest::api).error().is(Errc::unsupported_version));
 }
 
 TEST_F(ScriptedConnection, NamesTopicsByNameInProduce) {
   become_ready();
-  EXPECT_EQ(core_.version_of(wire::ProduceRequest::api).value(), 12);
+  EXPECT_EQ(protocol_.version_of(wire::ProduceRequest::api).value(), 12);
 }
 
 TEST_F(ScriptedConnection, FallsBackToTheVersionThatAnOldServerNames) {
-  core_.on_open(start, actions_);
+  protocol_.on_open(start, actions_);
   ApiVersionsResponse refusal = speaks({{18, 0, 2}});
   refusal.error_code = 35;
   answer(sent().header.correlation_id, refusal, 0);
@@ -85,7 +86,7 @@ TEST_F(ScriptedConnection, FallsBackToTheVersionThatAnOldServerNames) {
 }
 
 TEST_F(ScriptedConnection, FallsBackToVersionZeroOnceAndThenGivesUp) {
-  core_.on_open(start, actions_);
+  protocol_.on_open(start, actions_);
   ApiVersionsResponse refusal;
   refusal.error_code = 35;
   answer(sent().header.correlation_id, refusal, 0);
@@ -93,13 +94,13 @@ TEST_F(ScriptedConnection, FallsBackToVersionZeroOnceAndThenGivesUp) {
   EXPECT_EQ(again.api_version, 0);
   answer(again.correlation_id, refusal, 0);
   EXPECT_TRUE(std::get<Close>(take()).why.is_broker(35));
-  EXPECT_EQ(core_.state(), ConnectionProtocol::State::closed);
+  EXPECT_EQ(protocol_.state(), ConnectionProtocol::State::closed);
 }
 
 TEST_F(ScriptedConnection, MatchesAnswersToRequestsInOrder) {
   become_ready();
-  ASSERT_TRUE(core_.request(HeartbeatRequest{}, start, actions_));
-  ASSERT_TRUE(core_.request(HeartbeatRequest{}, start, actions_));
+  ASSERT_TRUE(protocol_.request(HeartbeatRequest{}, start, actions_));
+  ASSERT_TRUE(protocol_.request(HeartbeatRequest{}, start, actions_));
   const auto first = sent().header.correlation_id;
   const auto second = sent().header.correlation_id;
   answer(first, with_code(27), 3);
@@ -110,71 +111,72 @@ TEST_F(ScriptedConnection, MatchesAnswersToRequestsInOrder) {
 
 TEST_F(ScriptedConnection, ClosesOnAnAnswerOutOfOrder) {
   become_ready();
-  ASSERT_TRUE(core_.request(HeartbeatRequest{}, start, actions_));
+  ASSERT_TRUE(protocol_.request(HeartbeatRequest{}, start, actions_));
   const auto asked = sent().header.correlation_id;
   answer(asked + 1, HeartbeatResponse{}, 3);
   EXPECT_TRUE(std::get<Close>(take()).why.is(Errc::malformed));
-  EXPECT_EQ(core_.in_flight(), 0u);
+  EXPECT_EQ(protocol_.in_flight(), 0u);
 }
 
 TEST_F(ScriptedConnection, RefusesMoreThanMayBeInFlight) {
   become_ready();
-  ASSERT_TRUE(core_.request(HeartbeatRequest{}, start, actions_));
-  ASSERT_TRUE(core_.request(HeartbeatRequest{}, start, actions_));
-  EXPECT_FALSE(core_.takes_requests());
-  EXPECT_TRUE(core_.request(HeartbeatRequest{}, start, actions_).error().is(Errc::limit_reached));
+  ASSERT_TRUE(protocol_.request(HeartbeatRequest{}, start, actions_));
+  ASSERT_TRUE(protocol_.request(HeartbeatRequest{}, start, actions_));
+  EXPECT_FALSE(protocol_.takes_requests());
+  EXPECT_TRUE(
+      protocol_.request(HeartbeatRequest{}, start, actions_).error().is(Errc::limit_reached));
   EXPECT_EQ(actions_.size(), 2u);
 }
 
 TEST_F(ScriptedConnection, DiesWhenTheOldestRequestTimesOut) {
   become_ready();
-  ASSERT_TRUE(core_.request(HeartbeatRequest{}, start, actions_));
-  ASSERT_TRUE(core_.request(HeartbeatRequest{}, start + 5s, actions_));
+  ASSERT_TRUE(protocol_.request(HeartbeatRequest{}, start, actions_));
+  ASSERT_TRUE(protocol_.request(HeartbeatRequest{}, start + 5s, actions_));
   actions_.clear();
-  EXPECT_EQ(core_.deadline(), start + 30s);
-  core_.on_time(start + 30s - 1ns, actions_);
+  EXPECT_EQ(protocol_.deadline(), start + 30s);
+  protocol_.on_time(start + 30s - 1ns, actions_);
   EXPECT_TRUE(actions_.empty());
-  EXPECT_EQ(core_.awaited(), "Heartbeat");
-  core_.on_time(start + 30s, actions_);
+  EXPECT_EQ(protocol_.awaited(), "Heartbeat");
+  protocol_.on_time(start + 30s, actions_);
   EXPECT_TRUE(std::get<Close>(take()).why.is(Errc::timed_out));
-  EXPECT_EQ(core_.deadline(), never);
+  EXPECT_EQ(protocol_.deadline(), never);
 }
 
 TEST_F(ScriptedConnection, GivesUpConnectingAfterItsTimeout) {
-  core_.on_time(start + 10s, actions_);
+  protocol_.on_time(start + 10s, actions_);
   EXPECT_TRUE(std::get<Close>(take()).why.is(Errc::connection_failed));
 }
 
 TEST_F(ScriptedConnection, RefusesRequestsBeforeItIsReady) {
   const auto refuses = [this] {
-    return core_.request(HeartbeatRequest{}, start, actions_).error().is(Errc::not_connected);
+    return protocol_.request(HeartbeatRequest{}, start, actions_).error().is(Errc::not_connected);
   };
   EXPECT_TRUE(refuses());
-  core_.on_open(start, actions_);
-  EXPECT_EQ(core_.state(), ConnectionProtocol::State::negotiating);
+  protocol_.on_open(start, actions_);
+  EXPECT_EQ(protocol_.state(), ConnectionProtocol::State::negotiating);
   EXPECT_TRUE(refuses());
   EXPECT_EQ(actions_.size(), 1u) << "its own question and no other";
 }
 
 TEST_F(ScriptedConnection, IsReadyAtOnceWhereNothingAuthenticates) {
   become_ready();
-  EXPECT_EQ(core_.state(), ConnectionProtocol::State::ready);
-  EXPECT_EQ(core_.in_flight(), 0u);
+  EXPECT_EQ(protocol_.state(), ConnectionProtocol::State::ready);
+  EXPECT_EQ(protocol_.in_flight(), 0u);
   EXPECT_TRUE(actions_.empty());
 }
 
 TEST_F(ScriptedConnection, DoesNotReportAnswersToItsOwnRequests) {
-  core_.on_open(start, actions_);
+  protocol_.on_open(start, actions_);
   actions_.clear();
-  core_.on_closed(Error::client(Errc::connection_lost, "gone"), actions_);
+  protocol_.on_closed(Error::client(Errc::connection_lost, "gone"), actions_);
   EXPECT_TRUE(std::get<Close>(take()).why.is(Errc::connection_lost));
   EXPECT_TRUE(actions_.empty()) << "nobody asked, so nobody is told";
 }
 
 TEST_F(ScriptedConnection, DoubtsThatGarbageComesFromAKafkaServer) {
-  core_.on_open(start, actions_);
+  protocol_.on_open(start, actions_);
   actions_.clear();
-  core_.on_frame(Slice::copy_of("HTTP/1.1 400"), start, actions_);
+  protocol_.on_frame(Slice::copy_of("HTTP/1.1 400"), start, actions_);
   const Error why = std::get<Close>(take()).why;
   EXPECT_TRUE(why.is(Errc::malformed));
   EXPECT_NE(why.message().find("; is a Kafka server there?"), std::string_view::npos)
@@ -182,9 +184,10 @@ TEST_F(ScriptedConnection, DoubtsThatGarbageComesFromAKafkaServer) {
 }
 
 TEST_F(ScriptedConnection, SaysThatAServerWithTlsMetPlainRequests) {
-  core_.on_open(start, actions_);
+  protocol_.on_open(start, actions_);
   actions_.clear();
-  core_.on_closed(Error::auth(Errc::handshake_failed, "h:1: the other side speaks TLS"), actions_);
+  protocol_.on_closed(Error::auth(Errc::handshake_failed, "h:1: the other side speaks TLS"),
+                      actions_);
   const Error why = std::get<Close>(take()).why;
   EXPECT_TRUE(why.is(Errc::handshake_failed));
   EXPECT_EQ(why.message(),
@@ -193,9 +196,9 @@ TEST_F(ScriptedConnection, SaysThatAServerWithTlsMetPlainRequests) {
 }
 
 TEST_F(ScriptedConnection, SaysThatASilentServerMayRequireTls) {
-  core_.on_open(start, actions_);
+  protocol_.on_open(start, actions_);
   actions_.clear();
-  core_.on_closed(Error::client(Errc::connection_lost, "gone"), actions_);
+  protocol_.on_closed(Error::client(Errc::connection_lost, "gone"), actions_);
   const Error why = std::get<Close>(take()).why;
   EXPECT_TRUE(why.is(Errc::connection_lost));
   EXPECT_EQ(why.message(), "closed before the first answer; it may require TLS: gone");
@@ -203,58 +206,59 @@ TEST_F(ScriptedConnection, SaysThatASilentServerMayRequireTls) {
 
 TEST_F(ScriptedConnection, SendsNoRequestDuringTheThrottleTime) {
   become_ready();
-  core_.throttle(2s, start, actions_);
+  protocol_.throttle(2s, start, actions_);
   EXPECT_EQ(std::get<Throttled>(take()).time, 2s);
-  EXPECT_FALSE(core_.takes_requests());
-  EXPECT_TRUE(core_.request(HeartbeatRequest{}, start, actions_).error().is(Errc::limit_reached));
-  EXPECT_EQ(core_.deadline(), start + 2s);
-  core_.on_time(start + 2s - 1ns, actions_);
+  EXPECT_FALSE(protocol_.takes_requests());
+  EXPECT_TRUE(
+      protocol_.request(HeartbeatRequest{}, start, actions_).error().is(Errc::limit_reached));
+  EXPECT_EQ(protocol_.deadline(), start + 2s);
+  protocol_.on_time(start + 2s - 1ns, actions_);
   EXPECT_TRUE(actions_.empty());
-  core_.on_time(start + 2s, actions_);
+  protocol_.on_time(start + 2s, actions_);
   EXPECT_TRUE(std::holds_alternative<Ready>(take()));
-  EXPECT_TRUE(core_.takes_requests());
-  EXPECT_EQ(core_.deadline(), never);
+  EXPECT_TRUE(protocol_.takes_requests());
+  EXPECT_EQ(protocol_.deadline(), never);
 }
 
 TEST_F(ScriptedConnection, GivesRequestsInFlightTheThrottleTimeOnTop) {
   become_ready();
-  ASSERT_TRUE(core_.request(HeartbeatRequest{}, start, actions_));
-  core_.throttle(40s, start, actions_);
+  ASSERT_TRUE(protocol_.request(HeartbeatRequest{}, start, actions_));
+  protocol_.throttle(40s, start, actions_);
   // Within the current throttle time; the second one adds none.
-  core_.throttle(10s, start + 5s, actions_);
+  protocol_.throttle(10s, start + 5s, actions_);
   actions_.clear();
-  core_.on_time(start + 40s, actions_);
+  protocol_.on_time(start + 40s, actions_);
   EXPECT_TRUE(std::holds_alternative<Ready>(take()));
-  core_.on_time(start + 70s - 1ns, actions_);
+  protocol_.on_time(start + 70s - 1ns, actions_);
   EXPECT_TRUE(actions_.empty());
-  core_.on_time(start + 70s, actions_);
+  protocol_.on_time(start + 70s, actions_);
   EXPECT_TRUE(std::get<Close>(take()).why.is(Errc::timed_out));
 }
 
 TEST_F(ScriptedConnection, LimitsTheThrottleTime) {
   become_ready();
-  core_.throttle(24h, start, actions_);
+  protocol_.throttle(24h, start, actions_);
   EXPECT_EQ(std::get<Throttled>(take()).time, ConnectionProtocol::max_throttle);
-  EXPECT_EQ(core_.deadline(), start + ConnectionProtocol::max_throttle);
+  EXPECT_EQ(protocol_.deadline(), start + ConnectionProtocol::max_throttle);
 }
 
 TEST_F(ScriptedConnection, IsThrottledByTheAnswerAboutVersions) {
-  core_.on_open(start, actions_);
+  protocol_.on_open(start, actions_);
   ApiVersionsResponse slow = speaks({{12, 0, 3}});
   slow.throttle_time_ms = 500;
   answer(sent().header.correlation_id, slow, 4);
   EXPECT_EQ(std::get<Throttled>(take()).time, 500ms);
   EXPECT_TRUE(actions_.empty());
-  core_.on_time(start + 500ms, actions_);
+  protocol_.on_time(start + 500ms, actions_);
   EXPECT_TRUE(std::holds_alternative<Ready>(take()));
 }
 
 TEST_F(ScriptedConnection, TellsWithoutWaitingForAnAnswer) {
   become_ready();
-  ASSERT_TRUE(core_.tell(wire::ProduceRequest{}, actions_));
+  ASSERT_TRUE(protocol_.tell(wire::ProduceRequest{}, actions_));
   EXPECT_EQ(sent().header.api_key, wire::ApiKey::produce);
-  EXPECT_EQ(core_.in_flight(), 0u);
-  EXPECT_EQ(core_.deadline(), never);
+  EXPECT_EQ(protocol_.in_flight(), 0u);
+  EXPECT_EQ(protocol_.deadline(), never);
 }
 
 }  // namespace

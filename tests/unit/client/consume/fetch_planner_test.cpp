@@ -48,22 +48,22 @@ class Fetching : public testing::Test {
   }
   /// Reads these partitions from offset 0.
   void start(const std::vector<TopicPartition>& partitions = {t(0)}) {
-    core_.emplace(options_, account_, random_);
-    core_->assign(partitions, false);
-    for (const auto& each : partitions) ASSERT_TRUE(core_->seek(each, Offset{0}));
+    planner_.emplace(options_, account_, random_);
+    planner_->assign(partitions, false);
+    for (const auto& each : partitions) ASSERT_TRUE(planner_->seek(each, Offset{0}));
   }
 
-  std::optional<Error> take_error() { return core_->take_error(now_, is_again_); }
+  std::optional<Error> take_error() { return planner_->take_error(now_, is_again_); }
   std::vector<FetchPlanner::Lookup> lookups() {
     std::vector<FetchPlanner::Lookup> found;
-    core_->lookups(now_, found);
+    planner_->lookups(now_, found);
     return found;
   }
   std::vector<FetchPlanner::Ask> plan() {
     // In this order, as in ConsumerLoop: lookups() resets next_at.
     (void)lookups();
     std::vector<FetchPlanner::Ask> asks;
-    core_->plan(now_, view_, asks);
+    planner_->plan(now_, view_, asks);
     return asks;
   }
   /// The only fetch to send.
@@ -93,7 +93,7 @@ class Fetching : public testing::Test {
   }
   FetchPlanner::News give(Result<wire::FetchResponse> answer, NodeId node = one) {
     FetchPlanner::News news;
-    core_->on_answer(node, std::move(answer), now_, news);
+    planner_->on_answer(node, std::move(answer), now_, news);
     return news;
   }
   FetchPlanner::News give(const Slice& batches) {
@@ -111,8 +111,8 @@ class Fetching : public testing::Test {
   client::RecordsWalk poll(std::size_t max_records = 1'000) {
     std::vector<RecordsRun> runs;
     bool freed = false;
-    const std::size_t count = core_->take(max_records, runs, freed);
-    damage_ = std::make_shared<Damage>(*core_);
+    const std::size_t count = planner_->take(max_records, runs, freed);
+    damage_ = std::make_shared<Damage>(*planner_);
     return {std::move(runs), count, {true, account_, damage_}};
   }
   /// "0:value" of each record, with the offset first.
@@ -125,7 +125,7 @@ class Fetching : public testing::Test {
     return all;
   }
   [[nodiscard]] Offset position(std::int32_t partition = 0) const {
-    return core_->position(t(partition)).value();
+    return planner_->position(t(partition)).value();
   }
   static Slice joined(const std::vector<Slice>& slices) {
     std::string all;
@@ -151,7 +151,7 @@ class Fetching : public testing::Test {
   std::shared_ptr<BufferAccount> account_ =
       std::make_shared<BufferAccount>(std::size_t{64} << 20, [this] { ++rooms_; });
   std::shared_ptr<Damage> damage_;
-  std::optional<FetchPlanner> core_;
+  std::optional<FetchPlanner> planner_;
   bool is_again_ = false;
 };
 
@@ -163,31 +163,31 @@ TEST_F(Fetching, BeginsAtTheOptionsPosition) {
   for (const auto& [reset, kind] : {std::pair(OffsetReset::earliest, Kind::earliest),
                                     std::pair(OffsetReset::latest, Kind::latest)}) {
     options_.reset = reset;
-    FetchPlanner core(options_, account_, random_);
-    core.assign({t(0)}, false);
+    FetchPlanner planner(options_, account_, random_);
+    planner.assign({t(0)}, false);
     std::vector<FetchPlanner::Lookup> found;
-    core.lookups(now_, found);
+    planner.lookups(now_, found);
     ASSERT_EQ(found.size(), 1U);
     EXPECT_EQ(found[0].from.kind, kind);
     // Each lookup is made once.
-    core.lookups(now_, found);
+    planner.lookups(now_, found);
     EXPECT_EQ(found.size(), 1U);
-    core.on_found(found[0], Offset{17}, LeaderEpoch{2}, now_);
-    EXPECT_EQ(core.position(t(0)), Offset{17});
+    planner.on_found(found[0], Offset{17}, LeaderEpoch{2}, now_);
+    EXPECT_EQ(planner.position(t(0)), Offset{17});
   }
 }
 
 TEST_F(Fetching, BeginsAtTheCommittedOffsetOfItsGroup) {
   options_.has_group = true;
   options_.reset = OffsetReset::earliest;
-  core_.emplace(options_, account_, random_);
-  core_->assign({t(0), t(1)}, false);
+  planner_.emplace(options_, account_, random_);
+  planner_->assign({t(0), t(1)}, false);
   const auto asked = lookups();
   ASSERT_EQ(asked.size(), 2U);
   EXPECT_EQ(asked[0].from.kind, Kind::committed);
-  core_->on_found(asked[0], Offset{8}, LeaderEpoch{1}, now_);
+  planner_->on_found(asked[0], Offset{8}, LeaderEpoch{1}, now_);
   EXPECT_EQ(position(0), Offset{8});
-  core_->on_found(asked[1], Offset{}, LeaderEpoch{}, now_);
+  planner_->on_found(asked[1], Offset{}, LeaderEpoch{}, now_);
   const auto again = lookups();
   ASSERT_EQ(again.size(), 1U);
   EXPECT_EQ(again[0].where, t(1));
@@ -197,67 +197,67 @@ TEST_F(Fetching, BeginsAtTheCommittedOffsetOfItsGroup) {
 TEST_F(Fetching, SaysThatThereIsNoOffsetToBeginAtWhenItMayNotReset) {
   options_.has_group = true;
   options_.reset = OffsetReset::fail;
-  core_.emplace(options_, account_, random_);
-  core_->assign({t(0)}, false);
-  core_->on_found(lookups().at(0), Offset{}, LeaderEpoch{}, now_);
+  planner_.emplace(options_, account_, random_);
+  planner_->assign({t(0)}, false);
+  planner_->on_found(lookups().at(0), Offset{}, LeaderEpoch{}, now_);
   EXPECT_TRUE(lookups().empty());
   for (int i = 0; i < 2; ++i) {
     const auto why = take_error();
     ASSERT_TRUE(why);
     EXPECT_TRUE(why->is(Errc::no_offset));
     EXPECT_NE(why->message().find("t-0"), std::string_view::npos) << why->message();
-    now_ = core_->error_at();
+    now_ = planner_->error_at();
   }
-  ASSERT_TRUE(core_->seek(t(0), Offset{0}));
+  ASSERT_TRUE(planner_->seek(t(0), Offset{0}));
   EXPECT_FALSE(take_error());
 }
 
 TEST_F(Fetching, LooksUpAgainAfterAWait) {
-  core_.emplace(options_, account_, random_);
-  core_->assign({t(0)}, false);
+  planner_.emplace(options_, account_, random_);
+  planner_->assign({t(0)}, false);
   const auto asked = lookups().at(0);
-  core_->on_not_found(asked, Error::client(Errc::connection_lost, "gone").with_retriable(true),
-                      now_);
+  planner_->on_not_found(asked, Error::client(Errc::connection_lost, "gone").with_retriable(true),
+                         now_);
   EXPECT_TRUE(lookups().empty());
   EXPECT_FALSE(take_error());
-  const TimePoint next = core_->next_at();
+  const TimePoint next = planner_->next_at();
   ASSERT_NE(next, never);
   now_ = next;
   EXPECT_EQ(lookups().size(), 1U);
 }
 
 TEST_F(Fetching, LooksUpAStoppedPartitionAgainThatIsAssignedAgain) {
-  core_.emplace(options_, account_, random_);
-  core_->assign({t(0)}, false);
+  planner_.emplace(options_, account_, random_);
+  planner_->assign({t(0)}, false);
   const auto asked = lookups();
   ASSERT_EQ(asked.size(), 1U);
-  core_->stop({t(0)});
-  core_->on_found(asked[0], Offset{7}, LeaderEpoch{}, now_);
+  planner_->stop({t(0)});
+  planner_->on_found(asked[0], Offset{7}, LeaderEpoch{}, now_);
   EXPECT_TRUE(position().is_none());
   EXPECT_TRUE(lookups().empty());
-  core_->assign({t(0)}, false);
+  planner_->assign({t(0)}, false);
   EXPECT_EQ(lookups().size(), 1U);
 }
 
 TEST_F(Fetching, SeeksByTimeAndToTheEndWhereNoRecordIsSoLate) {
   start();
-  ASSERT_TRUE(core_->seek(t(0), StartingPoint{Kind::time, Timestamp{5'000}}));
+  ASSERT_TRUE(planner_->seek(t(0), StartingPoint{Kind::time, Timestamp{5'000}}));
   const auto asked = lookups().at(0);
   EXPECT_EQ(asked.from.kind, Kind::time);
   EXPECT_EQ(asked.from.time, Timestamp{5'000});
-  core_->on_found(asked, Offset{}, LeaderEpoch{}, now_);
+  planner_->on_found(asked, Offset{}, LeaderEpoch{}, now_);
   const auto next = lookups().at(0);
   EXPECT_EQ(next.from.kind, Kind::latest);
-  core_->on_found(next, Offset{70}, LeaderEpoch{}, now_);
+  planner_->on_found(next, Offset{70}, LeaderEpoch{}, now_);
   EXPECT_EQ(position(), Offset{70});
 }
 
 TEST_F(Fetching, RefusesToSeekInPartitionsThatAreNotAssigned) {
   start();
-  EXPECT_TRUE(core_->seek(t(2), Offset{0}).error().is(Errc::invalid_argument));
-  EXPECT_TRUE(core_->seek(t(0), Offset{-5}).error().is(Errc::invalid_argument));
-  EXPECT_TRUE(core_->pause(t(2), true).error().is(Errc::invalid_argument));
-  EXPECT_TRUE(core_->position(t(2)).error().is(Errc::invalid_argument));
+  EXPECT_TRUE(planner_->seek(t(2), Offset{0}).error().is(Errc::invalid_argument));
+  EXPECT_TRUE(planner_->seek(t(0), Offset{-5}).error().is(Errc::invalid_argument));
+  EXPECT_TRUE(planner_->pause(t(2), true).error().is(Errc::invalid_argument));
+  EXPECT_TRUE(planner_->position(t(2)).error().is(Errc::invalid_argument));
 }
 
 // Fetches.
@@ -281,7 +281,7 @@ TEST_F(Fetching, AsksTheLeaderForTheNextRecords) {
   EXPECT_EQ(position(), Offset{0});
   EXPECT_EQ(walk(poll()), (Strings{"0:0", "1:1", "2:2", "3:3", "4:4"}));
   EXPECT_EQ(position(), Offset{5});
-  EXPECT_EQ(core_->lag(t(0)), 995);
+  EXPECT_EQ(planner_->lag(t(0)), 995);
 }
 
 TEST_F(Fetching, AsksEachLeaderForItsPartitions) {
@@ -300,7 +300,7 @@ TEST_F(Fetching, NamesInASessionOnlyChangedPartitions) {
   auto answer = empty_answer(42);
   add(answer, 1, plain_batch(0, 3).bytes());
   give(answer);
-  core_->assign({t(0), t(1)}, false);
+  planner_->assign({t(0), t(1)}, false);
   const auto next = ask();
   EXPECT_EQ(next.session_id, 42);
   EXPECT_EQ(next.session_epoch, 1);
@@ -326,7 +326,7 @@ TEST_F(Fetching, OpensANewSessionAtOnceAndThenAfterAWaitWhenTheServerForgotIt) {
     EXPECT_EQ(again.topics.at(0).partitions.size(), 2U);
     EXPECT_TRUE(give(refusal).doubt);
     EXPECT_TRUE(plan().empty());
-    now_ = core_->next_at();
+    now_ = planner_->next_at();
     EXPECT_EQ(ask().session_epoch, 0);
     EXPECT_FALSE(take_error());
   }
@@ -339,8 +339,8 @@ TEST_F(Fetching, OpensANewSessionAfterALostConnection) {
   ask();
   EXPECT_TRUE(lose().doubt);
   EXPECT_TRUE(plan().empty());
-  EXPECT_GT(core_->next_at(), now_);
-  now_ = core_->next_at();
+  EXPECT_GT(planner_->next_at(), now_);
+  now_ = planner_->next_at();
   const auto again = ask();
   EXPECT_EQ(again.session_epoch, 0);
   EXPECT_EQ(again.topics.at(0).partitions.size(), 2U);
@@ -354,7 +354,7 @@ TEST_F(Fetching, FollowsAMovedPartitionOnceMetadataNamesItsLeader) {
   // The other partition is fetched meanwhile.
   EXPECT_EQ(ask().topics.at(0).partitions.at(0).partition, PartitionId{1});
   lead({two, one});
-  now_ = core_->next_at();
+  now_ = planner_->next_at();
   const auto moved = ask(two);
   EXPECT_EQ(moved.topics.at(0).partitions.at(0).partition, PartitionId{0});
   EXPECT_EQ(moved.topics[0].partitions[0].current_leader_epoch, LeaderEpoch{leader_epoch_});
@@ -381,7 +381,7 @@ TEST_F(Fetching, AsksANewLeaderWhileTheEarlierOneHasNotAnswered) {
   EXPECT_EQ(ask(one).topics.at(0).partitions.size(), 2U);
   lead({two, one});
   FetchPlanner::News news;
-  core_->note_topics(view_, news);
+  planner_->note_topics(view_, news);
   const auto request = ask(two);
   ASSERT_EQ(request.topics.at(0).partitions.size(), 1U);
   EXPECT_EQ(request.topics[0].partitions[0].partition, PartitionId{0});
@@ -399,23 +399,23 @@ TEST_F(Fetching, AsksANewLeaderWhileTheEarlierOneHasNotAnswered) {
 }
 
 TEST_F(Fetching, LooksUpAtANewLeaderWhileTheEarlierOneHasNotAnswered) {
-  core_.emplace(options_, account_, random_);
+  planner_.emplace(options_, account_, random_);
   lead({one, one});
-  core_->assign({t(0), t(1)}, false);
+  planner_->assign({t(0), t(1)}, false);
   const auto asked = lookups();
   ASSERT_EQ(asked.size(), 2U);
-  for (const auto& each : asked) core_->on_looked_up_at(each, one);
+  for (const auto& each : asked) planner_->on_looked_up_at(each, one);
   lead({two, one});
   FetchPlanner::News news;
-  core_->note_topics(view_, news);
+  planner_->note_topics(view_, news);
   const auto again = lookups();
   ASSERT_EQ(again.size(), 1U) << "the other one's leader has not moved";
   EXPECT_EQ(again[0].where, t(0));
   EXPECT_EQ(again[0].from.kind, asked[0].from.kind);
-  core_->on_found(again[0], Offset{7}, LeaderEpoch{2}, now_);
+  planner_->on_found(again[0], Offset{7}, LeaderEpoch{2}, now_);
   // The earlier leader answers late. Only the partition that it still leads counts.
-  core_->on_found(asked[0], Offset{3}, LeaderEpoch{1}, now_);
-  core_->on_found(asked[1], Offset{4}, LeaderEpoch{1}, now_);
+  planner_->on_found(asked[0], Offset{3}, LeaderEpoch{1}, now_);
+  planner_->on_found(asked[1], Offset{4}, LeaderEpoch{1}, now_);
   EXPECT_EQ(position(0), Offset{7});
   EXPECT_EQ(position(1), Offset{4});
 }
@@ -427,7 +427,7 @@ TEST_F(Fetching, WaitsWhileAServerIsMissing) {
     EXPECT_FALSE(refuse(error).doubt) << error;
     EXPECT_TRUE(plan().empty());
     EXPECT_FALSE(take_error());
-    now_ = core_->next_at();
+    now_ = planner_->next_at();
   }
   for (const auto error :
        {code::fenced_leader_epoch, code::unknown_topic_or_partition, code::kafka_storage_error}) {
@@ -465,7 +465,7 @@ TEST_F(Fetching, ResetsAnOffsetThatIsOutOfRange) {
     ASSERT_EQ(asked.size(), 1U);
     EXPECT_EQ(asked[0].from.kind, kind);
     EXPECT_TRUE(plan().empty());
-    core_->on_found(asked[0], Offset{40}, LeaderEpoch{1}, now_);
+    planner_->on_found(asked[0], Offset{40}, LeaderEpoch{1}, now_);
     EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{40});
   }
 }
@@ -473,7 +473,7 @@ TEST_F(Fetching, ResetsAnOffsetThatIsOutOfRange) {
 TEST_F(Fetching, SaysWhichOffsetIsOutOfRangeWhenItMayNotReset) {
   options_.reset = OffsetReset::fail;
   start();
-  ASSERT_TRUE(core_->seek(t(0), Offset{77}));
+  ASSERT_TRUE(planner_->seek(t(0), Offset{77}));
   ask();
   refuse(code::offset_out_of_range);
   const auto why = take_error();
@@ -481,7 +481,7 @@ TEST_F(Fetching, SaysWhichOffsetIsOutOfRangeWhenItMayNotReset) {
   EXPECT_TRUE(why->is(Errc::no_offset));
   EXPECT_NE(why->message().find("t-0"), std::string_view::npos) << why->message();
   EXPECT_NE(why->message().find("77"), std::string_view::npos) << why->message();
-  now_ = core_->error_at();
+  now_ = planner_->error_at();
   EXPECT_TRUE(take_error());
   EXPECT_TRUE(plan().empty());
 }
@@ -498,12 +498,12 @@ TEST_F(Fetching, WaitsLongerEachTimeThatAResetFindsAnOffsetOutOfRange) {
     const TimePoint refused_at = now_;
     auto asked = lookups();
     if (asked.empty()) {
-      now_ = core_->next_at();
+      now_ = planner_->next_at();
       asked = lookups();
     }
     ASSERT_EQ(asked.size(), 1U);
     waits.push_back(now_ - refused_at);
-    core_->on_found(asked[0], Offset{40}, LeaderEpoch{1}, now_);
+    planner_->on_found(asked[0], Offset{40}, LeaderEpoch{1}, now_);
   }
   EXPECT_EQ(waits[0], Duration::zero());
   EXPECT_GE(waits[1], 150ms);
@@ -533,7 +533,7 @@ TEST_F(Fetching, FollowsTheLeaderThatTheServerNamesAtOnceOnlyTheFirstTime) {
     give(answer);
     if (i == 0) continue;
     EXPECT_TRUE(plan().empty()) << i;
-    now_ = core_->next_at();
+    now_ = planner_->next_at();
   }
 }
 
@@ -550,12 +550,12 @@ TEST_F(Fetching, ReportsAStayingErrorAgainAfterADelayThatDoubles) {
   EXPECT_FALSE(is_again_);
   Duration before{};
   for (int i = 0; i < 6; ++i) {
-    EXPECT_FALSE(core_->has_error()) << "a poll would return at once";
+    EXPECT_FALSE(planner_->has_error()) << "a poll would return at once";
     EXPECT_FALSE(take_error());
-    const Duration wait = core_->error_at() - now_;
+    const Duration wait = planner_->error_at() - now_;
     EXPECT_TRUE(wait > before || wait == options_.max_retry_backoff);
     before = wait;
-    now_ = core_->error_at();
+    now_ = planner_->error_at();
     ASSERT_TRUE(take_error());
     EXPECT_TRUE(is_again_);
   }
@@ -566,11 +566,11 @@ TEST_F(Fetching, ReportsAStayingErrorAgainAfterADelayThatDoubles) {
   add(next, 1, plain_batch(2, 1).bytes());
   give(next);
   EXPECT_EQ(walk(poll()), (Strings{"2:2"}));
-  ASSERT_TRUE(core_->pause(t(0), true));
+  ASSERT_TRUE(planner_->pause(t(0), true));
   now_ += 1h;
   EXPECT_FALSE(take_error());
-  ASSERT_TRUE(core_->pause(t(0), false));
-  EXPECT_TRUE(core_->has_error());
+  ASSERT_TRUE(planner_->pause(t(0), false));
+  EXPECT_TRUE(planner_->has_error());
   EXPECT_TRUE(take_error());
 }
 
@@ -578,11 +578,11 @@ TEST_F(Fetching, ReportsAStayingErrorAgainAfterADelayThatDoubles) {
 TEST_F(Fetching, WaitsForAServerThatAnswersAtOnceAndBringsNothingNew) {
   for (const bool has_old_records : {false, true}) {
     start();
-    ASSERT_TRUE(core_->seek(t(0), Offset{5}));
+    ASSERT_TRUE(planner_->seek(t(0), Offset{5}));
     std::vector<TimePoint> asked_at;
     for (int i = 0; i < 6; ++i) {
       if (plan().empty()) {
-        now_ = core_->next_at();
+        now_ = planner_->next_at();
         ASSERT_EQ(plan().size(), 1U);
       }
       asked_at.push_back(now_);
@@ -599,7 +599,7 @@ TEST_F(Fetching, WaitsForAServerThatAnswersAtOnceAndBringsNothingNew) {
     EXPECT_LT(asked_at[1] - asked_at[0], 50ms);
     EXPECT_GT(asked_at[3] - asked_at[2], 100ms);
     EXPECT_GT(asked_at[5] - asked_at[4], 500ms);
-    now_ = core_->next_at();
+    now_ = planner_->next_at();
     ask();
     now_ += 500ms;
     give(empty_answer());
@@ -609,10 +609,10 @@ TEST_F(Fetching, WaitsForAServerThatAnswersAtOnceAndBringsNothingNew) {
 
 TEST_F(Fetching, LooksUpAMissingEndAgainAfterABackoff) {
   start();
-  ASSERT_TRUE(core_->seek(t(0), StartingPoint{Kind::latest}));
-  core_->on_found(lookups().at(0), Offset{}, LeaderEpoch{}, now_);
+  ASSERT_TRUE(planner_->seek(t(0), StartingPoint{Kind::latest}));
+  planner_->on_found(lookups().at(0), Offset{}, LeaderEpoch{}, now_);
   EXPECT_TRUE(lookups().empty());
-  now_ = core_->next_at();
+  now_ = planner_->next_at();
   EXPECT_EQ(lookups().at(0).from.kind, Kind::latest);
 }
 
@@ -626,14 +626,14 @@ TEST_F(Fetching, StartsByTheResetPolicyInATopicThatReplacedAnother) {
   start({t(0), t(1)});
   const auto note = [&] {
     FetchPlanner::News news;
-    core_->note_topics(view_, news);
+    planner_->note_topics(view_, news);
     return news;
   };
   EXPECT_TRUE(note().lines.empty());
   EXPECT_EQ(ask().topics.at(0).topic_id, first);
   give(plain_batch(0, 50).bytes());
   (void)walk(poll());
-  core_->settle();
+  planner_->settle();
   EXPECT_EQ(position(), Offset{50});
   ask();
   // It has 60 records when metadata shows it.
@@ -643,19 +643,19 @@ TEST_F(Fetching, StartsByTheResetPolicyInATopicThatReplacedAnother) {
   ASSERT_EQ(news.lines.size(), 1U);
   EXPECT_NE(news.lines[0].find("topic t was deleted and created again"), std::string::npos);
   EXPECT_NE(news.lines[0].find("earliest"), std::string::npos) << news.lines[0];
-  EXPECT_TRUE(core_->settled().empty()) << "the old position is nothing to commit";
-  EXPECT_TRUE(core_->taken().empty());
+  EXPECT_TRUE(planner_->settled().empty()) << "the old position is nothing to commit";
+  EXPECT_TRUE(planner_->taken().empty());
   // An answer to a fetch of the old topic does not count for the new one.
   auto late = empty_answer();
   late.responses[0].topic.clear();
   late.responses[0].topic_id = first;
   add(late, 0, plain_batch(50, 5).bytes());
   give(late);
-  EXPECT_FALSE(core_->has_records());
+  EXPECT_FALSE(planner_->has_records());
   const auto asked = lookups();
   ASSERT_EQ(asked.size(), 2U);
   EXPECT_EQ(asked[0].from.kind, Kind::earliest) << "not where the old one was committed";
-  for (const auto& each : asked) core_->on_found(each, Offset{0}, LeaderEpoch{0}, now_);
+  for (const auto& each : asked) planner_->on_found(each, Offset{0}, LeaderEpoch{0}, now_);
   const auto next = ask();
   EXPECT_EQ(next.topics.at(0).topic_id, second);
   EXPECT_EQ(next.topics.at(0).partitions.at(0).fetch_offset, Offset{0});
@@ -772,7 +772,7 @@ TEST_F(Fetching, ContinuesAfterGapsOfCompaction) {
 
 TEST_F(Fetching, BeginsInTheMiddleOfABatch) {
   start();
-  ASSERT_TRUE(core_->seek(t(0), Offset{12}));
+  ASSERT_TRUE(planner_->seek(t(0), Offset{12}));
   ask();
   give(MadeBatch{.base_offset = 10, .records = {{0, "a"}, {1, "b"}, {3, "c"}}}.bytes());
   EXPECT_EQ(walk(poll()), (Strings{"13:c"}));
@@ -815,19 +815,19 @@ TEST_F(Fetching, NamesTopicPartitionAndOffsetOfADamagedBatch) {
   EXPECT_NE(text.find("2"), std::string::npos) << text;
   EXPECT_NE(text.find("CRC"), std::string::npos) << text;
   EXPECT_EQ(position(0), Offset{2});
-  core_->settle();
-  EXPECT_EQ(core_->settled().at(0).committed.offset, Offset{2});
+  planner_->settle();
+  EXPECT_EQ(planner_->settled().at(0).committed.offset, Offset{2});
   // The error stays, and the other partition is read.
   for (int i = 0; i < 2; ++i) {
     const auto why = take_error();
     ASSERT_TRUE(why);
     EXPECT_EQ(std::string(why->message()), text);
-    now_ = core_->error_at();
+    now_ = planner_->error_at();
   }
   const auto request = ask();
   ASSERT_EQ(request.topics.at(0).partitions.size(), 1U);
   EXPECT_EQ(request.topics[0].partitions[0].partition, PartitionId{1});
-  ASSERT_TRUE(core_->seek(t(0), Offset{4}));
+  ASSERT_TRUE(planner_->seek(t(0), Offset{4}));
   EXPECT_FALSE(take_error());
 }
 
@@ -901,12 +901,12 @@ TEST_F(Fetching, CallsForAFetchAfterATakeOnlyIfNoneIsInFlight) {
   give(plain_batch(0, 1).bytes());
   std::vector<RecordsRun> runs;
   bool freed = false;
-  EXPECT_EQ(core_->take(10, runs, freed), 1U);
+  EXPECT_EQ(planner_->take(10, runs, freed), 1U);
   EXPECT_TRUE(freed);
   ask();
   give(plain_batch(1, 1).bytes());
   ask();
-  EXPECT_EQ(core_->take(10, runs, freed), 1U);
+  EXPECT_EQ(planner_->take(10, runs, freed), 1U);
   EXPECT_FALSE(freed);
 }
 
@@ -920,7 +920,7 @@ TEST_F(Fetching, AsksForNothingWhileItsMemoryIsFull) {
   {
     const auto held = poll();
     EXPECT_TRUE(plan().empty());
-    EXPECT_FALSE(core_->has_records());
+    EXPECT_FALSE(planner_->has_records());
     rooms_ = 0;
   }
   EXPECT_EQ(rooms_, 1);
@@ -935,7 +935,7 @@ TEST_F(Fetching, StopsFetchingAPartitionThatHasItsShareQueued) {
   EXPECT_TRUE(plan().empty());
   std::vector<RecordsRun> runs;
   bool freed = false;
-  EXPECT_EQ(core_->take(10, runs, freed), 1U);
+  EXPECT_EQ(planner_->take(10, runs, freed), 1U);
   EXPECT_TRUE(freed);
   ask();
 }
@@ -955,7 +955,7 @@ TEST_F(Fetching, ReturnsABatchInParts) {
     auto second = poll(3);
     EXPECT_EQ(walk(poll(5)), (Strings{"7:7", "8:8", "9:9"}));
     EXPECT_EQ(walk(std::move(second)), (Strings{"4:4", "5:5", "6:6"}));
-    EXPECT_FALSE(core_->has_records());
+    EXPECT_FALSE(planner_->has_records());
   }
 }
 
@@ -964,7 +964,7 @@ TEST_F(Fetching, ReturnsSparseBatchesInParts) {
   ask();
   give(MadeBatch{.records = {{0, "a"}, {5, "b"}, {9, "c"}}, .last_offset_delta = 12}.bytes());
   Strings all;
-  for (int i = 0; i < 20 && core_->has_records(); ++i) {
+  for (int i = 0; i < 20 && planner_->has_records(); ++i) {
     for (auto& each : walk(poll(1))) all.push_back(each);
   }
   EXPECT_EQ(all, (Strings{"0:a", "5:b", "9:c"}));
@@ -987,14 +987,14 @@ TEST_F(Fetching, CommitsOnlyRecordsOfEarlierPolls) {
   start();
   ask();
   give(plain_batch(0, 4).bytes());
-  core_->settle();
+  planner_->settle();
   (void)walk(poll(3));
-  ASSERT_EQ(core_->taken().size(), 1U);
-  EXPECT_EQ(core_->taken()[0].committed.offset, Offset{3});
-  EXPECT_EQ(core_->taken()[0].committed.leader_epoch, LeaderEpoch{3});
-  EXPECT_EQ(core_->settled().at(0).committed.offset, Offset{0});
-  core_->settle();
-  EXPECT_EQ(core_->settled().at(0).committed.offset, Offset{3});
+  ASSERT_EQ(planner_->taken().size(), 1U);
+  EXPECT_EQ(planner_->taken()[0].committed.offset, Offset{3});
+  EXPECT_EQ(planner_->taken()[0].committed.leader_epoch, LeaderEpoch{3});
+  EXPECT_EQ(planner_->settled().at(0).committed.offset, Offset{0});
+  planner_->settle();
+  EXPECT_EQ(planner_->settled().at(0).committed.offset, Offset{3});
 }
 
 TEST_F(Fetching, NeitherFetchesNorReturnsPausedPartitions) {
@@ -1005,17 +1005,17 @@ TEST_F(Fetching, NeitherFetchesNorReturnsPausedPartitions) {
   add(answer, 1, plain_batch(0, 2).bytes());
   give(answer);
   ask();
-  ASSERT_TRUE(core_->pause(t(0), true));
-  EXPECT_EQ(core_->paused(), std::vector{t(0)});
+  ASSERT_TRUE(planner_->pause(t(0), true));
+  EXPECT_EQ(planner_->paused(), std::vector{t(0)});
   auto later = empty_answer();
   add(later, 0, plain_batch(2, 1).bytes());
   give(later);
   EXPECT_EQ(walk(poll()).size(), 2U);
-  EXPECT_FALSE(core_->has_records());
+  EXPECT_FALSE(planner_->has_records());
   const auto request = ask();
   ASSERT_EQ(request.topics.at(0).partitions.size(), 1U);
   EXPECT_EQ(request.topics[0].partitions[0].partition, PartitionId{1});
-  ASSERT_TRUE(core_->pause(t(0), false));
+  ASSERT_TRUE(planner_->pause(t(0), false));
   EXPECT_EQ(walk(poll()), (Strings{"0:0", "1:1", "2:2"}));
 }
 
@@ -1027,9 +1027,9 @@ TEST_F(Fetching, NeverCommitsPastDamageThatWasFoundLate) {
   give(Slice::copy_of(damaged));
   auto records = poll();
   // The next poll begins before the records of the first one were read.
-  core_->settle();
+  planner_->settle();
   EXPECT_EQ(records.next(), nullptr);
-  EXPECT_EQ(core_->settled().at(0).committed.offset, Offset{0});
+  EXPECT_EQ(planner_->settled().at(0).committed.offset, Offset{0});
 }
 
 TEST_F(Fetching, DropsAnswersForAnEarlierPosition) {
@@ -1037,33 +1037,33 @@ TEST_F(Fetching, DropsAnswersForAnEarlierPosition) {
   ask();
   give(plain_batch(0, 2).bytes());
   ask();
-  ASSERT_TRUE(core_->seek(t(0), Offset{50}));
-  EXPECT_FALSE(core_->has_records());
+  ASSERT_TRUE(planner_->seek(t(0), Offset{50}));
+  EXPECT_FALSE(planner_->has_records());
   give(plain_batch(2, 2).bytes());
-  EXPECT_FALSE(core_->has_records());
+  EXPECT_FALSE(planner_->has_records());
   EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{50});
   // Damage in records taken before the seek does not count either.
-  core_->on_damage(t(0), 0, Offset{0}, Error::client(Errc::malformed, "old"));
+  planner_->on_damage(t(0), 0, Offset{0}, Error::client(Errc::malformed, "old"));
   EXPECT_FALSE(take_error());
 }
 
 TEST_F(Fetching, HoldsPartitionsUntilTheCallerWasTold) {
-  core_.emplace(options_, account_, random_);
-  core_->assign({t(0)}, true);
+  planner_.emplace(options_, account_, random_);
+  planner_->assign({t(0)}, true);
   EXPECT_TRUE(lookups().empty());
-  ASSERT_TRUE(core_->seek(t(0), Offset{3}));
+  ASSERT_TRUE(planner_->seek(t(0), Offset{3}));
   EXPECT_TRUE(plan().empty());
-  core_->release();
+  planner_->release();
   EXPECT_EQ(ask().topics.at(0).partitions.at(0).fetch_offset, Offset{3});
 }
 
 TEST_F(Fetching, DropsAnswersForAnEarlierAssignmentOfAPartition) {
   start();
   ask();
-  core_->remove({t(0)});
-  core_->assign({t(0)}, false);
+  planner_->remove({t(0)});
+  planner_->assign({t(0)}, false);
   give(plain_batch(0, 2).bytes());
-  EXPECT_FALSE(core_->has_records());
+  EXPECT_FALSE(planner_->has_records());
 }
 
 TEST_F(Fetching, KeepsThePositionsOfStoppedPartitions) {
@@ -1073,14 +1073,14 @@ TEST_F(Fetching, KeepsThePositionsOfStoppedPartitions) {
   add(answer, 0, plain_batch(0, 4).bytes());
   give(answer);
   (void)walk(poll(2));
-  core_->stop({t(0)});
-  EXPECT_FALSE(core_->has_records());
+  planner_->stop({t(0)});
+  EXPECT_FALSE(planner_->has_records());
   EXPECT_EQ(position(), Offset{2});
   EXPECT_EQ(ask().topics.at(0).partitions.at(0).partition, PartitionId{1});
-  core_->remove({t(0)});
-  EXPECT_EQ(core_->assignment(), std::vector{t(1)});
+  planner_->remove({t(0)});
+  EXPECT_EQ(planner_->assignment(), std::vector{t(1)});
   give(answer);
-  EXPECT_FALSE(core_->has_records());
+  EXPECT_FALSE(planner_->has_records());
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ class GroupMemberTest : public testing::Test {
   void expect_nothing() { EXPECT_TRUE(actions_.empty()) << actions_.front().index(); }
   void pass(Duration time) {
     now_ += time;
-    core_.on_time(now_, actions_);
+    member_.on_time(now_, actions_);
   }
 
   void find() {
@@ -48,18 +48,18 @@ class GroupMemberTest : public testing::Test {
     auto& found = answer.coordinators.emplace_back();
     found.key = "g";
     found.node_id = coordinator;
-    core_.on_coordinator(take<FindCoordinator>().ticket, answer, now_, actions_);
+    member_.on_coordinator(take<FindCoordinator>().ticket, answer, now_, actions_);
   }
   void refuse_find(std::int16_t error) {
     wire::FindCoordinatorResponse answer;
     answer.error_code = error;
-    core_.on_coordinator(take<FindCoordinator>().ticket, answer, now_, actions_);
+    member_.on_coordinator(take<FindCoordinator>().ticket, answer, now_, actions_);
   }
   void refuse_join(std::int16_t error, std::string member = {}) {
     wire::JoinGroupResponse answer;
     answer.error_code = error;
     answer.member_id = std::move(member);
-    core_.on_joined(take<Join>().ticket, answer, now_, actions_);
+    member_.on_joined(take<Join>().ticket, answer, now_, actions_);
   }
   void accept_join(std::string leader = "other") {
     wire::JoinGroupResponse answer;
@@ -69,32 +69,32 @@ class GroupMemberTest : public testing::Test {
     answer.leader = leader;
     answer.member_id = "m";
     answer.members.push_back({"m", std::nullopt, encode_subscription({"t"}, {}, {}).value()});
-    core_.on_joined(take<Join>().ticket, answer, now_, actions_);
+    member_.on_joined(take<Join>().ticket, answer, now_, actions_);
   }
   void refuse_sync(std::int16_t error) {
     wire::SyncGroupResponse answer;
     answer.error_code = error;
-    core_.on_synced(take<Sync>().ticket, answer, now_, actions_);
+    member_.on_synced(take<Sync>().ticket, answer, now_, actions_);
   }
   void accept_sync() {
     wire::SyncGroupResponse answer;
     answer.assignment = encode_assignment(two_partitions()).value();
-    core_.on_synced(take<Sync>().ticket, answer, now_, actions_);
+    member_.on_synced(take<Sync>().ticket, answer, now_, actions_);
   }
   void answer_heartbeat(std::int16_t error) {
     wire::HeartbeatResponse answer;
     answer.error_code = error;
-    core_.on_heartbeat(take<Heartbeat>().ticket, answer, now_, actions_);
+    member_.on_heartbeat(take<Heartbeat>().ticket, answer, now_, actions_);
   }
   void beat(std::int16_t error) {
     pass(3s);
     answer_heartbeat(error);
   }
-  void poll() { core_.polled(now_, now_, actions_); }
-  void release() { core_.on_released(now_, actions_); }
+  void poll() { member_.polled(now_, now_, actions_); }
+  void release() { member_.on_released(now_, actions_); }
 
   void start_joining() {
-    core_.subscribe({"t"}, now_, actions_);
+    member_.subscribe({"t"}, now_, actions_);
     expect_nothing();
     poll();
     find();
@@ -105,23 +105,23 @@ class GroupMemberTest : public testing::Test {
     accept_join();
     accept_sync();
     EXPECT_EQ(take<Assigned>().partitions, two_partitions());
-    EXPECT_EQ(core_.state(), State::stable);
+    EXPECT_EQ(member_.state(), State::stable);
   }
   /// Gives up revoked or lost partitions, and the member joins again.
   template <class News>
   Join expect_rejoin_after() {
     EXPECT_EQ(take<News>().partitions, two_partitions());
     expect_nothing();
-    EXPECT_TRUE(core_.awaits_poll());
+    EXPECT_TRUE(member_.awaits_poll());
     release();
-    EXPECT_TRUE(core_.assignment().empty());
+    EXPECT_TRUE(member_.assignment().empty());
     return take<Join>();
   }
 
   TimePoint now_{1h};
   GroupActions actions_;
   SeededRandom random_{1};
-  GroupMember core_{options(), random_};
+  GroupMember member_{options(), random_};
 };
 
 TEST_F(GroupMemberTest, JoinsAtTheFirstPollWithTheIdFromTheServer) {
@@ -135,18 +135,18 @@ TEST_F(GroupMemberTest, JoinsAtTheFirstPollWithTheIdFromTheServer) {
   EXPECT_EQ(std::get<Join>(actions_.at(0)).message.member_id, "m");
   accept_join();
   accept_sync();
-  EXPECT_EQ(core_.generation(), Generation{5});
-  EXPECT_EQ(core_.member_id(), "m");
-  EXPECT_EQ(core_.assignment(), two_partitions());
+  EXPECT_EQ(member_.generation(), Generation{5});
+  EXPECT_EQ(member_.member_id(), "m");
+  EXPECT_EQ(member_.assignment(), two_partitions());
 }
 
 TEST_F(GroupMemberTest, LeadsWithTheGivenAssignments) {
   start_joining();
   accept_join("m");
-  EXPECT_TRUE(core_.is_leader());
+  EXPECT_TRUE(member_.is_leader());
   const auto ask = take<MakeAssignments>();
   EXPECT_EQ(ask.members.at(0).topics, std::vector<std::string>{"t"});
-  core_.on_assignments(ask.ticket, assign_range(ask.members, {{"t", 2}}), now_, actions_);
+  member_.on_assignments(ask.ticket, assign_range(ask.members, {{"t", 2}}), now_, actions_);
   const auto& sync = std::get<Sync>(actions_.at(0)).message;
   EXPECT_EQ(decode_assignment(sync.assignments.at(0).assignment).value(), two_partitions());
   accept_sync();
@@ -155,7 +155,7 @@ TEST_F(GroupMemberTest, LeadsWithTheGivenAssignments) {
 
 TEST_F(GroupMemberTest, SendsHeartbeatsOneAtATime) {
   become_stable();
-  EXPECT_EQ(core_.deadline(), now_ + 3s);
+  EXPECT_EQ(member_.deadline(), now_ + 3s);
   pass(3s);
   const auto beat = take<Heartbeat>();
   EXPECT_EQ(beat.message.generation_id, Generation{5});
@@ -166,7 +166,7 @@ TEST_F(GroupMemberTest, SendsHeartbeatsOneAtATime) {
 TEST_F(GroupMemberTest, RevokesInsideAPollBeforeItRejoins) {
   become_stable();
   beat(code::rebalance_in_progress);
-  EXPECT_EQ(core_.generation(), Generation{5});
+  EXPECT_EQ(member_.generation(), Generation{5});
   EXPECT_EQ(expect_rejoin_after<Revoke>().message.member_id, "m");
 }
 
@@ -181,7 +181,7 @@ TEST_F(GroupMemberTest, KeepsSendingHeartbeatsWhileTheCallerGivesUpPartitions) {
 TEST_F(GroupMemberTest, LosesPartitionsOnAnOldGenerationAndKeepsItsId) {
   become_stable();
   beat(code::illegal_generation);
-  EXPECT_TRUE(core_.generation().is_none());
+  EXPECT_TRUE(member_.generation().is_none());
   EXPECT_EQ(expect_rejoin_after<Lose>().message.member_id, "m");
 }
 
@@ -208,8 +208,8 @@ TEST_F(GroupMemberTest, IsFencedForEver) {
   poll();
   pass(1h);
   expect_nothing();
-  EXPECT_EQ(core_.deadline(), never);
-  core_.unsubscribe(now_, actions_);
+  EXPECT_EQ(member_.deadline(), never);
+  member_.unsubscribe(now_, actions_);
   take<Left>();
 }
 
@@ -244,35 +244,35 @@ TEST_F(GroupMemberTest, ReportsOccasionallyThatItIsRefused) {
 
 TEST_F(GroupMemberTest, LooksForTheCoordinatorAgainWhenItMoved) {
   for (const auto error : {code::coordinator_not_available, code::not_coordinator}) {
-    core_ = GroupMember{options(), random_};
+    member_ = GroupMember{options(), random_};
     become_stable();
     beat(error);
-    EXPECT_EQ(core_.state(), State::stable);
-    EXPECT_TRUE(core_.coordinator().is_none());
+    EXPECT_EQ(member_.state(), State::stable);
+    EXPECT_TRUE(member_.coordinator().is_none());
     find();
-    pass(core_.deadline() - now_);
+    pass(member_.deadline() - now_);
     answer_heartbeat(code::none);
     expect_nothing();
   }
 }
 
 TEST_F(GroupMemberTest, LooksAgainAfterAWaitWhileNoCoordinatorIsThere) {
-  core_.subscribe({"t"}, now_, actions_);
+  member_.subscribe({"t"}, now_, actions_);
   poll();
   refuse_find(code::coordinator_not_available);
   expect_nothing();
-  EXPECT_GT(core_.deadline(), now_);
-  pass(core_.deadline() - now_);
+  EXPECT_GT(member_.deadline(), now_);
+  pass(member_.deadline() - now_);
   refuse_find(code::coordinator_load_in_progress);
   expect_nothing();
-  pass(core_.deadline() - now_);
+  pass(member_.deadline() - now_);
   find();
   take<Join>();
 }
 
 // A frozen server does not answer, and nothing shows that it is frozen.
 TEST_F(GroupMemberTest, AsksAnotherServerForTheCoordinatorWhenOneIsSlow) {
-  core_.subscribe({"t"}, now_, actions_);
+  member_.subscribe({"t"}, now_, actions_);
   poll();
   const auto first = take<FindCoordinator>();
   pass(4s);
@@ -282,7 +282,7 @@ TEST_F(GroupMemberTest, AsksAnotherServerForTheCoordinatorWhenOneIsSlow) {
   EXPECT_NE(first.ticket, second.ticket);
   wire::FindCoordinatorResponse late;
   late.error_code = code::coordinator_not_available;
-  core_.on_coordinator(first.ticket, late, now_, actions_);
+  member_.on_coordinator(first.ticket, late, now_, actions_);
   expect_nothing();
 }
 
@@ -290,7 +290,7 @@ TEST_F(GroupMemberTest, JoinsAgainAfterAWaitWhileTheCoordinatorLoads) {
   start_joining();
   refuse_join(code::coordinator_load_in_progress);
   expect_nothing();
-  pass(core_.deadline() - now_);
+  pass(member_.deadline() - now_);
   take<Join>();
 }
 
@@ -299,7 +299,7 @@ TEST_F(GroupMemberTest, JoinsTheCoordinatorThatTookOver) {
   refuse_join(code::not_coordinator);
   find();
   expect_nothing();
-  pass(core_.deadline() - now_);
+  pass(member_.deadline() - now_);
   EXPECT_EQ(take<Join>().coordinator, coordinator);
 }
 
@@ -307,7 +307,7 @@ TEST_F(GroupMemberTest, ReportsAnErrorThatIsNotRetriableAndTriesAgainAtTheNextPo
   for (const auto error : {code::group_max_size_reached, code::invalid_session_timeout,
                            code::inconsistent_group_protocol, code::group_authorization_failed,
                            code::invalid_group_id}) {
-    core_ = GroupMember{options(), random_};
+    member_ = GroupMember{options(), random_};
     start_joining();
     refuse_join(error);
     const Error why = take<Failed>().why;
@@ -321,7 +321,7 @@ TEST_F(GroupMemberTest, ReportsAnErrorThatIsNotRetriableAndTriesAgainAtTheNextPo
 }
 
 TEST_F(GroupMemberTest, ReportsThatItMayNotLookUpTheCoordinator) {
-  core_.subscribe({"t"}, now_, actions_);
+  member_.subscribe({"t"}, now_, actions_);
   poll();
   refuse_find(code::group_authorization_failed);
   EXPECT_TRUE(take<Failed>().why.is_broker(code::group_authorization_failed));
@@ -331,13 +331,13 @@ TEST_F(GroupMemberTest, ReportsThatItMayNotLookUpTheCoordinator) {
 
 TEST_F(GroupMemberTest, StartsOverWhenTheRebalanceMovesOnDuringSync) {
   for (const auto error : {code::rebalance_in_progress, code::illegal_generation}) {
-    core_ = GroupMember{options(), random_};
+    member_ = GroupMember{options(), random_};
     start_joining();
     accept_join();
     refuse_sync(error);
     EXPECT_EQ(take<Join>().message.member_id, "m");
   }
-  core_ = GroupMember{options(), random_};
+  member_ = GroupMember{options(), random_};
   start_joining();
   accept_join();
   refuse_sync(code::unknown_member_id);
@@ -354,7 +354,7 @@ TEST_F(GroupMemberTest, WaitsLongerEachTimeThatItsMembershipIsOverAtOnce) {
       lines += static_cast<std::size_t>(std::erase_if(
           actions_, [](const auto& each) { return std::holds_alternative<Refused>(each); }));
       const TimePoint refused_at = now_;
-      for (int j = 0; j < 20 && actions_.empty(); ++j) pass(core_.deadline() - now_);
+      for (int j = 0; j < 20 && actions_.empty(); ++j) pass(member_.deadline() - now_);
       waits.push_back(now_ - refused_at);
     }
     EXPECT_EQ(waits[0], Duration::zero());
@@ -366,7 +366,7 @@ TEST_F(GroupMemberTest, WaitsLongerEachTimeThatItsMembershipIsOverAtOnce) {
   };
   for (const auto error :
        {code::illegal_generation, code::unknown_member_id, code::rebalance_in_progress}) {
-    core_ = GroupMember{options(), random_};
+    member_ = GroupMember{options(), random_};
     start_joining();
     joins([&] {
       accept_join();
@@ -374,13 +374,13 @@ TEST_F(GroupMemberTest, WaitsLongerEachTimeThatItsMembershipIsOverAtOnce) {
     });
     actions_.clear();
     // The answer to the fetch of committed offsets, once it is stable.
-    core_ = GroupMember{options(), random_};
+    member_ = GroupMember{options(), random_};
     start_joining();
     joins([&] {
       accept_join();
       accept_sync();
       take<Assigned>();
-      core_.on_offsets_error(coordinator, Generation{5}, Error::broker(error), now_, actions_);
+      member_.on_offsets_error(coordinator, Generation{5}, Error::broker(error), now_, actions_);
       std::erase_if(actions_, [](const auto& each) {
         return std::holds_alternative<Lose>(each) || std::holds_alternative<Revoke>(each);
       });
@@ -388,7 +388,7 @@ TEST_F(GroupMemberTest, WaitsLongerEachTimeThatItsMembershipIsOverAtOnce) {
     });
     actions_.clear();
   }
-  core_ = GroupMember{options(), random_};
+  member_ = GroupMember{options(), random_};
   start_joining();
   int ids = 0;
   joins([&] { refuse_join(code::member_id_required, "m" + std::to_string(++ids)); });
@@ -400,16 +400,16 @@ TEST_F(GroupMemberTest, JoinsAtOnceAgainOnceAHeartbeatWasAnswered) {
     accept_join();
     refuse_sync(code::rebalance_in_progress);
     std::erase_if(actions_, [](const auto& each) { return std::holds_alternative<Refused>(each); });
-    if (actions_.empty()) pass(core_.deadline() - now_);
+    if (actions_.empty()) pass(member_.deadline() - now_);
     if (std::holds_alternative<Heartbeat>(actions_.at(0))) answer_heartbeat(code::none);
-    if (actions_.empty()) pass(core_.deadline() - now_);
+    if (actions_.empty()) pass(member_.deadline() - now_);
   }
   accept_join();
   accept_sync();
   take<Assigned>();
   beat(code::none);
-  core_.on_offsets_error(coordinator, Generation{5}, Error::broker(code::illegal_generation), now_,
-                         actions_);
+  member_.on_offsets_error(coordinator, Generation{5}, Error::broker(code::illegal_generation),
+                           now_, actions_);
   take<Lose>();
   release();
   take<Join>();
@@ -420,7 +420,7 @@ TEST_F(GroupMemberTest, AsksLessOftenWhileTheCoordinatorKeepsRefusingHeartbeats)
   std::vector<Duration> waits;
   for (int i = 0; i < 6; ++i) {
     const TimePoint before = now_;
-    pass(core_.deadline() - now_);
+    pass(member_.deadline() - now_);
     waits.push_back(now_ - before);
     answer_heartbeat(code::coordinator_load_in_progress);
   }
@@ -431,13 +431,13 @@ TEST_F(GroupMemberTest, AsksLessOftenWhileTheCoordinatorKeepsRefusingHeartbeats)
 TEST_F(GroupMemberTest, JoinsAgainWhenTheConnectionIsLost) {
   start_joining();
   const Error lost = Error::client(Errc::connection_lost, "gone");
-  core_.on_joined(take<Join>().ticket, fail(lost), now_, actions_);
+  member_.on_joined(take<Join>().ticket, fail(lost), now_, actions_);
   find();
-  pass(core_.deadline() - now_);
+  pass(member_.deadline() - now_);
   accept_join();
-  core_.on_synced(take<Sync>().ticket, fail(lost), now_, actions_);
+  member_.on_synced(take<Sync>().ticket, fail(lost), now_, actions_);
   find();
-  pass(core_.deadline() - now_);
+  pass(member_.deadline() - now_);
   EXPECT_EQ(take<Join>().message.member_id, "m");
 }
 
@@ -446,13 +446,13 @@ TEST_F(GroupMemberTest, DoubtsTheCoordinatorAfterASessionWithoutAnswers) {
   pass(3s);
   const auto unanswered = take<Heartbeat>();
   pass(42s);
-  EXPECT_TRUE(core_.coordinator().is_none());
+  EXPECT_TRUE(member_.coordinator().is_none());
   find();
   answer_heartbeat(code::none);
-  core_.on_heartbeat(unanswered.ticket, fail(Error::client(Errc::connection_lost, "late")), now_,
-                     actions_);
+  member_.on_heartbeat(unanswered.ticket, fail(Error::client(Errc::connection_lost, "late")), now_,
+                       actions_);
   expect_nothing();
-  EXPECT_EQ(core_.coordinator(), coordinator);
+  EXPECT_EQ(member_.coordinator(), coordinator);
 }
 
 constexpr NodeId successor{8};
@@ -470,34 +470,34 @@ TEST_F(GroupMemberTest, AsksOthersWhileTheCoordinatorIsInDoubtUntilTheyNameAnoth
   become_stable();
   pass(3s);
   const auto unanswered = take<Heartbeat>();
-  core_.doubt_coordinator(true, now_, actions_);
+  member_.doubt_coordinator(true, now_, actions_);
   for (int i = 0; i < 5; ++i) {
-    core_.on_coordinator(take<FindCoordinator>().ticket, naming(coordinator), now_, actions_);
+    member_.on_coordinator(take<FindCoordinator>().ticket, naming(coordinator), now_, actions_);
     expect_nothing();
-    const Duration wait = core_.deadline() - now_;
+    const Duration wait = member_.deadline() - now_;
     EXPECT_GE(wait, 80ms);
     EXPECT_LE(wait, 1'200ms);
     pass(wait);
   }
-  core_.on_coordinator(take<FindCoordinator>().ticket, naming(successor), now_, actions_);
+  member_.on_coordinator(take<FindCoordinator>().ticket, naming(successor), now_, actions_);
   EXPECT_EQ(take<TakeBack>().coordinator, coordinator);
   const auto beat = take<Heartbeat>();
   EXPECT_EQ(beat.coordinator, successor);
   EXPECT_EQ(beat.message.generation_id, Generation{5}) << "it is a member as before";
-  core_.on_heartbeat(unanswered.ticket, fail(Error::client(Errc::connection_lost, "taken back")),
-                     now_, actions_);
+  member_.on_heartbeat(unanswered.ticket, fail(Error::client(Errc::connection_lost, "taken back")),
+                       now_, actions_);
   expect_nothing();
-  EXPECT_EQ(core_.coordinator(), successor);
-  EXPECT_EQ(core_.state(), State::stable);
+  EXPECT_EQ(member_.coordinator(), successor);
+  EXPECT_EQ(member_.state(), State::stable);
 }
 
 TEST_F(GroupMemberTest, StopsAskingOtherServersOnceTheCoordinatorIsBack) {
   become_stable();
-  core_.doubt_coordinator(true, now_, actions_);
+  member_.doubt_coordinator(true, now_, actions_);
   expect_nothing();
   pass(1s);
-  core_.on_coordinator(take<FindCoordinator>().ticket, naming(coordinator), now_, actions_);
-  core_.doubt_coordinator(false, now_, actions_);
+  member_.on_coordinator(take<FindCoordinator>().ticket, naming(coordinator), now_, actions_);
+  member_.doubt_coordinator(false, now_, actions_);
   pass(1500ms);
   expect_nothing();
 }
@@ -505,15 +505,15 @@ TEST_F(GroupMemberTest, StopsAskingOtherServersOnceTheCoordinatorIsBack) {
 TEST_F(GroupMemberTest, TakesAJoinBackFromACoordinatorThatIsReplaced) {
   start_joining();
   const auto held_back = take<Join>();
-  core_.doubt_coordinator(true, now_, actions_);
+  member_.doubt_coordinator(true, now_, actions_);
   pass(1s);
-  core_.on_coordinator(take<FindCoordinator>().ticket, naming(successor), now_, actions_);
+  member_.on_coordinator(take<FindCoordinator>().ticket, naming(successor), now_, actions_);
   EXPECT_EQ(take<TakeBack>().coordinator, coordinator);
   EXPECT_EQ(take<Join>().coordinator, successor);
-  core_.on_joined(held_back.ticket, fail(Error::client(Errc::connection_lost, "taken back")), now_,
-                  actions_);
+  member_.on_joined(held_back.ticket, fail(Error::client(Errc::connection_lost, "taken back")),
+                    now_, actions_);
   expect_nothing();
-  EXPECT_EQ(core_.coordinator(), successor);
+  EXPECT_EQ(member_.coordinator(), successor);
 }
 
 // The server may delay a join for max_poll_interval, and its connection may be half-open.
@@ -524,15 +524,15 @@ TEST_F(GroupMemberTest, ProbesTheCoordinatorWhileItHoldsAJoinBack) {
     pass(3s);
     const auto probe = take<Probe>();
     EXPECT_EQ(probe.coordinator, coordinator);
-    core_.on_probed(probe.ticket, naming(coordinator), now_, actions_);
+    member_.on_probed(probe.ticket, naming(coordinator), now_, actions_);
     expect_nothing();
   }
   pass(3s);
   const Error lost = Error::client(Errc::timed_out, "no answer").with_retriable(true);
-  core_.on_probed(take<Probe>().ticket, fail(lost), now_, actions_);
+  member_.on_probed(take<Probe>().ticket, fail(lost), now_, actions_);
   EXPECT_EQ(take<TakeBack>().coordinator, coordinator);
   find();
-  pass(core_.deadline() - now_);
+  pass(member_.deadline() - now_);
   EXPECT_NE(take<Join>().ticket, join.ticket);
 }
 
@@ -540,16 +540,16 @@ TEST_F(GroupMemberTest, JoinsTheCoordinatorThatAProbeNames) {
   start_joining();
   take<Join>();
   pass(3s);
-  core_.on_probed(take<Probe>().ticket, naming(successor), now_, actions_);
+  member_.on_probed(take<Probe>().ticket, naming(successor), now_, actions_);
   EXPECT_EQ(take<TakeBack>().coordinator, coordinator);
   EXPECT_EQ(take<Join>().coordinator, successor);
 }
 
 TEST_F(GroupMemberTest, LeavesWhenThereIsNoPollAndReturnsWithTheNext) {
   become_stable();
-  core_.polled(now_, now_, actions_);
+  member_.polled(now_, now_, actions_);
   now_ += 300s;
-  core_.on_time(now_, actions_);
+  member_.on_time(now_, actions_);
   EXPECT_EQ(take<Leave>().message.member_id, "m");
   take<Lose>();
   expect_nothing();
@@ -563,28 +563,28 @@ TEST_F(GroupMemberTest, LeavesWhenThereIsNoPollAndReturnsWithTheNext) {
 
 TEST_F(GroupMemberTest, LeavesAfterTheCallerGaveUpItsPartitions) {
   become_stable();
-  core_.unsubscribe(now_, actions_);
+  member_.unsubscribe(now_, actions_);
   take<Revoke>();
   expect_nothing();
   release();
   const auto leave = take<Leave>();
   EXPECT_EQ(leave.message.members.at(0).member_id, "m");
   expect_nothing();
-  core_.on_left(leave.ticket, fail(Error::client(Errc::connection_lost, "gone")), now_, actions_);
+  member_.on_left(leave.ticket, fail(Error::client(Errc::connection_lost, "gone")), now_, actions_);
   take<Left>();
-  EXPECT_EQ(core_.state(), State::off);
+  EXPECT_EQ(member_.state(), State::off);
 }
 
 TEST_F(GroupMemberTest, StaysAsAStaticMemberWhenItCloses) {
   GroupMember::Options named = options();
   named.group_instance_id = "i";
-  core_ = GroupMember{named, random_};
+  member_ = GroupMember{named, random_};
   start_joining();
   EXPECT_EQ(std::get<Join>(actions_.at(0)).message.group_instance_id, "i");
   accept_join();
   accept_sync();
   take<Assigned>();
-  core_.unsubscribe(now_, actions_);
+  member_.unsubscribe(now_, actions_);
   take<Revoke>();
   release();
   take<Left>();
@@ -594,16 +594,16 @@ TEST_F(GroupMemberTest, StaysAsAStaticMemberWhenItCloses) {
 TEST_F(GroupMemberTest, IgnoresLateAnswers) {
   start_joining();
   const auto join = take<Join>();
-  core_.unsubscribe(now_, actions_);
+  member_.unsubscribe(now_, actions_);
   take<Left>();
-  core_.on_joined(join.ticket, wire::JoinGroupResponse{}, now_, actions_);
+  member_.on_joined(join.ticket, wire::JoinGroupResponse{}, now_, actions_);
   expect_nothing();
-  EXPECT_EQ(core_.state(), State::off);
+  EXPECT_EQ(member_.state(), State::off);
 }
 
 TEST_F(GroupMemberTest, JoinsAgainForTopicsThatChangedWhileItJoined) {
   start_joining();
-  core_.subscribe({"u"}, now_, actions_);
+  member_.subscribe({"u"}, now_, actions_);
   EXPECT_EQ(actions_.size(), 1u);
   accept_join();
   accept_sync();
@@ -613,14 +613,14 @@ TEST_F(GroupMemberTest, JoinsAgainForTopicsThatChangedWhileItJoined) {
 
 TEST_F(GroupMemberTest, JoinsAgainWhenPartitionsWereAdded) {
   become_stable();
-  core_.rejoin("topic t has 3 partitions", now_, actions_);
+  member_.rejoin("topic t has 3 partitions", now_, actions_);
   EXPECT_EQ(expect_rejoin_after<Revoke>().message.reason, "topic t has 3 partitions");
 }
 
 TEST_F(GroupMemberTest, LearnsFromCommits) {
   become_stable();
   const auto answered = [this](std::int16_t error, Generation generation) {
-    core_.on_offsets_error(coordinator, generation, Error::broker(error), now_, actions_);
+    member_.on_offsets_error(coordinator, generation, Error::broker(error), now_, actions_);
   };
   answered(code::illegal_generation, Generation{4});
   answered(code::offset_metadata_too_large, Generation{5});
@@ -632,9 +632,9 @@ TEST_F(GroupMemberTest, LearnsFromCommits) {
 }
 
 TEST_F(GroupMemberTest, FindsTheCoordinatorForCommitsWithoutASubscription) {
-  core_.need_coordinator(now_, actions_);
+  member_.need_coordinator(now_, actions_);
   find();
-  EXPECT_EQ(core_.coordinator(), coordinator);
+  EXPECT_EQ(member_.coordinator(), coordinator);
   expect_nothing();
 }
 
@@ -667,12 +667,12 @@ TEST_F(GroupMemberTest, StaysFencedWhenTheCoordinatorIsRefusedToo) {
   beat(code::fenced_instance_id);
   (void)take<Lose>();
   EXPECT_TRUE(take<Failed>().why.is_fatal());
-  core_.on_offsets_error(coordinator, Generation{5}, Error::broker(code::not_coordinator), now_,
-                         actions_);
-  core_.need_coordinator(now_, actions_);
+  member_.on_offsets_error(coordinator, Generation{5}, Error::broker(code::not_coordinator), now_,
+                           actions_);
+  member_.need_coordinator(now_, actions_);
   refuse_find(code::group_authorization_failed);
   (void)take<Failed>();
-  EXPECT_EQ(core_.state(), State::fenced);
+  EXPECT_EQ(member_.state(), State::fenced);
   poll();
   expect_nothing();
 }
