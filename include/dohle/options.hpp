@@ -42,6 +42,14 @@ template <std::convertible_to<std::string>... More>
   std::vector<std::string> addresses{std::move(address), std::string(std::forward<More>(more))...};
   return [addresses = std::move(addresses)](kafka::BrokerOptions& o) { o.addresses = addresses; };
 }
+/// Sets `BrokerOptions::tls`.
+[[nodiscard]] inline BrokerOption with_tls(TlsOptions tls) {
+  return [tls = std::move(tls)](kafka::BrokerOptions& o) { o.tls = tls; };
+}
+/// Sets `BrokerOptions::enable_secure`.
+[[nodiscard]] inline BrokerOption with_enable_secure(bool enable) {
+  return [enable](kafka::BrokerOptions& o) { o.enable_secure = enable; };
+}
 /// Sets `BrokerOptions::error_handler`.
 [[nodiscard]] inline BrokerOption with_error_handler(ErrorHandler handler) {
   return [handler = std::move(handler)](kafka::BrokerOptions& o) { o.error_handler = handler; };
@@ -276,14 +284,6 @@ namespace kafka {
   return [interval](BrokerOptions& o) { o.partition_watch_interval = interval; };
 }
 
-/// Sets `BrokerOptions::tls`.
-[[nodiscard]] inline BrokerOption with_tls(TlsOptions tls) {
-  return [tls = std::move(tls)](BrokerOptions& o) { o.tls = tls; };
-}
-/// Sets `BrokerOptions::enable_secure`.
-[[nodiscard]] inline BrokerOption with_enable_secure(bool enable) {
-  return [enable](BrokerOptions& o) { o.enable_secure = enable; };
-}
 /// The hash function of a SCRAM mechanism.
 enum class ScramAlgorithm : std::uint8_t {
   sha256,  ///< SCRAM-SHA-256

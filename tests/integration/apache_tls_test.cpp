@@ -107,11 +107,11 @@ TEST_F(ApacheKafkaWithTls, ServeAUserWhoLogsIn) {
 TEST_F(ApacheKafkaWithTls, SeeBrokersOfOneProcessThatShareNothing) {
   const ClientOptions right = options(server_->sasl_address());
   const auto login = kafka::with_scram_mechanism(kafka::ScramAlgorithm::sha512, "alice", password);
-  auto good = kafka::new_broker(with_address(server_->sasl_address()), kafka::with_tls(*right.tls),
-                                kafka::with_enable_secure(true), login)
+  auto good = kafka::new_broker(with_address(server_->sasl_address()), with_tls(*right.tls),
+                                with_enable_secure(true), login)
                   .value();
   auto distrustful = kafka::new_broker(with_address(server_->sasl_address()),
-                                       kafka::with_enable_secure(true), login)
+                                       with_enable_secure(true), login)
                          .value();
   ASSERT_TRUE(good.connect(20s));
   const auto refused = distrustful.connect(10s);

@@ -65,23 +65,23 @@ TEST(BrokerOptions, HaveALoginOfTheirOwn) {
 TEST(BrokerOptions, HaveTlsOfTheirOwn) {
   EXPECT_FALSE(client_options({}, nullptr).tls.has_value());
   kafka::BrokerOptions options;
-  kafka::with_enable_secure(true)(options);
+  with_enable_secure(true)(options);
   EXPECT_EQ(refusal(options), "");
   EXPECT_EQ(client_options(options, nullptr).tls, TlsOptions{});
   const TlsOptions own{.trust = {.ca_file = "/ca.pem"}};
-  kafka::with_tls(own)(options);
+  with_tls(own)(options);
   EXPECT_EQ(refusal(options), "");
   EXPECT_EQ(client_options(options, nullptr).tls, own);
   kafka::BrokerOptions off;
-  kafka::with_enable_secure(false)(off);
+  with_enable_secure(false)(off);
   EXPECT_EQ(refusal(off), "");
   EXPECT_FALSE(client_options(off, nullptr).tls.has_value());
 }
 
 TEST(BrokerOptions, AreRefusedWithContradictingTls) {
   kafka::BrokerOptions options;
-  kafka::with_tls({})(options);
-  kafka::with_enable_secure(false)(options);
+  with_tls({})(options);
+  with_enable_secure(false)(options);
   EXPECT_THAT(refusal(options), HasSubstr("enable_secure is false and tls is set"));
   options.enable_secure.reset();
   options.addresses = {"embedded:memory"};
@@ -274,7 +274,7 @@ TEST(ChangedOptions, are_named) {
                       kafka::with_start_offset(StartOffset::first()), with_error_handler(nullptr)}),
             "batch_size, group_id, start_offset, error_handler");
   EXPECT_EQ(changed_options(now, {kafka::with_plain_mechanism("alice", "hidden")}), "sasl");
-  EXPECT_EQ(changed_options(now, {kafka::with_tls({}), kafka::with_enable_secure(true)}),
+  EXPECT_EQ(changed_options(now, {with_tls({}), with_enable_secure(true)}),
             "tls, enable_secure");
 }
 
