@@ -182,6 +182,9 @@ struct RebalanceListener {
 /// Errc::closed, and its const members return empty values. Move assignment first closes what it
 /// held, as the destructor does.
 ///
+/// Every call may also fail with closed, after `close` or that of the Client, and with forked. A
+/// call that waits fails with would_deadlock on the client's own thread.
+///
 /// Thread safety: one thread at a time, except `wakeup` and the const members, which any thread may
 /// call. Heartbeats and fetches run in the background.
 class DOHLE_API Consumer {
@@ -195,14 +198,16 @@ class DOHLE_API Consumer {
   ~Consumer();
 
   /// Joins the group for these topics; replaces an earlier subscription. Needs a group id. It waits
-  /// for topics that do not exist, and logs this after 5 s. Errors: invalid_argument, also for an
-  /// invalid topic name (there are no patterns).
+  /// for topics that do not exist, and logs this after 5 s. Errors: invalid_argument without a
+  /// group or a topic, and for an invalid topic name (there are no patterns).
   Result<void> subscribe(std::vector<std::string> topics, RebalanceListener listener = {});
-  /// Leaves the group, or drops the assignment.
+  /// Leaves the group, or drops the assignment. Waits at most default_api_timeout. Errors:
+  /// timed_out; the error of the last commit. The assignment is dropped in any case.
   Result<void> unsubscribe();
   /// Reads these partitions without group management. Excludes subscribe. It waits for a topic that
   /// does not exist, and never creates one. If a topic is deleted and created again, reading of the
-  /// new one starts by offset_reset, and the log says so.
+  /// new one starts by offset_reset, and the log says so. Errors: invalid_argument for an invalid
+  /// topic name, a negative partition, or while subscribed.
   Result<void> assign(std::vector<TopicPartition> partitions);
 
   /// Waits until there are records, a rebalance is done, or `timeout` expires (an empty result). An
@@ -216,10 +221,11 @@ class DOHLE_API Consumer {
 
   /// Commits the positions behind all records that poll has returned. A subscribed consumer may
   /// commit only while it is a member of its group: after it left (max_poll_interval), commits are
-  /// refused with not_owner until it has joined again.
+  /// refused with not_owner until it has joined again. Errors: not_owner; invalid_argument without
+  /// a group; timed_out; fenced; the error that the coordinator answered.
   Result<void> commit_sync();
-  /// Commits these offsets. Errors name the first refused partition. Waits at most
-  /// default_api_timeout, as do `committed` and `unsubscribe`; inside a listener that close or
+  /// Commits these offsets. As commit_sync(); an error names the first refused partition. Waits at
+  /// most default_api_timeout, as do `committed` and `unsubscribe`; inside a listener that close or
   /// unsubscribe calls, at most until their deadline.
   Result<void> commit_sync(std::vector<PartitionOffset> offsets);
   /// As above, but waits at most `timeout`.
@@ -228,19 +234,21 @@ class DOHLE_API Consumer {
   /// in the order of the commits.
   void commit_async(CommitCallback callback = {});
   void commit_async(std::vector<PartitionOffset> offsets, CommitCallback callback = {});
-  /// The group's committed offsets. Partitions without one are omitted.
+  /// The group's committed offsets. Partitions without one are omitted. Errors: invalid_argument
+  /// without a group; timed_out; the error that the coordinator answered.
   Result<std::vector<PartitionOffset>> committed(std::vector<TopicPartition> partitions);
 
   /// Continues reading at `offset`. Records of the partition that are queued, or that a fetch under
   /// way returns, are dropped. The next fetch from that server waits for the answer to the fetch
   /// under way, up to max_fetch_wait without new records, as in the Java consumer and librdkafka.
+  /// Errors: invalid_argument for a partition that is not assigned, or a negative offset.
   Result<void> seek(const TopicPartition& partition, Offset offset);
   /// As `seek`, to the first record that the log still has.
   Result<void> seek_to_beginning(const TopicPartition& partition);
   /// As `seek`, to the end: records that are published from now on.
   Result<void> seek_to_end(const TopicPartition& partition);
   /// As `seek`, to the first record with that timestamp or a later one; to the end if there is
-  /// none.
+  /// none. Errors: also invalid_argument for a negative time.
   Result<void> seek_to_time(const TopicPartition& partition, Timestamp time);
   /// The offset of the next record that poll will return. Waits until it is known, at most
   /// `timeout` (without one, default_api_timeout). With 0 it never waits. Errors: timed_out;
@@ -250,7 +258,8 @@ class DOHLE_API Consumer {
 
   /// Stops fetching these partitions; they stay assigned. Records that are queued, or that a fetch
   /// under way returns, are kept until resume. After resume, new fetches wait for the fetch under
-  /// way, as after seek.
+  /// way, as after seek. Errors: invalid_argument for a partition that is not assigned; the others
+  /// are paused.
   Result<void> pause(std::span<const TopicPartition> partitions);
   /// Fetches paused partitions again. Errors: invalid_argument for one that is not assigned.
   Result<void> resume(std::span<const TopicPartition> partitions);
@@ -267,7 +276,8 @@ class DOHLE_API Consumer {
   /// first fetch.
   [[nodiscard]] std::optional<std::int64_t> lag(const TopicPartition& partition) const;
 
-  /// Commits if auto_commit, leaves the group and stops fetching, within `timeout`.
+  /// Commits if auto_commit, leaves the group and stops fetching, within `timeout`. Idempotent.
+  /// Errors: timed_out; the error of the last commit. The consumer is closed in any case.
   Result<void> close(std::chrono::milliseconds timeout);
 
  private:

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Finds public names without a doc comment; prints each as PATH:LINE: NAME.
 
+Also finds functions that return a Result and do not say their errors; prints each as PATH:LINE: errors of NAME. A
+function may refer to another one ("As seek"), and an overload is not looked at.
+
 doc_comments.py [ROOT]. Looks at include/dohle, without detail/. A name is documented by a `///` comment
 right before its declaration, or by `///<` after it. Not required for: private and protected members,
 default constructors, copies, moves, assignments, destructors, operators, friends, and names that
@@ -14,6 +17,8 @@ from pathlib import Path
 SELF_EXPLAINING = re.compile(
     r"~\w+\s*\(|\busing (?:value_type|difference_type)\b|^template <.*> struct std::hash|^struct std::hash|^iterator\(|^explicit iterator\(|\boperator\b|^friend\b|^using\s+[\w:<>, ]+::[\w=]+\s*$|=\s*(?:default|delete)$|^static_assert\b"
 )
+RETURNS_RESULT = re.compile(r"(?:template <.*> |requires.*\) |\[\[nodiscard\]\] |static |DOHLE_API |inline )*Result<[^()]*> \w+ ?\(")
+ERRORS = re.compile(r"\b[Ee]rrors?\b|\bAs [`\w]|\bThe same\b")
 ACCESS = re.compile(r"^(public|private|protected)\s*:$")
 SCOPE = re.compile(
     r"^(?:template\s*<.*>\s*(?:requires.*?)?)?(?P<kind>(?:inline )?namespace|class|struct|enum class|enum)\b"
@@ -61,7 +66,8 @@ class Header:
         self.found = []
         # Each scope: (kind, name, whether its names are public). Kinds: namespace, class, enum, body.
         self.scopes = []
-        self.documented = False
+        self.comment = ""
+        self.with_common_errors = set()
         self.seen = set()
 
     def is_public(self):
@@ -71,9 +77,12 @@ class Header:
         return all(kind != "body" for kind, _, _ in self.scopes)
 
     def note(self, text, line, documented, is_definition=False):
-        if documented or not self.is_public() or not self.is_declaring():
+        if not self.is_public() or not self.is_declaring():
             return
         text = re.sub(r"\s+", " ", text).strip()
+        if documented:
+            self.note_errors(text, line)
+            return
         if not text or text.startswith("#") or SELF_EXPLAINING.search(text):
             return
         owner = next((name for kind, name, _ in reversed(self.scopes) if kind == "class"), None)
@@ -89,6 +98,13 @@ class Header:
             return
         self.found.append((line, name))
 
+    def note_errors(self, text, line):
+        owner = next((name for kind, name, _ in reversed(self.scopes) if kind == "class"), None)
+        name = name_of(text)
+        is_told = ERRORS.search(self.comment) or owner in self.with_common_errors
+        if RETURNS_RESULT.match(text) and not is_told and (owner, name) not in self.seen:
+            self.found.append((line, f"errors of {name}"))
+
     def remember(self, text):
         owner = next((name for kind, name, _ in reversed(self.scopes) if kind == "class"), None)
         self.seen.add((owner, name_of(re.sub(r"\s+", " ", text).strip())))
@@ -100,6 +116,7 @@ class Header:
             line = blank_strings(raw)
             stripped = line.strip()
             if stripped.startswith("///") and not pending.strip():
+                self.comment = (self.comment if documented else "") + stripped[3:]
                 documented = True
                 continue
             behind = "///<" in line
@@ -160,6 +177,8 @@ class Header:
             else:
                 self.note(text, line, documented, is_definition=True)
                 self.remember(text)
+                if documented and "Errors of every call" in self.comment:
+                    self.with_common_errors.add(scope.group("name"))
                 in_enum = kind.startswith("enum")
                 # Codec documents its members.
                 public = kind != "class" and "Codec<" not in text

@@ -40,6 +40,12 @@ class DOHLE_API Handle {
   void take(T&& value) {
     other(value);
   }
+  /// Documented.
+  Result<void> silent();
+  /// Documented. Errors: closed.
+  [[nodiscard]] static Result<std::vector<int>> outspoken();
+  /// As outspoken, but later.
+  Result<void> referring();
 
  private:
   void hidden();
@@ -63,7 +69,7 @@ struct Inside {
 };
 }  // namespace dohle::client
 """
-FOUND = ["green", "Bare", "second", "third", "is_done", "take", "Nameable", "free_function"]
+FOUND = ["green", "Bare", "second", "third", "is_done", "take", "errors of silent", "Nameable", "free_function"]
 
 
 class DocComments(unittest.TestCase):
