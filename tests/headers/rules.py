@@ -58,8 +58,16 @@ INNER_ARROWS = {
 }
 # Headers of the outer room that each inner room may include: constants, and values without rooms.
 GROUND = {"node": {"limits.hpp", "line_limit.hpp", "lines.hpp", "node_settings.hpp", "turn.hpp"}}
-# Folders whose sources may include a library's headers.
-LIBRARY_FOLDERS = {"openssl/": ("src/auth/", "src/net/tls/", "tests/"), "re2/": ("src/node/security/",)}
+# Folders whose sources may include a library's headers. Other libraries are not used by src and include.
+LIBRARY_FOLDERS = {
+    "CLI/": ("src/tools/", "examples/"),
+    "fmt/": ("",),  # everywhere but in public headers (check_public)
+    "nlohmann/": ("src/tools/", "include/dohle/codec/", "tests/", "examples/"),
+    "openssl/": ("src/auth/", "src/net/tls/", "tests/"),
+    "re2/": ("src/node/security/",),
+    "toml++/": ("src/tools/",),
+}
+SYSTEM_FOLDERS = {"arpa", "linux", "netinet", "sys"}
 DECIDING = {"wire", "auth", "frames", "client", "log", "node", "properties", "messaging"}
 CODE = {".hpp", ".cpp"}
 TEXT = CODE | {".py", ".java", ".sh", ".cmake", ".txt", ".md", ""}
@@ -174,19 +182,23 @@ def check_public(tree):
             yield Breach(path, number, "public", f"a public header includes {name}")
 
 
-def check_boost(tree):
-    for path in tree.code:
-        for number, _, name in tree.includes(path):
-            if name.startswith("boost/"):
-                yield Breach(path, number, "boost", "nothing includes Boost: no build installs it")
-
-
 def check_libraries(tree):
     for path in tree.code:
         for number, _, name in tree.includes(path):
             for library, folders in LIBRARY_FOLDERS.items():
                 if name.startswith(library) and not path.startswith(folders):
                     yield Breach(path, number, "library", f"only {', '.join(folders)} may include {name}")
+        yield from check_known_libraries(tree, path)
+
+
+def check_known_libraries(tree, path):
+    if not path.startswith(("src/", "include/")):
+        return
+    for number, bracket, name in tree.includes(path):
+        first = name.split("/")[0]
+        known = first in SYSTEM_FOLDERS or f"{first}/" in LIBRARY_FOLDERS or first == "dohle"
+        if bracket == "<" and "/" in name and not known:
+            yield Breach(path, number, "library", f"{name} is of no library that is used")
 
 
 def check_lines(tree, paths, pattern, rule, why):
@@ -232,7 +244,7 @@ def check_names(tree):
     yield from check_lines(tree, tree.code, EMPTY_NAME, "name", "the type's name does not name its subject")
 
 
-CHECKS = [check_arrows, check_inner_arrows, check_public, check_boost, check_libraries, check_purity, check_assertions, check_randomness, check_tests, check_names]
+CHECKS = [check_arrows, check_inner_arrows, check_public, check_libraries, check_purity, check_assertions, check_randomness, check_tests, check_names]
 
 
 def read_exceptions(file):

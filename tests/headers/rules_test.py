@@ -30,7 +30,7 @@ PLANTED = [
     ("room", "src/shared/thing.cpp", "\n"),
     ("public", "include/dohle/client.hpp", "#include <fmt/format.h>\n"),
     ("public", "include/dohle/client.hpp", '#include "base/slice.hpp"\n'),
-    ("boost", "src/net/socket.cpp", "#include <boost/asio/ip/tcp.hpp>\n"),
+    ("library", "src/net/socket.cpp", "#include <uv/loop.hpp>\n"),
     ("library", "src/net/loop.cpp", "#include <openssl/ssl.h>\n"),
     ("library", "include/dohle/codec/tls.hpp", "#include <openssl/ssl.h>\n"),
     ("pure", "src/log/log.cpp", "auto now = std::chrono::steady_clock::now();\n"),
