@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "base/descriptor.hpp"
 #include "base/shell_word.hpp"
 
 namespace dohle {
@@ -28,17 +29,6 @@ std::unexpected<Error> unreadable(const std::string& path, int number) {
   return refuse(path,
                 "cannot be read: " + std::error_code(number, std::generic_category()).message());
 }
-
-/// Closes the descriptor when it goes.
-struct OpenDescriptor {
-  explicit OpenDescriptor(int opened) : number(opened) {}
-  OpenDescriptor(const OpenDescriptor&) = delete;
-  OpenDescriptor& operator=(const OpenDescriptor&) = delete;
-  ~OpenDescriptor() {
-    if (number >= 0) ::close(number);
-  }
-  const int number;
-};
 
 /// Grows without leaving parts of its bytes behind.
 class WipedText {
@@ -84,16 +74,16 @@ bool read_all(int descriptor, std::size_t max_bytes, WipedText& into) {
 Result<SecretFile> SecretFile::read(const std::string& path, const Options& options) {
   // Without O_NONBLOCK the open of a pipe waits for its writer.
   const int flags = O_RDONLY | O_CLOEXEC | (options.may_be_pipe ? 0 : O_NONBLOCK);
-  const OpenDescriptor file(::open(path.c_str(), flags));
-  if (file.number < 0) return unreadable(path, errno);
+  const Descriptor file(::open(path.c_str(), flags));
+  if (!file.is_open()) return unreadable(path, errno);
   struct stat status{};
-  if (::fstat(file.number, &status) != 0) return unreadable(path, errno);
+  if (::fstat(file.number(), &status) != 0) return unreadable(path, errno);
   const bool is_file = S_ISREG(status.st_mode);
   if (S_ISDIR(status.st_mode) || (!is_file && !options.may_be_pipe)) {
     return refuse(path, "is not a file");
   }
   WipedText text;
-  if (!read_all(file.number, options.max_bytes, text)) return unreadable(path, errno);
+  if (!read_all(file.number(), options.max_bytes, text)) return unreadable(path, errno);
   if (text.text().size() > options.max_bytes) {
     return refuse(
         path, fmt::format("has more than {} bytes ({})", options.max_bytes, options.bound_name));

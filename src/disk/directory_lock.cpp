@@ -63,7 +63,7 @@ bool cannot_lock_directories(int number) {
 /// The process id in the lock file at `path`, 0 if there is no such file. Does not create it.
 long holder_of(const std::string& path) {
   const Descriptor file(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
-  return file.is_open() ? holder(file.get()) : 0;
+  return file.is_open() ? holder(file.number()) : 0;
 }
 
 }  // namespace
@@ -74,7 +74,7 @@ Result<Disk::DirectoryLock> lock_directory(const std::string& directory) {
   held->directory = Descriptor(
       uninterrupted([&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!held->directory.is_open()) return fail(system_error(errno, "open directory", directory));
-  if (uninterrupted([&] { return ::flock(held->directory.get(), LOCK_EX | LOCK_NB); }) == -1) {
+  if (uninterrupted([&] { return ::flock(held->directory.number(), LOCK_EX | LOCK_NB); }) == -1) {
     if (errno == EWOULDBLOCK) return fail(locked(directory, holder_of(path)));
     if (!cannot_lock_directories(errno)) return fail(system_error(errno, "lock", directory));
   }
@@ -84,15 +84,15 @@ Result<Disk::DirectoryLock> lock_directory(const std::string& directory) {
   struct flock whole{};
   whole.l_type = F_WRLCK;
   whole.l_whence = SEEK_SET;
-  if (::fcntl(held->file.get(), F_OFD_SETLK, &whole) == -1) {
+  if (::fcntl(held->file.number(), F_OFD_SETLK, &whole) == -1) {
     if (errno == EAGAIN || errno == EACCES) {
-      return fail(locked(directory, holder(held->file.get())));
+      return fail(locked(directory, holder(held->file.number())));
     }
     return fail(system_error(errno, "lock", path));
   }
-  if (auto written = write_holder(held->file.get(), path); !written) return fail(written.error());
-  held->directory_in_child.emplace(held->directory.get());
-  held->file_in_child.emplace(held->file.get());
+  if (auto written = write_holder(held->file.number(), path); !written) return fail(written.error());
+  held->directory_in_child.emplace(held->directory.number());
+  held->file_in_child.emplace(held->file.number());
   return Disk::DirectoryLock(std::move(held));
 }
 

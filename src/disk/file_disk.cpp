@@ -146,9 +146,9 @@ Result<void> FileDisk::sync_directories(std::span<const std::string> paths) {
   if (many == 0 || paths.size() < many) return Disk::sync_directories(paths);
   auto directory = open_directory(paths.back());
   if (!directory) return fail(directory.error());
-  if (!reports_write_back(directory->get())) return Disk::sync_directories(paths);
+  if (!reports_write_back(directory->number())) return Disk::sync_directories(paths);
   const int outcome =
-      uninterrupted([&] { return parts_->options.calls->sync_file_system(directory->get()); });
+      uninterrupted([&] { return parts_->options.calls->sync_file_system(directory->number()); });
   if (outcome == -1) return Disk::sync_directories(paths);
   return {};
 }

@@ -61,16 +61,12 @@ std::span<iovec> gather(std::span<const Bytes>& pieces, std::array<iovec, pieces
 
 }  // namespace
 
-Descriptor::~Descriptor() {
-  if (value_ != -1) ::close(value_);
-}
-
 Result<std::shared_ptr<OpenFile>> OpenFile::open(const std::string& path, OpenMode mode,
                                                  SystemCalls& calls) {
   Descriptor descriptor(uninterrupted([&] { return ::open(path.c_str(), flags_of(mode), 0600); }));
   if (!descriptor.is_open()) return fail(system_error(errno, "open", path));
   struct stat status{};
-  if (::fstat(descriptor.get(), &status) == -1) return fail(system_error(errno, "stat", path));
+  if (::fstat(descriptor.number(), &status) == -1) return fail(system_error(errno, "stat", path));
   if (!S_ISREG(status.st_mode)) {
     return fail(file_error(Errc::io_error, "open", path, "Not a regular file"));
   }
@@ -92,7 +88,7 @@ Result<std::size_t> OpenFile::read(std::uint64_t offset, std::span<std::byte> in
   std::size_t done = 0;
   while (done < into.size()) {
     const ssize_t got = uninterrupted([&] {
-      return calls_.read(descriptor_.get(), into.data() + done, into.size() - done,
+      return calls_.read(descriptor_.number(), into.data() + done, into.size() - done,
                          static_cast<off_t>(offset + done));
     });
     if (got == -1) return fail(system_error(errno, "read", path_));
@@ -104,7 +100,7 @@ Result<std::size_t> OpenFile::read(std::uint64_t offset, std::span<std::byte> in
 
 Result<std::size_t> OpenFile::write_some(std::uint64_t offset, std::span<const iovec> pieces) {
   const ssize_t wrote = uninterrupted([&] {
-    return calls_.write(descriptor_.get(), pieces.data(), static_cast<int>(pieces.size()),
+    return calls_.write(descriptor_.number(), pieces.data(), static_cast<int>(pieces.size()),
                         static_cast<off_t>(offset));
   });
   if (wrote == -1) return fail(system_error(errno, "write", path_));
@@ -146,7 +142,7 @@ Result<void> OpenFile::allocate(std::uint64_t end, int mode) {
   if (end <= from) return {};
   if (can_reserve_) {
     const int outcome = uninterrupted([&] {
-      return calls_.allocate(descriptor_.get(), mode, static_cast<off_t>(from),
+      return calls_.allocate(descriptor_.number(), mode, static_cast<off_t>(from),
                              static_cast<off_t>(end - from));
     });
     if (outcome == 0) {
@@ -161,7 +157,7 @@ Result<void> OpenFile::allocate(std::uint64_t end, int mode) {
 
 Result<void> OpenFile::check_free_space(std::uint64_t bytes) const {
   struct statvfs status{};
-  if (::fstatvfs(descriptor_.get(), &status) == -1) {
+  if (::fstatvfs(descriptor_.number(), &status) == -1) {
     return fail(system_error(errno, "stat file system of", path_));
   }
   if (status.f_bavail * status.f_frsize < bytes)
@@ -171,14 +167,14 @@ Result<void> OpenFile::check_free_space(std::uint64_t bytes) const {
 
 std::optional<Timestamp> OpenFile::modified_at() const {
   struct stat status{};
-  if (::fstat(descriptor_.get(), &status) == -1) return std::nullopt;
+  if (::fstat(descriptor_.number(), &status) == -1) return std::nullopt;
   return Timestamp{status.st_mtim.tv_sec * 1'000 + status.st_mtim.tv_nsec / 1'000'000};
 }
 
 Result<void> OpenFile::truncate(std::uint64_t size) {
   DOHLE_ASSERT(!is_directory_, "the names in a directory are cut as a file");
   const int outcome =
-      uninterrupted([&] { return calls_.truncate(descriptor_.get(), static_cast<off_t>(size)); });
+      uninterrupted([&] { return calls_.truncate(descriptor_.number(), static_cast<off_t>(size)); });
   if (outcome == -1) return fail(system_error(errno, "truncate", path_));
   size_.store(size, std::memory_order_relaxed);
   reserved_ = 0;
@@ -202,7 +198,7 @@ Result<void> OpenFile::sync() {
 
 Result<void> OpenFile::sync_once() {
   if (is_directory_) return sync_directory_at(path_, calls_);
-  if (uninterrupted([&] { return calls_.sync_file(descriptor_.get()); }) == 0) return {};
+  if (uninterrupted([&] { return calls_.sync_file(descriptor_.number()); }) == 0) return {};
   return fail(system_error(errno, "sync", path_));
 }
 
@@ -210,7 +206,7 @@ Result<void> sync_directory_at(const std::string& path, SystemCalls& calls) {
   const Descriptor directory(
       uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!directory.is_open()) return fail(system_error(errno, "open directory", path));
-  if (uninterrupted([&] { return calls.sync_directory(directory.get()); }) == 0) return {};
+  if (uninterrupted([&] { return calls.sync_directory(directory.number()); }) == 0) return {};
   return fail(system_error(errno, "sync directory", path));
 }
 

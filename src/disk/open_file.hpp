@@ -5,27 +5,11 @@
 #include <optional>
 #include <string>
 
+#include "base/descriptor.hpp"
 #include "base/disk.hpp"
 #include "disk/system_calls.hpp"
 
 namespace dohle::disk {
-
-/// Owns a descriptor.
-class Descriptor {
- public:
-  explicit Descriptor(int value = -1) : value_(value) {}
-  Descriptor(Descriptor&& other) noexcept : value_(other.value_) { other.value_ = -1; }
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(value_, other.value_);
-    return *this;
-  }
-  ~Descriptor();
-  [[nodiscard]] int get() const { return value_; }
-  [[nodiscard]] bool is_open() const { return value_ != -1; }
-
- private:
-  int value_;
-};
 
 /// Makes the names in a directory durable.
 Result<void> sync_directory_at(const std::string& path, SystemCalls& calls);
@@ -59,7 +43,7 @@ class OpenFile final : public File {
   Result<void> extend(std::uint64_t end) override;
   Result<void> truncate(std::uint64_t size) override;
   [[nodiscard]] std::optional<Timestamp> modified_at() const override;
-  [[nodiscard]] int descriptor() const override { return descriptor_.get(); }
+  [[nodiscard]] int descriptor() const override { return descriptor_.number(); }
 
   /// The number of the device that holds the file.
   [[nodiscard]] std::uint64_t device() const { return identity_.device; }

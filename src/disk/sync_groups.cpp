@@ -135,7 +135,7 @@ int SyncGroups::whole_file_system(const Group& group) {
   if (!one_device || std::chrono::steady_clock::now() < whole_again_) return -1;
   const std::scoped_lock lock(mutex_);
   const auto at = file_systems_.find(device);
-  return at == file_systems_.end() ? -1 : at->second.get();
+  return at == file_systems_.end() ? -1 : at->second.number();
 }
 
 bool SyncGroups::sync_whole(const Group& group) {

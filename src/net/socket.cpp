@@ -17,10 +17,6 @@ std::string text_of_errno(int code) {
   return std::generic_category().message(code);
 }
 
-void Descriptor::close() {
-  if (is_open()) ::close(std::exchange(number_, -1));
-}
-
 Endpoint SocketAddress::endpoint() const {
   std::array<char, INET6_ADDRSTRLEN> text{};
   if (family() == AF_INET6) {

@@ -7,31 +7,12 @@
 #include <vector>
 
 #include "base/connection.hpp"
+#include "base/descriptor.hpp"
 
 namespace dohle::net {
 
 /// The text of an errno value, without the number.
 [[nodiscard]] std::string text_of_errno(int code);
-
-/// A descriptor that is closed when its owner is destroyed.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~Descriptor() { close(); }
-
-  [[nodiscard]] int number() const { return number_; }
-  [[nodiscard]] bool is_open() const { return number_ >= 0; }
-  void close();
-
- private:
-  int number_ = -1;
-};
 
 /// An IPv4 or IPv6 address and port.
 struct SocketAddress {
