@@ -346,7 +346,7 @@ class PartitionLog {
   Result<void> take_up_walked(const std::vector<Walked>& walked);
   [[nodiscard]] Offset acknowledged() const;
   [[nodiscard]] Error refusal(Offset at, std::string_view why) const;
-  Result<void> cut(std::size_t index, std::uint64_t position, const Fault& why,
+  Result<void> cut(std::size_t index, std::uint64_t position, const LogFault& why,
                    RecoveryReport& report);
   Result<void> write_again(File& file, std::uint64_t from, std::uint64_t to);
   Result<void> note_tail(Segment& segment, std::uint64_t position, RecoveryReport& report);

@@ -56,7 +56,7 @@ Result<bool> looks_unwritten(const File& file, std::uint64_t from, std::uint64_t
 }
 
 /// The fault of the unreadable batch at `position`.
-Result<Fault::Kind> kind_of_fault(const File& file, std::uint64_t position, std::uint64_t size) {
+Result<LogFault::Kind> kind_of_fault(const File& file, std::uint64_t position, std::uint64_t size) {
   std::array<std::byte, wire::batch_header_bytes> head;
   auto got = file.read(position, head);
   if (!got) return fail(got.error());
@@ -65,14 +65,14 @@ Result<Fault::Kind> kind_of_fault(const File& file, std::uint64_t position, std:
           ? Result<wire::BatchHeader>(fail(Error::storage(Errc::damaged, "it is cut off")))
           : wire::read_batch_header(head);
   const bool is_short = *got < head.size() || (header && position + header->size() > size);
-  if (is_short) return Fault::Kind::short_file;
+  if (is_short) return LogFault::Kind::short_file;
   const std::uint64_t head_end = position + head.size();
   const std::uint64_t end = header
                                 ? position + header->size()
                                 : std::min(size, head_end + sector_bytes - head_end % sector_bytes);
   auto unwritten = looks_unwritten(file, position, end);
   if (!unwritten) return fail(unwritten.error());
-  return *unwritten ? Fault::Kind::zeros : Fault::Kind::wrong_bytes;
+  return *unwritten ? LogFault::Kind::zeros : LogFault::Kind::wrong_bytes;
 }
 
 /// The number after the last '-' of a partition's directory.
@@ -91,27 +91,27 @@ bool held_point(const std::optional<LogState>& durable, const Segment& segment) 
 }
 
 /// Fault of a segment that does not begin at `end`, where the one before it ends.
-Fault fault_between(Offset end, const Segment& segment) {
+LogFault fault_between(Offset end, const Segment& segment) {
   if (segment.base_offset() > end) {
-    return {Fault::Kind::gap, end, false,
+    return {LogFault::Kind::gap, end, false,
             "offsets " + std::to_string(end.value) + " to " +
                 std::to_string(segment.base_offset().value - 1) + " are missing before " +
                 segment.path()};
   }
-  return {Fault::Kind::wrong_bytes, end, false,
+  return {LogFault::Kind::wrong_bytes, end, false,
           segment.path() + " begins before the end of the segment before it"};
 }
 
 /// Fault of a segment, by its index, that differs from the clean-stop mark and ends at `end`. None
 /// if offsets are missing at its end: the walk reports them with the next segment.
-std::optional<Fault> fault_by_mark(const MarkedLog& left, std::size_t index, const Segment& segment,
-                                   Offset end) {
+std::optional<LogFault> fault_by_mark(const MarkedLog& left, std::size_t index,
+                                      const Segment& segment, Offset end) {
   const bool has_next = index + 1 < left.segments.size();
   if (end < (has_next ? left.segments[index + 1].base : left.end)) return std::nullopt;
-  return Fault{Fault::Kind::not_as_marked, end, false,
-               segment.path() + " has " + std::to_string(segment.size()) + " bytes, and had " +
-                   (index < left.segments.size() ? std::to_string(left.segments[index].bytes)
-                                                 : std::string("none"))};
+  return LogFault{LogFault::Kind::not_as_marked, end, false,
+                  segment.path() + " has " + std::to_string(segment.size()) + " bytes, and had " +
+                      (index < left.segments.size() ? std::to_string(left.segments[index].bytes)
+                                                    : std::string("none"))};
 }
 
 /// Sets the size of a segment whose indexes are being rebuilt; keeps them.
@@ -137,19 +137,19 @@ struct PartitionLog::Walked {
   std::uint64_t crc_from = 0;
   /// After `position` there is only preallocated space.
   bool is_extended = false;
-  std::optional<Fault> fault;
+  std::optional<LogFault> fault;
 };
 
 /// The result of a walk and where it stopped.
 struct PartitionLog::Stopped {
   std::vector<Walked> walked;
-  std::optional<Fault> fault;
+  std::optional<LogFault> fault;
   /// Segment and position of the fault.
   std::size_t index = 0;
   std::uint64_t position = 0;
 
   /// Sets the fault to the end of this segment's good bytes.
-  void at_end_of(std::size_t segment, std::uint64_t size, Fault why) {
+  void at_end_of(std::size_t segment, std::uint64_t size, LogFault why) {
     const bool is_walked = !walked.empty() && walked.back().index == segment;
     index = segment;
     position = is_walked ? walked.back().position : size;
@@ -395,9 +395,9 @@ Result<PartitionLog::Stopped> PartitionLog::walk_to_fault(RecoveryReport& report
   Stopped stopped;
   const auto differs = difference_from_mark();
   if (segments_.front()->base_offset() > log_start_) {
-    stopped.fault = Fault{Fault::Kind::missing_start, end_, false,
-                          "the log starts at offset " + std::to_string(log_start_.value) +
-                              ", and " + segments_.front()->path() + " is its first segment"};
+    stopped.fault = LogFault{LogFault::Kind::missing_start, end_, false,
+                             "the log starts at offset " + std::to_string(log_start_.value) +
+                                 ", and " + segments_.front()->path() + " is its first segment"};
     return stopped;
   }
   end_ = segments_.front()->base_offset();
@@ -485,7 +485,7 @@ Result<PartitionLog::Walked> PartitionLog::take_up_batches(BatchWalk& walk, Segm
       if (!file) return fail(file.error());
       auto kind = kind_of_fault(**file, walked.position, segment.size());
       if (!kind) return fail(kind.error());
-      walked.fault = Fault{*kind, end_, false, std::string(batch.error().message())};
+      walked.fault = LogFault{*kind, end_, false, std::string(batch.error().message())};
       return walked;
     }
     if (!*batch) return walked;
@@ -493,10 +493,10 @@ Result<PartitionLog::Walked> PartitionLog::take_up_batches(BatchWalk& walk, Segm
     if (header.base_offset != end_) {
       const bool is_torn = log::looks_unwritten(header.base_offset, end_, walked.position);
       walked.fault =
-          Fault{is_torn ? Fault::Kind::zeros : Fault::Kind::wrong_bytes, end_, false,
-                segment.path() + " at byte " + std::to_string(walked.position) +
-                    ": a batch begins at offset " + std::to_string(header.base_offset.value) +
-                    " and not at " + std::to_string(end_.value)};
+          LogFault{is_torn ? LogFault::Kind::zeros : LogFault::Kind::wrong_bytes, end_, false,
+                   segment.path() + " at byte " + std::to_string(walked.position) +
+                       ": a batch begins at offset " + std::to_string(header.base_offset.value) +
+                       " and not at " + std::to_string(end_.value)};
       return walked;
     }
     segment.index(**batch);
@@ -545,7 +545,7 @@ Result<void> PartitionLog::write_again(File& file, std::uint64_t from, std::uint
 }
 
 // Ends the log at `position` of a segment. The bytes after it were not acknowledged; they are kept.
-Result<void> PartitionLog::cut(std::size_t index, std::uint64_t position, const Fault& why,
+Result<void> PartitionLog::cut(std::size_t index, std::uint64_t position, const LogFault& why,
                                RecoveryReport& report) {
   Segment& segment = *segments_[index];
   report.cut_from = report.cut_to = end_;

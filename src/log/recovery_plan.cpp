@@ -18,17 +18,18 @@ std::string number(Offset offset) {
   return std::to_string(offset.value);
 }
 
-Decision refuse(const Fault& fault, std::string why) {
+Decision refuse(const LogFault& fault, std::string why) {
   return {Decision::Kind::refuse, fault.what + "; " + std::move(why), fault.offset};
 }
 
-Decision refuse_below(const Fault& fault, Offset recovery_point) {
+Decision refuse_below(const LogFault& fault, Offset recovery_point) {
   return refuse(fault, "it lies below the recovery point " + number(recovery_point) +
                            ", so acknowledged records are affected");
 }
 
-bool may_be_a_lost_write(Fault::Kind kind) {
-  return kind == Fault::Kind::short_file || kind == Fault::Kind::zeros || kind == Fault::Kind::gap;
+bool may_be_a_lost_write(LogFault::Kind kind) {
+  return kind == LogFault::Kind::short_file || kind == LogFault::Kind::zeros ||
+         kind == LogFault::Kind::gap;
 }
 
 bool is_zero(std::byte byte) {
@@ -50,18 +51,18 @@ Offset acknowledged_end(const LastLife& life, Offset recovery_point) {
   return end;
 }
 
-Decision decide(const std::optional<Fault>& fault, Offset end, Offset recovery_point,
+Decision decide(const std::optional<LogFault>& fault, Offset end, Offset recovery_point,
                 const LastLife& life) {
   const Offset acknowledged = acknowledged_end(life, recovery_point);
   if (!fault) {
     if (end >= acknowledged) return {};
-    Fault ended;
+    LogFault ended;
     ended.offset = end;
     ended.what = "the log ends at offset " + number(end);
     if (end < recovery_point) return refuse_below(ended, recovery_point);
     return refuse(ended, "records up to offset " + number(acknowledged) + " were acknowledged");
   }
-  if (fault->kind == Fault::Kind::missing_start) {
+  if (fault->kind == LogFault::Kind::missing_start) {
     return refuse(*fault, "its first segment is missing");
   }
   if (fault->offset < recovery_point || fault->is_below_point) {

@@ -54,7 +54,7 @@ struct LastLife {
 };
 
 /// The first inconsistency in the files of a log.
-struct Fault {
+struct LogFault {
   enum class Kind : std::uint8_t {
     short_file,   ///< the file ends inside a batch
     zeros,        ///< a sector of a batch's bytes ends in zeros
@@ -87,8 +87,8 @@ struct Decision {
 
 /// How a start handles a log whose batches are good up to `end`, where `fault`, if any, was found.
 /// A cut keeps the bytes that it removes.
-[[nodiscard]] Decision decide(const std::optional<Fault>& fault, Offset end, Offset recovery_point,
-                              const LastLife& life);
+[[nodiscard]] Decision decide(const std::optional<LogFault>& fault, Offset end,
+                              Offset recovery_point, const LastLife& life);
 
 /// A segment found in the directory: its base offset and size.
 using FoundSegment = std::pair<Offset, std::uint64_t>;

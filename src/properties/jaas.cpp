@@ -20,12 +20,12 @@ std::unexpected<Error> refuse(std::size_t at, std::string_view why) {
 }
 
 /// A buffer whose bytes are overwritten when it goes. It does not grow beyond what it reserved.
-class WipedText {
+class WipedWord {
  public:
-  explicit WipedText(std::size_t max_bytes) { text_.reserve(max_bytes); }
-  WipedText(const WipedText&) = delete;
-  WipedText& operator=(const WipedText&) = delete;
-  ~WipedText() { clear(); }
+  explicit WipedWord(std::size_t max_bytes) { text_.reserve(max_bytes); }
+  WipedWord(const WipedWord&) = delete;
+  WipedWord& operator=(const WipedWord&) = delete;
+  ~WipedWord() { clear(); }
 
   void clear() {
     ::explicit_bzero(text_.data(), text_.size());
@@ -167,7 +167,7 @@ class Tokens {
 
   std::string_view text_;
   std::size_t at_ = 0;
-  WipedText word_;
+  WipedWord word_;
 };
 
 constexpr std::array control_flags = {"required", "requisite", "sufficient", "optional"};

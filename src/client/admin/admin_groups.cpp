@@ -247,9 +247,9 @@ Result<std::vector<GroupOffset>> offsets_of(std::int16_t code, const Topics& top
   return offsets;
 }
 
-class GroupOffsets final : public GroupsCall<std::vector<GroupOffset>> {
+class GroupOffsetsCall final : public GroupsCall<std::vector<GroupOffset>> {
  public:
-  GroupOffsets(Cluster& cluster, const std::string& id, Duration timeout, Then then)
+  GroupOffsetsCall(Cluster& cluster, const std::string& id, Duration timeout, Then then)
       : GroupsCall(cluster, timeout, "offsets of group", {id}, std::move(then)) {}
 
  private:
@@ -320,7 +320,7 @@ void delete_groups(Cluster& cluster, std::vector<std::string> ids, Duration time
 
 void group_offsets(Cluster& cluster, const std::string& id, Duration timeout,
                    ItemsCall<std::vector<GroupOffset>>::Then then) {
-  std::make_shared<GroupOffsets>(cluster, id, timeout, std::move(then))->start();
+  std::make_shared<GroupOffsetsCall>(cluster, id, timeout, std::move(then))->start();
 }
 
 }  // namespace dohle::client

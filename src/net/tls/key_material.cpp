@@ -22,7 +22,7 @@ constexpr std::size_t max_file_bytes = std::size_t{16} << 20;
 constexpr int max_pkcs12_iterations = 10'000'000;
 
 // What is read: its bytes, and its name in errors.
-struct Source {
+struct KeySource {
   Secret bytes;
   std::string name;
 };
@@ -32,7 +32,7 @@ std::unexpected<Error> refuse(std::string_view name, std::string_view why) {
   return fail(Error::configuration(fmt::format("TLS: {}: {}", name, why)));
 }
 
-Result<Source> read_file(const std::string& path, std::string_view what) {
+Result<KeySource> read_file(const std::string& path, std::string_view what) {
   const std::string name = fmt::format("{} '{}'", what, path);
   const auto why = [] { return std::generic_category().message(errno); };
   struct stat status{};
@@ -46,7 +46,7 @@ Result<Source> read_file(const std::string& path, std::string_view what) {
   }
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size() - 1));
   const auto size = static_cast<std::size_t>(file.gcount());
-  Source source{Secret(std::string_view(bytes).substr(0, size)), name};
+  KeySource source{Secret(std::string_view(bytes).substr(0, size)), name};
   OPENSSL_cleanse(bytes.data(), bytes.size());
   if (file.bad()) return refuse(name, "cannot be read");
   return source;
@@ -105,7 +105,7 @@ int give_passphrase(char* to, int max, int /*writes*/, void* data) {
   return static_cast<int>(text.size());
 }
 
-Result<std::vector<Certificate>> certificates_in(const Source& source) {
+Result<std::vector<Certificate>> certificates_in(const KeySource& source) {
   if (source.bytes.reveal().empty()) return refuse(source.name, "is empty");
   const Bio bio = bio_over(source.bytes);
   std::vector<Certificate> all;
@@ -127,7 +127,7 @@ Result<std::vector<Certificate>> certificates_in(const Source& source) {
   return all;
 }
 
-Result<PrivateKey> key_in(const Source& source, const Secret& secret) {
+Result<PrivateKey> key_in(const KeySource& source, const Secret& secret) {
   if (source.bytes.reveal().empty()) return refuse(source.name, "is empty");
   const Bio bio = bio_over(source.bytes);
   Passphrase passphrase{secret};
@@ -158,7 +158,7 @@ Result<PrivateKey> key_in(const Source& source, const Secret& secret) {
   return refuse(source.name, found_instead(text, "PRIVATE KEY"));
 }
 
-Result<KeyMaterial> contents_of_pkcs12(const Source& source, const Secret& secret) {
+Result<KeyMaterial> contents_of_pkcs12(const KeySource& source, const Secret& secret) {
   const std::string_view bytes = source.bytes.reveal();
   if (bytes.empty()) return refuse(source.name, "is empty");
   if (is_java_key_store(bytes)) return refuse(source.name, convert_java);
@@ -213,14 +213,14 @@ Result<KeyMaterial> contents_of_pkcs12(const Source& source, const Secret& secre
   return refuse(source.name, "its contents are damaged, or its passphrase is wrong");
 }
 
-Result<Source> file_or_bytes(const std::string& file, const Secret& bytes, std::string_view what,
-                             std::string_view field) {
+Result<KeySource> file_or_bytes(const std::string& file, const Secret& bytes, std::string_view what,
+                                std::string_view field) {
   if (!file.empty() && bytes.is_set()) {
     return refuse(field, fmt::format("is set beside the {} '{}'; only one of the two may be set",
                                      what, file));
   }
   if (!file.empty()) return read_file(file, what);
-  return Source{bytes, std::string(field)};
+  return KeySource{bytes, std::string(field)};
 }
 
 Secret text_as_secret(const std::string& text) {
@@ -233,7 +233,7 @@ Result<KeyMaterial> read_pem(const TlsIdentity& identity) {
   if (!source) return fail(source.error());
   auto certificates = certificates_in(*source);
   if (!certificates) return fail(certificates.error());
-  Source key_source = *source;
+  KeySource key_source = *source;
   if (!identity.key_file.empty() || identity.key_pem.is_set()) {
     auto other = file_or_bytes(identity.key_file, identity.key_pem, "key file", "key_pem");
     if (!other) return fail(other.error());
@@ -314,7 +314,7 @@ Result<KeyMaterial> read_identity(const TlsIdentity& identity) {
 Result<Authorities> read_authorities(const TlsTrust& trust) {
   ERR_clear_error();
   Authorities found;
-  const auto add = [&](const Source& source) -> Result<void> {
+  const auto add = [&](const KeySource& source) -> Result<void> {
     auto more = certificates_in(source);
     if (!more) return fail(more.error());
     move_to(found.certificates, *std::move(more));

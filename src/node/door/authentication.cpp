@@ -184,18 +184,18 @@ Authentication::Action Authentication::on_checked(bool is_right, TimePoint now) 
   return act(login_->on_checked(is_right), now);
 }
 
-Authentication::Action Authentication::act(Login::Step step, TimePoint now) {
-  if (auto* reply = std::get_if<Login::Reply>(&step)) {
+Authentication::Action Authentication::act(ServedLogin::Step step, TimePoint now) {
+  if (auto* reply = std::get_if<ServedLogin::Reply>(&step)) {
     return Answer{token_answer(reply->message, {})};
   }
-  if (auto* check = std::get_if<Login::Check>(&step)) return Check{std::move(*check)};
-  if (auto* accepted = std::get_if<Login::Accepted>(&step)) {
+  if (auto* check = std::get_if<ServedLogin::Check>(&step)) return Check{std::move(*check)};
+  if (auto* accepted = std::get_if<ServedLogin::Accepted>(&step)) {
     return accept(std::move(*accepted), now);
   }
-  return refuse_login(std::get<Login::Refused>(step).why);
+  return refuse_login(std::get<ServedLogin::Refused>(step).why);
 }
 
-Authentication::Action Authentication::accept(Login::Accepted accepted, TimePoint now) {
+Authentication::Action Authentication::accept(ServedLogin::Accepted accepted, TimePoint now) {
   Principal who{"User", std::move(accepted.name)};
   if (principal_ && who != *principal_) {
     return refuse_login("it is logged in as " + principal_->to_string() +

@@ -12,7 +12,7 @@
 #include "base/principal.hpp"
 #include "base/secure_random.hpp"
 #include "base/time.hpp"
-#include "node/door/login.hpp"
+#include "node/door/served_login.hpp"
 #include "wire/header.hpp"
 
 namespace dohle::node {
@@ -38,7 +38,7 @@ class Authentication {
   };
   /// The password has to be checked: `on_checked` takes the outcome. No frame may come before.
   struct Check {
-    Login::Check what;
+    ServedLogin::Check what;
   };
   /// The connection closes, after a pause and after the answer, if there is one. No frame may come
   /// any more.
@@ -83,8 +83,8 @@ class Authentication {
   [[nodiscard]] Action on_handshake(const wire::RequestFrame& request);
   [[nodiscard]] Action on_authenticate(const wire::RequestFrame& request, TimePoint now);
   [[nodiscard]] Action on_wrong_state(const wire::RequestFrame& request);
-  [[nodiscard]] Action act(Login::Step step, TimePoint now);
-  [[nodiscard]] Action accept(Login::Accepted accepted, TimePoint now);
+  [[nodiscard]] Action act(ServedLogin::Step step, TimePoint now);
+  [[nodiscard]] Action accept(ServedLogin::Accepted accepted, TimePoint now);
   [[nodiscard]] Action refuse_login(const std::string& why);
   [[nodiscard]] Action refuse(std::optional<Chain> answer, std::string why);
   [[nodiscard]] Chain token_answer(std::string_view token,
@@ -95,7 +95,7 @@ class Authentication {
   const Users& users_;
   SecureRandom& random_;
   State state_ = State::handshake;
-  std::optional<Login> login_;
+  std::optional<ServedLogin> login_;
   Asked asked_;
   std::optional<Principal> principal_;
   /// Of the login that counts.

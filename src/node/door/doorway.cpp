@@ -130,7 +130,7 @@ void Doorway::close_overdue_newcomers() {
   watch_newcomers();
 }
 
-void Doorway::check_password(Session& session, Login::Check check, bool is_known) {
+void Doorway::check_password(Session& session, ServedLogin::Check check, bool is_known) {
   logins_.checks.check(
       session.id(),
       {std::move(check.password), std::move(check.against), is_known, origin_of(session.peer())},

@@ -96,7 +96,7 @@ class Doorway {
   [[nodiscard]] TimePoint now() const { return loop_.tick().mono; }
   [[nodiscard]] std::unique_ptr<Authentication> new_authentication();
   /// Calls Session::on_password_checked later. `is_known`: the session is logged in already.
-  void check_password(Session& session, Login::Check check, bool is_known);
+  void check_password(Session& session, ServedLogin::Check check, bool is_known);
   void on_authenticated(Session& session);
   /// Its handshake is done, or it has none.
   void on_opened(Session& session);

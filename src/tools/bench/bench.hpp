@@ -16,7 +16,7 @@
 namespace dohle::tools {
 
 struct BenchArguments {
-  Connection connection;
+  ConnectionFlags connection;
   std::string topic;
   std::uint64_t records = 1'000'000;
   std::uint64_t size_bytes = 100;

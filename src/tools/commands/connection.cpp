@@ -91,7 +91,7 @@ Result<std::string> parse_name(std::string_view text) {
 
 }  // namespace
 
-void add_connection_flags(CLI::App& app, Connection& connection, Role role) {
+void add_connection_flags(CLI::App& app, ConnectionFlags& connection, Role role) {
   add_parsed(app, "-b,--brokers", connection.brokers, any_text, "HOST:PORT,...",
              "Servers to contact first [$DOHLE_BROKERS, else the profile's, else 127.0.0.1:9092]")
       ->group(connection_group);
@@ -112,7 +112,7 @@ void add_connection_flags(CLI::App& app, Connection& connection, Role role) {
       ->excludes(quiet);
 }
 
-Result<ConnectionSettings> settings_of(const Connection& connection) {
+Result<ConnectionSettings> settings_of(const ConnectionFlags& connection) {
   auto properties = load_profile(connection.config, connection.profile,
                                  {.config = std::getenv("DOHLE_CONFIG"),
                                   .profile = std::getenv("DOHLE_PROFILE"),
@@ -144,7 +144,7 @@ Result<ConnectionSettings> settings_of(const Connection& connection) {
   return settings;
 }
 
-int with_client(std::string_view command, const Connection& connection,
+int with_client(std::string_view command, const ConnectionFlags& connection,
                 const std::function<int(Client&, const ConnectionSettings&)>& work) {
   auto settings = settings_of(connection);
   if (!settings) return report(command, settings.error());
@@ -161,7 +161,7 @@ int with_client(std::string_view command, const Connection& connection,
   return status;
 }
 
-int with_client(std::string_view command, const Connection& connection,
+int with_client(std::string_view command, const ConnectionFlags& connection,
                 const std::function<int(Client&)>& work) {
   return with_client(command, connection,
                      [&](Client& client, const ConnectionSettings&) { return work(client); });

@@ -20,7 +20,7 @@ using properties::Properties;
 using properties::Role;
 
 /// The connection flags.
-struct Connection {
+struct ConnectionFlags {
   /// If absent, $DOHLE_BROKERS, else the profile's servers, else 127.0.0.1:9092.
   std::optional<std::string> brokers = std::nullopt;
   /// Timeout for connecting and for each administrative request. If absent, default.api.timeout.ms,
@@ -37,7 +37,7 @@ struct Connection {
 
 /// -b/--brokers, -X, --profile, --config, --timeout, -q, -v. `role` selects the properties that -X
 /// accepts. `connection` must live until the command line is parsed.
-void add_connection_flags(CLI::App& app, Connection& connection, Role role = Role::admin);
+void add_connection_flags(CLI::App& app, ConnectionFlags& connection, Role role = Role::admin);
 
 /// The settings of the flags; below them those of the environment, then those of the profile.
 struct ConnectionSettings {
@@ -45,13 +45,13 @@ struct ConnectionSettings {
   ClientOptions client;
 };
 /// Errors: configuration, with DOHLE_BROKERS, or with the configuration file and its fault.
-Result<ConnectionSettings> settings_of(const Connection& connection);
+Result<ConnectionSettings> settings_of(const ConnectionFlags& connection);
 
 /// Connects, calls `work` and closes. Returns the status of `work`. A failure before `work` is
 /// reported with the name `command`; its exit status is exit_connection if no server answered.
-int with_client(std::string_view command, const Connection& connection,
+int with_client(std::string_view command, const ConnectionFlags& connection,
                 const std::function<int(Client&, const ConnectionSettings&)>& work);
-int with_client(std::string_view command, const Connection& connection,
+int with_client(std::string_view command, const ConnectionFlags& connection,
                 const std::function<int(Client&)>& work);
 
 }  // namespace dohle::tools

@@ -30,7 +30,7 @@ constexpr std::chrono::seconds commit_interval{5};
 constexpr std::size_t max_output_bytes = 64 << 10;
 
 struct ConsumeArguments {
-  Connection connection;
+  ConnectionFlags connection;
   std::vector<std::string> topics;
   OffsetRange range{.from = AfterStart{}};
   std::vector<std::int32_t> partitions;

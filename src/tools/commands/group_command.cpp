@@ -18,7 +18,7 @@ namespace dohle::tools {
 namespace {
 
 struct GroupArguments {
-  Connection connection;
+  ConnectionFlags connection;
   OutputFormat format = OutputFormat::text;
   std::vector<std::string> ids;
 };

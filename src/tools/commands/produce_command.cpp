@@ -28,7 +28,7 @@ constexpr int max_failures_shown = 5;
 constexpr int input_wait_ms = 500;
 
 struct ProduceArguments {
-  Connection connection;
+  ConnectionFlags connection;
   std::string topic;
   std::optional<std::string> key;
   std::vector<std::pair<std::string, std::string>> headers;

@@ -17,7 +17,7 @@ namespace dohle::tools {
 namespace {
 
 struct TopicArguments {
-  Connection connection;
+  ConnectionFlags connection;
   OutputFormat format = OutputFormat::text;
   std::vector<std::string> names;
   std::int32_t partitions = -1;

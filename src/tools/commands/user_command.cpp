@@ -20,7 +20,7 @@ namespace dohle::tools {
 namespace {
 
 struct UserArguments {
-  Connection connection;
+  ConnectionFlags connection;
   OutputFormat format = OutputFormat::text;
   std::string name;
   PasswordSource password;

@@ -7,7 +7,7 @@
 namespace dohle::log {
 namespace {
 
-using Kind = Fault::Kind;
+using Kind = LogFault::Kind;
 using End = LastLife::End;
 using Do = Decision::Kind;
 
@@ -51,7 +51,7 @@ constexpr Row rows[] = {
 
 TEST(Decide, refuses_where_acknowledged_records_are_affected_and_otherwise_cuts) {
   for (const Row& row : rows) {
-    const Fault fault{row.kind, Offset{row.offset}, false, "it is torn"};
+    const LogFault fault{row.kind, Offset{row.offset}, false, "it is torn"};
     const auto made =
         decide(fault, Offset{row.offset}, recovery_point, life_that_ended(row.end, row.has_note));
     EXPECT_EQ(made.kind, row.expected) << row.name << " at " << row.offset;
@@ -76,7 +76,7 @@ TEST(Decide, refuses_every_difference_from_the_mark_of_a_clean_stop) {
   LastLife life;
   life.marked = MarkedLog{Offset{0}, Offset{30}, {}, {{Offset{0}, 100, 7}}};
   for (const Kind kind : {Kind::short_file, Kind::zeros, Kind::gap, Kind::not_as_marked}) {
-    const Fault fault{kind, Offset{30}, false, "it differs"};
+    const LogFault fault{kind, Offset{30}, false, "it differs"};
     EXPECT_EQ(decide(fault, Offset{30}, recovery_point, life).kind, Do::refuse);
   }
   EXPECT_EQ(decide({}, Offset{29}, recovery_point, life).kind, Do::refuse);
@@ -84,7 +84,7 @@ TEST(Decide, refuses_every_difference_from_the_mark_of_a_clean_stop) {
 }
 
 TEST(Decide, names_offsets_missing_after_a_lost_write_but_not_after_a_kill) {
-  const Fault fault{Kind::zeros, Offset{25}, false, "it is torn"};
+  const LogFault fault{Kind::zeros, Offset{25}, false, "it is torn"};
   EXPECT_EQ(decide(fault, Offset{25}, recovery_point, life_that_ended(End::unknown, false)).why,
             "something");
   EXPECT_EQ(decide(fault, Offset{25}, recovery_point, life_that_ended(End::killed, true)).why, "");

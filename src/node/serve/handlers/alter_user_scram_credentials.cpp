@@ -18,7 +18,6 @@ namespace {
 using Request = wire::AlterUserScramCredentialsRequest;
 using Response = wire::AlterUserScramCredentialsResponse;
 using Altered = Response::AlterUserScramCredentialsResult;
-using Progress = Dispatcher::Progress;
 
 /// Why a change is refused; none if it is not. The words are those of Apache Kafka where it refuses
 /// the same.

@@ -15,7 +15,6 @@ namespace {
 
 using Wanted = wire::CreateTopicsRequest::CreatableTopic;
 using Created = wire::CreateTopicsResponse::CreatableTopicResult;
-using Progress = Dispatcher::Progress;
 
 Error refused(std::int16_t code, const Wanted& wanted, std::string_view why) {
   return Error::broker(code, "topic " + wanted.name, why);

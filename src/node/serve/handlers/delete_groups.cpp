@@ -11,8 +11,6 @@ namespace dohle::node {
 
 namespace {
 
-using Progress = Dispatcher::Progress;
-
 /// One request until it is answered. Each slice deletes one group.
 class Deleting : public std::enable_shared_from_this<Deleting> {
  public:

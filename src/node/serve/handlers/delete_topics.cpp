@@ -13,7 +13,6 @@ namespace {
 
 using Wanted = wire::DeleteTopicsRequest::DeleteTopicState;
 using Deleted = wire::DeleteTopicsResponse::DeletableTopicResult;
-using Progress = Dispatcher::Progress;
 
 /// One request until it is answered. Each slice begins one topic, and several may be in progress.
 class Deleting : public std::enable_shared_from_this<Deleting> {

@@ -55,10 +55,10 @@ void handle(Call& call, wire::DescribeGroupsRequest request) {
         if (next == request.groups.size()) {
           const std::size_t count = response.groups.size();
           answer_beside(node, responder, std::move(response), count);
-          return Dispatcher::Progress::answered;
+          return Progress::answered;
         }
         const std::string& id = request.groups[next++];
-        if (!answered.insert(id).second) return Dispatcher::Progress::more;
+        if (!answered.insert(id).second) return Progress::more;
         const GroupService& groups = node.groups;
         const ClassicGroup* group = groups.coordinator().find(id);
         Described described =
@@ -67,7 +67,7 @@ void handle(Call& call, wire::DescribeGroupsRequest request) {
         if (request.include_authorized_operations)
           described.authorized_operations = may::with_group;
         response.groups.push_back(std::move(described));
-        return Dispatcher::Progress::more;
+        return Progress::more;
       });
 }
 

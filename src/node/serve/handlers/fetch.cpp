@@ -243,13 +243,13 @@ class Beginning {
         request_(std::move(request)),
         begun_(call.node.fetch_sessions.open(request_, call.version >= first_version_with_ids)) {}
 
-  Dispatcher::Progress go_on() {
-    if (fetching_ == nullptr && !enter_some()) return Dispatcher::Progress::more;
+  Progress go_on() {
+    if (fetching_ == nullptr && !enter_some()) return Progress::more;
     if (begun_.begun.error != broker_error::none) {
       refuse();
-      return Dispatcher::Progress::answered;
+      return Progress::answered;
     }
-    if (fetching_->look_at_some()) return Dispatcher::Progress::more;
+    if (fetching_->look_at_some()) return Progress::more;
     FetchWaits& waits = node_.fetch_waits;
     const bool may_wait = request_.max_wait_ms > 0 && !waits.is_full();
     const std::size_t missing = fetching_->end_look(!may_wait);
@@ -260,7 +260,7 @@ class Beginning {
       waits.add(responder_.session(), std::move(partitions), missing, now_ + wait,
                 std::move(fetching_));
     }
-    return Dispatcher::Progress::answered;
+    return Progress::answered;
   }
 
  private:

@@ -23,6 +23,9 @@
 
 namespace dohle::node {
 
+/// The state of a request after a slice.
+using Progress = Dispatcher::Progress;
+
 /// A served API: its range of versions and the function for one request. The node advertises the
 /// table of these.
 struct Handler {
@@ -82,7 +85,7 @@ void decode_beside(Call& call, const Slice& body) {
       [call, decoding]() mutable {
         call.now = call.node.loop.tick();
         handle_decoded<Request>(call, *std::move(decoding->request));
-        return Dispatcher::Progress::answered;
+        return Progress::answered;
       });
 }
 
@@ -147,7 +150,7 @@ void answer_beside(const NodeParts& node, const Responder& responder, Response r
       responder.session(), [encoding] { encoding->encode(); },
       [encoding] {
         encoding->answer();
-        return Dispatcher::Progress::answered;
+        return Progress::answered;
       });
 }
 

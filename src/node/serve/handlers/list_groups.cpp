@@ -52,10 +52,10 @@ void handle(Call& call, wire::ListGroupsRequest request) {
               response.groups.push_back(
                   {group.id(), group.protocol_type(), std::string(state), std::string(classic)});
             });
-        if (has_more) return Dispatcher::Progress::more;
+        if (has_more) return Progress::more;
         const std::size_t count = response.groups.size();
         answer_beside(node, responder, std::move(response), count);
-        return Dispatcher::Progress::answered;
+        return Progress::answered;
       });
 }
 

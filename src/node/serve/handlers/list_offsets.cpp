@@ -15,7 +15,6 @@ namespace {
 using Wanted = wire::ListOffsetsRequest::ListOffsetsPartition;
 using Found = wire::ListOffsetsResponse::ListOffsetsPartitionResponse;
 using Position = log::OffsetAndTime;
-using Progress = Dispatcher::Progress;
 
 // Timestamps that stand for positions (KIP-79, KIP-734, KIP-405, KIP-1005, KIP-1023), and the
 // version that added each.

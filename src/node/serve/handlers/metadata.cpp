@@ -14,7 +14,6 @@ namespace dohle::node {
 namespace {
 
 using Entry = wire::MetadataResponse::MetadataResponseTopic;
-using Progress = Dispatcher::Progress;
 
 Entry describe(const Topic& topic, bool with_operations) {
   Entry entry;

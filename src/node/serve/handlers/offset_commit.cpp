@@ -14,7 +14,6 @@ namespace {
 
 using Response = wire::OffsetCommitResponse;
 using Wanted = wire::OffsetCommitRequest::OffsetCommitRequestPartition;
-using Progress = Dispatcher::Progress;
 
 constexpr std::int16_t first_version_with_ids = 10;
 

@@ -15,7 +15,6 @@ namespace {
 using Request = wire::OffsetFetchRequest;
 using Response = wire::OffsetFetchResponse;
 using Offsets = GroupCoordinator::Offsets;
-using Progress = Dispatcher::Progress;
 
 constexpr std::int16_t first_version_with_group_error = 2;
 constexpr std::int16_t first_version_with_several = 8;

@@ -13,7 +13,6 @@ namespace {
 
 using Wanted = wire::OffsetForLeaderEpochRequest::OffsetForLeaderPartition;
 using Found = wire::OffsetForLeaderEpochResponse::EpochEndOffset;
-using Progress = Dispatcher::Progress;
 
 /// One request until it is answered: one partition in each slice. A log whose epochs have to be
 /// read from its batches is prepared first.

@@ -14,7 +14,6 @@ namespace {
 
 using PartitionAnswer = wire::ProduceResponse::PartitionProduceResponse;
 using TopicData = wire::ProduceRequest::TopicProduceData;
-using Progress = Dispatcher::Progress;
 
 /// The first append of each may make files.
 constexpr std::size_t partitions_of_slice = 16;
@@ -106,8 +105,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
     for (; topic_ < request_.topic_data.size(); ++topic_, partition_ = 0) {
       if (left-- == 0) return Progress::more;
       const TopicData& data = request_.topic_data[topic_];
-      const FoundTopic found =
-          access_.topic({by_id_, data.name, data.topic_id}, Operation::write);
+      const FoundTopic found = access_.topic({by_id_, data.name, data.topic_id}, Operation::write);
       if (response_.responses.size() == topic_) add_topic(data);
       for (; partition_ < data.partition_data.size(); ++partition_) {
         if (left-- == 0) return Progress::more;

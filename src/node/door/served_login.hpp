@@ -14,7 +14,7 @@ namespace dohle::node {
 
 /// The node's side of one login, by any mechanism. An unknown user goes through the same steps as a
 /// wrong password.
-class Login {
+class ServedLogin {
  public:
   /// A message for the client, which answers it.
   struct Reply {
@@ -37,7 +37,7 @@ class Login {
   using Step = std::variant<Reply, Check, Accepted, Refused>;
 
   /// `users` outlives it. `nonce` is random: printable ASCII without ','.
-  Login(SaslMechanism mechanism, const Users& users, std::string nonce);
+  ServedLogin(SaslMechanism mechanism, const Users& users, std::string nonce);
 
   [[nodiscard]] SaslMechanism mechanism() const { return mechanism_; }
   /// The client's next message.

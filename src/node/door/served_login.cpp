@@ -1,4 +1,4 @@
-#include "node/door/login.hpp"
+#include "node/door/served_login.hpp"
 
 #include <utility>
 
@@ -7,10 +7,10 @@
 
 namespace dohle::node {
 
-Login::Login(SaslMechanism mechanism, const Users& users, std::string nonce)
+ServedLogin::ServedLogin(SaslMechanism mechanism, const Users& users, std::string nonce)
     : mechanism_(mechanism), users_(&users), scram_(auth::digest_of(mechanism), std::move(nonce)) {}
 
-Login::Step Login::on_message(std::string_view message) {
+ServedLogin::Step ServedLogin::on_message(std::string_view message) {
   switch (state_) {
     case State::begun:
       return mechanism_ == SaslMechanism::plain ? on_plain(message) : on_scram_first(message);
@@ -23,7 +23,7 @@ Login::Step Login::on_message(std::string_view message) {
   return refused("a message after the last one");
 }
 
-Login::Step Login::on_plain(std::string_view message) {
+ServedLogin::Step ServedLogin::on_plain(std::string_view message) {
   auto login = auth::read_plain_message(message);
   if (!login) return refused(login.error().message());
   state_ = State::checking;
@@ -31,7 +31,7 @@ Login::Step Login::on_plain(std::string_view message) {
   return Check{std::move(login->password), users_->find(mechanism_, name_)};
 }
 
-Login::Step Login::on_scram_first(std::string_view message) {
+ServedLogin::Step ServedLogin::on_scram_first(std::string_view message) {
   auto name = scram_.on_client_first(message);
   if (!name) return refused(name.error().message());
   state_ = State::challenged;
@@ -39,7 +39,7 @@ Login::Step Login::on_scram_first(std::string_view message) {
   return Reply{scram_.first_message(users_->find(mechanism_, name_).verifier)};
 }
 
-Login::Step Login::on_scram_final(std::string_view message) {
+ServedLogin::Step ServedLogin::on_scram_final(std::string_view message) {
   auto proven = scram_.on_client_final(message);
   if (!proven) return refused(proven.error().message());
   if (!*proven) return refused("the user is unknown or the password is wrong");
@@ -47,14 +47,14 @@ Login::Step Login::on_scram_final(std::string_view message) {
   return Accepted{std::move(name_), **std::move(proven)};
 }
 
-Login::Step Login::on_checked(bool is_right) {
+ServedLogin::Step ServedLogin::on_checked(bool is_right) {
   DOHLE_ASSERT(state_ == State::checking, "a password was checked that no client sent");
   if (!is_right) return refused("the user is unknown or the password is wrong");
   state_ = State::ended;
   return Accepted{std::move(name_), ""};
 }
 
-Login::Step Login::refused(std::string_view why) {
+ServedLogin::Step ServedLogin::refused(std::string_view why) {
   state_ = State::ended;
   return Refused{std::string(why)};
 }
