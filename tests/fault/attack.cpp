@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "fault/pace.hpp"
 #include "fault/wire_connection.hpp"
 
 namespace dohle::fault {
@@ -39,6 +40,8 @@ bool would_block() {
   return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
 
+constexpr std::chrono::milliseconds probe_interval(20);
+
 std::chrono::seconds window_length() {
   const char* seconds = std::getenv("DOHLE_PROBE_SECONDS");
   return std::chrono::seconds(seconds == nullptr ? 2 : std::max(1, std::atoi(seconds)));
@@ -46,9 +49,8 @@ std::chrono::seconds window_length() {
 
 Waits probe_once(WireConnection& connection, const std::string& topic) {
   Waits waits;
-  const auto end = SteadyClock::now() + window_length();
-  for (auto next = SteadyClock::now(); next < end; next += std::chrono::milliseconds(20)) {
-    std::this_thread::sleep_until(next);
+  Pace pace(probe_interval);
+  for (auto left = window_length() / probe_interval; left > 0; --left, pace.wait()) {
     const auto begin = SteadyClock::now();
     const auto offset = produce(connection, topic, 0, "probe");
     EXPECT_TRUE(offset.has_value()) << offset.error().to_string();

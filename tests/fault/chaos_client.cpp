@@ -18,7 +18,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -26,6 +25,7 @@
 #include "dohle/client.hpp"
 #include "dohle/consumer.hpp"
 #include "dohle/producer.hpp"
+#include "fault/pace.hpp"
 
 namespace {
 
@@ -93,7 +93,7 @@ int produce(const std::string& servers, const std::string& topic_name, int parti
   if (!producer) give_up(producer.error());
   auto topic = producer->topic(topic_name);
   if (!topic) give_up(topic.error());
-  auto due = Monotonic::now();
+  dohle::fault::Pace pace(std::chrono::nanoseconds(1'000'000'000 / rate));
   for (long long number = 0; is_ended == 0; ++number) {
     const std::string value = fmt::format("{}-{}", name, number);
     const dohle::Record record{
@@ -101,8 +101,7 @@ int produce(const std::string& servers, const std::string& topic_name, int parti
         .partition = dohle::PartitionId{static_cast<std::int32_t>(number % partitions)}};
     const auto sent = producer->send(*topic, record, noting(number));
     if (!sent) say(fmt::format("failed {} {} no {}", now(), number, sent.error().to_string()));
-    due += std::chrono::microseconds(1'000'000 / rate);
-    std::this_thread::sleep_until(due);
+    pace.wait();
   }
   const auto report = producer->close(60s);
   if (!report) give_up(report.error());

@@ -7,13 +7,16 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "base/units.hpp"
 #include "fault/attack.hpp"
 #include "fault/measured.hpp"
 #include "fault/node_process.hpp"
+#include "fault/pace.hpp"
 #include "fault/wire_connection.hpp"
 #include "wire/messages/create_topics.hpp"
 #include "wire/messages/delete_topics.hpp"
@@ -47,6 +50,12 @@ wire::MetadataRequest metadata_of_all() {
   wire::MetadataRequest request;
   request.topics.reset();
   return request;
+}
+
+/// Looks every 200 ms until `holds`, at most for `limit`.
+void wait_until(seconds limit, const std::function<bool()>& holds) {
+  const auto end = SteadyClock::now() + limit;
+  for (Pace pace(milliseconds(200)); !holds() && SteadyClock::now() < end;) pace.wait();
 }
 
 class TurnsTest : public testing::Test {
@@ -83,12 +92,11 @@ class TurnsTest : public testing::Test {
     });
     WireConnection connection(port());
     Waits waits;
-    while (!is_answered) {
+    for (Pace pace(milliseconds(20)); !is_answered; pace.wait()) {
       const auto from = SteadyClock::now();
       EXPECT_TRUE(produce(connection, "probe", 0, "x").has_value());
       waits.each.push_back(
           std::chrono::duration_cast<std::chrono::microseconds>(SteadyClock::now() - from));
-      std::this_thread::sleep_for(milliseconds(20));
     }
     attacker.join();
     const auto took = SteadyClock::now() - begin;
@@ -117,23 +125,19 @@ TEST_F(TurnsTest, AProducerIsServedBesideSixtyConnectionsThatReadNothing) {
                            .reads = false});
     std::atomic<bool> is_over = false;
     std::thread watch([&] {
-      while (!is_over) {
+      for (Pace pace(milliseconds(20)); !is_over; pace.wait()) {
         most = std::max(most, node_->resident_bytes());
-        std::this_thread::sleep_for(milliseconds(20));
       }
     });
     (void)probed("60 connections that read nothing");
-    const auto end = SteadyClock::now() + seconds(25);
-    while (attack.open_connections() > 0 && SteadyClock::now() < end) {
-      std::this_thread::sleep_for(milliseconds(100));
-    }
+    wait_until(seconds(25), [&] { return attack.open_connections() == 0; });
     is_over = true;
     watch.join();
     EXPECT_LT(attack.open_connections(), 60u) << node_->lines();
   }
-  std::this_thread::sleep_for(seconds(5));
-  const std::size_t after = node_->resident_bytes();
-  std::printf("resident: %zu MiB before, %zu at most, %zu 5 s after closing\n", before >> 20,
+  std::size_t after = 0;
+  wait_until(seconds(5), [&] { return (after = node_->resident_bytes()) <= 128_MiB; });
+  std::printf("resident: %zu MiB before, %zu at most, %zu after closing\n", before >> 20,
               most >> 20, after >> 20);
   EXPECT_NE(node_->lines().find("it has read nothing of "), std::string::npos) << node_->lines();
   if (is_measured) {
@@ -160,14 +164,12 @@ TEST_F(TurnsTest, ALargeRequestGetsThroughBesideSevenThatDripBytes) {
   begun.resize(95 << 20);  // together more than the bound of all requests and than the sockets'
                            // buffers
   Attack attack(port(), {.connections = 7, .bytes = begun, .rounds = 1, .drip = seconds(5)});
-  const auto end = SteadyClock::now() + seconds(30);
   // Until no more bytes can be sent: the node then holds its maximum.
   std::uint64_t sent = 0;
-  do {
-    sent = attack.sent_bytes();
-    std::this_thread::sleep_for(milliseconds(200));
-  } while ((sent < std::uint64_t{500} << 20 || attack.sent_bytes() > sent) &&
-           SteadyClock::now() < end);
+  wait_until(seconds(30), [&] {
+    const std::uint64_t before = std::exchange(sent, attack.sent_bytes());
+    return sent >= std::uint64_t{500} << 20 && sent == before;
+  });
   const auto begin = SteadyClock::now();
   WireConnection other(port());
   const auto offset = produce(other, "probe", 0, std::string(500'000, 'x'));
