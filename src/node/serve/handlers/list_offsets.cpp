@@ -7,6 +7,7 @@
 
 #include "node/serve/handlers/handlers.hpp"
 #include "node/serve/handlers/named_partitions.hpp"
+#include "node/serve/handlers/topic_walk.hpp"
 
 namespace dohle::node {
 
@@ -44,25 +45,19 @@ class Listing : public std::enable_shared_from_this<Listing> {
       note_names();
       return Progress::more;
     }
-    if (search_ != nullptr) {
-      if (auto found = look_at_search()) return add(*std::move(found));
-      return Progress::waits;
+    bool is_waiting = false;
+    const auto visit = [&](const FoundTopic& topic, const auto&, std::size_t) {
+      auto found = search_ == nullptr ? look(topic) : look_at_search();
+      is_waiting = !found;
+      if (found) add(*found);
+      return !is_waiting;
+    };
+    const auto enter = [this](const auto& topic, bool is_new) { return begin(topic.name, is_new); };
+    if (walk_.go_on(request_.topics, 1, enter, visit)) {
+      return is_waiting ? Progress::waits : Progress::more;
     }
-    if (topic_ == request_.topics.size()) {
-      answer();
-      return Progress::answered;
-    }
-    if (response_.topics.size() == topic_) {
-      response_.topics.emplace_back().name = request_.topics[topic_].name;
-      ++items_;
-    }
-    if (partition_ == request_.topics[topic_].partitions.size()) {
-      ++topic_;
-      partition_ = 0;
-      return Progress::more;
-    }
-    if (auto found = look()) return add(*std::move(found));
-    return Progress::waits;
+    answer();
+    return Progress::answered;
   }
 
  private:
@@ -71,8 +66,15 @@ class Listing : public std::enable_shared_from_this<Listing> {
     named_.note_some(
         request_.topics,
         [](const Topic& topic) { return NamedPartitions::TopicKey(topic.name, TopicId()); },
-        [](const Topic& topic) -> const auto& { return topic.partitions; },
         [](const Wanted& wanted) { return wanted.partition_index; });
+  }
+
+  FoundTopic begin(const std::string& topic, bool is_new) {
+    if (is_new) {
+      response_.topics.emplace_back().name = topic;
+      ++items_;
+    }
+    return access_.topic(topic, Operation::describe);
   }
 
   void answer() {
@@ -84,14 +86,12 @@ class Listing : public std::enable_shared_from_this<Listing> {
   }
 
   [[nodiscard]] const Wanted& wanted() const {
-    return request_.topics[topic_].partitions[partition_];
+    return request_.topics[walk_.topic()].partitions[walk_.partition()];
   }
 
-  Progress add(const Found& found) {
+  void add(const Found& found) {
     response_.topics.back().partitions.push_back(found);
     ++items_;
-    ++partition_;
-    return Progress::more;
   }
 
   [[nodiscard]] Found failed(std::int16_t code) const {
@@ -114,12 +114,11 @@ class Listing : public std::enable_shared_from_this<Listing> {
   }
 
   /// None while a search runs.
-  std::optional<Found> look() {
-    const std::string& name = request_.topics[topic_].name;
+  std::optional<Found> look(const FoundTopic& topic) {
+    const std::string& name = request_.topics[walk_.topic()].name;
     if (named_.is_repeated({name, TopicId()}, wanted().partition_index)) {
       return failed(broker_error::invalid_request);
     }
-    const FoundTopic topic = access_.topic(name, Operation::describe);
     if (!topic) return failed(topic.code);
     const PartitionRef* found = topic.partition(wanted().partition_index);
     const std::int16_t fault = fault_of(found, wanted().current_leader_epoch);
@@ -168,9 +167,7 @@ class Listing : public std::enable_shared_from_this<Listing> {
   wire::ListOffsetsRequest request_;
   wire::ListOffsetsResponse response_;
   NamedPartitions named_;
-  /// Indexes of the next partition to answer for.
-  std::size_t topic_ = 0;
-  std::size_t partition_ = 0;
+  TopicWalk walk_;
   /// Topics and partitions in the answer.
   std::size_t items_ = 0;
   PartitionRef searched_;

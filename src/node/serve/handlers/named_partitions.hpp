@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "dohle/ids.hpp"
+#include "node/serve/handlers/topic_walk.hpp"
 
 namespace dohle::node {
 
@@ -17,22 +18,17 @@ class NamedPartitions {
   /// The name or the id, whichever the request has.
   using TopicKey = std::pair<std::string_view, TopicId>;
 
-  /// Notes some more partitions of `topics`, the same ones in each call. `partitions_of` and
-  /// `key_of` take a topic, `index_of` a partition. Returns whether these were the last ones.
+  /// Notes some more partitions of `topics`, the same ones in each call. `key_of` takes a topic,
+  /// `index_of` a partition. Returns whether these were the last ones.
   template <class Topics>
-  bool note_some(const Topics& topics, auto key_of, auto partitions_of, auto index_of) {
-    std::size_t left = names_of_slice;
-    for (; topic_ < topics.size(); ++topic_, partition_ = 0) {
-      if (left-- == 0) return false;
-      const auto& partitions = partitions_of(topics[topic_]);
-      for (; partition_ < partitions.size(); ++partition_) {
-        if (left-- == 0) return false;
-        const std::uint32_t times =
-            ++times_[{key_of(topics[topic_]), index_of(partitions[partition_])}];
-        if (times > 1) has_repeated_ = true;
-      }
-    }
-    return is_complete_ = true;
+  bool note_some(const Topics& topics, auto key_of, auto index_of) {
+    const auto note = [&](const TopicKey& key, const auto& topic, std::size_t partition) {
+      const std::uint32_t times = ++times_[{key, index_of(partitions_of(topic)[partition])}];
+      if (times > 1) has_repeated_ = true;
+      return true;
+    };
+    const auto enter = [&](const auto& topic, bool) { return key_of(topic); };
+    return is_complete_ = !walk_.go_on(topics, names_of_slice, enter, note);
   }
   [[nodiscard]] bool is_complete() const { return is_complete_; }
   /// Of a partition that was noted.
@@ -45,8 +41,7 @@ class NamedPartitions {
   static constexpr std::size_t names_of_slice = 1'000;
 
   std::map<std::pair<TopicKey, PartitionId>, std::uint32_t> times_;
-  std::size_t topic_ = 0;
-  std::size_t partition_ = 0;
+  TopicWalk walk_;
   bool is_complete_ = false;
   bool has_repeated_ = false;
 };

@@ -7,6 +7,7 @@
 
 #include "node/limits.hpp"
 #include "node/serve/handlers/handlers.hpp"
+#include "node/serve/handlers/topic_walk.hpp"
 
 namespace dohle::node {
 
@@ -47,7 +48,7 @@ class Committing : public std::enable_shared_from_this<Committing> {
   }
   Progress go_on() {
     if (is_under_way_) return Progress::waits;
-    if (topic_ == request_.topics.size()) {
+    if (is_all_) {
       drop_beside(node_, std::move(request_));
       answer_beside(node_, responder_, std::move(response_), items_);
       return Progress::answered;
@@ -68,8 +69,12 @@ class Committing : public std::enable_shared_from_this<Committing> {
   void commit_some(Task then) {
     std::vector<GroupService::Commit> commits;
     std::vector<Place> places;
-    std::size_t left = limits::max_offsets_at_once;
-    while (left > 0 && topic_ < request_.topics.size()) take_some(left, commits, places);
+    const auto enter = [this](const auto& topic, bool is_new) { return begin(topic, is_new); };
+    const auto visit = [&](const FoundTopic& topic, auto& wanted, std::size_t partition) {
+      take(topic, wanted.partitions[partition], commits, places);
+      return true;
+    };
+    is_all_ = !walk_.go_on(request_.topics, limits::max_offsets_at_once, enter, visit);
     const std::int16_t error =
         node_.groups.check_commit(request_.group_id, request_.member_id, request_.group_instance_id,
                                   request_.generation_id_or_member_epoch, node_.loop.tick());
@@ -85,37 +90,28 @@ class Committing : public std::enable_shared_from_this<Committing> {
                         });
   }
 
-  /// Takes at most `left` offsets of the next topic, which counts as one if it has none.
-  void take_some(std::size_t& left, std::vector<GroupService::Commit>& commits,
-                 std::vector<Place>& places) {
-    auto& wanted = request_.topics[topic_];
-    if (partition_ == 0) {
+  FoundTopic begin(const wire::OffsetCommitRequest::OffsetCommitRequestTopic& wanted, bool is_new) {
+    if (is_new) {
       auto& topic = response_.topics.emplace_back();
       topic.name = wanted.name;
       topic.topic_id = wanted.topic_id;
       topic.partitions.reserve(wanted.partitions.size());
     }
     const bool is_by_id = responder_.version() >= first_version_with_ids;
-    const FoundTopic found =
-        access_.topic({is_by_id, wanted.name, wanted.topic_id}, Operation::read);
-    const std::size_t count = std::min(left, wanted.partitions.size() - partition_);
-    auto& answers = response_.topics.back().partitions;
-    for (const std::size_t end = partition_ + count; partition_ < end; ++partition_) {
-      auto& partition = wanted.partitions[partition_];
-      const std::int16_t fault = fault_of(found, partition);
-      answers.push_back({partition.partition_index, fault});
-      if (fault != broker_error::none) continue;
-      places.emplace_back(topic_, partition_);
-      commits.push_back(
-          {found->name,
-           partition.partition_index,
-           {partition.committed_offset, partition.committed_leader_epoch,
-            std::move(partition.committed_metadata).value_or(""), node_.loop.tick().wall}});
-    }
-    left -= std::max<std::size_t>(count, 1);
-    if (partition_ < wanted.partitions.size()) return;
-    ++topic_;
-    partition_ = 0;
+    return access_.topic({is_by_id, wanted.name, wanted.topic_id}, Operation::read);
+  }
+
+  void take(const FoundTopic& topic, Wanted& wanted, std::vector<GroupService::Commit>& commits,
+            std::vector<Place>& places) {
+    const std::int16_t fault = fault_of(topic, wanted);
+    response_.topics.back().partitions.push_back({wanted.partition_index, fault});
+    if (fault != broker_error::none) return;
+    places.emplace_back(walk_.topic(), walk_.partition());
+    commits.push_back(
+        {topic->name,
+         wanted.partition_index,
+         {wanted.committed_offset, wanted.committed_leader_epoch,
+          std::move(wanted.committed_metadata).value_or(""), node_.loop.tick().wall}});
   }
 
   void set_errors(const std::vector<Place>& places, std::int16_t error) {
@@ -130,9 +126,9 @@ class Committing : public std::enable_shared_from_this<Committing> {
   wire::OffsetCommitRequest request_;
   Response response_;
   std::size_t items_ = 0;
-  /// The next offset.
-  std::size_t topic_ = 0;
-  std::size_t partition_ = 0;
+  TopicWalk walk_;
+  /// All offsets were taken.
+  bool is_all_ = false;
   bool is_under_way_ = false;
 };
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "node/serve/handlers/handlers.hpp"
+#include "node/serve/handlers/topic_walk.hpp"
 
 namespace dohle::node {
 
@@ -35,11 +36,17 @@ class Lookup {
   /// if `wanted` is absent. False if those were the last ones.
   template <class Wanted>
   bool step(const Wanted& wanted, std::vector<TopicAnswer>& into) {
-    std::size_t left = limits::max_offsets_at_once;
-    if (!wanted) return add_all(left, into);
-    if (topic_ == 0) into.reserve(wanted->size());
-    while (left > 0 && topic_ < wanted->size()) add_some((*wanted)[topic_], left, into);
-    return topic_ < wanted->size();
+    if (!wanted) return add_all(limits::max_offsets_at_once, into);
+    into.reserve(wanted->size());
+    const auto enter = [&](const auto& topic, bool is_new) {
+      if (is_new) add_wanted(topic, into);
+      return find_topic(topic);
+    };
+    const auto visit = [&](const Found& topic, const auto& of, std::size_t partition) {
+      into.back().partitions.push_back(look_up(topic, of.partition_indexes[partition]));
+      return true;
+    };
+    return walk_.go_on(*wanted, limits::max_offsets_at_once, enter, visit);
   }
 
  private:
@@ -65,29 +72,20 @@ class Lookup {
     return {may_know ? broker_error::none : broker_error::topic_authorization_failed, &wanted.name};
   }
 
-  /// Adds at most `left` offsets of the topic, which counts as one if it has none.
   template <class Wanted>
-  void add_some(const Wanted& wanted, std::size_t& left, std::vector<TopicAnswer>& into) {
-    if (partition_ == 0) {
-      TopicAnswer& topic = into.emplace_back();
-      topic.name = wanted.name;
-      if constexpr (requires { topic.topic_id; }) topic.topic_id = wanted.topic_id;
-      // A vector that grows would move a million partitions in one turn.
-      topic.partitions.reserve(wanted.partition_indexes.size());
-    }
-    const Found topic = find_topic(wanted);
-    const std::size_t count = std::min(left, wanted.partition_indexes.size() - partition_);
-    auto& partitions = into.back().partitions;
-    for (const std::size_t end = partition_ + count; partition_ < end; ++partition_) {
-      const PartitionId index = wanted.partition_indexes[partition_];
-      const bool is_refused = topic.code != broker_error::none;
-      partitions.push_back(partition_of(index, is_refused ? nullptr : find(*topic.name, index)));
-      partitions.back().error_code = topic.code;
-    }
-    left -= std::max<std::size_t>(count, 1);
-    if (partition_ < wanted.partition_indexes.size()) return;
-    ++topic_;
-    partition_ = 0;
+  static void add_wanted(const Wanted& wanted, std::vector<TopicAnswer>& into) {
+    TopicAnswer& topic = into.emplace_back();
+    topic.name = wanted.name;
+    if constexpr (requires { topic.topic_id; }) topic.topic_id = wanted.topic_id;
+    // A vector that grows would move a million partitions in one turn.
+    topic.partitions.reserve(wanted.partition_indexes.size());
+  }
+
+  [[nodiscard]] Partition look_up(const Found& topic, PartitionId index) const {
+    const bool is_refused = topic.code != broker_error::none;
+    Partition partition = partition_of(index, is_refused ? nullptr : find(*topic.name, index));
+    partition.error_code = topic.code;
+    return partition;
   }
 
   [[nodiscard]] const CommittedOffset* find(const std::string& topic, PartitionId index) const {
@@ -144,9 +142,7 @@ class Lookup {
   const Access access_;
   const std::string group_;
   const bool by_id_;
-  /// The next wanted partition.
-  std::size_t topic_ = 0;
-  std::size_t partition_ = 0;
+  TopicWalk walk_;
   /// Of all offsets of the group: the next one, the topic of the last one, and whether the answer
   /// has that topic.
   GroupCoordinator::OffsetKey next_{std::string(), PartitionId{INT32_MIN}};

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "node/serve/handlers/handlers.hpp"
+#include "node/serve/handlers/topic_walk.hpp"
 
 namespace dohle::node {
 
@@ -25,32 +26,39 @@ class Finding : public std::enable_shared_from_this<Finding> {
         request_(std::move(request)) {}
 
   Progress go_on() {
-    if (topic_ == request_.topics.size()) {
-      if (items_ > limits::max_encoded_at_once) drop_beside(node_, std::move(request_));
-      answer_beside(node_, responder_, std::move(response_), items_);
-      return Progress::answered;
+    bool is_waiting = false;
+    const auto enter = [this](const auto& topic, bool is_new) {
+      return begin(topic.topic, is_new);
+    };
+    const auto visit = [&](const FoundTopic& topic, const auto& wanted, std::size_t partition) {
+      auto found = answer_for(topic, wanted.partitions[partition]);
+      is_waiting = !found;
+      if (found) add(*std::move(found));
+      return !is_waiting;
+    };
+    if (walk_.go_on(request_.topics, 1, enter, visit)) {
+      return is_waiting ? Progress::waits : Progress::more;
     }
-    const auto& wanted = request_.topics[topic_];
-    if (response_.topics.size() == topic_) {
-      response_.topics.emplace_back().topic = wanted.topic;
-      ++items_;
-    }
-    if (partition_ == wanted.partitions.size()) {
-      ++topic_;
-      partition_ = 0;
-      return Progress::more;
-    }
-    auto found =
-        answer_for(access_.topic(wanted.topic, Operation::describe), wanted.partitions[partition_]);
-    if (!found) return Progress::waits;
-    response_.topics.back().partitions.push_back(*std::move(found));
-    ++items_;
-    ++partition_;
-    was_prepared_ = false;
-    return Progress::more;
+    if (items_ > limits::max_encoded_at_once) drop_beside(node_, std::move(request_));
+    answer_beside(node_, responder_, std::move(response_), items_);
+    return Progress::answered;
   }
 
  private:
+  FoundTopic begin(const std::string& topic, bool is_new) {
+    if (is_new) {
+      response_.topics.emplace_back().topic = topic;
+      ++items_;
+    }
+    return access_.topic(topic, Operation::describe);
+  }
+
+  void add(Found found) {
+    response_.topics.back().partitions.push_back(std::move(found));
+    ++items_;
+    was_prepared_ = false;
+  }
+
   /// None while the log is being prepared.
   std::optional<Found> answer_for(const FoundTopic& topic, const Wanted& wanted) {
     Found found;
@@ -82,11 +90,10 @@ class Finding : public std::enable_shared_from_this<Finding> {
   const Responder responder_;
   wire::OffsetForLeaderEpochRequest request_;
   wire::OffsetForLeaderEpochResponse response_;
-  /// Indexes of the next partition to answer for, and whether its log was prepared for it.
-  std::size_t topic_ = 0;
-  std::size_t partition_ = 0;
+  TopicWalk walk_;
   /// Topics and partitions in the answer.
   std::size_t items_ = 0;
+  /// The log of the next partition was prepared for it.
   bool was_prepared_ = false;
 };
 

@@ -6,6 +6,7 @@
 
 #include "node/serve/handlers/handlers.hpp"
 #include "node/serve/handlers/named_partitions.hpp"
+#include "node/serve/handlers/topic_walk.hpp"
 #include "wire/batch.hpp"
 
 namespace dohle::node {
@@ -101,17 +102,16 @@ class Producing : public std::enable_shared_from_this<Producing> {
 
   Progress go_on() {
     if (!named_.is_complete() && !note_names()) return Progress::more;
-    std::size_t left = partitions_of_slice;
-    for (; topic_ < request_.topic_data.size(); ++topic_, partition_ = 0) {
-      if (left-- == 0) return Progress::more;
-      const TopicData& data = request_.topic_data[topic_];
-      const FoundTopic found = access_.topic({by_id_, data.name, data.topic_id}, Operation::write);
-      if (response_.responses.size() == topic_) add_topic(data);
-      for (; partition_ < data.partition_data.size(); ++partition_) {
-        if (left-- == 0) return Progress::more;
-        produce({topic_, partition_, partitions_.size()}, found, data);
-      }
-    }
+    const auto enter = [this](const TopicData& data, bool is_new) {
+      if (is_new) add_topic(data);
+      return access_.topic({by_id_, data.name, data.topic_id}, Operation::write);
+    };
+    const auto visit = [this](const FoundTopic& found, const TopicData& data,
+                              std::size_t partition) {
+      produce({walk_.topic(), partition, partitions_.size()}, found, data);
+      return true;
+    };
+    if (walk_.go_on(request_.topic_data, partitions_of_slice, enter, visit)) return Progress::more;
     end_slices();
     return Progress::answered;
   }
@@ -137,7 +137,6 @@ class Producing : public std::enable_shared_from_this<Producing> {
     return named_.note_some(
         request_.topic_data,
         [](const TopicData& data) { return NamedPartitions::TopicKey(data.name, data.topic_id); },
-        [](const TopicData& data) -> const auto& { return data.partition_data; },
         [](const wire::ProduceRequest::PartitionProduceData& wanted) { return wanted.index; });
   }
 
@@ -290,10 +289,9 @@ class Producing : public std::enable_shared_from_this<Producing> {
   const std::int16_t version_;
   const std::int16_t acks_;
   const bool by_id_;
-  /// Empty once all its partitions are served. The indexes are those of the next partition.
+  /// Empty once all its partitions are served.
   wire::ProduceRequest request_;
-  std::size_t topic_ = 0;
-  std::size_t partition_ = 0;
+  TopicWalk walk_;
   wire::ProduceResponse response_;
   NamedPartitions named_;
   /// In the order of the answers; null for partitions that failed.
