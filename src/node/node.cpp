@@ -158,14 +158,12 @@ Result<node::ListenAt> listener_of(const NodeListener& wanted) {
     if (!advertised) return fail(advertised.error().within(which + "advertised"));
     if (is_wildcard(advertised->host)) {
       return fail(Error::configuration(which + "advertised is " + wanted.advertised +
-                                       ", an address that nobody can connect to; allowed is "
-                                       "HOST:PORT as clients reach it"));
+                                       ", an address to which no client can connect; allowed is HOST:PORT as clients reach it"));
     }
     where.advertise = *advertised;
   } else if (is_wildcard(at->host)) {
     return fail(Error::configuration(which + "address is " + wanted.address +
-                                     ", an address that nobody can connect to: advertised has to "
-                                     "say what clients are told"));
+                                     ", an address to which no client can connect: set advertised to one that clients reach"));
   }
   return where;
 }
@@ -359,7 +357,7 @@ void bound_by_descriptors(node::NodeSettings& settings, const NodeOptions& optio
   settings.connections_bound =
       "as many as the process has descriptors for, RLIMIT_NOFILE " + std::to_string(found->limit);
   const std::string line =
-      "at most " + std::to_string(found->connections) + " connections are taken, and not " +
+      "at most " + std::to_string(found->connections) + " connections are accepted, not " +
       std::to_string(options.max_connections) + " (max_connections): the process may have " +
       std::to_string(found->limit) + " descriptors (RLIMIT_NOFILE, ulimit -n), of which " +
       std::to_string(2 * found->files) + " are for files and " +
@@ -523,11 +521,10 @@ struct Node::Parts {
                               " with clients' certificates: everyone whose certificate comes "
                               "from one of its CAs may do everything");
     } else if (is_local) {
-      say(level, begin + ", which is reached from this machine alone");
+      say(level, begin + ", which only this machine reaches");
     } else {
       say(level, begin +
-                     " without authentication: whoever reaches it may read, write and delete "
-                     "everything; 127.0.0.1 is reached from this machine alone");
+                     " without authentication: every client that reaches it may read, write and delete everything; only this machine reaches 127.0.0.1");
     }
   }
 
@@ -541,7 +538,7 @@ struct Node::Parts {
     for (std::size_t i = 0; i < contexts.size(); ++i) {
       encrypted.at(tls_files[i].listener).use(std::move(contexts[i]));
     }
-    say(LogLevel::info, "new connections use the certificates as they are in the files now");
+    say(LogLevel::info, "the certificates were read again: new connections use them");
   }
 
   void say(LogLevel level, const std::string& line) { logger->log(level, "node", line); }

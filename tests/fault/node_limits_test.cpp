@@ -115,7 +115,7 @@ TEST_F(LimitsTest, IdleConnectionsLeaveDescriptorsForRollsCommitsAndTopics) {
   raise_descriptor_limit();
   ASSERT_GT(descriptor_limit(), wanted + 64);
   start({"--durability", "os"}, max_descriptors);
-  EXPECT_EQ(lines_with(*node_, "connections are taken, and not 10000 (max_connections)"), 1u)
+  EXPECT_EQ(lines_with(*node_, "connections are accepted, not 10000 (max_connections)"), 1u)
       << node_->lines();
   WireConnection busy(port());
   ASSERT_TRUE(create_topic(busy, "t", 1, {{"segment.bytes", "1024"}}));

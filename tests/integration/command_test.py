@@ -342,7 +342,7 @@ class Refusals(Command):
         ("node --data", "dohle node: --data needs a value"),
         ("node --data :memory: --durability fsnc", 'durability is "fsnc"; allowed are fsync, interval and os'),
         ("node --data :memory: --listen here", 'listener tcp: address: address "here" has no port; expected HOST:PORT'),
-        ("node --data :memory: --listen 0.0.0.0:0", "listener tcp: address is 0.0.0.0:0, an address that nobody can connect to"),
+        ("node --data :memory: --listen 0.0.0.0:0", "listener tcp: address is 0.0.0.0:0, an address to which no client can connect"),
         ("node --data :memory: --advertise x", 'listener tcp: advertised: address "x" has no port'),
         ("node --data :memory: --listen SSL://a:1", "listener tcp: SSL needs a certificate and its key: --tls-certificate"),
         ("node --data :memory: --listen x=SASL_SSL://a:1", "listener x: SASL_SSL needs a certificate and its key"),
@@ -623,7 +623,7 @@ class Users(unittest.TestCase):
             os.close(parent)
 
     def test_are_warned_of_when_they_are_sent_without_tls(self):
-        said = "without TLS, whoever reads what is sent"
+        said = "without TLS, anyone that reads the sent bytes"
         node = Node("--data", ":memory:")
         local = self.run_dohle("user", "create", "bob", "-b", node.address, stdin=self.PASSWORD)
         self.assertEqual((local.returncode, local.stderr), (OK, b""))
@@ -660,7 +660,7 @@ class Users(unittest.TestCase):
         self.assertEqual(node.stop(), OK)
         node.log.close()
 
-    def test_are_refused_to_whoever_has_not_logged_in(self):
+    def test_are_refused_to_clients_that_have_not_logged_in(self):
         users = self.file("users", self.dohle("user", "hash", "alice", stdin=self.PASSWORD))
         node = Node("--data", ":memory:", "--listen", "login=SASL_PLAINTEXT://127.0.0.1:0", "--plain-user-file", users)
         for words in (("list",), ("create", "mallory"), ("delete", "alice")):
@@ -726,7 +726,7 @@ class TlsListeners(unittest.TestCase):
         self.assertEqual(self.shown(node.address), first)
         self.make("node")
         node.process.send_signal(signal.SIGHUP)
-        self.await_line(node, "new connections use the certificates as they are in the files now")
+        self.await_line(node, "the certificates were read again: new connections use them")
         self.assertEqual(self.shown(node.address), Path(certificate).read_text())
         self.assertNotEqual(self.shown(node.address), first)
         self.assertEqual(node.stop(), OK)
@@ -1246,7 +1246,7 @@ class Nodes(unittest.TestCase):
         node = Node("--data", ":memory:")
         self.assertEqual(node.stop(signal.SIGINT), OK)
         self.assertIn(f"listening on {node.address}", node.said())
-        self.assertIn("reached from this machine alone", node.said())
+        self.assertIn("which only this machine reaches", node.said())
         node.log.close()
 
     def test_share_no_directory_and_no_address(self):

@@ -95,7 +95,7 @@ void FetchPlanner::check_invariants() const {
   std::size_t ready = 0;
   std::size_t asked = 0;
   for (const auto& [where, partition] : partitions_) {
-    DOHLE_ASSERT(where == *partition->where, "a partition stands under another's name");
+    DOHLE_ASSERT(where == *partition->where, "a partition is stored under another one's name");
     check_invariants(*partition);
     ready += partition->is_ready ? 1 : 0;
     asked += partition->is_asked ? 1 : 0;

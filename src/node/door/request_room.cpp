@@ -106,12 +106,12 @@ void RequestRoom::close_slow_senders() {
   for (Session* each : slow) {
     if (bytes_ - freed + first.bytes <= bound_.max_bytes) break;
     freed += each->reserved_bytes();
-    lines_.complain("closing the connection of " + each->peer() + ": of its request, which holds " +
+    lines_.complain("closing the connection of " + each->peer() + ": its request holds " +
                     std::to_string(each->reserved_bytes()) + " bytes, " +
                     std::to_string(each->counted_bytes()) + " came in the last " +
                     std::to_string(limits::slow_request_period.count()) + " s, fewer than " +
                     std::to_string(limits::min_request_bytes_per_period) + ", and " + waiting_peer +
-                    " waits for room (" + std::to_string(bound_.max_bytes) + " bytes, " +
+                    " waits for memory (" + std::to_string(bound_.max_bytes) + " bytes, " +
                     std::string(bound_.name) + ")");
     each->abort();
   }

@@ -35,7 +35,7 @@ void ServedFetchSession::check_invariants() const {
   DOHLE_ASSERT(used == places_.size(), "the partitions of topics are miscounted");
   for (const auto& [key, place] : places_) {
     DOHLE_ASSERT(entries_[place].topic == key.first && entries_[place].partition == key.second,
-                 "a partition stands in another's place");
+                 "a partition is stored in another one's place");
   }
 }
 
@@ -175,7 +175,7 @@ void FetchSessions::check_invariants() const {
   std::size_t partitions = 0;
   for (const auto& [id, session] : sessions_) {
     session->check_invariants();
-    DOHLE_ASSERT(id == session->id_, "a session stands under another's id");
+    DOHLE_ASSERT(id == session->id_, "a session is stored under another one's id");
     DOHLE_ASSERT(session->is_lasting() && session->counted_ == session->size(),
                  "a session has grown uncounted");
     DOHLE_ASSERT(by_use_.contains({session->used_at_, id}), "a session is never given up");
@@ -274,7 +274,7 @@ bool FetchSessions::make_room(std::size_t partitions, TimePoint now) {
   if (partitions > options_.max_partitions) return false;
   while (sessions_.size() >= options_.max_sessions ||
          partitions_ + partitions > options_.max_partitions) {
-    DOHLE_ASSERT(!by_use_.empty(), "partitions are counted of no session");
+    DOHLE_ASSERT(!by_use_.empty(), "partitions are counted without a session");
     const auto [used_at, id] = *by_use_.begin();
     if (now - used_at < options_.eviction_age) return false;
     drop(sessions_.find(id));
@@ -301,13 +301,13 @@ void FetchSessions::touch(ServedFetchSession& session, TimePoint now) {
 }
 
 void FetchSessions::count(ServedFetchSession& session) {
-  DOHLE_ASSERT(partitions_ >= session.counted_, "more partitions go than sessions have");
+  DOHLE_ASSERT(partitions_ >= session.counted_, "more partitions are dropped than sessions have");
   partitions_ = partitions_ - session.counted_ + session.size();
   session.counted_ = session.size();
 }
 
 void FetchSessions::drop(Sessions::iterator session) {
-  DOHLE_ASSERT(session != sessions_.end(), "a session goes that is not there");
+  DOHLE_ASSERT(session != sessions_.end(), "an unknown session is dropped");
   partitions_ -= session->second->counted_;
   session->second->counted_ = 0;
   by_use_.erase({session->second->used_at_, session->first});

@@ -724,7 +724,7 @@ void ClassicGroup::check_invariants() const {
 void ClassicGroup::check_places() const {
   std::size_t instances = 0;
   for (const auto& [id, member] : members_) {
-    DOHLE_ASSERT(id == member.id, "a member stands under another's id");
+    DOHLE_ASSERT(id == member.id, "a member is stored under another one's id");
     DOHLE_ASSERT(!pending_.contains(id), "a member's id waits to be used");
     DOHLE_ASSERT(members_deadline_ <= member.expires_at, "a session ends unseen");
     if (!member.instance_id) continue;
@@ -749,7 +749,7 @@ void ClassicGroup::check_waits() const {
                  "a member that asked for its assignment counts as silent");
   }
   for (const std::string& id : unsynced_) {
-    DOHLE_ASSERT(members_.contains(id), "somebody who left is waited for");
+    DOHLE_ASSERT(members_.contains(id), "a group waits for a member that has left");
   }
   const bool has_generation = state_ == State::completing_rebalance || state_ == State::stable;
   DOHLE_ASSERT(unsynced_.empty() || has_generation, "assignments are waited for too early");

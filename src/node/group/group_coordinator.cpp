@@ -478,18 +478,18 @@ void GroupCoordinator::check_invariants() const {
   std::size_t deadlines = 0;
   for (const auto& [id, entry] : groups_) {
     entry.group.check_invariants();
-    DOHLE_ASSERT(id == entry.group.id(), "a group stands under another's name");
+    DOHLE_ASSERT(id == entry.group.id(), "a group is stored under another one's name");
     DOHLE_ASSERT(entry.bytes == entry.group.memory_bytes(), "a group has grown uncounted");
     DOHLE_ASSERT(entry.deadline == entry.group.next_deadline(), "a group's deadline passes unseen");
     DOHLE_ASSERT(entry.deadline == never || deadlines_.contains({entry.deadline, id}),
-                 "nobody wakes a group at its deadline");
+                 "a group's deadline has no timer");
     deadlines += entry.deadline == never ? 0 : 1;
     bytes += entry.bytes;
     offsets += entry.offsets.size();
     for (const auto& [at, committed] : entry.offsets) bytes += counted(at, committed);
     for (const auto& [at, staged] : entry.staged) {
       bytes += counted(at, staged.newest);
-      DOHLE_ASSERT(staged.count > 0, "an offset is on its way to the disk and never arrives");
+      DOHLE_ASSERT(staged.count > 0, "an offset that is not yet durable has no commit");
     }
   }
   for (const auto& [id, entry] : removed_) {

@@ -13,7 +13,7 @@ Result<void> judge(Taken taken, const JournalPlace& at, std::string_view remedy)
   const std::string record = at.where + writer;
   if (taken == Taken::senseless) {
     return fail(Error::storage(
-        Errc::damaged, record + " makes no sense behind those before it: " + std::string(remedy)));
+        Errc::damaged, record + " does not fit the lines before it: " + std::string(remedy)));
   }
   return fail(Error::storage(Errc::unsupported_version,
                              record + " is of the kind " + std::string(at.kind) + ", which Dohle " +

@@ -292,7 +292,7 @@ void Dispatcher::close_who_reads_nothing() {
     lines_.complain("closing the connection of " + session->peer() + ": it has read nothing of " +
                     std::to_string(session->noted_unread_bytes()) + " bytes of answers for " +
                     std::to_string(limits::unread_answers_timeout.count()) + " s, and " +
-                    sessions_.find(*waiting)->peer() + " waits for room (" +
+                    sessions_.find(*waiting)->peer() + " waits for memory (" +
                     std::to_string(max_unread_bytes_) + " bytes, max_unread_answer_bytes)");
     session->abort();
   }

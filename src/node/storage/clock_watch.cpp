@@ -25,11 +25,10 @@ std::optional<std::string> ClockWatch::look(Now now) {
   if (!doubt_ || lead - doubt_->lead > limits::max_clock_lead) {
     doubt_ = Doubt{now.mono + limits::clock_lead_wait, lead};
     const auto hours = std::chrono::duration_cast<std::chrono::hours>(lead - *believed_lead_);
-    return "the wall clock went " + std::to_string(hours.count()) +
-           " h further than the monotonic one: retention and expiry of offsets wait " +
+    return "the wall clock advanced " + std::to_string(hours.count()) +
+           " h more than the monotonic one: retention and expiry of offsets pause for " +
            std::to_string(minutes.count()) +
-           " minutes, then go by the new time; set the clock back, or stop the node, if it is "
-           "wrong";
+           " minutes, then follow the new time; if it is wrong, set the clock back or stop the node";
   }
   if (now.mono < doubt_->until) return std::nullopt;
   doubt_.reset();

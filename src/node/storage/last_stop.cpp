@@ -11,8 +11,7 @@ namespace {
 
 std::string may_be_missing_under(const std::optional<Durability>& durability) {
   if (!durability) {
-    return "how durable the node was told to be is not known: unless that was fsync, acknowledged "
-           "records may be missing";
+    return "the durability of the last run is unknown: unless it was fsync, acknowledged records may be missing";
   }
   switch (*durability) {
     case Durability::fsync:
@@ -40,8 +39,7 @@ Result<AcceptedLoss> parse_accepted_loss(std::string_view text) {
       at + 1 < text.size() && loss.offset.value >= 0;
   if (!has_offset || text.substr(0, at).find('-') == text.npos) {
     return fail(Error::configuration("accept_loss is \"" + std::string(text) +
-                                     "\"; allowed is TOPIC-PARTITION@OFFSET, as the line that told "
-                                     "of the damage has it"));
+                                     "\"; allowed is TOPIC-PARTITION@OFFSET, as in the line that reported the damage"));
   }
   loss.partition = text.substr(0, at);
   return loss;
@@ -55,7 +53,7 @@ Result<void> Topics::read_last_stop(std::vector<Finding>& findings) {
   if (!read) return fail(read.error());
   if (read->is_damaged) {
     findings.push_back({false, directory_ + "/" + std::string(CleanStop::file_name) +
-                                   " is damaged, so that this start looks as after a crash"});
+                                   " is damaged: the node starts as after a crash"});
   }
   last_stop_ = std::move(read->mark);
   return {};

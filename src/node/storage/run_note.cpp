@@ -212,8 +212,8 @@ void RunNote::give_up(const Error& why) {
   const auto removed = disk_->remove(path());
   const bool is_gone = removed || removed.error().is(Errc::not_found);
   if (!warn_) return;
-  warn_(path() + " cannot be written: until the next start there is no note of what clients were " +
-        "told, so that after a crash damage is judged as after a power failure (" +
+  warn_(path() + " cannot be written: until the next start there is no note of the " +
+        "acknowledged records, so damage after a crash is judged as after a power failure (" +
         std::string(why.message()) + ")" +
         (is_gone ? "" : "; it could not be removed either: remove it by hand"));
 }

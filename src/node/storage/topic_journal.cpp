@@ -265,7 +265,7 @@ void TopicJournal::prepared() {
 
 Result<void> TopicJournal::append(std::span<const JournalRecord> records) {
   if (records.empty()) return {};
-  DOHLE_ASSERT(!is_replaying(), "records are appended behind some that nobody has taken yet");
+  DOHLE_ASSERT(!is_replaying(), "records are appended before the replay has ended");
   if (const Error* why = fault()) return fail(*why);
   if (auto owed = append_owed(); !owed) return owed;
   return append_now(records);

@@ -34,7 +34,7 @@ constexpr std::array numbers{
            [](log::LogConfig& c, std::int64_t v) {
              c.max_message_bytes = static_cast<std::size_t>(v);
            },
-           "The largest record batch that is taken, in bytes"},
+           "The largest record batch that is accepted, in bytes"},
     Number{"message.timestamp.after.max.ms", SettingType::number64, 0, int64_max,
            [](const log::LogConfig& c) { return c.max_timestamp_after_ms; },
            [](log::LogConfig& c, std::int64_t v) { c.max_timestamp_after_ms = v; },
@@ -145,7 +145,7 @@ std::vector<TopicSetting> describe_topic_config(const TopicConfig& config,
   settings.push_back({timestamp_type, SettingType::string,
                       std::string(is_append_time ? log_append_time : create_time),
                       std::string(create_time), config.contains(std::string(timestamp_type)), false,
-                      "Whose time a record carries: its producer's or the node's"});
+                      "The time of a record: its producer's or the node's"});
   for (const Fixed& setting : fixed) {
     settings.push_back({setting.name, setting.type, std::string(setting.value),
                         std::string(setting.value), config.contains(std::string(setting.name)),

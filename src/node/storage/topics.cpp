@@ -153,8 +153,7 @@ std::optional<Error> Topics::missing_files(const CatalogTopic& listed,
                             "directory from a copy, or delete the topic, or start the node with "
                             "--accept-loss " +
                             name +
-                            "@0, which gives up all records of the partition and begins it anew "
-                            "behind them");
+                            "@0, which gives up all records of the partition and begins it anew after them");
 }
 
 // An accepted loss is copied from a log line, so an unknown name is a mistake.
@@ -238,8 +237,7 @@ void Topics::tell_of(const std::string& directory, const log::RecoveryReport& re
   }
   if (report.unwritten) {
     findings.push_back({false, "partition " + directory +
-                                   ": the disk is full; it is read from, and written to again once "
-                                   "there is space (" +
+                                   ": the disk is full; the partition can only be read until there is space (" +
                                    std::string(report.unwritten->message()) + ")"});
   }
 }
@@ -309,7 +307,7 @@ Result<void> Topics::check_that_catalog_is_there() const {
     return fail(Error::storage(
         Errc::damaged, directory_ + "/" + strays.front().name() +
                            " is a partition, but there was no catalog in " + directory_ +
-                           " to say of which topic: restore the catalog from a copy, or list each "
+                           " that names its topic: restore the catalog from a copy, or list each "
                            "topic again with --adopt TOPIC, or move the partition away"));
   }
   return {};
@@ -361,8 +359,7 @@ Result<void> Topics::skip_producer_ids(std::vector<Finding>& findings) {
   findings.push_back(
       {false, catalog_->journal().path() + ": " +
                   (dropped > 0 ? "dropped " + std::to_string(dropped) +
-                                     " bytes of a last change that a crash tore and that no client "
-                                     "was told of"
+                                     " bytes of an unacknowledged last change that a crash cut off"
                                : std::string("begun anew")) +
                   "; producer ids go on from " + std::to_string(next)});
   return {};
@@ -470,7 +467,7 @@ void Topics::check_invariants() const {
                "a producer id was given out that is not reserved");
   std::size_t partitions = 0;
   for (const auto& [name, topic] : topics_) {
-    DOHLE_ASSERT(name == topic.name, "a topic stands under another's name");
+    DOHLE_ASSERT(name == topic.name, "a topic is stored under another one's name");
     const auto found = by_id_.find(topic.id);
     DOHLE_ASSERT(found != by_id_.end() && found->second == &topic, "a topic's id finds another");
     partitions += topic.partitions.size();
@@ -512,7 +509,7 @@ void Topics::when_free(const std::string& name, Task then) {
 
 void Topics::set_free(const std::string& name) {
   const std::string key = undotted(name);
-  DOHLE_ASSERT(busy_.contains(key), "a name becomes free that is");
+  DOHLE_ASSERT(busy_.contains(key), "a free name is freed again");
   auto waiting = std::move(busy_.extract(key).mapped());
   while (!waiting.empty()) {
     if (const auto again = busy_.find(key); again != busy_.end()) {

@@ -58,7 +58,7 @@ void warn_of_eavesdroppers(const ConnectionSettings& settings) {
   const bool has_tls = security && security->tls.has_value();
   const auto servers = parse_addresses(settings.client.bootstrap_servers);
   if (has_tls || !servers || std::ranges::all_of(*servers, &Endpoint::is_loopback)) return;
-  say("dohle user create: warning: without TLS, whoever reads what is sent to the servers can log "
+  say("dohle user create: warning: without TLS, anyone that reads the sent bytes can log "
       "in as this user");
 }
 

@@ -166,7 +166,7 @@ TEST_F(FullDisk, an_append_behind_prepare_finds_all_written) {
   EXPECT_EQ(append(1)->base_offset, Offset{3});
 }
 
-TEST_F(FullDisk, whoever_waits_for_a_log_that_goes_is_told) {
+TEST_F(FullDisk, a_caller_that_waits_for_a_log_is_told_when_it_closes) {
   open();
   ASSERT_TRUE(append(3).has_value());
   sync();

@@ -294,7 +294,7 @@ class LostIndexTest : public LogTest {
         return waits;
       }
       loop_.run();
-      EXPECT_EQ(checked_, waits + 1) << "whoever waits is told";
+      EXPECT_EQ(checked_, waits + 1) << "the waiting caller is told";
     }
     ADD_FAILURE() << "the fetch waits for ever";
     return -1;

@@ -266,7 +266,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadOption{"address", [](NodeOptions& o) { o.listeners = {{.address = "127.0.0.1"}}; },
                   "listener tcp: address"},
         BadOption{"wildcard", [](NodeOptions& o) { o.listeners = {{.address = "0.0.0.0:0"}}; },
-                  "advertised has to"},
+                  "set advertised to one that clients reach"},
         BadOption{"advertised",
                   [](NodeOptions& o) {
                     o.listeners = {{.address = "127.0.0.1:0", .advertised = "0.0.0.0:1"}};

@@ -532,7 +532,7 @@ TEST_F(OffsetsTest, SurviveAWallClockThatIsWrongForAWhile) {
   world.machine("node").jump_wall_clock(-std::chrono::hours(24 * 3'650));
   world.run_for(20min);
   EXPECT_EQ(committed(), 1);
-  EXPECT_EQ(logger.count("the wall clock went 87600 h further"), 1u);
+  EXPECT_EQ(logger.count("the wall clock advanced 87600 h more"), 1u);
 }
 
 TEST_F(OffsetsTest, ExpireSevenDaysAfterTheirGroupHasGone) {

@@ -200,7 +200,7 @@ TEST_F(CatalogTest, RefusesLinesThatMakeNoSense) {
                                  "topic t AQAAAAAAAAAAAAAAAAAAAA 0", "deleted t",
                                  "topic t AQAAAAAAAAAAAAAAAAAAAA 1 durable setting"}) {
     write(sealed_line(1, 0, body));
-    EXPECT_THAT(refusal(), HasSubstr("makes no sense")) << body;
+    EXPECT_THAT(refusal(), HasSubstr("does not fit the lines before it")) << body;
   }
 }
 

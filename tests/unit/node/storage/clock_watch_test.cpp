@@ -26,7 +26,7 @@ TEST(ClockWatchTest, DoubtsAClockThatGoesAnHourAheadForTenMinutes) {
   EXPECT_FALSE(watch.look(at(2s, 1h)));
   const auto line = watch.look(at(4s, 24h));
   ASSERT_TRUE(line);
-  EXPECT_THAT(*line, HasSubstr("the wall clock went 24 h further"));
+  EXPECT_THAT(*line, HasSubstr("the wall clock advanced 24 h more"));
   EXPECT_EQ(watch.believed(at(5s, 24h)).wall, at(5s).wall);
   EXPECT_EQ(watch.believed(at(5s, 24h)).mono, at(5s).mono);
   EXPECT_FALSE(watch.look(at(603s, 24h)));
@@ -74,7 +74,7 @@ TEST_F(WrongClockTest, DeletesNoRecordsForTenMinutes) {
   world.run_for(9min);
   EXPECT_EQ(fetch("t", {.max_wait_ms = 0}).log_start_offset, Offset{0});
   EXPECT_EQ(values("t", {.max_wait_ms = 0}).size(), 1u);
-  EXPECT_EQ(logger.count("retention and expiry of offsets wait 10 minutes"), 1u);
+  EXPECT_EQ(logger.count("retention and expiry of offsets pause for 10 minutes"), 1u);
   world.run_for(2min);
   EXPECT_EQ(fetch("t", {.offset = 3, .max_wait_ms = 0}).log_start_offset, Offset{3});
 }

@@ -262,7 +262,7 @@ TEST_F(StrayDirectoriesTest, ProducerIdsSkipThoseInTheLogsWhenALineWasTorn) {
     write_catalog(disk, catalog_of("topic t " + id.to_string() + " 1 durable") +
                             torn.substr(0, torn.size() - 3));
   });
-  EXPECT_EQ(logger.count("of a last change that a crash tore"), 1u);
+  EXPECT_EQ(logger.count("of an unacknowledged last change that a crash cut off"), 1u);
   EXPECT_EQ(producer_id(), 6'001);
   restart_after_power_loss();
   EXPECT_GT(producer_id(), 6'001);
