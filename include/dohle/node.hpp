@@ -84,12 +84,11 @@ struct NodeSaslOptions {
   /// Default: none. Up to 1,000. The users of PLAIN. Only verifiers of the passwords are kept.
   std::vector<NodeUser> plain_users = {};
   /// Default: none. A file with further users of PLAIN, one a line as `hash_user` makes them; it is
-  /// read at the start. Others than its owner must not be allowed to read it.
+  /// read at the start. Only its owner may read it.
   std::string plain_user_file = {};
   /// Default: none. A file of the same form with SCRAM users. It is read by the first start with
   /// logins in a data directory, and ignored by later ones; afterwards requests change the users
-  /// (AlterUserScramCredentials, `dohle user`). Others than its owner must not be allowed to read
-  /// it.
+  /// (AlterUserScramCredentials, `dohle user`). Only its owner may read it.
   std::string scram_user_file = {};
   /// Default: 0, as long as its connection. 0, or 2 s to 365 days. How long a login lasts (KIP-368,
   /// connections.max.reauth.ms). Clients log in again on the same connection before that; the first

@@ -10,7 +10,7 @@
 namespace dohle {
 inline namespace v0 {
 
-/// The way in which a client proves to a server who it is.
+/// The way in which a client proves its identity to a server.
 enum class SaslMechanism : std::uint8_t {
   plain,          ///< PLAIN (RFC 4616) sends the password itself; use it over TLS only
   scram_sha_256,  ///< SCRAM-SHA-256 (RFC 5802, RFC 7677); the password is never sent

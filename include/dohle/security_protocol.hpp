@@ -9,10 +9,10 @@
 namespace dohle {
 inline namespace v0 {
 
-/// How a connection is protected, and whether the client says who it is (security.protocol).
+/// How a connection is protected, and how the client proves its identity (security.protocol).
 enum class SecurityProtocol : std::uint8_t {
   plaintext,       ///< PLAINTEXT: no encryption, no login
-  ssl,             ///< SSL: TLS; the client's certificate says who it is, if the server wants one
+  ssl,             ///< SSL: TLS; the client's certificate identifies it, if the server wants one
   sasl_plaintext,  ///< SASL_PLAINTEXT: a SASL login without encryption
   sasl_ssl,        ///< SASL_SSL: a SASL login over TLS
 };

@@ -89,8 +89,8 @@ struct TlsOptions {
   TlsTrust trust = {};
   /// Default: none. The certificate with which the client identifies itself, if a server asks.
   TlsIdentity identity = {};
-  /// Default: true. If false, any certificate is accepted, with any name: whoever can redirect the
-  /// connection can read and change it. With `trust` it has to be true.
+  /// Default: true. If false, any certificate is accepted, with any name: a party that can redirect
+  /// the connection can read and change it. With `trust` it has to be true.
   bool verify_certificate = true;
   /// Default: true. Whether the certificate has to be for the host that is connected to. An IP
   /// address has to be in the certificate as an address.

@@ -23,7 +23,7 @@ Result<Secret> plain_message(std::string_view name, std::string_view password) {
   if (name.contains('\0')) return refused("the user's name holds a NUL");
   if (password.contains('\0')) return refused("the password holds a NUL");
   std::string text;
-  // Before the password comes, so that no smaller text with a part of it is left behind.
+  // Reserved before the password is added: otherwise a part of it would stay in a smaller buffer.
   text.reserve(name.size() + password.size() + 2);
   text.append(1, '\0').append(name).append(1, '\0').append(password);
   Secret message(text);

@@ -8,7 +8,7 @@
 
 namespace dohle::auth {
 
-/// Of one PLAIN message; longer ones are refused.
+/// The most bytes of a PLAIN message. Longer ones are refused.
 inline constexpr std::size_t max_plain_message_bytes = 4 * 1024;
 
 /// A PLAIN login (RFC 4616).

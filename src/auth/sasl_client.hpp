@@ -55,7 +55,7 @@ class SaslClient {
   SaslMechanism mechanism_;
   std::string username_;
   State state_ = State::begun;
-  /// Of PLAIN, with the password, until it is sent.
+  /// PLAIN's message with the password, until it is sent.
   Secret plain_message_;
   std::variant<std::monostate, ScramClient> scram_;
 };

@@ -18,7 +18,7 @@ namespace dohle::auth {
 inline constexpr std::uint32_t min_scram_iterations = 4'096;
 inline constexpr std::uint32_t max_client_iterations = 1'000'000;
 inline constexpr std::uint32_t max_stored_iterations = 16'384;
-/// Of one message of either side; longer ones are refused before they are looked at.
+/// The most bytes of one message of either side. Longer ones are refused unread.
 inline constexpr std::size_t max_scram_message_bytes = 16 * 1024;
 
 /// The hash function of a SCRAM mechanism; SHA-512 for PLAIN, which has none.
@@ -34,8 +34,8 @@ struct ScramKeys {
   Secret client_key;
   Secret server_key;
 };
-/// Slow (PBKDF2): on a worker. The password is taken as its UTF-8 octets, without SASLprep, as
-/// Apache Kafka, librdkafka and franz-go do.
+/// Slow (PBKDF2): it runs on a worker. The password is taken as its UTF-8 octets, without SASLprep,
+/// as Apache Kafka, librdkafka and franz-go do.
 [[nodiscard]] ScramKeys derive_keys(Digest digest, std::string_view password, std::string_view salt,
                                     std::uint32_t iterations);
 

@@ -10,9 +10,9 @@
 
 namespace dohle {
 
-/// The text of a file that may hold secrets, and who may read and change it. Both are of one open
-/// file, so that no other one takes its place in between. One set of rules and words for all files
-/// with secrets.
+/// The text of a file that may hold secrets, and the rights on it. Both are of one open file, so
+/// that no other one takes its place in between. One set of rules and words for all files with
+/// secrets.
 class SecretFile {
  public:
   struct Options {

@@ -85,7 +85,7 @@ bool is_listener_name(std::string_view name) {
          std::ranges::all_of(name, is_allowed) && name != embedded_name;
 }
 
-/// Whether certificates say who its clients are.
+/// Whether its clients' principals come from certificates.
 bool asks_for_certificates(const NodeListener& listener) {
   return listener.protocol == SecurityProtocol::ssl && listener.tls &&
          listener.tls->client_certificates != ClientCertificates::none;
@@ -157,13 +157,15 @@ Result<node::ListenAt> listener_of(const NodeListener& wanted) {
     auto advertised = Endpoint::parse(wanted.advertised);
     if (!advertised) return fail(advertised.error().within(which + "advertised"));
     if (is_wildcard(advertised->host)) {
-      return fail(Error::configuration(which + "advertised is " + wanted.advertised +
-                                       ", an address to which no client can connect; allowed is HOST:PORT as clients reach it"));
+      return fail(Error::configuration(
+          which + "advertised is " + wanted.advertised +
+          ", an address to which no client can connect; allowed is HOST:PORT as clients reach it"));
     }
     where.advertise = *advertised;
   } else if (is_wildcard(at->host)) {
-    return fail(Error::configuration(which + "address is " + wanted.address +
-                                     ", an address to which no client can connect: set advertised to one that clients reach"));
+    return fail(Error::configuration(
+        which + "address is " + wanted.address +
+        ", an address to which no client can connect: set advertised to one that clients reach"));
   }
   return where;
 }
@@ -524,7 +526,8 @@ struct Node::Parts {
       say(level, begin + ", which only this machine reaches");
     } else {
       say(level, begin +
-                     " without authentication: every client that reaches it may read, write and delete everything; only this machine reaches 127.0.0.1");
+                     " without authentication: every client that reaches it may read, write and "
+                     "delete everything; only this machine reaches 127.0.0.1");
     }
   }
 

@@ -65,8 +65,8 @@ class FileReader {
   void skip_blanks() {
     while (!is_at_end() && is_blank(text_[at_])) ++at_;
   }
-  // A comment ends with its line, also behind a backslash. Behind a continued empty line it may
-  // begin, as in Java.
+  // A comment ends with its line, even after a backslash. It may begin after a continued empty
+  // line, as in Java.
   void skip_to_next_property() {
     while (!is_at_end()) {
       skip_blanks();

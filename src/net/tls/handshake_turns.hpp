@@ -12,10 +12,10 @@
 
 namespace dohle::net {
 
-/// The order in which listeners' handshakes go on. A step is what a handshake does with bytes that
-/// have arrived; it costs up to milliseconds of a worker. At most `max_at_once` steps are with the
-/// workers; others wait, those of the oldest connection first. A handshake that waits for its
-/// client takes nobody's turn. Loop thread only.
+/// The order in which listeners' handshakes go on. A step processes the bytes that have arrived,
+/// and takes up to milliseconds of a worker. At most `max_at_once` steps are with the workers;
+/// others wait, those of the oldest connection first. A handshake that waits for its client takes
+/// no turn. Loop thread only.
 class HandshakeTurns {
  public:
   /// Names a connection; older ones have lower numbers. 0 is none.

@@ -272,7 +272,7 @@ Error tls_failure(const TlsFacts& facts) {
   if (facts.is_established && (facts.is_server || facts.has_read)) {
     return Error::client(Errc::connection_lost, message);
   }
-  // The same attempt fails again until somebody changes a certificate or an option.
+  // The same attempt fails again until a certificate or an option changes.
   return Error::auth(Errc::handshake_failed, message);
 }
 

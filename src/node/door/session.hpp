@@ -28,8 +28,8 @@ struct Way {
   bool authenticates = false;
   /// Whether its connections begin with a handshake of TLS.
   bool is_encrypted = false;
-  /// How the name in a client's certificate becomes that of its principal. Absent: certificates
-  /// name nobody.
+  /// How the name in a client's certificate becomes that of its principal. If absent, certificates
+  /// give no principal.
   std::optional<PrincipalRules> rules = {};
 };
 

@@ -240,7 +240,7 @@ bool Users::take_user(const std::vector<std::string_view>& words) {
 
 // --- logins
 
-// The decoy is made in any case, so that the time does not tell who is there.
+// The decoy is made in any case, so that the time does not show which users exist.
 Users::Found Users::find(SaslMechanism mechanism, std::string_view name) const {
   DOHLE_ASSERT(!decoy_key_.empty(), "a client logs in before the users are open");
   const bool is_plain = mechanism == SaslMechanism::plain;

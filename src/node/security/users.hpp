@@ -102,7 +102,7 @@ class Users {
   std::size_t being_added_ = 0;
   std::string decoy_key_;
   /// How many users have each form. Decoys have the forms of users, as often as these, so that
-  /// neither the salt nor the time of a check tells who is there.
+  /// neither the salt nor the time of a check shows which users exist.
   class Forms {
    public:
     explicit Forms(auth::VerifierForm without_users) : without_users_(without_users) {}

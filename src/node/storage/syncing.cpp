@@ -178,7 +178,7 @@ void Syncing::on_group(Result<void> outcome) {
   end_group();
 }
 
-// A file of the group has failed, and for good. Syncs of single partitions show which ones are
+// A file of the group has failed for good. Syncs of single partitions show which ones are
 // unaffected: a failed file repeats its error and never succeeds.
 void Syncing::sync_one_by_one() {
   ones_left_ = group_.size();

@@ -14,7 +14,7 @@ namespace dohle::tools {
 
 /// The flags for a password.
 struct PasswordSource {
-  /// A file with the password alone. Others than its owner must not be allowed to read it.
+  /// A file with the password alone. Only its owner may read it.
   std::string file = {};
   /// On the command line, where other users of the machine can see it.
   std::optional<std::string> text = std::nullopt;

@@ -52,7 +52,7 @@ int report_outcome(std::string_view command, const Result<std::vector<Named<void
   return status;
 }
 
-/// The salted password is sent, with which one can log in.
+/// The salted password is sent, and it suffices to log in.
 void warn_of_eavesdroppers(const ConnectionSettings& settings) {
   const auto security = settings.properties.security();
   const bool has_tls = security && security->tls.has_value();

@@ -183,7 +183,7 @@ void answer_unknown_version(Call& call);
 }
 
 /// Sets of operations, as bits of AclOperation's numbers (KIP-430): all operations, because there
-/// is no authentication.
+/// are no ACLs.
 namespace may {
 [[nodiscard]] constexpr std::int32_t set_of(std::initializer_list<Operation> operations) {
   std::int32_t bits = 0;
