@@ -34,7 +34,7 @@ struct ConsumerOptions {
   std::string group_instance_id = {};
   /// Default: latest. The start of reading without a usable offset.
   OffsetReset offset_reset = OffsetReset::latest;
-  /// Default: true, the positions behind the returned records are committed every
+  /// Default: true, the positions after the returned records are committed every
   /// auto_commit_interval, before partitions are given up, and on close.
   bool auto_commit = true;
   /// Default: 5 s. 1 ms to 1 day. See auto_commit.
@@ -219,7 +219,7 @@ class DOHLE_API Consumer {
   /// Makes the running or the next poll return Errc::cancelled. Any thread.
   void wakeup();
 
-  /// Commits the positions behind all records that poll has returned. A subscribed consumer may
+  /// Commits the positions after all records that poll has returned. A subscribed consumer may
   /// commit only while it is a member of its group: after it left (max_poll_interval), commits are
   /// refused with not_owner until it has joined again. Errors: not_owner; invalid_argument without
   /// a group; timed_out; fenced; the error that the coordinator answered.

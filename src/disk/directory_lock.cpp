@@ -90,7 +90,8 @@ Result<Disk::DirectoryLock> lock_directory(const std::string& directory) {
     }
     return fail(system_error(errno, "lock", path));
   }
-  if (auto written = write_holder(held->file.number(), path); !written) return fail(written.error());
+  if (auto written = write_holder(held->file.number(), path); !written)
+    return fail(written.error());
   held->directory_in_child.emplace(held->directory.number());
   held->file_in_child.emplace(held->file.number());
   return Disk::DirectoryLock(std::move(held));

@@ -173,8 +173,8 @@ std::optional<Timestamp> OpenFile::modified_at() const {
 
 Result<void> OpenFile::truncate(std::uint64_t size) {
   DOHLE_ASSERT(!is_directory_, "the names in a directory are cut as a file");
-  const int outcome =
-      uninterrupted([&] { return calls_.truncate(descriptor_.number(), static_cast<off_t>(size)); });
+  const int outcome = uninterrupted(
+      [&] { return calls_.truncate(descriptor_.number(), static_cast<off_t>(size)); });
   if (outcome == -1) return fail(system_error(errno, "truncate", path_));
   size_.store(size, std::memory_order_relaxed);
   reserved_ = 0;

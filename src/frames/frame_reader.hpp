@@ -15,7 +15,7 @@ namespace dohle::frames {
 ///
 /// Frames of up to 32 KiB share buffers of 64 KiB. A larger frame gets a buffer of its own size and
 /// is received in place. Only bytes that were read together with its length (after a large frame at
-/// most 4 KiB) are copied. That buffer is allocated once bytes behind the length have arrived.
+/// most 4 KiB) are copied. That buffer is allocated once bytes after the length have arrived.
 ///
 /// Streams that hand over Slices put them into `handed_over` instead. A frame within one Slice is
 /// shared; any other one is assembled in a buffer of its own once its length was admitted.

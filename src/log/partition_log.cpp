@@ -109,12 +109,12 @@ void PartitionLog::go_offline(Error why) {
 void PartitionLog::check_invariants() const {
   if (offline_) return;
   DOHLE_ASSERT(!segments_.empty(), "a log has no segment to append to");
-  DOHLE_ASSERT(log_start_ <= end_, "a log begins behind its end");
+  DOHLE_ASSERT(log_start_ <= end_, "a log begins after its end");
   DOHLE_ASSERT(synced_end_ <= end_, "more is synced than was written");
   DOHLE_ASSERT(recovery_point_ <= std::max(synced_end_, log_start_),
-               "the recovery point lies behind the synced end");
+               "the recovery point lies after the synced end");
   DOHLE_ASSERT(synced_mark_.offset <= synced_end_, "a place counts as synced that is not");
-  DOHLE_ASSERT(active().base_offset() <= end_, "the last segment begins behind the log's end");
+  DOHLE_ASSERT(active().base_offset() <= end_, "the last segment begins after the log's end");
   DOHLE_ASSERT((active().size() > 0) == (active().base_offset() < end_),
                "the end of the log is not that of its last segment");
   DOHLE_ASSERT(!unwritten_ || synced_end_ == end_, "a log is appended to before it is recovered");

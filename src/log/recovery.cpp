@@ -361,7 +361,7 @@ Result<void> PartitionLog::take_up_clean() {
   end_ = synced_end_ = recovery_point_;
   synced_mark_ = {end_, active().base_offset(), active().size()};
   if (end_ < active().base_offset()) {
-    return fail(Error::storage(Errc::damaged, active().path() + " begins behind the log's end " +
+    return fail(Error::storage(Errc::damaged, active().path() + " begins after the log's end " +
                                                   std::to_string(end_.value)));
   }
   // The file's name was lost; it becomes durable with the next names.

@@ -25,7 +25,7 @@ void AckLedger::check_invariants() const {
   DOHLE_ASSERT(entries_.empty() || !entries_.front().done, "a record is kept that is done");
   DOHLE_ASSERT(bytes_ == bytes, "the bytes that are not done are miscounted");
   DOHLE_ASSERT(before == nullptr || before->offset < position_,
-               "the position is not behind what was handed out");
+               "the position is not after the messages that were handed out");
   DOHLE_ASSERT(entries_.empty() || committed_ <= entries_.front().offset,
                "a record was committed that is not done");
 }

@@ -14,7 +14,7 @@ constexpr std::string_view listen = "listen=";
 Error refused(std::string_view address, std::string_view why) {
   return Error::configuration("address is " + std::string(address) + ", which " + std::string(why) +
                               "; allowed are embedded:DIR, embedded:memory/NAME and "
-                              "embedded:memory, with ?listen=PORT behind them");
+                              "embedded:memory, with ?listen=PORT after them");
 }
 
 std::optional<std::uint16_t> port_of(std::string_view text) {
@@ -50,7 +50,7 @@ Result<EmbeddedAddress> parse_embedded(std::string_view address,
   if (place.starts_with("memory/")) {
     const std::string_view name = place.substr(memory.size() + 1);
     if (name.empty() || name.find('/') != std::string_view::npos) {
-      return fail(refused(address, "has no name, or one with a slash, behind memory/"));
+      return fail(refused(address, "has no name, or one with a slash, after memory/"));
     }
     parsed.data_dir = ":memory:";
     parsed.key = place;

@@ -292,10 +292,10 @@ Report SubscriptionState::tell_held(const TopicPartition& name, Partition& parti
   partition.is_pause_told = is_paused;
   partition.next_told = now + held_period;
   const auto& [offset, reason] = *partition.held.begin();
-  const std::size_t behind = partition.ledger.outstanding() - 1;
+  const std::size_t later = partition.ledger.outstanding() - 1;
   std::string text = is_paused ? "the partition is paused, since this message failed and "
                                : "this message failed and holds its partition: ";
-  text += std::to_string(behind) + " messages behind it were handed out and cannot be committed";
+  text += std::to_string(later) + " messages after it were handed out and cannot be committed";
   if (is_paused) text += " (max_unacknowledged or max_unacknowledged_bytes)";
   if (partition.held.size() > 1) {
     text += "; " + std::to_string(partition.held.size() - 1) + " of them failed too";

@@ -241,7 +241,7 @@ class Entries {
     }
     std::string name(tokens_.word());
     if (auto moved = advance(); !moved) return moved;
-    if (!is_sign(token_, '=')) return refuse(token_.at, "'=' is expected behind an option's name");
+    if (!is_sign(token_, '=')) return refuse(token_.at, "'=' is expected after an option's name");
     if (auto moved = advance(); !moved) return moved;
     if (token_.kind != TokenKind::word) {
       return refuse(token_.at,

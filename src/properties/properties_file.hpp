@@ -22,7 +22,7 @@ struct FileProperty {
 };
 
 /// Reads a file in the format of java.util.Properties: NAME=VALUE, NAME:VALUE or NAME VALUE, \n and
-/// \uXXXX, lines that continue behind a backslash, comments that begin with # or !. In order; a
+/// \uXXXX, lines that continue after a backslash, comments that begin with # or !. In order; a
 /// name may occur again. Unlike in Java, an empty name and half of a surrogate pair are refused.
 /// Bytes above 127 are refused outside comments, since Java reads them as ISO-8859-1 and librdkafka
 /// as they are. Errors: configuration, with the line, never with a part of the text.

@@ -55,7 +55,7 @@ class SimContents::Survivors {
     std::uint64_t back_begins = page_bytes;
   };
 
-  /// Tears the page closely behind its first unsynced byte. A tear elsewhere would show only in
+  /// Tears the page closely after its first unsynced byte. A tear elsewhere would show only in
   /// long writes.
   void tear(Page& page, std::uint64_t first_byte) {
     if (everything_ || nothing_) return;

@@ -262,7 +262,7 @@ Result<Stream::Segment> Stream::next_segment(WriteQueue& from, std::size_t max_b
 Result<Moved> Stream::write(Side side, WriteQueue& from) {
   End& end = at(side);
   if (end.state != State::open) return Moved{0, StreamState::blocked};
-  DOHLE_ASSERT(!end.has_ended, "bytes are written behind the end of a stream");
+  DOHLE_ASSERT(!end.has_ended, "bytes are written after the end of a stream");
   if (end.was_reset) return fail(Error::client(Errc::connection_lost, other_reset));
   const std::size_t window = network_.options_.window_bytes;
   if (end.outstanding_bytes >= window) {

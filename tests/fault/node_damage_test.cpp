@@ -202,7 +202,7 @@ std::vector<Damage> damages() {
                    fs::resize_file(path, fs::file_size(path) / 2);
                    return true;
                  }});
-  all.push_back(cut("behind its first record", [](const auto& ends) { return ends.front(); }));
+  all.push_back(cut("after its first record", [](const auto& ends) { return ends.front(); }));
   all.push_back(cut("before its last record", [](const auto& ends) { return ends.end()[-2]; }));
   all.push_back(cut("within its last record",
                     [](const auto& ends) { return (ends.end()[-2] + ends.back()) / 2; }));

@@ -110,9 +110,9 @@ TEST_F(ApacheKafkaWithTls, SeeBrokersOfOneProcessThatShareNothing) {
   auto good = kafka::new_broker(with_address(server_->sasl_address()), with_tls(*right.tls),
                                 with_enable_secure(true), login)
                   .value();
-  auto distrustful = kafka::new_broker(with_address(server_->sasl_address()),
-                                       with_enable_secure(true), login)
-                         .value();
+  auto distrustful =
+      kafka::new_broker(with_address(server_->sasl_address()), with_enable_secure(true), login)
+          .value();
   ASSERT_TRUE(good.connect(20s));
   const auto refused = distrustful.connect(10s);
   ASSERT_FALSE(refused);

@@ -158,7 +158,7 @@ void ConnectionProtocol::authenticate(TimePoint now, ConnectionActions& out) {
   ask_for_login(message, now, out);
 }
 
-// The login's requests follow those in flight, and are answered behind them.
+// The login's requests follow those in flight, and are answered after them.
 template <class M>
 void ConnectionProtocol::ask_for_login(const M& message, TimePoint now, ConnectionActions& out) {
   const auto version = versions_.pick(M::api);

@@ -61,7 +61,7 @@ std::string escape(std::string_view value) {
   const auto is_blank = [](char c) { return c == ' ' || c == '\r'; };
   const auto lead = std::ranges::find_if_not(out, is_blank) - out.begin();
   const auto trail = std::ranges::find_if_not(out.rbegin(), out.rend(), is_blank).base() -
-                     out.begin();  // one behind
+                     out.begin();  // one past the last
   std::string all;
   for (std::ptrdiff_t i = 0; i < std::ssize(out); ++i) {
     if (i < lead || i >= trail) all += '\\';

@@ -26,12 +26,14 @@ void FetchWaits::check_invariants() const {
   std::size_t lookers = 0;
   std::size_t ready = 0;
   for (const auto& [id, wait] : waits_) {
-    DOHLE_ASSERT(id == wait->id && id.second <= last_number_, "a wait is stored under another one's id");
+    DOHLE_ASSERT(id == wait->id && id.second <= last_number_,
+                 "a wait is stored under another one's id");
     DOHLE_ASSERT(wait->fetch != nullptr, "a wait has no fetch");
     ready += wait->is_ready ? 1 : 0;
     if (wait->looks_by_itself) {
       ++lookers;
-      DOHLE_ASSERT(wait->partitions.empty(), "a fetch that checks by itself has an entry at a partition");
+      DOHLE_ASSERT(wait->partitions.empty(),
+                   "a fetch that checks by itself has an entry at a partition");
       continue;
     }
     pairs += wait->partitions.size();

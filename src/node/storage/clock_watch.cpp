@@ -28,7 +28,8 @@ std::optional<std::string> ClockWatch::look(Now now) {
     return "the wall clock advanced " + std::to_string(hours.count()) +
            " h more than the monotonic one: retention and expiry of offsets pause for " +
            std::to_string(minutes.count()) +
-           " minutes, then follow the new time; if it is wrong, set the clock back or stop the node";
+           " minutes, then follow the new time; if it is wrong, set the clock back or stop the "
+           "node";
   }
   if (now.mono < doubt_->until) return std::nullopt;
   doubt_.reset();

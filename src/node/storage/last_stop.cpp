@@ -11,7 +11,8 @@ namespace {
 
 std::string may_be_missing_under(const std::optional<Durability>& durability) {
   if (!durability) {
-    return "the durability of the last run is unknown: unless it was fsync, acknowledged records may be missing";
+    return "the durability of the last run is unknown: unless it was fsync, acknowledged records "
+           "may be missing";
   }
   switch (*durability) {
     case Durability::fsync:
@@ -38,8 +39,9 @@ Result<AcceptedLoss> parse_accepted_loss(std::string_view text) {
       std::from_chars(text.data() + at + 1, end, loss.offset.value).ptr == end &&
       at + 1 < text.size() && loss.offset.value >= 0;
   if (!has_offset || text.substr(0, at).find('-') == text.npos) {
-    return fail(Error::configuration("accept_loss is \"" + std::string(text) +
-                                     "\"; allowed is TOPIC-PARTITION@OFFSET, as in the line that reported the damage"));
+    return fail(Error::configuration(
+        "accept_loss is \"" + std::string(text) +
+        "\"; allowed is TOPIC-PARTITION@OFFSET, as in the line that reported the damage"));
   }
   loss.partition = text.substr(0, at);
   return loss;

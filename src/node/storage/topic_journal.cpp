@@ -204,7 +204,7 @@ Result<void> TopicJournal::take(const Piece& piece, std::size_t from, std::size_
     auto taken = replay_->take(piece.records[i]);
     ++records_;
     if (taken && *taken == Taken::taken) continue;
-    std::string where = name() + ": a record behind offset " + std::to_string(piece.first.value);
+    std::string where = name() + ": a record after offset " + std::to_string(piece.first.value);
     if (!taken) return fail(taken.error().within(where));
     const std::int16_t kind = wire::peek_version(piece.records[i].key).value_or(0);
     ++replay_->skipped;

@@ -146,14 +146,13 @@ std::optional<Error> Topics::missing_files(const CatalogTopic& listed,
     };
     if (std::ranges::any_of(*entries, is_segment)) return std::nullopt;
   }
-  return Error::storage(Errc::damaged,
-                        "partition " + directory + ": " +
-                            (is_there ? "all of its files are" : "its directory is") +
-                            " missing, which were on disk when its topic was created: restore the "
-                            "directory from a copy, or delete the topic, or start the node with "
-                            "--accept-loss " +
-                            name +
-                            "@0, which gives up all records of the partition and begins it anew after them");
+  return Error::storage(
+      Errc::damaged,
+      "partition " + directory + ": " + (is_there ? "all of its files are" : "its directory is") +
+          " missing, which were on disk when its topic was created: restore the "
+          "directory from a copy, or delete the topic, or start the node with "
+          "--accept-loss " +
+          name + "@0, which gives up all records of the partition and begins it anew after them");
 }
 
 // An accepted loss is copied from a log line, so an unknown name is a mistake.
@@ -236,9 +235,10 @@ void Topics::tell_of(const std::string& directory, const log::RecoveryReport& re
                                    report.may_be_missing});
   }
   if (report.unwritten) {
-    findings.push_back({false, "partition " + directory +
-                                   ": the disk is full; the partition can only be read until there is space (" +
-                                   std::string(report.unwritten->message()) + ")"});
+    findings.push_back(
+        {false, "partition " + directory +
+                    ": the disk is full; the partition can only be read until there is space (" +
+                    std::string(report.unwritten->message()) + ")"});
   }
 }
 

@@ -274,8 +274,7 @@ TEST(ChangedOptions, are_named) {
                       kafka::with_start_offset(StartOffset::first()), with_error_handler(nullptr)}),
             "batch_size, group_id, start_offset, error_handler");
   EXPECT_EQ(changed_options(now, {kafka::with_plain_mechanism("alice", "hidden")}), "sasl");
-  EXPECT_EQ(changed_options(now, {with_tls({}), with_enable_secure(true)}),
-            "tls, enable_secure");
+  EXPECT_EQ(changed_options(now, {with_tls({}), with_enable_secure(true)}), "tls, enable_secure");
 }
 
 TEST(Merge, lets_the_message_win_and_appends_headers) {

@@ -148,7 +148,7 @@ TEST_F(SubscriptionStateTest, reports_each_minute_that_a_failed_message_pauses_i
   EXPECT_EQ(told[0].partition, zero);
   EXPECT_EQ(told[0].offset, Offset{4});
   const std::string text = told[0].error.to_string();
-  for (const char* part : {"paused", "2 messages behind it", "no JSON", "offset to 5", "skip"}) {
+  for (const char* part : {"paused", "2 messages after it", "no JSON", "offset to 5", "skip"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " in " << text;
   }
   EXPECT_TRUE(state().held_reports(start + 59s).empty());

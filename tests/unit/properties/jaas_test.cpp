@@ -46,7 +46,7 @@ TEST(JaasLogin, IsRefusedWithThePositionAndTheFault) {
       {plain + " needed username='a';",
        "at byte 56: one of required, requisite, sufficient, optional is expected"},
       {begin + "password='b'", "at byte 90: the entry does not end with a semicolon"},
-      {begin + "password 'b';", "at byte 87: '=' is expected behind an option's name"},
+      {begin + "password 'b';", "at byte 87: '=' is expected after an option's name"},
       {begin + "password=;",
        "at byte 87: an option's value is expected; one that begins with a "
        "digit, a point or a special character has to be quoted"},

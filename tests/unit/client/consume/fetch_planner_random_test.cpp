@@ -102,7 +102,7 @@ class World {
       Offset& next = next_[where];
       // It was found, or is looked for.
       if (next.is_none() || position->is_none()) next = *position;
-      ASSERT_EQ(*position, next) << "the position is not behind the record that was taken last";
+      ASSERT_EQ(*position, next) << "the position is not after the record that was taken last";
     }
   }
 

@@ -302,7 +302,7 @@ TEST_F(OffsetsOnCluster, CommitsAtAFrozenCoordinatorEndInTimeAndNameTheReason) {
   commit(2, 5s);
   commit(3, 3s);
   world.run_for(4s);
-  ASSERT_EQ(outcomes_.size(), 2u) << "the second waits behind the first, but no longer than it may";
+  ASSERT_EQ(outcomes_.size(), 2u) << "the second waits for the first until its own deadline";
   world.run_for(1s);
   ASSERT_EQ(outcomes_.size(), 3u);
   for (const std::size_t each : {std::size_t{1}, std::size_t{2}}) {

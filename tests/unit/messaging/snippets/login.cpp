@@ -6,8 +6,7 @@
 int main() {
   const char* password = std::getenv("ALICE_PASSWORD");
   auto broker = dohle::kafka::new_broker(
-      dohle::with_address("127.0.0.1:9093"),
-      dohle::with_tls({.trust = {.ca_file = "ca.pem"}}),
+      dohle::with_address("127.0.0.1:9093"), dohle::with_tls({.trust = {.ca_file = "ca.pem"}}),
       dohle::kafka::with_scram_mechanism(dohle::kafka::ScramAlgorithm::sha512, "alice",
                                          password != nullptr ? password : ""));
   if (!broker) {

@@ -285,7 +285,7 @@ TEST_F(GroupLoadingTest, RefusesAKnownKindWhoseValueIsOfALaterVersion) {
   append_record(later);
   restart_after_kill();
   EXPECT_EQ(fetch_offsets("g").error_code, broker_error::coordinator_not_available);
-  EXPECT_EQ(logger.count("groups are unavailable: __consumer_offsets: a record behind offset"), 1u);
+  EXPECT_EQ(logger.count("groups are unavailable: __consumer_offsets: a record after offset"), 1u);
   EXPECT_EQ(logger.count("run the version that wrote it or a later one"), 1u);
   wire::FindCoordinatorRequest find;
   find.coordinator_keys = {"g"};

@@ -88,7 +88,9 @@ TEST_F(FullDiskTest, ANodeThatStartsOnOneServesAndGoesOnByItself) {
   ASSERT_EQ(commit(1), 0);
   set_full(true);
   restart_after_kill();
-  EXPECT_EQ(logger.count("t-0: the disk is full; the partition can only be read until there is space"), 1u);
+  EXPECT_EQ(
+      logger.count("t-0: the disk is full; the partition can only be read until there is space"),
+      1u);
   EXPECT_THAT(values("t"), ElementsAre("one", "two"));
   EXPECT_EQ(committed(), 1);
   EXPECT_EQ(produce("t", batch_of({"three"})).error_code, broker_error::kafka_storage_error);
