@@ -46,4 +46,9 @@ class BatchWalk {
   bool batches_are_small_ = true;
 };
 
+/// Position of the first whole batch, by its CRC, that begins at or after `from` with an offset
+/// above `at`; `end` if there is none. Reads the bytes in between. Errors: storage.
+Result<std::uint64_t> next_whole_batch(const File& file, std::uint64_t from, std::uint64_t end,
+                                       Offset at);
+
 }  // namespace dohle::log

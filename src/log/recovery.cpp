@@ -55,8 +55,9 @@ Result<bool> looks_unwritten(const File& file, std::uint64_t from, std::uint64_t
   return false;
 }
 
-/// The fault of the unreadable batch at `position`.
-Result<LogFault::Kind> kind_of_fault(const File& file, std::uint64_t position, std::uint64_t size) {
+/// The fault of the unreadable batch at `position`, whose offset should be `due`.
+Result<LogFault::Kind> kind_of_fault(const File& file, std::uint64_t position, std::uint64_t size,
+                                     Offset due) {
   std::array<std::byte, wire::batch_header_bytes> head;
   auto got = file.read(position, head);
   if (!got) return fail(got.error());
@@ -64,8 +65,13 @@ Result<LogFault::Kind> kind_of_fault(const File& file, std::uint64_t position, s
       *got < head.size()
           ? Result<wire::BatchHeader>(fail(Error::storage(Errc::damaged, "it is cut off")))
           : wire::read_batch_header(head);
-  const bool is_short = *got < head.size() || (header && position + header->size() > size);
-  if (is_short) return LogFault::Kind::short_file;
+  if (*got < head.size()) return LogFault::Kind::short_file;
+  if (header && position + header->size() > size) {
+    // A later batch within its length proves that the length is wrong.
+    auto inside = next_whole_batch(file, position + head.size(), size, due);
+    if (!inside) return fail(inside.error());
+    return *inside < size ? LogFault::Kind::wrong_bytes : LogFault::Kind::short_file;
+  }
   const std::uint64_t head_end = position + head.size();
   const std::uint64_t end = header
                                 ? position + header->size()
@@ -483,7 +489,7 @@ Result<PartitionLog::Walked> PartitionLog::take_up_batches(BatchWalk& walk, Segm
     if (!batch) {
       auto file = segment.file();
       if (!file) return fail(file.error());
-      auto kind = kind_of_fault(**file, walked.position, segment.size());
+      auto kind = kind_of_fault(**file, walked.position, segment.size(), end_);
       if (!kind) return fail(kind.error());
       walked.fault = LogFault{*kind, end_, false, std::string(batch.error().message())};
       return walked;

@@ -89,7 +89,14 @@ std::optional<std::size_t> first_difference(const std::vector<FoundSegment>& fou
   return found.size() == marked.segments.size() ? std::nullopt : std::optional(both);
 }
 
+// The first bytes of every batch are zeros, those of its base offset. A sector that holds only them
+// proves nothing.
 bool looks_unwritten(Bytes bytes, std::uint64_t position) {
+  const std::size_t in_first = sector_bytes - position % sector_bytes;
+  if (in_first < min_zeros) {
+    bytes = bytes.subspan(std::min(bytes.size(), in_first));
+    position += in_first;
+  }
   while (!bytes.empty()) {
     const auto in_sector =
         bytes.first(std::min<std::size_t>(bytes.size(), sector_bytes - position % sector_bytes));

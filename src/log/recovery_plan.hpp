@@ -99,7 +99,8 @@ using FoundSegment = std::pair<Offset, std::uint64_t>;
                                                           const MarkedLog& marked);
 
 /// Whether a lost write may have left these bytes in the place of a batch: in some 512-byte sector
-/// they end in at least 8 zeros, or are all zeros. `position`: their position in the file.
+/// they end in at least 8 zeros, or the batch's last sector has only zeros of it. `position`: the
+/// position of the batch in the file.
 [[nodiscard]] bool looks_unwritten(Bytes bytes, std::uint64_t position);
 
 /// The same for a batch that is whole except its base offset, which no CRC covers: a sector ends

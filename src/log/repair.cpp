@@ -4,7 +4,6 @@
 #include "base/units.hpp"
 #include "log/checkpoint.hpp"
 #include "log/partition_log.hpp"
-#include "wire/batch_layout.hpp"
 
 // Accepts losses: puts the damaged bytes aside and continues the log after a gap.
 
@@ -13,37 +12,6 @@ namespace dohle::log {
 namespace {
 
 constexpr std::size_t copied_at_once = 1_MiB;
-constexpr std::size_t window_bytes = 1_MiB;
-
-/// Whether a whole batch with an offset above `at` begins at `position`.
-Result<bool> is_whole_batch(const File& file, std::uint64_t position, std::uint64_t end,
-                            Offset at) {
-  BatchWalk walk(file, position, end, 0);
-  auto batch = walk.next();
-  if (!batch) return batch.error().is(Errc::damaged) ? Result<bool>(false) : fail(batch.error());
-  return *batch && (*batch)->header.base_offset > at;
-}
-
-/// Position of the first whole batch from `from` on; `end` if there is none.
-Result<std::uint64_t> next_whole_batch(const File& file, std::uint64_t from, std::uint64_t end,
-                                       Offset at) {
-  std::vector<std::byte> window(window_bytes);
-  while (from + wire::batch_header_bytes <= end) {
-    auto got = file.read(from, window);
-    if (!got) return fail(got.error());
-    if (*got < wire::batch_header_bytes) break;
-    const std::size_t begins = *got - wire::batch_header_bytes + 1;
-    for (std::size_t i = 0; i < begins; ++i) {
-      // A cheap check that excludes nearly every byte.
-      if (window[i + wire::batch_at::magic] != std::byte{2} || window[i] != std::byte{0}) continue;
-      auto is_whole = is_whole_batch(file, from + i, end, at);
-      if (!is_whole) return fail(is_whole.error());
-      if (*is_whole) return from + i;
-    }
-    from += begins;
-  }
-  return end;
-}
 
 /// The batches at the start of a segment that follow one another and whose CRCs match.
 struct GoodBatches {

@@ -131,6 +131,21 @@ TEST(LooksUnwritten, asks_for_eight_zeros_at_the_end_of_a_sector) {
   EXPECT_TRUE(looks(0)) << "all that lies in the last sector";
 }
 
+TEST(LooksUnwritten, takes_the_first_zeros_of_a_base_offset_for_no_lost_write) {
+  std::string bytes(1'000, 'x');
+  bytes.replace(0, 7, 7, '\0');
+  const auto looks = [&](std::uint64_t position) {
+    return looks_unwritten(as_bytes(bytes), position);
+  };
+  for (std::uint64_t in_first = 1; in_first <= 7; ++in_first) {
+    EXPECT_FALSE(looks(512 - in_first)) << in_first;
+  }
+  bytes[7] = '\0';
+  EXPECT_TRUE(looks(512 - 8)) << "an offset has no eight zeros but for 0";
+  bytes.replace(3 + 504, 8, 8, '\0');
+  EXPECT_TRUE(looks(512 - 3)) << "in the sector behind";
+}
+
 TEST(AcceptedGaps, come_back_from_their_text_and_from_no_other) {
   AcceptedGaps gaps;
   gaps.add(Offset{5}, Offset{9});

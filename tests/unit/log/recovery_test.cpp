@@ -78,6 +78,23 @@ TEST_F(RecoveryTest, a_torn_tail_is_kept_without_the_zeros_behind_it) {
   EXPECT_EQ((*disk_.open(report_.kept_in, OpenMode::read))->size(), report_.cut_bytes);
 }
 
+TEST_F(RecoveryTest, a_wrong_length_is_no_torn_batch_if_whole_batches_lie_within_it) {
+  open();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(append(make_batch(4)).has_value());
+  const std::uint64_t bytes = log_->size_bytes() / 3;
+  log_.reset();
+  flip(bytes + 8);  // the highest byte of the second batch's length
+  const auto refused = try_open();
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_NE(refused.error().message().find("--accept-loss t-0@4"), std::string::npos)
+      << refused.error().to_string();
+  // Without them it is the end of a file that a power loss left short.
+  ASSERT_TRUE(file()->truncate(2 * bytes).has_value());
+  open();
+  EXPECT_EQ(log_->end(), Offset{4});
+  EXPECT_GT(report_.cut_bytes, 0u);
+}
+
 TEST_F(RecoveryTest, zeros_in_the_place_of_acknowledged_bytes_are_refused) {
   open();
   ASSERT_TRUE(append(make_batch(3)).has_value());
