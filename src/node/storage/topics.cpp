@@ -87,6 +87,10 @@ Result<std::vector<Topics::Finding>> Topics::open() {
     return fail(checked.error());
   }
   if (auto named = check_accepted_losses(); !named) return fail(named.error());
+  // Losses are given up before begin_run removes the mark, which would not fit them.
+  if (!options_.accept_losses.empty()) {
+    if (auto removed = remove_clean_mark(); !removed) return fail(removed.error());
+  }
   if (auto made = make_cluster_id(); !made) return fail(made.error());
   next_producer_id_ = catalog_->free_producer_id();
 
