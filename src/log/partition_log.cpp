@@ -5,17 +5,8 @@
 #include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "log/checkpoint.hpp"
-#include "wire/batch_layout.hpp"
-#include "wire/big_endian.hpp"
-#include "wire/crc32c.hpp"
 
 namespace dohle::log {
-
-namespace {
-
-constexpr std::int16_t log_append_time_bit = 8;
-
-}  // namespace
 
 Result<void> check_batch_size(std::size_t bytes, const LogConfig& config) {
   const auto refused = [&](std::int16_t code, std::string_view what, std::uint64_t most) {
@@ -141,87 +132,7 @@ void PartitionLog::check_invariants() const {
   }
 }
 
-Error PartitionLog::refused(std::int16_t code, std::string_view why) const {
-  return Error::broker(code, "append to " + directory_, why);
-}
-
-// Appending.
-
-Result<Appended> PartitionLog::append(const Slice& batch, const wire::BatchHeader& header,
-                                      LeaderEpoch leader_epoch, Now now) {
-  if (offline_) return fail(*offline_);
-  DOHLE_ASSERT(batch.size() == header.size() && header.count > 0,
-               "a batch is appended that was not validated");
-  if (auto fits = check_batch_size(batch.size(), config_); !fits) {
-    return fail(fits.error().within(directory_));
-  }
-  if (!header.producer_id.is_none()) {
-    if (auto known = know_producers(); !known) return fail(known.error());
-    const auto verdict = producers_.judge(header);
-    if (const auto* known = std::get_if<ProducerState::Duplicate>(&verdict)) {
-      return Appended{known->base_offset, known->base_offset + header.last_offset_delta,
-                      known->append_time, true, log_start_};
-    }
-    if (const auto* no = std::get_if<ProducerState::Refuse>(&verdict)) {
-      return fail(refused(no->code, "producer " + std::to_string(header.producer_id.value) +
-                                        ", epoch " + std::to_string(header.producer_epoch.value) +
-                                        ", sequence " + std::to_string(header.base_sequence)));
-    }
-  }
-  wire::BatchHeader stored = header;
-  stored.base_offset = end_;
-  stored.leader_epoch = leader_epoch;
-  const bool stamps = config_.timestamp_type == TimestampType::log_append_time;
-  if (stamps) {
-    stored.attributes = static_cast<std::int16_t>(stored.attributes | log_append_time_bit);
-    stored.max_timestamp = now.wall;
-  }
-  if (auto written = write_what_recovery_left(); !written) return fail(written.error());
-  if (should_roll(stored, batch.size(), now)) {
-    if (auto rolled = roll(now.wall); !rolled) return fail(rolled.error());
-  }
-  if (auto begun = begin_epoch(leader_epoch, end_); !begun) return fail(begun.error());
-  if (auto noted = note_names(); !noted) return fail(noted.error());
-  if (auto written = write(batch, stored, stamps ? now.wall : Timestamp{}); !written) {
-    return fail(written.error());
-  }
-  if (active_since_.is_none()) active_since_ = now.wall;
-  end_ = stored.next_offset();
-  if (are_producers_known_) producers_.stored(stored, now.wall);
-  DOHLE_CHECK_INVARIANTS(*this);
-  return Appended{stored.base_offset, stored.last_offset(), stamps ? now.wall : Timestamp{}, false,
-                  log_start_};
-}
-
-Result<void> PartitionLog::write_what_recovery_left() {
-  if (!unwritten_) return {};
-  if (!std::exchange(unwritten_->is_news, false)) finish_recovery();
-  if (offline_) return fail(*offline_);
-  return unwritten_ ? fail(*unwritten_->why) : Result<void>();
-}
-
-// Stamps a copy of the header; writes the records from their place in the batch.
-Result<void> PartitionLog::write(const Slice& batch, wire::BatchHeader& header,
-                                 Timestamp append_time) {
-  std::array<std::byte, wire::batch_header_bytes> head;
-  std::ranges::copy(batch.bytes().first(head.size()), head.begin());
-  const Bytes records = batch.bytes().subspan(head.size());
-  wire::stamp_batch(head, header.base_offset, header.leader_epoch);
-  const bool lies = wire::load_big_endian<std::int64_t>(
-                        head.data() + wire::batch_at::max_timestamp) != header.max_timestamp.value;
-  if (!append_time.is_none() || lies) {
-    wire::store_big_endian(head.data() + wire::batch_at::attributes, header.attributes);
-    wire::store_big_endian(head.data() + wire::batch_at::max_timestamp, header.max_timestamp.value);
-    header.crc =
-        wire::crc32c(wire::crc32c(0, Bytes(head).subspan(wire::batch_at::crc_begin)), records);
-    wire::store_big_endian(head.data() + wire::batch_at::crc, header.crc);
-  }
-  const std::array<Bytes, 2> pieces{Bytes(head), records};
-  auto written = active().append(pieces, header);
-  if (!written && active().is_broken()) go_offline(written.error());
-  if (!written && active().needs_indexes()) was_prepared_ = false;  // the next append waits
-  return written;
-}
+// Names and segments.
 
 // A sync of a file does not cover its name. The sync of the next batch covers the names.
 Result<void> PartitionLog::note_names() {
@@ -257,6 +168,9 @@ Result<void> PartitionLog::roll(Timestamp now) {
 
 Result<void> PartitionLog::flush() {
   if (offline_) return fail(*offline_);
+  if (is_appending()) {
+    return fail(Error::client(Errc::closed, directory_ + ": a batch is still being written"));
+  }
   if (is_finishing_) return fail(*unwritten_->why);
   if (auto finished = finish_recovery_now(); !finished) return finished;
   if (!active().max_timestamp() && active().needs_indexes()) {
@@ -414,7 +328,7 @@ Result<std::size_t> PartitionLog::retain(Now now) {
 
 Result<std::size_t> PartitionLog::retire(Now now) {
   producers_.expire(Timestamp{now.wall.value - config_.producer_id_expiration.count()}, now.wall);
-  if (is_snapshot_running_) return 0;
+  if (is_snapshot_running_ || is_appending()) return 0;
   auto retired = count_retired(now.wall);
   if (!retired || *retired == 0) return retired;
   std::size_t count = *retired;

@@ -211,6 +211,12 @@ class PartitionLog {
   /// still be read, and a recovery that is not finished continues).
   Result<Appended> append(const Slice& batch, const wire::BatchHeader& header,
                           LeaderEpoch leader_epoch, Now now);
+  using AppendedBeside = std::move_only_function<void(Result<Appended>)>;
+  /// The same for a batch that takes long to write: a disk thread writes it. Calls `done`, within
+  /// the call or later, even if the log is destroyed by then (Errc::closed). Until then no other
+  /// batch may be appended, and the log is not prepared; `prepare` waits for it.
+  void append_beside(Slice batch, const wire::BatchHeader& header, LeaderEpoch leader_epoch,
+                     Now now, AppendedBeside done);
 
   /// Whole batches from the one that holds `offset` on, below `limit` (the end of a batch), at most
   /// `max_bytes`. With `at_least_one` the first batch may be larger. Returns file ranges and reads
@@ -267,6 +273,7 @@ class PartitionLog {
   Result<void> write_recovery_point();
   /// Writes indexes and producers before the last sync of a clean stop, so that the next start
   /// walks no batches. A stop is: flush, sync dirty_files(), synced(end()), write_recovery_point().
+  /// Errors: also closed, while a batch is being written.
   Result<void> flush();
 
   /// Maximum number of segments that one call of `retain` removes. Each of them may have to be
@@ -316,6 +323,7 @@ class PartitionLog {
     /// `prepare` got that error, and no append has reported it yet.
     bool is_news = false;
   };
+  struct Appending;
   struct CheckPiece;
   struct Preparation;
   struct Snapshot;
@@ -405,7 +413,15 @@ class PartitionLog {
   [[nodiscard]] bool should_roll(const wire::BatchHeader& header, std::size_t bytes, Now now) const;
   Result<void> roll(Timestamp now);
   Result<void> finish_active(Offset until);
-  Result<void> write(const Slice& batch, wire::BatchHeader& header, Timestamp append_time);
+
+  // Appending (appending.cpp).
+  Result<std::optional<Appended>> begin_append(Appending& appending, LeaderEpoch leader_epoch,
+                                               Now now);
+  Result<std::optional<Appended>> judge_sequence(const wire::BatchHeader& header);
+  Result<Appended> end_append(const Appending& appending);
+  Result<Appended> appended_beside(Appending& appending);
+  /// A disk thread writes a batch to the last segment.
+  [[nodiscard]] bool is_appending() const { return when_appended_ != nullptr; }
   Result<void> write_what_recovery_left();
   [[nodiscard]] Error refused(std::int16_t code, std::string_view why) const;
 
@@ -462,6 +478,8 @@ class PartitionLog {
   bool is_snapshot_due_ = false;
   bool are_producers_known_ = false;
   bool was_prepared_ = false;
+  /// While a disk thread writes a batch: what waits for its end. The thread's answer shares it.
+  std::shared_ptr<std::vector<Task>> when_appended_;
   mutable std::optional<LeaderEpochs> epochs_;
   std::vector<ToSync> to_sync_;
   Offset log_start_{0};

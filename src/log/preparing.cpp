@@ -35,7 +35,7 @@ struct PartitionLog::Preparation {
 
 bool PartitionLog::is_prepared() const {
   if (offline_) return true;
-  if (unwritten_ && !unwritten_->is_news) return false;
+  if (is_appending() || (unwritten_ && !unwritten_->is_news)) return false;
   return was_prepared_ || knows_all();
 }
 
@@ -44,6 +44,7 @@ bool PartitionLog::knows_all() const {
 }
 
 void PartitionLog::prepare(Task done) {
+  if (is_appending()) return when_appended_->push_back(std::move(done));
   auto found = std::make_shared<std::optional<Preparation>>();
   if (!knows_all()) found->emplace(files_beside());
   disk_->run(

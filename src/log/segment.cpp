@@ -331,41 +331,54 @@ Result<std::uint64_t> Segment::batch_before(std::uint64_t position) {
 // Appending.
 
 Result<void> Segment::append(std::span<const Bytes> batch, const wire::BatchHeader& header) {
+  auto file = begin_append(header);
+  if (!file) return fail(file.error());
+  if (auto written = (*file)->write(size_, batch); !written) {
+    fail_append();
+    return written;
+  }
+  end_append(header);
+  return {};
+}
+
+// Allocates space first, so that on a full disk the append is refused and leaves no partial batch.
+Result<std::shared_ptr<File>> Segment::begin_append(const wire::BatchHeader& header) {
   DOHLE_ASSERT(
       header.base_offset >= base_offset_ && header.last_offset() - base_offset_ <= INT32_MAX,
       "an offset does not fit into the index of its segment");
   DOHLE_ASSERT(size_ + header.size() <= INT32_MAX,
                "a position does not fit into the index of its segment");
   DOHLE_ASSERT(!is_broken_, "a segment is appended to after its end became unknown");
-  if (auto known = know_tail(); !known) return known;
+  if (auto known = know_tail(); !known) return fail(known.error());
   auto file = log_.get();
-  if (!file) return fail(file.error());
+  if (!file) return file;
   const std::uint64_t end = size_ + header.size();
-  if (end > extended_) {
-    // Allocates space first, so that on a full disk the append is refused and leaves no partial
-    // batch.
-    const std::uint64_t step = std::clamp(size_, extend_min_bytes, extend_max_bytes);
-    std::uint64_t wanted = size_ + std::max<std::uint64_t>(step, header.size());
-    auto extended = (*file)->extend(wanted);
-    if (!extended) {
-      wanted = end;
-      extended = (*file)->extend(wanted);
-    }
-    if (!extended) return extended;
-    extended_ = wanted;
+  if (end <= extended_) return file;
+  const std::uint64_t step = std::clamp(size_, extend_min_bytes, extend_max_bytes);
+  std::uint64_t wanted = size_ + std::max<std::uint64_t>(step, header.size());
+  auto extended = (*file)->extend(wanted);
+  if (!extended) {
+    wanted = end;
+    extended = (*file)->extend(wanted);
   }
-  if (auto written = (*file)->write(size_, batch); !written) {
-    extended_ = 0;
-    is_cut_ = true;
-    if (!(*file)->truncate(size_)) is_broken_ = true;
-    return written;
-  }
+  if (!extended) return fail(extended.error());
+  extended_ = wanted;
+  return file;
+}
+
+void Segment::end_append(const wire::BatchHeader& header) {
   index({size_, header});
-  size_ = end;
+  size_ += header.size();
   // If the disk is full, they stay in memory, and recovery rebuilds them from the log.
   if (offsets_.should_write()) (void)offsets_.write_pending();
   if (times_.should_write()) (void)times_.write_pending();
-  return {};
+}
+
+void Segment::fail_append() {
+  extended_ = 0;
+  is_cut_ = true;
+  auto file = log_.get();
+  if (!file || !(*file)->truncate(size_)) is_broken_ = true;
 }
 
 Result<bool> Segment::finish() {

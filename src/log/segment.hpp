@@ -56,6 +56,11 @@ class Segment {
   /// Appends one stamped batch, given in pieces. On failure the segment is unchanged, unless
   /// `is_broken`.
   Result<void> append(std::span<const Bytes> batch, const wire::BatchHeader& header);
+  /// The same in steps: returns the file, with space for the batch at size(). Its owner writes the
+  /// batch there, then calls one of the other two.
+  [[nodiscard]] Result<std::shared_ptr<File>> begin_append(const wire::BatchHeader& header);
+  void end_append(const wire::BatchHeader& header);
+  void fail_append();
   /// A write failed, and its bytes could not be cut off.
   [[nodiscard]] bool is_broken() const { return is_broken_; }
 

@@ -63,6 +63,11 @@ inline constexpr std::size_t max_partitions = 100'000;
 /// Elements of all arrays of a request together: topics, partitions, members.
 inline constexpr std::size_t max_request_elements = 3 * max_partitions;
 
+/// Bytes of a Produce request that are appended in one slice.
+inline constexpr std::size_t max_appended_at_once = std::size_t{1} << 20;
+/// Size of a batch that the node's thread writes. A larger one is written on a disk thread.
+inline constexpr std::size_t max_written_at_once = std::size_t{4} << 20;
+
 /// Partitions per turn of maintenance: retention, recovery points and unfinished recoveries.
 inline constexpr std::size_t max_maintained_at_once = 100;
 /// Interval between checks that the open files of active segments are still at their paths.

@@ -55,7 +55,7 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
                doorway_options(settings_)),
       storage_(*this, environment.loop, environment.disk, environment.random, lines_,
                storage_options(settings_)),
-      batch_checks_(environment.disk),
+      batch_checks_(environment.loop, environment.disk),
       time_searches_(environment.disk),
       fetch_waits_(environment.loop, {limits::max_waiting_fetches, settings_.max_fetch_wait_pairs}),
       fetch_sessions_(fetch_session_options(), environment.random),

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "base/broker_errors.hpp"
+#include "base/budget.hpp"
 #include "base/units.hpp"
 #include "fault/measured.hpp"
 #include "fault/measured_node.hpp"
@@ -22,6 +24,7 @@
 #include "fault/small_disk.hpp"
 #include "fault/wire_connection.hpp"
 #include "wire/batch.hpp"
+#include "wire/batch_builder.hpp"
 #include "wire/messages/create_topics.hpp"
 #include "wire/messages/delete_topics.hpp"
 #include "wire/messages/fetch.hpp"
@@ -109,6 +112,17 @@ Result<Offset> offset_at(WireConnection& at, const std::string& topic, std::int6
   const auto& found = answer->topics.at(0).partitions.at(0);
   if (found.error_code != 0) return fail(Error::broker(found.error_code));
   return found.offset;
+}
+
+/// A batch of about that size, of records with values of one byte.
+Chain small_records_batch(std::size_t bytes) {
+  Budget budget(1_GiB);
+  wire::BatchBuilder builder(budget, bytes);
+  const auto now = to_timestamp(std::chrono::system_clock::now());
+  while (builder.append({.value = as_bytes(std::string_view("x"))}, now) ==
+         wire::BatchBuilder::Appended::ok) {
+  }
+  return builder.seal({});
 }
 
 class LoopTurns : public testing::Test {
@@ -565,6 +579,87 @@ TEST_F(LoopTurns, are_short_when_requests_name_very_many_partitions) {
   const auto ends = client.ask(epochs, 3);
   ASSERT_TRUE(ends) << ends.error().to_string();
   expect_short_turns("epochs of very many partitions");
+}
+
+TEST_F(LoopTurns, are_short_when_very_many_bytes_are_produced_and_fetched) {
+  start(Durability::os);
+  WireConnection client(port());
+  constexpr std::int32_t partitions = is_measured ? 64 : 8;
+  ASSERT_TRUE(create_topic(client, "t", partitions));
+  wire::ProduceRequest request;
+  request.acks = 1;
+  request.timeout_ms = 60'000;
+  auto& data = request.topic_data.emplace_back();
+  data.name = "t";
+  const Chain batch = small_records_batch(1'000'000);
+  for (std::int32_t i = 0; i < partitions; ++i)
+    data.partition_data.push_back({PartitionId{i}, batch});
+  // The first append of each partition makes files.
+  for (int round = 0; round < 2; ++round) {
+    (void)node_->longest_turn();
+    const auto produced = client.ask(request, 9);
+    ASSERT_TRUE(produced) << produced.error().to_string();
+    for (const auto& partition : produced->responses.at(0).partition_responses) {
+      ASSERT_EQ(partition.error_code, 0);
+    }
+    expect_short_turns("a request with many batches of 1 MB");
+  }
+
+  ASSERT_TRUE(create_topic(client, "large", 1, {{"max.message.bytes", "104857600"}}));
+  data.name = "large";
+  data.partition_data.clear();
+  data.partition_data.push_back(
+      {PartitionId{0}, small_records_batch(is_measured ? 90'000'000 : 9'000'000)});
+  for (int round = 0; round < 2; ++round) {
+    (void)node_->longest_turn();
+    const auto produced = client.ask(request, 9);
+    ASSERT_TRUE(produced) << produced.error().to_string();
+    ASSERT_EQ(produced->responses.at(0).partition_responses.at(0).error_code, 0);
+    expect_short_turns("a batch of 90 MB");
+  }
+  const auto fetched = client.ask(fetch_request("large", 0, Offset{0}), fetch_version);
+  ASSERT_TRUE(fetched) << fetched.error().to_string();
+  const auto& records = fetched->responses.at(0).partitions.at(0).records;
+  ASSERT_TRUE(records);
+  EXPECT_EQ(records->size(), data.partition_data.at(0).records->size());
+  expect_short_turns("a fetch of 90 MB");
+}
+
+TEST_F(LoopTurns, are_short_while_fetches_of_many_partitions_wait_and_close) {
+  start(Durability::os);
+  constexpr int connections = is_measured ? 40 : 4;
+  constexpr int fetches_each = 125;
+  constexpr std::int32_t partitions = 100;
+  std::vector<std::unique_ptr<WireConnection>> waiting;
+  WireConnection client(port());
+  ASSERT_TRUE(create_topic(client, "t", partitions));
+  wire::FetchRequest request = fetch_request("t", 0, Offset{0});
+  request.max_wait_ms = 120'000;
+  for (std::int32_t i = 1; i < partitions; ++i) {
+    auto next = request.topics[0].partitions[0];
+    next.partition = PartitionId{i};
+    request.topics[0].partitions.push_back(next);
+  }
+  (void)node_->longest_turn();
+  for (int i = 0; i < connections; ++i) {
+    auto& connection = *waiting.emplace_back(std::make_unique<WireConnection>(port()));
+    for (int j = 0; j < fetches_each; ++j) ASSERT_TRUE(connection.send(request, fetch_version));
+  }
+  // Answered after the fetches of the last connection were taken.
+  ASSERT_TRUE(offset_at(client, "t", -1));
+  expect_short_turns("fetches that begin to wait");
+  ASSERT_TRUE(produce(client, "t", 0, "some value"));
+  for (auto& connection : waiting) {
+    const auto answer = connection->receive<wire::FetchRequest>(fetch_version);
+    ASSERT_TRUE(answer) << answer.error().to_string();
+  }
+  expect_short_turns("a record for all waiting fetches");
+  for (auto& connection : waiting) {
+    for (int j = 0; j < fetches_each; ++j) ASSERT_TRUE(connection->send(request, fetch_version));
+  }
+  waiting.clear();
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(offset_at(client, "t", -1));
+  expect_short_turns("connections that close with waiting fetches");
 }
 
 }  // namespace

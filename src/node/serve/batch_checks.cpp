@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "node/turn.hpp"
 #include "wire/batch_layout.hpp"
 #include "wire/big_endian.hpp"
 #include "wire/compression.hpp"
@@ -30,7 +31,10 @@ bool says_that_it_is_large(wire::Compression codec, const Slice& batch) {
 std::optional<Result<wire::ProducedBatch>> check_at_once(const Slice& batch,
                                                          const wire::DecompressionLimits& limits) {
   const wire::Compression codec = codec_of(batch);
-  if (codec == wire::Compression::none) return wire::validate_produced_batch(batch, limits);
+  if (codec == wire::Compression::none) {
+    if (batch.size() > BatchChecks::max_plain_bytes_at_once) return std::nullopt;
+    return wire::validate_produced_batch(batch, limits);
+  }
   if (batch.size() > BatchChecks::max_bytes_at_once || says_that_it_is_large(codec, batch)) {
     return std::nullopt;
   }
@@ -118,7 +122,15 @@ void BatchChecks::settle(const PartitionRef& partition) {
                  "an outcome is told that was not waited for");
     --waiting_;
     first->done(*std::move(first->work->outcome));
+    if (is_turn_over(*loop_)) return settle_later(partition);
   }
+}
+
+void BatchChecks::settle_later(const PartitionRef& partition) {
+  if (!by_partition_.contains(partition.get())) return;
+  loop_->post([this, partition, alive = is_alive_] {
+    if (*alive) settle(partition);
+  });
 }
 
 void BatchChecks::drop_all() {

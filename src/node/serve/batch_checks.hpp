@@ -10,16 +10,18 @@
 #include <unordered_set>
 
 #include "base/disk.hpp"
+#include "base/executor.hpp"
 #include "node/storage/partition.hpp"
 #include "wire/batch.hpp"
 
 namespace dohle::node {
 
-/// Validates the batches that clients produce. A batch that decompresses to few bytes is validated
-/// at once. A larger one is validated on a disk thread and decompressed in a window of 256 KiB, so
-/// that it takes neither time nor memory from other requests. One batch is validated there at a
-/// time, and connections take turns. The outcomes of one partition arrive in the order of the
-/// calls, and not before its log is prepared for appends.
+/// Validates the batches that clients produce. A batch that decompresses to few bytes, or an
+/// uncompressed one of up to 1 MiB, is validated at once. A larger one is validated on a disk
+/// thread and decompressed in a window of 256 KiB, so that it takes neither time nor memory from
+/// other requests. One batch is validated there at a time, and connections take turns. The outcomes
+/// of one partition arrive in the order of the calls, and not before its log is prepared for
+/// appends; many of them arrive in several turns.
 ///
 /// Owner's thread only. A batch's bytes are kept until its outcome is delivered.
 class BatchChecks {
@@ -27,9 +29,11 @@ class BatchChecks {
   using Done = std::move_only_function<void(Result<wire::ProducedBatch>)>;
   /// Largest decompressed size that is validated on the owner's thread.
   static constexpr std::size_t max_bytes_at_once = std::size_t{64} << 10;
+  /// The same for batches that are not compressed.
+  static constexpr std::size_t max_plain_bytes_at_once = std::size_t{1} << 20;
 
-  /// `disk` outlives the checks.
-  explicit BatchChecks(Disk& disk) : disk_(&disk) {}
+  /// `loop` and `disk` outlive the checks.
+  BatchChecks(Executor& loop, Disk& disk) : loop_(&loop), disk_(&disk) {}
   ~BatchChecks() { *is_alive_ = false; }
   BatchChecks(const BatchChecks&) = delete;
   BatchChecks& operator=(const BatchChecks&) = delete;
@@ -60,7 +64,9 @@ class BatchChecks {
   void start_next();
   void prepare(const PartitionRef& partition);
   void settle(const PartitionRef& partition);
+  void settle_later(const PartitionRef& partition);
 
+  Executor* loop_;
   Disk* disk_;
   std::unordered_map<const Partition*, Queue> by_partition_;
   /// Partitions whose logs are being prepared.

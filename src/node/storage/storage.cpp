@@ -99,11 +99,32 @@ Result<log::Appended> Storage::append(const PartitionRef& partition, const Slice
   const std::size_t segments = partition->log()->segment_count();
   auto appended = partition->log()->append(batch, header, leader_epoch, loop_.tick());
   if (!appended || appended->is_duplicate) return appended;
-  partition->appended_bytes += batch.size();
-  syncing_.appended(partition, partition->log()->segment_count() > segments);
+  took(partition, batch.size(), partition->log()->segment_count() > segments);
+  return appended;
+}
+
+void Storage::append_beside(const PartitionRef& partition, const Slice& batch,
+                            const wire::BatchHeader& header,
+                            log::PartitionLog::AppendedBeside done) {
+  if (const Error* fault = partition->fault()) return done(fail(*fault));
+  const std::size_t segments = partition->log()->segment_count();
+  partition->log()->append_beside(
+      batch, header, leader_epoch, loop_.tick(),
+      [this, partition, segments, bytes = batch.size(), done = std::move(done),
+       alive = is_alive_](Result<log::Appended> appended) mutable {
+        if (!*alive) return;
+        if (appended && !appended->is_duplicate) {
+          took(partition, bytes, partition->log()->segment_count() > segments);
+        }
+        done(std::move(appended));
+      });
+}
+
+void Storage::took(const PartitionRef& partition, std::size_t bytes, bool has_rolled) {
+  partition->appended_bytes += bytes;
+  syncing_.appended(partition, has_rolled);
   places_.appended(partition);
   if (visible_ == log::Visible::written) show(partition, partition->appended_bytes);
-  return appended;
 }
 
 void Storage::show(const PartitionRef& partition, std::uint64_t visible_bytes) {

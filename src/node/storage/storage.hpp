@@ -76,6 +76,10 @@ class Storage final : private log::LogEvents {
   /// Appends a checked batch, which then becomes durable and visible.
   Result<log::Appended> append(const PartitionRef& partition, const Slice& batch,
                                const wire::BatchHeader& header);
+  /// The same for a batch that takes long to write, as PartitionLog::append_beside: calls `done`,
+  /// within the call or later, unless the storage is destroyed before.
+  void append_beside(const PartitionRef& partition, const Slice& batch,
+                     const wire::BatchHeader& header, log::PartitionLog::AppendedBeside done);
   /// As Syncing::when_durable.
   void when_durable(Task done) { syncing_.when_durable(std::move(done)); }
   /// As Syncing::when_synced.
@@ -83,6 +87,7 @@ class Storage final : private log::LogEvents {
   [[nodiscard]] Durability durability() const { return options_.durability; }
 
  private:
+  void took(const PartitionRef& partition, std::size_t bytes, bool has_rolled);
   void on_partition_synced(const PartitionRef& partition, std::uint64_t bytes);
   void show(const PartitionRef& partition, std::uint64_t visible_bytes);
   void on_checked(log::PartitionLog& log) override;

@@ -154,6 +154,16 @@ LogConfig small_segments() {
   return config;
 }
 
+/// On the owner's thread, or on a disk thread, which a FusedDisk runs within the call.
+bool append_somehow(PartitionLog& log, const Slice& batch, bool is_beside, std::int32_t epoch) {
+  if (!is_beside) return append_to(log, batch, 1000, epoch).has_value();
+  bool is_appended = false;
+  log.append_beside(batch, *wire::validate_produced_batch(batch), LeaderEpoch{epoch},
+                    {TimePoint{}, Timestamp{1000}},
+                    [&](const Result<Appended>& outcome) { is_appended = outcome.has_value(); });
+  return is_appended;
+}
+
 // Appends, syncs every second batch, checkpoints and retires old segments until an operation fails.
 void work(Disk& disk, Promise& promise) {
   auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
@@ -163,7 +173,8 @@ void work(Disk& disk, Promise& promise) {
   for (int i = 0; i < 24; ++i) {
     const int count = 1 + i % 4;
     promise.sent = log.end().value + count;
-    if (!append_to(log, make_batch(count, 60, 1000, {5, 0, sequence}), 1000, i / 10)) return;
+    const Slice batch = make_batch(count, 60, 1000, {5, 0, sequence});
+    if (!append_somehow(log, batch, i % 3 == 1, i / 10)) return;
     sequence += count;
     if (i % 2 == 0) continue;
     const Offset covered = log.end();

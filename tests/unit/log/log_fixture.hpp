@@ -116,6 +116,13 @@ class LogTest : public testing::Test, public LogEvents {
   Result<Appended> append(const Slice& bytes, std::int64_t now = 1000, std::int32_t epoch = 0) {
     return append_to(*log_, bytes, now, epoch);
   }
+  void append_beside(const Slice& bytes, std::optional<Result<Appended>>& outcome) {
+    outcome.reset();
+    const auto header = wire::validate_produced_batch(bytes);
+    ASSERT_TRUE(header.has_value());
+    log_->append_beside(bytes, *header, LeaderEpoch{0}, {TimePoint{}, Timestamp{1000}},
+                        [&outcome](Result<Appended> appended) { outcome = std::move(appended); });
+  }
   /// The offsets of all records from `from` on, as a consumer reads them.
   std::vector<std::int64_t> offsets_from(std::int64_t from) {
     const auto chain = log_->read(Offset{from}, log_->end(), 64_MiB, true);

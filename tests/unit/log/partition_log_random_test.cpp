@@ -45,8 +45,9 @@ class World final : public LogEvents {
       case 0:
       case 1:
       case 2:
-      case 3:
         return append();
+      case 3:
+        return append_beside();
       case 4:
         return append_of_producer();
       case 5:
@@ -105,16 +106,45 @@ class World final : public LogEvents {
     const auto appended = append_to(*log_, batch, time_);
     EXPECT_TRUE(appended.has_value()) << appended.error().to_string();
     EXPECT_FALSE(appended->is_duplicate);
-    EXPECT_EQ(appended->base_offset, Offset{end_});
+    return take(header, appended->base_offset);
+  }
+  std::int64_t take(const wire::BatchHeader& header, Offset appended) {
+    EXPECT_EQ(appended, Offset{end_});
     const std::int64_t base = end_;
     for (int i = 0; i < header.count; ++i, ++end_) {
       records_.push_back({end_, header.base_timestamp.value + i, base});
     }
     return base;
   }
-  void append() { (void)store(made(1 + static_cast<int>(below(5)), {})); }
+  void append() {
+    end_append();
+    (void)store(made(1 + static_cast<int>(below(5)), {}));
+  }
+  void append_beside() {
+    end_append();
+    is_appending_ = true;
+    const Slice batch = made(1 + static_cast<int>(below(5)), {});
+    const auto header = *wire::validate_produced_batch(batch);
+    log_->append_beside(batch, header, LeaderEpoch{0}, {TimePoint{}, Timestamp{time_}},
+                        [this, header](const Result<Appended>& outcome) {
+                          is_appending_ = false;
+                          ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
+                          (void)take(header, outcome->base_offset);
+                        });
+  }
+  /// The owner appends one batch at a time.
+  void end_append() {
+    if (!is_appending_) return;
+    EXPECT_FALSE(log_->is_prepared());
+    bool is_prepared = false;
+    log_->prepare([&] { is_prepared = true; });
+    loop_.run();
+    EXPECT_TRUE(is_prepared);
+    EXPECT_FALSE(is_appending_);
+  }
 
   void append_of_producer() {
+    end_append();
     const std::uint64_t which = below(producers_.size());
     ModelProducer& producer = producers_[which];
     const int count = 1 + static_cast<int>(below(3));
@@ -125,6 +155,7 @@ class World final : public LogEvents {
 
   /// A producer that heard no answer repeats itself; one whose request was lost skips some.
   void send_again() {
+    end_append();
     const std::uint64_t which = below(producers_.size());
     const ModelProducer& producer = producers_[which];
     // A log that begins behind all batches of a producer may have forgotten it.
@@ -220,6 +251,7 @@ class World final : public LogEvents {
   }
 
   void stop() {
+    end_append();
     ASSERT_TRUE(log_->flush().has_value());
     (void)log_->dirty_files();
     log_->synced(log_->end());
@@ -232,6 +264,7 @@ class World final : public LogEvents {
   }
   /// The page cache survives.
   void be_killed() {
+    end_append();
     if (below(2) == 0) loop_.run();
     // The start is durable with the next checkpoint, and only then.
     ASSERT_TRUE(log_->write_recovery_point().has_value());
@@ -256,6 +289,7 @@ class World final : public LogEvents {
   std::int64_t end_ = 0;
   std::int64_t synced_ = 0;
   std::int64_t time_ = 1'000;
+  bool is_appending_ = false;
 };
 
 TEST(PartitionLogRandom, holds_what_a_list_of_records_holds_whatever_happens_to_it) {

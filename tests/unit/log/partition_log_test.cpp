@@ -172,6 +172,45 @@ TEST_F(PartitionLogTest, a_batch_above_max_message_bytes_is_refused) {
   EXPECT_TRUE(refused.error().is_broker(broker_error::message_too_large));
 }
 
+TEST_F(PartitionLogTest, a_batch_that_a_disk_thread_writes_is_appended_like_any_other) {
+  open();
+  ASSERT_TRUE(append(make_batch(2)).has_value());
+  sync();
+  std::optional<Result<Appended>> outcome;
+  append_beside(make_batch(3, 10, 1, {9, 0, 0}), outcome);
+  bool is_prepared = false;
+  EXPECT_FALSE(log_->is_prepared());
+  log_->prepare([&] { is_prepared = true; });
+  EXPECT_FALSE(outcome.has_value());
+  EXPECT_EQ(log_->end(), Offset{2});
+  EXPECT_TRUE(log_->flush().error().is(Errc::closed)) << "no clean stop meanwhile";
+  EXPECT_EQ(*log_->retain({TimePoint{}, Timestamp{INT64_MAX}}), 0u);
+  loop_.run();
+  ASSERT_TRUE(outcome && *outcome);
+  EXPECT_EQ((*outcome)->base_offset, Offset{2});
+  EXPECT_TRUE(is_prepared);
+  EXPECT_TRUE(log_->is_prepared());
+  append_beside(make_batch(3, 10, 1, {9, 0, 0}), outcome);
+  ASSERT_TRUE(outcome && *outcome);
+  EXPECT_TRUE((*outcome)->is_duplicate) << "nothing is written";
+  EXPECT_EQ(append(make_batch(1))->base_offset, Offset{5});
+  open();
+  EXPECT_EQ(offsets_from(0).size(), 6u);
+}
+
+TEST_F(PartitionLogTest, a_log_that_goes_while_a_batch_is_written_answers) {
+  open();
+  std::optional<Result<Appended>> outcome;
+  append_beside(make_batch(3), outcome);
+  bool is_told = false;
+  log_->prepare([&] { is_told = true; });
+  log_.reset();
+  loop_.run();
+  ASSERT_TRUE(outcome.has_value());
+  EXPECT_TRUE(outcome->error().is(Errc::closed));
+  EXPECT_TRUE(is_told);
+}
+
 TEST_F(PartitionLogTest, log_append_time_is_stamped_and_answered) {
   config_.timestamp_type = TimestampType::log_append_time;
   open();

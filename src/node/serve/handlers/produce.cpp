@@ -78,6 +78,10 @@ Result<void> check_times(const log::LogConfig& config, const wire::ProducedBatch
   return {};
 }
 
+std::size_t bytes_of(const wire::ProduceRequest::PartitionProduceData& data) {
+  return data.records ? data.records->size() : 0;
+}
+
 // A client sends one batch per partition; magic 2 allows no more (KIP-98).
 Result<Slice> batch_of(const std::optional<Chain>& records, const log::LogConfig& config) {
   if (!records || records->empty()) {
@@ -106,8 +110,11 @@ class Producing : public std::enable_shared_from_this<Producing> {
       if (is_new) add_topic(data);
       return access_.topic({by_id_, data.name, data.topic_id}, Operation::write);
     };
-    const auto visit = [this](const FoundTopic& found, const TopicData& data,
-                              std::size_t partition) {
+    std::size_t bytes = 0;
+    const auto visit = [this, &bytes](const FoundTopic& found, const TopicData& data,
+                                      std::size_t partition) {
+      if (bytes >= limits::max_appended_at_once) return false;
+      bytes += bytes_of(data.partition_data[partition]);
       produce({walk_.topic(), partition, partitions_.size()}, found, data);
       return true;
     };
@@ -183,32 +190,45 @@ class Producing : public std::enable_shared_from_this<Producing> {
     ++unfinished_;
     node_.batch_checks.check(responder_.session(), *partition, *batch, decompression_limits(config),
                              [self = shared_from_this(), place, partition = *partition,
-                              batch = *batch](Result<wire::ProducedBatch> checked) {
-                               self->checked(place, partition, batch, std::move(checked));
+                              batch = *batch](const Result<wire::ProducedBatch>& checked) {
+                               self->checked(place, partition, batch, checked);
                              });
   }
 
   void checked(const Place& place, const PartitionRef& partition, const Slice& batch,
-               Result<wire::ProducedBatch> checked) {
-    const auto appended = append(partition, batch, std::move(checked));
-    if (appended) {
+               const Result<wire::ProducedBatch>& checked) {
+    const auto header = header_of(*partition, checked);
+    if (!header) return appended(place, partition, fail(header.error()));
+    if (batch.size() <= limits::max_written_at_once) {
+      return appended(place, partition, node_.storage.append(partition, batch, *header));
+    }
+    node_.storage.append_beside(
+        partition, batch, *header,
+        [self = shared_from_this(), place, partition](const Result<log::Appended>& outcome) {
+          self->appended(place, partition, outcome);
+        });
+  }
+
+  void appended(const Place& place, const PartitionRef& partition,
+                const Result<log::Appended>& outcome) {
+    if (outcome) {
       partitions_[place.number] = partition;
       has_appended_ = true;
       PartitionAnswer& answer = answer_at(place);
-      answer.base_offset = appended->base_offset;
-      answer.log_append_time_ms = appended->append_time;
-      answer.log_start_offset = partition->log()->log_start();
+      answer.base_offset = outcome->base_offset;
+      answer.log_append_time_ms = outcome->append_time;
+      answer.log_start_offset = outcome->log_start;
     } else {
-      say_what_the_disk_refuses(*partition, appended.error());
-      failed(place, appended.error());
+      say_what_the_disk_refuses(*partition, outcome.error());
+      failed(place, outcome.error());
     }
     if (--unfinished_ == 0) finish();
   }
 
-  Result<log::Appended> append(const PartitionRef& partition, const Slice& batch,
-                               Result<wire::ProducedBatch> checked) const {
+  [[nodiscard]] Result<wire::BatchHeader> header_of(
+      const Partition& partition, const Result<wire::ProducedBatch>& checked) const {
     if (!checked) return fail(as_broker_error(checked.error()));
-    if (const Error* fault = partition->fault()) return fail(*fault);
+    if (const Error* fault = partition.fault()) return fail(*fault);
     if (checked->is_transactional()) {
       return fail(refused(broker_error::invalid_txn_state, "this node has no transactions"));
     }
@@ -216,11 +236,11 @@ class Producing : public std::enable_shared_from_this<Producing> {
       return fail(refused(broker_error::unsupported_compression_type,
                           "zstd needs version 7 of the request"));
     }
-    const auto timely = check_times(partition->log()->config(), *checked, node_.loop.tick().wall);
+    const auto timely = check_times(partition.log()->config(), *checked, node_.loop.tick().wall);
     if (!timely) return fail(timely.error());
     wire::BatchHeader header = *checked;
     header.max_timestamp = checked->latest;
-    return node_.storage.append(partition, batch, header);
+    return header;
   }
 
   void say_what_the_disk_refuses(const Partition& partition, const Error& why) const {

@@ -218,6 +218,74 @@ TEST_F(ProduceTest, ConnectionsTakeTurnsWhileBatchesAreValidated) {
   }
 }
 
+TEST_F(ProduceTest, BatchesThatWaitForAnotherAreAppendedInTheirOrderInShortTurns) {
+  turns_are_short = true;
+  create("t");
+  std::vector<Awaited<wire::ProduceRequest>> answers;
+  answers.push_back(
+      send(produce_request("t", compressed_batch(wire::Compression::gzip, 1_MiB)), 12, "first"));
+  ASSERT_TRUE(
+      world.run_until([&] { return running().engine.parts().batch_checks.size() > 0; }, 1s));
+  for (int i = 1; i < 20; ++i) {
+    const std::string name = std::to_string(i);
+    (void)client(name);
+    answers.push_back(send(produce_request("t", batch_of({name})), 12, name));
+    world.run_for(10us);
+  }
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    const auto answer = wait<wire::ProduceRequest>(answers[i]);
+    EXPECT_EQ(answer.responses[0].partition_responses[0].base_offset,
+              Offset{static_cast<std::int64_t>(i)});
+  }
+}
+
+/// Larger than the node's thread writes.
+Chain large_batch(char filling) {
+  return batch_of({std::string(limits::max_written_at_once + 1, filling)});
+}
+
+TEST_F(ProduceTest, ABatchThatADiskThreadWritesKeepsItsPlace) {
+  create("t", 1, {{"max.message.bytes", "10000000"}});
+  std::vector<Awaited<wire::ProduceRequest>> answers;
+  for (const char filling : {'a', 'b', 'c'}) {
+    const std::string from(1, filling);
+    answers.push_back(send(produce_request("t", large_batch(filling)), 12, from));
+    answers.push_back(send(produce_request("t", batch_of({from})), 12, from));
+  }
+  std::vector<Offset> offsets;
+  for (const auto& answer : answers) {
+    const auto partition = wait<wire::ProduceRequest>(answer).responses[0].partition_responses[0];
+    EXPECT_EQ(partition.error_code, 0) << partition.error_message.value_or("");
+    offsets.push_back(partition.base_offset);
+  }
+  for (std::size_t i = 0; i < offsets.size(); i += 2) EXPECT_LT(offsets[i], offsets[i + 1]);
+  std::ranges::sort(offsets);
+  EXPECT_EQ(offsets.back(), Offset{5});
+  EXPECT_EQ(std::ranges::unique(offsets).begin(), offsets.end());
+  EXPECT_EQ(values("t", {.max_bytes = 64 << 20}).size(), 6u);
+}
+
+TEST_F(ProduceTest, ABatchThatADiskThreadWritesIsWholeOrAbsentAfterAPowerLoss) {
+  create("t", 1, {{"max.message.bytes", "10000000"}, {"segment.bytes", "12000000"}});
+  std::int64_t end = 0;
+  int kept = 0;
+  constexpr int rounds = 30;
+  for (int round = 0; round < rounds; ++round) {
+    ASSERT_EQ(produce("t", batch_of({"small"})).base_offset, Offset{end++});
+    (void)send(produce_request("t", large_batch('a')), 12);
+    world.run_for(std::chrono::milliseconds(5 * round));
+    restart_after_power_loss();
+    EXPECT_EQ(values("t", {.offset = end - 1, .max_bytes = 1}).at(0), "small");
+    const auto large = values("t", {.offset = end, .max_wait_ms = 0, .max_bytes = 64 << 20});
+    if (large.empty()) continue;
+    EXPECT_EQ(large[0].size(), limits::max_written_at_once + 1);
+    ++end;
+    ++kept;
+  }
+  EXPECT_GT(kept, 0);
+  EXPECT_LT(kept, rounds);
+}
+
 TEST_F(ProduceTest, APartitionNamedTwiceIsRefusedWithoutAnAppend) {
   create("t", 2);
   auto request = produce_request("t", batch_of({"a"}));
