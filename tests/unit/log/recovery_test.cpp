@@ -444,6 +444,37 @@ TEST_F(RecoveryTest, index_entries_that_were_never_written_are_found_again) {
   EXPECT_EQ(log_->offset_for(Timestamp{1195})->value().offset, Offset{195});
 }
 
+TEST_F(RecoveryTest, partition_metadata_is_written_again_only_if_its_bytes_are_lost) {
+  const std::string path = std::string(directory) + "/partition.metadata";
+  const auto read = [&] {
+    const auto found = *disk_.open(path, OpenMode::read);
+    std::string text(found->size(), '\0');
+    EXPECT_TRUE(found->read(0, std::as_writable_bytes(std::span(text))).has_value());
+    return text;
+  };
+  const auto write = [&](std::string_view text) {
+    const Bytes piece = as_bytes(text);
+    ASSERT_TRUE((*disk_.open(path, OpenMode::truncate))->write(0, {&piece, 1}).has_value());
+  };
+  open();
+  ASSERT_TRUE(append(make_batch(4)).has_value());
+  const std::string text = read();
+  EXPECT_TRUE(text.starts_with("version: 0\ntopic_id: ")) << text;
+  log_.reset();
+  ASSERT_TRUE(disk_.remove(path).has_value());
+  open();
+  EXPECT_EQ(read(), text);
+  for (const std::size_t zeros : {0, 50}) {
+    write(std::string(zeros, '\0'));
+    open();
+    EXPECT_EQ(read(), text) << zeros;
+  }
+  const std::string other = "version: 0\ntopic_id: AQAAAAAAAAAAAAAAAAAAAA";
+  write(other);
+  open();
+  EXPECT_EQ(read(), other);
+}
+
 TEST_F(RecoveryTest, a_snapshot_that_is_lost_is_made_from_the_log) {
   config_.segment_bytes = 2'000;
   open();
