@@ -18,6 +18,7 @@
 #include "fault/node_process.hpp"
 #include "fault/pace.hpp"
 #include "fault/wire_connection.hpp"
+#include "fault/zeros_batch.hpp"
 #include "wire/messages/create_topics.hpp"
 #include "wire/messages/delete_topics.hpp"
 #include "wire/messages/metadata.hpp"
@@ -156,6 +157,45 @@ TEST_F(TurnsTest, AProducerIsServedBesideTwoHundredConnectionsThatPipelineLargeA
   EXPECT_GT(attack.read_bytes(), 0u);
 }
 
+TEST_F(TurnsTest, AProducerIsServedBesideBatchesThatDecompressToAThousandTimesTheirSize) {
+  start({"--durability", "os"});
+  WireConnection admin(port());
+  constexpr int partitions = is_measured ? 100 : 10;
+  ASSERT_TRUE(create_topic(admin, "bombs", partitions, {{"max.message.bytes", "2097152"}}));
+  wire::ProduceRequest request;
+  request.acks = 1;
+  request.timeout_ms = 60'000;
+  auto& data = request.topic_data.emplace_back();
+  data.name = "bombs";
+  const Chain bomb = zeros_batch(wire::Compression::gzip, 250'000'000);
+  for (int i = 0; i < partitions; ++i) data.partition_data.push_back({PartitionId{i}, bomb});
+  const Attack attack(port(), {.connections = 4, .bytes = bytes_of(request, 12)});
+  (void)probed("bombs");
+  EXPECT_GT(attack.sent_bytes(), bomb.size() * partitions);
+}
+
+TEST_F(TurnsTest, AProducerIsServedBesideTwentyThousandFetchesThatWaitForAHundredPartitions) {
+  start({"--durability", "os"});
+  WireConnection admin(port());
+  constexpr std::size_t fetches_each = 125;
+  ASSERT_TRUE(create_topic(admin, "t", 100));
+  wire::FetchRequest request = fetch_request("t", 0, Offset{0});
+  request.max_wait_ms = 600'000;
+  for (int i = 1; i < 100; ++i) {
+    auto next = request.topics[0].partitions[0];
+    next.partition = PartitionId{i};
+    request.topics[0].partitions.push_back(next);
+  }
+  {
+    const Attack attack(port(), {.connections = is_measured ? std::size_t{160} : std::size_t{8},
+                                 .bytes = bytes_of(request, fetch_version),
+                                 .rounds = fetches_each});
+    (void)probed("waiting fetches");
+    EXPECT_GT(attack.open_connections(), 0u);
+  }
+  (void)probed("waiting fetches that close");
+}
+
 TEST_F(TurnsTest, ALargeRequestGetsThroughBesideSevenThatDripBytes) {
   start({"--durability", "os"});
   std::string begun;
@@ -170,6 +210,7 @@ TEST_F(TurnsTest, ALargeRequestGetsThroughBesideSevenThatDripBytes) {
     const std::uint64_t before = std::exchange(sent, attack.sent_bytes());
     return sent >= std::uint64_t{500} << 20 && sent == before;
   });
+  (void)probed("seven connections that drip bytes");
   const auto begin = SteadyClock::now();
   WireConnection other(port());
   const auto offset = produce(other, "probe", 0, std::string(500'000, 'x'));
