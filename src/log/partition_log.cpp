@@ -316,6 +316,23 @@ Result<void> PartitionLog::write_recovery_point() {
   return outcome;
 }
 
+void PartitionLog::write_recovery_point_beside(Disk::Synced done) {
+  if (offline_) return done(fail(*offline_));
+  const LogState wanted = state();
+  if (durable_state_ == wanted) return done({});
+  auto file = state_file_.write(wanted);
+  if (!file) return done(fail(file.error()));
+  is_checkpointing_ = true;
+  disk_->sync({*std::move(file)}, [self = std::weak_ptr(self_), number = ++checkpoint_number_,
+                                   wanted, done = std::move(done)](Result<void> outcome) mutable {
+    if (const auto log = self.lock()) {
+      (*log)->checkpointed(number, wanted, outcome);
+      if (outcome) (*log)->remove_doomed(wanted.log_start, (*log)->doomed_.size());
+    }
+    done(std::move(outcome));
+  });
+}
+
 // Retention.
 
 Result<std::size_t> PartitionLog::retain(Now now) {

@@ -271,6 +271,9 @@ class PartitionLog {
   /// The same, but blocks for the sync of a small file. Has no effect if the point is durable
   /// already.
   Result<void> write_recovery_point();
+  /// The same without blocking: syncs of many logs at a time form groups. Calls `done`, within the
+  /// call or later, even if the log is destroyed by then.
+  void write_recovery_point_beside(Disk::Synced done);
   /// Writes indexes and producers before the last sync of a clean stop, so that the next start
   /// walks no batches. A stop is: flush, sync dirty_files(), synced(end()), write_recovery_point().
   /// Errors: also closed, while a batch is being written.

@@ -392,6 +392,8 @@ std::optional<Error> Topics::refused_by_strays(std::string_view name) {
 struct Topics::Closing {
   std::vector<PartitionRef> partitions;
   std::size_t next = 0;
+  /// Of the partitions that are being closed.
+  std::size_t unwritten_points = 0;
   Result<void> outcome;
   Disk::Synced done;
 
@@ -434,23 +436,34 @@ void Topics::close_some(const std::shared_ptr<Closing>& closing) {
                                  covered = std::move(covered)](const Result<void>& synced) {
     if (!*alive) return;
     closing->note(synced);
-    if (synced) closing->note(write_recovery_points(covered));
-    if (closing->next < closing->partitions.size()) return close_some(closing);
-    if (closing->outcome) closing->note(write_mark());
-    closing->done(closing->outcome);
+    if (!synced) return close_more(closing);
+    write_recovery_points(closing, covered);
   });
 }
 
-Result<void> Topics::write_recovery_points(
-    const std::vector<std::pair<PartitionRef, Offset>>& covered) {
-  Result<void> outcome;
+void Topics::write_recovery_points(const std::shared_ptr<Closing>& closing,
+                                   const std::vector<std::pair<PartitionRef, Offset>>& covered) {
+  // Counts this call, too.
+  closing->unwritten_points = covered.size() + 1;
+  const auto written = [this, alive = is_alive_, closing](Result<void> outcome) {
+    closing->note(std::move(outcome));
+    if (--closing->unwritten_points == 0 && *alive) close_more(closing);
+  };
   for (const auto& [partition, end] : covered) {
-    if (partition->fault() != nullptr) continue;
+    if (partition->fault() != nullptr) {
+      written({});
+      continue;
+    }
     partition->log()->synced(end);
-    auto written = partition->log()->write_recovery_point();
-    if (!written && outcome) outcome = std::move(written);
+    partition->log()->write_recovery_point_beside(written);
   }
-  return outcome;
+  written({});
+}
+
+void Topics::close_more(const std::shared_ptr<Closing>& closing) {
+  if (closing->next < closing->partitions.size()) return close_some(closing);
+  if (closing->outcome) closing->note(write_mark());
+  closing->done(closing->outcome);
 }
 
 Topic* Topics::find(std::string_view name) {

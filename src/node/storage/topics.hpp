@@ -193,8 +193,9 @@ class Topics {
   struct Closing;
   void close_all(Disk::Synced done);
   void close_some(const std::shared_ptr<Closing>& closing);
-  static Result<void> write_recovery_points(
-      const std::vector<std::pair<PartitionRef, Offset>>& covered);
+  void write_recovery_points(const std::shared_ptr<Closing>& closing,
+                             const std::vector<std::pair<PartitionRef, Offset>>& covered);
+  void close_more(const std::shared_ptr<Closing>& closing);
   [[nodiscard]] log::OpenOptions open_options(const TopicId& id) const;
   // The ends of runs (last_stop.cpp).
   Result<void> read_last_stop(std::vector<Finding>& findings);
