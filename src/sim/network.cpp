@@ -216,16 +216,17 @@ void Network::forget_closed() {
 }
 
 std::unique_ptr<Connection> Network::dial(ProcessLoop& from, const Endpoint& to,
-                                          const DialOptions& options, ConnectionEvents& events) {
+                                          const DialOptions& options, ConnectionEvents& events,
+                                          StreamLayer* layer) {
   forget_closed();
-  const auto stream = std::make_shared<Stream>(*this, next_stream_++, from, to, options);
+  const auto stream = std::make_shared<Stream>(*this, next_stream_++, from, to, options, layer);
   if (from.is_alive()) streams_.push_back(stream);
   return stream->connect(events);
 }
 
 Result<std::unique_ptr<Listener>> Network::listen(ProcessLoop& at, const Endpoint& where,
                                                   const ConnectionLimits& limits,
-                                                  Acceptor& acceptor) {
+                                                  Acceptor& acceptor, StreamLayer* layer) {
   const std::string what = "listen on " + where.to_string() + ": ";
   if (!at.is_alive()) return fail(Error::client(Errc::closed, what + "the process has ended"));
   if (!is_any_address(where.host) && resolve(where.host, at) != &at.machine()) {
@@ -240,7 +241,7 @@ Result<std::unique_ptr<Listener>> Network::listen(ProcessLoop& at, const Endpoin
   if (listeners_.contains(port)) {
     return fail(Error::client(Errc::already_exists, what + "the address is in use"));
   }
-  auto made = std::make_shared<ListenerPort>(*this, at, local, limits, acceptor);
+  auto made = std::make_shared<ListenerPort>(*this, at, local, limits, acceptor, layer);
   listeners_.emplace(port, made);
   return std::unique_ptr<Listener>(std::make_unique<ListenerHandle>(*this, std::move(made)));
 }

@@ -20,6 +20,7 @@ class Machine;
 class ListenerPort;
 class ProcessLoop;
 class Stream;
+class StreamLayer;
 class World;
 
 /// One direction between two machines.
@@ -94,10 +95,13 @@ class Network {
 
   // For the parts of the world.
 
+  /// `layer` is null for connections directly on their sockets.
   std::unique_ptr<Connection> dial(ProcessLoop& from, const Endpoint& to,
-                                   const DialOptions& options, ConnectionEvents& events);
+                                   const DialOptions& options, ConnectionEvents& events,
+                                   StreamLayer* layer);
   Result<std::unique_ptr<Listener>> listen(ProcessLoop& at, const Endpoint& where,
-                                           const ConnectionLimits& limits, Acceptor& acceptor);
+                                           const ConnectionLimits& limits, Acceptor& acceptor,
+                                           StreamLayer* layer);
   /// The process ended: it was killed (`others_are_told`), or its machine lost power.
   void process_ended(const ProcessLoop& loop, bool others_are_told);
 

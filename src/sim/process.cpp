@@ -19,8 +19,27 @@ std::string life_name(const std::string& name, std::size_t life) {
 
 }  // namespace
 
+/// The network as a process sees it.
+class Sockets final : public Dialer, public Listening {
+ public:
+  Sockets(ProcessLoop& loop, StreamLayer* layer) : loop_(loop), layer_(layer) {}
+
+  std::unique_ptr<Connection> dial(const Endpoint& to, const DialOptions& options,
+                                   ConnectionEvents& events) override {
+    return loop_.world().network().dial(loop_, to, options, events, layer_);
+  }
+  Result<std::unique_ptr<Listener>> listen(const Endpoint& at, const ConnectionLimits& limits,
+                                           Acceptor& acceptor) override {
+    return loop_.world().network().listen(loop_, at, limits, acceptor, layer_);
+  }
+
+ private:
+  ProcessLoop& loop_;
+  StreamLayer* const layer_;
+};
+
 /// One life of a process: its interfaces and the result of its program.
-class ProcessLife final : public Dialer, public Listening {
+class ProcessLife {
  public:
   ProcessLife(Machine& machine, const std::string& name)
       : loop(machine, name, machine.world().stream(machine.name() + "/" + name + "/loop")),
@@ -28,16 +47,8 @@ class ProcessLife final : public Dialer, public Listening {
         secure_random(
             machine.world().stream(machine.name() + "/" + name + "/secure_random").next()),
         disk(machine.disk().for_process(loop)),
-        workers(loop, machine.world().stream(machine.name() + "/" + name + "/workers")) {}
-
-  std::unique_ptr<Connection> dial(const Endpoint& to, const DialOptions& options,
-                                   ConnectionEvents& events) override {
-    return loop.world().network().dial(loop, to, options, events);
-  }
-  Result<std::unique_ptr<Listener>> listen(const Endpoint& at, const ConnectionLimits& limits,
-                                           Acceptor& acceptor) override {
-    return loop.world().network().listen(loop, at, limits, acceptor);
-  }
+        workers(loop, machine.world().stream(machine.name() + "/" + name + "/workers")),
+        sockets(loop, nullptr) {}
 
   /// Tasks are destroyed first: their captures may refer to the program's objects.
   void release() {
@@ -52,6 +63,7 @@ class ProcessLife final : public Dialer, public Listening {
   SeededSecureRandom secure_random;
   std::unique_ptr<ProcessDisk> disk;
   SimWorkers workers;
+  Sockets sockets;
   std::shared_ptr<void> state;
 };
 
@@ -77,10 +89,16 @@ SecureRandom& Process::secure_random() {
   return present().secure_random;
 }
 Dialer& Process::dialer() {
-  return present();
+  return present().sockets;
 }
 Listening& Process::listening() {
-  return present();
+  return present().sockets;
+}
+std::unique_ptr<Dialer> Process::dialer(StreamLayer& layer) {
+  return std::make_unique<Sockets>(present().loop, &layer);
+}
+std::unique_ptr<Listening> Process::listening(StreamLayer& layer) {
+  return std::make_unique<Sockets>(present().loop, &layer);
 }
 Disk& Process::disk() {
   return *present().disk;

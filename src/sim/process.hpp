@@ -17,6 +17,7 @@ class Machine;
 class Process;
 class ProcessLife;
 class ProcessLoop;
+class StreamLayer;
 
 /// The program of a process. It builds its objects on the interfaces of the Process and returns an
 /// owner that keeps them alive. Each restart calls it again, for the new life.
@@ -48,6 +49,9 @@ class Process {
   [[nodiscard]] SecureRandom& secure_random();
   [[nodiscard]] Dialer& dialer();
   [[nodiscard]] Listening& listening();
+  /// The same with `layer` between the connections and their sockets.
+  [[nodiscard]] std::unique_ptr<Dialer> dialer(StreamLayer& layer);
+  [[nodiscard]] std::unique_ptr<Listening> listening(StreamLayer& layer);
   [[nodiscard]] Disk& disk();
   /// Runs jobs on the only thread, each after a delay that the seed chooses, so not in order.
   [[nodiscard]] Workers& workers();

@@ -52,7 +52,7 @@ Result<Moved> StreamEnd::read_slices(SliceQueue& /*into*/, std::size_t /*max_byt
 }
 
 Stream::Stream(Network& network, std::uint64_t id, ProcessLoop& dialer, Endpoint to,
-               const DialOptions& options)
+               const DialOptions& options, StreamLayer* layer)
     : network_(network),
       id_(id),
       dialer_(dialer.name()),
@@ -63,6 +63,7 @@ Stream::Stream(Network& network, std::uint64_t id, ProcessLoop& dialer, Endpoint
   end.machine = &dialer.machine();
   end.loop = &dialer;
   end.limits = options.limits;
+  end.layer = layer;
   end.peer = to_.to_string();
 }
 
@@ -152,8 +153,16 @@ std::shared_ptr<frames::FramedConnection> Stream::hold(Side side) {
   auto connection = std::make_shared<frames::FramedConnection>(
       frames::OnLoop{*end.loop, &end.loop->read_buffers()}, end.limits,
       frames::PeerNames{end.peer, end.peer});
-  end.events = connection.get();
-  connection->set_stream(std::make_unique<StreamEnd>(shared_from_this(), side));
+  const auto socket = [&](StreamEvents& events) {
+    end.events = &events;
+    return std::make_unique<StreamEnd>(shared_from_this(), side);
+  };
+  if (end.layer == nullptr) {
+    connection->set_stream(socket(*connection));
+  } else {
+    const std::string host = side == Side::dialer ? to_.host : std::string();
+    connection->set_stream(end.layer->put_on(socket, *connection, host));
+  }
   return connection;
 }
 
@@ -194,6 +203,7 @@ void Stream::syn_arrives() {
   there.state = State::backlog;
   there.loop = &port->loop();
   there.limits = port->limits();
+  there.layer = port->layer();
   there.peer = at(Side::dialer).machine->name() + ":" + std::to_string(network_.next_port());
   port_ = port;
   later(travel_time(Side::acceptor, packet_bytes), &Stream::answer_arrives);
@@ -243,7 +253,7 @@ void Stream::accept(Acceptor& acceptor) {
   ConnectionEvents* const events = acceptor.on_accept(connection->handle());
   if (events == nullptr || connection->is_closed()) return connection->close();
   connection->set_events(tapped(Side::acceptor, *events));
-  if (end.state == State::open) connection->on_open(true);
+  if (end.state == State::open) end.events->on_open(true);
 }
 
 // Bytes.

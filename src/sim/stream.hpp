@@ -13,6 +13,7 @@
 #include "frames/framed_connection.hpp"
 #include "sim/network.hpp"
 #include "sim/process_loop.hpp"
+#include "sim/stream_layer.hpp"
 
 namespace dohle::sim {
 
@@ -46,12 +47,12 @@ class FrameTap final : public ConnectionEvents {
 };
 
 /// One TCP connection: two ends, and the bytes in transit between them. Each end is the ByteStream
-/// of a FramedConnection in its process. Bytes in transit belong to the network: they arrive even
-/// if their sender has ended.
+/// of a FramedConnection in its process, or the one below its layer. Bytes in transit belong to the
+/// network: they arrive even if their sender has ended.
 class Stream final : public std::enable_shared_from_this<Stream> {
  public:
   Stream(Network& network, std::uint64_t id, ProcessLoop& dialer, Endpoint to,
-         const DialOptions& options);
+         const DialOptions& options, StreamLayer* layer);
 
   /// Resolves the name and sends the first SYN. Returns the handle for the dialing process.
   std::unique_ptr<Connection> connect(ConnectionEvents& events);
@@ -105,6 +106,7 @@ class Stream final : public std::enable_shared_from_this<Stream> {
     Machine* machine = nullptr;
     ProcessLoop* loop = nullptr;
     ConnectionLimits limits;
+    StreamLayer* layer = nullptr;
     std::string peer;
     StreamEvents* events = nullptr;  ///< null if the process has no connection at this end
     std::unique_ptr<FrameTap> tap;
@@ -184,12 +186,13 @@ class Stream final : public std::enable_shared_from_this<Stream> {
 class ListenerPort final : public std::enable_shared_from_this<ListenerPort> {
  public:
   ListenerPort(Network& network, ProcessLoop& loop, Endpoint local, const ConnectionLimits& limits,
-               Acceptor& acceptor)
+               Acceptor& acceptor, StreamLayer* layer)
       : network_(network),
         loop_(loop),
         local_(std::move(local)),
         limits_(limits),
-        acceptor_(acceptor) {}
+        acceptor_(acceptor),
+        layer_(layer) {}
 
   [[nodiscard]] bool is_open() const { return is_open_; }
   [[nodiscard]] bool has_room() const;
@@ -202,6 +205,7 @@ class ListenerPort final : public std::enable_shared_from_this<ListenerPort> {
   [[nodiscard]] ProcessLoop& loop() const { return loop_; }
   [[nodiscard]] const Endpoint& local() const { return local_; }
   [[nodiscard]] const ConnectionLimits& limits() const { return limits_; }
+  [[nodiscard]] StreamLayer* layer() const { return layer_; }
 
  private:
   void schedule();
@@ -212,6 +216,7 @@ class ListenerPort final : public std::enable_shared_from_this<ListenerPort> {
   const Endpoint local_;
   const ConnectionLimits limits_;
   Acceptor& acceptor_;
+  StreamLayer* const layer_;
   std::deque<std::shared_ptr<Stream>> waiting_;
   bool is_open_ = true;
   bool is_paused_ = false;

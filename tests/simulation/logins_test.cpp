@@ -9,11 +9,10 @@
 #include <optional>
 #include <string>
 
-#include "client/cluster/cluster.hpp"
+#include "simulation/asking.hpp"
 #include "simulation/complaints.hpp"
 #include "unit/client/scripted_cluster.hpp"
 #include "unit/node/door/login_world.hpp"
-#include "wire/messages/describe_configs.hpp"
 
 namespace dohle::simulation {
 namespace {
@@ -21,7 +20,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::chrono::milliseconds session = 5s;
-constexpr Duration asked_every = 100ms;
 /// Until a further connection after a cut has logged in, and until a refused login is repeated.
 constexpr Duration grace = 2s, longest_refusal = 12s;
 /// SASL requests of two logins and two renewals by SCRAM.
@@ -32,39 +30,6 @@ struct Case {
   /// The connection is reset after the node has read the SASL request of this number.
   int step;
   Duration later;
-};
-
-/// A client that asks something every 100 ms.
-class Application {
- public:
-  Application(sim::Process& self, client::Cluster::Options options)
-      : self_(self), client_(std::make_shared<client::SimulatedClient>(self, std::move(options))) {
-    ask();
-  }
-  [[nodiscard]] int answers() const { return answers_; }
-  [[nodiscard]] int refusals() const { return refusals_; }
-  [[nodiscard]] TimePoint answered_at() const { return answered_at_; }
-
- private:
-  void ask() {
-    using Request = wire::DescribeConfigsRequest;
-    client_->cluster().ask_any(
-        Request{}, client::Cluster::Then<Request>([this](Result<Request::Response> answer) {
-          if (answer) {
-            ++answers_;
-            answered_at_ = self_.clock().mono();
-          } else if (answer.error().is_auth()) {
-            ++refusals_;
-          }
-        }));
-    self_.executor().arm(self_.clock().mono() + asked_every, [this] { ask(); });
-  }
-
-  sim::Process& self_;
-  std::shared_ptr<client::SimulatedClient> client_;
-  int answers_ = 0;
-  int refusals_ = 0;
-  TimePoint answered_at_{};
 };
 
 class LoginsUnderCuts final : public node::LoginWorld {
@@ -106,7 +71,8 @@ class LoginsUnderCuts final : public node::LoginWorld {
     options.link.protocol.client_id = "app";
     options.sasl = SaslOptions{case_.mechanism, name(), Secret(password())};
     app_ = &world.machine("app").start("app", [options](sim::Process& self) {
-      return std::make_shared<Application>(self, options);
+      return std::make_shared<Asking>(self,
+                                      std::make_shared<client::SimulatedClient>(self, options));
     });
   }
   void note_request(const Slice& bytes) {
@@ -149,7 +115,7 @@ class LoginsUnderCuts final : public node::LoginWorld {
     complaints_.add(std::string(to_string(case_.mechanism)) + ", cut at SASL request " +
                     std::to_string(case_.step) + ": " + what);
   }
-  Application& app() { return *app_->running_as<Application>(); }
+  Asking& app() { return *app_->running_as<Asking>(); }
 
   const Case case_;
   Complaints complaints_;

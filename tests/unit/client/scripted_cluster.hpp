@@ -236,11 +236,13 @@ class SimulatedClient final : public Client::Shared {
  public:
   SimulatedClient(sim::Process& process, Cluster::Options options,
                   std::shared_ptr<Logger> logger = silent_logger())
+      : SimulatedClient(process, process.dialer(), std::move(options), std::move(logger)) {}
+  SimulatedClient(sim::Process& process, Dialer& dialer, Cluster::Options options,
+                  std::shared_ptr<Logger> logger = silent_logger())
       : time_(process.executor(), process.clock(), MachineWall{process}),
         logger_(std::move(logger)),
-        cluster_(ClientEnvironment{process.executor(), process.dialer(), process.clock(),
-                                   process.random(), process.workers(), time_, *logger_,
-                                   process.secure_random()},
+        cluster_(ClientEnvironment{process.executor(), dialer, process.clock(), process.random(),
+                                   process.workers(), time_, *logger_, process.secure_random()},
                  std::move(options)) {}
   Cluster& cluster() override { return cluster_; }
   const ClientEnvironment& environment() const override { return cluster_.environment(); }

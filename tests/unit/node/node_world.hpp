@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -115,10 +116,12 @@ class ShortTurns final : public Executor {
 class NodeWorld : public testing::Test {
  protected:
   using Partition = wire::FetchResponse::PartitionData;
+  /// Makes further listeners. The result lives as long as the engine.
+  using ListenFurther = std::function<std::shared_ptr<void>(sim::Process&, NodeEngine&)>;
 
   struct Running {
     Running(sim::Process& self, const NodeSettings& settings, Logger& logger, const bool& is_short,
-            const Authorizer& authorizer)
+            const Authorizer& authorizer, const ListenFurther& listen_further)
         : loop(self.executor(), is_short),
           engine({loop, self.disk(), self.workers(), self.secure_random(), logger, authorizer},
                  settings) {
@@ -131,17 +134,20 @@ class NodeWorld : public testing::Test {
             {"login", {"0.0.0.0", 9093}, {"node", 0}, SecurityProtocol::sasl_plaintext});
       }
       if (!at) started = fail(at.error());
+      if (started && listen_further) further = listen_further(self, engine);
       self.after_each_turn([this] { engine.check_invariants(); });
     }
     ShortTurns loop;
     Result<void> started;
+    std::shared_ptr<void> further;
     NodeEngine engine;
   };
 
   sim::Process& node() {
     if (node_ == nullptr) {
       node_ = &world.machine("node").start("node", [this](sim::Process& self) {
-        return std::make_shared<Running>(self, settings, logger, turns_are_short, *authorizer);
+        return std::make_shared<Running>(self, settings, logger, turns_are_short, *authorizer,
+                                         listen_further);
       });
       world.run_for(100ms);
       const auto& started = running().started;
@@ -285,6 +291,7 @@ class NodeWorld : public testing::Test {
   }();
   KeptLines logger;
   bool turns_are_short = false;
+  ListenFurther listen_further;
 
  private:
   void restarted() {

@@ -64,14 +64,18 @@ struct Wanted {
   std::string alternatives = "DNS:localhost,IP:127.0.0.1";
   const Made* issuer = nullptr;
   bool is_authority = false;
+  /// A key whose signatures all have the same size, as those of P-256 do not.
+  bool is_ed25519 = false;
   long begins_in = -3600;  // seconds
   long ends_in = 86'400;
 };
 
 inline Made make(const Wanted& wanted) {
-  Made made{Certificate(X509_new()), PrivateKey(EVP_EC_gen("P-256"))};
+  Made made{Certificate(X509_new()),
+            PrivateKey(wanted.is_ed25519 ? EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")
+                                         : EVP_EC_gen("P-256"))};
   X509* certificate = made.certificate.get();
-  static long serial = 0;
+  static long serial = 1'000'000;  // all of one size
   X509_set_version(certificate, X509_VERSION_3);
   ASN1_INTEGER_set(X509_get_serialNumber(certificate), ++serial);
   X509_gmtime_adj(X509_getm_notBefore(certificate), wanted.begins_in);
@@ -98,7 +102,8 @@ inline Made make(const Wanted& wanted) {
     extend(NID_subject_alt_name, wanted.alternatives);
   }
   EVP_PKEY* signing = wanted.issuer != nullptr ? wanted.issuer->key.get() : made.key.get();
-  EXPECT_GT(X509_sign(certificate, signing, EVP_sha256()), 0);
+  const EVP_MD* digest = EVP_PKEY_is_a(signing, "ED25519") == 1 ? nullptr : EVP_sha256();
+  EXPECT_GT(X509_sign(certificate, signing, digest), 0);
   return made;
 }
 
