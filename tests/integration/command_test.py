@@ -681,6 +681,108 @@ class Users(unittest.TestCase):
         node.log.close()
 
 
+class Secrets(unittest.TestCase):
+    """Passwords and keys, however the command gets them, are in none of its output at any level."""
+
+    RIGHT, WRONG = "Right-Password of it", "Wrong=Password, of it"
+    PEM = "-----BEGIN PRIVATE KEY-----\n" + base64.b64encode(WRONG.encode()).decode() + "\n-----END PRIVATE KEY-----\n"
+
+    file = Users.file
+
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory()
+        self.addCleanup(self.directory.cleanup)
+        users = self.file("users", subprocess.run([DOHLE, "user", "hash", "alice"], input=self.RIGHT.encode(), check=True,
+                                                  capture_output=True, env=environment()).stdout.decode())
+        self.node = Node("--data", ":memory:", "--plain-user-file", users, listen="login=SASL_PLAINTEXT://127.0.0.1:0")
+        self.addCleanup(self.node.log.close)
+
+    @staticmethod
+    def forms(secret):
+        """As shown_secret.hpp finds them."""
+        octets = secret.encode()
+        whole = [octets[skipped:][: (len(octets) - skipped) // 3 * 3] for skipped in range(3)]
+        return [secret] + [base64.b64encode(each).decode() for each in whole], octets.hex()
+
+    def expect_hidden(self, text):
+        for secret in (self.RIGHT, self.WRONG):
+            as_they_are, in_hex = self.forms(secret)
+            for form in as_they_are:
+                self.assertNotIn(form, text)
+            self.assertNotIn(in_hex, text.lower())
+
+    def test_are_found_in_every_form(self):
+        octets = b"x" + self.WRONG.encode() + b"yz"
+        for form in (self.RIGHT, base64.b64encode(octets).decode(), octets.hex(), octets.hex().upper()):
+            with self.assertRaises(AssertionError):
+                self.expect_hidden(f"a line with <{form}>")
+        self.assertEqual(self.node.stop(), OK)
+
+    def run_all(self, commands, **more):
+        for status, *words in commands:
+            done = subprocess.run([DOHLE, *words], input=b"", capture_output=True, timeout=TIME_MAX,
+                                  env=environment(DOHLE_BROKERS=self.node.address, **more))
+            said = (done.stdout + done.stderr).decode()
+            self.assertEqual(done.returncode, status, (words, said))
+            self.expect_hidden(said)
+
+    def login(self, password, mechanism="PLAIN"):
+        return ["-v", "-X", "security.protocol=SASL_PLAINTEXT", "-X", f"sasl.mechanism={mechanism}",
+                "-X", "sasl.username=alice", "-X", f"sasl.password={password}"]
+
+    def jaas(self, password, module="plain.PlainLoginModule"):
+        return ["-v", "-X", "security.protocol=SASL_PLAINTEXT", "-X", "sasl.mechanism=PLAIN", "-X",
+                f'sasl.jaas.config=org.apache.kafka.common.security.{module} required username="alice" password="{password}";']
+
+    def test_are_hidden_in_properties_and_users(self):
+        wrong, right = self.file("wrong", self.WRONG), self.file("right", self.RIGHT)
+        self.run_all([
+            (OK, "topic", "list", *self.login(self.RIGHT)),
+            (OK, "topic", "list", *self.jaas(self.RIGHT)),
+            (CONNECTION, "topic", "list", *self.login(self.WRONG)),
+            (CONNECTION, "topic", "list", *self.login(self.WRONG, "SCRAM-SHA-256")),
+            (CONNECTION, "topic", "list", *self.jaas(self.WRONG)),
+            (USAGE, "topic", "list", *self.jaas(self.WRONG, "NoLoginModule")),
+            (USAGE, "topic", "list", *self.jaas(self.WRONG + '" more "')),
+            (USAGE, "topic", "list", *self.login(self.WRONG), *self.jaas(self.RIGHT)),
+            (USAGE, "topic", "list", "-X", f"sasl.pasword={self.WRONG}"),
+            (USAGE, "topic", "list", "-X", f"sasl.password:{self.WRONG}"),
+            (USAGE, "topic", "list", "-X", "security.protocol=SSL", "-X", f"ssl.key.password={self.WRONG}"),
+            (USAGE, "topic", "list", "-X", "security.protocol=SSL", "-X", f"ssl.keystore.key={self.PEM}"),
+            (USAGE, "topic", "list", "-X", "security.protocol=SSL", "-X", f"ssl.key.pem={self.PEM}"),
+            (USAGE, "topic", "list", "-X", "security.protocol=SSL", "-X", f"ssl.truststore.password={self.WRONG}"),
+            (OK, "user", "create", "bob", "--password-file", wrong, *self.login(self.RIGHT)),
+            (OK, "user", "create", "bob", "--password", self.WRONG, *self.login(self.RIGHT)),
+            (FAILED, "user", "create", "b\u00f6b", "--password-file", wrong, *self.login(self.RIGHT)),
+            (CONNECTION, "user", "create", "bob", "--password-file", right, *self.login(self.WRONG)),
+            (OK, "user", "list", *self.login(self.RIGHT)),
+            (OK, "user", "hash", "bob", "--password", self.WRONG),
+            (USAGE, "user", "hash", "bob", "--password", self.WRONG, "--password-file", right),
+            (USAGE, "user", "hash", "bob", "--iterations", "1", "--password", self.WRONG),
+            (USAGE, "user", "hash", "bob", "--pasword", self.WRONG),
+            (USAGE, "node", "--data", ":memory:", "--listen", "SASL_PLAINTEXT://127.0.0.1:0", "--plain-user-file", wrong),
+        ])
+        self.run_all([(USAGE, "topic", "list", *self.login(self.WRONG), "-X", "linger.ms=x")], DOHLE_PASSWORD=self.WRONG)
+        self.assertEqual(self.node.stop(), OK)
+        self.expect_hidden(self.node.said())
+
+    def test_are_hidden_in_profiles(self):
+        entries = {
+            "right": f'security.protocol = "SASL_PLAINTEXT"\nsasl.mechanism = "PLAIN"\nsasl.username = "alice"\nsasl.password = "{self.WRONG}"',
+            "half": f'sasl.password = "{self.WRONG}',
+            "number": f"sasl.password = 1{self.WRONG}",
+            "list": f'sasl.password = ["{self.WRONG}"]',
+            "name": f'sasl.pasword = "{self.WRONG}"',
+            "jaas": f"sasl.jaas.config = 'x required password=\"{self.WRONG}\"'",
+        }
+        for name, lines in entries.items():
+            config = self.file(f"{name}.toml", f"[profiles.p]\n{lines}\n")
+            status = CONNECTION if name == "right" else USAGE
+            self.run_all([(status, "topic", "list", "-v", "--config", config, "--profile", "p")])
+        self.assertEqual(self.node.stop(), OK)
+        self.expect_hidden(self.node.said())
+
+
 class TlsListeners(unittest.TestCase):
     PASSPHRASE = "A long-Passphrase"
 
