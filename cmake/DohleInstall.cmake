@@ -3,7 +3,7 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-set(DOHLE_ROOMS_SHIPPED base wire frames auth net tls disk log client node messaging)
+set(DOHLE_ROOMS_SHIPPED base wire frames auth net tls disk log client node properties messaging)
 
 # Static, unless BUILD_SHARED_LIBS says otherwise.
 add_library(dohle_library)

@@ -120,8 +120,9 @@ struct PublishOptions {
   /// stays under way, and the error says that it is possibly stored. An asynchronous publish with a
   /// timeout is refused.
   std::optional<std::chrono::milliseconds> timeout = {};
-  /// Default: `all`. Each other value uses a producer of its own, without idempotence; there is no
-  /// order between messages of different producers.
+  /// Default: the property acks of the broker, else `all`. Each value uses a producer of its own,
+  /// without idempotence unless it is `all`; there is no order between messages of different
+  /// producers.
   std::optional<Acks> required_acks = {};
   /// Default: none. Receives the outcome on the client's thread, exactly once if publish succeeds.
   /// It must not block; an exception that it throws is logged. The Delivery that publish returns is

@@ -10,6 +10,7 @@
 #include "dohle/broker.hpp"
 #include "dohle/logger.hpp"
 #include "dohle/producer.hpp"
+#include "dohle/properties.hpp"
 #include "dohle/sasl.hpp"
 #include "dohle/tls.hpp"
 
@@ -41,6 +42,10 @@ struct BrokerOptions {
   /// Default: whether `tls` is set. True without `tls` is TLS with its defaults, which verify the
   /// server against the system's CAs. False beside `tls` is an error.
   std::optional<bool> enable_secure = {};
+  /// Default: none. Options by the names of Kafka's own clients, also those that only the client
+  /// under the Broker has. They replace the values of the other members that mean the same. An
+  /// unknown name is an error with the nearest known one.
+  Properties properties = {};
 
   /// Default: true, publish returns once the message is in its batch. If false, it returns once the
   /// message is acknowledged.

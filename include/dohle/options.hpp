@@ -20,6 +20,8 @@
 
 #include "dohle/broker.hpp"
 #include "dohle/broker_options.hpp"
+#include "dohle/export.hpp"
+#include "dohle/properties.hpp"
 
 namespace dohle::messaging {
 /// The option types that a function for reading accepts.
@@ -29,6 +31,10 @@ concept Reads =
 template <class Options>
 concept Publishes =
     std::same_as<Options, kafka::BrokerOptions> || std::same_as<Options, PublishOptions>;
+
+/// Adds `properties` to those of `options`, and sets the members that mean the same. What is wrong
+/// with them is found by new_broker.
+DOHLE_API void add_properties(kafka::BrokerOptions& options, const kafka::Properties& properties);
 }  // namespace dohle::messaging
 
 namespace dohle {
@@ -160,6 +166,16 @@ namespace kafka {
 
 // Connecting.
 
+/// Adds to `BrokerOptions::properties`: `with_properties({{"linger.ms", "5"}})`. In the order of
+/// the options: a property replaces what an earlier option or property said, and a later one
+/// replaces it. Those of TLS and of the login (`security.protocol`, `ssl.*`, `sasl.*`) are read
+/// together with the earlier ones, and set `BrokerOptions::tls` and `BrokerOptions::sasl`.
+/// `security.protocol` has to agree with what the other options say.
+[[nodiscard]] inline BrokerOption with_properties(Properties properties) {
+  return [properties = std::move(properties)](BrokerOptions& o) {
+    messaging::add_properties(o, properties);
+  };
+}
 /// Sets `BrokerOptions::client_id`.
 [[nodiscard]] inline BrokerOption with_client_id(std::string id) {
   return [id = std::move(id)](BrokerOptions& o) { o.client_id = id; };

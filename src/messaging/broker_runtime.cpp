@@ -9,6 +9,7 @@
 #include "client/cluster/handle_access.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/waiter.hpp"
+#include "messaging/broker_properties.hpp"
 #include "messaging/changed_options.hpp"
 #include "messaging/embedded_address.hpp"
 #include "messaging/publish_chain.hpp"
@@ -59,6 +60,7 @@ Error disconnected() {
 
 BrokerRuntime::BrokerRuntime(kafka::BrokerOptions options, MakeClient make_client)
     : options_(std::move(options)),
+      default_acks_(messaging::default_acks(options_)),
       make_client_(std::move(make_client)),
       reports_(std::make_shared<messaging::Reports>(options_.error_handler,
                                                     messaging::split_logger(options_))) {}
@@ -79,12 +81,14 @@ Result<void> BrokerRuntime::apply(const std::vector<BrokerOption>& changes) {
   }
   kafka::BrokerOptions changed = options_;
   for (const BrokerOption& change : changes) change(changed);
+  messaging::take_properties(changed);
   if (auto checked = messaging::check(changed); !checked) return checked;
   // A failed connect leaves a client and a node with the old options.
   const std::lock_guard lock(mutex_);
   client_.reset();
   node_.reset();
   options_ = std::move(changed);
+  default_acks_ = messaging::default_acks(options_);
   reports_ = std::make_shared<messaging::Reports>(options_.error_handler,
                                                   messaging::split_logger(options_));
   return {};
@@ -129,7 +133,7 @@ Result<void> BrokerRuntime::connect(milliseconds timeout) {
   if (is_connected_) return {};
   if (auto started = start_client(left_until(deadline)); !started) return started;
   is_connected_ = true;
-  if (auto first = producer(Acks::all); !first) {
+  if (auto first = producer(default_acks_); !first) {
     is_connected_ = false;
     return fail(first.error());
   }
@@ -241,7 +245,7 @@ Result<Delivery> BrokerRuntime::send_message(std::string_view topic, const Messa
 
 Result<Delivery> BrokerRuntime::send(std::string_view topic, const Record& record,
                                      const PublishOptions& options) {
-  auto pipeline = producer(options.required_acks.value_or(Acks::all));
+  auto pipeline = producer(options.required_acks.value_or(default_acks_));
   if (!pipeline) return fail(pipeline.error());
   // Checked before sending, since a refused message must not be stored.
   if (!is_async(options) && is_client_thread()) {

@@ -72,6 +72,7 @@ class BrokerRuntime {
   Result<void> close_rest(TimePoint deadline);
 
   kafka::BrokerOptions options_;
+  Acks default_acks_;
   const MakeClient make_client_;
   std::shared_ptr<messaging::Reports> reports_;
 

@@ -53,6 +53,7 @@ std::string changed_options(const kafka::BrokerOptions& options,
   compare("sasl", &O::sasl);
   compare("tls", &O::tls);
   compare("enable_secure", &O::enable_secure);
+  compare("properties", &O::properties);
   compare("async", &O::async);
   compare("batch_size", &O::batch_size);
   compare("batch_bytes", &O::batch_bytes);

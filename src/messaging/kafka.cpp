@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "messaging/broker_access.hpp"
+#include "messaging/broker_properties.hpp"
 #include "messaging/broker_runtime.hpp"
 #include "messaging/embedded_address.hpp"
 #include "messaging/publish_chain.hpp"
@@ -118,6 +119,7 @@ Result<Admin> admin_of(const Broker& broker) {
 }  // namespace
 
 Result<Broker> new_broker(BrokerOptions options) {
+  messaging::take_properties(options);
   if (auto checked = messaging::check(options); !checked) return fail(checked.error());
   return messaging::BrokerAccess::make(
       std::make_shared<messaging::BrokerRuntime>(std::move(options)));

@@ -7,6 +7,8 @@
 #include "base/option_checks.hpp"
 #include "base/topic_name.hpp"
 #include "client/cluster/login.hpp"
+#include "client/produce/producer_options.hpp"
+#include "messaging/broker_properties.hpp"
 #include "messaging/embedded_address.hpp"
 
 namespace dohle::messaging {
@@ -230,9 +232,7 @@ Result<void> check_security(const kafka::BrokerOptions& options) {
   return {};
 }
 
-}  // namespace
-
-Result<void> check(const kafka::BrokerOptions& options) {
+Result<void> check_members(const kafka::BrokerOptions& options) {
   if (auto addresses = check_addresses(options.addresses); !addresses) return addresses;
   auto ranges = check_options({
       {"client_id (its length)", as_value(options.client_id.size()), 0, 249, "bytes"},
@@ -259,6 +259,19 @@ Result<void> check(const kafka::BrokerOptions& options) {
   return check_middlewares(options.subscribe_middlewares, "subscribe_middlewares");
 }
 
+}  // namespace
+
+Result<void> check(const kafka::BrokerOptions& options) {
+  if (auto checked = check_properties(options); !checked) return checked;
+  if (auto checked = check_members(options); !checked) {
+    return fail(with_property_name(checked.error(), options));
+  }
+  if (auto checked = client::check(producer_options(options, default_acks(options))); !checked) {
+    return fail(with_property_name(checked.error(), options));
+  }
+  return {};
+}
+
 ClientOptions client_options(const kafka::BrokerOptions& options, std::shared_ptr<Logger> logger) {
   ClientOptions made;
   made.bootstrap_servers = options.addresses;
@@ -268,6 +281,7 @@ ClientOptions client_options(const kafka::BrokerOptions& options, std::shared_pt
   made.sasl = options.sasl;
   made.tls = options.tls;
   if (options.enable_secure == true && !made.tls) made.tls.emplace();
+  apply_properties(options, made);
   // A group finds new partitions of its topics by refreshing the metadata.
   made.metadata_max_age = std::min(made.metadata_max_age, options.partition_watch_interval);
   made.logger = std::move(logger);
@@ -289,6 +303,7 @@ ProducerOptions producer_options(const kafka::BrokerOptions& options, Acks acks)
   made.compression = options.compression;
   made.compression_level = options.compression_level;
   made.allow_auto_create_topics = options.allow_publish_auto_topic_creation;
+  apply_properties(options, made);
   return made;
 }
 
@@ -351,6 +366,7 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
   made.consumer.max_fetch_wait = reading.max_wait;
   made.consumer.max_poll_records = std::max<std::size_t>(1, reading.queue_capacity / 2);
   made.consumer.request_timeout = broker.read_timeout;
+  apply_properties(broker, made.consumer);
   made.plan = {.topic = topic,
                .group_id = group,
                .partition = own.partition,

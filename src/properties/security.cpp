@@ -92,6 +92,10 @@ constexpr std::array mechanisms = {
     std::pair{std::string_view("SCRAM-SHA-256"), SaslMechanism::scram_sha_256},
     std::pair{std::string_view("SCRAM-SHA-512"), SaslMechanism::scram_sha_512}};
 
+constexpr std::array later_mechanisms = {
+    std::pair{std::string_view("OAUTHBEARER"), std::string_view("tokens of OAuth are missing")},
+    std::pair{std::string_view("GSSAPI"), std::string_view("Kerberos is missing")}};
+
 Result<void> read_mechanism(std::string_view value, Draft& draft) {
   for (const auto& [name, mechanism] : mechanisms) {
     if (name != value) continue;
@@ -100,6 +104,14 @@ Result<void> read_mechanism(std::string_view value, Draft& draft) {
     }
     draft.mechanism = mechanism;
     return {};
+  }
+  for (const auto& [name, missing] : later_mechanisms) {
+    if (name == value) {
+      return refuse(
+          "{} is not supported yet: {}; supported are PLAIN, SCRAM-SHA-256 and "
+          "SCRAM-SHA-512",
+          value, missing);
+    }
   }
   return refuse("\"{}\" is not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512", value);
 }
@@ -313,7 +325,7 @@ const auto* find(const auto& table, std::string_view name) {
 
 Result<void> check_fixed(const FixedProperty& property, std::string_view value) {
   if (std::ranges::find(property.allowed, value) != property.allowed.end()) return {};
-  return refuse("\"{}\" is not supported; allowed is \"{}\"{}", value,
+  return refuse(R"("{}" is not supported; allowed is "{}"{})", value,
                 property.allowed[0].empty() ? property.allowed[1] : property.allowed[0],
                 property.hint);
 }
@@ -568,7 +580,7 @@ Result<void> check_security(std::string_view name, std::string_view value) {
   return read(name, value, draft);
 }
 
-Result<SecurityProperties> read_security(const SecurityTexts& texts) {
+Result<SecurityProperties> read_security(const SecurityTexts& texts, LoginIs where) {
   Draft draft;
   for (const auto& [name, value] : texts) {
     if (auto done = read(name, value.reveal(), draft); !done) return fail(done.error());
@@ -576,7 +588,11 @@ Result<SecurityProperties> read_security(const SecurityTexts& texts) {
   if (auto checked = check_protocol(draft, texts); !checked) return fail(checked.error());
   SecurityProperties security;
   security.protocol = draft.protocol;
-  if (has_sasl(draft.protocol)) {
+  const bool has_login = std::ranges::any_of(texts, [](const auto& each) {
+    const SecurityProperty* property = find(properties, each.first);
+    return property != nullptr && property->needs == Needs::sasl;
+  });
+  if (has_sasl(draft.protocol) && (has_login || where == LoginIs::in_properties)) {
     auto login = login_of(draft);
     if (!login) return fail(login.error());
     security.sasl = *std::move(login);
@@ -591,8 +607,7 @@ Result<SecurityProperties> read_security(const SecurityTexts& texts) {
 
 Result<StoreType> store_type_of(std::string_view location, std::string_view contents,
                                 std::optional<StoreType> declared) {
-  constexpr std::string_view jks = "\xfe\xed\xfe\xed", jceks = "\xce\xce\xce\xce",
-                             sequence = "\x30";
+  constexpr std::string_view jks = "\xfe\xed\xfe\xed", jceks = "\xce\xce\xce\xce", sequence = "0";
   if (contents.starts_with(jks) || contents.starts_with(jceks)) {
     return refuse("{}: {}", location, conversion(location));
   }

@@ -79,9 +79,15 @@ using SecurityTexts = std::map<std::string, Secret, std::less<>>;
 /// Checks one value by itself. Errors: configuration, with the name and the allowed values, never
 /// with a password.
 [[nodiscard]] Result<void> check_security(std::string_view name, std::string_view value);
+/// Whether the name and password of a login may be missing.
+enum class LoginIs : std::uint8_t {
+  in_properties,  ///< they are required if the protocol has SASL
+  anywhere,       ///< without any of them, `sasl` stays absent
+};
 /// Reads all values and checks them with each other: nothing is ignored. Errors: as check_security;
 /// a value that the protocol does not use, two values that contradict each other, a missing one.
-[[nodiscard]] Result<SecurityProperties> read_security(const SecurityTexts& texts);
+[[nodiscard]] Result<SecurityProperties> read_security(const SecurityTexts& texts,
+                                                       LoginIs where = LoginIs::in_properties);
 
 /// The format of a file by its contents. Errors: configuration: a Java key store, with the command
 /// that converts it; another format than `declared`; neither PEM nor PKCS#12.

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "properties/properties.hpp"
+#include "properties/property_values.hpp"
 #include "properties/security.hpp"
 
 namespace {
@@ -27,7 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(!read.error().message().empty());
     return 0;
   }
-  Properties all;
+  PropertyValues all;
   SecurityTexts texts;
   for (const FileProperty& each : *read) {
     require(!each.name.empty() && each.line >= 1);

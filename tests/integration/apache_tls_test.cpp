@@ -121,6 +121,24 @@ TEST_F(ApacheKafkaWithTls, SeeBrokersOfOneProcessThatShareNothing) {
   EXPECT_TRUE(good.publish("by-messaging", Message("hello"), with_publish_async(false)));
 }
 
+TEST_F(ApacheKafkaWithTls, ServeABrokerOfPropertiesAlone) {
+  auto broker = kafka::new_broker(kafka::with_properties(
+                                      {{"bootstrap.servers", server_->sasl_address()},
+                                       {"security.protocol", "SASL_SSL"},
+                                       {"ssl.truststore.location", (*files_ / "ca.pem").string()},
+                                       {"ssl.truststore.type", "PEM"},
+                                       {"sasl.mechanism", "SCRAM-SHA-512"},
+                                       {"sasl.jaas.config",
+                                        "org.apache.kafka.common.security.scram.ScramLoginModule "
+                                        "required username=\"alice\" password=\"" +
+                                            std::string(password) + "\";"}}))
+                    .value();
+  const auto connected = broker.connect(20s);
+  ASSERT_TRUE(connected) << connected.error().to_string();
+  ASSERT_TRUE(kafka::create_topic(broker, "of-properties", 1, 1));
+  EXPECT_TRUE(broker.publish("of-properties", Message("hello"), with_publish_async(false)));
+}
+
 // Server and client get certificates of another authority, and trust nothing of the former one.
 TEST(ApacheKafka, LosesNothingWhenAllCertificatesAreReplacedUnderLoad) {
   const ScratchDirectory files;

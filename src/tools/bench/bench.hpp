@@ -35,7 +35,7 @@ struct BenchArguments {
   std::string group;
   bool is_json = false;
   /// All properties, set once the command line is parsed.
-  Properties properties = {};
+  PropertyValues properties = {};
 };
 
 Result<Measurement> bench_produce(const BenchArguments& arguments, Client& client);

@@ -41,7 +41,7 @@ const char* example_for(Role role) {
   return "request.timeout.ms=5000";
 }
 
-void add_property_flag(CLI::App& app, Properties& properties, Role role) {
+void add_property_flag(CLI::App& app, PropertyValues& properties, Role role) {
   const auto add = [&properties, role](const std::vector<std::string>& texts) {
     for (const std::string& text : texts) {
       const auto named = parse_named(text, '=');

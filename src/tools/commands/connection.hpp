@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "dohle/client.hpp"
-#include "properties/properties.hpp"
+#include "properties/property_values.hpp"
 
 namespace CLI {
 class App;
@@ -16,7 +16,7 @@ class App;
 
 namespace dohle::tools {
 
-using properties::Properties;
+using properties::PropertyValues;
 using properties::Role;
 
 /// The connection flags.
@@ -26,7 +26,7 @@ struct ConnectionFlags {
   /// Timeout for connecting and for each administrative request. If absent, default.api.timeout.ms,
   /// else 10 s.
   std::optional<std::chrono::microseconds> timeout = std::nullopt;
-  Properties properties = {};
+  PropertyValues properties = {};
   std::optional<std::string> profile = std::nullopt;
   std::optional<std::string> config = std::nullopt;
   /// For `dohle bench`.
@@ -41,7 +41,7 @@ void add_connection_flags(CLI::App& app, ConnectionFlags& connection, Role role 
 
 /// The settings of the flags; below them those of the environment, then those of the profile.
 struct ConnectionSettings {
-  Properties properties;
+  PropertyValues properties;
   ClientOptions client;
 };
 /// Errors: configuration, with DOHLE_BROKERS, or with the configuration file and its fault.

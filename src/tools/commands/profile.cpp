@@ -41,7 +41,7 @@ Result<std::string> value_of(const toml::node& node) {
 }
 
 /// TOML parses a.b = 1 as a table a with a member b.
-Result<void> add(const toml::table& table, const std::string& prefix, Properties& properties) {
+Result<void> add(const toml::table& table, const std::string& prefix, PropertyValues& properties) {
   for (const auto& [key, node] : table) {
     const std::string name = prefix + std::string(key.str());
     if (const auto* inner = node.as_table()) {
@@ -77,8 +77,8 @@ Result<void> check_top(const toml::table& config) {
 
 }  // namespace
 
-Result<Properties> read_profile(std::string_view toml, std::string_view file,
-                                const std::optional<std::string>& name) {
+Result<PropertyValues> read_profile(std::string_view toml, std::string_view file,
+                                    const std::optional<std::string>& name) {
   const toml::parse_result parsed = toml::parse(toml);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();
@@ -93,7 +93,7 @@ Result<Properties> read_profile(std::string_view toml, std::string_view file,
   const toml::table& config = parsed.table();
   if (auto checked = check_top(config); !checked) return refuse(file, checked.error().message());
   const std::string wanted = name ? *name : config["profile"].value_or(std::string());
-  if (wanted.empty()) return Properties();
+  if (wanted.empty()) return PropertyValues();
   const toml::table* const profiles = config["profiles"].as_table();
   const toml::node* const node = profiles == nullptr ? nullptr : profiles->get(wanted);
   if (node == nullptr || !node->is_table()) {
@@ -104,16 +104,16 @@ Result<Properties> read_profile(std::string_view toml, std::string_view file,
     return refuse(file, fmt::format("there is no profile {}{}", wanted,
                                     properties::suggestion(wanted, names)));
   }
-  Properties properties;
+  PropertyValues properties;
   if (auto added = add(*node->as_table(), "", properties); !added) {
     return refuse(file, fmt::format("profile {}: {}", wanted, added.error().message()));
   }
   return properties;
 }
 
-Result<Properties> load_profile(const std::optional<std::string>& file,
-                                const std::optional<std::string>& name,
-                                const ConfigEnvironment& environment) {
+Result<PropertyValues> load_profile(const std::optional<std::string>& file,
+                                    const std::optional<std::string>& name,
+                                    const ConfigEnvironment& environment) {
   std::filesystem::path path;
   bool has_to_be_there = true;
   if (file) {
@@ -135,7 +135,7 @@ Result<Properties> load_profile(const std::optional<std::string>& file,
   if (!config) {
     std::error_code code;
     if (!path.empty() && std::filesystem::exists(path, code)) return fail(config.error());
-    if (!has_to_be_there && !wanted) return Properties();
+    if (!has_to_be_there && !wanted) return PropertyValues();
     return refuse(path.string(),
                   wanted ? fmt::format("the file with profile {} cannot be read", *wanted)
                          : std::string("the configuration file cannot be read"));

@@ -4,11 +4,11 @@
 #include <string>
 #include <string_view>
 
-#include "properties/properties.hpp"
+#include "properties/property_values.hpp"
 
 namespace dohle::tools {
 
-using properties::Properties;
+using properties::PropertyValues;
 
 /// Reads the properties of a profile out of a configuration file in TOML:
 ///
@@ -18,8 +18,8 @@ using properties::Properties;
 ///
 /// If `name` is absent, the profile that the file names, if any. Errors: configuration, with the
 /// file and the line, the missing profile and the existing ones, or the property.
-Result<Properties> read_profile(std::string_view toml, std::string_view file,
-                                const std::optional<std::string>& name);
+Result<PropertyValues> read_profile(std::string_view toml, std::string_view file,
+                                    const std::optional<std::string>& name);
 
 /// The environment variables that locate a configuration; null if unset.
 struct ConfigEnvironment {
@@ -32,8 +32,8 @@ struct ConfigEnvironment {
 /// As read_profile, from `file`, else $DOHLE_CONFIG, else dohle/config.toml in $XDG_CONFIG_HOME or
 /// ~/.config. The default file may be missing unless a profile is requested. A file whose profile
 /// has a password or key must not be readable by other users.
-Result<Properties> load_profile(const std::optional<std::string>& file,
-                                const std::optional<std::string>& name,
-                                const ConfigEnvironment& environment);
+Result<PropertyValues> load_profile(const std::optional<std::string>& file,
+                                    const std::optional<std::string>& name,
+                                    const ConfigEnvironment& environment);
 
 }  // namespace dohle::tools

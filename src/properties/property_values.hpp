@@ -19,10 +19,11 @@ namespace dohle::properties {
 enum class Role : std::uint8_t { admin, producer, consumer, both };
 
 /// Settings as text, by the names of Kafka's own clients.
-class Properties {
+class PropertyValues {
  public:
   /// A later value of the same name replaces an earlier one. Errors: configuration, for an unknown
-  /// name with the nearest known one, for a value with the allowed ones, never with a password.
+  /// name with the nearest known one, for one of what Dohle does not have yet with what is missing,
+  /// for a value with the allowed ones, never with a password.
   Result<void> set(std::string_view name, std::string_view value);
   /// As set, but only for properties that `role` uses.
   Result<void> set_for(Role role, std::string_view name, std::string_view value);
@@ -34,11 +35,13 @@ class Properties {
   void apply_to(ConsumerOptions& options) const;
 
   /// Values of `later` replace those of the same name.
-  void merge(const Properties& later);
+  void merge(const PropertyValues& later);
 
   /// What the properties say about TLS and SASL, checked with each other. Errors: those of
   /// read_security.
-  [[nodiscard]] Result<SecurityProperties> security() const { return read_security(security_); }
+  [[nodiscard]] Result<SecurityProperties> security(LoginIs where = LoginIs::in_properties) const {
+    return read_security(security_, where);
+  }
   /// Sets `ClientOptions::sasl` and `ClientOptions::tls`. Errors: as security() and tls_options.
   Result<void> apply_security_to(ClientOptions& options) const;
   /// Whether a password or a key is among them.

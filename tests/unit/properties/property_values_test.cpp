@@ -1,4 +1,4 @@
-#include "properties/properties.hpp"
+#include "properties/property_values.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,12 +10,12 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 
 std::string refusal(std::string_view name, std::string_view value, Role role = Role::both) {
-  const auto set = Properties().set_for(role, name, value);
+  const auto set = PropertyValues().set_for(role, name, value);
   return set ? std::string() : std::string(set.error().message());
 }
 
-TEST(Properties, set_the_options_of_their_names) {
-  Properties properties;
+TEST(PropertyValues, set_the_options_of_their_names) {
+  PropertyValues properties;
   for (const auto& [name, value] :
        std::vector<std::pair<std::string, std::string>>{{"bootstrap.servers", "a:1,b:2"},
                                                         {"request.timeout.ms", "1500"},
@@ -49,11 +49,12 @@ TEST(Properties, set_the_options_of_their_names) {
   EXPECT_EQ(consumer.max_poll_records, 9u);
 }
 
-TEST(Properties, keep_unused_connections_with_what_kafkas_clients_and_librdkafka_take_for_never) {
+TEST(PropertyValues,
+     keep_unused_connections_with_what_kafkas_clients_and_librdkafka_take_for_never) {
   for (const auto& [value, kept_for] :
        std::vector<std::pair<std::string, std::optional<std::chrono::milliseconds>>>{
            {"-1", std::nullopt}, {"0", std::nullopt}, {"1500", 1500ms}}) {
-    Properties properties;
+    PropertyValues properties;
     ASSERT_TRUE(properties.set("connections.max.idle.ms", value).has_value());
     ClientOptions client;
     properties.apply_to(client);
@@ -61,8 +62,8 @@ TEST(Properties, keep_unused_connections_with_what_kafkas_clients_and_librdkafka
   }
 }
 
-TEST(Properties, let_the_later_value_win) {
-  Properties properties;
+TEST(PropertyValues, let_the_later_value_win) {
+  PropertyValues properties;
   ASSERT_TRUE(properties.set("linger.ms", "1").has_value());
   ASSERT_TRUE(properties.set("linger.ms", "2").has_value());
   ProducerOptions producer;
@@ -70,7 +71,7 @@ TEST(Properties, let_the_later_value_win) {
   EXPECT_EQ(producer.linger, 2ms);
 }
 
-TEST(Properties, are_refused_by_name_with_similar_or_allowed_ones) {
+TEST(PropertyValues, are_refused_by_name_with_similar_or_allowed_ones) {
   EXPECT_EQ(refusal("linger.m", "5"), "there is no property linger.m; did you mean linger.ms?");
   EXPECT_THAT(refusal("partitioner", "murmur2"),
               HasSubstr("there is no property partitioner; allowed are acks, auto.offset"));
@@ -81,13 +82,35 @@ TEST(Properties, are_refused_by_name_with_similar_or_allowed_ones) {
             "auto.offset.reset: \"middle\" is not one of earliest, latest, none");
 }
 
-TEST(Properties, of_security_are_read_together_and_not_shown) {
-  Properties properties;
+TEST(PropertyValues, of_later_features_are_refused_with_what_is_missing) {
+  EXPECT_EQ(refusal("isolation.level", "read_uncommitted"),
+            "isolation.level is not supported yet: transactions are missing; consumers read all "
+            "records (read_uncommitted)");
+  EXPECT_EQ(refusal("transactional.id", "t"),
+            "transactional.id is not supported yet: transactions are missing");
+  EXPECT_EQ(refusal("client.rack", "r"),
+            "client.rack is not supported yet: reading from the nearest replica is missing");
+  EXPECT_EQ(refusal("partition.assignment.strategy", "range"),
+            "partition.assignment.strategy is not supported yet: assignors other than range are "
+            "missing; groups use range");
+  EXPECT_EQ(refusal("group.protocol", "consumer"),
+            "group.protocol is not supported yet: consumer groups by KIP-848 are missing; groups "
+            "are classic");
+  EXPECT_EQ(refusal("sasl.mechanism", "OAUTHBEARER"),
+            "sasl.mechanism: OAUTHBEARER is not supported yet: tokens of OAuth are missing; "
+            "supported are PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512");
+  EXPECT_EQ(refusal("sasl.mechanisms", "GSSAPI"),
+            "sasl.mechanisms: GSSAPI is not supported yet: Kerberos is missing; supported are "
+            "PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512");
+}
+
+TEST(PropertyValues, of_security_are_read_together_and_not_shown) {
+  PropertyValues properties;
   EXPECT_FALSE(properties.has_secret());
   ASSERT_TRUE(properties.set_for(Role::admin, "security.protocol", "SSL").has_value());
   EXPECT_FALSE(properties.has_secret());
   ASSERT_TRUE(properties.set("sasl.username", "alice").has_value());
-  Properties later;
+  PropertyValues later;
   ASSERT_TRUE(later.set("sasl.password", "correct horse battery").has_value());
   ASSERT_TRUE(later.set("security.protocol", "SASL_SSL").has_value());
   ASSERT_TRUE(later.set("linger.ms", "7").has_value());
@@ -114,7 +137,7 @@ TEST(Properties, of_security_are_read_together_and_not_shown) {
             "security.protocol: \"none\" is not one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL");
 }
 
-TEST(Properties, are_refused_by_commands_that_do_not_use_them) {
+TEST(PropertyValues, are_refused_by_commands_that_do_not_use_them) {
   EXPECT_EQ(refusal("linger.ms", "5", Role::admin),
             "linger.ms is a property of producers, which this command does not use");
   EXPECT_EQ(refusal("fetch.min.bytes", "5", Role::producer),

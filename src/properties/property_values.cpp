@@ -1,4 +1,4 @@
-#include "properties/properties.hpp"
+#include "properties/property_values.hpp"
 
 #include <algorithm>
 #include <array>
@@ -166,6 +166,21 @@ constexpr std::array consumer_properties = {
     Property<R>{"session.timeout.ms", number<&R::session_timeout, 1, day_ms, R>},
 };
 
+/// Of Kafka's clients, for what Dohle does not have yet.
+struct LaterProperty {
+  std::string_view name;
+  std::string_view missing;
+};
+constexpr std::array later_properties = {
+    LaterProperty{"client.rack", "reading from the nearest replica is missing"},
+    LaterProperty{"group.protocol", "consumer groups by KIP-848 are missing; groups are classic"},
+    LaterProperty{"isolation.level",
+                  "transactions are missing; consumers read all records (read_uncommitted)"},
+    LaterProperty{"partition.assignment.strategy",
+                  "assignors other than range are missing; groups use range"},
+    LaterProperty{"transactional.id", "transactions are missing"},
+};
+
 const auto* find(const auto& table, std::string_view name) {
   const auto found = std::ranges::find(table, name, [](const auto& each) { return each.name; });
   return found == table.end() ? nullptr : &*found;
@@ -202,7 +217,7 @@ void apply(const auto& table, const auto& values, auto& options) {
 
 }  // namespace
 
-Result<void> Properties::set(std::string_view name, std::string_view value) {
+Result<void> PropertyValues::set(std::string_view name, std::string_view value) {
   if (is_security_name(name)) {
     if (auto checked = check_security(name, value); !checked) return checked;
     security_.insert_or_assign(std::string(name), Secret(value));
@@ -212,6 +227,10 @@ Result<void> Properties::set(std::string_view name, std::string_view value) {
   const bool of_client = check<C>(client_properties, name, value, checked);
   const bool of_producer = check<P>(producer_properties, name, value, checked);
   const bool of_consumer = check<R>(consumer_properties, name, value, checked);
+  if (const LaterProperty* later = find(later_properties, name)) {
+    return fail(
+        Error::configuration(fmt::format("{} is not supported yet: {}", name, later->missing)));
+  }
   if (!of_client && !of_producer && !of_consumer) {
     return fail(Error::configuration(
         fmt::format("there is no property {}{}", name, suggestion(name, all_names()))));
@@ -221,7 +240,7 @@ Result<void> Properties::set(std::string_view name, std::string_view value) {
   return {};
 }
 
-Result<void> Properties::set_for(Role role, std::string_view name, std::string_view value) {
+Result<void> PropertyValues::set_for(Role role, std::string_view name, std::string_view value) {
   const bool of_producer = find(producer_properties, name) != nullptr;
   const bool of_consumer = find(consumer_properties, name) != nullptr;
   const bool is_used = find(client_properties, name) != nullptr ||
@@ -235,12 +254,12 @@ Result<void> Properties::set_for(Role role, std::string_view name, std::string_v
   return set(name, value);
 }
 
-void Properties::merge(const Properties& later) {
+void PropertyValues::merge(const PropertyValues& later) {
   for (const auto& [name, value] : later.values_) values_.insert_or_assign(name, value);
   for (const auto& [name, value] : later.security_) security_.insert_or_assign(name, value);
 }
 
-Result<void> Properties::apply_security_to(ClientOptions& options) const {
+Result<void> PropertyValues::apply_security_to(ClientOptions& options) const {
   auto said = security();
   if (!said) return fail(said.error());
   if (said->tls) {
@@ -252,20 +271,20 @@ Result<void> Properties::apply_security_to(ClientOptions& options) const {
   return {};
 }
 
-bool Properties::has_secret() const {
+bool PropertyValues::has_secret() const {
   return std::ranges::any_of(security_,
                              [](const auto& each) { return is_secret_name(each.first); });
 }
 
-void Properties::apply_to(ClientOptions& options) const {
+void PropertyValues::apply_to(ClientOptions& options) const {
   apply(client_properties, values_, options);
 }
 
-void Properties::apply_to(ProducerOptions& options) const {
+void PropertyValues::apply_to(ProducerOptions& options) const {
   apply(producer_properties, values_, options);
 }
 
-void Properties::apply_to(ConsumerOptions& options) const {
+void PropertyValues::apply_to(ConsumerOptions& options) const {
   apply(consumer_properties, values_, options);
 }
 
