@@ -36,7 +36,8 @@ struct TlsTrust {
 };
 
 /// The own certificate, its chain and its private key, from one source: PEM files, PEM text, or
-/// PKCS#12. Default: none.
+/// PKCS#12. Default: none. If other users may read a file that holds a private key without a
+/// passphrase, a warning with the file's mode is logged.
 struct TlsIdentity {
   /// A PEM file: the certificate first, then the certificates of its issuers.
   std::string certificate_file = {};
@@ -116,8 +117,8 @@ struct TlsServerOptions {
   TlsIdentity identity = {};
   /// Default: none.
   ClientCertificates client_certificates = ClientCertificates::none;
-  /// The CAs of clients' certificates. Required if those are wanted or required; never the
-  /// system's.
+  /// The CAs of clients' certificates. Required if those are wanted or required, an error if not;
+  /// never the system's.
   TlsTrust trust = {};
   /// Default: OpenSSL's, from TLS 1.2 on.
   TlsParameters parameters = {};

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/slice_queue.hpp"
@@ -86,7 +87,7 @@ class ByteStream {
   /// Written bytes that the other side has not read and that lie in this process' memory.
   [[nodiscard]] virtual std::size_t unread_bytes() const { return 0; }
   /// As Connection::certificate_name.
-  [[nodiscard]] virtual std::string certificate_name() const { return {}; }
+  [[nodiscard]] virtual std::optional<std::string> certificate_name() const { return {}; }
   /// Ends writing: the other side reads the written bytes, then the end. Received but unread bytes
   /// are dropped, so that `close` sends no reset, which could drop written bytes.
   virtual void end_writes() = 0;

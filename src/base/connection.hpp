@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -85,9 +86,9 @@ class Connection {
   virtual void close_after_writes() = 0;
   /// The peer's address for logs and errors: "127.0.0.1:9092", "pipe".
   [[nodiscard]] virtual const std::string& peer() const = 0;
-  /// The subject of the other side's verified certificate, as Java writes it (RFC 2253). Empty
-  /// without one. Known from `on_open` on.
-  [[nodiscard]] virtual std::string certificate_name() const { return {}; }
+  /// The subject of the other side's verified certificate, as Java writes it (RFC 2253). Absent
+  /// without one; empty if it names nobody. Known from `on_open` on.
+  [[nodiscard]] virtual std::optional<std::string> certificate_name() const { return {}; }
 };
 
 struct ConnectionLimits {

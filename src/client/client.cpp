@@ -94,6 +94,8 @@ Result<client::Cluster::Options> cluster_options(const ClientOptions& options) {
   made.max_retry_backoff = options.max_retry_backoff;
   made.default_api_timeout = options.default_api_timeout;
   made.fail_on_unknown_hosts = options.fail_on_unknown_hosts;
+  made.can_be_overheard = !options.tls && !options.transport &&
+                          !std::ranges::all_of(made.bootstrap, &Endpoint::is_loopback);
   // With a transport there is a single server, which knows all its topics.
   if (options.transport) made.max_unknown_answers = 1;
   return made;

@@ -33,7 +33,9 @@ class Handle final : public Connection {
   void close() override { connection_->close(); }
   void close_after_writes() override { connection_->close_after_writes(); }
   const std::string& peer() const override { return connection_->peer(); }
-  std::string certificate_name() const override { return connection_->certificate_name(); }
+  std::optional<std::string> certificate_name() const override {
+    return connection_->certificate_name();
+  }
 
  private:
   std::shared_ptr<FramedConnection> connection_;
@@ -99,8 +101,9 @@ void FramedConnection::fail_later(Error why) {
   loop_.post([self = shared_from_this(), why = std::move(why)] { self->on_lost(why); });
 }
 
-std::string FramedConnection::certificate_name() const {
-  return is_open_ && !is_closed_ ? stream_->certificate_name() : std::string();
+std::optional<std::string> FramedConnection::certificate_name() const {
+  if (!is_open_ || is_closed_) return std::nullopt;
+  return stream_->certificate_name();
 }
 
 void FramedConnection::close() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/byte_stream.hpp"
@@ -59,7 +60,7 @@ class FramedConnection final : public std::enable_shared_from_this<FramedConnect
   void close();
   void close_after_writes();
   [[nodiscard]] const std::string& peer() const { return names_.peer; }
-  [[nodiscard]] std::string certificate_name() const;
+  [[nodiscard]] std::optional<std::string> certificate_name() const;
   [[nodiscard]] bool is_closed() const override { return is_closed_; }
 
  private:

@@ -454,6 +454,7 @@ struct Node::Parts {
       disk = std::make_unique<disk::FileDisk>(loop);
     }
     for (std::size_t i = 0; i < contexts.size(); ++i) {
+      warn_of_key(tls_files[i].listener, contexts[i]);
       encrypted.emplace(tls_files[i].listener,
                         net::TlsListening(loop, turns, std::move(contexts[i]), logger));
     }
@@ -539,9 +540,15 @@ struct Node::Parts {
 
   void use(std::vector<net::TlsContext> contexts) {
     for (std::size_t i = 0; i < contexts.size(); ++i) {
+      warn_of_key(tls_files[i].listener, contexts[i]);
       encrypted.at(tls_files[i].listener).use(std::move(contexts[i]));
     }
     say(LogLevel::info, "the certificates were read again: new connections use them");
+  }
+
+  void warn_of_key(const std::string& listener, const net::TlsContext& context) {
+    if (context.warning().empty()) return;
+    say(LogLevel::warning, "listener " + listener + ": " + context.warning());
   }
 
   void say(LogLevel level, const std::string& line) { logger->log(level, "node", line); }

@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <mutex>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "dohle/admin.hpp"
 #include "integration/client_on_node.hpp"
@@ -33,6 +36,31 @@ class AdminOnANode : public ClientOnNode {
 
   std::optional<Admin> admin_;
 };
+
+TEST_F(AdminOnANode, WarnsOfPasswordsThatCanBeReadOnTheWay) {
+  const auto warnings = [&](const std::string& host) {
+    std::mutex mutex;
+    std::string said;
+    ClientOptions options;
+    options.bootstrap_servers = {host + node_->address().substr(node_->address().rfind(':'))};
+    options.logger =
+        function_logger(LogLevel::warning, [&](LogLevel, std::string_view, std::string_view line) {
+          const std::lock_guard lock(mutex);
+          said += line;
+        });
+    auto client = Client::create(options).value();
+    const auto set = client.admin().set_scram_users({{.name = "bob", .password = Secret("x")}});
+    EXPECT_TRUE(set) << set.error().to_string();
+    EXPECT_TRUE(client.close(5s));
+    return said;
+  };
+  // This address of the machine is not one of loopback by its form.
+  EXPECT_EQ(
+      warnings("0.0.0.0"),
+      "set SCRAM user: without TLS, anyone that reads the sent bytes can log in as this user");
+  EXPECT_EQ(warnings("127.0.0.1"), "");
+  EXPECT_EQ(warnings("localhost"), "");
+}
 
 TEST_F(AdminOnANode, MakesDescribesAndDeletesTopicsEachWithItsOwnOutcome) {
   const auto made = admin_->create_topics(

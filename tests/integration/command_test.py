@@ -860,6 +860,35 @@ class TlsListeners(unittest.TestCase):
         self.assertIn("passphrase", done.stderr)
         self.assertNotIn(self.PASSPHRASE, done.stderr)
 
+    def test_warn_of_a_key_that_others_may_read(self):
+        certificate, key = self.make("node")
+        Path(key).chmod(0o644)
+        node = Node("--data", ":memory:", "--tls-certificate", certificate, "--tls-key", key,
+                    listen="SSL://127.0.0.1:0")
+        self.assertIn(f"key file '{key}' holds a private key without a passphrase, and its mode 0644", node.said())
+        tls = ["-b", node.address, "-X", "security.protocol=ssl", "-X", f"ssl.ca.location={certificate}",
+               "-X", f"ssl.certificate.location={certificate}", "-X", f"ssl.key.location={key}"]
+        listed = subprocess.run([DOHLE, "topic", "list", *tls], capture_output=True, timeout=TIME_MAX, text=True,
+                                env=environment())
+        self.assertEqual(listed.returncode, OK, listed.stderr)
+        self.assertIn(f"key file '{key}' holds a private key", listed.stderr)
+        Path(key).chmod(0o600)
+        listed = subprocess.run([DOHLE, "topic", "list", *tls], capture_output=True, timeout=TIME_MAX, text=True,
+                                env=environment())
+        self.assertEqual((listed.returncode, listed.stderr), (OK, ""))
+        self.assertEqual(node.stop(), OK)
+        node.log.close()
+
+    def test_refuse_cas_of_clients_that_are_not_asked_for_certificates(self):
+        certificate, key = self.make("node")
+        for flag in ("--tls-ca", "--tls-crl"):
+            done = subprocess.run([DOHLE, "node", "--data", ":memory:", "--listen", "SSL://127.0.0.1:0",
+                                   "--tls-certificate", certificate, "--tls-key", key, flag, certificate],
+                                  capture_output=True, timeout=TIME_MAX, text=True, env=environment())
+            self.assertEqual(done.returncode, USAGE)
+            self.assertIn(f"listener tcp: {flag} is for clients' certificates, and --tls-client-certificates is none",
+                          done.stderr)
+
     def test_that_are_absent_leave_a_hangup_its_usual_meaning(self):
         node = Node("--data", ":memory:")
         self.assertEqual(node.stop(signal.SIGHUP), -signal.SIGHUP)

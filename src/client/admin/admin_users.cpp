@@ -112,6 +112,15 @@ Result<std::vector<ScramUser>> users_in(const Described& answer) {
   return users;
 }
 
+/// The salted password is sent, and it suffices to log in.
+void warn_of_eavesdroppers(const Cluster& cluster) {
+  Logger& logger = cluster.environment().logger;
+  if (!cluster.options().can_be_overheard || logger.level() > LogLevel::warning) return;
+  logger.log(
+      LogLevel::warning, "admin",
+      "set SCRAM user: without TLS, anyone that reads the sent bytes can log in as this user");
+}
+
 }  // namespace
 
 Result<void> check_new_users(const std::vector<NewScramUser>& users) {
@@ -136,6 +145,7 @@ Result<void> check_new_users(const std::vector<NewScramUser>& users) {
 
 void set_scram_users(Cluster& cluster, std::vector<NewScramUser> users, Duration timeout,
                      ItemsCall<void>::Then then) {
+  warn_of_eavesdroppers(cluster);
   const auto salting = std::make_shared<Salting>();
   for (std::size_t i = 0; i < users.size(); ++i) {
     std::string& salt = salting->salts.emplace_back(salt_bytes, '\0');

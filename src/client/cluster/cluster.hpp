@@ -48,6 +48,8 @@ class Cluster final : public LinkOwner {
     Duration default_api_timeout = std::chrono::seconds(60);
     /// Default: false. when_connected fails once all bootstrap servers' host names are unknown.
     bool fail_on_unknown_hosts = false;
+    /// Whether what is sent can be read on the way: no TLS, and servers on other machines.
+    bool can_be_overheard = false;
     /// Number of unknown_topic answers after which a topic counts as missing. A new topic reaches
     /// all servers of a cluster only after a moment.
     int max_unknown_answers = 5;

@@ -57,9 +57,15 @@ struct FollowedContext::State {
   Marks marks;                    // before the last reading, whatever came of it
   std::vector<Use> waiting = {};  // while a worker looks
 
+  void warn_of_key() const {
+    if (context.warning().empty() || logger->level() > LogLevel::warning) return;
+    logger->log(LogLevel::warning, "connection", context.warning());
+  }
+
   void take(Result<TlsContext> read) {
     if (read) {
       context = *std::move(read);
+      warn_of_key();
       if (logger->level() > LogLevel::info) return;
       return logger->log(LogLevel::info, "connection",
                          "TLS: changed files were read again, for new connections");
@@ -81,8 +87,10 @@ Result<std::unique_ptr<FollowedContext>> FollowedContext::open(const TlsOptions&
   Marks marks = marks_of(options);
   auto context = TlsContext::client(options);
   if (!context) return fail(context.error());
-  return std::unique_ptr<FollowedContext>(new FollowedContext(std::make_shared<State>(
-      State{options, std::move(logger), *std::move(context), std::move(marks)})));
+  auto state = std::make_shared<State>(
+      State{options, std::move(logger), *std::move(context), std::move(marks)});
+  state->warn_of_key();
+  return std::unique_ptr<FollowedContext>(new FollowedContext(std::move(state)));
 }
 
 void FollowedContext::next(Executor& loop, Workers& workers, Use use) {

@@ -14,6 +14,8 @@
 
 #include <fmt/format.h>
 
+#include "base/shell_word.hpp"
+
 namespace dohle::net {
 
 namespace {
@@ -25,11 +27,26 @@ constexpr int max_pkcs12_iterations = 10'000'000;
 struct KeySource {
   Secret bytes;
   std::string name;
+  /// What to say if a key without a passphrase is in it.
+  std::string warning = {};
 };
 
 std::unexpected<Error> refuse(std::string_view name, std::string_view why) {
   ERR_clear_error();
   return fail(Error::configuration(fmt::format("TLS: {}: {}", name, why)));
+}
+
+/// A key may be read by its owner; one of root also by a group, as of keys that several services
+/// use.
+std::string warning_of(const std::string& name, const std::string& path,
+                       const struct stat& status) {
+  constexpr mode_t permission_bits = 07777, of_others = 077, read_by_group = 040;
+  const mode_t allowed = status.st_uid == 0 ? read_by_group : 0;
+  if ((status.st_mode & of_others & ~allowed) == 0) return {};
+  return fmt::format(
+      "TLS: {} holds a private key without a passphrase, and its mode {:04o} gives other users "
+      "rights on it; run: chmod 600 {}",
+      name, status.st_mode & permission_bits, shell_word(path));
 }
 
 Result<KeySource> read_file(const std::string& path, std::string_view what) {
@@ -46,7 +63,8 @@ Result<KeySource> read_file(const std::string& path, std::string_view what) {
   }
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size() - 1));
   const auto size = static_cast<std::size_t>(file.gcount());
-  KeySource source{Secret(std::string_view(bytes).substr(0, size)), name};
+  KeySource source{Secret(std::string_view(bytes).substr(0, size)), name,
+                   warning_of(name, path, status)};
   OPENSSL_cleanse(bytes.data(), bytes.size());
   if (file.bad()) return refuse(name, "cannot be read");
   return source;
@@ -127,7 +145,13 @@ Result<std::vector<Certificate>> certificates_in(const KeySource& source) {
   return all;
 }
 
-Result<PrivateKey> key_in(const KeySource& source, const Secret& secret) {
+/// A key, and whether it was encrypted.
+struct FoundKey {
+  PrivateKey key;
+  bool is_encrypted;
+};
+
+Result<FoundKey> key_in(const KeySource& source, const Secret& secret) {
   if (source.bytes.reveal().empty()) return refuse(source.name, "is empty");
   const Bio bio = bio_over(source.bytes);
   Passphrase passphrase{secret};
@@ -136,7 +160,7 @@ Result<PrivateKey> key_in(const KeySource& source, const Secret& secret) {
                      : PEM_read_bio_PrivateKey(bio.get(), nullptr, give_passphrase, &passphrase));
   if (key != nullptr) {
     ERR_clear_error();
-    return key;
+    return FoundKey{std::move(key), passphrase.was_asked};
   }
   if (passphrase.was_asked && !secret.is_set()) {
     return refuse(source.name, "the key is encrypted, and no passphrase is set");
@@ -184,7 +208,7 @@ Result<KeyMaterial> contents_of_pkcs12(const KeySource& source, const Secret& se
   const int parsed = PKCS12_parse(pkcs12.get(), secret.is_set() ? phrase.c_str() : nullptr, &key,
                                   &certificate, &others);
   OPENSSL_cleanse(phrase.data(), phrase.size());
-  KeyMaterial material{Certificate(certificate), {}, PrivateKey(key)};
+  KeyMaterial material{Certificate(certificate), {}, PrivateKey(key), {}};
   while (others != nullptr && sk_X509_num(others) > 0) {
     material.issuers.emplace_back(sk_X509_shift(others));
   }
@@ -220,7 +244,7 @@ Result<KeySource> file_or_bytes(const std::string& file, const Secret& bytes, st
                                      what, file));
   }
   if (!file.empty()) return read_file(file, what);
-  return KeySource{bytes, std::string(field)};
+  return KeySource{bytes, std::string(field), {}};
 }
 
 Secret text_as_secret(const std::string& text) {
@@ -241,11 +265,12 @@ Result<KeyMaterial> read_pem(const TlsIdentity& identity) {
   }
   auto key = key_in(key_source, identity.passphrase);
   if (!key) return fail(key.error());
-  if (X509_check_private_key(certificates->front().get(), key->get()) != 1) {
+  if (X509_check_private_key(certificates->front().get(), key->key.get()) != 1) {
     return refuse(key_source.name,
                   fmt::format("the key does not belong to the certificate in {}", source->name));
   }
-  KeyMaterial material{std::move(certificates->front()), {}, *std::move(key)};
+  KeyMaterial material{std::move(certificates->front()), {}, std::move(key->key)};
+  if (!key->is_encrypted) material.warning = key_source.warning;
   material.issuers.assign(std::make_move_iterator(certificates->begin() + 1),
                           std::make_move_iterator(certificates->end()));
   return material;
@@ -308,6 +333,7 @@ Result<KeyMaterial> read_identity(const TlsIdentity& identity) {
   if (material->certificate == nullptr) {
     return refuse(source->name, "holds no certificate of its key");
   }
+  if (identity.passphrase.reveal().empty()) material->warning = source->warning;
   return material;
 }
 

@@ -14,6 +14,8 @@ struct KeyMaterial {
   Certificate certificate;
   std::vector<Certificate> issuers;
   PrivateKey key;
+  /// What to say about the file of a key without a passphrase. Empty if all is well.
+  std::string warning = {};
 };
 
 /// Whether any field is set.

@@ -114,9 +114,11 @@ Result<void> set_parameters(SSL_CTX* context, const TlsParameters& wanted) {
   return {};
 }
 
-Result<void> set_identity(SSL_CTX* context, const TlsIdentity& identity) {
+/// Into `warning` what is wrong with the file that holds the key.
+Result<void> set_identity(SSL_CTX* context, const TlsIdentity& identity, std::string& warning) {
   const auto material = read_identity(identity);
   if (!material) return fail(material.error());
+  warning = material->warning;
   bool is_set = SSL_CTX_use_certificate(context, material->certificate.get()) == 1;
   for (const Certificate& issuer : material->issuers) {
     is_set = is_set && SSL_CTX_add1_chain_cert(context, issuer.get()) == 1;
@@ -189,6 +191,10 @@ bool TlsContext::is_server() const {
   return state_->is_server;
 }
 
+const std::string& TlsContext::warning() const {
+  return state_->warning;
+}
+
 Result<TlsContext> TlsContext::client(const TlsOptions& options) {
   const bool has_trust = has_authorities(options.trust) || !options.trust.crl_file.empty();
   if (has_trust && !options.verify_certificate) {
@@ -201,7 +207,9 @@ Result<TlsContext> TlsContext::client(const TlsOptions& options) {
   SSL_CTX* context = state->context.get();
   if (auto done = set_parameters(context, options.parameters); !done) return fail(done.error());
   if (is_given(options.identity)) {
-    if (auto done = set_identity(context, options.identity); !done) return fail(done.error());
+    if (auto done = set_identity(context, options.identity, state->warning); !done) {
+      return fail(done.error());
+    }
     state->has_identity = true;
   }
   state->verifies_certificate = options.verify_certificate;
@@ -224,9 +232,16 @@ Result<TlsContext> TlsContext::server(const TlsServerOptions& options) {
   SSL_CTX* context = state->context.get();
   if (auto done = set_parameters(context, options.parameters); !done) return fail(done.error());
   if (!is_given(options.identity)) return refuse("a listener needs a certificate and its key");
-  if (auto done = set_identity(context, options.identity); !done) return fail(done.error());
+  if (auto done = set_identity(context, options.identity, state->warning); !done) {
+    return fail(done.error());
+  }
   state->has_identity = true;
   if (options.client_certificates == ClientCertificates::none) {
+    if (has_authorities(options.trust) || !options.trust.crl_file.empty()) {
+      return refuse(
+          "client_certificates is none, so the CAs and revocation lists of trust would not be "
+          "used: ask for certificates (wanted, required), or remove them");
+    }
     SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nullptr);
     return TlsContext(std::move(state));
   }

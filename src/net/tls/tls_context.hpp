@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "dohle/error.hpp"
 #include "dohle/tls.hpp"
@@ -22,6 +23,8 @@ class TlsContext {
   [[nodiscard]] static Result<TlsContext> server(const TlsServerOptions& options);
 
   [[nodiscard]] bool is_server() const;
+  /// For the log: that other users may read a key, with the file and its mode. Empty if not.
+  [[nodiscard]] const std::string& warning() const;
 
   /// Defined inside the room only.
   struct State;

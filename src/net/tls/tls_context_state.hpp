@@ -11,6 +11,7 @@ struct TlsContext::State {
   ContextHandle context;
   bool is_server = false;
   bool has_identity = false;
+  std::string warning;
   // Of clients.
   bool verifies_certificate = true;
   bool verifies_hostname = true;

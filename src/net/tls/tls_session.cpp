@@ -265,16 +265,16 @@ Error TlsSession::ended_early() const {
   return tls_ended_early(parts_->facts);
 }
 
-std::string TlsSession::peer_principal() const {
+std::optional<std::string> TlsSession::peer_principal() const {
   const SSL* ssl = parts_->ssl.get();
   const X509* certificate = SSL_get0_peer_certificate(ssl);
   if (certificate == nullptr || SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE ||
       SSL_get_verify_result(ssl) != X509_V_OK) {
-    return {};
+    return std::nullopt;
   }
   unsigned char* der = nullptr;
   const int size = i2d_X509_NAME(X509_get_subject_name(certificate), &der);
-  if (size < 0) return {};
+  if (size < 0) return std::string();
   auto name =
       java_name_of({reinterpret_cast<const std::byte*>(der), static_cast<std::size_t>(size)});
   OPENSSL_free(der);

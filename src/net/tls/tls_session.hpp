@@ -60,7 +60,7 @@ class TlsSession {
 
   /// The subject of the other side's verified certificate, as Java writes it (see java_name_of).
   /// Empty if it sent none, or if it was not verified.
-  [[nodiscard]] std::string peer_principal() const;
+  [[nodiscard]] std::optional<std::string> peer_principal() const;
   /// "TLSv1.3" and "TLS_AES_256_GCM_SHA384", for logs. Valid while the session lives.
   [[nodiscard]] std::string_view version() const;
   [[nodiscard]] std::string_view cipher() const;

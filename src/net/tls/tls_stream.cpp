@@ -393,7 +393,7 @@ Result<Moved> TlsStream::write(WriteQueue& from) {
   return Moved{std::exchange(claimed_, 0), StreamState::ready};
 }
 
-std::string TlsStream::certificate_name() const {
+std::optional<std::string> TlsStream::certificate_name() const {
   return session_->peer_principal();
 }
 

@@ -53,7 +53,7 @@ class TlsStream final : public ByteStream, public StreamEvents {
   Result<Moved> read_slices(SliceQueue& into, std::size_t max_bytes) override;
   Result<Moved> write(WriteQueue& from) override;
   [[nodiscard]] std::size_t unread_bytes() const override;
-  [[nodiscard]] std::string certificate_name() const override;
+  [[nodiscard]] std::optional<std::string> certificate_name() const override;
   void end_writes() override;
   void close() override;
 

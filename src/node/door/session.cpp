@@ -43,15 +43,19 @@ void Session::on_open() {
   doorway_.on_opened(*this);
 }
 
-// False: no rule fits it.
+// False: it names nobody, or no rule fits it.
 bool Session::take_certificate_name() {
   if (!way_.rules) return true;
-  const std::string certificate_name = connection_->certificate_name();
-  if (certificate_name.empty()) return true;
-  auto name = way_.rules->name_of(certificate_name);
+  const std::optional<std::string> certificate_name = connection_->certificate_name();
+  if (!certificate_name) return true;
+  if (certificate_name->empty()) {
+    doorway_.complain_of(*this, "its certificate has no subject, so it names nobody");
+    return false;
+  }
+  auto name = way_.rules->name_of(*certificate_name);
   if (!name) {
     doorway_.complain_of(*this, "no rule for principals fits the name in its certificate, \"" +
-                                    shortened(certificate_name) + "\" (principal_rules)");
+                                    shortened(*certificate_name) + "\" (principal_rules)");
     return false;
   }
   principal_ = std::make_shared<const Principal>(Principal{"User", *std::move(name)});

@@ -167,6 +167,15 @@ Result<void> set_tls(const NodeTlsFlags& flags, std::vector<NodeListener>& liste
     if (auto set = set_all(flag, flags.*flag.values, listeners); !set) return set;
   }
   for (const NodeListener& listener : listeners) {
+    if (!listener.tls || listener.tls->client_certificates != ClientCertificates::none) continue;
+    const TlsTrust& trust = listener.tls->trust;
+    if (trust.ca_file.empty() && trust.crl_file.empty()) continue;
+    return fail(Error::configuration(
+        "listener " + listener.name + ": " + (trust.ca_file.empty() ? "--tls-crl" : "--tls-ca") +
+        " is for clients' certificates, and --tls-client-certificates is none; set it to wanted or "
+        "required"));
+  }
+  for (const NodeListener& listener : listeners) {
     const bool has_none = listener.tls && listener.tls->identity.certificate_file.empty() &&
                           listener.tls->identity.pkcs12_file.empty();
     if (!has_none) continue;

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include "base/addresses.hpp"
 #include "dohle/admin.hpp"
 #include "dohle/node.hpp"
 #include "tools/commands/commands.hpp"
@@ -52,27 +51,15 @@ int report_outcome(std::string_view command, const Result<std::vector<Named<void
   return status;
 }
 
-/// The salted password is sent, and it suffices to log in.
-void warn_of_eavesdroppers(const ConnectionSettings& settings) {
-  const auto security = settings.properties.security();
-  const bool has_tls = security && security->tls.has_value();
-  const auto servers = parse_addresses(settings.client.bootstrap_servers);
-  if (has_tls || !servers || std::ranges::all_of(*servers, &Endpoint::is_loopback)) return;
-  say("dohle user create: warning: without TLS, anyone that reads the sent bytes can log "
-      "in as this user");
-}
-
 int create(const UserArguments& arguments) {
   auto password = read_password("user create", arguments.password);
   if (!password) return report("user create", password.error());
-  return with_client(
-      "user create", arguments.connection, [&](Client& client, const ConnectionSettings& settings) {
-        if (!arguments.connection.is_quiet) warn_of_eavesdroppers(settings);
-        return report_outcome(
-            "user create",
-            client.admin().set_scram_users({{arguments.name, *password, arguments.hash.mechanism,
-                                             arguments.hash.iterations}}));
-      });
+  return with_client("user create", arguments.connection, [&](Client& client) {
+    return report_outcome(
+        "user create",
+        client.admin().set_scram_users(
+            {{arguments.name, *password, arguments.hash.mechanism, arguments.hash.iterations}}));
+  });
 }
 
 int list(const UserArguments& arguments, Client& client) {

@@ -187,6 +187,16 @@ TEST_F(NodeTlsTest, a_certificate_that_fits_no_rule_ends_its_connection) {
   EXPECT_NE(log->await({"on one: no rule for principals fits", "\"CN=Alice,O=Dohle\""}), "");
 }
 
+TEST_F(NodeTlsTest, a_certificate_without_a_subject_ends_its_connection) {
+  const auto made = of_clients.issue({.name = ""});
+  for (const auto certificates : {ClientCertificates::required, ClientCertificates::wanted}) {
+    const auto port = start(listener(SecurityProtocol::ssl, server(certificates)));
+    EXPECT_FALSE(is_served(port, client(&made)));
+    EXPECT_NE(log->await({"on one: its certificate has no subject, so it names nobody"}), "");
+    EXPECT_THAT(log->all(), testing::Not(HasSubstr("User:ANONYMOUS at")));
+  }
+}
+
 TEST_F(NodeTlsTest, a_client_certificate_that_is_missing_expired_or_foreign_is_refused) {
   const auto port = start(listener(SecurityProtocol::ssl, server(ClientCertificates::required)));
   const auto expired = of_clients.issue({.name = "late", .begins_in = -7200, .ends_in = -3600});
@@ -400,6 +410,21 @@ TEST_F(NodeTlsFilesTest, certificates_are_read_again_for_all_listeners_or_for_no
   EXPECT_THAT(log->all(), testing::Not(HasSubstr("PRIVATE KEY")));
 }
 
+TEST_F(NodeTlsFilesTest, a_key_that_others_may_read_is_warned_of_at_each_reading) {
+  write_pair("one", server_made);
+  std::filesystem::permissions(file("one.key"), std::filesystem::perms(0644));
+  start(listener_of("one"));
+  const std::string warning =
+      "listener one: TLS: key file '" + file("one.key") +
+      "' holds a private key without a passphrase, and its mode 0644 gives other users rights on "
+      "it; run: chmod 600 " +
+      file("one.key");
+  EXPECT_NE(log->await({warning}), "");
+  std::filesystem::permissions(file("one.key"), std::filesystem::perms(0606));
+  ASSERT_TRUE(node->reload_certificates());
+  EXPECT_NE(log->await({"its mode 0606 gives other users rights"}), "");
+}
+
 TEST_F(NodeTlsFilesTest, certificates_replaced_under_load_fail_no_request) {
   write_pair("one", server_made);
   (void)start(listener_of("one"));
@@ -463,6 +488,15 @@ INSTANTIATE_TEST_SUITE_P(
         BadTls{"no_authority",
                [](NodeListener& l) { l.tls->client_certificates = ClientCertificates::required; },
                "no CA is set that they may come from"},
+        BadTls{"unused_authority",
+               [](NodeListener& l) {
+                 l.tls->trust.ca_pem = net::make({.is_authority = true}).certificate_pem();
+               },
+               "listener one: TLS: client_certificates is none, so the CAs and revocation lists of "
+               "trust would not be used"},
+        BadTls{"unused_revocations",
+               [](NodeListener& l) { l.tls->trust.crl_file = "/none/crl.pem"; },
+               "listener one: TLS: client_certificates is none, so the CAs and revocation lists"},
         BadTls{"enum", [](NodeListener& l) { l.tls->client_certificates = ClientCertificates{7}; },
                "listener one: tls.client_certificates is 7"},
         BadTls{"version", [](NodeListener& l) { l.tls->parameters.min_version = TlsVersion{7}; },

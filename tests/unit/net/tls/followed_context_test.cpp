@@ -71,6 +71,20 @@ TEST_F(FollowedContextTest, a_replaced_file_counts_for_the_next_connection) {
   EXPECT_THAT(logged, HasSubstr("I TLS: changed files were read again"));
 }
 
+TEST_F(FollowedContextTest, a_key_that_others_may_read_is_warned_of_at_each_reading) {
+  const std::string path = write("own.pem", one.certificate_pem() + one.key_pem());
+  std::filesystem::permissions(path, std::filesystem::perms(0644));
+  const auto followed = open({.identity = {.certificate_file = path}});
+  EXPECT_THAT(logged, HasSubstr("W TLS: certificate file '" + path + "' holds a private key"));
+  logged.clear();
+  next(*followed);
+  EXPECT_EQ(logged, "");
+  write("own.pem", other.certificate_pem() + other.key_pem());
+  std::filesystem::permissions(path, std::filesystem::perms(0646));
+  next(*followed);
+  EXPECT_THAT(logged, HasSubstr("its mode 0646 gives other users rights on it"));
+}
+
 TEST_F(FollowedContextTest, a_changed_file_that_cannot_be_read_keeps_the_former_and_is_told_once) {
   const std::string path = write("ca.pem", one.certificate_pem());
   const auto followed = open({.trust = {.ca_file = path}});

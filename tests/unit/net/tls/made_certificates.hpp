@@ -60,7 +60,7 @@ struct Made {
 };
 
 struct Wanted {
-  std::string name = "localhost";
+  std::string name = "localhost";  // if empty, the subject is, too
   std::string alternatives = "DNS:localhost,IP:127.0.0.1";
   const Made* issuer = nullptr;
   bool is_authority = false;
@@ -82,11 +82,14 @@ inline Made make(const Wanted& wanted) {
   X509_gmtime_adj(X509_getm_notAfter(certificate), wanted.ends_in);
   X509_set_pubkey(certificate, made.key.get());
   X509_NAME* name = X509_get_subject_name(certificate);
-  X509_NAME_add_entry_by_txt(name, "O", MBSTRING_UTF8,
-                             reinterpret_cast<const unsigned char*>("Dohle"), -1, -1, 0);
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
-                             reinterpret_cast<const unsigned char*>(wanted.name.c_str()), -1, -1,
-                             0);
+  const auto add = [&](const char* kind, const std::string& value) {
+    X509_NAME_add_entry_by_txt(name, kind, MBSTRING_UTF8,
+                               reinterpret_cast<const unsigned char*>(value.c_str()), -1, -1, 0);
+  };
+  if (!wanted.name.empty()) {
+    add("O", "Dohle");
+    add("CN", wanted.name);
+  }
   const X509* issuer = wanted.issuer != nullptr ? wanted.issuer->certificate.get() : certificate;
   X509_set_issuer_name(certificate, X509_get_subject_name(issuer));
   const auto extend = [&](int kind, const std::string& value) {

@@ -53,6 +53,38 @@ TEST_F(TlsContextTest, identities_come_from_files_text_and_pkcs12) {
   accept({.pkcs12_bytes = Secret(own.pkcs12("secret")), .passphrase = Secret("secret")});
 }
 
+TEST_F(TlsContextTest, a_key_without_a_passphrase_that_others_may_read_is_warned_of) {
+  const auto warning = [&](const TlsIdentity& identity, const std::string& path, unsigned mode) {
+    std::filesystem::permissions(path, std::filesystem::perms(mode));
+    const auto made = TlsContext::client({.identity = identity});
+    EXPECT_TRUE(made.has_value()) << made.error().to_string();
+    return made ? made->warning() : std::string();
+  };
+  const std::string clear = file("clear.key", own.key_pem());
+  TlsIdentity pem{.certificate_pem = own.certificate_pem(), .key_file = clear};
+  EXPECT_EQ(warning(pem, clear, 0600), "");
+  EXPECT_EQ(warning(pem, clear, 0400), "");
+  EXPECT_THAT(warning(pem, clear, 0604), HasSubstr("its mode 0604 gives other users rights on it"));
+  EXPECT_THAT(warning(pem, clear, 0620), HasSubstr("run: chmod 600 " + clear));
+  // Services share a key of root by a group.
+  const bool is_root = ::geteuid() == 0;
+  EXPECT_EQ(warning(pem, clear, 0640).empty(), is_root);
+  const std::string both = file("both.pem", own.certificate_pem() + own.key_pem());
+  EXPECT_THAT(warning({.certificate_file = both}, both, 0644),
+              HasSubstr("certificate file '" + both + "' holds a private key"));
+  const std::string open = file("open.p12", own.pkcs12(""));
+  EXPECT_THAT(warning({.pkcs12_file = open, .passphrase = Secret("")}, open, 0644),
+              HasSubstr("PKCS#12 file '" + open + "' holds a private key without a passphrase"));
+  // A certificate, and a key that a passphrase protects, may be read by all.
+  const std::string locked = file("locked.key", own.key_pem("secret"));
+  const std::string certificate = file("own.pem", own.certificate_pem());
+  const TlsIdentity protected_key{
+      .certificate_file = certificate, .key_file = locked, .passphrase = Secret("secret")};
+  EXPECT_EQ(warning(protected_key, locked, 0644), "");
+  const std::string store = file("own.p12", own.pkcs12("secret"));
+  EXPECT_EQ(warning({.pkcs12_file = store, .passphrase = Secret("secret")}, store, 0644), "");
+}
+
 TEST_F(TlsContextTest, a_missing_file_is_named) {
   EXPECT_EQ(refusal({.certificate_file = "/nowhere/own.pem"}),
             "TLS: certificate file '/nowhere/own.pem': cannot be read: No such file or directory");
