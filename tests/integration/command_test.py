@@ -901,7 +901,7 @@ class SecurityPage(unittest.TestCase):
     PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 
     def test_makes_a_node_with_users_and_logs_in_to_it(self):
-        certificates, house, client, users = re.findall(r"^```sh\n(.*?)^```$", self.PAGE.read_text(), re.M | re.S)
+        certificates, house, client, users, _ = re.findall(r"^```sh\n(.*?)^```$", self.PAGE.read_text(), re.M | re.S)
         with tempfile.TemporaryDirectory() as directory:
             env = environment(PATH=f"{Path(DOHLE).parent}:{os.environ['PATH']}")
             subprocess.run(["bash", "-ec", certificates], cwd=directory, env=env, check=True, capture_output=True,
