@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -163,8 +164,8 @@ class ReplacedCertificates final : public node::NodeWorld {
 
   void check_certificates() {
     for (const TlsLinkDialer::Dialed& each : load().dialer.dialed) {
-      const std::string found = each.session->peer_principal();
-      if (found.empty()) continue;
+      const std::optional<std::string> found = each.session->peer_principal();
+      if (!found) continue;
       ++seen_;
       bool is_right = false;
       for (std::size_t i = 0; i < changes_.size(); ++i) {
@@ -173,7 +174,7 @@ class ReplacedCertificates final : public node::NodeWorld {
         if (is_over || is_later) continue;
         is_right = is_right || found == Certificates::written(changes_[i].name);
       }
-      if (!is_right) complaints_.add("a new connection has the certificate of " + found);
+      if (!is_right) complaints_.add("a new connection has the certificate of " + *found);
     }
   }
   void check_that_connections_stay() {
