@@ -8,6 +8,7 @@
 
 #include "base/assert.hpp"
 #include "base/broker_errors.hpp"
+#include "base/repeats.hpp"
 #include "base/topic_name.hpp"
 #include "client/cluster/handle_access.hpp"
 
@@ -23,8 +24,10 @@ using client::StartingPoint;
 
 namespace {
 
-/// Time after which a new topic is known to all servers.
-constexpr Duration topic_patience = std::chrono::seconds(5);
+/// Time after which a new topic is known to all servers; a server in this process knows it at once.
+Duration topic_patience(const Cluster::Options& options) {
+  return options.max_unknown_answers == 1 ? Duration(0) : std::chrono::seconds(5);
+}
 
 Error closed() {
   return Error::client(Errc::closed, "the consumer is closed");
@@ -468,7 +471,8 @@ Result<Records> ConsumerLoop::take() {
   std::vector<client::RecordsRun> runs;
   std::size_t count = 0;
   bool freed = false;
-  bool is_again = false;
+  /// Set if a line is to be logged: the number of lines suppressed before it.
+  std::optional<std::uint64_t> repeated;
   auto error = desk_.with([&](PollTable& table) -> std::optional<Error> {
     if (table.is_closed) return closed();
     if (std::exchange(table.is_woken, false)) {
@@ -477,7 +481,11 @@ Result<Records> ConsumerLoop::take() {
     const bool may_fail = table.fetch.has_error() || table.fetch.error_at() != never;
     if (may_fail) {
       const TimePoint moment = client_->environment().clock.mono();
-      if (auto why = table.fetch.take_error(moment, is_again)) return why;
+      bool is_again = false;
+      if (auto why = table.fetch.take_error(moment, is_again)) {
+        if (is_again) repeated = table.told_again.admit(moment);
+        return why;
+      }
     }
     count = table.fetch.take(options.max_poll_records, runs, freed);
     const bool is_stuck = count == 0 && !table.fetch.is_fetching() && account_->room() == 0;
@@ -491,11 +499,9 @@ Result<Records> ConsumerLoop::take() {
     return std::nullopt;
   });
   if (freed) kick();
-  if (is_again) {
-    if (const auto more = told_again_.admit(client_->environment().clock.mono())) {
-      warn(fmt::format("the partition is not read until a seek: {}{}", error->to_string(),
-                       more_since(*more)));
-    }
+  if (repeated) {
+    warn(fmt::format("the partition is not read until a seek: {}{}", error->to_string(),
+                     more_since(*repeated)));
   }
   if (error) return fail(std::move(*error));
   if (runs.empty()) return Records();
@@ -539,11 +545,16 @@ void ConsumerLoop::finish_close() {
   for (const ConnectionLane lane : {fetch_lane_, join_lane_, coordinator_lane_}) {
     cluster().close_lane(lane, closed());
   }
-  desk_.with([](PollTable& table) {
+  const auto more = desk_.with([](PollTable& table) {
     table.is_closed = true;
     table.fetch.assign({}, false);
+    return table.told_again.take_held_back();
   });
   desk_.notify();
+  if (more > 0) {
+    warn(fmt::format("partitions were not read until a seek: {} more errors since the last line",
+                     more));
+  }
   for (Done& done : std::exchange(closing_, {})) done(close_outcome_);
 }
 
@@ -685,7 +696,8 @@ void ConsumerLoop::apply_one(Left& action) {
   tell(action);
 }
 void ConsumerLoop::apply_one(Refused& action) {
-  warn("refused by the server, retrying", action.why);
+  warn(fmt::format("refused by the server, {} times in a row so far; retrying: {}", action.times,
+                   action.why.to_string()));
 }
 
 void ConsumerLoop::tell(News news) {
@@ -775,7 +787,8 @@ void ConsumerLoop::report_topic_errors() {
       });
     }
     if (code == broker_error::none || trouble.is_told) continue;
-    if (why.is_retriable() && now() < trouble.since + topic_patience) continue;
+    const bool is_early = now() < trouble.since + topic_patience(cluster().options());
+    if (why.is_retriable() && is_early) continue;
     trouble.is_told = true;
     if (why.is_retriable()) {
       warn("still waiting", why);

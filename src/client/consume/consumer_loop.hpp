@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "base/repeats.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "client/consume/poll_desk.hpp"
 #include "client/consume/records_walk.hpp"
@@ -190,9 +189,6 @@ class ConsumerLoop final : public Client::Shared::Part,
   bool is_closed_ = false;
   std::vector<Done> closing_;
   Result<void> close_outcome_;
-
-  // Polling thread.
-  Repeats told_again_{std::chrono::minutes(1)};
 
   std::atomic<bool> is_kicked_{false};
   std::atomic<bool> is_in_poll_{false};

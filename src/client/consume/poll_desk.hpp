@@ -11,6 +11,7 @@
 
 #include "base/assert.hpp"
 #include "base/core_yield.hpp"
+#include "base/repeats.hpp"
 #include "base/wait_point.hpp"
 #include "client/consume/fetch_planner.hpp"
 #include "client/group/group_member.hpp"
@@ -32,6 +33,8 @@ struct PollTable {
   bool is_closed = false;
   std::string member_id;
   Generation generation;
+  /// Of the lines about partitions that are not read until a seek.
+  Repeats told_again{std::chrono::minutes(1)};
 };
 
 /// The only exchange between polls and the loop. It is locked a few times per poll and per answer,

@@ -407,7 +407,8 @@ void GroupMember::start_over(const Error& why, TimePoint now, GroupActions& out)
   ++starts_over_;
   if (starts_over_ < 2) return;
   join_not_before_ = std::max(join_not_before_, now + start_over_backoff_.next(*random_));
-  if (starts_over_ == 2 || starts_over_ % refusals_per_line == 0) out.push_back(Refused{why});
+  const bool is_told = starts_over_ == 2 || starts_over_ % refusals_per_line == 0;
+  if (is_told) out.push_back(Refused{why, starts_over_});
 }
 
 void GroupMember::on_member(const wire::JoinGroupResponse& answer, TimePoint now,
@@ -585,7 +586,7 @@ void GroupMember::note_refusal(const Error& why, GroupActions& out) {
   if (why.category() != ErrorCategory::broker) return;
   ++refusals_;
   const bool is_told = refusals_ == refusals_until_line || refusals_ % refusals_per_line == 0;
-  if (is_told) out.push_back(Refused{why});
+  if (is_told) out.push_back(Refused{why, refusals_});
 }
 
 bool GroupMember::on_membership_error(const Error& why, Source source, TimePoint now,

@@ -116,6 +116,8 @@ struct Left {};
 /// The server keeps refusing this member, which keeps trying.
 struct Refused {
   Error why;
+  /// In a row, this one included.
+  unsigned times = 0;
 };
 
 }  // namespace group_action

@@ -270,6 +270,22 @@ TEST_F(ConsumerOnCluster, LogsOnceThatItsTopicStaysMissing) {
   EXPECT_TRUE(last_word().empty());
 }
 
+TEST_F(ConsumerOnCluster, LogsAtOnceThatATopicIsMissingWhereTheServerIsInTheProcess) {
+  engine_options.max_unknown_answers = 1;
+  script.on<wire::MetadataRequest>([](NodeId, const wire::MetadataRequest&) {
+    wire::MetadataResponse answer;
+    answer.brokers.push_back({NodeId{1}, "broker-1", 9092, {}});
+    answer.topics.emplace_back().name = "orders";
+    answer.topics.back().error_code = code::unknown_topic_or_partition;
+    return answer;
+  });
+  start();
+  assign({orders(0)});
+  world.run_for(100ms);
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_NE(warnings[0].find("look for topic orders"), std::string::npos) << warnings[0];
+}
+
 TEST_F(ConsumerOnCluster, NamesThePartitionThatItCannotRead) {
   serve_damage();
   start();
@@ -306,6 +322,16 @@ TEST_F(ConsumerOnCluster, ReportsADamagedBatchAfterDelaysThatDoubleUntilASeek) {
   EXPECT_GT(consumer_->until_error(10s), 150ms);
   ASSERT_EQ(warnings.size(), 1U);
   EXPECT_NE(warnings[0].find("orders-0"), std::string::npos) << warnings[0];
+  for (int i = 0; i < 3; ++i) {
+    world.run_for(2s);
+    ASSERT_FALSE(poll());
+  }
+  EXPECT_EQ(warnings.size(), 1U) << "once a minute";
+  on_loop([this] { consumer_->close_by(world.now() + 1s, [](const Result<void>&) {}); });
+  world.run_for(1s);
+  ASSERT_EQ(warnings.size(), 2U);
+  EXPECT_NE(warnings[1].find("3 more errors since the last line"), std::string::npos)
+      << warnings[1];
 }
 
 TEST_F(ConsumerOnCluster, StartsByTheResetPolicyInATopicThatWasCreatedAgain) {

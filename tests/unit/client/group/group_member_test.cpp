@@ -220,7 +220,9 @@ TEST_F(GroupMemberTest, ReportsOccasionallyThatItIsRefused) {
     for (int i = 1; i <= times; ++i) {
       refuse_join(code::coordinator_not_available);
       if (std::holds_alternative<Refused>(actions_.at(0))) {
-        EXPECT_TRUE(take<Refused>().why.is_broker(code::coordinator_not_available));
+        const auto refused = take<Refused>();
+        EXPECT_TRUE(refused.why.is_broker(code::coordinator_not_available));
+        EXPECT_EQ(refused.times, static_cast<unsigned>(i));
         told.push_back(i);
       }
       find();
