@@ -17,6 +17,7 @@
 #include "base/option_checks.hpp"
 #include "base/printable.hpp"
 #include "base/security_protocols.hpp"
+#include "base/time.hpp"
 #include "disk/file_disk.hpp"
 #include "disk/memory_disk.hpp"
 #include "frames/framed_listening.hpp"
@@ -663,7 +664,7 @@ Result<void> Node::close(std::chrono::milliseconds timeout) {
   if (parts_->is_closed) return {};
   parts_->is_closed = true;
   auto stopped = parts_->on_loop([&](auto done) {
-    parts_->engine->stop(parts_->loop.tick().mono + timeout, std::move(done));
+    parts_->engine->stop(parts_->loop.tick().mono + call_timeout(timeout), std::move(done));
   });
   (void)parts_->on_loop([&](auto done) {
     parts_->engine.reset();

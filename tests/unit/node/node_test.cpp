@@ -205,6 +205,12 @@ TEST(NodeTest, StartsInMemoryWithMillisecondsOfCpu) {
   EXPECT_LT(best, 20'000) << "ten times what is asked of a release build";
 }
 
+TEST(NodeTest, ClosesWithAnUnlimitedTimeout) {
+  auto node = Node::start({.data_dir = ":memory:", .listeners = {}, .logger = silent_logger()});
+  ASSERT_TRUE(node) << node.error().to_string();
+  EXPECT_TRUE(node->close(std::chrono::milliseconds::max()));
+}
+
 TEST(NodeTest, KeepsItsDataBetweenTwoLives) {
   const ScratchDirectory directory;
   auto options = in_memory();
