@@ -4,6 +4,7 @@
 
 #include "auth/plain.hpp"
 #include "base/assert.hpp"
+#include "base/option_checks.hpp"
 
 namespace dohle::auth {
 
@@ -23,8 +24,11 @@ Error refused(std::string_view option, std::string_view why) {
 }  // namespace
 
 Result<void> SaslClient::check(const SaslOptions& login) {
-  if (login.mechanism > SaslMechanism::scram_sha_512) {
-    return fail(refused("mechanism", "is not one of the named ones"));
+  using enum SaslMechanism;
+  if (auto known =
+          check_enum("sasl: mechanism", login.mechanism, {plain, scram_sha_256, scram_sha_512});
+      !known) {
+    return known;
   }
   if (login.username.empty()) return fail(refused("username", "is empty"));
   if (login.username.size() > max_name_bytes) {

@@ -81,10 +81,27 @@ TEST(OptionEnums, AreCheckedByTheCallThatTakesThem) {
   volatile_node.listeners.clear();
   volatile_node.logger = silent_logger();
   volatile_node.durability = no_value<Durability>;
+  const SaslOptions login{no_value<SaslMechanism>, "alice", Secret("x")};
+  TlsOptions oldest, newest;
+  oldest.parameters.min_version = no_value<TlsVersion>;
+  newest.parameters.max_version = no_value<TlsVersion>;
+  const auto with = [](std::optional<SaslOptions> sasl, std::optional<TlsOptions> tls) {
+    ClientOptions options;
+    options.sasl = std::move(sasl);
+    options.tls = std::move(tls);
+    return Client::create(std::move(options));
+  };
+  const auto described =
+      client.admin().describe_configs({{.type = no_value<ConfigResourceType>, .name = "1"}});
+  ASSERT_TRUE(described);
   const struct {
     const char* option;
     std::optional<Error> refused;
   } table[] = {
+      {"mechanism", error_of(with(login, {}))},
+      {"min_version", error_of(with({}, oldest))},
+      {"max_version", error_of(with({}, newest))},
+      {"type", error_of(described->at(0).result)},
       {"acks", error_of(client.producer({.acks = no_value<Acks>, .idempotence = false}))},
       {"compression", error_of(client.producer({.compression = no_value<CompressionCodec>}))},
       {"offset_reset", error_of(client.consumer({.offset_reset = no_value<OffsetReset>}))},
@@ -101,6 +118,20 @@ TEST(OptionEnums, AreCheckedByTheCallThatTakesThem) {
     const std::string said(refused->message());
     EXPECT_NE(said.find(std::string(option) + " is 77, no value of its type"), std::string::npos)
         << said;
+  }
+}
+
+// PLAIN and values outside the enumeration are not taken for one of SCRAM's.
+TEST(OptionEnums, OfAScramUserNameOneOfScramsMechanisms) {
+  const ScratchDirectory directory;
+  const Node node = started_node(directory.path());
+  Admin admin = client_of(node).admin();
+  for (const SaslMechanism wrong : {SaslMechanism::plain, no_value<SaslMechanism>}) {
+    const auto set =
+        admin.set_scram_users({{.name = "u", .password = Secret("p"), .mechanism = wrong}});
+    EXPECT_TRUE(says(set, Errc::invalid_argument));
+    const auto deleted = admin.delete_scram_users({{.name = "u", .mechanism = wrong}});
+    EXPECT_TRUE(says(deleted, Errc::invalid_argument));
   }
 }
 

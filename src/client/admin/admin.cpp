@@ -225,6 +225,7 @@ Result<std::vector<Named<void>>> Admin::set_scram_users(std::vector<NewScramUser
 
 Result<std::vector<Named<void>>> Admin::delete_scram_users(std::vector<ScramUser> users,
                                                            CallOptions options) {
+  if (auto checked = client::check_users_to_delete(users); !checked) return fail(checked.error());
   auto names = names_of(users);
   auto results = client::admin_wait_for<std::vector<Result<void>>>(
       inside_.get(), options.timeout,

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <map>
 
+#include "base/option_checks.hpp"
 #include "wire/messages/create_topics.hpp"
 #include "wire/messages/delete_topics.hpp"
 #include "wire/messages/describe_configs.hpp"
@@ -302,7 +303,11 @@ class DescribeConfigs final : public ItemsCall<std::vector<ConfigEntry>> {
   }
   /// None for any server.
   static Result<NodeId> server_of(const ConfigResource& resource) {
-    if (resource.type == ConfigResourceType::topic) return NodeId{};
+    using enum ConfigResourceType;
+    if (auto known = check_enum("type", resource.type, {topic, broker}); !known) {
+      return fail(known.error());
+    }
+    if (resource.type == topic) return NodeId{};
     NodeId server;
     const char* const end = resource.name.data() + resource.name.size();
     const auto [parsed, fault] = std::from_chars(resource.name.data(), end, server.value);

@@ -121,7 +121,25 @@ void warn_of_eavesdroppers(const Cluster& cluster) {
       "set SCRAM user: without TLS, anyone that reads the sent bytes can log in as this user");
 }
 
+bool is_scram(SaslMechanism mechanism) {
+  return mechanism == SaslMechanism::scram_sha_256 || mechanism == SaslMechanism::scram_sha_512;
+}
+
+Error not_scram(const std::string& name, SaslMechanism mechanism) {
+  return Error::client(Errc::invalid_argument,
+                       fmt::format("user {}: the mechanism is {}; allowed are SCRAM-SHA-256 and "
+                                   "SCRAM-SHA-512",
+                                   name, to_string(mechanism)));
+}
+
 }  // namespace
+
+Result<void> check_users_to_delete(const std::vector<ScramUser>& users) {
+  for (const ScramUser& user : users) {
+    if (!is_scram(user.mechanism)) return fail(not_scram(user.name, user.mechanism));
+  }
+  return {};
+}
 
 Result<void> check_new_users(const std::vector<NewScramUser>& users) {
   for (const NewScramUser& user : users) {
@@ -129,11 +147,7 @@ Result<void> check_new_users(const std::vector<NewScramUser>& users) {
       return fail(Error::client(Errc::invalid_argument, "user " + user.name + ": " + why));
     };
     if (user.password.reveal().empty()) return refused("the password is empty");
-    if (user.mechanism != SaslMechanism::scram_sha_256 &&
-        user.mechanism != SaslMechanism::scram_sha_512) {
-      return refused("the mechanism is " + std::string(to_string(user.mechanism)) +
-                     "; allowed are SCRAM-SHA-256 and SCRAM-SHA-512");
-    }
+    if (!is_scram(user.mechanism)) return fail(not_scram(user.name, user.mechanism));
     if (user.iterations < auth::min_scram_iterations ||
         user.iterations > auth::max_stored_iterations) {
       return refused(fmt::format("iterations is {}; allowed are {} to {}", user.iterations,

@@ -12,6 +12,7 @@ namespace dohle::client {
 
 /// Errors: invalid_argument. Any thread.
 [[nodiscard]] Result<void> check_new_users(const std::vector<NewScramUser>& users);
+[[nodiscard]] Result<void> check_users_to_delete(const std::vector<ScramUser>& users);
 /// The users passed check_new_users. The time for PBKDF2 does not count.
 void set_scram_users(Cluster& cluster, std::vector<NewScramUser> users, Duration timeout,
                      ItemsCall<void>::Then then);

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/option_checks.hpp"
 #include "net/tls/key_material.hpp"
 #include "net/tls/tls_context_state.hpp"
 #include "net/tls/tls_failures.hpp"
@@ -88,6 +89,11 @@ Result<void> check_ciphers(const SSL_CTX* context, std::string_view wanted) {
 }
 
 Result<void> set_parameters(SSL_CTX* context, const TlsParameters& wanted) {
+  using enum TlsVersion;
+  for (const auto& [name, version] :
+       {std::pair("min_version", wanted.min_version), {"max_version", wanted.max_version}}) {
+    if (auto known = check_enum(name, version, {tls_1_2, tls_1_3}); !known) return known;
+  }
   if (wanted.max_version < wanted.min_version) {
     return refuse("max_version is older than min_version");
   }
