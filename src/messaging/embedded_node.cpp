@@ -1,11 +1,15 @@
 #include "messaging/embedded_node.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
 
+#include "base/assert.hpp"
+#include "base/fork_watch.hpp"
 #include "dohle/node.hpp"
 
 namespace dohle::messaging {
@@ -23,11 +27,19 @@ struct Shared {
 struct Nodes {
   std::mutex mutex;
   std::map<std::string, Shared> by_key;
+  const ForkMark made_in = {};
 };
 
+/// Never destroyed: a static Broker of the program may end after static objects of this file. A
+/// forked child begins without nodes, since its parent's have no threads there, and a thread that
+/// does not exist there may hold their lock.
 Nodes& nodes() {
-  static Nodes all;
-  return all;
+  static std::atomic<Nodes*> current = new Nodes;
+  Nodes* all = current.load();
+  if (!all->made_in.is_forked()) return *all;
+  auto fresh = std::make_unique<Nodes>();
+  if (current.compare_exchange_strong(all, fresh.get())) all = fresh.release();
+  return *all;
 }
 
 Result<Node> start(const EmbeddedAddress& address, std::shared_ptr<Logger> logger) {
@@ -72,12 +84,14 @@ class Share final : public EmbeddedNode {
 
  private:
   Result<void> give_up(std::chrono::milliseconds timeout) {
-    const std::lock_guard lock(nodes().mutex);
+    Nodes& all = nodes();
+    const std::lock_guard lock(all.mutex);
     if (std::exchange(is_given_up_, true)) return {};
-    const auto found = nodes().by_key.find(key_);
+    const auto found = all.by_key.find(key_);
+    DOHLE_ASSERT(found != all.by_key.end(), "a share is given up in a node that has ended");
     if (--found->second.shares > 0) return {};
     auto closed = found->second.node.close(timeout);
-    nodes().by_key.erase(found);
+    all.by_key.erase(found);
     return closed;
   }
 
@@ -96,13 +110,13 @@ Result<std::unique_ptr<EmbeddedNode>> EmbeddedNode::open(const EmbeddedAddress& 
     if (!node) return fail(node.error());
     return std::make_unique<PrivateNode>(std::move(*node));
   }
-  const std::lock_guard lock(nodes().mutex);
-  auto found = nodes().by_key.find(address.key);
-  if (found == nodes().by_key.end()) {
+  Nodes& all = nodes();
+  const std::lock_guard lock(all.mutex);
+  auto found = all.by_key.find(address.key);
+  if (found == all.by_key.end()) {
     auto node = start(address, std::move(logger));
     if (!node) return fail(node.error());
-    found =
-        nodes().by_key.emplace(address.key, Shared{std::move(*node), address.listen_port, 0}).first;
+    found = all.by_key.emplace(address.key, Shared{std::move(*node), address.listen_port, 0}).first;
   } else if (address.listen_port && address.listen_port != found->second.listen_port) {
     return fail(Error::configuration("address embedded:" + address.key +
                                      " runs in this process already, and does not listen on port " +

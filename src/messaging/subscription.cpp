@@ -150,7 +150,14 @@ Result<void> Subscription::unsubscribe(std::chrono::milliseconds timeout) {
   return {};
 }
 
+Result<void> Subscription::check_usable() const {
+  if (!is_forked()) return {};
+  return fail(
+      Error::client(Errc::forked, "a subscriber cannot be used after fork() in the child process"));
+}
+
 Result<void> Subscription::ack(EventState& event) {
+  if (auto usable = check_usable(); !usable) return usable;
   Lock lock(mutex_);
   auto acked = state_.ack(event);
   if (acked) nudge(lock);
@@ -158,6 +165,7 @@ Result<void> Subscription::ack(EventState& event) {
 }
 
 Result<void> Subscription::nack(const std::shared_ptr<EventState>& event, Error why) {
+  if (auto usable = check_usable(); !usable) return usable;
   std::optional<messaging::Report> report;
   {
     Lock lock(mutex_);
@@ -550,16 +558,11 @@ Subscriber::~Subscriber() {
 
 namespace {
 
-/// Runs before any lock: in a forked child, a thread that does not exist there may hold it.
 Result<void> check(const messaging::Subscription* subscription) {
   if (subscription == nullptr) {
     return fail(Error::client(Errc::closed, "the Subscriber was moved from"));
   }
-  if (subscription->is_forked()) {
-    return fail(Error::client(Errc::forked,
-                              "a subscriber cannot be used after fork() in the child process"));
-  }
-  return {};
+  return subscription->check_usable();
 }
 
 }  // namespace

@@ -25,9 +25,11 @@ namespace dohle::messaging {
 /// The threads own it, so that a thread that hangs in a handler can be detached.
 class Subscription : public AckSink, public std::enable_shared_from_this<Subscription> {
  public:
-  /// True in a child of the process that it was made in. Any thread; check it before taking any
-  /// lock.
+  /// True in a child of the process that it was made in. Any thread.
   [[nodiscard]] bool is_forked() const { return made_in_.is_forked(); }
+  /// Errors: forked. Every call checks it before any lock, which a thread that does not exist in
+  /// the child may hold.
+  [[nodiscard]] Result<void> check_usable() const;
 
   struct Setup {
     std::string topic;

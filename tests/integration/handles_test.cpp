@@ -4,10 +4,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -299,6 +301,21 @@ TEST(Forked, EveryCallInTheChildFailsAtOnceAndDestructorsEndNothing) {
               expect(says(consumer->commit_sync(), Errc::forked), 7);
               expect(says(consumer->close(30s), Errc::forked), 8);
               expect(says(consumer->seek({"t", PartitionId{0}}, Offset{0}), Errc::forked), 9);
+              expect(says(consumer->subscribe({"t"}), Errc::forked), 16);
+              expect(says(consumer->unsubscribe(), Errc::forked), 17);
+              expect(says(consumer->assign({}), Errc::forked), 18);
+              expect(says(consumer->commit_sync({}, 30s), Errc::forked), 19);
+              expect(says(consumer->committed({}), Errc::forked), 20);
+              expect(says(consumer->position({"t", PartitionId{0}}, 30s), Errc::forked), 21);
+              expect(says(consumer->pause({}), Errc::forked), 22);
+              std::optional<Result<void>> told;
+              consumer->commit_async([&](Result<void> outcome) { told = std::move(outcome); });
+              expect(told && says(*told, Errc::forked), 23);
+              expect(says(client->producer(), Errc::forked), 24);
+              expect(says(client->consumer({}), Errc::forked), 25);
+              expect(says(client->replace_login({}), Errc::forked), 26);
+              expect(says(producer->try_send(topic, {}), Errc::forked), 27);
+              expect(says(node->reload_certificates(), Errc::forked), 28);
               expect(consumer->assignment().empty(), 10);
               consumer->wakeup();
               expect(says(admin->list_topics(), Errc::forked), 11);
@@ -362,14 +379,34 @@ TEST(Forked, ABrokerInTheChildFailsAtOnceAndAnExitDoesNotHang) {
   kept_broker() = kafka::new_broker(std::move(options)).value();
   Broker& broker = *kept_broker();
   ASSERT_TRUE(broker.connect(20s));
-  ASSERT_TRUE(broker.publish("t", std::string_view("one"), {}));
+  ASSERT_TRUE(broker.publish("t", std::string_view("one"), {.async = false}));
+  std::promise<RawEvent> got;
+  std::atomic<bool> is_got = false;
+  const auto keep = [&](RawEvent event) {
+    if (!is_got.exchange(true)) got.set_value(std::move(event));
+  };
+  std::optional<Subscriber> subscriber =
+      broker
+          .subscribe("t", keep,
+                     {.group_id = "g", .auto_ack = false, .start_offset = StartOffset::first()})
+          .value();
+  std::optional<RawEvent> event = got.get_future().get();
   const pid_t child = ::fork();
   if (child == 0) {
     ::alarm(20);
     const bool is_so =
         says(broker.publish("t", std::string_view("two"), {}), Errc::forked) &&
         says(broker.publish("t", std::string_view("two"), {.async = true}), Errc::forked) &&
-        says(broker.flush(30s), Errc::forked) && says(broker.disconnect(2s), Errc::forked);
+        says(broker.subscribe("t", [](RawEvent) {}), Errc::forked) &&
+        says(broker.connect(30s), Errc::forked) && says(broker.init(), Errc::forked) &&
+        says(kafka::create_topic(broker, "u", 1, 1), Errc::forked) &&
+        says(kafka::delete_topic(broker, {"t"}), Errc::forked) &&
+        says(subscriber->wait_ready(30s), Errc::forked) && subscriber->held().empty() &&
+        says(event->ack(), Errc::forked) && says(event->nack(), Errc::forked) &&
+        says(subscriber->unsubscribe(30s), Errc::forked) && says(broker.flush(30s), Errc::forked) &&
+        says(broker.disconnect(2s), Errc::forked);
+    event.reset();
+    subscriber.reset();
     // Runs the destructors of all static objects: the broker's and its node's.
     std::exit(is_so ? 0 : 1);
   }
@@ -378,8 +415,69 @@ TEST(Forked, ABrokerInTheChildFailsAtOnceAndAnExitDoesNotHang) {
   ASSERT_TRUE(WIFEXITED(status)) << "it hung, or crashed by signal " << WTERMSIG(status);
   EXPECT_EQ(WEXITSTATUS(status), 0);
   EXPECT_TRUE(broker.publish("t", std::string_view("three"), {}));
+  EXPECT_TRUE(event->ack());
+  EXPECT_TRUE(subscriber->unsubscribe(20s));
   EXPECT_TRUE(broker.disconnect(20s));
   kept_broker().reset();
+}
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if !defined(__SANITIZE_THREAD__) && !__has_feature(thread_sanitizer)
+// The thread sanitizer allows no threads after a fork.
+TEST(Forked, ANewBrokerInTheChildDoesNotJoinTheParentsNode) {
+  const ScratchDirectory directory;
+  const auto at = [](const std::string& address) {
+    return kafka::new_broker({.addresses = {address}, .logger = silent_logger()}).value();
+  };
+  Broker on_disk = at("embedded:" + directory.path());
+  Broker in_memory = at("embedded:memory/forked");
+  for (Broker* each : {&on_disk, &in_memory}) {
+    ASSERT_TRUE(each->connect(20s));
+    ASSERT_TRUE(kafka::create_topic(*each, "of-the-parent", 1, 1));
+  }
+  EXPECT_EQ(in_child([&]() -> int {
+              const auto locked = at("embedded:" + directory.path()).connect(5s);
+              if (!says(locked, Errc::locked)) return 1;
+              Broker own = at("embedded:memory/forked");
+              if (!own.connect(5s)) return 2;
+              const auto sent = own.publish("of-the-parent", "x", {.async = false});
+              if (!says(sent, Errc::no_such_topic)) return 3;
+              return own.disconnect(5s) ? 0 : 4;
+            }),
+            0);
+  EXPECT_TRUE(on_disk.publish("of-the-parent", "x", {.async = false}));
+  EXPECT_TRUE(in_memory.publish("of-the-parent", "x", {.async = false}));
+}
+#endif
+
+[[noreturn]] void publish_and_exit(const std::string& path) {
+  kept_broker() = kafka::new_broker({.addresses = {"embedded:" + path},
+                                     .allow_publish_auto_topic_creation = true,
+                                     .logger = silent_logger()})
+                      .value();
+  if (!kept_broker()->connect(20s)) std::exit(1);
+  if (!kept_broker()->publish("t", "under way", {.async = true})) std::exit(2);
+  std::exit(0);
+}
+
+// A static object is destroyed after those that its calls made later.
+TEST(StaticBroker, EndsItsNodeCleanlyAtTheExitOfTheProgram) {
+  // The program of the death test runs this test from its beginning, and is to use the same place.
+  constexpr const char* variable = "DOHLE_STATIC_BROKER_DIRECTORY";
+  std::optional<ScratchDirectory> made;
+  if (std::getenv(variable) == nullptr) ::setenv(variable, made.emplace().path().c_str(), 1);
+  const std::string path = std::getenv(variable);
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(publish_and_exit(path), testing::ExitedWithCode(0), "");
+  ::unsetenv(variable);
+  EXPECT_TRUE(std::filesystem::exists(path + "/dohle-clean-stop"));
+  const Node node = started_node(path);
+  const auto offsets =
+      client_of(node).admin().list_offsets({{{"t", PartitionId{0}}, OffsetSpec::latest()}});
+  ASSERT_TRUE(offsets && offsets->at(0).result);
+  EXPECT_EQ(offsets->at(0).result->offset, Offset{1}) << "the end waits for records under way";
 }
 
 }  // namespace
