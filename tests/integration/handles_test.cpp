@@ -215,6 +215,73 @@ TEST(MovedFrom, ClientProducerConsumerAndAdminAnswerClosed) {
   EXPECT_FALSE(consumer.lag({"t", PartitionId{0}}));
 }
 
+TEST(MovedFrom, BrokerSubscriberAndNodeAnswerClosed) {
+  const ScratchDirectory directory;
+  Node node = started_node(directory.path());
+  Broker broker =
+      kafka::new_broker({.addresses = {"embedded:memory"}, .logger = silent_logger()}).value();
+  ASSERT_TRUE(broker.connect(20s));
+  ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1));
+  Subscriber subscriber = broker.subscribe("t", [](RawEvent) {}).value();
+  const Subscriber other_subscriber = std::move(subscriber);
+  const Broker other_broker = std::move(broker);
+  const Node other_node = std::move(node);
+  EXPECT_TRUE(says(broker.init(with_group_id("g")), Errc::closed));
+  EXPECT_TRUE(says(broker.connect(1s), Errc::closed));
+  EXPECT_TRUE(says(broker.publish("t", std::string_view("x"), {}), Errc::closed));
+  EXPECT_TRUE(says(broker.publish("t", Message("x"), {.async = true}), Errc::closed));
+  EXPECT_TRUE(says(broker.subscribe("t", [](RawEvent) {}), Errc::closed));
+  EXPECT_TRUE(says(broker.flush(1s), Errc::closed));
+  EXPECT_TRUE(says(broker.disconnect(1s), Errc::closed));
+  EXPECT_TRUE(says(kafka::create_topic(broker, "u", 1, 1), Errc::closed));
+  EXPECT_TRUE(says(kafka::delete_topic(broker, {"t"}), Errc::closed));
+  EXPECT_EQ(broker.address(), "");
+  EXPECT_TRUE(says(subscriber.wait_ready(1s), Errc::closed));
+  EXPECT_TRUE(says(subscriber.unsubscribe(1s), Errc::closed));
+  EXPECT_TRUE(subscriber.held().empty());
+  EXPECT_EQ(subscriber.topic(), "");
+  EXPECT_TRUE(says(node.close(), Errc::closed));
+  EXPECT_TRUE(says(node.reload_certificates(), Errc::closed));
+  EXPECT_EQ(node.address(), "");
+  EXPECT_TRUE(node.listeners().empty());
+  EXPECT_EQ(node.transport(), nullptr);
+}
+
+TEST(MovedFrom, MoveAssignmentEndsWhatEachHandleHeld) {
+  const ScratchDirectory first_directory, second_directory;
+  Node node = started_node(first_directory.path());
+  Node other_node = started_node(second_directory.path());
+  Client client = client_of(node);
+  Consumer consumer = client.consumer({.group_id = "g"}).value();
+  ASSERT_TRUE(client.producer().value().send("t", {.value = as_bytes("x")}).value().get());
+  ASSERT_TRUE(consumer.subscribe({"t"}));
+  while (consumer.member_id().empty()) ASSERT_TRUE(consumer.poll(10ms));
+  const auto members = [&] {
+    const auto described = client.admin().describe_groups({"g"});
+    return described && described->at(0).result ? described->at(0).result->members.size() : 99;
+  };
+  EXPECT_EQ(members(), 1U);
+  consumer = client.consumer({}).value();
+  EXPECT_EQ(members(), 0U) << "it has left its group";
+
+  const auto broker_at = [](const std::string& directory) {
+    Broker made = kafka::new_broker({.addresses = {"embedded:" + directory},
+                                     .allow_publish_auto_topic_creation = true,
+                                     .logger = silent_logger()})
+                      .value();
+    EXPECT_TRUE(made.connect(20s));
+    return made;
+  };
+  node = std::move(other_node);
+  Broker broker = broker_at(first_directory.path());
+  const Delivery sent = broker.publish("t", std::string_view("x"), {.async = true}).value();
+  const ScratchDirectory third_directory;
+  broker = broker_at(third_directory.path());
+  EXPECT_TRUE(sent.is_done()) << "disconnecting delivers it";
+  const Node again = started_node(first_directory.path());
+  EXPECT_EQ(broker.address(), "embedded:" + third_directory.path());
+}
+
 TEST(Options, RefuseValuesThatTheirTypesDoNotHave) {
   const ScratchDirectory directory;
   const Node node = started_node(directory.path());
