@@ -315,9 +315,10 @@ enum class ScramAlgorithm : std::uint8_t {
 [[nodiscard]] inline BrokerOption with_scram_mechanism(ScramAlgorithm algorithm,
                                                        std::string username,
                                                        std::string_view password) {
-  const SaslMechanism mechanism = algorithm == ScramAlgorithm::sha512
-                                      ? SaslMechanism::scram_sha_512
-                                      : SaslMechanism::scram_sha_256;
+  // For a value outside the enumeration: new_broker refuses it.
+  auto mechanism = static_cast<SaslMechanism>(0xff);
+  if (algorithm == ScramAlgorithm::sha256) mechanism = SaslMechanism::scram_sha_256;
+  if (algorithm == ScramAlgorithm::sha512) mechanism = SaslMechanism::scram_sha_512;
   SaslOptions login{mechanism, std::move(username), Secret(password)};
   return [login = std::move(login)](BrokerOptions& o) { o.sasl = login; };
 }

@@ -123,6 +123,20 @@ TEST(OptionEnums, AreCheckedByTheCallThatTakesThem) {
   }
 }
 
+TEST(OptionEnums, OfABrokersScramLoginIsOneOfTwo) {
+  const auto login = [](kafka::ScramAlgorithm algorithm) {
+    return kafka::new_broker(kafka::with_scram_mechanism(algorithm, "alice", "secret"));
+  };
+  EXPECT_TRUE(login(kafka::ScramAlgorithm::sha256));
+  EXPECT_TRUE(login(kafka::ScramAlgorithm::sha512));
+  for (const int other : {2, 77}) {
+    const auto refused = login(static_cast<kafka::ScramAlgorithm>(other));
+    ASSERT_FALSE(refused) << other;
+    EXPECT_EQ(refused.error().category(), ErrorCategory::configuration);
+    EXPECT_NE(refused.error().message().find("mechanism"), std::string_view::npos);
+  }
+}
+
 // PLAIN and values outside the enumeration are not taken for one of SCRAM's.
 TEST(OptionEnums, OfAScramUserNameOneOfScramsMechanisms) {
   const ScratchDirectory directory;
