@@ -22,7 +22,7 @@ struct RdKafka {
                       X(topic_partition_list_destroy) X(NewTopic_new) X(NewTopic_destroy)          \
                           X(CreateTopics) X(event_CreateTopics_result)                             \
                               X(CreateTopics_result_topics) X(topic_result_error) X(event_error)   \
-                                  X(event_destroy)
+                                  X(event_destroy) X(metadata) X(metadata_destroy)
   // clang-format on
 
 #define DOHLE_RDKAFKA_MEMBER(name) decltype(&::rd_kafka_##name) name##_ = nullptr;

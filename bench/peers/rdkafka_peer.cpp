@@ -1,6 +1,6 @@
 // Runs librdkafka with the same work and the same measurement as `dohle bench`, and prints the same
 // keys.
-//   rdkafka_peer create|produce|consume|e2e [--option value]… [-X property=value]…
+//   rdkafka_peer create|produce|consume|e2e|login [--option value]… [-X property=value]…
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -317,6 +317,24 @@ Measured e2e(const RdKafka& api, const Options& options) {
   return measured;
 }
 
+/// Each record is a login: a new client that connects, logs in and has the cluster's metadata.
+Measured log_in(const RdKafka& api, const Options& options) {
+  constexpr int login_time_ms = 30'000;
+  Measured measured;
+  const Stopwatch watch;
+  for (; measured.records < options.number("records"); ++measured.records) {
+    const auto began = steady_ns();
+    const Handle handle(api, RD_KAFKA_PRODUCER, options, {}, nullptr);
+    const rd_kafka_metadata_t* metadata = nullptr;
+    const auto error = api.metadata_(handle.get(), 0, nullptr, &metadata, login_time_ms);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) fail(api.err2str_(error));
+    api.metadata_destroy_(metadata);
+    measured.latencies.push_back(static_cast<double>(steady_ns() - began) / 1e6);
+  }
+  watch.into(measured);
+  return measured;
+}
+
 void create(const RdKafka& api, const Options& options) {
   const Handle handle(api, RD_KAFKA_PRODUCER, options, {}, nullptr);
   char why[512];
@@ -357,8 +375,10 @@ int main(int argc, char** argv) {
     fmt::print("{}\n", consume(api, options).to_json());
   } else if (mode == "e2e") {
     fmt::print("{}\n", e2e(api, options).to_json());
+  } else if (mode == "login") {
+    fmt::print("{}\n", log_in(api, options).to_json());
   } else {
-    fmt::print(stderr, "rdkafka_peer version|create|produce|consume|e2e [--option value]…\n");
+    fmt::print(stderr, "rdkafka_peer version|create|produce|consume|e2e|login [--option value]…\n");
     return 2;
   }
 }
