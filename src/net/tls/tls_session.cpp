@@ -23,10 +23,14 @@ namespace dohle::net {
 namespace {
 
 constexpr std::size_t max_record_bytes = 16 * 1024;
-constexpr std::size_t max_gathered = 64;
 // The fatal alert unexpected_message, which tells a client without TLS that it met TLS, as Java's
 // does.
 constexpr std::string_view plain_alert("\x15\x03\x03\x00\x02\x02\x0a", 7);
+// A longer piece is not copied into a record that it shares with others.
+constexpr std::size_t min_own_record_bytes = 8 * 1024;
+// Of each record, beside its data; some ciphers of TLS 1.2 take more.
+constexpr std::size_t record_overhead_bytes = 64;
+constexpr std::size_t max_gathered = 256;
 
 bool is_address(const std::string& host) {
   std::array<unsigned char, sizeof(in6_addr)> address{};
@@ -34,14 +38,86 @@ bool is_address(const std::string& host) {
          ::inet_pton(AF_INET6, host.c_str(), address.data()) == 1;
 }
 
+/// Cuts pieces into records of up to 16 KiB.
+class RecordCutter {
+ public:
+  RecordCutter(std::span<const iovec> pieces, std::size_t max_bytes)
+      : pieces_(pieces), left_(max_bytes) {}
+
+  /// Valid until the next call. Empty: nothing is left.
+  std::span<const std::byte> next() {
+    if (pieces_.empty() || left_ == 0) return {};
+    if (front_size() < min_own_record_bytes && pieces_.size() > 1) return share();
+    const std::size_t size = std::min(front_size(), max_record_bytes);
+    // A part of it would leave a short rest, which takes one record more each time.
+    if (size > left_ && has_begun_) return {};
+    return take(std::min(size, left_));
+  }
+
+ private:
+  [[nodiscard]] std::size_t front_size() const { return pieces_.front().iov_len - taken_; }
+
+  std::span<const std::byte> take(std::size_t max_bytes) {
+    const std::size_t size = std::min(front_size(), max_bytes);
+    const auto* data = static_cast<const std::byte*>(pieces_.front().iov_base) + taken_;
+    taken_ += size;
+    left_ -= size;
+    has_begun_ = true;
+    if (front_size() == 0) {
+      pieces_ = pieces_.subspan(1);
+      taken_ = 0;
+    }
+    return {data, size};
+  }
+
+  std::span<const std::byte> share() {
+    std::size_t size = 0;
+    const std::size_t room = std::min(max_record_bytes, left_);
+    while (!pieces_.empty() && size < room && front_size() < min_own_record_bytes) {
+      const auto part = take(room - size);
+      std::ranges::copy(part, shared_.data() + size);
+      size += part.size();
+    }
+    return std::span(shared_).first(size);
+  }
+
+  std::span<const iovec> pieces_;
+  std::size_t taken_ = 0;  // of the first piece
+  std::size_t left_;
+  bool has_begun_ = false;
+  std::array<std::byte, max_record_bytes> shared_;
+};
+
 }  // namespace
 
 struct TlsSession::Parts {
   explicit Parts(TlsContext with) : context(std::move(with)) {}
 
+  /// Memory for the records of this much data, so that each needs no allocation.
+  void make_room(std::size_t data_bytes) {
+    const std::size_t max_records = 2 * (data_bytes / min_own_record_bytes + 1);
+    const std::size_t wanted = data_bytes + max_records * record_overhead_bytes;
+    const bool is_free = room.buffer() != nullptr && !room.buffer()->is_shared();
+    if (!is_free || room.size() < wanted) {
+      room = Slice::made(wanted, [](std::span<std::byte>) {});
+    }
+    room_used = 0;
+  }
+  void send(std::span<const std::byte> bytes) {
+    if (room.size() - room_used < bytes.size()) {
+      to_send.append(Chain(Slice::copy_of(bytes)));
+      return;
+    }
+    std::ranges::copy(bytes, room.buffer()->data() + room_used);
+    to_send.append(Chain(room.sub(room_used, bytes.size())));
+    room_used += bytes.size();
+  }
+
   TlsContext context;
   SliceQueue received;
   WriteQueue to_send;
+  Slice room;  // for the records of a write
+  std::size_t room_used = 0;
   TlsFacts facts;
   std::optional<Error> failed;  // no call follows a failed one
   SslHandle ssl;                // after the queues that its BIO refers to
@@ -73,8 +149,7 @@ struct QueueBio {
   static int write(BIO* bio, const char* from, int size) {
     BIO_clear_retry_flags(bio);
     if (size <= 0) return 0;
-    parts_of(bio).to_send.append(
-        Chain(Slice::copy_of(std::string_view(from, static_cast<std::size_t>(size)))));
+    parts_of(bio).send(as_bytes(std::string_view(from, static_cast<std::size_t>(size))));
     return size;
   }
   static long control(BIO* /*bio*/, int command, long /*number*/, void* /*data*/) {
@@ -206,43 +281,24 @@ Result<std::size_t> TlsSession::read(std::span<std::byte> into) {
 Result<std::size_t> TlsSession::write(const WriteQueue& from, std::size_t max_bytes) {
   if (parts_->failed) return fail(*parts_->failed);
   std::array<iovec, max_gathered> pieces;
-  const std::size_t count = from.gather(pieces);
-  std::array<std::byte, max_record_bytes> collected;
-  std::size_t piece = 0, offset = 0, total = 0;
-  while (piece < count && total < max_bytes) {
-    const std::byte* record = static_cast<const std::byte*>(pieces[piece].iov_base) + offset;
-    std::size_t size =
-        std::min({pieces[piece].iov_len - offset, max_record_bytes, max_bytes - total});
-    if (size == max_record_bytes ||
-        (piece + 1 == count && offset + size == pieces[piece].iov_len)) {
-      offset += size;
-    } else {
-      // Short pieces share a record.
-      size = 0;
-      const std::size_t room = std::min(max_record_bytes, max_bytes - total);
-      while (piece < count && size < room) {
-        const std::size_t part = std::min(pieces[piece].iov_len - offset, room - size);
-        std::memcpy(collected.data() + size,
-                    static_cast<const std::byte*>(pieces[piece].iov_base) + offset, part);
-        size += part;
-        offset += part;
-        if (offset < pieces[piece].iov_len) break;
-        ++piece;
-        offset = 0;
-      }
-      record = collected.data();
-    }
-    if (piece < count && offset == pieces[piece].iov_len) {
-      ++piece;
-      offset = 0;
-    }
+  const std::span<const iovec> all(pieces.data(), from.gather(pieces));
+  RecordCutter cutter(all, max_bytes);
+  parts_->make_room(std::min(from.size(), max_bytes));
+  std::size_t total = 0;
+  for (auto record = cutter.next(); !record.empty(); record = cutter.next()) {
     ERR_clear_error();
     std::size_t written = 0;
-    if (SSL_write_ex(parts_->ssl.get(), record, size, &written) != 1) return fail(failure());
-    DOHLE_ASSERT(written == size, "a record in memory is written in part");
+    const int done = SSL_write_ex(parts_->ssl.get(), record.data(), record.size(), &written);
+    if (done != 1) return fail(failure());
+    DOHLE_ASSERT(written == record.size(), "a record in memory is written in part");
     total += written;
   }
   return total;
+}
+
+void TlsSession::release_idle_room() {
+  parts_->room = {};
+  parts_->room_used = 0;
 }
 
 void TlsSession::end_writes() {

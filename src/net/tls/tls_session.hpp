@@ -47,8 +47,11 @@ class TlsSession {
   /// Decrypts received bytes. Fewer bytes than there is room for: all received ones are used.
   [[nodiscard]] Result<std::size_t> read(std::span<std::byte> into);
   /// Encrypts at least one and at most `max_bytes` bytes of the slices at the front of `from`, in
-  /// records of up to 16 KiB, and takes none off. Returns the number of bytes.
+  /// records of up to 16 KiB, and takes none off. A slice of 8 KiB or more begins a record, so that
+  /// it is not copied; shorter ones share records. Returns the number of bytes.
   [[nodiscard]] Result<std::size_t> write(const WriteQueue& from, std::size_t max_bytes);
+  /// Gives back the memory that is kept for the next write.
+  void release_idle_room();
   /// Appends close_notify to `to_send`.
   void end_writes();
   /// True once the other side's close_notify was read.

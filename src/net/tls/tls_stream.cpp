@@ -390,6 +390,7 @@ Result<Moved> TlsStream::write(WriteQueue& from) {
   }
   if (!*flushed) return Moved{0, StreamState::blocked};
   from.consume(claimed_);
+  if (from.empty()) session_->release_idle_room();
   return Moved{std::exchange(claimed_, 0), StreamState::ready};
 }
 

@@ -56,6 +56,27 @@ class TlsStreamTest : public testing::TestWithParam<TlsVersion> {
     EXPECT_TRUE(server.got.empty());
   }
 
+  /// Connects and sends the pieces. Returns the bytes of data in each record on the wire.
+  std::vector<std::size_t> data_of_records(const std::vector<std::size_t>& pieces) {
+    connect();
+    server.is_paused = true;
+    for (const std::size_t piece : pieces) client.send(std::string(piece, 'x'));
+    client.work();
+    // Ciphers with a tag of 16 bytes; TLS 1.2 adds a nonce, TLS 1.3 the type of the data.
+    const std::size_t overhead = GetParam() == TlsVersion::tls_1_2 ? 24 : 17;
+    std::vector<std::size_t> sizes;
+    for (std::size_t at = 0; at < pair.to_server.bytes.size();) {
+      const auto octet = [&](std::size_t i) {
+        return static_cast<std::size_t>(
+            static_cast<unsigned char>(pair.to_server.bytes.at(at + i)));
+      };
+      const std::size_t length = octet(3) << 8 | octet(4);
+      sizes.push_back(length - overhead);
+      at += 5 + length;
+    }
+    return sizes;
+  }
+
   Authority authority;
   TlsPair pair;
   TlsSide& client = pair.client;
@@ -118,6 +139,16 @@ TEST_P(TlsStreamTest, many_short_pieces_arrive_in_order) {
   }
   pair.run();
   EXPECT_TRUE(server.got == all);
+}
+
+TEST_P(TlsStreamTest, a_long_piece_is_a_record_of_its_own) {
+  EXPECT_THAT(data_of_records({60, 16'384, 16'384, 100, 200, 40'000}),
+              testing::ElementsAre(60, 16'384, 16'384, 300, 16'384, 16'384, 7'232));
+}
+
+TEST_P(TlsStreamTest, short_pieces_fill_records) {
+  const std::vector<std::size_t> pieces(200, 100);
+  EXPECT_THAT(data_of_records(pieces), testing::ElementsAre(16'384, 3'616));
 }
 
 TEST_P(TlsStreamTest, a_reader_that_waits_holds_the_writer) {
