@@ -62,6 +62,10 @@ struct ConsumerOptions {
   std::size_t buffer_bytes = std::size_t{64} << 20;
   /// Default: 500. 1 to 1,000,000. The most records that one poll returns.
   std::size_t max_poll_records = 500;
+  /// Default: true, a member of a group joins again when the number of partitions of a topic that
+  /// it reads has changed, so that new partitions are assigned. If false, they stay unread until a
+  /// member joins or leaves.
+  bool follow_new_partitions = true;
   /// Default: true, each batch's CRC-32C is checked before its first record is returned.
   bool check_crcs = true;
   /// Default: 30 s. 1 ms to 10 min. Time for the answer to one request.

@@ -8,10 +8,12 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "dohle/error.hpp"
 #include "dohle/export.hpp"
 #include "dohle/ids.hpp"
+#include "dohle/partitioner.hpp"
 #include "dohle/record.hpp"
 
 namespace dohle {
@@ -31,6 +33,23 @@ enum class CompressionCodec : std::uint8_t {
   snappy,  ///< in the framing that Kafka's Java client uses
   lz4,     ///< LZ4 frame format
   zstd,    ///< RFC 8878
+};
+
+/// A batch of one partition whose outcome is known, or a part of one that the server refused as too
+/// large. Its views are valid during the call that gets it.
+struct SettledBatch {
+  /// The topic's name.
+  std::string_view topic;
+  /// The partition.
+  PartitionId partition;
+  /// The offset of the first record; none if they are not stored, and with acks none.
+  Offset base_offset = {};
+  /// Why the records are not stored, or possibly so. Null: they are stored.
+  const Error* error = nullptr;
+  /// Errors of single records by their index, if the server names them (KIP-467).
+  std::span<const std::pair<std::uint32_t, Error>> record_errors = {};
+  /// The records, in the order in which they were accepted.
+  std::span<const RecordView> records = {};
 };
 
 /// The options of a Producer.
@@ -53,11 +72,17 @@ struct ProducerOptions {
   std::size_t buffer_bytes = std::size_t{32} << 20;
   /// Default: 1 min. 0 to 1 day. How long `send` may wait for memory and for a topic's metadata.
   std::chrono::milliseconds max_block{60'000};
-  /// Default: 2 min. linger + request_timeout to 1 day. Time from `send` to the outcome, retries
-  /// included.
+  /// Default: 2 min. linger to 1 day. Time from `send` to the outcome, retries included. A record
+  /// whose request is under way at its end fails as possibly stored.
   std::chrono::milliseconds delivery_timeout{120'000};
   /// Default: 30 s. 1 ms to 10 min. Time for the answer to one request.
   std::chrono::milliseconds request_timeout{30'000};
+  /// Default: absent, request_timeout. 1 ms to request_timeout. How long the server may wait for
+  /// the replicas that `acks` asks for; sent with each request.
+  std::optional<std::chrono::milliseconds> ack_timeout = {};
+  /// Default: absent, no limit but delivery_timeout. 0 to 2^31 - 1. How often a batch is sent again
+  /// after a failure that permits it. The batch then fails with the last failure.
+  std::optional<std::int32_t> retries = {};
   /// Default: 5. 1 to 5 with idempotence, otherwise 1 to 100. The most requests under way per
   /// server.
   int max_in_flight = 5;
@@ -68,8 +93,15 @@ struct ProducerOptions {
   CompressionCodec compression = CompressionCodec::none;
   /// Default: the codec's own. gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22.
   std::optional<int> compression_level = std::nullopt;
+  /// Default: null. Records without a key then go to one partition until its batch is taken, per
+  /// thread; records with a key go to murmur2(key) mod partitions, as in Java.
+  std::shared_ptr<const Partitioner> partitioner = nullptr;
   /// Default: true, sending to a topic that does not exist asks the servers to create it.
   bool allow_auto_create_topics = true;
+  /// Default: none. Receives each batch once its outcome is known, before anyone who waits for one
+  /// of its records, on the client's thread. It must not block or throw. While it is set, a batch's
+  /// uncompressed records stay in memory until then, within buffer_bytes.
+  std::function<void(const SettledBatch&)> on_batch = nullptr;
   /// Default: none; failed batches whose outcome was not read are logged, at most one line per
   /// second with their number. Called once per such batch, on the thread that destroyed its last
   /// Delivery or on the client's thread. It must not block or throw. It is not called after the
@@ -175,12 +207,12 @@ class DOHLE_API Producer {
   /// have.
   Result<ProducerTopic> topic(std::string_view name);
 
-  /// Copies the record into its partition's open batch. Records without a key go to one partition
-  /// until its batch is taken (sticky, per thread); records with a key go to murmur2(key) mod
-  /// partitions, as in Java. Waits at most max_block while the buffer is full. If other threads
-  /// wait for memory, it may also yield to them after it has copied its record, for at most 200 ms
-  /// of max_block. On the client's own thread it never waits. Errors: buffer_full, too_large,
-  /// no_such_partition, invalid_argument, closed, would_block.
+  /// Copies the record into the open batch of its partition, which the record names or the
+  /// partitioner chooses. Waits at most max_block while the buffer is full. If other threads wait
+  /// for memory, it may also yield to them after it has copied its record, for at most 200 ms of
+  /// max_block. On the client's own thread it never waits. Errors: buffer_full, too_large,
+  /// no_such_partition, invalid_argument, handler_failed (the partitioner threw), closed,
+  /// would_block.
   Result<Delivery> send(const ProducerTopic& topic, const Record& record);
   /// As send, but never waits: would_block instead.
   Result<Delivery> try_send(const ProducerTopic& topic, const Record& record);

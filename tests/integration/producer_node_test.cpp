@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "dohle/admin.hpp"
 #include "dohle/consumer.hpp"
 #include "dohle/producer.hpp"
 #include "integration/client_on_node.hpp"
@@ -36,6 +37,12 @@ class ProducerOnNode : public ClientOnNode {
         work(thread);
       });
     }
+  }
+
+  void make_topic(const std::string& name, std::int32_t partitions) {
+    auto made = client_->admin().create_topics({{.name = name, .partitions = partitions}});
+    ASSERT_TRUE(made) << made.error().to_string();
+    ASSERT_TRUE(made->front().result) << made->front().result.error().to_string();
   }
 
   /// All values of the topic's partition 0, in the order of their offsets.
@@ -191,6 +198,59 @@ TEST_F(ProducerOnNode, producers_of_one_client_do_not_wait_for_each_other) {
     ASSERT_TRUE(closed) << closed.error().message();
     EXPECT_EQ(closed->failed, 0u);
   });
+}
+
+/// The partitions of receipts, in the order of sending.
+std::vector<std::int32_t> partitions_of(Producer& producer, const ProducerTopic& topic,
+                                        std::vector<Record> records) {
+  std::vector<std::int32_t> partitions;
+  for (const Record& record : records) {
+    auto sent = producer.send(topic, record);
+    if (!sent) {
+      ADD_FAILURE() << sent.error().to_string();
+      break;
+    }
+    auto receipt = sent->get();
+    partitions.push_back(receipt ? receipt->partition.value : -1);
+  }
+  return partitions;
+}
+
+TEST_F(ProducerOnNode, a_partitioner_chooses_where_records_are_stored) {
+  make_topic("chosen", 3);
+  auto producer = client_->producer({.partitioner = round_robin_partitioner(2)});
+  ASSERT_TRUE(producer) << producer.error().message();
+  auto topic = producer->topic("chosen");
+  ASSERT_TRUE(topic) << topic.error().message();
+  const Record keyed{.key = as_bytes("key")};
+  const Record named{.partition = PartitionId{2}};
+  EXPECT_THAT(partitions_of(*producer, *topic, {keyed, {}, keyed, named, {}, {}, {}}),
+              testing::ElementsAre(0, 0, 1, 2, 1, 2, 2));
+}
+
+TEST_F(ProducerOnNode, an_impossible_choice_of_a_partitioner_is_the_error_of_its_send) {
+  make_topic("chosen", 3);
+  PartitionId choice{3};
+  auto producer = client_->producer(
+      {.partitioner = function_partitioner([&](std::string_view, const Record&, std::int32_t) {
+         if (choice == PartitionId{7}) throw std::runtime_error("the ring is empty");
+         return choice;
+       })});
+  ASSERT_TRUE(producer) << producer.error().message();
+  auto topic = producer->topic("chosen");
+  ASSERT_TRUE(topic) << topic.error().message();
+  auto outside = producer->send(*topic, {});
+  ASSERT_FALSE(outside);
+  EXPECT_TRUE(outside.error().is(Errc::no_such_partition));
+  choice = PartitionId{7};
+  auto thrown = producer->send(*topic, {});
+  ASSERT_FALSE(thrown);
+  EXPECT_TRUE(thrown.error().is(Errc::handler_failed));
+  EXPECT_THAT(std::string(thrown.error().message()), testing::HasSubstr("the ring is empty"));
+  choice = {};
+  auto left_to_the_client = producer->send(*topic, {});
+  ASSERT_TRUE(left_to_the_client) << left_to_the_client.error().message();
+  EXPECT_TRUE(left_to_the_client->get());
 }
 
 }  // namespace

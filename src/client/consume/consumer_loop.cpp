@@ -763,7 +763,8 @@ void ConsumerLoop::on_cluster() {
       group_ && !group_->coordinator().is_none() && cluster().is_in_doubt(group_->coordinator());
   if (group_) tell_group(&GroupMember::doubt_coordinator, coordinator_in_doubt);
   if (is_closed_) return;
-  const bool leads = group_ && group_->is_leader() && group_->state() == GroupMember::State::stable;
+  const bool leads = options.follow_new_partitions && group_ && group_->is_leader() &&
+                     group_->state() == GroupMember::State::stable;
   if (leads && counts_of(led_topics_) != led_counts_) {
     tell_group(&GroupMember::rejoin, "the partitions of a subscribed topic changed");
   }

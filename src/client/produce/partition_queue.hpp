@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "base/budget.hpp"
 #include "base/time.hpp"
 #include "client/cluster/client_environment.hpp"
+#include "client/produce/kept_records.hpp"
 #include "client/produce/outcome.hpp"
 #include "wire/batch_builder.hpp"
 
@@ -30,6 +32,8 @@ struct OpenBatch {
   TimePoint opened_at;
   /// Counts the batches of the partition, from 1.
   std::uint64_t serial = 0;
+  /// Set if ProducerOptions::on_batch gets the records.
+  std::shared_ptr<const KeptRecords> kept = nullptr;
 };
 
 /// The queue of one partition's batches between callers and the loop, which share nothing else.

@@ -158,6 +158,7 @@ const SealedBatch& ProducePartition::seal(OpenBatch taken, wire::Compression cod
   batch.serial = taken.serial;
   batch.outcome->expect(static_cast<std::uint32_t>(batch.count));
   batch.calls = std::move(taken.calls);
+  batch.kept = std::move(taken.kept);
   batch.expires_at = taken.opened_at + delivery_timeout;
   batch.order = next_order_;
   batch.order_span = order_step;
@@ -231,10 +232,24 @@ void ProducePartition::on_verdict(std::uint64_t order, const ProduceVerdict& ver
     return drop_abandoned();
   }
   if (remedy == Remedy::split) batch.is_unresolved = false;
+  std::optional<SealedBatch> told;
+  if (has_no_retry_left(batch, *verdict.error)) told = abandon(batch);
   is_recovering_ = true;
   not_before_ = std::max(not_before_, retry_at);
   take_back(std::move(batch));
   drop_abandoned();
+  if (told) settle(*told, {.error = verdict.error->within(retries_used())});
+}
+
+/// Refusals of its number are no failures of the batch itself.
+bool ProducePartition::has_no_retry_left(SealedBatch& batch, const Error& failure) const {
+  if (batch.is_abandoned || is_about_numbers(failure)) return false;
+  ++batch.failures;
+  return retries_ && batch.failures > *retries_;
+}
+
+std::string ProducePartition::retries_used() const {
+  return fmt::format("produce to {}: retries ({}) are used", name_, *retries_);
 }
 
 /// An abandoned batch is sent again if later batches still have time. While it may still arrive on
@@ -297,9 +312,11 @@ SealedBatch ProducePartition::part_of(SealedBatch& whole, HalfBatch half, std::i
   part.count = half.count;
   part.outcome = whole.outcome;
   part.serial = whole.serial;
+  part.kept = whole.kept;
   part.first = whole.first + static_cast<std::uint32_t>(done);
   part.expires_at = whole.expires_at;
   part.last_failure = whole.last_failure;
+  part.failures = whole.failures;
   part.order_span = whole.order_span / 2;
   part.order = whole.order + (done == 0 ? 0 : part.order_span);
   for (DeliveryCall& call : whole.calls) {
@@ -324,6 +341,7 @@ void ProducePartition::settle(SealedBatch& batch, const ProduceVerdict& verdict)
     part.append_time = verdict.append_time;
   }
   const std::optional<Error> why = part.error;
+  events_.on_outcome(batch, part);
   batch.outcome->settle(std::move(part));
   if (!batch.calls.empty()) batch.outcome->take();
   for (DeliveryCall& call : std::exchange(batch.calls, {})) {
@@ -348,6 +366,7 @@ SealedBatch ProducePartition::abandon(SealedBatch& batch) {
   told.count = batch.count;
   told.outcome = batch.outcome;
   told.serial = batch.serial;
+  told.kept = std::move(batch.kept);
   told.first = batch.first;
   told.calls = std::exchange(batch.calls, {});
   told.may_be_stored = batch.may_be_stored;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -32,12 +33,15 @@ struct SealedBatch {
   /// The index of its first record in the outcome; not 0 for later parts of a split batch.
   std::uint32_t first = 0;
   std::vector<DeliveryCall> calls;
+  std::shared_ptr<const KeptRecords> kept = nullptr;
   TimePoint expires_at = never;
   /// Counts the batches of the partition in the order of their records.
   std::uint64_t order = 0;
   std::uint64_t order_span = 1;
   /// The failure because of which it is sent again.
   std::optional<Error> last_failure = std::nullopt;
+  /// How often it failed by itself, and not because of an earlier batch.
+  std::int32_t failures = 0;
   /// A request with it got no conclusive answer.
   bool may_be_stored = false;
   /// It may be stored under its current number. Only an answer to that number can decide.
@@ -89,6 +93,8 @@ class ProducePartition {
 
   struct Events {
     virtual ~Events() = default;
+    /// The outcome of the batch is known and nobody has heard it yet. Called before on_settled.
+    virtual void on_outcome(const SealedBatch& batch, const Outcome::Part& outcome) = 0;
     /// Called once for each batch, and for each part of a split batch.
     virtual void on_settled(const SealedBatch& batch, const std::optional<Error>& why) = 0;
     /// The batch with that order was refused as too large. The owner has to call on_halves with the
@@ -96,8 +102,11 @@ class ProducePartition {
     virtual void on_too_large(std::uint64_t order, Chain batch) = 0;
   };
 
-  /// `name` is the partition's, for messages.
-  ProducePartition(Events& events, std::string name) : events_(events), name_(std::move(name)) {}
+  /// `name` is the partition's, for messages. A batch is sent again at most `retries` times,
+  /// without a limit if they are absent.
+  ProducePartition(Events& events, std::string name,
+                   std::optional<std::int32_t> retries = std::nullopt)
+      : events_(events), name_(std::move(name)), retries_(retries) {}
 
   /// Offers the producer's id and epoch. They are taken at once if there are none yet, else once
   /// all epochs of the current id are used.
@@ -155,11 +164,14 @@ class ProducePartition {
   static SealedBatch part_of(SealedBatch& whole, HalfBatch half, std::int32_t done);
   void settle(SealedBatch& batch, const ProduceVerdict& verdict);
   [[nodiscard]] Error out_of_time(const SealedBatch& batch) const;
+  [[nodiscard]] bool has_no_retry_left(SealedBatch& batch, const Error& failure) const;
+  [[nodiscard]] std::string retries_used() const;
   [[nodiscard]] bool is_numbered() const { return !identity_.id.is_none(); }
   [[nodiscard]] std::int32_t take_sequence(std::int32_t count);
 
   Events& events_;
   const std::string name_;
+  const std::optional<std::int32_t> retries_;
   ProducerIdentity identity_;
   ProducerIdentity offered_;
   std::int32_t next_sequence_ = 0;

@@ -9,9 +9,10 @@
 #include "client/cluster/handle_access.hpp"
 #include "client/cluster/waiter.hpp"
 #include "client/produce/make_producer.hpp"
-#include "client/produce/partitioner.hpp"
+#include "client/produce/partitioners/key_hash.hpp"
 #include "client/produce/producer_options.hpp"
 #include "client/produce/record_sender.hpp"
+#include "client/produce/send_choosing.hpp"
 
 namespace dohle::client {
 
@@ -51,6 +52,27 @@ Error closed() {
   return Error::client(Errc::closed, "the producer is closed");
 }
 
+Error no_such_partition(const IntakeTopic& topic, PartitionId chosen, std::int32_t count) {
+  return Error::client(Errc::no_such_partition, fmt::format("{} has partitions 0 to {}, not {}",
+                                                            topic.name, count - 1, chosen.value));
+}
+
+Result<PartitionId> made_by(const Choice& choice, const IntakeTopic& topic, const Record& record,
+                            std::int32_t count) {
+  const auto failed = [&topic](std::string_view what) {
+    return fail(
+        Error::client(Errc::handler_failed,
+                      fmt::format("the partitioner threw for topic {}: {}", topic.name, what)));
+  };
+  try {
+    return choice.by.choose(topic.name, record, count, choice.memory);
+  } catch (const std::exception& thrown) {
+    return failed(thrown.what());
+  } catch (...) {
+    return failed("an exception of another type than std::exception");
+  }
+}
+
 }  // namespace
 
 /// The callers' side of a producer.
@@ -76,24 +98,27 @@ class RecordIntake {
   enum class Waits : bool { no, yes };
   using Wish = PartitionQueue::Wish;
 
+  /// `own` is a partitioner in place of the producer's; null: none.
   Result<PartitionQueue::Place> append(IntakeTopic& topic, const Record& record, Wish wish,
-                                       Waits waits);
+                                       Waits waits, const Choice* own = nullptr);
   Result<std::shared_ptr<IntakeTopic>> topic(std::string_view name);
   Result<FlushReport> flush(std::chrono::milliseconds timeout);
   Result<FlushReport> close(std::chrono::milliseconds timeout);
 
  private:
-  Result<Partition*> named_partition(const IntakeTopic::Table& table, const IntakeTopic& topic,
-                                     const Record& record) const;
+  /// The record's partition; none for the one that the calling thread fills.
+  [[nodiscard]] Result<PartitionId> choose(const IntakeTopic& topic, const Record& record,
+                                           const Choice* own) const;
   PartitionQueue::Place append_sticky(IntakeTopic& topic, const Record& record, Wish& wish);
   /// Called after a batch was begun: lets waiting callers go first, unless it is this caller's
   /// turn.
   void let_others_in();
   template <class Attempt>
   bool wait_in_line(Duration timeout, Attempt attempt);
-  Result<PartitionQueue::Place> wait_for_room(IntakeTopic& topic, const Record& record, Wish& wish,
-                                              Waits waits);
-  Result<PartitionQueue::Place> place(IntakeTopic& topic, const Record& record, Wish& wish);
+  Result<PartitionQueue::Place> wait_for_room(IntakeTopic& topic, PartitionId where,
+                                              const Record& record, Wish& wish, Waits waits);
+  PartitionQueue::Place place(IntakeTopic& topic, PartitionId where, const Record& record,
+                              Wish& wish);
   [[nodiscard]] static std::size_t bytes_alone(const Record& record);
   [[nodiscard]] std::size_t max_bytes_alone() const;
   [[nodiscard]] Error too_large(const Record& record) const;
@@ -103,18 +128,24 @@ class RecordIntake {
   const ForkMark made_in_;
 };
 
-Result<Partition*> RecordIntake::named_partition(const IntakeTopic::Table& table,
-                                                 const IntakeTopic& topic,
-                                                 const Record& record) const {
-  const auto count = static_cast<std::int32_t>(table.all.size());
+Result<PartitionId> RecordIntake::choose(const IntakeTopic& topic, const Record& record,
+                                         const Choice* own) const {
+  const auto count = static_cast<std::int32_t>(topic.table().all.size());
   PartitionId chosen = record.partition;
-  if (chosen.is_none()) chosen = client::partition_for_key(*record.key, count);
-  if (chosen.value < 0 || chosen.value >= count) {
-    return fail(Error::client(
-        Errc::no_such_partition,
-        fmt::format("{} has partitions 0 to {}, not {}", topic.name, count - 1, chosen.value)));
+  if (chosen.is_none()) {
+    const Partitioner* usual = produce_->options.partitioner.get();
+    if (own == nullptr && usual == nullptr) {
+      return record.key ? client::partition_for_key(*record.key, count) : PartitionId{};
+    }
+    auto made =
+        made_by(own != nullptr ? *own : Choice{*usual, topic.choices.get()}, topic, record, count);
+    if (!made || made->is_none()) return made;
+    chosen = *made;
   }
-  return table.all[static_cast<std::size_t>(chosen.value)];
+  if (chosen.value < 0 || chosen.value >= count) {
+    return fail(no_such_partition(topic, chosen, count));
+  }
+  return chosen;
 }
 
 PartitionQueue::Place RecordIntake::append_sticky(IntakeTopic& topic, const Record& record,
@@ -134,29 +165,30 @@ PartitionQueue::Place RecordIntake::append_sticky(IntakeTopic& topic, const Reco
   }
 }
 
-Result<PartitionQueue::Place> RecordIntake::place(IntakeTopic& topic, const Record& record,
-                                                  Wish& wish) {
-  if (record.partition.is_none() && !record.key) return append_sticky(topic, record, wish);
-  auto partition = named_partition(topic.table(), topic, record);
-  if (!partition) return fail(partition.error());
-  const PartitionQueue::Place place = (*partition)->queue.append(record, wish);
-  if (place.wake) produce_->wake(**partition);
-  return place;
+PartitionQueue::Place RecordIntake::place(IntakeTopic& topic, PartitionId where,
+                                          const Record& record, Wish& wish) {
+  if (where.is_none()) return append_sticky(topic, record, wish);
+  Partition& partition = *topic.table().all[static_cast<std::size_t>(where.value)];
+  const PartitionQueue::Place placed = partition.queue.append(record, wish);
+  if (placed.wake) produce_->wake(partition);
+  return placed;
 }
 
 Result<PartitionQueue::Place> RecordIntake::append(IntakeTopic& topic, const Record& record,
-                                                   Wish wish, Waits waits) {
+                                                   Wish wish, Waits waits, const Choice* own) {
   if (made_in_.is_forked()) [[unlikely]]
     return fail(client::forked());
-  auto placed = place(topic, record, wish);
-  if (placed && placed->appended == PartitionQueue::Appended::ok) [[likely]] {
-    if (placed->index == 0 && waits == Waits::yes) let_others_in();
+  // A partitioner is asked once per record, even if the record has to wait for room.
+  const auto where = choose(topic, record, own);
+  if (!where) return fail(where.error());
+  const PartitionQueue::Place placed = place(topic, *where, record, wish);
+  if (placed.appended == PartitionQueue::Appended::ok) [[likely]] {
+    if (placed.index == 0 && waits == Waits::yes) let_others_in();
     return placed;
   }
-  if (!placed) return placed;
-  if (placed->appended == PartitionQueue::Appended::closed) return fail(closed());
-  if (placed->appended == PartitionQueue::Appended::too_large) return fail(too_large(record));
-  return wait_for_room(topic, record, wish, waits);
+  if (placed.appended == PartitionQueue::Appended::closed) return fail(closed());
+  if (placed.appended == PartitionQueue::Appended::too_large) return fail(too_large(record));
+  return wait_for_room(topic, *where, record, wish, waits);
 }
 
 void RecordIntake::let_others_in() {
@@ -189,24 +221,25 @@ Error RecordIntake::too_large(const Record& record) const {
                                    produce_->options.buffer_bytes, max_bytes_alone()));
 }
 
-Result<PartitionQueue::Place> RecordIntake::wait_for_room(IntakeTopic& topic, const Record& record,
-                                                          Wish& wish, Waits waits) {
+Result<PartitionQueue::Place> RecordIntake::wait_for_room(IntakeTopic& topic, PartitionId where,
+                                                          const Record& record, Wish& wish,
+                                                          Waits waits) {
   if (bytes_alone(record) > max_bytes_alone()) return fail(too_large(record));
   produce_->hurry_all();
   if (waits == Waits::no || produce_->client().loop().is_loop_thread()) {
     return fail(Error::client(Errc::would_block, "buffer_bytes are in use"));
   }
-  Result<PartitionQueue::Place> placed = PartitionQueue::Place{};
+  PartitionQueue::Place placed;
   const auto attempt = [&] {
-    placed = place(topic, record, wish);
-    const bool is_spent = placed && placed->appended == PartitionQueue::Appended::no_memory;
+    placed = place(topic, where, record, wish);
+    const bool is_spent = placed.appended == PartitionQueue::Appended::no_memory;
     // Other callers may have spent the buffer on batches that are not due yet.
     if (is_spent) produce_->hurry_all();
     return !is_spent;
   };
   const bool done = wait_in_line(produce_->options.max_block, attempt);
-  if (done && placed && placed->appended == PartitionQueue::Appended::closed) return fail(closed());
-  if (done && placed && placed->appended == PartitionQueue::Appended::too_large) {
+  if (done && placed.appended == PartitionQueue::Appended::closed) return fail(closed());
+  if (done && placed.appended == PartitionQueue::Appended::too_large) {
     return fail(too_large(record));
   }
   if (done) return placed;
@@ -352,14 +385,36 @@ Result<void> check(const RecordIntake* producer, const client::IntakeTopic* topi
 }
 
 Result<Delivery> send_for_delivery(RecordIntake* intake, client::IntakeTopic* topic,
-                                   const Record& record, RecordIntake::Waits waits) {
+                                   const Record& record, RecordIntake::Waits waits,
+                                   const client::Choice* own = nullptr) {
   if (intake == nullptr || topic == nullptr) [[unlikely]]
     return fail(check(intake, topic).error());
-  auto placed = intake->append(*topic, record, {.reference = true}, waits);
+  auto placed = intake->append(*topic, record, {.reference = true}, waits, own);
   if (!placed) [[unlikely]]
     return fail(placed.error());
   return client::HandleAccess::make<Delivery>(placed->outcome, placed->index,
                                               placed->timestamp_delta);
+}
+
+/// The topic of that name, which the calling thread remembers.
+Result<std::shared_ptr<client::IntakeTopic>> topic_by_name(RecordIntake* intake,
+                                                           std::string_view name) {
+  // A slot is found by its producer's address, which another producer may reuse later, so the topic
+  // is held weakly.
+  struct Known {
+    const RecordIntake* producer = nullptr;
+    std::string name;
+    std::weak_ptr<client::IntakeTopic> topic;
+  };
+  thread_local std::array<Known, 16> known;
+  Known& slot = known[std::hash<std::string_view>{}(name) % known.size()];
+  if (slot.producer == intake && slot.name == name) {
+    if (auto topic = slot.topic.lock()) return topic;
+  }
+  if (intake == nullptr) return fail(client::moved_from("the Producer"));
+  auto found = intake->topic(name);
+  if (found) slot = {intake, std::string(name), *found};
+  return found;
 }
 
 }  // namespace
@@ -385,24 +440,9 @@ Result<void> Producer::send(const ProducerTopic& topic, const Record& record,
 }
 
 Result<Delivery> Producer::send(std::string_view name, const Record& record) {
-  // A slot is found by its producer's address, which another producer may reuse later, so the topic
-  // is held weakly.
-  struct Known {
-    const RecordIntake* producer = nullptr;
-    std::string name;
-    std::weak_ptr<client::IntakeTopic> topic;
-  };
-  thread_local std::array<Known, 16> known;
-  Known& slot = known[std::hash<std::string_view>{}(name) % known.size()];
-  auto topic = slot.producer == inside_.get() && slot.name == name ? slot.topic.lock() : nullptr;
-  if (!topic) {
-    if (!inside_) return fail(client::moved_from("the Producer"));
-    auto found = inside_->topic(name);
-    if (!found) return fail(found.error());
-    topic = std::move(*found);
-    slot = {inside_.get(), std::string(name), topic};
-  }
-  return send_for_delivery(inside_.get(), topic.get(), record, RecordIntake::Waits::yes);
+  auto topic = topic_by_name(inside_.get(), name);
+  if (!topic) return fail(topic.error());
+  return send_for_delivery(inside_.get(), topic->get(), record, RecordIntake::Waits::yes);
 }
 
 Result<FlushReport> Producer::flush(std::chrono::milliseconds timeout) {
@@ -418,6 +458,25 @@ Result<FlushReport> Producer::close(std::chrono::milliseconds timeout) {
 }  // namespace v0
 
 namespace client {
+
+Result<Delivery> send_choosing(Producer& producer, std::string_view topic, const Record& record,
+                               const Choice& choice) {
+  RecordIntake* intake = HandleAccess::insides(producer).get();
+  auto found = topic_by_name(intake, topic);
+  if (!found) return fail(found.error());
+  return send_for_delivery(intake, found->get(), record, RecordIntake::Waits::yes, &choice);
+}
+
+Result<void> send_choosing(Producer& producer, std::string_view topic, const Record& record,
+                           const Choice& choice, DeliveryCallback callback) {
+  RecordIntake* intake = HandleAccess::insides(producer).get();
+  auto found = topic_by_name(intake, topic);
+  if (!found) return fail(found.error());
+  auto placed =
+      intake->append(**found, record, {.callback = &callback}, RecordIntake::Waits::yes, &choice);
+  if (!placed) return fail(placed.error());
+  return {};
+}
 
 Result<Producer> make_producer(std::shared_ptr<Client::Shared> client, ProducerOptions options) {
   if (auto checked = check(options); !checked) return fail(checked.error());

@@ -75,8 +75,9 @@ wire::Compression codec_of(const ProducerOptions& options) {
 
 }  // namespace
 
-IntakeTopic::IntakeTopic(std::string name_, std::uint64_t serial_)
-    : name(std::move(name_)), serial(serial_) {}
+IntakeTopic::IntakeTopic(std::string name_, std::uint64_t serial_,
+                         std::shared_ptr<Partitioner::Memory> choices_)
+    : name(std::move(name_)), serial(serial_), choices(std::move(choices_)) {}
 IntakeTopic::~IntakeTopic() = default;
 
 IntakeTopic::Partition::Partition(RecordSender& owner_, IntakeTopic& topic_, PartitionId id_)
@@ -85,8 +86,13 @@ IntakeTopic::Partition::Partition(RecordSender& owner_, IntakeTopic& topic_, Par
       id(id_),
       queue(owner_.budget, owner_.queue_settings, owner_.client().environment(),
             owner_.weak_from_this(), topic_.serial, id_),
-      sender(*this, partition_name(topic_.name, id_)),
+      sender(*this, partition_name(topic_.name, id_), owner_.options.retries),
       retries(owner_.cluster().retry_backoff()) {}
+
+void IntakeTopic::Partition::on_outcome(const client::SealedBatch& batch,
+                                        const client::Outcome::Part& outcome) {
+  owner.tell_of_batch(*this, batch, outcome);
+}
 
 void IntakeTopic::Partition::on_settled(const client::SealedBatch& batch,
                                         const std::optional<Error>& why) {
@@ -226,7 +232,10 @@ void RecordSender::find_topic(std::string_view name, TimePoint deadline, TopicFo
 std::shared_ptr<IntakeTopic> RecordSender::make_topic(const std::string& name) {
   std::shared_ptr<IntakeTopic>& topic = topics_[name];
   if (!topic) {
-    topic = std::make_shared<IntakeTopic>(name, next_topic_serial());
+    auto choices = options.partitioner ? options.partitioner->begin_topic(
+                                             name, client_->environment().random.next())
+                                       : nullptr;
+    topic = std::make_shared<IntakeTopic>(name, next_topic_serial(), std::move(choices));
     refresh(*topic);
   }
   return topic;
@@ -541,6 +550,7 @@ const client::SealedBatch* RecordSender::next_batch(Partition& partition, NodeId
   if (options.compression == CompressionCodec::none) {
     auto taken = partition.queue.take(now(), max_bytes, is_larger);
     if (!taken) return nullptr;
+    keep_records(*taken);
     return &partition.sender.seal(std::move(*taken), wire::Compression::none, {},
                                   options.delivery_timeout, node);
   }
@@ -549,6 +559,7 @@ const client::SealedBatch* RecordSender::next_batch(Partition& partition, NodeId
   if (is_larger) return nullptr;
   Partition::Staged staged = std::move(partition.staged.front());
   partition.staged.pop_front();
+  keep_records(staged.batch);
   return &partition.sender.seal(std::move(staged.batch), codec_of(options),
                                 std::move(staged.compressed), options.delivery_timeout, node);
 }
@@ -557,7 +568,8 @@ bool RecordSender::send_to(NodeId node) {
   Request request;
   request.transactional_id.reset();
   request.acks = static_cast<std::int16_t>(options.acks);
-  request.timeout_ms = static_cast<std::int32_t>(options.request_timeout.count());
+  request.timeout_ms =
+      static_cast<std::int32_t>(options.ack_timeout.value_or(options.request_timeout).count());
   struct Chosen {
     Partition* partition;
     const client::SealedBatch* batch;
@@ -792,10 +804,31 @@ void RecordSender::fail_unsent(Partition& partition, client::OpenBatch batch, co
   failed.outcome = batch.outcome;
   failed.serial = batch.serial;
   failed.outcome->expect(static_cast<std::uint32_t>(failed.count));
-  failed.outcome->settle({0, static_cast<std::uint32_t>(failed.count), {}, {}, why, {}});
+  keep_records(batch);
+  failed.kept = std::move(batch.kept);
+  client::Outcome::Part part{0, static_cast<std::uint32_t>(failed.count), {}, {}, why, {}};
+  tell_of_batch(partition, failed, part);
+  failed.outcome->settle(std::move(part));
   if (!batch.calls.empty()) failed.outcome->take();
   for (client::DeliveryCall& call : batch.calls) call.callback(fail(why));
   on_settled(partition, failed, why);
+}
+
+void RecordSender::keep_records(client::OpenBatch& batch) const {
+  if (options.on_batch) batch.kept = std::make_shared<client::KeptRecords>(batch.builder);
+}
+
+void RecordSender::tell_of_batch(const Partition& partition, const client::SealedBatch& batch,
+                                 const client::Outcome::Part& outcome) const {
+  if (!options.on_batch || !batch.kept) return;
+  Slice flat;
+  const auto views = batch.kept->views(outcome.first, outcome.count, outcome.base_offset, flat);
+  options.on_batch({.topic = partition.topic.name,
+                    .partition = partition.id,
+                    .base_offset = outcome.base_offset,
+                    .error = outcome.error ? &*outcome.error : nullptr,
+                    .record_errors = outcome.record_errors,
+                    .records = views});
 }
 
 void RecordSender::fail_queued(Partition& partition, const Error& why, TimePoint opened_before) {

@@ -32,13 +32,16 @@ class IntakeTopic {
     std::vector<Partition*> available;
   };
 
-  IntakeTopic(std::string name_, std::uint64_t serial_);
+  IntakeTopic(std::string name_, std::uint64_t serial_,
+              std::shared_ptr<Partitioner::Memory> choices_);
   ~IntakeTopic();
   [[nodiscard]] const Table& table() const { return *table_.load(std::memory_order_acquire); }
 
   const std::string name;
   /// Unique among the topics of all producers of the process.
   const std::uint64_t serial;
+  /// What the producer's partitioner remembers of this topic.
+  const std::shared_ptr<Partitioner::Memory> choices;
   /// Number of threads that have sent records without a key. Any thread.
   std::atomic<std::uint32_t> threads{0};
 
@@ -173,6 +176,10 @@ class RecordSender final : public OutcomeOwner,
                   const std::optional<Error>& why);
   [[nodiscard]] std::string why_unsent(const Partition& partition) const;
   [[nodiscard]] Error unsent_in_time(const Partition& partition) const;
+  /// Before the records of a batch are sealed or failed.
+  void keep_records(client::OpenBatch& batch) const;
+  void tell_of_batch(const Partition& partition, const client::SealedBatch& batch,
+                     const client::Outcome::Part& outcome) const;
   void fail_unsent(Partition& partition, client::OpenBatch batch, const Error& why);
   void fail_queued(Partition& partition, const Error& why, TimePoint opened_before);
   void settle_flushes();
@@ -219,6 +226,7 @@ struct IntakeTopic::Partition final : client::ProducePartition::Events {
   };
 
   Partition(RecordSender& owner_, IntakeTopic& topic_, PartitionId id_);
+  void on_outcome(const client::SealedBatch& batch, const client::Outcome::Part& outcome) override;
   void on_settled(const client::SealedBatch& batch, const std::optional<Error>& why) override;
   void on_too_large(std::uint64_t order, Chain batch) override;
   /// The time at which the oldest unsent record was accepted.

@@ -90,6 +90,10 @@ class World final : public ProducePartition::Events {
   World(Random& random, bool idempotent) : random_(random), is_idempotent_(idempotent) {
     if (idempotent) sender_.offer({ProducerId{7}, ProducerEpoch{0}});
   }
+  void on_outcome(const SealedBatch& batch, const Outcome::Part& outcome) override {
+    EXPECT_EQ(outcome.first, batch.first);
+    EXPECT_EQ(outcome.count, static_cast<std::uint32_t>(batch.count));
+  }
   void on_settled(const SealedBatch& batch, const std::optional<Error>& why) override {
     for (std::int32_t i = 0; i < batch.count; ++i) {
       const int value = first_of_.at(batch.serial) + static_cast<int>(batch.first) + i;

@@ -37,9 +37,17 @@ std::vector<std::string> values_of(const Chain& batch) {
 
 class Partition : public testing::Test, public ProducePartition::Events {
  protected:
-  Partition() { sender_.offer({ProducerId{7}, ProducerEpoch{0}}); }
+  explicit Partition(std::optional<std::int32_t> retries = std::nullopt)
+      : sender_(*this, "orders-3", retries) {
+    sender_.offer({ProducerId{7}, ProducerEpoch{0}});
+  }
 
+  void on_outcome(const SealedBatch& batch, const Outcome::Part& outcome) override {
+    EXPECT_FALSE(batch.outcome->is_settled());
+    heard_ += static_cast<int>(outcome.count);
+  }
   void on_settled(const SealedBatch& batch, const std::optional<Error>& why) override {
+    EXPECT_GE(heard_, settled_);
     settled_ += static_cast<int>(batch.count);
     if (why) failures_.push_back(*why);
   }
@@ -63,7 +71,7 @@ class Partition : public testing::Test, public ProducePartition::Events {
     client::OutcomeRef outcome(
         new client::Outcome({}, 1, PartitionId{3}, builder.base_timestamp()));
     outcomes_.push_back(outcome);
-    return {std::move(builder), std::move(outcome), std::move(calls), start, ++serial_};
+    return {std::move(builder), std::move(outcome), std::move(calls), start, ++serial_, nullptr};
   }
   /// Seals a batch of that many records. Returns its order.
   std::uint64_t send(std::int32_t records) {
@@ -85,10 +93,11 @@ class Partition : public testing::Test, public ProducePartition::Events {
   int written_ = 0;
   std::uint64_t serial_ = 0;
   int settled_ = 0;
+  int heard_ = 0;
   std::vector<Error> failures_;
   std::vector<std::pair<std::uint64_t, Chain>> splits_;
   std::vector<client::OutcomeRef> outcomes_;
-  ProducePartition sender_{*this, "orders-3"};
+  ProducePartition sender_;
 };
 
 /// The server has accepted the producer's first record.
@@ -562,6 +571,51 @@ TEST_F(KnownPartition, SendsNoMorePartsOfSplitBatchesAtOnceThanServersRemember) 
     (void)sender_.resend(leader);
   }
   EXPECT_EQ(sender_.next(leader, start), Next::nothing) << "four more parts wait";
+}
+
+/// A batch is sent again twice at most.
+class PartitionWithRetries : public Partition {
+ protected:
+  PartitionWithRetries() : Partition(2) { succeed(send(1), Offset{0}); }
+
+  void refuse_again(std::uint64_t order) {
+    ASSERT_EQ(sender_.next(leader, start), Next::resend);
+    EXPECT_EQ(sender_.resend(leader).order, order);
+    refuse(order, broker_error::not_enough_replicas);
+  }
+};
+
+TEST_F(PartitionWithRetries, FailsABatchWithItsLastFailureOnceItsRetriesAreUsed) {
+  const auto first = send(2), second = send(3);
+  refuse(first, broker_error::not_enough_replicas);
+  refuse(second, broker_error::out_of_order_sequence_number);
+  refuse_again(first);
+  EXPECT_TRUE(failures_.empty());
+  refuse_again(first);
+  ASSERT_EQ(failures_.size(), 1u);
+  EXPECT_TRUE(failures_.front().is_broker(broker_error::not_enough_replicas));
+  EXPECT_EQ(failures_.front().message().substr(0, 38), "produce to orders-3: retries (2) are u");
+  EXPECT_EQ(failures_.front().stored(), Stored::no);
+  EXPECT_EQ(settled_, 3);
+  // The second one's refusal was the first one's fault, so it has all its retries.
+  refuse_again(second);
+  refuse_again(second);
+  EXPECT_EQ(failures_.size(), 1u);
+  refuse_again(second);
+  EXPECT_EQ(failures_.size(), 2u);
+  EXPECT_EQ(sender_.next(leader, start), Next::fresh);
+}
+
+TEST_F(PartitionWithRetries, SaysPossiblyStoredWhenAnAnswerNeverCame) {
+  const auto order = send(1);
+  lose(order);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(sender_.next(leader, start), Next::resend);
+    (void)sender_.resend(leader);
+    lose(order);
+  }
+  ASSERT_EQ(failures_.size(), 1u);
+  EXPECT_EQ(failures_.front().stored(), Stored::possibly);
 }
 
 TEST_F(KnownPartition, SendsSingleBatchesUntilTheOldestSucceedsEvenIfLaterOnesDo) {

@@ -1,4 +1,5 @@
 // The producer against a scripted cluster, over the simulated network.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -86,6 +87,7 @@ class ProducerOnCluster : public testing::Test, public ScriptedWorld {
   std::shared_ptr<client::RecordSender> producer_;
   std::shared_ptr<client::IntakeTopic> topic_;
   std::vector<Result<Receipt>> told_;
+  bool asked_once_ = false;
 };
 
 TEST_F(ProducerOnCluster, SendsEachPartitionToItsLeader) {
@@ -521,6 +523,37 @@ TEST_F(ProducerOnCluster, ContinuesWhenTheServerComesBack) {
   EXPECT_EQ(stored(), 1u);
 }
 
+TEST_F(ProducerOnCluster, SendsTheAckTimeoutAndWaitsTheRequestTimeout) {
+  start({.request_timeout = 7s, .ack_timeout = 4s});
+  send(0);
+  world.run_for(1s);
+  ASSERT_EQ(script.produced.size(), 1u);
+  EXPECT_EQ(script.produced.front().request.timeout_ms, 4'000);
+  const TimePoint sent = world.now();
+  send(0);
+  bool is_again = false;
+  script.on<wire::ProduceRequest>(
+      [&](NodeId, const wire::ProduceRequest&) -> std::optional<wire::ProduceResponse> {
+        is_again = std::exchange(asked_once_, true);
+        return std::nullopt;
+      });
+  world.run_until([&] { return is_again; }, 1min);
+  EXPECT_GE(world.now() - sent, 7s);
+  EXPECT_LE(world.now() - sent, 9s);
+}
+
+TEST_F(ProducerOnCluster, FailsARecordOnceItsRetriesAreUsed) {
+  start({.retries = 1});
+  script.produce_errors = {19, 19, 19};
+  send(0);
+  world.run_for(5s);
+  ASSERT_EQ(told_.size(), 1u);
+  ASSERT_FALSE(told_.front());
+  EXPECT_TRUE(told_.front().error().is_broker(broker_error::not_enough_replicas));
+  EXPECT_EQ(script.produced.size(), 2u);
+  EXPECT_LE(script.produce_errors.size(), 1u);
+}
+
 TEST_F(ProducerOnCluster, LingersForMoreRecords) {
   start({.linger = 50ms});
   send(0);
@@ -758,6 +791,67 @@ TEST_F(ProducerOnCluster, CompressesBesideTheLoopAndKeepsTheOrder) {
     }
   }
   EXPECT_EQ(next, 20);
+}
+
+/// What ProducerOptions::on_batch got, in words.
+struct BatchesHeard {
+  void operator()(const SettledBatch& batch) {
+    std::string line = std::string(batch.topic) + "-" + std::to_string(batch.partition.value);
+    if (batch.error != nullptr) line += " failed";
+    for (const RecordView& record : batch.records) {
+      line += " " + std::to_string(record.offset.value) + ":" + std::string(as_text(*record.value));
+    }
+    lines.push_back(line);
+  }
+  std::vector<std::string> lines;
+};
+
+class ProducerThatTellsOfBatches : public ProducerOnCluster,
+                                   public testing::WithParamInterface<CompressionCodec> {};
+
+TEST_P(ProducerThatTellsOfBatches, DoesSoBeforeTheirCallersHear) {
+  BatchesHeard heard;
+  std::size_t callers_told = 7;
+  start({.compression = GetParam(), .on_batch = [&](const SettledBatch& batch) {
+           if (heard.lines.empty()) callers_told = told_.size();
+           heard(batch);
+         }});
+  send(0, "a");
+  send(0, "b");
+  world.run_for(1s);
+  EXPECT_EQ(callers_told, 0u);
+  ASSERT_EQ(told_.size(), 2u);
+  ASSERT_TRUE(told_[0] && told_[1]);
+  EXPECT_THAT(heard.lines,
+              testing::ElementsAre("orders-0 " + std::to_string(told_[0]->offset.value) + ":a " +
+                                   std::to_string(told_[1]->offset.value) + ":b"));
+}
+INSTANTIATE_TEST_SUITE_P(WithAndWithoutCompression, ProducerThatTellsOfBatches,
+                         testing::Values(CompressionCodec::none, CompressionCodec::lz4));
+
+TEST_F(ProducerOnCluster, TellsOfBatchesThatFailBeforeTheyAreSent) {
+  BatchesHeard heard;
+  script.leaders = {{NodeId{}, LeaderEpoch{0}}, {NodeId{}, LeaderEpoch{0}}};
+  start({.linger = 0us, .delivery_timeout = 31s, .on_batch = std::ref(heard)});
+  send(0, "a");
+  world.run_for(40s);
+  EXPECT_THAT(heard.lines, testing::ElementsAre("orders-0 failed -1:a"));
+}
+
+TEST_F(ProducerOnCluster, TellsOfEachPartOfABatchThatWasTooLarge) {
+  BatchesHeard heard;
+  answer_by([&](const Slice& batch, Told& told, wire::ProduceResponse&) {
+    const auto header = wire::read_batch_header(batch.bytes()).value();
+    if (header.count > 1) {
+      told.error_code = broker_error::message_too_large;
+      return;
+    }
+    told.base_offset = Offset{script.next_offset++};
+  });
+  start({.on_batch = std::ref(heard)});
+  for (const char* value : {"a", "b", "c"}) send(0, value);
+  world.run_for(5s);
+  EXPECT_THAT(heard.lines, testing::ElementsAre("orders-0 0:a", "orders-0 1:b", "orders-0 2:c"));
 }
 
 TEST_F(ProducerOnCluster, CompressesTheHalvesOfABatchThatIsTooLarge) {

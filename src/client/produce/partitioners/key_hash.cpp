@@ -1,6 +1,10 @@
-#include "client/produce/partitioner.hpp"
+#include "client/produce/partitioners/key_hash.hpp"
+
+#include <zlib.h>
 
 #include <cstddef>
+
+#include "dohle/partitioner.hpp"
 
 namespace dohle::client {
 
@@ -38,9 +42,22 @@ std::uint32_t murmur2(Bytes bytes) {
   return hash ^ hash >> 15;
 }
 
-PartitionId partition_for_key(Bytes key, std::int32_t partitions) {
-  const auto positive = static_cast<std::int32_t>(murmur2(key) & 0x7fffffffu);
-  return PartitionId{positive % partitions};
+std::uint32_t crc32(Bytes bytes) {
+  return static_cast<std::uint32_t>(
+      ::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
 }  // namespace dohle::client
+
+namespace dohle {
+inline namespace v0 {
+
+std::uint32_t fnv1a(Bytes key) {
+  std::uint32_t hash = 2'166'136'261u;
+  for (const std::byte byte : key)
+    hash = (hash ^ std::to_integer<std::uint32_t>(byte)) * 16'777'619u;
+  return hash;
+}
+
+}  // namespace v0
+}  // namespace dohle

@@ -1,0 +1,76 @@
+#include "dohle/partitioner.hpp"
+
+#include <compare>
+#include <mutex>
+#include <vector>
+
+namespace dohle::client {
+namespace {
+
+/// The bytes sent to each partition of a topic. Any thread.
+class ByteCounts final : public Partitioner::Memory {
+ public:
+  PartitionId add(std::uint64_t bytes, std::int32_t partitions) {
+    const std::lock_guard lock(mutex_);
+    if (fewest_first_.size() != static_cast<std::size_t>(partitions)) start_again(partitions);
+    const Count fewest = fewest_first_.front();
+    sink_first({fewest.bytes + bytes, fewest.partition});
+    return PartitionId{fewest.partition};
+  }
+
+ private:
+  struct Count {
+    std::uint64_t bytes;
+    std::int32_t partition;
+    auto operator<=>(const Count&) const = default;
+  };
+
+  void start_again(std::int32_t partitions) {
+    fewest_first_.clear();
+    for (std::int32_t each = 0; each < partitions; ++each) fewest_first_.push_back({0, each});
+  }
+  void sink_first(Count changed) {
+    std::size_t at = 0;
+    for (;;) {
+      std::size_t child = 2 * at + 1;
+      if (child >= fewest_first_.size()) break;
+      const bool has_second = child + 1 < fewest_first_.size();
+      if (has_second && fewest_first_[child + 1] < fewest_first_[child]) ++child;
+      if (changed < fewest_first_[child]) break;
+      fewest_first_[at] = fewest_first_[child];
+      at = child;
+    }
+    fewest_first_[at] = changed;
+  }
+
+  std::mutex mutex_;
+  /// A heap: no entry is less than its parent, which is at half its index.
+  std::vector<Count> fewest_first_;
+};
+
+class LeastBytesPartitioner final : public Partitioner {
+ public:
+  [[nodiscard]] std::shared_ptr<Memory> begin_topic(
+      std::string_view /*topic*/, std::uint64_t /*seed*/) const noexcept override {
+    return std::make_shared<ByteCounts>();
+  }
+  [[nodiscard]] PartitionId choose(std::string_view /*topic*/, const Record& record,
+                                   std::int32_t partitions, Memory* memory) const override {
+    const std::size_t bytes =
+        record.key.value_or(Bytes()).size() + record.value.value_or(Bytes()).size();
+    return static_cast<ByteCounts*>(memory)->add(bytes, partitions);
+  }
+};
+
+}  // namespace
+}  // namespace dohle::client
+
+namespace dohle {
+inline namespace v0 {
+
+std::shared_ptr<const Partitioner> least_bytes_partitioner() {
+  return std::make_shared<client::LeastBytesPartitioner>();
+}
+
+}  // namespace v0
+}  // namespace dohle

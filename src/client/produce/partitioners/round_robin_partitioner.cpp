@@ -1,0 +1,38 @@
+#include "dohle/partitioner.hpp"
+
+#include <algorithm>
+
+#include "client/produce/partitioners/turns.hpp"
+
+namespace dohle::client {
+namespace {
+
+class RoundRobinPartitioner final : public Partitioner {
+ public:
+  explicit RoundRobinPartitioner(std::size_t chunk) : chunk_(std::max<std::size_t>(1, chunk)) {}
+
+  [[nodiscard]] std::shared_ptr<Memory> begin_topic(
+      std::string_view /*topic*/, std::uint64_t /*seed*/) const noexcept override {
+    return std::make_shared<Turns>();
+  }
+  [[nodiscard]] PartitionId choose(std::string_view /*topic*/, const Record& /*record*/,
+                                   std::int32_t partitions, Memory* memory) const override {
+    return static_cast<Turns*>(memory)->next(chunk_, partitions);
+  }
+
+ private:
+  const std::size_t chunk_;
+};
+
+}  // namespace
+}  // namespace dohle::client
+
+namespace dohle {
+inline namespace v0 {
+
+std::shared_ptr<const Partitioner> round_robin_partitioner(std::size_t chunk) {
+  return std::make_shared<client::RoundRobinPartitioner>(chunk);
+}
+
+}  // namespace v0
+}  // namespace dohle

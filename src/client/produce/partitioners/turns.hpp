@@ -1,0 +1,42 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "dohle/partitioner.hpp"
+
+namespace dohle::client {
+
+/// Counts the records of a topic that take turns. Any thread.
+class Turns final : public Partitioner::Memory {
+ public:
+  /// The next partition; each has `chunk` turns in a row, at least 1.
+  PartitionId next(std::uint64_t chunk, std::int32_t partitions) {
+    const std::uint64_t turn = taken_.fetch_add(1, std::memory_order_relaxed) / chunk;
+    return PartitionId{static_cast<std::int32_t>(turn % static_cast<std::uint64_t>(partitions))};
+  }
+
+ private:
+  std::atomic<std::uint64_t> taken_{0};
+};
+
+/// Random numbers that spread records, as SplitMix64 makes them from a seed. Any thread.
+class Draws final : public Partitioner::Memory {
+ public:
+  explicit Draws(std::uint64_t seed) : state_(seed) {}
+
+  PartitionId next(std::int32_t partitions) {
+    constexpr std::uint64_t step = 0x9e3779b97f4a7c15u;
+    std::uint64_t z = state_.fetch_add(step, std::memory_order_relaxed) + step;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    z ^= z >> 31;
+    return PartitionId{
+        static_cast<std::int32_t>(((z >> 32) * static_cast<std::uint64_t>(partitions)) >> 32)};
+  }
+
+ private:
+  std::atomic<std::uint64_t> state_;
+};
+
+}  // namespace dohle::client
