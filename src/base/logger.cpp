@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <array>
+#include <cstdarg>
+#include <cstdio>
 #include <ctime>
 
 #include <fmt/format.h>
@@ -12,6 +15,9 @@ namespace dohle {
 inline namespace v0 {
 
 namespace {
+
+/// Of a line made by Logger::printf.
+constexpr std::size_t max_formatted_bytes = std::size_t{16} << 10;
 
 std::string_view name_of(LogLevel level) {
   switch (level) {
@@ -67,6 +73,22 @@ class FunctionLogger final : public Logger {
   std::function<void(LogLevel, std::string_view, std::string_view)> function_;
 };
 
+class FieldsLogger final : public Logger {
+ public:
+  FieldsLogger(std::shared_ptr<Logger> to, const std::vector<LogField>& fields)
+      : to_(std::move(to)) {
+    for (const LogField& field : fields) behind_ += " " + field.name + "=" + field.value;
+  }
+  LogLevel level() const noexcept override { return to_->level(); }
+  void log(LogLevel level, std::string_view subject, std::string_view line) noexcept override {
+    if (level >= to_->level()) to_->log(level, subject, std::string(line) + behind_);
+  }
+
+ private:
+  const std::shared_ptr<Logger> to_;
+  std::string behind_;
+};
+
 class SilentLogger final : public Logger {
  public:
   LogLevel level() const noexcept override { return LogLevel::error; }
@@ -75,6 +97,27 @@ class SilentLogger final : public Logger {
 
 }  // namespace
 
+namespace {
+
+void log_formatted(Logger& to, LogLevel level, const char* format, std::va_list arguments) {
+  if (level < to.level()) return;
+  std::array<char, max_formatted_bytes + 1> text;
+  const int size = std::vsnprintf(text.data(), text.size(), format, arguments);
+  std::string_view line =
+      size < 0 ? std::string_view("a line whose format is wrong") : std::string_view(text.data());
+  while (line.ends_with('\n')) line.remove_suffix(1);
+  to.log(level, "app", line);
+}
+
+}  // namespace
+
+void Logger::printf(const char* format, ...) noexcept {
+  std::va_list arguments;
+  va_start(arguments, format);
+  log_formatted(*this, LogLevel::info, format, arguments);
+  va_end(arguments);
+}
+
 std::shared_ptr<Logger> stderr_logger(LogLevel level) {
   return std::make_shared<StderrLogger>(level);
 }
@@ -82,9 +125,35 @@ std::shared_ptr<Logger> function_logger(
     LogLevel level, std::function<void(LogLevel, std::string_view, std::string_view)> function) {
   return std::make_shared<FunctionLogger>(level, std::move(function));
 }
+std::shared_ptr<Logger> fields_logger(std::shared_ptr<Logger> logger,
+                                      std::vector<LogField> fields) {
+  if (!logger) return nullptr;
+  return std::make_shared<FieldsLogger>(std::move(logger), fields);
+}
 std::shared_ptr<Logger> silent_logger() {
   return std::make_shared<SilentLogger>();
 }
 
+namespace kafka {
+
+ErrorLogger::ErrorLogger() : to_(stderr_logger(LogLevel::error)) {}
+ErrorLogger::~ErrorLogger() = default;
+
+LogLevel ErrorLogger::level() const noexcept {
+  return LogLevel::error;
+}
+
+void ErrorLogger::log(LogLevel level, std::string_view subject, std::string_view line) noexcept {
+  to_->log(level, subject, line);
+}
+
+void ErrorLogger::printf(const char* format, ...) noexcept {
+  std::va_list arguments;
+  va_start(arguments, format);
+  log_formatted(*this, LogLevel::error, format, arguments);
+  va_end(arguments);
+}
+
+}  // namespace kafka
 }  // namespace v0
 }  // namespace dohle
