@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "dohle/admin.hpp"
+#include "dohle/balancer.hpp"
 #include "dohle/codec.hpp"
 #include "dohle/detail/typed_handler.hpp"
 #include "dohle/error.hpp"
@@ -113,17 +114,28 @@ struct PublishOptions {
   PartitionId partition = {};
   /// The message's timestamp. Default: none, the time of the call.
   Timestamp timestamp = {};
+  /// An offset for the caller's own use: middlewares see it at the message. Default: none. The
+  /// server assigns the real one.
+  Offset offset = {};
+  /// As `BrokerOptions::balancer`. If absent, the broker's.
+  std::optional<kafka::Balancer> balancer = {};
   /// As `BrokerOptions::async`. If absent, the broker's.
   std::optional<bool> async = {};
-  /// How long a synchronous publish waits for the acknowledgement. 0 to 1 day; with 0 it does not
-  /// wait. If absent, it waits for the delivery timeout (120 s). When the time expires, the message
-  /// stays under way, and the error says that it is possibly stored. An asynchronous publish with a
-  /// timeout is refused.
+  /// How long the message may take. If absent, the delivery timeout (120 s). 0 to 1 day.
+  ///
+  /// A synchronous publish waits for this time; with 0 it does not wait. The message then stays
+  /// under way, and the error says that it is possibly stored. An asynchronous publish (1 ms at
+  /// least) uses a producer of its own for each value, see required_acks: a message that was not
+  /// sent by then fails, and one that was sent fails as possibly stored.
   std::optional<std::chrono::milliseconds> timeout = {};
   /// Default: the property acks of the broker, else `all`. Each value uses a producer of its own,
   /// without idempotence unless it is `all`; there is no order between messages of different
   /// producers.
+  /// A broker has at most 16 combinations of acks, attempts and timeout; publish refuses the next
+  /// with a list of them.
   std::optional<Acks> required_acks = {};
+  /// As `BrokerOptions::publish_max_attempts`. If absent, the broker's.
+  std::optional<std::int32_t> max_attempts = {};
   /// Default: none. Receives the outcome on the client's thread, exactly once if publish succeeds.
   /// It must not block; an exception that it throws is logged. The Delivery that publish returns is
   /// then empty. Needs an asynchronous publish.
@@ -251,6 +263,8 @@ struct SubscribeOptions {
   std::optional<std::chrono::milliseconds> max_poll_interval = {};
   /// As `BrokerOptions::commit_interval`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> commit_interval = {};
+  /// As `BrokerOptions::max_attempts`. If absent, the broker's.
+  std::optional<std::int32_t> max_attempts = {};
   /// As `BrokerOptions::read_backoff_min`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> read_backoff_min = {};
   /// As `BrokerOptions::read_backoff_max`. If absent, the broker's.

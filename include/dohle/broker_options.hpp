@@ -2,11 +2,14 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "dohle/balancer.hpp"
 #include "dohle/broker.hpp"
 #include "dohle/logger.hpp"
 #include "dohle/producer.hpp"
@@ -33,6 +36,10 @@ struct BrokerOptions {
   std::chrono::milliseconds dialer_timeout{10'000};
   /// Default: 10 s. 1 ms to 10 min. Time for the answer to one request.
   std::chrono::milliseconds read_timeout{10'000};
+  /// Default: 10 s. 1 ms to 10 min. How long the server may wait for the replicas that have to
+  /// store a message; sent with each request that publishes. Its answer is awaited for
+  /// write_timeout + read_timeout.
+  std::chrono::milliseconds write_timeout{10'000};
   /// Default: none, servers are not logged in to. Of this Broker alone. Not allowed with an
   /// embedded address.
   std::optional<SaslOptions> sasl = {};
@@ -58,6 +65,19 @@ struct BrokerOptions {
   /// Default: 10 ms. 0 to 1 min. How long a batch waits for more messages. A synchronous publish,
   /// `wait` and `flush` send the batch at once.
   std::chrono::milliseconds batch_timeout{10};
+  /// Default: absent, as many as fit into the delivery timeout (120 s). 1 to 2^31 - 1. How often a
+  /// batch is sent before it fails with its last failure.
+  std::optional<std::int32_t> publish_max_attempts = {};
+  /// Default: absent. Messages with a key then go to the partition of its murmur2, as of every
+  /// other client, and messages without one to one partition after the other, a batch at a time.
+  std::optional<Balancer> balancer = {};
+  /// Default: none. Receives each batch of one partition once its outcome is known: topic,
+  /// partition, offset of the first message, the messages, and the error if they are not stored.
+  /// Called on the client's thread, before a publish of it returns and before its Delivery or
+  /// callback has the outcome; disconnect waits for it. It must not block; an exception that it
+  /// throws is logged. The views are valid during the call. While it is set, the messages stay in
+  /// memory until then.
+  std::function<void(const SettledBatch&)> completion = nullptr;
   /// Default: false. If true, publishing to a topic that does not exist asks the servers to create
   /// it.
   bool allow_publish_auto_topic_creation = false;
@@ -100,8 +120,13 @@ struct BrokerOptions {
   /// before it gives up a partition and when it ends. A failed commit is retried after
   /// read_backoff_min, which doubles up to read_backoff_max.
   std::chrono::milliseconds commit_interval{0};
+  /// Default: true, subscriptions read partitions that are added to their topic while they run.
+  bool watch_partition_changes = true;
   /// Default: 5 s. 100 ms to 1 day. How often subscriptions look for new partitions of their topic.
   std::chrono::milliseconds partition_watch_interval{5'000};
+  /// Default: 3. 1 to 2^31 - 1. How many reads in a row fail before the error handler hears of it;
+  /// reading goes on. A failure that no retry can mend is reported at once.
+  std::int32_t max_attempts = 3;
   /// Default: 100 ms. 1 ms to 1 min. Wait after a failed read; it doubles up to read_backoff_max.
   std::chrono::milliseconds read_backoff_min{100};
   /// Default: 1 s. read_backoff_min to 1 min. See read_backoff_min.

@@ -32,6 +32,11 @@ template <class Options>
 concept Publishes =
     std::same_as<Options, kafka::BrokerOptions> || std::same_as<Options, PublishOptions>;
 
+/// The attempts of that many retries. A negative number stays one, so that it is refused.
+[[nodiscard]] inline std::int32_t attempts_of(std::int32_t retries) {
+  return retries < 0 || retries == INT32_MAX ? retries : retries + 1;
+}
+
 /// Adds `properties` to those of `options`, and sets the members that mean the same. What is wrong
 /// with them is found by new_broker.
 DOHLE_API void add_properties(kafka::BrokerOptions& options, const kafka::Properties& properties);
@@ -84,6 +89,10 @@ template <std::convertible_to<std::string>... More>
 [[nodiscard]] inline PublishOption with_publish_timeout(
     std::optional<std::chrono::milliseconds> timeout) {
   return [timeout](PublishOptions& o) { o.timeout = timeout; };
+}
+/// Sets `PublishOptions::max_attempts` to `retries` + 1.
+[[nodiscard]] inline PublishOption with_publish_retries(std::int32_t retries) {
+  return [retries](PublishOptions& o) { o.max_attempts = messaging::attempts_of(retries); };
 }
 /// Sets `PublishOptions::required_acks`.
 [[nodiscard]] inline PublishOption with_publish_required_acks(Acks acks) {
@@ -188,6 +197,10 @@ namespace kafka {
 [[nodiscard]] inline BrokerOption with_read_timeout(std::chrono::milliseconds timeout) {
   return [timeout](BrokerOptions& o) { o.read_timeout = timeout; };
 }
+/// Sets `BrokerOptions::write_timeout`.
+[[nodiscard]] inline BrokerOption with_write_timeout(std::chrono::milliseconds timeout) {
+  return [timeout](BrokerOptions& o) { o.write_timeout = timeout; };
+}
 /// Sets `BrokerOptions::logger`.
 [[nodiscard]] inline BrokerOption with_logger(std::shared_ptr<Logger> logger) {
   return [logger = std::move(logger)](BrokerOptions& o) { o.logger = logger; };
@@ -223,6 +236,51 @@ namespace kafka {
 [[nodiscard]] inline BrokerOption with_batch_timeout(std::chrono::milliseconds timeout) {
   return [timeout](BrokerOptions& o) { o.batch_timeout = timeout; };
 }
+/// Sets `BrokerOptions::publish_max_attempts`.
+[[nodiscard]] inline BrokerOption with_publish_max_attempts(std::int32_t attempts) {
+  return [attempts](BrokerOptions& o) { o.publish_max_attempts = attempts; };
+}
+/// The same as with_publish_max_attempts(retries + 1); the one given last wins.
+[[nodiscard]] inline BrokerOption with_retries(std::int32_t retries) {
+  return with_publish_max_attempts(messaging::attempts_of(retries));
+}
+/// Sets `BrokerOptions::completion`.
+[[nodiscard]] inline BrokerOption with_completion(
+    std::function<void(const SettledBatch&)> completion) {
+  return [completion = std::move(completion)](BrokerOptions& o) { o.completion = completion; };
+}
+/// Sets `balancer`, broker-wide or of one publish.
+[[nodiscard]] inline auto with_balancer(Balancer balancer) {
+  return [balancer = std::move(balancer)](messaging::Publishes auto& o) { o.balancer = balancer; };
+}
+/// Sets `balancer` to a function of your own; see Balancer::function.
+[[nodiscard]] inline auto with_balancer(PartitionChoice choice) {
+  return with_balancer(Balancer::function(std::move(choice)));
+}
+/// Sets `balancer` to Balancer::least_bytes.
+[[nodiscard]] inline auto with_least_bytes_balancer() {
+  return with_balancer(Balancer::least_bytes());
+}
+/// Sets `balancer` to Balancer::round_robin.
+[[nodiscard]] inline auto with_round_robin_balancer(std::size_t chunk = 1) {
+  return with_balancer(Balancer::round_robin(chunk));
+}
+/// Sets `balancer` to Balancer::hash.
+[[nodiscard]] inline auto with_hash_balancer(KeyHasher hasher = nullptr) {
+  return with_balancer(Balancer::hash(std::move(hasher)));
+}
+/// Sets `balancer` to Balancer::reference_hash.
+[[nodiscard]] inline auto with_reference_hash_balancer(KeyHasher hasher = nullptr) {
+  return with_balancer(Balancer::reference_hash(std::move(hasher)));
+}
+/// Sets `balancer` to Balancer::crc32.
+[[nodiscard]] inline auto with_crc32_balancer(bool consistent = false) {
+  return with_balancer(Balancer::crc32(consistent));
+}
+/// Sets `balancer` to Balancer::murmur2.
+[[nodiscard]] inline auto with_murmur2_balancer(bool consistent = false) {
+  return with_balancer(Balancer::murmur2(consistent));
+}
 /// Sets `BrokerOptions::allow_publish_auto_topic_creation`.
 [[nodiscard]] inline BrokerOption with_allow_publish_auto_topic_creation(bool enable) {
   return [enable](BrokerOptions& o) { o.allow_publish_auto_topic_creation = enable; };
@@ -238,6 +296,10 @@ namespace kafka {
 /// Sets `PublishOptions::key`.
 [[nodiscard]] inline PublishOption with_message_key(std::string key) {
   return [key = std::move(key)](PublishOptions& o) { o.key = key; };
+}
+/// Sets `PublishOptions::offset`.
+[[nodiscard]] inline PublishOption with_message_offset(Offset offset) {
+  return [offset](PublishOptions& o) { o.offset = offset; };
 }
 /// Sets `PublishOptions::headers`.
 [[nodiscard]] inline PublishOption with_headers(std::vector<Header> headers) {
@@ -293,6 +355,14 @@ namespace kafka {
 /// Sets `read_backoff_max`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_read_backoff_max(std::chrono::milliseconds backoff) {
   return [backoff](messaging::Reads auto& o) { o.read_backoff_max = backoff; };
+}
+/// Sets `max_attempts`, broker-wide or of one subscription.
+[[nodiscard]] inline auto with_max_attempts(std::int32_t attempts) {
+  return [attempts](messaging::Reads auto& o) { o.max_attempts = attempts; };
+}
+/// Sets `BrokerOptions::watch_partition_changes`.
+[[nodiscard]] inline BrokerOption with_watch_partition_changes(bool enable) {
+  return [enable](BrokerOptions& o) { o.watch_partition_changes = enable; };
 }
 /// Sets `BrokerOptions::partition_watch_interval`.
 [[nodiscard]] inline BrokerOption with_partition_watch_interval(

@@ -78,6 +78,12 @@ Result<void> set_compression(const Meant& meant, O& options) {
   return {};
 }
 
+Result<void> set_attempts(const Meant& meant, O& options) {
+  options.publish_max_attempts = meant.producer.retries;
+  if (options.publish_max_attempts) ++*options.publish_max_attempts;
+  return {};
+}
+
 Result<void> set_start(const Meant& meant, O& options) {
   switch (meant.consumer.offset_reset) {
     case OffsetReset::earliest:
@@ -130,6 +136,7 @@ constexpr Row rows[] = {
      copy<&O::max_poll_interval, of_consumer, &R::max_poll_interval>},
     {"max.request.size", "max_request_bytes", nullptr},
     {"request.timeout.ms", "read_timeout", copy<&O::read_timeout, of_client, &C::request_timeout>},
+    {"retries", "publish_max_attempts", set_attempts},
     {"session.timeout.ms", "session_timeout",
      copy<&O::session_timeout, of_consumer, &R::session_timeout>},
     {"socket.connection.setup.timeout.ms", "dialer_timeout",

@@ -9,6 +9,7 @@
 #include "client/cluster/handle_access.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/waiter.hpp"
+#include "client/produce/send_choosing.hpp"
 #include "messaging/broker_properties.hpp"
 #include "messaging/changed_options.hpp"
 #include "messaging/embedded_address.hpp"
@@ -29,23 +30,18 @@ milliseconds left_until(TimePoint deadline) {
   return std::chrono::ceil<milliseconds>(deadline - now);
 }
 
-std::size_t index_of(Acks acks) {
-  switch (acks) {
-    case Acks::none:
-      return 0;
-    case Acks::leader:
-      return 1;
-    case Acks::all:
-      break;
-  }
-  return 2;
-}
-
 std::string troubles_of(const std::shared_ptr<Client::Shared>& client) {
   if (!client) return {};
   auto text = client::wait_for<std::string>(
       client->loop(), [client](auto promise) { promise(client->cluster().troubles()); });
   return text ? *text : std::string();
+}
+
+/// A number of the client's random source, which only its own thread may ask.
+std::uint64_t seed_of(const std::shared_ptr<Client::Shared>& client) {
+  auto seed = client::wait_for<std::uint64_t>(
+      client->loop(), [client](auto promise) { promise(client->environment().random.next()); });
+  return seed ? *seed : 0;
 }
 
 Error not_connected() {
@@ -119,6 +115,8 @@ Result<void> BrokerRuntime::start_client(milliseconds timeout) {
     if (!client) return fail(client.error());
     const std::lock_guard lock(mutex_);
     client_.emplace(std::move(*client));
+    balancers_ =
+        std::make_shared<BalancerMemories>(seed_of(client::HandleAccess::insides(*client_)));
   }
   return client_->connect(timeout);
 }
@@ -133,7 +131,7 @@ Result<void> BrokerRuntime::connect(milliseconds timeout) {
   if (is_connected_) return {};
   if (auto started = start_client(left_until(deadline)); !started) return started;
   is_connected_ = true;
-  if (auto first = producer(default_acks_); !first) {
+  if (auto first = producer({.acks = default_acks_}); !first) {
     is_connected_ = false;
     return fail(first.error());
   }
@@ -157,22 +155,35 @@ bool BrokerRuntime::is_client_thread() const {
 
 // Publishing.
 
-Result<Producer*> BrokerRuntime::producer(Acks acks) {
-  std::atomic<Producer*>& slot = producers_[index_of(acks)];
-  if (Producer* made = slot.load(std::memory_order_acquire)) return made;
+Result<Producer*> BrokerRuntime::producer(const PipelineKey& key) {
+  if (Producer* made = pipelines_.find(key)) return made;
   if (!is_connected_) return fail(not_connected());
   const std::lock_guard lock(mutex_);
-  if (Producer* made = slot.load(std::memory_order_acquire)) return made;
   if (!client_ || is_gone_) return fail(disconnected());
-  ProducerOptions asked = messaging::producer_options(options_, acks);
+  return pipelines_.find_or_make(key,
+                                 [this](const PipelineKey& asked) { return make_producer(asked); });
+}
+
+Result<Producer> BrokerRuntime::make_producer(const PipelineKey& key) {
+  ProducerOptions asked = messaging::producer_options(options_, key);
+  if (options_.balancer) asked.partitioner = balancers_->sharing(*options_.balancer);
   asked.on_untaken_failure = [reports = reports_](const Error& why) {
     reports->report({.kind = Failure::Kind::delivery, .error = why});
   };
-  auto made = client_->producer(std::move(asked));
-  if (!made) return fail(made.error());
-  owned_producers_.push_back(std::make_unique<Producer>(std::move(*made)));
-  slot.store(owned_producers_.back().get(), std::memory_order_release);
-  return owned_producers_.back().get();
+  if (options_.completion) {
+    asked.on_batch = [completion = options_.completion,
+                      reports = reports_](const SettledBatch& batch) {
+      messaging::tell(completion, batch, reports->logger());
+    };
+  }
+  return client_->producer(std::move(asked));
+}
+
+PipelineKey BrokerRuntime::key_of(const PublishOptions& options) const {
+  PipelineKey key{options.required_acks.value_or(default_acks_), options.max_attempts};
+  // The caller of a synchronous publish waits for its timeout itself.
+  if (is_async(options)) key.timeout = options.timeout;
+  return key;
 }
 
 bool BrokerRuntime::is_async(const PublishOptions& options) const {
@@ -245,7 +256,7 @@ Result<Delivery> BrokerRuntime::send_message(std::string_view topic, const Messa
 
 Result<Delivery> BrokerRuntime::send(std::string_view topic, const Record& record,
                                      const PublishOptions& options) {
-  auto pipeline = producer(options.required_acks.value_or(default_acks_));
+  auto pipeline = producer(key_of(options));
   if (!pipeline) return fail(pipeline.error());
   // Checked before sending, since a refused message must not be stored.
   if (!is_async(options) && is_client_thread()) {
@@ -253,23 +264,36 @@ Result<Delivery> BrokerRuntime::send(std::string_view topic, const Record& recor
                               "a synchronous publish on the client's own thread would wait for "
                               "itself"));
   }
-  if (options.callback) {
-    auto resolved = (*pipeline)->topic(topic);
-    if (!resolved) return fail(resolved.error());
-    auto sent = (*pipeline)->send(
-        *resolved, record,
-        [callback = options.callback, reports = reports_](const Result<Receipt>& receipt) {
-          messaging::tell(callback, receipt, reports->logger());
-        });
-    if (!sent) return fail(sent.error());
-    return Delivery{};
-  }
-  auto delivery = (*pipeline)->send(topic, record);
+  auto delivery = pass_on(**pipeline, topic, record, options);
   if (!delivery || is_async(options)) return delivery;
   auto receipt = options.timeout ? delivery->wait(*options.timeout) : delivery->get();
   if (receipt) return delivery;
   const bool under_way = receipt.error().is(Errc::timed_out) && !delivery->is_done();
   return fail(under_way ? receipt.error().with_stored(Stored::possibly) : receipt.error());
+}
+
+Result<Delivery> BrokerRuntime::pass_on(Producer& producer, std::string_view topic,
+                                        const Record& record, const PublishOptions& options) {
+  DeliveryCallback callback;
+  if (options.callback) {
+    callback = [callback = options.callback, reports = reports_](const Result<Receipt>& receipt) {
+      messaging::tell(callback, receipt, reports->logger());
+    };
+  }
+  if (options.balancer) {
+    const auto memory = balancers_->of(topic, *options.balancer);
+    const client::Choice choice{*BalancerAccess::partitioner(*options.balancer), memory.get()};
+    if (!callback) return client::send_choosing(producer, topic, record, choice);
+    auto sent = client::send_choosing(producer, topic, record, choice, std::move(callback));
+    if (!sent) return fail(sent.error());
+    return Delivery{};
+  }
+  if (!callback) return producer.send(topic, record);
+  auto resolved = producer.topic(topic);
+  if (!resolved) return fail(resolved.error());
+  auto sent = producer.send(*resolved, record, std::move(callback));
+  if (!sent) return fail(sent.error());
+  return Delivery{};
 }
 
 // Subscribing.
@@ -324,6 +348,7 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   setup.workers = options.concurrency;
   setup.rebalance_timeout = read->rebalance_timeout;
   setup.max_poll_interval = read->consumer.max_poll_interval;
+  setup.max_attempts = read->max_attempts;
   setup.min_backoff = read->min_backoff;
   setup.max_backoff = read->max_backoff;
   setup.handler = std::move(*whole);
@@ -362,9 +387,7 @@ Result<FlushReport> BrokerRuntime::flush(milliseconds timeout) {
 
 Result<FlushReport> BrokerRuntime::flush_until(TimePoint deadline) {
   FlushReport all;
-  for (const auto& slot : producers_) {
-    Producer* producer = slot.load(std::memory_order_acquire);
-    if (producer == nullptr) continue;
+  for (Producer* producer : pipelines_.all()) {
     auto flushed = producer->flush(left_until(deadline));
     if (!flushed) return flushed;
     messaging::add(*flushed, all);
@@ -391,9 +414,7 @@ Result<void> BrokerRuntime::end_subscriptions(TimePoint deadline) {
 Result<FlushReport> BrokerRuntime::close_producers(TimePoint deadline) {
   FlushReport all;
   std::optional<Error> first;
-  for (const auto& slot : producers_) {
-    Producer* producer = slot.load(std::memory_order_acquire);
-    if (producer == nullptr) continue;
+  for (Producer* producer : pipelines_.all()) {
     auto closed = producer->close(left_until(deadline));
     if (closed) {
       messaging::add(*closed, all);

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -15,7 +14,9 @@
 #include "dohle/broker.hpp"
 #include "dohle/client.hpp"
 #include "dohle/kafka.hpp"
+#include "messaging/balancers.hpp"
 #include "messaging/embedded_node.hpp"
+#include "messaging/pipelines.hpp"
 #include "messaging/reports.hpp"
 #include "messaging/subscription.hpp"
 
@@ -52,8 +53,12 @@ class BrokerRuntime {
  private:
   Result<void> start_client(std::chrono::milliseconds timeout);
   Result<ClientOptions> reach();
-  /// The producer for these acks, made on first use.
-  Result<Producer*> producer(Acks acks);
+  /// The producer for this combination, made on first use.
+  Result<Producer*> producer(const PipelineKey& key);
+  Result<Producer> make_producer(const PipelineKey& key);
+  [[nodiscard]] PipelineKey key_of(const PublishOptions& options) const;
+  Result<Delivery> pass_on(Producer& producer, std::string_view topic, const Record& record,
+                           const PublishOptions& options);
   Result<Delivery> through_middlewares(std::string_view topic, Message message,
                                        const PublishOptions& options);
   Result<Delivery> send_message(std::string_view topic, const Message& message,
@@ -82,9 +87,8 @@ class BrokerRuntime {
   std::unique_ptr<messaging::EmbeddedNode> node_;
   /// Set by connect; it then stays until the end.
   std::optional<Client> client_;
-  /// By acks: none, leader, all. Once set, a pointer never changes, and is read without the lock.
-  std::array<std::atomic<Producer*>, 3> producers_{};
-  std::vector<std::unique_ptr<Producer>> owned_producers_;
+  std::shared_ptr<BalancerMemories> balancers_;
+  Pipelines pipelines_;
   std::vector<std::weak_ptr<Subscription>> subscriptions_;
   std::atomic<bool> is_connected_ = false;
   std::atomic<bool> is_closing_ = false;

@@ -129,12 +129,17 @@ Result<void> ConsumerSource::assign_by_hand() {
   }
   by_hand_ = std::move(*partitions);
   listener_.on_assigned(by_hand_);
-  watch_at_ = monotonic_now() + Duration(plan_.partition_watch_interval);
+  watch_again();
   return {};
 }
 
+void ConsumerSource::watch_again() {
+  const auto& interval = plan_.partition_watch_interval;
+  watch_at_ = interval ? monotonic_now() + Duration(*interval) : TimePoint::max();
+}
+
 Result<void> ConsumerSource::follow_new_partitions() {
-  watch_at_ = monotonic_now() + Duration(plan_.partition_watch_interval);
+  watch_again();
   auto now = partitions_of_topic(plan_.look_timeout);
   if (!now) return fail(now.error());
   std::vector<TopicPartition> fresh;

@@ -24,7 +24,9 @@ class ConsumerSource final : public Source {
     PartitionId partition;
     /// If absent, the consumer's reset policy applies.
     std::optional<StartOffset> start;
-    std::chrono::milliseconds partition_watch_interval{5'000};
+    /// Absent: new partitions stay unread.
+    std::optional<std::chrono::milliseconds> partition_watch_interval =
+        std::chrono::milliseconds(5'000);
     /// Timeout for looking up the topic's partitions; nothing is read meanwhile.
     std::chrono::milliseconds look_timeout{10'000};
   };
@@ -48,6 +50,7 @@ class ConsumerSource final : public Source {
   Result<void> join();
   Result<void> assign_by_hand();
   Result<void> follow_new_partitions();
+  void watch_again();
   Result<std::vector<TopicPartition>> partitions_of_topic(std::chrono::milliseconds timeout);
   Result<void> place(const TopicPartition& partition, const StartOffset& start);
   Result<void> place_unless_committed();

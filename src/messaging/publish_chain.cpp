@@ -16,17 +16,31 @@ Error thrown_by(std::string_view who) {
   }
 }
 
-void tell(const std::function<void(const Result<Receipt>&)>& callback,
-          const Result<Receipt>& receipt, Logger& logger) {
+namespace {
+
+/// Calls a function of the user's; none of its exceptions may escape on the client's thread.
+template <class Call>
+void call_safely(std::string_view what, Logger& logger, Call call) {
   try {
-    callback(receipt);
+    call();
   } catch (const std::exception& fault) {
-    logger.log(LogLevel::error, "messaging",
-               std::string("a publish callback threw: ") + fault.what());
+    logger.log(LogLevel::error, "messaging", "a " + std::string(what) + " threw: " + fault.what());
   } catch (...) {
     logger.log(LogLevel::error, "messaging",
-               "a publish callback threw an object that is no std::exception");
+               "a " + std::string(what) + " threw an object that is no std::exception");
   }
+}
+
+}  // namespace
+
+void tell(const std::function<void(const Result<Receipt>&)>& callback,
+          const Result<Receipt>& receipt, Logger& logger) {
+  call_safely("publish callback", logger, [&] { callback(receipt); });
+}
+
+void tell(const std::function<void(const SettledBatch&)>& completion, const SettledBatch& batch,
+          Logger& logger) {
+  call_safely("completion", logger, [&] { completion(batch); });
 }
 
 }  // namespace dohle::messaging

@@ -56,6 +56,7 @@ inline void merge(const PublishOptions& options, Message& message) {
   if (!message.key() && options.key) message.with_key(*options.key);
   if (message.partition().is_none()) message.with_partition(options.partition);
   if (message.timestamp().is_none()) message.with_timestamp(options.timestamp);
+  if (message.offset().is_none()) message.with_offset(options.offset);
   for (const Header& header : options.headers) message.with_header(header.name, header.value);
 }
 
@@ -86,6 +87,8 @@ inline void add(const FlushReport& one, FlushReport& all) {
 /// Calls `callback` and logs an exception: none may escape on the client's thread.
 void tell(const std::function<void(const Result<Receipt>&)>& callback,
           const Result<Receipt>& receipt, Logger& logger);
+void tell(const std::function<void(const SettledBatch&)>& completion, const SettledBatch& batch,
+          Logger& logger);
 
 /// Creates a topic unless it exists; returns whether it existed. If `timeout` is absent, the
 /// client's own applies.

@@ -3,6 +3,7 @@
 #include "dohle/client.hpp"
 #include "dohle/kafka.hpp"
 #include "messaging/consumer_source.hpp"
+#include "messaging/pipelines.hpp"
 #include "messaging/subscription_state.hpp"
 
 namespace dohle::messaging {
@@ -12,7 +13,9 @@ namespace dohle::messaging {
 
 [[nodiscard]] ClientOptions client_options(const kafka::BrokerOptions& options,
                                            std::shared_ptr<Logger> logger);
-[[nodiscard]] ProducerOptions producer_options(const kafka::BrokerOptions& options, Acks acks);
+/// Without the balancer and the completion.
+[[nodiscard]] ProducerOptions producer_options(const kafka::BrokerOptions& options,
+                                               const PipelineKey& asked);
 
 /// Errors: configuration, also for options that exclude each other.
 [[nodiscard]] Result<void> check(const PublishOptions& options, bool async);
@@ -22,6 +25,7 @@ struct ReadSettings {
   ConsumerOptions consumer;
   ConsumerSource::Plan plan;
   SubscriptionSettings state;
+  std::int32_t max_attempts;
   std::chrono::milliseconds rebalance_timeout;
   std::chrono::milliseconds min_backoff;
   std::chrono::milliseconds max_backoff;

@@ -426,8 +426,9 @@ void Subscription::poll() {
     std::optional<Error> error = fetched->error;
     take(std::move(*fetched));
     learn_positions(is_empty);
-    if (error) return back_off(*error);
+    if (error) return on_failed_read(*error);
     backoff_ = std::chrono::milliseconds(0);
+    failed_reads_ = 0;
   } else if (fetched.error().is(Errc::cancelled)) {
     learn_positions(false);
   } else if (fetched.error().is(Errc::limit_reached)) {
@@ -435,7 +436,7 @@ void Subscription::poll() {
     Lock lock(mutex_);
     change_.wait_until(lock, monotonic_now() + Duration(room_wait), [&] { return is_stopping_; });
   } else {
-    back_off(fetched.error());
+    on_failed_read(fetched.error());
   }
 }
 
@@ -505,9 +506,19 @@ bool Subscription::wait_for_overdue() {
 }
 
 void Subscription::back_off(const Error& why) {
+  report_subscription(why);
+  wait_longer(why);
+}
+
+void Subscription::on_failed_read(const Error& why) {
+  failed_reads_ = std::min(failed_reads_, INT32_MAX - 1) + 1;
+  if (!why.is_retriable() || failed_reads_ >= setup_.max_attempts) report_subscription(why);
+  wait_longer(why);
+}
+
+void Subscription::wait_longer(const Error& why) {
   backoff_ =
       backoff_.count() == 0 ? setup_.min_backoff : std::min(backoff_ * 2, setup_.max_backoff);
-  report_subscription(why);
   Lock lock(mutex_);
   last_error_ = why;
   change_.wait_until(lock, monotonic_now() + Duration(backoff_), [&] { return is_stopping_; });

@@ -38,6 +38,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
     std::size_t workers = 1;
     std::chrono::milliseconds rebalance_timeout{30'000};
     std::chrono::milliseconds max_poll_interval{300'000};
+    /// Failed reads in a row until one is reported.
+    std::int32_t max_attempts = 1;
     std::chrono::milliseconds min_backoff{100};
     std::chrono::milliseconds max_backoff{1'000};
     SubscribeHandler handler;
@@ -90,7 +92,12 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void learn_positions(bool all);
   void leave_if_overdue();
   bool wait_for_overdue();
+  /// Reports the error and waits.
   void back_off(const Error& why);
+  /// The same, but reports a failure that may pass only once max_attempts reads in a row have
+  /// failed.
+  void on_failed_read(const Error& why);
+  void wait_longer(const Error& why);
   void finish();
   void commit_now(std::vector<PartitionOffset> offsets);
 
@@ -128,6 +135,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   std::optional<Error> last_error_;
   std::optional<Error> end_error_;
   std::chrono::milliseconds backoff_{0};
+  std::int32_t failed_reads_ = 0;
   std::vector<TopicPartition> unknown_positions_;
   const ForkMark made_in_;
 };

@@ -96,6 +96,15 @@ Result<void> set_linger(std::string_view value, ProducerOptions& options) {
   return {};
 }
 
+Result<void> set_retries(std::string_view value, ProducerOptions& options) {
+  const auto count = parse_count(value, 0, INT32_MAX);
+  if (!count) return fail(count.error());
+  options.retries = static_cast<std::int32_t>(*count);
+  // Java's default, which means no limit.
+  if (*count == INT32_MAX) options.retries.reset();
+  return {};
+}
+
 Result<void> set_compression(std::string_view value, ProducerOptions& options) {
   return assign(parse_codec(value), options.compression);
 }
@@ -145,6 +154,7 @@ constexpr std::array producer_properties = {
     Property<P>{"max.in.flight.requests.per.connection", number<&P::max_in_flight, 1, 100, P>},
     Property<P>{"max.request.size", number<&P::max_request_bytes, 1'024, INT32_MAX, P>},
     Property<P>{"request.timeout.ms", number<&P::request_timeout, 1, minutes_10_ms, P>},
+    Property<P>{"retries", set_retries},
 };
 
 using R = ConsumerOptions;

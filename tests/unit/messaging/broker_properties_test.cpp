@@ -57,7 +57,8 @@ TEST(BrokerProperties, SetTheMembersThatMeanTheSame) {
                                        {"fetch.max.wait.ms", "15"},
                                        {"heartbeat.interval.ms", "16"},
                                        {"session.timeout.ms", "17"},
-                                       {"max.poll.interval.ms", "31000"}});
+                                       {"max.poll.interval.ms", "31000"},
+                                       {"retries", "5"}});
   EXPECT_EQ(options.addresses, (std::vector<std::string>{"a:1", "b:2"}));
   EXPECT_EQ(options.client_id, "mine");
   EXPECT_EQ(options.dialer_timeout, 11ms);
@@ -73,6 +74,7 @@ TEST(BrokerProperties, SetTheMembersThatMeanTheSame) {
   EXPECT_EQ(options.heartbeat_interval, 16ms);
   EXPECT_EQ(options.session_timeout, 17ms);
   EXPECT_EQ(options.max_poll_interval, 31'000ms);
+  EXPECT_EQ(options.publish_max_attempts, 6);
   EXPECT_EQ(refusal(options), "");
 }
 
@@ -97,7 +99,7 @@ TEST(BrokerProperties, ReachTheClientUnderTheBroker) {
   EXPECT_EQ(client.reconnect_backoff, 23ms);
   EXPECT_EQ(client.socket_send_buffer_bytes, 24);
   EXPECT_EQ(client.metadata_max_age, 2500ms);
-  const ProducerOptions producer = producer_options(options, Acks::all);
+  const ProducerOptions producer = producer_options(options, {.acks = Acks::all});
   EXPECT_EQ(producer.buffer_bytes, 3'000'000u);
   EXPECT_EQ(producer.delivery_timeout, 26s);
   EXPECT_EQ(producer.max_block, 27ms);
@@ -116,12 +118,12 @@ TEST(BrokerProperties, ChooseTheAcksOfAPublishThatNamesNone) {
   const BrokerOptions leader = taken({{"acks", "1"}});
   EXPECT_EQ(refusal(leader), "");
   EXPECT_EQ(default_acks(leader), Acks::leader);
-  EXPECT_FALSE(producer_options(leader, Acks::leader).idempotence);
-  EXPECT_TRUE(producer_options(leader, Acks::all).idempotence);
-  EXPECT_EQ(producer_options(leader, Acks::all).acks, Acks::all);
+  EXPECT_FALSE(producer_options(leader, {.acks = Acks::leader}).idempotence);
+  EXPECT_TRUE(producer_options(leader, {.acks = Acks::all}).idempotence);
+  EXPECT_EQ(producer_options(leader, {.acks = Acks::all}).acks, Acks::all);
   const BrokerOptions off = taken({{"enable.idempotence", "false"}});
   EXPECT_EQ(refusal(off), "");
-  EXPECT_FALSE(producer_options(off, Acks::all).idempotence);
+  EXPECT_FALSE(producer_options(off, {.acks = Acks::all}).idempotence);
   EXPECT_THAT(refusal(taken({{"acks", "1"}, {"enable.idempotence", "true"}})),
               HasSubstr("enable.idempotence is true and acks is not all"));
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "dohle/message_carrier.hpp"
+
 namespace dohle {
 namespace {
 
@@ -40,6 +42,22 @@ TEST(Message, merging_headers_keeps_its_own_and_repeated_foreign_ones) {
   Message message = Message().with_header("own", "1");
   message.merge_headers({{"own", "2"}, {"new", "3"}, {"new", "4"}});
   EXPECT_EQ(message.headers(), (std::vector<Header>{{"own", "1"}, {"new", "3"}, {"new", "4"}}));
+}
+
+TEST(MessageCarrier, reads_the_first_value_of_a_name) {
+  Message message =
+      Message().with_header("a", "1").with_header("a", "2").with_header("null", std::nullopt);
+  const kafka::MessageCarrier carrier(message);
+  EXPECT_EQ(carrier.get("a"), "1");
+  EXPECT_EQ(carrier.get("null"), "");
+  EXPECT_EQ(carrier.get("A"), "");
+  EXPECT_EQ(carrier.keys(), (std::vector<std::string>{"a", "a", "null"}));
+}
+
+TEST(MessageCarrier, replaces_all_headers_of_a_name_by_one) {
+  Message message = Message().with_header("a", "1").with_header("b", "2").with_header("a", "3");
+  kafka::MessageCarrier(message).set("a", "4");
+  EXPECT_EQ(message.headers(), (std::vector<Header>{{"b", "2"}, {"a", "4"}}));
 }
 
 }  // namespace

@@ -103,6 +103,79 @@ TEST(BrokerOptions, AreRefusedWithAnImpossibleLogin) {
   EXPECT_THAT(refusal(options), testing::Not(HasSubstr("secret")));
 }
 
+ProducerOptions producer_of(std::initializer_list<BrokerOption> given, PipelineKey asked = {}) {
+  kafka::BrokerOptions options;
+  for (const BrokerOption& each : given) each(options);
+  return producer_options(options, asked);
+}
+
+TEST(WriteTimeout, IsTheServersAndItsAnswerIsAwaitedForReadTimeoutMore) {
+  EXPECT_EQ(producer_of({}).ack_timeout, 10s);
+  EXPECT_EQ(producer_of({}).request_timeout, 20s);
+  const auto own = producer_of({kafka::with_write_timeout(3s), kafka::with_read_timeout(2s)});
+  EXPECT_EQ(own.ack_timeout, 3s);
+  EXPECT_EQ(own.request_timeout, 5s);
+  EXPECT_EQ(refusal(kafka::BrokerOptions{.write_timeout = 0ms}),
+            "write_timeout is 0 ms; allowed are 1 to 600000 ms");
+}
+
+TEST(PublishMaxAttempts, AreRetriesPlusOneAndTheOneGivenLastWins) {
+  EXPECT_FALSE(producer_of({}).retries);
+  EXPECT_EQ(producer_of({kafka::with_publish_max_attempts(4)}).retries, 3);
+  EXPECT_EQ(producer_of({kafka::with_retries(7)}).retries, 7);
+  EXPECT_EQ(producer_of({kafka::with_publish_max_attempts(4), kafka::with_retries(7)}).retries, 7);
+  EXPECT_EQ(producer_of({kafka::with_retries(7), kafka::with_publish_max_attempts(4)}).retries, 3);
+  EXPECT_EQ(producer_of({kafka::with_retries(7)}, {.max_attempts = 2}).retries, 1);
+  kafka::BrokerOptions negative;
+  kafka::with_retries(-1)(negative);
+  EXPECT_THAT(refusal(negative), HasSubstr("publish_max_attempts is -1"));
+}
+
+TEST(WatchPartitionChanges, SwitchesTheWatchOff) {
+  const auto watching = read_settings("t", {}, {.partition_watch_interval = 7s});
+  EXPECT_EQ(watching->plan.partition_watch_interval, 7s);
+  EXPECT_TRUE(watching->consumer.follow_new_partitions);
+  const kafka::BrokerOptions off{.watch_partition_changes = false};
+  const auto still = read_settings("t", {}, off);
+  EXPECT_FALSE(still->plan.partition_watch_interval);
+  EXPECT_FALSE(still->consumer.follow_new_partitions);
+  EXPECT_EQ(client_options(off, nullptr).metadata_max_age, ClientOptions().metadata_max_age);
+}
+
+TEST(MaxAttempts, AreTheSubscriptionsOrTheBrokers) {
+  EXPECT_EQ(read_settings("t", {}, {})->max_attempts, 3);
+  EXPECT_EQ(read_settings("t", {}, {.max_attempts = 5})->max_attempts, 5);
+  EXPECT_EQ(read_settings("t", {.max_attempts = 2}, {.max_attempts = 5})->max_attempts, 2);
+  EXPECT_EQ(refusal(kafka::BrokerOptions{.max_attempts = 0}),
+            "max_attempts is 0; allowed are 1 to 2147483647");
+}
+
+TEST(Pipelines, WithATimeoutFailWhatWasNotSentByThen) {
+  const auto hurried = producer_of({}, {.timeout = 6ms});
+  EXPECT_EQ(hurried.delivery_timeout, 6ms);
+  EXPECT_EQ(hurried.max_block, 6ms);
+  EXPECT_EQ(hurried.linger, 3ms);
+}
+
+TEST(BalancerNames, AreThoseOfThePage) {
+  using enum kafka::BalancerName;
+  for (const auto& [name, text] : {std::pair{least_bytes, "LeastBytes"},
+                                   {round_robin, "RoundRobin"},
+                                   {hash, "Hash"},
+                                   {reference_hash, "ReferenceHash"},
+                                   {crc32, "CRC32Balancer"},
+                                   {murmur2, "Murmur2Balancer"}}) {
+    EXPECT_EQ(to_string(name), text);
+    EXPECT_EQ(kafka::parse_balancer_name(text), name);
+    EXPECT_EQ(kafka::Balancer::named(name).name(), name);
+  }
+  const auto unknown = kafka::parse_balancer_name("crc32");
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().message(),
+            "balancer is \"crc32\"; allowed are LeastBytes, RoundRobin, Hash, ReferenceHash, "
+            "CRC32Balancer, Murmur2Balancer");
+}
+
 TEST(SubscribeOptions, are_refused_with_name_value_and_range) {
   EXPECT_EQ(refusal(SubscribeOptions{.concurrency = 0}), "concurrency is 0; allowed are 1 to 1000");
   EXPECT_THAT(refusal(SubscribeOptions{.max_retries = -1}), HasSubstr("max_retries is -1"));
@@ -145,7 +218,7 @@ TEST(SubscribeOptions, start_at_the_first_record_in_a_group_and_at_the_end_witho
 }
 
 TEST(PublishOptions, are_refused_where_they_exclude_each_other) {
-  EXPECT_FALSE(check(PublishOptions{.timeout = 1s}, true).has_value());
+  EXPECT_TRUE(check(PublishOptions{.timeout = 1s}, true).has_value());
   EXPECT_TRUE(check(PublishOptions{.timeout = 1s}, false).has_value());
   EXPECT_FALSE(check(PublishOptions{.timeout = 0s}, true).has_value());
   EXPECT_TRUE(check(PublishOptions{.timeout = 0s}, false).has_value());

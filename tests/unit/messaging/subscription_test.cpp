@@ -31,6 +31,7 @@ class ScriptedSource final : public Source {
     std::set<TopicPartition> paused;
     std::optional<std::vector<TopicPartition>> revoke;
     std::optional<Error> commit_error;
+    std::deque<Error> poll_errors;
     bool is_woken = false, is_closed = false, has_left = false;
 
     void put(std::int64_t first, std::int64_t count, std::int32_t partition = 0) {
@@ -64,7 +65,7 @@ class ScriptedSource final : public Source {
   Result<PolledRecords> poll(std::chrono::milliseconds timeout) override {
     std::unique_lock lock(script_.mutex);
     script_.changed.wait_for(lock, timeout, [&] {
-      return script_.is_woken || script_.revoke ||
+      return script_.is_woken || script_.revoke || !script_.poll_errors.empty() ||
              (!script_.fetches.empty() && script_.paused.empty());
     });
     if (script_.revoke) {
@@ -75,6 +76,11 @@ class ScriptedSource final : public Source {
     }
     if (std::exchange(script_.is_woken, false)) {
       return fail(Error::client(Errc::cancelled, "woken"));
+    }
+    if (!script_.poll_errors.empty()) {
+      const Error why = script_.poll_errors.front();
+      script_.poll_errors.pop_front();
+      return fail(why);
     }
     if (script_.fetches.empty() || !script_.paused.empty()) return PolledRecords{};
     PolledRecords fetched = std::move(script_.fetches.front());
@@ -169,6 +175,38 @@ struct SubscriptionEngine : testing::Test {
     return Running(*this);
   }
 };
+
+TEST_F(SubscriptionEngine, reports_failed_reads_from_the_max_attempts_th_in_a_row_on) {
+  const Error lost = Error::client(Errc::connection_lost, "gone");
+  setup.max_attempts = 3;
+  setup.min_backoff = setup.max_backoff = 1ms;
+  script.poll_errors = {lost, lost};
+  std::atomic<int> handled{0};
+  const auto running = start([&](RawEvent&) -> Result<void> {
+    ++handled;
+    return {};
+  });
+  script.put(0, 1);
+  EXPECT_TRUE(wait_until([&] { return handled == 1; }));
+  EXPECT_EQ(failures, 0);
+  {
+    const std::lock_guard lock(script.mutex);
+    script.poll_errors = {lost, lost, lost, lost};
+    script.changed.notify_all();
+  }
+  EXPECT_TRUE(wait_until([&] { return failures == 2; }));
+  script.put(1, 1);
+  EXPECT_TRUE(wait_until([&] { return handled == 2; }));
+  EXPECT_EQ(failures, 2);
+}
+
+TEST_F(SubscriptionEngine, reports_a_read_that_no_retry_can_mend_at_once) {
+  setup.max_attempts = 3;
+  setup.min_backoff = setup.max_backoff = 1ms;
+  script.poll_errors = {Error::client(Errc::malformed, "damaged")};
+  const auto running = start([](RawEvent&) -> Result<void> { return {}; });
+  EXPECT_TRUE(wait_until([&] { return failures == 1; }));
+}
 
 TEST_F(SubscriptionEngine, handles_and_commits_everything) {
   std::atomic<int> handled{0};

@@ -25,7 +25,8 @@ TEST(PropertyValues, set_the_options_of_their_names) {
                                                         {"auto.offset.reset", "earliest"},
                                                         {"check.crcs", "false"},
                                                         {"send.buffer.bytes", "-1"},
-                                                        {"max.poll.records", "9"}}) {
+                                                        {"max.poll.records", "9"},
+                                                        {"retries", "4"}}) {
     ASSERT_EQ(refusal(name, value), "");
     ASSERT_TRUE(properties.set(name, value).has_value());
   }
@@ -42,6 +43,10 @@ TEST(PropertyValues, set_the_options_of_their_names) {
   EXPECT_FALSE(producer.idempotence);
   EXPECT_EQ(producer.compression, CompressionCodec::zstd);
   EXPECT_EQ(producer.request_timeout, 1500ms);
+  EXPECT_EQ(producer.retries, 4);
+  ASSERT_TRUE(properties.set("retries", "2147483647"));
+  properties.apply_to(producer);
+  EXPECT_EQ(producer.retries, std::nullopt) << "the default of Java means no limit";
   ConsumerOptions consumer;
   properties.apply_to(consumer);
   EXPECT_EQ(consumer.offset_reset, OffsetReset::earliest);

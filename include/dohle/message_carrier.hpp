@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dohle/export.hpp"
+#include "dohle/message.hpp"
+
+namespace dohle {
+inline namespace v0 {
+namespace kafka {
+
+/// The headers of a message as tracing carries its context in them: names with one text value.
+///
+///     MessageCarrier carrier(message);
+///     carrier.set("traceparent", "00-...-01");
+///
+/// Lifetime: it refers to the message. Thread safety: that of the message.
+class DOHLE_API MessageCarrier {
+ public:
+  /// `message` must outlive the carrier.
+  explicit MessageCarrier(Message& message) : message_(&message) {}
+
+  /// The value of the first header of that name; empty if there is none or it is null.
+  [[nodiscard]] std::string get(std::string_view key) const;
+  /// Removes all headers of that name and appends one.
+  void set(std::string_view key, std::string value);
+  /// The names of all headers in their order; a name that repeats stands several times.
+  [[nodiscard]] std::vector<std::string> keys() const;
+
+ private:
+  Message* message_;
+};
+
+}  // namespace kafka
+}  // namespace v0
+}  // namespace dohle

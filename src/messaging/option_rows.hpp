@@ -1,0 +1,98 @@
+#pragma once
+
+#include "dohle/broker.hpp"
+#include "dohle/broker_options.hpp"
+#include "messaging/option_table.hpp"
+
+// The options of the messaging API. From these rows come the checks of ranges, a subscription's
+// values with the Broker's in place of absent ones, and the names of options that were changed
+// after connect.
+
+namespace dohle::messaging {
+
+inline constexpr std::int64_t minute_ms = 60'000;
+inline constexpr std::int64_t day_ms = 24 * 60 * minute_ms;
+
+template <>
+struct OptionTable<kafka::BrokerOptions> {
+  using O = kafka::BrokerOptions;
+  static constexpr auto rows = std::make_tuple(
+      option("addresses", &O::addresses), option("client_id", &O::client_id).from(0, 249, "bytes"),
+      option("dialer_timeout", &O::dialer_timeout).from(1, 10 * minute_ms, "ms"),
+      option("read_timeout", &O::read_timeout).from(1, 10 * minute_ms, "ms"),
+      option("write_timeout", &O::write_timeout).from(1, 10 * minute_ms, "ms"),
+      option("sasl", &O::sasl), option("tls", &O::tls), option("enable_secure", &O::enable_secure),
+      option("properties", &O::properties), option("async", &O::async),
+      option("batch_size", &O::batch_size).from(1, 1'000'000),
+      option("batch_bytes", &O::batch_bytes).from(512, std::int64_t{1} << 30, "bytes"),
+      option("batch_timeout", &O::batch_timeout).from(0, minute_ms, "ms"),
+      option("publish_max_attempts", &O::publish_max_attempts).from(1, INT32_MAX),
+      option("balancer", &O::balancer), option("completion", &O::completion),
+      option("allow_publish_auto_topic_creation", &O::allow_publish_auto_topic_creation),
+      option("compression", &O::compression), option("compression_level", &O::compression_level),
+      option("group_id", &O::group_id), option("failure_policy", &O::failure_policy),
+      option("start_offset", &O::start_offset),
+      option("queue_capacity", &O::queue_capacity).from(1, 1'000'000),
+      option("min_bytes", &O::min_bytes).from(1, INT32_MAX, "bytes"),
+      option("max_bytes", &O::max_bytes).from(1'024, INT32_MAX, "bytes"),
+      option("max_wait", &O::max_wait).from(0, minute_ms, "ms"),
+      option("heartbeat_interval", &O::heartbeat_interval).from(1, day_ms, "ms").of_groups(),
+      option("session_timeout", &O::session_timeout).from(1, day_ms, "ms").of_groups(),
+      option("rebalance_timeout", &O::rebalance_timeout).from(0, 10 * minute_ms, "ms").of_groups(),
+      option("max_poll_interval", &O::max_poll_interval).from(1'000, day_ms, "ms").of_groups(),
+      option("commit_interval", &O::commit_interval).from(0, day_ms, "ms").of_groups(),
+      option("watch_partition_changes", &O::watch_partition_changes),
+      option("partition_watch_interval", &O::partition_watch_interval).from(100, day_ms, "ms"),
+      option("max_attempts", &O::max_attempts).from(1, INT32_MAX),
+      option("read_backoff_min", &O::read_backoff_min).from(1, minute_ms, "ms"),
+      option("read_backoff_max", &O::read_backoff_max).from(1, minute_ms, "ms"),
+      option("publish_middlewares", &O::publish_middlewares),
+      option("subscribe_middlewares", &O::subscribe_middlewares),
+      option("error_handler", &O::error_handler), option("logger", &O::logger),
+      option("error_logger", &O::error_logger), option("enable_logger", &O::enable_logger),
+      option("enable_error_logger", &O::enable_error_logger));
+};
+
+template <>
+struct OptionTable<PublishOptions> {
+  using O = PublishOptions;
+  static constexpr auto rows = std::make_tuple(
+      option("key", &O::key), option("headers", &O::headers),
+      option("partition", &O::partition).from(-1, INT32_MAX), option("timestamp", &O::timestamp),
+      option("offset", &O::offset), option("balancer", &O::balancer),
+      option("max_attempts", &O::max_attempts).from(1, INT32_MAX), option("async", &O::async),
+      option("timeout", &O::timeout).from(0, day_ms, "ms"),
+      option("required_acks", &O::required_acks), option("callback", &O::callback),
+      option("middlewares", &O::middlewares));
+};
+
+template <>
+struct OptionTable<SubscribeOptions> {
+  using O = SubscribeOptions;
+  static constexpr auto rows = std::make_tuple(
+      option("group_id", &O::group_id), option("group_instance_id", &O::group_instance_id),
+      option("auto_ack", &O::auto_ack), option("concurrency", &O::concurrency).from(1, 1'000),
+      option("unordered", &O::unordered), option("max_retries", &O::max_retries).from(0, 1'000'000),
+      option("retry_delay", &O::retry_delay).from(0, 60 * minute_ms, "ms"),
+      option("failure_policy", &O::failure_policy),
+      option("ack_timeout", &O::ack_timeout).from(0, day_ms, "ms"),
+      option("max_unacknowledged", &O::max_unacknowledged).from(1, INT32_MAX),
+      option("max_unacknowledged_bytes", &O::max_unacknowledged_bytes).from(1, INT64_MAX, "bytes"),
+      option("middlewares", &O::middlewares), option("auto_create_topic", &O::auto_create_topic),
+      option("partition", &O::partition).from(-1, INT32_MAX),
+      option("start_offset", &O::start_offset),
+      option("queue_capacity", &O::queue_capacity).from(1, 1'000'000),
+      option("min_bytes", &O::min_bytes).from(1, INT32_MAX, "bytes"),
+      option("max_bytes", &O::max_bytes).from(1'024, INT32_MAX, "bytes"),
+      option("max_wait", &O::max_wait).from(0, minute_ms, "ms"),
+      option("heartbeat_interval", &O::heartbeat_interval).from(1, day_ms, "ms").of_groups(),
+      option("session_timeout", &O::session_timeout).from(1, day_ms, "ms").of_groups(),
+      option("rebalance_timeout", &O::rebalance_timeout).from(0, 10 * minute_ms, "ms").of_groups(),
+      option("max_poll_interval", &O::max_poll_interval).from(1'000, day_ms, "ms").of_groups(),
+      option("commit_interval", &O::commit_interval).from(0, day_ms, "ms").of_groups(),
+      option("max_attempts", &O::max_attempts).from(1, INT32_MAX),
+      option("read_backoff_min", &O::read_backoff_min).from(1, minute_ms, "ms"),
+      option("read_backoff_max", &O::read_backoff_max).from(1, minute_ms, "ms"));
+};
+
+}  // namespace dohle::messaging

@@ -1,0 +1,130 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "base/option_checks.hpp"
+#include "dohle/ids.hpp"
+
+namespace dohle::messaging {
+
+/// One member of an options struct.
+template <class Options, class Member>
+struct OptionRow {
+  using Value = Member;
+
+  std::string_view name;
+  Member Options::* member;
+  std::int64_t lowest = std::numeric_limits<std::int64_t>::min();
+  std::int64_t highest = std::numeric_limits<std::int64_t>::max();
+  std::string_view unit = {};
+  /// A subscription without a group refuses it.
+  bool needs_group = false;
+
+  [[nodiscard]] constexpr Member& of(Options& options) const { return options.*member; }
+  [[nodiscard]] constexpr const Member& of(const Options& options) const { return options.*member; }
+  [[nodiscard]] constexpr OptionRow from(std::int64_t low, std::int64_t high,
+                                         std::string_view in = {}) const {
+    OptionRow row = *this;
+    row.lowest = low;
+    row.highest = high;
+    row.unit = in;
+    return row;
+  }
+  [[nodiscard]] constexpr OptionRow of_groups() const {
+    OptionRow row = *this;
+    row.needs_group = true;
+    return row;
+  }
+  [[nodiscard]] constexpr bool is_unbounded() const {
+    return lowest == std::numeric_limits<std::int64_t>::min() &&
+           highest == std::numeric_limits<std::int64_t>::max();
+  }
+};
+
+template <class Options, class Member>
+[[nodiscard]] constexpr OptionRow<Options, Member> option(std::string_view name,
+                                                          Member Options::* member) {
+  return {name, member};
+}
+
+/// The rows of an options struct: one for each member, as a tuple `rows`.
+template <class Options>
+struct OptionTable;
+
+/// Calls `visit` with each row.
+template <class Options, class Visit>
+void for_each_option(Visit&& visit) {
+  std::apply([&](const auto&... row) { (..., visit(row)); }, OptionTable<Options>::rows);
+}
+
+template <class T>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+
+/// A value as a number in the unit of its row; a text's is its length. Absent values have none, nor
+/// have values of other types.
+template <class T>
+[[nodiscard]] std::optional<std::int64_t> number_of(const T& value) {
+  if constexpr (is_optional<T>) {
+    return value ? number_of(*value) : std::nullopt;
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    return as_value(value.size());
+  } else if constexpr (std::is_same_v<T, std::size_t>) {
+    return as_value(value);
+  } else if constexpr (std::is_same_v<T, int>) {
+    return value;
+  } else if constexpr (std::is_same_v<T, std::chrono::milliseconds>) {
+    return value.count();
+  } else if constexpr (std::is_same_v<T, PartitionId>) {
+    return value.value;
+  } else {
+    return std::nullopt;
+  }
+}
+
+/// Errors: configuration, for the first member outside of its range.
+template <class Options>
+[[nodiscard]] Result<void> check_ranges(const Options& options) {
+  Result<void> first;
+  for_each_option<Options>([&](const auto& row) {
+    if (!first || row.is_unbounded()) return;
+    const auto number = number_of(row.of(options));
+    if (!number || (row.lowest <= *number && *number <= row.highest)) return;
+    using Member = typename std::decay_t<decltype(row)>::Value;
+    const std::string_view of = std::is_same_v<Member, std::string> ? " (its length)" : "";
+    const std::string name = std::string(row.name) + std::string(of);
+    first = check_options({{name, *number, row.lowest, row.highest, row.unit}});
+  });
+  return first;
+}
+
+/// `own` with the values of `defaults` in place of absent members, where both have a row of that
+/// name.
+template <class Own, class Defaults>
+[[nodiscard]] Own merged(Own own, const Defaults& defaults) {
+  for_each_option<Own>([&](const auto& row) {
+    for_each_option<Defaults>([&](const auto& usual) {
+      using Value = typename std::decay_t<decltype(row)>::Value;
+      using Usual = typename std::decay_t<decltype(usual)>::Value;
+      constexpr bool fits =
+          std::is_same_v<Value, std::optional<Usual>> || std::is_same_v<Value, Usual>;
+      if constexpr (fits && is_optional<Value>) {
+        if (row.name == usual.name && !row.of(own)) row.of(own) = usual.of(defaults);
+      }
+    });
+  });
+  return own;
+}
+
+}  // namespace dohle::messaging
