@@ -27,6 +27,7 @@
   API(32, describe_configs, DescribeConfigs)                             \
   API(36, sasl_authenticate, SaslAuthenticate)                           \
   API(42, delete_groups, DeleteGroups)                                   \
+  API(48, describe_client_quotas, DescribeClientQuotas)                  \
   API(50, describe_user_scram_credentials, DescribeUserScramCredentials) \
   API(51, alter_user_scram_credentials, AlterUserScramCredentials)       \
   API(60, describe_cluster, DescribeCluster)
