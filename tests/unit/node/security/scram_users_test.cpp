@@ -329,7 +329,7 @@ TEST_F(ScramUsers, AreBoundedAlsoWhileManyAreAddedAtATime) {
 }
 
 // Kills and power losses while users are changed: a change that was answered holds, any other was
-// made as a whole or not at all.
+// made as a whole or not at all, with salt, keys and iterations of one request.
 class ChangedUsers : public ScramUsers {
  public:
   void play(Random& random) {
@@ -352,9 +352,8 @@ class ChangedUsers : public ScramUsers {
     if (is_deleted) {
       request.deletions.push_back(deletion(name));
     } else {
-      auto user = upsertion(name, "", sha256, 4'096);
-      user.iterations = iterations;
-      request.upsertions.push_back(user);
+      request.upsertions.push_back({name, 1, iterations, Slice::copy_of(salt_with(iterations)),
+                                    Slice::copy_of(salted_with(iterations))});
     }
     if (known_client("alice") == nullptr || client_is_closed("alice")) {
       EXPECT_EQ(log_in_plain("alice", alice_password, "alice").error_code, 0);
@@ -369,11 +368,27 @@ class ChangedUsers : public ScramUsers {
     // Changes take effect in the order of the requests.
     possible_[name] = {is_deleted ? 0 : iterations};
   }
+  static std::string salt_with(std::int32_t iterations) {
+    return "salt " + std::to_string(iterations);
+  }
+  static std::string salted_with(std::int32_t iterations) {
+    return auth::hash(sha256, std::to_string(iterations));
+  }
+  void expect_whole(const std::string& name, std::int32_t iterations) {
+    const auto rounds = static_cast<std::uint32_t>(iterations);
+    const auto wanted =
+        auth::make_verifier(sha256, auth::keys_of_salted(sha256, salted_with(iterations)),
+                            salt_with(iterations), rounds);
+    const auto stored = running().engine.parts().users.find(SaslMechanism::scram_sha_256, name);
+    EXPECT_EQ(stored.verifier, wanted) << name << " is a mixture";
+  }
   void check() {
     std::map<std::string, std::int32_t> found;
     for (const auto& user : as_alice(Describe{}).results) {
       for (const auto& each : user.credential_infos) {
-        if (each.mechanism == 1) found[user.user] = each.iterations;
+        if (each.mechanism != 1) continue;
+        found[user.user] = each.iterations;
+        if (user.user.starts_with("user")) expect_whole(user.user, each.iterations);
       }
     }
     for (auto& [name, values] : possible_) {
