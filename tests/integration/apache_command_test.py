@@ -59,7 +59,9 @@ class OverTls(unittest.TestCase):
                               cwd=self.folder, env=env, text=True, capture_output=True, timeout=TIME_MAX)
 
     def test_is_told_in_the_page_about_security(self):
-        done = self.at_page(CLIENT + USERS)
+        # A broker lists a user once it has the controller's record, which may be after the creation's answer.
+        listed = "until dohle user list | grep -q ^bob; do :; done\ndohle user list"
+        done = self.at_page(CLIENT + USERS.replace("dohle user list", listed))
         self.assertEqual(done.returncode, OK, done.stderr)
         self.assertIn("created orders", done.stdout)
         self.assertIn("\nfirst\n", done.stdout)
