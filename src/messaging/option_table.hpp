@@ -109,19 +109,26 @@ template <class Options>
   return first;
 }
 
+// Sets an absent value. Values of other types stay.
+
+template <class Value, class Usual>
+void fill_absent(Value& /*value*/, const Usual& /*usual*/) {}
+template <class Value>
+void fill_absent(std::optional<Value>& value, const Value& usual) {
+  if (!value) value = usual;
+}
+template <class Value>
+void fill_absent(std::optional<Value>& value, const std::optional<Value>& usual) {
+  if (!value) value = usual;
+}
+
 /// `own` with the values of `defaults` in place of absent members, where both have a row of that
 /// name.
 template <class Own, class Defaults>
 [[nodiscard]] Own merged(Own own, const Defaults& defaults) {
   for_each_option<Own>([&](const auto& row) {
     for_each_option<Defaults>([&](const auto& usual) {
-      using Value = typename std::decay_t<decltype(row)>::Value;
-      using Usual = typename std::decay_t<decltype(usual)>::Value;
-      constexpr bool fits =
-          std::is_same_v<Value, std::optional<Usual>> || std::is_same_v<Value, Usual>;
-      if constexpr (fits && is_optional<Value>) {
-        if (row.name == usual.name && !row.of(own)) row.of(own) = usual.of(defaults);
-      }
+      if (row.name == usual.name) fill_absent(row.of(own), usual.of(defaults));
     });
   });
   return own;

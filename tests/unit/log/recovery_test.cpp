@@ -464,7 +464,7 @@ TEST_F(RecoveryTest, partition_metadata_is_written_again_only_if_its_bytes_are_l
   ASSERT_TRUE(disk_.remove(path).has_value());
   open();
   EXPECT_EQ(read(), text);
-  for (const std::size_t zeros : {0, 50}) {
+  for (const std::size_t zeros : {std::size_t{0}, std::size_t{50}}) {
     write(std::string(zeros, '\0'));
     open();
     EXPECT_EQ(read(), text) << zeros;
