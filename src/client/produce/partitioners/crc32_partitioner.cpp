@@ -5,18 +5,13 @@
 namespace dohle::client {
 namespace {
 
-class Crc32Partitioner final : public Partitioner {
+class Crc32Partitioner final : public RememberingPartitioner<Draws> {
  public:
   explicit Crc32Partitioner(bool consistent) : consistent_(consistent) {}
 
-  [[nodiscard]] std::shared_ptr<Memory> begin_topic(std::string_view /*topic*/,
-                                                    std::uint64_t seed) const noexcept override {
-    return std::make_shared<Draws>(seed);
-  }
   [[nodiscard]] PartitionId choose(std::string_view /*topic*/, const Record& record,
                                    std::int32_t partitions, Memory* memory) const override {
-    if (!consistent_ && (!record.key || record.key->empty()))
-      return static_cast<Draws*>(memory)->next(partitions);
+    if (!consistent_ && (!record.key || record.key->empty())) return kept(memory).next(partitions);
     const std::uint32_t hash = crc32(record.key.value_or(Bytes()));
     return PartitionId{static_cast<std::int32_t>(hash % static_cast<std::uint32_t>(partitions))};
   }

@@ -8,17 +8,13 @@
 namespace dohle::client {
 namespace {
 
-class HashPartitioner final : public Partitioner {
+class HashPartitioner final : public RememberingPartitioner<Turns> {
  public:
   explicit HashPartitioner(KeyHasher hasher) : hasher_(std::move(hasher)) {}
 
-  [[nodiscard]] std::shared_ptr<Memory> begin_topic(
-      std::string_view /*topic*/, std::uint64_t /*seed*/) const noexcept override {
-    return std::make_shared<Turns>();
-  }
   [[nodiscard]] PartitionId choose(std::string_view /*topic*/, const Record& record,
                                    std::int32_t partitions, Memory* memory) const override {
-    if (!record.key) return static_cast<Turns*>(memory)->next(1, partitions);
+    if (!record.key) return kept(memory).next(1, partitions);
     const auto hash =
         static_cast<std::int32_t>(hasher_ ? hasher_(*record.key) : fnv1a(*record.key));
     return PartitionId{std::abs(hash % partitions)};

@@ -4,6 +4,8 @@
 #include <mutex>
 #include <vector>
 
+#include "client/produce/partitioners/turns.hpp"
+
 namespace dohle::client {
 namespace {
 
@@ -48,17 +50,13 @@ class ByteCounts final : public Partitioner::Memory {
   std::vector<Count> fewest_first_;
 };
 
-class LeastBytesPartitioner final : public Partitioner {
+class LeastBytesPartitioner final : public RememberingPartitioner<ByteCounts> {
  public:
-  [[nodiscard]] std::shared_ptr<Memory> begin_topic(
-      std::string_view /*topic*/, std::uint64_t /*seed*/) const noexcept override {
-    return std::make_shared<ByteCounts>();
-  }
   [[nodiscard]] PartitionId choose(std::string_view /*topic*/, const Record& record,
                                    std::int32_t partitions, Memory* memory) const override {
     const std::size_t bytes =
         record.key.value_or(Bytes()).size() + record.value.value_or(Bytes()).size();
-    return static_cast<ByteCounts*>(memory)->add(bytes, partitions);
+    return kept(memory).add(bytes, partitions);
   }
 };
 

@@ -5,17 +5,13 @@
 namespace dohle::client {
 namespace {
 
-class Murmur2Partitioner final : public Partitioner {
+class Murmur2Partitioner final : public RememberingPartitioner<Draws> {
  public:
   explicit Murmur2Partitioner(bool consistent) : consistent_(consistent) {}
 
-  [[nodiscard]] std::shared_ptr<Memory> begin_topic(std::string_view /*topic*/,
-                                                    std::uint64_t seed) const noexcept override {
-    return std::make_shared<Draws>(seed);
-  }
   [[nodiscard]] PartitionId choose(std::string_view /*topic*/, const Record& record,
                                    std::int32_t partitions, Memory* memory) const override {
-    if (!consistent_ && (!record.key)) return static_cast<Draws*>(memory)->next(partitions);
+    if (!consistent_ && !record.key) return kept(memory).next(partitions);
     return partition_for_key(record.key.value_or(Bytes()), partitions);
   }
 

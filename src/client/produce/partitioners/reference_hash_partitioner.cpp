@@ -8,17 +8,13 @@
 namespace dohle::client {
 namespace {
 
-class ReferenceHashPartitioner final : public Partitioner {
+class ReferenceHashPartitioner final : public RememberingPartitioner<Draws> {
  public:
   explicit ReferenceHashPartitioner(KeyHasher hasher) : hasher_(std::move(hasher)) {}
 
-  [[nodiscard]] std::shared_ptr<Memory> begin_topic(std::string_view /*topic*/,
-                                                    std::uint64_t seed) const noexcept override {
-    return std::make_shared<Draws>(seed);
-  }
   [[nodiscard]] PartitionId choose(std::string_view /*topic*/, const Record& record,
                                    std::int32_t partitions, Memory* memory) const override {
-    if (!record.key) return static_cast<Draws*>(memory)->next(partitions);
+    if (!record.key) return kept(memory).next(partitions);
     return partition_of_hash(hasher_ ? hasher_(*record.key) : fnv1a(*record.key), partitions);
   }
 

@@ -7,17 +7,13 @@
 namespace dohle::client {
 namespace {
 
-class RoundRobinPartitioner final : public Partitioner {
+class RoundRobinPartitioner final : public RememberingPartitioner<Turns> {
  public:
   explicit RoundRobinPartitioner(std::size_t chunk) : chunk_(std::max<std::size_t>(1, chunk)) {}
 
-  [[nodiscard]] std::shared_ptr<Memory> begin_topic(
-      std::string_view /*topic*/, std::uint64_t /*seed*/) const noexcept override {
-    return std::make_shared<Turns>();
-  }
   [[nodiscard]] PartitionId choose(std::string_view /*topic*/, const Record& /*record*/,
                                    std::int32_t partitions, Memory* memory) const override {
-    return static_cast<Turns*>(memory)->next(chunk_, partitions);
+    return kept(memory).next(chunk_, partitions);
   }
 
  private:

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <atomic>
+#include <concepts>
 #include <cstdint>
+#include <memory>
+#include <string_view>
 
 #include "dohle/partitioner.hpp"
 
@@ -37,6 +40,24 @@ class Draws final : public Partitioner::Memory {
 
  private:
   std::atomic<std::uint64_t> state_;
+};
+
+/// A partitioner that remembers a `Kept` of each topic.
+template <class Kept>
+class RememberingPartitioner : public Partitioner {
+ public:
+  [[nodiscard]] std::shared_ptr<Memory> begin_topic(std::string_view /*topic*/,
+                                                    std::uint64_t seed) const noexcept final {
+    if constexpr (std::constructible_from<Kept, std::uint64_t>) {
+      return std::make_shared<Kept>(seed);
+    } else {
+      return std::make_shared<Kept>();
+    }
+  }
+
+ protected:
+  /// `memory` is what begin_topic returned.
+  [[nodiscard]] static Kept& kept(Memory* memory) { return static_cast<Kept&>(*memory); }
 };
 
 }  // namespace dohle::client
