@@ -1,15 +1,16 @@
 #include "messaging/broker_properties.hpp"
 
 #include <algorithm>
-#include <chrono>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
+#include <vector>
 
 #include "base/security_protocols.hpp"
 #include "dohle/options.hpp"
+#include "messaging/option_rows.hpp"
 #include "properties/property_values.hpp"
 #include "properties/tls_options.hpp"
 
@@ -31,126 +32,60 @@ namespace {
 using Access = PropertiesAccess;
 using O = kafka::BrokerOptions;
 
-/// What the properties of Kafka's clients set in the options of the client.
-struct Meant {
-  ClientOptions client;
-  ProducerOptions producer;
-  ConsumerOptions consumer;
-};
+using Meant = MeantByProperties;
 
-/// A property, the option that has its value, and how to set it if it is a member of BrokerOptions.
+/// A property that means a member, and how to set that.
 struct Row {
   std::string_view name;
   std::string_view option;
-  Result<void> (*set)(const Meant& meant, O& options);
+  std::function<Result<void>(const Meant& meant, O& options)> set;
 };
 
-template <auto Own, auto Part, auto Member>
-Result<void> copy(const Meant& meant, O& options) {
-  auto& into = options.*Own;
-  const auto& from = meant.*Part.*Member;
-  if constexpr (std::is_assignable_v<decltype(into), decltype(from)>) {
-    into = from;
-  } else {
-    into = std::chrono::duration_cast<std::chrono::milliseconds>(from);
-  }
-  return {};
+/// Those of the Broker's options; and of options that a subscription alone has, whose properties
+/// the Broker refuses.
+std::vector<Row> rows_of_the_tables() {
+  std::vector<Row> all;
+  for_each_option<O>([&](const auto& row) {
+    if (!row.property.empty()) all.push_back({row.property, row.name, row.set_from_property});
+  });
+  for_each_option<SubscribeOptions>([&](const auto& row) {
+    if (row.property.empty() || std::ranges::find(all, row.property, &Row::name) != all.end())
+      return;
+    all.push_back({row.property, row.name, [set = row.set_from_property](const Meant& meant, O&) {
+                     SubscribeOptions own;
+                     return set(meant, own);
+                   }});
+  });
+  return all;
 }
 
-Result<void> set_addresses(const Meant& meant, O& options) {
-  options.addresses.clear();
-  for (std::string_view list : meant.client.bootstrap_servers) {
-    while (!list.empty()) {
-      const std::size_t comma = std::min(list.find(','), list.size());
-      std::string_view one = list.substr(0, comma);
-      list.remove_prefix(std::min(comma + 1, list.size()));
-      while (one.starts_with(' ')) one.remove_prefix(1);
-      while (one.ends_with(' ')) one.remove_suffix(1);
-      if (!one.empty()) options.addresses.emplace_back(one);
-    }
-  }
-  return {};
+const std::vector<Row>& rows() {
+  static const std::vector<Row> all = rows_of_the_tables();
+  return all;
 }
 
-Result<void> set_compression(const Meant& meant, O& options) {
-  options.compression = meant.producer.compression;
-  options.compression_level.reset();
-  return {};
-}
-
-Result<void> set_attempts(const Meant& meant, O& options) {
-  options.publish_max_attempts = meant.producer.retries;
-  if (options.publish_max_attempts) ++*options.publish_max_attempts;
-  return {};
-}
-
-Result<void> set_start(const Meant& meant, O& options) {
-  switch (meant.consumer.offset_reset) {
-    case OffsetReset::earliest:
-      options.start_offset = StartOffset::first();
-      return {};
-    case OffsetReset::latest:
-      options.start_offset = StartOffset::last();
-      return {};
-    case OffsetReset::fail:
-      break;
-  }
-  return fail(Error::configuration(
-      "\"none\" is not one of earliest, latest; a subscription without a committed offset has to "
-      "start somewhere"));
-}
-
-Result<void> refuse_instance(const Meant& /*meant*/, O& /*options*/) {
-  return fail(
-      Error::configuration("two subscriptions of a broker cannot share it; set it for each with "
-                           "with_group_instance_id"));
-}
-
-constexpr auto of_client = &Meant::client;
-constexpr auto of_producer = &Meant::producer;
-constexpr auto of_consumer = &Meant::consumer;
-using C = ClientOptions;
-using P = ProducerOptions;
-using R = ConsumerOptions;
-
-constexpr Row rows[] = {
-    {"acks", "acks", nullptr},
-    {"auto.offset.reset", "start_offset", set_start},
-    {"batch.size", "batch_bytes", copy<&O::batch_bytes, of_producer, &P::batch_bytes>},
-    {"bootstrap.servers", "address", set_addresses},
-    {"buffer.memory", "buffer_bytes", nullptr},
-    {"client.id", "client_id", copy<&O::client_id, of_client, &C::client_id>},
-    {"compression.type", "compression", set_compression},
-    {"delivery.timeout.ms", "delivery_timeout", nullptr},
-    {"enable.idempotence", "idempotence", nullptr},
-    {"fetch.max.bytes", "max_bytes", copy<&O::max_bytes, of_consumer, &R::max_fetch_bytes>},
-    {"fetch.max.wait.ms", "max_wait", copy<&O::max_wait, of_consumer, &R::max_fetch_wait>},
-    {"fetch.min.bytes", "min_bytes", copy<&O::min_bytes, of_consumer, &R::min_fetch_bytes>},
-    {"group.id", "group_id", copy<&O::group_id, of_consumer, &R::group_id>},
-    {"group.instance.id", "group_instance_id", refuse_instance},
-    {"heartbeat.interval.ms", "heartbeat_interval",
-     copy<&O::heartbeat_interval, of_consumer, &R::heartbeat_interval>},
-    {"linger.ms", "batch_timeout", copy<&O::batch_timeout, of_producer, &P::linger>},
-    {"max.in.flight.requests.per.connection", "max_in_flight", nullptr},
-    {"max.poll.interval.ms", "max_poll_interval",
-     copy<&O::max_poll_interval, of_consumer, &R::max_poll_interval>},
-    {"max.request.size", "max_request_bytes", nullptr},
-    {"request.timeout.ms", "read_timeout", copy<&O::read_timeout, of_client, &C::request_timeout>},
-    {"retries", "publish_max_attempts", set_attempts},
-    {"session.timeout.ms", "session_timeout",
-     copy<&O::session_timeout, of_consumer, &R::session_timeout>},
-    {"socket.connection.setup.timeout.ms", "dialer_timeout",
-     copy<&O::dialer_timeout, of_client, &C::connect_timeout>},
+/// Other names by which errors speak of what a property sets.
+struct NameInErrors {
+  std::string_view property;
+  std::string_view name;
+};
+constexpr NameInErrors other_names[] = {
+    {"acks", "acks"},
+    {"bootstrap.servers", "address"},
+    {"buffer.memory", "buffer_bytes"},
+    {"delivery.timeout.ms", "delivery_timeout"},
+    {"enable.idempotence", "idempotence"},
+    {"max.in.flight.requests.per.connection", "max_in_flight"},
+    {"max.request.size", "max_request_bytes"},
 };
 
 const Row* find_row(std::string_view name) {
-  const auto* found = std::ranges::find(rows, name, &Row::name);
-  return found == std::end(rows) ? nullptr : found;
+  const auto found = std::ranges::find(rows(), name, &Row::name);
+  return found == rows().end() ? nullptr : &*found;
 }
 
 bool is_member(std::string_view name) {
-  const Row* row = find_row(name);
-  return row != nullptr && row->set != nullptr;
+  return find_row(name) != nullptr;
 }
 
 /// The values that are right by themselves.
@@ -285,8 +220,8 @@ Result<void> check_properties(const kafka::BrokerOptions& options) {
   }
   const Meant meant = meaning_of(values);
   kafka::BrokerOptions scratch;
-  for (const Row& row : rows) {
-    if (row.set == nullptr || !Access::values(options.properties).contains(row.name)) continue;
+  for (const Row& row : rows()) {
+    if (!Access::values(options.properties).contains(row.name)) continue;
     if (auto set = row.set(meant, scratch); !set) return fail(set.error().within(row.name));
   }
   if (auto said = security_of(options.properties); !said) return fail(said.error());
@@ -296,15 +231,17 @@ Result<void> check_properties(const kafka::BrokerOptions& options) {
 
 Error with_property_name(const Error& error, const kafka::BrokerOptions& options) {
   const std::string_view message = error.message();
-  std::string_view name;
-  std::size_t first = std::string_view::npos;
-  for (const Row& row : rows) {
-    if (!Access::values(options.properties).contains(row.name)) continue;
-    const std::size_t at = message.find(row.option);
-    if (at < first) name = row.name;
-    first = std::min(first, at);
-  }
-  return name.empty() ? error : error.within(name);
+  std::string_view first;
+  std::size_t first_at = std::string_view::npos;
+  const auto look = [&](std::string_view property, std::string_view name) {
+    if (!Access::values(options.properties).contains(property)) return;
+    const std::size_t at = message.find(name);
+    if (at < first_at) first = property;
+    first_at = std::min(first_at, at);
+  };
+  for (const Row& row : rows()) look(row.name, row.option);
+  for (const NameInErrors& other : other_names) look(other.property, other.name);
+  return first.empty() ? error : error.within(first);
 }
 
 void apply_properties(const kafka::BrokerOptions& from, ClientOptions& into) {

@@ -1,56 +1,105 @@
 #pragma once
 
+#include <tuple>
+
 #include "dohle/broker.hpp"
 #include "dohle/broker_options.hpp"
+#include "messaging/option_properties.hpp"
 #include "messaging/option_table.hpp"
 
 // The options of the messaging API. From these rows come the checks of ranges, a subscription's
-// values with the Broker's in place of absent ones, and the names of options that were changed
-// after connect.
+// values with the Broker's in place of absent ones, the members that properties of Kafka's clients
+// set, and the names of options that were changed after connect.
 
 namespace dohle::messaging {
 
 inline constexpr std::int64_t minute_ms = 60'000;
 inline constexpr std::int64_t day_ms = 24 * 60 * minute_ms;
 
+/// The options of reading, which the Broker has for all of its subscriptions, and each subscription
+/// for itself.
+template <class O, class C = ConsumerOptions>
+inline constexpr auto reading_rows = std::make_tuple(
+    option("group_id", &O::group_id)
+        .meant_by("group.id", copy<&O::group_id, of_consumer, &C::group_id>),
+    option("failure_policy", &O::failure_policy),
+    option("start_offset", &O::start_offset).meant_by("auto.offset.reset", set_start_offset),
+    option("queue_capacity", &O::queue_capacity).from(1, 1'000'000),
+    option("min_bytes", &O::min_bytes)
+        .from(1, INT32_MAX, "bytes")
+        .meant_by("fetch.min.bytes", copy<&O::min_bytes, of_consumer, &C::min_fetch_bytes>),
+    option("max_bytes", &O::max_bytes)
+        .from(1'024, INT32_MAX, "bytes")
+        .meant_by("fetch.max.bytes", copy<&O::max_bytes, of_consumer, &C::max_fetch_bytes>),
+    option("max_wait", &O::max_wait)
+        .from(0, minute_ms, "ms")
+        .meant_by("fetch.max.wait.ms", copy<&O::max_wait, of_consumer, &C::max_fetch_wait>),
+    option("heartbeat_interval", &O::heartbeat_interval)
+        .from(1, day_ms, "ms")
+        .of_groups()
+        .meant_by("heartbeat.interval.ms",
+                  copy<&O::heartbeat_interval, of_consumer, &C::heartbeat_interval>),
+    option("session_timeout", &O::session_timeout)
+        .from(1, day_ms, "ms")
+        .of_groups()
+        .meant_by("session.timeout.ms",
+                  copy<&O::session_timeout, of_consumer, &C::session_timeout>),
+    option("rebalance_timeout", &O::rebalance_timeout).from(0, 10 * minute_ms, "ms").of_groups(),
+    option("max_poll_interval", &O::max_poll_interval)
+        .from(1'000, day_ms, "ms")
+        .of_groups()
+        .meant_by("max.poll.interval.ms",
+                  copy<&O::max_poll_interval, of_consumer, &C::max_poll_interval>),
+    option("commit_interval", &O::commit_interval).from(0, day_ms, "ms").of_groups(),
+    option("max_attempts", &O::max_attempts).from(1, INT32_MAX),
+    option("read_backoff_min", &O::read_backoff_min).from(1, minute_ms, "ms"),
+    option("read_backoff_max", &O::read_backoff_max).from(1, minute_ms, "ms"));
+
 template <>
 struct OptionTable<kafka::BrokerOptions> {
   using O = kafka::BrokerOptions;
-  static constexpr auto rows = std::make_tuple(
-      option("addresses", &O::addresses), option("client_id", &O::client_id).from(0, 249, "bytes"),
-      option("dialer_timeout", &O::dialer_timeout).from(1, 10 * minute_ms, "ms"),
-      option("read_timeout", &O::read_timeout).from(1, 10 * minute_ms, "ms"),
-      option("write_timeout", &O::write_timeout).from(1, 10 * minute_ms, "ms"),
-      option("sasl", &O::sasl), option("tls", &O::tls), option("enable_secure", &O::enable_secure),
-      option("properties", &O::properties), option("async", &O::async),
-      option("batch_size", &O::batch_size).from(1, 1'000'000),
-      option("batch_bytes", &O::batch_bytes).from(512, std::int64_t{1} << 30, "bytes"),
-      option("batch_timeout", &O::batch_timeout).from(0, minute_ms, "ms"),
-      option("publish_max_attempts", &O::publish_max_attempts).from(1, INT32_MAX),
-      option("balancer", &O::balancer), option("completion", &O::completion),
-      option("allow_publish_auto_topic_creation", &O::allow_publish_auto_topic_creation),
-      option("compression", &O::compression), option("compression_level", &O::compression_level),
-      option("group_id", &O::group_id), option("failure_policy", &O::failure_policy),
-      option("start_offset", &O::start_offset),
-      option("queue_capacity", &O::queue_capacity).from(1, 1'000'000),
-      option("min_bytes", &O::min_bytes).from(1, INT32_MAX, "bytes"),
-      option("max_bytes", &O::max_bytes).from(1'024, INT32_MAX, "bytes"),
-      option("max_wait", &O::max_wait).from(0, minute_ms, "ms"),
-      option("heartbeat_interval", &O::heartbeat_interval).from(1, day_ms, "ms").of_groups(),
-      option("session_timeout", &O::session_timeout).from(1, day_ms, "ms").of_groups(),
-      option("rebalance_timeout", &O::rebalance_timeout).from(0, 10 * minute_ms, "ms").of_groups(),
-      option("max_poll_interval", &O::max_poll_interval).from(1'000, day_ms, "ms").of_groups(),
-      option("commit_interval", &O::commit_interval).from(0, day_ms, "ms").of_groups(),
-      option("watch_partition_changes", &O::watch_partition_changes),
-      option("partition_watch_interval", &O::partition_watch_interval).from(100, day_ms, "ms"),
-      option("max_attempts", &O::max_attempts).from(1, INT32_MAX),
-      option("read_backoff_min", &O::read_backoff_min).from(1, minute_ms, "ms"),
-      option("read_backoff_max", &O::read_backoff_max).from(1, minute_ms, "ms"),
-      option("publish_middlewares", &O::publish_middlewares),
-      option("subscribe_middlewares", &O::subscribe_middlewares),
-      option("error_handler", &O::error_handler), option("logger", &O::logger),
-      option("error_logger", &O::error_logger), option("enable_logger", &O::enable_logger),
-      option("enable_error_logger", &O::enable_error_logger));
+  using C = ClientOptions;
+  using P = ProducerOptions;
+  static constexpr auto rows = std::tuple_cat(
+      std::make_tuple(
+          option("addresses", &O::addresses).meant_by("bootstrap.servers", set_addresses),
+          option("client_id", &O::client_id)
+              .from(0, 249, "bytes")
+              .meant_by("client.id", copy<&O::client_id, of_client, &C::client_id>),
+          option("dialer_timeout", &O::dialer_timeout)
+              .from(1, 10 * minute_ms, "ms")
+              .meant_by("socket.connection.setup.timeout.ms",
+                        copy<&O::dialer_timeout, of_client, &C::connect_timeout>),
+          option("read_timeout", &O::read_timeout)
+              .from(1, 10 * minute_ms, "ms")
+              .meant_by("request.timeout.ms",
+                        copy<&O::read_timeout, of_client, &C::request_timeout>),
+          option("write_timeout", &O::write_timeout).from(1, 10 * minute_ms, "ms"),
+          option("sasl", &O::sasl), option("tls", &O::tls),
+          option("enable_secure", &O::enable_secure), option("properties", &O::properties),
+          option("async", &O::async), option("batch_size", &O::batch_size).from(1, 1'000'000),
+          option("batch_bytes", &O::batch_bytes)
+              .from(512, std::int64_t{1} << 30, "bytes")
+              .meant_by("batch.size", copy<&O::batch_bytes, of_producer, &P::batch_bytes>),
+          option("batch_timeout", &O::batch_timeout)
+              .from(0, minute_ms, "ms")
+              .meant_by("linger.ms", copy<&O::batch_timeout, of_producer, &P::linger>),
+          option("publish_max_attempts", &O::publish_max_attempts)
+              .from(1, INT32_MAX)
+              .meant_by("retries", set_publish_max_attempts),
+          option("balancer", &O::balancer), option("completion", &O::completion),
+          option("allow_publish_auto_topic_creation", &O::allow_publish_auto_topic_creation),
+          option("compression", &O::compression).meant_by("compression.type", set_compression),
+          option("compression_level", &O::compression_level)),
+      reading_rows<O>,
+      std::make_tuple(
+          option("watch_partition_changes", &O::watch_partition_changes),
+          option("partition_watch_interval", &O::partition_watch_interval).from(100, day_ms, "ms"),
+          option("publish_middlewares", &O::publish_middlewares),
+          option("subscribe_middlewares", &O::subscribe_middlewares),
+          option("error_handler", &O::error_handler), option("logger", &O::logger),
+          option("error_logger", &O::error_logger), option("enable_logger", &O::enable_logger),
+          option("enable_error_logger", &O::enable_error_logger)));
 };
 
 template <>
@@ -69,30 +118,22 @@ struct OptionTable<PublishOptions> {
 template <>
 struct OptionTable<SubscribeOptions> {
   using O = SubscribeOptions;
-  static constexpr auto rows = std::make_tuple(
-      option("group_id", &O::group_id), option("group_instance_id", &O::group_instance_id),
-      option("auto_ack", &O::auto_ack), option("concurrency", &O::concurrency).from(1, 1'000),
-      option("unordered", &O::unordered), option("max_retries", &O::max_retries).from(0, 1'000'000),
-      option("retry_delay", &O::retry_delay).from(0, 60 * minute_ms, "ms"),
-      option("failure_policy", &O::failure_policy),
-      option("ack_timeout", &O::ack_timeout).from(0, day_ms, "ms"),
-      option("max_unacknowledged", &O::max_unacknowledged).from(1, INT32_MAX),
-      option("max_unacknowledged_bytes", &O::max_unacknowledged_bytes).from(1, INT64_MAX, "bytes"),
-      option("middlewares", &O::middlewares), option("auto_create_topic", &O::auto_create_topic),
-      option("partition", &O::partition).from(-1, INT32_MAX),
-      option("start_offset", &O::start_offset),
-      option("queue_capacity", &O::queue_capacity).from(1, 1'000'000),
-      option("min_bytes", &O::min_bytes).from(1, INT32_MAX, "bytes"),
-      option("max_bytes", &O::max_bytes).from(1'024, INT32_MAX, "bytes"),
-      option("max_wait", &O::max_wait).from(0, minute_ms, "ms"),
-      option("heartbeat_interval", &O::heartbeat_interval).from(1, day_ms, "ms").of_groups(),
-      option("session_timeout", &O::session_timeout).from(1, day_ms, "ms").of_groups(),
-      option("rebalance_timeout", &O::rebalance_timeout).from(0, 10 * minute_ms, "ms").of_groups(),
-      option("max_poll_interval", &O::max_poll_interval).from(1'000, day_ms, "ms").of_groups(),
-      option("commit_interval", &O::commit_interval).from(0, day_ms, "ms").of_groups(),
-      option("max_attempts", &O::max_attempts).from(1, INT32_MAX),
-      option("read_backoff_min", &O::read_backoff_min).from(1, minute_ms, "ms"),
-      option("read_backoff_max", &O::read_backoff_max).from(1, minute_ms, "ms"));
+  static constexpr auto rows = std::tuple_cat(
+      std::make_tuple(option("group_instance_id", &O::group_instance_id)
+                          .meant_by("group.instance.id", refuse_group_instance_id),
+                      option("auto_ack", &O::auto_ack),
+                      option("concurrency", &O::concurrency).from(1, 1'000),
+                      option("unordered", &O::unordered),
+                      option("max_retries", &O::max_retries).from(0, 1'000'000),
+                      option("retry_delay", &O::retry_delay).from(0, 60 * minute_ms, "ms"),
+                      option("ack_timeout", &O::ack_timeout).from(0, day_ms, "ms"),
+                      option("max_unacknowledged", &O::max_unacknowledged).from(1, INT32_MAX),
+                      option("max_unacknowledged_bytes", &O::max_unacknowledged_bytes)
+                          .from(1, INT64_MAX, "bytes"),
+                      option("middlewares", &O::middlewares),
+                      option("auto_create_topic", &O::auto_create_topic),
+                      option("partition", &O::partition).from(-1, INT32_MAX)),
+      reading_rows<O>);
 };
 
 }  // namespace dohle::messaging

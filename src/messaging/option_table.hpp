@@ -17,10 +17,13 @@
 
 namespace dohle::messaging {
 
+struct MeantByProperties;
+
 /// One member of an options struct.
 template <class Options, class Member>
 struct OptionRow {
   using Value = Member;
+  using SetFromProperty = Result<void> (*)(const MeantByProperties& meant, Options& options);
 
   std::string_view name;
   Member Options::* member;
@@ -29,6 +32,9 @@ struct OptionRow {
   std::string_view unit = {};
   /// A subscription without a group refuses it.
   bool needs_group = false;
+  /// The property of Kafka's clients that means the same, and how it sets the member.
+  std::string_view property = {};
+  SetFromProperty set_from_property = nullptr;
 
   [[nodiscard]] constexpr Member& of(Options& options) const { return options.*member; }
   [[nodiscard]] constexpr const Member& of(const Options& options) const { return options.*member; }
@@ -43,6 +49,13 @@ struct OptionRow {
   [[nodiscard]] constexpr OptionRow of_groups() const {
     OptionRow row = *this;
     row.needs_group = true;
+    return row;
+  }
+  [[nodiscard]] constexpr OptionRow meant_by(std::string_view name_of_property,
+                                             SetFromProperty set) const {
+    OptionRow row = *this;
+    row.property = name_of_property;
+    row.set_from_property = set;
     return row;
   }
   [[nodiscard]] constexpr bool is_unbounded() const {
