@@ -65,6 +65,7 @@ LIBRARY_FOLDERS = {
     "nlohmann/": ("src/tools/", "include/dohle/codec/", "tests/", "examples/"),
     "openssl/": ("src/auth/", "src/net/tls/", "tests/"),
     "re2/": ("src/node/security/",),
+    "spdlog/": ("include/dohle/spdlog.hpp", "tests/", "examples/"),
     "toml++/": ("src/tools/",),
 }
 SYSTEM_FOLDERS = {"arpa", "linux", "netinet", "sys"}
@@ -175,7 +176,7 @@ def check_public(tree):
     for path in tree.code:
         if not path.startswith("include/"):
             continue
-        free = path.startswith("include/dohle/codec/")
+        free = path.startswith(("include/dohle/codec/", "include/dohle/spdlog.hpp"))
         for number, _, name in tree.includes(path):
             if name.startswith("dohle/") or re.fullmatch(r"[a-z_0-9]+", name) or free:
                 continue

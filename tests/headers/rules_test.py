@@ -33,6 +33,7 @@ PLANTED = [
     ("library", "src/net/socket.cpp", "#include <uv/loop.hpp>\n"),
     ("library", "src/net/loop.cpp", "#include <openssl/ssl.h>\n"),
     ("library", "include/dohle/codec/tls.hpp", "#include <openssl/ssl.h>\n"),
+    ("library", "src/base/logger.cpp", "#include <spdlog/logger.h>\n"),
     ("pure", "src/log/log.cpp", "auto now = std::chrono::steady_clock::now();\n"),
     ("pure", "src/node/node.cpp", "std::mutex lock;\n"),
     ("pure", "src/client/cluster/jitter.cpp", "std::random_device device;\n"),
