@@ -27,6 +27,9 @@
 namespace dohle {
 inline namespace v0 {
 
+class Client;
+struct ConsumerOptions;
+
 namespace kafka {
 struct BrokerOptions;
 }
@@ -269,6 +272,8 @@ struct SubscribeOptions {
   std::optional<std::chrono::milliseconds> read_backoff_min = {};
   /// As `BrokerOptions::read_backoff_max`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> read_backoff_max = {};
+  /// As `BrokerOptions::consumer_options`. If absent, the broker's.
+  std::function<void(ConsumerOptions&)> consumer_options = nullptr;
 };
 
 /// Sets fields of SubscribeOptions; made by the `with_*` functions.
@@ -437,6 +442,11 @@ class DOHLE_API Broker {
     return subscribe(std::move(topic), std::move(handler),
                      messaging::options_of<SubscribeOptions>(std::forward<Options>(options)...));
   }
+
+  /// The Client under this Broker, for what only it has. Its producers, consumers and admins use
+  /// the Broker's connections and thread, and end with disconnect. Client::close would end the
+  /// Broker's connections, too. Errors: not_connected; closed; forked.
+  Result<Client> client();
 
   /// Sends all published messages and waits until each has an outcome. Returns how many failed
   /// since the last flush, including failures that were reported elsewhere. Errors: not_connected,

@@ -11,6 +11,7 @@
 
 #include "dohle/balancer.hpp"
 #include "dohle/broker.hpp"
+#include "dohle/consumer.hpp"
 #include "dohle/logger.hpp"
 #include "dohle/producer.hpp"
 #include "dohle/properties.hpp"
@@ -24,11 +25,11 @@ namespace kafka {
 /// The options of a Broker. new_broker checks them; an error names the option, its value and the
 /// allowed values.
 struct BrokerOptions {
-  /// Servers to ask first, as "HOST:PORT"; or one embedded node: "embedded:DIR" keeps its data in
-  /// that directory, "embedded:memory/NAME" in memory, "embedded:memory" in memory and private to
-  /// this Broker. Equal embedded addresses in one process share one node, which ends with the last
-  /// Broker on it. With "?listen=PORT" (1 to 65535) appended, the node also accepts connections at
-  /// 127.0.0.1:PORT.
+  /// Servers to ask first, as "HOST:PORT" or "HOST", whose port is 9092; or one embedded node:
+  /// "embedded:DIR" keeps its data in that directory, "embedded:memory/NAME" in memory,
+  /// "embedded:memory" in memory and private to this Broker. Equal embedded addresses in one
+  /// process share one node, which ends with the last Broker on it. With "?listen=PORT" (1 to
+  /// 65535) appended, the node also accepts connections at 127.0.0.1:PORT.
   std::vector<std::string> addresses = {"127.0.0.1:9092"};
   /// Default: "dohle". At most 249 bytes. Sent to the servers with each request.
   std::string client_id = "dohle";
@@ -81,6 +82,12 @@ struct BrokerOptions {
   /// Default: false. If true, publishing to a topic that does not exist asks the servers to create
   /// it.
   bool allow_publish_auto_topic_creation = false;
+  /// Default: none. Sets options of the producers under the Broker that no member here means:
+  /// `[](ProducerOptions& o) { o.buffer_bytes = 8 << 20; }`. It gets what the other members and the
+  /// properties say. Called by new_broker, and for each producer, on the thread that needs it; it
+  /// has to do the same each time. A change of what a member here means is a configuration error
+  /// with that member's name; an exception is the error handler_failed.
+  std::function<void(ProducerOptions&)> producer_options = nullptr;
   /// Default: none. How batches are compressed.
   CompressionCodec compression = CompressionCodec::none;
   /// Default: the codec's own. gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22.
@@ -131,6 +138,9 @@ struct BrokerOptions {
   std::chrono::milliseconds read_backoff_min{100};
   /// Default: 1 s. read_backoff_min to 1 min. See read_backoff_min.
   std::chrono::milliseconds read_backoff_max{1'000};
+  /// Default: none. As producer_options, for the consumers of subscriptions. Called by new_broker,
+  /// and by subscribe.
+  std::function<void(ConsumerOptions&)> consumer_options = nullptr;
 
   /// Default: none. Middlewares around every publish; the first is the outermost.
   std::vector<PublishMiddleware> publish_middlewares = {};
@@ -138,13 +148,13 @@ struct BrokerOptions {
   std::vector<SubscribeMiddleware> subscribe_middlewares = {};
   /// Default: none, failures are logged. Receives every failure that no call could return.
   ErrorHandler error_handler = nullptr;
-  /// Default: null, standard error. Receives information if `enable_logger`, and warnings and
-  /// errors if `enable_error_logger` and there is no `error_logger`.
+  /// Default: null, standard error. Receives information unless `enable_logger` is false, and
+  /// warnings and errors if `enable_error_logger` and there is no `error_logger`.
   std::shared_ptr<Logger> logger = nullptr;
   /// Default: null, `logger`. Receives warnings and errors.
   std::shared_ptr<Logger> error_logger = nullptr;
-  /// Default: false. If true, information goes to `logger`.
-  bool enable_logger = false;
+  /// Whether information goes to `logger`. If absent, it does if there is a `logger`.
+  std::optional<bool> enable_logger = {};
   /// Default: true, warnings and errors are logged.
   bool enable_error_logger = true;
 };

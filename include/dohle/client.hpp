@@ -30,10 +30,10 @@ struct ConsumerOptions;
 
 /// The options of a Client. The defaults are those of the Java client 4.x.
 struct ClientOptions {
-  /// Servers to ask first, as "HOST:PORT" or "[IPv6]:PORT", optionally after kafka:// or
-  /// PLAINTEXT://. 1 to 1,000. One string may hold several, separated by commas; blanks around them
-  /// and empty ones are ignored. They are tried in random order; afterwards the client uses the
-  /// addresses that the cluster advertises.
+  /// Servers to ask first, as "HOST:PORT", "HOST" (port 9092) or "[IPv6]:PORT", optionally after
+  /// kafka:// or PLAINTEXT://. 1 to 1,000. One string may hold several, separated by commas; blanks
+  /// around them and empty ones are ignored. They are tried in random order; afterwards the client
+  /// uses the addresses that the cluster advertises.
   std::vector<std::string> bootstrap_servers = {"127.0.0.1:9092"};
   /// Default: "dohle". At most 249 bytes. Sent to the servers with each request.
   std::string client_id = "dohle";

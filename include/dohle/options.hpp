@@ -281,6 +281,11 @@ namespace kafka {
 [[nodiscard]] inline auto with_murmur2_balancer(bool consistent = false) {
   return with_balancer(Balancer::murmur2(consistent));
 }
+/// Sets `BrokerOptions::producer_options`.
+[[nodiscard]] inline BrokerOption with_producer_options(
+    std::function<void(ProducerOptions&)> change) {
+  return [change = std::move(change)](BrokerOptions& o) { o.producer_options = change; };
+}
 /// Sets `BrokerOptions::allow_publish_auto_topic_creation`.
 [[nodiscard]] inline BrokerOption with_allow_publish_auto_topic_creation(bool enable) {
   return [enable](BrokerOptions& o) { o.allow_publish_auto_topic_creation = enable; };
@@ -356,6 +361,10 @@ namespace kafka {
 [[nodiscard]] inline auto with_read_backoff_max(std::chrono::milliseconds backoff) {
   return [backoff](messaging::Reads auto& o) { o.read_backoff_max = backoff; };
 }
+/// Sets `consumer_options`, broker-wide or of one subscription.
+[[nodiscard]] inline auto with_consumer_options(std::function<void(ConsumerOptions&)> change) {
+  return [change = std::move(change)](messaging::Reads auto& o) { o.consumer_options = change; };
+}
 /// Sets `max_attempts`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_max_attempts(std::int32_t attempts) {
   return [attempts](messaging::Reads auto& o) { o.max_attempts = attempts; };
@@ -375,6 +384,10 @@ enum class ScramAlgorithm : std::uint8_t {
   sha256,  ///< SCRAM-SHA-256
   sha512,  ///< SCRAM-SHA-512
 };
+/// "SHA256" or "SHA512".
+[[nodiscard]] DOHLE_API std::string_view to_string(ScramAlgorithm algorithm);
+/// Parses what to_string writes. Errors: configuration, with the allowed names.
+[[nodiscard]] DOHLE_API Result<ScramAlgorithm> parse_scram_algorithm(std::string_view text);
 /// Sets `BrokerOptions::sasl`: the login by PLAIN, which sends the password itself.
 [[nodiscard]] inline BrokerOption with_plain_mechanism(std::string username,
                                                        std::string_view password) {

@@ -11,6 +11,7 @@ namespace dohle {
 namespace {
 
 constexpr std::size_t max_addresses = 1'000;
+constexpr std::uint16_t kafka_port = 9092;
 constexpr std::string_view blanks = " \t\r\n";
 
 std::string_view trimmed(std::string_view text) {
@@ -47,7 +48,7 @@ Result<std::string_view> without_scheme(std::string_view address) {
 Result<Endpoint> parse_address(std::string_view address) {
   const auto place = without_scheme(address);
   if (!place) return fail(place.error());
-  auto endpoint = Endpoint::parse(*place);
+  auto endpoint = Endpoint::parse(*place, kafka_port);
   if (!endpoint) return fail(endpoint.error());
   if (endpoint->port == 0)
     return fail(refused(address, "has port 0; expected HOST:PORT with a port from 1 to 65535"));

@@ -105,6 +105,11 @@ Result<Subscriber> Broker::subscribe_raw(std::string topic, SubscribeHandler han
   return messaging::BrokerAccess::make(std::move(*started));
 }
 
+Result<Client> Broker::client() {
+  if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  return inside_->client();
+}
+
 Result<FlushReport> Broker::flush(std::chrono::milliseconds timeout) {
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
   return inside_->flush(timeout);

@@ -139,6 +139,12 @@ Result<void> BrokerRuntime::connect(milliseconds timeout) {
 }
 
 Result<Admin> BrokerRuntime::admin() {
+  auto below = client();
+  if (!below) return fail(below.error());
+  return below->admin();
+}
+
+Result<Client> BrokerRuntime::client() {
   if (is_forked()) {
     return fail(
         Error::client(Errc::forked, "a broker cannot be used after fork() in the child process"));
@@ -146,7 +152,7 @@ Result<Admin> BrokerRuntime::admin() {
   if (!is_connected_) return fail(not_connected());
   const std::lock_guard lock(mutex_);
   if (is_gone_) return fail(disconnected());
-  return client_->admin();
+  return client::HandleAccess::make<Client>(client::HandleAccess::insides(*client_));
 }
 
 bool BrokerRuntime::is_client_thread() const {
@@ -165,7 +171,9 @@ Result<Producer*> BrokerRuntime::producer(const PipelineKey& key) {
 }
 
 Result<Producer> BrokerRuntime::make_producer(const PipelineKey& key) {
-  ProducerOptions asked = messaging::producer_options(options_, key);
+  auto made = messaging::producer_options(options_, key);
+  if (!made) return fail(made.error());
+  ProducerOptions asked = *std::move(made);
   if (options_.balancer) asked.partitioner = balancers_->sharing(*options_.balancer);
   asked.on_untaken_failure = [reports = reports_](const Error& why) {
     reports->report({.kind = Failure::Kind::delivery, .error = why});

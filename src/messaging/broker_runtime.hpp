@@ -47,8 +47,10 @@ class BrokerRuntime {
   /// True in a child of the process that it was made in. Any thread; check it before taking any
   /// lock.
   [[nodiscard]] bool is_forked() const { return made_in_.is_forked(); }
-  /// Errors: not_connected, closed.
+  /// Errors: not_connected, closed, forked.
   Result<Admin> admin();
+  /// A further handle on the client. Errors: not_connected, closed, forked.
+  Result<Client> client();
 
  private:
   Result<void> start_client(std::chrono::milliseconds timeout);

@@ -13,6 +13,8 @@ namespace {
 struct Untouched {
   void operator()(const Failure&) const {}
   void operator()(const SettledBatch&) const {}
+  void operator()(ProducerOptions&) const {}
+  void operator()(ConsumerOptions&) const {}
   PublishHandler operator()(PublishHandler next) const { return next; }
   SubscribeHandler operator()(SubscribeHandler next) const { return next; }
 };

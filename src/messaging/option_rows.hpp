@@ -53,7 +53,8 @@ inline constexpr auto reading_rows = std::make_tuple(
     option("commit_interval", &O::commit_interval).from(0, day_ms, "ms").of_groups(),
     option("max_attempts", &O::max_attempts).from(1, INT32_MAX),
     option("read_backoff_min", &O::read_backoff_min).from(1, minute_ms, "ms"),
-    option("read_backoff_max", &O::read_backoff_max).from(1, minute_ms, "ms"));
+    option("read_backoff_max", &O::read_backoff_max).from(1, minute_ms, "ms"),
+    option("consumer_options", &O::consumer_options));
 
 template <>
 struct OptionTable<kafka::BrokerOptions> {
@@ -88,6 +89,7 @@ struct OptionTable<kafka::BrokerOptions> {
               .from(1, INT32_MAX)
               .meant_by("retries", set_publish_max_attempts),
           option("balancer", &O::balancer), option("completion", &O::completion),
+          option("producer_options", &O::producer_options),
           option("allow_publish_auto_topic_creation", &O::allow_publish_auto_topic_creation),
           option("compression", &O::compression).meant_by("compression.type", set_compression),
           option("compression_level", &O::compression_level)),

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
@@ -126,6 +127,10 @@ template <class Options>
 
 template <class Value, class Usual>
 void fill_absent(Value& /*value*/, const Usual& /*usual*/) {}
+template <class Signature>
+void fill_absent(std::function<Signature>& value, const std::function<Signature>& usual) {
+  if (!value) value = usual;
+}
 template <class Value>
 void fill_absent(std::optional<Value>& value, const Value& usual) {
   if (!value) value = usual;

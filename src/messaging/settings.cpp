@@ -7,11 +7,13 @@
 #include "base/option_checks.hpp"
 #include "base/topic_name.hpp"
 #include "client/cluster/login.hpp"
+#include "client/consume/consumer_options.hpp"
 #include "client/produce/producer_options.hpp"
 #include "messaging/balancers.hpp"
 #include "messaging/broker_properties.hpp"
 #include "messaging/embedded_address.hpp"
 #include "messaging/option_rows.hpp"
+#include "messaging/rest_options.hpp"
 
 namespace dohle::messaging {
 
@@ -191,6 +193,40 @@ Result<void> check_security(const kafka::BrokerOptions& options) {
   return {};
 }
 
+/// Absent values of `reading` are the Broker's.
+Result<ConsumerOptions> consumer_options(const SubscribeOptions& reading,
+                                         const kafka::BrokerOptions& broker) {
+  ConsumerOptions made;
+  made.group_id = *reading.group_id;
+  made.group_instance_id = reading.group_instance_id;
+  made.offset_reset = reset_of(made.group_id, reading.start_offset);
+  made.auto_commit = false;
+  made.session_timeout = *reading.session_timeout;
+  made.heartbeat_interval = *reading.heartbeat_interval;
+  made.max_poll_interval = *reading.max_poll_interval;
+  made.min_fetch_bytes = *reading.min_bytes;
+  made.max_fetch_bytes = *reading.max_bytes;
+  made.max_partition_fetch_bytes = std::min(made.max_partition_fetch_bytes, *reading.max_bytes);
+  made.buffer_bytes = std::max(made.buffer_bytes, *reading.max_bytes);
+  made.max_fetch_wait = *reading.max_wait;
+  made.max_poll_records = std::max<std::size_t>(1, *reading.queue_capacity / 2);
+  made.request_timeout = broker.read_timeout;
+  made.follow_new_partitions = broker.watch_partition_changes;
+  apply_properties(broker, made);
+  return with_rest(std::move(made), reading.consumer_options);
+}
+
+/// Checks what the producers and consumers of the client are made with.
+Result<void> check_client(const kafka::BrokerOptions& options) {
+  auto producer = producer_options(options, {.acks = default_acks(options)});
+  if (!producer) return fail(producer.error());
+  if (auto checked = client::check(*producer); !checked) return checked;
+  if (!options.consumer_options) return {};
+  auto consumer = consumer_options(merged(SubscribeOptions{}, options), options);
+  if (!consumer) return fail(consumer.error());
+  return client::check(*consumer);
+}
+
 Result<void> check_members(const kafka::BrokerOptions& options) {
   if (auto addresses = check_addresses(options.addresses); !addresses) return addresses;
   if (auto ranges = check_ranges(options); !ranges) return ranges;
@@ -220,11 +256,8 @@ Result<void> check(const kafka::BrokerOptions& options) {
   if (auto checked = check_members(options); !checked) {
     return fail(with_property_name(checked.error(), options));
   }
-  if (auto checked = client::check(producer_options(options, {.acks = default_acks(options)}));
-      !checked) {
-    return fail(with_property_name(checked.error(), options));
-  }
-  return {};
+  const auto of_client = check_client(options);
+  return of_client ? of_client : fail(with_property_name(of_client.error(), options));
 }
 
 ClientOptions client_options(const kafka::BrokerOptions& options, std::shared_ptr<Logger> logger) {
@@ -245,7 +278,8 @@ ClientOptions client_options(const kafka::BrokerOptions& options, std::shared_pt
   return made;
 }
 
-ProducerOptions producer_options(const kafka::BrokerOptions& options, const PipelineKey& asked) {
+Result<ProducerOptions> producer_options(const kafka::BrokerOptions& options,
+                                         const PipelineKey& asked) {
   ProducerOptions made;
   made.acks = asked.acks;
   made.idempotence = asked.acks == Acks::all;
@@ -262,6 +296,10 @@ ProducerOptions producer_options(const kafka::BrokerOptions& options, const Pipe
   made.compression_level = options.compression_level;
   made.allow_auto_create_topics = options.allow_publish_auto_topic_creation;
   apply_properties(options, made);
+  auto rest = with_rest(std::move(made), options.producer_options);
+  if (!rest) return rest;
+  made = *std::move(rest);
+  made.idempotence = made.idempotence && made.acks == Acks::all;
   const auto attempts = asked.max_attempts ? asked.max_attempts : options.publish_max_attempts;
   if (attempts) made.retries = *attempts - 1;
   if (asked.timeout) {
@@ -309,25 +347,11 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
   }
   if (auto checked = check_exclusions(group, own); !checked) return fail(checked.error());
 
+  auto consumer = consumer_options(reading, broker);
+  if (!consumer) return fail(consumer.error());
   ReadSettings made;
-  made.consumer.group_id = group;
-  made.consumer.group_instance_id = own.group_instance_id;
-  made.consumer.offset_reset = reset_of(group, start);
-  made.consumer.auto_commit = false;
-  made.consumer.session_timeout = *reading.session_timeout;
-  made.consumer.heartbeat_interval = *reading.heartbeat_interval;
-  made.consumer.max_poll_interval = *reading.max_poll_interval;
-  made.consumer.min_fetch_bytes = *reading.min_bytes;
-  made.consumer.max_fetch_bytes = *reading.max_bytes;
-  made.consumer.max_partition_fetch_bytes =
-      std::min(made.consumer.max_partition_fetch_bytes, *reading.max_bytes);
-  made.consumer.buffer_bytes = std::max(made.consumer.buffer_bytes, *reading.max_bytes);
-  made.consumer.max_fetch_wait = *reading.max_wait;
-  made.consumer.max_poll_records = std::max<std::size_t>(1, *reading.queue_capacity / 2);
-  made.consumer.request_timeout = broker.read_timeout;
+  made.consumer = *std::move(consumer);
   const bool watches = broker.watch_partition_changes;
-  made.consumer.follow_new_partitions = watches;
-  apply_properties(broker, made.consumer);
   made.plan = {.topic = topic,
                .group_id = group,
                .partition = own.partition,

@@ -13,9 +13,9 @@ namespace dohle::messaging {
 
 [[nodiscard]] ClientOptions client_options(const kafka::BrokerOptions& options,
                                            std::shared_ptr<Logger> logger);
-/// Without the balancer and the completion.
-[[nodiscard]] ProducerOptions producer_options(const kafka::BrokerOptions& options,
-                                               const PipelineKey& asked);
+/// Without the balancer and the completion. Errors: those of with_rest.
+[[nodiscard]] Result<ProducerOptions> producer_options(const kafka::BrokerOptions& options,
+                                                       const PipelineKey& asked);
 
 /// Errors: configuration, also for options that exclude each other.
 [[nodiscard]] Result<void> check(const PublishOptions& options, bool async);

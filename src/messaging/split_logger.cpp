@@ -30,12 +30,12 @@ class SplitLogger final : public Logger {
 }  // namespace
 
 std::shared_ptr<Logger> split_logger(const kafka::BrokerOptions& options) {
+  const bool informs = options.enable_logger.value_or(options.logger != nullptr);
   const auto plain =
-      options.logger ? options.logger
-                     : stderr_logger(options.enable_logger ? LogLevel::info : LogLevel::warning);
+      options.logger ? options.logger : stderr_logger(informs ? LogLevel::info : LogLevel::warning);
   const auto errors = options.error_logger ? options.error_logger : plain;
   return printing_logger(std::make_shared<SplitLogger>(
-      options.enable_logger ? plain : nullptr, options.enable_error_logger ? errors : nullptr));
+      informs ? plain : nullptr, options.enable_error_logger ? errors : nullptr));
 }
 
 }  // namespace dohle::messaging

@@ -19,6 +19,10 @@ TEST(Addresses, SplitsListsAndPassesOverBlanksAndEmptyPlaces) {
   EXPECT_EQ(parsed({"[::1]:9092"}), "[::1]:9092");
 }
 
+TEST(Addresses, HaveKafkasPortIfTheyNameNone) {
+  EXPECT_EQ(parsed({"h1,[::1], h2:1", "kafka://h3"}), "h1:9092 [::1]:9092 h2:1 h3:9092");
+}
+
 TEST(Addresses, TakesTheSchemesThatItSpeaks) {
   EXPECT_EQ(parsed({"PLAINTEXT://h:1,kafka://[::1]:2,plaintext://i:3"}), "h:1 [::1]:2 i:3");
 }
@@ -27,8 +31,9 @@ TEST(Addresses, NamesTheTextThatItRefuses) {
   EXPECT_NE(parsed({"h1:9092,SSL://h2:9093"}).find("\"SSL://h2:9093\" has the scheme SSL"),
             std::string::npos);
   EXPECT_NE(parsed({"http://h:80/x"}).find("scheme http"), std::string::npos);
-  EXPECT_NE(parsed({"h1:9092,h2"}).find("\"h2\" has no port"), std::string::npos);
-  EXPECT_NE(parsed({"kafka://h"}).find("has no port"), std::string::npos);
+  EXPECT_NE(parsed({"h1:9092,::1"}).find("\"::1\" is an IPv6 address without brackets"),
+            std::string::npos);
+  EXPECT_NE(parsed({"kafka://h:"}).find("has a port that is not a number"), std::string::npos);
   EXPECT_NE(parsed({"h:0"}).find("port 0"), std::string::npos);
   EXPECT_NE(parsed({"h:9092;i:9092"}).find("h:9092;i:9092"), std::string::npos);
   EXPECT_NE(parsed({" , "}).find("there is no address"), std::string::npos);

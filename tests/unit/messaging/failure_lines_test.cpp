@@ -92,5 +92,34 @@ TEST(Reports, name_failures_left_out_at_their_end) {
   EXPECT_NE(seen.back().find("2"), std::string::npos) << seen.back();
 }
 
+/// The levels of the lines that reach the given logger.
+std::vector<LogLevel> logged(std::optional<bool> enable) {
+  std::vector<LogLevel> seen;
+  kafka::BrokerOptions options;
+  options.logger = function_logger(
+      LogLevel::debug,
+      [&seen](LogLevel level, std::string_view, std::string_view) { seen.push_back(level); });
+  options.enable_logger = enable;
+  const auto logger = split_logger(options);
+  for (const auto level : {LogLevel::debug, LogLevel::info, LogLevel::warning}) {
+    if (level >= logger->level()) logger->log(level, "group", "has joined");
+  }
+  return seen;
+}
+
+TEST(EnableLogger, IsOnIfThereIsALogger) {
+  const std::vector all = {LogLevel::debug, LogLevel::info, LogLevel::warning};
+  EXPECT_EQ(logged(std::nullopt), all);
+  EXPECT_EQ(logged(true), all);
+  EXPECT_EQ(logged(false), (std::vector{LogLevel::warning}));
+}
+
+TEST(EnableLogger, IsOffWithoutALogger) {
+  EXPECT_EQ(split_logger({})->level(), LogLevel::warning);
+  kafka::BrokerOptions informed;
+  informed.enable_logger = true;
+  EXPECT_EQ(split_logger(informed)->level(), LogLevel::info);
+}
+
 }  // namespace
 }  // namespace dohle::messaging
