@@ -81,15 +81,15 @@ inline constexpr std::size_t max_doomed_directories = max_partitions;
 inline constexpr std::size_t max_kept_deletions = 10'000;
 
 inline constexpr std::size_t max_groups = 100'000;
-inline constexpr std::size_t max_group_members = 10'000;
+inline constexpr std::size_t max_group_members = 5'000;
 /// Metadata of one member: all its protocols together.
 inline constexpr std::size_t max_member_metadata_bytes = std::size_t{1} << 20;
-/// Metadata and client ids of all members of one group: they are stored as one record and sent to
-/// the leader in one answer.
-inline constexpr std::size_t max_group_metadata_bytes = std::size_t{6} << 20;
-/// Assignments by the leader of a group, with the ids of its members: they are stored as one record
-/// with the members' metadata.
-inline constexpr std::size_t max_group_assignment_bytes = std::size_t{6} << 20;
+/// Metadata, client ids and instance ids of all members of one group: they are stored as one record
+/// and sent to the leader in one answer.
+inline constexpr std::size_t max_group_metadata_bytes = std::size_t{2} << 20;
+/// Assignments by the leader of a group, with the ids of its members: they are stored in one record
+/// with the members' metadata. Together they fit in a segment of __consumer_offsets.
+inline constexpr std::size_t max_group_assignment_bytes = std::size_t{2} << 20;
 /// Names that clients give themselves.
 inline constexpr std::size_t max_instance_id_bytes = 249;
 /// Protocols of one member; each is compared with those of the other members.

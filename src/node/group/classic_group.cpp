@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "base/assert.hpp"
 #include "base/broker_errors.hpp"
@@ -33,30 +34,25 @@ std::string_view beginning_of(std::string_view text, std::size_t max_bytes) {
   return text.substr(0, end);
 }
 
-std::size_t metadata_bytes(std::string_view client_id,
-                           const std::vector<GroupProtocol>& protocols) {
-  std::size_t bytes = client_id.size();
-  for (const GroupProtocol& protocol : protocols) {
-    bytes += protocol.name.size() + protocol.metadata.size();
+constexpr std::size_t group_overhead = 1'024, pending_overhead = 128;
+
+// Finds the assignments of members that are named in the order of their ids.
+class AssignedOf {
+ public:
+  explicit AssignedOf(const std::vector<Assigned>& assignments) : assignments_(assignments) {}
+  const Slice* to(const std::string& member_id) {
+    const Slice* found = nullptr;
+    while (next_ < assignments_.size() && assignments_[next_].member_id <= member_id) {
+      const Assigned& here = assignments_[next_++];
+      if (here.member_id == member_id) found = &here.assignment;
+    }
+    return found;
   }
-  return bytes;
-}
 
-// Memory besides the bytes of texts: map nodes, ends of strings, waiting requests.
-constexpr std::size_t member_overhead = 512, protocol_overhead = 128, group_overhead = 1'024;
-constexpr std::size_t min_counted_bytes = 1'024;
-
-std::size_t counted(const std::vector<GroupProtocol>& protocols) {
-  std::size_t bytes = 0;
-  for (const GroupProtocol& protocol : protocols) {
-    bytes += protocol_overhead + protocol.name.size() + protocol.metadata.size();
-  }
-  return std::max(bytes, min_counted_bytes);
-}
-
-std::size_t counted(const Slice& assignment) {
-  return std::max(assignment.size(), min_counted_bytes);
-}
+ private:
+  const std::vector<Assigned>& assignments_;
+  std::size_t next_ = 0;
+};
 
 bool same_protocols(const std::vector<GroupProtocol>& a, const std::vector<GroupProtocol>& b) {
   return std::ranges::equal(a, b, [](const GroupProtocol& x, const GroupProtocol& y) {
@@ -116,6 +112,7 @@ ClassicGroup ClassicGroup::restored(std::string id, GroupOptions options,
     member.assignment = Slice::copy_of(from.assignment.bytes());
     if (member.instance_id) group.static_members_[*member.instance_id] = member.id;
     group.restart_session(member, now.mono);
+    group.totals_.add(member);
   }
   return group;
 }
@@ -129,6 +126,7 @@ wire::GroupMetadataValue ClassicGroup::to_stored() const {
   if (state_ != State::stable) return stored;
   stored.protocol = protocol_;
   stored.leader = leader_.empty() ? std::nullopt : std::optional(leader_);
+  stored.members.reserve(members_.size());
   for (const auto& [id, member] : members_) {
     auto& to = stored.members.emplace_back();
     to.member_id = id;
@@ -144,14 +142,8 @@ wire::GroupMetadataValue ClassicGroup::to_stored() const {
 }
 
 std::size_t ClassicGroup::memory_bytes() const {
-  std::size_t bytes = group_overhead + 4 * id_.size() + protocol_type_.size();
-  for (const auto& [id, member] : members_) {
-    const std::size_t instance = member.instance_id ? member.instance_id->size() : 0;
-    bytes += member_overhead + 4 * id.size() + 2 * instance + member.client_id.size() +
-             member.client_host.size() + counted(member.protocols) + counted(member.assignment);
-  }
-  for (const auto& [id, until] : pending_) bytes += protocol_overhead + id.size();
-  return bytes;
+  return group_overhead + 4 * id_.size() + protocol_type_.size() + totals_.memory_bytes() +
+         pending_bytes_;
 }
 
 std::size_t ClassicGroup::growth_by(const JoinRequest& request) const {
@@ -159,7 +151,7 @@ std::size_t ClassicGroup::growth_by(const JoinRequest& request) const {
       request.instance_id ? static_members_.find(*request.instance_id) : static_members_.end();
   const auto known =
       members_.find(instance == static_members_.end() ? request.member_id : instance->second);
-  const std::size_t told = counted(request.protocols);
+  const std::size_t told = counted_bytes(request.protocols);
   if (known == members_.end()) {
     constexpr std::size_t uuid_bytes = 37;
     const std::size_t name = request.instance_id ? request.instance_id->size() : 0;
@@ -168,17 +160,18 @@ std::size_t ClassicGroup::growth_by(const JoinRequest& request) const {
     return member_overhead + 4 * id + 2 * name + request.client_id.size() +
            request.client_host.size() + told + min_counted_bytes;
   }
-  const std::size_t before = counted(known->second.protocols);
+  const std::size_t before = counted_bytes(known->second.protocols);
   return told > before ? told - before : 0;
 }
 
 std::size_t ClassicGroup::growth_by(const SyncRequest& request) const {
   std::size_t growth = 0;
-  for (const auto& [id, assignment] : request.assignments) {
-    const auto member = members_.find(id);
-    if (member == members_.end()) continue;
-    const std::size_t before = counted(member->second.assignment);
-    if (counted(assignment) > before) growth += counted(assignment) - before;
+  AssignedOf assigned(request.assignments);
+  for (const auto& [id, member] : members_) {
+    const Slice* assignment = assigned.to(id);
+    if (assignment == nullptr) continue;
+    const std::size_t before = counted_bytes(member.assignment);
+    if (counted_bytes(*assignment) > before) growth += counted_bytes(*assignment) - before;
   }
   return growth;
 }
@@ -207,14 +200,17 @@ void ClassicGroup::join(JoinRequest request, ReplyTo to, Now now, SecureRandom& 
 
 // The earlier metadata of the joining member do not count, since the new ones replace them.
 bool ClassicGroup::has_room_for(const JoinRequest& request) const {
-  std::size_t bytes = metadata_bytes(request.client_id, request.protocols);
+  std::size_t bytes = totals_.metadata_bytes() +
+                      metadata_bytes(request.client_id, request.instance_id, request.protocols);
   std::string_view known = request.member_id;
   if (known.empty() && request.instance_id) {
     const auto found = static_members_.find(*request.instance_id);
     if (found != static_members_.end()) known = found->second;
   }
-  for (const auto& [id, member] : members_) {
-    if (id != known) bytes += metadata_bytes(member.client_id, member.protocols);
+  const auto member = members_.find(known);
+  if (member != members_.end()) {
+    bytes -= metadata_bytes(member->second.client_id, member->second.instance_id,
+                            member->second.protocols);
   }
   return bytes <= options_.max_metadata_bytes;
 }
@@ -234,6 +230,7 @@ void ClassicGroup::join_new(JoinRequest& request, ReplyTo to, Now now, SecureRan
     out.push_back(refused_join(to, "", broker_error::group_max_size_reached));
   } else if (!request.instance_id && request.needs_known_member_id) {
     const TimePoint until = now.mono + request.session_timeout;
+    pending_bytes_ += pending_overhead + id.size();
     pending_[id] = until;
     note_deadline(until);
     out.push_back(refused_join(to, std::move(id), broker_error::member_id_required));
@@ -242,8 +239,16 @@ void ClassicGroup::join_new(JoinRequest& request, ReplyTo to, Now now, SecureRan
   }
 }
 
+bool ClassicGroup::forget_pending(std::string_view member_id) {
+  const auto pending = pending_.find(member_id);
+  if (pending == pending_.end()) return false;
+  pending_bytes_ -= pending_overhead + pending->first.size();
+  pending_.erase(pending);
+  return true;
+}
+
 void ClassicGroup::join_known(JoinRequest& request, ReplyTo to, Now now, ClassicGroupActions& out) {
-  if (!request.instance_id && pending_.erase(request.member_id) > 0) {
+  if (!request.instance_id && forget_pending(request.member_id)) {
     return add_member(std::string(request.member_id), request, to, now, out);
   }
   if (const auto error = check_member(request.member_id, request.instance_id)) {
@@ -270,6 +275,7 @@ void ClassicGroup::replace_static(const std::string& old_id, std::string new_id,
                                   ClassicGroupActions& out) {
   auto node = members_.extract(old_id);
   Member& old = node.mapped();
+  totals_.remove(old);
   if (old.awaiting_join != 0) {
     out.push_back(refused_join(std::exchange(old.awaiting_join, 0), old_id,
                                broker_error::fenced_instance_id));
@@ -279,10 +285,10 @@ void ClassicGroup::replace_static(const std::string& old_id, std::string new_id,
         refused_sync(std::exchange(old.awaiting_sync, 0), broker_error::fenced_instance_id));
   }
   const bool was_leader = leader_ == old_id;
-  if (unsynced_.erase(old_id) > 0) unsynced_.insert(new_id);
   node.key() = new_id;
   node.mapped().id = new_id;
   Member& member = members_.insert(std::move(node)).position->second;
+  totals_.add(member);
   static_members_[*member.instance_id] = new_id;
   if (was_leader) leader_ = new_id;
   restart_session(member, now.mono);
@@ -290,7 +296,7 @@ void ClassicGroup::replace_static(const std::string& old_id, std::string new_id,
 
   update(member, request, 0, out);
   if (choose_protocol() != protocol_) {
-    member.awaiting_join = to;
+    totals_.set_awaiting_join(member, to);
     return rebalance_or_go_on(now, out);
   }
   // Nothing changes for the other members, so they need not rejoin.
@@ -318,6 +324,7 @@ void ClassicGroup::add_member(std::string member_id, JoinRequest& request, Reply
   if (member.instance_id) static_members_[*member.instance_id] = member.id;
   if (leader_.empty()) leader_ = member.id;
   joined_during_delay_ = joined_during_delay_ || in_initial_delay_;
+  totals_.add(member);
   update(member, request, to, out);
   member.expires_at = now.mono + limits::new_member_join_timeout;
   note_deadline(member.expires_at);
@@ -335,7 +342,9 @@ void ClassicGroup::rejoin(Member& member, JoinRequest& request, ReplyTo to, Now 
 // rebalance_in_progress.
 void ClassicGroup::update(Member& member, JoinRequest& request, ReplyTo to,
                           ClassicGroupActions& out) {
+  totals_.remove(member);
   member.protocols = std::move(request.protocols);
+  totals_.add(member);
   member.session_timeout = request.session_timeout;
   member.rebalance_timeout = std::max(request.rebalance_timeout, limits::min_session_timeout);
   if (to == 0) return;
@@ -343,7 +352,7 @@ void ClassicGroup::update(Member& member, JoinRequest& request, ReplyTo to,
     out.push_back(
         refused_join(member.awaiting_join, member.id, broker_error::rebalance_in_progress));
   }
-  member.awaiting_join = to;
+  totals_.set_awaiting_join(member, to);
 }
 
 AnswerJoin ClassicGroup::joined(const Member& member, ReplyTo to) const {
@@ -355,6 +364,7 @@ AnswerJoin ClassicGroup::joined(const Member& member, ReplyTo to) const {
   answer.protocol = protocol_;
   answer.leader = leader_;
   if (member.id == leader_) {
+    answer.members.reserve(members_.size());
     for (const auto& [id, other] : members_) {
       answer.members.push_back({id, other.instance_id, metadata_of(other)});
     }
@@ -376,7 +386,9 @@ void ClassicGroup::prepare_rebalance(Now now, ClassicGroupActions& out) {
   if (state_ == State::completing_rebalance) {
     hand_out_assignments(broker_error::rebalance_in_progress, out);
   }
-  unsynced_.clear();
+  if (totals_.unsynced() > 0) {
+    for (auto& [id, member] : members_) totals_.set_unsynced(member, false);
+  }
   in_initial_delay_ = state_ == State::empty && options_.initial_rebalance_delay.count() > 0;
   joined_during_delay_ = false;
   const auto timeout = longest_rebalance_timeout();
@@ -392,14 +404,13 @@ void ClassicGroup::prepare_rebalance(Now now, ClassicGroupActions& out) {
 
 void ClassicGroup::complete_join_if_all_came(Now now, ClassicGroupActions& out) {
   if (in_initial_delay_ || !pending_.empty()) return;
-  const bool all_came = std::ranges::all_of(
-      members_, [](const auto& entry) { return entry.second.awaiting_join != 0; });
-  if (all_came) complete_join(now, out);
+  if (totals_.joining() == members_.size()) complete_join(now, out);
 }
 
 void ClassicGroup::complete_join(Now now, ClassicGroupActions& out) {
   in_initial_delay_ = false;
   for (auto member = members_.begin(); member != members_.end();) {
+    if (totals_.joining() == members_.size()) break;
     const auto here = member++;
     const bool stays = here->second.awaiting_join != 0 || here->second.instance_id;
     if (!stays) remove_member(here, broker_error::unknown_member_id, out);
@@ -428,15 +439,19 @@ void ClassicGroup::begin_generation(Now now, ClassicGroupActions& out) {
   ++generation_.value;
   protocol_ = choose_protocol();
   enter(State::completing_rebalance, now);
-  rebalance_deadline_ = now.mono + longest_rebalance_timeout();
+  std::chrono::milliseconds longest_timeout{0};
+  out.reserve(out.size() + members_.size());
   for (auto& [id, member] : members_) {
-    member.assignment = Slice();
+    longest_timeout = std::max(longest_timeout, member.rebalance_timeout);
+    totals_.set_assignment(member, Slice());
     if (member.awaiting_join == 0) continue;
-    unsynced_.insert(id);
+    totals_.set_unsynced(member, true);
     member.is_new = false;
-    out.push_back(joined(member, std::exchange(member.awaiting_join, 0)));
+    out.push_back(joined(member, member.awaiting_join));
+    totals_.set_awaiting_join(member, 0);
     restart_session(member, now.mono);
   }
+  rebalance_deadline_ = now.mono + longest_timeout;
 }
 
 void ClassicGroup::become_empty(Now now, ClassicGroupActions& out) {
@@ -449,8 +464,9 @@ void ClassicGroup::become_empty(Now now, ClassicGroupActions& out) {
 }
 
 void ClassicGroup::hand_out_assignments(std::int16_t error, ClassicGroupActions& out) {
+  out.reserve(out.size() + members_.size());
   for (auto& [id, member] : members_) {
-    if (error != broker_error::none) member.assignment = Slice();
+    if (error != broker_error::none) totals_.set_assignment(member, Slice());
     if (member.awaiting_sync == 0) continue;
     AnswerSync answer = refused_sync(std::exchange(member.awaiting_sync, 0), error);
     if (error == broker_error::none) {
@@ -478,9 +494,9 @@ void ClassicGroup::sync(SyncRequest request, ReplyTo to, Now now, ClassicGroupAc
 
   Member& member = members_.find(request.member_id)->second;
   restart_session(member, now.mono);
-  unsynced_.erase(member.id);
+  totals_.set_unsynced(member, false);
   if (state_ == State::stable) {
-    if (unsynced_.empty()) rebalance_deadline_ = never;
+    if (totals_.unsynced() == 0) rebalance_deadline_ = never;
     AnswerSync answer = refused_sync(to, broker_error::none);
     answer.protocol_type = protocol_type_;
     answer.protocol = protocol_;
@@ -493,19 +509,20 @@ void ClassicGroup::sync(SyncRequest request, ReplyTo to, Now now, ClassicGroupAc
   }
   member.awaiting_sync = to;
   if (member.id != leader_) return;
+  AssignedOf assigned(request.assignments);
   for (auto& [id, other] : members_) {
-    const auto assigned = request.assignments.find(id);
-    other.assignment = assigned == request.assignments.end() ? Slice() : assigned->second;
+    const Slice* assignment = assigned.to(id);
+    totals_.set_assignment(other, assignment == nullptr ? Slice() : *assignment);
   }
   enter(State::stable, now);
-  if (unsynced_.empty()) rebalance_deadline_ = never;
+  if (totals_.unsynced() == 0) rebalance_deadline_ = never;
   out.push_back(StoreGroup{id_});
   hand_out_assignments(broker_error::none, out);
 }
 
 void ClassicGroup::store_failed(Now now, ClassicGroupActions& out) {
   if (state_ != State::stable) return;
-  for (auto& [id, member] : members_) member.assignment = Slice();
+  for (auto& [id, member] : members_) totals_.set_assignment(member, Slice());
   prepare_rebalance(now, out);
 }
 
@@ -525,13 +542,7 @@ std::int16_t ClassicGroup::heartbeat(std::string_view member_id,
 std::int16_t ClassicGroup::leave(std::string_view member_id,
                                  const std::optional<std::string>& instance_id,
                                  ClassicGroupActions& out) {
-  if (!instance_id) {
-    const auto pending = pending_.find(member_id);
-    if (pending != pending_.end()) {
-      pending_.erase(pending);
-      return broker_error::none;
-    }
-  }
+  if (!instance_id && forget_pending(member_id)) return broker_error::none;
   if (member_id.empty() && instance_id) {
     const auto known = static_members_.find(*instance_id);
     if (known == static_members_.end()) return broker_error::unknown_member_id;
@@ -576,7 +587,7 @@ void ClassicGroup::remove_member(Members::iterator at, std::int16_t error,
   if (member.awaiting_join != 0)
     out.push_back(refused_join(member.awaiting_join, member.id, error));
   if (member.awaiting_sync != 0) out.push_back(refused_sync(member.awaiting_sync, error));
-  unsynced_.erase(member.id);
+  totals_.remove(member);
   if (member.instance_id) static_members_.erase(*member.instance_id);
   const bool was_leader = leader_ == member.id;
   members_.erase(at);
@@ -618,11 +629,10 @@ void ClassicGroup::end_initial_delay(Now now, ClassicGroupActions& out) {
 // Removes members that joined this generation but never asked for their assignment.
 void ClassicGroup::expire_unsynced(Now now, ClassicGroupActions& out) {
   rebalance_deadline_ = never;
-  const auto gone = std::exchange(unsynced_, {});
-  if (gone.empty()) return;
-  for (const std::string& id : gone) {
-    const auto member = members_.find(id);
-    if (member != members_.end()) remove_member(member, broker_error::unknown_member_id, out);
+  if (totals_.unsynced() == 0) return;
+  for (auto member = members_.begin(); member != members_.end();) {
+    const auto here = member++;
+    if (here->second.is_unsynced) remove_member(here, broker_error::unknown_member_id, out);
   }
   prepare_rebalance(now, out);
 }
@@ -630,7 +640,10 @@ void ClassicGroup::expire_unsynced(Now now, ClassicGroupActions& out) {
 void ClassicGroup::expire_members(Now now, ClassicGroupActions& out) {
   members_deadline_ = never;
   const std::size_t before = members_.size() + pending_.size();
-  std::erase_if(pending_, [&](const auto& entry) { return entry.second <= now.mono; });
+  for (auto pending = pending_.begin(); pending != pending_.end();) {
+    const auto here = pending++;
+    if (here->second <= now.mono) forget_pending(here->first);
+  }
   for (auto member = members_.begin(); member != members_.end();) {
     const auto here = member++;
     Member& who = here->second;
@@ -651,15 +664,8 @@ bool ClassicGroup::accepts_protocols(const JoinRequest& request) const {
   if (members_.empty()) return true;
   return request.protocol_type == protocol_type_ &&
          std::ranges::any_of(request.protocols, [&](const GroupProtocol& protocol) {
-           return supported_by_all(protocol.name);
+           return totals_.is_supported_by_all(protocol.name);
          });
-}
-
-bool ClassicGroup::supported_by_all(std::string_view protocol) const {
-  return std::ranges::all_of(members_, [&](const auto& entry) {
-    return std::ranges::find(entry.second.protocols, protocol, &GroupProtocol::name) !=
-           entry.second.protocols.end();
-  });
 }
 
 // Each member votes for the first of its protocols that all support.
@@ -667,8 +673,9 @@ std::string ClassicGroup::choose_protocol() const {
   if (members_.empty()) return {};
   std::set<std::string_view> shared;
   for (const GroupProtocol& protocol : members_.begin()->second.protocols) {
-    if (supported_by_all(protocol.name)) shared.insert(protocol.name);
+    if (totals_.is_supported_by_all(protocol.name)) shared.insert(protocol.name);
   }
+  if (shared.size() == 1) return std::string(*shared.begin());
   std::map<std::string_view, std::size_t> votes;
   for (const auto& [id, member] : members_) {
     const auto choice = std::ranges::find_if(member.protocols, [&](const GroupProtocol& protocol) {
@@ -716,8 +723,11 @@ void ClassicGroup::check_invariants() const {
   DOHLE_ASSERT(!is_rebalancing || rebalance_deadline_ != never, "a rebalance never ends");
   DOHLE_ASSERT(!in_initial_delay_ || state_ == State::preparing_rebalance,
                "a group waits for more members outside of a rebalance");
-  DOHLE_ASSERT(state_ != State::completing_rebalance || unsynced_.contains(leader_),
+  DOHLE_ASSERT(state_ != State::completing_rebalance || members_.find(leader_)->second.is_unsynced,
                "a rebalance waits for an assignment that came");
+  MemberTotals counted;
+  for (const auto& [id, member] : members_) counted.add(member);
+  DOHLE_ASSERT(counted == totals_, "the totals of the members are wrong");
   DOHLE_ASSERT(members_.empty() || !choose_protocol().empty(), "members share no protocol");
 }
 
@@ -745,14 +755,11 @@ void ClassicGroup::check_waits() const {
                  "a member waits for a rebalance that is over");
     DOHLE_ASSERT(member.awaiting_sync == 0 || state_ == State::completing_rebalance,
                  "a member waits for an assignment that is there");
-    DOHLE_ASSERT(member.awaiting_sync == 0 || !unsynced_.contains(id),
+    DOHLE_ASSERT(member.awaiting_sync == 0 || !member.is_unsynced,
                  "a member that asked for its assignment counts as silent");
   }
-  for (const std::string& id : unsynced_) {
-    DOHLE_ASSERT(members_.contains(id), "a group waits for a member that has left");
-  }
   const bool has_generation = state_ == State::completing_rebalance || state_ == State::stable;
-  DOHLE_ASSERT(unsynced_.empty() || has_generation, "assignments are waited for too early");
+  DOHLE_ASSERT(totals_.unsynced() == 0 || has_generation, "assignments are waited for too early");
 }
 
 void ClassicGroup::note_deadline(TimePoint at) {

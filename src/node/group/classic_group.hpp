@@ -1,10 +1,10 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -14,18 +14,11 @@
 #include "base/slice.hpp"
 #include "base/time.hpp"
 #include "dohle/ids.hpp"
+#include "node/group/group_members.hpp"
 #include "node/limits.hpp"
 #include "wire/messages/consumer_offsets.hpp"
 
 namespace dohle::node {
-
-/// Identifies a waiting request. The driver maps it to the request.
-using ReplyTo = std::uint64_t;
-
-struct GroupProtocol {
-  std::string name;
-  Slice metadata;
-};
 
 struct JoinRequest {
   std::string group_id;
@@ -53,8 +46,8 @@ struct SyncRequest {
   std::optional<std::string> instance_id;
   std::optional<std::string> protocol_type;
   std::optional<std::string> protocol;
-  /// The leader's assignments, by member id.
-  std::map<std::string, Slice> assignments;
+  /// The leader's assignments, sorted by member id. Of several for one member the last one counts.
+  std::vector<Assigned> assignments;
 };
 
 struct JoinedMember {
@@ -117,22 +110,8 @@ class ClassicGroup {
     stable,
   };
 
-  struct Member {
-    std::string id;
-    std::optional<std::string> instance_id;
-    std::string client_id;
-    std::string client_host;
-    std::chrono::milliseconds session_timeout{};
-    std::chrono::milliseconds rebalance_timeout{};
-    std::vector<GroupProtocol> protocols;
-    Slice assignment;
-    ReplyTo awaiting_join = 0;
-    ReplyTo awaiting_sync = 0;
-    /// It has not completed a rebalance yet.
-    bool is_new = false;
-    TimePoint expires_at = never;
-  };
-  using Members = std::map<std::string, Member, std::less<>>;
+  using Member = GroupMember;
+  using Members = GroupMembers;
 
   ClassicGroup(std::string id, GroupOptions options, Timestamp now);
   /// A group from its stored state. The session timeouts of its members start now.
@@ -214,12 +193,12 @@ class ClassicGroup {
   void expire_members(Now now, ClassicGroupActions& out);
   void expire_unsynced(Now now, ClassicGroupActions& out);
 
+  bool forget_pending(std::string_view member_id);
   void remove_member(Members::iterator at, std::int16_t error, ClassicGroupActions& out);
   [[nodiscard]] std::int16_t check_member(std::string_view member_id,
                                           const std::optional<std::string>& instance_id) const;
   [[nodiscard]] bool has_room_for(const JoinRequest& request) const;
   [[nodiscard]] bool accepts_protocols(const JoinRequest& request) const;
-  [[nodiscard]] bool supported_by_all(std::string_view protocol) const;
   [[nodiscard]] std::string choose_protocol() const;
   [[nodiscard]] std::chrono::milliseconds longest_rebalance_timeout() const;
   void enter(State state, Now now);
@@ -235,9 +214,10 @@ class ClassicGroup {
   std::optional<std::string> protocol_;
   std::string leader_;
   Members members_;
+  MemberTotals totals_;
+  std::size_t pending_bytes_ = 0;
   std::map<std::string, std::string, std::less<>> static_members_;  // instance id to member id
   std::map<std::string, TimePoint, std::less<>> pending_;  // assigned ids that have not joined yet
-  std::set<std::string, std::less<>> unsynced_;            // members of this generation
   TimePoint rebalance_deadline_ = never;                   // for all to join, or all to sync
   bool in_initial_delay_ = false;
   bool joined_during_delay_ = false;

@@ -405,7 +405,11 @@ void GroupService::answer_all() {
   while (coordinator_.is_burying()) bury_some();
   // The next start removes the offsets, since their topics do not exist.
   for (Task& done : std::exchange(when_forgotten_, {})) done();
-  for (const LateAnswer& late : std::exchange(late_answers_, {})) answer(late.action, late.error);
+  for (LateAnswers& late : std::exchange(late_answers_, {})) {
+    for (; late.next < late.actions.size(); ++late.next) {
+      answer(std::move(late.actions[late.next]), late.error);
+    }
+  }
   loop_.cancel(std::exchange(late_answers_timer_, 0));
   for (auto& [to, waiting] : std::exchange(waiting_, {})) {
     if (auto* join = std::get_if<JoinDone>(&waiting)) {
@@ -419,12 +423,14 @@ void GroupService::answer_all() {
 // --- actions
 
 void GroupService::perform(ClassicGroupActions actions, Now now) {
+  ClassicGroupActions answers;
   ClassicGroupActions stored_answers;
   bool has_stored = false;
   std::int16_t error = broker_error::none;
   ClassicGroupActions after_failure;
   for (ClassicGroupAction& action : actions) {
     if (const auto* to_store = std::get_if<StoreGroup>(&action)) {
+      answer_in_turn(std::exchange(answers, {}), error);
       has_stored = true;
       if (store_group(to_store->group_id)) continue;
       error = broker_error::coordinator_not_available;
@@ -435,9 +441,10 @@ void GroupService::perform(ClassicGroupActions actions, Now now) {
       // generation would be used again.
       stored_answers.push_back(std::move(action));
     } else {
-      answer_in_turn(std::move(action), error);
+      answers.push_back(std::move(action));
     }
   }
+  answer_in_turn(std::move(answers), error);
   if (!stored_answers.empty()) answer_when_stored(std::move(stored_answers));
   if (!after_failure.empty()) perform(std::move(after_failure), now);
   arm();
@@ -456,40 +463,51 @@ void GroupService::answer_when_stored(ClassicGroupActions answers) {
   journal_.when_durable([this, answers = std::move(answers)](const Result<void>& durable) mutable {
     const std::int16_t error =
         durable ? broker_error::none : broker_error::coordinator_not_available;
-    for (ClassicGroupAction& action : answers) answer_in_turn(std::move(action), error);
+    answer_in_turn(std::move(answers), error);
   });
 }
 
 // A group may have thousands of members, which a rebalance answers together.
-void GroupService::answer_in_turn(ClassicGroupAction action, std::int16_t error) {
-  if (late_answers_.empty() && !is_turn_over(loop_)) return answer(action, error);
-  late_answers_.push_back({std::move(action), error});
+void GroupService::answer_in_turn(ClassicGroupActions actions, std::int16_t error) {
+  if (actions.empty()) return;
+  const bool is_first = late_answers_.empty();
+  late_answers_.push_back({std::move(actions), error});
+  if (is_first && !is_answering_ && !is_turn_over(loop_)) answer_some();
   arm_late_answers();
 }
 
+void GroupService::answer_some() {
+  is_answering_ = true;
+  do {
+    LateAnswers& late = late_answers_.front();
+    // An answer may have others follow, so it leaves the queue first.
+    ClassicGroupAction action = std::move(late.actions[late.next]);
+    const std::int16_t error = late.error;
+    if (++late.next == late.actions.size()) late_answers_.pop_front();
+    answer(std::move(action), error);
+  } while (!late_answers_.empty() && !is_turn_over(loop_));
+  is_answering_ = false;
+}
+
 void GroupService::arm_late_answers() {
-  if (late_answers_.empty() || late_answers_timer_ != 0) return;
+  if (late_answers_.empty() || late_answers_timer_ != 0 || is_answering_) return;
   late_answers_timer_ = loop_.arm(loop_.tick().mono, [this] {
     late_answers_timer_ = 0;
-    do {
-      const LateAnswer late = std::move(late_answers_.front());
-      late_answers_.pop_front();
-      answer(late.action, late.error);
-    } while (!late_answers_.empty() && !is_turn_over(loop_));
+    answer_some();
     arm_late_answers();
   });
 }
 
-void GroupService::answer(const ClassicGroupAction& action, std::int16_t error) {
+void GroupService::answer(ClassicGroupAction action, std::int16_t error) {
   // No request waits any more once the node has begun to stop.
   const auto take = [&](ReplyTo to) { return waiting_.extract(to); };
-  if (const auto* join = std::get_if<AnswerJoin>(&action)) {
+  if (auto* join = std::get_if<AnswerJoin>(&action)) {
     auto waiting = take(join->to);
     if (!waiting) return;
     DOHLE_ASSERT(std::holds_alternative<JoinDone>(waiting.mapped()),
                  "a member that syncs is answered as one that joins");
     auto& done = std::get<JoinDone>(waiting.mapped());
-    done(error == broker_error::none ? *join : refused_join(0, join->member_id, error));
+    done(error == broker_error::none ? std::move(*join) : refused_join(0, join->member_id, error));
   } else if (const auto* sync = std::get_if<AnswerSync>(&action)) {
     auto waiting = take(sync->to);
     if (!waiting) return;

@@ -27,7 +27,7 @@ namespace dohle::node {
 /// REBALANCE_IN_PROGRESS.
 class GroupService {
  public:
-  using JoinDone = std::move_only_function<void(const AnswerJoin&)>;
+  using JoinDone = std::move_only_function<void(AnswerJoin)>;
   using SyncDone = std::move_only_function<void(const AnswerSync&)>;
   /// Gets one error code for each leaver, and one for the whole request.
   using LeaveDone = std::move_only_function<void(const std::vector<std::int16_t>&, std::int16_t)>;
@@ -97,10 +97,11 @@ class GroupService {
     bool is_under_way = false;
   };
 
-  /// An answer that waits for a later turn.
-  struct LateAnswer {
-    ClassicGroupAction action;
+  /// Answers that wait for a later turn.
+  struct LateAnswers {
+    ClassicGroupActions actions;
     std::int16_t error;
+    std::size_t next = 0;
   };
 
   /// Whether a walk can store its changes.
@@ -118,10 +119,12 @@ class GroupService {
                                   std::string_view group);
   ReplyTo keep(Waiting waiting);
   void perform(ClassicGroupActions actions, Now now);
-  void answer(const ClassicGroupAction& action, std::int16_t error);
+  void answer(ClassicGroupAction action, std::int16_t error);
   void answer_when_stored(ClassicGroupActions answers);
-  /// Answers now, or in a later turn if this one has no time left.
-  void answer_in_turn(ClassicGroupAction action, std::int16_t error);
+  /// Answers now, and in later turns once this one has no time left.
+  void answer_in_turn(ClassicGroupActions actions, std::int16_t error);
+  /// At least one, and until the end of the turn.
+  void answer_some();
   void arm_late_answers();
   [[nodiscard]] bool store_group(const std::string& group);
   Result<void> store(const std::vector<GroupRecord>& records);
@@ -157,8 +160,9 @@ class GroupService {
   TimePoint expire_from_{};
   std::unordered_map<ReplyTo, Waiting> waiting_;
   ReplyTo last_reply_ = 0;
-  std::deque<LateAnswer> late_answers_;
+  std::deque<LateAnswers> late_answers_;
   TimerId late_answers_timer_ = 0;
+  bool is_answering_ = false;
   TimerId timer_ = 0;
   TimePoint timer_at_ = never;
   Walk forgetting_;

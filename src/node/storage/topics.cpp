@@ -19,11 +19,17 @@ namespace {
 // block.
 constexpr std::int64_t producer_id_block = 1'000;
 
-// Small segments, so that a start reads little. Records do not expire; the log is rewritten
-// instead.
+// Small segments, so that a start reads little. The largest record of a group fits in one.
+constexpr std::size_t offsets_segment_bytes = std::size_t{8} << 20;
+constexpr std::size_t ids_and_numbers_of_member = limits::max_instance_id_bytes + 128;
+static_assert(limits::max_group_metadata_bytes + limits::max_group_assignment_bytes +
+                  limits::max_group_members * ids_and_numbers_of_member <
+              offsets_segment_bytes);
+
+// Records do not expire; the log is rewritten instead.
 log::LogConfig offsets_log_config() {
   log::LogConfig config;
-  config.segment_bytes = std::int64_t{8} << 20;
+  config.segment_bytes = static_cast<std::int64_t>(offsets_segment_bytes);
   config.retention_ms = -1;
   config.retention_bytes = -1;
   config.max_message_bytes = std::size_t{64} << 20;

@@ -30,6 +30,7 @@ Described describe(const ClassicGroup& group) {
   described.protocol_type = group.protocol_type();
   const bool is_stable = group.state() == ClassicGroup::State::stable;
   if (is_stable) described.protocol_data = group.protocol().value_or("");
+  described.members.reserve(group.members().size());
   for (const auto& [id, from] : group.members()) {
     auto& member = described.members.emplace_back();
     member.member_id = id;

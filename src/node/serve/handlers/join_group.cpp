@@ -35,20 +35,22 @@ JoinRequest request_of(const Call& call, wire::JoinGroupRequest from) {
   return request;
 }
 
-wire::JoinGroupResponse response_of(const AnswerJoin& answer, std::int16_t version) {
+wire::JoinGroupResponse response_of(AnswerJoin answer, std::int16_t version) {
   wire::JoinGroupResponse response;
   response.error_code = answer.error;
   response.generation_id = answer.generation;
-  response.protocol_type = answer.protocol_type;
-  response.protocol_name = answer.protocol;
+  response.protocol_type = std::move(answer.protocol_type);
+  response.protocol_name = std::move(answer.protocol);
   if (!response.protocol_name && version < first_version_with_null_protocol) {
     response.protocol_name = std::string();
   }
-  response.leader = answer.leader;
+  response.leader = std::move(answer.leader);
   response.skip_assignment = answer.skip_assignment;
-  response.member_id = answer.member_id;
-  for (const JoinedMember& member : answer.members) {
-    response.members.push_back({member.id, member.instance_id, member.metadata});
+  response.member_id = std::move(answer.member_id);
+  response.members.reserve(answer.members.size());
+  for (JoinedMember& member : answer.members) {
+    response.members.push_back(
+        {std::move(member.id), std::move(member.instance_id), std::move(member.metadata)});
   }
   return response;
 }
@@ -63,8 +65,8 @@ void handle(Call& call, wire::JoinGroupRequest request) {
     drop_beside(call.node, std::move(all));
   }
   call.node.groups.join(request_of(call, std::move(request)),
-                        [responder = call.responder](const AnswerJoin& answer) {
-                          responder.answer(response_of(answer, responder.version()));
+                        [responder = call.responder](AnswerJoin answer) {
+                          responder.answer(response_of(std::move(answer), responder.version()));
                         });
 }
 

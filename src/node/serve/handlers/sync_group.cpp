@@ -1,11 +1,17 @@
 #include "wire/messages/sync_group.hpp"
 
+#include <algorithm>
+#include <memory>
+#include <utility>
+
 #include "node/limits.hpp"
 #include "node/serve/handlers/handlers.hpp"
 
 namespace dohle::node {
 
 namespace {
+
+constexpr std::size_t assignments_of_slice = 500;
 
 std::size_t assigned_bytes(const wire::SyncGroupRequest& request) {
   std::size_t bytes = 0;
@@ -26,6 +32,55 @@ void refuse(Call& call, const wire::SyncGroupRequest& request, std::size_t bytes
   call.responder.answer(response);
 }
 
+// Takes over the assignments in pieces. The group's own part is in a turn of its own then.
+class Assigning {
+ public:
+  Assigning(const Call& call, wire::SyncGroupRequest from)
+      : node_(call.node), responder_(call.responder), from_(std::move(from)) {
+    request_.group_id = std::move(from_.group_id);
+    request_.generation = from_.generation_id;
+    request_.member_id = std::move(from_.member_id);
+    request_.instance_id = std::move(from_.group_instance_id);
+    request_.protocol_type = std::move(from_.protocol_type);
+    request_.protocol = std::move(from_.protocol_name);
+    request_.assignments.reserve(from_.assignments.size());
+  }
+
+  Progress go_on() {
+    if (next_ < from_.assignments.size()) {
+      take_some();
+      return Progress::more;
+    }
+    sort(request_.assignments);
+    node_.groups.sync(std::move(request_), [responder = responder_](const AnswerSync& answer) {
+      wire::SyncGroupResponse response;
+      response.error_code = answer.error;
+      response.protocol_type = answer.protocol_type;
+      response.protocol_name = answer.protocol;
+      response.assignment = answer.assignment;
+      responder.answer(response);
+    });
+    return Progress::answered;
+  }
+
+ private:
+  // Copies the assignments, so that the group does not keep the whole request in memory.
+  void take_some() {
+    const std::size_t end = std::min(next_ + assignments_of_slice, from_.assignments.size());
+    for (; next_ < end; ++next_) {
+      auto& assigned = from_.assignments[next_];
+      request_.assignments.push_back(
+          {std::move(assigned.member_id), Slice::copy_of(assigned.assignment.bytes())});
+    }
+  }
+
+  const NodeParts& node_;
+  Responder responder_;
+  wire::SyncGroupRequest from_;
+  SyncRequest request_;
+  std::size_t next_ = 0;
+};
+
 }  // namespace
 
 void handle(Call& call, wire::SyncGroupRequest from) {
@@ -38,25 +93,10 @@ void handle(Call& call, wire::SyncGroupRequest from) {
   if (const std::size_t bytes = assigned_bytes(from); bytes > limits::max_group_assignment_bytes) {
     return refuse(call, from, bytes);
   }
-  SyncRequest request;
-  request.group_id = std::move(from.group_id);
-  request.generation = from.generation_id;
-  request.member_id = std::move(from.member_id);
-  request.instance_id = std::move(from.group_instance_id);
-  request.protocol_type = std::move(from.protocol_type);
-  request.protocol = std::move(from.protocol_name);
-  // Copies the assignments, so that the group does not keep the whole request in memory.
-  for (const auto& assigned : from.assignments) {
-    request.assignments[assigned.member_id] = Slice::copy_of(assigned.assignment.bytes());
-  }
-  call.node.groups.sync(std::move(request), [responder = call.responder](const AnswerSync& answer) {
-    wire::SyncGroupResponse response;
-    response.error_code = answer.error;
-    response.protocol_type = answer.protocol_type;
-    response.protocol_name = answer.protocol;
-    response.assignment = answer.assignment;
-    responder.answer(response);
-  });
+  call.node.dispatcher.go_on(call.responder.session(),
+                             [assigning = std::make_shared<Assigning>(call, std::move(from))] {
+                               return assigning->go_on();
+                             });
 }
 
 }  // namespace dohle::node

@@ -140,7 +140,10 @@ class RandomEvents {
     request.instance_id = client.instance;
     request.generation = client.generation;
     if (client.is_leader) {
-      for (const std::string& id : client.members) request.assignments[id] = Slice::copy_of(id);
+      for (const std::string& id : client.members) {
+        request.assignments.push_back({id, Slice::copy_of(id)});
+      }
+      sort(request.assignments);
     }
     ClassicGroupActions actions;
     groups_.sync(std::move(request), ask(client, false), now(), actions);

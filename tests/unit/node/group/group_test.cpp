@@ -329,9 +329,9 @@ TEST_F(GroupTest, SubscriptionsOfAllMembersTogetherAreBounded) {
     if (joining->has_value()) error = (*joining)->error_code;
   }
   EXPECT_EQ(error, broker_error::group_max_size_reached);
-  EXPECT_EQ(members.size(), 7u);
+  EXPECT_EQ(members.size(), limits::max_group_metadata_bytes / 1'000'000 + 1);
   // A small member is still accepted, and the group continues.
-  EXPECT_EQ(describe().members.size(), 6u);
+  EXPECT_EQ(describe().members.size(), limits::max_group_metadata_bytes / 1'000'000);
 }
 
 TEST_F(GroupTest, AssignmentsOfALeaderAreBoundedAndItMaySendLess) {
