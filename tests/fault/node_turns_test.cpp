@@ -23,8 +23,9 @@
 #include "wire/messages/delete_topics.hpp"
 #include "wire/messages/metadata.hpp"
 
-// One client never delays the others: a producer beside attacks. DOHLE_PROBE_SECONDS=10 in a
-// release build measures the node's promises.
+// One client never stops the others: a producer beside attacks. DOHLE_PROBE_SECONDS=10 in a release
+// build on a machine without other work measures the node's promises; without it only a producer
+// that is stopped fails a test, since the machine may be busy.
 
 namespace dohle::fault {
 namespace {
@@ -59,6 +60,8 @@ void wait_until(seconds limit, const std::function<bool()>& holds) {
   for (Pace pace(milliseconds(200)); !holds() && SteadyClock::now() < end;) pace.wait();
 }
 
+const bool is_promise = std::getenv("DOHLE_PROBE_SECONDS") != nullptr;
+
 class TurnsTest : public testing::Test {
  protected:
   void start(std::vector<std::string> more) {
@@ -73,8 +76,8 @@ class TurnsTest : public testing::Test {
     Waits waits = probe(port(), "probe");
     print(attack, waits);
     if (is_measured) {
-      EXPECT_LE(waits.percentile_ms(99), 50.0);
-      EXPECT_LE(waits.longest_ms(), 250.0);
+      EXPECT_LE(waits.percentile_ms(99), is_promise ? 50.0 : 1'000.0);
+      EXPECT_LE(waits.longest_ms(), is_promise ? 250.0 : 2'000.0);
     }
     return waits;
   }
@@ -228,7 +231,7 @@ TEST_F(TurnsTest, ALargeRequestGetsThroughBesideSevenThatDripBytes) {
 /// machine with two cores, and the producer's longest wait.
 class TopicTurnsTest : public TurnsTest {
  protected:
-  static bool is_all() { return std::getenv("DOHLE_PROBE_SECONDS") != nullptr; }
+  static bool is_all() { return is_promise; }
   static int scaled(int count) { return is_all() ? count : count / 10; }
 
   template <class Request>
@@ -236,7 +239,7 @@ class TopicTurnsTest : public TurnsTest {
                      double max_seconds) {
     const auto [took, longest] = beside(name, request, version);
     if (!is_measured) return;
-    EXPECT_LE(longest, 1'000.0);
+    EXPECT_LE(longest, is_promise ? 1'000.0 : 3'000.0);
     if (is_all()) {
       EXPECT_LE(took.count(), max_seconds);
     }
