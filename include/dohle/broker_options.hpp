@@ -79,6 +79,12 @@ struct BrokerOptions {
   /// throws is logged. The views are valid during the call. While it is set, the messages stay in
   /// memory until then.
   std::function<void(const SettledBatch&)> completion = nullptr;
+  /// Default: true, each topic has a producer of its own: a producer id, a queue and failures that
+  /// delay no other topic. All of a Broker share its connections and one memory limit (32 MiB, or
+  /// the property buffer.memory); a topic gets at most four times the memory that is free. A Broker
+  /// keeps at most 1,000 producers: beyond, it forgets some that hold no messages, and publish
+  /// answers limit_reached if each holds some. If false, there is one producer for all topics.
+  bool enable_one_topic_one_writer = true;
   /// Default: false. If true, publishing to a topic that does not exist asks the servers to create
   /// it.
   bool allow_publish_auto_topic_creation = false;

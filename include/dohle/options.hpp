@@ -286,6 +286,10 @@ namespace kafka {
     std::function<void(ProducerOptions&)> change) {
   return [change = std::move(change)](BrokerOptions& o) { o.producer_options = change; };
 }
+/// Sets `BrokerOptions::enable_one_topic_one_writer`.
+[[nodiscard]] inline BrokerOption with_enable_one_topic_one_writer(bool enable) {
+  return [enable](BrokerOptions& o) { o.enable_one_topic_one_writer = enable; };
+}
 /// Sets `BrokerOptions::allow_publish_auto_topic_creation`.
 [[nodiscard]] inline BrokerOption with_allow_publish_auto_topic_creation(bool enable) {
   return [enable](BrokerOptions& o) { o.allow_publish_auto_topic_creation = enable; };

@@ -11,6 +11,25 @@ namespace dohle {
 
 inline constexpr std::size_t slab_bytes = 16 * 1024;
 
+/// One memory limit for several Budgets, with one pool of slabs. It leaves each Budget at most four
+/// times what all of them together leave free: a Budget whose memory stays in use for long leaves a
+/// part to the others. Thread safety: any thread.
+class SharedBudget {
+ public:
+  explicit SharedBudget(std::size_t limit_bytes);
+  ~SharedBudget();
+  SharedBudget(const SharedBudget&) = delete;
+  SharedBudget& operator=(const SharedBudget&) = delete;
+
+  /// By all Budgets.
+  [[nodiscard]] std::size_t used() const;
+
+ private:
+  friend class Budget;
+  struct Whole;
+  std::shared_ptr<Whole> whole_;
+};
+
 /// A memory limit with its pool of 16 KiB slabs. A slab returns to the pool with its last
 /// reference, on any thread. The pool keeps free slabs until the Budget is destroyed. Slabs may
 /// outlive the Budget.
@@ -20,6 +39,8 @@ inline constexpr std::size_t slab_bytes = 16 * 1024;
 class Budget {
  public:
   explicit Budget(std::size_t limit_bytes);
+  /// A part of `shared`, which may end before it.
+  explicit Budget(const SharedBudget& shared);
   ~Budget();
   Budget(const Budget&) = delete;
   Budget& operator=(const Budget&) = delete;
@@ -31,6 +52,7 @@ class Budget {
   [[nodiscard]] bool reserve(std::size_t bytes);
   void unreserve(std::size_t bytes);
 
+  /// The most bytes that may be in use at a time.
   [[nodiscard]] std::size_t limit() const;
   [[nodiscard]] std::size_t used() const;
 
@@ -45,6 +67,8 @@ class Budget {
   [[nodiscard]] bool ask_for(Room room);
 
  private:
+  friend class SharedBudget;
+  struct Slabs;
   struct Pool;
   std::shared_ptr<Pool> pool_;
 };

@@ -9,6 +9,7 @@
 #include "client/cluster/handle_access.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/waiter.hpp"
+#include "client/produce/make_producer.hpp"
 #include "client/produce/send_choosing.hpp"
 #include "messaging/broker_properties.hpp"
 #include "messaging/changed_options.hpp"
@@ -42,6 +43,27 @@ std::uint64_t seed_of(const std::shared_ptr<Client::Shared>& client) {
   auto seed = client::wait_for<std::uint64_t>(
       client->loop(), [client](auto promise) { promise(client->environment().random.next()); });
   return seed ? *seed : 0;
+}
+
+std::string_view name_of(std::string_view topic) {
+  return topic;
+}
+std::string_view name_of(const ProducerTopic& topic) {
+  return topic.name();
+}
+Result<ProducerTopic> resolve(Producer& producer, std::string_view topic) {
+  return producer.topic(topic);
+}
+Result<ProducerTopic> resolve(Producer& /*producer*/, const ProducerTopic& topic) {
+  return topic;
+}
+
+/// The producers of pipelines, which have to live on.
+std::vector<Producer*> producers_of(const std::vector<Pipelines::Handle>& pipelines) {
+  std::vector<Producer*> producers;
+  producers.reserve(pipelines.size());
+  for (const auto& each : pipelines) producers.push_back(&each->producer);
+  return producers;
 }
 
 Error not_connected() {
@@ -111,12 +133,17 @@ Result<void> BrokerRuntime::start_client(milliseconds timeout) {
   if (!client_) {
     auto reached = reach();
     if (!reached) return fail(reached.error());
+    const auto of_producers = messaging::producer_options(options_, {.acks = default_acks_});
+    if (!of_producers) return fail(of_producers.error());
     auto client = make_client_(std::move(*reached));
     if (!client) return fail(client.error());
     const std::lock_guard lock(mutex_);
     client_.emplace(std::move(*client));
     balancers_ =
         std::make_shared<BalancerMemories>(seed_of(client::HandleAccess::insides(*client_)));
+    group_ = options_.enable_one_topic_one_writer
+                 ? std::make_shared<client::ProducerGroup>(of_producers->buffer_bytes)
+                 : nullptr;
   }
   return client_->connect(timeout);
 }
@@ -131,7 +158,9 @@ Result<void> BrokerRuntime::connect(milliseconds timeout) {
   if (is_connected_) return {};
   if (auto started = start_client(left_until(deadline)); !started) return started;
   is_connected_ = true;
-  if (auto first = producer({.acks = default_acks_}); !first) {
+  pipelines_.admit_always({.acks = default_acks_});
+  if (options_.enable_one_topic_one_writer) return {};
+  if (auto first = pipeline({.acks = default_acks_}, {}); !first) {
     is_connected_ = false;
     return fail(first.error());
   }
@@ -161,13 +190,24 @@ bool BrokerRuntime::is_client_thread() const {
 
 // Publishing.
 
-Result<Producer*> BrokerRuntime::producer(const PipelineKey& key) {
-  if (Producer* made = pipelines_.find(key)) return made;
+Result<Pipelines::Handle> BrokerRuntime::pipeline(const PipelineKey& key, std::string_view topic) {
+  if (auto made = pipelines_.find(key, topic)) return made;
   if (!is_connected_) return fail(not_connected());
-  const std::lock_guard lock(mutex_);
-  if (!client_ || is_gone_) return fail(disconnected());
-  return pipelines_.find_or_make(key,
-                                 [this](const PipelineKey& asked) { return make_producer(asked); });
+  return pipelines_.find_or_make(
+      key, topic,
+      {.make = [this](const PipelineKey& asked) { return make_producer(asked); },
+       .on_clients_thread =
+           [this](const std::function<void()>& task) { on_clients_thread(task); }});
+}
+
+void BrokerRuntime::on_clients_thread(const std::function<void()>& task) {
+  if (is_client_thread()) return task();
+  // An error: the client has ended, and its producers with it.
+  (void)client::wait_for<void>(client::HandleAccess::insides(*client_)->loop(),
+                               [&task](auto promise) {
+                                 task();
+                                 promise({});
+                               });
 }
 
 Result<Producer> BrokerRuntime::make_producer(const PipelineKey& key) {
@@ -184,7 +224,7 @@ Result<Producer> BrokerRuntime::make_producer(const PipelineKey& key) {
       messaging::tell(completion, batch, reports->logger());
     };
   }
-  return client_->producer(std::move(asked));
+  return client::make_producer(client::HandleAccess::insides(*client_), std::move(asked), group_);
 }
 
 PipelineKey BrokerRuntime::key_of(const PublishOptions& options) const {
@@ -264,15 +304,13 @@ Result<Delivery> BrokerRuntime::send_message(std::string_view topic, const Messa
 
 Result<Delivery> BrokerRuntime::send(std::string_view topic, const Record& record,
                                      const PublishOptions& options) {
-  auto pipeline = producer(key_of(options));
-  if (!pipeline) return fail(pipeline.error());
   // Checked before sending, since a refused message must not be stored.
   if (!is_async(options) && is_client_thread()) {
     return fail(Error::client(Errc::would_deadlock,
                               "a synchronous publish on the client's own thread would wait for "
                               "itself"));
   }
-  auto delivery = pass_on(**pipeline, topic, record, options);
+  auto delivery = pass_on(topic, record, options);
   if (!delivery || is_async(options)) return delivery;
   auto receipt = options.timeout ? delivery->wait(*options.timeout) : delivery->get();
   if (receipt) return delivery;
@@ -280,7 +318,24 @@ Result<Delivery> BrokerRuntime::send(std::string_view topic, const Record& recor
   return fail(under_way ? receipt.error().with_stored(Stored::possibly) : receipt.error());
 }
 
-Result<Delivery> BrokerRuntime::pass_on(Producer& producer, std::string_view topic,
+Result<Delivery> BrokerRuntime::pass_on(std::string_view topic, const Record& record,
+                                        const PublishOptions& options) {
+  const PipelineKey key = key_of(options);
+  for (;;) {
+    auto found = pipeline(key, options_.enable_one_topic_one_writer ? topic : std::string_view());
+    if (!found) return fail(found.error());
+    Pipeline& to = **found;
+    if (to.topic.empty()) return pass_to(to.producer, topic, record, options);
+    const auto resolved = to.resolved();
+    if (!resolved && !resolved.error().is(Errc::closed)) return fail(resolved.error());
+    auto sent = resolved ? pass_to(to.producer, **resolved, record, options)
+                         : Result<Delivery>(fail(resolved.error()));
+    if (sent || !sent.error().is(Errc::closed) || !to.was_refused_in_passing()) return sent;
+  }
+}
+
+template <class Topic>
+Result<Delivery> BrokerRuntime::pass_to(Producer& producer, const Topic& topic,
                                         const Record& record, const PublishOptions& options) {
   DeliveryCallback callback;
   if (options.callback) {
@@ -289,7 +344,7 @@ Result<Delivery> BrokerRuntime::pass_on(Producer& producer, std::string_view top
     };
   }
   if (options.balancer) {
-    const auto memory = balancers_->of(topic, *options.balancer);
+    const auto memory = balancers_->of(name_of(topic), *options.balancer);
     const client::Choice choice{*BalancerAccess::partitioner(*options.balancer), memory.get()};
     if (!callback) return client::send_choosing(producer, topic, record, choice);
     auto sent = client::send_choosing(producer, topic, record, choice, std::move(callback));
@@ -297,7 +352,7 @@ Result<Delivery> BrokerRuntime::pass_on(Producer& producer, std::string_view top
     return Delivery{};
   }
   if (!callback) return producer.send(topic, record);
-  auto resolved = producer.topic(topic);
+  auto resolved = resolve(producer, topic);
   if (!resolved) return fail(resolved.error());
   auto sent = producer.send(*resolved, record, std::move(callback));
   if (!sent) return fail(sent.error());
@@ -394,13 +449,15 @@ Result<FlushReport> BrokerRuntime::flush(milliseconds timeout) {
 }
 
 Result<FlushReport> BrokerRuntime::flush_until(TimePoint deadline) {
-  FlushReport all;
-  for (Producer* producer : pipelines_.all()) {
-    auto flushed = producer->flush(left_until(deadline));
-    if (!flushed) return flushed;
-    messaging::add(*flushed, all);
-  }
-  return all;
+  if (!client_) return FlushReport{};
+  const auto pipelines = pipelines_.all();
+  return with_forgotten(client::flush_together(*client::HandleAccess::insides(*client_),
+                                               producers_of(pipelines), left_until(deadline)));
+}
+
+Result<FlushReport> BrokerRuntime::with_forgotten(Result<FlushReport> report) {
+  if (report) client::add(pipelines_.take_report(), *report);
+  return report;
 }
 
 Result<void> BrokerRuntime::end_subscriptions(TimePoint deadline) {
@@ -420,18 +477,10 @@ Result<void> BrokerRuntime::end_subscriptions(TimePoint deadline) {
 }
 
 Result<FlushReport> BrokerRuntime::close_producers(TimePoint deadline) {
-  FlushReport all;
-  std::optional<Error> first;
-  for (Producer* producer : pipelines_.all()) {
-    auto closed = producer->close(left_until(deadline));
-    if (closed) {
-      messaging::add(*closed, all);
-    } else if (!first) {
-      first = closed.error();
-    }
-  }
-  if (first) return fail(*first);
-  return all;
+  const auto pipelines = pipelines_.close();
+  if (!client_) return FlushReport{};
+  return with_forgotten(client::close_together(*client::HandleAccess::insides(*client_),
+                                               producers_of(pipelines), left_until(deadline)));
 }
 
 Result<void> BrokerRuntime::close_rest(TimePoint deadline) {
@@ -476,7 +525,7 @@ Result<FlushReport> BrokerRuntime::disconnect(milliseconds timeout) {
   if (!closed) return fail(closed.error());
   if (early) {
     FlushReport all = *early;
-    messaging::add(*flushed, all);
+    client::add(*flushed, all);
     return all;
   }
   return flushed;

@@ -11,6 +11,7 @@
 
 #include "base/fork_watch.hpp"
 #include "base/timed_gate.hpp"
+#include "client/produce/producer_group.hpp"
 #include "dohle/broker.hpp"
 #include "dohle/client.hpp"
 #include "dohle/kafka.hpp"
@@ -55,11 +56,16 @@ class BrokerRuntime {
  private:
   Result<void> start_client(std::chrono::milliseconds timeout);
   Result<ClientOptions> reach();
-  /// The producer for this combination, made on first use.
-  Result<Producer*> producer(const PipelineKey& key);
+  /// The producer for this combination, made on first use: that of the topic, or that of all.
+  Result<Pipelines::Handle> pipeline(const PipelineKey& key, std::string_view topic);
+  void on_clients_thread(const std::function<void()>& task);
   Result<Producer> make_producer(const PipelineKey& key);
   [[nodiscard]] PipelineKey key_of(const PublishOptions& options) const;
-  Result<Delivery> pass_on(Producer& producer, std::string_view topic, const Record& record,
+  /// Gives the record to its pipeline.
+  Result<Delivery> pass_on(std::string_view topic, const Record& record,
+                           const PublishOptions& options);
+  template <class Topic>
+  Result<Delivery> pass_to(Producer& producer, const Topic& topic, const Record& record,
                            const PublishOptions& options);
   Result<Delivery> through_middlewares(std::string_view topic, Message message,
                                        const PublishOptions& options);
@@ -76,6 +82,7 @@ class BrokerRuntime {
   Result<void> end_subscriptions(TimePoint deadline);
   Result<FlushReport> flush_until(TimePoint deadline);
   Result<FlushReport> close_producers(TimePoint deadline);
+  Result<FlushReport> with_forgotten(Result<FlushReport> report);
   Result<void> close_rest(TimePoint deadline);
 
   kafka::BrokerOptions options_;
@@ -90,6 +97,8 @@ class BrokerRuntime {
   /// Set by connect; it then stays until the end.
   std::optional<Client> client_;
   std::shared_ptr<BalancerMemories> balancers_;
+  /// The memory of all producers. Null: each has its own.
+  std::shared_ptr<client::ProducerGroup> group_;
   Pipelines pipelines_;
   std::vector<std::weak_ptr<Subscription>> subscriptions_;
   std::atomic<bool> is_connected_ = false;

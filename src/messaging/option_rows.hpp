@@ -90,6 +90,7 @@ struct OptionTable<kafka::BrokerOptions> {
               .meant_by("retries", set_publish_max_attempts),
           option("balancer", &O::balancer), option("completion", &O::completion),
           option("producer_options", &O::producer_options),
+          option("enable_one_topic_one_writer", &O::enable_one_topic_one_writer),
           option("allow_publish_auto_topic_creation", &O::allow_publish_auto_topic_creation),
           option("compression", &O::compression).meant_by("compression.type", set_compression),
           option("compression_level", &O::compression_level)),

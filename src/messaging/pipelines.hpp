@@ -1,15 +1,16 @@
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "dohle/producer.hpp"
@@ -28,30 +29,87 @@ struct PipelineKey {
   friend bool operator==(const PipelineKey&, const PipelineKey&) = default;
 };
 
-/// The producers of a Broker, one for each combination that its publishes ask for. Any thread.
-class Pipelines {
+/// A producer of a Broker, for one topic or for all. Any thread, unless a member says otherwise.
+class Pipeline {
  public:
-  static constexpr std::size_t max_pipelines = 16;
-  using Make = std::function<Result<Producer>(const PipelineKey&)>;
+  Pipeline(const PipelineKey& key_, std::string_view topic_, Producer producer_)
+      : key(key_), topic(topic_), producer(std::move(producer_)) {}
 
-  /// The producer of that combination, if there is one. Takes no lock.
-  [[nodiscard]] Producer* find(const PipelineKey& key) const;
-  /// Makes it on first use; `mutex` is held meanwhile. Errors: limit_reached, with the combinations
-  /// in use; the error of `make`.
-  [[nodiscard]] Result<Producer*> find_or_make(const PipelineKey& key, const Make& make);
-  /// All producers, in the order in which they were made. A producer lives until this object ends.
-  [[nodiscard]] std::vector<Producer*> all() const;
+  const PipelineKey key;
+  /// Empty: all topics.
+  const std::string topic;
+  Producer producer;
+
+  /// Its topic; the first call asks for it. Errors: those of Producer::topic.
+  Result<const ProducerTopic*> resolved();
+  /// Closes the producer if it holds no records, and returns what it has not reported. Client's
+  /// thread.
+  std::optional<FlushReport> close_if_idle();
+  /// Whether a record that the producer refused as closed may be published again: it was refused by
+  /// close_if_idle alone.
+  [[nodiscard]] bool was_refused_in_passing();
 
  private:
-  struct Pipeline {
-    PipelineKey key;
-    Producer producer;
-  };
-  [[nodiscard]] Error too_many(const PipelineKey& asked) const;
+  std::mutex mutex_;
+  std::optional<ProducerTopic> resolved_topic_;
+  std::atomic<const ProducerTopic*> resolved_{nullptr};
+  bool is_forgotten_ = false;
+};
 
-  std::array<std::unique_ptr<Pipeline>, max_pipelines> pipelines_;
-  /// The first so many are made. They never change.
-  std::atomic<std::size_t> count_{0};
+/// The producers of a Broker: one for each combination that its publishes ask for, and if it is
+/// asked for, for each topic. Any thread.
+class Pipelines {
+ public:
+  static constexpr std::size_t max_combinations = 16;
+  static constexpr std::size_t max_pipelines = 1'000;
+  using Handle = std::shared_ptr<Pipeline>;
+
+  /// What making and forgetting producers needs.
+  struct Means {
+    std::function<Result<Producer>(const PipelineKey&)> make;
+    /// Runs the function on the client's thread and waits for it.
+    std::function<void(std::function<void()>)> on_clients_thread;
+  };
+
+  explicit Pipelines(std::size_t most = max_pipelines);
+
+  /// Counts a combination as used, so that it is never refused.
+  void admit_always(const PipelineKey& key);
+  /// The pipeline if there is one, otherwise null. `topic` is empty for the one of all topics. The
+  /// calling thread remembers it without a lock.
+  [[nodiscard]] Handle find(const PipelineKey& key, std::string_view topic);
+  /// Makes it on first use. At max_pipelines it forgets some that hold no records. Errors:
+  /// limit_reached, for the combinations with those in use, or if all pipelines hold records;
+  /// closed; the error of `make`.
+  [[nodiscard]] Result<Handle> find_or_make(const PipelineKey& key, std::string_view topic,
+                                            const Means& means);
+  [[nodiscard]] std::vector<Handle> all() const;
+  /// Makes no more, and returns all.
+  [[nodiscard]] std::vector<Handle> close();
+  /// The failures of forgotten pipelines that were not reported.
+  [[nodiscard]] FlushReport take_report();
+
+ private:
+  [[nodiscard]] Handle look_up(const PipelineKey& key, std::string_view topic) const;
+  [[nodiscard]] Result<void> admit(const PipelineKey& key) const;
+  Result<Handle> make(const PipelineKey& key, std::string_view topic, const Means& means);
+  /// The next ones after those of the last call.
+  [[nodiscard]] std::vector<Handle> next_to_forget();
+  void forget_idle(const std::vector<Handle>& candidates);
+  void forget(const Handle& pipeline, const FlushReport& report);
+
+  const std::size_t most_;
+  /// Unique in the process: threads remember pipelines by it.
+  const std::uint64_t serial_;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::vector<Handle>, std::less<>> by_topic_;
+  std::size_t count_ = 0;
+  /// All combinations that were ever used.
+  std::vector<PipelineKey> combinations_;
+  /// The topic after which next_to_forget goes on.
+  std::string hand_;
+  FlushReport report_;
+  bool is_closed_ = false;
 };
 
 }  // namespace dohle::messaging

@@ -79,11 +79,6 @@ class HeaderViews {
   std::vector<HeaderView> views_;
 };
 
-inline void add(const FlushReport& one, FlushReport& all) {
-  all.failed += one.failed;
-  if (!all.first_error) all.first_error = one.first_error;
-}
-
 /// Calls `callback` and logs an exception: none may escape on the client's thread.
 void tell(const std::function<void(const Result<Receipt>&)>& callback,
           const Result<Receipt>& receipt, Logger& logger);

@@ -110,6 +110,18 @@ void PartitionQueue::close() {
   due_up_to_ = opened_;
 }
 
+bool PartitionQueue::close_if_settled(std::uint64_t up_to) {
+  const std::lock_guard lock(mutex_);
+  if (opened_ > up_to) return false;
+  is_closed_ = true;
+  return true;
+}
+
+void PartitionQueue::reopen() {
+  const std::lock_guard lock(mutex_);
+  is_closed_ = false;
+}
+
 bool PartitionQueue::is_due(const OpenBatch& batch, TimePoint now) const {
   const bool is_last = &batch == &batches_.back();
   // A turn's `now` may be older than the batch, so without linger the two are not compared.

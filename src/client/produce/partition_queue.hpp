@@ -96,6 +96,10 @@ class PartitionQueue {
   bool hurry();
   /// Refuses further records.
   void close();
+  /// Refuses further records if no batch after that serial was opened. False otherwise.
+  bool close_if_settled(std::uint64_t up_to);
+  /// Takes records again.
+  void reopen();
 
   // Loop thread.
 

@@ -104,6 +104,7 @@ class RecordIntake {
   Result<std::shared_ptr<IntakeTopic>> topic(std::string_view name);
   Result<FlushReport> flush(std::chrono::milliseconds timeout);
   Result<FlushReport> close(std::chrono::milliseconds timeout);
+  [[nodiscard]] const std::shared_ptr<RecordSender>& sender() const { return produce_; }
 
  private:
   /// The record's partition; none for the one that the calling thread fills.
@@ -210,7 +211,7 @@ std::size_t RecordIntake::bytes_alone(const Record& record) {
 }
 
 std::size_t RecordIntake::max_bytes_alone() const {
-  return std::min(produce_->options.buffer_bytes, produce_->queue_settings.max_lone_bytes);
+  return std::min(produce_->budget.limit(), produce_->queue_settings.max_lone_bytes);
 }
 
 Error RecordIntake::too_large(const Record& record) const {
@@ -218,7 +219,7 @@ Error RecordIntake::too_large(const Record& record) const {
                        fmt::format("the record needs {} bytes as a batch; max_request_bytes "
                                    "({}) and buffer_bytes ({}) allow {}",
                                    bytes_alone(record), produce_->options.max_request_bytes,
-                                   produce_->options.buffer_bytes, max_bytes_alone()));
+                                   produce_->budget.limit(), max_bytes_alone()));
 }
 
 Result<PartitionQueue::Place> RecordIntake::wait_for_room(IntakeTopic& topic, PartitionId where,
@@ -244,10 +245,10 @@ Result<PartitionQueue::Place> RecordIntake::wait_for_room(IntakeTopic& topic, Pa
   }
   if (done) return placed;
   if (produce_->is_closed.load()) return fail(closed());
-  return fail(Error::client(
-      Errc::buffer_full,
-      fmt::format("buffer_bytes ({}) stayed in use for max_block ({} ms)",
-                  produce_->options.buffer_bytes, produce_->options.max_block.count())));
+  return fail(
+      Error::client(Errc::buffer_full,
+                    fmt::format("buffer_bytes ({}) stayed in use for max_block ({} ms)",
+                                produce_->budget.limit(), produce_->options.max_block.count())));
 }
 
 Result<std::shared_ptr<IntakeTopic>> RecordIntake::topic(std::string_view name) {
@@ -459,6 +460,19 @@ Result<FlushReport> Producer::close(std::chrono::milliseconds timeout) {
 
 namespace client {
 
+namespace {
+
+Result<void> append_choosing(RecordIntake* intake, IntakeTopic* topic, const Record& record,
+                             const Choice& choice, DeliveryCallback callback) {
+  if (auto usable = dohle::check(intake, topic); !usable) return usable;
+  auto placed =
+      intake->append(*topic, record, {.callback = &callback}, RecordIntake::Waits::yes, &choice);
+  if (!placed) return fail(placed.error());
+  return {};
+}
+
+}  // namespace
+
 Result<Delivery> send_choosing(Producer& producer, std::string_view topic, const Record& record,
                                const Choice& choice) {
   RecordIntake* intake = HandleAccess::insides(producer).get();
@@ -472,16 +486,31 @@ Result<void> send_choosing(Producer& producer, std::string_view topic, const Rec
   RecordIntake* intake = HandleAccess::insides(producer).get();
   auto found = topic_by_name(intake, topic);
   if (!found) return fail(found.error());
-  auto placed =
-      intake->append(**found, record, {.callback = &callback}, RecordIntake::Waits::yes, &choice);
-  if (!placed) return fail(placed.error());
-  return {};
+  return append_choosing(intake, found->get(), record, choice, std::move(callback));
 }
 
-Result<Producer> make_producer(std::shared_ptr<Client::Shared> client, ProducerOptions options) {
+Result<Delivery> send_choosing(Producer& producer, const ProducerTopic& topic, const Record& record,
+                               const Choice& choice) {
+  return send_for_delivery(HandleAccess::insides(producer).get(),
+                           HandleAccess::insides(topic).get(), record, RecordIntake::Waits::yes,
+                           &choice);
+}
+
+Result<void> send_choosing(Producer& producer, const ProducerTopic& topic, const Record& record,
+                           const Choice& choice, DeliveryCallback callback) {
+  return append_choosing(HandleAccess::insides(producer).get(), HandleAccess::insides(topic).get(),
+                         record, choice, std::move(callback));
+}
+
+const std::shared_ptr<RecordSender>& sender_of(Producer& producer) {
+  return HandleAccess::insides(producer)->sender();
+}
+
+Result<Producer> make_producer(std::shared_ptr<Client::Shared> client, ProducerOptions options,
+                               std::shared_ptr<ProducerGroup> group) {
   if (auto checked = check(options); !checked) return fail(checked.error());
   if (auto usable = client->check_usable(); !usable) return fail(usable.error());
-  auto produce = std::make_shared<client::RecordSender>(client, options);
+  auto produce = std::make_shared<client::RecordSender>(client, options, std::move(group));
   client->attach(produce);
   client->loop().post([produce] { produce->start(); });
   return client::HandleAccess::make<Producer>(

@@ -103,14 +103,16 @@ void IntakeTopic::Partition::on_too_large(std::uint64_t order, Chain batch) {
   owner.split(*this, order, std::move(batch));
 }
 
-RecordSender::RecordSender(std::shared_ptr<Client::Shared> client, ProducerOptions options_)
+RecordSender::RecordSender(std::shared_ptr<Client::Shared> client, ProducerOptions options_,
+                           std::shared_ptr<ProducerGroup> group)
     : options(options_),
       queue_settings(
           settings_of(options_, client->cluster().options().link.protocol.client_id.size())),
-      budget(options_.buffer_bytes),
+      budget(group ? Budget(group->memory) : Budget(options_.buffer_bytes)),
       client_(std::move(client)),
+      group_(std::move(group)),
       identity_backoff_(cluster().retry_backoff()) {
-  const std::size_t whole = options.buffer_bytes;
+  const std::size_t whole = budget.limit();
   budget.on_room([room = room] { room->on_room(); }, std::min(room_piece_bytes, whole / 4),
                  whole - std::min(whole, cold_from(whole)) / 2);
 }
@@ -118,10 +120,11 @@ RecordSender::RecordSender(std::shared_ptr<Client::Shared> client, ProducerOptio
 RecordSender::~RecordSender() = default;
 
 bool RecordSender::is_filling_up() const {
-  return budget.used() > cold_from(options.buffer_bytes);
+  return budget.used() > cold_from(budget.limit());
 }
 
 void RecordSender::start() {
+  if (group_) group_->join(weak_from_this());
   observer_ = cluster().observe([this] {
     refresh_leaders();
     pump_all();
@@ -248,6 +251,8 @@ void RecordSender::refresh(IntakeTopic& topic) {
   for (std::size_t i = topic.partitions_.size(); i < view->partitions.size(); ++i) {
     const PartitionId id{static_cast<std::int32_t>(i)};
     topic.partitions_.push_back(std::make_unique<Partition>(*this, topic, id));
+    // For a caller that began to ask for the topic before the close.
+    if (is_closed.load()) topic.partitions_.back()->queue.close();
     if (identity_state_ == Identity::known) topic.partitions_.back()->sender.offer(identity_);
     changed = true;
   }
@@ -284,15 +289,20 @@ void RecordSender::wake(Partition& partition) {
 
 void RecordSender::hurry_all() {
   client_->loop().post([self = shared_from_this()] {
-    // At nodes with requests in flight the answers will free space. Closing open batches early
-    // there would only make more and smaller batches.
-    for (Partition* partition : self->active_) {
-      const auto lane = self->lanes_.find(partition->leader);
-      const bool is_busy = lane != self->lanes_.end() && lane->second.in_flight > 0;
-      if (!is_busy) partition->queue.hurry();
-    }
-    self->pump_all();
+    self->hurry_own();
+    if (self->group_) self->group_->hurry_others(*self);
   });
+}
+
+void RecordSender::hurry_own() {
+  // At nodes with requests in flight the answers will free space. Closing open batches early there
+  // would only make more and smaller batches.
+  for (Partition* partition : active_) {
+    const auto lane = lanes_.find(partition->leader);
+    const bool is_busy = lane != lanes_.end() && lane->second.in_flight > 0;
+    if (!is_busy) partition->queue.hurry();
+  }
+  pump_all();
 }
 
 void RecordSender::hurry(PartitionId partition, std::uint64_t topic_serial) {
@@ -923,6 +933,25 @@ void RecordSender::close_by(TimePoint deadline, Client::Shared::Done done) {
     if (report->first_error) return done(fail(*report->first_error));
     done({});
   });
+}
+
+std::optional<FlushReport> RecordSender::close_if_idle() {
+  if (is_stopped_) return take_report();
+  std::vector<client::PartitionQueue*> closed;
+  for (const auto& [name, topic] : topics_) {
+    for (const auto& partition : topic->partitions_) {
+      if (partition->queue.close_if_settled(partition->settled.up_to())) {
+        closed.push_back(&partition->queue);
+        continue;
+      }
+      for (client::PartitionQueue* each : closed) each->reopen();
+      return std::nullopt;
+    }
+  }
+  is_closed.store(true);
+  room->close();
+  stop(Error::client(Errc::closed, "the producer is closed"));
+  return take_report();
 }
 
 void RecordSender::stop(const Error& why) {

@@ -14,6 +14,7 @@
 #include "client/cluster/shared_client.hpp"
 #include "client/produce/partition_queue.hpp"
 #include "client/produce/produce_partition.hpp"
+#include "client/produce/producer_group.hpp"
 #include "client/produce/room_queue.hpp"
 #include "client/produce/settled_serials.hpp"
 #include "dohle/producer.hpp"
@@ -65,7 +66,9 @@ class RecordSender final : public OutcomeOwner,
   using Flushed = std::move_only_function<void(Result<FlushReport>)>;
   using TopicFound = std::move_only_function<void(Result<std::shared_ptr<IntakeTopic>>)>;
 
-  RecordSender(std::shared_ptr<Client::Shared> client, ProducerOptions options);
+  /// `group` may be null.
+  RecordSender(std::shared_ptr<Client::Shared> client, ProducerOptions options,
+               std::shared_ptr<ProducerGroup> group = nullptr);
   ~RecordSender() override;
 
   /// Begins to ask for a producer id and to follow the cluster.
@@ -77,12 +80,18 @@ class RecordSender final : public OutcomeOwner,
   /// Flushes until `deadline`, fails all records left, and stops.
   void close(TimePoint deadline, Flushed then);
   void close_by(TimePoint deadline, Client::Shared::Done done) override;
+  /// Closes it if it holds no records, and returns its report then. Otherwise nothing changes, but
+  /// records that are sent during the call may be refused as by a closed producer.
+  std::optional<FlushReport> close_if_idle();
 
   /// The partition has new records or new due batches. Any thread.
   void wake(IntakeTopic::Partition& partition);
   /// The buffer is spent, so all accepted records become due, except at nodes with a request in
-  /// flight. Any thread.
+  /// flight; also those of the group, if this producer has the smaller part of its memory. Any
+  /// thread.
   void hurry_all();
+  /// The same of this producer alone. Loop thread.
+  void hurry_own();
   void hurry(PartitionId partition, std::uint64_t topic_serial) override;
   void report_untaken(const Error& why) override;
   [[nodiscard]] bool is_loop_thread() const override { return client_->loop().is_loop_thread(); }
@@ -188,6 +197,7 @@ class RecordSender final : public OutcomeOwner,
   void stop(const Error& why);
 
   std::shared_ptr<Client::Shared> client_;
+  const std::shared_ptr<ProducerGroup> group_;
   std::map<std::string, std::shared_ptr<IntakeTopic>, std::less<>> topics_;
   std::vector<Partition*> active_;
   std::size_t rotation_ = 0;

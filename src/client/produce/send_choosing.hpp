@@ -20,4 +20,12 @@ struct Choice {
                                          const Record& record, const Choice& choice,
                                          DeliveryCallback callback);
 
+// The same with a topic that the producer has resolved.
+
+[[nodiscard]] Result<Delivery> send_choosing(Producer& producer, const ProducerTopic& topic,
+                                             const Record& record, const Choice& choice);
+[[nodiscard]] Result<void> send_choosing(Producer& producer, const ProducerTopic& topic,
+                                         const Record& record, const Choice& choice,
+                                         DeliveryCallback callback);
+
 }  // namespace dohle::client

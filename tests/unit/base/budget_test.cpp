@@ -1,5 +1,7 @@
 #include "base/budget.hpp"
 
+#include <atomic>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -157,6 +159,96 @@ TEST(Budget, threads_taking_and_releasing_never_exceed_the_limit) {
   EXPECT_LE(max_held.load(), 3);
   EXPECT_GE(max_held.load(), 1);
   EXPECT_EQ(budget.used(), 0u);
+}
+
+/// Takes slabs until it is refused.
+std::vector<Buffer*> fill(Budget& budget) {
+  std::vector<Buffer*> taken;
+  while (Buffer* slab = budget.take()) taken.push_back(slab);
+  return taken;
+}
+void give_back(const std::vector<Buffer*>& slabs) {
+  for (Buffer* slab : slabs) slab->release();
+}
+
+TEST(SharedBudget, LeavesEachPartFourTimesWhatIsFree) {
+  const SharedBudget shared(100 * slab_bytes);
+  Budget one(shared), two(shared), three(shared);
+  EXPECT_EQ(one.limit(), 80 * slab_bytes);
+  const auto of_one = fill(one);
+  EXPECT_EQ(of_one.size(), 80u);
+  const auto of_two = fill(two);
+  EXPECT_EQ(of_two.size(), 16u);
+  const auto of_three = fill(three);
+  EXPECT_EQ(of_three.size(), 3u);
+  EXPECT_EQ(shared.used(), 99 * slab_bytes);
+  give_back(of_one);
+  const auto more = fill(three);
+  EXPECT_EQ(more.size(), 64u) << "three has 67 then, and 17 are free";
+  EXPECT_EQ(one.used(), 0u);
+  for (const auto* slabs : {&of_two, &of_three, &more}) give_back(*slabs);
+  EXPECT_EQ(shared.used(), 0u);
+}
+
+TEST(SharedBudget, TellsAPartOfRoomThatAnotherGivesBack) {
+  const SharedBudget shared(10 * slab_bytes);
+  Budget one(shared), two(shared);
+  int told = 0;
+  two.on_room([&] { ++told; }, 2 * slab_bytes);
+  auto of_one = fill(one);
+  ASSERT_EQ(of_one.size(), 8u);
+  auto of_two = fill(two);
+  ASSERT_EQ(of_two.size(), 1u);
+  EXPECT_EQ(told, 0);
+  of_one.back()->release();
+  of_one.pop_back();
+  EXPECT_EQ(told, 0) << "2 are free, of which it may take one";
+  give_back(of_one);
+  EXPECT_EQ(told, 1);
+  give_back(of_two);
+  EXPECT_EQ(told, 1);
+}
+
+TEST(SharedBudget, LetsPartsReuseEachOthersSlabs) {
+  const SharedBudget shared(10 * slab_bytes);
+  Budget one(shared), two(shared);
+  Buffer* slab = one.take();
+  slab->release();
+  Buffer* again = two.take();
+  EXPECT_EQ(again, slab);
+  again->release();
+}
+
+TEST(SharedBudget, OutlivesNeitherItsPartsNorTheirSlabs) {
+  Buffer* slab = nullptr;
+  {
+    auto shared = std::make_unique<SharedBudget>(10 * slab_bytes);
+    Budget one(*shared);
+    shared.reset();
+    slab = one.take();
+    one.take()->release();
+  }
+  ASSERT_NE(slab, nullptr);
+  slab->release();
+}
+
+TEST(SharedBudget, StaysWithinItsLimitWithThreads) {
+  const SharedBudget shared(20 * slab_bytes);
+  std::vector<std::thread> threads;
+  std::atomic<bool> is_exceeded{false};
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      Budget own(shared);
+      for (int round = 0; round < 2'000; ++round) {
+        const auto slabs = fill(own);
+        if (shared.used() > 20 * slab_bytes) is_exceeded = true;
+        give_back(slabs);
+      }
+    });
+  }
+  for (std::thread& each : threads) each.join();
+  EXPECT_FALSE(is_exceeded);
+  EXPECT_EQ(shared.used(), 0u);
 }
 
 }  // namespace
