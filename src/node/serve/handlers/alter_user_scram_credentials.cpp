@@ -17,7 +17,7 @@ namespace {
 
 using Request = wire::AlterUserScramCredentialsRequest;
 using Response = wire::AlterUserScramCredentialsResponse;
-using Altered = Response::AlterUserScramCredentialsResult;
+using AlterUserScramCredentialsResult = Response::AlterUserScramCredentialsResult;
 
 /// Why a change is refused; none if it is not. The words are those of Apache Kafka where it refuses
 /// the same.
@@ -84,7 +84,7 @@ UserEntry entry_of(Request::ScramCredentialUpsertion& upsertion) {
                               static_cast<std::uint32_t>(upsertion.iterations))};
 }
 
-Altered refused(const std::string& user, Refusal refusal) {
+AlterUserScramCredentialsResult refused(const std::string& user, Refusal refusal) {
   return {user, refusal.code, std::move(refusal.why)};
 }
 
@@ -165,9 +165,9 @@ class Altering : public std::enable_shared_from_this<Altering> {
     if (names_.is_repeated(change.name)) return false;
     Refusal refusal = check(node_.users, change);
     const bool is_refused = refusal.code != broker_error::none;
-    response_.results.push_back(is_refused
-                                    ? refused(change.name, std::move(refusal))
-                                    : Altered{change.name, broker_error::none, std::nullopt});
+    response_.results.push_back(is_refused ? refused(change.name, std::move(refusal))
+                                           : AlterUserScramCredentialsResult{
+                                                 change.name, broker_error::none, std::nullopt});
     return !is_refused;
   }
   Users::Done when_done() {

@@ -13,15 +13,15 @@ namespace dohle::node {
 
 namespace {
 
-using Wanted = wire::CreateTopicsRequest::CreatableTopic;
-using Created = wire::CreateTopicsResponse::CreatableTopicResult;
+using CreatableTopic = wire::CreateTopicsRequest::CreatableTopic;
+using CreatableTopicResult = wire::CreateTopicsResponse::CreatableTopicResult;
 
-Error refused(std::int16_t code, const Wanted& wanted, std::string_view why) {
+Error refused(std::int16_t code, const CreatableTopic& wanted, std::string_view why) {
   return Error::broker(code, "topic " + wanted.name, why);
 }
 
 // Accepts a manual assignment only if it matches the only possible one.
-Result<std::int32_t> assigned_partitions(const Wanted& wanted) {
+Result<std::int32_t> assigned_partitions(const CreatableTopic& wanted) {
   if (wanted.num_partitions != -1 || wanted.replication_factor != -1) {
     return fail(refused(broker_error::invalid_request, wanted,
                         "A manual partition assignment was specified, but numPartitions or "
@@ -44,7 +44,7 @@ Result<std::int32_t> assigned_partitions(const Wanted& wanted) {
   return count;
 }
 
-Result<std::int32_t> partitions_of(const Wanted& wanted) {
+Result<std::int32_t> partitions_of(const CreatableTopic& wanted) {
   if (!wanted.assignments.empty()) return assigned_partitions(wanted);
   const std::int16_t factor = wanted.replication_factor;
   if (factor < -1 || factor == 0) {
@@ -61,7 +61,7 @@ Result<std::int32_t> partitions_of(const Wanted& wanted) {
   return wanted.num_partitions == -1 ? 1 : wanted.num_partitions;
 }
 
-Result<TopicConfig> config_of(const Wanted& wanted) {
+Result<TopicConfig> config_of(const CreatableTopic& wanted) {
   TopicConfig config;
   for (const auto& entry : wanted.configs) {
     if (!entry.value) {
@@ -80,7 +80,7 @@ class Creating : public std::enable_shared_from_this<Creating> {
         access_(call.access),
         responder_(call.responder),
         request_(std::move(request)) {
-    for (const Wanted& wanted : request_.topics) names_.insert(wanted.name);
+    for (const CreatableTopic& wanted : request_.topics) names_.insert(wanted.name);
     response_.topics.reserve(request_.topics.size());
   }
 
@@ -91,8 +91,8 @@ class Creating : public std::enable_shared_from_this<Creating> {
       responder_.answer(response_);
       return Progress::answered;
     }
-    const Wanted& wanted = request_.topics[response_.topics.size()];
-    Created& topic = response_.topics.emplace_back();
+    const CreatableTopic& wanted = request_.topics[response_.topics.size()];
+    CreatableTopicResult& topic = response_.topics.emplace_back();
     topic.name = wanted.name;
     topic.error_message.reset();
     if (auto begun = begin(wanted, topic); !begun) refuse(topic, begun.error());
@@ -100,7 +100,7 @@ class Creating : public std::enable_shared_from_this<Creating> {
   }
 
  private:
-  Result<void> begin(const Wanted& wanted, Created& into) {
+  Result<void> begin(const CreatableTopic& wanted, CreatableTopicResult& into) {
     if (names_.count(wanted.name) > 1) {
       return fail(refused(broker_error::invalid_request, wanted, "Duplicate topic name."));
     }
@@ -124,7 +124,7 @@ class Creating : public std::enable_shared_from_this<Creating> {
     topics.create(wanted.name, *partitions, *config,
                   [self = shared_from_this(), place = response_.topics.size() - 1,
                    partitions = *partitions](Result<Topic*> made) {
-                    Created& topic = self->response_.topics[place];
+                    CreatableTopicResult& topic = self->response_.topics[place];
                     if (made) {
                       topic.topic_id = (*made)->id;
                       self->describe(topic, partitions, (*made)->config);
@@ -137,7 +137,8 @@ class Creating : public std::enable_shared_from_this<Creating> {
     return {};
   }
 
-  void describe(Created& topic, std::int32_t partitions, const TopicConfig& config) const {
+  void describe(CreatableTopicResult& topic, std::int32_t partitions,
+                const TopicConfig& config) const {
     topic.num_partitions = partitions;
     topic.replication_factor = 1;
     for (const TopicSetting& setting :
@@ -150,7 +151,7 @@ class Creating : public std::enable_shared_from_this<Creating> {
     }
   }
 
-  static void refuse(Created& topic, const Error& why) {
+  static void refuse(CreatableTopicResult& topic, const Error& why) {
     topic.error_code = wire_code(why);
     topic.error_message = text_of(why);
   }

@@ -11,13 +11,13 @@ namespace dohle::node {
 
 namespace {
 
-using Wanted = wire::DeleteTopicsRequest::DeleteTopicState;
-using Deleted = wire::DeleteTopicsResponse::DeletableTopicResult;
+using DeleteTopicState = wire::DeleteTopicsRequest::DeleteTopicState;
+using DeletableTopicResult = wire::DeleteTopicsResponse::DeletableTopicResult;
 
 /// One request until it is answered. Each slice begins one topic, and several may be in progress.
 class Deleting : public std::enable_shared_from_this<Deleting> {
  public:
-  Deleting(Call& call, std::vector<Wanted> topics)
+  Deleting(Call& call, std::vector<DeleteTopicState> topics)
       : node_(call.node),
         access_(call.access),
         responder_(call.responder),
@@ -37,8 +37,8 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
   }
 
  private:
-  void begin(const Wanted& wanted) {
-    Deleted& deleted = response_.responses.emplace_back();
+  void begin(const DeleteTopicState& wanted) {
+    DeletableTopicResult& deleted = response_.responses.emplace_back();
     deleted.name = wanted.name;
     deleted.topic_id = wanted.topic_id;
     const std::string_view name = wanted.name ? std::string_view(*wanted.name) : "";
@@ -64,7 +64,7 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
         });
   }
 
-  static void refuse(Deleted& deleted, const Error& why) {
+  static void refuse(DeletableTopicResult& deleted, const Error& why) {
     deleted.error_code = wire_code(why);
     deleted.error_message = text_of(why);
   }
@@ -72,7 +72,7 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
   const NodeParts& node_;
   const Access access_;
   const Responder responder_;
-  const std::vector<Wanted> topics_;
+  const std::vector<DeleteTopicState> topics_;
   wire::DeleteTopicsResponse response_;
   std::size_t under_way_ = 0;
 };

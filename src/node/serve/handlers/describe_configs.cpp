@@ -10,13 +10,13 @@ namespace dohle::node {
 
 namespace {
 
-using Wanted = wire::DescribeConfigsRequest::DescribeConfigsResource;
-using Described = wire::DescribeConfigsResponse::DescribeConfigsResult;
-using Setting = wire::DescribeConfigsResponse::DescribeConfigsResourceResult;
+using DescribeConfigsResource = wire::DescribeConfigsRequest::DescribeConfigsResource;
+using DescribeConfigsResult = wire::DescribeConfigsResponse::DescribeConfigsResult;
+using DescribeConfigsResourceResult = wire::DescribeConfigsResponse::DescribeConfigsResourceResult;
 
 constexpr std::int8_t topic_resource = 2, broker_resource = 4, group_resource = 32;
 
-bool is_wanted(const Wanted& wanted, std::string_view name) {
+bool is_wanted(const DescribeConfigsResource& wanted, std::string_view name) {
   return !wanted.configuration_keys || wanted.configuration_keys->empty() ||
          std::ranges::find(*wanted.configuration_keys, name) != wanted.configuration_keys->end();
 }
@@ -26,8 +26,8 @@ class Describing {
   Describing(Call& call, const wire::DescribeConfigsRequest& request)
       : call_(call), request_(request) {}
 
-  Described describe(const Wanted& wanted) {
-    Described described;
+  DescribeConfigsResult describe(const DescribeConfigsResource& wanted) {
+    DescribeConfigsResult described;
     described.error_message.reset();
     described.resource_type = wanted.resource_type;
     described.resource_name = wanted.resource_name;
@@ -49,7 +49,7 @@ class Describing {
   }
 
  private:
-  void describe_topic(const Wanted& wanted, Described& into) {
+  void describe_topic(const DescribeConfigsResource& wanted, DescribeConfigsResult& into) {
     const FoundTopic topic = call_.topic(wanted.resource_name, Operation::describe_configs);
     if (!topic) {
       into.error_code = topic.code;
@@ -64,7 +64,8 @@ class Describing {
     for (const TopicSetting& from :
          describe_topic_config(topic->config, call_.node.storage.topics().log_defaults())) {
       if (!is_wanted(wanted, from.name)) continue;
-      Setting setting = setting_of(from.name, from.value, from.type, from.documentation);
+      DescribeConfigsResourceResult setting =
+          setting_of(from.name, from.value, from.type, from.documentation);
       setting.read_only = from.is_fixed;
       if (from.is_set) add_source(setting, config_source::topic, from.value);
       add_source(setting, config_source::default_value, from.default_value);
@@ -72,7 +73,7 @@ class Describing {
     }
   }
 
-  void describe_broker(const Wanted& wanted, Described& into) {
+  void describe_broker(const DescribeConfigsResource& wanted, DescribeConfigsResult& into) {
     if (!wanted.resource_name.empty() && wanted.resource_name != std::to_string(node_id.value)) {
       into.error_code = broker_error::invalid_request;
       into.error_message = "Unexpected broker id, expected " + std::to_string(node_id.value) +
@@ -83,7 +84,7 @@ class Describing {
     const auto add = [&](std::string_view name, std::string value, SettingType type,
                          std::string_view documentation) {
       if (!is_wanted(wanted, name)) return;
-      Setting setting = setting_of(name, value, type, documentation);
+      DescribeConfigsResourceResult setting = setting_of(name, value, type, documentation);
       setting.read_only = true;
       add_source(setting, config_source::broker_file, value);
       into.configs.push_back(std::move(setting));
@@ -109,9 +110,9 @@ class Describing {
         SettingType::number32, "The largest request");
   }
 
-  Setting setting_of(std::string_view name, std::string_view value, SettingType type,
-                     std::string_view documentation) const {
-    Setting setting;
+  DescribeConfigsResourceResult setting_of(std::string_view name, std::string_view value,
+                                           SettingType type, std::string_view documentation) const {
+    DescribeConfigsResourceResult setting;
     setting.name = name;
     setting.value = value;
     setting.config_type = static_cast<std::int8_t>(type);
@@ -121,8 +122,10 @@ class Describing {
   }
 
   // The first source is the effective one.
-  void add_source(Setting& setting, std::int8_t source, std::string_view value) const {
-    if (setting.config_source == Setting().config_source) setting.config_source = source;
+  void add_source(DescribeConfigsResourceResult& setting, std::int8_t source,
+                  std::string_view value) const {
+    if (setting.config_source == DescribeConfigsResourceResult().config_source)
+      setting.config_source = source;
     if (request_.include_synonyms) {
       setting.synonyms.push_back({setting.name, std::string(value), source});
     }
@@ -137,7 +140,7 @@ class Describing {
 void handle(Call& call, wire::DescribeConfigsRequest request) {
   wire::DescribeConfigsResponse response;
   Describing describing(call, request);
-  for (const Wanted& wanted : request.resources) {
+  for (const DescribeConfigsResource& wanted : request.resources) {
     response.results.push_back(describing.describe(wanted));
   }
   call.responder.answer(response);

@@ -14,7 +14,7 @@ namespace dohle::node {
 namespace {
 
 using Response = wire::DescribeUserScramCredentialsResponse;
-using Described = Response::DescribeUserScramCredentialsResult;
+using DescribeUserScramCredentialsResult = Response::DescribeUserScramCredentialsResult;
 
 Response refused(std::int16_t code, std::string_view why) {
   Response response;
@@ -23,7 +23,8 @@ Response refused(std::int16_t code, std::string_view why) {
   return response;
 }
 
-void add_credentials(const Users::ScramUsers& users, const std::string& name, Described& to) {
+void add_credentials(const Users::ScramUsers& users, const std::string& name,
+                     DescribeUserScramCredentialsResult& to) {
   for (const auto digest : {auth::Digest::sha256, auth::Digest::sha512}) {
     const auto found = users.find({name, digest});
     if (found == users.end()) continue;
@@ -32,8 +33,9 @@ void add_credentials(const Users::ScramUsers& users, const std::string& name, De
   }
 }
 
-Described described(const Users::ScramUsers& users, std::string name, std::size_t times) {
-  Described result;
+DescribeUserScramCredentialsResult described(const Users::ScramUsers& users, std::string name,
+                                             std::size_t times) {
+  DescribeUserScramCredentialsResult result;
   result.error_message = std::nullopt;
   if (times > 1) {
     result.error_code = broker_error::duplicate_resource;

@@ -12,7 +12,7 @@ namespace dohle::node {
 namespace {
 
 using PartitionData = wire::FetchResponse::PartitionData;
-using TopicData = wire::FetchResponse::FetchableTopicResponse;
+using FetchableTopicResponse = wire::FetchResponse::FetchableTopicResponse;
 
 constexpr std::int16_t first_version_with_ids = 13;
 constexpr std::int8_t read_committed = 1;
@@ -105,7 +105,7 @@ class Fetching final : public WaitingFetch {
 
   void clear() {
     if (places_.size() > limits::max_encoded_at_once) drop_beside(node_, std::move(topics_));
-    topics_ = std::vector<TopicData>();  // `{}` would keep the capacity
+    topics_ = std::vector<FetchableTopicResponse>();  // `{}` would keep the capacity
     places_ = std::vector<std::uint32_t>();
   }
 
@@ -121,7 +121,7 @@ class Fetching final : public WaitingFetch {
     ServedFetchSession& session = *begun_.session;
     std::vector<std::uint32_t> served;
     auto place = places_.begin();
-    for (const TopicData& topic : topics_) {
+    for (const FetchableTopicResponse& topic : topics_) {
       for (const PartitionData& data : topic.partitions) {
         session.told(*place) = told_by(data);
         if (!data.records->empty()) served.push_back(*place);
@@ -224,7 +224,7 @@ class Fetching final : public WaitingFetch {
   std::size_t max_bytes_;
   bool is_committed_;
   /// The answer's data, and the place of each of its partitions in the session.
-  std::vector<TopicData> topics_;
+  std::vector<FetchableTopicResponse> topics_;
   std::vector<std::uint32_t> places_;
   std::size_t next_ = 0;
   std::size_t bytes_ = 0;

@@ -13,9 +13,9 @@ namespace dohle::node {
 
 namespace {
 
-using Wanted = wire::ListOffsetsRequest::ListOffsetsPartition;
-using Found = wire::ListOffsetsResponse::ListOffsetsPartitionResponse;
-using Position = log::OffsetAndTime;
+using ListOffsetsPartition = wire::ListOffsetsRequest::ListOffsetsPartition;
+using ListOffsetsPartitionResponse = wire::ListOffsetsResponse::ListOffsetsPartitionResponse;
+using OffsetAndTime = log::OffsetAndTime;
 
 // Timestamps that stand for positions (KIP-79, KIP-734, KIP-405, KIP-1005, KIP-1023), and the
 // version that added each.
@@ -66,7 +66,7 @@ class Listing : public std::enable_shared_from_this<Listing> {
     named_.note_some(
         request_.topics,
         [](const Topic& topic) { return NamedPartitions::TopicKey(topic.name, TopicId()); },
-        [](const Wanted& wanted) { return wanted.partition_index; });
+        [](const ListOffsetsPartition& wanted) { return wanted.partition_index; });
   }
 
   FoundTopic begin(const std::string& topic, bool is_new) {
@@ -85,24 +85,25 @@ class Listing : public std::enable_shared_from_this<Listing> {
     answer_beside(node_, responder_, std::move(response_), items_);
   }
 
-  [[nodiscard]] const Wanted& wanted() const {
+  [[nodiscard]] const ListOffsetsPartition& wanted() const {
     return request_.topics[walk_.topic()].partitions[walk_.partition()];
   }
 
-  void add(const Found& found) {
+  void add(const ListOffsetsPartitionResponse& found) {
     response_.topics.back().partitions.push_back(found);
     ++items_;
   }
 
-  [[nodiscard]] Found failed(std::int16_t code) const {
-    Found found;
+  [[nodiscard]] ListOffsetsPartitionResponse failed(std::int16_t code) const {
+    ListOffsetsPartitionResponse found;
     found.partition_index = wanted().partition_index;
     found.error_code = code;
     return found;
   }
 
-  [[nodiscard]] Found found_at(const std::optional<Position>& position) const {
-    Found found;
+  [[nodiscard]] ListOffsetsPartitionResponse found_at(
+      const std::optional<OffsetAndTime>& position) const {
+    ListOffsetsPartitionResponse found;
     found.partition_index = wanted().partition_index;
     if (!position) return found;
     found.offset = position->offset;
@@ -114,7 +115,7 @@ class Listing : public std::enable_shared_from_this<Listing> {
   }
 
   /// None while a search runs.
-  std::optional<Found> look(const FoundTopic& topic) {
+  std::optional<ListOffsetsPartitionResponse> look(const FoundTopic& topic) {
     const std::string& name = request_.topics[walk_.topic()].name;
     if (named_.is_repeated({name, TopicId()}, wanted().partition_index)) {
       return failed(broker_error::invalid_request);
@@ -126,9 +127,10 @@ class Listing : public std::enable_shared_from_this<Listing> {
     const Timestamp at = wanted().timestamp;
     if (!is_known(at, responder_.version())) return failed(broker_error::unsupported_version);
     const log::PartitionLog& log = *(*found)->log();
-    if (at == latest) return found_at(Position{log.high_watermark(), Timestamp{}, leader_epoch});
+    if (at == latest)
+      return found_at(OffsetAndTime{log.high_watermark(), Timestamp{}, leader_epoch});
     if (at == earliest || at == earliest_local) {
-      return found_at(Position{log.log_start(), Timestamp{}, leader_epoch});
+      return found_at(OffsetAndTime{log.log_start(), Timestamp{}, leader_epoch});
     }
     // The node has no tiered storage.
     if (at == latest_tiered || at == earliest_pending_upload) return found_at(std::nullopt);
@@ -136,7 +138,7 @@ class Listing : public std::enable_shared_from_this<Listing> {
     return search();
   }
 
-  std::optional<Found> search() {
+  std::optional<ListOffsetsPartitionResponse> search() {
     const Timestamp at = wanted().timestamp;
     if (const Error* fault = searched_->fault()) return failed(wire_code(*fault));
     const bool wants_largest = at == of_max_timestamp;
@@ -148,7 +150,7 @@ class Listing : public std::enable_shared_from_this<Listing> {
   }
 
   /// None if the search has to run again.
-  std::optional<Found> look_at_search() {
+  std::optional<ListOffsetsPartitionResponse> look_at_search() {
     const auto search = std::exchange(search_, nullptr);
     if (const Error* fault = searched_->fault()) return failed(wire_code(*fault));
     const log::PartitionLog& log = *searched_->log();

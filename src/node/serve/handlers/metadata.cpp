@@ -13,10 +13,10 @@ namespace dohle::node {
 
 namespace {
 
-using Entry = wire::MetadataResponse::MetadataResponseTopic;
+using MetadataResponseTopic = wire::MetadataResponse::MetadataResponseTopic;
 
-Entry describe(const Topic& topic, bool with_operations) {
-  Entry entry;
+MetadataResponseTopic describe(const Topic& topic, bool with_operations) {
+  MetadataResponseTopic entry;
   entry.name = topic.name;
   entry.topic_id = topic.id;
   entry.is_internal = topic.is_internal;
@@ -33,8 +33,9 @@ Entry describe(const Topic& topic, bool with_operations) {
   return entry;
 }
 
-Entry missing(std::optional<std::string> name, const TopicId& id, std::int16_t code) {
-  Entry entry;
+MetadataResponseTopic missing(std::optional<std::string> name, const TopicId& id,
+                              std::int16_t code) {
+  MetadataResponseTopic entry;
   entry.error_code = code;
   entry.name = std::move(name);
   entry.topic_id = id;
@@ -74,7 +75,7 @@ class Describing : public std::enable_shared_from_this<Describing> {
  private:
   void answer() {
     std::size_t items = response_.topics.size();
-    for (const Entry& entry : response_.topics) items += entry.partitions.size();
+    for (const MetadataResponseTopic& entry : response_.topics) items += entry.partitions.size();
     if (items > limits::max_encoded_at_once) {
       drop_beside(node_, std::move(request_));
       drop_beside(node_, std::move(answered_));

@@ -14,11 +14,11 @@ namespace dohle::node {
 namespace {
 
 using Response = wire::OffsetCommitResponse;
-using Wanted = wire::OffsetCommitRequest::OffsetCommitRequestPartition;
+using OffsetCommitRequestPartition = wire::OffsetCommitRequest::OffsetCommitRequestPartition;
 
 constexpr std::int16_t first_version_with_ids = 10;
 
-std::int16_t fault_of(const FoundTopic& topic, const Wanted& wanted) {
+std::int16_t fault_of(const FoundTopic& topic, const OffsetCommitRequestPartition& wanted) {
   if (!topic) return topic.code;
   if (topic.partition(wanted.partition_index) == nullptr) {
     return broker_error::unknown_topic_or_partition;
@@ -101,8 +101,8 @@ class Committing : public std::enable_shared_from_this<Committing> {
     return access_.topic({is_by_id, wanted.name, wanted.topic_id}, Operation::read);
   }
 
-  void take(const FoundTopic& topic, Wanted& wanted, std::vector<GroupService::Commit>& commits,
-            std::vector<Place>& places) {
+  void take(const FoundTopic& topic, OffsetCommitRequestPartition& wanted,
+            std::vector<GroupService::Commit>& commits, std::vector<Place>& places) {
     const std::int16_t fault = fault_of(topic, wanted);
     response_.topics.back().partitions.push_back({wanted.partition_index, fault});
     if (fault != broker_error::none) return;

@@ -12,8 +12,8 @@ namespace dohle::node {
 
 namespace {
 
-using Wanted = wire::OffsetForLeaderEpochRequest::OffsetForLeaderPartition;
-using Found = wire::OffsetForLeaderEpochResponse::EpochEndOffset;
+using OffsetForLeaderPartition = wire::OffsetForLeaderEpochRequest::OffsetForLeaderPartition;
+using EpochEndOffset = wire::OffsetForLeaderEpochResponse::EpochEndOffset;
 
 /// One request until it is answered: one partition in each slice. A log whose epochs have to be
 /// read from its batches is prepared first.
@@ -53,15 +53,16 @@ class Finding : public std::enable_shared_from_this<Finding> {
     return access_.topic(topic, Operation::describe);
   }
 
-  void add(Found found) {
+  void add(EpochEndOffset found) {
     response_.topics.back().partitions.push_back(std::move(found));
     ++items_;
     was_prepared_ = false;
   }
 
   /// None while the log is being prepared.
-  std::optional<Found> answer_for(const FoundTopic& topic, const Wanted& wanted) {
-    Found found;
+  std::optional<EpochEndOffset> answer_for(const FoundTopic& topic,
+                                           const OffsetForLeaderPartition& wanted) {
+    EpochEndOffset found;
     found.partition = wanted.partition;
     const PartitionRef* partition = topic.partition(wanted.partition);
     found.error_code = topic ? fault_of(partition, wanted.current_leader_epoch) : topic.code;

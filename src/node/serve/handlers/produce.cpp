@@ -13,8 +13,8 @@ namespace dohle::node {
 
 namespace {
 
-using PartitionAnswer = wire::ProduceResponse::PartitionProduceResponse;
-using TopicData = wire::ProduceRequest::TopicProduceData;
+using PartitionProduceResponse = wire::ProduceResponse::PartitionProduceResponse;
+using TopicProduceData = wire::ProduceRequest::TopicProduceData;
 
 /// The first append of each may make files.
 constexpr std::size_t partitions_of_slice = 16;
@@ -106,12 +106,12 @@ class Producing : public std::enable_shared_from_this<Producing> {
 
   Progress go_on() {
     if (!named_.is_complete() && !note_names()) return Progress::more;
-    const auto enter = [this](const TopicData& data, bool is_new) {
+    const auto enter = [this](const TopicProduceData& data, bool is_new) {
       if (is_new) add_topic(data);
       return access_.topic({by_id_, data.name, data.topic_id}, Operation::write);
     };
     std::size_t bytes = 0;
-    const auto visit = [this, &bytes](const FoundTopic& found, const TopicData& data,
+    const auto visit = [this, &bytes](const FoundTopic& found, const TopicProduceData& data,
                                       std::size_t partition) {
       if (bytes >= limits::max_appended_at_once) return false;
       bytes += bytes_of(data.partition_data[partition]);
@@ -143,11 +143,13 @@ class Producing : public std::enable_shared_from_this<Producing> {
   bool note_names() {
     return named_.note_some(
         request_.topic_data,
-        [](const TopicData& data) { return NamedPartitions::TopicKey(data.name, data.topic_id); },
+        [](const TopicProduceData& data) {
+          return NamedPartitions::TopicKey(data.name, data.topic_id);
+        },
         [](const wire::ProduceRequest::PartitionProduceData& wanted) { return wanted.index; });
   }
 
-  void add_topic(const TopicData& data) {
+  void add_topic(const TopicProduceData& data) {
     auto& topic = response_.responses.emplace_back();
     topic.name = data.name;
     topic.topic_id = data.topic_id;
@@ -161,11 +163,11 @@ class Producing : public std::enable_shared_from_this<Producing> {
     if (partitions_.size() > limits::max_encoded_at_once) drop_beside(node_, std::move(value));
   }
 
-  PartitionAnswer& answer_at(const Place& place) {
+  PartitionProduceResponse& answer_at(const Place& place) {
     return response_.responses[place.topic].partition_responses[place.partition];
   }
 
-  void produce(const Place& place, const FoundTopic& topic, const TopicData& data) {
+  void produce(const Place& place, const FoundTopic& topic, const TopicProduceData& data) {
     const auto& wanted = data.partition_data[place.partition];
     response_.responses[place.topic].partition_responses.emplace_back().index = wanted.index;
     partitions_.emplace_back();
@@ -214,7 +216,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
     if (outcome) {
       partitions_[place.number] = partition;
       has_appended_ = true;
-      PartitionAnswer& answer = answer_at(place);
+      PartitionProduceResponse& answer = answer_at(place);
       answer.base_offset = outcome->base_offset;
       answer.log_append_time_ms = outcome->append_time;
       answer.log_start_offset = outcome->log_start;
@@ -252,13 +254,13 @@ class Producing : public std::enable_shared_from_this<Producing> {
                                   std::to_string(code) + "): " + std::string(why.message()));
   }
 
-  [[nodiscard]] Error no_such(const FoundTopic& topic, const TopicData& data) const {
+  [[nodiscard]] Error no_such(const FoundTopic& topic, const TopicProduceData& data) const {
     return refused(topic ? broker_error::unknown_topic_or_partition : topic.code,
                    by_id_ && !topic ? data.topic_id.to_string() : data.name);
   }
 
   void failed(const Place& place, const Error& why) {
-    PartitionAnswer& answer = answer_at(place);
+    PartitionProduceResponse& answer = answer_at(place);
     answer.error_code = wire_code(why);
     answer.error_message = text_of(why);
     if (!first_error_) first_error_ = why;
@@ -268,7 +270,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
   void note_faults() {
     auto partition = partitions_.begin();
     for (auto& topic : response_.responses) {
-      for (PartitionAnswer& answer : topic.partition_responses) {
+      for (PartitionProduceResponse& answer : topic.partition_responses) {
         const PartitionRef& appended = *partition++;
         const Error* fault = appended == nullptr ? nullptr : appended->fault();
         if (fault == nullptr) continue;
