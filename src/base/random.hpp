@@ -19,6 +19,16 @@ class Random {
   double unit() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
 };
 
+/// What SplitMix64 adds to its state for each number.
+inline constexpr std::uint64_t split_mix_step = 0x9e3779b97f4a7c15u;
+
+/// The finalizer of SplitMix64: every bit of the result depends on every bit of `bits`.
+[[nodiscard]] constexpr std::uint64_t split_mixed(std::uint64_t bits) {
+  bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9u;
+  bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebu;
+  return bits ^ (bits >> 31);
+}
+
 /// SplitMix64: small, fast, and the same sequence everywhere for one seed. It can be moved but not
 /// copied: two copies would draw the same numbers.
 class SeededRandom final : public Random {
@@ -26,12 +36,7 @@ class SeededRandom final : public Random {
   explicit SeededRandom(std::uint64_t seed) : state_(seed) {}
   SeededRandom(SeededRandom&&) = default;
   SeededRandom& operator=(SeededRandom&&) = default;
-  std::uint64_t next() override {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  }
+  std::uint64_t next() override { return split_mixed(state_ += split_mix_step); }
 
  private:
   std::uint64_t state_;

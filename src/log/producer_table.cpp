@@ -4,6 +4,8 @@
 #include <bit>
 #include <utility>
 
+#include "base/random.hpp"
+
 namespace dohle::log {
 
 namespace {
@@ -14,10 +16,7 @@ constexpr std::size_t shards_expired_at_once = 16;
 
 // Ids follow each other, or are chosen by clients: all bits have to count.
 std::uint64_t hash_of(ProducerId id) {
-  auto bits = static_cast<std::uint64_t>(id.value);
-  bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9u;
-  bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebu;
-  return bits ^ (bits >> 31);
+  return split_mixed(static_cast<std::uint64_t>(id.value));
 }
 
 }  // namespace

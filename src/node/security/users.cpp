@@ -12,6 +12,7 @@
 #include "auth/digest.hpp"
 #include "base/assert.hpp"
 #include "base/base64.hpp"
+#include "base/random.hpp"
 
 namespace dohle::node {
 
@@ -27,16 +28,9 @@ auth::VerifierForm form_of(auth::Digest digest, const auth::ScramVerifier& verif
   return {digest, verifier.iterations, auth::form_of_salt(verifier.salt)};
 }
 
-// The finalizer of SplitMix64.
-std::uint64_t mixed(std::uint64_t value) {
-  value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9;
-  value = (value ^ value >> 27) * 0x94d049bb133111eb;
-  return value ^ value >> 31;
-}
-
 std::uint64_t number_of(const auth::VerifierForm& form) {
   const std::uint64_t digest = form.digest == auth::Digest::sha256 ? 1 : 2;
-  return mixed(digest << 48 | std::uint64_t{form.iterations} << 16 | form.salt.octets);
+  return split_mixed(digest << 48 | std::uint64_t{form.iterations} << 16 | form.salt.octets);
 }
 
 // Nobody without the key knows it.
@@ -269,7 +263,7 @@ const auth::VerifierForm& Users::Forms::pick(std::uint64_t seed) const {
   const auth::VerifierForm* best = &without_users_;
   double lowest = std::numeric_limits<double>::infinity();
   for (const auto& [form, users] : counts_) {
-    const double drawn = static_cast<double>(mixed(seed ^ number_of(form)) >> 11) + 1;
+    const double drawn = static_cast<double>(split_mixed(seed ^ number_of(form)) >> 11) + 1;
     const double bid = -std::log(drawn * 0x1p-53) / static_cast<double>(users);
     if (bid >= lowest) continue;
     lowest = bid;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string_view>
 
+#include "base/random.hpp"
 #include "dohle/partitioner.hpp"
 
 namespace dohle::client {
@@ -29,13 +30,10 @@ class Draws final : public Partitioner::Memory {
   explicit Draws(std::uint64_t seed) : state_(seed) {}
 
   PartitionId next(std::int32_t partitions) {
-    constexpr std::uint64_t step = 0x9e3779b97f4a7c15u;
-    std::uint64_t z = state_.fetch_add(step, std::memory_order_relaxed) + step;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    z ^= z >> 31;
+    const std::uint64_t drawn =
+        split_mixed(state_.fetch_add(split_mix_step, std::memory_order_relaxed) + split_mix_step);
     return PartitionId{
-        static_cast<std::int32_t>(((z >> 32) * static_cast<std::uint64_t>(partitions)) >> 32)};
+        static_cast<std::int32_t>(((drawn >> 32) * static_cast<std::uint64_t>(partitions)) >> 32)};
   }
 
  private:
