@@ -87,7 +87,8 @@ Result<SaslClient::Step> SaslClient::on_message(std::string_view message) {
 }
 
 std::string SaslClient::on_keys(const ScramKeys& keys) {
-  DOHLE_ASSERT(state_ == State::keys_needed, "keys come that no challenge asked for");
+  DOHLE_ASSERT(state_ == State::keys_needed,
+               "SCRAM keys arrive in a state that does not wait for them");
   state_ = State::final_sent;
   return std::get<ScramClient>(scram_).final_message(keys);
 }

@@ -145,7 +145,7 @@ void FramedConnection::look_idle() {
 
 void FramedConnection::on_news(StreamNews news) {
   if (is_closed_) return;
-  DOHLE_ASSERT(is_open_, "a stream has news before it opens");
+  DOHLE_ASSERT(is_open_, "a stream reports news before it is open");
   const auto self = shared_from_this();
   if (news.is_dead && is_closing_) return close();
   if (news.may_write && !may_write_) {
@@ -340,7 +340,7 @@ bool FramedConnection::write_some() {
     return false;
   }
   DOHLE_ASSERT(before - out_.size() == done->bytes, "a stream took other bytes than it says");
-  DOHLE_ASSERT(done->state != StreamState::ended, "a write finds the end of what is read");
+  DOHLE_ASSERT(done->state != StreamState::ended, "a write reports the end of the incoming bytes");
   if (done->bytes > 0) moved();
   may_write_ = done->state == StreamState::ready;
   return true;

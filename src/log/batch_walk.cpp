@@ -55,7 +55,7 @@ Error BatchWalk::damaged(std::string_view what) const {
 
 // At least `least` bytes from `position` on (they exist), `wanted` if the file has to be read.
 Result<Bytes> BatchWalk::bytes_at(std::uint64_t position, std::size_t least, std::size_t wanted) {
-  DOHLE_ASSERT(position <= end_ && least <= end_ - position, "a walk reads after its end");
+  DOHLE_ASSERT(position <= end_ && least <= end_ - position, "a walk reads beyond its end");
   if (position < window_at_ || position + least > window_at_ + window_.size()) {
     window_.resize(std::min<std::uint64_t>(std::max(least, wanted), end_ - position));
     window_at_ = position;

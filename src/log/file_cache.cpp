@@ -16,7 +16,7 @@ void FileCache::touch(CachedFile& file) {
 }
 
 void FileCache::drop(CachedFile& file) {
-  DOHLE_ASSERT(file.place_ != recent_.end(), "an open file has no place among the open ones");
+  DOHLE_ASSERT(file.place_ != recent_.end(), "an open file is not in the list of recent files");
   recent_.erase(file.place_);
   file.place_ = recent_.end();
 }

@@ -119,7 +119,8 @@ void PartitionLog::check_invariants() const {
     before = segment.get();
   }
   for (const auto& segment : doomed_) {
-    DOHLE_ASSERT(segment->base_offset() < log_start_, "a segment goes that is part of the log");
+    DOHLE_ASSERT(segment->base_offset() < log_start_,
+                 "a segment that is still part of the log is to be removed");
   }
   Offset last = synced_end_;
   for (const Mark& mark : syncing_marks_) {

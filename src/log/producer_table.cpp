@@ -119,7 +119,7 @@ void ProducerTable::check_invariants() const {
       DOHLE_ASSERT(producer.count > 0 && producer.count <= KnownProducer::remembered_batches,
                    "a known producer has no batch, or too many");
       DOHLE_ASSERT(producer.seen.is_none() || shard.oldest_seen <= producer.seen,
-                   "a producer expires unseen");
+                   "a producer was last seen before its shard's oldest time");
     }
   }
   DOHLE_ASSERT(size == size_, "producers are miscounted");

@@ -18,7 +18,7 @@ void AckLedger::check_invariants() const {
   const Entry* before = nullptr;
   for (const Entry& entry : entries_) {
     DOHLE_ASSERT(before == nullptr || before->offset < entry.offset, "the ledger is out of order");
-    DOHLE_ASSERT(entry.attempt >= 1, "a record was handed out for the zeroth time");
+    DOHLE_ASSERT(entry.attempt >= 1, "a record that was handed out has attempt 0");
     bytes += entry.done ? 0 : entry.bytes;
     before = &entry;
   }

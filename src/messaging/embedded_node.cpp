@@ -88,7 +88,7 @@ class Share final : public EmbeddedNode {
     const std::lock_guard lock(all.mutex);
     if (std::exchange(is_given_up_, true)) return {};
     const auto found = all.by_key.find(key_);
-    DOHLE_ASSERT(found != all.by_key.end(), "a share is given up in a node that has ended");
+    DOHLE_ASSERT(found != all.by_key.end(), "a share is given up in a node that was removed");
     if (--found->second.shares > 0) return {};
     auto closed = found->second.node.close(timeout);
     all.by_key.erase(found);

@@ -59,7 +59,7 @@ class Lanes {
       const bool is_blocked = lane.blocked_until != TimePoint::min();
       DOHLE_ASSERT(lane.items.empty() || lane.is_busy || is_blocked || lane.is_ready,
                    "a free lane with items is not offered to workers");
-      DOHLE_ASSERT(!is_blocked || !retries_.empty(), "a lane is blocked for ever");
+      DOHLE_ASSERT(!is_blocked || !retries_.empty(), "a lane is blocked and no retry is scheduled");
     }
     DOHLE_ASSERT(queued_ == queued, "the waiting items are miscounted");
     DOHLE_ASSERT(ready_.size() == ready, "a lane is offered twice, or is not");

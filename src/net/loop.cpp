@@ -126,7 +126,7 @@ void Loop::stop() {
 }
 
 void Loop::join() {
-  DOHLE_ASSERT(!is_loop_thread(), "a loop waits for its own end");
+  DOHLE_ASSERT(!is_loop_thread(), "a loop is joined on its own thread");
   if (state_->thread.joinable()) state_->thread.join();
 }
 
@@ -270,7 +270,8 @@ void Loop::end_turn() {
 }
 
 void Loop::measure_turns() {
-  DOHLE_ASSERT(state_->thread_id == std::thread::id(), "turns are measured before the first");
+  DOHLE_ASSERT(state_->thread_id == std::thread::id(),
+               "measure_turns is called after the loop has started");
   state_->is_measured = true;
 }
 

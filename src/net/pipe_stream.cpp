@@ -38,7 +38,7 @@ void Pipe::tell(Place& place) {
 }
 
 void Pipe::deliver(Side from, std::vector<Slice>& slices, std::size_t bytes) {
-  DOHLE_ASSERT(!slices.empty() && bytes > 0, "nothing is delivered through a pipe");
+  DOHLE_ASSERT(!slices.empty() && bytes > 0, "a delivery through a pipe is empty");
   const std::lock_guard guard(mutex_);
   Place& to = place(other(from));
   if (to.loop != nullptr) {
@@ -63,7 +63,7 @@ void Pipe::refuse() {
 
 Pipe::News Pipe::fetch(Side side) {
   const std::lock_guard guard(mutex_);
-  DOHLE_ASSERT(place(side).is_told, "an end of a pipe fetches without having been told");
+  DOHLE_ASSERT(place(side).is_told, "an end of a pipe fetches without a notification");
   place(side).is_told = false;
   return std::exchange(place(side).news, {});
 }

@@ -98,7 +98,7 @@ void Poller::tell(const Clock& clock, TimePoint end) {
     const epoll_event& event = ready_[told_count_++];
     Slot* slot = find(event.data.u64);
     if (slot == nullptr) continue;
-    DOHLE_ASSERT(slot->watcher != nullptr, "a watch that is told has no watcher");
+    DOHLE_ASSERT(slot->watcher != nullptr, "a watch with an event has no watcher");
     slot->watcher->on_ready(event.events);
     if (clock.mono() >= end) return;
   }

@@ -45,7 +45,8 @@ Result<std::vector<SocketAddress>> addresses_of(const Endpoint& endpoint, Lookup
   std::vector<SocketAddress> addresses;
   for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next) {
     SocketAddress& address = addresses.emplace_back();
-    DOHLE_ASSERT(entry->ai_addrlen <= sizeof address.storage, "an address has no place");
+    DOHLE_ASSERT(entry->ai_addrlen <= sizeof address.storage,
+                 "an address is larger than its storage");
     std::memcpy(&address.storage, entry->ai_addr, entry->ai_addrlen);
     address.size = entry->ai_addrlen;
   }

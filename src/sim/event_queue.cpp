@@ -52,7 +52,7 @@ std::optional<TimePoint> EventQueue::next_at() {
 
 Task EventQueue::take() {
   drop_cancelled();
-  DOHLE_ASSERT(!heap_.empty(), "an event is taken that there is not");
+  DOHLE_ASSERT(!heap_.empty(), "an event is taken from an empty queue");
   const std::uint32_t slot = heap_.front().slot;
   std::ranges::pop_heap(heap_, later);
   heap_.pop_back();

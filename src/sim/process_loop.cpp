@@ -81,7 +81,7 @@ void ProcessLoop::turn() {
   if (world_.now() < busy_until_) return wake();
   world_.mark(mark_, static_cast<std::uint64_t>(world_.now().time_since_epoch().count()));
   const auto tasks = static_cast<Duration::rep>(inbox_.size());
-  DOHLE_ASSERT(world_.running() == nullptr, "a process has its turn within another's");
+  DOHLE_ASSERT(world_.running() == nullptr, "a process runs while another one runs");
   world_.set_running(this);
   run_all(inbox_);
   run_all(at_end_);

@@ -327,7 +327,7 @@ Result<Moved> Stream::read(Side side, const ReadRoom& into) {
 void Stream::put_on_way(Side from, Segment segment) {
   End& end = at(from);
   const Duration travel = travel_time(from, segment.bytes + packet_bytes);
-  DOHLE_ASSERT(segment.is_end || segment.bytes > 0, "nothing is on its way");
+  DOHLE_ASSERT(segment.is_end || segment.bytes > 0, "an empty segment is sent");
   end.last_arrival = std::max(end.last_arrival, world().now() + travel);
   segment.arrives = end.last_arrival;
   end.on_way.push_back(std::move(segment));

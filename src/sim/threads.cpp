@@ -28,8 +28,10 @@ class Threads::WorldsThread final : public SimulatedThread {
   }
   ~WorldsThread() override { set_here(nullptr); }
   [[nodiscard]] TimePoint now() const override { return world_.now(); }
-  void stand_still(TimePoint) override { DOHLE_ASSERT(false, "the world would wait for itself"); }
-  void wake() override { DOHLE_ASSERT(false, "the world does not wait"); }
+  void stand_still(TimePoint) override { DOHLE_ASSERT(false, "the world's own thread blocks"); }
+  void wake() override {
+    DOHLE_ASSERT(false, "the world's own thread is woken, but it never blocks");
+  }
   std::shared_ptr<SimulatedThread> start(Task) override {
     DOHLE_ASSERT(false, "threads of a process start others, or a test does");
     return nullptr;

@@ -96,7 +96,8 @@ Result<ProducedBatch> validate_produced_batch(const Slice& batch,
 
 Result<ProducedBatch> validate_streamed(const Slice& batch, const DecompressionLimits& limits,
                                         std::size_t window_bytes) {
-  DOHLE_ASSERT(window_bytes >= min_record_window_bytes, "the window holds no number");
+  DOHLE_ASSERT(window_bytes >= min_record_window_bytes,
+               "the window is smaller than the longest number of a record");
   auto produced = checked_header(batch);
   if (!produced) return produced;
   const Compression codec = produced->compression();

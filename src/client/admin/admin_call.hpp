@@ -149,7 +149,7 @@ class ItemsCall : public AdminCall<std::vector<Result<Answer>>> {
   }
 
   void settle(std::size_t item, Result<Answer> outcome) {
-    DOHLE_ASSERT(item < items_.size(), "an outcome of nothing that was asked about");
+    DOHLE_ASSERT(item < items_.size(), "an outcome names an item that the call does not have");
     if (items_[item].outcome) return;
     items_[item].outcome = std::move(outcome);
     progress_ = true;

@@ -227,7 +227,7 @@ void ConnectionProtocol::on_authenticated(const Slice& body, std::int16_t versio
 void ConnectionProtocol::on_keys(const auth::ScramKeys& keys, TimePoint now,
                                  ConnectionActions& out) {
   if (state_ == State::closed) return;
-  DOHLE_ASSERT(login_.has_value(), "keys come without a login");
+  DOHLE_ASSERT(login_.has_value(), "SCRAM keys arrive at a connection without a login");
   reply(login_->on_keys(keys), now, out);
 }
 

@@ -49,7 +49,7 @@ class Promise {
     if (waiter_) waiter_->deliver(fail(Error::client(Errc::closed, "the client is closed")));
   }
   void operator()(Result<T> outcome) {
-    DOHLE_ASSERT(waiter_ != nullptr, "a promise is kept twice");
+    DOHLE_ASSERT(waiter_ != nullptr, "a promise gets a second outcome");
     std::exchange(waiter_, nullptr)->deliver(std::move(outcome));
   }
 

@@ -77,7 +77,8 @@ void FetchPlanner::check_invariants(const Partition& partition) const {
     bytes += queued.batches.size() - queued.at;
   }
   DOHLE_ASSERT(bytes == partition.queued_bytes, "the bytes that are queued are miscounted");
-  DOHLE_ASSERT(partition.serial <= last_serial_, "a partition has a serial of the future");
+  DOHLE_ASSERT(partition.serial <= last_serial_,
+               "a partition's serial is above the last assigned one");
   DOHLE_ASSERT(partition.is_ready == (!partition.is_paused && !partition.queue.empty()),
                "a partition is offered that is paused or has no records, or is not offered");
   DOHLE_ASSERT(!partition.is_stopped || partition.queue.empty(),

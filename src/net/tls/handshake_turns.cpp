@@ -8,7 +8,7 @@ namespace dohle::net {
 
 HandshakeTurns::HandshakeTurns(Workers& workers, Executor& loop, std::size_t max_at_once)
     : workers_(workers), loop_(loop), max_at_once_(max_at_once) {
-  DOHLE_ASSERT(max_at_once > 0, "no handshake could go on");
+  DOHLE_ASSERT(max_at_once > 0, "the bound of handshake steps at a time is 0");
 }
 
 HandshakeTurns::~HandshakeTurns() {

@@ -45,7 +45,7 @@ void TlsStream::set_stream(std::unique_ptr<ByteStream> below) {
 }
 
 void TlsStream::set_doubts(std::shared_ptr<HelloDoubts> doubts, std::string address) {
-  DOHLE_ASSERT(!session_->is_server(), "a server's side says no hello");
+  DOHLE_ASSERT(!session_->is_server(), "doubts about hellos are set on a server's side");
   hello_ = std::make_unique<Hello>(Hello{std::move(doubts), std::move(address)});
 }
 

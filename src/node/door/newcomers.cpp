@@ -8,7 +8,8 @@
 namespace dohle::node {
 
 void Newcomers::add(std::uint64_t id, std::string origin, TimePoint until) {
-  DOHLE_ASSERT(by_id_.empty() || by_id_.rbegin()->first < id, "a newcomer is not the newest");
+  DOHLE_ASSERT(by_id_.empty() || by_id_.rbegin()->first < id,
+               "a connection is added after one with a higher number");
   by_origin_[origin].insert(id);
   by_id_.emplace(id, Newcomer{until, std::move(origin)});
 }
@@ -28,7 +29,7 @@ void Newcomers::clear() {
 }
 
 Newcomers::Excess Newcomers::excess() const {
-  DOHLE_ASSERT(!by_id_.empty(), "nobody is there who could go");
+  DOHLE_ASSERT(!by_id_.empty(), "the oldest connection is asked for and there is none");
   const auto most = std::ranges::max_element(by_origin_, [](const auto& one, const auto& other) {
     const auto &ids = one.second, &others = other.second;
     if (ids.size() != others.size()) return ids.size() < others.size();
@@ -43,7 +44,8 @@ void Newcomers::check_invariants() const {
     DOHLE_ASSERT(!ids.empty(), "an origin without connections is kept");
     total += ids.size();
   }
-  DOHLE_ASSERT(total == by_id_.size(), "a newcomer has no origin");
+  DOHLE_ASSERT(total == by_id_.size(),
+               "the connections of all origins differ from all connections");
 }
 
 }  // namespace dohle::node

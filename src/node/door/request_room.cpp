@@ -32,7 +32,7 @@ void RequestRoom::check_invariants() const {
   DOHLE_ASSERT(bytes <= bound_.max_bytes || exceeding_ != 0,
                "requests exceed the bound, and none may");
   DOHLE_ASSERT(exceeding_ == 0 || sessions_.find(exceeding_) != nullptr,
-               "a connection that is gone keeps the others waiting");
+               "the session with the exceeding request does not exist");
   DOHLE_ASSERT(held_.empty() || watch_ != 0, "requests wait for memory and no timer is armed");
 }
 

@@ -26,10 +26,12 @@ void ServedFetchSession::check_invariants() const {
                  "a session of one request is kept like a lasting one");
     return;
   }
-  DOHLE_ASSERT(told_.size() == entries_.size(), "a partition has nothing that its client was told");
-  DOHLE_ASSERT(order_.size() == places_.size(), "a partition is served twice, or never");
-  DOHLE_ASSERT(places_.size() + free_entries_.size() == entries_.size(), "an entry is lost");
-  DOHLE_ASSERT(topic_places_.size() + free_topics_.size() == topics_.size(), "a topic is lost");
+  DOHLE_ASSERT(told_.size() == entries_.size(), "told values and entries differ in number");
+  DOHLE_ASSERT(order_.size() == places_.size(), "the order does not hold each partition once");
+  DOHLE_ASSERT(places_.size() + free_entries_.size() == entries_.size(),
+               "an entry is neither in use nor free");
+  DOHLE_ASSERT(topic_places_.size() + free_topics_.size() == topics_.size(),
+               "a topic's entry is neither in use nor free");
   std::size_t used = 0;
   for (const UsedTopic& topic : topics_) used += topic.entries;
   DOHLE_ASSERT(used == places_.size(), "the partitions of topics are miscounted");
@@ -177,8 +179,9 @@ void FetchSessions::check_invariants() const {
     session->check_invariants();
     DOHLE_ASSERT(id == session->id_, "a session is stored under another one's id");
     DOHLE_ASSERT(session->is_lasting() && session->counted_ == session->size(),
-                 "a session has grown uncounted");
-    DOHLE_ASSERT(by_use_.contains({session->used_at_, id}), "a session is never given up");
+                 "a session's size differs from the counted one");
+    DOHLE_ASSERT(by_use_.contains({session->used_at_, id}),
+                 "a session is missing in the order of use");
     partitions += session->counted_;
   }
   DOHLE_ASSERT(partitions == partitions_, "the partitions of sessions are miscounted");

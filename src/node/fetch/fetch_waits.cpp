@@ -45,13 +45,14 @@ void FetchWaits::check_invariants() const {
     }
   }
   DOHLE_ASSERT(pairs == pairs_ && pairs <= options_.max_pairs, "the pairs are miscounted");
-  DOHLE_ASSERT(lookers == lookers_.size(), "a fetch that is gone looks by itself");
-  DOHLE_ASSERT(free_slots_.size() + waits_.size() - lookers == slots_.size(), "a slot is lost");
+  DOHLE_ASSERT(lookers == lookers_.size(), "the waits that look by themselves are miscounted");
+  DOHLE_ASSERT(free_slots_.size() + waits_.size() - lookers == slots_.size(),
+               "a slot is neither in use nor free");
   DOHLE_ASSERT(ready <= ready_.size(), "a fetch is ready and not tried");
   DOHLE_ASSERT(is_posted_ || (ready_.empty() && after_ready_.empty()),
-               "ready fetches are never tried");
+               "fetches are ready and no task is posted to answer them");
   DOHLE_ASSERT(lookers_.empty() || is_looking_ || look_timer_ != 0,
-               "waiting fetches are never looked at again");
+               "fetches wait and no timer or task looks at them");
 }
 
 void FetchWaits::add(std::uint64_t connection, std::vector<PartitionRef> partitions,
@@ -103,12 +104,13 @@ void FetchWaits::delist(FetchWait& wait) {
     lookers_.erase(wait.looker);
     return;
   }
-  DOHLE_ASSERT(slots_[wait.slot] == &wait, "a wait that is gone ends again");
+  DOHLE_ASSERT(slots_[wait.slot] == &wait, "a wait ends that is not in its slot");
   DOHLE_ASSERT(pairs_ >= wait.partitions.size(), "more pairs end than began");
   pairs_ -= wait.partitions.size();
   for (std::size_t i = 0; i < wait.partitions.size(); ++i) {
     auto& waits = wait.partitions[i]->waits;
-    DOHLE_ASSERT(wait.places[i] < waits.size(), "a partition has forgotten a fetch that waits");
+    DOHLE_ASSERT(wait.places[i] < waits.size(),
+                 "a partition does not list a fetch that waits for it");
     const PartitionWait last = waits.back();
     waits[wait.places[i]] = last;
     slots_[last.wait]->places[last.index] = wait.places[i];
@@ -130,7 +132,7 @@ void FetchWaits::on_deadline(const Id& id) {
 
 void FetchWaits::advanced(Partition& partition, std::size_t bytes) {
   for (const auto& [slot, index] : partition.waits) {
-    DOHLE_ASSERT(slots_[slot] != nullptr, "a partition points at a wait that is gone");
+    DOHLE_ASSERT(slots_[slot] != nullptr, "a partition lists a wait that has ended");
     FetchWait& wait = *slots_[slot];
     wait.bytes_missing -= std::min(wait.bytes_missing, bytes);
     if (wait.bytes_missing == 0) make_ready(wait);

@@ -479,8 +479,10 @@ void GroupCoordinator::check_invariants() const {
   for (const auto& [id, entry] : groups_) {
     entry.group.check_invariants();
     DOHLE_ASSERT(id == entry.group.id(), "a group is stored under another one's name");
-    DOHLE_ASSERT(entry.bytes == entry.group.memory_bytes(), "a group has grown uncounted");
-    DOHLE_ASSERT(entry.deadline == entry.group.next_deadline(), "a group's deadline passes unseen");
+    DOHLE_ASSERT(entry.bytes == entry.group.memory_bytes(),
+                 "a group's memory differs from the counted one");
+    DOHLE_ASSERT(entry.deadline == entry.group.next_deadline(),
+                 "a group's deadline differs from the scheduled one");
     DOHLE_ASSERT(entry.deadline == never || deadlines_.contains({entry.deadline, id}),
                  "a group's deadline has no timer");
     deadlines += entry.deadline == never ? 0 : 1;
@@ -499,7 +501,8 @@ void GroupCoordinator::check_invariants() const {
   }
   DOHLE_ASSERT(bytes == state_bytes_, "the memory of all groups is counted wrong");
   DOHLE_ASSERT(offsets == offset_count_, "the offsets of all groups are counted wrong");
-  DOHLE_ASSERT(deadlines == deadlines_.size(), "a group that is gone is woken");
+  DOHLE_ASSERT(deadlines == deadlines_.size(),
+               "scheduled deadlines and groups with one differ in number");
 }
 
 void GroupCoordinator::store_failed(const std::string& group, Now now, ClassicGroupActions& out) {

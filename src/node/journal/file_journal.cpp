@@ -195,9 +195,10 @@ Result<void> FileJournal::make_durable(std::string_view text) {
 void FileJournal::check_invariants() const {
   DOHLE_ASSERT(at_.file != nullptr, "a journal has no file");
   DOHLE_ASSERT(at_.durable <= at_.lines, "more lines are durable than there are");
-  DOHLE_ASSERT(waiting_.empty() || is_running_, "lines wait for a round that does not run");
-  DOHLE_ASSERT(rewriting_ == nullptr || is_running_, "a rewrite waits for nothing");
-  DOHLE_ASSERT(when_idle_.empty() || is_running_, "a journal is idle and does not say so");
+  DOHLE_ASSERT(waiting_.empty() || is_running_, "lines wait and no round runs");
+  DOHLE_ASSERT(rewriting_ == nullptr || is_running_, "a rewrite waits and no round runs");
+  DOHLE_ASSERT(when_idle_.empty() || is_running_,
+               "callers wait for an idle journal and no round runs");
 }
 
 void FileJournal::append(std::string body, Reserve reserve, Done done) {
@@ -253,7 +254,7 @@ void FileJournal::end_round(Round& round) {
   DOHLE_ASSERT(is_running_, "a round ends that was not started");
   DOHLE_ASSERT(round.outcomes.size() == round.lines.size(), "a line has no outcome");
   DOHLE_ASSERT(round.at.lines >= at_.lines && round.at.size >= at_.size,
-               "a round takes lines away");
+               "a round ends with fewer lines than before");
   is_running_ = false;
   const bool is_longer = round.at.durable > at_.durable;
   at_ = std::move(round.at);

@@ -254,7 +254,7 @@ Users::Found Users::find(SaslMechanism mechanism, std::string_view name) const {
 
 void Users::Forms::remove(const auth::VerifierForm& form) {
   const auto found = counts_.find(form);
-  DOHLE_ASSERT(found != counts_.end(), "a user leaves whose form was not counted");
+  DOHLE_ASSERT(found != counts_.end(), "a removed user's verifier form was not counted");
   if (--found->second == 0) counts_.erase(found);
 }
 

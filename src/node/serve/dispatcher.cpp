@@ -37,7 +37,7 @@ void Dispatcher::check_invariants() const {
   DOHLE_ASSERT(unread == unread_bytes_, "unread answers are miscounted");
   DOHLE_ASSERT(turns_.size() + blocked_.size() == waiting_.size(),
                "a request waits that has no turn, or two");
-  DOHLE_ASSERT(turns_.empty() || is_posted_, "requests wait for a turn that does not come");
+  DOHLE_ASSERT(turns_.empty() || is_posted_, "requests have a turn and no task is posted");
   DOHLE_ASSERT(blocked_.empty() || is_posted_ || watch_ != 0,
                "requests wait for others to read and no timer is armed");
   for (const auto& [id, work] : waiting_) {

@@ -175,7 +175,7 @@ std::uint32_t RunNote::place_of(const NotedPartition& partition) {
     free_places_.pop_back();
   }
   DOHLE_ASSERT(places_.size() + free_places_.size() + 1 == next_place_,
-               "a place in the run's note is lost");
+               "a place of the run's note is neither in use nor free");
   return at->second;
 }
 

@@ -55,7 +55,8 @@ void Syncing::check_invariants() const {
   for (const PartitionRef& partition : unnoted_) {
     DOHLE_ASSERT(partition->is_unnoted, "a partition is to be noted that is");
   }
-  DOHLE_ASSERT(unnoted_.empty() || is_telling_posted_, "written partitions are never noted");
+  DOHLE_ASSERT(unnoted_.empty() || is_telling_posted_,
+               "written partitions wait for the run's note and no task is posted");
   DOHLE_ASSERT(group_.empty() || is_running_, "a group waits for a sync that does not run");
   DOHLE_ASSERT(waits_.empty() || is_running_ || is_start_posted_,
                "a caller waits for a sync that never starts");

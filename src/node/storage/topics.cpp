@@ -492,7 +492,8 @@ void Topics::check_invariants() const {
   for (const auto& [name, topic] : topics_) {
     DOHLE_ASSERT(name == topic.name, "a topic is stored under another one's name");
     const auto found = by_id_.find(topic.id);
-    DOHLE_ASSERT(found != by_id_.end() && found->second == &topic, "a topic's id finds another");
+    DOHLE_ASSERT(found != by_id_.end() && found->second == &topic,
+                 "a topic's id leads to another topic");
     partitions += topic.partitions.size();
     for (const PartitionRef& partition : topic.partitions) {
       DOHLE_ASSERT(!partition->is_closed(), "a partition of a topic is closed");
