@@ -1,11 +1,12 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <array>
 #include <cstdio>
 #include <string>
+
+#include "scratch_directory.hpp"
 
 namespace dohle {
 
@@ -15,18 +16,13 @@ class ApacheKafkaServer {
  public:
   /// `options` are those of `apache-kafka start`.
   explicit ApacheKafkaServer(const std::string& options = {}) {
-    char pattern[] = "/tmp/dohle-apache-kafka-XXXXXX";
-    directory_ = ::mkdtemp(pattern);
     const std::string printed = run("start", " --lifetime 600 " + options);
     address_ = after("ready ", printed);
     EXPECT_NE(address_, "") << printed;
     sasl_address_ = after("sasl ", printed);
     tls_address_ = after("tls ", printed);
   }
-  ~ApacheKafkaServer() {
-    run("stop");
-    EXPECT_EQ(::system(("rm -rf " + directory_).c_str()), 0);
-  }
+  ~ApacheKafkaServer() { run("stop"); }
   ApacheKafkaServer(const ApacheKafkaServer&) = delete;
   ApacheKafkaServer& operator=(const ApacheKafkaServer&) = delete;
 
@@ -41,8 +37,8 @@ class ApacheKafkaServer {
 
  private:
   std::string run(const std::string& verb, const std::string& options = {}) const {
-    const std::string command =
-        std::string(DOHLE_SCRIPTS) + "/apache-kafka " + verb + " " + directory_ + "/node" + options;
+    const std::string command = std::string(DOHLE_SCRIPTS) + "/apache-kafka " + verb + " " +
+                                directory_.path() + "/node" + options;
     std::FILE* pipe = ::popen(command.c_str(), "r");
     std::string printed;
     std::array<char, 256> line{};
@@ -58,7 +54,7 @@ class ApacheKafkaServer {
     return printed.substr(at + word.size(), printed.find('\n', at) - at - word.size());
   }
 
-  std::string directory_;
+  ScratchDirectory directory_;
   std::string address_;
   std::string sasl_address_;
   std::string tls_address_;

@@ -1,14 +1,11 @@
 // The security matrix on one Apache Kafka 4.3.1.
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cctype>
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <random>
@@ -18,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include "integration/apache_kafka_server.hpp"
+#include "scratch_directory.hpp"
 #include "security_matrix.hpp"
 
 namespace dohle {
@@ -46,19 +44,13 @@ std::uint16_t free_port(std::set<std::uint16_t>& taken) {
 class ApacheKafka final : public MatrixServer {
  public:
   explicit ApacheKafka(const MatrixCertificates& made) {
-    std::string pattern = (std::filesystem::temp_directory_path() / "dohle-matrix-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
-    files_ = pattern;
-    write("ca.pem", made.authority.certificate_pem());
-    write("server.pem", made.server.key_pem() + made.server.certificate_pem());
-    write("expired.pem", made.expired_server.key_pem() + made.expired_server.certificate_pem());
+    files_.write("ca.pem", made.authority.certificate_pem());
+    files_.write("server.pem", made.server.key_pem() + made.server.certificate_pem());
+    files_.write("expired.pem",
+                 made.expired_server.key_pem() + made.expired_server.certificate_pem());
     std::set<std::uint16_t> taken;
     for (const MatrixListener& each : matrix_listeners()) ports_[each.name] = free_port(taken);
     server_ = std::make_unique<ApacheKafkaServer>(options(free_port(taken)));
-  }
-  ~ApacheKafka() override {
-    server_.reset();
-    std::filesystem::remove_all(files_);
   }
   [[nodiscard]] std::uint16_t port(std::string_view listener) const override {
     return ports_.at(listener);
@@ -69,10 +61,6 @@ class ApacheKafka final : public MatrixServer {
 
  private:
   [[nodiscard]] std::string file(const std::string& name) const { return (files_ / name).string(); }
-  void write(const std::string& name, const std::string& text) const {
-    std::ofstream(file(name)) << text;
-  }
-
   [[nodiscard]] std::string options(std::uint16_t controller) const {
     std::string listeners, advertised, protocols, own;
     for (const MatrixListener& each : matrix_listeners()) {
@@ -137,7 +125,7 @@ class ApacheKafka final : public MatrixServer {
            std::string(matrix_password) + "\";";
   }
 
-  std::filesystem::path files_;
+  const ScratchDirectory files_;
   std::map<std::string_view, std::uint16_t> ports_;
   std::unique_ptr<ApacheKafkaServer> server_;
 };

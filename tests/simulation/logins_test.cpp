@@ -4,13 +4,13 @@
 // told so; once it is there again, its requests are answered.
 //   logins_test [--must-find WORDS]    with --must-find it succeeds as soon as a case complains in
 //   these words
-#include <cstdio>
 #include <memory>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "simulation/asking.hpp"
 #include "simulation/complaints.hpp"
+#include "simulation/play_cases.hpp"
 #include "unit/client/scripted_cluster.hpp"
 #include "unit/node/door/login_world.hpp"
 
@@ -123,37 +123,28 @@ class LoginsUnderCuts final : public node::LoginWorld {
   int sasl_requests_ = 0;
 };
 
-int run(const std::optional<std::string>& must_find) {
-  int cases = 0;
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
   for (const auto mechanism :
        {SaslMechanism::scram_sha_256, SaslMechanism::scram_sha_512, SaslMechanism::plain}) {
     // PLAIN has one message where SCRAM has two.
     const int last = mechanism == SaslMechanism::plain ? steps * 2 / 3 : steps;
     for (int step = 1; step <= last; ++step) {
       for (const Duration later : {Duration(0), Duration(1ms)}) {
-        LoginsUnderCuts played({mechanism, step, later});
-        const Complaints& found = played.play();
-        ++cases;
-        if (found.count() == 0) continue;
-        std::printf("%s", found.text().c_str());
-        if (!must_find) return 1;
-        if (found.name(*must_find)) return 0;
+        cases.push_back({mechanism, step, later});
       }
     }
   }
-  if (must_find) {
-    std::printf("one case had to complain: %s\n", must_find->c_str());
-    return 1;
-  }
-  std::printf("%d cases pass\n", cases);
-  return testing::UnitTest::GetInstance()->Failed() ? 1 : 0;
+  return cases;
 }
 
 }  // namespace
 }  // namespace dohle::simulation
 
 int main(int argc, char** argv) {
-  std::optional<std::string> must_find;
-  if (argc == 3 && std::string(argv[1]) == "--must-find") must_find = argv[2];
-  return dohle::simulation::run(must_find);
+  using namespace dohle::simulation;
+  return play_cases(argc, argv, all_cases(), [](const Case& each) {
+    LoginsUnderCuts played(each);
+    return played.play();
+  });
 }

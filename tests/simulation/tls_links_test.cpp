@@ -5,15 +5,16 @@
 // left of the connection.
 //   tls_links_test [--must-find WORDS]    with --must-find it succeeds as soon as a case complains
 //   in these words
-#include <cstdio>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "node/limits.hpp"
 #include "simulation/asking.hpp"
 #include "simulation/complaints.hpp"
+#include "simulation/play_cases.hpp"
 #include "simulation/tls_links.hpp"
 #include "unit/client/scripted_cluster.hpp"
 #include "unit/node/door/login_world.hpp"
@@ -195,37 +196,28 @@ constexpr int last_step(Way way) {
   return way == Way::login ? 24 : 14;
 }
 
-int run(const std::optional<std::string>& must_find) {
-  int cases = 0;
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
   for (const Way way : ways) {
     for (const bool is_of_node : {false, true}) {
       for (const Harm harm : {Harm::reset, Harm::end, Harm::silence, Harm::damage}) {
         for (int step = 1; step <= last_step(way); ++step) {
-          LinksUnderHarm played({way, is_of_node, harm, step});
-          played.play();
-          ++cases;
-          const Complaints& found = played.complaints();
-          if (found.count() == 0) continue;
-          std::printf("%s", found.text().c_str());
-          if (!must_find) return 1;
-          if (found.name(*must_find)) return 0;
+          cases.push_back({way, is_of_node, harm, step});
         }
       }
     }
   }
-  if (must_find) {
-    std::printf("one case had to complain: %s\n", must_find->c_str());
-    return 1;
-  }
-  std::printf("%d cases pass\n", cases);
-  return testing::UnitTest::GetInstance()->Failed() ? 1 : 0;
+  return cases;
 }
 
 }  // namespace
 }  // namespace dohle::simulation
 
 int main(int argc, char** argv) {
-  std::optional<std::string> must_find;
-  if (argc == 3 && std::string(argv[1]) == "--must-find") must_find = argv[2];
-  return dohle::simulation::run(must_find);
+  using namespace dohle::simulation;
+  return play_cases(argc, argv, all_cases(), [](const Case& each) {
+    LinksUnderHarm played(each);
+    played.play();
+    return played.complaints();
+  });
 }
