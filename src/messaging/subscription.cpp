@@ -211,11 +211,14 @@ void Subscription::work() {
   Lock lock(mutex_);
   while (!is_stopping_) {
     const TimePoint now = monotonic_now();
-    for (const messaging::Report& report : state_.overdue_acks(now)) {
+    const std::vector<Report> overdue = state_.overdue_acks(now);
+    for (const Report& report : overdue) {
       lock.unlock();
       tell(report);
       lock.lock();
     }
+    // While the lock was free, the subscription may have been asked to end.
+    if (!overdue.empty()) continue;
     if (EventPointer event = state_.take_work(now)) {
       handle(lock, std::move(event));
       continue;

@@ -249,6 +249,18 @@ TEST_F(SubscriptionEngine, unsubscribe_inside_a_handler_marks_and_returns) {
   EXPECT_TRUE(script.wait_for_commit(0, 1));
 }
 
+TEST_F(SubscriptionEngine, ends_if_asked_to_while_it_reports_a_missing_acknowledgement) {
+  std::promise<bool> asked;
+  setup.settings.auto_ack = false;
+  setup.settings.ack_timeout = 0ms;
+  setup.reports = std::make_shared<Reports>(
+      [&](const Failure&) { asked.set_value(subscription->unsubscribe(patience).has_value()); },
+      silent_logger());
+  const Running running = start([](RawEvent&) { return Result<void>{}; });
+  script.put(0, 1);
+  EXPECT_TRUE(asked.get_future().get());
+}
+
 TEST_F(SubscriptionEngine, a_hung_handler_does_not_hold_unsubscribe) {
   auto leave = std::make_shared<std::promise<void>>();
   std::promise<void> entered;
