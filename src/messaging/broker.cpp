@@ -6,6 +6,7 @@
 #include "base/fork_watch.hpp"
 #include "messaging/broker_access.hpp"
 #include "messaging/broker_runtime.hpp"
+#include "messaging/skipped_option.hpp"
 
 namespace dohle {
 inline namespace v0 {
@@ -75,18 +76,21 @@ Result<void> Broker::connect(std::chrono::milliseconds timeout) {
 
 Result<Delivery> Broker::publish(std::string_view topic, Message message, PublishOptions options) {
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  messaging::skip_option(options);
   return inside_->publish(topic, std::move(message), options);
 }
 
 Result<Delivery> Broker::publish(std::string_view topic, std::string_view body,
                                  PublishOptions options) {
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  messaging::skip_option(options);
   return inside_->publish(topic, body, options);
 }
 
 Result<Delivery> Broker::publish_encoded(std::string_view topic, messaging::EncodeInto encode,
                                          const void* value, PublishOptions options) {
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  messaging::skip_option(options);
   // Moved out, not used in place: a codec or a middleware may publish too.
   thread_local std::string kept;
   std::string body = std::exchange(kept, {});
@@ -100,6 +104,7 @@ Result<Delivery> Broker::publish_encoded(std::string_view topic, messaging::Enco
 Result<Subscriber> Broker::subscribe_raw(std::string topic, SubscribeHandler handler,
                                          SubscribeOptions options) {
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  messaging::skip_option(options);
   auto started = inside_->subscribe(std::move(topic), std::move(handler), std::move(options));
   if (!started) return fail(started.error());
   return messaging::BrokerAccess::make(std::move(*started));

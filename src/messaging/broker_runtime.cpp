@@ -16,6 +16,7 @@
 #include "messaging/embedded_address.hpp"
 #include "messaging/publish_chain.hpp"
 #include "messaging/settings.hpp"
+#include "messaging/skipped_option.hpp"
 #include "messaging/split_logger.hpp"
 
 namespace dohle::messaging {
@@ -100,6 +101,7 @@ Result<void> BrokerRuntime::apply(const std::vector<BrokerOption>& changes) {
   kafka::BrokerOptions changed = options_;
   for (const BrokerOption& change : changes) change(changed);
   messaging::take_properties(changed);
+  messaging::skip_option(changed);
   if (auto checked = messaging::check(changed); !checked) return checked;
   // A failed connect leaves a client and a node with the old options.
   const std::lock_guard lock(mutex_);

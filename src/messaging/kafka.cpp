@@ -11,6 +11,7 @@
 #include "messaging/publish_chain.hpp"
 #include "messaging/reports.hpp"
 #include "messaging/settings.hpp"
+#include "messaging/skipped_option.hpp"
 
 namespace dohle {
 
@@ -120,6 +121,7 @@ Result<Admin> admin_of(const Broker& broker) {
 
 Result<Broker> new_broker(BrokerOptions options) {
   messaging::take_properties(options);
+  messaging::skip_option(options);
   if (auto checked = messaging::check(options); !checked) return fail(checked.error());
   return messaging::BrokerAccess::make(
       std::make_shared<messaging::BrokerRuntime>(std::move(options)));

@@ -1,11 +1,7 @@
-// Options of the messaging API, each seen by its effect on an embedded node. A test has the name of
-// its option.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
+// Options of publishing.
 #include <atomic>
-#include <condition_variable>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
@@ -13,78 +9,16 @@
 #include <string_view>
 #include <vector>
 
-#include "dohle/kafka.hpp"
+#include "options_fixture.hpp"
+#include "wire/batch.hpp"
+#include "wire/messages/metadata.hpp"
+#include "wire/messages/produce.hpp"
 
 namespace dohle {
 namespace {
 
-using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-constexpr auto patience = 20s;
-
-/// What a completion got, in words.
-class Completions {
- public:
-  void operator()(const SettledBatch& batch) {
-    std::string line = std::string(batch.topic) + "-" + std::to_string(batch.partition.value) +
-                       " from " + std::to_string(batch.base_offset.value) +
-                       (batch.error != nullptr ? " failed" : "") + ":";
-    for (const RecordView& record : batch.records)
-      line += " " + std::string(as_text(*record.value));
-    const std::lock_guard lock(mutex_);
-    lines_.push_back(line);
-    changed_.notify_all();
-  }
-  bool wait_for(std::size_t count) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, patience, [&] { return lines_.size() >= count; });
-  }
-  std::vector<std::string> lines() {
-    const std::lock_guard lock(mutex_);
-    return lines_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<std::string> lines_;
-};
-
-/// A broker on a node of its own with a topic "t" of three partitions.
-class Options : public testing::Test {
- protected:
-  template <class... Given>
-  void connect(Given&&... given) {
-    auto made = kafka::new_broker(with_address("embedded:memory"), std::forward<Given>(given)...);
-    ASSERT_TRUE(made) << made.error().to_string();
-    broker_.emplace(std::move(*made));
-    auto connected = broker_->connect(patience);
-    ASSERT_TRUE(connected) << connected.error().to_string();
-    ASSERT_TRUE(kafka::create_topic(*broker_, "t", 3, 1));
-  }
-
-  /// Publishes one message, and returns its partition.
-  template <class... Given>
-  std::int32_t publish(Given&&... given) {
-    auto sent = broker_->publish("t", "text", std::forward<Given>(given)...);
-    if (!sent) {
-      ADD_FAILURE() << sent.error().to_string();
-      return -1;
-    }
-    auto receipt = sent->get();
-    if (!receipt) {
-      ADD_FAILURE() << receipt.error().to_string();
-      return -1;
-    }
-    return receipt->partition.value;
-  }
-
-  /// Outlives the broker, whose end tells it of the last batches.
-  Completions completions_;
-  std::optional<Broker> broker_;
-};
 
 class BrokerOption : public Options {};
 class PublishOption : public Options {};
@@ -216,10 +150,13 @@ TEST_F(BrokerOption, batch_bytes_end_a_batch) {
   EXPECT_THAT(completions_.lines(), ElementsAre("t-1 from 0: " + first));
 }
 
-TEST_F(BrokerOption, batch_timeout_makes_a_batch_due) {
-  connect(kafka::with_completion(std::ref(completions_)), kafka::with_batch_timeout(1ms));
+TEST_F(BrokerOption, batch_timeout_is_how_long_a_batch_waits_for_more) {
+  connect(kafka::with_completion(std::ref(completions_)), kafka::with_batch_timeout(300ms));
+  publish(with_publish_async(false));
+  const auto begin = std::chrono::steady_clock::now();
   put(*broker_, "a");
-  EXPECT_TRUE(completions_.wait_for(1));
+  EXPECT_TRUE(completions_.wait_for(2));
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, 300ms);
 }
 
 TEST_F(BrokerOption, completion_that_throws_is_logged_and_loses_nothing) {
@@ -238,6 +175,42 @@ TEST_F(BrokerOption, completion_that_throws_is_logged_and_loses_nothing) {
   EXPECT_THAT(logged, HasSubstr("a completion threw: no disk"));
 }
 
+TEST_F(BrokerOption, logger_gets_the_warnings_if_there_is_no_error_logger) {
+  connect(kafka::with_logger(logger_into(lines_, LogLevel::warning)),
+          kafka::with_completion([](const SettledBatch&) { throw std::runtime_error("no disk"); }));
+  publish();
+  ASSERT_TRUE(broker_->disconnect(patience));
+  EXPECT_THAT(lines_.all(), testing::Contains(HasSubstr("a completion threw: no disk")));
+}
+
+TEST_F(BrokerOption, enable_error_logger_switches_warnings_off) {
+  connect(kafka::with_logger(logger_into(lines_, LogLevel::warning)),
+          kafka::with_enable_error_logger(false),
+          kafka::with_completion([](const SettledBatch&) { throw std::runtime_error("no disk"); }));
+  publish();
+  ASSERT_TRUE(broker_->disconnect(patience));
+  EXPECT_THAT(lines_.all(), testing::IsEmpty());
+}
+
+TEST_F(BrokerOption, async_is_whether_publish_returns_before_the_acknowledgement) {
+  connect(kafka::with_async(false), kafka::with_batch_timeout(1min));
+  EXPECT_TRUE(broker_->publish("t", "text")->is_done());
+  const auto later = broker_->publish("t", "text", with_publish_async(true));
+  ASSERT_TRUE(later);
+  EXPECT_FALSE(later->is_done());
+}
+
+TEST_F(PublishOption, async_wins_over_the_brokers) {
+  connect(kafka::with_batch_timeout(1min));
+  EXPECT_TRUE(broker_->publish("t", "text", with_publish_async(false))->is_done());
+}
+
+TEST_F(BrokerOption, allow_publish_auto_topic_creation_creates_the_topic) {
+  connect(kafka::with_allow_publish_auto_topic_creation(true));
+  const auto sent = broker_->publish("new", "text", with_publish_async(false));
+  EXPECT_TRUE(sent) << sent.error().to_string();
+}
+
 TEST_F(PublishOption, offset_is_seen_by_middlewares) {
   Offset seen;
   connect(with_publish_middlewares({[&](PublishHandler next) -> PublishHandler {
@@ -248,6 +221,178 @@ TEST_F(PublishOption, offset_is_seen_by_middlewares) {
   }}));
   publish(kafka::with_message_offset(Offset{42}));
   EXPECT_EQ(seen, Offset{42});
+}
+
+TEST_F(PublishOption, middlewares_are_inside_the_brokers) {
+  const auto noting = [this](std::string name) -> PublishMiddleware {
+    return [this, name](PublishHandler next) -> PublishHandler {
+      return [this, name, next](std::string_view topic, Message& message) {
+        lines_.add(name);
+        return next(topic, message);
+      };
+    };
+  };
+  connect(with_publish_middlewares({noting("broker")}));
+  publish(with_publish_middlewares({noting("publish")}));
+  EXPECT_THAT(lines_.all(), ElementsAre("broker", "publish"));
+}
+
+/// Publishes, and returns what a subscription receives.
+template <class... Given>
+Message published(Broker& broker, Given&&... given) {
+  std::promise<Message> received;
+  std::atomic<bool> is_first = true;
+  const auto reader = broker.subscribe(
+      "t",
+      [&](RawEvent event) {
+        if (is_first.exchange(false)) received.set_value(event.message());
+      },
+      kafka::with_start_offset(StartOffset::first()));
+  EXPECT_TRUE(reader) << reader.error().to_string();
+  const auto sent =
+      broker.publish("t", "text", with_publish_async(false), std::forward<Given>(given)...);
+  EXPECT_TRUE(sent) << sent.error().to_string();
+  auto message = received.get_future();
+  if (message.wait_for(patience) == std::future_status::ready) return message.get();
+  ADD_FAILURE() << "nothing was received";
+  return {};
+}
+
+TEST_F(PublishOption, key_reaches_the_reader) {
+  connect();
+  EXPECT_EQ(published(*broker_, kafka::with_message_key("k")).key(), "k");
+}
+
+TEST_F(PublishOption, headers_reach_the_reader) {
+  connect();
+  const std::vector<Header> headers{{"a", "1"}, {"a", "2"}};
+  EXPECT_EQ(published(*broker_, kafka::with_headers(headers)).headers(), headers);
+}
+
+TEST_F(PublishOption, timestamp_reaches_the_reader) {
+  connect();
+  EXPECT_EQ(
+      published(*broker_, [](PublishOptions& o) { o.timestamp = Timestamp{1'000}; }).timestamp(),
+      Timestamp{1'000});
+}
+
+TEST_F(PublishOption, partition_is_where_the_message_is_stored) {
+  connect();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(publish(PublishOptions{.partition = PartitionId{2}}), 2);
+}
+
+// A relay shows what goes to the node.
+class RecordedBrokerOption : public RecordedOptions {
+ protected:
+  /// The batch of the last Produce request.
+  [[nodiscard]] Slice last_batch() const {
+    const auto requests = node_.all<wire::ProduceRequest>();
+    if (requests.empty()) return {};
+    return requests.back().topic_data.at(0).partition_data.at(0).records->flatten().value();
+  }
+};
+class RecordedPublishOption : public RecordedBrokerOption {};
+
+TEST_F(RecordedBrokerOption, write_timeout_is_sent_with_each_publish) {
+  connect(kafka::with_write_timeout(3'210ms));
+  publish();
+  EXPECT_EQ(node_.all<wire::ProduceRequest>().at(0).timeout_ms, 3'210);
+}
+
+TEST_F(RecordedBrokerOption, properties_reach_the_server) {
+  connect(kafka::with_properties({{"acks", "1"}}));
+  publish();
+  EXPECT_EQ(node_.all<wire::ProduceRequest>().at(0).acks, 1);
+}
+
+TEST_F(RecordedBrokerOption, enable_one_topic_one_writer_off_is_one_producer_for_all_topics) {
+  connect(kafka::with_enable_one_topic_one_writer(false));
+  ASSERT_TRUE(kafka::create_topic(*broker_, "other", 1, 1));
+  std::vector<ProducerId> ids;
+  for (const char* topic : {"t", "other"}) {
+    ASSERT_TRUE(broker_->publish(topic, "text", with_publish_async(false)));
+    ids.push_back(wire::read_batch_header(last_batch().bytes()).value().producer_id);
+  }
+  EXPECT_EQ(ids.at(0), ids.at(1));
+}
+
+TEST_F(RecordedBrokerOption, producer_options_reach_the_producers) {
+  connect(kafka::with_producer_options([](ProducerOptions& o) { o.idempotence = false; }));
+  publish();
+  const auto header = wire::read_batch_header(last_batch().bytes());
+  ASSERT_TRUE(header);
+  EXPECT_TRUE(header->producer_id.is_none());
+}
+
+TEST_F(RecordedPublishOption, required_acks_reach_the_server) {
+  connect();
+  publish(with_publish_required_acks(Acks::leader));
+  EXPECT_EQ(node_.all<wire::ProduceRequest>().at(0).acks, 1);
+}
+
+TEST_F(RecordedBrokerOption, compression_is_that_of_the_batches) {
+  connect(kafka::with_compression(CompressionCodec::zstd));
+  publish();
+  const auto header = wire::read_batch_header(last_batch().bytes());
+  ASSERT_TRUE(header);
+  EXPECT_EQ(header->compression(), wire::Compression::zstd);
+}
+
+TEST_F(RecordedBrokerOption, compression_level_makes_batches_smaller) {
+  std::string text;
+  for (int i = 0; i < 4'000; ++i) text += std::to_string(i * i) + " birds ";
+  std::vector<std::size_t> sizes;
+  for (const int level : {1, 9}) {
+    connect(kafka::with_compression(CompressionCodec::gzip, level));
+    ASSERT_TRUE(broker_->publish("t", text, with_publish_async(false)));
+    sizes.push_back(last_batch().size());
+  }
+  EXPECT_LT(sizes.at(1), sizes.at(0));
+}
+
+/// Short enough that requests without an answer are given up at once.
+template <class... Given>
+auto impatient(Given... given) {
+  return [given...](kafka::BrokerOptions& o) {
+    o.read_timeout = o.write_timeout = 100ms;
+    o.max_wait = 50ms;
+    (given(o), ...);
+  };
+}
+
+TEST_F(RecordedBrokerOption, publish_max_attempts_bound_how_often_a_batch_is_sent) {
+  connect(impatient(kafka::with_publish_max_attempts(2)));
+  node_.mute<wire::ProduceRequest>();
+  const auto sent = broker_->publish("t", "text");
+  ASSERT_TRUE(sent) << sent.error().to_string();
+  EXPECT_FALSE(sent->wait(patience));
+  EXPECT_TRUE(sent->is_done());
+  EXPECT_EQ(node_.all<wire::ProduceRequest>().size(), 2u);
+}
+
+TEST_F(RecordedPublishOption, max_attempts_win_over_the_brokers) {
+  connect(impatient());
+  node_.mute<wire::ProduceRequest>();
+  const auto sent = broker_->publish("t", "text", with_publish_retries(1));
+  ASSERT_TRUE(sent) << sent.error().to_string();
+  EXPECT_FALSE(sent->wait(patience));
+  EXPECT_TRUE(sent->is_done());
+  EXPECT_EQ(node_.all<wire::ProduceRequest>().size(), 2u);
+}
+
+TEST_F(RecordedPublishOption, timeout_bounds_a_synchronous_publish) {
+  // Without the timeout it ends after 5 s.
+  connect(kafka::with_write_timeout(1s), kafka::with_read_timeout(1s),
+          kafka::with_properties({{"delivery.timeout.ms", "5000"}}));
+  publish();
+  node_.mute_all();
+  const auto begin = std::chrono::steady_clock::now();
+  const auto refused =
+      broker_->publish("t", "text", with_publish_async(false), with_publish_timeout(200ms));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 4s);
+  node_.answer();
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is(Errc::timed_out)) << refused.error().to_string();
 }
 
 TEST_F(PublishOption, combinations_of_acks_attempts_and_timeout_are_sixteen_at_most) {

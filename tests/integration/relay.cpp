@@ -86,6 +86,17 @@ std::vector<Relay::Seen> Relay::seen() const {
   return seen_;
 }
 
+bool Relay::wait_until(const std::function<bool(const std::vector<Seen>& seen)>& is_so,
+                       std::chrono::milliseconds timeout) const {
+  std::unique_lock lock(mutex_);
+  return grown_.wait_for(lock, timeout, [&] { return is_so(seen_); });
+}
+
+void Relay::mute(Mute when) {
+  const std::lock_guard guard(mutex_);
+  mute_ = std::move(when);
+}
+
 void Relay::run() {
   for (;;) {
     std::vector<pollfd> watched = {{stop_, POLLIN, 0}, {listener_, POLLIN, 0}};
@@ -119,6 +130,7 @@ void Relay::accept() {
   const std::lock_guard guard(mutex_);
   pairs_.push_back({client, connected_to(server_), seen_.size()});
   seen_.emplace_back();
+  grown_.notify_all();
 }
 
 bool Relay::pass(const Pair& pair, bool is_to_client) {
@@ -132,7 +144,9 @@ bool Relay::pass(const Pair& pair, bool is_to_client) {
   {
     const std::lock_guard guard(mutex_);
     Seen& seen = seen_[pair.number];
+    if (is_to_client && mute_ && mute_(seen.to_server)) return true;
     keep(is_to_client ? seen.to_client : seen.to_server, bytes);
+    grown_.notify_all();
   }
   return ::send(to, bytes.data(), bytes.size(), MSG_NOSIGNAL) == got;
 }

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -21,6 +24,9 @@ class Relay {
     std::string to_server, to_client;
   };
 
+  /// Whether answers of a connection that has sent these bytes are dropped from now on.
+  using Mute = std::function<bool(const std::string& to_server)>;
+
   explicit Relay(std::uint16_t server, Change change = nullptr);
   ~Relay();
   Relay(const Relay&) = delete;
@@ -29,6 +35,12 @@ class Relay {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   /// All connections so far, in their order.
   [[nodiscard]] std::vector<Seen> seen() const;
+  /// Waits until what it has seen is so.
+  bool wait_until(const std::function<bool(const std::vector<Seen>& seen)>& is_so,
+                  std::chrono::milliseconds timeout) const;
+  /// Another server for the connections from now on.
+  void aim_at(std::uint16_t server) { server_ = server; }
+  void mute(Mute when);
 
  private:
   struct Pair {
@@ -41,13 +53,15 @@ class Relay {
   /// False: one side has ended.
   [[nodiscard]] bool pass(const Pair& pair, bool is_to_client);
 
-  const std::uint16_t server_;
+  std::atomic<std::uint16_t> server_;
   const Change change_;
   std::uint16_t port_ = 0;
   int listener_ = -1;
   int stop_ = -1;  // an eventfd
   std::vector<Pair> pairs_;
   mutable std::mutex mutex_;
+  mutable std::condition_variable grown_;
+  Mute mute_;
   std::vector<Seen> seen_;
   std::jthread thread_;
 };
