@@ -31,6 +31,8 @@ class ApacheKafkaServer {
   [[nodiscard]] const std::string& sasl_address() const { return sasl_address_; }
   /// The listener that `--tls` adds, at localhost.
   [[nodiscard]] const std::string& tls_address() const { return tls_address_; }
+  /// The directory of the partitions' directories.
+  [[nodiscard]] std::string data() const { return directory_ + "/node/data"; }
   /// SIGKILL.
   void kill() const { run("kill9"); }
   void restart() const { run("restart"); }

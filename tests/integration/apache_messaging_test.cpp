@@ -2,9 +2,11 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -162,6 +164,139 @@ TEST_F(ApacheMessaging, ReadsWithoutAGroupFromTheEndOrWhereItIsTold) {
   EXPECT_TRUE(from_start.wait_for(30));
   EXPECT_TRUE(from_end.wait_for(10));
   for (const auto& [sensor, numbers] : from_end.numbers()) EXPECT_GE(numbers.front(), 20);
+}
+
+// Options whose effect is the server's. Those of the node are in messaging_options_test.
+
+class ApacheOption : public ApacheMessaging {
+ protected:
+  Admin admin() {
+    if (!client_) {
+      client_.emplace(Client::create({.bootstrap_servers = {server_->address()}}).value());
+      EXPECT_TRUE(client_->connect(patience));
+    }
+    return client_->admin();
+  }
+  GroupMemberDescription only_member(const std::string& group) {
+    const auto described = admin().describe_groups({group});
+    EXPECT_TRUE(described && described->at(0).result);
+    EXPECT_EQ(described->at(0).result->members.size(), 1u);
+    return described->at(0).result->members.at(0);
+  }
+
+ private:
+  std::optional<Client> client_;
+};
+
+/// What a subscription got, and what its broker's error handler.
+struct Texts {
+  std::mutex mutex;
+  std::condition_variable grown;
+  std::vector<std::string> all;
+
+  void add(std::string text) {
+    const std::lock_guard lock(mutex);
+    all.push_back(std::move(text));
+    grown.notify_all();
+  }
+  std::string first() {
+    std::unique_lock lock(mutex);
+    EXPECT_TRUE(grown.wait_for(lock, patience, [&] { return !all.empty(); }));
+    return all.empty() ? std::string() : all.front();
+  }
+};
+
+TEST_F(ApacheOption, client_id_and_group_instance_id_are_those_of_the_member) {
+  Broker broker = connected({.client_id = "jackdaw"});
+  ASSERT_TRUE(kafka::create_topic(broker, "named", 1, 1));
+  auto reader = broker.subscribe("named", [](RawEvent) {},
+                                 {.group_id = "named", .group_instance_id = "nest"});
+  ASSERT_TRUE(reader && reader->wait_ready(patience));
+  const GroupMemberDescription member = only_member("named");
+  EXPECT_EQ(member.client_id, "jackdaw");
+  EXPECT_EQ(member.group_instance_id, "nest");
+}
+
+TEST_F(ApacheOption, compression_is_that_of_the_stored_batches) {
+  using enum CompressionCodec;
+  Broker keeper = connected();
+  for (const auto& [codec, number] :
+       {std::pair{none, 0}, {gzip, 1}, {snappy, 2}, {lz4, 3}, {zstd, 4}}) {
+    const std::string topic = "compressed-" + std::to_string(number);
+    ASSERT_TRUE(kafka::create_topic(keeper, topic, 1, 1));
+    Broker broker = connected({.async = false, .compression = codec});
+    ASSERT_TRUE(broker.publish(topic, std::string(1'000, 'x')));
+    std::ifstream segment(server_->data() + "/" + topic + "-0/00000000000000000000.log",
+                          std::ios::binary);
+    std::array<char, 23> header{};
+    ASSERT_TRUE(segment.read(header.data(), header.size())) << topic;
+    EXPECT_EQ(header.at(22) & 7, number) << "the codec in the batch's attributes";
+  }
+}
+
+TEST_F(ApacheOption, session_timeout_below_the_servers_bound_is_refused) {
+  Texts failures;
+  Broker broker = connected({.session_timeout = 5s, .error_handler = [&](const Failure& failure) {
+                               failures.add(failure.error.to_string());
+                             }});
+  ASSERT_TRUE(kafka::create_topic(broker, "bounded", 1, 1));
+  auto reader = broker.subscribe("bounded", [](RawEvent) {}, {.group_id = "bounded"});
+  ASSERT_TRUE(reader);
+  EXPECT_NE(failures.first().find("INVALID_SESSION_TIMEOUT"), std::string::npos)
+      << failures.first();
+  auto longer = broker.subscribe("bounded", [](RawEvent) {},
+                                 {.group_id = "bounded-too", .session_timeout = 6s});
+  ASSERT_TRUE(longer);
+  EXPECT_TRUE(longer->wait_ready(patience));
+}
+
+TEST_F(ApacheOption, start_offset_is_where_a_group_without_offsets_starts) {
+  Broker broker = connected({.async = false});
+  ASSERT_TRUE(kafka::create_topic(broker, "starts", 1, 1));
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(broker.publish("starts", "old " + std::to_string(i),
+                               {.timestamp = Timestamp{1'700'000'000'000 + i}}));
+  }
+  Texts from_last, from_time;
+  auto last = broker.subscribe("starts", [&](RawEvent e) { from_last.add(std::string(*e.body())); },
+                               {.group_id = "last", .start_offset = StartOffset::last()});
+  auto time = broker.subscribe(
+      "starts", [&](RawEvent e) { from_time.add(std::string(*e.body())); },
+      {.group_id = "time", .start_offset = StartOffset::at(Timestamp{1'700'000'000'001})});
+  ASSERT_TRUE(last && last->wait_ready(patience));
+  ASSERT_TRUE(time && time->wait_ready(patience));
+  ASSERT_TRUE(broker.publish("starts", "new"));
+  EXPECT_EQ(from_last.first(), "new");
+  EXPECT_EQ(from_time.first(), "old 1");
+}
+
+TEST_F(ApacheOption, topics_are_created_if_they_are_asked_for) {
+  Broker shy = connected({.async = false});
+  const auto missing = shy.publish("by-publish", "text");
+  ASSERT_FALSE(missing);
+  EXPECT_TRUE(missing.error().is(Errc::no_such_topic)) << missing.error().to_string();
+  Broker broker = connected({.async = false, .allow_publish_auto_topic_creation = true});
+  const auto sent = broker.publish("by-publish", "text");
+  EXPECT_TRUE(sent) << sent.error().to_string();
+  auto reader = broker.subscribe(
+      "by-subscribe", [](RawEvent) {},
+      {.auto_create_topic = AutoCreateTopic{"by-subscribe", 2, 1}, .partition = PartitionId{1}});
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  EXPECT_TRUE(reader->wait_ready(patience));
+}
+
+TEST_F(ApacheOption, group_id_is_the_group_whose_offsets_are_committed) {
+  Broker broker = connected({.async = false, .group_id = "committing"});
+  ASSERT_TRUE(kafka::create_topic(broker, "committed", 1, 1));
+  ASSERT_TRUE(broker.publish("committed", "text"));
+  Texts got;
+  auto reader = broker.subscribe("committed", [&](RawEvent e) { got.add(std::string(*e.body())); });
+  ASSERT_TRUE(reader);
+  EXPECT_EQ(got.first(), "text");
+  ASSERT_TRUE(reader->unsubscribe(patience));
+  const auto offsets = admin().group_offsets("committing");
+  ASSERT_TRUE(offsets && offsets->size() == 1);
+  EXPECT_EQ(offsets->front().offset, Offset{1});
 }
 
 #ifdef DOHLE_BIRDSTRIKES
