@@ -12,6 +12,7 @@
 #include "dohle/balancer.hpp"
 #include "dohle/broker.hpp"
 #include "dohle/consumer.hpp"
+#include "dohle/dial.hpp"
 #include "dohle/logger.hpp"
 #include "dohle/producer.hpp"
 #include "dohle/properties.hpp"
@@ -35,6 +36,22 @@ struct BrokerOptions {
   std::string client_id = "dohle";
   /// Default: 10 s. 1 ms to 10 min. Time to set up one connection.
   std::chrono::milliseconds dialer_timeout{10'000};
+  /// Default: none. As `ClientOptions::connect_deadline`.
+  std::optional<std::chrono::system_clock::time_point> dialer_deadline = {};
+  /// Default: null. As `ClientOptions::dial_function`. Neither this nor the next four are allowed
+  /// with an embedded address.
+  DialFunction dialer_function = nullptr;
+  /// Default: null, the system's name service. As `ClientOptions::resolver`.
+  ResolveFunction dialer_resolver = nullptr;
+  /// Default: empty, the system's choice. As `ClientOptions::local_address`.
+  std::string dialer_local_address = {};
+  /// Default: 300 ms. 1 ms to 10 min, or negative. As `ClientOptions::fallback_delay`.
+  std::optional<std::chrono::milliseconds> dialer_fallback_delay = {};
+  /// Default: the system's times. 1 ms to 32,767 s, or negative. As `ClientOptions::keep_alive`.
+  std::optional<std::chrono::milliseconds> dialer_keep_alive = {};
+  /// Default: none. What is wrong with a Dialer or another whole struct that was given; new_broker
+  /// fails with the first of these texts.
+  std::vector<std::string> refused_fields = {};
   /// Default: 10 s. 1 ms to 10 min. Time for the answer to one request.
   std::chrono::milliseconds read_timeout{10'000};
   /// Default: 10 s. 1 ms to 10 min. How long the server may wait for the replicas that have to

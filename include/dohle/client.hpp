@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "dohle/dial.hpp"
 #include "dohle/error.hpp"
 #include "dohle/export.hpp"
 #include "dohle/logger.hpp"
@@ -39,6 +40,31 @@ struct ClientOptions {
   std::string client_id = "dohle";
   /// Default: 10 s. 1 ms to 10 min. Time to set up one connection, name resolution included.
   std::chrono::milliseconds connect_timeout{10'000};
+  /// Default: none. A time after which no connection is set up; those that stand are kept. Attempts
+  /// under way end at it, logins included, and later ones fail at once.
+  std::optional<std::chrono::system_clock::time_point> connect_deadline = {};
+  /// Default: null, the library connects by itself. A function that makes the connected sockets.
+  /// Not allowed with a transport, local_address or fallback_delay.
+  DialFunction dial_function = nullptr;
+  /// Default: null, the system's name service. A function that finds the addresses of hosts. With a
+  /// dial_function, that is called with one of these addresses after the other. Not allowed with a
+  /// transport.
+  ResolveFunction resolver = nullptr;
+  /// Default: empty, the system's choice. A numeric address of this machine that connections come
+  /// from. Servers' addresses of the other family, IPv4 or IPv6, are not tried. Not allowed with a
+  /// transport.
+  std::string local_address = {};
+  /// Default: 300 ms. 1 ms to 10 min, or negative. If a host has IPv4 and IPv6 addresses, those of
+  /// the family of the first are tried one after the other; after this long, or as soon as all of
+  /// them have failed, the others are tried beside them, and the first connection is taken
+  /// (RFC 6555). A negative value tries all addresses one after the other. Not allowed with a
+  /// transport.
+  std::optional<std::chrono::milliseconds> fallback_delay = {};
+  /// Default: the system's times, which is 2 h in Linux. 1 ms to 32,767 s, in whole seconds rounded
+  /// up, or negative. How long a connection is silent before TCP asks whether the other side is
+  /// there, and the time between two such questions. A negative value switches them off. Not
+  /// allowed with a transport.
+  std::optional<std::chrono::milliseconds> keep_alive = {};
   /// Default: 30 s. 1 ms to 10 min. Time for the answer to one request before the connection counts
   /// as dead.
   std::chrono::milliseconds request_timeout{30'000};

@@ -20,6 +20,7 @@
 
 #include "dohle/broker.hpp"
 #include "dohle/broker_options.hpp"
+#include "dohle/dialer.hpp"
 #include "dohle/export.hpp"
 #include "dohle/properties.hpp"
 
@@ -40,6 +41,8 @@ concept Publishes =
 /// Adds `properties` to those of `options`, and sets the members that mean the same. What is wrong
 /// with them is found by new_broker.
 DOHLE_API void add_properties(kafka::BrokerOptions& options, const kafka::Properties& properties);
+/// Sets the members that the given fields name. What is wrong with them is found by new_broker.
+DOHLE_API void apply_dialer(kafka::BrokerOptions& options, const kafka::Dialer& dialer);
 }  // namespace dohle::messaging
 
 namespace dohle {
@@ -192,6 +195,35 @@ namespace kafka {
 /// Sets `BrokerOptions::dialer_timeout`.
 [[nodiscard]] inline BrokerOption with_dialer_timeout(std::chrono::milliseconds timeout) {
   return [timeout](BrokerOptions& o) { o.dialer_timeout = timeout; };
+}
+/// Sets `BrokerOptions::dialer_deadline`.
+[[nodiscard]] inline BrokerOption with_dialer_deadline(
+    std::chrono::system_clock::time_point deadline) {
+  return [deadline](BrokerOptions& o) { o.dialer_deadline = deadline; };
+}
+/// Sets `BrokerOptions::dialer_function`.
+[[nodiscard]] inline BrokerOption with_dialer_function(DialFunction function) {
+  return [function = std::move(function)](BrokerOptions& o) { o.dialer_function = function; };
+}
+/// Sets `BrokerOptions::dialer_resolver`.
+[[nodiscard]] inline BrokerOption with_dialer_resolver(ResolveFunction resolver) {
+  return [resolver = std::move(resolver)](BrokerOptions& o) { o.dialer_resolver = resolver; };
+}
+/// Sets `BrokerOptions::dialer_local_address`.
+[[nodiscard]] inline BrokerOption with_dialer_local_address(std::string address) {
+  return [address = std::move(address)](BrokerOptions& o) { o.dialer_local_address = address; };
+}
+/// Sets `BrokerOptions::dialer_fallback_delay`.
+[[nodiscard]] inline BrokerOption with_dialer_fallback_delay(std::chrono::milliseconds delay) {
+  return [delay](BrokerOptions& o) { o.dialer_fallback_delay = delay; };
+}
+/// Sets `BrokerOptions::dialer_keep_alive`.
+[[nodiscard]] inline BrokerOption with_dialer_keep_alive(std::chrono::milliseconds idle) {
+  return [idle](BrokerOptions& o) { o.dialer_keep_alive = idle; };
+}
+/// Sets the members of BrokerOptions that the given fields of `dialer` name.
+[[nodiscard]] inline BrokerOption with_dialer(Dialer dialer) {
+  return [dialer = std::move(dialer)](BrokerOptions& o) { messaging::apply_dialer(o, dialer); };
 }
 /// Sets `BrokerOptions::read_timeout`.
 [[nodiscard]] inline BrokerOption with_read_timeout(std::chrono::milliseconds timeout) {

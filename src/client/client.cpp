@@ -30,6 +30,67 @@
 #include "net/tls/followed_context.hpp"
 #include "net/workers.hpp"
 
+namespace dohle::client {
+
+namespace {
+
+/// Absent if the text is no numeric address.
+std::optional<net::SocketAddress> numeric_address(const std::string& host) {
+  auto found = net::addresses_of({host, 0}, net::Lookup::numeric);
+  return found ? std::optional(found->front()) : std::nullopt;
+}
+
+Result<void> check_signed(const std::string& name, std::optional<std::chrono::milliseconds> time,
+                          std::int64_t most) {
+  if (!time || time->count() < 0) return {};
+  if (time->count() >= 1 && time->count() <= most) return {};
+  return fail(Error::configuration(
+      fmt::format("{} is {} ms; allowed are 1 to {} ms, or a negative value, which switches it off",
+                  name, time->count(), most)));
+}
+
+}  // namespace
+
+Result<void> check_connecting(const ClientOptions& options, std::string_view prefix) {
+  const auto named = [&](std::string_view name) { return std::string(prefix) + std::string(name); };
+  const std::string function = prefix.empty() ? "dial_function" : named("function");
+  const std::string& local = options.local_address;
+  if (!local.empty() && !numeric_address(local)) {
+    return fail(Error::configuration(
+        fmt::format("{} is \"{}\"; allowed is a numeric IPv4 or IPv6 address without a port",
+                    named("local_address"), printable(local))));
+  }
+  constexpr std::int64_t max_delay_ms = 600'000;
+  constexpr std::int64_t max_idle_ms = 32'767'000;
+  for (auto checked : {check_signed(named("fallback_delay"), options.fallback_delay, max_delay_ms),
+                       check_signed(named("keep_alive"), options.keep_alive, max_idle_ms)}) {
+    if (!checked) return checked;
+  }
+  const auto excluded = [&](bool is_set, const std::string& name, std::string_view beside) {
+    return is_set ? Result<void>(fail(
+                        Error::configuration(fmt::format("{} is set beside {}", name, beside))))
+                  : Result<void>();
+  };
+  const std::string beside_function = function + ", which makes the sockets itself";
+  const bool has_function = options.dial_function != nullptr;
+  const bool has_transport = options.transport != nullptr;
+  const std::string beside_transport = "transport; servers within the process have no sockets";
+  for (auto checked :
+       {excluded(has_function && !local.empty(), named("local_address"), beside_function),
+        excluded(has_function && options.fallback_delay, named("fallback_delay"), beside_function),
+        excluded(has_transport && has_function, function, beside_transport),
+        excluded(has_transport && options.resolver, named("resolver"), beside_transport),
+        excluded(has_transport && !local.empty(), named("local_address"), beside_transport),
+        excluded(has_transport && options.fallback_delay, named("fallback_delay"),
+                 beside_transport),
+        excluded(has_transport && options.keep_alive, named("keep_alive"), beside_transport)}) {
+    if (!checked) return checked;
+  }
+  return {};
+}
+
+}  // namespace dohle::client
+
 namespace dohle {
 inline namespace v0 {
 
@@ -61,6 +122,7 @@ Result<void> check(const ClientOptions& options) {
       {"busy_poll", options.busy_poll.count(), 0, 1'000'000, "us"},
   });
   if (!checked) return checked;
+  if (auto connecting = client::check_connecting(options, ""); !connecting) return connecting;
   if (options.transport && (options.tls || options.sasl)) {
     return fail(Error::configuration(fmt::format(
         "{} is set beside transport; servers within the process take neither TLS nor logins",
@@ -79,6 +141,9 @@ Result<client::Cluster::Options> cluster_options(const ClientOptions& options) {
   made.link.protocol.connect_timeout = options.connect_timeout;
   made.link.protocol.request_timeout = options.request_timeout;
   made.link.protocol.is_over_tls = options.tls.has_value();
+  if (options.connect_deadline) {
+    made.link.connect_deadline = to_timestamp(*options.connect_deadline);
+  }
   made.link.limits.max_frame_bytes = options.max_response_bytes;
   made.link.limits.idle_timeout = options.idle_timeout.value_or(std::chrono::milliseconds(0));
   made.link.limits.send_buffer_bytes = options.socket_send_buffer_bytes.value_or(0);
@@ -98,6 +163,21 @@ Result<client::Cluster::Options> cluster_options(const ClientOptions& options) {
                           !std::ranges::all_of(made.bootstrap, &Endpoint::is_loopback);
   // With a transport there is a single server, which knows all its topics.
   if (options.transport) made.max_unknown_answers = 1;
+  return made;
+}
+
+net::ConnectSettings connect_settings(const ClientOptions& options) {
+  net::ConnectSettings made;
+  made.dial_function = options.dial_function;
+  made.resolver = options.resolver;
+  if (!options.local_address.empty()) {
+    made.local_address = client::numeric_address(options.local_address);
+  }
+  if (options.fallback_delay) {
+    const bool is_off = options.fallback_delay->count() < 0;
+    made.fallback_delay = is_off ? std::nullopt : options.fallback_delay;
+  }
+  made.keep_alive = options.keep_alive;
   return made;
 }
 
@@ -127,17 +207,18 @@ struct Running {
         transport(options.transport),
         loop(options.busy_poll),
         tls(std::move(followed_tls)),
-        dialer(make_dialer()),
+        dialer(make_dialer(connect_settings(options))),
         cluster(client::ClientEnvironment{loop, dialer, loop.clock(), random, workers, time,
                                           *logger, secure_random},
                 std::move(cluster_options)) {
     loop.start("dohle-client");
   }
-  frames::FramedDialer make_dialer() {
+  frames::FramedDialer make_dialer(net::ConnectSettings settings) {
     if (transport) return {transport->dialer(loop), {loop, nullptr}};
     std::optional<net::DialedTls> over;
     if (tls != nullptr) over.emplace(*tls, workers);
-    return {std::make_unique<net::TcpDialer>(loop, over), {loop, &loop.read_buffers()}};
+    return {std::make_unique<net::TcpDialer>(loop, over, std::move(settings)),
+            {loop, &loop.read_buffers()}};
   }
   ~Running() {
     loop.stop();
@@ -327,6 +408,12 @@ Result<Client> client::make_client(const ClientOptions& options,
   if (!found) return fail(found.error());
   if (options.tls) {
     return fail(Error::configuration("tls: a client on its caller's loop dials without it"));
+  }
+  if (options.dial_function || options.resolver || !options.local_address.empty() ||
+      options.fallback_delay || options.keep_alive) {
+    return fail(Error::configuration(
+        "a client on its caller's loop dials without dial_function, resolver, local_address, "
+        "fallback_delay and keep_alive"));
   }
   std::shared_ptr<Client::Shared> shared =
       std::make_shared<HostedClient>(environment, std::move(*found));

@@ -15,6 +15,10 @@ struct Untouched {
   void operator()(const SettledBatch&) const {}
   void operator()(ProducerOptions&) const {}
   void operator()(ConsumerOptions&) const {}
+  Result<DialedSocket> operator()(const DialRequest&) const { return DialedSocket(-1); }
+  Result<std::vector<std::string>> operator()(const std::string&) const {
+    return std::vector<std::string>();
+  }
   PublishHandler operator()(PublishHandler next) const { return next; }
   SubscribeHandler operator()(SubscribeHandler next) const { return next; }
 };

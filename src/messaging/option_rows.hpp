@@ -71,6 +71,13 @@ struct OptionTable<kafka::BrokerOptions> {
               .from(1, 10 * minute_ms, "ms")
               .meant_by("socket.connection.setup.timeout.ms",
                         copy<&O::dialer_timeout, of_client, &C::connect_timeout>),
+          option("dialer_deadline", &O::dialer_deadline),
+          option("dialer_function", &O::dialer_function),
+          option("dialer_resolver", &O::dialer_resolver),
+          option("dialer_local_address", &O::dialer_local_address),
+          option("dialer_fallback_delay", &O::dialer_fallback_delay),
+          option("dialer_keep_alive", &O::dialer_keep_alive),
+          option("refused_fields", &O::refused_fields),
           option("read_timeout", &O::read_timeout)
               .from(1, 10 * minute_ms, "ms")
               .meant_by("request.timeout.ms",

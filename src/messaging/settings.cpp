@@ -8,6 +8,7 @@
 #include "base/topic_name.hpp"
 #include "client/cluster/login.hpp"
 #include "client/consume/consumer_options.hpp"
+#include "client/make_client.hpp"
 #include "client/produce/producer_options.hpp"
 #include "messaging/balancers.hpp"
 #include "messaging/broker_properties.hpp"
@@ -227,11 +228,45 @@ Result<void> check_client(const kafka::BrokerOptions& options) {
   return client::check(*consumer);
 }
 
+void set_connecting(const kafka::BrokerOptions& options, ClientOptions& client) {
+  client.connect_timeout = options.dialer_timeout;
+  client.connect_deadline = options.dialer_deadline;
+  client.dial_function = options.dialer_function;
+  client.resolver = options.dialer_resolver;
+  client.local_address = options.dialer_local_address;
+  client.fallback_delay = options.dialer_fallback_delay;
+  client.keep_alive = options.dialer_keep_alive;
+}
+
+Result<void> check_connecting(const kafka::BrokerOptions& options) {
+  if (!options.refused_fields.empty()) {
+    return fail(Error::configuration(options.refused_fields.front()));
+  }
+  ClientOptions client;
+  set_connecting(options, client);
+  if (auto checked = client::check_connecting(client, "dialer_"); !checked) return checked;
+  const std::string& address = options.addresses.front();
+  if (!is_embedded(address)) return {};
+  const std::pair<bool, std::string_view> given[] = {
+      {client.dial_function != nullptr, "dialer_function"},
+      {client.resolver != nullptr, "dialer_resolver"},
+      {!client.local_address.empty(), "dialer_local_address"},
+      {client.fallback_delay.has_value(), "dialer_fallback_delay"},
+      {client.keep_alive.has_value(), "dialer_keep_alive"}};
+  for (const auto& [is_given, name] : given) {
+    if (!is_given) continue;
+    return fail(Error::configuration(std::string(name) + " is set and the address is " + address +
+                                     "; an embedded node is reached without sockets"));
+  }
+  return {};
+}
+
 Result<void> check_members(const kafka::BrokerOptions& options) {
   if (auto addresses = check_addresses(options.addresses); !addresses) return addresses;
   if (auto ranges = check_ranges(options); !ranges) return ranges;
   if (auto balancer = check_balancer(options.balancer); !balancer) return balancer;
   if (auto secured = check_security(options); !secured) return secured;
+  if (auto connecting = check_connecting(options); !connecting) return connecting;
   if (options.sasl) {
     if (auto login = client::Login::check(*options.sasl); !login) return login;
   }
@@ -264,7 +299,7 @@ ClientOptions client_options(const kafka::BrokerOptions& options, std::shared_pt
   ClientOptions made;
   made.bootstrap_servers = options.addresses;
   made.client_id = options.client_id;
-  made.connect_timeout = options.dialer_timeout;
+  set_connecting(options, made);
   made.request_timeout = options.read_timeout;
   made.sasl = options.sasl;
   made.tls = options.tls;

@@ -7,13 +7,10 @@
 
 namespace dohle::net {
 
-namespace {
-
-constexpr std::size_t max_threads = 4;
-
-}  // namespace
-
 struct Resolver::Queue {
+  explicit Queue(std::size_t most) : max_threads(most) {}
+
+  const std::size_t max_threads;
   std::mutex mutex;
   std::deque<std::shared_ptr<NameQuery>> queries;
   std::size_t threads = 0;
@@ -31,23 +28,23 @@ bool NameQuery::is_given_up() {
 
 void NameQuery::look_up(const std::shared_ptr<NameQuery>& self) {
   if (is_given_up()) return;
-  Answer answer = addresses_of(name_, Lookup::names);
+  Answer answer = look_();
   // The lock keeps the loop alive during the post: `give_up` waits for it.
   const std::lock_guard guard(mutex_);
   if (loop_ == nullptr) return;
   loop_->post([self, answer = std::move(answer)]() mutable {
-    if (!self->is_given_up()) self->found_(std::move(answer));
+    if (!self->is_given_up()) self->then_(std::move(answer));
   });
 }
 
-Resolver::Resolver() : queue_(std::make_shared<Queue>()) {}
+Resolver::Resolver(std::size_t max_threads) : queue_(std::make_shared<Queue>(max_threads)) {}
 
-std::shared_ptr<NameQuery> Resolver::resolve(const Endpoint& name, Executor& loop,
-                                             NameQuery::Found found) {
-  auto query = std::make_shared<NameQuery>(name, loop, std::move(found));
+std::shared_ptr<NameQuery> Resolver::ask(NameQuery::Look look, Executor& loop,
+                                         NameQuery::Then then) {
+  auto query = std::make_shared<NameQuery>(std::move(look), loop, std::move(then));
   const std::lock_guard guard(queue_->mutex);
   queue_->queries.push_back(query);
-  if (queue_->threads < max_threads) {
+  if (queue_->threads < queue_->max_threads) {
     ++queue_->threads;
     std::thread([queue = queue_] { work(queue); }).detach();
   }

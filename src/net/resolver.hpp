@@ -11,14 +11,21 @@
 
 namespace dohle::net {
 
-/// A query to the name service. It can be given up before it is answered.
+/// A query to the name service, or to a user's function. It can be given up before it is answered.
 class NameQuery {
  public:
-  using Answer = Result<std::vector<SocketAddress>>;
-  using Found = std::move_only_function<void(Answer)>;
+  /// The addresses, or a socket that is connected already.
+  struct Found {
+    std::vector<SocketAddress> addresses = {};
+    Descriptor socket = {};
+  };
+  using Answer = Result<Found>;
+  /// May block. Runs on a thread of the resolver, and may outlive the loop.
+  using Look = std::move_only_function<Answer()>;
+  using Then = std::move_only_function<void(Answer)>;
 
-  NameQuery(Endpoint name, Executor& loop, Found found)
-      : name_(std::move(name)), loop_(&loop), found_(std::move(found)) {}
+  NameQuery(Look look, Executor& loop, Then then)
+      : look_(std::move(look)), loop_(&loop), then_(std::move(then)) {}
 
   /// No answer follows, and the loop is not used any more. Called on the loop, or when it no longer
   /// runs.
@@ -30,19 +37,19 @@ class NameQuery {
  private:
   [[nodiscard]] bool is_given_up();
 
-  const Endpoint name_;
+  Look look_;  // thread of the resolver
   std::mutex mutex_;
   Executor* loop_;  // guarded by mutex_; null once given up
-  Found found_;     // loop thread
+  Then then_;       // loop thread
 };
 
-/// Queries the system's name service on up to four threads, which end when no query is left. They
-/// are never waited for: a name server that does not answer delays no shutdown.
+/// Runs queries on a few threads, which end when no query is left. They are never waited for: a
+/// name server that does not answer delays no shutdown.
 class Resolver {
  public:
-  Resolver();
-  /// `found` is called on the loop, unless the query is given up before.
-  std::shared_ptr<NameQuery> resolve(const Endpoint& name, Executor& loop, NameQuery::Found found);
+  explicit Resolver(std::size_t max_threads);
+  /// `then` is called on the loop, unless the query is given up before.
+  std::shared_ptr<NameQuery> ask(NameQuery::Look look, Executor& loop, NameQuery::Then then);
 
  private:
   struct Queue;

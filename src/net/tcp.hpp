@@ -6,13 +6,13 @@
 #include "base/stream_dialer.hpp"
 #include "base/stream_listening.hpp"
 #include "dohle/logger.hpp"
+#include "net/connect_settings.hpp"
 #include "net/loop.hpp"
 
 namespace dohle::net {
 
 class FollowedContext;
 class HelloDoubts;
-class Resolver;
 
 /// TLS above the streams of a dialer. Both outlive the dialer.
 struct DialedTls {
@@ -21,13 +21,14 @@ struct DialedTls {
   Workers& workers;
 };
 
-/// Connects over TCP, without Nagle's delay. Names are resolved on other threads; numeric addresses
-/// are not looked up. With `tls` a stream opens after its handshake, in which the dialed host is
-/// verified; it never falls back to plain TCP. The loop has to outlive it and its streams. Loop
-/// thread only, or before the loop runs.
+/// Connects over TCP, without Nagle's delay. Names are resolved, and a user's functions called, on
+/// other threads; without a user's functions numeric addresses are not looked up. With `tls` a
+/// stream opens after its handshake, in which the dialed host is verified; it never falls back to
+/// plain TCP. The loop has to outlive it and its streams. Loop thread only, or before the loop
+/// runs.
 class TcpDialer final : public StreamDialer {
  public:
-  explicit TcpDialer(Loop& loop, std::optional<DialedTls> tls = {});
+  explicit TcpDialer(Loop& loop, std::optional<DialedTls> tls = {}, ConnectSettings settings = {});
   ~TcpDialer() override;
   TcpDialer(const TcpDialer&) = delete;
   TcpDialer& operator=(const TcpDialer&) = delete;
@@ -39,6 +40,8 @@ class TcpDialer final : public StreamDialer {
  private:
   Loop* loop_;
   std::optional<DialedTls> tls_;
+  /// Shared with the threads of the resolver, which may outlive the dialer.
+  std::shared_ptr<const ConnectSettings> settings_;
   std::shared_ptr<HelloDoubts> doubts_;
   std::unique_ptr<Resolver> resolver_;
 };

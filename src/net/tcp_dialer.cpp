@@ -1,3 +1,6 @@
+#include <netinet/in.h>
+
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -25,15 +28,25 @@ bool is_connected_to_itself(int socket) {
   return here.size == there.size && std::memcmp(here.get(), there.get(), here.size) == 0;
 }
 
-// Resolves a name and tries its addresses one after the other, all within one timeout. Owned by the
+constexpr std::size_t max_name_threads = 4;
+constexpr std::size_t max_user_threads = 16;
+
+// Finds the addresses of a host and tries them, all within one timeout, in one or two lanes: in
+// each one address after the other, of one family in each if there are two (RFC 6555). Owned by the
 // stream that it opens.
-class Dial final : public std::enable_shared_from_this<Dial>, public Watcher {
+class Dial final : public std::enable_shared_from_this<Dial> {
  public:
-  Dial(Loop& loop, Endpoint to, const DialOptions& options, TcpStream& stream)
-      : loop_(loop), to_(std::move(to)), options_(options), stream_(stream) {}
+  Dial(Loop& loop, Endpoint to, const DialOptions& options,
+       std::shared_ptr<const ConnectSettings> settings, TcpStream& stream)
+      : loop_(loop),
+        to_(std::move(to)),
+        options_(options),
+        settings_(std::move(settings)),
+        stream_(stream) {}
   ~Dial() {
-    end_attempt();
+    for (Lane& lane : lanes_) end_attempt(lane);
     loop_.cancel(timer_);
+    loop_.cancel(fallback_timer_);
     if (query_ != nullptr) query_->give_up();
   }
   Dial(const Dial&) = delete;
@@ -43,53 +56,127 @@ class Dial final : public std::enable_shared_from_this<Dial>, public Watcher {
     timer_ = loop_.arm(loop_.tick().mono + options_.connect_timeout, [weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->time_out();
     });
+    if (settings_->asks_user()) {
+      return ask(resolver, [settings = settings_, to = to_, timeout = options_.connect_timeout] {
+        return ask_user(*settings, to, timeout);
+      });
+    }
     if (auto numeric = addresses_of(to_, Lookup::numeric)) {
-      addresses_ = *std::move(numeric);
-      loop_.post([weak = weak_from_this()] {
-        if (const auto self = weak.lock()) self->connect_next();
+      loop_.post([weak = weak_from_this(), addresses = *std::move(numeric)]() mutable {
+        if (const auto self = weak.lock()) self->try_addresses(std::move(addresses));
       });
       return;
     }
-    query_ = resolver.resolve(to_, loop_, [this](NameQuery::Answer answer) {
-      const auto self = shared_from_this();
-      if (!answer) return fail(answer.error());
-      addresses_ = *std::move(answer);
-      connect_next();
+    ask(resolver, [to = to_]() -> NameQuery::Answer {
+      auto addresses = addresses_of(to, Lookup::names);
+      if (!addresses) return dohle::fail(addresses.error());
+      return NameQuery::Found{.addresses = *std::move(addresses)};
     });
   }
 
  private:
-  void connect_next() {
-    while (next_ < addresses_.size()) {
-      if (connect(addresses_[next_++])) return;
-      last_errno_ = errno;
+  // Tries its addresses one after the other.
+  struct Lane final : Watcher {
+    Dial* dial = nullptr;
+    std::vector<SocketAddress> addresses;
+    std::size_t next = 0;
+    bool has_begun = false;
+    Descriptor socket;
+    WatchId watch = 0;
+
+    void on_ready(std::uint32_t /*events*/) override { dial->on_ready(*this); }
+    [[nodiscard]] bool has_ended() const {
+      return next == addresses.size() && (has_begun || addresses.empty()) && watch == 0;
     }
+  };
+
+  void ask(Resolver& resolver, NameQuery::Look look) {
+    query_ = resolver.ask(std::move(look), loop_, [this](NameQuery::Answer answer) {
+      const auto self = shared_from_this();
+      if (!answer) return fail(answer.error());
+      if (answer->socket.is_open()) return open(std::move(answer->socket), 0);
+      try_addresses(std::move(answer->addresses));
+    });
+  }
+
+  void try_addresses(std::vector<SocketAddress> addresses) {
+    if (const auto& local = settings_->local_address) {
+      std::erase_if(addresses, [&](const auto& each) { return each.family() != local->family(); });
+      if (addresses.empty()) {
+        return fail(Error::client(
+            Errc::connection_failed,
+            to_.host + " has no address of the family of local_address " + local->endpoint().host));
+      }
+    }
+    DOHLE_ASSERT(!addresses.empty(), "a host without an address is dialled");
+    for (Lane& lane : lanes_) lane.dial = this;
+    const int family = addresses.front().family();
+    for (const SocketAddress& address : addresses) {
+      const bool is_first = !settings_->fallback_delay || address.family() == family;
+      lanes_[is_first ? 0 : 1].addresses.push_back(address);
+    }
+    if (!lanes_[1].addresses.empty()) {
+      const TimePoint at = loop_.tick().mono + *settings_->fallback_delay;
+      fallback_timer_ = loop_.arm(at, [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->begin_fallback();
+      });
+    }
+    connect_next(lanes_[0]);
+  }
+
+  void begin_fallback() {
+    loop_.cancel(std::exchange(fallback_timer_, 0));
+    if (!lanes_[1].has_begun) connect_next(lanes_[1]);
+  }
+
+  void connect_next(Lane& lane) {
+    lane.has_begun = true;
+    while (lane.next < lane.addresses.size()) {
+      if (connect(lane, lane.addresses[lane.next++])) return;
+      last_errno_ = errno;
+      end_attempt(lane);
+    }
+    if (!lanes_[1].has_begun && !lanes_[1].addresses.empty()) return begin_fallback();
+    if (!lanes_[0].has_ended() || !lanes_[1].has_ended()) return;
     fail(Error::client(Errc::connection_failed, text_of_errno(last_errno_)));
   }
 
   // Returns false, with errno set, if the attempt failed at once. Otherwise an event brings the
   // outcome.
-  bool connect(const SocketAddress& address) {
-    DOHLE_ASSERT(watch_ == 0, "two addresses are tried at once");
-    socket_ = tcp_socket(address.family(), options_.limits);
-    if (!socket_.is_open()) return false;
-    if (::connect(socket_.number(), address.get(), address.size) != 0 && errno != EINPROGRESS) {
-      return false;
-    }
-    watch_ = loop_.poller().watch(socket_.number(), *this);
-    return watch_ != 0;
+  bool connect(Lane& lane, const SocketAddress& address) {
+    DOHLE_ASSERT(lane.watch == 0, "two addresses of a lane are tried at once");
+    lane.socket = tcp_socket(address.family(), options_.limits);
+    const int number = lane.socket.number();
+    if (!lane.socket.is_open() || !bind(number)) return false;
+    if (::connect(number, address.get(), address.size) != 0 && errno != EINPROGRESS) return false;
+    lane.watch = loop_.poller().watch(number, lane);
+    return lane.watch != 0;
   }
 
-  void on_ready(std::uint32_t /*events*/) override {
+  bool bind(int socket) {
+    const auto& local = settings_->local_address;
+    if (!local) return true;
+    // Ports are shared between connections to different servers, as without a local address.
+    const int on = 1;
+    ::setsockopt(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    return ::bind(socket, local->get(), local->size) == 0;
+  }
+
+  void on_ready(Lane& lane) {
     const auto self = shared_from_this();
     int code = 0;
     socklen_t size = sizeof code;
-    ::getsockopt(socket_.number(), SOL_SOCKET, SO_ERROR, &code, &size);
-    if (code == 0 && is_connected_to_itself(socket_.number())) code = ECONNREFUSED;
-    if (code == 0) return stream_.opened(std::move(socket_), std::exchange(watch_, 0));
+    ::getsockopt(lane.socket.number(), SOL_SOCKET, SO_ERROR, &code, &size);
+    if (code == 0 && is_connected_to_itself(lane.socket.number())) code = ECONNREFUSED;
+    if (code == 0) return open(std::move(lane.socket), std::exchange(lane.watch, 0));
     last_errno_ = code;
-    end_attempt();
-    connect_next();
+    end_attempt(lane);
+    connect_next(lane);
+  }
+
+  // The stream drops the dial, and with it the attempts of the other lane.
+  void open(Descriptor socket, WatchId watch) {
+    stream_.opened(std::move(socket), watch, settings_->keep_alive);
   }
 
   void time_out() {
@@ -103,39 +190,40 @@ class Dial final : public std::enable_shared_from_this<Dial>, public Watcher {
     stream_.failed(why);
   }
 
-  void end_attempt() {
-    loop_.poller().remove(std::exchange(watch_, 0));
-    socket_.close();
+  void end_attempt(Lane& lane) {
+    loop_.poller().remove(std::exchange(lane.watch, 0));
+    lane.socket.close();
   }
 
   Loop& loop_;
   const Endpoint to_;
   const DialOptions options_;
+  const std::shared_ptr<const ConnectSettings> settings_;
   TcpStream& stream_;
   std::shared_ptr<NameQuery> query_;
-  std::vector<SocketAddress> addresses_;
-  std::size_t next_ = 0;
-  Descriptor socket_;
-  WatchId watch_ = 0;
+  std::array<Lane, 2> lanes_;
   int last_errno_ = 0;
   TimerId timer_ = 0;
+  TimerId fallback_timer_ = 0;
 };
 
 }  // namespace
 
-TcpDialer::TcpDialer(Loop& loop, std::optional<DialedTls> tls)
+TcpDialer::TcpDialer(Loop& loop, std::optional<DialedTls> tls, ConnectSettings settings)
     : loop_(&loop),
       tls_(std::move(tls)),
+      settings_(std::make_shared<const ConnectSettings>(std::move(settings))),
       doubts_(tls_ ? std::make_shared<HelloDoubts>() : nullptr),
-      resolver_(std::make_unique<Resolver>()) {}
+      resolver_(std::make_unique<Resolver>(settings_->asks_user() ? max_user_threads
+                                                                  : max_name_threads)) {}
 
 TcpDialer::~TcpDialer() = default;
 
 void TcpDialer::dial(const Endpoint& to, const DialOptions& options,
                      const std::shared_ptr<StreamOwner>& owner) {
-  const auto begin = [loop = loop_, resolver = resolver_.get(), to, options](StreamOwner& of,
-                                                                             TcpStack stack) {
-    const auto dial = std::make_shared<Dial>(*loop, to, options, stack.bottom);
+  const auto begin = [loop = loop_, resolver = resolver_.get(), settings = settings_, to, options](
+                         StreamOwner& of, TcpStack stack) {
+    const auto dial = std::make_shared<Dial>(*loop, to, options, settings, stack.bottom);
     stack.bottom.set_dial(dial);
     of.set_stream(std::move(stack.stream));
     dial->begin(*resolver);

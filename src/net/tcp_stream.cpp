@@ -37,7 +37,8 @@ Result<Moved> sent_bytes(ssize_t sent, std::size_t asked, WriteQueue& from) {
 
 }  // namespace
 
-void TcpStream::opened(Descriptor socket, WatchId watch) {
+void TcpStream::opened(Descriptor socket, WatchId watch,
+                       std::optional<std::chrono::milliseconds> keep_alive) {
   DOHLE_ASSERT(!socket_.is_open(), "a stream has one socket");
   DOHLE_ASSERT(socket.is_open(), "a stream opens without a socket");
   const bool had_watch = watch != 0;
@@ -52,17 +53,25 @@ void TcpStream::opened(Descriptor socket, WatchId watch) {
       return events_.on_lost(Error::client(Errc::connection_failed, text_of_errno(errno)));
     }
   }
-  set_up_socket();
+  set_up_socket(keep_alive);
   // The event that ended the dial may have reported bytes, too.
   events_.on_open(had_watch);
 }
 
-void TcpStream::set_up_socket() {
+void TcpStream::set_up_socket(std::optional<std::chrono::milliseconds> keep_alive) {
   // Errors are ignored: a connection works without these options.
-  const int on = 1;
-  ::setsockopt(socket_.number(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  const auto set = [this](int level, int name, int value) {
+    ::setsockopt(socket_.number(), level, name, &value, sizeof value);
+  };
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  const bool is_off = keep_alive && keep_alive->count() < 0;
   // Ends, within hours, a connection without an idle timeout whose other side vanished.
-  ::setsockopt(socket_.number(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  set(SOL_SOCKET, SO_KEEPALIVE, is_off ? 0 : 1);
+  if (!keep_alive || is_off) return;
+  const auto seconds =
+      static_cast<int>(std::chrono::ceil<std::chrono::seconds>(*keep_alive).count());
+  set(IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, seconds);
 }
 
 void TcpStream::close() {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 
 #include "base/byte_stream.hpp"
 #include "net/loop.hpp"
@@ -21,8 +23,9 @@ class TcpStream final : public ByteStream, public Watcher {
   /// Owns the dial until the stream is open or closed.
   void set_dial(std::shared_ptr<void> dial) { dial_ = std::move(dial); }
   /// Takes over a connected socket and calls on_open. `watch` is that of the socket; if 0, a new
-  /// one is made.
-  void opened(Descriptor socket, WatchId watch);
+  /// one is made. `keep_alive` as in ConnectSettings.
+  void opened(Descriptor socket, WatchId watch,
+              std::optional<std::chrono::milliseconds> keep_alive = {});
   /// The dial failed.
   void failed(const Error& why) { events_.on_lost(why); }
 
@@ -34,7 +37,7 @@ class TcpStream final : public ByteStream, public Watcher {
 
  private:
   void on_ready(std::uint32_t events) override;
-  void set_up_socket();
+  void set_up_socket(std::optional<std::chrono::milliseconds> keep_alive);
   [[nodiscard]] Result<Moved> send_range(const FileRange& range, WriteQueue& from);
   [[nodiscard]] Result<Moved> send_slices(WriteQueue& from);
 

@@ -268,17 +268,16 @@ void ConnectionProtocol::on_closed(const Error& why, ConnectionActions& out) {
 void ConnectionProtocol::on_time(TimePoint now, ConnectionActions& out) {
   if (state_ == State::closed || now < deadline()) return;
   if (state_ == State::connecting) {
-    return end(Error::client(Errc::connection_failed,
-                             options_.is_over_tls
-                                 ? "connect_timeout passed before the TLS handshake was done"
-                                 : "connect_timeout passed"),
+    return end(Error::client(
+                   Errc::connection_failed,
+                   fmt::format("{} passed{}", options_.connect_limit,
+                               options_.is_over_tls ? " before the TLS handshake was done" : "")),
                out);
   }
   if (is_setting_up() && now >= connect_deadline_) {
-    return end(
-        Error::client(Errc::timed_out,
-                      fmt::format("connect_timeout passed without an answer to {}", awaited())),
-        out);
+    return end(Error::client(Errc::timed_out, fmt::format("{} passed without an answer to {}",
+                                                          options_.connect_limit, awaited())),
+               out);
   }
   const auto late = earliest(in_flight_);
   if (late != in_flight_.end() && late->deadline <= now) {

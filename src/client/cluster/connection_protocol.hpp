@@ -80,6 +80,8 @@ class ConnectionProtocol {
     std::string client_id;
     /// Time to set up the connection, including the exchange of versions.
     Duration connect_timeout = std::chrono::seconds(10);
+    /// The option that connect_timeout comes from; for messages.
+    std::string_view connect_limit = "connect_timeout";
     Duration request_timeout = std::chrono::seconds(30);
     /// Maximum number of unanswered requests; at least 1.
     std::size_t max_in_flight = 100;

@@ -33,11 +33,35 @@ void Link::dial() {
   if (is_closed_) return;
   DOHLE_ASSERT(!protocol_ && !connection_, "a link dials twice");
   dialled_at_ = now();
-  protocol_ = std::make_unique<ConnectionProtocol>(options_.protocol, now(), logins());
-  const DialOptions dial{options_.limits, std::chrono::ceil<std::chrono::milliseconds>(
-                                              options_.protocol.connect_timeout)};
-  connection_ = environment_.dialer.dial(to_, dial, *this);
+  ConnectionProtocol::Options protocol = options_.protocol;
+  protocol.connect_timeout = setup_time();
+  if (protocol.connect_timeout < options_.protocol.connect_timeout) {
+    protocol.connect_limit = "connect_deadline";
+  }
+  const auto timeout = std::chrono::ceil<std::chrono::milliseconds>(protocol.connect_timeout);
+  protocol_ = std::make_unique<ConnectionProtocol>(std::move(protocol), now(), logins());
+  if (timeout.count() == 0) {
+    environment_.loop.post([weak = weak_from_this()] {
+      const auto link = weak.lock();
+      if (!link || link->is_closed_) return;
+      link->end(Error::client(Errc::connection_failed, "connect_deadline has passed"));
+    });
+    return;
+  }
+  connection_ = environment_.dialer.dial(to_, DialOptions{options_.limits, timeout}, *this);
   watch_deadline();
+}
+
+Duration Link::setup_time() const {
+  const Duration timeout = options_.protocol.connect_timeout;
+  if (!options_.connect_deadline) return timeout;
+  const Timestamp wall = environment_.loop.tick().wall;
+  if (*options_.connect_deadline <= wall) return Duration::zero();
+  // A deadline in the far future would not fit a Duration.
+  const auto most = std::chrono::ceil<std::chrono::milliseconds>(timeout);
+  if (options_.connect_deadline->value - most.count() > wall.value) return timeout;
+  return std::min<Duration>(
+      timeout, std::chrono::milliseconds(options_.connect_deadline->value - wall.value));
 }
 
 ConnectionProtocol::Logins Link::logins() {

@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/connection.hpp"
@@ -43,6 +44,8 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   struct Options {
     ConnectionProtocol::Options protocol;
     ConnectionLimits limits;
+    /// No connection is set up after it.
+    std::optional<Timestamp> connect_deadline = {};
   };
 
   /// `login` is null without authentication. All but `to` outlive the link.
@@ -104,6 +107,8 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   using Waiting = std::move_only_function<void(Link&, Result<void>)>;
 
   void dial();
+  /// The time left to set up a connection; 0 after connect_deadline.
+  [[nodiscard]] Duration setup_time() const;
   void apply(ConnectionActions& actions);
   [[nodiscard]] ConnectionProtocol::Logins logins();
   void derive(const auth::SaslClient::NeedKeys& need);

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "dohle/dial.hpp"
+#include "dohle/sasl.hpp"
+#include "dohle/tls.hpp"
+
+namespace dohle {
+inline namespace v0 {
+namespace kafka {
+
+/// How a Broker connects, as a whole; `with_dialer` takes it. It has the fields of kafka-go's
+/// Dialer. An absent field changes nothing, and a given one sets the member of BrokerOptions that
+/// it names, so that all connections of the Broker use it: those of publishes, of subscriptions and
+/// of create_topic and delete_topic with this Broker.
+///
+///     auto broker = kafka::new_broker(kafka::with_dialer({.client_id = "a", .timeout = 3s}));
+struct Dialer {
+  /// `BrokerOptions::client_id`.
+  std::optional<std::string> client_id = {};
+  /// `BrokerOptions::dialer_function`.
+  DialFunction dial_function = nullptr;
+  /// `BrokerOptions::dialer_timeout`.
+  std::optional<std::chrono::milliseconds> timeout = {};
+  /// `BrokerOptions::dialer_deadline`.
+  std::optional<std::chrono::system_clock::time_point> deadline = {};
+  /// `BrokerOptions::dialer_local_address`.
+  std::optional<std::string> local_address = {};
+  /// `BrokerOptions::dialer_fallback_delay`: false switches it off, true means `fallback_delay`, or
+  /// the default without one. A `fallback_delay` that says the opposite is an error of new_broker.
+  std::optional<bool> dual_stack = {};
+  /// `BrokerOptions::dialer_fallback_delay`.
+  std::optional<std::chrono::milliseconds> fallback_delay = {};
+  /// `BrokerOptions::dialer_keep_alive`.
+  std::optional<std::chrono::milliseconds> keep_alive = {};
+  /// `BrokerOptions::dialer_resolver`.
+  ResolveFunction resolver = nullptr;
+  /// `BrokerOptions::tls`.
+  std::optional<TlsOptions> tls = {};
+  /// `BrokerOptions::sasl`.
+  std::optional<SaslOptions> sasl_mechanism = {};
+  /// Refused by new_broker, since a Broker has no transactions.
+  std::optional<std::string> transactional_id = {};
+};
+
+}  // namespace kafka
+}  // namespace v0
+}  // namespace dohle
