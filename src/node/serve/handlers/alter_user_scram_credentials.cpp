@@ -124,7 +124,8 @@ Response all_refused(const Names& names, const Refusal& refusal) {
 class Altering : public std::enable_shared_from_this<Altering> {
  public:
   Altering(Call& call, Request request, Names names)
-      : node_(call.node),
+      : dispatcher_(call.node.dispatcher),
+        users_(call.node.users),
         responder_(call.responder),
         request_(std::move(request)),
         names_(std::move(names)) {
@@ -154,16 +155,16 @@ class Altering : public std::enable_shared_from_this<Altering> {
  private:
   void remove(const Request::ScramCredentialDeletion& deletion) {
     if (begins(deletion)) {
-      node_.users.remove({deletion.name, *digest_of(deletion.mechanism)}, when_done());
+      users_.remove({deletion.name, *digest_of(deletion.mechanism)}, when_done());
     }
   }
   void set(Request::ScramCredentialUpsertion& upsertion) {
-    if (begins(upsertion)) node_.users.set(entry_of(upsertion), when_done());
+    if (begins(upsertion)) users_.set(entry_of(upsertion), when_done());
   }
   /// Adds the result of a change. False if it is refused.
   bool begins(const auto& change) {
     if (names_.is_repeated(change.name)) return false;
-    Refusal refusal = check(node_.users, change);
+    Refusal refusal = check(users_, change);
     const bool is_refused = refusal.code != broker_error::none;
     response_.results.push_back(is_refused ? refused(change.name, std::move(refusal))
                                            : AlterUserScramCredentialsResult{
@@ -178,11 +179,12 @@ class Altering : public std::enable_shared_from_this<Altering> {
         self->response_.results[place].error_message = text_of(outcome.error());
       }
       --self->under_way_;
-      self->node_.dispatcher.wake(self->responder_.session());
+      self->dispatcher_.wake(self->responder_.session());
     };
   }
 
-  const NodeParts& node_;
+  Dispatcher& dispatcher_;
+  Users& users_;
   const Responder responder_;
   Request request_;
   const Names names_;

@@ -76,7 +76,8 @@ Result<TopicConfig> config_of(const CreatableTopic& wanted) {
 class Creating : public std::enable_shared_from_this<Creating> {
  public:
   Creating(Call& call, wire::CreateTopicsRequest request)
-      : node_(call.node),
+      : dispatcher_(call.node.dispatcher),
+        storage_(call.node.storage),
         access_(call.access),
         responder_(call.responder),
         request_(std::move(request)) {
@@ -112,7 +113,7 @@ class Creating : public std::enable_shared_from_this<Creating> {
     if (!partitions) return fail(partitions.error());
     const auto config = config_of(wanted);
     if (!config) return fail(config.error());
-    Topics& topics = node_.storage.topics();
+    Topics& topics = storage_.topics();
     if (request_.validate_only) {
       if (auto checked = topics.check_new(wanted.name, *partitions, *config); !checked) {
         return checked;
@@ -132,7 +133,7 @@ class Creating : public std::enable_shared_from_this<Creating> {
                       refuse(topic, made.error());
                     }
                     --self->under_way_;
-                    self->node_.dispatcher.wake(self->responder_.session());
+                    self->dispatcher_.wake(self->responder_.session());
                   });
     return {};
   }
@@ -142,7 +143,7 @@ class Creating : public std::enable_shared_from_this<Creating> {
     topic.num_partitions = partitions;
     topic.replication_factor = 1;
     for (const TopicSetting& setting :
-         describe_topic_config(config, node_.storage.topics().log_defaults())) {
+         describe_topic_config(config, storage_.topics().log_defaults())) {
       auto& entry = topic.configs->emplace_back();
       entry.name = setting.name;
       entry.value = setting.value;
@@ -156,7 +157,8 @@ class Creating : public std::enable_shared_from_this<Creating> {
     topic.error_message = text_of(why);
   }
 
-  const NodeParts& node_;
+  Dispatcher& dispatcher_;
+  Storage& storage_;
   const Access access_;
   const Responder responder_;
   const wire::CreateTopicsRequest request_;

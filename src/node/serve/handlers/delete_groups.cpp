@@ -15,22 +15,26 @@ namespace {
 class Deleting : public std::enable_shared_from_this<Deleting> {
  public:
   Deleting(const Call& call, std::vector<std::string> groups)
-      : node_(call.node), responder_(call.responder), groups_(std::move(groups)) {}
+      : dispatcher_(call.node.dispatcher),
+        storage_(call.node.storage),
+        groups_(call.node.groups),
+        responder_(call.responder),
+        named_(std::move(groups)) {}
 
   Progress go_on() {
     if (waits_) return Progress::waits;
     if (!std::exchange(is_begun_, true)) {
-      return when([this](Task then) { node_.groups.when_prepared(std::move(then)); });
+      return when([this](Task then) { groups_.when_prepared(std::move(then)); });
     }
     const std::size_t next = response_.results.size();
-    if (next < groups_.size()) {
-      response_.results.push_back({groups_[next], node_.groups.remove(groups_[next])});
+    if (next < named_.size()) {
+      response_.results.push_back({named_[next], groups_.remove(named_[next])});
       return Progress::more;
     }
     if (!std::exchange(is_ended_, true)) {
-      return when([this](Task then) { node_.storage.when_durable(std::move(then)); });
+      return when([this](Task then) { storage_.when_durable(std::move(then)); });
     }
-    answer_beside(node_, responder_, std::move(response_), groups_.size());
+    answer_beside(dispatcher_, responder_, std::move(response_), named_.size());
     return Progress::answered;
   }
 
@@ -41,14 +45,16 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
     waits_ = true;
     wait([self = shared_from_this()] {
       self->waits_ = false;
-      self->node_.dispatcher.wake(self->responder_.session());
+      self->dispatcher_.wake(self->responder_.session());
     });
     return waits_ ? Progress::waits : Progress::more;
   }
 
-  const NodeParts& node_;
+  Dispatcher& dispatcher_;
+  Storage& storage_;
+  GroupService& groups_;
   const Responder responder_;
-  const std::vector<std::string> groups_;
+  const std::vector<std::string> named_;
   wire::DeleteGroupsResponse response_;
   bool is_begun_ = false;
   bool is_ended_ = false;

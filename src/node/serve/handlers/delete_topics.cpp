@@ -18,7 +18,8 @@ using DeletableTopicResult = wire::DeleteTopicsResponse::DeletableTopicResult;
 class Deleting : public std::enable_shared_from_this<Deleting> {
  public:
   Deleting(Call& call, std::vector<DeleteTopicState> topics)
-      : node_(call.node),
+      : dispatcher_(call.node.dispatcher),
+        storage_(call.node.storage),
         access_(call.access),
         responder_(call.responder),
         topics_(std::move(topics)) {
@@ -55,12 +56,12 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
                                            "the node needs this topic itself"));
     }
     ++under_way_;
-    node_.storage.topics().remove(
+    storage_.topics().remove(
         topic->id,
         [self = shared_from_this(), place = response_.responses.size() - 1](Result<void> removed) {
           if (!removed) refuse(self->response_.responses[place], removed.error());
           --self->under_way_;
-          self->node_.dispatcher.wake(self->responder_.session());
+          self->dispatcher_.wake(self->responder_.session());
         });
   }
 
@@ -69,7 +70,8 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
     deleted.error_message = text_of(why);
   }
 
-  const NodeParts& node_;
+  Dispatcher& dispatcher_;
+  Storage& storage_;
   const Access access_;
   const Responder responder_;
   const std::vector<DeleteTopicState> topics_;

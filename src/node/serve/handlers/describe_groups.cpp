@@ -50,17 +50,16 @@ void handle(Call& call, wire::DescribeGroupsRequest request) {
   // Answers each group once: an answer may be large, but a repeated name takes few bytes.
   call.node.dispatcher.go_on(
       call.responder.session(),
-      [&node = call.node, responder = call.responder, request = std::move(request),
-       response = wire::DescribeGroupsResponse(), answered = std::set<std::string>(),
-       next = std::size_t{0}]() mutable {
+      [&groups = call.node.groups, &dispatcher = call.node.dispatcher, responder = call.responder,
+       request = std::move(request), response = wire::DescribeGroupsResponse(),
+       answered = std::set<std::string>(), next = std::size_t{0}]() mutable {
         if (next == request.groups.size()) {
           const std::size_t count = response.groups.size();
-          answer_beside(node, responder, std::move(response), count);
+          answer_beside(dispatcher, responder, std::move(response), count);
           return Progress::answered;
         }
         const std::string& id = request.groups[next++];
         if (!answered.insert(id).second) return Progress::more;
-        const GroupService& groups = node.groups;
         const ClassicGroup* group = groups.coordinator().find(id);
         Described described =
             group == nullptr ? missing(id, responder.version()) : describe(*group);

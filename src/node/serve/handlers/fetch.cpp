@@ -25,9 +25,9 @@ constexpr std::size_t names_of_slice = 1'000;
 /// One fetch request until it is answered. It may look at its partitions several times.
 class Fetching final : public WaitingFetch {
  public:
-  Fetching(const NodeParts& node, Access access, const Responder& responder,
+  Fetching(Dispatcher& dispatcher, Access access, const Responder& responder,
            FetchSessions::Begun begun, const wire::FetchRequest& request)
-      : node_(node),
+      : dispatcher_(dispatcher),
         access_(std::move(access)),
         responder_(responder),
         begun_(std::move(begun)),
@@ -104,7 +104,7 @@ class Fetching final : public WaitingFetch {
   using Told = ServedFetchSession::Told;
 
   void clear() {
-    if (places_.size() > limits::max_encoded_at_once) drop_beside(node_, std::move(topics_));
+    if (places_.size() > limits::max_encoded_at_once) drop_beside(dispatcher_, std::move(topics_));
     topics_ = std::vector<FetchableTopicResponse>();  // `{}` would keep the capacity
     places_ = std::vector<std::uint32_t>();
   }
@@ -114,7 +114,7 @@ class Fetching final : public WaitingFetch {
     response.session_id = begun_.session_id;
     if (begun_.session->is_lasting()) note_told();
     response.responses = std::move(topics_);
-    answer_whenever(node_, responder_, std::move(response), places_.size());
+    answer_whenever(dispatcher_, responder_, std::move(response), places_.size());
   }
 
   void note_told() {
@@ -216,7 +216,7 @@ class Fetching final : public WaitingFetch {
     topics_.back().partitions.push_back(std::move(data));
   }
 
-  const NodeParts& node_;
+  Dispatcher& dispatcher_;
   const Access access_;
   const Responder responder_;
   FetchSessions::Begun begun_;
@@ -236,7 +236,9 @@ class Fetching final : public WaitingFetch {
 class Beginning {
  public:
   Beginning(const Call& call, wire::FetchRequest request)
-      : node_(call.node),
+      : dispatcher_(call.node.dispatcher),
+        fetch_waits_(call.node.fetch_waits),
+        fetch_sessions_(call.node.fetch_sessions),
         access_(call.access),
         responder_(call.responder),
         now_(call.now.mono),
@@ -250,7 +252,7 @@ class Beginning {
       return Progress::answered;
     }
     if (fetching_->look_at_some()) return Progress::more;
-    FetchWaits& waits = node_.fetch_waits;
+    FetchWaits& waits = fetch_waits_;
     const bool may_wait = request_.max_wait_ms > 0 && !waits.is_full();
     const std::size_t missing = fetching_->end_look(!may_wait);
     if (missing > 0) {
@@ -266,11 +268,11 @@ class Beginning {
  private:
   /// Enters some partitions into the session. Returns whether these were the last ones.
   bool enter_some() {
-    FetchSessions& sessions = node_.fetch_sessions;
+    FetchSessions& sessions = fetch_sessions_;
     if (sessions.enter_some(begun_, request_, names_of_slice, now_)) return false;
     if (begun_.begun.error != broker_error::none) return true;
-    fetching_ =
-        std::make_unique<Fetching>(node_, access_, responder_, std::move(begun_.begun), request_);
+    fetching_ = std::make_unique<Fetching>(dispatcher_, access_, responder_,
+                                           std::move(begun_.begun), request_);
     fetching_->begin_look();
     return true;
   }
@@ -281,7 +283,9 @@ class Beginning {
     responder_.answer(response);
   }
 
-  const NodeParts& node_;
+  Dispatcher& dispatcher_;
+  FetchWaits& fetch_waits_;
+  FetchSessions& fetch_sessions_;
   const Access access_;
   const Responder responder_;
   const TimePoint now_;

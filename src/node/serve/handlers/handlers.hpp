@@ -105,9 +105,9 @@ inline constexpr Handler handler_of{
 
 /// Destroys a value with very many parts on a disk thread.
 template <class Value>
-void drop_beside(const NodeParts& node, Value value) {
+void drop_beside(Dispatcher& dispatcher, Value value) {
   auto dropped = std::make_shared<std::optional<Value>>(std::move(value));
-  node.disk.run([dropped] { dropped->reset(); }, [] {});
+  dispatcher.run_beside([dropped] { dropped->reset(); }, [] {});
 }
 
 /// An answer that is encoded and destroyed on a disk thread.
@@ -131,22 +131,21 @@ class Encoding {
 /// As `Responder::answer`, from any event. An answer with more than `max_encoded_at_once` items is
 /// encoded on a disk thread. The next requests of the connection are served meanwhile.
 template <class Response>
-void answer_whenever(const NodeParts& node, const Responder& responder, Response response,
+void answer_whenever(Dispatcher& dispatcher, const Responder& responder, Response response,
                      std::size_t items) {
   if (items <= limits::max_encoded_at_once) return responder.answer(response);
   const auto encoding = std::make_shared<Encoding<Response>>(std::move(response), responder);
-  node.dispatcher.run_beside([encoding] { encoding->encode(); },
-                             [encoding] { encoding->answer(); });
+  dispatcher.run_beside([encoding] { encoding->encode(); }, [encoding] { encoding->answer(); });
 }
 
 /// As `Responder::answer`, for the handler or last slice of a request whose answer has `items`
 /// items. An answer with more than `max_encoded_at_once` items is encoded on a disk thread.
 template <class Response>
-void answer_beside(const NodeParts& node, const Responder& responder, Response response,
+void answer_beside(Dispatcher& dispatcher, const Responder& responder, Response response,
                    std::size_t items) {
   if (items <= limits::max_encoded_at_once) return responder.answer(response);
   const auto encoding = std::make_shared<Encoding<Response>>(std::move(response), responder);
-  node.dispatcher.go_on_after(
+  dispatcher.go_on_after(
       responder.session(), [encoding] { encoding->encode(); },
       [encoding] {
         encoding->answer();

@@ -62,7 +62,7 @@ void handle(Call& call, wire::JoinGroupRequest request) {
   if (request.protocols.size() > limits::max_member_protocols) {
     auto all = std::exchange(request.protocols, {});
     request.protocols.assign(all.begin(), all.begin() + limits::max_member_protocols + 1);
-    drop_beside(call.node, std::move(all));
+    drop_beside(call.node.dispatcher, std::move(all));
   }
   call.node.groups.join(request_of(call, std::move(request)),
                         [responder = call.responder](AnswerJoin answer) {

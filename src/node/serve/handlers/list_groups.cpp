@@ -42,10 +42,11 @@ void handle(Call& call, wire::ListGroupsRequest request) {
   // Groups may be created and deleted between two slices, so the next one is found by name.
   call.node.dispatcher.go_on(
       call.responder.session(),
-      [&node = call.node, responder = call.responder, request = std::move(request),
-       response = wire::ListGroupsResponse(), last = std::string()]() mutable {
-        const bool has_more = node.groups.coordinator().visit_after(
-            last, groups_at_once, [&](const ClassicGroup& group) {
+      [&groups = call.node.groups, &dispatcher = call.node.dispatcher, responder = call.responder,
+       request = std::move(request), response = wire::ListGroupsResponse(),
+       last = std::string()]() mutable {
+        const bool has_more =
+            groups.coordinator().visit_after(last, groups_at_once, [&](const ClassicGroup& group) {
               const std::string_view state = to_string(group.state());
               if (!passes(request.states_filter, state)) return;
               if (!passes(request.types_filter, classic)) return;
@@ -54,7 +55,7 @@ void handle(Call& call, wire::ListGroupsRequest request) {
             });
         if (has_more) return Progress::more;
         const std::size_t count = response.groups.size();
-        answer_beside(node, responder, std::move(response), count);
+        answer_beside(dispatcher, responder, std::move(response), count);
         return Progress::answered;
       });
 }

@@ -35,7 +35,8 @@ bool is_known(Timestamp at, std::int16_t version) {
 class Listing : public std::enable_shared_from_this<Listing> {
  public:
   Listing(const Call& call, wire::ListOffsetsRequest request)
-      : node_(call.node),
+      : dispatcher_(call.node.dispatcher),
+        time_searches_(call.node.time_searches),
         access_(call.access),
         responder_(call.responder),
         request_(std::move(request)) {}
@@ -79,10 +80,10 @@ class Listing : public std::enable_shared_from_this<Listing> {
 
   void answer() {
     if (items_ > limits::max_encoded_at_once) {
-      drop_beside(node_, std::move(named_));  // views of the request
-      drop_beside(node_, std::move(request_));
+      drop_beside(dispatcher_, std::move(named_));  // views of the request
+      drop_beside(dispatcher_, std::move(request_));
     }
-    answer_beside(node_, responder_, std::move(response_), items_);
+    answer_beside(dispatcher_, responder_, std::move(response_), items_);
   }
 
   [[nodiscard]] const ListOffsetsPartition& wanted() const {
@@ -145,7 +146,7 @@ class Listing : public std::enable_shared_from_this<Listing> {
     auto begun = searched_->log()->search(wants_largest ? std::nullopt : std::optional(at));
     if (!begun) return failed(wire_code(begun.error()));
     search_ = *std::move(begun);
-    node_.time_searches.run(search_, node_.dispatcher.waker(responder_.session()));
+    time_searches_.run(search_, dispatcher_.waker(responder_.session()));
     return std::nullopt;
   }
 
@@ -163,7 +164,8 @@ class Listing : public std::enable_shared_from_this<Listing> {
     return found_at(is_visible ? *position : std::nullopt);
   }
 
-  const NodeParts& node_;
+  Dispatcher& dispatcher_;
+  TimeSearches& time_searches_;
   const Access access_;
   const Responder responder_;
   wire::ListOffsetsRequest request_;

@@ -46,7 +46,8 @@ MetadataResponseTopic missing(std::optional<std::string> name, const TopicId& id
 class Describing : public std::enable_shared_from_this<Describing> {
  public:
   Describing(Call& call, wire::MetadataRequest request)
-      : node_(call.node),
+      : dispatcher_(call.node.dispatcher),
+        storage_(call.node.storage),
         access_(call.access),
         responder_(call.responder),
         request_(std::move(request)),
@@ -57,7 +58,7 @@ class Describing : public std::enable_shared_from_this<Describing> {
     broker.node_id = node_id;
     broker.host = call.way.advertised.host;
     broker.port = call.way.advertised.port;
-    response_.cluster_id = node_.storage.topics().cluster_id();
+    response_.cluster_id = storage_.topics().cluster_id();
     response_.controller_id = node_id;
     if (request_.include_cluster_authorized_operations) {
       response_.cluster_authorized_operations = may::with_cluster;
@@ -77,15 +78,15 @@ class Describing : public std::enable_shared_from_this<Describing> {
     std::size_t items = response_.topics.size();
     for (const MetadataResponseTopic& entry : response_.topics) items += entry.partitions.size();
     if (items > limits::max_encoded_at_once) {
-      drop_beside(node_, std::move(request_));
-      drop_beside(node_, std::move(answered_));
+      drop_beside(dispatcher_, std::move(request_));
+      drop_beside(dispatcher_, std::move(answered_));
     }
-    answer_beside(node_, responder_, std::move(response_), items);
+    answer_beside(dispatcher_, responder_, std::move(response_), items);
   }
 
   // Topics may be created and deleted between two slices, so the next one is found by name.
   bool add_next_of_all() {
-    const auto& topics = node_.storage.topics().all();
+    const auto& topics = storage_.topics().all();
     const auto next = last_of_all_.empty() ? topics.begin() : topics.upper_bound(last_of_all_);
     if (next == topics.end()) return false;
     last_of_all_ = next->first;
@@ -122,7 +123,7 @@ class Describing : public std::enable_shared_from_this<Describing> {
     if (auto legal = check_topic_name(name); !legal) return add_missing(wire_code(legal.error()));
     if (topic.code != broker_error::unknown_topic_or_partition) return add_missing(topic.code);
     // A topic that has only directories left is not created over them.
-    if (!may_create_ || node_.storage.topics().refused_by_strays(name)) {
+    if (!may_create_ || storage_.topics().refused_by_strays(name)) {
       return add_missing(broker_error::unknown_topic_or_partition);
     }
     if (!access_.may(Operation::create, name)) {
@@ -135,22 +136,23 @@ class Describing : public std::enable_shared_from_this<Describing> {
   void create(const std::string& name) {
     response_.topics.emplace_back().name = name;
     ++under_way_;
-    node_.storage.topics().create(
+    storage_.topics().create(
         name, 1, {},
         [self = shared_from_this(), name,
          place = response_.topics.size() - 1](Result<Topic*> made) {
           // Another request may have created it meanwhile.
-          const Topic* topic = made ? *made : self->node_.storage.topics().find(name);
+          const Topic* topic = made ? *made : self->storage_.topics().find(name);
           self->response_.topics[place] =
               topic == nullptr
                   ? missing(name, {}, wire_code(made.error()))
                   : describe(*topic, self->request_.include_topic_authorized_operations);
           --self->under_way_;
-          self->node_.dispatcher.wake(self->responder_.session());
+          self->dispatcher_.wake(self->responder_.session());
         });
   }
 
-  const NodeParts& node_;
+  Dispatcher& dispatcher_;
+  Storage& storage_;
   const Access access_;
   const Responder responder_;
   wire::MetadataRequest request_;

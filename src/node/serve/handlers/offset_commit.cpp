@@ -34,7 +34,9 @@ std::int16_t fault_of(const FoundTopic& topic, const OffsetCommitRequestPartitio
 class Committing : public std::enable_shared_from_this<Committing> {
  public:
   Committing(const Call& call, wire::OffsetCommitRequest request)
-      : node_(call.node),
+      : loop_(call.node.loop),
+        dispatcher_(call.node.dispatcher),
+        groups_(call.node.groups),
         access_(call.access),
         responder_(call.responder),
         request_(std::move(request)) {
@@ -49,14 +51,14 @@ class Committing : public std::enable_shared_from_this<Committing> {
   Progress go_on() {
     if (is_under_way_) return Progress::waits;
     if (is_all_) {
-      drop_beside(node_, std::move(request_));
-      answer_beside(node_, responder_, std::move(response_), items_);
+      drop_beside(dispatcher_, std::move(request_));
+      answer_beside(dispatcher_, responder_, std::move(response_), items_);
       return Progress::answered;
     }
     is_under_way_ = true;
     commit_some([self = shared_from_this()] {
       self->is_under_way_ = false;
-      self->node_.dispatcher.wake(self->responder_.session());
+      self->dispatcher_.wake(self->responder_.session());
     });
     return is_under_way_ ? Progress::waits : Progress::more;
   }
@@ -76,18 +78,18 @@ class Committing : public std::enable_shared_from_this<Committing> {
     };
     is_all_ = !walk_.go_on(request_.topics, limits::max_offsets_at_once, enter, visit);
     const std::int16_t error =
-        node_.groups.check_commit(request_.group_id, request_.member_id, request_.group_instance_id,
-                                  request_.generation_id_or_member_epoch, node_.loop.tick());
+        groups_.check_commit(request_.group_id, request_.member_id, request_.group_instance_id,
+                             request_.generation_id_or_member_epoch, loop_.tick());
     if (error != broker_error::none || commits.empty()) {
       set_errors(places, error);
       return then();
     }
-    node_.groups.commit(request_.group_id, std::move(commits),
-                        [self = shared_from_this(), places = std::move(places),
-                         then = std::move(then)](std::int16_t outcome) mutable {
-                          self->set_errors(places, outcome);
-                          then();
-                        });
+    groups_.commit(request_.group_id, std::move(commits),
+                   [self = shared_from_this(), places = std::move(places),
+                    then = std::move(then)](std::int16_t outcome) mutable {
+                     self->set_errors(places, outcome);
+                     then();
+                   });
   }
 
   FoundTopic begin(const wire::OffsetCommitRequest::OffsetCommitRequestTopic& wanted, bool is_new) {
@@ -107,11 +109,10 @@ class Committing : public std::enable_shared_from_this<Committing> {
     response_.topics.back().partitions.push_back({wanted.partition_index, fault});
     if (fault != broker_error::none) return;
     places.emplace_back(walk_.topic(), walk_.partition());
-    commits.push_back(
-        {topic->name,
-         wanted.partition_index,
-         {wanted.committed_offset, wanted.committed_leader_epoch,
-          std::move(wanted.committed_metadata).value_or(""), node_.loop.tick().wall}});
+    commits.push_back({topic->name,
+                       wanted.partition_index,
+                       {wanted.committed_offset, wanted.committed_leader_epoch,
+                        std::move(wanted.committed_metadata).value_or(""), loop_.tick().wall}});
   }
 
   void set_errors(const std::vector<Place>& places, std::int16_t error) {
@@ -120,7 +121,9 @@ class Committing : public std::enable_shared_from_this<Committing> {
     }
   }
 
-  const NodeParts& node_;
+  Executor& loop_;
+  Dispatcher& dispatcher_;
+  GroupService& groups_;
   const Access access_;
   const Responder responder_;
   wire::OffsetCommitRequest request_;

@@ -29,8 +29,8 @@ class Lookup {
   using Partitions = decltype(TopicAnswer::partitions);
   using Partition = typename Partitions::value_type;
 
-  Lookup(const NodeParts& node, Access access, const std::string& group, bool by_id)
-      : node_(node), access_(std::move(access)), group_(group), by_id_(by_id) {}
+  Lookup(GroupService& groups, Access access, const std::string& group, bool by_id)
+      : groups_(groups), access_(std::move(access)), group_(group), by_id_(by_id) {}
 
   /// Adds the next offsets: those of the wanted topics and partitions, or all offsets of the group
   /// if `wanted` is absent. False if those were the last ones.
@@ -55,9 +55,7 @@ class Lookup {
     const std::string* name = nullptr;
   };
 
-  [[nodiscard]] const Offsets* offsets() const {
-    return node_.groups.coordinator().offsets(group_);
-  }
+  [[nodiscard]] const Offsets* offsets() const { return groups_.coordinator().offsets(group_); }
 
   // For a deleted topic the offsets committed under its name are returned.
   template <class Wanted>
@@ -93,7 +91,7 @@ class Lookup {
     if (all == nullptr) return nullptr;
     const auto found = all->find({topic, index});
     const bool is_known =
-        found != all->end() && !node_.groups.coordinator().is_forgotten(topic, found->second);
+        found != all->end() && !groups_.coordinator().is_forgotten(topic, found->second);
     return is_known ? &found->second : nullptr;
   }
 
@@ -107,7 +105,7 @@ class Lookup {
         return true;
       }
       const auto& [topic, index] = at->first;
-      if (node_.groups.coordinator().is_forgotten(topic, at->second)) continue;
+      if (groups_.coordinator().is_forgotten(topic, at->second)) continue;
       if (!last_ || *last_ != topic) has_topic_ = add_topic(*(last_ = topic), into);
       if (has_topic_) into.back().partitions.push_back(partition_of(index, &at->second));
     }
@@ -138,7 +136,7 @@ class Lookup {
     return partition;
   }
 
-  const NodeParts& node_;
+  GroupService& groups_;
   const Access access_;
   const std::string group_;
   const bool by_id_;
@@ -161,19 +159,20 @@ std::size_t count_of(const Topics& topics) {
 class FetchingOne {
  public:
   FetchingOne(const Call& call, Request request)
-      : node_(call.node),
+      : dispatcher_(call.node.dispatcher),
+        groups_(call.node.groups),
         responder_(call.responder),
         request_(std::move(request)),
-        lookup_(node_, call.access, request_.group_id, false) {}
+        lookup_(groups_, call.access, request_.group_id, false) {}
 
   Progress go_on() {
     // Groups may become unavailable between two steps.
-    if (const auto refused = node_.groups.refusal()) response_.error_code = refused;
+    if (const auto refused = groups_.refusal()) response_.error_code = refused;
     if (lookup_.step(request_.topics, response_.topics)) return Progress::more;
     if (responder_.version() < first_version_with_group_error) set_errors();
     const std::size_t count = count_of(response_.topics);
-    if (count > limits::max_encoded_at_once) drop_beside(node_, std::move(request_));
-    answer_beside(node_, responder_, std::move(response_), count);
+    if (count > limits::max_encoded_at_once) drop_beside(dispatcher_, std::move(request_));
+    answer_beside(dispatcher_, responder_, std::move(response_), count);
     return Progress::answered;
   }
 
@@ -185,7 +184,8 @@ class FetchingOne {
     }
   }
 
-  const NodeParts& node_;
+  Dispatcher& dispatcher_;
+  GroupService& groups_;
   const Responder responder_;
   Request request_;
   Response response_;
@@ -195,7 +195,8 @@ class FetchingOne {
 class FetchingSeveral {
  public:
   FetchingSeveral(const Call& call, Request request)
-      : node_(call.node),
+      : dispatcher_(call.node.dispatcher),
+        groups_(call.node.groups),
         access_(call.access),
         responder_(call.responder),
         request_(std::move(request)) {
@@ -212,8 +213,8 @@ class FetchingSeveral {
       return Progress::more;
     }
     const std::size_t count = count_ + response_.groups.size();
-    if (count > limits::max_encoded_at_once) drop_beside(node_, std::move(request_));
-    answer_beside(node_, responder_, std::move(response_), count);
+    if (count > limits::max_encoded_at_once) drop_beside(dispatcher_, std::move(request_));
+    answer_beside(dispatcher_, responder_, std::move(response_), count);
     return Progress::answered;
   }
 
@@ -223,14 +224,14 @@ class FetchingSeveral {
     if (!wanted.topics && !answered_whole_.insert(wanted.group_id).second) return;
     auto& group = response_.groups.emplace_back();
     group.group_id = wanted.group_id;
-    lookup_.emplace(node_, access_, wanted.group_id,
+    lookup_.emplace(groups_, access_, wanted.group_id,
                     responder_.version() >= first_version_with_ids);
   }
 
   void go_on_with(const Request::OffsetFetchRequestGroup& wanted,
                   Response::OffsetFetchResponseGroup& group) {
     // Groups may become unavailable between two steps.
-    group.error_code = node_.groups.refusal();
+    group.error_code = groups_.refusal();
     if (group.error_code != broker_error::none) {
       group.topics.clear();
     } else if (lookup_->step(wanted.topics, group.topics)) {
@@ -240,7 +241,8 @@ class FetchingSeveral {
     lookup_.reset();
   }
 
-  const NodeParts& node_;
+  Dispatcher& dispatcher_;
+  GroupService& groups_;
   const Access access_;
   const Responder responder_;
   Request request_;

@@ -20,7 +20,7 @@ using EpochEndOffset = wire::OffsetForLeaderEpochResponse::EpochEndOffset;
 class Finding : public std::enable_shared_from_this<Finding> {
  public:
   Finding(const Call& call, wire::OffsetForLeaderEpochRequest request)
-      : node_(call.node),
+      : dispatcher_(call.node.dispatcher),
         access_(call.access),
         responder_(call.responder),
         request_(std::move(request)) {}
@@ -39,8 +39,8 @@ class Finding : public std::enable_shared_from_this<Finding> {
     if (walk_.go_on(request_.topics, 1, enter, visit)) {
       return is_waiting ? Progress::waits : Progress::more;
     }
-    if (items_ > limits::max_encoded_at_once) drop_beside(node_, std::move(request_));
-    answer_beside(node_, responder_, std::move(response_), items_);
+    if (items_ > limits::max_encoded_at_once) drop_beside(dispatcher_, std::move(request_));
+    answer_beside(dispatcher_, responder_, std::move(response_), items_);
     return Progress::answered;
   }
 
@@ -69,7 +69,7 @@ class Finding : public std::enable_shared_from_this<Finding> {
     if (found.error_code != broker_error::none) return found;
     log::PartitionLog& log = *(*partition)->log();
     if (!log.knows_epochs() && !std::exchange(was_prepared_, true)) {
-      log.prepare(node_.dispatcher.waker(responder_.session()));
+      log.prepare(dispatcher_.waker(responder_.session()));
       return std::nullopt;
     }
     const auto end = log.epoch_end(wanted.leader_epoch);
@@ -86,7 +86,7 @@ class Finding : public std::enable_shared_from_this<Finding> {
     return found;
   }
 
-  const NodeParts& node_;
+  Dispatcher& dispatcher_;
   const Access access_;
   const Responder responder_;
   wire::OffsetForLeaderEpochRequest request_;

@@ -96,7 +96,13 @@ Result<Slice> batch_of(const std::optional<Chain>& records, const log::LogConfig
 class Producing : public std::enable_shared_from_this<Producing> {
  public:
   Producing(const Call& call, wire::ProduceRequest request)
-      : node_(call.node),
+      : loop_(call.node.loop),
+        lines_(call.node.lines),
+        sessions_(call.node.sessions),
+        dispatcher_(call.node.dispatcher),
+        storage_(call.node.storage),
+        batch_checks_(call.node.batch_checks),
+        fetch_waits_(call.node.fetch_waits),
         access_(call.access),
         responder_(call.responder),
         version_(call.version),
@@ -136,7 +142,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
     drop(std::move(request_));
     if (--unfinished_ == 0) return finish();
     is_held_ = true;
-    if (Session* from = node_.sessions.find(responder_.session())) from->hold_for_checks();
+    if (Session* from = sessions_.find(responder_.session())) from->hold_for_checks();
   }
 
   /// Notes some more partitions. Returns whether these were the last ones.
@@ -160,7 +166,8 @@ class Producing : public std::enable_shared_from_this<Producing> {
   /// Values of large requests take long to destroy.
   template <class Value>
   void drop(Value value) const {
-    if (partitions_.size() > limits::max_encoded_at_once) drop_beside(node_, std::move(value));
+    if (partitions_.size() > limits::max_encoded_at_once)
+      drop_beside(dispatcher_, std::move(value));
   }
 
   PartitionProduceResponse& answer_at(const Place& place) {
@@ -190,11 +197,11 @@ class Producing : public std::enable_shared_from_this<Producing> {
     auto batch = batch_of(wanted.records, config);
     if (!batch) return failed(place, batch.error());
     ++unfinished_;
-    node_.batch_checks.check(responder_.session(), *partition, *batch, decompression_limits(config),
-                             [self = shared_from_this(), place, partition = *partition,
-                              batch = *batch](const Result<wire::ProducedBatch>& checked) {
-                               self->checked(place, partition, batch, checked);
-                             });
+    batch_checks_.check(responder_.session(), *partition, *batch, decompression_limits(config),
+                        [self = shared_from_this(), place, partition = *partition,
+                         batch = *batch](const Result<wire::ProducedBatch>& checked) {
+                          self->checked(place, partition, batch, checked);
+                        });
   }
 
   void checked(const Place& place, const PartitionRef& partition, const Slice& batch,
@@ -202,9 +209,9 @@ class Producing : public std::enable_shared_from_this<Producing> {
     const auto header = header_of(*partition, checked);
     if (!header) return appended(place, partition, fail(header.error()));
     if (batch.size() <= limits::max_written_at_once) {
-      return appended(place, partition, node_.storage.append(partition, batch, *header));
+      return appended(place, partition, storage_.append(partition, batch, *header));
     }
-    node_.storage.append_beside(
+    storage_.append_beside(
         partition, batch, *header,
         [self = shared_from_this(), place, partition](const Result<log::Appended>& outcome) {
           self->appended(place, partition, outcome);
@@ -238,7 +245,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
       return fail(refused(broker_error::unsupported_compression_type,
                           "zstd needs version 7 of the request"));
     }
-    const auto timely = check_times(partition.log()->config(), *checked, node_.loop.tick().wall);
+    const auto timely = check_times(partition.log()->config(), *checked, loop_.tick().wall);
     if (!timely) return fail(timely.error());
     wire::BatchHeader header = *checked;
     header.max_timestamp = checked->latest;
@@ -249,9 +256,9 @@ class Producing : public std::enable_shared_from_this<Producing> {
     // An offline partition has logged its fault already.
     if (why.category() != ErrorCategory::storage || partition.fault() != nullptr) return;
     const std::int16_t code = wire_code(why);
-    node_.lines.warn_now_and_then("partition " + partition.name() + " refuses records: " +
-                                  std::string(find_broker_error(code)->name) + " (" +
-                                  std::to_string(code) + "): " + std::string(why.message()));
+    lines_.warn_now_and_then("partition " + partition.name() +
+                             " refuses records: " + std::string(find_broker_error(code)->name) +
+                             " (" + std::to_string(code) + "): " + std::string(why.message()));
   }
 
   [[nodiscard]] Error no_such(const FoundTopic& topic, const TopicProduceData& data) const {
@@ -283,7 +290,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
 
   void finish() {
     if (is_held_) {
-      if (Session* from = node_.sessions.find(responder_.session())) from->end_hold_for_checks();
+      if (Session* from = sessions_.find(responder_.session())) from->end_hold_for_checks();
     }
     if (acks_ == acks_none) {
       // With acks=0 the client reads no answers: closing is the only signal.
@@ -295,17 +302,25 @@ class Producing : public std::enable_shared_from_this<Producing> {
       self->note_faults();
       self->answer();
     };
-    FetchWaits& waits = node_.fetch_waits;
+    FetchWaits& waits = fetch_waits_;
     // With the other durabilities this does not wait for the disk; it notes the answered records.
-    const bool waits_for_disk = node_.storage.durability() == Durability::fsync;
+    const bool waits_for_disk = storage_.durability() == Durability::fsync;
     if (acks_ != acks_all && waits_for_disk) return waits.after_ready(std::move(answer));
-    node_.storage.when_durable(
+    storage_.when_durable(
         [&waits, answer = std::move(answer)]() mutable { waits.after_ready(std::move(answer)); });
   }
 
-  void answer() { answer_whenever(node_, responder_, std::move(response_), partitions_.size()); }
+  void answer() {
+    answer_whenever(dispatcher_, responder_, std::move(response_), partitions_.size());
+  }
 
-  const NodeParts& node_;
+  Executor& loop_;
+  Lines& lines_;
+  const Sessions& sessions_;
+  Dispatcher& dispatcher_;
+  Storage& storage_;
+  BatchChecks& batch_checks_;
+  FetchWaits& fetch_waits_;
   const Access access_;
   const Responder responder_;
   const std::int16_t version_;

@@ -36,7 +36,7 @@ void refuse(Call& call, const wire::SyncGroupRequest& request, std::size_t bytes
 class Assigning {
  public:
   Assigning(const Call& call, wire::SyncGroupRequest from)
-      : node_(call.node), responder_(call.responder), from_(std::move(from)) {
+      : groups_(call.node.groups), responder_(call.responder), from_(std::move(from)) {
     request_.group_id = std::move(from_.group_id);
     request_.generation = from_.generation_id;
     request_.member_id = std::move(from_.member_id);
@@ -52,7 +52,7 @@ class Assigning {
       return Progress::more;
     }
     sort(request_.assignments);
-    node_.groups.sync(std::move(request_), [responder = responder_](const AnswerSync& answer) {
+    groups_.sync(std::move(request_), [responder = responder_](const AnswerSync& answer) {
       wire::SyncGroupResponse response;
       response.error_code = answer.error;
       response.protocol_type = answer.protocol_type;
@@ -74,7 +74,7 @@ class Assigning {
     }
   }
 
-  const NodeParts& node_;
+  GroupService& groups_;
   Responder responder_;
   wire::SyncGroupRequest from_;
   SyncRequest request_;
@@ -88,7 +88,7 @@ void handle(Call& call, wire::SyncGroupRequest from) {
     wire::SyncGroupResponse response;
     response.error_code = broker_error::invalid_request;
     call.responder.answer(response);
-    return drop_beside(call.node, std::move(from));
+    return drop_beside(call.node.dispatcher, std::move(from));
   }
   if (const std::size_t bytes = assigned_bytes(from); bytes > limits::max_group_assignment_bytes) {
     return refuse(call, from, bytes);
