@@ -219,8 +219,8 @@ class DOHLE_API Producer {
   /// As send, but `callback` receives the outcome: exactly once if this call succeeds, never if it
   /// fails.
   Result<void> send(const ProducerTopic& topic, const Record& record, DeliveryCallback callback);
-  /// As send, with a topic by name, through a cache of the calling thread. Errors: also those of
-  /// `topic`.
+  /// As send, with a topic by name, through a cache of the calling thread. The search for the topic
+  /// is part of max_block. Errors: also those of `topic`.
   Result<Delivery> send(std::string_view name, const Record& record);
 
   /// Sends all accepted records and waits until each record accepted before the call has an

@@ -98,10 +98,16 @@ class RecordIntake {
   enum class Waits : bool { no, yes };
   using Wish = PartitionQueue::Wish;
 
-  /// `own` is a partitioner in place of the producer's; null: none.
+  /// `own` is a partitioner in place of the producer's; null: none. `deadline`: if none, max_block
+  /// begins with this call.
   Result<PartitionQueue::Place> append(IntakeTopic& topic, const Record& record, Wish wish,
-                                       Waits waits, const Choice* own = nullptr);
+                                       Waits waits, const Choice* own = nullptr,
+                                       std::optional<TimePoint> deadline = std::nullopt);
   Result<std::shared_ptr<IntakeTopic>> topic(std::string_view name);
+  /// When max_block is over for a call that begins now.
+  [[nodiscard]] TimePoint max_block_from_now() const {
+    return produce_->client().environment().clock.mono() + produce_->options.max_block;
+  }
   Result<FlushReport> flush(std::chrono::milliseconds timeout);
   Result<FlushReport> close(std::chrono::milliseconds timeout);
   [[nodiscard]] const std::shared_ptr<RecordSender>& sender() const { return produce_; }
@@ -113,11 +119,14 @@ class RecordIntake {
   PartitionQueue::Place append_sticky(IntakeTopic& topic, const Record& record, Wish& wish);
   /// Called after a batch was begun: lets waiting callers go first, unless it is this caller's
   /// turn.
-  void let_others_in();
+  void let_others_in(const std::optional<TimePoint>& deadline);
+  /// What is left of max_block.
+  [[nodiscard]] Duration patience(const std::optional<TimePoint>& deadline) const;
   template <class Attempt>
   bool wait_in_line(Duration timeout, Attempt attempt);
   Result<PartitionQueue::Place> wait_for_room(IntakeTopic& topic, PartitionId where,
-                                              const Record& record, Wish& wish, Waits waits);
+                                              const Record& record, Wish& wish, Waits waits,
+                                              const std::optional<TimePoint>& deadline);
   PartitionQueue::Place place(IntakeTopic& topic, PartitionId where, const Record& record,
                               Wish& wish);
   [[nodiscard]] static std::size_t bytes_alone(const Record& record);
@@ -176,7 +185,8 @@ PartitionQueue::Place RecordIntake::place(IntakeTopic& topic, PartitionId where,
 }
 
 Result<PartitionQueue::Place> RecordIntake::append(IntakeTopic& topic, const Record& record,
-                                                   Wish wish, Waits waits, const Choice* own) {
+                                                   Wish wish, Waits waits, const Choice* own,
+                                                   std::optional<TimePoint> deadline) {
   if (made_in_.is_forked()) [[unlikely]]
     return fail(client::forked());
   // A partitioner is asked once per record, even if the record has to wait for room.
@@ -184,20 +194,24 @@ Result<PartitionQueue::Place> RecordIntake::append(IntakeTopic& topic, const Rec
   if (!where) return fail(where.error());
   const PartitionQueue::Place placed = place(topic, *where, record, wish);
   if (placed.appended == PartitionQueue::Appended::ok) [[likely]] {
-    if (placed.index == 0 && waits == Waits::yes) let_others_in();
+    if (placed.index == 0 && waits == Waits::yes) let_others_in(deadline);
     return placed;
   }
   if (placed.appended == PartitionQueue::Appended::closed) return fail(closed());
   if (placed.appended == PartitionQueue::Appended::too_large) return fail(too_large(record));
-  return wait_for_room(topic, *where, record, wish, waits);
+  return wait_for_room(topic, *where, record, wish, waits, deadline);
 }
 
-void RecordIntake::let_others_in() {
+void RecordIntake::let_others_in(const std::optional<TimePoint>& deadline) {
   if (!produce_->room->is_turn_of_others(produce_->client().environment().clock)) return;
   if (!produce_->is_filling_up()) return;
   if (produce_->client().loop().is_loop_thread()) return;
-  (void)wait_in_line(std::min<Duration>(produce_->options.max_block, max_others_turns),
-                     [] { return true; });
+  (void)wait_in_line(std::min(patience(deadline), max_others_turns), [] { return true; });
+}
+
+Duration RecordIntake::patience(const std::optional<TimePoint>& deadline) const {
+  if (!deadline) return produce_->options.max_block;
+  return std::max(*deadline - produce_->client().environment().clock.mono(), Duration{});
 }
 
 template <class Attempt>
@@ -222,9 +236,9 @@ Error RecordIntake::too_large(const Record& record) const {
                                    produce_->budget.limit(), max_bytes_alone()));
 }
 
-Result<PartitionQueue::Place> RecordIntake::wait_for_room(IntakeTopic& topic, PartitionId where,
-                                                          const Record& record, Wish& wish,
-                                                          Waits waits) {
+Result<PartitionQueue::Place> RecordIntake::wait_for_room(
+    IntakeTopic& topic, PartitionId where, const Record& record, Wish& wish, Waits waits,
+    const std::optional<TimePoint>& deadline) {
   if (bytes_alone(record) > max_bytes_alone()) return fail(too_large(record));
   produce_->hurry_all();
   if (waits == Waits::no || produce_->client().loop().is_loop_thread()) {
@@ -238,7 +252,7 @@ Result<PartitionQueue::Place> RecordIntake::wait_for_room(IntakeTopic& topic, Pa
     if (is_spent) produce_->hurry_all();
     return !is_spent;
   };
-  const bool done = wait_in_line(produce_->options.max_block, attempt);
+  const bool done = wait_in_line(patience(deadline), attempt);
   if (done && placed.appended == PartitionQueue::Appended::closed) return fail(closed());
   if (done && placed.appended == PartitionQueue::Appended::too_large) {
     return fail(too_large(record));
@@ -387,19 +401,26 @@ Result<void> check(const RecordIntake* producer, const client::IntakeTopic* topi
 
 Result<Delivery> send_for_delivery(RecordIntake* intake, client::IntakeTopic* topic,
                                    const Record& record, RecordIntake::Waits waits,
-                                   const client::Choice* own = nullptr) {
+                                   const client::Choice* own = nullptr,
+                                   std::optional<TimePoint> deadline = std::nullopt) {
   if (intake == nullptr || topic == nullptr) [[unlikely]]
     return fail(check(intake, topic).error());
-  auto placed = intake->append(*topic, record, {.reference = true}, waits, own);
+  auto placed = intake->append(*topic, record, {.reference = true}, waits, own, deadline);
   if (!placed) [[unlikely]]
     return fail(placed.error());
   return client::HandleAccess::make<Delivery>(placed->outcome, placed->index,
                                               placed->timestamp_delta);
 }
 
+/// A topic that a call found by its name, and the end of the call's max_block; none if it did not
+/// have to wait for the topic.
+struct NamedTopic {
+  std::shared_ptr<client::IntakeTopic> topic;
+  std::optional<TimePoint> deadline;
+};
+
 /// The topic of that name, which the calling thread remembers.
-Result<std::shared_ptr<client::IntakeTopic>> topic_by_name(RecordIntake* intake,
-                                                           std::string_view name) {
+Result<NamedTopic> topic_by_name(RecordIntake* intake, std::string_view name) {
   // A slot is found by its producer's address, which another producer may reuse later, so the topic
   // is held weakly.
   struct Known {
@@ -410,12 +431,14 @@ Result<std::shared_ptr<client::IntakeTopic>> topic_by_name(RecordIntake* intake,
   thread_local std::array<Known, 16> known;
   Known& slot = known[std::hash<std::string_view>{}(name) % known.size()];
   if (slot.producer == intake && slot.name == name) {
-    if (auto topic = slot.topic.lock()) return topic;
+    if (auto topic = slot.topic.lock()) return NamedTopic{std::move(topic), std::nullopt};
   }
   if (intake == nullptr) return fail(client::moved_from("the Producer"));
+  const TimePoint deadline = intake->max_block_from_now();
   auto found = intake->topic(name);
-  if (found) slot = {intake, std::string(name), *found};
-  return found;
+  if (!found) return fail(found.error());
+  slot = {intake, std::string(name), *found};
+  return NamedTopic{*std::move(found), deadline};
 }
 
 }  // namespace
@@ -441,9 +464,10 @@ Result<void> Producer::send(const ProducerTopic& topic, const Record& record,
 }
 
 Result<Delivery> Producer::send(std::string_view name, const Record& record) {
-  auto topic = topic_by_name(inside_.get(), name);
-  if (!topic) return fail(topic.error());
-  return send_for_delivery(inside_.get(), topic->get(), record, RecordIntake::Waits::yes);
+  auto found = topic_by_name(inside_.get(), name);
+  if (!found) return fail(found.error());
+  return send_for_delivery(inside_.get(), found->topic.get(), record, RecordIntake::Waits::yes,
+                           nullptr, found->deadline);
 }
 
 Result<FlushReport> Producer::flush(std::chrono::milliseconds timeout) {
@@ -463,10 +487,11 @@ namespace client {
 namespace {
 
 Result<void> append_choosing(RecordIntake* intake, IntakeTopic* topic, const Record& record,
-                             const Choice& choice, DeliveryCallback callback) {
+                             const Choice& choice, DeliveryCallback callback,
+                             std::optional<TimePoint> deadline = std::nullopt) {
   if (auto usable = dohle::check(intake, topic); !usable) return usable;
-  auto placed =
-      intake->append(*topic, record, {.callback = &callback}, RecordIntake::Waits::yes, &choice);
+  auto placed = intake->append(*topic, record, {.callback = &callback}, RecordIntake::Waits::yes,
+                               &choice, deadline);
   if (!placed) return fail(placed.error());
   return {};
 }
@@ -478,7 +503,8 @@ Result<Delivery> send_choosing(Producer& producer, std::string_view topic, const
   RecordIntake* intake = HandleAccess::insides(producer).get();
   auto found = topic_by_name(intake, topic);
   if (!found) return fail(found.error());
-  return send_for_delivery(intake, found->get(), record, RecordIntake::Waits::yes, &choice);
+  return send_for_delivery(intake, found->topic.get(), record, RecordIntake::Waits::yes, &choice,
+                           found->deadline);
 }
 
 Result<void> send_choosing(Producer& producer, std::string_view topic, const Record& record,
@@ -486,7 +512,8 @@ Result<void> send_choosing(Producer& producer, std::string_view topic, const Rec
   RecordIntake* intake = HandleAccess::insides(producer).get();
   auto found = topic_by_name(intake, topic);
   if (!found) return fail(found.error());
-  return append_choosing(intake, found->get(), record, choice, std::move(callback));
+  return append_choosing(intake, found->topic.get(), record, choice, std::move(callback),
+                         found->deadline);
 }
 
 Result<Delivery> send_choosing(Producer& producer, const ProducerTopic& topic, const Record& record,
