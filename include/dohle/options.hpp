@@ -22,6 +22,7 @@
 #include "dohle/broker_options.hpp"
 #include "dohle/dialer.hpp"
 #include "dohle/export.hpp"
+#include "dohle/option_texts.hpp"
 #include "dohle/properties.hpp"
 
 namespace dohle::messaging {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "dohle/option_texts.hpp"
 #include "properties/suggestion.hpp"
 #include "properties/tls_options.hpp"
 #include "properties/values.hpp"
@@ -106,7 +107,7 @@ Result<void> set_retries(std::string_view value, ProducerOptions& options) {
 }
 
 Result<void> set_compression(std::string_view value, ProducerOptions& options) {
-  return assign(parse_codec(value), options.compression);
+  return assign(parse_compression_codec(value), options.compression);
 }
 
 Result<void> set_offset_reset(std::string_view value, ConsumerOptions& options) {

@@ -25,20 +25,4 @@ Result<std::int64_t> parse_count(std::string_view text, std::int64_t min, std::i
   return number;
 }
 
-Result<Acks> parse_acks(std::string_view text) {
-  if (text == "all" || text == "-1") return Acks::all;
-  if (text == "leader" || text == "1") return Acks::leader;
-  if (text == "none" || text == "0") return Acks::none;
-  return refuse(text, "one of all (-1), leader (1), none (0)");
-}
-
-Result<CompressionCodec> parse_codec(std::string_view text) {
-  if (text == "none") return CompressionCodec::none;
-  if (text == "gzip") return CompressionCodec::gzip;
-  if (text == "snappy") return CompressionCodec::snappy;
-  if (text == "lz4") return CompressionCodec::lz4;
-  if (text == "zstd") return CompressionCodec::zstd;
-  return refuse(text, "one of none, gzip, snappy, lz4, zstd");
-}
-
 }  // namespace dohle::properties

@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include "dohle/error.hpp"
-#include "dohle/producer.hpp"
 
 /// Parsers of values. Each error is a configuration error whose sentence names the value and the
 /// allowed ones; the caller puts the property's name before it.
@@ -12,11 +11,5 @@ namespace dohle::properties {
 
 /// A whole number in decimal digits, from `min` to `max`.
 Result<std::int64_t> parse_count(std::string_view text, std::int64_t min, std::int64_t max);
-
-/// "all" and "-1", "1" and "leader", "0" and "none".
-Result<Acks> parse_acks(std::string_view text);
-
-/// "none", "gzip", "snappy", "lz4", "zstd".
-Result<CompressionCodec> parse_codec(std::string_view text);
 
 }  // namespace dohle::properties

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "dohle/admin.hpp"
+#include "dohle/option_texts.hpp"
 #include "tools/bench/bench.hpp"
 #include "tools/commands/commands.hpp"
 #include "tools/commands/counted.hpp"

@@ -12,6 +12,7 @@
 #include <CLI/CLI.hpp>
 
 #include "dohle/node.hpp"
+#include "dohle/option_texts.hpp"
 #include "tools/commands/commands.hpp"
 #include "tools/commands/flags.hpp"
 #include "tools/commands/node_tls.hpp"
@@ -106,20 +107,11 @@ Result<NodeListener> listener_of(std::string name, const std::string& text) {
   return listener;
 }
 
-Result<SaslMechanism> parse_mechanism(std::string_view text) {
-  for (const auto each :
-       {SaslMechanism::plain, SaslMechanism::scram_sha_256, SaslMechanism::scram_sha_512}) {
-    if (to_string(each) == text) return each;
-  }
-  return fail(Error::configuration("\"" + std::string(text) +
-                                   "\" is not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"));
-}
-
 Result<std::vector<SaslMechanism>> parse_mechanisms(std::string_view text) {
   std::vector<SaslMechanism> mechanisms;
   for (bool has_more = true; has_more;) {
     const auto end = text.find(',');
-    auto mechanism = parse_mechanism(text.substr(0, end));
+    auto mechanism = parse_sasl_mechanism(text.substr(0, end));
     if (!mechanism) return fail(mechanism.error());
     mechanisms.push_back(*mechanism);
     has_more = end != std::string_view::npos;

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "dohle/option_texts.hpp"
 #include "dohle/producer.hpp"
 #include "tools/commands/commands.hpp"
 #include "tools/commands/connection.hpp"
@@ -223,7 +224,7 @@ void add_produce_command(CLI::App& app, std::function<int()>& run) {
       "A header of every record; may be repeated");
   add_count(*command, "-p,--partition", arguments->partition, -1, 2'147'483'647,
             "The partition of every record, which overrides the input; -1: by key");
-  add_parsed(*command, "-z,--compression", arguments->compression, parse_codec, "CODEC",
+  add_parsed(*command, "-z,--compression", arguments->compression, parse_compression_codec, "CODEC",
              "none, gzip, snappy, lz4 or zstd [none]");
   add_parsed(*command, "--acks", arguments->acks, parse_acks, "ACKS",
              "all (-1), leader (1) or none (0); idempotent with all [all]");

@@ -14,8 +14,6 @@
 /// the allowed ones; the caller puts the flag's name before it.
 namespace dohle::tools {
 
-using properties::parse_acks;
-using properties::parse_codec;
 using properties::parse_count;
 
 /// Bytes: a whole number, alone or with KiB, MiB, GiB (powers of 1,024) or KB, MB, GB (of 1,000).
