@@ -160,7 +160,11 @@ Result<void> Subscription::ack(EventState& event) {
   if (auto usable = check_usable(); !usable) return usable;
   Lock lock(mutex_);
   auto acked = state_.ack(event);
-  if (acked) nudge(lock);
+  if (acked) {
+    // There may be room for messages beyond max_unacknowledged.
+    work_.notify_all();
+    nudge(lock);
+  }
   return acked;
 }
 

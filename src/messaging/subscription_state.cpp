@@ -57,6 +57,8 @@ void SubscriptionState::check_invariants() const {
     DOHLE_ASSERT(
         partition.running == static_cast<std::size_t>(std::ranges::count_if(running_, is_its)),
         "the running handlers of a partition are miscounted");
+    DOHLE_ASSERT(partition.beyond.empty() || is_full(partition),
+                 "an event waits beyond max_unacknowledged while there is room");
     DOHLE_ASSERT(partition.held.size() <= partition.ledger.outstanding(),
                  "more messages hold a partition than are outstanding");
     for (const auto& [offset, why] : partition.held) {
@@ -86,6 +88,7 @@ void SubscriptionState::on_revoking(std::span<const TopicPartition> partitions) 
     const auto found = partitions_.find(partition);
     if (found == partitions_.end()) continue;
     found->second.is_closing = true;
+    found->second.beyond.clear();
     drop_waiting(partition);
   }
 }
@@ -112,6 +115,7 @@ std::vector<TopicPartition> SubscriptionState::assignment() const {
 
 void SubscriptionState::stop() {
   is_stopped_ = true;
+  for (auto& [_, partition] : partitions_) partition.beyond.clear();
   lanes_.drop_if([](const EventPointer&) { return true; });
 }
 
@@ -136,7 +140,10 @@ void SubscriptionState::on_record(const ConsumerRecord& record, std::shared_ptr<
   if (is_stopped_ || found == partitions_.end() || found->second.is_closing) return;
   // Reading has started anew after the topic was created again or the offset was out of range, so
   // earlier events belong to an earlier assignment.
-  if (!found->second.ledger.is_next(record.offset)) on_assigned({&name, 1});
+  const auto& beyond = found->second.beyond;
+  const bool is_next = beyond.empty() ? found->second.ledger.is_next(record.offset)
+                                      : beyond.back()->offset < record.offset;
+  if (!is_next) on_assigned({&name, 1});
   auto event = std::make_shared<messaging::EventState>();
   event->buffer = std::move(buffer);
   event->topic = record.topic;
@@ -150,15 +157,29 @@ void SubscriptionState::on_record(const ConsumerRecord& record, std::shared_ptr<
   event->assignment = found->second.assignment;
   event->lane = lane_of(record);
   event->sink = sink;
-  found->second.ledger.on_delivered(record.offset, record.leader_epoch, event->bytes());
+  found->second.beyond.push_back(std::move(event));
+  hand_out_beyond(found->second);
+}
+
+void SubscriptionState::hand_out(Partition& partition, EventPointer event) {
+  partition.ledger.on_delivered(event->offset, event->leader_epoch, event->bytes());
   const std::size_t lane = event->lane;
   lanes_.push(lane, std::move(event));
+}
+
+void SubscriptionState::hand_out_beyond(Partition& partition) {
+  while (!partition.beyond.empty() && !is_full(partition)) {
+    EventPointer event = std::move(partition.beyond.front());
+    partition.beyond.pop_front();
+    hand_out(partition, std::move(event));
+  }
 }
 
 void SubscriptionState::on_position(const TopicPartition& partition, Offset position) {
   const auto found = partitions_.find(partition);
   // Records that are not handed out any more must not be skipped.
   if (is_stopped_ || found == partitions_.end() || found->second.is_closing) return;
+  if (!found->second.beyond.empty()) return;
   found->second.ledger.on_position(position);
 }
 
@@ -344,6 +365,7 @@ void SubscriptionState::settle(messaging::EventState& event, Partition& partitio
   event.settled = messaging::EventState::Settled::acked;
   partition.ledger.on_done(event.offset);
   release(partition, event.offset);
+  hand_out_beyond(partition);
 }
 
 Report SubscriptionState::report_of(const EventPointer& event, Error why) {

@@ -150,6 +150,8 @@ class SubscriptionState {
     bool is_pause_told = false;
     TimePoint next_told = never;
     std::uint64_t times_told = 0;
+    /// What a read brought beyond max_unacknowledged; not handed out until there is room.
+    std::deque<EventPointer> beyond = {};
   };
   struct AwaitedAck {
     TimePoint due;
@@ -167,6 +169,8 @@ class SubscriptionState {
   std::optional<Report> on_failed(const EventPointer& event, Partition& partition, Error why,
                                   TimePoint now);
   void settle(messaging::EventState& event, Partition& partition);
+  void hand_out(Partition& partition, EventPointer event);
+  void hand_out_beyond(Partition& partition);
   void await_ack(const EventPointer& event, TimePoint due);
   [[nodiscard]] bool is_awaited(const AwaitedAck& awaited) const;
   void drop_waiting(const TopicPartition& partition);

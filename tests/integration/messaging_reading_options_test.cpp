@@ -313,11 +313,10 @@ TEST_F(SubscribeOption, ack_timeout_is_when_a_missing_acknowledgement_is_reporte
   EXPECT_TRUE(ended) << ended.error().to_string();
 }
 
-// A message of another partition, stored later, is handled while those of partition 0 wait. So few
-// wait in the queue that no read brings more than one.
+// A message of another partition, stored later, is handled while those of partition 0 wait.
 TEST_F(SubscribeOption, max_unacknowledged_pauses_a_partition) {
   for (int i = 0; i < 5; ++i) store("text");
-  read(keep(), with_group_id("g"), disable_auto_ack(), kafka::with_queue_capacity(2),
+  read(keep(), with_group_id("g"), disable_auto_ack(),
        with_max_unacknowledged(2, std::numeric_limits<std::size_t>::max() / 2));
   ASSERT_TRUE(lines_.wait_for(2));
   store("other", 1);
@@ -327,8 +326,7 @@ TEST_F(SubscribeOption, max_unacknowledged_pauses_a_partition) {
 
 TEST_F(SubscribeOption, max_unacknowledged_bytes_pause_a_partition) {
   for (int i = 0; i < 5; ++i) store("text");
-  read(keep(), with_group_id("g"), disable_auto_ack(), kafka::with_queue_capacity(2),
-       with_max_unacknowledged(10'000, 1));
+  read(keep(), with_group_id("g"), disable_auto_ack(), with_max_unacknowledged(10'000, 1));
   ASSERT_TRUE(lines_.wait_for(1));
   store("other", 1);
   ASSERT_TRUE(lines_.wait_for("other"));

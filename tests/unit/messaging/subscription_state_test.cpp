@@ -267,6 +267,23 @@ TEST_F(SubscriptionStateTest, pauses_a_partition_with_too_much_unacknowledged) {
   EXPECT_EQ(state().update_pauses(false).resume, only_zero);
 }
 
+TEST_F(SubscriptionStateTest, hands_out_no_more_than_may_be_unacknowledged) {
+  settings.auto_ack = false;
+  settings.max_unacknowledged = 2;
+  for (int offset = 0; offset < 5; ++offset) deliver(offset);
+  state().on_position(zero, Offset{5});
+  const EventPointer first = handled(), second = handled();
+  EXPECT_EQ(state().take_work(start), nullptr) << "the third waits for an acknowledgement";
+  (void)state().ack(*second);
+  EXPECT_EQ(state().take_work(start), nullptr) << "the first still counts";
+  (void)state().ack(*first);
+  state().check_invariants();
+  EXPECT_EQ(due(), 2) << "not the position, which is behind what waits";
+  EXPECT_EQ(handled()->offset, Offset{2});
+  EXPECT_EQ(handled()->offset, Offset{3});
+  EXPECT_EQ(state().take_work(start), nullptr);
+}
+
 TEST_F(SubscriptionStateTest, reports_an_event_without_an_acknowledgement_once) {
   settings.auto_ack = false;
   settings.ack_timeout = 50ms;
