@@ -38,6 +38,24 @@ TEST(Partitioners, HashesHaveTheirPublishedValues) {
   EXPECT_EQ(fnv1a(as_bytes("foobar")), 0xbf9cf968u);
 }
 
+/// CRC-32 by its definition: bit by bit.
+std::uint32_t plain_crc32(std::string_view text) {
+  std::uint32_t crc = 0xffffffffu;
+  for (const char each : text) {
+    crc ^= static_cast<unsigned char>(each);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? 0xedb88320u : 0);
+  }
+  return ~crc;
+}
+
+TEST(Partitioners, Crc32OfAnyLengthIsThatOfItsDefinition) {
+  std::string text;
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(crc32(as_bytes(text)), plain_crc32(text)) << text.size();
+    text.push_back(static_cast<char>(i * 37 + 200));
+  }
+}
+
 /// How often each of four partitions is chosen for 4,000 equal records.
 std::vector<int> choices(const Partitioner& partitioner, const Record& record,
                          std::uint64_t seed = 7) {
