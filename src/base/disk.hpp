@@ -81,6 +81,12 @@ class Disk {
   [[nodiscard]] virtual bool exists(const std::string& path) const = 0;
   virtual Result<void> make_directories(const std::string& path) = 0;
   virtual Result<std::vector<DirectoryEntry>> list(const std::string& path) const = 0;
+  /// The same, quicker: only files whose names end in `suffix` need to have their sizes.
+  [[nodiscard]] virtual Result<std::vector<DirectoryEntry>> list_with_sizes_of(
+      const std::string& path, std::string_view suffix) const {
+    (void)suffix;
+    return list(path);
+  }
   /// Renames a file or directory, replacing a file that has the new name.
   virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
   virtual Result<void> remove(const std::string& path) = 0;
@@ -105,6 +111,16 @@ class Disk {
       const std::string& path) const = 0;
   /// Makes all writes to one file durable, on the calling thread (start, stop, checkpoints).
   virtual Result<void> sync_now(File& file) = 0;
+  /// The same for many files, as one group. All of them are synced, even after an error. Errors:
+  /// that of one file; after it `sync_now` tells the outcome of each.
+  virtual Result<void> sync_all_now(std::span<const std::shared_ptr<File>> files) {
+    Result<void> outcome;
+    for (const auto& file : files) {
+      auto synced = sync_now(*file);
+      if (outcome) outcome = std::move(synced);
+    }
+    return outcome;
+  }
   /// Makes all writes so far to all of `files` durable, then calls `done` on the loop. Calls made
   /// while a sync runs form the next group. An error is final for a file: its sync is never
   /// retried.

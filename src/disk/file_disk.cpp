@@ -49,14 +49,28 @@ Result<Descriptor> open_directory(const std::string& path) {
   return directory;
 }
 
+SyncGroups::Files open_files(std::span<const std::shared_ptr<File>> files) {
+  SyncGroups::Files open;
+  open.reserve(files.size());
+  for (const auto& file : files) open.push_back(std::static_pointer_cast<OpenFile>(file));
+  return open;
+}
+
 struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
 };
 
-/// Appends nothing if the entry was removed meanwhile.
-void append_entry(DIR* directory, const dirent& entry, std::vector<DirectoryEntry>& out) {
+/// Appends nothing if the entry was removed meanwhile. A call per entry is most of the time of a
+/// listing, so it is made only where the size or the type is needed.
+void append_entry(DIR* directory, const dirent& entry, std::string_view sized_suffix,
+                  std::vector<DirectoryEntry>& out) {
   const std::string_view name = entry.d_name;
   if (name == "." || name == "..") return;
+  const bool is_known_directory = entry.d_type == DT_DIR;
+  if (is_known_directory || (entry.d_type == DT_REG && !name.ends_with(sized_suffix))) {
+    out.push_back({std::string(name), is_known_directory, 0});
+    return;
+  }
   struct stat status{};
   if (::fstatat(::dirfd(directory), entry.d_name, &status, 0) == -1) return;
   out.push_back({std::string(name), S_ISDIR(status.st_mode),
@@ -102,6 +116,11 @@ Result<void> FileDisk::make_directories(const std::string& path) {
 }
 
 Result<std::vector<DirectoryEntry>> FileDisk::list(const std::string& path) const {
+  return list_with_sizes_of(path, {});
+}
+
+Result<std::vector<DirectoryEntry>> FileDisk::list_with_sizes_of(const std::string& path,
+                                                                 std::string_view suffix) const {
   const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
   if (directory == nullptr) return fail(system_error(errno, "list", path));
   std::vector<DirectoryEntry> entries;
@@ -109,7 +128,7 @@ Result<std::vector<DirectoryEntry>> FileDisk::list(const std::string& path) cons
     errno = 0;
     const dirent* entry = ::readdir(directory.get());
     if (entry == nullptr) break;
-    append_entry(directory.get(), *entry, entries);
+    append_entry(directory.get(), *entry, suffix, entries);
   }
   if (errno != 0) return fail(system_error(errno, "list", path));
   std::ranges::sort(entries, {}, &DirectoryEntry::name);
@@ -164,13 +183,12 @@ Result<void> FileDisk::sync_now(File& file) {
   return static_cast<OpenFile&>(file).sync();
 }
 
+Result<void> FileDisk::sync_all_now(std::span<const std::shared_ptr<File>> files) {
+  return parts_->syncs.sync_now(open_files(files));
+}
+
 void FileDisk::sync(std::vector<std::shared_ptr<File>> files, Synced done) {
-  SyncGroups::Files open_files;
-  open_files.reserve(files.size());
-  for (auto& file : files) {
-    open_files.push_back(std::static_pointer_cast<OpenFile>(std::move(file)));
-  }
-  parts_->syncs.sync(std::move(open_files), std::move(done));
+  parts_->syncs.sync(open_files(files), std::move(done));
 }
 
 void FileDisk::run(Task job, Task done) {

@@ -58,6 +58,8 @@ class FileDisk final : public Disk {
   [[nodiscard]] bool exists(const std::string& path) const override;
   Result<void> make_directories(const std::string& path) override;
   [[nodiscard]] Result<std::vector<DirectoryEntry>> list(const std::string& path) const override;
+  [[nodiscard]] Result<std::vector<DirectoryEntry>> list_with_sizes_of(
+      const std::string& path, std::string_view suffix) const override;
   Result<void> rename(const std::string& from, const std::string& to) override;
   Result<void> remove(const std::string& path) override;
   Result<void> remove_all(const std::string& path) override;
@@ -67,6 +69,7 @@ class FileDisk final : public Disk {
   [[nodiscard]] Result<std::optional<FileIdentity>> identity_of(
       const std::string& path) const override;
   Result<void> sync_now(File& file) override;
+  Result<void> sync_all_now(std::span<const std::shared_ptr<File>> files) override;
   void sync(std::vector<std::shared_ptr<File>> files, Synced done) override;
   void run(Task job, Task done) override;
   Result<DirectoryLock> lock(const std::string& directory) override;

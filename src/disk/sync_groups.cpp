@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <future>
 #include <utility>
 
 #include "base/assert.hpp"
@@ -56,9 +57,22 @@ void SyncGroups::watch(const OpenFile& file) {
 }
 
 void SyncGroups::sync(Files files, Disk::Synced done) {
+  add({std::move(files), std::move(done)});
+}
+
+Result<void> SyncGroups::sync_now(Files files) {
+  // Shared: the thread may still use it when this one continues.
+  const auto outcome = std::make_shared<std::promise<Result<void>>>();
+  auto synced = outcome->get_future();
+  add({std::move(files), [outcome](Result<void> answer) { outcome->set_value(std::move(answer)); },
+       true});
+  return synced.get();
+}
+
+void SyncGroups::add(Call call) {
   {
     const std::scoped_lock lock(mutex_);
-    forming_.push_back({std::move(files), std::move(done)});
+    forming_.push_back(std::move(call));
     if (running_) return;
     running_ = true;
   }
@@ -123,6 +137,12 @@ bool SyncGroups::sync_files(Group& group) {
   }
 }
 
+/// A start waits for thousands of files: then nobody writes beside it, and the pause of syncfs
+/// would cost much more than other programs' writes do.
+bool SyncGroups::is_waited_for(const Group& group) {
+  return std::ranges::any_of(group.calls, &Call::is_waited_for);
+}
+
 /// The descriptor to syncfs for this group, or -1.
 int SyncGroups::whole_file_system(const Group& group) {
   if (options_.min_whole_file_system_files == 0 || !whole_works_ ||
@@ -132,7 +152,8 @@ int SyncGroups::whole_file_system(const Group& group) {
   const std::uint64_t device = group.files.front()->device();
   const bool one_device = std::ranges::all_of(
       group.files, [device](const OpenFile* file) { return file->device() == device; });
-  if (!one_device || std::chrono::steady_clock::now() < whole_again_) return -1;
+  const bool is_paused = !is_waited_for(group) && std::chrono::steady_clock::now() < whole_again_;
+  if (!one_device || is_paused) return -1;
   const std::scoped_lock lock(mutex_);
   const auto at = file_systems_.find(device);
   return at == file_systems_.end() ? -1 : at->second.number();
@@ -147,7 +168,7 @@ bool SyncGroups::sync_whole(const Group& group) {
   }
   const auto end = std::chrono::steady_clock::now();
   const auto files = static_cast<std::chrono::nanoseconds::rep>(group.files.size());
-  if (end - group.started > file_time_ * files) {
+  if (!is_waited_for(group) && end - group.started > file_time_ * files) {
     whole_again_ = end + options_.whole_file_system_pause;
   }
   return true;
@@ -170,8 +191,13 @@ void SyncGroups::answer(Group& group) {
     for (const auto& file : call.files) {
       if (outcome) outcome = file->health();
     }
-    answers.emplace_back(std::move(call.done), std::move(outcome));
+    if (call.is_waited_for) {
+      call.done(std::move(outcome));
+    } else {
+      answers.emplace_back(std::move(call.done), std::move(outcome));
+    }
   }
+  if (answers.empty()) return;
   loop_.post([answers = std::move(answers)]() mutable {
     for (auto& [done, outcome] : answers) done(std::move(outcome));
   });

@@ -37,11 +37,15 @@ class SyncGroups {
   /// before the first write.
   void watch(const OpenFile& file);
   void sync(Files files, Disk::Synced done);
+  /// The same, and waits for the outcome. Not on a thread of this object.
+  Result<void> sync_now(Files files);
 
  private:
   struct Call {
     Files files;
     Disk::Synced done;
+    /// A thread waits for the answer, so that it must not wait for the loop.
+    bool is_waited_for = false;
   };
   struct Group {
     std::vector<Call> calls;
@@ -51,9 +55,11 @@ class SyncGroups {
     std::chrono::steady_clock::time_point started;
   };
 
+  void add(Call call);
   [[nodiscard]] std::shared_ptr<Group> next_group();
   void drive(std::shared_ptr<Group> group);
   void call_threads(const std::shared_ptr<Group>& group, std::size_t threads);
+  [[nodiscard]] static bool is_waited_for(const Group& group);
   [[nodiscard]] int whole_file_system(const Group& group);
   [[nodiscard]] bool sync_whole(const Group& group);
   static bool sync_files(Group& group);

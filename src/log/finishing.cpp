@@ -44,8 +44,10 @@ struct PartitionLog::KeptTail {
   /// A failed sync is never repeated: it leaves an unknown state.
   bool is_sync = false;
 
+  [[nodiscard]] Result<void> write_copy() { return copy(*file, begin, end, *kept); }
+
   void run(Disk& disk) {
-    outcome = copy(*file, begin, end, *kept);
+    outcome = write_copy();
     sync(disk, *kept);
     sync(disk, *names);
     if (!outcome) return;
@@ -61,7 +63,98 @@ struct PartitionLog::KeptTail {
   }
 };
 
-// On the owner's thread, while the log is opened or closed.
+// On the owner's thread, while the log is opened, in steps between which the caller syncs.
+
+Result<void> PartitionLog::begin_writing(RecoveryReport& report) {
+  if (!unwritten_) return {};
+  if (unwritten_->is_new) {
+    auto written = write_new();
+    if (written) {
+      unwritten_.reset();
+    } else if (written.error().is(Errc::disk_full)) {
+      report.unwritten = unwritten_->why = written.error();
+    } else {
+      return written;
+    }
+    return {};
+  }
+  step_ = Step::segments;
+  if (auto begun = begin_to_sync_segments(); !begun) return begun;
+  // Bytes are cut, and segments put aside, once all that stays is durable.
+  const bool is_cut = unwritten_->tail_end > 0 || !unwritten_->aside.empty();
+  auto written = is_cut ? begin_to_keep_tail() : write_rest();
+  if (written || !written.error().is(Errc::disk_full)) return written;
+  report.unwritten = unwritten_->why = written.error();
+  return {};
+}
+
+Result<void> PartitionLog::begin_to_keep_tail() {
+  if (unwritten_->tail_end == 0) return {};
+  auto tail = begin_tail();
+  if (!tail) return fail(tail.error());
+  if (auto copied = tail->write_copy(); !copied) {
+    // A partial copy would only take up space.
+    (void)disk_->remove(unwritten_->tail_path);
+    return copied;
+  }
+  unsynced_.push_back(tail->kept);
+  tail_ = std::make_shared<KeptTail>(*std::move(tail));
+  return {};
+}
+
+Result<void> PartitionLog::recover_on(RecoveryReport& report) {
+  unsynced_.clear();
+  if (report.unwritten) return {};
+  auto written = write_next();
+  if (written) return {};
+  unsynced_.clear();
+  tail_.reset();
+  if (!written.error().is(Errc::disk_full)) {
+    return fail(written.error().within("partition " + directory_));
+  }
+  // Without its recovery point the log is open: the old point is still valid, and the next
+  // checkpoint tries again.
+  if (unwritten_) report.unwritten = unwritten_->why = written.error();
+  return {};
+}
+
+Result<void> PartitionLog::write_next() {
+  switch (step_) {
+    case Step::segments:
+      return write_rest();
+    case Step::rest: {
+      end_recovered();
+      auto file = state_file_.write(state());
+      if (!file) return fail(file.error());
+      unsynced_.push_back(*std::move(file));
+      step_ = Step::point;
+      return {};
+    }
+    case Step::point:
+      checkpointed(++checkpoint_number_, state(), {});
+      step_ = Step::none;
+      return {};
+    case Step::none:
+      break;
+  }
+  return {};
+}
+
+Result<void> PartitionLog::write_rest() {
+  if (tail_ != nullptr) {
+    if (auto cut = tail_->file->truncate(tail_->begin); !cut) return cut;
+    to_sync_.push_back({std::move(tail_->file), end_ + 1});
+    tail_.reset();
+    unwritten_->tail_end = 0;
+  }
+  if (auto written = write_recovered(); !written) return written;
+  unsynced_.push_back(disk_->names_in(directory_));
+  for (ToSync& extra : std::exchange(to_sync_, {})) unsynced_.push_back(std::move(extra.file));
+  step_ = Step::rest;
+  return {};
+}
+
+// On the owner's thread, while the log is closed.
 
 Result<void> PartitionLog::finish_recovery_now() {
   if (offline_) return fail(*offline_);
@@ -105,7 +198,7 @@ Result<void> PartitionLog::write_recovered() {
   if (auto forgotten = forget_snapshots_behind_the_end(); !forgotten) return forgotten;
   if (auto restored = restore_metadata(); !restored) return restored;
   if (auto noted = note_metadata(); !noted) return noted;
-  if (auto written = write_epochs(); !written) return written;
+  if (auto written = restore_epochs(); !written) return written;
   return state_file_.make();
 }
 

@@ -131,6 +131,9 @@ struct OpenOptions {
   std::shared_ptr<FileCache> files = nullptr;
   /// Outlives the log. May be null.
   LogEvents* events = nullptr;
+  /// The names in the parent directory (Disk::names_in), shared by logs that are opened together.
+  /// If null, the log has its own.
+  std::shared_ptr<File> parent_names = nullptr;
 };
 
 /// The log of one partition: segments, indexes, producers and leader epochs, in Apache Kafka's own
@@ -158,6 +161,15 @@ class PartitionLog {
   /// writes of its recovery are postponed. Errors: damaged (says where, and what to do), storage.
   static Result<Opened> open(Disk& disk, std::string directory, LogConfig config,
                              OpenOptions options);
+  /// The same up to the first sync, so that many logs share their syncs (GroupOpening). While
+  /// `unsynced` has files, sync them and call `recover_on`; only then is the log open. If a sync
+  /// fails, destroy the log.
+  static Result<Opened> begin_open(Disk& disk, std::string directory, LogConfig config,
+                                   OpenOptions options);
+  /// Files that have to be synced before `recover_on`. Empty once the log is open.
+  [[nodiscard]] const std::vector<std::shared_ptr<File>>& unsynced() const { return unsynced_; }
+  /// Does the next writes of the recovery. `report`: that of `begin_open`. Errors: as `open`.
+  Result<void> recover_on(RecoveryReport& report);
   ~PartitionLog();
   PartitionLog(const PartitionLog&) = delete;
   PartitionLog& operator=(const PartitionLog&) = delete;
@@ -326,6 +338,14 @@ class PartitionLog {
     /// `prepare` got that error, and no append has reported it yet.
     bool is_news = false;
   };
+  /// The writes of a recovery that the files in `unsynced_` hold. Each step is durable before the
+  /// next one begins.
+  enum class Step : std::uint8_t {
+    none,
+    segments,  ///< all that was read, and the copy of bytes that will be cut
+    rest,      ///< the cut, and small files; part of the first step if nothing is cut
+    point,     ///< the recovery point
+  };
   struct Appending;
   struct CheckPiece;
   struct Preparation;
@@ -373,8 +393,13 @@ class PartitionLog {
                                  std::string_view name);
   Result<void> write_gaps();
 
-  Result<void> take_up_recovered();
-  Result<void> sync_segments();
+  void take_up_recovered();
+  Result<void> begin_writing(RecoveryReport& report);
+  Result<void> begin_to_sync_segments();
+  Result<void> begin_to_keep_tail();
+  Result<void> write_next();
+  Result<void> write_rest();
+  [[nodiscard]] std::shared_ptr<File> parent_names() const;
   Result<void> finish_recovery_now();
   Result<void> write_new();
   Result<void> write_recovered();
@@ -402,6 +427,7 @@ class PartitionLog {
   [[nodiscard]] Result<void> know_epochs() const;
   Result<void> begin_epoch(LeaderEpoch epoch, Offset offset);
   Result<void> write_epochs();
+  Result<void> restore_epochs();
   Result<void> write_metadata();
   Result<void> note_metadata();
   Result<void> restore_metadata();
@@ -469,6 +495,9 @@ class PartitionLog {
   StateFile state_file_;
   std::optional<LogState> durable_state_;
   std::optional<Unwritten> unwritten_;
+  Step step_ = Step::none;
+  std::vector<std::shared_ptr<File>> unsynced_;
+  std::shared_ptr<KeptTail> tail_;
   bool is_finishing_ = false;
   std::vector<Disk::Synced> when_finished_;
   std::vector<std::unique_ptr<Segment>> segments_;  // by offset; the last is written to

@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t name_digits = 20;
 constexpr std::size_t copy_bytes = 1_MiB;
 constexpr std::uint64_t sector_bytes = 512;
+/// Files of one log that are open for a sync at a time.
+constexpr std::size_t max_unsynced = 64;
 
 // "00000000000000000042.log" with ".log" gives 42.
 std::optional<Offset> offset_of(std::string_view name, std::string_view suffix) {
@@ -165,6 +167,20 @@ struct PartitionLog::Stopped {
 
 Result<PartitionLog::Opened> PartitionLog::open(Disk& disk, std::string directory, LogConfig config,
                                                 OpenOptions options) {
+  auto opened = begin_open(disk, std::move(directory), config, std::move(options));
+  while (opened && !opened->log->unsynced().empty()) {
+    for (const auto& file : opened->log->unsynced()) {
+      if (auto synced = disk.sync_now(*file); !synced) {
+        return fail(synced.error().within("partition " + opened->log->directory_));
+      }
+    }
+    if (auto more = opened->log->recover_on(opened->report); !more) return fail(more.error());
+  }
+  return opened;
+}
+
+Result<PartitionLog::Opened> PartitionLog::begin_open(Disk& disk, std::string directory,
+                                                      LogConfig config, OpenOptions options) {
   std::unique_ptr<PartitionLog> log(
       new PartitionLog(disk, std::move(directory), config, std::move(options)));
   auto report = log->recover();
@@ -174,12 +190,12 @@ Result<PartitionLog::Opened> PartitionLog::open(Disk& disk, std::string director
 
 Result<PartitionLog::Found> PartitionLog::survey() {
   Found found;
-  if (!disk_->exists(directory_)) {
+  auto entries = disk_->list_with_sizes_of(directory_, ".log");
+  if (!entries && entries.error().is(Errc::not_found)) {
     if (auto made = disk_->make_directories(directory_); !made) return fail(made.error());
     found.is_new = true;
     return found;
   }
-  auto entries = disk_->list(directory_);
   if (!entries) return fail(entries.error());
   for (const DirectoryEntry& entry : *entries) {
     if (const auto base = offset_of(entry.name, ".log")) {
@@ -229,10 +245,7 @@ Result<RecoveryReport> PartitionLog::recover() {
     active_since_ =
         is_as_left && options_.last.marked ? options_.last.marked->active_since : Timestamp{};
   }
-  if (auto finished = finish_recovery_now(); !finished) {
-    if (offline_ || !finished.error().is(Errc::disk_full)) return fail(finished.error());
-    report.unwritten = unwritten_->why = finished.error();
-  }
+  if (auto begun = begin_writing(report); !begun) return fail(begun.error());
   return report;
 }
 
@@ -393,7 +406,8 @@ Result<void> PartitionLog::walk_segments(RecoveryReport& report) {
     report.may_be_missing = options_.last.may_be_missing;
   }
   if (auto taken = take_up_walked(stopped->walked); !taken) return taken;
-  return take_up_recovered();
+  take_up_recovered();
+  return {};
 }
 
 // Walks the segments as far as their batches are good. Changes only indexes.
@@ -594,21 +608,17 @@ Result<void> PartitionLog::note_tail(Segment& segment, std::uint64_t position,
   return {};
 }
 
-// Recovery may have read from the page cache of a process that died. So it syncs what it read,
-// which needs no space.
-Result<void> PartitionLog::take_up_recovered() {
+// The log counts as synced from here on. It is once the first step of the writing is.
+void PartitionLog::take_up_recovered() {
   log_start_ = std::max(log_start_, segments_.front()->base_offset());
-  if (auto synced = sync_segments(); !synced) return synced;
   synced_end_ = end_;
   synced_mark_ = {end_, active().base_offset(), active().size()};
-  return {};
 }
 
-Result<void> PartitionLog::sync_segments() {
-  // The names may come from the page cache of a process that died before it synced them.
-  for (const std::string& names : {directory_, parent_of(directory_)}) {
-    if (auto synced = disk_->sync_directory(names); !synced) return synced;
-  }
+// Recovery may have read from the page cache of a process that died: names, segments and their
+// sizes. So it syncs what it read, which needs no space.
+Result<void> PartitionLog::begin_to_sync_segments() {
+  unsynced_ = {disk_->names_in(directory_), parent_names()};
   std::size_t first = segment_of(recovery_point_);
   // The segment of the recovery point may have been finished, and its cut not synced.
   while (first > 0 && durable_state_ &&
@@ -616,16 +626,22 @@ Result<void> PartitionLog::sync_segments() {
     --first;
   }
   for (std::size_t i = first; i < segments_.size(); ++i) {
+    if (unsynced_.size() >= max_unsynced) {
+      if (auto synced = disk_->sync_all_now(unsynced_); !synced) return synced;
+      unsynced_.clear();
+    }
     auto file = segments_[i]->file();
     if (!file) return fail(file.error());
-    if (auto synced = disk_->sync_now(**file); !synced) return synced;
+    unsynced_.push_back(*std::move(file));
     auto indexes = segments_[i]->index_files();
     if (!indexes) return fail(indexes.error());
-    for (const auto& index : *indexes) {
-      if (auto synced = disk_->sync_now(*index); !synced) return synced;
-    }
+    for (auto& index : *indexes) unsynced_.push_back(std::move(index));
   }
   return {};
+}
+
+std::shared_ptr<File> PartitionLog::parent_names() const {
+  return options_.parent_names ? options_.parent_names : disk_->names_in(parent_of(directory_));
 }
 
 }  // namespace dohle::log

@@ -186,6 +186,24 @@ Result<void> PartitionLog::write_epochs() {
   return {};
 }
 
+// A recovery usually finds the text that it would write. The same bytes are written over it, as in
+// `write_again`; a new file and its rename cost much more.
+Result<void> PartitionLog::restore_epochs() {
+  const std::string text = epochs_ ? epochs_->text() : LeaderEpochs().text();
+  auto file =
+      disk_->open(directory_ + "/" + std::string(LeaderEpochs::file_name), OpenMode::read_write);
+  if (!file && file.error().is(Errc::not_found)) return write_epochs();
+  if (!file) return fail(file.error());
+  std::string found(text.size() + 1, '\0');
+  auto got = (*file)->read(0, std::as_writable_bytes(std::span(found)));
+  if (!got) return fail(got.error());
+  if (found.substr(0, *got) != text) return write_epochs();
+  const Bytes piece = as_bytes(text);
+  if (auto written = (*file)->write(0, {&piece, 1}); !written) return written;
+  to_sync_.push_back({*std::move(file), end_ + 1});
+  return {};
+}
+
 // Its sync waits for the first append. Until then it needs no more durability than its directory,
 // and an early sync would hold one file open for each unused partition.
 Result<void> PartitionLog::write_metadata() {

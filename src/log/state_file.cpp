@@ -1,5 +1,6 @@
 #include "log/state_file.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <span>
@@ -74,12 +75,15 @@ Result<std::optional<LogState>> StateFile::load() {
     if (file.error().is(Errc::not_found)) return std::nullopt;
     return fail(file.error());
   }
+  // One read, since a start makes it for every partition.
+  std::string text(std::min<std::uint64_t>((*file)->size(), place_bytes + max_line_bytes), '\0');
+  auto got = (*file)->read(0, std::as_writable_bytes(std::span(text)));
+  if (!got) return fail(got.error());
+  text.resize(*got);
   std::optional<Line> newest;
   for (unsigned place = 0; place < 2; ++place) {
-    std::string text(max_line_bytes, '\0');
-    auto got = (*file)->read(place * place_bytes, std::as_writable_bytes(std::span(text)));
-    if (!got) return fail(got.error());
-    const auto line = parse(std::string_view(text).substr(0, *got));
+    const std::size_t begin = std::min<std::size_t>(place * place_bytes, text.size());
+    const auto line = parse(std::string_view(text).substr(begin, max_line_bytes));
     if (!line || (newest && newest->number > line->number)) continue;
     newest = line;
     place_ = 1 - place;

@@ -84,14 +84,47 @@ void NodeProcess::wait_until_ready(int standard_output) {
   }
 }
 
-std::size_t status_bytes(const std::string& process, std::string_view wanted) {
-  std::ifstream file("/proc/" + process + "/status");
+std::size_t number_in(const std::string& path, std::string_view word) {
+  std::ifstream file(path);
   std::string name;
-  std::size_t kilobytes = 0;
+  std::size_t number = 0;
   while (file >> name) {
-    if (name == wanted) file >> kilobytes;
+    if (name == word) file >> number;
   }
-  return kilobytes * 1024;
+  return number;
+}
+
+std::size_t status_bytes(const std::string& process, std::string_view wanted) {
+  return number_in("/proc/" + process + "/status", wanted) * 1024;
+}
+
+std::chrono::milliseconds NodeProcess::cpu_time() const {
+  std::ifstream file("/proc/" + std::to_string(pid_) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  std::istringstream words(text.substr(text.rfind(')') + 1));
+  std::string skipped;
+  for (int i = 0; i < 11; ++i) words >> skipped;
+  long user = 0, system = 0;
+  words >> user >> system;
+  return std::chrono::milliseconds((user + system) * 1'000 / ::sysconf(_SC_CLK_TCK));
+}
+
+std::size_t NodeProcess::reads() const {
+  return number_in("/proc/" + std::to_string(pid_) + "/io", "syscr:");
+}
+
+std::size_t NodeProcess::waits_of_loop() const {
+  std::size_t waits = 0;
+  const std::string tasks = "/proc/" + std::to_string(pid_) + "/task";
+  for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+    std::ifstream file(task.path() / "comm");
+    std::string name;
+    std::getline(file, name);
+    if (name == "dohle-node")
+      waits += number_in(task.path() / "status", "voluntary_ctxt_switches:");
+  }
+  return waits;
 }
 
 std::size_t NodeProcess::resident_bytes() const {

@@ -29,6 +29,12 @@ class NodeProcess {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   /// Time from the fork to its line "ready".
   [[nodiscard]] std::chrono::microseconds ready_after() const { return ready_after_; }
+  /// CPU time that it has used, of all threads.
+  [[nodiscard]] std::chrono::milliseconds cpu_time() const;
+  /// Number of system calls that read a file or a socket.
+  [[nodiscard]] std::size_t reads() const;
+  /// How often the thread of its loop has waited, for a device or anything else.
+  [[nodiscard]] std::size_t waits_of_loop() const;
   /// Resident memory, in bytes.
   [[nodiscard]] std::size_t resident_bytes() const;
   /// Peak resident memory, in bytes.
@@ -54,6 +60,8 @@ class NodeProcess {
   std::chrono::microseconds ready_after_{};
 };
 
+/// The number after a word in a file of /proc; 0 if there is none.
+[[nodiscard]] std::size_t number_in(const std::string& path, std::string_view word);
 /// A size in /proc/PROCESS/status, for instance "VmRSS:". `process` is an id or "self".
 [[nodiscard]] std::size_t status_bytes(const std::string& process, std::string_view wanted);
 

@@ -100,10 +100,7 @@ Result<std::vector<Topics::Finding>> Topics::open() {
   if (auto made = make_cluster_id(); !made) return fail(made.error());
   next_producer_id_ = catalog_->free_producer_id();
 
-  for (const auto& [name, listed] : catalog_->topics()) {
-    auto opened = open_topic(name, listed, findings);
-    if (!opened) return fail(opened.error());
-  }
+  if (auto opened = open_topics(findings); !opened) return fail(opened.error());
   settle_strays(findings);
   if (catalog_->journal().dropped_bytes() > 0 || (is_new && !topics_.empty())) {
     if (auto skipped = skip_producer_ids(findings); !skipped) return fail(skipped.error());
@@ -118,26 +115,55 @@ Result<std::vector<Topics::Finding>> Topics::open() {
   return findings;
 }
 
+// Files that wait open for a sync, when no connections have their descriptors yet. Fewer files make
+// more groups, each of which waits for the device.
+std::size_t max_unsynced_files(std::size_t max_open_files) {
+  const bool is_scarce = max_open_files < log::FileCache::open_max_default;
+  return is_scarce ? max_open_files : 3 * max_open_files;
+}
+
+// The recoveries of all partitions share their syncs.
+Result<void> Topics::open_topics(std::vector<Finding>& findings) {
+  log::GroupOpening opening(*disk_, max_unsynced_files(options_.max_open_files));
+  const auto parent_names = disk_->names_in(directory_);
+  for (const auto& [name, listed] : catalog_->topics()) {
+    auto opened = open_topic(name, listed, opening, parent_names, findings);
+    if (!opened) return opened;
+  }
+  opening.finish();
+  for (const auto& [name, topic] : topics_) {
+    for (const PartitionRef& partition : topic.partitions) take_in(partition, topic.id);
+    partition_count_ += topic.partitions.size();
+  }
+  return {};
+}
+
+// Partitions are null until their opening is finished.
 Result<void> Topics::open_topic(const std::string& name, const CatalogTopic& listed,
+                                log::GroupOpening& opening,
+                                const std::shared_ptr<File>& parent_names,
                                 std::vector<Finding>& findings) {
   const auto config = log_config_of(name, listed.config, options_.log_defaults);
   if (!config) {
     return fail(Error::storage(Errc::damaged, "the catalog's settings of topic " + name + ": " +
                                                   std::string(config.error().message())));
   }
-  Topic topic{name, listed.id, listed.config, {}, name == offsets_topic};
+  Topic& topic = place({name, listed.id, listed.config, {}, name == offsets_topic});
+  topic.partitions.resize(static_cast<std::size_t>(listed.partitions));
   for (std::int32_t i = 0; i < listed.partitions; ++i) {
     const std::string partition = partition_name(name, i);
     const auto missing = missing_files(listed, partition);
     if (missing && !accepts_loss_of(partition)) {
       refuse_partition(topic, i, *missing, findings);
-    } else {
-      open_partition(topic, i, *config, missing.has_value(), findings);
+      continue;
     }
+    log::OpenOptions options = options_for(topic, i, missing.has_value(), findings);
+    options.parent_names = parent_names;
+    opening.open(topic_files_.directory_of(name, i), *config, std::move(options),
+                 [this, &topic, i, &findings](Result<log::PartitionLog::Opened> opened) {
+                   end_opening(topic, i, std::move(opened), findings);
+                 });
   }
-  for (const PartitionRef& partition : topic.partitions) take_in(partition, topic.id);
-  partition_count_ += topic.partitions.size();
-  place(std::move(topic));
   return {};
 }
 
@@ -193,11 +219,12 @@ void Topics::refuse_partition(Topic& topic, std::int32_t index, const Error& why
                               std::vector<Finding>& findings) {
   findings.push_back({true, std::string(why.message()) +
                                 std::string(topic.is_internal ? groups_wait : std::string_view())});
-  topic.partitions.push_back(std::make_shared<Partition>(topic.name, PartitionId{index}, why));
+  topic.partitions[static_cast<std::size_t>(index)] =
+      std::make_shared<Partition>(topic.name, PartitionId{index}, why);
 }
 
-void Topics::open_partition(Topic& topic, std::int32_t index, const log::LogConfig& config,
-                            bool is_anew, std::vector<Finding>& findings) {
+log::OpenOptions Topics::options_for(const Topic& topic, std::int32_t index, bool is_anew,
+                                     std::vector<Finding>& findings) const {
   const std::string directory = topic_files_.directory_of(topic.name, index);
   const PartitionId id{index};
   log::OpenOptions options = open_options(topic.id);
@@ -217,13 +244,16 @@ void Topics::open_partition(Topic& topic, std::int32_t index, const log::LogConf
                                    std::to_string(begins.value) +
                                    "; all of its records are given up"});
   }
-  auto opened = log::PartitionLog::open(*disk_, directory, config, std::move(options));
-  if (!opened) {
-    return refuse_partition(topic, index, opened.error(), findings);
-  }
-  tell_of(directory, opened->report, findings);
+  return options;
+}
+
+void Topics::end_opening(Topic& topic, std::int32_t index, Result<log::PartitionLog::Opened> opened,
+                         std::vector<Finding>& findings) {
+  if (!opened) return refuse_partition(topic, index, opened.error(), findings);
+  tell_of(topic_files_.directory_of(topic.name, index), opened->report, findings);
   std::ranges::copy(opened->report.unfounded, std::back_inserter(unfounded_losses_));
-  topic.partitions.push_back(std::make_shared<Partition>(topic.name, id, std::move(opened->log)));
+  topic.partitions[static_cast<std::size_t>(index)] =
+      std::make_shared<Partition>(topic.name, PartitionId{index}, std::move(opened->log));
 }
 
 void Topics::tell_of(const std::string& directory, const log::RecoveryReport& report,

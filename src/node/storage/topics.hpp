@@ -15,6 +15,7 @@
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
 #include "log/background_checks.hpp"
+#include "log/group_opening.hpp"
 #include "node/storage/catalog.hpp"
 #include "node/storage/clean_stop.hpp"
 #include "node/storage/partition.hpp"
@@ -169,11 +170,15 @@ class Topics {
   void end_making(const std::shared_ptr<Making>& making, Result<Topic*> outcome);
   void put_away(const std::string& name, Removed done);
   void give_out_producer_ids(const Result<void>& reserved);
+  Result<void> open_topics(std::vector<Finding>& findings);
   Result<void> open_topic(const std::string& name, const CatalogTopic& listed,
+                          log::GroupOpening& opening, const std::shared_ptr<File>& parent_names,
                           std::vector<Finding>& findings);
   /// `is_anew`: its files are missing, and that loss is accepted.
-  void open_partition(Topic& topic, std::int32_t index, const log::LogConfig& config, bool is_anew,
-                      std::vector<Finding>& findings);
+  [[nodiscard]] log::OpenOptions options_for(const Topic& topic, std::int32_t index, bool is_anew,
+                                             std::vector<Finding>& findings) const;
+  void end_opening(Topic& topic, std::int32_t index, Result<log::PartitionLog::Opened> opened,
+                   std::vector<Finding>& findings);
   static void refuse_partition(Topic& topic, std::int32_t index, const Error& why,
                                std::vector<Finding>& findings);
   Result<void> make_cluster_id();

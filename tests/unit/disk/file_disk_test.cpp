@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 #include <thread>
 
 #include "failing_calls.hpp"
@@ -169,6 +170,23 @@ TEST_F(FileDiskTest, reserving_on_a_full_disk_is_disk_full) {
   EXPECT_TRUE(file->reserve(1 << 20).error().is(Errc::disk_full));
 }
 
+TEST_F(FileDiskTest, a_listing_may_leave_out_sizes_that_are_not_wanted) {
+  ASSERT_TRUE(disk.make_directories(directory / "x/y.log"));
+  ASSERT_TRUE(append(*open("x/a.log"), "12"));
+  ASSERT_TRUE(append(*open("x/b.index"), "123"));
+  std::filesystem::create_symlink(directory / "x/a.log", directory / "x/c.log");
+  std::filesystem::create_symlink(directory / "x/y.log", directory / "x/d");
+  const auto entries = disk.list_with_sizes_of(directory / "x", ".log").value();
+  ASSERT_EQ(entries.size(), 5u);
+  EXPECT_EQ(entries[0].name, "a.log");
+  EXPECT_EQ(entries[0].size, 2u);
+  EXPECT_EQ(entries[1].name, "b.index");
+  EXPECT_FALSE(entries[1].is_directory);
+  EXPECT_EQ(entries[2].size, 2u) << "the size of the file that a link names";
+  EXPECT_TRUE(entries[3].is_directory) << "a link to a directory";
+  EXPECT_TRUE(entries[4].is_directory);
+}
+
 TEST_F(FileDiskTest, names_are_made_listed_renamed_and_removed) {
   ASSERT_TRUE(disk.make_directories(directory / "x/y/z"));
   ASSERT_TRUE(disk.make_directories(directory / "x/y/z"));
@@ -188,6 +206,7 @@ TEST_F(FileDiskTest, names_are_made_listed_renamed_and_removed) {
   EXPECT_TRUE(disk.remove_all(directory / "x"));
   EXPECT_FALSE(disk.exists(directory / "x"));
   EXPECT_TRUE(disk.list(directory / "x").error().is(Errc::not_found));
+  EXPECT_TRUE(disk.list_with_sizes_of(directory / "x", ".log").error().is(Errc::not_found));
   open("file");
   EXPECT_TRUE(disk.make_directories(directory / "file").error().is(Errc::already_exists));
 }

@@ -136,6 +136,23 @@ TEST_F(GroupSync, one_call_outstanding_costs_one_post) {
   EXPECT_EQ(calls.most_at_once, 1);
 }
 
+TEST_F(GroupSync, a_thread_that_waits_for_a_group_needs_no_loop) {
+  EXPECT_TRUE(disk->sync_all_now(files));
+  EXPECT_EQ(calls.syncs(), 8);
+  EXPECT_EQ(loop.posts(), 0);
+}
+
+TEST_F(GroupSync, an_error_of_a_group_is_that_of_one_file_and_the_others_are_synced) {
+  calls.bad_files = {files[2]->descriptor()};
+  const auto outcome = disk->sync_all_now(files);
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().message(), "sync " + files[2]->path() + ": Input/output error");
+  EXPECT_EQ(calls.syncs(), 8);
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    EXPECT_EQ(disk->sync_now(*files[i]).has_value(), i != 2) << i;
+  }
+}
+
 TEST_F(GroupSync, an_empty_set_is_answered) {
   sync({});
   wait_for_answers(1);

@@ -1,6 +1,10 @@
+#include <algorithm>
+#include <array>
 #include <map>
 #include <string>
+#include <vector>
 
+#include "log/group_opening.hpp"
 #include "log_fixture.hpp"
 #include "sim/machine.hpp"
 #include "sim/world.hpp"
@@ -109,6 +113,13 @@ class FusedDisk final : public Disk {
     ++blocking_syncs_;
     return sync_one(file);
   }
+  /// The files of a group reach the medium in no certain order: here in turns from front and back.
+  Result<void> sync_all_now(std::span<const std::shared_ptr<File>> files) override {
+    std::vector<std::shared_ptr<File>> ordered(files.begin(), files.end());
+    if (++group_syncs_ % 2 == 0) std::ranges::reverse(ordered);
+    return Disk::sync_all_now(ordered);
+  }
+  [[nodiscard]] unsigned group_syncs() const { return group_syncs_; }
   /// Number of syncs that would have blocked the calling thread.
   [[nodiscard]] unsigned blocking_syncs() const { return blocking_syncs_; }
   void sync(std::vector<std::shared_ptr<File>> files, Synced done) override {
@@ -136,6 +147,7 @@ class FusedDisk final : public Disk {
   Disk& disk_;
   Fuse& fuse_;
   unsigned blocking_syncs_ = 0;
+  unsigned group_syncs_ = 0;
 };
 
 /// Records sent by a client, and promises given to it.
@@ -146,6 +158,11 @@ struct Promise {
 };
 
 constexpr const char* directory = "/data/t-0";
+constexpr std::size_t logs_in_group = 3;
+
+std::string directory_of(std::size_t log) {
+  return "/data/t-" + std::to_string(log);
+}
 
 LogConfig small_segments() {
   LogConfig config;
@@ -165,7 +182,7 @@ bool append_somehow(PartitionLog& log, const Slice& batch, bool is_beside, std::
 }
 
 // Appends, syncs every second batch, checkpoints and retires old segments until an operation fails.
-void work(Disk& disk, Promise& promise) {
+void work(Disk& disk, Promise& promise, const std::string& directory = directory_of(0)) {
   auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
   if (!opened) return;
   PartitionLog& log = *opened->log;
@@ -193,8 +210,7 @@ void work(Disk& disk, Promise& promise) {
 }
 
 // A restart finds a whole, ordered prefix of the sent records, with all acknowledged ones.
-void verify(Disk& disk, const Promise& promise, std::uint64_t at) {
-  auto opened = PartitionLog::open(disk, directory, small_segments(), OpenOptions{});
+void verify(Result<PartitionLog::Opened> opened, const Promise& promise, std::uint64_t at) {
   ASSERT_TRUE(opened.has_value()) << "power cut at " << at << ": " << opened.error().to_string();
   PartitionLog& log = *opened->log;
   EXPECT_GE(log.end().value, promise.acknowledged) << "power cut at " << at;
@@ -216,6 +232,26 @@ void verify(Disk& disk, const Promise& promise, std::uint64_t at) {
   }
   const Offset end = log.end();
   EXPECT_EQ(append_to(log, make_batch(1, 10))->base_offset, end);
+}
+
+void verify(Disk& disk, const Promise& promise, std::uint64_t at) {
+  verify(PartitionLog::open(disk, directory, small_segments(), OpenOptions{}), promise, at);
+}
+
+/// Opens the logs of a group together.
+std::vector<Result<PartitionLog::Opened>> open_group(Disk& disk, std::size_t max_files) {
+  std::map<std::size_t, Result<PartitionLog::Opened>> by_log;
+  GroupOpening opening(disk, max_files);
+  for (std::size_t i = 0; i < logs_in_group; ++i) {
+    opening.open(directory_of(i), small_segments(), OpenOptions{},
+                 [&by_log, i](Result<PartitionLog::Opened> opened) {
+                   by_log.emplace(i, std::move(opened));
+                 });
+  }
+  opening.finish();
+  std::vector<Result<PartitionLog::Opened>> all;
+  for (auto& [log, opened] : by_log) all.push_back(std::move(opened));
+  return all;
 }
 
 struct CrashOptions {
@@ -304,6 +340,56 @@ void kill_then_cut(std::uint64_t at, CrashOptions options) {
   scene.lose_power();
   FusedDisk disk(scene.process.disk(), scene.lasting);
   verify(disk, promise, at);
+}
+
+/// The logs of a group, whose work ends at the same operation of each.
+struct Group {
+  std::array<Promise, logs_in_group> promises;
+
+  void work_until(Scene& scene, std::uint64_t at) {
+    for (std::size_t i = 0; i < logs_in_group; ++i) {
+      Fuse fuse(at + 5 * i);
+      FusedDisk disk(scene.process.disk(), fuse);
+      work(disk, promises[i], directory_of(i));
+    }
+  }
+  void verify_all(Scene& scene, std::uint64_t at) const {
+    FusedDisk disk(scene.process.disk(), scene.lasting);
+    auto opened = open_group(disk, 1'000);
+    ASSERT_EQ(opened.size(), logs_in_group);
+    for (std::size_t i = 0; i < logs_in_group; ++i) {
+      verify(std::move(opened[i]), promises[i], at);
+      if (testing::Test::HasFatalFailure()) return;
+    }
+  }
+};
+
+/// The power is lost at operation `at` of the recovery of a group: between its writes and its
+/// syncs, or between two syncs. Then also the next recovery is cut short. Returns the number of
+/// operations that the first recovery needed.
+std::uint64_t lose_power_in_a_group(std::uint64_t at, bool was_killed, CrashOptions options) {
+  Scene scene(at, options);
+  Group group;
+  group.work_until(scene, 20 + (at * 7 + options.seed * 13) % 110);
+  if (!was_killed) scene.lose_power();
+  Fuse fuse(at);
+  for (Fuse* const life : {&fuse, &scene.lasting}) {
+    Fuse second(at / 2);
+    FusedDisk disk(scene.process.disk(), life == &fuse ? fuse : second);
+    auto opened = open_group(disk, at % 2 == 0 ? 1'000 : 8);
+    EXPECT_EQ(opened.size(), logs_in_group);
+    for (std::size_t i = 0; i < logs_in_group; ++i) {
+      if (!opened[i]) continue;
+      // It counts as synced, so clients may be told of it.
+      Offset synced = opened[i]->log->synced_end();
+      EXPECT_GE(synced.value, group.promises[i].acknowledged);
+      group.promises[i].acknowledged = synced.value;
+    }
+    opened.clear();
+    scene.lose_power();
+  }
+  group.verify_all(scene, at);
+  return fuse.used();
 }
 
 // A start on a full disk loses nothing, whether the power is lost before or after there is space.
@@ -526,6 +612,19 @@ TEST_P(CrashTest, unsynced_records_of_a_killed_process_are_synced_before_they_co
   }
 }
 
+TEST_P(CrashTest, power_lost_at_any_operation_of_a_groups_recovery_loses_nothing) {
+  for (const bool was_killed : {false, true}) {
+    for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+      std::uint64_t used = 1;
+      for (std::uint64_t at = 0; at <= used; ++at) {
+        used = std::max(used, lose_power_in_a_group(at, was_killed, {seed, GetParam()}));
+        if (HasFatalFailure()) return;
+      }
+      EXPECT_GT(used, 60u);
+    }
+  }
+}
+
 TEST_P(CrashTest, a_start_on_a_full_disk_loses_nothing_acknowledged) {
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
     for (std::uint64_t at = 0; at < 130; ++at) {
@@ -533,6 +632,61 @@ TEST_P(CrashTest, a_start_on_a_full_disk_loses_nothing_acknowledged) {
       if (HasFatalFailure()) return;
     }
   }
+}
+
+// Fails the sync of one log's last file with that name. Its neighbours open, and it opens at the
+// next start.
+void fail_one_sync_of_a_group(std::string_view suffix) {
+  Scene scene(11);
+  Group group;
+  group.work_until(scene, 100);
+  std::string file;
+  for (const auto& entry : scene.process.disk().list("/data/t-1").value()) {
+    if (entry.name.ends_with(suffix)) file = entry.name;
+  }
+  scene.machine.disk().fail_syncs("/data/t-1/" + file, 1);
+  {
+    FusedDisk disk(scene.process.disk(), scene.lasting);
+    const auto opened = open_group(disk, 1'000);
+    ASSERT_EQ(opened.size(), logs_in_group);
+    EXPECT_TRUE(opened[0].has_value());
+    ASSERT_FALSE(opened[1].has_value()) << file;
+    EXPECT_TRUE(opened[2].has_value());
+    const std::string why = opened[1].error().to_string();
+    EXPECT_NE(why.find("partition /data/t-1"), std::string::npos) << why;
+    EXPECT_NE(why.find("sync"), std::string::npos) << why;
+  }
+  scene.lose_power();
+  group.verify_all(scene, 100);
+}
+
+TEST(GroupOpening, refuses_only_the_logs_whose_files_cannot_be_synced) {
+  for (const char* file : {".log", ".index", "leader-epoch-checkpoint", "dohle-log"}) {
+    fail_one_sync_of_a_group(file);
+    if (testing::Test::HasFatalFailure()) return;
+  }
+}
+
+TEST(GroupOpening, syncs_all_logs_in_as_many_groups_as_a_recovery_has_steps) {
+  Scene scene(12);
+  Group group;
+  group.work_until(scene, UINT64_MAX >> 1);
+  const auto syncs = [&scene](std::size_t max_files) {
+    FusedDisk disk(scene.process.disk(), scene.lasting);
+    for (const auto& opened : open_group(disk, max_files)) EXPECT_TRUE(opened.has_value());
+    return disk.group_syncs();
+  };
+  EXPECT_EQ(syncs(1'000), 2u) << "all that was read, and the recovery points";
+  EXPECT_EQ(syncs(1), 2 * logs_in_group) << "each log's files fill a group";
+  // A log with a torn tail has one step more: its copy is durable before the cut.
+  std::string last;
+  for (const auto& entry : scene.process.disk().list("/data/t-1").value()) {
+    if (entry.name.ends_with(".log")) last = "/data/t-1/" + entry.name;
+  }
+  const Bytes torn = as_bytes("the beginning of a batch");
+  const auto file = scene.process.disk().open(last, OpenMode::read_write).value();
+  ASSERT_TRUE(file->write(file->size(), {&torn, 1}));
+  EXPECT_EQ(syncs(1'000), 3u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Entries, CrashTest, testing::Bool(), [](const auto& test) {

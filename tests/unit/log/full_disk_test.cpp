@@ -23,10 +23,15 @@ class FullDisk : public testing::Test {
   }
 
   Disk& disk() { return process_.disk(); }
-  void set_full(bool is_full) { machine_.disk().set_full(is_full); }
-  /// Opens the log as after a kill.
+  void set_full(bool is_full) {
+    is_full_ = is_full;
+    machine_.disk().set_full(is_full);
+  }
+  /// Opens the log as after a kill. While the disk is full, a small file is missing, so that the
+  /// recovery needs space.
   void open() {
     log_.reset();
+    if (is_full_) (void)disk().remove(std::string(directory) + "/leader-epoch-checkpoint");
     OpenOptions options;
     options.last.end = LastLife::End::killed;
     options.topic_id.bytes[0] = 7;
@@ -95,9 +100,25 @@ class FullDisk : public testing::Test {
   sim::Machine& machine_ = world_.machine("node");
   sim::Process& process_ = machine_.start("log", [](sim::Process&) { return nullptr; });
   LogConfig config_;
+  bool is_full_ = false;
   std::unique_ptr<PartitionLog> log_;
   RecoveryReport report_;
 };
+
+TEST_F(FullDisk, a_recovery_whose_small_files_are_whole_needs_no_space) {
+  open();
+  ASSERT_TRUE(append(3).has_value());
+  sync();
+  ASSERT_TRUE(append(2).has_value());
+  machine_.disk().set_full(true);
+  open();
+  EXPECT_FALSE(report_.unwritten.has_value());
+  EXPECT_TRUE(log_->is_recovered());
+  EXPECT_EQ(log_->recovery_point(), Offset{5});
+  lose_power();
+  open();
+  EXPECT_EQ(records_read(), 5);
+}
 
 TEST_F(FullDisk, a_log_is_read_at_once_and_written_to_once_there_is_space) {
   open();

@@ -13,6 +13,16 @@ using testing::HasSubstr;
 class FullDiskTest : public NodeWorld {
  protected:
   void set_full(bool is_full) { world.machine("node").disk().set_full(is_full); }
+  /// A small file of each partition is missing, so that its recovery needs space.
+  void restart_on_a_full_disk() {
+    Disk& disk = node().disk();
+    for (const auto& entry : disk.list("/data").value()) {
+      if (!entry.is_directory) continue;
+      EXPECT_TRUE(disk.remove("/data/" + entry.name + "/leader-epoch-checkpoint"));
+    }
+    set_full(true);
+    restart_after_kill();
+  }
   std::int16_t commit(std::int64_t offset, const std::string& topic = "t") {
     wire::OffsetCommitRequest request;
     request.group_id = "g";
@@ -86,8 +96,7 @@ TEST_F(FullDiskTest, ANodeThatStartsOnOneServesAndGoesOnByItself) {
   create("t");
   ASSERT_EQ(produce("t", batch_of({"one", "two"})).error_code, 0);
   ASSERT_EQ(commit(1), 0);
-  set_full(true);
-  restart_after_kill();
+  restart_on_a_full_disk();
   EXPECT_EQ(
       logger.count("t-0: the disk is full; the partition can only be read until there is space"),
       1u);
@@ -112,8 +121,7 @@ TEST_F(FullDiskTest, PartitionsWithoutAppendsRecoverAsWell) {
   create("u");
   ASSERT_EQ(produce("t", batch_of({"one"})).error_code, 0);
   ASSERT_EQ(produce("u", batch_of({"one"})).error_code, 0);
-  set_full(true);
-  restart_after_kill();
+  restart_on_a_full_disk();
   EXPECT_FALSE(is_recovered("t"));
   EXPECT_FALSE(is_recovered("u"));
   set_full(false);
