@@ -254,7 +254,7 @@ struct SubscribeOptions {
   std::optional<std::size_t> max_bytes = {};
   /// As `BrokerOptions::max_wait`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> max_wait = {};
-  // The next five need a group: without one they are configuration errors.
+  // The next six need a group: without one they are configuration errors.
 
   /// As `BrokerOptions::heartbeat_interval`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> heartbeat_interval = {};
@@ -266,6 +266,8 @@ struct SubscribeOptions {
   std::optional<std::chrono::milliseconds> max_poll_interval = {};
   /// As `BrokerOptions::commit_interval`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> commit_interval = {};
+  /// As `BrokerOptions::retention_time`. If absent, the broker's.
+  std::optional<std::chrono::milliseconds> retention_time = {};
   /// As `BrokerOptions::max_attempts`. If absent, the broker's.
   std::optional<std::int32_t> max_attempts = {};
   /// As `BrokerOptions::read_backoff_min`. If absent, the broker's.

@@ -150,6 +150,10 @@ struct BrokerOptions {
   /// before it gives up a partition and when it ends. A failed commit is retried after
   /// read_backoff_min, which doubles up to read_backoff_max.
   std::chrono::milliseconds commit_interval{0};
+  /// Default: none, the server's own rule (in Apache Kafka 7 days after the group became empty).
+  /// 1 ms to 365 days. As `ConsumerOptions::offset_retention`: how long after its commit the server
+  /// may drop an offset of a group without members. Not allowed with group_instance_id.
+  std::optional<std::chrono::milliseconds> retention_time = {};
   /// Default: true, subscriptions read partitions that are added to their topic while they run.
   bool watch_partition_changes = true;
   /// Default: 5 s. 100 ms to 1 day. How often subscriptions look for new partitions of their topic.

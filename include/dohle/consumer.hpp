@@ -39,6 +39,12 @@ struct ConsumerOptions {
   bool auto_commit = true;
   /// Default: 5 s. 1 ms to 1 day. See auto_commit.
   std::chrono::milliseconds auto_commit_interval{5'000};
+  /// Default: none, the server's own rule (in Apache Kafka 7 days after the group became empty).
+  /// 1 ms to 365 days. How long after its commit the server may drop an offset; it keeps the
+  /// offsets of groups with members. Commits then use OffsetCommit v4 at most, the last version
+  /// with this time (KIP-211), which has no leader epochs. Servers drop offsets late, Apache Kafka
+  /// at offsets.retention.check.interval.ms. Needs a group_id; not allowed with group_instance_id.
+  std::optional<std::chrono::milliseconds> offset_retention = {};
   /// Default: 45 s. 1 ms to 1 day. A member whose heartbeats stop for this long loses its
   /// partitions.
   std::chrono::milliseconds session_timeout{45'000};

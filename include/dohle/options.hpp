@@ -390,6 +390,10 @@ namespace kafka {
 [[nodiscard]] inline auto with_commit_interval(std::chrono::milliseconds interval) {
   return [interval](messaging::Reads auto& o) { o.commit_interval = interval; };
 }
+/// Sets `retention_time`, broker-wide or of one subscription.
+[[nodiscard]] inline auto with_retention_time(std::chrono::milliseconds time) {
+  return [time](messaging::Reads auto& o) { o.retention_time = time; };
+}
 /// Sets `read_backoff_min`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_read_backoff_min(std::chrono::milliseconds backoff) {
   return [backoff](messaging::Reads auto& o) { o.read_backoff_min = backoff; };

@@ -51,6 +51,7 @@ inline constexpr auto reading_rows = std::make_tuple(
         .meant_by("max.poll.interval.ms",
                   copy<&O::max_poll_interval, of_consumer, &C::max_poll_interval>),
     option("commit_interval", &O::commit_interval).from(0, day_ms, "ms").of_groups(),
+    option("retention_time", &O::retention_time).from(1, 365 * day_ms, "ms").of_groups(),
     option("max_attempts", &O::max_attempts).from(1, INT32_MAX),
     option("read_backoff_min", &O::read_backoff_min).from(1, minute_ms, "ms"),
     option("read_backoff_max", &O::read_backoff_max).from(1, minute_ms, "ms"),

@@ -59,6 +59,7 @@ struct MeantMembers<ConsumerOptions> {
       meant("offset_reset", &O::offset_reset, "start_offset"),
       meant("auto_commit", &O::auto_commit, "auto_ack"),
       meant("auto_commit_interval", &O::auto_commit_interval, "commit_interval"),
+      meant("offset_retention", &O::offset_retention, "retention_time"),
       meant("session_timeout", &O::session_timeout, "session_timeout of the Broker"),
       meant("heartbeat_interval", &O::heartbeat_interval, "heartbeat_interval of the Broker"),
       meant("max_poll_interval", &O::max_poll_interval, "max_poll_interval of the Broker"),

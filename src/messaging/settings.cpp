@@ -202,6 +202,7 @@ Result<ConsumerOptions> consumer_options(const SubscribeOptions& reading,
   made.group_instance_id = reading.group_instance_id;
   made.offset_reset = reset_of(made.group_id, reading.start_offset);
   made.auto_commit = false;
+  if (!made.group_id.empty()) made.offset_retention = reading.retention_time;
   made.session_timeout = *reading.session_timeout;
   made.heartbeat_interval = *reading.heartbeat_interval;
   made.max_poll_interval = *reading.max_poll_interval;
@@ -381,6 +382,11 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
     return fail(checked.error());
   }
   if (auto checked = check_exclusions(group, own); !checked) return fail(checked.error());
+  if (reading.retention_time && !own.group_instance_id.empty()) {
+    return fail(Error::configuration(
+        "retention_time is " + std::to_string(reading.retention_time->count()) +
+        " ms; it is allowed without group_instance_id only, which is " + own.group_instance_id));
+  }
 
   auto consumer = consumer_options(reading, broker);
   if (!consumer) return fail(consumer.error());

@@ -7,13 +7,16 @@
 #include <chrono>
 #include <condition_variable>
 #include <fstream>
+#include <future>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "dohle/client.hpp"
 #include "dohle/codec/json.hpp"
 #include "dohle/kafka.hpp"
 #include "integration/apache_kafka_server.hpp"
@@ -306,6 +309,45 @@ TEST_F(ApacheMessaging, TheBirdstrikesExampleProvesThatNothingHappenedToItsRows)
   EXPECT_EQ(::system(command.c_str()), 0);
 }
 #endif
+
+class ApacheRetention : public testing::Test {
+ protected:
+  static void read_one(Broker& broker, SubscribeOptions options) {
+    options.start_offset = StartOffset::first();
+    std::promise<void> handled;
+    auto subscriber = broker.subscribe<std::string>(
+        "t", [&](const std::string&) { handled.set_value(); }, std::move(options));
+    ASSERT_TRUE(subscriber.has_value());
+    ASSERT_EQ(handled.get_future().wait_for(patience), std::future_status::ready);
+    ASSERT_TRUE(subscriber->unsubscribe().has_value());
+  }
+};
+
+TEST_F(ApacheRetention, TimeEndsTheOffsetsOfItsGroupAlone) {
+  const ApacheKafkaServer server("-o offsets.retention.check.interval.ms=1000");
+  auto broker = kafka::new_broker(with_address(server.address()), kafka::with_async(false));
+  ASSERT_TRUE(broker.has_value());
+  ASSERT_TRUE(broker->connect(patience).has_value());
+  ASSERT_TRUE(kafka::create_topic(*broker, "t", 1, 1).has_value());
+  ASSERT_TRUE(broker->publish("t", "hello").has_value());
+  read_one(*broker, {.group_id = "kept"});
+  read_one(*broker, {.group_id = "dropped", .retention_time = 1ms});
+  auto client = Client::create({.bootstrap_servers = {server.address()}});
+  ASSERT_TRUE(client.has_value());
+  Admin admin = client->admin();
+  const auto offsets = [&](const std::string& group) {
+    auto found = admin.group_offsets(group);
+    EXPECT_TRUE(found.has_value() || found.error().is_broker(69)) << found.error().to_string();
+    return found ? found->size() : 0;
+  };
+  // The server looks once a second.
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (offsets("dropped") != 0 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(offsets("dropped"), 0u);
+  EXPECT_EQ(offsets("kept"), 1u);
+}
 
 }  // namespace
 }  // namespace dohle

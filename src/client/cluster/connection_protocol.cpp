@@ -309,14 +309,14 @@ TimePoint ConnectionProtocol::awaited_since() const {
   return in_flight_.empty() ? never : in_flight_.front().sent;
 }
 
-Result<std::int16_t> ConnectionProtocol::version_of(const wire::Api& api) const {
+Result<std::int16_t> ConnectionProtocol::version_of(const wire::Api& api, std::int16_t most) const {
   if (state_ != State::ready) {
     return fail(Error::client(Errc::not_connected, "the connection is not ready for requests"));
   }
-  return versions_.pick(api);
+  return versions_.pick(api, most);
 }
 
-Result<std::int16_t> ConnectionProtocol::admit(const wire::Api& api) const {
+Result<std::int16_t> ConnectionProtocol::admit(const wire::Api& api, std::int16_t most) const {
   if (is_throttled()) {
     return fail(Error::client(Errc::limit_reached, "the server throttles this connection"));
   }
@@ -325,7 +325,7 @@ Result<std::int16_t> ConnectionProtocol::admit(const wire::Api& api) const {
         Errc::limit_reached,
         fmt::format("max_in_flight: {} requests wait for their answers", in_flight_.size())));
   }
-  return version_of(api);
+  return version_of(api, most);
 }
 
 Result<void> ConnectionProtocol::put_bytes(Result<Chain> bytes, ConnectionActions& out) {

@@ -137,7 +137,8 @@ class ConnectionProtocol {
     return state_ == State::ready && !is_throttled() && in_flight_.size() < options_.max_in_flight;
   }
   /// Errors: unsupported_version; not_connected before Ready.
-  [[nodiscard]] Result<std::int16_t> version_of(const wire::Api& api) const;
+  [[nodiscard]] Result<std::int16_t> version_of(const wire::Api& api,
+                                                std::int16_t most = INT16_MAX) const;
 
   /// Sends a request in the highest version that both sides support. Answers follow in the order
   /// of requests, until Close. `timeout`: time for the answer; 0 means the connection's
@@ -168,7 +169,8 @@ class ConnectionProtocol {
     TimePoint deadline;
   };
 
-  [[nodiscard]] Result<std::int16_t> admit(const wire::Api& api) const;
+  [[nodiscard]] Result<std::int16_t> admit(const wire::Api& api,
+                                           std::int16_t most = INT16_MAX) const;
   template <class M>
   Result<void> ask(const M& message, std::int16_t version, Asker asker, TimePoint now,
                    TimePoint deadline, ConnectionActions& out);
@@ -238,11 +240,10 @@ Result<void> ConnectionProtocol::ask(const M& message, std::int16_t version, Ask
 template <class M>
 Result<void> ConnectionProtocol::request(const M& message, TimePoint now, ConnectionActions& out,
                                          Duration timeout) {
-  auto version = admit(M::api);
+  std::int16_t most = M::api.versions.max;
+  if constexpr (requires { highest_version(message); }) most = highest_version(message);
+  const auto version = admit(M::api, most);
   if (!version) return fail(version.error());
-  if constexpr (requires { highest_version(message); }) {
-    version = std::min(*version, highest_version(message));
-  }
   if (timeout <= Duration::zero()) timeout = options_.request_timeout;
   return ask(message, *version, Asker::user, now, now + timeout, out);
 }

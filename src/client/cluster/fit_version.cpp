@@ -60,4 +60,10 @@ std::int16_t highest_version(const wire::FetchRequest& message) {
   return goes_by_name ? last_by_name : wire::FetchRequest::api.versions.max;
 }
 
+std::int16_t highest_version(const wire::OffsetCommitRequest& message) {
+  constexpr std::int16_t last_with_retention = 4;
+  const bool has_retention = message.retention_time_ms >= 0;
+  return has_retention ? last_with_retention : wire::OffsetCommitRequest::api.versions.max;
+}
+
 }  // namespace dohle::client

@@ -8,6 +8,7 @@
 #include "wire/messages/find_coordinator.hpp"
 #include "wire/messages/leave_group.hpp"
 #include "wire/messages/list_offsets.hpp"
+#include "wire/messages/offset_commit.hpp"
 #include "wire/messages/offset_fetch.hpp"
 
 namespace dohle::client {
@@ -30,6 +31,9 @@ namespace dohle::client {
 /// The highest version of this fetch. From 13 on it names topics by id, so a topic without a known
 /// id requires 12.
 [[nodiscard]] std::int16_t highest_version(const wire::FetchRequest& message);
+
+/// 4 for commits with a retention time, which later versions lack.
+[[nodiscard]] std::int16_t highest_version(const wire::OffsetCommitRequest& message);
 
 template <class M>
 concept NeedsFitting = requires(M& message) { fit_version(message, std::int16_t{}); };

@@ -29,20 +29,20 @@ void VersionTable::assign(const std::vector<wire::ApiVersionsResponse::ApiVersio
   for (const auto& api : spoken) spoken_[api.api_key] = {api.min_version, api.max_version};
 }
 
-Result<std::int16_t> VersionTable::pick(const wire::Api& api) const {
+Result<std::int16_t> VersionTable::pick(const wire::Api& api, std::int16_t most) const {
   const auto found = spoken_.find(static_cast<std::int16_t>(api.key));
   if (found == spoken_.end()) {
     return fail(Error::client(Errc::unsupported_version,
                               fmt::format("the server has no {}", wire::api_name(api.key))));
   }
   const wire::VersionRange server = found->second;
-  const std::int16_t version = std::min(server.max, highest_sent(api));
+  const std::int16_t highest = std::min(highest_sent(api), most);
+  const std::int16_t version = std::min(server.max, highest);
   if (version >= server.min && version >= api.versions.min) return version;
-  return fail(
-      Error::client(Errc::unsupported_version,
-                    fmt::format("{}: the server speaks versions {} to {}, this client {} to {}",
-                                wire::api_name(api.key), server.min, server.max, api.versions.min,
-                                highest_sent(api))));
+  return fail(Error::client(
+      Errc::unsupported_version,
+      fmt::format("{}: the server speaks versions {} to {}, this client {} to {}",
+                  wire::api_name(api.key), server.min, server.max, api.versions.min, highest)));
 }
 
 }  // namespace dohle::client

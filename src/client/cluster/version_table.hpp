@@ -20,9 +20,10 @@ class VersionTable {
  public:
   void assign(const std::vector<wire::ApiVersionsResponse::ApiVersion>& spoken);
 
-  /// The highest version that both sides support.
+  /// The highest version that both sides support, and not above `most`.
   /// Errors: unsupported_version, naming the API and both ranges.
-  [[nodiscard]] Result<std::int16_t> pick(const wire::Api& api) const;
+  [[nodiscard]] Result<std::int16_t> pick(const wire::Api& api,
+                                          std::int16_t most = INT16_MAX) const;
 
  private:
   std::map<std::int16_t, wire::VersionRange> spoken_;

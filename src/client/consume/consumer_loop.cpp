@@ -147,7 +147,8 @@ void ConsumerLoop::start() {
   join_lane_ = cluster().new_lane(client::Cluster::for_ever);
   coordinator_lane_ = cluster().new_lane();
   if (!options.group_id.empty()) group_.emplace(group_options(), cluster().environment().random);
-  offsets_ = std::make_shared<client::GroupOffsets>(cluster(), coordinator_lane_, *this);
+  offsets_ = std::make_shared<client::GroupOffsets>(cluster(), coordinator_lane_, *this,
+                                                    options.offset_retention);
   observer_ = cluster().observe(while_open([](ConsumerLoop& self) { self.on_cluster(); }));
   arm_auto_commit();
 }

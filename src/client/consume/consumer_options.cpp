@@ -15,6 +15,8 @@ Result<void> check(const ConsumerOptions& options) {
   }
   auto ranges = check_options({
       {"auto_commit_interval", options.auto_commit_interval.count(), 1, day_ms, "ms"},
+      {"offset_retention", options.offset_retention.value_or(std::chrono::milliseconds(1)).count(),
+       1, 365 * day_ms, "ms"},
       {"session_timeout", options.session_timeout.count(), 1, day_ms, "ms"},
       {"heartbeat_interval", options.heartbeat_interval.count(), 1, day_ms, "ms"},
       {"max_poll_interval", options.max_poll_interval.count(), 1, day_ms, "ms"},
@@ -38,6 +40,16 @@ Result<void> check(const ConsumerOptions& options) {
   if (options.group_id.empty() && !options.group_instance_id.empty()) {
     return fail(Error::configuration("group_instance_id is '" + options.group_instance_id +
                                      "' and group_id is empty; it needs a group"));
+  }
+  if (options.offset_retention && options.group_id.empty()) {
+    return fail(
+        Error::configuration("offset_retention is set and group_id is empty; it needs a "
+                             "group"));
+  }
+  if (options.offset_retention && !options.group_instance_id.empty()) {
+    return fail(Error::configuration("offset_retention is set and group_instance_id is '" +
+                                     options.group_instance_id +
+                                     "'; OffsetCommit has only one of them in any version"));
   }
   return {};
 }

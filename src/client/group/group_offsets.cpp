@@ -25,8 +25,10 @@ bool is_worth_retrying(const Error& why) {
 }
 
 wire::OffsetCommitRequest commit_request(const GroupMembership& by,
-                                         const std::vector<PartitionOffset>& offsets) {
+                                         const std::vector<PartitionOffset>& offsets,
+                                         GroupOffsets::Retention retention) {
   wire::OffsetCommitRequest request;
+  if (retention) request.retention_time_ms = retention->count();
   request.group_id = by.group_id;
   request.generation_id_or_member_epoch = by.generation;
   request.member_id = by.generation.is_none() ? std::string() : by.member_id;
@@ -207,7 +209,7 @@ void GroupOffsets::begin_commit() {
   }
   if (by.coordinator.is_none()) return retry_commit(no_coordinator(by.group_id));
   cluster_.ask<wire::OffsetCommitRequest>(
-      by.coordinator, lane_, commit_request(by, head.offsets),
+      by.coordinator, lane_, commit_request(by, head.offsets, retention_),
       [self = shared_from_this(), by](Result<wire::OffsetCommitResponse> answer) {
         self->on_committed(by, std::move(answer));
       });

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "client/cluster/cluster.hpp"
@@ -38,8 +40,11 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
   using Committed = std::move_only_function<void(Result<void>)>;
   using OffsetsFetched = std::move_only_function<void(Result<std::vector<PartitionOffset>>)>;
 
-  GroupOffsets(Cluster& cluster, ConnectionLane lane, OffsetsGroup& group)
-      : cluster_(cluster), lane_(lane), group_(group) {}
+  using Retention = std::optional<std::chrono::milliseconds>;
+
+  /// `retention`: how long the server keeps committed offsets; if absent, by its own rule.
+  GroupOffsets(Cluster& cluster, ConnectionLane lane, OffsetsGroup& group, Retention retention = {})
+      : cluster_(cluster), lane_(lane), group_(group), retention_(retention) {}
   GroupOffsets(const GroupOffsets&) = delete;
   GroupOffsets& operator=(const GroupOffsets&) = delete;
 
@@ -84,6 +89,7 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
   Cluster& cluster_;
   ConnectionLane lane_;
   OffsetsGroup& group_;
+  const Retention retention_;
   std::deque<Commit> commits_;
   bool is_committing_ = false;
   bool is_pumping_ = false;

@@ -438,6 +438,7 @@ bool GroupCoordinator::forget_some(Place& place, std::size_t max,
 bool GroupCoordinator::is_expired(const Entry& entry, const CommittedOffset& committed,
                                   Timestamp now) const {
   if (entry.group.state() != ClassicGroup::State::empty) return false;
+  if (!committed.expires_at.is_none()) return committed.expires_at <= now;
   // If the group had members, the time counts from when the last of them left.
   const Timestamp since = entry.group.protocol_type().empty()
                               ? committed.committed_at

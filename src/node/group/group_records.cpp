@@ -8,6 +8,8 @@ namespace {
 
 // The versions that Apache Kafka 4.x writes for groups of this kind.
 constexpr std::int16_t offset_value_version = 3;
+// The only version with an expiry. It has no leader epoch.
+constexpr std::int16_t expiring_offset_value_version = 1;
 constexpr std::int16_t group_value_version = 3;
 constexpr std::int16_t old_offset_key = 0;
 
@@ -58,8 +60,9 @@ Result<StoredRecord> read_offset(const Slice& key, const std::optional<Slice>& v
   if (!value) return stored;
   const auto committed = read_value<wire::OffsetCommitValue>(*value);
   if (!committed) return fail(committed.error());
-  stored.committed = CommittedOffset{committed->offset, committed->leader_epoch,
-                                     committed->metadata, committed->commit_timestamp};
+  stored.committed =
+      CommittedOffset{committed->offset, committed->leader_epoch, committed->metadata,
+                      committed->commit_timestamp, committed->expire_timestamp};
   return stored;
 }
 
@@ -72,7 +75,10 @@ Result<GroupRecord> offset_record(const std::string& group, const std::string& t
   value.leader_epoch = committed.leader_epoch;
   value.metadata = committed.metadata;
   value.commit_timestamp = committed.committed_at;
-  return with_value(wire::OffsetCommitKey{group, topic, partition}, value, offset_value_version);
+  value.expire_timestamp = committed.expires_at;
+  return with_value(
+      wire::OffsetCommitKey{group, topic, partition}, value,
+      committed.expires_at.is_none() ? offset_value_version : expiring_offset_value_version);
 }
 
 Result<GroupRecord> offset_tombstone(const std::string& group, const std::string& topic,

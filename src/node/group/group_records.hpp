@@ -18,6 +18,8 @@ struct CommittedOffset {
   LeaderEpoch leader_epoch;
   std::string metadata;
   Timestamp committed_at;
+  /// The time from which on it may be dropped; none: by the node's own rule.
+  Timestamp expires_at = {};
   /// See GroupCoordinator::round; not stored.
   std::uint64_t round = 0;
 };

@@ -17,6 +17,7 @@ using Response = wire::OffsetCommitResponse;
 using OffsetCommitRequestPartition = wire::OffsetCommitRequest::OffsetCommitRequestPartition;
 
 constexpr std::int16_t first_version_with_ids = 10;
+constexpr std::int16_t last_version_with_retention = 4;
 
 std::int16_t fault_of(const FoundTopic& topic, const OffsetCommitRequestPartition& wanted) {
   if (!topic) return topic.code;
@@ -103,6 +104,14 @@ class Committing : public std::enable_shared_from_this<Committing> {
     return access_.topic({is_by_id, wanted.name, wanted.topic_id}, Operation::read);
   }
 
+  /// None unless the request names a time. Times beyond the last possible one end there.
+  [[nodiscard]] Timestamp expiry(Timestamp now) const {
+    const std::int64_t retention = request_.retention_time_ms;
+    if (responder_.version() > last_version_with_retention || retention == -1) return {};
+    const bool is_too_late = retention > INT64_MAX - now.value;
+    return Timestamp{is_too_late ? INT64_MAX : std::max<std::int64_t>(0, now.value + retention)};
+  }
+
   void take(const FoundTopic& topic, OffsetCommitRequestPartition& wanted,
             std::vector<GroupService::Commit>& commits, std::vector<Place>& places) {
     const std::int16_t fault = fault_of(topic, wanted);
@@ -112,7 +121,8 @@ class Committing : public std::enable_shared_from_this<Committing> {
     commits.push_back({topic->name,
                        wanted.partition_index,
                        {wanted.committed_offset, wanted.committed_leader_epoch,
-                        std::move(wanted.committed_metadata).value_or(""), loop_.tick().wall}});
+                        std::move(wanted.committed_metadata).value_or(""), loop_.tick().wall,
+                        expiry(loop_.tick().wall)}});
   }
 
   void set_errors(const std::vector<Place>& places, std::int16_t error) {

@@ -73,6 +73,21 @@ TEST(FitVersion, FetchesByIdWhereEveryTopicHasOne) {
   EXPECT_EQ(table.pick(wire::FetchRequest::api).value(), 16);
 }
 
+TEST(FitVersion, CommitsWithARetentionTimeGoAsTheLastVersionThatHasOne) {
+  wire::OffsetCommitRequest request;
+  EXPECT_GE(highest_version(request), 9);
+  request.retention_time_ms = 1;
+  EXPECT_EQ(highest_version(request), 4);
+  VersionTable table;
+  table.assign({{8, 2, 10}});
+  EXPECT_EQ(table.pick(wire::OffsetCommitRequest::api, 4).value(), 4);
+  table.assign({{8, 5, 10}});
+  const auto refused = table.pick(wire::OffsetCommitRequest::api, 4);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message(),
+            "OffsetCommit: the server speaks versions 5 to 10, this client 2 to 4");
+}
+
 TEST(FitVersion, OffsetsNameTopicsByNameForAnyVersionsOfTheServer) {
   VersionTable table;
   table.assign({{8, 2, 10}, {9, 1, 10}});

@@ -92,6 +92,18 @@ class GroupTest : public NodeWorld {
     wanted.partitions.push_back({PartitionId{0}, Offset{offset}, LeaderEpoch{0}, metadata});
     return ask(request, 9, member.connection).topics.at(0).partitions.at(0).error_code;
   }
+  std::int16_t commit_for(std::chrono::milliseconds retention, const Member& member,
+                          const std::string& group = "g") {
+    wire::OffsetCommitRequest request;
+    request.group_id = group;
+    request.generation_id_or_member_epoch = member.generation;
+    request.member_id = member.id;
+    request.retention_time_ms = retention.count();
+    auto& wanted = request.topics.emplace_back();
+    wanted.name = "t";
+    wanted.partitions.push_back({PartitionId{0}, Offset{1}, {}, ""});
+    return ask(request, 4, member.connection).topics.at(0).partitions.at(0).error_code;
+  }
   std::int64_t committed(const std::string& group = "g", const std::string& topic = "t") {
     wire::OffsetFetchRequest request;
     auto& wanted = request.groups.emplace_back();
@@ -533,6 +545,49 @@ TEST_F(OffsetsTest, SurviveAWallClockThatIsWrongForAWhile) {
   world.run_for(20min);
   EXPECT_EQ(committed(), 1);
   EXPECT_EQ(logger.count("the wall clock advanced 87600 h more"), 1u);
+}
+
+TEST_F(OffsetsTest, ExpireAtTheTimeThatTheirCommitNames) {
+  create("t");
+  ASSERT_EQ(commit_for(10min, nobody_), 0);
+  ASSERT_EQ(commit_for(-1ms, nobody_, "without-a-time"), 0);
+  ASSERT_EQ(commit_for(std::chrono::milliseconds::max(), nobody_, "for-ever"), 0);
+  world.run_for(9min);
+  EXPECT_EQ(committed(), 1);
+  world.run_for(3min);
+  EXPECT_EQ(committed(), -1);
+  EXPECT_EQ(committed("without-a-time"), 1);
+  EXPECT_EQ(committed("for-ever"), 1);
+  // A later commit without a time has none.
+  ASSERT_EQ(commit_for(10min, nobody_), 0);
+  ASSERT_EQ(commit(nobody_, 2), 0);
+  world.run_for(12min);
+  EXPECT_EQ(committed(), 2);
+}
+
+TEST_F(OffsetsTest, ExpireAtTheTimeOfTheirCommitAfterARestart) {
+  create("t");
+  ASSERT_EQ(commit_for(10min, nobody_), 0);
+  restart_after_power_loss();
+  world.run_for(8min);
+  EXPECT_EQ(committed(), 1);
+  world.run_for(4min);
+  EXPECT_EQ(committed(), -1);
+}
+
+TEST_F(OffsetsTest, OfAGroupWithMembersStayBeyondTheTimeOfTheirCommit) {
+  create("t");
+  join_new(one_);
+  ASSERT_EQ(sync(one_, {{one_.id, "0"}}).error_code, 0);
+  ASSERT_EQ(commit_for(1min, one_), 0);
+  for (int i = 0; i < 60; ++i) {
+    world.run_for(3s);
+    ASSERT_EQ(heartbeat(one_), 0);
+  }
+  EXPECT_EQ(committed(), 1);
+  ASSERT_EQ(leave(one_), 0);
+  world.run_for(2min);
+  EXPECT_EQ(committed(), -1);
 }
 
 TEST_F(OffsetsTest, ExpireSevenDaysAfterTheirGroupHasGone) {
