@@ -97,6 +97,36 @@ struct HeldMessage {
   Error reason;
 };
 
+/// How far reading is behind, in one partition.
+struct PartitionLag {
+  /// The partition.
+  PartitionId partition;
+  /// The number of records between the next record to read and the end, as of the last fetch.
+  std::int64_t records = 0;
+};
+
+/// How far the reading of a subscription is behind the end of its topic. Messages that wait for a
+/// handler, at most queue_capacity, count as read.
+struct ReadLag {
+  /// The subscription's topic.
+  std::string topic;
+  /// The subscription's group; empty without one.
+  std::string group_id;
+  /// The assigned partitions that were fetched before, in order.
+  std::vector<PartitionLag> partitions;
+
+  /// The records of all partitions together.
+  [[nodiscard]] std::int64_t total() const {
+    std::int64_t sum = 0;
+    for (const PartitionLag& each : partitions) sum += each.records;
+    return sum;
+  }
+};
+
+/// Receives the lag of a subscription. Called on the thread that reads for the subscription, which
+/// reads nothing meanwhile. An exception that it throws is logged.
+using ReadLagHandler = std::function<void(const ReadLag&)>;
+
 /// Passes one message on; the innermost handler gives it to the producer.
 using PublishHandler = std::function<Result<Delivery>(std::string_view topic, Message& message)>;
 /// Wraps a publish: it may change the message, refuse it with an error, or look at the result.
@@ -268,6 +298,12 @@ struct SubscribeOptions {
   std::optional<std::chrono::milliseconds> commit_interval = {};
   /// As `BrokerOptions::retention_time`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> retention_time = {};
+  /// As `BrokerOptions::read_batch_timeout`. If absent, the broker's.
+  std::optional<std::chrono::milliseconds> read_batch_timeout = {};
+  /// As `BrokerOptions::read_lag_interval`. If absent, the broker's.
+  std::optional<std::chrono::milliseconds> read_lag_interval = {};
+  /// As `BrokerOptions::read_lag_handler`. If absent, the broker's.
+  ReadLagHandler read_lag_handler = nullptr;
   /// As `BrokerOptions::max_attempts`. If absent, the broker's.
   std::optional<std::int32_t> max_attempts = {};
   /// As `BrokerOptions::read_backoff_min`. If absent, the broker's.
@@ -328,6 +364,10 @@ class DOHLE_API Subscriber {
   /// end the subscription and move the group's offset past it. Empty once the subscription has
   /// ended. At most max_unacknowledged per partition.
   [[nodiscard]] std::vector<HeldMessage> held() const;
+
+  /// How far reading is behind, as the answers to fetches said; sends no request. Without
+  /// partitions before the first fetch, and once the subscription has ended. Any thread.
+  [[nodiscard]] ReadLag lag() const;
 
   /// Stops reading, waits for running handlers, commits the acknowledged messages and leaves the
   /// group. Inside a handler of this subscription, its error handler, or a callback on the client's

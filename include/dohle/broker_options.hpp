@@ -158,6 +158,14 @@ struct BrokerOptions {
   bool watch_partition_changes = true;
   /// Default: 5 s. 100 ms to 1 day. How often subscriptions look for new partitions of their topic.
   std::chrono::milliseconds partition_watch_interval{5'000};
+  /// Default: read_timeout. 1 ms to 10 min. How much longer than max_wait the answer to a fetch may
+  /// take.
+  std::optional<std::chrono::milliseconds> read_batch_timeout = {};
+  /// Default: 1 min. 100 ms to 1 day. How often a subscription reports how far its reading is
+  /// behind, in groups too: to read_lag_handler, or without one as a line of information.
+  std::chrono::milliseconds read_lag_interval{60'000};
+  /// Default: none. See read_lag_interval.
+  ReadLagHandler read_lag_handler = nullptr;
   /// Default: 3. 1 to 2^31 - 1. How many reads in a row fail before the error handler hears of it;
   /// reading goes on. A failure that no retry can mend is reported at once.
   std::int32_t max_attempts = 3;

@@ -76,6 +76,9 @@ struct ConsumerOptions {
   bool check_crcs = true;
   /// Default: 30 s. 1 ms to 10 min. Time for the answer to one request.
   std::chrono::milliseconds request_timeout{30'000};
+  /// Default: request_timeout. 1 ms to 10 min. How much longer than max_fetch_wait the answer to a
+  /// fetch may take.
+  std::optional<std::chrono::milliseconds> fetch_timeout = {};
   /// Default: 1 min. 1 ms to 1 day. Timeout of calls without one of their own.
   std::chrono::milliseconds default_api_timeout{60'000};
 };

@@ -394,6 +394,26 @@ namespace kafka {
 [[nodiscard]] inline auto with_retention_time(std::chrono::milliseconds time) {
   return [time](messaging::Reads auto& o) { o.retention_time = time; };
 }
+/// Sets `read_batch_timeout`, broker-wide or of one subscription.
+[[nodiscard]] inline auto with_read_batch_timeout(std::chrono::milliseconds timeout) {
+  return [timeout](messaging::Reads auto& o) { o.read_batch_timeout = timeout; };
+}
+/// Sets `read_lag_interval`, broker-wide or of one subscription.
+[[nodiscard]] inline auto with_read_lag_interval(std::chrono::milliseconds interval) {
+  return [interval](messaging::Reads auto& o) { o.read_lag_interval = interval; };
+}
+/// Sets `read_lag_interval` and `read_lag_handler`, broker-wide or of one subscription.
+[[nodiscard]] inline auto with_read_lag_interval(std::chrono::milliseconds interval,
+                                                 ReadLagHandler handler) {
+  return [interval, handler = std::move(handler)](messaging::Reads auto& o) {
+    o.read_lag_interval = interval;
+    o.read_lag_handler = handler;
+  };
+}
+/// Sets `read_lag_handler`, broker-wide or of one subscription.
+[[nodiscard]] inline auto with_read_lag_handler(ReadLagHandler handler) {
+  return [handler = std::move(handler)](messaging::Reads auto& o) { o.read_lag_handler = handler; };
+}
 /// Sets `read_backoff_min`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_read_backoff_min(std::chrono::milliseconds backoff) {
   return [backoff](messaging::Reads auto& o) { o.read_backoff_min = backoff; };

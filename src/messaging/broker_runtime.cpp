@@ -411,7 +411,10 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   setup.topic = std::move(topic);
   setup.settings = read->state;
   setup.workers = options.concurrency;
+  setup.group_id = read->consumer.group_id;
   setup.rebalance_timeout = read->rebalance_timeout;
+  setup.read_lag_interval = read->read_lag_interval;
+  setup.read_lag_handler = read->read_lag_handler;
   setup.max_poll_interval = read->consumer.max_poll_interval;
   setup.max_attempts = read->max_attempts;
   setup.min_backoff = read->min_backoff;

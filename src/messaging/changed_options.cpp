@@ -15,6 +15,7 @@ struct Untouched {
   void operator()(const SettledBatch&) const {}
   void operator()(ProducerOptions&) const {}
   void operator()(ConsumerOptions&) const {}
+  void operator()(const ReadLag&) const {}
   Result<DialedSocket> operator()(const DialRequest&) const { return DialedSocket(-1); }
   Result<std::vector<std::string>> operator()(const std::string&) const {
     return std::vector<std::string>();

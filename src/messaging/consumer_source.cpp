@@ -204,6 +204,10 @@ Result<Offset> ConsumerSource::position(const TopicPartition& partition) {
   return consumer_.position(partition, std::chrono::milliseconds(0));
 }
 
+std::optional<std::int64_t> ConsumerSource::lag(const TopicPartition& partition) const {
+  return consumer_.lag(partition);
+}
+
 Result<void> ConsumerSource::leave() {
   by_hand_.clear();
   unplaced_.clear();

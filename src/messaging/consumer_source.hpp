@@ -43,6 +43,7 @@ class ConsumerSource final : public Source {
   void pause(std::span<const TopicPartition> partitions) override;
   void resume(std::span<const TopicPartition> partitions) override;
   Result<Offset> position(const TopicPartition& partition) override;
+  [[nodiscard]] std::optional<std::int64_t> lag(const TopicPartition& partition) const override;
   Result<void> leave() override;
   Result<void> close(std::chrono::milliseconds timeout) override;
 

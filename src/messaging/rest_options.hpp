@@ -68,7 +68,8 @@ struct MeantMembers<ConsumerOptions> {
       meant("max_fetch_wait", &O::max_fetch_wait, "max_wait"),
       meant("max_poll_records", &O::max_poll_records, "queue_capacity"),
       meant("follow_new_partitions", &O::follow_new_partitions, "watch_partition_changes"),
-      meant("request_timeout", &O::request_timeout, "read_timeout"));
+      meant("request_timeout", &O::request_timeout, "read_timeout"),
+      meant("fetch_timeout", &O::fetch_timeout, "read_batch_timeout"));
 };
 
 /// `made` as `change` leaves it; an empty function changes nothing. Errors: configuration, for a

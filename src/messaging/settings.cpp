@@ -213,6 +213,7 @@ Result<ConsumerOptions> consumer_options(const SubscribeOptions& reading,
   made.max_fetch_wait = *reading.max_wait;
   made.max_poll_records = std::max<std::size_t>(1, *reading.queue_capacity / 2);
   made.request_timeout = broker.read_timeout;
+  made.fetch_timeout = reading.read_batch_timeout;
   made.follow_new_partitions = broker.watch_partition_changes;
   apply_properties(broker, made);
   return with_rest(std::move(made), reading.consumer_options);
@@ -415,6 +416,8 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
                 .max_backoff = *reading.read_backoff_max};
   made.max_attempts = *reading.max_attempts;
   made.rebalance_timeout = *reading.rebalance_timeout;
+  made.read_lag_interval = *reading.read_lag_interval;
+  made.read_lag_handler = reading.read_lag_handler;
   made.min_backoff = *reading.read_backoff_min;
   made.max_backoff = *reading.read_backoff_max;
   return made;

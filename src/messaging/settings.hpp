@@ -27,6 +27,8 @@ struct ReadSettings {
   SubscriptionSettings state;
   std::int32_t max_attempts;
   std::chrono::milliseconds rebalance_timeout;
+  std::chrono::milliseconds read_lag_interval;
+  ReadLagHandler read_lag_handler;
   std::chrono::milliseconds min_backoff;
   std::chrono::milliseconds max_backoff;
 };

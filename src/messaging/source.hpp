@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -40,6 +41,8 @@ class Source {
   virtual void resume(std::span<const TopicPartition> partitions) = 0;
   /// The position as known now. Never waits.
   virtual Result<Offset> position(const TopicPartition& partition) = 0;
+  /// Records between position and high watermark, as of the last fetch. Never waits. Any thread.
+  [[nodiscard]] virtual std::optional<std::int64_t> lag(const TopicPartition& partition) const = 0;
   /// Leaves the group. `start` joins again.
   virtual Result<void> leave() = 0;
   virtual Result<void> close(std::chrono::milliseconds timeout) = 0;

@@ -189,6 +189,22 @@ void Subscription::end_by_policy(Lock& lock) {
   mark_stopping(lock, setup_.rebalance_timeout);
 }
 
+ReadLag Subscription::lag() const {
+  std::vector<TopicPartition> assigned;
+  {
+    const std::lock_guard lock(mutex_);
+    assigned = state_.assignment();
+  }
+  std::ranges::sort(assigned);
+  ReadLag found{.topic = setup_.topic, .group_id = setup_.group_id, .partitions = {}};
+  for (const TopicPartition& each : assigned) {
+    if (const auto records = source_.lag(each)) {
+      found.partitions.push_back({each.partition, *records});
+    }
+  }
+  return found;
+}
+
 std::vector<HeldMessage> Subscription::held() const {
   const std::lock_guard lock(mutex_);
   return state_.held();
@@ -294,6 +310,7 @@ void Subscription::read_once() {
   }
   apply_pauses();
   start_commit();
+  report_lag();
   poll();
 }
 
@@ -305,6 +322,7 @@ bool Subscription::start_source() {
     return false;
   }
   is_started_ = true;
+  if (lag_due_at_ == TimePoint::max()) lag_due_at_ = monotonic_now() + setup_.read_lag_interval;
   return true;
 }
 
@@ -406,9 +424,31 @@ void Subscription::start_commit() {
   });
 }
 
+void Subscription::report_lag() {
+  const TimePoint now = monotonic_now();
+  if (now < lag_due_at_) return;
+  lag_due_at_ = now + setup_.read_lag_interval;
+  const ReadLag found = lag();
+  if (setup_.read_lag_handler) {
+    try {
+      setup_.read_lag_handler(found);
+    } catch (...) {
+      report_subscription(thrown_by("the read lag handler"));
+    }
+    return;
+  }
+  Logger& logger = setup_.reports->logger();
+  if (logger.level() > LogLevel::info) return;
+  logger.log(LogLevel::info, "messaging",
+             "the subscription to " + setup_.topic + " is " + std::to_string(found.total()) +
+                 " records behind the end of its " + std::to_string(found.partitions.size()) +
+                 " partitions");
+}
+
 TimePoint Subscription::wake_at(TimePoint now) const {
   const TimePoint at = now + Duration(is_ready_ ? max_poll : unready_poll);
-  return state_.next_commit_at() > now ? std::min(at, state_.next_commit_at()) : at;
+  const TimePoint due = std::min(at, lag_due_at_);
+  return state_.next_commit_at() > now ? std::min(due, state_.next_commit_at()) : due;
 }
 
 void Subscription::poll() {
@@ -600,6 +640,10 @@ Result<void> Subscriber::wait_ready(std::chrono::milliseconds timeout) {
 std::vector<HeldMessage> Subscriber::held() const {
   const bool is_usable = subscription_ && !subscription_->is_forked();
   return is_usable ? subscription_->held() : std::vector<HeldMessage>();
+}
+ReadLag Subscriber::lag() const {
+  const bool is_usable = subscription_ && !subscription_->is_forked();
+  return is_usable ? subscription_->lag() : ReadLag();
 }
 Result<void> Subscriber::unsubscribe(std::chrono::milliseconds timeout) {
   if (auto usable = check(subscription_.get()); !usable) return usable;

@@ -33,11 +33,16 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
 
   struct Setup {
     std::string topic;
+    /// Empty without a group.
+    std::string group_id = {};
     SubscribeOptions options;
     messaging::SubscriptionSettings settings;
     std::size_t workers = 1;
     std::chrono::milliseconds rebalance_timeout{30'000};
     std::chrono::milliseconds max_poll_interval{300'000};
+    std::chrono::milliseconds read_lag_interval{60'000};
+    /// Without it, the lag is a line of information.
+    ReadLagHandler read_lag_handler = nullptr;
     /// Failed reads in a row until one is reported.
     std::int32_t max_attempts = 1;
     std::chrono::milliseconds min_backoff{100};
@@ -63,6 +68,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   /// Requests the end. Does not wait.
   void request_stop(std::chrono::milliseconds timeout);
   [[nodiscard]] std::vector<HeldMessage> held() const;
+  [[nodiscard]] ReadLag lag() const;
   /// True inside its handler or error handler, and on the client's thread.
   [[nodiscard]] bool may_not_wait() const;
 
@@ -87,6 +93,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void apply_pauses();
   void report_subscription(const Error& why);
   void start_commit();
+  /// Reports the lag if it is time.
+  void report_lag();
   void poll();
   void take(messaging::PolledRecords fetched);
   void learn_positions(bool all);
@@ -137,6 +145,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   std::chrono::milliseconds backoff_{0};
   std::int32_t failed_reads_ = 0;
   std::vector<TopicPartition> unknown_positions_;
+  TimePoint lag_due_at_ = TimePoint::max();  ///< set once it has started
   const ForkMark made_in_;
 };
 

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <functional>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -34,14 +35,18 @@ using testing::Not;
 /// Where options are skipped (option_tests.py), tests are there to fail, and wait less.
 const std::chrono::milliseconds patience = std::getenv("DOHLE_SKIP_OPTION") == nullptr ? 20s : 3s;
 
+/// A socket that is connected to a port of 127.0.0.1; -1 on failure.
 int connect_to(std::uint16_t port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  EXPECT_EQ(::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-  return socket;
+  if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+    return socket;
+  }
+  ::close(socket);
+  return -1;
 }
 
 /// State that callbacks change and the test waits for.
@@ -82,10 +87,14 @@ class ThroughARelay : public testing::Test {
   void connect(Given&&... given) {
     auto made = kafka::new_broker(
         with_address(std::string(node_->address())), kafka::with_async(false),
-        kafka::with_dialer_function([this](const DialRequest&) -> Result<DialedSocket> {
-          watched_.change([&] { ++dialed_; });
-          return DialedSocket(connect_to(relay_->port()));
-        }),
+        kafka::with_dialer_function(
+            [dials = dials_, port = relay_->port()](const DialRequest&) -> Result<DialedSocket> {
+              dials->change([&] { ++dials->count; });
+              const int socket = connect_to(port);
+              if (socket >= 0) return DialedSocket(socket);
+              // A dial may still be under way when its test has ended.
+              return fail(Error::client(Errc::connection_failed, "the relay has ended"));
+            }),
         std::forward<Given>(given)...);
     ASSERT_TRUE(made) << made.error().to_string();
     broker_.emplace(std::move(*made));
@@ -98,14 +107,17 @@ class ThroughARelay : public testing::Test {
   }
   [[nodiscard]] int dialed() {
     int count = 0;
-    watched_.change([&] { count = dialed_; });
+    dials_->change([&] { count = dials_->count; });
     return count;
   }
 
+  /// Shared with the function that dials, since nothing waits for it.
+  struct Dials : Watched {
+    int count = 0;
+  };
+  const std::shared_ptr<Dials> dials_ = std::make_shared<Dials>();
   Watched pass_;
-  Watched watched_;
   bool is_held_ = false;
-  int dialed_ = 0;
   std::optional<Node> node_;
   std::optional<Relay> relay_;
   std::optional<Broker> broker_;
@@ -200,6 +212,109 @@ TEST_F(RetentionTime, is_refused_without_a_group_and_with_static_membership) {
               HasSubstr("retention_time is 3600000 ms; it is allowed without group_instance_id"));
   EXPECT_THAT(refusal(kafka::with_retention_time(0ms), with_group_id("g")),
               HasSubstr("retention_time is 0 ms; allowed are 1 to 31536000000 ms"));
+}
+
+class ReadBatchTimeout : public ThroughARelay {
+ protected:
+  /// Reads a message, then holds all answers, and waits until the connection of the fetch counts as
+  /// dead and the client connects again. The other timeouts are longer than this test.
+  template <class... Given>
+  void expect_redial(Given&&... given) {
+    ASSERT_TRUE(broker_->publish("t", "hello"));
+    Watched handled;
+    int count = 0;
+    auto subscriber = broker_->subscribe<std::string>(
+        "t", [&](const std::string&) { handled.change([&] { ++count; }); },
+        kafka::with_start_offset(StartOffset::first()), std::forward<Given>(given)...);
+    ASSERT_TRUE(subscriber) << subscriber.error().to_string();
+    ASSERT_TRUE(handled.eventually([&] { return count == 1; }));
+    hold(true);
+    const int before = dialed();
+    EXPECT_TRUE(dials_->eventually([&] { return dials_->count > before; }));
+    hold(false);
+    ASSERT_TRUE(subscriber->unsubscribe());
+  }
+};
+
+TEST_F(ReadBatchTimeout, ends_a_fetch_without_an_answer) {
+  ASSERT_NO_FATAL_FAILURE(connect(kafka::with_read_timeout(5min), kafka::with_max_wait(100ms),
+                                  kafka::with_read_batch_timeout(300ms)));
+  expect_redial();
+}
+
+TEST_F(ReadBatchTimeout, of_a_subscription_wins) {
+  ASSERT_NO_FATAL_FAILURE(connect(kafka::with_read_timeout(5min), kafka::with_max_wait(100ms),
+                                  kafka::with_read_batch_timeout(4min)));
+  expect_redial(kafka::with_read_batch_timeout(300ms));
+}
+
+class ReadLagInterval : public testing::Test {
+ protected:
+  template <class... Given>
+  void connect(Given&&... given) {
+    auto made = kafka::new_broker(with_address("embedded:memory"), kafka::with_async(false),
+                                  std::forward<Given>(given)...);
+    ASSERT_TRUE(made) << made.error().to_string();
+    broker_.emplace(std::move(*made));
+    ASSERT_TRUE(broker_->connect(patience));
+    ASSERT_TRUE(kafka::create_topic(*broker_, "t", 2, 1));
+    for (int i = 0; i < 40; ++i) {
+      ASSERT_TRUE(broker_->publish("t", "hello", PublishOptions{.partition = PartitionId{i % 2}}));
+    }
+  }
+  ReadLagHandler keep() {
+    return [this](const ReadLag& lag) { watched_.change([&] { lags_.push_back(lag); }); };
+  }
+  /// Handlers wait here.
+  std::function<void(const std::string&)> gate() {
+    return [this](const std::string&) { EXPECT_TRUE(open_.eventually([&] { return is_open_; })); };
+  }
+  [[nodiscard]] bool eventually_lag(const std::function<bool(const ReadLag&)>& is_wanted) {
+    return watched_.eventually([&] { return !lags_.empty() && is_wanted(lags_.back()); });
+  }
+  void TearDown() override {
+    open_.change([&] { is_open_ = true; });
+  }
+
+  Watched watched_;
+  std::vector<ReadLag> lags_;
+  Watched open_;
+  bool is_open_ = false;
+  std::optional<Broker> broker_;
+};
+
+TEST_F(ReadLagInterval, reports_in_a_group_and_without_one) {
+  ASSERT_NO_FATAL_FAILURE(connect(kafka::with_read_lag_interval(100ms, keep()),
+                                  kafka::with_start_offset(StartOffset::first()),
+                                  kafka::with_queue_capacity(4)));
+  for (const std::string group : {"g", ""}) {
+    open_.change([&] { is_open_ = false; });
+    auto subscriber = broker_->subscribe<std::string>("t", gate(), with_group_id(group));
+    ASSERT_TRUE(subscriber) << subscriber.error().to_string();
+    // The handler and the queue hold few of the 40 messages.
+    EXPECT_TRUE(eventually_lag([&](const ReadLag& lag) {
+      return lag.topic == "t" && lag.group_id == group && lag.partitions.size() == 2 &&
+             lag.total() >= 20 && lag.total() < 40;
+    }));
+    EXPECT_GE(subscriber->lag().total(), 20);
+    open_.change([&] { is_open_ = true; });
+    EXPECT_TRUE(eventually_lag([&](const ReadLag& lag) {
+      return lag.group_id == group && lag.partitions.size() == 2 && lag.total() == 0;
+    }));
+    EXPECT_EQ(subscriber->lag().total(), 0);
+    ASSERT_TRUE(subscriber->unsubscribe());
+    EXPECT_THAT(subscriber->lag().partitions, IsEmpty());
+  }
+}
+
+TEST_F(ReadLagInterval, is_one_of_a_subscription_or_of_the_broker) {
+  ASSERT_NO_FATAL_FAILURE(
+      connect(kafka::with_read_lag_interval(24h), kafka::with_start_offset(StartOffset::first())));
+  auto subscriber = broker_->subscribe<std::string>(
+      "t", [](const std::string&) {}, kafka::with_read_lag_interval(100ms),
+      kafka::with_read_lag_handler(keep()));
+  ASSERT_TRUE(subscriber);
+  EXPECT_TRUE(eventually_lag([](const ReadLag& lag) { return lag.partitions.size() == 2; }));
 }
 
 }  // namespace

@@ -227,7 +227,8 @@ void ConsumerLoop::pump_once() {
 }
 
 void ConsumerLoop::send(FetchPlanner::Ask ask) {
-  const Duration timeout = options.request_timeout + options.max_fetch_wait;
+  const Duration timeout =
+      options.fetch_timeout.value_or(options.request_timeout) + options.max_fetch_wait;
   cluster().ask<wire::FetchRequest>(
       ask.node, fetch_lane_, std::move(ask.message),
       while_open([node = ask.node](ConsumerLoop& self, Result<wire::FetchResponse> answer) {

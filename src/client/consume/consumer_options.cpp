@@ -28,6 +28,8 @@ Result<void> check(const ConsumerOptions& options) {
       {"buffer_bytes", as_value(options.buffer_bytes), 1'024, INT64_MAX, "bytes"},
       {"max_poll_records", as_value(options.max_poll_records), 1, 1'000'000},
       {"request_timeout", options.request_timeout.count(), 1, 600'000, "ms"},
+      {"fetch_timeout", options.fetch_timeout.value_or(options.request_timeout).count(), 1, 600'000,
+       "ms"},
       {"default_api_timeout", options.default_api_timeout.count(), 1, day_ms, "ms"},
   });
   if (!ranges) return ranges;

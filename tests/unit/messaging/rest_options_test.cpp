@@ -42,12 +42,12 @@ TEST(RestOptions, KnowEachMemberOfProducerOptions) {
 
 TEST(RestOptions, KnowEachMemberOfConsumerOptions) {
   const ConsumerOptions all;
-  const auto& [m1, m2, m3, m4, m5, m6, m7, m8, m9, m10, m11, m12, m13, m14, m15, m16, m17, m18,
-               m19] = all;
+  const auto& [m1, m2, m3, m4, m5, m6, m7, m8, m9, m10, m11, m12, m13, m14, m15, m16, m17, m18, m19,
+               m20] = all;
   EXPECT_EQ(members(all, addresses(all.max_partition_fetch_bytes, all.buffer_bytes, all.check_crcs,
                                    all.default_api_timeout)),
             addresses(m1, m2, m3, m4, m5, m6, m7, m8, m9, m10, m11, m12, m13, m14, m15, m16, m17,
-                      m18, m19));
+                      m18, m19, m20));
 }
 
 std::string refusal(const kafka::BrokerOptions& options) {

@@ -27,7 +27,7 @@ class ScriptedSource final : public Source {
     std::mutex mutex;
     std::condition_variable changed;
     std::deque<PolledRecords> fetches;
-    std::map<TopicPartition, std::int64_t> positions, committed;
+    std::map<TopicPartition, std::int64_t> positions, committed, lags;
     std::set<TopicPartition> paused;
     std::optional<std::vector<TopicPartition>> revoke;
     std::optional<Error> commit_error;
@@ -119,6 +119,11 @@ class ScriptedSource final : public Source {
     const std::lock_guard lock(script_.mutex);
     return Offset{script_.positions[partition]};
   }
+  std::optional<std::int64_t> lag(const TopicPartition& partition) const override {
+    const std::lock_guard lock(script_.mutex);
+    const auto found = script_.lags.find(partition);
+    return found == script_.lags.end() ? std::nullopt : std::optional(found->second);
+  }
   Result<void> leave() override {
     const std::lock_guard lock(script_.mutex);
     script_.has_left = true;
@@ -206,6 +211,64 @@ TEST_F(SubscriptionEngine, reports_a_read_that_no_retry_can_mend_at_once) {
   script.poll_errors = {Error::client(Errc::malformed, "damaged")};
   const auto running = start([](RawEvent&) -> Result<void> { return {}; });
   EXPECT_TRUE(wait_until([&] { return failures == 1; }));
+}
+
+TEST_F(SubscriptionEngine, tells_the_lag_of_partitions_that_were_fetched) {
+  script.lags = {{{"t", PartitionId{1}}, 7}};
+  setup.group_id = "g";
+  const auto running = start([](RawEvent&) -> Result<void> { return {}; });
+  ASSERT_TRUE(subscription->wait_ready(patience).has_value());
+  ReadLag lag = subscription->lag();
+  EXPECT_EQ(lag.topic, "t");
+  EXPECT_EQ(lag.group_id, "g");
+  ASSERT_EQ(lag.partitions.size(), 1u);
+  EXPECT_EQ(lag.partitions[0].partition, PartitionId{1});
+  EXPECT_EQ(lag.total(), 7);
+  {
+    const std::lock_guard lock(script.mutex);
+    script.lags[{"t", PartitionId{0}}] = 5;
+  }
+  lag = subscription->lag();
+  ASSERT_EQ(lag.partitions.size(), 2u);
+  EXPECT_EQ(lag.partitions[0].records, 5);
+  EXPECT_EQ(lag.total(), 12);
+}
+
+TEST_F(SubscriptionEngine, reports_the_lag_every_interval_whatever_its_handler_throws) {
+  std::atomic<int> reports{0};
+  setup.read_lag_interval = 10ms;
+  setup.read_lag_handler = [&](const ReadLag&) {
+    if (++reports == 1) throw std::runtime_error("no");
+  };
+  std::atomic<int> handled{0};
+  const auto running = start([&](RawEvent&) { return ++handled, Result<void>{}; });
+  EXPECT_TRUE(wait_until([&] { return reports >= 3; }));
+  EXPECT_EQ(failures, 1);
+  script.put(0, 1);
+  EXPECT_TRUE(wait_until([&] { return handled == 1; }));
+}
+
+TEST_F(SubscriptionEngine, logs_the_lag_without_a_handler) {
+  struct Lines final : Logger {
+    [[nodiscard]] LogLevel level() const noexcept override { return LogLevel::info; }
+    void log(LogLevel, std::string_view, std::string_view line) noexcept override {
+      const std::lock_guard lock(mutex);
+      text.append(line).append("\n");
+    }
+    std::mutex mutex;
+    std::string text;
+  };
+  const auto lines = std::make_shared<Lines>();
+  setup.reports = std::make_shared<Reports>([](const Failure&) {}, lines);
+  setup.read_lag_interval = 10ms;
+  script.lags = {{{"t", PartitionId{0}}, 3}, {{"t", PartitionId{1}}, 4}};
+  const auto running = start([](RawEvent&) -> Result<void> { return {}; });
+  EXPECT_TRUE(wait_until([&] {
+    const std::lock_guard lock(lines->mutex);
+    return lines->text.find(
+               "the subscription to t is 7 records behind the end of its 2 "
+               "partitions") != std::string::npos;
+  }));
 }
 
 TEST_F(SubscriptionEngine, handles_and_commits_everything) {
