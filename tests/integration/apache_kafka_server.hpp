@@ -32,7 +32,7 @@ class ApacheKafkaServer {
   /// The listener that `--tls` adds, at localhost.
   [[nodiscard]] const std::string& tls_address() const { return tls_address_; }
   /// The directory of the partitions' directories.
-  [[nodiscard]] std::string data() const { return directory_ + "/node/data"; }
+  [[nodiscard]] std::string data() const { return directory_.path() + "/node/data"; }
   /// SIGKILL.
   void kill() const { run("kill9"); }
   void restart() const { run("restart"); }
