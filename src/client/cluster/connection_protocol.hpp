@@ -80,13 +80,13 @@ class ConnectionProtocol {
     std::string client_id;
     /// Time to set up the connection, including the exchange of versions.
     Duration connect_timeout = std::chrono::seconds(10);
-    /// The option that connect_timeout comes from; for messages.
-    std::string_view connect_limit = "connect_timeout";
     Duration request_timeout = std::chrono::seconds(30);
     /// Maximum number of unanswered requests; at least 1.
     std::size_t max_in_flight = 100;
     /// Whether frames are encrypted; for messages.
     bool is_over_tls = false;
+    /// The option that connect_timeout comes from; for messages.
+    std::string_view connect_limit = "connect_timeout";
   };
   /// Maximum throttle time; longer ones are cut to it. Quotas throttle for a minute or two at most,
   /// since they are measured over seconds.
