@@ -68,9 +68,9 @@ void of_one_publish(benchmark::State& state) {
   const kafka::Balancer balancer = balancer_of(state.range(1));
   const auto memories = std::make_shared<BalancerMemories>(1);
   for (auto _ : state) {
-    const auto memory = memories->of(topic, balancer);
-    benchmark::DoNotOptimize(BalancerAccess::partitioner(balancer)->choose(
-        topic, records.next(), partitions, memory.get()));
+    Partitioner::Memory* const memory = memories->borrow(topic, balancer);
+    benchmark::DoNotOptimize(
+        BalancerAccess::partitioner(balancer)->choose(topic, records.next(), partitions, memory));
   }
   state.SetLabel(std::string(to_string(*balancer.name())));
 }

@@ -39,19 +39,20 @@ class SharingPartitioner final : public Partitioner {
 
 BalancerMemories::BalancerMemories(std::uint64_t seed) : seed_(seed), serial_(next_serial()) {}
 
-std::shared_ptr<Partitioner::Memory> BalancerMemories::of(std::string_view topic,
-                                                          const kafka::Balancer& balancer) {
+const BalancerMemories::Memory& BalancerMemories::known(std::string_view topic,
+                                                        const kafka::Balancer& balancer) {
   // A user's function has no memory.
-  if (!balancer.name()) return nullptr;
+  static const Memory none;
+  if (!balancer.name()) return none;
   struct Known {
     std::uint64_t serial = 0;
     Kind kind;
     std::string topic;
     Memory memory;
   };
-  thread_local std::array<Known, 16> known;
+  thread_local std::array<Known, 16> remembered;
   const Kind kind{*balancer.name(), BalancerAccess::parameter(balancer)};
-  Known& slot = known[std::hash<std::string_view>{}(topic) % known.size()];
+  Known& slot = remembered[std::hash<std::string_view>{}(topic) % remembered.size()];
   if (slot.serial != serial_ || slot.kind != kind || slot.topic != topic) {
     slot = {serial_, kind, std::string(topic),
             find_or_make(topic, kind, *BalancerAccess::partitioner(balancer))};

@@ -37,7 +37,14 @@ class BalancerMemories final : public std::enable_shared_from_this<BalancerMemor
   /// The memory, made on first use. Null for a balancer without one, and beyond max_memories a
   /// memory of this call alone.
   [[nodiscard]] std::shared_ptr<Partitioner::Memory> of(std::string_view topic,
-                                                        const kafka::Balancer& balancer);
+                                                        const kafka::Balancer& balancer) {
+    return known(topic, balancer);
+  }
+  /// The same, without counting its users: valid until the calling thread asks for another one.
+  [[nodiscard]] Partitioner::Memory* borrow(std::string_view topic,
+                                            const kafka::Balancer& balancer) {
+    return known(topic, balancer).get();
+  }
   /// A partitioner for a producer of this Broker, which shares these memories.
   [[nodiscard]] std::shared_ptr<const Partitioner> sharing(const kafka::Balancer& balancer);
 
@@ -45,6 +52,8 @@ class BalancerMemories final : public std::enable_shared_from_this<BalancerMemor
   using Kind = std::pair<kafka::BalancerName, std::uint64_t>;
   using Memory = std::shared_ptr<Partitioner::Memory>;
 
+  /// The reference is valid until the calling thread calls it again.
+  const Memory& known(std::string_view topic, const kafka::Balancer& balancer);
   Memory find_or_make(std::string_view topic, const Kind& kind, const Partitioner& partitioner);
 
   const std::uint64_t seed_;

@@ -346,8 +346,8 @@ Result<Delivery> BrokerRuntime::pass_to(Producer& producer, const Topic& topic,
     };
   }
   if (options.balancer) {
-    const auto memory = balancers_->of(name_of(topic), *options.balancer);
-    const client::Choice choice{*BalancerAccess::partitioner(*options.balancer), memory.get()};
+    Partitioner::Memory* const memory = balancers_->borrow(name_of(topic), *options.balancer);
+    const client::Choice choice{*BalancerAccess::partitioner(*options.balancer), memory};
     if (!callback) return client::send_choosing(producer, topic, record, choice);
     auto sent = client::send_choosing(producer, topic, record, choice, std::move(callback));
     if (!sent) return fail(sent.error());
