@@ -33,12 +33,7 @@ void decode(const std::byte* from, TimeEntry& entry) {
 
 template <class Entry>
 Result<void> IndexFile<Entry>::clear() {
-  pending_.clear();
-  written_ = unknown;
-  auto file = file_.make();
-  is_stale_ = !file.has_value();
-  if (!file && !file.error().is(Errc::disk_full)) return fail(file.error());
-  written_ = 0;
+  begin();
   return {};
 }
 
@@ -76,9 +71,15 @@ Result<void> IndexFile<Entry>::write_pending() {
   auto count = written();
   if (!count) return fail(count.error());
   if (pending_.empty() && *count > 0) return {};
-  auto file = is_stale_ ? file_.make() : file_.get(OpenMode::create);
+  auto file = file_.get(OpenMode::create);
   if (!file) return fail(file.error());
   is_made_ |= *count == 0;
+  // Old entries are written over, and only their rest is cut: where the file system discards freed
+  // blocks, emptying a file takes a millisecond.
+  const std::uint64_t end = (*count + pending_.size()) * Entry::bytes;
+  if (is_stale_ && (*file)->size() > end) {
+    if (auto cut = (*file)->truncate(end); !cut) return cut;
+  }
   is_stale_ = false;
   if (pending_.empty()) return {};
   std::vector<std::byte> bytes(pending_.size() * Entry::bytes);
