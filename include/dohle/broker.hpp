@@ -23,6 +23,8 @@
 #include "dohle/ids.hpp"
 #include "dohle/message.hpp"
 #include "dohle/producer.hpp"
+#include "dohle/reader_config.hpp"
+#include "dohle/start_offset.hpp"
 
 namespace dohle {
 inline namespace v0 {
@@ -161,8 +163,8 @@ struct PublishOptions {
   /// least) uses a producer of its own for each value, see required_acks: a message that was not
   /// sent by then fails, and one that was sent fails as possibly stored.
   std::optional<std::chrono::milliseconds> timeout = {};
-  /// Default: the property acks of the broker, else `all`. Each value uses a producer of its own,
-  /// without idempotence unless it is `all`; there is no order between messages of different
+  /// As `BrokerOptions::required_acks`. If absent, the broker's. Each value uses a producer of its
+  /// own, without idempotence unless it is `all`; there is no order between messages of different
   /// producers.
   /// A broker has at most 16 combinations of acks, attempts and timeout; publish refuses the next
   /// with a list of them.
@@ -179,45 +181,6 @@ struct PublishOptions {
 
 /// Sets fields of PublishOptions; made by the `with_*` functions.
 using PublishOption = std::function<void(PublishOptions&)>;
-
-/// Where a subscription starts reading.
-///
-///     broker.subscribe<Order>("orders", handler, kafka::with_start_offset(StartOffset::first()));
-class StartOffset {
- public:
-  /// The kinds of starts.
-  enum class Kind : std::uint8_t {
-    first,      ///< the first record that the log still has
-    last,       ///< the end: records that are published from now on
-    offset,     ///< the record with that offset
-    timestamp,  ///< the first record with that timestamp or a later one
-  };
-
-  /// The first record that the log still has.
-  [[nodiscard]] static constexpr StartOffset first() { return {Kind::first, 0}; }
-  /// The end: records that are published from now on.
-  [[nodiscard]] static constexpr StartOffset last() { return {Kind::last, 0}; }
-  /// The record with this offset, at least 0. Only with SubscribeOptions::partition.
-  [[nodiscard]] static constexpr StartOffset at(Offset offset) {
-    return {Kind::offset, offset.value};
-  }
-  /// The first record with this timestamp, at least 0, or a later one.
-  [[nodiscard]] static constexpr StartOffset at(Timestamp time) {
-    return {Kind::timestamp, time.value};
-  }
-
-  /// The kind of this start.
-  [[nodiscard]] constexpr Kind kind() const { return kind_; }
-  /// The offset, or the milliseconds of the timestamp; 0 otherwise.
-  [[nodiscard]] constexpr std::int64_t value() const { return value_; }
-  friend constexpr bool operator==(const StartOffset&, const StartOffset&) = default;
-
- private:
-  constexpr StartOffset(Kind kind, std::int64_t value) : kind_(kind), value_(value) {}
-
-  Kind kind_;
-  std::int64_t value_;
-};
 
 /// A topic that subscribe creates if it does not exist.
 struct AutoCreateTopic {
@@ -310,6 +273,8 @@ struct SubscribeOptions {
   std::optional<std::chrono::milliseconds> read_backoff_min = {};
   /// As `BrokerOptions::read_backoff_max`. If absent, the broker's.
   std::optional<std::chrono::milliseconds> read_backoff_max = {};
+  /// Default: nothing given. Each field that is given replaces the member that it means.
+  kafka::ReaderConfig reader_config = {};
   /// As `BrokerOptions::consumer_options`. If absent, the broker's.
   std::function<void(ConsumerOptions&)> consumer_options = nullptr;
 };

@@ -16,8 +16,10 @@
 #include "dohle/logger.hpp"
 #include "dohle/producer.hpp"
 #include "dohle/properties.hpp"
+#include "dohle/reader_config.hpp"
 #include "dohle/sasl.hpp"
 #include "dohle/tls.hpp"
+#include "dohle/writer_config.hpp"
 
 namespace dohle {
 inline namespace v0 {
@@ -72,6 +74,11 @@ struct BrokerOptions {
   /// unknown name is an error with the nearest known one.
   Properties properties = {};
 
+  /// Default: nothing given. Each field that is given replaces the member that it means.
+  WriterConfig writer_config = {};
+  /// Default: nothing given. Each field that is given replaces the member that it means.
+  ReaderConfig reader_config = {};
+
   /// Default: true, publish returns once the message is in its batch. If false, it returns once the
   /// message is acknowledged.
   bool async = true;
@@ -86,6 +93,9 @@ struct BrokerOptions {
   /// Default: absent, as many as fit into the delivery timeout (120 s). 1 to 2^31 - 1. How often a
   /// batch is sent before it fails with its last failure.
   std::optional<std::int32_t> publish_max_attempts = {};
+  /// Default: absent, all. Which replicas have to store a message before it is acknowledged, unless
+  /// a publish says otherwise. Only with all is each message stored once despite retries.
+  std::optional<Acks> required_acks = {};
   /// Default: absent. Messages with a key then go to the partition of its murmur2, as of every
   /// other client, and messages without one to one partition after the other, a batch at a time.
   std::optional<Balancer> balancer = {};

@@ -24,6 +24,8 @@
 #include "dohle/export.hpp"
 #include "dohle/option_texts.hpp"
 #include "dohle/properties.hpp"
+#include "dohle/reader_config.hpp"
+#include "dohle/writer_config.hpp"
 
 namespace dohle::messaging {
 /// The option types that a function for reading accepts.
@@ -44,6 +46,12 @@ concept Publishes =
 DOHLE_API void add_properties(kafka::BrokerOptions& options, const kafka::Properties& properties);
 /// Sets the members that the given fields name. What is wrong with them is found by new_broker.
 DOHLE_API void apply_dialer(kafka::BrokerOptions& options, const kafka::Dialer& dialer);
+
+// Set the members that the fields of `config` mean, if they are given.
+
+DOHLE_API void add_config(kafka::BrokerOptions& options, const kafka::WriterConfig& config);
+DOHLE_API void add_config(kafka::BrokerOptions& options, const kafka::ReaderConfig& config);
+DOHLE_API void add_config(SubscribeOptions& options, const kafka::ReaderConfig& config);
 }  // namespace dohle::messaging
 
 namespace dohle {
@@ -98,9 +106,9 @@ template <std::convertible_to<std::string>... More>
 [[nodiscard]] inline PublishOption with_publish_retries(std::int32_t retries) {
   return [retries](PublishOptions& o) { o.max_attempts = messaging::attempts_of(retries); };
 }
-/// Sets `PublishOptions::required_acks`.
-[[nodiscard]] inline PublishOption with_publish_required_acks(Acks acks) {
-  return [acks](PublishOptions& o) { o.required_acks = acks; };
+/// Sets `required_acks`, broker-wide or of one publish.
+[[nodiscard]] inline auto with_publish_required_acks(Acks acks) {
+  return [acks](messaging::Publishes auto& o) { o.required_acks = acks; };
 }
 /// Of one publish, or broker-wide.
 [[nodiscard]] inline auto with_publish_middlewares(std::vector<PublishMiddleware> middlewares) {
@@ -188,6 +196,16 @@ namespace kafka {
   return [properties = std::move(properties)](BrokerOptions& o) {
     messaging::add_properties(o, properties);
   };
+}
+/// Sets what the given fields of `config` mean, in the order of the options; other fields change
+/// nothing. What is wrong with them is found by new_broker.
+[[nodiscard]] inline BrokerOption with_writer_config(WriterConfig config) {
+  return [config = std::move(config)](BrokerOptions& o) { messaging::add_config(o, config); };
+}
+/// The same of reading, broker-wide or of one subscription.
+[[nodiscard]] inline auto with_reader_config(ReaderConfig config) {
+  return
+      [config = std::move(config)](messaging::Reads auto& o) { messaging::add_config(o, config); };
 }
 /// Sets `BrokerOptions::client_id`.
 [[nodiscard]] inline BrokerOption with_client_id(std::string id) {

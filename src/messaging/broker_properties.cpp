@@ -188,8 +188,7 @@ Result<void> check_idempotence(const O& options) {
 }
 
 PropertyValues rest_of(const O& options) {
-  return readable(options.properties,
-                  [](const std::string& name) { return !is_member(name) && name != "acks"; });
+  return readable(options.properties, [](const std::string& name) { return !is_member(name); });
 }
 
 }  // namespace
@@ -260,8 +259,7 @@ void apply_properties(const kafka::BrokerOptions& from, ConsumerOptions& into) {
 }
 
 Acks default_acks(const kafka::BrokerOptions& options) {
-  return meaning_of(readable(options.properties, [](const auto& name) { return name == "acks"; }))
-      .producer.acks;
+  return options.required_acks.value_or(Acks::all);
 }
 
 }  // namespace dohle::messaging

@@ -18,6 +18,7 @@
 #include "messaging/settings.hpp"
 #include "messaging/skipped_option.hpp"
 #include "messaging/split_logger.hpp"
+#include "messaging/whole_configs.hpp"
 
 namespace dohle::messaging {
 
@@ -100,6 +101,7 @@ Result<void> BrokerRuntime::apply(const std::vector<BrokerOption>& changes) {
   }
   kafka::BrokerOptions changed = options_;
   for (const BrokerOption& change : changes) change(changed);
+  messaging::take_configs(changed);
   messaging::take_properties(changed);
   messaging::skip_option(changed);
   if (auto checked = messaging::check(changed); !checked) return checked;
@@ -389,6 +391,7 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
                                                                SubscribeHandler handler,
                                                                SubscribeOptions options) {
   if (!is_connected_) return fail(not_connected());
+  messaging::take_configs(options);
   auto read = messaging::read_settings(topic, options, options_);
   if (!read) return fail(read.error());
   auto cluster = admin();

@@ -12,6 +12,7 @@
 #include "messaging/reports.hpp"
 #include "messaging/settings.hpp"
 #include "messaging/skipped_option.hpp"
+#include "messaging/whole_configs.hpp"
 
 namespace dohle {
 
@@ -120,6 +121,7 @@ Result<Admin> admin_of(const Broker& broker) {
 }  // namespace
 
 Result<Broker> new_broker(BrokerOptions options) {
+  messaging::take_configs(options);
   messaging::take_properties(options);
   messaging::skip_option(options);
   if (auto checked = messaging::check(options); !checked) return fail(checked.error());

@@ -99,6 +99,9 @@ struct OptionTable<kafka::BrokerOptions> {
           option("publish_max_attempts", &O::publish_max_attempts)
               .from(1, INT32_MAX)
               .meant_by("retries", set_publish_max_attempts),
+          option("required_acks", &O::required_acks)
+              .meant_by("acks", copy<&O::required_acks, of_producer, &P::acks>),
+          option("writer_config", &O::writer_config), option("reader_config", &O::reader_config),
           option("balancer", &O::balancer), option("completion", &O::completion),
           option("producer_options", &O::producer_options),
           option("enable_one_topic_one_writer", &O::enable_one_topic_one_writer),
@@ -146,6 +149,7 @@ struct OptionTable<SubscribeOptions> {
                           .from(1, INT64_MAX, "bytes"),
                       option("middlewares", &O::middlewares),
                       option("auto_create_topic", &O::auto_create_topic),
+                      option("reader_config", &O::reader_config),
                       option("partition", &O::partition).from(-1, INT32_MAX)),
       reading_rows<O>);
 };

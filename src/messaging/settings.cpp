@@ -15,6 +15,7 @@
 #include "messaging/embedded_address.hpp"
 #include "messaging/option_rows.hpp"
 #include "messaging/rest_options.hpp"
+#include "messaging/whole_configs.hpp"
 
 namespace dohle::messaging {
 
@@ -79,6 +80,13 @@ Result<void> check_compression(CompressionCodec codec, std::optional<int> level)
   }
   return fail(Error::configuration("compression_level is " + std::to_string(*level) +
                                    "; it is allowed with gzip, lz4 and zstd only"));
+}
+
+Result<void> check_acks(const std::optional<Acks>& acks) {
+  if (!acks || *acks == Acks::none || *acks == Acks::leader || *acks == Acks::all) return {};
+  return fail(Error::configuration("required_acks is " + std::to_string(static_cast<int>(*acks)) +
+                                   "; allowed are none (0), leader (1) and all (-1), since Kafka "
+                                   "counts no replicas"));
 }
 
 Result<void> check_balancer(const std::optional<kafka::Balancer>& balancer) {
@@ -266,6 +274,8 @@ Result<void> check_connecting(const kafka::BrokerOptions& options) {
 Result<void> check_members(const kafka::BrokerOptions& options) {
   if (auto addresses = check_addresses(options.addresses); !addresses) return addresses;
   if (auto ranges = check_ranges(options); !ranges) return ranges;
+  if (auto configs = check_configs(options); !configs) return configs;
+  if (auto acks = check_acks(options.required_acks); !acks) return acks;
   if (auto balancer = check_balancer(options.balancer); !balancer) return balancer;
   if (auto secured = check_security(options); !secured) return secured;
   if (auto connecting = check_connecting(options); !connecting) return connecting;
@@ -348,11 +358,7 @@ Result<ProducerOptions> producer_options(const kafka::BrokerOptions& options,
 }
 
 Result<void> check(const PublishOptions& options, bool async) {
-  if (options.required_acks) {
-    auto known =
-        check_enum("required_acks", *options.required_acks, {Acks::none, Acks::leader, Acks::all});
-    if (!known) return known;
-  }
+  if (auto acks = check_acks(options.required_acks); !acks) return acks;
   if (options.timeout == milliseconds(0) && async) {
     return fail(Error::configuration("timeout is 0 ms; it is allowed with async false only"));
   }
@@ -364,8 +370,10 @@ Result<void> check(const PublishOptions& options, bool async) {
   return check_middlewares(options.middlewares, "middlewares");
 }
 
-Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOptions& own,
+Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOptions& given,
                                    const kafka::BrokerOptions& broker) {
+  SubscribeOptions own = given;
+  take_configs(own);
   const SubscribeOptions reading = merged(own, broker);
   const std::string& group = *reading.group_id;
   const auto& start = reading.start_offset;
@@ -373,6 +381,9 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
     return fail(
         Error::configuration("topic to subscribe to: " + std::string(named.error().message()) +
                              " (a subscription reads one topic; patterns are not supported yet)"));
+  }
+  if (auto checked = check_configs(own, topic, broker.addresses); !checked) {
+    return fail(checked.error());
   }
   if (auto checked = check_ranges(reading); !checked) return fail(checked.error());
   if (auto checked = check_handling(own); !checked) return fail(checked.error());

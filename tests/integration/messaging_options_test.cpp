@@ -11,6 +11,7 @@
 
 #include "options_fixture.hpp"
 #include "wire/batch.hpp"
+#include "wire/messages/fetch.hpp"
 #include "wire/messages/metadata.hpp"
 #include "wire/messages/produce.hpp"
 
@@ -328,6 +329,47 @@ TEST_F(RecordedPublishOption, required_acks_reach_the_server) {
   connect();
   publish(with_publish_required_acks(Acks::leader));
   EXPECT_EQ(node_.all<wire::ProduceRequest>().at(0).acks, 1);
+}
+
+TEST_F(RecordedBrokerOption, required_acks_reach_the_server) {
+  connect(with_publish_required_acks(Acks::leader));
+  publish();
+  EXPECT_EQ(node_.all<wire::ProduceRequest>().at(0).acks, 1);
+}
+
+TEST_F(RecordedBrokerOption, configs_reach_the_server) {
+  connect(kafka::with_writer_config({.write_timeout = 4'321ms, .required_acks = Acks::leader}),
+          kafka::with_reader_config({.max_wait = 123ms}));
+  publish();
+  const auto asked = node_.all<wire::ProduceRequest>().at(0);
+  EXPECT_EQ(asked.timeout_ms, 4'321);
+  EXPECT_EQ(asked.acks, 1);
+  const auto reader = broker_->subscribe(
+      "t", [](RawEvent) {},
+      kafka::with_reader_config({
+          .max_bytes = 76'543,
+      }));
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  ASSERT_TRUE(node_.wait_for<wire::FetchRequest>(1, patience));
+  const auto fetch = node_.all<wire::FetchRequest>().front();
+  EXPECT_EQ(fetch.max_wait_ms, 123);
+  EXPECT_EQ(fetch.max_bytes, 76'543);
+}
+
+TEST_F(BrokerOption, writer_config_is_refused_with_other_servers) {
+  const auto refused =
+      kafka::new_broker(with_address("embedded:memory"),
+                        kafka::with_writer_config({.brokers = std::vector<std::string>{"h:1"}}));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(std::string(refused.error().message()), HasSubstr("writer_config.brokers is h:1"));
+}
+
+TEST_F(BrokerOption, reader_config_is_refused_with_other_servers) {
+  const auto refused =
+      kafka::new_broker(with_address("embedded:memory"),
+                        kafka::with_reader_config({.brokers = std::vector<std::string>{"h:1"}}));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(std::string(refused.error().message()), HasSubstr("reader_config.brokers is h:1"));
 }
 
 TEST_F(RecordedBrokerOption, compression_is_that_of_the_batches) {

@@ -372,5 +372,13 @@ TEST_F(SubscribeOption, partition_alone_is_read) {
   }
 }
 
+TEST_F(SubscribeOption, reader_config_is_refused_with_another_topic) {
+  connect();
+  const auto refused =
+      broker_->subscribe("t", [](RawEvent) {}, kafka::with_reader_config({.topic = "other"}));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message(), "reader_config.topic is other; the subscription is to t");
+}
+
 }  // namespace
 }  // namespace dohle
