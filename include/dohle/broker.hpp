@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -408,9 +409,26 @@ class DOHLE_API Broker {
   }
   /// The same with options in the other style: `publish("t", value, with_message_key("k"))`.
   template <class T, class... Options>
-    requires(sizeof...(Options) > 0 && (std::convertible_to<Options, PublishOption> && ...))
+    requires(sizeof...(Options) > 0 && (std::convertible_to<Options, PublishOption> && ...) &&
+             !std::convertible_to<T, std::span<const Message>>)
   Result<Delivery> publish(std::string_view topic, T&& value, Options&&... options) {
     return publish(topic, std::forward<T>(value),
+                   messaging::options_of<PublishOptions>(std::forward<Options>(options)...));
+  }
+
+  /// Publishes messages in their order, and returns a result for each in its place; the failure of
+  /// one does not end the others. A synchronous call hands all of them to their batches before it
+  /// waits for any, so that they share requests; its results are the outcomes, a Delivery for each
+  /// message that is stored. `timeout` is then for the whole call, and middlewares see each message
+  /// as that of an asynchronous publish. Errors of a result: those of publish.
+  std::vector<Result<Delivery>> publish(std::string_view topic, std::span<const Message> messages,
+                                        PublishOptions options = {});
+  /// The same with options in the other style.
+  template <class... Options>
+    requires(sizeof...(Options) > 0 && (std::convertible_to<Options, PublishOption> && ...))
+  std::vector<Result<Delivery>> publish(std::string_view topic, std::span<const Message> messages,
+                                        Options&&... options) {
+    return publish(topic, messages,
                    messaging::options_of<PublishOptions>(std::forward<Options>(options)...));
   }
 

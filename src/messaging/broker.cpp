@@ -6,6 +6,7 @@
 #include "base/fork_watch.hpp"
 #include "messaging/broker_access.hpp"
 #include "messaging/broker_runtime.hpp"
+#include "messaging/publish_chain.hpp"
 #include "messaging/skipped_option.hpp"
 
 namespace dohle {
@@ -85,6 +86,16 @@ Result<Delivery> Broker::publish(std::string_view topic, std::string_view body,
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
   messaging::skip_option(options);
   return inside_->publish(topic, body, options);
+}
+
+std::vector<Result<Delivery>> Broker::publish(std::string_view topic,
+                                              std::span<const Message> messages,
+                                              PublishOptions options) {
+  if (auto usable = check(inside_.get()); !usable) {
+    return messaging::each_fails(messages.size(), usable.error());
+  }
+  messaging::skip_option(options);
+  return inside_->publish(topic, messages, options);
 }
 
 Result<Delivery> Broker::publish_encoded(std::string_view topic, messaging::EncodeInto encode,

@@ -72,6 +72,11 @@ Error not_connected() {
   return Error::client(Errc::not_connected, "the broker is not connected; call connect() first");
 }
 
+Error waits_for_itself() {
+  return Error::client(Errc::would_deadlock,
+                       "a synchronous publish on the client's own thread would wait for itself");
+}
+
 Error disconnected() {
   return Error::client(Errc::closed, "the broker has disconnected");
 }
@@ -310,16 +315,47 @@ Result<Delivery> BrokerRuntime::send(std::string_view topic, const Record& recor
                                      const PublishOptions& options) {
   // Checked before sending, since a refused message must not be stored.
   if (!is_async(options) && is_client_thread()) {
-    return fail(Error::client(Errc::would_deadlock,
-                              "a synchronous publish on the client's own thread would wait for "
-                              "itself"));
+    return fail(waits_for_itself());
   }
   auto delivery = pass_on(topic, record, options);
   if (!delivery || is_async(options)) return delivery;
-  auto receipt = options.timeout ? delivery->wait(*options.timeout) : delivery->get();
-  if (receipt) return delivery;
-  const bool under_way = receipt.error().is(Errc::timed_out) && !delivery->is_done();
+  if (auto stored = await(*delivery, options.timeout); !stored) return fail(stored.error());
+  return delivery;
+}
+
+Result<void> BrokerRuntime::await(const Delivery& delivery, std::optional<milliseconds> timeout) {
+  const auto receipt = timeout ? delivery.wait(*timeout) : delivery.get();
+  if (receipt) return {};
+  const bool under_way = receipt.error().is(Errc::timed_out) && !delivery.is_done();
   return fail(under_way ? receipt.error().with_stored(Stored::possibly) : receipt.error());
+}
+
+std::vector<Result<Delivery>> BrokerRuntime::publish(std::string_view topic,
+                                                     std::span<const Message> messages,
+                                                     const PublishOptions& options) {
+  const TimePoint start = monotonic_now();
+  std::vector<Result<Delivery>> results;
+  results.reserve(messages.size());
+  const bool waits = !is_async(options);
+  PublishOptions sending = options;
+  if (waits) {
+    auto checked = messaging::check(options, false);
+    if (checked && is_client_thread()) checked = fail(waits_for_itself());
+    if (!checked) return each_fails(messages.size(), checked.error());
+    // The timeout is the caller's, as of every synchronous publish.
+    sending.async = true;
+    sending.timeout.reset();
+  }
+  for (const Message& message : messages) results.push_back(publish(topic, message, sending));
+  if (!waits) return results;
+  client::hurry_together(results);
+  for (Result<Delivery>& each : results) {
+    if (!each) continue;
+    std::optional<milliseconds> left;
+    if (options.timeout) left = left_until(start + *options.timeout);
+    if (auto stored = await(*each, left); !stored) each = fail(stored.error());
+  }
+  return results;
 }
 
 Result<Delivery> BrokerRuntime::pass_on(std::string_view topic, const Record& record,

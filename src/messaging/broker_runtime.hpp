@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,8 @@ class BrokerRuntime {
   Result<Delivery> publish(std::string_view topic, Message message, const PublishOptions& options);
   Result<Delivery> publish(std::string_view topic, std::string_view body,
                            const PublishOptions& options);
+  std::vector<Result<Delivery>> publish(std::string_view topic, std::span<const Message> messages,
+                                        const PublishOptions& options);
   Result<std::shared_ptr<Subscription>> subscribe(std::string topic, SubscribeHandler handler,
                                                   SubscribeOptions options);
   Result<FlushReport> flush(std::chrono::milliseconds timeout);
@@ -73,6 +76,9 @@ class BrokerRuntime {
                                 const PublishOptions& options);
   Result<Delivery> send(std::string_view topic, const Record& record,
                         const PublishOptions& options);
+  /// Errors: those of Delivery::wait, and the message's own.
+  static Result<void> await(const Delivery& delivery,
+                            std::optional<std::chrono::milliseconds> timeout);
   [[nodiscard]] bool is_async(const PublishOptions& options) const;
   /// Errors: handler_failed when a middleware throws or returns no handler.
   [[nodiscard]] Result<SubscribeHandler> wrapped(SubscribeHandler handler,

@@ -79,6 +79,14 @@ class HeaderViews {
   std::vector<HeaderView> views_;
 };
 
+/// A result for each of `count` messages: the error.
+[[nodiscard]] inline std::vector<Result<Delivery>> each_fails(std::size_t count, const Error& why) {
+  std::vector<Result<Delivery>> results;
+  results.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) results.emplace_back(fail(why));
+  return results;
+}
+
 /// Calls `callback` and logs an exception: none may escape on the client's thread.
 void tell(const std::function<void(const Result<Receipt>&)>& callback,
           const Result<Receipt>& receipt, Logger& logger);

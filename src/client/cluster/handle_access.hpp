@@ -15,6 +15,11 @@ struct HandleAccess {
   [[nodiscard]] static const auto& insides(const Handle& handle) {
     return handle.inside_;
   }
+  /// Of a Delivery; null if it is empty.
+  template <class Handle>
+  [[nodiscard]] static const auto* outcome(const Handle& handle) {
+    return handle.outcome_;
+  }
 };
 
 }  // namespace dohle::client

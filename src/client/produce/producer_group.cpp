@@ -1,7 +1,10 @@
 #include "client/produce/producer_group.hpp"
 
+#include <ranges>
+#include <set>
 #include <utility>
 
+#include "client/cluster/handle_access.hpp"
 #include "client/cluster/waiter.hpp"
 #include "client/produce/record_sender.hpp"
 
@@ -76,6 +79,19 @@ Result<FlushReport> close_together(Client::Shared& client, std::span<Producer* c
                                    std::chrono::milliseconds timeout) {
   if (client.is_forked()) return fail(forked());
   return call_together(client, producers, timeout, &RecordSender::close);
+}
+
+void hurry_together(std::span<const Result<Delivery>> deliveries) {
+  // To make one batch of a partition due makes all its earlier ones due.
+  std::set<std::pair<std::uint64_t, PartitionId>> hurried;
+  for (const auto& each : deliveries | std::views::reverse) {
+    const Outcome* outcome = each ? HandleAccess::outcome(*each) : nullptr;
+    if (outcome == nullptr || outcome->is_settled()) continue;
+    if (!hurried.emplace(outcome->topic_serial, outcome->partition).second) continue;
+    if (const auto owner = outcome->owner.lock()) {
+      owner->hurry(outcome->partition, outcome->topic_serial);
+    }
+  }
 }
 
 std::optional<FlushReport> close_if_idle(Producer& producer) {

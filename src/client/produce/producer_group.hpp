@@ -44,6 +44,9 @@ class ProducerGroup {
                                                  std::span<Producer* const> producers,
                                                  std::chrono::milliseconds timeout);
 
+/// Makes the batches of all deliveries due, as waiting for each would. Any thread.
+void hurry_together(std::span<const Result<Delivery>> deliveries);
+
 /// See RecordSender::close_if_idle. Loop thread.
 [[nodiscard]] std::optional<FlushReport> close_if_idle(Producer& producer);
 /// The loop's side of a producer that was not moved from.
