@@ -1,7 +1,6 @@
 #include "messaging/broker_runtime.hpp"
 
 #include <algorithm>
-#include <filesystem>
 #include <ranges>
 #include <utility>
 
@@ -13,8 +12,8 @@
 #include "client/produce/send_choosing.hpp"
 #include "messaging/broker_properties.hpp"
 #include "messaging/changed_options.hpp"
-#include "messaging/embedded_address.hpp"
 #include "messaging/publish_chain.hpp"
+#include "messaging/reach.hpp"
 #include "messaging/settings.hpp"
 #include "messaging/skipped_option.hpp"
 #include "messaging/split_logger.hpp"
@@ -121,26 +120,9 @@ Result<void> BrokerRuntime::apply(const std::vector<BrokerOption>& changes) {
   return {};
 }
 
-Result<ClientOptions> BrokerRuntime::reach() {
-  const auto logger = reports_->shared_logger();
-  ClientOptions reached = messaging::client_options(options_, logger);
-  if (!messaging::is_embedded(options_.addresses.front())) return reached;
-  auto address = messaging::parse_embedded(options_.addresses.front(),
-                                           std::filesystem::current_path().string());
-  if (!address) return fail(address.error());
-  if (!node_) {
-    auto node = messaging::EmbeddedNode::open(*address, logger);
-    if (!node) return fail(node.error().within(options_.addresses.front()));
-    node_ = std::move(*node);
-  }
-  reached.bootstrap_servers = {node_->bootstrap_server()};
-  reached.transport = node_->transport();
-  return reached;
-}
-
 Result<void> BrokerRuntime::start_client(milliseconds timeout) {
   if (!client_) {
-    auto reached = reach();
+    auto reached = messaging::reach(options_, reports_->shared_logger(), node_);
     if (!reached) return fail(reached.error());
     const auto of_producers = messaging::producer_options(options_, {.acks = default_acks_});
     if (!of_producers) return fail(of_producers.error());

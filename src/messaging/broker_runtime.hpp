@@ -58,7 +58,6 @@ class BrokerRuntime {
 
  private:
   Result<void> start_client(std::chrono::milliseconds timeout);
-  Result<ClientOptions> reach();
   /// The producer for this combination, made on first use: that of the topic, or that of all.
   Result<Pipelines::Handle> pipeline(const PipelineKey& key, std::string_view topic);
   void on_clients_thread(const std::function<void()>& task);
