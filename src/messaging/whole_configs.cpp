@@ -29,6 +29,7 @@ auto fields_of(auto& config)
   return std::tie(
       config.brokers, config.group_id, config.group_topics, config.topic, config.partition,
       config.dialer, config.queue_capacity, config.min_bytes, config.max_bytes, config.max_wait,
+      config.read_batch_timeout, config.read_lag_interval, config.retention_time,
       config.group_balancers, config.heartbeat_interval, config.commit_interval,
       config.partition_watch_interval, config.watch_partition_changes, config.session_timeout,
       config.rebalance_timeout, config.join_group_backoff, config.start_offset,
@@ -68,6 +69,9 @@ void take_reading(ReaderConfig& config, auto& into) {
   take(config.min_bytes, into.min_bytes);
   take(config.max_bytes, into.max_bytes);
   take(config.max_wait, into.max_wait);
+  take(config.read_batch_timeout, into.read_batch_timeout);
+  take(config.read_lag_interval, into.read_lag_interval);
+  take(config.retention_time, into.retention_time);
   take(config.heartbeat_interval, into.heartbeat_interval);
   take(config.commit_interval, into.commit_interval);
   take(config.session_timeout, into.session_timeout);

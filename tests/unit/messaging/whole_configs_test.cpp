@@ -139,10 +139,13 @@ const ReaderConfig all_of_reading{
     .min_bytes = 8,
     .max_bytes = 9'000,
     .max_wait = 10ms,
+    .read_batch_timeout = 11s,
+    .read_lag_interval = 12s,
     .heartbeat_interval = 1s,
     .commit_interval = 2s,
     .session_timeout = 13s,
     .rebalance_timeout = 14s,
+    .retention_time = 18min,
     .start_offset = StartOffset::last(),
     .read_backoff_min = 15ms,
     .read_backoff_max = 16ms,
@@ -155,6 +158,9 @@ void expect_all_of_reading(const auto& set) {
   EXPECT_EQ(set.min_bytes, 8u);
   EXPECT_EQ(set.max_bytes, 9'000u);
   EXPECT_EQ(set.max_wait, 10ms);
+  EXPECT_EQ(set.read_batch_timeout, 11s);
+  EXPECT_EQ(set.read_lag_interval, 12s);
+  EXPECT_EQ(set.retention_time, 18min);
   EXPECT_EQ(set.heartbeat_interval, 1s);
   EXPECT_EQ(set.commit_interval, 2s);
   EXPECT_EQ(set.session_timeout, 13s);
