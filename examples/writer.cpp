@@ -1,0 +1,59 @@
+// A Writer: producers by a WriterConfig, without a Broker. Each topic has a producer of its own;
+// they share one client. The node is inside the program, in memory under a name, which the broker
+// and the writer both reach.
+//
+// It prints:
+//
+//   orders: stored at offset 0
+//   payments: stored at offset 0
+//   closed; 0 records failed
+//   orders: the Writer is closed
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <dohle/kafka.hpp>
+
+namespace kafka = dohle::kafka;
+
+namespace {
+
+/// Ends the program with the error's message.
+template <class T>
+T checked(dohle::Result<T> result) {
+  if (result) return *std::move(result);
+  std::cerr << result.error().to_string() << '\n';
+  std::exit(1);
+}
+void check(const dohle::Result<void>& result) {
+  if (result) return;
+  std::cerr << result.error().to_string() << '\n';
+  std::exit(1);
+}
+
+}  // namespace
+
+int main() {
+  const std::string node = "embedded:memory/shop";
+  auto broker = checked(kafka::new_broker(dohle::with_address(node)));
+  check(broker.connect());
+  for (const char* topic : {"orders", "payments"}) {
+    check(kafka::create_topic(broker, topic, 1, 1));
+  }
+
+  kafka::Writer writer(true);
+  checked(writer.create_producer({.brokers = std::vector{node}, .batch_size = 500}));
+  for (const std::string_view topic : {"orders", "payments"}) {
+    auto producer = checked(writer.producer(topic));
+    const auto sent = checked(producer.send(topic, {.value = dohle::as_bytes("tea")}));
+    std::cout << topic << ": stored at offset " << checked(sent.get()).offset.value << '\n';
+  }
+
+  std::cout << "closed; " << checked(writer.close()).failed << " records failed\n";
+  if (const auto late = writer.producer("orders"); !late) {
+    std::cout << "orders: " << late.error().message() << '\n';
+  }
+  return 0;
+}
