@@ -130,7 +130,7 @@ class ReplacedCertificates final : public node::NodeWorld {
     (void)create("orders");
     client::Cluster::Options options;
     options.bootstrap = {{"node", tls_port}};
-    auto& [protocol, limits] = options.link;
+    auto& protocol = options.link.protocol;
     protocol.client_id = "app";
     protocol.is_over_tls = true;
     app_ = &world.machine("app").start("app", [this, options](sim::Process& self) {

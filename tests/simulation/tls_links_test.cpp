@@ -134,7 +134,7 @@ class LinksUnderHarm final : public node::LoginWorld {
     (void)node();
     client::Cluster::Options options;
     options.bootstrap = {{"node", tls_port}};
-    auto& [protocol, limits] = options.link;
+    auto& protocol = options.link.protocol;
     protocol.client_id = "app";
     protocol.connect_timeout = connect_timeout;
     protocol.request_timeout = request_timeout;
