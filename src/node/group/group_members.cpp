@@ -1,6 +1,7 @@
 #include "node/group/group_members.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "base/assert.hpp"
@@ -30,7 +31,16 @@ bool is_first(const std::vector<GroupProtocol>& protocols, std::size_t at) {
 }  // namespace
 
 void sort(std::vector<Assigned>& assignments) {
-  std::ranges::stable_sort(assignments, {}, &Assigned::member_id);
+  std::vector<std::size_t> order(assignments.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::sort(order, [&](std::size_t one, std::size_t other) {
+    const int difference = assignments[one].member_id.compare(assignments[other].member_id);
+    return difference != 0 ? difference < 0 : one < other;
+  });
+  std::vector<Assigned> sorted;
+  sorted.reserve(assignments.size());
+  for (const std::size_t at : order) sorted.push_back(std::move(assignments[at]));
+  assignments = std::move(sorted);
 }
 
 std::size_t metadata_bytes(std::string_view client_id,
