@@ -301,9 +301,11 @@ TEST_F(RecordedBrokerOption, write_timeout_is_sent_with_each_publish) {
 }
 
 TEST_F(RecordedBrokerOption, properties_reach_the_server) {
-  connect(kafka::with_properties({{"acks", "1"}}));
+  connect(kafka::with_properties({{"enable.idempotence", "false"}}));
   publish();
-  EXPECT_EQ(node_.all<wire::ProduceRequest>().at(0).acks, 1);
+  const auto header = wire::read_batch_header(last_batch().bytes());
+  ASSERT_TRUE(header);
+  EXPECT_TRUE(header->producer_id.is_none());
 }
 
 TEST_F(RecordedBrokerOption, enable_one_topic_one_writer_off_is_one_producer_for_all_topics) {
