@@ -3,7 +3,7 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-set(DOHLE_ROOMS_SHIPPED base wire frames auth net tls disk log client node properties messaging)
+set(DOHLE_ROOMS_SHIPPED base wire frames auth net tls disk log client node properties messaging server)
 
 # Static, unless BUILD_SHARED_LIBS says otherwise.
 add_library(dohle_library)
@@ -28,6 +28,16 @@ set(DOHLE_PKG_CONFIG_REQUIRES "fmt libssl libcrypto zlib liblz4 libzstd snappy r
 target_link_libraries(dohle_library PUBLIC
   Threads::Threads fmt::fmt $<BUILD_INTERFACE:ssl> $<BUILD_INTERFACE:crypto> $<BUILD_INTERFACE:z> $<BUILD_INTERFACE:lz4>
   $<BUILD_INTERFACE:zstd> $<BUILD_INTERFACE:snappy> $<BUILD_INTERFACE:re2> $<INSTALL_INTERFACE:PkgConfig::dohle_codecs>)
+
+# The optional target dohle::web, for programs that link cpp-httplib.
+if(TARGET dohle_web)
+  add_library(dohle_web_library STATIC $<TARGET_OBJECTS:dohle_web>)
+  add_library(dohle::web ALIAS dohle_web_library)
+  set_target_properties(dohle_web_library PROPERTIES OUTPUT_NAME dohle_web EXPORT_NAME web)
+  target_link_libraries(dohle_web_library PUBLIC dohle_library
+    PRIVATE $<BUILD_INTERFACE:PkgConfig::httplib> $<INSTALL_INTERFACE:cpp-httplib>)
+  install(TARGETS dohle_web_library EXPORT dohle ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/dohle)
 # A build of some targets alone, as of scripts/demo, has no library to install.

@@ -24,6 +24,8 @@ ARROWS = {
     "node": {"base", "wire", "auth", "frames", "log"},
     "properties": {"base"},
     "messaging": {"base", "wire", "client", "properties"},
+    "server": {"base", "net"},
+    "web": {"base"},
     "tools": {"base", "properties"},
 }
 # Additional includes of one .cpp file of a room: the construction of Client and of Node uses the real
@@ -62,7 +64,8 @@ GROUND = {"node": {"limits.hpp", "line_limit.hpp", "lines.hpp", "node_settings.h
 LIBRARY_FOLDERS = {
     "CLI/": ("src/tools/", "examples/"),
     "fmt/": ("",),  # everywhere but in public headers (check_public)
-    "nlohmann/": ("src/tools/", "include/dohle/codec/", "tests/", "examples/"),
+    "httplib.h": ("src/web/", "tests/"),
+    "nlohmann/": ("src/server/", "src/tools/", "include/dohle/codec/", "tests/", "examples/"),
     "openssl/": ("src/auth/", "src/net/tls/", "tests/"),
     "re2/": ("src/node/security/",),
     "spdlog/": ("include/dohle/spdlog.hpp", "tests/", "examples/"),

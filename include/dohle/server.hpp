@@ -1,0 +1,184 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "dohle/broker.hpp"
+#include "dohle/broker_options.hpp"
+#include "dohle/error.hpp"
+#include "dohle/export.hpp"
+
+namespace dohle::server {
+class ServerRuntime;
+}  // namespace dohle::server
+
+namespace dohle {
+inline namespace v0 {
+
+/// The stages of a Server.
+enum class ServerState : std::uint8_t {
+  idle,      ///< not started yet, stopped, or its start failed
+  starting,  ///< connecting, and subscribing the registered subscribers
+  running,   ///< start has succeeded
+  stopping,  ///< ending its subscribers
+};
+
+/// "idle", "starting", "running" or "stopping".
+[[nodiscard]] DOHLE_API std::string_view to_string(ServerState state);
+
+/// The condition of one subscriber of a running Server.
+struct SubscriberHealth {
+  /// Its topic.
+  std::string topic;
+  /// Its group; empty without one.
+  std::string group_id;
+  /// True once its partitions are assigned and their positions known.
+  bool is_ready = false;
+  /// True if it has ended by itself, as under FailurePolicy::stop. It does not come back.
+  bool has_ended = false;
+  /// Why it is not ready, or has ended; empty if it is ready.
+  std::string reason;
+  /// The number of messages that hold their partitions (Subscriber::held).
+  std::size_t held = 0;
+  /// The records between its positions and the ends of its partitions (Subscriber::lag).
+  std::int64_t lag = 0;
+};
+
+/// The condition of a Server.
+struct ServerHealth {
+  /// Its stage.
+  ServerState state = ServerState::idle;
+  /// One for each subscriber, in the order of registration; empty unless it is running.
+  std::vector<SubscriberHealth> subscribers = {};
+
+  /// False if only a restart helps: a subscriber has ended by itself.
+  [[nodiscard]] DOHLE_API bool is_alive() const;
+  /// True if it is running and all subscribers are ready.
+  [[nodiscard]] DOHLE_API bool is_ready() const;
+  /// {"state":"running","alive":true,"ready":true,"subscribers":[{"topic":…}]}, in one line.
+  [[nodiscard]] DOHLE_API std::string to_json() const;
+};
+
+/// Shows the health of a Server to others while the Server runs. `web::health_page` makes one that
+/// answers over HTTP. All calls come from the Server, one at a time.
+class HealthPage {
+ public:
+  virtual ~HealthPage() = default;
+  /// Starts to show what `health` returns, which may be called on any thread until stop() has
+  /// returned. Returns the URL.
+  virtual Result<std::string> start(std::function<ServerHealth()> health) = 0;
+  /// Ends it. Called once after each start that succeeded.
+  virtual void stop() = 0;
+};
+
+/// The options of a Server.
+struct ServerOptions {
+  /// The options of its Broker. Middlewares in `subscribe_middlewares` and `publish_middlewares`
+  /// are those of the whole Server.
+  kafka::BrokerOptions broker = {};
+  /// Default: 30 s. 1 ms to 1 day. How long start may take to connect.
+  std::chrono::milliseconds start_timeout{30'000};
+  /// Default: 30 s. 1 ms to 1 day. How long run() and the destructor give a stop.
+  std::chrono::milliseconds stop_timeout{30'000};
+  /// Default: none. Signals, as SIGINT and SIGTERM, at which run() stops the Server and returns.
+  /// Further ones within a second of the first are ignored. Then they have their former effect
+  /// again; by default they end the process, without a wait for handlers that hang.
+  std::vector<int> signals = {};
+  /// Default: none. Shows the health while the Server runs, and gives endpoint() its URL.
+  std::shared_ptr<HealthPage> health_page = nullptr;
+};
+
+/// A service: a Broker with its subscribers, which starts and stops as a whole.
+///
+///     dohle::Server server({.broker = {.addresses = {"localhost:9092"}, .group_id = "billing"},
+///                           .signals = {SIGINT, SIGTERM}});
+///     auto registered = server.register_subscriber<Order>("orders", handle_order);
+///     auto ended = server.run();   // returns after a signal, when all handlers have finished
+///
+/// Lifetime: neither movable nor copyable. Thread safety: any thread, except as said. In a forked
+/// child its calls answer Errc::forked, and it looks idle.
+class DOHLE_API Server {
+ public:
+  /// The most subscribers of a Server.
+  static constexpr std::size_t max_subscribers = 1'000;
+
+  /// Options are checked by start().
+  explicit Server(ServerOptions options);
+  /// As stop() with the options' stop_timeout; its error is logged.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// Registers a subscriber: handler and options as for Broker::subscribe. Before start it is only
+  /// kept, and each start subscribes it; while the Server runs, it is subscribed at once. Several
+  /// subscribers of one topic are independent. Errors: limit_reached; while the Server runs, also
+  /// those of Broker::subscribe, and the subscriber is then not kept.
+  template <Decodable T, class Handler>
+    requires messaging::TypedHandler<Handler, T>
+  Result<void> register_subscriber(std::string topic, Handler handler,
+                                   SubscribeOptions options = {}) {
+    return add(std::move(topic), messaging::typed<T>(std::move(handler)), std::move(options));
+  }
+  /// The same with options in the other style: `with_queue_name("g")`.
+  template <Decodable T, class Handler, class... Options>
+    requires(messaging::TypedHandler<Handler, T> && sizeof...(Options) > 0 &&
+             (std::convertible_to<Options, SubscribeOption> && ...))
+  Result<void> register_subscriber(std::string topic, Handler handler, Options&&... options) {
+    return register_subscriber<T>(
+        std::move(topic), std::move(handler),
+        messaging::options_of<SubscribeOptions>(std::forward<Options>(options)...));
+  }
+  /// The same without decoding: the handler takes a RawEvent.
+  template <messaging::RawHandler Handler>
+  Result<void> register_subscriber(std::string topic, Handler handler,
+                                   SubscribeOptions options = {}) {
+    return add(std::move(topic), messaging::raw(std::move(handler)), std::move(options));
+  }
+
+  /// Connects a new Broker, subscribes the registered subscribers, and starts the health page. It
+  /// does not wait until the subscribers are ready, which health() says. After an error nothing of
+  /// it runs, and start may be called again. Errors: configuration; invalid_argument if the Server
+  /// is not idle; those of Broker::connect, Broker::subscribe (with the topic) and
+  /// HealthPage::start; closed if stop was called meanwhile.
+  Result<void> start();
+
+  /// Ends the health page, then disconnects the Broker: its handlers finish, what was acknowledged
+  /// is committed, what was published is delivered. A call during start or another stop waits for
+  /// their end. If the Server is idle, it does nothing. After it start may be called again. Inside
+  /// a handler of the Server it only requests the stop, which run() then carries out; without run(),
+  /// call it again outside. Errors: timed_out; those of Broker::disconnect, after which the Server
+  /// is idle, too.
+  Result<void> stop(std::chrono::milliseconds timeout);
+  /// The same with the options' stop_timeout.
+  Result<void> stop();
+
+  /// Starts the Server, waits, and stops it within the options' stop_timeout. The wait ends with a
+  /// stop on another thread or in a handler, with one of the options' signals, and within a second
+  /// after a subscriber has ended by itself. Errors: those of start and stop; the failure of the
+  /// subscriber that ended; already_exists if the process watches a signal elsewhere.
+  Result<void> run();
+
+  /// The condition now. Sends no request.
+  [[nodiscard]] ServerHealth health() const;
+  /// The URL of the health page; empty without one, and unless the Server runs.
+  [[nodiscard]] std::string endpoint() const;
+  /// The Broker, to publish. Null unless the Server runs. A copy keeps it usable: after stop its
+  /// calls answer Errc::closed.
+  [[nodiscard]] std::shared_ptr<Broker> broker() const;
+
+ private:
+  Result<void> add(std::string topic, SubscribeHandler handler, SubscribeOptions options);
+
+  std::shared_ptr<server::ServerRuntime> inside_;
+};
+
+}  // namespace v0
+}  // namespace dohle

@@ -1,0 +1,44 @@
+#pragma once
+
+// The optional target dohle::web: what a program shows of itself over HTTP. It needs cpp-httplib,
+// which the library itself does not.
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "dohle/error.hpp"
+#include "dohle/export.hpp"
+#include "dohle/server.hpp"
+
+namespace dohle {
+inline namespace v0 {
+/// What a program shows of itself over HTTP: the target dohle::web.
+namespace web {
+
+/// The options of health_page.
+struct HealthPageOptions {
+  /// Default: "127.0.0.1:8080". "HOST:PORT" or "[IPv6]:PORT" to listen on; port 0 lets the system
+  /// choose one. Everybody who reaches it may read it.
+  std::string address = "127.0.0.1:8080";
+  /// Default: none, there is no /metrics. Returns what it answers, text for Prometheus (0.0.4).
+  /// Called on the page's threads, several at a time; an exception becomes status 500.
+  std::function<std::string()> metrics = nullptr;
+};
+
+/// A page that answers GET requests over HTTP/1.1 while its Server runs, on two threads of its own:
+///
+///     /health        200 if the Server is ready, else 503; ServerHealth::to_json
+///     /health/live   200 if it is alive, else 503; for a liveness probe
+///     /health/ready  200 if it is ready, else 503; for a readiness probe
+///     /metrics       200 with the options' metrics
+///
+/// Requests are bounded: 8 KiB of header lines, no body, 5 s for each read and write, 16 waiting
+/// connections. Errors: configuration. Errors of its start: io_error if it cannot listen on the
+/// address. For one Server at a time.
+[[nodiscard]] DOHLE_API Result<std::shared_ptr<HealthPage>> health_page(
+    HealthPageOptions options = {});
+
+}  // namespace web
+}  // namespace v0
+}  // namespace dohle

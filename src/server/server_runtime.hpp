@@ -1,0 +1,77 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fork_watch.hpp"
+#include "base/time.hpp"
+#include "base/wait_point.hpp"
+#include "dohle/server.hpp"
+
+namespace dohle::server {
+
+/// The state of a Server. Thread safety: any thread.
+class ServerRuntime {
+ public:
+  explicit ServerRuntime(ServerOptions options) : options_(std::move(options)) {}
+
+  [[nodiscard]] const ServerOptions& options() const { return options_; }
+
+  Result<void> add(std::string topic, SubscribeHandler handler, SubscribeOptions options);
+  Result<void> start();
+  Result<void> stop(std::chrono::milliseconds timeout);
+  Result<void> run();
+  [[nodiscard]] ServerHealth health() const;
+  [[nodiscard]] std::string endpoint() const;
+  [[nodiscard]] std::shared_ptr<Broker> broker() const;
+  void log_end(const Error& why) const;
+  /// Errors: forked. To be called before any lock is taken.
+  [[nodiscard]] Result<void> check_usable() const;
+
+ private:
+  /// True inside a handler of this Server.
+  [[nodiscard]] bool is_handling_here() const;
+
+  using Lock = std::unique_lock<std::mutex>;
+
+  struct Registered {
+    std::string topic;
+    SubscribeHandler handler;
+    SubscribeOptions options;
+    /// Null unless the Server runs.
+    std::shared_ptr<Subscriber> subscriber;
+  };
+
+  [[nodiscard]] Result<void> check() const;
+  Result<std::shared_ptr<Broker>> connected() const;
+  Result<void> start_with(const std::shared_ptr<Broker>& broker);
+  /// Subscribes each registered subscriber, those that are added meanwhile included, and then runs.
+  Result<void> subscribe_all(const std::shared_ptr<Broker>& broker, const std::string& url);
+  static Result<std::shared_ptr<Subscriber>> subscribe(Broker& broker, const Registered& what);
+  void become(ServerState state);
+  Result<void> end(const std::shared_ptr<Broker>& broker, bool is_shown, TimePoint deadline);
+  /// Those that run.
+  [[nodiscard]] std::vector<std::shared_ptr<Subscriber>> subscribers() const;
+  /// The failure of a subscriber that has ended by itself.
+  [[nodiscard]] std::optional<Error> failure() const;
+  /// Whether run() has to stop the Server, and the failure that asks for it.
+  bool is_to_stop(std::optional<Error>& failed) const;
+
+  const ServerOptions options_;
+  mutable std::mutex mutex_;
+  WaitPoint changed_;
+  ServerState state_ = ServerState::idle;
+  bool is_stop_wanted_ = false;
+  std::vector<std::shared_ptr<Registered>> registered_;
+  std::shared_ptr<Broker> broker_;
+  std::string url_;
+  /// Set while run() waits; makes it stop the Server.
+  std::function<void()> tell_run_;
+  const ForkMark made_in_;
+};
+
+}  // namespace dohle::server

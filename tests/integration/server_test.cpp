@@ -1,0 +1,404 @@
+// dohle::Server on a node in the process.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <future>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dohle/kafka.hpp"
+#include "dohle/server.hpp"
+
+namespace dohle {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::UnorderedElementsAre;
+
+constexpr auto patience = 20s;
+
+/// What handlers have handled.
+class Handled {
+ public:
+  void note(std::string text) {
+    const std::lock_guard lock(mutex_);
+    texts_.push_back(std::move(text));
+    changed_.notify_all();
+  }
+  bool wait_for(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, patience, [&] { return texts_.size() >= count; });
+  }
+  std::vector<std::string> texts() {
+    const std::lock_guard lock(mutex_);
+    return texts_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> texts_;
+};
+
+/// A gate that handlers wait at.
+class Gate {
+ public:
+  void open() {
+    const std::lock_guard lock(mutex_);
+    is_open_ = true;
+    changed_.notify_all();
+  }
+  void pass() {
+    std::unique_lock lock(mutex_);
+    is_reached_ = true;
+    changed_.notify_all();
+    changed_.wait_for(lock, patience, [&] { return is_open_; });
+  }
+  bool wait_reached() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, patience, [&] { return is_reached_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool is_open_ = false;
+  bool is_reached_ = false;
+};
+
+/// A Broker that keeps the node alive, and a Server's options to reach it.
+class ServerOnNode : public testing::Test {
+ protected:
+  void SetUp() override {
+    address_ = "embedded:memory/" +
+               std::string(testing::UnitTest::GetInstance()->current_test_info()->name());
+    keeper_.emplace(kafka::new_broker(with_address(address_), kafka::with_async(false)).value());
+    ASSERT_TRUE(keeper_->connect(patience));
+    for (const char* topic : {"a", "b"}) ASSERT_TRUE(kafka::create_topic(*keeper_, topic, 1, 1));
+  }
+  ServerOptions options() const {
+    ServerOptions options;
+    options.broker.addresses = {address_};
+    options.broker.group_id = "g";
+    return options;
+  }
+  void publish(const std::string& topic, const std::string& text) {
+    ASSERT_TRUE(keeper_->publish(topic, text));
+  }
+  std::int64_t committed(const std::string& topic) {
+    const auto offsets = keeper_->client().value().admin().group_offsets("g");
+    if (!offsets) return -1;
+    for (const GroupOffset& each : *offsets) {
+      if (each.partition.topic == topic) return each.offset.value;
+    }
+    return -1;
+  }
+  bool becomes_ready(const Server& server) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (!server.health().is_ready()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
+
+  std::string address_;
+  std::optional<Broker> keeper_;
+};
+
+auto notes(Handled& handled) {
+  return [&handled](std::string text) { handled.note(std::move(text)); };
+}
+
+TEST_F(ServerOnNode, HandlesWhatSubscribersRegisteredBeforeAndAfterStartReceive) {
+  Handled handled;
+  Server server(options());
+  ASSERT_TRUE(server.register_subscriber<std::string>("a", notes(handled)));
+  publish("a", "before");
+  ASSERT_TRUE(server.start());
+  ASSERT_TRUE(server.register_subscriber("b", [&](RawEvent event) {
+    handled.note("b:" + std::string(*event.body()));
+  }));
+  publish("b", "after");
+  ASSERT_TRUE(handled.wait_for(2));
+  EXPECT_THAT(handled.texts(), UnorderedElementsAre("before", "b:after"));
+  ASSERT_TRUE(server.stop());
+  EXPECT_EQ(committed("a"), 1);
+  EXPECT_EQ(committed("b"), 1);
+}
+
+TEST_F(ServerOnNode, StopWaitsForItsHandlersAndCommitsWhatTheyAcknowledged) {
+  Gate gate;
+  Server server(options());
+  ASSERT_TRUE(server.register_subscriber<std::string>("a", [&](std::string) { gate.pass(); }));
+  publish("a", "slow");
+  ASSERT_TRUE(server.start());
+  ASSERT_TRUE(gate.wait_reached());
+  auto stopped = std::async(std::launch::async, [&] { return server.stop(patience); });
+  while (server.health().state != ServerState::stopping) std::this_thread::yield();
+  EXPECT_EQ(committed("a"), -1);
+  gate.open();
+  ASSERT_TRUE(stopped.get());
+  EXPECT_EQ(committed("a"), 1);
+  EXPECT_EQ(server.health().state, ServerState::idle);
+}
+
+TEST_F(ServerOnNode, StopEndsAtItsDeadlineAlthoughAHandlerHangs) {
+  Gate gate;
+  Server server(options());
+  ASSERT_TRUE(server.register_subscriber<std::string>("a", [&](std::string) { gate.pass(); }));
+  publish("a", "hangs");
+  ASSERT_TRUE(server.start());
+  ASSERT_TRUE(gate.wait_reached());
+  const auto stopped = server.stop(50ms);
+  ASSERT_FALSE(stopped);
+  EXPECT_TRUE(stopped.error().is(Errc::timed_out)) << stopped.error().to_string();
+  EXPECT_EQ(server.health().state, ServerState::idle);
+  EXPECT_EQ(committed("a"), -1);
+  gate.open();
+}
+
+TEST_F(ServerOnNode, StartsAgainAfterAStop) {
+  Handled handled;
+  Server server(options());
+  ASSERT_TRUE(server.register_subscriber<std::string>("a", notes(handled)));
+  ASSERT_TRUE(server.start());
+  publish("a", "first");
+  ASSERT_TRUE(handled.wait_for(1));
+  ASSERT_TRUE(server.stop());
+  publish("a", "second");
+  ASSERT_TRUE(server.start());
+  ASSERT_TRUE(handled.wait_for(2));
+  EXPECT_THAT(handled.texts(), ElementsAre("first", "second"));
+}
+
+TEST_F(ServerOnNode, WrapsAllHandlersInTheMiddlewaresOfItsBroker) {
+  Handled handled;
+  ServerOptions wrapped = options();
+  wrapped.broker.subscribe_middlewares.push_back([&](SubscribeHandler next) {
+    return [&, next = std::move(next)](RawEvent& event) {
+      handled.note("around " + std::string(event.topic()));
+      return next(event);
+    };
+  });
+  Server server(std::move(wrapped));
+  ASSERT_TRUE(server.register_subscriber<std::string>("a", [](std::string) {}));
+  ASSERT_TRUE(server.register_subscriber<std::string>("b", [](std::string) {}));
+  ASSERT_TRUE(server.start());
+  publish("a", "1");
+  publish("b", "2");
+  ASSERT_TRUE(handled.wait_for(2));
+  EXPECT_THAT(handled.texts(), UnorderedElementsAre("around a", "around b"));
+}
+
+TEST_F(ServerOnNode, StartReturnsTheErrorOfASubscriberAndNothingRuns) {
+  Server server(options());
+  ASSERT_TRUE(server.register_subscriber<std::string>("a", [](std::string) {}));
+  ASSERT_TRUE(server.register_subscriber<std::string>("b", [](std::string) {},
+                                                      SubscribeOptions{.concurrency = 0}));
+  const auto started = server.start();
+  ASSERT_FALSE(started);
+  EXPECT_THAT(started.error().to_string(), HasSubstr("subscriber of b"));
+  EXPECT_THAT(started.error().to_string(), HasSubstr("concurrency"));
+  EXPECT_EQ(server.health().state, ServerState::idle);
+  EXPECT_EQ(server.broker(), nullptr);
+}
+
+TEST_F(ServerOnNode, RegisteringWhileItRunsReturnsTheErrorAndKeepsNothing) {
+  Server server(options());
+  ASSERT_TRUE(server.start());
+  const auto refused = server.register_subscriber<std::string>("a", [](std::string) {},
+                                                               SubscribeOptions{.concurrency = 0});
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().to_string(), HasSubstr("concurrency"));
+  ASSERT_TRUE(server.stop());
+  EXPECT_TRUE(server.start());
+}
+
+TEST(Server, HasAtMostSoManySubscribers) {
+  Server server({});
+  for (std::size_t i = 0; i < Server::max_subscribers; ++i) {
+    ASSERT_TRUE(server.register_subscriber<std::string>("t", [](std::string) {}));
+  }
+  const auto refused = server.register_subscriber<std::string>("t", [](std::string) {});
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is(Errc::limit_reached));
+}
+
+TEST(Server, RefusesImpossibleTimeoutsAtItsStart) {
+  EXPECT_THAT(Server({.start_timeout = 0ms}).start().error().to_string(),
+              HasSubstr("start_timeout is 0 ms; allowed are 1 to 86400000 ms"));
+  EXPECT_THAT(Server({.stop_timeout = -1ms}).start().error().to_string(),
+              HasSubstr("stop_timeout is -1 ms"));
+}
+
+TEST(Server, StartReturnsTheErrorOfTheConnection) {
+  ServerOptions nowhere;
+  nowhere.broker.addresses = {"127.0.0.1:1"};
+  nowhere.start_timeout = 200ms;
+  Server server(std::move(nowhere));
+  const auto started = server.start();
+  ASSERT_FALSE(started);
+  EXPECT_THAT(started.error().to_string(), HasSubstr("127.0.0.1:1"));
+  EXPECT_TRUE(server.stop());
+}
+
+TEST_F(ServerOnNode, IsNotStartedTwice) {
+  Server server(options());
+  ASSERT_TRUE(server.start());
+  const auto again = server.start();
+  ASSERT_FALSE(again);
+  EXPECT_TRUE(again.error().is(Errc::invalid_argument));
+  EXPECT_THAT(again.error().to_string(), HasSubstr("running"));
+}
+
+TEST_F(ServerOnNode, RunReturnsAfterAStopOnAnotherThread) {
+  Server server(options());
+  auto ended = std::async(std::launch::async, [&] { return server.run(); });
+  while (server.health().state != ServerState::running) std::this_thread::yield();
+  EXPECT_TRUE(server.stop());
+  EXPECT_TRUE(ended.get());
+}
+
+TEST_F(ServerOnNode, RunReturnsAfterAStopInAHandlerAndCommitsItsMessage) {
+  Server server(options());
+  ASSERT_TRUE(server.register_subscriber<std::string>("a", [&](std::string) {
+    EXPECT_TRUE(server.stop());
+  }));
+  publish("a", "the last one");
+  EXPECT_TRUE(server.run());
+  EXPECT_EQ(committed("a"), 1);
+}
+
+TEST_F(ServerOnNode, RunReturnsTheFailureOfASubscriberThatEndsByItself) {
+  ServerOptions failing = options();
+  failing.broker.failure_policy = FailurePolicy::stop;
+  Server server(std::move(failing));
+  ASSERT_TRUE(server.register_subscriber<std::string>(
+      "a",
+      [](std::string) -> Result<void> {
+        return fail(Error::client(Errc::handler_failed, "no paper"));
+      },
+      SubscribeOptions{.max_retries = 0}));
+  publish("a", "print me");
+  const auto ended = server.run();
+  ASSERT_FALSE(ended);
+  EXPECT_THAT(ended.error().to_string(), HasSubstr("subscriber of a"));
+  EXPECT_THAT(ended.error().to_string(), HasSubstr("no paper"));
+  EXPECT_EQ(committed("a"), -1);
+}
+
+TEST_F(ServerOnNode, HealthSaysWhichSubscribersAreReadyAndHowFarBehind) {
+  Gate gate;
+  Server server(options());
+  ASSERT_TRUE(server.register_subscriber<std::string>("a", [&](std::string) { gate.pass(); }));
+  EXPECT_EQ(server.health().to_json(),
+            R"({"state":"idle","alive":true,"ready":false,"subscribers":[]})");
+  ASSERT_TRUE(server.start());
+  ASSERT_TRUE(becomes_ready(server));
+  EXPECT_EQ(server.health().to_json(),
+            R"({"state":"running","alive":true,"ready":true,"subscribers":[{"topic":"a",)"
+            R"("group_id":"g","ready":true,"ended":false,"held":0,"lag":0}]})");
+  ASSERT_TRUE(server.register_subscriber<std::string>("missing", [](std::string) {}));
+  while (server.health().subscribers.at(1).reason.find("missing") == std::string::npos) {
+    std::this_thread::yield();
+  }
+  EXPECT_FALSE(server.health().is_ready());
+  EXPECT_TRUE(server.health().is_alive());
+  gate.open();
+}
+
+TEST_F(ServerOnNode, LendsItsBrokerToPublish) {
+  Server server(options());
+  EXPECT_EQ(server.broker(), nullptr);
+  ASSERT_TRUE(server.start());
+  const auto broker = server.broker();
+  ASSERT_NE(broker, nullptr);
+  EXPECT_TRUE(broker->publish("a", "text").value().get());
+  ASSERT_TRUE(server.stop());
+  EXPECT_TRUE(broker->publish("a", "text").error().is(Errc::closed));
+}
+
+/// A page that only counts.
+class CountingPage final : public HealthPage {
+ public:
+  Result<std::string> start(std::function<ServerHealth()> health) override {
+    ++starts;
+    states.push_back(health().state);
+    if (fails) return fail(Error::client(Errc::io_error, "no port"));
+    return "test://health";
+  }
+  void stop() override { ++stops; }
+
+  int starts = 0;
+  int stops = 0;
+  bool fails = false;
+  std::vector<ServerState> states;
+};
+
+TEST_F(ServerOnNode, ShowsItsHealthPageWhileItRuns) {
+  const auto page = std::make_shared<CountingPage>();
+  ServerOptions shown = options();
+  shown.health_page = page;
+  Server server(std::move(shown));
+  EXPECT_EQ(server.endpoint(), "");
+  ASSERT_TRUE(server.start());
+  EXPECT_EQ(server.endpoint(), "test://health");
+  EXPECT_THAT(page->states, ElementsAre(ServerState::starting));
+  ASSERT_TRUE(server.stop());
+  EXPECT_EQ(server.endpoint(), "");
+  EXPECT_EQ(page->stops, 1);
+  page->fails = true;
+  const auto failed = server.start();
+  ASSERT_FALSE(failed);
+  EXPECT_THAT(failed.error().to_string(), HasSubstr("no port"));
+  EXPECT_EQ(page->stops, 1);
+}
+
+/// Runs a Server in a child process, which tells through a pipe that it is ready, and returns the
+/// child's exit status after `signals` of SIGTERM.
+int status_after(int signals) {
+  int ready[2];
+  if (::pipe(ready) != 0) return -1;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ServerOptions options;
+    options.broker.addresses = {"embedded:memory"};
+    options.signals = {SIGTERM};
+    Server server(std::move(options));
+    std::thread told([&] {
+      while (server.health().state != ServerState::running) std::this_thread::yield();
+      (void)!::write(ready[1], "r", 1);
+    });
+    const auto ended = server.run();
+    told.join();
+    ::_exit(ended ? 0 : 1);
+  }
+  char byte = 0;
+  (void)!::read(ready[0], &byte, 1);
+  for (int i = 0; i < signals; ++i) ::kill(child, SIGTERM);
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  ::close(ready[0]);
+  ::close(ready[1]);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+TEST(Server, RunReturnsAfterASignal) {
+  EXPECT_EQ(status_after(1), 0);
+}
+
+TEST(Server, IgnoresTheSecondSignalOfGnuTimeout) {
+  EXPECT_EQ(status_after(2), 0);
+}
+
+}  // namespace
+}  // namespace dohle
