@@ -311,7 +311,8 @@ class DOHLE_API Subscriber {
   Subscriber(Subscriber&&) noexcept;
   /// First ends the subscription that it held, as the destructor does.
   Subscriber& operator=(Subscriber&&) noexcept;
-  /// As unsubscribe() with 5 s; its error goes to the error handler.
+  /// As unsubscribe() with 5 s; its error goes to the error handler. It does not wait after an
+  /// unsubscribe that timed out.
   ~Subscriber();
 
   /// The topic that it reads. Valid while it lives.

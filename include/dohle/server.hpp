@@ -37,15 +37,15 @@ enum class ServerState : std::uint8_t {
 /// The condition of one subscriber of a running Server.
 struct SubscriberHealth {
   /// Its topic.
-  std::string topic;
+  std::string topic = {};
   /// Its group; empty without one.
-  std::string group_id;
+  std::string group_id = {};
   /// True once its partitions are assigned and their positions known.
   bool is_ready = false;
   /// True if it has ended by itself, as under FailurePolicy::stop. It does not come back.
   bool has_ended = false;
   /// Why it is not ready, or has ended; empty if it is ready.
-  std::string reason;
+  std::string reason = {};
   /// The number of messages that hold their partitions (Subscriber::held).
   std::size_t held = 0;
   /// The records between its positions and the ends of its partitions (Subscriber::lag).

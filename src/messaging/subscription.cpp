@@ -138,6 +138,7 @@ Result<void> Subscription::unsubscribe(std::chrono::milliseconds timeout) {
     ended.swap(threads_);
     if (!all) {
       for (Thread& thread : ended) thread.detach();
+      is_given_up_ = true;
       return fail(
           Error::client(Errc::timed_out, "unsubscribe from " + setup_.topic +
                                              ": a handler or a request was still running after " +
@@ -203,6 +204,11 @@ ReadLag Subscription::lag() const {
     }
   }
   return found;
+}
+
+bool Subscription::is_given_up() const {
+  const std::lock_guard lock(mutex_);
+  return is_given_up_;
 }
 
 std::vector<HeldMessage> Subscription::held() const {
@@ -609,6 +615,7 @@ Subscriber::~Subscriber() {
     keep_for_ever(std::move(subscription_));
     return;
   }
+  if (subscription_->is_given_up()) return;
   if (auto ended = subscription_->unsubscribe(std::chrono::seconds(5)); !ended) {
     subscription_->log_end(ended.error());
   }

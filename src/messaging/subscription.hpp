@@ -67,6 +67,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   Result<void> unsubscribe(std::chrono::milliseconds timeout);
   /// Requests the end. Does not wait.
   void request_stop(std::chrono::milliseconds timeout);
+  /// True once unsubscribe ran out of time: its threads are detached, and nobody waits for them.
+  [[nodiscard]] bool is_given_up() const;
   [[nodiscard]] std::vector<HeldMessage> held() const;
   [[nodiscard]] ReadLag lag() const;
   /// True inside its handler or error handler, and on the client's thread.
@@ -136,6 +138,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   bool is_polling_ = false;
   bool is_nudged_ = false;
   bool is_stopping_ = false;
+  bool is_given_up_ = false;
   bool is_ready_ = false;
   bool is_started_ = false;
   bool was_assigned_ = false;

@@ -128,7 +128,11 @@ class HttpHealthPage final : public HealthPage {
     http.set_write_timeout(patience_s, 0);
     // A connection that stays open would keep a thread.
     http.set_keep_alive_max_count(1);
-    http.set_address_family(AF_UNSPEC);
+    // Not SO_REUSEPORT, the library's default: two programs would share the port.
+    http.set_socket_options([](socket_t socket) {
+      const int yes = 1;
+      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    });
   }
 
   static void answer(httplib::Server& http, std::function<ServerHealth()> health) {
