@@ -1,5 +1,6 @@
-// A service: a Server with two subscribers, which stops when its work is done. Stopping waits for the
-// running handlers and commits what was acknowledged. The node is inside the program, in memory.
+// A service: a Server with two subscribers, which stops when its work is done. Stopping waits for
+// the running handlers and commits what was acknowledged. The node is inside the program, in
+// memory.
 //
 // It prints:
 //
@@ -68,7 +69,8 @@ int main() {
   check(server.start());
 
   for (const char* order : {"tea", "coffee"}) {
-    if (auto sent = server.broker()->publish("orders", order); !sent) check(dohle::fail(sent.error()));
+    if (auto sent = server.broker()->publish("orders", order); !sent)
+      check(dohle::fail(sent.error()));
   }
   orders.wait();
 
@@ -80,7 +82,8 @@ int main() {
         invoices.down();
       },
       kafka::with_subscribe_auto_create_topic("invoices", 1, 1)));
-  if (auto sent = server.broker()->publish("invoices", "tea"); !sent) check(dohle::fail(sent.error()));
+  if (auto sent = server.broker()->publish("invoices", "tea"); !sent)
+    check(dohle::fail(sent.error()));
   invoices.wait();
 
   const dohle::ServerHealth health = server.health();

@@ -68,18 +68,19 @@ void ServerRuntime::become(ServerState state) {
 
 Result<void> ServerRuntime::add(std::string topic, SubscribeHandler handler,
                                 SubscribeOptions options) {
-  auto added = std::make_shared<Registered>(Registered{
-      std::move(topic), noted(this, std::move(handler)), std::move(options), nullptr});
+  auto added = std::make_shared<Registered>(
+      Registered{std::move(topic), noted(this, std::move(handler)), std::move(options), nullptr});
   std::shared_ptr<Broker> broker;
   {
     const std::lock_guard lock(mutex_);
     if (registered_.size() >= Server::max_subscribers) {
-      return fail(Error::client(Errc::limit_reached,
-                                "a Server has at most " + std::to_string(Server::max_subscribers) +
-                                    " subscribers (Server::max_subscribers)"));
+      return fail(Error::client(Errc::limit_reached, "a Server has at most " +
+                                                         std::to_string(Server::max_subscribers) +
+                                                         " subscribers (Server::max_subscribers)"));
     }
     // Its start subscribes it.
-    if (state_ != ServerState::running) return registered_.push_back(std::move(added)), Result<void>();
+    if (state_ != ServerState::running)
+      return registered_.push_back(std::move(added)), Result<void>();
     broker = broker_;
   }
   auto subscriber = subscribe(*broker, *added);

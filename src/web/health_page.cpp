@@ -143,7 +143,9 @@ class HttpHealthPage final : public HealthPage {
     };
     const auto is_ready = [](const ServerHealth& now) { return now.is_ready(); };
     const auto is_alive = [](const ServerHealth& now) { return now.is_alive(); };
-    const auto ready = [=](const httplib::Request&, httplib::Response& to) { respond(to, is_ready); };
+    const auto ready = [=](const httplib::Request&, httplib::Response& to) {
+      respond(to, is_ready);
+    };
     http.Get("/health", ready);
     http.Get("/health/ready", ready);
     http.Get("/health/live",

@@ -124,9 +124,8 @@ TEST_F(ServerOnNode, HandlesWhatSubscribersRegisteredBeforeAndAfterStartReceive)
   ASSERT_TRUE(server.register_subscriber<std::string>("a", notes(handled)));
   publish("a", "before");
   ASSERT_TRUE(server.start());
-  ASSERT_TRUE(server.register_subscriber("b", [&](RawEvent event) {
-    handled.note("b:" + std::string(*event.body()));
-  }));
+  ASSERT_TRUE(server.register_subscriber(
+      "b", [&](RawEvent event) { handled.note("b:" + std::string(*event.body())); }));
   publish("b", "after");
   ASSERT_TRUE(handled.wait_for(2));
   EXPECT_THAT(handled.texts(), UnorderedElementsAre("before", "b:after"));
@@ -202,8 +201,8 @@ TEST_F(ServerOnNode, WrapsAllHandlersInTheMiddlewaresOfItsBroker) {
 TEST_F(ServerOnNode, StartReturnsTheErrorOfASubscriberAndNothingRuns) {
   Server server(options());
   ASSERT_TRUE(server.register_subscriber<std::string>("a", [](std::string) {}));
-  ASSERT_TRUE(server.register_subscriber<std::string>("b", [](std::string) {},
-                                                      SubscribeOptions{.concurrency = 0}));
+  ASSERT_TRUE(server.register_subscriber<std::string>(
+      "b", [](std::string) {}, SubscribeOptions{.concurrency = 0}));
   const auto started = server.start();
   ASSERT_FALSE(started);
   EXPECT_THAT(started.error().to_string(), HasSubstr("subscriber of b"));
@@ -215,8 +214,8 @@ TEST_F(ServerOnNode, StartReturnsTheErrorOfASubscriberAndNothingRuns) {
 TEST_F(ServerOnNode, RegisteringWhileItRunsReturnsTheErrorAndKeepsNothing) {
   Server server(options());
   ASSERT_TRUE(server.start());
-  const auto refused = server.register_subscriber<std::string>("a", [](std::string) {},
-                                                               SubscribeOptions{.concurrency = 0});
+  const auto refused = server.register_subscriber<std::string>(
+      "a", [](std::string) {}, SubscribeOptions{.concurrency = 0});
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().to_string(), HasSubstr("concurrency"));
   ASSERT_TRUE(server.stop());
@@ -270,9 +269,8 @@ TEST_F(ServerOnNode, RunReturnsAfterAStopOnAnotherThread) {
 
 TEST_F(ServerOnNode, RunReturnsAfterAStopInAHandlerAndCommitsItsMessage) {
   Server server(options());
-  ASSERT_TRUE(server.register_subscriber<std::string>("a", [&](std::string) {
-    EXPECT_TRUE(server.stop());
-  }));
+  ASSERT_TRUE(server.register_subscriber<std::string>(
+      "a", [&](std::string) { EXPECT_TRUE(server.stop()); }));
   publish("a", "the last one");
   EXPECT_TRUE(server.run());
   EXPECT_EQ(committed("a"), 1);
