@@ -45,14 +45,13 @@ int main() {
   std::vector<dohle::Event<std::string>> events;
   std::counting_semaphore handled{0};
   auto subscriber = broker
-                        .subscribe<std::string>(
-                            "jobs",
-                            [&](dohle::Event<std::string> event) {
-                              const std::lock_guard lock(mutex);
-                              events.push_back(std::move(event));
-                              handled.release();
-                            },
-                            {.group_id = "workers", .auto_ack = false})
+                        .subscribe<std::string>("jobs",
+                                                [&](dohle::Event<std::string> event) {
+                                                  const std::lock_guard lock(mutex);
+                                                  events.push_back(std::move(event));
+                                                  handled.release();
+                                                },
+                                                {.group_id = "workers", .auto_ack = false})
                         .value();
   for (const char* job : {"one", "two", "three"}) broker.publish("jobs", job).value();
   for (int i = 0; i < 3; ++i) handled.acquire();

@@ -26,8 +26,8 @@ int main() {
                            "sightings",
                            [&](dohle::RawEvent event) -> dohle::Result<void> {
                              auto copy = event.message().with_partition({});
-                             auto sent = archive.publish("sightings", std::move(copy),
-                                                         {.async = false});
+                             auto sent =
+                                 archive.publish("sightings", std::move(copy), {.async = false});
                              if (!sent) return dohle::fail(sent.error());
                              return {};
                            },
@@ -47,8 +47,8 @@ int main() {
                         dohle::with_queue_name("readers"))
                     .value();
   field
-      .publish("sightings", dohle::Message("jackdaw").with_key("tower").with_header(
-                                "source", "field station"))
+      .publish("sightings",
+               dohle::Message("jackdaw").with_key("tower").with_header("source", "field station"))
       .value();
   received.acquire();
   return 0;

@@ -36,13 +36,12 @@ int main() {
 
   std::counting_semaphore handled{0};
   auto subscriber = broker
-                        .subscribe<Order>(
-                            "orders",
-                            [&](const Order& order) {
-                              std::cout << order.count << " x " << order.item << '\n';
-                              handled.release();
-                            },
-                            {.group_id = "kitchen"})
+                        .subscribe<Order>("orders",
+                                          [&](const Order& order) {
+                                            std::cout << order.count << " x " << order.item << '\n';
+                                            handled.release();
+                                          },
+                                          {.group_id = "kitchen"})
                         .value();
   broker.publish("orders", Order{"tea", 2}).value();
   broker.publish("orders", "{\"item\": 7").value();

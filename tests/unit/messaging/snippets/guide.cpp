@@ -38,7 +38,8 @@ void publish_one(dohle::Broker& broker) {
     return;
   }
   const auto receipt = sent->get();
-  if (receipt) std::printf("stored at offset %lld\n", static_cast<long long>(receipt->offset.value));
+  if (receipt)
+    std::printf("stored at offset %lld\n", static_cast<long long>(receipt->offset.value));
 }
 
 void publish_many(dohle::Broker& broker, const std::vector<Order>& orders) {
@@ -46,7 +47,8 @@ void publish_many(dohle::Broker& broker, const std::vector<Order>& orders) {
     if (auto sent = broker.publish("orders", order); !sent) break;
   }
   const auto report = broker.flush(30s);
-  if (report && report->failed > 0) std::printf("%zu were not stored\n", std::size_t{report->failed});
+  if (report && report->failed > 0)
+    std::printf("%zu were not stored\n", std::size_t{report->failed});
 }
 
 void subscribe(dohle::Broker& broker) {
@@ -61,8 +63,8 @@ void handle_failures(dohle::Broker& broker) {
       [](const dohle::Event<Order>& event) -> dohle::Result<void> {
         if (!event.has_value()) return {};
         if (!is_known(event->item)) {
-          return dohle::fail(dohle::Error::client(dohle::Errc::handler_failed,
-                                                  "no such item: " + event->item));
+          return dohle::fail(
+              dohle::Error::client(dohle::Errc::handler_failed, "no such item: " + event->item));
         }
         bill(*event);
         return {};
@@ -105,13 +107,12 @@ void test_a_handler() {
   kafka::create_topic(broker, "orders", 1, 1).value();
 
   std::counting_semaphore handled{0};
-  auto subscriber = broker.subscribe<Order>(
-      "orders",
-      [&](const Order& order) {
-        bill(order);
-        handled.release();
-      },
-      {.group_id = "under test"});
+  auto subscriber = broker.subscribe<Order>("orders",
+                                            [&](const Order& order) {
+                                              bill(order);
+                                              handled.release();
+                                            },
+                                            {.group_id = "under test"});
   broker.publish("orders", Order{"tea", 2}).value();
   handled.acquire();
 }
