@@ -388,16 +388,16 @@ class DOHLE_API Broker {
 
   /// Publishes a message as it is. An asynchronous publish (the default) returns once the message
   /// is in its batch. It waits only for the metadata of a topic that it has not published to
-  /// before, and while memory is full, at most 60 s each. A synchronous publish returns when the
-  /// message is acknowledged. The Delivery may be ignored: a failure whose outcome was not read is
-  /// reported to the error handler, unless the Delivery outlives the Broker; then the report of
-  /// flush or disconnect counts it. On the client's thread publish never waits: it answers
-  /// would_block when memory is full, and would_deadlock for a topic without known metadata and for
-  /// a synchronous publish, which then sends nothing. Errors: not_connected; closed; no_such_topic
-  /// (after 1.5 s, since servers learn of a new topic with a delay; with `embedded:` at once);
-  /// no_such_partition; timed_out; buffer_full; too_large; configuration (options that exclude each
-  /// other); the error that a middleware returned; of a synchronous publish also the failure of the
-  /// message.
+  /// before, and while memory is full, for both together at most the producer's max_block (60 s). A
+  /// synchronous publish returns when the message is acknowledged. The Delivery may be ignored: a
+  /// failure whose outcome was not read is reported to the error handler, unless the Delivery
+  /// outlives the Broker; then the report of flush or disconnect counts it. On the client's thread
+  /// publish never waits: it answers would_block when memory is full, and would_deadlock for a
+  /// topic without known metadata and for a synchronous publish, which then sends nothing. Errors:
+  /// not_connected; closed; no_such_topic (after 1.5 s, since servers learn of a new topic with a
+  /// delay; with `embedded:` at once); no_such_partition; timed_out; buffer_full; too_large;
+  /// configuration (options that exclude each other); the error that a middleware returned; of a
+  /// synchronous publish also the failure of the message.
   Result<Delivery> publish(std::string_view topic, Message message, PublishOptions options = {});
   /// Publishes text or bytes as they are.
   Result<Delivery> publish(std::string_view topic, std::string_view body,

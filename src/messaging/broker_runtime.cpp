@@ -9,7 +9,7 @@
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/waiter.hpp"
 #include "client/produce/make_producer.hpp"
-#include "client/produce/send_choosing.hpp"
+#include "client/produce/send_with.hpp"
 #include "messaging/broker_properties.hpp"
 #include "messaging/changed_options.hpp"
 #include "messaging/publish_chain.hpp"
@@ -51,12 +51,6 @@ std::string_view name_of(std::string_view topic) {
 }
 std::string_view name_of(const ProducerTopic& topic) {
   return topic.name();
-}
-Result<ProducerTopic> resolve(Producer& producer, std::string_view topic) {
-  return producer.topic(topic);
-}
-Result<ProducerTopic> resolve(Producer& /*producer*/, const ProducerTopic& topic) {
-  return topic;
 }
 
 /// The producers of pipelines, which have to live on.
@@ -343,14 +337,15 @@ std::vector<Result<Delivery>> BrokerRuntime::publish(std::string_view topic,
 Result<Delivery> BrokerRuntime::pass_on(std::string_view topic, const Record& record,
                                         const PublishOptions& options) {
   const PipelineKey key = key_of(options);
+  std::optional<TimePoint> deadline;
   for (;;) {
     auto found = pipeline(key, options_.enable_one_topic_one_writer ? topic : std::string_view());
     if (!found) return fail(found.error());
     Pipeline& to = **found;
-    if (to.topic.empty()) return pass_to(to.producer, topic, record, options);
-    const auto resolved = to.resolved();
+    if (to.topic.empty()) return pass_to(to.producer, topic, record, options, deadline);
+    const auto resolved = to.resolved(deadline);
     if (!resolved && !resolved.error().is(Errc::closed)) return fail(resolved.error());
-    auto sent = resolved ? pass_to(to.producer, **resolved, record, options)
+    auto sent = resolved ? pass_to(to.producer, **resolved, record, options, deadline)
                          : Result<Delivery>(fail(resolved.error()));
     if (sent || !sent.error().is(Errc::closed) || !to.was_refused_in_passing()) return sent;
   }
@@ -358,25 +353,20 @@ Result<Delivery> BrokerRuntime::pass_on(std::string_view topic, const Record& re
 
 template <class Topic>
 Result<Delivery> BrokerRuntime::pass_to(Producer& producer, const Topic& topic,
-                                        const Record& record, const PublishOptions& options) {
-  DeliveryCallback callback;
-  if (options.callback) {
-    callback = [callback = options.callback, reports = reports_](const Result<Receipt>& receipt) {
-      messaging::tell(callback, receipt, reports->logger());
-    };
-  }
+                                        const Record& record, const PublishOptions& options,
+                                        std::optional<TimePoint> deadline) {
+  std::optional<client::Choice> choice;
   if (options.balancer) {
-    Partitioner::Memory* const memory = balancers_->borrow(name_of(topic), *options.balancer);
-    const client::Choice choice{*BalancerAccess::partitioner(*options.balancer), memory};
-    if (!callback) return client::send_choosing(producer, topic, record, choice);
-    auto sent = client::send_choosing(producer, topic, record, choice, std::move(callback));
-    if (!sent) return fail(sent.error());
-    return Delivery{};
+    choice.emplace(*BalancerAccess::partitioner(*options.balancer),
+                   balancers_->borrow(name_of(topic), *options.balancer));
   }
-  if (!callback) return producer.send(topic, record);
-  auto resolved = resolve(producer, topic);
-  if (!resolved) return fail(resolved.error());
-  auto sent = producer.send(*resolved, record, std::move(callback));
+  const client::SendTerms terms{choice ? &*choice : nullptr, deadline};
+  if (!options.callback) return client::send_with(terms, producer, topic, record);
+  auto sent = client::send_with(
+      terms, producer, topic, record,
+      [callback = options.callback, reports = reports_](const Result<Receipt>& receipt) {
+        messaging::tell(callback, receipt, reports->logger());
+      });
   if (!sent) return fail(sent.error());
   return Delivery{};
 }

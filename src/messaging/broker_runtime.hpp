@@ -66,9 +66,10 @@ class BrokerRuntime {
   /// Gives the record to its pipeline.
   Result<Delivery> pass_on(std::string_view topic, const Record& record,
                            const PublishOptions& options);
+  /// `deadline`: as of client::SendTerms.
   template <class Topic>
   Result<Delivery> pass_to(Producer& producer, const Topic& topic, const Record& record,
-                           const PublishOptions& options);
+                           const PublishOptions& options, std::optional<TimePoint> deadline);
   Result<Delivery> through_middlewares(std::string_view topic, Message message,
                                        const PublishOptions& options);
   Result<Delivery> send_message(std::string_view topic, const Message& message,

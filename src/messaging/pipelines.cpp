@@ -6,6 +6,7 @@
 
 #include "client/produce/producer_group.hpp"
 #include "client/produce/record_sender.hpp"
+#include "client/produce/send_with.hpp"
 
 namespace dohle::messaging {
 
@@ -43,9 +44,10 @@ std::string PipelineKey::to_string() const {
 
 // Pipeline.
 
-Result<const ProducerTopic*> Pipeline::resolved() {
+Result<const ProducerTopic*> Pipeline::resolved(std::optional<TimePoint>& deadline) {
   if (const ProducerTopic* known = resolved_.load(std::memory_order_acquire)) return known;
-  auto found = producer.topic(topic);
+  if (!deadline) deadline = client::max_block_from_now(producer);
+  auto found = client::topic_until(*deadline, producer, topic);
   if (!found) return fail(found.error());
   const std::lock_guard lock(mutex_);
   if (!resolved_topic_) resolved_topic_.emplace(std::move(*found));

@@ -6,9 +6,10 @@
 #include <optional>
 #include <string>
 
-#include "client/produce/send_choosing.hpp"
-#include "dohle/partitioner.hpp"
+#include "dohle/kafka.hpp"
 #include "dohle/producer.hpp"
+#include "messaging/broker_access.hpp"
+#include "messaging/broker_runtime.hpp"
 #include "simulation/application.hpp"
 #include "simulation/complaints.hpp"
 #include "unit/client/scripted_cluster.hpp"
@@ -88,9 +89,12 @@ class BlockingCalls : public testing::Test {
       (void)producer->close(1s);
       (void)client->close(1s);
     });
+    run_threads();
+    return took.value_or(Duration::max());
+  }
+  void run_threads() {
     world_.run_until([this] { return threads_.unfinished().empty(); }, 60s);
     EXPECT_TRUE(threads_.unfinished().empty());
-    return took.value_or(Duration::max());
   }
 
   sim::World world_{3};
@@ -115,23 +119,78 @@ TEST_F(BlockingCalls, a_send_by_name_waits_max_block_for_topic_and_memory_togeth
   EXPECT_LE(took, max_block + slack);
 }
 
-TEST_F(BlockingCalls, a_send_by_name_of_messaging_waits_max_block_for_both_together) {
-  const auto murmur2 = murmur2_partitioner();
-  const auto memory = murmur2->begin_topic("late", 1);
-  const client::Choice choice{*murmur2, memory.get()};
-  const Duration took = time_of([&](Producer& producer) {
-    return client::send_choosing(producer, "late", record_, choice, [](Result<Receipt>) {});
-  });
-  EXPECT_GE(took, max_block - slack);
-  EXPECT_LE(took, max_block + slack);
-}
-
 TEST_F(BlockingCalls, a_send_to_a_known_topic_waits_max_block_for_memory) {
   const Duration took =
       time_of([&](Producer& producer) { return outcome_of(producer.send("orders", record_)); });
   EXPECT_GE(took, max_block - slack);
   EXPECT_LE(took, max_block + slack);
 }
+
+struct Publishing {
+  const char* name;
+  bool has_writer_per_topic;
+  bool has_callback;
+  bool has_balancer;
+};
+
+class BlockingPublish : public BlockingCalls, public testing::WithParamInterface<Publishing> {
+ protected:
+  [[nodiscard]] Broker make_broker(Application& application) const {
+    kafka::BrokerOptions options;
+    options.addresses = {"broker-1:9092"};
+    options.enable_error_logger = false;
+    options.enable_one_topic_one_writer = GetParam().has_writer_per_topic;
+    options.batch_bytes = 16 << 10;
+    options.producer_options = [](ProducerOptions& producer) {
+      producer.buffer_bytes = 64 << 10;
+      producer.max_block = max_block;
+    };
+    return messaging::BrokerAccess::make(std::make_shared<messaging::BrokerRuntime>(
+        std::move(options), [&application](const ClientOptions& asked) {
+          return client::make_client(asked, application.environment());
+        }));
+  }
+  [[nodiscard]] static PublishOptions publish_options() {
+    PublishOptions options;
+    options.async = true;
+    if (GetParam().has_callback) options.callback = [](const Result<Receipt>&) {};
+    if (GetParam().has_balancer) options.balancer = kafka::Balancer::round_robin();
+    return options;
+  }
+};
+
+TEST_P(BlockingPublish, waits_max_block_for_topic_and_memory_together) {
+  Application application(stage_, "caller");
+  std::optional<Duration> took;
+  application.start([&] {
+    Broker broker = make_broker(application);
+    const auto connected = broker.connect(5s);
+    ASSERT_TRUE(connected) << connected.error().to_string();
+    const std::string body(1'000, 'x');
+    while (broker.publish("orders", body, publish_options())) continue;
+    const TimePoint began = application.now();
+    const auto published = broker.publish("late", large_, publish_options());
+    took = application.now() - began;
+    ASSERT_FALSE(published);
+    EXPECT_TRUE(published.error().is(Errc::buffer_full)) << published.error().to_string();
+    (void)broker.disconnect(1s);
+  });
+  run_threads();
+  ASSERT_TRUE(took);
+  EXPECT_GE(*took, max_block - slack);
+  EXPECT_LE(*took, max_block + slack);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    of_each_kind, BlockingPublish,
+    testing::Values(Publishing{"a_writer_per_topic", true, false, false},
+                    Publishing{"a_writer_per_topic_with_callback", true, true, false},
+                    Publishing{"a_writer_per_topic_with_balancer", true, false, true},
+                    Publishing{"one_writer", false, false, false},
+                    Publishing{"one_writer_with_callback", false, true, false},
+                    Publishing{"one_writer_with_balancer", false, false, true},
+                    Publishing{"one_writer_with_both", false, true, true}),
+    [](const auto& instance) { return std::string(instance.param.name); });
 
 }  // namespace
 }  // namespace dohle::simulation

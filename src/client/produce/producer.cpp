@@ -12,7 +12,7 @@
 #include "client/produce/partitioners/key_hash.hpp"
 #include "client/produce/producer_options.hpp"
 #include "client/produce/record_sender.hpp"
-#include "client/produce/send_choosing.hpp"
+#include "client/produce/send_with.hpp"
 
 namespace dohle::client {
 
@@ -98,12 +98,10 @@ class RecordIntake {
   enum class Waits : bool { no, yes };
   using Wish = PartitionQueue::Wish;
 
-  /// `own` is a partitioner in place of the producer's; null: none. `deadline`: if none, max_block
-  /// begins with this call.
   Result<PartitionQueue::Place> append(IntakeTopic& topic, const Record& record, Wish wish,
-                                       Waits waits, const Choice* own = nullptr,
-                                       std::optional<TimePoint> deadline = std::nullopt);
-  Result<std::shared_ptr<IntakeTopic>> topic(std::string_view name);
+                                       Waits waits, const SendTerms& terms);
+  /// Waits for metadata until `deadline`.
+  Result<std::shared_ptr<IntakeTopic>> topic(std::string_view name, TimePoint deadline);
   /// When max_block is over for a call that begins now.
   [[nodiscard]] TimePoint max_block_from_now() const {
     return produce_->client().environment().clock.mono() + produce_->options.max_block;
@@ -185,21 +183,20 @@ PartitionQueue::Place RecordIntake::place(IntakeTopic& topic, PartitionId where,
 }
 
 Result<PartitionQueue::Place> RecordIntake::append(IntakeTopic& topic, const Record& record,
-                                                   Wish wish, Waits waits, const Choice* own,
-                                                   std::optional<TimePoint> deadline) {
+                                                   Wish wish, Waits waits, const SendTerms& terms) {
   if (made_in_.is_forked()) [[unlikely]]
     return fail(client::forked());
   // A partitioner is asked once per record, even if the record has to wait for room.
-  const auto where = choose(topic, record, own);
+  const auto where = choose(topic, record, terms.choice);
   if (!where) return fail(where.error());
   const PartitionQueue::Place placed = place(topic, *where, record, wish);
   if (placed.appended == PartitionQueue::Appended::ok) [[likely]] {
-    if (placed.index == 0 && waits == Waits::yes) let_others_in(deadline);
+    if (placed.index == 0 && waits == Waits::yes) let_others_in(terms.deadline);
     return placed;
   }
   if (placed.appended == PartitionQueue::Appended::closed) return fail(closed());
   if (placed.appended == PartitionQueue::Appended::too_large) return fail(too_large(record));
-  return wait_for_room(topic, *where, record, wish, waits, deadline);
+  return wait_for_room(topic, *where, record, wish, waits, terms.deadline);
 }
 
 void RecordIntake::let_others_in(const std::optional<TimePoint>& deadline) {
@@ -265,7 +262,8 @@ Result<PartitionQueue::Place> RecordIntake::wait_for_room(
                                 produce_->budget.limit(), produce_->options.max_block.count())));
 }
 
-Result<std::shared_ptr<IntakeTopic>> RecordIntake::topic(std::string_view name) {
+Result<std::shared_ptr<IntakeTopic>> RecordIntake::topic(std::string_view name,
+                                                         TimePoint deadline) {
   if (auto usable = produce_->client().check_usable(); !usable) return fail(usable.error());
   if (produce_->is_closed.load()) return fail(closed());
   if (produce_->client().loop().is_loop_thread()) {
@@ -277,8 +275,8 @@ Result<std::shared_ptr<IntakeTopic>> RecordIntake::topic(std::string_view name) 
                                   name)));
   }
   return client::wait_for<std::shared_ptr<IntakeTopic>>(
-      produce_->client().loop(), [produce = produce_, name = std::string(name)](auto then) mutable {
-        const TimePoint deadline = produce->client().cluster().now() + produce->options.max_block;
+      produce_->client().loop(),
+      [produce = produce_, name = std::string(name), deadline](auto then) mutable {
         produce->find_topic(name, deadline, std::move(then));
       });
 }
@@ -386,9 +384,7 @@ Producer::~Producer() = default;
 
 Result<ProducerTopic> Producer::topic(std::string_view name) {
   if (!inside_) return fail(client::moved_from("the Producer"));
-  auto topic = inside_->topic(name);
-  if (!topic) return fail(topic.error());
-  return client::HandleAccess::make<ProducerTopic>(std::move(*topic));
+  return client::topic_until(inside_->max_block_from_now(), *this, name);
 }
 
 namespace {
@@ -401,26 +397,36 @@ Result<void> check(const RecordIntake* producer, const client::IntakeTopic* topi
 
 Result<Delivery> send_for_delivery(RecordIntake* intake, client::IntakeTopic* topic,
                                    const Record& record, RecordIntake::Waits waits,
-                                   const client::Choice* own = nullptr,
-                                   std::optional<TimePoint> deadline = std::nullopt) {
+                                   const client::SendTerms& terms = {}) {
   if (intake == nullptr || topic == nullptr) [[unlikely]]
     return fail(check(intake, topic).error());
-  auto placed = intake->append(*topic, record, {.reference = true}, waits, own, deadline);
+  auto placed = intake->append(*topic, record, {.reference = true}, waits, terms);
   if (!placed) [[unlikely]]
     return fail(placed.error());
   return client::HandleAccess::make<Delivery>(placed->outcome, placed->index,
                                               placed->timestamp_delta);
 }
 
-/// A topic that a call found by its name, and the end of the call's max_block; none if it did not
-/// have to wait for the topic.
+Result<void> send_for_callback(RecordIntake* intake, client::IntakeTopic* topic,
+                               const Record& record, DeliveryCallback callback,
+                               const client::SendTerms& terms = {}) {
+  if (auto usable = check(intake, topic); !usable) return usable;
+  auto placed =
+      intake->append(*topic, record, {.callback = &callback}, RecordIntake::Waits::yes, terms);
+  if (!placed) return fail(placed.error());
+  return {};
+}
+
+/// A topic that a call found by its name, and the terms for its record: max_block began with the
+/// search.
 struct NamedTopic {
   std::shared_ptr<client::IntakeTopic> topic;
-  std::optional<TimePoint> deadline;
+  client::SendTerms terms;
 };
 
 /// The topic of that name, which the calling thread remembers.
-Result<NamedTopic> topic_by_name(RecordIntake* intake, std::string_view name) {
+Result<NamedTopic> topic_by_name(RecordIntake* intake, std::string_view name,
+                                 const client::SendTerms& terms) {
   // A slot is found by its producer's address, which another producer may reuse later, so the topic
   // is held weakly.
   struct Known {
@@ -431,14 +437,14 @@ Result<NamedTopic> topic_by_name(RecordIntake* intake, std::string_view name) {
   thread_local std::array<Known, 16> known;
   Known& slot = known[std::hash<std::string_view>{}(name) % known.size()];
   if (slot.producer == intake && slot.name == name) {
-    if (auto topic = slot.topic.lock()) return NamedTopic{std::move(topic), std::nullopt};
+    if (auto topic = slot.topic.lock()) return NamedTopic{std::move(topic), terms};
   }
   if (intake == nullptr) return fail(client::moved_from("the Producer"));
-  const TimePoint deadline = intake->max_block_from_now();
-  auto found = intake->topic(name);
+  const TimePoint deadline = terms.deadline ? *terms.deadline : intake->max_block_from_now();
+  auto found = intake->topic(name, deadline);
   if (!found) return fail(found.error());
   slot = {intake, std::string(name), *found};
-  return NamedTopic{*std::move(found), deadline};
+  return NamedTopic{*std::move(found), {terms.choice, deadline}};
 }
 
 }  // namespace
@@ -455,19 +461,12 @@ Result<Delivery> Producer::try_send(const ProducerTopic& topic, const Record& re
 
 Result<void> Producer::send(const ProducerTopic& topic, const Record& record,
                             DeliveryCallback callback) {
-  if (auto usable = check(inside_.get(), client::HandleAccess::insides(topic).get()); !usable)
-    return usable;
-  auto placed = inside_->append(*client::HandleAccess::insides(topic), record,
-                                {.callback = &callback}, RecordIntake::Waits::yes);
-  if (!placed) return fail(placed.error());
-  return {};
+  return send_for_callback(inside_.get(), client::HandleAccess::insides(topic).get(), record,
+                           std::move(callback));
 }
 
 Result<Delivery> Producer::send(std::string_view name, const Record& record) {
-  auto found = topic_by_name(inside_.get(), name);
-  if (!found) return fail(found.error());
-  return send_for_delivery(inside_.get(), found->topic.get(), record, RecordIntake::Waits::yes,
-                           nullptr, found->deadline);
+  return client::send_with({}, *this, name, record);
 }
 
 Result<FlushReport> Producer::flush(std::chrono::milliseconds timeout) {
@@ -484,49 +483,44 @@ Result<FlushReport> Producer::close(std::chrono::milliseconds timeout) {
 
 namespace client {
 
-namespace {
-
-Result<void> append_choosing(RecordIntake* intake, IntakeTopic* topic, const Record& record,
-                             const Choice& choice, DeliveryCallback callback,
-                             std::optional<TimePoint> deadline = std::nullopt) {
-  if (auto usable = dohle::check(intake, topic); !usable) return usable;
-  auto placed = intake->append(*topic, record, {.callback = &callback}, RecordIntake::Waits::yes,
-                               &choice, deadline);
-  if (!placed) return fail(placed.error());
-  return {};
-}
-
-}  // namespace
-
-Result<Delivery> send_choosing(Producer& producer, std::string_view topic, const Record& record,
-                               const Choice& choice) {
+Result<Delivery> send_with(const SendTerms& terms, Producer& producer, std::string_view topic,
+                           const Record& record) {
   RecordIntake* intake = HandleAccess::insides(producer).get();
-  auto found = topic_by_name(intake, topic);
+  auto found = topic_by_name(intake, topic, terms);
   if (!found) return fail(found.error());
-  return send_for_delivery(intake, found->topic.get(), record, RecordIntake::Waits::yes, &choice,
-                           found->deadline);
+  return send_for_delivery(intake, found->topic.get(), record, RecordIntake::Waits::yes,
+                           found->terms);
 }
 
-Result<void> send_choosing(Producer& producer, std::string_view topic, const Record& record,
-                           const Choice& choice, DeliveryCallback callback) {
+Result<void> send_with(const SendTerms& terms, Producer& producer, std::string_view topic,
+                       const Record& record, DeliveryCallback callback) {
   RecordIntake* intake = HandleAccess::insides(producer).get();
-  auto found = topic_by_name(intake, topic);
+  auto found = topic_by_name(intake, topic, terms);
   if (!found) return fail(found.error());
-  return append_choosing(intake, found->topic.get(), record, choice, std::move(callback),
-                         found->deadline);
+  return send_for_callback(intake, found->topic.get(), record, std::move(callback), found->terms);
 }
 
-Result<Delivery> send_choosing(Producer& producer, const ProducerTopic& topic, const Record& record,
-                               const Choice& choice) {
+Result<Delivery> send_with(const SendTerms& terms, Producer& producer, const ProducerTopic& topic,
+                           const Record& record) {
   return send_for_delivery(HandleAccess::insides(producer).get(),
                            HandleAccess::insides(topic).get(), record, RecordIntake::Waits::yes,
-                           &choice);
+                           terms);
 }
 
-Result<void> send_choosing(Producer& producer, const ProducerTopic& topic, const Record& record,
-                           const Choice& choice, DeliveryCallback callback) {
-  return append_choosing(HandleAccess::insides(producer).get(), HandleAccess::insides(topic).get(),
-                         record, choice, std::move(callback));
+Result<void> send_with(const SendTerms& terms, Producer& producer, const ProducerTopic& topic,
+                       const Record& record, DeliveryCallback callback) {
+  return send_for_callback(HandleAccess::insides(producer).get(),
+                           HandleAccess::insides(topic).get(), record, std::move(callback), terms);
+}
+
+TimePoint max_block_from_now(const Producer& producer) {
+  return HandleAccess::insides(producer)->max_block_from_now();
+}
+
+Result<ProducerTopic> topic_until(TimePoint deadline, Producer& producer, std::string_view name) {
+  auto found = HandleAccess::insides(producer)->topic(name, deadline);
+  if (!found) return fail(found.error());
+  return HandleAccess::make<ProducerTopic>(std::move(*found));
 }
 
 const std::shared_ptr<RecordSender>& sender_of(Producer& producer) {

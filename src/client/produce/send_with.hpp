@@ -1,0 +1,47 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "base/time.hpp"
+#include "dohle/producer.hpp"
+
+namespace dohle::client {
+
+/// A partitioner of one call, with what it remembers of the topic.
+struct Choice {
+  const Partitioner& by;
+  Partitioner::Memory* memory;
+};
+
+/// What a call has of its own, in place of the producer's.
+struct SendTerms {
+  /// Null: the producer's partitioner.
+  const Choice* choice = nullptr;
+  /// The end of max_block. Absent: max_block begins with the send.
+  std::optional<TimePoint> deadline = std::nullopt;
+};
+
+/// Producer::send on terms of the call's own.
+[[nodiscard]] Result<Delivery> send_with(const SendTerms& terms, Producer& producer,
+                                         std::string_view topic, const Record& record);
+/// The same with a callback for the outcome.
+[[nodiscard]] Result<void> send_with(const SendTerms& terms, Producer& producer,
+                                     std::string_view topic, const Record& record,
+                                     DeliveryCallback callback);
+
+// The same with a topic that the producer has resolved.
+
+[[nodiscard]] Result<Delivery> send_with(const SendTerms& terms, Producer& producer,
+                                         const ProducerTopic& topic, const Record& record);
+[[nodiscard]] Result<void> send_with(const SendTerms& terms, Producer& producer,
+                                     const ProducerTopic& topic, const Record& record,
+                                     DeliveryCallback callback);
+
+/// The end of max_block for a call that begins now. The producer was not moved from.
+[[nodiscard]] TimePoint max_block_from_now(const Producer& producer);
+/// Producer::topic with the end of its max_block. The producer was not moved from.
+[[nodiscard]] Result<ProducerTopic> topic_until(TimePoint deadline, Producer& producer,
+                                                std::string_view name);
+
+}  // namespace dohle::client
