@@ -261,12 +261,30 @@ void Loop::run_timers() {
   }
 }
 
+// A single task, the usual case, costs no look at the clock.
 void Loop::end_turn() {
+  std::vector<Task>& ending = state_->ending;
+  TimePoint end = never;
   while (!state_->at_turn_end.empty()) {
-    state_->ending.swap(state_->at_turn_end);
-    for (Task& task : state_->ending) task();
-    state_->ending.clear();
+    ending.swap(state_->at_turn_end);
+    if (end == never && ending.size() > 1) end = state_->clock.mono() + half_of_a_turn;
+    std::size_t count = 0;
+    while (count < ending.size()) {
+      ending[count++]();
+      if (count < ending.size() && state_->clock.mono() >= end) break;
+    }
+    if (count < ending.size()) return keep_for_next_end(count);
+    ending.clear();
   }
+}
+
+// They run before those that came meanwhile.
+void Loop::keep_for_next_end(std::size_t first) {
+  std::vector<Task>& ending = state_->ending;
+  ending.erase(ending.begin(), ending.begin() + static_cast<std::ptrdiff_t>(first));
+  std::ranges::move(state_->at_turn_end, std::back_inserter(ending));
+  state_->at_turn_end.clear();
+  ending.swap(state_->at_turn_end);
 }
 
 void Loop::measure_turns() {

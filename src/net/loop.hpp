@@ -85,6 +85,8 @@ class Loop final : public Executor {
   bool run_posted();
   void run_timers();
   void end_turn();
+  /// The tasks of this end from `first` on run at the next one.
+  void keep_for_next_end(std::size_t first);
   void measure_turn();
 
   std::unique_ptr<State> state_;

@@ -148,6 +148,13 @@ double Waits::percentile_ms(int percent) const {
   return static_cast<double>(sorted[std::min(at, sorted.size() - 1)].count()) / 1e3;
 }
 
+wire::MetadataRequest metadata_of(const std::string& prefix, int count) {
+  wire::MetadataRequest request;
+  request.topics.emplace();
+  for (int i = 0; i < count; ++i) request.topics->emplace_back().name = prefix + std::to_string(i);
+  return request;
+}
+
 Waits probe(std::uint16_t port, const std::string& topic, int windows) {
   WireConnection connection(port);
   std::optional<Waits> best;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "wire/header.hpp"
+#include "wire/messages/metadata.hpp"
 #include "wire/messages/produce.hpp"
 
 namespace dohle::fault {
@@ -69,6 +70,10 @@ template <class Request>
   auto bytes = wire::encode_request(1, "attacker", request, version);
   return bytes ? std::string(bytes->flatten()->text()) : std::string();
 }
+
+/// Asks for the topics "PREFIX0", "PREFIX1" and so on. The answer is many times larger than the
+/// request if they have many partitions.
+[[nodiscard]] wire::MetadataRequest metadata_of(const std::string& prefix, int count);
 
 /// Waiting times of a producer during an attack.
 struct Waits {

@@ -18,9 +18,11 @@
 #include "base/broker_errors.hpp"
 #include "base/budget.hpp"
 #include "base/units.hpp"
+#include "fault/attack.hpp"
 #include "fault/measured.hpp"
 #include "fault/measured_node.hpp"
 #include "fault/node_process.hpp"
+#include "fault/pace.hpp"
 #include "fault/small_disk.hpp"
 #include "fault/wire_connection.hpp"
 #include "wire/batch.hpp"
@@ -133,6 +135,7 @@ class LoopTurns : public testing::Test {
     node::NodeSettings settings;
     settings.data_directory = data;
     settings.durability = durability;
+    settings.max_unread_answer_bytes = max_unread_answer_bytes_;
     disk::FileDiskOptions disk;
     disk.calls = &syncs_;
     node_.emplace(std::move(settings), disk);
@@ -174,6 +177,7 @@ class LoopTurns : public testing::Test {
     ASSERT_EQ(answered, count);
   }
   ScratchDirectory scratch_;
+  std::size_t max_unread_answer_bytes_ = node::NodeSettings().max_unread_answer_bytes;
   CountedSyncs syncs_;
   /// The log start in the last answer.
   Offset log_start_{0};
@@ -660,6 +664,33 @@ TEST_F(LoopTurns, are_short_while_fetches_of_many_partitions_wait_and_close) {
   waiting.clear();
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(offset_at(client, "t", -1));
   expect_short_turns("connections that close with waiting fetches");
+}
+
+TEST_F(LoopTurns, are_short_beside_sixty_connections_that_read_none_of_their_answers) {
+  // A node with sanitizers would take a minute to fill the default.
+  if (!is_measured) max_unread_answer_bytes_ = 32_MiB;
+  start(Durability::os);
+  WireConnection client(port());
+  constexpr int topics = 600;
+  constexpr std::size_t connections = 60;
+  const std::string prefix = "a-topic-of-very-many-";
+  for (int i = 0; i < topics; ++i) {
+    ASSERT_TRUE(create_topic(client, prefix + std::to_string(i), 6));
+  }
+  (void)node_->longest_turn();
+  {
+    const Attack attack(port(), {.connections = connections,
+                                 .bytes = bytes_of(metadata_of(prefix, topics), 9),
+                                 .rounds = 600,
+                                 .reads = false});
+    // Their answers fill the budget; 10 s later the node closes those that keep others waiting.
+    wait_until(std::chrono::seconds(120), [&] { return attack.open_connections() < connections; });
+    EXPECT_LT(attack.open_connections(), connections);
+    ASSERT_TRUE(produce(client, prefix + "0", 0, "some value"));
+    expect_short_turns("answers that nobody reads");
+  }
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(offset_at(client, prefix + "0", -1));
+  expect_short_turns("connections that close with unread answers");
 }
 
 }  // namespace

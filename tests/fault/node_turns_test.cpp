@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -40,24 +39,10 @@ std::string repeated(const std::string& bytes, std::size_t count) {
   return all;
 }
 
-/// A request of about 15 KB. Its answer is many times larger if the topic has many partitions.
-wire::MetadataRequest metadata_of(const std::string& prefix, int count) {
-  wire::MetadataRequest request;
-  request.topics.emplace();
-  for (int i = 0; i < count; ++i) request.topics->emplace_back().name = prefix + std::to_string(i);
-  return request;
-}
-
 wire::MetadataRequest metadata_of_all() {
   wire::MetadataRequest request;
   request.topics.reset();
   return request;
-}
-
-/// Looks every 200 ms until `holds`, at most for `limit`.
-void wait_until(seconds limit, const std::function<bool()>& holds) {
-  const auto end = SteadyClock::now() + limit;
-  for (Pace pace(milliseconds(200)); !holds() && SteadyClock::now() < end;) pace.wait();
 }
 
 const bool is_promise = std::getenv("DOHLE_PROBE_SECONDS") != nullptr;

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <system_error>
 
 #include "base/descriptor.hpp"
@@ -43,5 +44,14 @@ class Pace {
   Descriptor timer_;
   std::uint64_t missed_ = 0;
 };
+
+/// Looks every 200 ms until `holds`, at most for `limit`.
+inline void wait_until(std::chrono::seconds limit, const std::function<bool()>& holds) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  for (Pace pace(std::chrono::milliseconds(200));
+       !holds() && std::chrono::steady_clock::now() < end;) {
+    pace.wait();
+  }
+}
 
 }  // namespace dohle::fault

@@ -24,13 +24,19 @@ struct AnswerPlace {
   std::chrono::milliseconds throttle{0};
 };
 
+/// Moves large pieces, which are the node's own, to pages of their own: answers may wait long for
+/// their reader, and are freed together when the connection closes.
+void keep_apart(Chain& answer);
+
 /// The answer's frame, with the throttle time in it if the message has one: those of SASL do not.
 template <class Response>
 [[nodiscard]] Result<Chain> encode_answer(const AnswerPlace& place, Response& response) {
   if constexpr (requires { response.throttle_time_ms; }) {
     response.throttle_time_ms = static_cast<std::int32_t>(place.throttle.count());
   }
-  return wire::encode_response(place.correlation_id, response, place.version);
+  auto frame = wire::encode_response(place.correlation_id, response, place.version);
+  if (frame) keep_apart(*frame);
+  return frame;
 }
 
 /// Answers one request, now or later. Copyable. Has no effect after the connection has closed.

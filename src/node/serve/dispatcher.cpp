@@ -278,24 +278,37 @@ void Dispatcher::watch_blocked() {
 
 void Dispatcher::close_who_reads_nothing() {
   const TimePoint then = loop_.tick().mono - limits::unread_answers_timeout;
-  if (!is_over_budget() || over_since_ > then) return;
-  std::vector<Session*> silent;
+  if (!silent_.empty() || !is_over_budget() || over_since_ > then) return;
   for (const auto& [id, session] : sessions_.all()) {
-    const bool has_others = blocked_.size() > 1 || blocked_.front() != id;
-    if (has_others && session->reads_nothing_since(then)) silent.push_back(session.get());
-  }
-  for (Session* session : silent) {
-    const auto waiting = std::ranges::find_if(blocked_, [&](std::uint64_t id) {
-      return id != session->id() && sessions_.find(id) != nullptr;
+    if (!session->reads_nothing_since(then)) continue;
+    const auto waiting = std::ranges::find_if(blocked_, [&](std::uint64_t other) {
+      return other != session->id() && sessions_.find(other) != nullptr;
     });
-    if (waiting == blocked_.end()) return;
+    if (waiting != blocked_.end()) silent_.push_back({id, sessions_.find(*waiting)->peer()});
+  }
+  close_silent();
+}
+
+// At least one is closed in each turn.
+void Dispatcher::close_silent() {
+  const TimePoint then = loop_.tick().mono - limits::unread_answers_timeout;
+  while (!silent_.empty()) {
+    const Silent next = std::move(silent_.back());
+    silent_.pop_back();
+    Session* session = sessions_.find(next.session);
+    if (session == nullptr || !session->reads_nothing_since(then)) continue;
     lines_.complain("closing the connection of " + session->peer() + ": it has read nothing of " +
                     std::to_string(session->noted_unread_bytes()) + " bytes of answers for " +
                     std::to_string(limits::unread_answers_timeout.count()) + " s, and " +
-                    sessions_.find(*waiting)->peer() + " waits for memory (" +
-                    std::to_string(max_unread_bytes_) + " bytes, max_unread_answer_bytes)");
+                    next.waiting + " waits for memory (" + std::to_string(max_unread_bytes_) +
+                    " bytes, max_unread_answer_bytes)");
     session->abort();
+    if (is_turn_over(loop_)) break;
   }
+  if (silent_.empty()) return;
+  loop_.post([this, alive = is_alive_] {
+    if (*alive) close_silent();
+  });
 }
 
 // --- ends
@@ -314,6 +327,7 @@ void Dispatcher::drop_all() {
   blocked_.clear();
   waiting_.clear();
   asleep_.clear();
+  silent_.clear();
   unread_bytes_ = 0;
   loop_.cancel(std::exchange(watch_, 0));
 }

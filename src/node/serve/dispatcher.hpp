@@ -107,6 +107,7 @@ class Dispatcher {
   void let_blocked_go();
   void watch_blocked();
   void close_who_reads_nothing();
+  void close_silent();
 
   const NodeParts& node_;
   const Sessions& sessions_;
@@ -132,6 +133,13 @@ class Dispatcher {
   std::set<std::string, std::less<>> told_of_trailing_bytes_;
   bool is_posted_ = false;
   TimerId watch_ = 0;
+  /// Connections that read nothing, which are closed in pieces of a turn: each frees its answers.
+  struct Silent {
+    std::uint64_t session;
+    /// Another connection, which waits for the memory.
+    std::string waiting;
+  };
+  std::vector<Silent> silent_;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
 };
 

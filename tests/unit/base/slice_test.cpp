@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/chain.hpp"
+#include "base/mapped_slice.hpp"
 
 namespace dohle {
 namespace {
@@ -31,6 +32,21 @@ TEST(Slice, borrowed_bytes_are_not_copied) {
   const Slice slice = Slice::borrowed(as_bytes(text));
   EXPECT_EQ(static_cast<const void*>(slice.data()), text.data());
   EXPECT_EQ(slice.buffer(), nullptr);
+}
+
+TEST(Slice, a_copy_in_pages_of_its_own_lives_as_long_as_its_last_slice) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{100'000}}) {
+    const std::string text(size, 'x');
+    Slice end;
+    {
+      const Slice whole = mapped_copy_of(as_bytes(text));
+      EXPECT_EQ(whole.text(), text);
+      EXPECT_FALSE(whole.buffer()->is_shared());
+      end = whole.sub(size / 2);
+      EXPECT_TRUE(whole.buffer()->is_shared());
+    }
+    EXPECT_EQ(end.text(), text.substr(size / 2));
+  }
 }
 
 TEST(Chain, drops_empty_pieces_and_counts_bytes) {

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <future>
 #include <latch>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -89,6 +90,26 @@ TEST(Loop, the_end_of_a_turn_comes_after_earlier_posted_tasks) {
   loop.post([&] { order += "second "; });
   loop.run();
   EXPECT_EQ(order, "first second end");
+}
+
+TEST(Loop, work_at_the_end_of_a_turn_goes_on_in_later_turns_in_its_order) {
+  Loop loop;
+  constexpr int tasks = 10;
+  std::vector<int> order, expected;
+  std::set<TimePoint> turns;
+  const auto work = [&](int number) {
+    for (const TimePoint end = loop.mono_now() + 1ms; loop.mono_now() < end;) continue;
+    order.push_back(number);
+    turns.insert(loop.tick().mono);
+    if (number == 0) loop.at_turn_end([&] { loop.stop(); });
+  };
+  loop.post([&] {
+    for (int i = 0; i < tasks; ++i) loop.at_turn_end([&, i] { work(i); });
+  });
+  loop.run();
+  for (int i = 0; i < tasks; ++i) expected.push_back(i);
+  EXPECT_EQ(order, expected);
+  EXPECT_GT(turns.size(), 2u);
 }
 
 TEST(Loop, publishes_the_time_of_each_turn) {
