@@ -25,6 +25,9 @@ using SteadyClock = std::chrono::steady_clock;
 /// and a window.
 constexpr std::size_t max_bomb_bytes = 64_MiB;
 
+/// Beside compilers each bomb took 1.1 s.
+constexpr milliseconds max_time_of_all = std::chrono::seconds(240);
+
 milliseconds since(SteadyClock::time_point then) {
   return std::chrono::duration_cast<milliseconds>(SteadyClock::now() - then);
 }
@@ -50,14 +53,15 @@ class BombsTest : public testing::Test {
   NodeProcess node_{scratch_ / "data", {"--listen", "127.0.0.1:0", "--durability", "os"}};
 };
 
-TEST_F(BombsTest, ThirtyBombsInOneRequestHoldUpNoOtherClient) {
+TEST_F(BombsTest, AHundredBombsInOneRequestHoldUpNoOtherClient) {
   WireConnection attacker(node_.port());
   // A batch of this topic may decompress to 256 MiB.
   ASSERT_TRUE(create_topic(attacker, "bombs", 100, {{"max.message.bytes", "2097152"}}));
   ASSERT_TRUE(create_topic(attacker, "plain", 1));
   const Chain bomb = zeros_batch(wire::Compression::gzip, 250'000'000);
   const std::size_t idle = node_.resident_bytes();
-  ASSERT_TRUE(attacker.send(produce_of("bombs", is_measured ? 30 : 3, bomb), 12));
+  const auto begin = SteadyClock::now();
+  ASSERT_TRUE(attacker.send(produce_of("bombs", is_measured ? 100 : 3, bomb), 12));
   const Waits plain = probe("plain", zeros_batch(wire::Compression::none, 100), 500);
   const Waits compressed = probe("plain", zeros_batch(wire::Compression::lz4, 200'000), 5);
   print("beside bombs, plain", plain);
@@ -66,8 +70,12 @@ TEST_F(BombsTest, ThirtyBombsInOneRequestHoldUpNoOtherClient) {
     EXPECT_LE(compressed.longest_ms(), 1'000.0);
     EXPECT_LE(plain.longest_ms(), 250.0);
   }
-  const auto answer = attacker.receive<wire::ProduceRequest>(12);
+  auto answer = attacker.receive<wire::ProduceRequest>(12);
+  while (!answer && answer.error().is(Errc::timed_out) && since(begin) < max_time_of_all) {
+    answer = attacker.receive<wire::ProduceRequest>(12);
+  }
   ASSERT_TRUE(answer.has_value()) << answer.error().to_string();
+  std::printf("all bombs: %lld ms\n", static_cast<long long>(since(begin).count()));
   for (const auto& partition : answer->responses[0].partition_responses) {
     EXPECT_EQ(partition.error_code, 0) << partition.error_message.value_or("");
   }

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -18,8 +19,10 @@
 #include "fault/pace.hpp"
 #include "fault/wire_connection.hpp"
 #include "fault/zeros_batch.hpp"
+#include "wire/messages/api_versions.hpp"
 #include "wire/messages/create_topics.hpp"
 #include "wire/messages/delete_topics.hpp"
+#include "wire/messages/join_group.hpp"
 #include "wire/messages/metadata.hpp"
 
 // One client never stops the others: a producer beside attacks. DOHLE_PROBE_SECONDS=10 in a release
@@ -49,12 +52,14 @@ const bool is_promise = std::getenv("DOHLE_PROBE_SECONDS") != nullptr;
 
 class TurnsTest : public testing::Test {
  protected:
-  void start(std::vector<std::string> more) {
+  /// `max_descriptors`: as of NodeProcess. `configs` are those of the probe's topic.
+  void start(std::vector<std::string> more, unsigned max_descriptors = 0,
+             const std::map<std::string, std::string>& configs = {}) {
     more.insert(more.end(), {"--listen", "127.0.0.1:0"});
-    node_.emplace(scratch_ / "data", std::move(more));
+    node_.emplace(scratch_ / "data", std::move(more), max_descriptors);
     ASSERT_NE(node_->port(), 0) << node_->lines();
     WireConnection admin(node_->port());
-    ASSERT_TRUE(create_topic(admin, "probe", 1));
+    ASSERT_TRUE(create_topic(admin, "probe", 1, configs));
   }
   [[nodiscard]] std::uint16_t port() const { return node_->port(); }
   Waits probed(const std::string& attack) {
@@ -209,6 +214,42 @@ TEST_F(TurnsTest, ALargeRequestGetsThroughBesideSevenThatDripBytes) {
   EXPECT_LE(took, seconds(15));
   EXPECT_NE(node_->lines().find(" came in the last 5 s, fewer than 65536, and "), std::string::npos)
       << node_->lines();
+}
+
+TEST_F(TurnsTest, AProducerIsServedBesideIdleConnectionsUnderAHardDescriptorLimit) {
+  constexpr std::size_t wanted = 600;
+  // Its segments are rolled several times a second, which opens files.
+  start({"--durability", "os"}, 512, {{"segment.bytes", "1024"}});
+  const Attack attack(
+      port(), {.connections = wanted, .bytes = bytes_of(wire::ApiVersionsRequest()), .rounds = 1});
+  (void)probed("600 connections at a limit of 512 descriptors");
+  EXPECT_GT(attack.open_connections(), 0u);
+  EXPECT_LT(attack.open_connections(), wanted) << node_->lines();
+  EXPECT_NE(node_->lines().find("RLIMIT_NOFILE 512"), std::string::npos) << node_->lines();
+}
+
+TEST_F(TurnsTest, AProducerIsServedBesideJoinsWithLargeInstanceIdsAndManyMembers) {
+  start({"--durability", "os"});
+  wire::JoinGroupRequest join;
+  join.group_id = "g";
+  join.session_timeout_ms = 10'000;
+  // Rebalances end several times in a window, with all members that have joined meanwhile.
+  join.rebalance_timeout_ms = 500;
+  join.protocol_type = "consumer";
+  join.protocols.push_back({"range", Slice::copy_of(std::string(400, 'm'))});
+  // Each request without ids is a new member, up to the bound of a group.
+  std::string joins = repeated(bytes_of(join, 3), 100);
+  // The largest ids that are accepted, and the largest that a request can have.
+  for (int i = 0; i < 10; ++i) {
+    join.group_instance_id = std::string(248, 'i') + std::to_string(i);
+    joins += bytes_of(join, 5);
+  }
+  join.group_instance_id = std::string(32'767, 'i');
+  joins += repeated(bytes_of(join, 5), 10);
+  const Attack attack(
+      port(), {.connections = is_measured ? std::size_t{60} : std::size_t{4}, .bytes = joins});
+  (void)probed("joins with large instance ids and many members");
+  EXPECT_GT(attack.read_bytes(), 0u);
 }
 
 /// Topics that are created and deleted beside a producer: a tenth of the promised number unless
