@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "client/cluster/shared_client.hpp"
@@ -24,6 +25,8 @@ class Asking {
   [[nodiscard]] int answers() const { return answers_; }
   /// Answers that say that a login or a handshake was refused.
   [[nodiscard]] int refusals() const { return refusals_; }
+  /// The words of the last one.
+  [[nodiscard]] const std::string& refusal() const { return refusal_; }
   [[nodiscard]] int other_errors() const { return other_errors_; }
   [[nodiscard]] TimePoint answered_at() const { return answered_at_; }
 
@@ -38,7 +41,9 @@ class Asking {
             ++answers_;
             answered_at_ = self_.clock().mono();
           } else {
-            ++(answer.error().is_auth() ? refusals_ : other_errors_);
+            const bool is_refusal = answer.error().is_auth();
+            if (is_refusal) refusal_ = answer.error().message();
+            ++(is_refusal ? refusals_ : other_errors_);
           }
         }));
     self_.executor().arm(self_.clock().mono() + every, [this] { ask(); });
@@ -50,6 +55,7 @@ class Asking {
   int asked_ = 0;
   int answers_ = 0;
   int refusals_ = 0;
+  std::string refusal_;
   int other_errors_ = 0;
   TimePoint answered_at_{};
 };

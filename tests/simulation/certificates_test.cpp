@@ -2,16 +2,19 @@
 // connections are reset now and then, some of them during a handshake. Open connections stay, and
 // a connection that is dialed after a change meets the new certificate. A change that fails changes
 // nothing. No record fails or is stored twice.
-//   certificates_test [FIRST LAST]    seeds 1 to 30
+//   certificates_test [FIRST LAST]         seeds 1 to 30
+//   certificates_test --must-find WORDS    succeeds as soon as a seed complains in these words
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "client/produce/record_sender.hpp"
 #include "simulation/complaints.hpp"
+#include "simulation/play_cases.hpp"
 #include "simulation/tls_links.hpp"
 #include "unit/client/scripted_cluster.hpp"
 #include "unit/node/node_world.hpp"
@@ -208,24 +211,21 @@ class ReplacedCertificates final : public node::NodeWorld {
   std::size_t seen_ = 0;
 };
 
-int run(std::uint64_t first, std::uint64_t last) {
-  for (std::uint64_t seed = first; seed <= last; ++seed) {
-    ReplacedCertificates played(seed);
-    const Complaints& found = played.play();
-    if (found.count() == 0) continue;
-    std::printf("seed %llu fails:\n%s", static_cast<unsigned long long>(seed),
-                found.text().c_str());
-    return 1;
-  }
-  std::printf("%llu seeds pass\n", static_cast<unsigned long long>(last - first + 1));
-  return testing::UnitTest::GetInstance()->Failed() ? 1 : 0;
-}
-
 }  // namespace
 }  // namespace dohle::simulation
 
 int main(int argc, char** argv) {
-  const std::uint64_t first = argc == 3 ? std::strtoull(argv[1], nullptr, 10) : 1;
-  const std::uint64_t last = argc == 3 ? std::strtoull(argv[2], nullptr, 10) : 30;
-  return dohle::simulation::run(first, last);
+  using namespace dohle::simulation;
+  const bool has_range = argc == 3 && std::string_view(argv[1]) != "--must-find";
+  std::vector<std::uint64_t> seeds;
+  const std::uint64_t last = has_range ? std::strtoull(argv[2], nullptr, 10) : 30;
+  for (auto seed = has_range ? std::strtoull(argv[1], nullptr, 10) : 1; seed <= last; ++seed) {
+    seeds.push_back(seed);
+  }
+  return play_cases(has_range ? 1 : argc, argv, seeds, [](std::uint64_t seed) {
+    ReplacedCertificates played(seed);
+    Complaints found = played.play();
+    if (found.count() > 0) std::printf("seed %llu:\n", static_cast<unsigned long long>(seed));
+    return found;
+  });
 }

@@ -41,6 +41,7 @@ class Certificates {
 /// What befalls a stream once it has given bytes for the `step`th time.
 enum class Harm : std::uint8_t {
   reset,    ///< both ends are reset
+  resets,   ///< the same, and again while the next connection holds its first bytes
   end,      ///< no more bytes come, as if the other side had ended
   silence,  ///< no more bytes come
   damage,   ///< a bit of the bytes is flipped
@@ -69,6 +70,7 @@ class HarmedSocket final : public ByteStream {
     planned_->at = loop_.tick().mono;
     switch (planned_->harm) {
       case Harm::reset:
+      case Harm::resets:
         planned_->reset();
         break;
       case Harm::end:
@@ -140,6 +142,8 @@ class TlsLinkDialer final : public Dialer, public TlsLayer {
   struct Dialed {
     TimePoint at;
     std::shared_ptr<net::TlsSession> session;
+    /// Its first bytes wait, since the connection before it ended unanswered.
+    bool holds_hello = false;
   };
 
   TlsLinkDialer(sim::Process& self, net::TlsContext context)
@@ -148,15 +152,18 @@ class TlsLinkDialer final : public Dialer, public TlsLayer {
   std::unique_ptr<Connection> dial(const Endpoint& to, const DialOptions& options,
                                    ConnectionEvents& events) override {
     timeout_ = options.connect_timeout;
+    address_ = to.to_string();
     return sockets_->dial(to, options, events);
   }
   std::unique_ptr<ByteStream> put_on(const MakeSocket& socket, StreamEvents& connection,
                                      std::string_view host) override {
     auto session = net::TlsSession::client(context_, host);
-    dialed.push_back({self_.clock().mono(), session});
+    dialed.push_back(
+        {self_.clock().mono(), session, doubts_->pause_of(address_) > Duration::zero()});
     const net::TlsPlace place{
         .loop = self_.executor(), .workers = &self_.workers(), .handshake_timeout = timeout_};
     auto tls = std::make_unique<net::TlsStream>(place, connection, std::move(session));
+    tls->set_doubts(doubts_, address_);
     return stack(socket, std::move(tls));
   }
 
@@ -164,7 +171,10 @@ class TlsLinkDialer final : public Dialer, public TlsLayer {
 
  private:
   net::TlsContext context_;
+  const std::shared_ptr<net::HelloDoubts> doubts_ = std::make_shared<net::HelloDoubts>();
+  // Of the dial under way.
   std::chrono::milliseconds timeout_{};
+  std::string address_;
   std::unique_ptr<Dialer> sockets_;
 };
 

@@ -2,7 +2,7 @@
 // workers, while harm befalls the connection at each step: it is reset, its bytes end or stop, or
 // one of them is changed, on either side. Then requests are answered again soon, only changed bytes
 // may look like a refusal, every request gets one outcome and the right principal, and nothing is
-// left of the connection.
+// left of the connection. A plain listener is told from harm, in words, at the second connection.
 //   tls_links_test [--must-find WORDS]    with --must-find it succeeds as soon as a case complains
 //   in these words
 #include <functional>
@@ -24,7 +24,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint16_t tls_port = 9094;
+constexpr std::uint16_t plain_port = 9092, tls_port = 9094;
 constexpr std::chrono::milliseconds session = 3s;
 constexpr std::chrono::milliseconds connect_timeout = 2s;
 constexpr Duration request_timeout = 2s;
@@ -40,7 +40,7 @@ enum class Way : std::uint8_t {
 constexpr Way ways[] = {Way::certificate_1_2, Way::certificate_retry, Way::login};
 constexpr const char* way_names[] = {"certificate over TLS 1.2", "certificate over TLS 1.3",
                                      "login over TLS 1.3"};
-constexpr const char* harm_names[] = {"reset", "end", "silence", "damage"};
+constexpr const char* harm_names[] = {"reset", "resets", "end", "silence", "damage"};
 
 struct Case {
   Way way;
@@ -95,10 +95,12 @@ class LinksUnderHarm final : public node::LoginWorld {
     const bool is_done =
         world.run_until([&] { return planned_->at.has_value(); }, 2 * session + grace);
     if (!is_done) return complain("the connection has no such step");
+    if (case_.harm == Harm::resets) reset_again();
     world.run_for(longest());
     if (app().answered_at() + grace < world.now()) complain("no request is answered afterwards");
     if (case_.harm != Harm::damage && app().refusals() > 0) complain("harm looks like a refusal");
     check_principals();
+    check_held_hellos();
     end();
   }
   [[nodiscard]] const Complaints& complaints() const { return complaints_; }
@@ -147,6 +149,25 @@ class LinksUnderHarm final : public node::LoginWorld {
     });
   }
 
+  void reset_again() {
+    const int before = listening_->accepted();
+    const bool is_next = world.run_until([&] { return listening_->accepted() > before; }, grace);
+    if (!is_next) complain("there is no next connection");
+    world.run_for(net::HelloDoubts::pause / 2);
+    (void)world.network().reset("app", "node");
+  }
+  /// A connection that is reset once the node has read its first bytes ends unanswered. So does one
+  /// that is reset while it holds them.
+  void check_held_hellos() {
+    const bool is_unanswered = case_.is_of_node && case_.step == 1;
+    const std::size_t held = case_.harm == Harm::resets ? 2 : case_.harm == Harm::reset ? 1 : 0;
+    const auto& dialed = app_->running_as<Application>()->dialer.dialed;
+    for (std::size_t i = 0; is_unanswered && i < held; ++i) {
+      if (dialed.size() <= i + 1 || !dialed[i + 1].holds_hello) {
+        complain("connection " + std::to_string(i + 2) + " does not hold its first bytes");
+      }
+    }
+  }
   void check_principals() {
     const std::string who =
         "User:" + (case_.way == Way::login ? "bob" : Certificates::written("app")) + " at ";
@@ -191,6 +212,36 @@ class LinksUnderHarm final : public node::LoginWorld {
   sim::Process* app_ = nullptr;
 };
 
+/// A client with TLS at the node's plain listener.
+class PlainListener final : public node::LoginWorld {
+ public:
+  void TestBody() override {}
+
+  [[nodiscard]] Complaints play() {
+    Complaints complaints;
+    (void)node();
+    client::Cluster::Options options;
+    options.bootstrap = {{"node", plain_port}};
+    options.link.protocol.client_id = "app";
+    options.link.protocol.is_over_tls = true;
+    auto& app = world.machine("app").start("app", [&](sim::Process& self) {
+      return std::make_shared<Application>(self, options, nullptr);
+    });
+    const auto asking = [&]() -> Asking& { return *app.running_as<Application>()->asking; };
+    const bool is_refused = world.run_until([&] { return asking().refusals() > 0; }, grace);
+    if (!is_refused) complaints.add("a plain listener is not noticed");
+    if (!asking().refusal().contains("the server speaks no TLS")) {
+      complaints.add("a plain listener is reported as: " + asking().refusal());
+    }
+    const auto& dialed = app.running_as<Application>()->dialer.dialed;
+    if (dialed.size() != 2) {
+      complaints.add("a plain listener is noticed at connection " + std::to_string(dialed.size()));
+    }
+    if (asking().answers() > 0) complaints.add("a plain listener answers a client with TLS");
+    return complaints;
+  }
+};
+
 /// Steps until a client has connected, logged in twice, and got a few answers.
 constexpr int last_step(Way way) {
   return way == Way::login ? 24 : 14;
@@ -206,6 +257,7 @@ std::vector<Case> all_cases() {
         }
       }
     }
+    cases.push_back({way, true, Harm::resets, 1});
   }
   return cases;
 }
@@ -215,9 +267,14 @@ std::vector<Case> all_cases() {
 
 int main(int argc, char** argv) {
   using namespace dohle::simulation;
-  return play_cases(argc, argv, all_cases(), [](const Case& each) {
-    LinksUnderHarm played(each);
-    played.play();
-    return played.complaints();
-  });
+  std::vector<std::function<Complaints()>> plays;
+  for (const Case& each : all_cases()) {
+    plays.emplace_back([each] {
+      LinksUnderHarm played(each);
+      played.play();
+      return played.complaints();
+    });
+  }
+  plays.emplace_back([] { return PlainListener().play(); });
+  return play_cases(argc, argv, plays, [](const auto& play) { return play(); });
 }
