@@ -29,8 +29,12 @@ namespace {
 using namespace std::chrono_literals;
 using namespace kafka;
 
+/// After this time a connection has to log in again.
+constexpr std::chrono::milliseconds session = 2s;
 constexpr std::string_view alice_password = "Password-of-Alice";
 constexpr std::string_view bob_password = "Password of Bob, =";
+constexpr std::string_view new_password = "New password of Bob";
+constexpr std::string_view carol_password = "Password-of-Carol";
 constexpr std::string_view wrong_password = "No-password-of-anybody";
 constexpr std::string_view passphrase = "Passphrase of the key";
 
@@ -75,7 +79,8 @@ class Secrets : public testing::Test {
     // The second line of the PEM text, which is base64 already.
     const std::string of_key = key.substr(key.find('\n') + 1, 40);
     for (const std::string_view secret :
-         {alice_password, bob_password, wrong_password, passphrase, std::string_view(of_key)}) {
+         {alice_password, bob_password, new_password, carol_password, wrong_password, passphrase,
+          std::string_view(of_key)}) {
       EXPECT_EQ(shown_secret(text, secret), "") << secret << "\n" << text;
     }
   }
@@ -84,15 +89,16 @@ class Secrets : public testing::Test {
     const TlsServerOptions tls{.identity = {.certificate_pem = made_.certificate_pem(),
                                             .key_pem = Secret(made_.key_pem(passphrase.data())),
                                             .passphrase = Secret(passphrase)}};
-    NodeOptions options{
-        .listeners = {{.name = "plain",
-                       .address = "127.0.0.1:0",
-                       .protocol = SecurityProtocol::sasl_plaintext},
-                      {.name = "secret",
-                       .address = "127.0.0.1:0",
-                       .protocol = SecurityProtocol::sasl_ssl,
-                       .tls = tls}},
-        .sasl = {.plain_users = {{"alice", Secret(alice_password)}}, .max_reauth = 2s}};
+    NodeOptions options{.listeners = {{.name = "plain",
+                                       .address = "127.0.0.1:0",
+                                       .protocol = SecurityProtocol::sasl_plaintext},
+                                      {.name = "secret",
+                                       .address = "127.0.0.1:0",
+                                       .protocol = SecurityProtocol::sasl_ssl,
+                                       .tls = tls}},
+                        .sasl = {.plain_users = {{"alice", Secret(alice_password)},
+                                                 {"carol", Secret(carol_password)}},
+                                 .max_reauth = session}};
     options.logger = printed_.logger();
     return options;
   }
@@ -113,6 +119,18 @@ class Secrets : public testing::Test {
   }
   static SaslOptions bob(SaslMechanism mechanism, std::string_view password = bob_password) {
     return {mechanism, "bob", Secret(password)};
+  }
+
+  void set_bob(Client& by, std::string_view password) {
+    std::vector<NewScramUser> users;
+    for (const auto mechanism : {SaslMechanism::scram_sha_256, SaslMechanism::scram_sha_512}) {
+      NewScramUser user{.name = "bob", .password = Secret(password)};
+      user.mechanism = mechanism;
+      users.push_back(std::move(user));
+    }
+    for (const auto& each : by.admin().set_scram_users(users).value()) {
+      EXPECT_TRUE(noted(each.result));
+    }
   }
 
   template <class T>
@@ -139,15 +157,7 @@ static_assert(!Printable<Secret> && !fmt::is_formattable<Secret>::value);
 TEST_F(Secrets, AreNotPrintedByLoginsUsersAndSettings) {
   auto client = Client::create(client_options(alice(), false)).value();
   ASSERT_TRUE(client.connect(10s));
-  std::vector<NewScramUser> users;
-  for (const auto mechanism : {SaslMechanism::scram_sha_256, SaslMechanism::scram_sha_512}) {
-    NewScramUser user{.name = "bob", .password = Secret(bob_password)};
-    user.mechanism = mechanism;
-    users.push_back(std::move(user));
-  }
-  for (const auto& each : client.admin().set_scram_users(users).value()) {
-    EXPECT_TRUE(noted(each.result));
-  }
+  set_bob(client, bob_password);
   EXPECT_FALSE(noted(client.admin().delete_scram_users({{.name = "nobody"}}).value().at(0).result));
   for (const auto& user : client.admin().list_scram_users().value()) printed_.add(user.name);
   const auto settings = client.admin().describe_configs(
@@ -175,6 +185,53 @@ TEST_F(Secrets, AreNotPrintedByLoginsUsersAndSettings) {
   const std::string text = printed_.text();
   EXPECT_THAT(text, testing::HasSubstr("AlterUserScramCredentials"));
   EXPECT_THAT(text, testing::HasSubstr("User:bob"));
+}
+
+TEST_F(Secrets, AreNotPrintedWhenLoginsAreReplacedAndRenewed) {
+  auto alices = Client::create(client_options(alice(), false)).value();
+  ASSERT_TRUE(alices.connect(10s));
+  set_bob(alices, bob_password);
+  struct Replaced {
+    Client client;
+    SaslOptions later, wrong;
+  };
+  const SaslOptions carol{SaslMechanism::plain, "carol", Secret(carol_password)};
+  std::vector<Replaced> all;
+  for (const bool has_tls : {false, true}) {
+    all.push_back({Client::create(client_options(alice(), has_tls)).value(),
+                   carol,
+                   {SaslMechanism::plain, "carol", Secret(wrong_password)}});
+    for (const auto mechanism : {SaslMechanism::scram_sha_256, SaslMechanism::scram_sha_512}) {
+      all.push_back({Client::create(client_options(bob(mechanism), has_tls)).value(),
+                     bob(mechanism, new_password), bob(mechanism, wrong_password)});
+    }
+  }
+  for (Replaced& each : all) EXPECT_TRUE(noted(each.client.connect(10s)));
+  set_bob(alices, new_password);
+  for (Replaced& each : all) {
+    EXPECT_FALSE(noted(each.client.replace_login(
+        {SaslMechanism::plain, "bob", Secret(std::string(wrong_password) + '\0')})));
+    EXPECT_TRUE(noted(each.client.replace_login(each.later)));
+  }
+  // Each connection logs in again before its session ends, now by the new password.
+  const auto end = std::chrono::steady_clock::now() + session * 3 / 2;
+  while (std::chrono::steady_clock::now() < end) {
+    for (Replaced& each : all) ASSERT_TRUE(noted(each.client.admin().list_topics()));
+  }
+  for (Replaced& each : all) {
+    EXPECT_TRUE(noted(each.client.replace_login(each.wrong)));
+    Result<void> refused;
+    for (const auto limit = std::chrono::steady_clock::now() + 30s;
+         refused && std::chrono::steady_clock::now() < limit;) {
+      const auto listed = each.client.admin().list_topics();
+      if (!noted(listed)) refused = fail(listed.error());
+    }
+    ASSERT_FALSE(refused);
+    EXPECT_TRUE(refused.error().is_auth()) << refused.error().to_string();
+  }
+  const std::string text = printed_.text();
+  EXPECT_THAT(text, testing::HasSubstr("User:carol"));
+  EXPECT_THAT(text, testing::Not(testing::HasSubstr("its login has expired")));
 }
 
 TEST_F(Secrets, AreNotPrintedByBrokers) {
