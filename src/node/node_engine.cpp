@@ -24,10 +24,13 @@ log::LogConfig log_defaults(const NodeSettings& settings) {
   return config;
 }
 
-Users::Options user_options(const NodeSettings& settings) {
-  return {settings.data_directory, settings.security.plain_users,
-          settings.security.first_scram_users, settings.security.authenticates,
-          settings.security.mechanisms};
+Users::Options user_options(const NodeSettings& settings, std::function<void(std::uint64_t)> note) {
+  return {settings.data_directory,
+          settings.security.plain_users,
+          settings.security.first_scram_users,
+          settings.security.authenticates,
+          settings.security.mechanisms,
+          std::move(note)};
 }
 
 Doorway::Options doorway_options(const NodeSettings& settings) {
@@ -38,9 +41,15 @@ Doorway::Options doorway_options(const NodeSettings& settings) {
           {settings.security.mechanisms, settings.security.max_reauth}};
 }
 
-Storage::Options storage_options(const NodeSettings& settings) {
-  return {settings.data_directory, settings.durability, settings.max_open_files,
-          log_defaults(settings),  settings.adopt,      settings.accept_losses};
+Storage::Options storage_options(const NodeSettings& settings, Users& users) {
+  return {settings.data_directory,
+          settings.durability,
+          settings.max_open_files,
+          log_defaults(settings),
+          settings.adopt,
+          settings.accept_losses,
+          {[&users](const KnownSizes& sizes) { return users.open(sizes); },
+           [&users] { return users.file_bytes(); }}};
 }
 
 }  // namespace
@@ -49,12 +58,15 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
     : environment_(environment),
       settings_(std::move(settings)),
       lines_(environment.loop, environment.logger),
-      users_(environment.disk, environment.random, lines_, user_options(settings_)),
+      users_(
+          environment.disk, environment.random, lines_,
+          user_options(settings_,
+                       [this](std::uint64_t bytes) { storage_.topics().note_users_bytes(bytes); })),
       password_checks_(environment.workers, environment.loop),
       doorway_(*this, environment.loop, lines_, {users_, password_checks_, environment.random},
                doorway_options(settings_)),
       storage_(*this, environment.loop, environment.disk, environment.random, lines_,
-               storage_options(settings_)),
+               storage_options(settings_, users_)),
       batch_checks_(environment.loop, environment.disk),
       time_searches_(environment.disk),
       fetch_waits_(environment.loop, {limits::max_waiting_fetches, settings_.max_fetch_wait_pairs}),
@@ -92,7 +104,6 @@ void NodeEngine::check_invariants() const {
 
 Result<void> NodeEngine::start() {
   if (auto opened = storage_.open(); !opened) return opened;
-  if (auto opened = users_.open(); !opened) return opened;
   users_.work_beside();
   groups_.load();
   storage_.start_maintenance();

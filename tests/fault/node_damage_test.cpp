@@ -16,6 +16,8 @@
 #include "fault/wire_connection.hpp"
 #include "wire/batch.hpp"
 #include "wire/crc32c.hpp"
+#include "wire/messages/alter_user_scram_credentials.hpp"
+#include "wire/messages/describe_user_scram_credentials.hpp"
 #include "wire/messages/offset_commit.hpp"
 #include "wire/messages/offset_fetch.hpp"
 
@@ -251,6 +253,18 @@ bool commit(WireConnection& to, const Commit& what) {
   return answer && answer->topics.at(0).partitions.at(0).error_code == 0;
 }
 
+bool store_user(WireConnection& to, const std::string& name) {
+  wire::AlterUserScramCredentialsRequest request;
+  auto& user = request.upsertions.emplace_back();
+  user.name = name;
+  user.mechanism = 1;
+  user.iterations = 4'096;
+  user.salt = Slice::copy_of("a salt");
+  user.salted_password = Slice::copy_of(std::string(32, 'p'));
+  const auto answer = to.ask(request);
+  return answer && answer->results.at(0).error_code == 0;
+}
+
 /// The line may come later than the answer on a busy machine.
 bool is_told(WireConnection& connection, const NodeProcess& node, const std::string& name) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -318,6 +332,9 @@ class DamageTest : public testing::TestWithParam<Setting> {
           kept_[static_cast<std::size_t>(partition)].values.push_back(value);
         }
       }
+      const std::string user = "user" + std::to_string(half);
+      ASSERT_TRUE(store_user(connection, user));
+      users_.push_back(user);
       commits_.front().offset = end;
       ASSERT_TRUE(commit(connection, commits_.front()));
       if (half == 0 || GetParam().stop == Stop::clean) {
@@ -381,7 +398,19 @@ class DamageTest : public testing::TestWithParam<Setting> {
       const bool is_lost = lost == "__consumer_offsets-0";
       if (auto wrong = judge(connection, node, commit, is_lost); !wrong.empty()) return wrong;
     }
-    return "";
+    return judge_users(connection);
+  }
+  /// Whole lines that are missing at the end of their file are noticed while its size is known.
+  std::string judge_users(WireConnection& connection) {
+    const auto answer = connection.ask(wire::DescribeUserScramCredentialsRequest{});
+    if (!answer) return "hangs: the users";
+    std::vector<std::string> found;
+    for (const auto& user : answer->results) found.push_back(user.user);
+    const bool is_size_known = GetParam().stop != Stop::power_loss;
+    const bool is_beginning =
+        found.size() <= users_.size() && std::equal(found.begin(), found.end(), users_.begin());
+    if (found == users_ || (!is_size_known && is_beginning)) return "";
+    return std::to_string(found.size()) + " users, without a word";
   }
   std::string judge(WireConnection& connection, const NodeProcess& node, const Kept& kept,
                     bool is_lost) {
@@ -462,6 +491,7 @@ class DamageTest : public testing::TestWithParam<Setting> {
   fs::path data_ = scratch_ / "data";
   std::vector<Kept> kept_;
   std::vector<Commit> commits_;
+  std::vector<std::string> users_;
 };
 
 TEST_P(DamageTest, OfAnyFileOrDirectoryLosesNoRecordSilently) {

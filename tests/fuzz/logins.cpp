@@ -42,7 +42,7 @@ class NoLog final : public Logger {
 /// Users that are not there: each login meets a decoy.
 struct NoUsers {
   NoUsers() {
-    const auto opened = users.open();
+    const auto opened = users.open({});
     require(opened.has_value());
   }
   NoLoop loop;

@@ -105,10 +105,19 @@ Users::Users(Disk& disk, SecureRandom& random, Lines& lines, Options options)
   }
 }
 
-Result<void> Users::open() {
-  const bool is_there = disk_.exists(options_.directory + "/" + std::string(file_name));
-  if (!is_there && !options_.are_needed && options_.first_scram.empty()) return {};
-  if (auto opened = open_journal(); !opened) return opened;
+Result<void> Users::open(KnownSizes sizes) {
+  const std::string path = options_.directory + "/" + std::string(file_name);
+  const bool is_there = disk_.exists(path);
+  const bool is_missing = !is_there && (sizes.noted.value_or(0) > 0 || sizes.marked);
+  const bool has_first = !options_.first_scram.empty();
+  if (is_missing && has_first) {
+    lines_.warn(path +
+                " is missing: the users of the file of SCRAM users are stored anew, and all "
+                "later changes of users are lost");
+    sizes = {};
+  }
+  if (!is_there && !is_missing && !has_first && !options_.are_needed) return {};
+  if (auto opened = open_journal(sizes); !opened) return opened;
   if (options_.are_needed) warn_of_users_without_mechanism();
   return {};
 }
@@ -144,16 +153,29 @@ void Users::warn_of_users_without_mechanism() const {
   }
 }
 
-Result<void> Users::open_journal() {
+std::optional<std::uint64_t> Users::file_bytes() const {
+  if (!journal_ || journal_->is_broken()) return std::nullopt;
+  return journal_->size();
+}
+
+Result<void> Users::open_journal(const KnownSizes& sizes) {
   FileJournal::Options of_file;
   of_file.directory = options_.directory;
   of_file.name = file_name;
+  of_file.sizes = sizes;
+  of_file.note = options_.note;
   of_file.remedy =
-      "restore it from a copy; or, if there is none, move it away and create the SCRAM users again";
+      "restore it from a copy; or, if there is none, move it away and start with "
+      "--scram-user-file, "
+      "whose users are then stored";
   auto journal = FileJournal::open(disk_, std::move(of_file),
                                    [this](const JournalLine& line) { return take(line); });
   if (!journal) return fail(journal.error());
   journal_ = *std::move(journal);
+  if (const std::uint64_t dropped = journal_->dropped_bytes(); dropped > 0) {
+    lines_.warn(journal_->path() + ": dropped " + std::to_string(dropped) +
+                " bytes of an unacknowledged last change that a crash cut off");
+  }
   // The key's line ends the first start: without it no client has logged in yet.
   if (decoy_key_.empty()) {
     if (auto stored = store_first(); !stored) return stored;
@@ -313,7 +335,7 @@ void Users::remove(Key key, Done done) {
 void Users::append(std::string body, Reserve reserve, Task change, Done done) {
   if (!journal_) {
     const bool had_key = !decoy_key_.empty();
-    if (auto opened = open_journal(); !opened) {
+    if (auto opened = open_journal({}); !opened) {
       journal_.reset();
       // Its line may not be in the file, so the next attempt draws another key.
       if (!had_key) decoy_key_.clear();

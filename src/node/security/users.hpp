@@ -3,6 +3,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -50,6 +51,8 @@ class Users {
     bool are_needed = false;
     /// Mechanisms that are offered; users of others are warned of.
     std::vector<SaslMechanism> mechanisms = {};
+    /// As FileJournal::Options::note.
+    std::function<void(std::uint64_t)> note = [](std::uint64_t) {};
   };
 
   /// What checks a login's password.
@@ -61,9 +64,12 @@ class Users {
   /// All but the options outlive it.
   Users(Disk& disk, SecureRandom& random, Lines& lines, Options options);
 
-  /// Reads the journal, if there is one or users are needed. Blocks. Errors: damaged,
-  /// unsupported_version, storage.
-  Result<void> open();
+  /// Reads the journal, if there is one or users are needed. `sizes`: as known from other files. A
+  /// journal that is missing in spite of them is damage; with users of the first start it is begun
+  /// anew, with a line. Blocks. Errors: damaged, unsupported_version, storage.
+  Result<void> open(KnownSizes sizes);
+  /// The size of the journal's file. None if there is none, or if a refused line may be in it.
+  [[nodiscard]] std::optional<std::uint64_t> file_bytes() const;
   /// As FileJournal::work_beside.
   void work_beside();
   /// Calls `idle` once all changes have an outcome.
@@ -82,7 +88,7 @@ class Users {
   void check_invariants() const;
 
  private:
-  Result<void> open_journal();
+  Result<void> open_journal(const KnownSizes& sizes);
   Result<void> store_first();
   void say_that_first_users_are_not_taken();
   void warn_of_users_without_mechanism() const;

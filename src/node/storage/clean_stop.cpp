@@ -39,6 +39,7 @@ const log::MarkedLog* CleanStop::log_of(const NotedPartition& partition) const {
 std::string CleanStop::text() const {
   std::string text(first_line);
   text += "\ncatalog " + std::to_string(catalog_bytes.value_or(0)) + "\n";
+  if (users_bytes) text += "users " + std::to_string(*users_bytes) + "\n";
   for (const auto& [partition, log] : logs) {
     text += "partition " + partition.topic.to_string() + " " +
             std::to_string(partition.partition.value) + " " + std::to_string(log.log_start.value) +
@@ -73,10 +74,10 @@ std::optional<CleanStop> CleanStop::parse(std::string_view text) {
     std::istringstream words(line);
     std::string kind, word;
     words >> kind;
-    if (kind == "catalog") {
+    if (kind == "catalog" || kind == "users") {
       std::uint64_t bytes = 0;
       words >> bytes;
-      mark.catalog_bytes = bytes;
+      (kind == "catalog" ? mark.catalog_bytes : mark.users_bytes) = bytes;
     } else if (kind == "partition") {
       NotedPartition partition;
       log::MarkedLog made;

@@ -21,6 +21,8 @@ struct CleanStop {
   /// Whether the mark is that of 0.1.0, which states nothing else.
   bool is_bare = false;
   std::optional<std::uint64_t> catalog_bytes;
+  /// None without a journal of users.
+  std::optional<std::uint64_t> users_bytes;
   std::unordered_map<NotedPartition, log::MarkedLog, NotedPartitionHash> logs;
 
   /// The marked state of a log. Null if the mark has none.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 
 #include "log/checkpoint.hpp"
@@ -61,6 +62,15 @@ Result<void> Topics::read_last_stop(std::vector<Finding>& findings) {
   return {};
 }
 
+// After a power loss the noted size may be that of a longer file, before or after its rewrite. Only
+// that the file was there, with a line, is certain.
+KnownSizes Topics::known_sizes_of_users() const {
+  const EarlierRun& earlier = run_note_->earlier();
+  KnownSizes sizes{.noted = earlier.users_bytes, .marked = last_stop_.users_bytes};
+  if (sizes.noted && !earlier.is_same_boot) sizes.noted = std::min<std::uint64_t>(*sizes.noted, 1);
+  return sizes;
+}
+
 log::LastLife Topics::last_life_of(const NotedPartition& partition) const {
   log::LastLife life;
   const EarlierRun& earlier = run_note_->earlier();
@@ -100,6 +110,7 @@ Result<void> Topics::begin_run() {
     }
   }
   run_note_->catalog_bytes(catalog_->journal().size());
+  if (const auto bytes = options_.users.bytes()) run_note_->users_bytes(*bytes);
   if (auto begun = run_note_->begin(options_.durability, ends, options_.warn); !begun) return begun;
   return remove_clean_mark();
 }
@@ -113,6 +124,7 @@ Result<void> Topics::remove_clean_mark() {
 Result<void> Topics::write_mark() const {
   CleanStop mark;
   mark.catalog_bytes = catalog_->journal().size();
+  mark.users_bytes = options_.users.bytes();
   for (const auto& [name, topic] : topics_) {
     for (const PartitionRef& partition : topic.partitions) {
       if (partition->fault() == nullptr) mark.logs[partition->noted] = partition->log()->marked();

@@ -22,7 +22,10 @@ constexpr std::size_t crc_at = 28;
 constexpr std::uint64_t entries_ahead = 1'024;
 /// Enough for more partitions than a node may have.
 constexpr std::uint64_t max_note_bytes = entries_at + entry_bytes * 4'000'000;
+// Entries of other files. A note of before the users' entry has a partition in its place.
 constexpr NotedPartition the_catalog{{}, PartitionId{-1}};
+constexpr NotedPartition the_users{{}, PartitionId{-2}};
+constexpr std::uint32_t catalog_place = 0, users_place = 1, first_partition_place = 2;
 
 using Entry = std::array<std::byte, entry_bytes>;
 
@@ -62,6 +65,9 @@ std::uint64_t end_of_place(std::uint64_t place) {
 }
 
 }  // namespace
+
+RunNote::RunNote(Disk& disk, std::string directory)
+    : disk_(&disk), directory_(std::move(directory)), next_place_(first_partition_place) {}
 
 std::optional<Offset> EarlierRun::end_of(const NotedPartition& partition) const {
   const auto found = ends.find(partition);
@@ -117,6 +123,8 @@ void RunNote::read(std::string_view text) {
     }
     if (partition == the_catalog) {
       earlier_.catalog_bytes = static_cast<std::uint64_t>(value);
+    } else if (partition == the_users) {
+      earlier_.users_bytes = static_cast<std::uint64_t>(value);
     } else {
       earlier_.ends[partition] = Offset{value};
     }
@@ -125,7 +133,12 @@ void RunNote::read(std::string_view text) {
 
 void RunNote::catalog_bytes(std::uint64_t size) {
   catalog_bytes_ = size;
-  write(0, the_catalog, static_cast<std::int64_t>(size));
+  write(catalog_place, the_catalog, static_cast<std::int64_t>(size));
+}
+
+void RunNote::users_bytes(std::uint64_t size) {
+  users_bytes_ = size;
+  if (has_begun_) write(users_place, the_users, static_cast<std::int64_t>(size));
 }
 
 Result<void> RunNote::begin(Durability durability,
@@ -145,6 +158,11 @@ Result<void> RunNote::begin(Durability durability,
     text += as_text(Bytes(entry));
   };
   add(the_catalog, static_cast<std::int64_t>(catalog_bytes_));
+  if (users_bytes_) {
+    add(the_users, static_cast<std::int64_t>(*users_bytes_));
+  } else {
+    text.resize(text.size() + entry_bytes);
+  }
   for (const auto& [partition, end] : ends) {
     places_[partition] = next_place_++;
     add(partition, end.value);
@@ -174,7 +192,7 @@ std::uint32_t RunNote::place_of(const NotedPartition& partition) {
     at->second = free_places_.back();
     free_places_.pop_back();
   }
-  DOHLE_ASSERT(places_.size() + free_places_.size() + 1 == next_place_,
+  DOHLE_ASSERT(places_.size() + free_places_.size() + first_partition_place == next_place_,
                "a place of the run's note is neither in use nor free");
   return at->second;
 }
@@ -187,7 +205,8 @@ void RunNote::acknowledged(const NotedPartition& partition, Place& place, Offset
 void RunNote::forget(const NotedPartition& partition) {
   const auto found = places_.find(partition);
   if (found == places_.end()) return;
-  DOHLE_ASSERT(found->second > 0 && found->second < next_place_, "the note has no such place");
+  DOHLE_ASSERT(found->second >= first_partition_place && found->second < next_place_,
+               "the note has no such place");
   free_places_.push_back(found->second);
   places_.erase(found);
 }

@@ -38,15 +38,17 @@ struct EarlierRun {
   bool is_same_boot = false;
   /// None without a readable note.
   std::optional<Durability> durability;
-  /// This and `ends` are known only if `is_own`.
+  /// This, `users_bytes` and `ends` are known only if `is_own`.
   std::optional<std::uint64_t> catalog_bytes;
+  std::optional<std::uint64_t> users_bytes;
   std::unordered_map<NotedPartition, Offset, NotedPartitionHash> ends;
 
   [[nodiscard]] std::optional<Offset> end_of(const NotedPartition& partition) const;
 };
 
 /// The file dohle-run (docs/formats.md, "The note of a run"): the acknowledged ends of the
-/// partitions and the catalog's size. An update is one write of 32 bytes, without a sync.
+/// partitions and the sizes of the catalog and the users' journal. An update is one write of 32
+/// bytes, without a sync.
 ///
 /// The note of the previous run stays until `begin`. After a failed write the file is removed and
 /// `warn` is called, so that the next start does not rely on an outdated note. Owner's thread only.
@@ -63,6 +65,9 @@ class RunNote {
   /// Notes the size of the catalog. Before `begin` it is written to the earlier note, if that is of
   /// the same boot.
   void catalog_bytes(std::uint64_t size);
+  /// Notes the size of the users' journal. Before `begin` the earlier note stays: that journal is
+  /// not rewritten at a start, so the noted minimum holds.
+  void users_bytes(std::uint64_t size);
   /// Replaces the note by that of this run. Its content is synced, its name by the next sync of the
   /// directory. `ends`: those of the recovered partitions, and those of the earlier note for
   /// partitions that refused to open. On a full disk there is no note. Errors: storage.
@@ -81,7 +86,7 @@ class RunNote {
   void forget(const NotedPartition& partition);
 
  private:
-  RunNote(Disk& disk, std::string directory) : disk_(&disk), directory_(std::move(directory)) {}
+  RunNote(Disk& disk, std::string directory);
   [[nodiscard]] std::string path() const { return directory_ + "/" + std::string(file_name); }
   void read(std::string_view text);
   [[nodiscard]] std::uint32_t place_of(const NotedPartition& partition);
@@ -95,9 +100,10 @@ class RunNote {
   EarlierRun earlier_;
   bool has_begun_ = false;
   std::uint64_t catalog_bytes_ = 0;
+  std::optional<std::uint64_t> users_bytes_;
   std::unordered_map<NotedPartition, std::uint32_t, NotedPartitionHash> places_;
   std::vector<std::uint32_t> free_places_;
-  std::uint32_t next_place_ = 1;
+  std::uint32_t next_place_;
   std::uint64_t reserved_ = 0;
   std::function<void(std::string_view)> warn_;
 };

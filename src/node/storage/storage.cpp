@@ -42,7 +42,7 @@ Storage::Storage(StorageEvents& events, Executor& loop, Disk& disk, SecureRandom
       topics_(disk, options_.directory, random,
               {visible_, this, options_.max_open_files, options_.adopt, options_.log_defaults,
                [this](std::string_view line) { lines_.warn(line); }, options_.durability,
-               options_.accept_losses,
+               options_.accept_losses, options_.users,
                [this](const PartitionRef& partition) { events_.on_changed(*partition); },
                [this](const std::string& topic, Task then) {
                  events_.on_removed(topic, std::move(then));

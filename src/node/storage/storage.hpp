@@ -49,6 +49,7 @@ class Storage final : private log::LogEvents {
     log::LogConfig log_defaults = {};
     std::vector<std::string> adopt = {};
     std::vector<AcceptedLoss> accept_losses = {};
+    UsersJournal users = {};
   };
 
   /// All references outlive it.

@@ -56,6 +56,20 @@ struct Topic {
   }
 };
 
+/// The journal of the users, whose size is noted beside the catalog's. Its owner outlives the
+/// topics.
+struct UsersJournal {
+  /// Reads it. Called after the catalog was read, before the note of this run replaces that of the
+  /// last one.
+  std::function<Result<void>(const KnownSizes&)> open = [](const KnownSizes&) {
+    return Result<void>();
+  };
+  /// Its size. None without a file, and if a refused line may be in it.
+  std::function<std::optional<std::uint64_t>()> bytes = [] {
+    return std::optional<std::uint64_t>();
+  };
+};
+
 /// The node's topics with their logs, one directory per partition, `topic-N`. The catalog decides
 /// which topics exist: a topic is visible from when its line is durable until the line of its
 /// deletion is.
@@ -85,6 +99,7 @@ class Topics {
     /// The durability that the note of the run states.
     Durability durability = Durability::fsync;
     std::vector<AcceptedLoss> accept_losses = {};
+    UsersJournal users = {};
     /// Called after a partition of a deleted topic was closed.
     std::function<void(const PartitionRef&)> on_closed = [](const PartitionRef&) {};
     /// Called when a topic was removed. The removal ends, and the name can be used again, once
@@ -146,6 +161,9 @@ class Topics {
     run_note_->acknowledged(partition.noted, partition.note_place, end);
   }
 
+  /// As RunNote::users_bytes.
+  void note_users_bytes(std::uint64_t size) { run_note_->users_bytes(size); }
+
   /// The partition of the log. Null if it was deleted meanwhile.
   [[nodiscard]] PartitionRef owner_of(const log::PartitionLog& log) const;
   /// Checks a piece of the records that were not checked since the start. Returns whether there are
@@ -204,6 +222,7 @@ class Topics {
   [[nodiscard]] log::OpenOptions open_options(const TopicId& id) const;
   // The ends of runs (last_stop.cpp).
   Result<void> read_last_stop(std::vector<Finding>& findings);
+  [[nodiscard]] KnownSizes known_sizes_of_users() const;
   [[nodiscard]] log::LastLife last_life_of(const NotedPartition& partition) const;
   Result<void> begin_run();
   Result<void> remove_clean_mark();

@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "../../random_events.hpp"
@@ -326,6 +328,166 @@ TEST_F(ScramUsers, AreBoundedAlsoWhileManyAreAddedAtATime) {
   EXPECT_EQ(added, free);
   EXPECT_EQ(refused, free);
   EXPECT_EQ(ask(Describe{}, 0).results.size(), limits::max_scram_users);
+}
+
+// Damage of their file after each kind of end.
+enum class End : std::uint8_t { clean_stop, kill, kill_before_logins, power_loss };
+
+struct FileDamage {
+  const char* name;
+  /// What becomes of the text; none: the file is missing.
+  std::function<std::optional<std::string>(std::string)> make;
+};
+
+class DamagedUsers : public ScramUsers, public testing::WithParamInterface<End> {
+ protected:
+  /// Stores some users and ends the node. Settings of the first start do not hold for later ones.
+  void fill_and_end() {
+    if (GetParam() == End::kill_before_logins) {
+      settings.security.authenticates = false;
+      settings.security.first_scram_users.clear();
+      Alter request;
+      request.upsertions = {upsertion("erin", carol_password), upsertion("frank", bob_password)};
+      for (const auto& each : ask(request, 0).results) EXPECT_EQ(each.error_code, 0);
+    } else {
+      EXPECT_EQ(code_of(set(upsertion("erin", carol_password))), 0);
+      EXPECT_EQ(code_of(set(upsertion("frank", bob_password))), 0);
+    }
+    settings.security.first_scram_users.clear();
+    if (GetParam() == End::clean_stop) {
+      EXPECT_TRUE(stop_cleanly());
+    }
+    node().kill();
+    if (GetParam() == End::power_loss) {
+      world.machine("node").lose_power();
+      world.run_for(10ms);
+      world.machine("node").power_on();
+    }
+    forget_clients();
+    text_ = world.machine("node").disk().contents(path).value_or("");
+    EXPECT_THAT(text_, HasSubstr("scram-user"));
+  }
+  void write(const std::optional<std::string>& text) {
+    world.machine("node").start("editor " + std::to_string(++edits_), [&](sim::Process& self) {
+      if (!text) {
+        EXPECT_TRUE(self.disk().remove(path));
+      } else {
+        const auto file = *self.disk().open(path, OpenMode::truncate);
+        const Bytes bytes = as_bytes(*text);
+        EXPECT_TRUE(file->write(0, {&bytes, 1}));
+      }
+      return std::make_shared<int>();
+    });
+    world.run_for(1ms);
+  }
+  const Result<void>& start_again() {
+    node().restart();
+    world.run_for(200ms);
+    return running().started;
+  }
+
+  const std::string path = "/data/dohle-users";
+  std::string text_;
+
+ private:
+  int edits_ = 0;
+};
+
+std::size_t start_of_last_line(const std::string& text) {
+  return text.rfind('\n', text.size() - 2) + 1;
+}
+
+std::vector<FileDamage> file_damages() {
+  const auto flipped = [](std::string text, std::size_t at) {
+    text[at] = static_cast<char>(text[at] ^ 4);
+    return text;
+  };
+  return {{"missing", [](const std::string&) { return std::nullopt; }},
+          {"empty", [](const std::string&) { return ""; }},
+          {"cut before its last line",
+           [](const std::string& text) { return text.substr(0, start_of_last_line(text)); }},
+          {"cut within its last line",
+           [](const std::string& text) { return text.substr(0, text.size() - 10); }},
+          {"without its last byte",
+           [](const std::string& text) { return text.substr(0, text.size() - 1); }},
+          {"zeros for its last line",
+           [](const std::string& text) {
+             const std::size_t begin = start_of_last_line(text);
+             return text.substr(0, begin) + std::string(text.size() - begin, '\0');
+           }},
+          {"a bit flipped in its first line",
+           [=](const std::string& text) { return flipped(text, 30); }},
+          {"a bit flipped in its last line",
+           [=](const std::string& text) { return flipped(text, text.size() - 10); }},
+          {"its last newline flipped",
+           [=](const std::string& text) { return flipped(text, text.size() - 1); }}};
+}
+
+TEST_P(DamagedUsers, AreRefusedUntilTheirFileIsRestored) {
+  fill_and_end();
+  const bool is_size_known = GetParam() != End::power_loss;
+  for (const FileDamage& damage : file_damages()) {
+    const auto damaged = damage.make(text_);
+    // After a power loss only the missing and the empty file are told from a torn write.
+    if (!is_size_known && damaged && !damaged->empty()) continue;
+    write(damaged);
+    const Result<void>& started = start_again();
+    EXPECT_FALSE(started.has_value()) << damage.name;
+    if (started) return;
+    EXPECT_TRUE(started.error().is(Errc::damaged)) << damage.name;
+    EXPECT_THAT(std::string(started.error().message()), HasSubstr("dohle-users: ")) << damage.name;
+    EXPECT_THAT(std::string(started.error().message()),
+                HasSubstr("restore it from a copy; or, if there is none, move it away and start "
+                          "with --scram-user-file"));
+    node().kill();
+    write(text_);
+  }
+  ASSERT_TRUE(start_again().has_value()) << running().started.error().to_string();
+  if (!settings.security.authenticates) {
+    EXPECT_EQ(ask(Describe{}, 0).results.size(), 2u);
+  } else {
+    EXPECT_THAT(listed(), ElementsAre("bob 1 4096", "carol 2 4096", "erin 1 4096", "frank 1 4096"));
+  }
+}
+
+TEST_P(DamagedUsers, AreStoredAnewWithALineOnceTheirFileIsMovedAway) {
+  fill_and_end();
+  write(std::nullopt);
+  settings.security.authenticates = true;
+  settings.security.first_scram_users = {user_entry("bob", bob_password, auth::Digest::sha256)};
+  ASSERT_TRUE(start_again().has_value()) << running().started.error().to_string();
+  EXPECT_EQ(logger.count("warning node: /data/dohle-users is missing: the users of the file of "
+                         "SCRAM users are stored anew"),
+            1u);
+  EXPECT_THAT(listed(), ElementsAre("bob 1 4096"));
+}
+
+std::string name_of(const testing::TestParamInfo<End>& end) {
+  constexpr const char* names[] = {"a_clean_stop", "a_kill", "a_kill_before_logins",
+                                   "a_power_loss"};
+  return names[static_cast<int>(end.param)];
+}
+INSTANTIATE_TEST_SUITE_P(After, DamagedUsers,
+                         testing::Values(End::clean_stop, End::kill, End::kill_before_logins,
+                                         End::power_loss),
+                         name_of);
+
+TEST_F(ScramUsers, OfATornLastChangeAreDroppedWithALine) {
+  (void)listed();
+  node().kill();
+  forget_clients();
+  world.machine("node").start("editor", [&](sim::Process& self) {
+    const auto file = *self.disk().open("/data/dohle-users", OpenMode::read_write);
+    const Bytes torn = as_bytes(std::string_view("0123abcd 0.2.0-dev 4 3 scram-us"));
+    EXPECT_TRUE(file->write(file->size(), {&torn, 1}));
+    return std::make_shared<int>();
+  });
+  world.run_for(1ms);
+  restart_after_kill();
+  EXPECT_EQ(logger.count("warning node: /data/dohle-users: dropped 31 bytes of an unacknowledged "
+                         "last change"),
+            1u);
+  EXPECT_THAT(listed(), ElementsAre("bob 1 4096", "carol 2 4096"));
 }
 
 // Kills and power losses while users are changed: a change that was answered holds, any other was

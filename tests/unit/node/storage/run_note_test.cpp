@@ -1,4 +1,7 @@
 #include "node/storage/run_note.hpp"
+
+#include <array>
+
 #include "node/storage/clean_stop.hpp"
 #include "node_world.hpp"
 
@@ -25,6 +28,7 @@ class RunNoteTest : public testing::Test {
   std::unique_ptr<RunNote> begin(Durability durability = Durability::fsync) {
     auto note = open();
     note->catalog_bytes(1'000);
+    note->users_bytes(300);
     EXPECT_TRUE(note->begin(durability, {{partition_, Offset{5}}},
                             [this](std::string_view line) { warned_ = line; })
                     .has_value());
@@ -54,6 +58,7 @@ TEST_F(RunNoteTest, KeepsAcknowledgedOffsetsForTheNextStartOfTheSameBoot) {
     RunNote::Place of_other;
     note->acknowledged(other, of_other, Offset{7});
     note->catalog_bytes(1'234);
+    note->users_bytes(432);
     EXPECT_NE(place.value, of_other.value);
   }
   const auto note = open();
@@ -61,6 +66,7 @@ TEST_F(RunNoteTest, KeepsAcknowledgedOffsetsForTheNextStartOfTheSameBoot) {
   EXPECT_EQ(note->earlier().durability, Durability::os);
   EXPECT_EQ(note->earlier().end_of(partition_), Offset{42});
   EXPECT_EQ(note->earlier().catalog_bytes, 1'234u);
+  EXPECT_EQ(note->earlier().users_bytes, 432u);
   EXPECT_EQ(note->earlier().ends.size(), 2u);
 }
 
@@ -89,12 +95,46 @@ TEST_F(RunNoteTest, IgnoresANoteInACopiedDirectory) {
 
 TEST_F(RunNoteTest, LeavesOutAnEntryThatIsDamagedAndNothingElse) {
   (void)begin();
-  ASSERT_TRUE(machine_.disk().flip_bit("/data/dohle-run", 4'096 + 32 + 27, 1));
+  ASSERT_TRUE(machine_.disk().flip_bit("/data/dohle-run", 4'096 + 64 + 27, 1));
   EXPECT_FALSE(open()->earlier().end_of(partition_).has_value());
   EXPECT_TRUE(open()->earlier().is_same_boot);
   EXPECT_EQ(open()->earlier().catalog_bytes, 1'000u);
+  EXPECT_EQ(open()->earlier().users_bytes, 300u);
   ASSERT_TRUE(machine_.disk().flip_bit("/data/dohle-run", 14, 1));
   EXPECT_FALSE(open()->earlier().is_same_boot);
+}
+
+TEST_F(RunNoteTest, HasNoSizeOfUsersWithoutTheirFile) {
+  {
+    auto note = open();
+    note->catalog_bytes(1'000);
+    ASSERT_TRUE(note->begin(Durability::os, {{partition_, Offset{5}}}, [](std::string_view) {}));
+  }
+  EXPECT_FALSE(open()->earlier().users_bytes);
+  EXPECT_EQ(open()->earlier().end_of(partition_), Offset{5});
+}
+
+// There the entries of partitions begin at the place that is now that of the users.
+TEST_F(RunNoteTest, ReadsANoteWithoutAPlaceForUsersAndDoesNotWriteThere) {
+  (void)begin();
+  {
+    const auto file = *disk().open("/data/dohle-run", OpenMode::read_write);
+    std::array<std::byte, 32> entry{};
+    ASSERT_EQ(*file->read(4'096 + 64, entry), entry.size());
+    const Bytes bytes(entry);
+    ASSERT_TRUE(file->write(4'096 + 32, {&bytes, 1}));
+    const std::array<std::byte, 32> zeros{};
+    const Bytes none(zeros);
+    ASSERT_TRUE(file->write(4'096 + 64, {&none, 1}));
+  }
+  for (int start = 0; start < 2; ++start) {
+    const auto note = open();
+    EXPECT_EQ(note->earlier().end_of(partition_), Offset{5});
+    EXPECT_FALSE(note->earlier().users_bytes);
+    note->catalog_bytes(1'500);
+    note->users_bytes(200);
+  }
+  EXPECT_EQ(open()->earlier().catalog_bytes, 1'500u);
 }
 
 TEST_F(RunNoteTest, IsGivenUpWithALineWhenItCannotBeWritten) {
@@ -110,6 +150,7 @@ TEST_F(RunNoteTest, IsGivenUpWithALineWhenItCannotBeWritten) {
 TEST(CleanStop, ComesBackFromItsTextAndFromNoDamagedOne) {
   CleanStop mark;
   mark.catalog_bytes = 500;
+  mark.users_bytes = 70;
   NotedPartition partition;
   partition.topic.bytes[3] = 1;
   partition.partition = PartitionId{2};
@@ -123,6 +164,7 @@ TEST(CleanStop, ComesBackFromItsTextAndFromNoDamagedOne) {
   EXPECT_TRUE(read->is_clean);
   EXPECT_FALSE(read->is_bare);
   EXPECT_EQ(read->catalog_bytes, 500u);
+  EXPECT_EQ(read->users_bytes, 70u);
   ASSERT_NE(read->log_of(partition), nullptr);
   EXPECT_EQ(*read->log_of(partition), mark.logs[partition]);
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -132,6 +174,8 @@ TEST(CleanStop, ComesBackFromItsTextAndFromNoDamagedOne) {
     EXPECT_FALSE(CleanStop::parse(text.substr(0, i)).has_value()) << i;
   }
   EXPECT_TRUE(CleanStop::parse("1\n")->is_bare) << "0.1.0";
+  mark.users_bytes.reset();
+  EXPECT_FALSE(CleanStop::parse(mark.text())->users_bytes) << "a directory without SCRAM users";
 }
 
 }  // namespace
