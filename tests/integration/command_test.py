@@ -96,6 +96,30 @@ class Node:
         return status
 
 
+class Closing:
+    """A server that closes each connection at its first bytes."""
+
+    def __init__(self):
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.server.getsockname()[1]}"
+        self.thread = threading.Thread(target=self.accept)
+        self.thread.start()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.server.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(1 << 16)
+
+    def stop(self):
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.server.close()
+
+
 class Stalling:
     """A server in front of a node, which passes ApiVersions and one request for Metadata, and answers no others."""
 
@@ -405,7 +429,15 @@ class Servers(Command):
             address = f"127.0.0.1:{silent.getsockname()[1]}"
             for verb, more in self.VERBS.items():
                 said = self.refused(CONNECTION, *verb.split(), *more.split(), "-b", address, "--timeout", "200ms")
-                self.assertIn(f"dohle {verb}: no server answered in time: {address} has not answered ApiVersions\n", said)
+                self.assertIn(f"dohle {verb}: no server answered in time: {address} has not answered ApiVersions; the port may expect TLS\n", said)
+
+    def test_that_close_at_the_first_bytes_may_expect_tls(self):
+        closing = Closing()
+        self.addCleanup(closing.stop)
+        for verb, more in self.VERBS.items():
+            said = self.refused(CONNECTION, *verb.split(), *more.split(), "-b", closing.address, "--timeout", "2s")
+            self.assertIn(f"dohle {verb}: no server answered in time: {closing.address}: closed before the first "
+                          "answer; the port may expect TLS: ", said)
 
     def test_that_stop_answering_end_each_verb_with_a_timeout(self):
         stalling = Stalling()

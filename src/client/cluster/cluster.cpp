@@ -296,6 +296,7 @@ NodeId Cluster::node_of(const Link& link) const {
 void Cluster::on_link_ready(Link& link) {
   DOHLE_ASSERT(!node_of(link).is_none(), "a link is ready that is not in use");
   Reach& heard = reach(node_of(link));
+  if (!options_.link.protocol.is_over_tls) options_.link.protocol.is_known_as_plain = true;
   heard.backoff.reset();
   refused_.erase(link.endpoint());
   heard.is_silent = false;

@@ -275,9 +275,12 @@ void ConnectionProtocol::on_time(TimePoint now, ConnectionActions& out) {
                out);
   }
   if (is_setting_up() && now >= connect_deadline_) {
-    return end(Error::client(Errc::timed_out, fmt::format("{} passed without an answer to {}",
-                                                          options_.connect_limit, awaited())),
-               out);
+    return end(
+        Error::client(Errc::timed_out,
+                      fmt::format("{} passed without an answer to {}{}{}", options_.connect_limit,
+                                  awaited(), may_meet_tls() ? "; " : "",
+                                  may_meet_tls() ? tls_hint : std::string_view())),
+        out);
   }
   const auto late = earliest(in_flight_);
   if (late != in_flight_.end() && late->deadline <= now) {
@@ -341,9 +344,9 @@ void ConnectionProtocol::end(const Error& why, ConnectionActions& out) {
   const bool is_nonsense = why.is(Errc::malformed) || why.is(Errc::too_large);
   Error said = state_ == State::negotiating && is_nonsense ? no_kafka(why) : broken(why);
   if (!options_.is_over_tls && why.is(Errc::handshake_failed)) said = needs_tls(why);
-  const bool is_unanswered =
-      !options_.is_over_tls && why.is(Errc::connection_lost) && state_ == State::negotiating;
-  if (is_unanswered) said = said.within("closed before the first answer; it may require TLS");
+  if (why.is(Errc::connection_lost) && may_meet_tls()) {
+    said = said.within(fmt::format("closed before the first answer; {}", tls_hint));
+  }
   // A listener with authentication closes the connection without a word.
   was_closed_at_first_request_ = why.is(Errc::connection_lost) && !logins_.begin &&
                                  !was_answered_ && state_ == State::ready && !in_flight_.empty();

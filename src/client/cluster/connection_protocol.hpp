@@ -85,6 +85,8 @@ class ConnectionProtocol {
     std::size_t max_in_flight = 100;
     /// Whether frames are encrypted; for messages.
     bool is_over_tls = false;
+    /// Whether a server has answered this client without TLS; for messages.
+    bool is_known_as_plain = false;
     /// The option that connect_timeout comes from; for messages.
     std::string_view connect_limit = "connect_timeout";
   };
@@ -125,6 +127,13 @@ class ConnectionProtocol {
     return state_ == State::connecting || state_ == State::negotiating ||
            state_ == State::authenticating;
   }
+  /// Whether the silence or the end of the server may be that of a port that expects TLS: nothing
+  /// has answered this client's plain requests yet.
+  [[nodiscard]] bool may_meet_tls() const {
+    return state_ == State::negotiating && !fell_back_ && !options_.is_over_tls &&
+           !options_.is_known_as_plain;
+  }
+  static constexpr std::string_view tls_hint = "the port may expect TLS";
   [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
   /// Whether the server closed it at the first request of a caller, to a client without a login.
   [[nodiscard]] bool was_closed_at_first_request() const { return was_closed_at_first_request_; }

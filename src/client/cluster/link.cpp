@@ -199,7 +199,9 @@ std::string Link::trouble() const {
   if (protocol_->is_throttled()) return address + " throttles this client";
   const std::string_view awaited = protocol_->awaited();
   if (awaited.empty()) return {};
-  return address + " has not answered " + std::string(awaited);
+  std::string text = address + " has not answered " + std::string(awaited);
+  if (protocol_->may_meet_tls()) text.append("; ").append(ConnectionProtocol::tls_hint);
+  return text;
 }
 
 void Link::give_up(Answered then, const Error& why) {

@@ -75,11 +75,26 @@ class ClientOnCluster : public testing::Test, public ScriptedWorld {
 TEST_F(ClientOnCluster, NamesTheServerThatAcceptsAndNeverAnswers) {
   never_answer<wire::ApiVersionsRequest>();
   start();
-  EXPECT_EQ(connect(5s), "no server answered in time: broker-1:9092 has not answered ApiVersions");
+  EXPECT_EQ(connect(5s),
+            "no server answered in time: broker-1:9092 has not answered ApiVersions; the port may "
+            "expect TLS");
   EXPECT_EQ(
       connect(12s),
       "no server answered in time: broker-1:9092: connect_timeout passed without an answer to "
-      "ApiVersions");
+      "ApiVersions; the port may expect TLS");
+}
+
+TEST_F(ClientOnCluster, DoesNotSpeakOfTlsWhereAServerHasAnsweredAndIsSilentLater) {
+  answer_metadata();
+  start();
+  EXPECT_EQ(connect(5s), "it was reached");
+  never_answer<wire::ApiVersionsRequest>();
+  world.network().reset("client", "broker-1");
+  const auto found = look_for("orders", false, 14s, 15s);
+  ASSERT_TRUE(found && !found->has_value());
+  EXPECT_THAT(found->error().to_string(),
+              testing::HasSubstr("connect_timeout passed without an answer to ApiVersions"));
+  EXPECT_THAT(found->error().to_string(), testing::Not(testing::HasSubstr("TLS")));
 }
 
 TEST_F(ClientOnCluster, NamesTheServerThatStopsAnswering) {

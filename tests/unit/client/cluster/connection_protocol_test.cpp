@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/broker_errors.hpp"
 #include "wire/messages/heartbeat.hpp"
 #include "wire/messages/metadata.hpp"
 #include "wire/messages/produce.hpp"
@@ -195,13 +196,48 @@ TEST_F(ScriptedConnection, SaysThatAServerWithTlsMetPlainRequests) {
             "(security.protocol SSL or SASL_SSL)");
 }
 
-TEST_F(ScriptedConnection, SaysThatASilentServerMayRequireTls) {
+TEST_F(ScriptedConnection, SaysThatAPortThatClosesMayExpectTls) {
   protocol_.on_open(start, actions_);
   actions_.clear();
+  EXPECT_TRUE(protocol_.may_meet_tls());
   protocol_.on_closed(Error::client(Errc::connection_lost, "gone"), actions_);
   const Error why = std::get<Close>(take()).why;
   EXPECT_TRUE(why.is(Errc::connection_lost));
-  EXPECT_EQ(why.message(), "closed before the first answer; it may require TLS: gone");
+  EXPECT_EQ(why.message(), "closed before the first answer; the port may expect TLS: gone");
+}
+
+TEST_F(ScriptedConnection, SaysThatASilentPortMayExpectTls) {
+  protocol_.on_open(start, actions_);
+  actions_.clear();
+  protocol_.on_time(protocol_.deadline(), actions_);
+  const Error why = std::get<Close>(take()).why;
+  EXPECT_TRUE(why.is(Errc::timed_out));
+  EXPECT_EQ(why.message(),
+            "connect_timeout passed without an answer to ApiVersions; the port may expect TLS");
+}
+
+TEST_F(ScriptedConnection, DoesNotSpeakOfTlsOnceAServerHasAnsweredWithoutIt) {
+  protocol_.on_open(start, actions_);
+  ApiVersionsResponse refusal = speaks({{18, 0, 3}});
+  refusal.error_code = broker_error::unsupported_version;
+  answer(sent().header.correlation_id, refusal, 0);
+  EXPECT_EQ(sent().header.api_version, 3);
+  EXPECT_FALSE(protocol_.may_meet_tls()) << "it asks again";
+  protocol_.on_closed(Error::client(Errc::connection_lost, "gone"), actions_);
+  EXPECT_EQ(std::get<Close>(take()).why.message(), "gone");
+
+  ConnectionProtocol other({.client_id = "test", .is_known_as_plain = true}, start);
+  other.on_open(start, actions_);
+  actions_.clear();
+  other.on_time(other.deadline(), actions_);
+  EXPECT_EQ(std::get<Close>(take()).why.message(),
+            "connect_timeout passed without an answer to ApiVersions");
+
+  ConnectionProtocol over_tls({.client_id = "test", .is_over_tls = true}, start);
+  over_tls.on_open(start, actions_);
+  actions_.clear();
+  over_tls.on_closed(Error::client(Errc::connection_lost, "gone"), actions_);
+  EXPECT_EQ(std::get<Close>(take()).why.message(), "gone");
 }
 
 TEST_F(ScriptedConnection, SendsNoRequestDuringTheThrottleTime) {
