@@ -1,12 +1,12 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include "dohle/codec.hpp"
+#include "dohle/detail/event_pointer.hpp"
 #include "dohle/error.hpp"
 #include "dohle/export.hpp"
 #include "dohle/ids.hpp"
@@ -14,7 +14,6 @@
 #include "dohle/record.hpp"
 
 namespace dohle::messaging {
-struct EventState;
 class EventAccess;
 }  // namespace dohle::messaging
 
@@ -74,9 +73,9 @@ class DOHLE_API RawEvent {
   Result<void> nack();
 
  protected:
-  explicit RawEvent(std::shared_ptr<messaging::EventState> state) noexcept;
+  explicit RawEvent(messaging::EventPointer state) noexcept;
   [[noreturn]] void throw_no_value() const;
-  std::shared_ptr<messaging::EventState> state_;
+  messaging::EventPointer state_;
   friend class messaging::EventAccess;
 };
 
@@ -109,7 +108,7 @@ class Event : public RawEvent {
     return *value_;
   }
 
-  Event(std::shared_ptr<messaging::EventState> state, std::optional<T> value)
+  Event(messaging::EventPointer state, std::optional<T> value)
       : RawEvent(std::move(state)), value_(std::move(value)) {}
   std::optional<T> value_;
   friend class messaging::EventAccess;

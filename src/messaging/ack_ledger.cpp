@@ -1,6 +1,7 @@
 #include "messaging/ack_ledger.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 #include "base/assert.hpp"
 
@@ -16,7 +17,8 @@ void AckLedger::on_delivered(Offset offset, LeaderEpoch epoch, std::size_t bytes
 void AckLedger::check_invariants() const {
   std::size_t bytes = 0;
   const Entry* before = nullptr;
-  for (const Entry& entry : entries_) {
+  for (std::size_t index = 0; index < entries_.size(); ++index) {
+    const Entry& entry = entries_[index];
     DOHLE_ASSERT(before == nullptr || before->offset < entry.offset, "the ledger is out of order");
     DOHLE_ASSERT(entry.attempt >= 1, "a record that was handed out has attempt 0");
     bytes += entry.done ? 0 : entry.bytes;
@@ -34,34 +36,34 @@ void AckLedger::on_position(Offset position) {
   position_ = std::max(position_, position);
 }
 
-std::deque<AckLedger::Entry>::const_iterator AckLedger::find(Offset offset) const {
-  const auto at = std::ranges::lower_bound(entries_, offset, {}, &Entry::offset);
-  return at != entries_.end() && at->offset == offset ? at : entries_.end();
+const AckLedger::Entry* AckLedger::find(Offset offset) const {
+  const auto indices = std::views::iota(std::size_t{0}, entries_.size());
+  const auto at = std::ranges::lower_bound(
+      indices, offset, {}, [this](std::size_t index) { return entries_[index].offset; });
+  if (at == indices.end() || entries_[*at].offset != offset) return nullptr;
+  return &entries_[*at];
 }
 
 bool AckLedger::is_pending(Offset offset, int attempt) const {
-  const auto at = find(offset);
-  return at != entries_.end() && !at->done && at->attempt == attempt;
+  const Entry* const entry = find(offset);
+  return entry != nullptr && !entry->done && entry->attempt == attempt;
 }
 
 bool AckLedger::is_outstanding(Offset offset) const {
-  const auto at = find(offset);
-  return at != entries_.end() && !at->done;
+  const Entry* const entry = find(offset);
+  return entry != nullptr && !entry->done;
 }
 
 void AckLedger::on_attempt_over(Offset offset) {
-  const auto found = find(offset);
-  if (found == entries_.end()) return;
-  ++entries_[static_cast<std::size_t>(found - entries_.cbegin())].attempt;
+  if (Entry* const entry = find(offset)) ++entry->attempt;
 }
 
 bool AckLedger::on_done(Offset offset) {
-  const auto found = find(offset);
-  if (found == entries_.end() || found->done) return false;
-  Entry& entry = entries_[static_cast<std::size_t>(found - entries_.cbegin())];
-  entry.done = true;
-  DOHLE_ASSERT(bytes_ >= entry.bytes, "more bytes are done than were handed out");
-  bytes_ -= entry.bytes;
+  Entry* const entry = find(offset);
+  if (entry == nullptr || entry->done) return false;
+  entry->done = true;
+  DOHLE_ASSERT(bytes_ >= entry->bytes, "more bytes are done than were handed out");
+  bytes_ -= entry->bytes;
   while (!entries_.empty() && entries_.front().done) {
     done_epoch_ = entries_.front().epoch;
     entries_.pop_front();

@@ -1,10 +1,11 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <optional>
+#include <utility>
 
 #include "dohle/ids.hpp"
+#include "messaging/ring.hpp"
 
 namespace dohle::messaging {
 
@@ -51,15 +52,19 @@ class AckLedger {
 
  private:
   struct Entry {
-    Offset offset;
-    LeaderEpoch epoch;
-    std::size_t bytes;
+    Offset offset = {};
+    LeaderEpoch epoch = {};
+    std::size_t bytes = 0;
     bool done = false;
     int attempt = 1;
   };
-  [[nodiscard]] std::deque<Entry>::const_iterator find(Offset offset) const;
+  /// Null if the record is not stored.
+  [[nodiscard]] const Entry* find(Offset offset) const;
+  [[nodiscard]] Entry* find(Offset offset) {
+    return const_cast<Entry*>(std::as_const(*this).find(offset));
+  }
 
-  std::deque<Entry> entries_;
+  Ring<Entry> entries_;
   Offset position_;
   Offset committed_;
   LeaderEpoch done_epoch_;

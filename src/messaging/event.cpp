@@ -2,7 +2,8 @@
 
 #include <stdexcept>
 
-#include "messaging/event_state.hpp"
+#include "base/topic_name.hpp"
+#include "messaging/event_pool.hpp"
 
 namespace dohle {
 inline namespace v0 {
@@ -17,10 +18,19 @@ std::optional<std::string> copy_of(const std::optional<Bytes>& bytes) {
   return bytes ? std::optional(std::string(as_text(*bytes))) : std::nullopt;
 }
 
+/// Errors: not_owner once the subscription is gone.
+Result<std::shared_ptr<messaging::AckSink>> sink_of(const messaging::EventState& event,
+                                                    std::string_view call) {
+  if (auto sink = event.pool->sink()) return sink;
+  return fail(Error::client(
+      Errc::not_owner, std::string(call) + " of " + partition_name(event.topic, event.partition) +
+                           " at offset " + std::to_string(event.offset.value) +
+                           ": its subscription ended"));
+}
+
 }  // namespace
 
-RawEvent::RawEvent(std::shared_ptr<messaging::EventState> state) noexcept
-    : state_(std::move(state)) {}
+RawEvent::RawEvent(messaging::EventPointer state) noexcept : state_(std::move(state)) {}
 RawEvent::RawEvent(RawEvent&& other) noexcept = default;
 RawEvent& RawEvent::operator=(RawEvent&& other) noexcept = default;
 RawEvent::~RawEvent() = default;
@@ -65,10 +75,12 @@ Message RawEvent::message() const {
 }
 
 Result<void> RawEvent::ack() {
-  return state_->sink->ack(*state_);
+  const auto sink = sink_of(*state_, "ack");
+  return sink ? (*sink)->ack(*state_) : fail(sink.error());
 }
 Result<void> RawEvent::nack(Error why) {
-  return state_->sink->nack(state_, std::move(why));
+  const auto sink = sink_of(*state_, "nack");
+  return sink ? (*sink)->nack(state_, std::move(why)) : fail(sink.error());
 }
 Result<void> RawEvent::nack() {
   return nack(Error::client(Errc::handler_failed, "the handler passed the message to nack"));

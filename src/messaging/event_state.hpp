@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -8,21 +9,39 @@
 #include <string_view>
 
 #include "base/time.hpp"
+#include "dohle/detail/event_pointer.hpp"
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
 #include "dohle/record.hpp"
 
 namespace dohle::messaging {
 
-struct EventState;
+class EventPool;
 
-/// Receives the acks and nacks of events. Events keep it alive, so it may outlive the handle of its
-/// subscription. Thread safety: any thread.
+/// Receives the acks and nacks of events. Thread safety: any thread.
 class AckSink {
  public:
   virtual ~AckSink() = default;
   virtual Result<void> ack(EventState& event) = 0;
-  virtual Result<void> nack(const std::shared_ptr<EventState>& event, Error why) = 0;
+  virtual Result<void> nack(const EventPointer& event, Error why) = 0;
+};
+
+/// The bytes of one poll, which live as long as events refer to them. It has one count for each
+/// event, all added at once. Thread safety: any thread.
+class FetchedBytes {
+ public:
+  FetchedBytes(std::shared_ptr<const void> bytes, std::size_t count)
+      : bytes_(std::move(bytes)), count_(count) {}
+  void add() noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
+  /// Destroys it with the last count.
+  void drop(std::size_t count) noexcept {
+    if (count_.fetch_sub(count, std::memory_order_acq_rel) == count) delete this;
+  }
+
+ private:
+  ~FetchedBytes() = default;
+  std::shared_ptr<const void> bytes_;
+  std::atomic<std::size_t> count_;
 };
 
 /// One delivery of one record. A retry in place is a separate delivery, so that an ack of an
@@ -35,8 +54,23 @@ struct EventState {
     failed,  ///< retries used up; the error handler may still acknowledge
   };
 
-  /// Keeps the views alive.
-  std::shared_ptr<const void> buffer;
+  EventState() = default;
+  EventState(const EventState&) = delete;
+  EventState& operator=(const EventState&) = delete;
+
+  // Set by EventPool.
+  EventPool* pool = nullptr;
+  std::atomic<std::uint32_t> references = 0;
+  /// The next one without references.
+  EventState* next = nullptr;
+  /// The number of this use of the memory. Guarded by the subscription's lock.
+  std::uint64_t use = 0;
+  /// Number of entries that remember this memory and look at `use`. Guarded by the subscription's
+  /// lock.
+  std::uint32_t remembered = 0;
+
+  /// Keeps the views alive. Null in tests, whose records live long enough.
+  FetchedBytes* buffer = nullptr;
   std::string_view topic;
   PartitionId partition;
   Offset offset;
@@ -49,7 +83,6 @@ struct EventState {
   /// The number of the partition's assignment that it belongs to.
   std::uint64_t assignment = 0;
   std::size_t lane = 0;
-  std::shared_ptr<AckSink> sink;
 
   // Guarded by the subscription's lock.
   Settled settled = Settled::pending;

@@ -10,7 +10,6 @@
 
 namespace dohle::messaging {
 
-using messaging::EventPointer;
 using messaging::monotonic_now;
 
 namespace {
@@ -41,6 +40,7 @@ std::shared_ptr<Subscription> Subscription::start(Setup setup) {
   const std::size_t workers = made->setup_.workers;
   made->alive_ = workers + 1;
   const std::lock_guard lock(made->mutex_);
+  made->state_.set_sink(made);
   made->threads_.emplace_back([made] {
     running_here = polling_here = made.get();
     made->read();
@@ -169,7 +169,7 @@ Result<void> Subscription::ack(EventState& event) {
   return acked;
 }
 
-Result<void> Subscription::nack(const std::shared_ptr<EventState>& event, Error why) {
+Result<void> Subscription::nack(const EventPointer& event, Error why) {
   if (auto usable = check_usable(); !usable) return usable;
   std::optional<messaging::Report> report;
   {
@@ -495,10 +495,8 @@ void Subscription::poll() {
 
 void Subscription::take(messaging::PolledRecords fetched) {
   if (fetched.records.empty()) return;
-  const std::shared_ptr<AckSink> self = shared_from_this();
   const std::lock_guard lock(mutex_);
-  for (const ConsumerRecord& record : fetched.records)
-    state_.on_record(record, fetched.buffer, self);
+  state_.on_records(fetched.records, std::move(fetched.buffer));
   if (setup_.workers > 1) {
     work_.notify_all();
   } else {

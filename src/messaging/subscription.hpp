@@ -78,7 +78,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void log_end(const Error& why);
 
   Result<void> ack(EventState& event) override;
-  Result<void> nack(const std::shared_ptr<EventState>& event, Error why) override;
+  Result<void> nack(const EventPointer& event, Error why) override;
 
  private:
   using Lock = std::unique_lock<std::mutex>;

@@ -37,7 +37,9 @@ Error not_owner(const messaging::EventState& event) {
 }  // namespace
 
 SubscriptionState::SubscriptionState(SubscriptionSettings settings)
-    : settings_(settings), lanes_(lane_count) {}
+    : settings_(settings),
+      pool_(EventPool::create(settings.max_unacknowledged + settings.queue_capacity)),
+      lanes_(lane_count) {}
 
 void SubscriptionState::check_invariants() const {
   lanes_.check_invariants();
@@ -77,10 +79,16 @@ void SubscriptionState::check_invariants() const {
 
 void SubscriptionState::on_assigned(std::span<const TopicPartition> partitions) {
   for (const TopicPartition& partition : partitions) {
-    drop_waiting(partition);
-    partitions_[partition] = Partition{};
-    partitions_[partition].assignment = ++assignments_;
+    assign(*partitions_.try_emplace(partition).first);
   }
+}
+
+void SubscriptionState::assign(Partitions::value_type& entry) {
+  drop_waiting(entry.first);
+  by_assignment_.erase(entry.second.assignment);
+  entry.second = Partition{};
+  entry.second.assignment = ++assignments_;
+  by_assignment_.emplace(assignments_, &entry);
 }
 
 void SubscriptionState::on_revoking(std::span<const TopicPartition> partitions) {
@@ -103,7 +111,10 @@ bool SubscriptionState::is_running_in(std::span<const TopicPartition> partitions
 void SubscriptionState::on_given_up(std::span<const TopicPartition> partitions) {
   for (const TopicPartition& partition : partitions) {
     drop_waiting(partition);
-    partitions_.erase(partition);
+    const auto found = partitions_.find(partition);
+    if (found == partitions_.end()) continue;
+    by_assignment_.erase(found->second.assignment);
+    partitions_.erase(found);
   }
 }
 
@@ -133,19 +144,30 @@ std::size_t SubscriptionState::lane_of(const ConsumerRecord& record) {
   return hash % lanes_.count();
 }
 
-void SubscriptionState::on_record(const ConsumerRecord& record, std::shared_ptr<const void> buffer,
-                                  const std::shared_ptr<messaging::AckSink>& sink) {
-  const TopicPartition name{std::string(record.topic), record.partition};
-  const auto found = partitions_.find(name);
-  if (is_stopped_ || found == partitions_.end() || found->second.is_closing) return;
+void SubscriptionState::on_records(std::span<const ConsumerRecord> records,
+                                   std::shared_ptr<const void> buffer) {
+  if (records.empty()) return;
+  // One count more, so that it outlives the records that are not taken.
+  FetchedBytes* const held =
+      buffer ? new FetchedBytes(std::move(buffer), records.size() + 1) : nullptr;
+  std::size_t unused = 1;
+  for (const ConsumerRecord& record : records) {
+    if (!on_record(record, held)) ++unused;
+  }
+  if (held != nullptr) held->drop(unused);
+}
+
+bool SubscriptionState::on_record(const ConsumerRecord& record, FetchedBytes* buffer) {
+  const auto found = partitions_.find(Place{record.topic, record.partition});
+  if (is_stopped_ || found == partitions_.end() || found->second.is_closing) return false;
   // Reading has started anew after the topic was created again or the offset was out of range, so
   // earlier events belong to an earlier assignment.
   const auto& beyond = found->second.beyond;
   const bool is_next = beyond.empty() ? found->second.ledger.is_next(record.offset)
                                       : beyond.back()->offset < record.offset;
-  if (!is_next) on_assigned({&name, 1});
-  auto event = std::make_shared<messaging::EventState>();
-  event->buffer = std::move(buffer);
+  if (!is_next) assign(*found);
+  EventPointer event = pool_->make();
+  event->buffer = buffer;
   event->topic = record.topic;
   event->partition = record.partition;
   event->offset = record.offset;
@@ -156,9 +178,9 @@ void SubscriptionState::on_record(const ConsumerRecord& record, std::shared_ptr<
   event->headers = record.headers;
   event->assignment = found->second.assignment;
   event->lane = lane_of(record);
-  event->sink = sink;
   found->second.beyond.push_back(std::move(event));
   hand_out_beyond(found->second);
+  return true;
 }
 
 void SubscriptionState::hand_out(Partition& partition, EventPointer event) {
@@ -200,10 +222,15 @@ EventPointer SubscriptionState::take_work(TimePoint now) {
   return event;
 }
 
-SubscriptionState::Partition* SubscriptionState::owned(const messaging::EventState& event) {
-  const auto found = partitions_.find(partition_of(event));
-  if (found == partitions_.end() || found->second.assignment != event.assignment) return nullptr;
-  return &found->second;
+SubscriptionState::Partitions::value_type* SubscriptionState::assigned(
+    std::uint64_t assignment) const {
+  const auto found = by_assignment_.find(assignment);
+  return found == by_assignment_.end() ? nullptr : found->second;
+}
+
+SubscriptionState::Partition* SubscriptionState::owned(const messaging::EventState& event) const {
+  auto* const entry = assigned(event.assignment);
+  return entry == nullptr ? nullptr : &entry->second;
 }
 
 std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, Result<void> result,
@@ -248,15 +275,10 @@ std::optional<Report> SubscriptionState::on_failed(const EventPointer& event, Pa
   release(partition, event->offset);
   if (!retry) {
     // A new event for the error handler: the earlier handle can no longer settle the message.
-    auto last = std::make_shared<messaging::EventState>(*event);
-    last->nacked_with.reset();
-    return on_failed_for_good(last, partition, why, now);
+    return on_failed_for_good(pool_->make_again(*event), partition, why, now);
   }
   if (partition.is_closing || is_stopped_) return std::nullopt;
-  auto again = std::make_shared<messaging::EventState>(*event);
-  again->settled = Settled::pending;
-  again->nacked_with.reset();
-  again->is_running = false;
+  EventPointer again = pool_->make_again(*event);
   ++again->attempt;
   lanes_.push_retry(again->lane, again, now + settings_.retry_delay);
   return std::nullopt;
@@ -347,18 +369,25 @@ std::vector<HeldMessage> SubscriptionState::held() const {
 }
 
 void SubscriptionState::await_ack(const EventPointer& event, TimePoint due) {
+  ++event->remembered;
   awaited_.push_back(
-      {due, partition_of(*event), event->offset, event->attempt, event->assignment, event});
-  if (awaited_.size() < max_awaited_) return;
+      {due, event->offset, event->attempt, event->assignment, event.get(), event->use});
+  if (awaited_.size() >= max_awaited_) forget_acknowledged();
+}
+
+void SubscriptionState::forget_acknowledged() {
+  awaited_.remove_if([this](const AwaitedAck& each) {
+    if (is_awaited(each)) return false;
+    --each.memory->remembered;
+    return true;
+  });
   // The list has to double before the next clean-up, so that its cost per event is small.
-  std::erase_if(awaited_, [this](const AwaitedAck& each) { return !is_awaited(each); });
   max_awaited_ = std::max<std::size_t>(1'024, 2 * awaited_.size());
 }
 
 bool SubscriptionState::is_awaited(const AwaitedAck& awaited) const {
-  const auto found = partitions_.find(awaited.partition);
-  return found != partitions_.end() && found->second.assignment == awaited.assignment &&
-         found->second.ledger.is_pending(awaited.offset, awaited.attempt);
+  const auto* const entry = assigned(awaited.assignment);
+  return entry != nullptr && entry->second.ledger.is_pending(awaited.offset, awaited.attempt);
 }
 
 void SubscriptionState::settle(messaging::EventState& event, Partition& partition) {
@@ -419,18 +448,19 @@ TimePoint SubscriptionState::next_time() const {
 std::vector<Report> SubscriptionState::overdue_acks(TimePoint now) {
   std::vector<Report> reports;
   while (!awaited_.empty() && awaited_.front().due <= now) {
-    const AwaitedAck awaited = std::move(awaited_.front());
+    const AwaitedAck awaited = awaited_.front();
     awaited_.pop_front();
+    EventPointer event = EventPool::find(*awaited.memory, awaited.use);
+    --awaited.memory->remembered;
     if (!is_awaited(awaited)) continue;
+    auto& [name, partition] = *assigned(awaited.assignment);
     const Error why =
-        Error::client(Errc::timed_out, place_of(awaited.partition, awaited.offset) +
+        Error::client(Errc::timed_out, place_of(name, awaited.offset) +
                                            " was not acknowledged within ack_timeout (" +
                                            std::to_string(settings_.ack_timeout->count()) + " ms)");
-    hold(partitions_.at(awaited.partition), awaited.offset, why, now);
-    reports.push_back({.error = why,
-                       .event = awaited.event.lock(),
-                       .partition = awaited.partition,
-                       .offset = awaited.offset});
+    hold(partition, awaited.offset, why, now);
+    reports.push_back(
+        {.error = why, .event = std::move(event), .partition = name, .offset = awaited.offset});
   }
   return reports;
 }

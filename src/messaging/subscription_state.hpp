@@ -3,11 +3,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/time.hpp"
@@ -15,8 +16,9 @@
 #include "dohle/consumer.hpp"
 #include "dohle/error.hpp"
 #include "messaging/ack_ledger.hpp"
-#include "messaging/event_state.hpp"
+#include "messaging/event_pool.hpp"
 #include "messaging/lanes.hpp"
+#include "messaging/ring.hpp"
 
 namespace dohle::messaging {
 
@@ -39,8 +41,6 @@ struct SubscriptionSettings {
   std::chrono::milliseconds max_backoff{1'000};
 };
 
-using EventPointer = std::shared_ptr<messaging::EventState>;
-
 /// A failure for the error handler.
 struct Report {
   Failure::Kind kind = Failure::Kind::handler;
@@ -56,6 +56,8 @@ struct Report {
 class SubscriptionState {
  public:
   explicit SubscriptionState(SubscriptionSettings settings);
+  /// Sets the receiver of the events' acks. Call it before the first records.
+  void set_sink(std::weak_ptr<AckSink> sink) { pool_->set_sink(std::move(sink)); }
 
   // The assignment. Each assignment of a partition has a number of its own, so that events of an
   // earlier one have no effect.
@@ -73,8 +75,8 @@ class SubscriptionState {
 
   // Records in, work out.
 
-  void on_record(const ConsumerRecord& record, std::shared_ptr<const void> buffer,
-                 const std::shared_ptr<messaging::AckSink>& sink);
+  /// The records of one poll; `buffer` keeps their views alive.
+  void on_records(std::span<const ConsumerRecord> records, std::shared_ptr<const void> buffer);
   void on_position(const TopicPartition& partition, Offset position);
   /// The next event to handle; it is running until on_handled.
   [[nodiscard]] EventPointer take_work(TimePoint now);
@@ -151,19 +153,37 @@ class SubscriptionState {
     TimePoint next_told = never;
     std::uint64_t times_told = 0;
     /// What a read brought beyond max_unacknowledged; not handed out until there is room.
-    std::deque<EventPointer> beyond = {};
+    Ring<EventPointer> beyond = {};
   };
+  struct Place {
+    std::string_view topic;
+    PartitionId partition;
+    friend auto operator<=>(const Place&, const Place&) = default;
+  };
+  /// Finds a partition by views of its name.
+  struct Before {
+    using is_transparent = void;
+    static Place place(const TopicPartition& name) { return {name.topic, name.partition}; }
+    static Place place(const Place& place) { return place; }
+    bool operator()(const auto& a, const auto& b) const { return place(a) < place(b); }
+  };
+  using Partitions = std::map<TopicPartition, Partition, Before>;
   struct AwaitedAck {
-    TimePoint due;
-    TopicPartition partition;
-    Offset offset;
-    int attempt;
-    std::uint64_t assignment;
-    /// Weak, since the event holds a fetched buffer.
-    std::weak_ptr<messaging::EventState> event;
+    TimePoint due = {};
+    Offset offset = {};
+    int attempt = 0;
+    std::uint64_t assignment = 0;
+    /// The event's memory and its use. No reference, since the event holds a fetched buffer.
+    messaging::EventState* memory = nullptr;
+    std::uint64_t use = 0;
   };
 
-  [[nodiscard]] Partition* owned(const messaging::EventState& event);
+  /// Null if the assignment has ended.
+  [[nodiscard]] Partitions::value_type* assigned(std::uint64_t assignment) const;
+  [[nodiscard]] Partition* owned(const messaging::EventState& event) const;
+  void assign(Partitions::value_type& entry);
+  [[nodiscard]] bool on_record(const ConsumerRecord& record, FetchedBytes* buffer);
+  void forget_acknowledged();
   [[nodiscard]] bool is_full(const Partition& partition) const;
   [[nodiscard]] std::size_t lane_of(const ConsumerRecord& record);
   std::optional<Report> on_failed(const EventPointer& event, Partition& partition, Error why,
@@ -182,9 +202,12 @@ class SubscriptionState {
   Report tell_held(const TopicPartition& name, Partition& partition, TimePoint now);
 
   SubscriptionSettings settings_;
+  /// Before all members that hold events.
+  EventPool::Owner pool_;
   Lanes<EventPointer> lanes_;
-  std::map<TopicPartition, Partition> partitions_;
-  std::deque<AwaitedAck> awaited_;
+  Partitions partitions_;
+  std::unordered_map<std::uint64_t, Partitions::value_type*> by_assignment_;
+  Ring<AwaitedAck> awaited_;
   /// The size of `awaited_` at which acknowledged entries are removed.
   std::size_t max_awaited_ = 1'024;
   /// At most one per worker.

@@ -16,7 +16,7 @@ namespace dohle::messaging {
 /// Makes the events that handlers receive from the event that the middleware passes on.
 class DOHLE_API EventAccess {
  public:
-  static RawEvent make(std::shared_ptr<EventState> state) { return RawEvent(std::move(state)); }
+  static RawEvent make(EventPointer state) { return RawEvent(std::move(state)); }
   /// Another handle on the same event.
   static RawEvent share(const RawEvent& event) { return RawEvent(event.state_); }
   template <class T>

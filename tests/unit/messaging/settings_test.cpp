@@ -7,7 +7,7 @@
 
 #include "messaging/changed_options.hpp"
 #include "messaging/embedded_address.hpp"
-#include "messaging/event_state.hpp"
+#include "messaging/event_pool.hpp"
 #include "messaging/publish_chain.hpp"
 
 namespace dohle::messaging {
@@ -329,7 +329,8 @@ TEST(Middlewares, with_one_that_returns_no_handler_make_no_handler) {
 }
 
 TEST(Event, of_a_tombstone_throws_when_its_value_is_used) {
-  const RawEvent raw = EventAccess::make(std::make_shared<EventState>());
+  const auto pool = EventPool::create(1);
+  const RawEvent raw = EventAccess::make(pool->make());
   const auto event = EventAccess::typed<std::string>(raw, std::nullopt);
   EXPECT_FALSE(event.has_value());
   EXPECT_THROW((void)event.value(), std::logic_error);

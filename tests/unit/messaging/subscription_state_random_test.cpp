@@ -127,7 +127,7 @@ class World {
     record.partition = name.partition;
     record.offset = Offset{owned.next};
     record.key = as_bytes(key);
-    state_.on_record(record, nullptr, nullptr);
+    state_.on_records({&record, 1}, nullptr);
     ++owned.next;
   }
   void take() {

@@ -34,7 +34,7 @@ struct SubscriptionStateTest : testing::Test {
     record.partition = PartitionId{0};
     record.offset = Offset{offset};
     record.key = as_bytes(key);
-    state().on_record(record, nullptr, nullptr);
+    state().on_records({&record, 1}, nullptr);
   }
   EventPointer handled(Result<void> result = {}) {
     EventPointer event = state().take_work(start);

@@ -1,0 +1,161 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <string>
+
+#include "messaging/publish_chain.hpp"
+#include "messaging/subscription.hpp"
+
+// A program of its own, since it counts all allocations of the process.
+
+namespace {
+
+std::atomic<std::size_t> allocations = 0;
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  if (void* block = std::malloc(size)) return block;
+  throw std::bad_alloc();
+}
+void operator delete(void* block) noexcept {
+  std::free(block);
+}
+void operator delete(void* block, std::size_t) noexcept {
+  std::free(block);
+}
+
+namespace dohle::messaging {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::int64_t poll_size = 50;
+/// Longer than what a string keeps in itself.
+const std::string topic = "a-topic-whose-name-needs-memory";
+const std::vector<std::string> keys = {"a key that needs memory if it is copied", "b", "c", "d"};
+
+/// Returns records up to a limit, poll_size at a time.
+class EndlessSource final : public Source {
+ public:
+  struct Script {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::int64_t limit = 0, next = 0;
+    bool is_woken = false;
+    std::atomic<std::size_t> polls = 0;
+    void read_to(std::int64_t offset) {
+      const std::lock_guard lock(mutex);
+      limit = offset;
+      changed.notify_all();
+    }
+  };
+  explicit EndlessSource(Script& script) : script_(script) {}
+
+  Result<void> start(RebalanceListener listener) override {
+    const std::vector<TopicPartition> all{{topic, PartitionId{0}}};
+    listener.on_assigned(all);
+    return {};
+  }
+  Result<PolledRecords> poll(std::chrono::milliseconds timeout) override {
+    ++script_.polls;
+    std::unique_lock lock(script_.mutex);
+    script_.changed.wait_for(
+        lock, timeout, [&] { return script_.is_woken || script_.next < script_.limit; });
+    if (std::exchange(script_.is_woken, false)) {
+      return fail(Error::client(Errc::cancelled, "woken"));
+    }
+    PolledRecords fetched;
+    if (script_.next >= script_.limit) return fetched;
+    fetched.buffer = std::make_shared<int>(0);
+    fetched.records.resize(static_cast<std::size_t>(poll_size));
+    for (ConsumerRecord& record : fetched.records) {
+      record.topic = topic;
+      record.partition = PartitionId{0};
+      record.offset = Offset{script_.next};
+      record.key = as_bytes(keys[static_cast<std::size_t>(script_.next) % keys.size()]);
+      ++script_.next;
+    }
+    return fetched;
+  }
+  void wakeup() override {
+    const std::lock_guard lock(script_.mutex);
+    script_.is_woken = true;
+    script_.changed.notify_all();
+  }
+  void commit_async(std::vector<PartitionOffset>, Consumer::CommitCallback callback) override {
+    callback({});
+  }
+  Result<void> commit_sync(std::vector<PartitionOffset>, std::chrono::milliseconds) override {
+    return {};
+  }
+  void pause(std::span<const TopicPartition>) override {}
+  void resume(std::span<const TopicPartition>) override {}
+  Result<Offset> position(const TopicPartition&) override {
+    const std::lock_guard lock(script_.mutex);
+    return Offset{script_.next};
+  }
+  std::optional<std::int64_t> lag(const TopicPartition&) const override { return std::nullopt; }
+  Result<void> leave() override { return {}; }
+  Result<void> close(std::chrono::milliseconds) override { return {}; }
+
+ private:
+  Script& script_;
+};
+
+/// Allocations per poll while 100,000 messages are handled, after 20,000.
+double allocations_per_poll(std::size_t workers, bool auto_ack) {
+  EndlessSource::Script script;
+  std::atomic<std::int64_t> handled = 0;
+  Subscription::Setup setup;
+  setup.topic = topic;
+  setup.source = std::make_unique<EndlessSource>(script);
+  setup.reports = std::make_shared<Reports>(nullptr, silent_logger());
+  setup.workers = workers;
+  setup.settings.auto_ack = auto_ack;
+  setup.settings.commit_interval = 1h;
+  setup.handler =
+      wrapped<SubscribeMiddleware>({}, {}, raw([&](RawEvent event) -> Result<void> {
+                                     if (!auto_ack && !event.ack()) std::abort();
+                                     handled.fetch_add(1);
+                                     handled.notify_one();
+                                     return {};
+                                   }));
+  const auto subscription = Subscription::start(std::move(setup));
+  const auto handle_to = [&](std::int64_t offset) {
+    script.read_to(offset);
+    for (auto now = handled.load(); now < offset; now = handled.load()) handled.wait(now);
+  };
+  handle_to(20'000);
+  const std::size_t before = allocations.load();
+  const std::size_t polls = script.polls.load();
+  handle_to(120'000);
+  const auto made = static_cast<double>(allocations.load() - before);
+  const auto polled = static_cast<double>(script.polls.load() - polls);
+  EXPECT_TRUE(subscription->unsubscribe(20s).has_value());
+  testing::Test::RecordProperty("allocations_per_poll", std::to_string(made / polled));
+  return made / polled;
+}
+
+// A poll makes the list of its records, their buffer with its two counts, and a cancelled one its
+// error. One message more would make it more than 50.
+
+TEST(ReceivedMessage, allocates_nothing) {
+  EXPECT_LE(allocations_per_poll(1, true), 6.0);
+}
+
+TEST(ReceivedMessage, allocates_nothing_with_concurrency) {
+  EXPECT_LE(allocations_per_poll(4, true), 6.0);
+}
+
+TEST(ReceivedMessage, allocates_nothing_when_acknowledged_by_hand) {
+  EXPECT_LE(allocations_per_poll(1, false), 6.0);
+}
+
+}  // namespace
+}  // namespace dohle::messaging
