@@ -50,6 +50,9 @@ struct Failure {
     delivery,      ///< a published message was not stored, and no handle or callback took the error
     subscription,  ///< a read or a commit failed; the subscription retries by itself
     held,          ///< a failed message holds its partition: on its pause, then every minute
+    /// A failed message could not be stored in its retry topic or among the dead letters: the first
+    /// time, then every minute. It is tried again, and its partition waits.
+    redirect,
   };
   /// The kind of this failure.
   Kind kind;
@@ -62,8 +65,9 @@ struct Failure {
   /// The message's offset; none if the failure concerns no single message.
   Offset offset = {};
   /// The event, for `decode` and `handler`. Under FailurePolicy::hold and ::stop it is still
-  /// pending, and `event->ack()` skips it for good. Null for the other kinds, for a handler that
-  /// failed after it had acknowledged the event, and if the event was destroyed without an ack.
+  /// pending, and `event->ack()` skips it for good. Null for the other kinds, for a dead letter,
+  /// for a handler that failed after it had acknowledged the event, and if the event was destroyed
+  /// without an ack.
   RawEvent* event = nullptr;
 };
 
@@ -75,8 +79,9 @@ struct Failure {
 /// destroys the last Delivery.
 using ErrorHandler = std::function<void(const Failure&)>;
 
-/// The treatment of a message that cannot be decoded, or whose handler failed in all its attempts.
-/// Under every policy the error handler is called first.
+/// The treatment of a message that cannot be decoded, or whose handler failed in all its attempts:
+/// the retries in place and then the retry topics, if there are any. The error handler is called
+/// once for it.
 enum class FailurePolicy : std::uint8_t {
   /// The message stays pending until the error handler acknowledges it. Later messages of its
   /// partition are handled but not committed, so the message is delivered again after a restart or
@@ -84,9 +89,37 @@ enum class FailurePolicy : std::uint8_t {
   hold,
   /// The message counts as done. It is lost to this group.
   skip,
+  /// The message is stored in the topic for dead letters, with acks=all, and then counts as done.
+  /// While that fails it is tried again, and its partition waits. Needs a group.
+  dead_letter,
   /// The subscription ends, and unsubscribe returns the failure. The message is not committed.
   stop,
 };
+
+/// What the program asks for one failure.
+enum class FailureAction : std::uint8_t {
+  /// As the options say: retries in place, retry topics, failure_policy.
+  retry,
+  /// As the FailurePolicy of that name, at once.
+  hold,
+  /// As the FailurePolicy of that name, at once.
+  skip,
+  /// As the FailurePolicy of that name, at once. failure_policy without a group.
+  dead_letter,
+  /// As the FailurePolicy of that name, at once.
+  stop,
+};
+
+/// Says what is to become of a message whose handling failed with `why`. Called for each failure on
+/// the thread on which it happened, several at a time. An exception that it throws is reported, and
+/// counts as FailureAction::retry.
+using FailureDecision = std::function<FailureAction(const Error& why, const RawEvent& event)>;
+
+/// Marks the error of a handler as permanent: the message is not retried, and failure_policy
+/// applies at once. An exception that a handler throws is never permanent.
+[[nodiscard]] inline Error permanent(const Error& why) {
+  return why.with_fatal();
+}
 
 /// A message that holds its partition.
 struct HeldMessage {
@@ -213,12 +246,33 @@ struct SubscribeOptions {
   /// Default: false. If true, messages without a key are handled in any order.
   bool unordered = false;
   /// Default: 3. 0 to 1,000,000. How often a failed handler is called again for the same message
-  /// before the failure goes to the error handler. Later messages of the same key wait meanwhile,
-  /// and those of a few other keys that share its lane. A message that cannot be decoded is not
-  /// retried.
+  /// before it goes to a retry topic or failure_policy applies. Later messages of the same key wait
+  /// meanwhile, and those of a few other keys that share its lane. Neither a message that cannot be
+  /// decoded nor a failure that is marked as `permanent` is retried.
   int max_retries = 3;
-  /// Default: 100 ms. 0 to 1 h. Wait before each retry.
+  /// Default: 100 ms. 0 to 1 h. Wait before the first retry; it doubles up to max_retry_delay. Each
+  /// wait is longer by up to a fifth, at random.
   std::chrono::milliseconds retry_delay{100};
+  /// Default: 1 s. 0 to 1 h. See retry_delay; a value below it counts as equal.
+  std::chrono::milliseconds max_retry_delay{1'000};
+  /// Default: none. At most 20 delays of 1 ms to 30 days, each longer than the one before. A
+  /// message whose retries in place failed is stored in the topic TOPIC.GROUP.retry.DELAY of the
+  /// first delay, with acks=all, and then counts as done; DELAY is as 500ms, 5s or 10m. This
+  /// subscription handles it again once the delay has passed, at most a second and max_wait later,
+  /// without retries in place. The next delay is for the next failure; failure_policy is for the
+  /// last. Handling is at least once, and not in the order of keys. Needs a group.
+  ///
+  /// subscribe creates the topics unless they exist, with the partitions of the subscription's
+  /// topic, the cluster's replication, and a retention of a week or twice the delay. It refuses an
+  /// existing one whose retention is shorter than its delay, or that compacts.
+  std::vector<std::chrono::milliseconds> retry_topics = {};
+  /// Default: empty, TOPIC.GROUP. The beginning of the names of retry topics and of the one for
+  /// dead letters, which is TOPIC.GROUP.dlt. Subscriptions with other topics or groups must not
+  /// have the same.
+  std::string retry_prefix = {};
+  /// Default: none. Decides what becomes of each failure. With a group, the topic for dead letters
+  /// is created as under FailurePolicy::dead_letter.
+  FailureDecision failure_decision = nullptr;
   /// As `BrokerOptions::failure_policy`. If absent, the broker's.
   std::optional<FailurePolicy> failure_policy = {};
   /// Default: 1 min. 0 to 1 day; with 0 when the handler returns. With auto_ack off, an event that
@@ -438,8 +492,9 @@ class DOHLE_API Broker {
   /// `Result<void>`. With concurrency above 1 it runs on several threads at a time. A tombstone is
   /// an Event<T> without a value; for a handler that takes a T it is a decode failure. Errors:
   /// not_connected; closed; configuration; handler_failed (a middleware threw or returned no
-  /// handler); the error of creating auto_create_topic. A connection failure is no error of
-  /// subscribe: the subscription retries and reports it to the error handler.
+  /// handler); the error of creating auto_create_topic, retry topics and the one for dead letters.
+  /// A connection failure is otherwise no error of subscribe: the subscription retries and reports
+  /// it to the error handler.
   template <Decodable T, class Handler>
     requires messaging::TypedHandler<Handler, T>
   [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string_view>
@@ -56,7 +57,9 @@ class DOHLE_API RawEvent {
   /// null.
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
   /// The number of this attempt: 1 for the first in this subscription, then one more for each retry
-  /// in place.
+  /// in place. Retry topics keep count. Under an event of one, `topic`, `partition`, `offset` and
+  /// `timestamp` are those of the retry record; its headers `kafka_dlt-original-*` name the first
+  /// place.
   [[nodiscard]] int attempt() const;
   /// An owning copy of the message.
   [[nodiscard]] Message message() const;
@@ -71,6 +74,10 @@ class DOHLE_API RawEvent {
   /// after an ack or a nack.
   Result<void> nack(Error why);
   Result<void> nack();
+  /// The message failed, and goes to the next retry topic whose delay is at least `delay`, without
+  /// retries in place: `return event.retry_after(30s);`. Errors: not_owner, as for ack;
+  /// invalid_argument after an ack or a nack, or if no retry topic is left with such a delay.
+  Result<void> retry_after(std::chrono::milliseconds delay);
 
  protected:
   explicit RawEvent(messaging::EventPointer state) noexcept;

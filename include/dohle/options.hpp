@@ -155,6 +155,23 @@ template <std::convertible_to<std::string>... More>
     o.retry_delay = delay;
   };
 }
+/// Sets `SubscribeOptions::max_retry_delay`.
+[[nodiscard]] inline SubscribeOption with_max_retry_delay(std::chrono::milliseconds delay) {
+  return [delay](SubscribeOptions& o) { o.max_retry_delay = delay; };
+}
+/// Sets `SubscribeOptions::retry_topics`: `with_retry_topics({5s, 10min})`.
+[[nodiscard]] inline SubscribeOption with_retry_topics(
+    std::vector<std::chrono::milliseconds> delays) {
+  return [delays = std::move(delays)](SubscribeOptions& o) { o.retry_topics = delays; };
+}
+/// Sets `SubscribeOptions::retry_prefix`.
+[[nodiscard]] inline SubscribeOption with_retry_prefix(std::string prefix) {
+  return [prefix = std::move(prefix)](SubscribeOptions& o) { o.retry_prefix = prefix; };
+}
+/// Sets `SubscribeOptions::failure_decision`.
+[[nodiscard]] inline SubscribeOption with_failure_decision(FailureDecision decision) {
+  return [decision = std::move(decision)](SubscribeOptions& o) { o.failure_decision = decision; };
+}
 /// Of one subscription, or broker-wide.
 [[nodiscard]] inline auto with_failure_policy(FailurePolicy policy) {
   return [policy](messaging::Reads auto& o) { o.failure_policy = policy; };

@@ -21,8 +21,10 @@ constexpr Named<CompressionCodec> codecs[] = {{CompressionCodec::none, "none"},
                                               {CompressionCodec::snappy, "snappy"},
                                               {CompressionCodec::lz4, "lz4"},
                                               {CompressionCodec::zstd, "zstd"}};
-constexpr Named<FailurePolicy> policies[] = {
-    {FailurePolicy::hold, "hold"}, {FailurePolicy::skip, "skip"}, {FailurePolicy::stop, "stop"}};
+constexpr Named<FailurePolicy> policies[] = {{FailurePolicy::hold, "hold"},
+                                             {FailurePolicy::skip, "skip"},
+                                             {FailurePolicy::dead_letter, "dead_letter"},
+                                             {FailurePolicy::stop, "stop"}};
 
 std::unexpected<Error> refused(std::string_view text, std::string_view allowed) {
   return fail(

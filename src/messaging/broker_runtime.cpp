@@ -12,6 +12,7 @@
 #include "client/produce/send_with.hpp"
 #include "messaging/broker_properties.hpp"
 #include "messaging/changed_options.hpp"
+#include "messaging/producer_outbox.hpp"
 #include "messaging/publish_chain.hpp"
 #include "messaging/reach.hpp"
 #include "messaging/settings.hpp"
@@ -385,6 +386,15 @@ Result<SubscribeHandler> BrokerRuntime::wrapped(SubscribeHandler handler,
   }
 }
 
+Result<std::unique_ptr<Outbox>> BrokerRuntime::make_outbox() {
+  auto publishes = messaging::producer_options(options_, {.acks = Acks::all});
+  if (!publishes) return fail(publishes.error());
+  auto producer = client::make_producer(client::HandleAccess::insides(*client_),
+                                        messaging::outbox_options(*std::move(publishes)));
+  if (!producer) return fail(producer.error());
+  return std::make_unique<ProducerOutbox>(*std::move(producer));
+}
+
 // The existing topic is used in any case; a different number of partitions is logged.
 void BrokerRuntime::note_other_partitions(Admin& cluster, const AutoCreateTopic& create) {
   if (reports_->logger().level() > LogLevel::warning) return;
@@ -410,7 +420,15 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
     if (!made) return fail(made.error());
     if (*made) note_other_partitions(*cluster, *create);
   }
-  // Not under the lock, since a middleware may use the broker.
+  if (auto prepared = messaging::prepare(*cluster, topic, read->state.redirects); !prepared) {
+    return fail(prepared.error());
+  }
+  for (const RedirectTopic& retry : read->state.redirects.retries) {
+    read->plan.retry_topics.push_back(retry.name);
+  }
+  // Not under the lock, since producer_options and a middleware may use the broker.
+  auto outbox = read->state.redirects.empty() ? Result<std::unique_ptr<Outbox>>() : make_outbox();
+  if (!outbox) return fail(outbox.error());
   auto whole = wrapped(std::move(handler), options);
   if (!whole) return fail(whole.error());
   const std::lock_guard lock(mutex_);
@@ -419,6 +437,14 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   auto consumer = client_->consumer(read->consumer);
   if (!consumer) return fail(consumer.error());
   Subscription::Setup setup;
+  setup.outbox = *std::move(outbox);
+  const client::ClientEnvironment& environment =
+      client::HandleAccess::insides(*client_)->environment();
+  setup.wall = [client = std::weak_ptr(client::HandleAccess::insides(*client_)),
+                &clock = environment.clock] {
+    const auto alive = client.lock();
+    return alive ? clock.wall() : Timestamp{0};
+  };
   setup.topic = std::move(topic);
   setup.settings = read->state;
   setup.workers = options.concurrency;

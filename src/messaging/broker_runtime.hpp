@@ -83,6 +83,8 @@ class BrokerRuntime {
   /// Errors: handler_failed when a middleware throws or returns no handler.
   [[nodiscard]] Result<SubscribeHandler> wrapped(SubscribeHandler handler,
                                                  const SubscribeOptions& options) const;
+  /// The producer of a subscription's retry records and dead letters.
+  Result<std::unique_ptr<Outbox>> make_outbox();
   void note_other_partitions(Admin& cluster, const AutoCreateTopic& create);
   [[nodiscard]] std::vector<std::shared_ptr<Subscription>> running();
   Result<void> end_subscriptions(TimePoint deadline);

@@ -34,24 +34,27 @@ Result<void> ConsumerSource::join() {
   if (auto there = partitions_of_topic(max_look_before_join); !there && is_missing(there.error())) {
     return fail(there.error());
   }
-  return consumer_.subscribe(
-      {plan_.topic}, {.on_assigned =
-                          [this](std::span<const TopicPartition> partitions) {
-                            unplaced_.insert(unplaced_.end(), partitions.begin(), partitions.end());
-                            // The next poll retries a failure and reports it.
-                            (void)place_unless_committed();
-                            listener_.on_assigned(partitions);
-                          },
-                      .on_revoked =
-                          [this](std::span<const TopicPartition> partitions) {
-                            forget_unplaced(partitions);
-                            listener_.on_revoked(partitions);
-                          },
-                      .on_lost =
-                          [this](std::span<const TopicPartition> partitions) {
-                            forget_unplaced(partitions);
-                            listener_.on_lost(partitions);
-                          }});
+  std::vector<std::string> topics{plan_.topic};
+  topics.insert(topics.end(), plan_.retry_topics.begin(), plan_.retry_topics.end());
+  return consumer_.subscribe(std::move(topics),
+                             {.on_assigned =
+                                  [this](std::span<const TopicPartition> partitions) {
+                                    unplaced_.insert(unplaced_.end(), partitions.begin(),
+                                                     partitions.end());
+                                    // The next poll retries a failure and reports it.
+                                    (void)place_unless_committed();
+                                    listener_.on_assigned(partitions);
+                                  },
+                              .on_revoked =
+                                  [this](std::span<const TopicPartition> partitions) {
+                                    forget_unplaced(partitions);
+                                    listener_.on_revoked(partitions);
+                                  },
+                              .on_lost =
+                                  [this](std::span<const TopicPartition> partitions) {
+                                    forget_unplaced(partitions);
+                                    listener_.on_lost(partitions);
+                                  }});
 }
 
 void ConsumerSource::forget_unplaced(std::span<const TopicPartition> partitions) {
@@ -61,8 +64,8 @@ void ConsumerSource::forget_unplaced(std::span<const TopicPartition> partitions)
 }
 
 Result<void> ConsumerSource::place_unless_committed() {
-  // Starts `first` and `last` are done by the consumer's own reset policy.
-  if (!plan_.start || plan_.start->kind() != StartOffset::Kind::timestamp) unplaced_.clear();
+  std::erase_if(unplaced_,
+                [this](const TopicPartition& partition) { return !needs_place(partition); });
   if (unplaced_.empty()) return {};
   auto committed = consumer_.committed(unplaced_);
   if (!committed) return fail(committed.error().within("start_offset"));
@@ -70,11 +73,24 @@ Result<void> ConsumerSource::place_unless_committed() {
     const bool known = std::ranges::any_of(
         *committed, [&](const PartitionOffset& offset) { return offset.partition == partition; });
     if (known) continue;
-    DOHLE_ASSERT(plan_.start.has_value(), "a partition is to start nowhere");
-    if (auto placed = place(partition, *plan_.start); !placed) return placed;
+    if (auto placed = place(partition, start_of(partition)); !placed) return placed;
   }
   unplaced_.clear();
   return {};
+}
+
+bool ConsumerSource::needs_place(const TopicPartition& partition) const {
+  if (!plan_.start) return false;
+  // Starts `first` and `last` of the topic are done by the consumer's own reset policy. Under
+  // `last` it would pass over what was stored in a retry topic before this member owned its
+  // partition.
+  if (partition.topic == plan_.topic) return plan_.start->kind() == StartOffset::Kind::timestamp;
+  return plan_.start->kind() == StartOffset::Kind::last;
+}
+
+StartOffset ConsumerSource::start_of(const TopicPartition& partition) const {
+  DOHLE_ASSERT(plan_.start.has_value(), "a partition is to start nowhere");
+  return partition.topic == plan_.topic ? *plan_.start : StartOffset::first();
 }
 
 Result<void> ConsumerSource::place(const TopicPartition& partition, const StartOffset& start) {
@@ -198,6 +214,10 @@ void ConsumerSource::pause(std::span<const TopicPartition> partitions) {
 }
 void ConsumerSource::resume(std::span<const TopicPartition> partitions) {
   (void)consumer_.resume(partitions);
+}
+
+void ConsumerSource::seek(const TopicPartition& partition, Offset offset) {
+  (void)consumer_.seek(partition, offset);
 }
 
 Result<Offset> ConsumerSource::position(const TopicPartition& partition) {

@@ -18,6 +18,8 @@ class ConsumerSource final : public Source {
  public:
   struct Plan {
     std::string topic;
+    /// Read beside it in a group, from their beginnings without a committed offset.
+    std::vector<std::string> retry_topics = {};
     /// Empty: no group.
     std::string group_id;
     /// none: all.
@@ -42,6 +44,7 @@ class ConsumerSource final : public Source {
                            std::chrono::milliseconds timeout) override;
   void pause(std::span<const TopicPartition> partitions) override;
   void resume(std::span<const TopicPartition> partitions) override;
+  void seek(const TopicPartition& partition, Offset offset) override;
   Result<Offset> position(const TopicPartition& partition) override;
   [[nodiscard]] std::optional<std::int64_t> lag(const TopicPartition& partition) const override;
   Result<void> leave() override;
@@ -55,6 +58,9 @@ class ConsumerSource final : public Source {
   Result<std::vector<TopicPartition>> partitions_of_topic(std::chrono::milliseconds timeout);
   Result<void> place(const TopicPartition& partition, const StartOffset& start);
   Result<void> place_unless_committed();
+  /// Whether it starts elsewhere than the consumer's reset policy says.
+  [[nodiscard]] bool needs_place(const TopicPartition& partition) const;
+  [[nodiscard]] StartOffset start_of(const TopicPartition& partition) const;
   void forget_unplaced(std::span<const TopicPartition> partitions);
 
   const Plan plan_;

@@ -60,7 +60,7 @@ std::optional<std::string_view> RawEvent::header(std::string_view name) const {
   return text_of(state_->headers.first(name));
 }
 int RawEvent::attempt() const {
-  return state_->attempt;
+  return state_->attempts();
 }
 
 Message RawEvent::message() const {
@@ -84,6 +84,11 @@ Result<void> RawEvent::nack(Error why) {
 }
 Result<void> RawEvent::nack() {
   return nack(Error::client(Errc::handler_failed, "the handler passed the message to nack"));
+}
+
+Result<void> RawEvent::retry_after(std::chrono::milliseconds delay) {
+  const auto sink = sink_of(*state_, "retry_after");
+  return sink ? (*sink)->retry_after(state_, delay) : fail(sink.error());
 }
 
 void RawEvent::throw_no_value() const {

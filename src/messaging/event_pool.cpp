@@ -55,6 +55,10 @@ EventPointer EventPool::make() {
   }
   ++event->use;
   event->attempt = 1;
+  event->earlier_attempts = 0;
+  event->level = 0;
+  event->wanted_level = 0;
+  event->nacked_action = FailureAction::retry;
   event->settled = EventState::Settled::pending;
   event->is_running = false;
   event->references.store(1, std::memory_order_relaxed);
@@ -74,6 +78,8 @@ EventPointer EventPool::make_again(const EventState& event) {
   again->value = event.value;
   again->headers = event.headers;
   again->attempt = event.attempt;
+  again->earlier_attempts = event.earlier_attempts;
+  again->level = event.level;
   again->assignment = event.assignment;
   again->lane = event.lane;
   again->started = event.started;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <string_view>
 
 #include "base/time.hpp"
+#include "dohle/broker.hpp"
 #include "dohle/detail/event_pointer.hpp"
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
@@ -24,6 +26,7 @@ class AckSink {
   virtual ~AckSink() = default;
   virtual Result<void> ack(EventState& event) = 0;
   virtual Result<void> nack(const EventPointer& event, Error why) = 0;
+  virtual Result<void> retry_after(const EventPointer& event, std::chrono::milliseconds delay) = 0;
 };
 
 /// The bytes of one poll, which live as long as events refer to them. It has one count for each
@@ -79,7 +82,12 @@ struct EventState {
   std::optional<Bytes> key;
   std::optional<Bytes> value;
   HeaderRange headers;
+  /// Attempts of this delivery, this one included.
   int attempt = 1;
+  /// Attempts before this record was stored in its retry topic.
+  int earlier_attempts = 0;
+  /// 0 for the source, otherwise the number of its retry topic.
+  std::size_t level = 0;
   /// The number of the partition's assignment that it belongs to.
   std::uint64_t assignment = 0;
   std::size_t lane = 0;
@@ -89,7 +97,11 @@ struct EventState {
   bool is_running = false;
   TimePoint started;
   std::optional<Error> nacked_with;
+  /// With nacked_with: the program's decision, and the retry topic that retry_after chose.
+  FailureAction nacked_action = FailureAction::retry;
+  std::size_t wanted_level = 0;
 
+  [[nodiscard]] int attempts() const { return earlier_attempts + attempt; }
   [[nodiscard]] std::size_t bytes() const {
     return (key ? key->size() : 0) + (value ? value->size() : 0);
   }

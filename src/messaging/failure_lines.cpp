@@ -24,6 +24,8 @@ std::string_view plural_of(Failure::Kind kind) {
       return "failed deliveries";
     case Failure::Kind::subscription:
       return "failures of subscriptions";
+    case Failure::Kind::redirect:
+      return "messages that could not be redirected";
     case Failure::Kind::held:
       break;
   }

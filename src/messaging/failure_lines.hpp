@@ -38,7 +38,7 @@ class FailureLines {
   /// "3 more failures of handlers: t-0 at offsets 4 to 9 (3)"; empty if there are none.
   static std::string take(Failure::Kind kind, Kind& of);
 
-  std::array<Kind, 5> kinds_;
+  std::array<Kind, 6> kinds_;
 };
 
 }  // namespace dohle::messaging

@@ -136,21 +136,24 @@ template <>
 struct OptionTable<SubscribeOptions> {
   using O = SubscribeOptions;
   static constexpr auto rows = std::tuple_cat(
-      std::make_tuple(option("group_instance_id", &O::group_instance_id)
-                          .meant_by("group.instance.id", refuse_group_instance_id),
-                      option("auto_ack", &O::auto_ack),
-                      option("concurrency", &O::concurrency).from(1, 1'000),
-                      option("unordered", &O::unordered),
-                      option("max_retries", &O::max_retries).from(0, 1'000'000),
-                      option("retry_delay", &O::retry_delay).from(0, 60 * minute_ms, "ms"),
-                      option("ack_timeout", &O::ack_timeout).from(0, day_ms, "ms"),
-                      option("max_unacknowledged", &O::max_unacknowledged).from(1, INT32_MAX),
-                      option("max_unacknowledged_bytes", &O::max_unacknowledged_bytes)
-                          .from(1, INT64_MAX, "bytes"),
-                      option("middlewares", &O::middlewares),
-                      option("auto_create_topic", &O::auto_create_topic),
-                      option("reader_config", &O::reader_config),
-                      option("partition", &O::partition).from(-1, INT32_MAX)),
+      std::make_tuple(
+          option("group_instance_id", &O::group_instance_id)
+              .meant_by("group.instance.id", refuse_group_instance_id),
+          option("auto_ack", &O::auto_ack), option("concurrency", &O::concurrency).from(1, 1'000),
+          option("unordered", &O::unordered),
+          option("max_retries", &O::max_retries).from(0, 1'000'000),
+          option("retry_delay", &O::retry_delay).from(0, 60 * minute_ms, "ms"),
+          option("max_retry_delay", &O::max_retry_delay).from(0, 60 * minute_ms, "ms"),
+          option("retry_topics", &O::retry_topics), option("retry_prefix", &O::retry_prefix),
+          option("failure_decision", &O::failure_decision),
+          option("ack_timeout", &O::ack_timeout).from(0, day_ms, "ms"),
+          option("max_unacknowledged", &O::max_unacknowledged).from(1, INT32_MAX),
+          option("max_unacknowledged_bytes", &O::max_unacknowledged_bytes)
+              .from(1, INT64_MAX, "bytes"),
+          option("middlewares", &O::middlewares),
+          option("auto_create_topic", &O::auto_create_topic),
+          option("reader_config", &O::reader_config),
+          option("partition", &O::partition).from(-1, INT32_MAX)),
       reading_rows<O>);
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/addresses.hpp"
 #include "base/option_checks.hpp"
+#include "base/random.hpp"
 #include "base/topic_name.hpp"
 #include "client/cluster/login.hpp"
 #include "client/consume/consumer_options.hpp"
@@ -14,6 +15,7 @@
 #include "messaging/broker_properties.hpp"
 #include "messaging/embedded_address.hpp"
 #include "messaging/option_rows.hpp"
+#include "messaging/reports.hpp"
 #include "messaging/rest_options.hpp"
 #include "messaging/whole_configs.hpp"
 
@@ -109,7 +111,8 @@ Result<void> check_reading(const SubscribeOptions& reading, milliseconds read_ti
                                  reading.read_backoff_min->count(), minute_ms, "ms"}});
   if (!backoff) return backoff;
   if (auto known = check_enum("failure_policy", *reading.failure_policy,
-                              {FailurePolicy::hold, FailurePolicy::skip, FailurePolicy::stop});
+                              {FailurePolicy::hold, FailurePolicy::skip, FailurePolicy::dead_letter,
+                               FailurePolicy::stop});
       !known) {
     return known;
   }
@@ -296,6 +299,12 @@ Result<void> check_members(const kafka::BrokerOptions& options) {
   return check_middlewares(options.subscribe_middlewares, "subscribe_middlewares");
 }
 
+/// Differs between subscriptions that start together in one process or in several.
+std::uint64_t seed_of(const std::string& topic, const std::string& group) {
+  const auto now = static_cast<std::uint64_t>(monotonic_now().time_since_epoch().count());
+  return split_mixed(now ^ std::hash<std::string>{}(topic + " " + group));
+}
+
 }  // namespace
 
 Result<void> check(const kafka::BrokerOptions& options) {
@@ -400,6 +409,8 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
         " ms; it is allowed without group_instance_id only, which is " + own.group_instance_id));
   }
 
+  auto redirects = redirect_topics(topic, group, own, *reading.failure_policy);
+  if (!redirects) return fail(redirects.error());
   auto consumer = consumer_options(reading, broker);
   if (!consumer) return fail(consumer.error());
   ReadSettings made;
@@ -416,7 +427,10 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
                 .unordered = own.unordered,
                 .max_retries = own.max_retries,
                 .retry_delay = own.retry_delay,
+                .max_retry_delay = own.max_retry_delay,
                 .failure_policy = *reading.failure_policy,
+                .redirects = *std::move(redirects),
+                .seed = seed_of(topic, group),
                 .ack_timeout = own.ack_timeout,
                 .max_unacknowledged = own.max_unacknowledged,
                 .max_unacknowledged_bytes = own.max_unacknowledged_bytes,

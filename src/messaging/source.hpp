@@ -39,6 +39,9 @@ class Source {
                                    std::chrono::milliseconds timeout) = 0;
   virtual void pause(std::span<const TopicPartition> partitions) = 0;
   virtual void resume(std::span<const TopicPartition> partitions) = 0;
+  /// Continues at `offset`; queued records of the partition are dropped. Never waits. No effect on
+  /// a partition that is not assigned.
+  virtual void seek(const TopicPartition& partition, Offset offset) = 0;
   /// The position as known now. Never waits.
   virtual Result<Offset> position(const TopicPartition& partition) = 0;
   /// Records between position and high watermark, as of the last fetch. Never waits. Any thread.

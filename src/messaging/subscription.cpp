@@ -7,6 +7,7 @@
 #include "base/assert.hpp"
 #include "messaging/event_state.hpp"
 #include "messaging/publish_chain.hpp"
+#include "messaging/redirect_headers.hpp"
 
 namespace dohle::messaging {
 
@@ -171,16 +172,25 @@ Result<void> Subscription::ack(EventState& event) {
 
 Result<void> Subscription::nack(const EventPointer& event, Error why) {
   if (auto usable = check_usable(); !usable) return usable;
+  const FailureAction asked = decide(why, event);
   std::optional<messaging::Report> report;
   {
     Lock lock(mutex_);
-    auto nacked = state_.nack(event, std::move(why), monotonic_now(), report);
+    auto nacked = state_.nack(event, std::move(why), monotonic_now(), report, asked);
     if (!nacked) return nacked;
     work_.notify_one();
     end_by_policy(lock);
   }
   if (report) tell(*report);
   return {};
+}
+
+Result<void> Subscription::retry_after(const EventPointer& event, std::chrono::milliseconds delay) {
+  if (auto usable = check_usable(); !usable) return usable;
+  const Lock lock(mutex_);
+  auto asked = state_.retry_after(event, delay, monotonic_now());
+  work_.notify_one();
+  return asked;
 }
 
 void Subscription::end_by_policy(Lock& lock) {
@@ -199,6 +209,7 @@ ReadLag Subscription::lag() const {
   std::ranges::sort(assigned);
   ReadLag found{.topic = setup_.topic, .group_id = setup_.group_id, .partitions = {}};
   for (const TopicPartition& each : assigned) {
+    if (each.topic != setup_.topic) continue;
     if (const auto records = source_.lag(each)) {
       found.partitions.push_back({each.partition, *records});
     }
@@ -219,7 +230,7 @@ std::vector<HeldMessage> Subscription::held() const {
 void Subscription::nudge(Lock& lock) {
   DOHLE_ASSERT(lock.owns_lock(), "a subscription's state is read without its lock");
   const TimePoint now = monotonic_now();
-  const bool wanted = is_stopping_ || state_.is_commit_due(now) || state_.may_resume();
+  const bool wanted = is_stopping_ || state_.is_commit_due(now) || state_.may_resume(now);
   if (!wanted || !is_polling_ || is_nudged_) return;
   is_nudged_ = true;
   lock.unlock();
@@ -236,15 +247,13 @@ void Subscription::log_end(const Error& why) {
 void Subscription::work() {
   Lock lock(mutex_);
   while (!is_stopping_) {
-    const TimePoint now = monotonic_now();
-    const std::vector<Report> overdue = state_.overdue_acks(now);
-    for (const Report& report : overdue) {
-      lock.unlock();
-      tell(report);
-      lock.lock();
-    }
     // While the lock was free, the subscription may have been asked to end.
-    if (!overdue.empty()) continue;
+    if (tell_waiting(lock)) continue;
+    const TimePoint now = monotonic_now();
+    if (const auto redirect = state_.take_redirect(now)) {
+      send(lock, *redirect);
+      continue;
+    }
     if (EventPointer event = state_.take_work(now)) {
       handle(lock, std::move(event));
       continue;
@@ -254,14 +263,67 @@ void Subscription::work() {
   }
 }
 
+bool Subscription::tell_waiting(Lock& lock) {
+  std::vector<Report> reports = state_.overdue_acks(monotonic_now());
+  if (state_.has_redirect_reports()) {
+    for (Report& each : state_.take_redirect_reports()) reports.push_back(std::move(each));
+  }
+  if (reports.empty()) return false;
+  lock.unlock();
+  for (const Report& report : reports) tell(report);
+  // The events that the error handler did not keep end without the lock.
+  reports.clear();
+  lock.lock();
+  return true;
+}
+
+void Subscription::send(Lock& lock, const Redirect& redirect) {
+  DOHLE_ASSERT(setup_.outbox != nullptr, "a message is redirected without an outbox");
+  lock.unlock();
+  const EventState& event = *redirect.event;
+  const RedirectHeaders headers(event, setup_.group_id, redirect.why);
+  // The time is that of storing it, from which its delay counts.
+  const Record record{
+      .key = event.key,
+      .value = event.value,
+      .headers = headers.views(),
+      .partition = PartitionId{event.partition.value % std::max(1, redirect.to->partitions)}};
+  setup_.outbox->send(redirect.to->name, record,
+                      [self = shared_from_this(), id = redirect.id](Result<Receipt> outcome) {
+                        self->on_redirected(id, outcome);
+                      });
+  lock.lock();
+}
+
+void Subscription::on_redirected(std::uint64_t id, const Result<Receipt>& outcome) {
+  Lock lock(mutex_);
+  state_.on_redirected(id, outcome, monotonic_now());
+  // There may be a report, the freed lane may have an item, and the partition room.
+  work_.notify_all();
+  change_.notify_all();
+  nudge(lock);
+}
+
+FailureAction Subscription::decide(const Error& why, const EventPointer& event) {
+  const auto& decision = setup_.options.failure_decision;
+  if (!decision) return FailureAction::retry;
+  try {
+    return decision(why, EventAccess::make(event));
+  } catch (...) {
+    report_subscription(thrown_by("the failure decision"));
+  }
+  return FailureAction::retry;
+}
+
 void Subscription::handle(Lock& lock, EventPointer event) {
   lock.unlock();
   Result<void> result = [&] {
     RawEvent raw = EventAccess::make(event);
     return call_handler(raw);
   }();
+  const FailureAction asked = result ? FailureAction::retry : decide(result.error(), event);
   lock.lock();
-  const auto report = state_.on_handled(event, std::move(result), monotonic_now());
+  const auto report = state_.on_handled(event, std::move(result), monotonic_now(), asked);
   event.reset();
   change_.notify_all();
   // The freed lane may have another item, and a retry a new wake-up time.
@@ -404,8 +466,9 @@ void Subscription::apply_pauses() {
   std::vector<Report> held;
   {
     const std::lock_guard lock(mutex_);
-    pauses = state_.update_pauses(!state_.has_room());
-    held = state_.held_reports(monotonic_now());
+    const TimePoint now = monotonic_now();
+    pauses = state_.update_pauses(!state_.has_room(), now);
+    held = state_.held_reports(now);
   }
   for (const Report& report : held) tell(report);
   setup_.reports->say_left_out(monotonic_now());
@@ -453,7 +516,7 @@ void Subscription::report_lag() {
 
 TimePoint Subscription::wake_at(TimePoint now) const {
   const TimePoint at = now + Duration(is_ready_ ? max_poll : unready_poll);
-  const TimePoint due = std::min(at, lag_due_at_);
+  const TimePoint due = std::min({at, lag_due_at_, state_.next_resume(now)});
   return state_.next_commit_at() > now ? std::min(due, state_.next_commit_at()) : due;
 }
 
@@ -495,12 +558,21 @@ void Subscription::poll() {
 
 void Subscription::take(messaging::PolledRecords fetched) {
   if (fetched.records.empty()) return;
-  const std::lock_guard lock(mutex_);
-  state_.on_records(fetched.records, std::move(fetched.buffer));
-  if (setup_.workers > 1) {
-    work_.notify_all();
-  } else {
-    work_.notify_one();
+  std::vector<std::pair<TopicPartition, Offset>> rewinds;
+  {
+    const std::lock_guard lock(mutex_);
+    state_.on_records(fetched.records, std::move(fetched.buffer),
+                      {monotonic_now(), setup_.outbox ? setup_.wall() : Timestamp{}});
+    rewinds = state_.take_rewinds();
+    if (setup_.workers > 1) {
+      work_.notify_all();
+    } else {
+      work_.notify_one();
+    }
+  }
+  for (const auto& [partition, offset] : rewinds) {
+    source_.pause({&partition, 1});
+    source_.seek(partition, offset);
   }
 }
 
@@ -580,11 +652,14 @@ void Subscription::finish() {
   std::chrono::milliseconds left;
   {
     Lock lock(mutex_);
-    change_.wait_until(lock, stop_by_, [&] { return state_.running() == 0; });
+    change_.wait_until(lock, stop_by_,
+                       [&] { return state_.running() == 0 && state_.redirecting() == 0; });
+    (void)tell_waiting(lock);
     offsets = state_.final_commit(state_.assignment());
     left = until(stop_by_, monotonic_now(), std::chrono::hours(1));
   }
   commit_now(std::move(offsets));
+  if (setup_.outbox) setup_.outbox->close(left);
   auto closed = source_.close(left);
   const std::lock_guard lock(mutex_);
   state_.on_given_up(state_.assignment());

@@ -12,6 +12,7 @@
 #include "base/thread.hpp"
 #include "base/wait_point.hpp"
 #include "dohle/broker.hpp"
+#include "messaging/outbox.hpp"
 #include "messaging/reports.hpp"
 #include "messaging/source.hpp"
 #include "messaging/subscription_state.hpp"
@@ -49,6 +50,10 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
     std::chrono::milliseconds max_backoff{1'000};
     SubscribeHandler handler;
     std::unique_ptr<messaging::Source> source;
+    /// Null without retry topics and dead letters.
+    std::unique_ptr<Outbox> outbox = nullptr;
+    /// The time that records have.
+    std::function<Timestamp()> wall = [] { return to_timestamp(std::chrono::system_clock::now()); };
     std::shared_ptr<messaging::Reports> reports;
     /// True if the calling thread serves the source; it must not wait.
     std::function<bool()> is_client_thread = [] { return false; };
@@ -79,6 +84,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
 
   Result<void> ack(EventState& event) override;
   Result<void> nack(const EventPointer& event, Error why) override;
+  Result<void> retry_after(const EventPointer& event, std::chrono::milliseconds delay) override;
 
  private:
   using Lock = std::unique_lock<std::mutex>;
@@ -120,6 +126,13 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void handle(Lock& lock, messaging::EventPointer event);
   void tell(const messaging::Report& report);
   Result<void> call_handler(RawEvent& event);
+  /// Asks the program.
+  FailureAction decide(const Error& why, const EventPointer& event);
+  /// Stores a failed message elsewhere. The lock is free meanwhile.
+  void send(Lock& lock, const Redirect& redirect);
+  void on_redirected(std::uint64_t id, const Result<Receipt>& outcome);
+  /// Reports what waits to be reported. True if there was anything; the lock was free meanwhile.
+  bool tell_waiting(Lock& lock);
 
   void thread_ended();
   /// Wakes the polling thread if it has work: a due commit, a resume, or the end.

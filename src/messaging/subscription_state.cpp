@@ -6,10 +6,13 @@
 
 #include "base/assert.hpp"
 #include "base/topic_name.hpp"
+#include "messaging/redirect_headers.hpp"
 
 namespace dohle::messaging {
 
 namespace {
+
+using std::chrono::milliseconds;
 
 /// How often a held partition is reported.
 constexpr std::chrono::minutes held_period{1};
@@ -29,21 +32,44 @@ std::string place_of(const messaging::EventState& event) {
   return place_of(partition_of(event), event.offset);
 }
 
-Error not_owner(const messaging::EventState& event) {
-  return Error::client(Errc::not_owner, "ack of " + place_of(event) +
+Error not_owner(const messaging::EventState& event, std::string_view call) {
+  return Error::client(Errc::not_owner, std::string(call) + " of " + place_of(event) +
                                             ": the partition was given up or assigned anew since");
+}
+
+Error settled_before(const messaging::EventState& event, std::string_view call) {
+  return Error::client(Errc::invalid_argument,
+                       std::string(call) + " of " + place_of(event) + ": it was settled before");
+}
+
+RetryPolicy::Settings retry_settings(const SubscriptionSettings& settings) {
+  RetryPolicy::Settings made{.max_retries = settings.max_retries,
+                             .retry_delay = settings.retry_delay,
+                             .max_retry_delay = settings.max_retry_delay,
+                             .failure_policy = settings.failure_policy,
+                             .has_dead_letters = settings.redirects.dead_letters.has_value(),
+                             .seed = settings.seed};
+  for (const RedirectTopic& retry : settings.redirects.retries) {
+    made.topic_delays.push_back(retry.delay);
+  }
+  return made;
 }
 
 }  // namespace
 
 SubscriptionState::SubscriptionState(SubscriptionSettings settings)
-    : settings_(settings),
-      pool_(EventPool::create(settings.max_unacknowledged + settings.queue_capacity)),
+    : settings_(std::move(settings)),
+      retry_policy_(retry_settings(settings_)),
+      pool_(EventPool::create(settings_.max_unacknowledged + settings_.queue_capacity)),
       lanes_(lane_count) {}
 
 void SubscriptionState::check_invariants() const {
   lanes_.check_invariants();
-  DOHLE_ASSERT(lanes_.busy() == running_.size(), "a lane is busy without a handler that runs");
+  const auto with_lane = [](const auto& entry) { return entry.second.has_lane; };
+  DOHLE_ASSERT(lanes_.busy() == running_.size() + static_cast<std::size_t>(
+                                                      std::ranges::count_if(redirects_, with_lane)),
+               "a lane is busy without a handler that runs or a redirection");
+  check_redirects();
   DOHLE_ASSERT(!is_stopped_ || lanes_.queued() == 0, "a stopped subscription has work");
   for (const EventPointer& event : running_) {
     DOHLE_ASSERT(event->is_running, "an event counts as running and does not run");
@@ -59,7 +85,7 @@ void SubscriptionState::check_invariants() const {
     DOHLE_ASSERT(
         partition.running == static_cast<std::size_t>(std::ranges::count_if(running_, is_its)),
         "the running handlers of a partition are miscounted");
-    DOHLE_ASSERT(partition.beyond.empty() || is_full(partition),
+    DOHLE_ASSERT(partition.beyond.empty() || is_full(partition) || partition.failing_redirects > 0,
                  "an event waits beyond max_unacknowledged while there is room");
     DOHLE_ASSERT(partition.held.size() <= partition.ledger.outstanding(),
                  "more messages hold a partition than are outstanding");
@@ -77,6 +103,28 @@ void SubscriptionState::check_invariants() const {
   });
 }
 
+void SubscriptionState::check_redirects() const {
+  std::size_t under_way = 0;
+  std::map<std::uint64_t, std::size_t> failing;
+  for (const auto& [id, pending] : redirects_) {
+    DOHLE_ASSERT(id == pending.redirect.id && id <= last_redirect_,
+                 "a redirection has another's number");
+    under_way += pending.is_under_way ? 1 : 0;
+    failing[pending.redirect.event->assignment] += pending.is_failing ? 1 : 0;
+    const auto* const entry = assigned(pending.redirect.event->assignment);
+    DOHLE_ASSERT(entry != nullptr || pending.is_under_way,
+                 "a redirection waits that belongs to an earlier assignment");
+    DOHLE_ASSERT(
+        entry == nullptr || entry->second.ledger.is_outstanding(pending.redirect.event->offset),
+        "a message is redirected that is done");
+  }
+  DOHLE_ASSERT(under_way == redirecting_, "the redirections under way are miscounted");
+  for (const auto& [name, partition] : partitions_) {
+    DOHLE_ASSERT(partition.failing_redirects == failing[partition.assignment],
+                 "the failing redirections of a partition are miscounted");
+  }
+}
+
 void SubscriptionState::on_assigned(std::span<const TopicPartition> partitions) {
   for (const TopicPartition& partition : partitions) {
     assign(*partitions_.try_emplace(partition).first);
@@ -86,8 +134,10 @@ void SubscriptionState::on_assigned(std::span<const TopicPartition> partitions) 
 void SubscriptionState::assign(Partitions::value_type& entry) {
   drop_waiting(entry.first);
   by_assignment_.erase(entry.second.assignment);
+  drop_redirects(entry.second.assignment);
   entry.second = Partition{};
   entry.second.assignment = ++assignments_;
+  entry.second.level = level_of(entry.first.topic);
   by_assignment_.emplace(assignments_, &entry);
 }
 
@@ -98,13 +148,15 @@ void SubscriptionState::on_revoking(std::span<const TopicPartition> partitions) 
     found->second.is_closing = true;
     found->second.beyond.clear();
     drop_waiting(partition);
+    drop_redirects(found->second.assignment);
   }
 }
 
 bool SubscriptionState::is_running_in(std::span<const TopicPartition> partitions) const {
   return std::ranges::any_of(partitions, [&](const TopicPartition& partition) {
     const auto found = partitions_.find(partition);
-    return found != partitions_.end() && found->second.running > 0;
+    if (found == partitions_.end()) return false;
+    return found->second.running > 0 || found->second.redirecting > 0;
   });
 }
 
@@ -114,6 +166,7 @@ void SubscriptionState::on_given_up(std::span<const TopicPartition> partitions) 
     const auto found = partitions_.find(partition);
     if (found == partitions_.end()) continue;
     by_assignment_.erase(found->second.assignment);
+    drop_redirects(found->second.assignment);
     partitions_.erase(found);
   }
 }
@@ -128,6 +181,7 @@ void SubscriptionState::stop() {
   is_stopped_ = true;
   for (auto& [_, partition] : partitions_) partition.beyond.clear();
   lanes_.drop_if([](const EventPointer&) { return true; });
+  for (const auto& [_, partition] : partitions_) drop_redirects(partition.assignment);
 }
 
 void SubscriptionState::drop_waiting(const TopicPartition& partition) {
@@ -145,21 +199,22 @@ std::size_t SubscriptionState::lane_of(const ConsumerRecord& record) {
 }
 
 void SubscriptionState::on_records(std::span<const ConsumerRecord> records,
-                                   std::shared_ptr<const void> buffer) {
+                                   std::shared_ptr<const void> buffer, Now now) {
   if (records.empty()) return;
   // One count more, so that it outlives the records that are not taken.
   FetchedBytes* const held =
       buffer ? new FetchedBytes(std::move(buffer), records.size() + 1) : nullptr;
   std::size_t unused = 1;
   for (const ConsumerRecord& record : records) {
-    if (!on_record(record, held)) ++unused;
+    if (!on_record(record, held, now)) ++unused;
   }
   if (held != nullptr) held->drop(unused);
 }
 
-bool SubscriptionState::on_record(const ConsumerRecord& record, FetchedBytes* buffer) {
+bool SubscriptionState::on_record(const ConsumerRecord& record, FetchedBytes* buffer, Now now) {
   const auto found = partitions_.find(Place{record.topic, record.partition});
   if (is_stopped_ || found == partitions_.end() || found->second.is_closing) return false;
+  if (found->second.level > 0 && waits_for_its_delay(found->second, record, now)) return false;
   // Reading has started anew after the topic was created again or the offset was out of range, so
   // earlier events belong to an earlier assignment.
   const auto& beyond = found->second.beyond;
@@ -178,9 +233,53 @@ bool SubscriptionState::on_record(const ConsumerRecord& record, FetchedBytes* bu
   event->headers = record.headers;
   event->assignment = found->second.assignment;
   event->lane = lane_of(record);
+  event->level = found->second.level;
+  if (event->level > 0) event->earlier_attempts = attempts_of(record.headers);
   found->second.beyond.push_back(std::move(event));
   hand_out_beyond(found->second);
   return true;
+}
+
+std::size_t SubscriptionState::level_of(std::string_view topic) const {
+  const auto& retries = settings_.redirects.retries;
+  const auto found = std::ranges::find(retries, topic, &RedirectTopic::name);
+  return found == retries.end() ? 0 : static_cast<std::size_t>(found - retries.begin()) + 1;
+}
+
+bool SubscriptionState::waits_for_its_delay(Partition& partition, const ConsumerRecord& record,
+                                            Now now) {
+  if (partition.rewind) return true;
+  const Duration rest = rest_of_delay(partition.level, record.timestamp, now);
+  if (rest <= Duration(0)) return false;
+  partition.waits_until = now.mono + rest;
+  partition.rewind = record.offset;
+  return true;
+}
+
+Duration SubscriptionState::rest_of_delay(std::size_t level, Timestamp stored, Now now) const {
+  const milliseconds delay = retry_policy_.delay_of(level);
+  // The clocks of the member that stored it and of this one may differ, but nothing waits longer.
+  const milliseconds passed(std::max<std::int64_t>(0, now.wall.value - stored.value));
+  if (passed >= delay) return Duration(0);
+  return delay - passed + std::min<Duration>(delay / 20, std::chrono::seconds(1));
+}
+
+std::vector<std::pair<TopicPartition, Offset>> SubscriptionState::take_rewinds() {
+  std::vector<std::pair<TopicPartition, Offset>> rewinds;
+  for (auto& [name, partition] : partitions_) {
+    if (!partition.rewind) continue;
+    rewinds.emplace_back(name, *std::exchange(partition.rewind, std::nullopt));
+    partition.is_paused = true;
+  }
+  return rewinds;
+}
+
+TimePoint SubscriptionState::next_resume(TimePoint now) const {
+  TimePoint next = never;
+  for (const auto& [_, partition] : partitions_) {
+    if (partition.waits_until > now) next = std::min(next, partition.waits_until);
+  }
+  return next;
 }
 
 void SubscriptionState::hand_out(Partition& partition, EventPointer event) {
@@ -190,7 +289,7 @@ void SubscriptionState::hand_out(Partition& partition, EventPointer event) {
 }
 
 void SubscriptionState::hand_out_beyond(Partition& partition) {
-  while (!partition.beyond.empty() && !is_full(partition)) {
+  while (!partition.beyond.empty() && !is_full(partition) && partition.failing_redirects == 0) {
     EventPointer event = std::move(partition.beyond.front());
     partition.beyond.pop_front();
     hand_out(partition, std::move(event));
@@ -234,15 +333,19 @@ SubscriptionState::Partition* SubscriptionState::owned(const messaging::EventSta
 }
 
 std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, Result<void> result,
-                                                    TimePoint now) {
+                                                    TimePoint now, FailureAction asked) {
   using Settled = messaging::EventState::Settled;
   const auto place = std::ranges::find(running_, event);
   DOHLE_ASSERT(place != running_.end(), "a handler ended that did not run");
   running_.erase(place);
   event->is_running = false;
-  if (event->nacked_with && result) result = fail(*event->nacked_with);
+  if (event->nacked_with && result) {
+    result = fail(*event->nacked_with);
+    asked = event->nacked_action;
+  }
 
   std::optional<Report> report;
+  bool has_lane = true;
   Partition* partition = owned(*event);
   if (partition != nullptr) {
     DOHLE_ASSERT(partition->running > 0, "the running handlers of a partition are miscounted");
@@ -250,14 +353,14 @@ std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, R
     if (!result && event->settled == Settled::acked) {
       report = report_of(nullptr, result.error());
     } else if (!result) {
-      report = on_failed(event, *partition, result.error(), now);
+      report = on_failed(event, *partition, result.error(), now, asked, has_lane);
     } else if (settings_.auto_ack) {
       settle(*event, *partition);
     } else if (event->settled == Settled::pending && settings_.ack_timeout) {
       await_ack(event, now + *settings_.ack_timeout);
     }
   }
-  lanes_.finish(event->lane);
+  if (has_lane) lanes_.finish(event->lane);
   if (report && report->event == nullptr) {
     report->partition = partition_of(*event);
     report->offset = event->offset;
@@ -266,34 +369,49 @@ std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, R
 }
 
 std::optional<Report> SubscriptionState::on_failed(const EventPointer& event, Partition& partition,
-                                                   Error why, TimePoint now) {
-  using Settled = messaging::EventState::Settled;
-  // A retry cannot help a message that cannot be decoded.
-  const bool retry = !why.is(Errc::codec_failed) && event->attempt <= settings_.max_retries;
-  event->settled = Settled::nacked;
+                                                   Error why, TimePoint now, FailureAction asked,
+                                                   bool& has_lane) {
+  const RetryPolicy::Decision decision =
+      retry_policy_.decide({.why = why,
+                            .attempt = event->attempt,
+                            .level = event->level,
+                            .asked = asked,
+                            .wanted_level = event->wanted_level});
+  event->settled = messaging::EventState::Settled::nacked;
   partition.ledger.on_attempt_over(event->offset);
   release(partition, event->offset);
-  if (!retry) {
-    // A new event for the error handler: the earlier handle can no longer settle the message.
-    return on_failed_for_good(pool_->make_again(*event), partition, why, now);
+  // A new event: the earlier handle can no longer settle the message.
+  EventPointer next = pool_->make_again(*event);
+  if (const auto* const last = std::get_if<RetryPolicy::GiveUp>(&decision)) {
+    return give_up(next, partition, why, last->policy, now, has_lane);
   }
+  // Its next owner handles it again.
   if (partition.is_closing || is_stopped_) return std::nullopt;
-  EventPointer again = pool_->make_again(*event);
-  ++again->attempt;
-  lanes_.push_retry(again->lane, again, now + settings_.retry_delay);
+  if (const auto* const topic = std::get_if<RetryPolicy::UseRetryTopic>(&decision)) {
+    redirect(std::move(next), topic->level, std::move(why), now, has_lane);
+    return std::nullopt;
+  }
+  ++next->attempt;
+  const std::size_t lane = next->lane;
+  lanes_.push_retry(lane, std::move(next),
+                    now + std::get<RetryPolicy::RetryInPlace>(decision).wait);
   return std::nullopt;
 }
 
-Report SubscriptionState::on_failed_for_good(const EventPointer& event, Partition& partition,
-                                             const Error& why, TimePoint now) {
+std::optional<Report> SubscriptionState::give_up(const EventPointer& event, Partition& partition,
+                                                 const Error& why, FailurePolicy policy,
+                                                 TimePoint now, bool& has_lane) {
   event->settled = messaging::EventState::Settled::failed;
-  switch (settings_.failure_policy) {
+  switch (policy) {
     case FailurePolicy::hold:
       hold(partition, event->offset, why, now);
       return report_of(event, why.within("holds its partition until it is acknowledged"));
     case FailurePolicy::skip:
       settle(*event, partition);
       return report_of(event, why.within("skipped"));
+    case FailurePolicy::dead_letter:
+      if (!partition.is_closing && !is_stopped_) redirect(event, 0, why, now, has_lane);
+      return std::nullopt;
     case FailurePolicy::stop:
       break;
   }
@@ -301,6 +419,113 @@ Report SubscriptionState::on_failed_for_good(const EventPointer& event, Partitio
     stop_reason_ = why.within("failure_policy stop ended the subscription at " + place_of(*event));
   }
   return report_of(event, why.within("ends the subscription"));
+}
+
+void SubscriptionState::redirect(EventPointer event, std::size_t level, Error why, TimePoint now,
+                                 bool& has_lane) {
+  const auto& topics = settings_.redirects;
+  DOHLE_ASSERT(level > 0 || topics.dead_letters, "a message is redirected to no topic");
+  event->settled = messaging::EventState::Settled::nacked;
+  const RedirectTopic& to = level > 0 ? topics.retries.at(level - 1) : *topics.dead_letters;
+  const std::uint64_t id = ++last_redirect_;
+  redirects_.emplace(id, PendingRedirect{.redirect = {id, std::move(event), &to, std::move(why)},
+                                         .is_dead_letter = level == 0,
+                                         .has_lane = std::exchange(has_lane, false),
+                                         .due = now});
+}
+
+std::optional<Redirect> SubscriptionState::take_redirect(TimePoint now) {
+  if (is_stopped_) return std::nullopt;
+  for (auto& [_, pending] : redirects_) {
+    if (pending.is_under_way || pending.due > now) continue;
+    Partition* const partition = owned(*pending.redirect.event);
+    DOHLE_ASSERT(partition != nullptr, "a redirection waits of a partition that is not owned");
+    pending.is_under_way = true;
+    ++redirecting_;
+    ++partition->redirecting;
+    return pending.redirect;
+  }
+  return std::nullopt;
+}
+
+void SubscriptionState::on_redirected(std::uint64_t id, const Result<Receipt>& outcome,
+                                      TimePoint now) {
+  const auto found = redirects_.find(id);
+  DOHLE_ASSERT(found != redirects_.end() && found->second.is_under_way,
+               "the outcome of a redirection comes that is not under way");
+  PendingRedirect& pending = found->second;
+  pending.is_under_way = false;
+  --redirecting_;
+  Partition* const partition = owned(*pending.redirect.event);
+  if (partition != nullptr) --partition->redirecting;
+  if (partition != nullptr && !outcome) {
+    fail_redirect(pending, outcome.error(), now);
+    // Its next owner handles it again.
+    if (!partition->is_closing && !is_stopped_) return;
+  } else if (partition != nullptr) {
+    if (pending.is_dead_letter) redirect_reports_.push_back(dead_letter_report(pending, *outcome));
+    if (std::exchange(pending.is_failing, false)) --partition->failing_redirects;
+    settle(*pending.redirect.event, *partition);
+  }
+  end_redirect(pending);
+  redirects_.erase(found);
+}
+
+void SubscriptionState::fail_redirect(PendingRedirect& pending, const Error& why, TimePoint now) {
+  const EventState& event = *pending.redirect.event;
+  if (!std::exchange(pending.is_failing, true)) ++owned(event)->failing_redirects;
+  pending.backoff = pending.backoff.count() == 0
+                        ? settings_.min_backoff
+                        : std::min(pending.backoff * 2, settings_.max_backoff);
+  pending.due = now + pending.backoff;
+  ++pending.failed;
+  if (now < pending.next_told) return;
+  pending.next_told = now + held_period;
+  std::string text = "it could not be stored in " + pending.redirect.to->name +
+                     " and is tried again; its partition waits";
+  if (pending.failed > 1) text += "; it failed " + std::to_string(pending.failed) + " times";
+  text += "; the handler failed with: " + pending.redirect.why.to_string();
+  redirect_reports_.push_back({.kind = Failure::Kind::redirect,
+                               .error = why.within(text),
+                               .event = nullptr,
+                               .partition = partition_of(event),
+                               .offset = event.offset});
+}
+
+Report SubscriptionState::dead_letter_report(const PendingRedirect& pending,
+                                             const Receipt& receipt) {
+  const Redirect& done = pending.redirect;
+  Report report = report_of(
+      nullptr, done.why.within("dead-lettered to " +
+                               place_of({done.to->name, receipt.partition}, receipt.offset)));
+  report.partition = partition_of(*done.event);
+  report.offset = done.event->offset;
+  return report;
+}
+
+void SubscriptionState::end_redirect(PendingRedirect& pending) {
+  Partition* const partition = owned(*pending.redirect.event);
+  if (partition != nullptr && std::exchange(pending.is_failing, false)) {
+    --partition->failing_redirects;
+    hand_out_beyond(*partition);
+  }
+  if (std::exchange(pending.has_lane, false)) lanes_.finish(pending.redirect.event->lane);
+}
+
+void SubscriptionState::drop_redirects(std::uint64_t assignment) {
+  for (auto each = redirects_.begin(); each != redirects_.end();) {
+    PendingRedirect& pending = each->second;
+    if (pending.redirect.event->assignment != assignment || pending.is_under_way) {
+      ++each;
+      continue;
+    }
+    end_redirect(pending);
+    each = redirects_.erase(each);
+  }
+}
+
+std::vector<Report> SubscriptionState::take_redirect_reports() {
+  return std::exchange(redirect_reports_, {});
 }
 
 void SubscriptionState::hold(Partition& partition, Offset offset, Error why, TimePoint now) {
@@ -418,31 +643,58 @@ Result<void> SubscriptionState::ack(messaging::EventState& event) {
                               "ack of " + place_of(event) + ": it was passed to nack before"));
   }
   Partition* partition = owned(event);
-  if (partition == nullptr) return fail(not_owner(event));
+  if (partition == nullptr) return fail(not_owner(event, "ack"));
   settle(event, *partition);
   return {};
 }
 
 Result<void> SubscriptionState::nack(const EventPointer& event, Error why, TimePoint now,
-                                     std::optional<Report>& report) {
-  using Settled = messaging::EventState::Settled;
-  if (event->settled != Settled::pending) {
-    return fail(Error::client(Errc::invalid_argument,
-                              "nack of " + place_of(*event) + ": it was settled before"));
+                                     std::optional<Report>& report, FailureAction asked) {
+  if (event->settled != messaging::EventState::Settled::pending) {
+    return fail(settled_before(*event, "nack"));
   }
   Partition* partition = owned(*event);
-  if (partition == nullptr) return fail(not_owner(*event));
+  if (partition == nullptr) return fail(not_owner(*event, "nack"));
   if (event->is_running) {
-    event->settled = Settled::nacked;
+    event->settled = messaging::EventState::Settled::nacked;
     event->nacked_with = std::move(why);
+    event->nacked_action = asked;
     return {};
   }
-  report = on_failed(event, *partition, std::move(why), now);
+  bool has_lane = false;
+  report = on_failed(event, *partition, std::move(why), now, asked, has_lane);
   return {};
 }
 
+Result<void> SubscriptionState::retry_after(const EventPointer& event, milliseconds delay,
+                                            TimePoint now) {
+  if (event->settled != messaging::EventState::Settled::pending) {
+    return fail(settled_before(*event, "retry_after"));
+  }
+  if (owned(*event) == nullptr) return fail(not_owner(*event, "retry_after"));
+  const auto level = retry_policy_.level_after(event->level, delay);
+  if (!level) {
+    return fail(Error::client(Errc::invalid_argument, "retry_after of " + place_of(*event) +
+                                                          ": no retry topic is left "
+                                                          "whose delay is at least " +
+                                                          std::to_string(delay.count()) +
+                                                          " ms (retry_topics)"));
+  }
+  event->wanted_level = *level;
+  std::optional<Report> report;
+  return nack(event,
+              Error::client(Errc::handler_failed, "the handler asked for a retry after " +
+                                                      std::to_string(delay.count()) + " ms"),
+              now, report);
+}
+
 TimePoint SubscriptionState::next_time() const {
-  return awaited_.empty() ? lanes_.next_time() : std::min(lanes_.next_time(), awaited_.front().due);
+  TimePoint next = lanes_.next_time();
+  if (!awaited_.empty()) next = std::min(next, awaited_.front().due);
+  for (const auto& [_, pending] : redirects_) {
+    if (!pending.is_under_way) next = std::min(next, pending.due);
+  }
+  return next;
 }
 
 std::vector<Report> SubscriptionState::overdue_acks(TimePoint now) {
@@ -508,7 +760,7 @@ void SubscriptionState::on_commit_done(const std::vector<PartitionOffset>& offse
                                        TimePoint now) {
   is_committing_ = false;
   if (succeeded) {
-    commit_backoff_ = std::chrono::milliseconds(0);
+    commit_backoff_ = milliseconds(0);
     return on_committed(offsets);
   }
   commit_backoff_ = commit_backoff_.count() == 0
@@ -529,10 +781,14 @@ bool SubscriptionState::is_full(const Partition& partition) const {
          partition.ledger.outstanding_bytes() >= settings_.max_unacknowledged_bytes;
 }
 
-SubscriptionState::Pauses SubscriptionState::update_pauses(bool all) {
+bool SubscriptionState::is_waiting(const Partition& partition, TimePoint now) const {
+  return is_full(partition) || partition.failing_redirects > 0 || now < partition.waits_until;
+}
+
+SubscriptionState::Pauses SubscriptionState::update_pauses(bool all, TimePoint now) {
   Pauses pauses;
   for (auto& [name, partition] : partitions_) {
-    const bool pause = all || is_full(partition);
+    const bool pause = all || is_waiting(partition, now);
     if (pause == partition.is_paused) continue;
     partition.is_paused = pause;
     (pause ? pauses.pause : pauses.resume).push_back(name);
@@ -540,9 +796,9 @@ SubscriptionState::Pauses SubscriptionState::update_pauses(bool all) {
   return pauses;
 }
 
-bool SubscriptionState::may_resume() const {
-  return has_room() && std::ranges::any_of(partitions_, [this](const auto& entry) {
-           return entry.second.is_paused && !is_full(entry.second);
+bool SubscriptionState::may_resume(TimePoint now) const {
+  return has_room() && std::ranges::any_of(partitions_, [&](const auto& entry) {
+           return entry.second.is_paused && !is_waiting(entry.second, now);
          });
 }
 

@@ -18,6 +18,8 @@
 #include "messaging/ack_ledger.hpp"
 #include "messaging/event_pool.hpp"
 #include "messaging/lanes.hpp"
+#include "messaging/retry_policy.hpp"
+#include "messaging/retry_topics.hpp"
 #include "messaging/ring.hpp"
 
 namespace dohle::messaging {
@@ -28,7 +30,11 @@ struct SubscriptionSettings {
   bool unordered = false;
   int max_retries = 3;
   std::chrono::milliseconds retry_delay{100};
+  std::chrono::milliseconds max_retry_delay{1'000};
   FailurePolicy failure_policy = FailurePolicy::hold;
+  RedirectTopics redirects = {};
+  /// Of the random part of waits.
+  std::uint64_t seed = 0;
   std::optional<std::chrono::milliseconds> ack_timeout = std::chrono::milliseconds(60'000);
   std::size_t max_unacknowledged = 10'000;
   std::size_t max_unacknowledged_bytes = std::size_t{64} << 20;
@@ -36,7 +42,7 @@ struct SubscriptionSettings {
   /// False without a group: nothing is then committed.
   bool commits = true;
   std::chrono::milliseconds commit_interval{0};
-  /// Wait after a failed commit; it doubles up to max_backoff.
+  /// Wait after a failed commit or redirection; it doubles up to max_backoff.
   std::chrono::milliseconds min_backoff{100};
   std::chrono::milliseconds max_backoff{1'000};
 };
@@ -48,6 +54,14 @@ struct Report {
   EventPointer event;
   TopicPartition partition;
   Offset offset;
+};
+
+/// A failed message that has to be stored elsewhere.
+struct Redirect {
+  std::uint64_t id = 0;
+  EventPointer event;
+  const RedirectTopic* to = nullptr;
+  Error why;
 };
 
 /// The decisions of one subscription: which event a worker gets and when, the effect of an ack or a
@@ -76,20 +90,43 @@ class SubscriptionState {
   // Records in, work out.
 
   /// The records of one poll; `buffer` keeps their views alive.
-  void on_records(std::span<const ConsumerRecord> records, std::shared_ptr<const void> buffer);
+  void on_records(std::span<const ConsumerRecord> records, std::shared_ptr<const void> buffer,
+                  Now now);
+  /// Partitions of retry topics that have to be read from these offsets again, since a record was
+  /// read whose delay has not passed. They are paused.
+  [[nodiscard]] std::vector<std::pair<TopicPartition, Offset>> take_rewinds();
   void on_position(const TopicPartition& partition, Offset position);
   /// The next event to handle; it is running until on_handled.
   [[nodiscard]] EventPointer take_work(TimePoint now);
-  /// `result` is the handler's result; a decode failure has the code codec_failed.
-  std::optional<Report> on_handled(const EventPointer& event, Result<void> result, TimePoint now);
+  /// `result` is the handler's result; a decode failure has the code codec_failed. `asked` is the
+  /// program's decision about a failed one.
+  std::optional<Report> on_handled(const EventPointer& event, Result<void> result, TimePoint now,
+                                   FailureAction asked = FailureAction::retry);
   Result<void> ack(messaging::EventState& event);
   Result<void> nack(const EventPointer& event, Error why, TimePoint now,
-                    std::optional<Report>& report);
+                    std::optional<Report>& report, FailureAction asked = FailureAction::retry);
+  Result<void> retry_after(const EventPointer& event, std::chrono::milliseconds delay,
+                           TimePoint now);
+
+  // Failed messages that are stored in retry topics or among dead letters. Their events count as
+  // outstanding, and keep their lanes, until that is done.
+
+  /// The next one to store; its outcome is awaited.
+  [[nodiscard]] std::optional<Redirect> take_redirect(TimePoint now);
+  /// The outcome of take_redirect's. If it failed, it is taken again after a backoff.
+  void on_redirected(std::uint64_t id, const Result<Receipt>& outcome, TimePoint now);
+  /// Reports of dead letters that are stored, and of redirections that fail.
+  [[nodiscard]] std::vector<Report> take_redirect_reports();
+  [[nodiscard]] bool has_redirect_reports() const { return !redirect_reports_.empty(); }
+  /// Number of redirections whose outcome is awaited.
+  [[nodiscard]] std::size_t redirecting() const { return redirecting_; }
 
   // Time.
 
-  /// The next time at which take_work or overdue_acks may return an event.
+  /// The next time at which take_work, take_redirect or overdue_acks may return an event.
   [[nodiscard]] TimePoint next_time() const;
+  /// The next time after `now` at which the delay of a retry topic's record has passed.
+  [[nodiscard]] TimePoint next_resume(TimePoint now) const;
   /// Events that were not acknowledged in time, each once.
   [[nodiscard]] std::vector<Report> overdue_acks(TimePoint now);
   /// The start of the handler that has been running longest.
@@ -131,11 +168,11 @@ class SubscriptionState {
   struct Pauses {
     std::vector<TopicPartition> pause, resume;
   };
-  /// The partitions to pause because they reached max_unacknowledged, and those to resume. `all`
-  /// pauses every partition.
-  [[nodiscard]] Pauses update_pauses(bool all);
+  /// The partitions to pause because they reached max_unacknowledged, their redirections fail, or
+  /// their next record's delay has not passed; and those to resume. `all` pauses every partition.
+  [[nodiscard]] Pauses update_pauses(bool all, TimePoint now);
   /// True if a paused partition can resume.
-  [[nodiscard]] bool may_resume() const;
+  [[nodiscard]] bool may_resume(TimePoint now) const;
 
   /// Asserts the invariants that hold between two events. Walks all events that are handed out.
   void check_invariants() const;
@@ -152,6 +189,15 @@ class SubscriptionState {
     bool is_pause_told = false;
     TimePoint next_told = never;
     std::uint64_t times_told = 0;
+    /// 0 for the source, otherwise the number of the retry topic.
+    std::size_t level = 0;
+    /// Redirections whose outcome is awaited, and those whose last attempt failed.
+    std::size_t redirecting = 0;
+    std::size_t failing_redirects = 0;
+    /// Until when the delay of its next record lasts.
+    TimePoint waits_until = TimePoint::min();
+    /// Where it has to be read again.
+    std::optional<Offset> rewind = {};
     /// What a read brought beyond max_unacknowledged; not handed out until there is room.
     Ring<EventPointer> beyond = {};
   };
@@ -168,6 +214,18 @@ class SubscriptionState {
     bool operator()(const auto& a, const auto& b) const { return place(a) < place(b); }
   };
   using Partitions = std::map<TopicPartition, Partition, Before>;
+  struct PendingRedirect {
+    Redirect redirect;
+    bool is_dead_letter = false;
+    /// False for a failure outside of a handler.
+    bool has_lane = false;
+    bool is_under_way = false;
+    bool is_failing = false;
+    TimePoint due = {};
+    std::chrono::milliseconds backoff{0};
+    TimePoint next_told = TimePoint::min();
+    std::uint64_t failed = 0;
+  };
   struct AwaitedAck {
     TimePoint due = {};
     Offset offset = {};
@@ -182,12 +240,28 @@ class SubscriptionState {
   [[nodiscard]] Partitions::value_type* assigned(std::uint64_t assignment) const;
   [[nodiscard]] Partition* owned(const messaging::EventState& event) const;
   void assign(Partitions::value_type& entry);
-  [[nodiscard]] bool on_record(const ConsumerRecord& record, FetchedBytes* buffer);
+  [[nodiscard]] bool on_record(const ConsumerRecord& record, FetchedBytes* buffer, Now now);
+  [[nodiscard]] bool waits_for_its_delay(Partition& partition, const ConsumerRecord& record,
+                                         Now now);
   void forget_acknowledged();
   [[nodiscard]] bool is_full(const Partition& partition) const;
+  [[nodiscard]] bool is_waiting(const Partition& partition, TimePoint now) const;
   [[nodiscard]] std::size_t lane_of(const ConsumerRecord& record);
+  [[nodiscard]] std::size_t level_of(std::string_view topic) const;
+  /// The rest of `wait` that a record of a retry topic has to wait, rounded up a little so that
+  /// records that follow one another closely are read together.
+  [[nodiscard]] Duration rest_of_delay(std::size_t level, Timestamp stored, Now now) const;
+  /// `has_lane`: its handler's lane is busy until the failure is dealt with. It is cleared if the
+  /// lane stays busy.
   std::optional<Report> on_failed(const EventPointer& event, Partition& partition, Error why,
-                                  TimePoint now);
+                                  TimePoint now, FailureAction asked, bool& has_lane);
+  /// Level 0: to the dead letters.
+  void redirect(EventPointer event, std::size_t level, Error why, TimePoint now, bool& has_lane);
+  void end_redirect(PendingRedirect& pending);
+  void fail_redirect(PendingRedirect& pending, const Error& why, TimePoint now);
+  void drop_redirects(std::uint64_t assignment);
+  static Report dead_letter_report(const PendingRedirect& pending, const Receipt& receipt);
+  void check_redirects() const;
   void settle(messaging::EventState& event, Partition& partition);
   void hand_out(Partition& partition, EventPointer event);
   void hand_out_beyond(Partition& partition);
@@ -195,13 +269,14 @@ class SubscriptionState {
   [[nodiscard]] bool is_awaited(const AwaitedAck& awaited) const;
   void drop_waiting(const TopicPartition& partition);
   static Report report_of(const EventPointer& event, Error why);
-  Report on_failed_for_good(const EventPointer& event, Partition& partition, const Error& why,
-                            TimePoint now);
+  std::optional<Report> give_up(const EventPointer& event, Partition& partition, const Error& why,
+                                FailurePolicy policy, TimePoint now, bool& has_lane);
   void hold(Partition& partition, Offset offset, Error why, TimePoint now);
   static void release(Partition& partition, Offset offset);
   Report tell_held(const TopicPartition& name, Partition& partition, TimePoint now);
 
   SubscriptionSettings settings_;
+  RetryPolicy retry_policy_;
   /// Before all members that hold events.
   EventPool::Owner pool_;
   Lanes<EventPointer> lanes_;
@@ -212,6 +287,11 @@ class SubscriptionState {
   std::size_t max_awaited_ = 1'024;
   /// At most one per worker.
   std::vector<EventPointer> running_;
+  /// By their ids. At most one per lane, and one per failure outside of a handler.
+  std::map<std::uint64_t, PendingRedirect> redirects_;
+  std::vector<Report> redirect_reports_;
+  std::uint64_t last_redirect_ = 0;
+  std::size_t redirecting_ = 0;
   std::uint64_t assignments_ = 0;
   std::size_t unordered_ = 0;
   std::optional<Error> stop_reason_;

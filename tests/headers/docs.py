@@ -23,7 +23,7 @@ ROW = re.compile(r"^\| `src/(\w+)/` \|[^|]*\| ([^|]*) \|$", re.M)
 IN_WORDS = {"messaging": "client and what it may include, properties", "tools": "base, properties"}
 
 # Rows of the table "Where it goes".
-COMING = ["SCRAM", "a new handler", "a partitioner", "retry topics", "an OTLP exporter", "the console's server"]
+COMING = ["SCRAM", "a new handler", "a partitioner", "an OTLP exporter", "the console's server"]
 
 
 def line_of(text, at):

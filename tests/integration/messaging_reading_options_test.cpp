@@ -304,6 +304,53 @@ TEST_F(SubscribeOption, retry_delay_is_the_wait_before_each_retry) {
   EXPECT_GE(calls_[1] - calls_[0], 700ms);
 }
 
+TEST_F(SubscribeOption, max_retry_delay_is_how_far_the_waits_double) {
+  connect(noted_failures());
+  store("text");
+  read(failing(calls_), kafka::with_start_offset(first), with_subscribe_retry(4, 200ms),
+       with_max_retry_delay(10s));
+  ASSERT_TRUE(failures_.wait_for(1));
+  reader_.reset();
+  ASSERT_EQ(calls_.size(), 5u);
+  EXPECT_GE(calls_[4] - calls_[3], 1'600ms);
+}
+
+/// Fails on the topic's own messages, and notes the topics of all.
+auto failing_at_first(Lines& lines) {
+  return [&lines](RawEvent event) -> Result<void> {
+    lines.add(std::string(event.topic()));
+    if (event.topic() != "t") return {};
+    return fail(Error::client(Errc::closed, "no nest"));
+  };
+}
+
+TEST_F(SubscribeOption, retry_topics_are_where_failed_messages_wait) {
+  store("text");
+  read(failing_at_first(lines_), with_group_id("g"), with_subscribe_retry(0, 0ms),
+       with_retry_topics({1ms}));
+  ASSERT_TRUE(lines_.wait_for("t.g.retry.1ms"));
+  EXPECT_THAT(lines_.all(), ElementsAre("t", "t.g.retry.1ms"));
+}
+
+TEST_F(SubscribeOption, retry_prefix_begins_the_names_of_retry_topics) {
+  store("text");
+  read(failing_at_first(lines_), with_group_id("g"), with_subscribe_retry(0, 0ms),
+       with_retry_topics({1ms}), with_retry_prefix("nests"));
+  EXPECT_TRUE(lines_.wait_for("nests.retry.1ms"));
+}
+
+TEST_F(SubscribeOption, failure_decision_says_what_becomes_of_a_failure) {
+  store("text");
+  store("text");
+  read(failing_at_first(lines_), with_group_id("g"), with_subscribe_retry(1'000, 1ms),
+       with_failure_decision([this](const Error& why, const RawEvent&) {
+         lines_.add(std::string(why.message()));
+         return FailureAction::skip;
+       }));
+  ASSERT_TRUE(lines_.wait_for(4));
+  EXPECT_THAT(lines_.all(), ElementsAre("t", "no nest", "t", "no nest"));
+}
+
 TEST_F(SubscribeOption, ack_timeout_is_when_a_missing_acknowledgement_is_reported) {
   connect(noted_failures());
   store("text");

@@ -51,9 +51,10 @@ TEST(OptionTexts, OfMechanismsAreThoseOfTheProtocol) {
 
 TEST(OptionTexts, OfFailurePoliciesAreTheirNames) {
   using enum FailurePolicy;
-  EXPECT_EQ(
-      check<FailurePolicy>({{hold, "hold"}, {skip, "skip"}, {stop, "stop"}}, parse_failure_policy),
-      "\"Other\" is not one of hold, skip, stop");
+  EXPECT_EQ(check<FailurePolicy>(
+                {{hold, "hold"}, {skip, "skip"}, {dead_letter, "dead_letter"}, {stop, "stop"}},
+                parse_failure_policy),
+            "\"Other\" is not one of hold, skip, dead_letter, stop");
 }
 
 }  // namespace

@@ -65,8 +65,8 @@ class EndlessSource final : public Source {
   Result<PolledRecords> poll(std::chrono::milliseconds timeout) override {
     ++script_.polls;
     std::unique_lock lock(script_.mutex);
-    script_.changed.wait_for(
-        lock, timeout, [&] { return script_.is_woken || script_.next < script_.limit; });
+    script_.changed.wait_for(lock, timeout,
+                             [&] { return script_.is_woken || script_.next < script_.limit; });
     if (std::exchange(script_.is_woken, false)) {
       return fail(Error::client(Errc::cancelled, "woken"));
     }
@@ -96,6 +96,7 @@ class EndlessSource final : public Source {
   }
   void pause(std::span<const TopicPartition>) override {}
   void resume(std::span<const TopicPartition>) override {}
+  void seek(const TopicPartition&, Offset) override {}
   Result<Offset> position(const TopicPartition&) override {
     const std::lock_guard lock(script_.mutex);
     return Offset{script_.next};
@@ -119,13 +120,12 @@ double allocations_per_poll(std::size_t workers, bool auto_ack) {
   setup.workers = workers;
   setup.settings.auto_ack = auto_ack;
   setup.settings.commit_interval = 1h;
-  setup.handler =
-      wrapped<SubscribeMiddleware>({}, {}, raw([&](RawEvent event) -> Result<void> {
-                                     if (!auto_ack && !event.ack()) std::abort();
-                                     handled.fetch_add(1);
-                                     handled.notify_one();
-                                     return {};
-                                   }));
+  setup.handler = wrapped<SubscribeMiddleware>({}, {}, raw([&](RawEvent event) -> Result<void> {
+                                                 if (!auto_ack && !event.ack()) std::abort();
+                                                 handled.fetch_add(1);
+                                                 handled.notify_one();
+                                                 return {};
+                                               }));
   const auto subscription = Subscription::start(std::move(setup));
   const auto handle_to = [&](std::int64_t offset) {
     script.read_to(offset);

@@ -72,8 +72,10 @@ TEST(EventPool, ends_the_bytes_of_a_poll_with_their_last_event) {
 
 TEST(EventPool, frees_memory_beyond_what_it_keeps) {
   const auto pool = EventPool::create(4);
-  { const std::vector<EventPointer> many = {pool->make(), pool->make(), pool->make(), pool->make(),
-                                            pool->make(), pool->make(), pool->make(), pool->make()}; }
+  {
+    const std::vector<EventPointer> many = {pool->make(), pool->make(), pool->make(), pool->make(),
+                                            pool->make(), pool->make(), pool->make(), pool->make()};
+  }
   EXPECT_EQ(pool->made(), 8u);
   for (int i = 0; i < 8; ++i) (void)pool->make();
   EXPECT_EQ(pool->made(), 4u);
@@ -115,8 +117,8 @@ TEST(EventPool, takes_events_back_from_other_threads_while_it_ends) {
     for (int i = 0; i < 20; ++i) events.push_back(pool->make());
     std::vector<std::jthread> threads;
     for (int i = 0; i < 4; ++i) {
-      threads.emplace_back([mine = std::vector<EventPointer>(events.begin() + 5 * i,
-                                                             events.begin() + 5 * (i + 1))]() mutable {
+      threads.emplace_back([mine = std::vector<EventPointer>(
+                                events.begin() + 5 * i, events.begin() + 5 * (i + 1))]() mutable {
         for (EventPointer& event : mine) event.reset();
       });
     }

@@ -187,7 +187,7 @@ TEST(SubscribeOptions, are_refused_with_name_value_and_range) {
   EXPECT_EQ(refusal(SubscribeOptions{.group_id = "g", .commit_interval = 5ms}), "");
 }
 
-TEST(FailurePolicy, is_one_of_three_and_the_subscriptions_wins_over_the_brokers) {
+TEST(FailurePolicy, is_one_of_four_and_the_subscriptions_wins_over_the_brokers) {
   EXPECT_THAT(refusal(kafka::BrokerOptions{.failure_policy = static_cast<FailurePolicy>(7)}),
               HasSubstr("failure_policy is 7"));
   EXPECT_THAT(refusal(SubscribeOptions{.failure_policy = static_cast<FailurePolicy>(7)}),

@@ -17,6 +17,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int partition_count = 3;
+const std::string retry_topic = "strikes.g.retry.100ms";
+constexpr auto retry_delay = 100ms;
 
 Error broken() {
   return Error::client(Errc::handler_failed, "broken");
@@ -27,7 +29,13 @@ SubscriptionSettings some_settings(Random& random) {
   settings.auto_ack = random.below(2) == 0;
   settings.unordered = random.below(4) == 0;
   settings.max_retries = static_cast<int>(random.below(3));
-  settings.failure_policy = static_cast<FailurePolicy>(random.below(2));
+  settings.failure_policy = static_cast<FailurePolicy>(random.below(3));
+  if (random.below(2) == 0) {
+    settings.redirects.retries = {{.name = retry_topic, .delay = retry_delay, .partitions = 3}};
+  }
+  if (settings.failure_policy == FailurePolicy::dead_letter) {
+    settings.redirects.dead_letters = RedirectTopic{.name = "strikes.g.dlt", .partitions = 3};
+  }
   settings.retry_delay = std::chrono::milliseconds(random.below(50));
   settings.ack_timeout = std::chrono::milliseconds(100 + random.below(500));
   settings.max_unacknowledged = 20;
@@ -39,7 +47,7 @@ class World {
   explicit World(Random& random) : random_(random), state_(some_settings(random)) {}
 
   void step() {
-    switch (random_.below(13)) {
+    switch (random_.below(15)) {
       case 0:
         assign();
         break;
@@ -66,9 +74,16 @@ class World {
         commit();
         break;
       case 11:
-        (void)state_.update_pauses(random_.below(8) == 0);
+        (void)state_.update_pauses(random_.below(8) == 0, now_);
         (void)state_.held_reports(now_);
-        (void)state_.may_resume();
+        (void)state_.may_resume(now_);
+        (void)state_.take_redirect_reports();
+        break;
+      case 12:
+        if (auto redirect = state_.take_redirect(now_)) redirects_.push_back(std::move(*redirect));
+        break;
+      case 13:
+        end_redirect();
         break;
       default:
         now_ += std::chrono::milliseconds(random_.below(80));
@@ -97,8 +112,12 @@ class World {
       return at;
     }
   };
+  [[nodiscard]] Timestamp wall() const {
+    return Timestamp{now_.time_since_epoch() / std::chrono::milliseconds(1)};
+  }
   [[nodiscard]] TopicPartition any() {
-    return {"strikes", PartitionId{static_cast<std::int32_t>(random_.below(partition_count))}};
+    return {random_.below(3) == 0 ? retry_topic : "strikes",
+            PartitionId{static_cast<std::int32_t>(random_.below(partition_count))}};
   }
   void assign() {
     const TopicPartition name = any();
@@ -123,20 +142,27 @@ class World {
     if (is_known && random_.below(60) == 0) owned = Owned{};
     const std::string& key = *keys_.insert("key " + std::to_string(random_.below(4))).first;
     ConsumerRecord record;
-    record.topic = "strikes";  // lives as long as events refer to it
+    record.topic = name.topic == retry_topic ? std::string_view(retry_topic) : "strikes";
+    record.timestamp = Timestamp{wall().value - static_cast<std::int64_t>(random_.below(150))};
     record.partition = name.partition;
     record.offset = Offset{owned.next};
     record.key = as_bytes(key);
-    state_.on_records({&record, 1}, nullptr);
+    state_.on_records({&record, 1}, nullptr, {now_, wall()});
     ++owned.next;
+    for (const auto& [rewound, offset] : state_.take_rewinds()) {
+      EXPECT_EQ(rewound.topic, retry_topic);
+      owned_.at(rewound).next = offset.value;
+    }
   }
   void take() {
     const EventPointer event = state_.take_work(now_);
     if (!event) return;
+    EXPECT_TRUE(event->level == 0 || event->timestamp.value + retry_delay.count() <= wall().value)
+        << "a retry is handled before its delay has passed";
     for (const EventPointer& other : running_) {
       const bool is_same_key = other->key && event->key &&
                                as_text(*other->key) == as_text(*event->key) &&
-                               other->partition == event->partition;
+                               other->partition == event->partition && other->topic == event->topic;
       EXPECT_FALSE(is_same_key) << "two workers have records of one key";
     }
     running_.push_back(event);
@@ -153,10 +179,22 @@ class World {
     keep(event);
     if (report && report->event) note(report->event), keep(report->event);
   }
+  void end_redirect() {
+    if (redirects_.empty()) return;
+    const auto at = static_cast<std::ptrdiff_t>(random_.below(redirects_.size()));
+    const Redirect redirect = redirects_[static_cast<std::size_t>(at)];
+    redirects_.erase(redirects_.begin() + at);
+    Result<Receipt> outcome = Receipt{PartitionId{0}, Offset{0}, Timestamp{0}};
+    if (random_.below(3) == 0) outcome = fail(Error::broker(29, "produce"));
+    state_.on_redirected(redirect.id, outcome, now_);
+    note(redirect.event);
+  }
   void ack() {
     if (kept_.empty()) return;
     const EventPointer event = kept_[random_.below(kept_.size())];
-    if (random_.below(3) == 0) {
+    if (random_.below(8) == 0) {
+      (void)state_.retry_after(event, 1ms, now_);
+    } else if (random_.below(3) == 0) {
       std::optional<Report> report;
       (void)state_.nack(event, broken(), now_, report);
       if (report && report->event) note(report->event), keep(report->event);
@@ -190,6 +228,7 @@ class World {
   std::set<std::string> keys_;
   std::vector<EventPointer> running_;
   std::vector<EventPointer> kept_;
+  std::vector<Redirect> redirects_;
   std::vector<PartitionOffset> under_way_;
 };
 

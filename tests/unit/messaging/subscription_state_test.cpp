@@ -10,6 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr TimePoint start{1s};
+constexpr Timestamp wall{1'700'000'000'000};
 const TopicPartition zero{"strikes", PartitionId{0}};
 const std::vector<TopicPartition> only_zero{zero};
 
@@ -34,7 +35,7 @@ struct SubscriptionStateTest : testing::Test {
     record.partition = PartitionId{0};
     record.offset = Offset{offset};
     record.key = as_bytes(key);
-    state().on_records({&record, 1}, nullptr);
+    state().on_records({&record, 1}, nullptr, {start, wall});
   }
   EventPointer handled(Result<void> result = {}) {
     EventPointer event = state().take_work(start);
@@ -108,12 +109,12 @@ TEST_F(SubscriptionStateTest, retries_in_place_then_reports_and_does_not_commit_
   const EventPointer first = handled(fail(broken()));
   EXPECT_FALSE(report.has_value());
   EXPECT_EQ(state().take_work(start + 9ms), nullptr) << "the key waits for its retry";
-  const EventPointer again = state().take_work(start + 10ms);
+  const EventPointer again = state().take_work(start + 12ms);
   ASSERT_TRUE(again);
   EXPECT_EQ(again->offset, Offset{0});
   EXPECT_EQ(again->attempt, 2);
   EXPECT_TRUE(state().ack(*first).error().is(Errc::invalid_argument));
-  report = state().on_handled(again, fail(broken()), start + 10ms);
+  report = state().on_handled(again, fail(broken()), start + 12ms);
   ASSERT_TRUE(report.has_value());
   EXPECT_EQ(report->event->offset, Offset{0});
   EXPECT_TRUE(state().ack(*again).error().is(Errc::invalid_argument))
@@ -141,7 +142,7 @@ TEST_F(SubscriptionStateTest, reports_each_minute_that_a_failed_message_pauses_i
   while (handled()) {
   }
   EXPECT_TRUE(state().held_reports(start).empty()) << "it is not paused yet";
-  EXPECT_EQ(state().update_pauses(false).pause, only_zero);
+  EXPECT_EQ(state().update_pauses(false, start).pause, only_zero);
   const auto told = state().held_reports(start);
   ASSERT_EQ(told.size(), 1u);
   EXPECT_EQ(told[0].kind, Failure::Kind::held);
@@ -257,14 +258,14 @@ TEST_F(SubscriptionStateTest, pauses_a_partition_with_too_much_unacknowledged) {
   settings.auto_ack = false;
   settings.max_unacknowledged = 2;
   deliver(0);
-  EXPECT_TRUE(state().update_pauses(false).pause.empty());
+  EXPECT_TRUE(state().update_pauses(false, start).pause.empty());
   deliver(1);
-  EXPECT_EQ(state().update_pauses(false).pause, only_zero);
+  EXPECT_EQ(state().update_pauses(false, start).pause, only_zero);
   const EventPointer event = handled();
-  EXPECT_FALSE(state().may_resume());
+  EXPECT_FALSE(state().may_resume(start));
   (void)state().ack(*event);
-  EXPECT_TRUE(state().may_resume());
-  EXPECT_EQ(state().update_pauses(false).resume, only_zero);
+  EXPECT_TRUE(state().may_resume(start));
+  EXPECT_EQ(state().update_pauses(false, start).resume, only_zero);
 }
 
 TEST_F(SubscriptionStateTest, hands_out_no_more_than_may_be_unacknowledged) {
@@ -352,7 +353,7 @@ TEST_F(SubscriptionStateTest, does_not_miss_the_ack_of_an_event_that_was_given_b
   std::optional<Report> told;
   ASSERT_TRUE(state().nack(event, broken(), start, told).has_value());
   event.reset();
-  const EventPointer again = state().take_work(start + 10ms);
+  const EventPointer again = state().take_work(start + 12ms);
   ASSERT_TRUE(again);
   EXPECT_TRUE(state().overdue_acks(start + 50ms).empty()) << "its retry is being handled";
   (void)state().on_handled(again, {}, start + 50ms);
@@ -392,6 +393,254 @@ TEST_F(SubscriptionStateTest, begins_again_when_records_come_from_a_lower_offset
   state().on_committed({{zero, {.offset = Offset{101}}}});
   EXPECT_EQ(due(), 1) << "the late answer to a commit of the topic that is gone";
   state().check_invariants();
+}
+
+// Retry topics and dead letters.
+
+const TopicPartition retry_zero{"strikes.g.retry.10s", PartitionId{0}};
+
+struct RedirectingState : SubscriptionStateTest {
+  RedirectingState() {
+    settings.max_retries = 0;
+    settings.failure_policy = FailurePolicy::dead_letter;
+    settings.redirects.retries = {{.name = retry_zero.topic, .delay = 10s, .partitions = 1}};
+    settings.redirects.dead_letters = RedirectTopic{.name = "strikes.g.dlt", .partitions = 1};
+    settings.min_backoff = 100ms;
+    settings.max_backoff = 1s;
+    state().on_assigned({&retry_zero, 1});
+  }
+  void deliver_retry(std::int64_t offset, Timestamp stored, TimePoint now = start) {
+    ConsumerRecord record;
+    record.topic = retry_zero.topic;
+    record.partition = PartitionId{0};
+    record.offset = Offset{offset};
+    record.timestamp = stored;
+    const Timestamp then{
+        wall.value + std::chrono::duration_cast<std::chrono::milliseconds>(now - start).count()};
+    state().on_records({&record, 1}, nullptr, {now, then});
+  }
+  /// The only redirection that is to be sent.
+  Redirect redirect(TimePoint now = start) {
+    auto taken = state().take_redirect(now);
+    EXPECT_TRUE(taken.has_value());
+    EXPECT_FALSE(state().take_redirect(now).has_value());
+    state().check_invariants();
+    return taken.value();
+  }
+  static Receipt stored() { return {PartitionId{0}, Offset{7}, wall}; }
+};
+
+TEST_F(RedirectingState, acknowledges_a_message_once_its_retry_topic_has_it) {
+  deliver(0);
+  deliver(1, "other");
+  handled(fail(broken()));
+  EXPECT_FALSE(report.has_value()) << "it is retried";
+  handled();
+  const Redirect sent = redirect();
+  EXPECT_EQ(sent.to->name, retry_zero.topic);
+  EXPECT_EQ(sent.event->offset, Offset{0});
+  EXPECT_EQ(due(), 0) << "it is not stored yet";
+  state().on_redirected(sent.id, stored(), start);
+  state().check_invariants();
+  EXPECT_EQ(due(), 2);
+  EXPECT_TRUE(state().take_redirect_reports().empty());
+}
+
+TEST_F(RedirectingState, keeps_the_lane_of_a_message_until_it_is_stored) {
+  deliver(0, "k");
+  deliver(1, "k");
+  handled(fail(broken()));
+  const Redirect sent = redirect();
+  EXPECT_EQ(state().take_work(start), nullptr);
+  state().on_redirected(sent.id, stored(), start);
+  EXPECT_EQ(handled()->offset, Offset{1});
+}
+
+TEST_F(RedirectingState, sends_again_what_could_not_be_stored_and_lets_the_partition_wait) {
+  deliver(0);
+  handled(fail(broken()));
+  const Redirect sent = redirect();
+  const Result<Receipt> denied = fail(Error::broker(29, "produce"));
+  state().on_redirected(sent.id, denied, start);
+  state().check_invariants();
+  EXPECT_EQ(due(), 0);
+  EXPECT_FALSE(state().take_redirect(start + 99ms).has_value());
+  EXPECT_EQ(state().next_time(), start + 100ms);
+  EXPECT_EQ(state().update_pauses(false, start).pause, only_zero);
+  deliver(1, "other");
+  EXPECT_EQ(state().take_work(start), nullptr) << "nothing is handed out meanwhile";
+  auto reports = state().take_redirect_reports();
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].kind, Failure::Kind::redirect);
+  EXPECT_EQ(reports[0].offset, Offset{0});
+  const std::string text = reports[0].error.to_string();
+  for (const char* part : {retry_zero.topic.c_str(), "TOPIC_AUTHORIZATION_FAILED", "broken"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in " << text;
+  }
+
+  const Redirect again = redirect(start + 100ms);
+  EXPECT_EQ(again.id, sent.id);
+  state().on_redirected(again.id, denied, start + 100ms);
+  EXPECT_TRUE(state().take_redirect_reports().empty()) << "reported once a minute";
+  EXPECT_EQ(state().next_time(), start + 300ms) << "twice as long";
+  const Redirect third = redirect(start + 61s);
+  state().on_redirected(third.id, denied, start + 61s);
+  reports = state().take_redirect_reports();
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_NE(reports[0].error.to_string().find("failed 3 times"), std::string::npos);
+
+  const Redirect last = redirect(start + 2min);
+  state().on_redirected(last.id, stored(), start + 2min);
+  EXPECT_EQ(handled()->offset, Offset{1});
+  EXPECT_EQ(due(), 2);
+  EXPECT_EQ(state().update_pauses(false, start + 2min).resume, only_zero);
+}
+
+TEST_F(RedirectingState, reports_a_dead_letter_once_it_is_stored) {
+  deliver_retry(4, Timestamp{wall.value - 10'000});
+  handled(fail(broken()));
+  EXPECT_FALSE(report.has_value());
+  const Redirect sent = redirect();
+  EXPECT_EQ(sent.to->name, "strikes.g.dlt") << "the only retry topic is used up";
+  state().on_redirected(sent.id, stored(), start);
+  const auto reports = state().take_redirect_reports();
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].kind, Failure::Kind::handler);
+  EXPECT_EQ(reports[0].partition, retry_zero);
+  EXPECT_EQ(reports[0].offset, Offset{4});
+  const std::string text = reports[0].error.to_string();
+  EXPECT_NE(text.find("strikes.g.dlt-0 at offset 7"), std::string::npos) << text;
+}
+
+TEST_F(RedirectingState, dead_letters_what_cannot_be_decoded_without_a_retry) {
+  deliver(0);
+  handled(fail(Error::client(Errc::codec_failed, "no JSON")));
+  const Redirect sent = redirect();
+  EXPECT_EQ(sent.to->name, "strikes.g.dlt");
+  state().on_redirected(sent.id, stored(), start);
+  EXPECT_EQ(state().take_redirect_reports().at(0).kind, Failure::Kind::decode);
+}
+
+TEST_F(RedirectingState, waits_for_the_delay_by_reading_again) {
+  deliver_retry(0, Timestamp{wall.value - 10'000});
+  deliver_retry(1, Timestamp{wall.value - 4'000});
+  deliver_retry(2, Timestamp{wall.value - 20'000});
+  ASSERT_EQ(handled()->offset, Offset{0});
+  EXPECT_EQ(state().take_work(start), nullptr) << "first in, first out";
+  const auto rewinds = state().take_rewinds();
+  ASSERT_EQ(rewinds.size(), 1u);
+  EXPECT_EQ(rewinds[0], std::pair(retry_zero, Offset{1}));
+  EXPECT_TRUE(state().take_rewinds().empty());
+  const TimePoint resumes = state().next_resume(start);
+  EXPECT_GE(resumes, start + 6s);
+  EXPECT_LE(resumes, start + 6'500ms);
+  EXPECT_TRUE(state().update_pauses(false, start + 5s).resume.empty());
+  EXPECT_TRUE(state().may_resume(resumes));
+  EXPECT_EQ(state().update_pauses(false, resumes).resume, std::vector{retry_zero});
+  EXPECT_EQ(state().next_resume(resumes), never);
+  deliver_retry(1, Timestamp{wall.value - 4'000}, resumes);
+  EXPECT_EQ(handled()->offset, Offset{1});
+}
+
+TEST_F(RedirectingState, waits_no_longer_than_the_delay_for_a_record_of_the_future) {
+  deliver_retry(0, Timestamp{wall.value + 3'600'000});
+  EXPECT_LE(state().next_resume(start), start + 11s);
+}
+
+TEST_F(RedirectingState, counts_attempts_over_retry_topics) {
+  const std::string attempts = std::string(1, 28) + "dohle-attempts" + std::string(1, 2) + "4";
+  ConsumerRecord record;
+  record.topic = retry_zero.topic;
+  record.partition = PartitionId{0};
+  record.offset = Offset{0};
+  record.timestamp = Timestamp{0};
+  record.headers = HeaderRange(reinterpret_cast<const std::byte*>(attempts.data()), 1);
+  state().on_records({&record, 1}, nullptr, {start, wall});
+  EXPECT_EQ(handled()->attempts(), 5);
+}
+
+TEST_F(RedirectingState, forgets_what_waits_when_a_partition_is_given_up) {
+  deliver(0);
+  handled(fail(broken()));
+  state().on_redirected(redirect().id, fail(Error::broker(29, "produce")), start);
+  state().on_revoking(only_zero);
+  EXPECT_FALSE(state().is_running_in(only_zero)) << "its next owner handles it again";
+  EXPECT_FALSE(state().take_redirect(start + 1h).has_value());
+  state().check_invariants();
+}
+
+TEST_F(RedirectingState, lets_what_is_under_way_be_stored_before_a_partition_is_given_up) {
+  deliver(0);
+  handled(fail(broken()));
+  const Redirect sent = redirect();
+  state().on_revoking(only_zero);
+  EXPECT_TRUE(state().is_running_in(only_zero));
+  state().on_redirected(sent.id, stored(), start);
+  EXPECT_FALSE(state().is_running_in(only_zero));
+  EXPECT_EQ(due(), 1);
+}
+
+TEST_F(RedirectingState, ignores_an_outcome_of_an_earlier_assignment) {
+  deliver(0);
+  handled(fail(broken()));
+  const Redirect sent = redirect();
+  state().on_given_up(only_zero);
+  state().on_assigned(only_zero);
+  deliver(0);
+  state().on_redirected(sent.id, stored(), start);
+  state().check_invariants();
+  EXPECT_EQ(due(), 0);
+  EXPECT_EQ(handled()->offset, Offset{0}) << "the lane is free again";
+}
+
+TEST_F(RedirectingState, redirects_nothing_more_once_stopped) {
+  deliver(0);
+  deliver(1, "other");
+  handled(fail(broken()));
+  handled(fail(broken()));
+  const auto sent = state().take_redirect(start);
+  ASSERT_TRUE(sent);
+  state().stop();
+  EXPECT_FALSE(state().take_redirect(start + 1h).has_value());
+  EXPECT_EQ(state().redirecting(), 1u);
+  state().on_redirected(sent->id, stored(), start);
+  EXPECT_EQ(state().redirecting(), 0u);
+  state().check_invariants();
+  EXPECT_EQ(due(), 1);
+}
+
+TEST_F(RedirectingState, retries_after_the_delay_that_the_handler_asked_for) {
+  deliver(0);
+  const EventPointer event = state().take_work(start);
+  EXPECT_TRUE(state().retry_after(event, 11s, start).error().is(Errc::invalid_argument));
+  ASSERT_TRUE(state().retry_after(event, 3s, start).has_value());
+  EXPECT_TRUE(state().ack(*event).error().is(Errc::invalid_argument));
+  EXPECT_TRUE(state().retry_after(event, 3s, start).error().is(Errc::invalid_argument));
+  EXPECT_FALSE(state().on_handled(event, {}, start).has_value());
+  EXPECT_EQ(redirect().to->name, retry_zero.topic);
+}
+
+TEST_F(RedirectingState, redirects_a_message_whose_handler_has_returned_before) {
+  made.reset();
+  settings.auto_ack = false;
+  state();
+  deliver(0);
+  const EventPointer event = handled();
+  ASSERT_TRUE(state().retry_after(event, 10s, start).has_value());
+  const Redirect sent = redirect();
+  deliver(1);
+  EXPECT_TRUE(state().take_work(start)) << "the handler left its lane";
+  state().on_redirected(sent.id, stored(), start);
+  EXPECT_EQ(due(), 1);
+}
+
+TEST_F(RedirectingState, does_what_the_program_decides) {
+  deliver(0);
+  const EventPointer event = state().take_work(start);
+  report = state().on_handled(event, fail(broken()), start, FailureAction::skip);
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(due(), 1);
+  EXPECT_FALSE(state().take_redirect(start).has_value());
 }
 
 }  // namespace

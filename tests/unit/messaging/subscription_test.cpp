@@ -27,7 +27,7 @@ class ScriptedSource final : public Source {
     std::mutex mutex;
     std::condition_variable changed;
     std::deque<PolledRecords> fetches;
-    std::map<TopicPartition, std::int64_t> positions, committed, lags;
+    std::map<TopicPartition, std::int64_t> positions, committed, lags, sought;
     std::set<TopicPartition> paused;
     std::optional<std::vector<TopicPartition>> revoke;
     std::optional<Error> commit_error;
@@ -115,6 +115,10 @@ class ScriptedSource final : public Source {
     const std::lock_guard lock(script_.mutex);
     for (const auto& partition : partitions) script_.paused.erase(partition);
   }
+  void seek(const TopicPartition& partition, Offset offset) override {
+    const std::lock_guard lock(script_.mutex);
+    script_.sought[partition] = offset.value;
+  }
   Result<Offset> position(const TopicPartition& partition) override {
     const std::lock_guard lock(script_.mutex);
     return Offset{script_.positions[partition]};
@@ -140,8 +144,57 @@ class ScriptedSource final : public Source {
   RebalanceListener listener_;
 };
 
+/// An outbox whose outcomes the test gives.
+class ScriptedOutbox final : public Outbox {
+ public:
+  struct Sent {
+    std::string topic, value;
+    PartitionId partition;
+    std::map<std::string, std::string> headers;
+    Done done;
+  };
+  struct Script {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<Sent> sent;
+    std::size_t count = 0;
+    bool is_closed = false;
+
+    Sent next() {
+      std::unique_lock lock(mutex);
+      if (!changed.wait_for(lock, patience, [&] { return !sent.empty(); })) return {};
+      Sent first = std::move(sent.front());
+      sent.pop_front();
+      return first;
+    }
+  };
+  explicit ScriptedOutbox(Script& script) : script_(script) {}
+  void send(const std::string& topic, const Record& record, Done done) override {
+    Sent sent{topic,
+              record.value ? std::string(as_text(*record.value)) : "null",
+              record.partition,
+              {},
+              std::move(done)};
+    for (const HeaderView& each : record.headers) {
+      sent.headers.emplace(each.name, each.value ? as_text(*each.value) : "null");
+    }
+    const std::lock_guard lock(script_.mutex);
+    script_.sent.push_back(std::move(sent));
+    ++script_.count;
+    script_.changed.notify_all();
+  }
+  void close(std::chrono::milliseconds) override {
+    const std::lock_guard lock(script_.mutex);
+    script_.is_closed = true;
+  }
+
+ private:
+  Script& script_;
+};
+
 struct SubscriptionEngine : testing::Test {
   ScriptedSource::Script script;
+  ScriptedOutbox::Script outbox;
   messaging::Subscription::Setup setup;
   std::atomic<int> failures{0};
   std::shared_ptr<messaging::Subscription> subscription;
@@ -151,6 +204,23 @@ struct SubscriptionEngine : testing::Test {
     setup.source = std::make_unique<ScriptedSource>(script);
     setup.reports =
         std::make_shared<Reports>([this](const Failure&) { ++failures; }, silent_logger());
+  }
+  void redirect_failures(std::chrono::milliseconds delay) {
+    setup.group_id = "g";
+    setup.settings.max_retries = 0;
+    setup.settings.failure_policy = FailurePolicy::dead_letter;
+    setup.settings.redirects.dead_letters = RedirectTopic{.name = "t.g.dlt", .partitions = 1};
+    if (delay.count() > 0) {
+      setup.settings.redirects.retries = {{.name = "t.g.retry", .delay = delay, .partitions = 2}};
+    }
+    setup.settings.min_backoff = setup.settings.max_backoff = 1ms;
+    setup.outbox = std::make_unique<ScriptedOutbox>(outbox);
+  }
+  bool wait_for_end() {
+    return wait_until([&] {
+      const std::lock_guard lock(script.mutex);
+      return script.is_closed;
+    });
   }
   template <class Condition>
   bool wait_until(Condition condition) {
@@ -552,6 +622,107 @@ TEST_F(SubscriptionEngine, a_handler_that_throws_is_retried_and_reported) {
   EXPECT_TRUE(subscription->unsubscribe(patience).has_value());
   EXPECT_EQ(failures, 1);
   EXPECT_EQ(script.committed[both[0]], 0);
+}
+
+SubscribeHandler always_fails() {
+  return [](RawEvent&) -> Result<void> { return fail(Error::client(Errc::handler_failed, "no")); };
+}
+
+TEST_F(SubscriptionEngine, commits_a_failed_message_once_it_is_among_the_dead_letters) {
+  redirect_failures(0ms);
+  const Running running = start(always_fails());
+  script.put(5, 1, 1);
+  auto sent = outbox.next();
+  EXPECT_EQ(sent.topic, "t.g.dlt");
+  EXPECT_EQ(sent.partition, PartitionId{0}) << "of one partition";
+  EXPECT_EQ(sent.headers["kafka_dlt-original-topic"], "t");
+  EXPECT_EQ(sent.headers["kafka_dlt-original-consumer-group"], "g");
+  EXPECT_EQ(sent.headers["kafka_dlt-exception-message"], "no");
+  EXPECT_EQ(sent.headers["dohle-attempts"], "1");
+  EXPECT_EQ(failures, 0);
+  {
+    const std::lock_guard lock(script.mutex);
+    EXPECT_LT(script.committed[both[1]], 6);
+  }
+  sent.done(Receipt{PartitionId{0}, Offset{9}, Timestamp{0}});
+  EXPECT_TRUE(script.wait_for_commit(1, 6));
+  EXPECT_TRUE(wait_until([&] { return failures == 1; }));
+}
+
+TEST_F(SubscriptionEngine, goes_on_storing_a_failed_message_that_is_refused) {
+  redirect_failures(0ms);
+  const Running running = start(always_fails());
+  script.put(0, 1);
+  for (int i = 0; i < 5; ++i) outbox.next().done(fail(Error::broker(29, "produce")));
+  auto sent = outbox.next();
+  EXPECT_TRUE(wait_until([&] { return failures == 1; })) << "a line a minute";
+  {
+    const std::lock_guard lock(script.mutex);
+    EXPECT_EQ(script.committed[both[0]], 0);
+  }
+  sent.done(Receipt{PartitionId{0}, Offset{0}, Timestamp{0}});
+  EXPECT_TRUE(script.wait_for_commit(0, 1));
+}
+
+TEST_F(SubscriptionEngine, waits_at_its_end_for_a_failed_message_that_is_being_stored) {
+  redirect_failures(0ms);
+  const Running running = start(always_fails());
+  script.put(0, 1);
+  auto sent = outbox.next();
+  auto ended = std::async(std::launch::async, [&] { return subscription->unsubscribe(patience); });
+  EXPECT_EQ(ended.wait_for(10ms), std::future_status::timeout);
+  sent.done(Receipt{PartitionId{0}, Offset{0}, Timestamp{0}});
+  EXPECT_TRUE(ended.get().has_value());
+  EXPECT_EQ(script.committed[both[0]], 1);
+  EXPECT_TRUE(outbox.is_closed);
+  EXPECT_EQ(failures, 1);
+}
+
+TEST_F(SubscriptionEngine, does_not_wait_at_its_end_for_a_failed_message_that_is_refused) {
+  redirect_failures(0ms);
+  setup.settings.min_backoff = setup.settings.max_backoff = 1h;
+  const Running running = start(always_fails());
+  script.put(0, 1);
+  outbox.next().done(fail(Error::broker(29, "produce")));
+  EXPECT_TRUE(subscription->unsubscribe(patience).has_value());
+  EXPECT_EQ(script.committed[both[0]], 0);
+  EXPECT_EQ(outbox.count, 1u);
+}
+
+TEST_F(SubscriptionEngine, asks_the_program_about_each_failure) {
+  redirect_failures(1h);
+  std::atomic<int> asked{0};
+  setup.options.failure_decision = [&](const Error& why, const RawEvent& event) {
+    ++asked;
+    EXPECT_TRUE(why.is(Errc::handler_failed));
+    if (event.offset() == Offset{0}) throw std::runtime_error("no idea");
+    return event.offset() == Offset{1} ? FailureAction::skip : FailureAction::dead_letter;
+  };
+  const Running running = start(always_fails());
+  script.put(0, 3);
+  auto first = outbox.next();
+  EXPECT_EQ(first.topic, "t.g.retry") << "as the options say";
+  EXPECT_TRUE(wait_until([&] { return failures == 1; })) << "that of the decision";
+  first.done(Receipt{PartitionId{0}, Offset{0}, Timestamp{0}});
+  EXPECT_TRUE(wait_until([&] { return failures == 2; })) << "the skipped one";
+  auto third = outbox.next();
+  EXPECT_EQ(third.topic, "t.g.dlt");
+  third.done(Receipt{PartitionId{0}, Offset{0}, Timestamp{0}});
+  EXPECT_TRUE(script.wait_for_commit(0, 3));
+  EXPECT_EQ(asked, 3);
+}
+
+TEST_F(SubscriptionEngine, lets_a_handler_choose_the_retry_topic) {
+  redirect_failures(5s);
+  const Running running = start([](RawEvent& event) -> Result<void> {
+    EXPECT_TRUE(event.retry_after(1h).error().is(Errc::invalid_argument));
+    return event.retry_after(1s);
+  });
+  script.put(0, 1);
+  auto sent = outbox.next();
+  EXPECT_EQ(sent.topic, "t.g.retry");
+  sent.done(Receipt{PartitionId{0}, Offset{0}, Timestamp{0}});
+  EXPECT_TRUE(script.wait_for_commit(0, 1));
 }
 
 }  // namespace

@@ -64,6 +64,24 @@ void subscribing(dohle::Broker& broker) {
   }
   auto by_both = broker.subscribe<Order>("orders", [](Order, RawEvent event) { (void)event.ack(); },
                                          {.group_id = "c", .auto_ack = false});
+  auto retried = broker.subscribe<Order>(
+      "orders",
+      [](Order order, RawEvent event) -> Result<void> {
+        if (order.cents == 0) {
+          return dohle::fail(dohle::permanent(dohle::Error::client({}, "nothing")));
+        }
+        return event.retry_after(5s);
+      },
+      dohle::with_group_id("d"), dohle::with_subscribe_retry(3, 50ms),
+      dohle::with_max_retry_delay(2s), dohle::with_retry_topics({5s, 1min}),
+      dohle::with_retry_prefix("orders.d"),
+      dohle::with_failure_policy(dohle::FailurePolicy::dead_letter),
+      dohle::with_failure_decision([](const dohle::Error& why, const RawEvent&) {
+        return why.is_broker(29) ? dohle::FailureAction::stop : dohle::FailureAction::retry;
+      }));
+  (void)dohle::kafka::redrive(broker, "orders.d.dlt", "orders",
+                              [](const Message& letter) { return letter.key() == "Ada"; },
+                              {.dry_run = true});
   auto raw = broker.subscribe("orders", [](RawEvent event) { (void)event.message(); });
   auto raw_alone = broker.subscribe(
       "orders", [](RawEvent) { return Result<void>{}; },

@@ -1,0 +1,53 @@
+#include "messaging/producer_outbox.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace dohle::messaging {
+
+namespace {
+
+/// The longest wait for metadata or memory; a worker of the subscription waits meanwhile.
+constexpr std::chrono::seconds max_block{5};
+constexpr std::chrono::seconds outcome_slack{10};
+constexpr std::size_t max_request_bytes = std::size_t{32} << 20;
+
+}  // namespace
+
+ProducerOptions outbox_options(ProducerOptions publishes) {
+  publishes.acks = Acks::all;
+  publishes.idempotence = true;
+  publishes.linger = std::chrono::microseconds(0);
+  publishes.max_block = std::min<std::chrono::milliseconds>(publishes.max_block, max_block);
+  publishes.delivery_timeout = publishes.request_timeout + outcome_slack;
+  // The source's batches may be compressed, and within the server's limit only because of that.
+  if (publishes.compression == CompressionCodec::none) {
+    publishes.compression = CompressionCodec::zstd;
+    publishes.compression_level.reset();
+  }
+  // A message that could be fetched has to fit, whatever the broker's publishes are limited to.
+  publishes.max_request_bytes = std::max(publishes.max_request_bytes, max_request_bytes);
+  publishes.buffer_bytes = std::max(publishes.buffer_bytes, 2 * max_request_bytes);
+  publishes.allow_auto_create_topics = false;
+  publishes.partitioner = {};
+  publishes.on_batch = nullptr;
+  publishes.on_untaken_failure = nullptr;
+  return publishes;
+}
+
+void ProducerOutbox::send(const std::string& topic, const Record& record, Done done) {
+  auto resolved = producer_.topic(topic);
+  if (!resolved) return done(fail(resolved.error()));
+  const auto shared = std::make_shared<Done>(std::move(done));
+  auto sent = producer_.send(*resolved, record,
+                             [shared](Result<Receipt> receipt) { (*shared)(std::move(receipt)); });
+  if (!sent) (*shared)(fail(sent.error()));
+}
+
+void ProducerOutbox::close(std::chrono::milliseconds timeout) {
+  // Each record's outcome went to its own `done`.
+  (void)producer_.close(timeout);
+}
+
+}  // namespace dohle::messaging

@@ -1,0 +1,74 @@
+#include "messaging/redirect_headers.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace dohle::messaging {
+
+namespace {
+
+/// Longer messages are cut, so that a record that was small enough stays so.
+constexpr std::size_t max_message_bytes = 1'000;
+
+template <class Number>
+std::string big_endian(Number number) {
+  std::string bytes(sizeof(Number), '\0');
+  auto bits = static_cast<std::uint64_t>(number);
+  for (std::size_t at = bytes.size(); at-- > 0; bits >>= 8) {
+    bytes[at] = static_cast<char>(bits & 0xff);
+  }
+  return bytes;
+}
+
+/// The text's start that has at most `most` bytes and ends with a whole character.
+std::string_view cut(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return text;
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;
+  return text.substr(0, most);
+}
+
+bool is_original_place(std::string_view name) {
+  return name.starts_with("kafka_dlt-original-");
+}
+
+}  // namespace
+
+bool is_redirect_header(std::string_view name) {
+  return name.starts_with(header::spring_prefix) || name == header::attempts;
+}
+
+int attempts_of(const HeaderRange& headers) {
+  const auto value = headers.first(header::attempts);
+  if (!value) return 0;
+  const std::string_view text = as_text(*value);
+  int count = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), count);
+  return fault == std::errc() && end == text.data() + text.size() && count > 0 ? count : 0;
+}
+
+RedirectHeaders::RedirectHeaders(const EventState& event, std::string_view group,
+                                 const Error& why) {
+  const bool is_retried = event.level > 0;
+  for (const HeaderView& each : event.headers) {
+    const bool stays = is_retried && is_original_place(each.name);
+    if (stays || !is_redirect_header(each.name)) views_.push_back(each);
+  }
+  if (!is_retried) {
+    add(header::original_topic, std::string(event.topic));
+    add(header::original_partition, big_endian(event.partition.value));
+    add(header::original_offset, big_endian(event.offset.value));
+    add(header::original_timestamp, big_endian(event.timestamp.value));
+    add(header::original_group, std::string(group));
+  }
+  add(header::exception_name, std::string(why.name()));
+  add(header::exception_message, std::string(cut(why.message(), max_message_bytes)));
+  add(header::attempts, std::to_string(event.attempts()));
+}
+
+void RedirectHeaders::add(std::string_view name, std::string value) {
+  values_.push_back(std::move(value));
+  views_.push_back({name, as_bytes(values_.back())});
+}
+
+}  // namespace dohle::messaging

@@ -1,0 +1,221 @@
+#include "messaging/retry_topics.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "base/option_checks.hpp"
+#include "base/topic_name.hpp"
+
+namespace dohle::messaging {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t max_retry_topics = 20;
+constexpr milliseconds max_delay = std::chrono::hours(24 * 30);
+/// The default of Apache Kafka's log.retention.hours.
+constexpr milliseconds usual_retention = std::chrono::hours(24 * 7);
+// Codes of the protocol.
+constexpr std::int16_t unknown_topic_or_partition = 3;
+constexpr std::int16_t topic_already_exists = 36;
+
+Result<void> check_delays(const std::vector<milliseconds>& delays) {
+  if (delays.size() > max_retry_topics) {
+    return check_options(
+        {{"retry_topics (their number)", as_value(delays.size()), 0, as_value(max_retry_topics)}});
+  }
+  for (std::size_t at = 0; at < delays.size(); ++at) {
+    auto checked =
+        check_options({{"retry_topics", delays[at].count(), 1, max_delay.count(), "ms"}});
+    if (!checked) return checked;
+    if (at > 0 && delays[at] <= delays[at - 1]) {
+      return fail(Error::configuration(
+          "retry_topics is " + delay_text(delays[at - 1]) + " and then " + delay_text(delays[at]) +
+          "; allowed are delays of which each is longer than the one before"));
+    }
+  }
+  return {};
+}
+
+Result<void> check_name(const std::string& name, std::string_view what) {
+  auto checked = check_topic_name(name);
+  if (checked) return {};
+  return fail(Error::configuration("the topic for " + std::string(what) + ": " +
+                                   std::string(checked.error().message()) +
+                                   "; give a shorter or legal beginning with retry_prefix, which "
+                                   "stands in place of TOPIC.GROUP"));
+}
+
+bool is_missing(const Error& why) {
+  return why.is(Errc::no_such_topic) || why.is_broker(unknown_topic_or_partition);
+}
+
+/// The number of partitions; 0 if the topic does not exist.
+Result<std::int32_t> partitions_of(Admin& admin, const std::string& topic) {
+  auto described = admin.describe_topics({topic});
+  if (!described) return fail(described.error().within("describe topic " + topic));
+  if (described->empty()) return 0;
+  const auto& found = described->front().result;
+  if (!found && is_missing(found.error())) return 0;
+  if (!found) return fail(found.error().within("describe topic " + topic));
+  return static_cast<std::int32_t>(found->partitions.size());
+}
+
+std::optional<std::int64_t> number_in(const std::string& text) {
+  std::int64_t number = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (fault != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+/// What new topics have of the source.
+struct Likeness {
+  std::int32_t partitions = 0;
+  /// Absent if the server does not say.
+  std::optional<std::int64_t> max_message_bytes;
+};
+
+/// A message has more headers there than in the source.
+constexpr std::int64_t header_slack_bytes = 64 * 1024;
+
+std::optional<std::int64_t> max_message_bytes_of(Admin& admin, const std::string& topic) {
+  const auto described = admin.describe_configs({{.name = topic}});
+  if (!described || described->empty() || !described->front().result) return std::nullopt;
+  const auto& entries = *described->front().result;
+  const auto found = std::ranges::find(entries, "max.message.bytes", &ConfigEntry::name);
+  return found != entries.end() && found->value ? number_in(*found->value) : std::nullopt;
+}
+
+/// Whether it was created; false if another call was first.
+Result<bool> create(Admin& admin, const RedirectTopic& topic, const Likeness& source) {
+  NewTopic asked{.name = topic.name, .partitions = source.partitions};
+  if (source.max_message_bytes) {
+    const std::int64_t largest =
+        std::min<std::int64_t>(*source.max_message_bytes + header_slack_bytes, INT32_MAX);
+    asked.config.emplace("max.message.bytes", std::to_string(largest));
+  }
+  if (topic.delay.count() > 0) {
+    const milliseconds retention = std::max(usual_retention, 2 * topic.delay);
+    asked.config.emplace("retention.ms", std::to_string(retention.count()));
+    asked.config.emplace("cleanup.policy", "delete");
+  }
+  auto created = admin.create_topics({asked});
+  if (!created) return fail(created.error().within("create topic " + topic.name));
+  for (const Named<CreatedTopic>& each : *created) {
+    if (each.result) continue;
+    if (each.result.error().is_broker(topic_already_exists)) return false;
+    return fail(each.result.error().within("create topic " + topic.name));
+  }
+  return true;
+}
+
+Result<void> check_config(const RedirectTopic& topic, const ConfigEntry& entry) {
+  if (!entry.value) return {};
+  const auto refuse = [&](const std::string& why) {
+    return fail(Error::configuration("retry_topics: topic " + topic.name + " has " + entry.name +
+                                     " " + *entry.value + ", " + why));
+  };
+  if (entry.name == "cleanup.policy" && entry.value->find("compact") != std::string::npos) {
+    return refuse("which drops messages of equal keys that wait for their retry");
+  }
+  if (entry.name != "retention.ms") return {};
+  const auto retention = number_in(*entry.value);
+  if (!retention || *retention < 0 || *retention >= topic.delay.count()) return {};
+  return refuse("and would lose messages that wait for " + delay_text(topic.delay) +
+                "; allowed is at least the delay, twice as much is recommended");
+}
+
+Result<void> check_configs(Admin& admin, const RedirectTopic& topic) {
+  if (topic.delay.count() == 0) return {};
+  auto described = admin.describe_configs({{.name = topic.name}});
+  if (!described) return fail(described.error().within("describe configs of topic " + topic.name));
+  for (const auto& each : *described) {
+    if (!each.result) {
+      return fail(each.result.error().within("describe configs of topic " + topic.name));
+    }
+    for (const ConfigEntry& entry : *each.result) {
+      if (auto checked = check_config(topic, entry); !checked) return checked;
+    }
+  }
+  return {};
+}
+
+Result<void> prepare(Admin& admin, const Likeness& source, RedirectTopic& topic) {
+  auto there = partitions_of(admin, topic.name);
+  if (!there) return fail(there.error());
+  if (*there == 0) {
+    auto created = create(admin, topic, source);
+    if (!created) return fail(created.error());
+    if (*created) {
+      topic.partitions = source.partitions;
+      return {};
+    }
+    there = partitions_of(admin, topic.name);
+    if (!there) return fail(there.error());
+  }
+  topic.partitions = *there > 0 ? *there : source.partitions;
+  return check_configs(admin, topic);
+}
+
+}  // namespace
+
+std::string delay_text(milliseconds delay) {
+  const auto count = delay.count();
+  if (count % 60'000 == 0) return std::to_string(count / 60'000) + "m";
+  if (count % 1'000 == 0) return std::to_string(count / 1'000) + "s";
+  return std::to_string(count) + "ms";
+}
+
+Result<RedirectTopics> redirect_topics(std::string_view topic, std::string_view group,
+                                       const SubscribeOptions& options, FailurePolicy policy) {
+  if (auto checked = check_delays(options.retry_topics); !checked) return fail(checked.error());
+  const bool has_dead_letters = policy == FailurePolicy::dead_letter ||
+                                (options.failure_decision != nullptr && !group.empty());
+  RedirectTopics made;
+  if (options.retry_topics.empty() && !has_dead_letters) {
+    if (options.retry_prefix.empty()) return made;
+    return fail(Error::configuration("retry_prefix is " + options.retry_prefix +
+                                     "; it is allowed with retry_topics, failure_policy "
+                                     "dead_letter or failure_decision only"));
+  }
+  if (group.empty()) {
+    const std::string_view option =
+        options.retry_topics.empty() ? "failure_policy dead_letter" : "retry_topics";
+    return fail(Error::configuration(std::string(option) + " is allowed with a group_id only"));
+  }
+  const std::string prefix = options.retry_prefix.empty()
+                                 ? std::string(topic) + "." + std::string(group)
+                                 : options.retry_prefix;
+  for (const milliseconds delay : options.retry_topics) {
+    RedirectTopic retry{.name = prefix + ".retry." + delay_text(delay), .delay = delay};
+    if (auto named = check_name(retry.name, "retries"); !named) return fail(named.error());
+    made.retries.push_back(std::move(retry));
+  }
+  if (!has_dead_letters) return made;
+  made.dead_letters = RedirectTopic{.name = prefix + ".dlt"};
+  if (auto named = check_name(made.dead_letters->name, "dead letters"); !named) {
+    return fail(named.error());
+  }
+  return made;
+}
+
+Result<void> prepare(Admin& admin, const std::string& source, RedirectTopics& topics) {
+  if (topics.empty()) return {};
+  const auto partitions = partitions_of(admin, source);
+  if (!partitions) return fail(partitions.error());
+  if (*partitions == 0) {
+    return fail(Error::client(Errc::no_such_topic,
+                              "topic " + source +
+                                  " does not exist; with retry topics or dead letters it has to, "
+                                  "since they get as many partitions"));
+  }
+  const Likeness like{*partitions, max_message_bytes_of(admin, source)};
+  for (RedirectTopic& retry : topics.retries) {
+    if (auto prepared = prepare(admin, like, retry); !prepared) return prepared;
+  }
+  return topics.dead_letters ? prepare(admin, like, *topics.dead_letters) : Result<void>{};
+}
+
+}  // namespace dohle::messaging

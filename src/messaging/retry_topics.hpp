@@ -1,0 +1,47 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dohle/admin.hpp"
+#include "dohle/broker.hpp"
+
+namespace dohle::messaging {
+
+/// A topic that failed messages go to.
+struct RedirectTopic {
+  std::string name;
+  /// How long a message waits there. 0: dead letters.
+  std::chrono::milliseconds delay{0};
+  /// Known once the topic is prepared.
+  std::int32_t partitions = 0;
+};
+
+/// The topics that the failed messages of one subscription go to.
+struct RedirectTopics {
+  /// In the order of their delays.
+  std::vector<RedirectTopic> retries;
+  std::optional<RedirectTopic> dead_letters;
+  [[nodiscard]] bool empty() const { return retries.empty() && !dead_letters; }
+};
+
+/// "500ms", "5s", "10m": in the largest of these units without a fraction.
+[[nodiscard]] std::string delay_text(std::chrono::milliseconds delay);
+
+/// Errors: configuration: delays that do not grow, or are out of range; no group; a name that is no
+/// legal topic name, which asks for retry_prefix.
+[[nodiscard]] Result<RedirectTopics> redirect_topics(std::string_view topic, std::string_view group,
+                                                     const SubscribeOptions& options,
+                                                     FailurePolicy policy);
+
+/// Creates the topics that do not exist, with as many partitions as `source`, the cluster's
+/// replication and space for the headers beside the largest message, and checks the others. Sets
+/// their numbers of partitions. Errors: no_such_topic for the source; configuration: an existing
+/// retry topic keeps messages for less than its delay, or compacts them; those of Admin.
+[[nodiscard]] Result<void> prepare(Admin& admin, const std::string& source, RedirectTopics& topics);
+
+}  // namespace dohle::messaging
