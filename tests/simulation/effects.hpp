@@ -56,6 +56,7 @@ inline constexpr std::string_view producer_closed = "producer closed in time";
 inline constexpr std::string_view unsubscribed = "subscription ended in time";
 inline constexpr std::string_view handler_failed = "handler failed for good";
 inline constexpr std::string_view held = "message held";
+inline constexpr std::string_view retried = "message from a retry topic";
 inline constexpr std::string_view timed_out = "call ran out of time";
 inline constexpr std::string_view of_handles[] = {record_failed,
                                                   joined,
@@ -71,6 +72,7 @@ inline constexpr std::string_view of_handles[] = {record_failed,
                                                   unsubscribed,
                                                   handler_failed,
                                                   held,
+                                                  retried,
                                                   timed_out};
 }  // namespace effect
 

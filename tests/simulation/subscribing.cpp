@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dohle/kafka.hpp"
+#include "messaging/redirect_headers.hpp"
 #include "simulation/publishing.hpp"
 
 namespace dohle::simulation {
@@ -18,6 +19,11 @@ bool is_never_taken(std::string_view body) {
 bool fails_first(std::string_view body) {
   return body.ends_with("3 ");
 }
+constexpr int max_retries = 1;
+
+bool is_retry(std::string_view topic) {
+  return topic != "jobs";
+}
 
 }  // namespace
 
@@ -25,7 +31,8 @@ Subscribing::Subscribing(Stage& stage, const std::string& name, Handlings& handl
     : application_(stage, name),
       handlings_(handlings),
       acknowledges_later_(application_.one_in(2)),
-      policy_(application_.one_in(2) ? FailurePolicy::hold : FailurePolicy::skip) {}
+      policy_(application_.one_in(2) ? FailurePolicy::hold : FailurePolicy::skip),
+      has_retry_topic_(application_.one_in(2)) {}
 
 void Subscribing::run() {
   kafka::BrokerOptions options;
@@ -44,19 +51,35 @@ void Subscribing::run() {
   while (!application_.stage().is_closing) subscribe(broker);
   (void)application_.within("Broker::disconnect", 5s, [&] { return broker.disconnect(5s); });
   kept_.clear();
+  if (awaited_.empty()) return;
+  application_.accuse(
+      std::to_string(awaited_.size()) +
+      " messages did not come back from the retry topic, one of them of partition " +
+      std::to_string(awaited_.begin()->first) + " at " + std::to_string(awaited_.begin()->second));
 }
 
-void Subscribing::subscribe(Broker& broker) {
+SubscribeOptions Subscribing::draw_options() {
   SubscribeOptions options;
   options.concurrency = 1 + application_.draw(3);
   options.auto_ack = !acknowledges_later_;
-  options.max_retries = 1;
+  options.max_retries = max_retries;
   options.max_unacknowledged = application_.one_in(2) ? 10 : 10'000;
+  if (has_retry_topic_) options.retry_topics = {500ms};
+  return options;
+}
+
+void Subscribing::subscribe(Broker& broker) {
   const int subscription = ++subscription_;
   auto subscriber = broker.subscribe(
       "jobs", [this, subscription](RawEvent event) { return handle(event, subscription); },
-      options);
-  if (!subscriber) return application_.accuse("subscribe fails: " + subscriber.error().to_string());
+      draw_options());
+  if (!subscriber) {
+    // Its topics could not be made in time.
+    if (has_retry_topic_ && subscriber.error().is_retriable()) {
+      return application_.note("subscribe fails: " + subscriber.error().to_string());
+    }
+    return application_.accuse("subscribe fails: " + subscriber.error().to_string());
+  }
   const auto patience = application_.one_in(2) ? 200ms : 5s;
   (void)application_.within("Subscriber::wait_ready", patience,
                             [&] { return subscriber->wait_ready(patience); });
@@ -74,44 +97,76 @@ void Subscribing::subscribe(Broker& broker) {
   if (ended) application_.stage().effects.add(effect::unsubscribed);
 }
 
+Subscribing::Place Subscribing::first_place(const RawEvent& event) {
+  if (!is_retry(event.topic())) return {event.partition().value, event.offset().value};
+  const auto bytes = [&](std::string_view name) {
+    const auto text = event.header(name);
+    return text ? std::optional(as_bytes(*text)) : std::nullopt;
+  };
+  return {
+      messaging::number_in<std::int32_t>(bytes(messaging::header::original_partition)).value_or(-1),
+      messaging::number_in<std::int64_t>(bytes(messaging::header::original_offset)).value_or(-1)};
+}
+
 Result<void> Subscribing::handle(RawEvent& event, int subscription) {
-  const PartitionId partition = event.partition();
-  const Offset offset = event.offset();
+  const Place place = first_place(event);
+  const bool is_first = !is_retry(event.topic());
   const std::string key(event.key().value_or(""));
   const std::string body(event.body().value_or(""));
-  handlings_.begins(subscription, key, partition, offset);
+  // A retry is not in the order of its key.
+  if (is_first) handlings_.begins(subscription, key, event.partition(), event.offset());
   const bool is_healed = application_.stage().is_healed;
   application_.pass_time(application_.up_to(Duration(is_healed ? 5ms : 200ms)));
-  handlings_.ends(subscription, key);
-  if (is_never_taken(body) || (fails_first(body) && event.attempt() == 1)) {
-    failed_.insert({partition.value, offset.value});
-    return fail(Error::client(Errc::handler_failed, "not that one"));
+  if (is_first) {
+    handlings_.ends(subscription, key);
+  } else {
+    application_.stage().effects.add(effect::retried);
+    awaited_.erase(place);
+  }
+  const int failing = has_retry_topic_ ? max_retries + 1 : max_retries;
+  if (is_never_taken(body) || (fails_first(body) && event.attempt() <= failing)) {
+    return refuse(event, place);
   }
   if (acknowledges_later_) {
     keep(std::move(event), subscription, false);
-  } else {
-    handlings_.done(partition, offset);
+  } else if (is_first) {
+    handlings_.done(event.partition(), event.offset());
   }
   return {};
+}
+
+Result<void> Subscribing::refuse(const RawEvent& event, Place place) {
+  failed_.insert(place);
+  if (has_retry_topic_ && !is_retry(event.topic()) && event.attempt() > max_retries) {
+    // From now on it may be stored in the retry topic, and be acknowledged.
+    awaited_.insert(place);
+    handlings_.done(event.partition(), event.offset());
+  }
+  return fail(Error::client(Errc::handler_failed, "not that one"));
 }
 
 void Subscribing::on_failure(const Failure& failure) {
   if (failure.kind != Failure::Kind::handler) return;
   application_.stage().effects.add(effect::handler_failed);
-  if (policy_ == FailurePolicy::skip) return handlings_.done(failure.partition, failure.offset);
+  if (policy_ == FailurePolicy::skip) {
+    if (!is_retry(failure.topic)) handlings_.done(failure.partition, failure.offset);
+    return;
+  }
   if (failure.event != nullptr) keep(std::move(*failure.event), subscription_, true);
 }
 
 void Subscribing::keep(RawEvent event, int subscription, bool is_held) {
   const PartitionId partition = event.partition();
   const Offset offset = event.offset();
-  kept_.push_back({std::move(event), subscription, partition, offset,
+  const bool from_retry = is_retry(event.topic());
+  kept_.push_back({std::move(event), subscription, from_retry, partition, offset,
                    application_.now() + application_.up_to(Duration(1s)), is_held});
 }
 
 void Subscribing::look_after(const Subscriber& subscriber) {
   for (const HeldMessage& held : subscriber.held()) {
     application_.stage().effects.add(effect::held);
+    if (is_retry(held.topic)) continue;
     if (failed_.contains({held.partition.value, held.offset.value})) continue;
     application_.accuse("held() names " + std::to_string(held.partition.value) + ":" +
                         std::to_string(held.offset.value) + ", which no handler refused");
@@ -126,7 +181,7 @@ void Subscribing::look_after(const Subscriber& subscriber) {
     each = kept_.erase(each);
   }
   for (Kept& each : settled) {
-    handlings_.done(each.partition, each.offset);
+    if (!each.is_retry) handlings_.done(each.partition, each.offset);
     // It is refused if the partition was lost meanwhile; the message is then delivered again.
     if (auto acked = each.event.ack(); !acked) {
       application_.note("ack fails: " + acked.error().to_string());
@@ -135,7 +190,8 @@ void Subscribing::look_after(const Subscriber& subscriber) {
     if (!each.is_held) continue;
     const auto held = subscriber.held();
     if (std::ranges::any_of(held, [&](const HeldMessage& one) {
-          return one.partition == each.partition && one.offset == each.offset;
+          return is_retry(one.topic) == each.is_retry && one.partition == each.partition &&
+                 one.offset == each.offset;
         })) {
       application_.accuse("held() still names " + std::to_string(each.offset.value) +
                           ", which is acknowledged");
