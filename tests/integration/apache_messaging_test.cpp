@@ -302,6 +302,87 @@ TEST_F(ApacheOption, group_id_is_the_group_whose_offsets_are_committed) {
   EXPECT_EQ(offsets->front().offset, Offset{1});
 }
 
+TEST_F(ApacheOption, RetriesFailedMessagesFromRetryTopicsAndPutsDeadLettersBack) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::size_t dead = 0;
+  std::map<std::string, std::vector<std::string>> topics;
+  std::atomic<bool> is_mended{false};
+  Broker broker = connected({.max_wait = 20ms, .error_handler = [&](const Failure& failure) {
+                               const std::lock_guard lock(mutex);
+                               EXPECT_EQ(failure.kind, Failure::Kind::handler)
+                                   << failure.error.to_string();
+                               ++dead;
+                               changed.notify_all();
+                             }});
+  ASSERT_TRUE(kafka::create_topic(broker, "failing", partitions, 1));
+  auto reader = broker.subscribe("failing",
+                                 [&](RawEvent event) -> Result<void> {
+                                   const std::lock_guard lock(mutex);
+                                   topics[std::string(*event.body())].emplace_back(event.topic());
+                                   changed.notify_all();
+                                   const bool fails =
+                                       *event.body() == "bad" || event.attempt() == 1;
+                                   if (is_mended || !fails) return {};
+                                   return fail(Error::client(Errc::handler_failed, "no ink"));
+                                 },
+                                 {.group_id = "billing",
+                                  .max_retries = 0,
+                                  .retry_topics = {50ms, 200ms},
+                                  .failure_policy = FailurePolicy::dead_letter});
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  for (const char* body : {"good", "bad"}) {
+    ASSERT_TRUE(broker.publish("failing", body, {.key = body, .async = false}));
+  }
+  const auto wait = [&](auto condition) {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, patience, condition);
+  };
+  ASSERT_TRUE(wait([&] { return dead == 1 && topics["good"].size() == 2; }));
+  const std::string first = "failing.billing.retry.50ms", second = "failing.billing.retry.200ms";
+  EXPECT_EQ(topics["good"], (std::vector<std::string>{"failing", first}));
+  EXPECT_EQ(topics["bad"], (std::vector<std::string>{"failing", first, second}));
+  const auto retention = admin().describe_configs({{.name = first}});
+  ASSERT_TRUE(retention && retention->at(0).result);
+  for (const ConfigEntry& each : *retention->at(0).result) {
+    if (each.name != "retention.ms") continue;
+    EXPECT_EQ(each.value, "604800000");
+  }
+
+  is_mended = true;
+  const auto back = kafka::redrive(broker, "failing.billing.dlt", "failing");
+  ASSERT_TRUE(back) << back.error().to_string();
+  EXPECT_EQ(back->redriven, 1u);
+  ASSERT_TRUE(wait([&] { return topics["bad"].size() == 4; }));
+  EXPECT_EQ(kafka::redrive(broker, "failing.billing.dlt", "failing")->read, 0u);
+  ASSERT_TRUE(reader->unsubscribe(patience));
+  std::int64_t committed = 0;
+  for (const GroupOffset& each : *admin().group_offsets("billing")) {
+    if (each.partition.topic == "failing") committed += each.offset.value;
+  }
+  EXPECT_EQ(committed, 3);
+}
+
+TEST_F(ApacheOption, RefusesARetryTopicThatLosesMessages) {
+  Broker broker = connected();
+  ASSERT_TRUE(kafka::create_topic(broker, "lossy", partitions, 1));
+  const auto refusal_with = [&](const std::string& delay, std::chrono::milliseconds wait,
+                                std::map<std::string, std::string> config) {
+    const auto made = admin().create_topics({{.name = "lossy.billing.retry." + delay,
+                                              .partitions = partitions,
+                                              .config = std::move(config)}});
+    EXPECT_TRUE(made && made->at(0).result);
+    const auto refused =
+        broker.subscribe("lossy", [](RawEvent) {}, {.group_id = "billing", .retry_topics = {wait}});
+    return refused ? "" : refused.error().to_string();
+  };
+  const std::string shorter = refusal_with("10s", 10s, {{"retention.ms", "9999"}});
+  EXPECT_NE(shorter.find("retention.ms 9999"), std::string::npos) << shorter;
+  const std::string compacts = refusal_with("20s", 20s, {{"cleanup.policy", "compact"}});
+  EXPECT_NE(compacts.find("cleanup.policy compact"), std::string::npos) << compacts;
+  EXPECT_EQ(refusal_with("30s", 30s, {{"retention.ms", "30000"}}), "");
+}
+
 #ifdef DOHLE_BIRDSTRIKES
 TEST_F(ApacheMessaging, TheBirdstrikesExampleProvesThatNothingHappenedToItsRows) {
   const std::string command =
@@ -309,6 +390,72 @@ TEST_F(ApacheMessaging, TheBirdstrikesExampleProvesThatNothingHappenedToItsRows)
   EXPECT_EQ(::system(command.c_str()), 0);
 }
 #endif
+
+class ApacheAcls : public testing::Test {
+ protected:
+  /// Allows an operation on a topic; what is not allowed is then denied.
+  void allow(const std::string& operation, const std::string& topic) {
+    const std::string command =
+        std::string(DOHLE_SCRIPTS) + "/apache-kafka tool AclCommand --bootstrap-server " +
+        server_.address() + " --add --allow-principal 'User:*' --operation " + operation +
+        " --topic " + topic + " >/dev/null";
+    ASSERT_EQ(::system(command.c_str()), 0) << command;
+  }
+  ApacheKafkaServer server_{
+      "-o authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer "
+      "-o allow.everyone.if.no.acl.found=true"};
+};
+
+TEST_F(ApacheAcls, ThatDenyARetryTopicLeaveTheSourceUncommitted) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<std::string> failures, topics;
+  auto broker = kafka::new_broker(with_address(server_.address()),
+                                  with_error_handler([&](const Failure& failure) {
+                                    const std::lock_guard lock(mutex);
+                                    if (failure.kind != Failure::Kind::redirect) return;
+                                    failures.push_back(failure.error.to_string());
+                                    changed.notify_all();
+                                  }));
+  ASSERT_TRUE(broker && broker->connect(patience));
+  const std::string retry = "t.g.retry.50ms";
+  for (const std::string& topic : {std::string("t"), retry}) {
+    ASSERT_TRUE(kafka::create_topic(*broker, topic, 1, 1));
+  }
+  allow("Read --operation DescribeConfigs", retry);
+  auto reader = broker->subscribe("t",
+                                  [&](RawEvent event) -> Result<void> {
+                                    const std::lock_guard lock(mutex);
+                                    topics.emplace_back(event.topic());
+                                    changed.notify_all();
+                                    if (event.topic() != "t") return {};
+                                    return fail(Error::client(Errc::handler_failed, "no ink"));
+                                  },
+                                  {.group_id = "g", .max_retries = 0, .retry_topics = {50ms}});
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  ASSERT_TRUE(broker->publish("t", "text", {.async = false}));
+  const auto wait = [&](auto condition) {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, patience, condition);
+  };
+  ASSERT_TRUE(wait([&] { return !failures.empty(); }));
+  EXPECT_NE(failures.at(0).find("TOPIC_AUTHORIZATION_FAILED"), std::string::npos) << failures.at(0);
+  EXPECT_NE(failures.at(0).find(retry), std::string::npos) << failures.at(0);
+  auto client = Client::create({.bootstrap_servers = {server_.address()}});
+  ASSERT_TRUE(client);
+  const auto committed = [&] {
+    std::int64_t offset = 0;
+    for (const GroupOffset& each : client->admin().group_offsets("g").value()) {
+      if (each.partition.topic == "t") offset = each.offset.value;
+    }
+    return offset;
+  };
+  EXPECT_EQ(committed(), 0);
+  allow("Write", retry);
+  EXPECT_TRUE(wait([&] { return topics == std::vector<std::string>{"t", retry}; }));
+  ASSERT_TRUE(reader->unsubscribe(patience));
+  EXPECT_EQ(committed(), 1);
+}
 
 class ApacheRetention : public testing::Test {
  protected:
