@@ -65,7 +65,10 @@ void keep(std::string& kept, const std::string& bytes) {
 }  // namespace
 
 Relay::Relay(std::uint16_t server, Change change)
-    : server_(server), change_(std::move(change)), stop_(::eventfd(0, EFD_CLOEXEC)) {
+    : server_(server),
+      change_(std::move(change)),
+      stop_(::eventfd(0, EFD_CLOEXEC)),
+      cut_(::eventfd(0, EFD_CLOEXEC)) {
   listener_ = listening(port_);
   thread_ = std::jthread([this] { run(); });
 }
@@ -73,12 +76,22 @@ Relay::Relay(std::uint16_t server, Change change)
 Relay::~Relay() {
   tell(stop_);
   thread_.join();
+  close_all();
+  ::close(listener_);
+  ::close(stop_);
+  ::close(cut_);
+}
+
+void Relay::close_all() {
   for (const Pair& pair : pairs_) {
     ::close(pair.client);
     ::close(pair.server);
   }
-  ::close(listener_);
-  ::close(stop_);
+  pairs_.clear();
+}
+
+void Relay::cut() {
+  tell(cut_);
 }
 
 std::vector<Relay::Seen> Relay::seen() const {
@@ -99,17 +112,23 @@ void Relay::mute(Mute when) {
 
 void Relay::run() {
   for (;;) {
-    std::vector<pollfd> watched = {{stop_, POLLIN, 0}, {listener_, POLLIN, 0}};
+    std::vector<pollfd> watched = {{stop_, POLLIN, 0}, {listener_, POLLIN, 0}, {cut_, POLLIN, 0}};
     for (const Pair& pair : pairs_) {
       watched.push_back({pair.client, POLLIN, 0});
       watched.push_back({pair.server, POLLIN, 0});
     }
     if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) return;
     if (watched[0].revents != 0) return;
+    if (watched[2].revents != 0) {
+      std::uint64_t count = 0;
+      EXPECT_EQ(::read(cut_, &count, sizeof count), static_cast<ssize_t>(sizeof count));
+      close_all();
+      continue;
+    }
     std::vector<Pair> open;
     for (std::size_t i = 0; i < pairs_.size(); ++i) {
-      const bool has_client = watched[2 + 2 * i].revents != 0;
-      const bool has_server = watched[3 + 2 * i].revents != 0;
+      const bool has_client = watched[3 + 2 * i].revents != 0;
+      const bool has_server = watched[4 + 2 * i].revents != 0;
       const bool is_open =
           (!has_client || pass(pairs_[i], false)) && (!has_server || pass(pairs_[i], true));
       if (is_open) {

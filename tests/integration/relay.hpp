@@ -41,6 +41,8 @@ class Relay {
   /// Another server for the connections from now on.
   void aim_at(std::uint16_t server) { server_ = server; }
   void mute(Mute when);
+  /// Closes all connections.
+  void cut();
 
  private:
   struct Pair {
@@ -50,6 +52,7 @@ class Relay {
 
   void run();
   void accept();
+  void close_all();
   /// False: one side has ended.
   [[nodiscard]] bool pass(const Pair& pair, bool is_to_client);
 
@@ -58,6 +61,7 @@ class Relay {
   std::uint16_t port_ = 0;
   int listener_ = -1;
   int stop_ = -1;  // an eventfd
+  int cut_ = -1;   // an eventfd
   std::vector<Pair> pairs_;
   mutable std::mutex mutex_;
   mutable std::condition_variable grown_;
