@@ -74,7 +74,7 @@ inline constexpr std::size_t max_written_at_once = std::size_t{4} << 20;
 inline constexpr std::size_t max_maintained_at_once = 100;
 /// Interval between checks that the open files of active segments are still at their paths.
 inline constexpr auto place_check_interval = std::chrono::seconds(1);
-/// Topics that one request may create or delete at a time.
+/// Topics that one request may create, delete or give partitions at a time.
 inline constexpr std::size_t max_topic_changes_per_request = 512;
 /// Directories of deleted partitions whose files are still to be removed. At the limit deletions
 /// wait.

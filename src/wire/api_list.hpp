@@ -26,6 +26,7 @@
   API(23, offset_for_leader_epoch, OffsetForLeaderEpoch)                 \
   API(32, describe_configs, DescribeConfigs)                             \
   API(36, sasl_authenticate, SaslAuthenticate)                           \
+  API(37, create_partitions, CreatePartitions)                           \
   API(42, delete_groups, DeleteGroups)                                   \
   API(48, describe_client_quotas, DescribeClientQuotas)                  \
   API(50, describe_user_scram_credentials, DescribeUserScramCredentials) \

@@ -106,7 +106,7 @@ class Catalog {
   [[nodiscard]] const FileJournal& journal() const { return *journal_; }
 
   void set_cluster_id(std::string id, Done done);
-  /// Lists a topic. A deleted topic may be listed again.
+  /// Lists a topic, in place of an earlier line of it. A deleted topic may be listed again.
   void add(const std::string& name, CatalogTopic topic, Done done);
   /// The topic must be listed, and no other change of it may be in progress.
   void remove(const std::string& name, Done done);

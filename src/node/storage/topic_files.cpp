@@ -18,13 +18,13 @@ constexpr std::size_t max_doomed_name_bytes = 200;
 constexpr std::size_t partitions_per_job = 64;
 constexpr std::size_t removals_per_job = 16;
 
+}  // namespace
+
 Error in_the_way(std::string_view topic, std::int32_t index) {
   return Error::broker(broker_error::kafka_storage_error, "topic " + std::string(topic),
                        "the node's directory " + partition_name(topic, index) +
                            " is there and holds files that are not the topic's: move it away");
 }
-
-}  // namespace
 
 /// Partitions of one or several topics that one job creates. Used by the disk thread.
 struct TopicFiles::MakeJob {
@@ -134,9 +134,9 @@ TopicFiles::TopicFiles(Disk& disk, std::string directory, log::OpenOptions log_o
       log_options_(std::move(log_options)),
       owner_(std::move(owner)) {}
 
-void TopicFiles::make(NewTopic topic, Made made) {
+void TopicFiles::make(NewPartitions wanted, Made made) {
   to_make_.push_back(
-      std::make_shared<Making>(Making{std::move(topic), std::move(made), {}, false, {}}));
+      std::make_shared<Making>(Making{std::move(wanted), std::move(made), {}, false, {}}));
   start_next();
 }
 
@@ -197,13 +197,13 @@ void TopicFiles::make_some() {
     MakingRef making = std::move(to_make_.front());
     to_make_.pop_front();
     MakeJob::Part part;
-    part.topic = making->topic.name;
-    part.first = static_cast<std::int32_t>(making->partitions.size());
-    part.count = std::min(static_cast<std::int32_t>(room), making->topic.partitions - part.first);
+    part.topic = making->wanted.topic;
+    part.first = making->next();
+    part.count = std::min(static_cast<std::int32_t>(room), making->wanted.end - part.first);
     DOHLE_ASSERT(part.count > 0, "a topic waits to be made that has all its partitions");
-    part.config = making->topic.config;
+    part.config = making->wanted.config;
     part.options = log_options_;
-    part.options.topic_id = making->topic.id;
+    part.options.topic_id = making->wanted.id;
     part.clears_first = std::exchange(making->clears_next, false);
     part.making = std::move(making);
     room -= static_cast<std::size_t>(part.count);
@@ -219,9 +219,9 @@ void TopicFiles::end_making_some(MakeJob& job) {
   for (MakeJob::Part& part : job.parts) {
     Making& making = *part.making;
     for (auto& log : part.logs) {
-      const PartitionId index{static_cast<std::int32_t>(making.partitions.size())};
-      auto made = std::make_shared<Partition>(making.topic.name, index, std::move(log));
-      owner_.on_made(made, making.topic.id);
+      const PartitionId index{making.next()};
+      auto made = std::make_shared<Partition>(making.wanted.topic, index, std::move(log));
+      owner_.on_made(made, making.wanted.id);
       making.partitions.push_back(std::move(made));
     }
     making.fault = part.fault;
@@ -229,7 +229,7 @@ void TopicFiles::end_making_some(MakeJob& job) {
       making.clears_next = owner_.may_be_removed(*part.stray);
       if (!making.clears_next) {
         owner_.on_stray(*part.stray);
-        making.fault = in_the_way(making.topic.name, part.stray->partition);
+        making.fault = in_the_way(making.wanted.topic, part.stray->partition);
       }
     }
     settle(part.making);
@@ -238,9 +238,9 @@ void TopicFiles::end_making_some(MakeJob& job) {
 
 void TopicFiles::settle(const MakingRef& making) {
   if (making->fault) {
-    discard(making->topic.name, std::exchange(making->partitions, {}),
+    discard(making->wanted.topic, std::exchange(making->partitions, {}),
             [making] { making->made(fail(*making->fault)); });
-  } else if (std::cmp_equal(making->partitions.size(), making->topic.partitions)) {
+  } else if (making->next() == making->wanted.end) {
     to_sync_.push_back(making);
   } else {
     to_make_.push_back(making);
@@ -252,21 +252,19 @@ void TopicFiles::settle(const MakingRef& making) {
 void TopicFiles::sync_made() {
   struct Job {
     std::vector<MakingRef> makings;
-    std::vector<std::pair<std::string, std::int32_t>> topics;
+    std::vector<NewPartitions> made;
     Result<void> outcome;
   };
   auto job = std::make_shared<Job>();
   job->makings = std::exchange(to_sync_, {});
-  for (const MakingRef& making : job->makings) {
-    job->topics.emplace_back(directory_ + "/" + making->topic.name, making->topic.partitions);
-  }
+  for (const MakingRef& making : job->makings) job->made.push_back(making->wanted);
   is_syncing_ = true;
   run(
       [job, disk = disk_, directory = directory_] {
         std::vector<std::string> paths;
-        for (const auto& [topic, partitions] : job->topics) {
-          for (std::int32_t i = 0; i < partitions; ++i) {
-            paths.push_back(partition_name(topic, i));
+        for (const NewPartitions& each : job->made) {
+          for (std::int32_t i = each.first; i < each.end; ++i) {
+            paths.push_back(directory + "/" + partition_name(each.topic, i));
           }
         }
         paths.push_back(directory);
@@ -290,8 +288,11 @@ void TopicFiles::discard(const std::string& name, Partitions partitions, Task do
   auto doomed = std::make_shared<Partitions>(std::move(partitions));
   run(
       [doomed, disk = disk_, path = directory_ + "/" + name + "-"] {
-        const std::size_t count = std::exchange(*doomed, {}).size();
-        for (std::size_t i = 0; i < count; ++i) {
+        if (doomed->empty()) return;
+        const std::int32_t first = doomed->front()->index().value;
+        const std::int32_t last = doomed->back()->index().value;
+        doomed->clear();
+        for (std::int32_t i = first; i <= last; ++i) {
           // A directory that cannot be removed now is replaced when its name is used again.
           (void)disk->remove_all(path + std::to_string(i));
         }

@@ -17,6 +17,9 @@
 
 namespace dohle::node {
 
+/// The error about a partition's directory that holds other files. Broker error 56.
+[[nodiscard]] Error in_the_way(std::string_view topic, std::int32_t index);
+
 /// The directories of topics that are created and deleted, on disk threads. Work for several topics
 /// shares a job, a topic of many partitions takes several jobs, and topics take turns. Callers
 /// change the topics of one name one after the other.
@@ -44,19 +47,21 @@ class TopicFiles {
   TopicFiles(const TopicFiles&) = delete;
   TopicFiles& operator=(const TopicFiles&) = delete;
 
-  struct NewTopic {
-    std::string name;
+  /// The partitions from `first` up to but not including `end`.
+  struct NewPartitions {
+    std::string topic;
     TopicId id;
-    std::int32_t partitions = 0;
+    std::int32_t first = 0;
+    std::int32_t end = 0;
     log::LogConfig config;
   };
   using Partitions = std::vector<PartitionRef>;
   using Made = std::move_only_function<void(Result<Partitions>)>;
   /// Creates the partitions' directories and first files, and makes them durable. After a failure
-  /// nothing of the topic is left. Errors: kafka_storage_error (other files are in the way),
+  /// nothing of these partitions is left. Errors: kafka_storage_error (other files are in the way),
   /// storage.
-  void make(NewTopic topic, Made made);
-  /// Removes the files of a topic that was created but could not be listed; then calls `done`.
+  void make(NewPartitions wanted, Made made);
+  /// Removes the files of partitions that were created but could not be listed; then calls `done`.
   void discard(const std::string& name, Partitions partitions, Task done);
   /// Closes the partitions of a deleted topic and renames their directories, so that the topic's
   /// name can be used again; then calls `done`. The files are removed later.
@@ -77,12 +82,16 @@ class TopicFiles {
 
  private:
   struct Making {
-    NewTopic topic;
+    NewPartitions wanted;
     Made made;
     Partitions partitions;
     /// Whether a directory in the way of the next partition is to be removed.
     bool clears_next = false;
     std::optional<Error> fault;
+
+    [[nodiscard]] std::int32_t next() const {
+      return wanted.first + static_cast<std::int32_t>(partitions.size());
+    }
   };
   struct PuttingAway {
     std::string name;

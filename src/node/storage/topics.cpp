@@ -408,18 +408,23 @@ Result<void> Topics::skip_producer_ids(std::vector<Finding>& findings) {
   return {};
 }
 
-std::optional<Error> Topics::refused_by_strays(std::string_view name) {
+/// Null if there are none any more.
+const std::vector<Stray>* Topics::strays_of(std::string_view name) {
   const auto found = strays_.find(name);
-  if (found == strays_.end()) return std::nullopt;
+  if (found == strays_.end()) return nullptr;
   std::erase_if(found->second, [&](const Stray& stray) {
     return !disk_->exists(topic_files_.directory_of(stray.topic, stray.partition));
   });
-  if (found->second.empty()) {
-    strays_.erase(found);
-    return std::nullopt;
-  }
+  if (!found->second.empty()) return &found->second;
+  strays_.erase(found);
+  return nullptr;
+}
+
+std::optional<Error> Topics::refused_by_strays(std::string_view name) {
+  const std::vector<Stray>* const strays = strays_of(name);
+  if (strays == nullptr) return std::nullopt;
   return Error::broker(broker_error::kafka_storage_error, "topic " + std::string(name),
-                       "the node's directory " + found->second.front().name() +
+                       "the node's directory " + strays->front().name() +
                            " holds records of a topic that its catalog does not list: start it "
                            "with --adopt " +
                            std::string(name) +
@@ -604,11 +609,7 @@ Result<void> Topics::check_new(const std::string& name, std::int32_t partitions,
     return fail(Error::broker(broker_error::invalid_partitions, "topic " + name,
                               "Number of partitions was set to an invalid non-positive value."));
   }
-  if (partition_count_ + static_cast<std::size_t>(partitions) > limits::max_partitions) {
-    return fail(Error::broker(broker_error::invalid_partitions, "topic " + name,
-                              "all topics together may have at most " +
-                                  std::to_string(limits::max_partitions) + " partitions"));
-  }
+  if (auto fits = check_total(name, static_cast<std::size_t>(partitions)); !fits) return fits;
   if (auto refused = refused_by_strays(name)) return fail(*std::move(refused));
   if (auto parsed = parse_topic_config(config, options_.log_defaults); !parsed) {
     return fail(parsed.error());
@@ -642,7 +643,7 @@ void Topics::make(const std::string& name, std::int32_t partitions, const TopicC
       Making{{name, random_id(), config, {}, name == offsets_topic}, partitions, std::move(done)});
   busy_.try_emplace(undotted(name));
   partition_count_ += static_cast<std::size_t>(partitions);
-  topic_files_.make({name, making->topic.id, partitions, log_config},
+  topic_files_.make({name, making->topic.id, 0, partitions, log_config},
                     [this, making](Result<TopicFiles::Partitions> made) {
                       if (!made) return end_making(making, fail(made.error()));
                       list(making, *std::move(made));
@@ -658,14 +659,18 @@ void Topics::list(const std::shared_ptr<Making>& making, TopicFiles::Partitions 
                   const auto refuse = [this, making, why = stored.error()] {
                     end_making(making, fail(why));
                   };
-                  auto partitions = std::exchange(making->topic.partitions, {});
-                  if (!catalog_->journal().is_broken()) {
-                    return topic_files_.discard(making->topic.name, std::move(partitions), refuse);
-                  }
-                  // The files stay: the line may be on disk, and states that they are.
-                  for (const PartitionRef& partition : partitions) let_go(partition);
-                  refuse();
+                  withdraw(making->topic.name, std::exchange(making->topic.partitions, {}), refuse);
                 });
+}
+
+/// Gives up partitions that could not be listed.
+void Topics::withdraw(const std::string& name, TopicFiles::Partitions partitions, Task then) {
+  if (!catalog_->journal().is_broken()) {
+    return topic_files_.discard(name, std::move(partitions), std::move(then));
+  }
+  // The files stay: the line may be on disk, and states that they are.
+  for (const PartitionRef& partition : partitions) let_go(partition);
+  then();
 }
 
 void Topics::end_making(const std::shared_ptr<Making>& making, Result<Topic*> outcome) {
@@ -675,6 +680,112 @@ void Topics::end_making(const std::shared_ptr<Making>& making, Result<Topic*> ou
   const std::string name = outcome ? (*outcome)->name : making->topic.name;
   making->done(outcome);
   set_free(name);
+}
+
+// --- growth
+
+struct Topics::Growing {
+  std::string topic;
+  std::int32_t partitions;
+  std::size_t added;
+  Grown done;
+};
+
+Result<void> Topics::check_growth(const Topic& topic, const Growth& growth) {
+  const auto refused = [&](std::int16_t code, const std::string& why) {
+    return fail(Error::broker(code, "topic " + topic.name, why));
+  };
+  if (topic.is_internal) {
+    return refused(broker_error::invalid_request,
+                   "the node needs this topic itself, with the partitions that it has");
+  }
+  const auto has = static_cast<std::int32_t>(topic.partitions.size());
+  if (growth.partitions == has) {
+    return refused(broker_error::invalid_partitions,
+                   "Topic already has " + std::to_string(has) + " partition(s).");
+  }
+  if (growth.partitions < has) {
+    return refused(broker_error::invalid_partitions, "The topic " + topic.name + " currently has " +
+                                                         std::to_string(has) + " partition(s); " +
+                                                         std::to_string(growth.partitions) +
+                                                         " would not be an increase.");
+  }
+  const auto added = static_cast<std::size_t>(growth.partitions - has);
+  if (growth.assignments && *growth.assignments != added) {
+    return refused(broker_error::invalid_replica_assignment,
+                   "Attempted to add " + std::to_string(added) +
+                       " additional partition(s), but only " + std::to_string(*growth.assignments) +
+                       " assignment(s) were specified.");
+  }
+  if (auto fits = check_total(topic.name, added); !fits) return fits;
+  if (const std::vector<Stray>* const strays = strays_of(topic.name)) {
+    for (const Stray& stray : *strays) {
+      if (stray.partition < growth.partitions) return fail(in_the_way(topic.name, stray.partition));
+    }
+  }
+  return {};
+}
+
+Result<void> Topics::check_total(const std::string& name, std::size_t added) const {
+  if (partition_count_ + added <= limits::max_partitions) return {};
+  return fail(Error::broker(broker_error::invalid_partitions, "topic " + name,
+                            "all topics together may have at most " +
+                                std::to_string(limits::max_partitions) + " partitions"));
+}
+
+void Topics::grow(const TopicId& id, const Growth& growth, Grown done) {
+  const Topic* const topic = find(id);
+  if (topic == nullptr) {
+    return done(
+        fail(Error::broker(broker_error::unknown_topic_or_partition, "topic " + id.to_string())));
+  }
+  if (busy_.contains(undotted(topic->name))) {
+    return when_free(topic->name, [this, id, growth, done = std::move(done)]() mutable {
+      grow(id, growth, std::move(done));
+    });
+  }
+  if (auto checked = check_growth(*topic, growth); !checked) return done(std::move(checked));
+  const auto config = log_config_of(topic->name, topic->config, options_.log_defaults);
+  if (!config) return done(fail(config.error()));
+  begin_growing(*topic, growth, *config, std::move(done));
+}
+
+void Topics::begin_growing(const Topic& topic, const Growth& growth, const log::LogConfig& config,
+                           Grown done) {
+  const auto has = static_cast<std::int32_t>(topic.partitions.size());
+  const auto added = static_cast<std::size_t>(growth.partitions - has);
+  auto growing =
+      std::make_shared<Growing>(Growing{topic.name, growth.partitions, added, std::move(done)});
+  busy_.try_emplace(undotted(topic.name));
+  partition_count_ += added;
+  topic_files_.make({topic.name, topic.id, has, growth.partitions, config},
+                    [this, growing](Result<TopicFiles::Partitions> made) {
+                      if (!made) return end_growing(growing, fail(made.error()));
+                      list(growing, *std::move(made));
+                    });
+}
+
+void Topics::list(const std::shared_ptr<Growing>& growing, TopicFiles::Partitions partitions) {
+  CatalogTopic listed = catalog_->topics().at(growing->topic);
+  listed.partitions = growing->partitions;
+  auto added = std::make_shared<TopicFiles::Partitions>(std::move(partitions));
+  catalog_->add(growing->topic, std::move(listed), [this, growing, added](Result<void> stored) {
+    if (!stored) {
+      return withdraw(growing->topic, std::move(*added),
+                      [this, growing, why = stored.error()] { end_growing(growing, fail(why)); });
+    }
+    Topic* const topic = find(growing->topic);
+    DOHLE_ASSERT(topic != nullptr, "a topic that gets partitions is gone");
+    std::ranges::move(*added, std::back_inserter(topic->partitions));
+    end_growing(growing, {});
+  });
+}
+
+void Topics::end_growing(const std::shared_ptr<Growing>& growing, Result<void> outcome) {
+  DOHLE_ASSERT(partition_count_ >= growing->added, "partitions are added uncounted");
+  if (!outcome) partition_count_ -= growing->added;
+  growing->done(std::move(outcome));
+  set_free(growing->topic);
 }
 
 Topic& Topics::place(Topic topic) {

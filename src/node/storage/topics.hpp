@@ -108,6 +108,14 @@ class Topics {
                                                                             Task then) { then(); };
   };
   using Created = std::move_only_function<void(Result<Topic*>)>;
+  /// Partitions to add to a topic.
+  struct Growth {
+    /// The number of partitions after it.
+    std::int32_t partitions = 0;
+    /// How many assignments the request has for new partitions. Default: none, it has no list.
+    std::optional<std::size_t> assignments = std::nullopt;
+  };
+  using Grown = std::move_only_function<void(Result<void>)>;
   using Removed = std::move_only_function<void(Result<void>)>;
 
   Topics(Disk& disk, std::string directory, SecureRandom& random, Options options);
@@ -143,6 +151,13 @@ class Topics {
   /// Calls `done` within the call or later. Errors: as check_new; storage.
   void create(const std::string& name, std::int32_t partitions, const TopicConfig& config,
               Created done);
+  /// Checks the arguments of `grow`. Errors: broker errors as in Apache Kafka (37, 39), 42 for the
+  /// node's own topic, 56 if files are in the way.
+  Result<void> check_growth(const Topic& topic, const Growth& growth);
+  /// Adds partitions. They become visible together, once the catalog's line with the new number is
+  /// durable; their directories and first files are durable before that line. Calls `done` within
+  /// the call or later. Errors: unknown_topic_or_partition; as check_growth; storage.
+  void grow(const TopicId& id, const Growth& growth, Grown done);
   /// The topic of groups and offsets, created at its first use.
   void offsets(Created done);
   /// Calls `done`, within the call or later, once the deletion is durable, the partitions are
@@ -178,6 +193,8 @@ class Topics {
   using ProducerIdDone = std::move_only_function<void(Result<ProducerId>)>;
   /// A topic that is being created, until it is listed.
   struct Making;
+  /// A topic that gets partitions, until they are listed.
+  struct Growing;
 
   [[nodiscard]] TopicFiles::Owner owner_of_files();
   void when_free(const std::string& name, Task then);
@@ -186,6 +203,13 @@ class Topics {
             const log::LogConfig& log_config, Created done);
   void list(const std::shared_ptr<Making>& making, TopicFiles::Partitions partitions);
   void end_making(const std::shared_ptr<Making>& making, Result<Topic*> outcome);
+  [[nodiscard]] Result<void> check_total(const std::string& name, std::size_t added) const;
+  void begin_growing(const Topic& topic, const Growth& growth, const log::LogConfig& config,
+                     Grown done);
+  void list(const std::shared_ptr<Growing>& growing, TopicFiles::Partitions partitions);
+  void end_growing(const std::shared_ptr<Growing>& growing, Result<void> outcome);
+  void withdraw(const std::string& name, TopicFiles::Partitions partitions, Task then);
+  [[nodiscard]] const std::vector<Stray>* strays_of(std::string_view name);
   void put_away(const std::string& name, Removed done);
   void give_out_producer_ids(const Result<void>& reserved);
   Result<void> open_topics(std::vector<Finding>& findings);

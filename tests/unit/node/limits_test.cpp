@@ -103,7 +103,7 @@ TEST_F(LimitsTest, AnUnknownApiVersionsVersionIsAnsweredInTheOldestForm) {
   const auto decoded = wire::decode<wire::ApiVersionsResponse>(split->body, 0);
   ASSERT_TRUE(decoded.has_value()) << decoded.error().to_string();
   EXPECT_EQ(decoded->error_code, broker_error::unsupported_version);
-  EXPECT_EQ(decoded->api_keys.size(), 26u);
+  EXPECT_EQ(decoded->api_keys.size(), 27u);
 }
 
 TEST_F(LimitsTest, ConnectionsAboveTheLimitAreTurnedAway) {

@@ -105,7 +105,7 @@ TEST(NodeTest, IsReachedFromInsideWithoutSockets) {
   const auto versions = ask_inside(*node, request, 4);
   ASSERT_TRUE(versions) << versions.error().to_string();
   EXPECT_EQ(versions->error_code, 0);
-  EXPECT_EQ(versions->api_keys.size(), 26u);
+  EXPECT_EQ(versions->api_keys.size(), 27u);
 }
 
 TEST(NodeTest, TellsEachClientTheWayItCame) {

@@ -49,6 +49,7 @@ struct Handler {
     case wire::ApiKey::join_group:
     case wire::ApiKey::create_topics:
     case wire::ApiKey::delete_topics:
+    case wire::ApiKey::create_partitions:
       return limits::max_body_bytes;
     default:
       return limits::max_small_body_bytes;

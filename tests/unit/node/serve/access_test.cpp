@@ -141,6 +141,18 @@ TEST_F(AccessTest, DeleteTopicsAsksToDelete) {
   });
 }
 
+TEST_F(AccessTest, CreatePartitionsAsksToAlter) {
+  create(secret);
+  expect_asks_for(Operation::alter, [&] {
+    wire::CreatePartitionsRequest request;
+    auto& topic = request.topics.emplace_back();
+    topic.name = secret;
+    topic.count = 2;
+    topic.assignments.reset();
+    return ask(request).results.at(0).error_code;
+  });
+}
+
 TEST_F(AccessTest, DescribeConfigsAsksToDescribeConfigs) {
   create(secret);
   expect_asks_for(Operation::describe_configs, [&] {

@@ -115,6 +115,21 @@ TEST_F(CatalogTest, KeepsItsTopics) {
   });
 }
 
+TEST_F(CatalogTest, KnowsATopicByItsLastLineAcrossRewrites) {
+  with_catalog([](Catalog& catalog) {
+    ASSERT_TRUE(name_cluster(catalog, "me"));
+    for (int partitions = 1; partitions <= 1'100; ++partitions) {
+      ASSERT_TRUE(add(catalog, "t", topic(1, partitions)));
+    }
+    EXPECT_LT(catalog.journal().lines(), 1'100U) << "it was rewritten";
+    EXPECT_EQ(catalog.topics().at("t").partitions, 1'100);
+  });
+  with_catalog([](Catalog& catalog) {
+    EXPECT_EQ(catalog.topics().at("t").partitions, 1'100);
+    EXPECT_TRUE(catalog.topics().at("t").has_durable_files);
+  });
+}
+
 TEST_F(CatalogTest, RemembersDeletedTopicsAcrossRewrites) {
   with_catalog([](Catalog& catalog) {
     ASSERT_TRUE(name_cluster(catalog, "me"));
