@@ -41,6 +41,17 @@ struct CreatedTopic {
   std::int16_t replication_factor = -1;
 };
 
+/// Partitions to add to a topic.
+struct NewPartitions {
+  /// The topic's name.
+  std::string topic;
+  /// The number of partitions that the topic has afterwards; more than it has.
+  std::int32_t total = 0;
+  /// For each new partition the servers of its replicas, the preferred leader first. Default: none,
+  /// the cluster chooses.
+  std::optional<std::vector<std::vector<NodeId>>> assignments = {};
+};
+
 /// One item of a call about several: its name, and its own outcome.
 template <class T>
 struct Named {
@@ -302,6 +313,14 @@ struct CreateTopicsOptions {
   std::optional<std::chrono::milliseconds> timeout = {};
 };
 
+/// The options of `Admin::create_partitions`.
+struct CreatePartitionsOptions {
+  /// Default: false. If true, the server checks the request and adds nothing.
+  bool validate_only = false;
+  /// As CallOptions::timeout.
+  std::optional<std::chrono::milliseconds> timeout = {};
+};
+
 }  // namespace v0
 }  // namespace dohle
 
@@ -335,6 +354,14 @@ class DOHLE_API Admin {
   /// connection a topic may exist because of this very call; the message says so.
   Result<std::vector<Named<CreatedTopic>>> create_topics(std::vector<NewTopic> topics,
                                                          CreateTopicsOptions options = {});
+  /// Adds partitions to topics (KIP-195). The records that a topic has stay where they are. Records
+  /// with a key may go to other partitions than before, so the order of a key's records is lost
+  /// once. This client asks for new metadata at once. Others see the partitions within their
+  /// `ClientOptions::metadata_max_age`. Errors of an item: UNKNOWN_TOPIC_OR_PARTITION (3),
+  /// INVALID_PARTITIONS (37), INVALID_REPLICA_ASSIGNMENT (39). After a lost connection the
+  /// partitions may exist because of this very call; the message says so.
+  Result<std::vector<Named<void>>> create_partitions(std::vector<NewPartitions> partitions,
+                                                     CreatePartitionsOptions options = {});
   /// Deletes topics with all their records. Errors of an item: UNKNOWN_TOPIC_OR_PARTITION (3),
   /// TOPIC_DELETION_DISABLED (73); timed_out also when the server may be frozen and may still
   /// delete the topic. Such a request is never repeated: the second one could delete a topic of

@@ -103,6 +103,28 @@ TEST_F(AdminOnANode, ChecksATopicWithoutMakingIt) {
   EXPECT_TRUE(admin_->list_topics({.timeout = 10s}).value().empty());
 }
 
+TEST_F(AdminOnANode, AddsPartitionsToTopics) {
+  ASSERT_TRUE(admin_->create_topics({{.name = "t", .partitions = 2}}, {.timeout = 10s}));
+  const auto checked =
+      admin_->create_partitions({{"t", 4}}, {.validate_only = true, .timeout = 10s}).value();
+  EXPECT_TRUE(checked[0].result);
+  EXPECT_EQ(admin_->list_topics({.timeout = 10s}).value().at(0).partitions, 2);
+  const auto added =
+      admin_
+          ->create_partitions({{"t", 4, {{{NodeId{1}}, {NodeId{1}}}}}, {"absent", 2}},
+                              {.timeout = 10s})
+          .value();
+  ASSERT_EQ(added.size(), 2U);
+  EXPECT_EQ(added[0].name, "t");
+  EXPECT_TRUE(added[0].result) << added[0].result.error().to_string();
+  EXPECT_TRUE(added[1].result.error().is_broker(3));
+  EXPECT_EQ(admin_->list_topics({.timeout = 10s}).value().at(0).partitions, 4);
+  const auto again = admin_->create_partitions({{"t", 3}}, {.timeout = 10s}).value();
+  EXPECT_TRUE(again[0].result.error().is_broker(37));
+  EXPECT_EQ(again[0].result.error().server_message(),
+            "The topic t currently has 4 partition(s); 3 would not be an increase.");
+}
+
 TEST_F(AdminOnANode, ShowsATopicsConfiguration) {
   ASSERT_TRUE(admin_->create_topics({{.name = "t", .config = {{"retention.ms", "60000"}}}},
                                     {.timeout = 10s}));

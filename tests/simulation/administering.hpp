@@ -14,6 +14,7 @@
 #include "simulation/complaints.hpp"
 #include "unit/client/scripted_answers.hpp"
 #include "unit/client/scripted_cluster.hpp"
+#include "wire/messages/create_partitions.hpp"
 #include "wire/messages/create_topics.hpp"
 #include "wire/messages/delete_groups.hpp"
 #include "wire/messages/describe_configs.hpp"
@@ -31,6 +32,11 @@ inline void answer_administrators(client::ClusterScript& script, const NodeId& c
   script.on<wire::CreateTopicsRequest>([](NodeId, const wire::CreateTopicsRequest& asked) {
     wire::CreateTopicsResponse answer;
     for (const auto& topic : asked.topics) answer.topics.emplace_back().name = topic.name;
+    return answer;
+  });
+  script.on<wire::CreatePartitionsRequest>([](NodeId, const wire::CreatePartitionsRequest& asked) {
+    wire::CreatePartitionsResponse answer;
+    for (const auto& topic : asked.topics) answer.results.emplace_back().name = topic.name;
     return answer;
   });
   script.on<wire::DescribeConfigsRequest>(
@@ -96,6 +102,9 @@ class Administrator {
         });
     add<std::vector<Result<CreatedTopic>>>("create_topics", false, [](Cluster& cluster, auto then) {
       create_topics(cluster, {{.name = "new"}}, false, call_timeout, std::move(then));
+    });
+    add<std::vector<Result<void>>>("create_partitions", false, [](Cluster& cluster, auto then) {
+      create_partitions(cluster, {{"orders", 9}}, false, call_timeout, std::move(then));
     });
     add<std::vector<GroupListing>>("list_groups", false, [](Cluster& cluster, auto then) {
       list_groups(cluster, call_timeout, std::move(then));

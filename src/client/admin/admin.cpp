@@ -112,6 +112,20 @@ Result<std::vector<Named<CreatedTopic>>> Admin::create_topics(std::vector<NewTop
   return named(std::move(names), std::move(results));
 }
 
+Result<std::vector<Named<void>>> Admin::create_partitions(std::vector<NewPartitions> partitions,
+                                                          CreatePartitionsOptions options) {
+  std::vector<std::string> names;
+  for (const NewPartitions& each : partitions) names.push_back(each.topic);
+  auto results = client::admin_wait_for<std::vector<Result<void>>>(
+      inside_.get(), options.timeout,
+      [partitions = std::move(partitions), validate_only = options.validate_only](
+          client::Cluster& cluster, Duration most, auto then) mutable {
+        client::create_partitions(cluster, std::move(partitions), validate_only, most,
+                                  std::move(then));
+      });
+  return named(std::move(names), std::move(results));
+}
+
 Result<std::vector<Named<void>>> Admin::delete_topics(std::vector<std::string> names,
                                                       CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<void>>>(

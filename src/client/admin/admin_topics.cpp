@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/option_checks.hpp"
+#include "wire/messages/create_partitions.hpp"
 #include "wire/messages/create_topics.hpp"
 #include "wire/messages/delete_topics.hpp"
 #include "wire/messages/describe_configs.hpp"
@@ -12,6 +13,8 @@ namespace dohle::client {
 
 namespace {
 
+using wire::CreatePartitionsRequest;
+using wire::CreatePartitionsResponse;
 using wire::CreateTopicsRequest;
 using wire::CreateTopicsResponse;
 using wire::DeleteTopicsRequest;
@@ -31,6 +34,12 @@ std::vector<std::string> names_of(const std::vector<NewTopic>& topics) {
   return names;
 }
 
+std::vector<std::string> names_of(const std::vector<NewPartitions>& partitions) {
+  std::vector<std::string> names;
+  for (const NewPartitions& each : partitions) names.push_back(each.topic);
+  return names;
+}
+
 /// The time limit for the server, which reports an error if it is not enough.
 std::int32_t server_timeout(Duration left) {
   constexpr Duration most = std::chrono::seconds(25);
@@ -38,7 +47,7 @@ std::int32_t server_timeout(Duration left) {
       std::chrono::duration_cast<std::chrono::milliseconds>(std::min(left, most)).count());
 }
 
-/// A call to the controller, which creates or deletes. An unanswered request may have been carried
+/// A call to the controller, which changes topics. An unanswered request may have been carried
 /// out, and a frozen server may carry it out later.
 template <class Answer>
 class ControllerCall : public ItemsCall<Answer> {
@@ -134,6 +143,55 @@ class CreateTopics final : public ControllerCall<CreatedTopic> {
   }
 
   std::vector<NewTopic> topics_;
+  bool validate_only_;
+};
+
+class CreatePartitions final : public ControllerCall<void> {
+ public:
+  CreatePartitions(Cluster& cluster, std::vector<NewPartitions> partitions, bool validate_only,
+                   Duration timeout, Then then)
+      : ControllerCall(cluster, timeout, "create partitions of topic", names_of(partitions),
+                       std::move(then)),
+        partitions_(std::move(partitions)),
+        validate_only_(validate_only) {}
+
+ private:
+  void ask_about(const std::vector<std::size_t>& pending) override {
+    CreatePartitionsRequest request;
+    request.timeout_ms = server_timeout(left());
+    request.validate_only = validate_only_;
+    for (const std::size_t item : pending) request.topics.push_back(grown(partitions_[item]));
+    ask_controller(pending, std::move(request),
+                   [this, pending](Result<CreatePartitionsResponse> answer) {
+                     if (!answer) return lose(pending, answer.error());
+                     for (const auto& result : answer->results) take(result, pending);
+                     settle_the_rest(pending);
+                   });
+  }
+  static CreatePartitionsRequest::CreatePartitionsTopic grown(const NewPartitions& wanted) {
+    CreatePartitionsRequest::CreatePartitionsTopic topic;
+    topic.name = wanted.topic;
+    topic.count = wanted.total;
+    topic.assignments.reset();
+    if (!wanted.assignments) return topic;
+    topic.assignments.emplace();
+    for (const auto& servers : *wanted.assignments) topic.assignments->push_back({servers});
+    return topic;
+  }
+  void take(const CreatePartitionsResponse::CreatePartitionsTopicResult& result,
+            const std::vector<std::size_t>& pending) {
+    for (const std::size_t item : pending) {
+      if (name(item) != result.name) continue;
+      if (result.error_code != broker_error::none) {
+        refuse(item, result.error_code, text_of(result.error_message));
+      } else {
+        if (!validate_only_) cluster().doubt();
+        settle(item, {});
+      }
+    }
+  }
+
+  std::vector<NewPartitions> partitions_;
   bool validate_only_;
 };
 
@@ -374,6 +432,13 @@ void create_topics(Cluster& cluster, std::vector<NewTopic> topics, bool validate
   start_connected(cluster, timeout,
                   std::make_shared<CreateTopics>(cluster, std::move(topics), validate_only, timeout,
                                                  std::move(then)));
+}
+
+void create_partitions(Cluster& cluster, std::vector<NewPartitions> partitions, bool validate_only,
+                       Duration timeout, ItemsCall<void>::Then then) {
+  start_connected(cluster, timeout,
+                  std::make_shared<CreatePartitions>(cluster, std::move(partitions), validate_only,
+                                                     timeout, std::move(then)));
 }
 
 void delete_topics(Cluster& cluster, std::vector<std::string> names, Duration timeout,

@@ -11,9 +11,12 @@ namespace dohle::client {
 // Admin's calls about topics, without waiting: `then` is called exactly once, on the loop, within
 // `timeout`. One result per name, in the order of the names. Loop thread only.
 
-/// If an earlier request was lost, an error says so: that request may have created the topic.
+/// If an earlier request was lost, an error says so: that request may have created the topic, or
+/// the partitions.
 void create_topics(Cluster& cluster, std::vector<NewTopic> topics, bool validate_only,
                    Duration timeout, ItemsCall<CreatedTopic>::Then then);
+void create_partitions(Cluster& cluster, std::vector<NewPartitions> partitions, bool validate_only,
+                       Duration timeout, ItemsCall<void>::Then then);
 void delete_topics(Cluster& cluster, std::vector<std::string> names, Duration timeout,
                    ItemsCall<void>::Then then);
 void describe_topics(Cluster& cluster, std::vector<std::string> names, Duration timeout,

@@ -11,6 +11,7 @@
 #include "client/group/assignor.hpp"
 #include "scripted_answers.hpp"
 #include "scripted_cluster.hpp"
+#include "wire/messages/create_partitions.hpp"
 #include "wire/messages/create_topics.hpp"
 #include "wire/messages/delete_groups.hpp"
 #include "wire/messages/delete_topics.hpp"
@@ -169,6 +170,81 @@ TEST_F(AdminOnCluster, RepeatsOnlyItemsWithRetriableFailures) {
   EXPECT_TRUE(results[1]);
   EXPECT_TRUE(results[2].error().is_broker(code::unknown_topic_or_partition));
   EXPECT_EQ(asked, (std::vector<std::vector<std::string>>{{"a", "b", "c"}, {"b"}, {"b"}}));
+}
+
+TEST_F(AdminOnCluster, AddsPartitionsWithTheAssignmentsAndOutcomesOfEachTopic) {
+  wire::CreatePartitionsRequest heard;
+  script.on<wire::CreatePartitionsRequest>(
+      [&](NodeId at, const wire::CreatePartitionsRequest& request) {
+        if (at == script.controller) heard = request;
+        wire::CreatePartitionsResponse answer;
+        for (const auto& topic : request.topics) answer.results.emplace_back().name = topic.name;
+        answer.results.at(1).error_code = code::invalid_partitions;
+        answer.results.at(1).error_message = "Topic already has 3 partition(s).";
+        answer.results.pop_back();
+        return answer;
+      });
+  const auto results = items<void>([](Cluster& cluster, auto then) {
+    create_partitions(cluster, {{"a", 4, {{{one, two}, {two}}}}, {"b", 3}, {"c", 3}}, true, 10s,
+                      std::move(then));
+  });
+  ASSERT_EQ(heard.topics.size(), 3U);
+  EXPECT_TRUE(heard.validate_only);
+  EXPECT_EQ(heard.topics[0].count, 4);
+  ASSERT_TRUE(heard.topics[0].assignments);
+  EXPECT_EQ(heard.topics[0].assignments->at(0).broker_ids, (std::vector{one, two}));
+  EXPECT_EQ(heard.topics[0].assignments->at(1).broker_ids, std::vector{two});
+  EXPECT_FALSE(heard.topics[1].assignments);
+  ASSERT_EQ(results.size(), 3U);
+  EXPECT_TRUE(results[0]);
+  EXPECT_TRUE(results[1].error().is_broker(code::invalid_partitions));
+  EXPECT_EQ(results[1].error().server_message(), "Topic already has 3 partition(s).");
+  EXPECT_NE(results[1].error().message().find("create partitions of topic b"),
+            std::string_view::npos);
+  EXPECT_TRUE(results[2].error().is(Errc::malformed));
+}
+
+TEST_F(AdminOnCluster, SaysThatLostPartitionsMayHaveBeenAdded) {
+  int requests = 0;
+  script.on<wire::CreatePartitionsRequest>([&](NodeId, const wire::CreatePartitionsRequest& request)
+                                               -> std::optional<wire::CreatePartitionsResponse> {
+    if (++requests == 1) {
+      world.after(1ms, [this] { world.machine("broker-1").process("broker-1")->restart(); });
+      return std::nullopt;
+    }
+    wire::CreatePartitionsResponse answer;
+    answer.results.push_back({request.topics.at(0).name, code::invalid_partitions, {}});
+    return answer;
+  });
+  const auto results = items<void>([](Cluster& cluster, auto then) {
+    create_partitions(cluster, {{"a", 4}}, false, 10s, std::move(then));
+  });
+  ASSERT_EQ(results.size(), 1U);
+  ASSERT_FALSE(results[0]);
+  EXPECT_TRUE(results[0].error().is_broker(code::invalid_partitions));
+  EXPECT_NE(results[0].error().message().find("may have done it"), std::string_view::npos);
+}
+
+TEST_F(AdminOnCluster, AsksForMetadataOnceItHasAddedPartitions) {
+  int asked = 0;
+  script.on_metadata_asked = [&asked](NodeId) { ++asked; };
+  script.on<wire::CreatePartitionsRequest>(
+      [](NodeId, const wire::CreatePartitionsRequest& request) {
+        wire::CreatePartitionsResponse answer;
+        for (const auto& topic : request.topics) answer.results.emplace_back().name = topic.name;
+        return answer;
+      });
+  const auto grow = [&](bool validate_only) {
+    const int before = asked;
+    (void)items<void>([&](Cluster& cluster, auto then) {
+      create_partitions(cluster, {{"a", 4}}, validate_only, 10s, std::move(then));
+    });
+    world.run_for(1s);
+    return asked - before;
+  };
+  (void)grow(true);
+  EXPECT_EQ(grow(true), 0);
+  EXPECT_GT(grow(false), 0);
 }
 
 TEST_F(AdminOnCluster, AsksForManyItemsInRoundsOfFiveHundred) {
@@ -685,6 +761,14 @@ class AdminRefused : public AdminOnCluster {
   explicit AdminRefused(std::int16_t error = 0) : error_(error) {
     script.on<wire::CreateTopicsRequest>(
         [this](NodeId, const auto& request) { return created(request, error_); });
+    script.on<wire::CreatePartitionsRequest>([this](NodeId, const auto& request) {
+      wire::CreatePartitionsResponse answer;
+      for (const auto& topic : request.topics) {
+        answer.results.emplace_back().name = topic.name;
+        answer.results.back().error_code = error_;
+      }
+      return answer;
+    });
     script.on<wire::DeleteTopicsRequest>([this](NodeId, const auto& request) {
       wire::DeleteTopicsResponse answer;
       for (const auto& topic : request.topics) {
@@ -759,6 +843,11 @@ class AdminRefused : public AdminOnCluster {
     all(run<std::vector<Result<CreatedTopic>>>(
         [&](Cluster& c, auto then) {
           create_topics(c, {{.name = "orders"}}, false, minute, std::move(then));
+        },
+        61s));
+    all(run<std::vector<Result<void>>>(
+        [&](Cluster& c, auto then) {
+          create_partitions(c, {{"orders", 2}}, false, minute, std::move(then));
         },
         61s));
     all(run<std::vector<Result<void>>>(
