@@ -14,7 +14,7 @@ from pathlib import Path
 
 DOHLE, APACHE_KAFKA = sys.argv.pop(1), sys.argv.pop(1)
 TIME_MAX = 120  # seconds, of any one command
-OK, CONNECTION = 0, 3
+OK, FAILED, CONNECTION = 0, 1, 3
 PASSWORD = "a password of alice"
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 CERTIFICATES, _, CLIENT, USERS, CLUSTER = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
@@ -51,6 +51,18 @@ class OverTls(unittest.TestCase):
         self.assertIn("created moved", self.dohle("topic", "create", "moved", "-p", "2", *tls))
         self.dohle("produce", "moved", *tls, stdin="first\nsecond\n")
         self.assertEqual(sorted(self.dohle("consume", "moved", "-e", *tls).split()), ["first", "second"])
+
+    def test_adds_partitions_to_a_topic(self):
+        tls = ["-b", self.addresses["tls"], "-X", "security.protocol=ssl", "-X",
+               f"ssl.ca.location={self.folder / 'ca.pem'}"]
+        self.dohle("topic", "create", "grown", "-p", "2", *tls)
+        add = ["topic", "add-partitions", "grown", "--total"]
+        self.assertEqual(self.dohle(*add, "5", *tls), "grown has 5 partitions\n")
+        for total, words in (("5", "Topic already has 5 partition(s)."),
+                             ("3", "The topic grown currently has 5 partition(s); 3 would not be an increase.")):
+            refused = self.run_dohle(*add, total, *tls)
+            self.assertEqual(refused.returncode, FAILED, refused.stderr)
+            self.assertIn(words, refused.stderr)
 
     def at_page(self, commands):
         """Runs commands of the page at the listener with logins."""

@@ -49,6 +49,7 @@ OPTIONS = {
     "topic create": "-p,--partitions -r,--replication -c,--topic-config --dry-run --format".split() + CONNECTING,
     "topic list": "--internal --format".split() + CONNECTING,
     "topic describe": ["--format"] + CONNECTING,
+    "topic add-partitions": "-t,--total --dry-run --format".split() + CONNECTING,
     "topic delete": "-y,--yes --format".split() + CONNECTING,
     "group": [],
     "group list": ["--format"] + CONNECTING,
@@ -286,6 +287,7 @@ class Help(Command):
 
     def test_gives_a_property_that_the_command_takes(self):
         arguments = {"topic create": ["t"], "topic describe": ["t"], "topic delete": ["t", "--yes"], "produce": ["t"],
+                     "topic add-partitions": ["t", "--total", "2"],
                      "consume": ["t"], "group describe": ["g"],
                      "user create": ["u", "--password", "p"], "user delete": ["u"]}
         for words, options in OPTIONS.items():
@@ -306,7 +308,7 @@ class Refusals(Command):
     CASES = [
         ("topc list", 'dohle: there is no command "topc"; did you mean topic?\n`dohle --help` lists'),
         ("topic creat", 'dohle topic: there is no command "creat"; did you mean create?\n`dohle topic --help`'),
-        ("topic grow", 'no command "grow"; allowed are create, list, describe and delete'),
+        ("topic grow", 'no command "grow"; allowed are create, list, describe, add-partitions and delete'),
         ("topic list --formt json", "dohle topic list: there is no option --formt; did you mean --format?"),
         ("topic create t --parttions 3", "there is no option --parttions; did you mean --partitions?"),
         ("--brokrs a:1 topic list", "there is no option --brokrs before the command; did you mean --brokers?"),
@@ -329,6 +331,8 @@ class Refusals(Command):
         ("topic list --config /nonexistent/c", "/nonexistent/c: the configuration file cannot be read"),
         ("topic list --profile x", "/nonexistent/.config/dohle/config.toml: the file with profile x"),
         ("topic create", "dohle topic create: TOPIC is missing: Names of the topics"),
+        ("topic add-partitions t", "dohle topic add-partitions: --total is missing"),
+        ("topic add-partitions t -t 1", '-t,--total: "1" is not a whole number from 2 to 100000'),
         ("topic create t -p 0", '-p,--partitions: "0" is not a whole number from 1 to 100000'),
         ("topic create t -r many", '-r,--replication: "many" is not a whole number from 1 to 1000'),
         ("topic create t -c retention.ms", '-c,--topic-config: "retention.ms" is not of the form NAME=VALUE'),
@@ -405,6 +409,7 @@ class Refusals(Command):
 class Servers(Command):
     # Each verb that connects, and its own arguments.
     VERBS = {"topic create": "t", "topic list": "", "topic describe": "t", "topic delete": "t --yes", "group list": "",
+             "topic add-partitions": "t --total 2",
              "group describe": "g", "user create": "u --password p", "user list": "", "user delete": "u", "produce": "t",
              "consume": "t", "bench produce": "--topic t", "bench consume": "--topic t", "bench e2e": "--topic t"}
 
@@ -988,6 +993,25 @@ class Topics(Command):
     def test_are_only_checked_in_a_dry_run(self):
         self.assertEqual(self.dohle("topic", "create", "dry", "-p", "1", "--dry-run"), "could create dry with 1 partition\n")
         self.assertNotIn("dry", self.dohle("topic", "list"))
+
+    def test_get_partitions(self):
+        self.dohle("topic", "create", "grown", "-p", "2")
+        self.dohle("produce", "grown", "-p", "1", stdin="old\n")
+        add = ["topic", "add-partitions", "grown", "--total"]
+        self.assertEqual(self.dohle(*add, "5", "--dry-run"), "grown could have 5 partitions\n")
+        self.assertRegex(self.dohle("topic", "list"), r"\ngrown +2 +1\n")
+        self.assertEqual(self.dohle(*add, "5"), "grown has 5 partitions\n")
+        self.assertRegex(self.dohle("topic", "list"), r"\ngrown +5 +1\n")
+        self.dohle("produce", "grown", "-p", "4", stdin="new\n")
+        self.assertEqual(sorted(self.dohle("consume", "grown", "-e", "-q").split()), ["new", "old"])
+        self.assertIn("Topic already has 5 partition(s).", self.refused(FAILED, *add, "5"))
+        self.assertIn("The topic grown currently has 5 partition(s); 3 would not be an increase.",
+                      self.refused(FAILED, *add, "3"))
+        self.assertIn("no such topic", self.refused(FAILED, "topic", "add-partitions", "nobody", "-t", "3"))
+        self.dohle("topic", "create", "other")
+        answers = self.json("topic", "add-partitions", "grown", "other", "-t", "5", status=FAILED)
+        self.assertEqual(answers[1], {"name": "other", "partitions": 5})
+        self.assertIn("already has 5", answers[0]["error"])
 
     def test_that_exist_or_are_invalid_are_refused(self):
         self.dohle("topic", "create", "twice")

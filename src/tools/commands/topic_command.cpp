@@ -91,6 +91,33 @@ int create(const TopicArguments& arguments, Client& client) {
   return status;
 }
 
+// --- add partitions ---
+
+int add_partitions(const TopicArguments& arguments, Client& client) {
+  std::vector<NewPartitions> wanted;
+  for (const std::string& name : arguments.names) wanted.push_back({name, arguments.partitions});
+  auto added =
+      client.admin().create_partitions(std::move(wanted), {.validate_only = arguments.is_dry_run});
+  if (!added) return report("topic add-partitions", added.error());
+  int status = exit_ok;
+  Json json = Json::array();
+  for (const auto& [name, result] : *added) {
+    if (!result) {
+      status = first_failure(status, report("topic add-partitions", result.error()));
+      json.push_back({{"name", name}, {"error", std::string(result.error().message())}});
+      continue;
+    }
+    json.push_back({{"name", name}, {"partitions", arguments.partitions}});
+    if (!is_document(arguments.format)) {
+      write_out(
+          fmt::format("{} {} {}\n", printable(name), arguments.is_dry_run ? "could have" : "has",
+                      counted(static_cast<std::uint64_t>(arguments.partitions), "partition")));
+    }
+  }
+  if (is_document(arguments.format)) print(json, arguments.format);
+  return status;
+}
+
 // --- describe ---
 
 using Offsets = std::map<TopicPartition, Offset>;
@@ -272,6 +299,26 @@ void add_create(CLI::App& topic, std::function<int()>& run) {
   });
 }
 
+void add_add_partitions(CLI::App& topic, std::function<int()>& run) {
+  auto arguments = std::make_shared<TopicArguments>();
+  CLI::App* command = add_verb(
+      topic, "add-partitions",
+      "Add partitions to topics. Records with a key may go to other partitions from then on",
+      arguments);
+  command->add_option("TOPIC", arguments->names, "Names of the topics")->required();
+  add_count(*command, "-t,--total", arguments->partitions, 2, 100'000,
+            "Partitions of each topic afterwards, 2 to 100000; more than it has")
+      ->required();
+  command->add_flag("--dry-run", arguments->is_dry_run, "Check the request, add nothing");
+  command->footer("Example:\n  dohle topic add-partitions orders --total 12");
+  command->callback([arguments, &run] {
+    run = [arguments] {
+      return with_client("topic add-partitions", arguments->connection,
+                         [&](Client& client) { return add_partitions(*arguments, client); });
+    };
+  });
+}
+
 void add_list(CLI::App& topic, std::function<int()>& run) {
   auto arguments = std::make_shared<TopicArguments>();
   CLI::App* command = add_verb(topic, "list", "List all topics", arguments);
@@ -313,16 +360,19 @@ void add_delete(CLI::App& topic, std::function<int()>& run) {
 }  // namespace
 
 void add_topic_command(CLI::App& app, std::function<int()>& run) {
-  CLI::App* topic = app.add_subcommand("topic", "Create, list, describe and delete topics");
+  CLI::App* topic =
+      app.add_subcommand("topic", "Create, list, describe, enlarge and delete topics");
   topic->footer(
       "Examples:\n"
       "  dohle topic create orders -p 6\n"
       "  dohle topic list\n"
       "  dohle topic describe orders\n"
+      "  dohle topic add-partitions orders --total 12\n"
       "  dohle topic delete orders --yes");
   add_create(*topic, run);
   add_list(*topic, run);
   add_describe(*topic, run);
+  add_add_partitions(*topic, run);
   add_delete(*topic, run);
 }
 
