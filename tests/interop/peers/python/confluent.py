@@ -7,7 +7,7 @@ import sys
 import time
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 PARTITIONS = 4
 LOGIN = {}
@@ -55,9 +55,12 @@ def main():
     address, topic, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     admin = AdminClient({"bootstrap.servers": address, "error_cb": note, **LOGIN})
     await_login(admin)
-    wanted = NewTopic(topic, PARTITIONS, 1)
+    wanted = NewTopic(topic, PARTITIONS - 2, 1)
     expect("create", KafkaError.NO_ERROR, code_of(admin.create_topics([wanted])[topic]))
     expect("create again", KafkaError.TOPIC_ALREADY_EXISTS, code_of(admin.create_topics([wanted])[topic]))
+    more = NewPartitions(topic, PARTITIONS)
+    expect("add partitions", KafkaError.NO_ERROR, code_of(admin.create_partitions([more])[topic]))
+    expect("add none", KafkaError.INVALID_PARTITIONS, code_of(admin.create_partitions([more])[topic]))
     expect("list", PARTITIONS, len(admin.list_topics(timeout=30).topics[topic].partitions))
 
     failures = []

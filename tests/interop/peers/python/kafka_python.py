@@ -6,8 +6,8 @@ import sys
 import time
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import NewTopic
-from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
+from kafka.admin import NewPartitions, NewTopic
+from kafka.errors import InvalidPartitionsError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 PARTITIONS = 4
 LOGIN = {}
@@ -27,11 +27,17 @@ def expect(what, wanted, got):
 def main():
     address, topic, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     admin = KafkaAdminClient(bootstrap_servers=address, **LOGIN)
-    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
+    admin.create_topics([NewTopic(topic, PARTITIONS - 2, 1)])
     try:
         admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
         sys.exit("create again: wanted TOPIC_ALREADY_EXISTS")
     except TopicAlreadyExistsError:
+        pass
+    admin.create_partitions({topic: NewPartitions(PARTITIONS)})
+    try:
+        admin.create_partitions({topic: NewPartitions(PARTITIONS)})
+        sys.exit("as many partitions as there are: wanted INVALID_PARTITIONS")
+    except InvalidPartitionsError:
         pass
     expect("list", True, topic in admin.list_topics())
 

@@ -68,7 +68,7 @@ func main() {
 	client := &kafka.Client{Addr: kafka.TCP(address), Timeout: 10 * time.Second, Transport: transport}
 	create := func() error {
 		answer, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{
-			{Topic: topic, NumPartitions: partitions, ReplicationFactor: 1}}})
+			{Topic: topic, NumPartitions: partitions - 2, ReplicationFactor: 1}}})
 		if err != nil {
 			return err
 		}
@@ -77,6 +77,18 @@ func main() {
 	check("create", create())
 	if err := create(); !errors.Is(err, kafka.TopicAlreadyExists) {
 		check("create again", fmt.Errorf("wanted TOPIC_ALREADY_EXISTS, got %v", err))
+	}
+	grow := func() error {
+		answer, err := client.CreatePartitions(ctx, &kafka.CreatePartitionsRequest{
+			Topics: []kafka.TopicPartitionsConfig{{Name: topic, Count: partitions}}})
+		if err != nil {
+			return err
+		}
+		return answer.Errors[topic]
+	}
+	check("add partitions", grow())
+	if err := grow(); !errors.Is(err, kafka.InvalidPartitionNumber) {
+		check("add none", fmt.Errorf("wanted INVALID_PARTITIONS, got %v", err))
 	}
 	metadata, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
 	check("metadata", err)
