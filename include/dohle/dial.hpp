@@ -38,7 +38,9 @@ struct DialRequest {
   std::string host;
   /// The server's port.
   std::uint16_t port = 0;
-  /// The time that is left. Afterwards the result is closed and dropped.
+  /// The time for this call: all that is left, or a share of at least 2 s if the resolver found
+  /// more addresses. Once the time of the whole connection is over, the result is closed and
+  /// dropped.
   std::chrono::milliseconds timeout{0};
 };
 

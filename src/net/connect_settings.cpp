@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "net/address_share.hpp"
+
 namespace dohle::net {
 
 namespace {
@@ -94,11 +96,13 @@ NameQuery::Answer ask_user(const ConnectSettings& settings, const Endpoint& to,
     return found;
   }
   std::optional<Error> last;
-  for (const std::string& host : *hosts) {
+  for (std::size_t i = 0; i < hosts->size(); ++i) {
+    const std::string& host = (*hosts)[i];
     const auto left = std::chrono::ceil<milliseconds>(deadline - Steady::now());
     if (left <= milliseconds(0)) break;
+    const auto share = std::chrono::ceil<milliseconds>(address_share(left, hosts->size() - i));
     auto dialed = guarded(Errc::connection_failed, "dial_function",
-                          [&] { return settings.dial_function({host, to.port, left}); });
+                          [&] { return settings.dial_function({host, to.port, share}); });
     auto socket = dialed ? checked_socket(*std::move(dialed)) : fail(dialed.error());
     if (socket) {
       found.socket = *std::move(socket);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/assert.hpp"
+#include "net/address_share.hpp"
 #include "net/poller.hpp"
 #include "net/resolver.hpp"
 #include "net/socket.hpp"
@@ -32,8 +33,8 @@ constexpr std::size_t max_name_threads = 4;
 constexpr std::size_t max_user_threads = 16;
 
 // Finds the addresses of a host and tries them, all within one timeout, in one or two lanes: in
-// each one address after the other, of one family in each if there are two (RFC 6555). Owned by the
-// stream that it opens.
+// each one address after the other, of one family in each if there are two (RFC 6555). An address
+// gets a share of the lane's time. Owned by the stream that it opens.
 class Dial final : public std::enable_shared_from_this<Dial> {
  public:
   Dial(Loop& loop, Endpoint to, const DialOptions& options,
@@ -53,7 +54,8 @@ class Dial final : public std::enable_shared_from_this<Dial> {
   Dial& operator=(const Dial&) = delete;
 
   void begin(Resolver& resolver) {
-    timer_ = loop_.arm(loop_.tick().mono + options_.connect_timeout, [weak = weak_from_this()] {
+    deadline_ = loop_.tick().mono + options_.connect_timeout;
+    timer_ = loop_.arm(deadline_, [weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->time_out();
     });
     if (settings_->asks_user()) {
@@ -83,6 +85,8 @@ class Dial final : public std::enable_shared_from_this<Dial> {
     bool has_begun = false;
     Descriptor socket;
     WatchId watch = 0;
+    /// Ends an attempt that another address follows.
+    TimerId share_timer = 0;
 
     void on_ready(std::uint32_t /*events*/) override { dial->on_ready(*this); }
     [[nodiscard]] bool has_ended() const {
@@ -132,13 +136,33 @@ class Dial final : public std::enable_shared_from_this<Dial> {
   void connect_next(Lane& lane) {
     lane.has_begun = true;
     while (lane.next < lane.addresses.size()) {
-      if (connect(lane, lane.addresses[lane.next++])) return;
+      if (connect(lane, lane.addresses[lane.next++])) return arm_share(lane);
       last_errno_ = errno;
       end_attempt(lane);
     }
     if (!lanes_[1].has_begun && !lanes_[1].addresses.empty()) return begin_fallback();
     if (!lanes_[0].has_ended() || !lanes_[1].has_ended()) return;
     fail(Error::client(Errc::connection_failed, text_of_errno(last_errno_)));
+  }
+
+  // An address that answers nothing leaves time for those after it.
+  void arm_share(Lane& lane) {
+    const std::size_t after = lane.addresses.size() - lane.next;
+    if (after == 0) return;
+    const TimePoint now = loop_.tick().mono;
+    const Duration left = deadline_ - now;
+    const Duration share = address_share(left, after + 1);
+    if (share >= left) return;
+    lane.share_timer = loop_.arm(now + share, [weak = weak_from_this(), &lane] {
+      if (const auto self = weak.lock()) self->end_share(lane);
+    });
+  }
+
+  void end_share(Lane& lane) {
+    lane.share_timer = 0;
+    last_errno_ = ETIMEDOUT;
+    end_attempt(lane);
+    connect_next(lane);
   }
 
   // Returns false, with errno set, if the attempt failed at once. Otherwise an event brings the
@@ -191,6 +215,7 @@ class Dial final : public std::enable_shared_from_this<Dial> {
   }
 
   void end_attempt(Lane& lane) {
+    loop_.cancel(std::exchange(lane.share_timer, 0));
     loop_.poller().remove(std::exchange(lane.watch, 0));
     lane.socket.close();
   }
@@ -203,6 +228,7 @@ class Dial final : public std::enable_shared_from_this<Dial> {
   std::shared_ptr<NameQuery> query_;
   std::array<Lane, 2> lanes_;
   int last_errno_ = 0;
+  TimePoint deadline_{};
   TimerId timer_ = 0;
   TimerId fallback_timer_ = 0;
 };

@@ -245,6 +245,35 @@ TEST_F(ConnectSettingsTest, resolver_and_function_go_together) {
   EXPECT_EQ(asked, (std::vector<std::string>{"192.0.2.1", "192.0.2.2"}));
 }
 
+TEST_F(ConnectSettingsTest, function_gets_a_share_of_the_time_for_each_address) {
+  std::vector<milliseconds> shares;
+  const auto answer =
+      ask_user({.dial_function = [&](const DialRequest& to) -> Result<DialedSocket> {
+                  shares.push_back(to.timeout);
+                  return fail(Error::client(Errc::connection_failed, "no"));
+                },
+                .resolver = [](const std::string&) -> Result<std::vector<std::string>> {
+                  return std::vector<std::string>{"192.0.2.1", "192.0.2.2"};
+                }},
+               {"server.example", 4242}, 20min);
+  EXPECT_FALSE(answer);
+  ASSERT_EQ(shares.size(), 2U);
+  EXPECT_LE(shares[0], 10min);
+  EXPECT_GT(shares[0], 9min);
+  EXPECT_GT(shares[1], 10min) << "the first one left its share";
+}
+
+TEST_F(ConnectSettingsTest, an_address_that_answers_nothing_leaves_time_for_the_next) {
+  sides.listen();
+  const SilentListener first("127.0.0.3", sides.at.port);
+  sides.at.host = "server.example";
+  dial_with({.resolver = [](const std::string&) -> Result<std::vector<std::string>> {
+              return std::vector<std::string>{"127.0.0.3", "127.0.0.1"};
+            }},
+            4s);
+  EXPECT_TRUE(opens()) << failure();
+}
+
 TEST_F(ConnectSettingsTest, resolver_is_refused_what_it_may_not_return) {
   struct Case {
     std::vector<std::string> found;
