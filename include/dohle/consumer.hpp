@@ -181,7 +181,8 @@ struct PartitionOffset {
 };
 
 /// Callbacks for changes of the assignment. They run inside `poll`, `unsubscribe` and `close`, on
-/// the calling thread. They may commit and seek, but not poll.
+/// the calling thread. They may commit and seek, but not poll. An exception becomes the error of
+/// that call, handler_failed; the assignment changes all the same.
 struct RebalanceListener {
   /// Receives newly assigned partitions; their positions are not known yet.
   std::move_only_function<void(std::span<const TopicPartition>)> on_assigned = nullptr;
@@ -202,7 +203,8 @@ struct RebalanceListener {
 /// call. Heartbeats and fetches run in the background.
 class DOHLE_API Consumer {
  public:
-  /// Receives the outcome of a commit.
+  /// Receives the outcome of a commit. An exception that it throws on the client's thread is
+  /// logged.
   using CommitCallback = std::move_only_function<void(Result<void>)>;
 
   Consumer(Consumer&&) noexcept;

@@ -50,7 +50,8 @@ struct LogField {
 
 /// Writes "time level subject: line" to standard error; lines below `level` are left out.
 [[nodiscard]] DOHLE_API std::shared_ptr<Logger> stderr_logger(LogLevel level = LogLevel::warning);
-/// Calls `function` for each line. It must be callable from several threads at once.
+/// Calls `function` for each line. It must be callable from several threads at once. If it throws,
+/// the line is lost; the first time, standard error gets one that says so.
 [[nodiscard]] DOHLE_API std::shared_ptr<Logger> function_logger(
     LogLevel level, std::function<void(LogLevel, std::string_view, std::string_view)> function);
 /// Passes lines on to `logger` with " name=value" for each field behind them. A null `logger` makes

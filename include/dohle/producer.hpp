@@ -99,14 +99,15 @@ struct ProducerOptions {
   /// Default: true, sending to a topic that does not exist asks the servers to create it.
   bool allow_auto_create_topics = true;
   /// Default: none. Receives each batch once its outcome is known, before anyone who waits for one
-  /// of its records, on the client's thread. It must not block or throw. While it is set, a batch's
-  /// uncompressed records stay in memory until then, within buffer_bytes.
+  /// of its records, on the client's thread. It must not block; an exception that it throws is
+  /// logged. While it is set, a batch's uncompressed records stay in memory until then, within
+  /// buffer_bytes.
   std::function<void(const SettledBatch&)> on_batch = nullptr;
   /// Default: none; failed batches whose outcome was not read are logged, at most one line per
   /// second with their number. Called once per such batch, on the thread that destroyed its last
-  /// Delivery or on the client's thread. It must not block or throw. It is not called after the
-  /// producer's end: a batch whose last Delivery outlives the producer is counted by flush or close
-  /// only.
+  /// Delivery or on the client's thread. It must not block; if it throws, that is logged, and so is
+  /// the failure. It is not called after the producer's end: a batch whose last Delivery outlives
+  /// the producer is counted by flush or close only.
   std::function<void(const Error&)> on_untaken_failure = nullptr;
 };
 
@@ -160,8 +161,8 @@ class DOHLE_API Delivery {
   std::int32_t timestamp_delta_ = 0;
 };
 
-/// Receives a record's outcome on the client's thread. It must not block. It allocates nothing if
-/// its captures fit three words.
+/// Receives a record's outcome on the client's thread. It must not block; an exception that it
+/// throws is logged. It allocates nothing if its captures fit three words.
 using DeliveryCallback = std::move_only_function<void(Result<Receipt>)>;
 
 /// A topic that a producer has resolved; sending to it needs no look-up. Moved from, it has no

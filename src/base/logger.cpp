@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cstdarg>
 #include <cstdio>
 #include <ctime>
@@ -10,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/printable.hpp"
+#include "base/thrown.hpp"
 
 namespace dohle {
 inline namespace v0 {
@@ -65,12 +67,23 @@ class FunctionLogger final : public Logger {
       : level_(level), function_(std::move(function)) {}
   LogLevel level() const noexcept override { return level_; }
   void log(LogLevel level, std::string_view subject, std::string_view line) noexcept override {
-    if (level >= level_) function_(level, subject, line);
+    if (level < level_) return;
+    try {
+      function_(level, subject, line);
+    } catch (...) {
+      if (has_thrown_.exchange(true)) return;
+      stderr_logger()->log(
+          LogLevel::error, "logger",
+          "the function of a logger threw, and the line is lost, as will be others "
+          "without a word: " +
+              text_of_thrown());
+    }
   }
 
  private:
   LogLevel level_;
   std::function<void(LogLevel, std::string_view, std::string_view)> function_;
+  std::atomic<bool> has_thrown_{false};
 };
 
 class FieldsLogger final : public Logger {

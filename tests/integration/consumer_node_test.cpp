@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <mutex>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -178,6 +181,59 @@ TEST_F(ConsumerOnNode, a_listener_is_called_for_assignment_and_revocation) {
   ASSERT_TRUE(reader.unsubscribe());
   EXPECT_THAT(heard, ::testing::ElementsAre("assigned 1", "revoked 1"));
   EXPECT_TRUE(reader.assignment().empty());
+}
+
+TEST_F(ConsumerOnNode, an_exception_of_a_listener_is_the_error_of_the_call_that_ran_it) {
+  produce("orders", 3);
+  int assigned = 0;
+  RebalanceListener listener;
+  listener.on_assigned = [&](auto) {
+    ++assigned;
+    throw std::runtime_error("no paper");
+  };
+  listener.on_revoked = [](auto) { throw 7; };
+  Consumer reader = consumer({.group_id = "billing"});
+  ASSERT_TRUE(reader.subscribe({"orders"}, std::move(listener)));
+  std::optional<Error> thrown;
+  for (int polls = 0; polls < 100 && !thrown; ++polls) {
+    const auto polled = reader.poll(milliseconds(100));
+    if (!polled) thrown = polled.error();
+  }
+  ASSERT_TRUE(thrown);
+  EXPECT_TRUE(thrown->is(Errc::handler_failed));
+  EXPECT_EQ(thrown->message(), "the rebalance listener's on_assigned threw: no paper");
+  EXPECT_EQ(read(reader, 3), numbers(0, 3)) << "the partition is assigned all the same";
+  EXPECT_EQ(assigned, 1);
+  const auto left = reader.unsubscribe();
+  ASSERT_FALSE(left);
+  EXPECT_TRUE(left.error().is(Errc::handler_failed));
+  EXPECT_EQ(left.error().message(),
+            "the rebalance listener's on_revoked threw: an object that is no std::exception");
+  EXPECT_TRUE(reader.assignment().empty());
+  ASSERT_TRUE(reader.subscribe({"orders"}));
+  EXPECT_TRUE(reader.poll(milliseconds(0)));
+}
+
+TEST_F(ConsumerOnNode, an_exception_of_a_commit_callback_is_logged) {
+  std::mutex mutex;
+  std::string logged;
+  const auto logger =
+      function_logger(LogLevel::error, [&](LogLevel, std::string_view, std::string_view line) {
+        const std::lock_guard lock(mutex);
+        logged += line;
+      });
+  client_.emplace(
+      Client::create({.bootstrap_servers = {node_->address()}, .logger = logger}).value());
+  produce("orders", 3);
+  Consumer reader = consumer({.group_id = "billing", .auto_commit = false});
+  ASSERT_TRUE(reader.subscribe({"orders"}));
+  EXPECT_EQ(read(reader, 3), numbers(0, 3));
+  reader.commit_async([](const Result<void>&) { throw std::runtime_error("no paper"); });
+  // Callbacks run in the order of the commits.
+  ASSERT_TRUE(reader.commit_sync());
+  ASSERT_TRUE(reader.close(seconds(10)));
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(logged, "a commit callback threw: no paper");
 }
 
 TEST_F(ConsumerOnNode, a_partition_goes_to_the_member_that_stays) {

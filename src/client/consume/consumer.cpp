@@ -4,8 +4,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
+#include "base/thrown.hpp"
 #include "base/topic_name.hpp"
 #include "client/cluster/handle_access.hpp"
 #include "client/cluster/waiter.hpp"
@@ -90,8 +94,9 @@ class ConsumerCalls {
   /// Handles the news at the desk in order. True if the last one was Left.
   Result<bool> hear_news();
   Result<bool> hear(ConsumerNews& news);
-  void call(std::move_only_function<void(std::span<const TopicPartition>)>& listener,
-            const std::vector<TopicPartition>& partitions);
+  Result<bool> call(std::string_view name,
+                    std::move_only_function<void(std::span<const TopicPartition>)>& listener,
+                    const std::vector<TopicPartition>& partitions);
   Result<void> leave(TimePoint deadline);
   Result<void> hear_of_leaving(TimePoint deadline);
   [[nodiscard]] TimePoint moment() const { return consume_->client().environment().clock.mono(); }
@@ -120,34 +125,47 @@ void ConsumerCalls::post(std::move_only_function<void(ConsumerLoop&)> task) {
       [consume = consume_, task = std::move(task)]() mutable { task(*consume); });
 }
 
-void ConsumerCalls::call(std::move_only_function<void(std::span<const TopicPartition>)>& listener,
-                         const std::vector<TopicPartition>& partitions) {
-  if (!listener) return;
+/// The error of what a listener threw; else false.
+Result<bool> ConsumerCalls::call(
+    std::string_view name, std::move_only_function<void(std::span<const TopicPartition>)>& listener,
+    const std::vector<TopicPartition>& partitions) {
+  if (!listener) return false;
   is_calling_ = true;
-  listener(partitions);
+  std::optional<std::string> thrown;
+  try {
+    listener(partitions);
+  } catch (...) {
+    thrown = text_of_thrown();
+  }
   is_calling_ = false;
+  if (!thrown) return false;
+  return fail(Error::client(Errc::handler_failed,
+                            fmt::format("the rebalance listener's {} threw: {}", name, *thrown)));
 }
 
 Result<bool> ConsumerCalls::hear(ConsumerNews& news) {
   if (auto* assigned = std::get_if<Assigned>(&news)) {
-    call(listener_.on_assigned, assigned->partitions);
+    auto called = call("on_assigned", listener_.on_assigned, assigned->partitions);
     post([](ConsumerLoop& consume) { consume.on_told_assigned(); });
-  } else if (auto* revoke = std::get_if<Revoke>(&news)) {
-    call(listener_.on_revoked, revoke->partitions);
+    return called;
+  }
+  if (auto* revoke = std::get_if<Revoke>(&news)) {
+    auto called = call("on_revoked", listener_.on_revoked, revoke->partitions);
     post([partitions = std::move(revoke->partitions)](ConsumerLoop& consume) {
       consume.on_told_released(partitions);
     });
-  } else if (auto* lose = std::get_if<Lose>(&news)) {
-    call(listener_.on_lost ? listener_.on_lost : listener_.on_revoked, lose->partitions);
+    return called;
+  }
+  if (auto* lose = std::get_if<Lose>(&news)) {
+    auto called = listener_.on_lost ? call("on_lost", listener_.on_lost, lose->partitions)
+                                    : call("on_revoked", listener_.on_revoked, lose->partitions);
     post([partitions = std::move(lose->partitions)](ConsumerLoop& consume) {
       consume.on_told_released(partitions);
     });
-  } else if (auto* failed = std::get_if<Failed>(&news)) {
-    return fail(failed->why);
-  } else {
-    return true;
+    return called;
   }
-  return false;
+  if (auto* failed = std::get_if<Failed>(&news)) return fail(failed->why);
+  return true;
 }
 
 Result<bool> ConsumerCalls::hear_news() {
@@ -285,8 +303,15 @@ void ConsumerCalls::commit_async(std::vector<PartitionOffset> offsets,
     // Commits fail when the consumer is closed at the latest, while it still exists.
     auto then = [callback = std::move(callback),
                  weak = consume.weak_from_this()](Result<void> outcome) mutable {
-      if (callback) return callback(std::move(outcome));
       const auto self = weak.lock();
+      if (callback) {
+        try {
+          return callback(std::move(outcome));
+        } catch (...) {
+          if (self) self->say_threw("a commit callback");
+          return;
+        }
+      }
       if (self && !outcome) self->warn("commit", outcome.error());
     };
     if (!has_group) return then(fail(no_group("commit")));

@@ -448,6 +448,10 @@ void ConsumerLoop::warn(std::string_view line) {
   if (log.level() <= LogLevel::warning) log.log(LogLevel::warning, "consumer", line);
 }
 
+void ConsumerLoop::say_threw(std::string_view who) {
+  thrown_.say(who, client_->environment().logger, client_->environment().clock.mono());
+}
+
 // Polls.
 
 void ConsumerLoop::begin_poll() {
@@ -557,6 +561,7 @@ void ConsumerLoop::finish_close() {
     warn(fmt::format("partitions were not read until a seek: {} more errors since the last line",
                      more));
   }
+  thrown_.say_left_out(client_->environment().logger);
   for (Done& done : std::exchange(closing_, {})) done(close_outcome_);
 }
 

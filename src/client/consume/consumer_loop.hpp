@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "client/cluster/shared_client.hpp"
+#include "client/cluster/thrown_lines.hpp"
 #include "client/consume/poll_desk.hpp"
 #include "client/consume/records_walk.hpp"
 #include "client/group/group_member.hpp"
@@ -67,6 +68,8 @@ class ConsumerLoop final : public Client::Shared::Part,
   /// Logs a failure that no call returns.
   void warn(std::string_view what, const Error& why);
   void warn(std::string_view line);
+  /// Logs that a function of the program threw. Call it inside a catch block. Loop thread.
+  void say_threw(std::string_view who);
   /// The time that a poll may wait until an error has to be returned again, at most `timeout`.
   [[nodiscard]] std::chrono::milliseconds until_error(std::chrono::milliseconds timeout);
   void on_damage(const TopicPartition& where, std::uint64_t serial, Offset next,
@@ -187,6 +190,7 @@ class ConsumerLoop final : public Client::Shared::Part,
   std::optional<Generation> overtaken_in_;
   bool is_closing_ = false;
   bool is_closed_ = false;
+  ThrownLines thrown_{"consumer"};
   std::vector<Done> closing_;
   Result<void> close_outcome_;
 

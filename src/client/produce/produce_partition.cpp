@@ -345,7 +345,11 @@ void ProducePartition::settle(SealedBatch& batch, const ProduceVerdict& verdict)
   batch.outcome->settle(std::move(part));
   if (!batch.calls.empty()) batch.outcome->take();
   for (DeliveryCall& call : std::exchange(batch.calls, {})) {
-    call.callback(batch.outcome->of(call.index, call.timestamp_delta));
+    try {
+      call.callback(batch.outcome->of(call.index, call.timestamp_delta));
+    } catch (...) {
+      events_.on_thrown();
+    }
   }
   events_.on_settled(batch, why);
 }

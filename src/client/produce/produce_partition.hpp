@@ -100,6 +100,8 @@ class ProducePartition {
     /// The batch with that order was refused as too large. The owner has to call on_halves with the
     /// result of split_batch.
     virtual void on_too_large(std::uint64_t order, Chain batch) = 0;
+    /// A delivery callback has thrown. Called inside the catch block.
+    virtual void on_thrown() = 0;
   };
 
   /// `name` is the partition's, for messages. A batch is sent again at most `retries` times,

@@ -103,6 +103,10 @@ void IntakeTopic::Partition::on_too_large(std::uint64_t order, Chain batch) {
   owner.split(*this, order, std::move(batch));
 }
 
+void IntakeTopic::Partition::on_thrown() {
+  owner.say_threw("a delivery callback");
+}
+
 RecordSender::RecordSender(std::shared_ptr<Client::Shared> client, ProducerOptions options_,
                            std::shared_ptr<ProducerGroup> group)
     : options(options_),
@@ -318,7 +322,13 @@ void RecordSender::hurry(PartitionId partition, std::uint64_t topic_serial) {
 
 void RecordSender::report_untaken(const Error& why) {
   if (client_->is_forked()) return;
-  if (options.on_untaken_failure) return options.on_untaken_failure(why);
+  if (options.on_untaken_failure) {
+    try {
+      return options.on_untaken_failure(why);
+    } catch (...) {
+      say_threw("on_untaken_failure");
+    }
+  }
   const auto count = untaken_.fetch_add(1, std::memory_order_relaxed) + 1;
   // At most one line per second; it has the count of failures. The clock is read since published
   // time stands still while no partition is active.
@@ -327,6 +337,10 @@ void RecordSender::report_untaken(const Error& why) {
   std::int64_t last = untaken_logged_second_.load(std::memory_order_relaxed);
   if (last == second || !untaken_logged_second_.compare_exchange_strong(last, second)) return;
   log_untaken(count, why);
+}
+
+void RecordSender::say_threw(std::string_view who) {
+  thrown_.say(who, client_->environment().logger, client_->environment().clock.mono());
 }
 
 void RecordSender::log_untaken(std::uint64_t count, const Error& why) {
@@ -820,7 +834,13 @@ void RecordSender::fail_unsent(Partition& partition, client::OpenBatch batch, co
   tell_of_batch(partition, failed, part);
   failed.outcome->settle(std::move(part));
   if (!batch.calls.empty()) failed.outcome->take();
-  for (client::DeliveryCall& call : batch.calls) call.callback(fail(why));
+  for (client::DeliveryCall& call : batch.calls) {
+    try {
+      call.callback(fail(why));
+    } catch (...) {
+      say_threw("a delivery callback");
+    }
+  }
   on_settled(partition, failed, why);
 }
 
@@ -829,16 +849,20 @@ void RecordSender::keep_records(client::OpenBatch& batch) const {
 }
 
 void RecordSender::tell_of_batch(const Partition& partition, const client::SealedBatch& batch,
-                                 const client::Outcome::Part& outcome) const {
+                                 const client::Outcome::Part& outcome) {
   if (!options.on_batch || !batch.kept) return;
   Slice flat;
   const auto views = batch.kept->views(outcome.first, outcome.count, outcome.base_offset, flat);
-  options.on_batch({.topic = partition.topic.name,
-                    .partition = partition.id,
-                    .base_offset = outcome.base_offset,
-                    .error = outcome.error ? &*outcome.error : nullptr,
-                    .record_errors = outcome.record_errors,
-                    .records = views});
+  try {
+    options.on_batch({.topic = partition.topic.name,
+                      .partition = partition.id,
+                      .base_offset = outcome.base_offset,
+                      .error = outcome.error ? &*outcome.error : nullptr,
+                      .record_errors = outcome.record_errors,
+                      .records = views});
+  } catch (...) {
+    say_threw("on_batch");
+  }
 }
 
 void RecordSender::fail_queued(Partition& partition, const Error& why, TimePoint opened_before) {
@@ -973,6 +997,7 @@ void RecordSender::stop(const Error& why) {
   if (untaken > untaken_logged_.load(std::memory_order_relaxed)) {
     log_untaken(untaken, first_error_ ? *first_error_ : why);
   }
+  thrown_.say_left_out(client_->environment().logger);
 }
 
 }  // namespace dohle::client

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "client/cluster/shared_client.hpp"
+#include "client/cluster/thrown_lines.hpp"
 #include "client/produce/partition_queue.hpp"
 #include "client/produce/produce_partition.hpp"
 #include "client/produce/producer_group.hpp"
@@ -188,7 +189,9 @@ class RecordSender final : public OutcomeOwner,
   /// Before the records of a batch are sealed or failed.
   void keep_records(client::OpenBatch& batch) const;
   void tell_of_batch(const Partition& partition, const client::SealedBatch& batch,
-                     const client::Outcome::Part& outcome) const;
+                     const client::Outcome::Part& outcome);
+  /// Call it inside a catch block.
+  void say_threw(std::string_view who);
   void fail_unsent(Partition& partition, client::OpenBatch batch, const Error& why);
   void fail_queued(Partition& partition, const Error& why, TimePoint opened_before);
   void settle_flushes();
@@ -225,6 +228,7 @@ class RecordSender final : public OutcomeOwner,
   /// The count in the last log line about them.
   std::atomic<std::uint64_t> untaken_logged_{0};
   std::atomic<std::int64_t> untaken_logged_second_{-1};
+  client::ThrownLines thrown_{"producer"};
 };
 
 /// One partition of a producer: queue, compression and sender.
@@ -239,6 +243,7 @@ struct IntakeTopic::Partition final : client::ProducePartition::Events {
   void on_outcome(const client::SealedBatch& batch, const client::Outcome::Part& outcome) override;
   void on_settled(const client::SealedBatch& batch, const std::optional<Error>& why) override;
   void on_too_large(std::uint64_t order, Chain batch) override;
+  void on_thrown() override;
   /// The time at which the oldest unsent record was accepted.
   [[nodiscard]] TimePoint oldest_unsent() const {
     return staged.empty() ? queue.oldest() : staged.front().batch.opened_at;

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +58,30 @@ TEST(Logger, puts_fields_behind_each_line) {
       lines,
       (std::vector<Line>{{LogLevel::warning, "group", "joins again service=billing zone=eu-1"}}));
   EXPECT_EQ(fields_logger(nullptr, {}), nullptr);
+}
+
+TEST(FunctionLogger, says_once_on_standard_error_that_its_function_throws) {
+  int calls = 0;
+  const auto logger =
+      function_logger(LogLevel::info, [&calls](LogLevel, std::string_view, std::string_view) {
+        if (++calls < 3) throw std::runtime_error("the disk is full");
+      });
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 3; ++i) logger->log(LogLevel::warning, "node", "a line");
+  const std::string written = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(calls, 3);
+  EXPECT_NE(written.find("the function of a logger threw"), written.npos) << written;
+  EXPECT_NE(written.find("the disk is full"), written.npos) << written;
+  EXPECT_EQ(std::ranges::count(written, '\n'), 1) << written;
+}
+
+TEST(FunctionLogger, survives_an_exception_of_any_type) {
+  const auto logger = function_logger(
+      LogLevel::info, [](LogLevel, std::string_view, std::string_view) { throw 7; });
+  testing::internal::CaptureStderr();
+  logger->log(LogLevel::warning, "node", "a line");
+  const std::string written = testing::internal::GetCapturedStderr();
+  EXPECT_NE(written.find("an object that is no std::exception"), written.npos) << written;
 }
 
 TEST(ErrorLogger, writes_errors_alone_to_standard_error) {

@@ -100,6 +100,7 @@ class World final : public ProducePartition::Events {
       EXPECT_TRUE(told_.emplace(value, why).second) << "record " << value << " is told of twice";
     }
   }
+  void on_thrown() override { ADD_FAILURE() << "no callback throws"; }
   void on_too_large(std::uint64_t order, Chain batch) override {
     splits_.emplace_back(order, std::move(batch));
   }

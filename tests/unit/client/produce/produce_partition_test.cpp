@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,6 +52,7 @@ class Partition : public testing::Test, public ProducePartition::Events {
     settled_ += static_cast<int>(batch.count);
     if (why) failures_.push_back(*why);
   }
+  void on_thrown() override { ++thrown_; }
   void on_too_large(std::uint64_t order, Chain whole) override {
     splits_.emplace_back(order, std::move(whole));
   }
@@ -94,6 +96,7 @@ class Partition : public testing::Test, public ProducePartition::Events {
   std::uint64_t serial_ = 0;
   int settled_ = 0;
   int heard_ = 0;
+  int thrown_ = 0;
   std::vector<Error> failures_;
   std::vector<std::pair<std::uint64_t, Chain>> splits_;
   std::vector<client::OutcomeRef> outcomes_;
@@ -376,6 +379,24 @@ TEST_F(Partition, AsksForANewIdWhenItsEpochsAreUsedUp) {
   last.offer({ProducerId{8}, ProducerEpoch{0}});
   ASSERT_EQ(last.next(leader, start), Next::resend);
   EXPECT_EQ(header_of(last.resend(leader)).producer_id, ProducerId{8});
+}
+
+TEST_F(Partition, TellsTheOtherCallbacksWhenOneThrows) {
+  std::vector<std::int64_t> offsets;
+  std::vector<DeliveryCall> calls;
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    calls.push_back({i, 0, [&, i](Result<Receipt> told) {
+                       if (i == 1) throw std::runtime_error("no");
+                       offsets.push_back(told->offset.value);
+                     }});
+  }
+  ASSERT_EQ(sender_.next(leader, start), Next::fresh);
+  const auto order =
+      sender_.seal(batch(3, std::move(calls)), wire::Compression::none, {}, 120s, leader).order;
+  succeed(order, Offset{10});
+  EXPECT_EQ(thrown_, 1);
+  EXPECT_EQ(offsets, (std::vector<std::int64_t>{10, 12}));
+  EXPECT_EQ(settled_, 3);
 }
 
 TEST_F(Partition, SplitsABatchThatIsTooLarge) {

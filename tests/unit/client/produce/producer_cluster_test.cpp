@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <stdexcept>
 #include <string>
 
 #include "base/broker_errors.hpp"
@@ -974,6 +975,71 @@ TEST_F(ProducerOnCluster, ReportsASplitBatchOnce) {
   for (int i = 0; i < 4; ++i) (void)send_untold(0);
   world.run_for(2s);
   EXPECT_EQ(untaken, 1);
+}
+
+TEST_F(ProducerOnCluster, LogsThatAFunctionOfTheProgramThrewAndGoesOn) {
+  int batches = 0;
+  start({.linger = 0us, .on_batch = [&](const SettledBatch&) {
+           if (++batches == 1) throw std::runtime_error("no disk");
+         }});
+  send(0);
+  world.run_for(1s);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_TRUE(told_[0]);
+  EXPECT_EQ(warnings, std::vector<std::string>{"producer: on_batch threw: no disk"});
+  send(0);
+  world.run_for(1s);
+  EXPECT_EQ(batches, 2);
+  EXPECT_EQ(stored(), 2u);
+}
+
+TEST_F(ProducerOnCluster, LogsAtMostOnceASecondThatDeliveryCallbacksThrow) {
+  start({.linger = 0us});
+  const auto send_throwing = [&](std::size_t partition) {
+    DeliveryCallback callback = [](const Result<Receipt>&) { throw 7; };
+    auto& to = *topic_->table().all.at(partition);
+    const auto place = to.queue.append({.value = as_bytes("value")}, {.callback = &callback});
+    ASSERT_EQ(place.appended, PartitionQueue::Appended::ok);
+    if (place.wake) producer_->wake(to);
+  };
+  for (int i = 0; i < 3; ++i) send_throwing(0);
+  world.run_for(100ms);
+  const std::string line =
+      "producer: a delivery callback threw: an object that is no std::exception";
+  EXPECT_EQ(warnings, std::vector<std::string>{line});
+  world.run_for(1s);
+  send_throwing(0);
+  world.run_for(100ms);
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_EQ(warnings[1], line + " (2 more since the last line)");
+  send(0);
+  world.run_for(100ms);
+  EXPECT_EQ(stored(), 1u);
+}
+
+TEST_F(ProducerOnCluster, ToldOfRecordsThatWereNeverSentACallbackMayThrow) {
+  script.leaders = {{NodeId{}, LeaderEpoch{0}}, {NodeId{}, LeaderEpoch{0}}};
+  start({.linger = 0us, .delivery_timeout = 31s});
+  DeliveryCallback callback = [](const Result<Receipt>&) { throw std::runtime_error("no"); };
+  auto& to = *topic_->table().all.at(0);
+  const auto place = to.queue.append({.value = as_bytes("value")}, {.callback = &callback});
+  if (place.wake) producer_->wake(to);
+  send(0);
+  world.run_for(40s);
+  EXPECT_EQ(std::ranges::count(warnings, "producer: a delivery callback threw: no"), 1);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_TRUE(told_[0].error().is(Errc::timed_out));
+}
+
+TEST_F(ProducerOnCluster, LogsAFailureWhoseHandlerThrows) {
+  script.produce_errors = {refused};
+  start({.on_untaken_failure = [](const Error&) { throw std::runtime_error("no ink"); }});
+  (void)send_untold(0);
+  world.run_for(1s);
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_EQ(warnings[0], "producer: on_untaken_failure threw: no ink");
+  EXPECT_TRUE(warnings[1].starts_with("producer: failed batches whose outcome was not read: 1"))
+      << warnings[1];
 }
 
 TEST_F(ProducerOnCluster, LogsFailuresThatNoCallerReadOnceASecondWithTheirCount) {
