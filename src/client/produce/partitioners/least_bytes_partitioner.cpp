@@ -1,7 +1,8 @@
 #include "dohle/partitioner.hpp"
 
+#include <atomic>
 #include <compare>
-#include <mutex>
+#include <thread>
 #include <vector>
 
 #include "client/produce/partitioners/turns.hpp"
@@ -13,7 +14,7 @@ namespace {
 class ByteCounts final : public Partitioner::Memory {
  public:
   PartitionId add(std::uint64_t bytes, std::int32_t partitions) {
-    const std::lock_guard lock(mutex_);
+    const Turn turn(is_taken_);
     if (fewest_first_.size() != static_cast<std::size_t>(partitions)) start_again(partitions);
     const Count fewest = fewest_first_.front();
     sink_first({fewest.bytes + bytes, fewest.partition});
@@ -21,6 +22,19 @@ class ByteCounts final : public Partitioner::Memory {
   }
 
  private:
+  /// A lock that is held for some nanoseconds, and costs half of a mutex. A waiting thread yields.
+  class Turn {
+   public:
+    explicit Turn(std::atomic<bool>& is_taken) : is_taken_(is_taken) {
+      while (is_taken_.exchange(true, std::memory_order_acquire)) std::this_thread::yield();
+    }
+    ~Turn() { is_taken_.store(false, std::memory_order_release); }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    std::atomic<bool>& is_taken_;
+  };
   struct Count {
     std::uint64_t bytes;
     std::int32_t partition;
@@ -45,7 +59,7 @@ class ByteCounts final : public Partitioner::Memory {
     fewest_first_[at] = changed;
   }
 
-  std::mutex mutex_;
+  std::atomic<bool> is_taken_{false};
   /// A heap: no entry is less than its parent, which is at half its index.
   std::vector<Count> fewest_first_;
 };

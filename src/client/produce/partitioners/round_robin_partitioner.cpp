@@ -1,6 +1,7 @@
 #include "dohle/partitioner.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "client/produce/partitioners/turns.hpp"
 
@@ -9,7 +10,8 @@ namespace {
 
 class RoundRobinPartitioner final : public RememberingPartitioner<Turns> {
  public:
-  explicit RoundRobinPartitioner(std::size_t chunk) : chunk_(std::max<std::size_t>(1, chunk)) {}
+  explicit RoundRobinPartitioner(std::size_t chunk)
+      : chunk_(static_cast<std::uint32_t>(std::clamp<std::size_t>(chunk, 1, UINT32_MAX))) {}
 
   [[nodiscard]] PartitionId choose(std::string_view /*topic*/, const Record& /*record*/,
                                    std::int32_t partitions, Memory* memory) const override {
@@ -17,7 +19,7 @@ class RoundRobinPartitioner final : public RememberingPartitioner<Turns> {
   }
 
  private:
-  const std::size_t chunk_;
+  const std::uint32_t chunk_;
 };
 
 }  // namespace
