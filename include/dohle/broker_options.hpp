@@ -141,7 +141,8 @@ struct BrokerOptions {
   std::size_t min_bytes = 1;
   /// Default: 50 MiB. 1 KiB to 2 GiB - 1. The most bytes of one fetch.
   std::size_t max_bytes = std::size_t{50} << 20;
-  /// Default: 500 ms. 0 to 1 min, and below read_timeout. How long a fetch waits for min_bytes.
+  /// Default: 500 ms. 0 to 1 min. How long a fetch waits for min_bytes. Its answer is awaited for
+  /// max_wait + read_batch_timeout.
   std::chrono::milliseconds max_wait{500};
   /// Default: 3 s. 1 ms to 1 day, and below session_timeout; at most a third of it is recommended.
   /// How often a member sends a heartbeat.
@@ -171,8 +172,9 @@ struct BrokerOptions {
   /// Default: read_timeout. 1 ms to 10 min. How much longer than max_wait the answer to a fetch may
   /// take.
   std::optional<std::chrono::milliseconds> read_batch_timeout = {};
-  /// Default: 1 min. 100 ms to 1 day. How often a subscription reports how far its reading is
-  /// behind, in groups too: to read_lag_handler, or without one as a line of information.
+  /// Default: 1 min. 100 ms to 1 day, or negative: never. How often a subscription reports how far
+  /// its reading is behind, in groups too: to read_lag_handler, or without one as a line of
+  /// information.
   std::chrono::milliseconds read_lag_interval{60'000};
   /// Default: none. See read_lag_interval.
   ReadLagHandler read_lag_handler = nullptr;

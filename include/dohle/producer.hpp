@@ -75,7 +75,7 @@ struct ProducerOptions {
   /// Default: 2 min. linger to 1 day. Time from `send` to the outcome, retries included. A record
   /// whose request is under way at its end fails as possibly stored.
   std::chrono::milliseconds delivery_timeout{120'000};
-  /// Default: 30 s. 1 ms to 10 min. Time for the answer to one request.
+  /// Default: 30 s. 1 ms to 20 min. Time for the answer to one request.
   std::chrono::milliseconds request_timeout{30'000};
   /// Default: absent, request_timeout. 1 ms to request_timeout. How long the server may wait for
   /// the replicas that `acks` asks for; sent with each request.

@@ -53,7 +53,7 @@ inline constexpr auto reading_rows = std::make_tuple(
     option("commit_interval", &O::commit_interval).from(0, day_ms, "ms").of_groups(),
     option("retention_time", &O::retention_time).from(1, 365 * day_ms, "ms").of_groups(),
     option("read_batch_timeout", &O::read_batch_timeout).from(1, 10 * minute_ms, "ms"),
-    option("read_lag_interval", &O::read_lag_interval).from(100, day_ms, "ms"),
+    option("read_lag_interval", &O::read_lag_interval),
     option("read_lag_handler", &O::read_lag_handler),
     option("max_attempts", &O::max_attempts).from(1, INT32_MAX),
     option("read_backoff_min", &O::read_backoff_min).from(1, minute_ms, "ms"),

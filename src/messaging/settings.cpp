@@ -106,7 +106,7 @@ Result<void> check_middlewares(const auto& middlewares, std::string_view name) {
 }
 
 /// Checks options of reading. All are set.
-Result<void> check_reading(const SubscribeOptions& reading, milliseconds read_timeout) {
+Result<void> check_reading(const SubscribeOptions& reading) {
   auto backoff = check_options({{"read_backoff_max", reading.read_backoff_max->count(),
                                  reading.read_backoff_min->count(), minute_ms, "ms"}});
   if (!backoff) return backoff;
@@ -126,7 +126,10 @@ Result<void> check_reading(const SubscribeOptions& reading, milliseconds read_ti
       !below) {
     return below;
   }
-  return check_below("max_wait", *reading.max_wait, "read_timeout", read_timeout);
+  // Negative: never.
+  if (*reading.read_lag_interval < milliseconds(0)) return {};
+  return check_options(
+      {{"read_lag_interval", reading.read_lag_interval->count(), 100, day_ms, "ms"}});
 }
 
 Result<void> check_start(const std::optional<StartOffset>& start, bool has_partition) {
@@ -288,10 +291,7 @@ Result<void> check_members(const kafka::BrokerOptions& options) {
   if (auto level = check_compression(options.compression, options.compression_level); !level) {
     return level;
   }
-  if (auto reading = check_reading(merged(SubscribeOptions{}, options), options.read_timeout);
-      !reading) {
-    return reading;
-  }
+  if (auto reading = check_reading(merged(SubscribeOptions{}, options)); !reading) return reading;
   if (auto start = check_start(options.start_offset, false); !start) return start;
   if (auto all = check_middlewares(options.publish_middlewares, "publish_middlewares"); !all) {
     return all;
@@ -396,9 +396,7 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
   }
   if (auto checked = check_ranges(reading); !checked) return fail(checked.error());
   if (auto checked = check_handling(own); !checked) return fail(checked.error());
-  if (auto checked = check_reading(reading, broker.read_timeout); !checked) {
-    return fail(checked.error());
-  }
+  if (auto checked = check_reading(reading); !checked) return fail(checked.error());
   if (auto checked = check_start(start, !own.partition.is_none()); !checked) {
     return fail(checked.error());
   }

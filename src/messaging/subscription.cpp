@@ -390,7 +390,10 @@ bool Subscription::start_source() {
     return false;
   }
   is_started_ = true;
-  if (lag_due_at_ == TimePoint::max()) lag_due_at_ = monotonic_now() + setup_.read_lag_interval;
+  const bool reports_lag = setup_.read_lag_interval.count() > 0;
+  if (reports_lag && lag_due_at_ == TimePoint::max()) {
+    lag_due_at_ = monotonic_now() + setup_.read_lag_interval;
+  }
   return true;
 }
 

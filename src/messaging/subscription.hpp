@@ -41,6 +41,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
     std::size_t workers = 1;
     std::chrono::milliseconds rebalance_timeout{30'000};
     std::chrono::milliseconds max_poll_interval{300'000};
+    /// Negative: never.
     std::chrono::milliseconds read_lag_interval{60'000};
     /// Without it, the lag is a line of information.
     ReadLagHandler read_lag_handler = nullptr;
@@ -161,7 +162,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   std::chrono::milliseconds backoff_{0};
   std::int32_t failed_reads_ = 0;
   std::vector<TopicPartition> unknown_positions_;
-  TimePoint lag_due_at_ = TimePoint::max();  ///< set once it has started
+  TimePoint lag_due_at_ = TimePoint::max();  ///< set once it has started, unless it is off
   const ForkMark made_in_;
 };
 

@@ -140,6 +140,22 @@ TEST_F(ConnectionOption, partition_watch_interval_is_how_often_partitions_are_as
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s) << "five times the default are 25 s";
 }
 
+TEST_F(ConnectionOption, max_wait_may_be_longer_than_read_timeout) {
+  connect(kafka::with_read_timeout(100ms), kafka::with_max_wait(300ms), kafka::with_max_attempts(1),
+          with_error_handler(
+              [this](const Failure& failure) { lines_.add(failure.error.to_string()); }));
+  Lines read;
+  auto reader = broker_->subscribe<std::string>(
+      "t", [&read](const std::string& text) { read.add(text); },
+      kafka::with_start_offset(StartOffset::first()));
+  ASSERT_TRUE(reader && reader->wait_ready(patience));
+  const std::size_t before = node_.all<wire::FetchRequest>().size();
+  ASSERT_TRUE(node_.wait_for<wire::FetchRequest>(before + 3, patience)) << "each waits 300 ms";
+  store("text");
+  EXPECT_TRUE(read.wait_for("text"));
+  EXPECT_THAT(lines_.all(), testing::IsEmpty());
+}
+
 TEST_F(ConnectionOption, watch_partition_changes_switches_the_watch_off) {
   connect(kafka::with_watch_partition_changes(false), kafka::with_partition_watch_interval(100ms),
           kafka::with_max_wait(200ms));

@@ -28,7 +28,7 @@ Result<void> check_times(const ProducerOptions& options) {
   return check_options({
       {"linger", options.linger.count(), 0, 60'000'000, "us"},
       {"max_block", options.max_block.count(), 0, day_ms, "ms"},
-      {"request_timeout", options.request_timeout.count(), 1, 600'000, "ms"},
+      {"request_timeout", options.request_timeout.count(), 1, 1'200'000, "ms"},
       {"ack_timeout", options.ack_timeout.value_or(options.request_timeout).count(), 1,
        options.request_timeout.count(), "ms"},
       {"delivery_timeout", options.delivery_timeout.count(), 1, day_ms, "ms"},

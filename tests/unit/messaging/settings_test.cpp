@@ -119,6 +119,36 @@ TEST(WriteTimeout, IsTheServersAndItsAnswerIsAwaitedForReadTimeoutMore) {
             "write_timeout is 0 ms; allowed are 1 to 600000 ms");
 }
 
+TEST(WriteTimeout, AndReadTimeoutMayBothHaveTheirHighestValues) {
+  const kafka::BrokerOptions reading{.read_timeout = 10min};
+  EXPECT_EQ(refusal(reading), "");
+  const kafka::BrokerOptions both{.read_timeout = 10min, .write_timeout = 10min};
+  EXPECT_EQ(refusal(both), "");
+  EXPECT_EQ(producer_options(both, {})->request_timeout, 20min);
+  EXPECT_THAT(refusal(kafka::BrokerOptions{.read_timeout = 10min + 1ms}),
+              HasSubstr("read_timeout is 600001 ms"));
+}
+
+TEST(MaxWait, MayBeLongerThanReadTimeout) {
+  EXPECT_EQ(refusal(kafka::BrokerOptions{.read_timeout = 1s, .max_wait = 30s}), "");
+  const auto settings = read_settings("t", {.max_wait = 30s}, {.read_timeout = 1s});
+  ASSERT_TRUE(settings) << settings.error().to_string();
+  EXPECT_EQ(settings->consumer.max_fetch_wait, 30s);
+}
+
+TEST(ReadLagInterval, IsAnIntervalOrNegativeForNever) {
+  EXPECT_EQ(refusal(kafka::BrokerOptions{.read_lag_interval = -1ms}), "");
+  EXPECT_EQ(refusal(SubscribeOptions{.read_lag_interval = -1min}), "");
+  EXPECT_EQ(refusal(kafka::BrokerOptions{.read_lag_interval = 0ms}),
+            "read_lag_interval is 0 ms; allowed are 100 to 86400000 ms");
+  EXPECT_EQ(refusal(SubscribeOptions{.read_lag_interval = 99ms}),
+            "read_lag_interval is 99 ms; allowed are 100 to 86400000 ms");
+  kafka::BrokerOptions whole;
+  kafka::with_reader_config({.read_lag_interval = -1s})(whole);
+  EXPECT_EQ(refusal(whole), "");
+  EXPECT_EQ(read_settings("t", {}, whole)->read_lag_interval, -1s);
+}
+
 TEST(PublishMaxAttempts, AreRetriesPlusOneAndTheOneGivenLastWins) {
   EXPECT_FALSE(producer_of({}).retries);
   EXPECT_EQ(producer_of({kafka::with_publish_max_attempts(4)}).retries, 3);

@@ -318,6 +318,19 @@ TEST_F(SubscriptionEngine, reports_the_lag_every_interval_whatever_its_handler_t
   EXPECT_TRUE(wait_until([&] { return handled == 1; }));
 }
 
+TEST_F(SubscriptionEngine, reports_no_lag_at_a_negative_interval) {
+  std::atomic<int> reports{0};
+  setup.read_lag_interval = -1ms;
+  setup.read_lag_handler = [&](const ReadLag&) { ++reports; };
+  std::atomic<int> handled{0};
+  const auto running = start([&](RawEvent&) { return ++handled, Result<void>{}; });
+  for (int round = 1; round <= 3; ++round) {
+    script.put(0, 1);
+    EXPECT_TRUE(wait_until([&] { return handled == round; }));
+  }
+  EXPECT_EQ(reports, 0);
+}
+
 TEST_F(SubscriptionEngine, logs_the_lag_without_a_handler) {
   struct Lines final : Logger {
     [[nodiscard]] LogLevel level() const noexcept override { return LogLevel::info; }
