@@ -13,6 +13,7 @@
 #include "dohle/broker.hpp"
 #include "dohle/consumer.hpp"
 #include "dohle/dial.hpp"
+#include "dohle/dialer.hpp"
 #include "dohle/logger.hpp"
 #include "dohle/producer.hpp"
 #include "dohle/properties.hpp"
@@ -51,9 +52,6 @@ struct BrokerOptions {
   std::optional<std::chrono::milliseconds> dialer_fallback_delay = {};
   /// Default: the system's times. 1 ms to 32,767 s, or negative. As `ClientOptions::keep_alive`.
   std::optional<std::chrono::milliseconds> dialer_keep_alive = {};
-  /// Default: none. What is wrong with a Dialer or another whole struct that was given; new_broker
-  /// fails with the first of these texts.
-  std::vector<std::string> refused_fields = {};
   /// Default: 10 s. 1 ms to 10 min. Time for the answer to one request.
   std::chrono::milliseconds read_timeout{10'000};
   /// Default: 10 s. 1 ms to 10 min. How long the server may wait for the replicas that have to
@@ -74,9 +72,14 @@ struct BrokerOptions {
   /// unknown name is an error with the nearest known one.
   Properties properties = {};
 
-  /// Default: nothing given. Each field that is given replaces the member that it means.
+  // Whole structs. Default: nothing given. Each field that is given replaces the member that it
+  // means, and becomes absent here; new_broker refuses the ones that stay, which nothing means.
+
+  /// How to connect.
+  Dialer dialer = {};
+  /// How to publish.
   WriterConfig writer_config = {};
-  /// Default: nothing given. Each field that is given replaces the member that it means.
+  /// How to read.
   ReaderConfig reader_config = {};
 
   /// Default: true, publish returns once the message is in its batch. If false, it returns once the

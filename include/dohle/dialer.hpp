@@ -30,7 +30,7 @@ struct Dialer {
   /// `BrokerOptions::dialer_local_address`.
   std::optional<std::string> local_address = {};
   /// `BrokerOptions::dialer_fallback_delay`: false switches it off, true means `fallback_delay`, or
-  /// the default without one. A `fallback_delay` that says the opposite is an error of new_broker.
+  /// the default without one. A `fallback_delay` that says the opposite is refused.
   std::optional<bool> dual_stack = {};
   /// `BrokerOptions::dialer_fallback_delay`.
   std::optional<std::chrono::milliseconds> fallback_delay = {};
@@ -42,8 +42,19 @@ struct Dialer {
   std::optional<TlsOptions> tls = {};
   /// `BrokerOptions::sasl`.
   std::optional<SaslOptions> sasl_mechanism = {};
-  /// Refused by new_broker, since a Broker has no transactions.
+  /// Refused, since a Broker has no transactions.
   std::optional<std::string> transactional_id = {};
+
+  /// Functions, `tls` and `sasl_mechanism` are equal if both are given or none is.
+  friend bool operator==(const Dialer& one, const Dialer& other) {
+    return one.client_id == other.client_id && !one.dial_function == !other.dial_function &&
+           one.timeout == other.timeout && one.deadline == other.deadline &&
+           one.local_address == other.local_address && one.dual_stack == other.dual_stack &&
+           one.fallback_delay == other.fallback_delay && one.keep_alive == other.keep_alive &&
+           !one.resolver == !other.resolver && one.tls.has_value() == other.tls.has_value() &&
+           one.sasl_mechanism.has_value() == other.sasl_mechanism.has_value() &&
+           one.transactional_id == other.transactional_id;
+  }
 };
 
 }  // namespace kafka

@@ -44,11 +44,10 @@ concept Publishes =
 /// Adds `properties` to those of `options`, and sets the members that mean the same. What is wrong
 /// with them is found by new_broker.
 DOHLE_API void add_properties(kafka::BrokerOptions& options, const kafka::Properties& properties);
-/// Sets the members that the given fields name. What is wrong with them is found by new_broker.
-DOHLE_API void apply_dialer(kafka::BrokerOptions& options, const kafka::Dialer& dialer);
 
 // Set the members that the fields of `config` mean, if they are given.
 
+DOHLE_API void add_config(kafka::BrokerOptions& options, const kafka::Dialer& config);
 DOHLE_API void add_config(kafka::BrokerOptions& options, const kafka::WriterConfig& config);
 DOHLE_API void add_config(kafka::BrokerOptions& options, const kafka::ReaderConfig& config);
 DOHLE_API void add_config(SubscribeOptions& options, const kafka::ReaderConfig& config);
@@ -257,9 +256,10 @@ namespace kafka {
 [[nodiscard]] inline BrokerOption with_dialer_keep_alive(std::chrono::milliseconds idle) {
   return [idle](BrokerOptions& o) { o.dialer_keep_alive = idle; };
 }
-/// Sets the members of BrokerOptions that the given fields of `dialer` name.
+/// Sets the members of BrokerOptions that the given fields of `dialer` mean. What is wrong with
+/// them is found by new_broker.
 [[nodiscard]] inline BrokerOption with_dialer(Dialer dialer) {
-  return [dialer = std::move(dialer)](BrokerOptions& o) { messaging::apply_dialer(o, dialer); };
+  return [dialer = std::move(dialer)](BrokerOptions& o) { messaging::add_config(o, dialer); };
 }
 /// Sets `BrokerOptions::read_timeout`.
 [[nodiscard]] inline BrokerOption with_read_timeout(std::chrono::milliseconds timeout) {

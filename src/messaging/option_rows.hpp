@@ -81,7 +81,6 @@ struct OptionTable<kafka::BrokerOptions> {
           option("dialer_local_address", &O::dialer_local_address),
           option("dialer_fallback_delay", &O::dialer_fallback_delay),
           option("dialer_keep_alive", &O::dialer_keep_alive),
-          option("refused_fields", &O::refused_fields),
           option("read_timeout", &O::read_timeout)
               .from(1, 10 * minute_ms, "ms")
               .meant_by("request.timeout.ms",
@@ -101,9 +100,9 @@ struct OptionTable<kafka::BrokerOptions> {
               .meant_by("retries", set_publish_max_attempts),
           option("required_acks", &O::required_acks)
               .meant_by("acks", copy<&O::required_acks, of_producer, &P::acks>),
-          option("writer_config", &O::writer_config), option("reader_config", &O::reader_config),
-          option("balancer", &O::balancer), option("completion", &O::completion),
-          option("producer_options", &O::producer_options),
+          option("dialer", &O::dialer), option("writer_config", &O::writer_config),
+          option("reader_config", &O::reader_config), option("balancer", &O::balancer),
+          option("completion", &O::completion), option("producer_options", &O::producer_options),
           option("enable_one_topic_one_writer", &O::enable_one_topic_one_writer),
           option("allow_publish_auto_topic_creation", &O::allow_publish_auto_topic_creation),
           option("compression", &O::compression).meant_by("compression.type", set_compression),

@@ -255,9 +255,6 @@ void set_connecting(const kafka::BrokerOptions& options, ClientOptions& client) 
 }
 
 Result<void> check_connecting(const kafka::BrokerOptions& options) {
-  if (!options.refused_fields.empty()) {
-    return fail(Error::configuration(options.refused_fields.front()));
-  }
   ClientOptions client;
   set_connecting(options, client);
   if (auto checked = client::check_connecting(client, "dialer_"); !checked) return checked;

@@ -12,9 +12,17 @@ namespace dohle::messaging {
 
 namespace {
 
+using kafka::Dialer;
 using kafka::ReaderConfig;
 using kafka::WriterConfig;
 
+auto fields_of(auto& config)
+  requires(requires { config.dual_stack; })
+{
+  return std::tie(config.client_id, config.dial_function, config.timeout, config.deadline,
+                  config.local_address, config.dual_stack, config.fallback_delay, config.keep_alive,
+                  config.resolver, config.tls, config.sasl_mechanism, config.transactional_id);
+}
 auto fields_of(auto& config)
   requires(requires { config.completion; })
 {
@@ -82,6 +90,32 @@ void take_reading(ReaderConfig& config, auto& into) {
   take(config.max_attempts, into.max_attempts);
 }
 
+/// Two fields mean the fallback delay. If they contradict each other, both stay.
+void take_fallback(Dialer& dialer, kafka::BrokerOptions& options) {
+  const bool is_off = dialer.fallback_delay && dialer.fallback_delay->count() < 0;
+  if (dialer.fallback_delay && dialer.dual_stack == is_off) return;
+  if (dialer.dual_stack && !dialer.fallback_delay) {
+    options.dialer_fallback_delay.reset();
+    if (!*dialer.dual_stack) options.dialer_fallback_delay = std::chrono::milliseconds(-1);
+  }
+  take(dialer.fallback_delay, options.dialer_fallback_delay);
+  dialer.dual_stack.reset();
+}
+
+void take_connecting(kafka::BrokerOptions& options) {
+  Dialer& dialer = options.dialer;
+  take(dialer.client_id, options.client_id);
+  take(dialer.dial_function, options.dialer_function);
+  take(dialer.timeout, options.dialer_timeout);
+  take(dialer.deadline, options.dialer_deadline);
+  take(dialer.local_address, options.dialer_local_address);
+  take_fallback(dialer, options);
+  take(dialer.keep_alive, options.dialer_keep_alive);
+  take(dialer.resolver, options.dialer_resolver);
+  take(dialer.tls, options.tls);
+  take(dialer.sasl_mechanism, options.sasl);
+}
+
 std::string joined(const std::vector<std::string>& texts) {
   std::string all;
   for (const std::string& each : texts) all += (all.empty() ? "" : ",") + each;
@@ -112,6 +146,20 @@ Result<void> check_brokers(std::string_view config,
   return refuse(config, "brokers",
                 joined(*brokers) + "; a broker has one set of addresses, which is " +
                     joined(addresses) + ": set that, and leave brokers out");
+}
+
+Result<void> check_dialer(const Dialer& dialer) {
+  constexpr std::string_view name = "dialer";
+  if (dialer.dual_stack) {
+    return refuse(
+        name, "dual_stack",
+        std::string(*dialer.dual_stack ? "true" : "false") + " and dialer.fallback_delay is " +
+            std::to_string(dialer.fallback_delay->count()) + " ms; leave out one of them");
+  }
+  if (!dialer.transactional_id) return {};
+  return refuse(
+      name, "transactional_id",
+      *dialer.transactional_id + "; a broker has no transactions, so it would have no effect");
 }
 
 /// What no option means, of a Broker and of a subscription.
@@ -173,8 +221,9 @@ void take_configs(kafka::BrokerOptions& options) {
   take(reader.watch_partition_changes, options.watch_partition_changes);
   take(reader.logger, options.logger);
   take(reader.error_logger, options.error_logger);
-  if (reader.dialer) apply_dialer(options, *reader.dialer);
+  if (reader.dialer) give(*reader.dialer, options.dialer);
   reader.dialer.reset();
+  take_connecting(options);
 }
 
 void take_configs(SubscribeOptions& options) {
@@ -182,6 +231,10 @@ void take_configs(SubscribeOptions& options) {
   take(options.reader_config.partition, options.partition);
 }
 
+void add_config(kafka::BrokerOptions& options, const Dialer& config) {
+  give(config, options.dialer);
+  take_configs(options);
+}
 void add_config(kafka::BrokerOptions& options, const WriterConfig& config) {
   give(config, options.writer_config);
   take_configs(options);
@@ -196,6 +249,7 @@ void add_config(SubscribeOptions& options, const ReaderConfig& config) {
 }
 
 Result<void> check_configs(const kafka::BrokerOptions& options) {
+  if (auto dialer = check_dialer(options.dialer); !dialer) return dialer;
   const ReaderConfig& reader = options.reader_config;
   if (auto same = check_brokers("writer_config", options.writer_config.brokers, options.addresses);
       !same) {

@@ -406,12 +406,25 @@ TEST_F(Dialer, dual_stack_switches_the_fallback_delay) {
   kafka::with_dialer({.dual_stack = true, .fallback_delay = 7ms})(options);
   EXPECT_EQ(options.dialer_fallback_delay, 7ms);
   EXPECT_THAT(refusal(kafka::with_dialer({.dual_stack = false, .fallback_delay = 7ms})),
-              HasSubstr("Dialer::dual_stack is false and Dialer::fallback_delay is 7 ms"));
+              HasSubstr("dialer.dual_stack is false and dialer.fallback_delay is 7 ms"));
 }
 
 TEST_F(Dialer, refuses_a_transactional_id_by_name) {
   EXPECT_THAT(refusal(kafka::with_dialer({.transactional_id = "t-1"})),
-              HasSubstr("Dialer::transactional_id is t-1; a Broker has no transactions"));
+              HasSubstr("dialer.transactional_id is t-1; a broker has no transactions"));
+}
+
+TEST_F(Dialer, is_refused_in_the_same_way_as_a_member_and_within_a_reader_config) {
+  const std::string expected = "dialer.transactional_id is t-1; a broker has no transactions";
+  EXPECT_THAT(refusal([](kafka::BrokerOptions& o) { o.dialer.transactional_id = "t-1"; }),
+              HasSubstr(expected));
+  const kafka::Dialer dialer{.transactional_id = "t-1"};
+  EXPECT_THAT(refusal(kafka::with_reader_config({.dialer = dialer})), HasSubstr(expected));
+}
+
+TEST_F(Dialer, that_is_a_member_sets_the_other_members) {
+  EXPECT_THAT(refusal([](kafka::BrokerOptions& o) { o.dialer.timeout = 0ms; }),
+              HasSubstr("dialer_timeout is 0 ms"));
 }
 
 TEST_F(Dialer, takes_tls_and_the_login) {
