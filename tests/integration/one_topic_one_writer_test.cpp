@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -87,6 +89,66 @@ TEST(OneTopicOneWriter, FlushesAndCountsTheFailuresOfAllTopics) {
   ASSERT_TRUE(flushed) << flushed.error().to_string();
   EXPECT_EQ(flushed->failed, 0u);
   for (const Delivery& each : deliveries) EXPECT_TRUE(each.is_done());
+}
+
+/// A broker with two topics on a node of its own, of which topic "a" cannot be written: its files
+/// were moved away, which the node notices. Its records are sent again until delivery_timeout.
+class BlockedTopic : public testing::Test {
+ protected:
+  void start(bool one_topic_one_writer) {
+    auto made = kafka::new_broker(
+        with_address("embedded:" + directory_.path()), kafka::with_batch_bytes(16 << 10),
+        kafka::with_batch_timeout(1ms), kafka::with_error_logger(silent_logger()),
+        kafka::with_properties({{"buffer.memory", "1048576"}, {"max.block.ms", "200"}}),
+        kafka::with_enable_one_topic_one_writer(one_topic_one_writer));
+    ASSERT_TRUE(made) << made.error().to_string();
+    ASSERT_TRUE(made->connect(patience));
+    broker_.emplace(std::move(*made));
+    for (const char* topic : {"a", "b"}) {
+      ASSERT_TRUE(kafka::create_topic(*broker_, topic, 1, 1));
+      ASSERT_TRUE(publish_now(topic));
+    }
+    std::filesystem::rename(directory_ / "a-0", directory_ / "moved");
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (publish_now("a", 300ms) && std::chrono::steady_clock::now() < deadline) {
+    }
+    fill();
+  }
+  /// Whether the message is stored.
+  bool publish_now(const char* topic, std::optional<std::chrono::milliseconds> timeout = {}) {
+    return broker_->publish(topic, "text", PublishOptions{.async = false, .timeout = timeout})
+        .has_value();
+  }
+  /// Publishes to "a" until the memory for it is spent.
+  void fill() {
+    const std::string large(8 << 10, 'x');
+    for (int i = 0; i < 1'000; ++i) {
+      const auto sent = broker_->publish("a", large);
+      if (sent) continue;
+      EXPECT_TRUE(sent.error().is(Errc::buffer_full)) << sent.error().to_string();
+      return;
+    }
+    FAIL() << "topic a is not blocked";
+  }
+  void TearDown() override { (void)broker_->disconnect(100ms); }
+
+  const ScratchDirectory directory_;
+  std::optional<Broker> broker_;
+};
+
+TEST_F(BlockedTopic, DelaysNoOtherWithAProducerOfItsOwn) {
+  ASSERT_NO_FATAL_FAILURE(start(true));
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 50; ++i) EXPECT_TRUE(publish_now("b"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 60s) << "delivery_timeout is 120 s";
+  EXPECT_TRUE(broker_->publish("a", std::string(8 << 10, 'x')).error().is(Errc::buffer_full));
+}
+
+TEST_F(BlockedTopic, TakesTheMemoryOfAllWithOneProducerForAll) {
+  ASSERT_NO_FATAL_FAILURE(start(false));
+  const auto refused = broker_->publish("b", std::string(8 << 10, 'x'));
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is(Errc::buffer_full)) << refused.error().to_string();
 }
 
 /// Pipelines of a client.
