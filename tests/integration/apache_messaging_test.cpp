@@ -479,6 +479,7 @@ TEST_F(ApacheRetention, TimeEndsTheOffsetsOfItsGroupAlone) {
   ASSERT_TRUE(broker->publish("t", "hello").has_value());
   read_one(*broker, {.group_id = "kept"});
   read_one(*broker, {.group_id = "dropped", .retention_time = 1ms});
+  read_one(*broker, {.reader_config = {.group_id = "dropped, too", .retention_time = 1ms}});
   auto client = Client::create({.bootstrap_servers = {server.address()}});
   ASSERT_TRUE(client.has_value());
   Admin admin = client->admin();
@@ -489,10 +490,12 @@ TEST_F(ApacheRetention, TimeEndsTheOffsetsOfItsGroupAlone) {
   };
   // The server looks once a second.
   const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (offsets("dropped") != 0 && std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::yield();
+  for (const std::string group : {"dropped", "dropped, too"}) {
+    while (offsets(group) != 0 && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::yield();
+    }
+    EXPECT_EQ(offsets(group), 0u) << group;
   }
-  EXPECT_EQ(offsets("dropped"), 0u);
   EXPECT_EQ(offsets("kept"), 1u);
 }
 

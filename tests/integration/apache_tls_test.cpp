@@ -104,6 +104,29 @@ TEST_F(ApacheKafkaWithTls, ServeAUserWhoLogsIn) {
   move_a_record(client, "by-login");
 }
 
+TEST_F(ApacheKafkaWithTls, ServeABrokerWithAWholeDialer) {
+  const ClientOptions right = options(server_->sasl_address());
+  const auto dialed = [&](std::string_view with) {
+    return kafka::new_broker(
+               with_address(server_->sasl_address()),
+               kafka::with_reader_config(
+                   {.dialer =
+                        kafka::Dialer{.tls = right.tls,
+                                      .sasl_mechanism = SaslOptions{SaslMechanism::scram_sha_512,
+                                                                    "alice", Secret(with)}}}))
+        .value();
+  };
+  Broker broker = dialed(password);
+  const auto reached = broker.connect(20s);
+  ASSERT_TRUE(reached) << reached.error().to_string();
+  ASSERT_TRUE(kafka::create_topic(broker, "by-dialer", 1, 1));
+  EXPECT_TRUE(broker.publish("by-dialer", "text", with_publish_async(false)));
+  Broker wrong = dialed("a guess");
+  const auto refused = wrong.connect(10s);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is_broker(58)) << refused.error().to_string();
+}
+
 TEST_F(ApacheKafkaWithTls, SeeBrokersOfOneProcessThatShareNothing) {
   const ClientOptions right = options(server_->sasl_address());
   const auto login = kafka::with_scram_mechanism(kafka::ScramAlgorithm::sha512, "alice", password);

@@ -81,9 +81,9 @@ TEST_F(Throwing, error_handler_is_logged_with_the_failure) {
 }
 
 TEST_F(Throwing, read_lag_handler_is_a_failure_of_the_subscription) {
-  connect(with_error_handler(
-              [this](const Failure& failure) { lines_.add(failure.error.to_string()); }),
-          kafka::with_read_lag_interval(100ms, [](const ReadLag&) { throw no_paper(); }));
+  connect(
+      with_error_handler([this](const Failure& failure) { lines_.add(failure.error.to_string()); }),
+      kafka::with_read_lag_interval(100ms, [](const ReadLag&) { throw no_paper(); }));
   const auto reader = broker_->subscribe("t", [](RawEvent) {});
   ASSERT_TRUE(reader);
   EXPECT_TRUE(lines_.wait_for(2)) << "it is called again";
@@ -92,10 +92,10 @@ TEST_F(Throwing, read_lag_handler_is_a_failure_of_the_subscription) {
 
 TEST_F(Throwing, balancer_is_the_error_of_its_publish) {
   connect();
-  const auto sent = broker_->publish(
-      "t", "text",
-      kafka::with_balancer(
-          [](std::string_view, const Record&, std::int32_t) -> PartitionId { throw no_paper(); }));
+  const auto sent =
+      broker_->publish("t", "text",
+                       kafka::with_balancer([](std::string_view, const Record&,
+                                               std::int32_t) -> PartitionId { throw no_paper(); }));
   ASSERT_FALSE(sent);
   EXPECT_TRUE(sent.error().is(Errc::handler_failed));
   EXPECT_THAT(sent.error().to_string(), HasSubstr("the partitioner threw for topic t: no paper"));
@@ -129,10 +129,10 @@ TEST_F(Throwing, codec_is_an_error_of_the_publish_and_a_failure_of_the_message) 
 
 TEST_F(Throwing, logger_of_a_function_loses_the_line_alone) {
   testing::internal::CaptureStderr();
-  connect(kafka::with_error_logger(function_logger(
-              LogLevel::error,
-              [](LogLevel, std::string_view, std::string_view) { throw no_paper(); })),
-          kafka::with_completion([](const SettledBatch&) { throw no_paper(); }));
+  connect(
+      kafka::with_error_logger(function_logger(
+          LogLevel::error, [](LogLevel, std::string_view, std::string_view) { throw no_paper(); })),
+      kafka::with_completion([](const SettledBatch&) { throw no_paper(); }));
   expect_goes_on();
   expect_goes_on();
   EXPECT_TRUE(broker_->disconnect(patience));
@@ -143,13 +143,13 @@ TEST_F(Throwing, logger_of_a_function_loses_the_line_alone) {
 TEST(ThrowingConnect, resolver_is_asked_again) {
   const RecordedNode node;
   std::atomic<int> asked{0};
-  auto broker = connected(
-      node.direct_address(),
-      kafka::with_dialer_resolver(
-          [&asked](const std::string& host) -> Result<std::vector<std::string>> {
-            if (++asked == 1) throw no_paper();
-            return std::vector<std::string>{host};
-          }));
+  auto broker =
+      connected(node.direct_address(),
+                kafka::with_dialer_resolver(
+                    [&asked](const std::string& host) -> Result<std::vector<std::string>> {
+                      if (++asked == 1) throw no_paper();
+                      return std::vector<std::string>{host};
+                    }));
   ASSERT_TRUE(broker);
   EXPECT_GE(asked, 2);
 }

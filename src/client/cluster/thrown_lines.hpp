@@ -38,8 +38,7 @@ class ThrownLines {
       left_out = repeats_.take_held_back();
     }
     if (left_out == 0) return;
-    logger.log(LogLevel::error, subject_,
-               "functions of the program threw" + more_since(left_out));
+    logger.log(LogLevel::error, subject_, "functions of the program threw" + more_since(left_out));
   }
 
  private:

@@ -1,0 +1,241 @@
+// The fields of WriterConfig, ReaderConfig and Dialer whose effect is a server's.
+#include <gmock/gmock.h>
+
+#include "dohle/admin.hpp"
+#include "dohle/client.hpp"
+#include "dohle/writer.hpp"
+#include "tested_brokers.hpp"
+
+namespace dohle {
+namespace {
+
+using namespace std::chrono_literals;
+using kafka::with_dialer;
+using kafka::with_reader_config;
+using kafka::with_writer_config;
+using testing::ElementsAre;
+
+class WholeStructs : public AtTestedServer {
+ protected:
+  void SetUp() override {
+    auto made = Client::create({.bootstrap_servers = {tested_address()}});
+    ASSERT_TRUE(made) << made.error().to_string();
+    client_.emplace(std::move(*made));
+  }
+  static void make(std::int32_t partitions = 1) {
+    const auto made = kafka::create_topic(tested_address(), topic(), partitions, 1);
+    ASSERT_TRUE(made) << made.error().to_string();
+  }
+  static Result<Receipt> publish(Broker& broker, const std::string& text,
+                                 PublishOptions with = {}) {
+    auto sent = broker.publish(topic(), text, std::move(with));
+    return sent ? sent->get() : Result<Receipt>(fail(sent.error()));
+  }
+  static void store(const std::string& text, std::int32_t partition = 0) {
+    auto broker = connected();
+    ASSERT_TRUE(broker);
+    const auto stored = publish(*broker, text, {.partition = PartitionId{partition}});
+    ASSERT_TRUE(stored) << stored.error().to_string();
+  }
+  template <class... Given>
+  static std::optional<Subscriber> read(Broker& broker, Texts& into, const Given&... given) {
+    auto reader = broker.subscribe<std::string>(
+        topic(), [&into](const std::string& text) { into.add(text); }, given...);
+    if (!reader || !reader->wait_ready(patience)) {
+      ADD_FAILURE() << (reader ? "the subscription is not ready" : reader.error().to_string());
+      return std::nullopt;
+    }
+    return std::move(*reader);
+  }
+  Offset committed(const std::string& group) {
+    const auto offsets = client_->admin().group_offsets(group);
+    return offsets && !offsets->empty() ? offsets->front().offset : Offset{};
+  }
+  std::optional<GroupMemberDescription> member_of(const std::string& group) {
+    const auto described = client_->admin().describe_groups({group});
+    if (!described || !described->front().result) return std::nullopt;
+    const auto& members = described->front().result->members;
+    return members.size() == 1 ? std::optional(members.front()) : std::nullopt;
+  }
+
+  std::optional<Client> client_;
+};
+
+TEST_F(WholeStructs, writer_config_connects_to_its_brokers) {
+  make();
+  const kafka::WriterConfig config{.brokers = std::vector{tested_address()}};
+  auto broker = connected(with_writer_config(config));
+  ASSERT_TRUE(broker);
+  EXPECT_TRUE(publish(*broker, "text"));
+  kafka::Writer writer(true);
+  auto producer = writer.create_producer(config);
+  ASSERT_TRUE(producer) << producer.error().to_string();
+  auto sent = producer->send(topic(), {.value = as_bytes("text")});
+  ASSERT_TRUE(sent) << sent.error().to_string();
+  EXPECT_EQ(sent->get().value().offset, Offset{1});
+}
+
+TEST_F(WholeStructs, writer_config_required_acks_are_the_servers_answer) {
+  make();
+  auto none = connected(with_writer_config({.required_acks = Acks::none}));
+  ASSERT_TRUE(none);
+  const auto unanswered = publish(*none, "first");
+  ASSERT_TRUE(unanswered) << unanswered.error().to_string();
+  EXPECT_TRUE(unanswered->offset.is_none());
+  ASSERT_TRUE(none->disconnect(patience));
+  for (const Acks acks : {Acks::leader, Acks::all}) {
+    auto broker = connected(with_writer_config({.required_acks = acks}));
+    ASSERT_TRUE(broker);
+    const auto stored = publish(*broker, "later");
+    ASSERT_TRUE(stored) << stored.error().to_string();
+    EXPECT_FALSE(stored->offset.is_none());
+  }
+}
+
+TEST_F(WholeStructs, writer_config_makes_a_missing_topic_or_not) {
+  auto refusing = connected(with_writer_config({.allow_auto_topic_creation = false}),
+                            kafka::with_properties({{"max.block.ms", "300"}}));
+  ASSERT_TRUE(refusing);
+  EXPECT_FALSE(publish(*refusing, "text"));
+  auto making = connected(with_writer_config({.allow_auto_topic_creation = true}));
+  ASSERT_TRUE(making);
+  const auto stored = publish(*making, "text");
+  ASSERT_TRUE(stored) << stored.error().to_string();
+  EXPECT_EQ(stored->offset, Offset{0});
+  EXPECT_TRUE(client_->admin().describe_topics({topic()}).value().front().result);
+}
+
+TEST_F(WholeStructs, writer_config_balancer_is_where_messages_are_stored) {
+  make(3);
+  auto broker =
+      connected(with_writer_config({.balancer = kafka::Balancer::round_robin(), .async = false}));
+  ASSERT_TRUE(broker);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(broker->publish(topic(), std::to_string(i)));
+  Texts texts;
+  const auto reader =
+      read(*broker, texts,
+           with_reader_config({.partition = PartitionId{1}, .start_offset = StartOffset::first()}));
+  EXPECT_TRUE(texts.wait_for("1"));
+  EXPECT_THAT(texts.all(), ElementsAre("1"));
+}
+
+TEST_F(WholeStructs, reader_config_group_and_start_offset_are_kept_by_the_server) {
+  make();
+  store("old");
+  const std::string group = topic("group");
+  auto broker = connected(with_reader_config(
+      {.group_id = group, .session_timeout = 7s, .start_offset = StartOffset::last()}));
+  ASSERT_TRUE(broker);
+  Texts texts;
+  auto reader = read(*broker, texts);
+  ASSERT_TRUE(reader);
+  EXPECT_TRUE(member_of(group));
+  store("new");
+  EXPECT_TRUE(texts.wait_for("new"));
+  EXPECT_TRUE(reader->unsubscribe(patience));
+  EXPECT_THAT(texts.all(), ElementsAre("new"));
+  EXPECT_EQ(committed(group), Offset{2});
+}
+
+TEST_F(WholeStructs, reader_config_commit_interval_is_the_least_time_between_commits) {
+  make();
+  const std::string group = topic("group");
+  auto broker = connected(with_reader_config({.group_id = group, .commit_interval = 24h}));
+  ASSERT_TRUE(broker);
+  Texts texts;
+  auto reader = read(*broker, texts);
+  ASSERT_TRUE(reader);
+  store("first");
+  EXPECT_TRUE(texts.wait_for("first"));
+  // The first commit may start at once, and the second one only a day later.
+  EXPECT_TRUE(eventually([&] { return committed(group) == Offset{1}; }));
+  store("second");
+  EXPECT_TRUE(texts.wait_for("second"));
+  store("third");
+  EXPECT_TRUE(texts.wait_for("third"));
+  EXPECT_EQ(committed(group), Offset{1});
+  EXPECT_TRUE(reader->unsubscribe(patience)) << "which commits";
+  EXPECT_EQ(committed(group), Offset{3});
+}
+
+TEST_F(WholeStructs, reader_config_session_timeout_is_checked_by_the_server) {
+  make();
+  Texts failures;
+  auto broker =
+      connected(with_reader_config(
+                    {.group_id = topic("group"), .heartbeat_interval = 1s, .session_timeout = 24h}),
+                with_error_handler([&failures](const Failure& failure) {
+                  failures.add(failure.error.to_string());
+                }));
+  ASSERT_TRUE(broker);
+  auto reader = broker->subscribe(topic(), [](RawEvent) {});
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  ASSERT_TRUE(failures.wait_for_count(1));
+  EXPECT_THAT(failures.all().front(), testing::HasSubstr("INVALID_SESSION_TIMEOUT"));
+}
+
+TEST_F(WholeStructs, reader_config_min_bytes_are_what_the_server_waits_for) {
+  make();
+  auto patient = connected(
+      with_reader_config({.min_bytes = 100'000, .max_wait = 1min, .read_batch_timeout = 1min}));
+  auto usual = connected();
+  ASSERT_TRUE(patient && usual);
+  Texts of_patient, of_usual;
+  const auto first = read(*patient, of_patient);
+  const auto second = read(*usual, of_usual);
+  // The patient one has to wait by then: its fetch was sent before the other became ready.
+  store("small");
+  EXPECT_TRUE(of_usual.wait_for("small"));
+  EXPECT_FALSE(of_patient.has("small"));
+  store(std::string(200'000, 'x'));
+  EXPECT_TRUE(of_patient.wait_for("small"));
+}
+
+TEST_F(WholeStructs, reader_config_max_wait_ends_the_servers_wait) {
+  make();
+  auto broker = connected(with_reader_config({.min_bytes = 100'000, .max_wait = 500ms}));
+  ASSERT_TRUE(broker);
+  Texts texts;
+  const auto reader = read(*broker, texts);
+  store("small");
+  EXPECT_TRUE(texts.wait_for("small"));
+}
+
+TEST_F(WholeStructs, reader_config_max_bytes_bound_each_fetch_and_lose_nothing) {
+  make(3);
+  for (int i = 0; i < 6; ++i) store(std::string(2'000, static_cast<char>('a' + i)), i % 3);
+  auto broker =
+      connected(with_reader_config({.max_bytes = 1'024, .start_offset = StartOffset::first()}));
+  ASSERT_TRUE(broker);
+  Texts texts;
+  const auto reader = read(*broker, texts);
+  EXPECT_TRUE(texts.wait_for_count(6));
+}
+
+TEST_F(WholeStructs, dialer_client_id_is_the_servers_name_of_the_member) {
+  make();
+  const std::string group = topic("group");
+  auto broker = connected(with_dialer({.client_id = "of-the-dialer", .timeout = 20s}));
+  ASSERT_TRUE(broker);
+  Texts texts;
+  const auto reader = read(*broker, texts, with_reader_config({.group_id = group}));
+  const auto member = member_of(group);
+  ASSERT_TRUE(member);
+  EXPECT_EQ(member->client_id, "of-the-dialer");
+}
+
+TEST_F(WholeStructs, dialer_local_address_is_the_servers_address_of_the_member) {
+  make();
+  const std::string group = topic("group");
+  auto broker = connected(with_reader_config(
+      {.group_id = group, .dialer = kafka::Dialer{.local_address = "127.0.0.2"}}));
+  ASSERT_TRUE(broker);
+  Texts texts;
+  const auto reader = read(*broker, texts);
+  const auto member = member_of(group);
+  ASSERT_TRUE(member);
+  EXPECT_THAT(member->client_host, testing::HasSubstr("127.0.0.2"));
+}
+
+}  // namespace
+}  // namespace dohle
