@@ -43,7 +43,7 @@ function(dohle_room name)
   target_link_libraries(dohle_${name} PUBLIC ${ARG_LINK} PRIVATE dohle_warnings ${ARG_PRIVATE_LINK})
 endfunction()
 
-set(DOHLE_THREADED_ROOMS net disk client messaging)
+set(DOHLE_THREADED_ROOMS telemetry net disk client messaging)
 
 # dohle_test(NAME KIND kind SOURCES a.cpp … [LINK …] [LABELS …] [TIMEOUT seconds])
 # One GoogleTest program, one ctest entry, labelled with its kind. Integration tests, and the unit tests

@@ -3,7 +3,8 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-set(DOHLE_ROOMS_SHIPPED base wire frames auth net tls disk log client node properties messaging server)
+set(DOHLE_ROOMS_SHIPPED base telemetry wire frames auth net tls disk log client node properties messaging
+    server)
 
 # Static, unless BUILD_SHARED_LIBS says otherwise.
 add_library(dohle_library)

@@ -12,6 +12,7 @@
 #include "dohle/error.hpp"
 #include "dohle/export.hpp"
 #include "dohle/logger.hpp"
+#include "dohle/metrics.hpp"
 #include "dohle/sasl.hpp"
 #include "dohle/tls.hpp"
 #include "dohle/transport.hpp"
@@ -151,6 +152,11 @@ class DOHLE_API Client {
   Result<Consumer> consumer(ConsumerOptions options);
   /// An administrator on this client. Sends nothing.
   Admin admin();
+
+  /// What this client, its producers and consumers counted since it was created, of this moment;
+  /// docs/observability.md lists the metrics. Sends no request. At most 2,000 series, see
+  /// `MetricsSnapshot::left_out`. Empty in a child of fork() and for a Client that was moved from.
+  [[nodiscard]] MetricsSnapshot metrics() const;
 
   /// Replaces the credentials that `ClientOptions::sasl` gave. Later logins use them; servers that
   /// refused the former ones are asked at once, open connections keep their session until it is

@@ -382,6 +382,11 @@ Result<Consumer> Client::consumer(ConsumerOptions options) {
   if (!inside_) return fail(client::moved_from("the Client"));
   return client::make_consumer(inside_, std::move(options));
 }
+MetricsSnapshot Client::metrics() const {
+  // In a forked child the registry's lock may be held for ever.
+  if (!inside_ || inside_->is_forked()) return {};
+  return inside_->environment().metrics->registry.snapshot();
+}
 Result<void> Client::replace_login(SaslOptions login) {
   if (!inside_) return fail(client::moved_from("the Client"));
   if (auto usable = inside_->check_usable(); !usable) return usable;

@@ -13,6 +13,7 @@ Breach = namedtuple("Breach", "path line rule why")
 # Which rooms a room may include besides itself; include/dohle is open to all.
 ARROWS = {
     "base": set(),
+    "telemetry": {"base"},
     "wire": {"base"},
     "auth": {"base"},
     "frames": {"base"},
@@ -20,10 +21,10 @@ ARROWS = {
     "disk": {"base"},
     "sim": {"base", "frames"},
     "log": {"base", "wire"},
-    "client": {"base", "wire", "auth", "frames"},
-    "node": {"base", "wire", "auth", "frames", "log"},
+    "client": {"base", "telemetry", "wire", "auth", "frames"},
+    "node": {"base", "telemetry", "wire", "auth", "frames", "log"},
     "properties": {"base"},
-    "messaging": {"base", "wire", "client", "properties"},
+    "messaging": {"base", "telemetry", "wire", "client", "properties"},
     "server": {"base", "net"},
     "web": {"base"},
     "tools": {"base", "properties"},

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <memory>
+
 #include "base/connection.hpp"
 #include "base/executor.hpp"
 #include "base/random.hpp"
 #include "base/secure_random.hpp"
 #include "base/time.hpp"
+#include "client/cluster/client_metrics.hpp"
 #include "dohle/logger.hpp"
 
 namespace dohle::client {
@@ -32,6 +35,8 @@ struct ClientEnvironment {
   Logger& logger;
   /// For nonces. Loop thread.
   SecureRandom& secure_random;
+  /// Of the client; shared by copies of this object.
+  std::shared_ptr<ClientMetrics> metrics = std::make_shared<ClientMetrics>();
 };
 
 }  // namespace dohle::client

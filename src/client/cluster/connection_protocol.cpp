@@ -109,7 +109,8 @@ void ConnectionProtocol::on_frame(const Slice& frame, TimePoint now, ConnectionA
   in_flight_.pop_front();
   if (done.asker == Asker::connection) return on_own_answer(done, answer->body, now, out);
   was_answered_ = true;
-  out.push_back(connection_action::Answer{done.api, done.version, std::move(answer->body)});
+  out.push_back(
+      connection_action::Answer{done.api, done.version, std::move(answer->body), now - done.sent});
 }
 
 void ConnectionProtocol::on_own_answer(const InFlight& asked, const Slice& body, TimePoint now,

@@ -35,6 +35,8 @@ struct Answer {
   wire::Api api;
   std::int16_t version;
   Slice body;
+  /// From the request to the answer.
+  Duration took;
 };
 /// The server accepts no requests for this time.
 struct Throttled {

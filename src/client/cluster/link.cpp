@@ -126,6 +126,7 @@ void Link::apply(ConnectionActions& actions) {
       DOHLE_ASSERT(!asked_.empty(), "an answer came to a request that was not made");
       Answered then = std::move(asked_.front());
       asked_.pop_front();
+      environment_.metrics->request_time(answer->api.key).add(answer->took);
       then(*this, ReceivedAnswer{answer->version, std::move(answer->body)});
     } else if (std::holds_alternative<connection_action::Ready>(action)) {
       become_ready();
@@ -225,6 +226,7 @@ void Link::fail_all(const Error& why) {
     environment_.loop.post([connection = std::move(connection_)] {});
   }
   auto asked = std::exchange(asked_, {});
+  environment_.metrics->unanswered_requests.add(asked.size());
   auto waiting = std::exchange(waiting_, {});
   // Only the first request's answer was too large. The others may succeed on a new connection.
   const bool is_of_first = why.is(Errc::too_large) && !asked.empty();

@@ -150,6 +150,7 @@ void ConsumerLoop::start() {
   offsets_ = std::make_shared<client::GroupOffsets>(cluster(), coordinator_lane_, *this,
                                                     options.offset_retention);
   observer_ = cluster().observe(while_open([](ConsumerLoop& self) { self.on_cluster(); }));
+  client_->environment().metrics->registry.attach(weak_from_this());
   arm_auto_commit();
 }
 
@@ -238,12 +239,23 @@ void ConsumerLoop::send(FetchPlanner::Ask ask) {
 }
 
 void ConsumerLoop::on_fetched(NodeId node, Result<wire::FetchResponse> answer) {
+  if (answer) count(*answer);
   FetchPlanner::News news;
   desk_.with(
       [&](PollTable& table) { table.fetch.on_answer(node, std::move(answer), now(), news); });
   desk_.hand_over(client_->environment().clock);
   take_news(news);
   pump();
+}
+
+void ConsumerLoop::count(const wire::FetchResponse& answer) const {
+  std::size_t bytes = 0;
+  for (const auto& topic : answer.responses) {
+    for (const auto& data : topic.partitions) bytes += data.records ? data.records->size() : 0;
+  }
+  ClientMetrics& metrics = *client_->environment().metrics;
+  metrics.fetches.add();
+  metrics.fetched_bytes.add(bytes);
 }
 
 void ConsumerLoop::take_news(const FetchPlanner::News& news) {
@@ -475,7 +487,7 @@ std::chrono::milliseconds ConsumerLoop::until_error(std::chrono::milliseconds ti
 
 Result<Records> ConsumerLoop::take() {
   std::vector<client::RecordsRun> runs;
-  std::size_t count = 0;
+  std::size_t taken = 0;
   bool freed = false;
   /// Set if a line is to be logged: the number of lines suppressed before it.
   std::optional<std::uint64_t> repeated;
@@ -493,8 +505,9 @@ Result<Records> ConsumerLoop::take() {
         return why;
       }
     }
-    count = table.fetch.take(options.max_poll_records, runs, freed);
-    const bool is_stuck = count == 0 && !table.fetch.is_fetching() && account_->room() == 0;
+    taken = table.fetch.take(options.max_poll_records, runs, freed);
+    count(table, runs);
+    const bool is_stuck = taken == 0 && !table.fetch.is_fetching() && account_->room() == 0;
     if (is_stuck) {
       return Error::client(
                  Errc::limit_reached,
@@ -512,8 +525,35 @@ Result<Records> ConsumerLoop::take() {
   if (error) return fail(std::move(*error));
   if (runs.empty()) return Records();
   return HandleAccess::make<Records>(std::make_unique<RecordsWalk>(
-      std::move(runs), count,
+      std::move(runs), taken,
       RecordsWalk::Options{options.check_crcs, account_, weak_from_this()}));
+}
+
+void ConsumerLoop::count(PollTable& table, const std::vector<RecordsRun>& runs) const {
+  for (const RecordsRun& run : runs) {
+    const std::string& topic = run.where->topic;
+    auto found = table.consumed.find(topic);
+    if (found == table.consumed.end()) {
+      found = table.consumed.emplace(topic, &client_->environment().metrics->consumed(topic)).first;
+    }
+    found->second->add(run.records);
+  }
+}
+
+void ConsumerLoop::collect(telemetry::Collection& into) {
+  std::vector<std::pair<TopicPartition, std::int64_t>> lags;
+  desk_.with([&](const PollTable& table) {
+    for (TopicPartition& each : table.fetch.assignment()) {
+      if (const auto lag = table.fetch.lag(each)) lags.emplace_back(std::move(each), *lag);
+    }
+  });
+  for (const auto& [where, lag] : lags) {
+    telemetry::MetricLabels labels{{"topic", where.topic},
+                                   {"partition", std::to_string(where.partition.value)}};
+    if (!options.group_id.empty()) labels.push_back({"group", options.group_id});
+    into.add(ClientMetrics::lag_records, MetricKind::gauge, std::move(labels),
+             static_cast<double>(lag));
+  }
 }
 
 // Closing.

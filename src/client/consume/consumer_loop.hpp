@@ -26,6 +26,7 @@ namespace dohle::client {
 /// Loop thread only, unless a member says otherwise.
 class ConsumerLoop final : public Client::Shared::Part,
                            public client::DamageReports,
+                           public telemetry::Collector,
                            public client::OffsetsGroup,
                            public std::enable_shared_from_this<ConsumerLoop> {
  public:
@@ -53,6 +54,7 @@ class ConsumerLoop final : public Client::Shared::Part,
 
   // Any thread.
 
+  void collect(telemetry::Collection& into) override;
   /// Takes the records or the error that are there, if any. Never waits.
   Result<Records> take();
   /// Whether there is a result for a poll, or news.
@@ -81,6 +83,8 @@ class ConsumerLoop final : public Client::Shared::Part,
   [[nodiscard]] const std::shared_ptr<client::BufferAccount>& account() const { return account_; }
 
  private:
+  void count(const wire::FetchResponse& answer) const;
+  void count(client::PollTable& table, const std::vector<client::RecordsRun>& runs) const;
   using Lookups = std::vector<client::FetchPlanner::Lookup>;
   /// The servers' error for a topic, and the time of its first occurrence.
   struct TopicTrouble {

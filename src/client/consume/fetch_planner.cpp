@@ -796,7 +796,7 @@ std::size_t FetchPlanner::take_from(Partition& partition, std::size_t max_record
   std::size_t count = 0;
   while (count < max_records && !expansion.is_spent && !partition.queue.empty()) {
     Queued& queued = partition.queue.front();
-    RecordsRun run{partition.where, partition.serial, {}, partition.consumed, {}, {}, {}, {}};
+    RecordsRun run{partition.where, partition.serial, {}, partition.consumed, {}, {}, {}, {}, 0};
     const std::size_t at = queued.at;
     const std::size_t taken = take_from(partition, queued, max_records - count, expansion, run);
     count += taken;
@@ -805,6 +805,7 @@ std::size_t FetchPlanner::take_from(Partition& partition, std::size_t max_record
     if (taken > 0) {
       run.to = partition.consumed;
       run.charge = queued.charge;
+      run.records = taken;
       out.push_back(std::move(run));
     }
     if (partition.error) {

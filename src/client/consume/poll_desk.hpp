@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -15,6 +16,7 @@
 #include "base/wait_point.hpp"
 #include "client/consume/fetch_planner.hpp"
 #include "client/group/group_member.hpp"
+#include "telemetry/counter.hpp"
 
 namespace dohle::client {
 
@@ -33,6 +35,8 @@ struct PollTable {
   bool is_closed = false;
   std::string member_id;
   Generation generation;
+  /// The counters of the topics that polls have returned records of.
+  std::map<std::string, telemetry::Counter*, std::less<>> consumed;
   /// Of the lines about partitions that are not read until a seek.
   Repeats told_again{std::chrono::minutes(1)};
 };

@@ -38,6 +38,8 @@ struct RecordsRun {
   std::shared_ptr<PartEnd> after;
   /// The charge for the bytes.
   std::shared_ptr<const BufferCharge> charge;
+  /// The number of records; of a batch that begins before `from` the most that it can be.
+  std::size_t records = 0;
 };
 
 /// Receives reports of damaged records. Any thread.

@@ -30,7 +30,8 @@ PartitionQueue::Place note_newest(OpenBatch& batch, Timestamp timestamp,
     place.outcome = batch.outcome.get();
   }
   if (wish.callback != nullptr) {
-    batch.calls.push_back({place.index, place.timestamp_delta, std::move(*wish.callback)});
+    batch.calls.push_back(
+        {place.index, place.timestamp_delta, std::move(*wish.callback), wish.is_observer});
   }
   return place;
 }

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/budget.hpp"
@@ -22,7 +24,13 @@ struct DeliveryCall {
   /// See Outcome::of.
   std::int32_t timestamp_delta;
   DeliveryCallback callback;
+  /// It only looks: a failure that no caller reads is reported nevertheless.
+  bool is_observer = false;
 };
+/// Whether one of these calls reads the outcome for its caller.
+[[nodiscard]] inline bool has_reader(std::span<const DeliveryCall> calls) {
+  return std::ranges::any_of(calls, [](const DeliveryCall& call) { return !call.is_observer; });
+}
 
 /// An unsealed batch of accepted records.
 struct OpenBatch {
@@ -72,6 +80,8 @@ class PartitionQueue {
     std::uint64_t only_serial = 0;
     bool reference = false;
     DeliveryCallback* callback = nullptr;
+    /// See DeliveryCall.
+    bool is_observer = false;
   };
   struct Due {
     std::size_t bytes = 0;

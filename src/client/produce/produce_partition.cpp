@@ -343,7 +343,7 @@ void ProducePartition::settle(SealedBatch& batch, const ProduceVerdict& verdict)
   const std::optional<Error> why = part.error;
   events_.on_outcome(batch, part);
   batch.outcome->settle(std::move(part));
-  if (!batch.calls.empty()) batch.outcome->take();
+  if (has_reader(batch.calls)) batch.outcome->take();
   for (DeliveryCall& call : std::exchange(batch.calls, {})) {
     try {
       call.callback(batch.outcome->of(call.index, call.timestamp_delta));

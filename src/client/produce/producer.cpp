@@ -397,10 +397,13 @@ Result<void> check(const RecordIntake* producer, const client::IntakeTopic* topi
 
 Result<Delivery> send_for_delivery(RecordIntake* intake, client::IntakeTopic* topic,
                                    const Record& record, RecordIntake::Waits waits,
-                                   const client::SendTerms& terms = {}) {
+                                   const client::SendTerms& terms = {},
+                                   DeliveryCallback* observer = nullptr) {
   if (intake == nullptr || topic == nullptr) [[unlikely]]
     return fail(check(intake, topic).error());
-  auto placed = intake->append(*topic, record, {.reference = true}, waits, terms);
+  auto placed = intake->append(
+      *topic, record, {.reference = true, .callback = observer, .is_observer = observer != nullptr},
+      waits, terms);
   if (!placed) [[unlikely]]
     return fail(placed.error());
   return client::HandleAccess::make<Delivery>(placed->outcome, placed->index,
@@ -521,6 +524,23 @@ Result<ProducerTopic> topic_until(TimePoint deadline, Producer& producer, std::s
   auto found = HandleAccess::insides(producer)->topic(name, deadline);
   if (!found) return fail(found.error());
   return HandleAccess::make<ProducerTopic>(std::move(*found));
+}
+
+Result<Delivery> send_observed(const SendTerms& terms, Producer& producer, std::string_view topic,
+                               const Record& record, DeliveryCallback observer) {
+  RecordIntake* intake = HandleAccess::insides(producer).get();
+  auto found = topic_by_name(intake, topic, terms);
+  if (!found) return fail(found.error());
+  return send_for_delivery(intake, found->topic.get(), record, RecordIntake::Waits::yes,
+                           found->terms, &observer);
+}
+
+Result<Delivery> send_observed(const SendTerms& terms, Producer& producer,
+                               const ProducerTopic& topic, const Record& record,
+                               DeliveryCallback observer) {
+  return send_for_delivery(HandleAccess::insides(producer).get(),
+                           HandleAccess::insides(topic).get(), record, RecordIntake::Waits::yes,
+                           terms, &observer);
 }
 
 const std::shared_ptr<RecordSender>& sender_of(Producer& producer) {

@@ -76,8 +76,9 @@ wire::Compression codec_of(const ProducerOptions& options) {
 }  // namespace
 
 IntakeTopic::IntakeTopic(std::string name_, std::uint64_t serial_,
-                         std::shared_ptr<Partitioner::Memory> choices_)
-    : name(std::move(name_)), serial(serial_), choices(std::move(choices_)) {}
+                         std::shared_ptr<Partitioner::Memory> choices_,
+                         const ProducedCounters& counters_)
+    : name(std::move(name_)), serial(serial_), choices(std::move(choices_)), counters(counters_) {}
 IntakeTopic::~IntakeTopic() = default;
 
 IntakeTopic::Partition::Partition(RecordSender& owner_, IntakeTopic& topic_, PartitionId id_)
@@ -91,6 +92,7 @@ IntakeTopic::Partition::Partition(RecordSender& owner_, IntakeTopic& topic_, Par
 
 void IntakeTopic::Partition::on_outcome(const client::SealedBatch& batch,
                                         const client::Outcome::Part& outcome) {
+  owner.count_outcome(*this, batch, outcome);
   owner.tell_of_batch(*this, batch, outcome);
 }
 
@@ -134,7 +136,12 @@ void RecordSender::start() {
     pump_all();
     ask_another_for_identity();
   });
+  client_->environment().metrics->registry.attach(weak_from_this());
   if (options.idempotence) ask_identity();
+}
+
+void RecordSender::collect(telemetry::Collection& into) {
+  into.add(ClientMetrics::buffer_bytes, MetricKind::gauge, {}, static_cast<double>(budget.used()));
 }
 
 // Identity.
@@ -242,7 +249,8 @@ std::shared_ptr<IntakeTopic> RecordSender::make_topic(const std::string& name) {
     auto choices = options.partitioner ? options.partitioner->begin_topic(
                                              name, client_->environment().random.next())
                                        : nullptr;
-    topic = std::make_shared<IntakeTopic>(name, next_topic_serial(), std::move(choices));
+    topic = std::make_shared<IntakeTopic>(name, next_topic_serial(), std::move(choices),
+                                          client_->environment().metrics->produced(name));
     refresh(*topic);
   }
   return topic;
@@ -568,15 +576,19 @@ const client::SealedBatch* RecordSender::next_batch(Partition& partition, NodeId
   const Next next = partition.sender.next(node, now());
   if (next == Next::resend) {
     is_larger = partition.sender.resend_bytes() > max_bytes;
-    return is_larger ? nullptr : &partition.sender.resend(node);
+    if (is_larger) return nullptr;
+    partition.topic.counters.retried.add();
+    return &partition.sender.resend(node);
   }
   if (next != Next::fresh) return nullptr;
   if (options.compression == CompressionCodec::none) {
     auto taken = partition.queue.take(now(), max_bytes, is_larger);
     if (!taken) return nullptr;
     keep_records(*taken);
-    return &partition.sender.seal(std::move(*taken), wire::Compression::none, {},
-                                  options.delivery_timeout, node);
+    const client::SealedBatch& sealed = partition.sender.seal(
+        std::move(*taken), wire::Compression::none, {}, options.delivery_timeout, node);
+    count_sealed(partition, sealed);
+    return &sealed;
   }
   if (partition.staged.empty() || !partition.staged.front().is_ready) return nullptr;
   is_larger = partition.staged.front().compressed.size() + wire::batch_header_bytes > max_bytes;
@@ -584,8 +596,18 @@ const client::SealedBatch* RecordSender::next_batch(Partition& partition, NodeId
   Partition::Staged staged = std::move(partition.staged.front());
   partition.staged.pop_front();
   keep_records(staged.batch);
-  return &partition.sender.seal(std::move(staged.batch), codec_of(options),
-                                std::move(staged.compressed), options.delivery_timeout, node);
+  const client::SealedBatch& sealed =
+      partition.sender.seal(std::move(staged.batch), codec_of(options),
+                            std::move(staged.compressed), options.delivery_timeout, node);
+  count_sealed(partition, sealed);
+  return &sealed;
+}
+
+void RecordSender::count_sealed(const Partition& partition, const client::SealedBatch& batch) {
+  const ProducedCounters& counters = partition.topic.counters;
+  counters.records.add(static_cast<std::uint64_t>(batch.count));
+  counters.batches.add();
+  counters.bytes.add(batch.bytes.size());
 }
 
 bool RecordSender::send_to(NodeId node) {
@@ -831,9 +853,11 @@ void RecordSender::fail_unsent(Partition& partition, client::OpenBatch batch, co
   keep_records(batch);
   failed.kept = std::move(batch.kept);
   client::Outcome::Part part{0, static_cast<std::uint32_t>(failed.count), {}, {}, why, {}};
+  partition.topic.counters.records.add(part.count);
+  partition.topic.counters.failed.add(part.count);
   tell_of_batch(partition, failed, part);
   failed.outcome->settle(std::move(part));
-  if (!batch.calls.empty()) failed.outcome->take();
+  if (has_reader(batch.calls)) failed.outcome->take();
   for (client::DeliveryCall& call : batch.calls) {
     try {
       call.callback(fail(why));
@@ -876,6 +900,15 @@ void RecordSender::fail_queued(Partition& partition, const Error& why, TimePoint
     if (!taken) return;
     fail_unsent(partition, std::move(*taken), why);
   }
+}
+
+void RecordSender::count_outcome(const Partition& partition, const client::SealedBatch& batch,
+                                 const client::Outcome::Part& outcome) {
+  const ProducedCounters& counters = partition.topic.counters;
+  (outcome.error ? counters.failed : counters.acknowledged).add(outcome.count);
+  if (batch.expires_at == never) return;
+  const TimePoint opened = batch.expires_at - options.delivery_timeout;
+  client_->environment().metrics->delivery_time.add(now() - opened);
 }
 
 void RecordSender::on_settled(Partition& partition, const client::SealedBatch& batch,

@@ -35,7 +35,7 @@ class IntakeTopic {
   };
 
   IntakeTopic(std::string name_, std::uint64_t serial_,
-              std::shared_ptr<Partitioner::Memory> choices_);
+              std::shared_ptr<Partitioner::Memory> choices_, const ProducedCounters& counters_);
   ~IntakeTopic();
   [[nodiscard]] const Table& table() const { return *table_.load(std::memory_order_acquire); }
 
@@ -44,6 +44,8 @@ class IntakeTopic {
   const std::uint64_t serial;
   /// What the producer's partitioner remembers of this topic.
   const std::shared_ptr<Partitioner::Memory> choices;
+  /// Loop thread: the client's metrics may end before the last handle on the topic.
+  const ProducedCounters counters;
   /// Number of threads that have sent records without a key. Any thread.
   std::atomic<std::uint32_t> threads{0};
 
@@ -62,6 +64,7 @@ class IntakeTopic {
 /// Loop thread only, unless a member says otherwise.
 class RecordSender final : public OutcomeOwner,
                            public Client::Shared::Part,
+                           public telemetry::Collector,
                            public std::enable_shared_from_this<RecordSender> {
  public:
   using Flushed = std::move_only_function<void(Result<FlushReport>)>;
@@ -95,6 +98,7 @@ class RecordSender final : public OutcomeOwner,
   void hurry_own();
   void hurry(PartitionId partition, std::uint64_t topic_serial) override;
   void report_untaken(const Error& why) override;
+  void collect(telemetry::Collection& into) override;
   [[nodiscard]] bool is_loop_thread() const override { return client_->loop().is_loop_thread(); }
 
   // Read by callers of `send`.
@@ -169,6 +173,8 @@ class RecordSender final : public OutcomeOwner,
                                         bool& is_larger);
   void deliver(NodeId node, Request request, std::vector<Sent> sent);
   void on_answer(NodeId node, const std::vector<Sent>& sent, const Result<Response>& answer);
+  /// Counts a batch that is put into a request.
+  static void count_sealed(const Partition& partition, const client::SealedBatch& batch);
   client::ProduceVerdict verdict_of(const Sent& sent, const AnswerIndex& answer);
   void apply(const Sent& sent, const client::ProduceVerdict& verdict);
   /// The earliest time of the next attempt for the partition's oldest batch after that failure.
@@ -188,6 +194,9 @@ class RecordSender final : public OutcomeOwner,
   [[nodiscard]] Error unsent_in_time(const Partition& partition) const;
   /// Before the records of a batch are sealed or failed.
   void keep_records(client::OpenBatch& batch) const;
+  /// Before callers hear of it, so that a snapshot has what they know.
+  void count_outcome(const Partition& partition, const client::SealedBatch& batch,
+                     const client::Outcome::Part& outcome);
   void tell_of_batch(const Partition& partition, const client::SealedBatch& batch,
                      const client::Outcome::Part& outcome);
   /// Call it inside a catch block.

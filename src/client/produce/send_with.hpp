@@ -38,6 +38,16 @@ struct SendTerms {
                                      const ProducerTopic& topic, const Record& record,
                                      DeliveryCallback callback);
 
+// Producer::send on terms of the call's own, with a function that gets the outcome beside the
+// Delivery's holder: exactly once if this call succeeds, on the client's thread.
+
+[[nodiscard]] Result<Delivery> send_observed(const SendTerms& terms, Producer& producer,
+                                             std::string_view topic, const Record& record,
+                                             DeliveryCallback observer);
+[[nodiscard]] Result<Delivery> send_observed(const SendTerms& terms, Producer& producer,
+                                             const ProducerTopic& topic, const Record& record,
+                                             DeliveryCallback observer);
+
 /// The end of max_block for a call that begins now. The producer was not moved from.
 [[nodiscard]] TimePoint max_block_from_now(const Producer& producer);
 /// Producer::topic with the end of its max_block. The producer was not moved from.

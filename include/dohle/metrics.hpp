@@ -1,0 +1,143 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dohle/error.hpp"
+#include "dohle/export.hpp"
+
+namespace dohle::telemetry {
+class Registry;
+struct MetricsAccess;
+}  // namespace dohle::telemetry
+
+namespace dohle {
+inline namespace v0 {
+
+/// How a metric's values change.
+enum class MetricKind : std::uint8_t {
+  counter,    ///< only grows, until the program ends
+  gauge,      ///< a value of the moment
+  histogram,  ///< a distribution of values, each part of which only grows
+};
+
+/// A name and a value that tell the series of one metric apart.
+struct MetricLabel {
+  /// Its name, as "topic".
+  std::string name;
+  /// Its value; any bytes.
+  std::string value;
+  friend auto operator<=>(const MetricLabel&, const MetricLabel&) = default;
+};
+
+/// The values of a histogram, sorted into log-linear buckets: eight per power of two, so that a
+/// bucket is at most 12.5 % wide.
+struct Distribution {
+  /// The values above the bucket before it, up to `upper`.
+  struct Bucket {
+    /// The largest value of the bucket, in the metric's unit.
+    double upper = 0;
+    /// The number of its values; at least 1.
+    std::uint64_t count = 0;
+    friend bool operator==(const Bucket&, const Bucket&) = default;
+  };
+
+  /// The buckets that have values, the lowest first.
+  std::vector<Bucket> buckets = {};
+  /// The upper bounds of the buckets that Prometheus text shows, ascending. The same for all
+  /// distributions of one metric; no bucket of `buckets` lies across one of them.
+  std::vector<double> bounds = {};
+  /// The number of values.
+  std::uint64_t count = 0;
+  /// The sum of the values, in the metric's unit.
+  double sum = 0;
+
+  /// The value that a share of `q` (0 to 1) of all values does not exceed: the upper bound of its
+  /// bucket, so at most 12.5 % too large. 0 without values.
+  [[nodiscard]] double quantile(double q) const;
+};
+
+/// One series of a metric.
+struct MetricSample {
+  /// Its labels, sorted by name.
+  std::vector<MetricLabel> labels = {};
+  /// The value of a counter or gauge; of a histogram the number of its values.
+  double value = 0;
+  /// The values of a histogram; else empty.
+  Distribution distribution = {};
+};
+
+/// One metric with all of its series. docs/observability.md lists the library's metrics.
+struct Metric {
+  /// Its name, as "dohle_producer_records_total".
+  std::string name;
+  /// A sentence about it.
+  std::string help;
+  /// Its unit, as "seconds" or "bytes"; empty for a number of things.
+  std::string unit;
+  /// How its values change.
+  MetricKind kind = MetricKind::counter;
+  /// Its series, sorted by their labels.
+  std::vector<MetricSample> samples = {};
+};
+
+/// The values of many metrics, read one after the other while counting goes on. A plain value: it
+/// refers to nothing.
+struct DOHLE_API MetricsSnapshot {
+  /// The metrics, sorted by name.
+  std::vector<Metric> metrics = {};
+  /// The number of series that were left out because of a limit (`MetricsOptions::max_series`).
+  std::uint64_t left_out = 0;
+
+  /// The metric of that name; null if there is none. Valid until the snapshot changes.
+  [[nodiscard]] const Metric* find(std::string_view name) const;
+  /// The sum of the values of all series of that metric that have these labels. Absent if there is
+  /// no such series.
+  [[nodiscard]] std::optional<double> value(std::string_view name,
+                                            std::initializer_list<MetricLabel> labels = {}) const;
+  /// Adds the metrics of another snapshot; series of a metric that both have stand side by side.
+  void add(MetricsSnapshot other);
+};
+
+/// Prometheus' text format 0.0.4 of all metrics. Serve it as "text/plain; version=0.0.4;
+/// charset=utf-8". Source: Prometheus, "Exposition formats", text-based format.
+[[nodiscard]] DOHLE_API std::string to_prometheus(const MetricsSnapshot& snapshot);
+
+/// The options of Metrics.
+struct MetricsOptions {
+  /// Default: 2,000. 1 to 1,000,000. The most series of all metrics together. A series takes up to
+  /// 5 KiB. Beyond, events are counted in no series, and MetricsSnapshot::left_out counts the
+  /// series.
+  std::size_t max_series = 2'000;
+};
+
+/// A place where the ready-made middlewares count (`dohle/middleware.hpp`). A Broker and a Client
+/// have their own (`Broker::metrics`, `Client::metrics`).
+///
+/// Lifetime: what counts in it keeps it alive. Thread safety: any thread.
+class DOHLE_API Metrics {
+ public:
+  /// Errors: configuration; names the option, its value and the allowed values.
+  [[nodiscard]] static Result<std::shared_ptr<Metrics>> create(MetricsOptions options = {});
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  /// The values of this moment. Takes a lock that counting does not take.
+  [[nodiscard]] MetricsSnapshot snapshot() const;
+
+ private:
+  friend struct telemetry::MetricsAccess;
+  explicit Metrics(std::shared_ptr<telemetry::Registry> registry);
+
+  std::shared_ptr<telemetry::Registry> registry_;
+};
+
+}  // namespace v0
+}  // namespace dohle
