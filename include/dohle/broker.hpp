@@ -23,6 +23,7 @@
 #include "dohle/export.hpp"
 #include "dohle/ids.hpp"
 #include "dohle/message.hpp"
+#include "dohle/metrics.hpp"
 #include "dohle/producer.hpp"
 #include "dohle/reader_config.hpp"
 #include "dohle/start_offset.hpp"
@@ -209,6 +210,9 @@ struct PublishOptions {
   /// It must not block; an exception that it throws is logged. The Delivery that publish returns is
   /// then empty. Needs an asynchronous publish.
   std::function<void(const Result<Receipt>&)> callback = nullptr;
+  /// Default: true, a Broker with a tracer replaces the headers traceparent, tracestate and baggage
+  /// by those of the message's `send` span. If false, the headers stay as they are.
+  bool inject_trace = true;
   /// Middlewares inside the broker's own; the first is the outermost.
   std::vector<PublishMiddleware> middlewares = {};
 };
@@ -523,6 +527,12 @@ class DOHLE_API Broker {
     return subscribe(std::move(topic), std::move(handler),
                      messaging::options_of<SubscribeOptions>(std::forward<Options>(options)...));
   }
+
+  /// What this Broker, its subscriptions and the Client under it counted, of this moment;
+  /// docs/observability.md lists the metrics. Sends no request. Empty if `BrokerOptions::metrics`
+  /// is false, in a child of fork() and for a Broker that was moved from; before connect() without
+  /// the Client's.
+  [[nodiscard]] MetricsSnapshot metrics() const;
 
   /// The Client under this Broker, for what only it has. Its producers, consumers and admins use
   /// the Broker's connections and thread, and end with disconnect. Client::close would end the

@@ -20,6 +20,7 @@
 #include "dohle/reader_config.hpp"
 #include "dohle/sasl.hpp"
 #include "dohle/tls.hpp"
+#include "dohle/tracer.hpp"
 #include "dohle/writer_config.hpp"
 
 namespace dohle {
@@ -192,6 +193,15 @@ struct BrokerOptions {
   /// and by subscribe.
   std::function<void(ConsumerOptions&)> consumer_options = nullptr;
 
+  /// Default: true, publishing, handling and the Client below are counted; `Broker::metrics` reads
+  /// the counters. Durations are measured for one call in 64 on each thread.
+  bool metrics = true;
+  /// Default: null, no spans. Gets a span for each message that is published (`send TOPIC`) or
+  /// handled (`process TOPIC`), each read that brought messages (`poll TOPIC`) and each commit
+  /// (`commit TOPIC`), with OpenTelemetry's names for messaging; docs/observability.md describes
+  /// them. Published messages carry their span's context in the headers traceparent, tracestate and
+  /// baggage; `PublishOptions::inject_trace` leaves the headers alone.
+  std::shared_ptr<Tracer> tracer = nullptr;
   /// Default: none. Middlewares around every publish; the first is the outermost.
   std::vector<PublishMiddleware> publish_middlewares = {};
   /// Default: none. Middlewares around every handler; the first is the outermost.

@@ -6,6 +6,7 @@
 
 #include "dohle/export.hpp"
 #include "dohle/message.hpp"
+#include "dohle/trace_context.hpp"
 
 namespace dohle {
 inline namespace v0 {
@@ -28,6 +29,12 @@ class DOHLE_API MessageCarrier {
   void set(std::string_view key, std::string value);
   /// The names of all headers in their order; a name that repeats stands several times.
   [[nodiscard]] std::vector<std::string> keys() const;
+
+  /// The context in the headers traceparent, tracestate and baggage. A header that cannot be read
+  /// counts as absent; without traceparent the context is not valid, and has a baggage at most.
+  [[nodiscard]] TraceContext extract() const;
+  /// Replaces these three headers: removes all of them and appends those that the context has.
+  void inject(const TraceContext& context);
 
  private:
   Message* message_;

@@ -76,9 +76,21 @@ template <std::convertible_to<std::string>... More>
 [[nodiscard]] inline BrokerOption with_error_handler(ErrorHandler handler) {
   return [handler = std::move(handler)](kafka::BrokerOptions& o) { o.error_handler = handler; };
 }
+/// Sets `BrokerOptions::metrics`.
+[[nodiscard]] inline BrokerOption with_metrics(bool enable) {
+  return [enable](kafka::BrokerOptions& o) { o.metrics = enable; };
+}
+/// Sets `BrokerOptions::tracer`.
+[[nodiscard]] inline BrokerOption with_tracer(std::shared_ptr<Tracer> tracer) {
+  return [tracer = std::move(tracer)](kafka::BrokerOptions& o) { o.tracer = tracer; };
+}
 
 // Publish.
 
+/// Sets `PublishOptions::inject_trace`.
+[[nodiscard]] inline PublishOption with_inject_trace(bool enable) {
+  return [enable](PublishOptions& o) { o.inject_trace = enable; };
+}
 /// Sets `PublishOptions::async`.
 [[nodiscard]] inline PublishOption with_publish_async(std::same_as<bool> auto async) {
   return [async](PublishOptions& o) { o.async = async; };

@@ -121,6 +121,10 @@ Result<Subscriber> Broker::subscribe_raw(std::string topic, SubscribeHandler han
   return messaging::BrokerAccess::make(std::move(*started));
 }
 
+MetricsSnapshot Broker::metrics() const {
+  return check(inside_.get()) ? inside_->metrics() : MetricsSnapshot();
+}
+
 Result<Client> Broker::client() {
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
   return inside_->client();

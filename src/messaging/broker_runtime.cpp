@@ -18,6 +18,8 @@
 #include "messaging/settings.hpp"
 #include "messaging/skipped_option.hpp"
 #include "messaging/split_logger.hpp"
+#include "messaging/trace/publish_observer.hpp"
+#include "messaging/trace/traced_source.hpp"
 #include "messaging/whole_configs.hpp"
 
 namespace dohle::messaging {
@@ -62,6 +64,10 @@ std::vector<Producer*> producers_of(const std::vector<Pipelines::Handle>& pipeli
   return producers;
 }
 
+DeliveryCallback telling(const std::shared_ptr<DeliveryCallback>& observer) {
+  return [observer](Result<Receipt> outcome) { (*observer)(std::move(outcome)); };
+}
+
 Error not_connected() {
   return Error::client(Errc::not_connected, "the broker is not connected; call connect() first");
 }
@@ -78,11 +84,25 @@ Error disconnected() {
 }  // namespace
 
 BrokerRuntime::BrokerRuntime(kafka::BrokerOptions options, MakeClient make_client)
-    : options_(std::move(options)),
-      default_acks_(messaging::default_acks(options_)),
-      make_client_(std::move(make_client)),
-      reports_(std::make_shared<messaging::Reports>(options_.error_handler,
-                                                    messaging::split_logger(options_))) {}
+    : make_client_(std::move(make_client)) {
+  take_options(std::move(options));
+}
+
+void BrokerRuntime::take_options(kafka::BrokerOptions options) {
+  options_ = std::move(options);
+  default_acks_ = messaging::default_acks(options_);
+  metrics_ = options_.metrics ? std::make_shared<telemetry::Registry>() : nullptr;
+  publish_counters_.reset();
+  if (metrics_) publish_counters_.emplace(metrics_);
+  reports_ = std::make_shared<messaging::Reports>(
+      options_.error_handler, messaging::split_logger(options_),
+      metrics_ ? metrics_ : std::make_shared<telemetry::Registry>());
+  publish_middlewares_ = uninjected_middlewares_ = options_.publish_middlewares;
+  if (!options_.tracer) return;
+  publish_middlewares_.insert(publish_middlewares_.begin(), trace_publishes(tracing(), true));
+  uninjected_middlewares_.insert(uninjected_middlewares_.begin(),
+                                 trace_publishes(tracing(), false));
+}
 
 BrokerRuntime::~BrokerRuntime() = default;
 
@@ -108,10 +128,7 @@ Result<void> BrokerRuntime::apply(const std::vector<BrokerOption>& changes) {
   const std::lock_guard lock(mutex_);
   client_.reset();
   node_.reset();
-  options_ = std::move(changed);
-  default_acks_ = messaging::default_acks(options_);
-  reports_ = std::make_shared<messaging::Reports>(options_.error_handler,
-                                                  messaging::split_logger(options_));
+  take_options(std::move(changed));
   return {};
 }
 
@@ -224,21 +241,38 @@ bool BrokerRuntime::is_async(const PublishOptions& options) const {
   return options.async.value_or(options_.async);
 }
 
+template <class Publish>
+Result<Delivery> BrokerRuntime::counted(Publish publish) {
+  // A middleware or a codec that publishes has nothing to do with the message under way.
+  const PublishObserver::Hidden hidden;
+  return publish_counters_ ? publish_counters_->count(std::move(publish)) : publish();
+}
+
 Result<Delivery> BrokerRuntime::publish(std::string_view topic, Message message,
                                         const PublishOptions& options) {
+  return counted([&] { return publish_message(topic, std::move(message), options); });
+}
+
+Result<Delivery> BrokerRuntime::publish(std::string_view topic, std::string_view body,
+                                        const PublishOptions& options) {
+  return counted([&] { return publish_body(topic, body, options); });
+}
+
+Result<Delivery> BrokerRuntime::publish_message(std::string_view topic, Message message,
+                                                const PublishOptions& options) {
   if (auto checked = messaging::check(options, is_async(options)); !checked) {
     return fail(checked.error());
   }
-  if (options_.publish_middlewares.empty() && options.middlewares.empty()) {
+  if (publish_middlewares(options).empty() && options.middlewares.empty()) {
     return send_message(topic, message, options);
   }
   return through_middlewares(topic, std::move(message), options);
 }
 
-Result<Delivery> BrokerRuntime::publish(std::string_view topic, std::string_view body,
-                                        const PublishOptions& options) {
-  if (!options_.publish_middlewares.empty() || !options.middlewares.empty()) {
-    return publish(topic, Message(std::string(body)), options);
+Result<Delivery> BrokerRuntime::publish_body(std::string_view topic, std::string_view body,
+                                             const PublishOptions& options) {
+  if (!publish_middlewares(options).empty() || !options.middlewares.empty()) {
+    return publish_message(topic, Message(std::string(body)), options);
   }
   if (auto checked = messaging::check(options, is_async(options)); !checked) {
     return fail(checked.error());
@@ -266,7 +300,7 @@ Result<Delivery> BrokerRuntime::through_middlewares(std::string_view topic, Mess
   };
   try {
     auto chain =
-        messaging::wrapped(options_.publish_middlewares, options.middlewares, std::move(innermost));
+        messaging::wrapped(publish_middlewares(options), options.middlewares, std::move(innermost));
     if (chain) return chain(topic, message);
     return fail(Error::client(Errc::handler_failed, "a publish middleware returned no handler"));
   } catch (...) {
@@ -338,15 +372,21 @@ std::vector<Result<Delivery>> BrokerRuntime::publish(std::string_view topic,
 Result<Delivery> BrokerRuntime::pass_on(std::string_view topic, const Record& record,
                                         const PublishOptions& options) {
   const PipelineKey key = key_of(options);
+  Observer observer;
+  if (auto taken = PublishObserver::take()) {
+    observer = std::make_shared<DeliveryCallback>(std::move(taken));
+  }
   std::optional<TimePoint> deadline;
   for (;;) {
     auto found = pipeline(key, options_.enable_one_topic_one_writer ? topic : std::string_view());
     if (!found) return fail(found.error());
     Pipeline& to = **found;
-    if (to.topic.empty()) return pass_to(to.producer, topic, record, options, deadline);
+    if (to.topic.empty()) {
+      return pass_to(to.producer, topic, record, options, deadline, observer);
+    }
     const auto resolved = to.resolved(deadline);
     if (!resolved && !resolved.error().is(Errc::closed)) return fail(resolved.error());
-    auto sent = resolved ? pass_to(to.producer, **resolved, record, options, deadline)
+    auto sent = resolved ? pass_to(to.producer, **resolved, record, options, deadline, observer)
                          : Result<Delivery>(fail(resolved.error()));
     if (sent || !sent.error().is(Errc::closed) || !to.was_refused_in_passing()) return sent;
   }
@@ -355,17 +395,24 @@ Result<Delivery> BrokerRuntime::pass_on(std::string_view topic, const Record& re
 template <class Topic>
 Result<Delivery> BrokerRuntime::pass_to(Producer& producer, const Topic& topic,
                                         const Record& record, const PublishOptions& options,
-                                        std::optional<TimePoint> deadline) {
+                                        std::optional<TimePoint> deadline,
+                                        const Observer& observer) {
   std::optional<client::Choice> choice;
   if (options.balancer) {
     choice.emplace(*BalancerAccess::partitioner(*options.balancer),
                    balancers_->borrow(name_of(topic), *options.balancer));
   }
   const client::SendTerms terms{choice ? &*choice : nullptr, deadline};
-  if (!options.callback) return client::send_with(terms, producer, topic, record);
+  if (!options.callback) {
+    if (observer) {
+      return client::send_observed(terms, producer, topic, record, telling(observer));
+    }
+    return client::send_with(terms, producer, topic, record);
+  }
   auto sent = client::send_with(
       terms, producer, topic, record,
-      [callback = options.callback, reports = reports_](const Result<Receipt>& receipt) {
+      [callback = options.callback, reports = reports_, observer](const Result<Receipt>& receipt) {
+        if (observer) (*observer)(receipt);
         messaging::tell(callback, receipt, reports->logger());
       });
   if (!sent) return fail(sent.error());
@@ -374,11 +421,22 @@ Result<Delivery> BrokerRuntime::pass_to(Producer& producer, const Topic& topic,
 
 // Subscribing.
 
-Result<SubscribeHandler> BrokerRuntime::wrapped(SubscribeHandler handler,
+std::vector<SubscribeMiddleware> BrokerRuntime::subscribe_middlewares(
+    const std::string& topic, const std::string& group_id) const {
+  std::vector<SubscribeMiddleware> all;
+  if (metrics_) all.push_back(count_handling(metrics_, topic, group_id));
+  if (options_.tracer) all.push_back(trace_handling(tracing(group_id)));
+  all.insert(all.end(), options_.subscribe_middlewares.begin(),
+             options_.subscribe_middlewares.end());
+  return all;
+}
+
+Result<SubscribeHandler> BrokerRuntime::wrapped(SubscribeHandler handler, const std::string& topic,
+                                                const std::string& group_id,
                                                 const SubscribeOptions& options) const {
   try {
-    auto chain =
-        messaging::wrapped(options_.subscribe_middlewares, options.middlewares, std::move(handler));
+    auto chain = messaging::wrapped(subscribe_middlewares(topic, group_id), options.middlewares,
+                                    std::move(handler));
     if (chain) return chain;
     return fail(Error::client(Errc::handler_failed, "a subscribe middleware returned no handler"));
   } catch (...) {
@@ -429,13 +487,19 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   // Not under the lock, since producer_options and a middleware may use the broker.
   auto outbox = read->state.redirects.empty() ? Result<std::unique_ptr<Outbox>>() : make_outbox();
   if (!outbox) return fail(outbox.error());
-  auto whole = wrapped(std::move(handler), options);
+  auto whole = wrapped(std::move(handler), topic, read->consumer.group_id, options);
   if (!whole) return fail(whole.error());
   const std::lock_guard lock(mutex_);
   if (is_closing_) return fail(disconnected());
   DOHLE_ASSERT(client_.has_value(), "a broker subscribes that is not connected");
   auto consumer = client_->consumer(read->consumer);
   if (!consumer) return fail(consumer.error());
+  std::unique_ptr<Source> source = std::make_unique<messaging::ConsumerSource>(
+      read->plan, std::move(*consumer), std::move(*cluster));
+  if (options_.tracer) {
+    source =
+        std::make_unique<TracedSource>(std::move(source), tracing(read->consumer.group_id), topic);
+  }
   Subscription::Setup setup;
   setup.outbox = *std::move(outbox);
   const client::ClientEnvironment& environment =
@@ -457,8 +521,7 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   setup.min_backoff = read->min_backoff;
   setup.max_backoff = read->max_backoff;
   setup.handler = std::move(*whole);
-  setup.source = std::make_unique<messaging::ConsumerSource>(read->plan, std::move(*consumer),
-                                                             std::move(*cluster));
+  setup.source = std::move(source);
   setup.reports = reports_;
   setup.is_client_thread = [client = std::weak_ptr(client::HandleAccess::insides(*client_))] {
     const auto alive = client.lock();
@@ -472,6 +535,18 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   std::erase_if(subscriptions_, [](const auto& earlier) { return earlier.expired(); });
   subscriptions_.push_back(started);
   return started;
+}
+
+MetricsSnapshot BrokerRuntime::metrics() {
+  if (!metrics_) return {};
+  MetricsSnapshot taken = metrics_->snapshot();
+  std::shared_ptr<client::ClientMetrics> below;
+  {
+    const std::lock_guard lock(mutex_);
+    if (client_) below = client::HandleAccess::insides(*client_)->environment().metrics;
+  }
+  if (below) taken.add(below->registry.snapshot());
+  return taken;
 }
 
 // The end.

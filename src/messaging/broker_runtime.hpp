@@ -18,9 +18,12 @@
 #include "dohle/kafka.hpp"
 #include "messaging/balancers.hpp"
 #include "messaging/embedded_node.hpp"
+#include "messaging/middleware/counting.hpp"
 #include "messaging/pipelines.hpp"
 #include "messaging/reports.hpp"
 #include "messaging/subscription.hpp"
+#include "messaging/trace/tracing.hpp"
+#include "telemetry/registry.hpp"
 
 namespace dohle::messaging {
 
@@ -43,6 +46,7 @@ class BrokerRuntime {
                                         const PublishOptions& options);
   Result<std::shared_ptr<Subscription>> subscribe(std::string topic, SubscribeHandler handler,
                                                   SubscribeOptions options);
+  [[nodiscard]] MetricsSnapshot metrics();
   Result<FlushReport> flush(std::chrono::milliseconds timeout);
   Result<FlushReport> disconnect(std::chrono::milliseconds timeout);
   void log_end(const Error& why);
@@ -66,10 +70,33 @@ class BrokerRuntime {
   /// Gives the record to its pipeline.
   Result<Delivery> pass_on(std::string_view topic, const Record& record,
                            const PublishOptions& options);
+  /// Takes over the options that middlewares, counters and reports are made of.
+  void take_options(kafka::BrokerOptions options);
+  /// Counts what `publish` returns.
+  template <class Publish>
+  Result<Delivery> counted(Publish publish);
+  Result<Delivery> publish_message(std::string_view topic, Message message,
+                                   const PublishOptions& options);
+  Result<Delivery> publish_body(std::string_view topic, std::string_view body,
+                                const PublishOptions& options);
+  /// The Broker's own middlewares, tracing included.
+  [[nodiscard]] const std::vector<PublishMiddleware>& publish_middlewares(
+      const PublishOptions& options) const {
+    return options.inject_trace ? publish_middlewares_ : uninjected_middlewares_;
+  }
+  /// Of a subscription to that topic.
+  [[nodiscard]] std::vector<SubscribeMiddleware> subscribe_middlewares(
+      const std::string& topic, const std::string& group_id) const;
+  [[nodiscard]] Tracing tracing(std::string group_id = {}) const {
+    return {options_.tracer, options_.client_id, std::move(group_id)};
+  }
+  /// Hears of the outcome beside the caller, if the message is accepted. May be null.
+  using Observer = std::shared_ptr<DeliveryCallback>;
   /// `deadline`: as of client::SendTerms.
   template <class Topic>
   Result<Delivery> pass_to(Producer& producer, const Topic& topic, const Record& record,
-                           const PublishOptions& options, std::optional<TimePoint> deadline);
+                           const PublishOptions& options, std::optional<TimePoint> deadline,
+                           const Observer& observer);
   Result<Delivery> through_middlewares(std::string_view topic, Message message,
                                        const PublishOptions& options);
   Result<Delivery> send_message(std::string_view topic, const Message& message,
@@ -81,7 +108,8 @@ class BrokerRuntime {
                             std::optional<std::chrono::milliseconds> timeout);
   [[nodiscard]] bool is_async(const PublishOptions& options) const;
   /// Errors: handler_failed when a middleware throws or returns no handler.
-  [[nodiscard]] Result<SubscribeHandler> wrapped(SubscribeHandler handler,
+  [[nodiscard]] Result<SubscribeHandler> wrapped(SubscribeHandler handler, const std::string& topic,
+                                                 const std::string& group_id,
                                                  const SubscribeOptions& options) const;
   /// The producer of a subscription's retry records and dead letters.
   Result<std::unique_ptr<Outbox>> make_outbox();
@@ -96,6 +124,12 @@ class BrokerRuntime {
   kafka::BrokerOptions options_;
   Acks default_acks_;
   const MakeClient make_client_;
+  /// Null if nothing is counted.
+  std::shared_ptr<telemetry::Registry> metrics_;
+  std::optional<PublishCounters> publish_counters_;
+  std::vector<PublishMiddleware> publish_middlewares_;
+  /// The same, for publishes whose headers tracing leaves alone.
+  std::vector<PublishMiddleware> uninjected_middlewares_;
   std::shared_ptr<messaging::Reports> reports_;
 
   /// Held through connect and disconnect; taken before mutex_.

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "messaging/trace/context_headers.hpp"
+
 namespace dohle {
 inline namespace v0 {
 namespace kafka {
@@ -22,6 +24,14 @@ std::vector<std::string> MessageCarrier::keys() const {
   std::vector<std::string> all;
   for (const Header& header : message_->headers()) all.push_back(header.name);
   return all;
+}
+
+TraceContext MessageCarrier::extract() const {
+  return messaging::extract(*message_);
+}
+
+void MessageCarrier::inject(const TraceContext& context) {
+  messaging::inject(context, *message_);
 }
 
 }  // namespace kafka

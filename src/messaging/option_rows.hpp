@@ -111,6 +111,7 @@ struct OptionTable<kafka::BrokerOptions> {
       std::make_tuple(
           option("watch_partition_changes", &O::watch_partition_changes),
           option("partition_watch_interval", &O::partition_watch_interval).from(100, day_ms, "ms"),
+          option("metrics", &O::metrics), option("tracer", &O::tracer),
           option("publish_middlewares", &O::publish_middlewares),
           option("subscribe_middlewares", &O::subscribe_middlewares),
           option("error_handler", &O::error_handler), option("logger", &O::logger),
@@ -128,7 +129,7 @@ struct OptionTable<PublishOptions> {
       option("max_attempts", &O::max_attempts).from(1, INT32_MAX), option("async", &O::async),
       option("timeout", &O::timeout).from(0, day_ms, "ms"),
       option("required_acks", &O::required_acks), option("callback", &O::callback),
-      option("middlewares", &O::middlewares));
+      option("inject_trace", &O::inject_trace), option("middlewares", &O::middlewares));
 };
 
 template <>

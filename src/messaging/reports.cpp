@@ -25,7 +25,21 @@ TimePoint monotonic_now() {
   return thread_now();
 }
 
+FailureCounters::FailureCounters(telemetry::Registry& registry)
+    : dead_letters(registry.counter(
+          {"dohle_dead_letters_total", "Messages that were stored in a dead-letter topic."})),
+      sent_to_retry(registry.counter(
+          {"dohle_sent_to_retry_total", "Messages that were stored in a retry topic."})) {
+  constexpr std::array kinds{"decode", "handler", "delivery", "subscription", "held"};
+  for (std::size_t i = 0; i < reported_.size(); ++i) {
+    reported_.at(i) = &registry.counter(
+        {"dohle_failures_total", "Failures that the error handler or the logger got, by kind."},
+        {{"kind", kinds.at(i)}});
+  }
+}
+
 void Reports::report(const Failure& failure) {
+  counters_.add_report(failure.kind);
   if (!handler_) return log(failure);
   try {
     handler_(failure);

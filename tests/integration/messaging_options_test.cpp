@@ -9,7 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "dohle/tracer.hpp"
 #include "options_fixture.hpp"
+#include "unit/telemetry/recorded_spans.hpp"
 #include "wire/batch.hpp"
 #include "wire/messages/fetch.hpp"
 #include "wire/messages/metadata.hpp"
@@ -238,6 +240,25 @@ TEST_F(PublishOption, middlewares_are_inside_the_brokers) {
   EXPECT_THAT(lines_.all(), ElementsAre("broker", "publish"));
 }
 
+TEST_F(BrokerOption, metrics_off_count_nothing) {
+  connect(with_metrics(false));
+  publish();
+  EXPECT_TRUE(broker_->metrics().metrics.empty());
+  broker_.reset();
+  connect();
+  publish();
+  EXPECT_EQ(broker_->metrics().value("dohle_producer_acknowledged_records_total"), 1);
+}
+
+TEST_F(BrokerOption, tracer_gets_a_span_of_each_publish) {
+  const auto spans = std::make_shared<RecordedSpans>();
+  connect(with_tracer(*make_tracer({.exporter = spans})));
+  publish();
+  ASSERT_TRUE(broker_->disconnect());
+  ASSERT_EQ(spans->all().size(), 1u);
+  EXPECT_EQ(spans->all().front().name, "send t");
+}
+
 /// Publishes, and returns what a subscription receives.
 template <class... Given>
 Message published(Broker& broker, Given&&... given) {
@@ -257,6 +278,15 @@ Message published(Broker& broker, Given&&... given) {
   if (message.wait_for(patience) == std::future_status::ready) return message.get();
   ADD_FAILURE() << "nothing was received";
   return {};
+}
+
+TEST_F(PublishOption, inject_trace_off_leaves_the_headers_alone) {
+  const auto spans = std::make_shared<RecordedSpans>();
+  connect(with_tracer(*make_tracer({.exporter = spans})));
+  const Message received = published(*broker_, with_inject_trace(false),
+                                     kafka::with_headers({{"baggage", "mine"}, {"other", "kept"}}));
+  EXPECT_THAT(received.headers(), ElementsAre(Header{"baggage", "mine"}, Header{"other", "kept"}));
+  EXPECT_EQ(spans->named("send t").size(), 1u);
 }
 
 TEST_F(PublishOption, key_reaches_the_reader) {

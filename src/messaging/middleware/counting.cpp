@@ -1,0 +1,145 @@
+#include "messaging/middleware/counting.hpp"
+
+#include <atomic>
+#include <utility>
+
+#include "base/simulated_thread.hpp"
+
+namespace dohle::messaging {
+
+namespace {
+
+struct Publishing {};
+struct Handling {};
+
+telemetry::MetricLabels labels_of(const std::string& topic, const std::string& group_id) {
+  telemetry::MetricLabels labels{{"topic", topic}};
+  if (!group_id.empty()) labels.push_back({"group", group_id});
+  return labels;
+}
+
+/// The series of one topic.
+class HandlingCounters {
+ public:
+  HandlingCounters(telemetry::Registry& registry, const std::string& topic,
+                   const std::string& group_id)
+      : succeeded_(handled(registry, topic, group_id, "ok")),
+        failed_(handled(registry, topic, group_id, "error")),
+        retried_(registry.counter(
+            {"dohle_retried_messages_total", "Calls of a handler again for a message that failed."},
+            labels_of(topic, group_id))),
+        time_(registry.histogram(
+            {"dohle_handle_seconds",
+             "Time of a call of a handler; one in 64 on each thread is measured.", "seconds"},
+            labels_of(topic, group_id))) {}
+
+  Result<void> count(RawEvent& event, const SubscribeHandler& next) {
+    if (event.attempt() > 1) retried_.add();
+    if (!telemetry::is_sampled<Handling>()) return note(next(event));
+    const TimePoint started = thread_now();
+    auto handled = note(next(event));
+    time_.add(thread_now() - started);
+    return handled;
+  }
+
+ private:
+  static telemetry::Counter& handled(telemetry::Registry& registry, const std::string& topic,
+                                     const std::string& group_id, const char* outcome) {
+    telemetry::MetricLabels labels = labels_of(topic, group_id);
+    labels.push_back({"outcome", outcome});
+    return registry.counter(
+        {"dohle_handled_messages_total", "Calls of handlers, by their outcome."},
+        std::move(labels));
+  }
+  Result<void> note(Result<void> handled) {
+    (handled ? succeeded_ : failed_).add();
+    return handled;
+  }
+
+  telemetry::Counter& succeeded_;
+  telemetry::Counter& failed_;
+  telemetry::Counter& retried_;
+  telemetry::Histogram& time_;
+};
+
+/// The series of the topics that one subscription reads, which are few. Any thread; no lock once a
+/// topic is known.
+class CountersByTopic {
+ public:
+  explicit CountersByTopic(std::shared_ptr<telemetry::Registry> registry)
+      : registry_(std::move(registry)) {}
+  ~CountersByTopic() {
+    for (Entry* each = first_.load(); each != nullptr;) delete std::exchange(each, each->next);
+  }
+  CountersByTopic(const CountersByTopic&) = delete;
+  CountersByTopic& operator=(const CountersByTopic&) = delete;
+
+  HandlingCounters& of(std::string_view topic) {
+    for (Entry* each = first_.load(std::memory_order_acquire); each != nullptr; each = each->next) {
+      if (each->topic == topic) return each->counters;
+    }
+    // Another thread may add the same topic; its series are the same.
+    auto* const made = new Entry(*registry_, std::string(topic));
+    made->next = first_.load();
+    while (!first_.compare_exchange_weak(made->next, made)) continue;
+    return made->counters;
+  }
+
+ private:
+  struct Entry {
+    Entry(telemetry::Registry& registry, std::string topic_)
+        : topic(std::move(topic_)), counters(registry, topic, {}) {}
+    const std::string topic;
+    HandlingCounters counters;
+    Entry* next = nullptr;
+  };
+
+  const std::shared_ptr<telemetry::Registry> registry_;
+  std::atomic<Entry*> first_{nullptr};
+};
+
+}  // namespace
+
+PublishCounters::PublishCounters(std::shared_ptr<telemetry::Registry> registry)
+    : registry_(std::move(registry)),
+      time_(registry_->histogram(
+          {"dohle_publish_seconds",
+           "Time of a call of publish; one in 64 on each thread is measured.", "seconds"})),
+      refused_(registry_->counter(
+          {"dohle_refused_publishes_total", "Calls of publish that returned an error."})) {}
+
+std::optional<TimePoint> PublishCounters::begin() {
+  if (!telemetry::is_sampled<Publishing>()) return std::nullopt;
+  return thread_now();
+}
+
+void PublishCounters::end(std::optional<TimePoint> started, bool is_sent) {
+  if (started) time_.add(thread_now() - *started);
+  if (!is_sent) refused_.add();
+}
+
+PublishMiddleware count_publishes(std::shared_ptr<telemetry::Registry> registry) {
+  const auto counters = std::make_shared<PublishCounters>(std::move(registry));
+  return [counters](PublishHandler next) -> PublishHandler {
+    return [counters, next = std::move(next)](std::string_view topic, Message& message) {
+      return counters->count([&] { return next(topic, message); });
+    };
+  };
+}
+
+SubscribeMiddleware count_handling(std::shared_ptr<telemetry::Registry> registry, std::string topic,
+                                   std::string group_id) {
+  return [registry = std::move(registry), topic = std::move(topic),
+          group_id = std::move(group_id)](SubscribeHandler next) -> SubscribeHandler {
+    if (!topic.empty()) {
+      const auto counters = std::make_shared<HandlingCounters>(*registry, topic, group_id);
+      return [registry, counters, next = std::move(next)](RawEvent& event) {
+        return counters->count(event, next);
+      };
+    }
+    return [counters = std::make_shared<CountersByTopic>(registry), next = std::move(next)](
+               RawEvent& event) { return counters->of(event.topic()).count(event, next); };
+  };
+}
+
+}  // namespace dohle::messaging

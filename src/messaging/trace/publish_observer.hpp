@@ -1,0 +1,62 @@
+#pragma once
+
+#include <utility>
+
+#include "dohle/producer.hpp"
+
+namespace dohle::messaging {
+
+/// Passes a function for a message's outcome from a middleware through the inner ones to the
+/// producer, which are all called on one thread. Without it a middleware would see the outcome of
+/// synchronous publishes alone. It lives while the middleware calls `next`.
+class PublishObserver {
+ public:
+  explicit PublishObserver(DeliveryCallback told)
+      : told_(std::move(told)), outer_(std::exchange(innermost_, this)) {}
+  ~PublishObserver() { innermost_ = outer_; }
+  PublishObserver(const PublishObserver&) = delete;
+  PublishObserver& operator=(const PublishObserver&) = delete;
+
+  /// Whether the producer has it: it is then called exactly once, on the client's thread, unless
+  /// the publish fails.
+  [[nodiscard]] bool was_taken() const { return was_taken_; }
+
+  /// One function for all observers of the publish under way; empty if there is none, or if an
+  /// earlier message of it has them.
+  [[nodiscard]] static DeliveryCallback take() {
+    DeliveryCallback all;
+    for (PublishObserver* each = innermost_; each != nullptr; each = each->outer_) {
+      if (std::exchange(each->was_taken_, true)) continue;
+      all = all ? both(std::move(all), std::move(each->told_)) : std::move(each->told_);
+    }
+    return all;
+  }
+
+  /// Hides the observers of a publish from one that its middlewares make.
+  class Hidden {
+   public:
+    Hidden() : outer_(std::exchange(innermost_, nullptr)) {}
+    ~Hidden() { innermost_ = outer_; }
+    Hidden(const Hidden&) = delete;
+    Hidden& operator=(const Hidden&) = delete;
+
+   private:
+    PublishObserver* outer_;
+  };
+
+ private:
+  static DeliveryCallback both(DeliveryCallback one, DeliveryCallback other) {
+    return [one = std::move(one), other = std::move(other)](Result<Receipt> outcome) mutable {
+      one(outcome);
+      other(std::move(outcome));
+    };
+  }
+
+  static inline constinit thread_local PublishObserver* innermost_ = nullptr;
+
+  DeliveryCallback told_;
+  PublishObserver* outer_;
+  bool was_taken_ = false;
+};
+
+}  // namespace dohle::messaging

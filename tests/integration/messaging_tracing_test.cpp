@@ -1,0 +1,402 @@
+// Spans and metrics of a Broker on a node of its own.
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <future>
+#include <latch>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "dohle/message_carrier.hpp"
+#include "dohle/middleware.hpp"
+#include "integration/options_fixture.hpp"
+#include "unit/telemetry/recorded_spans.hpp"
+
+namespace dohle {
+namespace {
+
+using testing::ElementsAre;
+using testing::Ge;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Optional;
+using testing::SizeIs;
+
+class TracedBroker : public Options {
+ protected:
+  template <class... Given>
+  void connect_traced(Given&&... given) {
+    connect(with_tracer(tracer()), std::forward<Given>(given)...);
+  }
+  std::shared_ptr<Tracer> tracer(Sampler sampler = Sampler::parent_based(Sampler::always_on())) {
+    return *make_tracer({.sampler = sampler, .exporter = spans});
+  }
+  /// Subscribes in the group "g" from the beginning.
+  Subscriber read(std::function<Result<void>(RawEvent)> handler, SubscribeOptions options = {}) {
+    options.group_id = "g";
+    auto made = broker_->subscribe("t", std::move(handler), std::move(options));
+    EXPECT_TRUE(made) << made.error().to_string();
+    return std::move(*made);
+  }
+
+  const std::shared_ptr<RecordedSpans> spans = std::make_shared<RecordedSpans>();
+};
+
+TEST_F(TracedBroker, send_span_ends_with_the_outcome_of_an_asynchronous_publish) {
+  connect_traced(kafka::with_client_id("shop"));
+  const auto sent =
+      broker_->publish("t", Message("text").with_key("k").with_partition(PartitionId{2}));
+  ASSERT_TRUE(sent);
+  ASSERT_TRUE(sent->get());
+  const FinishedSpan span = spans->named("send t").front();
+  EXPECT_EQ(span.kind, SpanKind::producer);
+  EXPECT_EQ(span.status, SpanStatus::unset);
+  EXPECT_EQ(text_of(span, "messaging.system"), "kafka");
+  EXPECT_EQ(text_of(span, "messaging.operation.name"), "send");
+  EXPECT_EQ(text_of(span, "messaging.operation.type"), "send");
+  EXPECT_EQ(text_of(span, "messaging.destination.name"), "t");
+  EXPECT_EQ(text_of(span, "messaging.destination.partition.id"), "2");
+  EXPECT_EQ(text_of(span, "messaging.client.id"), "shop");
+  EXPECT_EQ(text_of(span, "messaging.kafka.message.key"), "k");
+  EXPECT_EQ(value_of(span, "messaging.kafka.offset"), AttributeValue(std::int64_t{0}));
+  EXPECT_EQ(value_of(span, "messaging.kafka.message.tombstone"), std::nullopt);
+  EXPECT_EQ(value_of(span, "error.type"), std::nullopt);
+}
+
+TEST_F(TracedBroker, send_span_leaves_out_a_key_that_is_no_text_and_marks_a_tombstone) {
+  connect_traced();
+  ASSERT_TRUE(broker_->publish("t", Message().with_tombstone().with_key("\xff")));
+  ASSERT_TRUE(broker_->flush());
+  const FinishedSpan span = spans->named("send t").front();
+  EXPECT_EQ(value_of(span, "messaging.kafka.message.key"), std::nullopt);
+  EXPECT_EQ(value_of(span, "messaging.kafka.message.tombstone"), AttributeValue(true));
+}
+
+TEST_F(TracedBroker, send_span_has_the_error_of_a_refused_publish) {
+  connect_traced();
+  EXPECT_FALSE(broker_->publish("missing", "text"));
+  const FinishedSpan span = spans->named("send missing").front();
+  EXPECT_EQ(span.status, SpanStatus::error);
+  EXPECT_EQ(text_of(span, "error.type"), "no_such_topic");
+  EXPECT_THAT(span.description, HasSubstr("missing"));
+  EXPECT_THAT(spans->all(), SizeIs(1));
+}
+
+TEST_F(TracedBroker, failed_delivery_that_no_caller_reads_is_reported_though_a_span_sees_it) {
+  connect_traced(with_error_handler([this](const Failure& failure) {
+                   if (failure.kind == Failure::Kind::delivery) lines_.add("delivery");
+                 }),
+                 kafka::with_batch_timeout(std::chrono::minutes(1)));
+  ASSERT_TRUE(broker_->publish("t", "text", with_publish_timeout(std::chrono::milliseconds(1))));
+  ASSERT_TRUE(lines_.wait_for(1));
+  const auto ended = spans->named("send t");
+  ASSERT_THAT(ended, SizeIs(1));
+  EXPECT_EQ(ended.front().status, SpanStatus::error);
+  EXPECT_EQ(text_of(ended.front(), "error.type"), "timed_out");
+}
+
+TEST_F(TracedBroker, synchronous_publish_has_one_span) {
+  connect_traced();
+  ASSERT_TRUE(broker_->publish("t", "text", with_publish_async(false)));
+  std::promise<void> heard;
+  ASSERT_TRUE(broker_->publish(
+      "t", "text", with_publish_callback([&](const Result<Receipt>&) { heard.set_value(); })));
+  ASSERT_EQ(heard.get_future().wait_for(patience), std::future_status::ready);
+  EXPECT_THAT(spans->named("send t", 2), SizeIs(2));
+  ASSERT_TRUE(broker_->disconnect());
+  EXPECT_THAT(spans->all(), SizeIs(2));
+}
+
+TEST_F(TracedBroker, each_message_of_a_span_of_messages_has_its_own_span) {
+  connect_traced();
+  const std::vector<Message> messages(5, Message("text"));
+  for (const auto& each : broker_->publish("t", messages, with_publish_async(false))) {
+    EXPECT_TRUE(each);
+  }
+  EXPECT_THAT(spans->named("send t", 5), SizeIs(5));
+}
+
+TEST_F(TracedBroker, process_span_is_the_child_of_the_send_span_and_linked_to_it) {
+  connect_traced();
+  std::promise<TraceContext> current;
+  const auto reader = read([&](RawEvent event) -> Result<void> {
+    EXPECT_TRUE(event.header("traceparent"));
+    current.set_value(current_trace_context());
+    return {};
+  });
+  ASSERT_TRUE(broker_->publish("t", Message("text").with_key("k"), with_publish_async(false)));
+  const FinishedSpan sent = spans->named("send t").front();
+  const FinishedSpan handled = spans->named("process t").front();
+  EXPECT_EQ(handled.kind, SpanKind::consumer);
+  EXPECT_EQ(handled.context.trace_id, sent.context.trace_id);
+  EXPECT_EQ(handled.parent, sent.context.span_id);
+  ASSERT_THAT(handled.links, SizeIs(1));
+  EXPECT_EQ(handled.links.front().span_id, sent.context.span_id);
+  EXPECT_EQ(handled.status, SpanStatus::unset);
+  EXPECT_EQ(text_of(handled, "messaging.operation.type"), "process");
+  EXPECT_EQ(text_of(handled, "messaging.consumer.group.name"), "g");
+  EXPECT_EQ(text_of(handled, "messaging.kafka.message.key"), "k");
+  EXPECT_EQ(value_of(handled, "messaging.kafka.offset"), AttributeValue(std::int64_t{0}));
+  EXPECT_EQ(current.get_future().get().span_id, handled.context.span_id);
+}
+
+TEST_F(TracedBroker, message_that_a_handler_publishes_is_a_child_of_its_process_span) {
+  connect_traced();
+  ASSERT_TRUE(kafka::create_topic(*broker_, "next", 1, 1));
+  const auto reader = read([&](RawEvent event) -> Result<void> {
+    // A forwarded message has the headers of the first one.
+    auto sent = broker_->publish("next", event.message().with_partition({}));
+    if (!sent) return fail(sent.error());
+    return {};
+  });
+  const TraceScope scope([] {
+    auto context = *parse_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    context.state = "a=b";
+    context.baggage = "user=1";
+    return context;
+  }());
+  ASSERT_TRUE(broker_->publish("t", "text", with_publish_async(false)));
+  const FinishedSpan first = spans->named("send t").front();
+  EXPECT_EQ(first.parent.to_hex(), "00f067aa0ba902b7");
+  const FinishedSpan handled = spans->named("process t").front();
+  const FinishedSpan next = spans->named("send next").front();
+  EXPECT_EQ(next.parent, handled.context.span_id);
+  EXPECT_EQ(next.context.trace_id.to_hex(), "4bf92f3577b34da6a3ce929d0e0e4736");
+
+  std::promise<Message> received;
+  const auto last = broker_->subscribe(
+      "next", [&](RawEvent event) { received.set_value(event.message()); },
+      kafka::with_start_offset(StartOffset::first()));
+  ASSERT_TRUE(last);
+  Message forwarded = received.get_future().get();
+  const kafka::MessageCarrier carrier(forwarded);
+  EXPECT_THAT(carrier.keys(), ElementsAre("traceparent", "tracestate", "baggage"));
+  EXPECT_EQ(carrier.get("traceparent"), format_traceparent(next.context));
+  EXPECT_EQ(carrier.get("tracestate"), "a=b");
+  EXPECT_EQ(carrier.get("baggage"), "user=1");
+}
+
+TEST_F(TracedBroker, context_in_the_headers_is_the_parent_without_a_current_one) {
+  connect_traced();
+  const std::string given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  ASSERT_TRUE(broker_->publish("t", Message("text").with_header("traceparent", given)));
+  EXPECT_EQ(spans->named("send t").front().parent.to_hex(), "00f067aa0ba902b7");
+}
+
+TEST_F(TracedBroker, incoming_context_that_is_not_sampled_gets_no_process_span_and_travels_on) {
+  connect_traced();
+  std::promise<TraceContext> current;
+  const auto reader = read([&](RawEvent) -> Result<void> {
+    current.set_value(current_trace_context());
+    return {};
+  });
+  const TraceScope scope(
+      *parse_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"));
+  ASSERT_TRUE(broker_->publish("t", "text", with_publish_async(false)));
+  const TraceContext seen = current.get_future().get();
+  EXPECT_EQ(seen.trace_id.to_hex(), "4bf92f3577b34da6a3ce929d0e0e4736");
+  EXPECT_FALSE(seen.is_sampled());
+  ASSERT_TRUE(broker_->disconnect());
+  for (const FinishedSpan& span : spans->all()) {
+    EXPECT_TRUE(span.name == "poll t" || span.name == "commit t") << span.name;
+  }
+}
+
+TEST_F(TracedBroker, each_attempt_has_a_span_that_ends_once_with_its_error) {
+  connect_traced();
+  std::atomic<int> calls = 0;
+  const auto reader = read(
+      [&](RawEvent) -> Result<void> {
+        if (++calls == 1) return fail(Error::client(Errc::io_error, "first"));
+        if (calls == 2) throw std::runtime_error("second");
+        return {};
+      },
+      {.retry_delay = std::chrono::milliseconds(0)});
+  ASSERT_TRUE(broker_->publish("t", "text", with_publish_async(false)));
+  const auto handled = spans->named("process t", 3);
+  ASSERT_THAT(handled, SizeIs(3));
+  EXPECT_EQ(text_of(handled[0], "error.type"), "io_error");
+  EXPECT_EQ(value_of(handled[0], "dohle.attempt"), std::nullopt);
+  EXPECT_EQ(text_of(handled[1], "error.type"), "handler_failed");
+  EXPECT_EQ(value_of(handled[1], "dohle.attempt"), AttributeValue(std::int64_t{2}));
+  EXPECT_EQ(handled[2].status, SpanStatus::unset);
+  ASSERT_TRUE(broker_->disconnect());
+  EXPECT_THAT(spans->named("process t"), SizeIs(3));
+}
+
+TEST_F(TracedBroker, poll_span_is_linked_to_the_messages_and_commit_span_follows) {
+  connect_traced();
+  for (int i = 0; i < 3; ++i) store("text");
+  std::latch handled(3);
+  auto reader = read([&](RawEvent) -> Result<void> {
+    handled.count_down();
+    return {};
+  });
+  handled.wait();
+  ASSERT_TRUE(reader.unsubscribe());
+  std::set<std::string> sent;
+  for (const FinishedSpan& span : spans->named("send t", 3)) {
+    sent.insert(span.context.span_id.to_hex());
+  }
+  std::set<std::string> linked;
+  std::int64_t messages = 0;
+  for (const FinishedSpan& span : spans->named("poll t")) {
+    EXPECT_EQ(span.kind, SpanKind::client);
+    EXPECT_EQ(text_of(span, "messaging.operation.type"), "receive");
+    EXPECT_FALSE(span.parent.is_valid());
+    messages += std::get<std::int64_t>(*value_of(span, "messaging.batch.message_count"));
+    for (const TraceContext& link : span.links) linked.insert(link.span_id.to_hex());
+  }
+  EXPECT_EQ(messages, 3);
+  EXPECT_EQ(linked, sent);
+  const auto commits = spans->named("commit t");
+  ASSERT_THAT(commits, SizeIs(Ge(1)));
+  EXPECT_EQ(commits.back().kind, SpanKind::client);
+  EXPECT_EQ(text_of(commits.back(), "messaging.operation.type"), "settle");
+  EXPECT_EQ(text_of(commits.back(), "messaging.consumer.group.name"), "g");
+  EXPECT_EQ(value_of(commits.back(), "messaging.kafka.offset"), AttributeValue(std::int64_t{3}));
+}
+
+TEST_F(TracedBroker, every_span_ends_once_across_a_rebalance_and_the_end) {
+  connect_traced();
+  std::atomic<int> handled = 0;
+  const auto count = [&](RawEvent) -> Result<void> {
+    ++handled;
+    return {};
+  };
+  {
+    const auto one = read(count);
+    for (int i = 0; i < 30; ++i) store("text", i % 3);
+    const auto two = read(count);
+    for (int i = 0; i < 30; ++i) store("text", i % 3);
+    const auto give_up = std::chrono::steady_clock::now() + patience;
+    while (handled < 60 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
+  }
+  ASSERT_TRUE(broker_->disconnect());
+  std::map<std::string, int> ended;
+  for (const FinishedSpan& span : spans->all()) ++ended[span.context.span_id.to_hex()];
+  for (const auto& [id, times] : ended) EXPECT_EQ(times, 1) << id;
+  EXPECT_THAT(spans->named("send t"), SizeIs(60));
+  EXPECT_THAT(spans->named("process t"), SizeIs(static_cast<std::size_t>(handled)));
+}
+
+TEST_F(TracedBroker, nested_publish_of_a_middleware_does_not_take_the_outcome_of_the_outer_one) {
+  ASSERT_NO_FATAL_FAILURE(
+      connect_traced(with_publish_middlewares({[this](PublishHandler next) -> PublishHandler {
+        return [this, next](std::string_view topic, Message& message) {
+          if (topic == "t") {
+            EXPECT_TRUE(broker_->publish("audit", "seen"));
+          }
+          return next(topic, message);
+        };
+      }})));
+  ASSERT_TRUE(kafka::create_topic(*broker_, "audit", 1, 1));
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(broker_->publish("t", Message("text").with_partition(PartitionId{0})));
+  }
+  ASSERT_TRUE(broker_->flush());
+  const auto outer = spans->named("send t", 3);
+  ASSERT_THAT(outer, SizeIs(3));
+  EXPECT_EQ(value_of(outer[2], "messaging.kafka.offset"), AttributeValue(std::int64_t{2}));
+  EXPECT_THAT(spans->named("send audit", 3), SizeIs(3));
+}
+
+TEST_F(TracedBroker, middleware_of_one_publish_traces_it_alone) {
+  connect();
+  ASSERT_TRUE(broker_->publish("t", "text",
+                               with_publish_middlewares({middleware::trace_publishes(tracer())})));
+  ASSERT_TRUE(broker_->publish("t", "text"));
+  ASSERT_TRUE(broker_->flush());
+  EXPECT_THAT(spans->named("send t"), SizeIs(1));
+}
+
+class CountedBroker : public Options {
+ protected:
+  std::optional<double> value(std::string_view name,
+                              std::initializer_list<MetricLabel> labels = {}) {
+    return broker_->metrics().value(name, labels);
+  }
+};
+
+TEST_F(CountedBroker, metrics_are_those_of_publishing_handling_and_the_client) {
+  connect();
+  std::latch handled(4);
+  std::atomic<int> calls = 0;
+  auto reader = broker_->subscribe(
+      "t",
+      [&](RawEvent) -> Result<void> {
+        handled.count_down();
+        if (++calls == 1) return fail(Error::client(Errc::io_error, "once"));
+        return {};
+      },
+      SubscribeOptions{.group_id = "g", .retry_delay = std::chrono::milliseconds(0)});
+  ASSERT_TRUE(reader);
+  for (int i = 0; i < 3; ++i) store("text");
+  handled.wait();
+  ASSERT_TRUE(reader->unsubscribe());
+  EXPECT_FALSE(broker_->publish("missing", "text"));
+
+  const MetricsSnapshot taken = broker_->metrics();
+  EXPECT_EQ(taken.value("dohle_handled_messages_total", {{"topic", "t"}, {"outcome", "ok"}}), 3);
+  EXPECT_EQ(taken.value("dohle_handled_messages_total", {{"group", "g"}, {"outcome", "error"}}), 1);
+  EXPECT_EQ(taken.value("dohle_retried_messages_total", {{"topic", "t"}}), 1);
+  EXPECT_EQ(taken.value("dohle_refused_publishes_total"), 1);
+  EXPECT_EQ(taken.value("dohle_producer_acknowledged_records_total", {{"topic", "t"}}), 3);
+  EXPECT_EQ(taken.value("dohle_consumer_records_total", {{"topic", "t"}}), 3);
+  EXPECT_EQ(taken.value("dohle_failures_total", {{"kind", "delivery"}}), 0);
+  const std::string text = to_prometheus(taken);
+  EXPECT_THAT(text, HasSubstr("dohle_handled_messages_total{group=\"g\",outcome=\"ok\","
+                              "topic=\"t\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("# TYPE dohle_client_request_seconds histogram\n"));
+}
+
+TEST_F(CountedBroker, times_one_call_in_64_on_each_thread) {
+  connect();
+  std::thread([this] {
+    for (int i = 0; i < 129; ++i) EXPECT_TRUE(broker_->publish("t", "text"));
+  }).join();
+  EXPECT_EQ(value("dohle_publish_seconds"), 3);
+}
+
+TEST_F(CountedBroker, failures_are_counted_by_kind) {
+  connect(with_error_handler([this](const Failure&) { lines_.add("failed"); }));
+  const auto reader = broker_->subscribe(
+      "t", [](RawEvent) -> Result<void> { return fail(Error::client(Errc::io_error, "always")); },
+      SubscribeOptions{.group_id = "g", .max_retries = 0, .failure_policy = FailurePolicy::skip});
+  ASSERT_TRUE(reader);
+  store("text");
+  ASSERT_TRUE(lines_.wait_for(1));
+  EXPECT_EQ(value("dohle_failures_total", {{"kind", "handler"}}), 1);
+  EXPECT_EQ(value("dohle_failures_total"), 1);
+}
+
+TEST_F(CountedBroker, lag_goes_to_0_as_a_subscription_reads) {
+  connect();
+  for (int i = 0; i < 5; ++i) store("text", i % 3);
+  std::latch handled(5);
+  const auto reader = broker_->subscribe(
+      "t", [&](RawEvent) { handled.count_down(); }, SubscribeOptions{.group_id = "g"});
+  ASSERT_TRUE(reader);
+  handled.wait();
+  EXPECT_EQ(value("dohle_consumer_lag_records", {{"group", "g"}, {"topic", "t"}}), 0);
+}
+
+TEST_F(CountedBroker, metrics_before_connect_are_without_the_clients) {
+  auto made = kafka::new_broker(with_address("embedded:memory"));
+  ASSERT_TRUE(made);
+  EXPECT_EQ(made->metrics().value("dohle_refused_publishes_total"), 0);
+  EXPECT_EQ(made->metrics().find("dohle_client_unanswered_requests_total"), nullptr);
+  const Broker taken = std::move(*made);
+  EXPECT_THAT(made->metrics().metrics, IsEmpty());
+}
+
+}  // namespace
+}  // namespace dohle
