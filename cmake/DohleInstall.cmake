@@ -23,6 +23,16 @@ foreach(room IN LISTS DOHLE_ROOMS_SHIPPED)
   endif()
 endforeach()
 
+# A library of its own: it brings libcurl.
+if(DOHLE_OTLP)
+  add_library(dohle_otlp_library)
+  add_library(dohle::otlp ALIAS dohle_otlp_library)
+  set_target_properties(dohle_otlp_library PROPERTIES OUTPUT_NAME dohle_otlp EXPORT_NAME otlp
+    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+  target_sources(dohle_otlp_library PRIVATE $<TARGET_OBJECTS:dohle_otlp>)
+  target_link_libraries(dohle_otlp_library PUBLIC dohle_library curl)
+endif()
+
 # What the objects need at link time. A user who includes dohle/codec/json.hpp
 # brings nlohmann-json.
 set(DOHLE_PKG_CONFIG_REQUIRES "fmt libssl libcrypto zlib liblz4 libzstd snappy re2")
@@ -52,6 +62,10 @@ install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/README.md
               ${PROJECT_SOURCE_DIR}/CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs DESTINATION ${CMAKE_INSTALL_DOCDIR}
         FILES_MATCHING PATTERN "*.md")
+if(DOHLE_OTLP)
+  install(TARGETS dohle_otlp_library EXPORT dohle ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+          LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/dohle DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.hpp")
 install(EXPORT dohle NAMESPACE dohle:: FILE dohleTargets.cmake DESTINATION ${package_dir})

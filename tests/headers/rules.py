@@ -64,6 +64,7 @@ GROUND = {"node": {"limits.hpp", "line_limit.hpp", "lines.hpp", "node_settings.h
 # Folders whose sources may include a library's headers. Other libraries are not used by src and include.
 LIBRARY_FOLDERS = {
     "CLI/": ("src/tools/", "examples/"),
+    "curl/": ("src/telemetry/otlp/",),
     "fmt/": ("",),  # everywhere but in public headers (check_public)
     "httplib.h": ("src/web/", "tests/"),
     "nlohmann/": ("src/server/", "src/tools/", "include/dohle/codec/", "tests/", "examples/"),
