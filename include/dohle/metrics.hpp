@@ -38,7 +38,7 @@ struct MetricLabel {
 
 /// The values of a histogram, sorted into log-linear buckets: eight per power of two, so that a
 /// bucket is at most 12.5 % wide.
-struct Distribution {
+struct DOHLE_API Distribution {
   /// The values above the bucket before it, up to `upper`.
   struct Bucket {
     /// The largest value of the bucket, in the metric's unit.
