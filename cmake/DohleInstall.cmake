@@ -50,6 +50,15 @@ if(TARGET dohle_web)
   install(TARGETS dohle_web_library EXPORT dohle ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
 
+# For programs that include dohle/codec/protobuf.hpp. The library itself never links protobuf. An
+# installed tree has it as the package's component protobuf.
+find_package(Protobuf 3.12 QUIET)
+if(Protobuf_FOUND)
+  add_library(dohle_protobuf INTERFACE)
+  add_library(dohle::protobuf ALIAS dohle_protobuf)
+  target_link_libraries(dohle_protobuf INTERFACE dohle::dohle protobuf::libprotobuf)
+endif()
+
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/dohle)
 # A build of some targets alone, as of scripts/demo, has no library to install.
 install(CODE "

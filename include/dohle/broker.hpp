@@ -17,11 +17,13 @@
 #include "dohle/admin.hpp"
 #include "dohle/balancer.hpp"
 #include "dohle/codec.hpp"
+#include "dohle/detail/codec_choice.hpp"
 #include "dohle/detail/typed_handler.hpp"
 #include "dohle/error.hpp"
 #include "dohle/event.hpp"
 #include "dohle/export.hpp"
 #include "dohle/ids.hpp"
+#include "dohle/key.hpp"
 #include "dohle/message.hpp"
 #include "dohle/metrics.hpp"
 #include "dohle/producer.hpp"
@@ -177,6 +179,16 @@ using PublishMiddleware = std::function<PublishHandler(PublishHandler next)>;
 struct PublishOptions {
   /// The message's key. If absent, the message has no key.
   std::optional<std::string> key = {};
+  /// Default: none. Encodes the key in place of `key`; with_key sets it to a codec of the key's
+  /// type. Its error is that of publish. Called by each publish whose message has no key itself.
+  std::function<Result<void>(const CodecContext&, std::string& into)> key_encoder = nullptr;
+  /// Default: empty, as `BrokerOptions::codec`. The name of the codec of the body; any other name
+  /// than those of the type's Codecs is an error of publish. Not with a Message, whose body is
+  /// bytes.
+  std::string body_codec = {};
+  /// As `BrokerOptions::content_type`. If absent, the broker's. Not true with a Message, whose
+  /// headers are its own.
+  std::optional<bool> content_type = {};
   /// Default: none. These headers are appended to the message's own.
   std::vector<Header> headers = {};
   /// The partition. Default: none; the key then chooses it, and messages without a key go to one
@@ -277,6 +289,10 @@ struct SubscribeOptions {
   /// Default: none. Decides what becomes of each failure. With a group, the topic for dead letters
   /// is created as under FailurePolicy::dead_letter.
   FailureDecision failure_decision = nullptr;
+  /// As `BrokerOptions::codec`. If absent, the broker's.
+  std::optional<std::string> codec = {};
+  /// As `BrokerOptions::content_type`. If absent, the broker's.
+  std::optional<bool> content_type = {};
   /// As `BrokerOptions::failure_policy`. If absent, the broker's.
   std::optional<FailurePolicy> failure_policy = {};
   /// Default: 1 min. 0 to 1 day; with 0 when the handler returns. With auto_ack off, an event that
@@ -349,12 +365,26 @@ class BrokerRuntime;
 class Subscription;
 struct BrokerAccess;
 
+/// Whether each is an option of that options struct.
+template <class Options, class... Setters>
+inline constexpr bool are_options =
+    (std::convertible_to<Setters, std::function<void(Options&)>> && ...);
+
 template <class Options, class... Setters>
 Options options_of(Setters&&... setters) {
   Options options;
   (std::function<void(Options&)>(std::forward<Setters>(setters))(options), ...);
   return options;
 }
+
+/// Values that are published through their codec.
+template <class T>
+concept TypedValue =
+    !std::convertible_to<const T&, std::string_view> && !std::derived_from<T, Message> &&
+    !std::convertible_to<const T&, std::span<const Message>>;
+/// The first of several options, and no whole struct of them.
+template <class T, class Options>
+concept FirstOption = !std::same_as<std::remove_cvref_t<T>, Options>;
 }  // namespace dohle::messaging
 
 namespace dohle {
@@ -431,9 +461,13 @@ class DOHLE_API Broker {
   /// none. No other thread may use this Broker meanwhile. Errors: configuration, also for a change
   /// after connect(), with the names of the options.
   template <class... Options>
-    requires(std::convertible_to<Options, BrokerOption> && ...)
   Result<void> init(Options&&... options) {
-    return apply({BrokerOption(std::forward<Options>(options))...});
+    static_assert(messaging::are_options<kafka::BrokerOptions, Options...>,
+                  "dohle: init takes options of a broker: with_* functions that set a member of "
+                  "BrokerOptions");
+    if constexpr (messaging::are_options<kafka::BrokerOptions, Options...>) {
+      return apply({BrokerOption(std::forward<Options>(options))...});
+    }
   }
 
   /// Connects, and waits until a server has answered with the cluster's metadata. An `embedded:`
@@ -457,22 +491,32 @@ class DOHLE_API Broker {
   /// configuration (options that exclude each other); the error that a middleware returned; of a
   /// synchronous publish also the failure of the message.
   Result<Delivery> publish(std::string_view topic, Message message, PublishOptions options = {});
-  /// Publishes text or bytes as they are.
+  /// Publishes text or bytes as they are: under the codec "raw".
   Result<Delivery> publish(std::string_view topic, std::string_view body,
                            PublishOptions options = {});
-  /// Publishes a value through its Codec. Errors: also codec_failed.
-  template <Encodable T>
-    requires(!std::convertible_to<const T&, std::string_view> && !std::same_as<T, Message>)
+  /// Publishes a value through a codec of its type: the one that body_codec or codec names, else
+  /// the first. Errors: also codec_failed; configuration for a name that is none of the type's.
+  template <messaging::TypedValue T>
   Result<Delivery> publish(std::string_view topic, const T& value, PublishOptions options = {}) {
-    return publish_encoded(topic, &messaging::encode_into<T>, &value, std::move(options));
+    static_assert(Encodable<T>,
+                  "dohle: publish: the type of the value has no dohle::Codec that encodes; include "
+                  "the header of a codec, as dohle/codec/json.hpp, or specialise dohle::Codec");
+    if constexpr (Encodable<T>) {
+      return publish_encoded(topic, messaging::encodings<T>, &value, std::move(options));
+    }
   }
   /// The same with options in the other style: `publish("t", value, with_message_key("k"))`.
-  template <class T, class... Options>
-    requires(sizeof...(Options) > 0 && (std::convertible_to<Options, PublishOption> && ...) &&
-             !std::convertible_to<T, std::span<const Message>>)
-  Result<Delivery> publish(std::string_view topic, T&& value, Options&&... options) {
-    return publish(topic, std::forward<T>(value),
-                   messaging::options_of<PublishOptions>(std::forward<Options>(options)...));
+  template <class T, messaging::FirstOption<PublishOptions> First, class... Options>
+    requires(!std::convertible_to<T, std::span<const Message>>)
+  Result<Delivery> publish(std::string_view topic, T&& value, First&& first, Options&&... options) {
+    static_assert(messaging::are_options<PublishOptions, First, Options...>,
+                  "dohle: publish: what follows the value are options of a publish: with_* "
+                  "functions that set a member of PublishOptions");
+    if constexpr (messaging::are_options<PublishOptions, First, Options...>) {
+      return publish(topic, std::forward<T>(value),
+                     messaging::options_of<PublishOptions>(std::forward<First>(first),
+                                                           std::forward<Options>(options)...));
+    }
   }
 
   /// Publishes messages in their order, and returns a result for each in its place; the failure of
@@ -483,12 +527,17 @@ class DOHLE_API Broker {
   std::vector<Result<Delivery>> publish(std::string_view topic, std::span<const Message> messages,
                                         PublishOptions options = {});
   /// The same with options in the other style.
-  template <class... Options>
-    requires(sizeof...(Options) > 0 && (std::convertible_to<Options, PublishOption> && ...))
+  template <messaging::FirstOption<PublishOptions> First, class... Options>
   std::vector<Result<Delivery>> publish(std::string_view topic, std::span<const Message> messages,
-                                        Options&&... options) {
-    return publish(topic, messages,
-                   messaging::options_of<PublishOptions>(std::forward<Options>(options)...));
+                                        First&& first, Options&&... options) {
+    static_assert(messaging::are_options<PublishOptions, First, Options...>,
+                  "dohle: publish: what follows the messages are options of a publish: with_* "
+                  "functions that set a member of PublishOptions");
+    if constexpr (messaging::are_options<PublishOptions, First, Options...>) {
+      return publish(topic, messages,
+                     messaging::options_of<PublishOptions>(std::forward<First>(first),
+                                                           std::forward<Options>(options)...));
+    }
   }
 
   /// Calls `handler` with every message of the topic, decoded to a T. The handler takes an
@@ -499,33 +548,61 @@ class DOHLE_API Broker {
   /// handler); the error of creating auto_create_topic, retry topics and the one for dead letters.
   /// A connection failure is otherwise no error of subscribe: the subscription retries and reports
   /// it to the error handler.
-  template <Decodable T, class Handler>
-    requires messaging::TypedHandler<Handler, T>
+  template <class T, class Handler>
   [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,
                                              SubscribeOptions options = {}) {
-    return subscribe_raw(std::move(topic), messaging::typed<T>(std::move(handler)),
-                         std::move(options));
+    static_assert(Decodable<T>,
+                  "dohle: subscribe: the type of the messages has no dohle::Codec that decodes; "
+                  "include the header of a codec, as dohle/codec/json.hpp, or specialise "
+                  "dohle::Codec");
+    static_assert(!Decodable<T> || messaging::TypedHandler<Handler, T>,
+                  "dohle: subscribe: the handler of subscribe<T> takes an Event<T>, a T, or a T "
+                  "and a RawEvent, and returns void or Result<void>");
+    if constexpr (Decodable<T> && messaging::TypedHandler<Handler, T>) {
+      const auto decoding = choose_decoding(messaging::codec_names<T>, options);
+      if (!decoding) return fail(decoding.error());
+      return subscribe_raw(std::move(topic), messaging::typed<T>(std::move(handler), *decoding),
+                           std::move(options));
+    }
   }
-  template <Decodable T, class Handler, class... Options>
-    requires(messaging::TypedHandler<Handler, T> && sizeof...(Options) > 0 &&
-             (std::convertible_to<Options, SubscribeOption> && ...))
-  [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,
+  template <class T, class Handler, messaging::FirstOption<SubscribeOptions> First,
+            class... Options>
+  [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler, First&& first,
                                              Options&&... options) {
-    return subscribe<T>(std::move(topic), std::move(handler),
-                        messaging::options_of<SubscribeOptions>(std::forward<Options>(options)...));
+    static_assert(messaging::are_options<SubscribeOptions, First, Options...>,
+                  "dohle: subscribe: what follows the handler are options of a subscription: "
+                  "with_* functions that set a member of SubscribeOptions");
+    if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
+      return subscribe<T>(std::move(topic), std::move(handler),
+                          messaging::options_of<SubscribeOptions>(
+                              std::forward<First>(first), std::forward<Options>(options)...));
+    }
   }
   /// The same without decoding: the handler takes a RawEvent.
-  template <messaging::RawHandler Handler>
+  template <class Handler>
+    requires(messaging::RawHandler<Handler> || !Decodable<Handler>)
   [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,
                                              SubscribeOptions options = {}) {
-    return subscribe_raw(std::move(topic), messaging::raw(std::move(handler)), std::move(options));
+    static_assert(messaging::RawHandler<Handler>,
+                  "dohle: subscribe: the handler of subscribe without a type takes a RawEvent and "
+                  "returns void or Result<void>; subscribe<T> decodes the messages to a T");
+    if constexpr (messaging::RawHandler<Handler>) {
+      return subscribe_raw(std::move(topic), messaging::raw(std::move(handler)),
+                           std::move(options));
+    }
   }
-  template <messaging::RawHandler Handler, class... Options>
-    requires(sizeof...(Options) > 0 && (std::convertible_to<Options, SubscribeOption> && ...))
-  [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,
+  template <class Handler, messaging::FirstOption<SubscribeOptions> First, class... Options>
+    requires(messaging::RawHandler<Handler> || !Decodable<Handler>)
+  [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler, First&& first,
                                              Options&&... options) {
-    return subscribe(std::move(topic), std::move(handler),
-                     messaging::options_of<SubscribeOptions>(std::forward<Options>(options)...));
+    static_assert(messaging::are_options<SubscribeOptions, First, Options...>,
+                  "dohle: subscribe: what follows the handler are options of a subscription: "
+                  "with_* functions that set a member of SubscribeOptions");
+    if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
+      return subscribe(std::move(topic), std::move(handler),
+                       messaging::options_of<SubscribeOptions>(std::forward<First>(first),
+                                                               std::forward<Options>(options)...));
+    }
   }
 
   /// What this Broker, its subscriptions and the Client under it counted, of this moment;
@@ -558,8 +635,11 @@ class DOHLE_API Broker {
   friend struct messaging::BrokerAccess;
   explicit Broker(std::shared_ptr<messaging::BrokerRuntime> inside);
   Result<void> apply(std::vector<BrokerOption> options);
-  Result<Delivery> publish_encoded(std::string_view topic, messaging::EncodeInto encode,
+  Result<Delivery> publish_encoded(std::string_view topic,
+                                   std::span<const messaging::Encoding> encodings,
                                    const void* value, PublishOptions options);
+  [[nodiscard]] Result<messaging::DecodingChoice> choose_decoding(
+      std::span<const messaging::CodecName> codecs, const SubscribeOptions& options) const;
   Result<Subscriber> subscribe_raw(std::string topic, SubscribeHandler handler,
                                    SubscribeOptions options);
 

@@ -73,6 +73,16 @@ struct BrokerOptions {
   /// unknown name is an error with the nearest known one.
   Properties properties = {};
 
+  /// Default: empty, each type's first codec. The name of the codec of bodies, published and
+  /// received: "json", "protobuf", "raw", or that of a codec of your own. It selects among the
+  /// Codecs of the type; any other name is an error of the publish or subscribe.
+  std::string codec = {};
+  /// Default: false. If true, a published value gets the header content-type with the content type
+  /// of its codec, unless its options have one; and the content-type of a received message selects
+  /// the codec of its body. A content type of none of the type's Codecs is then a decode failure. A
+  /// message without one is decoded as without this option.
+  bool content_type = false;
+
   // Whole structs. Default: nothing given. Each field that is given replaces the member that it
   // means, and becomes absent here; new_broker refuses the ones that stay, which nothing means.
 

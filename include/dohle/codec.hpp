@@ -3,6 +3,8 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,30 +16,91 @@
 namespace dohle {
 inline namespace v0 {
 
+/// The headers of the message whose key or body a codec converts. A view: valid during that call.
+class CodecHeaders {
+ public:
+  /// No headers.
+  CodecHeaders() = default;
+  /// Those of a received message.
+  explicit CodecHeaders(const HeaderRange& received) : received_(received) {}
+  /// Those of a message that is published.
+  explicit CodecHeaders(std::span<const Header> own) : own_(own) {}
+
+  /// The number of headers.
+  [[nodiscard]] std::size_t size() const { return received_.size() + own_.size(); }
+  /// The value of the first header of that name. Absent if there is no such header or its value is
+  /// null.
+  [[nodiscard]] std::optional<Bytes> first(std::string_view name) const {
+    for (const Header& header : own_) {
+      if (header.name == name) return view(header).value;
+    }
+    return received_.first(name);
+  }
+  /// Calls `visit` with a HeaderView of each header, in order.
+  template <std::invocable<const HeaderView&> Visit>
+  void for_each(Visit&& visit) const {
+    for (const Header& header : own_) visit(view(header));
+    for (const HeaderView& header : received_) visit(header);
+  }
+
+ private:
+  static HeaderView view(const Header& header) {
+    return {header.name, header.value ? std::optional(as_bytes(*header.value)) : std::nullopt};
+  }
+
+  HeaderRange received_;
+  std::span<const Header> own_;
+};
+
 /// Context that a codec receives besides the bytes.
 struct CodecContext {
   /// The topic of the message.
   std::string_view topic;
   /// True for a key, false for a body.
   bool is_key = false;
+  /// The headers of the message; those that a publish middleware adds are not there yet.
+  CodecHeaders headers = {};
 };
 
 /// Converts values of type T to bytes and back. Specialise it, or include a header that does:
-/// "dohle/codec/json.hpp" for every type that nlohmann-json converts. A specialisation has
+/// "dohle/codec/json.hpp" for every type that nlohmann-json converts, "dohle/codec/protobuf.hpp"
+/// for the classes that protoc generates. A specialisation has
 ///
 ///   static constexpr std::string_view name;                 // "json"
+///   static constexpr std::string_view content_type;         // optional: "application/json"
 ///   static Result<void> encode(const T& value, const CodecContext&, std::string& into);
 ///   static Result<T> decode(Bytes bytes, const CodecContext&);
 ///
 /// encode appends. Both report Errc::codec_failed with the cause and the place; an exception that
-/// they throw becomes such an error. Thread safety: called from several threads at once.
+/// they throw becomes such an error. Without `content_type`, the codec's name stands in its place.
+/// Thread safety: called from several threads at once.
 template <class T>
 struct Codec;
+
+/// A list of codecs, for Codecs.
+template <class... Each>
+struct CodecList {};
+
+/// The codecs of T: a type with the same members as a specialisation of Codec for each. The first
+/// is the default; another one is chosen by its name (with_codec, with_publish_body_codec,
+/// with_request_body_codec), or by the header content-type (with_content_type). Default: Codec<T>
+/// alone. Specialise it for a type that has several:
+///
+///   template <>
+///   struct dohle::Codecs<Order> {
+///     using list = dohle::CodecList<dohle::JsonCodec<Order>, OrderAsText>;
+///   };
+template <class T>
+struct Codecs {
+  /// A CodecList.
+  using list = CodecList<Codec<T>>;
+};
 
 /// Text or bytes, unchanged, as are the vectors of bytes below.
 template <>
 struct Codec<std::string> {
   static constexpr std::string_view name = "raw";
+  static constexpr std::string_view content_type = "application/octet-stream";
   static Result<void> encode(const std::string& value, const CodecContext&, std::string& into) {
     into += value;
     return {};
@@ -51,6 +114,7 @@ struct Codec<std::string> {
 template <>
 struct Codec<std::vector<std::byte>> {
   static constexpr std::string_view name = "raw";
+  static constexpr std::string_view content_type = "application/octet-stream";
   static Result<void> encode(const std::vector<std::byte>& value, const CodecContext&,
                              std::string& into) {
     into += as_text(value);
@@ -64,6 +128,7 @@ struct Codec<std::vector<std::byte>> {
 template <>
 struct Codec<std::vector<std::uint8_t>> {
   static constexpr std::string_view name = "raw";
+  static constexpr std::string_view content_type = "application/octet-stream";
   static Result<void> encode(const std::vector<std::uint8_t>& value, const CodecContext&,
                              std::string& into) {
     into.append(value.begin(), value.end());
@@ -78,22 +143,51 @@ struct Codec<std::vector<std::uint8_t>> {
 template <>
 struct Codec<Bytes> {
   static constexpr std::string_view name = "raw";
+  static constexpr std::string_view content_type = "application/octet-stream";
   static Result<void> encode(const Bytes& value, const CodecContext&, std::string& into) {
     into += as_text(value);
     return {};
   }
 };
 
-/// Types whose values can be published: a Codec encodes them.
-template <class T>
-concept Encodable = requires(const T& value, const CodecContext& context, std::string& into) {
-  { Codec<T>::encode(value, context, into) } -> std::same_as<Result<void>>;
+/// Codecs that encode values of type T.
+template <class One, class T>
+concept EncodesType = requires(const T& value, const CodecContext& context, std::string& into) {
+  { One::name } -> std::convertible_to<std::string_view>;
+  { One::encode(value, context, into) } -> std::same_as<Result<void>>;
 };
-/// Types that a subscription can decode to.
-template <class T>
-concept Decodable = requires(Bytes bytes, const CodecContext& context) {
-  { Codec<T>::decode(bytes, context) } -> std::same_as<Result<T>>;
+/// Codecs that decode values of type T.
+template <class One, class T>
+concept DecodesType = requires(Bytes bytes, const CodecContext& context) {
+  { One::name } -> std::convertible_to<std::string_view>;
+  { One::decode(bytes, context) } -> std::same_as<Result<T>>;
 };
+
+}  // namespace v0
+}  // namespace dohle
+
+namespace dohle::messaging {
+template <class T, class List>
+inline constexpr bool all_encode = false;
+template <class T, class First, class... Each>
+inline constexpr bool all_encode<T, CodecList<First, Each...>> =
+    EncodesType<First, T> && (EncodesType<Each, T> && ...);
+template <class T, class List>
+inline constexpr bool all_decode = false;
+template <class T, class First, class... Each>
+inline constexpr bool all_decode<T, CodecList<First, Each...>> =
+    DecodesType<First, T> && (DecodesType<Each, T> && ...);
+}  // namespace dohle::messaging
+
+namespace dohle {
+inline namespace v0 {
+
+/// Types whose values can be published: each of its Codecs encodes them.
+template <class T>
+concept Encodable = messaging::all_encode<T, typename Codecs<T>::list>;
+/// Types that a subscription can decode to: each of its Codecs decodes them.
+template <class T>
+concept Decodable = messaging::all_decode<T, typename Codecs<T>::list>;
 
 }  // namespace v0
 }  // namespace dohle

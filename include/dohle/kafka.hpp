@@ -27,10 +27,15 @@ namespace kafka {
 [[nodiscard]] DOHLE_API Result<Broker> new_broker(BrokerOptions options = {});
 
 /// `new_broker(with_address("127.0.0.1:9092"), with_batch_timeout(5ms))`
-template <class... Options>
-  requires(sizeof...(Options) > 0 && (std::convertible_to<Options, BrokerOption> && ...))
-[[nodiscard]] Result<Broker> new_broker(Options&&... options) {
-  return new_broker(messaging::options_of<BrokerOptions>(std::forward<Options>(options)...));
+template <messaging::FirstOption<BrokerOptions> First, class... Options>
+[[nodiscard]] Result<Broker> new_broker(First&& first, Options&&... options) {
+  static_assert(messaging::are_options<BrokerOptions, First, Options...>,
+                "dohle: new_broker takes BrokerOptions, or options of a broker: with_* functions "
+                "that set a member of BrokerOptions");
+  if constexpr (messaging::are_options<BrokerOptions, First, Options...>) {
+    return new_broker(messaging::options_of<BrokerOptions>(std::forward<First>(first),
+                                                           std::forward<Options>(options)...));
+  }
 }
 
 /// Creates a topic. It succeeds if the topic exists with the same number of partitions.

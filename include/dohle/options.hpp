@@ -35,6 +35,8 @@ concept Reads =
 template <class Options>
 concept Publishes =
     std::same_as<Options, kafka::BrokerOptions> || std::same_as<Options, PublishOptions>;
+template <class Options>
+concept Converts = Reads<Options> || Publishes<Options>;
 
 /// The attempts of that many retries. A negative number stays one, so that it is refused.
 [[nodiscard]] inline std::int32_t attempts_of(std::int32_t retries) {
@@ -83,6 +85,43 @@ template <std::convertible_to<std::string>... More>
 /// Sets `BrokerOptions::tracer`.
 [[nodiscard]] inline BrokerOption with_tracer(std::shared_ptr<Tracer> tracer) {
   return [tracer = std::move(tracer)](kafka::BrokerOptions& o) { o.tracer = tracer; };
+}
+
+// Codecs.
+
+/// Sets `codec`, broker-wide or of one subscription.
+[[nodiscard]] inline auto with_codec(std::string name) {
+  return [name = std::move(name)](messaging::Reads auto& o) { o.codec = name; };
+}
+/// Sets `content_type`, broker-wide, of one publish or of one subscription.
+[[nodiscard]] inline auto with_content_type(bool enable) {
+  return [enable](messaging::Converts auto& o) { o.content_type = enable; };
+}
+/// Sets `PublishOptions::body_codec`.
+[[nodiscard]] inline PublishOption with_publish_body_codec(std::string name) {
+  return [name = std::move(name)](PublishOptions& o) { o.body_codec = name; };
+}
+/// The key as a value: sets `PublishOptions::key_encoder` to the codec `codec` of its type, or for
+/// an empty name to the first. `key_as` decodes such a key. Errors of publish: codec_failed;
+/// configuration for a name that is none of the type's Codecs.
+template <class K>
+[[nodiscard]] PublishOption with_key(K key, std::string codec = {}) {
+  static_assert(std::convertible_to<const K&, std::string_view> || Encodable<K>,
+                "dohle: with_key: the type of the key has no dohle::Codec that encodes; include "
+                "the header of a codec, as dohle/codec/json.hpp, or specialise dohle::Codec");
+  if constexpr (std::convertible_to<const K&, std::string_view> && !std::same_as<K, std::string>) {
+    return with_key(std::string(std::string_view(key)), std::move(codec));
+  } else if constexpr (Encodable<K>) {
+    return [key = std::move(key), codec = std::move(codec)](PublishOptions& o) {
+      o.key.reset();
+      o.key_encoder = [key, codec](const CodecContext& context, std::string& into) -> Result<void> {
+        const auto place =
+            messaging::choose_codec(messaging::codec_names<K>, codec, "codec of key");
+        if (!place) return fail(place.error());
+        return messaging::encodings<K>[*place].encode(&key, context, into);
+      };
+    };
+  }
 }
 
 // Publish.
@@ -384,7 +423,10 @@ namespace kafka {
 }
 /// Sets `PublishOptions::key`.
 [[nodiscard]] inline PublishOption with_message_key(std::string key) {
-  return [key = std::move(key)](PublishOptions& o) { o.key = key; };
+  return [key = std::move(key)](PublishOptions& o) {
+    o.key = key;
+    o.key_encoder = nullptr;
+  };
 }
 /// Sets `PublishOptions::offset`.
 [[nodiscard]] inline PublishOption with_message_offset(Offset offset) {

@@ -1,7 +1,10 @@
 #include "dohle/broker.hpp"
 
-#include <exception>
+#include <algorithm>
+#include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/fork_watch.hpp"
 #include "messaging/broker_access.hpp"
@@ -24,6 +27,65 @@ Result<void> check(const messaging::BrokerRuntime* runtime) {
         Error::client(Errc::forked, "a broker cannot be used after fork() in the child process"));
   }
   return {};
+}
+
+constexpr messaging::CodecName raw[] = {{"raw", "application/octet-stream"}};
+
+/// Encodes the key that `options` hold as a value.
+Result<void> encode_key(std::string_view topic, PublishOptions& options) {
+  if (!options.key_encoder) return {};
+  if (options.key) {
+    return fail(Error::configuration("key and key_encoder are both set; a message has one key"));
+  }
+  const CodecContext context{
+      .topic = topic, .is_key = true, .headers = CodecHeaders(options.headers)};
+  if (auto encoded = options.key_encoder(context, options.key.emplace()); !encoded) return encoded;
+  return {};
+}
+
+/// The same of a message, whose own key takes precedence.
+Result<void> encode_key(std::string_view topic, const Message& message, PublishOptions& options) {
+  if (message.key()) options.key_encoder = nullptr;
+  if (!options.key_encoder) return {};
+  std::vector<Header> headers = message.headers();
+  headers.insert(headers.end(), options.headers.begin(), options.headers.end());
+  std::swap(headers, options.headers);
+  auto encoded = encode_key(topic, options);
+  std::swap(headers, options.headers);
+  return encoded;
+}
+
+bool has_content_type(const std::vector<Header>& headers) {
+  return std::ranges::any_of(
+      headers, [](const Header& header) { return header.name == messaging::content_type_header; });
+}
+
+/// The body of a Message is bytes.
+Result<void> check_body_options(const PublishOptions& options) {
+  if (!options.body_codec.empty() && options.body_codec != raw[0].name) {
+    return fail(Error::configuration("body_codec is " + options.body_codec +
+                                     "; a Message is published as it is, with the codec raw"));
+  }
+  if (options.content_type == true) {
+    return fail(Error::configuration(
+        "content_type is true; a Message has its own headers: set content-type with with_header"));
+  }
+  return {};
+}
+
+/// The codec that the options choose, with its content-type among the headers if that is asked for.
+template <class Codecs>
+Result<std::size_t> choose_encoding(Codecs codecs, PublishOptions& options,
+                                    const kafka::BrokerOptions& broker) {
+  const bool is_own = !options.body_codec.empty();
+  const auto place = messaging::choose_codec(codecs, is_own ? options.body_codec : broker.codec,
+                                             is_own ? "body_codec" : "codec");
+  if (!place) return place;
+  if (options.content_type.value_or(broker.content_type) && !has_content_type(options.headers)) {
+    options.headers.push_back({std::string(messaging::content_type_header),
+                               std::string(messaging::name_in(codecs[*place]).content_type)});
+  }
+  return place;
 }
 
 }  // namespace
@@ -78,6 +140,8 @@ Result<void> Broker::connect(std::chrono::milliseconds timeout) {
 Result<Delivery> Broker::publish(std::string_view topic, Message message, PublishOptions options) {
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
   messaging::skip_option(options);
+  if (auto checked = check_body_options(options); !checked) return fail(checked.error());
+  if (auto keyed = encode_key(topic, message, options); !keyed) return fail(keyed.error());
   return inside_->publish(topic, std::move(message), options);
 }
 
@@ -85,31 +149,55 @@ Result<Delivery> Broker::publish(std::string_view topic, std::string_view body,
                                  PublishOptions options) {
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
   messaging::skip_option(options);
+  const auto chosen = choose_encoding(std::span(raw), options, inside_->options());
+  if (!chosen) return fail(chosen.error());
+  if (auto keyed = encode_key(topic, options); !keyed) return fail(keyed.error());
   return inside_->publish(topic, body, options);
 }
 
 std::vector<Result<Delivery>> Broker::publish(std::string_view topic,
                                               std::span<const Message> messages,
                                               PublishOptions options) {
-  if (auto usable = check(inside_.get()); !usable) {
-    return messaging::each_fails(messages.size(), usable.error());
+  auto usable = check(inside_.get());
+  if (usable) {
+    messaging::skip_option(options);
+    usable = check_body_options(options);
   }
-  messaging::skip_option(options);
+  if (usable) usable = encode_key(topic, options);
+  if (!usable) return messaging::each_fails(messages.size(), usable.error());
   return inside_->publish(topic, messages, options);
 }
 
-Result<Delivery> Broker::publish_encoded(std::string_view topic, messaging::EncodeInto encode,
+Result<Delivery> Broker::publish_encoded(std::string_view topic,
+                                         std::span<const messaging::Encoding> encodings,
                                          const void* value, PublishOptions options) {
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
   messaging::skip_option(options);
+  const auto chosen = choose_encoding(encodings, options, inside_->options());
+  if (!chosen) return fail(chosen.error());
+  if (auto keyed = encode_key(topic, options); !keyed) return fail(keyed.error());
   // Moved out, not used in place: a codec or a middleware may publish too.
   thread_local std::string kept;
   std::string body = std::exchange(kept, {});
   body.clear();
-  if (auto encoded = encode(value, {.topic = topic}, body); !encoded) return fail(encoded.error());
+  const CodecContext context{.topic = topic, .headers = CodecHeaders(options.headers)};
+  if (auto encoded = encodings[*chosen].encode(value, context, body); !encoded) {
+    return fail(encoded.error());
+  }
   auto published = inside_->publish(topic, std::string_view(body), options);
   kept = std::move(body);
   return published;
+}
+
+Result<messaging::DecodingChoice> Broker::choose_decoding(
+    std::span<const messaging::CodecName> codecs, const SubscribeOptions& given) const {
+  SubscribeOptions own = given;
+  messaging::skip_option(own);
+  const kafka::BrokerOptions& broker = options();
+  const auto usual = messaging::choose_codec(codecs, own.codec.value_or(broker.codec), "codec");
+  if (!usual) return fail(usual.error());
+  return messaging::DecodingChoice{
+      .usual = *usual, .by_content_type = own.content_type.value_or(broker.content_type)};
 }
 
 Result<Subscriber> Broker::subscribe_raw(std::string topic, SubscribeHandler handler,

@@ -22,6 +22,7 @@ template <class O, class C = ConsumerOptions>
 inline constexpr auto reading_rows = std::make_tuple(
     option("group_id", &O::group_id)
         .meant_by("group.id", copy<&O::group_id, of_consumer, &C::group_id>),
+    option("codec", &O::codec), option("content_type", &O::content_type),
     option("failure_policy", &O::failure_policy),
     option("start_offset", &O::start_offset).meant_by("auto.offset.reset", set_start_offset),
     option("queue_capacity", &O::queue_capacity).from(1, 1'000'000),
@@ -123,11 +124,12 @@ template <>
 struct OptionTable<PublishOptions> {
   using O = PublishOptions;
   static constexpr auto rows = std::make_tuple(
-      option("key", &O::key), option("headers", &O::headers),
-      option("partition", &O::partition).from(-1, INT32_MAX), option("timestamp", &O::timestamp),
-      option("offset", &O::offset), option("balancer", &O::balancer),
-      option("max_attempts", &O::max_attempts).from(1, INT32_MAX), option("async", &O::async),
-      option("timeout", &O::timeout).from(0, day_ms, "ms"),
+      option("key", &O::key), option("key_encoder", &O::key_encoder),
+      option("body_codec", &O::body_codec), option("content_type", &O::content_type),
+      option("headers", &O::headers), option("partition", &O::partition).from(-1, INT32_MAX),
+      option("timestamp", &O::timestamp), option("offset", &O::offset),
+      option("balancer", &O::balancer), option("max_attempts", &O::max_attempts).from(1, INT32_MAX),
+      option("async", &O::async), option("timeout", &O::timeout).from(0, day_ms, "ms"),
       option("required_acks", &O::required_acks), option("callback", &O::callback),
       option("inject_trace", &O::inject_trace), option("middlewares", &O::middlewares));
 };

@@ -66,6 +66,7 @@ LIBRARY_FOLDERS = {
     "CLI/": ("src/tools/", "examples/"),
     "curl/": ("src/telemetry/otlp/",),
     "fmt/": ("",),  # everywhere but in public headers (check_public)
+    "google/protobuf/": ("include/dohle/codec/", "tests/", "examples/"),
     "httplib.h": ("src/web/", "tests/"),
     "nlohmann/": ("src/server/", "src/tools/", "include/dohle/codec/", "tests/", "examples/"),
     "openssl/": ("src/auth/", "src/net/tls/", "tests/"),
@@ -202,7 +203,7 @@ def check_known_libraries(tree, path):
         return
     for number, bracket, name in tree.includes(path):
         first = name.split("/")[0]
-        known = first in SYSTEM_FOLDERS or f"{first}/" in LIBRARY_FOLDERS or first == "dohle"
+        known = first in SYSTEM_FOLDERS or name.startswith(("dohle/", *LIBRARY_FOLDERS))
         if bracket == "<" and "/" in name and not known:
             yield Breach(path, number, "library", f"{name} is of no library that is used")
 

@@ -19,12 +19,17 @@ concept JsonMapped = !std::same_as<T, std::string> && !std::same_as<T, Message> 
                        { json.template get<T>() } -> std::same_as<T>;
                      };
 
-/// JSON text (RFC 8259), UTF-8. Text that is not UTF-8 is refused, never repaired. JSON has no NaN
-/// and no infinities: nlohmann-json writes them as null.
-template <JsonMapped T>
-struct Codec<T> {
+/// JSON text (RFC 8259), UTF-8, under the name "json". Text that is not UTF-8 is refused, never
+/// repaired. JSON has no NaN and no infinities: nlohmann-json writes them as null. Errors:
+/// codec_failed with the topic and the cause.
+template <class T>
+struct JsonCodec {
+  /// The codec's name.
   static constexpr std::string_view name = "json";
+  /// The value of the header content-type.
+  static constexpr std::string_view content_type = "application/json";
 
+  /// See Codec. Errors: codec_failed.
   static Result<void> encode(const T& value, const CodecContext& context, std::string& into) {
     try {
       into += nlohmann::json(value).dump();
@@ -34,6 +39,7 @@ struct Codec<T> {
     }
   }
 
+  /// See Codec. Errors: codec_failed.
   static Result<T> decode(Bytes bytes, const CodecContext& context) {
     try {
       return nlohmann::json::parse(as_text(bytes)).template get<T>();
@@ -51,6 +57,10 @@ struct Codec<T> {
                                                  " JSON: " + fault.what());
   }
 };
+
+/// JSON is the codec of every type that nlohmann-json converts.
+template <JsonMapped T>
+struct Codec<T> : JsonCodec<T> {};
 
 }  // namespace v0
 }  // namespace dohle

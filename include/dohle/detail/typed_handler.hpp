@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "dohle/codec.hpp"
+#include "dohle/detail/codec_choice.hpp"
 #include "dohle/event.hpp"
 
 namespace dohle::messaging {
@@ -25,38 +26,15 @@ class DOHLE_API EventAccess {
   }
 };
 
-using EncodeInto = Result<void> (*)(const void* value, const CodecContext& context,
-                                    std::string& into);
-
-inline Error codec_threw(const char* what) {
-  return Error::client(Errc::codec_failed, std::string("the codec threw: ") + what);
-}
-
-template <Encodable T>
-Result<void> encode_into(const void* value, const CodecContext& context, std::string& into) {
-  try {
-    return Codec<T>::encode(*static_cast<const T*>(value), context, into);
-  } catch (const std::exception& fault) {
-    return fail(codec_threw(fault.what()));
-  } catch (...) {
-    return fail(codec_threw("something that is no std::exception"));
-  }
-}
-
 /// Absent for a tombstone.
 template <Decodable T>
-Result<std::optional<T>> decode(const RawEvent& event) {
+Result<std::optional<T>> decode(const RawEvent& event, const DecodingChoice& choice) {
   const auto body = event.body();
   if (!body) return std::nullopt;
-  try {
-    auto value = Codec<T>::decode(as_bytes(*body), CodecContext{.topic = event.topic()});
-    if (!value) return fail(value.error());
-    return std::optional<T>(std::move(*value));
-  } catch (const std::exception& fault) {
-    return fail(codec_threw(fault.what()));
-  } catch (...) {
-    return fail(codec_threw("something that is no std::exception"));
-  }
+  const CodecContext context{.topic = event.topic(), .headers = CodecHeaders(event.headers())};
+  auto value = decode_body<T>(as_bytes(*body), context, choice);
+  if (!value) return fail(value.error());
+  return std::optional<T>(*std::move(value));
 }
 
 template <class R>
@@ -88,9 +66,10 @@ inline Error tombstone_without_value(const RawEvent& event) {
 
 /// std::function needs a copyable callable; sharing the handler allows ones that are not.
 template <class T, class Handler>
-SubscribeHandler typed(Handler handler) {
-  return [shared = std::make_shared<Handler>(std::move(handler))](RawEvent& event) -> Result<void> {
-    auto value = decode<T>(event);
+SubscribeHandler typed(Handler handler, DecodingChoice choice) {
+  return [shared = std::make_shared<Handler>(std::move(handler)),
+          choice](RawEvent& event) -> Result<void> {
+    auto value = decode<T>(event, choice);
     if (!value) return fail(value.error());
     if constexpr (Handles<Handler, Event<T>>) {
       return call(*shared, EventAccess::typed<T>(event, std::move(*value)));
