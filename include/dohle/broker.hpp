@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,6 +20,7 @@
 #include "dohle/codec.hpp"
 #include "dohle/detail/codec_choice.hpp"
 #include "dohle/detail/typed_handler.hpp"
+#include "dohle/detail/typed_request.hpp"
 #include "dohle/error.hpp"
 #include "dohle/event.hpp"
 #include "dohle/export.hpp"
@@ -232,6 +234,57 @@ struct PublishOptions {
 /// Sets fields of PublishOptions; made by the `with_*` functions.
 using PublishOption = std::function<void(PublishOptions&)>;
 
+/// How a reply topic is created that does not exist.
+struct ReplyTopicCreation {
+  /// Default: 1. -1: the cluster's own default. Requesters choose one partition each, by chance.
+  std::int32_t partitions = 1;
+  /// Default: -1, the cluster's own default.
+  std::int16_t replication_factor = -1;
+  friend bool operator==(const ReplyTopicCreation&, const ReplyTopicCreation&) = default;
+};
+
+/// The options of one request. If an optional field is absent, the broker's value applies.
+struct RequestOptions {
+  /// As `BrokerOptions::request_timeout`. If absent, the broker's.
+  std::optional<std::chrono::milliseconds> timeout = {};
+  /// As `BrokerOptions::reply_topic`. If absent, the broker's. A broker reads at most 16.
+  std::optional<std::string> reply_topic = {};
+  /// As `BrokerOptions::create_reply_topic`. If absent, the broker's.
+  std::optional<ReplyTopicCreation> create_reply_topic = {};
+  /// Default: empty, `BrokerOptions::request_body_codec`. The name of the codec of the request's
+  /// body, as `PublishOptions::body_codec`.
+  std::string body_codec = {};
+  /// How the request is published. Its callback, async and body_codec are not allowed: a request
+  /// waits for its reply.
+  PublishOptions publish = {};
+};
+
+/// Sets fields of RequestOptions; made by the `with_*` functions.
+using RequestOption = std::function<void(RequestOptions&)>;
+
+/// What became of a Broker's requests and of the replies that it read and sent, since connect.
+struct RequestCounts {
+  /// Requests that wait for their replies.
+  std::size_t under_way = 0;
+  /// Replies that a request received, also those with an error.
+  std::uint64_t replies = 0;
+  /// Requests that ended without a reply: their deadline passed.
+  std::uint64_t timed_out = 0;
+  /// Ignored replies to requests of this Broker: they came after the deadline, or a second time.
+  std::uint64_t late_replies = 0;
+  /// Ignored replies on the Broker's reply partitions to requests of others, also of requesters
+  /// that are gone.
+  std::uint64_t foreign_replies = 0;
+  /// Requests that a reply handler of this Broker answered, also those answered with an error.
+  std::uint64_t answered = 0;
+  /// Requests that a reply handler answered with an error.
+  std::uint64_t answered_with_error = 0;
+  /// Requests that were skipped since their deadline had passed.
+  std::uint64_t expired = 0;
+  /// Replies that could not be stored, since the requester's topic or partition is gone.
+  std::uint64_t undeliverable = 0;
+};
+
 /// A topic that subscribe creates if it does not exist.
 struct AutoCreateTopic {
   /// The topic's name, as in NewTopic.
@@ -374,6 +427,28 @@ template <class Options, class... Setters>
 Options options_of(Setters&&... setters) {
   Options options;
   (std::function<void(Options&)>(std::forward<Setters>(setters))(options), ...);
+  return options;
+}
+
+/// A request takes options of its own, those of a publish, and a bare timeout.
+template <class T>
+concept SetsRequest =
+    std::convertible_to<T, RequestOption> || std::convertible_to<T, PublishOption> ||
+    std::convertible_to<T, std::chrono::milliseconds>;
+template <SetsRequest Setter>
+void set_request(RequestOptions& options, Setter&& setter) {
+  if constexpr (std::convertible_to<Setter, std::chrono::milliseconds>) {
+    options.timeout = setter;
+  } else if constexpr (std::convertible_to<Setter, RequestOption>) {
+    RequestOption(std::forward<Setter>(setter))(options);
+  } else {
+    PublishOption(std::forward<Setter>(setter))(options.publish);
+  }
+}
+template <class... Setters>
+RequestOptions request_options(Setters&&... setters) {
+  RequestOptions options;
+  (set_request(options, std::forward<Setters>(setters)), ...);
   return options;
 }
 
@@ -611,6 +686,122 @@ class DOHLE_API Broker {
   /// the Client's.
   [[nodiscard]] MetricsSnapshot metrics() const;
 
+  /// Sends a request and waits for its reply. The request is a value, text, or a Message; the reply
+  /// is decoded to a Reply, or is a Message with its headers. Requests are published with the
+  /// headers of spring-kafka (kafka_replyTopic, kafka_replyPartition, kafka_correlationId) and
+  /// dohle-deadline. Replies are read from one partition of the reply topic, without a group; the
+  /// first request to a reply topic waits until that partition's end is known, and a request may
+  /// wait for metadata and memory as publish does. Errors: timed_out without a reply in time (the
+  /// request may have been handled); handler_failed with the responder's words; limit_reached above
+  /// max_requests; would_deadlock on the client's thread and in the callback of a request; those of
+  /// publish, also for the topic of the replies; cancelled if the broker disconnects; codec_failed.
+  template <class Reply, class Request>
+  [[nodiscard]] Result<Reply> request(std::string_view topic, const Request& value,
+                                      RequestOptions options = {}) {
+    check_request_types<Reply, Request>();
+    if constexpr (messaging::Receivable<Reply> && messaging::Sendable<Plain<Request>>) {
+      const auto codec = choose_decoding(messaging::names_of<Reply>(), {});
+      if (!codec) return fail(codec.error());
+      std::optional<Result<Reply>> got;
+      const auto sent = request_and_wait(topic, value, std::move(options), [&](RawEvent& reply) {
+        got = messaging::read_value<Reply>(reply, *codec, "a reply");
+      });
+      if (!sent) return fail(sent.error());
+      return *std::move(got);
+    }
+  }
+  /// The same with options in the other style, among which a duration is the timeout:
+  /// `request<Price>("prices", order, 2s, with_message_key("k"))`.
+  template <class Reply, class Request, messaging::FirstOption<RequestOptions> First,
+            class... Options>
+  [[nodiscard]] Result<Reply> request(std::string_view topic, const Request& value, First&& first,
+                                      Options&&... options) {
+    check_request_options<First, Options...>();
+    if constexpr (messaging::SetsRequest<First> && (messaging::SetsRequest<Options> && ...)) {
+      return request<Reply>(topic, value,
+                            messaging::request_options(std::forward<First>(first),
+                                                       std::forward<Options>(options)...));
+    }
+  }
+  /// Sends a request and returns; `done` receives the reply or the failure, exactly once if
+  /// request_async succeeds. It runs on the thread that reads the replies, on the client's thread
+  /// after the deadline or a failed publish, or in disconnect; it must not block, and an exception
+  /// that it throws is logged. Errors: those that prevent sending, as of request.
+  template <class Reply, class Request>
+  Result<void> request_async(std::string_view topic, const Request& value,
+                             std::function<void(Result<Reply>)> done, RequestOptions options = {}) {
+    check_request_types<Reply, Request>();
+    if constexpr (messaging::Receivable<Reply> && messaging::Sendable<Plain<Request>>) {
+      const auto codec = choose_decoding(messaging::names_of<Reply>(), {});
+      if (!codec) return fail(codec.error());
+      return send_request(topic, value, std::move(options),
+                          messaging::receiver_of<Reply>(std::move(done), *codec));
+    }
+  }
+  /// As request_async, with a future. A failure to send is the future's, too. Errors: those of
+  /// request.
+  template <class Reply, class Request>
+  [[nodiscard]] std::future<Result<Reply>> request_future(std::string_view topic,
+                                                          const Request& value,
+                                                          RequestOptions options = {}) {
+    auto promise = std::make_shared<std::promise<Result<Reply>>>();
+    auto future = promise->get_future();
+    const auto sent = request_async<Reply>(
+        topic, value, [promise](Result<Reply> reply) { promise->set_value(std::move(reply)); },
+        std::move(options));
+    if (!sent) promise->set_value(fail(sent.error()));
+    return future;
+  }
+
+  /// Answers the requests of a topic. The handler takes a Request (a Message for bytes with
+  /// headers), and if it likes the RawEvent; it returns the reply, or a Result of it: a value, text
+  /// or a Message. The reply is published to the partition that the request names, with its
+  /// correlation id and key, and the request is acknowledged once the reply is: a request may be
+  /// handled again, and its requester ignores a second reply. A handler that fails, and a request
+  /// that cannot be decoded, are answered with an error (header dohle-error) and reported to the
+  /// error handler. A request whose deadline has passed is skipped. A message without a reply topic
+  /// goes to the failure policy, as does a reply that is not stored for another reason than that
+  /// its topic or partition is gone. `auto_ack` has to be true; `max_retries` and `retry_delay` are
+  /// for replies that are not stored; `codec` and `content_type` are for requests and replies.
+  /// Errors: those of subscribe.
+  template <class Request, class Handler>
+  [[nodiscard]] Result<Subscriber> reply(std::string topic, Handler handler,
+                                         SubscribeOptions options = {}) {
+    static_assert(messaging::Receivable<Request>,
+                  "dohle: reply: the type of the requests has no dohle::Codec that decodes; "
+                  "include the header of a codec, as dohle/codec/json.hpp, or specialise "
+                  "dohle::Codec");
+    static_assert(!messaging::Receivable<Request> || messaging::Answers<Handler, Request>,
+                  "dohle: reply: the handler of reply<Request> takes a Request, or a Request and a "
+                  "const RawEvent&, and returns the reply or a Result of it; the reply is a "
+                  "Message or has a dohle::Codec that encodes");
+    if constexpr (messaging::Receivable<Request> && messaging::Answers<Handler, Request>) {
+      using Reply = messaging::ReplyOf<Handler, Request>;
+      const auto of_request = choose_decoding(messaging::names_of<Request>(), options);
+      if (!of_request) return fail(of_request.error());
+      const auto of_reply = choose_decoding(messaging::names_of<Reply>(), options);
+      if (!of_reply) return fail(of_reply.error());
+      return reply_raw(std::move(topic),
+                       messaging::reply_maker<Request>(std::move(handler), *of_request, *of_reply),
+                       std::move(options));
+    }
+  }
+  template <class Request, class Handler, messaging::FirstOption<SubscribeOptions> First,
+            class... Options>
+  [[nodiscard]] Result<Subscriber> reply(std::string topic, Handler handler, First&& first,
+                                         Options&&... options) {
+    static_assert(messaging::are_options<SubscribeOptions, First, Options...>,
+                  "dohle: reply: what follows the handler are options of a subscription: with_* "
+                  "functions that set a member of SubscribeOptions");
+    if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
+      return reply<Request>(std::move(topic), std::move(handler),
+                            messaging::options_of<SubscribeOptions>(
+                                std::forward<First>(first), std::forward<Options>(options)...));
+    }
+  }
+  /// What became of requests and replies so far. Any thread.
+  [[nodiscard]] RequestCounts request_counts() const;
+
   /// The Client under this Broker, for what only it has. Its producers, consumers and admins use
   /// the Broker's connections and thread, and end with disconnect. Client::close would end the
   /// Broker's connections, too. Errors: not_connected; closed; forked.
@@ -642,6 +833,55 @@ class DOHLE_API Broker {
       std::span<const messaging::CodecName> codecs, const SubscribeOptions& options) const;
   Result<Subscriber> subscribe_raw(std::string topic, SubscribeHandler handler,
                                    SubscribeOptions options);
+
+  /// Text is a std::string.
+  template <class T>
+  using Plain = std::conditional_t<std::convertible_to<const T&, std::string_view>, std::string, T>;
+  template <class Reply, class Request>
+  static constexpr void check_request_types() {
+    static_assert(messaging::Sendable<Plain<Request>>,
+                  "dohle: request: the type of the request has no dohle::Codec that encodes; "
+                  "include the header of a codec, as dohle/codec/json.hpp, or specialise "
+                  "dohle::Codec");
+    static_assert(!messaging::Sendable<Plain<Request>> || messaging::Receivable<Reply>,
+                  "dohle: request: the type of the reply has no dohle::Codec that decodes; include "
+                  "the header of a codec, as dohle/codec/json.hpp, or specialise dohle::Codec");
+  }
+  template <class... Options>
+  static constexpr void check_request_options() {
+    static_assert((messaging::SetsRequest<Options> && ...),
+                  "dohle: request: what follows the value are a timeout and options of a request: "
+                  "with_* functions that set a member of RequestOptions or PublishOptions");
+  }
+  template <class Request>
+  static messaging::RequestBody body_of(const Request& value) {
+    if constexpr (std::same_as<Request, Message>) {
+      return {.message = &value};
+    } else {
+      return {.encodings = messaging::encodings<Request>, .value = &value};
+    }
+  }
+  template <class Request>
+  Result<void> send_request(std::string_view topic, const Request& value, RequestOptions options,
+                            messaging::ReplyReceiver receiver) {
+    const Plain<Request>& plain = value;
+    return send_request_body(topic, body_of<Plain<Request>>(plain), std::move(options),
+                             std::move(receiver));
+  }
+  template <class Request>
+  Result<void> request_and_wait(std::string_view topic, const Request& value,
+                                RequestOptions options,
+                                const std::function<void(RawEvent&)>& read) {
+    const Plain<Request>& plain = value;
+    return request_body_and_wait(topic, body_of<Plain<Request>>(plain), std::move(options), read);
+  }
+  Result<void> send_request_body(std::string_view topic, const messaging::RequestBody& body,
+                                 RequestOptions options, messaging::ReplyReceiver receiver);
+  Result<void> request_body_and_wait(std::string_view topic, const messaging::RequestBody& body,
+                                     RequestOptions options,
+                                     const std::function<void(RawEvent&)>& read);
+  Result<Subscriber> reply_raw(std::string topic, messaging::ReplyMaker maker,
+                               SubscribeOptions options);
 
   std::shared_ptr<messaging::BrokerRuntime> inside_;
 };

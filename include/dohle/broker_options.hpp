@@ -140,6 +140,20 @@ struct BrokerOptions {
   /// Default: the codec's own. gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22.
   std::optional<int> compression_level = std::nullopt;
 
+  /// Default: 10 s. 1 ms to 1 day. How long a request waits for its reply. The responder gets the
+  /// deadline with it, by the clocks of both machines, and skips a request that is past it.
+  std::chrono::milliseconds request_timeout{10'000};
+  /// Default: empty, `client_id` + ".replies". The topic of the replies. It has to exist unless
+  /// create_reply_topic is set.
+  std::string reply_topic = {};
+  /// Default: none. If set, the first request creates the reply topic if it does not exist.
+  std::optional<ReplyTopicCreation> create_reply_topic = {};
+  /// Default: empty, as `codec`. The name of the codec of the bodies of requests.
+  std::string request_body_codec = {};
+  /// Default: 10,000. 1 to 1,000,000. Requests that wait for their replies at a time; a further one
+  /// fails with limit_reached.
+  std::size_t max_requests = 10'000;
+
   // Defaults of every subscription, which SubscribeOptions may override.
 
   /// Default: empty, no group.

@@ -36,6 +36,9 @@ template <class Options>
 concept Publishes =
     std::same_as<Options, kafka::BrokerOptions> || std::same_as<Options, PublishOptions>;
 template <class Options>
+concept Requests =
+    std::same_as<Options, kafka::BrokerOptions> || std::same_as<Options, RequestOptions>;
+template <class Options>
 concept Converts = Reads<Options> || Publishes<Options>;
 
 /// The attempts of that many retries. A negative number stays one, so that it is refused.
@@ -122,6 +125,44 @@ template <class K>
       };
     };
   }
+}
+
+// Request.
+
+/// Of one request, or broker-wide.
+[[nodiscard]] inline auto with_request_timeout(std::chrono::milliseconds timeout) {
+  return [timeout](messaging::Requests auto& o) {
+    if constexpr (requires { o.request_timeout; }) {
+      o.request_timeout = timeout;
+    } else {
+      o.timeout = timeout;
+    }
+  };
+}
+/// Sets `reply_topic`, broker-wide or of one request.
+[[nodiscard]] inline auto with_reply_topic(std::string topic) {
+  return [topic = std::move(topic)](messaging::Requests auto& o) { o.reply_topic = topic; };
+}
+/// Sets `create_reply_topic`, broker-wide or of one request.
+[[nodiscard]] inline auto with_reply_topic_creation(std::int32_t partitions = 1,
+                                                    std::int16_t replication_factor = -1) {
+  return [made = ReplyTopicCreation{partitions, replication_factor}](messaging::Requests auto& o) {
+    o.create_reply_topic = made;
+  };
+}
+/// Of one request, or broker-wide.
+[[nodiscard]] inline auto with_request_body_codec(std::string name) {
+  return [name = std::move(name)](messaging::Requests auto& o) {
+    if constexpr (requires { o.request_body_codec; }) {
+      o.request_body_codec = name;
+    } else {
+      o.body_codec = name;
+    }
+  };
+}
+/// Sets `BrokerOptions::max_requests`.
+[[nodiscard]] inline BrokerOption with_max_requests(std::size_t requests) {
+  return [requests](kafka::BrokerOptions& o) { o.max_requests = requests; };
 }
 
 // Publish.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/fork_watch.hpp"
+#include "client/cluster/waiter.hpp"
 #include "messaging/broker_access.hpp"
 #include "messaging/broker_runtime.hpp"
 #include "messaging/publish_chain.hpp"
@@ -86,6 +87,35 @@ Result<std::size_t> choose_encoding(Codecs codecs, PublishOptions& options,
                                std::string(messaging::name_in(codecs[*place]).content_type)});
   }
   return place;
+}
+
+/// The request as it is published: encoded, with its key.
+Result<Message> request_message(std::string_view topic, const messaging::RequestBody& body,
+                                RequestOptions& options, const kafka::BrokerOptions& broker) {
+  PublishOptions& publish = options.publish;
+  if (!publish.body_codec.empty()) {
+    return fail(Error::configuration(
+        "publish.body_codec is set; the codec of a request is named by body_codec"));
+  }
+  publish.body_codec = options.body_codec.empty() ? broker.request_body_codec : options.body_codec;
+  Message message;
+  if (body.message != nullptr) {
+    if (options.body_codec.empty()) publish.body_codec.clear();
+    if (auto checked = check_body_options(publish); !checked) return fail(checked.error());
+    message = *body.message;
+  } else {
+    const auto chosen = choose_encoding(body.encodings, publish, broker);
+    if (!chosen) return fail(chosen.error());
+    const CodecContext context{.topic = topic, .headers = CodecHeaders(publish.headers)};
+    std::string bytes;
+    if (auto done = body.encodings[*chosen].encode(body.value, context, bytes); !done) {
+      return fail(done.error());
+    }
+    message.with_body(std::move(bytes));
+  }
+  publish.body_codec.clear();
+  if (auto keyed = encode_key(topic, message, publish); !keyed) return fail(keyed.error());
+  return message;
 }
 
 }  // namespace
@@ -191,6 +221,8 @@ Result<Delivery> Broker::publish_encoded(std::string_view topic,
 
 Result<messaging::DecodingChoice> Broker::choose_decoding(
     std::span<const messaging::CodecName> codecs, const SubscribeOptions& given) const {
+  // A Message has no codec.
+  if (codecs.empty()) return messaging::DecodingChoice{};
   SubscribeOptions own = given;
   messaging::skip_option(own);
   const kafka::BrokerOptions& broker = options();
@@ -198,6 +230,57 @@ Result<messaging::DecodingChoice> Broker::choose_decoding(
   if (!usual) return fail(usual.error());
   return messaging::DecodingChoice{
       .usual = *usual, .by_content_type = own.content_type.value_or(broker.content_type)};
+}
+
+Result<void> Broker::send_request_body(std::string_view topic, const messaging::RequestBody& body,
+                                       RequestOptions options, messaging::ReplyReceiver receiver) {
+  if (auto usable = check(inside_.get()); !usable) return usable;
+  messaging::skip_option(options);
+  auto message = request_message(topic, body, options, inside_->options());
+  if (!message) return fail(message.error());
+  return inside_->request(topic, *std::move(message), options, std::move(receiver), false);
+}
+
+Result<void> Broker::request_body_and_wait(std::string_view topic,
+                                           const messaging::RequestBody& body,
+                                           RequestOptions options,
+                                           const std::function<void(RawEvent&)>& read) {
+  if (auto usable = check(inside_.get()); !usable) return usable;
+  messaging::skip_option(options);
+  auto message = request_message(topic, body, options, inside_->options());
+  if (!message) return fail(message.error());
+  auto waiter = std::make_shared<client::Waiter<void>>();
+  auto sent = inside_->request(
+      topic, *std::move(message), options,
+      [waiter, &read](RawEvent* reply, const Error* failure) {
+        Result<void> outcome;
+        try {
+          if (reply != nullptr) read(*reply);
+        } catch (...) {
+          outcome = fail(messaging::thrown_by("the codec of a reply"));
+        }
+        if (failure != nullptr) outcome = fail(*failure);
+        waiter->deliver(std::move(outcome));
+      },
+      true);
+  if (!sent) return sent;
+  return waiter->wait();
+}
+
+Result<Subscriber> Broker::reply_raw(std::string topic, messaging::ReplyMaker maker,
+                                     SubscribeOptions options) {
+  if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  if (!options.auto_ack) {
+    return fail(
+        Error::configuration("auto_ack is false; a reply handler's requests are "
+                             "acknowledged once their replies are stored"));
+  }
+  return subscribe_raw(std::move(topic), inside_->reply_handler(std::move(maker)),
+                       std::move(options));
+}
+
+RequestCounts Broker::request_counts() const {
+  return inside_ && !inside_->is_forked() ? inside_->request_counts() : RequestCounts{};
 }
 
 Result<Subscriber> Broker::subscribe_raw(std::string topic, SubscribeHandler handler,

@@ -5,16 +5,20 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "base/topic_name.hpp"
 #include "client/cluster/handle_access.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/waiter.hpp"
 #include "client/produce/make_producer.hpp"
+#include "client/produce/record_sender.hpp"
 #include "client/produce/send_with.hpp"
 #include "messaging/broker_properties.hpp"
 #include "messaging/changed_options.hpp"
 #include "messaging/producer_outbox.hpp"
 #include "messaging/publish_chain.hpp"
 #include "messaging/reach.hpp"
+#include "messaging/request_headers.hpp"
+#include "messaging/responder.hpp"
 #include "messaging/settings.hpp"
 #include "messaging/skipped_option.hpp"
 #include "messaging/split_logger.hpp"
@@ -28,6 +32,9 @@ using messaging::monotonic_now;
 using std::chrono::milliseconds;
 
 namespace {
+
+/// UNKNOWN_TOPIC_OR_PARTITION
+constexpr std::int16_t unknown_topic_or_partition = 3;
 
 milliseconds left_until(TimePoint deadline) {
   const TimePoint now = monotonic_now();
@@ -147,6 +154,7 @@ Result<void> BrokerRuntime::start_client(milliseconds timeout) {
     group_ = options_.enable_one_topic_one_writer
                  ? std::make_shared<client::ProducerGroup>(of_producers->buffer_bytes)
                  : nullptr;
+    make_requests();
   }
   return client_->connect(timeout);
 }
@@ -466,6 +474,13 @@ void BrokerRuntime::note_other_partitions(Admin& cluster, const AutoCreateTopic&
 Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic,
                                                                SubscribeHandler handler,
                                                                SubscribeOptions options) {
+  return subscribe(std::move(topic), std::move(handler), std::move(options), Middlewares::all);
+}
+
+Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic,
+                                                               SubscribeHandler handler,
+                                                               SubscribeOptions options,
+                                                               Middlewares around) {
   if (!is_connected_) return fail(not_connected());
   messaging::take_configs(options);
   auto read = messaging::read_settings(topic, options, options_);
@@ -487,7 +502,9 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   // Not under the lock, since producer_options and a middleware may use the broker.
   auto outbox = read->state.redirects.empty() ? Result<std::unique_ptr<Outbox>>() : make_outbox();
   if (!outbox) return fail(outbox.error());
-  auto whole = wrapped(std::move(handler), topic, read->consumer.group_id, options);
+  auto whole = around == Middlewares::all
+                   ? wrapped(std::move(handler), topic, read->consumer.group_id, options)
+                   : Result<SubscribeHandler>(std::move(handler));
   if (!whole) return fail(whole.error());
   const std::lock_guard lock(mutex_);
   if (is_closing_) return fail(disconnected());
@@ -547,6 +564,147 @@ MetricsSnapshot BrokerRuntime::metrics() {
   }
   if (below) taken.add(below->registry.snapshot());
   return taken;
+}
+
+// Request and reply.
+
+void BrokerRuntime::make_requests() {
+  const auto& client = client::HandleAccess::insides(*client_);
+  requests_ =
+      std::make_shared<RequestDesk>(seed_of(client), options_.max_requests, client, reports_);
+  ReplyReaders::Means means;
+  means.choose_partition =
+      [this](const std::string& topic, const std::optional<ReplyTopicCreation>& creation,
+             TimePoint deadline) { return reply_partition(topic, creation, deadline); };
+  means.subscribe = [this](const std::string& topic, PartitionId partition) {
+    SubscribeHandler handler = [requests = requests_](RawEvent& reply) {
+      requests->on_reply(reply);
+      return Result<void>();
+    };
+    return subscribe(topic, std::move(handler),
+                     SubscribeOptions{.group_id = "",
+                                      .max_retries = 0,
+                                      .failure_policy = FailurePolicy::skip,
+                                      .partition = partition,
+                                      .start_offset = StartOffset::last()},
+                     Middlewares::none);
+  };
+  reply_readers_ = std::make_unique<ReplyReaders>(std::move(means));
+}
+
+std::shared_ptr<RequestDesk> BrokerRuntime::requests() {
+  const std::lock_guard lock(mutex_);
+  return requests_;
+}
+
+Timestamp BrokerRuntime::wall_now() const {
+  return client::HandleAccess::insides(*client_)->environment().clock.wall();
+}
+
+Result<PartitionId> BrokerRuntime::reply_partition(
+    const std::string& topic, const std::optional<ReplyTopicCreation>& creation,
+    TimePoint deadline) {
+  if (auto named = check_topic_name(topic); !named) return fail(named.error());
+  auto cluster = admin();
+  if (!cluster) return fail(cluster.error());
+  std::int32_t partitions = 0;
+  if (creation) {
+    const auto was_there = messaging::create_topic(
+        *cluster, topic, creation->partitions, creation->replication_factor, left_until(deadline));
+    if (!was_there) return fail(was_there.error());
+    // The servers learn of a new topic with a delay.
+    if (!*was_there) partitions = creation->partitions;
+  }
+  if (partitions <= 0) {
+    const auto described = cluster->describe_topics({topic}, {.timeout = left_until(deadline)});
+    if (!described) return fail(described.error());
+    const auto& found = described->front().result;
+    if (!found && found.error().is_broker(unknown_topic_or_partition)) {
+      return fail(Error::client(Errc::no_such_topic,
+                                "it does not exist; create it, or let the first request do so by "
+                                "create_reply_topic"));
+    }
+    if (!found) return fail(found.error());
+    partitions = static_cast<std::int32_t>(found->partitions.size());
+  }
+  const std::uint64_t chance = seed_of(client::HandleAccess::insides(*client_));
+  return PartitionId{static_cast<std::int32_t>(chance % static_cast<std::uint64_t>(partitions))};
+}
+
+void BrokerRuntime::hurry(std::string_view topic, const PublishOptions& options) {
+  const bool by_topic = options_.enable_one_topic_one_writer;
+  const auto found = pipelines_.find(key_of(options), by_topic ? topic : std::string_view());
+  if (found) client::sender_of(found->producer)->hurry_all();
+}
+
+Result<void> BrokerRuntime::request(std::string_view topic, Message message,
+                                    const RequestOptions& options, ReplyReceiver receiver,
+                                    bool waits) {
+  if (!is_connected_) return fail(not_connected());
+  if (is_closing_) return fail(disconnected());
+  if (auto checked = messaging::check(options); !checked) return checked;
+  const bool may_wait = !is_client_thread() && !reply_readers_->is_inside();
+  if (waits && !may_wait) {
+    return fail(
+        Error::client(Errc::would_deadlock,
+                      "a request on the client's thread, or in the callback of another one, "
+                      "would wait for itself"));
+  }
+  const milliseconds timeout = options.timeout.value_or(options_.request_timeout);
+  const TimePoint deadline = monotonic_now() + timeout;
+  RequestHeaders headers;
+  headers.deadline = Timestamp{wall_now().value + timeout.count()};
+  headers.reply_topic = options.reply_topic.value_or(options_.reply_topic);
+  if (headers.reply_topic.empty()) headers.reply_topic = options_.client_id + ".replies";
+  const auto& creation =
+      options.create_reply_topic ? options.create_reply_topic : options_.create_reply_topic;
+  const auto partition =
+      reply_readers_->partition_of(headers.reply_topic, creation, deadline, may_wait);
+  if (!partition) return fail(partition.error());
+  headers.reply_partition = *partition;
+
+  const auto all = requests();
+  const auto id =
+      all->add(deadline, "the request to topic " + std::string(topic), std::move(receiver));
+  if (!id) return fail(id.error());
+  headers.correlation = id->bytes();
+  set_headers(headers, message);
+  PublishOptions sending = options.publish;
+  sending.async = true;
+  sending.callback = [all, id = *id](const Result<Receipt>& receipt) {
+    if (!receipt) all->on_unsent(id, receipt.error());
+  };
+  const auto sent = publish(topic, std::move(message), sending);
+  if (sent) {
+    hurry(topic, sending);
+    return {};
+  }
+  // Otherwise the receiver has had its deadline already.
+  if (all->forget(*id)) return fail(sent.error());
+  return {};
+}
+
+SubscribeHandler BrokerRuntime::reply_handler(ReplyMaker maker) {
+  ResponderMeans means;
+  means.publish = [weak = weak_from_this()](std::string_view topic, Message reply) -> Result<void> {
+    const auto self = weak.lock();
+    if (!self) return fail(disconnected());
+    const auto stored = self->publish(topic, std::move(reply), PublishOptions{.async = false});
+    if (!stored) return fail(stored.error());
+    return {};
+  };
+  means.now = [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    return self ? self->wall_now() : Timestamp{};
+  };
+  means.counts = requests();
+  means.reports = reports_;
+  return responder(std::move(maker), std::move(means));
+}
+
+RequestCounts BrokerRuntime::request_counts() {
+  const auto all = requests();
+  return all ? all->counts() : RequestCounts{};
 }
 
 // The end.
@@ -618,6 +776,7 @@ Result<FlushReport> BrokerRuntime::disconnect(milliseconds timeout) {
   const TimePoint deadline = start + call_timeout(timeout);
   const auto subscriptions = running();
   is_closing_ = true;
+  if (const auto all = requests()) all->close();
   if (is_client_thread() ||
       std::ranges::any_of(subscriptions, [](auto& one) { return one->may_not_wait(); })) {
     for (const auto& subscription : subscriptions) subscription->request_stop(timeout);

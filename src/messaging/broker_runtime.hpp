@@ -20,7 +20,9 @@
 #include "messaging/embedded_node.hpp"
 #include "messaging/middleware/counting.hpp"
 #include "messaging/pipelines.hpp"
+#include "messaging/reply_readers.hpp"
 #include "messaging/reports.hpp"
+#include "messaging/request_desk.hpp"
 #include "messaging/subscription.hpp"
 #include "messaging/trace/tracing.hpp"
 #include "telemetry/registry.hpp"
@@ -28,7 +30,7 @@
 namespace dohle::messaging {
 
 /// The state of a Broker: its options, client, producers and subscriptions.
-class BrokerRuntime {
+class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
  public:
   /// Makes the client. Client::create, or a function of the simulated world.
   using MakeClient = std::function<Result<Client>(ClientOptions)>;
@@ -47,6 +49,13 @@ class BrokerRuntime {
   Result<std::shared_ptr<Subscription>> subscribe(std::string topic, SubscribeHandler handler,
                                                   SubscribeOptions options);
   [[nodiscard]] MetricsSnapshot metrics();
+  /// Sends a request; `receiver` is called exactly once if this succeeds. `waits` says that the
+  /// caller then waits for it.
+  Result<void> request(std::string_view topic, Message message, const RequestOptions& options,
+                       ReplyReceiver receiver, bool waits);
+  /// The handler of a reply subscription.
+  [[nodiscard]] SubscribeHandler reply_handler(ReplyMaker maker);
+  [[nodiscard]] RequestCounts request_counts();
   Result<FlushReport> flush(std::chrono::milliseconds timeout);
   Result<FlushReport> disconnect(std::chrono::milliseconds timeout);
   void log_end(const Error& why);
@@ -113,6 +122,17 @@ class BrokerRuntime {
                                                  const SubscribeOptions& options) const;
   /// The producer of a subscription's retry records and dead letters.
   Result<std::unique_ptr<Outbox>> make_outbox();
+  enum class Middlewares : bool { none, all };
+  Result<std::shared_ptr<Subscription>> subscribe(std::string topic, SubscribeHandler handler,
+                                                  SubscribeOptions options, Middlewares around);
+  void make_requests();
+  [[nodiscard]] std::shared_ptr<RequestDesk> requests();
+  [[nodiscard]] Result<PartitionId> reply_partition(
+      const std::string& topic, const std::optional<ReplyTopicCreation>& creation,
+      TimePoint deadline);
+  [[nodiscard]] Timestamp wall_now() const;
+  /// Sends the batches early that a request may be in.
+  void hurry(std::string_view topic, const PublishOptions& options);
   void note_other_partitions(Admin& cluster, const AutoCreateTopic& create);
   [[nodiscard]] std::vector<std::shared_ptr<Subscription>> running();
   Result<void> end_subscriptions(TimePoint deadline);
@@ -143,6 +163,9 @@ class BrokerRuntime {
   std::shared_ptr<client::ProducerGroup> group_;
   Pipelines pipelines_;
   std::vector<std::weak_ptr<Subscription>> subscriptions_;
+  /// Made with the client.
+  std::shared_ptr<RequestDesk> requests_;
+  std::unique_ptr<ReplyReaders> reply_readers_;
   std::atomic<bool> is_connected_ = false;
   std::atomic<bool> is_closing_ = false;
   std::atomic<bool> is_gone_ = false;

@@ -107,7 +107,12 @@ struct OptionTable<kafka::BrokerOptions> {
           option("enable_one_topic_one_writer", &O::enable_one_topic_one_writer),
           option("allow_publish_auto_topic_creation", &O::allow_publish_auto_topic_creation),
           option("compression", &O::compression).meant_by("compression.type", set_compression),
-          option("compression_level", &O::compression_level)),
+          option("compression_level", &O::compression_level),
+          option("request_timeout", &O::request_timeout).from(1, day_ms, "ms"),
+          option("reply_topic", &O::reply_topic),
+          option("create_reply_topic", &O::create_reply_topic),
+          option("request_body_codec", &O::request_body_codec),
+          option("max_requests", &O::max_requests).from(1, 1'000'000)),
       reading_rows<O>,
       std::make_tuple(
           option("watch_partition_changes", &O::watch_partition_changes),
@@ -132,6 +137,15 @@ struct OptionTable<PublishOptions> {
       option("async", &O::async), option("timeout", &O::timeout).from(0, day_ms, "ms"),
       option("required_acks", &O::required_acks), option("callback", &O::callback),
       option("inject_trace", &O::inject_trace), option("middlewares", &O::middlewares));
+};
+
+template <>
+struct OptionTable<RequestOptions> {
+  using O = RequestOptions;
+  static constexpr auto rows = std::make_tuple(
+      option("timeout", &O::timeout).from(1, day_ms, "ms"), option("reply_topic", &O::reply_topic),
+      option("create_reply_topic", &O::create_reply_topic), option("body_codec", &O::body_codec),
+      option("publish", &O::publish));
 };
 
 template <>

@@ -376,6 +376,20 @@ Result<void> check(const PublishOptions& options, bool async) {
   return check_middlewares(options.middlewares, "middlewares");
 }
 
+Result<void> check(const RequestOptions& options) {
+  if (auto ranges = check_ranges(options); !ranges) return ranges;
+  const PublishOptions& publish = options.publish;
+  const std::pair<bool, std::string_view> given[] = {{publish.callback != nullptr, "callback"},
+                                                     {publish.async.has_value(), "async"},
+                                                     {!publish.body_codec.empty(), "body_codec"}};
+  for (const auto& [is_given, name] : given) {
+    if (!is_given) continue;
+    return fail(Error::configuration("publish." + std::string(name) +
+                                     " is set; a request has its own way to wait and to encode"));
+  }
+  return {};
+}
+
 Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOptions& given,
                                    const kafka::BrokerOptions& broker) {
   SubscribeOptions own = given;

@@ -20,6 +20,8 @@ namespace dohle::messaging {
 /// Errors: configuration, also for options that exclude each other.
 [[nodiscard]] Result<void> check(const PublishOptions& options, bool async);
 
+[[nodiscard]] Result<void> check(const RequestOptions& options);
+
 /// The settings of one subscription: its own options, and the broker's for those that are absent.
 struct ReadSettings {
   ConsumerOptions consumer;

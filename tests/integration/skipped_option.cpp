@@ -40,12 +40,16 @@ void skip_option(PublishOptions& options) {
 void skip_option(SubscribeOptions& options) {
   put_back("subscribe.", options);
 }
+void skip_option(RequestOptions& options) {
+  put_back("request.", options);
+}
 
 // For option_tests.py.
 TEST(OptionRows, AreListed) {
   print_rows<kafka::BrokerOptions>("broker.");
   print_rows<PublishOptions>("publish.");
   print_rows<SubscribeOptions>("subscribe.");
+  print_rows<RequestOptions>("request.");
 }
 
 }  // namespace dohle::messaging

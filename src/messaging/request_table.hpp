@@ -1,0 +1,135 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/time.hpp"
+#include "dohle/error.hpp"
+
+namespace dohle::messaging {
+
+/// What names a request to its responder: 16 bytes, as spring-kafka's are. The first half is the
+/// requester's, the second the number of the request, both big-endian.
+struct CorrelationId {
+  std::uint64_t requester = 0;
+  std::uint64_t number = 0;
+
+  [[nodiscard]] std::string bytes() const {
+    std::string made;
+    for (const std::uint64_t half : {requester, number}) {
+      for (int shift = 56; shift >= 0; shift -= 8) {
+        made += static_cast<char>(static_cast<unsigned char>(half >> shift));
+      }
+    }
+    return made;
+  }
+  /// Absent for bytes of another length.
+  [[nodiscard]] static std::optional<CorrelationId> parse(std::string_view bytes) {
+    if (bytes.size() != 16) return std::nullopt;
+    std::uint64_t halves[2] = {0, 0};
+    for (std::size_t i = 0; i < 16; ++i) {
+      halves[i / 8] = halves[i / 8] << 8 | static_cast<unsigned char>(bytes[i]);
+    }
+    return CorrelationId{halves[0], halves[1]};
+  }
+  friend bool operator==(const CorrelationId&, const CorrelationId&) = default;
+};
+
+/// The requests of one requester that wait for their replies, each with a Waiting. Decides; reads
+/// no clock, and calls nobody. Not thread safe.
+template <class Waiting>
+class RequestTable {
+ public:
+  RequestTable(std::uint64_t requester, std::size_t most) : requester_(requester), most_(most) {}
+
+  /// Adds a request. Errors: limit_reached at `most` requests.
+  [[nodiscard]] Result<CorrelationId> add(TimePoint deadline, Waiting waiting) {
+    if (waiting_.size() >= most_) {
+      return fail(Error::client(Errc::limit_reached, std::to_string(most_) +
+                                                         " requests wait for their replies; "
+                                                         "max_requests allows no more"));
+    }
+    const std::uint64_t number = ++last_;
+    waiting_.emplace(number, Entry{deadline, std::move(waiting)});
+    by_deadline_.emplace(deadline, number);
+    return CorrelationId{requester_, number};
+  }
+
+  /// What a reply is to this requester.
+  enum class Kind : std::uint8_t {
+    expected,  ///< the first one to a waiting request
+    late,      ///< to a request of this requester that does not wait any more
+    foreign,   ///< to nobody here
+  };
+  struct Reply {
+    Kind kind;
+    /// Of an expected one.
+    std::optional<Waiting> waiting = std::nullopt;
+  };
+  /// Takes the request out that a reply is for.
+  [[nodiscard]] Reply on_reply(const std::optional<CorrelationId>& id) {
+    if (!id || id->requester != requester_ || id->number == 0 || id->number > last_) {
+      return {Kind::foreign};
+    }
+    auto waiting = take(*id);
+    if (!waiting) return {Kind::late};
+    return {Kind::expected, std::move(waiting)};
+  }
+
+  /// Takes a request out; absent if it does not wait any more.
+  [[nodiscard]] std::optional<Waiting> take(const CorrelationId& id) {
+    const auto found = waiting_.find(id.number);
+    if (id.requester != requester_ || found == waiting_.end()) return std::nullopt;
+    by_deadline_.erase({found->second.deadline, found->first});
+    std::optional<Waiting> waiting(std::move(found->second.waiting));
+    waiting_.erase(found);
+    return waiting;
+  }
+
+  /// Takes out the requests whose deadline is at or before `now`, the earliest first.
+  [[nodiscard]] std::vector<Waiting> take_expired(TimePoint now) {
+    std::vector<Waiting> expired;
+    while (!by_deadline_.empty() && by_deadline_.begin()->first <= now) {
+      auto waiting = take({requester_, by_deadline_.begin()->second});
+      expired.push_back(*std::move(waiting));
+    }
+    return expired;
+  }
+  /// Takes out all requests, in their order.
+  [[nodiscard]] std::vector<Waiting> take_all() {
+    std::vector<Waiting> all;
+    for (auto& [number, entry] : waiting_) all.push_back(std::move(entry.waiting));
+    waiting_.clear();
+    by_deadline_.clear();
+    return all;
+  }
+
+  [[nodiscard]] std::size_t size() const { return waiting_.size(); }
+  /// `never` without a request.
+  [[nodiscard]] TimePoint next_deadline() const {
+    return by_deadline_.empty() ? never : by_deadline_.begin()->first;
+  }
+
+ private:
+  struct Entry {
+    TimePoint deadline;
+    Waiting waiting;
+  };
+
+  const std::uint64_t requester_;
+  const std::size_t most_;
+  std::uint64_t last_ = 0;
+  std::map<std::uint64_t, Entry> waiting_;
+  std::set<std::pair<TimePoint, std::uint64_t>> by_deadline_;
+};
+
+}  // namespace dohle::messaging

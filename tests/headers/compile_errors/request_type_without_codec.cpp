@@ -1,0 +1,16 @@
+// The only error: dohle: request: the type of the request has no dohle::Codec that encodes; include
+// the header of a codec, as dohle/codec/json.hpp, or specialise dohle::Codec
+#include <string>
+
+#include "dohle/codec/json.hpp"
+#include "dohle/kafka.hpp"
+
+struct Order {
+  std::string customer;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, customer)
+};
+struct WithoutCodec {};
+
+void use(dohle::Broker& broker) {
+  (void)broker.request<Order>("orders", WithoutCodec());
+}

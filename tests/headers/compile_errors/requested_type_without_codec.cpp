@@ -1,0 +1,16 @@
+// The only error: dohle: reply: the type of the requests has no dohle::Codec that decodes; include
+// the header of a codec, as dohle/codec/json.hpp, or specialise dohle::Codec
+#include <string>
+
+#include "dohle/codec/json.hpp"
+#include "dohle/kafka.hpp"
+
+struct Order {
+  std::string customer;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, customer)
+};
+struct WithoutCodec {};
+
+void use(dohle::Broker& broker) {
+  (void)broker.reply<WithoutCodec>("orders", [](const WithoutCodec&) { return Order(); });
+}
