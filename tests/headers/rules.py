@@ -64,6 +64,7 @@ GROUND = {"node": {"limits.hpp", "line_limit.hpp", "lines.hpp", "node_settings.h
 # Folders whose sources may include a library's headers. Other libraries are not used by src and include.
 LIBRARY_FOLDERS = {
     "CLI/": ("src/tools/", "examples/"),
+    "boost/": ("include/dohle/asio.hpp", "tests/", "examples/"),
     "curl/": ("src/telemetry/otlp/",),
     "fmt/": ("",),  # everywhere but in public headers (check_public)
     "google/protobuf/": ("include/dohle/codec/", "tests/", "examples/"),
@@ -182,7 +183,7 @@ def check_public(tree):
     for path in tree.code:
         if not path.startswith("include/"):
             continue
-        free = path.startswith(("include/dohle/codec/", "include/dohle/spdlog.hpp"))
+        free = path.startswith(("include/dohle/asio.hpp", "include/dohle/codec/", "include/dohle/spdlog.hpp"))
         for number, _, name in tree.includes(path):
             if name.startswith("dohle/") or re.fullmatch(r"[a-z_0-9]+", name) or free:
                 continue

@@ -1,0 +1,222 @@
+#pragma once
+
+// Boost.Asio's completion tokens for a Broker, and coroutines as handlers. Needs Boost 1.74 or
+// newer (headers only) in programs that include it; nothing else of Dohle needs Boost.
+//
+//     auto receipt = co_await dohle::asio::publish(broker, "orders", order, use_awaitable);
+//
+// g++ 12 destroys a struct twice that stands in braces inside a co_await: give options a name
+// there.
+//
+// Tokens. Each operation takes a completion token last: a callback, boost::asio::use_future,
+// boost::asio::use_awaitable, or another one. What it completes with is one Result, so that a
+// co_await returns a Result and throws nothing.
+//
+// Executor. The completion runs on the executor that is associated with the token's handler: of a
+// coroutine, its own. Without one it is boost::asio::system_executor. It never runs inside the
+// call, nor on Dohle's threads. An operation counts as outstanding work of that executor until
+// then.
+//
+// Waits. The call itself may wait where the Broker's does: `publish` for the metadata of a topic
+// that is new to the Broker and while memory is full, `request` for the first time with a reply
+// topic. Publish once at the start, or bound the memory's use, where a thread must not wait.
+//
+// Lifetime. The Broker has to live until the operation completes. Names, values and options are
+// copied or moved in. Completion is certain: each operation has a deadline of its own (of publish
+// the delivery timeout, or PublishOptions::timeout), and Broker::disconnect ends it earlier.
+//
+// Cancellation. A record that was handed over cannot be recalled, so an operation ignores a
+// cancellation slot. It ends by its deadline or by Broker::disconnect; what a coroutine does not
+// wait for any more completes unseen.
+
+#include <chrono>
+#include <concepts>
+#include <exception>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/system_executor.hpp>
+#if defined(BOOST_ASIO_HAS_CO_AWAIT)
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#endif
+
+#include "dohle/broker.hpp"
+#include "dohle/error.hpp"
+#include "dohle/event.hpp"
+
+namespace dohle::messaging {
+
+/// Passes an outcome from any thread to a handler on its executor. Copies share the handler.
+template <class Outcome, class Handler>
+class Completion {
+  using Executor = boost::asio::associated_executor_t<Handler>;
+
+ public:
+  explicit Completion(Handler handler)
+      : state_(std::make_shared<State>(boost::asio::get_associated_executor(handler),
+                                       std::move(handler))) {}
+  void operator()(Outcome outcome) const {
+    auto executor = state_->work.get_executor();
+    boost::asio::post(executor, [state = state_, outcome = std::move(outcome)]() mutable {
+      state->work.reset();
+      Handler handler(std::move(state->handler));
+      handler(std::move(outcome));
+    });
+  }
+
+ private:
+  struct State {
+    State(const Executor& executor, Handler own) : work(executor), handler(std::move(own)) {}
+    boost::asio::executor_work_guard<Executor> work;
+    Handler handler;
+  };
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace dohle::messaging
+
+namespace dohle {
+inline namespace v0 {
+namespace asio {
+
+/// Publishes a value, text or a Message, and completes with Result<Receipt> once it is stored.
+/// `options` must not have a callback, and an async of false has no effect: the caller never waits
+/// for the acknowledgement. Errors: those of Broker::publish, and the message's own.
+template <class T, class Token>
+auto publish(Broker& broker, std::string topic, T value, PublishOptions options, Token&& token) {
+  return boost::asio::async_initiate<Token, void(Result<Receipt>)>(
+      [](auto handler, Broker* to, std::string name, auto sent, PublishOptions how) {
+        using Handler = std::decay_t<decltype(handler)>;
+        messaging::Completion<Result<Receipt>, Handler> done(std::move(handler));
+        if (how.callback) {
+          return done(fail(Error::configuration(
+              "callback is set; the completion token of dohle::asio::publish takes its place")));
+        }
+        how.async = true;
+        how.callback = [done](const Result<Receipt>& receipt) { done(receipt); };
+        auto published = to->publish(name, std::move(sent), std::move(how));
+        if (!published) done(fail(published.error()));
+      },
+      token, &broker, std::move(topic), std::move(value), std::move(options));
+}
+
+/// The same with the options' defaults.
+template <class T, class Token>
+auto publish(Broker& broker, std::string topic, T value, Token&& token) {
+  return publish(broker, std::move(topic), std::move(value), PublishOptions(),
+                 std::forward<Token>(token));
+}
+
+/// Sends a request and completes with Result<Reply>. Errors: those of Broker::request.
+template <class Reply, class Request, class Token>
+auto request(Broker& broker, std::string topic, Request value, RequestOptions options,
+             Token&& token) {
+  return boost::asio::async_initiate<Token, void(Result<Reply>)>(
+      [](auto handler, Broker* to, std::string name, auto sent, RequestOptions how) {
+        using Handler = std::decay_t<decltype(handler)>;
+        messaging::Completion<Result<Reply>, Handler> done(std::move(handler));
+        auto requested = to->template request_async<Reply>(name, sent, done, std::move(how));
+        if (!requested) done(fail(requested.error()));
+      },
+      token, &broker, std::move(topic), std::move(value), std::move(options));
+}
+
+/// The same with the options' defaults.
+template <class Reply, class Request, class Token>
+auto request(Broker& broker, std::string topic, Request value, Token&& token) {
+  return request<Reply>(broker, std::move(topic), std::move(value), RequestOptions(),
+                        std::forward<Token>(token));
+}
+
+/// Sends all published messages and completes with Result<FlushReport> once each has an outcome. It
+/// waits on a thread of boost::asio::system_executor. Errors: those of Broker::flush.
+template <class Token>
+auto flush(Broker& broker, std::chrono::milliseconds timeout, Token&& token) {
+  return boost::asio::async_initiate<Token, void(Result<FlushReport>)>(
+      [](auto handler, Broker* to, std::chrono::milliseconds most) {
+        using Handler = std::decay_t<decltype(handler)>;
+        messaging::Completion<Result<FlushReport>, Handler> done(std::move(handler));
+        boost::asio::post(boost::asio::system_executor(),
+                          [done, to, most] { done(to->flush(most)); });
+      },
+      token, &broker, timeout);
+}
+
+#if defined(BOOST_ASIO_HAS_CO_AWAIT)
+
+/// A handler of Broker::subscribe that runs a coroutine; made by coroutine_handler.
+template <class Executor, class Coroutine>
+class CoroutineHandler {
+ public:
+  /// See coroutine_handler.
+  CoroutineHandler(Executor executor, Coroutine coroutine)
+      : executor_(std::move(executor)),
+        coroutine_(std::make_shared<Coroutine>(std::move(coroutine))) {}
+
+  /// Runs the coroutine and waits for its end. Errors: the coroutine's; cancelled if the executor
+  /// ends before the coroutine does.
+  template <class... Arguments>
+    requires(std::same_as<std::invoke_result_t<Coroutine&, Arguments...>,
+                          boost::asio::awaitable<void>> ||
+             std::same_as<std::invoke_result_t<Coroutine&, Arguments...>,
+                          boost::asio::awaitable<Result<void>>>)
+  Result<void> operator()(Arguments... arguments) {
+    auto promise = std::make_shared<std::promise<Result<void>>>();
+    auto ended = promise->get_future();
+    boost::asio::co_spawn(executor_, (*coroutine_)(std::move(arguments)...),
+                          End{std::move(promise)});
+    try {
+      return ended.get();
+    } catch (const std::future_error&) {
+      return fail(
+          Error::client(Errc::cancelled, "the executor ended before the coroutine of a handler"));
+    }
+  }
+
+ private:
+  struct End {
+    std::shared_ptr<std::promise<Result<void>>> promise;
+    void operator()(std::exception_ptr thrown, Result<void> result = {}) {
+      if (thrown) return promise->set_exception(std::move(thrown));
+      promise->set_value(std::move(result));
+    }
+  };
+
+  Executor executor_;
+  std::shared_ptr<Coroutine> coroutine_;
+};
+
+/// Makes a handler of a coroutine: a function that takes what a handler takes (an Event<T>, a T, a
+/// T and a RawEvent, or a RawEvent) and returns boost::asio::awaitable<void> or
+/// awaitable<Result<void>>:
+///
+///     broker.subscribe<Order>("orders", dohle::asio::coroutine_handler(context.get_executor(),
+///         [](dohle::Event<Order> order) -> boost::asio::awaitable<void> { … }));
+///
+/// The coroutine runs on `executor`, and a worker of the subscription waits for its end: so
+/// `concurrency` is the number of coroutines at a time, messages of one key stay in order, and
+/// acknowledgement, retries and the failure policy are those of every handler; an exception is a
+/// failure. The executor must not be one that waits for the subscription, and has to run until it
+/// has ended: a worker waits for a coroutine that a stopped executor holds, until unsubscribe gives
+/// it up at its deadline. Needs a compiler whose coroutines Boost knows: for clang with Boost
+/// before 1.76 define BOOST_ASIO_HAS_CO_AWAIT and BOOST_ASIO_HAS_STD_COROUTINE.
+template <class Executor, class Coroutine>
+[[nodiscard]] CoroutineHandler<Executor, Coroutine> coroutine_handler(Executor executor,
+                                                                      Coroutine coroutine) {
+  return {std::move(executor), std::move(coroutine)};
+}
+
+#endif
+
+}  // namespace asio
+}  // namespace v0
+}  // namespace dohle
