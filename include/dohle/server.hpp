@@ -13,6 +13,7 @@
 
 #include "dohle/broker.hpp"
 #include "dohle/broker_options.hpp"
+#include "dohle/detail/shared_handler.hpp"
 #include "dohle/error.hpp"
 #include "dohle/export.hpp"
 
@@ -121,26 +122,45 @@ class DOHLE_API Server {
   /// kept, and each start subscribes it; while the Server runs, it is subscribed at once. Several
   /// subscribers of one topic are independent. Errors: limit_reached; while the Server runs, also
   /// those of Broker::subscribe, and the subscriber is then not kept.
-  template <Decodable T, class Handler>
-    requires messaging::TypedHandler<Handler, T>
+  template <class T, class Handler>
   Result<void> register_subscriber(std::string topic, Handler handler,
                                    SubscribeOptions options = {}) {
-    return add(std::move(topic), messaging::typed<T>(std::move(handler)), std::move(options));
+    return add(std::move(topic),
+               [handler = messaging::SharedHandler(std::move(handler)),
+                options = std::move(options)](Broker& broker, const std::string& name) {
+                 return broker.subscribe<T>(name, handler, options);
+               });
   }
   /// The same with options in the other style: `with_queue_name("g")`.
-  template <Decodable T, class Handler, class... Options>
-    requires(messaging::TypedHandler<Handler, T> && sizeof...(Options) > 0 &&
-             (std::convertible_to<Options, SubscribeOption> && ...))
-  Result<void> register_subscriber(std::string topic, Handler handler, Options&&... options) {
+  template <class T, class Handler, messaging::FirstOption<SubscribeOptions> First,
+            class... Options>
+  Result<void> register_subscriber(std::string topic, Handler handler, First&& first,
+                                   Options&&... options) {
     return register_subscriber<T>(
         std::move(topic), std::move(handler),
-        messaging::options_of<SubscribeOptions>(std::forward<Options>(options)...));
+        messaging::options_of<SubscribeOptions>(std::forward<First>(first),
+                                                std::forward<Options>(options)...));
   }
   /// The same without decoding: the handler takes a RawEvent.
   template <messaging::RawHandler Handler>
   Result<void> register_subscriber(std::string topic, Handler handler,
                                    SubscribeOptions options = {}) {
-    return add(std::move(topic), messaging::raw(std::move(handler)), std::move(options));
+    return add(std::move(topic),
+               [handler = messaging::SharedHandler(std::move(handler)),
+                options = std::move(options)](Broker& broker, const std::string& name) {
+                 return broker.subscribe(name, handler, options);
+               });
+  }
+  /// Registers a subscriber that answers requests: handler and options as for Broker::reply.
+  /// Errors: as register_subscriber.
+  template <class Request, class Handler>
+  Result<void> register_responder(std::string topic, Handler handler,
+                                  SubscribeOptions options = {}) {
+    return add(std::move(topic),
+               [handler = messaging::SharedHandler(std::move(handler)),
+                options = std::move(options)](Broker& broker, const std::string& name) {
+                 return broker.reply<Request>(name, handler, options);
+               });
   }
 
   /// Connects a new Broker, subscribes the registered subscribers, and starts the health page. It
@@ -175,7 +195,7 @@ class DOHLE_API Server {
   [[nodiscard]] std::shared_ptr<Broker> broker() const;
 
  private:
-  Result<void> add(std::string topic, SubscribeHandler handler, SubscribeOptions options);
+  Result<void> add(std::string topic, messaging::Subscribing subscribe);
 
   std::shared_ptr<server::ServerRuntime> inside_;
 };

@@ -17,9 +17,9 @@ Server::~Server() {
   if (auto ended = stop(); !ended) inside_->log_end(ended.error());
 }
 
-Result<void> Server::add(std::string topic, SubscribeHandler handler, SubscribeOptions options) {
+Result<void> Server::add(std::string topic, messaging::Subscribing subscribe) {
   if (auto usable = inside_->check_usable(); !usable) return usable;
-  return inside_->add(std::move(topic), std::move(handler), std::move(options));
+  return inside_->add(std::move(topic), std::move(subscribe));
 }
 
 Result<void> Server::start() {

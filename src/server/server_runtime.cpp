@@ -28,15 +28,15 @@ milliseconds left_until(TimePoint deadline) {
   return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(deadline - thread_now()));
 }
 
-/// Lets stop() know that it is called inside a handler.
-SubscribeHandler noted(const ServerRuntime* server, SubscribeHandler handler) {
-  return [server, handler = std::move(handler)](RawEvent& event) {
-    const ServerRuntime* const before = std::exchange(handling_here, server);
-    struct Restore {
-      const ServerRuntime* before;
-      ~Restore() { handling_here = before; }
-    } const restore{before};
-    return handler(event);
+/// Lets stop() know that it is called inside a handler or a middleware.
+SubscribeMiddleware noting(const ServerRuntime* server) {
+  return [server](SubscribeHandler next) {
+    return [server, next = std::move(next)](RawEvent& event) {
+      const ServerRuntime* const before = std::exchange(handling_here, server);
+      auto handled = next(event);
+      handling_here = before;
+      return handled;
+    };
   };
 }
 
@@ -66,10 +66,9 @@ void ServerRuntime::become(ServerState state) {
 
 // Registering.
 
-Result<void> ServerRuntime::add(std::string topic, SubscribeHandler handler,
-                                SubscribeOptions options) {
-  auto added = std::make_shared<Registered>(
-      Registered{std::move(topic), noted(this, std::move(handler)), std::move(options), nullptr});
+Result<void> ServerRuntime::add(std::string topic, messaging::Subscribing subscribing) {
+  auto added =
+      std::make_shared<Registered>(Registered{std::move(topic), std::move(subscribing), nullptr});
   std::shared_ptr<Broker> broker;
   {
     const std::lock_guard lock(mutex_);
@@ -93,9 +92,7 @@ Result<void> ServerRuntime::add(std::string topic, SubscribeHandler handler,
 
 Result<std::shared_ptr<Subscriber>> ServerRuntime::subscribe(Broker& broker,
                                                              const Registered& what) {
-  auto subscribed = broker.subscribe(
-      what.topic, [handler = what.handler](RawEvent event) { return handler(event); },
-      what.options);
+  auto subscribed = what.subscribe(broker, what.topic);
   if (!subscribed) return fail(subscribed.error().within("subscriber of " + what.topic));
   return std::make_shared<Subscriber>(*std::move(subscribed));
 }
@@ -121,7 +118,9 @@ Result<void> ServerRuntime::start() {
 }
 
 Result<std::shared_ptr<Broker>> ServerRuntime::connected() const {
-  auto made = kafka::new_broker(options_.broker);
+  kafka::BrokerOptions options = options_.broker;
+  options.subscribe_middlewares.insert(options.subscribe_middlewares.begin(), noting(this));
+  auto made = kafka::new_broker(std::move(options));
   if (!made) return fail(made.error());
   auto broker = std::make_shared<Broker>(*std::move(made));
   if (auto connected = broker->connect(options_.start_timeout); !connected) {

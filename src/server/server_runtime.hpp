@@ -21,7 +21,7 @@ class ServerRuntime {
 
   [[nodiscard]] const ServerOptions& options() const { return options_; }
 
-  Result<void> add(std::string topic, SubscribeHandler handler, SubscribeOptions options);
+  Result<void> add(std::string topic, messaging::Subscribing subscribe);
   Result<void> start();
   Result<void> stop(std::chrono::milliseconds timeout);
   Result<void> run();
@@ -40,8 +40,7 @@ class ServerRuntime {
 
   struct Registered {
     std::string topic;
-    SubscribeHandler handler;
-    SubscribeOptions options;
+    messaging::Subscribing subscribe;
     /// Null unless the Server runs.
     std::shared_ptr<Subscriber> subscriber;
   };

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "dohle/broker.hpp"
+
+namespace dohle::messaging {
+
+/// Subscribes a registered subscriber at the Broker of one start.
+using Subscribing = std::function<Result<Subscriber>(Broker& broker, const std::string& topic)>;
+
+/// A handler that each start of a Server gives to a subscription of its own.
+template <class Handler>
+class SharedHandler {
+ public:
+  explicit SharedHandler(Handler handler)
+      : handler_(std::make_shared<Handler>(std::move(handler))) {}
+
+  template <class... Arguments>
+    requires std::invocable<Handler&, Arguments...>
+  decltype(auto) operator()(Arguments&&... arguments) const {
+    return (*handler_)(std::forward<Arguments>(arguments)...);
+  }
+
+ private:
+  std::shared_ptr<Handler> handler_;
+};
+
+}  // namespace dohle::messaging
