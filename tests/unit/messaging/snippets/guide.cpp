@@ -19,6 +19,11 @@ struct Order {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, item, count)
 };
 
+struct Price {
+  int cents = 0;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Price, cents)
+};
+
 void bill(const Order&) {}
 bool is_known(const std::string&) {
   return true;
@@ -63,17 +68,28 @@ void handle_failures(dohle::Broker& broker) {
       [](const dohle::Event<Order>& event) -> dohle::Result<void> {
         if (!event.has_value()) return {};
         if (!is_known(event->item)) {
+          const std::string why = "no such item: " + event->item;
           return dohle::fail(
-              dohle::Error::client(dohle::Errc::handler_failed, "no such item: " + event->item));
+              dohle::permanent(dohle::Error::client(dohle::Errc::handler_failed, why)));
         }
         bill(*event);
         return {};
       },
-      {.max_retries = 5, .retry_delay = 1s, .failure_policy = dohle::FailurePolicy::skip});
+      {.max_retries = 5,
+       .retry_topics = {10s, 10min},
+       .failure_policy = dohle::FailurePolicy::dead_letter});
   if (!subscriber) return;
   for (const dohle::HeldMessage& held : subscriber->held()) {
     std::printf("%s\n", held.reason.to_string().c_str());
   }
+}
+
+void price(dohle::Broker& broker) {
+  auto responder =
+      broker.reply<Order>("prices", [](const Order& order) { return Price{2 * order.count}; });
+  if (!responder) return;
+  const auto price = broker.request<Price>("prices", Order{"tea", 2}, 2s);
+  if (price) std::printf("%d\n", price->cents);
 }
 
 void decide(const dohle::Error& error) {
