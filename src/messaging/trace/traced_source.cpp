@@ -107,6 +107,9 @@ void TracedSource::pause(std::span<const TopicPartition> partitions) {
 void TracedSource::resume(std::span<const TopicPartition> partitions) {
   source_->resume(partitions);
 }
+void TracedSource::seek(const TopicPartition& partition, Offset offset) {
+  source_->seek(partition, offset);
+}
 Result<Offset> TracedSource::position(const TopicPartition& partition) {
   return source_->position(partition);
 }

@@ -24,6 +24,7 @@ class TracedSource final : public Source {
                            std::chrono::milliseconds timeout) override;
   void pause(std::span<const TopicPartition> partitions) override;
   void resume(std::span<const TopicPartition> partitions) override;
+  void seek(const TopicPartition& partition, Offset offset) override;
   Result<Offset> position(const TopicPartition& partition) override;
   [[nodiscard]] std::optional<std::int64_t> lag(const TopicPartition& partition) const override;
   Result<void> leave() override;
