@@ -27,6 +27,7 @@
 #include "fault/wire_connection.hpp"
 #include "wire/batch.hpp"
 #include "wire/batch_builder.hpp"
+#include "wire/messages/create_partitions.hpp"
 #include "wire/messages/create_topics.hpp"
 #include "wire/messages/delete_topics.hpp"
 #include "wire/messages/fetch.hpp"
@@ -583,6 +584,29 @@ TEST_F(LoopTurns, are_short_when_requests_name_very_many_partitions) {
   const auto ends = client.ask(epochs, 3);
   ASSERT_TRUE(ends) << ends.error().to_string();
   expect_short_turns("epochs of very many partitions");
+}
+
+TEST_F(LoopTurns, are_short_when_requests_name_one_topic_very_many_times) {
+  start(Durability::os);
+  WireConnection client(port());
+  constexpr std::size_t named = is_measured ? 200'000 : 20'000;
+  wire::CreatePartitionsRequest growth;
+  growth.topics.resize(named);
+  for (auto& topic : growth.topics) topic.name = "t";
+  const auto grown = client.ask(growth);
+  ASSERT_TRUE(grown) << grown.error().to_string();
+  ASSERT_EQ(grown->results.size(), named);
+  EXPECT_EQ(grown->results.back().error_code, broker_error::invalid_request);
+  expect_short_turns("partitions for one topic very many times");
+
+  wire::CreateTopicsRequest creation;
+  creation.topics.resize(named);
+  for (auto& topic : creation.topics) topic.name = "t";
+  const auto created = client.ask(creation);
+  ASSERT_TRUE(created) << created.error().to_string();
+  ASSERT_EQ(created->topics.size(), named);
+  EXPECT_EQ(created->topics.back().error_code, broker_error::invalid_request);
+  expect_short_turns("one topic very many times");
 }
 
 TEST_F(LoopTurns, are_short_when_very_many_bytes_are_produced_and_fetched) {

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <memory>
-#include <set>
 #include <utility>
 
 #include "node/limits.hpp"
 #include "node/serve/handlers/handlers.hpp"
+#include "node/serve/handlers/named_topics.hpp"
 
 namespace dohle::node {
 
@@ -48,15 +48,18 @@ class Growing : public std::enable_shared_from_this<Growing> {
         access_(call.access),
         responder_(call.responder),
         request_(std::move(request)) {
-    for (const CreatePartitionsTopic& wanted : request_.topics) names_.insert(wanted.name);
     response_.results.reserve(request_.topics.size());
   }
 
   Progress go_on() {
+    if (!named_.is_complete()) {
+      named_.note_some(request_.topics);
+      return Progress::more;
+    }
     if (under_way_ >= limits::max_topic_changes_per_request) return Progress::waits;
     if (response_.results.size() == request_.topics.size()) {
       if (under_way_ > 0) return Progress::waits;
-      responder_.answer(response_);
+      answer();
       return Progress::answered;
     }
     const CreatePartitionsTopic& wanted = request_.topics[response_.results.size()];
@@ -67,8 +70,17 @@ class Growing : public std::enable_shared_from_this<Growing> {
   }
 
  private:
+  void answer() {
+    const std::size_t items = response_.results.size();
+    if (items > limits::max_encoded_at_once) {
+      drop_beside(dispatcher_, std::move(named_));  // views of the request
+      drop_beside(dispatcher_, std::move(request_));
+    }
+    answer_beside(dispatcher_, responder_, std::move(response_), items);
+  }
+
   Result<void> begin(const CreatePartitionsTopic& wanted, CreatePartitionsTopicResult& into) {
-    if (names_.count(wanted.name) > 1) {
+    if (named_.is_repeated(wanted.name)) {
       return fail(refused(broker_error::invalid_request, wanted, "Duplicate topic name."));
     }
     const FoundTopic topic = access_.topic(wanted.name, Operation::alter);
@@ -107,9 +119,8 @@ class Growing : public std::enable_shared_from_this<Growing> {
   Storage& storage_;
   const Access access_;
   const Responder responder_;
-  const wire::CreatePartitionsRequest request_;
-  /// Views of the request.
-  std::multiset<std::string_view> names_;
+  wire::CreatePartitionsRequest request_;
+  NamedTopics named_;
   wire::CreatePartitionsResponse response_;
   std::size_t under_way_ = 0;
 };

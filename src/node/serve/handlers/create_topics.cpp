@@ -8,6 +8,7 @@
 #include "node/limits.hpp"
 #include "node/serve/handlers/config_source.hpp"
 #include "node/serve/handlers/handlers.hpp"
+#include "node/serve/handlers/named_topics.hpp"
 
 namespace dohle::node {
 
@@ -81,15 +82,18 @@ class Creating : public std::enable_shared_from_this<Creating> {
         access_(call.access),
         responder_(call.responder),
         request_(std::move(request)) {
-    for (const CreatableTopic& wanted : request_.topics) names_.insert(wanted.name);
     response_.topics.reserve(request_.topics.size());
   }
 
   Progress go_on() {
+    if (!named_.is_complete()) {
+      named_.note_some(request_.topics);
+      return Progress::more;
+    }
     if (under_way_ >= limits::max_topic_changes_per_request) return Progress::waits;
     if (response_.topics.size() == request_.topics.size()) {
       if (under_way_ > 0) return Progress::waits;
-      responder_.answer(response_);
+      answer();
       return Progress::answered;
     }
     const CreatableTopic& wanted = request_.topics[response_.topics.size()];
@@ -101,8 +105,17 @@ class Creating : public std::enable_shared_from_this<Creating> {
   }
 
  private:
+  void answer() {
+    const std::size_t items = response_.topics.size();
+    if (items > limits::max_encoded_at_once) {
+      drop_beside(dispatcher_, std::move(named_));  // views of the request
+      drop_beside(dispatcher_, std::move(request_));
+    }
+    answer_beside(dispatcher_, responder_, std::move(response_), items);
+  }
+
   Result<void> begin(const CreatableTopic& wanted, CreatableTopicResult& into) {
-    if (names_.count(wanted.name) > 1) {
+    if (named_.is_repeated(wanted.name)) {
       return fail(refused(broker_error::invalid_request, wanted, "Duplicate topic name."));
     }
     if (!access_.may(Operation::create, wanted.name)) {
@@ -161,9 +174,8 @@ class Creating : public std::enable_shared_from_this<Creating> {
   Storage& storage_;
   const Access access_;
   const Responder responder_;
-  const wire::CreateTopicsRequest request_;
-  /// Views of the request.
-  std::multiset<std::string_view> names_;
+  wire::CreateTopicsRequest request_;
+  NamedTopics named_;
   wire::CreateTopicsResponse response_;
   std::size_t under_way_ = 0;
 };

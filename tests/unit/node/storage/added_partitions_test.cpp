@@ -116,6 +116,20 @@ TEST_F(AddedPartitionsTest, AreRefusedInTheWordsOfApacheKafka) {
   EXPECT_FALSE(has_files("t-3"));
 }
 
+TEST_F(AddedPartitionsTest, AreRefusedForANameThatALargeRequestRepeats) {
+  turns_are_short = true;
+  create("t");
+  Request request = growth("t", 2);
+  for (int i = 0; i < 2'500; ++i) add(request, "absent-" + std::to_string(i), 2);
+  add(request, "t", 3);
+  const auto results = ask(request).results;
+  ASSERT_EQ(results.size(), 2'502U);
+  EXPECT_EQ(results.front().error_code, broker_error::invalid_request);
+  EXPECT_EQ(results.at(1).error_code, broker_error::unknown_topic_or_partition);
+  EXPECT_EQ(results.back().error_code, broker_error::invalid_request);
+  EXPECT_EQ(partitions_of("t"), 1U);
+}
+
 TEST_F(AddedPartitionsTest, TakeOnlyAssignmentsToThisNode) {
   create("t");
   const auto refusal = [&](const std::vector<std::vector<NodeId>>& assigned) {
