@@ -80,6 +80,8 @@ class FileJournal {
   [[nodiscard]] std::uint64_t lines() const { return at_.lines; }
   /// True if a refused line may be in the file.
   [[nodiscard]] bool is_broken() const { return broken_.has_value(); }
+  /// The error of each further line if the journal is broken, else null.
+  [[nodiscard]] const Error* fault() const { return broken_ ? &*broken_ : nullptr; }
   /// Bytes of a torn write that `open` dropped.
   [[nodiscard]] std::uint64_t dropped_bytes() const { return dropped_bytes_; }
   /// Whether the file holds lines of 0.1.0.

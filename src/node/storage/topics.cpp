@@ -617,12 +617,20 @@ Result<void> Topics::check_new(const std::string& name, std::int32_t partitions,
   return {};
 }
 
+// A refused line of a broken catalog may be on disk. It states a topic's id, and that its files are
+// on disk. Another attempt would replace these files, by those of another id.
+Result<void> Topics::check_catalog() const {
+  const Error* const broken = catalog_->journal().fault();
+  return broken == nullptr ? Result<void>() : fail(*broken);
+}
+
 void Topics::create(const std::string& name, std::int32_t partitions, const TopicConfig& config,
                     Created done) {
   when_free(name, [this, name, partitions, config, done = std::move(done)]() mutable {
     if (auto checked = check_new(name, partitions, config); !checked) {
       return done(fail(checked.error()));
     }
+    if (auto usable = check_catalog(); !usable) return done(fail(usable.error()));
     const auto parsed = parse_topic_config(config, options_.log_defaults);
     make(name, partitions, config, *parsed, std::move(done));
   });
@@ -633,6 +641,7 @@ void Topics::offsets(Created done) {
   when_free(name, [this, name, done = std::move(done)]() mutable {
     if (Topic* topic = find(name)) return done(topic);
     if (auto refused = refused_by_strays(name)) return done(fail(*std::move(refused)));
+    if (auto usable = check_catalog(); !usable) return done(fail(usable.error()));
     make(name, 1, {}, offsets_log_config(), std::move(done));
   });
 }
@@ -745,6 +754,7 @@ void Topics::grow(const TopicId& id, const Growth& growth, Grown done) {
     });
   }
   if (auto checked = check_growth(*topic, growth); !checked) return done(std::move(checked));
+  if (auto usable = check_catalog(); !usable) return done(std::move(usable));
   const auto config = log_config_of(topic->name, topic->config, options_.log_defaults);
   if (!config) return done(fail(config.error()));
   begin_growing(*topic, growth, *config, std::move(done));

@@ -203,6 +203,7 @@ class Topics {
             const log::LogConfig& log_config, Created done);
   void list(const std::shared_ptr<Making>& making, TopicFiles::Partitions partitions);
   void end_making(const std::shared_ptr<Making>& making, Result<Topic*> outcome);
+  [[nodiscard]] Result<void> check_catalog() const;
   [[nodiscard]] Result<void> check_total(const std::string& name, std::size_t added) const;
   void begin_growing(const Topic& topic, const Growth& growth, const log::LogConfig& config,
                      Grown done);

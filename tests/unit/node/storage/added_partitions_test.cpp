@@ -261,6 +261,11 @@ TEST_F(AddedPartitionsTest, AreRefusedWhileTheCatalogCannotBeWritten) {
   world.machine("node").disk().fail_syncs("dohle-catalog", 1);
   EXPECT_EQ(grow("t", 2).error_code, broker_error::kafka_storage_error);
   EXPECT_EQ(produce_to("t", 0), 0) << "the rest goes on";
+  const auto made = world.machine("node").disk().contents("/data/t-1/dohle-log");
+  ASSERT_TRUE(made.has_value()) << "the refused line may be on disk";
+  EXPECT_EQ(grow("t", 3).error_code, broker_error::kafka_storage_error);
+  EXPECT_EQ(world.machine("node").disk().contents("/data/t-1/dohle-log"), made);
+  EXPECT_FALSE(has_files("t-2"));
   EXPECT_EQ(produce_to("t", 1), broker_error::unknown_topic_or_partition);
   restart_after_kill();
   EXPECT_EQ(logger.count("error "), 0U) << "the catalog's partitions are there";

@@ -364,6 +364,23 @@ TEST_F(TopicChangesTest, ACatalogThatCannotBeSyncedRefusesChangesUntilARestart) 
   EXPECT_TRUE(other == 0 || other == broker_error::topic_already_exists) << other;
 }
 
+TEST_F(TopicChangesTest, FilesThatARefusedLineOfTheCatalogNamesStayUntilARestart) {
+  create("kept");
+  world.machine("node").disk().fail_syncs("dohle-catalog", 1);
+  EXPECT_EQ(try_create("t").error_code, broker_error::kafka_storage_error);
+  const auto made = world.machine("node").disk().contents("/data/t-0/dohle-log");
+  ASSERT_TRUE(made.has_value());
+  EXPECT_EQ(try_create("t").error_code, broker_error::kafka_storage_error);
+  EXPECT_EQ(world.machine("node").disk().contents("/data/t-0/dohle-log"), made);
+  EXPECT_EQ(try_create("u").error_code, broker_error::kafka_storage_error);
+  EXPECT_FALSE(world.machine("node").disk().contents("/data/u-0/dohle-log").has_value());
+  restart_after_kill();
+  EXPECT_EQ(logger.count("error "), 0u) << "the files are those of the id in the line";
+  const auto other = try_create("t").error_code;
+  EXPECT_TRUE(other == 0 || other == broker_error::topic_already_exists) << other;
+  EXPECT_EQ(produce("t", batch_of({"x"})).error_code, 0);
+}
+
 TEST_F(TopicChangesTest, AStopWhileTopicsAreMadeAndDeletedIsClean) {
   for (const auto after : {100us, 300us, 600us, 1'000us, 2'000us, 4'000us}) {
     std::vector<Creation> creations;
