@@ -149,8 +149,9 @@ struct NodeOptions {
   /// for 10 s while others wait is closed.
   std::size_t max_unread_answer_bytes = std::size_t{256} << 20;
   /// Default: none. Topics whose partitions are in the data directory but that the catalog does not
-  /// list: they are added to it with the default settings. A topic that is listed already is
-  /// ignored; one without directories is a configuration error.
+  /// list: they are added to it with the default settings. Of a topic that is listed already, the
+  /// partitions that follow its own are added, if one of them has records. A topic without
+  /// directories is a configuration error.
   std::vector<std::string> adopt = {};
   /// Default: 1,000,000. At least 1. The most pairs of a waiting fetch and one of its partitions,
   /// of about 70 bytes each. A registered fetch is answered as soon as its records arrive. Above

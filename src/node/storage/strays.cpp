@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <set>
 
 #include "base/units.hpp"
@@ -138,14 +139,31 @@ Result<CatalogTopic> adopted_topic(std::string_view name, const std::vector<Stra
   return CatalogTopic{ids.empty() ? fresh : *ids.begin(), next, {}, true};
 }
 
+std::int32_t partitions_with(const CatalogTopic& listed, const std::vector<Stray>& strays) {
+  std::map<std::int32_t, bool> have_records;
+  for (const Stray& stray : strays) {
+    if (stray.id == listed.id) have_records[stray.partition] = stray.has_records;
+  }
+  std::int32_t total = listed.partitions;
+  bool has_records = false;
+  for (auto next = have_records.find(total); next != have_records.end();
+       next = have_records.find(++total)) {
+    has_records |= next->second;
+  }
+  return has_records ? total : listed.partitions;
+}
+
 std::optional<std::string> line_about_strays(const std::string& parent,
                                              const std::vector<Stray>& kept,
                                              const std::vector<Stray>& removed) {
   std::string text;
   if (!kept.empty()) {
-    text = std::to_string(kept.size()) + " partition directories in " + parent +
-           " hold records of topics that the catalog does not list, and are kept (" +
-           names_of(kept) + "): --adopt TOPIC lists a topic again; until then it cannot be created";
+    text =
+        std::to_string(kept.size()) + " partition directories in " + parent +
+        " hold records of topics or partitions that the catalog does not list, and are kept (" +
+        names_of(kept) +
+        "): --adopt TOPIC lists them again; until then the topic cannot be created, or get these "
+        "partitions";
   }
   if (!removed.empty()) {
     text += (text.empty() ? "" : "; ") + std::to_string(removed.size()) + " partition directories" +

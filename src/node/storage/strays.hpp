@@ -52,6 +52,11 @@ struct Stray {
                                                  const std::vector<Stray>& strays,
                                                  const TopicId& fresh);
 
+/// The number of partitions that a listed topic has together with the strays of its name and id
+/// that follow its own, if one of them has records; else that of the catalog.
+[[nodiscard]] std::int32_t partitions_with(const CatalogTopic& listed,
+                                           const std::vector<Stray>& strays);
+
 /// The log line of a start about strays. None without strays. `kept` is in the order of names.
 [[nodiscard]] std::optional<std::string> line_about_strays(const std::string& parent,
                                                            const std::vector<Stray>& kept,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "base/assert.hpp"
 #include "base/broker_errors.hpp"
@@ -321,7 +322,10 @@ bool Topics::is_listed(const PartitionDirectory& directory) const {
 Result<void> Topics::adopt(std::vector<Finding>& findings) {
   for (const std::string& name : options_.adopt) {
     // The option may stay set for later starts.
-    if (catalog_->topics().contains(name)) continue;
+    if (catalog_->topics().contains(name)) {
+      if (auto added = adopt_added(name, findings); !added) return added;
+      continue;
+    }
     auto topic = adopted_topic(name, strays_[name], random_id());
     if (!topic) return fail(topic.error().within(directory_));
     for (const auto& [other, listed] : catalog_->topics()) {
@@ -344,6 +348,25 @@ Result<void> Topics::adopt(std::vector<Finding>& findings) {
   return {};
 }
 
+// A copy of the catalog may be older than an addition.
+Result<void> Topics::adopt_added(const std::string& name, std::vector<Finding>& findings) {
+  const auto found = strays_.find(name);
+  if (found == strays_.end()) return {};
+  CatalogTopic topic = catalog_->topics().at(name);
+  const std::int32_t total = partitions_with(topic, found->second);
+  if (total == topic.partitions) return {};
+  findings.push_back({false, "topic " + name + " has " + std::to_string(total) +
+                                 " partitions again, and not " + std::to_string(topic.partitions) +
+                                 " (--adopt)"});
+  // As in `adopt`.
+  if (auto removed = remove_clean_mark(); !removed) return removed;
+  topic.partitions = total;
+  Result<void> added;
+  catalog_->add(name, std::move(topic), into(added));
+  std::erase_if(found->second, [total](const Stray& stray) { return stray.partition < total; });
+  return added;
+}
+
 Result<void> Topics::check_that_catalog_is_there() const {
   for (const auto& [name, strays] : strays_) {
     if (strays.empty()) continue;
@@ -359,8 +382,13 @@ Result<void> Topics::check_that_catalog_is_there() const {
 void Topics::settle_strays(std::vector<Finding>& findings) {
   std::vector<Stray> kept, removed;
   for (auto& [name, strays] : strays_) {
-    const auto gone = std::ranges::partition(
-        strays, [&](const Stray& stray) { return !may_be_removed(stray, *catalog_); });
+    // Partitions without records are kept beside others of their topic, for `adopt`.
+    std::set<std::optional<TopicId>> ids;
+    for (const Stray& stray : strays) {
+      if (!may_be_removed(stray, *catalog_)) ids.insert(stray.id);
+    }
+    const auto gone =
+        std::ranges::partition(strays, [&](const Stray& stray) { return ids.contains(stray.id); });
     removed.insert(removed.end(), gone.begin(), gone.end());
     strays.erase(gone.begin(), gone.end());
     kept.insert(kept.end(), strays.begin(), strays.end());
@@ -425,10 +453,9 @@ std::optional<Error> Topics::refused_by_strays(std::string_view name) {
   if (strays == nullptr) return std::nullopt;
   return Error::broker(broker_error::kafka_storage_error, "topic " + std::string(name),
                        "the node's directory " + strays->front().name() +
-                           " holds records of a topic that its catalog does not list: start it "
-                           "with --adopt " +
-                           std::string(name) +
-                           " to list that topic again, or move the directory away");
+                           " holds records of a topic or partition that its catalog does not "
+                           "list: start it with --adopt " +
+                           std::string(name) + " to list that again, or move the directory away");
 }
 
 /// A clean stop in progress. Partitions are closed some at a time, since each has files open
@@ -729,7 +756,9 @@ Result<void> Topics::check_growth(const Topic& topic, const Growth& growth) {
   if (auto fits = check_total(topic.name, added); !fits) return fits;
   if (const std::vector<Stray>* const strays = strays_of(topic.name)) {
     for (const Stray& stray : *strays) {
-      if (stray.partition < growth.partitions) return fail(in_the_way(topic.name, stray.partition));
+      if (stray.partition >= growth.partitions) continue;
+      if (stray.id == topic.id) return fail(*refused_by_strays(topic.name));
+      return fail(in_the_way(topic.name, stray.partition));
     }
   }
   return {};

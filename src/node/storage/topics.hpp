@@ -227,6 +227,8 @@ class Topics {
   Result<void> make_cluster_id();
   Result<void> find_strays();
   Result<void> adopt(std::vector<Finding>& findings);
+  /// Lists partitions again that were added to a listed topic.
+  Result<void> adopt_added(const std::string& name, std::vector<Finding>& findings);
   Result<void> check_that_catalog_is_there() const;
   Result<void> check_accepted_losses() const;
   [[nodiscard]] bool accepts_loss_of(std::string_view partition) const;

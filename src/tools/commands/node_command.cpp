@@ -235,8 +235,8 @@ void add_node_command(CLI::App& app, std::function<int()>& run) {
                     "Refuse unknown topics instead of creating them with one partition");
   command
       ->add_option("--adopt", arguments->options.adopt,
-                   "List a topic again whose directories exist but whose catalog entry is lost; "
-                   "may be repeated")
+                   "List a topic or its added partitions again whose directories exist but whose "
+                   "catalog entry is lost; may be repeated")
       ->type_name("TOPIC")
       ->allow_extra_args(false);
   command

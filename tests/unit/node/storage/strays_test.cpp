@@ -1,6 +1,7 @@
 #include "node/storage/strays.hpp"
 
 #include "node_world.hpp"
+#include "wire/messages/create_partitions.hpp"
 #include "wire/messages/delete_topics.hpp"
 #include "wire/messages/init_producer_id.hpp"
 #include "wire/messages/offset_commit.hpp"
@@ -37,6 +38,17 @@ TEST(StrayTest, AdoptionNeedsEveryPartitionOfOneTopic) {
   EXPECT_THAT(why({}), HasSubstr("has no partition of it"));
   EXPECT_THAT(why({{"t", 1, one, true}}), HasSubstr("the directory t-0 is missing"));
   EXPECT_THAT(why({{"t", 0, one}, {"t", 1, two}}), HasSubstr("belong to 2 different topics"));
+}
+
+TEST(StrayTest, PartitionsThatWereAddedFollowTheListedOnesAndHaveTheirId) {
+  const TopicId one{{1}}, two{{2}};
+  const CatalogTopic listed{one, 2, {}, true};
+  EXPECT_EQ(partitions_with(listed, {{"t", 3, one, true}, {"t", 2, one}, {"t", 4, one}}), 5);
+  EXPECT_EQ(partitions_with(listed, {{"t", 2, one}, {"t", 3, one}}), 2) << "none has records";
+  EXPECT_EQ(partitions_with(listed, {{"t", 3, one, true}}), 2) << "one is missing";
+  EXPECT_EQ(partitions_with(listed, {{"t", 2, two, true}}), 2);
+  EXPECT_EQ(partitions_with(listed, {{"t", 2, std::nullopt, true}}), 2);
+  EXPECT_EQ(partitions_with(listed, {}), 2);
 }
 
 TEST(StrayTest, OneLineNamesAllOfThem) {
@@ -189,6 +201,52 @@ TEST_F(StrayDirectoriesTest, OfGroupsKeepGroupsFromBeginningAnew) {
   });
   EXPECT_EQ(commit(), broker_error::coordinator_not_available);
   EXPECT_EQ(logger.count("groups are unavailable: "), 1u);
+}
+
+TEST_F(StrayDirectoriesTest, WithoutRecordsAreKeptBesideOthersOfTheirTopic) {
+  create("t", 3);
+  ASSERT_EQ(produce("t", batch_of({"a"}), -1, 1).error_code, 0);
+  restart_without_catalog_lines();
+  EXPECT_TRUE(exists("/data/t-0"));
+  settings.adopt = {"t"};
+  restart_with([](Disk&) {});
+  ASSERT_TRUE(running().started) << running().started.error().to_string();
+  EXPECT_EQ(logger.count("topic t is listed again, with 3 partitions"), 1u);
+  EXPECT_THAT(values("t", {.partition = 1}), ElementsAre("a"));
+}
+
+TEST_F(StrayDirectoriesTest, OfAddedPartitionsAreListedAgainByAdoption) {
+  const TopicId id = create("t", 5);
+  ASSERT_EQ(produce("t", batch_of({"a"}), -1, 3).error_code, 0);
+  const auto grow = [&](std::int32_t count) {
+    wire::CreatePartitionsRequest request;
+    request.topics.push_back({"t", count, std::nullopt});
+    return ask(request).results.at(0);
+  };
+  restart_with([&](Disk& disk) {
+    write_catalog(disk,
+                  catalog_of("topic t " + id.to_string() + " 2 durable retention.ms=1000000"));
+  });
+  ASSERT_TRUE(running().started) << running().started.error().to_string();
+  EXPECT_EQ(logger.count("3 partition directories in /data hold records of topics or partitions"),
+            1u);
+  EXPECT_EQ(topics().find("t")->partitions.size(), 2u);
+  const auto refused = grow(3);
+  EXPECT_EQ(refused.error_code, broker_error::kafka_storage_error);
+  EXPECT_THAT(refused.error_message.value_or(""), HasSubstr("--adopt t"));
+
+  settings.adopt = {"t"};
+  for (const bool is_again : {false, true}) {
+    restart_with([](Disk&) {});
+    ASSERT_TRUE(running().started) << running().started.error().to_string();
+    EXPECT_EQ(logger.count("topic t has 5 partitions again, and not 2"), is_again ? 0u : 1u);
+    EXPECT_EQ(logger.lines.size(), is_again ? 0u : 1u);
+    EXPECT_EQ(topics().find("t")->id, id);
+    EXPECT_EQ(topics().find("t")->config.at("retention.ms"), "1000000");
+    EXPECT_THAT(values("t", {.partition = 3}), ElementsAre("a"));
+    EXPECT_EQ(grow(5).error_code, broker_error::invalid_partitions);
+  }
+  EXPECT_EQ(grow(6).error_code, 0);
 }
 
 TEST_F(StrayDirectoriesTest, ThatAreNotThereCannotBeAdopted) {
