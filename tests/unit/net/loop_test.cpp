@@ -112,6 +112,23 @@ TEST(Loop, work_at_the_end_of_a_turn_goes_on_in_later_turns_in_its_order) {
   EXPECT_GT(turns.size(), 2u);
 }
 
+TEST(Loop, work_at_the_end_of_the_last_turn_is_all_done) {
+  Loop loop;
+  constexpr int tasks = 10;
+  int done = 0;
+  loop.post([&] {
+    for (int i = 0; i < tasks; ++i) {
+      loop.at_turn_end([&] {
+        for (const TimePoint end = loop.mono_now() + 1ms; loop.mono_now() < end;) continue;
+        ++done;
+      });
+    }
+    loop.stop();
+  });
+  loop.run();
+  EXPECT_EQ(done, tasks);
+}
+
 TEST(Loop, publishes_the_time_of_each_turn) {
   Loop loop;
   loop.start("test");
