@@ -90,6 +90,20 @@ TEST_F(Throwing, read_lag_handler_is_a_failure_of_the_subscription) {
   EXPECT_THAT(lines_.all(), Contains(HasSubstr("the read lag handler threw: no paper")));
 }
 
+TEST_F(Throwing, callback_of_a_request_is_logged) {
+  connect(kafka::with_error_logger(errors()), with_reply_topic("replies"));
+  ASSERT_TRUE(kafka::create_topic(*broker_, "replies", 1, 1));
+  const auto answering = broker_->reply<std::string>(
+      "t", [](const std::string& text) { return text; }, with_group_id("g"));
+  ASSERT_TRUE(answering) << answering.error().to_string();
+  const auto asked = broker_->request_async<std::string>(
+      "t", "text", [](const Result<std::string>&) { throw no_paper(); });
+  ASSERT_TRUE(asked) << asked.error().to_string();
+  EXPECT_TRUE(lines_.wait_for(1));
+  EXPECT_THAT(lines_.all(), Contains(HasSubstr("the callback of a request threw: no paper")));
+  EXPECT_EQ(broker_->request<std::string>("t", "later", patience), "later");
+}
+
 TEST_F(Throwing, balancer_is_the_error_of_its_publish) {
   connect();
   const auto sent =
