@@ -1,3 +1,5 @@
+#include <functional>
+
 #include "node_world.hpp"
 #include "wire/messages/create_partitions.hpp"
 #include "wire/messages/delete_topics.hpp"
@@ -298,37 +300,59 @@ TEST_F(AddedPartitionsTest, DoNotTakeDirectoriesThatHoldOtherRecords) {
   EXPECT_FALSE(has_files("t-3"));
 }
 
-TEST_F(AddedPartitionsTest, AnAnsweredGrowthSurvivesAPowerLossAtAnyMoment) {
-  bool was_answered = false;
-  bool was_lost_before = false;
-  for (unsigned change = 1; change <= 40; change += 3) {
-    const std::string topic = "t-of-" + std::to_string(change);
-    create(topic, 2);
-    ASSERT_EQ(produce(topic, batch_of({"kept"}), -1, 1).error_code, 0);
-    (void)client("a");
-    bool is_lost = false;
-    world.machine("node").disk().after_change(change, sim::SimDisk::Change::any, [&] {
-      world.machine("node").lose_power();
-      is_lost = true;
-    });
-    const auto growing = send(growth(topic, 5), 3, "a");
-    world.run_for(50ms);
-    world.machine("node").disk().after_change(0, sim::SimDisk::Change::any, {});
-    if (!is_lost) world.machine("node").lose_power();
-    world.run_for(10ms);
-    world.machine("node").power_on();
-    after_power_loss();
+class LostGrowthTest : public AddedPartitionsTest {
+ protected:
+  /// Adds partitions to a topic in each round, and ends the node with `end` after that many changes
+  /// of its disk.
+  void end_at_each_change(const std::function<void()>& end, const std::function<void()>& restart) {
+    for (unsigned change = 1; change <= 40; change += 3) {
+      const std::string topic = "t-of-" + std::to_string(change);
+      create(topic, 2);
+      ASSERT_EQ(produce(topic, batch_of({"kept"}), -1, 1).error_code, 0);
+      (void)client("a");
+      bool has_ended = false;
+      world.machine("node").disk().after_change(change, sim::SimDisk::Change::any, [&] {
+        end();
+        has_ended = true;
+      });
+      const auto growing = send(growth(topic, 5), 3, "a");
+      world.run_for(50ms);
+      world.machine("node").disk().after_change(0, sim::SimDisk::Change::any, {});
+      if (!has_ended) end();
+      world.run_for(10ms);
+      restart();
+      check(topic, growing->has_value());
+    }
+    EXPECT_TRUE(was_answered_ && was_lost_before_) << "the ends miss the change";
+  }
+
+ private:
+  void check(const std::string& topic, bool is_answered) {
     const std::size_t count = partitions_of(topic);
-    was_answered |= growing->has_value();
-    was_lost_before |= count == 2;
-    EXPECT_TRUE(count == 5 || (count == 2 && !growing->has_value())) << change << ": " << count;
+    was_answered_ |= is_answered;
+    was_lost_before_ |= count == 2;
+    EXPECT_TRUE(count == 5 || (count == 2 && !is_answered)) << topic << ": " << count;
     EXPECT_THAT(values(topic, {.partition = 1, .max_wait_ms = 0}), ElementsAre("kept"));
     const auto again = grow(topic, 5).error_code;
     EXPECT_EQ(again, count == 5 ? broker_error::invalid_partitions : broker_error::none);
-    EXPECT_EQ(produce_to(topic, 4), 0) << change;
+    EXPECT_EQ(produce_to(topic, 4), 0) << topic;
     EXPECT_EQ(logger.count("error "), 0U) << testing::PrintToString(logger.lines);
   }
-  EXPECT_TRUE(was_answered && was_lost_before) << "the losses of power miss the change";
+
+  bool was_answered_ = false;
+  bool was_lost_before_ = false;
+};
+
+TEST_F(LostGrowthTest, AnAnsweredGrowthSurvivesAPowerLossAtAnyMoment) {
+  end_at_each_change([this] { world.machine("node").lose_power(); },
+                     [this] {
+                       world.machine("node").power_on();
+                       after_power_loss();
+                     });
+}
+
+TEST_F(LostGrowthTest, AnAnsweredGrowthSurvivesAKillAtAnyMoment) {
+  end_at_each_change([this] { node().kill(); }, [this] { restart_after_kill(); });
 }
 
 TEST_F(AddedPartitionsTest, OfManyTopicsAreAddedInSlices) {
