@@ -39,9 +39,8 @@ class Executor {
   [[nodiscard]] virtual TimePoint mono_now() const { return tick().mono; }
   /// The time at which work that can continue in a later turn has to stop. Default: never.
   [[nodiscard]] virtual TimePoint turn_end() const { return never; }
-  /// Runs `task` when the current turn ends; between turns, when the next one ends. If earlier
-  /// tasks leave it no time, it runs at the end of a later turn. Default: a posted task, for loops
-  /// whose turns have no end of their own.
+  /// Runs `task` when the current turn ends; between turns, when the next one ends. Default: a
+  /// posted task, for loops whose turns have no end of their own.
   virtual void at_turn_end(Task task) { post(std::move(task)); }
   /// Makes the loop poll for events until this time instead of sleeping, for a wait that is about
   /// as short as a wake-up. The latest of several times counts. Loops that never sleep ignore it.
