@@ -94,13 +94,19 @@ void SubscriptionState::check_invariants() const {
                    "a message holds its partition that is done");
     }
   }
+  std::map<std::uint64_t, std::size_t> queued;
   lanes_.for_each([&](std::size_t lane, const EventPointer& event) {
+    ++queued[event->assignment];
     DOHLE_ASSERT(event->lane == lane, "an event waits in another's lane");
     const auto found = partitions_.find(partition_of(*event));
     DOHLE_ASSERT(found != partitions_.end() && found->second.assignment == event->assignment,
                  "an event waits that belongs to an earlier assignment");
     DOHLE_ASSERT(!found->second.is_closing, "an event waits of a partition that is given up");
   });
+  for (const auto& [name, partition] : partitions_) {
+    DOHLE_ASSERT(partition.queued == queued[partition.assignment],
+                 "the waiting events of a partition are miscounted");
+  }
 }
 
 void SubscriptionState::check_redirects() const {
@@ -179,12 +185,17 @@ std::vector<TopicPartition> SubscriptionState::assignment() const {
 
 void SubscriptionState::stop() {
   is_stopped_ = true;
-  for (auto& [_, partition] : partitions_) partition.beyond.clear();
+  for (auto& [_, partition] : partitions_) {
+    partition.beyond.clear();
+    partition.queued = 0;
+  }
   lanes_.drop_if([](const EventPointer&) { return true; });
   for (const auto& [_, partition] : partitions_) drop_redirects(partition.assignment);
 }
 
 void SubscriptionState::drop_waiting(const TopicPartition& partition) {
+  const auto found = partitions_.find(partition);
+  if (found != partitions_.end()) found->second.queued = 0;
   lanes_.drop_if([&](const EventPointer& event) {
     return event->partition == partition.partition && event->topic == partition.topic;
   });
@@ -284,6 +295,7 @@ TimePoint SubscriptionState::next_resume(TimePoint now) const {
 
 void SubscriptionState::hand_out(Partition& partition, EventPointer event) {
   partition.ledger.on_delivered(event->offset, event->leader_epoch, event->bytes());
+  ++partition.queued;
   const std::size_t lane = event->lane;
   lanes_.push(lane, std::move(event));
 }
@@ -314,6 +326,8 @@ EventPointer SubscriptionState::take_work(TimePoint now) {
   // ends.
   Partition* const partition = owned(*event);
   DOHLE_ASSERT(partition != nullptr, "work waits of a partition that is not owned");
+  DOHLE_ASSERT(partition->queued > 0, "the waiting events of a partition are miscounted");
+  --partition->queued;
   ++partition->running;
   event->is_running = true;
   event->started = now;
@@ -392,6 +406,7 @@ std::optional<Report> SubscriptionState::on_failed(const EventPointer& event, Pa
     return std::nullopt;
   }
   ++next->attempt;
+  ++partition.queued;
   const std::size_t lane = next->lane;
   lanes_.push_retry(lane, std::move(next),
                     now + std::get<RetryPolicy::RetryInPlace>(decision).wait);
@@ -774,6 +789,20 @@ void SubscriptionState::on_committed(const std::vector<PartitionOffset>& offsets
     const auto found = partitions_.find(offset.partition);
     if (found != partitions_.end()) found->second.ledger.on_committed(offset.committed.offset);
   }
+}
+
+std::size_t SubscriptionState::queued_behind_failing_redirects() const {
+  if (redirects_.empty()) return 0;
+  std::size_t queued = 0;
+  for (const auto& [_, partition] : partitions_) {
+    if (partition.failing_redirects > 0) queued += partition.queued;
+  }
+  return queued;
+}
+
+bool SubscriptionState::has_room() const {
+  const std::size_t most = settings_.queue_capacity / 2;
+  return lanes_.queued() <= most || lanes_.queued() - queued_behind_failing_redirects() <= most;
 }
 
 bool SubscriptionState::is_full(const Partition& partition) const {

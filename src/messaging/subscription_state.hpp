@@ -163,8 +163,10 @@ class SubscriptionState {
 
   // Bounds.
 
-  /// True if the queue has room for the records of one poll, at most half of its capacity.
-  [[nodiscard]] bool has_room() const { return lanes_.queued() <= settings_.queue_capacity / 2; }
+  /// True if the queue has room for the records of one poll, at most half of its capacity. Events
+  /// of partitions whose redirections fail do not count: they may wait for long, and must not stop
+  /// the other partitions.
+  [[nodiscard]] bool has_room() const;
   struct Pauses {
     std::vector<TopicPartition> pause, resume;
   };
@@ -182,6 +184,8 @@ class SubscriptionState {
     std::uint64_t assignment = 0;
     AckLedger ledger;
     std::size_t running = 0;
+    /// Its events in lanes.
+    std::size_t queued = 0;
     bool is_closing = false;
     bool is_paused = false;
     /// The errors of failed messages by offset; at most as many as are outstanding.
@@ -268,6 +272,7 @@ class SubscriptionState {
   void await_ack(const EventPointer& event, TimePoint due);
   [[nodiscard]] bool is_awaited(const AwaitedAck& awaited) const;
   void drop_waiting(const TopicPartition& partition);
+  [[nodiscard]] std::size_t queued_behind_failing_redirects() const;
   static Report report_of(const EventPointer& event, Error why);
   std::optional<Report> give_up(const EventPointer& event, Partition& partition, const Error& why,
                                 FailurePolicy policy, TimePoint now, bool& has_lane);

@@ -496,6 +496,27 @@ TEST_F(RedirectingState, sends_again_what_could_not_be_stored_and_lets_the_parti
   EXPECT_EQ(state().update_pauses(false, start + 2min).resume, only_zero);
 }
 
+TEST_F(RedirectingState, leaves_room_for_other_partitions_while_one_waits_to_be_stored) {
+  made.reset();
+  settings.queue_capacity = 4;
+  const std::vector<TopicPartition> others{{"strikes", PartitionId{1}}, retry_zero};
+  state().on_assigned(others);
+  for (const std::int64_t offset : {0, 1, 2, 3}) deliver(offset);
+  handled(fail(broken()));
+  const Redirect sent = redirect();
+  EXPECT_FALSE(state().has_room()) << "3 of its key wait";
+  state().on_redirected(sent.id, fail(Error::broker(29, "produce")), start);
+  state().check_invariants();
+  EXPECT_TRUE(state().has_room());
+  EXPECT_EQ(state().update_pauses(!state().has_room(), start).pause, only_zero)
+      << "the others are read";
+  const Redirect again = redirect(start + 100ms);
+  state().on_redirected(again.id, stored(), start + 100ms);
+  EXPECT_FALSE(state().has_room()) << "those that wait are handled now";
+  handled();
+  EXPECT_TRUE(state().has_room());
+}
+
 TEST_F(RedirectingState, reports_a_dead_letter_once_it_is_stored) {
   deliver_retry(4, Timestamp{wall.value - 10'000});
   handled(fail(broken()));
