@@ -42,10 +42,8 @@ class AckLedger {
   [[nodiscard]] std::size_t outstanding() const { return entries_.size(); }
   /// Bytes of the records that are not done.
   [[nodiscard]] std::size_t outstanding_bytes() const { return bytes_; }
-  /// True if a record of this offset may be handed out next.
-  [[nodiscard]] bool is_next(Offset offset) const {
-    return entries_.empty() || entries_.back().offset < offset;
-  }
+  /// True if a record of this offset may be handed out next. Otherwise reading has started anew.
+  [[nodiscard]] bool is_next(Offset offset) const { return position_ <= offset; }
 
   /// Asserts the invariants that hold between two events. Walks all entries.
   void check_invariants() const;

@@ -225,13 +225,13 @@ void SubscriptionState::on_records(std::span<const ConsumerRecord> records,
 bool SubscriptionState::on_record(const ConsumerRecord& record, FetchedBytes* buffer, Now now) {
   const auto found = partitions_.find(Place{record.topic, record.partition});
   if (is_stopped_ || found == partitions_.end() || found->second.is_closing) return false;
-  if (found->second.level > 0 && waits_for_its_delay(found->second, record, now)) return false;
   // Reading has started anew after the topic was created again or the offset was out of range, so
   // earlier events belong to an earlier assignment.
   const auto& beyond = found->second.beyond;
   const bool is_next = beyond.empty() ? found->second.ledger.is_next(record.offset)
                                       : beyond.back()->offset < record.offset;
   if (!is_next) assign(*found);
+  if (found->second.level > 0 && waits_for_its_delay(found->second, record, now)) return false;
   EventPointer event = pool_->make();
   event->buffer = buffer;
   event->topic = record.topic;

@@ -58,6 +58,19 @@ TEST(AckLedger, takes_each_offset_once_and_only_those_handed_out) {
   EXPECT_TRUE(ledger.is_pending(Offset{2}, 2));
 }
 
+TEST(AckLedger, expects_no_record_below_its_position_although_all_are_done) {
+  AckLedger ledger;
+  EXPECT_TRUE(ledger.is_next(Offset{0}));
+  ledger.on_delivered(Offset{5}, LeaderEpoch{4}, 10);
+  EXPECT_FALSE(ledger.is_next(Offset{5}));
+  ledger.on_done(Offset{5});
+  EXPECT_FALSE(ledger.is_next(Offset{5}));
+  EXPECT_TRUE(ledger.is_next(Offset{6}));
+  ledger.on_position(Offset{9});
+  EXPECT_FALSE(ledger.is_next(Offset{8}));
+  EXPECT_TRUE(ledger.is_next(Offset{9}));
+}
+
 TEST(AckLedger, counts_from_the_first_outstanding_and_the_bytes_that_are_held) {
   AckLedger ledger = with_offsets({0, 1, 2});
   ledger.on_done(Offset{2});

@@ -395,6 +395,17 @@ TEST_F(SubscriptionStateTest, begins_again_when_records_come_from_a_lower_offset
   state().check_invariants();
 }
 
+TEST_F(SubscriptionStateTest, begins_again_although_everything_of_the_earlier_topic_was_done) {
+  for (const std::int64_t offset : {100, 101}) deliver(offset);
+  handled();
+  handled();
+  EXPECT_EQ(due(), 102);
+  deliver(0);
+  EXPECT_EQ(due(), 0) << "102 was a position in the topic that is gone";
+  handled();
+  EXPECT_EQ(due(), 1);
+}
+
 // Retry topics and dead letters.
 
 const TopicPartition retry_zero{"strikes.g.retry.10s", PartitionId{0}};
@@ -561,6 +572,16 @@ TEST_F(RedirectingState, waits_for_the_delay_by_reading_again) {
   EXPECT_EQ(state().next_resume(resumes), never);
   deliver_retry(1, Timestamp{wall.value - 4'000}, resumes);
   EXPECT_EQ(handled()->offset, Offset{1});
+}
+
+TEST_F(RedirectingState, commits_nothing_of_a_retry_topic_that_was_deleted_into_its_successor) {
+  deliver_retry(7, Timestamp{wall.value - 10'000});
+  handled();
+  const auto due_of_retries = [&] { return state().final_commit({&retry_zero, 1}); };
+  ASSERT_EQ(due_of_retries().size(), 1u);
+  deliver_retry(0, wall);
+  EXPECT_EQ(state().take_rewinds().size(), 1u) << "the new topic's first record waits";
+  EXPECT_TRUE(due_of_retries().empty()) << "8 was a position in the topic that is gone";
 }
 
 TEST_F(RedirectingState, waits_no_longer_than_the_delay_for_a_record_of_the_future) {

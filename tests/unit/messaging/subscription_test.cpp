@@ -44,7 +44,6 @@ class ScriptedSource final : public Source {
         record.offset = Offset{first + i};
         fetched.records.push_back(record);
       }
-      positions[{"t", PartitionId{partition}}] = first + count;
       fetches.push_back(std::move(fetched));
       changed.notify_all();
     }
@@ -85,6 +84,9 @@ class ScriptedSource final : public Source {
     if (script_.fetches.empty() || !script_.paused.empty()) return PolledRecords{};
     PolledRecords fetched = std::move(script_.fetches.front());
     script_.fetches.pop_front();
+    for (const ConsumerRecord& record : fetched.records) {
+      script_.positions[{std::string(record.topic), record.partition}] = record.offset.value + 1;
+    }
     return fetched;
   }
   void wakeup() override {
