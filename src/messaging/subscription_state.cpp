@@ -262,15 +262,20 @@ bool SubscriptionState::waits_for_its_delay(Partition& partition, const Consumer
   if (partition.rewind) return true;
   const Duration rest = rest_of_delay(partition.level, record.timestamp, now);
   if (rest <= Duration(0)) return false;
-  partition.waits_until = now.mono + rest;
-  partition.rewind = record.offset;
+  // The clock of the member that stored it may be ahead by any time, but nothing waits for more
+  // than one delay once it is next.
+  const bool has_waited = partition.waits_for == record.offset;
+  if (has_waited && now.mono >= partition.waits_until) return false;
+  if (!has_waited) partition.waits_until = now.mono + rest;
+  partition.waits_for = partition.rewind.emplace(record.offset);
   return true;
 }
 
 Duration SubscriptionState::rest_of_delay(std::size_t level, Timestamp stored, Now now) const {
   const milliseconds delay = retry_policy_.delay_of(level);
-  // The clocks of the member that stored it and of this one may differ, but nothing waits longer.
-  const milliseconds passed(std::max<std::int64_t>(0, now.wall.value - stored.value));
+  // Neither a time of the future nor one before the epoch, which another program may have written.
+  const std::int64_t latest = std::max<std::int64_t>(0, now.wall.value);
+  const milliseconds passed(now.wall.value - std::clamp<std::int64_t>(stored.value, 0, latest));
   if (passed >= delay) return Duration(0);
   return delay - passed + std::min<Duration>(delay / 20, std::chrono::seconds(1));
 }

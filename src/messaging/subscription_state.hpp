@@ -198,8 +198,9 @@ class SubscriptionState {
     /// Redirections whose outcome is awaited, and those whose last attempt failed.
     std::size_t redirecting = 0;
     std::size_t failing_redirects = 0;
-    /// Until when the delay of its next record lasts.
+    /// Until when the delay of its next record lasts, and the record's offset.
     TimePoint waits_until = TimePoint::min();
+    Offset waits_for = {};
     /// Where it has to be read again.
     std::optional<Offset> rewind = {};
     /// What a read brought beyond max_unacknowledged; not handed out until there is room.

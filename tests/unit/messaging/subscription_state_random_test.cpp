@@ -106,6 +106,8 @@ class World {
     std::int64_t first = 0;
     std::int64_t next = 0;
     std::set<std::int64_t> done = {};
+    /// The records' times by offset.
+    std::map<std::int64_t, std::int64_t> times = {};
     [[nodiscard]] std::int64_t first_undone() const {
       std::int64_t at = first;
       while (at < next && done.contains(at)) ++at;
@@ -142,7 +144,8 @@ class World {
     const std::string& key = *keys_.insert("key " + std::to_string(random_.below(4))).first;
     ConsumerRecord record;
     record.topic = name.topic == retry_topic ? std::string_view(retry_topic) : "strikes";
-    record.timestamp = Timestamp{wall().value - static_cast<std::int64_t>(random_.below(150))};
+    const std::int64_t time = wall().value - static_cast<std::int64_t>(random_.below(150));
+    record.timestamp = Timestamp{owned.times.emplace(owned.next, time).first->second};
     record.partition = name.partition;
     record.offset = Offset{owned.next};
     record.key = as_bytes(key);

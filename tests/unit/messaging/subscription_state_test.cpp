@@ -585,8 +585,24 @@ TEST_F(RedirectingState, commits_nothing_of_a_retry_topic_that_was_deleted_into_
 }
 
 TEST_F(RedirectingState, waits_no_longer_than_the_delay_for_a_record_of_the_future) {
-  deliver_retry(0, Timestamp{wall.value + 3'600'000});
-  EXPECT_LE(state().next_resume(start), start + 11s);
+  const Timestamp future{wall.value + 3'600'000};
+  deliver_retry(0, future);
+  EXPECT_EQ(state().take_rewinds().size(), 1u);
+  const TimePoint resumes = state().next_resume(start);
+  EXPECT_GE(resumes, start + 10s);
+  EXPECT_LE(resumes, start + 11s);
+  deliver_retry(0, future, resumes - 1ms);
+  EXPECT_EQ(handled(), nullptr);
+  EXPECT_EQ(state().take_rewinds().size(), 1u);
+  EXPECT_EQ(state().next_resume(start), resumes) << "its wait does not start again";
+  deliver_retry(0, future, resumes);
+  EXPECT_EQ(handled()->offset, Offset{0});
+  EXPECT_TRUE(state().take_rewinds().empty());
+}
+
+TEST_F(RedirectingState, waits_for_no_record_whose_time_is_before_every_time) {
+  deliver_retry(0, Timestamp{INT64_MIN});
+  EXPECT_EQ(handled()->offset, Offset{0});
 }
 
 TEST_F(RedirectingState, counts_attempts_over_retry_topics) {
