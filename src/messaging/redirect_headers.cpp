@@ -8,6 +8,8 @@ namespace dohle::messaging {
 
 namespace {
 
+/// More than any message has, and so few that further ones can be added.
+constexpr int max_attempts = 1'000'000'000;
 /// Longer messages are cut, so that a record that was small enough stays so.
 constexpr std::size_t max_message_bytes = 1'000;
 
@@ -44,7 +46,8 @@ int attempts_of(const HeaderRange& headers) {
   const std::string_view text = as_text(*value);
   int count = 0;
   const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), count);
-  return fault == std::errc() && end == text.data() + text.size() && count > 0 ? count : 0;
+  if (fault != std::errc() || end != text.data() + text.size()) return 0;
+  return count > 0 && count <= max_attempts ? count : 0;
 }
 
 RedirectHeaders::RedirectHeaders(const EventState& event, std::string_view group,

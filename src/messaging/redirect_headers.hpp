@@ -30,7 +30,8 @@ inline constexpr std::string_view attempts = "dohle-attempts";
 /// True for a header that the redirection of a message wrote, or another library's.
 [[nodiscard]] bool is_redirect_header(std::string_view name);
 
-/// The attempts that `dohle-attempts` names. 0 without one, or if it is no number.
+/// The attempts that `dohle-attempts` names. 0 without one, if it is no number, or above a billion,
+/// so that any program may have written it.
 [[nodiscard]] int attempts_of(const HeaderRange& headers);
 
 /// A header's value as a big-endian number of `Number`'s size. Absent if its size is another.

@@ -119,7 +119,10 @@ TEST(AttemptsOf, are_0_without_a_number) {
     return attempts_of(range_of(all, 1));
   };
   EXPECT_EQ(attempts("12"), 12);
-  for (const char* value : {"", "x", "4x", "-3", "99999999999"}) EXPECT_EQ(attempts(value), 0);
+  EXPECT_EQ(attempts("1000000000"), 1'000'000'000);
+  for (const char* value : {"", "x", "4x", "-3", "1000000001", "2147483647", "99999999999"}) {
+    EXPECT_EQ(attempts(value), 0) << value;
+  }
   EXPECT_EQ(attempts_of({}), 0);
 }
 
