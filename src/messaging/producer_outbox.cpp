@@ -11,6 +11,8 @@ namespace {
 /// The longest wait for metadata or memory; a worker of the subscription waits meanwhile.
 constexpr std::chrono::seconds max_block{5};
 constexpr std::chrono::seconds outcome_slack{10};
+/// The most with idempotence. Publishes with other acks may have more.
+constexpr int max_in_flight = 5;
 constexpr std::size_t max_request_bytes = std::size_t{32} << 20;
 
 }  // namespace
@@ -18,6 +20,7 @@ constexpr std::size_t max_request_bytes = std::size_t{32} << 20;
 ProducerOptions outbox_options(ProducerOptions publishes) {
   publishes.acks = Acks::all;
   publishes.idempotence = true;
+  publishes.max_in_flight = std::min(publishes.max_in_flight, max_in_flight);
   publishes.linger = std::chrono::microseconds(0);
   publishes.max_block = std::min<std::chrono::milliseconds>(publishes.max_block, max_block);
   publishes.delivery_timeout = publishes.request_timeout + outcome_slack;
