@@ -24,19 +24,21 @@ ProducerOptions outbox_options(ProducerOptions publishes) {
   publishes.linger = std::chrono::microseconds(0);
   publishes.max_block = std::min<std::chrono::milliseconds>(publishes.max_block, max_block);
   publishes.delivery_timeout = publishes.request_timeout + outcome_slack;
-  // The source's batches may be compressed, and within the server's limit only because of that.
-  if (publishes.compression == CompressionCodec::none) {
-    publishes.compression = CompressionCodec::zstd;
-    publishes.compression_level.reset();
-  }
-  // A message that could be fetched has to fit, whatever the broker's publishes are limited to.
-  publishes.max_request_bytes = std::max(publishes.max_request_bytes, max_request_bytes);
-  publishes.buffer_bytes = std::max(publishes.buffer_bytes, 2 * max_request_bytes);
+  fit_fetched_messages(publishes);
   publishes.allow_auto_create_topics = false;
   publishes.partitioner = {};
   publishes.on_batch = nullptr;
   publishes.on_untaken_failure = nullptr;
   return publishes;
+}
+
+void fit_fetched_messages(ProducerOptions& options) {
+  if (options.compression == CompressionCodec::none) {
+    options.compression = CompressionCodec::zstd;
+    options.compression_level.reset();
+  }
+  options.max_request_bytes = std::max(options.max_request_bytes, max_request_bytes);
+  options.buffer_bytes = std::max(options.buffer_bytes, 2 * max_request_bytes);
 }
 
 void ProducerOutbox::send(const std::string& topic, const Record& record, Done done) {

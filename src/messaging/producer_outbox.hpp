@@ -23,4 +23,8 @@ class ProducerOutbox final : public Outbox {
 /// compressed, without linger, and with an outcome within the time of one request and 10 s more.
 [[nodiscard]] ProducerOptions outbox_options(ProducerOptions publishes);
 
+/// Makes room for any message that could be fetched, whatever publishes are limited to. It is
+/// compressed, since it may be within the server's limit only because of that.
+void fit_fetched_messages(ProducerOptions& options);
+
 }  // namespace dohle::messaging

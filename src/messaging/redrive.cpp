@@ -12,6 +12,7 @@
 #include "dohle/client.hpp"
 #include "dohle/consumer.hpp"
 #include "dohle/producer.hpp"
+#include "messaging/producer_outbox.hpp"
 #include "messaging/publish_chain.hpp"
 #include "messaging/redirect_headers.hpp"
 #include "messaging/reports.hpp"
@@ -78,7 +79,9 @@ Result<kafka::RedriveReport> Redrive::run(Client& client) {
   Admin admin = client.admin();
   if (auto found = find_parts(admin); !found) return fail(found.error());
   if (auto found = find_ends(admin); !found) return fail(found.error());
-  auto producer = client.producer({.allow_auto_create_topics = false});
+  ProducerOptions options{.allow_auto_create_topics = false};
+  fit_fetched_messages(options);
+  auto producer = client.producer(options);
   if (!producer) return fail(producer.error());
   producer_.emplace(*std::move(producer));
   auto target = producer_->topic(to_);

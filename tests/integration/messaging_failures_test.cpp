@@ -572,6 +572,27 @@ TEST_F(Redrive, puts_dead_letters_back_once) {
   EXPECT_EQ(all_again->redriven, 6u);
 }
 
+TEST_F(Redrive, puts_back_a_message_that_is_small_only_when_compressed) {
+  create("small", {{"max.message.bytes", "3000"}});
+  (void)read(
+      fails_into(seen_),
+      {.group_id = "billing", .max_retries = 0, .failure_policy = FailurePolicy::dead_letter},
+      "small");
+  auto client = broker_->client();
+  ASSERT_TRUE(client);
+  auto producer = client->producer(
+      {.max_request_bytes = std::size_t{4} << 20, .compression = CompressionCodec::zstd});
+  ASSERT_TRUE(producer) << producer.error().to_string();
+  const std::string body(2'000'000, 'x');
+  ASSERT_TRUE(producer->send("small", {.value = as_bytes(body)})->get());
+  ASSERT_TRUE(failures_.wait_for(Failure::Kind::handler));
+  const auto done = kafka::redrive(*broker_, "small.billing.dlt", "small");
+  ASSERT_TRUE(done) << done.error().to_string();
+  EXPECT_EQ(done->redriven, 1u);
+  ASSERT_TRUE(seen_.wait_for(2));
+  EXPECT_EQ(seen_.all()[1].body.size(), body.size());
+}
+
 TEST_F(Redrive, reports_what_is_wrong) {
   create("letters");
   const auto error = [&](const std::string& from, const std::string& to,
