@@ -652,18 +652,21 @@ void Subscription::wait_longer(const Error& why) {
 
 void Subscription::finish() {
   std::vector<PartitionOffset> offsets;
-  std::chrono::milliseconds left;
   {
     Lock lock(mutex_);
     change_.wait_until(lock, stop_by_,
                        [&] { return state_.running() == 0 && state_.redirecting() == 0; });
     (void)tell_waiting(lock);
     offsets = state_.final_commit(state_.assignment());
-    left = until(stop_by_, monotonic_now(), std::chrono::hours(1));
   }
   commit_now(std::move(offsets));
-  if (setup_.outbox) setup_.outbox->close(left);
-  auto closed = source_.close(left);
+  // One deadline for all of them.
+  const auto left = [this] {
+    const std::lock_guard lock(mutex_);
+    return until(stop_by_, monotonic_now(), std::chrono::hours(1));
+  };
+  if (setup_.outbox) setup_.outbox->close(left());
+  auto closed = source_.close(left());
   const std::lock_guard lock(mutex_);
   state_.on_given_up(state_.assignment());
   if (!closed && !end_error_) end_error_ = closed.error();
