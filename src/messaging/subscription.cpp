@@ -529,9 +529,10 @@ void Subscription::poll() {
     const std::lock_guard lock(mutex_);
     const TimePoint now = monotonic_now();
     if (is_stopping_) return;
-    // A commit that became due since start_commit must not wait for the poll.
-    timeout = state_.is_commit_due(now) ? std::chrono::milliseconds(0)
-                                        : until(wake_at(now), now, max_poll);
+    // A commit or a resume that became due since start_commit and apply_pauses must not wait for
+    // the poll: nudge wakes a poll only once it is under way.
+    const bool has_work = state_.is_commit_due(now) || state_.may_resume(now);
+    timeout = has_work ? std::chrono::milliseconds(0) : until(wake_at(now), now, max_poll);
     is_polling_ = true;
     is_nudged_ = false;
   }
