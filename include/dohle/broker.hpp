@@ -128,7 +128,7 @@ using FailureDecision = std::function<FailureAction(const Error& why, const RawE
 
 /// A message that holds its partition.
 struct HeldMessage {
-  /// The subscription's topic.
+  /// The subscription's topic, or its retry topic that the message is from.
   std::string topic;
   /// The partition that it holds.
   PartitionId partition;
@@ -153,7 +153,8 @@ struct ReadLag {
   std::string topic;
   /// The subscription's group; empty without one.
   std::string group_id;
-  /// The assigned partitions that were fetched before, in order.
+  /// The assigned partitions of that topic that were fetched before, in order. Messages that wait
+  /// in retry topics do not count.
   std::vector<PartitionLag> partitions;
 
   /// The records of all partitions together.
