@@ -227,9 +227,8 @@ std::vector<HeldMessage> Subscription::held() const {
   return state_.held();
 }
 
-void Subscription::nudge(Lock& lock) {
+void Subscription::nudge(Lock& lock, TimePoint now) {
   DOHLE_ASSERT(lock.owns_lock(), "a subscription's state is read without its lock");
-  const TimePoint now = monotonic_now();
   const bool wanted = is_stopping_ || state_.is_commit_due(now) || state_.may_resume(now);
   if (!wanted || !is_polling_ || is_nudged_) return;
   is_nudged_ = true;
@@ -247,9 +246,9 @@ void Subscription::log_end(const Error& why) {
 void Subscription::work() {
   Lock lock(mutex_);
   while (!is_stopping_) {
-    // While the lock was free, the subscription may have been asked to end.
-    if (tell_waiting(lock)) continue;
     const TimePoint now = monotonic_now();
+    // While the lock was free, the subscription may have been asked to end.
+    if (tell_waiting(lock, now)) continue;
     if (const auto redirect = state_.take_redirect(now)) {
       send(lock, *redirect);
       continue;
@@ -263,8 +262,8 @@ void Subscription::work() {
   }
 }
 
-bool Subscription::tell_waiting(Lock& lock) {
-  std::vector<Report> reports = state_.overdue_acks(monotonic_now());
+bool Subscription::tell_waiting(Lock& lock, TimePoint now) {
+  std::vector<Report> reports = state_.overdue_acks(now);
   if (state_.has_redirect_reports()) {
     for (Report& each : state_.take_redirect_reports()) reports.push_back(std::move(each));
   }
@@ -323,13 +322,14 @@ void Subscription::handle(Lock& lock, EventPointer event) {
   }();
   const FailureAction asked = result ? FailureAction::retry : decide(result.error(), event);
   lock.lock();
-  const auto report = state_.on_handled(event, std::move(result), monotonic_now(), asked);
+  const TimePoint now = monotonic_now();
+  const auto report = state_.on_handled(event, std::move(result), now, asked);
   event.reset();
   change_.notify_all();
   // The freed lane may have another item, and a retry a new wake-up time.
   work_.notify_one();
   end_by_policy(lock);
-  nudge(lock);
+  nudge(lock, now);
   if (!report) return;
   lock.unlock();
   tell(*report);
@@ -657,7 +657,7 @@ void Subscription::finish() {
     Lock lock(mutex_);
     change_.wait_until(lock, stop_by_,
                        [&] { return state_.running() == 0 && state_.redirecting() == 0; });
-    (void)tell_waiting(lock);
+    (void)tell_waiting(lock, monotonic_now());
     offsets = state_.final_commit(state_.assignment());
   }
   commit_now(std::move(offsets));

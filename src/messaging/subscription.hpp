@@ -133,11 +133,12 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void send(Lock& lock, const Redirect& redirect);
   void on_redirected(std::uint64_t id, const Result<Receipt>& outcome);
   /// Reports what waits to be reported. True if there was anything; the lock was free meanwhile.
-  bool tell_waiting(Lock& lock);
+  bool tell_waiting(Lock& lock, TimePoint now);
 
   void thread_ended();
   /// Wakes the polling thread if it has work: a due commit, a resume, or the end.
-  void nudge(Lock& lock);
+  void nudge(Lock& lock) { nudge(lock, monotonic_now()); }
+  void nudge(Lock& lock, TimePoint now);
   [[nodiscard]] TimePoint wake_at(TimePoint now) const;
 
   const Setup setup_;
