@@ -32,9 +32,12 @@ void RequestDesk::arm_for(TimePoint deadline) {
   if (!client) return;
   client->loop().post([weak = weak_from_this(), client = client_, deadline] {
     const auto alive = client.lock();
-    if (!alive) return;
-    alive->loop().arm(deadline, [weak] {
-      if (const auto self = weak.lock()) self->expire();
+    const auto self = weak.lock();
+    if (!alive || !self) return;
+    // Deadlines are posted in the order in which armed_for_ changes, so the last one counts.
+    alive->loop().cancel(self->timer_);
+    self->timer_ = alive->loop().arm(deadline, [weak] {
+      if (const auto waiting = weak.lock()) waiting->expire();
     });
   });
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "base/executor.hpp"
 #include "base/time.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "dohle/broker.hpp"
@@ -48,7 +49,7 @@ class RequestDesk : public std::enable_shared_from_this<RequestDesk> {
   };
   using Table = RequestTable<Waiting>;
 
-  /// Arms the timer for an earlier deadline than it is armed for. Under the lock.
+  /// Arms the only timer for an earlier deadline than it is armed for. Under the lock.
   void arm_for(TimePoint deadline);
   void expire();
   void tell(Waiting& waiting, RawEvent* reply, const Error* failure);
@@ -61,6 +62,9 @@ class RequestDesk : public std::enable_shared_from_this<RequestDesk> {
   RequestCounts counts_;
   TimePoint armed_for_ = never;
   bool is_closed_ = false;
+
+  /// Loop thread.
+  TimerId timer_ = 0;
 };
 
 }  // namespace dohle::messaging
