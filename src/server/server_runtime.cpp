@@ -28,15 +28,33 @@ milliseconds left_until(TimePoint deadline) {
   return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(deadline - thread_now()));
 }
 
-/// Lets stop() know that it is called inside a handler or a middleware.
+/// Lets stop() know that a function of that Server runs on this thread.
+class Handling {
+ public:
+  explicit Handling(const ServerRuntime* server) : before_(std::exchange(handling_here, server)) {}
+  ~Handling() { handling_here = before_; }
+  Handling(const Handling&) = delete;
+  Handling& operator=(const Handling&) = delete;
+
+ private:
+  const ServerRuntime* const before_;
+};
+
 SubscribeMiddleware noting(const ServerRuntime* server) {
   return [server](SubscribeHandler next) {
     return [server, next = std::move(next)](RawEvent& event) {
-      const ServerRuntime* const before = std::exchange(handling_here, server);
-      auto handled = next(event);
-      handling_here = before;
-      return handled;
+      const Handling here(server);
+      return next(event);
     };
+  };
+}
+
+template <class Argument>
+void note(const ServerRuntime* server, std::function<void(const Argument&)>& function) {
+  if (!function) return;
+  function = [server, inner = std::move(function)](const Argument& argument) {
+    const Handling here(server);
+    inner(argument);
   };
 }
 
@@ -120,6 +138,9 @@ Result<void> ServerRuntime::start() {
 Result<std::shared_ptr<Broker>> ServerRuntime::connected() const {
   kafka::BrokerOptions options = options_.broker;
   options.subscribe_middlewares.insert(options.subscribe_middlewares.begin(), noting(this));
+  note(this, options.error_handler);
+  note(this, options.completion);
+  note(this, options.read_lag_handler);
   auto made = kafka::new_broker(std::move(options));
   if (!made) return fail(made.error());
   auto broker = std::make_shared<Broker>(*std::move(made));

@@ -33,7 +33,7 @@ class ServerRuntime {
   [[nodiscard]] Result<void> check_usable() const;
 
  private:
-  /// True inside a handler of this Server.
+  /// True inside a handler of this Server, or a function of its Broker's options.
   [[nodiscard]] bool is_handling_here() const;
 
   using Lock = std::unique_lock<std::mutex>;

@@ -276,6 +276,29 @@ TEST_F(ServerOnNode, RunReturnsAfterAStopInAHandlerAndCommitsItsMessage) {
   EXPECT_EQ(committed("a"), 1);
 }
 
+TEST_F(ServerOnNode, RunReturnsAfterAStopInTheErrorHandlerAndCommitsWhatIsDone) {
+  Server* to_stop = nullptr;
+  ServerState after_stop = ServerState::idle;
+  ServerOptions failing = options();
+  failing.broker.failure_policy = FailurePolicy::skip;
+  failing.broker.error_handler = [&](const Failure&) {
+    EXPECT_TRUE(to_stop->stop());
+    after_stop = to_stop->health().state;
+  };
+  Server server(std::move(failing));
+  to_stop = &server;
+  ASSERT_TRUE(server.register_subscriber<std::string>(
+      "a",
+      [](std::string) -> Result<void> {
+        return fail(Error::client(Errc::handler_failed, "no paper"));
+      },
+      SubscribeOptions{.max_retries = 0}));
+  publish("a", "print me");
+  EXPECT_TRUE(server.run());
+  EXPECT_NE(after_stop, ServerState::idle) << "the error handler still ran";
+  EXPECT_EQ(committed("a"), 1);
+}
+
 TEST_F(ServerOnNode, RunReturnsTheFailureOfASubscriberThatEndsByItself) {
   ServerOptions failing = options();
   failing.broker.failure_policy = FailurePolicy::stop;
