@@ -151,6 +151,14 @@ class DOHLE_API Server {
                  return broker.subscribe(name, handler, options);
                });
   }
+  template <messaging::RawHandler Handler, messaging::FirstOption<SubscribeOptions> First,
+            class... Options>
+  Result<void> register_subscriber(std::string topic, Handler handler, First&& first,
+                                   Options&&... options) {
+    return register_subscriber(std::move(topic), std::move(handler),
+                               messaging::options_of<SubscribeOptions>(
+                                   std::forward<First>(first), std::forward<Options>(options)...));
+  }
   /// Registers a subscriber that answers requests: handler and options as for Broker::reply.
   /// Errors: as register_subscriber.
   template <class Request, class Handler>
@@ -161,6 +169,15 @@ class DOHLE_API Server {
                 options = std::move(options)](Broker& broker, const std::string& name) {
                  return broker.reply<Request>(name, handler, options);
                });
+  }
+  template <class Request, class Handler, messaging::FirstOption<SubscribeOptions> First,
+            class... Options>
+  Result<void> register_responder(std::string topic, Handler handler, First&& first,
+                                  Options&&... options) {
+    return register_responder<Request>(
+        std::move(topic), std::move(handler),
+        messaging::options_of<SubscribeOptions>(std::forward<First>(first),
+                                                std::forward<Options>(options)...));
   }
 
   /// Connects a new Broker, subscribes the registered subscribers, and starts the health page. It

@@ -134,6 +134,20 @@ TEST_F(ServerOnNode, HandlesWhatSubscribersRegisteredBeforeAndAfterStartReceive)
   EXPECT_EQ(committed("b"), 1);
 }
 
+TEST_F(ServerOnNode, TakesRespondersAndRawSubscribersWithOptionsInTheOtherStyle) {
+  Handled handled;
+  Server server(options());
+  ASSERT_TRUE(server.register_responder<std::string>(
+      "a", [](const std::string& request) { return request + "!"; }, with_concurrency(2)));
+  ASSERT_TRUE(server.register_subscriber(
+      "b", [&](RawEvent reply) { handled.note(std::string(reply.body().value_or("none"))); },
+      with_group_id("of raw messages")));
+  ASSERT_TRUE(server.start());
+  EXPECT_EQ(keeper_->request<std::string>("a", "text", patience, with_reply_topic("b")), "text!");
+  ASSERT_TRUE(handled.wait_for(1));
+  EXPECT_THAT(handled.texts(), ElementsAre("text!"));
+}
+
 TEST_F(ServerOnNode, StopWaitsForItsHandlersAndCommitsWhatTheyAcknowledged) {
   Gate gate;
   Server server(options());
