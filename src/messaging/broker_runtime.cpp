@@ -670,6 +670,8 @@ Result<void> BrokerRuntime::request(std::string_view topic, Message message,
   headers.correlation = id->bytes();
   set_headers(headers, message);
   PublishOptions sending = options.publish;
+  // They would follow those of the message, and some readers take the last one.
+  remove_headers(sending.headers);
   sending.async = true;
   sending.callback = [all, id = *id](const Result<Receipt>& receipt) {
     if (!receipt) all->on_unsent(id, receipt.error());

@@ -31,12 +31,16 @@ Error wrong_header(const RawEvent& request, const std::string& what) {
 
 }  // namespace
 
-void remove_headers(Message& message) {
-  std::vector<Header> headers = message.headers();
+void remove_headers(std::vector<Header>& headers) {
   std::erase_if(headers, [](const Header& each) {
     return each.name == reply_topic_header || each.name == reply_partition_header ||
            each.name == correlation_header || each.name == deadline_header;
   });
+}
+
+void remove_headers(Message& message) {
+  std::vector<Header> headers = message.headers();
+  remove_headers(headers);
   message.with_headers(std::move(headers));
 }
 

@@ -36,6 +36,7 @@ struct RequestHeaders {
 };
 
 /// Removes the headers of a request, which a copy of another message may have.
+void remove_headers(std::vector<Header>& headers);
 void remove_headers(Message& message);
 /// Gives a request these headers, in place of those that it has as a copy of another request.
 void set_headers(const RequestHeaders& request, Message& message);

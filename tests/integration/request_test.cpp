@@ -566,6 +566,17 @@ TEST_F(RequestReply, gives_a_forwarded_request_headers_of_its_own) {
       with_group_id("g"));
   ASSERT_TRUE(inner && outer);
   EXPECT_EQ(broker.request<std::string>("questions", "text"), "text 1");
+  ASSERT_TRUE(kafka::create_topic(broker, "outer", 1, 1));
+  auto by_options = forwarding.reply<Message>(
+      "outer",
+      [&](const Message& request) {
+        return forwarding.request<Message>(
+            "inner", Message(*request.body()),
+            RequestOptions{.publish = {.headers = request.headers()}});
+      },
+      with_group_id("outer"));
+  ASSERT_TRUE(by_options);
+  EXPECT_EQ(broker.request<std::string>("outer", "text"), "text 1");
 }
 
 TEST_F(RequestReply, is_refused_where_it_would_wait_for_itself) {
