@@ -33,9 +33,10 @@ struct HealthPageOptions {
 ///     /health/ready  200 if it is ready, else 503; for a readiness probe
 ///     /metrics       200 with the options' metrics
 ///
-/// Requests are bounded: 8 KiB of header lines, no body, 5 s for each read and write, 16 waiting
-/// connections. Errors: configuration. Errors of its start: io_error if it cannot listen on the
-/// address. For one Server at a time.
+/// Requests are bounded: 8 KiB with all header lines, no body, 5 s to arrive and 5 s to take the
+/// answer, 16 waiting connections. A stop ends requests that have not arrived. Errors:
+/// configuration. Errors of its start: io_error if it cannot listen on the address. For one Server
+/// at a time.
 [[nodiscard]] DOHLE_API Result<std::shared_ptr<HealthPage>> health_page(
     HealthPageOptions options = {});
 

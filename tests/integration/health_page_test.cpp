@@ -2,8 +2,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <cstdint>
+#include <future>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -20,6 +27,41 @@ using testing::HasSubstr;
 std::string origin_of(const std::string& url) {
   return url.substr(0, url.find('/', std::string("http://").size()));
 }
+
+/// A connection to the page that sends what the test asks for.
+class OpenConnection {
+ public:
+  explicit OpenConnection(const std::string& url)
+      : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const std::string origin = origin_of(url);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port =
+        htons(static_cast<std::uint16_t>(std::stoi(origin.substr(origin.rfind(':') + 1))));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  }
+  ~OpenConnection() { ::close(socket_); }
+  OpenConnection(const OpenConnection&) = delete;
+  OpenConnection& operator=(const OpenConnection&) = delete;
+
+  void send(std::string_view text) {
+    EXPECT_EQ(::send(socket_, text.data(), text.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(text.size()));
+  }
+  /// What arrives until the page closes the connection.
+  std::string rest() {
+    std::string all;
+    char some[1'024];
+    for (ssize_t got; (got = ::recv(socket_, some, sizeof some, 0)) > 0;) {
+      all.append(some, static_cast<std::size_t>(got));
+    }
+    return all;
+  }
+
+ private:
+  const int socket_;
+};
 
 class HealthPageTest : public testing::Test {
  protected:
@@ -95,6 +137,32 @@ TEST_F(HealthPageTest, AnswersManyProbesAtATime) {
   }
   for (std::thread& each : probes) each.join();
   EXPECT_EQ(answered, 40);
+}
+
+TEST_F(HealthPageTest, RefusesRequestsOfMoreThan8KiB) {
+  start();
+  httplib::Headers headers;
+  for (int i = 0; i < 20; ++i) {
+    headers.emplace("x-" + std::to_string(i), std::string(1'000, 'x'));
+  }
+  const auto answer = http_->Get("/health", headers);
+  EXPECT_TRUE(!answer || answer->status == 400);
+  OpenConnection line(url_);
+  line.send("GET /health HTTP/1.1\r\nx: " + std::string(8'192 - 25, 'x'));
+  EXPECT_THAT(line.rest(), HasSubstr("400"));
+  EXPECT_EQ(get("/health")->status, 200);
+}
+
+TEST_F(HealthPageTest, StopWaitsForNoRequestThatHasNotArrived) {
+  start();
+  std::vector<std::unique_ptr<OpenConnection>> open;
+  for (int i = 0; i < 20; ++i) {
+    open.push_back(std::make_unique<OpenConnection>(url_));
+    open.back()->send("GET /health HTTP/1.1\r\nx:");
+  }
+  auto stopped = std::async(std::launch::async, [&] { page_->stop(); });
+  // Less than the time that each request has to arrive.
+  EXPECT_EQ(stopped.wait_for(4s), std::future_status::ready);
 }
 
 TEST_F(HealthPageTest, IsGoneAfterItsStopAndMayStartAgain) {
