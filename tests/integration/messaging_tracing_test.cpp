@@ -265,6 +265,44 @@ TEST_F(TracedBroker, poll_span_is_linked_to_the_messages_and_commit_span_follows
   EXPECT_EQ(value_of(commits.back(), "messaging.kafka.offset"), AttributeValue(std::int64_t{3}));
 }
 
+TEST_F(TracedBroker, retry_topic_keeps_the_trace_and_its_spans_have_its_name) {
+  connect_traced();
+  std::latch handled(2);
+  auto reader = read(
+      [&](RawEvent event) -> Result<void> {
+        handled.count_down();
+        if (event.attempt() > 1) return {};
+        return fail(Error::client(Errc::io_error, "first"));
+      },
+      {.max_retries = 0, .retry_topics = {std::chrono::milliseconds(300)}});
+  ASSERT_TRUE(broker_->publish("t", "text", with_publish_async(false)));
+  handled.wait();
+  const FinishedSpan sent = spans->named("send t").front();
+  const FinishedSpan first = spans->named("process t").front();
+  const FinishedSpan again = spans->named("process t.g.retry.300ms").front();
+  EXPECT_EQ(text_of(first, "error.type"), "io_error");
+  EXPECT_EQ(again.status, SpanStatus::unset);
+  EXPECT_EQ(value_of(again, "dohle.attempt"), AttributeValue(std::int64_t{2}));
+  for (const FinishedSpan& each : {first, again}) {
+    EXPECT_EQ(each.context.trace_id, sent.context.trace_id);
+    EXPECT_EQ(each.parent, sent.context.span_id);
+  }
+  ASSERT_TRUE(reader.unsubscribe());
+  for (const std::string_view topic : {"t", "t.g.retry.300ms"}) {
+    const auto polls = spans->named("poll " + std::string(topic));
+    ASSERT_THAT(polls, SizeIs(Ge(1)));
+    EXPECT_EQ(text_of(polls.front(), "messaging.destination.name"), topic);
+    const auto commits = spans->named("commit " + std::string(topic));
+    ASSERT_THAT(commits, SizeIs(Ge(1)));
+    EXPECT_EQ(text_of(commits.front(), "messaging.destination.name"), topic);
+  }
+  ASSERT_TRUE(broker_->disconnect());
+  std::set<std::string> ended;
+  for (const FinishedSpan& span : spans->all()) {
+    EXPECT_TRUE(ended.insert(span.context.span_id.to_hex()).second) << span.name;
+  }
+}
+
 TEST_F(TracedBroker, every_span_ends_once_across_a_rebalance_and_the_end) {
   connect_traced();
   std::atomic<int> handled = 0;

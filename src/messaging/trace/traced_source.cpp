@@ -1,5 +1,7 @@
 #include "messaging/trace/traced_source.hpp"
 
+#include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "messaging/trace/context_headers.hpp"
@@ -14,6 +16,16 @@ namespace {
 
 /// The most links of a `poll` span; headers of further messages are not looked at.
 constexpr std::size_t max_poll_links = 128;
+
+/// The one topic that all of them are of, which may be a retry topic. Otherwise `subscribed`.
+template <class Range, class TopicOf>
+std::string_view common_topic(const Range& all, std::string_view subscribed, TopicOf topic_of) {
+  if (all.empty()) return subscribed;
+  const std::string_view first = topic_of(all.front());
+  const bool is_common =
+      std::ranges::all_of(all, [&](const auto& each) { return topic_of(each) == first; });
+  return is_common ? first : subscribed;
+}
 
 /// Ends a `commit` span when the answer comes, or when it can no longer come.
 class CommitSpan {
@@ -52,7 +64,13 @@ Result<PolledRecords> TracedSource::poll(std::chrono::milliseconds timeout) {
       why != nullptr && (why->is(Errc::cancelled) || why->is(Errc::limit_reached));
   const bool is_empty = !polled || polled->records.empty();
   if (is_empty && (why == nullptr || is_interrupted)) return polled;
-  SpanStart start = begin_span(tracing_, "poll", names::type_receive, SpanKind::client, topic_);
+  std::string_view topic = topic_;
+  if (polled) {
+    topic = common_topic(polled->records, topic_, [](const ConsumerRecord& record) {
+      return std::string_view(record.topic);
+    });
+  }
+  SpanStart start = begin_span(tracing_, "poll", names::type_receive, SpanKind::client, topic);
   start.started = started;
   const auto count = polled ? polled->records.size() : 0;
   start.attributes.push_back({names::batch_count, static_cast<std::int64_t>(count)});
@@ -73,7 +91,10 @@ void TracedSource::wakeup() {
 }
 
 std::unique_ptr<Span> TracedSource::start_commit(std::span<const PartitionOffset> offsets) const {
-  SpanStart start = begin_span(tracing_, "commit", names::type_settle, SpanKind::client, topic_);
+  const auto topic = common_topic(offsets, topic_, [](const PartitionOffset& offset) {
+    return std::string_view(offset.partition.topic);
+  });
+  SpanStart start = begin_span(tracing_, "commit", names::type_settle, SpanKind::client, topic);
   if (offsets.size() == 1) {
     start.attributes.push_back(
         {names::partition_id, std::to_string(offsets.front().partition.partition.value)});
