@@ -30,7 +30,9 @@ FailureCounters::FailureCounters(telemetry::Registry& registry)
           {"dohle_dead_letters_total", "Messages that were stored in a dead-letter topic."})),
       sent_to_retry(registry.counter(
           {"dohle_sent_to_retry_total", "Messages that were stored in a retry topic."})) {
-  constexpr std::array kinds{"decode", "handler", "delivery", "subscription", "held"};
+  constexpr std::array kinds{"decode", "handler", "delivery", "subscription", "held", "redirect"};
+  static_assert(kinds.size() == std::tuple_size_v<decltype(reported_)>);
+  static_assert(kinds.size() == static_cast<std::size_t>(Failure::Kind::redirect) + 1);
   for (std::size_t i = 0; i < reported_.size(); ++i) {
     reported_.at(i) = &registry.counter(
         {"dohle_failures_total", "Failures that the error handler or the logger got, by kind."},

@@ -26,7 +26,8 @@ class FailureCounters {
   telemetry::Counter& sent_to_retry;
 
  private:
-  std::array<telemetry::Counter*, 5> reported_;
+  /// One for each Failure::Kind.
+  std::array<telemetry::Counter*, 6> reported_;
 };
 
 /// Passes failures that no call could return to the error handler, or without one to the logger:

@@ -199,13 +199,18 @@ struct SubscriptionEngine : testing::Test {
   ScriptedOutbox::Script outbox;
   messaging::Subscription::Setup setup;
   std::atomic<int> failures{0};
+  const std::shared_ptr<telemetry::Registry> metrics = std::make_shared<telemetry::Registry>();
   std::shared_ptr<messaging::Subscription> subscription;
 
   SubscriptionEngine() {
     setup.topic = "t";
     setup.source = std::make_unique<ScriptedSource>(script);
     setup.reports =
-        std::make_shared<Reports>([this](const Failure&) { ++failures; }, silent_logger());
+        std::make_shared<Reports>([this](const Failure&) { ++failures; }, silent_logger(), metrics);
+  }
+  std::optional<double> counted(std::string_view name,
+                                std::initializer_list<MetricLabel> labels = {}) const {
+    return metrics->snapshot().value(name, labels);
   }
   void redirect_failures(std::chrono::milliseconds delay) {
     setup.group_id = "g";
@@ -671,6 +676,8 @@ TEST_F(SubscriptionEngine, goes_on_storing_a_failed_message_that_is_refused) {
   for (int i = 0; i < 5; ++i) outbox.next().done(fail(Error::broker(29, "produce")));
   auto sent = outbox.next();
   EXPECT_TRUE(wait_until([&] { return failures == 1; })) << "a line a minute";
+  EXPECT_EQ(counted("dohle_failures_total", {{"kind", "redirect"}}), 1);
+  EXPECT_EQ(counted("dohle_dead_letters_total"), 0) << "refused ones are not stored";
   {
     const std::lock_guard lock(script.mutex);
     EXPECT_EQ(script.committed[both[0]], 0);
