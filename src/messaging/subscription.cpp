@@ -288,10 +288,17 @@ void Subscription::send(Lock& lock, const Redirect& redirect) {
       .headers = headers.views(),
       .partition = PartitionId{event.partition.value % std::max(1, redirect.to->partitions)}};
   setup_.outbox->send(redirect.to->name, record,
-                      [self = shared_from_this(), id = redirect.id](Result<Receipt> outcome) {
+                      [self = shared_from_this(), id = redirect.id,
+                       is_dead_letter = redirect.is_dead_letter](Result<Receipt> outcome) {
+                        if (outcome) self->count_stored(is_dead_letter);
                         self->on_redirected(id, outcome);
                       });
   lock.lock();
+}
+
+void Subscription::count_stored(bool is_dead_letter) {
+  FailureCounters& counters = setup_.reports->counters();
+  (is_dead_letter ? counters.dead_letters : counters.sent_to_retry).add();
 }
 
 void Subscription::on_redirected(std::uint64_t id, const Result<Receipt>& outcome) {

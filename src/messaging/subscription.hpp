@@ -131,6 +131,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   FailureAction decide(const Error& why, const EventPointer& event);
   /// Stores a failed message elsewhere. The lock is free meanwhile.
   void send(Lock& lock, const Redirect& redirect);
+  /// Counts a message that was stored in a retry topic or among the dead letters.
+  void count_stored(bool is_dead_letter);
   void on_redirected(std::uint64_t id, const Result<Receipt>& outcome);
   /// Reports what waits to be reported. True if there was anything; the lock was free meanwhile.
   bool tell_waiting(Lock& lock, TimePoint now);

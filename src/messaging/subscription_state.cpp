@@ -448,8 +448,11 @@ void SubscriptionState::redirect(EventPointer event, std::size_t level, Error wh
   event->settled = messaging::EventState::Settled::nacked;
   const RedirectTopic& to = level > 0 ? topics.retries.at(level - 1) : *topics.dead_letters;
   const std::uint64_t id = ++last_redirect_;
-  redirects_.emplace(id, PendingRedirect{.redirect = {id, std::move(event), &to, std::move(why)},
-                                         .is_dead_letter = level == 0,
+  redirects_.emplace(id, PendingRedirect{.redirect = {.id = id,
+                                                      .event = std::move(event),
+                                                      .to = &to,
+                                                      .is_dead_letter = level == 0,
+                                                      .why = std::move(why)},
                                          .has_lane = std::exchange(has_lane, false),
                                          .due = now});
 }
@@ -483,7 +486,9 @@ void SubscriptionState::on_redirected(std::uint64_t id, const Result<Receipt>& o
     // Its next owner handles it again.
     if (!partition->is_closing && !is_stopped_) return;
   } else if (partition != nullptr) {
-    if (pending.is_dead_letter) redirect_reports_.push_back(dead_letter_report(pending, *outcome));
+    if (pending.redirect.is_dead_letter) {
+      redirect_reports_.push_back(dead_letter_report(pending, *outcome));
+    }
     if (std::exchange(pending.is_failing, false)) --partition->failing_redirects;
     settle(*pending.redirect.event, *partition);
   }

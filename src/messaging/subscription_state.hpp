@@ -61,6 +61,8 @@ struct Redirect {
   std::uint64_t id = 0;
   EventPointer event;
   const RedirectTopic* to = nullptr;
+  /// Otherwise `to` is a retry topic.
+  bool is_dead_letter = false;
   Error why;
 };
 
@@ -221,7 +223,6 @@ class SubscriptionState {
   using Partitions = std::map<TopicPartition, Partition, Before>;
   struct PendingRedirect {
     Redirect redirect;
-    bool is_dead_letter = false;
     /// False for a failure outside of a handler.
     bool has_lane = false;
     bool is_under_way = false;

@@ -664,9 +664,12 @@ TEST_F(SubscriptionEngine, commits_a_failed_message_once_it_is_among_the_dead_le
     const std::lock_guard lock(script.mutex);
     EXPECT_LT(script.committed[both[1]], 6);
   }
+  EXPECT_EQ(counted("dohle_dead_letters_total"), 0);
   sent.done(Receipt{PartitionId{0}, Offset{9}, Timestamp{0}});
   EXPECT_TRUE(script.wait_for_commit(1, 6));
   EXPECT_TRUE(wait_until([&] { return failures == 1; }));
+  EXPECT_EQ(counted("dohle_dead_letters_total"), 1);
+  EXPECT_EQ(counted("dohle_sent_to_retry_total"), 0);
 }
 
 TEST_F(SubscriptionEngine, goes_on_storing_a_failed_message_that_is_refused) {
@@ -745,6 +748,8 @@ TEST_F(SubscriptionEngine, lets_a_handler_choose_the_retry_topic) {
   EXPECT_EQ(sent.topic, "t.g.retry");
   sent.done(Receipt{PartitionId{0}, Offset{0}, Timestamp{0}});
   EXPECT_TRUE(script.wait_for_commit(0, 1));
+  EXPECT_EQ(counted("dohle_sent_to_retry_total"), 1);
+  EXPECT_EQ(counted("dohle_dead_letters_total"), 0);
 }
 
 }  // namespace
