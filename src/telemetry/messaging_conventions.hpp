@@ -3,7 +3,7 @@
 #include <string_view>
 
 // Names of OpenTelemetry's semantic conventions for messaging, as far as the library uses them.
-// Source: open-telemetry/semantic-conventions, model/messaging/{registry,spans,kafka}.yaml. The
+// Source: open-telemetry/semantic-conventions, registry attributes "messaging" and "kafka". The
 // version is pinned: a later one may rename them.
 
 namespace dohle::telemetry::conventions {
@@ -13,7 +13,7 @@ inline constexpr std::string_view schema_url = "https://opentelemetry.io/schemas
 
 // Attributes of spans.
 
-inline constexpr std::string_view system = "messaging.system";
+inline constexpr std::string_view system = "messaging.system.name";
 inline constexpr std::string_view operation_name = "messaging.operation.name";
 inline constexpr std::string_view operation_type = "messaging.operation.type";
 inline constexpr std::string_view destination_name = "messaging.destination.name";
@@ -22,9 +22,9 @@ inline constexpr std::string_view consumer_group = "messaging.consumer.group.nam
 inline constexpr std::string_view client_id = "messaging.client.id";
 inline constexpr std::string_view batch_count = "messaging.batch.message_count";
 inline constexpr std::string_view message_body_size = "messaging.message.body.size";
-inline constexpr std::string_view kafka_offset = "messaging.kafka.offset";
-inline constexpr std::string_view kafka_key = "messaging.kafka.message.key";
-inline constexpr std::string_view kafka_tombstone = "messaging.kafka.message.tombstone";
+inline constexpr std::string_view kafka_offset = "kafka.offset";
+inline constexpr std::string_view kafka_key = "kafka.message.key";
+inline constexpr std::string_view kafka_tombstone = "kafka.message.tombstone";
 inline constexpr std::string_view error_type = "error.type";
 
 // Of the library alone.

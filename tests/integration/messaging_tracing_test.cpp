@@ -59,15 +59,15 @@ TEST_F(TracedBroker, send_span_ends_with_the_outcome_of_an_asynchronous_publish)
   const FinishedSpan span = spans->named("send t").front();
   EXPECT_EQ(span.kind, SpanKind::producer);
   EXPECT_EQ(span.status, SpanStatus::unset);
-  EXPECT_EQ(text_of(span, "messaging.system"), "kafka");
+  EXPECT_EQ(text_of(span, "messaging.system.name"), "kafka");
   EXPECT_EQ(text_of(span, "messaging.operation.name"), "send");
   EXPECT_EQ(text_of(span, "messaging.operation.type"), "send");
   EXPECT_EQ(text_of(span, "messaging.destination.name"), "t");
   EXPECT_EQ(text_of(span, "messaging.destination.partition.id"), "2");
   EXPECT_EQ(text_of(span, "messaging.client.id"), "shop");
-  EXPECT_EQ(text_of(span, "messaging.kafka.message.key"), "k");
-  EXPECT_EQ(value_of(span, "messaging.kafka.offset"), AttributeValue(std::int64_t{0}));
-  EXPECT_EQ(value_of(span, "messaging.kafka.message.tombstone"), std::nullopt);
+  EXPECT_EQ(text_of(span, "kafka.message.key"), "k");
+  EXPECT_EQ(value_of(span, "kafka.offset"), AttributeValue(std::int64_t{0}));
+  EXPECT_EQ(value_of(span, "kafka.message.tombstone"), std::nullopt);
   EXPECT_EQ(value_of(span, "error.type"), std::nullopt);
 }
 
@@ -76,8 +76,8 @@ TEST_F(TracedBroker, send_span_leaves_out_a_key_that_is_no_text_and_marks_a_tomb
   ASSERT_TRUE(broker_->publish("t", Message().with_tombstone().with_key("\xff")));
   ASSERT_TRUE(broker_->flush());
   const FinishedSpan span = spans->named("send t").front();
-  EXPECT_EQ(value_of(span, "messaging.kafka.message.key"), std::nullopt);
-  EXPECT_EQ(value_of(span, "messaging.kafka.message.tombstone"), AttributeValue(true));
+  EXPECT_EQ(value_of(span, "kafka.message.key"), std::nullopt);
+  EXPECT_EQ(value_of(span, "kafka.message.tombstone"), AttributeValue(true));
 }
 
 TEST_F(TracedBroker, send_span_has_the_error_of_a_refused_publish) {
@@ -143,8 +143,8 @@ TEST_F(TracedBroker, process_span_is_the_child_of_the_send_span_and_linked_to_it
   EXPECT_EQ(handled.status, SpanStatus::unset);
   EXPECT_EQ(text_of(handled, "messaging.operation.type"), "process");
   EXPECT_EQ(text_of(handled, "messaging.consumer.group.name"), "g");
-  EXPECT_EQ(text_of(handled, "messaging.kafka.message.key"), "k");
-  EXPECT_EQ(value_of(handled, "messaging.kafka.offset"), AttributeValue(std::int64_t{0}));
+  EXPECT_EQ(text_of(handled, "kafka.message.key"), "k");
+  EXPECT_EQ(value_of(handled, "kafka.offset"), AttributeValue(std::int64_t{0}));
   EXPECT_EQ(current.get_future().get().span_id, handled.context.span_id);
 }
 
@@ -262,7 +262,7 @@ TEST_F(TracedBroker, poll_span_is_linked_to_the_messages_and_commit_span_follows
   EXPECT_EQ(commits.back().kind, SpanKind::client);
   EXPECT_EQ(text_of(commits.back(), "messaging.operation.type"), "settle");
   EXPECT_EQ(text_of(commits.back(), "messaging.consumer.group.name"), "g");
-  EXPECT_EQ(value_of(commits.back(), "messaging.kafka.offset"), AttributeValue(std::int64_t{3}));
+  EXPECT_EQ(value_of(commits.back(), "kafka.offset"), AttributeValue(std::int64_t{3}));
 }
 
 TEST_F(TracedBroker, retry_topic_keeps_the_trace_and_its_spans_have_its_name) {
@@ -343,7 +343,7 @@ TEST_F(TracedBroker, nested_publish_of_a_middleware_does_not_take_the_outcome_of
   ASSERT_TRUE(broker_->flush());
   const auto outer = spans->named("send t", 3);
   ASSERT_THAT(outer, SizeIs(3));
-  EXPECT_EQ(value_of(outer[2], "messaging.kafka.offset"), AttributeValue(std::int64_t{2}));
+  EXPECT_EQ(value_of(outer[2], "kafka.offset"), AttributeValue(std::int64_t{2}));
   EXPECT_THAT(spans->named("send audit", 3), SizeIs(3));
 }
 

@@ -89,9 +89,9 @@ def main():
     send, process = spans["send t"][0], spans["process t"][0]
     check(send.kind == Span.SPAN_KIND_PRODUCER and send.parent_span_id == b"", f"send: {send}")
     check(attributes_of(send) == {
-        "messaging.system": "kafka", "messaging.operation.name": "send", "messaging.operation.type": "send",
-        "messaging.destination.name": "t", "messaging.client.id": "otlp", "messaging.kafka.message.key": "k",
-        "messaging.destination.partition.id": "0", "messaging.kafka.offset": 0}, f"send: {send}")
+        "messaging.system.name": "kafka", "messaging.operation.name": "send", "messaging.operation.type": "send",
+        "messaging.destination.name": "t", "messaging.client.id": "otlp", "kafka.message.key": "k",
+        "messaging.destination.partition.id": "0", "kafka.offset": 0}, f"send: {send}")
     check(process.kind == Span.SPAN_KIND_CONSUMER, f"process: {process}")
     check(process.trace_id == send.trace_id and process.parent_span_id == send.span_id, f"process: {process}")
     check([(each.trace_id, each.span_id) for each in process.links] == [(send.trace_id, send.span_id)],
