@@ -185,12 +185,17 @@ class OtlpSender {
         abort_at_.store(stop_by_->time_since_epoch().count());
         drained = drain(lock, timeout);
         is_ended_ = true;
-        queue_.drop_all();
       }
     }
     changed_.notify_all();
     const std::lock_guard once(joining_);
     if (thread_.joinable()) thread_.join();
+    // Not earlier: the thread reads the spans of a request without the lock.
+    {
+      const std::lock_guard lock(mutex_);
+      queue_.drop_all();
+    }
+    changed_.notify_all();
     return drained;
   }
 
@@ -260,8 +265,6 @@ class OtlpSender {
              : Outcome{.answer = ExportQueue::Answer::refused,
                        .why = "the spans of a request have more than 16 MiB; set max_batch"};
     lock.lock();
-    // close has dropped them.
-    if (is_ended_) return;
     queue_.on_answer(outcome.answer, outcome.retry_after, jitter_.unit(), now_mono());
     // The one that flushes is told what was in the way.
     if (!outcome.why.empty()) last_why_ = outcome.why;
