@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -45,6 +46,8 @@ class ExportQueue {
   void on_answer(Answer answer, std::optional<Duration> retry_after, double jitter, TimePoint now);
   /// All spans that wait now are sent without delay, repeats too.
   void hurry();
+  /// A request that is repeated later than that is repeated then.
+  void retry_by(TimePoint at) { retry_at_ = std::min(retry_at_, at); }
   /// Drops and counts all spans that wait.
   void drop_all();
 

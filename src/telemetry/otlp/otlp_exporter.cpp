@@ -29,6 +29,8 @@ constexpr std::size_t max_request_bytes = std::size_t{16} << 20;
 /// The most bytes of an answer; the rest fails the request.
 constexpr std::size_t max_answer_bytes = std::size_t{64} << 10;
 constexpr std::chrono::minutes quiet{1};
+/// The most time between two attempts during close, unless the server says Retry-After.
+constexpr std::chrono::milliseconds closing_backoff{100};
 
 TimePoint now_mono() {
   return TimePoint(std::chrono::steady_clock::now().time_since_epoch());
@@ -268,7 +270,7 @@ class OtlpSender {
     queue_.on_answer(outcome.answer, outcome.retry_after, jitter_.unit(), now_mono());
     // The one that flushes is told what was in the way.
     if (!outcome.why.empty()) last_why_ = outcome.why;
-    if (outcome.answer == ExportQueue::Answer::try_again && stop_by_) queue_.hurry();
+    if (stop_by_ && !outcome.retry_after) queue_.retry_by(now_mono() + closing_backoff);
     changed_.notify_all();
     if (!outcome.why.empty()) warn(lock, outcome.why);
   }

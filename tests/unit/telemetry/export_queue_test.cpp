@@ -108,6 +108,19 @@ TEST(ExportQueue, waits_as_long_as_the_server_wishes) {
   EXPECT_EQ(queue.next_at(), start + seconds(7));
 }
 
+TEST(ExportQueue, repeats_no_later_than_asked_for) {
+  ExportQueue queue(small);
+  queue.add(span(1), start);
+  queue.hurry();
+  ASSERT_EQ(queue.next(start).size(), 1u);
+  queue.on_answer(Answer::try_again, {}, 0.5, start);
+  queue.retry_by(start + seconds(9));
+  EXPECT_EQ(queue.next_at(), start + seconds(1));
+  queue.retry_by(start + milliseconds(100));
+  EXPECT_EQ(queue.next_at(), start + milliseconds(100));
+  EXPECT_EQ(names_of(queue.next(start + milliseconds(100))), Names{"1"});
+}
+
 TEST(ExportQueue, drops_what_the_server_refuses) {
   ExportQueue queue(small);
   queue.add(span(1), start);

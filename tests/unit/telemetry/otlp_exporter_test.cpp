@@ -103,6 +103,16 @@ TEST(OtlpExporter, close_ends_within_its_time_and_later_spans_are_counted) {
   EXPECT_TRUE(exporter->flush(milliseconds(0)).error().is(Errc::closed));
 }
 
+TEST(OtlpExporter, waits_between_its_attempts_during_close) {
+  const Port closed(false);
+  const auto exporter = made({.endpoint = closed.endpoint});
+  exporter->take(span());
+  EXPECT_TRUE(exporter->close(milliseconds(500)).error().is(Errc::timed_out));
+  EXPECT_GE(exporter->counts().failed_requests, 1u);
+  EXPECT_LE(exporter->counts().failed_requests, 7u);
+  EXPECT_EQ(exporter->counts().dropped, 1u);
+}
+
 TEST(OtlpExporter, does_nothing_in_a_child) {
   const Port closed(false);
   auto exporter = made({.endpoint = closed.endpoint});
