@@ -15,6 +15,7 @@ bool ExportQueue::add(FinishedSpan span, TimePoint now) {
   }
   if (waiting_.empty()) oldest_ = now;
   waiting_.push_back(std::move(span));
+  ++taken_;
   return true;
 }
 

@@ -56,6 +56,10 @@ class ExportQueue {
   /// No span waits or is under way.
   [[nodiscard]] bool is_empty() const { return waiting_.empty() && batch_.empty(); }
   [[nodiscard]] std::size_t size() const { return waiting_.size() + batch_.size(); }
+  /// Spans that it took, and those of them that were exported or dropped since. They go in their
+  /// order.
+  [[nodiscard]] std::uint64_t taken() const { return taken_; }
+  [[nodiscard]] std::uint64_t settled() const { return taken_ - size(); }
   [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
   [[nodiscard]] std::uint64_t exported() const { return exported_; }
   /// Requests that were not accepted.
@@ -76,6 +80,7 @@ class ExportQueue {
   TimePoint first_attempt_{};
   TimePoint retry_at_{};
   Duration backoff_{};
+  std::uint64_t taken_ = 0;
   std::uint64_t dropped_ = 0;
   std::uint64_t exported_ = 0;
   std::uint64_t failures_ = 0;

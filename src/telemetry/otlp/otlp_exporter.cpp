@@ -226,12 +226,14 @@ class OtlpSender {
     queue_.hurry();
     changed_.notify_all();
     const auto deadline = std::chrono::steady_clock::now() + call_timeout(timeout);
-    const bool is_done = changed_.wait_until(lock, deadline, [this] { return queue_.is_empty(); });
+    const std::uint64_t last = queue_.taken();
+    const bool is_done =
+        changed_.wait_until(lock, deadline, [&] { return queue_.settled() >= last; });
     if (is_done) return {};
-    return fail(Error::client(
-        Errc::timed_out, "OTLP: " + std::to_string(queue_.size()) + " spans were not sent within " +
-                             std::to_string(timeout.count()) + " ms" +
-                             (last_why_.empty() ? "" : "; last: " + last_why_)));
+    return fail(Error::client(Errc::timed_out,
+                              "OTLP: " + std::to_string(last - queue_.settled()) +
+                                  " spans were not sent within " + std::to_string(timeout.count()) +
+                                  " ms" + (last_why_.empty() ? "" : "; last: " + last_why_)));
   }
 
   void run() {

@@ -145,6 +145,23 @@ TEST(ExportQueue, hurry_sends_what_waits_and_no_later_span) {
   EXPECT_EQ(queue.next_at(), start + seconds(1));
 }
 
+TEST(ExportQueue, says_which_spans_are_settled) {
+  ExportQueue queue(small);
+  for (int i = 0; i < 4; ++i) queue.add(span(i), start);
+  EXPECT_EQ(queue.taken(), 4u);
+  queue.hurry();
+  ASSERT_EQ(queue.next(start).size(), 3u);
+  queue.add(span(4), start);
+  EXPECT_FALSE(queue.add(span(5), start)) << "it is full";
+  EXPECT_EQ(queue.settled(), 0u);
+  queue.on_answer(Answer::accepted, {}, 0, start);
+  EXPECT_EQ(queue.settled(), 3u);
+  EXPECT_EQ(queue.taken(), 5u);
+  ASSERT_EQ(queue.next(start).size(), 2u);
+  queue.on_answer(Answer::refused, {}, 0, start);
+  EXPECT_EQ(queue.settled(), 5u);
+}
+
 /// Each span is exported, dropped or waiting, once, whatever comes.
 TEST(ExportQueue, loses_and_doubles_no_span) {
   SeededRandom random(17);

@@ -6,8 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <string>
+#include <thread>
 
 #include "dohle/otlp.hpp"
 
@@ -67,6 +69,19 @@ TEST(OtlpExporter, drops_spans_once_time_runs_out_and_counts_them) {
   EXPECT_EQ(exporter->counts().dropped, 3u);
   EXPECT_EQ(exporter->counts().failed_requests, 1u);
   EXPECT_EQ(exporter->counts().queued, 0u);
+}
+
+TEST(OtlpExporter, flush_waits_for_no_later_span) {
+  const Port closed(false);
+  const auto exporter = made({.endpoint = closed.endpoint, .give_up_after = {}});
+  std::atomic<bool> is_over = false;
+  exporter->take(span());
+  std::thread other([&] {
+    while (!is_over) exporter->take(span());
+  });
+  EXPECT_TRUE(exporter->flush(seconds(20)));
+  is_over = true;
+  other.join();
 }
 
 TEST(OtlpExporter, says_what_was_in_the_way_of_a_flush) {
