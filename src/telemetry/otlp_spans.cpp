@@ -1,9 +1,11 @@
 #include "telemetry/otlp_spans.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 #include <variant>
 
+#include "base/utf8.hpp"
 #include "telemetry/messaging_conventions.hpp"
 #include "telemetry/protobuf_writer.hpp"
 
@@ -24,12 +26,30 @@ std::uint64_t nanoseconds(std::chrono::system_clock::time_point at) {
       std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count());
 }
 
+/// Bytes that are no UTF-8 become U+FFFD: a receiver refuses a whole request for one of them, and
+/// the texts of errors and the program's attributes may have any bytes.
+void write_text(ProtobufWriter& to, std::uint32_t field, std::string_view text) {
+  if (is_utf8(text)) return to.bytes(field, text);
+  constexpr std::uint32_t replacement = 0xfffd;
+  std::string clean;
+  while (!text.empty()) {
+    const std::size_t count = character_bytes(text);
+    if (count == 0) {
+      append_utf8(clean, replacement);
+    } else {
+      clean += text.substr(0, count);
+    }
+    text.remove_prefix(std::max<std::size_t>(count, 1));
+  }
+  to.bytes(field, clean);
+}
+
 void write_value(ProtobufWriter& to, const AttributeValue& value) {
   std::visit(
       [&](const auto& held) {
         using Held = std::decay_t<decltype(held)>;
         if constexpr (std::is_same_v<Held, std::string>) {
-          to.bytes(1, held);
+          write_text(to, 1, held);
         } else if constexpr (std::is_same_v<Held, bool>) {
           to.varint(2, held ? 1 : 0);
         } else if constexpr (std::is_same_v<Held, std::int64_t>) {
@@ -44,7 +64,7 @@ void write_value(ProtobufWriter& to, const AttributeValue& value) {
 void write_attribute(ProtobufWriter& to, std::uint32_t field, std::string_view name,
                      const AttributeValue& value) {
   to.message(field, [&] {
-    to.bytes(1, name);
+    write_text(to, 1, name);
     to.message(2, [&] { write_value(to, value); });
   });
 }
@@ -68,7 +88,7 @@ void write_link(ProtobufWriter& to, const TraceContext& link) {
   to.message(13, [&] {
     to.bytes(1, raw(link.trace_id.bytes));
     to.bytes(2, raw(link.span_id.bytes));
-    if (!link.state.empty()) to.bytes(3, link.state);
+    if (!link.state.empty()) write_text(to, 3, link.state);
     to.fixed32(6, link.flags & trace_flags);
   });
 }
@@ -76,7 +96,7 @@ void write_link(ProtobufWriter& to, const TraceContext& link) {
 void write_status(ProtobufWriter& to, const FinishedSpan& span) {
   if (span.status == SpanStatus::unset) return;
   to.message(15, [&] {
-    if (!span.description.empty()) to.bytes(2, span.description);
+    if (!span.description.empty()) write_text(to, 2, span.description);
     to.varint(3, static_cast<std::uint64_t>(span.status));
   });
 }
@@ -85,9 +105,9 @@ void write_span(ProtobufWriter& to, const FinishedSpan& span) {
   to.message(2, [&] {
     to.bytes(1, raw(span.context.trace_id.bytes));
     to.bytes(2, raw(span.context.span_id.bytes));
-    if (!span.context.state.empty()) to.bytes(3, span.context.state);
+    if (!span.context.state.empty()) write_text(to, 3, span.context.state);
     if (span.parent.is_valid()) to.bytes(4, raw(span.parent.bytes));
-    to.bytes(5, span.name);
+    write_text(to, 5, span.name);
     to.varint(6, static_cast<std::uint64_t>(span.kind));
     to.fixed64(7, nanoseconds(span.started));
     to.fixed64(8, nanoseconds(span.ended));

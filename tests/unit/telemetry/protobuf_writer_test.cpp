@@ -76,5 +76,19 @@ TEST(OtlpSpans, are_absent_if_they_are_too_large) {
   EXPECT_EQ(encode_spans({}, 0), "");
 }
 
+TEST(OtlpSpans, have_texts_in_utf8) {
+  FinishedSpan span;
+  span.name = "caf\xc3\xa9";
+  span.status = SpanStatus::error;
+  span.description = "threw: caf\xe9 \xc3";
+  span.attributes = {{"client", std::string("a\xff")}};
+  span.resource = std::make_shared<const Resource>();
+  const auto encoded = encode_spans(std::vector{span}, 10'000);
+  ASSERT_TRUE(encoded);
+  EXPECT_TRUE(encoded->contains("caf\xc3\xa9")) << "stays as it is";
+  EXPECT_TRUE(encoded->contains("threw: caf\xef\xbf\xbd \xef\xbf\xbd"));
+  EXPECT_TRUE(encoded->contains("a\xef\xbf\xbd"));
+}
+
 }  // namespace
 }  // namespace dohle::telemetry
