@@ -36,6 +36,19 @@ TimePoint now_mono() {
   return TimePoint(std::chrono::steady_clock::now().time_since_epoch());
 }
 
+/// An endpoint as logs show it: without a user and password, and without a query, which may hold a
+/// key.
+std::string shown(std::string_view endpoint) {
+  const auto scheme = endpoint.find("://");
+  const auto begin = scheme == std::string_view::npos ? 0 : scheme + 3;
+  const auto path = endpoint.find_first_of("/?#", begin);
+  const auto login = endpoint.substr(begin, path - begin).rfind('@');
+  std::string text(endpoint.substr(0, begin));
+  const auto host = login == std::string_view::npos ? begin : begin + login + 1;
+  text += endpoint.substr(host, endpoint.find_first_of("?#", host) - host);
+  return printable(text.substr(0, 200));
+}
+
 /// The result of one request.
 struct Outcome {
   ExportQueue::Answer answer = ExportQueue::Answer::try_again;
@@ -284,9 +297,8 @@ class OtlpSender {
     lock.unlock();
     if (logger_->level() <= LogLevel::warning) {
       logger_->log(LogLevel::warning, "otlp",
-                   "spans cannot be sent to " + printable(options_.endpoint) + ": " +
-                       printable(why) + "; dropped so far: " + std::to_string(dropped) +
-                       more_since(*earlier));
+                   "spans cannot be sent to " + shown(options_.endpoint) + ": " + printable(why) +
+                       "; dropped so far: " + std::to_string(dropped) + more_since(*earlier));
     }
     lock.lock();
   }
@@ -316,7 +328,7 @@ Result<void> check(const OtlpOptions& options) {
   const bool is_http =
       options.endpoint.starts_with("http://") || options.endpoint.starts_with("https://");
   if (!is_http || options.endpoint.size() > 2'048) {
-    return fail(Error::configuration("endpoint is " + printable(options.endpoint.substr(0, 200)) +
+    return fail(Error::configuration("endpoint is " + shown(options.endpoint) +
                                      "; allowed are http:// and https://, up to 2048 bytes"));
   }
   for (const OtlpHeader& header : options.headers) {

@@ -9,7 +9,9 @@
 #include <atomic>
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include "dohle/otlp.hpp"
 
@@ -19,6 +21,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;
+using testing::Not;
 
 FinishedSpan span() {
   FinishedSpan made;
@@ -143,6 +146,27 @@ TEST(OtlpExporter, does_nothing_in_a_child) {
   int status = -1;
   EXPECT_EQ(waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
+}
+
+TEST(OtlpExporter, shows_no_password_of_its_endpoint) {
+  const Port closed(false);
+  std::string endpoint = closed.endpoint;
+  endpoint.insert(std::string_view("http://").size(), "user:secret@");
+  std::vector<std::string> lines;
+  const auto exporter = OtlpExporter::create(
+      {.endpoint = endpoint + "?key=secret",
+       .retry_backoff = milliseconds(1),
+       .give_up_after = {},
+       .logger = function_logger(
+           LogLevel::warning,
+           [&](LogLevel, std::string_view, std::string_view line) { lines.emplace_back(line); })});
+  ASSERT_TRUE(exporter) << exporter.error().to_string();
+  (*exporter)->take(span());
+  EXPECT_TRUE((*exporter)->flush(seconds(30)));
+  EXPECT_TRUE((*exporter)->close(seconds(30)));
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_THAT(lines[0], HasSubstr("sent to " + closed.endpoint + ":"));
+  EXPECT_THAT(lines[0], Not(HasSubstr("secret")));
 }
 
 TEST(OtlpExporter, refuses_options_by_their_names) {
