@@ -379,11 +379,17 @@ std::vector<Result<Delivery>> BrokerRuntime::publish(std::string_view topic,
 
 Result<Delivery> BrokerRuntime::pass_on(std::string_view topic, const Record& record,
                                         const PublishOptions& options) {
+  auto observers = PublishObserver::all();
+  if (!observers) return pass_on(topic, record, options, nullptr);
+  auto sent =
+      pass_on(topic, record, options, std::make_shared<DeliveryCallback>(std::move(observers)));
+  if (sent) PublishObserver::mark_taken();
+  return sent;
+}
+
+Result<Delivery> BrokerRuntime::pass_on(std::string_view topic, const Record& record,
+                                        const PublishOptions& options, const Observer& observer) {
   const PipelineKey key = key_of(options);
-  Observer observer;
-  if (auto taken = PublishObserver::take()) {
-    observer = std::make_shared<DeliveryCallback>(std::move(taken));
-  }
   std::optional<TimePoint> deadline;
   for (;;) {
     auto found = pipeline(key, options_.enable_one_topic_one_writer ? topic : std::string_view());

@@ -76,9 +76,13 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   void on_clients_thread(const std::function<void()>& task);
   Result<Producer> make_producer(const PipelineKey& key);
   [[nodiscard]] PipelineKey key_of(const PublishOptions& options) const;
+  /// Hears of the outcome beside the caller, if the message is accepted. May be null.
+  using Observer = std::shared_ptr<DeliveryCallback>;
   /// Gives the record to its pipeline.
   Result<Delivery> pass_on(std::string_view topic, const Record& record,
                            const PublishOptions& options);
+  Result<Delivery> pass_on(std::string_view topic, const Record& record,
+                           const PublishOptions& options, const Observer& observer);
   /// Takes over the options that middlewares, counters and reports are made of.
   void take_options(kafka::BrokerOptions options);
   /// Counts what `publish` returns.
@@ -99,8 +103,6 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   [[nodiscard]] Tracing tracing(std::string group_id = {}) const {
     return {options_.tracer, options_.client_id, std::move(group_id)};
   }
-  /// Hears of the outcome beside the caller, if the message is accepted. May be null.
-  using Observer = std::shared_ptr<DeliveryCallback>;
   /// `deadline`: as of client::SendTerms.
   template <class Topic>
   Result<Delivery> pass_to(Producer& producer, const Topic& topic, const Record& record,

@@ -347,6 +347,23 @@ TEST_F(TracedBroker, nested_publish_of_a_middleware_does_not_take_the_outcome_of
   EXPECT_THAT(spans->named("send audit", 3), SizeIs(3));
 }
 
+TEST_F(TracedBroker, send_span_has_the_outcome_of_a_publish_that_a_middleware_repeats) {
+  connect_traced();
+  const PublishMiddleware elsewhere = [](PublishHandler next) -> PublishHandler {
+    return [next](std::string_view topic, Message& message) {
+      auto sent = next("missing", message);
+      return sent ? std::move(sent) : next(topic, message);
+    };
+  };
+  const auto sent = broker_->publish("t", Message("text").with_partition(PartitionId{0}),
+                                     with_publish_middlewares({elsewhere}));
+  ASSERT_TRUE(sent);
+  ASSERT_TRUE(sent->get());
+  const FinishedSpan span = spans->named("send t").front();
+  EXPECT_EQ(span.status, SpanStatus::unset) << span.description;
+  EXPECT_EQ(value_of(span, "kafka.offset"), AttributeValue(std::int64_t{0}));
+}
+
 TEST_F(TracedBroker, middleware_of_one_publish_traces_it_alone) {
   connect();
   ASSERT_TRUE(broker_->publish("t", "text",

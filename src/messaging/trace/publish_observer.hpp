@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <utility>
 
 #include "dohle/producer.hpp"
@@ -12,7 +13,8 @@ namespace dohle::messaging {
 class PublishObserver {
  public:
   explicit PublishObserver(DeliveryCallback told)
-      : told_(std::move(told)), outer_(std::exchange(innermost_, this)) {}
+      : told_(std::make_shared<DeliveryCallback>(std::move(told))),
+        outer_(std::exchange(innermost_, this)) {}
   ~PublishObserver() { innermost_ = outer_; }
   PublishObserver(const PublishObserver&) = delete;
   PublishObserver& operator=(const PublishObserver&) = delete;
@@ -22,14 +24,23 @@ class PublishObserver {
   [[nodiscard]] bool was_taken() const { return was_taken_; }
 
   /// One function for all observers of the publish under way; empty if there is none, or if an
-  /// earlier message of it has them.
-  [[nodiscard]] static DeliveryCallback take() {
+  /// earlier message of it has them. Once the producer has it, call mark_taken; otherwise a
+  /// middleware may publish the message again.
+  [[nodiscard]] static DeliveryCallback all() {
     DeliveryCallback all;
-    for (PublishObserver* each = innermost_; each != nullptr; each = each->outer_) {
-      if (std::exchange(each->was_taken_, true)) continue;
-      all = all ? both(std::move(all), std::move(each->told_)) : std::move(each->told_);
+    for (const PublishObserver* each = innermost_; each != nullptr; each = each->outer_) {
+      if (each->was_taken_) continue;
+      DeliveryCallback told = [told = each->told_](Result<Receipt> outcome) {
+        (*told)(std::move(outcome));
+      };
+      all = all ? both(std::move(all), std::move(told)) : std::move(told);
     }
     return all;
+  }
+  static void mark_taken() {
+    for (PublishObserver* each = innermost_; each != nullptr; each = each->outer_) {
+      each->was_taken_ = true;
+    }
   }
 
   /// Hides the observers of a publish from one that its middlewares make.
@@ -54,7 +65,7 @@ class PublishObserver {
 
   static inline constinit thread_local PublishObserver* innermost_ = nullptr;
 
-  DeliveryCallback told_;
+  const std::shared_ptr<DeliveryCallback> told_;
   PublishObserver* outer_;
   bool was_taken_ = false;
 };
