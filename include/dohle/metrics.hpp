@@ -31,7 +31,7 @@ enum class MetricKind : std::uint8_t {
 struct MetricLabel {
   /// Its name, as "topic".
   std::string name;
-  /// Its value; any bytes.
+  /// Its value; any bytes. Prometheus text has U+FFFD for those that are no UTF-8.
   std::string value;
   friend auto operator<=>(const MetricLabel&, const MetricLabel&) = default;
 };

@@ -37,6 +37,21 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
+std::string with_valid_utf8(std::string_view text) {
+  constexpr std::uint32_t replacement = 0xfffd;
+  std::string valid;
+  while (!text.empty()) {
+    const std::size_t bytes = character_bytes(text);
+    if (bytes == 0) {
+      append_utf8(valid, replacement);
+    } else {
+      valid += text.substr(0, bytes);
+    }
+    text.remove_prefix(bytes == 0 ? 1 : bytes);
+  }
+  return valid;
+}
+
 void append_utf8(std::string& text, std::uint32_t code_point) {
   const auto tail = [&](int shift) {
     text += static_cast<char>(0x80U | (code_point >> shift & 0x3fU));

@@ -15,6 +15,9 @@ namespace dohle {
 /// True if the text consists of such characters.
 [[nodiscard]] bool is_utf8(std::string_view text);
 
+/// The text with U+FFFD in place of each byte that belongs to no such character.
+[[nodiscard]] std::string with_valid_utf8(std::string_view text);
+
 /// Appends the code point, which is no surrogate and at most U+10FFFF.
 void append_utf8(std::string& text, std::uint32_t code_point);
 

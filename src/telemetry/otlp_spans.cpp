@@ -1,6 +1,5 @@
 #include "telemetry/otlp_spans.hpp"
 
-#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 #include <variant>
@@ -30,18 +29,7 @@ std::uint64_t nanoseconds(std::chrono::system_clock::time_point at) {
 /// the texts of errors and the program's attributes may have any bytes.
 void write_text(ProtobufWriter& to, std::uint32_t field, std::string_view text) {
   if (is_utf8(text)) return to.bytes(field, text);
-  constexpr std::uint32_t replacement = 0xfffd;
-  std::string clean;
-  while (!text.empty()) {
-    const std::size_t count = character_bytes(text);
-    if (count == 0) {
-      append_utf8(clean, replacement);
-    } else {
-      clean += text.substr(0, count);
-    }
-    text.remove_prefix(std::max<std::size_t>(count, 1));
-  }
-  to.bytes(field, clean);
+  to.bytes(field, with_valid_utf8(text));
 }
 
 void write_value(ProtobufWriter& to, const AttributeValue& value) {

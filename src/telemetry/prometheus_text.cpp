@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/utf8.hpp"
 #include "dohle/metrics.hpp"
 
 namespace dohle {
@@ -59,7 +60,8 @@ void append_line(std::string& to, std::string_view name, std::string_view suffix
     append_escaped(to, text, true);
     to += '"';
   };
-  for (const MetricLabel& label : labels) append_label(label.name, label.value);
+  // Prometheus refuses a whole text for a value that is no UTF-8, as a group id may be.
+  for (const MetricLabel& label : labels) append_label(label.name, with_valid_utf8(label.value));
   if (!le.empty()) append_label("le", le);
   if (before == ',') to += '}';
   to.append(" ").append(value).append("\n");

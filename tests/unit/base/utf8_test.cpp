@@ -34,5 +34,11 @@ TEST(Utf8, IsReadCharacterByCharacter) {
             0u);
 }
 
+TEST(Utf8, ReplacesBytesOfNoCharacter) {
+  EXPECT_EQ(with_valid_utf8("caf\xc3\xa9"), "caf\xc3\xa9");
+  EXPECT_EQ(with_valid_utf8("\xe9t\xe9 \xc3"), "\xef\xbf\xbdt\xef\xbf\xbd \xef\xbf\xbd");
+  EXPECT_EQ(with_valid_utf8(""), "");
+}
+
 }  // namespace
 }  // namespace dohle
