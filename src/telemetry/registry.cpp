@@ -51,6 +51,15 @@ Result<void> check_names(const MetricInfo& of, const MetricLabels& labels) {
   return {};
 }
 
+std::size_t hash_of(const MetricInfo& of, const MetricLabels& labels) {
+  std::size_t hash = std::hash<std::string_view>{}(of.name);
+  for (const MetricLabel& label : labels) {
+    hash = hash * 31 + std::hash<std::string_view>{}(label.name);
+    hash = hash * 31 + std::hash<std::string_view>{}(label.value);
+  }
+  return hash;
+}
+
 MetricSample sample_of(const MetricLabels& labels, const Counter& counter) {
   return {labels, static_cast<double>(counter.value()), {}};
 }
@@ -114,22 +123,25 @@ Result<Histogram*> Registry::find_histogram(const MetricInfo& of, MetricLabels l
 }
 
 template <class Kept>
-Kept& Registry::or_spare(Result<Kept*> found, Kept& spare) {
+Kept& Registry::or_spare(Result<Kept*> found, Kept& spare, std::size_t series) {
   if (found) return **found;
   const std::lock_guard lock(mutex_);
-  ++left_out_;
+  if (left_out_.size() < max_left_out) left_out_.insert(series);
   return spare;
 }
 
 Counter& Registry::counter(const MetricInfo& of, MetricLabels labels) {
-  return or_spare(find_counter(of, std::move(labels)), spare_counter_);
+  const std::size_t series = hash_of(of, labels);
+  return or_spare(find_counter(of, std::move(labels)), spare_counter_, series);
 }
 Gauge& Registry::gauge(const MetricInfo& of, MetricLabels labels) {
-  return or_spare(find_gauge(of, std::move(labels)), spare_gauge_);
+  const std::size_t series = hash_of(of, labels);
+  return or_spare(find_gauge(of, std::move(labels)), spare_gauge_, series);
 }
 Histogram& Registry::histogram(const MetricInfo& of, MetricLabels labels,
                                const HistogramScale& scale) {
-  return or_spare(find_histogram(of, std::move(labels), scale), spare_histogram_);
+  const std::size_t series = hash_of(of, labels);
+  return or_spare(find_histogram(of, std::move(labels), scale), spare_histogram_, series);
 }
 
 void Registry::attach(std::weak_ptr<Collector> collector) {
@@ -151,7 +163,7 @@ MetricsSnapshot Registry::snapshot() const {
       }
       taken.metrics.push_back(std::move(metric));
     }
-    taken.left_out = left_out_;
+    taken.left_out = left_out_.size();
     for (const auto& each : collectors_) {
       if (auto alive = each.lock()) collectors.push_back(std::move(alive));
     }

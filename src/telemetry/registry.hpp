@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -63,6 +64,8 @@ class Registry {
   static constexpr std::size_t max_labels = 16;
   static constexpr std::size_t max_name_bytes = 200;
   static constexpr std::size_t max_label_bytes = 1'024;
+  /// Further series that are left out are not counted.
+  static constexpr std::size_t max_left_out = 10'000;
 
   explicit Registry(std::size_t max_series = default_max_series) : max_series_(max_series) {}
 
@@ -76,7 +79,7 @@ class Registry {
                                     const HistogramScale& scale = seconds);
 
   // The same for the library's own metrics. Beyond max_series they return one that no snapshot
-  // shows, and the series counts as left out.
+  // shows, and the series counts as left out, once.
 
   [[nodiscard]] Counter& counter(const MetricInfo& of, MetricLabels labels = {});
   [[nodiscard]] Gauge& gauge(const MetricInfo& of, MetricLabels labels = {});
@@ -100,13 +103,14 @@ class Registry {
   Result<Kept*> find(const MetricInfo& of, MetricLabels labels, MetricKind kind,
                      const std::function<std::unique_ptr<Kept>()>& make);
   template <class Kept>
-  Kept& or_spare(Result<Kept*> found, Kept& spare);
+  Kept& or_spare(Result<Kept*> found, Kept& spare, std::size_t series);
 
   const std::size_t max_series_;
   mutable std::mutex mutex_;
   std::map<std::string, Family, std::less<>> families_;
   std::size_t series_ = 0;
-  std::uint64_t left_out_ = 0;
+  /// Hashes of the series that were left out.
+  std::unordered_set<std::size_t> left_out_;
   mutable std::vector<std::weak_ptr<Collector>> collectors_;
   Counter spare_counter_;
   Gauge spare_gauge_;

@@ -69,6 +69,8 @@ TEST(Registry, refuses_a_series_beyond_max_series_and_names_it) {
   registry.histogram(times).add(std::uint64_t{9});
   const MetricsSnapshot taken = registry.snapshot();
   EXPECT_EQ(taken.left_out, 3u);
+  registry.counter(records, {{"topic", "d"}}).add(9);
+  EXPECT_EQ(registry.snapshot().left_out, 3u) << "each series counts once";
   EXPECT_EQ(taken.value("test_records_total"), 0);
   EXPECT_EQ(taken.find("test_bytes"), nullptr);
 }
