@@ -360,7 +360,10 @@ std::vector<Result<Delivery>> BrokerRuntime::publish(std::string_view topic,
   if (waits) {
     auto checked = messaging::check(options, false);
     if (checked && is_client_thread()) checked = fail(waits_for_itself());
-    if (!checked) return each_fails(messages.size(), checked.error());
+    if (!checked) {
+      if (publish_counters_) publish_counters_->add_refused(messages.size());
+      return each_fails(messages.size(), checked.error());
+    }
     // The timeout is the caller's, as of every synchronous publish.
     sending.async = true;
     sending.timeout.reset();
@@ -372,7 +375,10 @@ std::vector<Result<Delivery>> BrokerRuntime::publish(std::string_view topic,
     if (!each) continue;
     std::optional<milliseconds> left;
     if (options.timeout) left = left_until(start + *options.timeout);
-    if (auto stored = await(*each, left); !stored) each = fail(stored.error());
+    const auto stored = await(*each, left);
+    if (stored) continue;
+    each = fail(stored.error());
+    if (publish_counters_) publish_counters_->add_refused(1);
   }
   return results;
 }

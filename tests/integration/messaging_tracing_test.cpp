@@ -1,6 +1,7 @@
 // Spans and metrics of a Broker on a node of its own.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -411,6 +412,24 @@ TEST_F(CountedBroker, metrics_are_those_of_publishing_handling_and_the_client) {
   EXPECT_THAT(text, HasSubstr("dohle_handled_messages_total{group=\"g\",outcome=\"ok\","
                               "topic=\"t\"} 3\n"));
   EXPECT_THAT(text, HasSubstr("# TYPE dohle_client_request_seconds histogram\n"));
+}
+
+TEST_F(CountedBroker, refused_messages_of_a_synchronous_publish_are_counted_alone_and_together) {
+  connect();
+  const auto created =
+      broker_->client()->admin().create_topics({{.name = "small",
+                                                 .partitions = 1,
+                                                 .replication_factor = 1,
+                                                 .config = {{"max.message.bytes", "1000"}}}});
+  ASSERT_TRUE(created && created->front().result);
+  const Message large(std::string(5'000, 'x'));
+  EXPECT_FALSE(broker_->publish("small", large, with_publish_async(false)));
+  EXPECT_EQ(value("dohle_refused_publishes_total"), 1);
+  const std::vector<Message> messages{large, Message("fits")};
+  const auto sent = broker_->publish("small", messages, with_publish_async(false));
+  const auto refused = std::ranges::count_if(sent, [](const auto& each) { return !each; });
+  EXPECT_GE(refused, 1);
+  EXPECT_EQ(value("dohle_refused_publishes_total"), 1 + static_cast<double>(refused));
 }
 
 TEST_F(CountedBroker, times_one_call_in_64_on_each_thread) {

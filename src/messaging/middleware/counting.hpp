@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +27,8 @@ class PublishCounters {
     end(started, sent.has_value());
     return sent;
   }
+  /// Messages that were refused outside of `count`, or after it.
+  void add_refused(std::size_t count) { refused_.add(count); }
 
  private:
   [[nodiscard]] static std::optional<TimePoint> begin();
