@@ -177,7 +177,8 @@ class PipelinesOnNode : public ClientOnNode {
              }});
   }
   static Delivery put(Pipeline& pipeline) {
-    auto topic = pipeline.resolved();
+    std::optional<TimePoint> deadline;
+    auto topic = pipeline.resolved(deadline);
     EXPECT_TRUE(topic) << topic.error().to_string();
     auto sent = pipeline.producer.send(**topic, {.value = as_bytes("text")});
     EXPECT_TRUE(sent) << sent.error().to_string();
@@ -250,7 +251,8 @@ TEST_F(PipelinesOnNode, LoseNothingWhileThreadsForgetEachOthers) {
           ASSERT_TRUE(pipeline.error().is(Errc::limit_reached)) << pipeline.error().to_string();
           continue;
         }
-        const auto resolved = (*pipeline)->resolved();
+        std::optional<TimePoint> deadline;
+        const auto resolved = (*pipeline)->resolved(deadline);
         auto sent = resolved ? (*pipeline)->producer.send(**resolved, {.value = as_bytes("text")})
                              : Result<Delivery>(fail(resolved.error()));
         if (!sent) {
