@@ -39,7 +39,13 @@ Result<void> check_delays(const std::vector<milliseconds>& delays) {
   return {};
 }
 
-Result<void> check_name(const std::string& name, std::string_view what) {
+Result<void> check_name(const std::string& name, std::string_view what, std::string_view source) {
+  if (name == source) {
+    return fail(Error::configuration("the topic for " + std::string(what) + " is " + name +
+                                     ", which the subscription reads: its failed messages would "
+                                     "come back for ever; give another beginning with "
+                                     "retry_prefix"));
+  }
   auto checked = check_topic_name(name);
   if (checked) return {};
   return fail(Error::configuration("the topic for " + std::string(what) + ": " +
@@ -190,12 +196,12 @@ Result<RedirectTopics> redirect_topics(std::string_view topic, std::string_view 
                                  : options.retry_prefix;
   for (const milliseconds delay : options.retry_topics) {
     RedirectTopic retry{.name = prefix + ".retry." + delay_text(delay), .delay = delay};
-    if (auto named = check_name(retry.name, "retries"); !named) return fail(named.error());
+    if (auto named = check_name(retry.name, "retries", topic); !named) return fail(named.error());
     made.retries.push_back(std::move(retry));
   }
   if (!has_dead_letters) return made;
   made.dead_letters = RedirectTopic{.name = prefix + ".dlt"};
-  if (auto named = check_name(made.dead_letters->name, "dead letters"); !named) {
+  if (auto named = check_name(made.dead_letters->name, "dead letters", topic); !named) {
     return fail(named.error());
   }
   return made;

@@ -33,7 +33,7 @@ struct RedirectTopics {
 [[nodiscard]] std::string delay_text(std::chrono::milliseconds delay);
 
 /// Errors: configuration: delays that do not grow, or are out of range; no group; a name that is no
-/// legal topic name, which asks for retry_prefix.
+/// legal topic name or `topic` itself, which asks for another retry_prefix.
 [[nodiscard]] Result<RedirectTopics> redirect_topics(std::string_view topic, std::string_view group,
                                                      const SubscribeOptions& options,
                                                      FailurePolicy policy);

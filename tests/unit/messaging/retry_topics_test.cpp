@@ -66,6 +66,16 @@ TEST(RedirectTopics, with_an_illegal_or_too_long_name_ask_for_a_prefix) {
   EXPECT_THAT(refusal("orders", "a/b", {}, FailurePolicy::dead_letter), HasSubstr("dead letters"));
 }
 
+TEST(RedirectTopics, are_not_the_topic_that_is_read) {
+  const SubscribeOptions options{.retry_topics = {5s}, .retry_prefix = "orders.billing"};
+  const auto refused = [&](std::string_view topic) {
+    return refusal(topic, "billing", options, FailurePolicy::dead_letter);
+  };
+  EXPECT_THAT(refused("orders.billing.dlt"), HasSubstr("come back for ever"));
+  EXPECT_THAT(refused("orders.billing.retry.5s"), HasSubstr("retry_prefix"));
+  EXPECT_EQ(refused("orders.billing.retry.10s"), "");
+}
+
 TEST(RedirectTopics, need_a_group) {
   EXPECT_THAT(refusal("orders", "", {.retry_topics = {5s}}), HasSubstr("retry_topics"));
   EXPECT_THAT(refusal("orders", "", {}, FailurePolicy::dead_letter), HasSubstr("dead_letter"));
