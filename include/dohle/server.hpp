@@ -90,8 +90,9 @@ struct ServerOptions {
   /// Default: 30 s. 1 ms to 1 day. How long run() and the destructor give a stop.
   std::chrono::milliseconds stop_timeout{30'000};
   /// Default: none. Signals, as SIGINT and SIGTERM, at which run() stops the Server and returns.
-  /// Further ones within a second of the first are ignored. Then they have their former effect
-  /// again; by default they end the process, without a wait for handlers that hang.
+  /// While it starts, the start ends first, at the latest at start_timeout. Further ones within a
+  /// second of the first are ignored. Then they have their former effect again; by default they end
+  /// the process, without a wait for handlers that hang.
   std::vector<int> signals = {};
   /// Default: none. Shows the health while the Server runs, and gives endpoint() its URL.
   std::shared_ptr<HealthPage> health_page = nullptr;

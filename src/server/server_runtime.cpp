@@ -240,42 +240,69 @@ Result<void> ServerRuntime::end(const std::shared_ptr<Broker>& broker, bool is_s
 
 namespace {
 
-/// The wait of run(): a loop that signals, stop() and a timer interrupt.
+/// The loop of run(), on a thread of its own: signals, stop() and a timer make it stop the Server.
 class RunLoop {
  public:
-  RunLoop(std::function<Result<void>()> stop, std::function<bool()> is_to_stop)
-      : stop_(std::move(stop)), is_to_stop_(std::move(is_to_stop)) {}
+  struct Means {
+    /// Stops the Server. May wait.
+    std::function<Result<void>()> stop;
+    /// Requests the stop of a Server that starts.
+    std::function<void()> request_stop;
+    std::function<bool()> is_to_stop;
+  };
+  explicit RunLoop(Means means) : means_(std::move(means)) {}
   ~RunLoop() {
+    end();
     watches_.clear();
     if (stopper_.joinable()) stopper_.join();
   }
   RunLoop(const RunLoop&) = delete;
   RunLoop& operator=(const RunLoop&) = delete;
 
-  Result<void> watch(const std::vector<int>& signals) {
+  /// Takes signals from now on.
+  Result<void> begin(const std::vector<int>& signals) {
     for (const int number : signals) {
-      auto watch = net::on_signal(loop_, {number}, [this](int /*number*/) { begin_stop(); });
+      auto watch = net::on_signal(loop_, {number}, [this](int /*number*/) { on_signal(); });
       if (!watch) return fail(watch.error());
       watches_.push_back(*std::move(watch));
     }
+    loop_.start("dohle-server");
     return {};
   }
 
-  /// Makes `run` stop the Server. Any thread.
+  /// Makes `wait` stop the Server. Any thread.
   void tell() {
     loop_.post([this] { begin_stop(); });
   }
 
-  /// Returns the outcome of the stop.
-  Result<void> run() {
-    look();
-    loop_.run();
+  /// The Server has started: waits for its stop, and returns the outcome.
+  Result<void> wait() {
+    loop_.post([this] {
+      has_started_ = true;
+      look();
+    });
+    loop_.join();
     return ended_;
   }
 
+  /// Takes no more signals. Returns whether one has arrived.
+  bool end() {
+    loop_.stop();
+    loop_.join();
+    return has_signal_;
+  }
+
  private:
+  void on_signal() {
+    if (!std::exchange(has_signal_, true)) {
+      loop_.arm(loop_.tick().mono + deaf_interval, [this] { watches_.clear(); });
+    }
+    if (has_started_) return begin_stop();
+    means_.request_stop();
+  }
+
   void look() {
-    if (is_to_stop_()) return begin_stop();
+    if (has_signal_ || means_.is_to_stop()) return begin_stop();
     loop_.arm(loop_.tick().mono + look_interval, [this] { look(); });
   }
 
@@ -283,21 +310,27 @@ class RunLoop {
     if (stopper_.joinable()) return;
     // The loop has to go on meanwhile: it ignores signals for a while.
     stopper_ = std::thread([this] {
-      ended_ = stop_();
+      ended_ = means_.stop();
       loop_.stop();
     });
-    loop_.arm(loop_.tick().mono + deaf_interval, [this] { watches_.clear(); });
   }
 
-  const std::function<Result<void>()> stop_;
-  const std::function<bool()> is_to_stop_;
+  const Means means_;
   net::Loop loop_;
+  // Of the loop's thread.
   std::vector<std::unique_ptr<net::SignalWatch>> watches_;
+  bool has_signal_ = false;
+  bool has_started_ = false;
   std::thread stopper_;
   Result<void> ended_;
 };
 
 }  // namespace
+
+void ServerRuntime::request_stop() {
+  const std::lock_guard lock(mutex_);
+  if (state_ == ServerState::starting) is_stop_wanted_ = true;
+}
 
 bool ServerRuntime::is_to_stop(std::optional<Error>& failed) const {
   failed = failure();
@@ -309,15 +342,20 @@ bool ServerRuntime::is_to_stop(std::optional<Error>& failed) const {
 
 Result<void> ServerRuntime::run() {
   std::optional<Error> failed;
-  RunLoop wait([this] { return stop(options_.stop_timeout); },
-               [this, &failed] { return is_to_stop(failed); });
-  if (auto watched = wait.watch(options_.signals); !watched) return watched;
-  if (auto started = start(); !started) return started;
+  RunLoop loop({.stop = [this] { return stop(options_.stop_timeout); },
+                .request_stop = [this] { request_stop(); },
+                .is_to_stop = [this, &failed] { return is_to_stop(failed); }});
+  if (auto begun = loop.begin(options_.signals); !begun) return begun;
+  if (auto started = start(); !started) {
+    // A signal meanwhile is a reason to end, not a failure.
+    const bool is_asked_for = loop.end() && started.error().is(Errc::closed);
+    return is_asked_for ? Result<void>() : started;
+  }
   {
     const std::lock_guard lock(mutex_);
-    tell_run_ = [&wait] { wait.tell(); };
+    tell_run_ = [&loop] { loop.tell(); };
   }
-  const auto ended = wait.run();
+  const auto ended = loop.wait();
   const std::lock_guard lock(mutex_);
   tell_run_ = nullptr;
   if (failed) return fail(*std::move(failed));

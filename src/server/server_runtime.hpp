@@ -57,6 +57,8 @@ class ServerRuntime {
   [[nodiscard]] std::vector<std::shared_ptr<Subscriber>> subscribers() const;
   /// The failure of a subscriber that has ended by itself.
   [[nodiscard]] std::optional<Error> failure() const;
+  /// Makes a start under way fail.
+  void request_stop();
   /// Whether run() has to stop the Server, and the failure that asks for it.
   bool is_to_stop(std::optional<Error>& failed) const;
 

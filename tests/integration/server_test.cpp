@@ -1,10 +1,13 @@
 // dohle::Server on a node in the process.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <future>
 #include <mutex>
@@ -433,6 +436,82 @@ TEST(Server, RunReturnsAfterASignal) {
 
 TEST(Server, IgnoresTheSecondSignalOfGnuTimeout) {
   EXPECT_EQ(status_after(2), 0);
+}
+
+/// The port of a socket that never answers those who connect.
+class SilentPort {
+ public:
+  SilentPort() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::bind(socket_, reinterpret_cast<const sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::listen(socket_, 100), 0);
+    EXPECT_EQ(::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    address_ = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  }
+  ~SilentPort() { ::close(socket_); }
+  SilentPort(const SilentPort&) = delete;
+  SilentPort& operator=(const SilentPort&) = delete;
+  const std::string& address() const { return address_; }
+
+ private:
+  const int socket_;
+  std::string address_;
+};
+
+TEST(Server, ReturnsFromItsStartAfterASignal) {
+  const SilentPort silent;
+  ServerOptions options;
+  options.broker.addresses = {silent.address()};
+  options.start_timeout = 500ms;
+  options.signals = {SIGUSR1};
+  Server server(std::move(options));
+  auto ended = std::async(std::launch::async, [&] { return server.run(); });
+  while (server.health().state != ServerState::starting) std::this_thread::yield();
+  ::kill(::getpid(), SIGUSR1);
+  // The connection has failed meanwhile, which is the error of run.
+  EXPECT_FALSE(ended.get());
+  EXPECT_EQ(server.health().state, ServerState::idle);
+}
+
+TEST(Server, GivesSignalsTheirEffectBackWhileItStarts) {
+  const SilentPort silent;
+  int starting[2];
+  ASSERT_EQ(::pipe(starting), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ServerOptions options;
+    options.broker.addresses = {silent.address()};
+    options.start_timeout = 5min;
+    options.signals = {SIGTERM};
+    Server server(std::move(options));
+    std::thread told([&] {
+      while (server.health().state != ServerState::starting) std::this_thread::yield();
+      (void)!::write(starting[1], "s", 1);
+    });
+    (void)server.run();
+    told.join();
+    ::_exit(0);
+  }
+  char byte = 0;
+  EXPECT_EQ(::read(starting[0], &byte, 1), 1);
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  int status = 0;
+  pid_t ended = 0;
+  while (ended == 0 && std::chrono::steady_clock::now() < deadline) {
+    ::kill(child, SIGTERM);
+    std::this_thread::yield();
+    ended = ::waitpid(child, &status, WNOHANG);
+  }
+  EXPECT_EQ(ended, child) << "it ignores signals until the end of its start";
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM) << status;
+  ::close(starting[0]);
+  ::close(starting[1]);
+  if (ended == child) return;
+  ::kill(child, SIGKILL);
+  ::waitpid(child, &status, 0);
 }
 
 }  // namespace
