@@ -567,13 +567,15 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
 }
 
 MetricsSnapshot BrokerRuntime::metrics() {
-  if (!metrics_) return {};
-  MetricsSnapshot taken = metrics_->snapshot();
+  std::shared_ptr<telemetry::Registry> own;
   std::shared_ptr<client::ClientMetrics> below;
   {
     const std::lock_guard lock(mutex_);
+    own = metrics_;
     if (client_) below = client::HandleAccess::insides(*client_)->environment().metrics;
   }
+  if (!own) return {};
+  MetricsSnapshot taken = own->snapshot();
   if (below) taken.add(below->registry.snapshot());
   return taken;
 }

@@ -146,7 +146,7 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   kafka::BrokerOptions options_;
   Acks default_acks_;
   const MakeClient make_client_;
-  /// Null if nothing is counted.
+  /// Null if nothing is counted. init replaces it, under mutex_.
   std::shared_ptr<telemetry::Registry> metrics_;
   std::optional<PublishCounters> publish_counters_;
   std::vector<PublishMiddleware> publish_middlewares_;
