@@ -185,6 +185,21 @@ TEST_F(TracedBroker, message_that_a_handler_publishes_is_a_child_of_its_process_
   EXPECT_EQ(carrier.get("baggage"), "user=1");
 }
 
+TEST_F(TracedBroker, reply_is_in_the_trace_of_its_request) {
+  connect_traced(with_reply_topic("replies"));
+  ASSERT_TRUE(kafka::create_topic(*broker_, "replies", 1, 1));
+  const auto responder = broker_->reply<std::string>(
+      "t", [](const std::string& text) { return text + "!"; }, with_group_id("g"));
+  ASSERT_TRUE(responder) << responder.error().to_string();
+  EXPECT_EQ(broker_->request<std::string>("t", "text", patience), "text!");
+  const FinishedSpan sent = spans->named("send t").front();
+  const FinishedSpan handled = spans->named("process t").front();
+  const FinishedSpan replied = spans->named("send replies").front();
+  EXPECT_EQ(handled.parent, sent.context.span_id);
+  EXPECT_EQ(replied.parent, handled.context.span_id);
+  EXPECT_EQ(replied.context.trace_id, sent.context.trace_id);
+}
+
 TEST_F(TracedBroker, context_in_the_headers_is_the_parent_without_a_current_one) {
   connect_traced();
   const std::string given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
