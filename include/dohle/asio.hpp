@@ -21,9 +21,11 @@
 // that is new to the Broker and while memory is full, `request` for the first time with a reply
 // topic. Publish once at the start, or bound the memory's use, where a thread must not wait.
 //
-// Lifetime. The Broker has to live until the operation completes. Names, values and options are
-// copied or moved in. Completion is certain: each operation has a deadline of its own (of publish
-// the delivery timeout, or PublishOptions::timeout), and Broker::disconnect ends it earlier.
+// Lifetime. The Broker and the execution context of the executor have to live until the operation
+// completes; a context that ends first is touched after its end. Names, values and options are
+// copied or moved in; a value that is a view keeps pointing. Completion is certain: each operation
+// has a deadline of its own (of publish the delivery timeout, or PublishOptions::timeout), and
+// Broker::disconnect ends it earlier.
 //
 // Cancellation. A record that was handed over cannot be recalled, so an operation ignores a
 // cancellation slot. It ends by its deadline or by Broker::disconnect; what a coroutine does not
