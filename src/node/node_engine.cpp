@@ -49,6 +49,7 @@ Storage::Options storage_options(const NodeSettings& settings, Users& users) {
           settings.adopt,
           settings.accept_losses,
           {[&users](const KnownSizes& sizes) { return users.open(sizes); },
+           [&users](const KnownSizes& sizes) { return users.begins_anew(sizes); },
            [&users] { return users.file_bytes(); }}};
 }
 

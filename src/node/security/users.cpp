@@ -105,18 +105,24 @@ Users::Users(Disk& disk, SecureRandom& random, Lines& lines, Options options)
   }
 }
 
+bool Users::is_missing(const KnownSizes& sizes) const {
+  return (sizes.noted.value_or(0) > 0 || sizes.marked) && !disk_.exists(path());
+}
+
+bool Users::begins_anew(const KnownSizes& sizes) const {
+  return !options_.first_scram.empty() && is_missing(sizes);
+}
+
 Result<void> Users::open(KnownSizes sizes) {
-  const std::string path = options_.directory + "/" + std::string(file_name);
-  const bool is_there = disk_.exists(path);
-  const bool is_missing = !is_there && (sizes.noted.value_or(0) > 0 || sizes.marked);
-  const bool has_first = !options_.first_scram.empty();
-  if (is_missing && has_first) {
-    lines_.warn(path +
+  const bool has_to_be_there = is_missing(sizes);
+  if (begins_anew(sizes)) {
+    lines_.warn(path() +
                 " is missing: the users of the file of SCRAM users are stored anew, and all "
                 "later changes of users are lost");
     sizes = {};
   }
-  if (!is_there && !is_missing && !has_first && !options_.are_needed) return {};
+  const bool is_wanted = options_.are_needed || !options_.first_scram.empty();
+  if (!is_wanted && !has_to_be_there && !disk_.exists(path())) return {};
   if (auto opened = open_journal(sizes); !opened) return opened;
   if (options_.are_needed) warn_of_users_without_mechanism();
   return {};

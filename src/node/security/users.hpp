@@ -68,6 +68,8 @@ class Users {
   /// journal that is missing in spite of them is damage; with users of the first start it is begun
   /// anew, with a line. Blocks. Errors: damaged, unsupported_version, storage.
   Result<void> open(KnownSizes sizes);
+  /// Whether `open` with these sizes begins the journal anew.
+  [[nodiscard]] bool begins_anew(const KnownSizes& sizes) const;
   /// The size of the journal's file. None if there is none, or if a refused line may be in it.
   [[nodiscard]] std::optional<std::uint64_t> file_bytes() const;
   /// As FileJournal::work_beside.
@@ -88,6 +90,10 @@ class Users {
   void check_invariants() const;
 
  private:
+  [[nodiscard]] std::string path() const {
+    return options_.directory + "/" + std::string(file_name);
+  }
+  [[nodiscard]] bool is_missing(const KnownSizes& sizes) const;
   Result<void> open_journal(const KnownSizes& sizes);
   Result<void> store_first();
   void say_that_first_users_are_not_taken();

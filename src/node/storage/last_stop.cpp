@@ -71,6 +71,16 @@ KnownSizes Topics::known_sizes_of_users() const {
   return sizes;
 }
 
+Result<void> Topics::open_users() {
+  const KnownSizes sizes = known_sizes_of_users();
+  // A start that ends before begin_run would leave the old sizes beside the new file.
+  if (options_.users.begins_anew(sizes)) {
+    if (auto removed = remove_clean_mark(); !removed) return removed;
+    run_note_->forget_users_bytes();
+  }
+  return options_.users.open(sizes);
+}
+
 log::LastLife Topics::last_life_of(const NotedPartition& partition) const {
   log::LastLife life;
   const EarlierRun& earlier = run_note_->earlier();

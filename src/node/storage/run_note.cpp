@@ -141,6 +141,11 @@ void RunNote::users_bytes(std::uint64_t size) {
   if (has_begun_) write(users_place, the_users, static_cast<std::int64_t>(size));
 }
 
+void RunNote::forget_users_bytes() {
+  DOHLE_ASSERT(!has_begun_, "a note is changed that was replaced");
+  if (earlier_.users_bytes) write(users_place, the_users, 0);
+}
+
 Result<void> RunNote::begin(Durability durability,
                             const std::vector<std::pair<NotedPartition, Offset>>& ends,
                             std::function<void(std::string_view)> warn) {

@@ -68,6 +68,9 @@ class RunNote {
   /// Notes the size of the users' journal. Before `begin` the earlier note stays: that journal is
   /// not rewritten at a start, so the noted minimum holds.
   void users_bytes(std::uint64_t size);
+  /// Before `begin`: the earlier note, if it is of the same boot, no longer states a size of the
+  /// users' journal, which is begun anew.
+  void forget_users_bytes();
   /// Replaces the note by that of this run. Its content is synced, its name by the next sync of the
   /// directory. `ends`: those of the recovered partitions, and those of the earlier note for
   /// partitions that refused to open. On a full disk there is no note. Errors: storage.

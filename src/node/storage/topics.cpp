@@ -94,9 +94,7 @@ Result<std::vector<Topics::Finding>> Topics::open() {
     return fail(checked.error());
   }
   if (auto named = check_accepted_losses(); !named) return fail(named.error());
-  if (auto opened = options_.users.open(known_sizes_of_users()); !opened) {
-    return fail(opened.error());
-  }
+  if (auto opened = open_users(); !opened) return fail(opened.error());
   // Losses are given up before begin_run removes the mark, which would not fit them.
   if (!options_.accept_losses.empty()) {
     if (auto removed = remove_clean_mark(); !removed) return fail(removed.error());

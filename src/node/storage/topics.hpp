@@ -64,6 +64,8 @@ struct UsersJournal {
   std::function<Result<void>(const KnownSizes&)> open = [](const KnownSizes&) {
     return Result<void>();
   };
+  /// Whether `open` will begin it anew, since it is missing in spite of these sizes.
+  std::function<bool(const KnownSizes&)> begins_anew = [](const KnownSizes&) { return false; };
   /// Its size. None without a file, and if a refused line may be in it.
   std::function<std::optional<std::uint64_t>()> bytes = [] {
     return std::optional<std::uint64_t>();
@@ -250,6 +252,7 @@ class Topics {
   // The ends of runs (last_stop.cpp).
   Result<void> read_last_stop(std::vector<Finding>& findings);
   [[nodiscard]] KnownSizes known_sizes_of_users() const;
+  Result<void> open_users();
   [[nodiscard]] log::LastLife last_life_of(const NotedPartition& partition) const;
   Result<void> begin_run();
   Result<void> remove_clean_mark();

@@ -462,6 +462,24 @@ TEST_P(DamagedUsers, AreStoredAnewWithALineOnceTheirFileIsMovedAway) {
   EXPECT_THAT(listed(), ElementsAre("bob 1 4096"));
 }
 
+class UsersBegunAnew : public DamagedUsers {};
+
+TEST_P(UsersBegunAnew, AreStoredInSpiteOfKillsDuringThatStart) {
+  fill_and_end();
+  write(std::nullopt);
+  settings.security.authenticates = true;
+  settings.security.first_scram_users = {user_entry("bob", bob_password, auth::Digest::sha256)};
+  for (unsigned change = 1; change <= 8; ++change) {
+    world.machine("node").disk().after_change(change, sim::SimDisk::Change::any,
+                                              [this] { node().kill(); });
+    node().restart();
+    world.run_for(200ms);
+    world.machine("node").disk().after_change(0, sim::SimDisk::Change::any, {});
+  }
+  ASSERT_TRUE(start_again().has_value()) << running().started.error().to_string();
+  EXPECT_THAT(listed(), ElementsAre("bob 1 4096"));
+}
+
 std::string name_of(const testing::TestParamInfo<End>& end) {
   constexpr const char* names[] = {"a_clean_stop", "a_kill", "a_kill_before_logins",
                                    "a_power_loss"};
@@ -470,6 +488,9 @@ std::string name_of(const testing::TestParamInfo<End>& end) {
 INSTANTIATE_TEST_SUITE_P(After, DamagedUsers,
                          testing::Values(End::clean_stop, End::kill, End::kill_before_logins,
                                          End::power_loss),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(After, UsersBegunAnew,
+                         testing::Values(End::clean_stop, End::kill, End::kill_before_logins),
                          name_of);
 
 TEST_F(ScramUsers, OfATornLastChangeAreDroppedWithALine) {
