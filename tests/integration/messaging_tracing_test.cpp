@@ -207,6 +207,24 @@ TEST_F(TracedBroker, context_in_the_headers_is_the_parent_without_a_current_one)
   EXPECT_EQ(spans->named("send t").front().parent.to_hex(), "00f067aa0ba902b7");
 }
 
+TEST_F(TracedBroker, baggage_of_a_current_context_without_a_trace_is_sent) {
+  connect_traced();
+  std::promise<Message> received;
+  const auto reader = read([&](RawEvent event) -> Result<void> {
+    received.set_value(event.message());
+    return {};
+  });
+  {
+    TraceContext context;
+    context.baggage = "user=1";
+    const TraceScope scope(std::move(context));
+    ASSERT_TRUE(broker_->publish("t", "text", with_publish_async(false)));
+  }
+  Message message = received.get_future().get();
+  EXPECT_EQ(kafka::MessageCarrier(message).get("baggage"), "user=1");
+  EXPECT_FALSE(spans->named("send t").front().parent.is_valid());
+}
+
 TEST_F(TracedBroker, incoming_context_that_is_not_sampled_gets_no_process_span_and_travels_on) {
   connect_traced();
   std::promise<TraceContext> current;

@@ -68,7 +68,11 @@ class SendSpan {
 SpanStart start_of_send(const Tracing& tracing, std::string_view topic, const Message& message) {
   SpanStart start = begin_span(tracing, "send", names::type_send, SpanKind::producer, topic);
   start.parent = current_trace_context();
-  if (!start.parent.is_valid()) start.parent = extract(message);
+  if (!start.parent.is_valid()) {
+    // A current context without a trace may have a baggage.
+    TraceContext carried = extract(message);
+    if (carried.is_valid() || start.parent.baggage.empty()) start.parent = std::move(carried);
+  }
   if (!message.partition().is_none()) {
     start.attributes.push_back({names::partition_id, std::to_string(message.partition().value)});
   }
